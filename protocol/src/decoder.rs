@@ -1,0 +1,192 @@
+//! From bytes, cut anywhere, to lines.
+
+use crate::{LINE_MAX, LineError};
+
+/// Finds the lines in bytes that come in pieces.
+///
+/// It holds the line that is not complete yet, never more than [`LINE_MAX`] bytes and a carriage
+/// return, and goes on after a line that is too long or not UTF-8. Where the bytes are cut makes no
+/// difference to what comes out.
+///
+/// ```
+/// use loadline_protocol::Decoder;
+/// let mut decoder = Decoder::new();
+/// let mut lines = Vec::new();
+/// for mut piece in [&b"12.5 24"[..], b"00.0\n# li", b"ve\r\n"] {
+///     while let Some(line) = decoder.decode(&mut piece) {
+///         lines.push(line.unwrap().to_owned());
+///     }
+/// }
+/// assert_eq!(lines, ["12.5 2400.0", "# live"]);
+/// ```
+#[derive(Debug, Default)]
+pub struct Decoder {
+    /// The beginning of the next line.
+    partial: Vec<u8>,
+    /// `partial` was handed out as a whole line and is to be cleared.
+    handed_out: bool,
+    /// The rest of a line that was too long is being skipped.
+    skipping: bool,
+    /// The first line is through, and with it a byte order mark.
+    begun: bool,
+}
+
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+impl Decoder {
+    /// A decoder at the start of a stream.
+    #[must_use]
+    pub fn new() -> Decoder {
+        Decoder::default()
+    }
+
+    /// The next line of `input`, without its line end; moves `input` behind what was read. `None`
+    /// when `input` is used up: then it is time to read more bytes.
+    pub fn decode<'d, 'i: 'd>(
+        &'d mut self,
+        input: &mut &'i [u8],
+    ) -> Option<Result<&'d str, LineError>> {
+        if std::mem::take(&mut self.handed_out) {
+            self.partial.clear();
+        }
+        while let Some(end) = input.iter().position(|byte| *byte == b'\n') {
+            let (line, rest) = input.split_at(end);
+            *input = &rest[1..];
+            if std::mem::take(&mut self.skipping) {
+                continue;
+            }
+            let first = !std::mem::replace(&mut self.begun, true);
+            if self.partial.is_empty() {
+                return Some(finish(line, first));
+            }
+            self.handed_out = true;
+            if self.partial.len() + line.len() > LINE_MAX + 1 {
+                return Some(Err(LineError::TooLong));
+            }
+            self.partial.extend_from_slice(line);
+            return Some(finish(&self.partial, first));
+        }
+        let rest = std::mem::take(input);
+        if !self.skipping && !self.keep(rest) {
+            self.skipping = true;
+            self.begun = true;
+            self.partial.clear();
+            return Some(Err(LineError::TooLong));
+        }
+        None
+    }
+
+    /// Bytes of a line that has not ended: at the end of a stream, a line that was cut off.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        if self.handed_out { 0 } else { self.partial.len() }
+    }
+
+    /// Keeps the beginning of a line; false if no end can make it a line any more.
+    fn keep(&mut self, bytes: &[u8]) -> bool {
+        if self.partial.len() + bytes.len() > LINE_MAX + 1 {
+            return false;
+        }
+        self.partial.extend_from_slice(bytes);
+        self.partial.len() <= LINE_MAX || self.partial.last() == Some(&b'\r')
+    }
+}
+
+/// A whole line, checked.
+fn finish(line: &[u8], first: bool) -> Result<&str, LineError> {
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    if line.len() > LINE_MAX {
+        return Err(LineError::TooLong);
+    }
+    let marked = if first { line.strip_prefix(BYTE_ORDER_MARK) } else { None };
+    std::str::from_utf8(marked.unwrap_or(line)).map_err(|_| LineError::NotUtf8)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    type Decoded = Result<String, LineError>;
+
+    /// What comes out of `stream` if it arrives in pieces of these lengths, over and over.
+    fn decode(stream: &[u8], pieces: &[usize]) -> Vec<Decoded> {
+        let mut decoder = Decoder::new();
+        let mut lines = Vec::new();
+        let mut lengths = pieces.iter().cycle();
+        let mut rest = stream;
+        while !rest.is_empty() {
+            let (mut piece, after) = rest.split_at(rest.len().min(*lengths.next().unwrap()));
+            rest = after;
+            while let Some(line) = decoder.decode(&mut piece) {
+                lines.push(line.map(str::to_owned));
+            }
+            assert!(decoder.partial.len() <= LINE_MAX + 1);
+        }
+        lines
+    }
+
+    fn check(stream: &[u8], expected: &[Decoded]) {
+        for pieces in [&[usize::MAX][..], &[1], &[2, 3, 5]] {
+            assert_eq!(decode(stream, pieces), expected, "in pieces of {pieces:?}");
+        }
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "a short name for what a good line decodes to")]
+    fn ok(line: &str) -> Decoded {
+        Ok(line.to_owned())
+    }
+
+    #[test]
+    fn lines_end_in_a_newline_with_or_without_a_carriage_return() {
+        check(b"a\r\nb\n\nc", &[ok("a"), ok("b"), ok("")]);
+        check(b"a\rb\r\r\n", &[ok("a\rb\r")]);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_ignored_at_the_very_start_only() {
+        check(b"\xEF\xBB\xBF1 2\n\xEF\xBB\xBF3\n", &[ok("1 2"), ok("\u{feff}3")]);
+    }
+
+    #[test]
+    fn a_line_that_is_not_utf8_is_one_fault() {
+        check(b"a\n\xff\xfe\nb\n", &[ok("a"), Err(LineError::NotUtf8), ok("b")]);
+    }
+
+    #[test]
+    fn the_longest_line_passes_and_one_byte_more_is_one_fault() {
+        let longest = "x".repeat(LINE_MAX);
+        check(format!("{longest}\nb\n").as_bytes(), &[ok(&longest), ok("b")]);
+        check(format!("{longest}\r\nb\n").as_bytes(), &[ok(&longest), ok("b")]);
+        for tail in ["y", "y\r", "\r\r", &"y".repeat(3 * LINE_MAX)] {
+            let stream = format!("{longest}{tail}\nb\n");
+            check(stream.as_bytes(), &[Err(LineError::TooLong), ok("b")]);
+        }
+    }
+
+    #[test]
+    fn an_endless_line_is_a_fault_long_before_it_ends() {
+        let stream = vec![b'x'; 1 << 20];
+        check(&stream, &[Err(LineError::TooLong)]);
+    }
+
+    proptest! {
+        #[test]
+        fn where_the_stream_is_cut_does_not_matter(
+            stream in prop::collection::vec(
+                prop_oneof![
+                    4 => "[0-9 .\r\n#a-z]{0,40}".prop_map(String::into_bytes),
+                    1 => prop::collection::vec(any::<u8>(), 0..40),
+                    1 => (LINE_MAX - 3..LINE_MAX + 3).prop_map(|n| vec![b'7'; n]),
+                    1 => Just(b"\r\n".to_vec()),
+                ],
+                0..12,
+            ),
+            pieces in prop::collection::vec(1..5000_usize, 1..9),
+        ) {
+            let stream = stream.concat();
+            prop_assert_eq!(decode(&stream, &pieces), decode(&stream, &[usize::MAX]));
+        }
+    }
+}

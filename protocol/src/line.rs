@@ -1,0 +1,73 @@
+//! A line, and what it is: a row, a note, or nothing.
+
+use crate::{LineError, Note, Schema, Time};
+
+/// A sample as a line: its values in the order of a [`Schema`], and its stamp if it has one.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Row {
+    /// When the sample was taken, by the agent's clock; `None` in a plain stream.
+    pub time: Option<Time>,
+    /// Its number within the run; `None` in a plain stream.
+    pub seq: Option<u64>,
+    /// The values, in the units of the schema; NaN is a missing value.
+    pub values: Vec<f64>,
+}
+
+/// What a line is before anybody looks at its numbers.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Line<'a> {
+    /// Nothing, ignored.
+    Blank,
+    /// A header or an event.
+    Note(Note),
+    /// Numbers, for [`Schema::parse_row`].
+    Row(&'a str),
+}
+
+impl Line<'_> {
+    /// Tells what a line is.
+    ///
+    /// # Errors
+    /// A note of a known kind whose fields cannot be read.
+    pub fn parse(text: &str) -> Result<Line<'_>, LineError> {
+        let text = text.trim_matches([' ', '\t']);
+        if text.is_empty() {
+            Ok(Line::Blank)
+        } else if let Some(note) = text.strip_prefix('#') {
+            Note::parse(note).map(Line::Note)
+        } else {
+            Ok(Line::Row(text))
+        }
+    }
+}
+
+impl Row {
+    /// The row as a line of `schema`, without its line end.
+    #[must_use]
+    pub fn to_line(&self, schema: &Schema) -> String {
+        let mut line = String::new();
+        schema.write_row(&mut line, self.time, self.seq, self.values.iter().copied());
+        line
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_blank_a_note_or_a_row() {
+        assert_eq!(Line::parse(""), Ok(Line::Blank));
+        assert_eq!(Line::parse(" \t "), Ok(Line::Blank));
+        assert_eq!(Line::parse("  # live"), Ok(Line::Note(Note::Live)));
+        assert_eq!(Line::parse(" 1 2 3 "), Ok(Line::Row("1 2 3")));
+        assert_eq!(Line::parse("hello"), Ok(Line::Row("hello")));
+    }
+
+    #[test]
+    fn the_documented_row_prints_as_it_reads() {
+        let schema: Schema = "time:s seq cpu:% freq:MHz mem:% load1 load5 load15".parse().unwrap();
+        let line = "1763836800.123 4712 12.5 2400.0 43.1 0.52 0.44 0.40";
+        assert_eq!(schema.parse_row(line).unwrap().to_line(&schema), line);
+    }
+}

@@ -1,0 +1,125 @@
+//! `key=value` and `key="quoted value"`, the fields of notes and requests.
+
+use std::borrow::Cow;
+use std::fmt::{self, Display, Write as _};
+
+/// The fields of a text, left to right. A word without `=` comes with the value `None`.
+pub(crate) fn fields(text: &str) -> Fields<'_> {
+    Fields { rest: text }
+}
+
+pub(crate) struct Fields<'a> {
+    rest: &'a str,
+}
+
+/// One field: its key, and its value with the quotes taken off.
+pub(crate) type Field<'a> = (&'a str, Option<Cow<'a, str>>);
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = Field<'a>;
+
+    fn next(&mut self) -> Option<Field<'a>> {
+        let text = self.rest.trim_start();
+        if text.is_empty() {
+            return None;
+        }
+        let end = text.find(|c: char| c == '=' || c.is_whitespace()).unwrap_or(text.len());
+        let (key, after) = text.split_at(end);
+        let Some(value) = after.strip_prefix('=') else {
+            self.rest = after;
+            return Some((key, None));
+        };
+        let (value, rest) = take_value(value);
+        self.rest = rest;
+        Some((key, Some(value)))
+    }
+}
+
+/// Takes a value off the front of `text`: up to the closing quote, else up to the next blank.
+pub(crate) fn take_value(text: &str) -> (Cow<'_, str>, &str) {
+    let Some(quoted) = text.strip_prefix('"') else {
+        let end = text.find(char::is_whitespace).unwrap_or(text.len());
+        return (Cow::Borrowed(&text[..end]), &text[end..]);
+    };
+    let mut value = String::new();
+    let mut chars = quoted.char_indices();
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '"' => return (Cow::Owned(value), &quoted[at + 1..]),
+            '\\' => value.push(chars.next().map_or('\\', |(_, escaped)| escaped)),
+            _ => value.push(c),
+        }
+    }
+    // A quote that nothing closes reaches to the end of the line.
+    (Cow::Owned(value), "")
+}
+
+/// Writes ` key=value`, quoted where it must be.
+pub(crate) fn write_field(
+    f: &mut fmt::Formatter<'_>,
+    key: &str,
+    value: &impl Display,
+) -> fmt::Result {
+    let value = value.to_string();
+    let bare = !value.is_empty() && !value.contains(|c: char| c.is_whitespace() || c == '"');
+    write!(f, " {key}=")?;
+    if bare { f.write_str(&value) } else { write_quoted(f, &value) }
+}
+
+/// Writes `"text"`.
+pub(crate) fn write_quoted(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    f.write_char('"')?;
+    for c in text.chars() {
+        if matches!(c, '"' | '\\') {
+            f.write_char('\\')?;
+        }
+        f.write_char(c)?;
+    }
+    f.write_char('"')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn check(text: &str, expected: &[(&str, Option<&str>)]) {
+        let found: Vec<_> = fields(text).collect();
+        let found: Vec<_> = found.iter().map(|(k, v)| (*k, v.as_deref())).collect();
+        assert_eq!(found, expected, "{text:?}");
+    }
+
+    #[test]
+    fn fields_are_bare_or_quoted() {
+        check("", &[]);
+        check("run=9f3a  cores=16 ", &[("run", Some("9f3a")), ("cores", Some("16"))]);
+        check(r#"os="Debian 12" x"#, &[("os", Some("Debian 12")), ("x", None)]);
+        check(r#"a="say \"hi\" \\" b="#, &[("a", Some(r#"say "hi" \"#)), ("b", Some(""))]);
+        check("a=b=c", &[("a", Some("b=c"))]);
+        check(r#"a="open"#, &[("a", Some("open"))]);
+        check(r#"a="x"y=1"#, &[("a", Some("x")), ("y", Some("1"))]);
+    }
+
+    struct Written<'a>(&'a str);
+
+    impl Display for Written<'_> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write_field(f, "key", &self.0)
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_written_value_reads_back(value in "\\PC*") {
+            let line = Written(&value).to_string();
+            let read: Vec<_> = fields(&line).collect();
+            prop_assert_eq!(read, vec![("key", Some(Cow::from(value)))]);
+        }
+
+        #[test]
+        fn any_text_ends(text in "\\PC*") {
+            prop_assert!(fields(&text).count() <= text.len());
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! Notes: the lines that start with `#`, headers and events.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::logfmt::{fields, take_value, write_field, write_quoted};
+use crate::{LineError, Schema, Text};
+
+/// The word that opens a header and a request, before the version.
+pub(crate) const NAME: &str = "loadline/";
+
+/// A note. What this version does not know is kept as [`Note::Other`], for readers ignore it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Note {
+    /// `# loadline/1 …`: who sends this stream.
+    Header(Header),
+    /// `# columns …`: what the numbers of the rows that follow mean.
+    Columns(Schema),
+    /// `# live`: the history is through.
+    Live,
+    /// `# skipped from=A to=B`: these rows are lost to this client.
+    Skipped {
+        /// The first that is lost.
+        from: u64,
+        /// The last that is lost.
+        to: u64,
+    },
+    /// `# error "text"`: why the agent is about to close.
+    Error(Text),
+    /// `# bye`: the agent stops.
+    Bye,
+    /// Anything else, without its `#`.
+    Other(Text),
+}
+
+/// The first line of a subscribed stream. What a sender does not tell is `None`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Header {
+    /// The version of the line format.
+    pub version: u32,
+    /// The run that the rows belong to.
+    pub run: Option<RunId>,
+    /// The name of the host.
+    pub host: Option<Text>,
+    /// The time between two rows of this stream, whole milliseconds.
+    pub interval: Option<Duration>,
+    /// The operating system, for people.
+    pub os: Option<Text>,
+    /// The number of logical cores.
+    pub cores: Option<u32>,
+    /// The size of the main memory, bytes.
+    pub memory: Option<u64>,
+    /// The version of the agent.
+    pub agent: Option<Text>,
+}
+
+/// Which run of an agent: drawn at each start, and when its clock steps back. Eight hex digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct RunId(pub u32);
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}", self.0)
+    }
+}
+
+impl FromStr for RunId {
+    type Err = LineError;
+
+    fn from_str(text: &str) -> Result<RunId, LineError> {
+        let digits = text.len() == 8 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        let number = u32::from_str_radix(text, 16).ok().filter(|_| digits);
+        number.map(RunId).ok_or_else(|| LineError::field("run", text))
+    }
+}
+
+impl Note {
+    /// Reads a note whose `#` is taken off.
+    ///
+    /// # Errors
+    /// A note of a known kind with a field that cannot be read.
+    pub fn parse(text: &str) -> Result<Note, LineError> {
+        let text = text.trim();
+        let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+        let other = || Ok(Note::Other(Text::new(text)));
+        if let Some(version) = word.strip_prefix(NAME) {
+            return match version.parse() {
+                Ok(version) => Header::parse(version, rest).map(Note::Header),
+                Err(_) => other(),
+            };
+        }
+        // A comment in words may begin with a word that is ours: an event has fields at most.
+        let is_event = || fields(rest).all(|(_, value)| value.is_some());
+        match word {
+            "columns" => rest.parse().map(Note::Columns),
+            "live" if is_event() => Ok(Note::Live),
+            "bye" if is_event() => Ok(Note::Bye),
+            "skipped" if is_event() => parse_skipped(rest),
+            "error" if rest.trim_start().starts_with('"') => {
+                Ok(Note::Error(Text::new(&take_value(rest.trim_start()).0)))
+            }
+            _ => other(),
+        }
+    }
+}
+
+fn parse_skipped(text: &str) -> Result<Note, LineError> {
+    let (mut from, mut to) = (None, None);
+    for (key, value) in fields(text) {
+        match key {
+            "from" => from = Some(read("from", value.as_deref())?),
+            "to" => to = Some(read("to", value.as_deref())?),
+            _ => {}
+        }
+    }
+    match (from, to) {
+        (Some(from), Some(to)) if from <= to => Ok(Note::Skipped { from, to }),
+        _ => Err(LineError::field("skipped", text)),
+    }
+}
+
+impl Header {
+    fn parse(version: u32, text: &str) -> Result<Header, LineError> {
+        let mut header = Header { version, ..Header::default() };
+        for (key, value) in fields(text) {
+            let value = value.as_deref();
+            match key {
+                "run" => header.run = Some(read("run", value)?),
+                "host" => header.host = value.map(Text::new),
+                "interval" => header.interval = Some(read_interval(value)?),
+                "os" => header.os = value.map(Text::new),
+                "cores" => header.cores = Some(read("cores", value)?),
+                "memory" => header.memory = Some(read("memory", value)?),
+                "agent" => header.agent = value.map(Text::new),
+                _ => {}
+            }
+        }
+        Ok(header)
+    }
+}
+
+fn read<T: FromStr>(key: &'static str, value: Option<&str>) -> Result<T, LineError> {
+    let value = value.unwrap_or_default();
+    value.parse().map_err(|_| LineError::field(key, value))
+}
+
+fn read_interval(value: Option<&str>) -> Result<Duration, LineError> {
+    let value = value.unwrap_or_default();
+    let interval = crate::parse_duration(value).ok().filter(|interval| !interval.is_zero());
+    interval.ok_or_else(|| LineError::field("interval", value))
+}
+
+impl fmt::Display for Note {
+    /// The note as a line, without its line end.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("# ")?;
+        match self {
+            Note::Header(header) => header.fmt(f),
+            Note::Columns(schema) => write!(f, "columns {schema}"),
+            Note::Live => f.write_str("live"),
+            Note::Skipped { from, to } => write!(f, "skipped from={from} to={to}"),
+            Note::Error(text) => {
+                f.write_str("error ")?;
+                write_quoted(f, text.as_str())
+            }
+            Note::Bye => f.write_str("bye"),
+            Note::Other(text) => text.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Header {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{NAME}{}", self.version)?;
+        field(f, "run", self.run.as_ref())?;
+        field(f, "host", self.host.as_ref())?;
+        let interval = self.interval.map(|interval| format!("{}ms", interval.as_millis()));
+        field(f, "interval", interval.as_ref())?;
+        field(f, "os", self.os.as_ref())?;
+        field(f, "cores", self.cores.as_ref())?;
+        field(f, "memory", self.memory.as_ref())?;
+        field(f, "agent", self.agent.as_ref())
+    }
+}
+
+fn field(f: &mut fmt::Formatter<'_>, key: &str, value: Option<&impl fmt::Display>) -> fmt::Result {
+    value.map_or(Ok(()), |value| write_field(f, key, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Note, LineError> {
+        Note::parse(line.strip_prefix('#').unwrap())
+    }
+
+    #[test]
+    fn the_documented_header_prints_as_it_reads() {
+        let line = "# loadline/1 run=9f3a17c2 host=web-1 interval=1000ms os=\"Debian GNU/Linux 12\" \
+                    cores=16 memory=67385159680 agent=0.1.0";
+        let note = parse(line).unwrap();
+        assert_eq!(note.to_string(), line);
+        let Note::Header(header) = note else { panic!("{note:?}") };
+        assert_eq!(header.interval, Some(Duration::from_secs(1)));
+        assert_eq!(header.cores, Some(16));
+    }
+
+    #[test]
+    fn events_are_read_and_unknown_fields_and_notes_ignored() {
+        let other = |text: &str| Ok(Note::Other(text.into()));
+        for (line, expected) in [
+            ("# live", Ok(Note::Live)),
+            ("#live", Ok(Note::Live)),
+            ("# live since=5", Ok(Note::Live)),
+            ("# live long and prosper", other("live long and prosper")),
+            ("# bye", Ok(Note::Bye)),
+            ("# skipped from=3 to=9 why=slow", Ok(Note::Skipped { from: 3, to: 9 })),
+            (r#"# error "no column \"x\"""#, Ok(Note::Error("no column \"x\"".into()))),
+            ("# error in my script", other("error in my script")),
+            ("#", other("")),
+            ("# loadline/x", other("loadline/x")),
+            ("# \x1b]0;title\x07", other("\u{fffd}]0;title\u{fffd}")),
+            ("# loadline/2 new=1", Ok(Note::Header(Header { version: 2, ..Header::default() }))),
+        ] {
+            assert_eq!(parse(line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_known_note_with_an_unreadable_field_is_a_fault() {
+        for line in [
+            "# skipped from=a to=9",
+            "# skipped from=9 to=3",
+            "# skipped",
+            "# loadline/1 run=xyz",
+            "# loadline/1 run=+1234567",
+            "# loadline/1 interval=0s",
+            "# loadline/1 interval",
+            "# loadline/1 cores=-1",
+            "# columns",
+            "# columns a a",
+        ] {
+            assert!(parse(line).is_err(), "{line}");
+        }
+    }
+
+    fn any_text() -> impl Strategy<Value = Text> {
+        any::<String>().prop_map(|text| Text::new(&text))
+    }
+
+    fn any_header() -> impl Strategy<Value = Header> {
+        use prop::option::of;
+        let interval = (1..1_000_000_u64).prop_map(Duration::from_millis);
+        let numbers = (any::<u32>(), of(any::<u32>()), of(any::<u32>()), of(any::<u64>()));
+        let texts = (of(any_text()), of(any_text()), of(any_text()));
+        (numbers, texts, of(interval)).prop_map(|(numbers, texts, interval)| Header {
+            version: numbers.0,
+            run: numbers.1.map(RunId),
+            host: texts.0,
+            interval,
+            os: texts.1,
+            cores: numbers.2,
+            memory: numbers.3,
+            agent: texts.2,
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_printed_header_reads_back(header in any_header()) {
+            let note = Note::Header(header);
+            prop_assert_eq!(parse(&note.to_string()), Ok(note));
+        }
+
+        #[test]
+        fn a_printed_event_reads_back(text in any_text(), a: u64, b: u64) {
+            for note in [
+                Note::Error(text),
+                Note::Skipped { from: a.min(b), to: a.max(b) },
+                Note::Live,
+                Note::Bye,
+            ] {
+                prop_assert_eq!(parse(&note.to_string()), Ok(note));
+            }
+        }
+
+        #[test]
+        fn any_note_is_read_or_refused_and_prints_safely(text: String) {
+            if let Ok(note) = Note::parse(&text) {
+                let printed = note.to_string();
+                prop_assert_eq!(crate::sanitize(&printed), printed.as_str());
+            }
+        }
+    }
+}

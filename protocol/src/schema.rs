@@ -1,0 +1,479 @@
+//! What the numbers of a row mean: the columns, in order.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::str::FromStr;
+
+use crate::number::write_number;
+use crate::text::sanitize;
+use crate::{LineError, Row, Time};
+
+/// The most columns that a schema has: what fits a line of [`LINE_MAX`](crate::LINE_MAX) bytes.
+pub const COLUMNS_MAX: usize = 4096;
+
+/// Name and unit of the columns of the plain stream, in its order.
+pub const PLAIN_COLUMNS: [(&str, &str); 6] =
+    [("cpu", "%"), ("freq", "MHz"), ("mem", "%"), ("load1", ""), ("load5", ""), ("load15", "")];
+
+/// A metric: its name, and its unit where it has one. Written `name` or `name:unit`.
+///
+/// **Invariant:** both are safe to show and hold no blank, colon, comma, semicolon or quote; the
+/// name is not empty.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Column {
+    name: String,
+    unit: String,
+}
+
+impl Column {
+    /// A column; what a name or a unit cannot hold becomes `_`.
+    ///
+    /// ```
+    /// use loadline_protocol::Column;
+    /// assert_eq!(Column::new("CPU usage", "%").to_string(), "CPU_usage:%");
+    /// ```
+    #[must_use]
+    pub fn new(name: &str, unit: &str) -> Column {
+        let name = if name.is_empty() { "_".to_owned() } else { word(name) };
+        Column { name, unit: word(unit) }
+    }
+
+    /// The name, as in `cpu`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The unit, as in `MHz`; empty where there is none.
+    #[must_use]
+    pub fn unit(&self) -> &str {
+        &self.unit
+    }
+
+    /// How many decimals a number of this column usually has, by its unit.
+    #[must_use]
+    pub fn decimals(&self) -> usize {
+        match self.unit.as_str() {
+            "" => 2,
+            "B" | "B/s" => 0,
+            "s" => 3,
+            _ => 1,
+        }
+    }
+
+    /// `value` to the usual number of decimals.
+    ///
+    /// ```
+    /// use loadline_protocol::Column;
+    /// assert_eq!(Column::new("cpu", "%").round(12.345), 12.3);
+    /// ```
+    #[must_use]
+    pub fn round(&self, value: f64) -> f64 {
+        let scale = match self.decimals() {
+            0 => 1.0,
+            1 => 10.0,
+            2 => 100.0,
+            _ => 1000.0,
+        };
+        let rounded = (value * scale).round() / scale;
+        if rounded.is_finite() { rounded } else { value }
+    }
+}
+
+/// One word that a header can hold.
+fn word(text: &str) -> String {
+    let forbidden = |c: char| c.is_whitespace() || matches!(c, ':' | ',' | ';' | '"' | '=');
+    sanitize(text).chars().map(|c| if forbidden(c) { '_' } else { c }).collect()
+}
+
+impl fmt::Display for Column {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.unit.as_str() {
+            "" => f.write_str(&self.name),
+            unit => write!(f, "{}:{unit}", self.name),
+        }
+    }
+}
+
+impl FromStr for Column {
+    type Err = LineError;
+
+    fn from_str(text: &str) -> Result<Column, LineError> {
+        let (name, unit) = text.split_once(':').unwrap_or((text, ""));
+        if name.is_empty() {
+            return Err(LineError::field("column", text));
+        }
+        Ok(Column::new(name, unit))
+    }
+}
+
+/// What stands in front of the values in each row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Stamp {
+    /// Nothing: a plain stream.
+    #[default]
+    None,
+    /// The time (`time:s`).
+    Time,
+    /// The time and the sequence number (`time:s seq`).
+    TimeSeq,
+}
+
+impl Stamp {
+    /// How many numbers that is.
+    #[must_use]
+    pub fn width(self) -> usize {
+        match self {
+            Stamp::None => 0,
+            Stamp::Time => 1,
+            Stamp::TimeSeq => 2,
+        }
+    }
+}
+
+/// The columns of a stream in the order of its rows, and what stands in front of them.
+///
+/// **Invariant:** 1 to [`COLUMNS_MAX`] columns, no two of the same name.
+///
+/// ```
+/// use loadline_protocol::Schema;
+/// let schema: Schema = "time:s seq cpu:% load1".parse().unwrap();
+/// let row = schema.parse_row("1763836800.123 4712 12.5 0.52").unwrap();
+/// assert_eq!((row.seq, row.values[1]), (Some(4712), 0.52));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Schema {
+    stamp: Stamp,
+    columns: Vec<Column>,
+}
+
+impl Schema {
+    /// # Errors
+    /// No column, too many of them, or two of the same name.
+    pub fn new(stamp: Stamp, columns: Vec<Column>) -> Result<Schema, LineError> {
+        if columns.is_empty() || columns.len() > COLUMNS_MAX {
+            return Err(LineError::Columns(columns.len()));
+        }
+        let mut names = HashSet::with_capacity(columns.len());
+        match columns.iter().find(|column| !names.insert(column.name())) {
+            Some(twice) => Err(LineError::Twice(twice.name().to_owned())),
+            None => Ok(Schema { stamp, columns }),
+        }
+    }
+
+    /// The schema of a stream that says nothing of itself: the six columns of the plain stream, or
+    /// `c1 … cN` for another count.
+    #[must_use]
+    pub fn plain(count: usize) -> Schema {
+        let columns = if count == PLAIN_COLUMNS.len() {
+            PLAIN_COLUMNS.iter().map(|(name, unit)| Column::new(name, unit)).collect()
+        } else {
+            let count = count.clamp(1, COLUMNS_MAX);
+            (1..=count).map(|number| Column::new(&format!("c{number}"), "")).collect()
+        };
+        Schema { stamp: Stamp::None, columns }
+    }
+
+    /// What stands in front of the values.
+    #[must_use]
+    pub fn stamp(&self) -> Stamp {
+        self.stamp
+    }
+
+    /// The columns, in the order of the values.
+    #[must_use]
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// The same columns with another stamp.
+    #[must_use]
+    pub fn with_stamp(mut self, stamp: Stamp) -> Schema {
+        self.stamp = stamp;
+        self
+    }
+
+    /// Where the column of this name stands.
+    #[must_use]
+    pub fn position(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|column| column.name() == name)
+    }
+
+    /// Reads a row. Fields stand between blanks, tabs, commas or semicolons; between two commas,
+    /// nothing is a missing value.
+    ///
+    /// # Errors
+    /// The first field that is no number, or a count that is not the schema's.
+    pub fn parse_row(&self, line: &str) -> Result<Row, LineError> {
+        let mut row = Row { values: Vec::with_capacity(self.columns.len()), ..Row::default() };
+        self.parse_row_into(line, &mut row)?;
+        Ok(row)
+    }
+
+    /// [`Schema::parse_row`] into a row that is there already, so that nothing is allocated. After
+    /// an error the row holds nothing of use.
+    ///
+    /// # Errors
+    /// As [`Schema::parse_row`].
+    pub fn parse_row_into(&self, line: &str, row: &mut Row) -> Result<(), LineError> {
+        row.time = None;
+        row.seq = None;
+        row.values.clear();
+        let expected = self.stamp.width() + self.columns.len();
+        let mut found = 0;
+        for field in row_fields(line) {
+            found += 1;
+            let wrong = || LineError::number(found, field);
+            match (self.stamp, found) {
+                (Stamp::Time | Stamp::TimeSeq, 1) => {
+                    row.time = Some(crate::time::read_time(field).ok_or_else(wrong)?);
+                }
+                (Stamp::TimeSeq, 2) => row.seq = Some(field.parse().map_err(|_| wrong())?),
+                _ if found > expected => {}
+                _ => row.values.push(read_value(field).ok_or_else(wrong)?),
+            }
+        }
+        if found == expected { Ok(()) } else { Err(LineError::Count { expected, found }) }
+    }
+
+    /// Appends a row without its line end: the stamp, then `values`, single blanks between them.
+    /// A stamp that the schema asks for and that is not given is written as 0.
+    pub fn write_row(
+        &self,
+        out: &mut String,
+        time: Option<Time>,
+        seq: Option<u64>,
+        values: impl IntoIterator<Item = f64>,
+    ) {
+        let start = out.len();
+        if self.stamp != Stamp::None {
+            out.push_str(&time.unwrap_or_default().to_string());
+        }
+        if self.stamp == Stamp::TimeSeq {
+            out.push(' ');
+            out.push_str(&seq.unwrap_or_default().to_string());
+        }
+        for (column, value) in self.columns.iter().zip(values) {
+            if out.len() > start {
+                out.push(' ');
+            }
+            write_number(out, value, column.decimals());
+        }
+    }
+}
+
+/// Reads the plain row of a stream whose count of columns nobody knows yet.
+///
+/// # Errors
+/// The first field that is no number, or more fields than a schema has columns.
+pub fn parse_plain_row(line: &str) -> Result<Vec<f64>, LineError> {
+    let mut values = Vec::new();
+    for field in row_fields(line) {
+        let wrong = || LineError::number(values.len() + 1, field);
+        let value = read_value(field).ok_or_else(wrong)?;
+        values.push(value);
+    }
+    match values.len() {
+        1..=COLUMNS_MAX => Ok(values),
+        count => Err(LineError::Columns(count)),
+    }
+}
+
+/// A number, `nan`, or nothing at all, which is missing as well.
+fn read_value(field: &str) -> Option<f64> {
+    if field.is_empty() { Some(f64::NAN) } else { crate::parse_number(field) }
+}
+
+/// The fields of a row: runs of blanks are one separator, a comma or semicolon is one by itself.
+fn row_fields(line: &str) -> RowFields<'_> {
+    let line = line.trim_matches(BLANKS);
+    RowFields { rest: (!line.is_empty()).then_some(line) }
+}
+
+const BLANKS: [char; 2] = [' ', '\t'];
+
+struct RowFields<'a> {
+    /// What is still to be read; `None` at the end, where an empty rest is an empty last field.
+    rest: Option<&'a str>,
+}
+
+impl<'a> Iterator for RowFields<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        let text = self.rest?;
+        let end = text.find([' ', '\t', ',', ';']).unwrap_or(text.len());
+        let (field, after) = text.split_at(end);
+        let after = after.trim_start_matches(BLANKS);
+        self.rest = match after.strip_prefix([',', ';']) {
+            Some(rest) => Some(rest.trim_start_matches(BLANKS)),
+            None => (!after.is_empty()).then_some(after),
+        };
+        Some(field)
+    }
+}
+
+impl fmt::Display for Schema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.stamp {
+            Stamp::None => {}
+            Stamp::Time => f.write_str("time:s ")?,
+            Stamp::TimeSeq => f.write_str("time:s seq ")?,
+        }
+        for (at, column) in self.columns.iter().enumerate() {
+            let blank = if at == 0 { "" } else { " " };
+            write!(f, "{blank}{column}")?;
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for Schema {
+    type Err = LineError;
+
+    /// Reads the columns of a `# columns` note.
+    fn from_str(text: &str) -> Result<Schema, LineError> {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let stamp = match words.as_slice() {
+            ["time:s" | "time", "seq", ..] => Stamp::TimeSeq,
+            ["time:s" | "time", ..] => Stamp::Time,
+            _ => Stamp::None,
+        };
+        let columns = words[stamp.width()..].iter().map(|word| word.parse());
+        Schema::new(stamp, columns.collect::<Result<_, _>>()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn check(schema: &str, line: &str, expected: &Result<&[f64], LineError>) {
+        let schema: Schema = schema.parse().unwrap();
+        let row = schema.parse_row(line).map(|row| row.values);
+        // Text makes NaN equal to itself.
+        assert_eq!(format!("{:?}", row.as_deref()), format!("{:?}", expected.as_deref()), "{line}");
+    }
+
+    #[test]
+    fn a_row_is_numbers_between_separators() {
+        let three: &[f64] = &[1.0, 2.5, -3.0];
+        for line in [
+            "1 2.5 -3",
+            "  1\t2.5 \t -3  ",
+            "1,2.5,-3",
+            "1, 2.5 , -3",
+            "1;2.5;-3",
+            "1;2.5, -3",
+            "1e0 +2.5 -3.000",
+        ] {
+            check("a b c", line, &Ok(three));
+        }
+    }
+
+    #[test]
+    fn a_missing_value_is_nan_or_nothing_between_two_commas() {
+        check("a b c", "1 nan 3", &Ok(&[1.0, f64::NAN, 3.0]));
+        check("a b c", "1,,3", &Ok(&[1.0, f64::NAN, 3.0]));
+        check("a b c", ",2,", &Ok(&[f64::NAN, 2.0, f64::NAN]));
+        check("a b c", "1 ; ; 3", &Ok(&[1.0, f64::NAN, 3.0]));
+    }
+
+    #[test]
+    fn a_wrong_row_says_what_is_wrong_with_it() {
+        let number = |column, text: &str| LineError::Number { column, text: text.into() };
+        let count = |expected, found| LineError::Count { expected, found };
+        check("a b c", "12.5 2400.0 high", &Err(number(3, "high")));
+        check("a b c", "1 inf 3", &Err(number(2, "inf")));
+        check("a b c", "1 1e999 3", &Err(number(2, "1e999")));
+        check("a b c", "1 2", &Err(count(3, 2)));
+        check("a b c", "1 2 3 4", &Err(count(3, 4)));
+        check("a b c", "1 2 3 x", &Err(count(3, 4)));
+        check("time:s seq a", "12.5 -1 3", &Err(number(2, "-1")));
+        check("time:s seq a", "nan 1 3", &Err(number(1, "nan")));
+        check("time:s seq a", "1 2", &Err(count(3, 2)));
+        check("time:s a", "1763836800.5 2", &Ok(&[2.0]));
+        check("a", "\x1b[2J\u{202e}", &Err(number(1, "\u{fffd}[2J\u{fffd}")));
+    }
+
+    #[test]
+    fn the_plain_streams_columns_have_their_names_and_others_a_number() {
+        assert_eq!(Schema::plain(6).to_string(), "cpu:% freq:MHz mem:% load1 load5 load15");
+        assert_eq!(Schema::plain(2).to_string(), "c1 c2");
+        assert_eq!(Schema::plain(0).to_string(), "c1");
+    }
+
+    #[test]
+    fn a_schema_refuses_what_it_cannot_tell_apart() {
+        let parse = |text: &str| text.parse::<Schema>();
+        assert_eq!(parse("a b a"), Err(LineError::Twice("a".into())));
+        assert_eq!(parse("time:s seq"), Err(LineError::Columns(0)));
+        assert_eq!(parse("a :b"), Err(LineError::field("column", ":b")));
+        let many: Vec<_> = (0..=COLUMNS_MAX).map(|n| format!("c{n}")).collect();
+        assert_eq!(parse(&many.join(" ")), Err(LineError::Columns(COLUMNS_MAX + 1)));
+    }
+
+    #[test]
+    fn values_are_rounded_to_the_decimals_of_their_unit() {
+        let round = |unit, value| Column::new("x", unit).round(value).to_string();
+        assert_eq!(round("%", 33.333), "33.3");
+        assert_eq!(round("", 0.129), "0.13");
+        assert_eq!(round("B/s", 1234.5), "1235");
+        assert_eq!(round("%", f64::MAX), f64::MAX.to_string());
+        assert_eq!(round("%", f64::NAN), "NaN");
+    }
+
+    pub(crate) fn any_schema() -> impl Strategy<Value = Schema> {
+        let stamp = prop_oneof![Just(Stamp::None), Just(Stamp::Time), Just(Stamp::TimeSeq)];
+        let columns = prop::collection::btree_map("\\PC{1,8}", "\\PC{0,4}", 1..9);
+        (stamp, columns).prop_filter_map("names differ", |(stamp, columns)| {
+            let columns: Vec<_> = columns.iter().map(|(n, u)| Column::new(n, u)).collect();
+            // A stream whose first column is called `time` says that it has a stamp.
+            if columns[0].name() == "time" || columns[0].name() == "seq" {
+                return None;
+            }
+            Schema::new(stamp, columns).ok()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_printed_schema_reads_back(schema in any_schema()) {
+            prop_assert_eq!(schema.to_string().parse(), Ok(schema));
+        }
+
+        #[test]
+        fn a_printed_row_reads_back_to_the_bit(
+            schema in any_schema(),
+            ms in 0..=Time::MAX.as_millis(),
+            seq: u64,
+            values in prop::collection::vec(any::<f64>(), 9),
+        ) {
+            let values: Vec<f64> =
+                values.into_iter().filter(|v| !v.is_infinite()).cycle().take(9).collect();
+            prop_assume!(!values.is_empty());
+            let values = &values[..schema.columns().len()];
+            let mut line = String::new();
+            let time = Time::from_millis(ms);
+            schema.write_row(&mut line, Some(time), Some(seq), values.iter().copied());
+            let row = schema.parse_row(&line).unwrap();
+            let bits = |v: &f64| if v.is_nan() { f64::NAN.to_bits() } else { v.to_bits() };
+            prop_assert_eq!(
+                row.values.iter().map(bits).collect::<Vec<_>>(),
+                values.iter().map(bits).collect::<Vec<_>>()
+            );
+            prop_assert_eq!(row.time, (schema.stamp() != Stamp::None).then_some(time));
+            prop_assert_eq!(row.seq, (schema.stamp() == Stamp::TimeSeq).then_some(seq));
+            let mut again = String::new();
+            schema.write_row(&mut again, row.time, row.seq, row.values);
+            prop_assert_eq!(again, line);
+        }
+
+        #[test]
+        fn any_line_is_a_row_or_a_fault(line in "\\PC*", schema in any_schema()) {
+            let _ = (schema.parse_row(&line), parse_plain_row(&line));
+        }
+    }
+}

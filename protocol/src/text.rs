@@ -1,0 +1,108 @@
+//! Text from outside, made harmless where it enters.
+
+use std::borrow::Cow;
+use std::convert::Infallible;
+use std::fmt;
+use std::str::FromStr;
+
+/// Stands for each character that a terminal must not get.
+const REPLACEMENT: char = '\u{FFFD}';
+
+/// Text that is safe to show.
+///
+/// **Invariant:** no control characters, no bidirectional controls, nothing invisible.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Text(String);
+
+impl Text {
+    /// Takes any text; each unsafe character becomes `U+FFFD`.
+    #[must_use]
+    pub fn new(text: &str) -> Text {
+        Text(sanitize(text).into_owned())
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl FromStr for Text {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Text, Infallible> {
+        Ok(Text::new(text))
+    }
+}
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Text {
+        Text::new(text)
+    }
+}
+
+/// `text` with every character replaced that could move the cursor, turn the writing direction or
+/// hide: control, bidirectional, zero-width and other invisible characters.
+///
+/// ```
+/// use loadline_protocol::sanitize;
+/// assert_eq!(sanitize("web-1"), "web-1");
+/// assert_eq!(sanitize("\x1b[31mred\u{202e}"), "\u{fffd}[31mred\u{fffd}");
+/// ```
+#[must_use]
+pub fn sanitize(text: &str) -> Cow<'_, str> {
+    if text.chars().any(is_unsafe) {
+        text.chars().map(|c| if is_unsafe(c) { REPLACEMENT } else { c }).collect()
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            // Soft hyphen, grapheme joiner, Arabic letter mark, Hangul fillers, Khmer vowels that
+            // show nothing, Mongolian selectors.
+            '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}'
+            | '\u{180B}'..='\u{180F}'
+            // Zero-width characters, directional marks, line and paragraph separators, embeddings,
+            // overrides and isolates, invisible operators.
+            | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}'
+            | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}'
+            | '\u{FFF0}'..='\u{FFFB}'
+            // Shorthand and musical format controls, tags, variation selectors.
+            | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_must_not_get_is_replaced() {
+        for (input, expected) in [
+            ("plain ascii", "plain ascii"),
+            ("Zürich 東京 ½", "Zürich 東京 ½"),
+            ("a\x07b\x1b]0;x\x07", "a\u{fffd}b\u{fffd}]0;x\u{fffd}"),
+            ("c1: \u{9b}31m", "c1: \u{fffd}31m"),
+            ("\u{202e}gnp.exe", "\u{fffd}gnp.exe"),
+            ("zero\u{200b}width\u{feff}", "zero\u{fffd}width\u{fffd}"),
+            ("line\u{2028}break\n", "line\u{fffd}break\u{fffd}"),
+        ] {
+            assert_eq!(sanitize(input), expected, "{input:?}");
+        }
+    }
+
+    #[test]
+    fn making_text_safe_twice_changes_nothing_more() {
+        let once = Text::new("\u{0}\u{202e}x");
+        assert_eq!(Text::new(once.as_str()), once);
+    }
+}

@@ -1,0 +1,160 @@
+//! Times and durations as the line format writes them.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::LineError;
+
+/// A point in time: milliseconds since the Unix epoch, from 1970 to the end of the year 9999.
+///
+/// ```
+/// use loadline_protocol::Time;
+/// let time: Time = "1763836800.123".parse().unwrap();
+/// assert_eq!(time.as_millis(), 1_763_836_800_123);
+/// assert_eq!(time.to_string(), "1763836800.123");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Time(i64);
+
+impl Time {
+    /// The last moment of the year 9999: no clock shows more.
+    pub const MAX: Time = Time(253_402_300_799_999);
+
+    /// The time `ms` milliseconds after the epoch, brought into the range.
+    #[must_use]
+    pub fn from_millis(ms: i64) -> Time {
+        Time(ms.clamp(0, Time::MAX.0))
+    }
+
+    /// Milliseconds since the epoch.
+    #[must_use]
+    pub fn as_millis(self) -> i64 {
+        self.0
+    }
+}
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:03}", self.0 / 1000, self.0 % 1000)
+    }
+}
+
+impl FromStr for Time {
+    type Err = LineError;
+
+    /// Seconds with any number of decimals; what is finer than a millisecond is cut off.
+    fn from_str(text: &str) -> Result<Time, LineError> {
+        read_time(text).ok_or_else(|| LineError::field("time", text))
+    }
+}
+
+pub(crate) fn read_time(text: &str) -> Option<Time> {
+    let (seconds, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    if !digits(seconds) || !digits(fraction) {
+        return None;
+    }
+    let seconds: i64 = seconds.parse().ok()?;
+    let mut millis = 0;
+    for at in 0..3 {
+        millis = millis * 10 + i64::from(fraction.as_bytes().get(at).map_or(0, |b| b - b'0'));
+    }
+    let ms = seconds.checked_mul(1000)?.checked_add(millis)?;
+    (ms <= Time::MAX.0).then_some(Time(ms))
+}
+
+/// The longest duration that anybody can ask for: 100 years.
+const DURATION_MAX: Duration = Duration::from_hours(100 * 365 * 24);
+
+/// Reads `250ms`, `1s`, `10m`, `1h 30m` or `1h30m`; whole milliseconds, at most 100 years.
+///
+/// ```
+/// use std::time::Duration;
+/// use loadline_protocol::parse_duration;
+/// assert_eq!(parse_duration("1h30m"), Ok(Duration::from_secs(5400)));
+/// assert!(parse_duration("5").unwrap_err().contains("250ms"));
+/// ```
+///
+/// # Errors
+/// A text that names what is wrong and what a duration looks like.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let shown = crate::sanitize(text);
+    let duration = humantime::parse_duration(text)
+        .map_err(|_| format!("{shown:?} is no duration; write it like 250ms, 1s, 10m or 1h30m"))?;
+    if duration > DURATION_MAX {
+        return Err(format!("{shown:?} is too long; 100 years are the most"));
+    }
+    if duration.subsec_nanos() % 1_000_000 != 0 {
+        return Err(format!("{shown:?} is too fine; whole milliseconds are the finest"));
+    }
+    Ok(duration)
+}
+
+/// Shows a duration in the largest unit that leaves no fraction: `90m`, `2s`, `250ms`.
+/// What is finer than a millisecond is cut off. [`parse_duration`] is the inverse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DurationText(pub Duration);
+
+impl fmt::Display for DurationText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ms = self.0.as_millis();
+        match ms {
+            0 => f.pad("0s"),
+            _ if ms.is_multiple_of(3_600_000) => f.pad(&format!("{}h", ms / 3_600_000)),
+            _ if ms.is_multiple_of(60_000) => f.pad(&format!("{}m", ms / 60_000)),
+            _ if ms.is_multiple_of(1000) => f.pad(&format!("{}s", ms / 1000)),
+            _ => f.pad(&format!("{ms}ms")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn times_are_seconds_with_decimals_and_nothing_else() {
+        let check = |text: &str, ms: Option<i64>| {
+            assert_eq!(read_time(text).map(Time::as_millis), ms, "{text:?}");
+        };
+        check("0", Some(0));
+        check("1763836800.123", Some(1_763_836_800_123));
+        check("1763836800.1", Some(1_763_836_800_100));
+        check("1763836800.1239", Some(1_763_836_800_123));
+        check("253402300799.999", Some(Time::MAX.0));
+        check("253402300800", None);
+        check("99999999999999999999", None);
+        for text in ["", ".", "1.", ".5", "-1", "+1", "1e9", "nan", "1.2.3", "１"] {
+            check(text, None);
+        }
+    }
+
+    #[test]
+    fn durations_are_read_as_people_write_them() {
+        let ms = |text: &str| parse_duration(text).map(|d| d.as_millis());
+        assert_eq!(ms("250ms"), Ok(250));
+        assert_eq!(ms("1h 30m"), Ok(5_400_000));
+        assert_eq!(ms("0s"), Ok(0));
+        for wrong in ["", "1", "fast", "-1s", "1us", "200y", "99999999999999999999s", "1s\x1b"] {
+            let error = parse_duration(wrong).unwrap_err();
+            assert!(!error.contains('\x1b'), "{error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_printed_time_reads_back(ms in 0..=Time::MAX.0) {
+            let time = Time::from_millis(ms);
+            prop_assert_eq!(time.to_string().parse(), Ok(time));
+        }
+
+        #[test]
+        fn a_printed_duration_reads_back(ms in 0..3_153_600_000_000_u64) {
+            let duration = Duration::from_millis(ms);
+            prop_assert_eq!(parse_duration(&DurationText(duration).to_string()), Ok(duration));
+        }
+    }
+}
