@@ -1,1 +1,58 @@
-//! .
+//! The agent of loadline: samples a machine and serves it, a line a sample.
+//!
+//! A library first: the program, the client that embeds an agent, and the tests run the same
+//! [`Agent`] by the same calls.
+//!
+//! ```text
+//!  clock     when a sample was taken: anchored once, bent by nothing
+//!  source    what is sampled: the only code that touches the machine
+//!    │ values, one for each column
+//!    ▼
+//!  ring      the samples of the last while, each encoded once: THE ONLY QUEUE
+//!    │ ▲
+//!    │ └── sampler   the beat: one sample a tick, the only code here that reads a clock
+//!    ▼ cursor
+//!  session   one client: its requests in, its rows out
+//!    │ bytes
+//!    ▼
+//!  listen    addresses, and who comes in by them
+//!  server    all clients: accepts them, bounds their number, stops them
+//!  agent     everything above, put together
+//! ```
+//!
+//! The same stream comes out of a socket and out of an in-memory pipe:
+//!
+//! ```
+//! use loadline_agent::{Agent, Facts, Scripted, Settings};
+//! use tokio::io::AsyncReadExt as _;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> std::io::Result<()> {
+//! let source = Scripted::plain(|_, values| values.extend([12.5, 2400.0, 43.1, 0.52, 0.44, 0.4]));
+//! let agent = Agent::start(source, Facts::default(), Settings::default()).await;
+//! let service = agent.service();
+//! let (mut client, server) = tokio::io::duplex(1024);
+//! tokio::spawn(async move { service.serve(server).await });
+//!
+//! let mut row = [0; 32];
+//! client.read_exact(&mut row).await?;
+//! assert_eq!(&row, b"12.5 2400.0 43.1 0.52 0.44 0.40\n");
+//! # Ok(())
+//! # }
+//! ```
+
+mod agent;
+mod clock;
+mod listen;
+mod ring;
+mod sampler;
+mod server;
+mod session;
+mod source;
+
+pub use agent::{Agent, Settings};
+pub use clock::{Clock, Step};
+pub use listen::{Accept, Address, AddressError, Bound, ListenError, Listener, Plaintext};
+pub use ring::SAMPLES_MAX;
+pub use session::{Ending, Service};
+pub use source::{Facts, Machine, Scripted, Source};

@@ -1,0 +1,110 @@
+//! Sampler, ring, sessions and server, put together.
+
+use std::fmt;
+use std::time::Duration;
+
+use loadline_protocol::{Schema, Stamp};
+
+use crate::clock::Clock;
+use crate::listen::{Accept, Listener};
+use crate::sampler::Sampler;
+use crate::server::Server;
+use crate::session::Service;
+use crate::source::{Facts, Source};
+
+/// How an agent samples and serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// The time between samples, whole milliseconds and at least one.
+    pub interval: Duration,
+    /// How long samples are kept; [`SAMPLES_MAX`](crate::SAMPLES_MAX) of them at most.
+    pub history: Duration,
+    /// How many clients the listeners let in at a time.
+    pub clients_max: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            interval: Duration::from_secs(1),
+            history: Duration::from_hours(1),
+            clients_max: 1024,
+        }
+    }
+}
+
+/// Samples a source and serves the samples to any number of clients.
+pub struct Agent {
+    sampler: Sampler,
+    service: Service,
+    settings: Settings,
+}
+
+impl Agent {
+    /// An agent with its first sample, which is taken when the source has a true one: of the
+    /// [`Machine`](crate::Machine) after a good 200 ms.
+    ///
+    /// # Panics
+    /// If the source has no columns, or two of the same name.
+    pub async fn start(source: impl Source + 'static, facts: Facts, settings: Settings) -> Agent {
+        Agent::start_with_clock(source, facts, settings, Clock::system()).await
+    }
+
+    /// [`Agent::start`] with another clock than this machine's.
+    ///
+    /// # Panics
+    /// As [`Agent::start`].
+    pub async fn start_with_clock(
+        source: impl Source + 'static,
+        facts: Facts,
+        settings: Settings,
+        clock: Clock,
+    ) -> Agent {
+        let schema = Schema::new(Stamp::TimeSeq, source.columns())
+            .expect("a source has columns, each of another name");
+        let interval = Duration::from_millis(settings.interval.as_millis().max(1) as u64);
+        let sampler = Sampler::start(Box::new(source), clock, interval, settings.history).await;
+        let service = Service::new(sampler.ring().cursor(), facts, schema, interval);
+        Agent { sampler, service, settings }
+    }
+
+    /// A handle that serves one client over any stream; of an agent that does not
+    /// [`run`](Agent::run), the first sample and no more.
+    #[must_use]
+    pub fn service(&self) -> Service {
+        self.service.clone()
+    }
+
+    /// Samples, and serves who comes in by `listeners` (none is fine, see [`Agent::service`]),
+    /// until `stop` comes true. Then subscribed clients get `# bye`, and all sessions end within a
+    /// second.
+    ///
+    /// # Panics
+    /// If a session does.
+    pub async fn run(self, listeners: Vec<Listener>, stop: impl Future<Output = ()>) {
+        self.run_with(listeners, stop).await;
+    }
+
+    /// [`Agent::run`] with any way in.
+    ///
+    /// # Panics
+    /// As [`Agent::run`].
+    pub async fn run_with<L: Accept>(self, listeners: Vec<L>, stop: impl Future<Output = ()>) {
+        let Agent { mut sampler, service, settings } = self;
+        let mut server = Server::new(service, settings.clients_max);
+        tokio::select! {
+            never = sampler.run() => match never {},
+            never = server.run(listeners) => match never {},
+            () = stop => {}
+        }
+        // The ring closes with the sampler. That tells the sessions to end.
+        drop(sampler);
+        server.stop().await;
+    }
+}
+
+impl fmt::Debug for Agent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Agent").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}

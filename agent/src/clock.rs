@@ -1,0 +1,124 @@
+//! When a sample was taken.
+
+use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use loadline_protocol::Time;
+use tokio::time::Instant;
+
+/// A wall clock that nobody bends: anchored once, then driven by the monotonic clock.
+///
+/// What time synchronisation does within [`Clock::TOLERANCE`] leaves no trace in it. A wall clock
+/// that is further off has jumped, or the machine slept: then the anchor is set anew.
+pub struct Clock {
+    wall_ms: Box<dyn FnMut() -> i64 + Send>,
+    anchor_ms: i64,
+    anchored: Instant,
+}
+
+/// Whether the wall clock jumped since the last look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// It did not: time went on as it should.
+    Steady,
+    /// It jumped ahead, as after a suspension: time has a hole.
+    Forward,
+    /// It jumped back: the same times are about to come again.
+    Back,
+}
+
+impl Clock {
+    /// How far the wall clock may be off before that counts as a jump.
+    pub const TOLERANCE: Duration = Duration::from_secs(1);
+
+    /// The clock of this machine.
+    #[must_use]
+    pub fn system() -> Clock {
+        Clock::new(|| {
+            let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
+        })
+    }
+
+    /// A clock that is anchored to `wall_ms`: milliseconds since the Unix epoch.
+    #[must_use]
+    pub fn new(mut wall_ms: impl FnMut() -> i64 + Send + 'static) -> Clock {
+        let anchor_ms = wall_ms();
+        Clock { wall_ms: Box::new(wall_ms), anchor_ms, anchored: Instant::now() }
+    }
+
+    /// The time.
+    pub fn now(&mut self) -> Time {
+        self.look().0
+    }
+
+    /// The time, and whether it jumped since the last look.
+    pub fn look(&mut self) -> (Time, Step) {
+        let now = Instant::now();
+        let elapsed_ms = now.duration_since(self.anchored).as_millis() as i64;
+        let anchored_ms = self.anchor_ms.saturating_add(elapsed_ms);
+        let wall_ms = (self.wall_ms)();
+        let ahead_ms = wall_ms.saturating_sub(anchored_ms);
+        let tolerance_ms = Clock::TOLERANCE.as_millis() as i64;
+        let step = match ahead_ms {
+            _ if ahead_ms > tolerance_ms => Step::Forward,
+            _ if ahead_ms < -tolerance_ms => Step::Back,
+            _ => return (Time::from_millis(anchored_ms), Step::Steady),
+        };
+        (self.anchor_ms, self.anchored) = (wall_ms, now);
+        (Time::from_millis(wall_ms), step)
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Clock").field("anchor_ms", &self.anchor_ms).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    use super::*;
+
+    /// What a clock shows 10 s after its start, if the wall clock has gone on by so much.
+    async fn check(wall_ms: i64, expected: (i64, Step)) {
+        let wall = Arc::new(AtomicI64::new(1_000_000));
+        let mut clock = Clock::new({
+            let wall = wall.clone();
+            move || wall.load(Ordering::Relaxed)
+        });
+        tokio::time::advance(Duration::from_secs(10)).await;
+        wall.fetch_add(wall_ms, Ordering::Relaxed);
+        let (time, step) = clock.look();
+        assert_eq!((time.as_millis() - 1_000_000, step), expected, "wall clock: {wall_ms} ms on");
+        assert_eq!(clock.look(), (time, Step::Steady), "a jump is told once");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn small_corrections_of_the_wall_clock_leave_no_trace() {
+        for wall_ms in [10_000, 9_000, 11_000, 9_999, 10_500] {
+            check(wall_ms, (10_000, Step::Steady)).await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_suspension_time_goes_on_at_the_wall_clock() {
+        check(11_001, (11_001, Step::Forward)).await;
+        check(3_600_000, (3_600_000, Step::Forward)).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_was_set_back_is_told() {
+        check(8_999, (8_999, Step::Back)).await;
+        check(-900_000, (-900_000, Step::Back)).await;
+    }
+
+    #[test]
+    fn the_clock_of_this_machine_shows_a_sane_time_without_a_runtime() {
+        let time = Clock::system().now();
+        assert!(time > "1700000000".parse().unwrap() && time < Time::MAX, "{time}");
+    }
+}

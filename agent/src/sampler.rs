@@ -1,0 +1,81 @@
+//! The beat: one sample a tick. The only code of the agent that reads a clock.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use loadline_protocol::{Column, Time};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep};
+
+use crate::clock::{Clock, Step};
+use crate::ring::Ring;
+use crate::source::Source;
+
+/// Fills the ring, beat by beat.
+pub(crate) struct Sampler {
+    source: Box<dyn Source>,
+    columns: Vec<Column>,
+    clock: Clock,
+    beat: Interval,
+    ring: Ring,
+    /// The values of the newest sample, kept for their memory.
+    values: Vec<f64>,
+}
+
+impl Sampler {
+    /// Waits until the source has a true sample, and takes it.
+    pub(crate) async fn start(
+        mut source: Box<dyn Source>,
+        mut clock: Clock,
+        interval: Duration,
+        history: Duration,
+    ) -> Sampler {
+        sleep(source.warm_up()).await;
+        let columns = source.columns();
+        let mut values = Vec::with_capacity(columns.len());
+        // Ticks are counted from the first sample on: work and late wake-ups move none of them. One
+        // that is missed, as in a suspended machine, is missed.
+        let mut beat = interval_at(Instant::now() + interval, interval);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        sample(source.as_mut(), &columns, &mut values);
+        let ring = Ring::new(columns.clone(), history, clock.now(), &values);
+        Sampler { source, columns, clock, beat, ring, values }
+    }
+
+    /// Where the samples are.
+    pub(crate) fn ring(&self) -> &Ring {
+        &self.ring
+    }
+
+    /// Samples until it is dropped.
+    pub(crate) async fn run(&mut self) -> Infallible {
+        loop {
+            self.beat.tick().await;
+            self.take();
+        }
+    }
+
+    fn take(&mut self) {
+        let (time, step) = self.clock.look();
+        sample(self.source.as_mut(), &self.columns, &mut self.values);
+        match step {
+            Step::Steady | Step::Forward => self.ring.push(time, &self.values),
+            Step::Back => self.restart(time),
+        }
+    }
+
+    /// Times that come a second time belong to another run.
+    fn restart(&mut self, time: Time) {
+        tracing::warn!(%time, "the clock was set back: a new run begins");
+        self.ring.restart(time, &self.values);
+    }
+}
+
+/// One sample: a value for each column, with the decimals of its unit, NaN where it is not known.
+fn sample(source: &mut dyn Source, columns: &[Column], values: &mut Vec<f64>) {
+    values.clear();
+    source.sample(values);
+    values.resize(columns.len(), f64::NAN);
+    for (value, column) in values.iter_mut().zip(columns) {
+        *value = if value.is_finite() { column.round(*value) } else { f64::NAN };
+    }
+}

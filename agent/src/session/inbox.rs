@@ -1,0 +1,171 @@
+//! What a client sends: requests, and what is none.
+
+use loadline_protocol::{REQUEST_MAX, Request};
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+
+use super::Ending;
+
+/// Bytes that are no request are ignored up to this many in all: room for a stray Enter or a probe,
+/// not for somebody who mistakes the agent for something else.
+pub(super) const NOISE_MAX: usize = 4 * 1024;
+
+/// Finds the requests in what a client sends.
+#[derive(Debug, Default)]
+pub(super) struct Inbox {
+    /// What was read and not yet understood: never much more than a request.
+    bytes: Vec<u8>,
+    /// The rest of a line that is too long to be a request is being skipped.
+    skipping: bool,
+    /// The bytes so far that were no request.
+    ignored: usize,
+    /// The client has said all that it will.
+    ended: bool,
+}
+
+/// What a client said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// A request.
+    Request(Request),
+    /// Something that was meant as a request, and what is wrong with it.
+    Fault(String),
+    /// More than [`NOISE_MAX`] bytes of something else.
+    Noise,
+}
+
+impl Inbox {
+    /// Whether the client may still say something.
+    pub(super) fn is_open(&self) -> bool {
+        !self.ended
+    }
+
+    /// Reads what there is. The end of it ends nothing: a client that is done talking may still
+    /// listen.
+    pub(super) async fn read(
+        &mut self,
+        reader: &mut (impl AsyncRead + Unpin),
+    ) -> Result<(), Ending> {
+        match reader.read_buf(&mut self.bytes).await {
+            Ok(0) => self.ended = true,
+            Ok(_) => {}
+            Err(_) => return Err(Ending::Left),
+        }
+        Ok(())
+    }
+
+    /// The next thing that was said, if it is complete.
+    pub(super) fn next(&mut self) -> Option<Heard> {
+        while let Some(end) = self.bytes.iter().position(|byte| *byte == b'\n') {
+            let is_rest = std::mem::take(&mut self.skipping);
+            let heard = if is_rest { None } else { understand(&self.bytes[..end]) };
+            self.bytes.drain(..=end);
+            if heard.is_some() {
+                return heard;
+            }
+            self.ignored += end + 1;
+        }
+        // A request may end in a carriage return as well.
+        if self.skipping || self.bytes.len() > REQUEST_MAX + 1 {
+            if !self.skipping && is_request(&self.bytes) {
+                return Some(too_long());
+            }
+            self.skipping = true;
+            self.ignored += self.bytes.len();
+            self.bytes.clear();
+        }
+        (self.ignored > NOISE_MAX).then_some(Heard::Noise)
+    }
+}
+
+/// What a whole line says; `None` if it is no request.
+fn understand(line: &[u8]) -> Option<Heard> {
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    if line.len() > REQUEST_MAX && is_request(line) {
+        return Some(too_long());
+    }
+    Some(match Request::parse(&String::from_utf8_lossy(line))? {
+        Ok(request) => Heard::Request(request),
+        Err(error) => Heard::Fault(error.to_string()),
+    })
+}
+
+fn is_request(line: &[u8]) -> bool {
+    Request::is_begun_by(line.trim_ascii_start())
+}
+
+fn too_long() -> Heard {
+    Heard::Fault(format!("a request has at most {REQUEST_MAX} bytes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use loadline_protocol::History;
+
+    use super::*;
+
+    /// What a session hears of `sent` that arrives in pieces of this length.
+    fn hear(sent: &[u8], piece: usize) -> Vec<Heard> {
+        let mut inbox = Inbox::default();
+        let mut heard = Vec::new();
+        for bytes in sent.chunks(piece) {
+            inbox.bytes.extend_from_slice(bytes);
+            while let Some(next) = inbox.next() {
+                heard.push(next);
+                if !matches!(heard.last(), Some(Heard::Request(_))) {
+                    return heard;
+                }
+            }
+            assert!(inbox.bytes.len() <= REQUEST_MAX + 1);
+        }
+        heard
+    }
+
+    fn check(sent: &[u8], expected: &[Heard]) {
+        for piece in [1, 7, 64, sent.len().max(1)] {
+            assert_eq!(hear(sent, piece), expected, "in pieces of {piece}");
+        }
+    }
+
+    fn request(history: History) -> Heard {
+        Heard::Request(Request { history: Some(history), ..Request::default() })
+    }
+
+    #[test]
+    fn requests_are_found_wherever_they_are_cut() {
+        check(b"", &[]);
+        check(b"loadline/1 history=all", &[]);
+        check(b"loadline/1 history=all\n", &[request(History::All)]);
+        check(
+            b"\r\n  loadline/1 history=all\r\nGET /\nloadline/1 history=none\n",
+            &[request(History::All), request(History::None)],
+        );
+    }
+
+    #[test]
+    fn a_request_that_cannot_be_read_says_why() {
+        check(b"loadline/1 resume=x\n", &[Heard::Fault("resume=x: write RUN:SEQ".into())]);
+        check(b"loadline/1 colour=\xff\n", &[Heard::Request(Request::default())]);
+    }
+
+    #[test]
+    fn a_request_has_a_longest_length() {
+        let mut longest = b"loadline/1 ".to_vec();
+        longest.resize(REQUEST_MAX, b'x');
+        let with = |end: &[u8]| [&longest, end].concat();
+        check(&with(b"\n"), &[Heard::Request(Request::default())]);
+        check(&with(b"\r\n"), &[Heard::Request(Request::default())]);
+        check(&with(b"x\n"), &[too_long()]);
+        check(&with(&[b'x'; 64]), &[too_long()]);
+    }
+
+    #[test]
+    fn noise_is_ignored_up_to_a_bound_in_all() {
+        let mut noise = b"\n".repeat(100);
+        noise.extend([b'x'; NOISE_MAX - 101]);
+        noise.push(b'\n');
+        let then = |more: &[u8]| [&noise, more].concat();
+        check(&then(b"loadline/1 history=all\n"), &[request(History::All)]);
+        check(&then(b"\n"), &[Heard::Noise]);
+        check(&[0xff; 3 * NOISE_MAX], &[Heard::Noise]);
+    }
+}
