@@ -5,7 +5,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::str::FromStr;
 
-use loadline_protocol::sanitize;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
@@ -27,42 +26,40 @@ pub enum Address {
 }
 
 /// Why a text is no address.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum AddressError {
     /// There is no port, or none that can be read.
-    #[error("no port from 0 to 65535 in {0:?}; write HOST:PORT, as in 127.0.0.1:1027")]
-    Port(String),
+    #[error("no port from 0 to 65535; write HOST:PORT, as in 127.0.0.1:1027")]
+    Port,
     /// There is no host, or none that can be read.
-    #[error("no host in {0:?}; write HOST:PORT, as in 127.0.0.1:1027")]
-    Host(String),
+    #[error("no host; write HOST:PORT, as in 127.0.0.1:1027")]
+    Host,
     /// An IPv6 address whose end cannot be told from the port.
-    #[error("{0:?} leaves open where the port begins; write [HOST]:PORT, as in [::1]:1027")]
-    Brackets(String),
+    #[error("an IPv6 address stands in brackets, as in [::1]:1027")]
+    Brackets,
     /// A Unix socket.
-    #[error("{0:?} is a Unix socket, and this version has none yet; write HOST:PORT")]
-    Unix(String),
+    #[error("this version does not listen on Unix sockets; write HOST:PORT")]
+    Unix,
 }
 
 impl FromStr for Address {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Address, AddressError> {
-        let shown = || sanitize(text).into_owned();
         if text.starts_with("unix:") {
-            return Err(AddressError::Unix(shown()));
+            return Err(AddressError::Unix);
         }
-        let (host, port) = text.rsplit_once(':').ok_or_else(|| AddressError::Port(shown()))?;
-        let digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
-        let port = port.parse().ok().filter(|_| digits);
+        let (host, port) = text.rsplit_once(':').ok_or(AddressError::Port)?;
         let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         let host = match bracketed {
-            None if host.contains(':') => return Err(AddressError::Brackets(shown())),
+            None if host.contains(':') => return Err(AddressError::Brackets),
             _ => bracketed.unwrap_or(host),
         };
-        let port = port.ok_or_else(|| AddressError::Port(shown()))?;
         if host.is_empty() || host.contains(|c: char| c.is_whitespace() || "[]/@".contains(c)) {
-            return Err(AddressError::Host(shown()));
+            return Err(AddressError::Host);
         }
+        let digits = port.bytes().all(|byte| byte.is_ascii_digit());
+        let port = port.parse().ok().filter(|_| digits).ok_or(AddressError::Port)?;
         Ok(Address::Tcp { host: host.to_owned(), port })
     }
 }
@@ -219,5 +216,73 @@ impl Accept for Listener {
         // again where it is served.
         let _ = stream.set_nodelay(true);
         Ok((stream, peer.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_a_host_and_a_port() {
+        for (text, expected) in [
+            ("127.0.0.1:1027", Ok(("127.0.0.1", 1027))),
+            ("[::1]:0", Ok(("::1", 0))),
+            ("web-1.example.org:65535", Ok(("web-1.example.org", 65535))),
+            ("localhost", Err(AddressError::Port)),
+            ("localhost:", Err(AddressError::Port)),
+            ("localhost:+1", Err(AddressError::Port)),
+            ("localhost:65536", Err(AddressError::Port)),
+            ("", Err(AddressError::Port)),
+            (":1027", Err(AddressError::Host)),
+            ("me@host:1027", Err(AddressError::Host)),
+            ("::1:1027", Err(AddressError::Brackets)),
+            ("::1", Err(AddressError::Brackets)),
+            ("unix:/run/loadline", Err(AddressError::Unix)),
+        ] {
+            let expected =
+                expected.map(|(host, port)| Address::Tcp { host: host.to_owned(), port });
+            assert_eq!(text.parse(), expected, "{text}");
+            if let Ok(address) = expected {
+                assert_eq!(address.to_string(), text);
+            }
+        }
+    }
+
+    async fn bind(address: &str, plaintext: Plaintext) -> Result<Bound, String> {
+        let bound = Listener::bind(&address.parse().unwrap(), plaintext).await;
+        bound.map_err(|error| error.to_string())
+    }
+
+    #[tokio::test]
+    async fn what_others_could_read_is_served_only_when_allowed() {
+        for address in ["127.0.0.1:0", "127.8.8.8:0"] {
+            assert!(bind(address, Plaintext::LoopbackOnly).await.is_ok(), "{address}");
+        }
+        for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0"] {
+            let error = bind(address, Plaintext::LoopbackOnly).await.unwrap_err();
+            assert!(error.contains("--allow-plaintext"), "{error}");
+            assert!(error.contains(address) && !error.contains('\n'), "{error}");
+        }
+        assert!(bind("0.0.0.0:0", Plaintext::Anywhere).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_port_in_use_is_told_at_once_and_what_to_do() {
+        let taken = bind("127.0.0.1:0", Plaintext::LoopbackOnly).await.unwrap().listen().unwrap();
+        let address = taken.address().to_string();
+        let error = bind(&address, Plaintext::LoopbackOnly).await.unwrap_err();
+        assert!(error.starts_with(&format!("cannot listen on {address}: ")), "{error}");
+        assert!(error.ends_with("choose another port"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn each_row_leaves_at_once_on_a_connection_that_is_accepted() {
+        let listener =
+            bind("127.0.0.1:0", Plaintext::LoopbackOnly).await.unwrap().listen().unwrap();
+        let client = TcpStream::connect(listener.address()).await.unwrap();
+        let (accepted, peer) = listener.accept().await.unwrap();
+        assert!(accepted.nodelay().unwrap());
+        assert_eq!(peer, client.local_addr().unwrap().to_string());
     }
 }

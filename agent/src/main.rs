@@ -1,2 +1,124 @@
-//! .
-fn main() {}
+//! `loadline-agent`: the agent as a program.
+
+mod cli;
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use loadline_agent::{Agent, Bound, Facts, ListenError, Listener, Machine};
+use loadline_protocol::sanitize;
+
+use crate::cli::Options;
+
+/// The exit code for wrong usage.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let options = match Options::read() {
+        Ok(options) => options,
+        Err(error) => return answer(&error),
+    };
+    tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .with_max_level(options.level())
+        .with_target(false)
+        .log_internal_errors(false)
+        .init();
+    match run(&options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&format!("{error:#}"));
+            match error.downcast_ref() {
+                Some(ListenError::Plaintext { .. }) => ExitCode::from(USAGE),
+                _ => ExitCode::FAILURE,
+            }
+        }
+    }
+}
+
+/// Help and version are for reading; of an error the first line says it all.
+fn answer(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        // An error only means that nobody reads it.
+        let _ = error.print();
+        return ExitCode::SUCCESS;
+    }
+    let text = error.to_string();
+    let first = text.lines().next().unwrap_or_default();
+    complain(&format!("{}; see --help", first.trim_start_matches("error: ")));
+    ExitCode::from(USAGE)
+}
+
+/// The last word of a program that failed: one line.
+fn complain(why: &str) {
+    let _ = writeln!(io::stderr(), "loadline-agent: {}", sanitize(why));
+}
+
+fn run(options: &Options) -> anyhow::Result<()> {
+    let settings = options.settings();
+    allow_open_files(settings.clients_max as u64 + 64);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start")?;
+    runtime.block_on(async {
+        let stop = stop_signal().context("cannot wait for signals")?;
+        let mut bound = Vec::new();
+        for address in &options.listen {
+            bound.push(Listener::bind(address, options.plaintext()).await?);
+        }
+        let agent = Agent::start(Machine::new(), Facts::of_this_machine(), settings).await;
+        let listeners = bound.into_iter().map(Bound::listen).collect::<Result<Vec<_>, _>>()?;
+        for listener in &listeners {
+            // An error only means that nobody reads it.
+            let _ = writeln!(io::stdout(), "listening on {}", listener.address());
+        }
+        agent.run(listeners, stop).await;
+        tracing::info!("stopped");
+        Ok(())
+    })
+}
+
+/// Comes true at SIGINT and SIGTERM; they are caught from this call on.
+#[cfg(unix)]
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+/// Comes true at Ctrl-C; it is caught from this call on.
+#[cfg(windows)]
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    let mut interrupt = tokio::signal::windows::ctrl_c()?;
+    Ok(async move {
+        interrupt.recv().await;
+    })
+}
+
+/// Each client takes a file descriptor, and many systems begin with room for fewer than they allow.
+#[cfg(unix)]
+fn allow_open_files(wanted: u64) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+    let limit = getrlimit(Resource::Nofile);
+    let Some(current) = limit.current.filter(|current| *current < wanted) else { return };
+    let allowed = limit.maximum.map_or(wanted, |maximum| maximum.min(wanted));
+    let raised = Rlimit { current: Some(allowed), maximum: limit.maximum };
+    let now = if setrlimit(Resource::Nofile, raised).is_ok() { allowed } else { current };
+    if now < wanted {
+        tracing::warn!(wanted, allowed = now, "not all of --max-clients will find a free file");
+    }
+}
+
+#[cfg(not(unix))]
+fn allow_open_files(_wanted: u64) {}

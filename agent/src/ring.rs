@@ -303,3 +303,246 @@ impl Cursor {
         let _ = self.samples.changed().await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ALL: Form = Form { columns: Columns::All, every: 1 };
+
+    fn columns(count: usize) -> Vec<Column> {
+        (1..=count).map(|number| Column::new(&format!("c{number}"), "")).collect()
+    }
+
+    /// A ring with the samples 1 to `newest`, one a second, that keeps them for so many seconds.
+    fn ring(newest: i64, history_s: u64) -> Ring {
+        let history = Duration::from_secs(history_s);
+        let mut ring = Ring::new(columns(2), history, second(1), &[1.0, 0.5]);
+        (2..=newest).for_each(|number| ring.push(second(number), &[number as f64, 0.5]));
+        ring
+    }
+
+    fn second(number: i64) -> Time {
+        Time::from_millis(number * 1000)
+    }
+
+    /// All that a cursor meets before it has to wait, its rows shortened to their numbers.
+    fn met(cursor: &mut Cursor, form: &Form) -> Vec<String> {
+        let mut met = Vec::new();
+        loop {
+            let mut out = Vec::new();
+            match cursor.read(form, &mut out) {
+                Read::Wait => return met,
+                Read::Closed => return [met, vec!["closed".into()]].concat(),
+                Read::Rows => met.extend(String::from_utf8(out).unwrap().lines().map(shorten)),
+                Read::Live => met.push("live".into()),
+                Read::Overtaken { from, to } => met.push(format!("lost {from}-{to}")),
+                Read::NewRun => met.push("new run".into()),
+            }
+        }
+    }
+
+    fn shorten(row: &str) -> String {
+        row.split(' ').nth(1).unwrap().to_owned()
+    }
+
+    /// What a cursor meets that asks a ring with the samples 5 to 10 in this way.
+    fn check(history: History, resume: Option<u64>, every: u64, expected: &str) {
+        let ring = ring(10, 5);
+        let mut cursor = ring.cursor();
+        let resume = resume.map(|seq| Resume { run: cursor.run(), seq });
+        cursor.seek(history, resume, every);
+        let form = Form { columns: Columns::All, every };
+        let case = format!("{history} {resume:?} {every}");
+        assert_eq!(met(&mut cursor, &form).join(" "), expected, "{case}");
+    }
+
+    #[test]
+    fn a_stream_begins_where_it_was_asked_to() {
+        let last = |seconds| History::Last(Duration::from_secs(seconds));
+        check(History::None, None, 1, "live 10");
+        check(last(0), None, 1, "10 live");
+        check(last(2), None, 1, "8 9 10 live");
+        check(last(100), None, 1, "5 6 7 8 9 10 live");
+        check(History::All, None, 1, "5 6 7 8 9 10 live");
+    }
+
+    #[test]
+    fn a_stream_is_resumed_after_the_last_row_that_arrived() {
+        check(History::All, Some(8), 1, "9 10 live");
+        check(History::None, Some(10), 1, "live");
+        check(History::None, Some(u64::MAX), 1, "live");
+        check(History::None, Some(1), 1, "lost 2-4 5 6 7 8 9 10 live");
+    }
+
+    #[test]
+    fn a_stream_of_every_third_sample_begins_with_one_of_these() {
+        check(History::None, None, 3, "live 9");
+        check(History::All, None, 3, "6 9 live");
+        check(History::None, Some(4), 3, "6 9 live");
+        check(History::None, Some(1), 3, "lost 2-4 6 9 live");
+        // None of the samples that are gone would have been in this stream.
+        check(History::None, Some(1), 5, "5 10 live");
+        check(History::None, None, 7, "live 7");
+        check(History::None, None, 11, "live");
+        check(History::All, None, u64::MAX, "live");
+    }
+
+    #[test]
+    fn another_run_cannot_be_resumed() {
+        let ring = ring(3, 10);
+        let mut cursor = ring.cursor();
+        let run = RunId(cursor.run().0.wrapping_add(1));
+        cursor.seek(History::All, Some(Resume { run, seq: 2 }), 1);
+        assert_eq!(met(&mut cursor, &ALL), ["1", "2", "3", "live"]);
+    }
+
+    #[test]
+    fn the_history_ends_where_it_ended_when_it_was_asked_for() {
+        let mut ring = ring(3, 10);
+        let mut cursor = ring.cursor();
+        cursor.seek(History::All, None, 1);
+        ring.push(second(4), &[4.0, 0.5]);
+        assert_eq!(met(&mut cursor, &ALL), ["1", "2", "3", "live", "4"]);
+    }
+
+    #[test]
+    fn a_cursor_in_a_run_that_ended_goes_on_in_the_next() {
+        let mut ring = ring(9, 100);
+        let (mut live, mut past) = (ring.cursor(), ring.cursor());
+        met(&mut live, &ALL);
+        past.seek(History::All, None, 1);
+        let run = live.run();
+        ring.restart(second(2), &[1.0, 0.5]);
+        assert_eq!(met(&mut live, &ALL), ["new run", "1"]);
+        assert_eq!(met(&mut past, &ALL), ["new run", "live", "1"]);
+        assert_ne!(live.run(), run);
+    }
+
+    #[test]
+    fn a_closed_ring_is_read_to_its_end() {
+        let ring = ring(3, 10);
+        let mut cursor = ring.cursor();
+        cursor.seek(History::All, None, 1);
+        drop(ring);
+        assert_eq!(met(&mut cursor, &ALL), ["1", "2", "3", "live", "closed"]);
+    }
+
+    /// A row of eight columns in this form.
+    fn check_row(columns: Columns, expected: &str) {
+        let values = [1.0, 2.5, f64::NAN, 4.0, 5.0, 6.25, 7.0, 8.0];
+        let ring = Ring::new(self::columns(8), Duration::MAX, Time::from_millis(1500), &values);
+        let mut out = Vec::new();
+        let mut cursor = ring.cursor();
+        let form = Form { columns, every: 1 };
+        assert_eq!(cursor.read(&form, &mut out), Read::Live);
+        assert_eq!(cursor.read(&form, &mut out), Read::Rows);
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_row_has_the_form_that_the_client_chose() {
+        check_row(Columns::Plain, "1.00 2.50 nan 4.00 5.00 6.25\n");
+        check_row(Columns::All, "1.500 1 1.00 2.50 nan 4.00 5.00 6.25 7.00 8.00\n");
+        check_row(Columns::Chosen([7, 0].into()), "1.500 1 8.00 1.00\n");
+    }
+
+    #[test]
+    fn rows_come_in_bounded_batches_and_plain_ones_one_by_one() {
+        let ring = ring(1000, 2000);
+        let mut cursor = ring.cursor();
+        cursor.seek(History::All, None, 1);
+        let mut out = Vec::new();
+        assert_eq!(cursor.read(&Form::PLAIN, &mut out), Read::Rows);
+        assert_eq!(String::from_utf8_lossy(&out).lines().count(), 1);
+        assert_eq!(cursor.read(&ALL, &mut out), Read::Rows);
+        assert!((BATCH..BATCH + 100).contains(&out.len()), "{}", out.len());
+    }
+
+    #[test]
+    fn a_full_ring_takes_no_more_memory() {
+        let mut ring = ring(100, 50);
+        let memory = |ring: &Ring| {
+            let samples = ring.samples.borrow();
+            let lines: usize = samples.slots.iter().map(|slot| slot.line.capacity()).sum();
+            (samples.slots.len(), samples.slots.capacity(), lines)
+        };
+        let before = memory(&ring);
+        assert_eq!(before.0, 51);
+        (101..=900).for_each(|number| ring.push(second(number), &[3.0, 0.5]));
+        assert_eq!(memory(&ring), before);
+    }
+
+    #[test]
+    fn the_newest_sample_stays_however_long_ago_it_was() {
+        let mut ring = ring(5, 2);
+        ring.push(second(100_000), &[6.0, 0.5]);
+        let mut cursor = ring.cursor();
+        cursor.seek(History::All, None, 1);
+        assert_eq!(met(&mut cursor, &ALL), ["6", "live"]);
+    }
+
+    #[test]
+    fn times_increase_even_if_the_clock_does_not() {
+        let mut ring = ring(1, 100);
+        ring.push(second(1), &[2.0, 0.5]);
+        ring.push(second(0), &[3.0, 0.5]);
+        let samples = ring.samples.borrow();
+        let times: Vec<_> = samples.slots.iter().map(|slot| slot.time.as_millis()).collect();
+        assert_eq!(times, [1000, 1001, 1002]);
+    }
+
+    /// What happens to a ring and its readers.
+    #[derive(Debug, Clone)]
+    enum Event {
+        Push { after_ms: i64 },
+        Read { reader: usize },
+    }
+
+    fn any_event() -> impl Strategy<Value = Event> {
+        prop_oneof![
+            (0..3000_i64).prop_map(|after_ms| Event::Push { after_ms }),
+            (0..3_usize).prop_map(|reader| Event::Read { reader }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn each_reader_gets_every_sample_once_and_in_order_or_is_told_that_it_is_lost(
+            events in prop::collection::vec(any_event(), 0..200),
+            history_ms in 0..20_000_u64,
+        ) {
+            let history = Duration::from_millis(history_ms);
+            let mut ring = Ring::new(columns(1), history, Time::from_millis(0), &[1.0]);
+            let mut readers = [(); 3].map(|()| (ring.cursor(), 0_u64));
+            readers.iter_mut().for_each(|(cursor, _)| cursor.seek(History::All, None, 1));
+            let mut now_ms = 0;
+            for event in events {
+                match event {
+                    Event::Push { after_ms } => {
+                        now_ms += after_ms;
+                        ring.push(Time::from_millis(now_ms), &[1.0]);
+                        let samples = ring.samples.borrow();
+                        let (oldest, newest) = (samples.slots.front(), samples.slots.back());
+                        let span = newest.unwrap().time.as_millis() - oldest.unwrap().time.as_millis();
+                        prop_assert!(span as u64 <= history_ms);
+                    }
+                    Event::Read { reader } => {
+                        let (cursor, last) = &mut readers[reader];
+                        for met in met(cursor, &ALL).iter().filter(|met| *met != "live") {
+                            let (from, to) = match met.strip_prefix("lost ") {
+                                Some(lost) => lost.split_once('-').unwrap(),
+                                None => (met.as_str(), met.as_str()),
+                            };
+                            prop_assert_eq!(from.parse::<u64>().unwrap(), *last + 1);
+                            *last = to.parse().unwrap();
+                        }
+                        prop_assert_eq!(*last, ring.samples.borrow().newest());
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! What was typed, and what it means.
+
+use std::time::Duration;
+
+use clap::builder::FalseyValueParser;
+use clap::error::ErrorKind;
+use clap::{ArgAction, CommandFactory as _, Parser};
+use loadline_agent::{Address, Plaintext, SAMPLES_MAX, Settings};
+use loadline_protocol::{DurationText, parse_duration};
+use tracing::Level;
+
+/// The shortest interval: faster than that there is no truer figure of the processor.
+const INTERVAL_MIN: Duration = Duration::from_millis(200);
+
+/// The longest interval.
+const INTERVAL_MAX: Duration = Duration::from_hours(1);
+
+/// Samples this machine and serves it, a line a sample.
+///
+/// A client that says nothing gets six numbers a line: cpu (%), freq (MHz), mem (%), load1, load5
+/// and load15. Each option is also read from the environment, as in `LOADLINE_AGENT_INTERVAL=2s`.
+#[derive(Debug, Parser)]
+#[command(name = "loadline-agent", version)]
+pub(crate) struct Options {
+    /// Where clients connect: HOST:PORT or [v6]:PORT; port 0 is any that is free. Repeatable
+    #[arg(
+        short,
+        long,
+        value_name = "ADDR",
+        env = "LOADLINE_AGENT_LISTEN",
+        hide_env = true,
+        value_delimiter = ',',
+        default_value = "127.0.0.1:1027"
+    )]
+    pub(crate) listen: Vec<Address>,
+
+    /// Time between samples, 200ms to 1h
+    #[arg(
+        short,
+        long,
+        value_name = "DURATION",
+        env = "LOADLINE_AGENT_INTERVAL",
+        hide_env = true,
+        default_value = "1s",
+        value_parser = parse_interval
+    )]
+    interval: Duration,
+
+    /// How long samples are kept for clients that ask for the past
+    #[arg(
+        long,
+        value_name = "DURATION",
+        env = "LOADLINE_AGENT_HISTORY",
+        hide_env = true,
+        default_value = "1h",
+        value_parser = parse_duration
+    )]
+    history: Duration,
+
+    /// How many clients are served at a time
+    #[arg(
+        long,
+        value_name = "N",
+        env = "LOADLINE_AGENT_MAX_CLIENTS",
+        hide_env = true,
+        default_value_t = 1024,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+    )]
+    max_clients: u32,
+
+    /// Listen on addresses that others can reach, though the stream is not encrypted
+    #[arg(
+        long,
+        env = "LOADLINE_AGENT_ALLOW_PLAINTEXT",
+        hide_env = true,
+        value_parser = FalseyValueParser::new()
+    )]
+    allow_plaintext: bool,
+
+    /// Less log; -qq for errors only
+    #[arg(short, long, env = "LOADLINE_AGENT_QUIET", hide_env = true, action = ArgAction::Count)]
+    quiet: u8,
+
+    /// More log; -vv for everything
+    #[arg(short, long, env = "LOADLINE_AGENT_VERBOSE", hide_env = true, action = ArgAction::Count)]
+    verbose: u8,
+}
+
+impl Options {
+    /// Reads the command line and the environment.
+    pub(crate) fn read() -> Result<Options, clap::Error> {
+        let options = Options::try_parse()?;
+        match options.history_fault() {
+            Some(why) => Err(Options::command().error(ErrorKind::ValueValidation, why)),
+            None => Ok(options),
+        }
+    }
+
+    pub(crate) fn settings(&self) -> Settings {
+        let clients_max = self.max_clients as usize;
+        Settings { interval: self.interval, history: self.history, clients_max }
+    }
+
+    pub(crate) fn plaintext(&self) -> Plaintext {
+        if self.allow_plaintext { Plaintext::Anywhere } else { Plaintext::LoopbackOnly }
+    }
+
+    pub(crate) fn level(&self) -> Level {
+        match i16::from(self.verbose) - i16::from(self.quiet) {
+            ..=-2 => Level::ERROR,
+            -1 => Level::WARN,
+            0 => Level::INFO,
+            1 => Level::DEBUG,
+            2.. => Level::TRACE,
+        }
+    }
+
+    /// What is wrong with `--history` beside this `--interval`.
+    fn history_fault(&self) -> Option<String> {
+        let (history, interval) = (DurationText(self.history), DurationText(self.interval));
+        if self.history < self.interval {
+            return Some(format!("--history {history} is shorter than --interval {interval}"));
+        }
+        let samples = self.history.as_millis() / self.interval.as_millis();
+        (samples > SAMPLES_MAX as u128).then(|| {
+            format!(
+                "--history {history} is {samples} samples at --interval {interval}, and at most \
+                 {SAMPLES_MAX} are kept; choose a shorter history or a longer interval"
+            )
+        })
+    }
+}
+
+fn parse_interval(text: &str) -> Result<Duration, String> {
+    let interval = parse_duration(text)?;
+    if (INTERVAL_MIN..=INTERVAL_MAX).contains(&interval) {
+        return Ok(interval);
+    }
+    let (min, max) = (DurationText(INTERVAL_MIN), DurationText(INTERVAL_MAX));
+    Err(format!("choose from {min} to {max}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_options_make_sense_to_clap() {
+        Options::command().debug_assert();
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_library() {
+        let options = Options::parse_from(["loadline-agent"]);
+        assert_eq!(options.settings(), Settings::default());
+        assert_eq!(options.plaintext(), Plaintext::LoopbackOnly);
+        assert_eq!(options.listen, ["127.0.0.1:1027".parse().unwrap()]);
+        assert_eq!(options.level(), Level::INFO);
+    }
+
+    #[test]
+    fn a_history_is_neither_shorter_than_a_sample_nor_endless() {
+        let fault = |interval: &str, history: &str| {
+            let line = ["loadline-agent", "--interval", interval, "--history", history];
+            Options::parse_from(line).history_fault()
+        };
+        assert_eq!(fault("1s", "1s"), None);
+        assert_eq!(fault("1h", "90days"), None);
+        assert_eq!(fault("1s", "1000000s"), None);
+        assert_eq!(fault("1s", "999ms").unwrap(), "--history 999ms is shorter than --interval 1s");
+        assert!(fault("200ms", "1000000s").unwrap().contains("5000000 samples"));
+    }
+}
