@@ -1,1 +1,38 @@
-//! .
+//! loadline: watch a server live in a terminal.
+//!
+//! A sample walks down this list; a module imports from those above it only.
+//!
+//! ```text
+//!  source    what was typed, and what it means
+//!  event     what a link tells: rows, streams, outages, faults
+//!  link      connect, ask, read, reconnect, resume: the only code that touches a source
+//!    │ events
+//!    ├──────────▶ output   csv, json, table, raw: the same events without a screen
+//!    ▼
+//!  store     a series per column, gaps kept as gaps
+//!  watched   everything known of one source, and what state it is in
+//!  charts    which charts its columns make; units: how values look; zone: local time
+//!  keys      what the keys do
+//!  app       the state of the screen, and what changes it
+//!    ▼
+//!  view      the screen as a picture of that state
+//!    ▼
+//!  run       the loop between terminal, link and app
+//!  cli       options, and what they mean
+//! ```
+
+pub mod app;
+pub mod charts;
+pub mod cli;
+pub mod event;
+pub mod keys;
+pub mod link;
+pub mod output;
+pub mod run;
+pub mod source;
+pub mod store;
+pub mod theme;
+pub mod units;
+pub mod view;
+pub mod watched;
+pub mod zone;

@@ -1,1 +1,143 @@
-fn main() {}
+//! The program `loadline`.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use loadline::app::{self, App};
+use loadline::cli::{self, Instead, Settings};
+use loadline::link::{Connector, EVENTS_MAX, Link, Reading, Wish};
+use loadline::output::{self, Form, Job};
+use loadline::run::{self, Screen};
+use loadline::theme::Theme;
+use loadline::watched::Watched;
+use loadline::zone::Zone;
+use loadline_agent::Clock;
+use ratatui::layout::Size;
+use tokio::sync::mpsc;
+
+fn main() -> ExitCode {
+    let settings = match cli::parse(std::env::args_os()) {
+        Ok(settings) => settings,
+        Err(Instead::Print(text)) => {
+            // An error means that nobody reads it.
+            let _ = write!(std::io::stdout(), "{text}");
+            return ExitCode::SUCCESS;
+        }
+        Err(Instead::Usage(text)) => {
+            complain(&text);
+            return ExitCode::from(2);
+        }
+    };
+    end_on_panic();
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            complain(&format!("cannot start: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let result = runtime.block_on(watch(settings));
+    // A write that nobody reads may hang in the background.
+    runtime.shutdown_background();
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr(), "loadline: {text}");
+}
+
+/// A panic anywhere, in a task too, ends the program: a screen that goes on without its link would
+/// show old numbers as if nothing had happened.
+fn end_on_panic() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        report(info);
+        std::process::exit(1);
+    }));
+}
+
+async fn watch(settings: Settings) -> anyhow::Result<()> {
+    let stop = signals()?;
+    let connector = Connector::open(&settings.source, settings.interval).await;
+    let embedded = connector.is_embedded();
+    let wish = Wish {
+        interval: settings.interval,
+        history: settings.history,
+        reading: Reading {
+            columns: settings.columns.clone(),
+            keep_lines: settings.form == Form::Raw,
+        },
+    };
+    let (sender, events) = mpsc::channel(EVENTS_MAX);
+    tokio::spawn(Link::new(connector, wish, Clock::system()).run(sender));
+    if settings.form == Form::Tui {
+        show(&settings, embedded, events, stop).await
+    } else {
+        write(&settings, events, stop).await
+    }
+}
+
+async fn show(
+    settings: &Settings,
+    embedded: bool,
+    events: mpsc::Receiver<loadline::event::Event>,
+    stop: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    let mut clock = Clock::system();
+    let watched = Watched::new(&settings.source.to_string(), embedded, settings.keep);
+    let colour = !anstyle_query::no_color();
+    let look = app::Settings {
+        window: settings.window,
+        fullscreen: settings.fullscreen,
+        zone: Zone::Local,
+        theme: Theme::detect(colour, |name| std::env::var(name).ok()),
+    };
+    let mut app = App::new(watched, look, Size::default(), clock.now());
+    let mut screen = Screen::open().context("cannot take over the terminal")?;
+    let result = run::run(&mut screen, &mut app, events, clock, stop).await;
+    drop(screen);
+    result.context("the terminal failed")
+}
+
+async fn write(
+    settings: &Settings,
+    events: mpsc::Receiver<loadline::event::Event>,
+    stop: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    let job = Job {
+        form: settings.form,
+        count: settings.count,
+        source: settings.source.to_string(),
+        zone: Zone::Local,
+    };
+    let summary = output::run(&job, events, tokio::io::stdout(), complain, stop).await?;
+    match summary.faults {
+        0 => {}
+        1 => complain("1 faulty line skipped"),
+        count => complain(&format!("{count} faulty lines skipped")),
+    }
+    Ok(())
+}
+
+/// Resolves when somebody asks the program to end.
+fn signals() -> anyhow::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let watch = |kind| signal(kind).context("cannot watch for signals");
+    let mut interrupt = watch(SignalKind::interrupt())?;
+    let mut terminate = watch(SignalKind::terminate())?;
+    let mut hangup = watch(SignalKind::hangup())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    })
+}

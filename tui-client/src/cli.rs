@@ -1,0 +1,200 @@
+//! Options, and what they mean.
+
+use std::ffi::OsString;
+use std::io::IsTerminal as _;
+use std::time::Duration;
+
+use clap::Parser;
+use loadline_protocol::{Column, History, parse_duration};
+
+use crate::output::Form;
+use crate::source::Source;
+
+/// Watch a server live in a terminal.
+///
+/// Without a SOURCE it shows this machine: through the agent on 127.0.0.1:1027 if one answers, else
+/// through one inside this program.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "loadline", version, max_term_width = 100)]
+struct Args {
+    /// An agent, or any program that writes rows of numbers: HOST, HOST:PORT or tcp://HOST:PORT
+    #[arg(value_name = "SOURCE")]
+    source: Option<Source>,
+
+    /// How to show what comes [default: tui; table if stdout is no terminal]
+    #[arg(short, long, value_name = "FORM", value_enum)]
+    output: Option<Form>,
+
+    /// End after N rows (not with tui)
+    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    count: Option<u64>,
+
+    /// Ask for rows this far apart [default: the agent's interval]
+    #[arg(short, long, value_name = "DURATION", value_parser = positive)]
+    interval: Option<Duration>,
+
+    /// How far back to begin: a duration, all or none [default: 10m for tui, none else]
+    #[arg(long, value_name = "DURATION", value_parser = History::parse)]
+    history: Option<History>,
+
+    /// The charts' time span
+    #[arg(short, long, value_name = "DURATION", default_value = "5m", value_parser = window)]
+    window: Duration,
+
+    /// How much to keep in memory
+    #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = positive)]
+    keep: Duration,
+
+    /// Names for the columns of a source without a header; else which columns to take
+    #[arg(short, long, value_name = "A,B,...", value_delimiter = ',', value_parser = column)]
+    columns: Option<Vec<String>>,
+
+    /// Begin with one chart over the whole screen
+    #[arg(short, long)]
+    fullscreen: bool,
+}
+
+/// The shortest time span that a chart can show.
+const WINDOW_MIN: Duration = Duration::from_secs(1);
+
+fn positive(text: &str) -> Result<Duration, String> {
+    let duration = parse_duration(text)?;
+    if duration.is_zero() { Err("must be longer than nothing".to_owned()) } else { Ok(duration) }
+}
+
+fn window(text: &str) -> Result<Duration, String> {
+    let duration = parse_duration(text)?;
+    if duration < WINDOW_MIN { Err("must be at least 1s".to_owned()) } else { Ok(duration) }
+}
+
+/// A name, checked as a header would be.
+fn column(text: &str) -> Result<String, String> {
+    text.parse::<Column>()
+        .map(|column| column.to_string())
+        .map_err(|_| "write names with commas between them, like cpu,mem or temp:°C".to_owned())
+}
+
+/// What the user wants.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// Where samples come from.
+    pub source: Source,
+    /// How they are shown.
+    pub form: Form,
+    /// After how many rows to end.
+    pub count: Option<u64>,
+    /// How far apart rows should be.
+    pub interval: Option<Duration>,
+    /// How far back to begin.
+    pub history: History,
+    /// The charts' time span.
+    pub window: Duration,
+    /// How much to keep in memory.
+    pub keep: Duration,
+    /// Names of columns, or which to take.
+    pub columns: Option<Vec<String>>,
+    /// Begin with one chart over the whole screen.
+    pub fullscreen: bool,
+}
+
+/// Why there is nothing to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Instead {
+    /// The user asked for this text.
+    Print(String),
+    /// The command line is wrong, and why, in one line.
+    Usage(String),
+}
+
+/// Reads the command line.
+pub fn parse<I>(args: I) -> Result<Settings, Instead>
+where
+    I: IntoIterator,
+    I::Item: Into<OsString> + Clone,
+{
+    let args = Args::try_parse_from(args).map_err(|error| {
+        if error.use_stderr() {
+            Instead::Usage(one_line(&error.to_string()))
+        } else {
+            Instead::Print(error.to_string())
+        }
+    })?;
+    settle(args, std::io::stdout().is_terminal())
+}
+
+/// The first paragraph of an error in one line, without clap's label.
+fn one_line(error: &str) -> String {
+    let paragraph = error.split("\n\n").next().unwrap_or(error);
+    let text = paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = text.strip_prefix("error: ").unwrap_or(&text);
+    format!("{}; see loadline --help", loadline_protocol::sanitize(text))
+}
+
+fn settle(args: Args, is_terminal: bool) -> Result<Settings, Instead> {
+    let usage = |text: &str| Err(Instead::Usage(text.to_owned()));
+    let form = args.output.unwrap_or(if is_terminal { Form::Tui } else { Form::Table });
+    if form == Form::Tui && !is_terminal {
+        return usage("standard output is no terminal; choose -o table, csv, json or raw");
+    }
+    if form == Form::Tui && args.count.is_some() {
+        return usage("--count is not for the screen; choose -o table, csv, json or raw");
+    }
+    let history = match (args.history, form) {
+        (Some(history), _) => history,
+        (None, Form::Tui) => History::Last(Duration::from_mins(10)),
+        (None, Form::Table | Form::Csv | Form::Json | Form::Raw) => History::None,
+    };
+    Ok(Settings {
+        source: args.source.unwrap_or(Source::Here),
+        form,
+        count: args.count,
+        interval: args.interval,
+        history,
+        window: args.window,
+        keep: args.keep.max(args.window),
+        columns: args.columns,
+        fullscreen: args.fullscreen,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(line: &str, is_terminal: bool) -> Result<Settings, String> {
+        let args = Args::try_parse_from(line.split(' ').filter(|word| !word.is_empty()))
+            .map_err(|error| one_line(&error.to_string()))?;
+        settle(args, is_terminal).map_err(|instead| format!("{instead:?}"))
+    }
+
+    #[test]
+    fn the_output_follows_the_terminal_and_the_history_the_output() {
+        let here = settings("loadline", true).unwrap();
+        assert_eq!((here.source, here.form), (Source::Here, Form::Tui));
+        assert_eq!(here.history, History::Last(Duration::from_secs(600)));
+        let piped = settings("loadline web-1", false).unwrap();
+        assert_eq!((piped.form, piped.history), (Form::Table, History::None));
+        assert!(settings("loadline -o csv --history all", true).is_ok());
+    }
+
+    #[test]
+    fn a_wrong_command_line_is_told_in_one_line() {
+        for (line, part) in [
+            ("loadline -o tui", "no terminal"),
+            ("loadline -i fast", "no duration"),
+            ("loadline -i 0s", "longer than nothing"),
+            ("loadline -w 10ms", "at least 1s"),
+            ("loadline -n 0", "0 is not in"),
+            ("loadline -c a,,b", "commas between"),
+            ("loadline -o pie", "csv"),
+            ("loadline web-1:x", "no usable port"),
+            ("loadline --color", "unexpected argument"),
+            ("loadline a b", "unexpected argument"),
+        ] {
+            let error = settings(line, false).expect_err(line);
+            assert!(error.contains(part) && !error.contains('\n'), "{line}: {error}");
+        }
+        let error = settings("loadline -n 3", true).unwrap_err();
+        assert!(error.contains("--count"), "{error}");
+    }
+}

@@ -1,0 +1,222 @@
+//! The way to one source: connect, ask, read, reconnect, resume. The only code that touches it.
+
+mod connector;
+mod reader;
+
+use std::io;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use loadline_agent::Clock;
+use loadline_protocol::{History, Request, Text, Time};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+use crate::event::Event;
+pub use connector::{Connector, Stream};
+pub use reader::{Progress, Reader, Reading};
+
+/// How long a connection may take to be made: longer than three lost packets.
+const CONNECT_MAX: Duration = Duration::from_secs(10);
+
+/// How long a server has to answer a request before its rows are taken as plain ones, unless making
+/// the connection showed that the way is longer.
+const ANSWER_MAX: Duration = Duration::from_secs(1);
+
+/// The wait after the first failure; it doubles with each further one.
+const RETRY_MIN: Duration = Duration::from_millis(250);
+
+/// The longest wait between two tries.
+const RETRY_MAX: Duration = Duration::from_secs(10);
+
+/// Bytes taken at once; what they say is passed on before more are read.
+const READ_BYTES: usize = 16 * 1024;
+
+/// Events between a link and who follows it. When they are full, the source is not read.
+pub const EVENTS_MAX: usize = 1024;
+
+/// What to ask of the source, each time anew.
+#[derive(Debug, Clone, Default)]
+pub struct Wish {
+    /// The time between rows; the agent's if `None`.
+    pub interval: Option<Duration>,
+    /// How far back to begin.
+    pub history: History,
+    /// What to make of the rows.
+    pub reading: Reading,
+}
+
+impl Wish {
+    /// The request of a connection that goes on after `progress`.
+    fn request(&self, progress: &Progress) -> Request {
+        Request {
+            interval: self.interval,
+            history: Some(self.history),
+            columns: self.reading.columns.as_ref().map(|columns| {
+                // A unit is ours to know: `cpu:%` names the column `cpu`.
+                let name = |column: &String| column.split(':').next().unwrap_or("").to_owned();
+                columns.iter().map(name).collect()
+            }),
+            resume: progress.last,
+            ..Request::default()
+        }
+    }
+}
+
+/// The link to one source.
+#[derive(Debug)]
+pub struct Link {
+    connector: Connector,
+    wish: Wish,
+    clock: Clock,
+    progress: Progress,
+}
+
+/// Nobody follows this link any more.
+struct Unfollowed;
+
+impl Link {
+    /// A link that is not connected yet.
+    #[must_use]
+    pub fn new(connector: Connector, wish: Wish, clock: Clock) -> Link {
+        Link { connector, wish, clock, progress: Progress::default() }
+    }
+
+    /// Connects and reads, again and again, until nobody receives the events any more.
+    pub async fn run(mut self, events: mpsc::Sender<Event>) {
+        // An error only says that the receiver is gone.
+        let _ = self.follow(&events).await;
+    }
+
+    async fn follow(&mut self, events: &mpsc::Sender<Event>) -> Result<(), Unfollowed> {
+        let mut backoff = None;
+        loop {
+            send(events, Event::Connecting).await?;
+            let asked = Instant::now();
+            let reason = match self.connect().await {
+                Ok(stream) => {
+                    send(events, Event::Connected).await?;
+                    let before = self.progress.clone();
+                    let reason = self.converse(stream, asked.elapsed(), events).await?;
+                    if self.progress != before {
+                        backoff = None;
+                    }
+                    reason
+                }
+                Err(error) => Text::new(&error_reason(&error)),
+            };
+            let delay = backoff.get_or_insert_with(retries).next().map_or(RETRY_MAX, capped);
+            let retry = self.now().as_millis() + delay.as_millis() as i64;
+            send(events, Event::Down { reason, retry: Time::from_millis(retry) }).await?;
+            tokio::select! {
+                () = sleep(delay) => {}
+                () = events.closed() => return Err(Unfollowed),
+            }
+        }
+    }
+
+    async fn connect(&mut self) -> io::Result<Box<dyn Stream>> {
+        match timeout(CONNECT_MAX, self.connector.connect()).await {
+            Ok(result) => result,
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        }
+    }
+
+    /// Asks and reads until the connection ends; gives the reason.
+    async fn converse(
+        &mut self,
+        mut stream: Box<dyn Stream>,
+        way: Duration,
+        events: &mpsc::Sender<Event>,
+    ) -> Result<Text, Unfollowed> {
+        let request = format!("{}\n", self.wish.request(&self.progress));
+        if let Err(error) = stream.write_all(request.as_bytes()).await {
+            return Ok(Text::new(&error_reason(&error)));
+        }
+        let decide_at = Instant::now() + ANSWER_MAX.max(4 * way);
+        let mut reader = Reader::new(self.wish.reading.clone());
+        let mut bytes = vec![0; READ_BYTES];
+        let mut batch = Vec::new();
+        loop {
+            let count = tokio::select! {
+                () = events.closed() => return Err(Unfollowed),
+                count = read(&mut stream, &mut bytes, reader.is_undecided(), decide_at) => count,
+            };
+            let now = self.now();
+            let end = match count {
+                Ok(None) => {
+                    reader.decide_plain(&mut self.progress, &mut batch);
+                    None
+                }
+                Ok(Some(0)) => {
+                    // What was held back came whole; nothing can follow that would explain it.
+                    reader.decide_plain(&mut self.progress, &mut batch);
+                    Some(Text::new("the server closed the connection"))
+                }
+                Ok(Some(count)) => {
+                    reader.take(&bytes[..count], now, &mut self.progress, &mut batch)
+                }
+                Err(error) => Some(Text::new(&error_reason(&error))),
+            };
+            for event in batch.drain(..) {
+                send(events, event).await?;
+            }
+            if let Some(reason) = end {
+                return Ok(reason);
+            }
+        }
+    }
+
+    fn now(&mut self) -> Time {
+        self.clock.now()
+    }
+}
+
+/// Reads once; `None` when it is time to decide what kind of stream this is.
+async fn read(
+    stream: &mut (impl AsyncReadExt + Unpin),
+    bytes: &mut [u8],
+    undecided: bool,
+    decide_at: Instant,
+) -> io::Result<Option<usize>> {
+    if undecided {
+        match timeout_at(decide_at, stream.read(bytes)).await {
+            Ok(count) => count.map(Some),
+            Err(_) => Ok(None),
+        }
+    } else {
+        stream.read(bytes).await.map(Some)
+    }
+}
+
+async fn send(events: &mpsc::Sender<Event>, event: Event) -> Result<(), Unfollowed> {
+    events.send(event).await.map_err(|_| Unfollowed)
+}
+
+fn retries() -> impl Iterator<Item = Duration> {
+    ExponentialBuilder::new()
+        .with_min_delay(RETRY_MIN)
+        .with_max_delay(RETRY_MAX)
+        .without_max_times()
+        .with_jitter()
+        .build()
+}
+
+/// Jitter may not make the longest wait longer.
+fn capped(delay: Duration) -> Duration {
+    delay.min(RETRY_MAX)
+}
+
+/// Why a connection cannot be made or has ended, in words that fit a header line.
+fn error_reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+        io::ErrorKind::ConnectionReset => "connection reset".to_owned(),
+        io::ErrorKind::TimedOut => "timed out".to_owned(),
+        io::ErrorKind::HostUnreachable => "host unreachable".to_owned(),
+        io::ErrorKind::NetworkUnreachable => "network unreachable".to_owned(),
+        io::ErrorKind::BrokenPipe => "the server closed the connection".to_owned(),
+        _ => error.to_string(),
+    }
+}

@@ -1,0 +1,349 @@
+//! From the bytes of one connection to events. Pure: the time comes with the bytes.
+
+use std::sync::Arc;
+
+use loadline_protocol::{
+    Column, Decoder, Header, Line, LineError, Note, PLAIN_COLUMNS, Resume, Row, Schema, Stamp,
+    Text, Time, parse_plain_row, sanitize,
+};
+
+use crate::event::{Event, Sample, Stream};
+
+/// Plain rows that are held while it is open whether a header will follow. A source that sends more
+/// meanwhile does not wait for a request.
+const HELD_MAX: usize = 1024;
+
+/// Rows of another count that must follow each other until a plain stream is taken to have so many
+/// columns: its first line may have been something else.
+const RECOUNT: u32 = 3;
+
+/// How far plain rows that come in one burst may run ahead of the clock, each one millisecond after
+/// the one before. What comes faster is skipped, and said so.
+const BURST_MS: i64 = 1000;
+
+/// What a link remembers from one connection to the next, so that no sample is taken twice.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Progress {
+    /// The last row that was taken.
+    pub last: Option<Resume>,
+    /// The time of that row, by the agent's clock.
+    last_time: Option<Time>,
+    /// The time of the last plain row.
+    last_plain: Option<Time>,
+}
+
+/// What the user wants to read.
+#[derive(Debug, Clone, Default)]
+pub struct Reading {
+    /// Names for the columns of a plain stream, or which of its known ones to take.
+    pub columns: Option<Vec<String>>,
+    /// Keep each row's own line.
+    pub keep_lines: bool,
+}
+
+/// Reads one connection.
+#[derive(Debug)]
+pub struct Reader {
+    decoder: Decoder,
+    reading: Reading,
+    phase: Phase,
+    faults: Faults,
+    /// Plain rows that came too fast, not told yet.
+    skipped: u64,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// A request is under way: a header may follow, or the server may know no requests.
+    Undecided { held: Vec<(String, Time)> },
+    /// Rows of numbers, for ever.
+    Plain(Option<Plain>),
+    /// A header came; the columns may still be to come.
+    Subscribed { header: Header, schema: Option<Schema> },
+}
+
+/// The columns of a plain stream, as found in its first row.
+#[derive(Debug)]
+struct Plain {
+    /// What a row has.
+    schema: Schema,
+    /// Which of it to take, if not all.
+    picked: Option<Vec<usize>>,
+    /// Another count that rows had lately, and how many of them in a row.
+    other: (usize, u32),
+}
+
+#[derive(Debug, Default)]
+struct Faults {
+    count: u64,
+    last: Option<LineError>,
+}
+
+/// Why the other side ends the connection, in its own words.
+type Farewell = Option<Text>;
+
+impl Reader {
+    /// A reader at the start of a connection.
+    #[must_use]
+    pub fn new(reading: Reading) -> Reader {
+        Reader {
+            decoder: Decoder::new(),
+            reading,
+            phase: Phase::Undecided { held: Vec::new() },
+            faults: Faults::default(),
+            skipped: 0,
+        }
+    }
+
+    /// Whether it is still open if the server knows requests.
+    #[must_use]
+    pub fn is_undecided(&self) -> bool {
+        matches!(self.phase, Phase::Undecided { .. })
+    }
+
+    /// Takes bytes that were received at `now`, and appends to `events` what they say. Gives the
+    /// reason if the server says that it is about to close.
+    pub fn take(
+        &mut self,
+        mut bytes: &[u8],
+        now: Time,
+        progress: &mut Progress,
+        events: &mut Vec<Event>,
+    ) -> Farewell {
+        let mut farewell = None;
+        // The decoder lends its lines; it is put back at the end.
+        let mut decoder = std::mem::take(&mut self.decoder);
+        while let Some(line) = decoder.decode(&mut bytes) {
+            match line.and_then(|line| self.line(line, now, progress, events)) {
+                Ok(None) => {}
+                Ok(reason) => farewell = reason,
+                Err(fault) => self.faults.add(fault),
+            }
+        }
+        self.decoder = decoder;
+        self.report(events);
+        farewell
+    }
+
+    /// No header came in time: the server knows no requests, and its rows are plain.
+    pub fn decide_plain(&mut self, progress: &mut Progress, events: &mut Vec<Event>) {
+        if let Phase::Undecided { held } = &mut self.phase {
+            let held = std::mem::take(held);
+            self.phase = Phase::Plain(None);
+            for (line, received) in held {
+                if let Err(fault) = self.plain_row(&line, received, progress, events) {
+                    self.faults.add(fault);
+                }
+            }
+            self.report(events);
+        }
+    }
+
+    fn line(
+        &mut self,
+        line: &str,
+        now: Time,
+        progress: &mut Progress,
+        events: &mut Vec<Event>,
+    ) -> Result<Farewell, LineError> {
+        match Line::parse(line)? {
+            Line::Blank => Ok(None),
+            Line::Note(note) => Ok(self.note(note, progress, events)),
+            Line::Row(row) => self.row(row, now, progress, events).map(|()| None),
+        }
+    }
+
+    fn note(&mut self, note: Note, progress: &mut Progress, events: &mut Vec<Event>) -> Farewell {
+        let mut farewell = None;
+        match &note {
+            Note::Header(header) => {
+                let same_run = progress.last.is_some_and(|last| Some(last.run) == header.run);
+                if !same_run {
+                    progress.last = None;
+                    progress.last_time = None;
+                }
+                // Rows that were held came before the answer to our request, which has them too.
+                self.phase = Phase::Subscribed { header: header.clone(), schema: None };
+            }
+            Note::Columns(columns) => self.columns(columns, events),
+            Note::Live => events.push(Event::Live),
+            Note::Skipped { from, to } => {
+                events.push(Event::Skipped { count: (to - from).saturating_add(1) });
+            }
+            Note::Error(text) => farewell = Some(text.clone()),
+            Note::Bye => farewell = Some(Text::new("the agent stopped")),
+            Note::Other(_) => {}
+        }
+        if self.reading.keep_lines {
+            events.push(Event::Note(note));
+        }
+        farewell
+    }
+
+    fn columns(&mut self, columns: &Schema, events: &mut Vec<Event>) {
+        match &mut self.phase {
+            Phase::Subscribed { header, schema } => {
+                *schema = Some(columns.clone());
+                let header = Some(header.clone());
+                events.push(Event::Stream(Arc::new(Stream { header, schema: columns.clone() })));
+            }
+            // A header of its own in front of rows that nobody asked for.
+            Phase::Undecided { .. } | Phase::Plain(_) => {
+                let header = Header::default();
+                self.phase = Phase::Subscribed { header, schema: Some(columns.clone()) };
+                let stream = Stream { header: None, schema: columns.clone() };
+                events.push(Event::Stream(Arc::new(stream)));
+            }
+        }
+    }
+
+    fn row(
+        &mut self,
+        line: &str,
+        now: Time,
+        progress: &mut Progress,
+        events: &mut Vec<Event>,
+    ) -> Result<(), LineError> {
+        match &mut self.phase {
+            Phase::Undecided { held } => {
+                held.push((line.to_owned(), now));
+                if held.len() >= HELD_MAX {
+                    self.decide_plain(progress, events);
+                }
+                Ok(())
+            }
+            Phase::Plain(_) => self.plain_row(line, now, progress, events),
+            Phase::Subscribed { header, schema: Some(schema) } => {
+                let row = schema.parse_row(line)?;
+                if schema.stamp() == Stamp::None {
+                    return self.stamped_here(row, line, now, progress, events);
+                }
+                let resume = header.run.zip(row.seq).map(|(run, seq)| Resume { run, seq });
+                if let (Some(last), Some(resume)) = (progress.last, resume)
+                    && resume.seq <= last.seq
+                {
+                    return Ok(());
+                }
+                progress.last = resume;
+                let time = row.time.unwrap_or(now);
+                if progress.last_time.is_some_and(|last| time <= last) {
+                    return Err(LineError::Number { column: 1, text: time.to_string() });
+                }
+                progress.last_time = Some(time);
+                events.push(self.sample(row, time, line, now));
+                Ok(())
+            }
+            Phase::Subscribed { schema: None, .. } => {
+                Err(LineError::Count { expected: 0, found: line.split_whitespace().count() })
+            }
+        }
+    }
+
+    fn plain_row(
+        &mut self,
+        line: &str,
+        now: Time,
+        progress: &mut Progress,
+        events: &mut Vec<Event>,
+    ) -> Result<(), LineError> {
+        let values = parse_plain_row(line)?;
+        let Phase::Plain(plain) = &mut self.phase else { return Ok(()) };
+        let known = plain.as_ref().map(|plain| plain.schema.columns().len());
+        if known != Some(values.len()) {
+            let recount = plain.as_mut().is_some_and(|plain| plain.is_recount(values.len()));
+            if let (Some(expected), false) = (known, recount) {
+                return Err(LineError::Count { expected, found: values.len() });
+            }
+            let found = Plain::new(values.len(), self.reading.columns.as_deref())?;
+            let schema = found.taken_schema()?;
+            *plain = Some(found);
+            events.push(Event::Stream(Arc::new(Stream { header: None, schema })));
+        }
+        let Some(plain) = plain else { return Ok(()) };
+        plain.other = (0, 0);
+        let values = match &plain.picked {
+            Some(picked) => picked.iter().map(|at| values[*at]).collect(),
+            None => values,
+        };
+        self.stamped_here(Row { values, ..Row::default() }, line, now, progress, events)
+    }
+
+    /// Gives a row without a time the time of receipt, or the millisecond after the row before.
+    fn stamped_here(
+        &mut self,
+        row: Row,
+        line: &str,
+        now: Time,
+        progress: &mut Progress,
+        events: &mut Vec<Event>,
+    ) -> Result<(), LineError> {
+        let now_ms = now.as_millis();
+        let time_ms = match progress.last_plain.map_or(0, |last| last.as_millis() + 1) {
+            after if after <= now_ms => now_ms,
+            after if after < now_ms + BURST_MS => after,
+            after if after == now_ms + BURST_MS => {
+                self.skipped += 1;
+                return Ok(());
+            }
+            // No burst runs ahead so far: our clock was set back.
+            _ => now_ms,
+        };
+        let time = Time::from_millis(time_ms);
+        progress.last_plain = Some(time);
+        events.push(self.sample(row, time, line, now));
+        Ok(())
+    }
+
+    fn sample(&self, row: Row, time: Time, line: &str, received: Time) -> Event {
+        let line = self.reading.keep_lines.then(|| Box::from(sanitize(line).as_ref()));
+        Event::Row(Sample { time, seq: row.seq, received, values: row.values, line })
+    }
+
+    fn report(&mut self, events: &mut Vec<Event>) {
+        if self.skipped > 0 {
+            events.push(Event::Skipped { count: std::mem::take(&mut self.skipped) });
+        }
+        let Faults { count, last } = std::mem::take(&mut self.faults);
+        if let Some(last) = last {
+            events.push(Event::Faults { count, last: Text::new(&last.to_string()) });
+        }
+    }
+}
+
+impl Faults {
+    fn add(&mut self, fault: LineError) {
+        self.count += 1;
+        self.last = Some(fault);
+    }
+}
+
+impl Plain {
+    /// `names` are names for all of `count` columns, or some names of the six known ones.
+    fn new(count: usize, names: Option<&[String]>) -> Result<Plain, LineError> {
+        let plain = |schema, picked| Ok(Plain { schema, picked, other: (0, 0) });
+        let Some(names) = names else { return plain(Schema::plain(count), None) };
+        if names.len() == count {
+            let columns = names.iter().map(|name| name.parse()).collect::<Result<_, _>>()?;
+            return plain(Schema::new(Stamp::None, columns)?, None);
+        }
+        let schema = Schema::plain(count);
+        let picked: Option<Vec<usize>> = names.iter().map(|name| schema.position(name)).collect();
+        match picked {
+            Some(picked) if count == PLAIN_COLUMNS.len() => plain(schema, Some(picked)),
+            _ => Err(LineError::Count { expected: names.len(), found: count }),
+        }
+    }
+
+    fn taken_schema(&self) -> Result<Schema, LineError> {
+        let Some(picked) = &self.picked else { return Ok(self.schema.clone()) };
+        let columns: Vec<Column> =
+            picked.iter().map(|at| self.schema.columns()[*at].clone()).collect();
+        Schema::new(Stamp::None, columns)
+    }
+
+    /// Whether enough rows of `count` numbers followed each other to believe them.
+    fn is_recount(&mut self, count: usize) -> bool {
+        self.other = if self.other.0 == count { (count, self.other.1 + 1) } else { (count, 1) };
+        self.other.1 >= RECOUNT
+    }
+}

@@ -1,0 +1,179 @@
+//! The events as lines, without a screen: for scripts, files and pipes.
+
+mod csv;
+mod json;
+mod raw;
+mod table;
+
+use std::future::Future;
+use std::io;
+
+use anyhow::{Context as _, bail};
+use tokio::io::{AsyncWrite, AsyncWriteExt as _};
+use tokio::sync::mpsc;
+
+use crate::event::{Event, Sample, Stream};
+use crate::zone::Zone;
+
+/// A form of output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Form {
+    /// The screen: charts and a table, live.
+    Tui,
+    /// Aligned columns, for people.
+    Table,
+    /// A header line, then a line a row.
+    Csv,
+    /// One object a line.
+    Json,
+    /// The stream's own lines.
+    Raw,
+}
+
+/// Turns events into lines. Each call appends whole lines to `out`.
+trait Lines {
+    /// What the rows that follow mean.
+    fn stream(&mut self, stream: &Stream, out: &mut String);
+
+    /// A row.
+    fn row(&mut self, stream: &Stream, sample: &Sample, out: &mut String);
+
+    /// A note of the stream.
+    fn note(&mut self, _note: &loadline_protocol::Note, _out: &mut String) {}
+}
+
+/// What to write, and when to stop.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// In which form.
+    pub form: Form,
+    /// How many rows; all of them if `None`.
+    pub count: Option<u64>,
+    /// The name of the source.
+    pub source: String,
+    /// The time zone of what people read.
+    pub zone: Zone,
+}
+
+/// How the writing ended, if nothing failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Summary {
+    /// Lines that were no row.
+    pub faults: u64,
+}
+
+/// Writes what comes until there are enough rows, nobody reads any more, or `stop` resolves. What
+/// people should know besides the rows goes to `tell`, a line at a time.
+///
+/// # Errors
+/// The very first connection failed, or the output does not take what is written.
+pub async fn run(
+    job: &Job,
+    mut events: mpsc::Receiver<Event>,
+    mut out: impl AsyncWrite + Unpin,
+    mut tell: impl FnMut(&str),
+    stop: impl Future<Output = ()>,
+) -> anyhow::Result<Summary> {
+    let mut writer = Writer::new(job);
+    let mut summary = Summary::default();
+    let mut was_connected = false;
+    tokio::pin!(stop);
+    loop {
+        let event = tokio::select! {
+            event = events.recv() => event,
+            () = &mut stop => return Ok(summary),
+        };
+        let Some(event) = event else { return Ok(summary) };
+        match &event {
+            Event::Connected => was_connected = true,
+            Event::Down { reason, .. } if !was_connected => {
+                bail!("cannot connect to {}: {reason}; is an agent running there?", job.source);
+            }
+            Event::Down { reason, .. } if writer.rows == 0 && writer.is_refused(reason) => {
+                bail!("{} refuses: {reason}", job.source);
+            }
+            Event::Down { reason, .. } => {
+                tell(&format!("{}: connection lost: {reason}; reconnecting", job.source));
+            }
+            Event::Faults { count, .. } => summary.faults += count,
+            Event::Skipped { count } => {
+                tell(&format!("{}: {count} rows skipped, the agent has them no more", job.source));
+            }
+            Event::Connecting | Event::Stream(_) | Event::Row(_) | Event::Live | Event::Note(_) => {
+            }
+        }
+        writer.take(&event);
+        if !writer.text.is_empty() {
+            let written = tokio::select! {
+                written = write(&mut out, &writer.text) => written,
+                () = &mut stop => return Ok(summary),
+            };
+            match written {
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(summary),
+                written => written.context("cannot write to standard output")?,
+            }
+            writer.text.clear();
+        }
+        if job.count.is_some_and(|count| writer.rows >= count) {
+            return Ok(summary);
+        }
+    }
+}
+
+async fn write(out: &mut (impl AsyncWrite + Unpin), text: &str) -> io::Result<()> {
+    out.write_all(text.as_bytes()).await?;
+    out.flush().await
+}
+
+struct Writer {
+    lines: Box<dyn Lines + Send>,
+    stream: Option<std::sync::Arc<Stream>>,
+    /// The last error that the agent told, before it closes.
+    refusal: Option<loadline_protocol::Text>,
+    rows: u64,
+    text: String,
+}
+
+impl Writer {
+    fn new(job: &Job) -> Writer {
+        let lines: Box<dyn Lines + Send> = match job.form {
+            Form::Csv => Box::new(csv::Csv::new(&job.source)),
+            Form::Json => Box::new(json::Json::new(&job.source)),
+            Form::Raw => Box::new(raw::Raw),
+            Form::Table | Form::Tui => Box::new(table::Table::new(job.zone)),
+        };
+        Writer { lines, stream: None, refusal: None, rows: 0, text: String::new() }
+    }
+
+    fn take(&mut self, event: &Event) {
+        match event {
+            Event::Stream(stream) => {
+                self.lines.stream(stream, &mut self.text);
+                self.stream = Some(stream.clone());
+            }
+            Event::Row(sample) => {
+                if let Some(stream) = &self.stream {
+                    self.lines.row(stream, sample, &mut self.text);
+                    self.rows += 1;
+                }
+            }
+            Event::Note(note) => {
+                if let loadline_protocol::Note::Error(text) = note {
+                    self.refusal = Some(text.clone());
+                }
+                self.lines.note(note, &mut self.text);
+            }
+            Event::Connecting
+            | Event::Connected
+            | Event::Down { .. }
+            | Event::Live
+            | Event::Skipped { .. }
+            | Event::Faults { .. } => {}
+        }
+    }
+
+    /// Whether the agent said itself why it closes: to ask again gives the same answer.
+    fn is_refused(&self, reason: &loadline_protocol::Text) -> bool {
+        self.refusal.as_ref() == Some(reason)
+    }
+}

@@ -1,0 +1,66 @@
+//! CSV: a header line, then a line a row. A missing value is an empty field.
+
+use std::io;
+
+use loadline_protocol::{Column, write_number};
+
+use super::Lines;
+use crate::event::{Sample, Stream};
+use crate::zone::utc;
+
+pub(super) struct Csv {
+    source: String,
+    /// The columns of the header line, which is written once.
+    columns: Vec<Column>,
+}
+
+/// `2026-11-22T14:03:07.123Z`
+pub(super) const TIME_FORMAT: &str = "%Y-%m-%dT%H:%M:%S%.3fZ";
+
+impl Csv {
+    pub(super) fn new(source: &str) -> Csv {
+        Csv { source: source.to_owned(), columns: Vec::new() }
+    }
+}
+
+impl Lines for Csv {
+    fn stream(&mut self, stream: &Stream, out: &mut String) {
+        if !self.columns.is_empty() {
+            return;
+        }
+        self.columns = stream.schema.columns().to_vec();
+        let fixed = ["timestamp", "received", "source", "seq"].into_iter();
+        write_record(out, fixed.chain(self.columns.iter().map(Column::name)));
+    }
+
+    fn row(&mut self, stream: &Stream, sample: &Sample, out: &mut String) {
+        let mut fields = vec![
+            utc(sample.time).format(TIME_FORMAT).to_string(),
+            utc(sample.received).format(TIME_FORMAT).to_string(),
+            self.source.clone(),
+            sample.seq.map_or(String::new(), |seq| seq.to_string()),
+        ];
+        // After a change of the stream's columns, values stand where the header line says.
+        let value = |column: &Column| {
+            let at = stream.schema.position(column.name())?;
+            sample.values.get(at).copied().filter(|value| !value.is_nan())
+        };
+        fields.extend(self.columns.iter().map(|column| {
+            let mut text = String::new();
+            if let Some(value) = value(column) {
+                write_number(&mut text, value, column.decimals());
+            }
+            text
+        }));
+        write_record(out, fields.iter().map(String::as_str));
+    }
+}
+
+fn write_record<'a>(out: &mut String, fields: impl Iterator<Item = &'a str>) {
+    let mut line = io::Cursor::new(Vec::new());
+    let mut writer = csv::WriterBuilder::new().from_writer(&mut line);
+    // Writing to memory does not fail.
+    let _ = writer.write_record(fields).and_then(|()| Ok(writer.flush()?));
+    drop(writer);
+    out.push_str(&String::from_utf8_lossy(line.get_ref()));
+}

@@ -1,0 +1,48 @@
+//! JSON: one object a line. A missing value is `null`.
+
+use serde::Serializer as _;
+use serde::ser::SerializeMap as _;
+
+use super::Lines;
+use super::csv::TIME_FORMAT;
+use crate::event::{Sample, Stream};
+use crate::zone::utc;
+
+pub(super) struct Json {
+    source: String,
+}
+
+impl Json {
+    pub(super) fn new(source: &str) -> Json {
+        Json { source: source.to_owned() }
+    }
+
+    fn write(&self, stream: &Stream, sample: &Sample) -> Result<Vec<u8>, serde_json::Error> {
+        let mut line = Vec::new();
+        let mut serializer = serde_json::Serializer::new(&mut line);
+        let mut object = serializer.serialize_map(None)?;
+        let time = |time| utc(time).format(TIME_FORMAT).to_string();
+        object.serialize_entry("timestamp", &time(sample.time))?;
+        object.serialize_entry("received", &time(sample.received))?;
+        object.serialize_entry("source", &self.source)?;
+        object.serialize_entry("seq", &sample.seq)?;
+        for (column, value) in stream.schema.columns().iter().zip(&sample.values) {
+            // A number that is none is written as null.
+            object.serialize_entry(column.name(), value)?;
+        }
+        object.end()?;
+        Ok(line)
+    }
+}
+
+impl Lines for Json {
+    fn stream(&mut self, _: &Stream, _: &mut String) {}
+
+    fn row(&mut self, stream: &Stream, sample: &Sample, out: &mut String) {
+        // Text and numbers in memory can always be written.
+        if let Ok(line) = self.write(stream, sample) {
+            out.push_str(&String::from_utf8_lossy(&line));
+            out.push('\n');
+        }
+    }
+}

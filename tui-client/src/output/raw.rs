@@ -1,0 +1,28 @@
+//! The stream's own lines: a recording.
+
+use loadline_protocol::{Note, Row};
+
+use super::Lines;
+use crate::event::{Sample, Stream};
+
+pub(super) struct Raw;
+
+impl Lines for Raw {
+    fn stream(&mut self, _: &Stream, _: &mut String) {}
+
+    fn row(&mut self, stream: &Stream, sample: &Sample, out: &mut String) {
+        if let Some(line) = &sample.line {
+            out.push_str(line);
+        } else {
+            let values = sample.values.clone();
+            let row = Row { time: Some(sample.time), seq: sample.seq, values };
+            out.push_str(&row.to_line(&stream.schema));
+        }
+        out.push('\n');
+    }
+
+    fn note(&mut self, note: &Note, out: &mut String) {
+        out.push_str(&note.to_string());
+        out.push('\n');
+    }
+}

@@ -1,0 +1,35 @@
+//! The screen as a picture of the state. Pure: it draws at any size, and writes nothing back.
+
+mod chart;
+mod empty;
+mod header;
+mod help;
+mod layout;
+mod table;
+mod text;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use crate::app::{App, Screen};
+pub use layout::{Layout, Shape, layout};
+
+/// Draws the app into an area of a buffer.
+pub fn render(app: &App, area: Rect, buf: &mut Buffer) {
+    let area = area.intersection(buf.area);
+    let layout = layout(area, Shape::of(app));
+    header::render(app, layout.header, buf);
+    for (at, place) in &layout.charts {
+        chart::render(app, *at, *place, buf);
+    }
+    table::render(app, layout.table, buf);
+    header::render_numbers(app, layout.numbers, buf);
+    if app.charts.is_empty() && layout.numbers.is_empty() {
+        let rows = area.height - layout.header.height - layout.footer.height;
+        empty::render(app, Rect { y: layout.header.bottom(), height: rows, ..area }, buf);
+    }
+    help::render_footer(app, layout.footer, buf);
+    if let Screen::Help(_) = app.screen {
+        help::render_help(app, area, buf);
+    }
+}

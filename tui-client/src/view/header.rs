@@ -1,0 +1,168 @@
+//! The first row: the source, its state, how old its newest sample is, and the clock.
+
+use std::time::Duration;
+
+use loadline_protocol::DurationText;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::text::{Piece, put, put_right, width};
+use crate::app::{App, View};
+use crate::watched::{Outage, State, Watched};
+
+/// What stands in the header, and what goes first where there is no room: the highest number.
+struct Part {
+    goes: u8,
+    piece: Piece,
+}
+
+pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
+    if area.is_empty() {
+        return;
+    }
+    let mut parts = parts(app);
+    while wanted(&parts) > usize::from(area.width) && parts.len() > 1 {
+        let last = parts.iter().map(|part| part.goes).max().unwrap_or(0);
+        parts.retain(|part| part.goes < last);
+        if last == 0 {
+            break;
+        }
+    }
+    let clock = parts.iter().position(|part| part.goes == CLOCK).map(|at| parts.remove(at).piece);
+    let blank = || Piece::new("  ", app.theme.faint());
+    let left: Vec<Piece> = parts.into_iter().flat_map(|part| [part.piece, blank()]).collect();
+    put(buf, area, &left);
+    if let Some(clock) = clock {
+        put_right(buf, area, &[clock]);
+    }
+}
+
+fn wanted(parts: &[Part]) -> usize {
+    parts.iter().map(|part| part.piece.width() + 2).sum::<usize>().saturating_sub(2)
+}
+
+const CLOCK: u8 = 4;
+
+fn parts(app: &App) -> Vec<Part> {
+    let theme = app.theme;
+    let watched = &app.watched;
+    let state = watched.state(app.now);
+    let mut parts = Vec::new();
+    let mut add = |goes, text: String, style| {
+        parts.push(Part { goes, piece: Piece::new(text, style) });
+    };
+    add(2, name(watched), theme.strong());
+    if let (View::Paused(until), Some(newest)) = (app.view, watched.store.newest()) {
+        let behind = (newest.as_millis() - until.as_millis()).max(0) as u64;
+        let behind = age_text(Duration::from_millis(behind));
+        add(0, format!(" PAUSED +{behind} "), theme.warning());
+    }
+    let style = match state {
+        State::Live => theme.good(),
+        State::Connecting(_) | State::Stale => theme.warning(),
+        State::Reconnecting(_) => theme.alarm(),
+    };
+    add(0, format!(" {} ", state.word()), style);
+    if let Some(outage) = state.outage() {
+        add(1, outage_text(outage, app), theme.strong());
+    }
+    if let Some(age) = watched.age(app.now) {
+        let style = if state == State::Live { theme.faint() } else { theme.strong() };
+        add(1, format!("age {}", age_text(age)), style);
+    }
+    if watched.faults > 0 {
+        add(3, faults_text(watched.faults), theme.warning());
+    }
+    if watched.skipped > 0 {
+        add(3, format!("{} skipped", rows_text(watched.skipped)), theme.warning());
+    }
+    if let Some(interval) = watched.interval() {
+        let about =
+            if watched.stream.as_ref().is_some_and(|s| s.header.is_none()) { "~" } else { "" };
+        add(5, format!("every {about}{}", interval_text(interval)), theme.faint());
+    }
+    add(6, format!("span {}", DurationText(app.window)), theme.faint());
+    let clock = app.zone.wall(app.now).format("%H:%M:%S").to_string();
+    add(CLOCK, clock, theme.strong());
+    parts
+}
+
+/// Which source it is: the host's own name where it is known, and how it is reached.
+fn name(watched: &Watched) -> String {
+    let stream = watched.stream.as_ref();
+    let host = stream.and_then(|stream| stream.header.as_ref()?.host.as_ref());
+    match (watched.embedded, host, stream) {
+        (true, Some(host), _) => format!("{host} (agent inside)"),
+        (true, None, _) => format!("{} (agent inside)", watched.name),
+        (false, Some(host), _) => format!("{host} ({})", watched.name),
+        (false, None, Some(_)) => format!("{} (plain)", watched.name),
+        (false, None, None) => watched.name.clone(),
+    }
+}
+
+/// Why there is no connection, and when the next try is made.
+pub(super) fn outage_text(outage: &Outage, app: &App) -> String {
+    let left = (outage.retry.as_millis() - app.now.as_millis()).max(0);
+    match (left + 999) / 1000 {
+        0 => format!("{}; trying", outage.reason),
+        seconds => format!("{}; next try in {seconds} s", outage.reason),
+    }
+}
+
+pub(super) fn faults_text(count: u64) -> String {
+    if count == 1 { "1 faulty line".to_owned() } else { format!("{count} faulty lines") }
+}
+
+fn rows_text(count: u64) -> String {
+    if count == 1 { "1 row".to_owned() } else { format!("{count} rows") }
+}
+
+/// A pace as it was told, or about so.
+fn interval_text(interval: Duration) -> String {
+    let ms = interval.as_millis();
+    if ms >= 1000 && !ms.is_multiple_of(1000) {
+        format!("{:.1}s", interval.as_secs_f64())
+    } else {
+        DurationText(interval).to_string()
+    }
+}
+
+/// A time that has passed, in the unit that people would take.
+pub(super) fn age_text(age: Duration) -> String {
+    let seconds = age.as_secs();
+    match seconds {
+        0..10 => format!("{:.1} s", age.as_millis() as f64 / 1000.0),
+        10..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", seconds / 60),
+        7200..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+/// One line of numbers, where there is no room for charts.
+pub(super) fn render_numbers(app: &App, area: Rect, buf: &mut Buffer) {
+    let theme = app.theme;
+    let state = app.watched.state(app.now);
+    let fresh = state == State::Live;
+    let newest = app.shown_until().map_or(0, |until| app.watched.store.count_until(until));
+    let newest = newest.checked_sub(1).and_then(|at| app.watched.store.get(at));
+    let mut pieces = Vec::new();
+    if !fresh || newest.is_none() {
+        pieces.push(Piece::new(state.word(), theme.strong()));
+    }
+    let lines =
+        app.charts.iter().flat_map(|chart| chart.lines.iter().map(move |line| (chart, line)));
+    // More than fit are not even formatted.
+    for (chart, line) in lines {
+        let Some(newest) = newest.filter(|_| width(&pieces) < usize::from(area.width)) else {
+            break;
+        };
+        let blank = if pieces.is_empty() { "" } else { "  " };
+        let title =
+            format!("{blank}{} ", if line.legend.is_empty() { &chart.title } else { &line.legend });
+        pieces.push(Piece::new(title, theme.faint()));
+        let value = chart.look.value(newest.value(line.column));
+        pieces.push(Piece::new(value, theme.line(0, fresh)));
+    }
+    put(buf, area, &pieces);
+}

@@ -1,0 +1,134 @@
+//! The data table: a row a sample, the newest at the bottom.
+
+use loadline_protocol::{Column, write_number};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use super::header::age_text;
+use super::text::{Piece, put, put_right};
+use crate::app::{App, View};
+use crate::store::Kept;
+use crate::watched::State;
+
+/// `14:03:07.123`
+const TIME_WIDTH: u16 = 12;
+
+/// The narrowest column: a value of a usual size and the space before it.
+const COLUMN_MIN: usize = 9;
+
+/// The widest column; a longer name is cut.
+const COLUMN_MAX: usize = 18;
+
+/// A column of the table.
+enum Shown<'a> {
+    Seq,
+    Value(usize, &'a Column),
+}
+
+pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
+    let Some(stream) = &app.watched.stream else { return };
+    if area.is_empty() {
+        return;
+    }
+    let store = &app.watched.store;
+    let values = stream.schema.columns().iter().enumerate().map(|(at, c)| Shown::Value(at, c));
+    let seq = store.get(0).and_then(|sample| sample.seq()).map(|_| Shown::Seq);
+    let mut columns = Vec::new();
+    let mut right = area.x + TIME_WIDTH.min(area.width);
+    for column in seq.into_iter().chain(values) {
+        let wide = column.width();
+        if right + wide > area.right() {
+            break;
+        }
+        right += wide;
+        columns.push((column, Rect { x: right - wide, width: wide, y: area.y, height: 1 }));
+    }
+    let faint = app.theme.faint();
+    let head = Rect { height: 1, ..area };
+    put(buf, Rect { width: TIME_WIDTH.min(area.width), ..head }, &[Piece::new("time", faint)]);
+    for (column, place) in &columns {
+        put_right(buf, *place, &[Piece::new(format!(" {}", column.head()), faint)]);
+    }
+    let fresh = app.watched.state(app.now) == State::Live || matches!(app.view, View::Paused(_));
+    let style = if fresh { Style::new() } else { faint };
+    let rows = Rect { y: area.y + 1, height: area.height - 1, ..area };
+    for (y, line) in (rows.top()..rows.bottom()).zip(lines(app, rows.height)) {
+        let row = Rect { y, height: 1, ..rows };
+        match line {
+            Line::Gap(text) => {
+                put(buf, row, &[Piece::new(text, faint)]);
+            }
+            Line::Sample(sample) => {
+                let time = app.zone.wall(sample.time()).format("%H:%M:%S%.3f").to_string();
+                put(
+                    buf,
+                    Rect { width: TIME_WIDTH.min(row.width), ..row },
+                    &[Piece::new(time, faint)],
+                );
+                for (column, place) in &columns {
+                    let value = Piece::new(column.value(sample), style);
+                    put_right(buf, Rect { y, ..*place }, &[value]);
+                }
+            }
+        }
+    }
+}
+
+/// A line below the head.
+enum Line<'a> {
+    Sample(Kept<'a>),
+    Gap(String),
+}
+
+/// The last lines, as many as fit, the oldest first.
+fn lines(app: &App, count: u16) -> Vec<Line<'_>> {
+    let store = &app.watched.store;
+    let end = app.shown_until().map_or(0, |until| store.count_until(until));
+    let mut lines = Vec::new();
+    for sample in (0..end).rev().filter_map(|at| store.get(at)) {
+        if lines.len() >= usize::from(count) {
+            break;
+        }
+        lines.push(Line::Sample(sample));
+        if let Some(gap) = sample.gap_before() {
+            lines.push(Line::Gap(format!("no samples for {}", age_text(gap))));
+        }
+    }
+    lines.truncate(usize::from(count));
+    lines.reverse();
+    lines
+}
+
+impl Shown<'_> {
+    fn head(&self) -> String {
+        match self {
+            Shown::Seq => "seq".to_owned(),
+            Shown::Value(_, column) => match column.unit() {
+                "" => column.name().to_owned(),
+                unit => format!("{} {unit}", column.name()),
+            },
+        }
+    }
+
+    fn width(&self) -> u16 {
+        use unicode_width::UnicodeWidthStr;
+        (self.head().width() + 2).clamp(COLUMN_MIN, COLUMN_MAX) as u16
+    }
+
+    fn value(&self, sample: Kept<'_>) -> String {
+        let mut text = String::from(" ");
+        match self {
+            Shown::Seq => text.push_str(&sample.seq().map_or(String::new(), |seq| seq.to_string())),
+            Shown::Value(at, column) => {
+                let value = sample.value(*at);
+                if value.is_nan() {
+                    text.push('-');
+                } else {
+                    write_number(&mut text, value, column.decimals());
+                }
+            }
+        }
+        text
+    }
+}

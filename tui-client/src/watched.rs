@@ -1,0 +1,405 @@
+//! Everything that is known of one source, and what state it is in.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use loadline_protocol::{RunId, Text, Time};
+
+use crate::event::{Event, Sample, Stream};
+use crate::store::Store;
+
+/// Rows that are late by so many intervals are missing.
+const LATE_INTERVALS: f64 = 2.5;
+
+/// The shortest silence that makes a source stale.
+const STALE_MIN: Duration = Duration::from_secs(3);
+
+/// Pauses between rows from which the pace of a plain stream is told.
+const PACE_ROWS: usize = 15;
+
+/// How long the fastest transit of a sample counts: clocks drift apart.
+const TRANSIT_MS: i64 = 60_000;
+
+/// What a source is doing. The only place where it is decided what is fresh.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// No row has come yet.
+    Connecting(Option<Outage>),
+    /// There were rows, but there is no connection now.
+    Reconnecting(Option<Outage>),
+    /// Rows arrive.
+    Live,
+    /// There is a connection, but no row for too long.
+    Stale,
+}
+
+/// Why there is no connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outage {
+    /// Why, in words.
+    pub reason: Text,
+    /// When the next try is made.
+    pub retry: Time,
+}
+
+impl State {
+    /// The word for it.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            State::Connecting(_) => "CONNECTING",
+            State::Reconnecting(_) => "RECONNECTING",
+            State::Live => "LIVE",
+            State::Stale => "STALE",
+        }
+    }
+
+    /// Why there is no connection, if there is none.
+    #[must_use]
+    pub fn outage(&self) -> Option<&Outage> {
+        match self {
+            State::Connecting(outage) | State::Reconnecting(outage) => outage.as_ref(),
+            State::Live | State::Stale => None,
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Link {
+    Trying(Option<Outage>),
+    Up { since: Time },
+}
+
+/// One source: its link, its stream, its samples.
+#[derive(Debug, Clone)]
+pub struct Watched {
+    /// The name under which it is shown.
+    pub name: String,
+    /// Whether its agent runs inside this process.
+    pub embedded: bool,
+    /// What its rows mean; `None` before the first.
+    pub stream: Option<Arc<Stream>>,
+    /// Its samples.
+    pub store: Store,
+    /// Lines that were no row.
+    pub faults: u64,
+    /// What was wrong with the last of them.
+    pub last_fault: Option<Text>,
+    /// Rows that the agent no longer had for us.
+    pub skipped: u64,
+    /// Whether the history of this connection is through.
+    pub caught_up: bool,
+    keep: Duration,
+    link: Link,
+    run: Option<RunId>,
+    /// A gap lies before the next row.
+    broken: bool,
+    received: Option<Time>,
+    transit: Transit,
+    pace: Pace,
+}
+
+impl Watched {
+    /// A source of which nothing is known yet.
+    #[must_use]
+    pub fn new(name: &str, embedded: bool, keep: Duration) -> Watched {
+        Watched {
+            name: Text::new(name).as_str().to_owned(),
+            embedded,
+            stream: None,
+            store: Store::new(0, keep),
+            faults: 0,
+            last_fault: None,
+            skipped: 0,
+            caught_up: false,
+            keep,
+            link: Link::Trying(None),
+            run: None,
+            broken: true,
+            received: None,
+            transit: Transit::default(),
+            pace: Pace::default(),
+        }
+    }
+
+    /// Takes what the link tells.
+    pub fn take(&mut self, now: Time, event: Event) {
+        match event {
+            Event::Connecting => {}
+            Event::Connected => {
+                self.link = Link::Up { since: now };
+                self.caught_up = false;
+            }
+            Event::Down { reason, retry } => {
+                self.link = Link::Trying(Some(Outage { reason, retry }));
+            }
+            Event::Stream(stream) => self.take_stream(stream),
+            Event::Row(sample) => self.take_sample(&sample),
+            Event::Live => self.caught_up = true,
+            Event::Skipped { count } => {
+                self.skipped += count;
+                self.broken = true;
+            }
+            Event::Faults { count, last } => {
+                self.faults += count;
+                self.last_fault = Some(last);
+            }
+            Event::Note(_) => {}
+        }
+    }
+
+    fn take_stream(&mut self, stream: Arc<Stream>) {
+        let columns = stream.schema.columns();
+        let same = self.stream.as_ref().is_some_and(|old| old.schema.columns() == columns);
+        if !same {
+            self.store = Store::new(columns.len(), self.keep);
+        }
+        let run = stream.header.as_ref().and_then(|header| header.run);
+        if run.is_none() || run != self.run {
+            self.broken = true;
+            self.transit = Transit::default();
+        }
+        self.pace = Pace::default();
+        self.run = run;
+        self.stream = Some(stream);
+    }
+
+    fn take_sample(&mut self, sample: &Sample) {
+        let before = self.store.newest();
+        let pause_ms = before.map(|before| sample.time.as_millis() - before.as_millis());
+        let pause_ms = pause_ms.filter(|_| !std::mem::take(&mut self.broken));
+        self.broken = false;
+        self.pace.add(pause_ms);
+        let joined = pause_ms.is_some_and(|pause| pause as u128 <= self.gap().as_millis());
+        self.transit.add(sample);
+        self.received = Some(sample.received);
+        self.store.push(sample.time, sample.seq, &sample.values, joined);
+    }
+
+    /// The time between rows: what the agent says, else what the rows of a plain stream show.
+    #[must_use]
+    pub fn interval(&self) -> Option<Duration> {
+        self.told_interval().or_else(|| self.pace.median())
+    }
+
+    fn told_interval(&self) -> Option<Duration> {
+        self.stream.as_ref()?.header.as_ref()?.interval
+    }
+
+    /// The longest pause between two rows that is no gap.
+    fn gap(&self) -> Duration {
+        match self.told_interval() {
+            Some(interval) => interval.mul_f64(LATE_INTERVALS),
+            None => self.stale_after(),
+        }
+    }
+
+    fn stale_after(&self) -> Duration {
+        let late = self.interval().unwrap_or_default().mul_f64(LATE_INTERVALS);
+        late.max(STALE_MIN)
+    }
+
+    /// What the source is doing.
+    #[must_use]
+    pub fn state(&self, now: Time) -> State {
+        let waiting = |outage| match self.received {
+            None => State::Connecting(outage),
+            Some(_) => State::Reconnecting(outage),
+        };
+        match &self.link {
+            Link::Trying(outage) => waiting(outage.clone()),
+            Link::Up { since } => {
+                let is_recent = |time: Time| now < self.stale_at(time);
+                if self.received.is_some_and(is_recent) {
+                    State::Live
+                } else if is_recent(*since) {
+                    waiting(None)
+                } else {
+                    State::Stale
+                }
+            }
+        }
+    }
+
+    /// When silence since `time` makes the source stale.
+    fn stale_at(&self, time: Time) -> Time {
+        Time::from_millis(time.as_millis().saturating_add(self.stale_after().as_millis() as i64))
+    }
+
+    /// When the state may change although nothing happens.
+    #[must_use]
+    pub fn changes_at(&self, now: Time) -> Option<Time> {
+        let Link::Up { since } = &self.link else { return None };
+        let silent_since = [self.received, Some(*since)];
+        let ends = silent_since.into_iter().flatten().map(|time| self.stale_at(time));
+        ends.filter(|end| *end > now).min()
+    }
+
+    /// How old the newest sample is: how long ago it came, and how much longer it was under way than
+    /// the fastest one of late. So clocks that differ make no difference.
+    #[must_use]
+    pub fn age(&self, now: Time) -> Option<Duration> {
+        let newest = self.store.newest()?;
+        let taken = newest.as_millis() + self.transit.fastest_ms()?;
+        Some(Duration::from_millis((now.as_millis() - taken).max(0) as u64))
+    }
+}
+
+/// The fastest transit of a sample, from its time by the agent's clock to its receipt by ours, over
+/// one to two minutes: the difference of the clocks and the shortest way.
+#[derive(Debug, Clone, Default)]
+struct Transit {
+    since: i64,
+    this: Option<i64>,
+    before: Option<i64>,
+}
+
+impl Transit {
+    fn add(&mut self, sample: &Sample) {
+        let received = sample.received.as_millis();
+        if received - self.since >= TRANSIT_MS {
+            self.before = self.this.take();
+            self.since = received;
+        }
+        let transit = received - sample.time.as_millis();
+        self.this = Some(self.this.map_or(transit, |fastest| fastest.min(transit)));
+    }
+
+    fn fastest_ms(&self) -> Option<i64> {
+        [self.this, self.before].into_iter().flatten().min()
+    }
+}
+
+/// The pauses between the last rows, milliseconds.
+#[derive(Debug, Clone, Default)]
+struct Pace(VecDeque<i64>);
+
+impl Pace {
+    fn add(&mut self, pause_ms: Option<i64>) {
+        if let Some(pause) = pause_ms {
+            if self.0.len() == PACE_ROWS {
+                self.0.pop_front();
+            }
+            self.0.push_back(pause);
+        }
+    }
+
+    fn median(&self) -> Option<Duration> {
+        let mut pauses: Vec<i64> = self.0.iter().copied().collect();
+        pauses.sort_unstable();
+        pauses.get(pauses.len() / 2).map(|pause| Duration::from_millis(*pause as u64))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use loadline_protocol::{Header, Schema, Stamp};
+
+    use super::*;
+
+    fn ms(ms: i64) -> Time {
+        Time::from_millis(ms)
+    }
+
+    fn stream(run: Option<u32>) -> Event {
+        let header = run.map(|run| Header {
+            run: Some(RunId(run)),
+            interval: Some(Duration::from_secs(1)),
+            ..Header::default()
+        });
+        let schema = Schema::plain(1).with_stamp(Stamp::TimeSeq);
+        Event::Stream(Arc::new(Stream { header, schema }))
+    }
+
+    fn row(time: i64, received: i64) -> Event {
+        let values = vec![1.0];
+        Event::Row(Sample { time: ms(time), seq: None, received: ms(received), values, line: None })
+    }
+
+    fn watched_at(now: i64, events: impl IntoIterator<Item = Event>) -> Watched {
+        let mut watched = Watched::new("web-1", false, Duration::from_hours(1));
+        for event in events {
+            let at = if let Event::Row(sample) = &event { sample.received } else { ms(now) };
+            watched.take(at, event);
+        }
+        watched
+    }
+
+    #[test]
+    fn the_state_says_whether_rows_arrive() {
+        let down = || Event::Down { reason: Text::new("connection refused"), retry: ms(2000) };
+        let check = |events: Vec<Event>, now: i64, word: &str| {
+            assert_eq!(watched_at(1000, events).state(ms(now)).word(), word);
+        };
+        let live = || vec![Event::Connected, stream(Some(1)), row(900, 1000)];
+        check(vec![], 1000, "CONNECTING");
+        check(vec![down()], 1000, "CONNECTING");
+        check(vec![Event::Connected], 3999, "CONNECTING");
+        check(vec![Event::Connected], 4000, "STALE");
+        check(live(), 1000, "LIVE");
+        check(live(), 3999, "LIVE");
+        check(live(), 4000, "STALE");
+        check([live(), vec![down()]].concat(), 1000, "RECONNECTING");
+        check([live(), vec![down(), Event::Connecting]].concat(), 1000, "RECONNECTING");
+        assert_eq!(watched_at(1000, live()).changes_at(ms(1000)), Some(ms(4000)));
+    }
+
+    #[test]
+    fn a_new_connection_does_not_make_old_rows_live() {
+        let mut watched = watched_at(1000, [Event::Connected, stream(Some(1)), row(900, 1000)]);
+        watched.take(ms(60_000), Event::Connected);
+        assert_eq!(watched.state(ms(60_000)).word(), "RECONNECTING");
+        assert_eq!(watched.state(ms(63_000)).word(), "STALE");
+        watched.take(ms(64_000), row(63_900, 64_000));
+        assert_eq!(watched.state(ms(64_000)).word(), "LIVE");
+    }
+
+    #[test]
+    fn the_age_counts_from_the_sample_though_clocks_differ() {
+        // The agent's clock is 500 s ahead, and a row takes 20 ms.
+        let rows = [Event::Connected, stream(Some(1)), row(501_000, 1020), row(502_000, 2020)];
+        let mut watched = watched_at(0, rows);
+        assert_eq!(watched.age(ms(2020)), Some(Duration::ZERO));
+        assert_eq!(watched.age(ms(2500)), Some(Duration::from_millis(480)));
+        // A row that comes out of a full pipe 5 s late is 5 s old when it comes.
+        watched.take(ms(8020), row(503_000, 8020));
+        assert_eq!(watched.age(ms(8020)), Some(Duration::from_secs(5)));
+    }
+
+    #[test]
+    fn a_gap_lies_where_rows_are_missing() {
+        let gaps = |events: Vec<Event>| -> Vec<bool> {
+            let store = watched_at(0, events).store;
+            (0..store.len()).map(|at| store.get(at).unwrap().gap_before().is_some()).collect()
+        };
+        let rows = |times: &[i64]| times.iter().map(|time| row(*time, *time)).collect::<Vec<_>>();
+        let run = |run, times: &[i64]| [vec![stream(run)], rows(times)].concat();
+        assert_eq!(gaps(run(Some(1), &[1000, 2000, 4500, 7001])), [false, false, false, true]);
+        let again = |run_2| [run(Some(1), &[1000]), run(run_2, &[2000])].concat();
+        assert_eq!(gaps(again(Some(1))), [false, false]);
+        assert_eq!(gaps(again(Some(2))), [false, true]);
+        let skipped = [run(Some(1), &[1000]), vec![Event::Skipped { count: 3 }], rows(&[2000])];
+        assert_eq!(gaps(skipped.concat()), [false, true]);
+        assert_eq!(gaps(run(None, &[1000, 2000, 3000])), [false, false, false]);
+    }
+
+    #[test]
+    fn the_pace_of_a_plain_stream_is_told_from_its_rows() {
+        let rows = [0, 2000, 4000, 6000].map(|time| row(time, time));
+        let watched = watched_at(0, [vec![stream(None)], rows.to_vec()].concat());
+        assert_eq!(watched.interval(), Some(Duration::from_secs(2)));
+        assert_eq!(watched.stale_after(), Duration::from_secs(5));
+        let slow = [0, 20_000, 40_000].map(|time| row(time, time));
+        let slow = watched_at(0, [vec![stream(None)], slow.to_vec()].concat());
+        assert_eq!(slow.store.get(1).unwrap().gap_before(), None);
+    }
+
+    #[test]
+    fn other_columns_begin_another_store() {
+        let mut watched = watched_at(0, [stream(Some(1)), row(1000, 1000)]);
+        let schema = Schema::plain(2);
+        watched.take(ms(0), Event::Stream(Arc::new(Stream { header: None, schema })));
+        assert!(watched.store.is_empty());
+    }
+}
