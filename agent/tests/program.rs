@@ -1,0 +1,204 @@
+//! The program: its command line, its output, its signals.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use loadline_protocol::Schema;
+
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// The program with these arguments, and nothing in its environment that it looks at.
+fn program(arguments: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_loadline-agent"));
+    for option in ["LISTEN", "INTERVAL", "HISTORY", "MAX_CLIENTS", "ALLOW_PLAINTEXT"] {
+        command.env_remove(format!("LOADLINE_AGENT_{option}"));
+    }
+    command.args(arguments.split_whitespace()).stdin(Stdio::null());
+    command
+}
+
+/// A running program; killed when a test is through with it.
+struct Running {
+    child: Child,
+    stdout: BufReader<std::process::ChildStdout>,
+}
+
+impl Running {
+    fn start(mut command: Command) -> Running {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        Running { child, stdout }
+    }
+
+    /// The address of the next listener, from what the program prints.
+    fn address(&mut self) -> String {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).unwrap();
+        let address = line.strip_prefix("listening on ").and_then(|line| line.strip_suffix('\n'));
+        address.unwrap_or_else(|| panic!("{line:?}")).to_owned()
+    }
+
+    /// A client, and the first line that it gets.
+    fn connect(&mut self) -> (BufReader<TcpStream>, String) {
+        let stream = TcpStream::connect(self.address()).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        let mut client = BufReader::new(stream);
+        let first = line(&mut client);
+        (client, first)
+    }
+
+    #[cfg(unix)]
+    fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
+    /// The exit code, and how long it took.
+    #[cfg(unix)]
+    fn exit(&mut self) -> (Option<i32>, Duration) {
+        let begin = Instant::now();
+        (self.child.wait().unwrap().code(), begin.elapsed())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // An error only means that it has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn line(client: &mut BufReader<TcpStream>) -> String {
+    let mut line = String::new();
+    client.read_line(&mut line).unwrap();
+    line
+}
+
+#[test]
+fn the_first_row_is_a_true_one_and_the_next_comes_an_interval_later() {
+    let mut agent = Running::start(program("--listen 127.0.0.1:0 --interval 300ms"));
+    let (mut client, first) = agent.connect();
+    let begin = Instant::now();
+    let next = line(&mut client);
+    assert!(begin.elapsed() < Duration::from_secs(5));
+    for row in [first, next] {
+        let row = Schema::plain(6).parse_row(row.trim_end()).unwrap();
+        let [cpu, mhz, memory, loads @ ..] = &row.values[..] else { panic!("{row:?}") };
+        assert!((0.0..=100.0).contains(cpu), "{row:?}");
+        assert!(mhz.is_nan() || (1.0..100_000.0).contains(mhz), "{row:?}");
+        assert!((0.1..=100.0).contains(memory), "{row:?}");
+        assert!(loads.iter().all(|load| load.is_nan() || *load >= 0.0), "{row:?}");
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_signal_stops_it_with_a_goodbye_to_subscribers() {
+    use rustix::process::Signal;
+
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut agent = Running::start(program("-l 127.0.0.1:0 --interval 1h"));
+        let (mut client, _) = agent.connect();
+        client.get_mut().write_all(b"loadline/1\n").unwrap();
+        while line(&mut client) != "# live\n" {}
+        agent.signal(signal);
+        let mut rest = String::new();
+        client.read_to_string(&mut rest).unwrap();
+        assert!(rest.ends_with("\n# bye\n"), "{rest}");
+        let (code, took) = agent.exit();
+        assert_eq!(code, Some(0));
+        assert!(took < Duration::from_secs(2), "{took:?}");
+    }
+}
+
+#[test]
+fn it_says_where_it_listens_once_for_each_address() {
+    let mut agent = Running::start(program("-l 127.0.0.1:0 -l localhost:0"));
+    let addresses = [agent.address(), agent.address()];
+    assert_ne!(addresses[0], addresses[1]);
+    for address in addresses {
+        assert!(!address.ends_with(":0"), "{address}");
+        TcpStream::connect(address).unwrap();
+    }
+}
+
+#[test]
+fn it_serves_though_nobody_reads_where_it_listens() {
+    // A port that was free a moment ago.
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut agent = Running::start(program(&format!("-l {address}")));
+    let (_, unread) = (agent.stdout.get_ref(), Stdio::null());
+    drop(unread);
+    let begin = Instant::now();
+    while TcpStream::connect(address).is_err() {
+        assert!(begin.elapsed() < DEADLINE && agent.child.try_wait().unwrap().is_none());
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn options_are_read_from_the_environment() {
+    let mut command = program("");
+    command.env("LOADLINE_AGENT_LISTEN", "127.0.0.1:0,127.0.0.1:0");
+    command.env("LOADLINE_AGENT_INTERVAL", "7s");
+    command.env("LOADLINE_AGENT_ALLOW_PLAINTEXT", "0");
+    let mut agent = Running::start(command);
+    agent.address();
+    let (mut client, _) = agent.connect();
+    client.get_mut().write_all(b"loadline/1\n").unwrap();
+    assert!(line(&mut client).contains(" interval=7000ms "));
+}
+
+/// The one line on stderr of a program that does not start, and its exit code.
+fn check(arguments: &str, code: i32, expected: &str) {
+    let Output { status, stdout, stderr } = program(arguments).output().unwrap();
+    let stderr = String::from_utf8(stderr).unwrap();
+    assert_eq!(status.code(), Some(code), "{arguments}: {stderr}");
+    assert!(stdout.is_empty(), "{arguments}");
+    assert!(stderr.starts_with("loadline-agent: ") && stderr.contains(expected), "{stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+}
+
+#[test]
+fn wrong_usage_is_told_in_a_line() {
+    check("--listen localhost", 2, "no port");
+    check("--listen unix:/run/x", 2, "Unix");
+    check("--listen 0.0.0.0:0", 2, "ssh -L 1027:127.0.0.1:1027 HOST");
+    check("--listen 127.0.0.1:0 --listen [::]:0", 2, "--allow-plaintext");
+    check("--interval fast", 2, "write it like 250ms");
+    check("--interval 100ms", 2, "200ms to 1h");
+    check("--history 10ms", 2, "shorter than --interval");
+    check("--history 10years", 2, "1000000 are kept");
+    check("--max-clients 0", 2, "1..");
+    check("--colour blue", 2, "--colour");
+}
+
+#[test]
+fn a_port_in_use_is_told_in_a_line() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    check(&format!("--listen {address}"), 1, &format!("cannot listen on {address}: "));
+}
+
+#[test]
+fn an_address_outside_is_served_when_allowed() {
+    let mut agent = Running::start(program("--listen 0.0.0.0:0 --allow-plaintext"));
+    let address = agent.address();
+    let (_, port) = address.rsplit_once(':').unwrap();
+    TcpStream::connect(format!("127.0.0.1:{port}")).unwrap();
+}
+
+#[test]
+fn help_and_version_are_for_reading() {
+    let help = program("--help").output().unwrap();
+    assert_eq!(help.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&help.stdout).contains("--max-clients"));
+    let version = program("--version").output().unwrap();
+    assert_eq!(
+        version.stdout,
+        format!("loadline-agent {}\n", env!("CARGO_PKG_VERSION")).as_bytes()
+    );
+}

@@ -1,0 +1,162 @@
+//! Many clients at a time: over real sockets, and over doors that a test opens.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use loadline_agent::{Accept, Agent, Facts, Listener, Plaintext, Scripted, Settings};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, BufReader, DuplexStream, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout};
+
+const DEADLINE: Duration = Duration::from_secs(20);
+
+async fn agent(clients_max: usize) -> Agent {
+    let source = Scripted::plain(|_, values| values.extend([1.0; 6]));
+    let settings = Settings { clients_max, ..Settings::default() };
+    Agent::start(source, Facts::default(), settings).await
+}
+
+async fn listener() -> Listener {
+    let any_port = "127.0.0.1:0".parse().unwrap();
+    Listener::bind(&any_port, Plaintext::LoopbackOnly).await.unwrap().listen().unwrap()
+}
+
+/// A running agent. Dropping the sender stops it.
+fn run<L: Accept>(agent: Agent, doors: Vec<L>) -> (oneshot::Sender<()>, JoinHandle<()>) {
+    let (stop, stopped) = oneshot::channel();
+    let agent = tokio::spawn(agent.run_with(doors, async {
+        let _ = stopped.await;
+    }));
+    (stop, agent)
+}
+
+/// The next line, or nothing at the end of the stream.
+async fn line(stream: &mut BufReader<impl AsyncRead + Unpin>) -> String {
+    let mut line = String::new();
+    let _ = timeout(DEADLINE, stream.read_line(&mut line)).await.expect("a line in time");
+    line
+}
+
+const ROW: &str = "1.0 1.0 1.0 1.00 1.00 1.00\n";
+
+#[tokio::test]
+async fn a_row_comes_at_once_by_every_address() {
+    let (one, other) = (listener().await, listener().await);
+    let addresses = [one.address(), other.address()];
+    let _running = run(agent(10).await, vec![one, other]);
+    for address in addresses {
+        let mut client = BufReader::new(TcpStream::connect(address).await.unwrap());
+        assert_eq!(line(&mut client).await, ROW);
+    }
+}
+
+#[tokio::test]
+async fn one_client_too_many_is_told_so_until_another_one_leaves() {
+    let listener = listener().await;
+    let address = listener.address();
+    let _running = run(agent(2).await, vec![listener]);
+    let connect = async || BufReader::new(TcpStream::connect(address).await.unwrap());
+    let (mut first, mut second) = (connect().await, connect().await);
+    assert_eq!([line(&mut first).await, line(&mut second).await], [ROW, ROW]);
+    let mut third = connect().await;
+    assert_eq!(line(&mut third).await, "# error \"too many clients\"\n");
+    assert_eq!(line(&mut third).await, "");
+
+    // The agent finds out at the next row or two that the client is gone.
+    drop(first);
+    let begin = Instant::now();
+    while line(&mut connect().await).await != ROW {
+        assert!(begin.elapsed() < DEADLINE);
+    }
+    assert_eq!(line(&mut second).await, ROW);
+}
+
+/// A way in that a test opens for each client by itself.
+struct Door<S>(Mutex<mpsc::Receiver<io::Result<S>>>);
+
+impl<S> Door<S> {
+    fn new() -> (mpsc::Sender<io::Result<S>>, Door<S>) {
+        let (come, comers) = mpsc::channel(100);
+        (come, Door(Mutex::new(comers)))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Accept for Door<S> {
+    type Stream = S;
+
+    async fn accept(&self) -> io::Result<(S, String)> {
+        match self.0.lock().await.recv().await {
+            Some(comer) => Ok((comer?, "somebody".into())),
+            None => std::future::pending().await,
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_could_let_nobody_in_does_so_again_when_it_can() {
+    let (come, door) = Door::<DuplexStream>::new();
+    let _running = run(agent(10).await, vec![door]);
+    for _ in 0..20 {
+        come.send(Err(io::Error::other("too many open files"))).await.unwrap();
+    }
+    come.send(Err(io::ErrorKind::ConnectionAborted.into())).await.unwrap();
+    let (near, far) = tokio::io::duplex(1000);
+    come.send(Ok(far)).await.unwrap();
+    assert_eq!(line(&mut BufReader::new(near)).await, ROW);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_stops_in_a_second_whatever_its_clients_do() {
+    let (come, door) = Door::new();
+    let (stop, agent) = run(agent(10).await, vec![door]);
+    let (mut healthy, far) = tokio::io::duplex(1000);
+    come.send(Ok(far)).await.unwrap();
+    let (stuck, far) = tokio::io::duplex(1);
+    come.send(Ok(far)).await.unwrap();
+    assert_eq!(line(&mut BufReader::new(&mut healthy)).await, ROW);
+    let begin = Instant::now();
+    drop(stop);
+    agent.await.unwrap();
+    assert!(begin.elapsed() <= Duration::from_secs(1));
+    drop(stuck);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_panics_takes_the_agent_with_it() {
+    let (come, door) = Door::new();
+    let (_stop, agent) = run(agent(10).await, vec![door]);
+    come.send(Ok(Trap)).await.unwrap();
+    let ended = timeout(DEADLINE, agent).await.expect("an end in time");
+    assert!(ended.unwrap_err().is_panic());
+}
+
+/// A stream that nobody can write to.
+struct Trap;
+
+impl AsyncRead for Trap {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        _: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+}
+
+impl AsyncWrite for Trap {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+        panic!("a fault in a session")
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}

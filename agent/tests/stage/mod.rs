@@ -1,0 +1,147 @@
+//! An agent with a scripted source and a clock that a test can set, and clients that read its
+//! streams.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use loadline_agent::{Agent, Clock, Ending, Facts, Listener, Scripted, Service, Settings};
+use tokio::io::{
+    AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream, ReadHalf, WriteHalf,
+};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout};
+
+/// When the agent's clock was started.
+const START_MS: i64 = 1_763_836_800_000;
+
+/// Longer than anything here takes, the farewell to a stuck client included.
+const DEADLINE: Duration = Duration::from_secs(100);
+
+/// A running agent. Its sample `n` is `n.0 2400.0 43.1 0.52 0.44 0.40`.
+pub(crate) struct Stage {
+    service: Service,
+    wall_offset_ms: Arc<AtomicI64>,
+    stop: oneshot::Sender<()>,
+    agent: JoinHandle<()>,
+}
+
+impl Stage {
+    /// An agent that keeps samples for so long.
+    pub(crate) async fn with_history(history: Duration) -> Stage {
+        Stage::start(Settings { history, ..Settings::default() }).await
+    }
+
+    pub(crate) async fn start(settings: Settings) -> Stage {
+        let wall_offset_ms = Arc::new(AtomicI64::new(START_MS));
+        let clock = {
+            let (offset, start) = (wall_offset_ms.clone(), Instant::now());
+            Clock::new(move || offset.load(Ordering::Relaxed) + start.elapsed().as_millis() as i64)
+        };
+        let source = Scripted::plain(|number, values| {
+            values.extend([number as f64, 2400.0, 43.1, 0.52, 0.44, 0.4]);
+        });
+        let facts = Facts { host: "web-1".into(), cores: Some(4), ..Facts::default() };
+        let agent = Agent::start_with_clock(source, facts, settings, clock).await;
+        let service = agent.service();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let agent = tokio::spawn(agent.run(Vec::<Listener>::new(), async {
+            let _ = stopped.await;
+        }));
+        Stage { service, wall_offset_ms, stop, agent }
+    }
+
+    pub(crate) fn service(&self) -> Service {
+        self.service.clone()
+    }
+
+    /// A client that has said nothing yet, on a pipe that holds so many bytes.
+    pub(crate) fn connect(&self, pipe_bytes: usize) -> Client {
+        let (near, far) = tokio::io::duplex(pipe_bytes);
+        let service = self.service.clone();
+        let session = tokio::spawn(async move { service.serve(far).await });
+        let (reader, writer) = tokio::io::split(near);
+        Client { reader: BufReader::with_capacity(1, reader), writer, session }
+    }
+
+    /// A client that has sent a request and got a plain row.
+    pub(crate) async fn request(&self, request: &str) -> Client {
+        let mut client = self.connect(64 * 1024);
+        client.row().await;
+        client.send(&format!("{request}\n")).await;
+        client
+    }
+
+    /// Sets the wall clock ahead, or back.
+    pub(crate) fn set_clock(&self, by_ms: i64) {
+        self.wall_offset_ms.fetch_add(by_ms, Ordering::Relaxed);
+    }
+
+    pub(crate) async fn stop(self) {
+        let _ = self.stop.send(());
+        self.agent.await.unwrap();
+    }
+}
+
+/// One end of a pipe whose other end the agent serves.
+pub(crate) struct Client {
+    /// It buffers a byte, so that what the client does not read stays in the pipe.
+    reader: BufReader<ReadHalf<DuplexStream>>,
+    writer: WriteHalf<DuplexStream>,
+    session: JoinHandle<Ending>,
+}
+
+impl Client {
+    pub(crate) async fn send(&mut self, text: &str) {
+        self.send_bytes(text.as_bytes()).await;
+    }
+
+    pub(crate) async fn send_bytes(&mut self, bytes: &[u8]) {
+        self.writer.write_all(bytes).await.unwrap();
+    }
+
+    /// Says that nothing more will be sent.
+    pub(crate) async fn hang_up(&mut self) {
+        self.writer.shutdown().await.unwrap();
+    }
+
+    /// The next line; empty at the end of the stream.
+    pub(crate) async fn line(&mut self) -> String {
+        let mut line = String::new();
+        let read = self.reader.read_line(&mut line);
+        timeout(DEADLINE, read).await.expect("a line in time").unwrap();
+        line.trim_end_matches('\n').to_owned()
+    }
+
+    /// The next line, shortened: `7` for the plain row of sample 7, `#7` for its subscribed row,
+    /// the word of a header, a whole event.
+    pub(crate) async fn row(&mut self) -> String {
+        let line = self.line().await;
+        if line.starts_with("# loadline/") || line.starts_with("# columns") {
+            return line.split([' ', '/']).take(2).collect::<Vec<_>>().join(" ");
+        }
+        if line.starts_with('#') || line.is_empty() {
+            return line;
+        }
+        match line.split(' ').collect::<Vec<_>>()[..] {
+            [number, _, _, _, _, _] => number.trim_end_matches(".0").to_owned(),
+            [_, seq, ..] => format!("#{seq}"),
+            _ => panic!("{line:?}"),
+        }
+    }
+
+    /// So many lines, shortened, with commas between them.
+    pub(crate) async fn rows(&mut self, count: usize) -> String {
+        let mut rows = Vec::new();
+        for _ in 0..count {
+            rows.push(self.row().await);
+        }
+        rows.join(", ")
+    }
+
+    /// Why the session ended.
+    pub(crate) async fn ending(self) -> Ending {
+        timeout(DEADLINE, self.session).await.expect("an end in time").unwrap()
+    }
+}

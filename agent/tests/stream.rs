@@ -1,0 +1,417 @@
+//! What a client gets, by a clock that does not wait.
+
+mod stage;
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
+use std::{io, mem};
+
+use loadline_agent::{Agent, Ending, Facts, Scripted, Service, Settings};
+use loadline_protocol::{Column, Line, Note};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, sleep};
+
+use stage::Stage;
+
+const HOUR: Duration = Duration::from_hours(1);
+const ROOM: usize = 64 * 1024;
+
+fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+/// The lines that follow on a request to an agent with the samples 1 to 10.
+async fn check(request: &str, expected: &str) {
+    let stage = Stage::with_history(HOUR).await;
+    sleep(Duration::from_millis(9500)).await;
+    let mut client = stage.request(request).await;
+    let count = expected.split(", ").count();
+    assert_eq!(client.rows(count).await, expected, "{request}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_says_nothing_gets_six_numbers_at_once_and_then_a_row_a_sample() {
+    let stage = Stage::with_history(HOUR).await;
+    sleep(Duration::from_millis(4500)).await;
+    let begin = Instant::now();
+    let mut client = stage.connect(ROOM);
+    assert_eq!(client.line().await, "5.0 2400.0 43.1 0.52 0.44 0.40");
+    assert_eq!(begin.elapsed(), Duration::ZERO);
+    assert_eq!(client.line().await, "6.0 2400.0 43.1 0.52 0.44 0.40");
+    assert_eq!(begin.elapsed(), Duration::from_millis(500));
+    assert_eq!(client.rows(3).await, "7, 8, 9");
+    assert_eq!(begin.elapsed(), Duration::from_millis(3500));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_plain_stream_stays_six_columns_when_the_agent_collects_more() {
+    let columns = (1..=8).map(|number| Column::new(&format!("c{number}"), "%")).collect();
+    let source = Scripted::new(columns, |_, values| {
+        values.extend([1.06, f64::INFINITY, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]);
+    });
+    let agent = Agent::start(source, Facts::default(), Settings::default()).await;
+    let log = Recorder::serve(&agent.service());
+    assert_eq!(log.writes(1).await, ["1.1 nan 3.0 4.0 5.0 6.0\n"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_plain_row_is_one_write() {
+    let stage = Stage::with_history(HOUR).await;
+    let log = Recorder::serve(&stage.service());
+    let writes = log.writes(20).await;
+    for (at, write) in writes.iter().enumerate() {
+        assert_eq!(*write, format!("{}.0 2400.0 43.1 0.52 0.44 0.40\n", at + 1));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscriber_gets_headers_and_then_rows_with_time_and_number() {
+    let stage = Stage::with_history(HOUR).await;
+    let mut client = stage.request("loadline/1").await;
+    let header = client.line().await;
+    let Ok(Line::Note(Note::Header(read))) = Line::parse(&header) else { panic!("{header}") };
+    let version = env!("CARGO_PKG_VERSION");
+    let run = read.run.unwrap();
+    let expected =
+        format!("# loadline/1 run={run} host=web-1 interval=1000ms cores=4 agent={version}");
+    assert_eq!(header, expected);
+    let columns = "# columns time:s seq cpu:% freq:MHz mem:% load1 load5 load15";
+    assert_eq!(client.line().await, columns);
+    assert_eq!(client.line().await, "# live");
+    assert_eq!(client.line().await, "1763836800.000 1 1.0 2400.0 43.1 0.52 0.44 0.40");
+    assert_eq!(client.line().await, "1763836801.000 2 2.0 2400.0 43.1 0.52 0.44 0.40");
+}
+
+#[tokio::test(start_paused = true)]
+async fn history_comes_first_and_is_followed_without_a_gap() {
+    check("loadline/1", "# loadline, # columns, # live, #10, #11, #12").await;
+    check("loadline/1 history=none", "# loadline, # columns, # live, #10, #11").await;
+    check("loadline/1 history=2s", "# loadline, # columns, #8, #9, #10, # live, #11").await;
+    let all = "# loadline, # columns, #1, #2, #3, #4, #5, #6, #7, #8, #9, #10, # live, #11";
+    check("loadline/1 history=all", all).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_history_arrives_whole() {
+    let stage = Stage::with_history(HOUR).await;
+    sleep(HOUR).await;
+    let mut client = stage.request("loadline/1 history=all").await;
+    assert_eq!(client.rows(2).await, "# loadline, # columns");
+    for seq in 1..=3601 {
+        assert_eq!(client.row().await, format!("#{seq}"));
+    }
+    assert_eq!(client.rows(2).await, "# live, #3602");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_comes_back_goes_on_where_it_was() {
+    let stage = Stage::with_history(seconds(5)).await;
+    let mut client = stage.request("loadline/1").await;
+    let header = client.line().await;
+    let run = header.split("run=").nth(1).unwrap()[..8].to_owned();
+    sleep(Duration::from_millis(9500)).await;
+    let resume = async |run: &str, seq, more: &str, expected: &str| {
+        let request = format!("loadline/1 resume={run}:{seq}{more}");
+        let mut client = stage.request(&request).await;
+        let count = expected.split(", ").count();
+        assert_eq!(client.rows(count + 2).await, format!("# loadline, # columns, {expected}"));
+        client
+    };
+    resume(&run, 8, "", "#9, #10, # live").await;
+    resume(&run, 10, " history=all", "# live").await;
+    resume(&run, 1, "", "# skipped from=2 to=4, #5, #6, #7, #8, #9, #10, # live").await;
+    let other = if run == "00000000" { "00000001" } else { "00000000" };
+    resume(other, 8, " history=1s", "#9, #10, # live").await;
+    let mut ahead = resume(&run, 4711, "", "# live").await;
+    assert_eq!(ahead.row().await, "#11");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_longer_interval_is_rounded_up_to_a_multiple_of_the_agents() {
+    let stage = Stage::with_history(HOUR).await;
+    sleep(Duration::from_millis(9500)).await;
+    let mut client = stage.request("loadline/1 interval=2500ms history=all").await;
+    assert!(client.line().await.contains(" interval=3000ms "));
+    assert_eq!(client.rows(7).await, "# columns, #3, #6, #9, # live, #12, #15");
+    let mut client = stage.request("loadline/1 interval=1ms").await;
+    assert!(client.line().await.contains(" interval=1000ms "));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_gets_the_columns_it_chose_in_its_order() {
+    let stage = Stage::with_history(HOUR).await;
+    let mut client = stage.request("loadline/1 columns=load1,cpu").await;
+    assert_eq!(client.row().await, "# loadline");
+    assert_eq!(client.line().await, "# columns time:s seq load1 cpu:%");
+    assert_eq!(client.line().await, "# live");
+    assert_eq!(client.line().await, "1763836800.000 1 0.52 1.0");
+    assert_eq!(client.line().await, "1763836801.000 2 0.52 2.0");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_may_change_its_mind() {
+    let stage = Stage::with_history(HOUR).await;
+    let mut client = stage.request("loadline/1 columns=cpu").await;
+    assert_eq!(client.rows(3).await, "# loadline, # columns, # live");
+    assert_eq!(client.line().await, "1763836800.000 1 1.0");
+    client.send("loadline/1 interval=2s\n").await;
+    assert_eq!(client.rows(5).await, "# loadline, # columns, # live, #2, #4");
+    client.send("loadline/1 history=1s\nloadline/1\n").await;
+    assert_eq!(client.rows(2).await, "# loadline, # columns");
+    assert_eq!(client.rows(5).await, "# loadline, # columns, # live, #4, #5");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_may_arrive_in_pieces() {
+    let stage = Stage::with_history(HOUR).await;
+    let mut client = stage.connect(ROOM);
+    for (at, byte) in b"loadline/1 history=all\r\n".iter().enumerate() {
+        assert_eq!(client.row().await, (at + 1).to_string());
+        client.send_bytes(&[*byte]).await;
+    }
+    assert_eq!(client.rows(4).await, "# loadline, # columns, #1, #2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_cannot_be_met_says_why_and_closes() {
+    let long = format!("loadline/1 x={}", "x".repeat(1024));
+    for (request, why) in [
+        (
+            "loadline/1 columns=cpu,foo",
+            "unknown column foo; there are cpu, freq, mem, load1, load5, load15",
+        ),
+        ("loadline/1 columns=cpu,cpu", r#"column \"cpu\" is named twice"#),
+        ("loadline/1 history=lots", "history=lots: "),
+        (&long, "a request has at most 1024 bytes"),
+    ] {
+        let stage = Stage::with_history(HOUR).await;
+        let mut client = stage.request(request).await;
+        let line = client.line().await;
+        assert!(line.starts_with(&format!("# error \"{why}")), "{line}");
+        assert_eq!(client.line().await, "");
+        client.hang_up().await;
+        assert!(matches!(client.ending().await, Ending::Refused(_)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_of_a_later_version_is_answered_in_this_one() {
+    let stage = Stage::with_history(HOUR).await;
+    let mut client = stage.request("loadline/9 sorted=yes").await;
+    assert!(client.line().await.starts_with("# loadline/1 "));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_little_noise_is_ignored_and_a_lot_closes() {
+    let stage = Stage::with_history(HOUR).await;
+    let mut client = stage.connect(ROOM);
+    client.send(&"\r\nGET / HTTP/1.1\r\n".repeat(4096 / 18)).await;
+    assert_eq!(client.rows(3).await, "1, 2, 3");
+    client.send("loadline/1\n").await;
+    assert_eq!(client.row().await, "# loadline");
+    client.send_bytes(&[0xff; 4096]).await;
+    assert_eq!(client.ending().await, Ending::Noisy);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_hung_up_still_listens() {
+    let stage = Stage::with_history(HOUR).await;
+    let mut client = stage.connect(ROOM);
+    client.hang_up().await;
+    for number in 1..=100 {
+        assert_eq!(client.row().await, number.to_string());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_is_gone_ends_its_session() {
+    let stage = Stage::with_history(HOUR).await;
+    let service = stage.service();
+    let (near, far) = tokio::io::duplex(ROOM);
+    drop(near);
+    assert_eq!(service.serve(far).await, Ending::Left);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stuck_client_is_closed_after_30_seconds_and_the_others_notice_nothing() {
+    let stage = Stage::with_history(HOUR).await;
+    let begin = Instant::now();
+    let stuck = stage.connect(40);
+    let mut healthy = stage.connect(ROOM);
+    for number in 1..=60 {
+        assert_eq!(healthy.row().await, number.to_string());
+        assert_eq!(begin.elapsed(), seconds(number - 1));
+    }
+    assert!(begin.elapsed() < seconds(60));
+    assert_eq!(stuck.ending().await, Ending::Stuck);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_takes_a_byte_now_and_then_is_not_stuck() {
+    let stage = Stage::with_history(HOUR).await;
+    let mut client = stage.connect(40);
+    for number in 1..=10 {
+        sleep(seconds(29)).await;
+        assert_eq!(client.row().await, number.to_string());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_client_is_told_what_it_missed() {
+    let stage = Stage::with_history(seconds(5)).await;
+    let mut client = stage.connect(160);
+    client.send("loadline/1\n").await;
+    assert_eq!(client.rows(5).await, "1, # loadline, # columns, # live, #1");
+    sleep(Duration::from_millis(20_500)).await;
+    let mut last = 1;
+    let mut skipped = 0;
+    while last < 25 {
+        let row = client.row().await;
+        let (from, to) = match row.strip_prefix("# skipped from=") {
+            Some(lost) => {
+                skipped += 1;
+                lost.split_once(" to=").unwrap()
+            }
+            None => (&row[1..], &row[1..]),
+        };
+        assert_eq!(from.parse::<u64>().unwrap(), last + 1, "{row}");
+        last = to.parse().unwrap();
+    }
+    assert_eq!(skipped, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_client_of_the_plain_stream_gets_numbers_and_nothing_else() {
+    let stage = Stage::with_history(seconds(5)).await;
+    let mut client = stage.connect(40);
+    sleep(Duration::from_millis(20_500)).await;
+    assert_eq!(client.rows(8).await, "1, 2, 16, 17, 18, 19, 20, 21");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_asks_and_asks_but_does_not_read_is_not_answered_without_bound() {
+    let stage = Stage::with_history(HOUR).await;
+    let mut client = stage.connect(ROOM);
+    for _ in 0..1000 {
+        client.send("loadline/1\n").await;
+    }
+    let mut headers = 0;
+    while headers < 1000 {
+        headers += usize::from(client.row().await == "# loadline");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_stops_says_bye_to_its_subscribers() {
+    let stage = Stage::with_history(HOUR).await;
+    let mut plain = stage.connect(ROOM);
+    assert_eq!(plain.row().await, "1");
+    let mut subscribed = stage.request("loadline/1").await;
+    assert_eq!(subscribed.rows(4).await, "# loadline, # columns, # live, #1");
+    stage.stop().await;
+    assert_eq!(subscribed.rows(2).await, "# bye, ");
+    assert_eq!(plain.row().await, "");
+    assert_eq!(subscribed.ending().await, Ending::Stopped);
+    assert_eq!(plain.ending().await, Ending::Stopped);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_back_begins_a_new_run() {
+    let stage = Stage::with_history(HOUR).await;
+    let mut plain = stage.connect(ROOM);
+    let mut client = stage.request("loadline/1").await;
+    let header = client.line().await;
+    assert_eq!(client.rows(4).await, "# columns, # live, #1, #2");
+    stage.set_clock(-60_000);
+    let new_header = client.line().await;
+    assert!(new_header.starts_with("# loadline/1 run="), "{new_header}");
+    assert_ne!(new_header, header);
+    assert_eq!(client.row().await, "# columns");
+    assert_eq!(client.line().await, "1763836742.000 1 3.0 2400.0 43.1 0.52 0.44 0.40");
+    assert_eq!(client.row().await, "#2");
+    assert_eq!(plain.rows(4).await, "1, 2, 3, 4");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_ahead_leaves_a_hole_in_the_same_run() {
+    let stage = Stage::with_history(HOUR).await;
+    let mut client = stage.request("loadline/1").await;
+    assert_eq!(client.rows(4).await, "# loadline, # columns, # live, #1");
+    stage.set_clock(60_000);
+    assert!(client.line().await.starts_with("1763836861.000 2 "));
+    assert!(client.line().await.starts_with("1763836862.000 3 "));
+    stage.set_clock(900);
+    assert!(client.line().await.starts_with("1763836863.000 4 "));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_hour_of_samples_does_not_drift() {
+    let stage = Stage::with_history(HOUR).await;
+    let begin = Instant::now();
+    let mut client = stage.request("loadline/1").await;
+    assert_eq!(client.rows(4).await, "# loadline, # columns, # live, #1");
+    for _ in 2..=3600 {
+        client.line().await;
+    }
+    assert!(client.line().await.starts_with("1763840400.000 3601 "));
+    assert_eq!(begin.elapsed(), HOUR);
+}
+
+/// A stream that says nothing, and notes what is written to it, write by write.
+struct Recorder {
+    written: Writes,
+}
+
+#[derive(Clone, Default)]
+struct Writes(Arc<Mutex<Vec<String>>>);
+
+impl Recorder {
+    fn serve(service: &Service) -> Writes {
+        let written = Writes::default();
+        let stream = Recorder { written: written.clone() };
+        let service = service.clone();
+        tokio::spawn(async move { service.serve(stream).await });
+        written
+    }
+}
+
+impl Writes {
+    /// The first so many writes.
+    async fn writes(&self, count: usize) -> Vec<String> {
+        while self.0.lock().unwrap().len() < count {
+            sleep(Duration::from_millis(1)).await;
+        }
+        mem::take(&mut *self.0.lock().unwrap())
+    }
+}
+
+impl AsyncRead for Recorder {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        _: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+}
+
+impl AsyncWrite for Recorder {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.written.0.lock().unwrap().push(String::from_utf8_lossy(bytes).into_owned());
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
