@@ -517,7 +517,9 @@ mod tests {
             let history = Duration::from_millis(history_ms);
             let mut ring = Ring::new(columns(1), history, Time::from_millis(0), &[1.0]);
             let mut readers = [(); 3].map(|()| (ring.cursor(), 0_u64));
-            readers.iter_mut().for_each(|(cursor, _)| cursor.seek(History::All, None, 1));
+            for (cursor, _) in &mut readers {
+                cursor.seek(History::All, None, 1);
+            }
             let mut now_ms = 0;
             for event in events {
                 match event {

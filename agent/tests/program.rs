@@ -1,8 +1,9 @@
 //! The program: its command line, its output, its signals.
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use loadline_protocol::Schema;
@@ -22,20 +23,21 @@ fn program(arguments: &str) -> Command {
 /// A running program; killed when a test is through with it.
 struct Running {
     child: Child,
-    stdout: BufReader<std::process::ChildStdout>,
+    /// Until a test closes it.
+    stdout: Option<BufReader<ChildStdout>>,
 }
 
 impl Running {
     fn start(mut command: Command) -> Running {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let stdout = child.stdout.take().map(BufReader::new);
         Running { child, stdout }
     }
 
     /// The address of the next listener, from what the program prints.
     fn address(&mut self) -> String {
         let mut line = String::new();
-        self.stdout.read_line(&mut line).unwrap();
+        self.stdout.as_mut().unwrap().read_line(&mut line).unwrap();
         let address = line.strip_prefix("listening on ").and_then(|line| line.strip_suffix('\n'));
         address.unwrap_or_else(|| panic!("{line:?}")).to_owned()
     }
@@ -130,8 +132,7 @@ fn it_serves_though_nobody_reads_where_it_listens() {
     // A port that was free a moment ago.
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let mut agent = Running::start(program(&format!("-l {address}")));
-    let (_, unread) = (agent.stdout.get_ref(), Stdio::null());
-    drop(unread);
+    agent.stdout = None;
     let begin = Instant::now();
     while TcpStream::connect(address).is_err() {
         assert!(begin.elapsed() < DEADLINE && agent.child.try_wait().unwrap().is_none());

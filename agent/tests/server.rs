@@ -1,4 +1,5 @@
 //! Many clients at a time: over real sockets, and over doors that a test opens.
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
 
 use std::io;
 use std::pin::Pin;
@@ -16,7 +17,8 @@ const DEADLINE: Duration = Duration::from_secs(20);
 
 async fn agent(clients_max: usize) -> Agent {
     let source = Scripted::plain(|_, values| values.extend([1.0; 6]));
-    let settings = Settings { clients_max, ..Settings::default() };
+    let interval = Duration::from_millis(200);
+    let settings = Settings { interval, clients_max, ..Settings::default() };
     Agent::start(source, Facts::default(), settings).await
 }
 

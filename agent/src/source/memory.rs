@@ -22,10 +22,11 @@ impl Source for Memory {
     }
 
     fn sample(&mut self, values: &mut Vec<f64>) {
-        values.push(self.system.as_mut().map_or(f64::NAN, |system| {
+        let used = self.system.as_mut().and_then(|system| {
             system.refresh_memory_specifics(ram());
             percent(system.total_memory(), system.available_memory())
-        }));
+        });
+        values.push(used.unwrap_or(f64::NAN));
     }
 }
 
@@ -42,11 +43,8 @@ fn ram() -> MemoryRefreshKind {
     MemoryRefreshKind::nothing().with_ram()
 }
 
-fn percent(total: u64, available: u64) -> f64 {
-    if total == 0 {
-        return f64::NAN;
-    }
-    total.saturating_sub(available) as f64 / total as f64 * 100.0
+fn percent(total: u64, available: u64) -> Option<f64> {
+    (total > 0).then(|| total.saturating_sub(available) as f64 / total as f64 * 100.0)
 }
 
 #[cfg(test)]
@@ -55,8 +53,8 @@ mod tests {
 
     #[test]
     fn what_is_not_available_is_in_use() {
-        assert_eq!(percent(200, 50), 75.0);
-        assert_eq!(percent(200, 300), 0.0);
-        assert!(percent(0, 0).is_nan());
+        assert_eq!(percent(200, 50), Some(75.0));
+        assert_eq!(percent(200, 300), Some(0.0));
+        assert_eq!(percent(0, 0), None);
     }
 }

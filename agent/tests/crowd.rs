@@ -1,0 +1,171 @@
+//! A thousand clients on real sockets, some of them stuck and some sending noise: the others notice
+//! nothing, and the agent stays small.
+#![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
+
+use std::io::{self, BufRead as _};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+const CLIENTS: usize = 1000;
+const STUCK: usize = 200;
+const NOISY: usize = 200;
+
+/// Rows that each healthy client reads, 200 ms apart.
+const ROWS: u64 = 20;
+
+/// What a client may cost the agent.
+const CLIENT_BYTES_MAX: usize = 8 * 1024;
+
+const DEADLINE: Duration = Duration::from_mins(2);
+
+#[tokio::test]
+async fn a_crowd_with_stuck_and_noisy_clients_costs_the_others_nothing() {
+    let clients = allow_clients();
+    let (agent, address) = start_agent();
+    let before = resident_bytes(&agent);
+
+    let mut others = JoinSet::new();
+    let settled = Arc::new(Semaphore::new(0));
+    for _ in 0..clients * STUCK / CLIENTS {
+        others.spawn(be_stuck(address.clone(), settled.clone()));
+    }
+    for _ in 0..clients * NOISY / CLIENTS {
+        others.spawn(be_noisy(address.clone(), settled.clone()));
+    }
+    let troublemakers = others.len();
+    let all_settled = settled.acquire_many(troublemakers as u32);
+    drop(timeout(DEADLINE, all_settled).await.expect("all troublemakers at work in time"));
+
+    let mut healthy = JoinSet::new();
+    for number in 0..clients - troublemakers {
+        if number % 2 == 0 {
+            healthy.spawn(read_plain(address.clone()));
+        } else {
+            healthy.spawn(read_subscribed(address.clone()));
+        }
+    }
+    let mut late_ms = Vec::new();
+    let mut after = 0;
+    while let Some(read) = timeout(DEADLINE, healthy.join_next()).await.expect("rows in time") {
+        // While the first is through, the others are still there.
+        if after == 0 {
+            after = resident_bytes(&agent);
+        }
+        late_ms.extend(read.unwrap());
+    }
+    others.shutdown().await;
+
+    late_ms.sort_unstable();
+    let median_ms = late_ms[late_ms.len() / 2];
+    let client_bytes = after.saturating_sub(before) / clients;
+    println!(
+        "{clients} clients: {client_bytes} bytes each, rows {median_ms} ms late in the median"
+    );
+    assert!(client_bytes < CLIENT_BYTES_MAX, "{client_bytes} bytes a client");
+    // On an idle machine it is a few milliseconds; one that tests other things has less time.
+    assert!(median_ms < 1000, "{median_ms} ms");
+}
+
+/// As many clients as this process may have files for.
+fn allow_clients() -> usize {
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    CLIENTS.min(usize::try_from(files).unwrap_or(usize::MAX).saturating_sub(100))
+}
+
+/// A running agent; killed when the test is through with it.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // An error only means that it has ended.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn start_agent() -> (Running, String) {
+    let mut agent = Command::new(env!("CARGO_BIN_EXE_loadline-agent"))
+        .args(["--listen", "127.0.0.1:0", "--interval", "200ms", "--max-clients", "2000"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    io::BufReader::new(agent.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    (Running(agent), line.strip_prefix("listening on ").unwrap().trim_end().to_owned())
+}
+
+/// The memory of the agent, as the system counts it.
+fn resident_bytes(agent: &Running) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", agent.0.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
+}
+
+/// Asks for more than the system holds for it, and reads nothing.
+async fn be_stuck(address: String, settled: Arc<Semaphore>) -> io::Result<()> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_recv_buffer_size(1024)?;
+    let mut stream = socket.connect(address.parse().unwrap()).await?;
+    let requests = "loadline/1 history=all\n".repeat(1000);
+    // Once the agent has no room for an answer it takes no request either.
+    let _ = timeout(Duration::from_secs(2), stream.write_all(requests.as_bytes())).await;
+    settled.add_permits(1);
+    std::future::pending().await
+}
+
+/// Sends what is no request until it is thrown out, and comes again.
+async fn be_noisy(address: String, settled: Arc<Semaphore>) -> io::Result<()> {
+    settled.add_permits(1);
+    loop {
+        let mut stream = TcpStream::connect(&address).await?;
+        while stream.write_all(&[b'\xff'; 100]).await.is_ok() {
+            let mut row = [0; 64];
+            if !matches!(stream.read(&mut row).await, Ok(1..)) {
+                break;
+            }
+        }
+    }
+}
+
+/// Reads plain rows; how late they came cannot be told.
+async fn read_plain(address: String) -> Vec<i64> {
+    let mut lines =
+        BufReader::with_capacity(256, TcpStream::connect(address).await.unwrap()).lines();
+    for _ in 0..ROWS {
+        let line = lines.next_line().await.unwrap().unwrap();
+        assert_eq!(line.split(' ').count(), 6, "{line}");
+    }
+    Vec::new()
+}
+
+/// Reads subscribed rows, each exactly once; how late each came.
+async fn read_subscribed(address: String) -> Vec<i64> {
+    let mut stream = BufReader::with_capacity(256, TcpStream::connect(address).await.unwrap());
+    stream.write_all(b"loadline/1\n").await.unwrap();
+    let mut lines = stream.lines();
+    while lines.next_line().await.unwrap().unwrap() != "# live" {}
+    let mut last_seq = None;
+    let mut late_ms = Vec::new();
+    for _ in 0..ROWS {
+        let line = lines.next_line().await.unwrap().unwrap();
+        let (time, rest) = line.split_once(' ').unwrap();
+        let seq: u64 = rest.split_once(' ').unwrap().0.parse().unwrap();
+        if let Some(last) = last_seq.replace(seq) {
+            assert_eq!(seq, last + 1, "{line}");
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
+            late_ms.push(now - (time.parse::<f64>().unwrap() * 1000.0).round() as i64);
+        }
+    }
+    late_ms
+}
