@@ -36,8 +36,9 @@ impl Sampler {
         // that is missed, as in a suspended machine, is missed.
         let mut beat = interval_at(Instant::now() + interval, interval);
         beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let time = clock.now();
         sample(source.as_mut(), &columns, &mut values);
-        let ring = Ring::new(columns.clone(), history, clock.now(), &values);
+        let ring = Ring::new(columns.clone(), history, time, &values);
         Sampler { source, columns, clock, beat, ring, values }
     }
 

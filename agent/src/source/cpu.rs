@@ -8,18 +8,11 @@ use sysinfo::{CpuRefreshKind, MINIMUM_CPU_UPDATE_INTERVAL, RefreshKind, System};
 use super::Source;
 
 /// Utilization of all cores since the previous sample.
-pub(super) struct Cpu {
-    /// Its own, for refreshing anything else in it delays the next reading of the usage.
-    system: Option<System>,
-}
+pub(super) struct Cpu(reader::Reader);
 
 impl Cpu {
     pub(super) fn new() -> Cpu {
-        // The first reading is the average since the machine was started. It is taken here and
-        // shown to nobody.
-        let usage = CpuRefreshKind::nothing().with_usage();
-        let system = System::new_with_specifics(RefreshKind::nothing().with_cpu(usage));
-        Cpu { system: system.ok() }
+        Cpu(reader::Reader::new())
     }
 }
 
@@ -29,23 +22,110 @@ impl Source for Cpu {
     }
 
     fn sample(&mut self, values: &mut Vec<f64>) {
-        values.push(self.system.as_mut().map_or(f64::NAN, |system| {
-            system.refresh_cpu_usage();
-            f64::from(system.global_cpu_usage()).clamp(0.0, 100.0)
-        }));
+        values.push(self.0.busy_percent().map_or(f64::NAN, |percent| percent.clamp(0.0, 100.0)));
     }
 
     fn warm_up(&self) -> Duration {
-        // Within this time of the last reading there is no new one.
-        MINIMUM_CPU_UPDATE_INTERVAL + Duration::from_millis(10)
+        // The system counts in hundredths of a second: in less time there is little to count.
+        MINIMUM_CPU_UPDATE_INTERVAL.max(Duration::from_millis(200)) + Duration::from_millis(10)
     }
 }
 
 /// The number of logical cores, where the system tells it.
 pub(super) fn logical_cores() -> Option<u32> {
-    let usage = CpuRefreshKind::nothing().with_usage();
-    let system = System::new_with_specifics(RefreshKind::nothing().with_cpu(usage)).ok()?;
-    u32::try_from(system.cpus().len()).ok().filter(|cores| *cores > 0)
+    let cores = System::new_with_specifics(RefreshKind::nothing().with_cpu(usage())).ok()?;
+    u32::try_from(cores.cpus().len()).ok().filter(|cores| *cores > 0)
+}
+
+fn usage() -> CpuRefreshKind {
+    CpuRefreshKind::nothing().with_usage()
+}
+
+#[cfg(target_os = "linux")]
+mod reader {
+    use std::fs::File;
+    use std::os::unix::fs::FileExt as _;
+
+    /// Reads the sum over all cores, and no more. sysinfo skips a reading that comes less than
+    /// 200 ms after the last one: at that interval, every second sample would repeat the one
+    /// before.
+    pub(super) struct Reader {
+        stat: Option<File>,
+        last: Option<Ticks>,
+    }
+
+    /// What the processor has done since the machine was started.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(super) struct Ticks {
+        pub(super) idle: u64,
+        pub(super) total: u64,
+    }
+
+    impl Reader {
+        pub(super) fn new() -> Reader {
+            let mut reader = Reader { stat: File::open("/proc/stat").ok(), last: None };
+            reader.last = reader.read();
+            reader
+        }
+
+        pub(super) fn busy_percent(&mut self) -> Option<f64> {
+            let ticks = self.read();
+            let last = std::mem::replace(&mut self.last, ticks)?;
+            ticks?.busy_percent_since(last)
+        }
+
+        fn read(&self) -> Option<Ticks> {
+            // Room for a line of eleven words, each as long as a number can be.
+            let mut bytes = [0; 256];
+            let length = self.stat.as_ref()?.read_at(&mut bytes, 0).ok()?;
+            Ticks::parse(std::str::from_utf8(&bytes[..length]).ok()?)
+        }
+    }
+
+    impl Ticks {
+        /// `cpu user nice system idle iowait irq softirq steal …`; what guests used is in `user`
+        /// and `nice` already.
+        pub(super) fn parse(stat: &str) -> Option<Ticks> {
+            let mut words = stat.lines().next()?.split_ascii_whitespace();
+            if words.next() != Some("cpu") {
+                return None;
+            }
+            let ticks: Vec<u64> = words.take(8).map_while(|word| word.parse().ok()).collect();
+            let idle = ticks.get(3)? + ticks.get(4).unwrap_or(&0);
+            Some(Ticks { idle, total: ticks.iter().sum() })
+        }
+
+        /// `None` if there was no time between the two.
+        pub(super) fn busy_percent_since(self, last: Ticks) -> Option<f64> {
+            let total = self.total.checked_sub(last.total).filter(|ticks| *ticks > 0)?;
+            // The count of the time spent waiting for disks may go back a little.
+            let idle = self.idle.saturating_sub(last.idle).min(total);
+            Some((total - idle) as f64 / total as f64 * 100.0)
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod reader {
+    use sysinfo::{RefreshKind, System};
+
+    /// Its own system, for refreshing anything else in it delays the next reading of the usage.
+    pub(super) struct Reader(Option<System>);
+
+    impl Reader {
+        pub(super) fn new() -> Reader {
+            // The first reading is the average since the machine was started. It is taken here
+            // and shown to nobody.
+            let kind = RefreshKind::nothing().with_cpu(super::usage());
+            Reader(System::new_with_specifics(kind).ok())
+        }
+
+        pub(super) fn busy_percent(&mut self) -> Option<f64> {
+            let system = self.0.as_mut()?;
+            system.refresh_cpu_usage();
+            Some(f64::from(system.global_cpu_usage()))
+        }
+    }
 }
 
 #[cfg(test)]
@@ -65,5 +145,35 @@ mod tests {
         let cores = f64::from(logical_cores().unwrap_or(1));
         assert!(values[0] > 60.0 / cores, "{values:?} with {cores} cores");
         assert!(values[0] <= 100.0);
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod linux_tests {
+    use super::reader::Ticks;
+
+    #[test]
+    fn waiting_is_idle_and_guests_are_counted_once() {
+        let stat = "cpu  100 20 30 400 50 6 7 8 90 10\ncpu0 1 2 3 4\n";
+        assert_eq!(Ticks::parse(stat), Some(Ticks { idle: 450, total: 621 }));
+        assert_eq!(Ticks::parse("cpu 1 2 3 4"), Some(Ticks { idle: 4, total: 10 }));
+        for wrong in ["", "cpu", "cpu 1 2 3", "cpu0 1 2 3 4", "intr 1 2 3 4 5"] {
+            assert_eq!(Ticks::parse(wrong), None, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn usage_is_the_part_of_the_time_that_was_not_idle() {
+        let check = |idle, total, expected| {
+            let last = Ticks { idle: 100, total: 1000 };
+            assert_eq!(Ticks { idle, total }.busy_percent_since(last), expected, "{idle} {total}");
+        };
+        check(100, 1040, Some(100.0));
+        check(130, 1040, Some(25.0));
+        check(140, 1040, Some(0.0));
+        check(99, 1040, Some(100.0));
+        check(150, 1040, Some(0.0));
+        check(100, 1000, None);
+        check(100, 900, None);
     }
 }
