@@ -12,6 +12,10 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 /// How many connections the system holds for an agent that has not yet accepted them.
 const BACKLOG: u32 = 1024;
 
+/// What the system holds for a client that does not read. Left alone it grows to megabytes, which
+/// would be a queue beside the ring; this is a quarter of an hour of rows.
+const SEND_BUFFER_BYTES: u32 = 64 * 1024;
+
 /// Where an agent can be reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -188,6 +192,8 @@ fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
     // a port away from a program that is using it.
     #[cfg(unix)]
     socket.set_reuseaddr(true)?;
+    // Connections inherit it.
+    socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
     socket.bind(address)?;
     Ok(socket)
 }
