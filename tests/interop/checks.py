@@ -1,0 +1,38 @@
+"""Runs all checks, one after the other, and counts them. See `run`."""
+
+import signal
+import sys
+
+import numbers_are_true
+import others_read_the_agent
+import sockets_of_labplot
+import tutorial_is_read
+from stage import Programs, Skip
+
+
+def main() -> int:
+    # So that `finally` and `with` end what was started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    programs = Programs.built(sys.argv[1])
+    passed = failed = skipped = 0
+    modules = [tutorial_is_read, others_read_the_agent, numbers_are_true, sockets_of_labplot]
+    for module in modules:
+        for check in module.CHECKS:
+            name = check.__name__.replace("_", " ")
+            try:
+                said = check(programs)
+            except Skip as why:
+                skipped += 1
+                print(f"skipped  {name}: {why}", flush=True)
+            except Exception as why:
+                failed += 1
+                print(f"FAILED   {name}: {why or type(why).__name__}", flush=True)
+            else:
+                passed += 1
+                print(f"ok       {name}" + (f": {said}" if said else ""), flush=True)
+    print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,144 @@
+"""The programs under test, started and ended; connections to them; waiting with a deadline."""
+
+import contextlib
+import json
+import os
+import re
+import selectors
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+# Long enough for a machine that does something else as well.
+DEADLINE = 20.0
+
+
+class Skip(Exception):
+    """This machine cannot show what the check is about."""
+
+
+@dataclass
+class Programs:
+    agent: str
+    client: str
+
+    @staticmethod
+    def built(messages: str) -> "Programs":
+        """Where cargo says that it has put them."""
+        found = {}
+        for line in Path(messages).read_text().splitlines():
+            message = json.loads(line)
+            if message.get("executable"):
+                found[message["target"]["name"]] = message["executable"]
+        return Programs(agent=found["loadline-agent"], client=found["loadline"])
+
+
+class Reader:
+    """Lines of a file descriptor, each waited for until a deadline."""
+
+    def __init__(self, fd: int, of: str):
+        self.fd, self.of, self.bytes = fd, of, b""
+        self.selector = selectors.DefaultSelector()
+        self.selector.register(fd, selectors.EVENT_READ)
+
+    def line(self, within: float = DEADLINE) -> str:
+        until = time.monotonic() + within
+        while b"\n" not in self.bytes:
+            left = until - time.monotonic()
+            if left <= 0 or not self.selector.select(left):
+                raise AssertionError(f"{self.of} wrote no line within {within:g} s")
+            more = os.read(self.fd, 65536)
+            if not more:
+                raise AssertionError(f"{self.of} ended: {self.bytes!r}")
+            self.bytes += more
+        line, self.bytes = self.bytes.split(b"\n", 1)
+        return line.decode()
+
+
+class Process:
+    """A program that runs until it is ended."""
+
+    def __init__(self, *command: str):
+        self.name = Path(command[0]).name
+        self.errors = tempfile.TemporaryFile()
+        self.child = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.errors
+        )
+        self.out = Reader(self.child.stdout.fileno(), self.name)
+
+    def said(self) -> str:
+        """What stands on its standard error."""
+        self.errors.seek(0)
+        return self.errors.read().decode()
+
+    def end(self) -> int:
+        """Asks it to end, and gives its exit code."""
+        self.child.terminate()
+        return self.child.wait(DEADLINE)
+
+    def kill(self):
+        self.child.kill()
+        self.child.wait()
+        self.out.selector.close()
+        self.child.stdout.close()
+        self.errors.close()
+
+
+@contextlib.contextmanager
+def running(*command: str):
+    process = Process(*command)
+    try:
+        yield process
+    finally:
+        process.kill()
+
+
+@contextlib.contextmanager
+def agent(programs: Programs, *options: str):
+    """An agent on a free port; gives the port."""
+    with running(programs.agent, "--listen", "127.0.0.1:0", *options) as process:
+        yield port_of(process)
+
+
+@contextlib.contextmanager
+def tutorial(interval: str, port: int = 0):
+    """The tutorial's server; gives the process and its port."""
+    command = [sys.executable, "-B", str(HERE / "tutorial_server.py"), interval, str(port)]
+    with running(*command) as process:
+        yield process, port_of(process)
+
+
+def port_of(process: Process) -> int:
+    line = process.out.line()
+    found = re.fullmatch(r"listening on 127\.0\.0\.1:(\d+)", line)
+    assert found, f"{process.name} says {line!r}"
+    return int(found[1])
+
+
+def output(*command: str) -> str:
+    """What a program writes that ends by itself, and well."""
+    result = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=DEADLINE
+    )
+    assert result.returncode == 0, f"{command} ended with {result.returncode}: {result.stderr}"
+    return result.stdout
+
+
+def connect(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), timeout=DEADLINE)
+
+
+def some_time_or_other(attempt, tries: int):
+    """What an attempt gives that needs a machine that is not too busy."""
+    for left in reversed(range(tries)):
+        try:
+            return attempt()
+        except AssertionError:
+            if not left:
+                raise
