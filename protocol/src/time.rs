@@ -29,7 +29,7 @@ impl Time {
 
     /// Milliseconds since the epoch.
     #[must_use]
-    pub fn as_millis(self) -> i64 {
+    pub const fn as_millis(self) -> i64 {
         self.0
     }
 }

@@ -76,7 +76,7 @@ pub enum View {
 }
 
 /// What a screen is told to begin with.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct Settings {
     /// The charts' time span.
     pub window: Duration,
@@ -157,7 +157,7 @@ impl App {
             }
             Message::Resize(size) => {
                 self.size = size;
-                Flow::Redraw
+                Flow::Continue
             }
             Message::Tick => Flow::Continue,
         }
@@ -169,15 +169,14 @@ impl App {
             (Action::Redraw, _) => return Flow::Redraw,
             (Action::Help, Screen::Page(page)) => self.screen = Screen::Help(page),
             (Action::Help | Action::Back, Screen::Help(page)) => self.screen = Screen::Page(page),
-            // What lies behind the help stays as it is.
-            (_, Screen::Help(_)) => {}
+            // What lies behind the help stays as it is, and a chart alone has no table.
+            (_, Screen::Help(_)) | (Action::Table, Screen::Page(Page::Fullscreen)) => {}
             (Action::Back, Screen::Page(_)) => self.screen = Screen::Page(Page::Dashboard),
             (Action::Fullscreen, Screen::Page(page)) => self.screen = Screen::Page(page.other()),
             (Action::NextChart, _) => self.choose_beside(1),
             (Action::PreviousChart, _) => self.choose_beside(self.charts.len().saturating_sub(1)),
             (Action::Chart(at), _) => self.choose(at),
             (Action::Table, Screen::Page(Page::Dashboard)) => self.table = self.table.next(),
-            (Action::Table, Screen::Page(Page::Fullscreen)) => {}
             (Action::Pause, _) => self.view = self.paused_or_live(),
         }
         Flow::Continue

@@ -171,7 +171,7 @@ mod tests {
     fn the_output_follows_the_terminal_and_the_history_the_output() {
         let here = settings("loadline", true).unwrap();
         assert_eq!((here.source, here.form), (Source::Here, Form::Tui));
-        assert_eq!(here.history, History::Last(Duration::from_secs(600)));
+        assert_eq!(here.history, History::Last(Duration::from_mins(10)));
         let piped = settings("loadline web-1", false).unwrap();
         assert_eq!((piped.form, piped.history), (Form::Table, History::None));
         assert!(settings("loadline -o csv --history all", true).is_ok());

@@ -15,6 +15,8 @@ pub enum Event {
     Down {
         /// Why, in words.
         reason: Text,
+        /// Whether the agent refused what was asked: asked again, it gives the same answer.
+        refused: bool,
         /// When the next try is made, by this machine's clock.
         retry: Time,
     },

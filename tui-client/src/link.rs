@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::event::Event;
 pub use connector::{Connector, Stream};
-pub use reader::{Progress, Reader, Reading};
+pub use reader::{Farewell, Progress, Reader, Reading};
 
 /// How long a connection may take to be made: longer than three lost packets.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
@@ -94,21 +94,23 @@ impl Link {
         loop {
             send(events, Event::Connecting).await?;
             let asked = Instant::now();
-            let reason = match self.connect().await {
+            let end = match self.connect().await {
                 Ok(stream) => {
                     send(events, Event::Connected).await?;
                     let before = self.progress.clone();
-                    let reason = self.converse(stream, asked.elapsed(), events).await?;
+                    let end = self.converse(stream, asked.elapsed(), events).await?;
                     if self.progress != before {
                         backoff = None;
                     }
-                    reason
+                    end
                 }
-                Err(error) => Text::new(&error_reason(&error)),
+                Err(error) => broken(&error),
             };
             let delay = backoff.get_or_insert_with(retries).next().map_or(RETRY_MAX, capped);
             let retry = self.now().as_millis() + delay.as_millis() as i64;
-            send(events, Event::Down { reason, retry: Time::from_millis(retry) }).await?;
+            let Farewell { reason, refused } = end;
+            let retry = Time::from_millis(retry);
+            send(events, Event::Down { reason, refused, retry }).await?;
             tokio::select! {
                 () = sleep(delay) => {}
                 () = events.closed() => return Err(Unfollowed),
@@ -123,16 +125,16 @@ impl Link {
         }
     }
 
-    /// Asks and reads until the connection ends; gives the reason.
+    /// Asks and reads until the connection ends.
     async fn converse(
         &mut self,
         mut stream: Box<dyn Stream>,
         way: Duration,
         events: &mpsc::Sender<Event>,
-    ) -> Result<Text, Unfollowed> {
+    ) -> Result<Farewell, Unfollowed> {
         let request = format!("{}\n", self.wish.request(&self.progress));
         if let Err(error) = stream.write_all(request.as_bytes()).await {
-            return Ok(Text::new(&error_reason(&error)));
+            return Ok(broken(&error));
         }
         let decide_at = Instant::now() + ANSWER_MAX.max(4 * way);
         let mut reader = Reader::new(self.wish.reading.clone());
@@ -152,18 +154,18 @@ impl Link {
                 Ok(Some(0)) => {
                     // What was held back came whole; nothing can follow that would explain it.
                     reader.decide_plain(&mut self.progress, &mut batch);
-                    Some(Text::new("the server closed the connection"))
+                    Some(broken(&io::ErrorKind::BrokenPipe.into()))
                 }
                 Ok(Some(count)) => {
                     reader.take(&bytes[..count], now, &mut self.progress, &mut batch)
                 }
-                Err(error) => Some(Text::new(&error_reason(&error))),
+                Err(error) => Some(broken(&error)),
             };
             for event in batch.drain(..) {
                 send(events, event).await?;
             }
-            if let Some(reason) = end {
-                return Ok(reason);
+            if let Some(end) = end {
+                return Ok(end);
             }
         }
     }
@@ -209,14 +211,15 @@ fn capped(delay: Duration) -> Duration {
 }
 
 /// Why a connection cannot be made or has ended, in words that fit a header line.
-fn error_reason(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
-        io::ErrorKind::ConnectionReset => "connection reset".to_owned(),
-        io::ErrorKind::TimedOut => "timed out".to_owned(),
-        io::ErrorKind::HostUnreachable => "host unreachable".to_owned(),
-        io::ErrorKind::NetworkUnreachable => "network unreachable".to_owned(),
-        io::ErrorKind::BrokenPipe => "the server closed the connection".to_owned(),
-        _ => error.to_string(),
-    }
+fn broken(error: &io::Error) -> Farewell {
+    let reason = match error.kind() {
+        io::ErrorKind::ConnectionRefused => "connection refused",
+        io::ErrorKind::ConnectionReset => "connection reset",
+        io::ErrorKind::TimedOut => "timed out",
+        io::ErrorKind::HostUnreachable => "host unreachable",
+        io::ErrorKind::NetworkUnreachable => "network unreachable",
+        io::ErrorKind::BrokenPipe => "the server closed the connection",
+        _ => &error.to_string(),
+    };
+    Farewell { reason: Text::new(reason), refused: false }
 }

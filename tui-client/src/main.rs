@@ -29,7 +29,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    end_on_panic();
+    run::end_on_panic();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -53,20 +53,10 @@ fn complain(text: &str) {
     let _ = writeln!(std::io::stderr(), "loadline: {text}");
 }
 
-/// A panic anywhere, in a task too, ends the program: a screen that goes on without its link would
-/// show old numbers as if nothing had happened.
-fn end_on_panic() {
-    let report = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        report(info);
-        std::process::exit(1);
-    }));
-}
-
 async fn watch(settings: Settings) -> anyhow::Result<()> {
     let stop = signals()?;
     let connector = Connector::open(&settings.source, settings.interval).await;
-    let embedded = connector.is_embedded();
+    let (embedded, name) = (connector.is_embedded(), connector.to_string());
     let wish = Wish {
         interval: settings.interval,
         history: settings.history,
@@ -78,7 +68,7 @@ async fn watch(settings: Settings) -> anyhow::Result<()> {
     let (sender, events) = mpsc::channel(EVENTS_MAX);
     tokio::spawn(Link::new(connector, wish, Clock::system()).run(sender));
     if settings.form == Form::Tui {
-        show(&settings, embedded, events, stop).await
+        show(&settings, &name, embedded, events, stop).await
     } else {
         write(&settings, events, stop).await
     }
@@ -86,12 +76,13 @@ async fn watch(settings: Settings) -> anyhow::Result<()> {
 
 async fn show(
     settings: &Settings,
+    name: &str,
     embedded: bool,
     events: mpsc::Receiver<loadline::event::Event>,
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     let mut clock = Clock::system();
-    let watched = Watched::new(&settings.source.to_string(), embedded, settings.keep);
+    let watched = Watched::new(name, embedded, settings.keep);
     let colour = !anstyle_query::no_color();
     let look = app::Settings {
         window: settings.window,

@@ -7,8 +7,10 @@ mod table;
 
 use std::future::Future;
 use std::io;
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
+use loadline_protocol::Note;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 
@@ -39,7 +41,7 @@ trait Lines {
     fn row(&mut self, stream: &Stream, sample: &Sample, out: &mut String);
 
     /// A note of the stream.
-    fn note(&mut self, _note: &loadline_protocol::Note, _out: &mut String) {}
+    fn note(&mut self, _note: &Note, _out: &mut String) {}
 }
 
 /// What to write, and when to stop.
@@ -89,7 +91,7 @@ pub async fn run(
             Event::Down { reason, .. } if !was_connected => {
                 bail!("cannot connect to {}: {reason}; is an agent running there?", job.source);
             }
-            Event::Down { reason, .. } if writer.rows == 0 && writer.is_refused(reason) => {
+            Event::Down { reason, refused: true, .. } if writer.rows == 0 => {
                 bail!("{} refuses: {reason}", job.source);
             }
             Event::Down { reason, .. } => {
@@ -127,9 +129,7 @@ async fn write(out: &mut (impl AsyncWrite + Unpin), text: &str) -> io::Result<()
 
 struct Writer {
     lines: Box<dyn Lines + Send>,
-    stream: Option<std::sync::Arc<Stream>>,
-    /// The last error that the agent told, before it closes.
-    refusal: Option<loadline_protocol::Text>,
+    stream: Option<Arc<Stream>>,
     rows: u64,
     text: String,
 }
@@ -142,7 +142,7 @@ impl Writer {
             Form::Raw => Box::new(raw::Raw),
             Form::Table | Form::Tui => Box::new(table::Table::new(job.zone)),
         };
-        Writer { lines, stream: None, refusal: None, rows: 0, text: String::new() }
+        Writer { lines, stream: None, rows: 0, text: String::new() }
     }
 
     fn take(&mut self, event: &Event) {
@@ -157,12 +157,7 @@ impl Writer {
                     self.rows += 1;
                 }
             }
-            Event::Note(note) => {
-                if let loadline_protocol::Note::Error(text) = note {
-                    self.refusal = Some(text.clone());
-                }
-                self.lines.note(note, &mut self.text);
-            }
+            Event::Note(note) => self.lines.note(note, &mut self.text),
             Event::Connecting
             | Event::Connected
             | Event::Down { .. }
@@ -171,9 +166,7 @@ impl Writer {
             | Event::Faults { .. } => {}
         }
     }
-
-    /// Whether the agent said itself why it closes: to ask again gives the same answer.
-    fn is_refused(&self, reason: &loadline_protocol::Text) -> bool {
-        self.refusal.as_ref() == Some(reason)
-    }
 }
+
+#[cfg(test)]
+mod tests;

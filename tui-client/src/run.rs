@@ -4,6 +4,7 @@
 use std::io::{self, Write as _};
 use std::time::Duration;
 
+use crossterm::cursor::Show;
 use crossterm::event::{Event as TerminalEvent, EventStream};
 use crossterm::execute;
 use crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate};
@@ -47,8 +48,15 @@ impl Screen {
         self.terminal.size()
     }
 
+    /// Makes the next frame draw every cell anew. (To `clear` the terminal would ask it for the
+    /// cursor, and wait for an answer that a slow line brings late.)
+    fn clear(&mut self) -> io::Result<()> {
+        let size = self.terminal.size()?;
+        self.terminal.resize(size.into())
+    }
+
     /// Draws a frame, which the terminal shows at once and whole.
-    fn draw(&mut self, app: &App) -> io::Result<()> {
+    pub fn draw(&mut self, app: &App) -> io::Result<()> {
         execute!(io::stdout(), BeginSynchronizedUpdate)?;
         self.terminal.draw(|frame| view::render(app, frame.area(), frame.buffer_mut()))?;
         execute!(io::stdout(), EndSynchronizedUpdate)
@@ -60,6 +68,18 @@ impl Drop for Screen {
         ratatui::restore();
         let _ = io::stdout().flush();
     }
+}
+
+/// A panic anywhere, in a task too, ends the program: a screen that goes on without its link would
+/// show old numbers as if nothing had happened.
+pub fn end_on_panic() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        // The hook of the screen gives the terminal back before, but for what a frame began.
+        let _ = execute!(io::stdout(), EndSynchronizedUpdate, Show);
+        report(info);
+        std::process::exit(1);
+    }));
 }
 
 /// Shows `app` until the user quits or `stop` resolves.
@@ -85,7 +105,7 @@ pub async fn run(
             biased;
             () = &mut stop => return Ok(()),
             event = keys.next() => match event {
-                Some(event) => message(event?).map(|message| app.update(clock.now(), message)),
+                Some(event) => message(&event?).map(|message| app.update(clock.now(), message)),
                 None => return Ok(()),
             },
             count = events.recv_many(&mut batch, BATCH_MAX) => {
@@ -100,7 +120,7 @@ pub async fn run(
         match flow {
             Some(Flow::Quit) => return Ok(()),
             Some(Flow::Redraw) => {
-                screen.terminal.clear()?;
+                screen.clear()?;
                 frames.changed = true;
             }
             Some(Flow::Continue) => frames.changed = true,
@@ -109,8 +129,8 @@ pub async fn run(
     }
 }
 
-fn message(event: TerminalEvent) -> Option<Message> {
-    match event {
+fn message(event: &TerminalEvent) -> Option<Message> {
+    match *event {
         TerminalEvent::Key(key) => Some(Message::Key(key)),
         TerminalEvent::Resize(width, height) => Some(Message::Resize(Size { width, height })),
         TerminalEvent::FocusGained

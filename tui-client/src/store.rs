@@ -26,7 +26,7 @@ pub struct Store {
     series: Vec<VecDeque<f64>>,
     /// The times of those samples that a gap lies before.
     breaks: VecDeque<Time>,
-    keep: Duration,
+    keep_ms: i64,
 }
 
 /// A sample in the store.
@@ -45,7 +45,7 @@ impl Store {
             seqs: VecDeque::new(),
             series: vec![VecDeque::new(); columns],
             breaks: VecDeque::new(),
-            keep,
+            keep_ms: i64::try_from(keep.as_millis()).unwrap_or(i64::MAX),
         }
     }
 
@@ -67,7 +67,7 @@ impl Store {
             series.push_back(*value);
         }
         let rows_max = (VALUES_MAX / self.series.len().max(1)).max(1);
-        let oldest = time.as_millis().saturating_sub(self.keep.as_millis() as i64);
+        let oldest = time.as_millis().saturating_sub(self.keep_ms);
         while self.times.len() > rows_max
             || self.times.front().is_some_and(|time| time.as_millis() < oldest)
         {
@@ -213,7 +213,7 @@ mod tests {
     fn a_source_of_many_columns_fills_no_more_memory_than_another() {
         let mut store = Store::new(4096, Duration::MAX);
         for time in 0..1500 {
-            store.push(ms(time), None, &[0.0; 4096], true);
+            store.push(ms(time), None, &vec![0.0; 4096], true);
         }
         assert_eq!(store.len(), VALUES_MAX / 4096);
     }
@@ -231,9 +231,8 @@ mod tests {
                 prop_assert!(store.series.iter().all(|series| series.len() == store.len()));
                 prop_assert_eq!(store.newest(), Some(ms(time)));
                 prop_assert!(time - store.oldest().unwrap().as_millis() <= keep as i64);
-                prop_assert!(store.breaks.iter().all(|time| {
-                    store.times.binary_search(time).is_ok_and(|at| at > 0)
-                }));
+                let after_another = |time| store.times.binary_search(time).is_ok_and(|at| at > 0);
+                prop_assert!(store.breaks.iter().all(after_another));
                 let kept = store.get(store.len() - 1).unwrap();
                 prop_assert_eq!((kept.value(0), kept.seq()), (time as f64, Some(time as u64 + 1)));
             }

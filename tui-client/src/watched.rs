@@ -126,12 +126,12 @@ impl Watched {
     /// Takes what the link tells.
     pub fn take(&mut self, now: Time, event: Event) {
         match event {
-            Event::Connecting => {}
+            Event::Connecting | Event::Note(_) => {}
             Event::Connected => {
                 self.link = Link::Up { since: now };
                 self.caught_up = false;
             }
-            Event::Down { reason, retry } => {
+            Event::Down { reason, retry, .. } => {
                 self.link = Link::Trying(Some(Outage { reason, retry }));
             }
             Event::Stream(stream) => self.take_stream(stream),
@@ -145,7 +145,6 @@ impl Watched {
                 self.faults += count;
                 self.last_fault = Some(last);
             }
-            Event::Note(_) => {}
         }
     }
 
@@ -328,7 +327,11 @@ mod tests {
 
     #[test]
     fn the_state_says_whether_rows_arrive() {
-        let down = || Event::Down { reason: Text::new("connection refused"), retry: ms(2000) };
+        let down = || Event::Down {
+            reason: Text::new("connection refused"),
+            refused: false,
+            retry: ms(2000),
+        };
         let check = |events: Vec<Event>, now: i64, word: &str| {
             assert_eq!(watched_at(1000, events).state(ms(now)).word(), word);
         };

@@ -123,11 +123,19 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
     SockRef::from(stream).set_tcp_keepalive(&keepalive)
 }
 
-impl fmt::Debug for Connector {
+impl fmt::Display for Connector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Connector::Tcp { host, port, .. } => write!(f, "Tcp({host}:{port})"),
-            Connector::Embedded(_) => f.write_str("Embedded"),
+            Connector::Tcp { host, port, .. } => {
+                Source::Tcp { host: host.clone(), port: *port }.fmt(f)
+            }
+            Connector::Embedded(_) => Source::Here.fmt(f),
         }
+    }
+}
+
+impl fmt::Debug for Connector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Connector({self})")
     }
 }

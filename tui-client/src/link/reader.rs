@@ -79,8 +79,14 @@ struct Faults {
     last: Option<LineError>,
 }
 
-/// Why the other side ends the connection, in its own words.
-type Farewell = Option<Text>;
+/// How the other side announces that it closes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Farewell {
+    /// Why, in its own words.
+    pub reason: Text,
+    /// Whether it refuses what was asked.
+    pub refused: bool,
+}
 
 impl Reader {
     /// A reader at the start of a connection.
@@ -101,15 +107,15 @@ impl Reader {
         matches!(self.phase, Phase::Undecided { .. })
     }
 
-    /// Takes bytes that were received at `now`, and appends to `events` what they say. Gives the
-    /// reason if the server says that it is about to close.
+    /// Takes bytes that were received at `now`, and appends to `events` what they say. Gives what
+    /// the server says if it is about to close.
     pub fn take(
         &mut self,
         mut bytes: &[u8],
         now: Time,
         progress: &mut Progress,
         events: &mut Vec<Event>,
-    ) -> Farewell {
+    ) -> Option<Farewell> {
         let mut farewell = None;
         // The decoder lends its lines; it is put back at the end.
         let mut decoder = std::mem::take(&mut self.decoder);
@@ -145,7 +151,7 @@ impl Reader {
         now: Time,
         progress: &mut Progress,
         events: &mut Vec<Event>,
-    ) -> Result<Farewell, LineError> {
+    ) -> Result<Option<Farewell>, LineError> {
         match Line::parse(line)? {
             Line::Blank => Ok(None),
             Line::Note(note) => Ok(self.note(note, progress, events)),
@@ -153,7 +159,12 @@ impl Reader {
         }
     }
 
-    fn note(&mut self, note: Note, progress: &mut Progress, events: &mut Vec<Event>) -> Farewell {
+    fn note(
+        &mut self,
+        note: Note,
+        progress: &mut Progress,
+        events: &mut Vec<Event>,
+    ) -> Option<Farewell> {
         let mut farewell = None;
         match &note {
             Note::Header(header) => {
@@ -170,8 +181,13 @@ impl Reader {
             Note::Skipped { from, to } => {
                 events.push(Event::Skipped { count: (to - from).saturating_add(1) });
             }
-            Note::Error(text) => farewell = Some(text.clone()),
-            Note::Bye => farewell = Some(Text::new("the agent stopped")),
+            Note::Error(text) => {
+                farewell = Some(Farewell { reason: text.clone(), refused: true });
+            }
+            Note::Bye => {
+                farewell =
+                    Some(Farewell { reason: Text::new("the agent stopped"), refused: false });
+            }
             Note::Other(_) => {}
         }
         if self.reading.keep_lines {
@@ -216,7 +232,8 @@ impl Reader {
             Phase::Subscribed { header, schema: Some(schema) } => {
                 let row = schema.parse_row(line)?;
                 if schema.stamp() == Stamp::None {
-                    return self.stamped_here(row, line, now, progress, events);
+                    self.stamped_here(row, line, now, progress, events);
+                    return Ok(());
                 }
                 let resume = header.run.zip(row.seq).map(|(run, seq)| Resume { run, seq });
                 if let (Some(last), Some(resume)) = (progress.last, resume)
@@ -224,11 +241,11 @@ impl Reader {
                 {
                     return Ok(());
                 }
-                progress.last = resume;
                 let time = row.time.unwrap_or(now);
                 if progress.last_time.is_some_and(|last| time <= last) {
                     return Err(LineError::Number { column: 1, text: time.to_string() });
                 }
+                progress.last = resume;
                 progress.last_time = Some(time);
                 events.push(self.sample(row, time, line, now));
                 Ok(())
@@ -265,7 +282,8 @@ impl Reader {
             Some(picked) => picked.iter().map(|at| values[*at]).collect(),
             None => values,
         };
-        self.stamped_here(Row { values, ..Row::default() }, line, now, progress, events)
+        self.stamped_here(Row { values, ..Row::default() }, line, now, progress, events);
+        Ok(())
     }
 
     /// Gives a row without a time the time of receipt, or the millisecond after the row before.
@@ -276,14 +294,14 @@ impl Reader {
         now: Time,
         progress: &mut Progress,
         events: &mut Vec<Event>,
-    ) -> Result<(), LineError> {
+    ) {
         let now_ms = now.as_millis();
         let time_ms = match progress.last_plain.map_or(0, |last| last.as_millis() + 1) {
             after if after <= now_ms => now_ms,
             after if after < now_ms + BURST_MS => after,
             after if after == now_ms + BURST_MS => {
                 self.skipped += 1;
-                return Ok(());
+                return;
             }
             // No burst runs ahead so far: our clock was set back.
             _ => now_ms,
@@ -291,7 +309,6 @@ impl Reader {
         let time = Time::from_millis(time_ms);
         progress.last_plain = Some(time);
         events.push(self.sample(row, time, line, now));
-        Ok(())
     }
 
     fn sample(&self, row: Row, time: Time, line: &str, received: Time) -> Event {
@@ -347,3 +364,6 @@ impl Plain {
         self.other.1 >= RECOUNT
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,9 @@ use loadline_protocol::Time;
 
 use super::Store;
 
+/// The longest span: 10,000 years, all that a [`Time`] can tell.
+const SPAN_MAX_MS: i64 = Time::MAX.as_millis();
+
 /// A span of time, cut into slots of equal length that stand at fixed times.
 ///
 /// **Invariant:** `slot_ms` > 0, and `from_ms` is a multiple of the length of a cell. So a sample
@@ -23,8 +26,9 @@ impl Window {
     #[must_use]
     pub fn ending(newest: Time, span_ms: i64, cells: usize, per_cell: usize) -> Window {
         let per_cell = per_cell.max(1);
+        let span_ms = span_ms.clamp(1, SPAN_MAX_MS);
         let count = cells * per_cell;
-        let slot_ms = span_ms.max(1).div_euclid(count.max(1) as i64).max(1);
+        let slot_ms = span_ms.div_euclid(count.max(1) as i64).max(1);
         let slot_ms = if slot_ms * (count as i64) < span_ms { slot_ms + 1 } else { slot_ms };
         let cell_ms = slot_ms * per_cell as i64;
         let end = (newest.as_millis().div_euclid(cell_ms) + 1) * cell_ms;

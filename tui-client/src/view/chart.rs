@@ -9,6 +9,7 @@
 //!           14:02      14:03
 //! ```
 
+use loadline_protocol::Time;
 use malevich::scale::{TickOptions, Ticks};
 use malevich::{Line, Plot};
 use ratatui::buffer::Buffer;
@@ -33,10 +34,13 @@ const GUTTER_FROM: u16 = 20;
 const AXIS_LINE_FROM: u16 = 8;
 
 /// Rows between two labels of the value axis, about.
-const ROWS_PER_TICK: u16 = 3;
+const ROWS_PER_TICK: u16 = 2;
 
-/// Columns from one label of the time axis to the next, at least: `14:03` and two blanks.
-const COLUMNS_PER_TICK_MIN: u16 = 7;
+/// Fewer labels do not make a time axis, if there can be more.
+const TIME_LABELS: usize = 3;
+
+/// Columns from one tick of the time axis to the next, at least: half of `14:03` and a blank.
+const COLUMNS_PER_TICK_MIN: u16 = 3;
 
 /// The parts of a chart's area.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -221,13 +225,13 @@ fn render_time_axis(app: &App, window: Window, parts: Parts, buf: &mut Buffer) {
         return;
     }
     // Ticks are those of a calendar in UTC: they get the wall clock's time, and are put back.
-    let middle = loadline_protocol::Time::from_millis((window.from_ms() + window.end_ms()) / 2);
+    let middle = Time::from_millis(i64::midpoint(window.from_ms(), window.end_ms()));
     let offset = app.zone.offset_ms(middle);
     let seconds = |ms: i64| (ms + offset) as f64 / 1000.0;
     let ticks = time_ticks(seconds(window.from_ms()), seconds(window.end_ms()), parts.times.width);
     // The first label may reach out below the value axis.
     let mut free_from = parts.gutter.x;
-    for tick in ticks.iter() {
+    for tick in &ticks {
         let ms = (tick.value * 1000.0) as i64 - offset;
         let Some(cell) = window.cell_of(ms) else { continue };
         let x = parts.times.x + cell as u16;
@@ -236,25 +240,37 @@ fn render_time_axis(app: &App, window: Window, parts: Parts, buf: &mut Buffer) {
         }
         let label = Piece::new(tick.label.clone(), faint);
         let wide = label.width() as u16;
-        let left = x.saturating_sub(wide / 2);
-        if left >= free_from && left + wide <= parts.times.right() {
+        // At the edges a label stands beside its tick rather than below it.
+        let rightmost = parts.times.right().saturating_sub(wide);
+        let left = x.saturating_sub(wide / 2).max(parts.gutter.x).min(rightmost);
+        if left >= free_from {
             put(buf, Rect { x: left, width: wide, ..parts.times }, &[label]);
             free_from = left + wide + 1;
         }
     }
 }
 
-/// As many ticks as there is room for with their labels, a blank or two between them.
+/// As many ticks as have room for their labels; if those are few, more of them, and a label at every
+/// second one.
 fn time_ticks(from: f64, to: f64, width: u16) -> Ticks {
-    let target_max = usize::from(width / COLUMNS_PER_TICK_MIN).max(2);
-    let fits = |ticks: &Ticks| {
-        let widest = ticks.iter().map(|tick| tick.label.len() + 2).max().unwrap_or(0);
-        ticks.len() * widest <= usize::from(width)
+    let columns_per_second = f64::from(width) / (to - from).max(1.0);
+    let fits = |ticks: &Ticks, per_label: f64| {
+        let widest = ticks.iter().map(|tick| tick.label.len()).max().unwrap_or(0);
+        let mut pairs = ticks.as_slice().windows(2);
+        pairs.all(|pair| {
+            let columns = (pair[1].value - pair[0].value) * columns_per_second;
+            columns * per_label >= (widest + 1) as f64
+        })
     };
-    (3..=target_max)
-        .rev()
-        .map(|target| Ticks::time(from, to, target))
-        .find(fits)
+    let densest = |per_label: f64, ticks_min: usize| {
+        (2..=usize::from(width / COLUMNS_PER_TICK_MIN) + 1)
+            .rev()
+            .map(|target| Ticks::time(from, to, target))
+            .find(|ticks| ticks.len() >= ticks_min && fits(ticks, per_label))
+    };
+    densest(1.0, TIME_LABELS)
+        .or_else(|| densest(2.0, TIME_LABELS))
+        .or_else(|| densest(1.0, 0))
         .unwrap_or_else(|| Ticks::time(from, to, 2))
 }
 

@@ -51,8 +51,13 @@ fn parts(app: &App) -> Vec<Part> {
     let mut add = |goes, text: String, style| {
         parts.push(Part { goes, piece: Piece::new(text, style) });
     };
-    add(2, name(watched), theme.strong());
-    if let (View::Paused(until), Some(newest)) = (app.view, watched.store.newest()) {
+    let (name, way) = name(watched);
+    add(2, name, theme.strong());
+    if let Some(way) = way {
+        add(3, format!("({way})"), theme.faint());
+    }
+    let paused = if let View::Paused(until) = app.view { Some(until) } else { None };
+    if let (Some(until), Some(newest)) = (paused, watched.store.newest()) {
         let behind = (newest.as_millis() - until.as_millis()).max(0) as u64;
         let behind = age_text(Duration::from_millis(behind));
         add(0, format!(" PAUSED +{behind} "), theme.warning());
@@ -62,7 +67,10 @@ fn parts(app: &App) -> Vec<Part> {
         State::Connecting(_) | State::Stale => theme.warning(),
         State::Reconnecting(_) => theme.alarm(),
     };
-    add(0, format!(" {} ", state.word()), style);
+    // Rows that arrive while the view stands still are no news; that none arrive is.
+    if paused.is_none() || state != State::Live {
+        add(0, format!(" {} ", state.word()), style);
+    }
     if let Some(outage) = state.outage() {
         add(1, outage_text(outage, app), theme.strong());
     }
@@ -71,10 +79,10 @@ fn parts(app: &App) -> Vec<Part> {
         add(1, format!("age {}", age_text(age)), style);
     }
     if watched.faults > 0 {
-        add(3, faults_text(watched.faults), theme.warning());
+        add(2, faults_text(watched.faults), theme.warning());
     }
     if watched.skipped > 0 {
-        add(3, format!("{} skipped", rows_text(watched.skipped)), theme.warning());
+        add(2, format!("{} skipped", rows_text(watched.skipped)), theme.warning());
     }
     if let Some(interval) = watched.interval() {
         let about =
@@ -88,16 +96,17 @@ fn parts(app: &App) -> Vec<Part> {
 }
 
 /// Which source it is: the host's own name where it is known, and how it is reached.
-fn name(watched: &Watched) -> String {
+fn name(watched: &Watched) -> (String, Option<&str>) {
     let stream = watched.stream.as_ref();
     let host = stream.and_then(|stream| stream.header.as_ref()?.host.as_ref());
-    match (watched.embedded, host, stream) {
-        (true, Some(host), _) => format!("{host} (agent inside)"),
-        (true, None, _) => format!("{} (agent inside)", watched.name),
-        (false, Some(host), _) => format!("{host} ({})", watched.name),
-        (false, None, Some(_)) => format!("{} (plain)", watched.name),
-        (false, None, None) => watched.name.clone(),
-    }
+    let name = host.map_or_else(|| watched.name.clone(), ToString::to_string);
+    let way = match (watched.embedded, host, stream) {
+        (true, ..) => Some("agent inside"),
+        (false, Some(_), _) => Some(watched.name.as_str()),
+        (false, None, Some(_)) => Some("plain"),
+        (false, None, None) => None,
+    };
+    (name, way)
 }
 
 /// Why there is no connection, and when the next try is made.

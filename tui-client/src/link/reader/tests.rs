@@ -1,0 +1,226 @@
+//! What comes out of a connection, as text: one word for each event.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const HEADER: &str =
+    "# loadline/1 run=0000000a host=web-1 interval=1000ms\n# columns time:s seq a b\n";
+
+/// An event in short.
+fn short(event: &Event) -> String {
+    match event {
+        Event::Stream(stream) => {
+            let kind = if stream.header.is_some() { "stream" } else { "plain" };
+            format!("{kind}({})", stream.schema)
+        }
+        Event::Row(Sample { time, seq, values, .. }) => {
+            let seq = seq.map_or(String::new(), |seq| format!("#{seq}"));
+            format!("{}{seq}={values:?}", time.as_millis())
+        }
+        Event::Skipped { count } => format!("skipped({count})"),
+        Event::Faults { count, .. } => format!("faults({count})"),
+        Event::Live => "live".to_owned(),
+        other => format!("{other:?}"),
+    }
+}
+
+/// One connection after another that ends with nothing more to say.
+struct Case {
+    progress: Progress,
+    reading: Reading,
+    now: i64,
+}
+
+impl Case {
+    fn new() -> Case {
+        Case { progress: Progress::default(), reading: Reading::default(), now: 5000 }
+    }
+
+    fn columns(names: &str) -> Case {
+        let columns = Some(names.split(',').map(str::to_owned).collect());
+        Case { reading: Reading { columns, keep_lines: false }, ..Case::new() }
+    }
+
+    /// What a connection says on which this comes, and then nothing for long.
+    fn connection(&mut self, stream: &str) -> String {
+        let mut reader = Reader::new(self.reading.clone());
+        let mut events = Vec::new();
+        let now = Time::from_millis(self.now);
+        reader.take(stream.as_bytes(), now, &mut self.progress, &mut events);
+        reader.decide_plain(&mut self.progress, &mut events);
+        events.iter().map(short).collect::<Vec<_>>().join(" ")
+    }
+}
+
+#[test]
+fn a_subscribed_stream_has_its_own_times() {
+    let rows = "1.000 7 1 2\n2.000 8 3 nan\n# live\n";
+    assert_eq!(
+        Case::new().connection(&format!("{HEADER}{rows}")),
+        "stream(time:s seq a b) 1000#7=[1.0, 2.0] 2000#8=[3.0, NaN] live"
+    );
+}
+
+#[test]
+fn plain_rows_before_the_header_are_dropped() {
+    let stream = format!("1 2 3 4 5 6\n{HEADER}1.000 7 1 2\n");
+    assert_eq!(Case::new().connection(&stream), "stream(time:s seq a b) 1000#7=[1.0, 2.0]");
+}
+
+#[test]
+fn a_server_that_knows_no_requests_is_read_all_the_same() {
+    assert_eq!(
+        Case::new().connection("1 2 3 4 5 6\n"),
+        "plain(cpu:% freq:MHz mem:% load1 load5 load15) 5000=[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]"
+    );
+    assert_eq!(Case::new().connection("1;2\n"), "plain(c1 c2) 5000=[1.0, 2.0]");
+}
+
+#[test]
+fn no_sample_is_taken_twice_after_a_reconnection() {
+    let mut case = Case::new();
+    case.connection(&format!("{HEADER}1.000 7 1 2\n2.000 8 1 2\n"));
+    let again = format!("{HEADER}2.000 8 1 2\n3.000 9 5 6\n");
+    assert_eq!(case.connection(&again), "stream(time:s seq a b) 3000#9=[5.0, 6.0]");
+    let resume = case.progress.last.map(|resume| resume.to_string());
+    assert_eq!(resume.as_deref(), Some("0000000a:9"));
+    // Another run counts anew, and its clock may show less.
+    let other = again.replace("0000000a", "0000000b");
+    assert_eq!(
+        case.connection(&other),
+        "stream(time:s seq a b) 2000#8=[1.0, 2.0] 3000#9=[5.0, 6.0]"
+    );
+}
+
+#[test]
+fn what_is_no_row_is_counted_and_the_next_line_read() {
+    let lines = "hello\n1.000 7 1 2\n2.000 8 1\n2.000 8 inf 2\n# skipped from=x\n0.5 9 1 2\n\n3.000 9 1 2\n";
+    assert_eq!(
+        Case::new().connection(&format!("{HEADER}{lines}")),
+        "stream(time:s seq a b) 1000#7=[1.0, 2.0] 3000#9=[1.0, 2.0] faults(5)"
+    );
+}
+
+#[test]
+fn a_first_line_of_another_count_does_not_spoil_a_plain_stream() {
+    assert_eq!(
+        Case::new().connection("2026\n1 2\n3 4\n5 6\n7 8\n"),
+        "plain(c1) 5000=[2026.0] plain(c1 c2) 5001=[5.0, 6.0] 5002=[7.0, 8.0] faults(2)"
+    );
+}
+
+#[test]
+fn columns_name_a_plain_stream_or_choose_from_the_known_one() {
+    let six = "1 2 3 4 5 6\n";
+    assert_eq!(Case::columns("x:V,y").connection("1 2\n"), "plain(x:V y) 5000=[1.0, 2.0]");
+    assert_eq!(Case::columns("mem,cpu").connection(six), "plain(mem:% cpu:%) 5000=[3.0, 1.0]");
+    assert_eq!(Case::columns("x,y").connection(six), "faults(1)");
+    assert_eq!(Case::columns("x,x").connection("1 2\n"), "faults(1)");
+}
+
+#[test]
+fn rows_of_one_burst_stand_a_millisecond_apart_and_a_flood_is_thinned() {
+    let mut case = Case::new();
+    assert_eq!(case.connection("1\n2\n"), "plain(c1) 5000=[1.0] 5001=[2.0]");
+    let flood = "1\n".repeat(1500);
+    let mut reader = Reader::new(Reading::default());
+    let mut events = Vec::new();
+    let now = Time::from_millis(5000);
+    reader.decide_plain(&mut case.progress, &mut events);
+    reader.take(flood.as_bytes(), now, &mut case.progress, &mut events);
+    let rows = events.iter().filter(|event| matches!(event, Event::Row(_))).count();
+    assert_eq!(rows, 998);
+    assert_eq!(events.last(), Some(&Event::Skipped { count: 502 }));
+}
+
+#[test]
+fn plain_rows_go_on_when_our_clock_is_set_back() {
+    let mut case = Case::new();
+    case.connection("1\n");
+    case.now = 1000;
+    assert_eq!(case.connection("2\n"), "plain(c1) 1000=[2.0]");
+}
+
+#[test]
+fn a_stream_with_a_header_of_its_own_but_no_stamp_gets_the_time_of_receipt() {
+    assert_eq!(
+        Case::new().connection("# columns volts:V amps:A\n1 2\n"),
+        "plain(volts:V amps:A) 5000=[1.0, 2.0]"
+    );
+}
+
+#[test]
+fn a_header_in_mid_stream_changes_what_follows() {
+    let stream = format!("{HEADER}1.000 7 1 2\n# columns time:s seq c\n2.000 8 5\n3.000 9 1 2\n");
+    assert_eq!(
+        Case::new().connection(&stream),
+        "stream(time:s seq a b) 1000#7=[1.0, 2.0] stream(time:s seq c) 2000#8=[5.0] faults(1)"
+    );
+}
+
+#[test]
+fn the_server_says_why_it_closes() {
+    let mut reader = Reader::new(Reading::default());
+    let mut take = |bytes: &str| {
+        let now = Time::from_millis(0);
+        reader.take(bytes.as_bytes(), now, &mut Progress::default(), &mut Vec::new())
+    };
+    assert_eq!(take("# live\n"), None);
+    assert_eq!(
+        take("# error \"too many clients\"\n"),
+        Some(Farewell { reason: Text::new("too many clients"), refused: true })
+    );
+    assert_eq!(
+        take("# bye\n"),
+        Some(Farewell { reason: Text::new("the agent stopped"), refused: false })
+    );
+}
+
+#[test]
+fn lines_are_kept_as_they_came_but_safe() {
+    let mut case = Case::new();
+    case.reading.keep_lines = true;
+    let mut reader = Reader::new(case.reading.clone());
+    let mut events = Vec::new();
+    let stream = format!("{HEADER} 1.000,7;1\t2 \n# \x1b[2J\n");
+    reader.take(stream.as_bytes(), Time::from_millis(0), &mut case.progress, &mut events);
+    let kept: Vec<String> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Row(sample) => sample.line.as_deref().map(str::to_owned),
+            Event::Note(note) => Some(note.to_string()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(kept[2..], ["1.000,7;1\u{fffd}2", "# \u{fffd}[2J"]);
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_read_without_a_panic_and_without_holding_much(
+        pieces in prop::collection::vec(
+            prop_oneof![
+                prop::collection::vec(any::<u8>(), 0..200),
+                Just(HEADER.as_bytes().to_vec()),
+                "[0-9 .#a-z\n]{0,80}".prop_map(String::into_bytes),
+                "(# (skipped|columns|live|loadline/1) [a-z0-9:= ]{0,20}\n){0,3}"
+                    .prop_map(String::into_bytes),
+            ],
+            0..30,
+        ),
+    ) {
+        let mut case = Case::new();
+        let mut reader = Reader::new(Reading::default());
+        let mut events = Vec::new();
+        for (at, piece) in pieces.iter().enumerate() {
+            let now = Time::from_millis(at as i64);
+            reader.take(piece, now, &mut case.progress, &mut events);
+        }
+        let rows: Vec<_> = events
+            .iter()
+            .filter_map(|event| if let Event::Row(sample) = event { Some(sample) } else { None })
+            .collect();
+        prop_assert!(rows.iter().all(|sample| sample.values.iter().all(|v| !v.is_infinite())));
+    }
+}

@@ -1,0 +1,177 @@
+//! The outputs as text, from the events of a short stream.
+
+use std::time::Duration;
+
+use loadline_protocol::{Header, Schema, Stamp, Text, Time};
+
+use super::*;
+
+fn stream(columns: &str, plain: bool) -> Event {
+    let schema: Schema = columns.parse().unwrap();
+    let header = (!plain).then(Header::default);
+    let stamp = if plain { Stamp::None } else { Stamp::TimeSeq };
+    Event::Stream(Arc::new(Stream { header, schema: schema.with_stamp(stamp) }))
+}
+
+fn row(seq: Option<u64>, values: &[f64]) -> Event {
+    let time = Time::from_millis(1_763_836_800_123 + 1000 * seq.unwrap_or(0) as i64);
+    let received = Time::from_millis(time.as_millis() + 4);
+    let line = Some(Box::from("the line itself"));
+    Event::Row(Sample { time, seq, received, values: values.to_vec(), line })
+}
+
+fn two_rows() -> Vec<Event> {
+    vec![
+        Event::Connected,
+        stream("cpu:% freq:MHz load1", false),
+        row(Some(1), &[12.5, f64::NAN, 0.4]),
+        row(Some(2), &[100.0, 2400.0, 12.345]),
+    ]
+}
+
+fn down(reason: &str, refused: bool) -> Event {
+    Event::Down { reason: Text::new(reason), refused, retry: Time::default() }
+}
+
+/// What is written and told, and how it ends.
+async fn output(form: Form, count: Option<u64>, events: Vec<Event>) -> (String, String, String) {
+    let (sender, receiver) = mpsc::channel(64);
+    for event in events {
+        sender.send(event).await.unwrap();
+    }
+    drop(sender);
+    let source = "web-1:1027".to_owned();
+    let job = Job { form, count, source, zone: Zone::Fixed(3600) };
+    let mut out = Vec::new();
+    let mut told = Vec::new();
+    let tell = |line: &str| told.push(line.to_owned());
+    let end = run(&job, receiver, &mut out, tell, std::future::pending()).await;
+    let end = match end {
+        Ok(summary) => format!("{} faults", summary.faults),
+        Err(error) => format!("{error:#}"),
+    };
+    (String::from_utf8(out).unwrap(), told.join("\n"), end)
+}
+
+async fn written(form: Form, events: Vec<Event>) -> String {
+    output(form, None, events).await.0
+}
+
+#[tokio::test]
+async fn csv_has_times_in_utc_and_nothing_for_a_missing_value() {
+    assert_eq!(
+        written(Form::Csv, two_rows()).await,
+        "timestamp,received,source,seq,cpu,freq,load1\n\
+         2025-11-22T18:40:01.123Z,2025-11-22T18:40:01.127Z,web-1:1027,1,12.5,,0.40\n\
+         2025-11-22T18:40:02.123Z,2025-11-22T18:40:02.127Z,web-1:1027,2,100.0,2400.0,12.345\n"
+    );
+}
+
+#[tokio::test]
+async fn csv_of_a_plain_stream_has_no_sequence_number() {
+    let events = vec![stream("a,b".replace(',', " ").as_str(), true), row(None, &[1.0, 2.5])];
+    assert_eq!(
+        written(Form::Csv, events).await.lines().last(),
+        Some("2025-11-22T18:40:00.123Z,2025-11-22T18:40:00.127Z,web-1:1027,,1.00,2.50")
+    );
+}
+
+#[tokio::test]
+async fn values_stay_under_their_header_when_the_columns_change() {
+    let events = vec![
+        stream("a b", false),
+        row(Some(1), &[1.0, 2.0]),
+        stream("b c", false),
+        row(Some(2), &[3.0, 4.0]),
+    ];
+    let csv = written(Form::Csv, events).await;
+    let tails: Vec<_> = csv.lines().map(|line| line.splitn(5, ',').last().unwrap()).collect();
+    assert_eq!(tails, ["a,b", "1.00,2.00", ",3.00"]);
+}
+
+#[tokio::test]
+async fn json_has_an_object_a_line_and_null_for_a_missing_value() {
+    let json = written(Form::Json, two_rows()).await;
+    assert_eq!(
+        json.lines().next(),
+        Some(
+            "{\"timestamp\":\"2025-11-22T18:40:01.123Z\",\"received\":\"2025-11-22T18:40:01.127Z\",\
+             \"source\":\"web-1:1027\",\"seq\":1,\"cpu\":12.5,\"freq\":null,\"load1\":0.4}"
+        )
+    );
+    for line in json.lines() {
+        assert!(serde_json::from_str::<serde_json::Value>(line).unwrap().is_object());
+    }
+}
+
+#[tokio::test]
+async fn the_table_is_aligned_and_in_local_time() {
+    assert_eq!(
+        written(Form::Table, two_rows()).await,
+        "time                          seq     cpu %  freq MHz     load1\n\
+         2025-11-22 19:40:01.123         1      12.5         -      0.40\n\
+         2025-11-22 19:40:02.123         2     100.0    2400.0    12.345\n"
+    );
+}
+
+#[tokio::test]
+async fn raw_has_the_streams_own_lines() {
+    let note = Event::Note(Note::Live);
+    let events = vec![stream("a", false), row(Some(1), &[1.0]), note];
+    assert_eq!(written(Form::Raw, events).await, "the line itself\n# live\n");
+}
+
+#[tokio::test]
+async fn it_ends_after_as_many_rows_as_asked_for() {
+    let (csv, _, end) = output(Form::Csv, Some(1), two_rows()).await;
+    assert_eq!((csv.lines().count(), end.as_str()), (2, "0 faults"));
+}
+
+#[tokio::test]
+async fn only_the_very_first_failure_to_connect_is_fatal() {
+    let down = || down("connection refused", false);
+    let (_, _, end) = output(Form::Csv, None, vec![Event::Connecting, down()]).await;
+    assert_eq!(end, "cannot connect to web-1:1027: connection refused; is an agent running there?");
+    let faults = Event::Faults { count: 3, last: Text::new("no number") };
+    let events = [two_rows(), vec![faults, Event::Skipped { count: 7 }, down()]].concat();
+    let (_, told, end) = output(Form::Csv, None, events).await;
+    assert_eq!(end, "3 faults");
+    assert_eq!(
+        told,
+        "web-1:1027: 7 rows skipped, the agent has them no more\n\
+         web-1:1027: connection lost: connection refused; reconnecting"
+    );
+}
+
+#[tokio::test]
+async fn a_request_that_the_agent_refuses_is_not_repeated_for_ever() {
+    let events = vec![Event::Connected, down("unknown column x", true)];
+    let (_, _, end) = output(Form::Csv, None, events).await;
+    assert_eq!(end, "web-1:1027 refuses: unknown column x");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_does_not_read_does_not_keep_us_from_stopping() {
+    let (sender, receiver) = mpsc::channel(64);
+    for event in two_rows() {
+        sender.send(event).await.unwrap();
+    }
+    let (full, _other_end) = tokio::io::duplex(10);
+    let zone = Zone::Fixed(0);
+    let job = Job { form: Form::Csv, count: None, source: "x".to_owned(), zone };
+    let stop = tokio::time::sleep(Duration::from_secs(1));
+    run(&job, receiver, full, |_| {}, stop).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_reader_that_goes_away_is_a_normal_end() {
+    let (sender, receiver) = mpsc::channel(64);
+    for event in two_rows() {
+        sender.send(event).await.unwrap();
+    }
+    let (closed, other_end) = tokio::io::duplex(10);
+    drop(other_end);
+    let zone = Zone::Fixed(0);
+    let job = Job { form: Form::Csv, count: None, source: "x".to_owned(), zone };
+    run(&job, receiver, closed, |_| {}, std::future::pending()).await.unwrap();
+}
