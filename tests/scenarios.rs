@@ -1,1 +1,195 @@
-//! x
+//! What users see, over real sockets.
+
+#![expect(clippy::unwrap_used, reason = "a test fails where something is not as it should be")]
+
+use std::time::Duration;
+
+use loadline::link::{Reading, Wish};
+use loadline::output::Form;
+use loadline_protocol::{History, Note, Schema};
+use loadline_tests::{Cable, Server, Wire, script, write};
+use tokio::time::{Instant, sleep};
+
+const FAST: Duration = Duration::from_millis(20);
+
+fn wish(history: History) -> Wish {
+    Wish { history, ..Wish::default() }
+}
+
+/// The field of each row of a csv, by the name of its column.
+fn column(csv: &str, name: &str) -> Vec<String> {
+    let mut lines = csv.lines();
+    let at = lines.next().and_then(|head| head.split(',').position(|column| column == name));
+    let at = at.expect("a column of this name");
+    lines.map(|line| line.split(',').nth(at).unwrap_or("").to_owned()).collect()
+}
+
+fn numbers(fields: &[String]) -> Vec<u64> {
+    fields.iter().filter_map(|field| field.parse().ok()).collect()
+}
+
+/// Waits until an agent has taken so many samples.
+async fn wait_for_samples(server: &Server, count: u64) {
+    let mut wire = Wire::connect(server.address).await;
+    loop {
+        let row = wire.line().await.unwrap();
+        let cpu: f64 = row.split(' ').next().unwrap().parse().unwrap();
+        if cpu * 10.0 >= count as f64 {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_says_nothing_gets_the_newest_sample_and_then_one_by_one() {
+    let server = Server::start(FAST).await;
+    wait_for_samples(&server, 3).await;
+    let mut wire = Wire::connect(server.address).await;
+    let schema = Schema::plain(6);
+    let mut before = 2.0;
+    for _ in 0..10 {
+        let line = wire.line().await.unwrap();
+        let row = schema.parse_row(&line).unwrap();
+        assert_eq!(row.to_line(&schema), line, "single blanks, usual decimals");
+        let number = (row.values[0] * 10.0).round();
+        assert!(number > before, "each sample once: {number} after {before}");
+        before = number;
+    }
+    server.stop().await;
+    while let Some(line) = wire.line().await {
+        assert!(!line.starts_with('#'), "a plain stream has no notes: {line}");
+    }
+}
+
+#[tokio::test]
+async fn csv_has_the_whole_history_and_then_what_comes() {
+    let server = Server::start(FAST).await;
+    wait_for_samples(&server, 20).await;
+    let never = std::future::pending();
+    let written = write(server.address, Form::Csv, wish(History::All), Some(40), never).await;
+    assert_eq!(numbers(&column(&written.text, "seq")), (1..=40).collect::<Vec<u64>>());
+    assert_eq!(column(&written.text, "cpu")[11], "1.2");
+    assert_eq!(column(&written.text, "load15")[0], "", "a missing value is empty");
+    assert_eq!(column(&written.text, "source")[0], "web-1");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn columns_and_interval_are_asked_of_the_agent() {
+    let server = Server::start(FAST).await;
+    let wish = Wish {
+        interval: Some(Duration::from_millis(50)),
+        history: History::All,
+        reading: Reading {
+            columns: Some(vec!["mem".to_owned(), "cpu".to_owned()]),
+            keep_lines: true,
+        },
+    };
+    let never = std::future::pending();
+    let raw = write(server.address, Form::Raw, wish, Some(3), never).await;
+    assert!(raw.text.contains("# columns time:s seq mem:% cpu:%\n"), "{}", raw.text);
+    assert!(raw.text.contains("interval=60ms"), "rounded up: {}", raw.text);
+    let rows: Vec<&str> = raw.text.lines().filter(|line| !line.starts_with('#')).collect();
+    let seqs: Vec<_> = rows.iter().map(|row| row.split(' ').nth(1).unwrap()).collect();
+    assert_eq!(seqs, ["3", "6", "9"]);
+    assert!(rows[0].ends_with(" 43.1 0.3"), "{rows:?}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_column_that_there_is_not_is_an_error_that_names_it() {
+    let server = Server::start(FAST).await;
+    let reading = Reading { columns: Some(vec!["disk".to_owned()]), keep_lines: false };
+    let wish = Wish { reading, ..Wish::default() };
+    let never = std::future::pending();
+    let written = write(server.address, Form::Csv, wish, Some(1), never).await;
+    let error = written.end.unwrap_err();
+    assert!(error.contains("refuses") && error.contains("disk"), "{error}");
+    server.stop().await;
+}
+
+/// The acceptance of the issue: cut off 20 times in 60 s at 200 ms, every sample exactly once.
+#[tokio::test]
+async fn twenty_cuts_in_a_minute_lose_nothing_and_double_nothing() {
+    let server = Server::start(Duration::from_millis(200)).await;
+    let cable = Cable::lay(server.address).await;
+    let cuts = async {
+        for _ in 0..20 {
+            sleep(Duration::from_millis(2950)).await;
+            cable.cut();
+        }
+        sleep(Duration::from_secs(1)).await;
+    };
+    let written = write(cable.address, Form::Csv, wish(History::All), None, cuts).await;
+    let seqs = numbers(&column(&written.text, "seq"));
+    assert_eq!(seqs, (1..=seqs.len() as u64).collect::<Vec<_>>());
+    assert!(seqs.len() >= 290, "a minute of samples: {}", seqs.len());
+    let lost = written.told.iter().filter(|line| line.contains("connection lost")).count();
+    assert_eq!(lost, 20, "{:?}", written.told);
+    assert_eq!(written.end.map(|summary| summary.faults), Ok(0), "a line cut in two is no fault");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn an_agent_that_starts_anew_is_followed_into_its_new_run() {
+    let server = Server::start(FAST).await;
+    let address = server.address;
+    let (done, stop) = tokio::sync::oneshot::channel::<()>();
+    let client = tokio::spawn(async move {
+        let stop = async {
+            let _ = stop.await;
+        };
+        write(address, Form::Csv, wish(History::All), None, stop).await
+    });
+    wait_for_samples(&server, 10).await;
+    server.stop().await;
+    let server = Server::start_on(address.port(), FAST).await;
+    wait_for_samples(&server, 60).await;
+    let _ = done.send(());
+    let written = client.await.unwrap();
+    let seqs = numbers(&column(&written.text, "seq"));
+    let anew = seqs.iter().skip(1).position(|seq| *seq == 1).expect("a second run") + 1;
+    assert_eq!(seqs[..anew], (1..=anew as u64).collect::<Vec<_>>());
+    assert_eq!(seqs[anew..], (1..=(seqs.len() - anew) as u64).collect::<Vec<_>>());
+    assert!(written.told[0].contains("the agent stopped"), "{:?}", written.told);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_script_that_knows_no_requests_is_read_and_its_faults_are_counted() {
+    let lines = ["1 2 3 4 5 6", "hello", "1 2 3", "2 3 4 5 6 nan", "inf 1 1 1 1 1", "3 4 5 6 7 8"];
+    let lines: &'static [&'static str] = Vec::from(lines).leak();
+    let address = script(lines, FAST).await;
+    let start = Instant::now();
+    let never = std::future::pending();
+    let written = write(address, Form::Csv, wish(History::All), Some(3), never).await;
+    assert_eq!(column(&written.text, "cpu"), ["1.0", "2.0", "3.0"]);
+    assert_eq!(column(&written.text, "load15"), ["6.00", "", "8.00"]);
+    assert_eq!(column(&written.text, "seq"), ["", "", ""]);
+    assert_eq!(written.end.map(|summary| summary.faults), Ok(3));
+    assert!(start.elapsed() < Duration::from_secs(15));
+    // A row that was held back while an answer was possible keeps the time of its receipt.
+    let times = column(&written.text, "timestamp");
+    assert!(times.is_sorted() && times[0] < times[1], "{times:?}");
+}
+
+#[tokio::test]
+async fn a_subscribed_stream_begins_with_its_headers_and_ends_with_bye() {
+    let server = Server::start(FAST).await;
+    let mut wire = Wire::connect(server.address).await;
+    wire.send("loadline/1 resume=00000000:1 history=none\n").await;
+    let mut notes = Vec::new();
+    for _ in 0..4 {
+        let line = wire.line().await.unwrap();
+        if let Some(note) = line.strip_prefix('#') {
+            notes.push(Note::parse(note).unwrap());
+        }
+    }
+    assert!(matches!(notes[..], [Note::Header(_), Note::Columns(_), Note::Live, ..]), "{notes:?}");
+    server.stop().await;
+    let mut last = String::new();
+    while let Some(line) = wire.line().await {
+        last = line;
+    }
+    assert_eq!(last, "# bye");
+}

@@ -1,1 +1,192 @@
-//! x
+//! A stage for scenarios: a machine that is made up, its agent on a free port of this machine, a
+//! line that can be cut, and a client whose screen and output are text.
+
+#![expect(clippy::missing_panics_doc, reason = "a scenario fails where its stage does")]
+#![expect(clippy::unwrap_used, reason = "a scenario fails where its stage does")]
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use loadline::link::{Connector, EVENTS_MAX, Link, Wish};
+use loadline::output::{self, Form, Job, Summary};
+use loadline::zone::Zone;
+use loadline_agent::{Address, Agent, Clock, Facts, Listener, Plaintext, Scripted, Settings};
+use loadline_protocol::Text;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+/// How long anything may take on a machine that is busy with something else.
+pub const DEADLINE: Duration = Duration::from_secs(20);
+
+/// How long a client may write: the longest scenario takes a minute.
+const WRITE_MAX: Duration = Duration::from_secs(100);
+
+/// An agent of a machine whose CPU utilization counts its samples: 0.1 % for each.
+#[derive(Debug)]
+pub struct Server {
+    /// Where it listens.
+    pub address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Server {
+    /// An agent on a free port.
+    pub async fn start(interval: Duration) -> Server {
+        Server::start_on(0, interval).await
+    }
+
+    /// An agent on a port that was free a moment ago.
+    pub async fn start_on(port: u16, interval: Duration) -> Server {
+        let source = Scripted::plain(|number, values| {
+            values.extend([number as f64 / 10.0, 2400.0, 43.1, 0.52, 0.44, f64::NAN]);
+        });
+        let facts = Facts { host: Text::new("web-1"), ..Facts::default() };
+        let settings = Settings { interval, ..Settings::default() };
+        let agent = Agent::start(source, facts, settings).await;
+        let address: Address = format!("127.0.0.1:{port}").parse().unwrap();
+        let bound = Listener::bind(&address, Plaintext::LoopbackOnly).await.unwrap();
+        let listener = bound.listen().unwrap();
+        let address = listener.address();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let stopped = async {
+            let _ = stopped.await;
+        };
+        let task = tokio::spawn(agent.run(vec![listener], stopped));
+        Server { address, stop, task }
+    }
+
+    /// Stops it as a signal would.
+    pub async fn stop(self) {
+        let _ = self.stop.send(());
+        self.task.await.unwrap();
+    }
+}
+
+/// A line to a server that can be cut: all its connections break at once.
+#[derive(Debug)]
+pub struct Cable {
+    /// Where to connect instead of to the server.
+    pub address: SocketAddr,
+    cuts: watch::Sender<u64>,
+}
+
+impl Cable {
+    /// A line to the server at `to`.
+    pub async fn lay(to: SocketAddr) -> Cable {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (cuts, cut) = watch::channel(0);
+        tokio::spawn(async move {
+            while let Ok((mut near, _)) = listener.accept().await {
+                let mut cut = cut.clone();
+                cut.mark_unchanged();
+                tokio::spawn(async move {
+                    let Ok(mut far) = TcpStream::connect(to).await else { return };
+                    // Whichever comes first; what was under way in the line is lost.
+                    tokio::select! {
+                        _ = copy_bidirectional(&mut near, &mut far) => {}
+                        _ = cut.changed() => {}
+                    }
+                });
+            }
+        });
+        Cable { address, cuts }
+    }
+
+    /// Breaks all connections.
+    pub fn cut(&self) {
+        self.cuts.send_modify(|cuts| *cuts += 1);
+    }
+}
+
+/// A program that writes lines to whoever connects, one client after the other, and knows nothing
+/// of requests.
+pub async fn script(lines: &'static [&'static str], pause: Duration) -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            for line in lines {
+                let line = format!("{line}\n");
+                if client.write_all(line.as_bytes()).await.is_err() {
+                    break;
+                }
+                tokio::time::sleep(pause).await;
+            }
+        }
+    });
+    address
+}
+
+/// What the client writes of a source, and what it tells besides.
+#[derive(Debug)]
+pub struct Written {
+    /// What went to standard output.
+    pub text: String,
+    /// What people were told.
+    pub told: Vec<String>,
+    /// How it ended.
+    pub end: Result<Summary, String>,
+}
+
+/// Runs the client on a source until it has written `count` rows or `stop` resolves.
+pub async fn write(
+    address: SocketAddr,
+    form: Form,
+    wish: Wish,
+    count: Option<u64>,
+    stop: impl Future<Output = ()>,
+) -> Written {
+    let connector = Connector::tcp(&address.ip().to_string(), address.port());
+    let (sender, events) = mpsc::channel(EVENTS_MAX);
+    tokio::spawn(Link::new(connector, wish, Clock::system()).run(sender));
+    let job = Job { form, count, source: "web-1".to_owned(), zone: Zone::Fixed(0) };
+    let mut told = Vec::new();
+    let mut text = Vec::new();
+    let tell = |line: &str| told.push(line.to_owned());
+    let end = timeout(WRITE_MAX, output::run(&job, events, &mut text, tell, stop)).await;
+    let end = end.expect("the client ends in time");
+    let text = String::from_utf8(text).unwrap();
+    Written { text, told, end: end.map_err(|error| format!("{error:#}")) }
+}
+
+/// A connection in the hands of a test.
+#[derive(Debug)]
+pub struct Wire {
+    stream: TcpStream,
+    unread: String,
+}
+
+impl Wire {
+    /// Connects.
+    pub async fn connect(address: SocketAddr) -> Wire {
+        Wire { stream: TcpStream::connect(address).await.unwrap(), unread: String::new() }
+    }
+
+    /// Sends text.
+    pub async fn send(&mut self, text: &str) {
+        self.stream.write_all(text.as_bytes()).await.unwrap();
+    }
+
+    /// The next line, without its end; `None` at the end of the stream.
+    pub async fn line(&mut self) -> Option<String> {
+        let mut bytes = [0; 1024];
+        loop {
+            if let Some((line, rest)) = self.unread.split_once('\n') {
+                let (line, rest) = (line.to_owned(), rest.to_owned());
+                self.unread = rest;
+                return Some(line);
+            }
+            let read = timeout(DEADLINE, self.stream.read(&mut bytes)).await;
+            let count = read.expect("a line comes in time").unwrap_or(0);
+            if count == 0 {
+                return None;
+            }
+            self.unread += std::str::from_utf8(&bytes[..count]).unwrap();
+        }
+    }
+}

@@ -1,1 +1,104 @@
-//! x
+//! Rules of the house that no compiler checks.
+
+#![expect(clippy::unwrap_used, reason = "a test fails where something is not as it should be")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A file with more lines, its tests not counted, has more than one reason to change.
+const LINES_MAX: usize = 400;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The Rust files below a folder, each with its text without inline tests.
+fn sources(folder: &str) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|ending| ending == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                let code = text.split("#[cfg(test)]").next().unwrap_or("").to_owned();
+                found.push((path, code));
+            }
+        }
+    }
+    assert!(!found.is_empty(), "{folder} has sources");
+    found
+}
+
+fn forbid(folder: &str, is_meant: impl Fn(&Path) -> bool, words: &[&str]) {
+    let files: Vec<_> = sources(folder).into_iter().filter(|(path, _)| is_meant(path)).collect();
+    assert!(!files.is_empty(), "something in {folder} is meant");
+    for (path, code) in files {
+        for (number, line) in code.lines().enumerate() {
+            let code = line.split("//").next().unwrap_or("");
+            for word in words {
+                assert!(!code.contains(word), "{}:{}: {word}", path.display(), number + 1);
+            }
+        }
+    }
+}
+
+const EFFECTS: &[&str] = &[
+    "tokio",
+    "std::net",
+    "std::fs",
+    "std::io",
+    "std::process",
+    "std::thread",
+    "std::env",
+    "Instant",
+    "SystemTime",
+    "Clock",
+    "::now()",
+];
+
+#[test]
+fn state_and_picture_of_the_screen_are_pure() {
+    let pure = ["app", "store", "view", "watched", "charts", "units", "keys", "zone", "theme"];
+    let is_pure = |path: &Path| {
+        let inside = path.strip_prefix(root().join("tui-client/src")).unwrap();
+        let first = inside.components().next().unwrap().as_os_str().to_string_lossy().into_owned();
+        pure.contains(&first.trim_end_matches(".rs"))
+    };
+    forbid("tui-client/src", is_pure, EFFECTS);
+}
+
+#[test]
+fn the_protocol_does_no_input_or_output_and_looks_at_no_clock() {
+    forbid("protocol/src", |_| true, EFFECTS);
+}
+
+#[test]
+fn only_the_sampler_reads_the_agents_clock() {
+    let is_other = |path: &Path| {
+        !["clock.rs", "sampler.rs", "agent.rs"].iter().any(|name| path.ends_with(name))
+    };
+    forbid("agent/src", is_other, &["SystemTime", "Clock::system", ".look()"]);
+}
+
+#[test]
+fn only_the_sources_touch_the_machine() {
+    let is_other = |path: &Path| !path.to_string_lossy().contains("source");
+    forbid("agent/src", is_other, &["sysinfo", "/proc", "/sys/"]);
+}
+
+#[test]
+fn nothing_is_left_to_do_and_no_file_is_too_long() {
+    for folder in ["protocol/src", "agent/src", "tui-client/src"] {
+        for (path, code) in sources(folder) {
+            for word in ["todo!", "unimplemented!", "TODO", "FIXME", "dbg!", "#[allow("] {
+                assert!(!code.contains(word), "{}: {word}", path.display());
+            }
+            let is_test = path.file_name().is_some_and(|name| name == "tests.rs");
+            let lines = code.lines().count();
+            assert!(is_test || lines <= LINES_MAX, "{}: {lines} lines", path.display());
+        }
+    }
+}

@@ -147,20 +147,20 @@ impl Link {
             };
             let now = self.now();
             let end = match count {
+                Ok(Some(count @ 1..)) => {
+                    reader.take(&bytes[..count], now, &mut self.progress, &mut batch)
+                }
+                // Nothing can follow any more that would explain the rows that were held back.
+                Ok(Some(0)) => Some(broken(&io::ErrorKind::BrokenPipe.into())),
+                Err(error) => Some(broken(&error)),
                 Ok(None) => {
                     reader.decide_plain(&mut self.progress, &mut batch);
                     None
                 }
-                Ok(Some(0)) => {
-                    // What was held back came whole; nothing can follow that would explain it.
-                    reader.decide_plain(&mut self.progress, &mut batch);
-                    Some(broken(&io::ErrorKind::BrokenPipe.into()))
-                }
-                Ok(Some(count)) => {
-                    reader.take(&bytes[..count], now, &mut self.progress, &mut batch)
-                }
-                Err(error) => Some(broken(&error)),
             };
+            if end.is_some() {
+                reader.decide_plain(&mut self.progress, &mut batch);
+            }
             for event in batch.drain(..) {
                 send(events, event).await?;
             }

@@ -247,7 +247,7 @@ impl Reader {
                 }
                 progress.last = resume;
                 progress.last_time = Some(time);
-                events.push(self.sample(row, time, line, now));
+                self.deliver(row, time, line, now, events);
                 Ok(())
             }
             Phase::Subscribed { schema: None, .. } => {
@@ -308,12 +308,21 @@ impl Reader {
         };
         let time = Time::from_millis(time_ms);
         progress.last_plain = Some(time);
-        events.push(self.sample(row, time, line, now));
+        self.deliver(row, time, line, now, events);
     }
 
-    fn sample(&self, row: Row, time: Time, line: &str, received: Time) -> Event {
+    /// What was wrong before a row is told before it.
+    fn deliver(
+        &mut self,
+        row: Row,
+        time: Time,
+        line: &str,
+        received: Time,
+        events: &mut Vec<Event>,
+    ) {
+        self.report(events);
         let line = self.reading.keep_lines.then(|| Box::from(sanitize(line).as_ref()));
-        Event::Row(Sample { time, seq: row.seq, received, values: row.values, line })
+        events.push(Event::Row(Sample { time, seq: row.seq, received, values: row.values, line }));
     }
 
     fn report(&mut self, events: &mut Vec<Event>) {
