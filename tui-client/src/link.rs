@@ -193,6 +193,10 @@ async fn read(
 }
 
 async fn send(events: &mpsc::Sender<Event>, event: Event) -> Result<(), Unfollowed> {
+    // A schema may have thousands of columns: there is one on its way at a time, not a queue full.
+    if matches!(event, Event::Stream(_)) {
+        drop(events.reserve_many(events.max_capacity()).await.map_err(|_| Unfollowed)?);
+    }
     events.send(event).await.map_err(|_| Unfollowed)
 }
 

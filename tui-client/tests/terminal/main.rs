@@ -1,0 +1,8 @@
+//! The program `loadline` as its users run it: in a terminal, and in a pipe.
+
+#![expect(clippy::unwrap_used, reason = "a test fails where something is not as it should be")]
+
+mod hostile;
+mod program;
+mod pty;
+mod stage;

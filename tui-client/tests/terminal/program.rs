@@ -1,0 +1,139 @@
+//! The program without a screen: what it writes, what it says, and how it ends.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use crate::stage::{Server, wait_until};
+
+fn loadline(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_loadline"));
+    command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn output(args: &[&str]) -> Output {
+    loadline(args).output().unwrap()
+}
+
+/// Sends these bytes to each client, and keeps the connection until it goes.
+fn speaker(bytes: &'static [u8]) -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for client in listener.incoming().take(8) {
+            let mut client = client.unwrap();
+            let _ = client.write_all(bytes);
+            let _ = std::io::copy(&mut client, &mut std::io::sink());
+        }
+    });
+    address
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
+
+#[test]
+fn each_failure_is_one_line_and_has_its_exit_code() {
+    let nobody = format!("127.0.0.1:{}", free_port());
+    for (args, code, part) in [
+        (&["--interval", "fast"][..], 2, "no duration"),
+        (&["-o", "tui"], 2, "no terminal"),
+        (&["--nonsense"], 2, "--help"),
+        (&["user@web-1", "-o", "csv"], 2, "ssh -L"),
+        (&["web-1:0", "-o", "csv"], 2, "no usable port"),
+        (&[&nobody, "-o", "csv"], 1, "connection refused"),
+    ] {
+        let output = output(args);
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {errors}");
+        assert!(errors.starts_with("loadline: ") && errors.contains(part), "{args:?}: {errors}");
+        assert_eq!(errors.lines().count(), 1, "{args:?}: {errors}");
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn help_and_version_go_to_standard_output() {
+    for arg in ["--help", "--version"] {
+        let output = output(&[arg]);
+        assert!(output.status.success());
+        assert!(String::from_utf8(output.stdout).unwrap().contains("loadline"));
+    }
+}
+
+#[test]
+fn this_machine_can_be_read_without_an_agent() {
+    let output = output(&["-o", "json", "-n", "2"]);
+    assert!(output.status.success(), "{output:?}");
+    let rows: Vec<serde_json::Value> = String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(rows.len(), 2);
+    for row in rows {
+        let number = |name: &str| row[name].as_f64().unwrap();
+        assert!((0.0..=100.0).contains(&number("cpu")) && number("mem") > 0.0, "{row}");
+    }
+}
+
+#[test]
+fn the_last_word_is_how_many_lines_were_no_rows() {
+    let address = speaker(b"1 2 3 4 5 6\nhello\n1 2 3\n\xff\n2 3 4 5 6 7\n").to_string();
+    let output = output(&[&address, "-o", "csv", "-n", "2"]);
+    assert!(output.status.success());
+    assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 3);
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "loadline: 3 faulty lines skipped\n");
+}
+
+#[test]
+fn escape_sequences_of_a_source_do_not_reach_raw_output() {
+    let address = speaker(
+        b"# loadline/1 run=00000001 host=\x1b[31m\xe2\x80\xae interval=1000ms\n\
+          # columns time:s seq \x1b]0;pwned\x07:%\n# \x1b[2J\n1.000 1 5\n",
+    )
+    .to_string();
+    for form in ["raw", "csv", "json", "table"] {
+        let output = output(&[&address, "-o", form, "-n", "1", "--history", "all"]);
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success() && text.contains('5'), "{form}: {text}");
+        let is_safe = |c: char| c == '\n' || (!c.is_control() && c != '\u{202e}');
+        assert!(text.chars().all(is_safe), "{form}: {text:?}");
+    }
+}
+
+#[test]
+fn a_closed_pipe_is_a_normal_end() {
+    let server = Server::start(0, Duration::from_millis(20));
+    let mut child = loadline(&[&server.address.to_string(), "-o", "csv"]).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.next().unwrap().unwrap().starts_with("timestamp,received,source,seq,cpu"));
+    drop(lines);
+    assert_ends_well(child);
+    server.stop();
+}
+
+#[test]
+fn rows_are_flushed_as_they_come_and_a_signal_ends_it_well() {
+    for signal in ["INT", "TERM"] {
+        let server = Server::start(0, Duration::from_millis(20));
+        let mut child = loadline(&[&server.address.to_string()]).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        // A table, as standard output is no terminal.
+        assert!(lines.next().unwrap().unwrap().starts_with("time "));
+        assert!(lines.next().unwrap().unwrap().contains("2400.0"));
+        let kill = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status();
+        assert!(kill.unwrap().success());
+        assert_ends_well(child);
+        server.stop();
+    }
+}
+
+fn assert_ends_well(mut child: Child) {
+    let status = wait_until("the end", || child.try_wait().unwrap());
+    assert_eq!(status.code(), Some(0));
+}

@@ -1,0 +1,200 @@
+//! A terminal, and servers for what runs in it.
+
+use std::io::{Read as _, Write as _};
+use std::net::SocketAddr;
+use std::num::NonZero;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use loadline_agent::{Address, Agent, Facts, Listener, Plaintext, Scripted, Settings};
+use loadline_protocol::Text;
+use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native_pty_system};
+use tokio::sync::oneshot;
+
+/// How long anything may take on a machine that is busy with something else.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+
+/// An agent of a machine that is made up, in a thread of this process.
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Server {
+    pub(crate) fn start(port: u16, interval: Duration) -> Server {
+        let (stop, stopped) = oneshot::channel();
+        let (tell, told) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.unwrap().block_on(async {
+                let source = Scripted::plain(|number, values| {
+                    values.extend([number as f64 % 100.0, 2400.0, 43.1, 0.52, 0.44, 0.4]);
+                });
+                let facts = Facts { host: Text::new("web-1"), ..Facts::default() };
+                let settings = Settings { interval, ..Settings::default() };
+                let agent = Agent::start(source, facts, settings).await;
+                let address: Address = format!("127.0.0.1:{port}").parse().unwrap();
+                let bound = Listener::bind(&address, Plaintext::LoopbackOnly).await.unwrap();
+                let listener = bound.listen().unwrap();
+                tell.send(listener.address()).unwrap();
+                let stopped = async {
+                    let _ = stopped.await;
+                };
+                agent.run(vec![listener], stopped).await;
+            });
+        });
+        Server { address: told.recv().unwrap(), stop, thread }
+    }
+
+    pub(crate) fn stop(self) {
+        let _ = self.stop.send(());
+        self.thread.join().unwrap();
+    }
+}
+
+fn nonzero(cells: u16) -> NonZero<u16> {
+    NonZero::new(cells).unwrap()
+}
+
+fn emulator() -> vt100::Parser {
+    vt100::Parser::new(nonzero(24), nonzero(80), 0)
+}
+
+/// A terminal with a program in it.
+pub(crate) struct Terminal {
+    master: Box<dyn MasterPty + Send>,
+    keyboard: Box<dyn std::io::Write + Send>,
+    pub(crate) child: Box<dyn Child + Send + Sync>,
+    pub(crate) shown: Arc<Mutex<Shown>>,
+    /// How the terminal was set before the program.
+    modes_before: String,
+    reader: Option<JoinHandle<()>>,
+}
+
+pub(crate) struct Shown {
+    parser: vt100::Parser,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// Echo, line editing, signals and the like.
+fn modes(terminal: &dyn MasterPty) -> String {
+    let modes = terminal.get_termios().unwrap();
+    format!("{:?} {:?} {:?}", modes.input_flags, modes.output_flags, modes.local_flags)
+}
+
+impl Terminal {
+    pub(crate) fn loadline(args: &[&str]) -> Terminal {
+        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_loadline"));
+        command.args(args);
+        Terminal::run(command)
+    }
+
+    pub(crate) fn run(mut command: CommandBuilder) -> Terminal {
+        let size = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
+        let pty = native_pty_system().openpty(size).unwrap();
+        command.env("TERM", "xterm-256color");
+        command.env("LC_ALL", "C.UTF-8");
+        command.env_remove("NO_COLOR");
+        let modes_before = modes(&*pty.master);
+        let child = pty.slave.spawn_command(command).unwrap();
+        let parser = emulator();
+        let shown = Arc::new(Mutex::new(Shown { parser, bytes: Vec::new() }));
+        let mut output = pty.master.try_clone_reader().unwrap();
+        let reader = std::thread::spawn({
+            let shown = shown.clone();
+            move || {
+                let mut bytes = [0; 4096];
+                // The end of the program is an error or an end of file.
+                while let Ok(count @ 1..) = output.read(&mut bytes) {
+                    let mut shown = shown.lock().unwrap();
+                    shown.parser.process(&bytes[..count]);
+                    shown.bytes.extend_from_slice(&bytes[..count]);
+                }
+            }
+        });
+        let keyboard = pty.master.take_writer().unwrap();
+        Terminal { master: pty.master, keyboard, child, shown, modes_before, reader: Some(reader) }
+    }
+
+    pub(crate) fn press(&mut self, keys: &str) {
+        self.keyboard.write_all(keys.as_bytes()).unwrap();
+    }
+
+    pub(crate) fn screen(&self) -> String {
+        self.shown.lock().unwrap().parser.screen().contents()
+    }
+
+    /// Waits until the screen shows what it should.
+    pub(crate) fn wait_for(&self, what: &str, holds: impl Fn(&str) -> bool) -> String {
+        let start = Instant::now();
+        loop {
+            let screen = self.screen();
+            if holds(&screen) {
+                return screen;
+            }
+            assert!(start.elapsed() < DEADLINE, "no {what} on the screen:\n{screen}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    pub(crate) fn wait_for_text(&self, text: &str) -> String {
+        self.wait_for(text, |screen| screen.contains(text))
+    }
+
+    /// The screen at the end of the first synchronized update.
+    pub(crate) fn first_frame(&self) -> String {
+        let start = Instant::now();
+        loop {
+            let bytes = self.shown.lock().unwrap().bytes.clone();
+            let end = bytes.windows(END_OF_FRAME.len()).position(|bytes| bytes == END_OF_FRAME);
+            if let Some(end) = end {
+                let mut parser = emulator();
+                parser.process(&bytes[..end]);
+                return parser.screen().contents();
+            }
+            assert!(start.elapsed() < DEADLINE, "no frame is drawn");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    pub(crate) fn resize(&self, rows: u16, cols: u16) {
+        self.shown.lock().unwrap().parser.screen_mut().set_size(nonzero(rows), nonzero(cols));
+        self.master.resize(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }).unwrap();
+    }
+
+    /// Waits for the program to end; gives its status and all that it has written.
+    pub(crate) fn wait_for_end(mut self) -> (ExitStatus, String) {
+        let start = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(start.elapsed() < DEADLINE, "it does not end:\n{}", self.screen());
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        let modes = modes(&*self.master);
+        assert_eq!(modes, self.modes_before, "the terminal's modes are as they were");
+        // Only then is everything read.
+        drop(self.keyboard);
+        drop(self.master);
+        self.reader.take().unwrap().join().unwrap();
+        let shown = self.shown.lock().unwrap();
+        (status, String::from_utf8_lossy(&shown.bytes).into_owned())
+    }
+}
+
+const END_OF_FRAME: &[u8] = b"\x1b[?2026l";
+
+/// Waits until there is something.
+pub(crate) fn wait_until<T>(what: &str, mut find: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = find() {
+            return found;
+        }
+        assert!(start.elapsed() < DEADLINE, "{what} does not come");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
