@@ -116,7 +116,7 @@ async fn twenty_cuts_in_a_minute_lose_nothing_and_double_nothing() {
     let cuts = async {
         for _ in 0..20 {
             sleep(Duration::from_millis(2950)).await;
-            cable.cut();
+            cable.cut().await;
         }
         sleep(Duration::from_secs(1)).await;
     };

@@ -16,7 +16,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// How long anything may take on a machine that is busy with something else.
 pub const DEADLINE: Duration = Duration::from_secs(20);
@@ -97,8 +97,12 @@ impl Cable {
         Cable { address, cuts }
     }
 
-    /// Breaks all connections.
-    pub fn cut(&self) {
+    /// Breaks all connections; waits until there is one.
+    pub async fn cut(&self) {
+        // One receiver waits for connections, each connection has another.
+        while self.cuts.receiver_count() < 2 {
+            sleep(Duration::from_millis(10)).await;
+        }
         self.cuts.send_modify(|cuts| *cuts += 1);
     }
 }
@@ -115,7 +119,7 @@ pub async fn script(lines: &'static [&'static str], pause: Duration) -> SocketAd
                 if client.write_all(line.as_bytes()).await.is_err() {
                     break;
                 }
-                tokio::time::sleep(pause).await;
+                sleep(pause).await;
             }
         }
     });

@@ -218,14 +218,19 @@ impl App {
     /// When the screen changes although nothing happens: a second is over, or the state another.
     #[must_use]
     pub fn changes_at(&self, now: Time) -> Time {
-        let second = now.as_millis() + TICK_MS;
+        let interval = self.watched.interval().unwrap_or(Duration::MAX);
+        let second = if interval <= Duration::from_secs(1) {
+            now.as_millis() + TICK_MS
+        } else {
+            now.as_millis() + 1000 - now.as_millis() % 1000
+        };
         let state = self.watched.changes_at(now).map_or(second, Time::as_millis);
         Time::from_millis(second.min(state))
     }
 }
 
-/// Seconds are counted on the screen. A little more than one, so that rows a second apart, which
-/// draw the screen anyhow, leave nothing to do in between.
+/// The clock goes on with the rows if they come each second or faster; a tick is due only when they
+/// do not.
 const TICK_MS: i64 = 1100;
 
 impl Page {

@@ -109,11 +109,13 @@ async fn write(
         zone: Zone::Local,
     };
     let summary = output::run(&job, events, tokio::io::stdout(), complain, stop).await?;
-    match summary.faults {
+    let lines = |count, one: &str, more: &str| match count {
         0 => {}
-        1 => complain("1 faulty line skipped"),
-        count => complain(&format!("{count} faulty lines skipped")),
-    }
+        1 => complain(&format!("1 {one} skipped")),
+        count => complain(&format!("{count} {more} skipped")),
+    };
+    lines(summary.skipped, "row", "rows");
+    lines(summary.faults, "faulty line", "faulty lines");
     Ok(())
 }
 

@@ -62,6 +62,8 @@ pub struct Job {
 pub struct Summary {
     /// Lines that were no row.
     pub faults: u64,
+    /// Rows that were lost.
+    pub skipped: u64,
 }
 
 /// Writes what comes until there are enough rows, nobody reads any more, or `stop` resolves. What
@@ -99,7 +101,13 @@ pub async fn run(
             }
             Event::Faults { count, .. } => summary.faults += count,
             Event::Skipped { count } => {
-                tell(&format!("{}: {count} rows skipped, the agent has them no more", job.source));
+                if summary.skipped == 0 {
+                    tell(&format!(
+                        "{}: rows are skipped, as they are too late or too many",
+                        job.source
+                    ));
+                }
+                summary.skipped += count;
             }
             Event::Connecting | Event::Stream(_) | Event::Row(_) | Event::Live | Event::Note(_) => {
             }

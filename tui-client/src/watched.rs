@@ -229,7 +229,15 @@ impl Watched {
     /// When the state may change although nothing happens.
     #[must_use]
     pub fn changes_at(&self, now: Time) -> Option<Time> {
-        let Link::Up { since } = &self.link else { return None };
+        let since = match &self.link {
+            Link::Up { since } => since,
+            Link::Trying(outage) => {
+                // The seconds to the next try are counted down.
+                let left = outage.as_ref()?.retry.as_millis() - now.as_millis();
+                let next = now.as_millis() + (left - 1).rem_euclid(1000) + 1;
+                return (left > 0).then_some(Time::from_millis(next));
+            }
+        };
         let silent_since = [self.received, Some(*since)];
         let ends = silent_since.into_iter().flatten().map(|time| self.stale_at(time));
         ends.filter(|end| *end > now).min()

@@ -47,7 +47,7 @@ async fn output(form: Form, count: Option<u64>, events: Vec<Event>) -> (String, 
     let tell = |line: &str| told.push(line.to_owned());
     let end = run(&job, receiver, &mut out, tell, std::future::pending()).await;
     let end = match end {
-        Ok(summary) => format!("{} faults", summary.faults),
+        Ok(summary) => format!("{} faults, {} skipped", summary.faults, summary.skipped),
         Err(error) => format!("{error:#}"),
     };
     (String::from_utf8(out).unwrap(), told.join("\n"), end)
@@ -124,7 +124,7 @@ async fn raw_has_the_streams_own_lines() {
 #[tokio::test]
 async fn it_ends_after_as_many_rows_as_asked_for() {
     let (csv, _, end) = output(Form::Csv, Some(1), two_rows()).await;
-    assert_eq!((csv.lines().count(), end.as_str()), (2, "0 faults"));
+    assert_eq!((csv.lines().count(), end.as_str()), (2, "0 faults, 0 skipped"));
 }
 
 #[tokio::test]
@@ -135,10 +135,10 @@ async fn only_the_very_first_failure_to_connect_is_fatal() {
     let faults = Event::Faults { count: 3, last: Text::new("no number") };
     let events = [two_rows(), vec![faults, Event::Skipped { count: 7 }, down()]].concat();
     let (_, told, end) = output(Form::Csv, None, events).await;
-    assert_eq!(end, "3 faults");
+    assert_eq!(end, "3 faults, 7 skipped");
     assert_eq!(
         told,
-        "web-1:1027: 7 rows skipped, the agent has them no more\n\
+        "web-1:1027: rows are skipped, as they are too late or too many\n\
          web-1:1027: connection lost: connection refused; reconnecting"
     );
 }
