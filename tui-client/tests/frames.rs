@@ -295,6 +295,8 @@ fn without_colour_there_is_bold_and_reverse_and_no_colour() {
     assert!(buffer.content.iter().all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset));
     assert!(buffer.content.iter().any(|cell| cell.modifier.contains(Modifier::BOLD)));
     assert!(buffer.content.iter().any(|cell| cell.modifier.contains(Modifier::REVERSED)));
+    let title = buffer.content.iter().find(|cell| cell.symbol() == "C").unwrap();
+    assert_eq!(title.modifier, Modifier::BOLD, "the rule below a title does not dim it");
 }
 
 #[test]

@@ -39,6 +39,10 @@ pub(super) fn put(buf: &mut Buffer, area: Rect, pieces: &[Piece]) -> u16 {
     let mut x = area.x;
     for piece in pieces {
         let room = usize::from(area.right() - x);
+        // What stood there leaves nothing behind, not even its style.
+        for cell in x..area.right().min(x.saturating_add(piece.width() as u16)) {
+            buf[(cell, area.y)].reset();
+        }
         (x, _) = buf.set_stringn(x, area.y, &piece.text, room, piece.style);
     }
     x - area.x
