@@ -85,8 +85,35 @@ fn only_the_sampler_reads_the_agents_clock() {
 
 #[test]
 fn only_the_sources_touch_the_machine() {
-    let is_other = |path: &Path| !path.to_string_lossy().contains("source");
+    let is_other = |path: &Path| {
+        let inside = path.strip_prefix(root().join("agent/src")).unwrap();
+        !inside.starts_with("source") && !inside.starts_with("source.rs")
+    };
     forbid("agent/src", is_other, &["sysinfo", "/proc", "/sys/"]);
+}
+
+/// The modules of the client in the order of its `lib.rs`.
+const CLIENT: &[&str] = &[
+    "source", "event", "link", "zone", "output", "store", "watched", "units", "charts", "keys",
+    "theme", "app", "view", "run", "cli", "main",
+];
+
+#[test]
+fn a_module_of_the_client_imports_from_those_above_it_only() {
+    for (path, code) in sources("tui-client/src") {
+        let inside = path.strip_prefix(root().join("tui-client/src")).unwrap();
+        let module = inside.components().next().unwrap().as_os_str().to_string_lossy().into_owned();
+        let place = |name: &str| CLIENT.iter().position(|module| *module == name);
+        let Some(here) = place(module.trim_end_matches(".rs")) else {
+            assert_eq!(module, "lib.rs", "a module that the list does not have");
+            continue;
+        };
+        for import in code.lines().filter_map(|line| line.trim().strip_prefix("use crate::")) {
+            let name = import.split([':', ';']).next().unwrap();
+            let there = place(name).unwrap();
+            assert!(there <= here, "{}: {name} stands below {module}", path.display());
+        }
+    }
 }
 
 #[test]

@@ -22,6 +22,10 @@ const NOISY: usize = 200;
 /// Rows that each healthy client reads, 200 ms apart.
 const ROWS: u64 = 20;
 
+/// How late the row of a healthy client may be, in the median: the client counts in it, and shares the
+/// cores with a thousand others.
+const LATE_MAX_MS: i64 = 50;
+
 /// What a client may cost the agent.
 const CLIENT_BYTES_MAX: usize = 8 * 1024;
 
@@ -71,8 +75,7 @@ async fn a_crowd_with_stuck_and_noisy_clients_costs_the_others_nothing() {
         "{clients} clients: {client_bytes} bytes each, rows {median_ms} ms late in the median"
     );
     assert!(client_bytes < CLIENT_BYTES_MAX, "{client_bytes} bytes a client");
-    // On an idle machine it is a few milliseconds; one that tests other things has less time.
-    assert!(median_ms < 1000, "{median_ms} ms");
+    assert!(median_ms < LATE_MAX_MS, "{median_ms} ms");
 }
 
 /// As many clients as this process may have files for.

@@ -10,7 +10,7 @@ use crate::charts::{Chart, charts};
 use crate::event::Event;
 use crate::keys::{self, Action};
 use crate::theme::Theme;
-use crate::watched::Watched;
+use crate::watched::{State, Watched};
 use crate::zone::Zone;
 
 /// Everything that can happen to the screen.
@@ -182,6 +182,13 @@ impl App {
         Flow::Continue
     }
 
+    /// Whether a key does anything on the page that is shown, or on that behind the help.
+    #[must_use]
+    pub fn allows(&self, action: Action) -> bool {
+        let (Screen::Page(page) | Screen::Help(page)) = self.screen;
+        action != Action::Table || page == Page::Dashboard
+    }
+
     fn choose(&mut self, at: usize) {
         if let Some(chart) = self.charts.get(at) {
             self.chosen.clone_from(&chart.title);
@@ -215,11 +222,18 @@ impl App {
         }
     }
 
+    /// Whether what is shown may look live: rows arrive, or the view stands still and says so.
+    #[must_use]
+    pub fn is_fresh(&self) -> bool {
+        self.watched.state(self.now) == State::Live || matches!(self.view, View::Paused(_))
+    }
+
     /// When the screen changes although nothing happens: a second is over, or the state another.
     #[must_use]
     pub fn changes_at(&self, now: Time) -> Time {
         let interval = self.watched.interval().unwrap_or(Duration::MAX);
-        let second = if interval <= Duration::from_secs(1) {
+        let is_ticking = self.watched.state(now) == State::Live && interval <= TICKING_MAX;
+        let second = if is_ticking {
             now.as_millis() + TICK_MS
         } else {
             now.as_millis() + 1000 - now.as_millis() % 1000
@@ -229,8 +243,10 @@ impl App {
     }
 }
 
-/// The clock goes on with the rows if they come each second or faster; a tick is due only when they
-/// do not.
+/// Rows that come at least so often make the clock go on.
+const TICKING_MAX: Duration = Duration::from_secs(1);
+
+/// When the clock goes on without a row that was due: a little later than the row.
 const TICK_MS: i64 = 1100;
 
 impl Page {

@@ -51,10 +51,13 @@ pub fn charts(schema: &Schema) -> Vec<Chart> {
         }
     }
     let others = schema.columns().iter().enumerate().filter(|(_, column)| !is_known(column));
-    charts.extend(others.map(|(at, column)| Chart {
-        title: column.name().to_owned(),
-        lines: vec![ChartLine { column: at, legend: String::new() }],
-        look: look(column),
+    charts.extend(others.map(|(at, column)| {
+        // A chart is chosen by its title: no two may have the same.
+        let is_taken = KNOWN.iter().any(|(title, _)| *title == column.name());
+        let title =
+            if is_taken { format!("\"{}\"", column.name()) } else { column.name().to_owned() };
+        let lines = vec![ChartLine { column: at, legend: String::new() }];
+        Chart { title, lines, look: look(column) }
     }));
     charts
 }
@@ -90,5 +93,6 @@ mod tests {
     fn other_columns_get_a_chart_each_and_missing_ones_none() {
         assert_eq!(titles("temp:°C load1 cpu:%"), ["CPU", "Load", "temp"]);
         assert_eq!(titles("c1 c2"), ["c1", "c2"]);
+        assert_eq!(titles("cpu:% CPU"), ["CPU", "\"CPU\""]);
     }
 }

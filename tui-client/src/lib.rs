@@ -7,12 +7,13 @@
 //!  event     what a link tells: rows, streams, outages, faults
 //!  link      connect, ask, read, reconnect, resume: the only code that touches a source
 //!    │ events
+//!    │        zone: local time
 //!    ├──────────▶ output   csv, json, table, raw: the same events without a screen
 //!    ▼
 //!  store     a series per column, gaps kept as gaps
 //!  watched   everything known of one source, and what state it is in
-//!  charts    which charts its columns make; units: how values look; zone: local time
-//!  keys      what the keys do
+//!  units     how values look; charts: which charts the columns make
+//!  keys      what the keys do; theme: colours and signs
 //!  app       the state of the screen, and what changes it
 //!    ▼
 //!  view      the screen as a picture of that state

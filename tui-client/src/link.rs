@@ -1,6 +1,7 @@
 //! The way to one source: connect, ask, read, reconnect, resume. The only code that touches it.
 
 mod connector;
+mod plain;
 mod reader;
 
 use std::io;
@@ -23,6 +24,15 @@ const CONNECT_MAX: Duration = Duration::from_secs(10);
 /// How long a server has to answer a request before its rows are taken as plain ones, unless making
 /// the connection showed that the way is longer.
 const ANSWER_MAX: Duration = Duration::from_secs(1);
+
+/// The same for a server that has answered before: it knows requests, and is only slow.
+const ANSWER_AGAIN_MAX: Duration = Duration::from_secs(10);
+
+/// The longest that making a connection counts for: the look-up of a name counts in it.
+const WAY_MAX: Duration = Duration::from_secs(1);
+
+/// What is asked for beyond the silence: a row was on its way.
+const SILENCE_MARGIN: Duration = Duration::from_secs(1);
 
 /// The wait after the first failure; it doubles with each further one.
 const RETRY_MIN: Duration = Duration::from_millis(250);
@@ -49,10 +59,10 @@ pub struct Wish {
 
 impl Wish {
     /// The request of a connection that goes on after `progress`.
-    fn request(&self, progress: &Progress) -> Request {
+    fn request(&self, progress: &Progress, now: Time) -> Request {
         Request {
             interval: self.interval,
-            history: Some(self.history),
+            history: Some(self.history_since(progress, now)),
             columns: self.reading.columns.as_ref().map(|columns| {
                 // A unit is ours to know: `cpu:%` names the column `cpu`.
                 let name = |column: &String| column.split(':').next().unwrap_or("").to_owned();
@@ -60,6 +70,19 @@ impl Wish {
             }),
             resume: progress.last,
             ..Request::default()
+        }
+    }
+
+    /// How far back to begin if the run is another than before: what was sampled since the last row
+    /// came is asked for in any case.
+    fn history_since(&self, progress: &Progress, now: Time) -> History {
+        let Some(heard) = progress.heard else { return self.history };
+        let silent_ms = (now.as_millis() - heard.as_millis()).max(0) as u64;
+        let silent = Duration::from_millis(silent_ms) + SILENCE_MARGIN;
+        match self.history {
+            History::All => History::All,
+            History::Last(span) => History::Last(span.max(silent)),
+            History::None => History::Last(silent),
         }
     }
 }
@@ -132,11 +155,17 @@ impl Link {
         way: Duration,
         events: &mpsc::Sender<Event>,
     ) -> Result<Farewell, Unfollowed> {
-        let request = format!("{}\n", self.wish.request(&self.progress));
+        let now = self.now();
+        let request = format!("{}\n", self.wish.request(&self.progress, now));
         if let Err(error) = stream.write_all(request.as_bytes()).await {
             return Ok(broken(&error));
         }
-        let decide_at = Instant::now() + ANSWER_MAX.max(4 * way);
+        let patience = if self.progress.answered {
+            ANSWER_AGAIN_MAX
+        } else {
+            ANSWER_MAX.max(4 * way.min(WAY_MAX))
+        };
+        let decide_at = Instant::now() + patience;
         let mut reader = Reader::new(self.wish.reading.clone());
         let mut bytes = vec![0; READ_BYTES];
         let mut batch = Vec::new();
@@ -226,4 +255,44 @@ fn broken(error: &io::Error) -> Farewell {
         _ => &error.to_string(),
     };
     Farewell { reason: Text::new(reason), refused: false }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waits() -> Vec<Duration> {
+        retries().take(12).map(capped).collect()
+    }
+
+    #[test]
+    fn the_wait_doubles_up_to_ten_seconds_and_no_two_clients_wait_alike() {
+        let (ours, theirs) = (waits(), waits());
+        assert_ne!(ours, theirs, "clients that lost the same agent do not come back at once");
+        let mut least = RETRY_MIN;
+        for wait in &ours {
+            assert!(
+                *wait >= least.min(RETRY_MAX) && *wait <= (2 * least).min(RETRY_MAX),
+                "{ours:?}"
+            );
+            least *= 2;
+        }
+        assert_eq!(ours.last(), Some(&RETRY_MAX));
+    }
+
+    #[test]
+    fn after_an_outage_what_was_sampled_since_is_asked_for() {
+        let second = |seconds: i64| Time::from_millis(seconds * 1000);
+        let check = |history, heard: Option<i64>, expected: &str| {
+            let wish = Wish { history, ..Wish::default() };
+            let progress = Progress { heard: heard.map(second), ..Progress::default() };
+            assert_eq!(wish.request(&progress, second(100)).to_string(), expected);
+        };
+        let last = |seconds| History::Last(Duration::from_secs(seconds));
+        check(History::None, None, "loadline/1 history=none");
+        check(History::None, Some(70), "loadline/1 history=31s");
+        check(last(600), Some(70), "loadline/1 history=10m");
+        check(last(10), Some(70), "loadline/1 history=31s");
+        check(History::All, Some(70), "loadline/1 history=all");
+    }
 }

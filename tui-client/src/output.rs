@@ -99,7 +99,9 @@ pub async fn run(
             Event::Down { reason, .. } => {
                 tell(&format!("{}: connection lost: {reason}; reconnecting", job.source));
             }
-            Event::Faults { count, .. } => summary.faults += count,
+            Event::Faults { count, .. } => {
+                summary.faults = summary.faults.saturating_add(*count);
+            }
             Event::Skipped { count } => {
                 if summary.skipped == 0 {
                     tell(&format!(
@@ -107,7 +109,7 @@ pub async fn run(
                         job.source
                     ));
                 }
-                summary.skipped += count;
+                summary.skipped = summary.skipped.saturating_add(*count);
             }
             Event::Connecting | Event::Stream(_) | Event::Row(_) | Event::Live | Event::Note(_) => {
             }

@@ -9,8 +9,8 @@ use loadline_protocol::Time;
 
 pub use slots::{Point, Slot, Slots, Window};
 
-/// The most numbers that a store keeps, whatever `--keep` says: 24 h of six columns at 200 ms take
-/// 2.6 million, and 4 million take 64 MiB with their times.
+/// The most numbers that a store keeps, times and sequence numbers counted in, whatever `--keep`
+/// says: 24 h of six columns at 200 ms are 3.5 million. In queues that double, they take 64 MiB.
 pub const VALUES_MAX: usize = 1 << 22;
 
 /// Series of samples.
@@ -58,6 +58,14 @@ impl Store {
         while self.newest().is_some_and(|newest| newest >= time) {
             self.drop_newest();
         }
+        let rows_max = (VALUES_MAX / (self.series.len() + 2)).max(1);
+        let oldest = time.as_millis().saturating_sub(self.keep_ms);
+        // Before the push: a queue that is full does not double its memory for one more.
+        while self.times.len() >= rows_max
+            || self.times.front().is_some_and(|time| time.as_millis() < oldest)
+        {
+            self.drop_oldest();
+        }
         if !joined && !self.times.is_empty() {
             self.breaks.push_back(time);
         }
@@ -65,13 +73,6 @@ impl Store {
         self.seqs.push_back(seq.unwrap_or(0));
         for (series, value) in self.series.iter_mut().zip(values) {
             series.push_back(*value);
-        }
-        let rows_max = (VALUES_MAX / self.series.len().max(1)).max(1);
-        let oldest = time.as_millis().saturating_sub(self.keep_ms);
-        while self.times.len() > rows_max
-            || self.times.front().is_some_and(|time| time.as_millis() < oldest)
-        {
-            self.drop_oldest();
         }
     }
 
@@ -215,7 +216,22 @@ mod tests {
         for time in 0..1500 {
             store.push(ms(time), None, &vec![0.0; 4096], true);
         }
-        assert_eq!(store.len(), VALUES_MAX / 4096);
+        assert_eq!(store.len(), VALUES_MAX / 4098);
+    }
+
+    #[test]
+    fn a_store_that_is_full_stays_within_64_mib() {
+        for columns in [1, 2, 6] {
+            let mut store = Store::new(columns, Duration::MAX);
+            let values = vec![0.0; columns];
+            for time in 0..VALUES_MAX / (columns + 2) + 10 {
+                store.push(ms(time as i64), None, &values, true);
+            }
+            let numbers = store.times.capacity()
+                + store.seqs.capacity()
+                + store.series.iter().map(VecDeque::capacity).sum::<usize>();
+            assert!(numbers * 8 <= 64 << 20, "{columns} columns: {numbers} numbers");
+        }
     }
 
     proptest! {

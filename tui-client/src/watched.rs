@@ -138,11 +138,11 @@ impl Watched {
             Event::Row(sample) => self.take_sample(&sample),
             Event::Live => self.caught_up = true,
             Event::Skipped { count } => {
-                self.skipped += count;
+                self.skipped = self.skipped.saturating_add(count);
                 self.broken = true;
             }
             Event::Faults { count, last } => {
-                self.faults += count;
+                self.faults = self.faults.saturating_add(count);
                 self.last_fault = Some(last);
             }
         }
@@ -171,7 +171,13 @@ impl Watched {
         self.broken = false;
         self.pace.add(pause_ms);
         let joined = pause_ms.is_some_and(|pause| pause as u128 <= self.gap().as_millis());
-        self.transit.add(sample);
+        // The rows of a history come late by nature: they say little about the way.
+        let is_plain = self.stream.as_ref().is_none_or(|stream| stream.header.is_none());
+        if self.caught_up || is_plain {
+            self.transit.add(sample);
+        } else {
+            self.transit.guess = Some(sample.received.as_millis() - sample.time.as_millis());
+        }
         self.received = Some(sample.received);
         self.store.push(sample.time, sample.seq, &sample.values, joined);
     }
@@ -248,7 +254,7 @@ impl Watched {
     #[must_use]
     pub fn age(&self, now: Time) -> Option<Duration> {
         let newest = self.store.newest()?;
-        let taken = newest.as_millis() + self.transit.fastest_ms()?;
+        let taken = newest.as_millis() + self.transit.fastest_ms(self.stale_after())?;
         Some(Duration::from_millis((now.as_millis() - taken).max(0) as u64))
     }
 }
@@ -260,6 +266,8 @@ struct Transit {
     since: i64,
     this: Option<i64>,
     before: Option<i64>,
+    /// That of the newest row of a history.
+    guess: Option<i64>,
 }
 
 impl Transit {
@@ -273,8 +281,13 @@ impl Transit {
         self.this = Some(self.this.map_or(transit, |fastest| fastest.min(transit)));
     }
 
-    fn fastest_ms(&self) -> Option<i64> {
-        [self.this, self.before].into_iter().flatten().min()
+    /// Before a row came live: none, if the clocks may agree because the newest row of the history is
+    /// no older than a row can be; else that row counts as fresh.
+    fn fastest_ms(&self, oldest: Duration) -> Option<i64> {
+        let guess = || {
+            self.guess.map(|ms| if (0..=oldest.as_millis() as i64).contains(&ms) { 0 } else { ms })
+        };
+        [self.this, self.before].into_iter().flatten().min().or_else(guess)
     }
 }
 
@@ -369,13 +382,26 @@ mod tests {
     #[test]
     fn the_age_counts_from_the_sample_though_clocks_differ() {
         // The agent's clock is 500 s ahead, and a row takes 20 ms.
-        let rows = [Event::Connected, stream(Some(1)), row(501_000, 1020), row(502_000, 2020)];
+        let live = [Event::Connected, stream(Some(1)), Event::Live];
+        let rows = [live.to_vec(), vec![row(501_000, 1020), row(502_000, 2020)]].concat();
         let mut watched = watched_at(0, rows);
         assert_eq!(watched.age(ms(2020)), Some(Duration::ZERO));
         assert_eq!(watched.age(ms(2500)), Some(Duration::from_millis(480)));
         // A row that comes out of a full pipe 5 s late is 5 s old when it comes.
         watched.take(ms(8020), row(503_000, 8020));
         assert_eq!(watched.age(ms(8020)), Some(Duration::from_secs(5)));
+    }
+
+    #[test]
+    fn the_newest_row_of_a_history_is_as_old_as_it_is() {
+        let history = |sampled: i64| {
+            let rows = [Event::Connected, stream(Some(1)), row(sampled, 100_000)];
+            watched_at(100_000, rows).age(ms(100_000)).unwrap()
+        };
+        assert_eq!(history(99_200), Duration::from_millis(800));
+        // This old it cannot be: the clocks differ.
+        assert_eq!(history(50_000), Duration::ZERO);
+        assert_eq!(history(150_000), Duration::ZERO);
     }
 
     #[test]

@@ -3,19 +3,16 @@
 use std::sync::Arc;
 
 use loadline_protocol::{
-    Column, Decoder, Header, Line, LineError, Note, PLAIN_COLUMNS, Resume, Row, Schema, Stamp,
-    Text, Time, parse_plain_row, sanitize,
+    Decoder, Header, Line, LineError, Note, Resume, Row, Schema, Stamp, Text, Time,
+    parse_plain_row, sanitize,
 };
 
+use super::plain::Plain;
 use crate::event::{Event, Sample, Stream};
 
 /// Plain rows that are held while it is open whether a header will follow. A source that sends more
 /// meanwhile does not wait for a request.
 const HELD_MAX: usize = 1024;
-
-/// Rows of another count that must follow each other until a plain stream is taken to have so many
-/// columns: its first line may have been something else.
-const RECOUNT: u32 = 3;
 
 /// How far plain rows that come in one burst may run ahead of the clock, each one millisecond after
 /// the one before. What comes faster is skipped, and said so.
@@ -30,6 +27,12 @@ pub struct Progress {
     last_time: Option<Time>,
     /// The time of the last plain row.
     last_plain: Option<Time>,
+    /// How many numbers a plain row had.
+    plain_count: Option<usize>,
+    /// When the last row came, by our clock.
+    pub heard: Option<Time>,
+    /// The server has answered a request: it knows them.
+    pub answered: bool,
 }
 
 /// What the user wants to read.
@@ -55,22 +58,18 @@ pub struct Reader {
 #[derive(Debug)]
 enum Phase {
     /// A request is under way: a header may follow, or the server may know no requests.
-    Undecided { held: Vec<(String, Time)> },
+    Undecided { held: Vec<Held> },
     /// Rows of numbers, for ever.
     Plain(Option<Plain>),
     /// A header came; the columns may still be to come.
     Subscribed { header: Header, schema: Option<Schema> },
 }
 
-/// The columns of a plain stream, as found in its first row.
+/// A line that is held while it is open what it means.
 #[derive(Debug)]
-struct Plain {
-    /// What a row has.
-    schema: Schema,
-    /// Which of it to take, if not all.
-    picked: Option<Vec<usize>>,
-    /// Another count that rows had lately, and how many of them in a row.
-    other: (usize, u32),
+enum Held {
+    Row(String, Time),
+    Note(Note),
 }
 
 #[derive(Debug, Default)]
@@ -133,16 +132,44 @@ impl Reader {
 
     /// No header came in time: the server knows no requests, and its rows are plain.
     pub fn decide_plain(&mut self, progress: &mut Progress, events: &mut Vec<Event>) {
-        if let Phase::Undecided { held } = &mut self.phase {
-            let held = std::mem::take(held);
-            self.phase = Phase::Plain(None);
-            for (line, received) in held {
-                if let Err(fault) = self.plain_row(&line, received, progress, events) {
-                    self.faults.add(fault);
+        let Phase::Undecided { held } = &mut self.phase else { return };
+        let held = std::mem::take(held);
+        self.phase = Phase::Plain(None);
+        let last_count = held.iter().rev().find_map(|held| match held {
+            Held::Row(line, _) => parse_plain_row(line).ok().map(|values| values.len()),
+            Held::Note(_) => None,
+        });
+        // The first line may be something else, or half a row; the last one is as good as any.
+        if let Some(count) = progress.plain_count.or(last_count) {
+            // If the names do not fit, each row says so.
+            let _ = self.open_plain(count, progress, events);
+        }
+        for held in held {
+            match held {
+                Held::Note(note) => events.push(Event::Note(note)),
+                Held::Row(line, received) => {
+                    if let Err(fault) = self.plain_row(&line, received, progress, events) {
+                        self.faults.add(fault);
+                    }
                 }
             }
-            self.report(events);
         }
+        self.report(events);
+    }
+
+    /// From now on, rows have so many numbers.
+    fn open_plain(
+        &mut self,
+        count: usize,
+        progress: &mut Progress,
+        events: &mut Vec<Event>,
+    ) -> Result<(), LineError> {
+        let plain = Plain::new(count, self.reading.columns.as_deref())?;
+        let schema = plain.taken_schema()?;
+        progress.plain_count = Some(count);
+        self.phase = Phase::Plain(Some(plain));
+        events.push(Event::Stream(Arc::new(Stream { header: None, schema })));
+        Ok(())
     }
 
     fn line(
@@ -173,10 +200,11 @@ impl Reader {
                     progress.last = None;
                     progress.last_time = None;
                 }
+                progress.answered = true;
                 // Rows that were held came before the answer to our request, which has them too.
                 self.phase = Phase::Subscribed { header: header.clone(), schema: None };
             }
-            Note::Columns(columns) => self.columns(columns, events),
+            Note::Columns(columns) => self.columns(columns, progress, events),
             Note::Live => events.push(Event::Live),
             Note::Skipped { from, to } => {
                 events.push(Event::Skipped { count: (to - from).saturating_add(1) });
@@ -190,13 +218,15 @@ impl Reader {
             }
             Note::Other(_) => {}
         }
-        if self.reading.keep_lines {
-            events.push(Event::Note(note));
+        match &mut self.phase {
+            _ if !self.reading.keep_lines => {}
+            Phase::Undecided { held } => held.push(Held::Note(note)),
+            Phase::Plain(_) | Phase::Subscribed { .. } => events.push(Event::Note(note)),
         }
         farewell
     }
 
-    fn columns(&mut self, columns: &Schema, events: &mut Vec<Event>) {
+    fn columns(&mut self, columns: &Schema, progress: &mut Progress, events: &mut Vec<Event>) {
         match &mut self.phase {
             Phase::Subscribed { header, schema } => {
                 *schema = Some(columns.clone());
@@ -205,6 +235,8 @@ impl Reader {
             }
             // A header of its own in front of rows that nobody asked for.
             Phase::Undecided { .. } | Phase::Plain(_) => {
+                // Without a run, only the connection says which times belong together.
+                progress.last_time = None;
                 let header = Header::default();
                 self.phase = Phase::Subscribed { header, schema: Some(columns.clone()) };
                 let stream = Stream { header: None, schema: columns.clone() };
@@ -222,7 +254,7 @@ impl Reader {
     ) -> Result<(), LineError> {
         match &mut self.phase {
             Phase::Undecided { held } => {
-                held.push((line.to_owned(), now));
+                held.push(Held::Row(line.to_owned(), now));
                 if held.len() >= HELD_MAX {
                     self.decide_plain(progress, events);
                 }
@@ -247,7 +279,7 @@ impl Reader {
                 }
                 progress.last = resume;
                 progress.last_time = Some(time);
-                self.deliver(row, time, line, now, events);
+                self.deliver(row, time, line, now, progress, events);
                 Ok(())
             }
             Phase::Subscribed { schema: None, .. } => {
@@ -264,24 +296,15 @@ impl Reader {
         events: &mut Vec<Event>,
     ) -> Result<(), LineError> {
         let values = parse_plain_row(line)?;
-        let Phase::Plain(plain) = &mut self.phase else { return Ok(()) };
-        let known = plain.as_ref().map(|plain| plain.schema.columns().len());
-        if known != Some(values.len()) {
-            let recount = plain.as_mut().is_some_and(|plain| plain.is_recount(values.len()));
-            if let (Some(expected), false) = (known, recount) {
-                return Err(LineError::Count { expected, found: values.len() });
-            }
-            let found = Plain::new(values.len(), self.reading.columns.as_deref())?;
-            let schema = found.taken_schema()?;
-            *plain = Some(found);
-            events.push(Event::Stream(Arc::new(Stream { header: None, schema })));
-        }
-        let Some(plain) = plain else { return Ok(()) };
-        plain.other = (0, 0);
-        let values = match &plain.picked {
-            Some(picked) => picked.iter().map(|at| values[*at]).collect(),
-            None => values,
+        let fits = match &mut self.phase {
+            Phase::Plain(Some(plain)) => plain.expects(values.len())?,
+            _ => false,
         };
+        if !fits {
+            self.open_plain(values.len(), progress, events)?;
+        }
+        let Phase::Plain(Some(plain)) = &self.phase else { return Ok(()) };
+        let values = plain.pick(values);
         self.stamped_here(Row { values, ..Row::default() }, line, now, progress, events);
         Ok(())
     }
@@ -308,7 +331,7 @@ impl Reader {
         };
         let time = Time::from_millis(time_ms);
         progress.last_plain = Some(time);
-        self.deliver(row, time, line, now, events);
+        self.deliver(row, time, line, now, progress, events);
     }
 
     /// What was wrong before a row is told before it.
@@ -318,9 +341,11 @@ impl Reader {
         time: Time,
         line: &str,
         received: Time,
+        progress: &mut Progress,
         events: &mut Vec<Event>,
     ) {
         self.report(events);
+        progress.heard = Some(received);
         let line = self.reading.keep_lines.then(|| Box::from(sanitize(line).as_ref()));
         events.push(Event::Row(Sample { time, seq: row.seq, received, values: row.values, line }));
     }
@@ -340,37 +365,6 @@ impl Faults {
     fn add(&mut self, fault: LineError) {
         self.count += 1;
         self.last = Some(fault);
-    }
-}
-
-impl Plain {
-    /// `names` are names for all of `count` columns, or some names of the six known ones.
-    fn new(count: usize, names: Option<&[String]>) -> Result<Plain, LineError> {
-        let plain = |schema, picked| Ok(Plain { schema, picked, other: (0, 0) });
-        let Some(names) = names else { return plain(Schema::plain(count), None) };
-        if names.len() == count {
-            let columns = names.iter().map(|name| name.parse()).collect::<Result<_, _>>()?;
-            return plain(Schema::new(Stamp::None, columns)?, None);
-        }
-        let schema = Schema::plain(count);
-        let picked: Option<Vec<usize>> = names.iter().map(|name| schema.position(name)).collect();
-        match picked {
-            Some(picked) if count == PLAIN_COLUMNS.len() => plain(schema, Some(picked)),
-            _ => Err(LineError::Count { expected: names.len(), found: count }),
-        }
-    }
-
-    fn taken_schema(&self) -> Result<Schema, LineError> {
-        let Some(picked) = &self.picked else { return Ok(self.schema.clone()) };
-        let columns: Vec<Column> =
-            picked.iter().map(|at| self.schema.columns()[*at].clone()).collect();
-        Schema::new(Stamp::None, columns)
-    }
-
-    /// Whether enough rows of `count` numbers followed each other to believe them.
-    fn is_recount(&mut self, count: usize) -> bool {
-        self.other = if self.other.0 == count { (count, self.other.1 + 1) } else { (count, 1) };
-        self.other.1 >= RECOUNT
     }
 }
 

@@ -18,11 +18,10 @@ use ratatui::style::{Modifier, Style};
 use ratatui::widgets::Widget;
 
 use super::text::{Piece, put, put_right, width};
-use crate::app::{App, View};
+use crate::app::App;
 use crate::charts::Chart;
 use crate::store::{Slots, Window};
 use crate::units::Range;
-use crate::watched::State;
 
 /// The columns of the value axis, its line included, where there is room.
 const GUTTER: u16 = 8;
@@ -73,7 +72,7 @@ fn parts(area: Rect) -> Parts {
 pub(super) fn render(app: &App, at: usize, area: Rect, buf: &mut Buffer) {
     let Some(chart) = app.charts.get(at) else { return };
     let parts = parts(area);
-    let fresh = app.watched.state(app.now) == State::Live || matches!(app.view, View::Paused(_));
+    let fresh = app.is_fresh();
     render_title(app, chart, at, fresh, parts.title, buf);
     let Some(until) = app.shown_until() else { return };
     if parts.panel.is_empty() {
@@ -206,7 +205,11 @@ fn render_value_axis(app: &App, axis: &ValueAxis, parts: Parts, buf: &mut Buffer
         free_below = y;
         buf[(x, y)].set_char(signs.tick_left).set_style(faint);
         let room = Rect { y, height: 1, width: gutter.width - 1, ..gutter };
-        put_right(buf, room, &[Piece::new(label.clone(), faint)]);
+        let label = Piece::new(label.clone(), faint);
+        // A label that is cut would be another number.
+        if label.width() <= usize::from(room.width) {
+            put_right(buf, room, &[label]);
+        }
     }
     if !parts.axis_line.is_empty() {
         buf[(x, parts.axis_line.y)].set_char(signs.corner).set_style(faint);

@@ -23,10 +23,10 @@ pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
     let mut parts = parts(app);
     while wanted(&parts) > usize::from(area.width) && parts.len() > 1 {
         let last = parts.iter().map(|part| part.goes).max().unwrap_or(0);
-        parts.retain(|part| part.goes < last);
         if last == 0 {
             break;
         }
+        parts.retain(|part| part.goes < last);
     }
     let clock = parts.iter().position(|part| part.goes == CLOCK).map(|at| parts.remove(at).piece);
     let blank = || Piece::new("  ", app.theme.faint());
@@ -152,11 +152,13 @@ pub(super) fn age_text(age: Duration) -> String {
 pub(super) fn render_numbers(app: &App, area: Rect, buf: &mut Buffer) {
     let theme = app.theme;
     let state = app.watched.state(app.now);
-    let fresh = state == State::Live;
+    let fresh = app.is_fresh();
     let newest = app.shown_until().map_or(0, |until| app.watched.store.count_until(until));
     let newest = newest.checked_sub(1).and_then(|at| app.watched.store.get(at));
     let mut pieces = Vec::new();
-    if !fresh || newest.is_none() {
+    if matches!(app.view, View::Paused(_)) {
+        pieces.push(Piece::new("PAUSED", theme.strong()));
+    } else if !fresh || newest.is_none() {
         pieces.push(Piece::new(state.word(), theme.strong()));
     }
     let lines =

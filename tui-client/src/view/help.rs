@@ -13,7 +13,8 @@ use crate::keys::{Action, BINDINGS, Binding};
 pub(super) fn render_footer(app: &App, area: Rect, buf: &mut Buffer) {
     let theme = app.theme;
     let mut left = area;
-    for binding in BINDINGS.iter().filter(|binding| !binding.short.is_empty()) {
+    let matters = |binding: &&Binding| !binding.short.is_empty() && app.allows(binding.action());
+    for binding in BINDINGS.iter().filter(matters) {
         let pieces = [
             Piece::new(binding.names[0], theme.strong()),
             Piece::new(format!(" {}   ", short(binding, app)), theme.faint()),

@@ -7,9 +7,8 @@ use ratatui::style::Style;
 
 use super::header::age_text;
 use super::text::{Piece, put, put_right};
-use crate::app::{App, View};
+use crate::app::App;
 use crate::store::Kept;
-use crate::watched::State;
 
 /// `14:03:07.123`
 const TIME_WIDTH: u16 = 12;
@@ -50,8 +49,7 @@ pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
     for (column, place) in &columns {
         put_right(buf, *place, &[Piece::new(format!(" {}", column.head()), faint)]);
     }
-    let fresh = app.watched.state(app.now) == State::Live || matches!(app.view, View::Paused(_));
-    let style = if fresh { Style::new() } else { faint };
+    let style = if app.is_fresh() { Style::new() } else { faint };
     let rows = Rect { y: area.y + 1, height: area.height - 1, ..area };
     for (y, line) in (rows.top()..rows.bottom()).zip(lines(app, rows.height)) {
         let row = Rect { y, height: 1, ..rows };
@@ -100,6 +98,20 @@ fn lines(app: &App, count: u16) -> Vec<Line<'_>> {
     lines
 }
 
+/// A value in so many columns at most. One that is cut would be another value: it is rounded.
+fn fitting(value: f64, decimals: usize, width: usize) -> String {
+    if value.is_nan() {
+        return "-".to_owned();
+    }
+    let mut exact = String::new();
+    write_number(&mut exact, value, decimals);
+    let is_small = value != 0.0 && value.abs() < 0.001;
+    let rounded = (0..=6).rev().filter(|_| !is_small).map(|digits| format!("{value:.digits$}"));
+    let scientific = (0..=3).rev().map(|digits| format!("{value:.digits$e}"));
+    let mut texts = std::iter::once(exact).chain(rounded).chain(scientific);
+    texts.find(|text| text.len() <= width).unwrap_or_else(|| "#".to_owned())
+}
+
 impl Shown<'_> {
     fn head(&self) -> String {
         match self {
@@ -121,14 +133,34 @@ impl Shown<'_> {
         match self {
             Shown::Seq => text.push_str(&sample.seq().map_or(String::new(), |seq| seq.to_string())),
             Shown::Value(at, column) => {
-                let value = sample.value(*at);
-                if value.is_nan() {
-                    text.push('-');
-                } else {
-                    write_number(&mut text, value, column.decimals());
-                }
+                text +=
+                    &fitting(sample.value(*at), column.decimals(), usize::from(self.width()) - 1);
             }
         }
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_that_does_not_fit_is_rounded_and_never_cut() {
+        for (value, expected) in [
+            (12.5, "12.50"),
+            (945.005_263_1, "945.0053"),
+            (67_385_159_680.0, "6.739e10"),
+            (1_763_836_800.5, "1.764e9"),
+            (12_345_678.9, "12345679"),
+            (1.224_646_799_147_353_2e-16, "1.225e-16"),
+            (-1.234_567e-300, "-1e-300"),
+            (f64::NAN, "-"),
+        ] {
+            let text = fitting(value, 2, 8);
+            assert!(text.len() <= 8, "{text}");
+            let wider = fitting(value, 2, 9);
+            assert!(text == expected || wider == expected, "{text}, {wider}: {expected}");
+        }
     }
 }

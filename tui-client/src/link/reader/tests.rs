@@ -105,9 +105,35 @@ fn what_is_no_row_is_counted_and_the_next_line_read() {
 #[test]
 fn a_first_line_of_another_count_does_not_spoil_a_plain_stream() {
     assert_eq!(
-        Case::new().connection("2026\n1 2\n3 4\n5 6\n7 8\n"),
-        "plain(c1) 5000=[2026.0] plain(c1 c2) faults(2) 5001=[5.0, 6.0] 5002=[7.0, 8.0]"
+        Case::new().connection("2026\n1 2\n3 4\n"),
+        "plain(c1 c2) faults(1) 5000=[1.0, 2.0] 5001=[3.0, 4.0]"
     );
+}
+
+#[test]
+fn a_plain_stream_keeps_its_columns_over_a_reconnection_unless_others_stay() {
+    let mut case = Case::new();
+    case.connection("1 2\n");
+    assert_eq!(case.connection("7\n3 4\n"), "plain(c1 c2) faults(1) 5001=[3.0, 4.0]");
+    assert_eq!(case.connection("7\n8\n9\n"), "plain(c1 c2) plain(c1) faults(2) 5002=[9.0]");
+}
+
+#[test]
+fn comments_of_a_plain_stream_keep_their_place() {
+    let mut case = Case::new();
+    case.reading.keep_lines = true;
+    assert_eq!(
+        case.connection("1\n# deploy\n2\n"),
+        "plain(c1) 5000=[1.0] Note(Other(Text(\"deploy\"))) 5001=[2.0]"
+    );
+}
+
+#[test]
+fn a_stamped_stream_without_a_run_goes_on_when_its_clock_was_set_back() {
+    let mut case = Case::new();
+    case.connection("# columns time:s a\n9.000 1\n");
+    let again = case.connection("# columns time:s a\n5.000 2\n");
+    assert_eq!(again, "plain(time:s a) 5000=[2.0]");
 }
 
 #[test]
