@@ -285,7 +285,8 @@ mod tests {
         let second = |seconds: i64| Time::from_millis(seconds * 1000);
         let check = |history, heard: Option<i64>, expected: &str| {
             let wish = Wish { history, ..Wish::default() };
-            let progress = Progress { heard: heard.map(second), ..Progress::default() };
+            let mut progress = Progress::default();
+            progress.heard = heard.map(second);
             assert_eq!(wish.request(&progress, second(100)).to_string(), expected);
         };
         let last = |seconds| History::Last(Duration::from_secs(seconds));
