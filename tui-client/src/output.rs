@@ -111,6 +111,9 @@ pub async fn run(
                 }
                 summary.skipped = summary.skipped.saturating_add(*count);
             }
+            Event::Stream(stream) if job.form == Form::Csv && writer.has_other_columns(stream) => {
+                tell(&format!("{}: other columns now; csv keeps those of its header", job.source));
+            }
             Event::Connecting | Event::Stream(_) | Event::Row(_) | Event::Live | Event::Note(_) => {
             }
         }
@@ -153,6 +156,11 @@ impl Writer {
             Form::Table | Form::Tui => Box::new(table::Table::new(job.zone)),
         };
         Writer { lines, stream: None, rows: 0, text: String::new() }
+    }
+
+    fn has_other_columns(&self, stream: &Stream) -> bool {
+        let before = self.stream.as_ref().map(|stream| stream.schema.columns());
+        before.is_some_and(|columns| columns != stream.schema.columns())
     }
 
     fn take(&mut self, event: &Event) {

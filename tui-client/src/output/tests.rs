@@ -84,7 +84,8 @@ async fn values_stay_under_their_header_when_the_columns_change() {
         stream("b c", false),
         row(Some(2), &[3.0, 4.0]),
     ];
-    let csv = written(Form::Csv, events).await;
+    let (csv, told, _) = output(Form::Csv, None, events).await;
+    assert_eq!(told, "web-1:1027: other columns now; csv keeps those of its header");
     let tails: Vec<_> = csv.lines().map(|line| line.splitn(5, ',').last().unwrap()).collect();
     assert_eq!(tails, ["a,b", "1.00,2.00", ",3.00"]);
 }
