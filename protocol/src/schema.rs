@@ -50,6 +50,15 @@ impl Column {
         &self.unit
     }
 
+    /// What stands above a column of a table: `freq MHz`, `load1`.
+    #[must_use]
+    pub fn heading(&self) -> String {
+        match self.unit.as_str() {
+            "" => self.name.clone(),
+            unit => format!("{} {unit}", self.name),
+        }
+    }
+
     /// How many decimals a number of this column usually has, by its unit.
     #[must_use]
     pub fn decimals(&self) -> usize {

@@ -9,6 +9,7 @@ use ratatui::layout::Size;
 use crate::charts::{Chart, charts};
 use crate::event::Event;
 use crate::keys::{self, Action};
+use crate::store::Kept;
 use crate::theme::Theme;
 use crate::watched::{State, Watched};
 use crate::zone::Zone;
@@ -220,6 +221,18 @@ impl App {
             View::Live => self.watched.store.newest(),
             View::Paused(time) => Some(time),
         }
+    }
+
+    /// How many samples of the store are not later than what is shown.
+    #[must_use]
+    pub fn shown_count(&self) -> usize {
+        self.shown_until().map_or(0, |until| self.watched.store.count_until(until))
+    }
+
+    /// The latest sample that is shown.
+    #[must_use]
+    pub fn shown_newest(&self) -> Option<Kept<'_>> {
+        self.watched.store.get(self.shown_count().checked_sub(1)?)
     }
 
     /// Whether what is shown may look live: rows arrive, or the view stands still and says so.

@@ -79,58 +79,30 @@ pub async fn run(
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<Summary> {
     let mut writer = Writer::new(job);
-    let mut summary = Summary::default();
-    let mut was_connected = false;
     tokio::pin!(stop);
     loop {
         let event = tokio::select! {
             event = events.recv() => event,
-            () = &mut stop => return Ok(summary),
+            () = &mut stop => return Ok(writer.summary),
         };
-        let Some(event) = event else { return Ok(summary) };
-        match &event {
-            Event::Connected => was_connected = true,
-            Event::Down { reason, .. } if !was_connected => {
-                bail!("cannot connect to {}: {reason}; is an agent running there?", job.source);
-            }
-            Event::Down { reason, refused: true, .. } if writer.rows == 0 => {
-                bail!("{} refuses: {reason}", job.source);
-            }
-            Event::Down { reason, .. } => {
-                tell(&format!("{}: connection lost: {reason}; reconnecting", job.source));
-            }
-            Event::Faults { count, .. } => {
-                summary.faults = summary.faults.saturating_add(*count);
-            }
-            Event::Skipped { count } => {
-                if summary.skipped == 0 {
-                    tell(&format!(
-                        "{}: rows are skipped, as they are too late or too many",
-                        job.source
-                    ));
-                }
-                summary.skipped = summary.skipped.saturating_add(*count);
-            }
-            Event::Stream(stream) if job.form == Form::Csv && writer.has_other_columns(stream) => {
-                tell(&format!("{}: other columns now; csv keeps those of its header", job.source));
-            }
-            Event::Connecting | Event::Stream(_) | Event::Row(_) | Event::Live | Event::Note(_) => {
-            }
-        }
+        let Some(event) = event else { return Ok(writer.summary) };
+        writer.tell(job, &event, &mut tell)?;
         writer.take(&event);
         if !writer.text.is_empty() {
             let written = tokio::select! {
                 written = write(&mut out, &writer.text) => written,
-                () = &mut stop => return Ok(summary),
+                () = &mut stop => return Ok(writer.summary),
             };
             match written {
-                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(summary),
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                    return Ok(writer.summary);
+                }
                 written => written.context("cannot write to standard output")?,
             }
             writer.text.clear();
         }
         if job.count.is_some_and(|count| writer.rows >= count) {
-            return Ok(summary);
+            return Ok(writer.summary);
         }
     }
 }
@@ -145,6 +117,19 @@ struct Writer {
     stream: Option<Arc<Stream>>,
     rows: u64,
     text: String,
+    summary: Summary,
+    connection: Connection,
+}
+
+/// What has been told of the connection: an outage is told once, not at each try.
+#[derive(PartialEq)]
+enum Connection {
+    /// There was none yet.
+    None,
+    /// There is one.
+    Up,
+    /// It is lost, and that has been told.
+    Lost,
 }
 
 impl Writer {
@@ -155,7 +140,58 @@ impl Writer {
             Form::Raw => Box::new(raw::Raw),
             Form::Table | Form::Tui => Box::new(table::Table::new(job.zone)),
         };
-        Writer { lines, stream: None, rows: 0, text: String::new() }
+        Writer {
+            lines,
+            stream: None,
+            rows: 0,
+            text: String::new(),
+            summary: Summary::default(),
+            connection: Connection::None,
+        }
+    }
+
+    /// What people should know of an event, besides a row.
+    fn tell(
+        &mut self,
+        job: &Job,
+        event: &Event,
+        tell: &mut impl FnMut(&str),
+    ) -> anyhow::Result<()> {
+        match event {
+            Event::Connected => self.connection = Connection::Up,
+            Event::Down { reason, .. } if self.connection == Connection::None => {
+                bail!("cannot connect to {}: {reason}; is an agent running there?", job.source);
+            }
+            Event::Down { reason, refused: true, .. } if self.rows == 0 => {
+                bail!("{} refuses: {reason}", job.source);
+            }
+            Event::Down { reason, .. } if self.connection == Connection::Up => {
+                self.connection = Connection::Lost;
+                tell(&format!("{}: connection lost: {reason}; reconnecting", job.source));
+            }
+            Event::Faults { count, .. } => {
+                self.summary.faults = self.summary.faults.saturating_add(*count);
+            }
+            Event::Skipped { count } => {
+                if self.summary.skipped == 0 {
+                    tell(&format!(
+                        "{}: rows are skipped, as they are too late or too many",
+                        job.source
+                    ));
+                }
+                self.summary.skipped = self.summary.skipped.saturating_add(*count);
+            }
+            Event::Stream(stream) if job.form == Form::Csv && self.has_other_columns(stream) => {
+                tell(&format!("{}: other columns now; csv keeps those of its header", job.source));
+            }
+            Event::Connecting
+            | Event::Down { .. }
+            | Event::Stream(_)
+            | Event::Row(_)
+            | Event::Live
+            | Event::Note(_) => {}
+        }
+        Ok(())
     }
 
     fn has_other_columns(&self, stream: &Stream) -> bool {

@@ -33,7 +33,7 @@ impl Lines for Table {
             let _ = write!(out, "  {:>COLUMN_MIN$}", "seq");
         }
         for column in stream.schema.columns() {
-            pad(out, &head(column), width(column));
+            pad(out, &column.heading(), width(column));
         }
         out.push('\n');
     }
@@ -58,16 +58,8 @@ impl Lines for Table {
     }
 }
 
-/// `cpu %`
-fn head(column: &Column) -> String {
-    match column.unit() {
-        "" => column.name().to_owned(),
-        unit => format!("{} {unit}", column.name()),
-    }
-}
-
 fn width(column: &Column) -> usize {
-    head(column).width().max(COLUMN_MIN)
+    column.heading().width().max(COLUMN_MIN)
 }
 
 /// Appends `text` so that it ends at the right of a column.

@@ -105,8 +105,7 @@ fn render_title(app: &App, chart: &Chart, at: usize, fresh: bool, area: Rect, bu
         Piece::new(format!(" {} ", chart.title), theme.strong()),
     ];
     let used = put(buf, area, &title);
-    let newest = app.shown_until().map_or(0, |until| app.watched.store.count_until(until));
-    let newest = newest.checked_sub(1).and_then(|at| app.watched.store.get(at));
+    let newest = app.shown_newest();
     let mut legend = Vec::new();
     for (line, member) in chart.lines.iter().enumerate() {
         let value = newest.map_or(f64::NAN, |sample| sample.value(member.column));

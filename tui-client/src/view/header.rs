@@ -153,8 +153,7 @@ pub(super) fn render_numbers(app: &App, area: Rect, buf: &mut Buffer) {
     let theme = app.theme;
     let state = app.watched.state(app.now);
     let fresh = app.is_fresh();
-    let newest = app.shown_until().map_or(0, |until| app.watched.store.count_until(until));
-    let newest = newest.checked_sub(1).and_then(|at| app.watched.store.get(at));
+    let newest = app.shown_newest();
     let mut pieces = Vec::new();
     if matches!(app.view, View::Paused(_)) {
         pieces.push(Piece::new("PAUSED", theme.strong()));

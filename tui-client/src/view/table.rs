@@ -82,9 +82,8 @@ enum Line<'a> {
 /// The last lines, as many as fit, the oldest first.
 fn lines(app: &App, count: u16) -> Vec<Line<'_>> {
     let store = &app.watched.store;
-    let end = app.shown_until().map_or(0, |until| store.count_until(until));
     let mut lines = Vec::new();
-    for sample in (0..end).rev().filter_map(|at| store.get(at)) {
+    for sample in (0..app.shown_count()).rev().filter_map(|at| store.get(at)) {
         if lines.len() >= usize::from(count) {
             break;
         }
@@ -116,10 +115,7 @@ impl Shown<'_> {
     fn head(&self) -> String {
         match self {
             Shown::Seq => "seq".to_owned(),
-            Shown::Value(_, column) => match column.unit() {
-                "" => column.name().to_owned(),
-                unit => format!("{} {unit}", column.name()),
-            },
+            Shown::Value(_, column) => column.heading(),
         }
     }
 
@@ -129,21 +125,34 @@ impl Shown<'_> {
     }
 
     fn value(&self, sample: Kept<'_>) -> String {
-        let mut text = String::from(" ");
-        match self {
-            Shown::Seq => text.push_str(&sample.seq().map_or(String::new(), |seq| seq.to_string())),
-            Shown::Value(at, column) => {
-                text +=
-                    &fitting(sample.value(*at), column.decimals(), usize::from(self.width()) - 1);
-            }
-        }
-        text
+        let width = usize::from(self.width()) - 1;
+        let text = match self {
+            Shown::Seq => last_digits(sample.seq(), width),
+            Shown::Value(at, column) => fitting(sample.value(*at), column.decimals(), width),
+        };
+        format!(" {text}")
     }
+}
+
+/// A sequence number; of one that is too long the end, which is what changes.
+fn last_digits(seq: Option<u64>, width: usize) -> String {
+    let text = seq.map_or(String::new(), |seq| seq.to_string());
+    if text.len() <= width {
+        return text;
+    }
+    format!("~{}", &text[text.len() - (width - 1)..])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_long_sequence_number_the_end_is_shown_and_that_it_is_one() {
+        assert_eq!(last_digits(Some(12_345_678), 8), "12345678");
+        assert_eq!(last_digits(Some(u64::MAX), 8), "~9551615");
+        assert_eq!(last_digits(None, 8), "");
+    }
 
     #[test]
     fn a_value_that_does_not_fit_is_rounded_and_never_cut() {
