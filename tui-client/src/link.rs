@@ -251,7 +251,7 @@ fn broken(error: &io::Error) -> Farewell {
         io::ErrorKind::TimedOut => "timed out",
         io::ErrorKind::HostUnreachable => "host unreachable",
         io::ErrorKind::NetworkUnreachable => "network unreachable",
-        io::ErrorKind::BrokenPipe => "the server closed the connection",
+        io::ErrorKind::BrokenPipe => "closed by the server",
         _ => &error.to_string(),
     };
     Farewell { reason: Text::new(reason), refused: false }

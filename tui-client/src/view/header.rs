@@ -41,7 +41,7 @@ fn wanted(parts: &[Part]) -> usize {
     parts.iter().map(|part| part.piece.width() + 2).sum::<usize>().saturating_sub(2)
 }
 
-const CLOCK: u8 = 4;
+const CLOCK: u8 = 6;
 
 fn parts(app: &App) -> Vec<Part> {
     let theme = app.theme;
@@ -52,9 +52,9 @@ fn parts(app: &App) -> Vec<Part> {
         parts.push(Part { goes, piece: Piece::new(text, style) });
     };
     let (name, way) = name(watched);
-    add(2, name, theme.strong());
+    add(4, name, theme.strong());
     if let Some(way) = way {
-        add(3, format!("({way})"), theme.faint());
+        add(5, format!("({way})"), theme.faint());
     }
     let paused = if let View::Paused(until) = app.view { Some(until) } else { None };
     if let (Some(until), Some(newest)) = (paused, watched.store.newest()) {
@@ -72,24 +72,24 @@ fn parts(app: &App) -> Vec<Part> {
         add(0, format!(" {} ", state.word()), style);
     }
     if let Some(outage) = state.outage() {
-        add(1, outage_text(outage, app), theme.strong());
+        add(2, outage_text(outage, app), theme.strong());
     }
     if let Some(age) = watched.age(app.now) {
         let style = if state == State::Live { theme.faint() } else { theme.strong() };
-        add(1, format!("age {}", age_text(age)), style);
+        add(3, format!("age {}", age_text(age)), style);
     }
     if watched.faults > 0 {
-        add(2, faults_text(watched.faults), theme.warning());
+        add(1, faults_text(watched.faults), theme.warning());
     }
     if watched.skipped > 0 {
-        add(2, format!("{} skipped", rows_text(watched.skipped)), theme.warning());
+        add(1, format!("{} skipped", rows_text(watched.skipped)), theme.warning());
     }
     if let Some(interval) = watched.interval() {
         let about =
             if watched.stream.as_ref().is_some_and(|s| s.header.is_none()) { "~" } else { "" };
-        add(5, format!("every {about}{}", interval_text(interval)), theme.faint());
+        add(7, format!("every {about}{}", interval_text(interval)), theme.faint());
     }
-    add(6, format!("span {}", DurationText(app.window)), theme.faint());
+    add(8, format!("span {}", DurationText(app.window)), theme.faint());
     let clock = app.zone.wall(app.now).format("%H:%M:%S").to_string();
     add(CLOCK, clock, theme.strong());
     parts

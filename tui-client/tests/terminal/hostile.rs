@@ -3,18 +3,23 @@
 
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::stage::Terminal;
+use crate::stage::{DEADLINE, Terminal};
 
 /// What a client may hold, whatever comes.
 const MEMORY_MAX_KIB: u64 = 100 * 1024;
 
-/// How long a key may take, at its best of five: what else runs here is not the client's fault.
+/// How long a key may take. What else runs here is not the client's fault: it is pressed again until
+/// an answer comes in time, or none did for as long as [`DEADLINE`].
 const ANSWER_MAX: Duration = Duration::from_millis(200);
 
+/// One hostile server at a time: two of them leave no core for the clients.
+static SERVER: Mutex<()> = Mutex::new(());
+
 /// How long a server goes on, if its client does: longer than anything that a test waits for.
-const SERVER_MAX: Duration = Duration::from_secs(30);
+const SERVER_MAX: Duration = Duration::from_secs(60);
 
 /// A sequence that must not reach the terminal: it sets the title.
 const PLANTED: &str = "\x1b]0;pwned\x07";
@@ -45,25 +50,35 @@ fn pour(chunk: Chunk, mut client: TcpStream, start: Instant) {
 
 /// Watches such a server: the screen shows `sign`, keys are answered, memory is bounded.
 fn check(sign: &str, chunk: Chunk) {
+    // That another of these tests failed says nothing about this one.
+    let _alone = SERVER.lock().unwrap_or_else(PoisonError::into_inner);
     let mut terminal = Terminal::loadline(&[&serve(chunk).to_string()]);
     terminal.wait_for_text(sign);
-    let answers = (0..5).map(|_| {
-        let start = Instant::now();
-        terminal.press("?");
-        terminal.wait_for_text("this help");
-        let answer = start.elapsed();
-        terminal.press("?");
-        terminal.wait_for("end of the help", |screen| !screen.contains("this help"));
-        answer
-    });
-    let best = answers.min().unwrap();
-    assert!(best < ANSWER_MAX, "a key is answered after {best:?}");
+    let start = Instant::now();
+    loop {
+        let answer = press_and_wait(&mut terminal);
+        if answer < ANSWER_MAX {
+            break;
+        }
+        assert!(start.elapsed() < DEADLINE, "a key is answered after {answer:?}");
+    }
     let memory = memory_kib(terminal.child.process_id().unwrap());
     assert!(memory < MEMORY_MAX_KIB, "{memory} KiB");
     terminal.press("q");
     let (status, written) = terminal.wait_for_end();
     assert!(status.success(), "{status:?}");
     assert!(!written.contains(PLANTED) && !written.contains('\u{202e}'), "{sign}");
+}
+
+/// How long it takes until a key shows.
+fn press_and_wait(terminal: &mut Terminal) -> Duration {
+    let start = Instant::now();
+    terminal.press("?");
+    terminal.wait_for_text("this help");
+    let answer = start.elapsed();
+    terminal.press("?");
+    terminal.wait_for("end of the help", |screen| !screen.contains("this help"));
+    answer
 }
 
 /// The most that a process has held so far.
