@@ -61,7 +61,10 @@ const EFFECTS: &[&str] = &[
 
 #[test]
 fn state_and_picture_of_the_screen_are_pure() {
-    let pure = ["app", "store", "view", "watched", "charts", "units", "keys", "zone", "theme"];
+    let pure = [
+        "app", "store", "view", "watched", "charts", "units", "keys", "zone", "theme", "digits",
+        "layout",
+    ];
     let is_pure = |path: &Path| {
         let inside = path.strip_prefix(root().join("tui-client/src")).unwrap();
         let first = inside.components().next().unwrap().as_os_str().to_string_lossy().into_owned();
@@ -94,8 +97,8 @@ fn only_the_sources_touch_the_machine() {
 
 /// The modules of the client in the order of its `lib.rs`.
 const CLIENT: &[&str] = &[
-    "source", "event", "link", "zone", "output", "store", "watched", "units", "charts", "keys",
-    "theme", "app", "view", "run", "cli", "main",
+    "source", "event", "link", "zone", "output", "store", "units", "watched", "charts", "keys",
+    "theme", "digits", "layout", "app", "view", "run", "cli", "main",
 ];
 
 #[test]

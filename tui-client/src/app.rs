@@ -1,18 +1,43 @@
 //! The state of the screen, and what changes it. Pure: the time comes with each message.
 
+mod navigate;
+mod places;
+mod pointer;
+mod rows;
+mod span;
+
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crossterm::event::{KeyEvent, KeyEventKind};
-use loadline_protocol::Time;
+use crossterm::event::{KeyEvent, KeyEventKind, MouseEvent};
+use loadline_protocol::{DurationText, Time};
 use ratatui::layout::Size;
 
 use crate::charts::{Chart, charts};
 use crate::event::Event;
 use crate::keys::{self, Action};
+use crate::layout::{Page, Table};
 use crate::store::Kept;
 use crate::theme::Theme;
+use crate::units::Units;
 use crate::watched::{State, Watched};
 use crate::zone::Zone;
+pub use pointer::Drag;
+pub use rows::TableRow;
+pub use span::{Span, Stat};
+
+/// How long a chart stands before the next one takes its place.
+pub const CYCLE: Duration = Duration::from_secs(10);
+
+/// How long a notice stands in the footer.
+const NOTICE_MS: i64 = 4000;
+
+/// How far the value axis can be zoomed in, and out: each step halves or doubles it.
+const VALUE_ZOOM: (i8, i8) = (-3, 12);
+
+/// What an agent can be asked for with one key.
+const INTERVALS_MS: [u64; 12] =
+    [200, 500, 1000, 2000, 5000, 10_000, 30_000, 60_000, 300_000, 600_000, 1_800_000, 3_600_000];
 
 /// Everything that can happen to the screen.
 #[derive(Debug, Clone)]
@@ -21,6 +46,8 @@ pub enum Message {
     Event(Event),
     /// A key was pressed.
     Key(KeyEvent),
+    /// The mouse was used.
+    Mouse(MouseEvent),
     /// The terminal has another size.
     Resize(Size),
     /// Time has passed.
@@ -34,17 +61,12 @@ pub enum Flow {
     Continue,
     /// The terminal is to be cleared and drawn anew.
     Redraw,
+    /// The terminal is given back, and the program stops until it is told to go on.
+    Suspend,
+    /// The agent is to be asked for rows this far apart.
+    Ask(Duration),
     /// It ends.
     Quit,
-}
-
-/// What fills the screen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Page {
-    /// All charts.
-    Dashboard,
-    /// The chosen chart alone.
-    Fullscreen,
 }
 
 /// What is to be seen.
@@ -53,18 +75,22 @@ pub enum Screen {
     /// A page.
     Page(Page),
     /// The help, over a page.
-    Help(Page),
+    Help {
+        /// What lies behind it.
+        page: Page,
+        /// The lines that are scrolled out at the top.
+        scroll: u16,
+    },
 }
 
-/// Where the data table stands on the dashboard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Table {
-    /// Below the charts.
-    Below,
-    /// Alone.
-    Alone,
-    /// Nowhere.
-    Off,
+impl Screen {
+    /// The page that is shown, or that behind the help.
+    #[must_use]
+    pub fn page(self) -> Page {
+        match self {
+            Screen::Page(page) | Screen::Help { page, .. } => page,
+        }
+    }
 }
 
 /// Which time the right edge of the charts and the last row of the table stand for.
@@ -89,6 +115,15 @@ pub struct Settings {
     pub theme: Theme,
 }
 
+/// A word to the user that goes by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// What is said.
+    pub text: String,
+    /// When it goes.
+    until: Time,
+}
+
 /// The state of the screen.
 #[derive(Debug, Clone)]
 pub struct App {
@@ -100,10 +135,22 @@ pub struct App {
     pub screen: Screen,
     /// Where the data table stands.
     pub table: Table,
+    /// The first metric that the data table shows, counted from 0.
+    pub first_column: usize,
     /// Which time is looked at.
     pub view: View,
     /// The charts' time span.
     pub window: Duration,
+    /// The time of the sample that is pointed out.
+    pub cursor: Option<Time>,
+    /// The other end of the span that is measured.
+    pub mark: Option<Time>,
+    /// What there is between mark and cursor.
+    pub span: Option<Span>,
+    /// The part of the charts that is being drawn out with the mouse.
+    pub drag: Option<Drag>,
+    /// The units of what is shown.
+    pub units: Units,
     /// The time zone of what is shown.
     pub zone: Zone,
     /// How the screen looks.
@@ -112,8 +159,18 @@ pub struct App {
     pub now: Time,
     /// The size of the terminal.
     pub size: Size,
+    /// When the next chart takes the place of this one, if they go by themselves.
+    pub cycle: Option<Time>,
+    /// What the user should know.
+    pub notice: Option<Notice>,
     /// The title of the chosen chart; the first one if there is none of it.
     chosen: String,
+    /// How far the value axes are zoomed in, by the title of their chart.
+    value_zoom: BTreeMap<String, i8>,
+    /// What the agent was asked for and has not answered yet.
+    asked: Option<Duration>,
+    /// The time span of the start.
+    window_first: Duration,
 }
 
 impl App {
@@ -126,13 +183,24 @@ impl App {
             charts: Vec::new(),
             screen: Screen::Page(page),
             table: Table::Below,
+            first_column: 0,
             view: View::Live,
             window: settings.window,
+            cursor: None,
+            mark: None,
+            span: None,
+            drag: None,
+            units: Units::default(),
             zone: settings.zone,
             theme: settings.theme,
             now,
             size,
+            cycle: None,
+            notice: None,
             chosen: String::new(),
+            value_zoom: BTreeMap::new(),
+            asked: None,
+            window_first: settings.window,
         }
     }
 
@@ -140,54 +208,190 @@ impl App {
     pub fn update(&mut self, now: Time, message: Message) -> Flow {
         self.now = now;
         match message {
-            Message::Event(event) => {
-                let is_stream = matches!(event, Event::Stream(_));
-                self.watched.take(now, event);
-                if is_stream {
-                    self.charts = self
-                        .watched
-                        .stream
-                        .as_ref()
-                        .map_or_else(Vec::new, |stream| charts(&stream.schema));
-                }
-                Flow::Continue
-            }
-            Message::Key(key) if key.kind == KeyEventKind::Release => Flow::Continue,
+            Message::Event(event) => self.take(event),
+            Message::Key(key) if key.kind == KeyEventKind::Release => {}
             Message::Key(key) => {
-                keys::action(key).map_or(Flow::Continue, |action| self.act(action))
+                return keys::action(key).map_or(Flow::Continue, |action| self.act(action));
             }
-            Message::Resize(size) => {
-                self.size = size;
-                Flow::Continue
-            }
-            Message::Tick => Flow::Continue,
-        }
-    }
-
-    fn act(&mut self, action: Action) -> Flow {
-        match (action, self.screen) {
-            (Action::Quit, _) => return Flow::Quit,
-            (Action::Redraw, _) => return Flow::Redraw,
-            (Action::Help, Screen::Page(page)) => self.screen = Screen::Help(page),
-            (Action::Help | Action::Back, Screen::Help(page)) => self.screen = Screen::Page(page),
-            // What lies behind the help stays as it is, and a chart alone has no table.
-            (_, Screen::Help(_)) | (Action::Table, Screen::Page(Page::Fullscreen)) => {}
-            (Action::Back, Screen::Page(_)) => self.screen = Screen::Page(Page::Dashboard),
-            (Action::Fullscreen, Screen::Page(page)) => self.screen = Screen::Page(page.other()),
-            (Action::NextChart, _) => self.choose_beside(1),
-            (Action::PreviousChart, _) => self.choose_beside(self.charts.len().saturating_sub(1)),
-            (Action::Chart(at), _) => self.choose(at),
-            (Action::Table, Screen::Page(Page::Dashboard)) => self.table = self.table.next(),
-            (Action::Pause, _) => self.view = self.paused_or_live(),
+            Message::Mouse(mouse) => self.point(mouse),
+            Message::Resize(size) => self.size = size,
+            Message::Tick => self.pass(),
         }
         Flow::Continue
     }
 
-    /// Whether a key does anything on the page that is shown, or on that behind the help.
-    #[must_use]
-    pub fn allows(&self, action: Action) -> bool {
-        let (Screen::Page(page) | Screen::Help(page)) = self.screen;
-        action != Action::Table || page == Page::Dashboard
+    fn take(&mut self, event: Event) {
+        let columns = self.watched.columns().map(<[_]>::to_vec);
+        let (is_stream, taken_back) = match &event {
+            Event::Stream(_) => (true, false),
+            // A clock was set back: what had been measured may be gone.
+            Event::Row(sample) => (false, self.watched.store.newest() >= Some(sample.time)),
+            _ => (false, false),
+        };
+        self.watched.take(self.now, event);
+        if is_stream {
+            if columns.as_deref() != self.watched.columns() {
+                (self.cursor, self.mark, self.first_column) = (None, None, 0);
+            }
+            self.told_interval();
+            self.make_charts();
+        }
+        if is_stream || taken_back {
+            self.measure();
+        }
+    }
+
+    /// Whether the agent gives the interval that it was asked for.
+    fn told_interval(&mut self) {
+        if let (Some(asked), Some(told)) = (self.asked.take(), self.watched.interval())
+            && asked != told
+        {
+            self.tell(format!("the agent gives a row every {}", DurationText(told)));
+        }
+    }
+
+    fn make_charts(&mut self) {
+        let stream = self.watched.stream.as_ref();
+        let machine = self.watched.machine();
+        self.charts =
+            stream.map_or_else(Vec::new, |stream| charts(&stream.schema, self.units, machine));
+        let charts = &self.charts;
+        self.value_zoom.retain(|title, _| charts.iter().any(|chart| chart.title == *title));
+    }
+
+    /// What time alone changes.
+    fn pass(&mut self) {
+        if self.notice.as_ref().is_some_and(|notice| notice.until <= self.now) {
+            self.notice = None;
+        }
+        if self.cycle.is_some_and(|next| next <= self.now) {
+            self.cycle = Some(self.after(CYCLE.as_millis() as i64));
+            self.choose_beside(1);
+        }
+    }
+
+    fn act(&mut self, action: Action) -> Flow {
+        match action {
+            Action::Quit => return Flow::Quit,
+            Action::Redraw => return Flow::Redraw,
+            Action::Suspend => return Flow::Suspend,
+            Action::Faster | Action::Slower => return self.ask(action == Action::Faster),
+            _ => {}
+        }
+        match self.screen {
+            Screen::Help { page, scroll } => self.act_in_help(action, page, scroll),
+            Screen::Page(page) => self.act_on_page(action, page),
+        }
+        Flow::Continue
+    }
+
+    fn act_in_help(&mut self, action: Action, page: Page, scroll: u16) {
+        let inside = self.size.height.saturating_sub(2);
+        let lines = match action {
+            Action::Help | Action::Back => {
+                self.screen = Screen::Page(page);
+                return;
+            }
+            Action::Up => -1,
+            Action::Down => 1,
+            Action::ScreenLeft => -i32::from(inside),
+            Action::ScreenRight => i32::from(inside),
+            Action::Oldest => i32::MIN,
+            Action::Live => i32::MAX,
+            // What lies behind the help stays as it is.
+            _ => return,
+        };
+        let most = self.help().1;
+        let scroll = i32::from(scroll).saturating_add(lines).clamp(0, i32::from(most));
+        self.screen = Screen::Help { page, scroll: scroll as u16 };
+    }
+
+    fn act_on_page(&mut self, action: Action, page: Page) {
+        match action {
+            Action::Help => self.screen = Screen::Help { page, scroll: 0 },
+            Action::Back => self.back(page),
+            Action::Fullscreen => {
+                self.cycle = None;
+                self.screen = Screen::Page(match page {
+                    Page::Dashboard => Page::Fullscreen,
+                    Page::Fullscreen => Page::Dashboard,
+                });
+            }
+            Action::Cycle => {
+                let next = self.after(CYCLE.as_millis() as i64);
+                self.cycle = if self.cycle.is_some() { None } else { Some(next) };
+                self.screen = Screen::Page(Page::Fullscreen);
+            }
+            Action::NextChart => self.choose_beside(1),
+            Action::PreviousChart => self.choose_beside(self.charts.len().saturating_sub(1)),
+            Action::Chart(at) => self.choose(at),
+            // A chart alone has no table.
+            Action::Table if page == Page::Fullscreen => {}
+            Action::Table => {
+                self.table = match self.table {
+                    Table::Below => Table::Alone,
+                    Table::Alone => Table::Off,
+                    Table::Off => Table::Below,
+                }
+            }
+            Action::Units => {
+                self.units = self.units.next();
+                self.make_charts();
+            }
+            Action::Theme => self.theme = self.theme.next(),
+            Action::ValueIn => self.zoom_values(1),
+            Action::ValueOut => self.zoom_values(-1),
+            Action::ColumnsLeft => self.first_column = self.first_column.saturating_sub(1),
+            Action::ColumnsRight => {
+                let columns = self.watched.columns().map_or(0, <[_]>::len);
+                self.first_column = (self.first_column + 1).min(columns.saturating_sub(1));
+            }
+            Action::NextSource | Action::PreviousSource => {
+                self.tell("this is the only source".to_owned());
+            }
+            _ => self.navigate(action),
+        }
+    }
+
+    /// One step back towards the dashboard.
+    fn back(&mut self, page: Page) {
+        if self.drag.take().is_some() {
+        } else if self.mark.take().is_some() {
+            self.measure();
+        } else if self.cursor.take().is_some() {
+        } else if page == Page::Fullscreen {
+            self.cycle = None;
+            self.screen = Screen::Page(Page::Dashboard);
+        } else if self.table == Table::Alone {
+            self.table = Table::Below;
+        }
+    }
+
+    /// Asks for the next shorter or longer interval.
+    fn ask(&mut self, shorter: bool) -> Flow {
+        let has_header = self.watched.stream.as_ref().is_some_and(|it| it.header.is_some());
+        let Some(now) = self.asked.or(self.watched.interval()).filter(|_| has_header) else {
+            self.tell("this source has a pace of its own".to_owned());
+            return Flow::Continue;
+        };
+        let mut steps = INTERVALS_MS.into_iter().map(Duration::from_millis);
+        let next =
+            if shorter { steps.rfind(|step| *step < now) } else { steps.find(|step| *step > now) };
+        let Some(next) = next else {
+            self.tell(format!("no agent gives more than every {}", DurationText(now)));
+            return Flow::Continue;
+        };
+        self.asked = Some(next);
+        self.tell(format!("asked for a row every {}", DurationText(next)));
+        Flow::Ask(next)
+    }
+
+    fn tell(&mut self, text: String) {
+        self.notice = Some(Notice { text, until: self.after(NOTICE_MS) });
+    }
+
+    fn after(&self, ms: i64) -> Time {
+        Time::from_millis(self.now.as_millis().saturating_add(ms))
     }
 
     fn choose(&mut self, at: usize) {
@@ -207,11 +411,16 @@ impl App {
         self.charts.iter().position(|chart| chart.title == self.chosen).unwrap_or(0)
     }
 
-    fn paused_or_live(&self) -> View {
-        match (self.view, self.watched.store.newest()) {
-            (View::Live, Some(newest)) => View::Paused(newest),
-            (View::Live, None) | (View::Paused(_), _) => View::Live,
-        }
+    fn zoom_values(&mut self, by: i8) {
+        let Some(chart) = self.charts.get(self.chosen()) else { return };
+        let zoom = self.value_zoom.entry(chart.title.clone()).or_default();
+        *zoom = (*zoom + by).clamp(VALUE_ZOOM.0, VALUE_ZOOM.1);
+    }
+
+    /// How far the value axis of a chart is zoomed in: its span is halved so many times, or doubled.
+    #[must_use]
+    pub fn value_zoom(&self, chart: &Chart) -> i8 {
+        self.value_zoom.get(&chart.title).copied().unwrap_or(0)
     }
 
     /// The latest time that is shown: the newest sample's, or where the view stands still.
@@ -229,10 +438,11 @@ impl App {
         self.shown_until().map_or(0, |until| self.watched.store.count_until(until))
     }
 
-    /// The latest sample that is shown.
+    /// The sample whose values are shown in numbers: that at the cursor, else the latest in sight.
     #[must_use]
-    pub fn shown_newest(&self) -> Option<Kept<'_>> {
-        self.watched.store.get(self.shown_count().checked_sub(1)?)
+    pub fn shown_sample(&self) -> Option<Kept<'_>> {
+        let at = self.cursor_index().or_else(|| self.shown_count().checked_sub(1))?;
+        self.watched.store.get(at)
     }
 
     /// Whether what is shown may look live: rows arrive, or the view stands still and says so.
@@ -251,8 +461,10 @@ impl App {
         } else {
             now.as_millis() + 1000 - now.as_millis() % 1000
         };
-        let state = self.watched.changes_at(now).map_or(second, Time::as_millis);
-        Time::from_millis(second.min(state))
+        let notice = self.notice.as_ref().map(|notice| notice.until);
+        let others = [self.watched.changes_at(now), self.cycle, notice];
+        let next = others.into_iter().flatten().map(Time::as_millis).min().unwrap_or(second);
+        Time::from_millis(second.min(next))
     }
 }
 
@@ -261,22 +473,3 @@ const TICKING_MAX: Duration = Duration::from_secs(1);
 
 /// When the clock goes on without a row that was due: a little later than the row.
 const TICK_MS: i64 = 1100;
-
-impl Page {
-    fn other(self) -> Page {
-        match self {
-            Page::Dashboard => Page::Fullscreen,
-            Page::Fullscreen => Page::Dashboard,
-        }
-    }
-}
-
-impl Table {
-    fn next(self) -> Table {
-        match self {
-            Table::Below => Table::Alone,
-            Table::Alone => Table::Off,
-            Table::Off => Table::Below,
-        }
-    }
-}

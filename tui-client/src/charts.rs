@@ -2,7 +2,7 @@
 
 use loadline_protocol::{Column, Schema};
 
-use crate::units::Look;
+use crate::units::{Look, Machine, Units};
 
 /// The charts that columns of a known name go into, in their order on the screen, and the legend of
 /// each column there.
@@ -16,12 +16,16 @@ const KNOWN: &[(&str, &[(&str, &str)])] = &[
 /// A chart: columns of one unit on one pair of axes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Chart {
-    /// What stands above it, and what it is chosen by.
+    /// What it is chosen by.
     pub title: String,
+    /// What stands behind the title: `per core`.
+    pub remark: &'static str,
     /// What is drawn in it, first to last.
     pub lines: Vec<ChartLine>,
     /// How its values look.
     pub look: Look,
+    /// A value that others are compared with, in the unit that is shown.
+    pub reference: Option<Reference>,
 }
 
 /// A column in a chart.
@@ -33,9 +37,20 @@ pub struct ChartLine {
     pub legend: String,
 }
 
+/// A value that is drawn across a chart.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reference {
+    /// The value, in the unit that is shown.
+    pub value: f64,
+    /// What it is: `16 cores`.
+    pub label: String,
+}
+
 /// The charts of a schema: first those of known columns, then one for each other column.
 #[must_use]
-pub fn charts(schema: &Schema) -> Vec<Chart> {
+pub fn charts(schema: &Schema, units: Units, machine: Machine) -> Vec<Chart> {
+    let columns = schema.columns();
+    let look = |at: usize| look(&columns[at], units, machine);
     let mut charts: Vec<Chart> = Vec::new();
     for (title, members) in KNOWN {
         let lines: Vec<ChartLine> = members
@@ -45,27 +60,37 @@ pub fn charts(schema: &Schema) -> Vec<Chart> {
                 Some(ChartLine { column, legend: (*legend).to_owned() })
             })
             .collect();
-        if let Some(first) = lines.first() {
-            let look = look(&schema.columns()[first.column]);
-            charts.push(Chart { title: (*title).to_owned(), lines, look });
-        }
+        let Some(first) = lines.first() else { continue };
+        let look = look(first.column);
+        let reference = reference(columns[first.column].name(), look.scale, machine);
+        let per_core = look.table.is_some_and(|(unit, _)| unit == "/core");
+        let remark = if per_core { "per core" } else { "" };
+        charts.push(Chart { title: (*title).to_owned(), remark, lines, look, reference });
     }
-    let others = schema.columns().iter().enumerate().filter(|(_, column)| !is_known(column));
+    let others = columns.iter().enumerate().filter(|(_, column)| !is_known(column));
     charts.extend(others.map(|(at, column)| {
         // A chart is chosen by its title: no two may have the same.
         let is_taken = KNOWN.iter().any(|(title, _)| *title == column.name());
         let title =
             if is_taken { format!("\"{}\"", column.name()) } else { column.name().to_owned() };
         let lines = vec![ChartLine { column: at, legend: String::new() }];
-        Chart { title, lines, look: look(column) }
+        Chart { title, remark: "", lines, look: look(at), reference: None }
     }));
     charts
 }
 
+/// As many tasks as there are cores can run at a time.
+fn reference(name: &str, scale: f64, machine: Machine) -> Option<Reference> {
+    let cores = machine.cores.filter(|_| name.starts_with("load"))?;
+    let word = if cores > 1.0 { "cores" } else { "core" };
+    let label = if scale < 1.0 { "1 per core".to_owned() } else { format!("{cores} {word}") };
+    Some(Reference { value: cores * scale, label })
+}
+
 /// How the values of a column look.
 #[must_use]
-pub fn look(column: &Column) -> Look {
-    Look::of(column.unit(), is_known(column))
+pub fn look(column: &Column, units: Units, machine: Machine) -> Look {
+    Look::of(column, is_known(column), units, machine)
 }
 
 fn is_known(column: &Column) -> bool {
@@ -77,16 +102,32 @@ mod tests {
     use super::*;
     use crate::units::Range;
 
+    fn usual(schema: &Schema) -> Vec<Chart> {
+        charts(schema, Units::Usual, Machine { cores: Some(4.0), memory: None })
+    }
+
     fn titles(schema: &str) -> Vec<String> {
-        charts(&schema.parse().unwrap()).into_iter().map(|chart| chart.title).collect()
+        usual(&schema.parse().unwrap()).into_iter().map(|chart| chart.title).collect()
     }
 
     #[test]
     fn the_six_columns_make_four_charts() {
-        let charts = charts(&Schema::plain(6));
+        let charts = usual(&Schema::plain(6));
         let lines: Vec<_> = charts.iter().map(|c| (c.title.as_str(), c.lines.len())).collect();
         assert_eq!(lines, [("CPU", 1), ("Memory", 1), ("Frequency", 1), ("Load", 3)]);
-        assert_eq!(charts[0].look.range, Range::Percent);
+        assert_eq!(charts[0].look.range, Range::Fixed(100.0));
+    }
+
+    #[test]
+    fn a_load_is_compared_with_the_number_of_cores() {
+        let load = |units| {
+            let machine = Machine { cores: Some(16.0), memory: None };
+            charts(&Schema::plain(6), units, machine).pop().unwrap()
+        };
+        let of = |chart: Chart| chart.reference.map(|it| (it.value, it.label, chart.remark));
+        assert_eq!(of(load(Units::Usual)), Some((16.0, "16 cores".into(), "")));
+        assert_eq!(of(load(Units::Other)), Some((1.0, "1 per core".into(), "per core")));
+        assert!(charts(&Schema::plain(6), Units::Usual, Machine::default())[3].reference.is_none());
     }
 
     #[test]

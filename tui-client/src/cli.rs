@@ -9,6 +9,7 @@ use loadline_protocol::{Column, History, parse_duration};
 
 use crate::output::Form;
 use crate::source::Source;
+use crate::theme::Palette;
 
 /// Watch a server live in a terminal.
 ///
@@ -52,6 +53,14 @@ struct Args {
     /// Begin with one chart over the whole screen
     #[arg(short, long)]
     fullscreen: bool,
+
+    /// Colours for this background, or none [default: dark]
+    #[arg(long, value_name = "THEME", value_enum)]
+    theme: Option<Palette>,
+
+    /// Leave the mouse to the terminal, for selecting text
+    #[arg(long)]
+    no_mouse: bool,
 }
 
 /// The shortest time span that a chart can show.
@@ -95,6 +104,10 @@ pub struct Settings {
     pub columns: Option<Vec<String>>,
     /// Begin with one chart over the whole screen.
     pub fullscreen: bool,
+    /// The colours.
+    pub theme: Option<Palette>,
+    /// Whether the mouse is listened to.
+    pub mouse: bool,
 }
 
 /// Why there is nothing to run.
@@ -154,6 +167,8 @@ fn settle(args: Args, is_terminal: bool) -> Result<Settings, Instead> {
         keep: args.keep.max(args.window),
         columns: args.columns,
         fullscreen: args.fullscreen,
+        theme: args.theme,
+        mouse: !args.no_mouse,
     })
 }
 

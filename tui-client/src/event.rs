@@ -20,6 +20,11 @@ pub enum Event {
         /// When the next try is made, by this machine's clock.
         retry: Time,
     },
+    /// Bytes have come.
+    Received {
+        /// How many.
+        bytes: u64,
+    },
     /// What the rows that follow mean: once per connection, and again when it changes.
     Stream(Arc<Stream>),
     /// A sample.

@@ -11,9 +11,10 @@
 //!    ├──────────▶ output   csv, json, table, raw: the same events without a screen
 //!    ▼
 //!  store     a series per column, gaps kept as gaps
+//!  units     how values look
 //!  watched   everything known of one source, and what state it is in
-//!  units     how values look; charts: which charts the columns make
-//!  keys      what the keys do; theme: colours and signs
+//!  charts    which charts the columns make
+//!  keys      what the keys do; theme: colours and signs; digits: large ones; layout: where all stands
 //!  app       the state of the screen, and what changes it
 //!    ▼
 //!  view      the screen as a picture of that state
@@ -25,8 +26,10 @@
 pub mod app;
 pub mod charts;
 pub mod cli;
+pub mod digits;
 pub mod event;
 pub mod keys;
+pub mod layout;
 pub mod link;
 pub mod output;
 pub mod run;

@@ -11,7 +11,7 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use loadline_agent::Clock;
 use loadline_protocol::{History, Request, Text, Time};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::event::Event;
@@ -30,6 +30,9 @@ const ANSWER_AGAIN_MAX: Duration = Duration::from_secs(10);
 
 /// The longest that making a connection counts for: the look-up of a name counts in it.
 const WAY_MAX: Duration = Duration::from_secs(1);
+
+/// How long a source may take to take a request.
+const ASK_MAX: Duration = Duration::from_secs(10);
 
 /// What is asked for beyond the silence: a row was on its way.
 const SILENCE_MARGIN: Duration = Duration::from_secs(1);
@@ -94,6 +97,9 @@ pub struct Link {
     wish: Wish,
     clock: Clock,
     progress: Progress,
+    /// The interval that was asked for last; nobody asks any more once the other end is dropped.
+    asked: watch::Receiver<Option<Duration>>,
+    ask: watch::Sender<Option<Duration>>,
 }
 
 /// Nobody follows this link any more.
@@ -103,7 +109,14 @@ impl Link {
     /// A link that is not connected yet.
     #[must_use]
     pub fn new(connector: Connector, wish: Wish, clock: Clock) -> Link {
-        Link { connector, wish, clock, progress: Progress::default() }
+        let (ask, asked) = watch::channel(wish.interval);
+        Link { connector, wish, clock, progress: Progress::default(), asked, ask }
+    }
+
+    /// Asks the source for another interval, on this connection and on those that follow.
+    #[must_use]
+    pub fn asker(&self) -> watch::Sender<Option<Duration>> {
+        self.ask.clone()
     }
 
     /// Connects and reads, again and again, until nobody receives the events any more.
@@ -155,9 +168,7 @@ impl Link {
         way: Duration,
         events: &mpsc::Sender<Event>,
     ) -> Result<Farewell, Unfollowed> {
-        let now = self.now();
-        let request = format!("{}\n", self.wish.request(&self.progress, now));
-        if let Err(error) = stream.write_all(request.as_bytes()).await {
+        if let Err(error) = self.ask(&mut stream).await {
             return Ok(broken(&error));
         }
         let patience = if self.progress.answered {
@@ -172,11 +183,20 @@ impl Link {
         loop {
             let count = tokio::select! {
                 () = events.closed() => return Err(Unfollowed),
+                Ok(()) = self.asked.changed() => {
+                    if self.progress.answered
+                        && let Err(error) = self.ask(&mut stream).await
+                    {
+                        return Ok(broken(&error));
+                    }
+                    continue;
+                }
                 count = read(&mut stream, &mut bytes, reader.is_undecided(), decide_at) => count,
             };
             let now = self.now();
             let end = match count {
                 Ok(Some(count @ 1..)) => {
+                    batch.push(Event::Received { bytes: count as u64 });
                     reader.take(&bytes[..count], now, &mut self.progress, &mut batch)
                 }
                 // Nothing can follow any more that would explain the rows that were held back.
@@ -196,6 +216,17 @@ impl Link {
             if let Some(end) = end {
                 return Ok(end);
             }
+        }
+    }
+
+    /// Sends the request for what is wished now.
+    async fn ask(&mut self, stream: &mut (impl AsyncWriteExt + Unpin)) -> io::Result<()> {
+        self.wish.interval = *self.asked.borrow_and_update();
+        let now = self.now();
+        let request = format!("{}\n", self.wish.request(&self.progress, now));
+        match timeout(ASK_MAX, stream.write_all(request.as_bytes())).await {
+            Ok(written) => written,
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
         }
     }
 

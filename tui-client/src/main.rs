@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use loadline::app::{self, App};
@@ -14,7 +15,7 @@ use loadline::watched::Watched;
 use loadline::zone::Zone;
 use loadline_agent::Clock;
 use ratatui::layout::Size;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 fn main() -> ExitCode {
     let settings = match cli::parse(std::env::args_os()) {
@@ -66,9 +67,12 @@ async fn watch(settings: Settings) -> anyhow::Result<()> {
         },
     };
     let (sender, events) = mpsc::channel(EVENTS_MAX);
-    tokio::spawn(Link::new(connector, wish, Clock::system()).run(sender));
+    let link = Link::new(connector, wish, Clock::system());
+    let ask = link.asker();
+    tokio::spawn(link.run(sender));
     if settings.form == Form::Tui {
-        show(&settings, &name, embedded, events, stop).await
+        let watched = Watched::new(&name, embedded, settings.keep);
+        show(&settings, watched, events, ask, stop).await
     } else {
         write(&settings, events, stop).await
     }
@@ -76,23 +80,22 @@ async fn watch(settings: Settings) -> anyhow::Result<()> {
 
 async fn show(
     settings: &Settings,
-    name: &str,
-    embedded: bool,
+    watched: Watched,
     events: mpsc::Receiver<loadline::event::Event>,
+    ask: watch::Sender<Option<Duration>>,
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     let mut clock = Clock::system();
-    let watched = Watched::new(name, embedded, settings.keep);
     let colour = !anstyle_query::no_color();
     let look = app::Settings {
         window: settings.window,
         fullscreen: settings.fullscreen,
         zone: Zone::Local,
-        theme: Theme::detect(colour, |name| std::env::var(name).ok()),
+        theme: Theme::detect(colour, settings.theme, |name| std::env::var(name).ok()),
     };
     let mut app = App::new(watched, look, Size::default(), clock.now());
-    let mut screen = Screen::open().context("cannot take over the terminal")?;
-    let result = run::run(&mut screen, &mut app, events, clock, stop).await;
+    let mut screen = Screen::open(settings.mouse).context("cannot take over the terminal")?;
+    let result = run::run(&mut screen, &mut app, events, clock, ask, stop).await;
     drop(screen);
     result.context("the terminal failed")
 }

@@ -185,6 +185,7 @@ impl Writer {
                 tell(&format!("{}: other columns now; csv keeps those of its header", job.source));
             }
             Event::Connecting
+            | Event::Received { .. }
             | Event::Down { .. }
             | Event::Stream(_)
             | Event::Row(_)
@@ -214,6 +215,7 @@ impl Writer {
             Event::Note(note) => self.lines.note(note, &mut self.text),
             Event::Connecting
             | Event::Connected
+            | Event::Received { .. }
             | Event::Down { .. }
             | Event::Live
             | Event::Skipped { .. }

@@ -7,14 +7,21 @@ use std::time::Duration;
 use crossterm::cursor::Show;
 use crossterm::event::{Event as TerminalEvent, EventStream};
 use crossterm::execute;
-use crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate};
+use crossterm::style::Print;
+use crossterm::terminal::{
+    BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, disable_raw_mode,
+    enable_raw_mode,
+};
 use futures_util::StreamExt as _;
 use loadline_agent::Clock;
 use loadline_protocol::Time;
 use ratatui::DefaultTerminal;
 use ratatui::layout::Size;
-use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Signal, kill_current_process_group};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::app::{App, Flow, Message};
 use crate::event::Event;
@@ -30,18 +37,52 @@ const BATCH_MAX: usize = 256;
 /// The first frame waits so long for the history, which then stands in it.
 const FIRST_FRAME_MAX: Duration = Duration::from_millis(250);
 
+/// How long the shell may take to stop us after it was asked to.
+const STOP_MAX: Duration = Duration::from_millis(500);
+
+/// Asks for buttons, the wheel and movement with a button held: not for every movement, which would cost
+/// bytes over a slow line.
+const MOUSE_ON: &str = "\x1b[?1000h\x1b[?1002h\x1b[?1006h";
+
+const MOUSE_OFF: &str = "\x1b[?1006l\x1b[?1002l\x1b[?1000l";
+
 /// The terminal, taken over; whole again when this is dropped.
 #[derive(Debug)]
 pub struct Screen {
     terminal: DefaultTerminal,
+    mouse: bool,
 }
 
 impl Screen {
-    /// Takes the terminal over. A panic gives it back, too.
-    pub fn open() -> io::Result<Screen> {
+    /// Takes the terminal over, with its mouse or without. A panic gives it back, too.
+    pub fn open(mouse: bool) -> io::Result<Screen> {
         // Colours are decided by the theme; crossterm would drop bold and reverse with them.
         crossterm::style::force_color_output(true);
-        Ok(Screen { terminal: ratatui::try_init()? })
+        let screen = Screen { terminal: ratatui::try_init()?, mouse };
+        screen.listen_to_mouse()?;
+        Ok(screen)
+    }
+
+    fn listen_to_mouse(&self) -> io::Result<()> {
+        if self.mouse { execute!(io::stdout(), Print(MOUSE_ON)) } else { Ok(()) }
+    }
+
+    /// Gives the terminal back for a while.
+    fn leave() {
+        let _ = execute!(io::stdout(), Print(MOUSE_OFF));
+        ratatui::restore();
+        let _ = execute!(io::stdout(), Show);
+    }
+
+    /// Takes it over again, whatever others did with it meanwhile.
+    fn enter(&mut self) -> io::Result<()> {
+        // It may be off though it was on: only from off to on is anything done.
+        disable_raw_mode()?;
+        enable_raw_mode()?;
+        execute!(io::stdout(), EnterAlternateScreen)?;
+        self.terminal.hide_cursor()?;
+        self.listen_to_mouse()?;
+        self.clear()
     }
 
     fn size(&self) -> io::Result<Size> {
@@ -65,7 +106,7 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        ratatui::restore();
+        Screen::leave();
         let _ = io::stdout().flush();
     }
 }
@@ -76,21 +117,57 @@ pub fn end_on_panic() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
         // The hook of the screen gives the terminal back before, but for what a frame began.
-        let _ = execute!(io::stdout(), EndSynchronizedUpdate, Show);
+        let _ = execute!(io::stdout(), EndSynchronizedUpdate, Print(MOUSE_OFF), Show);
         report(info);
         std::process::exit(1);
     }));
 }
 
-/// Shows `app` until the user quits or `stop` resolves.
+/// Comes true when the terminal is gone. With or without a signal that says so, its descriptor tells;
+/// a reader of keys would not notice, or never rest again.
+fn hangup() -> oneshot::Receiver<()> {
+    let (gone, hangup) = oneshot::channel();
+    std::thread::spawn(move || {
+        let stdout = io::stdout();
+        loop {
+            // Asked for nothing, it waits for what it always tells: that the other end is gone.
+            let mut terminal = [PollFd::new(&stdout, PollFlags::empty())];
+            match poll(&mut terminal, None) {
+                Err(rustix::io::Errno::INTR) => {}
+                Ok(_) | Err(_) => break,
+            }
+        }
+        // An error means that the program has ended before.
+        let _ = gone.send(());
+    });
+    hangup
+}
+
+/// What the loop hears besides the source.
+struct Ears {
+    keys: EventStream,
+    hangup: oneshot::Receiver<()>,
+    resumed: tokio::signal::unix::Signal,
+}
+
+impl Ears {
+    fn open() -> io::Result<Ears> {
+        let resumed = signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
+        Ok(Ears { keys: EventStream::new(), hangup: hangup(), resumed })
+    }
+}
+
+/// Shows `app` until the user quits, the terminal goes or `stop` resolves. `ask` gets the interval that
+/// the user asks for.
 pub async fn run(
     screen: &mut Screen,
     app: &mut App,
     mut events: mpsc::Receiver<Event>,
     mut clock: Clock,
+    ask: watch::Sender<Option<Duration>>,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let mut keys = EventStream::new();
+    let mut ears = Ears::open()?;
     let mut batch = Vec::with_capacity(BATCH_MAX);
     let mut frames = Frames::new();
     tokio::pin!(stop);
@@ -104,7 +181,12 @@ pub async fn run(
         let flow = tokio::select! {
             biased;
             () = &mut stop => return Ok(()),
-            event = keys.next() => match event {
+            _ = &mut ears.hangup => return Ok(()),
+            _ = ears.resumed.recv() => {
+                screen.enter()?;
+                Some(app.update(clock.now(), Message::Resize(screen.size()?)))
+            }
+            event = ears.keys.next() => match event {
                 Some(event) => message(&event?).map(|message| app.update(clock.now(), message)),
                 None => return Ok(()),
             },
@@ -119,24 +201,33 @@ pub async fn run(
         };
         match flow {
             Some(Flow::Quit) => return Ok(()),
-            Some(Flow::Redraw) => {
-                screen.clear()?;
-                frames.changed = true;
-            }
-            Some(Flow::Continue) => frames.changed = true,
-            None => {}
+            Some(Flow::Redraw) => screen.clear()?,
+            Some(Flow::Suspend) => suspend(screen, &mut ears.resumed).await?,
+            // An error means that the link has ended, which the events tell.
+            Some(Flow::Ask(interval)) => drop(ask.send(Some(interval))),
+            Some(Flow::Continue) => {}
+            None => continue,
         }
+        frames.changed = true;
     }
+}
+
+/// Stops the program until the shell says to go on; the terminal is whole meanwhile.
+async fn suspend(screen: &mut Screen, resumed: &mut tokio::signal::unix::Signal) -> io::Result<()> {
+    Screen::leave();
+    // All of the job: `cargo run` and the like wait in front of us.
+    kill_current_process_group(Signal::TSTP)?;
+    // The signal may reach another thread first. And where no shell could wake us, nothing stops.
+    let _ = timeout(STOP_MAX, resumed.recv()).await;
+    screen.enter()
 }
 
 fn message(event: &TerminalEvent) -> Option<Message> {
     match *event {
         TerminalEvent::Key(key) => Some(Message::Key(key)),
+        TerminalEvent::Mouse(mouse) => Some(Message::Mouse(mouse)),
         TerminalEvent::Resize(width, height) => Some(Message::Resize(Size { width, height })),
-        TerminalEvent::FocusGained
-        | TerminalEvent::FocusLost
-        | TerminalEvent::Mouse(_)
-        | TerminalEvent::Paste(_) => None,
+        TerminalEvent::FocusGained | TerminalEvent::FocusLost | TerminalEvent::Paste(_) => None,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Colours and signs. Sixteen colours, as the terminal's own theme has them; never a background.
+//! Colours and signs. Never a background: what is behind the text is the terminal's own.
 
 use malevich::{Charset, Color as Ink};
 use ratatui::style::{Color, Modifier, Style};
@@ -7,21 +7,100 @@ use ratatui::symbols::border;
 /// How the screen looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Theme {
-    /// Whether there are colours at all.
+    /// The colours.
+    pub palette: Palette,
+    /// How many of them the terminal has.
+    pub depth: Depth,
+    /// Whether there may be colours at all.
     pub colour: bool,
     /// Whether only ASCII may be drawn.
     pub ascii: bool,
 }
 
-/// The colours of the lines of a chart, in their order.
-const LINES: [(Ink, Color); 6] = [
-    (Ink::Cyan, Color::Cyan),
-    (Ink::Yellow, Color::Yellow),
-    (Ink::Magenta, Color::Magenta),
-    (Ink::Green, Color::Green),
-    (Ink::Blue, Color::Blue),
-    (Ink::Red, Color::Red),
-];
+/// A set of colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Palette {
+    /// For a dark background.
+    #[default]
+    Dark,
+    /// For a light background.
+    Light,
+    /// None: bold, faint, reverse and broken lines instead.
+    Mono,
+}
+
+/// How many colours a terminal has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// The sixteen of its own theme.
+    Sixteen,
+    /// Any that can be named.
+    Truecolor,
+}
+
+/// What colours are for.
+struct Colours {
+    /// The lines of a chart, in their order.
+    lines: [Color; 6],
+    faint: Color,
+    good: Color,
+    /// `None` where the sixteen have none that can be read there: reverse alone says it.
+    warning: Option<Color>,
+    alarm: Color,
+}
+
+const DARK_16: Colours = Colours {
+    lines: [
+        Color::Cyan,
+        Color::Yellow,
+        Color::Magenta,
+        Color::Green,
+        Color::LightBlue,
+        Color::LightRed,
+    ],
+    faint: Color::DarkGray,
+    good: Color::Green,
+    warning: Some(Color::Yellow),
+    alarm: Color::Red,
+};
+
+const LIGHT_16: Colours = Colours {
+    lines: [Color::Blue, Color::Magenta, Color::Green, Color::Red, Color::Cyan, Color::DarkGray],
+    faint: Color::DarkGray,
+    good: Color::Green,
+    warning: None,
+    alarm: Color::Red,
+};
+
+const DARK: Colours = Colours {
+    lines: [
+        Color::Rgb(0x4f, 0xc3, 0xd9),
+        Color::Rgb(0xe3, 0xb3, 0x41),
+        Color::Rgb(0xc7, 0x8d, 0xea),
+        Color::Rgb(0x7f, 0xc9, 0x6b),
+        Color::Rgb(0x6c, 0xa4, 0xf8),
+        Color::Rgb(0xef, 0x7a, 0x6d),
+    ],
+    faint: Color::Rgb(0x80, 0x88, 0x92),
+    good: Color::Rgb(0x7f, 0xc9, 0x6b),
+    warning: Some(Color::Rgb(0xe3, 0xb3, 0x41)),
+    alarm: Color::Rgb(0xef, 0x6b, 0x6b),
+};
+
+const LIGHT: Colours = Colours {
+    lines: [
+        Color::Rgb(0x0b, 0x6e, 0x99),
+        Color::Rgb(0xa8, 0x5a, 0x00),
+        Color::Rgb(0x8a, 0x2f, 0xc0),
+        Color::Rgb(0x2c, 0x7a, 0x2c),
+        Color::Rgb(0x1d, 0x55, 0xc9),
+        Color::Rgb(0xc0, 0x32, 0x2b),
+    ],
+    faint: Color::Rgb(0x6e, 0x75, 0x7d),
+    good: Color::Rgb(0x2c, 0x7a, 0x2c),
+    warning: Some(Color::Rgb(0xa8, 0x5a, 0x00)),
+    alarm: Color::Rgb(0xc0, 0x32, 0x2b),
+};
 
 /// The signs of axes and rules.
 #[derive(Debug, Clone, Copy)]
@@ -31,12 +110,25 @@ pub struct Signs {
     pub(crate) corner: char,
     pub(crate) tick_left: char,
     pub(crate) tick_down: char,
+    /// A value that others are compared with.
+    pub(crate) reference: char,
+    /// A line at a time that was pointed out.
+    pub(crate) upright: char,
+    /// A value that lies above the chart.
+    pub(crate) above: char,
+    /// A pixel of a large digit.
+    pub(crate) block: char,
 }
 
 impl Theme {
-    /// Finds out what the terminal can show. `variable` gives the variables of the environment.
+    /// Finds out what the terminal can show. `palette` is what the user asked for; `variable` gives
+    /// the variables of the environment.
     #[must_use]
-    pub fn detect(colour: bool, variable: impl Fn(&str) -> Option<String>) -> Theme {
+    pub fn detect(
+        colour: bool,
+        palette: Option<Palette>,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Theme {
         let set = |name: &&str| variable(name).filter(|value| !value.is_empty());
         // Without a word about it, a terminal of today understands UTF-8.
         let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(set);
@@ -45,18 +137,51 @@ impl Theme {
             locale.contains("utf-8") || locale.contains("utf8")
         });
         let term = variable("TERM").unwrap_or_default();
-        let colour = colour && term != "dumb";
-        Theme { colour, ascii: !utf8 || matches!(term.as_str(), "linux" | "dumb") }
+        let is_true = set(&"COLORTERM").is_some_and(|it| it == "truecolor" || it == "24bit");
+        Theme {
+            palette: palette.unwrap_or_default(),
+            depth: if is_true { Depth::Truecolor } else { Depth::Sixteen },
+            colour: colour && term != "dumb",
+            ascii: !utf8 || matches!(term.as_str(), "linux" | "dumb"),
+        }
+    }
+
+    /// The next palette; without colours there is but one.
+    #[must_use]
+    pub fn next(self) -> Theme {
+        let palette = match self.palette {
+            Palette::Dark => Palette::Light,
+            Palette::Light => Palette::Mono,
+            Palette::Mono => Palette::Dark,
+        };
+        Theme { palette, ..self }
+    }
+
+    fn colours(self) -> Option<&'static Colours> {
+        match (self.palette, self.depth) {
+            _ if !self.colour => None,
+            (Palette::Mono, _) => None,
+            (Palette::Dark, Depth::Sixteen) => Some(&DARK_16),
+            (Palette::Dark, Depth::Truecolor) => Some(&DARK),
+            (Palette::Light, Depth::Sixteen) => Some(&LIGHT_16),
+            (Palette::Light, Depth::Truecolor) => Some(&LIGHT),
+        }
+    }
+
+    /// Whether nothing is told by colour.
+    #[must_use]
+    pub fn is_mono(self) -> bool {
+        self.colours().is_none()
     }
 
     /// The colour of a line of a chart, for the chart; grey if what it shows is not fresh.
     #[must_use]
     pub fn ink(self, line: usize, fresh: bool) -> Ink {
-        match (self.colour, fresh) {
-            (false, _) => Ink::Default,
-            (true, false) => Ink::BrightBlack,
-            (true, true) => LINES[line % LINES.len()].0,
-        }
+        self.colours().map_or(Ink::Default, |colours| {
+            let colour =
+                if fresh { colours.lines[line % colours.lines.len()] } else { colours.faint };
+            ink(colour)
+        })
     }
 
     /// The style of what is written of a line of a chart.
@@ -65,16 +190,15 @@ impl Theme {
         if !fresh {
             return self.faint();
         }
-        self.fg(LINES[line % LINES.len()].1)
+        self.fg(|colours| Some(colours.lines[line % colours.lines.len()]))
     }
 
     /// What frames and explains.
     #[must_use]
     pub fn faint(self) -> Style {
-        if self.colour {
-            Style::new().fg(Color::DarkGray)
-        } else {
-            Style::new().add_modifier(Modifier::DIM)
+        match self.colours() {
+            Some(colours) => Style::new().fg(colours.faint),
+            None => Style::new().add_modifier(Modifier::DIM),
         }
     }
 
@@ -84,26 +208,32 @@ impl Theme {
         Style::new().add_modifier(Modifier::BOLD)
     }
 
+    /// What is pointed at.
+    #[must_use]
+    pub fn pointed(self) -> Style {
+        Style::new().add_modifier(Modifier::REVERSED)
+    }
+
     /// All is well.
     #[must_use]
     pub fn good(self) -> Style {
-        self.fg(Color::Green).add_modifier(Modifier::BOLD)
+        self.fg(|colours| Some(colours.good)).add_modifier(Modifier::BOLD)
     }
 
     /// Something is not as it should be.
     #[must_use]
     pub fn warning(self) -> Style {
-        self.fg(Color::Yellow).add_modifier(Modifier::BOLD | Modifier::REVERSED)
+        self.fg(|colours| colours.warning).add_modifier(Modifier::BOLD | Modifier::REVERSED)
     }
 
     /// Something is broken.
     #[must_use]
     pub fn alarm(self) -> Style {
-        self.fg(Color::Red).add_modifier(Modifier::BOLD | Modifier::REVERSED)
+        self.fg(|colours| Some(colours.alarm)).add_modifier(Modifier::BOLD | Modifier::REVERSED)
     }
 
-    fn fg(self, colour: Color) -> Style {
-        if self.colour { Style::new().fg(colour) } else { Style::new() }
+    fn fg(self, colour: impl Fn(&Colours) -> Option<Color>) -> Style {
+        self.colours().and_then(colour).map_or(Style::new(), |colour| Style::new().fg(colour))
     }
 
     /// The dots of a chart.
@@ -116,10 +246,28 @@ impl Theme {
     #[must_use]
     pub fn signs(self) -> Signs {
         if self.ascii {
-            Signs { horizontal: '-', vertical: '|', corner: '+', tick_left: '+', tick_down: '+' }
+            Signs {
+                horizontal: '-',
+                vertical: '|',
+                corner: '+',
+                tick_left: '+',
+                tick_down: '+',
+                reference: '-',
+                upright: '|',
+                above: '^',
+                block: '#',
+            }
         } else {
             Signs {
-                horizontal: '─', vertical: '│', corner: '└', tick_left: '┤', tick_down: '┬'
+                horizontal: '─',
+                vertical: '│',
+                corner: '└',
+                tick_left: '┤',
+                tick_down: '┬',
+                reference: '╌',
+                upright: '│',
+                above: '▲',
+                block: '█',
             }
         }
     }
@@ -143,24 +291,69 @@ impl Theme {
     }
 }
 
+/// The same colour for the charts.
+fn ink(colour: Color) -> Ink {
+    match colour {
+        Color::Rgb(red, green, blue) => Ink::Rgb(red, green, blue),
+        Color::Red => Ink::Red,
+        Color::Green => Ink::Green,
+        Color::Yellow => Ink::Yellow,
+        Color::Blue => Ink::Blue,
+        Color::Magenta => Ink::Magenta,
+        Color::Cyan => Ink::Cyan,
+        Color::DarkGray => Ink::BrightBlack,
+        Color::LightBlue => Ink::BrightBlue,
+        Color::LightRed => Ink::BrightRed,
+        _ => Ink::Default,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn detect(variables: &[(&str, &str)]) -> Theme {
-        Theme::detect(true, |name| {
+        Theme::detect(true, None, |name| {
             variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
         })
     }
 
     #[test]
     fn what_the_environment_says_about_the_terminal_is_believed() {
-        let fancy = Theme { colour: true, ascii: false };
-        assert_eq!(detect(&[]), fancy);
-        assert_eq!(detect(&[("LANG", "de_DE.UTF-8"), ("TERM", "xterm")]), fancy);
-        assert_eq!(detect(&[("LC_ALL", ""), ("LANG", "C.utf8")]), fancy);
+        let usual =
+            Theme { palette: Palette::Dark, depth: Depth::Sixteen, colour: true, ascii: false };
+        assert_eq!(detect(&[]), usual);
+        assert_eq!(detect(&[("LANG", "de_DE.UTF-8"), ("TERM", "xterm")]), usual);
+        assert_eq!(detect(&[("LC_ALL", ""), ("LANG", "C.utf8")]), usual);
         assert!(detect(&[("LC_ALL", "C"), ("LANG", "en_US.UTF-8")]).ascii);
         assert!(detect(&[("LANG", "en_US.UTF-8"), ("TERM", "linux")]).ascii);
         assert!(!detect(&[("TERM", "dumb")]).colour);
+        assert_eq!(detect(&[("COLORTERM", "truecolor")]).depth, Depth::Truecolor);
+        assert_eq!(detect(&[("COLORTERM", "yes")]).depth, Depth::Sixteen);
+    }
+
+    #[test]
+    fn every_colour_of_text_is_one_of_a_chart_too() {
+        for colours in [&DARK_16, &LIGHT_16, &DARK, &LIGHT] {
+            for colour in colours.lines.iter().chain([&colours.faint]) {
+                assert_ne!(ink(*colour), Ink::Default, "{colour}");
+            }
+            for (at, colour) in colours.lines.iter().enumerate() {
+                assert!(!colours.lines[at + 1..].contains(colour), "{colour} stands for two lines");
+            }
+        }
+    }
+
+    #[test]
+    fn a_theme_without_colours_has_none() {
+        for theme in [
+            Theme { palette: Palette::Mono, ..detect(&[]) },
+            Theme { colour: false, ..detect(&[]) },
+        ] {
+            let styles = [theme.good(), theme.warning(), theme.alarm(), theme.line(1, true)];
+            assert!(styles.iter().all(|style| style.fg.is_none() && style.bg.is_none()));
+            assert!(theme.is_mono() && theme.ink(0, true) == Ink::Default);
+            assert_eq!(theme.next().next().next(), theme);
+        }
     }
 }

@@ -1,20 +1,61 @@
 //! What a column looks like: its unit decides how its values are written and on which axis they
 //! stand. The one table of it.
 
+use loadline_protocol::{Column, Header};
 use malevich::scale::Unit;
 
 /// Which values an axis spans.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Range {
-    /// 0 to 100, always.
-    Percent,
-    /// From 0 to the next round number above the greatest value.
-    FromZero,
+    /// From 0 to this, always, in the unit that is shown.
+    Fixed(f64),
+    /// From 0 to the next round number above the greatest value, which is at least this.
+    FromZero(f64),
     /// From below the least to above the greatest value.
     Fitted,
 }
 
-/// How the values of a unit are shown.
+/// The units that a user can choose between.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Units {
+    /// Percent, GHz, load.
+    #[default]
+    Usual,
+    /// Bytes, MHz, load per core; where the agent tells what it takes to know them.
+    Other,
+}
+
+impl Units {
+    /// The others.
+    #[must_use]
+    pub fn next(self) -> Units {
+        match self {
+            Units::Usual => Units::Other,
+            Units::Other => Units::Usual,
+        }
+    }
+}
+
+/// What is known of a machine that other units take.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Machine {
+    /// The number of logical cores.
+    pub cores: Option<f64>,
+    /// The size of the main memory, bytes.
+    pub memory: Option<f64>,
+}
+
+impl Machine {
+    /// What a header tells.
+    #[must_use]
+    pub fn of(header: Option<&Header>) -> Machine {
+        let cores = header.and_then(|header| header.cores).filter(|cores| *cores > 0);
+        let memory = header.and_then(|header| header.memory).filter(|bytes| *bytes > 0);
+        Machine { cores: cores.map(f64::from), memory: memory.map(|bytes| bytes as f64) }
+    }
+}
+
+/// How the values of a column are shown.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Look {
     /// Which values the axis spans.
@@ -22,54 +63,81 @@ pub struct Look {
     /// Values are multiplied by this before they are shown.
     pub scale: f64,
     /// What stands behind a shown value.
-    pub suffix: &'static str,
+    pub suffix: String,
     /// How many decimals a shown value has.
     pub decimals: usize,
     /// Whether values get a binary prefix of their own.
-    pub binary: bool,
+    binary: bool,
+    /// What a table says instead of the column's own unit, and what it multiplies values by.
+    pub table: Option<(&'static str, f64)>,
 }
 
+const GIB: f64 = (1u64 << 30) as f64;
+
+/// A load axis that spans less shows noise as mountains.
+const LOAD_SPAN_MIN: f64 = 1.0;
+
 impl Look {
-    const fn new(range: Range, scale: f64, suffix: &'static str, decimals: usize) -> Look {
-        Look { range, scale, suffix, decimals, binary: false }
+    fn new(range: Range, scale: f64, suffix: &str, decimals: usize) -> Look {
+        let binary = matches!(suffix, "B" | "B/s");
+        Look { range, scale, suffix: suffix.to_owned(), decimals, binary, table: None }
     }
 
-    /// The look of a unit as it is written in a header; `known` says whether the column is one of
-    /// ours, which are never negative.
+    /// The look of a column; `known` says whether it is one of ours, which are never negative.
     #[must_use]
-    pub fn of(unit: &str, known: bool) -> Look {
-        let range = if known { Range::FromZero } else { Range::Fitted };
-        match unit {
-            "%" => Look::new(Range::Percent, 1.0, "%", 1),
-            "MHz" => Look::new(Range::FromZero, 0.001, "GHz", 2),
-            "B" => Look { binary: true, ..Look::new(Range::FromZero, 1.0, "B", 1) },
-            "B/s" => Look { binary: true, ..Look::new(Range::FromZero, 1.0, "B/s", 1) },
-            "s" => Look::new(range, 1.0, "s", 1),
-            "°C" => Look::new(Range::FromZero, 1.0, "°C", 1),
-            _ => Look::new(range, 1.0, "", 2),
+    pub fn of(column: &Column, known: bool, units: Units, machine: Machine) -> Look {
+        let zero = Range::FromZero(0.0);
+        let range = if known { zero } else { Range::Fitted };
+        match (column.name(), column.unit(), units, machine) {
+            ("mem", "%", Units::Other, Machine { memory: Some(memory), .. }) => Look {
+                table: Some(("GiB", memory / 100.0 / GIB)),
+                ..Look::new(Range::Fixed(memory), memory / 100.0, "B", 1)
+            },
+            (
+                "load1" | "load5" | "load15",
+                "",
+                Units::Other,
+                Machine { cores: Some(cores), .. },
+            ) => Look {
+                table: Some(("/core", 1.0 / cores)),
+                ..Look::new(Range::FromZero(LOAD_SPAN_MIN / cores), 1.0 / cores, "", 2)
+            },
+            ("load1" | "load5" | "load15", "", ..) => {
+                Look::new(Range::FromZero(LOAD_SPAN_MIN), 1.0, "", 2)
+            }
+            (_, "%", ..) => Look::new(Range::Fixed(100.0), 1.0, "%", 1),
+            (_, "MHz", Units::Usual, _) => Look::new(zero, 0.001, "GHz", 2),
+            (_, "MHz", Units::Other, _) => Look::new(zero, 1.0, "MHz", 0),
+            (_, unit @ ("B" | "B/s"), ..) => Look::new(zero, 1.0, unit, 1),
+            (_, unit @ ("s" | "°C"), ..) => Look::new(range, 1.0, unit, 1),
+            (_, unit, ..) => Look::new(range, 1.0, unit, 2),
         }
     }
 
     /// The value as people read it, with its unit: `12.5 %`, `2.40 GHz`, `1.5 GiB`, `0.52`.
     #[must_use]
     pub fn value(&self, value: f64) -> String {
+        let (number, unit) = self.parts(value);
+        if unit.is_empty() { number } else { format!("{number} {unit}") }
+    }
+
+    /// The value and its unit: `12.5` and `%`. What is not known is `-` and has none.
+    #[must_use]
+    pub fn parts(&self, value: f64) -> (String, String) {
         if !value.is_finite() {
-            return "-".to_owned();
+            return ("-".to_owned(), String::new());
         }
-        let (scaled, prefix) = if self.binary { binary(value) } else { (value * self.scale, "") };
-        let number = number(scaled, self.decimals);
-        match self.suffix {
-            "" => number,
-            suffix => format!("{number} {prefix}{suffix}"),
-        }
+        let scaled = value * self.scale;
+        let (scaled, prefix) = if self.binary { binary(scaled) } else { (scaled, "") };
+        (number(scaled, self.decimals), format!("{prefix}{}", self.suffix))
     }
 
     /// The unit of an axis's labels.
     #[must_use]
     pub fn axis_unit(&self) -> Unit {
-        match self.suffix {
+        match self.suffix.as_str() {
             "" => Unit::Plain,
-            "B" | "B/s" => Unit::Bytes,
+            _ if self.binary => Unit::Bytes,
             "%" => Unit::suffix("%"),
             suffix => Unit::suffix(format!(" {suffix}")),
         }
@@ -102,20 +170,51 @@ fn binary(value: f64) -> (f64, &'static str) {
 mod tests {
     use super::*;
 
+    const MACHINE: Machine = Machine { cores: Some(4.0), memory: Some(64.0 * GIB) };
+
+    fn look(column: &str, units: Units, machine: Machine) -> Look {
+        Look::of(&column.parse().unwrap(), true, units, machine)
+    }
+
     #[test]
     fn values_are_written_as_people_read_them() {
-        for (unit, value, expected) in [
-            ("%", 12.5, "12.5 %"),
-            ("MHz", 2400.0, "2.40 GHz"),
-            ("B", 67_385_159_680.0, "62.8 GiB"),
-            ("B/s", 512.0, "512.0 B/s"),
-            ("", 0.4, "0.40"),
-            ("", 1e300, "1.00e300"),
-            ("", -1e-9, "-1.00e-9"),
-            ("%", f64::NAN, "-"),
-            ("%", f64::INFINITY, "-"),
+        for (column, value, expected) in [
+            ("cpu:%", 12.5, "12.5 %"),
+            ("freq:MHz", 2400.0, "2.40 GHz"),
+            ("x:B", 67_385_159_680.0, "62.8 GiB"),
+            ("x:B/s", 512.0, "512.0 B/s"),
+            ("x:V", 3.3, "3.30 V"),
+            ("load1", 0.4, "0.40"),
+            ("x", 1e300, "1.00e300"),
+            ("x", -1e-9, "-1.00e-9"),
+            ("cpu:%", f64::NAN, "-"),
+            ("cpu:%", f64::INFINITY, "-"),
         ] {
-            assert_eq!(Look::of(unit, true).value(value), expected);
+            assert_eq!(look(column, Units::Usual, MACHINE).value(value), expected);
+        }
+    }
+
+    #[test]
+    fn other_units_are_those_of_the_machine() {
+        for (column, value, expected, table) in [
+            ("mem:%", 50.0, "32.0 GiB", Some("GiB")),
+            ("freq:MHz", 2400.4, "2400 MHz", None),
+            ("load1", 2.0, "0.50", Some("/core")),
+            ("cpu:%", 12.5, "12.5 %", None),
+        ] {
+            let look = look(column, Units::Other, MACHINE);
+            assert_eq!(look.value(value), expected);
+            assert_eq!(look.table.map(|(unit, _)| unit), table);
+        }
+        let mem = look("mem:%", Units::Other, MACHINE);
+        assert_eq!(mem.range, Range::Fixed(64.0 * GIB));
+    }
+
+    #[test]
+    fn a_machine_that_tells_nothing_keeps_the_usual_units() {
+        for column in ["mem:%", "load1"] {
+            let usual = look(column, Units::Usual, Machine::default());
+            assert_eq!(look(column, Units::Other, Machine::default()), usual);
         }
     }
 }

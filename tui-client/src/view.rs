@@ -2,9 +2,10 @@
 
 mod chart;
 mod empty;
+mod footer;
 mod header;
 mod help;
-mod layout;
+mod span;
 mod table;
 mod text;
 
@@ -12,24 +13,24 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use crate::app::{App, Screen};
-pub use layout::{Layout, Shape, layout};
 
 /// Draws the app into an area of a buffer.
 pub fn render(app: &App, area: Rect, buf: &mut Buffer) {
     let area = area.intersection(buf.area);
-    let layout = layout(area, Shape::of(app));
+    let layout = app.layout(area);
     header::render(app, layout.header, buf);
     for (at, place) in &layout.charts {
         chart::render(app, *at, *place, buf);
     }
+    span::render(app, layout.span, buf);
     table::render(app, layout.table, buf);
     header::render_numbers(app, layout.numbers, buf);
     if app.charts.is_empty() && layout.numbers.is_empty() {
         let rows = area.height - layout.header.height - layout.footer.height;
         empty::render(app, Rect { y: layout.header.bottom(), height: rows, ..area }, buf);
     }
-    help::render_footer(app, layout.footer, buf);
-    if let Screen::Help(_) = app.screen {
-        help::render_help(app, area, buf);
+    footer::render(app, &layout, buf);
+    if let Screen::Help { scroll, .. } = app.screen {
+        help::render(app, scroll, area, buf);
     }
 }

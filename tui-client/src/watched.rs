@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use loadline_protocol::{RunId, Text, Time};
+use loadline_protocol::{Column, RunId, Text, Time};
 
 use crate::event::{Event, Sample, Stream};
 use crate::store::Store;
+use crate::units::Machine;
 
 /// Rows that are late by so many intervals are missing.
 const LATE_INTERVALS: f64 = 2.5;
@@ -98,6 +99,7 @@ pub struct Watched {
     received: Option<Time>,
     transit: Transit,
     pace: Pace,
+    meter: Meter,
 }
 
 impl Watched {
@@ -120,6 +122,7 @@ impl Watched {
             received: None,
             transit: Transit::default(),
             pace: Pace::default(),
+            meter: Meter::default(),
         }
     }
 
@@ -129,11 +132,13 @@ impl Watched {
             Event::Connecting | Event::Note(_) => {}
             Event::Connected => {
                 self.link = Link::Up { since: now };
+                self.meter = Meter::default();
                 self.caught_up = false;
             }
             Event::Down { reason, retry, .. } => {
                 self.link = Link::Trying(Some(Outage { reason, retry }));
             }
+            Event::Received { bytes } => self.meter.add(now, bytes),
             Event::Stream(stream) => self.take_stream(stream),
             Event::Row(sample) => self.take_sample(&sample),
             Event::Live => self.caught_up = true,
@@ -180,6 +185,24 @@ impl Watched {
         }
         self.received = Some(sample.received);
         self.store.push(sample.time, sample.seq, &sample.values, joined);
+    }
+
+    /// The columns of its rows; `None` before the first.
+    #[must_use]
+    pub fn columns(&self) -> Option<&[Column]> {
+        self.stream.as_ref().map(|stream| stream.schema.columns())
+    }
+
+    /// What is known of the machine.
+    #[must_use]
+    pub fn machine(&self) -> Machine {
+        Machine::of(self.stream.as_ref().and_then(|stream| stream.header.as_ref()))
+    }
+
+    /// Bytes that come in a second, over the last few.
+    #[must_use]
+    pub fn bytes_per_second(&self, now: Time) -> Option<u64> {
+        self.meter.per_second(now)
     }
 
     /// The time between rows: what the agent says, else what the rows of a plain stream show.
@@ -288,6 +311,41 @@ impl Transit {
             self.guess.map(|ms| if (0..=oldest.as_millis() as i64).contains(&ms) { 0 } else { ms })
         };
         [self.this, self.before].into_iter().flatten().min().or_else(guess)
+    }
+}
+
+/// How many seconds a rate is taken over.
+const METER_S: i64 = 10;
+
+/// The bytes of each of the last seconds.
+#[derive(Debug, Clone, Default)]
+struct Meter {
+    /// The second since 1970, and what came in it; the oldest first, no more than the whole seconds of
+    /// the rate and the one that is not over.
+    seconds: VecDeque<(i64, u64)>,
+}
+
+impl Meter {
+    fn add(&mut self, now: Time, bytes: u64) {
+        let second = now.as_millis() / 1000;
+        match self.seconds.back_mut() {
+            Some((last, sum)) if *last >= second => *sum = sum.saturating_add(bytes),
+            _ => self.seconds.push_back((second, bytes)),
+        }
+        let oldest = second - METER_S;
+        while self.seconds.front().is_some_and(|(second, _)| *second < oldest) {
+            self.seconds.pop_front();
+        }
+    }
+
+    /// Over the whole seconds since the first that is known. The first one is left out: what was on its
+    /// way before, such as a history, came in it.
+    fn per_second(&self, now: Time) -> Option<u64> {
+        let second = now.as_millis() / 1000;
+        let first = (second - METER_S).max(self.seconds.front()?.0 + 1);
+        let seconds = u64::try_from(second - first).ok().filter(|seconds| *seconds > 0)?;
+        let counted = self.seconds.iter().filter(|(at, _)| (first..second).contains(at));
+        Some(counted.map(|(_, bytes)| bytes).sum::<u64>() / seconds)
     }
 }
 
@@ -438,5 +496,22 @@ mod tests {
         let schema = Schema::plain(2);
         watched.take(ms(0), Event::Stream(Arc::new(Stream { header: None, schema })));
         assert!(watched.store.is_empty());
+    }
+
+    #[test]
+    fn the_rate_is_that_of_the_last_whole_seconds() {
+        let mut meter = Meter::default();
+        assert_eq!(meter.per_second(ms(5000)), None);
+        // A history of 10 kB, and then 40 bytes a second.
+        meter.add(ms(1200), 10_000);
+        for second in 2..30 {
+            meter.add(ms(second * 1000 + 200), 40);
+            meter.add(ms(second * 1000 + 400), 4);
+        }
+        assert_eq!(meter.per_second(ms(29_900)), Some(44));
+        assert!(meter.seconds.len() <= METER_S as usize + 1);
+        // Nothing comes any more.
+        assert_eq!(meter.per_second(ms(35_000)), Some(44 * 5 / 10));
+        assert_eq!(meter.per_second(ms(99_000)), Some(0));
     }
 }

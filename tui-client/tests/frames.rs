@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use loadline::app::{App, Flow, Message, Page, Screen, Settings};
+use loadline::app::{App, Flow, Message, Screen, Settings};
 use loadline::event::{Event, Sample, Stream};
-use loadline::theme::Theme;
+use loadline::layout::Page;
+use loadline::theme::{Depth, Palette, Theme};
 use loadline::view;
 use loadline::watched::Watched;
 use loadline::zone::Zone;
@@ -18,6 +19,10 @@ use ratatui::style::{Color, Modifier};
 
 /// 2025-11-22 14:00:00 in a zone an hour east of UTC.
 const START: i64 = 1_763_816_400_000;
+
+/// What most terminals can show.
+const THEME: Theme =
+    Theme { palette: Palette::Dark, depth: Depth::Sixteen, colour: true, ascii: false };
 
 /// A screen in the hands of a test, which knows what time it is.
 struct Stage {
@@ -32,7 +37,7 @@ impl Stage {
             window: Duration::from_mins(5),
             fullscreen: false,
             zone: Zone::Fixed(3600),
-            theme: Theme { colour: true, ascii: false },
+            theme: THEME,
         };
         let size = Size { width: 80, height: 24 };
         let app = App::new(watched, settings, size, Time::from_millis(START));

@@ -18,11 +18,13 @@ pub struct Window {
     count: usize,
     /// How many slots stand in one cell of the screen.
     per_cell: usize,
+    /// Later samples are not in it, though its last cell may reach further.
+    newest: Time,
 }
 
 impl Window {
     /// The window over `span_ms` (at least) that ends with the cell that holds `newest`, in `cells`
-    /// cells of `per_cell` slots each.
+    /// cells of `per_cell` slots each. What is later than `newest` is not in it.
     #[must_use]
     pub fn ending(newest: Time, span_ms: i64, cells: usize, per_cell: usize) -> Window {
         let per_cell = per_cell.max(1);
@@ -32,13 +34,37 @@ impl Window {
         let slot_ms = if slot_ms * (count as i64) < span_ms { slot_ms + 1 } else { slot_ms };
         let cell_ms = slot_ms * per_cell as i64;
         let end = (newest.as_millis().div_euclid(cell_ms) + 1) * cell_ms;
-        Window { from_ms: end - cell_ms * cells as i64, slot_ms, count, per_cell }
+        Window { from_ms: end - cell_ms * cells as i64, slot_ms, count, per_cell, newest }
     }
 
     /// How many slots there are.
     #[must_use]
     pub fn count(&self) -> usize {
         self.count
+    }
+
+    /// How many cells there are.
+    #[must_use]
+    pub fn cells(&self) -> usize {
+        self.count / self.per_cell
+    }
+
+    /// The length of a cell, milliseconds.
+    #[must_use]
+    pub fn cell_ms(&self) -> i64 {
+        self.slot_ms * self.per_cell as i64
+    }
+
+    /// When a cell begins, counted from the window's first.
+    #[must_use]
+    pub fn time_of_cell(&self, cell: i64) -> Time {
+        Time::from_millis(self.from_ms.saturating_add(cell.saturating_mul(self.cell_ms())))
+    }
+
+    /// The number of the first slot since 1970, which it keeps while the window slides.
+    #[must_use]
+    pub fn first_slot(&self) -> i64 {
+        self.from_ms.div_euclid(self.slot_ms)
     }
 
     /// The cell of a time, if it is within the window.
@@ -99,8 +125,6 @@ pub struct Slots {
     pub before: Option<Point>,
     /// The slots of the window; `None` where no value is.
     pub slots: Vec<Option<Slot>>,
-    /// The first value after the window, if the line reaches out to it.
-    pub after: Option<Point>,
 }
 
 impl Slots {
@@ -127,15 +151,11 @@ pub(super) fn slots(store: &Store, column: usize, window: Window) -> Slots {
     let before = begin.checked_sub(1).map(point).filter(|point| !point.value.is_nan());
     // Whether the line goes on from the sample before.
     let mut joined = before.is_some();
-    for at in begin..store.len() {
+    for at in begin..store.count_until(window.newest) {
         if breaks.next_if_eq(&&store.times[at]).is_some() {
             joined = false;
         }
         let Point { slot, value } = point(at);
-        if slot >= window.count as i64 {
-            answer.after = (joined && !value.is_nan()).then_some(Point { slot, value });
-            break;
-        }
         if value.is_nan() {
             joined = false;
             continue;
@@ -224,7 +244,7 @@ mod tests {
         .slots(0, window());
         let broken: Vec<_> = slots.slots.iter().flatten().map(|slot| slot.broken).collect();
         assert_eq!(broken, [true, false, true, true]);
-        assert_eq!(slots.after, Some(Point { slot: 15, value: 5.0 }));
+        assert_eq!(slots.slots.last(), Some(&None), "what is later than the window is not in it");
     }
 
     prop_compose! {
@@ -245,7 +265,10 @@ mod tests {
             slide in 1..5_usize,
         ) {
             let store = store(&samples);
-            let at = |newest| Window::ending(Time::from_millis(newest), 1000, 5, 2);
+            // The last cell is cut at the newest sample: here it is whole.
+            let at = |newest: i64| {
+                Window::ending(Time::from_millis(newest / 200 * 200 + 199), 1000, 5, 2)
+            };
             let here = at(newest);
             let there = at(newest + slide as i64 * 200);
             let (a, b) = (store.slots(0, here), store.slots(0, there));

@@ -5,6 +5,7 @@ use std::time::Duration;
 use loadline_protocol::DurationText;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::text::{Piece, put, put_right, width};
 use crate::app::{App, View};
@@ -20,7 +21,7 @@ pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
     if area.is_empty() {
         return;
     }
-    let mut parts = parts(app);
+    let mut parts = parts(app, usize::from(area.width) / NAME_PART);
     while wanted(&parts) > usize::from(area.width) && parts.len() > 1 {
         let last = parts.iter().map(|part| part.goes).max().unwrap_or(0);
         if last == 0 {
@@ -37,13 +38,36 @@ pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
     }
 }
 
+/// The part of the header that a name may fill; a longer one is shortened.
+const NAME_PART: usize = 3;
+
+/// Fewer columns say nothing of a name.
+const NAME_MIN: usize = 12;
+
+/// The beginning of a name that is too long, and a sign that it is no more than that.
+fn shortened(name: &str, most: usize) -> String {
+    if name.width() <= most {
+        return name.to_owned();
+    }
+    let mut short = String::new();
+    for c in name.chars() {
+        if short.width() + c.width().unwrap_or(0) >= most {
+            break;
+        }
+        short.push(c);
+    }
+    short.push('~');
+    short
+}
+
 fn wanted(parts: &[Part]) -> usize {
     parts.iter().map(|part| part.piece.width() + 2).sum::<usize>().saturating_sub(2)
 }
 
+/// When the clock goes: after all that is only nice to know.
 const CLOCK: u8 = 6;
 
-fn parts(app: &App) -> Vec<Part> {
+fn parts(app: &App, name_max: usize) -> Vec<Part> {
     let theme = app.theme;
     let watched = &app.watched;
     let state = watched.state(app.now);
@@ -52,9 +76,9 @@ fn parts(app: &App) -> Vec<Part> {
         parts.push(Part { goes, piece: Piece::new(text, style) });
     };
     let (name, way) = name(watched);
-    add(4, name, theme.strong());
+    add(4, shortened(&name, name_max.max(NAME_MIN)), theme.strong());
     if let Some(way) = way {
-        add(5, format!("({way})"), theme.faint());
+        add(7, format!("({way})"), theme.faint());
     }
     let paused = if let View::Paused(until) = app.view { Some(until) } else { None };
     if let (Some(until), Some(newest)) = (paused, watched.store.newest()) {
@@ -87,9 +111,12 @@ fn parts(app: &App) -> Vec<Part> {
     if let Some(interval) = watched.interval() {
         let about =
             if watched.stream.as_ref().is_some_and(|s| s.header.is_none()) { "~" } else { "" };
-        add(7, format!("every {about}{}", interval_text(interval)), theme.faint());
+        add(8, format!("every {about}{}", interval_text(interval)), theme.faint());
     }
-    add(8, format!("span {}", DurationText(app.window)), theme.faint());
+    add(9, format!("span {}", span_text(app.window)), theme.faint());
+    if let Some(bytes) = watched.bytes_per_second(app.now) {
+        add(10, bytes_text(bytes), theme.faint());
+    }
     let clock = app.zone.wall(app.now).format("%H:%M:%S").to_string();
     add(CLOCK, clock, theme.strong());
     parts
@@ -103,8 +130,8 @@ fn name(watched: &Watched) -> (String, Option<&str>) {
     let way = match (watched.embedded, host, stream) {
         (true, ..) => Some("agent inside"),
         (false, Some(_), _) => Some(watched.name.as_str()),
-        (false, None, Some(_)) => Some("plain"),
-        (false, None, None) => None,
+        (false, None, Some(stream)) if stream.header.is_none() => Some("plain"),
+        (false, None, _) => None,
     };
     (name, way)
 }
@@ -124,6 +151,31 @@ pub(super) fn faults_text(count: u64) -> String {
 
 fn rows_text(count: u64) -> String {
     if count == 1 { "1 row".to_owned() } else { format!("{count} rows") }
+}
+
+fn bytes_text(bytes: u64) -> String {
+    match bytes {
+        0..10_000 => format!("{bytes} B/s"),
+        10_000..10_000_000 => format!("{} kB/s", bytes / 1000),
+        _ => format!("{} MB/s", bytes / 1_000_000),
+    }
+}
+
+/// A time span as people would write it: `5m`, `1h 30m`, `2m 13s`.
+pub(super) fn span_text(span: Duration) -> String {
+    let seconds = span.as_secs();
+    let units = [("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)];
+    let first = units.iter().position(|(_, unit)| seconds >= *unit).unwrap_or(3);
+    let mut left = seconds;
+    let mut parts = Vec::new();
+    for (name, unit) in units.iter().skip(first).take(2) {
+        let count = left / unit;
+        left %= unit;
+        if count > 0 {
+            parts.push(format!("{count}{name}"));
+        }
+    }
+    if parts.is_empty() { DurationText(span).to_string() } else { parts.join(" ") }
 }
 
 /// A pace as it was told, or about so.
@@ -153,7 +205,7 @@ pub(super) fn render_numbers(app: &App, area: Rect, buf: &mut Buffer) {
     let theme = app.theme;
     let state = app.watched.state(app.now);
     let fresh = app.is_fresh();
-    let newest = app.shown_newest();
+    let newest = app.shown_sample();
     let mut pieces = Vec::new();
     if matches!(app.view, View::Paused(_)) {
         pieces.push(Piece::new("PAUSED", theme.strong()));
@@ -175,4 +227,20 @@ pub(super) fn render_numbers(app: &App, area: Rect, buf: &mut Buffer) {
         pieces.push(Piece::new(value, theme.line(0, fresh)));
     }
     put(buf, area, &pieces);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_and_rates_are_written_as_people_would() {
+        let span = |ms| span_text(Duration::from_millis(ms));
+        assert_eq!(span(300_000), "5m");
+        assert_eq!(span(5_400_000), "1h 30m");
+        assert_eq!(span(133_700), "2m 13s");
+        assert_eq!(span(90_061_000), "1d 1h");
+        assert_eq!(span(500), "500ms");
+        assert_eq!([48, 12_345, 12_345_678].map(bytes_text), ["48 B/s", "12 kB/s", "12 MB/s"]);
+    }
 }

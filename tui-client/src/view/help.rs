@@ -1,63 +1,65 @@
-//! The keys: some of them in the last row, all of them in the help.
+//! All keys, in a box in the middle.
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
+use ratatui::layout::{Margin, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Clear, Paragraph, Widget};
 
-use super::text::{Piece, put};
-use crate::app::{App, View};
-use crate::keys::{Action, BINDINGS, Binding};
+use crate::app::App;
+use crate::keys::{HELP_WIDTH, HELP_WIDTHS, HelpLine, help};
+use crate::layout::popup;
 
-/// The last row: as many keys as fit.
-pub(super) fn render_footer(app: &App, area: Rect, buf: &mut Buffer) {
+pub(super) fn render(app: &App, scroll: u16, area: Rect, buf: &mut Buffer) {
     let theme = app.theme;
-    let mut left = area;
-    let matters = |binding: &&Binding| !binding.short.is_empty() && app.allows(binding.action());
-    for binding in BINDINGS.iter().filter(matters) {
-        let pieces = [
-            Piece::new(binding.names[0], theme.strong()),
-            Piece::new(format!(" {}   ", short(binding, app)), theme.faint()),
-        ];
-        // The blanks behind the last one need no room.
-        if super::text::width(&pieces) > usize::from(left.width) + 3 {
-            break;
-        }
-        let used = put(buf, left, &pieces);
-        left = Rect { x: left.x + used, width: left.width - used, ..left };
-    }
-}
-
-fn short(binding: &Binding, app: &App) -> &'static str {
-    match (binding.action(), app.view) {
-        (Action::Pause, View::Paused(_)) => "go on",
-        _ => binding.short,
-    }
-}
-
-/// All keys, in a box in the middle.
-pub(super) fn render_help(app: &App, area: Rect, buf: &mut Buffer) {
-    let theme = app.theme;
-    let names: Vec<String> = BINDINGS.iter().map(|binding| binding.names.join(", ")).collect();
-    let wide = names.iter().map(String::len).max().unwrap_or(0);
-    let lines: Vec<Line> = names
-        .iter()
-        .zip(BINDINGS)
-        .map(|(names, binding)| {
-            let keys = Span::styled(format!(" {names:wide$}  "), theme.strong());
-            Line::from(vec![keys, Span::raw(binding.does), Span::raw(" ")])
-        })
-        .collect();
-    let width = lines.iter().map(Line::width).max().unwrap_or(0) as u16 + 2;
-    let place = area.centered(
-        ratatui::layout::Constraint::Length(width),
-        ratatui::layout::Constraint::Length(lines.len() as u16 + 2),
-    );
+    let columns = help(area.width);
+    let rows = columns.iter().map(Vec::len).max().unwrap_or(0) as u16;
+    let (place, most) = popup(area, columns.len() as u16 * HELP_WIDTH, rows);
+    let scroll = scroll.min(most);
     let version = env!("CARGO_PKG_VERSION");
-    let block = Block::bordered()
+    let mut block = Block::bordered()
         .border_set(theme.border())
         .border_style(theme.faint())
         .title(Span::styled(format!(" loadline {version}: keys "), theme.strong()));
+    if most > 0 {
+        let seen = scroll + rows - most;
+        let more = format!(" {seen} of {rows} lines: ↑ ↓ ");
+        let more = if theme.ascii { more.replace("↑ ↓", "k j") } else { more };
+        block = block.title_bottom(Span::styled(more, theme.strong()));
+    }
     Clear.render(place, buf);
-    Paragraph::new(lines).block(block).render(place, buf);
+    block.render(place, buf);
+    let inside = place.inner(Margin::new(1, 1));
+    for (at, column) in columns.iter().enumerate() {
+        let x = (inside.x + at as u16 * HELP_WIDTH).min(inside.right());
+        let column_area = Rect { x, width: inside.right() - x, ..inside };
+        let lines: Vec<Line> = column.iter().map(|line| text(app, line)).collect();
+        Paragraph::new(lines).scroll((scroll, 0)).render(column_area, buf);
+    }
+}
+
+fn text(app: &App, line: &HelpLine) -> Line<'static> {
+    let theme = app.theme;
+    match line {
+        HelpLine::Blank => Line::raw(""),
+        HelpLine::Title(title) => Line::styled(format!(" {title}"), theme.faint()),
+        HelpLine::Keys(names, does) => {
+            let wide = HELP_WIDTHS.0;
+            let keys =
+                Span::styled(format!(" {}  ", pad(&plain(app, names), wide)), theme.strong());
+            Line::from(vec![keys, Span::raw(plain(app, does))])
+        }
+    }
+}
+
+/// The arrows in words where only ASCII may be drawn.
+pub(super) fn plain(app: &App, text: &str) -> String {
+    if !app.theme.ascii {
+        return text.to_owned();
+    }
+    let arrows = [("←", "Left"), ("→", "Right"), ("↑", "Up"), ("↓", "Down")];
+    arrows.iter().fold(text.to_owned(), |text, (arrow, word)| text.replace(arrow, word))
+}
+
+fn pad(text: &str, wide: usize) -> String {
+    format!("{text:wide$}")
 }

@@ -7,7 +7,8 @@ use ratatui::style::Style;
 
 use super::header::age_text;
 use super::text::{Piece, put, put_right};
-use crate::app::App;
+use crate::app::{App, TableRow};
+use crate::charts::look;
 use crate::store::Kept;
 
 /// `14:03:07.123`
@@ -22,16 +23,58 @@ const COLUMN_MAX: usize = 18;
 /// A column of the table.
 enum Shown<'a> {
     Seq,
-    Value(usize, &'a Column),
+    Value(Value<'a>),
+}
+
+/// A metric, and how it is written.
+struct Value<'a> {
+    at: usize,
+    column: &'a Column,
+    /// Another unit than the column's own, and what values are multiplied by for it.
+    unit: Option<(&'static str, f64)>,
 }
 
 pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
-    let Some(stream) = &app.watched.stream else { return };
-    if area.is_empty() {
+    if area.is_empty() || app.watched.stream.is_none() {
         return;
     }
+    let columns = columns(app, area);
+    render_head(app, &columns, area, buf);
+    let style = if app.is_fresh() { Style::new() } else { app.theme.faint() };
+    let rows = Rect { y: area.y + 1, height: area.height - 1, ..area };
     let store = &app.watched.store;
-    let values = stream.schema.columns().iter().enumerate().map(|(at, c)| Shown::Value(at, c));
+    let cursor = app.cursor_index();
+    let mark = app.mark.map(|mark| store.count_until(mark).saturating_sub(1));
+    for (y, row) in (rows.top()..rows.bottom()).zip(app.table_rows(rows.height)) {
+        let place = Rect { y, height: 1, ..rows };
+        match row {
+            TableRow::Gap(gap) => {
+                let text = format!("no samples for {}", age_text(gap));
+                put(buf, place, &[Piece::new(text, app.theme.faint())]);
+            }
+            TableRow::Sample(at) => {
+                let Some(sample) = store.get(at) else { continue };
+                render_sample(app, sample, &columns, style, place, buf);
+                if cursor == Some(at) {
+                    buf.set_style(place, app.theme.pointed());
+                } else if mark == Some(at) {
+                    buf.set_style(place, app.theme.strong());
+                }
+            }
+        }
+    }
+}
+
+/// The columns that have room, and where: the sequence number, then the metrics from the first that is
+/// asked for on.
+fn columns(app: &App, area: Rect) -> Vec<(Shown<'_>, Rect)> {
+    let store = &app.watched.store;
+    let all = app.watched.columns().unwrap_or_default();
+    let machine = app.watched.machine();
+    let values = all.iter().enumerate().skip(app.first_column).map(|(at, column)| {
+        let unit = look(column, app.units, machine).table;
+        Shown::Value(Value { at, column, unit })
+    });
     let seq = store.get(0).and_then(|sample| sample.seq()).map(|_| Shown::Seq);
     let mut columns = Vec::new();
     let mut right = area.x + TIME_WIDTH.min(area.width);
@@ -43,58 +86,48 @@ pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
         right += wide;
         columns.push((column, Rect { x: right - wide, width: wide, y: area.y, height: 1 }));
     }
+    columns
+}
+
+fn render_head(app: &App, columns: &[(Shown, Rect)], area: Rect, buf: &mut Buffer) {
     let faint = app.theme.faint();
     let head = Rect { height: 1, ..area };
-    put(buf, Rect { width: TIME_WIDTH.min(area.width), ..head }, &[Piece::new("time", faint)]);
-    for (column, place) in &columns {
+    // How many columns lie to the left, and to the right.
+    let hidden_left = app.first_column;
+    let time = if hidden_left > 0 { format!("time <{hidden_left}") } else { "time".to_owned() };
+    put(buf, Rect { width: TIME_WIDTH.min(area.width), ..head }, &[Piece::new(time, faint)]);
+    for (column, place) in columns {
         put_right(buf, *place, &[Piece::new(format!(" {}", column.head()), faint)]);
     }
-    let style = if app.is_fresh() { Style::new() } else { faint };
-    let rows = Rect { y: area.y + 1, height: area.height - 1, ..area };
-    for (y, line) in (rows.top()..rows.bottom()).zip(lines(app, rows.height)) {
-        let row = Rect { y, height: 1, ..rows };
-        match line {
-            Line::Gap(text) => {
-                put(buf, row, &[Piece::new(text, faint)]);
-            }
-            Line::Sample(sample) => {
-                let time = app.zone.wall(sample.time()).format("%H:%M:%S%.3f").to_string();
-                put(
-                    buf,
-                    Rect { width: TIME_WIDTH.min(row.width), ..row },
-                    &[Piece::new(time, faint)],
-                );
-                for (column, place) in &columns {
-                    let value = Piece::new(column.value(sample), style);
-                    put_right(buf, Rect { y, ..*place }, &[value]);
-                }
-            }
-        }
+    let all = app.watched.columns().map_or(0, <[_]>::len);
+    let last = columns.iter().rev().find_map(|(column, _)| match column {
+        Shown::Value(value) => Some(value.at + 1),
+        Shown::Seq => None,
+    });
+    let hidden_right = all - last.unwrap_or(hidden_left).min(all);
+    let end =
+        columns.last().map_or(area.x + TIME_WIDTH.min(area.width), |(_, place)| place.right());
+    let more = Piece::new(format!(" {hidden_right}>"), faint);
+    if hidden_right > 0 && usize::from(area.right() - end) >= more.width() {
+        put(buf, Rect { x: end, width: area.right() - end, ..head }, &[more]);
     }
 }
 
-/// A line below the head.
-enum Line<'a> {
-    Sample(Kept<'a>),
-    Gap(String),
-}
-
-/// The last lines, as many as fit, the oldest first.
-fn lines(app: &App, count: u16) -> Vec<Line<'_>> {
-    let store = &app.watched.store;
-    let mut lines = Vec::new();
-    for sample in (0..app.shown_count()).rev().filter_map(|at| store.get(at)) {
-        if lines.len() >= usize::from(count) {
-            break;
-        }
-        lines.push(Line::Sample(sample));
-        if let Some(gap) = sample.gap_before() {
-            lines.push(Line::Gap(format!("no samples for {}", age_text(gap))));
-        }
+fn render_sample(
+    app: &App,
+    sample: Kept,
+    columns: &[(Shown, Rect)],
+    style: Style,
+    row: Rect,
+    buf: &mut Buffer,
+) {
+    let time = app.zone.wall(sample.time()).format("%H:%M:%S%.3f").to_string();
+    let place = Rect { width: TIME_WIDTH.min(row.width), ..row };
+    put(buf, place, &[Piece::new(time, app.theme.faint())]);
+    for (column, place) in columns {
+        let value = Piece::new(column.value(sample), style);
+        put_right(buf, Rect { y: row.y, ..*place }, &[value]);
     }
-    lines.truncate(usize::from(count));
-    lines.reverse();
-    lines
 }
 
 /// A value in so many columns at most. One that is cut would be another value: it is rounded.
@@ -115,7 +148,12 @@ impl Shown<'_> {
     fn head(&self) -> String {
         match self {
             Shown::Seq => "seq".to_owned(),
-            Shown::Value(_, column) => column.heading(),
+            Shown::Value(Value { column, unit: Some((unit, _)), .. }) => {
+                // `load1/core` is one word, `mem GiB` are two.
+                let blank = if unit.starts_with('/') { "" } else { " " };
+                format!("{}{blank}{unit}", column.name())
+            }
+            Shown::Value(Value { column, unit: None, .. }) => column.heading(),
         }
     }
 
@@ -128,7 +166,14 @@ impl Shown<'_> {
         let width = usize::from(self.width()) - 1;
         let text = match self {
             Shown::Seq => last_digits(sample.seq(), width),
-            Shown::Value(at, column) => fitting(sample.value(*at), column.decimals(), width),
+            Shown::Value(Value { at, unit: Some((_, scale)), .. }) => {
+                // Another unit than that of the stream is rounded as it is in the charts.
+                let value = (sample.value(*at) * scale * 100.0).round() / 100.0;
+                fitting(value, 2, width)
+            }
+            Shown::Value(Value { at, column, unit: None }) => {
+                fitting(sample.value(*at), column.decimals(), width)
+            }
         };
         format!(" {text}")
     }

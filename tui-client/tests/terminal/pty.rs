@@ -173,13 +173,13 @@ fn panic_in_a_task() -> ! {
     loadline::run::end_on_panic();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let mut screen = Screen::open().unwrap();
+        let mut screen = Screen::open(true).unwrap();
         let watched = Watched::new("web-1", false, Duration::from_secs(1));
         let settings = app::Settings {
             window: Duration::from_secs(1),
             fullscreen: false,
             zone: Zone::Local,
-            theme: Theme { colour: true, ascii: false },
+            theme: Theme::detect(true, None, |_| None),
         };
         let app = App::new(watched, settings, Size::default(), Time::default());
         screen.draw(&app).unwrap();

@@ -1,0 +1,182 @@
+//! The mouse: what is under it, and what it does there.
+
+use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
+use loadline_protocol::Time;
+use ratatui::layout::{Position, Rect};
+
+use super::{App, Screen, TableRow};
+use crate::keys::Action;
+use crate::layout::parts;
+use crate::store::Window;
+
+/// Rows that a turn of the wheel scrolls.
+const WHEEL_ROWS: i64 = 3;
+
+/// A button that is held down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drag {
+    /// The left one: the charts move with the pointer, once it has moved.
+    Pan {
+        /// Where the pointer was last.
+        column: u16,
+        /// Whether it has moved.
+        moved: bool,
+    },
+    /// The right one: a part of the charts is drawn out.
+    Zoom {
+        /// Where it began.
+        from: Time,
+        /// Where the pointer is.
+        to: Time,
+    },
+}
+
+/// What is under the pointer.
+enum Target {
+    /// The title or an axis of a chart.
+    Chart(usize),
+    /// The dots of a chart.
+    Panel { chart: usize, panel: Rect, window: Window },
+    /// A row of the table, the head at 0.
+    Table { row: u16, rows: u16 },
+}
+
+impl App {
+    pub(super) fn point(&mut self, mouse: MouseEvent) {
+        let is_help = matches!(self.screen, Screen::Help { .. });
+        let position = Position { x: mouse.column, y: mouse.row };
+        match mouse.kind {
+            MouseEventKind::ScrollUp if is_help => self.scroll_help(Action::Up),
+            MouseEventKind::ScrollDown if is_help => self.scroll_help(Action::Down),
+            _ if is_help => {}
+            MouseEventKind::Down(button) => self.press(button, position),
+            MouseEventKind::Drag(_) => self.drag(position),
+            MouseEventKind::Up(_) => self.release(position),
+            MouseEventKind::ScrollUp => self.wheel(true, position),
+            MouseEventKind::ScrollDown => self.wheel(false, position),
+            MouseEventKind::Moved | MouseEventKind::ScrollLeft | MouseEventKind::ScrollRight => {}
+        }
+    }
+
+    fn scroll_help(&mut self, action: Action) {
+        if let Screen::Help { page, scroll } = self.screen {
+            self.act_in_help(action, page, scroll);
+        }
+    }
+
+    fn target(&self, position: Position) -> Option<Target> {
+        let layout = self.layout(self.area());
+        if layout.table.contains(position) {
+            let rows = layout.table.height.saturating_sub(1);
+            return Some(Target::Table { row: position.y - layout.table.y, rows });
+        }
+        let (at, area) = layout.charts.iter().find(|(_, area)| area.contains(position))?;
+        let chart = self.charts.get(*at)?;
+        let panel = parts(*area, self.chart_shape(chart, *area)).panel;
+        let window = self.window_of(panel.width).filter(|_| panel.contains(position));
+        Some(match window {
+            Some(window) => Target::Panel { chart: *at, panel, window },
+            None => Target::Chart(*at),
+        })
+    }
+
+    fn press(&mut self, button: MouseButton, position: Position) {
+        self.drag = match (button, self.target(position)) {
+            (MouseButton::Left, Some(Target::Panel { .. })) => {
+                Some(Drag::Pan { column: position.x, moved: false })
+            }
+            (MouseButton::Right, Some(Target::Panel { panel, window, .. })) => {
+                let time = window.time_of_cell(i64::from(position.x) - i64::from(panel.x));
+                Some(Drag::Zoom { from: time, to: time })
+            }
+            (MouseButton::Left, Some(Target::Chart(at))) => {
+                self.choose(at);
+                None
+            }
+            (MouseButton::Left, Some(Target::Table { row, rows })) => {
+                self.choose_row(row, rows);
+                None
+            }
+            _ => None,
+        };
+    }
+
+    fn choose_row(&mut self, row: u16, rows: u16) {
+        let Some(row) = row.checked_sub(1) else { return };
+        if let Some(TableRow::Sample(at)) = self.table_rows(rows).get(usize::from(row))
+            && let Some(sample) = self.watched.store.get(*at)
+        {
+            self.set_cursor(sample.time());
+        }
+    }
+
+    fn drag(&mut self, position: Position) {
+        match self.drag {
+            Some(Drag::Pan { column, .. }) if column != position.x => {
+                let cells = i64::from(column) - i64::from(position.x);
+                if let Some((_, window)) = self.panel_at(position) {
+                    self.pan(cells * window.cell_ms());
+                }
+                self.drag = Some(Drag::Pan { column: position.x, moved: true });
+            }
+            Some(Drag::Zoom { from, .. }) => {
+                if let Some((panel, window)) = self.panel_at(position) {
+                    let cell = i64::from(position.x) - i64::from(panel.x);
+                    let to = window.time_of_cell(cell.clamp(0, i64::from(panel.width)));
+                    self.drag = Some(Drag::Zoom { from, to });
+                }
+            }
+            Some(Drag::Pan { .. }) | None => {}
+        }
+    }
+
+    /// The panel that the pointer is in, or else that of the chosen chart.
+    fn panel_at(&self, position: Position) -> Option<(Rect, Window)> {
+        if let Some(Target::Panel { panel, window, .. }) = self.target(position) {
+            return Some((panel, window));
+        }
+        let layout = self.layout(self.area());
+        let (at, area) = layout.charts.first()?;
+        let panel = parts(*area, self.chart_shape(self.charts.get(*at)?, *area)).panel;
+        Some((panel, self.window_of(panel.width)?))
+    }
+
+    fn release(&mut self, position: Position) {
+        match self.drag.take() {
+            Some(Drag::Pan { moved: false, .. }) => self.click(position),
+            Some(Drag::Zoom { from, to }) => self.zoom_to(from, to),
+            Some(Drag::Pan { moved: true, .. }) | None => {}
+        }
+    }
+
+    /// Chooses a chart and puts the cursor at the sample under the pointer.
+    fn click(&mut self, position: Position) {
+        let Some(Target::Panel { chart, panel, window }) = self.target(position) else { return };
+        self.choose(chart);
+        let cell = i64::from(position.x) - i64::from(panel.x);
+        // The last sample of the cell, so that a click beside the newest one finds it.
+        let end = window.time_of_cell(cell + 1).as_millis() - 1;
+        let store = &self.watched.store;
+        let at = store.count_until(Time::from_millis(end)).saturating_sub(1);
+        if let Some(sample) = store.get(at) {
+            self.set_cursor(sample.time());
+        }
+    }
+
+    fn wheel(&mut self, up: bool, position: Position) {
+        match self.target(position) {
+            Some(Target::Panel { panel, window, .. }) => {
+                let cell = i64::from(position.x) - i64::from(panel.x);
+                // At the right edge the newest sample is meant, and live stays live.
+                let is_edge = cell + 1 >= i64::from(panel.width);
+                let anchor = (!is_edge).then(|| window.time_of_cell(cell));
+                self.zoom(up, anchor);
+            }
+            Some(Target::Chart(_)) => self.zoom(up, None),
+            Some(Target::Table { .. }) => {
+                self.by_samples(if up { -WHEEL_ROWS } else { WHEEL_ROWS });
+            }
+            None => {}
+        }
+    }
+}

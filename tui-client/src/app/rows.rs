@@ -1,0 +1,51 @@
+//! The rows of the data table that are in sight.
+
+use std::time::Duration;
+
+use super::App;
+
+/// A row of the data table below its head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TableRow {
+    /// The sample at this place in the store.
+    Sample(usize),
+    /// There was none for so long.
+    Gap(Duration),
+}
+
+impl App {
+    /// The rows that are in sight, the oldest first: the latest at the bottom, or with a cursor that one
+    /// in the middle.
+    #[must_use]
+    pub fn table_rows(&self, count: u16) -> Vec<TableRow> {
+        let count = usize::from(count);
+        let shown = self.shown_count();
+        // A cursor may stand beyond what is shown.
+        let cursor = self.cursor_index().map(|at| at.min(shown.saturating_sub(1)));
+        let Some(anchor) = cursor.or_else(|| shown.checked_sub(1)).filter(|_| count > 0) else {
+            return Vec::new();
+        };
+        let mut below = (anchor + 1..shown).flat_map(|at| self.row_and_gap(at));
+        let mut later: Vec<TableRow> = below.by_ref().take((count - 1) / 2).collect();
+        let above = (0..=anchor).rev().flat_map(|at| {
+            let [gap, row] = self.gap_and_row(at);
+            row.into_iter().chain(gap)
+        });
+        let mut rows: Vec<TableRow> = above.take(count - later.len()).collect();
+        rows.reverse();
+        later.extend(below.take(count - rows.len() - later.len()));
+        rows.append(&mut later);
+        rows
+    }
+
+    fn row_and_gap(&self, at: usize) -> impl Iterator<Item = TableRow> {
+        self.gap_and_row(at).into_iter().flatten()
+    }
+
+    /// The gap before a sample, and the sample.
+    fn gap_and_row(&self, at: usize) -> [Option<TableRow>; 2] {
+        let sample = self.watched.store.get(at);
+        let gap = sample.and_then(|sample| sample.gap_before()).map(TableRow::Gap);
+        [gap, sample.map(|_| TableRow::Sample(at))]
+    }
+}

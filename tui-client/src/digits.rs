@@ -1,0 +1,148 @@
+//! Large digits, for eyes three metres away.
+//!
+//! ```text
+//!   ██████  ██████      ██████
+//!   ██      ██          ██  ██
+//!   ██████  ██████      ██████
+//!   ██  ██      ██      ██  ██
+//!   ██████  ██████  ██  ██████
+//! ```
+
+use ratatui::layout::Rect;
+
+/// The pixels of a glyph, top to bottom, the leftmost the highest of the bits.
+type Pixels = [u8; 5];
+
+/// The rows of a glyph.
+const ROWS: u16 = 5;
+
+/// Columns of a pixel that is one row high, so that it looks square.
+const PIXEL: u16 = 2;
+
+/// What a value is expected to take: four digits and a point. A longer one is drawn smaller.
+const USUAL: &str = "0000.";
+
+/// Columns that stand beside the digits: a unit or a name.
+const BESIDE: u16 = 5;
+
+/// The largest scale: beyond it, digits are larger than any room needs.
+const SCALE_MAX: u16 = 4;
+
+/// How large the digits are that have room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size {
+    /// Rows of a pixel.
+    pub scale: u16,
+    /// Rows of a digit.
+    pub rows: u16,
+    /// How many values stand side by side.
+    pub values: usize,
+}
+
+/// How large the digits of so many values may be in an area: a third of its height at most. Where not
+/// all have room side by side, it is for the first alone.
+#[must_use]
+pub fn size(values: usize, area: Rect) -> Option<Size> {
+    let fits = |values: usize, scale: u16| {
+        let wide = values * usize::from(width(USUAL, scale) + BESIDE);
+        wide <= usize::from(area.width) && (ROWS * scale + 1) * 3 <= area.height
+    };
+    let largest = |values: usize| (1..=SCALE_MAX).rev().find(|scale| fits(values, *scale));
+    let (values, scale) = match largest(values) {
+        Some(scale) => (values, scale),
+        None => (1, largest(1)?),
+    };
+    Some(Size { scale, rows: ROWS * scale, values })
+}
+
+/// The columns that a text takes at a scale, the gap behind its last glyph included.
+#[must_use]
+pub fn width(text: &str, scale: u16) -> u16 {
+    text.chars().map(|c| (glyph(c).0 * PIXEL + 1) * scale).fold(0, u16::saturating_add)
+}
+
+/// The cells of a text at a scale, relative to its upper left.
+pub fn cells(text: &str, scale: u16) -> impl Iterator<Item = (u16, u16)> {
+    let mut left = 0;
+    text.chars().flat_map(move |c| {
+        let (wide, pixels) = glyph(c);
+        let from = left;
+        left += (wide * PIXEL + 1) * scale;
+        let set = move |x: u16, y: u16| {
+            let row = pixels[usize::from(y / scale)];
+            row >> (wide - 1 - x / (PIXEL * scale)) & 1 == 1
+        };
+        (0..ROWS * scale)
+            .flat_map(move |y| (0..wide * PIXEL * scale).map(move |x| (x, y)))
+            .filter(move |(x, y)| set(*x, *y))
+            .map(move |(x, y)| (from + x, y))
+    })
+}
+
+/// The columns of pixels of a glyph, and the pixels.
+fn glyph(c: char) -> (u16, Pixels) {
+    match c {
+        '0' => (3, [0b111, 0b101, 0b101, 0b101, 0b111]),
+        '1' => (3, [0b010, 0b110, 0b010, 0b010, 0b111]),
+        '2' => (3, [0b111, 0b001, 0b111, 0b100, 0b111]),
+        '3' => (3, [0b111, 0b001, 0b111, 0b001, 0b111]),
+        '4' => (3, [0b101, 0b101, 0b111, 0b001, 0b001]),
+        '5' => (3, [0b111, 0b100, 0b111, 0b001, 0b111]),
+        '6' => (3, [0b111, 0b100, 0b111, 0b101, 0b111]),
+        '7' => (3, [0b111, 0b001, 0b001, 0b001, 0b001]),
+        '8' => (3, [0b111, 0b101, 0b111, 0b101, 0b111]),
+        '9' => (3, [0b111, 0b101, 0b111, 0b001, 0b111]),
+        'e' => (3, [0b111, 0b101, 0b111, 0b100, 0b111]),
+        '-' => (3, [0b000, 0b000, 0b111, 0b000, 0b000]),
+        '.' => (1, [0, 0, 0, 0, 1]),
+        _ => (1, [0; 5]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drawn(text: &str, scale: u16) -> Vec<String> {
+        let wide = usize::from(width(text, scale));
+        let mut rows = vec![vec![' '; wide]; usize::from(ROWS * scale)];
+        for (x, y) in cells(text, scale) {
+            rows[usize::from(y)][usize::from(x)] = '#';
+        }
+        rows.into_iter().map(|row| String::from_iter(row).trim_end().to_owned()).collect()
+    }
+
+    #[test]
+    fn digits_can_be_read() {
+        let expected = [
+            "######   ##      ######",
+            "##     ####          ##",
+            "######   ##      ######",
+            "##  ##   ##          ##",
+            "###### ###### ## ######",
+        ];
+        assert_eq!(drawn("61.3", 1), expected);
+    }
+
+    #[test]
+    fn a_larger_scale_is_the_same_picture_enlarged() {
+        let (small, large) = (drawn("-2.80e9", 1), drawn("-2.80e9", 3));
+        for (y, row) in large.iter().enumerate() {
+            let every_third: String = row.chars().step_by(3).collect();
+            assert_eq!(every_third.trim_end(), small[y / 3]);
+        }
+    }
+
+    #[test]
+    fn the_size_follows_the_room() {
+        let scale = |values, width, height| {
+            size(values, Rect::new(0, 0, width, height)).map(|size| (size.scale, size.values))
+        };
+        assert_eq!(scale(1, 120, 34), Some((2, 1)));
+        assert_eq!(scale(3, 120, 34), Some((1, 3)));
+        assert_eq!(scale(3, 80, 22), Some((1, 1)));
+        assert_eq!(scale(1, 80, 17), None);
+        assert_eq!(scale(1, 30, 34), None);
+        assert_eq!(scale(1, 500, 200), Some((SCALE_MAX, 1)));
+    }
+}

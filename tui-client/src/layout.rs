@@ -1,0 +1,316 @@
+//! Where everything stands. Pure: for drawing as well as for what a click or a page up means.
+//!
+//! ```text
+//!  header
+//!  ┌ chart ─┬ chart ─┐
+//!  ├ chart ─┼ chart ─┤   or one chart, or the table alone, or one line of numbers
+//!  ├ span ──┴────────┤   the values between mark and cursor
+//!  └ table ──────────┘
+//!  footer
+//! ```
+
+use ratatui::layout::{Constraint, Layout as Split, Rect};
+
+use crate::digits;
+
+/// A screen of fewer rows has no footer.
+const FOOTER_FROM: u16 = 8;
+
+/// A body of fewer rows has charts only.
+const TABLE_FROM: u16 = 14;
+
+/// The rows of the table below the charts, its head included.
+const TABLE_ROWS: (u16, u16) = (4, 12);
+
+/// A chart of fewer rows tells nothing: its title, two rows of dots, its times.
+const CHART_ROWS: u16 = 4;
+
+/// From this width on charts stand side by side.
+const TWO_COLUMNS_FROM: u16 = 64;
+
+/// From this width on they may, if there are more than fit one below the other.
+const TWO_COLUMNS_MIN: u16 = 40;
+
+/// Columns between two charts.
+const BETWEEN: u16 = 2;
+
+/// The columns of the value axis, its line included, where there is room.
+const GUTTER: u16 = 8;
+
+/// A chart of fewer columns has no value axis.
+const GUTTER_FROM: u16 = 20;
+
+/// A chart of fewer rows has no row for the line of the time axis.
+const AXIS_LINE_FROM: u16 = 8;
+
+/// A chart of fewer columns has no names at the ends of its lines.
+const NAMES_FROM: u16 = 36;
+
+/// Large digits take at most this part of a chart's rows.
+const DIGITS_SHARE: u16 = 3;
+
+/// What fills the screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Page {
+    /// All charts.
+    Dashboard,
+    /// The chosen chart alone, with its newest value in large digits.
+    Fullscreen,
+}
+
+/// Where the data table stands on the dashboard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Table {
+    /// Below the charts.
+    Below,
+    /// Alone.
+    Alone,
+    /// Nowhere.
+    Off,
+}
+
+/// The parts of a screen; what has no room is empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Layout {
+    /// The source, its state, the clock.
+    pub header: Rect,
+    /// The charts that are shown, by their position, and where.
+    pub charts: Vec<(usize, Rect)>,
+    /// The statistics between mark and cursor.
+    pub span: Rect,
+    /// The data table.
+    pub table: Rect,
+    /// The newest values in one line, where no chart has room.
+    pub numbers: Rect,
+    /// The keys.
+    pub footer: Rect,
+}
+
+/// What a layout depends on besides the room.
+#[derive(Debug, Clone, Copy)]
+pub struct Shape {
+    /// What fills the screen.
+    pub page: Page,
+    /// Where the table stands.
+    pub table: Table,
+    /// How many charts there are.
+    pub charts: usize,
+    /// Which of them is chosen.
+    pub chosen: usize,
+    /// Rows that the statistics between mark and cursor would fill; 0 without a mark.
+    pub span_rows: u16,
+}
+
+/// Parts the room.
+#[must_use]
+pub fn layout(area: Rect, shape: Shape) -> Layout {
+    let mut layout = Layout::default();
+    if area.is_empty() {
+        return layout;
+    }
+    let header = u16::from(area.height > 1);
+    let footer = u16::from(area.height >= FOOTER_FROM);
+    let rows = [Constraint::Length(header), Constraint::Fill(1), Constraint::Length(footer)];
+    let mut body;
+    [layout.header, body, layout.footer] = Split::vertical(rows).areas(area);
+    if shape.span_rows > 0 && body.height > CHART_ROWS {
+        // They may take a third, and leave room for a chart.
+        let most = (body.height / 3).max(1).min(body.height - CHART_ROWS);
+        let rows = [Constraint::Fill(1), Constraint::Length(shape.span_rows.min(most))];
+        [body, layout.span] = Split::vertical(rows).areas(body);
+    }
+    match (shape.page, shape.table) {
+        (Page::Dashboard, Table::Alone) => layout.table = body,
+        (Page::Dashboard, Table::Below) if body.height >= TABLE_FROM => {
+            let rows = (body.height * 3 / 10).clamp(TABLE_ROWS.0, TABLE_ROWS.1);
+            let rows = [Constraint::Fill(1), Constraint::Length(rows)];
+            let charts;
+            [charts, layout.table] = Split::vertical(rows).areas(body);
+            layout.charts = grid(charts, shape);
+        }
+        (Page::Dashboard, Table::Below | Table::Off) if body.height >= CHART_ROWS => {
+            layout.charts = grid(body, shape);
+        }
+        (Page::Fullscreen, _) if body.height >= CHART_ROWS => {
+            let chosen = (shape.chosen < shape.charts).then_some((shape.chosen, body));
+            layout.charts = chosen.into_iter().collect();
+        }
+        _ => layout.numbers = Rect { height: body.height.min(1), ..body },
+    }
+    layout
+}
+
+/// As many charts as fit, the chosen one among them, left to right and then down.
+fn grid(area: Rect, shape: Shape) -> Vec<(usize, Rect)> {
+    if shape.charts == 0 {
+        return Vec::new();
+    }
+    let rows_max = usize::from(area.height / CHART_ROWS).max(1);
+    let is_wide = area.width >= TWO_COLUMNS_FROM
+        || (area.width >= TWO_COLUMNS_MIN && shape.charts > rows_max);
+    let columns = if is_wide { shape.charts.min(2) } else { 1 };
+    let rows = shape.charts.div_ceil(columns).min(rows_max);
+    let shown = rows * columns;
+    // Pages of as many charts as are shown, so that a chart does not move while others are chosen.
+    let first = shape.chosen / shown * shown;
+    let heights = Split::vertical(vec![Constraint::Fill(1); rows]).split(area);
+    heights
+        .iter()
+        .flat_map(|row| {
+            let widths = vec![Constraint::Fill(1); columns];
+            Split::horizontal(widths).spacing(BETWEEN).split(*row).to_vec()
+        })
+        .enumerate()
+        .map(|(at, area)| (first + at, area))
+        .filter(|(at, _)| *at < shape.charts)
+        .collect()
+}
+
+/// The parts of a chart's area; what has no room is empty.
+///
+/// ```text
+///  title                        1 CPU ─────────────────── 12.5 %
+///  digits                         12.5 %                            on a page of its own
+///  gutter │ panel │ names       100%┤       ⢀⡠⠤⠒           1m
+///         │ axis_line               └────┬─────────┬────
+///  times, below the gutter too         14:02     14:03
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Parts {
+    /// Its number, its name, the newest values.
+    pub title: Rect,
+    /// The newest values in large digits.
+    pub digits: Rect,
+    /// How large they are; `None` where there are none.
+    pub large: Option<digits::Size>,
+    /// The labels of the value axis and its line.
+    pub gutter: Rect,
+    /// The dots.
+    pub panel: Rect,
+    /// The names of the lines, at their ends.
+    pub names: Rect,
+    /// The line of the time axis.
+    pub axis_line: Rect,
+    /// The labels of the time axis.
+    pub times: Rect,
+}
+
+/// What the parts of a chart depend on besides the room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ChartShape {
+    /// The widest name of its lines, columns; 0 if they have none.
+    pub names: u16,
+    /// How large its digits may be; `None` where there are none.
+    pub large: Option<digits::Size>,
+}
+
+/// Parts the room of a chart.
+#[must_use]
+pub fn parts(area: Rect, shape: ChartShape) -> Parts {
+    let title = u16::from(area.height >= 2);
+    // A blank row is below them.
+    let large = shape.large.filter(|size| size.rows < area.height / DIGITS_SHARE);
+    let digits = large.map_or(0, |size| size.rows + 1);
+    let times = u16::from(area.height >= 4);
+    let axis_line = u16::from(area.height >= AXIS_LINE_FROM);
+    let gutter = if area.width >= GUTTER_FROM { GUTTER } else { 0 };
+    let names = if shape.names > 0 && area.width >= NAMES_FROM { shape.names + 1 } else { 0 };
+    let names = names.min(area.width / 4);
+    let rows = area.height - title - digits - times - axis_line;
+    let right = Rect { x: area.x + gutter, width: area.width - gutter - names, ..area };
+    let top = area.y + title + digits;
+    let below = top + rows;
+    Parts {
+        title: Rect { height: title, ..area },
+        digits: Rect { y: area.y + title, height: digits, ..area },
+        large,
+        gutter: Rect { y: top, width: gutter, height: rows, ..area },
+        panel: Rect { y: top, height: rows, ..right },
+        names: Rect { x: right.right(), y: top, width: names, height: rows },
+        axis_line: Rect { y: below, height: axis_line, ..right },
+        times: Rect { y: below + axis_line, height: times, ..right },
+    }
+}
+
+/// Where a box of `wide` columns and `lines` rows inside stands, and how far what is in it can be
+/// scrolled.
+#[must_use]
+pub fn popup(area: Rect, wide: u16, lines: u16) -> (Rect, u16) {
+    let width = Constraint::Length(wide.saturating_add(2));
+    let place = area.centered(width, Constraint::Length(lines.saturating_add(2)));
+    (place, lines.saturating_sub(place.height.saturating_sub(2)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rects(layout: &Layout) -> Vec<Rect> {
+        let charts = layout.charts.iter().map(|(_, area)| *area);
+        let others = [layout.header, layout.span, layout.table, layout.numbers, layout.footer];
+        charts.chain(others).filter(|part| !part.is_empty()).collect()
+    }
+
+    #[test]
+    fn at_any_size_the_parts_stay_inside_and_apart_and_something_is_shown() {
+        for (page, table, span_rows) in [
+            (Page::Dashboard, Table::Below, 0),
+            (Page::Dashboard, Table::Below, 7),
+            (Page::Dashboard, Table::Alone, 7),
+            (Page::Dashboard, Table::Off, 0),
+            (Page::Fullscreen, Table::Below, 3),
+        ] {
+            for (width, height) in (0..130).flat_map(|w| (0..60).map(move |h| (w, h))) {
+                let area = Rect::new(0, 0, width, height);
+                let shape = Shape { page, table, charts: 4, chosen: 3, span_rows };
+                let layout = layout(area, shape);
+                let parts = rects(&layout);
+                assert_eq!(parts.is_empty(), area.is_empty(), "{area}");
+                for (at, part) in parts.iter().enumerate() {
+                    assert_eq!(part.intersection(area), *part, "{area}");
+                    let apart = |other: &Rect| !part.intersects(*other);
+                    assert!(parts[at + 1..].iter().all(apart), "{area}: {layout:?}");
+                }
+                let chosen = layout.charts.iter().any(|(at, _)| *at == 3);
+                assert!(chosen || layout.charts.is_empty(), "{area}: {layout:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_usual_terminal_has_all_four_charts_and_the_table() {
+        for (width, height) in [(120, 36), (80, 24)] {
+            let shape = Shape {
+                page: Page::Dashboard,
+                table: Table::Below,
+                charts: 4,
+                chosen: 0,
+                span_rows: 0,
+            };
+            let layout = layout(Rect::new(0, 0, width, height), shape);
+            assert_eq!(layout.charts.len(), 4);
+            assert!(layout.table.height >= 4 && !layout.footer.is_empty());
+        }
+    }
+
+    #[test]
+    fn the_parts_of_a_chart_stay_inside_and_apart() {
+        for (width, height) in (0..60).flat_map(|w| (0..40).map(move |h| (w, h))) {
+            for shape in [(0, 1), (3, 3), (200, 2)] {
+                let area = Rect::new(2, 3, width, height);
+                let large = digits::size(shape.1, area);
+                let found = parts(area, ChartShape { names: shape.0, large });
+                let Parts { title, digits, gutter, panel, names, axis_line, times, .. } = found;
+                let all = [title, digits, gutter, panel, names, axis_line, times];
+                let all: Vec<_> = all.into_iter().filter(|part| !part.is_empty()).collect();
+                for (at, part) in all.iter().enumerate() {
+                    assert_eq!(part.intersection(area), *part, "{area}: {found:?}");
+                    assert!(
+                        all[at + 1..].iter().all(|other| !part.intersects(*other)),
+                        "{found:?}"
+                    );
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! What is pointed out in a chart: the cursor, the mark, and what is drawn out with the mouse.
+
+use loadline_protocol::Time;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::{Modifier, Style};
+
+use super::{Drawn, is_blank};
+use crate::app::Drag;
+use crate::view::text::{Piece, put};
+
+pub(super) fn render(drawn: &Drawn, buf: &mut Buffer) {
+    let app = drawn.app;
+    if let Some(Drag::Zoom { from, to }) = app.drag {
+        drawn.render_drag(from.min(to), from.max(to), buf);
+    }
+    if let Some(mark) = app.mark {
+        drawn.render_upright(mark, app.theme.strong(), buf);
+    }
+    let at = app.cursor_index().and_then(|at| app.watched.store.get(at));
+    if let Some(sample) = at {
+        drawn.render_upright(sample.time(), app.theme.pointed(), buf);
+        drawn.render_time(sample.time(), buf);
+    }
+}
+
+impl Drawn<'_> {
+    /// A line from top to bottom at a time. Dots that it crosses are set off, not covered.
+    fn render_upright(&self, time: Time, crossing: Style, buf: &mut Buffer) {
+        let Some(cell) = self.window.cell_of(time.as_millis()) else { return };
+        let panel = self.parts.panel;
+        let theme = self.app.theme;
+        let x = panel.x + cell as u16;
+        for y in panel.top()..panel.bottom() {
+            let cell = &mut buf[(x, y)];
+            if is_blank(cell.symbol()) || cell.symbol().starts_with(theme.signs().reference) {
+                cell.set_char(theme.signs().upright).set_style(theme.strong());
+            } else {
+                cell.set_style(crossing);
+            }
+        }
+    }
+
+    /// The time at the cursor, on the time axis.
+    fn render_time(&self, time: Time, buf: &mut Buffer) {
+        let times = self.parts.times;
+        let Some(cell) = self.window.cell_of(time.as_millis()).filter(|_| !times.is_empty()) else {
+            return;
+        };
+        let text = self.app.zone.wall(time).format(" %H:%M:%S%.3f ").to_string();
+        let label = Piece::new(text, self.app.theme.pointed());
+        let wide = label.width() as u16;
+        let left = self.parts.gutter.x;
+        let rightmost = times.right().saturating_sub(wide).max(left);
+        let x = (times.x + cell as u16).saturating_sub(wide / 2).clamp(left, rightmost);
+        put(buf, Rect { x, width: wide.min(times.right() - x), ..times }, &[label]);
+    }
+
+    fn render_drag(&self, from: Time, to: Time, buf: &mut Buffer) {
+        let panel = self.parts.panel;
+        for cell in 0..panel.width {
+            let time = self.window.time_of_cell(i64::from(cell));
+            if time >= from && time <= to {
+                let column = Rect { x: panel.x + cell, width: 1, ..panel };
+                buf.set_style(column, Style::new().add_modifier(Modifier::REVERSED));
+            }
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! A line of a chart as dots: for each column of dots one run, from its highest to its lowest row.
+//!
+//! What a column shows follows from the samples around it and from nothing else, not from where the
+//! window begins: as time passes, the picture moves by whole columns and does not change.
+
+use crate::store::Slots;
+use crate::theme::Theme;
+
+/// Rows beyond the panel are as good as these.
+const ROW_MAX: i64 = 1 << 20;
+
+/// The runs of a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Strokes {
+    /// The highest and the lowest row of each column; `None` where nothing is.
+    runs: Vec<Option<(i64, i64)>>,
+}
+
+/// How a line is told from others where there are no colours. A run of several rows is never left out:
+/// no spike is hidden.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pattern {
+    Solid,
+    Dashed,
+    Dotted,
+}
+
+impl Pattern {
+    /// The pattern of a line of a chart, the first at 0.
+    pub(super) fn of(line: usize) -> Pattern {
+        [Pattern::Solid, Pattern::Dashed, Pattern::Dotted][line % 3]
+    }
+
+    /// What stands for it in the legend.
+    pub(super) fn sign(self, theme: Theme) -> &'static str {
+        match (self, theme.ascii) {
+            (Pattern::Solid, false) => "━",
+            (Pattern::Dashed, false) => "╍",
+            (Pattern::Dotted, false) => "┅",
+            (Pattern::Solid, true) => "--",
+            (Pattern::Dashed, true) => "- ",
+            (Pattern::Dotted, true) => ". ",
+        }
+    }
+
+    fn shows(self, slot: i64) -> bool {
+        match self {
+            Pattern::Solid => true,
+            Pattern::Dashed => slot.rem_euclid(6) < 4,
+            Pattern::Dotted => slot.rem_euclid(3) == 0,
+        }
+    }
+}
+
+impl Strokes {
+    /// `row` gives the row of dots of a value, the highest at 0; it may lie outside of the panel.
+    pub(super) fn of(slots: &Slots, row: impl Fn(f64) -> i64) -> Strokes {
+        let row = |value: f64| row(value).clamp(-ROW_MAX, ROW_MAX);
+        let mut strokes = Strokes { runs: vec![None; slots.slots.len()] };
+        let mut last = slots.before.map(|point| (point.slot, row(point.value)));
+        for (at, slot) in slots.slots.iter().enumerate() {
+            let Some(slot) = slot else { continue };
+            let here = at as i64;
+            strokes.extend(here, row(slot.max), row(slot.min));
+            if let Some(last) = last.filter(|_| !slot.broken) {
+                strokes.join(last, (here, row(slot.first)));
+            }
+            last = Some((here, row(slot.last)));
+        }
+        strokes
+    }
+
+    /// Adds rows to the run of a column.
+    fn extend(&mut self, column: i64, a: i64, b: i64) {
+        let Some(run) = usize::try_from(column).ok().and_then(|at| self.runs.get_mut(at)) else {
+            return;
+        };
+        let (top, bottom) = run.unwrap_or((a.min(b), a.max(b)));
+        *run = Some((top.min(a).min(b), bottom.max(a).max(b)));
+    }
+
+    /// The straight line between two points, the first left of the second. Where it leaves out rows
+    /// from one column to the next, each of the two takes half of them.
+    fn join(&mut self, from: (i64, i64), to: (i64, i64)) {
+        let (columns, rows) = (to.0 - from.0, to.1 - from.1);
+        let row = |step: i64| from.1 + (2 * rows * step + columns).div_euclid(2 * columns.max(1));
+        let first = (-1 - from.0).max(0);
+        let last = columns.min(self.runs.len() as i64 - from.0);
+        for step in first..last {
+            let (here, next) = (row(step), row(step + 1));
+            let middle = here + (next - here) / 2;
+            let beyond = middle + (next - middle).signum();
+            self.extend(from.0 + step, here, middle);
+            self.extend(from.0 + step + 1, beyond, next);
+        }
+    }
+
+    /// The runs within so many rows as points of a polyline, a gap behind each of them. A row is its
+    /// number below 0. `first_slot` is the number of the first column since 1970.
+    pub(super) fn points(
+        &self,
+        rows: i64,
+        first_slot: i64,
+        pattern: Pattern,
+    ) -> (Vec<f64>, Vec<f64>) {
+        let mut points =
+            (Vec::with_capacity(3 * self.runs.len()), Vec::with_capacity(3 * self.runs.len()));
+        for (at, run) in self.runs.iter().enumerate() {
+            let Some((top, bottom)) = *run else { continue };
+            let is_in_sight = bottom >= 0 && top < rows;
+            let is_left_out = top == bottom && !pattern.shows(first_slot + at as i64);
+            if !is_in_sight || is_left_out {
+                continue;
+            }
+            for row in [top.max(0), bottom.min(rows - 1)] {
+                points.0.push(at as f64);
+                points.1.push(-(row as f64));
+            }
+            points.0.push(f64::NAN);
+            points.1.push(f64::NAN);
+        }
+        points
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::store::{Point, Slot};
+
+    #[expect(clippy::unnecessary_wraps, reason = "as it stands among slots, some of them empty")]
+    fn slot(values: [f64; 4], broken: bool) -> Option<Slot> {
+        let [first, min, max, last] = values;
+        Some(Slot { first, min, max, last, broken })
+    }
+
+    /// The dots of a line in ten rows, a value of 0 at the bottom.
+    fn drawn(slots: &Slots) -> Vec<String> {
+        let strokes = Strokes::of(slots, |value| 9 - value as i64);
+        let is_set = |column: usize, row: i64| {
+            strokes.runs[column].is_some_and(|(top, bottom)| (top..=bottom).contains(&row))
+        };
+        let rows = (0..10).map(|row| {
+            let dots = (0..slots.slots.len()).map(|at| if is_set(at, row) { '#' } else { ' ' });
+            dots.collect::<String>().trim_end().to_owned()
+        });
+        rows.skip_while(String::is_empty).collect()
+    }
+
+    #[test]
+    fn a_slope_has_one_dot_a_column_and_a_cliff_no_hole() {
+        let one = |value: f64| slot([value; 4], false);
+        let slope = Slots { slots: vec![one(0.0), None, None, one(3.0)], before: None };
+        assert_eq!(drawn(&slope), ["   #", "  #", " #", "#"]);
+        let cliff = Slots { slots: vec![one(0.0), one(5.0)], before: None };
+        assert_eq!(drawn(&cliff), [" #", " #", " #", "#", "#", "#"]);
+    }
+
+    #[test]
+    fn a_slot_shows_all_from_its_least_to_its_greatest_value_and_a_gap_is_one() {
+        let slots = Slots {
+            slots: vec![slot([2.0, 1.0, 4.0, 3.0], true), None, slot([0.0; 4], true)],
+            before: None,
+        };
+        assert_eq!(drawn(&slots), ["#", "#", "#", "#", "  #"]);
+    }
+
+    #[test]
+    fn a_line_comes_in_from_the_left() {
+        let slots = Slots {
+            before: Some(Point { slot: -2, value: 0.0 }),
+            slots: vec![None, slot([3.0; 4], false), None],
+        };
+        assert_eq!(drawn(&slots), [" #", "#", "", ""]);
+    }
+
+    #[test]
+    fn what_lies_outside_is_cut_off() {
+        let slots = Slots { slots: vec![slot([-1e300, -1e300, 1e300, 1e300], true)], before: None };
+        let strokes = Strokes::of(&slots, |value| if value > 0.0 { i64::MIN } else { i64::MAX });
+        assert_eq!(strokes.points(4, 0, Pattern::Solid).1[..2], [-0.0, -3.0]);
+    }
+
+    #[test]
+    fn a_pattern_hides_no_spike() {
+        let flat = slot([1.0; 4], false);
+        let spike = slot([1.0, 1.0, 8.0, 1.0], false);
+        let slots = Slots { slots: vec![flat, flat, spike, flat], before: None };
+        let strokes = Strokes::of(&slots, |value| 9 - value as i64);
+        let (x, _) = strokes.points(10, 1, Pattern::Dotted);
+        assert!(x.contains(&2.0) && !x.contains(&0.0), "{x:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn where_the_window_begins_changes_no_column(
+            values in prop::collection::vec(prop::option::weighted(0.6, (0..40_i64, prop::bool::weighted(0.1))), 2..40),
+            cut in 1..20_usize,
+        ) {
+            let slots: Vec<_> = values
+                .iter()
+                .map(|it| it.and_then(|(value, broken)| slot([value as f64; 4], broken)))
+                .collect();
+            let cut = cut.min(slots.len() - 1);
+            let whole = Slots { slots: slots.clone(), before: None };
+            // The same without its beginning, of which the last value reaches in.
+            let last = slots[..cut].iter().enumerate().rev().find_map(|(at, it)| Some((at, (*it)?)));
+            let first = slots[cut..].iter().flatten().next();
+            let before = last
+                .map(|(at, it)| Point { slot: at as i64 - cut as i64, value: it.last })
+                .filter(|_| first.is_some_and(|it| !it.broken));
+            let part = Slots { before, slots: slots[cut..].to_vec() };
+            let of = |slots: &Slots| Strokes::of(slots, |value| value as i64).runs;
+            prop_assert_eq!(&of(&whole)[cut..], &of(&part)[..]);
+        }
+    }
+}

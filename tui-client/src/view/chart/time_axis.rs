@@ -1,0 +1,148 @@
+//! The time axis: ticks at round times of the wall clock, whatever it does in between.
+
+use loadline_protocol::Time;
+use malevich::scale::Ticks;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::Drawn;
+use crate::store::Window;
+use crate::view::text::{Piece, put};
+
+/// Fewer labels do not make an axis, if there can be more.
+const LABELS: usize = 3;
+
+/// Columns from one tick to the next, at least: half of `14:03` and a blank.
+const COLUMNS_PER_TICK_MIN: usize = 3;
+
+/// A tick: the cell it stands at, and what is written there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Tick {
+    cell: usize,
+    label: String,
+}
+
+pub(super) fn render(drawn: &Drawn, buf: &mut Buffer) {
+    let (app, parts) = (drawn.app, drawn.parts);
+    let signs = app.theme.signs();
+    let faint = app.theme.faint();
+    for x in parts.axis_line.left()..parts.axis_line.right() {
+        for y in parts.axis_line.top()..parts.axis_line.bottom() {
+            buf[(x, y)].set_char(signs.horizontal).set_style(faint);
+        }
+    }
+    if parts.times.is_empty() {
+        return;
+    }
+    let ticks = ticks(drawn.window, |time| app.zone.offset_ms(time));
+    // The first label may reach out below the value axis.
+    let mut free_from = parts.gutter.x;
+    for tick in ticks {
+        let x = parts.times.x + tick.cell as u16;
+        if !parts.axis_line.is_empty() {
+            buf[(x, parts.axis_line.y)].set_char(signs.tick_down);
+        }
+        let label = Piece::new(tick.label, faint);
+        let wide = label.width() as u16;
+        // At the edges a label stands beside its tick rather than below it.
+        let rightmost = parts.times.right().saturating_sub(wide);
+        let left = x.saturating_sub(wide / 2).max(parts.gutter.x).min(rightmost);
+        if left >= free_from {
+            put(buf, Rect { x: left, width: wide, ..parts.times }, &[label]);
+            free_from = left + wide + 1;
+        }
+    }
+}
+
+/// As many ticks as have room for their labels; if those are few, more of them, and a label at every
+/// second one.
+fn ticks(window: Window, offset_ms: impl Fn(Time) -> i64) -> Vec<Tick> {
+    let fits = |ticks: &[Tick], per_label: usize| {
+        let widest = ticks.iter().map(|tick| tick.label.len()).max().unwrap_or(0);
+        ticks.windows(2).all(|pair| (pair[1].cell - pair[0].cell) * per_label > widest)
+    };
+    let most = window.cells() / COLUMNS_PER_TICK_MIN + 1;
+    let mut targets = Vec::new();
+    let mut target = most;
+    while target >= 2 {
+        targets.push(target);
+        target = (target * 3 / 4).min(target - 1);
+    }
+    let found: Vec<Vec<Tick>> =
+        targets.iter().map(|target| wall_ticks(window, *target, &offset_ms)).collect();
+    let densest = |per_label: usize, least: usize| {
+        found.iter().find(|ticks| ticks.len() >= least && fits(ticks, per_label))
+    };
+    let best = densest(1, LABELS).or_else(|| densest(2, LABELS)).or_else(|| densest(1, 0));
+    best.or(found.last()).cloned().unwrap_or_default()
+}
+
+/// About so many ticks at round times of a clock on the wall. An hour that it shows twice has its ticks
+/// twice, one that it leaves out has none.
+fn wall_ticks(window: Window, target: usize, offset_ms: &impl Fn(Time) -> i64) -> Vec<Tick> {
+    let (from, end) = (window.from_ms(), window.end_ms());
+    let offsets = [from, end].map(|ms| offset_ms(Time::from_millis(ms)));
+    let (least, most) = (offsets[0].min(offsets[1]), offsets[0].max(offsets[1]));
+    let seconds = |ms: i64| ms as f64 / 1000.0;
+    let (wall_from, wall_end) = (seconds(from + least), seconds(end + most));
+    // Some of these fall outside, if the clock is set within the window.
+    let wider = (wall_end - wall_from) / seconds(end - from).max(0.001);
+    let target = (target as f64 * wider).round() as usize;
+    let mut found = Vec::new();
+    for tick in &Ticks::time(wall_from, wall_end, target) {
+        let wall_ms = (tick.value * 1000.0).round() as i64;
+        let mut offsets = offsets.to_vec();
+        offsets.dedup();
+        for offset in offsets {
+            let ms = wall_ms - offset;
+            let is_shown_then = offset_ms(Time::from_millis(ms)) == offset;
+            if let Some(cell) = window.cell_of(ms).filter(|_| is_shown_then) {
+                found.push(Tick { cell, label: tick.label.clone() });
+            }
+        }
+    }
+    found.sort_by_key(|tick| tick.cell);
+    found.dedup_by_key(|tick| tick.cell);
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: i64 = 3_600_000;
+
+    /// 2026-10-25 01:00 UTC, when clocks in central Europe go from 3 to 2.
+    const BACK: i64 = 1_792_890_000_000;
+
+    /// 2026-03-29 01:00 UTC, when they go from 2 to 3.
+    const AHEAD: i64 = 1_774_746_000_000;
+
+    /// The labels of a window of so many hours that ends so many hours after a change of the clock.
+    fn labels(change: i64, before: i64, after: i64, hours: i64, end: i64) -> String {
+        let newest = Time::from_millis(change + end * HOUR - 1);
+        let window = Window::ending(newest, hours * HOUR, 60, 2);
+        let offset = |time: Time| HOUR * if time.as_millis() < change { before } else { after };
+        let ticks = ticks(window, offset);
+        let labels: Vec<String> = ticks.into_iter().map(|tick| tick.label).collect();
+        labels.join(" ")
+    }
+
+    #[test]
+    fn an_hour_that_the_clock_shows_twice_has_its_ticks_twice() {
+        assert_eq!(labels(BACK, 2, 1, 6, 3), "Oct 25 01:00 02:00 02:00 03:00 04:00");
+    }
+
+    #[test]
+    fn an_hour_that_the_clock_leaves_out_has_none() {
+        assert_eq!(labels(AHEAD, 1, 2, 6, 3), "23:00 Mar 29 01:00 03:00 04:00 05:00");
+    }
+
+    #[test]
+    fn a_short_window_over_a_change_of_the_clock_has_an_axis_too() {
+        let newest = Time::from_millis(BACK + 150_000);
+        let window = Window::ending(newest, 300_000, 60, 2);
+        let offset = |time: Time| if time.as_millis() < BACK { 2 * HOUR } else { HOUR };
+        assert!(ticks(window, offset).len() >= 3);
+    }
+}

@@ -1,0 +1,114 @@
+//! The last row: the keys that matter now, or what the user should know.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::help::plain;
+use super::text::{Piece, put, put_right, width};
+use crate::app::{App, Screen, View};
+use crate::keys::{Action, name};
+use crate::layout::{Layout, Page, Table};
+
+/// Keys that belong together, and a word for what they do.
+type Hint = (&'static [Action], &'static str);
+
+const QUIT: Hint = (&[Action::Quit], "quit");
+const HELP: Hint = (&[Action::Help], "help");
+const CHART: Hint = (&[Action::NextChart], "chart");
+const TABLE: Hint = (&[Action::Table], "table");
+const ZOOM: Hint = (&[Action::ZoomIn, Action::ZoomOut], "zoom");
+const PAN: Hint = (&[Action::Left, Action::Right], "pan");
+const CURSOR: Hint = (&[Action::Cursor], "cursor");
+const SCROLL: Hint = (&[Action::Up, Action::Down], "scroll");
+const LIVE: Hint = (&[Action::Live], "live");
+const UNITS: Hint = (&[Action::Units], "units");
+
+/// The keys that matter now, the first first.
+fn hints(app: &App) -> Vec<Hint> {
+    let page = match app.screen {
+        Screen::Help { .. } => return vec![SCROLL, (&[Action::Back], "back"), QUIT],
+        Screen::Page(page) => page,
+    };
+    let pause = match app.view {
+        View::Live => (&[Action::Pause][..], "pause"),
+        View::Paused(_) => (&[Action::Pause][..], "go on"),
+    };
+    if app.cursor.is_some() {
+        let mark = if app.mark.is_some() { "mark here" } else { "mark" };
+        return vec![
+            (&[Action::Left, Action::Right], "move"),
+            (&[Action::SampleForward, Action::SampleBack], "a sample"),
+            (&[Action::Mark], mark),
+            ZOOM,
+            (&[Action::Back], if app.mark.is_some() { "unmark" } else { "cursor off" }),
+            HELP,
+            QUIT,
+        ];
+    }
+    let mut hints = vec![QUIT, HELP];
+    match (page, app.table) {
+        (Page::Fullscreen, _) => {
+            hints.extend([(&[Action::Fullscreen][..], "all charts"), CHART]);
+            let cycle = if app.cycle.is_some() { "stay" } else { "cycle" };
+            hints.push((&[Action::Cycle], cycle));
+        }
+        (Page::Dashboard, Table::Alone) => {
+            hints.extend([
+                TABLE,
+                SCROLL,
+                (&[Action::ColumnsLeft, Action::ColumnsRight], "columns"),
+            ]);
+        }
+        (Page::Dashboard, Table::Below | Table::Off) => {
+            hints.extend([(&[Action::Fullscreen][..], "fullscreen"), CHART, TABLE]);
+        }
+    }
+    hints.push(pause);
+    if app.view != View::Live {
+        hints.push(LIVE);
+    }
+    hints.extend([ZOOM, PAN, CURSOR, UNITS]);
+    hints
+}
+
+pub(super) fn render(app: &App, layout: &Layout, buf: &mut Buffer) {
+    let theme = app.theme;
+    let area = layout.footer;
+    if let Some(notice) = &app.notice {
+        put(buf, area, &[Piece::new(notice.text.clone(), theme.strong())]);
+        return;
+    }
+    let pages = pages(app, layout);
+    let pages_width = width(&pages) as u16;
+    let is_room = pages_width < area.width / 2;
+    let mut left = Rect { width: area.width - if is_room { pages_width } else { 0 }, ..area };
+    if is_room {
+        put_right(buf, area, &pages);
+    }
+    for (actions, does) in hints(app) {
+        let names: Vec<String> = actions.iter().map(|action| plain(app, name(*action))).collect();
+        let pieces = [
+            Piece::new(names.join(" "), theme.strong()),
+            Piece::new(format!(" {does}   "), theme.faint()),
+        ];
+        // The blanks behind the last one need no room.
+        if width(&pieces) > usize::from(left.width) + 3 {
+            break;
+        }
+        let used = put(buf, left, &pieces);
+        left = Rect { x: left.x + used, width: left.width - used, ..left };
+    }
+}
+
+/// Which charts are in sight, if not all of them are.
+fn pages(app: &App, layout: &Layout) -> Vec<Piece> {
+    let (Some((first, _)), Some((last, _))) = (layout.charts.first(), layout.charts.last()) else {
+        return Vec::new();
+    };
+    let (shown, all) = (last - first + 1, app.charts.len());
+    if shown == all || app.screen.page() == Page::Fullscreen {
+        return Vec::new();
+    }
+    let text = format!(" charts {}-{} of {all}", first + 1, last + 1);
+    vec![Piece::new(text, app.theme.faint())]
+}
