@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails where something is not as it should be")]
 
 mod hostile;
+mod pictures;
 mod program;
 mod pty;
 mod stage;
+mod svg;

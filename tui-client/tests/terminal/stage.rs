@@ -58,8 +58,11 @@ fn nonzero(cells: u16) -> NonZero<u16> {
     NonZero::new(cells).unwrap()
 }
 
-fn emulator() -> vt100::Parser {
-    vt100::Parser::new(nonzero(24), nonzero(80), 0)
+/// The size of a terminal of which nothing else is said.
+const USUAL: PtySize = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
+
+fn emulator(size: PtySize) -> vt100::Parser {
+    vt100::Parser::new(nonzero(size.rows), nonzero(size.cols), 0)
 }
 
 /// A terminal with a program in it.
@@ -91,15 +94,18 @@ impl Terminal {
         Terminal::run(command)
     }
 
-    pub(crate) fn run(mut command: CommandBuilder) -> Terminal {
-        let size = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
+    pub(crate) fn run(command: CommandBuilder) -> Terminal {
+        Terminal::sized(USUAL, command)
+    }
+
+    pub(crate) fn sized(size: PtySize, mut command: CommandBuilder) -> Terminal {
         let pty = native_pty_system().openpty(size).unwrap();
         command.env("TERM", "xterm-256color");
         command.env("LC_ALL", "C.UTF-8");
         command.env_remove("NO_COLOR");
         let modes_before = modes(&*pty.master);
         let child = pty.slave.spawn_command(command).unwrap();
-        let parser = emulator();
+        let parser = emulator(size);
         let shown = Arc::new(Mutex::new(Shown { parser, bytes: Vec::new() }));
         let mut output = pty.master.try_clone_reader().unwrap();
         let reader = std::thread::spawn({
@@ -150,13 +156,19 @@ impl Terminal {
             let bytes = self.shown.lock().unwrap().bytes.clone();
             let end = bytes.windows(END_OF_FRAME.len()).position(|bytes| bytes == END_OF_FRAME);
             if let Some(end) = end {
-                let mut parser = emulator();
+                let mut parser = emulator(USUAL);
                 parser.process(&bytes[..end]);
                 return parser.screen().contents();
             }
             assert!(start.elapsed() < DEADLINE, "no frame is drawn");
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// What the terminal shows, if it is between two frames: then each is there to its last cell.
+    pub(crate) fn whole_frame(&self) -> Option<vt100::Screen> {
+        let shown = self.shown.lock().unwrap();
+        shown.bytes.ends_with(END_OF_FRAME).then(|| shown.parser.screen().clone())
     }
 
     pub(crate) fn resize(&self, rows: u16, cols: u16) {

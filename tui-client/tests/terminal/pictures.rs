@@ -1,0 +1,292 @@
+//! The pictures of the README: made from the running program, and compared with it, so that they
+//! show the screen as it is.
+
+use std::fmt::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::ops::Range;
+use std::path::Path;
+
+use portable_pty::{CommandBuilder, PtySize};
+
+use crate::stage::{Terminal, wait_until};
+use crate::svg::{self, Cell, Palette};
+
+struct Picture {
+    name: &'static str,
+    /// What it shows, for those who cannot see it.
+    title: &'static str,
+    /// What is typed behind the address.
+    args: &'static [&'static str],
+    /// The keys that lead from the first screen to this one. Each must change the screen.
+    keys: &'static [&'static str],
+    palette: &'static Palette,
+}
+
+const DASHBOARD: &str = "loadline: charts and a table of a live server";
+const PRESENTER: &str = "loadline: one chart of a live server over the whole screen";
+
+const PICTURES: [Picture; 4] = [
+    Picture { name: "dashboard-dark", title: DASHBOARD, args: &[], keys: &[], palette: &DARK },
+    Picture { name: "dashboard-light", title: DASHBOARD, args: &[], keys: &[], palette: &LIGHT },
+    Picture { name: "presenter-dark", title: PRESENTER, args: &[], keys: &["f"], palette: &DARK },
+    Picture { name: "presenter-light", title: PRESENTER, args: &[], keys: &["f"], palette: &LIGHT },
+];
+
+const DARK: Palette = Palette {
+    ink: 0xd8_de_e9,
+    paper: 0x10_15_1d,
+    edge: 0x33_3c_4a,
+    title: 0x7f_8b_9c,
+    sixteen: [
+        0x2b_33_40, 0xff_7b_7b, 0x6e_dc_8c, 0xf2_c5_5c, 0x6f_b3_ff, 0xd4_9b_ff, 0x4f_d6_e4,
+        0xc4_cd_d9, 0x7f_8b_9c, 0xff_a0_a0, 0x98_ec_ae, 0xff_dd_8a, 0x9c_cc_ff, 0xe4_bf_ff,
+        0x86_ea_f4, 0xff_ff_ff,
+    ],
+};
+
+const LIGHT: Palette = Palette {
+    ink: 0x1d_23_2c,
+    paper: 0xff_ff_ff,
+    edge: 0xd3_d9_e1,
+    title: 0x6a_74_82,
+    sixteen: [
+        0x1d_23_2c, 0xc9_25_3a, 0x14_7d_3c, 0x9a_60_00, 0x0b_5f_d3, 0x87_36_d1, 0x00_76_8c,
+        0x5b_65_73, 0x6a_74_82, 0xe0_40_52, 0x1f_96_4c, 0xb5_76_0a, 0x2f_7f_ee, 0xa0_56_e6,
+        0x0a_90_a8, 0x3c_45_52,
+    ],
+};
+
+const SIZE: PtySize = PtySize { rows: 36, cols: 120, pixel_width: 0, pixel_height: 0 };
+
+/// How often a picture is tried: a machine that is busy with something else may be so slow that the
+/// source counts as stale before the frame is there.
+const TRIES: usize = 10;
+
+/// Ten minutes, the last sample at 14:03:59 on 2026-11-22.
+const ROWS: usize = 600;
+const NEWEST: u64 = 1_795_356_239;
+const NEWEST_SHOWN: &str = "14:03:59.1";
+
+#[test]
+fn the_pictures_of_the_readme_show_the_screen_as_it_is() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/pictures");
+    let writes = std::env::var_os("LOADLINE_PICTURES").is_some_and(|word| word == "write");
+    let mut other = Vec::new();
+    for picture in &PICTURES {
+        let svg = svg::draw(picture.title, &screen(picture), picture.palette);
+        let file = folder.join(picture.name).with_extension("svg");
+        if writes {
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(file, svg).unwrap();
+        } else if std::fs::read_to_string(file).ok().is_none_or(|kept| kept != svg) {
+            other.push(picture.name);
+        }
+    }
+    assert!(
+        other.is_empty(),
+        "the screen is no longer that of {}: remake the pictures with `LOADLINE_PICTURES=write \
+         cargo test -p loadline --test terminal pictures`, and look at them",
+        other.join(", "),
+    );
+}
+
+/// What the program shows, in a terminal and on a server that are the same every time.
+fn screen(picture: &Picture) -> Vec<Vec<Cell>> {
+    let screen = (0..TRIES).find_map(|_| try_screen(picture));
+    screen.unwrap_or_else(|| panic!("{} is stale, {TRIES} times", picture.name))
+}
+
+/// None if the source was stale before the screen was there.
+fn try_screen(picture: &Picture) -> Option<Vec<Vec<Cell>>> {
+    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_loadline"));
+    command.arg(serve().to_string());
+    command.args(picture.args);
+    // Whatever else is set where the test runs must not be seen.
+    command.env_clear();
+    command.env("TZ", "UTC");
+    let mut terminal = Terminal::sized(SIZE, command);
+    let mut screen = wait_until("the newest row", || {
+        let frame = terminal.whole_frame()?;
+        let is_there = frame.rows(0, SIZE.cols).skip(1).any(|row| row.contains(NEWEST_SHOWN));
+        is_there.then(|| cells(&frame))
+    });
+    for key in picture.keys {
+        terminal.press(key);
+        let before = screen;
+        screen = wait_until("a new screen", || {
+            terminal.whole_frame().map(|frame| cells(&frame)).filter(|now| *now != before)
+        });
+    }
+    terminal.press("q");
+    assert!(terminal.wait_for_end().0.success());
+    let header: String = signs(&screen[0]).iter().collect();
+    header.contains(" LIVE ").then_some(screen)
+}
+
+fn cells(screen: &vt100::Screen) -> Vec<Vec<Cell>> {
+    let row = |y| (0..SIZE.cols).filter_map(move |x| screen.cell(y, x)).map(Cell::from).collect();
+    let mut rows: Vec<Vec<Cell>> = (0..SIZE.rows).map(row).collect();
+    stop_the_clock(&mut rows[0]);
+    rows
+}
+
+/// What the header says of this moment and this connection, as it would be at another: the port, the
+/// age of the newest sample, the bytes a second, and the clock at the right end.
+fn stop_the_clock(header: &mut Vec<Cell>) {
+    let is_number = |sign: &char| sign.is_ascii_digit() || matches!(sign, '.' | ',');
+    let behind = |signs: &[char], word: &str| {
+        let start = find(signs, word)? + word.chars().count();
+        let length = signs[start..].iter().take_while(|sign| is_number(sign)).count();
+        Some(start..start + length)
+    };
+    replace(header, "1027", |signs| behind(signs, "127.0.0.1:"));
+    replace(header, "0.2", |signs| behind(signs, "age "));
+    replace(header, "52 B/s", |signs| {
+        let end = find(signs, "B/s")?;
+        let is_unit = |sign: &char| sign.is_ascii_alphabetic() || *sign == ' ';
+        let unit = signs[..end].iter().rev().take_while(|sign| is_unit(sign)).count();
+        let number = signs[..end - unit].iter().rev().take_while(|sign| is_number(sign)).count();
+        Some(end - unit - number..end + 3)
+    });
+    replace(header, "14:03:59", |signs| {
+        let clock = last_word(signs);
+        signs[clock.clone()].iter().filter(|sign| **sign == ':').nth(1).is_some().then_some(clock)
+    });
+}
+
+/// Puts a text in the place of another. What stands behind it moves, but for the last word, which
+/// keeps to the right.
+fn replace(header: &mut Vec<Cell>, text: &str, find: impl Fn(&[char]) -> Option<Range<usize>>) {
+    let width = header.len();
+    let Some(place) = find(&signs(header)) else { return };
+    let Some(like) = header.get(place.start).cloned() else { return };
+    let cell = |sign: char| Cell { text: sign.to_string(), ..like.clone() };
+    header.splice(place, text.chars().map(cell).collect::<Vec<_>>());
+    let end = last_word(&signs(header)).start - 1;
+    if header.len() < width {
+        let blank = header[end].clone();
+        header.splice(end..end, vec![blank; width - header.len()]);
+    } else {
+        header.drain(end + width - header.len()..end);
+    }
+}
+
+fn signs(row: &[Cell]) -> Vec<char> {
+    row.iter().map(|cell| cell.text.chars().next().unwrap_or(' ')).collect()
+}
+
+fn find(signs: &[char], word: &str) -> Option<usize> {
+    let word: Vec<char> = word.chars().collect();
+    signs.windows(word.len()).position(|signs| signs == word)
+}
+
+fn last_word(signs: &[char]) -> Range<usize> {
+    let end = signs.iter().rposition(|sign| *sign != ' ').map_or(0, |last| last + 1);
+    let start = signs[..end].iter().rposition(|sign| *sign == ' ').map_or(0, |blank| blank + 1);
+    start..end
+}
+
+/// Answers the request of one client as an agent does that has held ten minutes, and keeps the
+/// connection until the client goes.
+fn serve() -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let mut client = BufReader::new(listener.accept().unwrap().0);
+        let mut request = String::new();
+        client.read_line(&mut request).unwrap();
+        assert!(request.starts_with("loadline/1 "), "{request}");
+        let _ = client.get_mut().write_all(stream().as_bytes());
+        let _ = std::io::copy(&mut client, &mut std::io::sink());
+    });
+    address
+}
+
+/// The history, and one more row: when that is seen, all is there.
+fn stream() -> String {
+    let mut stream = String::from(
+        "# loadline/1 run=9f3a17c2 host=web-1 interval=1000ms os=\"Debian GNU/Linux 12\" cores=8 \
+         memory=33565433856 agent=0.1.0\n\
+         # columns time:s seq cpu:% freq:MHz mem:% load1 load5 load15\n",
+    );
+    let mut machine = Machine { frequency: 2100.0, loads: [1.31, 1.24, 1.12] };
+    for second in 0..ROWS {
+        if second + 1 == ROWS {
+            stream += "# live\n";
+        }
+        let [cpu, frequency, memory, loads @ ..] = machine.sample(second);
+        let time = NEWEST + 1 + second as u64 - ROWS as u64;
+        let ms = 121 + second * 7 % 3;
+        let seq = 41_806 + second;
+        let _ = writeln!(
+            stream,
+            "{time}.{ms} {seq} {cpu:.1} {frequency:.1} {memory:.1} {:.2} {:.2} {:.2}",
+            loads[0], loads[1], loads[2],
+        );
+    }
+    stream
+}
+
+/// A server at work, made up.
+struct Machine {
+    frequency: f64,
+    loads: [f64; 3],
+}
+
+/// When something runs for a while: its first second, how many, and the percent of all cores.
+const JOBS: [(usize, usize, f64); 8] = [
+    (60, 70, 38.0),
+    (210, 25, 52.0),
+    (318, 44, 34.0),
+    (391, 13, 61.0),
+    (440, 66, 43.0),
+    (470, 12, 22.0),
+    (540, 14, 57.0),
+    (588, 30, 49.0),
+];
+
+impl Machine {
+    fn sample(&mut self, second: usize) -> [f64; 6] {
+        let t = second as f64;
+        let jobs: f64 = JOBS
+            .iter()
+            .map(|&(start, length, percent)| {
+                // It takes three seconds to get going, and to come to an end.
+                let inside = (t - start as f64).min((start + length) as f64 - t);
+                percent * (inside / 3.0).clamp(0.0, 1.0)
+            })
+            .sum();
+        let idle = 6.0 + 13.0 * noise(1, t / 19.0) + 9.0 * noise(2, t / 2.0);
+        let cpu =
+            (idle + jobs * (0.72 + 0.3 * noise(3, t / 9.0) + 0.2 * noise(7, t / 1.5))).min(100.0);
+        let wanted = 1700.0 + 2500.0 * (cpu / 65.0).min(1.0) + 160.0 * noise(4, t / 3.0);
+        self.frequency += 0.6 * (wanted - self.frequency);
+        // A job takes memory and gives most of it back; the rest grows slowly.
+        let held =
+            11.0 * ((t - 440.0) / 14.0).clamp(0.0, 1.0) - 8.0 * ((t - 512.0) / 3.0).clamp(0.0, 1.0);
+        let memory = 38.0 + t / 150.0 + held + 0.8 * noise(5, t / 40.0);
+        // As Linux counts: every five seconds, with e^(-5/60), e^(-5/300) and e^(-5/900).
+        if second.is_multiple_of(5) {
+            let running = (cpu / 100.0 * 8.0 * (0.75 + 0.6 * noise(6, t / 5.0))).round();
+            for (load, keeps) in self.loads.iter_mut().zip([0.920_044, 0.983_471, 0.994_460]) {
+                *load = *load * keeps + running * (1.0 - keeps);
+            }
+        }
+        let [minute, five, fifteen] = self.loads;
+        [cpu, self.frequency, memory, minute, five, fifteen]
+    }
+}
+
+/// A smooth function without a pattern, from 0 to 1: numbers drawn by lot at whole places, and a soft
+/// way from one to the next. Only what is exact everywhere is used: no sine, no power.
+fn noise(kind: u64, place: f64) -> f64 {
+    let lot = |at: f64| {
+        let mixed = (at as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ kind << 40;
+        let mixed = (mixed ^ mixed >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        (mixed >> 40) as f64 / (1u64 << 24) as f64
+    };
+    let (start, part) = (place.floor(), place.fract());
+    let way = part * part * (3.0 - 2.0 * part);
+    lot(start) * (1.0 - way) + lot(start + 1.0) * way
+}

@@ -1,0 +1,376 @@
+//! A screen as a picture: cells in, SVG out.
+//!
+//! Letters are text, and each stretch of them says where it begins and how wide it is, so that columns
+//! align in any font. What has to join or to lie on a grid, which fonts get wrong, is drawn: braille as
+//! dots, frames as lines, blocks as rectangles.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::num::NonZero;
+
+use self::signs::Stroke;
+
+mod signs;
+
+/// A colour, 0xRRGGBB.
+pub(crate) type Rgb = u32;
+
+/// The colours of a terminal.
+pub(crate) struct Palette {
+    pub(crate) ink: Rgb,
+    pub(crate) paper: Rgb,
+    /// The line around the window.
+    pub(crate) edge: Rgb,
+    /// What stands in the bar of the window.
+    pub(crate) title: Rgb,
+    pub(crate) sixteen: [Rgb; 16],
+}
+
+/// A place on the screen, and what stands there.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "a terminal has as many, each on its own")]
+pub(crate) struct Cell {
+    /// Empty where the character before is two cells wide.
+    pub(crate) text: String,
+    pub(crate) ink: vt100::Color,
+    pub(crate) paper: vt100::Color,
+    pub(crate) bold: bool,
+    pub(crate) dim: bool,
+    pub(crate) underline: bool,
+    pub(crate) reverse: bool,
+}
+
+impl From<&vt100::Cell> for Cell {
+    fn from(cell: &vt100::Cell) -> Cell {
+        let is_blank = !cell.has_contents() && !cell.is_wide_continuation();
+        Cell {
+            text: if is_blank { " ".to_owned() } else { cell.contents().to_owned() },
+            ink: cell.fgcolor(),
+            paper: cell.bgcolor(),
+            bold: cell.bold(),
+            dim: cell.dim(),
+            underline: cell.underline(),
+            reverse: cell.inverse(),
+        }
+    }
+}
+
+/// The length of everything is told in dots of braille. A cell has two by four of them, a dot five
+/// pixels; so nearly all numbers are small and whole.
+const CELL: (usize, usize) = (2, 4);
+const DOT: usize = 5;
+
+/// From the edge of the window to the cells, in pixels: at the sides and below, and above.
+const MARGIN: usize = 20;
+const BAR: usize = 48;
+
+/// An advance of 0.6 em, as nearly all monospaced fonts have it, fills a cell.
+const FONT: &str = "font-family=\"ui-monospace,SFMono-Regular,Menlo,'DejaVu Sans Mono',Consolas,\
+                    monospace\" font-size=\"16.6\"";
+/// From the top of a cell to the foot of its letters, in pixels.
+const BASELINE: usize = 15;
+
+/// Draws rows of cells in a window.
+pub(crate) fn draw(title: &str, rows: &[Vec<Cell>], palette: &Palette) -> String {
+    let mut layers = Layers::default();
+    for (y, row) in rows.iter().enumerate() {
+        for (x, cell) in row.iter().enumerate() {
+            layers.add(x, y, cell, palette);
+        }
+    }
+    let cols = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = cols * CELL.0 * DOT + 2 * MARGIN;
+    let height = rows.len() * CELL.1 * DOT + BAR + MARGIN;
+    let mut svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" role=\"img\">\n\
+         <title>{}</title>\n",
+        escape(title),
+    );
+    window(&mut svg, width, height, palette);
+    layers.write(&mut svg);
+    svg += "</svg>\n";
+    svg
+}
+
+fn window(svg: &mut String, width: usize, height: usize, palette: &Palette) {
+    let _ = writeln!(
+        svg,
+        "<rect x=\".5\" y=\".5\" width=\"{}\" height=\"{}\" rx=\"12\" fill=\"#{:06x}\" \
+         stroke=\"#{:06x}\"/>",
+        width - 1,
+        height - 1,
+        palette.paper,
+        palette.edge,
+    );
+    // The three knobs of a window, which do nothing here.
+    let _ = writeln!(
+        svg,
+        "<path d=\"M24 22h0m20 0h0m20 0h0\" stroke=\"#{:06x}\" stroke-width=\"12\" \
+         stroke-linecap=\"round\"/>",
+        palette.edge,
+    );
+    let _ = writeln!(
+        svg,
+        "<text x=\"{}\" y=\"27\" text-anchor=\"middle\" fill=\"#{:06x}\" {FONT}>loadline</text>",
+        width / 2,
+        palette.title,
+    );
+}
+
+/// How letters look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Look {
+    ink: Rgb,
+    bold: bool,
+    underline: bool,
+}
+
+/// Letters beside each other that look the same.
+#[derive(Debug)]
+struct Run {
+    look: Look,
+    x: usize,
+    y: usize,
+    cells: usize,
+    text: String,
+}
+
+/// What is drawn, by colour: a path each, as small as it gets.
+#[derive(Debug, Default)]
+struct Layers {
+    papers: BTreeMap<Rgb, Vec<Rect>>,
+    blocks: BTreeMap<Rgb, Vec<Rect>>,
+    /// By colour and width in hundredths of a dot.
+    lines: BTreeMap<(Rgb, u32), Lines>,
+    dots: BTreeMap<Rgb, String>,
+    runs: Vec<Run>,
+}
+
+/// Left, top, width and height in quarters of a dot.
+type Rect = [usize; 4];
+
+impl Layers {
+    fn add(&mut self, x: usize, y: usize, cell: &Cell, palette: &Palette) {
+        let mut ink = palette.colour(cell.ink, palette.ink);
+        let mut paper = palette.colour(cell.paper, palette.paper);
+        if cell.dim {
+            ink = mix(ink, paper, 60);
+        }
+        if cell.reverse {
+            std::mem::swap(&mut ink, &mut paper);
+        }
+        let (left, top) = (x * CELL.0, y * CELL.1);
+        let whole = [left * 4, top * 4, CELL.0 * 4, CELL.1 * 4];
+        if paper != palette.paper {
+            join(self.papers.entry(paper).or_default(), whole);
+        }
+        let mut signs = cell.text.chars();
+        let sign = match (signs.next(), signs.next()) {
+            (Some(sign), None) => sign,
+            _ => '\0',
+        };
+        match sign {
+            '\u{2800}'..='\u{28ff}' => {
+                let path = self.dots.entry(ink).or_default();
+                for (dx, dy) in signs::dots(sign) {
+                    let _ = write!(path, "M{} {}h0", left + dx, top + dy);
+                }
+            }
+            '\u{2591}'..='\u{2593}' => {
+                let shade = mix(ink, paper, 25 * (sign as u32 - 0x2590));
+                join(self.blocks.entry(shade).or_default(), whole);
+            }
+            '\u{2580}'..='\u{259f}' => {
+                for [x, y, width, height] in signs::blocks(sign) {
+                    let block = [left * 4 + x, top * 4 + 2 * y, width, 2 * height];
+                    join(self.blocks.entry(ink).or_default(), block);
+                }
+            }
+            _ => {
+                if let Some((width, strokes)) = signs::frame(sign) {
+                    self.lines.entry((ink, width)).or_default().add(left, top, strokes);
+                } else {
+                    let look = Look { ink, bold: cell.bold, underline: cell.underline };
+                    self.letter(x, y, look, &cell.text);
+                }
+            }
+        }
+    }
+
+    /// Appends to the last run if it goes on here; over one blank, too.
+    fn letter(&mut self, x: usize, y: usize, look: Look, text: &str) {
+        if text == " " {
+            return;
+        }
+        if let Some(run) = self.runs.last_mut()
+            && (run.look, run.y) == (look, y)
+            && x - (run.x + run.cells) <= 1
+        {
+            if x > run.x + run.cells {
+                run.text.push(' ');
+            }
+            run.text += text;
+            run.cells = x + 1 - run.x;
+            return;
+        }
+        self.runs.push(Run { look, x, y, cells: 1, text: text.to_owned() });
+    }
+
+    fn write(mut self, svg: &mut String) {
+        let _ = writeln!(svg, "<g transform=\"translate({MARGIN} {BAR}) scale({DOT})\">");
+        for (colour, rects) in self.papers.into_iter().chain(self.blocks) {
+            let _ = writeln!(svg, "<path fill=\"#{colour:06x}\" d=\"{}\"/>", outline(&rects));
+        }
+        *svg += "<g fill=\"none\">\n";
+        for ((colour, width), lines) in self.lines {
+            let width = f64::from(width) / 100.0;
+            let _ = write!(svg, "<path stroke=\"#{colour:06x}\" stroke-width=\"{width}\" ");
+            let _ = writeln!(svg, "d=\"{}\"/>", lines.path);
+        }
+        *svg += "</g>\n<g transform=\"translate(.5 .5)\" stroke-linecap=\"round\" \
+                 stroke-width=\".82\">\n";
+        for (colour, path) in self.dots {
+            let _ = writeln!(svg, "<path stroke=\"#{colour:06x}\" d=\"{path}\"/>");
+        }
+        let _ = writeln!(svg, "</g>\n</g>\n<g {FONT}>");
+        self.runs.sort_by_key(|run| run.look);
+        for runs in self.runs.chunk_by(|one, next| one.look == next.look) {
+            let look = runs[0].look;
+            let bold = if look.bold { " font-weight=\"700\"" } else { "" };
+            let line = if look.underline { " text-decoration=\"underline\"" } else { "" };
+            let _ = writeln!(svg, "<g fill=\"#{:06x}\"{bold}{line}>", look.ink);
+            for run in runs {
+                run.write(svg);
+            }
+            *svg += "</g>\n";
+        }
+        *svg += "</g>\n";
+    }
+}
+
+impl Run {
+    fn write(&self, svg: &mut String) {
+        let x = MARGIN + self.x * CELL.0 * DOT;
+        let y = BAR + self.y * CELL.1 * DOT + BASELINE;
+        let _ = write!(svg, "<text x=\"{x}\" y=\"{y}\"");
+        if self.cells > 1 {
+            let _ = write!(svg, " textLength=\"{}\"", self.cells * CELL.0 * DOT);
+        }
+        let _ = writeln!(svg, ">{}</text>", escape(&self.text));
+    }
+}
+
+impl Palette {
+    fn colour(&self, colour: vt100::Color, usual: Rgb) -> Rgb {
+        match colour {
+            vt100::Color::Default => usual,
+            vt100::Color::Idx(index @ ..16) => self.sixteen[usize::from(index)],
+            // Six steps each of red, green and blue, then greys.
+            vt100::Color::Idx(index @ 16..232) => {
+                let step = |part: usize| [0, 95, 135, 175, 215, 255][part % 6];
+                let index = usize::from(index) - 16;
+                step(index / 36) << 16 | step(index / 6) << 8 | step(index)
+            }
+            vt100::Color::Idx(index) => (8 + 10 * (u32::from(index) - 232)) * 0x01_01_01,
+            vt100::Color::Rgb(red, green, blue) => u32::from_be_bytes([0, red, green, blue]),
+        }
+    }
+}
+
+/// So many percent of one colour, the rest of another.
+fn mix(one: Rgb, other: Rgb, percent: u32) -> Rgb {
+    let part = |shift: u32| {
+        let (one, other) = (one >> shift & 0xff, other >> shift & 0xff);
+        ((one * percent + other * (100 - percent)) / 100) << shift
+    };
+    part(16) | part(8) | part(0)
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+/// Lines, one after the other, as small as they get.
+#[derive(Debug, Default)]
+struct Lines {
+    path: String,
+    /// Where the last level line ended.
+    pen: Option<(usize, usize)>,
+}
+
+impl Lines {
+    fn add(&mut self, left: usize, top: usize, strokes: &[Stroke]) {
+        for &(x, y, way) in strokes {
+            let (x, y) = (left + x, top + y);
+            if self.pen != Some((x, y)) {
+                let _ = write!(self.path, "M{x} {y}");
+            }
+            self.path += way;
+            let length = way.strip_prefix('h').and_then(|length| length.parse::<usize>().ok());
+            self.pen = length.map(|length| (x + length, y));
+        }
+    }
+}
+
+/// Appends a rectangle; it becomes one with that on its left if they are of one height.
+fn join(rects: &mut Vec<Rect>, [x, y, width, height]: Rect) {
+    match rects.last_mut() {
+        Some(last) if last[0] + last[2] == x && (last[1], last[3]) == (y, height) => {
+            last[2] += width;
+        }
+        _ => rects.push([x, y, width, height]),
+    }
+}
+
+fn outline(rects: &[Rect]) -> String {
+    let mut path = String::new();
+    for rect in rects {
+        let [x, y, width, height] = rect.map(|quarters| quarters as f64 / 4.0);
+        let _ = write!(path, "M{x} {y}h{width}v{height}h-{width}z");
+    }
+    path
+}
+
+/// Draws one row: what a terminal shows after this has been written to it.
+fn drawn(written: &str) -> String {
+    let mut parser = vt100::Parser::new(NonZero::new(1).unwrap(), NonZero::new(12).unwrap(), 0);
+    parser.process(written.as_bytes());
+    let screen = parser.screen();
+    let row = (0..12).filter_map(|x| screen.cell(0, x)).map(Cell::from).collect();
+    let sixteen = std::array::from_fn(|index| 0xc0_00_00 + index as Rgb);
+    let palette =
+        Palette { ink: 0xee_ee_ee, paper: 0, edge: 0x11_11_11, title: 0x22_22_22, sixteen };
+    draw("a & b", &[row], &palette)
+}
+
+fn check(written: &str, elements: &[&str]) {
+    let svg = drawn(written);
+    for element in elements {
+        assert!(svg.contains(element), "{written:?} gives {element}:\n{svg}");
+    }
+}
+
+#[test]
+fn letters_of_a_picture_keep_their_columns_and_their_colours() {
+    check(
+        " a <b   \x1b[1;32mok",
+        &[
+            "<title>a &amp; b</title>",
+            "<g fill=\"#eeeeee\">\n<text x=\"30\" y=\"63\" textLength=\"40\">a &lt;b</text>\n</g>",
+            "<g fill=\"#c00002\" font-weight=\"700\">\n<text x=\"100\" y=\"63\" textLength=\"20\">ok<",
+        ],
+    );
+    check("\x1b[38;5;196ma\x1b[38;5;255mb\x1b[38;2;1;2;3mc", &["#ff0000", "#eeeeee", "#010203"]);
+    check("\x1b[2mfaint", &["<g fill=\"#8e8e8e\">"]);
+    check("\x1b[4mlink", &[" text-decoration=\"underline\">"]);
+    check("\x1b[7mab", &["<path fill=\"#eeeeee\" d=\"M0 0h4v4h-4z\"/>", "<g fill=\"#000000\">"]);
+}
+
+#[test]
+fn what_has_to_join_in_a_picture_is_drawn_and_not_written() {
+    check("⠁⢀", &["<path stroke=\"#eeeeee\" d=\"M0 0h0M3 3h0\"/>"]);
+    check("└──┬", &["d=\"M1 0v2h1M2 2h2h2M7 2v2M6 2h2\"/>"]);
+    check("▄▄▌", &["d=\"M0 2h4v2h-4zM4 0h1v4h-1z\"/>"]);
+    check("▞", &["d=\"M1 0h1v2h-1zM0 2h1v2h-1z\"/>"]);
+    assert!(!drawn("⠁└─▄").contains("<text x=\"20\""));
+}
