@@ -49,7 +49,7 @@ pub(super) fn render(
     let values = values(app, chart, large);
     let compared = axis.map_or(Vec::new(), |axis| compared(app, chart, axis));
     let first = values.iter().take(2).rev().take(1).cloned().collect();
-    let fits = |legend: &Vec<Piece>| width(legend) < usize::from(room.width);
+    let fits = |legend: &Vec<Piece>| width(legend) <= usize::from(room.width);
     let all = [values.clone(), compared].concat();
     if let Some(legend) = [all, values, first].into_iter().find(fits) {
         put_right(buf, room, &legend);

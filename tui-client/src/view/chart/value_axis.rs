@@ -142,10 +142,13 @@ pub(super) fn render(drawn: &Drawn, buf: &mut Buffer) {
         free_below = y;
         buf[(x, y)].set_char(signs.tick_left).set_style(faint);
         let room = Rect { y, height: 1, width: gutter.width - 1, ..gutter };
-        let label = Piece::new(label.clone(), faint);
-        // A label that is cut would be another number.
-        if label.width() <= usize::from(room.width) {
-            put_right(buf, room, &[label]);
+        // A label that is cut would be another number; without its unit it is the same one, and the title
+        // has the unit, too.
+        let number = label.split(' ').next().unwrap_or_default();
+        let labels = [label.as_str(), number].map(|text| Piece::new(text.to_owned(), faint));
+        let fits = |label: &&Piece| label.width() <= usize::from(room.width);
+        if let Some(label) = labels.iter().find(fits) {
+            put_right(buf, room, std::slice::from_ref(label));
         }
     }
     if !drawn.parts.axis_line.is_empty() {

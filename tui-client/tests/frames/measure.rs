@@ -1,0 +1,111 @@
+//! Mark and cursor: what is measured between them is what the csv of the same rows says.
+
+use crossterm::event::KeyCode;
+use loadline::app::{Span, Stat};
+use loadline::event::Event;
+use loadline::output::{self, Form, Job};
+use loadline::zone::Zone;
+use proptest::prelude::*;
+
+use crate::stage::{Stage, check_frames, working};
+
+/// The csv of some events.
+fn csv(events: Vec<Event>) -> String {
+    let job =
+        Job { form: Form::Csv, count: None, source: "web-1".to_owned(), zone: Zone::Fixed(0) };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let mut written = Vec::new();
+    runtime.block_on(async {
+        let (sender, receiver) = tokio::sync::mpsc::channel(events.len().max(1));
+        for event in events {
+            sender.try_send(event).unwrap();
+        }
+        drop(sender);
+        output::run(&job, receiver, &mut written, |_| {}, std::future::pending()).await.unwrap();
+    });
+    String::from_utf8(written).unwrap()
+}
+
+/// The values of a column from one sequence number to another, as a csv has them.
+fn values(csv: &str, column: usize, from: u64, to: u64) -> Vec<f64> {
+    let rows = csv.lines().skip(1).map(|line| line.split(',').collect::<Vec<_>>());
+    let rows = rows.filter(|row| (from..=to).contains(&row[3].parse().unwrap()));
+    rows.filter_map(|row| row[4 + column].parse().ok()).collect()
+}
+
+fn check(span: &Span, csv: &str, from: u64, to: u64) {
+    for (column, stat) in span.stats.iter().enumerate() {
+        let values = values(csv, column, from, to);
+        let Some(stat) = stat else {
+            assert_eq!(values, [0.0; 0]);
+            continue;
+        };
+        let Stat { min, mean, max, last } = *stat;
+        let least = values.iter().copied().fold(f64::INFINITY, f64::min);
+        let greatest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        assert_eq!((min, max, Some(&last)), (least, greatest, values.last()), "column {column}");
+        let expected = values.iter().sum::<f64>() / values.len() as f64;
+        assert!((mean - expected).abs() <= 1e-9 * expected.abs().max(1.0), "{mean} {expected}");
+    }
+}
+
+#[test]
+fn between_mark_and_cursor_each_series_has_its_statistics() {
+    let mut stage = Stage::live();
+    stage.frame(120, 36);
+    stage.typed("TTTTTTTTTTm");
+    stage.typed(&"T".repeat(60));
+    check_frames("measured", &mut stage);
+    let span = stage.app.span.clone().expect("a span");
+    assert_eq!((span.samples, span.duration().as_secs()), (61, 60));
+    // The mark again at the cursor, and it moves there; once more, and it goes.
+    stage.typed("m");
+    assert_eq!(stage.app.span.as_ref().map(|span| span.samples), Some(1));
+    stage.typed("m");
+    assert_eq!(stage.app.span, None);
+    stage.typed("m");
+    stage.press(KeyCode::Esc);
+    assert_eq!((stage.app.mark, stage.app.cursor.is_some()), (None, true));
+}
+
+#[test]
+fn a_mark_does_not_outlive_its_columns() {
+    let mut stage = Stage::live();
+    stage.frame(80, 24);
+    stage.typed("cmTT");
+    stage.change_columns(3);
+    assert_eq!((stage.app.mark, stage.app.cursor, stage.app.span.clone()), (None, None, None));
+    stage.frame(80, 24);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+    #[test]
+    fn the_numbers_are_those_of_the_csv_of_the_same_rows(
+        missing in prop::collection::vec(any::<bool>(), 80),
+        mark in 0..80_usize,
+        cursor in 0..80_usize,
+    ) {
+        let mut stage = Stage::new("web-1");
+        stage.connect(7);
+        let mut events = stage.sent.clone();
+        for (second, missing) in missing.iter().enumerate() {
+            let mut values = working(second as i64);
+            if *missing {
+                values[1] = f64::NAN;
+            }
+            stage.row(second as i64, &values);
+            events.push(stage.sent.last().unwrap().clone());
+        }
+        stage.frame(80, 24);
+        stage.press(KeyCode::Char('c'));
+        stage.typed(&"T".repeat(79 - mark));
+        stage.typed("m");
+        let (key, steps) = if cursor > mark { ("t", cursor - mark) } else { ("T", mark - cursor) };
+        stage.typed(&key.repeat(steps));
+        let span = stage.app.span.clone().expect("a span");
+        let (from, to) = (mark.min(cursor) as u64 + 1, mark.max(cursor) as u64 + 1);
+        prop_assert_eq!(span.samples as u64, to - from + 1);
+        check(&span, &csv(events), from, to);
+    }
+}

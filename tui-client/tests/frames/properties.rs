@@ -1,0 +1,215 @@
+//! Any stream, any size, any key.
+
+use std::sync::Arc;
+
+use crossterm::event::{KeyCode, KeyModifiers, MouseButton, MouseEventKind};
+use loadline::app::{Flow, Screen};
+use loadline::event::{Event, Stream};
+use loadline::layout::Page;
+use loadline::view;
+use loadline_protocol::Schema;
+use proptest::prelude::*;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use crate::stage::Stage;
+
+/// The screens at which every size is tried.
+fn screens() -> Vec<Stage> {
+    let screen = |keys: &str, wait_ms: i64| {
+        let mut stage = Stage::live();
+        stage.typed(keys);
+        stage.wait(wait_ms);
+        stage
+    };
+    let mut lost = screen(" ", 0);
+    lost.down("connection refused");
+    vec![screen("", 0), screen("f", 0), screen("d", 0), screen("dd", 0), screen(" ", 60_000), lost]
+}
+
+#[test]
+fn every_size_draws_something_and_nothing_outside_its_area() {
+    for mut stage in screens() {
+        for (width, height) in (0..=200).flat_map(|w| (0..=60).map(move |h| (w, h))) {
+            // Large sizes differ little from each other: one in eleven will do.
+            if width > 24 && height > 14 && (width + height) % 11 != 0 {
+                continue;
+            }
+            check_size(&mut stage, width, height);
+        }
+    }
+}
+
+#[test]
+fn the_help_fits_any_size() {
+    let mut stage = Stage::live();
+    stage.typed("?");
+    for (width, height) in (0..=100).flat_map(|w| (0..=30).map(move |h| (w, h))) {
+        check_size(&mut stage, width, height);
+    }
+}
+
+/// Draws into the middle of a larger buffer that is full of `x`.
+fn check_size(stage: &mut Stage, width: u16, height: u16) {
+    let area = Rect::new(1, 1, width, height);
+    let mut buffer =
+        Buffer::filled(Rect::new(0, 0, width + 2, height + 2), ratatui::buffer::Cell::new("x"));
+    for x in area.left()..area.right() {
+        for y in area.top()..area.bottom() {
+            buffer[(x, y)].reset();
+        }
+    }
+    view::render(&stage.app, area, &mut buffer);
+    for (at, cell) in buffer.content.iter().enumerate() {
+        let (x, y) = buffer.pos_of(at);
+        let inside = area.contains((x, y).into());
+        assert!(inside || cell.symbol() == "x", "{width}x{height}: {x},{y} is {cell:?}");
+    }
+    let shown = buffer.content.iter().any(|cell| !matches!(cell.symbol(), "x" | " "));
+    assert_eq!(shown, !area.is_empty(), "{width}x{height}");
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Key(KeyCode, bool),
+    Mouse(MouseEventKind, u16, u16),
+    Wait(i64),
+    Row(Vec<f64>),
+    Down,
+    Connect(u32),
+    Columns(usize),
+    Size(u16, u16),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let key = prop_oneof![
+        prop::char::range(' ', '~').prop_map(KeyCode::Char),
+        Just(KeyCode::Tab),
+        Just(KeyCode::BackTab),
+        Just(KeyCode::Esc),
+        Just(KeyCode::Enter),
+        Just(KeyCode::Left),
+        Just(KeyCode::Right),
+        Just(KeyCode::Up),
+        Just(KeyCode::Down),
+        Just(KeyCode::PageUp),
+        Just(KeyCode::PageDown),
+        Just(KeyCode::Home),
+        Just(KeyCode::End),
+    ];
+    let mouse = prop_oneof![
+        Just(MouseEventKind::ScrollUp),
+        Just(MouseEventKind::ScrollDown),
+        Just(MouseEventKind::Down(MouseButton::Left)),
+        Just(MouseEventKind::Drag(MouseButton::Left)),
+        Just(MouseEventKind::Up(MouseButton::Left)),
+        Just(MouseEventKind::Down(MouseButton::Right)),
+        Just(MouseEventKind::Drag(MouseButton::Right)),
+        Just(MouseEventKind::Up(MouseButton::Right)),
+    ];
+    prop_oneof![
+        8 => (key, any::<bool>()).prop_map(|(key, shift)| Step::Key(key, shift)),
+        2 => (mouse, 0..140_u16, 0..50_u16).prop_map(|(kind, x, y)| Step::Mouse(kind, x, y)),
+        1 => (0..100_000_i64).prop_map(Step::Wait),
+        4 => prop::collection::vec(any::<f64>(), 6).prop_map(Step::Row),
+        1 => Just(Step::Down),
+        1 => (0..3_u32).prop_map(Step::Connect),
+        1 => (1..20_usize).prop_map(Step::Columns),
+        2 => (0..140_u16, 0..50_u16).prop_map(|(width, height)| Step::Size(width, height)),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn whatever_comes_and_is_pressed_the_screen_is_drawn_and_esc_leads_home(
+        steps in prop::collection::vec(step(), 0..60),
+    ) {
+        let mut stage = Stage::live();
+        let (mut second, mut columns, mut size) = (300, 6, (80, 24));
+        for step in steps {
+            match step {
+                // `q` ends the program.
+                Step::Key(KeyCode::Char('q'), _) => {}
+                Step::Key(code, shift) => {
+                    let held = if shift { KeyModifiers::SHIFT } else { KeyModifiers::NONE };
+                    prop_assert!(stage.press_with(code, held) != Flow::Quit);
+                }
+                Step::Mouse(kind, x, y) => stage.mouse(kind, x, y),
+                Step::Wait(ms) => stage.wait(ms),
+                Step::Row(mut values) => {
+                    second += 1;
+                    values.retain(|value| !value.is_infinite());
+                    values.resize(columns, f64::NAN);
+                    stage.row(second, &values);
+                }
+                Step::Down => stage.down("gone"),
+                Step::Connect(run) => {
+                    columns = 6;
+                    stage.connect(run);
+                }
+                Step::Columns(count) => {
+                    columns = count;
+                    stage.change_columns(count);
+                }
+                Step::Size(width, height) => {
+                    (size.0, size.1) = (width, height);
+                }
+            }
+            stage.draw(size.0, size.1);
+        }
+        // Out of a drag, the help, mark, cursor, one chart alone, the table alone.
+        for _ in 0..6 {
+            stage.press(KeyCode::Esc);
+        }
+        prop_assert_eq!(stage.app.screen, Screen::Page(Page::Dashboard));
+        let pointed = (stage.app.drag, stage.app.mark, stage.app.cursor);
+        prop_assert_eq!(pointed, (None, None, None));
+    }
+}
+
+/// The dots of the first chart, and the text of its title.
+fn panel(stage: &mut Stage) -> Vec<Vec<String>> {
+    let buffer = stage.draw(80, 24);
+    let rows = 2..7;
+    let row = |y| (8..39).map(|x| buffer[(x, y)].symbol().to_owned()).collect();
+    rows.map(row).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+    #[test]
+    fn as_time_passes_the_dots_move_by_whole_cells_and_change_nothing_else(
+        values in prop::collection::vec(prop_oneof![12 => 0.0..100.0, 1 => Just(f64::NAN)], 60..400),
+        gaps in prop::collection::vec(1..60_i64, 0..3),
+        cells in 1..12_usize,
+    ) {
+        let mut stage = Stage::new("web-1");
+        stage.connect(7);
+        let mut second = 0;
+        for (at, value) in values.iter().enumerate() {
+            let is_gap = gaps.iter().any(|gap| at as i64 % 97 == *gap);
+            second += if is_gap { 20 } else { 1 };
+            stage.row(second, &[*value, 2400.0, 43.0, 0.5, 0.4, 0.4]);
+        }
+        // Until the last cell is full: only there are dots added where it stands.
+        let cell_ms = stage.app.window_of(31).unwrap().cell_ms();
+        let full = |second: i64| (crate::stage::START + second * 1000 + 1000).rem_euclid(cell_ms) < 1000;
+        while !full(second) {
+            second += 1;
+            stage.row(second, &[50.0, 2400.0, 43.0, 0.5, 0.4, 0.4]);
+        }
+        let window = |stage: &Stage| stage.app.window_of(31).unwrap().from_ms();
+        let (before, from) = (panel(&mut stage), window(&stage));
+        while window(&stage) < from + cells as i64 * cell_ms {
+            second += 1;
+            stage.row(second, &[20.0, 2400.0, 43.0, 0.5, 0.4, 0.4]);
+        }
+        let after = panel(&mut stage);
+        for (before, after) in before.iter().zip(&after) {
+            // The cell that was the last one is joined to what came.
+            let kept = before.len() - cells - 1;
+            prop_assert_eq!(&before[cells..cells + kept], &after[..kept]);
+        }
+    }
+}

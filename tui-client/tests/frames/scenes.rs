@@ -1,0 +1,245 @@
+//! The states and views of the screen.
+
+use std::sync::Arc;
+
+use crossterm::event::KeyCode;
+use loadline::app::Screen;
+use loadline::event::{Event, Stream};
+use loadline::layout::Page;
+use loadline::theme::Palette;
+use loadline_protocol::{Header, Schema, Text};
+use ratatui::style::{Color, Modifier};
+
+use crate::stage::{Stage, check_frame, check_frames, colour_of, text, working};
+
+#[test]
+fn the_dashboard_of_a_live_server() {
+    check_frames("live", &mut Stage::live());
+    check_frame("live", &mut Stage::live(), 20, 5);
+    check_frame("live", &mut Stage::live(), 60, 2);
+}
+
+#[test]
+fn one_chart_over_the_whole_screen() {
+    let mut stage = Stage::live();
+    stage.typed("4f");
+    check_frames("fullscreen_load", &mut stage);
+    assert_eq!(stage.app.screen, Screen::Page(Page::Fullscreen));
+    stage.press(KeyCode::Tab);
+    assert!(stage.frame(80, 24).contains("1  CPU"));
+    stage.press(KeyCode::BackTab);
+    assert!(stage.frame(80, 24).contains("4  Load"));
+    stage.press(KeyCode::Esc);
+    assert_eq!(stage.frame(80, 24), Stage::live().frame(80, 24));
+}
+
+#[test]
+fn the_help_lists_every_key_and_esc_leaves_it() {
+    let mut stage = Stage::live();
+    stage.typed("?");
+    check_frames("help", &mut stage);
+    stage.press(KeyCode::Esc);
+    assert_eq!(stage.frame(80, 24), Stage::live().frame(80, 24));
+}
+
+#[test]
+fn the_table_is_below_alone_or_off() {
+    let mut stage = Stage::live();
+    stage.typed("d");
+    check_frames("table", &mut stage);
+    stage.typed("d");
+    check_frames("no_table", &mut stage);
+    stage.typed("d");
+    assert_eq!(stage.frame(80, 24), Stage::live().frame(80, 24));
+}
+
+#[test]
+fn nothing_has_come_yet() {
+    let mut stage = Stage::new("web-1:1027");
+    check_frames("connecting", &mut stage);
+    stage.down("connection refused");
+    check_frames("refused", &mut stage);
+    stage.event(Event::Connected);
+    let faults = Event::Faults { count: 3, last: Text::new("field 1: \"HTTP/1.1\" is no number") };
+    stage.event(faults);
+    check_frames("no_rows", &mut stage);
+}
+
+#[test]
+fn stale_data_never_looks_live() {
+    let mut stage = Stage::live();
+    let live = stage.draw(80, 24);
+    assert_eq!(colour_of(&live, "⠉"), Some(Color::Cyan));
+    stage.wait(2990);
+    assert!(stage.frame(80, 24).contains(" LIVE "));
+    stage.wait(10);
+    let silent = stage.draw(80, 24);
+    check_frames("stale", &mut stage);
+    assert_eq!(colour_of(&silent, "⠉"), Some(Color::DarkGray));
+    stage.wait(60_000);
+    assert!(stage.frame(80, 24).contains("age 63 s"));
+}
+
+#[test]
+fn a_lost_connection_says_why_and_what_was_seen_stays() {
+    let mut stage = Stage::live();
+    stage.down("connection reset");
+    check_frames("reconnecting", &mut stage);
+    assert_eq!(colour_of(&stage.draw(80, 24), "⠉"), Some(Color::DarkGray));
+}
+
+#[test]
+fn after_an_outage_a_gap_is_a_gap() {
+    let mut stage = Stage::live();
+    stage.down("connection refused");
+    stage.now += 60_000;
+    stage.connect(8);
+    for second in 300..310 {
+        stage.row(second, &working(second));
+    }
+    stage.event(Event::Live);
+    stage.event(Event::Skipped { count: 5 });
+    check_frames("gap", &mut stage);
+}
+
+#[test]
+fn a_paused_view_stands_still_while_samples_are_kept() {
+    let mut stage = Stage::live();
+    let charts = |frame: String| frame.lines().skip(1).take(16).collect::<Vec<_>>().join("\n");
+    let before = charts(stage.frame(80, 24));
+    stage.typed(" ");
+    for second in 240..277 {
+        stage.row(second, &working(second));
+    }
+    assert_eq!(charts(stage.frame(80, 24)), before);
+    check_frames("paused", &mut stage);
+    stage.typed(" ");
+    let after = stage.frame(80, 24);
+    assert!(after.contains(" LIVE ") && after.contains("14:04:36.000"), "{after}");
+}
+
+#[test]
+fn a_view_that_does_not_live_says_so_however_narrow_the_screen() {
+    let mut stage = Stage::live();
+    stage.typed(" ");
+    stage.wait(60_000);
+    for width in 14..80 {
+        assert!(stage.frame(width, 10).contains("PAUSED"), "{width}");
+        assert!(stage.frame(width, 1).contains("PAUSED"), "{width}");
+    }
+}
+
+#[test]
+fn a_plain_source_of_two_columns() {
+    let mut stage = Stage::columns(2, 0);
+    for second in 0..120 {
+        let t = second as f64;
+        stage.row(second, &[(t / 9.0).sin(), (t / 20.0).cos() * 1000.0]);
+    }
+    check_frames("plain", &mut stage);
+}
+
+#[test]
+fn a_metric_that_the_system_does_not_tell() {
+    let mut stage = Stage::new("127.0.0.1:1027");
+    stage.connect(7);
+    for second in 0..60 {
+        let mut values = working(second);
+        values[1] = f64::NAN;
+        stage.row(second, &values);
+    }
+    check_frames("no_frequency", &mut stage);
+}
+
+#[test]
+fn a_terminal_that_knows_ascii_only_gets_no_other_character() {
+    let mut stage = Stage::live();
+    stage.app.theme.ascii = true;
+    check_frames("ascii", &mut stage);
+    stage.typed("?");
+    assert!(stage.frame(120, 36).is_ascii());
+    stage.typed("?f");
+    assert!(stage.frame(120, 36).is_ascii());
+}
+
+#[test]
+fn without_colour_there_is_bold_and_reverse_and_no_colour() {
+    let mut stage = Stage::live();
+    stage.app.theme.colour = false;
+    let buffer = stage.draw(80, 24);
+    assert!(buffer.content.iter().all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset));
+    assert!(buffer.content.iter().any(|cell| cell.modifier.contains(Modifier::BOLD)));
+    assert!(buffer.content.iter().any(|cell| cell.modifier.contains(Modifier::REVERSED)));
+    let title = buffer.content.iter().find(|cell| cell.symbol() == "C").unwrap();
+    assert_eq!(title.modifier, Modifier::BOLD, "the rule below a title does not dim it");
+}
+
+#[test]
+fn no_background_is_ever_painted() {
+    let mut stage = Stage::live();
+    stage.typed("?");
+    assert!(stage.draw(120, 36).content.iter().all(|cell| cell.bg == Color::Reset));
+}
+
+#[test]
+fn four_hundred_columns_and_a_name_that_is_too_long_still_make_a_screen() {
+    let name = "a-very-long-host-name-".repeat(20);
+    let mut stage = Stage::new(&name);
+    stage.event(Event::Connected);
+    let schema = Schema::plain(400);
+    stage.event(Event::Stream(Arc::new(Stream { header: Some(Header::default()), schema })));
+    stage.row(0, &[1.0; 400]);
+    stage.row(1, &[2.0; 400]);
+    stage.press(KeyCode::BackTab);
+    check_frames("columns_400", &mut stage);
+}
+
+#[test]
+fn one_three_and_twelve_charts() {
+    for count in [1, 3, 12] {
+        check_frames(&format!("charts_{count}"), &mut Stage::columns(count, 200));
+    }
+    let mut stage = Stage::columns(12, 200);
+    stage.press(KeyCode::BackTab);
+    check_frame("charts_12_end", &mut stage, 80, 24);
+}
+
+#[test]
+fn large_digits_say_the_value_from_across_the_room() {
+    let mut stage = Stage::live();
+    stage.typed("f");
+    check_frames("presenter", &mut stage);
+    stage.wait(60_000);
+    let silent = stage.draw(120, 36);
+    assert_eq!(colour_of(&silent, "█"), Some(Color::DarkGray), "stale digits are grey too");
+}
+
+#[test]
+fn every_theme_tells_series_apart_and_paints_no_background() {
+    let mut stage = Stage::live();
+    for palette in [Palette::Dark, Palette::Light, Palette::Mono] {
+        assert_eq!(stage.app.theme.palette, palette);
+        let buffer = stage.draw(120, 36);
+        assert!(buffer.content.iter().all(|cell| cell.bg == Color::Reset), "{palette:?}");
+        let lines: Vec<_> = (0..3).map(|line| stage.app.theme.line(line, true).fg).collect();
+        let differ = lines[0] != lines[1] && lines[1] != lines[2] && lines[0] != lines[2];
+        assert_eq!(differ, palette != Palette::Mono);
+        stage.typed("C");
+    }
+    stage.typed("CC");
+    check_frame("mono", &mut stage, 120, 36);
+}
+
+#[test]
+fn the_help_scrolls_to_its_end() {
+    let mut stage = Stage::live();
+    stage.frame(80, 24);
+    stage.typed("?");
+    assert!(!stage.frame(80, 24).contains("right drag"));
+    stage.press(KeyCode::PageDown);
+    stage.press(KeyCode::PageDown);
+    let end = stage.frame(80, 24);
+    assert!(end.contains("right drag") && end.contains("54 of 54"), "{end}");
+    stage.press(KeyCode::Up);
+    assert_ne!(stage.frame(80, 24), end);
+}

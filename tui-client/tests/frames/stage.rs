@@ -1,0 +1,196 @@
+//! A screen in the hands of a test, and what it shows as text.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use loadline::app::{App, Flow, Message, Settings};
+use loadline::event::{Event, Sample, Stream};
+use loadline::theme::{Depth, Palette, Theme};
+use loadline::view;
+use loadline::watched::Watched;
+use loadline::zone::Zone;
+use loadline_protocol::{Header, Note, RunId, Schema, Stamp, Text, Time};
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Rect, Size};
+use ratatui::style::Color;
+
+/// 2025-11-22 14:00:00 in a zone an hour east of UTC.
+pub(crate) const START: i64 = 1_763_816_400_000;
+
+/// What most terminals can show.
+pub(crate) const THEME: Theme =
+    Theme { palette: Palette::Dark, depth: Depth::Sixteen, colour: true, ascii: false };
+
+/// A screen in the hands of a test, which knows what time it is.
+pub(crate) struct Stage {
+    pub(crate) app: App,
+    pub(crate) now: i64,
+    /// What it was told.
+    pub(crate) sent: Vec<Event>,
+}
+
+impl Stage {
+    pub(crate) fn new(name: &str) -> Stage {
+        let watched = Watched::new(name, false, Duration::from_hours(24));
+        let settings = Settings {
+            window: Duration::from_mins(5),
+            fullscreen: false,
+            zone: Zone::Fixed(3600),
+            theme: THEME,
+        };
+        let size = Size { width: 80, height: 24 };
+        let app = App::new(watched, settings, size, Time::from_millis(START));
+        Stage { app, now: START, sent: Vec::new() }
+    }
+
+    /// An agent that is connected, and has sampled four minutes of a working server by now.
+    pub(crate) fn live() -> Stage {
+        let mut stage = Stage::new("127.0.0.1:1027");
+        stage.connect(7);
+        stage.event(Event::Received { bytes: 10_000 });
+        for second in 0..240 {
+            stage.row(second, &working(second));
+        }
+        stage.event(Event::Live);
+        stage
+    }
+
+    /// A plain source of so many columns that has sent so many rows.
+    pub(crate) fn columns(columns: usize, rows: i64) -> Stage {
+        let mut stage = Stage::new("10.0.0.7:5555");
+        stage.event(Event::Connected);
+        stage.change_columns(columns);
+        for second in 0..rows {
+            let value =
+                |at: usize| ((second as f64 / (4.0 + at as f64)).sin() * 100.0).round() / 10.0;
+            stage.row(second, &(0..columns).map(value).collect::<Vec<_>>());
+        }
+        stage
+    }
+
+    pub(crate) fn change_columns(&mut self, columns: usize) {
+        let stream = Stream { header: None, schema: Schema::plain(columns) };
+        self.event(Event::Stream(Arc::new(stream)));
+    }
+
+    pub(crate) fn connect(&mut self, run: u32) {
+        self.event(Event::Connected);
+        let Ok(note) = Note::parse(&format!(
+            "loadline/1 run={} host=web-1 interval=1000ms os=\"Debian GNU/Linux 12\" cores=4 \
+             memory=67385159680 agent=0.1.0",
+            RunId(run)
+        )) else {
+            panic!("the header is readable");
+        };
+        let Note::Header(header) = note else { panic!("it is a header") };
+        let schema = Schema::plain(6).with_stamp(Stamp::TimeSeq);
+        self.event(Event::Stream(Arc::new(Stream { header: Some(header), schema })));
+    }
+
+    pub(crate) fn down(&mut self, reason: &str) {
+        let retry = Time::from_millis(self.now + 2000);
+        self.event(Event::Down { reason: Text::new(reason), refused: false, retry });
+    }
+
+    /// A row that was sampled so many seconds after the start, and came 3 ms later.
+    pub(crate) fn row(&mut self, second: i64, values: &[f64]) {
+        self.now = START + second * 1000 + 3;
+        let time = Time::from_millis(self.now - 3);
+        let received = Time::from_millis(self.now);
+        let seq = Some(second as u64 + 1);
+        self.event(Event::Received { bytes: 47 });
+        self.event(Event::Row(Sample { time, seq, received, values: values.to_vec(), line: None }));
+    }
+
+    pub(crate) fn event(&mut self, event: Event) {
+        self.sent.push(event.clone());
+        self.app.update(Time::from_millis(self.now), Message::Event(event));
+    }
+
+    pub(crate) fn wait(&mut self, ms: i64) {
+        self.now += ms;
+        self.app.update(Time::from_millis(self.now), Message::Tick);
+    }
+
+    pub(crate) fn press(&mut self, code: KeyCode) -> Flow {
+        let key = KeyEvent::new(code, KeyModifiers::NONE);
+        self.app.update(Time::from_millis(self.now), Message::Key(key))
+    }
+
+    pub(crate) fn press_with(&mut self, code: KeyCode, held: KeyModifiers) -> Flow {
+        let key = KeyEvent::new(code, held);
+        self.app.update(Time::from_millis(self.now), Message::Key(key))
+    }
+
+    /// Uses the mouse at a cell.
+    pub(crate) fn mouse(&mut self, kind: MouseEventKind, column: u16, row: u16) {
+        let mouse = MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE };
+        self.app.update(Time::from_millis(self.now), Message::Mouse(mouse));
+    }
+
+    /// Presses a button at one cell and lets it go at another.
+    pub(crate) fn drag(&mut self, button: MouseButton, from: (u16, u16), to: (u16, u16)) {
+        self.mouse(MouseEventKind::Down(button), from.0, from.1);
+        if from != to {
+            self.mouse(MouseEventKind::Drag(button), to.0, to.1);
+        }
+        self.mouse(MouseEventKind::Up(button), to.0, to.1);
+    }
+
+    pub(crate) fn typed(&mut self, keys: &str) {
+        for key in keys.chars() {
+            self.press(KeyCode::Char(key));
+        }
+    }
+
+    pub(crate) fn draw(&mut self, width: u16, height: u16) -> Buffer {
+        let size = Size { width, height };
+        self.app.update(Time::from_millis(self.now), Message::Resize(size));
+        let mut buffer = Buffer::empty(Rect::new(0, 0, width, height));
+        view::render(&self.app, buffer.area, &mut buffer);
+        buffer
+    }
+
+    pub(crate) fn frame(&mut self, width: u16, height: u16) -> String {
+        text(&self.draw(width, height))
+    }
+}
+
+/// The values of a server that is at work.
+pub(crate) fn working(second: i64) -> Vec<f64> {
+    let t = second as f64;
+    let wave = (t / 17.0).sin();
+    let cpu = (48.0 + 30.0 * wave + 12.0 * (t / 3.0).sin()).clamp(0.0, 100.0);
+    let load = 1.8 + wave;
+    let row = [cpu, 2400.0 + 300.0 * wave, 41.0 + t / 40.0, load, 1.6 + wave / 3.0, 1.4];
+    row.iter().zip(Schema::plain(6).columns()).map(|(value, column)| column.round(*value)).collect()
+}
+
+pub(crate) fn text(buffer: &Buffer) -> String {
+    let rows = buffer.content.chunks(usize::from(buffer.area.width).max(1));
+    let line = |row: &[ratatui::buffer::Cell]| {
+        let line: String = row.iter().map(ratatui::buffer::Cell::symbol).collect();
+        line.trim_end().to_owned()
+    };
+    rows.map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// The colour of the first cell that shows a character.
+pub(crate) fn colour_of(buffer: &Buffer, symbol: &str) -> Option<Color> {
+    buffer.content.iter().find(|cell| cell.symbol() == symbol).map(|cell| cell.fg)
+}
+
+/// Checks a scene against the pictures that were taken of it, at the usual sizes.
+pub(crate) fn check_frames(name: &str, stage: &mut Stage) {
+    for (width, height) in [(120, 36), (80, 24), (40, 12)] {
+        check_frame(name, stage, width, height);
+    }
+}
+
+pub(crate) fn check_frame(name: &str, stage: &mut Stage, width: u16, height: u16) {
+    let frame = stage.frame(width, height);
+    insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+        insta::assert_snapshot!(format!("{name}_{width}x{height}"), frame);
+    });
+}
