@@ -4,13 +4,16 @@ use loadline_protocol::{Column, Schema};
 
 use crate::units::{Look, Machine, Units};
 
-/// The charts that columns of a known name go into, in their order on the screen, and the legend of
-/// each column there.
-const KNOWN: &[(&str, &[(&str, &str)])] = &[
-    ("CPU", &[("cpu", "")]),
-    ("Memory", &[("mem", "")]),
-    ("Frequency", &[("freq", "")]),
-    ("Load", &[("load1", "1m"), ("load5", "5m"), ("load15", "15m")]),
+/// A column of a known name: the name, its legend, and which of the theme's colours it has wherever it
+/// is seen.
+type Member = (&'static str, &'static str, usize);
+
+/// The charts that columns of a known name go into, in their order on the screen.
+const KNOWN: &[(&str, &[Member])] = &[
+    ("CPU", &[("cpu", "", 0)]),
+    ("Memory", &[("mem", "", 3)]),
+    ("Frequency", &[("freq", "", 4)]),
+    ("Load", &[("load1", "1m", 0), ("load5", "5m", 1), ("load15", "15m", 2)]),
 ];
 
 /// A chart: columns of one unit on one pair of axes.
@@ -35,6 +38,8 @@ pub struct ChartLine {
     pub column: usize,
     /// What it is called in the legend; nothing if it is alone in its chart.
     pub legend: String,
+    /// Which of the theme's colours it has.
+    pub colour: usize,
 }
 
 /// A value that is drawn across a chart.
@@ -55,9 +60,9 @@ pub fn charts(schema: &Schema, units: Units, machine: Machine) -> Vec<Chart> {
     for (title, members) in KNOWN {
         let lines: Vec<ChartLine> = members
             .iter()
-            .filter_map(|(name, legend)| {
+            .filter_map(|(name, legend, colour)| {
                 let column = schema.position(name)?;
-                Some(ChartLine { column, legend: (*legend).to_owned() })
+                Some(ChartLine { column, legend: (*legend).to_owned(), colour: *colour })
             })
             .collect();
         let Some(first) = lines.first() else { continue };
@@ -73,7 +78,7 @@ pub fn charts(schema: &Schema, units: Units, machine: Machine) -> Vec<Chart> {
         let is_taken = KNOWN.iter().any(|(title, _)| *title == column.name());
         let title =
             if is_taken { format!("\"{}\"", column.name()) } else { column.name().to_owned() };
-        let lines = vec![ChartLine { column: at, legend: String::new() }];
+        let lines = vec![ChartLine { column: at, legend: String::new(), colour: at }];
         Chart { title, remark: "", lines, look: look(at), reference: None }
     }));
     charts
@@ -94,7 +99,7 @@ pub fn look(column: &Column, units: Units, machine: Machine) -> Look {
 }
 
 fn is_known(column: &Column) -> bool {
-    KNOWN.iter().any(|(_, members)| members.iter().any(|(name, _)| *name == column.name()))
+    KNOWN.iter().any(|(_, members)| members.iter().any(|(name, ..)| *name == column.name()))
 }
 
 #[cfg(test)]

@@ -84,7 +84,8 @@ impl Drawn<'_> {
             let pattern = if theme.is_mono() { Pattern::of(at) } else { Pattern::Solid };
             let strokes = Strokes::of(slots, row);
             let (x, y) = strokes.points(rows, self.window.first_slot(), pattern);
-            plot = plot.layer(Line::xy(x, y).color(theme.ink(at, self.fresh)));
+            plot = plot
+                .layer(Line::xy(x, y).color(theme.ink(self.chart.lines[at].colour, self.fresh)));
         }
         plot.widget().charset(theme.charset()).render(panel, buf);
         if theme.is_mono() && !self.fresh {
@@ -138,7 +139,11 @@ impl Drawn<'_> {
             free = y + 1;
             let name = self.chart.lines[*at].legend.clone();
             let place = Rect { x: names.x + 1, y: names.y + y, width: names.width - 1, height: 1 };
-            put(buf, place, &[Piece::new(name, theme.line(*at, self.fresh))]);
+            put(
+                buf,
+                place,
+                &[Piece::new(name, theme.line(self.chart.lines[*at].colour, self.fresh))],
+            );
         }
     }
 }

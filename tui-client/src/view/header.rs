@@ -224,7 +224,7 @@ pub(super) fn render_numbers(app: &App, area: Rect, buf: &mut Buffer) {
             format!("{blank}{} ", if line.legend.is_empty() { &chart.title } else { &line.legend });
         pieces.push(Piece::new(title, theme.faint()));
         let value = chart.look.value(newest.value(line.column));
-        pieces.push(Piece::new(value, theme.line(0, fresh)));
+        pieces.push(Piece::new(value, theme.line(line.colour, fresh)));
     }
     put(buf, area, &pieces);
 }

@@ -28,14 +28,18 @@ pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
     let Some(span) = app.span.as_ref().filter(|_| !area.is_empty()) else { return };
     let is_wide = area.width >= NAMES + 4 * NUMBER;
     render_head(app, span, is_wide, Rect { height: 1, ..area }, buf);
-    for (row, (chart, line, at)) in (1..area.height).zip(lines(app)) {
+    for (row, (chart, line)) in (1..area.height).zip(lines(app)) {
         let place = Rect { y: area.y + row, height: 1, ..area };
         let name = match line.legend.as_str() {
             "" => chart.title.clone(),
             legend => format!("{} {legend}", chart.title),
         };
         let names = if is_wide { NAMES } else { NAMES_NARROW }.min(area.width);
-        put(buf, Rect { width: names, ..place }, &[Piece::new(name, app.theme.line(at, true))]);
+        put(
+            buf,
+            Rect { width: names, ..place },
+            &[Piece::new(name, app.theme.line(line.colour, true))],
+        );
         let stat = span.stats.get(line.column).copied().flatten();
         let place = Rect { x: place.x + names, width: place.width - names, ..place };
         render_stat(app, chart, stat, is_wide, place, buf);
@@ -104,14 +108,12 @@ fn render_stat(
     }
 }
 
-/// The lines of the charts that are on the page, each with its chart and its place there.
-fn lines(app: &App) -> impl Iterator<Item = (&Chart, &ChartLine, usize)> {
+/// The lines of the charts that are on the page, each with its chart.
+fn lines(app: &App) -> impl Iterator<Item = (&Chart, &ChartLine)> {
     let chosen = app.chosen();
     let is_alone = app.screen.page() == Page::Fullscreen;
     let charts = app.charts.iter().enumerate().filter(move |(at, _)| !is_alone || *at == chosen);
-    charts.flat_map(|(_, chart)| {
-        chart.lines.iter().enumerate().map(move |(at, line)| (chart, line, at))
-    })
+    charts.flat_map(|(_, chart)| chart.lines.iter().map(move |line| (chart, line)))
 }
 
 /// To the millisecond below a minute.

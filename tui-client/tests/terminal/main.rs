@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails where something is not as it should be")]
 
 mod hostile;
+mod keys;
+mod life;
 mod pictures;
 mod program;
 mod pty;

@@ -28,9 +28,21 @@ const PRESENTER: &str = "loadline: one chart of a live server over the whole scr
 
 const PICTURES: [Picture; 4] = [
     Picture { name: "dashboard-dark", title: DASHBOARD, args: &[], keys: &[], palette: &DARK },
-    Picture { name: "dashboard-light", title: DASHBOARD, args: &[], keys: &[], palette: &LIGHT },
+    Picture {
+        name: "dashboard-light",
+        title: DASHBOARD,
+        args: &["--theme", "light"],
+        keys: &[],
+        palette: &LIGHT,
+    },
     Picture { name: "presenter-dark", title: PRESENTER, args: &[], keys: &["f"], palette: &DARK },
-    Picture { name: "presenter-light", title: PRESENTER, args: &[], keys: &["f"], palette: &LIGHT },
+    Picture {
+        name: "presenter-light",
+        title: PRESENTER,
+        args: &["--theme", "light"],
+        keys: &["f"],
+        palette: &LIGHT,
+    },
 ];
 
 const DARK: Palette = Palette {
@@ -105,11 +117,15 @@ fn try_screen(picture: &Picture) -> Option<Vec<Vec<Cell>>> {
     // Whatever else is set where the test runs must not be seen.
     command.env_clear();
     command.env("TZ", "UTC");
+    command.env("COLORTERM", "truecolor");
     let mut terminal = Terminal::sized(SIZE, command);
     let mut screen = wait_until("the newest row", || {
         let frame = terminal.whole_frame()?;
-        let is_there = frame.rows(0, SIZE.cols).skip(1).any(|row| row.contains(NEWEST_SHOWN));
-        is_there.then(|| cells(&frame))
+        let mut rows = frame.rows(0, SIZE.cols);
+        // The bytes a second are known after a second or two.
+        let is_counted = rows.next().is_some_and(|header| header.contains("B/s"));
+        let is_there = rows.any(|row| row.contains(NEWEST_SHOWN));
+        (is_counted && is_there).then(|| cells(&frame))
     });
     for key in picture.keys {
         terminal.press(key);

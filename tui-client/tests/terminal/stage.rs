@@ -128,6 +128,20 @@ impl Terminal {
         self.keyboard.write_all(keys.as_bytes()).unwrap();
     }
 
+    /// Garbles what the terminal shows, as a message from elsewhere does.
+    pub(crate) fn garble(&self) {
+        self.shown.lock().unwrap().parser.process(b"\x1b[2J\x1b[5;5Hthe system is going down");
+    }
+
+    /// Whether anything on the screen has a colour.
+    pub(crate) fn has_colour(&self) -> bool {
+        let shown = self.shown.lock().unwrap();
+        let screen = shown.parser.screen();
+        let (rows, columns) = (screen.size().0.get(), screen.size().1.get());
+        let mut cells = (0..rows).flat_map(|y| (0..columns).filter_map(move |x| screen.cell(y, x)));
+        cells.any(|cell| cell.fgcolor() != vt100::Color::Default)
+    }
+
     pub(crate) fn screen(&self) -> String {
         self.shown.lock().unwrap().parser.screen().contents()
     }

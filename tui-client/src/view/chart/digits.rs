@@ -19,8 +19,12 @@ pub(super) fn render(drawn: &Drawn, buf: &mut Buffer) {
     let share = area.width / size.values.max(1) as u16;
     for (at, line) in chart.lines.iter().take(size.values).enumerate() {
         let value = sample.map_or(f64::NAN, |sample| sample.value(line.column));
-        let (number, unit) = chart.look.parts(value);
-        let style = app.theme.line(at, drawn.fresh);
+        let (mut number, mut unit) = chart.look.parts(value);
+        // There is a large one of this unit.
+        if unit == "%" {
+            number.push_str(&std::mem::take(&mut unit));
+        }
+        let style = app.theme.line(line.colour, drawn.fresh);
         let x = area.x + share * at as u16 + MARGIN.min(share);
         let place = Rect { x, width: (area.x + share * (at as u16 + 1)).saturating_sub(x), ..area };
         let beside = [unit, line.legend.clone()].into_iter().filter(|text| !text.is_empty());

@@ -73,7 +73,7 @@ fn values(app: &App, chart: &Chart, large: usize) -> Vec<Piece> {
             legend.push(Piece::new(format!(" {sign}{}", member.legend), theme.faint()));
         }
         let value = format!(" {} ", chart.look.value(value));
-        let style = theme.line(line, app.is_fresh()).add_modifier(Modifier::BOLD);
+        let style = theme.line(member.colour, app.is_fresh()).add_modifier(Modifier::BOLD);
         legend.push(Piece::new(value, style));
     }
     legend

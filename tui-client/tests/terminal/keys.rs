@@ -1,0 +1,161 @@
+//! Each key does what it says, and so does the mouse.
+
+use std::time::Duration;
+
+use crate::pty::assert_restored;
+use crate::stage::{Server, Terminal};
+
+const UP: &str = "\x1b[A";
+const DOWN: &str = "\x1b[B";
+const RIGHT: &str = "\x1b[C";
+const LEFT: &str = "\x1b[D";
+const SHIFT_LEFT: &str = "\x1b[1;2D";
+const SHIFT_RIGHT: &str = "\x1b[1;2C";
+const PAGE_UP: &str = "\x1b[5~";
+const PAGE_DOWN: &str = "\x1b[6~";
+const HOME: &str = "\x1b[H";
+const END: &str = "\x1b[F";
+const ESC: &str = "\x1b";
+const F1: &str = "\x1bOP";
+const F11: &str = "\x1b[23~";
+const SHIFT_TAB: &str = "\x1b[Z";
+
+/// A screen over an agent that has some seconds of history, with a span of one second.
+fn watch(arguments: &[&str]) -> (Server, Terminal) {
+    let server = Server::start(0, Duration::from_millis(20));
+    let address = server.address.to_string();
+    let arguments = [&[address.as_str()], arguments].concat();
+    let terminal = Terminal::loadline(&arguments);
+    terminal.wait_for("some seconds of history", |screen| {
+        let rows =
+            screen.lines().filter_map(|row| row.split_whitespace().nth(1)?.parse::<u64>().ok());
+        screen.contains("LIVE") && rows.max().is_some_and(|seq| seq > 150)
+    });
+    (server, terminal)
+}
+
+fn end(server: Server, mut terminal: Terminal) -> String {
+    terminal.press("q");
+    let (status, written) = terminal.wait_for_end();
+    assert!(status.success());
+    assert_restored(&written);
+    server.stop();
+    written
+}
+
+/// Presses keys, and waits until the screen shows one text and not another.
+fn press(terminal: &mut Terminal, keys: &str, shown: &str, gone: &str) {
+    terminal.press(keys);
+    let what = format!("{shown:?} without {gone:?} after {keys:?}");
+    terminal.wait_for(&what, |screen| {
+        screen.contains(shown) && (gone.is_empty() || !screen.contains(gone))
+    });
+}
+
+#[test]
+fn help_pages_and_charts() {
+    let (server, mut terminal) = watch(&[]);
+    let terminal_ = &mut terminal;
+    press(terminal_, "?", "this help", "");
+    press(terminal_, DOWN, "23 of", "22 of");
+    press(terminal_, PAGE_DOWN, "45 of", "");
+    press(terminal_, F1, "CPU", "of 54");
+    press(terminal_, F1, "this help", "");
+    press(terminal_, ESC, "CPU", "this help");
+    press(terminal_, "3f", "3  Frequency", "CPU");
+    assert!(terminal_.screen().contains("██"), "large digits");
+    press(terminal_, "\t", "4  Load", "Frequency");
+    press(terminal_, SHIFT_TAB, "3  Frequency", "Load");
+    press(terminal_, "2", "2  Memory", "Frequency");
+    press(terminal_, "\r", "CPU", "██");
+    press(terminal_, F11, "2  Memory", "CPU");
+    press(terminal_, ESC, "CPU", "██");
+    press(terminal_, "a", "a stay", "");
+    press(terminal_, "f", "CPU", "██");
+    press(terminal_, "d", "seq", "CPU");
+    press(terminal_, ">", "time <1", "cpu %");
+    press(terminal_, "h", "cpu %", "time <1");
+    press(terminal_, "d", "CPU", "seq");
+    press(terminal_, "d", "seq", "");
+    press(terminal_, "y", "values x2", "");
+    press(terminal_, "Y", "CPU", "values");
+    press(terminal_, "u", "MHz", "GHz");
+    press(terminal_, "u", "GHz", "");
+    press(terminal_, "n", "the only source", "");
+    terminal_.press("CC");
+    terminal_.wait_for("no colour", |_| !terminal_.has_colour());
+    terminal_.press("C");
+    terminal_.wait_for("colour", |_| terminal_.has_colour());
+    terminal_.garble();
+    press(terminal_, "\x0c", "CPU", "going down");
+    end(server, terminal);
+}
+
+#[test]
+fn time_cursor_and_table() {
+    let (server, mut terminal) = watch(&["-w", "1s"]);
+    let terminal_ = &mut terminal;
+    press(terminal_, "-", "span 10s", "");
+    press(terminal_, "X", "span 20s", "");
+    press(terminal_, "+", "span 10s", "");
+    press(terminal_, "-", "span 20s", "");
+    press(terminal_, "x", "span 10s", "");
+    press(terminal_, "-", "span 20s", "");
+    press(terminal_, "=", "span 10s", "");
+    press(terminal_, "0", "span 1s", "");
+    press(terminal_, " ", "PAUSED", " LIVE ");
+    press(terminal_, "p", " LIVE ", "PAUSED");
+    for (back, forward) in [
+        (LEFT, END),
+        (PAGE_UP, PAGE_DOWN),
+        (SHIFT_LEFT, SHIFT_RIGHT),
+        (HOME, END),
+        (UP, END),
+        ("k", "0"),
+        ("T", "0"),
+    ] {
+        press(terminal_, back, "PAUSED", " LIVE ");
+        // It stands still, so a page forward may not reach what has come since.
+        terminal_.press(forward);
+        press(terminal_, END, " LIVE ", "PAUSED");
+    }
+    press(terminal_, "c", "cursor off", "");
+    press(terminal_, "m", "1 sample", "");
+    press(terminal_, "TTT", "4 samples", "");
+    press(terminal_, "t", "3 samples", "");
+    press(terminal_, UP, "4 samples", "");
+    press(terminal_, "j", "3 samples", "");
+    press(terminal_, LEFT, "mean", "3 samples");
+    press(terminal_, RIGHT, "mean", "");
+    press(terminal_, ESC, "cursor off", "mean");
+    press(terminal_, ESC, "d table", "cursor off");
+    press(terminal_, "]", "asked for a row every", "");
+    terminal_.wait_for_text("every 200ms");
+    press(terminal_, "]", "every 500ms", "");
+    terminal_.wait_for("the pace", |screen| screen.lines().next().unwrap().contains("every 500ms"));
+    press(terminal_, "[", "every 200ms", "every 500ms");
+    end(server, terminal);
+}
+
+#[test]
+fn the_mouse_chooses_points_and_zooms() {
+    let (server, mut terminal) = watch(&["-w", "10s"]);
+    let terminal_ = &mut terminal;
+    // Press and release on the title of the second chart, then the fullscreen key.
+    press(terminal_, "\x1b[<0;50;2M\x1b[<0;50;2mf", "2  Memory", "CPU");
+    press(terminal_, ESC, "CPU", "██");
+    // At the right edge of the first chart, where the newest samples are.
+    press(terminal_, "\x1b[<0;39;4M\x1b[<0;39;4m", "cursor off", "");
+    press(terminal_, ESC, "d table", "cursor off");
+    press(terminal_, "\x1b[<65;39;4M", "span 20s", "");
+    press(terminal_, "\x1b[<64;39;4M", "span 10s", "");
+    let written = end(server, terminal);
+    assert!(written.contains("\x1b[?1002h") && !written.contains("\x1b[?1003h"));
+}
+
+#[test]
+fn without_the_mouse_the_terminal_keeps_it() {
+    let (server, terminal) = watch(&["--no-mouse"]);
+    let written = end(server, terminal);
+    assert!(!written.contains("\x1b[?1000h") && !written.contains("\x1b[?1002h"));
+}
