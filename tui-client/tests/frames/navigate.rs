@@ -5,6 +5,7 @@ use std::time::Duration;
 use crossterm::event::{KeyCode, KeyModifiers};
 use loadline::app::{Flow, View};
 use loadline::event::Event;
+use loadline_protocol::Time;
 
 use crate::stage::{START, Stage, check_frame, check_frames, working};
 
@@ -13,7 +14,7 @@ const NEWEST: i64 = 239;
 
 /// The right edge of the charts, seconds after the start.
 fn until(stage: &Stage) -> i64 {
-    let until = stage.app.shown_until().map_or(0, |time| time.as_millis());
+    let until = stage.app.shown_until().map_or(0, Time::as_millis);
     (until - START) / 1000
 }
 

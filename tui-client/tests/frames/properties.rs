@@ -1,13 +1,9 @@
 //! Any stream, any size, any key.
 
-use std::sync::Arc;
-
 use crossterm::event::{KeyCode, KeyModifiers, MouseButton, MouseEventKind};
 use loadline::app::{Flow, Screen};
-use loadline::event::{Event, Stream};
 use loadline::layout::Page;
 use loadline::view;
-use loadline_protocol::Schema;
 use proptest::prelude::*;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -188,7 +184,7 @@ proptest! {
         stage.connect(7);
         let mut second = 0;
         for (at, value) in values.iter().enumerate() {
-            let is_gap = gaps.iter().any(|gap| at as i64 % 97 == *gap);
+            let is_gap = gaps.contains(&(at as i64 % 97));
             second += if is_gap { 20 } else { 1 };
             stage.row(second, &[*value, 2400.0, 43.0, 0.5, 0.4, 0.4]);
         }

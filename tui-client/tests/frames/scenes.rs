@@ -10,7 +10,7 @@ use loadline::theme::Palette;
 use loadline_protocol::{Header, Schema, Text};
 use ratatui::style::{Color, Modifier};
 
-use crate::stage::{Stage, check_frame, check_frames, colour_of, text, working};
+use crate::stage::{Stage, check_frame, check_frames, colour_of, working};
 
 #[test]
 fn the_dashboard_of_a_live_server() {

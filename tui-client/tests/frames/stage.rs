@@ -10,7 +10,7 @@ use loadline::theme::{Depth, Palette, Theme};
 use loadline::view;
 use loadline::watched::Watched;
 use loadline::zone::Zone;
-use loadline_protocol::{Header, Note, RunId, Schema, Stamp, Text, Time};
+use loadline_protocol::{Note, RunId, Schema, Stamp, Text, Time};
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Rect, Size};
 use ratatui::style::Color;

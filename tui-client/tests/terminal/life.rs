@@ -44,6 +44,7 @@ impl AgentProcess {
     }
 
     /// What the child does, until it is killed.
+    #[expect(clippy::print_stdout, reason = "that is how its parent learns the address")]
     fn be() {
         let server = Server::start(0, Duration::from_secs(1));
         println!("agent on {}", server.address);
