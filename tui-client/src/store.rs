@@ -1,32 +1,59 @@
 //! The samples of one source: a series per column, over one row of times.
+//!
+//! ```text
+//!  push ─▶ │ chunk │ chunk │ chunk │     chunk.rs     the rows, column by column
+//!              │ a column                pyramid.rs   the least and greatest of any run of it
+//!              ▼
+//!          slots(column, window)         slots.rs     what of it a screen needs
+//! ```
 
+mod chunk;
+mod pyramid;
 mod slots;
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::time::Duration;
 
 use loadline_protocol::Time;
 
+use chunk::{Chunk, STAMP};
 pub use slots::{Point, Slot, Slots, Window};
 
 /// The most numbers that a store keeps, times and sequence numbers counted in, whatever `--keep`
-/// says: 24 h of six columns at 200 ms are 3.5 million. In queues that double, they take 64 MiB.
-pub const VALUES_MAX: usize = 1 << 22;
+/// says. A week of six columns at 1 s is 4.8 million, and nine days are what fits. With the block
+/// extremes above them they take less than [`BYTES_MAX`].
+pub const VALUES_MAX: usize = 6 << 20;
+
+/// The most memory that the samples of a store take, in bytes.
+pub const BYTES_MAX: usize = 64 << 20;
 
 /// Series of samples.
 ///
-/// **Invariant:** times strictly increase; each series and `seqs` are as long as `times`; the
-/// newest sample is at most `keep` younger than the oldest, and there are at most
-/// [`VALUES_MAX`] values.
+/// Memory is taken and given back a chunk of rows at a time, so it never doubles: with six columns
+/// it is less than 12 bytes a value.
+///
+/// **Invariant:** times strictly increase; the newest sample is at most `keep` younger than the
+/// oldest, and there are at most [`VALUES_MAX`] numbers. The first `gone` rows of the first chunk
+/// are no samples any more, the next `len` rows are; no chunk is without a sample, but for one
+/// whose samples all are gone.
 #[derive(Debug, Clone)]
 pub struct Store {
-    times: VecDeque<Time>,
-    /// The number of each sample; 0 where it has none, as numbers begin with 1.
-    seqs: VecDeque<u64>,
-    series: Vec<VecDeque<f64>>,
-    /// The times of those samples that a gap lies before.
-    breaks: VecDeque<Time>,
+    chunks: VecDeque<Chunk>,
+    chunk_rows_log2: u32,
+    columns: usize,
+    gone: usize,
+    len: usize,
     keep_ms: i64,
+}
+
+/// What of a range of samples lies in one chunk.
+struct Part<'a> {
+    chunk: &'a Chunk,
+    /// Which of its rows.
+    rows: Range<usize>,
+    /// Which sample the first of them is.
+    at: usize,
 }
 
 /// A sample in the store.
@@ -40,94 +67,134 @@ impl Store {
     /// An empty store for rows of `columns` values.
     #[must_use]
     pub fn new(columns: usize, keep: Duration) -> Store {
-        Store {
-            times: VecDeque::new(),
-            seqs: VecDeque::new(),
-            series: vec![VecDeque::new(); columns],
-            breaks: VecDeque::new(),
-            keep_ms: i64::try_from(keep.as_millis()).unwrap_or(i64::MAX),
-        }
+        Store::in_chunks(chunk::rows_log2(columns), columns, keep)
+    }
+
+    fn in_chunks(chunk_rows_log2: u32, columns: usize, keep: Duration) -> Store {
+        let keep_ms = i64::try_from(keep.as_millis()).unwrap_or(i64::MAX);
+        Store { chunks: VecDeque::new(), chunk_rows_log2, columns, gone: 0, len: 0, keep_ms }
     }
 
     /// Appends a sample; `joined` says that no gap lies between it and the one before. Samples that
     /// are not older than this one are dropped first: a clock was set back. What is older than
     /// `keep` goes.
     pub fn push(&mut self, time: Time, seq: Option<u64>, values: &[f64], joined: bool) {
-        debug_assert_eq!(values.len(), self.series.len());
+        debug_assert_eq!(values.len(), self.columns);
         let joined = joined && self.newest().is_some_and(|newest| newest < time);
         while self.newest().is_some_and(|newest| newest >= time) {
             self.drop_newest();
         }
-        let rows_max = (VALUES_MAX / (self.series.len() + 2)).max(1);
+        let rows_max = (VALUES_MAX / (self.columns + STAMP)).max(1);
         let oldest = time.as_millis().saturating_sub(self.keep_ms);
-        // Before the push: a queue that is full does not double its memory for one more.
-        while self.times.len() >= rows_max
-            || self.times.front().is_some_and(|time| time.as_millis() < oldest)
-        {
+        // Before the push: a full store takes no further chunk for one row more.
+        while self.len >= rows_max || self.oldest().is_some_and(|time| time.as_millis() < oldest) {
             self.drop_oldest();
         }
-        if !joined && !self.times.is_empty() {
-            self.breaks.push_back(time);
+        let (chunk, row) = self.place(self.len);
+        if chunk == self.chunks.len() {
+            self.chunks.push_back(Chunk::new(self.chunk_rows(), self.columns));
         }
-        self.times.push_back(time);
-        self.seqs.push_back(seq.unwrap_or(0));
-        for (series, value) in self.series.iter_mut().zip(values) {
-            series.push_back(*value);
-        }
+        self.chunks[chunk].put(row, time.as_millis(), seq.unwrap_or(0), !joined, values);
+        self.len += 1;
     }
 
     fn drop_newest(&mut self) {
-        let time = self.times.pop_back();
-        self.seqs.pop_back();
-        for series in &mut self.series {
-            series.pop_back();
-        }
-        if self.breaks.back().copied() == time {
-            self.breaks.pop_back();
+        self.len -= 1;
+        if self.place(self.len).1 == 0 {
+            self.chunks.pop_back();
         }
     }
 
     fn drop_oldest(&mut self) {
-        self.times.pop_front();
-        self.seqs.pop_front();
-        for series in &mut self.series {
-            series.pop_front();
+        self.len -= 1;
+        self.gone += 1;
+        if self.gone == self.chunk_rows() {
+            self.gone = 0;
+            self.chunks.pop_front();
         }
-        // No gap lies before the first sample.
-        while self.breaks.front().copied() <= self.times.front().copied() && !self.breaks.is_empty()
-        {
-            self.breaks.pop_front();
-        }
+    }
+
+    fn chunk_rows(&self) -> usize {
+        1 << self.chunk_rows_log2
+    }
+
+    /// The chunk of a sample, and its row therein.
+    fn place(&self, at: usize) -> (usize, usize) {
+        let row = self.gone + at;
+        (row >> self.chunk_rows_log2, row & (self.chunk_rows() - 1))
+    }
+
+    fn ms(&self, at: usize) -> i64 {
+        let (chunk, row) = self.place(at);
+        self.chunks[chunk].times()[row]
+    }
+
+    /// The value of a sample in a column, which is one of the store's.
+    fn value(&self, column: usize, at: usize) -> f64 {
+        let (chunk, row) = self.place(at);
+        self.chunks[chunk].value(column, row)
+    }
+
+    /// Whether a gap lies between a sample and the one before it.
+    fn has_gap(&self, at: usize) -> bool {
+        let (chunk, row) = self.place(at);
+        at > 0 && self.chunks[chunk].gap(row)
     }
 
     /// How many samples there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.times.len()
+        self.len
     }
 
     /// Whether there is no sample.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.times.is_empty()
+        self.len == 0
     }
 
     /// The time of the newest sample.
     #[must_use]
     pub fn newest(&self) -> Option<Time> {
-        self.times.back().copied()
+        Some(Time::from_millis(self.ms(self.len.checked_sub(1)?)))
     }
 
     /// The time of the oldest sample.
     #[must_use]
     pub fn oldest(&self) -> Option<Time> {
-        self.times.front().copied()
+        (!self.is_empty()).then(|| Time::from_millis(self.ms(0)))
     }
 
     /// How many samples are not later than `time`.
     #[must_use]
     pub fn count_until(&self, time: Time) -> usize {
-        self.times.partition_point(|kept| *kept <= time)
+        self.first_from(time.as_millis() + 1)
+    }
+
+    /// The first sample that is not earlier than `ms`; the number of samples if there is none.
+    fn first_from(&self, ms: i64) -> usize {
+        let (mut start, mut end) = (0, self.len);
+        while start < end {
+            let middle = start.midpoint(end);
+            if self.ms(middle) < ms {
+                start = middle + 1;
+            } else {
+                end = middle;
+            }
+        }
+        start
+    }
+
+    /// A range of samples, chunk by chunk.
+    fn parts(&self, range: Range<usize>) -> impl Iterator<Item = Part<'_>> {
+        let mut at = range.start;
+        std::iter::from_fn(move || {
+            let (chunk, row) = self.place(at);
+            let rows = row..(row + range.end - at).min(self.chunk_rows());
+            let part = (at < range.end).then(|| Part { chunk: &self.chunks[chunk], rows, at })?;
+            at += part.rows.len();
+            Some(part)
+        })
     }
 
     /// The sample at a position, the oldest at 0.
@@ -136,10 +203,18 @@ impl Store {
         (at < self.len()).then_some(Kept { store: self, at })
     }
 
-    /// What there is to draw of a column in `window`, slot by slot.
+    /// What there is to draw of a column in `window`, slot by slot. It costs as much for a week as
+    /// for a minute, but for the logarithm of the number of samples.
     #[must_use]
     pub fn slots(&self, column: usize, window: Window) -> Slots {
         slots::slots(self, column, window)
+    }
+
+    /// How much memory the samples take, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let unused = (self.chunks.capacity() - self.chunks.len()) * size_of::<Chunk>();
+        unused + self.chunks.iter().map(Chunk::bytes).sum::<usize>()
     }
 }
 
@@ -147,27 +222,29 @@ impl Kept<'_> {
     /// Its time.
     #[must_use]
     pub fn time(&self) -> Time {
-        self.store.times[self.at]
+        Time::from_millis(self.store.ms(self.at))
     }
 
     /// Its number within the run.
     #[must_use]
     pub fn seq(&self) -> Option<u64> {
-        Some(self.store.seqs[self.at]).filter(|seq| *seq > 0)
+        let (chunk, row) = self.store.place(self.at);
+        Some(self.store.chunks[chunk].seq(row)).filter(|seq| *seq > 0)
     }
 
     /// Its value in a column; NaN where it is missing.
     #[must_use]
     pub fn value(&self, column: usize) -> f64 {
-        self.store.series.get(column).map_or(f64::NAN, |series| series[self.at])
+        let is_known = column < self.store.columns;
+        if is_known { self.store.value(column, self.at) } else { f64::NAN }
     }
 
     /// How long before it nothing was sampled, if a gap lies there.
     #[must_use]
     pub fn gap_before(&self) -> Option<Duration> {
-        self.store.breaks.binary_search(&self.time()).ok()?;
-        let before = self.at.checked_sub(1).map(|at| self.store.times[at])?;
-        Some(Duration::from_millis((self.time().as_millis() - before.as_millis()) as u64))
+        let before = self.at.checked_sub(1).filter(|_| self.store.has_gap(self.at))?;
+        let pause = self.store.ms(self.at) - self.store.ms(before);
+        Some(Duration::from_millis(pause as u64))
     }
 }
 
@@ -184,7 +261,7 @@ mod tests {
     }
 
     fn times(store: &Store) -> Vec<i64> {
-        store.times.iter().map(|time| time.as_millis()).collect()
+        (0..store.len()).map(|at| store.ms(at)).collect()
     }
 
     #[test]
@@ -196,7 +273,7 @@ mod tests {
         store.push(ms(3000), None, &[3.0], true);
         assert_eq!(times(&store), [1000, 3000]);
         assert_eq!(store.get(0).unwrap().gap_before(), None);
-        assert!(store.breaks.is_empty());
+        assert_eq!(store.get(1).unwrap().gap_before(), None);
     }
 
     #[test]
@@ -210,48 +287,78 @@ mod tests {
         assert!(store.get(1).unwrap().gap_before().is_some());
     }
 
-    #[test]
-    fn a_source_of_many_columns_fills_no_more_memory_than_another() {
-        let mut store = Store::new(4096, Duration::MAX);
-        for time in 0..1500 {
-            store.push(ms(time), None, &vec![0.0; 4096], true);
+    /// A store of so many columns that holds as much as it can, with a gap before each sample.
+    fn full(columns: usize) -> Store {
+        let mut store = Store::new(columns, Duration::MAX);
+        let values = vec![0.0; columns];
+        let rows_max = VALUES_MAX / (columns + 2);
+        // The last chunk is not full, nor is the first one.
+        for time in 0..=rows_max + store.chunk_rows() / 2 {
+            store.push(ms(time as i64), Some(7), &values, false);
         }
-        assert_eq!(store.len(), VALUES_MAX / 4098);
+        assert_eq!(store.len(), rows_max);
+        store
     }
 
     #[test]
     fn a_store_that_is_full_stays_within_64_mib() {
-        for columns in [1, 2, 6] {
-            let mut store = Store::new(columns, Duration::MAX);
-            let values = vec![0.0; columns];
-            for time in 0..VALUES_MAX / (columns + 2) + 10 {
-                store.push(ms(time as i64), None, &values, true);
-            }
-            let numbers = store.times.capacity()
-                + store.seqs.capacity()
-                + store.series.iter().map(VecDeque::capacity).sum::<usize>();
-            assert!(numbers * 8 <= 64 << 20, "{columns} columns: {numbers} numbers");
+        // Each way to cut chunks: long ones, those of most sources, one below and one above a
+        // power of two, the shortest ones, and the most columns that there are.
+        for columns in [0, 1, 2, 6, 14, 15, 2046, 2047, 4096] {
+            let bytes = full(columns).bytes();
+            assert!(bytes <= BYTES_MAX, "{columns} columns: {bytes} bytes");
         }
+    }
+
+    #[test]
+    fn a_week_of_six_columns_takes_less_than_12_bytes_a_value() {
+        let mut store = Store::new(6, Duration::from_hours(7 * 24));
+        for second in 0..604_800 {
+            store.push(ms(second * 1000), Some(second as u64 + 1), &[1.5; 6], true);
+        }
+        assert_eq!(store.len(), 604_800, "a week fits");
+        let bytes = store.bytes();
+        assert!(bytes <= 12 * 6 * store.len(), "{bytes} bytes");
+    }
+
+    #[test]
+    fn memory_is_given_back_when_samples_go() {
+        let mut store = Store::new(6, Duration::from_secs(10));
+        for time in 0..100_000 {
+            store.push(ms(time * 1000), None, &[0.0; 6], true);
+        }
+        assert_eq!(store.len(), 11);
+        assert!(store.bytes() <= 1 << 20, "{} bytes", store.bytes());
     }
 
     proptest! {
         #[test]
-        fn times_rise_and_no_series_is_shorter_than_another(
-            pushes in prop::collection::vec((0..10_000_i64, any::<bool>()), 0..60),
+        fn a_store_holds_what_a_list_of_the_same_samples_does(
+            pushes in prop::collection::vec((0..10_000_i64, any::<bool>(), any::<bool>()), 0..200),
             keep in 0..5000_u64,
+            chunk_rows_log2 in 4..7_u32,
         ) {
-            let mut store = Store::new(2, Duration::from_millis(keep));
-            for (time, joined) in pushes {
+            let mut store = Store::in_chunks(chunk_rows_log2, 2, Duration::from_millis(keep));
+            let mut list: Vec<(i64, bool)> = Vec::new();
+            let mut time = 0;
+            for (jump, steps, joined) in pushes {
+                time = if steps { time + jump % 50 } else { jump };
+                let after_newest = list.last().is_none_or(|(last, _)| *last < time);
+                list.retain(|(kept, _)| *kept < time && *kept >= time - keep as i64);
+                list.push((time, joined && after_newest));
                 store.push(ms(time), Some(time as u64 + 1), &[time as f64, 0.0], joined);
-                prop_assert!(times(&store).is_sorted_by(|a, b| a < b));
-                prop_assert!(store.series.iter().all(|series| series.len() == store.len()));
                 prop_assert_eq!(store.newest(), Some(ms(time)));
-                prop_assert!(time - store.oldest().unwrap().as_millis() <= keep as i64);
-                let after_another = |time| store.times.binary_search(time).is_ok_and(|at| at > 0);
-                prop_assert!(store.breaks.iter().all(after_another));
-                let kept = store.get(store.len() - 1).unwrap();
-                prop_assert_eq!((kept.value(0), kept.seq()), (time as f64, Some(time as u64 + 1)));
             }
+            prop_assert_eq!(store.len(), list.len());
+            for (at, (time, joined)) in list.iter().enumerate() {
+                let kept = store.get(at).unwrap();
+                prop_assert_eq!((kept.time(), kept.seq()), (ms(*time), Some(*time as u64 + 1)));
+                prop_assert_eq!((kept.value(0), kept.value(1)), (*time as f64, 0.0));
+                let gap = at.checked_sub(1).filter(|_| !joined).map(|before| time - list[before].0);
+                prop_assert_eq!(kept.gap_before().map(|gap| gap.as_millis() as i64), gap);
+                prop_assert_eq!(store.count_until(ms(*time)), at + 1);
+            }
+            prop_assert!(store.chunks.len() <= store.len() / store.chunk_rows() + 2);
         }
     }
 }

@@ -1,8 +1,11 @@
 //! A series as a screen sees it: one slot per column of dots.
 
+use std::ops::Range;
+
 use loadline_protocol::Time;
 
-use super::Store;
+use super::pyramid::Extremes;
+use super::{Part, Store};
 
 /// The longest span: 10,000 years, all that a [`Time`] can tell.
 const SPAN_MAX_MS: i64 = Time::MAX.as_millis();
@@ -118,6 +121,20 @@ pub struct Slot {
     pub broken: bool,
 }
 
+impl Slot {
+    /// A slot of one value.
+    fn of(value: f64, broken: bool) -> Slot {
+        Slot { first: value, min: value, max: value, last: value, broken }
+    }
+
+    /// Adds what comes after.
+    fn go_on(&mut self, min: f64, max: f64, last: f64) {
+        self.min = self.min.min(min);
+        self.max = self.max.max(max);
+        self.last = last;
+    }
+}
+
 /// A column within a window.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Slots {
@@ -136,46 +153,117 @@ impl Slots {
     }
 }
 
-/// Looks at each sample of the window once.
+/// Where slots hold so many samples or fewer, to look for their edges takes longer than to look at
+/// each sample.
+const FEW: usize = 3;
+
+/// Fills the slots with what lies in the window, chunk by chunk.
 pub(super) fn slots(store: &Store, column: usize, window: Window) -> Slots {
     let mut answer = Slots { slots: vec![None; window.count], ..Slots::default() };
-    let Some(series) = store.series.get(column) else { return answer };
-    let begin = store.times.partition_point(|time| time.as_millis() < window.from_ms);
-    let mut breaks = {
-        let from = Time::from_millis(window.from_ms);
-        let first = store.breaks.partition_point(|time| *time < from);
-        store.breaks.range(first..).peekable()
-    };
-    let point =
-        |at: usize| Point { slot: window.slot_of(store.times[at].as_millis()), value: series[at] };
-    let before = begin.checked_sub(1).map(point).filter(|point| !point.value.is_nan());
-    // Whether the line goes on from the sample before.
-    let mut joined = before.is_some();
-    for at in begin..store.count_until(window.newest) {
-        if breaks.next_if_eq(&&store.times[at]).is_some() {
-            joined = false;
-        }
-        let Point { slot, value } = point(at);
+    if column >= store.columns {
+        return answer;
+    }
+    let begin = store.first_from(window.from_ms);
+    let end = store.count_until(window.newest).max(begin);
+    let is_dense = end - begin > FEW * window.count;
+    let fill = if is_dense { fill_from_edges } else { fill_from_each };
+    let value = |at: usize| store.value(column, at);
+    // Whether the line goes on from the sample before, if this one has a value.
+    let is_joined = |at: usize| at > 0 && !store.has_gap(at) && !value(at - 1).is_nan();
+    for part in store.parts(begin..end) {
+        fill(&mut answer.slots, window, &part, column, is_joined(part.at));
+    }
+    let point = |at: usize| Point { slot: window.slot_of(store.ms(at)), value: value(at) };
+    let first = answer.slots.iter().flatten().next();
+    if first.is_some_and(|slot| !slot.broken) {
+        answer.before = begin.checked_sub(1).map(point).filter(|point| !point.value.is_nan());
+    }
+    answer
+}
+
+/// Looks at each sample of a part. `joined` says whether the line goes on into the first of them.
+fn fill_from_each(
+    slots: &mut [Option<Slot>],
+    window: Window,
+    part: &Part<'_>,
+    column: usize,
+    joined: bool,
+) {
+    let rows = part.rows.clone();
+    let times = &part.chunk.times()[rows.clone()];
+    let values = &part.chunk.column(column).values()[rows.clone()];
+    let mut joined = joined;
+    for (row, (time, value)) in rows.zip(times.iter().zip(values)) {
+        let value = *value;
+        joined &= !part.chunk.gap(row);
         if value.is_nan() {
             joined = false;
             continue;
         }
-        match &mut answer.slots[slot as usize] {
-            Some(slot) => {
-                slot.min = slot.min.min(value);
-                slot.max = slot.max.max(value);
-                slot.last = value;
-            }
-            empty @ None => {
-                let broken = !joined;
-                *empty = Some(Slot { first: value, min: value, max: value, last: value, broken });
-            }
+        match &mut slots[window.slot_of(*time) as usize] {
+            Some(slot) => slot.go_on(value, value, value),
+            empty @ None => *empty = Some(Slot::of(value, !joined)),
         }
         joined = true;
     }
-    let first = answer.slots.iter().flatten().next();
-    answer.before = before.filter(|_| first.is_some_and(|slot| !slot.broken));
-    answer
+}
+
+/// Looks for the edges of the slots that have samples in a part, and at the samples beside them;
+/// what lies between is known from the blocks of the pyramid. `joined` as above.
+fn fill_from_edges(
+    slots: &mut [Option<Slot>],
+    window: Window,
+    part: &Part<'_>,
+    column: usize,
+    joined: bool,
+) {
+    let Part { chunk, rows: Range { start: begin, end }, .. } = part;
+    let times = &chunk.times()[..*end];
+    let column = chunk.column(column);
+    let values = column.values();
+    // Most samples come at a steady pace.
+    let rows_per_ms = (end - begin) as f64 / (times[end - 1] - times[*begin] + 1) as f64;
+    let mut start = *begin;
+    while start < *end {
+        let slot = window.slot_of(times[start]);
+        let end_ms = window.from_ms + (slot + 1) * window.slot_ms;
+        let guess = start + ((end_ms - times[start]) as f64 * rows_per_ms) as usize;
+        let rows = start..next_edge(times, start + 1, guess, end_ms);
+        start = rows.end;
+        let Some(first) = column.first(rows.clone()) else { continue };
+        let slot = slots[slot as usize].get_or_insert_with(|| {
+            let goes_on = || !chunk.gap(first) && !values[first - 1].is_nan();
+            let joined = if first == *begin { joined } else { goes_on() };
+            Slot::of(values[first], !joined)
+        });
+        let Extremes { min, max } = column.extremes(first..rows.end);
+        slot.go_on(min, max, column.last_value(first..rows.end));
+    }
+}
+
+/// The first of rising `times`, from `low` on, that is not before `ms`: their number if there is
+/// none. It is looked for near `guess`, then farther and farther away.
+fn next_edge(times: &[i64], low: usize, guess: usize, ms: i64) -> usize {
+    let (mut low, mut high) = (low, times.len());
+    let mut probe = guess.max(low);
+    let mut step = 1;
+    while probe < high && times[probe] < ms {
+        low = probe + 1;
+        probe += step;
+        step *= 2;
+    }
+    high = high.min(probe);
+    step = 1;
+    while low < high {
+        let back = step.min(high - low);
+        if times[high - back] < ms {
+            low = high - back + 1;
+            break;
+        }
+        high -= back;
+        step *= 2;
+    }
+    low + times[low..high].partition_point(|time| *time < ms)
 }
 
 #[cfg(test)]
@@ -247,52 +335,162 @@ mod tests {
         assert_eq!(slots.slots.last(), Some(&None), "what is later than the window is not in it");
     }
 
+    /// A sample as the tests keep it: its time, its value, and whether a gap lies before it.
+    type Plain = (i64, f64, bool);
+
+    /// What a look at each sample of the window gives.
+    fn scan(samples: &[Plain], window: Window) -> Slots {
+        let mut answer = Slots { slots: vec![None; window.count], ..Slots::default() };
+        let begin = samples.partition_point(|sample| sample.0 < window.from_ms);
+        let point = |at: usize| Point { slot: window.slot_of(samples[at].0), value: samples[at].1 };
+        let before = begin.checked_sub(1).map(point).filter(|point| !point.value.is_nan());
+        // Whether the line goes on from the sample before.
+        let mut joined = before.is_some();
+        for (at, (_, _, gap)) in samples.iter().enumerate().skip(begin) {
+            joined &= !gap;
+            let Point { slot, value } = point(at);
+            if samples[at].0 > window.newest.as_millis() {
+                break;
+            }
+            if value.is_nan() {
+                joined = false;
+                continue;
+            }
+            match &mut answer.slots[slot as usize] {
+                Some(slot) => {
+                    slot.min = slot.min.min(value);
+                    slot.max = slot.max.max(value);
+                    slot.last = value;
+                }
+                empty @ None => {
+                    let broken = !joined;
+                    *empty =
+                        Some(Slot { first: value, min: value, max: value, last: value, broken });
+                }
+            }
+            joined = true;
+        }
+        let first = answer.slots.iter().flatten().next();
+        answer.before = before.filter(|_| first.is_some_and(|slot| !slot.broken));
+        answer
+    }
+
+    /// A store and all that it should hold, in the plainest form.
+    #[derive(Debug)]
+    struct Pair {
+        store: Store,
+        plain: Vec<Plain>,
+        keep_ms: i64,
+    }
+
+    impl Pair {
+        fn push(&mut self, ms: i64, value: f64, joined: bool) {
+            let back = self.plain.partition_point(|sample| sample.0 < ms);
+            let joined = joined && back == self.plain.len();
+            self.plain.truncate(back);
+            let old = self.plain.partition_point(|sample| sample.0 < ms - self.keep_ms);
+            self.plain.drain(..old);
+            self.plain.push((ms, value, !joined));
+            self.store.push(Time::from_millis(ms), None, &[0.0, value], joined);
+        }
+    }
+
     prop_compose! {
-        fn samples()(steps in prop::collection::vec(
-            (1..400_i64, prop_oneof![9 => 0.0..100.0, 1 => Just(f64::NAN)], prop::bool::weighted(0.9)),
-            1..80,
-        )) -> Vec<(i64, f64, bool)> {
-            let mut time = 0;
-            steps.into_iter().map(|(step, value, joined)| { time += step; (time, value, joined) }).collect()
+        /// Runs of samples of the same kind, in chunks so small that there are many of them: every
+        /// so often a run is missing, begins after a gap, or takes a good part of the others back.
+        fn pair()(
+            runs in prop::collection::vec(
+                (
+                    1..400_usize,
+                    1..50_i64,
+                    prop_oneof![8 => Just(1.0), 2 => Just(f64::NAN)],
+                    prop::bool::weighted(0.8),
+                    prop_oneof![5 => Just(0), 1 => 0..20_000_i64],
+                ),
+                1..12,
+            ),
+            values in prop::collection::vec(
+                prop_oneof![9 => -100.0..100.0, 1 => Just(f64::NAN)],
+                1..100,
+            ),
+            chunk_rows_log2 in 4..10_u32,
+            keep_ms in prop_oneof![Just(i64::from(u32::MAX)), 0..40_000_i64],
+        ) -> Pair {
+            let keep = Duration::from_millis(keep_ms as u64);
+            let store = Store::in_chunks(chunk_rows_log2, 2, keep);
+            let mut pair = Pair { store, plain: Vec::new(), keep_ms };
+            let mut values = values.into_iter().cycle();
+            let mut time = 50_000;
+            for (count, step, factor, joined, back) in runs {
+                time -= back;
+                for at in 0..count {
+                    time += step;
+                    let value = values.next().unwrap() * factor;
+                    pair.push(time.max(0), value, joined || at > 0);
+                }
+            }
+            pair
+        }
+    }
+
+    prop_compose! {
+        fn windows()(
+            newest in 0..200_000_i64,
+            span in 1..150_000_i64,
+            cells in 0..40_usize,
+            per_cell in 1..4_usize,
+        ) -> Window {
+            Window::ending(Time::from_millis(newest), span, cells, per_cell)
         }
     }
 
     proptest! {
         #[test]
-        fn sliding_by_whole_cells_shifts_the_answer_and_changes_nothing_else(
-            samples in samples(),
-            newest in 2000..9000_i64,
-            slide in 1..5_usize,
-        ) {
-            let store = store(&samples);
-            // The last cell is cut at the newest sample: here it is whole.
-            let at = |newest: i64| {
-                Window::ending(Time::from_millis(newest / 200 * 200 + 199), 1000, 5, 2)
-            };
-            let here = at(newest);
-            let there = at(newest + slide as i64 * 200);
-            let (a, b) = (store.slots(0, here), store.slots(0, there));
-            let shift = slide * 2;
-            for slot in shift..10 {
-                // Whether the first slot of a window is joined shows in `before`, too.
-                prop_assert_eq!(a.slots[slot], b.slots[slot - shift]);
+        fn the_answer_is_that_of_a_look_at_all_samples(pair in pair(), windows in prop::collection::vec(windows(), 8)) {
+            let times: Vec<i64> =
+                (0..pair.store.len()).map(|at| pair.store.get(at).unwrap().time().as_millis()).collect();
+            prop_assert_eq!(times, pair.plain.iter().map(|sample| sample.0).collect::<Vec<_>>());
+            let whole = Window::ending(pair.store.newest().unwrap(), 100_000, 7, 1);
+            for window in windows.into_iter().chain([whole]) {
+                prop_assert_eq!(pair.store.slots(1, window), scan(&pair.plain, window));
             }
         }
 
         #[test]
-        fn the_extremes_are_those_of_all_samples(samples in samples()) {
-            let store = store(&samples);
-            let window = Window::ending(store.newest().unwrap(), 1000, 5, 2);
-            let inside: Vec<f64> = samples
-                .iter()
-                .filter(|(time, value, _)| {
-                    (window.from_ms()..window.end_ms()).contains(time) && !value.is_nan()
-                })
-                .map(|(_, value, _)| *value)
-                .collect();
-            let min = inside.iter().copied().reduce(f64::min);
-            let max = inside.iter().copied().reduce(f64::max);
-            prop_assert_eq!(store.slots(0, window).extent(), min.zip(max));
+        fn sliding_by_whole_cells_shifts_the_answer_and_changes_nothing_else(
+            pair in pair(),
+            newest in 2000..90_000_i64,
+            cell in 1..40_i64,
+            slide in 1..5_usize,
+        ) {
+            let cell_ms = cell * 100;
+            // The last cell is cut at the newest sample: here it is whole.
+            let at = |newest: i64| {
+                let newest = (newest / cell_ms + 1) * cell_ms - 1;
+                Window::ending(Time::from_millis(newest), cell_ms * 50, 50, 2)
+            };
+            let here = at(newest);
+            let there = at(newest + slide as i64 * cell_ms);
+            prop_assert_eq!(there.from_ms() - here.from_ms(), slide as i64 * cell_ms);
+            let (a, b) = (pair.store.slots(1, here), pair.store.slots(1, there));
+            let shift = slide * 2;
+            prop_assert_eq!(&a.slots[shift..], &b.slots[..100 - shift]);
         }
+    }
+
+    #[test]
+    fn a_spike_of_one_sample_is_seen_in_a_week() {
+        let mut store = Store::new(1, Duration::from_hours(200));
+        for second in 0..604_800 {
+            let value = if second == 300_000 { 99.0 } else { 1.0 };
+            store.push(Time::from_millis(second * 1000), None, &[value], true);
+        }
+        let window = Window::ending(store.newest().unwrap(), 604_800_000, 116, 2);
+        let slots = store.slots(0, window);
+        assert_eq!(slots.extent(), Some((1.0, 99.0)));
+        let is_high = |slot: &Option<Slot>| slot.is_some_and(|slot| slot.max > 1.0);
+        let high = slots.slots.iter().position(is_high);
+        assert_eq!(high.map(|slot| slot as i64), Some(window.slot_of(300_000_000)));
+        assert_eq!(slots.slots.iter().filter(|slot| is_high(slot)).count(), 1);
     }
 }

@@ -1,0 +1,188 @@
+//! Block extremes: the least and the greatest of any run of values, without a look at each.
+//!
+//! ```text
+//!  level 2   ┌────────────────────────┐   a block of 256 values, or what is left of them
+//!  level 1   ┌──┐┌──┐┌──┐┌──┐┌──┐┌──┐     blocks of 16 values
+//!  level 0   ························     the values
+//! ```
+//!
+//! A block is written when its last value is there, and read only by those who ask for all of its
+//! values. So values that are taken back need no more than to be written over.
+
+use std::ops::Range;
+
+/// How many blocks of a level make one of the level above.
+pub(super) const BRANCHING: usize = 1 << BRANCHING_LOG2;
+
+const BRANCHING_LOG2: u32 = 4;
+
+/// The least and the greatest of some values.
+///
+/// **Invariant:** `min` is above `max` only where there is no value.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Extremes {
+    /// The least.
+    pub(super) min: f64,
+    /// The greatest.
+    pub(super) max: f64,
+}
+
+impl Extremes {
+    /// Those of no value at all.
+    pub(super) const NONE: Extremes = Extremes { min: f64::INFINITY, max: f64::NEG_INFINITY };
+
+    /// Those of `values`; a NaN is a missing value.
+    fn of(values: &[f64]) -> Extremes {
+        join(values, |value| Extremes { min: *value, max: *value })
+    }
+
+    fn of_blocks(blocks: &[Extremes]) -> Extremes {
+        join(blocks, |block| *block)
+    }
+
+    /// Those of both.
+    pub(super) fn joined(self, other: Extremes) -> Extremes {
+        // Written so that a NaN is passed over: no comparison with it holds.
+        Extremes {
+            min: if other.min < self.min { other.min } else { self.min },
+            max: if other.max > self.max { other.max } else { self.max },
+        }
+    }
+
+    /// Whether there is no value.
+    pub(super) fn is_none(self) -> bool {
+        self.min > self.max
+    }
+}
+
+/// Those of all `items` together.
+fn join<T>(items: &[T], extremes: impl Fn(&T) -> Extremes) -> Extremes {
+    // Two side by side, as each comparison waits for the one before it.
+    let (mut even, mut odd) = (Extremes::NONE, Extremes::NONE);
+    let (pairs, rest) = items.as_chunks();
+    for [one, other] in pairs {
+        even = even.joined(extremes(one));
+        odd = odd.joined(extremes(other));
+    }
+    rest.iter().map(extremes).fold(even.joined(odd), Extremes::joined)
+}
+
+/// How many blocks stand above so many values, on all levels together.
+pub(super) fn blocks_above(values: usize) -> usize {
+    start_of(levels(values) + 1, values)
+}
+
+/// The number of levels above so many values; the topmost is a single block.
+fn levels(values: usize) -> u32 {
+    values.max(2).ilog2().div_ceil(BRANCHING_LOG2)
+}
+
+/// Where a level begins among all blocks, the first level at 0.
+fn start_of(level: u32, values: usize) -> usize {
+    (1..level).map(|below| values.div_ceil(1 << (below * BRANCHING_LOG2))).sum()
+}
+
+/// Writes the blocks that became complete with the last of the first `count` values. The number of
+/// `values` is a power of two, and no less than [`BRANCHING`].
+pub(super) fn complete(blocks: &mut [Extremes], values: &[f64], count: usize) {
+    if count == 0 || !count.is_multiple_of(BRANCHING) {
+        return;
+    }
+    let mut at = count / BRANCHING - 1;
+    blocks[at] = Extremes::of(&values[count - BRANCHING..count]);
+    let mut below = 0..values.len() / BRANCHING;
+    while below.len() > 1 && ((at + 1).is_multiple_of(BRANCHING) || at + 1 == below.len()) {
+        let (lower, upper) = blocks.split_at_mut(below.end);
+        let last = at;
+        at /= BRANCHING;
+        upper[at] = Extremes::of_blocks(&lower[below.start..][at * BRANCHING..=last]);
+        below = below.end..below.end + below.len().div_ceil(BRANCHING);
+    }
+}
+
+/// Values and the blocks above them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pyramid<'a> {
+    values: &'a [f64],
+    blocks: &'a [Extremes],
+}
+
+impl<'a> Pyramid<'a> {
+    /// `blocks` are as [`complete`] wrote them.
+    pub(super) fn new(values: &'a [f64], blocks: &'a [Extremes]) -> Pyramid<'a> {
+        Pyramid { values, blocks }
+    }
+
+    /// The values.
+    pub(super) fn values(&self) -> &'a [f64] {
+        self.values
+    }
+
+    /// The extremes of the values in a range, which are there.
+    pub(super) fn extremes(&self, range: Range<usize>) -> Extremes {
+        if range.len() <= BRANCHING {
+            return Extremes::of(&self.values[range]);
+        }
+        if range == (0..self.values.len()) {
+            return self.blocks[self.blocks.len() - 1];
+        }
+        let mut all = Extremes::NONE;
+        let mut at = range.start;
+        while at < range.end {
+            let level = highest_level(at, range.end - at);
+            let block = at >> (level * BRANCHING_LOG2);
+            // On to where a block of the level above begins, or to the last one that fits.
+            let end = ((block | (BRANCHING - 1)) + 1).min(range.end >> (level * BRANCHING_LOG2));
+            all = all.joined(match level {
+                0 => Extremes::of(&self.values[block..end]),
+                _ => Extremes::of_blocks(&self.blocks[self.start_of(level)..][block..end]),
+            });
+            at = end << (level * BRANCHING_LOG2);
+        }
+        all
+    }
+
+    /// Where the first value in a range is that is not missing.
+    pub(super) fn first(&self, range: Range<usize>) -> Option<usize> {
+        let mut at = range.start;
+        while at < range.end {
+            if !self.values[at].is_nan() {
+                return Some(at);
+            }
+            at += self.missing(highest_level(at, range.end - at), |size| at / size);
+        }
+        None
+    }
+
+    /// The last value in a range that is not missing; NaN if all are.
+    pub(super) fn last_value(&self, range: Range<usize>) -> f64 {
+        let mut end = range.end;
+        while end > range.start {
+            let value = self.values[end - 1];
+            if !value.is_nan() {
+                return value;
+            }
+            end -= self.missing(highest_level(end, end - range.start), |size| end / size - 1);
+        }
+        f64::NAN
+    }
+
+    /// How long the largest block without a value is that stands at `place` among those of its
+    /// size, up to `level`; a single value at least.
+    fn missing(&self, level: u32, place: impl Fn(usize) -> usize) -> usize {
+        let size = |level: u32| 1_usize << (level * BRANCHING_LOG2);
+        let is_missing =
+            |level: &u32| self.blocks[self.start_of(*level) + place(size(*level))].is_none();
+        (1..=level).rev().find(is_missing).map_or(1, size)
+    }
+
+    fn start_of(&self, level: u32) -> usize {
+        start_of(level, self.values.len())
+    }
+}
+
+/// The highest level of which a block ends or begins at `edge` and has no more than `room` values.
+fn highest_level(edge: usize, room: usize) -> u32 {
+    let aligned = if edge == 0 { u32::MAX } else { edge.trailing_zeros() };
+    aligned.min(room.ilog2()) / BRANCHING_LOG2
+}
