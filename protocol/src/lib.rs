@@ -125,7 +125,9 @@ pub use line::{Line, Row};
 pub use note::{Header, Note, RunId};
 pub use number::{parse_number, write_number};
 pub use request::{History, Request, RequestError, Resume};
-pub use schema::{COLUMNS_MAX, Column, PLAIN_COLUMNS, Schema, Stamp, parse_plain_row};
+pub use schema::{
+    COLUMNS_MAX, Column, PLAIN_COLUMNS, Schema, Stamp, parse_plain_row, parse_plain_row_into,
+};
 pub use text::{Text, sanitize};
 pub use time::{DurationText, Time, parse_duration};
 

@@ -277,13 +277,24 @@ impl Schema {
 /// The first field that is no number, or more fields than a schema has columns.
 pub fn parse_plain_row(line: &str) -> Result<Vec<f64>, LineError> {
     let mut values = Vec::new();
+    parse_plain_row_into(line, &mut values)?;
+    Ok(values)
+}
+
+/// [`parse_plain_row`] into values that are there already and are replaced, so that nothing is
+/// allocated. After an error they are of no use.
+///
+/// # Errors
+/// As [`parse_plain_row`].
+pub fn parse_plain_row_into(line: &str, values: &mut Vec<f64>) -> Result<(), LineError> {
+    values.clear();
     for field in row_fields(line) {
         let wrong = || LineError::number(values.len() + 1, field);
         let value = read_value(field).ok_or_else(wrong)?;
         values.push(value);
     }
     match values.len() {
-        1..=COLUMNS_MAX => Ok(values),
+        1..=COLUMNS_MAX => Ok(()),
         count => Err(LineError::Columns(count)),
     }
 }

@@ -219,7 +219,10 @@ impl App {
         let (is_stream, taken_back) = match &event {
             Event::Stream(_) => (true, false),
             // A clock was set back: what had been measured may be gone.
-            Event::Row(sample) => (false, self.watched.store.newest() >= Some(sample.time)),
+            Event::Rows(rows) => {
+                let first = rows.iter().next().map(|sample| sample.time);
+                (false, first.is_some() && self.watched.store.newest() >= first)
+            }
             _ => (false, false),
         };
         self.watched.take(self.now, event);

@@ -38,7 +38,7 @@ trait Lines {
     fn stream(&mut self, stream: &Stream, out: &mut String);
 
     /// A row.
-    fn row(&mut self, stream: &Stream, sample: &Sample, out: &mut String);
+    fn row(&mut self, stream: &Stream, sample: Sample<'_>, out: &mut String);
 
     /// A note of the stream.
     fn note(&mut self, _note: &Note, _out: &mut String) {}
@@ -87,7 +87,7 @@ pub async fn run(
         };
         let Some(event) = event else { return Ok(writer.summary) };
         writer.tell(job, &event, &mut tell)?;
-        writer.take(&event);
+        writer.take(&event, job.count);
         if !writer.text.is_empty() {
             let written = tokio::select! {
                 written = write(&mut out, &writer.text) => written,
@@ -188,7 +188,7 @@ impl Writer {
             | Event::Received { .. }
             | Event::Down { .. }
             | Event::Stream(_)
-            | Event::Row(_)
+            | Event::Rows(_)
             | Event::Live
             | Event::Note(_) => {}
         }
@@ -200,14 +200,17 @@ impl Writer {
         before.is_some_and(|columns| columns != stream.schema.columns())
     }
 
-    fn take(&mut self, event: &Event) {
+    /// Appends the lines of an event, until there are `count` rows in all.
+    fn take(&mut self, event: &Event, count: Option<u64>) {
         match event {
             Event::Stream(stream) => {
                 self.lines.stream(stream, &mut self.text);
                 self.stream = Some(stream.clone());
             }
-            Event::Row(sample) => {
-                if let Some(stream) = &self.stream {
+            Event::Rows(rows) => {
+                let Some(stream) = &self.stream else { return };
+                let wanted = count.map_or(usize::MAX, |count| (count - self.rows) as usize);
+                for sample in rows.iter().take(wanted) {
                     self.lines.row(stream, sample, &mut self.text);
                     self.rows += 1;
                 }

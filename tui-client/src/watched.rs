@@ -140,7 +140,7 @@ impl Watched {
             }
             Event::Received { bytes } => self.meter.add(now, bytes),
             Event::Stream(stream) => self.take_stream(stream),
-            Event::Row(sample) => self.take_sample(&sample),
+            Event::Rows(rows) => rows.iter().for_each(|sample| self.take_sample(sample)),
             Event::Live => self.caught_up = true,
             Event::Skipped { count } => {
                 self.skipped = self.skipped.saturating_add(count);
@@ -169,7 +169,7 @@ impl Watched {
         self.stream = Some(stream);
     }
 
-    fn take_sample(&mut self, sample: &Sample) {
+    fn take_sample(&mut self, sample: Sample<'_>) {
         let before = self.store.newest();
         let pause_ms = before.map(|before| sample.time.as_millis() - before.as_millis());
         let pause_ms = pause_ms.filter(|_| !std::mem::take(&mut self.broken));
@@ -184,7 +184,7 @@ impl Watched {
             self.transit.guess = Some(sample.received.as_millis() - sample.time.as_millis());
         }
         self.received = Some(sample.received);
-        self.store.push(sample.time, sample.seq, &sample.values, joined);
+        self.store.push(sample.time, sample.seq, sample.values, joined);
     }
 
     /// The columns of its rows; `None` before the first.
@@ -294,7 +294,7 @@ struct Transit {
 }
 
 impl Transit {
-    fn add(&mut self, sample: &Sample) {
+    fn add(&mut self, sample: Sample<'_>) {
         let received = sample.received.as_millis();
         if received - self.since >= TRANSIT_MS {
             self.before = self.this.take();
@@ -364,9 +364,12 @@ impl Pace {
     }
 
     fn median(&self) -> Option<Duration> {
-        let mut pauses: Vec<i64> = self.0.iter().copied().collect();
+        // On the stack, as each row of a plain stream asks for it.
+        let mut pauses = [i64::MAX; PACE_ROWS];
+        pauses.iter_mut().zip(&self.0).for_each(|(place, pause)| *place = *pause);
         pauses.sort_unstable();
-        pauses.get(pauses.len() / 2).map(|pause| Duration::from_millis(*pause as u64))
+        let median = (!self.0.is_empty()).then_some(pauses[self.0.len() / 2]);
+        median.map(|pause| Duration::from_millis(pause as u64))
     }
 }
 
@@ -375,6 +378,7 @@ mod tests {
     use loadline_protocol::{Header, Schema, Stamp};
 
     use super::*;
+    use crate::event::Rows;
 
     fn ms(ms: i64) -> Time {
         Time::from_millis(ms)
@@ -391,15 +395,18 @@ mod tests {
     }
 
     fn row(time: i64, received: i64) -> Event {
-        let values = vec![1.0];
-        Event::Row(Sample { time: ms(time), seq: None, received: ms(received), values, line: None })
+        let (time, received, values) = (ms(time), ms(received), &[1.0]);
+        Event::Rows(Rows::one(Sample { time, seq: None, received, values, line: None }))
     }
 
     fn watched_at(now: i64, events: impl IntoIterator<Item = Event>) -> Watched {
         let mut watched = Watched::new("web-1", false, Duration::from_hours(1));
         for event in events {
-            let at = if let Event::Row(sample) = &event { sample.received } else { ms(now) };
-            watched.take(at, event);
+            let received = match &event {
+                Event::Rows(rows) => rows.iter().last().map(|sample| sample.received),
+                _ => None,
+            };
+            watched.take(received.unwrap_or(ms(now)), event);
         }
         watched
     }

@@ -56,11 +56,16 @@ impl Plain {
         Ok(false)
     }
 
-    /// The values to take.
-    pub(super) fn pick(&self, values: Vec<f64>) -> Vec<f64> {
-        match &self.picked {
-            Some(picked) => picked.iter().map(|at| values[*at]).collect(),
-            None => values,
+    /// Leaves of a row the values to take, in their order.
+    pub(super) fn pick(&self, values: &mut Vec<f64>) {
+        if let Some(picked) = &self.picked {
+            // At most the known columns: the picked ones go behind them, then to the front.
+            let all = values.len();
+            values.reserve(picked.len());
+            for at in picked {
+                values.push(values[*at]);
+            }
+            values.drain(..all);
         }
     }
 }

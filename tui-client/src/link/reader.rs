@@ -1,14 +1,15 @@
 //! From the bytes of one connection to events. Pure: the time comes with the bytes.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use loadline_protocol::{
     Decoder, Header, Line, LineError, Note, Resume, Row, Schema, Stamp, Text, Time,
-    parse_plain_row, sanitize,
+    parse_plain_row, parse_plain_row_into, sanitize,
 };
 
 use super::plain::Plain;
-use crate::event::{Event, Sample, Stream};
+use crate::event::{Event, Rows, Sample, Stream};
 
 /// Plain rows that are held while it is open whether a header will follow. A source that sends more
 /// meanwhile does not wait for a request.
@@ -50,6 +51,8 @@ pub struct Reader {
     decoder: Decoder,
     reading: Reading,
     phase: Phase,
+    /// The row at hand, kept for the next one so that none allocates.
+    row: Row,
     faults: Faults,
     /// Plain rows that came too fast, not told yet.
     skipped: u64,
@@ -58,17 +61,28 @@ pub struct Reader {
 #[derive(Debug)]
 enum Phase {
     /// A request is under way: a header may follow, or the server may know no requests.
-    Undecided { held: Vec<Held> },
+    Undecided { held: Held },
     /// Rows of numbers, for ever.
     Plain(Option<Plain>),
     /// A header came; the columns may still be to come.
     Subscribed { header: Header, schema: Option<Schema> },
 }
 
-/// A line that is held while it is open what it means.
+/// What is held while it is open what it means.
+#[derive(Debug, Default)]
+struct Held {
+    /// The rows, one after the other.
+    text: String,
+    lines: Vec<HeldLine>,
+}
+
 #[derive(Debug)]
-enum Held {
-    Row(String, Time),
+enum HeldLine {
+    /// Where in the text it stands.
+    Row {
+        place: Range<usize>,
+        received: Time,
+    },
     Note(Note),
 }
 
@@ -94,7 +108,8 @@ impl Reader {
         Reader {
             decoder: Decoder::new(),
             reading,
-            phase: Phase::Undecided { held: Vec::new() },
+            phase: Phase::Undecided { held: Held::default() },
+            row: Row::default(),
             faults: Faults::default(),
             skipped: 0,
         }
@@ -135,20 +150,23 @@ impl Reader {
         let Phase::Undecided { held } = &mut self.phase else { return };
         let held = std::mem::take(held);
         self.phase = Phase::Plain(None);
-        let last_count = held.iter().rev().find_map(|held| match held {
-            Held::Row(line, _) => parse_plain_row(line).ok().map(|values| values.len()),
-            Held::Note(_) => None,
+        let last_count = held.lines.iter().rev().find_map(|line| match line {
+            HeldLine::Row { place, .. } => {
+                parse_plain_row(&held.text[place.clone()]).ok().map(|values| values.len())
+            }
+            HeldLine::Note(_) => None,
         });
         // The first line may be something else, or half a row; the last one is as good as any.
         if let Some(count) = progress.plain_count.or(last_count) {
             // If the names do not fit, each row says so.
             let _ = self.open_plain(count, progress, events);
         }
-        for held in held {
-            match held {
-                Held::Note(note) => events.push(Event::Note(note)),
-                Held::Row(line, received) => {
-                    if let Err(fault) = self.plain_row(&line, received, progress, events) {
+        for line in held.lines {
+            match line {
+                HeldLine::Note(note) => events.push(Event::Note(note)),
+                HeldLine::Row { place, received } => {
+                    let row = &held.text[place];
+                    if let Err(fault) = self.plain_row(row, received, progress, events) {
                         self.faults.add(fault);
                     }
                 }
@@ -220,7 +238,7 @@ impl Reader {
         }
         match &mut self.phase {
             _ if !self.reading.keep_lines => {}
-            Phase::Undecided { held } => held.push(Held::Note(note)),
+            Phase::Undecided { held } => held.lines.push(HeldLine::Note(note)),
             Phase::Plain(_) | Phase::Subscribed { .. } => events.push(Event::Note(note)),
         }
         farewell
@@ -254,32 +272,34 @@ impl Reader {
     ) -> Result<(), LineError> {
         match &mut self.phase {
             Phase::Undecided { held } => {
-                held.push(Held::Row(line.to_owned(), now));
-                if held.len() >= HELD_MAX {
+                let begin = held.text.len();
+                held.text.push_str(line);
+                held.lines.push(HeldLine::Row { place: begin..held.text.len(), received: now });
+                if held.lines.len() >= HELD_MAX {
                     self.decide_plain(progress, events);
                 }
                 Ok(())
             }
             Phase::Plain(_) => self.plain_row(line, now, progress, events),
             Phase::Subscribed { header, schema: Some(schema) } => {
-                let row = schema.parse_row(line)?;
+                schema.parse_row_into(line, &mut self.row)?;
                 if schema.stamp() == Stamp::None {
-                    self.stamped_here(row, line, now, progress, events);
+                    self.stamped_here(line, now, progress, events);
                     return Ok(());
                 }
-                let resume = header.run.zip(row.seq).map(|(run, seq)| Resume { run, seq });
+                let resume = header.run.zip(self.row.seq).map(|(run, seq)| Resume { run, seq });
                 if let (Some(last), Some(resume)) = (progress.last, resume)
                     && resume.seq <= last.seq
                 {
                     return Ok(());
                 }
-                let time = row.time.unwrap_or(now);
+                let time = self.row.time.unwrap_or(now);
                 if progress.last_time.is_some_and(|last| time <= last) {
                     return Err(LineError::Number { column: 1, text: time.to_string() });
                 }
                 progress.last = resume;
                 progress.last_time = Some(time);
-                self.deliver(row, time, line, now, progress, events);
+                self.deliver(time, line, now, progress, events);
                 Ok(())
             }
             Phase::Subscribed { schema: None, .. } => {
@@ -295,24 +315,24 @@ impl Reader {
         progress: &mut Progress,
         events: &mut Vec<Event>,
     ) -> Result<(), LineError> {
-        let values = parse_plain_row(line)?;
+        parse_plain_row_into(line, &mut self.row.values)?;
+        let count = self.row.values.len();
         let fits = match &mut self.phase {
-            Phase::Plain(Some(plain)) => plain.expects(values.len())?,
+            Phase::Plain(Some(plain)) => plain.expects(count)?,
             _ => false,
         };
         if !fits {
-            self.open_plain(values.len(), progress, events)?;
+            self.open_plain(count, progress, events)?;
         }
         let Phase::Plain(Some(plain)) = &self.phase else { return Ok(()) };
-        let values = plain.pick(values);
-        self.stamped_here(Row { values, ..Row::default() }, line, now, progress, events);
+        plain.pick(&mut self.row.values);
+        self.stamped_here(line, now, progress, events);
         Ok(())
     }
 
-    /// Gives a row without a time the time of receipt, or the millisecond after the row before.
+    /// Gives the row at hand, which has no time, that of receipt, or the millisecond after the row before.
     fn stamped_here(
         &mut self,
-        row: Row,
         line: &str,
         now: Time,
         progress: &mut Progress,
@@ -331,13 +351,12 @@ impl Reader {
         };
         let time = Time::from_millis(time_ms);
         progress.last_plain = Some(time);
-        self.deliver(row, time, line, now, progress, events);
+        self.deliver(time, line, now, progress, events);
     }
 
-    /// What was wrong before a row is told before it.
+    /// Passes the row at hand on. What was wrong before a row is told before it.
     fn deliver(
         &mut self,
-        row: Row,
         time: Time,
         line: &str,
         received: Time,
@@ -346,8 +365,15 @@ impl Reader {
     ) {
         self.report(events);
         progress.heard = Some(received);
-        let line = self.reading.keep_lines.then(|| Box::from(sanitize(line).as_ref()));
-        events.push(Event::Row(Sample { time, seq: row.seq, received, values: row.values, line }));
+        let line = self.reading.keep_lines.then(|| sanitize(line));
+        let Row { seq, values, .. } = &self.row;
+        let sample = Sample { time, seq: *seq, received, values, line: line.as_deref() };
+        if let Some(Event::Rows(rows)) = events.last_mut()
+            && rows.append(sample)
+        {
+            return;
+        }
+        events.push(Event::Rows(Rows::one(sample)));
     }
 
     fn report(&mut self, events: &mut Vec<Event>) {

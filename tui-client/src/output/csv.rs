@@ -31,7 +31,7 @@ impl Lines for Csv {
         write_record(out, fixed.chain(self.columns.iter().map(Column::name)));
     }
 
-    fn row(&mut self, stream: &Stream, sample: &Sample, out: &mut String) {
+    fn row(&mut self, stream: &Stream, sample: Sample<'_>, out: &mut String) {
         let mut fields = vec![
             utc(sample.time).format(TIME_FORMAT).to_string(),
             utc(sample.received).format(TIME_FORMAT).to_string(),

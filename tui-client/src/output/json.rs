@@ -17,7 +17,7 @@ impl Json {
         Json { source: source.to_owned() }
     }
 
-    fn write(&self, stream: &Stream, sample: &Sample) -> Result<Vec<u8>, serde_json::Error> {
+    fn write(&self, stream: &Stream, sample: Sample<'_>) -> Result<Vec<u8>, serde_json::Error> {
         let mut line = Vec::new();
         let mut serializer = serde_json::Serializer::new(&mut line);
         let mut object = serializer.serialize_map(None)?;
@@ -26,7 +26,7 @@ impl Json {
         object.serialize_entry("received", &time(sample.received))?;
         object.serialize_entry("source", &self.source)?;
         object.serialize_entry("seq", &sample.seq)?;
-        for (column, value) in stream.schema.columns().iter().zip(&sample.values) {
+        for (column, value) in stream.schema.columns().iter().zip(sample.values) {
             // A number that is none is written as null.
             object.serialize_entry(column.name(), value)?;
         }
@@ -38,7 +38,7 @@ impl Json {
 impl Lines for Json {
     fn stream(&mut self, _: &Stream, _: &mut String) {}
 
-    fn row(&mut self, stream: &Stream, sample: &Sample, out: &mut String) {
+    fn row(&mut self, stream: &Stream, sample: Sample<'_>, out: &mut String) {
         // Text and numbers in memory can always be written.
         if let Ok(line) = self.write(stream, sample) {
             out.push_str(&String::from_utf8_lossy(&line));

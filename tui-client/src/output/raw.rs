@@ -1,6 +1,6 @@
 //! The stream's own lines: a recording.
 
-use loadline_protocol::{Note, Row};
+use loadline_protocol::Note;
 
 use super::Lines;
 use crate::event::{Sample, Stream};
@@ -10,13 +10,12 @@ pub(super) struct Raw;
 impl Lines for Raw {
     fn stream(&mut self, _: &Stream, _: &mut String) {}
 
-    fn row(&mut self, stream: &Stream, sample: &Sample, out: &mut String) {
-        if let Some(line) = &sample.line {
+    fn row(&mut self, stream: &Stream, sample: Sample<'_>, out: &mut String) {
+        if let Some(line) = sample.line {
             out.push_str(line);
         } else {
-            let values = sample.values.clone();
-            let row = Row { time: Some(sample.time), seq: sample.seq, values };
-            out.push_str(&row.to_line(&stream.schema));
+            let values = sample.values.iter().copied();
+            stream.schema.write_row(out, Some(sample.time), sample.seq, values);
         }
         out.push('\n');
     }

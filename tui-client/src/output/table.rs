@@ -38,14 +38,14 @@ impl Lines for Table {
         out.push('\n');
     }
 
-    fn row(&mut self, stream: &Stream, sample: &Sample, out: &mut String) {
+    fn row(&mut self, stream: &Stream, sample: Sample<'_>, out: &mut String) {
         let time = self.zone.wall(sample.time).format(TIME_FORMAT).to_string();
         let _ = write!(out, "{time:TIME_WIDTH$}");
         if stream.header.is_some() {
             let seq = sample.seq.map_or(String::new(), |seq| seq.to_string());
             let _ = write!(out, "  {seq:>COLUMN_MIN$}");
         }
-        for (column, value) in stream.schema.columns().iter().zip(&sample.values) {
+        for (column, value) in stream.schema.columns().iter().zip(sample.values) {
             let mut text = String::new();
             if value.is_nan() {
                 text.push('-');

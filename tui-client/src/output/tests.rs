@@ -5,6 +5,7 @@ use std::time::Duration;
 use loadline_protocol::{Header, Schema, Stamp, Text, Time};
 
 use super::*;
+use crate::event::Rows;
 
 fn stream(columns: &str, plain: bool) -> Event {
     let schema: Schema = columns.parse().unwrap();
@@ -16,8 +17,8 @@ fn stream(columns: &str, plain: bool) -> Event {
 fn row(seq: Option<u64>, values: &[f64]) -> Event {
     let time = Time::from_millis(1_763_836_800_123 + 1000 * seq.unwrap_or(0) as i64);
     let received = Time::from_millis(time.as_millis() + 4);
-    let line = Some(Box::from("the line itself"));
-    Event::Row(Sample { time, seq, received, values: values.to_vec(), line })
+    let line = Some("the line itself");
+    Event::Rows(Rows::one(Sample { time, seq, received, values, line }))
 }
 
 fn two_rows() -> Vec<Event> {
@@ -27,6 +28,18 @@ fn two_rows() -> Vec<Event> {
         row(Some(1), &[12.5, f64::NAN, 0.4]),
         row(Some(2), &[100.0, 2400.0, 12.345]),
     ]
+}
+
+/// The same as they come when they come at once.
+fn two_rows_at_once() -> Vec<Event> {
+    let mut events = two_rows();
+    let (Some(Event::Rows(second)), Some(Event::Rows(mut both))) = (events.pop(), events.pop())
+    else {
+        panic!("the last two events are rows");
+    };
+    assert!(second.iter().all(|row| both.append(row)));
+    events.push(Event::Rows(both));
+    events
 }
 
 fn down(reason: &str, refused: bool) -> Event {
@@ -124,8 +137,19 @@ async fn raw_has_the_streams_own_lines() {
 
 #[tokio::test]
 async fn it_ends_after_as_many_rows_as_asked_for() {
-    let (csv, _, end) = output(Form::Csv, Some(1), two_rows()).await;
-    assert_eq!((csv.lines().count(), end.as_str()), (2, "0 faults, 0 skipped"));
+    for events in [two_rows(), two_rows_at_once()] {
+        let (csv, _, end) = output(Form::Csv, Some(1), events).await;
+        assert_eq!((csv.lines().count(), end.as_str()), (2, "0 faults, 0 skipped"));
+    }
+}
+
+#[tokio::test]
+async fn rows_that_come_at_once_are_written_as_those_that_come_one_by_one() {
+    for form in [Form::Csv, Form::Json, Form::Table, Form::Raw] {
+        let written_at_once = written(form, two_rows_at_once()).await;
+        assert_eq!(written_at_once, written(form, two_rows()).await);
+        assert!(written_at_once.lines().count() >= 2);
+    }
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use loadline::app::{App, Flow, Message, Settings};
-use loadline::event::{Event, Sample, Stream};
+use loadline::event::{Event, Rows, Sample, Stream};
 use loadline::theme::{Depth, Palette, Theme};
 use loadline::view;
 use loadline::watched::Watched;
@@ -100,7 +100,7 @@ impl Stage {
         let received = Time::from_millis(self.now);
         let seq = Some(second as u64 + 1);
         self.event(Event::Received { bytes: 47 });
-        self.event(Event::Row(Sample { time, seq, received, values: values.to_vec(), line: None }));
+        self.event(Event::Rows(Rows::one(Sample { time, seq, received, values, line: None })));
     }
 
     pub(crate) fn event(&mut self, event: Event) {

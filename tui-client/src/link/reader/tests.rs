@@ -14,15 +14,26 @@ fn short(event: &Event) -> String {
             let kind = if stream.header.is_some() { "stream" } else { "plain" };
             format!("{kind}({})", stream.schema)
         }
-        Event::Row(Sample { time, seq, values, .. }) => {
-            let seq = seq.map_or(String::new(), |seq| format!("#{seq}"));
-            format!("{}{seq}={values:?}", time.as_millis())
-        }
+        Event::Rows(rows) => rows.iter().map(row).collect::<Vec<_>>().join(" "),
         Event::Skipped { count } => format!("skipped({count})"),
         Event::Faults { count, .. } => format!("faults({count})"),
         Event::Live => "live".to_owned(),
         other => format!("{other:?}"),
     }
+}
+
+fn row(sample: Sample<'_>) -> String {
+    let seq = sample.seq.map_or(String::new(), |seq| format!("#{seq}"));
+    format!("{}{seq}={:?}", sample.time.as_millis(), sample.values)
+}
+
+/// The rows among events.
+fn rows(events: &[Event]) -> impl Iterator<Item = Sample<'_>> {
+    let rows = events.iter().filter_map(|event| match event {
+        Event::Rows(rows) => Some(rows),
+        _ => None,
+    });
+    rows.flat_map(Rows::iter)
 }
 
 /// One connection after another that ends with nothing more to say.
@@ -155,9 +166,31 @@ fn rows_of_one_burst_stand_a_millisecond_apart_and_a_flood_is_thinned() {
     let now = Time::from_millis(5000);
     reader.decide_plain(&mut case.progress, &mut events);
     reader.take(flood.as_bytes(), now, &mut case.progress, &mut events);
-    let rows = events.iter().filter(|event| matches!(event, Event::Row(_))).count();
-    assert_eq!(rows, 998);
+    assert_eq!(rows(&events).count(), 998);
     assert_eq!(events.last(), Some(&Event::Skipped { count: 502 }));
+}
+
+#[test]
+fn rows_that_come_at_once_are_one_event_up_to_a_bound() {
+    let mut case = Case::new();
+    let mut reader = Reader::new(Reading::default());
+    let mut events = Vec::new();
+    let row = |seq: usize| format!("{seq}.000 {seq} 1 2\n");
+    let mut take = |text: String| {
+        events.clear();
+        reader.take(text.as_bytes(), Time::default(), &mut case.progress, &mut events);
+        let lengths = events.iter().map(|event| match event {
+            Event::Rows(rows) => rows.len(),
+            _ => 0,
+        });
+        lengths.collect::<Vec<_>>()
+    };
+    take(HEADER.to_owned());
+    assert_eq!(take((1..=300).map(row).collect()), [300]);
+    assert_eq!(take(row(301) + "no row\n" + &row(302)), [1, 0, 1]);
+    // Two values, two times and a sequence number each.
+    let most = Rows::NUMBERS_MAX / 5;
+    assert_eq!(take((303..=303 + most).map(row).collect()), [most, 1]);
 }
 
 #[test]
@@ -213,10 +246,12 @@ fn lines_are_kept_as_they_came_but_safe() {
     reader.take(stream.as_bytes(), Time::from_millis(0), &mut case.progress, &mut events);
     let kept: Vec<String> = events
         .iter()
-        .filter_map(|event| match event {
-            Event::Row(sample) => sample.line.as_deref().map(str::to_owned),
-            Event::Note(note) => Some(note.to_string()),
-            _ => None,
+        .flat_map(|event| match event {
+            Event::Rows(rows) => {
+                rows.iter().filter_map(|row| row.line.map(str::to_owned)).collect()
+            }
+            Event::Note(note) => vec![note.to_string()],
+            _ => Vec::new(),
         })
         .collect();
     assert_eq!(kept[2..], ["1.000,7;1\u{fffd}2", "# \u{fffd}[2J"]);
@@ -243,10 +278,6 @@ proptest! {
             let now = Time::from_millis(at as i64);
             reader.take(piece, now, &mut case.progress, &mut events);
         }
-        let rows: Vec<_> = events
-            .iter()
-            .filter_map(|event| if let Event::Row(sample) = event { Some(sample) } else { None })
-            .collect();
-        prop_assert!(rows.iter().all(|sample| sample.values.iter().all(|v| !v.is_infinite())));
+        prop_assert!(rows(&events).all(|row| row.values.iter().all(|v| !v.is_infinite())));
     }
 }
