@@ -1,0 +1,166 @@
+//! The client below the screen: from bytes to the store, and from the store to slots.
+//!
+//! ```text
+//! cargo bench -p loadline-benches --bench client
+//! ```
+//!
+//! Items a second are rows, or samples. Beside the times stand the allocations of each iteration.
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use divan::counter::ItemsCount;
+use divan::{AllocProfiler, Bencher};
+use loadline::event::Event;
+use loadline::link::{Progress, Reader, Reading};
+use loadline::store::{Slot, Store, Window};
+use loadline::watched::Watched;
+use loadline_benches::{Values, WEEK, plain, samples, subscribed};
+use loadline_protocol::Time;
+
+#[global_allocator]
+static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
+
+fn main() {
+    memory();
+    divan::main();
+}
+
+/// Bytes of a read, as the link does them.
+const READ_BYTES: usize = 16 * 1024;
+
+const KEEP: Duration = Duration::from_hours(8 * 24);
+
+/// Columns of dots in the charts of a terminal of 120x36.
+const SLOTS: usize = 232;
+
+/// What a week of six columns takes.
+#[expect(clippy::print_stdout, reason = "a figure beside those of divan")]
+fn memory() {
+    let store = filled(WEEK);
+    let values = (6 * store.len()) as f64;
+    println!(
+        "a week of six columns: {:.1} MiB, {:.2} bytes a value",
+        store.bytes() as f64 / f64::from(1 << 20),
+        store.bytes() as f64 / values
+    );
+}
+
+/// A store of six columns with so many samples.
+fn filled(count: usize) -> Store {
+    let mut store = Store::new(6, KEEP);
+    for (time, values) in samples().take(count) {
+        store.push(time, None, &values, true);
+    }
+    store
+}
+
+const ROWS: usize = 100_000;
+
+/// Passes the events of a stream on that comes in reads of a second each.
+fn read(stream: &str, mut take: impl FnMut(Time, Event)) {
+    let (mut reader, mut progress) = (Reader::new(Reading::default()), Progress::default());
+    let mut events = Vec::new();
+    for (second, bytes) in (0..).zip(stream.as_bytes().chunks(READ_BYTES)) {
+        let now = Time::from_millis(loadline_benches::BEGIN_MS + second * 1000);
+        reader.take(bytes, now, &mut progress, &mut events);
+        events.drain(..).for_each(|event| take(now, event));
+    }
+}
+
+/// Rows of six columns, from their bytes to the events of a link, with times and sequence numbers.
+#[divan::bench]
+fn rows_to_events(bencher: Bencher<'_, '_>) {
+    let stream = subscribed(ROWS);
+    bencher.counter(ItemsCount::new(ROWS)).bench_local(|| {
+        read(&stream, |_, event| drop(black_box(event)));
+    });
+}
+
+/// From their bytes to the store.
+#[divan::bench(args = ["subscribed", "plain"])]
+fn rows_to_store(bencher: Bencher<'_, '_>, kind: &str) {
+    let stream = if kind == "plain" { plain(ROWS) } else { subscribed(ROWS) };
+    bencher.counter(ItemsCount::new(ROWS)).bench_local(|| {
+        let mut watched = Watched::new("web-1", false, KEEP);
+        read(&stream, |now, event| watched.take(now, event));
+        assert_eq!(watched.store.len(), ROWS, "each row arrives");
+        watched
+    });
+}
+
+/// A sample of six columns, appended to a store: one that grows, and one that drops a sample each
+/// time.
+#[divan::bench(args = [KEEP, Duration::from_hours(1)])]
+fn append(bencher: Bencher<'_, '_>, keep: Duration) {
+    let samples: Vec<_> = samples().take(100_000).collect();
+    bencher.counter(ItemsCount::new(samples.len())).bench_local(|| {
+        let mut store = Store::new(6, keep);
+        for (time, values) in &samples {
+            store.push(*time, None, values, true);
+        }
+        store
+    });
+}
+
+const MINUTES: usize = 5 * 60;
+
+fn window(newest: Time, samples: usize) -> Window {
+    Window::ending(newest, samples as i64 * 1000, SLOTS / 2, 2)
+}
+
+/// All six columns over a window of so many samples, as each frame asks for them, from a store that
+/// holds a week.
+#[divan::bench(args = [MINUTES, 3600, 24 * 3600, WEEK])]
+fn slots_of_a_store(bencher: Bencher<'_, '_>, samples: usize) {
+    let store = filled(WEEK);
+    let newest = store.newest().unwrap_or_default();
+    let window = window(newest, samples);
+    bencher.bench_local(|| {
+        for column in 0..6 {
+            black_box(store.slots(column, black_box(window)));
+        }
+    });
+}
+
+/// For comparison: by a look at each sample, in plain arrays.
+#[divan::bench(args = [MINUTES, 3600, 24 * 3600, WEEK])]
+fn slots_by_a_scan(bencher: Bencher<'_, '_>, count: usize) {
+    let all: Vec<(Time, Values)> = samples().take(count).collect();
+    let times: Vec<i64> = all.iter().map(|(time, _)| time.as_millis()).collect();
+    let column = |at: usize| all.iter().map(|(_, values)| values[at]).collect::<Vec<_>>();
+    let columns: Vec<Vec<f64>> = (0..6).map(column).collect();
+    let newest = all.last().map_or(Time::default(), |(time, _)| *time);
+    let window = window(newest, count);
+    bencher.bench_local(|| {
+        for values in &columns {
+            black_box(scan(&times, values, black_box(window)));
+        }
+    });
+}
+
+fn scan(times: &[i64], values: &[f64], window: Window) -> Vec<Option<Slot>> {
+    let mut slots = vec![None; window.count()];
+    let begin = times.partition_point(|time| *time < window.from_ms());
+    let mut broken = true;
+    for (time, value) in times[begin..].iter().zip(&values[begin..]) {
+        let Some(slot) = slots.get_mut(window.slot_of(*time) as usize) else { break };
+        let value = *value;
+        if value.is_nan() {
+            broken = true;
+            continue;
+        }
+        match slot {
+            Some(Slot { min, max, last, .. }) => {
+                *min = value.min(*min);
+                *max = value.max(*max);
+                *last = value;
+            }
+            None => {
+                *slot = Some(Slot { first: value, min: value, max: value, last: value, broken });
+            }
+        }
+        broken = false;
+    }
+    slots
+}

@@ -1,0 +1,63 @@
+//! What the benchmarks are fed with: numbers that wander as those of a machine do, and the bytes of
+//! a stream of them. They are the same in each run.
+
+use loadline_protocol::{Schema, Stamp, Time};
+
+/// The time of the first sample.
+pub const BEGIN_MS: i64 = 1_763_836_800_123;
+
+/// Seconds of a week.
+pub const WEEK: usize = 7 * 24 * 3600;
+
+/// The six numbers of a sample, as the plain stream has them: cpu, freq, mem and three loads.
+pub type Values = [f64; 6];
+
+/// A sample a second, each with its six numbers, to the usual decimals.
+pub fn samples() -> impl Iterator<Item = (Time, Values)> {
+    let mut random = 0x2545_f491_4f6c_dd1d_u64;
+    let mut next = move || {
+        // Xorshift: what it draws is not good, but the same everywhere.
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        (random >> 11) as f64 / (1_u64 << 53) as f64
+    };
+    let columns = Schema::plain(6);
+    let mut values: Values = [50.0, 2400.0, 40.0, 1.0, 1.0, 1.0];
+    (0..).map(move |second| {
+        let (steps, tops) =
+            ([9.0, 120.0, 0.3, 0.2, 0.1, 0.05], [100.0, 4000.0, 100.0, 16.0, 16.0, 16.0]);
+        let mut rounded = values;
+        for (at, value) in values.iter_mut().enumerate() {
+            *value = (*value + (next() - 0.5) * steps[at]).clamp(0.0, tops[at]);
+            rounded[at] = columns.columns()[at].round(*value);
+        }
+        (Time::from_millis(BEGIN_MS + second * 1000), rounded)
+    })
+}
+
+/// What comes over a connection to an agent: the headers, then so many rows.
+#[must_use]
+pub fn subscribed(rows: usize) -> String {
+    let schema = Schema::plain(6).with_stamp(Stamp::TimeSeq);
+    let mut text = format!(
+        "# loadline/1 run=9f3a17c2 host=web-1 interval=1000ms cores=16\n# columns {schema}\n"
+    );
+    for (seq, (time, values)) in (1..).zip(samples()).take(rows) {
+        schema.write_row(&mut text, Some(time), Some(seq), values);
+        text.push('\n');
+    }
+    text
+}
+
+/// What a server sends that only writes rows: so many of them.
+#[must_use]
+pub fn plain(rows: usize) -> String {
+    let schema = Schema::plain(6);
+    let mut text = String::new();
+    for (_, values) in samples().take(rows) {
+        schema.write_row(&mut text, None, None, values);
+        text.push('\n');
+    }
+    text
+}
