@@ -98,7 +98,7 @@ fn only_the_sources_touch_the_machine() {
 /// The modules of the client in the order of its `lib.rs`.
 const CLIENT: &[&str] = &[
     "source", "event", "link", "zone", "output", "store", "units", "watched", "charts", "keys",
-    "theme", "digits", "layout", "app", "view", "run", "cli", "main",
+    "theme", "digits", "layout", "app", "view", "canvas", "run", "cli", "main",
 ];
 
 #[test]

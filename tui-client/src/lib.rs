@@ -19,11 +19,14 @@
 //!    ▼
 //!  view      the screen as a picture of that state
 //!    ▼
+//!  canvas    from one picture to the next, in few bytes
+//!    ▼
 //!  run       the loop between terminal, link and app
 //!  cli       options, and what they mean
 //! ```
 
 pub mod app;
+pub mod canvas;
 pub mod charts;
 pub mod cli;
 pub mod digits;

@@ -4,19 +4,19 @@
 use std::io::{self, Write as _};
 use std::time::Duration;
 
-use crossterm::cursor::Show;
+use crossterm::cursor::{Hide, Show};
 use crossterm::event::{Event as TerminalEvent, EventStream};
 use crossterm::execute;
 use crossterm::style::Print;
 use crossterm::terminal::{
-    BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, disable_raw_mode,
+    EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
     enable_raw_mode,
 };
 use futures_util::StreamExt as _;
 use loadline_agent::Clock;
 use loadline_protocol::Time;
-use ratatui::DefaultTerminal;
-use ratatui::layout::Size;
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Rect, Size};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Signal, kill_current_process_group};
 use tokio::signal::unix::{SignalKind, signal};
@@ -24,6 +24,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::app::{App, Flow, Message};
+use crate::canvas::Canvas;
 use crate::event::Event;
 use crate::view;
 use crate::watched::State;
@@ -37,6 +38,9 @@ const BATCH_MAX: usize = 256;
 /// The first frame waits so long for the history, which then stands in it.
 const FIRST_FRAME_MAX: Duration = Duration::from_millis(250);
 
+/// How long the program may take to end when its terminal is gone.
+const END_MAX: Duration = Duration::from_millis(300);
+
 /// How long the shell may take to stop us after it was asked to.
 const STOP_MAX: Duration = Duration::from_millis(500);
 
@@ -44,22 +48,33 @@ const STOP_MAX: Duration = Duration::from_millis(500);
 /// bytes over a slow line.
 const MOUSE_ON: &str = "\x1b[?1000h\x1b[?1002h\x1b[?1006h";
 
+/// Ends whatever style was set.
+const PLAIN: &str = "\x1b[m";
+
+/// What lies between the two is shown at once, where the terminal can do that.
+const BEGIN: &[u8] = b"\x1b[?2026h";
+const END: &[u8] = b"\x1b[?2026l";
+
 const MOUSE_OFF: &str = "\x1b[?1006l\x1b[?1002l\x1b[?1000l";
 
 /// The terminal, taken over; whole again when this is dropped.
 #[derive(Debug)]
 pub struct Screen {
-    terminal: DefaultTerminal,
+    canvas: Canvas,
+    /// The picture that is being drawn, kept for its memory.
+    next: Buffer,
+    /// What goes to the terminal, kept for its memory.
+    bytes: Vec<u8>,
     mouse: bool,
 }
 
 impl Screen {
-    /// Takes the terminal over, with its mouse or without. A panic gives it back, too.
+    /// Takes the terminal over, with its mouse or without.
     pub fn open(mouse: bool) -> io::Result<Screen> {
-        // Colours are decided by the theme; crossterm would drop bold and reverse with them.
-        crossterm::style::force_color_output(true);
-        let screen = Screen { terminal: ratatui::try_init()?, mouse };
-        screen.listen_to_mouse()?;
+        let canvas = Canvas::new(Rect::default());
+        let mut screen =
+            Screen { canvas, next: Buffer::empty(Rect::default()), bytes: Vec::new(), mouse };
+        screen.enter()?;
         Ok(screen)
     }
 
@@ -67,57 +82,69 @@ impl Screen {
         if self.mouse { execute!(io::stdout(), Print(MOUSE_ON)) } else { Ok(()) }
     }
 
-    /// Gives the terminal back for a while.
+    /// Gives the terminal back. What cannot be written to it any more is no matter.
     fn leave() {
-        let _ = execute!(io::stdout(), Print(MOUSE_OFF));
-        ratatui::restore();
-        let _ = execute!(io::stdout(), Show);
+        let mut stdout = io::stdout();
+        let _ = execute!(stdout, EndSynchronizedUpdate, Print(MOUSE_OFF), Print(PLAIN));
+        let _ = execute!(stdout, LeaveAlternateScreen, Show);
+        let _ = disable_raw_mode();
     }
 
-    /// Takes it over again, whatever others did with it meanwhile.
+    /// Takes it over, whatever others did with it meanwhile.
     fn enter(&mut self) -> io::Result<()> {
         // It may be off though it was on: only from off to on is anything done.
         disable_raw_mode()?;
         enable_raw_mode()?;
-        execute!(io::stdout(), EnterAlternateScreen)?;
-        self.terminal.hide_cursor()?;
+        execute!(io::stdout(), EnterAlternateScreen, Hide)?;
         self.listen_to_mouse()?;
-        self.clear()
+        self.clear();
+        Ok(())
     }
 
-    fn size(&self) -> io::Result<Size> {
-        self.terminal.size()
+    fn size() -> io::Result<Size> {
+        let (width, height) = crossterm::terminal::size()?;
+        Ok(Size { width, height })
     }
 
-    /// Makes the next frame draw every cell anew. (To `clear` the terminal would ask it for the
-    /// cursor, and wait for an answer that a slow line brings late.)
-    fn clear(&mut self) -> io::Result<()> {
-        let size = self.terminal.size()?;
-        self.terminal.resize(size.into())
+    /// Makes the next frame draw every cell anew.
+    fn clear(&mut self) {
+        self.canvas = Canvas::new(self.next.area);
     }
 
     /// Draws a frame, which the terminal shows at once and whole.
     pub fn draw(&mut self, app: &App) -> io::Result<()> {
-        execute!(io::stdout(), BeginSynchronizedUpdate)?;
-        self.terminal.draw(|frame| view::render(app, frame.area(), frame.buffer_mut()))?;
-        execute!(io::stdout(), EndSynchronizedUpdate)
+        self.next.resize(app.area());
+        self.next.reset();
+        view::render(app, app.area(), &mut self.next);
+        self.bytes.clear();
+        let begin = BEGIN.len();
+        self.bytes.extend_from_slice(BEGIN);
+        self.canvas.draw(&self.next, view::rolling(app), &mut self.bytes);
+        // Nothing changed that can be seen.
+        if self.bytes.len() == begin {
+            return Ok(());
+        }
+        self.bytes.extend_from_slice(END);
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(&self.bytes)?;
+        stdout.flush()
     }
 }
 
 impl Drop for Screen {
     fn drop(&mut self) {
         Screen::leave();
-        let _ = io::stdout().flush();
     }
 }
 
 /// A panic anywhere, in a task too, ends the program: a screen that goes on without its link would
-/// show old numbers as if nothing had happened.
+/// show old numbers as if nothing had happened. The terminal is given back before, if it was taken.
 pub fn end_on_panic() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
-        // The hook of the screen gives the terminal back before, but for what a frame began.
-        let _ = execute!(io::stdout(), EndSynchronizedUpdate, Print(MOUSE_OFF), Show);
+        if crossterm::terminal::is_raw_mode_enabled().unwrap_or(true) {
+            Screen::leave();
+        }
         report(info);
         std::process::exit(1);
     }));
@@ -139,6 +166,10 @@ fn hangup() -> oneshot::Receiver<()> {
         }
         // An error means that the program has ended before.
         let _ = gone.send(());
+        // Who was just asking for keys may never come back from that: the terminal that does not answer
+        // any more is asked again and again.
+        std::thread::sleep(END_MAX);
+        std::process::exit(0);
     });
     hangup
 }
@@ -171,7 +202,7 @@ pub async fn run(
     let mut batch = Vec::with_capacity(BATCH_MAX);
     let mut frames = Frames::new();
     tokio::pin!(stop);
-    app.update(clock.now(), Message::Resize(screen.size()?));
+    app.update(clock.now(), Message::Resize(Screen::size()?));
     loop {
         if frames.is_due(app) {
             app.update(clock.now(), Message::Tick);
@@ -184,7 +215,7 @@ pub async fn run(
             _ = &mut ears.hangup => return Ok(()),
             _ = ears.resumed.recv() => {
                 screen.enter()?;
-                Some(app.update(clock.now(), Message::Resize(screen.size()?)))
+                Some(app.update(clock.now(), Message::Resize(Screen::size()?)))
             }
             event = ears.keys.next() => match event {
                 Some(event) => message(&event?).map(|message| app.update(clock.now(), message)),
@@ -201,7 +232,7 @@ pub async fn run(
         };
         match flow {
             Some(Flow::Quit) => return Ok(()),
-            Some(Flow::Redraw) => screen.clear()?,
+            Some(Flow::Redraw) => screen.clear(),
             Some(Flow::Suspend) => suspend(screen, &mut ears.resumed).await?,
             // An error means that the link has ended, which the events tell.
             Some(Flow::Ask(interval)) => drop(ask.send(Some(interval))),

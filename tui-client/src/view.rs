@@ -34,3 +34,11 @@ pub fn render(app: &App, area: Rect, buf: &mut Buffer) {
         help::render(app, scroll, area, buf);
     }
 }
+
+/// The rows that move up when a sample comes: those of the table, without its head.
+#[must_use]
+pub fn rolling(app: &App) -> Rect {
+    let table = app.layout(app.area()).table;
+    let head = table.height.min(1);
+    Rect { y: table.y + head, height: table.height - head, ..table }
+}

@@ -1,12 +1,12 @@
-//! A terminal's life: resized, suspended, closed; and the server's, stopped and continued.
+//! A terminal's life: resized and suspended; and the server's, stopped and continued.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use portable_pty::{CommandBuilder, PtySize, native_pty_system};
+use portable_pty::CommandBuilder;
 
-use crate::stage::{DEADLINE, Server, Terminal, wait_until};
+use crate::stage::{DEADLINE, Server, Terminal};
 
 /// Sends a signal to a process.
 fn signal(name: &str, process: u32) {
@@ -121,59 +121,4 @@ fn it_is_suspended_by_the_shell_and_comes_back() {
     terminal.press("exit\n");
     terminal.wait_for_end();
     server.stop();
-}
-
-/// Whether a process is there and is no zombie.
-#[cfg(target_os = "linux")]
-fn is_running(process: u32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    let state = stat.rsplit(") ").next().and_then(|rest| rest.chars().next());
-    state.is_some_and(|state| state != 'Z')
-}
-
-/// Closes the terminal of a program that was started by this shell command, in which `$0` is the
-/// program, `$1` its source and `$2` a file for its process id.
-#[cfg(target_os = "linux")]
-fn close_terminal(script: &str) {
-    let server = Server::start(0, Duration::from_millis(100));
-    let scratch = tempfile::tempdir().unwrap();
-    let file = scratch.path().join("process");
-    let size = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
-    let pty = native_pty_system().openpty(size).unwrap();
-    let mut command = CommandBuilder::new("sh");
-    let program = env!("CARGO_BIN_EXE_loadline");
-    command.args(["-c", script, program, &server.address.to_string()]);
-    command.arg(&file);
-    command.env("TERM", "xterm-256color");
-    let mut child = pty.slave.spawn_command(command).unwrap();
-    drop(pty.slave);
-    let mut reader = pty.master.try_clone_reader().unwrap();
-    let mut shown = Vec::new();
-    while !String::from_utf8_lossy(&shown).contains("LIVE") {
-        let mut bytes = [0; 4096];
-        let count = reader.read(&mut bytes).unwrap();
-        shown.extend_from_slice(&bytes[..count]);
-    }
-    let process = wait_until("the process id", || {
-        std::fs::read_to_string(&file).ok()?.trim().parse::<u32>().ok()
-    });
-    assert!(is_running(process));
-    drop(reader);
-    drop(pty.master);
-    wait_until("the end of the program", || (!is_running(process)).then_some(()));
-    let _ = child.wait();
-    server.stop();
-}
-
-#[test]
-#[cfg(target_os = "linux")]
-fn a_terminal_that_is_closed_ends_it() {
-    close_terminal("echo $$ >$2; exec $0 $1");
-}
-
-#[test]
-#[cfg(target_os = "linux")]
-fn a_terminal_that_goes_without_a_signal_ends_it_too() {
-    // In a session of its own, the kernel does not tell it.
-    close_terminal("setsid -w sh -c 'echo $$ >$2; exec $0 $1' $0 $1 $2");
 }

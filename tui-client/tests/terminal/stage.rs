@@ -139,7 +139,9 @@ impl Terminal {
         let screen = shown.parser.screen();
         let (rows, columns) = (screen.size().0.get(), screen.size().1.get());
         let mut cells = (0..rows).flat_map(|y| (0..columns).filter_map(move |x| screen.cell(y, x)));
-        cells.any(|cell| cell.fgcolor() != vt100::Color::Default)
+        cells.any(|cell| {
+            !cell.contents().trim().is_empty() && cell.fgcolor() != vt100::Color::Default
+        })
     }
 
     pub(crate) fn screen(&self) -> String {

@@ -1,0 +1,382 @@
+//! From one picture to the next in as few bytes as a terminal understands: over a slow line, they are
+//! what a screen costs.
+//!
+//! * Rows that moved up are moved by the terminal, not drawn again.
+//! * What did not change is stepped over, or written again where that is shorter.
+//! * Colours are set when they change, in the shortest form, and stay set from frame to frame.
+
+use std::io::Write as _;
+
+use ratatui::buffer::{Buffer, Cell};
+use ratatui::layout::{Position, Rect};
+use ratatui::style::{Color, Modifier};
+
+/// What the terminal shows, and how it writes.
+#[derive(Debug)]
+pub struct Canvas {
+    shown: Buffer,
+    /// Where the next character goes; not known at first, and behind the last column.
+    cursor: Option<Position>,
+    /// How it looks; not known at first.
+    pen: Option<Pen>,
+}
+
+/// What a character looks like, besides its shape.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Pen {
+    colour: Color,
+    modifiers: Modifier,
+}
+
+/// The modifiers that a screen uses, and what sets them.
+const MODIFIERS: [(Modifier, u8); 4] =
+    [(Modifier::BOLD, 1), (Modifier::DIM, 2), (Modifier::UNDERLINED, 4), (Modifier::REVERSED, 7)];
+
+/// Those that show on a blank, too.
+const ON_BLANKS: Modifier = Modifier::UNDERLINED.union(Modifier::REVERSED);
+
+/// Rows that a picture may have moved by: more at a time are drawn anew.
+const MOVED_MAX: u16 = 3;
+
+impl Canvas {
+    /// A terminal of this size of which nothing is known.
+    #[must_use]
+    pub fn new(area: Rect) -> Canvas {
+        Canvas { shown: Buffer::empty(area), cursor: None, pen: None }
+    }
+
+    /// Appends to `out` what turns what is shown into `next`. Of another size, or if nothing is known of
+    /// the terminal, everything is drawn anew. In `rolling`, whole rows may have moved up.
+    pub fn draw(&mut self, next: &Buffer, rolling: Rect, out: &mut Vec<u8>) {
+        if self.shown.area != next.area || self.pen.is_none() {
+            out.extend_from_slice(b"\x1b[0m\x1b[2J");
+            self.shown = Buffer::empty(next.area);
+            (self.cursor, self.pen) = (None, Some(Pen::PLAIN));
+        }
+        self.roll(next, rolling, out);
+        for y in next.area.top()..next.area.bottom() {
+            self.draw_row(y, next, out);
+        }
+        self.shown.clone_from(next);
+    }
+
+    fn draw_row(&mut self, y: u16, next: &Buffer, out: &mut Vec<u8>) {
+        let mut x = next.area.left();
+        // Up to here, what was shown is gone, for a wide character that reached so far is.
+        let mut gone_to = x;
+        while x < next.area.right() {
+            let (cell, shown) = (&next[(x, y)], &self.shown[(x, y)]);
+            let wide = columns(cell);
+            if cell != shown || x < gone_to {
+                gone_to = gone_to.max(x.saturating_add(columns(shown)));
+                self.move_to(Position { x, y }, next, out);
+                self.put(cell, next.area, out);
+            }
+            // What a wide character covers is no cell of its own.
+            x = x.saturating_add(wide);
+        }
+    }
+
+    /// Lets the terminal move rows up if that is what happened.
+    fn roll(&mut self, next: &Buffer, area: Rect, out: &mut Vec<u8>) {
+        // A terminal moves whole rows only.
+        let area = area.intersection(next.area);
+        if area.width != next.area.width || area.height < 2 {
+            return;
+        }
+        let moved = (1..=MOVED_MAX.min(area.height - 1)).find(|by| {
+            let mut rows = area.top()..area.bottom() - by;
+            rows.all(|y| row(next, y) == row(&self.shown, y + by))
+        });
+        let Some(by) = moved else { return };
+        // Where they are all alike, nothing moved.
+        if (area.top()..area.bottom()).all(|y| row(next, y) == row(&self.shown, y)) {
+            return;
+        }
+        self.write_pen(Pen::PLAIN, out);
+        let (top, bottom) = (area.top() + 1, area.bottom());
+        // Within these rows, lines are deleted at the top: every terminal knows how.
+        let _ = write!(out, "\x1b[{top};{bottom}r\x1b[{top}H\x1b[{by}M\x1b[r");
+        self.cursor = None;
+        let wide = usize::from(next.area.width);
+        let at = |y: u16| usize::from(y - next.area.y) * wide;
+        let (start, end) = (at(area.top()), at(area.bottom()));
+        let cells = &mut self.shown.content[start..end];
+        cells.rotate_left(usize::from(by) * wide);
+        let kept = cells.len() - usize::from(by) * wide;
+        cells[kept..].iter_mut().for_each(Cell::reset);
+    }
+
+    /// Goes where the next character is to be.
+    fn move_to(&mut self, to: Position, next: &Buffer, out: &mut Vec<u8>) {
+        let start = out.len();
+        match self.cursor {
+            Some(from) if from == to => return,
+            Some(from) if from.y == to.y && from.x < to.x => {
+                let cells = to.x - from.x;
+                if cells == 1 {
+                    out.extend_from_slice(b"\x1b[C");
+                } else {
+                    let _ = write!(out, "\x1b[{cells}C");
+                }
+                self.write_over(from, to, next, start, out);
+            }
+            _ if to.x == 0 => {
+                let _ = write!(out, "\x1b[{}H", to.y + 1);
+            }
+            _ => {
+                let _ = write!(out, "\x1b[{};{}H", to.y + 1, to.x + 1);
+            }
+        }
+        self.cursor = Some(to);
+    }
+
+    /// Takes a step back, from `start` on, and writes what stands in between once more, if that takes no
+    /// more bytes.
+    fn write_over(
+        &self,
+        from: Position,
+        to: Position,
+        next: &Buffer,
+        start: usize,
+        out: &mut Vec<u8>,
+    ) {
+        let step = out.len() - start;
+        let cells = || (from.x..to.x).map(|x| &next[(x, from.y)]);
+        let is_same = |cell: &Cell| cell.symbol().is_ascii() && self.suits(cell);
+        if usize::from(to.x - from.x) <= step && cells().all(is_same) {
+            out.truncate(start);
+            cells().for_each(|cell| out.extend_from_slice(cell.symbol().as_bytes()));
+        }
+    }
+
+    /// Whether a cell looks right with the pen as it is.
+    fn suits(&self, cell: &Cell) -> bool {
+        let pen = Pen::of(cell);
+        let is_blank = cell.symbol() == " " && !pen.modifiers.intersects(ON_BLANKS);
+        self.pen.is_some_and(|now| now == pen || is_blank && !now.modifiers.intersects(ON_BLANKS))
+    }
+
+    fn put(&mut self, cell: &Cell, area: Rect, out: &mut Vec<u8>) {
+        if !self.suits(cell) {
+            self.write_pen(Pen::of(cell), out);
+        }
+        out.extend_from_slice(cell.symbol().as_bytes());
+        // Terminals differ in where they stand behind the last column, and behind wide characters.
+        self.cursor = self
+            .cursor
+            .filter(|at| columns(cell) == 1 && at.x + 1 < area.right())
+            .map(|at| Position { x: at.x + 1, y: at.y });
+    }
+
+    fn write_pen(&mut self, pen: Pen, out: &mut Vec<u8>) {
+        let now = self.pen.unwrap_or(Pen::PLAIN);
+        if self.pen == Some(pen) {
+            return;
+        }
+        self.pen = Some(pen);
+        if pen == Pen::PLAIN {
+            out.extend_from_slice(b"\x1b[m");
+            return;
+        }
+        out.extend_from_slice(b"\x1b[");
+        // What is set can only be switched off with everything else.
+        let is_reset = !pen.modifiers.contains(now.modifiers);
+        let now = if is_reset { Pen::PLAIN } else { now };
+        if is_reset {
+            out.extend_from_slice(b"0;");
+        }
+        for (modifier, code) in MODIFIERS {
+            if pen.modifiers.contains(modifier) && !now.modifiers.contains(modifier) {
+                let _ = write!(out, "{code};");
+            }
+        }
+        if pen.colour != now.colour {
+            write_colour(pen.colour, out);
+            out.push(b';');
+        }
+        // The last one ends it.
+        if let Some(last) = out.last_mut() {
+            *last = b'm';
+        }
+    }
+}
+
+impl Pen {
+    const PLAIN: Pen = Pen { colour: Color::Reset, modifiers: Modifier::empty() };
+
+    fn of(cell: &Cell) -> Pen {
+        let known = MODIFIERS.iter().fold(Modifier::empty(), |all, (one, _)| all.union(*one));
+        Pen { colour: cell.fg, modifiers: cell.modifier.intersection(known) }
+    }
+}
+
+fn row(buffer: &Buffer, y: u16) -> &[Cell] {
+    let wide = usize::from(buffer.area.width);
+    let start = usize::from(y - buffer.area.y) * wide;
+    &buffer.content[start..start + wide]
+}
+
+/// How many columns a cell takes with what it shows: at least its own.
+fn columns(cell: &Cell) -> u16 {
+    use unicode_width::UnicodeWidthStr as _;
+    let symbol = cell.symbol();
+    if symbol.len() == 1 { 1 } else { symbol.width().max(1) as u16 }
+}
+
+fn write_colour(colour: Color, out: &mut Vec<u8>) {
+    let code = match colour {
+        Color::Reset => 39,
+        Color::Black => 30,
+        Color::Red => 31,
+        Color::Green => 32,
+        Color::Yellow => 33,
+        Color::Blue => 34,
+        Color::Magenta => 35,
+        Color::Cyan => 36,
+        Color::Gray => 37,
+        Color::DarkGray => 90,
+        Color::LightRed => 91,
+        Color::LightGreen => 92,
+        Color::LightYellow => 93,
+        Color::LightBlue => 94,
+        Color::LightMagenta => 95,
+        Color::LightCyan => 96,
+        Color::White => 97,
+        Color::Indexed(index) => {
+            let _ = write!(out, "38;5;{index}");
+            return;
+        }
+        Color::Rgb(red, green, blue) => {
+            let _ = write!(out, "38;2;{red};{green};{blue}");
+            return;
+        }
+    };
+    let _ = write!(out, "{code}");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZero;
+
+    use proptest::prelude::*;
+    use ratatui::style::Style;
+
+    use super::*;
+
+    fn terminal(area: Rect) -> vt100::Parser {
+        let size = |cells: u16| NonZero::new(cells).unwrap();
+        vt100::Parser::new(size(area.height), size(area.width), 0)
+    }
+
+    /// What a terminal shows that got some bytes, as far as a screen can tell it apart.
+    fn check(terminal: &vt100::Parser, expected: &Buffer) {
+        let screen = terminal.screen();
+        for y in expected.area.rows().map(|row| row.y) {
+            for x in 0..expected.area.width {
+                let cell = &expected[(x, y)];
+                let seen = screen.cell(y, x).unwrap();
+                if seen.is_wide_continuation() {
+                    continue;
+                }
+                let symbol = if seen.contents().is_empty() { " " } else { seen.contents() };
+                assert_eq!(symbol, cell.symbol(), "at {x},{y}");
+                let pen = Pen::of(cell);
+                assert_eq!(seen.inverse(), pen.modifiers.contains(Modifier::REVERSED), "{x},{y}");
+                assert_eq!(seen.underline(), pen.modifiers.contains(Modifier::UNDERLINED));
+                if symbol != " " {
+                    assert_eq!(seen.bold(), pen.modifiers.contains(Modifier::BOLD), "{x},{y}");
+                    assert_eq!(seen.fgcolor(), colour(pen.colour), "{x},{y}");
+                }
+            }
+        }
+    }
+
+    fn colour(colour: Color) -> vt100::Color {
+        match colour {
+            Color::Cyan => vt100::Color::Idx(6),
+            Color::DarkGray => vt100::Color::Idx(8),
+            Color::Rgb(red, green, blue) => vt100::Color::Rgb(red, green, blue),
+            _ => vt100::Color::Default,
+        }
+    }
+
+    #[test]
+    fn a_row_more_in_a_table_costs_a_row() {
+        let area = Rect::new(0, 0, 60, 12);
+        let page = |first: usize| {
+            let mut buffer = Buffer::empty(area);
+            buffer.set_string(0, 0, "time      value", Style::new().fg(Color::DarkGray));
+            for row in 0..10 {
+                let text = format!("14:03:{:02}.123    {:>12}", first + row, (first + row) * 7919);
+                buffer.set_string(0, row as u16 + 1, text, Style::new());
+            }
+            buffer
+        };
+        let rows = Rect::new(0, 1, 60, 10);
+        let mut canvas = Canvas::new(area);
+        let mut terminal = terminal(area);
+        let mut whole = Vec::new();
+        canvas.draw(&page(0), rows, &mut whole);
+        terminal.process(&whole);
+        check(&terminal, &page(0));
+        let mut step = Vec::new();
+        canvas.draw(&page(1), rows, &mut step);
+        assert!(step.len() < 70, "{}", String::from_utf8_lossy(&step).escape_debug());
+        terminal.process(&step);
+        check(&terminal, &page(1));
+        let mut nothing = Vec::new();
+        canvas.draw(&page(1), rows, &mut nothing);
+        assert_eq!(nothing, b"");
+    }
+
+    fn any_page(area: Rect) -> impl Strategy<Value = Buffer> {
+        let style = prop_oneof![
+            4 => Just(Style::new()),
+            1 => Just(Style::new().fg(Color::Cyan)),
+            1 => Just(Style::new().fg(Color::DarkGray).add_modifier(Modifier::BOLD)),
+            1 => Just(Style::new().add_modifier(Modifier::REVERSED)),
+            1 => Just(Style::new().fg(Color::Rgb(1, 2, 3)).add_modifier(Modifier::UNDERLINED)),
+        ];
+        let text = prop_oneof![4 => "[a-c ]{1,6}", 1 => "[⣀⠉█東]{1,4}"];
+        let write = (0..area.width, 0..area.height, text, style);
+        prop::collection::vec(write, 0..14).prop_map(move |writes| {
+            let mut buffer = Buffer::empty(area);
+            for (x, y, text, style) in writes {
+                buffer.set_stringn(x, y, text, usize::from(area.width - x), style);
+            }
+            buffer
+        })
+    }
+
+    const AREA: Rect = Rect { x: 0, y: 0, width: 16, height: 7 };
+
+    proptest! {
+        #[test]
+        fn the_terminal_shows_each_picture_whatever_it_showed_before(
+            pages in prop::collection::vec((any_page(AREA), 0..4_usize, any::<bool>()), 1..8),
+            top in 0..5_u16,
+        ) {
+            let rolling = Rect { y: top, height: AREA.height - top, ..AREA };
+            let mut canvas = Canvas::new(AREA);
+            let mut terminal = terminal(AREA);
+            let mut before = Buffer::empty(AREA);
+            for (mut page, moved, is_moved) in pages {
+                if is_moved {
+                    // The rows of before, some further up, and new ones below.
+                    let wide = usize::from(AREA.width);
+                    let (start, rows) = (usize::from(top), usize::from(AREA.height - top));
+                    for y in start..start + rows.saturating_sub(moved) {
+                        let from = (y + moved) * wide;
+                        page.content[y * wide..][..wide].clone_from_slice(&before.content[from..][..wide]);
+                    }
+                }
+                let mut bytes = Vec::new();
+                canvas.draw(&page, rolling, &mut bytes);
+                terminal.process(&bytes);
+                check(&terminal, &page);
+                before = page;
+            }
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! A terminal that is closed ends the program, whether a signal says so or not.
+//!
+//! These tests have a process of their own: a terminal is closed when nobody has it open any more, and a
+//! child that another test starts at the wrong moment would inherit it.
+#![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "a test fails where something is not as it should be")]
+
+#[expect(dead_code, reason = "it is the stage of other tests, too")]
+#[path = "../terminal/stage.rs"]
+mod stage;
+
+use std::io::Read as _;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use portable_pty::{CommandBuilder, PtySize, native_pty_system};
+
+use stage::{Server, wait_until};
+
+/// One terminal at a time.
+static TERMINAL: Mutex<()> = Mutex::new(());
+
+/// Whether a process is there and is no zombie.
+fn is_running(process: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let state = stat.rsplit(") ").next().and_then(|rest| rest.chars().next());
+    state.is_some_and(|state| state != 'Z')
+}
+
+/// Closes the terminal of a program that was started by this shell command, in which `$0` is the
+/// program, `$1` its source and `$2` a file for its process id.
+fn close_terminal(script: &str) {
+    // That the other test failed says nothing about this one.
+    let _alone = TERMINAL.lock().unwrap_or_else(PoisonError::into_inner);
+    let server = Server::start(0, Duration::from_millis(100));
+    let scratch = tempfile::tempdir().unwrap();
+    let file = scratch.path().join("process");
+    let size = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
+    let pty = native_pty_system().openpty(size).unwrap();
+    let mut command = CommandBuilder::new("sh");
+    let program = env!("CARGO_BIN_EXE_loadline");
+    command.args(["-c", script, program, &server.address.to_string()]);
+    command.arg(&file);
+    command.env("TERM", "xterm-256color");
+    let mut child = pty.slave.spawn_command(command).unwrap();
+    drop(pty.slave);
+    let mut reader = pty.master.try_clone_reader().unwrap();
+    let mut shown = Vec::new();
+    while !String::from_utf8_lossy(&shown).contains("LIVE") {
+        let mut bytes = [0; 4096];
+        let count = reader.read(&mut bytes).unwrap();
+        shown.extend_from_slice(&bytes[..count]);
+    }
+    let process = wait_until("the process id", || {
+        std::fs::read_to_string(&file).ok()?.trim().parse::<u32>().ok()
+    });
+    assert!(is_running(process));
+    drop(reader);
+    drop(pty.master);
+    wait_until("the end of the program", || (!is_running(process)).then_some(()));
+    let _ = child.wait();
+    server.stop();
+}
+
+#[test]
+fn a_terminal_that_is_closed_ends_it() {
+    close_terminal("echo $$ >$2; exec $0 $1");
+}
+
+#[test]
+fn a_terminal_that_goes_without_a_signal_ends_it_too() {
+    // In a session of its own, the kernel does not tell it.
+    close_terminal("setsid -w sh -c 'echo $$ >$2; exec $0 $1' $0 $1 $2");
+}
