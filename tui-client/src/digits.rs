@@ -39,13 +39,18 @@ pub struct Size {
     pub values: usize,
 }
 
-/// How large the digits of so many values may be in an area: a third of its height at most. Where not
-/// all have room side by side, it is for the first alone.
+/// The part of the height that the smallest digits may take, and that larger ones may: the chart below
+/// them needs room, too, and each row of a digit that changes is sent to the terminal.
+const SHARES: (u16, u16) = (3, 5);
+
+/// How large the digits of so many values may be in an area. Where not all have room side by side, it is
+/// for the first alone.
 #[must_use]
 pub fn size(values: usize, area: Rect) -> Option<Size> {
     let fits = |values: usize, scale: u16| {
         let wide = values * usize::from(width(USUAL, scale) + BESIDE);
-        wide <= usize::from(area.width) && (ROWS * scale + 1) * 3 <= area.height
+        let share = if scale == 1 { SHARES.0 } else { SHARES.1 };
+        wide <= usize::from(area.width) && (ROWS * scale + 1) * share <= area.height
     };
     let largest = |values: usize| (1..=SCALE_MAX).rev().find(|scale| fits(values, *scale));
     let (values, scale) = match largest(values) {
@@ -139,7 +144,8 @@ mod tests {
         let scale = |values, width, height| {
             size(values, Rect::new(0, 0, width, height)).map(|size| (size.scale, size.values))
         };
-        assert_eq!(scale(1, 120, 34), Some((2, 1)));
+        assert_eq!(scale(1, 120, 34), Some((1, 1)));
+        assert_eq!(scale(1, 200, 58), Some((2, 1)));
         assert_eq!(scale(3, 120, 34), Some((1, 3)));
         assert_eq!(scale(3, 80, 22), Some((1, 1)));
         assert_eq!(scale(1, 80, 17), None);
