@@ -11,12 +11,19 @@ use std::time::Duration;
 
 use divan::counter::ItemsCount;
 use divan::{AllocProfiler, Bencher};
+use loadline::app::{App, Message, Settings};
+use loadline::canvas::Canvas;
 use loadline::event::Event;
 use loadline::link::{Progress, Reader, Reading};
 use loadline::store::{Slot, Store, Window};
+use loadline::theme::Theme;
+use loadline::view;
 use loadline::watched::Watched;
+use loadline::zone::Zone;
 use loadline_benches::{Values, WEEK, plain, samples, subscribed};
 use loadline_protocol::Time;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Size;
 
 #[global_allocator]
 static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
@@ -100,6 +107,55 @@ fn append(bencher: Bencher<'_, '_>, keep: Duration) {
             store.push(*time, None, values, true);
         }
         store
+    });
+}
+
+/// A screen of 120x36 over so many samples, with all of them in sight.
+fn screen(samples: usize) -> App {
+    let settings = Settings {
+        window: Duration::from_secs(samples as u64),
+        fullscreen: false,
+        zone: Zone::Fixed(3600),
+        theme: Theme::detect(true, None, |_| None),
+    };
+    let watched = Watched::new("web-1", false, KEEP);
+    let size = Size { width: 120, height: 36 };
+    let mut app = App::new(watched, settings, size, Time::default());
+    read(&subscribed(samples), |now, event| {
+        app.update(now, Message::Event(event));
+    });
+    assert_eq!(app.watched.store.len(), samples, "all are there");
+    app
+}
+
+/// A whole frame of the dashboard: four charts, the table, what surrounds them.
+#[divan::bench(args = [MINUTES, 3600, 24 * 3600, WEEK])]
+fn frame(bencher: Bencher<'_, '_>, samples: usize) {
+    let app = screen(samples);
+    let mut buffer = Buffer::empty(app.area());
+    bencher.bench_local(|| {
+        buffer.reset();
+        view::render(black_box(&app), app.area(), &mut buffer);
+    });
+}
+
+/// What of a frame goes to the terminal, a second after the one before.
+#[divan::bench]
+fn frame_to_bytes(bencher: Bencher<'_, '_>) {
+    let mut pictures = [screen(MINUTES), screen(MINUTES + 1)].map(|app| {
+        let mut buffer = Buffer::empty(app.area());
+        view::render(&app, app.area(), &mut buffer);
+        (view::rolling(&app), buffer)
+    });
+    let mut bytes = Vec::new();
+    let mut canvas = Canvas::new(pictures[0].1.area);
+    bencher.bench_local(|| {
+        // What was shown comes back, and is the next one again.
+        let [(rolling, one), (_, other)] = &mut pictures;
+        bytes.clear();
+        canvas.draw(black_box(one), *rolling, &mut bytes);
+        std::mem::swap(one, other);
+        bytes.len()
     });
 }
 

@@ -45,9 +45,10 @@ impl Canvas {
         Canvas { shown: Buffer::empty(area), cursor: None, pen: None }
     }
 
-    /// Appends to `out` what turns what is shown into `next`. Of another size, or if nothing is known of
-    /// the terminal, everything is drawn anew. In `rolling`, whole rows may have moved up.
-    pub fn draw(&mut self, next: &Buffer, rolling: Rect, out: &mut Vec<u8>) {
+    /// Appends to `out` what turns what is shown into `next`, and leaves there what was shown. Of another
+    /// size, or if nothing is known of the terminal, everything is drawn anew. In `rolling`, whole rows may
+    /// have moved up.
+    pub fn draw(&mut self, next: &mut Buffer, rolling: Rect, out: &mut Vec<u8>) {
         if self.shown.area != next.area || self.pen.is_none() {
             out.extend_from_slice(b"\x1b[0m\x1b[2J");
             self.shown = Buffer::empty(next.area);
@@ -57,7 +58,7 @@ impl Canvas {
         for y in next.area.top()..next.area.bottom() {
             self.draw_row(y, next, out);
         }
-        self.shown.clone_from(next);
+        std::mem::swap(&mut self.shown, next);
     }
 
     fn draw_row(&mut self, y: u16, next: &Buffer, out: &mut Vec<u8>) {
@@ -317,16 +318,16 @@ mod tests {
         let mut canvas = Canvas::new(area);
         let mut terminal = terminal(area);
         let mut whole = Vec::new();
-        canvas.draw(&page(0), rows, &mut whole);
+        canvas.draw(&mut page(0), rows, &mut whole);
         terminal.process(&whole);
         check(&terminal, &page(0));
         let mut step = Vec::new();
-        canvas.draw(&page(1), rows, &mut step);
+        canvas.draw(&mut page(1), rows, &mut step);
         assert!(step.len() < 70, "{}", String::from_utf8_lossy(&step).escape_debug());
         terminal.process(&step);
         check(&terminal, &page(1));
         let mut nothing = Vec::new();
-        canvas.draw(&page(1), rows, &mut nothing);
+        canvas.draw(&mut page(1), rows, &mut nothing);
         assert_eq!(nothing, b"");
     }
 
@@ -372,7 +373,7 @@ mod tests {
                     }
                 }
                 let mut bytes = Vec::new();
-                canvas.draw(&page, rolling, &mut bytes);
+                canvas.draw(&mut page.clone(), rolling, &mut bytes);
                 terminal.process(&bytes);
                 check(&terminal, &page);
                 before = page;

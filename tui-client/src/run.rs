@@ -119,7 +119,7 @@ impl Screen {
         self.bytes.clear();
         let begin = BEGIN.len();
         self.bytes.extend_from_slice(BEGIN);
-        self.canvas.draw(&self.next, view::rolling(app), &mut self.bytes);
+        self.canvas.draw(&mut self.next, view::rolling(app), &mut self.bytes);
         // Nothing changed that can be seen.
         if self.bytes.len() == begin {
             return Ok(());

@@ -207,7 +207,13 @@ impl Store {
     /// for a minute, but for the logarithm of the number of samples.
     #[must_use]
     pub fn slots(&self, column: usize, window: Window) -> Slots {
-        slots::slots(self, column, window)
+        self.slots_of(&[column], window).pop().unwrap_or_default()
+    }
+
+    /// The same of several columns, whose slots are looked for once.
+    #[must_use]
+    pub fn slots_of(&self, columns: &[usize], window: Window) -> Vec<Slots> {
+        slots::slots(self, columns, window)
     }
 
     /// How much memory the samples take, in bytes.

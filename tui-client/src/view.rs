@@ -19,9 +19,7 @@ pub fn render(app: &App, area: Rect, buf: &mut Buffer) {
     let area = area.intersection(buf.area);
     let layout = app.layout(area);
     header::render(app, layout.header, buf);
-    for (at, place) in &layout.charts {
-        chart::render(app, *at, *place, buf);
-    }
+    chart::render_all(app, &layout.charts, buf);
     span::render(app, layout.span, buf);
     table::render(app, layout.table, buf);
     header::render_numbers(app, layout.numbers, buf);

@@ -157,70 +157,77 @@ impl Slots {
 /// each sample.
 const FEW: usize = 3;
 
-/// Fills the slots with what lies in the window, chunk by chunk.
-pub(super) fn slots(store: &Store, column: usize, window: Window) -> Slots {
-    let mut answer = Slots { slots: vec![None; window.count], ..Slots::default() };
-    if column >= store.columns {
-        return answer;
-    }
+/// What there is of some columns in the window, chunk by chunk.
+pub(super) fn slots(store: &Store, columns: &[usize], window: Window) -> Vec<Slots> {
+    let empty = || Slots { slots: vec![None; window.count], ..Slots::default() };
+    let mut answers: Vec<Slots> = columns.iter().map(|_| empty()).collect();
     let begin = store.first_from(window.from_ms);
     let end = store.count_until(window.newest).max(begin);
     let is_dense = end - begin > FEW * window.count;
     let fill = if is_dense { fill_from_edges } else { fill_from_each };
-    let value = |at: usize| store.value(column, at);
     // Whether the line goes on from the sample before, if this one has a value.
-    let is_joined = |at: usize| at > 0 && !store.has_gap(at) && !value(at - 1).is_nan();
+    let is_joined = |column: usize, at: usize| {
+        at > 0 && !store.has_gap(at) && !store.value(column, at - 1).is_nan()
+    };
     for part in store.parts(begin..end) {
-        fill(&mut answer.slots, window, &part, column, is_joined(part.at));
+        let known = answers.iter_mut().zip(columns).filter(|(_, column)| **column < store.columns);
+        let mut lines: Vec<Line> = known
+            .map(|(answer, column)| Line {
+                slots: &mut answer.slots,
+                column: *column,
+                joined: is_joined(*column, part.at),
+            })
+            .collect();
+        fill(&mut lines, window, &part);
     }
-    let point = |at: usize| Point { slot: window.slot_of(store.ms(at)), value: value(at) };
-    let first = answer.slots.iter().flatten().next();
-    if first.is_some_and(|slot| !slot.broken) {
-        answer.before = begin.checked_sub(1).map(point).filter(|point| !point.value.is_nan());
+    for (answer, column) in answers.iter_mut().zip(columns) {
+        let first = answer.slots.iter().flatten().next();
+        if first.is_some_and(|slot| !slot.broken) {
+            let point = |at: usize| Point {
+                slot: window.slot_of(store.ms(at)),
+                value: store.value(*column, at),
+            };
+            answer.before = begin.checked_sub(1).map(point).filter(|point| !point.value.is_nan());
+        }
     }
-    answer
+    answers
 }
 
-/// Looks at each sample of a part. `joined` says whether the line goes on into the first of them.
-fn fill_from_each(
-    slots: &mut [Option<Slot>],
-    window: Window,
-    part: &Part<'_>,
+/// A column that is being filled.
+struct Line<'a> {
+    slots: &'a mut [Option<Slot>],
     column: usize,
+    /// Whether the line goes on into the first sample of the part.
     joined: bool,
-) {
+}
+
+/// Looks at each sample of a part.
+fn fill_from_each(lines: &mut [Line], window: Window, part: &Part<'_>) {
     let rows = part.rows.clone();
     let times = &part.chunk.times()[rows.clone()];
-    let values = &part.chunk.column(column).values()[rows.clone()];
-    let mut joined = joined;
-    for (row, (time, value)) in rows.zip(times.iter().zip(values)) {
-        let value = *value;
-        joined &= !part.chunk.gap(row);
-        if value.is_nan() {
-            joined = false;
-            continue;
+    for Line { slots, column, joined } in lines {
+        let values = &part.chunk.column(*column).values()[rows.clone()];
+        for (row, (time, value)) in rows.clone().zip(times.iter().zip(values)) {
+            let value = *value;
+            *joined &= !part.chunk.gap(row);
+            if value.is_nan() {
+                *joined = false;
+                continue;
+            }
+            match &mut slots[window.slot_of(*time) as usize] {
+                Some(slot) => slot.go_on(value, value, value),
+                empty @ None => *empty = Some(Slot::of(value, !*joined)),
+            }
+            *joined = true;
         }
-        match &mut slots[window.slot_of(*time) as usize] {
-            Some(slot) => slot.go_on(value, value, value),
-            empty @ None => *empty = Some(Slot::of(value, !joined)),
-        }
-        joined = true;
     }
 }
 
 /// Looks for the edges of the slots that have samples in a part, and at the samples beside them;
-/// what lies between is known from the blocks of the pyramid. `joined` as above.
-fn fill_from_edges(
-    slots: &mut [Option<Slot>],
-    window: Window,
-    part: &Part<'_>,
-    column: usize,
-    joined: bool,
-) {
+/// what lies between is known from the blocks of the pyramid.
+fn fill_from_edges(lines: &mut [Line], window: Window, part: &Part<'_>) {
     let Part { chunk, rows: Range { start: begin, end }, .. } = part;
     let times = &chunk.times()[..*end];
-    let column = chunk.column(column);
-    let values = column.values();
     // Most samples come at a steady pace.
     let rows_per_ms = (end - begin) as f64 / (times[end - 1] - times[*begin] + 1) as f64;
     let mut start = *begin;
@@ -230,14 +237,18 @@ fn fill_from_edges(
         let guess = start + ((end_ms - times[start]) as f64 * rows_per_ms) as usize;
         let rows = start..next_edge(times, start + 1, guess, end_ms);
         start = rows.end;
-        let Some(first) = column.first(rows.clone()) else { continue };
-        let slot = slots[slot as usize].get_or_insert_with(|| {
-            let goes_on = || !chunk.gap(first) && !values[first - 1].is_nan();
-            let joined = if first == *begin { joined } else { goes_on() };
-            Slot::of(values[first], !joined)
-        });
-        let Extremes { min, max } = column.extremes(first..rows.end);
-        slot.go_on(min, max, column.last_value(first..rows.end));
+        for Line { slots, column, joined } in &mut *lines {
+            let column = chunk.column(*column);
+            let Some(first) = column.first(rows.clone()) else { continue };
+            let slot = slots[slot as usize].get_or_insert_with(|| {
+                let values = column.values();
+                let goes_on = || !chunk.gap(first) && !values[first - 1].is_nan();
+                let joined = if first == *begin { *joined } else { goes_on() };
+                Slot::of(values[first], !joined)
+            });
+            let Extremes { min, max } = column.extremes(first..rows.end);
+            slot.go_on(min, max, column.last_value(first..rows.end));
+        }
     }
 }
 

@@ -43,21 +43,57 @@ struct Drawn<'a> {
     fresh: bool,
 }
 
-/// Draws the chart at a position of the app.
-pub(super) fn render(app: &App, at: usize, area: Rect, buf: &mut Buffer) {
-    let Some(chart) = app.charts.get(at) else { return };
-    let fresh = app.is_fresh();
-    let parts = parts(area, app.chart_shape(chart, area));
-    let Some(window) = app.window_of(parts.panel.width).filter(|_| !parts.panel.is_empty()) else {
-        title::render(app, chart, at, None, parts, buf);
-        return;
-    };
-    let store = &app.watched.store;
-    let lines: Vec<Slots> =
-        chart.lines.iter().map(|line| store.slots(line.column, window)).collect();
+/// Draws charts, each given by its position in the app, and where.
+pub(super) fn render_all(app: &App, charts: &[(usize, Rect)], buf: &mut Buffer) {
+    let places: Vec<Place> =
+        charts.iter().filter_map(|(at, area)| Place::of(app, *at, *area)).collect();
+    let mut done = vec![false; places.len()];
+    for first in 0..places.len() {
+        if done[first] {
+            continue;
+        }
+        let Some(window) = places[first].window else {
+            title::render(app, &places[first], None, buf);
+            continue;
+        };
+        // Charts over the same window have the same slots: they are looked for once.
+        let together: Vec<usize> =
+            (first..places.len()).filter(|at| places[*at].window == Some(window)).collect();
+        let lines = |at: &usize| places[*at].chart.lines.iter().map(|line| line.column);
+        let columns: Vec<usize> = together.iter().flat_map(lines).collect();
+        let mut slots = app.watched.store.slots_of(&columns, window).into_iter();
+        for at in together {
+            let lines = slots.by_ref().take(places[at].chart.lines.len()).collect();
+            render(app, &places[at], window, lines, buf);
+            done[at] = true;
+        }
+    }
+}
+
+/// A chart, and where it is drawn.
+struct Place<'a> {
+    /// Its position in the app.
+    at: usize,
+    chart: &'a Chart,
+    parts: Parts,
+    /// What it spans; `None` where there is nothing to draw, or no room.
+    window: Option<Window>,
+}
+
+impl Place<'_> {
+    fn of(app: &App, at: usize, area: Rect) -> Option<Place<'_>> {
+        let chart = app.charts.get(at)?;
+        let parts = parts(area, app.chart_shape(chart, area));
+        let window = app.window_of(parts.panel.width).filter(|_| !parts.panel.is_empty());
+        Some(Place { at, chart, parts, window })
+    }
+}
+
+fn render(app: &App, place: &Place, window: Window, lines: Vec<Slots>, buf: &mut Buffer) {
+    let Place { chart, parts, .. } = *place;
     let axis = ValueAxis::new(chart, app.value_zoom(chart), &lines, parts.panel.height);
-    title::render(app, chart, at, Some(&axis), parts, buf);
-    let drawn = Drawn { app, chart, parts, window, lines, axis, fresh };
+    title::render(app, place, Some(&axis), buf);
+    let drawn = Drawn { app, chart, parts, window, lines, axis, fresh: app.is_fresh() };
     digits::render(&drawn, buf);
     value_axis::render(&drawn, buf);
     time_axis::render(&drawn, buf);

@@ -4,21 +4,15 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Modifier;
 
+use super::Place;
 use super::strokes::Pattern;
 use super::value_axis::ValueAxis;
 use crate::app::App;
 use crate::charts::Chart;
-use crate::layout::Parts;
 use crate::view::text::{Piece, put, put_right, width};
 
-pub(super) fn render(
-    app: &App,
-    chart: &Chart,
-    at: usize,
-    axis: Option<&ValueAxis>,
-    parts: Parts,
-    buf: &mut Buffer,
-) {
+pub(super) fn render(app: &App, place: &Place, axis: Option<&ValueAxis>, buf: &mut Buffer) {
+    let Place { at, chart, parts, .. } = *place;
     let area = parts.title;
     if area.is_empty() {
         return;
