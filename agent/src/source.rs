@@ -4,6 +4,8 @@
 
 mod cpu;
 mod frequency;
+#[cfg(target_os = "linux")]
+mod kept;
 mod load;
 mod memory;
 
@@ -42,7 +44,7 @@ impl Machine {
                 Box::new(cpu::Cpu::new()),
                 Box::new(frequency::Frequency::new()),
                 Box::new(memory::Memory::new()),
-                Box::new(load::Load),
+                Box::new(load::Load::new()),
             ],
         }
     }

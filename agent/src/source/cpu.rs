@@ -43,16 +43,21 @@ fn usage() -> CpuRefreshKind {
 
 #[cfg(target_os = "linux")]
 mod reader {
-    use std::fs::File;
-    use std::os::unix::fs::FileExt as _;
+    use super::super::kept::Kept;
 
     /// Reads the sum over all cores, and no more. sysinfo skips a reading that comes less than
     /// 200 ms after the last one: at that interval, every second sample would repeat the one
     /// before.
     pub(super) struct Reader {
-        stat: Option<File>,
+        stat: Kept,
         last: Option<Ticks>,
     }
+
+    /// Where the time that no core had anything to do stands.
+    const IDLE: usize = 3;
+
+    /// Where the time stands that it was idle because of a disk.
+    const WAITING: usize = 4;
 
     /// What the processor has done since the machine was started.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +68,7 @@ mod reader {
 
     impl Reader {
         pub(super) fn new() -> Reader {
-            let mut reader = Reader { stat: File::open("/proc/stat").ok(), last: None };
+            let mut reader = Reader { stat: Kept::new("/proc/stat"), last: None };
             reader.last = reader.read();
             reader
         }
@@ -74,11 +79,9 @@ mod reader {
             ticks?.busy_percent_since(last)
         }
 
-        fn read(&self) -> Option<Ticks> {
+        fn read(&mut self) -> Option<Ticks> {
             // Room for a line of eleven words, each as long as a number can be.
-            let mut bytes = [0; 256];
-            let length = self.stat.as_ref()?.read_at(&mut bytes, 0).ok()?;
-            Ticks::parse(std::str::from_utf8(&bytes[..length]).ok()?)
+            Ticks::parse(self.stat.beginning(&mut [0; 256])?)
         }
     }
 
@@ -90,9 +93,15 @@ mod reader {
             if words.next() != Some("cpu") {
                 return None;
             }
-            let ticks: Vec<u64> = words.take(8).map_while(|word| word.parse().ok()).collect();
-            let idle = ticks.get(3)? + ticks.get(4).unwrap_or(&0);
-            Some(Ticks { idle, total: ticks.iter().sum() })
+            let (mut idle, mut total, mut count) = (0_u64, 0_u64, 0);
+            for ticks in words.take(8).map_while(|word| word.parse().ok()) {
+                total = total.checked_add(ticks)?;
+                if matches!(count, IDLE | WAITING) {
+                    idle += ticks;
+                }
+                count += 1;
+            }
+            (count > IDLE).then_some(Ticks { idle, total })
         }
 
         /// `None` if there was no time between the two.
@@ -148,7 +157,8 @@ mod tests {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod linux_tests {
     use super::reader::Ticks;
 
@@ -157,7 +167,8 @@ mod linux_tests {
         let stat = "cpu  100 20 30 400 50 6 7 8 90 10\ncpu0 1 2 3 4\n";
         assert_eq!(Ticks::parse(stat), Some(Ticks { idle: 450, total: 621 }));
         assert_eq!(Ticks::parse("cpu 1 2 3 4"), Some(Ticks { idle: 4, total: 10 }));
-        for wrong in ["", "cpu", "cpu 1 2 3", "cpu0 1 2 3 4", "intr 1 2 3 4 5"] {
+        let absurd = format!("cpu {0} {0} {0} {0}", u64::MAX);
+        for wrong in ["", "cpu", "cpu 1 2 3", "cpu0 1 2 3 4", "intr 1 2 3 4 5", &absurd] {
             assert_eq!(Ticks::parse(wrong), None, "{wrong:?}");
         }
     }

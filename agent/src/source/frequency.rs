@@ -46,48 +46,100 @@ impl Mean {
 
 #[cfg(target_os = "linux")]
 mod reader {
-    use std::fs::{self, File};
-    use std::io::{BufRead, BufReader};
+    use std::fs;
     use std::path::{Path, PathBuf};
 
+    use super::super::kept::Kept;
     use super::Mean;
 
-    /// Reads what `psutil.cpu_freq()` reads, by the same rule: the kernel's list of cores counts
-    /// if it has a frequency for each of those that can change theirs, or if none can; else the
-    /// files of the latter. sysinfo takes the first core for all where no core can change its own.
+    /// After so many samples, cores whose frequency was not known before are looked for.
+    pub(super) const SAMPLES_A_LOOK: u32 = 64;
+
+    /// Room for a piece of the kernel's list of cores, of which no line is nearly so long.
+    const LIST_ROOM: usize = 8 * 1024;
+
+    /// The mean of what `psutil.cpu_freq()` has the mean of: the cores, or groups of cores, that
+    /// change their frequency together, if there are any; else the kernel's list of cores. Where
+    /// both tell the frequency of each core they have it from the same place in the kernel, and
+    /// the files are by far the shorter text. sysinfo takes the first core for all where none can
+    /// change its own.
     pub(super) struct Reader {
-        /// One folder for each group of cores that change their frequency together.
-        policies: Vec<PathBuf>,
-        /// The line that is being read, kept for its memory.
-        line: Vec<u8>,
+        cpus: PathBuf,
+        list: Kept,
+        /// One for each core or group of cores that changes its frequency.
+        scaled: Vec<Scaled>,
+        /// How many samples are still taken before the next look.
+        look_in: u32,
+        /// A piece of the list.
+        room: Box<[u8]>,
+    }
+
+    /// A folder with the frequency of a core, or of a group of cores.
+    struct Scaled {
+        folder: PathBuf,
+        /// What governs the frequency says so.
+        governed: Kept,
+        /// The hardware says so, if nothing else does.
+        measured: Kept,
     }
 
     impl Reader {
         pub(super) fn new() -> Reader {
-            Reader { policies: policies(Path::new("/sys/devices/system/cpu")), line: Vec::new() }
+            Reader::of("/sys/devices/system/cpu", "/proc/cpuinfo")
+        }
+
+        pub(super) fn of(cpus: impl Into<PathBuf>, list: impl Into<PathBuf>) -> Reader {
+            Reader {
+                cpus: cpus.into(),
+                list: Kept::new(list),
+                scaled: Vec::new(),
+                look_in: 0,
+                room: vec![0; LIST_ROOM].into(),
+            }
         }
 
         pub(super) fn mean_mhz(&mut self) -> Option<f64> {
-            let listed = File::open("/proc/cpuinfo")
-                .map(|file| listed(BufReader::new(file), &mut self.line))
-                .unwrap_or_default();
-            if self.policies.is_empty() || self.policies.len() == listed.count {
-                return listed.get();
+            if self.look_in == 0 {
+                self.look();
             }
-            scaled(&self.policies).get().or(listed.get())
+            self.look_in -= 1;
+            let mut mean = Mean::default();
+            mean.extend(self.scaled.iter_mut().filter_map(Scaled::mhz));
+            if let Some(mean) = mean.get() {
+                return Some(mean);
+            }
+            let mut mean = Mean::default();
+            self.list.each_line(&mut self.room, |line| mean.extend(line_mhz(line)));
+            mean.get()
+        }
+
+        /// Files that are open already stay so.
+        fn look(&mut self) {
+            self.look_in = SAMPLES_A_LOOK;
+            let folders = folders(&self.cpus);
+            if !self.scaled.iter().map(|scaled| &scaled.folder).eq(&folders) {
+                self.scaled = folders.into_iter().map(Scaled::new).collect();
+            }
         }
     }
 
-    /// The frequencies in the text of `/proc/cpuinfo`.
-    pub(super) fn listed(mut text: impl BufRead, line: &mut Vec<u8>) -> Mean {
-        let mut mean = Mean::default();
-        loop {
-            line.clear();
-            match text.read_until(b'\n', line) {
-                Ok(0) | Err(_) => return mean,
-                Ok(_) => mean.extend(line_mhz(line)),
-            }
+    impl Scaled {
+        fn new(folder: PathBuf) -> Scaled {
+            let file = |name| Kept::new(folder.join(name));
+            let (governed, measured) = (file("scaling_cur_freq"), file("cpuinfo_cur_freq"));
+            Scaled { folder, governed, measured }
         }
+
+        /// `None` of a core that is offline.
+        fn mhz(&mut self) -> Option<f64> {
+            file_mhz(&mut self.governed).or_else(|| file_mhz(&mut self.measured))
+        }
+    }
+
+    /// `2400000`, which are kHz
+    fn file_mhz(file: &mut Kept) -> Option<f64> {
+        let khz: u32 = file.beginning(&mut [0; 32])?.trim().parse().ok()?;
+        Some(f64::from(khz) / 1000.0)
     }
 
     /// `cpu MHz : 2400.000`
@@ -97,17 +149,18 @@ mod reader {
             return None;
         }
         let (_, value) = std::str::from_utf8(line).ok()?.split_once(':')?;
-        value.trim().parse().ok()
+        value.trim().parse().ok().filter(|mhz| (0.0..f64::INFINITY).contains(mhz))
     }
 
-    /// The folders with the frequency of a core or a group of cores.
-    pub(super) fn policies(cpus: &Path) -> Vec<PathBuf> {
-        let grouped = numbered(&cpus.join("cpufreq"), "policy");
-        if !grouped.is_empty() {
-            return grouped;
+    /// The folders with the frequency of a core or a group of cores, always in the same order.
+    fn folders(cpus: &Path) -> Vec<PathBuf> {
+        let mut folders = numbered(&cpus.join("cpufreq"), "policy");
+        if folders.is_empty() {
+            let cores = numbered(cpus, "cpu").into_iter().map(|core| core.join("cpufreq"));
+            folders = cores.filter(|folder| folder.is_dir()).collect();
         }
-        let cores = numbered(cpus, "cpu").into_iter().map(|core| core.join("cpufreq"));
-        cores.filter(|folder| folder.is_dir()).collect()
+        folders.sort_unstable();
+        folders
     }
 
     /// The entries of `folder` whose name is `prefix` and a number.
@@ -119,20 +172,6 @@ mod reader {
         };
         let entries = fs::read_dir(folder).into_iter().flatten().flatten();
         entries.map(|entry| entry.path()).filter(is_numbered).collect()
-    }
-
-    /// The frequencies of these folders. A core that is offline has none.
-    pub(super) fn scaled(policies: &[PathBuf]) -> Mean {
-        let mut mean = Mean::default();
-        let read = |policy: &PathBuf, name| -> Option<f64> {
-            let khz: f64 = fs::read_to_string(policy.join(name)).ok()?.trim().parse().ok()?;
-            Some(khz / 1000.0)
-        };
-        for policy in policies {
-            let mhz = read(policy, "scaling_cur_freq").or_else(|| read(policy, "cpuinfo_cur_freq"));
-            mean.extend(mhz);
-        }
-        mean
     }
 }
 
@@ -161,20 +200,56 @@ mod reader {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use std::fs;
 
-    use super::reader::{listed, policies, scaled};
+    use tempfile::TempDir;
+
+    use super::reader::{Reader, SAMPLES_A_LOOK};
+
+    /// A machine of files: those of its cores below `cpu/`, and `cpuinfo`.
+    struct Files(TempDir);
+
+    impl Files {
+        fn new(cpuinfo: &str) -> Files {
+            let files = Files(tempfile::tempdir().unwrap());
+            files.write("cpuinfo", cpuinfo);
+            files
+        }
+
+        fn write(&self, path: &str, text: &str) {
+            let path = self.0.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+
+        /// Takes a core away as the system does.
+        fn remove(&self, folder: &str) {
+            fs::remove_dir_all(self.0.path().join(folder)).unwrap();
+        }
+
+        fn reader(&self) -> Reader {
+            Reader::of(self.0.path().join("cpu"), self.0.path().join("cpuinfo"))
+        }
+    }
+
+    /// The mean after the next look for cores.
+    fn after_a_look(reader: &mut Reader) -> Option<f64> {
+        (0..SAMPLES_A_LOOK).fold(None, |_, _| reader.mean_mhz())
+    }
 
     fn check(cpuinfo: &str, expected: Option<f64>) {
-        assert_eq!(listed(cpuinfo.as_bytes(), &mut Vec::new()).get(), expected, "{cpuinfo:?}");
+        assert_eq!(Files::new(cpuinfo).reader().mean_mhz(), expected, "{cpuinfo:?}");
     }
 
     #[test]
     fn the_mean_is_over_all_cores_that_are_listed() {
         check("processor\t: 0\ncpu MHz\t\t: 2400.000\n\ncpu MHz\t\t: 1200.5\n", Some(1800.25));
         check("CPU MHz: 800", Some(800.0));
+        let core = format!("flags : {}\ncpu MHz : 1000\n", "fpu ".repeat(500));
+        check(&format!("{}cpu MHz : 1300\n", core.repeat(299)), Some(1001.0));
     }
 
     #[test]
@@ -183,25 +258,43 @@ mod tests {
         check("processor : 0\nBogoMIPS : 48.00\n", None);
         check("cpu MHz : 0.000\n", None);
         check("cpu MHz : unknown\ncpu MHz\n", None);
+        check("cpu MHz : inf\ncpu MHz : nan\ncpu MHz : -5\n", None);
     }
 
     #[test]
     fn cores_that_change_their_frequency_have_it_in_a_file() {
-        let cpus = tempfile::tempdir().unwrap();
-        assert_eq!(policies(cpus.path()), Vec::<std::path::PathBuf>::new());
-        let write = |path: &str, text: &str| {
-            let path = cpus.path().join(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        };
-        write("cpu0/cpufreq/scaling_cur_freq", "800000\n");
-        write("cpu1/cpufreq/cpuinfo_cur_freq", "1600000\n");
-        write("cpu2/topology/core_id", "2\n");
-        write("cpuidle/current_driver", "none\n");
-        assert_eq!(scaled(&policies(cpus.path())).get(), Some(1200.0));
+        let files = Files::new("cpu MHz : 5000\n");
+        let mut reader = files.reader();
+        files.write("cpu/cpu0/cpufreq/scaling_cur_freq", "800000\n");
+        files.write("cpu/cpu1/cpufreq/cpuinfo_cur_freq", "1600000\n");
+        files.write("cpu/cpu2/topology/core_id", "2\n");
+        files.write("cpu/cpuidle/current_driver", "none\n");
+        assert_eq!(reader.mean_mhz(), Some(1200.0));
+        files.write("cpu/cpu0/cpufreq/scaling_cur_freq", "1000000\n");
+        assert_eq!(reader.mean_mhz(), Some(1300.0));
 
-        write("cpufreq/policy0/scaling_cur_freq", "2000000\n");
-        write("cpufreq/policy4/related_cpus", "offline\n");
-        assert_eq!(scaled(&policies(cpus.path())).get(), Some(2000.0));
+        files.write("cpu/cpufreq/policy0/scaling_cur_freq", "2000000\n");
+        files.write("cpu/cpufreq/policy4/related_cpus", "offline\n");
+        assert_eq!(files.reader().mean_mhz(), Some(2000.0));
+    }
+
+    #[test]
+    fn files_that_tell_nothing_leave_it_to_the_list() {
+        let files = Files::new("cpu MHz : 5000\n");
+        files.write("cpu/cpufreq/policy0/scaling_cur_freq", "<unknown>\n");
+        assert_eq!(files.reader().mean_mhz(), Some(5000.0));
+    }
+
+    #[test]
+    fn a_core_that_comes_later_counts_soon() {
+        let files = Files::new("cpu MHz : 5000\n");
+        let mut reader = files.reader();
+        assert_eq!(reader.mean_mhz(), Some(5000.0));
+        files.write("cpu/cpufreq/policy0/scaling_cur_freq", "1000000\n");
+        assert_eq!(after_a_look(&mut reader), Some(1000.0));
+        files.write("cpu/cpufreq/policy1/scaling_cur_freq", "3000000\n");
+        assert_eq!(after_a_look(&mut reader), Some(2000.0));
+        files.remove("cpu/cpufreq/policy0");
+        assert_eq!(after_a_look(&mut reader), Some(3000.0));
     }
 }

@@ -1,0 +1,131 @@
+//! Files in which the system tells how it is: opened once, and read from their beginning each time.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::PathBuf;
+
+/// A file that stays open. One that is not there, or that the system has taken away as it does with
+/// those of a core that goes offline, is opened again when it is asked for the next time.
+#[derive(Debug)]
+pub(super) struct Kept {
+    path: PathBuf,
+    file: Option<File>,
+}
+
+impl Kept {
+    pub(super) fn new(path: impl Into<PathBuf>) -> Kept {
+        Kept { path: path.into(), file: None }
+    }
+
+    /// The beginning of the text, as much of it as `room` holds and one reading gives. `None` if
+    /// there is none to be had now.
+    pub(super) fn beginning<'a>(&mut self, room: &'a mut [u8]) -> Option<&'a str> {
+        let length = self.read(room, 0)?;
+        std::str::from_utf8(&room[..length]).ok()
+    }
+
+    /// Hands out each line of the text without its end, for the price of one pass. A line that
+    /// `room` cannot hold is left out, and so is all that follows a failure.
+    pub(super) fn each_line(&mut self, room: &mut [u8], mut each: impl FnMut(&[u8])) {
+        let (mut offset, mut kept, mut skipping) = (0, 0, false);
+        while let Some(read @ 1..) = self.read(&mut room[kept..], offset) {
+            offset += read as u64;
+            let filled = kept + read;
+            let mut start = 0;
+            while let Some(length) = room[start..filled].iter().position(|byte| *byte == b'\n') {
+                if !std::mem::take(&mut skipping) {
+                    each(&room[start..start + length]);
+                }
+                start += length + 1;
+            }
+            kept = filled - start;
+            room.copy_within(start..filled, 0);
+            if kept == room.len() {
+                (kept, skipping) = (0, true);
+            }
+        }
+        if kept > 0 && !skipping {
+            each(&room[..kept]);
+        }
+    }
+
+    /// How many bytes were read.
+    fn read(&mut self, room: &mut [u8], offset: u64) -> Option<usize> {
+        if let Some(file) = &self.file {
+            if let Ok(length) = read_at(file, room, offset) {
+                return Some(length);
+            }
+            self.file = None;
+        }
+        let file = File::open(&self.path).ok()?;
+        let length = read_at(&file, room, offset).ok()?;
+        self.file = Some(file);
+        Some(length)
+    }
+}
+
+fn read_at(file: &File, room: &mut [u8], offset: u64) -> io::Result<usize> {
+    loop {
+        match file.read_at(room, offset) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_file_shows_what_stands_in_it_now() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("loadavg");
+        let mut kept = Kept::new(&path);
+        let mut room = [0; 8];
+        assert_eq!(kept.beginning(&mut room), None);
+        for (text, expected) in [("0.5 0.4\n", "0.5 0.4\n"), ("1", "1"), ("123456789", "12345678")]
+        {
+            fs::write(&path, text).unwrap();
+            assert_eq!(kept.beginning(&mut room), Some(expected));
+        }
+        fs::write(&path, b"\xff\xfe").unwrap();
+        assert_eq!(kept.beginning(&mut room), None);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_any_more_is_opened_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("scaling_cur_freq");
+        // A folder can be opened, but not read.
+        let mut kept = Kept { path: path.clone(), file: File::open(folder.path()).ok() };
+        let mut room = [0; 8];
+        assert_eq!(kept.beginning(&mut room), None);
+        fs::write(&path, "800000\n").unwrap();
+        assert_eq!(kept.beginning(&mut room), Some("800000\n"));
+    }
+
+    proptest! {
+        #[test]
+        fn each_line_comes_once_whatever_room_there_is_for_it(
+            lines in prop::collection::vec("[a-z]{0,12}", 0..20),
+            is_ended: bool,
+            room in 1..40_usize,
+        ) {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("cpuinfo");
+            let text = lines.join("\n") + if is_ended { "\n" } else { "" };
+            fs::write(&path, &text).unwrap();
+            let mut found = Vec::new();
+            let each = |line: &[u8]| found.push(String::from_utf8_lossy(line).into_owned());
+            Kept::new(&path).each_line(&mut vec![0; room], each);
+            let fits: Vec<_> = text.lines().filter(|line| line.len() < room).collect();
+            prop_assert_eq!(found, fits);
+        }
+    }
+}
