@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use loadline_protocol::{Schema, Stamp};
 
+use crate::beat::Rhythm;
 use crate::clock::Clock;
 use crate::listen::{Accept, Listener};
 use crate::sampler::Sampler;
@@ -42,15 +43,16 @@ pub struct Agent {
 
 impl Agent {
     /// An agent with its first sample, which is taken when the source has a true one: of the
-    /// [`Machine`](crate::Machine) after a good 200 ms.
+    /// [`Machine`](crate::Machine) after a good 200 ms. The system's clock and timer drive it.
     ///
     /// # Panics
     /// If the source has no columns, or two of the same name.
     pub async fn start(source: impl Source + 'static, facts: Facts, settings: Settings) -> Agent {
-        Agent::start_with_clock(source, facts, settings, Clock::system()).await
+        Agent::start_in(Rhythm::System, Clock::system(), source, facts, settings).await
     }
 
-    /// [`Agent::start`] with another clock than this machine's.
+    /// [`Agent::start`] with another clock than this machine's, and with the runtime's timer, which
+    /// a test or a simulation may halt and turn forward.
     ///
     /// # Panics
     /// As [`Agent::start`].
@@ -60,10 +62,21 @@ impl Agent {
         settings: Settings,
         clock: Clock,
     ) -> Agent {
+        Agent::start_in(Rhythm::Runtime, clock, source, facts, settings).await
+    }
+
+    async fn start_in(
+        rhythm: Rhythm,
+        clock: Clock,
+        source: impl Source + 'static,
+        facts: Facts,
+        settings: Settings,
+    ) -> Agent {
         let schema = Schema::new(Stamp::TimeSeq, source.columns())
             .expect("a source has columns, each of another name");
         let interval = Duration::from_millis(settings.interval.as_millis().max(1) as u64);
-        let sampler = Sampler::start(Box::new(source), clock, interval, settings.history).await;
+        let (source, history) = (Box::new(source), settings.history);
+        let sampler = Sampler::start(source, clock, rhythm, interval, history).await;
         let service = Service::new(sampler.ring().cursor(), facts, schema, interval);
         Agent { sampler, service, settings }
     }

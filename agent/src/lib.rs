@@ -5,12 +5,13 @@
 //!
 //! ```text
 //!  clock     when a sample was taken: anchored once, bent by nothing
+//!  beat      when it is time for one: a tick is one wake-up
 //!  source    what is sampled: the only code that touches the machine
 //!    │ values, one for each column
 //!    ▼
 //!  ring      the samples of the last while, each encoded once: THE ONLY QUEUE
 //!    │ ▲
-//!    │ └── sampler   the beat: one sample a tick, the only code here that reads a clock
+//!    │ └── sampler   one sample a tick, the only code here that reads the clock
 //!    ▼ cursor
 //!  session   one client: its requests in, its rows out
 //!    │ bytes
@@ -42,6 +43,7 @@
 //! ```
 
 mod agent;
+mod beat;
 mod clock;
 mod listen;
 mod ring;

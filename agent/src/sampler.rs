@@ -1,21 +1,22 @@
-//! The beat: one sample a tick. The only code of the agent that reads a clock.
+//! One sample a tick. The only code of the agent that reads its clock.
 
 use std::convert::Infallible;
 use std::time::Duration;
 
 use loadline_protocol::{Column, Time};
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep};
+use tokio::time::sleep;
 
+use crate::beat::{Beat, Rhythm};
 use crate::clock::{Clock, Step};
 use crate::ring::Ring;
 use crate::source::Source;
 
-/// Fills the ring, beat by beat.
+/// Fills the ring, tick by tick.
 pub(crate) struct Sampler {
     source: Box<dyn Source>,
     columns: Vec<Column>,
     clock: Clock,
-    beat: Interval,
+    beat: Beat,
     ring: Ring,
     /// The values of the newest sample, kept for their memory.
     values: Vec<f64>,
@@ -26,16 +27,15 @@ impl Sampler {
     pub(crate) async fn start(
         mut source: Box<dyn Source>,
         mut clock: Clock,
+        rhythm: Rhythm,
         interval: Duration,
         history: Duration,
     ) -> Sampler {
         sleep(source.warm_up()).await;
         let columns = source.columns();
         let mut values = Vec::with_capacity(columns.len());
-        // Ticks are counted from the first sample on: work and late wake-ups move none of them. One
-        // that is missed, as in a suspended machine, is missed.
-        let mut beat = interval_at(Instant::now() + interval, interval);
-        beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        // Ticks are counted from the first sample on.
+        let beat = Beat::new(rhythm, interval);
         let time = clock.now();
         sample(source.as_mut(), &columns, &mut values);
         let ring = Ring::new(columns.clone(), history, time, &values);

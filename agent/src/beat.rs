@@ -1,0 +1,149 @@
+//! When it is time for a sample.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
+
+/// Which clock the beat follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rhythm {
+    /// That of the system, at the price of one wake-up a tick where the system can do it.
+    System,
+    /// That of the runtime, which tests may halt and turn forward; two or three wake-ups a tick.
+    Runtime,
+}
+
+/// Ticks at a fixed distance, counted from its making: work and late wake-ups move none of them. One
+/// that is missed, as in a suspended machine, is missed.
+pub(crate) struct Beat(Kind);
+
+enum Kind {
+    #[cfg(target_os = "linux")]
+    Timer(timer::Timer),
+    Interval(Interval),
+}
+
+impl Beat {
+    /// Ticks every `interval`, for the first time one from now.
+    ///
+    /// # Panics
+    /// Outside a runtime, and if `interval` is zero.
+    pub(crate) fn new(rhythm: Rhythm, interval: Duration) -> Beat {
+        #[cfg(target_os = "linux")]
+        if rhythm == Rhythm::System {
+            match timer::Timer::new(interval) {
+                Ok(timer) => return Beat(Kind::Timer(timer)),
+                // A sandbox may forbid it.
+                Err(error) => tracing::debug!(%error, "no timer of the system"),
+            }
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = rhythm;
+        let mut ticks = interval_at(Instant::now() + interval, interval);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        Beat(Kind::Interval(ticks))
+    }
+
+    /// Waits for the next tick. To be dropped while it waits is harmless.
+    pub(crate) async fn tick(&mut self) {
+        match &mut self.0 {
+            #[cfg(target_os = "linux")]
+            Kind::Timer(timer) => timer.tick().await,
+            Kind::Interval(ticks) => {
+                ticks.tick().await;
+            }
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod timer {
+    use std::future;
+    use std::io;
+    use std::os::fd::OwnedFd;
+    use std::time::Duration;
+
+    use rustix::io::Errno;
+    use rustix::time::{
+        Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+        timerfd_settime,
+    };
+    use tokio::io::Interest;
+    use tokio::io::unix::AsyncFd;
+
+    /// A timer of the kernel, which rings through a file.
+    pub(super) struct Timer(AsyncFd<OwnedFd>);
+
+    impl Timer {
+        pub(super) fn new(interval: Duration) -> io::Result<Timer> {
+            let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
+            let timer = timerfd_create(TimerfdClockId::Monotonic, flags)?;
+            let interval = Timespec {
+                tv_sec: i64::try_from(interval.as_secs()).unwrap_or(i64::MAX),
+                tv_nsec: interval.subsec_nanos().into(),
+            };
+            let every = Itimerspec { it_interval: interval, it_value: interval };
+            timerfd_settime(&timer, TimerfdTimerFlags::empty(), &every)?;
+            #[expect(deprecated, reason = "what takes its place is unsafe; this file is owned")]
+            let timer = AsyncFd::with_interest(timer, Interest::READABLE)?;
+            Ok(Timer(timer))
+        }
+
+        pub(super) async fn tick(&mut self) {
+            loop {
+                let Ok(mut ready) = self.0.readable().await else {
+                    // Only a runtime that is shutting down has no events any more.
+                    return future::pending().await;
+                };
+                // How many ticks there were since the last reading: all but the last are missed.
+                let mut ticks = [0; 8];
+                match rustix::io::read(self.0.get_ref(), &mut ticks) {
+                    Ok(_) => {
+                        // It is not ready until it rings again, so that nobody need try.
+                        ready.clear_ready();
+                        return;
+                    }
+                    Err(Errno::AGAIN) => ready.clear_ready(),
+                    Err(Errno::INTR) => {}
+                    Err(error) => panic!("a timer that can be made can be read: {error}"),
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// When each of the first `count` ticks is heard by somebody who is busy for the first while.
+    async fn heard(rhythm: Rhythm, interval: Duration, count: usize) -> Vec<Duration> {
+        let begin = Instant::now();
+        let mut beat = Beat::new(rhythm, interval);
+        tokio::time::sleep(interval * 7 / 2).await;
+        let mut heard = Vec::new();
+        for _ in 0..count {
+            beat.tick().await;
+            heard.push(begin.elapsed());
+        }
+        heard
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn ticks_that_are_missed_are_skipped_and_the_others_stay_where_they_are() {
+        let ms = Duration::from_millis;
+        let heard = heard(Rhythm::Runtime, ms(1000), 3).await;
+        assert_eq!(heard, [ms(3500), ms(4000), ms(5000)]);
+    }
+
+    #[tokio::test]
+    async fn the_system_skips_missed_ticks_as_well_and_does_not_drift() {
+        let interval = Duration::from_millis(10);
+        let heard = heard(Rhythm::System, interval, 9).await;
+        // However late each is heard: between one and the next but one lies an interval.
+        for ticks in heard.windows(3) {
+            assert!(ticks[2] > ticks[0] + interval, "{heard:?}");
+        }
+        assert!(heard[8] >= interval * 11, "{heard:?}");
+    }
+}
