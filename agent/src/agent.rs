@@ -77,7 +77,7 @@ impl Agent {
         let interval = Duration::from_millis(settings.interval.as_millis().max(1) as u64);
         let (source, history) = (Box::new(source), settings.history);
         let sampler = Sampler::start(source, clock, rhythm, interval, history).await;
-        let service = Service::new(sampler.ring().cursor(), facts, schema, interval);
+        let service = Service::new(sampler.ring().readers(), facts, schema, interval);
         Agent { sampler, service, settings }
     }
 

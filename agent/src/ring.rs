@@ -8,17 +8,21 @@
 //!      └── overtaken: jumps to the tail                 many readers: Cursor
 //! ```
 //!
-//! A sample is encoded once, when it is pushed; the memory of the oldest one is taken for the
-//! newest, so that a full ring allocates nothing any more.
+//! A sample is encoded once, when it is pushed; a full ring allocates nothing any more.
 
-use std::collections::VecDeque;
+mod samples;
+mod waiting;
+
 use std::fmt::Write as _;
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 use std::time::Duration;
 
 use loadline_protocol::{Column, History, PLAIN_COLUMNS, Resume, RunId, Time, write_number};
-use tokio::sync::watch;
+
+use samples::Samples;
+use waiting::Waiting;
 
 /// The most samples that a ring keeps, however long its history: more than 11 days of seconds.
 pub const SAMPLES_MAX: usize = 1_000_000;
@@ -29,149 +33,116 @@ pub(crate) const BATCH: usize = 4 * 1024;
 /// The writer. Dropping it closes the ring: readers get what is in it, and then
 /// [`Read::Closed`].
 pub(crate) struct Ring {
-    /// A watch channel wakes all readers and closes when this end goes. Its lock is held while a
-    /// sample is encoded or rows are copied, never across an await.
-    samples: watch::Sender<Samples>,
+    readers: Readers,
     columns: Vec<Column>,
     history: Duration,
+    /// The row that is being encoded, kept for its memory.
+    row: String,
+    /// Those who are being woken, kept for their memory.
+    wakers: Vec<Waker>,
 }
 
-/// **Invariant:** never empty; times strictly increase.
-struct Samples {
-    run: RunId,
-    /// The number of the oldest sample; the others follow without a gap.
-    tail: u64,
-    slots: VecDeque<Slot>,
-}
+/// Where readers come from. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Readers(Arc<Mutex<State>>);
 
-/// A sample, encoded.
+/// What writer and readers share. It is locked while rows are copied, never while one is encoded or
+/// sent, nor while somebody is woken.
 #[derive(Default)]
-struct Slot {
-    time: Time,
-    /// The row of the subscribed stream with all columns, without its line end.
-    line: String,
-    /// Where in it the row of the plain stream is.
-    plain: Range<u32>,
+struct State {
+    samples: Samples,
+    waiting: Waiting,
+    closed: bool,
 }
 
 impl Ring {
     /// A ring that keeps samples for `history`, with its first sample.
     pub(crate) fn new(columns: Vec<Column>, history: Duration, time: Time, values: &[f64]) -> Ring {
-        let mut slot = Slot::default();
-        slot.encode(&columns, time, 1, values);
-        let samples = Samples { run: draw_run(), tail: 1, slots: VecDeque::from([slot]) };
-        Ring { samples: watch::Sender::new(samples), columns, history }
+        let readers = Readers(Arc::default());
+        let (row, wakers) = (String::new(), Vec::new());
+        let mut ring = Ring { readers, columns, history, row, wakers };
+        ring.restart(time, values);
+        ring
     }
 
     /// Adds a sample to the run. A time that does not follow the newest sample's is made to.
     pub(crate) fn push(&mut self, time: Time, values: &[f64]) {
-        self.samples.send_modify(|samples| {
-            let newest = samples.slots.back().map_or(0, |slot| slot.time.as_millis());
-            let time = time.max(Time::from_millis(newest + 1));
-            let mut slot = samples.evict(time, self.history).unwrap_or_default();
-            slot.encode(&self.columns, time, samples.next_seq(), values);
-            samples.slots.push_back(slot);
-        });
+        let (newest_time, seq) = {
+            let State { samples, .. } = &*self.readers.lock();
+            (samples.newest_time(), samples.next_seq())
+        };
+        let time = time.max(Time::from_millis(newest_time.as_millis() + 1));
+        let plain = self.encode(time, seq, values);
+        self.change(|samples, row, history| samples.push(time, row, plain, history));
     }
 
     /// Begins a new run with this sample, and forgets the others.
     pub(crate) fn restart(&mut self, time: Time, values: &[f64]) {
-        self.samples.send_modify(|samples| {
-            let mut slot = samples.slots.pop_front().unwrap_or_default();
-            slot.encode(&self.columns, time, 1, values);
-            samples.slots.clear();
-            samples.slots.push_back(slot);
-            (samples.run, samples.tail) = (draw_run(), 1);
+        let plain = self.encode(time, 1, values);
+        self.change(|samples, row, history| {
+            samples.restart();
+            samples.push(time, row, plain, history);
         });
     }
 
+    /// Where readers of this ring come from.
+    pub(crate) fn readers(&self) -> Readers {
+        self.readers.clone()
+    }
+
+    /// Writes the row of the subscribed stream with all columns, without its line end. Gives the
+    /// part of it that is the row of the plain stream.
+    fn encode(&mut self, time: Time, seq: u64, values: &[f64]) -> Range<u32> {
+        let row = &mut self.row;
+        row.clear();
+        // Writing to a String cannot fail.
+        let _ = write!(row, "{time} {seq}");
+        let plain_start = row.len() + 1;
+        let mut plain_end = plain_start;
+        for (at, (column, value)) in self.columns.iter().zip(values).enumerate() {
+            row.push(' ');
+            write_number(row, *value, column.decimals());
+            if at < PLAIN_COLUMNS.len() {
+                plain_end = row.len();
+            }
+        }
+        plain_start as u32..plain_end as u32
+    }
+
+    /// Changes the samples, and wakes who waits for that.
+    fn change(&mut self, change: impl FnOnce(&mut Samples, &str, Duration)) {
+        let mut state = self.readers.lock();
+        change(&mut state.samples, &self.row, self.history);
+        state.waiting.take(&mut self.wakers);
+        drop(state);
+        self.wakers.drain(..).for_each(Waker::wake);
+    }
+}
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        let mut state = self.readers.lock();
+        state.closed = true;
+        state.waiting.take(&mut self.wakers);
+        drop(state);
+        self.wakers.drain(..).for_each(Waker::wake);
+    }
+}
+
+impl Readers {
     /// A reader that stands before the newest sample.
     pub(crate) fn cursor(&self) -> Cursor {
-        let samples = self.samples.subscribe();
-        let mut cursor = Cursor { samples, run: RunId::default(), next: 0, history_last: None };
+        let place = self.lock().waiting.enter();
+        let readers = self.clone();
+        let run = RunId::default();
+        let mut cursor = Cursor { readers, place, run, next: 0, history_last: None };
         cursor.seek(History::None, None, 1);
         cursor
     }
-}
 
-/// Random, so that no two starts of an agent have the same one.
-fn draw_run() -> RunId {
-    RunId(RandomState::new().build_hasher().finish() as u32)
-}
-
-impl Samples {
-    fn next_seq(&self) -> u64 {
-        self.tail + self.slots.len() as u64
-    }
-
-    fn newest(&self) -> u64 {
-        self.next_seq() - 1
-    }
-
-    fn slot(&self, seq: u64) -> Option<&Slot> {
-        self.slots.get(usize::try_from(seq.checked_sub(self.tail)?).ok()?)
-    }
-
-    /// Lets go of what is too old beside a newest sample of `now`, and gives one slot for reuse.
-    fn evict(&mut self, now: Time, history: Duration) -> Option<Slot> {
-        let history_ms = i64::try_from(history.as_millis()).unwrap_or(i64::MAX);
-        let oldest_ms = now.as_millis().saturating_sub(history_ms);
-        let mut free = None;
-        while let Some(slot) = self.slots.front()
-            && (slot.time.as_millis() < oldest_ms || self.slots.len() >= SAMPLES_MAX)
-        {
-            free = self.slots.pop_front();
-            self.tail += 1;
-        }
-        free
-    }
-
-    /// The first sample of the last `span`.
-    fn first_of_last(&self, span: Duration) -> u64 {
-        let newest_ms = self.slots.back().map_or(0, |slot| slot.time.as_millis());
-        let since_ms = newest_ms.saturating_sub(span.as_millis() as i64);
-        self.tail + self.slots.partition_point(|slot| slot.time.as_millis() < since_ms) as u64
-    }
-}
-
-impl Slot {
-    fn encode(&mut self, columns: &[Column], time: Time, seq: u64, values: &[f64]) {
-        let line = &mut self.line;
-        line.clear();
-        // Writing to a String cannot fail.
-        let _ = write!(line, "{time} {seq}");
-        let plain_start = line.len() + 1;
-        let mut plain_end = plain_start;
-        for (at, (column, value)) in columns.iter().zip(values).enumerate() {
-            line.push(' ');
-            write_number(line, *value, column.decimals());
-            if at < PLAIN_COLUMNS.len() {
-                plain_end = line.len();
-            }
-        }
-        (self.time, self.plain) = (time, plain_start as u32..plain_end as u32);
-    }
-
-    /// Appends the row in this form, with its line end.
-    fn write(&self, columns: &Columns, out: &mut Vec<u8>) {
-        match columns {
-            Columns::Plain => {
-                let plain = self.plain.start as usize..self.plain.end as usize;
-                out.extend_from_slice(&self.line.as_bytes()[plain]);
-            }
-            Columns::All => out.extend_from_slice(self.line.as_bytes()),
-            Columns::Chosen(chosen) => {
-                let fields: Vec<&str> = self.line.split(' ').collect();
-                let stamp = [0, 1].into_iter();
-                for at in stamp.chain(chosen.iter().map(|column| 2 + usize::from(*column))) {
-                    out.extend_from_slice(fields[at].as_bytes());
-                    out.push(b' ');
-                }
-                // The line end takes the place of the last blank.
-                out.pop();
-            }
-        }
-        out.push(b'\n');
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Whoever panics takes the program along; until then the samples are as good as before.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -205,9 +176,10 @@ impl Form {
 }
 
 /// A reader: a place in the ring, and nothing that could fill up.
-#[derive(Clone)]
 pub(crate) struct Cursor {
-    samples: watch::Receiver<Samples>,
+    readers: Readers,
+    /// Where it waits.
+    place: u32,
     run: RunId,
     /// The next sample to look at.
     next: u64,
@@ -218,8 +190,10 @@ pub(crate) struct Cursor {
 /// What a cursor met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Read {
-    /// Rows were appended.
+    /// Rows were appended. There may be more.
     Rows,
+    /// Rows were appended, and the waker will be called as for [`Read::Wait`].
+    LastRows,
     /// The history that there was at the [`Cursor::seek`] is through; told once.
     Live,
     /// The tail passed the cursor. The rows of these samples are lost to it.
@@ -231,7 +205,8 @@ pub(crate) enum Read {
     },
     /// The samples that follow belong to another run.
     NewRun,
-    /// There is no sample yet that was not read.
+    /// There is no sample yet that was not read. The waker will be called when there is one, and
+    /// when the ring is closed.
     Wait,
     /// There will be none any more.
     Closed,
@@ -245,7 +220,7 @@ impl Cursor {
 
     /// Goes where a stream of every `every`th sample begins that was asked for in this way.
     pub(crate) fn seek(&mut self, history: History, resume: Option<Resume>, every: u64) {
-        let samples = self.samples.borrow_and_update();
+        let State { samples, .. } = &*self.readers.lock();
         let newest = samples.newest();
         self.run = samples.run;
         let known = resume.filter(|resume| resume.run == samples.run);
@@ -263,8 +238,9 @@ impl Cursor {
     }
 
     /// Appends the rows that come next, up to [`BATCH`] bytes in `out`; of the plain stream, one.
-    pub(crate) fn read(&mut self, form: &Form, out: &mut Vec<u8>) -> Read {
-        let samples = self.samples.borrow_and_update();
+    pub(crate) fn read(&mut self, form: &Form, out: &mut Vec<u8>, waker: &Waker) -> Read {
+        let mut state = self.readers.lock();
+        let samples = &mut state.samples;
         if samples.run != self.run {
             (self.run, self.next) = (samples.run, samples.tail);
             // The history went with its run.
@@ -278,34 +254,44 @@ impl Cursor {
             }
         }
         let rows_max = if form.columns == Columns::Plain { 1 } else { usize::MAX };
-        let last = self.history_last.unwrap_or(u64::MAX);
+        let last = samples.newest().min(self.history_last.unwrap_or(u64::MAX));
         let mut rows = 0;
         while self.next <= last && rows < rows_max && (rows == 0 || out.len() < BATCH) {
-            let Some(slot) = samples.slot(self.next) else { break };
-            if self.next.is_multiple_of(form.every) {
-                slot.write(&form.columns, out);
+            if self.next.is_multiple_of(form.every) && samples.write(self.next, &form.columns, out)
+            {
                 rows += 1;
             }
             self.next += 1;
         }
-        drop(samples);
-        match rows {
-            1.. => Read::Rows,
+        let met = match rows {
             0 if self.history_last.take_if(|last| self.next > *last).is_some() => Read::Live,
-            0 if self.samples.has_changed().is_err() => Read::Closed,
+            0 if state.closed => Read::Closed,
             0 => Read::Wait,
+            _ if self.history_last.is_some() || self.next <= last || state.closed => Read::Rows,
+            _ => Read::LastRows,
+        };
+        if !matches!(met, Read::Wait | Read::LastRows) {
+            return met;
         }
+        let outdated = state.waiting.wait(self.place, waker);
+        drop(state);
+        drop(outdated);
+        met
     }
+}
 
-    /// Waits until there is a new sample, or the ring is closed.
-    pub(crate) async fn changed(&mut self) {
-        // An error means that the ring is closed, which the next read tells.
-        let _ = self.samples.changed().await;
+impl Drop for Cursor {
+    fn drop(&mut self) {
+        let outdated = self.readers.lock().waiting.leave(self.place);
+        drop(outdated);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -333,10 +319,12 @@ mod tests {
         let mut met = Vec::new();
         loop {
             let mut out = Vec::new();
-            match cursor.read(form, &mut out) {
+            match cursor.read(form, &mut out, Waker::noop()) {
                 Read::Wait => return met,
                 Read::Closed => return [met, vec!["closed".into()]].concat(),
-                Read::Rows => met.extend(String::from_utf8(out).unwrap().lines().map(shorten)),
+                Read::Rows | Read::LastRows => {
+                    met.extend(String::from_utf8(out).unwrap().lines().map(shorten));
+                }
                 Read::Live => met.push("live".into()),
                 Read::Overtaken { from, to } => met.push(format!("lost {from}-{to}")),
                 Read::NewRun => met.push("new run".into()),
@@ -351,7 +339,7 @@ mod tests {
     /// What a cursor meets that asks a ring with the samples 5 to 10 in this way.
     fn check(history: History, resume: Option<u64>, every: u64, expected: &str) {
         let ring = ring(10, 5);
-        let mut cursor = ring.cursor();
+        let mut cursor = ring.readers().cursor();
         let resume = resume.map(|seq| Resume { run: cursor.run(), seq });
         cursor.seek(history, resume, every);
         let form = Form { columns: Columns::All, every };
@@ -393,7 +381,7 @@ mod tests {
     #[test]
     fn another_run_cannot_be_resumed() {
         let ring = ring(3, 10);
-        let mut cursor = ring.cursor();
+        let mut cursor = ring.readers().cursor();
         let run = RunId(cursor.run().0.wrapping_add(1));
         cursor.seek(History::All, Some(Resume { run, seq: 2 }), 1);
         assert_eq!(met(&mut cursor, &ALL), ["1", "2", "3", "live"]);
@@ -402,7 +390,7 @@ mod tests {
     #[test]
     fn the_history_ends_where_it_ended_when_it_was_asked_for() {
         let mut ring = ring(3, 10);
-        let mut cursor = ring.cursor();
+        let mut cursor = ring.readers().cursor();
         cursor.seek(History::All, None, 1);
         ring.push(second(4), &[4.0, 0.5]);
         assert_eq!(met(&mut cursor, &ALL), ["1", "2", "3", "live", "4"]);
@@ -411,7 +399,7 @@ mod tests {
     #[test]
     fn a_cursor_in_a_run_that_ended_goes_on_in_the_next() {
         let mut ring = ring(9, 100);
-        let (mut live, mut past) = (ring.cursor(), ring.cursor());
+        let (mut live, mut past) = (ring.readers().cursor(), ring.readers().cursor());
         met(&mut live, &ALL);
         past.seek(History::All, None, 1);
         let run = live.run();
@@ -424,7 +412,7 @@ mod tests {
     #[test]
     fn a_closed_ring_is_read_to_its_end() {
         let ring = ring(3, 10);
-        let mut cursor = ring.cursor();
+        let mut cursor = ring.readers().cursor();
         cursor.seek(History::All, None, 1);
         drop(ring);
         assert_eq!(met(&mut cursor, &ALL), ["1", "2", "3", "live", "closed"]);
@@ -435,10 +423,10 @@ mod tests {
         let values = [1.0, 2.5, f64::NAN, 4.0, 5.0, 6.25, 7.0, 8.0];
         let ring = Ring::new(self::columns(8), Duration::MAX, Time::from_millis(1500), &values);
         let mut out = Vec::new();
-        let mut cursor = ring.cursor();
+        let mut cursor = ring.readers().cursor();
         let form = Form { columns, every: 1 };
-        assert_eq!(cursor.read(&form, &mut out), Read::Live);
-        assert_eq!(cursor.read(&form, &mut out), Read::Rows);
+        assert_eq!(cursor.read(&form, &mut out, Waker::noop()), Read::Live);
+        assert_eq!(cursor.read(&form, &mut out, Waker::noop()), Read::LastRows);
         assert_eq!(String::from_utf8(out).unwrap(), expected);
     }
 
@@ -452,34 +440,101 @@ mod tests {
     #[test]
     fn rows_come_in_bounded_batches_and_plain_ones_one_by_one() {
         let ring = ring(1000, 2000);
-        let mut cursor = ring.cursor();
+        let mut cursor = ring.readers().cursor();
         cursor.seek(History::All, None, 1);
         let mut out = Vec::new();
-        assert_eq!(cursor.read(&Form::PLAIN, &mut out), Read::Rows);
+        assert_eq!(cursor.read(&Form::PLAIN, &mut out, Waker::noop()), Read::Rows);
         assert_eq!(String::from_utf8_lossy(&out).lines().count(), 1);
-        assert_eq!(cursor.read(&ALL, &mut out), Read::Rows);
+        assert_eq!(cursor.read(&ALL, &mut out, Waker::noop()), Read::Rows);
         assert!((BATCH..BATCH + 100).contains(&out.len()), "{}", out.len());
     }
 
     #[test]
     fn a_full_ring_takes_no_more_memory() {
         let mut ring = ring(100, 50);
-        let memory = |ring: &Ring| {
-            let samples = ring.samples.borrow();
-            let lines: usize = samples.slots.iter().map(|slot| slot.line.capacity()).sum();
-            (samples.slots.len(), samples.slots.capacity(), lines)
-        };
-        let before = memory(&ring);
-        assert_eq!(before.0, 51);
+        let before = ring.readers.lock().samples.memory();
+        assert!((51..=51 * 9 / 8 + 1).contains(&before.0), "{before:?}");
+        // From `100.000 100 3.0 0.5` on, each row is as long.
         (101..=900).for_each(|number| ring.push(second(number), &[3.0, 0.5]));
-        assert_eq!(memory(&ring), before);
+        let after = ring.readers.lock().samples.memory();
+        assert_eq!(after.0, before.0);
+        assert!(after.1 <= 51 * 20 * 5 / 4, "{after:?}");
+    }
+
+    /// Rows of all lengths, so that the text begins anew at each place in a row.
+    #[test]
+    fn a_row_is_whole_wherever_the_ring_begins_anew() {
+        let mut ring = ring(1, 7);
+        let mut cursor = ring.readers().cursor();
+        for number in 2..500 {
+            let value = 10_f64.powi(number as i32 % 13);
+            ring.push(second(number), &[value, 0.5]);
+            cursor.seek(History::All, None, 1);
+            let form = Form { columns: Columns::Chosen([1, 0].into()), every: 1 };
+            for form in [&ALL, &form] {
+                cursor.seek(History::All, None, 1);
+                let mut out = Vec::new();
+                cursor.read(form, &mut out, Waker::noop());
+                let text = String::from_utf8(out).unwrap();
+                let newest = text.lines().next_back().unwrap();
+                let values = if *form == ALL {
+                    format!("{value:.2} 0.50")
+                } else {
+                    format!("0.50 {value:.2}")
+                };
+                assert_eq!(newest, format!("{number}.000 {number} {values}"));
+            }
+        }
+    }
+
+    /// A waker that counts how often it was called.
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn who_waits_is_woken_once_for_a_sample_and_for_the_end() {
+        let mut ring = ring(1, 10);
+        let (mut waits, mut reads_on) = (ring.readers().cursor(), ring.readers().cursor());
+        let (count, others) = (Arc::new(Count::default()), Arc::new(Count::default()));
+        let (waker, others_waker) = (count.clone().into(), others.clone().into());
+        while waits.read(&ALL, &mut Vec::new(), &waker) != Read::Wait {}
+        assert_eq!(waits.read(&ALL, &mut Vec::new(), &waker), Read::Wait);
+        assert_eq!(reads_on.read(&ALL, &mut Vec::new(), &others_waker), Read::Live);
+        ring.push(second(2), &[2.0, 0.5]);
+        ring.push(second(3), &[3.0, 0.5]);
+        assert_eq!(count.0.load(Ordering::Relaxed), 1);
+        assert_eq!(others.0.load(Ordering::Relaxed), 0);
+        assert_eq!(waits.read(&ALL, &mut Vec::new(), &waker), Read::LastRows);
+        drop(ring);
+        assert_eq!(count.0.load(Ordering::Relaxed), 2);
+        assert_eq!(waits.read(&ALL, &mut Vec::new(), &waker), Read::Closed);
+    }
+
+    #[test]
+    fn who_is_gone_is_not_woken_and_leaves_nothing_behind() {
+        let mut ring = ring(1, 10);
+        let count = Arc::new(Count::default());
+        for _ in 0..100 {
+            let mut cursor = ring.readers().cursor();
+            while cursor.read(&ALL, &mut Vec::new(), &count.clone().into()) != Read::Wait {}
+        }
+        assert_eq!(Arc::strong_count(&count), 1);
+        ring.push(second(2), &[2.0, 0.5]);
+        assert_eq!(count.0.load(Ordering::Relaxed), 0);
+        assert_eq!(ring.wakers.capacity(), 0);
     }
 
     #[test]
     fn the_newest_sample_stays_however_long_ago_it_was() {
         let mut ring = ring(5, 2);
         ring.push(second(100_000), &[6.0, 0.5]);
-        let mut cursor = ring.cursor();
+        let mut cursor = ring.readers().cursor();
         cursor.seek(History::All, None, 1);
         assert_eq!(met(&mut cursor, &ALL), ["6", "live"]);
     }
@@ -489,9 +544,8 @@ mod tests {
         let mut ring = ring(1, 100);
         ring.push(second(1), &[2.0, 0.5]);
         ring.push(second(0), &[3.0, 0.5]);
-        let samples = ring.samples.borrow();
-        let times: Vec<_> = samples.slots.iter().map(|slot| slot.time.as_millis()).collect();
-        assert_eq!(times, [1000, 1001, 1002]);
+        let times = ring.readers.lock().samples.times();
+        assert_eq!(times, [1000, 1001, 1002].map(Time::from_millis));
     }
 
     /// What happens to a ring and its readers.
@@ -516,7 +570,7 @@ mod tests {
         ) {
             let history = Duration::from_millis(history_ms);
             let mut ring = Ring::new(columns(1), history, Time::from_millis(0), &[1.0]);
-            let mut readers = [(); 3].map(|()| (ring.cursor(), 0_u64));
+            let mut readers = [(); 3].map(|()| (ring.readers().cursor(), 0_u64));
             for (cursor, _) in &mut readers {
                 cursor.seek(History::All, None, 1);
             }
@@ -526,9 +580,9 @@ mod tests {
                     Event::Push { after_ms } => {
                         now_ms += after_ms;
                         ring.push(Time::from_millis(now_ms), &[1.0]);
-                        let samples = ring.samples.borrow();
-                        let (oldest, newest) = (samples.slots.front(), samples.slots.back());
-                        let span = newest.unwrap().time.as_millis() - oldest.unwrap().time.as_millis();
+                        let times = ring.readers.lock().samples.times();
+                        let (oldest, newest) = (times.first().unwrap(), times.last().unwrap());
+                        let span = newest.as_millis() - oldest.as_millis();
                         prop_assert!(span as u64 <= history_ms);
                     }
                     Event::Read { reader } => {
@@ -541,7 +595,7 @@ mod tests {
                             prop_assert_eq!(from.parse::<u64>().unwrap(), *last + 1);
                             *last = to.parse().unwrap();
                         }
-                        prop_assert_eq!(*last, ring.samples.borrow().newest());
+                        prop_assert_eq!(*last, ring.readers.lock().samples.newest());
                     }
                 }
             }

@@ -1,31 +1,31 @@
 //! One client: its requests in, its rows out, over any stream.
 //!
 //! ```text
-//!   cursor ──▶ Outbox ──▶ writer ─┐
-//!     ▲                           ├─ stream
-//!   seek ◀──── Inbox ◀─── reader ─┘
+//!   cursor ──▶ Outbox ──▶ write ─┐
+//!     ▲                          ├─ stream
+//!   seek ◀──── Inbox ◀─── read ──┘
 //! ```
 //!
 //! What is half sent is in the outbox, what is half read in the inbox, and the cursor says what
 //! comes next: each wait can be given up for another one without losing anything.
+//!
+//! There are thousands of sessions and each is woken for each row. So what a session does all day is
+//! one poll without futures inside: a look into the ring, a write, a glance at what the client says.
 
 mod inbox;
 mod outbox;
 
-use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use loadline_protocol::{
-    Column, Header, History, LineError, Note, Request, Schema, Stamp, Text, VERSION,
-};
-use tokio::io::{
-    AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf,
-};
+use loadline_protocol::{Column, Header, LineError, Note, Request, Schema, Stamp, Text, VERSION};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
 
-use crate::ring::{Columns, Cursor, Form, Read};
+use crate::ring::{Columns, Cursor, Form, Read, Readers};
 use crate::source::Facts;
 use inbox::{Heard, Inbox};
 use outbox::Outbox;
@@ -36,11 +36,15 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// What a client whose request was refused may still send meanwhile.
 const FAREWELL_BYTES_MAX: usize = 64 * 1024;
 
+/// How often a session reads and writes before the others are served: a client whose connection
+/// takes everything at once is not to keep them waiting.
+const TURNS_MAX: usize = 32;
+
 /// Serves clients, each over a stream of its own. Cheap to clone.
 #[derive(Clone)]
 pub struct Service {
-    /// Where a new client begins.
-    cursor: Cursor,
+    /// Where the rows are.
+    readers: Readers,
     about: Arc<About>,
 }
 
@@ -67,28 +71,32 @@ pub enum Ending {
 }
 
 impl Service {
-    pub(crate) fn new(cursor: Cursor, facts: Facts, schema: Schema, interval: Duration) -> Service {
+    pub(crate) fn new(
+        readers: Readers,
+        facts: Facts,
+        schema: Schema,
+        interval: Duration,
+    ) -> Service {
         let schema = schema.with_stamp(Stamp::TimeSeq);
-        Service { cursor, about: Arc::new(About { facts, schema, interval }) }
+        Service { readers, about: Arc::new(About { facts, schema, interval }) }
     }
 
     /// Serves one client until it leaves, is too slow or asks for what there is not, or until the
     /// agent stops. Bytes that are written by one call to the stream are what the client should
     /// get at once: on a socket, switch off Nagle's algorithm.
     pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> Ending {
-        let (reader, writer) = tokio::io::split(stream);
-        let mut cursor = self.cursor.clone();
-        cursor.seek(History::None, None, 1);
         let mut session = Session {
             about: &self.about,
-            cursor,
+            cursor: self.readers.cursor(),
             form: Form::PLAIN,
             inbox: Inbox::default(),
             outbox: Outbox::default(),
-            reader,
-            writer,
+            stream,
         };
-        session.run().await
+        let ending = poll_fn(|cx| session.poll_talk(cx)).await;
+        // What is needed once at the end does not take part of each session all the time.
+        Box::pin(session.close(&ending)).await;
+        ending
     }
 }
 
@@ -98,56 +106,52 @@ struct Session<'a, S> {
     form: Form,
     inbox: Inbox,
     outbox: Outbox,
-    reader: ReadHalf<S>,
-    writer: WriteHalf<S>,
+    stream: S,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
-    async fn run(&mut self) -> Ending {
-        let Err(ending) = self.talk().await;
-        match &ending {
-            Ending::Left | Ending::Stuck => {}
-            Ending::Noisy => self.take_leave().await,
-            Ending::Refused(why) => {
-                self.outbox.line(&Note::Error(why.clone()));
-                self.take_leave().await;
-            }
-            Ending::Stopped => {
-                if self.is_subscribed() {
-                    self.outbox.line(&Note::Bye);
-                }
-                let _ = self.finish().await;
+    fn poll_talk(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
+        for _ in 0..TURNS_MAX {
+            match self.poll_turn(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(ending)) => return Poll::Ready(ending),
+                Poll::Pending => return Poll::Pending,
             }
         }
-        ending
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
-    async fn talk(&mut self) -> Result<Infallible, Ending> {
-        loop {
-            self.fill()?;
-            tokio::select! {
-                sent = self.outbox.send(&mut self.writer), if !self.outbox.is_empty() => sent?,
-                () = self.cursor.changed(), if self.outbox.is_empty() => {}
-                heard = self.inbox.read(&mut self.reader),
-                    if self.inbox.is_open() && self.outbox.has_room() => heard?,
-            }
+    /// Does what can be done now. Pending if that is nothing any more: then the waker is called when
+    /// it is something.
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Ending>> {
+        let waits = self.outbox.is_empty() && self.fill(cx.waker())?;
+        let mut done = false;
+        if !self.outbox.is_empty() && self.outbox.poll_send(&mut self.stream, cx)?.is_ready() {
+            done = !(waits && self.outbox.is_empty());
+        }
+        if self.inbox.is_open()
+            && self.outbox.has_room()
+            && self.inbox.poll_read(&mut self.stream, cx)?.is_ready()
+        {
             while let Some(heard) = self.inbox.next() {
                 self.answer(heard)?;
             }
+            done = true;
         }
+        if done { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
-    /// Puts what comes next into an empty outbox.
-    fn fill(&mut self) -> Result<(), Ending> {
-        if !self.outbox.is_empty() {
-            return Ok(());
-        }
+    /// Puts what comes next into an empty outbox. True if nothing comes behind it: then the waker
+    /// is called when something does.
+    fn fill(&mut self, waker: &Waker) -> Result<bool, Ending> {
         loop {
-            match self.cursor.read(&self.form, self.outbox.bytes()) {
+            match self.outbox.fill(|bytes| self.cursor.read(&self.form, bytes, waker)) {
                 Read::Rows if self.is_subscribed() && self.outbox.has_room() => {}
                 Read::Closed if self.outbox.is_empty() => return Err(Ending::Stopped),
+                Read::Wait | Read::LastRows => return Ok(true),
                 // Each row of the plain stream is a write of its own.
-                Read::Wait | Read::Rows | Read::Closed => return Ok(()),
+                Read::Rows | Read::Closed => return Ok(false),
                 // The plain stream is numbers and nothing else.
                 Read::Live | Read::Overtaken { .. } | Read::NewRun if !self.is_subscribed() => {}
                 Read::Live => self.outbox.line(&Note::Live),
@@ -201,12 +205,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
         self.form.columns != Columns::Plain
     }
 
+    /// Sends the last word, if there is one.
+    async fn close(&mut self, ending: &Ending) {
+        match ending {
+            Ending::Left | Ending::Stuck => {}
+            Ending::Noisy => self.take_leave().await,
+            Ending::Refused(why) => {
+                self.outbox.line(&Note::Error(why.clone()));
+                self.take_leave().await;
+            }
+            Ending::Stopped => {
+                if self.is_subscribed() {
+                    self.outbox.line(&Note::Bye);
+                }
+                let _ = self.finish().await;
+            }
+        }
+    }
+
     /// Sends what is in the outbox, and that nothing follows.
     async fn finish(&mut self) -> Result<(), Ending> {
         while !self.outbox.is_empty() {
-            self.outbox.send(&mut self.writer).await?;
+            poll_fn(|cx| self.outbox.poll_send(&mut self.stream, cx)).await?;
         }
-        self.writer.shutdown().await.map_err(|_| Ending::Left)
+        self.stream.shutdown().await.map_err(|_| Ending::Left)
     }
 
     /// Ends a stream whose client may be sending: closing it with bytes unread would reset the
@@ -215,7 +237,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
         // A client that does not listen misses its farewell.
         let _ = timeout(FAREWELL, async {
             self.finish().await?;
-            discard(&mut self.reader).await.map_err(|_| Ending::Left)
+            discard(&mut self.stream).await.map_err(|_| Ending::Left)
         })
         .await;
     }

@@ -305,6 +305,19 @@ async fn a_client_that_asks_and_asks_but_does_not_read_is_not_answered_without_b
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_client_that_asks_and_asks_and_takes_everything_does_not_keep_others_waiting() {
+    let stage = Stage::with_history(HOUR).await;
+    let service = stage.service();
+    let asked = Arc::new(Mutex::new(0));
+    let flood = Flood { asked: asked.clone() };
+    tokio::spawn(async move { service.serve(flood).await });
+    let mut healthy = stage.connect(ROOM);
+    assert_eq!(healthy.row().await, "1");
+    let asked = *asked.lock().unwrap();
+    assert!((1..FLOOD_MAX).contains(&asked), "{asked}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_agent_that_stops_says_bye_to_its_subscribers() {
     let stage = Stage::with_history(HOUR).await;
     let mut plain = stage.connect(ROOM);
@@ -405,6 +418,47 @@ impl AsyncWrite for Recorder {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.written.0.lock().unwrap().push(String::from_utf8_lossy(bytes).into_owned());
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// A stream that takes whatever is written to it, and asks for the same again and again.
+struct Flood {
+    asked: Arc<Mutex<usize>>,
+}
+
+const FLOOD_MAX: usize = 100_000;
+
+impl AsyncRead for Flood {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        read: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let mut asked = self.asked.lock().unwrap();
+        if *asked == FLOOD_MAX {
+            return Poll::Pending;
+        }
+        *asked += 1;
+        read.put_slice(b"loadline/1\n");
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Flood {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Poll::Ready(Ok(bytes.len()))
     }
 

@@ -1,13 +1,20 @@
 //! What a client sends: requests, and what is none.
 
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
 use loadline_protocol::{REQUEST_MAX, Request};
-use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::io::{AsyncRead, ReadBuf};
 
 use super::Ending;
 
 /// Bytes that are no request are ignored up to this many in all: room for a stray Enter or a probe,
 /// not for somebody who mistakes the agent for something else.
 pub(super) const NOISE_MAX: usize = 4 * 1024;
+
+/// The bytes that are read at once: room for any request that makes sense.
+const READ_MAX: usize = 512;
 
 /// Finds the requests in what a client sends.
 #[derive(Debug, Default)]
@@ -41,16 +48,18 @@ impl Inbox {
 
     /// Reads what there is. The end of it ends nothing: a client that is done talking may still
     /// listen.
-    pub(super) async fn read(
+    pub(super) fn poll_read(
         &mut self,
-        reader: &mut (impl AsyncRead + Unpin),
-    ) -> Result<(), Ending> {
-        match reader.read_buf(&mut self.bytes).await {
-            Ok(0) => self.ended = true,
-            Ok(_) => {}
-            Err(_) => return Err(Ending::Left),
-        }
-        Ok(())
+        stream: &mut (impl AsyncRead + Unpin),
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Ending>> {
+        // Not in the session: almost always there is nothing to read.
+        let mut room = [MaybeUninit::uninit(); READ_MAX];
+        let mut read = ReadBuf::uninit(&mut room);
+        let result = ready!(Pin::new(stream).poll_read(cx, &mut read));
+        self.bytes.extend_from_slice(read.filled());
+        self.ended = read.filled().is_empty();
+        Poll::Ready(result.map_err(|_| Ending::Left))
     }
 
     /// The next thing that was said, if it is complete.
@@ -72,6 +81,10 @@ impl Inbox {
             self.skipping = true;
             self.ignored += self.bytes.len();
             self.bytes.clear();
+        }
+        if self.bytes.is_empty() {
+            // Most clients say one thing or nothing, and stay for days.
+            self.bytes = Vec::new();
         }
         (self.ignored > NOISE_MAX).then_some(Heard::Noise)
     }
@@ -117,6 +130,7 @@ mod tests {
             }
             assert!(inbox.bytes.len() <= REQUEST_MAX + 1);
         }
+        assert!(!inbox.bytes.is_empty() || inbox.bytes.capacity() == 0);
         heard
     }
 

@@ -1,10 +1,15 @@
 //! What a client is about to get.
 
+use std::cell::Cell;
 use std::fmt::Display;
+use std::io::Write as _;
+use std::mem;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncWrite, AsyncWriteExt as _};
-use tokio::time::{Instant, timeout_at};
+use tokio::io::AsyncWrite;
+use tokio::time::{Sleep, sleep};
 
 use super::Ending;
 use crate::ring::BATCH;
@@ -12,8 +17,14 @@ use crate::ring::BATCH;
 /// A client that takes no byte for so long, while there are some for it, is stuck.
 pub(super) const WRITE_STALL_MAX: Duration = Duration::from_secs(30);
 
-/// What an empty outbox may keep of its memory: room for a row or two.
-const KEPT_MAX: usize = 256;
+/// The most memory that waits for the next outbox: a batch, with the row that reaches it.
+const SPARE_MAX: usize = 4 * BATCH;
+
+thread_local! {
+    /// The memory of the last outbox that became empty. Who gets a row takes it, and gives it back
+    /// when the row is sent: of thousands of clients, only those that lag have some of their own.
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 /// Bytes on their way to a client.
 #[derive(Debug, Default)]
@@ -22,19 +33,27 @@ pub(super) struct Outbox {
     bytes: Vec<u8>,
     /// How many of them the client has taken.
     sent: usize,
-    /// Since when the client has taken none, if there are some for it.
-    waiting_since: Option<Instant>,
+    /// Runs out when the client has taken none for too long. There is one while it takes none.
+    patience: Option<Pin<Box<Sleep>>>,
 }
 
 impl Outbox {
-    /// The bytes, to append to.
-    pub(super) fn bytes(&mut self) -> &mut Vec<u8> {
-        &mut self.bytes
+    /// Lets `write` append to the bytes.
+    pub(super) fn fill<T>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+        if self.bytes.capacity() == 0 {
+            self.bytes = SPARE.take();
+        }
+        let written = write(&mut self.bytes);
+        self.give_back_if_empty();
+        written
     }
 
     /// Appends a line.
     pub(super) fn line(&mut self, line: &impl Display) {
-        self.bytes.extend_from_slice(format!("{line}\n").as_bytes());
+        self.fill(|bytes| {
+            // Writing to memory cannot fail.
+            let _ = writeln!(bytes, "{line}");
+        });
     }
 
     /// Whether the client has taken everything.
@@ -48,28 +67,100 @@ impl Outbox {
     }
 
     /// Offers the client all there is, once; it may take a part.
-    pub(super) async fn send(
+    pub(super) fn poll_send(
         &mut self,
-        writer: &mut (impl AsyncWrite + Unpin),
-    ) -> Result<(), Ending> {
-        let stuck_at = *self.waiting_since.get_or_insert_with(Instant::now) + WRITE_STALL_MAX;
-        match timeout_at(stuck_at, writer.write(&self.bytes[self.sent..])).await {
-            Err(_) => Err(Ending::Stuck),
-            Ok(Ok(0) | Err(_)) => Err(Ending::Left),
-            Ok(Ok(taken)) => {
+        stream: &mut (impl AsyncWrite + Unpin),
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Ending>> {
+        match Pin::new(stream).poll_write(cx, &self.bytes[self.sent..]) {
+            Poll::Pending => {
+                ready!(self.patience().as_mut().poll(cx));
+                Poll::Ready(Err(Ending::Stuck))
+            }
+            Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Err(Ending::Left)),
+            Poll::Ready(Ok(taken)) => {
                 self.took(taken);
-                Ok(())
+                Poll::Ready(Ok(()))
             }
         }
     }
 
+    /// What is left of the client's time. What waits for it moves out of the memory that is shared.
+    fn patience(&mut self) -> &mut Pin<Box<Sleep>> {
+        self.patience.get_or_insert_with(|| {
+            let rest = self.bytes[self.sent..].to_vec();
+            spare(mem::replace(&mut self.bytes, rest));
+            self.sent = 0;
+            Box::pin(sleep(WRITE_STALL_MAX))
+        })
+    }
+
     fn took(&mut self, bytes: usize) {
-        self.waiting_since = None;
+        self.patience = None;
         self.sent += bytes;
         if self.sent >= self.bytes.len() {
             self.bytes.clear();
-            self.bytes.shrink_to(KEPT_MAX);
             self.sent = 0;
+            self.give_back_if_empty();
         }
+    }
+
+    fn give_back_if_empty(&mut self) {
+        if self.bytes.is_empty() {
+            spare(mem::take(&mut self.bytes));
+        }
+    }
+}
+
+/// Keeps memory for the next outbox, if it is not too much.
+fn spare(mut bytes: Vec<u8>) {
+    bytes.clear();
+    if bytes.capacity() <= SPARE_MAX {
+        SPARE.set(bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use tokio::io::{AsyncReadExt as _, duplex};
+
+    use super::*;
+
+    /// Offers the client what there is, once.
+    fn send(outbox: &mut Outbox, stream: &mut (impl AsyncWrite + Unpin)) -> bool {
+        outbox.poll_send(stream, &mut Context::from_waker(Waker::noop())).is_ready()
+    }
+
+    #[tokio::test]
+    async fn only_a_client_that_lags_holds_memory_and_no_more_than_it_needs() {
+        let (mut near, mut far) = duplex(20);
+        let mut outboxes: [Outbox; 3] = Default::default();
+        for outbox in &mut outboxes {
+            outbox.fill(|bytes| bytes.extend([b'x'; 15]));
+            assert!(outbox.bytes.capacity() >= 15);
+            // The pipe holds twenty bytes: the first gets rid of its row, the second of a third of
+            // its, the third of nothing.
+            while !outbox.is_empty() && send(outbox, &mut near) {}
+        }
+        assert_eq!(outboxes.each_ref().map(|outbox| outbox.bytes.capacity()), [0, 10, 15]);
+        far.read_exact(&mut [0; 20]).await.unwrap();
+        for outbox in &mut outboxes[1..] {
+            assert!(send(outbox, &mut near));
+            assert!(outbox.is_empty());
+            far.read_exact(&mut [0; 10]).await.unwrap();
+        }
+    }
+
+    #[test]
+    fn an_outbox_that_gets_nothing_takes_nothing() {
+        spare(Vec::with_capacity(100));
+        let mut outbox = Outbox::default();
+        outbox.fill(|_| ());
+        assert_eq!(outbox.bytes.capacity(), 0);
+        assert_eq!(SPARE.take().capacity(), 100);
+        spare(Vec::with_capacity(SPARE_MAX + 1));
+        assert_eq!(SPARE.take().capacity(), 0);
     }
 }
