@@ -1,7 +1,7 @@
 //! What the numbers of a row mean: the columns, in order.
 
 use std::collections::HashSet;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
 use crate::number::write_number;
@@ -255,12 +255,12 @@ impl Schema {
         values: impl IntoIterator<Item = f64>,
     ) {
         let start = out.len();
+        // Writing to a String cannot fail.
         if self.stamp != Stamp::None {
-            out.push_str(&time.unwrap_or_default().to_string());
+            let _ = write!(out, "{}", time.unwrap_or_default());
         }
         if self.stamp == Stamp::TimeSeq {
-            out.push(' ');
-            out.push_str(&seq.unwrap_or_default().to_string());
+            let _ = write!(out, " {}", seq.unwrap_or_default());
         }
         for (column, value) in self.columns.iter().zip(values) {
             if out.len() > start {
