@@ -42,6 +42,8 @@ pub enum Event {
     Faults {
         /// How many.
         count: u64,
+        /// What is wrong with the first of them.
+        first: Text,
         /// What is wrong with the last of them.
         last: Text,
     },

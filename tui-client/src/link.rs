@@ -3,6 +3,7 @@
 mod connector;
 mod plain;
 mod reader;
+mod table;
 
 use std::io;
 use std::time::Duration;
@@ -210,7 +211,7 @@ impl Link {
                 }
             };
             if end.is_some() {
-                reader.decide_plain(&mut self.progress, &mut batch);
+                reader.close(&mut self.progress, &mut batch);
             }
             for event in batch.drain(..) {
                 send(events, event).await?;

@@ -146,7 +146,7 @@ impl Watched {
                 self.skipped = self.skipped.saturating_add(count);
                 self.broken = true;
             }
-            Event::Faults { count, last } => {
+            Event::Faults { count, last, .. } => {
                 self.faults = self.faults.saturating_add(count);
                 self.last_fault = Some(last);
             }

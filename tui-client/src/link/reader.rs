@@ -1,23 +1,20 @@
 //! From the bytes of one connection to events. Pure: the time comes with the bytes.
 
-use std::ops::Range;
+mod headless;
+mod held;
+
 use std::sync::Arc;
+use std::time::Duration;
 
 use loadline_protocol::{
-    Decoder, Header, Line, LineError, Note, Resume, Row, Schema, Stamp, Text, Time,
-    parse_plain_row, parse_plain_row_into, sanitize,
+    Decoder, Header, Line, LineError, Note, Resume, Row, Schema, Stamp, Text, Time, sanitize,
 };
 
-use super::plain::Plain;
+use super::plain::{Pick, Plain};
+use super::table::Table;
 use crate::event::{Event, Rows, Sample, Stream};
-
-/// Plain rows that are held while it is open whether a header will follow. A source that sends more
-/// meanwhile does not wait for a request.
-const HELD_MAX: usize = 1024;
-
-/// How far plain rows that come in one burst may run ahead of the clock, each one millisecond after
-/// the one before. What comes faster is skipped, and said so.
-const BURST_MS: i64 = 1000;
+use headless::{Beat, Heading};
+use held::Held;
 
 /// What a link remembers from one connection to the next, so that no sample is taken twice.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -39,7 +36,7 @@ pub struct Progress {
 /// What the user wants to read.
 #[derive(Debug, Clone, Default)]
 pub struct Reading {
-    /// Names for the columns of a plain stream, or which of its known ones to take.
+    /// Names for the columns of a stream that names none, or which of its known ones to take.
     pub columns: Option<Vec<String>>,
     /// Keep each row's own line.
     pub keep_lines: bool,
@@ -56,6 +53,18 @@ pub struct Reader {
     faults: Faults,
     /// Plain rows that came too fast, not told yet.
     skipped: u64,
+    /// The line before the first row of a stream without a header.
+    heading: Option<Heading>,
+    /// How many numbers the first row of a plain stream is to have.
+    due: Option<usize>,
+    /// Which times rows get that have none.
+    beat: Beat,
+    /// A recording, whose rows were received when they were sampled.
+    recorded: bool,
+    /// Nobody was asked for columns: they are picked here.
+    picks: bool,
+    pick: Pick,
+    farewell: Option<Farewell>,
 }
 
 #[derive(Debug)]
@@ -64,31 +73,16 @@ enum Phase {
     Undecided { held: Held },
     /// Rows of numbers, for ever.
     Plain(Option<Plain>),
-    /// A header came; the columns may still be to come.
-    Subscribed { header: Header, schema: Option<Schema> },
-}
-
-/// What is held while it is open what it means.
-#[derive(Debug, Default)]
-struct Held {
-    /// The rows, one after the other.
-    text: String,
-    lines: Vec<HeldLine>,
-}
-
-#[derive(Debug)]
-enum HeldLine {
-    /// Where in the text it stands.
-    Row {
-        place: Range<usize>,
-        received: Time,
-    },
-    Note(Note),
+    /// Rows below a line that names their columns.
+    Table(Table),
+    /// A header came, or names of columns at least; these may still be to come.
+    Subscribed { header: Option<Header>, schema: Option<Schema> },
 }
 
 #[derive(Debug, Default)]
 struct Faults {
     count: u64,
+    first: Option<Text>,
     last: Option<LineError>,
 }
 
@@ -102,7 +96,7 @@ pub struct Farewell {
 }
 
 impl Reader {
-    /// A reader at the start of a connection.
+    /// A reader at the start of a connection on which a request is under way.
     #[must_use]
     pub fn new(reading: Reading) -> Reader {
         Reader {
@@ -112,7 +106,33 @@ impl Reader {
             row: Row::default(),
             faults: Faults::default(),
             skipped: 0,
+            heading: None,
+            due: None,
+            beat: Beat::Receipt,
+            recorded: false,
+            picks: false,
+            pick: Pick::default(),
+            farewell: None,
         }
+    }
+
+    /// A reader of what comes without a request.
+    #[must_use]
+    pub fn unasked(reading: Reading) -> Reader {
+        Reader { phase: Phase::Plain(None), picks: true, ..Reader::new(reading) }
+    }
+
+    /// A reader of a recording. Rows that have no time stand `step` apart, the first at `first`.
+    #[must_use]
+    pub fn recorded(reading: Reading, first: Time, step: Duration) -> Reader {
+        let step_ms = i64::try_from(step.as_millis()).unwrap_or(i64::MAX);
+        let beat = Beat::Even { next_ms: first.as_millis(), step_ms };
+        Reader { recorded: true, picks: true, beat, ..Reader::new(reading) }
+    }
+
+    /// From now on, rows that have no time have come when they are read.
+    pub fn go_live(&mut self) {
+        self.beat = Beat::Receipt;
     }
 
     /// Whether it is still open if the server knows requests.
@@ -130,64 +150,17 @@ impl Reader {
         progress: &mut Progress,
         events: &mut Vec<Event>,
     ) -> Option<Farewell> {
-        let mut farewell = None;
         // The decoder lends its lines; it is put back at the end.
         let mut decoder = std::mem::take(&mut self.decoder);
         while let Some(line) = decoder.decode(&mut bytes) {
             match line.and_then(|line| self.line(line, now, progress, events)) {
-                Ok(None) => {}
-                Ok(reason) => farewell = reason,
+                Ok(()) => {}
                 Err(fault) => self.faults.add(fault),
             }
         }
         self.decoder = decoder;
         self.report(events);
-        farewell
-    }
-
-    /// No header came in time: the server knows no requests, and its rows are plain.
-    pub fn decide_plain(&mut self, progress: &mut Progress, events: &mut Vec<Event>) {
-        let Phase::Undecided { held } = &mut self.phase else { return };
-        let held = std::mem::take(held);
-        self.phase = Phase::Plain(None);
-        let last_count = held.lines.iter().rev().find_map(|line| match line {
-            HeldLine::Row { place, .. } => {
-                parse_plain_row(&held.text[place.clone()]).ok().map(|values| values.len())
-            }
-            HeldLine::Note(_) => None,
-        });
-        // The first line may be something else, or half a row; the last one is as good as any.
-        if let Some(count) = progress.plain_count.or(last_count) {
-            // If the names do not fit, each row says so.
-            let _ = self.open_plain(count, progress, events);
-        }
-        for line in held.lines {
-            match line {
-                HeldLine::Note(note) => events.push(Event::Note(note)),
-                HeldLine::Row { place, received } => {
-                    let row = &held.text[place];
-                    if let Err(fault) = self.plain_row(row, received, progress, events) {
-                        self.faults.add(fault);
-                    }
-                }
-            }
-        }
-        self.report(events);
-    }
-
-    /// From now on, rows have so many numbers.
-    fn open_plain(
-        &mut self,
-        count: usize,
-        progress: &mut Progress,
-        events: &mut Vec<Event>,
-    ) -> Result<(), LineError> {
-        let plain = Plain::new(count, self.reading.columns.as_deref())?;
-        let schema = plain.taken_schema()?;
-        progress.plain_count = Some(count);
-        self.phase = Phase::Plain(Some(plain));
-        events.push(Event::Stream(Arc::new(Stream { header: None, schema })));
-        Ok(())
+        self.farewell.take()
     }
 
     fn line(
@@ -196,21 +169,18 @@ impl Reader {
         now: Time,
         progress: &mut Progress,
         events: &mut Vec<Event>,
-    ) -> Result<Option<Farewell>, LineError> {
+    ) -> Result<(), LineError> {
         match Line::parse(line)? {
-            Line::Blank => Ok(None),
-            Line::Note(note) => Ok(self.note(note, progress, events)),
-            Line::Row(row) => self.row(row, now, progress, events).map(|()| None),
+            Line::Blank => Ok(()),
+            Line::Note(note) => {
+                self.note(note, progress, events);
+                Ok(())
+            }
+            Line::Row(row) => self.row(row, now, progress, events),
         }
     }
 
-    fn note(
-        &mut self,
-        note: Note,
-        progress: &mut Progress,
-        events: &mut Vec<Event>,
-    ) -> Option<Farewell> {
-        let mut farewell = None;
+    fn note(&mut self, note: Note, progress: &mut Progress, events: &mut Vec<Event>) {
         match &note {
             Note::Header(header) => {
                 let same_run = progress.last.is_some_and(|last| Some(last.run) == header.run);
@@ -220,7 +190,7 @@ impl Reader {
                 }
                 progress.answered = true;
                 // Rows that were held came before the answer to our request, which has them too.
-                self.phase = Phase::Subscribed { header: header.clone(), schema: None };
+                self.phase = Phase::Subscribed { header: Some(header.clone()), schema: None };
             }
             Note::Columns(columns) => self.columns(columns, progress, events),
             Note::Live => events.push(Event::Live),
@@ -228,39 +198,42 @@ impl Reader {
                 events.push(Event::Skipped { count: (to - from).saturating_add(1) });
             }
             Note::Error(text) => {
-                farewell = Some(Farewell { reason: text.clone(), refused: true });
+                self.farewell = Some(Farewell { reason: text.clone(), refused: true });
             }
             Note::Bye => {
-                farewell =
-                    Some(Farewell { reason: Text::new("the agent stopped"), refused: false });
+                let reason = Text::new("the agent stopped");
+                self.farewell = Some(Farewell { reason, refused: false });
             }
             Note::Other(_) => {}
         }
         match &mut self.phase {
             _ if !self.reading.keep_lines => {}
-            Phase::Undecided { held } => held.lines.push(HeldLine::Note(note)),
-            Phase::Plain(_) | Phase::Subscribed { .. } => events.push(Event::Note(note)),
+            Phase::Undecided { held } => held.note(note),
+            Phase::Plain(_) | Phase::Table(_) | Phase::Subscribed { .. } => {
+                events.push(Event::Note(note));
+            }
         }
-        farewell
     }
 
     fn columns(&mut self, columns: &Schema, progress: &mut Progress, events: &mut Vec<Event>) {
-        match &mut self.phase {
-            Phase::Subscribed { header, schema } => {
-                *schema = Some(columns.clone());
-                let header = Some(header.clone());
-                events.push(Event::Stream(Arc::new(Stream { header, schema: columns.clone() })));
-            }
+        let header = match &self.phase {
+            Phase::Subscribed { header, .. } => header.clone(),
             // A header of its own in front of rows that nobody asked for.
-            Phase::Undecided { .. } | Phase::Plain(_) => {
-                // Without a run, only the connection says which times belong together.
-                progress.last_time = None;
-                let header = Header::default();
-                self.phase = Phase::Subscribed { header, schema: Some(columns.clone()) };
-                let stream = Stream { header: None, schema: columns.clone() };
-                events.push(Event::Stream(Arc::new(stream)));
+            Phase::Undecided { .. } | Phase::Plain(_) | Phase::Table(_) => None,
+        };
+        if header.as_ref().is_none_or(|header| header.run.is_none()) {
+            // Without a run, only this line says which times belong together.
+            progress.last_time = None;
+        }
+        let mut taken = columns.clone();
+        if let Some(names) = self.reading.columns.as_deref().filter(|_| self.picks) {
+            match Pick::named(columns, names) {
+                Ok((pick, schema)) => (self.pick, taken) = (pick, schema),
+                Err(unknown) => self.farewell = Some(headless::no_column(unknown, columns)),
             }
         }
+        self.phase = Phase::Subscribed { header: header.clone(), schema: Some(columns.clone()) };
+        events.push(Event::Stream(Arc::new(Stream { header, schema: taken })));
     }
 
     fn row(
@@ -272,22 +245,21 @@ impl Reader {
     ) -> Result<(), LineError> {
         match &mut self.phase {
             Phase::Undecided { held } => {
-                let begin = held.text.len();
-                held.text.push_str(line);
-                held.lines.push(HeldLine::Row { place: begin..held.text.len(), received: now });
-                if held.lines.len() >= HELD_MAX {
+                if !held.row(line, now) {
                     self.decide_plain(progress, events);
                 }
                 Ok(())
             }
-            Phase::Plain(_) => self.plain_row(line, now, progress, events),
+            Phase::Plain(_) | Phase::Table(_) => self.plain_row(line, now, progress, events),
             Phase::Subscribed { header, schema: Some(schema) } => {
                 schema.parse_row_into(line, &mut self.row)?;
+                self.pick.apply(&mut self.row.values);
                 if schema.stamp() == Stamp::None {
                     self.stamped_here(line, now, progress, events);
                     return Ok(());
                 }
-                let resume = header.run.zip(self.row.seq).map(|(run, seq)| Resume { run, seq });
+                let run = header.as_ref().and_then(|header| header.run);
+                let resume = run.zip(self.row.seq).map(|(run, seq)| Resume { run, seq });
                 if let (Some(last), Some(resume)) = (progress.last, resume)
                     && resume.seq <= last.seq
                 {
@@ -308,52 +280,6 @@ impl Reader {
         }
     }
 
-    fn plain_row(
-        &mut self,
-        line: &str,
-        now: Time,
-        progress: &mut Progress,
-        events: &mut Vec<Event>,
-    ) -> Result<(), LineError> {
-        parse_plain_row_into(line, &mut self.row.values)?;
-        let count = self.row.values.len();
-        let fits = match &mut self.phase {
-            Phase::Plain(Some(plain)) => plain.expects(count)?,
-            _ => false,
-        };
-        if !fits {
-            self.open_plain(count, progress, events)?;
-        }
-        let Phase::Plain(Some(plain)) = &self.phase else { return Ok(()) };
-        plain.pick(&mut self.row.values);
-        self.stamped_here(line, now, progress, events);
-        Ok(())
-    }
-
-    /// Gives the row at hand, which has no time, that of receipt, or the millisecond after the row before.
-    fn stamped_here(
-        &mut self,
-        line: &str,
-        now: Time,
-        progress: &mut Progress,
-        events: &mut Vec<Event>,
-    ) {
-        let now_ms = now.as_millis();
-        let time_ms = match progress.last_plain.map_or(0, |last| last.as_millis() + 1) {
-            after if after <= now_ms => now_ms,
-            after if after < now_ms + BURST_MS => after,
-            after if after == now_ms + BURST_MS => {
-                self.skipped += 1;
-                return;
-            }
-            // No burst runs ahead so far: our clock was set back.
-            _ => now_ms,
-        };
-        let time = Time::from_millis(time_ms);
-        progress.last_plain = Some(time);
-        self.deliver(time, line, now, progress, events);
-    }
-
     /// Passes the row at hand on. What was wrong before a row is told before it.
     fn deliver(
         &mut self,
@@ -364,6 +290,7 @@ impl Reader {
         events: &mut Vec<Event>,
     ) {
         self.report(events);
+        let received = if self.recorded { time } else { received };
         progress.heard = Some(received);
         let line = self.reading.keep_lines.then(|| sanitize(line));
         let Row { seq, values, .. } = &self.row;
@@ -380,9 +307,9 @@ impl Reader {
         if self.skipped > 0 {
             events.push(Event::Skipped { count: std::mem::take(&mut self.skipped) });
         }
-        let Faults { count, last } = std::mem::take(&mut self.faults);
-        if let Some(last) = last {
-            events.push(Event::Faults { count, last: Text::new(&last.to_string()) });
+        let Faults { count, first, last } = std::mem::take(&mut self.faults);
+        if let Some((first, last)) = first.zip(last) {
+            events.push(Event::Faults { count, first, last: Text::new(&last.to_string()) });
         }
     }
 }
@@ -390,6 +317,7 @@ impl Reader {
 impl Faults {
     fn add(&mut self, fault: LineError) {
         self.count += 1;
+        self.first.get_or_insert_with(|| Text::new(&fault.to_string()));
         self.last = Some(fault);
     }
 }

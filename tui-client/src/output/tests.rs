@@ -157,7 +157,8 @@ async fn only_the_very_first_failure_to_connect_is_fatal() {
     let down = || down("connection refused", false);
     let (_, _, end) = output(Form::Csv, None, vec![Event::Connecting, down()]).await;
     assert_eq!(end, "cannot connect to web-1:1027: connection refused; is an agent running there?");
-    let faults = Event::Faults { count: 3, last: Text::new("no number") };
+    let faults =
+        Event::Faults { count: 3, first: Text::new("no number"), last: Text::new("no number") };
     let outage = vec![faults, Event::Skipped { count: 7 }, down(), Event::Connecting, down()];
     let events = [two_rows(), outage].concat();
     let (_, told, end) = output(Form::Csv, None, events).await;

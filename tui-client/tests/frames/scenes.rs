@@ -60,8 +60,8 @@ fn nothing_has_come_yet() {
     stage.down("connection refused");
     check_frames("refused", &mut stage);
     stage.event(Event::Connected);
-    let faults = Event::Faults { count: 3, last: Text::new("field 1: \"HTTP/1.1\" is no number") };
-    stage.event(faults);
+    let last = Text::new("field 1: \"HTTP/1.1\" is no number");
+    stage.event(Event::Faults { count: 3, first: last.clone(), last });
     check_frames("no_rows", &mut stage);
 }
 

@@ -157,6 +157,81 @@ fn columns_name_a_plain_stream_or_choose_from_the_known_one() {
 }
 
 #[test]
+fn a_heading_names_the_columns_of_the_rows_below_it() {
+    let csv = "time,cpu,temp:°C\n2025-11-22T18:40:00Z,12.5,\n2025-11-22T18:40:01Z,,40\n";
+    assert_eq!(
+        Case::new().connection(csv),
+        "plain(time:s cpu:% temp:°C) 1763836800000=[12.5, NaN] 1763836801000=[NaN, 40.0]"
+    );
+    let vmstat = "procs --memory--\nr b swpd\n1 0 7\nr b swpd\n2 0 8\n";
+    assert_eq!(
+        Case::new().connection(vmstat),
+        "plain(r b swpd) faults(1) 5000=[1.0, 0.0, 7.0] 5001=[2.0, 0.0, 8.0]"
+    );
+    assert_eq!(Case::columns("b").connection("a,b\n1,2\n"), "plain(b) 5000=[2.0]");
+    assert_eq!(Case::columns("x,y").connection("a,b\n1,2\n"), "plain(x y) 5000=[1.0, 2.0]");
+    assert_eq!(Case::new().connection("a,b\n1\n"), "plain(c1) faults(1) 5000=[1.0]");
+}
+
+#[test]
+fn a_line_that_names_no_columns_is_a_fault_in_the_end() {
+    let mut case = Case::new();
+    let mut reader = Reader::unasked(Reading::default());
+    let mut events = Vec::new();
+    reader.take(b"hello\nwor", Time::default(), &mut case.progress, &mut events);
+    assert!(events.is_empty());
+    reader.end(&mut case.progress, &mut events);
+    let faults: Vec<_> = events
+        .iter()
+        .map(|event| match event {
+            Event::Faults { first, .. } => first.as_str(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(faults, ["field 1: \"hello\" is no number", "the last line has no end"]);
+}
+
+/// What a recording says whose rows without a time stand a second apart from the first second on.
+fn recording(text: &str, columns: Option<&str>) -> (String, Option<String>) {
+    let columns = columns.map(|names| names.split(',').map(str::to_owned).collect());
+    let reading = Reading { columns, keep_lines: false };
+    let mut progress = Progress::default();
+    let first = Time::from_millis(1000);
+    let mut reader = Reader::recorded(reading, first, Duration::from_secs(1));
+    let mut events = Vec::new();
+    let now = Time::from_millis(99_000);
+    let end = reader.take(text.as_bytes(), now, &mut progress, &mut events);
+    reader.end(&mut progress, &mut events);
+    assert!(rows(&events).all(|row| row.received == row.time));
+    let events = events.iter().map(short).collect::<Vec<_>>().join(" ");
+    (events, end.map(|end| end.reason.to_string()))
+}
+
+#[test]
+fn rows_of_a_file_have_their_own_times_or_even_ones() {
+    assert_eq!(recording("1\n2\n3\n", None).0, "plain(c1) 1000=[1.0] 2000=[2.0] 3000=[3.0]");
+    assert_eq!(
+        recording(
+            "# loadline/1\n# columns time:s a\n7.5 1\n# loadline/1\n# columns time:s a\n6 2\n",
+            None
+        )
+        .0,
+        "stream(time:s a) 7500=[1.0] stream(time:s a) 6000=[2.0]"
+    );
+    // A client that asked when the first row was already on its way.
+    let asked = format!("1 2\n{HEADER}1.000 7 1 2\n");
+    assert_eq!(recording(&asked, None).0, "stream(time:s seq a b) 1000#7=[1.0, 2.0]");
+}
+
+#[test]
+fn columns_are_picked_where_nobody_can_be_asked_for_them() {
+    let file = format!("{HEADER}1.000 7 1 2\n");
+    assert_eq!(recording(&file, Some("b:V")).0, "stream(time:s seq b) 1000#7=[2.0]");
+    let (_, end) = recording(&file, Some("b,x"));
+    assert_eq!(end.as_deref(), Some("no column \"x\" here; there are a, b"));
+}
+
+#[test]
 fn rows_of_one_burst_stand_a_millisecond_apart_and_a_flood_is_thinned() {
     let mut case = Case::new();
     assert_eq!(case.connection("1\n2\n"), "plain(c1) 5000=[1.0] 5001=[2.0]");
