@@ -14,12 +14,13 @@ use divan::{AllocProfiler, Bencher};
 use loadline::app::{App, Message, Settings};
 use loadline::canvas::Canvas;
 use loadline::event::Event;
-use loadline::link::{Progress, Reader, Reading};
+use loadline::link::{Connector, EVENTS_MAX, Given, Link, Progress, Reader, Reading, Wish};
 use loadline::store::{Slot, Store, Window};
 use loadline::theme::Theme;
 use loadline::view;
 use loadline::watched::Watched;
 use loadline::zone::Zone;
+use loadline_agent::Clock;
 use loadline_benches::{Values, WEEK, plain, samples, subscribed};
 use loadline_protocol::Time;
 use ratatui::buffer::Buffer;
@@ -64,6 +65,8 @@ fn filled(count: usize) -> Store {
 
 const ROWS: usize = 100_000;
 
+const MILLION: usize = 1_000_000;
+
 /// Passes the events of a stream on that comes in reads of a second each.
 fn read(stream: &str, mut take: impl FnMut(Time, Event)) {
     let (mut reader, mut progress) = (Reader::new(Reading::default()), Progress::default());
@@ -96,6 +99,34 @@ fn rows_to_store(bencher: Bencher<'_, '_>, kind: &str) {
     });
 }
 
+/// A recording of a million rows, from the file to the store. Beside it, of the same bytes: a file that
+/// has no times is read twice.
+#[divan::bench(args = ["recording", "plain"], sample_count = 5)]
+fn open_a_file(bencher: Bencher<'_, '_>, kind: &str) {
+    let folder = tempfile::tempdir().expect("there is room for a file");
+    let path = folder.path().join("a.load");
+    let text = if kind == "plain" { plain(MILLION) } else { subscribed(MILLION) };
+    std::fs::write(&path, text).expect("there is room for a file");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.expect("there is a runtime");
+    bencher.counter(ItemsCount::new(MILLION)).bench_local(|| {
+        runtime.block_on(async {
+            let (sender, mut events) = tokio::sync::mpsc::channel(EVENTS_MAX);
+            let connector = Connector::Given(Given::Path(path.clone()));
+            tokio::spawn(Link::new(connector, Wish::default(), Clock::system()).run(sender));
+            let mut watched = Watched::new("a.load", false, Duration::MAX);
+            while let Some(event) = events.recv().await {
+                let is_over = matches!(event, Event::Ended { .. });
+                watched.take(Time::default(), event);
+                if is_over {
+                    break;
+                }
+            }
+            watched
+        })
+    });
+}
+
 /// A sample of six columns, appended to a store: one that grows, and one that drops a sample each
 /// time.
 #[divan::bench(args = [KEEP, Duration::from_hours(1)])]
@@ -115,6 +146,7 @@ fn screen(samples: usize) -> App {
     let settings = Settings {
         window: Duration::from_secs(samples as u64),
         fullscreen: false,
+        whole: false,
         zone: Zone::Fixed(3600),
         theme: Theme::detect(true, None, |_| None),
     };

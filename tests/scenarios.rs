@@ -78,6 +78,7 @@ async fn csv_has_the_whole_history_and_then_what_comes() {
 async fn columns_and_interval_are_asked_of_the_agent() {
     let server = Server::start(FAST).await;
     let wish = Wish {
+        follow: false,
         interval: Some(Duration::from_millis(50)),
         history: History::All,
         reading: Reading {

@@ -30,6 +30,12 @@ pub use span::{Span, Stat};
 /// How long a chart stands before the next one takes its place.
 pub const CYCLE: Duration = Duration::from_secs(10);
 
+/// A recording that is seen as a whole spans so much more than its samples do: a cell at the end.
+const FIT_PART: u32 = 16;
+
+/// The shortest time span that is drawn.
+const FIT_MIN: Duration = Duration::from_secs(1);
+
 /// How long a notice stands in the footer.
 const NOTICE_MS: i64 = 4000;
 
@@ -101,6 +107,8 @@ pub enum View {
 pub struct Settings {
     /// The charts' time span.
     pub window: Duration,
+    /// Whether a recording is seen as a whole at first, whatever it spans.
+    pub whole: bool,
     /// Begin with one chart over the whole screen.
     pub fullscreen: bool,
     /// The time zone of what is shown.
@@ -165,6 +173,8 @@ pub struct App {
     asked: Option<Duration>,
     /// The time span of the start.
     window_first: Duration,
+    /// Whether that is the whole of a recording.
+    whole: bool,
 }
 
 impl App {
@@ -195,6 +205,7 @@ impl App {
             value_zoom: BTreeMap::new(),
             asked: None,
             window_first: settings.window,
+            whole: settings.whole,
         }
     }
 
@@ -225,7 +236,11 @@ impl App {
             }
             _ => (false, false),
         };
+        if let Event::Notice(text) = &event {
+            self.tell(text.to_string());
+        }
         self.watched.take(self.now, event);
+        self.fit();
         if is_stream {
             if columns.as_deref() != self.watched.columns() {
                 (self.cursor, self.mark, self.first_column) = (None, None, 0);
@@ -236,6 +251,18 @@ impl App {
         if is_stream || taken_back {
             self.measure();
         }
+    }
+
+    /// Keeps the whole of a recording in sight while it is read, until the user looks closer.
+    fn fit(&mut self) {
+        let span = self.watched.recorded_span().filter(|span| self.whole && !span.is_zero());
+        let Some(span) = span else { return };
+        // The newest sample is not at the end of its cell.
+        let span = (span + span / FIT_PART).max(FIT_MIN);
+        if self.window == self.window_first {
+            self.window = span;
+        }
+        self.window_first = span;
     }
 
     fn make_charts(&mut self) {
@@ -311,10 +338,11 @@ impl App {
         self.watched.store.get(at)
     }
 
-    /// Whether what is shown may look live: rows arrive, or the view stands still and says so.
+    /// Whether what is shown may look live: rows arrive, or it says that it is of another time.
     #[must_use]
     pub fn is_fresh(&self) -> bool {
-        self.watched.state(self.now) == State::Live || matches!(self.view, View::Paused(_))
+        let state = self.watched.state(self.now);
+        matches!(state, State::Live | State::Replay(_)) || matches!(self.view, View::Paused(_))
     }
 
     /// When the screen changes although nothing happens: a second is over, or the state another.

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
@@ -18,7 +19,8 @@ use crate::theme::Palette;
 #[derive(Debug, Clone, Parser)]
 #[command(name = "loadline", version, max_term_width = 100)]
 struct Args {
-    /// An agent, or any program that writes rows of numbers: HOST, HOST:PORT or tcp://HOST:PORT
+    /// An agent, or any program that writes rows of numbers: HOST, HOST:PORT or tcp://HOST:PORT;
+    /// - for standard input; the path of a recording or a CSV file
     #[arg(value_name = "SOURCE")]
     source: Option<Source>,
 
@@ -30,7 +32,8 @@ struct Args {
     #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
 
-    /// Ask for rows this far apart [default: the agent's interval]
+    /// Ask for rows this far apart [default: the agent's interval]; in a file, how far apart rows
+    /// are that have no time [default: 1s]
     #[arg(short, long, value_name = "DURATION", value_parser = positive)]
     interval: Option<Duration>,
 
@@ -38,13 +41,13 @@ struct Args {
     #[arg(long, value_name = "DURATION", value_parser = History::parse)]
     history: Option<History>,
 
-    /// The charts' time span
-    #[arg(short, long, value_name = "DURATION", default_value = "5m", value_parser = window)]
-    window: Duration,
+    /// The charts' time span [default: 5m, or the whole of a recording]
+    #[arg(short, long, value_name = "DURATION", value_parser = window)]
+    window: Option<Duration>,
 
-    /// How much to keep in memory
-    #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = positive)]
-    keep: Duration,
+    /// How much to keep in memory [default: 24h, or the whole of a recording]
+    #[arg(long, value_name = "DURATION", value_parser = positive)]
+    keep: Option<Duration>,
 
     /// Names for the columns of a source without a header; else which columns to take
     #[arg(short, long, value_name = "A,B,...", value_delimiter = ',', value_parser = column)]
@@ -54,6 +57,14 @@ struct Args {
     #[arg(short, long)]
     fullscreen: bool,
 
+    /// Also append what comes to this recording
+    #[arg(short, long, value_name = "FILE")]
+    record: Option<PathBuf>,
+
+    /// Go on when the recording grows
+    #[arg(long)]
+    follow: bool,
+
     /// Colours for this background, or none [default: dark]
     #[arg(long, value_name = "THEME", value_enum)]
     theme: Option<Palette>,
@@ -62,6 +73,12 @@ struct Args {
     #[arg(long)]
     no_mouse: bool,
 }
+
+/// The charts' time span, if nothing else is said.
+const WINDOW: Duration = Duration::from_mins(5);
+
+/// How much is kept, if nothing else is said.
+const KEEP: Duration = Duration::from_hours(24);
 
 /// The shortest time span that a chart can show.
 const WINDOW_MIN: Duration = Duration::from_secs(1);
@@ -85,6 +102,7 @@ fn column(text: &str) -> Result<String, String> {
 
 /// What the user wants.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 pub struct Settings {
     /// Where samples come from.
     pub source: Source,
@@ -98,12 +116,18 @@ pub struct Settings {
     pub history: History,
     /// The charts' time span.
     pub window: Duration,
+    /// Whether the time span is rather the whole of a recording.
+    pub whole: bool,
     /// How much to keep in memory.
     pub keep: Duration,
     /// Names of columns, or which to take.
     pub columns: Option<Vec<String>>,
     /// Begin with one chart over the whole screen.
     pub fullscreen: bool,
+    /// Where to record what comes.
+    pub record: Option<PathBuf>,
+    /// Go on when a recording grows.
+    pub follow: bool,
     /// The colours.
     pub theme: Option<Palette>,
     /// Whether the mouse is listened to.
@@ -132,7 +156,11 @@ where
             Instead::Print(error.to_string())
         }
     })?;
-    settle(args, std::io::stdout().is_terminal())
+    let terminals = Terminals {
+        input: std::io::stdin().is_terminal(),
+        output: std::io::stdout().is_terminal(),
+    };
+    settle(args, terminals)
 }
 
 /// The first paragraph of an error in one line, without clap's label.
@@ -143,10 +171,25 @@ fn one_line(error: &str) -> String {
     format!("{}; see loadline --help", loadline_protocol::sanitize(text))
 }
 
-fn settle(args: Args, is_terminal: bool) -> Result<Settings, Instead> {
+/// What the program is connected to a terminal with.
+#[derive(Debug, Clone, Copy)]
+struct Terminals {
+    input: bool,
+    output: bool,
+}
+
+fn settle(args: Args, terminals: Terminals) -> Result<Settings, Instead> {
     let usage = |text: &str| Err(Instead::Usage(text.to_owned()));
-    let form = args.output.unwrap_or(if is_terminal { Form::Tui } else { Form::Table });
-    if form == Form::Tui && !is_terminal {
+    let form = args.output.unwrap_or(if terminals.output { Form::Tui } else { Form::Table });
+    let source = args.source.unwrap_or(Source::Here);
+    let is_file = matches!(source, Source::Path(_));
+    if source == Source::Stdin && form == Form::Tui && terminals.input {
+        return usage("standard input is the terminal; write `PROGRAM | loadline -`");
+    }
+    if args.follow && !is_file {
+        return usage("--follow is for recordings; give the path of one");
+    }
+    if form == Form::Tui && !terminals.output {
         return usage("standard output is no terminal; choose -o table, csv, json or raw");
     }
     if form == Form::Tui && args.count.is_some() {
@@ -157,16 +200,21 @@ fn settle(args: Args, is_terminal: bool) -> Result<Settings, Instead> {
         (None, Form::Tui) => History::Last(Duration::from_mins(10)),
         (None, Form::Table | Form::Csv | Form::Json | Form::Raw) => History::None,
     };
+    let window = args.window.unwrap_or(WINDOW);
+    let keep = args.keep.unwrap_or(if is_file { Duration::MAX } else { KEEP });
     Ok(Settings {
-        source: args.source.unwrap_or(Source::Here),
+        source,
         form,
         count: args.count,
         interval: args.interval,
         history,
-        window: args.window,
-        keep: args.keep.max(args.window),
+        window,
+        whole: args.window.is_none(),
+        keep: keep.max(window),
         columns: args.columns,
         fullscreen: args.fullscreen,
+        record: args.record,
+        follow: args.follow,
         theme: args.theme,
         mouse: !args.no_mouse,
     })
@@ -179,7 +227,8 @@ mod tests {
     fn settings(line: &str, is_terminal: bool) -> Result<Settings, String> {
         let args = Args::try_parse_from(line.split(' ').filter(|word| !word.is_empty()))
             .map_err(|error| one_line(&error.to_string()))?;
-        settle(args, is_terminal).map_err(|instead| format!("{instead:?}"))
+        let terminals = Terminals { input: is_terminal, output: is_terminal };
+        settle(args, terminals).map_err(|instead| format!("{instead:?}"))
     }
 
     #[test]
@@ -190,6 +239,15 @@ mod tests {
         let piped = settings("loadline web-1", false).unwrap();
         assert_eq!((piped.form, piped.history), (Form::Table, History::None));
         assert!(settings("loadline -o csv --history all", true).is_ok());
+    }
+
+    #[test]
+    fn a_recording_is_kept_and_seen_whole_unless_something_else_is_said() {
+        let file = settings("loadline ./a.load", true).unwrap();
+        assert_eq!((file.keep, file.whole), (Duration::MAX, true));
+        let part = settings("loadline ./a.load --keep 1h -w 1m", true).unwrap();
+        assert_eq!((part.keep, part.whole), (Duration::from_hours(1), false));
+        assert_eq!(settings("loadline web-1", true).unwrap().keep, Duration::from_hours(24));
     }
 
     #[test]
@@ -209,7 +267,13 @@ mod tests {
             let error = settings(line, false).expect_err(line);
             assert!(error.contains(part) && !error.contains('\n'), "{line}: {error}");
         }
-        let error = settings("loadline -n 3", true).unwrap_err();
-        assert!(error.contains("--count"), "{error}");
+        for (line, part) in [
+            ("loadline -n 3", "--count"),
+            ("loadline -", "standard input is the terminal"),
+            ("loadline web-1 --follow", "for recordings"),
+        ] {
+            let error = settings(line, true).expect_err(line);
+            assert!(error.contains(part), "{line}: {error}");
+        }
     }
 }

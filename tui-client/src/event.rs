@@ -11,6 +11,17 @@ pub enum Event {
     Connecting,
     /// A connection stands; nothing is known yet of what comes over it.
     Connected,
+    /// A recording is read from its beginning.
+    Replaying,
+    /// Nothing follows any more.
+    Ended {
+        /// Why, in words.
+        reason: Text,
+        /// Whether there should have been more.
+        failed: bool,
+    },
+    /// A word to the user.
+    Notice(Text),
     /// There is no connection, and this is why; the next try is made at `retry`.
     Down {
         /// Why, in words.

@@ -1,8 +1,10 @@
 //! The way to one source: connect, ask, read, reconnect, resume. The only code that touches it.
 
 mod connector;
+mod given;
 mod plain;
 mod reader;
+mod record;
 mod table;
 
 use std::io;
@@ -17,7 +19,9 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::event::Event;
 pub use connector::{Connector, Stream};
+pub use given::Given;
 pub use reader::{Farewell, Progress, Reader, Reading};
+pub use record::{Recorder, open as open_recording, recorded};
 
 /// How long a connection may take to be made: longer than three lost packets.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
@@ -61,6 +65,8 @@ pub struct Wish {
     pub history: History,
     /// What to make of the rows.
     pub reading: Reading,
+    /// Go on when a recording grows.
+    pub follow: bool,
 }
 
 impl Wish {
@@ -125,7 +131,10 @@ impl Link {
     /// Connects and reads, again and again, until nobody receives the events any more.
     pub async fn run(mut self, events: mpsc::Sender<Event>) {
         // An error only says that the receiver is gone.
-        let _ = self.follow(&events).await;
+        let _ = match &self.connector {
+            Connector::Given(given) => given.follow(&self.wish, &mut self.clock, &events).await,
+            Connector::Tcp { .. } | Connector::Embedded(_) => self.follow(&events).await,
+        };
     }
 
     async fn follow(&mut self, events: &mpsc::Sender<Event>) -> Result<(), Unfollowed> {

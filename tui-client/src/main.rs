@@ -7,9 +7,11 @@ use std::time::Duration;
 use anyhow::Context as _;
 use loadline::app::{self, App};
 use loadline::cli::{self, Instead, Settings};
-use loadline::link::{Connector, EVENTS_MAX, Link, Reading, Wish};
+use loadline::event::Event;
+use loadline::link::{self, Connector, EVENTS_MAX, Link, Reading, Recorder, Wish};
 use loadline::output::{self, Form, Job};
 use loadline::run::{self, Screen};
+use loadline::source::Source;
 use loadline::theme::Theme;
 use loadline::watched::Watched;
 use loadline::zone::Zone;
@@ -57,6 +59,9 @@ fn complain(text: &str) {
 async fn watch(settings: Settings) -> anyhow::Result<()> {
     let stop = signals()?;
     let connector = Connector::open(&settings.source, settings.interval).await;
+    if let Connector::Given(given) = &connector {
+        given.check().with_context(|| format!("cannot open {connector}"))?;
+    }
     let (embedded, name) = (connector.is_embedded(), connector.to_string());
     let wish = Wish {
         interval: settings.interval,
@@ -65,8 +70,10 @@ async fn watch(settings: Settings) -> anyhow::Result<()> {
             columns: settings.columns.clone(),
             keep_lines: settings.form == Form::Raw,
         },
+        follow: settings.follow,
     };
     let (sender, events) = mpsc::channel(EVENTS_MAX);
+    let sender = record(&settings, sender)?;
     let link = Link::new(connector, wish, Clock::system());
     let ask = link.asker();
     tokio::spawn(link.run(sender));
@@ -78,10 +85,23 @@ async fn watch(settings: Settings) -> anyhow::Result<()> {
     }
 }
 
+/// Records on the way to `events`, if the user wants that.
+fn record(settings: &Settings, events: mpsc::Sender<Event>) -> anyhow::Result<mpsc::Sender<Event>> {
+    let Some(path) = &settings.record else { return Ok(events) };
+    let name = loadline_protocol::sanitize(&path.to_string_lossy()).into_owned();
+    if let Source::Path(source) = &settings.source
+        && path.canonicalize().is_ok_and(|path| source.canonicalize().is_ok_and(|it| it == path))
+    {
+        anyhow::bail!("{name} cannot be read and recorded to at once; give --record another file");
+    }
+    let file = link::open_recording(path).with_context(|| format!("cannot record to {name}"))?;
+    Ok(link::recorded(file, name, Recorder::new(settings.count), events))
+}
+
 async fn show(
     settings: &Settings,
     watched: Watched,
-    events: mpsc::Receiver<loadline::event::Event>,
+    events: mpsc::Receiver<Event>,
     ask: watch::Sender<Option<Duration>>,
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
@@ -89,6 +109,7 @@ async fn show(
     let colour = !anstyle_query::no_color();
     let look = app::Settings {
         window: settings.window,
+        whole: settings.whole,
         fullscreen: settings.fullscreen,
         zone: Zone::Local,
         theme: Theme::detect(colour, settings.theme, |name| std::env::var(name).ok()),
@@ -102,7 +123,7 @@ async fn show(
 
 async fn write(
     settings: &Settings,
-    events: mpsc::Receiver<loadline::event::Event>,
+    events: mpsc::Receiver<Event>,
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     let job = Job {

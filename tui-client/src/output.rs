@@ -70,7 +70,7 @@ pub struct Summary {
 /// people should know besides the rows goes to `tell`, a line at a time.
 ///
 /// # Errors
-/// The very first connection failed, or the output does not take what is written.
+/// The very first connection or the reading of a file failed, or the output does not take what is written.
 pub async fn run(
     job: &Job,
     mut events: mpsc::Receiver<Event>,
@@ -101,7 +101,8 @@ pub async fn run(
             }
             writer.text.clear();
         }
-        if job.count.is_some_and(|count| writer.rows >= count) {
+        let is_over = matches!(event, Event::Ended { .. });
+        if is_over || job.count.is_some_and(|count| writer.rows >= count) {
             return Ok(writer.summary);
         }
     }
@@ -169,6 +170,8 @@ impl Writer {
                 self.connection = Connection::Lost;
                 tell(&format!("{}: connection lost: {reason}; reconnecting", job.source));
             }
+            Event::Ended { reason, failed: true } => bail!("{}: {reason}", job.source),
+            Event::Notice(text) => tell(text.as_str()),
             Event::Faults { count, .. } => {
                 self.summary.faults = self.summary.faults.saturating_add(*count);
             }
@@ -185,6 +188,8 @@ impl Writer {
                 tell(&format!("{}: other columns now; csv keeps those of its header", job.source));
             }
             Event::Connecting
+            | Event::Replaying
+            | Event::Ended { .. }
             | Event::Received { .. }
             | Event::Down { .. }
             | Event::Stream(_)
@@ -218,6 +223,9 @@ impl Writer {
             Event::Note(note) => self.lines.note(note, &mut self.text),
             Event::Connecting
             | Event::Connected
+            | Event::Replaying
+            | Event::Ended { .. }
+            | Event::Notice(_)
             | Event::Received { .. }
             | Event::Down { .. }
             | Event::Live

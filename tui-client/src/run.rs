@@ -316,7 +316,8 @@ impl Frames {
 }
 
 fn outage_is_unknown(app: &App) -> bool {
-    matches!(app.watched.state(app.now), State::Connecting(None) | State::Live)
+    let state = app.watched.state(app.now);
+    matches!(state, State::Connecting(None) | State::Live | State::Replay(None))
 }
 
 fn until(now: Time, then: Time) -> Duration {

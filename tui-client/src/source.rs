@@ -1,7 +1,7 @@
 //! What was typed as SOURCE, and what it means.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use loadline_protocol::sanitize;
@@ -22,6 +22,10 @@ pub enum Source {
         /// The port.
         port: u16,
     },
+    /// Standard input.
+    Stdin,
+    /// A recording, or what comes out of a pipe or a device.
+    Path(PathBuf),
 }
 
 /// Why a SOURCE cannot be used.
@@ -33,6 +37,9 @@ pub enum SourceError {
     /// The port is not a number from 1 to 65535.
     #[error("{0:?} has no usable port; write HOST:PORT with a port from 1 to 65535")]
     Port(String),
+    /// There is no path behind `file:`.
+    #[error("\"file:\" names no file; write file:PATH")]
+    Path,
     /// A kind of source that this version does not have.
     #[error("{0:?}: {1}")]
     Unsupported(String, &'static str),
@@ -41,8 +48,6 @@ pub enum SourceError {
 const NO_SSH: &str = "this version has no ssh sources; open a tunnel with \
                       `ssh -L 1027:127.0.0.1:1027 USER@HOST` and give 127.0.0.1:1027";
 const NO_UNIX: &str = "this version has no Unix sockets; give HOST:PORT";
-const NO_STDIN: &str = "this version does not read standard input; give HOST:PORT";
-const NO_FILE: &str = "this version does not open recordings; give HOST:PORT";
 
 impl FromStr for Source {
     type Err = SourceError;
@@ -54,15 +59,22 @@ impl FromStr for Source {
             return parse_tcp(address.strip_suffix('/').unwrap_or(address), shown);
         }
         match text {
-            "-" => unsupported(NO_STDIN),
+            "-" => Ok(Source::Stdin),
             _ if text.starts_with("unix:") => unsupported(NO_UNIX),
             _ if text.starts_with("ssh://") => unsupported(NO_SSH),
-            _ if text.starts_with("file:") || text.contains('/') => unsupported(NO_FILE),
+            _ if text.starts_with("file:") || text.contains('/') || is_file(text) => {
+                let path = text.strip_prefix("file:").unwrap_or(text);
+                if path.is_empty() { Err(SourceError::Path) } else { Ok(Source::Path(path.into())) }
+            }
             _ if text.contains('@') => unsupported(NO_SSH),
-            _ if Path::new(text).is_file() => unsupported(NO_FILE),
             _ => parse_tcp(text, shown),
         }
     }
+}
+
+/// Whether there is something of this name that can be read.
+fn is_file(text: &str) -> bool {
+    Path::new(text).metadata().is_ok_and(|metadata| !metadata.is_dir())
 }
 
 /// Reads `HOST`, `HOST:PORT`, `[v6]`, `[v6]:PORT` or a bare IPv6 address.
@@ -93,6 +105,8 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Source::Here => f.write_str("localhost"),
+            Source::Stdin => f.write_str("stdin"),
+            Source::Path(path) => f.write_str(&sanitize(&path.to_string_lossy())),
             Source::Tcp { host, port } => {
                 let host = sanitize(host);
                 if host.contains(':') {
@@ -153,9 +167,16 @@ mod tests {
         check("deploy@web-1", Err("ssh -L"));
         check("ssh://web-1", Err("ssh -L"));
         check("unix:/run/loadline", Err("HOST:PORT"));
-        check("-", Err("HOST:PORT"));
-        check("./today.load", Err("HOST:PORT"));
-        check("file:today", Err("HOST:PORT"));
+    }
+
+    #[test]
+    fn a_path_is_a_recording_and_a_dash_standard_input() {
+        let path = |path: &str| Ok(Source::Path(path.into()));
+        assert_eq!("-".parse(), Ok(Source::Stdin));
+        assert_eq!("./today.load".parse(), path("./today.load"));
+        assert_eq!("file:today".parse(), path("today"));
+        assert_eq!("Cargo.toml".parse(), path("Cargo.toml"), "it is there");
+        assert_eq!("file:".parse::<Source>(), Err(SourceError::Path));
     }
 
     #[test]

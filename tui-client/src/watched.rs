@@ -1,5 +1,7 @@
 //! Everything that is known of one source, and what state it is in.
 
+mod meter;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +11,7 @@ use loadline_protocol::{Column, RunId, Text, Time};
 use crate::event::{Event, Sample, Stream};
 use crate::store::Store;
 use crate::units::Machine;
+use meter::Meter;
 
 /// Rows that are late by so many intervals are missing.
 const LATE_INTERVALS: f64 = 2.5;
@@ -33,6 +36,8 @@ pub enum State {
     Live,
     /// There is a connection, but no row for too long.
     Stale,
+    /// A recording, or an input that has ended; with what is to be said about it.
+    Replay(Option<Text>),
 }
 
 /// Why there is no connection.
@@ -53,6 +58,7 @@ impl State {
             State::Reconnecting(_) => "RECONNECTING",
             State::Live => "LIVE",
             State::Stale => "STALE",
+            State::Replay(_) => "REPLAY",
         }
     }
 
@@ -61,7 +67,7 @@ impl State {
     pub fn outage(&self) -> Option<&Outage> {
         match self {
             State::Connecting(outage) | State::Reconnecting(outage) => outage.as_ref(),
-            State::Live | State::Stale => None,
+            State::Live | State::Stale | State::Replay(_) => None,
         }
     }
 }
@@ -69,7 +75,13 @@ impl State {
 #[derive(Debug, Clone)]
 enum Link {
     Trying(Option<Outage>),
-    Up { since: Time },
+    Up {
+        since: Time,
+    },
+    /// A recording, and why there is no more of it if there should be.
+    Recording(Option<Text>),
+    /// Nothing follows any more.
+    Ended(Text),
 }
 
 /// One source: its link, its stream, its samples.
@@ -129,7 +141,14 @@ impl Watched {
     /// Takes what the link tells.
     pub fn take(&mut self, now: Time, event: Event) {
         match event {
-            Event::Connecting | Event::Note(_) => {}
+            Event::Connecting | Event::Note(_) | Event::Notice(_) => {}
+            Event::Replaying => self.link = Link::Recording(None),
+            Event::Ended { reason, failed } => {
+                self.link = match self.link {
+                    Link::Recording(_) => Link::Recording(failed.then_some(reason)),
+                    Link::Trying(_) | Link::Up { .. } | Link::Ended(_) => Link::Ended(reason),
+                };
+            }
             Event::Connected => {
                 self.link = Link::Up { since: now };
                 self.meter = Meter::default();
@@ -187,6 +206,14 @@ impl Watched {
         self.store.push(sample.time, sample.seq, sample.values, joined);
     }
 
+    /// The time that a recording spans so far; `None` of what comes live.
+    #[must_use]
+    pub fn recorded_span(&self) -> Option<Duration> {
+        let Link::Recording(_) = self.link else { return None };
+        let (oldest, newest) = (self.store.oldest()?, self.store.newest()?);
+        Some(Duration::from_millis((newest.as_millis() - oldest.as_millis()).max(0) as u64))
+    }
+
     /// The columns of its rows; `None` before the first.
     #[must_use]
     pub fn columns(&self) -> Option<&[Column]> {
@@ -237,6 +264,8 @@ impl Watched {
         };
         match &self.link {
             Link::Trying(outage) => waiting(outage.clone()),
+            Link::Recording(remark) => State::Replay(remark.clone()),
+            Link::Ended(reason) => State::Replay(Some(reason.clone())),
             Link::Up { since } => {
                 let is_recent = |time: Time| now < self.stale_at(time);
                 if self.received.is_some_and(is_recent) {
@@ -259,6 +288,7 @@ impl Watched {
     #[must_use]
     pub fn changes_at(&self, now: Time) -> Option<Time> {
         let since = match &self.link {
+            Link::Recording(_) | Link::Ended(_) => return None,
             Link::Up { since } => since,
             Link::Trying(outage) => {
                 // The seconds to the next try are counted down.
@@ -311,41 +341,6 @@ impl Transit {
             self.guess.map(|ms| if (0..=oldest.as_millis() as i64).contains(&ms) { 0 } else { ms })
         };
         [self.this, self.before].into_iter().flatten().min().or_else(guess)
-    }
-}
-
-/// How many seconds a rate is taken over.
-const METER_S: i64 = 10;
-
-/// The bytes of each of the last seconds.
-#[derive(Debug, Clone, Default)]
-struct Meter {
-    /// The second since 1970, and what came in it; the oldest first, no more than the whole seconds of
-    /// the rate and the one that is not over.
-    seconds: VecDeque<(i64, u64)>,
-}
-
-impl Meter {
-    fn add(&mut self, now: Time, bytes: u64) {
-        let second = now.as_millis() / 1000;
-        match self.seconds.back_mut() {
-            Some((last, sum)) if *last >= second => *sum = sum.saturating_add(bytes),
-            _ => self.seconds.push_back((second, bytes)),
-        }
-        let oldest = second - METER_S;
-        while self.seconds.front().is_some_and(|(second, _)| *second < oldest) {
-            self.seconds.pop_front();
-        }
-    }
-
-    /// Over the whole seconds since the first that is known. The first one is left out: what was on its
-    /// way before, such as a history, came in it.
-    fn per_second(&self, now: Time) -> Option<u64> {
-        let second = now.as_millis() / 1000;
-        let first = (second - METER_S).max(self.seconds.front()?.0 + 1);
-        let seconds = u64::try_from(second - first).ok().filter(|seconds| *seconds > 0)?;
-        let counted = self.seconds.iter().filter(|(at, _)| (first..second).contains(at));
-        Some(counted.map(|(_, bytes)| bytes).sum::<u64>() / seconds)
     }
 }
 
@@ -503,22 +498,5 @@ mod tests {
         let schema = Schema::plain(2);
         watched.take(ms(0), Event::Stream(Arc::new(Stream { header: None, schema })));
         assert!(watched.store.is_empty());
-    }
-
-    #[test]
-    fn the_rate_is_that_of_the_last_whole_seconds() {
-        let mut meter = Meter::default();
-        assert_eq!(meter.per_second(ms(5000)), None);
-        // A history of 10 kB, and then 40 bytes a second.
-        meter.add(ms(1200), 10_000);
-        for second in 2..30 {
-            meter.add(ms(second * 1000 + 200), 40);
-            meter.add(ms(second * 1000 + 400), 4);
-        }
-        assert_eq!(meter.per_second(ms(29_900)), Some(44));
-        assert!(meter.seconds.len() <= METER_S as usize + 1);
-        // Nothing comes any more.
-        assert_eq!(meter.per_second(ms(35_000)), Some(44 * 5 / 10));
-        assert_eq!(meter.per_second(ms(99_000)), Some(0));
     }
 }

@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::given::Given;
 use crate::source::{PORT, Source};
 
 /// How long the agent on this machine has to answer before one is run in this process.
@@ -44,6 +45,8 @@ pub enum Connector {
     },
     /// To an agent in this process, over a pipe in memory.
     Embedded(Service),
+    /// To nobody: it is there, and read by itself.
+    Given(Given),
 }
 
 impl Connector {
@@ -52,6 +55,8 @@ impl Connector {
     pub async fn open(source: &Source, interval: Option<Duration>) -> Connector {
         match source {
             Source::Tcp { host, port } => Connector::tcp(host, *port),
+            Source::Stdin => Connector::Given(Given::Stdin),
+            Source::Path(path) => Connector::Given(Given::Path(path.clone())),
             Source::Here => match timeout(ANSWER_MAX, answering_agent()).await {
                 Ok(Ok(stream)) => {
                     let host = Ipv4Addr::LOCALHOST.to_string();
@@ -91,6 +96,7 @@ impl Connector {
                 tokio::spawn(async move { service.serve(theirs).await });
                 Ok(Box::new(ours))
             }
+            Connector::Given(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 }
@@ -130,6 +136,8 @@ impl fmt::Display for Connector {
                 Source::Tcp { host: host.clone(), port: *port }.fmt(f)
             }
             Connector::Embedded(_) => Source::Here.fmt(f),
+            Connector::Given(Given::Stdin) => Source::Stdin.fmt(f),
+            Connector::Given(Given::Path(path)) => Source::Path(path.clone()).fmt(f),
         }
     }
 }

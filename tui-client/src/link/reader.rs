@@ -157,6 +157,9 @@ impl Reader {
                 Ok(()) => {}
                 Err(fault) => self.faults.add(fault),
             }
+            if self.farewell.as_ref().is_some_and(|farewell| farewell.refused) {
+                break;
+            }
         }
         self.decoder = decoder;
         self.report(events);
@@ -190,7 +193,10 @@ impl Reader {
                 }
                 progress.answered = true;
                 // Rows that were held came before the answer to our request, which has them too.
-                self.phase = Phase::Subscribed { header: Some(header.clone()), schema: None };
+                // One that tells nothing stands above a plain source that was recorded.
+                let nothing = Header { version: header.version, ..Header::default() };
+                let header = Some(header.clone()).filter(|header| *header != nothing);
+                self.phase = Phase::Subscribed { header, schema: None };
             }
             Note::Columns(columns) => self.columns(columns, progress, events),
             Note::Live => events.push(Event::Live),
@@ -229,7 +235,10 @@ impl Reader {
         if let Some(names) = self.reading.columns.as_deref().filter(|_| self.picks) {
             match Pick::named(columns, names) {
                 Ok((pick, schema)) => (self.pick, taken) = (pick, schema),
-                Err(unknown) => self.farewell = Some(headless::no_column(unknown, columns)),
+                Err(unknown) => {
+                    self.farewell = Some(headless::no_column(unknown, columns));
+                    return;
+                }
             }
         }
         self.phase = Phase::Subscribed { header: header.clone(), schema: Some(columns.clone()) };

@@ -7,6 +7,7 @@ use ratatui::widgets::{Paragraph, Widget, Wrap};
 
 use super::header::outage_text;
 use crate::app::App;
+use crate::watched::State;
 
 pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
     let theme = app.theme;
@@ -25,6 +26,9 @@ pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
         lines.push(Line::styled("   ssh -L 1027:127.0.0.1:1027 USER@HOST", theme.strong()));
         lines.push(Line::raw(" and then, here:"));
         lines.push(Line::styled("   loadline 127.0.0.1:1027", theme.strong()));
+    } else if let State::Replay(remark) = &state {
+        let remark = remark.as_ref().map_or("no row is in it", |remark| remark.as_str());
+        lines.push(Line::styled(format!(" {name}: {remark}."), theme.strong()));
     } else {
         let text = format!(" {name}: connected, and waiting for the first sample.");
         lines.push(Line::raw(text));

@@ -87,7 +87,7 @@ fn parts(app: &App, name_max: usize) -> Vec<Part> {
         add(0, format!(" PAUSED +{behind} "), theme.warning());
     }
     let style = match state {
-        State::Live => theme.good(),
+        State::Live | State::Replay(_) => theme.good(),
         State::Connecting(_) | State::Stale => theme.warning(),
         State::Reconnecting(_) => theme.alarm(),
     };
@@ -98,8 +98,12 @@ fn parts(app: &App, name_max: usize) -> Vec<Part> {
     if let Some(outage) = state.outage() {
         add(2, outage_text(outage, app), theme.strong());
     }
+    if let State::Replay(Some(remark)) = &state {
+        add(2, remark.to_string(), theme.strong());
+    }
     if let Some(age) = watched.age(app.now) {
-        let style = if state == State::Live { theme.faint() } else { theme.strong() };
+        let is_calm = matches!(state, State::Live | State::Replay(_));
+        let style = if is_calm { theme.faint() } else { theme.strong() };
         add(3, format!("age {}", age_text(age)), style);
     }
     if watched.faults > 0 {

@@ -6,5 +6,6 @@ mod measure;
 mod navigate;
 mod pointer;
 mod properties;
+mod recordings;
 mod scenes;
 mod stage;

@@ -35,6 +35,7 @@ impl Stage {
         let watched = Watched::new(name, false, Duration::from_hours(24));
         let settings = Settings {
             window: Duration::from_mins(5),
+            whole: true,
             fullscreen: false,
             zone: Zone::Fixed(3600),
             theme: THEME,
@@ -98,7 +99,10 @@ impl Stage {
         self.now = START + second * 1000 + 3;
         let time = Time::from_millis(self.now - 3);
         let received = Time::from_millis(self.now);
-        let seq = Some(second as u64 + 1);
+        let stream = self.app.watched.stream.as_ref();
+        // A plain source numbers nothing.
+        let is_plain = stream.is_some_and(|stream| stream.header.is_none());
+        let seq = (!is_plain).then_some(second as u64 + 1);
         self.event(Event::Received { bytes: 47 });
         self.event(Event::Rows(Rows::one(Sample { time, seq, received, values, line: None })));
     }

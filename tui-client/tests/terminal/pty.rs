@@ -142,6 +142,7 @@ fn panic_in_a_task() -> ! {
         let watched = Watched::new("web-1", false, Duration::from_secs(1));
         let settings = app::Settings {
             window: Duration::from_secs(1),
+            whole: false,
             fullscreen: false,
             zone: Zone::Local,
             theme: Theme::detect(true, None, |_| None),

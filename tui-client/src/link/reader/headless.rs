@@ -112,6 +112,7 @@ impl Reader {
         if let Some(Err(unknown)) = self.reading.columns.as_deref().map(|names| table.choose(names))
         {
             self.farewell = Some(no_column(unknown, table.schema()));
+            return;
         }
         let schema = table.schema().clone();
         if self.reading.keep_lines {

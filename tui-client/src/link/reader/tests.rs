@@ -216,7 +216,7 @@ fn rows_of_a_file_have_their_own_times_or_even_ones() {
             None
         )
         .0,
-        "stream(time:s a) 7500=[1.0] stream(time:s a) 6000=[2.0]"
+        "plain(time:s a) 7500=[1.0] plain(time:s a) 6000=[2.0]"
     );
     // A client that asked when the first row was already on its way.
     let asked = format!("1 2\n{HEADER}1.000 7 1 2\n");

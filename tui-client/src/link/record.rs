@@ -1,0 +1,171 @@
+//! What was seen, kept: each row as a line of the format, under a header that explains it.
+//!
+//! A recording is a stream as an agent sends it, so that what reads one reads the other. Each start
+//! writes a header of its own; a source that tells no times gets those of receipt.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::Path;
+use std::sync::Arc;
+
+use loadline_protocol::{Header, Note, Schema, Stamp, Text, Time, VERSION};
+use tokio::io::AsyncWriteExt as _;
+use tokio::sync::mpsc;
+
+use super::send;
+use crate::event::{Event, Rows, Stream};
+
+/// Events between the link and the recording; behind it, [`EVENTS_MAX`](super::EVENTS_MAX) more.
+const WAITING_MAX: usize = 8;
+
+/// Turns events into the lines of a recording.
+#[derive(Debug, Default)]
+pub struct Recorder {
+    stream: Option<(Arc<Stream>, Schema)>,
+    /// The last row since the last header.
+    last: Option<(Time, Option<u64>)>,
+    rows: u64,
+    /// After how many rows it is complete.
+    rows_max: Option<u64>,
+}
+
+impl Recorder {
+    /// A recording that has not begun, of so many rows at most.
+    #[must_use]
+    pub fn new(rows_max: Option<u64>) -> Recorder {
+        Recorder { rows_max, ..Recorder::default() }
+    }
+
+    /// Appends what an event says to `out`, as whole lines.
+    pub fn take(&mut self, event: &Event, out: &mut String) {
+        match event {
+            Event::Stream(stream) => {
+                // What has no number of its own is not numbered.
+                let stamp = match stream.schema.stamp() {
+                    Stamp::None | Stamp::Time => Stamp::Time,
+                    Stamp::TimeSeq => Stamp::TimeSeq,
+                };
+                self.stream = Some((stream.clone(), stream.schema.clone().with_stamp(stamp)));
+                self.begin(out);
+            }
+            Event::Rows(rows) => self.rows(rows, out),
+            Event::Skipped { count } if self.last.is_some() => {
+                let last = self.last.and_then(|(_, seq)| seq).unwrap_or(0);
+                let (from, to) = (last.saturating_add(1), last.saturating_add(*count));
+                push(out, &Note::Skipped { from: from.min(to), to });
+            }
+            _ => {}
+        }
+    }
+
+    /// Writes the header: what follows belongs together.
+    fn begin(&mut self, out: &mut String) {
+        let Some((stream, schema)) = &self.stream else { return };
+        let nameless = || Header { version: VERSION, ..Header::default() };
+        push(out, &Note::Header(stream.header.clone().unwrap_or_else(nameless)));
+        push(out, &Note::Columns(schema.clone()));
+        self.last = None;
+    }
+
+    fn rows(&mut self, rows: &Rows, out: &mut String) {
+        for sample in rows.iter() {
+            if self.rows_max.is_some_and(|most| self.rows >= most) {
+                return;
+            }
+            // Times rise below a header: our clock was set back.
+            if self.last.is_some_and(|(last, _)| sample.time <= last) {
+                self.begin(out);
+            }
+            let Some((_, schema)) = &self.stream else { return };
+            let values = sample.values.iter().copied();
+            schema.write_row(out, Some(sample.time), sample.seq, values);
+            out.push('\n');
+            self.last = Some((sample.time, sample.seq));
+            self.rows += 1;
+        }
+    }
+}
+
+fn push(out: &mut String, note: &Note) {
+    out.push_str(&note.to_string());
+    out.push('\n');
+}
+
+/// Opens a recording to append to it. If it ends in half a line, that one is ended first.
+///
+/// # Errors
+/// The file can be neither made nor written to.
+pub fn open(path: &Path) -> io::Result<File> {
+    let mut file = OpenOptions::new().append(true).create(true).open(path)?;
+    if file.metadata()?.is_file() && ends_in_half_a_line(path) {
+        file.write_all(b"\n")?;
+    }
+    Ok(file)
+}
+
+/// What may not be read is taken as whole.
+fn ends_in_half_a_line(path: &Path) -> bool {
+    let last = || -> io::Result<u8> {
+        let mut file = File::open(path)?;
+        file.seek(SeekFrom::End(-1))?;
+        let mut last = [0];
+        file.read_exact(&mut last)?;
+        Ok(last[0])
+    };
+    last().is_ok_and(|byte| byte != b'\n')
+}
+
+/// Records into `file` what is sent, and passes it on to `events` once it is written: of what is
+/// seen, all is kept. If it cannot be written, that is told once, and the rest is passed on only.
+#[must_use]
+pub fn recorded(
+    file: File,
+    name: String,
+    recorder: Recorder,
+    events: mpsc::Sender<Event>,
+) -> mpsc::Sender<Event> {
+    let (sender, receiver) = mpsc::channel(WAITING_MAX);
+    tokio::spawn(pass(file, name, recorder, receiver, events));
+    sender
+}
+
+async fn pass(
+    file: File,
+    name: String,
+    mut recorder: Recorder,
+    mut from: mpsc::Receiver<Event>,
+    to: mpsc::Sender<Event>,
+) {
+    let mut file = Some(tokio::fs::File::from_std(file));
+    let mut text = String::new();
+    loop {
+        let event = tokio::select! {
+            event = from.recv() => event,
+            // Then the link ends, too.
+            () = to.closed() => return,
+        };
+        let Some(event) = event else { return };
+        if let Some(open) = &mut file {
+            recorder.take(&event, &mut text);
+            if let Err(error) = write(open, &text).await {
+                file = None;
+                let notice = format!("{name}: {error}; nothing more is recorded");
+                if send(&to, Event::Notice(Text::new(&notice))).await.is_err() {
+                    return;
+                }
+            }
+            text.clear();
+        }
+        if send(&to, event).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn write(file: &mut tokio::fs::File, text: &str) -> io::Result<()> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    file.write_all(text.as_bytes()).await?;
+    file.flush().await
+}

@@ -1,0 +1,66 @@
+//! How many bytes come.
+
+use std::collections::VecDeque;
+
+use loadline_protocol::Time;
+
+/// How many seconds a rate is taken over.
+const METER_S: i64 = 10;
+
+/// The bytes of each of the last seconds.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Meter {
+    /// The second since 1970, and what came in it; the oldest first, no more than the whole seconds of
+    /// the rate and the one that is not over.
+    seconds: VecDeque<(i64, u64)>,
+}
+
+impl Meter {
+    pub(super) fn add(&mut self, now: Time, bytes: u64) {
+        let second = now.as_millis() / 1000;
+        match self.seconds.back_mut() {
+            Some((last, sum)) if *last >= second => *sum = sum.saturating_add(bytes),
+            _ => self.seconds.push_back((second, bytes)),
+        }
+        let oldest = second - METER_S;
+        while self.seconds.front().is_some_and(|(second, _)| *second < oldest) {
+            self.seconds.pop_front();
+        }
+    }
+
+    /// Over the whole seconds since the first that is known. The first one is left out: what was on its
+    /// way before, such as a history, came in it.
+    pub(super) fn per_second(&self, now: Time) -> Option<u64> {
+        let second = now.as_millis() / 1000;
+        let first = (second - METER_S).max(self.seconds.front()?.0 + 1);
+        let seconds = u64::try_from(second - first).ok().filter(|seconds| *seconds > 0)?;
+        let counted = self.seconds.iter().filter(|(at, _)| (first..second).contains(at));
+        Some(counted.map(|(_, bytes)| bytes).sum::<u64>() / seconds)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(ms: i64) -> Time {
+        Time::from_millis(ms)
+    }
+
+    #[test]
+    fn the_rate_is_that_of_the_last_whole_seconds() {
+        let mut meter = Meter::default();
+        assert_eq!(meter.per_second(ms(5000)), None);
+        // A history of 10 kB, and then 40 bytes a second.
+        meter.add(ms(1200), 10_000);
+        for second in 2..30 {
+            meter.add(ms(second * 1000 + 200), 40);
+            meter.add(ms(second * 1000 + 400), 4);
+        }
+        assert_eq!(meter.per_second(ms(29_900)), Some(44));
+        assert!(meter.seconds.len() <= METER_S as usize + 1);
+        // Nothing comes any more.
+        assert_eq!(meter.per_second(ms(35_000)), Some(44 * 5 / 10));
+        assert_eq!(meter.per_second(ms(99_000)), Some(0));
+    }
+}

@@ -1,0 +1,102 @@
+//! What was recorded looks as it did live.
+
+use loadline::event::Event;
+use loadline::link::{Progress, Reader, Reading, Recorder};
+use loadline_protocol::Time;
+
+use crate::stage::{Stage, check_frames, working};
+
+/// A screen that has read these lines as a recording, whole.
+fn replay(name: &str, text: &str, now: i64) -> Stage {
+    let mut stage = Stage::new(name);
+    stage.now = now;
+    stage.event(Event::Replaying);
+    let first = Time::from_millis(now);
+    let mut reader = Reader::recorded(Reading::default(), first, std::time::Duration::from_secs(1));
+    let (mut progress, mut events) = (Progress::default(), Vec::new());
+    reader.take(text.as_bytes(), first, &mut progress, &mut events);
+    reader.end(&mut progress, &mut events);
+    events.push(Event::Live);
+    let reason = loadline_protocol::Text::new("end of input");
+    events.push(Event::Ended { reason, failed: false });
+    for event in events {
+        stage.event(event);
+    }
+    stage
+}
+
+fn recorded(events: &[Event]) -> String {
+    let (mut recorder, mut text) = (Recorder::new(None), String::new());
+    for event in events {
+        recorder.take(event, &mut text);
+    }
+    text
+}
+
+/// A frame without its first row.
+fn below_the_header(stage: &mut Stage, width: u16, height: u16) -> String {
+    let frame = stage.frame(width, height);
+    frame.split_once('\n').map_or("", |(_, rest)| rest).to_owned()
+}
+
+#[test]
+fn a_replay_looks_as_the_live_screen_did_at_that_time() {
+    let mut agent = Stage::live();
+    agent.event(Event::Skipped { count: 3 });
+    agent.row(243, &working(243));
+    agent.down("connection reset");
+    agent.connect(8);
+    for second in 260..290 {
+        agent.row(second, &working(second));
+    }
+    for mut live in [agent, Stage::columns(2, 200), Stage::columns(17, 90)] {
+        let mut replay = replay("a.load", &recorded(&live.sent), live.now);
+        for stage in [&mut live, &mut replay] {
+            stage.app.window = std::time::Duration::from_mins(5);
+        }
+        for keys in ["", "c", "f", "fd", "du"] {
+            for stage in [&mut live, &mut replay] {
+                stage.typed(keys);
+            }
+            for (width, height) in [(120, 36), (80, 24), (40, 12)] {
+                assert_eq!(
+                    below_the_header(&mut replay, width, height),
+                    below_the_header(&mut live, width, height),
+                    "after {keys:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_recording_cut_off_at_any_byte_still_opens() {
+    let mut live = Stage::live();
+    live.sent.truncate(30);
+    let text = recorded(&live.sent);
+    assert!(text.len() > 500);
+    for length in 0..text.len() {
+        let part = &text[..length];
+        let stage = replay("a.load", part, live.now);
+        let rows = part
+            .split_inclusive('\n')
+            .filter(|line| line.ends_with('\n') && !line.starts_with('#'));
+        assert_eq!(stage.app.watched.store.len(), rows.count(), "{length}");
+        let is_whole = part.is_empty() || part.ends_with('\n');
+        assert_eq!(stage.app.watched.faults, u64::from(!is_whole), "{length}");
+    }
+}
+
+#[test]
+fn a_recording_is_seen_as_a_whole() {
+    let mut live = Stage::live();
+    // Half an hour later, another run.
+    live.connect(8);
+    for second in 2040..2280 {
+        live.row(second, &working(second));
+    }
+    let text = recorded(&live.sent);
+    let now = crate::stage::START + 100_000_000;
+    check_frames("replay", &mut replay("server-room.load", &text, now));
+    check_frames("replay_empty", &mut replay("empty.load", "", now));
+}

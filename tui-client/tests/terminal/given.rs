@@ -1,0 +1,221 @@
+//! What is given: standard input, recordings that grow, and the making of recordings.
+
+use std::fmt::Write as _;
+use std::fs::{self, OpenOptions};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use portable_pty::{CommandBuilder, PtySize};
+
+use crate::pty::assert_restored;
+use crate::stage::{Server, Terminal};
+
+fn loadline(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_loadline"));
+    command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn output(args: &[&str]) -> Output {
+    loadline(args).output().unwrap()
+}
+
+/// What is written without a failure.
+fn written(args: &[&str]) -> String {
+    let output = output(args);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && errors.is_empty(), "{args:?}: {errors}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn path(folder: &tempfile::TempDir, name: &str) -> String {
+    folder.path().join(name).to_str().unwrap().to_owned()
+}
+
+/// Runs a shell's pipe in a terminal; `$LOADLINE` is the program.
+fn shell(script: &str) -> Terminal {
+    let mut command = CommandBuilder::new("sh");
+    command.args(["-c", script]);
+    command.env("LOADLINE", env!("CARGO_BIN_EXE_loadline"));
+    Terminal::run(command)
+}
+
+#[test]
+fn keys_work_while_rows_come_through_a_pipe() {
+    let script = "(i=0; while [ $i -lt 400 ]; do i=$((i+1)); echo $i 7; sleep 0.05; done) \
+                  | \"$LOADLINE\" -";
+    let mut terminal = shell(script);
+    terminal.wait_for("rows", |screen| screen.contains("LIVE") && screen.contains("c2"));
+    terminal.press("?");
+    terminal.wait_for_text("this help");
+    terminal.press("?f");
+    terminal.wait_for("a chart alone", |screen| screen.contains("all charts"));
+    terminal.press("q");
+    let (status, written) = terminal.wait_for_end();
+    assert!(status.success());
+    assert_restored(&written);
+}
+
+#[test]
+fn at_the_end_of_the_input_the_chart_stays_and_says_so() {
+    let mut terminal = shell("printf '1 2\\n3 4\\n' | \"$LOADLINE\" -");
+    let screen = terminal.wait_for_text("end of input");
+    assert!(screen.contains("REPLAY") && screen.contains("4.00"), "{screen}");
+    terminal.press("f");
+    terminal.wait_for_text("all charts");
+    terminal.press("q");
+    assert!(terminal.wait_for_end().0.success());
+}
+
+#[test]
+fn an_output_ends_with_its_input() {
+    let mut child = loadline(&["-", "-o", "csv"]).stdin(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"volts;amps\n1;2\n3;\n").unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let values: Vec<_> =
+        text.lines().map(|line| line.split(',').skip(4).collect::<Vec<_>>()).collect();
+    assert_eq!(values, [["volts", "amps"], ["1.00", "2.00"], ["3.00", ""]]);
+}
+
+/// The lines without the names of the sources and the times of receipt, which differ.
+fn rows(csv: &str) -> Vec<String> {
+    let row = |line: &str| {
+        let fields: Vec<&str> = line.split(',').collect();
+        [&fields[..1], &fields[3..]].concat().join(",")
+    };
+    csv.lines().map(row).collect()
+}
+
+#[test]
+fn a_recording_says_row_for_row_what_the_live_run_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = path(&folder, "a.load");
+    let server = Server::start(0, Duration::from_millis(20));
+    let address = server.address.to_string();
+    let run = |history: &str| {
+        let args = [&address, "-o", "csv", "-n", "15", "--history", history, "-r", &file];
+        rows(&written(&args))
+    };
+    let mut live = run("all");
+    let replayed = rows(&written(&[&file, "-o", "csv"]));
+    assert_eq!(replayed, live);
+    // A second run goes on in the same file. What it tells once more is no sample more.
+    for row in run("none") {
+        if !live.contains(&row) {
+            live.push(row);
+        }
+    }
+    let replayed = rows(&written(&[&file, "-o", "csv"]));
+    assert_eq!(replayed, live);
+    server.stop();
+    // And our own CSV says the same again.
+    let csv = path(&folder, "a.csv");
+    fs::write(&csv, written(&[&file, "-o", "csv"])).unwrap();
+    assert_eq!(rows(&written(&[&csv, "-o", "csv"])), live);
+    assert_eq!(written(&[&csv, "-o", "raw"]).lines().count(), live.len());
+}
+
+#[test]
+fn a_plain_source_is_recorded_with_times_and_after_half_a_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = path(&folder, "a.load");
+    fs::write(&file, "# columns time:s c1 c2\n1.000 1.0 2.0\n2.000 3").unwrap();
+    let script = "printf '1 2\\n3 4\\n' | \"$LOADLINE\" - -o csv -r \"$FILE\"";
+    let mut shell = Command::new("sh");
+    shell.args(["-c", script]).env("LOADLINE", env!("CARGO_BIN_EXE_loadline")).env("FILE", &file);
+    let live = rows(&String::from_utf8(shell.output().unwrap().stdout).unwrap());
+    let output = output(&[&file, "-o", "csv"]);
+    let replayed = rows(&String::from_utf8(output.stdout).unwrap());
+    assert_eq!(replayed[1], "1970-01-01T00:00:01.000Z,,1.00,2.00");
+    assert_eq!(replayed[2..], live[1..]);
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "loadline: 1 faulty line skipped\n");
+}
+
+#[test]
+fn a_recording_is_not_made_of_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = path(&folder, "a.load");
+    fs::write(&file, "1 2\n").unwrap();
+    let output = output(&[&file, "-o", "csv", "-r", &file]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("another file"));
+    assert_eq!(fs::read_to_string(&file).unwrap(), "1 2\n");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_told_once_and_the_rows_go_on() {
+    let server = Server::start(0, Duration::from_millis(20));
+    let address = server.address.to_string();
+    let output = output(&[&address, "-o", "csv", "-n", "5", "-r", "/dev/full"]);
+    assert!(output.status.success());
+    assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), 6);
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(errors.lines().count(), 1, "{errors}");
+    assert!(errors.contains("/dev/full: No space left"), "{errors}");
+    let mut terminal = Terminal::loadline(&[&address, "-r", "/dev/full"]);
+    terminal.wait_for("a notice", |screen| {
+        screen.contains("LIVE") && screen.contains("nothing more is recorded")
+    });
+    terminal.press("q");
+    assert!(terminal.wait_for_end().0.success());
+    server.stop();
+}
+
+fn append(file: &str, text: &str) {
+    let mut file = OpenOptions::new().append(true).create(true).open(file).unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+}
+
+fn end(mut child: Child) {
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_recording_is_followed_as_it_grows_is_emptied_and_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = path(&folder, "a.load");
+    fs::write(&file, "# columns time:s a\n1.000 1\n2.000 2").unwrap();
+    let mut child = loadline(&[&file, "--follow", "-o", "csv"]).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut next = || lines.next().unwrap().unwrap().rsplit(',').next().unwrap().to_owned();
+    assert_eq!([next(), next()], ["a", "1.00"]);
+    append(&file, "5\n3.000 3\n");
+    assert_eq!([next(), next()], ["25.00", "3.00"]);
+    fs::write(&file, "").unwrap();
+    append(&file, "# columns time:s a\n9.000 9\n");
+    assert_eq!(next(), "9.00");
+    let other = path(&folder, "b.load");
+    fs::write(&other, "# columns time:s a\n4.000 4\n10.000 10\n11.000 11\n12.000 12\n").unwrap();
+    fs::rename(Path::new(&other), Path::new(&file)).unwrap();
+    assert_eq!([next(), next()], ["4.00", "10.00"]);
+    end(child);
+}
+
+#[test]
+fn the_whole_of_a_recording_is_in_sight_and_the_keys_of_time_work() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = path(&folder, "a.load");
+    let mut text = "# columns time:s a\n".to_owned();
+    for second in 0..7200 {
+        writeln!(text, "{}.000 {}", 1_763_816_400 + second, second % 50).unwrap();
+    }
+    fs::write(&file, text).unwrap();
+    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_loadline"));
+    command.arg(&file);
+    let size = PtySize { rows: 24, cols: 120, pixel_width: 0, pixel_height: 0 };
+    let mut terminal = Terminal::sized(size, command);
+    let first = terminal.wait_for_text("REPLAY");
+    assert!(first.contains("span 2h 7m"), "{first}");
+    terminal.press("++");
+    terminal.wait_for_text("span 1h");
+    terminal.press("0");
+    terminal.wait_for_text("span 2h 7m");
+    terminal.press("q");
+    assert!(terminal.wait_for_end().0.success());
+}
