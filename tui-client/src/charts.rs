@@ -1,4 +1,15 @@
-//! Which charts a stream gets, from the names of its columns.
+//! Which charts a stream gets, from the names and units of its columns.
+//!
+//! 1. Columns of a known name go into the charts of [`KNOWN`].
+//! 2. If there are more than [`SINGLES_MAX`] others, those of one unit share charts of
+//!    [`LINES_MAX`] lines.
+//! 3. Columns without a unit share charts only if there are many of them, as nothing says that they
+//!    are alike: more than [`NAMELESS_MAX`] if nobody has named them, else [`NAMED_MAX`].
+//! 4. Each other column has a chart of its own.
+//!
+//! Only names and units count, never values: a chart stays what it is while samples come.
+
+use std::collections::{HashMap, HashSet};
 
 use loadline_protocol::{Column, Schema};
 
@@ -15,6 +26,18 @@ const KNOWN: &[(&str, &[Member])] = &[
     ("Frequency", &[("freq", "", 4)]),
     ("Load", &[("load1", "1m", 0), ("load5", "5m", 1), ("load15", "15m", 2)]),
 ];
+
+/// So many columns of unknown names have a chart each, whatever their units.
+const SINGLES_MAX: usize = 4;
+
+/// So many columns `c1 … cN` have a chart each: what a common terminal shows at once.
+const NAMELESS_MAX: usize = 12;
+
+/// So many columns with a name and without a unit have a chart each.
+const NAMED_MAX: usize = 3 * NAMELESS_MAX;
+
+/// The lines of a chart that columns share: as many as there are colours to tell them apart.
+const LINES_MAX: usize = 6;
 
 /// A chart: columns of one unit on one pair of axes.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,7 +74,7 @@ pub struct Reference {
     pub label: String,
 }
 
-/// The charts of a schema: first those of known columns, then one for each other column.
+/// The charts of a schema: first those of known columns, then those of the others in their order.
 #[must_use]
 pub fn charts(schema: &Schema, units: Units, machine: Machine) -> Vec<Chart> {
     let columns = schema.columns();
@@ -72,16 +95,77 @@ pub fn charts(schema: &Schema, units: Units, machine: Machine) -> Vec<Chart> {
         let remark = if per_core { "per core" } else { "" };
         charts.push(Chart { title: (*title).to_owned(), remark, lines, look, reference });
     }
-    let others = columns.iter().enumerate().filter(|(_, column)| !is_known(column));
-    charts.extend(others.map(|(at, column)| {
-        // A chart is chosen by its title: no two may have the same.
-        let is_taken = KNOWN.iter().any(|(title, _)| *title == column.name());
-        let title =
-            if is_taken { format!("\"{}\"", column.name()) } else { column.name().to_owned() };
-        let lines = vec![ChartLine { column: at, legend: String::new(), colour: at }];
-        Chart { title, remark: "", lines, look: look(at), reference: None }
-    }));
+    // A chart is chosen by its title: no two may have the same.
+    let mut taken: HashSet<String> = KNOWN.iter().map(|(title, _)| (*title).to_owned()).collect();
+    for group in groups(columns) {
+        let mut title = title(columns, &group);
+        while !taken.insert(title.clone()) {
+            title = format!("\"{title}\"");
+        }
+        charts.push(Chart {
+            title,
+            remark: "",
+            look: look(group[0]),
+            reference: None,
+            lines: lines(columns, &group),
+        });
+    }
     charts
+}
+
+/// The columns of unknown names that share a chart, chart by chart; none is empty.
+fn groups(columns: &[Column]) -> Vec<Vec<usize>> {
+    let others = || columns.iter().enumerate().filter(|(_, column)| !is_known(column));
+    let unitless: Vec<&Column> =
+        others().map(|(_, column)| column).filter(|column| column.unit().is_empty()).collect();
+    let is_named = unitless.iter().any(|column| !is_nameless(column));
+    let unitless_max = if is_named { NAMED_MAX } else { NAMELESS_MAX };
+    let all = others().count();
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    // The chart of each unit that has room for one more.
+    let mut open: HashMap<&str, usize> = HashMap::new();
+    for (at, column) in others() {
+        let shares = match column.unit() {
+            "" => unitless.len() > unitless_max,
+            _ => all > SINGLES_MAX,
+        };
+        match open.get(column.unit()) {
+            Some(group) if shares && groups[*group].len() < LINES_MAX => groups[*group].push(at),
+            _ => {
+                open.insert(column.unit(), groups.len());
+                groups.push(vec![at]);
+            }
+        }
+    }
+    groups
+}
+
+/// Whether a column is called `c1` or the like, as those are that nobody has named.
+fn is_nameless(column: &Column) -> bool {
+    let number = column.name().strip_prefix('c');
+    number.is_some_and(|it| !it.is_empty() && it.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// A column's name, or those of the first and the last of several.
+fn title(columns: &[Column], group: &[usize]) -> String {
+    let name = |at: &usize| columns[*at].name();
+    match group {
+        [] => String::new(),
+        [only] => name(only).to_owned(),
+        [first, last] => format!("{}, {}", name(first), name(last)),
+        [first, .., last] => format!("{} - {}", name(first), name(last)),
+    }
+}
+
+fn lines(columns: &[Column], group: &[usize]) -> Vec<ChartLine> {
+    if let [only] = group {
+        return vec![ChartLine { column: *only, legend: String::new(), colour: *only }];
+    }
+    let line = |(colour, at): (usize, &usize)| {
+        let legend = columns[*at].name().to_owned();
+        ChartLine { column: *at, legend, colour }
+    };
+    group.iter().enumerate().map(line).collect()
 }
 
 /// As many tasks as there are cores can run at a time.
@@ -133,6 +217,47 @@ mod tests {
         assert_eq!(of(load(Units::Usual)), Some((16.0, "16 cores".into(), "")));
         assert_eq!(of(load(Units::Other)), Some((1.0, "1 per core".into(), "per core")));
         assert!(charts(&Schema::plain(6), Units::Usual, Machine::default())[3].reference.is_none());
+    }
+
+    #[test]
+    fn many_columns_of_a_unit_share_charts_and_few_do_not() {
+        assert_eq!(titles("a:B/s b:B/s c:B/s d:V"), ["a", "b", "c", "d"]);
+        assert_eq!(titles("a:B/s d:V b:B/s c:B/s e"), ["a - c", "d", "e"]);
+        assert_eq!(titles("a:B/s d:V b:B/s e f g"), ["a, b", "d", "e", "f", "g"]);
+        let seven = "a:V b:V c:V d:V e:V f:V g:V cpu:%";
+        assert_eq!(titles(seven), ["CPU", "a - f", "g"]);
+        let charts = usual(&seven.parse().unwrap());
+        let legends: Vec<_> = charts[1].lines.iter().map(|line| line.legend.as_str()).collect();
+        assert_eq!(legends, ["a", "b", "c", "d", "e", "f"]);
+    }
+
+    #[test]
+    fn columns_without_a_unit_share_charts_from_thirteen_on() {
+        assert_eq!(usual(&Schema::plain(12)).len(), 12);
+        let charts = usual(&Schema::plain(13));
+        let found: Vec<_> = charts.iter().map(|it| (it.title.as_str(), it.lines.len())).collect();
+        assert_eq!(found, [("c1 - c6", 6), ("c7 - c12", 6), ("c13", 1)]);
+        assert_eq!(usual(&Schema::plain(200)).len(), 34);
+        let named = |count: usize| {
+            let names: Vec<_> = (0..count).map(|at| format!("x{at}")).collect();
+            titles(&names.join(" ")).len()
+        };
+        assert_eq!([named(36), named(37)], [36, 7]);
+    }
+
+    #[test]
+    fn no_column_is_lost_and_no_title_is_there_twice() {
+        for schema in ["a:V b:V c:V d:V e:V a_-_e:V", "\u{22}CPU\u{22} CPU cpu:% Load", "x y:B z:V"]
+        {
+            let schema: Schema = schema.parse().unwrap();
+            let charts = usual(&schema);
+            let titles: HashSet<_> = charts.iter().map(|chart| &chart.title).collect();
+            assert_eq!(titles.len(), charts.len(), "{schema}");
+            let mut columns: Vec<_> =
+                charts.iter().flat_map(|chart| chart.lines.iter().map(|it| it.column)).collect();
+            columns.sort_unstable();
+            assert_eq!(columns, (0..schema.columns().len()).collect::<Vec<_>>(), "{schema}");
+        }
     }
 
     #[test]

@@ -1,16 +1,18 @@
 //! The states and views of the screen.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use crossterm::event::KeyCode;
 use loadline::app::Screen;
 use loadline::event::{Event, Stream};
 use loadline::layout::Page;
+use loadline::link::{Progress, Reader, Reading};
 use loadline::theme::Palette;
-use loadline_protocol::{Header, Schema, Text};
+use loadline_protocol::{Header, Schema, Text, Time};
 use ratatui::style::{Color, Modifier};
 
-use crate::stage::{Stage, check_frame, check_frames, colour_of, working};
+use crate::stage::{START, Stage, check_frame, check_frames, colour_of, working};
 
 #[test]
 fn the_dashboard_of_a_live_server() {
@@ -202,6 +204,88 @@ fn one_three_and_twelve_charts() {
     let mut stage = Stage::columns(12, 200);
     stage.press(KeyCode::BackTab);
     check_frame("charts_12_end", &mut stage, 80, 24);
+}
+
+#[test]
+fn two_hundred_columns_are_pages_of_charts() {
+    let mut stage = Stage::columns(200, 200);
+    check_frames("columns_200", &mut stage);
+    stage.typed("f");
+    check_frame("columns_200_chart", &mut stage, 120, 36);
+}
+
+/// A stream that nobody was asked for, as it comes through a pipe.
+fn piped(text: &str) -> Stage {
+    let mut stage = Stage::new("stdin");
+    stage.event(Event::Connected);
+    let (mut reader, mut progress) = (Reader::unasked(Reading::default()), Progress::default());
+    for line in text.split_inclusive('\n') {
+        let mut events = Vec::new();
+        let now = Time::from_millis(stage.now);
+        reader.take(line.as_bytes(), now, &mut progress, &mut events);
+        for event in events {
+            stage.event(event);
+        }
+        stage.now += 1000;
+    }
+    stage.now -= 1000;
+    stage
+}
+
+#[test]
+fn what_vmstat_writes_is_a_screen_at_once() {
+    let heading =
+        " r  b   swpd   free   buff  cache   si   so    bi    bo   in   cs us sy id wa st\n";
+    let mut text =
+        "procs -----------memory---------- ---swap-- -----io---- -system-- ------cpu-----\n"
+            .to_owned();
+    for second in 0..90_u32 {
+        if second % 20 == 0 {
+            text += heading;
+        }
+        let busy = second * 7 % 60;
+        let _ = writeln!(
+            text,
+            " {} 0      0 {} 85236 {}    0    0     5    {} {} {} {} 3 {}  0  0",
+            second % 3,
+            21_000_000 - 900 * second,
+            2_200_000 + 300 * second,
+            second * 13 % 90,
+            600 + busy,
+            900 + 2 * busy,
+            busy,
+            97 - busy,
+        );
+    }
+    check_frames("vmstat", &mut piped(&text));
+}
+
+#[test]
+fn a_sine_of_two_columns_is_a_screen_at_once() {
+    let row = |second: i32| {
+        let phase = f64::from(second) / 12.0;
+        format!("{:.4}\t{:.4}\n", phase.sin(), phase.cos())
+    };
+    check_frames("sine", &mut piped(&(0..120).map(row).collect::<String>()));
+}
+
+#[test]
+fn a_csv_file_with_a_heading_is_a_screen_at_once() {
+    let mut text = "time,room temp (°C),fan,rx:B/s,tx:B/s,host\n".to_owned();
+    for second in 0..200 {
+        let wave = (f64::from(second) / 15.0).sin();
+        let fan =
+            if second % 40 < 30 { format!("{:.0}", 900.0 + 300.0 * wave) } else { String::new() };
+        let _ = writeln!(
+            text,
+            "{},{:.1},{fan},{:.0},{:.0},web-1",
+            START / 1000 + i64::from(second),
+            21.0 + 2.0 * wave,
+            80_000.0 * (1.1 + wave),
+            20_000.0 * (1.3 - wave)
+        );
+    }
+    check_frames("csv", &mut piped(&text));
 }
 
 #[test]

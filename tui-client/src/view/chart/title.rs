@@ -38,14 +38,16 @@ pub(super) fn render(app: &App, place: &Place, axis: Option<&ValueAxis>, buf: &m
     }
     let used = put(buf, area, &title);
     let room = Rect { x: area.x + used, width: area.width - used, ..area };
-    // The comparison is the first to go, then all but the first value, then that.
+    // The comparison is the first to go, then value after value from the last, then the name of
+    // the first one, then that.
     let large = parts.large.map_or(0, |size| size.values);
     let values = values(app, chart, large);
     let compared = axis.map_or(Vec::new(), |axis| compared(app, chart, axis));
     let first = values.iter().take(2).rev().take(1).cloned().collect();
     let fits = |legend: &Vec<Piece>| width(legend) <= usize::from(room.width);
     let all = [values.clone(), compared].concat();
-    if let Some(legend) = [all, values, first].into_iter().find(fits) {
+    let fewer = (1..=values.len() / 2).rev().map(|lines| values[..2 * lines].to_vec());
+    if let Some(legend) = [all].into_iter().chain(fewer).chain([first]).find(fits) {
         put_right(buf, room, &legend);
     }
 }
