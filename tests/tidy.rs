@@ -97,8 +97,8 @@ fn only_the_sources_touch_the_machine() {
 
 /// The modules of the client in the order of its `lib.rs`.
 const CLIENT: &[&str] = &[
-    "source", "event", "link", "zone", "output", "store", "units", "watched", "charts", "keys",
-    "theme", "digits", "layout", "app", "view", "canvas", "run", "cli", "main",
+    "source", "event", "link", "zone", "output", "store", "units", "watched", "check", "charts",
+    "keys", "theme", "digits", "layout", "app", "view", "canvas", "run", "cli", "main",
 ];
 
 #[test]

@@ -18,6 +18,7 @@ use crate::theme::Palette;
 /// through one inside this program.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "loadline", version, max_term_width = 100)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag that is typed")]
 struct Args {
     /// An agent, or any program that writes rows of numbers: HOST, HOST:PORT or tcp://HOST:PORT;
     /// - for standard input; the path of a recording or a CSV file
@@ -60,6 +61,10 @@ struct Args {
     /// Also append what comes to this recording
     #[arg(short, long, value_name = "FILE")]
     record: Option<PathBuf>,
+
+    /// Say what the source is and what it sends, and end: with 0 if rows come, else with 1
+    #[arg(long, conflicts_with_all = ["output", "count", "record", "follow", "fullscreen"])]
+    check: bool,
 
     /// Go on when the recording grows
     #[arg(long)]
@@ -126,6 +131,8 @@ pub struct Settings {
     pub fullscreen: bool,
     /// Where to record what comes.
     pub record: Option<PathBuf>,
+    /// Only look what the source is.
+    pub check: bool,
     /// Go on when a recording grows.
     pub follow: bool,
     /// The colours.
@@ -180,7 +187,8 @@ struct Terminals {
 
 fn settle(args: Args, terminals: Terminals) -> Result<Settings, Instead> {
     let usage = |text: &str| Err(Instead::Usage(text.to_owned()));
-    let form = args.output.unwrap_or(if terminals.output { Form::Tui } else { Form::Table });
+    let has_screen = terminals.output && !args.check;
+    let form = args.output.unwrap_or(if has_screen { Form::Tui } else { Form::Table });
     let source = args.source.unwrap_or(Source::Here);
     let is_file = matches!(source, Source::Path(_));
     if source == Source::Stdin && form == Form::Tui && terminals.input {
@@ -214,6 +222,7 @@ fn settle(args: Args, terminals: Terminals) -> Result<Settings, Instead> {
         columns: args.columns,
         fullscreen: args.fullscreen,
         record: args.record,
+        check: args.check,
         follow: args.follow,
         theme: args.theme,
         mouse: !args.no_mouse,

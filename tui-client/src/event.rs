@@ -20,6 +20,8 @@ pub enum Event {
         /// Whether there should have been more.
         failed: bool,
     },
+    /// A line above the rows names the columns of the stream that follows.
+    Heading,
     /// A word to the user.
     Notice(Text),
     /// There is no connection, and this is why; the next try is made at `retry`.

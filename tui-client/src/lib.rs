@@ -13,6 +13,8 @@
 //!  store     a series per column, gaps kept as gaps
 //!  units     how values look
 //!  watched   everything known of one source, and what state it is in
+//!    ├──────────▶ check    what a source is, in a few lines
+//!    │
 //!  charts    which charts the columns make
 //!  keys      what the keys do; theme: colours and signs; digits: large ones; layout: where all stands
 //!  app       the state of the screen, and what changes it
@@ -28,6 +30,7 @@
 pub mod app;
 pub mod canvas;
 pub mod charts;
+pub mod check;
 pub mod cli;
 pub mod digits;
 pub mod event;

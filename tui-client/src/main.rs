@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use loadline::app::{self, App};
+use loadline::check;
 use loadline::cli::{self, Instead, Settings};
 use loadline::event::Event;
 use loadline::link::{self, Connector, EVENTS_MAX, Link, Reading, Recorder, Wish};
@@ -77,7 +78,12 @@ async fn watch(settings: Settings) -> anyhow::Result<()> {
     let link = Link::new(connector, wish, Clock::system());
     let ask = link.asker();
     tokio::spawn(link.run(sender));
-    if settings.form == Form::Tui {
+    if settings.check {
+        tokio::select! {
+            () = stop => Ok(()),
+            checked = check::run(&name, events, tokio::io::stdout()) => checked,
+        }
+    } else if settings.form == Form::Tui {
         let watched = Watched::new(&name, embedded, settings.keep);
         show(&settings, watched, events, ask, stop).await
     } else {

@@ -189,6 +189,7 @@ impl Writer {
             }
             Event::Connecting
             | Event::Replaying
+            | Event::Heading
             | Event::Ended { .. }
             | Event::Received { .. }
             | Event::Down { .. }
@@ -224,6 +225,7 @@ impl Writer {
             Event::Connecting
             | Event::Connected
             | Event::Replaying
+            | Event::Heading
             | Event::Ended { .. }
             | Event::Notice(_)
             | Event::Received { .. }

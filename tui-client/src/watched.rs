@@ -141,7 +141,7 @@ impl Watched {
     /// Takes what the link tells.
     pub fn take(&mut self, now: Time, event: Event) {
         match event {
-            Event::Connecting | Event::Note(_) | Event::Notice(_) => {}
+            Event::Connecting | Event::Heading | Event::Note(_) | Event::Notice(_) => {}
             Event::Replaying => self.link = Link::Recording(None),
             Event::Ended { reason, failed } => {
                 self.link = match self.link {

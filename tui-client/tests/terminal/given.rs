@@ -136,6 +136,29 @@ fn a_plain_source_is_recorded_with_times_and_after_half_a_line() {
 }
 
 #[test]
+fn a_check_says_what_there_is_and_whether_rows_come() {
+    let server = Server::start(0, Duration::from_millis(20));
+    let address = server.address.to_string();
+    let text = written(&[&address, "--check"]);
+    server.stop();
+    for part in
+        ["subscribed stream", "web-1", "6: cpu %, freq MHz", "every 20ms", "none", "as ours"]
+    {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let nobody = output(&[&address, "--check"]);
+    assert_eq!((nobody.status.code(), nobody.stdout.len()), (Some(1), 0));
+    assert!(String::from_utf8_lossy(&nobody.stderr).contains("connection refused"));
+    let folder = tempfile::tempdir().unwrap();
+    let file = path(&folder, "a.csv");
+    fs::write(&file, "a;b\n1;2\nx\n").unwrap();
+    let text = written(&[&file, "--check"]);
+    for part in ["recording: csv", "2: a, b", "rows     1;", "faults   1; the first: 1 numbers"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+#[test]
 fn a_recording_is_not_made_of_itself() {
     let folder = tempfile::tempdir().unwrap();
     let file = path(&folder, "a.load");

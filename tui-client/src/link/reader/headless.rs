@@ -114,6 +114,7 @@ impl Reader {
             self.farewell = Some(no_column(unknown, table.schema()));
             return;
         }
+        events.push(Event::Heading);
         let schema = table.schema().clone();
         if self.reading.keep_lines {
             // Without it, the rows that are kept say less than they did.

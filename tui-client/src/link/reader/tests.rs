@@ -60,7 +60,8 @@ impl Case {
         let now = Time::from_millis(self.now);
         reader.take(stream.as_bytes(), now, &mut self.progress, &mut events);
         reader.decide_plain(&mut self.progress, &mut events);
-        events.iter().map(short).collect::<Vec<_>>().join(" ")
+        let told = events.iter().filter(|event| **event != Event::Heading);
+        told.map(short).collect::<Vec<_>>().join(" ")
     }
 }
 

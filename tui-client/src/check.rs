@@ -1,0 +1,344 @@
+//! A look at a source: what it is, what it sends, and what is odd about it.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use anyhow::bail;
+use loadline_protocol::{DurationText, Header, Stamp, Text};
+use tokio::io::{AsyncWrite, AsyncWriteExt as _};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
+
+use crate::event::{Event, Rows, Stream};
+use crate::watched::Watched;
+use crate::zone::utc;
+
+/// How long a look takes at least: a server that knows no requests is known after a second.
+const LOOK_MIN: Duration = Duration::from_secs(3);
+
+/// How long it takes at most, however slow the source is.
+const LOOK_MAX: Duration = Duration::from_mins(1);
+
+/// In so many intervals two rows come.
+const INTERVALS: f64 = 2.5;
+
+/// Rows that are shown.
+const ROWS_SHOWN: usize = 3;
+
+/// Columns that are named; of more, their number is enough.
+const COLUMNS_SHOWN: usize = 24;
+
+/// Clocks that differ by less differ by no more than the way takes.
+const AGREES_MS: i64 = 1000;
+
+/// What was found.
+#[derive(Debug)]
+struct Found {
+    watched: Watched,
+    /// A file, with times of its own.
+    is_recording: bool,
+    /// A line above the rows names the columns.
+    has_heading: bool,
+    rows: u64,
+    /// The first of them, as text.
+    first: Vec<String>,
+    first_fault: Option<Text>,
+    /// The shortest transit of a row by the two clocks, milliseconds.
+    transit_ms: Option<i64>,
+}
+
+/// Looks at the source of `events`, and writes what it finds to `out`.
+///
+/// # Errors
+/// There is no connection, or no row comes over it, and why; or `out` takes nothing.
+pub async fn run(
+    name: &str,
+    mut events: mpsc::Receiver<Event>,
+    mut out: impl AsyncWrite + Unpin,
+) -> anyhow::Result<()> {
+    let mut clock = loadline_agent::Clock::system();
+    let start = Instant::now();
+    let mut found = Found::new(name);
+    let mut end = None;
+    while end.is_none()
+        && let Ok(Some(event)) = timeout_at(start + found.patience(), events.recv()).await
+    {
+        end = found.take(clock.now(), event);
+    }
+    let looked = start.elapsed();
+    if found.watched.stream.is_some() || found.watched.faults > 0 {
+        let mut report = found.report(looked);
+        if let Some(End::Closed(reason)) = &end {
+            push(&mut report, "end", reason.as_str());
+        }
+        out.write_all(report.as_bytes()).await?;
+        out.flush().await?;
+    }
+    match end {
+        Some(End::Failed(reason)) => bail!("{name}: {reason}"),
+        Some(End::Closed(_)) if found.rows == 0 => bail!("{name}: no row in it"),
+        None if found.rows == 0 => bail!("{name}: no row in {:.1} s", looked.as_secs_f64()),
+        Some(End::Closed(_)) | None => Ok(()),
+    }
+}
+
+/// How a look ends before its time.
+#[derive(Debug)]
+enum End {
+    /// There should have been more.
+    Failed(Text),
+    /// That was all.
+    Closed(Text),
+}
+
+/// Appends a line.
+fn push(report: &mut String, label: &str, what: &str) {
+    // Writing to a String does not fail.
+    let _ = write!(report, "{label:9}{what}");
+    report.truncate(report.trim_end().len());
+    report.push('\n');
+}
+
+impl Found {
+    fn new(name: &str) -> Found {
+        Found {
+            watched: Watched::new(name, false, LOOK_MAX),
+            is_recording: false,
+            has_heading: false,
+            rows: 0,
+            first: Vec::new(),
+            first_fault: None,
+            transit_ms: None,
+        }
+    }
+
+    /// How long to look, by what is known of the pace.
+    fn patience(&self) -> Duration {
+        let interval = self.watched.interval().unwrap_or_default().min(LOOK_MAX);
+        interval.mul_f64(INTERVALS).clamp(LOOK_MIN, LOOK_MAX)
+    }
+
+    /// Takes what the link tells; how it ends, if that is all.
+    fn take(&mut self, now: loadline_protocol::Time, event: Event) -> Option<End> {
+        let end = match &event {
+            Event::Replaying => {
+                self.is_recording = true;
+                None
+            }
+            Event::Heading => {
+                self.has_heading = true;
+                None
+            }
+            Event::Rows(rows) => {
+                self.rows(rows);
+                None
+            }
+            Event::Faults { first, .. } => {
+                self.first_fault.get_or_insert_with(|| first.clone());
+                None
+            }
+            Event::Down { reason, refused, .. } if *refused || self.rows == 0 => {
+                Some(End::Failed(reason.clone()))
+            }
+            Event::Ended { reason, failed: true } => Some(End::Failed(reason.clone())),
+            Event::Down { reason, .. } | Event::Ended { reason, .. } => {
+                Some(End::Closed(reason.clone()))
+            }
+            _ => None,
+        };
+        self.watched.take(now, event);
+        end
+    }
+
+    fn rows(&mut self, rows: &Rows) {
+        let Some(stream) = &self.watched.stream else { return };
+        for sample in rows.iter() {
+            self.rows += 1;
+            if self.first.len() < ROWS_SHOWN {
+                let time = utc(sample.time).format("%Y-%m-%dT%H:%M:%S%.3fZ");
+                let seq = sample.seq.map_or(String::new(), |seq| format!(" #{seq}"));
+                let mut values = String::new();
+                let schema = stream.schema.clone().with_stamp(Stamp::None);
+                let shown = sample.values.iter().copied().take(COLUMNS_SHOWN);
+                schema.write_row(&mut values, None, None, shown);
+                self.first.push(format!("{time}{seq}  {values}"));
+            }
+            let transit = sample.received.as_millis() - sample.time.as_millis();
+            self.transit_ms = Some(self.transit_ms.map_or(transit, |least| least.min(transit)));
+        }
+    }
+
+    /// What was found, a line each.
+    fn report(&self, looked: Duration) -> String {
+        let mut text = String::new();
+        let mut line = |label: &str, what: &str| push(&mut text, label, what);
+        line("source", &self.watched.name);
+        if let Some(stream) = &self.watched.stream {
+            line("kind", &self.kind(stream));
+            if let Some(host) = stream.header.as_ref().map(host).filter(|host| !host.is_empty()) {
+                line("host", &host);
+            }
+            line("columns", &columns(stream));
+        }
+        if let Some(interval) = self.watched.interval() {
+            line("pace", &format!("a row every {}", DurationText(interval)));
+        }
+        let first = if self.first.is_empty() { "" } else { "; the first:" };
+        if self.is_recording {
+            line("rows", &format!("{}{first}", self.rows));
+        } else {
+            line("rows", &format!("{} in {:.1} s{first}", self.rows, looked.as_secs_f64()));
+        }
+        self.first.iter().for_each(|row| line("", row));
+        let faults = match &self.first_fault {
+            Some(first) => format!("{}; the first: {first}", self.watched.faults),
+            None => "none".to_owned(),
+        };
+        line("faults", &faults);
+        if let Some(clock) = self.clock() {
+            line("clock", &clock);
+        }
+        text
+    }
+
+    fn kind(&self, stream: &Stream) -> String {
+        let version = stream.header.as_ref().map(|header| header.version);
+        let kind = match (version, self.has_heading) {
+            (Some(version), _) => format!("subscribed stream, loadline/{version}"),
+            (None, true) => "csv: rows below a line of names".to_owned(),
+            (None, false) => "plain rows".to_owned(),
+        };
+        let times = if stream.schema.stamp() == Stamp::None { ", without times" } else { "" };
+        let place = if self.is_recording { "recording: " } else { "" };
+        format!("{place}{kind}{times}")
+    }
+
+    /// What the clock of the source shows, if rows come with their times as they are sampled.
+    fn clock(&self) -> Option<String> {
+        let stamp = self.watched.stream.as_ref()?.schema.stamp();
+        let ahead_ms = -self.transit_ms.filter(|_| !self.is_recording && stamp != Stamp::None)?;
+        let seconds = ahead_ms.unsigned_abs() as f64 / 1000.0;
+        Some(match ahead_ms {
+            _ if ahead_ms.abs() < AGREES_MS => format!("as ours, within {seconds:.3} s"),
+            1.. => format!("{seconds:.1} s ahead of ours"),
+            _ => format!("{seconds:.1} s behind ours, or rows come so late"),
+        })
+    }
+}
+
+/// What a header tells of the machine.
+fn host(header: &Header) -> String {
+    let text = |text: &Option<Text>| text.as_ref().map(ToString::to_string);
+    let parts = [
+        text(&header.host),
+        text(&header.os),
+        header.cores.map(|cores| format!("{cores} {}", if cores == 1 { "core" } else { "cores" })),
+        header.memory.map(|bytes| format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30))),
+        header.agent.as_ref().map(|version| format!("agent {version}")),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+fn columns(stream: &Stream) -> String {
+    let columns = stream.schema.columns();
+    let names = columns.iter().take(COLUMNS_SHOWN).map(loadline_protocol::Column::heading);
+    let names = names.collect::<Vec<_>>().join(", ");
+    let more = if columns.len() > COLUMNS_SHOWN { ", ..." } else { "" };
+    format!("{}: {names}{more}", columns.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use loadline_protocol::Time;
+
+    use super::*;
+    use crate::link::{Progress, Reader, Reading};
+
+    const HEADER: &str = "# loadline/1 run=00000007 host=web-1 interval=1000ms os=\"Debian 12\" \
+                          cores=1 memory=68719476736 agent=0.1.0\n\
+                          # columns time:s seq cpu:% load1\n";
+
+    /// What is found and how it ends if this is read at the tenth second, over a connection that
+    /// stays.
+    async fn check(text: &str) -> (String, String) {
+        let mut events = vec![Event::Connecting, Event::Connected];
+        let mut reader = Reader::unasked(Reading::default());
+        let now = Time::from_millis(10_000);
+        reader.take(text.as_bytes(), now, &mut Progress::default(), &mut events);
+        looked(events).await
+    }
+
+    async fn looked(events: Vec<Event>) -> (String, String) {
+        let (sender, receiver) = mpsc::channel(64);
+        for event in events {
+            sender.send(event).await.unwrap();
+        }
+        let mut out = Vec::new();
+        let end = run("web-1:1027", receiver, &mut out).await;
+        let end = end.map_or_else(|error| format!("{error:#}"), |()| "found".to_owned());
+        drop(sender);
+        (String::from_utf8(out).unwrap(), end)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_agent_is_found() {
+        let (text, end) =
+            check(&format!("{HEADER}9.990 7 12.5 0.40\nhello\n9.995 8 nan 0.41\n")).await;
+        assert_eq!(end, "found");
+        assert_eq!(
+            text,
+            "source   web-1:1027\n\
+             kind     subscribed stream, loadline/1\n\
+             host     web-1, Debian 12, 1 core, 64.0 GiB, agent 0.1.0\n\
+             columns  2: cpu %, load1\n\
+             pace     a row every 1s\n\
+             rows     2 in 3.0 s; the first:\n         \
+             1970-01-01T00:00:09.990Z #7  12.5 0.40\n         \
+             1970-01-01T00:00:09.995Z #8  nan 0.41\n\
+             faults   1; the first: field 1: \"hello\" is no number\n\
+             clock    as ours, within 0.005 s\n"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_differs_is_told() {
+        let clock = |row: &'static str| async move {
+            let (text, _) = check(&format!("{HEADER}{row} 7 1 1\n")).await;
+            text.lines().last().unwrap().to_owned()
+        };
+        assert_eq!(clock("100.000").await, "clock    90.0 s ahead of ours");
+        let late = "clock    8.0 s behind ours, or rows come so late";
+        assert_eq!(clock("2.000").await, late);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn other_kinds_are_told_apart() {
+        let kind = |text: &'static str| async move {
+            let (text, end) = check(text).await;
+            assert_eq!(end, "found");
+            text.lines().nth(1).unwrap().to_owned()
+        };
+        assert_eq!(kind("1 2\n").await, "kind     plain rows, without times");
+        assert_eq!(kind("# columns time:s a\n9 1\n").await, "kind     plain rows");
+        let csv = "kind     csv: rows below a line of names";
+        assert_eq!(kind("time,a\n9,1\n").await, csv);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_no_source_is_told() {
+        let (text, end) = check("HTTP/1.1 400 Bad Request\n\n<html>\n\n</html>\n").await;
+        assert_eq!(end, "web-1:1027: no row in 3.0 s");
+        assert!(text.contains("rows     0 in 3.0 s\nfaults   2; the first: field 1: \"HTTP/1.1\""));
+        let retry = Time::default();
+        let down = Event::Down { reason: Text::new("connection refused"), refused: false, retry };
+        let (text, end) = looked(vec![Event::Connecting, down]).await;
+        assert_eq!((text.as_str(), end.as_str()), ("", "web-1:1027: connection refused"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_source_gets_its_time() {
+        let slow = HEADER.replace("1000ms", "8000ms");
+        let (text, _) = check(&format!("{slow}9.990 7 1 1\n")).await;
+        assert!(text.contains("rows     1 in 20.0 s"), "{text}");
+    }
+}
