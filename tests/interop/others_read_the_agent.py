@@ -119,9 +119,35 @@ def numpy_and_gnuplot_read_what_the_client_writes_as_raw(programs):
     return read_samples(text.encode())
 
 
+def numpy_and_gnuplot_read_a_recording_of_two_runs(programs):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "two.load")
+        with an_agent_with_some_history(programs) as port:
+            for history in ("all", "none"):
+                options = ["-o", "csv", "--history", history, "-n", str(ROWS), "-r", str(path)]
+                output(programs.client, f"127.0.0.1:{port}", *options)
+        text = path.read_bytes()
+    assert text.count(b"# columns ") == 2, "each start has a header"
+    values = read(text, 8)
+    return f"{len(values)} rows"
+
+
+def the_client_opens_what_netcat_got(programs):
+    with agent(programs, "--interval", "200ms") as port:
+        text = what_netcat_gets(port)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "netcat.txt")
+        path.write_bytes(text)
+        lines = output(programs.client, str(path), "-o", "csv", "-i", "200ms").splitlines()
+    assert len(lines) == 1 + len(rows_of(text)), f"{len(lines)} lines of csv"
+    return f"{len(lines) - 1} rows"
+
+
 CHECKS = [
     numpy_and_gnuplot_read_what_netcat_gets,
     numpy_and_gnuplot_read_what_netcat_gets_with_its_sending_side_closed,
     numpy_and_gnuplot_read_a_subscribed_stream_with_its_notes_as_comments,
     numpy_and_gnuplot_read_what_the_client_writes_as_raw,
+    numpy_and_gnuplot_read_a_recording_of_two_runs,
+    the_client_opens_what_netcat_got,
 ]

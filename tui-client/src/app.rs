@@ -239,8 +239,13 @@ impl App {
         if let Event::Notice(text) = &event {
             self.tell(text.to_string());
         }
+        let is_read = matches!(event, Event::Ended { .. });
         self.watched.take(self.now, event);
         self.fit();
+        if is_read && self.watched.overflow() > 0 {
+            let rows = self.watched.overflow();
+            self.tell(format!("the oldest {rows} rows of this recording do not fit in memory"));
+        }
         if is_stream {
             if columns.as_deref() != self.watched.columns() {
                 (self.cursor, self.mark, self.first_column) = (None, None, 0);

@@ -104,6 +104,8 @@ pub struct Watched {
     /// Whether the history of this connection is through.
     pub caught_up: bool,
     keep: Duration,
+    /// Samples that came since the store was new.
+    taken: u64,
     link: Link,
     run: Option<RunId>,
     /// A gap lies before the next row.
@@ -128,6 +130,7 @@ impl Watched {
             skipped: 0,
             caught_up: false,
             keep,
+            taken: 0,
             link: Link::Trying(None),
             run: None,
             broken: true,
@@ -177,6 +180,7 @@ impl Watched {
         let same = self.stream.as_ref().is_some_and(|old| old.schema.columns() == columns);
         if !same {
             self.store = Store::new(columns.len(), self.keep);
+            self.taken = 0;
         }
         let run = stream.header.as_ref().and_then(|header| header.run);
         if run.is_none() || run != self.run {
@@ -204,6 +208,7 @@ impl Watched {
         }
         self.received = Some(sample.received);
         self.store.push(sample.time, sample.seq, sample.values, joined);
+        self.taken += 1;
     }
 
     /// The time that a recording spans so far; `None` of what comes live.
@@ -212,6 +217,17 @@ impl Watched {
         let Link::Recording(_) = self.link else { return None };
         let (oldest, newest) = (self.store.oldest()?, self.store.newest()?);
         Some(Duration::from_millis((newest.as_millis() - oldest.as_millis()).max(0) as u64))
+    }
+
+    /// How many rows of a recording did not fit, if all of it was to be kept.
+    #[must_use]
+    pub fn overflow(&self) -> u64 {
+        match self.link {
+            Link::Recording(_) if self.keep == Duration::MAX => {
+                self.taken.saturating_sub(self.store.len() as u64)
+            }
+            _ => 0,
+        }
     }
 
     /// The columns of its rows; `None` before the first.

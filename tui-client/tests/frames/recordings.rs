@@ -1,5 +1,7 @@
 //! What was recorded looks as it did live.
 
+use std::fmt::Write as _;
+
 use loadline::event::Event;
 use loadline::link::{Progress, Reader, Reading, Recorder};
 use loadline_protocol::Time;
@@ -10,8 +12,13 @@ use crate::stage::{Stage, check_frames, working};
 fn replay(name: &str, text: &str, now: i64) -> Stage {
     let mut stage = Stage::new(name);
     stage.now = now;
+    replay_on(&mut stage, text);
+    stage
+}
+
+fn replay_on(stage: &mut Stage, text: &str) {
     stage.event(Event::Replaying);
-    let first = Time::from_millis(now);
+    let first = Time::from_millis(stage.now);
     let mut reader = Reader::recorded(Reading::default(), first, std::time::Duration::from_secs(1));
     let (mut progress, mut events) = (Progress::default(), Vec::new());
     reader.take(text.as_bytes(), first, &mut progress, &mut events);
@@ -22,7 +29,6 @@ fn replay(name: &str, text: &str, now: i64) -> Stage {
     for event in events {
         stage.event(event);
     }
-    stage
 }
 
 fn recorded(events: &[Event]) -> String {
@@ -85,6 +91,21 @@ fn a_recording_cut_off_at_any_byte_still_opens() {
         let is_whole = part.is_empty() || part.ends_with('\n');
         assert_eq!(stage.app.watched.faults, u64::from(!is_whole), "{length}");
     }
+}
+
+#[test]
+fn a_recording_that_does_not_fit_says_so() {
+    let names: Vec<String> = (1..=998).map(|number| format!("x{number}")).collect();
+    let mut text = format!("# columns time:s {}\n", names.join(" "));
+    let rows = loadline::store::VALUES_MAX / 1000 + 7;
+    let values = " 1".repeat(998);
+    for second in 1..=rows {
+        writeln!(text, "{second}{values}").unwrap();
+    }
+    let mut stage = Stage::keeping("large.load", std::time::Duration::MAX);
+    replay_on(&mut stage, &text);
+    let frame = stage.frame(100, 24);
+    assert!(frame.contains("the oldest 7 rows of this recording do not fit"), "{frame}");
 }
 
 #[test]

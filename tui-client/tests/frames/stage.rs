@@ -32,7 +32,11 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) fn new(name: &str) -> Stage {
-        let watched = Watched::new(name, false, Duration::from_hours(24));
+        Stage::keeping(name, Duration::from_hours(24))
+    }
+
+    pub(crate) fn keeping(name: &str, keep: Duration) -> Stage {
+        let watched = Watched::new(name, false, keep);
         let settings = Settings {
             window: Duration::from_mins(5),
             whole: true,
