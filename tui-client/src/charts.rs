@@ -1,10 +1,10 @@
 //! Which charts a stream gets, from the names and units of its columns.
 //!
-//! 1. Columns of a known name go into the charts of [`KNOWN`].
-//! 2. If there are more than [`SINGLES_MAX`] others, those of one unit share charts of
-//!    [`LINES_MAX`] lines.
+//! 1. Columns of a known name go into the charts of `KNOWN`.
+//! 2. If there are more than `SINGLES_MAX` others, those of one unit share charts of
+//!    `LINES_MAX` lines.
 //! 3. Columns without a unit share charts only if there are many of them, as nothing says that they
-//!    are alike: more than [`NAMELESS_MAX`] if nobody has named them, else [`NAMED_MAX`].
+//!    are alike: more than `NAMELESS_MAX` if nobody has named them, else `NAMED_MAX`.
 //! 4. Each other column has a chart of its own.
 //!
 //! Only names and units count, never values: a chart stays what it is while samples come.
