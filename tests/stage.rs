@@ -50,7 +50,7 @@ impl Server {
         let address: Address = format!("127.0.0.1:{port}").parse().unwrap();
         let bound = Listener::bind(&address, Plaintext::LoopbackOnly).await.unwrap();
         let listener = bound.listen().unwrap();
-        let address = listener.address();
+        let address = listener.address().to_string().parse().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let stopped = async {
             let _ = stopped.await;

@@ -22,7 +22,8 @@ const INTERVAL_MAX: Duration = Duration::from_hours(1);
 #[derive(Debug, Parser)]
 #[command(name = "loadline-agent", version)]
 pub(crate) struct Options {
-    /// Where clients connect: HOST:PORT or [v6]:PORT; port 0 is any that is free. Repeatable
+    /// Where clients connect: HOST:PORT, [v6]:PORT or unix:PATH; port 0 is any that is free.
+    /// Repeatable
     #[arg(
         short,
         long,

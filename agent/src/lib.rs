@@ -54,7 +54,9 @@ mod source;
 
 pub use agent::{Agent, Settings};
 pub use clock::{Clock, Step};
-pub use listen::{Accept, Address, AddressError, Bound, ListenError, Listener, Plaintext};
+pub use listen::{
+    Accept, Address, AddressError, Bound, Connection, ListenError, Listener, Plaintext,
+};
 pub use ring::SAMPLES_MAX;
 pub use session::{Ending, Service};
 pub use source::{Facts, Machine, Scripted, Source};

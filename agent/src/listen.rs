@@ -1,20 +1,20 @@
 //! Addresses, and who comes in by them.
 
+mod tcp;
+#[cfg(unix)]
+mod unix;
+
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+#[cfg(unix)]
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 
 /// How many connections the system holds for an agent that has not yet accepted them.
 const BACKLOG: u32 = 1024;
-
-/// What the system holds for a client that does not read. Left alone it grows to megabytes, which
-/// would be a queue beside the ring; this is a quarter of an hour of rows.
-const SEND_BUFFER_BYTES: u32 = 64 * 1024;
 
 /// Where an agent can be reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +27,9 @@ pub enum Address {
         /// The port.
         port: u16,
     },
+    /// A Unix socket, for those on this machine who may write to its file.
+    #[cfg(unix)]
+    Unix(PathBuf),
 }
 
 /// Why a text is no address.
@@ -41,8 +44,13 @@ pub enum AddressError {
     /// An IPv6 address whose end cannot be told from the port.
     #[error("an IPv6 address stands in brackets, as in [::1]:1027")]
     Brackets,
-    /// A Unix socket.
-    #[error("this version does not listen on Unix sockets; write HOST:PORT")]
+    /// A Unix socket without a path, or with one that cannot be shown in a line.
+    #[cfg(unix)]
+    #[error("no path; write unix:PATH, as in unix:/run/loadline.sock")]
+    Path,
+    /// A Unix socket, on a system that has none.
+    #[cfg(not(unix))]
+    #[error("there are no Unix sockets here; write HOST:PORT")]
     Unix,
 }
 
@@ -50,8 +58,8 @@ impl FromStr for Address {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Address, AddressError> {
-        if text.starts_with("unix:") {
-            return Err(AddressError::Unix);
+        if let Some(path) = text.strip_prefix("unix:") {
+            return parse_unix(path);
         }
         let (host, port) = text.rsplit_once(':').ok_or(AddressError::Port)?;
         let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
@@ -68,11 +76,26 @@ impl FromStr for Address {
     }
 }
 
+#[cfg(unix)]
+fn parse_unix(path: &str) -> Result<Address, AddressError> {
+    if path.is_empty() || path.contains(char::is_control) {
+        return Err(AddressError::Path);
+    }
+    Ok(Address::Unix(path.into()))
+}
+
+#[cfg(not(unix))]
+fn parse_unix(_path: &str) -> Result<Address, AddressError> {
+    Err(AddressError::Unix)
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Address::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
             Address::Tcp { host, port } => write!(f, "{host}:{port}"),
+            #[cfg(unix)]
+            Address::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
 }
@@ -100,15 +123,15 @@ pub enum ListenError {
     /// Others could read what the agent sends.
     #[error(
         "refuses to listen on {address}: the stream is not encrypted and this address is open to \
-         the network; listen on 127.0.0.1 and come in by `ssh -L 1027:127.0.0.1:1027 HOST`, or \
-         give --allow-plaintext in a network you trust"
+         the network; listen on 127.0.0.1 and come in by ssh, as in `loadline USER@HOST`, or give \
+         --allow-plaintext in a network you trust"
     )]
     Plaintext {
         /// The address as it was given.
         address: Address,
     },
     /// The system does not give the address.
-    #[error("cannot listen on {address}: {why}; {}", advice(why.kind()))]
+    #[error("cannot listen on {address}: {why}; {}", advice(address, why.kind()))]
     Bind {
         /// The address as it was given.
         address: Address,
@@ -118,12 +141,23 @@ pub enum ListenError {
 }
 
 /// What to do about an address that the system does not give.
-fn advice(kind: io::ErrorKind) -> &'static str {
-    match kind {
-        io::ErrorKind::AddrInUse => "stop the program that has the port, or choose another port",
-        io::ErrorKind::PermissionDenied => "choose a port from 1024 on",
-        io::ErrorKind::AddrNotAvailable => "choose an address of this machine",
-        _ => "choose another address",
+fn advice(address: &Address, kind: io::ErrorKind) -> &'static str {
+    use io::ErrorKind::{AddrInUse, AddrNotAvailable, NotFound, PermissionDenied};
+    match (address, kind) {
+        (Address::Tcp { .. }, AddrInUse) => {
+            "stop the program that has the port, or choose another port"
+        }
+        (Address::Tcp { .. }, PermissionDenied) => "choose a port from 1024 on",
+        (Address::Tcp { .. }, AddrNotAvailable) => "choose an address of this machine",
+        (Address::Tcp { .. }, _) => "choose another address",
+        #[cfg(unix)]
+        (Address::Unix(_), AddrInUse) => "stop the program that has it, or choose another path",
+        #[cfg(unix)]
+        (Address::Unix(_), NotFound) => "make its folder first",
+        #[cfg(unix)]
+        (Address::Unix(_), PermissionDenied) => "choose a folder in which you may write",
+        #[cfg(unix)]
+        (Address::Unix(_), _) => "choose another path",
     }
 }
 
@@ -137,91 +171,96 @@ pub trait Accept: Send + 'static {
     fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, String)>> + Send;
 }
 
+/// A connection to a client, of whatever kind.
+pub trait Connection: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection for S {}
+
 /// An address that is taken, so that nobody else gets it, but not yet open.
 #[derive(Debug)]
-pub struct Bound {
-    socket: TcpSocket,
-    asked: Address,
-}
+pub struct Bound(Kind<tcp::Bound, Socket>);
 
 /// An address that is open: clients can connect.
 #[derive(Debug)]
 pub struct Listener {
-    listener: TcpListener,
-    address: SocketAddr,
+    kind: Kind<tokio::net::TcpListener, Socket>,
+    address: Address,
+}
+
+#[cfg(unix)]
+type Socket = unix::Socket;
+
+/// There is none.
+#[cfg(not(unix))]
+type Socket = std::convert::Infallible;
+
+#[derive(Debug)]
+enum Kind<T, U> {
+    Tcp(T),
+    #[cfg_attr(not(unix), expect(dead_code, reason = "there are no Unix sockets"))]
+    Unix(U),
 }
 
 impl Listener {
-    /// Takes an address. Nobody can connect before [`Bound::listen`]: an agent opens its doors
-    /// when it has something to show, but a port that is in use is to fail at once.
+    /// Takes an address. Nobody is let in before [`Bound::listen`]: an agent opens its doors when
+    /// it has something to show, but a port that is in use is to fail at once.
     ///
     /// # Errors
     /// The address leads nowhere, leads out of the machine unasked, or is not to be had.
     pub async fn bind(address: &Address, plaintext: Plaintext) -> Result<Bound, ListenError> {
-        let Address::Tcp { host, port } = address;
-        let resolve = |why| ListenError::Resolve { address: address.clone(), why };
-        let found: Vec<SocketAddr> =
-            lookup_host((host.as_str(), *port)).await.map_err(resolve)?.collect();
-        let is_loopback = |found: &SocketAddr| found.ip().to_canonical().is_loopback();
-        if plaintext == Plaintext::LoopbackOnly && !found.iter().all(is_loopback) {
-            return Err(ListenError::Plaintext { address: address.clone() });
-        }
-        let mut why = io::Error::from(io::ErrorKind::NotFound);
-        for found in found {
-            match bind(found) {
-                Ok(socket) => return Ok(Bound { socket, asked: address.clone() }),
-                Err(error) => why = error,
+        match address {
+            Address::Tcp { host, port } => {
+                let bound = tcp::Bound::new(address, host, *port, plaintext).await?;
+                Ok(Bound(Kind::Tcp(bound)))
             }
+            #[cfg(unix)]
+            Address::Unix(path) => match unix::Socket::bind(path).await {
+                Ok(socket) => Ok(Bound(Kind::Unix(socket))),
+                Err(why) => Err(ListenError::Bind { address: address.clone(), why }),
+            },
         }
-        Err(ListenError::Bind { address: address.clone(), why })
     }
 
     /// The address, with the port that the system chose if it was free to.
     #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    pub fn address(&self) -> &Address {
+        &self.address
     }
 }
 
-fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
-    let socket = match address {
-        SocketAddr::V4(_) => TcpSocket::new_v4()?,
-        SocketAddr::V6(_) => TcpSocket::new_v6()?,
-    };
-    // On Unix this makes a restart possible while old connections linger. On Windows it would take
-    // a port away from a program that is using it.
-    #[cfg(unix)]
-    socket.set_reuseaddr(true)?;
-    // Connections inherit it.
-    socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
-    socket.bind(address)?;
-    Ok(socket)
-}
-
 impl Bound {
-    /// Lets clients connect.
+    /// Lets clients in.
     ///
     /// # Errors
     /// The system refuses; some tell only now that the port is in use.
     pub fn listen(self) -> Result<Listener, ListenError> {
-        let open = |socket: TcpSocket| {
-            let listener = socket.listen(BACKLOG)?;
-            let address = listener.local_addr()?;
-            Ok(Listener { listener, address })
-        };
-        open(self.socket).map_err(|why| ListenError::Bind { address: self.asked, why })
+        match self.0 {
+            Kind::Tcp(bound) => {
+                let (listener, address) = bound.listen()?;
+                Ok(Listener { kind: Kind::Tcp(listener), address })
+            }
+            #[cfg(unix)]
+            Kind::Unix(socket) => {
+                let address = Address::Unix(socket.path().to_owned());
+                Ok(Listener { kind: Kind::Unix(socket), address })
+            }
+            #[cfg(not(unix))]
+            Kind::Unix(never) => match never {},
+        }
     }
 }
 
 impl Accept for Listener {
-    type Stream = TcpStream;
+    type Stream = Box<dyn Connection>;
 
-    async fn accept(&self) -> io::Result<(TcpStream, String)> {
-        let (stream, peer) = self.listener.accept().await?;
-        // Each row leaves when it is written. A connection that is gone already fails here, and
-        // again where it is served.
-        let _ = stream.set_nodelay(true);
-        Ok((stream, peer.to_string()))
+    async fn accept(&self) -> io::Result<(Box<dyn Connection>, String)> {
+        match &self.kind {
+            Kind::Tcp(listener) => tcp::accept(listener).await,
+            #[cfg(unix)]
+            Kind::Unix(socket) => socket.accept().await,
+            #[cfg(not(unix))]
+            Kind::Unix(never) => match *never {},
+        }
     }
 }
 
@@ -244,7 +283,6 @@ mod tests {
             ("me@host:1027", Err(AddressError::Host)),
             ("::1:1027", Err(AddressError::Brackets)),
             ("::1", Err(AddressError::Brackets)),
-            ("unix:/run/loadline", Err(AddressError::Unix)),
         ] {
             let expected =
                 expected.map(|(host, port)| Address::Tcp { host: host.to_owned(), port });
@@ -255,40 +293,16 @@ mod tests {
         }
     }
 
-    async fn bind(address: &str, plaintext: Plaintext) -> Result<Bound, String> {
-        let bound = Listener::bind(&address.parse().unwrap(), plaintext).await;
-        bound.map_err(|error| error.to_string())
-    }
-
-    #[tokio::test]
-    async fn what_others_could_read_is_served_only_when_allowed() {
-        for address in ["127.0.0.1:0", "127.8.8.8:0"] {
-            assert!(bind(address, Plaintext::LoopbackOnly).await.is_ok(), "{address}");
+    #[test]
+    #[cfg(unix)]
+    fn a_unix_socket_is_a_path() {
+        for path in ["/run/loadline.sock", "here", "with a blank:1"] {
+            let text = format!("unix:{path}");
+            assert_eq!(text.parse(), Ok(Address::Unix(path.into())));
+            assert_eq!(Address::Unix(path.into()).to_string(), text);
         }
-        for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0"] {
-            let error = bind(address, Plaintext::LoopbackOnly).await.unwrap_err();
-            assert!(error.contains("--allow-plaintext"), "{error}");
-            assert!(error.contains(address) && !error.contains('\n'), "{error}");
+        for text in ["unix:", "unix:two\nlines"] {
+            assert_eq!(text.parse::<Address>(), Err(AddressError::Path), "{text}");
         }
-        assert!(bind("0.0.0.0:0", Plaintext::Anywhere).await.is_ok());
-    }
-
-    #[tokio::test]
-    async fn a_port_in_use_is_told_at_once_and_what_to_do() {
-        let taken = bind("127.0.0.1:0", Plaintext::LoopbackOnly).await.unwrap().listen().unwrap();
-        let address = taken.address().to_string();
-        let error = bind(&address, Plaintext::LoopbackOnly).await.unwrap_err();
-        assert!(error.starts_with(&format!("cannot listen on {address}: ")), "{error}");
-        assert!(error.ends_with("choose another port"), "{error}");
-    }
-
-    #[tokio::test]
-    async fn each_row_leaves_at_once_on_a_connection_that_is_accepted() {
-        let listener =
-            bind("127.0.0.1:0", Plaintext::LoopbackOnly).await.unwrap().listen().unwrap();
-        let client = TcpStream::connect(listener.address()).await.unwrap();
-        let (accepted, peer) = listener.accept().await.unwrap();
-        assert!(accepted.nodelay().unwrap());
-        assert_eq!(peer, client.local_addr().unwrap().to_string());
     }
 }

@@ -166,8 +166,7 @@ fn check(arguments: &str, code: i32, expected: &str) {
 #[test]
 fn wrong_usage_is_told_in_a_line() {
     check("--listen localhost", 2, "no port");
-    check("--listen unix:/run/x", 2, "Unix");
-    check("--listen 0.0.0.0:0", 2, "ssh -L 1027:127.0.0.1:1027 HOST");
+    check("--listen 0.0.0.0:0", 2, "`loadline USER@HOST`");
     check("--listen 127.0.0.1:0 --listen [::]:0", 2, "--allow-plaintext");
     check("--interval fast", 2, "write it like 250ms");
     check("--interval 100ms", 2, "200ms to 1h");
@@ -175,6 +174,8 @@ fn wrong_usage_is_told_in_a_line() {
     check("--history 10years", 2, "1000000 are kept");
     check("--max-clients 0", 2, "1..");
     check("--colour blue", 2, "--colour");
+    #[cfg(unix)]
+    check("--listen unix:", 2, "no path");
 }
 
 #[test]
@@ -202,4 +203,34 @@ fn help_and_version_are_for_reading() {
         version.stdout,
         format!("loadline-agent {}\n", env!("CARGO_PKG_VERSION")).as_bytes()
     );
+}
+
+#[test]
+#[cfg(unix)]
+fn a_unix_socket_is_there_as_long_as_the_agent() {
+    use std::os::unix::net::UnixStream;
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("agent.sock");
+    let arguments = format!("--listen unix:{}", path.display());
+    let begin = || {
+        let mut agent = Running::start(program(&arguments));
+        assert_eq!(agent.address(), format!("unix:{}", path.display()));
+        let mut row = String::new();
+        BufReader::new(UnixStream::connect(&path).unwrap()).read_line(&mut row).unwrap();
+        assert_eq!(row.split_whitespace().count(), 6, "{row}");
+        agent
+    };
+    // Killed, it leaves its socket, and the next one takes its place.
+    drop(begin());
+    assert!(path.exists());
+    let mut agent = begin();
+    check(&arguments, 1, "stop the program that has it");
+    agent.signal(rustix::process::Signal::TERM);
+    assert_eq!(agent.exit().0, Some(0));
+    assert!(!path.exists());
+
+    std::fs::write(&path, "mine").unwrap();
+    check(&arguments, 1, "a file that is no socket; choose another path");
+    assert!(path.exists());
 }

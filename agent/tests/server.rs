@@ -48,7 +48,7 @@ const ROW: &str = "1.0 1.0 1.0 1.00 1.00 1.00\n";
 #[tokio::test]
 async fn a_row_comes_at_once_by_every_address() {
     let (one, other) = (listener().await, listener().await);
-    let addresses = [one.address(), other.address()];
+    let addresses = [one.address().to_string(), other.address().to_string()];
     let _running = run(agent(10).await, vec![one, other]);
     for address in addresses {
         let mut client = BufReader::new(TcpStream::connect(address).await.unwrap());
@@ -59,9 +59,9 @@ async fn a_row_comes_at_once_by_every_address() {
 #[tokio::test]
 async fn one_client_too_many_is_told_so_until_another_one_leaves() {
     let listener = listener().await;
-    let address = listener.address();
+    let address = listener.address().to_string();
     let _running = run(agent(2).await, vec![listener]);
-    let connect = async || BufReader::new(TcpStream::connect(address).await.unwrap());
+    let connect = async || BufReader::new(TcpStream::connect(&address).await.unwrap());
     let (mut first, mut second) = (connect().await, connect().await);
     assert_eq!([line(&mut first).await, line(&mut second).await], [ROW, ROW]);
     let mut third = connect().await;

@@ -38,7 +38,7 @@ impl Server {
                 let address: Address = format!("127.0.0.1:{port}").parse().unwrap();
                 let bound = Listener::bind(&address, Plaintext::LoopbackOnly).await.unwrap();
                 let listener = bound.listen().unwrap();
-                tell.send(listener.address()).unwrap();
+                tell.send(listener.address().to_string().parse().unwrap()).unwrap();
                 let stopped = async {
                     let _ = stopped.await;
                 };

@@ -1,0 +1,125 @@
+//! TCP ports.
+
+use std::io;
+use std::net::SocketAddr;
+
+use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
+
+use super::{Address, BACKLOG, Connection, ListenError, Plaintext};
+
+/// What the system holds for a client that does not read. Left alone it grows to megabytes, which
+/// would be a queue beside the ring; this is a quarter of an hour of rows.
+const SEND_BUFFER_BYTES: u32 = 64 * 1024;
+
+/// A port that is taken, and at which nobody can connect yet.
+#[derive(Debug)]
+pub(super) struct Bound {
+    socket: TcpSocket,
+    asked: Address,
+}
+
+impl Bound {
+    /// Takes the port; `address` is how it was asked for.
+    pub(super) async fn new(
+        address: &Address,
+        host: &str,
+        port: u16,
+        plaintext: Plaintext,
+    ) -> Result<Bound, ListenError> {
+        let resolve = |why| ListenError::Resolve { address: address.clone(), why };
+        let found: Vec<SocketAddr> = lookup_host((host, port)).await.map_err(resolve)?.collect();
+        let is_loopback = |found: &SocketAddr| found.ip().to_canonical().is_loopback();
+        if plaintext == Plaintext::LoopbackOnly && !found.iter().all(is_loopback) {
+            return Err(ListenError::Plaintext { address: address.clone() });
+        }
+        let mut why = io::Error::from(io::ErrorKind::NotFound);
+        for found in found {
+            match bind(found) {
+                Ok(socket) => return Ok(Bound { socket, asked: address.clone() }),
+                Err(error) => why = error,
+            }
+        }
+        Err(ListenError::Bind { address: address.clone(), why })
+    }
+
+    /// Lets clients connect, and tells at which address.
+    pub(super) fn listen(self) -> Result<(TcpListener, Address), ListenError> {
+        let open = |socket: TcpSocket| {
+            let listener = socket.listen(BACKLOG)?;
+            let address = listener.local_addr()?;
+            let address = Address::Tcp { host: address.ip().to_string(), port: address.port() };
+            Ok((listener, address))
+        };
+        open(self.socket).map_err(|why| ListenError::Bind { address: self.asked, why })
+    }
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // On Unix this makes a restart possible while old connections linger. On Windows it would take
+    // a port away from a program that is using it.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    // Connections inherit it.
+    socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
+    socket.bind(address)?;
+    Ok(socket)
+}
+
+pub(super) async fn accept(listener: &TcpListener) -> io::Result<(Box<dyn Connection>, String)> {
+    let (stream, peer) = accept_prepared(listener).await?;
+    Ok((Box::new(stream), peer.to_string()))
+}
+
+async fn accept_prepared(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    let (stream, peer) = listener.accept().await?;
+    // Each row leaves when it is written. A connection that is gone already fails here, and again
+    // where it is served.
+    let _ = stream.set_nodelay(true);
+    Ok((stream, peer))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::listen::{Bound, Listener};
+
+    async fn bind(address: &str, plaintext: Plaintext) -> Result<Bound, String> {
+        let bound = Listener::bind(&address.parse().unwrap(), plaintext).await;
+        bound.map_err(|error| error.to_string())
+    }
+
+    #[tokio::test]
+    async fn what_others_could_read_is_served_only_when_allowed() {
+        for address in ["127.0.0.1:0", "127.8.8.8:0"] {
+            assert!(bind(address, Plaintext::LoopbackOnly).await.is_ok(), "{address}");
+        }
+        for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0"] {
+            let error = bind(address, Plaintext::LoopbackOnly).await.unwrap_err();
+            assert!(error.contains("--allow-plaintext"), "{error}");
+            assert!(error.contains(address) && !error.contains('\n'), "{error}");
+        }
+        assert!(bind("0.0.0.0:0", Plaintext::Anywhere).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_port_in_use_is_told_at_once_and_what_to_do() {
+        let taken = bind("127.0.0.1:0", Plaintext::LoopbackOnly).await.unwrap().listen().unwrap();
+        let address = taken.address().to_string();
+        let error = bind(&address, Plaintext::LoopbackOnly).await.unwrap_err();
+        assert!(error.starts_with(&format!("cannot listen on {address}: ")), "{error}");
+        assert!(error.ends_with("choose another port"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn each_row_leaves_at_once_on_a_connection_that_is_accepted() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (accepted, peer) = accept_prepared(&listener).await.unwrap();
+        assert!(accepted.nodelay().unwrap());
+        assert_eq!(peer, client.local_addr().unwrap());
+    }
+}
