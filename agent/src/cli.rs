@@ -1,10 +1,12 @@
 //! What was typed, and what it means.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
 use clap::error::ErrorKind;
-use clap::{ArgAction, CommandFactory as _, Parser};
+use clap::parser::ValueSource;
+use clap::{ArgAction, ArgMatches, CommandFactory as _, FromArgMatches as _, Parser};
 use loadline_agent::{Address, Plaintext, SAMPLES_MAX, Settings};
 use loadline_protocol::{DurationText, parse_duration};
 use tracing::Level;
@@ -14,6 +16,13 @@ const INTERVAL_MIN: Duration = Duration::from_millis(200);
 
 /// The longest interval.
 const INTERVAL_MAX: Duration = Duration::from_hours(1);
+
+/// The port of an agent to which nothing else was said.
+const PORT: u16 = 1027;
+
+/// Says where `--stdio` looks for the agent of this machine. For tests, which have one of their own;
+/// so no option.
+const RESIDENT: &str = "LOADLINE_AGENT_RESIDENT";
 
 /// Samples this machine and serves it, a line a sample.
 ///
@@ -34,6 +43,18 @@ pub(crate) struct Options {
         default_value = "127.0.0.1:1027"
     )]
     pub(crate) listen: Vec<Address>,
+
+    /// Serve one client on standard input and output, and end with it; how ssh brings one
+    ///
+    /// If an agent answers on 127.0.0.1:1027, its stream is handed through, so that its history is
+    /// there.
+    #[arg(
+        long,
+        env = "LOADLINE_AGENT_STDIO",
+        hide_env = true,
+        value_parser = FalseyValueParser::new()
+    )]
+    pub(crate) stdio: bool,
 
     /// Time between samples, 200ms to 1h
     #[arg(
@@ -90,11 +111,28 @@ pub(crate) struct Options {
 impl Options {
     /// Reads the command line and the environment.
     pub(crate) fn read() -> Result<Options, clap::Error> {
-        let options = Options::try_parse()?;
+        Options::understand(&Options::command().try_get_matches()?)
+    }
+
+    fn understand(matches: &ArgMatches) -> Result<Options, clap::Error> {
+        let mut command = Options::command();
+        let options =
+            Options::from_arg_matches(matches).map_err(|error| error.format(&mut command))?;
+        // What stands in the environment for all agents of a machine is no contradiction.
+        if options.stdio && matches.value_source("listen") == Some(ValueSource::CommandLine) {
+            let why = "--stdio serves one client and listens nowhere; leave out --listen";
+            return Err(command.error(ErrorKind::ArgumentConflict, why));
+        }
         match options.history_fault() {
-            Some(why) => Err(Options::command().error(ErrorKind::ValueValidation, why)),
+            Some(why) => Err(command.error(ErrorKind::ValueValidation, why)),
             None => Ok(options),
         }
+    }
+
+    /// Where the agent of this machine listens, if there is one and nothing else was said to it.
+    pub(crate) fn resident() -> SocketAddr {
+        let told = std::env::var(RESIDENT).ok().and_then(|text| text.parse().ok());
+        told.unwrap_or_else(|| (Ipv4Addr::LOCALHOST, PORT).into())
     }
 
     pub(crate) fn settings(&self) -> Settings {

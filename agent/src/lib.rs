@@ -19,6 +19,7 @@
 //!  listen    addresses, and who comes in by them
 //!  server    all clients: accepts them, bounds their number, stops them
 //!  agent     everything above, put together
+//!  stdio     one client on standard input and output, as ssh brings it
 //! ```
 //!
 //! The same stream comes out of a socket and out of an in-memory pipe:
@@ -51,6 +52,7 @@ mod sampler;
 mod server;
 mod session;
 mod source;
+mod stdio;
 
 pub use agent::{Agent, Settings};
 pub use clock::{Clock, Step};
@@ -60,3 +62,4 @@ pub use listen::{
 pub use ring::SAMPLES_MAX;
 pub use session::{Ending, Service};
 pub use source::{Facts, Machine, Scripted, Source};
+pub use stdio::{answering, serve_stdio};

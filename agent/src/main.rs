@@ -6,13 +6,15 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use loadline_agent::{Agent, Bound, Facts, ListenError, Listener, Machine};
+use loadline_agent::{Agent, Bound, Facts, ListenError, Listener, Machine, serve_stdio};
 use loadline_protocol::sanitize;
 
 use crate::cli::Options;
 
 /// The exit code for wrong usage.
 const USAGE: u8 = 2;
+
+const NO_SIGNALS: &str = "cannot wait for signals";
 
 fn main() -> ExitCode {
     let options = match Options::read() {
@@ -57,28 +59,52 @@ fn complain(why: &str) {
 }
 
 fn run(options: &Options) -> anyhow::Result<()> {
-    let settings = options.settings();
-    allow_open_files(settings.clients_max as u64 + 64);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start")?;
-    runtime.block_on(async {
-        let stop = stop_signal().context("cannot wait for signals")?;
-        let mut bound = Vec::new();
-        for address in &options.listen {
-            bound.push(Listener::bind(address, options.plaintext()).await?);
+    if options.stdio {
+        let result = runtime.block_on(serve_one(options));
+        // A read of standard input may hang in the background.
+        runtime.shutdown_background();
+        return result;
+    }
+    allow_open_files(options.settings().clients_max as u64 + 64);
+    runtime.block_on(serve_many(options))
+}
+
+async fn agent(options: &Options) -> Agent {
+    Agent::start(Machine::new(), Facts::of_this_machine(), options.settings()).await
+}
+
+async fn serve_many(options: &Options) -> anyhow::Result<()> {
+    let stop = stop_signal().context(NO_SIGNALS)?;
+    let mut bound = Vec::new();
+    for address in &options.listen {
+        bound.push(Listener::bind(address, options.plaintext()).await?);
+    }
+    let agent = agent(options).await;
+    let listeners = bound.into_iter().map(Bound::listen).collect::<Result<Vec<_>, _>>()?;
+    for listener in &listeners {
+        // An error only means that nobody reads it.
+        let _ = writeln!(io::stdout(), "listening on {}", listener.address());
+    }
+    agent.run(listeners, stop).await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn serve_one(options: &Options) -> anyhow::Result<()> {
+    let (stop, hangup) = (stop_signal().context(NO_SIGNALS)?, hangup().context(NO_SIGNALS)?);
+    let stop = async {
+        tokio::select! {
+            () = stop => {}
+            () = hangup => {}
         }
-        let agent = Agent::start(Machine::new(), Facts::of_this_machine(), settings).await;
-        let listeners = bound.into_iter().map(Bound::listen).collect::<Result<Vec<_>, _>>()?;
-        for listener in &listeners {
-            // An error only means that nobody reads it.
-            let _ = writeln!(io::stdout(), "listening on {}", listener.address());
-        }
-        agent.run(listeners, stop).await;
-        tracing::info!("stopped");
-        Ok(())
-    })
+    };
+    let (input, output) = (tokio::io::stdin(), tokio::io::stdout());
+    serve_stdio(Options::resident(), agent(options), input, output, stop).await;
+    Ok(())
 }
 
 /// Comes true at SIGINT and SIGTERM; they are caught from this call on.
@@ -103,6 +129,37 @@ fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     Ok(async move {
         interrupt.recv().await;
     })
+}
+
+/// Comes true when the other side goes: at SIGHUP, or when nobody can read standard output any more,
+/// though there may be nothing to write for an hour.
+#[cfg(unix)]
+fn hangup() -> io::Result<impl Future<Output = ()>> {
+    use rustix::event::{PollFd, PollFlags, poll};
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let mut hangup = signal(SignalKind::hangup())?;
+    let (gone, closed) = tokio::sync::oneshot::channel::<()>();
+    std::thread::Builder::new().spawn(move || {
+        let stdout = io::stdout();
+        // Asked for nothing, it waits for what it always tells: that the other end is gone.
+        let wait = || poll(&mut [PollFd::new(&stdout, PollFlags::empty())], None);
+        while wait() == Err(rustix::io::Errno::INTR) {}
+        // An error means that the program has ended before.
+        let _ = gone.send(());
+    })?;
+    Ok(async move {
+        tokio::select! {
+            _ = hangup.recv() => {}
+            _ = closed => {}
+        }
+    })
+}
+
+/// There is no such signal; a closed output shows when it is written to.
+#[cfg(windows)]
+fn hangup() -> io::Result<impl Future<Output = ()>> {
+    Ok(std::future::pending())
 }
 
 /// Each client takes a file descriptor, and many systems begin with room for fewer than they allow.

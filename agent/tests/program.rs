@@ -13,7 +13,7 @@ const DEADLINE: Duration = Duration::from_secs(20);
 /// The program with these arguments, and nothing in its environment that it looks at.
 fn program(arguments: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_loadline-agent"));
-    for option in ["LISTEN", "INTERVAL", "HISTORY", "MAX_CLIENTS", "ALLOW_PLAINTEXT"] {
+    for option in ["LISTEN", "INTERVAL", "HISTORY", "MAX_CLIENTS", "ALLOW_PLAINTEXT", "STDIO"] {
         command.env_remove(format!("LOADLINE_AGENT_{option}"));
     }
     command.args(arguments.split_whitespace()).stdin(Stdio::null());
@@ -174,6 +174,7 @@ fn wrong_usage_is_told_in_a_line() {
     check("--history 10years", 2, "1000000 are kept");
     check("--max-clients 0", 2, "1..");
     check("--colour blue", 2, "--colour");
+    check("--stdio --listen 127.0.0.1:0", 2, "leave out --listen");
     #[cfg(unix)]
     check("--listen unix:", 2, "no path");
 }

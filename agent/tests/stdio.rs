@@ -1,0 +1,211 @@
+//! `loadline-agent --stdio`: one client on standard input and output.
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use loadline_agent::{Agent, Facts, Listener, Plaintext, Scripted, Settings, serve_stdio};
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWriteExt as _, Lines};
+use tokio::net::TcpStream;
+
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// A running `loadline-agent --stdio`; killed when a test is through with it.
+struct OnStdio {
+    child: Child,
+    requests: Option<ChildStdin>,
+    rows: Option<BufReader<ChildStdout>>,
+}
+
+impl OnStdio {
+    /// With an agent of its own, as none answers at a port that was free a moment ago.
+    fn alone(options: &str) -> OnStdio {
+        let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        OnStdio::beside(nobody, options)
+    }
+
+    /// On a machine whose agent is at this address.
+    fn beside(resident: SocketAddr, options: &str) -> OnStdio {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_loadline-agent"))
+            .arg("--stdio")
+            .args(options.split_whitespace())
+            .env("LOADLINE_AGENT_RESIDENT", resident.to_string())
+            // For all agents of a machine, and no matter here.
+            .env("LOADLINE_AGENT_LISTEN", "127.0.0.1:0")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (requests, rows) = (child.stdin.take(), child.stdout.take().map(BufReader::new));
+        OnStdio { child, requests, rows }
+    }
+
+    fn send(&mut self, request: &str) {
+        self.requests.as_mut().unwrap().write_all(request.as_bytes()).unwrap();
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.rows.as_mut().unwrap().read_line(&mut line).unwrap();
+        line
+    }
+
+    fn lines_until(&mut self, holds: impl Fn(&str) -> bool) -> Vec<String> {
+        let mut lines = vec![self.line()];
+        while !holds(lines.last().unwrap()) {
+            assert!(!lines.last().unwrap().is_empty(), "it ended after {lines:?}");
+            lines.push(self.line());
+        }
+        lines
+    }
+
+    /// Waits for its end, which is a good one, and without a word.
+    fn assert_ends(mut self) {
+        let begin = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(begin.elapsed() < DEADLINE, "it does not end");
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        let mut said = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        assert_eq!((status.code(), said.as_str()), (Some(0), ""));
+    }
+}
+
+impl Drop for OnStdio {
+    fn drop(&mut self) {
+        // An error only means that it has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A server that gives each client a line, and keeps what the first one sends.
+fn server(greeting: &'static [u8]) -> (SocketAddr, mpsc::Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (tell, heard) = mpsc::channel();
+    std::thread::spawn(move || {
+        let (client, _) = listener.accept().unwrap();
+        (&client).write_all(greeting).unwrap();
+        for line in BufReader::new(&client).lines() {
+            // An error means that the test is through, or that the client was killed.
+            let Ok(line) = line else { break };
+            let _ = tell.send(line);
+        }
+        let _ = tell.send("the end".to_owned());
+    });
+    (address, heard)
+}
+
+#[test]
+fn it_answers_requests_and_ends_with_its_input() {
+    let mut agent = OnStdio::alone("--interval 200ms");
+    assert_eq!(agent.line().split_whitespace().count(), 6);
+    agent.send("loadline/1 columns=mem\n");
+    let lines = agent.lines_until(|line| line == "# live\n");
+    assert!(lines.iter().any(|line| line == "# columns time:s seq mem:%\n"), "{lines:?}");
+    assert_eq!(agent.line().split_whitespace().count(), 3);
+    agent.requests = None;
+    agent.assert_ends();
+}
+
+#[test]
+fn it_ends_when_nobody_reads_it_any_more() {
+    // The next row would come in an hour.
+    let mut agent = OnStdio::alone("--interval 1h");
+    agent.line();
+    agent.rows = None;
+    agent.assert_ends();
+}
+
+#[test]
+fn a_signal_ends_it_with_a_goodbye() {
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
+        let mut agent = OnStdio::alone("--interval 1h");
+        agent.line();
+        agent.send("loadline/1\n");
+        agent.lines_until(|line| line == "# live\n");
+        kill_process(Pid::from_child(&agent.child), signal).unwrap();
+        agent.lines_until(|line| line == "# bye\n");
+        assert_eq!(agent.line(), "");
+        agent.assert_ends();
+    }
+}
+
+#[test]
+fn the_stream_of_the_agent_that_is_there_is_handed_through() {
+    let (resident, heard) = server(b"1 2 3 any bytes \xff\n");
+    let mut agent = OnStdio::beside(resident, "");
+    let mut bytes = Vec::new();
+    agent.rows.as_mut().unwrap().read_until(b'\n', &mut bytes).unwrap();
+    assert_eq!(bytes, b"1 2 3 any bytes \xff\n");
+    agent.send("any request\n");
+    assert_eq!(heard.recv_timeout(DEADLINE).unwrap(), "any request");
+    agent.requests = None;
+    agent.assert_ends();
+    assert_eq!(heard.recv_timeout(DEADLINE).unwrap(), "the end");
+}
+
+#[test]
+fn handed_through_or_not_nothing_is_left_when_nobody_reads() {
+    let (resident, heard) = server(b"1 2 3\n");
+    let mut agent = OnStdio::beside(resident, "");
+    agent.line();
+    agent.rows = None;
+    agent.assert_ends();
+    assert_eq!(heard.recv_timeout(DEADLINE).unwrap(), "the end");
+}
+
+#[test]
+fn what_is_no_agent_is_not_handed_through() {
+    let (resident, heard) = server(b"SSH-2.0-other\r\n");
+    let mut agent = OnStdio::beside(resident, "");
+    assert_eq!(agent.line().split_whitespace().count(), 6);
+    assert_eq!(heard.recv_timeout(DEADLINE).unwrap(), "the end");
+    agent.requests = None;
+    agent.assert_ends();
+}
+
+#[tokio::test]
+async fn the_history_of_the_agent_that_is_there_is_that_of_the_client() {
+    let source = Scripted::plain(|number, values| values.extend([number as f64; 6]));
+    let settings = Settings { interval: Duration::from_millis(10), ..Settings::default() };
+    let agent = Agent::start(source, Facts::default(), settings).await;
+    let address = "127.0.0.1:0".parse().unwrap();
+    let bound = Listener::bind(&address, Plaintext::LoopbackOnly).await.unwrap();
+    let listener = bound.listen().unwrap();
+    let address: SocketAddr = listener.address().to_string().parse().unwrap();
+    tokio::spawn(agent.run(vec![listener], std::future::pending()));
+    // Some rows for somebody else.
+    let mut other = lines(TcpStream::connect(address).await.unwrap());
+    for _ in 0..20 {
+        other.next_line().await.unwrap();
+    }
+
+    let (client, server) = tokio::io::duplex(64 * 1024);
+    let (input, output) = tokio::io::split(server);
+    let no_other = async { panic!("one agent is enough") };
+    tokio::spawn(serve_stdio(address, no_other, input, output, std::future::pending()));
+    let (rows, mut requests) = tokio::io::split(client);
+    requests.write_all(b"loadline/1 history=all\n").await.unwrap();
+    let mut rows = lines(rows);
+    while !rows.next_line().await.unwrap().unwrap().starts_with("# columns") {}
+    for number in 1..=20 {
+        let row = rows.next_line().await.unwrap().unwrap();
+        assert_eq!(row.split(' ').nth(1), Some(number.to_string().as_str()), "{row}");
+    }
+}
+
+fn lines<R: AsyncRead + Unpin>(stream: R) -> Lines<tokio::io::BufReader<R>> {
+    tokio::io::BufReader::new(stream).lines()
+}
