@@ -112,7 +112,7 @@ fn open_a_file(bencher: Bencher<'_, '_>, kind: &str) {
     bencher.counter(ItemsCount::new(MILLION)).bench_local(|| {
         runtime.block_on(async {
             let (sender, mut events) = tokio::sync::mpsc::channel(EVENTS_MAX);
-            let connector = Connector::Given(Given::Path(path.clone()));
+            let connector = Connector::to_given(Given::Path(path.clone()));
             tokio::spawn(Link::new(connector, Wish::default(), Clock::system()).run(sender));
             let mut watched = Watched::new("a.load", false, Duration::MAX);
             while let Some(event) = events.recv().await {

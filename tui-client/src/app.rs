@@ -65,6 +65,8 @@ pub enum Flow {
     Suspend,
     /// The agent is to be asked for rows this far apart.
     Ask(Duration),
+    /// The terminal is given back, for as long as the source is tried with it.
+    Lend,
     /// It ends.
     Quit,
 }

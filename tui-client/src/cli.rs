@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::Parser;
 use loadline_protocol::{Column, History, parse_duration};
 
+use crate::link::SshCommand;
 use crate::output::Form;
 use crate::source::Source;
 use crate::theme::Palette;
@@ -20,8 +21,9 @@ use crate::theme::Palette;
 #[command(name = "loadline", version, max_term_width = 100)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag that is typed")]
 struct Args {
-    /// An agent, or any program that writes rows of numbers: HOST, HOST:PORT or tcp://HOST:PORT;
-    /// - for standard input; the path of a recording or a CSV file
+    /// USER@HOST or ssh://[USER@]HOST[:PORT] for an agent that ssh starts; HOST, HOST:PORT or unix:PATH
+    /// for one that listens, or any program that writes rows of numbers; - for standard input; the path
+    /// of a recording or a CSV file
     #[arg(value_name = "SOURCE")]
     source: Option<Source>,
 
@@ -69,6 +71,13 @@ struct Args {
     /// Go on when the recording grows
     #[arg(long)]
     follow: bool,
+    /// The agent on the other side of ssh, as the shell there reads it
+    #[arg(long, value_name = "COMMAND", default_value = "loadline-agent", value_parser = command)]
+    agent_command: String,
+
+    /// The program for ssh, and options of its own, as in "ssh -F other.conf"
+    #[arg(long, value_name = "COMMAND", default_value = "ssh", value_parser = command)]
+    ssh: String,
 
     /// Colours for this background, or none [default: dark]
     #[arg(long, value_name = "THEME", value_enum)]
@@ -96,6 +105,21 @@ fn positive(text: &str) -> Result<Duration, String> {
 fn window(text: &str) -> Result<Duration, String> {
     let duration = parse_duration(text)?;
     if duration < WINDOW_MIN { Err("must be at least 1s".to_owned()) } else { Ok(duration) }
+}
+
+/// A program and its arguments, quoted where a shell would ask for it.
+fn command(text: &str) -> Result<String, String> {
+    match words(text) {
+        None => Err("a quote is not closed".to_owned()),
+        Some(words) if words.first().is_none_or(String::is_empty) => {
+            Err("name a program".to_owned())
+        }
+        Some(_) => Ok(text.to_owned()),
+    }
+}
+
+fn words(text: &str) -> Option<Vec<String>> {
+    shell_words::split(text).ok()
 }
 
 /// A name, checked as a header would be.
@@ -135,6 +159,8 @@ pub struct Settings {
     pub check: bool,
     /// Go on when a recording grows.
     pub follow: bool,
+    /// What is run for a source that ssh leads to.
+    pub ssh: SshCommand,
     /// The colours.
     pub theme: Option<Palette>,
     /// Whether the mouse is listened to.
@@ -210,6 +236,10 @@ fn settle(args: Args, terminals: Terminals) -> Result<Settings, Instead> {
     };
     let window = args.window.unwrap_or(WINDOW);
     let keep = args.keep.unwrap_or(if is_file { Duration::MAX } else { KEEP });
+    let ssh = SshCommand {
+        program: words(&args.ssh).expect("it was read before"),
+        agent: args.agent_command,
+    };
     Ok(Settings {
         source,
         form,
@@ -224,6 +254,7 @@ fn settle(args: Args, terminals: Terminals) -> Result<Settings, Instead> {
         record: args.record,
         check: args.check,
         follow: args.follow,
+        ssh,
         theme: args.theme,
         mouse: !args.no_mouse,
     })
@@ -260,6 +291,15 @@ mod tests {
     }
 
     #[test]
+    fn ssh_is_a_program_with_options() {
+        let args = ["loadline", "me@web-1", "--ssh", "ssh -o 'ProxyCommand=nc %h 22'"];
+        let terminals = Terminals { input: true, output: false };
+        let ssh = settle(Args::try_parse_from(args).unwrap(), terminals).unwrap().ssh;
+        assert_eq!(ssh.program, ["ssh", "-o", "ProxyCommand=nc %h 22"]);
+        assert_eq!(settings("loadline me@web-1", false).unwrap().ssh, SshCommand::default());
+    }
+
+    #[test]
     fn a_wrong_command_line_is_told_in_one_line() {
         for (line, part) in [
             ("loadline -o tui", "no terminal"),
@@ -270,6 +310,9 @@ mod tests {
             ("loadline -c a,,b", "commas between"),
             ("loadline -o pie", "csv"),
             ("loadline web-1:x", "no usable port"),
+            ("loadline me@web-1:22", "ssh://USER@HOST:PORT"),
+            ("loadline --ssh=' me@web-1", "not closed"),
+            ("loadline --agent-command= me@web-1", "name a program"),
             ("loadline --color", "unexpected argument"),
             ("loadline a b", "unexpected argument"),
         ] {

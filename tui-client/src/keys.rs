@@ -75,6 +75,8 @@ pub enum Action {
     Faster,
     /// Ask it for a longer one.
     Slower,
+    /// Try to connect at once, in the plain terminal.
+    AskAgain,
     /// The next source.
     NextSource,
     /// The source before.
@@ -214,6 +216,7 @@ pub const SECTIONS: &[Section] = &[
         bindings: &[
             bind(Action::Faster, &[Char('[')], &["["], "ask for a shorter interval"),
             bind(Action::Slower, &[Char(']')], &["]"], "ask for a longer one"),
+            bind(Action::AskAgain, &[Char('r')], &["r"], "let ssh ask for a password"),
             bind(Action::NextSource, &[Char('n')], &["n"], "next source"),
             bind(Action::PreviousSource, &[Char('N')], &["N"], "source before"),
         ],

@@ -1,11 +1,16 @@
 //! The way to one source: connect, ask, read, reconnect, resume. The only code that touches it.
 
 mod connector;
+mod embedded;
 mod given;
 mod plain;
 mod reader;
 mod record;
+mod ssh;
 mod table;
+mod tcp;
+mod terminal;
+mod unix;
 
 use std::io;
 use std::time::Duration;
@@ -22,9 +27,9 @@ pub use connector::{Connector, Stream};
 pub use given::Given;
 pub use reader::{Farewell, Progress, Reader, Reading};
 pub use record::{Recorder, open as open_recording, recorded};
-
-/// How long a connection may take to be made: longer than three lost packets.
-const CONNECT_MAX: Duration = Duration::from_secs(10);
+pub use ssh::SshCommand;
+use terminal::Loan;
+pub use terminal::{Lender, Terminal};
 
 /// How long a server has to answer a request before its rows are taken as plain ones, unless making
 /// the connection showed that the way is longer.
@@ -109,6 +114,8 @@ pub struct Link {
     /// The interval that was asked for last; nobody asks any more once the other end is dropped.
     asked: watch::Receiver<Option<Duration>>,
     ask: watch::Sender<Option<Duration>>,
+    loans: mpsc::Receiver<Loan>,
+    lender: Lender,
 }
 
 /// Nobody follows this link any more.
@@ -119,7 +126,8 @@ impl Link {
     #[must_use]
     pub fn new(connector: Connector, wish: Wish, clock: Clock) -> Link {
         let (ask, asked) = watch::channel(wish.interval);
-        Link { connector, wish, clock, progress: Progress::default(), asked, ask }
+        let (lender, loans) = Lender::new();
+        Link { connector, wish, clock, progress: Progress::default(), asked, ask, loans, lender }
     }
 
     /// Asks the source for another interval, on this connection and on those that follow.
@@ -128,21 +136,28 @@ impl Link {
         self.ask.clone()
     }
 
+    /// Lends it the terminal, to try anew at once and to ask what it has to.
+    #[must_use]
+    pub fn lender(&self) -> Lender {
+        self.lender.clone()
+    }
+
     /// Connects and reads, again and again, until nobody receives the events any more.
     pub async fn run(mut self, events: mpsc::Sender<Event>) {
         // An error only says that the receiver is gone.
-        let _ = match &self.connector {
-            Connector::Given(given) => given.follow(&self.wish, &mut self.clock, &events).await,
-            Connector::Tcp { .. } | Connector::Embedded(_) => self.follow(&events).await,
+        let _ = match self.connector.given() {
+            Some(given) => given.follow(&self.wish, &mut self.clock, &events).await,
+            None => self.follow(&events).await,
         };
     }
 
     async fn follow(&mut self, events: &mpsc::Sender<Event>) -> Result<(), Unfollowed> {
         let mut backoff = None;
+        let mut loan = None;
         loop {
             send(events, Event::Connecting).await?;
             let asked = Instant::now();
-            let end = match self.connect().await {
+            let end = match self.connect(loan.take(), events).await? {
                 Ok(stream) => {
                     send(events, Event::Connected).await?;
                     let before = self.progress.clone();
@@ -161,15 +176,37 @@ impl Link {
             send(events, Event::Down { reason, refused, retry }).await?;
             tokio::select! {
                 () = sleep(delay) => {}
+                Some(lent) = self.loans.recv() => loan = Some(lent),
                 () = events.closed() => return Err(Unfollowed),
             }
         }
     }
 
-    async fn connect(&mut self) -> io::Result<Box<dyn Stream>> {
-        match timeout(CONNECT_MAX, self.connector.connect()).await {
-            Ok(result) => result,
-            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+    /// Tries once to make a connection; anew if the terminal is lent meanwhile.
+    async fn connect(
+        &mut self,
+        mut loan: Option<Loan>,
+        events: &mpsc::Sender<Event>,
+    ) -> Result<io::Result<Box<dyn Stream>>, Unfollowed> {
+        loop {
+            let terminal = Loan::terminal(loan.as_ref());
+            let made = tokio::select! {
+                // A try that has not begun yet need not be ended.
+                biased;
+                Some(lent) = self.loans.recv() => {
+                    loan = Some(lent);
+                    continue;
+                }
+                () = events.closed() => return Err(Unfollowed),
+                made = timeout(
+                    self.connector.time_max(terminal),
+                    self.connector.connect(terminal),
+                ) => made,
+            };
+            if let Some(loan) = loan {
+                loan.give_back();
+            }
+            return Ok(made.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())));
         }
     }
 
@@ -201,6 +238,11 @@ impl Link {
                     {
                         return Ok(broken(&error));
                     }
+                    continue;
+                }
+                // It is connected, and there is nothing to ask.
+                Some(loan) = self.loans.recv() => {
+                    loan.give_back();
                     continue;
                 }
                 count = read(&mut stream, &mut bytes, reader.is_undecided(), decide_at) => count,
@@ -321,6 +363,28 @@ mod tests {
             least *= 2;
         }
         assert_eq!(ours.last(), Some(&RETRY_MAX));
+    }
+
+    #[tokio::test]
+    async fn a_terminal_that_is_lent_comes_back_whether_the_try_succeeds_or_not() {
+        let door = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = door.local_addr().unwrap().port();
+        drop(door);
+        let connector = Connector::tcp("127.0.0.1", port);
+        let link = Link::new(connector, Wish::default(), Clock::system());
+        let lender = link.lender();
+        let (sender, mut events) = mpsc::channel(EVENTS_MAX);
+        tokio::spawn(link.run(sender));
+        lender.lend(false).await;
+        assert_eq!(events.recv().await, Some(Event::Connecting));
+        assert!(matches!(events.recv().await, Some(Event::Down { .. })));
+        // Now somebody is there; it need not wait for the next try.
+        let _door = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+        lender.lend(false).await;
+        assert_eq!(events.recv().await, Some(Event::Connecting));
+        assert_eq!(events.recv().await, Some(Event::Connected));
+        // It needs none any more.
+        lender.lend(false).await;
     }
 
     #[test]

@@ -9,7 +9,7 @@ use loadline::app::{self, App};
 use loadline::check;
 use loadline::cli::{self, Instead, Settings};
 use loadline::event::Event;
-use loadline::link::{self, Connector, EVENTS_MAX, Link, Reading, Recorder, Wish};
+use loadline::link::{self, Connector, EVENTS_MAX, Lender, Link, Reading, Recorder, Wish};
 use loadline::output::{self, Form, Job};
 use loadline::run::{self, Screen};
 use loadline::source::Source;
@@ -58,12 +58,14 @@ fn complain(text: &str) {
 }
 
 async fn watch(settings: Settings) -> anyhow::Result<()> {
-    let stop = signals()?;
-    let connector = Connector::open(&settings.source, settings.interval).await;
-    if let Connector::Given(given) = &connector {
+    let mut stop = Box::pin(signals()?);
+    let connector = Connector::open(&settings.source, settings.interval, &settings.ssh).await;
+    if let Some(given) = connector.given() {
         given.check().with_context(|| format!("cannot open {connector}"))?;
     }
-    let (embedded, name) = (connector.is_embedded(), connector.to_string());
+    let name = connector.to_string();
+    let mut watched = Watched::new(&name, connector.is_embedded(), settings.keep);
+    watched.asks = connector.asks();
     let wish = Wish {
         interval: settings.interval,
         history: settings.history,
@@ -76,16 +78,22 @@ async fn watch(settings: Settings) -> anyhow::Result<()> {
     let (sender, events) = mpsc::channel(EVENTS_MAX);
     let sender = record(&settings, sender)?;
     let link = Link::new(connector, wish, Clock::system());
-    let ask = link.asker();
+    let (ask, lender) = (link.asker(), link.lender());
     tokio::spawn(link.run(sender));
+    if watched.asks {
+        // Now there is a terminal to ask in. Without a screen, a failure is to be one line.
+        tokio::select! {
+            () = run::lend(&lender, settings.form == Form::Tui) => {}
+            () = &mut stop => return Ok(()),
+        }
+    }
     if settings.check {
         tokio::select! {
             () = stop => Ok(()),
             checked = check::run(&name, events, tokio::io::stdout()) => checked,
         }
     } else if settings.form == Form::Tui {
-        let watched = Watched::new(&name, embedded, settings.keep);
-        show(&settings, watched, events, ask, stop).await
+        show(&settings, watched, events, (ask, lender), stop).await
     } else {
         write(&settings, events, stop).await
     }
@@ -108,7 +116,7 @@ async fn show(
     settings: &Settings,
     watched: Watched,
     events: mpsc::Receiver<Event>,
-    ask: watch::Sender<Option<Duration>>,
+    (ask, lender): (watch::Sender<Option<Duration>>, Lender),
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     let mut clock = Clock::system();
@@ -122,7 +130,7 @@ async fn show(
     };
     let mut app = App::new(watched, look, Size::default(), clock.now());
     let mut screen = Screen::open(settings.mouse).context("cannot take over the terminal")?;
-    let result = run::run(&mut screen, &mut app, events, clock, ask, stop).await;
+    let result = run::run(&mut screen, &mut app, events, clock, ask, lender, stop).await;
     drop(screen);
     result.context("the terminal failed")
 }

@@ -10,7 +10,7 @@ use std::io;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use loadline_protocol::Note;
+use loadline_protocol::{Note, Text};
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 
@@ -161,7 +161,7 @@ impl Writer {
         match event {
             Event::Connected => self.connection = Connection::Up,
             Event::Down { reason, .. } if self.connection == Connection::None => {
-                bail!("cannot connect to {}: {reason}; is an agent running there?", job.source);
+                bail!("cannot connect to {}: {reason}{}", job.source, advice(reason));
             }
             Event::Down { reason, refused: true, .. } if self.rows == 0 => {
                 bail!("{} refuses: {reason}", job.source);
@@ -234,6 +234,14 @@ impl Writer {
             | Event::Skipped { .. }
             | Event::Faults { .. } => {}
         }
+    }
+}
+
+/// What to do about a first connection that failed. What ssh says speaks for itself.
+fn advice(reason: &Text) -> &'static str {
+    match reason.as_str() {
+        "connection refused" | "timed out" => "; is an agent running there?",
+        _ => "",
     }
 }
 

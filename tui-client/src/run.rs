@@ -1,6 +1,8 @@
 //! The loop between the terminal, the link and the app. Keys come first; a frame is drawn only when
 //! something has changed, and not more than so many times a second.
 
+mod plain;
+
 use std::io::{self, Write as _};
 use std::time::Duration;
 
@@ -26,8 +28,10 @@ use tokio::time::{Instant, sleep_until, timeout};
 use crate::app::{App, Flow, Message};
 use crate::canvas::Canvas;
 use crate::event::Event;
+use crate::link::Lender;
 use crate::view;
 use crate::watched::State;
+pub use plain::lend;
 
 /// At most 30 frames a second.
 const FRAME_MIN: Duration = Duration::from_millis(33);
@@ -189,13 +193,14 @@ impl Ears {
 }
 
 /// Shows `app` until the user quits, the terminal goes or `stop` resolves. `ask` gets the interval that
-/// the user asks for.
+/// the user asks for, and `lender` the terminal when the source is to ask something.
 pub async fn run(
     screen: &mut Screen,
     app: &mut App,
     mut events: mpsc::Receiver<Event>,
     mut clock: Clock,
     ask: watch::Sender<Option<Duration>>,
+    lender: Lender,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let mut ears = Ears::open()?;
@@ -236,6 +241,17 @@ pub async fn run(
             Some(Flow::Suspend) => suspend(screen, &mut ears.resumed).await?,
             // An error means that the link has ended, which the events tell.
             Some(Flow::Ask(interval)) => drop(ask.send(Some(interval))),
+            Some(Flow::Lend) => {
+                // Its thread would take what is typed for others.
+                ears.keys = EventStream::new();
+                Screen::leave();
+                tokio::select! {
+                    () = plain::lend(&lender, true) => screen.enter()?,
+                    () = &mut stop => return Ok(()),
+                    _ = &mut ears.hangup => return Ok(()),
+                }
+                app.update(clock.now(), Message::Resize(Screen::size()?));
+            }
             Some(Flow::Continue) => {}
             None => continue,
         }

@@ -26,6 +26,38 @@ pub enum Source {
     Stdin,
     /// A recording, or what comes out of a pipe or a device.
     Path(PathBuf),
+    /// The same behind a Unix socket.
+    Unix(PathBuf),
+    /// An agent that ssh starts on the other side.
+    Ssh(Destination),
+}
+
+/// Where ssh leads.
+///
+/// **Invariant:** neither user nor host begins with a dash, which ssh would take for an option, or has
+/// a blank or control character in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Destination {
+    user: Option<String>,
+    host: String,
+    port: Option<u16>,
+}
+
+impl Destination {
+    /// `USER@HOST` or `HOST`, as ssh takes it.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match &self.user {
+            Some(user) => format!("{user}@{}", self.host),
+            None => self.host.clone(),
+        }
+    }
+
+    /// The port, if it is not left to ssh.
+    #[must_use]
+    pub fn port(&self) -> Option<u16> {
+        self.port
+    }
 }
 
 /// Why a SOURCE cannot be used.
@@ -39,34 +71,41 @@ pub enum SourceError {
     Port(String),
     /// There is no path behind `file:`.
     #[error("\"file:\" names no file; write file:PATH")]
-    Path,
-    /// A kind of source that this version does not have.
-    #[error("{0:?}: {1}")]
-    Unsupported(String, &'static str),
+    File,
+    /// The path is missing.
+    #[error("{0:?} names no socket; write unix:PATH")]
+    Socket(String),
+    /// The user or the host of a way by ssh is missing, starts with a dash, or has a port behind it.
+    #[error("{0:?} is nothing for ssh; write USER@HOST or ssh://USER@HOST:PORT")]
+    Ssh(String),
 }
-
-const NO_SSH: &str = "this version has no ssh sources; open a tunnel with \
-                      `ssh -L 1027:127.0.0.1:1027 USER@HOST` and give 127.0.0.1:1027";
-const NO_UNIX: &str = "this version has no Unix sockets; give HOST:PORT";
 
 impl FromStr for Source {
     type Err = SourceError;
 
     fn from_str(text: &str) -> Result<Source, SourceError> {
         let shown = || sanitize(text).into_owned();
-        let unsupported = |why| Err(SourceError::Unsupported(shown(), why));
         if let Some(address) = text.strip_prefix("tcp://") {
             return parse_tcp(address.strip_suffix('/').unwrap_or(address), shown);
         }
+        if let Some(path) = text.strip_prefix("unix:") {
+            let is_path = !path.is_empty() && !path.contains(char::is_control);
+            return if is_path {
+                Ok(Source::Unix(path.into()))
+            } else {
+                Err(SourceError::Socket(shown()))
+            };
+        }
+        if let Some(address) = text.strip_prefix("ssh://") {
+            return parse_ssh_url(address.strip_suffix('/').unwrap_or(address), shown);
+        }
         match text {
             "-" => Ok(Source::Stdin),
-            _ if text.starts_with("unix:") => unsupported(NO_UNIX),
-            _ if text.starts_with("ssh://") => unsupported(NO_SSH),
             _ if text.starts_with("file:") || text.contains('/') || is_file(text) => {
                 let path = text.strip_prefix("file:").unwrap_or(text);
-                if path.is_empty() { Err(SourceError::Path) } else { Ok(Source::Path(path.into())) }
+                if path.is_empty() { Err(SourceError::File) } else { Ok(Source::Path(path.into())) }
             }
-            _ if text.contains('@') => unsupported(NO_SSH),
+            _ if text.contains('@') => parse_ssh(text, shown),
             _ => parse_tcp(text, shown),
         }
     }
@@ -79,25 +118,73 @@ fn is_file(text: &str) -> bool {
 
 /// Reads `HOST`, `HOST:PORT`, `[v6]`, `[v6]:PORT` or a bare IPv6 address.
 fn parse_tcp(address: &str, shown: impl Fn() -> String) -> Result<Source, SourceError> {
-    let (host, port) = if let Some(bracketed) = address.strip_prefix('[') {
-        let (host, rest) = bracketed.split_once(']').ok_or_else(|| SourceError::Host(shown()))?;
-        (host, if rest.is_empty() { None } else { Some(rest.strip_prefix(':').unwrap_or("")) })
-    } else if address.matches(':').count() > 1 {
-        (address, None)
-    } else {
-        address.split_once(':').map_or((address, None), |(host, port)| (host, Some(port)))
-    };
-    let unusable = |c: char| c.is_whitespace() || c.is_control();
-    if host.is_empty() || host.starts_with('-') || host.contains(unusable) {
+    let (host, port) = split_port(address).ok_or_else(|| SourceError::Host(shown()))?;
+    if !is_name(host) {
         return Err(SourceError::Host(shown()));
     }
-    let port = match port {
-        None => PORT,
-        Some(port) => {
-            port.parse().ok().filter(|port| *port > 0).ok_or_else(|| SourceError::Port(shown()))?
-        }
+    Ok(Source::Tcp { host: host.to_owned(), port: parse_port(port, shown)?.unwrap_or(PORT) })
+}
+
+/// Reads `USER@HOST`, as it is given to ssh itself.
+fn parse_ssh(text: &str, shown: impl Fn() -> String) -> Result<Source, SourceError> {
+    match split_port(text) {
+        Some((name, None)) => destination(name, None, shown),
+        // To ssh that would be part of the name.
+        Some((_, Some(_))) | None => Err(SourceError::Ssh(shown())),
+    }
+}
+
+/// Reads what stands behind `ssh://`.
+fn parse_ssh_url(address: &str, shown: impl Fn() -> String) -> Result<Source, SourceError> {
+    let (user, address) = match address.rsplit_once('@') {
+        Some((user, address)) => (Some(user), address),
+        None => (None, address),
     };
-    Ok(Source::Tcp { host: host.to_owned(), port })
+    let (host, port) = split_port(address).ok_or_else(|| SourceError::Ssh(shown()))?;
+    let port = parse_port(port, &shown)?;
+    let name = user.map_or_else(|| host.to_owned(), |user| format!("{user}@{host}"));
+    destination(&name, port, shown)
+}
+
+fn destination(
+    name: &str,
+    port: Option<u16>,
+    shown: impl Fn() -> String,
+) -> Result<Source, SourceError> {
+    let (user, host) = match name.rsplit_once('@') {
+        Some((user, host)) => (Some(user), host),
+        None => (None, name),
+    };
+    if !is_name(host) || !user.is_none_or(is_name) {
+        return Err(SourceError::Ssh(shown()));
+    }
+    let (user, host) = (user.map(str::to_owned), host.to_owned());
+    Ok(Source::Ssh(Destination { user, host, port }))
+}
+
+/// A host, without brackets, and what stands behind its colon.
+fn split_port(address: &str) -> Option<(&str, Option<&str>)> {
+    if let Some(bracketed) = address.strip_prefix('[') {
+        let (host, rest) = bracketed.split_once(']')?;
+        return Some((host, (!rest.is_empty()).then(|| rest.strip_prefix(':').unwrap_or(""))));
+    }
+    match address.split_once(':') {
+        Some((host, port)) if !port.contains(':') => Some((host, Some(port))),
+        Some(_) | None => Some((address, None)),
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    let unusable = |c: char| c.is_whitespace() || c.is_control();
+    !text.is_empty() && !text.starts_with('-') && !text.contains(unusable)
+}
+
+fn parse_port(port: Option<&str>, shown: impl Fn() -> String) -> Result<Option<u16>, SourceError> {
+    let Some(port) = port else { return Ok(None) };
+    match port.parse() {
+        Ok(port @ 1..) => Ok(Some(port)),
+        Ok(0) | Err(_) => Err(SourceError::Port(shown())),
+    }
 }
 
 impl fmt::Display for Source {
@@ -114,6 +201,17 @@ impl fmt::Display for Source {
                 } else {
                     write!(f, "{host}:{port}")
                 }
+            }
+            Source::Unix(path) => write!(f, "unix:{}", sanitize(&path.to_string_lossy())),
+            Source::Ssh(to) if to.user.is_some() && to.port.is_none() => {
+                f.write_str(&sanitize(&to.name()))
+            }
+            Source::Ssh(to) => {
+                let user = to.user.as_ref().map_or_else(String::new, |user| format!("{user}@"));
+                let host = Source::Tcp { host: to.host.clone(), port: 0 }.to_string();
+                let host = host.strip_suffix(":0").unwrap_or_default();
+                write!(f, "ssh://{}{host}", sanitize(&user))?;
+                to.port.map_or(Ok(()), |port| write!(f, ":{port}"))
             }
         }
     }
@@ -163,10 +261,45 @@ mod tests {
     }
 
     #[test]
-    fn kinds_that_come_later_say_what_to_do_meanwhile() {
-        check("deploy@web-1", Err("ssh -L"));
-        check("ssh://web-1", Err("ssh -L"));
-        check("unix:/run/loadline", Err("HOST:PORT"));
+    fn a_user_at_a_host_is_reached_by_ssh() {
+        let check = |text: &str, name: &str, port: Option<u16>| match text.parse() {
+            Ok(Source::Ssh(to)) => assert_eq!((to.name().as_str(), to.port()), (name, port)),
+            other => panic!("{text}: {other:?}"),
+        };
+        check("deploy@web-1", "deploy@web-1", None);
+        check("me@home@web-1", "me@home@web-1", None);
+        check("deploy@::1", "deploy@::1", None);
+        check("ssh://web-1", "web-1", None);
+        check("ssh://web-1/", "web-1", None);
+        check("ssh://deploy@web-1:2222", "deploy@web-1", Some(2222));
+        check("ssh://deploy@[::1]:2222", "deploy@::1", Some(2222));
+    }
+
+    #[test]
+    fn nothing_that_ssh_would_take_for_an_option_is_given_to_it() {
+        for text in [
+            "-oProxyCommand=x@web-1",
+            "deploy@-oProxyCommand=x",
+            "ssh://-oProxyCommand=x",
+            "ssh://-v@web-1",
+            "ssh://deploy@-v:22",
+            "ssh://",
+            "@web-1",
+            "deploy@",
+            "de ploy@web-1",
+            "deploy@web-1\n",
+        ] {
+            check(text, Err("write USER@HOST"));
+        }
+        check("deploy@web-1:22", Err("ssh://USER@HOST:PORT"));
+        check("ssh://web-1:0", Err("no usable port"));
+    }
+
+    #[test]
+    fn a_unix_socket_has_a_path() {
+        assert_eq!("unix:/run/x".parse(), Ok(Source::Unix("/run/x".into())));
+        check("unix:", Err("names no socket"));
+        check("unix:/run/\x1b[2J", Err("names no socket"));
     }
 
     #[test]
@@ -176,12 +309,20 @@ mod tests {
         assert_eq!("./today.load".parse(), path("./today.load"));
         assert_eq!("file:today".parse(), path("today"));
         assert_eq!("Cargo.toml".parse(), path("Cargo.toml"), "it is there");
-        assert_eq!("file:".parse::<Source>(), Err(SourceError::Path));
+        assert_eq!("file:".parse::<Source>(), Err(SourceError::File));
     }
 
     #[test]
     fn a_source_is_shown_as_it_can_be_typed() {
-        for text in ["web-1:1027", "[::1]:2000"] {
+        for text in [
+            "web-1:1027",
+            "[::1]:2000",
+            "unix:/run/loadline.sock",
+            "deploy@web-1",
+            "ssh://web-1",
+            "ssh://deploy@web-1:2222",
+            "ssh://deploy@[::1]:2222",
+        ] {
             assert_eq!(text.parse::<Source>().map(|source| source.to_string()), Ok(text.into()));
         }
     }

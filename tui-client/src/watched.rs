@@ -86,11 +86,14 @@ enum Link {
 
 /// One source: its link, its stream, its samples.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Watched {
     /// The name under which it is shown.
     pub name: String,
     /// Whether its agent runs inside this process.
     pub embedded: bool,
+    /// Whether the way to it may ask for something in the terminal, as ssh does.
+    pub asks: bool,
     /// What its rows mean; `None` before the first.
     pub stream: Option<Arc<Stream>>,
     /// Its samples.
@@ -123,6 +126,7 @@ impl Watched {
         Watched {
             name: Text::new(name).as_str().to_owned(),
             embedded,
+            asks: false,
             stream: None,
             store: Store::new(0, keep),
             faults: 0,

@@ -21,6 +21,7 @@ impl App {
             Action::Quit => return Flow::Quit,
             Action::Redraw => return Flow::Redraw,
             Action::Suspend => return Flow::Suspend,
+            Action::AskAgain => return self.ask_again(),
             Action::Faster | Action::Slower => return self.ask(action == Action::Faster),
             _ => {}
         }
@@ -111,6 +112,15 @@ impl App {
         } else if self.table == Table::Alone {
             self.table = Table::Below;
         }
+    }
+
+    /// Lets ssh ask in the plain terminal what it must not ask over the screen.
+    fn ask_again(&mut self) -> Flow {
+        if self.watched.asks && self.watched.state(self.now).outage().is_some() {
+            return Flow::Lend;
+        }
+        self.tell("there is nothing to ask for".to_owned());
+        Flow::Continue
     }
 
     /// Asks for the next shorter or longer interval.

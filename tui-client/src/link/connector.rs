@@ -1,31 +1,27 @@
-//! How a connection to a source is made.
+//! How a connection to a source is made: which of the ways leads there.
 
 use std::fmt;
-use std::future;
 use std::io;
-use std::net::Ipv4Addr;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use loadline_agent::{Agent, Facts, Machine, Service};
-use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
-use tokio::time::timeout;
 
+use super::embedded;
 use super::given::Given;
-use crate::source::{PORT, Source};
+use super::ssh::{Ssh, SshCommand};
+use super::tcp::Tcp;
+use super::terminal::Terminal;
+use super::unix;
+use crate::source::Source;
+use loadline_agent::Service;
 
-/// How long the agent on this machine has to answer before one is run in this process.
-const ANSWER_MAX: Duration = Duration::from_millis(200);
+/// How long a connection may take to be made: longer than three lost packets.
+const CONNECT_MAX: Duration = Duration::from_secs(10);
 
-/// The intervals at which an agent in this process samples: as `loadline-agent` allows.
-const INTERVALS: (Duration, Duration) = (Duration::from_millis(200), Duration::from_hours(1));
-
-/// Bytes that the pipe to an agent in this process holds.
-const PIPE_BYTES: usize = 16 * 1024;
-
-/// A dead peer is noticed after this much silence and three probes, well within a minute.
-const KEEPALIVE: Duration = Duration::from_secs(15);
+/// The same by ssh, which has several round trips to make, through other hosts perhaps, and then
+/// starts an agent.
+const SSH_CONNECT_MAX: Duration = Duration::from_secs(30);
 
 /// A stream of bytes both ways.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -33,16 +29,19 @@ pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 /// Makes connections to one source.
-pub enum Connector {
+pub struct Connector {
+    way: Way,
+    /// The name under which the source is shown.
+    name: String,
+}
+
+enum Way {
     /// Over TCP.
-    Tcp {
-        /// A name or an address.
-        host: String,
-        /// The port.
-        port: u16,
-        /// A connection that stands already, for the first time.
-        first: Option<TcpStream>,
-    },
+    Tcp(Tcp),
+    /// Over a Unix socket.
+    Unix(PathBuf),
+    /// Over the standard input and output of an agent that ssh starts.
+    Ssh(Box<Ssh>),
     /// To an agent in this process, over a pipe in memory.
     Embedded(Service),
     /// To nobody: it is there, and read by itself.
@@ -50,95 +49,89 @@ pub enum Connector {
 }
 
 impl Connector {
-    /// The way to a source. For [`Source::Here`] it looks whether an agent answers; if none does, it
-    /// runs one in this process, which samples at `interval`.
-    pub async fn open(source: &Source, interval: Option<Duration>) -> Connector {
-        match source {
-            Source::Tcp { host, port } => Connector::tcp(host, *port),
-            Source::Stdin => Connector::Given(Given::Stdin),
-            Source::Path(path) => Connector::Given(Given::Path(path.clone())),
-            Source::Here => match timeout(ANSWER_MAX, answering_agent()).await {
-                Ok(Ok(stream)) => {
-                    let host = Ipv4Addr::LOCALHOST.to_string();
-                    Connector::Tcp { host, port: PORT, first: Some(stream) }
-                }
-                Ok(Err(_)) | Err(_) => Connector::Embedded(run_agent(interval).await),
+    /// The way to a source; if it is by ssh, with this command. For [`Source::Here`] it looks whether
+    /// an agent answers; if none does, it runs one in this process, which samples at `interval`.
+    pub async fn open(source: &Source, interval: Option<Duration>, ssh: &SshCommand) -> Connector {
+        let name = source.to_string();
+        let way = match source {
+            Source::Tcp { host, port } => return Connector::tcp(host, *port),
+            Source::Unix(path) => Way::Unix(path.clone()),
+            Source::Ssh(to) => Way::Ssh(Box::new(Ssh::new(ssh.clone(), to.clone()))),
+            Source::Stdin => return Connector::to_given(Given::Stdin),
+            Source::Path(path) => return Connector::to_given(Given::Path(path.clone())),
+            Source::Here => match Tcp::to_agent_here().await {
+                Some(tcp) => return Connector::over(tcp),
+                None => Way::Embedded(embedded::run_agent(interval).await),
             },
-        }
+        };
+        Connector { way, name }
     }
 
     /// Over TCP, to a name or an address.
     #[must_use]
     pub fn tcp(host: &str, port: u16) -> Connector {
-        Connector::Tcp { host: host.to_owned(), port, first: None }
+        Connector::over(Tcp::new(host, port))
+    }
+
+    fn over(tcp: Tcp) -> Connector {
+        let name = tcp.to_string();
+        Connector { way: Way::Tcp(tcp), name }
     }
 
     /// Whether the agent runs in this process.
     #[must_use]
     pub fn is_embedded(&self) -> bool {
-        matches!(self, Connector::Embedded(_))
+        matches!(self.way, Way::Embedded(_))
     }
 
-    pub(super) async fn connect(&mut self) -> io::Result<Box<dyn Stream>> {
-        match self {
-            Connector::Tcp { host, port, first } => {
-                let stream = match first.take() {
-                    Some(stream) => stream,
-                    None => TcpStream::connect((host.as_str(), *port)).await?,
-                };
-                prepare(&stream)?;
-                Ok(Box::new(stream))
-            }
-            Connector::Embedded(service) => {
-                let (ours, theirs) = tokio::io::duplex(PIPE_BYTES);
-                let service = service.clone();
-                // It ends when our end of the pipe is dropped.
-                tokio::spawn(async move { service.serve(theirs).await });
-                Ok(Box::new(ours))
-            }
-            Connector::Given(_) => Err(io::ErrorKind::Unsupported.into()),
+    /// Whether it may have to ask the user something before it connects.
+    #[must_use]
+    pub fn asks(&self) -> bool {
+        matches!(self.way, Way::Ssh(_))
+    }
+
+    /// To what is there already and only read.
+    #[must_use]
+    pub fn to_given(given: Given) -> Connector {
+        let source = match &given {
+            Given::Stdin => Source::Stdin,
+            Given::Path(path) => Source::Path(path.clone()),
+        };
+        Connector { way: Way::Given(given), name: source.to_string() }
+    }
+
+    /// What is only read, if it is that.
+    #[must_use]
+    pub fn given(&self) -> Option<&Given> {
+        match &self.way {
+            Way::Given(given) => Some(given),
+            Way::Tcp(_) | Way::Unix(_) | Way::Ssh(_) | Way::Embedded(_) => None,
         }
     }
-}
 
-/// A connection to the agent on this machine, if something there sends what a row begins with.
-async fn answering_agent() -> io::Result<TcpStream> {
-    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, PORT)).await?;
-    let mut first = [0];
-    let count = stream.peek(&mut first).await?;
-    let is_row = count == 1 && matches!(first[0], b'0'..=b'9' | b'n' | b'-' | b'#');
-    if is_row { Ok(stream) } else { Err(io::ErrorKind::InvalidData.into()) }
-}
-
-/// Samples this machine for as long as this process lives.
-async fn run_agent(interval: Option<Duration>) -> Service {
-    let mut settings = loadline_agent::Settings::default();
-    if let Some(interval) = interval {
-        settings.interval = interval.clamp(INTERVALS.0, INTERVALS.1);
+    /// How long it may take; as long as the user does, if it may ask.
+    pub(super) fn time_max(&self, terminal: Terminal) -> Duration {
+        match (&self.way, terminal) {
+            (Way::Ssh(_), Terminal::Lent { .. }) => Duration::MAX,
+            (Way::Ssh(_), Terminal::Taken) => SSH_CONNECT_MAX,
+            (Way::Tcp(_) | Way::Unix(_) | Way::Embedded(_) | Way::Given(_), _) => CONNECT_MAX,
+        }
     }
-    let agent = Agent::start(Machine::new(), Facts::of_this_machine(), settings).await;
-    let service = agent.service();
-    tokio::spawn(agent.run(Vec::new(), future::pending()));
-    service
-}
 
-/// A request goes out at once, and a peer that is gone is noticed.
-fn prepare(stream: &TcpStream) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 3);
-    SockRef::from(stream).set_tcp_keepalive(&keepalive)
+    pub(super) async fn connect(&mut self, terminal: Terminal) -> io::Result<Box<dyn Stream>> {
+        Ok(match &mut self.way {
+            Way::Tcp(tcp) => Box::new(tcp.connect().await?),
+            Way::Unix(path) => Box::new(unix::connect(path).await?),
+            Way::Ssh(ssh) => Box::new(ssh.connect(terminal).await?),
+            Way::Embedded(service) => Box::new(embedded::connect(service)),
+            Way::Given(_) => return Err(io::ErrorKind::Unsupported.into()),
+        })
+    }
 }
 
 impl fmt::Display for Connector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Connector::Tcp { host, port, .. } => {
-                Source::Tcp { host: host.clone(), port: *port }.fmt(f)
-            }
-            Connector::Embedded(_) => Source::Here.fmt(f),
-            Connector::Given(Given::Stdin) => Source::Stdin.fmt(f),
-            Connector::Given(Given::Path(path)) => Source::Path(path.clone()).fmt(f),
-        }
+        f.write_str(&self.name)
     }
 }
 

@@ -7,30 +7,42 @@ use ratatui::widgets::{Paragraph, Widget, Wrap};
 
 use super::header::outage_text;
 use crate::app::App;
+use crate::keys::{Action, name};
 use crate::watched::State;
+
+/// What to do about a source that cannot be reached.
+fn advice(app: &App) -> Vec<Line<'static>> {
+    let strong = app.theme.strong();
+    if app.watched.asks {
+        let key = Span::styled(format!(" {}", name(Action::AskAgain)), strong);
+        let does = " tries again in the plain terminal, where ssh can ask for a password.";
+        return vec![Line::from(vec![key, Span::raw(does)])];
+    }
+    vec![
+        Line::raw(" Is an agent there? On the server, this starts one:"),
+        Line::styled("   loadline-agent", strong),
+        Line::raw(" From afar, ssh starts one and leads to it:"),
+        Line::styled("   loadline USER@HOST", strong),
+    ]
+}
 
 pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
     let theme = app.theme;
-    let name = &app.watched.name;
+    let source = &app.watched.name;
     let state = app.watched.state(app.now);
     let mut lines = vec![Line::raw("")];
     if app.watched.embedded {
         lines.push(Line::raw(" The agent inside takes its first sample."));
     } else if let Some(outage) = state.outage() {
-        let text = format!(" {name}: {}", outage_text(outage, app));
+        let text = format!(" {source}: {}", outage_text(outage, app));
         lines.push(Line::styled(text, theme.strong()));
         lines.push(Line::raw(""));
-        lines.push(Line::raw(" Is an agent there? On the server, this starts one:"));
-        lines.push(Line::styled("   loadline-agent", theme.strong()));
-        lines.push(Line::raw(" From afar, a tunnel leads to it:"));
-        lines.push(Line::styled("   ssh -L 1027:127.0.0.1:1027 USER@HOST", theme.strong()));
-        lines.push(Line::raw(" and then, here:"));
-        lines.push(Line::styled("   loadline 127.0.0.1:1027", theme.strong()));
+        lines.extend(advice(app));
     } else if let State::Replay(remark) = &state {
         let remark = remark.as_ref().map_or("no row is in it", |remark| remark.as_str());
-        lines.push(Line::styled(format!(" {name}: {remark}."), theme.strong()));
+        lines.push(Line::styled(format!(" {source}: {remark}."), theme.strong()));
     } else {
-        let text = format!(" {name}: connected, and waiting for the first sample.");
+        let text = format!(" {source}: connected, and waiting for the first sample.");
         lines.push(Line::raw(text));
     }
     if let Some(fault) = &app.watched.last_fault {

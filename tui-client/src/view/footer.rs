@@ -21,6 +21,7 @@ const PAN: Hint = (&[Action::Left, Action::Right], "pan");
 const CURSOR: Hint = (&[Action::Cursor], "cursor");
 const SCROLL: Hint = (&[Action::Up, Action::Down], "scroll");
 const LIVE: Hint = (&[Action::Live], "live");
+const ASK_AGAIN: Hint = (&[Action::AskAgain], "let ssh ask");
 const UNITS: Hint = (&[Action::Units], "units");
 
 /// The keys that matter now, the first first.
@@ -46,6 +47,9 @@ fn hints(app: &App) -> Vec<Hint> {
         ];
     }
     let mut hints = vec![QUIT, HELP];
+    if app.watched.asks && app.watched.state(app.now).outage().is_some() {
+        hints.push(ASK_AGAIN);
+    }
     match (page, app.table) {
         (Page::Fullscreen, _) => {
             hints.extend([(&[Action::Fullscreen][..], "all charts"), CHART]);

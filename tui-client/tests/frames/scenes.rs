@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use crossterm::event::KeyCode;
-use loadline::app::Screen;
+use loadline::app::{Flow, Screen};
 use loadline::event::{Event, Stream};
 use loadline::layout::Page;
 use loadline::link::{Progress, Reader, Reading};
@@ -53,6 +53,22 @@ fn the_table_is_below_alone_or_off() {
     check_frames("no_table", &mut stage);
     stage.typed("d");
     assert_eq!(stage.frame(80, 24), Stage::live().frame(80, 24));
+}
+
+#[test]
+fn a_key_lets_ssh_ask_while_there_is_no_connection() {
+    let mut stage = Stage::new("me@web-1");
+    stage.app.watched.asks = true;
+    stage.typed("r");
+    let screen = stage.frame(80, 24);
+    assert!(screen.contains("there is nothing to ask") && !screen.contains("let ssh ask"));
+    stage.app.notice = None;
+    stage.down("me@web-1: Permission denied (publickey)");
+    check_frame("ssh_refused", &mut stage, 100, 24);
+    assert_eq!(stage.press(KeyCode::Char('r')), Flow::Lend);
+    // Over the help as well, as the state is in sight there, too.
+    stage.typed("?");
+    assert_eq!(stage.press(KeyCode::Char('r')), Flow::Lend);
 }
 
 #[test]
@@ -323,7 +339,7 @@ fn the_help_scrolls_to_its_end() {
     stage.press(KeyCode::PageDown);
     stage.press(KeyCode::PageDown);
     let end = stage.frame(80, 24);
-    assert!(end.contains("right drag") && end.contains("54 of 54"), "{end}");
+    assert!(end.contains("right drag") && end.contains("55 of 55"), "{end}");
     stage.press(KeyCode::Up);
     assert_ne!(stage.frame(80, 24), end);
 }

@@ -43,7 +43,12 @@ fn each_failure_is_one_line_and_has_its_exit_code() {
         (&["--interval", "fast"][..], 2, "no duration"),
         (&["-o", "tui"], 2, "no terminal"),
         (&["--nonsense"], 2, "--help"),
-        (&["user@web-1", "-o", "csv"], 2, "ssh -L"),
+        (&["me@-web-1", "-o", "csv"], 2, "USER@HOST"),
+        (&["me@web-1", "-o", "csv", "--ssh", "/nowhere/ssh"], 1, "name one by --ssh"),
+        (&["me@web-1", "-o", "csv", "--ssh", "sh -c 'echo no way. >&2; exit 255'"], 1, "no way\n"),
+        (&["me@web-1", "-o", "csv", "--ssh", "sh -c 'exit 255'"], 1, "exit code 255"),
+        (&["me@web-1", "-o", "csv", "--ssh", "sh -c 'exit 127'"], 1, "--agent-command PATH"),
+        (&["unix:/nowhere/socket", "-o", "csv"], 1, "no such socket"),
         (&["web-1:0", "-o", "csv"], 2, "no usable port"),
         (&[&nobody, "-o", "csv"], 1, "connection refused"),
     ] {
@@ -54,6 +59,44 @@ fn each_failure_is_one_line_and_has_its_exit_code() {
         assert_eq!(errors.lines().count(), 1, "{args:?}: {errors}");
         assert!(output.stdout.is_empty());
     }
+}
+
+#[test]
+fn a_program_behind_a_unix_socket_can_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows.sock");
+    let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    let server = std::thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        client.write_all(b"1 2 3 4 5 6\n").unwrap();
+        let _ = std::io::copy(&mut client, &mut std::io::sink());
+    });
+    let source = format!("unix:{}", path.display());
+    let output = output(&[&source, "-o", "csv", "-n", "1"]);
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains(&source) && text.ends_with(",,1.0,2.0,3.0,4.00,5.00,6.00\n"), "{text}");
+    server.join().unwrap();
+}
+
+#[test]
+fn what_stands_behind_ssh_is_read_and_asked() {
+    // In place of ssh, a shell that looks how it was called, and answers a request as an agent does.
+    let script = r#"case "$*" in
+        *-G*) exit;;
+        *"-o BatchMode=yes"*) exit 1;;
+        *" -p 2222 -- me@web-1 loadline-agent --stdio") ;;
+        *) echo "$*" >&2; exit 1;;
+        esac
+        echo a banner >&2; echo 1 2 3 4 5 6; read -r request; test "${request%% *}" = loadline/1 || exit 1
+        echo '# loadline/1 run=00000001 interval=1000ms'; echo '# columns time:s seq a'
+        echo '# live'; echo 1.000 1 7; read -r more"#;
+    let ssh = format!("sh -c '{}' ssh", script.replace('\'', r"'\''"));
+    let output = output(&["ssh://me@web-1:2222", "-o", "raw", "-n", "1", "--ssh", &ssh]);
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.ends_with("1.000 1 7\n"), "{text}");
+    assert!(output.stderr.is_empty());
 }
 
 #[test]

@@ -1,0 +1,33 @@
+//! The way to an agent in this process.
+
+use std::future;
+use std::time::Duration;
+
+use loadline_agent::{Agent, Facts, Machine, Service, Settings};
+use tokio::io::DuplexStream;
+
+/// The intervals at which an agent in this process samples: as `loadline-agent` allows.
+const INTERVALS: (Duration, Duration) = (Duration::from_millis(200), Duration::from_hours(1));
+
+/// Bytes that the pipe to an agent in this process holds.
+const PIPE_BYTES: usize = 16 * 1024;
+
+/// Samples this machine for as long as this process lives.
+pub(super) async fn run_agent(interval: Option<Duration>) -> Service {
+    let mut settings = Settings::default();
+    if let Some(interval) = interval {
+        settings.interval = interval.clamp(INTERVALS.0, INTERVALS.1);
+    }
+    let agent = Agent::start(Machine::new(), Facts::of_this_machine(), settings).await;
+    let service = agent.service();
+    tokio::spawn(agent.run(Vec::new(), future::pending()));
+    service
+}
+
+pub(super) fn connect(service: &Service) -> DuplexStream {
+    let (ours, theirs) = tokio::io::duplex(PIPE_BYTES);
+    let service = service.clone();
+    // It ends when our end of the pipe is dropped.
+    tokio::spawn(async move { service.serve(theirs).await });
+    ours
+}

@@ -1,0 +1,59 @@
+//! The way over TCP.
+
+use std::fmt;
+use std::io;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use loadline_agent::answering;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::TcpStream;
+
+use crate::source::{PORT, Source};
+
+/// A dead peer is noticed after this much silence and three probes, well within a minute.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+
+/// Where it leads.
+#[derive(Debug)]
+pub(super) struct Tcp {
+    /// A name or an address.
+    host: String,
+    port: u16,
+    /// A connection that stands already, for the first time.
+    first: Option<TcpStream>,
+}
+
+impl Tcp {
+    pub(super) fn new(host: &str, port: u16) -> Tcp {
+        Tcp { host: host.to_owned(), port, first: None }
+    }
+
+    /// To the agent of this machine, if one answers.
+    pub(super) async fn to_agent_here() -> Option<Tcp> {
+        let first = answering((Ipv4Addr::LOCALHOST, PORT).into()).await?;
+        Some(Tcp { first: Some(first), ..Tcp::new(&Ipv4Addr::LOCALHOST.to_string(), PORT) })
+    }
+
+    pub(super) async fn connect(&mut self) -> io::Result<TcpStream> {
+        let stream = match self.first.take() {
+            Some(stream) => stream,
+            None => TcpStream::connect((self.host.as_str(), self.port)).await?,
+        };
+        prepare(&stream)?;
+        Ok(stream)
+    }
+}
+
+/// A request goes out at once, and a peer that is gone is noticed.
+fn prepare(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 3);
+    SockRef::from(stream).set_tcp_keepalive(&keepalive)
+}
+
+impl fmt::Display for Tcp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Source::Tcp { host: self.host.clone(), port: self.port }.fmt(f)
+    }
+}
