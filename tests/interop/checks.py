@@ -5,6 +5,7 @@ import sys
 
 import numbers_are_true
 import others_read_the_agent
+import roads_of_ssh
 import sockets_of_labplot
 import tutorial_is_read
 from stage import Programs, Skip
@@ -15,7 +16,13 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     programs = Programs.built(sys.argv[1])
     passed = failed = skipped = 0
-    modules = [tutorial_is_read, others_read_the_agent, numbers_are_true, sockets_of_labplot]
+    modules = [
+        tutorial_is_read,
+        others_read_the_agent,
+        numbers_are_true,
+        sockets_of_labplot,
+        roads_of_ssh,
+    ]
     for module in modules:
         for check in module.CHECKS:
             name = check.__name__.replace("_", " ")
