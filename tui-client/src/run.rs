@@ -106,8 +106,8 @@ impl Screen {
     }
 
     fn size() -> io::Result<Size> {
-        let (width, height) = crossterm::terminal::size()?;
-        Ok(Size { width, height })
+        let size = rustix::termios::tcgetwinsize(io::stdout())?;
+        Ok(Size { width: size.ws_col, height: size.ws_row })
     }
 
     /// Makes the next frame draw every cell anew.
@@ -211,6 +211,8 @@ pub async fn run(
     loop {
         if frames.is_due(app) {
             app.update(clock.now(), Message::Tick);
+            // Of many changes of the size in a row, the last one may not be told.
+            app.update(clock.now(), Message::Resize(Screen::size()?));
             screen.draw(app)?;
             frames.drawn(app);
         }
