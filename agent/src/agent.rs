@@ -76,7 +76,8 @@ impl Agent {
             .expect("a source has columns, each of another name");
         let interval = Duration::from_millis(settings.interval.as_millis().max(1) as u64);
         let (source, history) = (Box::new(source), settings.history);
-        let sampler = Sampler::start(source, clock, rhythm, interval, history).await;
+        let sampler =
+            Sampler::start(source, schema.clone(), clock, rhythm, interval, history).await;
         let service = Service::new(sampler.ring().readers(), facts, schema, interval);
         Agent { sampler, service, settings }
     }

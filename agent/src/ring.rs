@@ -13,13 +13,12 @@
 mod samples;
 mod waiting;
 
-use std::fmt::Write as _;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
-use loadline_protocol::{Column, History, PLAIN_COLUMNS, Resume, RunId, Time, write_number};
+use loadline_protocol::{History, PLAIN_COLUMNS, Resume, RunId, Schema, Stamp, Time};
 
 use samples::Samples;
 use waiting::Waiting;
@@ -34,7 +33,7 @@ pub(crate) const BATCH: usize = 4 * 1024;
 /// [`Read::Closed`].
 pub(crate) struct Ring {
     readers: Readers,
-    columns: Vec<Column>,
+    schema: Schema,
     history: Duration,
     /// The row that is being encoded, kept for its memory.
     row: String,
@@ -56,11 +55,13 @@ struct State {
 }
 
 impl Ring {
-    /// A ring that keeps samples for `history`, with its first sample.
-    pub(crate) fn new(columns: Vec<Column>, history: Duration, time: Time, values: &[f64]) -> Ring {
+    /// A ring that keeps samples for `history`, with its first sample. Its rows have the columns of
+    /// `schema`, behind the time and the number.
+    pub(crate) fn new(schema: &Schema, history: Duration, time: Time, values: &[f64]) -> Ring {
+        let schema = schema.clone().with_stamp(Stamp::TimeSeq);
         let readers = Readers(Arc::default());
         let (row, wakers) = (String::new(), Vec::new());
-        let mut ring = Ring { readers, columns, history, row, wakers };
+        let mut ring = Ring { readers, schema, history, row, wakers };
         ring.restart(time, values);
         ring
     }
@@ -93,20 +94,13 @@ impl Ring {
     /// Writes the row of the subscribed stream with all columns, without its line end. Gives the
     /// part of it that is the row of the plain stream.
     fn encode(&mut self, time: Time, seq: u64, values: &[f64]) -> Range<u32> {
-        let row = &mut self.row;
-        row.clear();
-        // Writing to a String cannot fail.
-        let _ = write!(row, "{time} {seq}");
-        let plain_start = row.len() + 1;
-        let mut plain_end = plain_start;
-        for (at, (column, value)) in self.columns.iter().zip(values).enumerate() {
-            row.push(' ');
-            write_number(row, *value, column.decimals());
-            if at < PLAIN_COLUMNS.len() {
-                plain_end = row.len();
-            }
-        }
-        plain_start as u32..plain_end as u32
+        self.row.clear();
+        self.schema.write_row(&mut self.row, Some(time), Some(seq), values.iter().copied());
+        let mut blanks = self.row.bytes().enumerate().filter(|(_, byte)| *byte == b' ');
+        let mut blank = |nth| blanks.nth(nth).map_or(self.row.len(), |(at, _)| at) as u32;
+        // Behind the time and the number, and before the column that is one too many.
+        let (before, behind) = (blank(1), blank(PLAIN_COLUMNS.len() - 1));
+        before + 1..behind
     }
 
     /// Changes the samples, and wakes who waits for that.
@@ -292,20 +286,23 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::Wake;
 
+    use loadline_protocol::Column;
     use proptest::prelude::*;
 
     use super::*;
 
     const ALL: Form = Form { columns: Columns::All, every: 1 };
 
-    fn columns(count: usize) -> Vec<Column> {
-        (1..=count).map(|number| Column::new(&format!("c{number}"), "")).collect()
+    /// Columns of two decimals each.
+    fn columns(count: usize) -> Schema {
+        let columns = (1..=count).map(|number| Column::new(&format!("c{number}"), ""));
+        Schema::new(Stamp::None, columns.collect()).unwrap()
     }
 
     /// A ring with the samples 1 to `newest`, one a second, that keeps them for so many seconds.
     fn ring(newest: i64, history_s: u64) -> Ring {
         let history = Duration::from_secs(history_s);
-        let mut ring = Ring::new(columns(2), history, second(1), &[1.0, 0.5]);
+        let mut ring = Ring::new(&columns(2), history, second(1), &[1.0, 0.5]);
         (2..=newest).for_each(|number| ring.push(second(number), &[number as f64, 0.5]));
         ring
     }
@@ -421,7 +418,7 @@ mod tests {
     /// A row of eight columns in this form.
     fn check_row(columns: Columns, expected: &str) {
         let values = [1.0, 2.5, f64::NAN, 4.0, 5.0, 6.25, 7.0, 8.0];
-        let ring = Ring::new(self::columns(8), Duration::MAX, Time::from_millis(1500), &values);
+        let ring = Ring::new(&self::columns(8), Duration::MAX, Time::from_millis(1500), &values);
         let mut out = Vec::new();
         let mut cursor = ring.readers().cursor();
         let form = Form { columns, every: 1 };
@@ -569,7 +566,7 @@ mod tests {
             history_ms in 0..20_000_u64,
         ) {
             let history = Duration::from_millis(history_ms);
-            let mut ring = Ring::new(columns(1), history, Time::from_millis(0), &[1.0]);
+            let mut ring = Ring::new(&columns(1), history, Time::from_millis(0), &[1.0]);
             let mut readers = [(); 3].map(|()| (ring.readers().cursor(), 0_u64));
             for (cursor, _) in &mut readers {
                 cursor.seek(History::All, None, 1);

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use loadline_protocol::{Column, Time};
+use loadline_protocol::{Column, Schema, Time};
 use tokio::time::sleep;
 
 use crate::beat::{Beat, Rhythm};
@@ -14,7 +14,7 @@ use crate::source::Source;
 /// Fills the ring, tick by tick.
 pub(crate) struct Sampler {
     source: Box<dyn Source>,
-    columns: Vec<Column>,
+    schema: Schema,
     clock: Clock,
     beat: Beat,
     ring: Ring,
@@ -26,20 +26,20 @@ impl Sampler {
     /// Waits until the source has a true sample, and takes it.
     pub(crate) async fn start(
         mut source: Box<dyn Source>,
+        schema: Schema,
         mut clock: Clock,
         rhythm: Rhythm,
         interval: Duration,
         history: Duration,
     ) -> Sampler {
         sleep(source.warm_up()).await;
-        let columns = source.columns();
-        let mut values = Vec::with_capacity(columns.len());
+        let mut values = Vec::with_capacity(schema.columns().len());
         // Ticks are counted from the first sample on.
         let beat = Beat::new(rhythm, interval);
         let time = clock.now();
-        sample(source.as_mut(), &columns, &mut values);
-        let ring = Ring::new(columns.clone(), history, time, &values);
-        Sampler { source, columns, clock, beat, ring, values }
+        sample(source.as_mut(), schema.columns(), &mut values);
+        let ring = Ring::new(&schema, history, time, &values);
+        Sampler { source, schema, clock, beat, ring, values }
     }
 
     /// Where the samples are.
@@ -57,7 +57,7 @@ impl Sampler {
 
     fn take(&mut self) {
         let (time, step) = self.clock.look();
-        sample(self.source.as_mut(), &self.columns, &mut self.values);
+        sample(self.source.as_mut(), self.schema.columns(), &mut self.values);
         match step {
             Step::Steady | Step::Forward => self.ring.push(time, &self.values),
             Step::Back => self.restart(time),

@@ -60,24 +60,35 @@ fn write_scaled(out: &mut String, value: f64, decimals: usize) -> bool {
     if value.is_sign_negative() {
         out.push('-');
     }
-    let mut rest = scaled.abs() as u64;
-    // Room for 15 digits, and a zero and a point in front of decimals.
-    let mut text = [0; 20];
-    let mut start = text.len();
-    for written in 0.. {
-        if written == decimals && decimals > 0 {
-            start -= 1;
-            text[start] = b'.';
-        }
-        if written > decimals && rest == 0 {
-            break;
-        }
+    write_decimal(out, scaled.abs() as u64, decimals);
+    true
+}
+
+/// Appends a whole number of the last decimal: 1234 with two of them is `12.34`. No more than three
+/// decimals make sense here.
+pub(crate) fn write_decimal(out: &mut String, scaled: u64, decimals: usize) {
+    // Room for 20 digits, and a point.
+    let mut text = [0; 21];
+    let (mut start, mut rest) = (text.len(), scaled);
+    let mut put = |byte| {
         start -= 1;
-        text[start] = b'0' + (rest % 10) as u8;
+        text[start] = byte;
+    };
+    for _ in 0..decimals {
+        put(b'0' + (rest % 10) as u8);
         rest /= 10;
     }
-    out.extend(text[start..].iter().copied().map(char::from));
-    true
+    if decimals > 0 {
+        put(b'.');
+    }
+    loop {
+        put(b'0' + (rest % 10) as u8);
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.push_str(std::str::from_utf8(&text[start..]).unwrap_or_default());
 }
 
 #[cfg(test)]
@@ -130,6 +141,18 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_decimal_is_its_digits_with_a_point_among_them(scaled: u64, decimals in 0..4_usize) {
+            let mut out = String::new();
+            write_decimal(&mut out, scaled, decimals);
+            let scale = 10_u64.pow(decimals as u32);
+            let expected = match decimals {
+                0 => scaled.to_string(),
+                _ => format!("{}.{:0decimals$}", scaled / scale, scaled % scale),
+            };
+            prop_assert_eq!(out, expected);
+        }
+
         #[test]
         fn every_finite_number_reads_back_to_the_bit(bits: u64, decimals in 0..6_usize) {
             let value = f64::from_bits(bits);

@@ -1,10 +1,10 @@
 //! What the numbers of a row mean: the columns, in order.
 
 use std::collections::HashSet;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::str::FromStr;
 
-use crate::number::write_number;
+use crate::number::{write_decimal, write_number};
 use crate::text::sanitize;
 use crate::{LineError, Row, Time};
 
@@ -255,12 +255,12 @@ impl Schema {
         values: impl IntoIterator<Item = f64>,
     ) {
         let start = out.len();
-        // Writing to a String cannot fail.
         if self.stamp != Stamp::None {
-            let _ = write!(out, "{}", time.unwrap_or_default());
+            write_decimal(out, time.unwrap_or_default().as_millis() as u64, 3);
         }
         if self.stamp == Stamp::TimeSeq {
-            let _ = write!(out, " {}", seq.unwrap_or_default());
+            out.push(' ');
+            write_decimal(out, seq.unwrap_or_default(), 0);
         }
         for (column, value) in self.columns.iter().zip(values) {
             if out.len() > start {

@@ -1,0 +1,114 @@
+//! The agent's parts: a sample, a row, and the way of both through the ring to clients.
+//!
+//! ```text
+//! cargo bench -p loadline-benches --bench agent
+//! ```
+//!
+//! Items are samples. Beside the times stand the allocations of each iteration. What a line costs
+//! with the system's sockets is measured by `fanout`.
+
+use std::future::pending;
+use std::hint::black_box;
+use std::time::Duration;
+
+use divan::counter::ItemsCount;
+use divan::{AllocProfiler, Bencher};
+use loadline_agent::{Agent, Clock, Facts, Listener, Machine, Scripted, Settings, Source as _};
+use loadline_benches::{BEGIN_MS, samples};
+use loadline_protocol::{Schema, Stamp};
+use tokio::io::{AsyncReadExt as _, DuplexStream};
+use tokio::runtime::Runtime;
+use tokio::time::{Instant, sleep};
+
+#[global_allocator]
+static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
+
+fn main() {
+    divan::main();
+}
+
+/// Everything that this machine says of itself, with warm caches. Once a second they are cold, and it
+/// costs several times as much.
+#[divan::bench]
+fn sample(bencher: Bencher<'_, '_>) {
+    let mut machine = Machine::new();
+    let mut values = Vec::new();
+    bencher.bench_local(|| {
+        values.clear();
+        machine.sample(black_box(&mut values));
+    });
+}
+
+/// The row of a subscribed stream, of six columns.
+#[divan::bench]
+fn encode(bencher: Bencher<'_, '_>) {
+    let samples: Vec<_> = samples().take(1000).collect();
+    let schema = Schema::plain(6).with_stamp(Stamp::TimeSeq);
+    let mut row = String::new();
+    bencher.counter(ItemsCount::new(samples.len())).bench_local(|| {
+        for (seq, (time, values)) in (1..).zip(&samples) {
+            row.clear();
+            schema.write_row(&mut row, Some(*time), Some(seq), *values);
+            black_box(&row);
+        }
+    });
+}
+
+/// An agent at one sample a second, whose clock goes as fast as it can, and clients on pipes.
+struct Running {
+    runtime: Runtime,
+    clients: Vec<DuplexStream>,
+}
+
+impl Running {
+    fn start(clients: usize) -> Running {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .expect("a runtime without threads needs nothing that could be missing");
+        let clients = runtime.block_on(async {
+            let mut samples = samples();
+            let source = Scripted::plain(move |_, values| {
+                values.extend(samples.next().map_or([0.0; 6], |(_, values)| values));
+            });
+            let begin = Instant::now();
+            let clock = Clock::new(move || BEGIN_MS + begin.elapsed().as_millis() as i64);
+            let (facts, settings) = (Facts::default(), Settings::default());
+            let agent = Agent::start_with_clock(source, facts, settings, clock).await;
+            let service = agent.service();
+            tokio::spawn(agent.run(Vec::<Listener>::new(), pending()));
+            let connect = |_| {
+                let (near, far) = tokio::io::duplex(256);
+                let service = service.clone();
+                tokio::spawn(async move { service.serve(far).await });
+                near
+            };
+            (0..clients).map(connect).collect()
+        });
+        Running { runtime, clients }
+    }
+
+    /// Lets so many ticks pass; each client reads its rows.
+    fn pass(&mut self, ticks: u32) {
+        self.runtime.block_on(async {
+            let mut room = [0; 256];
+            for _ in 0..ticks {
+                sleep(Duration::from_secs(1)).await;
+                for client in &mut self.clients {
+                    black_box(client.read(&mut room).await.expect("an agent that goes on"));
+                }
+            }
+        });
+    }
+}
+
+const TICKS: u32 = 100;
+
+/// A sample from the beat into the ring, and from there to so many clients.
+#[divan::bench(args = [0, 1, 10, 1000])]
+fn tick(bencher: Bencher<'_, '_>, clients: usize) {
+    let mut running = Running::start(clients);
+    running.pass(TICKS);
+    bencher.counter(ItemsCount::new(TICKS)).bench_local(|| running.pass(TICKS));
+}

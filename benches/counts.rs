@@ -1,0 +1,112 @@
+//! How many instructions the parts take that run for every sample and every row.
+//!
+//! ```text
+//! benches/counts
+//! ```
+//!
+//! The counts are nearly the same on each machine and in each run, however busy it is: what creeps
+//! in here is seen at once. `counts.txt` holds the ones that are agreed on.
+
+#![expect(missing_docs, reason = "gungraun makes modules of the functions")]
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use gungraun::{library_benchmark, library_benchmark_group, main};
+use loadline_agent::{Agent, Clock, Facts, Listener, Scripted, Service, Settings};
+use loadline_benches::{BEGIN_MS, Values, samples, subscribed};
+use loadline_protocol::{Decoder, Line, Row, Schema, Stamp, Time};
+use tokio::io::AsyncReadExt as _;
+use tokio::runtime::Runtime;
+
+/// Rows that are encoded or decoded at a time, and ticks of an agent.
+const ROWS: usize = 1000;
+
+fn some_samples() -> Vec<(Time, Values)> {
+    samples().take(ROWS).collect()
+}
+
+#[library_benchmark(setup = some_samples)]
+fn encode(samples: Vec<(Time, Values)>) -> String {
+    let schema = Schema::plain(6).with_stamp(Stamp::TimeSeq);
+    let mut row = String::new();
+    for (seq, (time, values)) in (1..).zip(&samples) {
+        row.clear();
+        schema.write_row(&mut row, Some(*time), Some(seq), *values);
+        black_box(&row);
+    }
+    row
+}
+
+fn some_rows() -> String {
+    subscribed(ROWS)
+}
+
+#[library_benchmark(setup = some_rows)]
+fn decode(text: String) -> u64 {
+    let (mut decoder, mut row) = (Decoder::new(), Row::default());
+    let schema = Schema::plain(6).with_stamp(Stamp::TimeSeq);
+    let mut read = 0;
+    let mut bytes = text.as_bytes();
+    while let Some(line) = decoder.decode(&mut bytes) {
+        if let Ok(Ok(Line::Row(line))) = line.map(Line::parse) {
+            schema.parse_row_into(line, &mut row).expect("each row is one of this schema");
+            read += black_box(&row).seq.unwrap_or_default();
+        }
+    }
+    read
+}
+
+/// An agent whose clock goes as fast as it can, and whose ring is full.
+fn an_agent() -> (Runtime, Service) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .expect("a runtime without threads needs nothing that could be missing");
+    let service = runtime.block_on(async {
+        let mut samples = samples();
+        let source = Scripted::plain(move |_, values| {
+            values.extend(samples.next().map_or([0.0; 6], |(_, values)| values));
+        });
+        let history = Duration::from_mins(10);
+        let settings = Settings { history, ..Settings::default() };
+        let begin = tokio::time::Instant::now();
+        let clock = Clock::new(move || BEGIN_MS + begin.elapsed().as_millis() as i64);
+        let agent = Agent::start_with_clock(source, Facts::default(), settings, clock).await;
+        let service = agent.service();
+        tokio::spawn(agent.run(Vec::<Listener>::new(), std::future::pending()));
+        tokio::time::sleep(2 * history).await;
+        service
+    });
+    (runtime, service)
+}
+
+// A sample of a source that costs next to nothing, encoded and put into the ring.
+#[library_benchmark(setup = an_agent)]
+fn push((runtime, service): (Runtime, Service)) -> (Runtime, Service) {
+    runtime.block_on(async {
+        tokio::time::sleep(ROWS as u32 * Duration::from_secs(1)).await;
+    });
+    (runtime, service)
+}
+
+// The same, and its row to a client.
+#[library_benchmark(setup = an_agent)]
+fn push_and_send((runtime, service): (Runtime, Service)) -> (Runtime, usize) {
+    let read = runtime.block_on(async move {
+        let (mut client, server) = tokio::io::duplex(256);
+        tokio::spawn(async move { service.serve(server).await });
+        let (mut room, mut rows) = ([0; 256], 0);
+        while rows < ROWS {
+            let read = client.read(&mut room).await.expect("an agent that goes on");
+            rows += room[..read].split(|byte| *byte == b'\n').count() - 1;
+        }
+        rows
+    });
+    (runtime, read)
+}
+
+library_benchmark_group!(name = rows, benchmarks = [encode, decode, push, push_and_send]);
+
+main!(library_benchmark_groups = rows);
