@@ -194,12 +194,17 @@ mod linux {
             line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
         }
 
-        /// Ends the server, reads what its clients got, and checks that each got every line. Gives
-        /// how many lines were delivered, and for each of the last so many ticks how late the line
-        /// of the last watcher was.
-        fn end(mut self, ticks: usize) -> io::Result<Delivered> {
+        /// Ends the server, which is to be between two ticks.
+        fn stop(&mut self) -> io::Result<()> {
             self.process.kill()?;
             self.process.wait()?;
+            Ok(())
+        }
+
+        /// Reads what the clients of a stopped server got, and checks that each got every line.
+        /// Gives how many lines were delivered, and for each of the last so many ticks how late the
+        /// line of the last watcher was.
+        fn end(mut self, ticks: usize) -> io::Result<Delivered> {
             let mut texts = Vec::new();
             let mut late_ms = vec![0.0_f64; ticks];
             for watcher in self.watchers.drain(..) {
@@ -303,6 +308,8 @@ mod linux {
         let bytes = [&agent, &bare].map(|server| {
             server.resident_bytes().saturating_sub(server.empty_bytes) / clients as u64
         });
+        agent.stop()?;
+        bare.stop()?;
         report(clients, &costs, bytes, &[agent.end(ticks)?, bare.end(ticks)?]);
         Ok(())
     }

@@ -68,8 +68,8 @@ mod reader {
         list: Kept,
         /// One for each core or group of cores that changes its frequency.
         scaled: Vec<Scaled>,
-        /// How many samples are still taken before the next look.
-        look_in: u32,
+        /// How many samples are still taken before cores are looked for again.
+        find_in: u32,
         /// A piece of the list.
         room: Box<[u8]>,
     }
@@ -93,16 +93,16 @@ mod reader {
                 cpus: cpus.into(),
                 list: Kept::new(list),
                 scaled: Vec::new(),
-                look_in: 0,
+                find_in: 0,
                 room: vec![0; LIST_ROOM].into(),
             }
         }
 
         pub(super) fn mean_mhz(&mut self) -> Option<f64> {
-            if self.look_in == 0 {
-                self.look();
+            if self.find_in == 0 {
+                self.find();
             }
-            self.look_in -= 1;
+            self.find_in -= 1;
             let mut mean = Mean::default();
             mean.extend(self.scaled.iter_mut().filter_map(Scaled::mhz));
             if let Some(mean) = mean.get() {
@@ -114,8 +114,8 @@ mod reader {
         }
 
         /// Files that are open already stay so.
-        fn look(&mut self) {
-            self.look_in = SAMPLES_A_LOOK;
+        fn find(&mut self) {
+            self.find_in = SAMPLES_A_LOOK;
             let folders = folders(&self.cpus);
             if !self.scaled.iter().map(|scaled| &scaled.folder).eq(&folders) {
                 self.scaled = folders.into_iter().map(Scaled::new).collect();
