@@ -228,6 +228,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
         while !self.outbox.is_empty() {
             poll_fn(|cx| self.outbox.poll_send(&mut self.stream, cx)).await?;
         }
+        // Standard output is written in the background, and its end would not wait for that.
+        self.stream.flush().await.map_err(|_| Ending::Left)?;
         self.stream.shutdown().await.map_err(|_| Ending::Left)
     }
 
