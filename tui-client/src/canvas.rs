@@ -69,7 +69,9 @@ impl Canvas {
             let (cell, shown) = (&next[(x, y)], &self.shown[(x, y)]);
             let wide = columns(cell);
             if cell != shown || x < gone_to {
-                gone_to = gone_to.max(x.saturating_add(columns(shown)));
+                let end = x.saturating_add(wide).min(next.area.right());
+                let reach = |x: u16| x.saturating_add(columns(&self.shown[(x, y)]));
+                gone_to = (x..end).map(reach).fold(gone_to, u16::max);
                 self.move_to(Position { x, y }, next, out);
                 self.put(cell, next.area, out);
             }
