@@ -154,9 +154,9 @@ fn screen(samples: usize) -> App {
     let size = Size { width: 120, height: 36 };
     let mut app = App::new(watched, settings, size, Time::default());
     read(&subscribed(samples), |now, event| {
-        app.update(now, Message::Event(event));
+        app.update(now, Message::Event { source: 0, event });
     });
-    assert_eq!(app.watched.store.len(), samples, "all are there");
+    assert_eq!(app.watched().store.len(), samples, "all are there");
     app
 }
 

@@ -7,10 +7,12 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use loadline::link::{Connector, EVENTS_MAX, Link, Wish};
+use loadline::link::{Connector, Events, Link, Wish, events_max};
 use loadline::output::{self, Form, Job, Summary};
 use loadline::zone::Zone;
-use loadline_agent::{Address, Agent, Clock, Facts, Listener, Plaintext, Scripted, Settings};
+use loadline_agent::{
+    Address, Agent, Clock, Facts, Listener, Plaintext, Scripted, Settings, Source,
+};
 use loadline_protocol::Text;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
@@ -45,8 +47,28 @@ impl Server {
             values.extend([number as f64 / 10.0, 2400.0, 43.1, 0.52, 0.44, f64::NAN]);
         });
         let facts = Facts { host: Text::new("web-1"), ..Facts::default() };
+        Server::serve(port, source, facts, Clock::system(), interval).await
+    }
+
+    /// An agent of any machine and with any clock, on a free port.
+    pub async fn start_as(
+        source: impl Source + 'static,
+        facts: Facts,
+        clock: Clock,
+        interval: Duration,
+    ) -> Server {
+        Server::serve(0, source, facts, clock, interval).await
+    }
+
+    async fn serve(
+        port: u16,
+        source: impl Source + 'static,
+        facts: Facts,
+        clock: Clock,
+        interval: Duration,
+    ) -> Server {
         let settings = Settings { interval, ..Settings::default() };
-        let agent = Agent::start(source, facts, settings).await;
+        let agent = Agent::start_with_clock(source, facts, settings, clock).await;
         let address: Address = format!("127.0.0.1:{port}").parse().unwrap();
         let bound = Listener::bind(&address, Plaintext::LoopbackOnly).await.unwrap();
         let listener = bound.listen().unwrap();
@@ -145,10 +167,39 @@ pub async fn write(
     count: Option<u64>,
     stop: impl Future<Output = ()>,
 ) -> Written {
-    let connector = Connector::tcp(&address.ip().to_string(), address.port());
-    let (sender, events) = mpsc::channel(EVENTS_MAX);
-    tokio::spawn(Link::new(connector, wish, Clock::system()).run(sender));
-    let job = Job { form, count, source: "web-1".to_owned(), zone: Zone::Fixed(0) };
+    let names = vec!["web-1".to_owned()];
+    write_as(names, &[address], form, wish, count, stop).await
+}
+
+/// The same on several sources, each called by its address.
+pub async fn write_all(
+    addresses: &[SocketAddr],
+    form: Form,
+    wish: Wish,
+    count: Option<u64>,
+    stop: impl Future<Output = ()>,
+) -> Written {
+    let names = addresses.iter().map(ToString::to_string).collect();
+    write_as(names, addresses, form, wish, count, stop).await
+}
+
+async fn write_as(
+    sources: Vec<String>,
+    addresses: &[SocketAddr],
+    form: Form,
+    wish: Wish,
+    count: Option<u64>,
+    stop: impl Future<Output = ()>,
+) -> Written {
+    let mut links = Vec::new();
+    for address in addresses {
+        let connector = Connector::tcp(&address.ip().to_string(), address.port());
+        let (sender, events) = mpsc::channel(events_max(addresses.len()));
+        tokio::spawn(Link::new(connector, wish.clone(), Clock::system()).run(sender));
+        links.push(events);
+    }
+    let events = Events::new(links);
+    let job = Job { form, count, sources, zone: Zone::Fixed(0) };
     let mut told = Vec::new();
     let mut text = Vec::new();
     let tell = |line: &str| told.push(line.to_owned());

@@ -1,10 +1,13 @@
 //! The state of the screen, and what changes it. Pure: the time comes with each message.
 
 mod act;
+mod compare;
 mod navigate;
+mod overview;
 mod places;
 mod pointer;
 mod rows;
+mod sources;
 mod span;
 
 use std::collections::BTreeMap;
@@ -14,7 +17,7 @@ use crossterm::event::{KeyEvent, KeyEventKind, MouseEvent};
 use loadline_protocol::Time;
 use ratatui::layout::Size;
 
-use crate::charts::{Chart, charts};
+use crate::charts::Chart;
 use crate::event::Event;
 use crate::keys;
 use crate::layout::{Page, Table};
@@ -23,18 +26,15 @@ use crate::theme::Theme;
 use crate::units::Units;
 use crate::watched::{State, Watched};
 use crate::zone::Zone;
+pub use compare::LINES_MAX;
+pub use overview::Order;
 pub use pointer::Drag;
 pub use rows::TableRow;
+pub use sources::Seen;
 pub use span::{Span, Stat};
 
 /// How long a chart stands before the next one takes its place.
 pub const CYCLE: Duration = Duration::from_secs(10);
-
-/// A recording that is seen as a whole spans so much more than its samples do: a cell at the end.
-const FIT_PART: u32 = 16;
-
-/// The shortest time span that is drawn.
-const FIT_MIN: Duration = Duration::from_secs(1);
 
 /// How long a notice stands in the footer.
 const NOTICE_MS: i64 = 4000;
@@ -42,8 +42,13 @@ const NOTICE_MS: i64 = 4000;
 /// Everything that can happen to the screen.
 #[derive(Debug, Clone)]
 pub enum Message {
-    /// The source tells something.
-    Event(Event),
+    /// A source tells something.
+    Event {
+        /// Which, the first at 0.
+        source: usize,
+        /// What.
+        event: Event,
+    },
     /// A key was pressed.
     Key(KeyEvent),
     /// The mouse was used.
@@ -63,10 +68,18 @@ pub enum Flow {
     Redraw,
     /// The terminal is given back, and the program stops until it is told to go on.
     Suspend,
-    /// The agent is to be asked for rows this far apart.
-    Ask(Duration),
-    /// The terminal is given back, for as long as the source is tried with it.
-    Lend,
+    /// An agent is to be asked for another interval.
+    Ask {
+        /// That of which source, the first at 0.
+        source: usize,
+        /// How far apart its rows should be.
+        interval: Duration,
+    },
+    /// The terminal is given back, for as long as this source is tried with it.
+    Lend {
+        /// Which source, the first at 0.
+        source: usize,
+    },
     /// It ends.
     Quit,
 }
@@ -131,12 +144,13 @@ pub struct Notice {
 /// The state of the screen.
 #[derive(Debug, Clone)]
 pub struct App {
-    /// What is watched.
-    pub watched: Watched,
-    /// The charts of its stream.
-    pub charts: Vec<Chart>,
+    /// What is watched. **Invariant:** there is at least one, and `shown` is one of them.
+    sources: Vec<Seen>,
+    shown: usize,
     /// What is to be seen.
     pub screen: Screen,
+    /// The order of the sources on the overview.
+    pub order: Order,
     /// Where the data table stands.
     pub table: Table,
     /// The first metric that the data table shows, counted from 0.
@@ -171,8 +185,10 @@ pub struct App {
     chosen: String,
     /// How far the value axes are zoomed in, by the title of their chart.
     value_zoom: BTreeMap<String, i8>,
-    /// What the agent was asked for and has not answered yet.
-    asked: Option<Duration>,
+    /// The first line of the overview that is in sight.
+    first_line: usize,
+    /// The page that comparing began on.
+    behind: Page,
     /// The time span of the start.
     window_first: Duration,
     /// Whether that is the whole of a recording.
@@ -185,9 +201,10 @@ impl App {
     pub fn new(watched: Watched, settings: Settings, size: Size, now: Time) -> App {
         let page = if settings.fullscreen { Page::Fullscreen } else { Page::Dashboard };
         App {
-            watched,
-            charts: Vec::new(),
+            sources: vec![Seen::new(watched)],
+            shown: 0,
             screen: Screen::Page(page),
+            order: Order::default(),
             table: Table::Below,
             first_column: 0,
             view: View::Live,
@@ -205,7 +222,8 @@ impl App {
             notice: None,
             chosen: String::new(),
             value_zoom: BTreeMap::new(),
-            asked: None,
+            first_line: 0,
+            behind: Page::Overview,
             window_first: settings.window,
             whole: settings.whole,
         }
@@ -215,7 +233,7 @@ impl App {
     pub fn update(&mut self, now: Time, message: Message) -> Flow {
         self.now = now;
         match message {
-            Message::Event(event) => self.take(event),
+            Message::Event { source, event } => self.take(source, event),
             Message::Key(key) if key.kind == KeyEventKind::Release => {}
             Message::Key(key) => {
                 return keys::action(key).map_or(Flow::Continue, |action| self.act(action));
@@ -227,58 +245,45 @@ impl App {
         Flow::Continue
     }
 
-    fn take(&mut self, event: Event) {
-        let columns = self.watched.columns().map(<[_]>::to_vec);
+    fn take(&mut self, source: usize, event: Event) {
+        if let Event::Notice(text) = &event {
+            self.tell(text.to_string());
+        }
+        let is_read = matches!(event, Event::Ended { .. });
+        let Some(seen) = self.sources.get_mut(source) else { return };
+        let columns = seen.watched.columns().map(<[_]>::to_vec);
         let (is_stream, taken_back) = match &event {
             Event::Stream(_) => (true, false),
             // A clock was set back: what had been measured may be gone.
             Event::Rows(rows) => {
                 let first = rows.iter().next().map(|sample| sample.time);
-                (false, first.is_some() && self.watched.store.newest() >= first)
+                (false, first.is_some() && seen.watched.store.newest() >= first)
             }
             _ => (false, false),
         };
-        if let Event::Notice(text) = &event {
-            self.tell(text.to_string());
-        }
-        let is_read = matches!(event, Event::Ended { .. });
-        self.watched.take(self.now, event);
+        seen.watched.take(self.now, event);
+        let is_other = is_stream && columns.as_deref() != seen.watched.columns();
+        let overflow = if is_read { seen.watched.overflow() } else { 0 };
         self.fit();
-        if is_read && self.watched.overflow() > 0 {
-            let rows = self.watched.overflow();
-            self.tell(format!("the oldest {rows} rows of this recording do not fit in memory"));
+        if overflow > 0 {
+            self.tell(format!("the oldest {overflow} rows of this recording do not fit in memory"));
         }
         if is_stream {
-            if columns.as_deref() != self.watched.columns() {
-                (self.cursor, self.mark, self.first_column) = (None, None, 0);
-            }
-            self.told_interval();
-            self.make_charts();
+            self.sources[source].make_charts(self.units);
+            self.told_interval(source);
+            let sources = &self.sources;
+            self.value_zoom
+                .retain(|title, _| sources.iter().any(|seen| seen.chart(title).is_some()));
+        }
+        if source != self.shown {
+            return;
+        }
+        if is_other {
+            (self.cursor, self.mark, self.first_column) = (None, None, 0);
         }
         if is_stream || taken_back {
             self.measure();
         }
-    }
-
-    /// Keeps the whole of a recording in sight while it is read, until the user looks closer.
-    fn fit(&mut self) {
-        let span = self.watched.recorded_span().filter(|span| self.whole && !span.is_zero());
-        let Some(span) = span else { return };
-        // The newest sample is not at the end of its cell.
-        let span = (span + span / FIT_PART).max(FIT_MIN);
-        if self.window == self.window_first {
-            self.window = span;
-        }
-        self.window_first = span;
-    }
-
-    fn make_charts(&mut self) {
-        let stream = self.watched.stream.as_ref();
-        let machine = self.watched.machine();
-        self.charts =
-            stream.map_or_else(Vec::new, |stream| charts(&stream.schema, self.units, machine));
-        let charts = &self.charts;
-        self.value_zoom.retain(|title, _| charts.iter().any(|chart| chart.title == *title));
     }
 
     /// What time alone changes.
@@ -288,7 +293,7 @@ impl App {
         }
         if self.cycle.is_some_and(|next| next <= self.now) {
             self.cycle = Some(self.after(CYCLE.as_millis() as i64));
-            self.choose_beside(1);
+            self.choose_beside(true);
         }
     }
 
@@ -301,20 +306,35 @@ impl App {
     }
 
     fn choose(&mut self, at: usize) {
-        if let Some(chart) = self.charts.get(at) {
-            self.chosen.clone_from(&chart.title);
+        let title = match self.screen.page() {
+            Page::Together | Page::Apart => self.metrics().get(at).map(|title| (*title).to_owned()),
+            Page::Overview | Page::Dashboard | Page::Fullscreen => {
+                self.charts().get(at).map(|chart| chart.title.clone())
+            }
+        };
+        if let Some(title) = title {
+            self.chosen = title;
         }
     }
 
-    fn choose_beside(&mut self, steps: usize) {
-        let count = self.charts.len().max(1);
-        self.choose((self.chosen() + steps) % count);
+    /// The next chart, or the one before.
+    fn choose_beside(&mut self, forward: bool) {
+        let (here, count) = match self.screen.page() {
+            Page::Together | Page::Apart => {
+                (self.metric().map_or(0, |(at, _)| at), self.metrics().len())
+            }
+            Page::Overview | Page::Dashboard | Page::Fullscreen => {
+                (self.chosen(), self.charts().len())
+            }
+        };
+        let count = count.max(1);
+        self.choose((here + if forward { 1 } else { count - 1 }) % count);
     }
 
     /// Where the chosen chart stands.
     #[must_use]
     pub fn chosen(&self) -> usize {
-        self.charts.iter().position(|chart| chart.title == self.chosen).unwrap_or(0)
+        self.charts().iter().position(|chart| chart.title == self.chosen).unwrap_or(0)
     }
 
     /// How far the value axis of a chart is zoomed in: its span is halved so many times, or doubled.
@@ -323,11 +343,11 @@ impl App {
         self.value_zoom.get(&chart.title).copied().unwrap_or(0)
     }
 
-    /// The latest time that is shown: the newest sample's, or where the view stands still.
+    /// The latest time that is shown, on the axis: the newest sample's, or where the view stands still.
     #[must_use]
     pub fn shown_until(&self) -> Option<Time> {
         match self.view {
-            View::Live => self.watched.store.newest(),
+            View::Live => self.newest(),
             View::Paused(time) => Some(time),
         }
     }
@@ -335,36 +355,39 @@ impl App {
     /// How many samples of the store are not later than what is shown.
     #[must_use]
     pub fn shown_count(&self) -> usize {
-        self.shown_until().map_or(0, |until| self.watched.store.count_until(until))
+        self.shown_until().map_or(0, |until| self.count_of(self.shown, until))
     }
 
     /// The sample whose values are shown in numbers: that at the cursor, else the latest in sight.
     #[must_use]
     pub fn shown_sample(&self) -> Option<Kept<'_>> {
         let at = self.cursor_index().or_else(|| self.shown_count().checked_sub(1))?;
-        self.watched.store.get(at)
+        self.watched().store.get(at)
     }
 
     /// Whether what is shown may look live: rows arrive, or it says that it is of another time.
     #[must_use]
     pub fn is_fresh(&self) -> bool {
-        let state = self.watched.state(self.now);
-        matches!(state, State::Live | State::Replay(_)) || matches!(self.view, View::Paused(_))
+        self.is_fresh_of(self.shown)
     }
 
     /// When the screen changes although nothing happens: a second is over, or the state another.
     #[must_use]
     pub fn changes_at(&self, now: Time) -> Time {
-        let interval = self.watched.interval().unwrap_or(Duration::MAX);
-        let is_ticking = self.watched.state(now) == State::Live && interval <= TICKING_MAX;
+        let is_ticking = self.sources.iter().any(|Seen { watched, .. }| {
+            let interval = watched.interval().unwrap_or(Duration::MAX);
+            watched.state(now) == State::Live && interval <= TICKING_MAX
+        });
         let second = if is_ticking {
             now.as_millis() + TICK_MS
         } else {
             now.as_millis() + 1000 - now.as_millis() % 1000
         };
         let notice = self.notice.as_ref().map(|notice| notice.until);
-        let others = [self.watched.changes_at(now), self.cycle, notice];
-        let next = others.into_iter().flatten().map(Time::as_millis).min().unwrap_or(second);
+        // Only of the source that is shown are the seconds to the next try counted down.
+        let states = self.sources.iter().filter_map(|seen| seen.watched.state_changes_at(now));
+        let others = [self.watched().changes_at(now), self.cycle, notice].into_iter().flatten();
+        let next = others.chain(states).map(Time::as_millis).min().unwrap_or(second);
         Time::from_millis(second.min(next))
     }
 }

@@ -13,7 +13,7 @@ use crate::output::Form;
 use crate::source::Source;
 use crate::theme::Palette;
 
-/// Watch a server live in a terminal.
+/// Watch servers live in a terminal.
 ///
 /// Without a SOURCE it shows this machine: through the agent on 127.0.0.1:1027 if one answers, else
 /// through one inside this program.
@@ -25,7 +25,7 @@ struct Args {
     /// for one that listens, or any program that writes rows of numbers; - for standard input; the path
     /// of a recording or a CSV file
     #[arg(value_name = "SOURCE")]
-    source: Option<Source>,
+    sources: Vec<Source>,
 
     /// How to show what comes [default: tui; table if stdout is no terminal]
     #[arg(short, long, value_name = "FORM", value_enum)]
@@ -133,8 +133,8 @@ fn column(text: &str) -> Result<String, String> {
 #[derive(Debug, Clone, PartialEq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 pub struct Settings {
-    /// Where samples come from.
-    pub source: Source,
+    /// Where samples come from: at least one, each another.
+    pub sources: Vec<Source>,
     /// How they are shown.
     pub form: Form,
     /// After how many rows to end.
@@ -147,8 +147,8 @@ pub struct Settings {
     pub window: Duration,
     /// Whether the time span is rather the whole of a recording.
     pub whole: bool,
-    /// How much to keep in memory.
-    pub keep: Duration,
+    /// How much to keep in memory, if that was said.
+    pub keep: Option<Duration>,
     /// Names of columns, or which to take.
     pub columns: Option<Vec<String>>,
     /// Begin with one chart over the whole screen.
@@ -165,6 +165,20 @@ pub struct Settings {
     pub theme: Option<Palette>,
     /// Whether the mouse is listened to.
     pub mouse: bool,
+}
+
+impl Settings {
+    /// How much of a source to keep in memory: what was said, else a day, or the whole of a recording;
+    /// and never less than the charts show.
+    #[must_use]
+    pub fn keep_of(&self, source: &Source) -> Duration {
+        let usual = if is_recording(source) { Duration::MAX } else { KEEP };
+        self.keep.unwrap_or(usual).max(self.window)
+    }
+}
+
+fn is_recording(source: &Source) -> bool {
+    matches!(source, Source::Path(_))
 }
 
 /// Why there is nothing to run.
@@ -204,6 +218,9 @@ fn one_line(error: &str) -> String {
     format!("{}; see loadline --help", loadline_protocol::sanitize(text))
 }
 
+/// More sources than anybody can watch, and than a process may have connections on some systems.
+const SOURCES_MAX: usize = 256;
+
 /// What the program is connected to a terminal with.
 #[derive(Debug, Clone, Copy)]
 struct Terminals {
@@ -211,16 +228,39 @@ struct Terminals {
     output: bool,
 }
 
+/// The sources that were given; this machine if there are none.
+fn sources(args: &Args, form: Form) -> Result<Vec<Source>, String> {
+    let given = &args.sources;
+    let count = given.len();
+    if count > SOURCES_MAX {
+        return Err(format!("{count} sources are too many; give {SOURCES_MAX} at most"));
+    }
+    if let Some(twice) = (1..count).find(|at| given[..*at].contains(&given[*at])) {
+        return Err(format!("{} is given twice; give each source once", given[twice]));
+    }
+    if form == Form::Raw && count > 1 {
+        return Err("raw is the stream of one source; choose -o csv, json or table".to_owned());
+    }
+    let of_one = [
+        ("--record keeps", args.record.is_some()),
+        ("--check looks at", args.check),
+        ("--follow reads on in", args.follow),
+    ];
+    if let Some((what, _)) = of_one.iter().find(|(_, is_given)| *is_given && count > 1) {
+        return Err(format!("{what} one source; {count} are given"));
+    }
+    Ok(if given.is_empty() { vec![Source::Here] } else { given.clone() })
+}
+
 fn settle(args: Args, terminals: Terminals) -> Result<Settings, Instead> {
     let usage = |text: &str| Err(Instead::Usage(text.to_owned()));
     let has_screen = terminals.output && !args.check;
     let form = args.output.unwrap_or(if has_screen { Form::Tui } else { Form::Table });
-    let source = args.source.unwrap_or(Source::Here);
-    let is_file = matches!(source, Source::Path(_));
-    if source == Source::Stdin && form == Form::Tui && terminals.input {
+    let sources = sources(&args, form).map_err(Instead::Usage)?;
+    if sources.contains(&Source::Stdin) && form == Form::Tui && terminals.input {
         return usage("standard input is the terminal; write `PROGRAM | loadline -`");
     }
-    if args.follow && !is_file {
+    if args.follow && !sources.iter().all(is_recording) {
         return usage("--follow is for recordings; give the path of one");
     }
     if form == Form::Tui && !terminals.output {
@@ -235,20 +275,19 @@ fn settle(args: Args, terminals: Terminals) -> Result<Settings, Instead> {
         (None, Form::Table | Form::Csv | Form::Json | Form::Raw) => History::None,
     };
     let window = args.window.unwrap_or(WINDOW);
-    let keep = args.keep.unwrap_or(if is_file { Duration::MAX } else { KEEP });
     let ssh = SshCommand {
         program: words(&args.ssh).expect("it was read before"),
         agent: args.agent_command,
     };
     Ok(Settings {
-        source,
+        sources,
         form,
         count: args.count,
         interval: args.interval,
         history,
         window,
         whole: args.window.is_none(),
-        keep: keep.max(window),
+        keep: args.keep,
         columns: args.columns,
         fullscreen: args.fullscreen,
         record: args.record,
@@ -274,7 +313,7 @@ mod tests {
     #[test]
     fn the_output_follows_the_terminal_and_the_history_the_output() {
         let here = settings("loadline", true).unwrap();
-        assert_eq!((here.source, here.form), (Source::Here, Form::Tui));
+        assert_eq!((here.sources, here.form), (vec![Source::Here], Form::Tui));
         assert_eq!(here.history, History::Last(Duration::from_mins(10)));
         let piped = settings("loadline web-1", false).unwrap();
         assert_eq!((piped.form, piped.history), (Form::Table, History::None));
@@ -283,11 +322,23 @@ mod tests {
 
     #[test]
     fn a_recording_is_kept_and_seen_whole_unless_something_else_is_said() {
+        let kept = |settings: &Settings| -> Vec<Duration> {
+            settings.sources.iter().map(|source| settings.keep_of(source)).collect()
+        };
         let file = settings("loadline ./a.load", true).unwrap();
-        assert_eq!((file.keep, file.whole), (Duration::MAX, true));
+        assert_eq!((kept(&file), file.whole), (vec![Duration::MAX], true));
         let part = settings("loadline ./a.load --keep 1h -w 1m", true).unwrap();
-        assert_eq!((part.keep, part.whole), (Duration::from_hours(1), false));
-        assert_eq!(settings("loadline web-1", true).unwrap().keep, Duration::from_hours(24));
+        assert_eq!((kept(&part), part.whole), (vec![Duration::from_hours(1)], false));
+        let both = settings("loadline web-1 ./a.load", true).unwrap();
+        assert_eq!(kept(&both), [Duration::from_hours(24), Duration::MAX]);
+    }
+
+    #[test]
+    fn several_sources_stand_in_the_order_in_which_they_are_given() {
+        let names: Vec<String> = (0..256).rev().map(|at| format!("web-{at}:1027")).collect();
+        let found = settings(&format!("loadline {} -o csv", names.join(" ")), true).unwrap();
+        let found: Vec<String> = found.sources.iter().map(ToString::to_string).collect();
+        assert_eq!(found, names);
     }
 
     #[test]
@@ -314,7 +365,8 @@ mod tests {
             ("loadline --ssh=' me@web-1", "not closed"),
             ("loadline --agent-command= me@web-1", "name a program"),
             ("loadline --color", "unexpected argument"),
-            ("loadline a b", "unexpected argument"),
+            ("loadline a b a:1027", "a:1027 is given twice"),
+            ("loadline a b -o raw", "one source"),
         ] {
             let error = settings(line, false).expect_err(line);
             assert!(error.contains(part) && !error.contains('\n'), "{line}: {error}");
@@ -322,10 +374,17 @@ mod tests {
         for (line, part) in [
             ("loadline -n 3", "--count"),
             ("loadline -", "standard input is the terminal"),
+            ("loadline web-1 -", "standard input is the terminal"),
             ("loadline web-1 --follow", "for recordings"),
+            ("loadline web-1 web-2 --record both.load", "--record keeps one source"),
+            ("loadline web-1 web-2 --check", "--check looks at one source"),
+            ("loadline ./a.load ./b.load --follow", "--follow reads on in one source"),
         ] {
             let error = settings(line, true).expect_err(line);
-            assert!(error.contains(part), "{line}: {error}");
+            assert!(error.contains(part) && !error.contains('\n'), "{line}: {error}");
         }
+        let many: Vec<String> = (0..257).map(|at| format!("web-{at}")).collect();
+        let error = settings(&format!("loadline {}", many.join(" ")), true).unwrap_err();
+        assert!(error.contains("257") && error.contains("256"), "{error}");
     }
 }

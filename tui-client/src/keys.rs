@@ -81,6 +81,10 @@ pub enum Action {
     NextSource,
     /// The source before.
     PreviousSource,
+    /// One metric of all sources: in one chart, in one for each, and back.
+    Compare,
+    /// The order of the sources.
+    Order,
 }
 
 /// A key, as a binding names it.
@@ -223,6 +227,19 @@ pub const SECTIONS: &[Section] = &[
     },
 ];
 
+/// The bindings that take several sources: they do nothing with one, and its help is without them.
+pub const SEVERAL: Section = Section {
+    title: "Several sources",
+    bindings: &[
+        bind(Action::Compare, &[Char('v')], &["v"], "one metric of all: in one chart, apart"),
+        bind(Action::Order, &[Char('o')], &["o"], "as given, or the hottest first"),
+    ],
+};
+
+/// What other keys do where there is a line for each source, for the help.
+const LINES: &[(&str, &str)] =
+    &[("↑ ↓, k j", "choose one; PgUp PgDn a page"), ("Enter, f", "open it; Esc leads back")];
+
 /// What the mouse does, for the help.
 pub const MOUSE: &[(&str, &str)] = &[
     ("click", "choose a chart, set the cursor"),
@@ -230,6 +247,9 @@ pub const MOUSE: &[(&str, &str)] = &[
     ("drag", "pan"),
     ("right drag", "zoom to the span"),
 ];
+
+/// Sections in the left one of two columns: about half of the lines.
+const LEFT: usize = 3;
 
 /// A line of the help.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -248,9 +268,10 @@ pub const HELP_WIDTHS: (usize, usize) = (13, 38);
 /// Columns that a column of the help takes, its margins included.
 pub const HELP_WIDTH: u16 = (HELP_WIDTHS.0 + HELP_WIDTHS.1) as u16 + 4;
 
-/// The help, in one column, or in two where they have room side by side.
+/// The help, in one column, or in two where they have room side by side; for one source or for
+/// several.
 #[must_use]
-pub fn help(width: u16) -> Vec<Vec<HelpLine>> {
+pub fn help(width: u16, several: bool) -> Vec<Vec<HelpLine>> {
     let keys = |binding: &Binding| HelpLine::Keys(binding.names.join(", "), binding.does);
     let mut sections: Vec<Vec<HelpLine>> = SECTIONS
         .iter()
@@ -259,19 +280,21 @@ pub fn help(width: u16) -> Vec<Vec<HelpLine>> {
             std::iter::once(HelpLine::Title(section.title)).chain(bindings).collect()
         })
         .collect();
+    if several {
+        let lines = LINES.iter().map(|(keys, does)| HelpLine::Keys((*keys).to_owned(), does));
+        let bindings = SEVERAL.bindings.iter().map(keys);
+        let title = std::iter::once(HelpLine::Title(SEVERAL.title));
+        sections.push(title.chain(lines).chain(bindings).collect());
+    }
     let mouse = MOUSE.iter().map(|(what, does)| HelpLine::Keys((*what).to_owned(), does));
     sections.push(std::iter::once(HelpLine::Title("Mouse")).chain(mouse).collect());
-    let right = if width >= 2 * HELP_WIDTH + 2 {
-        sections.split_off(sections.len() / 2)
-    } else {
-        Vec::new()
-    };
+    let right = if width >= 2 * HELP_WIDTH + 2 { sections.split_off(LEFT) } else { Vec::new() };
     let columns = [sections, right].into_iter().filter(|column| !column.is_empty());
     columns.map(|column| column.join(&HelpLine::Blank)).collect()
 }
 
 fn bindings() -> impl Iterator<Item = &'static Binding> {
-    SECTIONS.iter().flat_map(|section| section.bindings)
+    SECTIONS.iter().chain([&SEVERAL]).flat_map(|section| section.bindings)
 }
 
 /// What a key does, if anything.
@@ -352,14 +375,14 @@ mod tests {
 
     #[test]
     fn the_help_has_room_for_every_key() {
-        for column in help(0).into_iter().chain(help(200)) {
+        for column in help(0, true).into_iter().chain(help(200, true)) {
             for line in column {
                 let HelpLine::Keys(names, does) = line else { continue };
                 assert!(names.chars().count() <= HELP_WIDTHS.0, "{names}");
                 assert!(does.chars().count() <= HELP_WIDTHS.1, "{does}");
             }
         }
-        let lines = |width| help(width).iter().map(Vec::len).collect::<Vec<_>>();
+        let lines = |width| help(width, true).iter().map(Vec::len).collect::<Vec<_>>();
         let (narrow, wide) = (lines(80), lines(120));
         assert_eq!((narrow.len(), wide.len()), (1, 2));
         assert!(wide[0].max(wide[1]) <= 34, "all of it stands on a screen of 120x36: {wide:?}");

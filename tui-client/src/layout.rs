@@ -46,13 +46,27 @@ const AXIS_LINE_FROM: u16 = 8;
 /// A chart of fewer columns has no names at the ends of its lines.
 const NAMES_FROM: u16 = 36;
 
+/// Columns of a value that is compared with those of other sources, its name included: where there
+/// are many rows, and where there are so few that names are better cut.
+const COMPARED: u16 = 28;
+const COMPARED_LOW: u16 = 20;
+
+/// A body of fewer rows has no row to spare.
+const SPARE_FROM: u16 = 16;
+
 /// Large digits take at most this part of a chart's rows.
 const DIGITS_SHARE: u16 = 3;
 
 /// What fills the screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Page {
-    /// All charts.
+    /// A line for each source.
+    Overview,
+    /// One metric of several sources in one chart.
+    Together,
+    /// One metric in a chart for each source.
+    Apart,
+    /// All charts of a source.
     Dashboard,
     /// The chosen chart alone, with its newest value in large digits.
     Fullscreen,
@@ -74,8 +88,14 @@ pub enum Table {
 pub struct Layout {
     /// The source, its state, the clock.
     pub header: Rect,
+    /// A line for each source.
+    pub sources: Rect,
     /// The charts that are shown, by their position, and where.
     pub charts: Vec<(usize, Rect)>,
+    /// The values of the sources that stand in one chart.
+    pub legend: Rect,
+    /// How many of them stand side by side.
+    pub legend_columns: u16,
     /// The statistics between mark and cursor.
     pub span: Rect,
     /// The data table.
@@ -99,6 +119,8 @@ pub struct Shape {
     pub chosen: usize,
     /// Rows that the statistics between mark and cursor would fill; 0 without a mark.
     pub span_rows: u16,
+    /// How many sources stand in one chart, if it is one for several.
+    pub compared: usize,
 }
 
 /// Parts the room.
@@ -120,6 +142,19 @@ pub fn layout(area: Rect, shape: Shape) -> Layout {
         [body, layout.span] = Split::vertical(rows).areas(body);
     }
     match (shape.page, shape.table) {
+        (Page::Overview, _) => layout.sources = body,
+        (Page::Apart, _) if body.height >= CHART_ROWS => layout.charts = grid(body, shape),
+        (Page::Together, _) if body.height > CHART_ROWS => {
+            let wide = if body.height < SPARE_FROM { COMPARED_LOW } else { COMPARED };
+            layout.legend_columns = (body.width / wide).clamp(1, shape.compared.max(1) as u16);
+            let rows = (shape.compared as u16).div_ceil(layout.legend_columns);
+            let rows =
+                [Constraint::Fill(1), Constraint::Length(rows.min(body.height - CHART_ROWS))];
+            let chart;
+            [chart, layout.legend] = Split::vertical(rows).areas(body);
+            let chosen = (shape.chosen < shape.charts).then_some((shape.chosen, chart));
+            layout.charts = chosen.into_iter().collect();
+        }
         (Page::Dashboard, Table::Alone) => layout.table = body,
         (Page::Dashboard, Table::Below) if body.height >= TABLE_FROM => {
             let rows = (body.height * 3 / 10).clamp(TABLE_ROWS.0, TABLE_ROWS.1);
@@ -138,6 +173,74 @@ pub fn layout(area: Rect, shape: Shape) -> Layout {
         _ => layout.numbers = Rect { height: body.height.min(1), ..body },
     }
     layout
+}
+
+/// The parts of the line of a source, as high as the whole list; what has no room is empty.
+///
+/// ```text
+///  state     │ name          │ values                    │ age    │ clock      │ chart
+///   LIVE       web-1:1027      cpu 12.5 %   mem 43.1 %     0.3 s    clock +90 s  ⣀⡠⠤⠒⠊
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LineParts {
+    /// Its state in a word.
+    pub state: Rect,
+    /// Its name.
+    pub name: Rect,
+    /// Its newest values, one or more.
+    pub values: Rect,
+    /// How many of them have room.
+    pub count: u16,
+    /// How old they are.
+    pub age: Rect,
+    /// By how much its clock differs.
+    pub clock: Rect,
+    /// What it did of late.
+    pub chart: Rect,
+}
+
+/// Columns of a state word, and a list of fewer columns has none.
+const STATE: u16 = 14;
+const STATE_FROM: u16 = 36;
+
+/// Columns of a value with its name, and the most of them.
+pub const VALUE: u16 = 14;
+const VALUES_MAX: u16 = 3;
+
+/// Columns of an age, and of a difference of clocks.
+const AGE: u16 = 8;
+const CLOCK: u16 = 14;
+
+/// A small chart of fewer columns tells nothing.
+const SMALL_MIN: u16 = 10;
+
+/// Parts the lines of a list of sources: `names` is what the longest name takes, and `has_clock`
+/// says whether any clock differs.
+#[must_use]
+pub fn line_parts(area: Rect, names: u16, has_clock: bool) -> LineParts {
+    let mut left = area;
+    let mut take = |width: u16| {
+        let part = Rect { width: width.min(left.width), ..left };
+        left = Rect { x: left.x + part.width, width: left.width - part.width, ..left };
+        part
+    };
+    let state = take(if area.width >= STATE_FROM { STATE } else { 0 });
+    let name = take((names + 2).min((area.width / 4).max(SMALL_MIN)));
+    let mut room = area.width - state.width - name.width;
+    let mut spend = |wanted: bool, width: u16, reserved: u16| {
+        let is_spent = wanted && room >= width + reserved;
+        room -= if is_spent { width } else { 0 };
+        if is_spent { width } else { 0 }
+    };
+    // What matters most has room first, and stands further left.
+    let first = spend(true, VALUE, 0);
+    let age = spend(true, AGE, 0);
+    let clock = spend(has_clock, CLOCK, 0);
+    let more = (1..VALUES_MAX).map(|_| spend(first > 0, VALUE, SMALL_MIN)).sum::<u16>();
+    let values = take(first + more);
+    let (age, clock) = (take(age), take(clock));
+    let chart = if left.width >= SMALL_MIN { left } else { Rect::default() };
+    LineParts { state, name, values, count: values.width / VALUE, age, clock, chart }
 }
 
 /// As many charts as fit, the chosen one among them, left to right and then down.
@@ -247,7 +350,15 @@ mod tests {
 
     fn rects(layout: &Layout) -> Vec<Rect> {
         let charts = layout.charts.iter().map(|(_, area)| *area);
-        let others = [layout.header, layout.span, layout.table, layout.numbers, layout.footer];
+        let others = [
+            layout.header,
+            layout.sources,
+            layout.legend,
+            layout.span,
+            layout.table,
+            layout.numbers,
+            layout.footer,
+        ];
         charts.chain(others).filter(|part| !part.is_empty()).collect()
     }
 
@@ -259,10 +370,13 @@ mod tests {
             (Page::Dashboard, Table::Alone, 7),
             (Page::Dashboard, Table::Off, 0),
             (Page::Fullscreen, Table::Below, 3),
+            (Page::Overview, Table::Alone, 0),
+            (Page::Together, Table::Below, 0),
+            (Page::Apart, Table::Off, 0),
         ] {
             for (width, height) in (0..130).flat_map(|w| (0..60).map(move |h| (w, h))) {
                 let area = Rect::new(0, 0, width, height);
-                let shape = Shape { page, table, charts: 4, chosen: 3, span_rows };
+                let shape = Shape { page, table, charts: 4, chosen: 3, span_rows, compared: 5 };
                 let layout = layout(area, shape);
                 let parts = rects(&layout);
                 assert_eq!(parts.is_empty(), area.is_empty(), "{area}");
@@ -286,10 +400,30 @@ mod tests {
                 charts: 4,
                 chosen: 0,
                 span_rows: 0,
+                compared: 1,
             };
             let layout = layout(Rect::new(0, 0, width, height), shape);
             assert_eq!(layout.charts.len(), 4);
             assert!(layout.table.height >= 4 && !layout.footer.is_empty());
+        }
+    }
+
+    #[test]
+    fn the_parts_of_a_line_stay_inside_and_apart_and_the_wide_ones_have_all() {
+        for (width, names, has_clock) in
+            (0..200).flat_map(|w| [(w, 4, false), (w, 30, true), (w, u16::MAX - 2, true)])
+        {
+            let area = Rect::new(2, 3, width, 5);
+            let parts = line_parts(area, names, has_clock);
+            let LineParts { state, name, values, age, clock, chart, .. } = parts;
+            let mut end = area.x;
+            for part in [state, name, values, age, clock, chart] {
+                assert!(part.is_empty() || part.x >= end, "{width}: {parts:?}");
+                end = end.max(part.right());
+            }
+            assert!(end <= area.right() && name.is_empty() == area.is_empty(), "{parts:?}");
+            let is_whole = !chart.is_empty() && parts.count == 3 && clock.is_empty() != has_clock;
+            assert!(is_whole || width < 120, "{width}: {parts:?}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! loadline: watch a server live in a terminal.
+//! loadline: watch servers live in a terminal.
 //!
 //! A sample walks down this list; a module imports from those above it only.
 //!

@@ -2,6 +2,7 @@
 
 mod connector;
 mod embedded;
+mod events;
 mod given;
 mod plain;
 mod reader;
@@ -24,6 +25,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::event::Event;
 pub use connector::{Connector, Stream};
+pub use events::{Events, events_max};
 pub use given::Given;
 pub use reader::{Farewell, Progress, Reader, Reading};
 pub use record::{Recorder, open as open_recording, recorded};

@@ -9,7 +9,7 @@ use loadline::app::{self, App};
 use loadline::check;
 use loadline::cli::{self, Instead, Settings};
 use loadline::event::Event;
-use loadline::link::{self, Connector, EVENTS_MAX, Lender, Link, Reading, Recorder, Wish};
+use loadline::link::{self, Connector, Events, Lender, Link, Reading, Recorder, Wish, events_max};
 use loadline::output::{self, Form, Job};
 use loadline::run::{self, Screen};
 use loadline::source::Source;
@@ -59,13 +59,6 @@ fn complain(text: &str) {
 
 async fn watch(settings: Settings) -> anyhow::Result<()> {
     let mut stop = Box::pin(signals()?);
-    let connector = Connector::open(&settings.source, settings.interval, &settings.ssh).await;
-    if let Some(given) = connector.given() {
-        given.check().with_context(|| format!("cannot open {connector}"))?;
-    }
-    let name = connector.to_string();
-    let mut watched = Watched::new(&name, connector.is_embedded(), settings.keep);
-    watched.asks = connector.asks();
     let wish = Wish {
         interval: settings.interval,
         history: settings.history,
@@ -75,35 +68,57 @@ async fn watch(settings: Settings) -> anyhow::Result<()> {
         },
         follow: settings.follow,
     };
-    let (sender, events) = mpsc::channel(EVENTS_MAX);
-    let sender = record(&settings, sender)?;
-    let link = Link::new(connector, wish, Clock::system());
-    let (ask, lender) = (link.asker(), link.lender());
-    tokio::spawn(link.run(sender));
-    if watched.asks {
-        // Now there is a terminal to ask in. Without a screen, a failure is to be one line.
-        tokio::select! {
-            () = run::lend(&lender, settings.form == Form::Tui) => {}
-            () = &mut stop => return Ok(()),
+    let count = settings.sources.len();
+    let (mut watched, mut handles, mut links) = (Vec::new(), Vec::new(), Vec::new());
+    for source in &settings.sources {
+        let connector = Connector::open(source, settings.interval, &settings.ssh).await;
+        if let Some(given) = connector.given() {
+            given.check().with_context(|| format!("cannot open {connector}"))?;
         }
+        let (embedded, name) = (connector.is_embedded(), connector.to_string());
+        let mut seen = Watched::new(&name, embedded, settings.keep_of(source)).one_of(count);
+        seen.asks = connector.asks();
+        let (sender, events) = mpsc::channel(events_max(count));
+        let sender = record(&settings, source, sender)?;
+        let link = Link::new(connector, wish.clone(), Clock::system());
+        let (ask, lender) = (link.asker(), link.lender());
+        links.push(events);
+        tokio::spawn(link.run(sender));
+        if seen.asks {
+            // Now there is a terminal to ask in. Without a screen, a failure is to be one line.
+            tokio::select! {
+                () = run::lend(&lender, settings.form == Form::Tui) => {}
+                () = &mut stop => return Ok(()),
+            }
+        }
+        watched.push(seen);
+        handles.push((ask, lender));
     }
     if settings.check {
-        tokio::select! {
+        let first = watched.into_iter().zip(links).next();
+        let (Watched { name, .. }, events) = first.context("there is no source")?;
+        return tokio::select! {
             () = stop => Ok(()),
             checked = check::run(&name, events, tokio::io::stdout()) => checked,
-        }
-    } else if settings.form == Form::Tui {
-        show(&settings, watched, events, (ask, lender), stop).await
+        };
+    }
+    let events = Events::new(links);
+    if settings.form == Form::Tui {
+        show(&settings, watched, events, &handles, stop).await
     } else {
         write(&settings, events, stop).await
     }
 }
 
-/// Records on the way to `events`, if the user wants that.
-fn record(settings: &Settings, events: mpsc::Sender<Event>) -> anyhow::Result<mpsc::Sender<Event>> {
+/// Records `source` on the way to `events`, if the user wants that.
+fn record(
+    settings: &Settings,
+    source: &Source,
+    events: mpsc::Sender<Event>,
+) -> anyhow::Result<mpsc::Sender<Event>> {
     let Some(path) = &settings.record else { return Ok(events) };
     let name = loadline_protocol::sanitize(&path.to_string_lossy()).into_owned();
-    if let Source::Path(source) = &settings.source
+    if let Source::Path(source) = source
         && path.canonicalize().is_ok_and(|path| source.canonicalize().is_ok_and(|it| it == path))
     {
         anyhow::bail!("{name} cannot be read and recorded to at once; give --record another file");
@@ -114,9 +129,9 @@ fn record(settings: &Settings, events: mpsc::Sender<Event>) -> anyhow::Result<mp
 
 async fn show(
     settings: &Settings,
-    watched: Watched,
-    events: mpsc::Receiver<Event>,
-    (ask, lender): (watch::Sender<Option<Duration>>, Lender),
+    watched: Vec<Watched>,
+    events: Events,
+    handles: &[(watch::Sender<Option<Duration>>, Lender)],
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     let mut clock = Clock::system();
@@ -128,22 +143,24 @@ async fn show(
         zone: Zone::Local,
         theme: Theme::detect(colour, settings.theme, |name| std::env::var(name).ok()),
     };
-    let mut app = App::new(watched, look, Size::default(), clock.now());
+    let mut watched = watched.into_iter();
+    let first = watched.next().context("there is no source")?;
+    let mut app = App::new(first, look, Size::default(), clock.now()).beside(watched);
     let mut screen = Screen::open(settings.mouse).context("cannot take over the terminal")?;
-    let result = run::run(&mut screen, &mut app, events, clock, ask, lender, stop).await;
+    let result = run::run(&mut screen, &mut app, events, clock, handles, stop).await;
     drop(screen);
     result.context("the terminal failed")
 }
 
 async fn write(
     settings: &Settings,
-    events: mpsc::Receiver<Event>,
+    events: Events,
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     let job = Job {
         form: settings.form,
         count: settings.count,
-        source: settings.source.to_string(),
+        sources: settings.sources.iter().map(ToString::to_string).collect(),
         zone: Zone::Local,
     };
     let summary = output::run(&job, events, tokio::io::stdout(), complain, stop).await?;

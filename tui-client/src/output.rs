@@ -8,13 +8,15 @@ mod table;
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use loadline_protocol::{Note, Text};
+use loadline_protocol::{Column, Note};
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
-use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
 
 use crate::event::{Event, Sample, Stream};
+use crate::link::Events;
 use crate::zone::Zone;
 
 /// A form of output.
@@ -32,13 +34,17 @@ pub enum Form {
     Raw,
 }
 
-/// Turns events into lines. Each call appends whole lines to `out`.
+/// Turns events into lines. Each call appends whole lines to `out`. A source is called by its number.
 trait Lines {
-    /// What the rows that follow mean.
-    fn stream(&mut self, stream: &Stream, out: &mut String);
+    /// All that is known at the start of what the rows mean, the columns of one source after the
+    /// other: called once, before the first row.
+    fn begin(&mut self, columns: &[Column], out: &mut String);
+
+    /// What the rows of a source that follow mean.
+    fn stream(&mut self, _source: usize, _stream: &Stream, _out: &mut String) {}
 
     /// A row.
-    fn row(&mut self, stream: &Stream, sample: Sample<'_>, out: &mut String);
+    fn row(&mut self, source: usize, stream: &Stream, sample: Sample<'_>, out: &mut String);
 
     /// A note of the stream.
     fn note(&mut self, _note: &Note, _out: &mut String) {}
@@ -51,8 +57,8 @@ pub struct Job {
     pub form: Form,
     /// How many rows; all of them if `None`.
     pub count: Option<u64>,
-    /// The name of the source.
-    pub source: String,
+    /// The names of the sources: of one at least.
+    pub sources: Vec<String>,
     /// The time zone of what people read.
     pub zone: Zone,
 }
@@ -66,28 +72,52 @@ pub struct Summary {
     pub skipped: u64,
 }
 
+/// Lines of several sources begin when each has said what its columns are, or after so long: a header
+/// line is written once.
+const BEGIN_MAX: Duration = Duration::from_secs(1);
+
+/// Events taken at once.
+const BATCH_MAX: usize = 64;
+
 /// Writes what comes until there are enough rows, nobody reads any more, or `stop` resolves. What
-/// people should know besides the rows goes to `tell`, a line at a time.
+/// people should know besides the rows goes to `tell`, a line at a time. The events of each source
+/// come by the place of its name in the job.
 ///
 /// # Errors
-/// The very first connection or the reading of a file failed, or the output does not take what is written.
+/// The very first connection to each source failed, or the reading of the last file, or the output
+/// does not take what is written.
 pub async fn run(
     job: &Job,
-    mut events: mpsc::Receiver<Event>,
+    mut events: Events,
     mut out: impl AsyncWrite + Unpin,
     mut tell: impl FnMut(&str),
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<Summary> {
     let mut writer = Writer::new(job);
+    let begin_at = Instant::now() + BEGIN_MAX;
+    let mut batch = Vec::with_capacity(BATCH_MAX);
     tokio::pin!(stop);
     loop {
-        let event = tokio::select! {
-            event = events.recv() => event,
+        // Until the lines begin, a source that has told its columns keeps its rows for itself.
+        let is_wanted = |source: usize| writer.has_begun || writer.sources[source].stream.is_none();
+        let most = if writer.has_begun { BATCH_MAX } else { 1 };
+        tokio::select! {
+            count = events.receive_of(&mut batch, most, is_wanted) => {
+                if count == 0 && !writer.can_begin() {
+                    return Ok(writer.summary);
+                }
+                if count == 0 {
+                    writer.begin();
+                }
+            }
+            // A timer is made only where there is something to wait for.
+            () = async { sleep_until(begin_at).await }, if writer.can_begin() => writer.begin(),
             () = &mut stop => return Ok(writer.summary),
         };
-        let Some(event) = event else { return Ok(writer.summary) };
-        writer.tell(job, &event, &mut tell)?;
-        writer.take(&event, job.count);
+        for (source, event) in batch.drain(..) {
+            writer.tell(source, &event, &mut tell)?;
+            writer.take(source, &event);
+        }
         if !writer.text.is_empty() {
             let written = tokio::select! {
                 written = write(&mut out, &writer.text) => written,
@@ -101,8 +131,7 @@ pub async fn run(
             }
             writer.text.clear();
         }
-        let is_over = matches!(event, Event::Ended { .. });
-        if is_over || job.count.is_some_and(|count| writer.rows >= count) {
+        if writer.has_ended() || job.count.is_some_and(|count| writer.rows >= count) {
             return Ok(writer.summary);
         }
     }
@@ -113,86 +142,126 @@ async fn write(out: &mut (impl AsyncWrite + Unpin), text: &str) -> io::Result<()
     out.flush().await
 }
 
-struct Writer {
+struct Writer<'a> {
+    job: &'a Job,
     lines: Box<dyn Lines + Send>,
-    stream: Option<Arc<Stream>>,
+    sources: Vec<Told>,
+    has_begun: bool,
+    /// The columns of which the lines were told when they began.
+    columns: Vec<Column>,
     rows: u64,
     text: String,
     summary: Summary,
-    connection: Connection,
 }
 
-/// What has been told of the connection: an outage is told once, not at each try.
-#[derive(PartialEq)]
+/// What is known of a source, and what people have been told of it.
+#[derive(Default)]
+struct Told {
+    stream: Option<Arc<Stream>>,
+    connection: Connection,
+    rows: u64,
+    has_skipped: bool,
+    has_left_out: bool,
+    has_refused: bool,
+}
+
+impl Told {
+    /// Whether it is known what its rows mean, or that there are none for now.
+    fn is_settled(&self) -> bool {
+        let is_away =
+            matches!(self.connection, Connection::Failed | Connection::Lost | Connection::Ended);
+        self.stream.is_some() || is_away
+    }
+}
+
+/// What has been told of a connection: an outage is told once, not at each try.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
 enum Connection {
     /// There was none yet.
+    #[default]
     None,
+    /// There was none yet, and that has been told.
+    Failed,
     /// There is one.
     Up,
     /// It is lost, and that has been told.
     Lost,
+    /// Nothing follows any more.
+    Ended,
 }
 
-impl Writer {
-    fn new(job: &Job) -> Writer {
+impl Writer<'_> {
+    fn new(job: &Job) -> Writer<'_> {
+        let names = job.sources.clone();
         let lines: Box<dyn Lines + Send> = match job.form {
-            Form::Csv => Box::new(csv::Csv::new(&job.source)),
-            Form::Json => Box::new(json::Json::new(&job.source)),
+            Form::Csv => Box::new(csv::Csv::new(names)),
+            Form::Json => Box::new(json::Json::new(names)),
             Form::Raw => Box::new(raw::Raw),
-            Form::Table | Form::Tui => Box::new(table::Table::new(job.zone)),
+            Form::Table | Form::Tui => Box::new(table::Table::new(names, job.zone)),
         };
         Writer {
+            job,
             lines,
-            stream: None,
+            sources: job.sources.iter().map(|_| Told::default()).collect(),
+            has_begun: false,
+            columns: Vec::new(),
             rows: 0,
             text: String::new(),
             summary: Summary::default(),
-            connection: Connection::None,
         }
     }
 
     /// What people should know of an event, besides a row.
     fn tell(
         &mut self,
-        job: &Job,
+        source: usize,
         event: &Event,
         tell: &mut impl FnMut(&str),
     ) -> anyhow::Result<()> {
+        let name = &self.job.sources[source];
+        let told = &mut self.sources[source];
         match event {
-            Event::Connected => self.connection = Connection::Up,
-            Event::Down { reason, .. } if self.connection == Connection::None => {
-                bail!("cannot connect to {}: {reason}{}", job.source, advice(reason));
+            Event::Connected => told.connection = Connection::Up,
+            Event::Down { reason, refused, .. } => {
+                let (reason, refused) = (reason.to_string(), *refused);
+                return self.tell_outage(source, &reason, refused, tell);
             }
-            Event::Down { reason, refused: true, .. } if self.rows == 0 => {
-                bail!("{} refuses: {reason}", job.source);
+            Event::Ended { reason, failed } => {
+                told.connection = Connection::Ended;
+                let what = format!("{name}: {reason}");
+                if *failed && self.has_ended() {
+                    bail!(what);
+                } else if *failed {
+                    tell(&what);
+                }
             }
-            Event::Down { reason, .. } if self.connection == Connection::Up => {
-                self.connection = Connection::Lost;
-                tell(&format!("{}: connection lost: {reason}; reconnecting", job.source));
-            }
-            Event::Ended { reason, failed: true } => bail!("{}: {reason}", job.source),
             Event::Notice(text) => tell(text.as_str()),
             Event::Faults { count, .. } => {
                 self.summary.faults = self.summary.faults.saturating_add(*count);
             }
             Event::Skipped { count } => {
-                if self.summary.skipped == 0 {
-                    tell(&format!(
-                        "{}: rows are skipped, as they are too late or too many",
-                        job.source
-                    ));
+                if !std::mem::replace(&mut told.has_skipped, true) {
+                    tell(&format!("{name}: rows are skipped, as they are too late or too many"));
                 }
                 self.summary.skipped = self.summary.skipped.saturating_add(*count);
             }
-            Event::Stream(stream) if job.form == Form::Csv && self.has_other_columns(stream) => {
-                tell(&format!("{}: other columns now; csv keeps those of its header", job.source));
+            Event::Stream(stream) if self.job.form == Form::Csv && self.has_begun => {
+                let others = stream.schema.columns().iter();
+                let has_others = others
+                    .clone()
+                    .any(|column| !self.columns.iter().any(|known| known.name() == column.name()));
+                let is_changed = told
+                    .stream
+                    .as_ref()
+                    .is_some_and(|before| before.schema.columns() != stream.schema.columns());
+                if (has_others || is_changed) && !std::mem::replace(&mut told.has_left_out, true) {
+                    tell(&format!("{name}: other columns now; csv keeps those of its header"));
+                }
             }
             Event::Connecting
             | Event::Replaying
             | Event::Heading
-            | Event::Ended { .. }
             | Event::Received { .. }
-            | Event::Down { .. }
             | Event::Stream(_)
             | Event::Rows(_)
             | Event::Live
@@ -201,24 +270,84 @@ impl Writer {
         Ok(())
     }
 
-    fn has_other_columns(&self, stream: &Stream) -> bool {
-        let before = self.stream.as_ref().map(|stream| stream.schema.columns());
-        before.is_some_and(|columns| columns != stream.schema.columns())
+    /// Tells that a source cannot be reached. If none can, there is nothing to wait for.
+    fn tell_outage(
+        &mut self,
+        source: usize,
+        reason: &str,
+        refused: bool,
+        tell: &mut impl FnMut(&str),
+    ) -> anyhow::Result<()> {
+        let name = &self.job.sources[source];
+        let told = &mut self.sources[source];
+        let is_refusal = refused && told.rows == 0;
+        let what = match told.connection {
+            _ if is_refusal => format!("{name} refuses: {reason}"),
+            Connection::None => {
+                format!("cannot connect to {name}: {reason}{}", advice(reason))
+            }
+            Connection::Up => format!("{name}: connection lost: {reason}; reconnecting"),
+            Connection::Failed | Connection::Lost | Connection::Ended => return Ok(()),
+        };
+        let is_first = told.connection == Connection::None || is_refusal;
+        let is_told = is_refusal && std::mem::replace(&mut told.has_refused, true);
+        told.connection = if is_first { Connection::Failed } else { Connection::Lost };
+        if is_first && self.sources.iter().all(|told| told.connection == Connection::Failed) {
+            bail!(what);
+        }
+        if !is_told {
+            tell(&what);
+        }
+        Ok(())
     }
 
-    /// Appends the lines of an event, until there are `count` rows in all.
-    fn take(&mut self, event: &Event, count: Option<u64>) {
+    /// Whether nothing follows any more of any source.
+    fn has_ended(&self) -> bool {
+        self.sources.iter().all(|told| told.connection == Connection::Ended)
+    }
+
+    /// Whether there are columns to begin with.
+    fn can_begin(&self) -> bool {
+        !self.has_begun && self.sources.iter().any(|told| told.stream.is_some())
+    }
+
+    /// Begins the lines with all columns that are known.
+    fn begin(&mut self) {
+        self.has_begun = true;
+        for stream in self.sources.iter().filter_map(|told| told.stream.as_ref()) {
+            for column in stream.schema.columns() {
+                if !self.columns.iter().any(|known| known.name() == column.name()) {
+                    self.columns.push(column.clone());
+                }
+            }
+        }
+        self.lines.begin(&self.columns, &mut self.text);
+        for (source, told) in self.sources.iter().enumerate() {
+            if let Some(stream) = &told.stream {
+                self.lines.stream(source, stream, &mut self.text);
+            }
+        }
+    }
+
+    /// Appends the lines of an event, until there are as many rows in all as asked for.
+    fn take(&mut self, source: usize, event: &Event) {
+        let told = &mut self.sources[source];
         match event {
             Event::Stream(stream) => {
-                self.lines.stream(stream, &mut self.text);
-                self.stream = Some(stream.clone());
+                told.stream = Some(stream.clone());
+                if self.has_begun {
+                    self.lines.stream(source, stream, &mut self.text);
+                }
             }
             Event::Rows(rows) => {
-                let Some(stream) = &self.stream else { return };
-                let wanted = count.map_or(usize::MAX, |count| (count - self.rows) as usize);
+                let Some(stream) = &told.stream else { return };
+                let count = self.job.count;
+                let wanted =
+                    count.map_or(usize::MAX, |count| count.saturating_sub(self.rows) as usize);
                 for sample in rows.iter().take(wanted) {
-                    self.lines.row(stream, sample, &mut self.text);
+                    self.lines.row(source, stream, sample, &mut self.text);
                     self.rows += 1;
+                    told.rows += 1;
                 }
             }
             Event::Note(note) => self.lines.note(note, &mut self.text),
@@ -234,12 +363,15 @@ impl Writer {
             | Event::Skipped { .. }
             | Event::Faults { .. } => {}
         }
+        if self.can_begin() && self.sources.iter().all(Told::is_settled) {
+            self.begin();
+        }
     }
 }
 
 /// What to do about a first connection that failed. What ssh says speaks for itself.
-fn advice(reason: &Text) -> &'static str {
-    match reason.as_str() {
+fn advice(reason: &str) -> &'static str {
+    match reason {
         "connection refused" | "timed out" => "; is an agent running there?",
         _ => "",
     }

@@ -22,21 +22,23 @@ use ratatui::layout::{Rect, Size};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Signal, kill_current_process_group};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::app::{App, Flow, Message};
 use crate::canvas::Canvas;
-use crate::event::Event;
-use crate::link::Lender;
+use crate::link::{Events, Lender};
 use crate::view;
-use crate::watched::State;
 pub use plain::lend;
 
 /// At most 30 frames a second.
 const FRAME_MIN: Duration = Duration::from_millis(33);
 
-/// Events taken between two looks at the keyboard.
+/// With several sources there is always one that has something new: rows alone are shown this often,
+/// and what the user does at once.
+const EVENTS_FRAME_MIN: Duration = Duration::from_millis(250);
+
+/// Events taken between two looks at the keyboard, those of all sources together.
 const BATCH_MAX: usize = 256;
 
 /// The first frame waits so long for the history, which then stands in it.
@@ -192,20 +194,20 @@ impl Ears {
     }
 }
 
-/// Shows `app` until the user quits, the terminal goes or `stop` resolves. `ask` gets the interval that
-/// the user asks for, and `lender` the terminal when the source is to ask something.
+/// Shows `app` until the user quits, the terminal goes or `stop` resolves. `handles` has, for each
+/// source, what gets the interval that the user asks for, and what gets the terminal when the source is to
+/// ask something.
 pub async fn run(
     screen: &mut Screen,
     app: &mut App,
-    mut events: mpsc::Receiver<Event>,
+    mut events: Events,
     mut clock: Clock,
-    ask: watch::Sender<Option<Duration>>,
-    lender: Lender,
+    handles: &[(watch::Sender<Option<Duration>>, Lender)],
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let mut ears = Ears::open()?;
     let mut batch = Vec::with_capacity(BATCH_MAX);
-    let mut frames = Frames::new();
+    let mut frames = Frames::new(app.sources().len());
     tokio::pin!(stop);
     app.update(clock.now(), Message::Resize(Screen::size()?));
     loop {
@@ -228,12 +230,16 @@ pub async fn run(
                 Some(event) => message(&event?).map(|message| app.update(clock.now(), message)),
                 None => return Ok(()),
             },
-            count = events.recv_many(&mut batch, BATCH_MAX) => {
+            count = events.receive(&mut batch, BATCH_MAX) => {
                 if count == 0 {
                     return Err(io::Error::other("the link to the source has ended"));
                 }
                 let now = clock.now();
-                batch.drain(..).map(|event| app.update(now, Message::Event(event))).last()
+                for (source, event) in batch.drain(..) {
+                    app.update(now, Message::Event { source, event });
+                }
+                frames.event();
+                continue;
             }
             () = sleep_until(frames.wake_at()) => Some(app.update(clock.now(), Message::Tick)),
         };
@@ -242,13 +248,18 @@ pub async fn run(
             Some(Flow::Redraw) => screen.clear(),
             Some(Flow::Suspend) => suspend(screen, &mut ears.resumed).await?,
             // An error means that the link has ended, which the events tell.
-            Some(Flow::Ask(interval)) => drop(ask.send(Some(interval))),
-            Some(Flow::Lend) => {
+            Some(Flow::Ask { source, interval }) => {
+                if let Some((ask, _)) = handles.get(source) {
+                    let _ = ask.send(Some(interval));
+                }
+            }
+            Some(Flow::Lend { source }) => {
+                let Some((_, lender)) = handles.get(source) else { continue };
                 // Its thread would take what is typed for others.
                 ears.keys = EventStream::new();
                 Screen::leave();
                 tokio::select! {
-                    () = plain::lend(&lender, true) => screen.enter()?,
+                    () = plain::lend(lender, true) => screen.enter()?,
                     () = &mut stop => return Ok(()),
                     _ = &mut ears.hangup => return Ok(()),
                 }
@@ -257,7 +268,7 @@ pub async fn run(
             Some(Flow::Continue) => {}
             None => continue,
         }
-        frames.changed = true;
+        frames.changed();
     }
 }
 
@@ -283,10 +294,13 @@ fn message(event: &TerminalEvent) -> Option<Message> {
 /// When to draw.
 #[derive(Debug)]
 struct Frames {
-    /// Something has changed since the last frame.
-    changed: bool,
+    /// When what has changed since the last frame is to be drawn.
+    due: Option<Instant>,
     /// When the next frame may be drawn at the earliest.
     earliest: Instant,
+    /// How long after the last frame events alone are drawn.
+    events_min: Duration,
+    drawn: Instant,
     /// When the screen changes although nothing happens.
     next_tick: Instant,
     /// Until then the first frame waits for the history.
@@ -294,12 +308,14 @@ struct Frames {
 }
 
 impl Frames {
-    fn new() -> Frames {
+    fn new(sources: usize) -> Frames {
         let now = Instant::now();
         let first_until = now + FIRST_FRAME_MAX;
         Frames {
-            changed: true,
+            due: Some(now),
             earliest: now,
+            events_min: if sources > 1 { EVENTS_FRAME_MIN } else { FRAME_MIN },
+            drawn: now,
             next_tick: first_until,
             first_until: Some(first_until),
         }
@@ -308,34 +324,40 @@ impl Frames {
     fn is_due(&mut self, app: &App) -> bool {
         let now = Instant::now();
         if let Some(until) = self.first_until {
-            if !app.watched.caught_up && outage_is_unknown(app) && now < until {
+            if app.awaits_history() && now < until {
                 return false;
             }
             self.first_until = None;
         }
-        self.changed && now >= self.earliest
+        self.due.is_some_and(|due| now >= due)
+    }
+
+    /// Something has changed that the user waits for.
+    fn changed(&mut self) {
+        self.due = Some(self.earliest);
+    }
+
+    /// A source has told something.
+    fn event(&mut self) {
+        let due = self.drawn + self.events_min;
+        self.due = Some(self.due.map_or(due, |before| before.min(due)));
     }
 
     fn drawn(&mut self, app: &App) {
         let now = Instant::now();
-        self.changed = false;
-        self.earliest = now + FRAME_MIN;
+        self.due = None;
+        (self.drawn, self.earliest) = (now, now + FRAME_MIN);
         self.next_tick = now + until(app.now, app.changes_at(app.now));
     }
 
     /// When to look again although nothing happens.
     fn wake_at(&self) -> Instant {
-        match self.first_until {
-            Some(until) => until,
-            None if self.changed => self.earliest,
-            None => self.next_tick,
+        match (self.first_until, self.due) {
+            (Some(until), _) => until,
+            (None, Some(due)) => due.min(self.next_tick.max(self.earliest)),
+            (None, None) => self.next_tick,
         }
     }
-}
-
-fn outage_is_unknown(app: &App) -> bool {
-    let state = app.watched.state(app.now);
-    matches!(state, State::Connecting(None) | State::Live | State::Replay(None))
 }
 
 fn until(now: Time, then: Time) -> Duration {

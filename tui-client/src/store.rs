@@ -25,6 +25,10 @@ pub use slots::{Point, Slot, Slots, Window};
 /// extremes above them they take less than [`BYTES_MAX`].
 pub const VALUES_MAX: usize = 6 << 20;
 
+/// The most numbers that the stores of all sources keep together: with eight sources or fewer, each
+/// has room for [`VALUES_MAX`].
+pub const ALL_VALUES_MAX: usize = 8 * VALUES_MAX;
+
 /// The most memory that the samples of a store take, in bytes.
 pub const BYTES_MAX: usize = 64 << 20;
 
@@ -45,6 +49,7 @@ pub struct Store {
     gone: usize,
     len: usize,
     keep_ms: i64,
+    values_max: usize,
 }
 
 /// What of a range of samples lies in one chunk.
@@ -72,7 +77,16 @@ impl Store {
 
     fn in_chunks(chunk_rows_log2: u32, columns: usize, keep: Duration) -> Store {
         let keep_ms = i64::try_from(keep.as_millis()).unwrap_or(i64::MAX);
-        Store { chunks: VecDeque::new(), chunk_rows_log2, columns, gone: 0, len: 0, keep_ms }
+        let values_max = VALUES_MAX;
+        let chunks = VecDeque::new();
+        Store { chunks, chunk_rows_log2, columns, gone: 0, len: 0, keep_ms, values_max }
+    }
+
+    /// The same with room for fewer numbers.
+    #[must_use]
+    pub fn with_values_max(mut self, values_max: usize) -> Store {
+        self.values_max = values_max.min(VALUES_MAX);
+        self
     }
 
     /// Appends a sample; `joined` says that no gap lies between it and the one before. Samples that
@@ -84,7 +98,7 @@ impl Store {
         while self.newest().is_some_and(|newest| newest >= time) {
             self.drop_newest();
         }
-        let rows_max = (VALUES_MAX / (self.columns + STAMP)).max(1);
+        let rows_max = (self.values_max / (self.columns + STAMP)).max(1);
         let oldest = time.as_millis().saturating_sub(self.keep_ms);
         // Before the push: a full store takes no further chunk for one row more.
         while self.len >= rows_max || self.oldest().is_some_and(|time| time.as_millis() < oldest) {

@@ -1,10 +1,12 @@
 //! The screen as a picture of the state. Pure: it draws at any size, and writes nothing back.
 
 mod chart;
+mod compare;
 mod empty;
 mod footer;
 mod header;
 mod help;
+mod overview;
 mod span;
 mod table;
 mod text;
@@ -13,17 +15,27 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use crate::app::{App, Screen};
+use crate::layout::Page;
 
 /// Draws the app into an area of a buffer.
 pub fn render(app: &App, area: Rect, buf: &mut Buffer) {
     let area = area.intersection(buf.area);
     let layout = app.layout(area);
     header::render(app, layout.header, buf);
-    chart::render_all(app, &layout.charts, buf);
+    match app.screen.page() {
+        Page::Overview => overview::render(app, layout.sources, buf),
+        Page::Together | Page::Apart => compare::render(app, &layout, buf),
+        Page::Dashboard | Page::Fullscreen => chart::render_all(app, &layout.charts, buf),
+    }
     span::render(app, layout.span, buf);
     table::render(app, layout.table, buf);
     header::render_numbers(app, layout.numbers, buf);
-    if app.charts.is_empty() && layout.numbers.is_empty() {
+    let is_empty = match app.screen.page() {
+        Page::Overview => false,
+        Page::Together | Page::Apart => app.metrics().is_empty(),
+        Page::Dashboard | Page::Fullscreen => app.charts().is_empty(),
+    };
+    if is_empty && layout.numbers.is_empty() {
         let rows = area.height - layout.header.height - layout.footer.height;
         empty::render(app, Rect { y: layout.header.bottom(), height: rows, ..area }, buf);
     }

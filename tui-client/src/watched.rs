@@ -1,17 +1,18 @@
 //! Everything that is known of one source, and what state it is in.
 
-mod meter;
+mod rates;
+mod transit;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use loadline_protocol::{Column, RunId, Text, Time};
 
 use crate::event::{Event, Sample, Stream};
-use crate::store::Store;
+use crate::store::{ALL_VALUES_MAX, Store, VALUES_MAX};
 use crate::units::Machine;
-use meter::Meter;
+use rates::{Meter, Pace};
+use transit::Transit;
 
 /// Rows that are late by so many intervals are missing.
 const LATE_INTERVALS: f64 = 2.5;
@@ -19,11 +20,12 @@ const LATE_INTERVALS: f64 = 2.5;
 /// The shortest silence that makes a source stale.
 const STALE_MIN: Duration = Duration::from_secs(3);
 
-/// Pauses between rows from which the pace of a plain stream is told.
-const PACE_ROWS: usize = 15;
+/// Clocks that differ by no more agree as far as anybody sees.
+const CLOCK_MIN_MS: i64 = 1000;
 
-/// How long the fastest transit of a sample counts: clocks drift apart.
-const TRANSIT_MS: i64 = 60_000;
+/// By how much the difference of the clocks has to change before it is another one: what is drawn
+/// moves with it, and each row is under way for a little longer or shorter than the others.
+const CLOCK_STEP_MS: i64 = 250;
 
 /// What a source is doing. The only place where it is decided what is fresh.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +62,12 @@ impl State {
             State::Stale => "STALE",
             State::Replay(_) => "REPLAY",
         }
+    }
+
+    /// Whether its newest rows are those that should be there: they arrive, or no more are to come.
+    #[must_use]
+    pub fn is_well(&self) -> bool {
+        matches!(self, State::Live | State::Replay(_))
     }
 
     /// Why there is no connection, if there is none.
@@ -107,6 +115,8 @@ pub struct Watched {
     /// Whether the history of this connection is through.
     pub caught_up: bool,
     keep: Duration,
+    /// How many numbers its store may keep.
+    values_max: usize,
     /// Samples that came since the store was new.
     taken: u64,
     link: Link,
@@ -115,6 +125,8 @@ pub struct Watched {
     broken: bool,
     received: Option<Time>,
     transit: Transit,
+    /// How far the agent's clock is ahead of ours, transits included, milliseconds.
+    ahead_ms: i64,
     pace: Pace,
     meter: Meter,
 }
@@ -134,15 +146,29 @@ impl Watched {
             skipped: 0,
             caught_up: false,
             keep,
+            values_max: VALUES_MAX,
             taken: 0,
             link: Link::Trying(None),
             run: None,
             broken: true,
             received: None,
             transit: Transit::default(),
+            ahead_ms: 0,
             pace: Pace::default(),
             meter: Meter::default(),
         }
+    }
+
+    /// The same among so many sources, which share what memory there is for samples.
+    #[must_use]
+    pub fn one_of(mut self, sources: usize) -> Watched {
+        self.values_max = (ALL_VALUES_MAX / sources.max(1)).min(VALUES_MAX);
+        self.store = self.empty_store(0);
+        self
+    }
+
+    fn empty_store(&self, columns: usize) -> Store {
+        Store::new(columns, self.keep).with_values_max(self.values_max)
     }
 
     /// Takes what the link tells.
@@ -166,8 +192,14 @@ impl Watched {
             }
             Event::Received { bytes } => self.meter.add(now, bytes),
             Event::Stream(stream) => self.take_stream(stream),
-            Event::Rows(rows) => rows.iter().for_each(|sample| self.take_sample(sample)),
-            Event::Live => self.caught_up = true,
+            Event::Rows(rows) => {
+                rows.iter().for_each(|sample| self.take_sample(sample));
+                self.compare_clocks();
+            }
+            Event::Live => {
+                self.caught_up = true;
+                self.compare_clocks();
+            }
             Event::Skipped { count } => {
                 self.skipped = self.skipped.saturating_add(count);
                 self.broken = true;
@@ -183,7 +215,7 @@ impl Watched {
         let columns = stream.schema.columns();
         let same = self.stream.as_ref().is_some_and(|old| old.schema.columns() == columns);
         if !same {
-            self.store = Store::new(columns.len(), self.keep);
+            self.store = self.empty_store(columns.len());
             self.taken = 0;
         }
         let run = stream.header.as_ref().and_then(|header| header.run);
@@ -208,7 +240,7 @@ impl Watched {
         if self.caught_up || is_plain {
             self.transit.add(sample);
         } else {
-            self.transit.guess = Some(sample.received.as_millis() - sample.time.as_millis());
+            self.transit.guess(sample);
         }
         self.received = Some(sample.received);
         self.store.push(sample.time, sample.seq, sample.values, joined);
@@ -232,6 +264,25 @@ impl Watched {
             }
             _ => 0,
         }
+    }
+
+    /// While a history comes, its rows say nothing of the clocks, and those of a recording never do.
+    fn compare_clocks(&mut self) {
+        if matches!(self.link, Link::Recording(_)) {
+            return;
+        }
+        let fastest = self.transit.fastest_ms(self.stale_after());
+        let Some(ahead_ms) = fastest.filter(|_| self.caught_up).map(|ms| -ms) else { return };
+        if ahead_ms.abs_diff(self.ahead_ms) > CLOCK_STEP_MS as u64 {
+            self.ahead_ms = ahead_ms;
+        }
+    }
+
+    /// How far the agent's clock is ahead of ours, milliseconds, or behind: then it is negative. 0
+    /// if they differ by no more than a second, or it is not known yet.
+    #[must_use]
+    pub fn clock_ahead_ms(&self) -> i64 {
+        if self.ahead_ms.abs() > CLOCK_MIN_MS { self.ahead_ms } else { 0 }
     }
 
     /// The columns of its rows; `None` before the first.
@@ -270,7 +321,9 @@ impl Watched {
         }
     }
 
-    fn stale_after(&self) -> Duration {
+    /// The longest silence that is none.
+    #[must_use]
+    pub fn stale_after(&self) -> Duration {
         let late = self.interval().unwrap_or_default().mul_f64(LATE_INTERVALS);
         late.max(STALE_MIN)
     }
@@ -304,19 +357,25 @@ impl Watched {
         Time::from_millis(time.as_millis().saturating_add(self.stale_after().as_millis() as i64))
     }
 
-    /// When the state may change although nothing happens.
+    /// When what is told of the state may change although nothing happens.
     #[must_use]
     pub fn changes_at(&self, now: Time) -> Option<Time> {
-        let since = match &self.link {
-            Link::Recording(_) | Link::Ended(_) => return None,
-            Link::Up { since } => since,
+        match &self.link {
+            Link::Recording(_) | Link::Ended(_) => None,
+            Link::Up { .. } => self.state_changes_at(now),
             Link::Trying(outage) => {
                 // The seconds to the next try are counted down.
                 let left = outage.as_ref()?.retry.as_millis() - now.as_millis();
                 let next = now.as_millis() + (left - 1).rem_euclid(1000) + 1;
-                return (left > 0).then_some(Time::from_millis(next));
+                (left > 0).then_some(Time::from_millis(next))
             }
-        };
+        }
+    }
+
+    /// When the state itself may change although nothing happens.
+    #[must_use]
+    pub fn state_changes_at(&self, now: Time) -> Option<Time> {
+        let Link::Up { since } = &self.link else { return None };
         let silent_since = [self.received, Some(*since)];
         let ends = silent_since.into_iter().flatten().map(|time| self.stale_at(time));
         ends.filter(|end| *end > now).min()
@@ -329,62 +388,6 @@ impl Watched {
         let newest = self.store.newest()?;
         let taken = newest.as_millis() + self.transit.fastest_ms(self.stale_after())?;
         Some(Duration::from_millis((now.as_millis() - taken).max(0) as u64))
-    }
-}
-
-/// The fastest transit of a sample, from its time by the agent's clock to its receipt by ours, over
-/// one to two minutes: the difference of the clocks and the shortest way.
-#[derive(Debug, Clone, Default)]
-struct Transit {
-    since: i64,
-    this: Option<i64>,
-    before: Option<i64>,
-    /// That of the newest row of a history.
-    guess: Option<i64>,
-}
-
-impl Transit {
-    fn add(&mut self, sample: Sample<'_>) {
-        let received = sample.received.as_millis();
-        if received - self.since >= TRANSIT_MS {
-            self.before = self.this.take();
-            self.since = received;
-        }
-        let transit = received - sample.time.as_millis();
-        self.this = Some(self.this.map_or(transit, |fastest| fastest.min(transit)));
-    }
-
-    /// Before a row came live: none, if the clocks may agree because the newest row of the history is
-    /// no older than a row can be; else that row counts as fresh.
-    fn fastest_ms(&self, oldest: Duration) -> Option<i64> {
-        let guess = || {
-            self.guess.map(|ms| if (0..=oldest.as_millis() as i64).contains(&ms) { 0 } else { ms })
-        };
-        [self.this, self.before].into_iter().flatten().min().or_else(guess)
-    }
-}
-
-/// The pauses between the last rows, milliseconds.
-#[derive(Debug, Clone, Default)]
-struct Pace(VecDeque<i64>);
-
-impl Pace {
-    fn add(&mut self, pause_ms: Option<i64>) {
-        if let Some(pause) = pause_ms {
-            if self.0.len() == PACE_ROWS {
-                self.0.pop_front();
-            }
-            self.0.push_back(pause);
-        }
-    }
-
-    fn median(&self) -> Option<Duration> {
-        // On the stack, as each row of a plain stream asks for it.
-        let mut pauses = [i64::MAX; PACE_ROWS];
-        pauses.iter_mut().zip(&self.0).for_each(|(place, pause)| *place = *pause);
-        pauses.sort_unstable();
-        let median = (!self.0.is_empty()).then_some(pauses[self.0.len() / 2]);
-        median.map(|pause| Duration::from_millis(pause as u64))
     }
 }
 
@@ -470,6 +473,42 @@ mod tests {
         // A row that comes out of a full pipe 5 s late is 5 s old when it comes.
         watched.take(ms(8020), row(503_000, 8020));
         assert_eq!(watched.age(ms(8020)), Some(Duration::from_secs(5)));
+    }
+
+    #[test]
+    fn the_clocks_differ_by_the_smallest_transit_if_that_is_more_than_a_second() {
+        let ahead = |rows: &[(i64, i64)]| {
+            let rows = rows.iter().map(|(time, received)| row(*time, *received));
+            let live = [Event::Connected, stream(Some(1)), Event::Live];
+            watched_at(0, live.into_iter().chain(rows)).clock_ahead_ms()
+        };
+        assert_eq!(ahead(&[]), 0);
+        assert_eq!(ahead(&[(91_000, 1020), (92_000, 2010)]), 89_980);
+        assert_eq!(ahead(&[(1000, 91_000), (2000, 92_000)]), -90_000);
+        assert_eq!(ahead(&[(1900, 1000)]), 0);
+        // A row that is late says nothing; a transit that is a little shorter moves nothing.
+        assert_eq!(ahead(&[(91_000, 1000), (92_000, 9000), (93_000, 2900)]), 90_000);
+        // A clock that is set anew is followed when the last minute has gone.
+        let set = (0..180).map(|s| (1000 * s + if s < 60 { 90_000 } else { 5000 }, 1000 * s + 10));
+        assert_eq!(ahead(&set.collect::<Vec<_>>()), 4990);
+    }
+
+    #[test]
+    fn while_a_history_comes_the_clocks_are_not_compared() {
+        let history = [Event::Connected, stream(Some(1)), row(1000, 600_000), row(2000, 600_000)];
+        let mut watched = watched_at(600_000, history);
+        assert_eq!(watched.clock_ahead_ms(), 0);
+        watched.take(ms(600_000), row(690_000, 600_000));
+        watched.take(ms(600_000), Event::Live);
+        assert_eq!(watched.clock_ahead_ms(), 90_000);
+    }
+
+    #[test]
+    fn a_recording_keeps_its_own_times_though_it_is_older_than_our_clock() {
+        let recorded = [Event::Replaying, stream(Some(1)), row(1000, 600_000), Event::Live];
+        let mut watched = watched_at(600_000, recorded);
+        watched.take(ms(700_000), row(2000, 700_000));
+        assert_eq!(watched.clock_ahead_ms(), 0);
     }
 
     #[test]

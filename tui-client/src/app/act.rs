@@ -54,6 +54,14 @@ impl App {
     }
 
     fn act_on_page(&mut self, action: Action, page: Page) {
+        let is_done = match page {
+            Page::Overview => self.act_on_overview(action),
+            Page::Together | Page::Apart => self.act_in_compare(action, page),
+            Page::Dashboard | Page::Fullscreen => false,
+        };
+        if is_done {
+            return;
+        }
         match action {
             Action::Help => self.screen = Screen::Help { page, scroll: 0 },
             Action::Back => self.back(page),
@@ -61,7 +69,9 @@ impl App {
                 self.cycle = None;
                 self.screen = Screen::Page(match page {
                     Page::Dashboard => Page::Fullscreen,
-                    Page::Fullscreen => Page::Dashboard,
+                    Page::Fullscreen | Page::Overview | Page::Together | Page::Apart => {
+                        Page::Dashboard
+                    }
                 });
             }
             Action::Cycle => {
@@ -69,11 +79,11 @@ impl App {
                 self.cycle = if self.cycle.is_some() { None } else { Some(next) };
                 self.screen = Screen::Page(Page::Fullscreen);
             }
-            Action::NextChart => self.choose_beside(1),
-            Action::PreviousChart => self.choose_beside(self.charts.len().saturating_sub(1)),
+            Action::NextChart => self.choose_beside(true),
+            Action::PreviousChart => self.choose_beside(false),
             Action::Chart(at) => self.choose(at),
-            // A chart alone has no table.
-            Action::Table if page == Page::Fullscreen => {}
+            // Where there is no data table.
+            Action::Table if page != Page::Dashboard => {}
             Action::Table => {
                 self.table = match self.table {
                     Table::Below => Table::Alone,
@@ -83,41 +93,54 @@ impl App {
             }
             Action::Units => {
                 self.units = self.units.next();
-                self.make_charts();
+                let units = self.units;
+                self.sources.iter_mut().for_each(|seen| seen.make_charts(units));
             }
             Action::Theme => self.theme = self.theme.next(),
             Action::ValueIn => self.zoom_values(1),
             Action::ValueOut => self.zoom_values(-1),
             Action::ColumnsLeft => self.first_column = self.first_column.saturating_sub(1),
             Action::ColumnsRight => {
-                let columns = self.watched.columns().map_or(0, <[_]>::len);
+                let columns = self.watched().columns().map_or(0, <[_]>::len);
                 self.first_column = (self.first_column + 1).min(columns.saturating_sub(1));
             }
-            Action::NextSource | Action::PreviousSource => {
-                self.tell("this is the only source".to_owned());
-            }
+            Action::NextSource => self.show_source_beside(1),
+            Action::PreviousSource => self.show_source_beside(self.sources.len() - 1),
+            Action::Compare => self.compare(page),
+            Action::Order if self.is_alone() => self.show_source_beside(1),
             _ => self.navigate(action),
         }
     }
 
-    /// One step back towards the dashboard.
-    fn back(&mut self, page: Page) {
+    /// One step back of what is pointed out; false if there is none.
+    pub(super) fn step_back(&mut self) -> bool {
         if self.drag.take().is_some() {
-        } else if self.mark.take().is_some() {
+            return true;
+        }
+        if self.mark.take().is_some() {
             self.measure();
-        } else if self.cursor.take().is_some() {
+            return true;
+        }
+        self.cursor.take().is_some()
+    }
+
+    /// One step back towards the first page.
+    fn back(&mut self, page: Page) {
+        if self.step_back() {
         } else if page == Page::Fullscreen {
             self.cycle = None;
             self.screen = Screen::Page(Page::Dashboard);
-        } else if self.table == Table::Alone {
+        } else if page == Page::Dashboard && self.table == Table::Alone {
             self.table = Table::Below;
+        } else {
+            self.screen = Screen::Page(self.home());
         }
     }
 
     /// Lets ssh ask in the plain terminal what it must not ask over the screen.
     fn ask_again(&mut self) -> Flow {
-        if self.watched.asks && self.watched.state(self.now).outage().is_some() {
-            return Flow::Lend;
+        if self.watched().asks && self.watched().state(self.now).outage().is_some() {
+            return Flow::Lend { source: self.shown };
         }
         self.tell("there is nothing to ask for".to_owned());
         Flow::Continue
@@ -125,8 +148,9 @@ impl App {
 
     /// Asks for the next shorter or longer interval.
     fn ask(&mut self, shorter: bool) -> Flow {
-        let has_header = self.watched.stream.as_ref().is_some_and(|it| it.header.is_some());
-        let Some(now) = self.asked.or(self.watched.interval()).filter(|_| has_header) else {
+        let has_header = self.watched().stream.as_ref().is_some_and(|it| it.header.is_some());
+        let Some(now) = self.seen().asked.or(self.watched().interval()).filter(|_| has_header)
+        else {
             self.tell("this source has a pace of its own".to_owned());
             return Flow::Continue;
         };
@@ -137,23 +161,35 @@ impl App {
             self.tell(format!("no agent gives more than every {}", DurationText(now)));
             return Flow::Continue;
         };
-        self.asked = Some(next);
+        let source = self.shown;
+        self.sources[source].asked = Some(next);
         self.tell(format!("asked for a row every {}", DurationText(next)));
-        Flow::Ask(next)
+        Flow::Ask { source, interval: next }
     }
 
     /// Whether the agent gives the interval that it was asked for.
-    pub(super) fn told_interval(&mut self) {
-        if let (Some(asked), Some(told)) = (self.asked.take(), self.watched.interval())
+    pub(super) fn told_interval(&mut self, source: usize) {
+        let is_alone = self.is_alone();
+        let seen = &mut self.sources[source];
+        if let (Some(asked), Some(told)) = (seen.asked.take(), seen.watched.interval())
             && asked != told
         {
-            self.tell(format!("the agent gives a row every {}", DurationText(told)));
+            let name = &seen.watched.name;
+            // It may be another source than the one in sight.
+            let whose = if is_alone { String::new() } else { format!("{name}: ") };
+            self.tell(format!("{whose}the agent gives a row every {}", DurationText(told)));
         }
     }
 
     fn zoom_values(&mut self, by: i8) {
-        let Some(chart) = self.charts.get(self.chosen()) else { return };
-        let zoom = self.value_zoom.entry(chart.title.clone()).or_default();
+        let title = match self.screen.page() {
+            Page::Together | Page::Apart => self.metric().map(|(_, title)| title.to_owned()),
+            Page::Overview | Page::Dashboard | Page::Fullscreen => {
+                self.charts().get(self.chosen()).map(|chart| chart.title.clone())
+            }
+        };
+        let Some(title) = title else { return };
+        let zoom = self.value_zoom.entry(title).or_default();
         *zoom = (*zoom + by).clamp(VALUE_ZOOM.0, VALUE_ZOOM.1);
     }
 }

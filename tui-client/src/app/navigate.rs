@@ -6,7 +6,7 @@ use loadline_protocol::Time;
 
 use super::{App, View};
 use crate::keys::Action;
-use crate::layout::{Page, Table, parts};
+use crate::layout::{Page, Table};
 use crate::store::Window;
 
 /// The time spans that a key leads to, seconds.
@@ -25,7 +25,7 @@ impl App {
     pub(super) fn navigate(&mut self, action: Action) {
         match action {
             Action::Pause => {
-                self.view = match (self.view, self.watched.store.newest()) {
+                self.view = match (self.view, self.newest()) {
                     (View::Live, Some(newest)) => View::Paused(newest),
                     (View::Live, None) | (View::Paused(_), _) => View::Live,
                 }
@@ -58,13 +58,7 @@ impl App {
 
     /// The window of the chosen chart, as it is drawn; of a chart of a hundred columns where none is.
     fn chosen_window(&self) -> Option<Window> {
-        let layout = self.layout(self.area());
-        let chosen = self.chosen();
-        let panel = layout.charts.iter().find(|(at, _)| *at == chosen).and_then(|(at, area)| {
-            let chart = self.charts.get(*at)?;
-            Some(parts(*area, self.chart_shape(chart, *area)).panel.width)
-        });
-        self.window_of(panel.filter(|width| *width > 0).unwrap_or(100))
+        self.window_of(self.panel_width().filter(|width| *width > 0).unwrap_or(100))
     }
 
     fn step(&mut self, direction: i64) {
@@ -91,8 +85,7 @@ impl App {
 
     /// Moves the view in time, as far as there are samples.
     pub(super) fn pan(&mut self, by_ms: i64) {
-        let store = &self.watched.store;
-        let (Some(oldest), Some(until)) = (store.oldest(), self.shown_until()) else { return };
+        let (Some(oldest), Some(until)) = (self.oldest(), self.shown_until()) else { return };
         // At the left end, the oldest sample stands at the left edge.
         let least = oldest.as_millis().saturating_add(self.window_ms());
         let target = until.as_millis().saturating_add(by_ms);
@@ -102,7 +95,7 @@ impl App {
 
     /// Puts the right edge at a time; live from the newest sample on.
     pub(super) fn show_until(&mut self, until: Time) {
-        let newest = self.watched.store.newest();
+        let newest = self.newest();
         self.view = if Some(until) < newest { View::Paused(until) } else { View::Live };
     }
 
@@ -136,7 +129,7 @@ impl App {
     }
 
     fn show_oldest(&mut self) {
-        let Some(oldest) = self.watched.store.oldest() else { return };
+        let Some(oldest) = self.oldest() else { return };
         let until = oldest.as_millis().saturating_add(self.window_ms());
         self.show_until(Time::from_millis(until));
         if self.cursor.is_some() {
@@ -146,7 +139,7 @@ impl App {
 
     fn show_live(&mut self) {
         self.view = View::Live;
-        if let (Some(_), Some(newest)) = (self.cursor, self.watched.store.newest()) {
+        if let (Some(_), Some(newest)) = (self.cursor, self.newest()) {
             self.set_cursor(newest);
         }
     }
@@ -155,8 +148,15 @@ impl App {
         if self.cursor.take().is_some() {
             self.mark = None;
             self.measure();
-        } else if let Some(sample) = self.shown_sample() {
-            self.cursor = Some(sample.time());
+        } else {
+            self.cursor = match self.screen.page() {
+                Page::Dashboard | Page::Fullscreen => {
+                    self.shown_count().checked_sub(1).and_then(|at| self.time_at(at))
+                }
+                Page::Overview | Page::Together | Page::Apart => {
+                    self.shown_until().and_then(|until| self.latest_until(until))
+                }
+            };
         }
     }
 
@@ -165,7 +165,7 @@ impl App {
             self.toggle_cursor();
         }
         let Some(at) = self.cursor_index() else { return };
-        let here = self.watched.store.get(at).map(|sample| sample.time());
+        let here = self.time_at(at);
         self.mark = if self.mark == here { None } else { here };
         self.measure();
     }
@@ -184,26 +184,33 @@ impl App {
     }
 
     fn move_cursor(&mut self, by_ms: i64) {
-        let store = &self.watched.store;
+        if self.is_of_all() {
+            self.move_cursor_among_all(by_ms);
+            return;
+        }
         let Some(at) = self.cursor_index() else { return };
-        let Some(here) = store.get(at).map(|sample| sample.time()) else { return };
+        let Some(here) = self.time_at(at) else { return };
         let target = Time::from_millis(here.as_millis().saturating_add(by_ms));
-        let there = store.count_until(target).saturating_sub(1);
+        let there = self.index_of(target);
         // At least to the sample beside it, however long a way that is.
         let there = if by_ms < 0 { there.min(at.saturating_sub(1)) } else { there.max(at + 1) };
-        if let Some(sample) = store.get(there.min(store.len().saturating_sub(1))) {
-            self.set_cursor(sample.time());
+        let last = self.watched().store.len().saturating_sub(1);
+        if let Some(time) = self.time_at(there.min(last)) {
+            self.set_cursor(time);
         }
     }
 
     /// Moves the cursor by samples; without one, the view.
     pub(super) fn by_samples(&mut self, steps: i64) {
-        let store = &self.watched.store;
+        if self.is_of_all() {
+            self.by_samples_of_all(steps);
+            return;
+        }
         let here = self.cursor_index().or_else(|| self.shown_count().checked_sub(1));
         let Some(here) = here else { return };
-        let last = store.len().saturating_sub(1);
+        let last = self.watched().store.len().saturating_sub(1);
         let there = (here as i64).saturating_add(steps).clamp(0, last as i64) as usize;
-        let Some(time) = store.get(there).map(|sample| sample.time()) else { return };
+        let Some(time) = self.time_at(there) else { return };
         if self.cursor.is_some() {
             self.set_cursor(time);
         } else {
@@ -215,9 +222,15 @@ impl App {
     /// that one is gone.
     #[must_use]
     pub fn cursor_index(&self) -> Option<usize> {
-        let store = &self.watched.store;
-        let at = store.count_until(self.cursor?).saturating_sub(1);
-        (at < store.len()).then_some(at)
+        let at = self.index_of(self.cursor?);
+        (at < self.watched().store.len()).then_some(at)
+    }
+
+    /// The time that is pointed out: that of the sample at the cursor, or where all sources are shown
+    /// that of the cursor itself.
+    #[must_use]
+    pub fn pointed_time(&self) -> Option<Time> {
+        if self.is_of_all() { self.cursor } else { self.time_at(self.cursor_index()?) }
     }
 
     fn cursor_in_sight(&self) -> Option<Time> {

@@ -6,7 +6,9 @@ use super::App;
 use crate::charts::Chart;
 use crate::digits;
 use crate::keys;
-use crate::layout::{ChartShape, Layout, Page, Shape, layout, popup};
+use crate::layout::{
+    ChartShape, Layout, LineParts, Page, Parts, Shape, layout, line_parts, parts, popup,
+};
 use crate::store::Window;
 
 /// A longer name at the end of a line is cut.
@@ -26,13 +28,24 @@ impl App {
     #[must_use]
     pub fn layout(&self, area: Rect) -> Layout {
         let page = self.screen.page();
-        let chosen = self.chosen();
-        let lines = match page {
-            Page::Dashboard => self.charts.iter().map(|chart| chart.lines.len()).sum(),
-            Page::Fullscreen => self.charts.get(chosen).map_or(0, |chart| chart.lines.len()),
+        let (charts, chosen) = match page {
+            Page::Overview | Page::Dashboard | Page::Fullscreen => {
+                (self.charts().len(), self.chosen())
+            }
+            Page::Together => (self.metrics().len(), self.metric().map_or(0, |(at, _)| at)),
+            Page::Apart => {
+                (if self.metrics().is_empty() { 0 } else { self.sources().len() }, self.shown())
+            }
         };
-        let span_rows = if self.mark.is_some() { lines.min(SPAN_ROWS_MAX) as u16 + 1 } else { 0 };
-        let shape = Shape { page, table: self.table, charts: self.charts.len(), chosen, span_rows };
+        let lines = match page {
+            Page::Overview | Page::Together | Page::Apart => 0,
+            Page::Dashboard => self.charts().iter().map(|chart| chart.lines.len()).sum(),
+            Page::Fullscreen => self.charts().get(chosen).map_or(0, |chart| chart.lines.len()),
+        };
+        let is_measured = self.mark.is_some() && !self.is_of_all();
+        let span_rows = if is_measured { lines.min(SPAN_ROWS_MAX) as u16 + 1 } else { 0 };
+        let compared = self.compared().len();
+        let shape = Shape { page, table: self.table, charts, chosen, span_rows, compared };
         layout(area, shape)
     }
 
@@ -41,13 +54,55 @@ impl App {
     pub fn chart_shape(&self, chart: &Chart, area: Rect) -> ChartShape {
         match self.screen.page() {
             // The panels of charts one below the other are of one width, and so are their times.
-            Page::Dashboard => ChartShape::default(),
+            Page::Overview | Page::Dashboard | Page::Together | Page::Apart => {
+                ChartShape::default()
+            }
             Page::Fullscreen => {
                 let names = chart.lines.iter().map(|line| line.legend.chars().count());
                 let names = names.max().unwrap_or(0).min(NAME_MAX) as u16;
                 ChartShape { names, large: digits::size(chart.lines.len(), area) }
             }
         }
+    }
+
+    /// Whether the page shows all sources, and not one of them.
+    #[must_use]
+    pub fn is_of_all(&self) -> bool {
+        matches!(self.screen.page(), Page::Overview | Page::Together | Page::Apart)
+    }
+
+    /// The parts of the chart that the layout calls by a number, if there is one.
+    #[must_use]
+    pub fn chart_parts(&self, at: usize, area: Rect) -> Option<Parts> {
+        let shape = match self.screen.page() {
+            Page::Dashboard | Page::Fullscreen => self.chart_shape(self.charts().get(at)?, area),
+            Page::Overview | Page::Together | Page::Apart => ChartShape::default(),
+        };
+        Some(parts(area, shape))
+    }
+
+    /// The columns of the dots of the chosen chart, as it is drawn.
+    pub(super) fn panel_width(&self) -> Option<u16> {
+        let layout = self.layout(self.area());
+        if self.screen.page() == Page::Overview {
+            return Some(self.line_parts(layout.sources).chart.width);
+        }
+        let chosen = match self.screen.page() {
+            Page::Apart => self.shown(),
+            Page::Together => self.metric()?.0,
+            Page::Overview | Page::Dashboard | Page::Fullscreen => self.chosen(),
+        };
+        let (at, area) = layout.charts.iter().find(|(at, _)| *at == chosen)?;
+        Some(self.chart_parts(*at, *area)?.panel.width)
+    }
+
+    /// The parts of a line of the overview, the same for all.
+    #[must_use]
+    pub fn line_parts(&self, area: Rect) -> LineParts {
+        let names = self.sources().iter().map(|seen| seen.watched.name.chars().count());
+        let names = names.max().unwrap_or(0).min(usize::from(area.width)) as u16;
+        let has_clock = (0..self.sources().len()).any(|at| self.ahead_ms(at) != 0);
+        line_parts(area, names, has_clock)
     }
 
     /// What a chart with a panel of so many columns spans.
@@ -62,7 +117,7 @@ impl App {
     #[must_use]
     pub fn help(&self) -> (Rect, u16) {
         let area = self.area();
-        let columns = keys::help(area.width);
+        let columns = keys::help(area.width, !self.is_alone());
         let lines = columns.iter().map(Vec::len).max().unwrap_or(0);
         popup(area, columns.len() as u16 * keys::HELP_WIDTH, lines as u16)
     }

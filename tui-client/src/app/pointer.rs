@@ -6,7 +6,7 @@ use ratatui::layout::{Position, Rect};
 
 use super::{App, Screen, TableRow};
 use crate::keys::Action;
-use crate::layout::parts;
+use crate::layout::Page;
 use crate::store::Window;
 
 /// Rows that a turn of the wheel scrolls.
@@ -37,6 +37,8 @@ enum Target {
     Chart(usize),
     /// The dots of a chart.
     Panel { chart: usize, panel: Rect, window: Window },
+    /// The line of a source.
+    Source(usize),
     /// A row of the table, the head at 0.
     Table { row: u16, rows: u16 },
 }
@@ -70,9 +72,15 @@ impl App {
             let rows = layout.table.height.saturating_sub(1);
             return Some(Target::Table { row: position.y - layout.table.y, rows });
         }
+        if layout.sources.contains(position) {
+            let lines = self.lines(layout.sources.height);
+            return lines
+                .get(usize::from(position.y - layout.sources.y))
+                .copied()
+                .map(Target::Source);
+        }
         let (at, area) = layout.charts.iter().find(|(_, area)| area.contains(position))?;
-        let chart = self.charts.get(*at)?;
-        let panel = parts(*area, self.chart_shape(chart, *area)).panel;
+        let panel = self.chart_parts(*at, *area)?.panel;
         let window = self.window_of(panel.width).filter(|_| panel.contains(position));
         Some(match window {
             Some(window) => Target::Panel { chart: *at, panel, window },
@@ -90,7 +98,11 @@ impl App {
                 Some(Drag::Zoom { from: time, to: time })
             }
             (MouseButton::Left, Some(Target::Chart(at))) => {
-                self.choose(at);
+                self.choose_chart(at);
+                None
+            }
+            (MouseButton::Left, Some(Target::Source(at))) => {
+                self.click_source(at);
                 None
             }
             (MouseButton::Left, Some(Target::Table { row, rows })) => {
@@ -104,9 +116,9 @@ impl App {
     fn choose_row(&mut self, row: u16, rows: u16) {
         let Some(row) = row.checked_sub(1) else { return };
         if let Some(TableRow::Sample(at)) = self.table_rows(rows).get(usize::from(row))
-            && let Some(sample) = self.watched.store.get(*at)
+            && let Some(time) = self.time_at(*at)
         {
-            self.set_cursor(sample.time());
+            self.set_cursor(time);
         }
     }
 
@@ -137,7 +149,7 @@ impl App {
         }
         let layout = self.layout(self.area());
         let (at, area) = layout.charts.first()?;
-        let panel = parts(*area, self.chart_shape(self.charts.get(*at)?, *area)).panel;
+        let panel = self.chart_parts(*at, *area)?.panel;
         Some((panel, self.window_of(panel.width)?))
     }
 
@@ -152,14 +164,17 @@ impl App {
     /// Chooses a chart and puts the cursor at the sample under the pointer.
     fn click(&mut self, position: Position) {
         let Some(Target::Panel { chart, panel, window }) = self.target(position) else { return };
-        self.choose(chart);
+        self.choose_chart(chart);
         let cell = i64::from(position.x) - i64::from(panel.x);
         // The last sample of the cell, so that a click beside the newest one finds it.
-        let end = window.time_of_cell(cell + 1).as_millis() - 1;
-        let store = &self.watched.store;
-        let at = store.count_until(Time::from_millis(end)).saturating_sub(1);
-        if let Some(sample) = store.get(at) {
-            self.set_cursor(sample.time());
+        let end = Time::from_millis(window.time_of_cell(cell + 1).as_millis() - 1);
+        let there = if self.is_of_all() {
+            self.latest_until(end)
+        } else {
+            self.time_at(self.index_of(end))
+        };
+        if let Some(time) = there {
+            self.set_cursor(time);
         }
     }
 
@@ -176,7 +191,20 @@ impl App {
             Some(Target::Table { .. }) => {
                 self.by_samples(if up { -WHEEL_ROWS } else { WHEEL_ROWS });
             }
+            Some(Target::Source(_)) => {
+                self.scroll_overview(if up { -WHEEL_ROWS } else { WHEEL_ROWS });
+            }
             None => {}
+        }
+    }
+
+    /// Chooses what a chart stands for: its metric, or its source.
+    fn choose_chart(&mut self, at: usize) {
+        match self.screen.page() {
+            Page::Apart => self.show_source(at),
+            // There is but one metric in sight.
+            Page::Together => {}
+            Page::Overview | Page::Dashboard | Page::Fullscreen => self.choose(at),
         }
     }
 }

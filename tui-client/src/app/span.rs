@@ -47,12 +47,11 @@ impl App {
     }
 
     fn measured(&self) -> Option<Span> {
-        let store = &self.watched.store;
-        let index = |time: Time| store.count_until(time).saturating_sub(1);
-        let (mark, cursor) = (index(self.mark?), index(self.cursor?));
+        let store = &self.watched().store;
+        let (mark, cursor) = (self.index_of(self.mark?), self.index_of(self.cursor?));
         let (first, last) = (mark.min(cursor), mark.max(cursor));
-        let (from, to) = (store.get(first)?.time(), store.get(last)?.time());
-        let columns = self.watched.columns().map_or(0, <[_]>::len);
+        let (from, to) = (self.time_at(first)?, self.time_at(last)?);
+        let columns = self.watched().columns().map_or(0, <[_]>::len);
         let stats = (0..columns).map(|column| {
             let values = (first..=last).filter_map(|at| store.get(at));
             stat(values.map(|sample| sample.value(column)))

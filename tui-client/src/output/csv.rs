@@ -7,7 +7,7 @@ use crate::event::{Sample, Stream};
 use crate::zone::utc;
 
 pub(super) struct Csv {
-    source: String,
+    names: Vec<String>,
     /// The columns of the header line, which is written once.
     columns: Vec<Column>,
 }
@@ -16,26 +16,23 @@ pub(super) struct Csv {
 pub(super) const TIME_FORMAT: &str = "%Y-%m-%dT%H:%M:%S%.3fZ";
 
 impl Csv {
-    pub(super) fn new(source: &str) -> Csv {
-        Csv { source: source.to_owned(), columns: Vec::new() }
+    pub(super) fn new(names: Vec<String>) -> Csv {
+        Csv { names, columns: Vec::new() }
     }
 }
 
 impl Lines for Csv {
-    fn stream(&mut self, stream: &Stream, out: &mut String) {
-        if !self.columns.is_empty() {
-            return;
-        }
-        self.columns = stream.schema.columns().to_vec();
+    fn begin(&mut self, columns: &[Column], out: &mut String) {
+        self.columns = columns.to_vec();
         let fixed = ["timestamp", "received", "source", "seq"].into_iter();
         write_record(out, fixed.chain(self.columns.iter().map(Column::name)));
     }
 
-    fn row(&mut self, stream: &Stream, sample: Sample<'_>, out: &mut String) {
+    fn row(&mut self, source: usize, stream: &Stream, sample: Sample<'_>, out: &mut String) {
         let mut fields = vec![
             utc(sample.time).format(TIME_FORMAT).to_string(),
             utc(sample.received).format(TIME_FORMAT).to_string(),
-            self.source.clone(),
+            self.names[source].clone(),
             sample.seq.map_or(String::new(), |seq| seq.to_string()),
         ];
         // After a change of the stream's columns, values stand where the header line says.

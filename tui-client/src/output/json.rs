@@ -1,5 +1,6 @@
 //! JSON: one object a line. A missing value is `null`.
 
+use loadline_protocol::Column;
 use serde::Serializer as _;
 use serde::ser::SerializeMap as _;
 
@@ -9,22 +10,27 @@ use crate::event::{Sample, Stream};
 use crate::zone::utc;
 
 pub(super) struct Json {
-    source: String,
+    names: Vec<String>,
 }
 
 impl Json {
-    pub(super) fn new(source: &str) -> Json {
-        Json { source: source.to_owned() }
+    pub(super) fn new(names: Vec<String>) -> Json {
+        Json { names }
     }
 
-    fn write(&self, stream: &Stream, sample: Sample<'_>) -> Result<Vec<u8>, serde_json::Error> {
+    fn write(
+        &self,
+        source: usize,
+        stream: &Stream,
+        sample: Sample<'_>,
+    ) -> Result<Vec<u8>, serde_json::Error> {
         let mut line = Vec::new();
         let mut serializer = serde_json::Serializer::new(&mut line);
         let mut object = serializer.serialize_map(None)?;
         let time = |time| utc(time).format(TIME_FORMAT).to_string();
         object.serialize_entry("timestamp", &time(sample.time))?;
         object.serialize_entry("received", &time(sample.received))?;
-        object.serialize_entry("source", &self.source)?;
+        object.serialize_entry("source", &self.names[source])?;
         object.serialize_entry("seq", &sample.seq)?;
         for (column, value) in stream.schema.columns().iter().zip(sample.values) {
             // A number that is none is written as null.
@@ -36,11 +42,11 @@ impl Json {
 }
 
 impl Lines for Json {
-    fn stream(&mut self, _: &Stream, _: &mut String) {}
+    fn begin(&mut self, _: &[Column], _: &mut String) {}
 
-    fn row(&mut self, stream: &Stream, sample: Sample<'_>, out: &mut String) {
+    fn row(&mut self, source: usize, stream: &Stream, sample: Sample<'_>, out: &mut String) {
         // Text and numbers in memory can always be written.
-        if let Ok(line) = self.write(stream, sample) {
+        if let Ok(line) = self.write(source, stream, sample) {
             out.push_str(&String::from_utf8_lossy(&line));
             out.push('\n');
         }

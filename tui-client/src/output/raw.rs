@@ -1,6 +1,6 @@
 //! The stream's own lines: a recording.
 
-use loadline_protocol::Note;
+use loadline_protocol::{Column, Note};
 
 use super::Lines;
 use crate::event::{Sample, Stream};
@@ -8,9 +8,9 @@ use crate::event::{Sample, Stream};
 pub(super) struct Raw;
 
 impl Lines for Raw {
-    fn stream(&mut self, _: &Stream, _: &mut String) {}
+    fn begin(&mut self, _: &[Column], _: &mut String) {}
 
-    fn row(&mut self, stream: &Stream, sample: Sample<'_>, out: &mut String) {
+    fn row(&mut self, _: usize, stream: &Stream, sample: Sample<'_>, out: &mut String) {
         if let Some(line) = sample.line {
             out.push_str(line);
         } else {

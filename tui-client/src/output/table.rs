@@ -10,7 +10,13 @@ use crate::event::{Sample, Stream};
 use crate::zone::Zone;
 
 pub(super) struct Table {
+    /// The names of the sources.
+    names: Vec<String>,
     zone: Zone,
+    /// With several sources, the columns of all of them; of one, those of its stream.
+    columns: Vec<Column>,
+    /// Whether rows have a sequence number.
+    has_seq: bool,
 }
 
 /// `2026-11-22 14:03:07.123`
@@ -20,37 +26,88 @@ const TIME_WIDTH: usize = 23;
 /// The narrowest column of values, and that of the sequence numbers.
 const COLUMN_MIN: usize = 8;
 
-impl Table {
-    pub(super) fn new(zone: Zone) -> Table {
-        Table { zone }
-    }
-}
+/// Columns are aligned behind names of this width; a longer one moves its row.
+const NAME_MAX: usize = 24;
 
-impl Lines for Table {
-    fn stream(&mut self, stream: &Stream, out: &mut String) {
+impl Table {
+    pub(super) fn new(names: Vec<String>, zone: Zone) -> Table {
+        Table { names, zone, columns: Vec::new(), has_seq: false }
+    }
+
+    fn is_alone(&self) -> bool {
+        self.names.len() == 1
+    }
+
+    fn name_width(&self) -> usize {
+        let widest = self.names.iter().map(|name| name.width()).max().unwrap_or(0);
+        widest.clamp("source".len(), NAME_MAX)
+    }
+
+    fn head(&self, out: &mut String) {
         let _ = write!(out, "{:TIME_WIDTH$}", "time");
-        if stream.header.is_some() {
+        if !self.is_alone() {
+            let wide = self.name_width();
+            let _ = write!(out, "  {:wide$}", "source");
+        }
+        if self.has_seq {
             let _ = write!(out, "  {:>COLUMN_MIN$}", "seq");
         }
-        for column in stream.schema.columns() {
+        for column in &self.columns {
             pad(out, &column.heading(), width(column));
         }
         out.push('\n');
     }
+}
 
-    fn row(&mut self, stream: &Stream, sample: Sample<'_>, out: &mut String) {
+impl Lines for Table {
+    fn begin(&mut self, columns: &[Column], out: &mut String) {
+        if !self.is_alone() {
+            (self.columns, self.has_seq) = (columns.to_vec(), true);
+            self.head(out);
+        }
+    }
+
+    /// The head comes again when it has to say something else.
+    fn stream(&mut self, _: usize, stream: &Stream, out: &mut String) {
+        let theirs = stream.schema.columns();
+        if self.is_alone() {
+            (self.columns, self.has_seq) = (theirs.to_vec(), stream.header.is_some());
+            self.head(out);
+            return;
+        }
+        let count = self.columns.len();
+        for column in theirs {
+            if !self.columns.iter().any(|known| known.name() == column.name()) {
+                self.columns.push(column.clone());
+            }
+        }
+        if self.columns.len() > count {
+            self.head(out);
+        }
+    }
+
+    fn row(&mut self, source: usize, stream: &Stream, sample: Sample<'_>, out: &mut String) {
         let time = self.zone.wall(sample.time).format(TIME_FORMAT).to_string();
         let _ = write!(out, "{time:TIME_WIDTH$}");
-        if stream.header.is_some() {
+        if !self.is_alone() {
+            let wide = self.name_width();
+            let name = &self.names[source];
+            let blanks = wide.saturating_sub(name.width());
+            let _ = write!(out, "  {name}{:blanks$}", "");
+        }
+        if self.has_seq {
             let seq = sample.seq.map_or(String::new(), |seq| seq.to_string());
             let _ = write!(out, "  {seq:>COLUMN_MIN$}");
         }
-        for (column, value) in stream.schema.columns().iter().zip(sample.values) {
+        for column in &self.columns {
+            let at = stream.schema.position(column.name());
+            let value = at.and_then(|at| sample.values.get(at)).copied();
             let mut text = String::new();
-            if value.is_nan() {
-                text.push('-');
-            } else {
-                write_number(&mut text, *value, column.decimals());
+            match value {
+                // What another source has, this one has not.
+                None => {}
+                Some(value) if value.is_nan() => text.push('-'),
+                Some(value) => write_number(&mut text, value, column.decimals()),
             }
             pad(out, &text, width(column));
         }

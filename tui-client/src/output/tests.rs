@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use loadline_protocol::{Header, Schema, Stamp, Text, Time};
 
+use tokio::sync::mpsc;
+
 use super::*;
 use crate::event::Rows;
 
@@ -53,12 +55,12 @@ async fn output(form: Form, count: Option<u64>, events: Vec<Event>) -> (String, 
         sender.send(event).await.unwrap();
     }
     drop(sender);
-    let source = "web-1:1027".to_owned();
-    let job = Job { form, count, source, zone: Zone::Fixed(3600) };
+    let sources = vec!["web-1:1027".to_owned()];
+    let job = Job { form, count, sources, zone: Zone::Fixed(3600) };
     let mut out = Vec::new();
     let mut told = Vec::new();
     let tell = |line: &str| told.push(line.to_owned());
-    let end = run(&job, receiver, &mut out, tell, std::future::pending()).await;
+    let end = run(&job, receiver.into(), &mut out, tell, std::future::pending()).await;
     let end = match end {
         Ok(summary) => format!("{} faults, {} skipped", summary.faults, summary.skipped),
         Err(error) => format!("{error:#}"),
@@ -185,9 +187,9 @@ async fn a_reader_that_does_not_read_does_not_keep_us_from_stopping() {
     }
     let (full, _other_end) = tokio::io::duplex(10);
     let zone = Zone::Fixed(0);
-    let job = Job { form: Form::Csv, count: None, source: "x".to_owned(), zone };
+    let job = Job { form: Form::Csv, count: None, sources: vec!["x".to_owned()], zone };
     let stop = tokio::time::sleep(Duration::from_secs(1));
-    run(&job, receiver, full, |_| {}, stop).await.unwrap();
+    run(&job, receiver.into(), full, |_| {}, stop).await.unwrap();
 }
 
 #[tokio::test]
@@ -199,6 +201,128 @@ async fn a_reader_that_goes_away_is_a_normal_end() {
     let (closed, other_end) = tokio::io::duplex(10);
     drop(other_end);
     let zone = Zone::Fixed(0);
-    let job = Job { form: Form::Csv, count: None, source: "x".to_owned(), zone };
-    run(&job, receiver, closed, |_| {}, std::future::pending()).await.unwrap();
+    let job = Job { form: Form::Csv, count: None, sources: vec!["x".to_owned()], zone };
+    run(&job, receiver.into(), closed, |_| {}, std::future::pending()).await.unwrap();
+}
+
+/// What is written and told of several sources, and how it ends; the events of each.
+async fn output_of(form: Form, count: Option<u64>, sources: Vec<Vec<Event>>) -> (String, String) {
+    let names = (1..=sources.len()).map(|at| format!("web-{at}")).collect();
+    let job = Job { form, count, sources: names, zone: Zone::Fixed(0) };
+    let mut links = Vec::new();
+    for events in sources {
+        let (sender, receiver) = mpsc::channel(64);
+        for event in events {
+            sender.send(event).await.unwrap();
+        }
+        links.push(receiver);
+    }
+    let (mut out, mut told) = (Vec::new(), Vec::new());
+    let tell = |line: &str| told.push(line.to_owned());
+    let end = run(&job, Events::new(links), &mut out, tell, std::future::pending()).await;
+    told.extend(end.err().map(|error| format!("ended: {error:#}")));
+    (String::from_utf8(out).unwrap(), told.join("\n"))
+}
+
+fn source(columns: &str, rows: &[(u64, &[f64])]) -> Vec<Event> {
+    let rows = rows.iter().map(|(seq, values)| row(Some(*seq), values));
+    [Event::Connected, stream(columns, false)].into_iter().chain(rows).collect()
+}
+
+/// The fields of csv behind the times.
+fn tails(csv: &str) -> Vec<&str> {
+    csv.lines().map(|line| line.splitn(3, ',').nth(2).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn csv_of_several_sources_has_the_columns_of_all_and_says_whose_a_row_is() {
+    let sources =
+        vec![source("cpu:% mem:%", &[(1, &[1.0, 2.0])]), source("mem:% temp", &[(7, &[3.0, 4.0])])];
+    let (csv, told) = output_of(Form::Csv, None, sources).await;
+    assert_eq!(tails(&csv)[0], "source,seq,cpu,mem,temp");
+    let mut rows = tails(&csv)[1..].to_vec();
+    rows.sort_unstable();
+    assert_eq!(rows, ["web-1,1,1.0,2.0,", "web-2,7,,3.0,4.00"]);
+    assert_eq!(told, "");
+}
+
+#[tokio::test]
+async fn json_and_table_say_whose_a_row_is() {
+    let sources = || vec![source("a", &[(1, &[1.0])]), source("b", &[(7, &[3.0])])];
+    let (json, _) = output_of(Form::Json, None, sources()).await;
+    let rows: Vec<serde_json::Value> =
+        json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |name: &str| rows.iter().find(|row| row["source"] == name).unwrap();
+    assert_eq!((of("web-1")["a"].as_f64(), of("web-2")["b"].as_f64()), (Some(1.0), Some(3.0)));
+    let (table, _) = output_of(Form::Table, None, sources()).await;
+    let lines: Vec<&str> = table.lines().collect();
+    assert_eq!(lines[0], "time                     source       seq         a         b");
+    assert!(lines.contains(&"2025-11-22 18:40:07.123  web-2          7                3.00"));
+    assert_eq!(lines.len(), 3, "the head is there once");
+}
+
+#[tokio::test]
+async fn rows_of_all_sources_are_counted_together() {
+    let rows: Vec<(u64, &[f64])> = (1..=9).map(|seq| (seq, &[1.0][..])).collect();
+    let (csv, _) =
+        output_of(Form::Csv, Some(5), vec![source("a", &rows), source("a", &rows)]).await;
+    assert_eq!(csv.lines().count(), 1 + 5);
+    let of = |name: &str| csv.lines().filter(|line| line.contains(name)).count();
+    assert!(of("web-1") >= 2 && of("web-2") >= 2, "one after the other: {csv}");
+}
+
+#[tokio::test]
+async fn one_source_of_several_that_cannot_be_reached_is_told_and_the_others_are_written() {
+    let dead = || vec![Event::Connecting, down("refused", false), down("refused", false)];
+    let (csv, told) = output_of(Form::Csv, None, vec![dead(), source("a", &[(1, &[1.0])])]).await;
+    assert_eq!(tails(&csv), ["source,seq,a", "web-2,1,1.00"]);
+    assert_eq!(told, "cannot connect to web-1: refused; is an agent running there?");
+    let (csv, told) = output_of(Form::Csv, None, vec![dead(), dead()]).await;
+    let last = "ended: cannot connect to web-2: refused; is an agent running there?";
+    assert_eq!((csv.as_str(), told.lines().last()), ("", Some(last)));
+    assert_eq!(told.lines().count(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_says_nothing_is_waited_for_a_second_and_what_it_adds_is_told() {
+    let (first, second) = (mpsc::channel(64), mpsc::channel(64));
+    for event in source("a", &[(1, &[1.0])]) {
+        first.0.send(event).await.unwrap();
+    }
+    second.0.send(Event::Connected).await.unwrap();
+    let sources = vec!["web-1".to_owned(), "web-2".to_owned()];
+    let job = Job { form: Form::Csv, count: Some(2), sources, zone: Zone::Fixed(0) };
+    let (mut out, mut told) = (Vec::new(), Vec::new());
+    let late = async {
+        tokio::time::sleep(BEGIN_MAX * 2).await;
+        for event in source("a b", &[(2, &[3.0, 4.0])]).into_iter().skip(1) {
+            second.0.send(event).await.unwrap();
+        }
+    };
+    let tell = |line: &str| told.push(line.to_owned());
+    let links = Events::new([first.1, second.1]);
+    let written = run(&job, links, &mut out, tell, std::future::pending());
+    let ((), summary) = tokio::join!(late, written);
+    summary.unwrap();
+    assert_eq!(
+        tails(std::str::from_utf8(&out).unwrap()),
+        ["source,seq,a", "web-1,1,1.00", "web-2,2,3.00"]
+    );
+    assert_eq!(told, ["web-2: other columns now; csv keeps those of its header"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_output_of_files_ends_with_the_last_and_says_which_one_could_not_be_read_to_its_end() {
+    let ended = |failed| Event::Ended { reason: Text::new("disk error"), failed };
+    let file = |rows: &[(u64, &[f64])], failed| {
+        [vec![Event::Replaying], source("a", rows), vec![Event::Live, ended(failed)]].concat()
+    };
+    let whole = || file(&[(1, &[1.0]), (2, &[2.0])], false);
+    let empty = || vec![Event::Replaying, ended(false)];
+    let (csv, told) = output_of(Form::Csv, None, vec![file(&[(7, &[3.0])], true), whole()]).await;
+    assert_eq!((csv.lines().count(), told.as_str()), (1 + 3, "web-1: disk error"));
+    let (csv, told) = output_of(Form::Csv, None, vec![empty(), whole()]).await;
+    assert_eq!((tails(&csv)[1..].len(), told.as_str()), (2, ""));
+    let (csv, told) = output_of(Form::Csv, None, vec![empty(), empty()]).await;
+    assert_eq!((csv.as_str(), told.as_str()), ("", ""));
 }

@@ -12,8 +12,8 @@ const SPAN_MAX_MS: i64 = Time::MAX.as_millis();
 
 /// A span of time, cut into slots of equal length that stand at fixed times.
 ///
-/// **Invariant:** `slot_ms` > 0, and `from_ms` is a multiple of the length of a cell. So a sample
-/// keeps its slot while the window slides.
+/// **Invariant:** `slot_ms` > 0, and `from_ms` is a multiple of the length of a cell, by the clock that
+/// the window was made for. So a sample keeps its slot while the window slides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
     from_ms: i64,
@@ -38,6 +38,13 @@ impl Window {
         let cell_ms = slot_ms * per_cell as i64;
         let end = (newest.as_millis().div_euclid(cell_ms) + 1) * cell_ms;
         Window { from_ms: end - cell_ms * cells as i64, slot_ms, count, per_cell, newest }
+    }
+
+    /// The same window as a clock shows it that is so much ahead of the one it was made for.
+    #[must_use]
+    pub fn by_clock(&self, ahead_ms: i64) -> Window {
+        let newest = Time::from_millis(self.newest.as_millis().saturating_add(ahead_ms));
+        Window { from_ms: self.from_ms.saturating_add(ahead_ms), newest, ..*self }
     }
 
     /// How many slots there are.
@@ -162,7 +169,9 @@ pub(super) fn slots(store: &Store, columns: &[usize], window: Window) -> Vec<Slo
     let empty = || Slots { slots: vec![None; window.count], ..Slots::default() };
     let mut answers: Vec<Slots> = columns.iter().map(|_| empty()).collect();
     let begin = store.first_from(window.from_ms);
-    let end = store.count_until(window.newest).max(begin);
+    // Seen by another clock, the window may lie where no time is.
+    let end_ms = (window.newest.as_millis() + 1).min(window.end_ms());
+    let end = store.first_from(end_ms).max(begin);
     let is_dense = end - begin > FEW * window.count;
     let fill = if is_dense { fill_from_edges } else { fill_from_each };
     // Whether the line goes on from the sample before, if this one has a value.
@@ -305,6 +314,14 @@ mod tests {
         assert_eq!((window.slot_of(1000), window.slot_of(1999), window.slot_of(999)), (0, 9, -1));
         let wide = Window::ending(Time::from_millis(1_000_000), 1000, 300, 2);
         assert!(wide.end_ms() - wide.from_ms() >= 1000);
+    }
+
+    #[test]
+    fn samples_of_a_clock_that_is_ahead_stand_where_they_were_taken() {
+        let samples = [(1010, 5.0, true), (1320, 1.0, true), (1900, 9.0, false)];
+        let ahead = samples.map(|(time, value, joined)| (time + 90_007, value, joined));
+        let (here, there) = (store(&samples), store(&ahead));
+        assert_eq!(there.slots(0, window().by_clock(90_007)), here.slots(0, window()));
     }
 
     #[test]

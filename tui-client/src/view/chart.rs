@@ -24,11 +24,31 @@ use ratatui::widgets::Widget;
 
 use super::text::{Piece, put};
 use crate::app::App;
-use crate::charts::Chart;
+use crate::charts::{Chart, ChartLine};
 use crate::layout::{Parts, parts};
-use crate::store::{Slots, Window};
-use strokes::{Pattern, Strokes};
-use value_axis::ValueAxis;
+use crate::store::{Kept, Slots, Window};
+pub(super) use strokes::{Pattern, Strokes};
+pub(super) use title::Heading;
+pub(super) use value_axis::ValueAxis;
+
+/// What a chart shows, before it is known where its values stand.
+pub(super) struct Figure<'a> {
+    /// Its lines, their names and colours, and how values look.
+    pub(super) chart: &'a Chart,
+    /// What stands in its title.
+    pub(super) heading: Heading<'a>,
+    /// What there is to draw of each line.
+    pub(super) lines: Vec<Drawing>,
+}
+
+/// A line of a chart, as there is of it to draw.
+pub(super) struct Drawing {
+    pub(super) slots: Slots,
+    /// What its values are multiplied by before they are shown.
+    pub(super) scale: f64,
+    /// Whether it may look live.
+    pub(super) fresh: bool,
+}
 
 /// What the parts of a chart are drawn from.
 struct Drawn<'a> {
@@ -36,14 +56,11 @@ struct Drawn<'a> {
     chart: &'a Chart,
     parts: Parts,
     window: Window,
-    /// What there is to draw of each line.
-    lines: Vec<Slots>,
-    axis: ValueAxis,
-    /// Whether what is shown may look live.
-    fresh: bool,
+    lines: Vec<Drawing>,
+    axis: &'a ValueAxis,
 }
 
-/// Draws charts, each given by its position in the app, and where.
+/// Draws the charts of the source that is shown, each given by its position in the app, and where.
 pub(super) fn render_all(app: &App, charts: &[(usize, Rect)], buf: &mut Buffer) {
     let places: Vec<Place> =
         charts.iter().filter_map(|(at, area)| Place::of(app, *at, *area)).collect();
@@ -53,24 +70,25 @@ pub(super) fn render_all(app: &App, charts: &[(usize, Rect)], buf: &mut Buffer) 
             continue;
         }
         let Some(window) = places[first].window else {
-            title::render(app, &places[first], None, buf);
+            draw(app, places[first].figure(app, Vec::new()), None, places[first].parts, buf);
             continue;
         };
         // Charts over the same window have the same slots: they are looked for once.
         let together: Vec<usize> =
             (first..places.len()).filter(|at| places[*at].window == Some(window)).collect();
-        let lines = |at: &usize| places[*at].chart.lines.iter().map(|line| line.column);
-        let columns: Vec<usize> = together.iter().flat_map(lines).collect();
-        let mut slots = app.watched.store.slots_of(&columns, window).into_iter();
-        for at in together {
-            let lines = slots.by_ref().take(places[at].chart.lines.len()).collect();
-            render(app, &places[at], window, lines, buf);
+        let charts: Vec<&Chart> = together.iter().map(|at| places[*at].chart).collect();
+        let drawings = drawings_of(app, app.shown(), &charts, window);
+        for (at, lines) in together.into_iter().zip(drawings) {
+            let Place { chart, parts, .. } = places[at];
+            let zoom = app.value_zoom(chart);
+            let axis = ValueAxis::new(chart, zoom, extent(&lines), parts.panel.height);
+            draw(app, places[at].figure(app, lines), Some((window, &axis)), parts, buf);
             done[at] = true;
         }
     }
 }
 
-/// A chart, and where it is drawn.
+/// A chart of the source that is shown, and where it is drawn.
 struct Place<'a> {
     /// Its position in the app.
     at: usize,
@@ -80,21 +98,77 @@ struct Place<'a> {
     window: Option<Window>,
 }
 
-impl Place<'_> {
-    fn of(app: &App, at: usize, area: Rect) -> Option<Place<'_>> {
-        let chart = app.charts.get(at)?;
+impl<'a> Place<'a> {
+    fn of(app: &'a App, at: usize, area: Rect) -> Option<Place<'a>> {
+        let chart = app.charts().get(at)?;
         let parts = parts(area, app.chart_shape(chart, area));
-        let window = app.window_of(parts.panel.width).filter(|_| !parts.panel.is_empty());
-        Some(Place { at, chart, parts, window })
+        Some(Place { at, chart, parts, window: window(app, parts) })
+    }
+
+    fn figure(&self, app: &App, lines: Vec<Drawing>) -> Figure<'a> {
+        let heading = Heading {
+            title: &self.chart.title,
+            number: Some(self.at),
+            is_chosen: self.at == app.chosen(),
+            values: values(self.chart, app.shown_sample()),
+            fresh: app.is_fresh(),
+        };
+        Figure { chart: self.chart, heading, lines }
     }
 }
 
-fn render(app: &App, place: &Place, window: Window, lines: Vec<Slots>, buf: &mut Buffer) {
-    let Place { chart, parts, .. } = *place;
-    let axis = ValueAxis::new(chart, app.value_zoom(chart), &lines, parts.panel.height);
-    title::render(app, place, Some(&axis), buf);
-    let drawn = Drawn { app, chart, parts, window, lines, axis, fresh: app.is_fresh() };
-    digits::render(&drawn, buf);
+/// What a panel spans; nothing if there is none, or no sample.
+pub(super) fn window(app: &App, parts: Parts) -> Option<Window> {
+    app.window_of(parts.panel.width).filter(|_| !parts.panel.is_empty())
+}
+
+/// The values of the lines of a chart in a sample; NaN where there is none.
+pub(super) fn values(chart: &Chart, sample: Option<Kept<'_>>) -> Vec<f64> {
+    let value = |line: &ChartLine| sample.map_or(f64::NAN, |sample| sample.value(line.column));
+    chart.lines.iter().map(value).collect()
+}
+
+/// What there is to draw of a chart of a source.
+pub(super) fn drawings(app: &App, source: usize, chart: &Chart, window: Window) -> Vec<Drawing> {
+    drawings_of(app, source, &[chart], window).pop().unwrap_or_default()
+}
+
+/// What there is to draw of each of some charts of a source.
+fn drawings_of(app: &App, source: usize, charts: &[&Chart], window: Window) -> Vec<Vec<Drawing>> {
+    let fresh = app.is_fresh_of(source);
+    let window = window.by_clock(app.ahead_ms(source));
+    let lines = charts.iter().flat_map(|chart| &chart.lines);
+    let columns: Vec<usize> = lines.map(|line| line.column).collect();
+    let mut slots = app.sources()[source].watched.store.slots_of(&columns, window).into_iter();
+    let drawing = |chart: &&Chart| -> Vec<Drawing> {
+        let slots = slots.by_ref().take(chart.lines.len());
+        slots.map(|slots| Drawing { slots, scale: chart.look.scale, fresh }).collect()
+    };
+    charts.iter().map(drawing).collect()
+}
+
+/// The least and the greatest value of all lines as they are shown.
+pub(super) fn extent(lines: &[Drawing]) -> Option<(f64, f64)> {
+    let extents = lines.iter().filter_map(|line| {
+        let (least, greatest) = line.slots.extent()?;
+        Some((least * line.scale, greatest * line.scale))
+    });
+    extents.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
+}
+
+/// Draws a figure; without a window and an axis, no more than its title.
+pub(super) fn draw(
+    app: &App,
+    figure: Figure<'_>,
+    place: Option<(Window, &ValueAxis)>,
+    parts: Parts,
+    buf: &mut Buffer,
+) {
+    let Figure { chart, heading, lines } = figure;
+    title::render(app, chart, &heading, place.map(|(_, axis)| axis), parts, buf);
+    let Some((window, axis)) = place else { return };
+    let drawn = Drawn { app, chart, parts, window, lines, axis };
+    digits::render(&drawn, &heading, buf);
     value_axis::render(&drawn, buf);
     time_axis::render(&drawn, buf);
     drawn.render_lines(buf);
@@ -115,16 +189,16 @@ impl Drawn<'_> {
             .x_domain(0.0, (self.window.count() as f64 - 1.0).max(1.0))
             .y_domain(-(rows as f64 - 1.0).max(1.0), 0.0);
         // The first line is the one that matters most: it is drawn last, over the others.
-        for (at, slots) in self.lines.iter().enumerate().rev() {
-            let row = |value: f64| self.axis.dot_row(value * self.chart.look.scale, rows);
+        for (at, line) in self.lines.iter().enumerate().rev() {
+            let row = |value: f64| self.axis.dot_row(value * line.scale, rows);
             let pattern = if theme.is_mono() { Pattern::of(at) } else { Pattern::Solid };
-            let strokes = Strokes::of(slots, row);
+            let strokes = Strokes::of(&line.slots, row);
             let (x, y) = strokes.points(rows, self.window.first_slot(), pattern);
             plot = plot
-                .layer(Line::xy(x, y).color(theme.ink(self.chart.lines[at].colour, self.fresh)));
+                .layer(Line::xy(x, y).color(theme.ink(self.chart.lines[at].colour, line.fresh)));
         }
         plot.widget().charset(theme.charset()).render(panel, buf);
-        if theme.is_mono() && !self.fresh {
+        if theme.is_mono() && self.lines.iter().all(|line| !line.fresh) {
             buf.set_style(panel, Style::new().add_modifier(Modifier::DIM));
         }
     }
@@ -157,9 +231,9 @@ impl Drawn<'_> {
             .lines
             .iter()
             .enumerate()
-            .filter_map(|(at, slots)| {
-                let last = slots.slots.iter().rev().flatten().next()?.last;
-                let row = self.axis.row(last * self.chart.look.scale, names.height, dots)?;
+            .filter_map(|(at, line)| {
+                let last = line.slots.slots.iter().rev().flatten().next()?.last;
+                let row = self.axis.row(last * line.scale, names.height, dots)?;
                 Some((row, at))
             })
             .collect();
@@ -178,7 +252,10 @@ impl Drawn<'_> {
             put(
                 buf,
                 place,
-                &[Piece::new(name, theme.line(self.chart.lines[*at].colour, self.fresh))],
+                &[Piece::new(
+                    name,
+                    theme.line(self.chart.lines[*at].colour, self.lines[*at].fresh),
+                )],
             );
         }
     }

@@ -13,7 +13,7 @@ use crate::watched::State;
 /// What to do about a source that cannot be reached.
 fn advice(app: &App) -> Vec<Line<'static>> {
     let strong = app.theme.strong();
-    if app.watched.asks {
+    if app.watched().asks {
         let key = Span::styled(format!(" {}", name(Action::AskAgain)), strong);
         let does = " tries again in the plain terminal, where ssh can ask for a password.";
         return vec![Line::from(vec![key, Span::raw(does)])];
@@ -28,10 +28,10 @@ fn advice(app: &App) -> Vec<Line<'static>> {
 
 pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
     let theme = app.theme;
-    let source = &app.watched.name;
-    let state = app.watched.state(app.now);
+    let source = &app.watched().name;
+    let state = app.watched().state(app.now);
     let mut lines = vec![Line::raw("")];
-    if app.watched.embedded {
+    if app.watched().embedded {
         lines.push(Line::raw(" The agent inside takes its first sample."));
     } else if let Some(outage) = state.outage() {
         let text = format!(" {source}: {}", outage_text(outage, app));
@@ -45,7 +45,7 @@ pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
         let text = format!(" {source}: connected, and waiting for the first sample.");
         lines.push(Line::raw(text));
     }
-    if let Some(fault) = &app.watched.last_fault {
+    if let Some(fault) = &app.watched().last_fault {
         lines.push(Line::raw(""));
         lines.push(Line::from(vec![
             Span::raw(" What comes is no row of numbers: "),

@@ -4,8 +4,9 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::help::plain;
+use super::overview::in_sight;
 use super::text::{Piece, put, put_right, width};
-use crate::app::{App, Screen, View};
+use crate::app::{App, Order, Screen, View};
 use crate::keys::{Action, name};
 use crate::layout::{Layout, Page, Table};
 
@@ -22,6 +23,8 @@ const CURSOR: Hint = (&[Action::Cursor], "cursor");
 const SCROLL: Hint = (&[Action::Up, Action::Down], "scroll");
 const LIVE: Hint = (&[Action::Live], "live");
 const ASK_AGAIN: Hint = (&[Action::AskAgain], "let ssh ask");
+const SOURCE: Hint = (&[Action::NextSource, Action::PreviousSource], "source");
+const COMPARE: Hint = (&[Action::Compare], "compare");
 const UNITS: Hint = (&[Action::Units], "units");
 
 /// The keys that matter now, the first first.
@@ -35,22 +38,30 @@ fn hints(app: &App) -> Vec<Hint> {
         View::Paused(_) => (&[Action::Pause][..], "go on"),
     };
     if app.cursor.is_some() {
-        let mark = if app.mark.is_some() { "mark here" } else { "mark" };
-        return vec![
-            (&[Action::Left, Action::Right], "move"),
-            (&[Action::SampleForward, Action::SampleBack], "a sample"),
-            (&[Action::Mark], mark),
-            ZOOM,
-            (&[Action::Back], if app.mark.is_some() { "unmark" } else { "cursor off" }),
-            HELP,
-            QUIT,
-        ];
+        return hints_at_cursor(app);
     }
     let mut hints = vec![QUIT, HELP];
-    if app.watched.asks && app.watched.state(app.now).outage().is_some() {
+    if app.watched().asks && app.watched().state(app.now).outage().is_some() {
         hints.push(ASK_AGAIN);
     }
     match (page, app.table) {
+        (Page::Overview, _) => {
+            let order = if app.order == Order::Given { "hottest first" } else { "as given" };
+            hints.extend([
+                (&[Action::Up, Action::Down][..], "choose"),
+                (&[Action::Fullscreen], "open"),
+                (&[Action::Order], order),
+                COMPARE,
+            ]);
+        }
+        (Page::Together | Page::Apart, _) => {
+            let next = if page == Page::Together { "apart" } else { "back" };
+            hints.extend([
+                (&[Action::Compare][..], next),
+                (&[Action::NextChart], "metric"),
+                SOURCE,
+            ]);
+        }
         (Page::Fullscreen, _) => {
             hints.extend([(&[Action::Fullscreen][..], "all charts"), CHART]);
             let cycle = if app.cycle.is_some() { "stay" } else { "cycle" };
@@ -67,11 +78,28 @@ fn hints(app: &App) -> Vec<Hint> {
             hints.extend([(&[Action::Fullscreen][..], "fullscreen"), CHART, TABLE]);
         }
     }
+    if !app.is_alone() && !app.is_of_all() {
+        hints.extend([SOURCE, COMPARE, (&[Action::Back][..], "back")]);
+    }
     hints.push(pause);
     if app.view != View::Live {
         hints.push(LIVE);
     }
     hints.extend([ZOOM, PAN, CURSOR, UNITS]);
+    hints
+}
+
+/// The keys that matter while a cursor is there. Nothing is measured where all sources are shown.
+fn hints_at_cursor(app: &App) -> Vec<Hint> {
+    let mut hints: Vec<Hint> = vec![
+        (&[Action::Left, Action::Right], "move"),
+        (&[Action::SampleForward, Action::SampleBack], "a sample"),
+    ];
+    if !app.is_of_all() {
+        hints.push((&[Action::Mark], if app.mark.is_some() { "mark here" } else { "mark" }));
+    }
+    let back = if app.mark.is_some() { "unmark" } else { "cursor off" };
+    hints.extend([ZOOM, (&[Action::Back][..], back), HELP, QUIT]);
     hints
 }
 
@@ -104,15 +132,24 @@ pub(super) fn render(app: &App, layout: &Layout, buf: &mut Buffer) {
     }
 }
 
-/// Which charts are in sight, if not all of them are.
+/// Which charts or sources are in sight, if not all of them are.
 fn pages(app: &App, layout: &Layout) -> Vec<Piece> {
-    let (Some((first, _)), Some((last, _))) = (layout.charts.first(), layout.charts.last()) else {
-        return Vec::new();
+    let text = match app.screen.page() {
+        Page::Overview => in_sight(app, layout.sources.height),
+        Page::Together => {
+            let (range, all) = (app.compared(), app.sources().len());
+            (range.len() < all)
+                .then(|| format!(" sources {}-{} of {all}", range.start + 1, range.end))
+        }
+        Page::Apart => charts_in_sight(layout, "sources", app.sources().len()),
+        Page::Fullscreen => None,
+        Page::Dashboard => charts_in_sight(layout, "charts", app.charts().len()),
     };
-    let (shown, all) = (last - first + 1, app.charts.len());
-    if shown == all || app.screen.page() == Page::Fullscreen {
-        return Vec::new();
-    }
-    let text = format!(" charts {}-{} of {all}", first + 1, last + 1);
-    vec![Piece::new(text, app.theme.faint())]
+    text.map(|text| Piece::new(text, app.theme.faint())).into_iter().collect()
+}
+
+fn charts_in_sight(layout: &Layout, what: &str, all: usize) -> Option<String> {
+    let (first, last) = (layout.charts.first()?.0, layout.charts.last()?.0);
+    let is_all = last - first + 1 == all;
+    (!is_all).then(|| format!(" {what} {}-{} of {all}", first + 1, last + 1))
 }

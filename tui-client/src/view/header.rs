@@ -5,10 +5,13 @@ use std::time::Duration;
 use loadline_protocol::DurationText;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use ratatui::style::Style;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::text::{Piece, put, put_right, width};
-use crate::app::{App, View};
+use crate::app::{App, Order, View};
+use crate::layout::Page;
+use crate::theme::Theme;
 use crate::watched::{Outage, State, Watched};
 
 /// What stands in the header, and what goes first where there is no room: the highest number.
@@ -21,7 +24,8 @@ pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
     if area.is_empty() {
         return;
     }
-    let mut parts = parts(app, usize::from(area.width) / NAME_PART);
+    let name_max = usize::from(area.width) / NAME_PART;
+    let mut parts = if app.is_of_all() { parts_of_all(app) } else { parts(app, name_max) };
     while wanted(&parts) > usize::from(area.width) && parts.len() > 1 {
         let last = parts.iter().map(|part| part.goes).max().unwrap_or(0);
         if last == 0 {
@@ -45,7 +49,7 @@ const NAME_PART: usize = 3;
 const NAME_MIN: usize = 12;
 
 /// The beginning of a name that is too long, and a sign that it is no more than that.
-fn shortened(name: &str, most: usize) -> String {
+pub(super) fn shortened(name: &str, most: usize) -> String {
     if name.width() <= most {
         return name.to_owned();
     }
@@ -69,7 +73,7 @@ const CLOCK: u8 = 6;
 
 fn parts(app: &App, name_max: usize) -> Vec<Part> {
     let theme = app.theme;
-    let watched = &app.watched;
+    let watched = app.watched();
     let state = watched.state(app.now);
     let mut parts = Vec::new();
     let mut add = |goes, text: String, style| {
@@ -80,20 +84,17 @@ fn parts(app: &App, name_max: usize) -> Vec<Part> {
     if let Some(way) = way {
         add(7, format!("({way})"), theme.faint());
     }
-    let paused = if let View::Paused(until) = app.view { Some(until) } else { None };
-    if let (Some(until), Some(newest)) = (paused, watched.store.newest()) {
-        let behind = (newest.as_millis() - until.as_millis()).max(0) as u64;
-        let behind = age_text(Duration::from_millis(behind));
-        add(0, format!(" PAUSED +{behind} "), theme.warning());
+    if !app.is_alone() {
+        add(5, format!("{} of {}", app.shown() + 1, app.sources().len()), theme.faint());
     }
-    let style = match state {
-        State::Live | State::Replay(_) => theme.good(),
-        State::Connecting(_) | State::Stale => theme.warning(),
-        State::Reconnecting(_) => theme.alarm(),
-    };
+    let paused = paused_text(app);
+    let is_paused = paused.is_some();
+    if let Some(text) = paused {
+        add(0, text, theme.warning());
+    }
     // Rows that arrive while the view stands still are no news; that none arrive is.
-    if paused.is_none() || state != State::Live {
-        add(0, format!(" {} ", state.word()), style);
+    if !is_paused || state != State::Live {
+        add(0, format!(" {} ", state.word()), state_style(theme, &state));
     }
     if let Some(outage) = state.outage() {
         add(2, outage_text(outage, app), theme.strong());
@@ -102,9 +103,12 @@ fn parts(app: &App, name_max: usize) -> Vec<Part> {
         add(2, remark.to_string(), theme.strong());
     }
     if let Some(age) = watched.age(app.now) {
-        let is_calm = matches!(state, State::Live | State::Replay(_));
-        let style = if is_calm { theme.faint() } else { theme.strong() };
+        let style = if state.is_well() { theme.faint() } else { theme.strong() };
         add(3, format!("age {}", age_text(age)), style);
+    }
+    let ahead_ms = app.ahead_ms(app.shown());
+    if ahead_ms != 0 {
+        add(5, clock_text(ahead_ms), theme.strong());
     }
     if watched.faults > 0 {
         add(1, faults_text(watched.faults), theme.warning());
@@ -124,6 +128,71 @@ fn parts(app: &App, name_max: usize) -> Vec<Part> {
     let clock = app.zone.wall(app.now).format("%H:%M:%S").to_string();
     add(CLOCK, clock, theme.strong());
     parts
+}
+
+/// The header of a page that shows all sources: how many are in which state.
+fn parts_of_all(app: &App) -> Vec<Part> {
+    let theme = app.theme;
+    let mut parts = Vec::new();
+    let mut add = |goes, text: String, style| {
+        parts.push(Part { goes, piece: Piece::new(text, style) });
+    };
+    add(4, format!("{} sources", app.sources().len()), theme.strong());
+    if let Some(text) = paused_text(app) {
+        add(0, text, theme.warning());
+    }
+    for (goes, (state, count)) in (0..).zip(summary(app)) {
+        add(goes, format!(" {count} {} ", state.word()), state_style(theme, &state));
+    }
+    if app.screen.page() == Page::Overview && app.order == Order::Hottest {
+        add(7, "hottest first".to_owned(), theme.faint());
+    }
+    add(9, format!("span {}", span_text(app.window)), theme.faint());
+    add(CLOCK, app.zone.wall(app.now).format("%H:%M:%S").to_string(), theme.strong());
+    parts
+}
+
+/// How many sources are in which state; what matters most comes first.
+fn summary(app: &App) -> impl Iterator<Item = (State, usize)> {
+    let kinds = [
+        State::Live,
+        State::Stale,
+        State::Reconnecting(None),
+        State::Connecting(None),
+        State::Replay(None),
+    ];
+    let words: Vec<&str> =
+        app.sources().iter().map(|seen| seen.watched.state(app.now).word()).collect();
+    let counts = kinds.into_iter().map(move |kind| {
+        let count = words.iter().filter(|word| **word == kind.word()).count();
+        (kind, count)
+    });
+    counts.filter(|(_, count)| *count > 0)
+}
+
+/// That the view stands still, and how far behind.
+fn paused_text(app: &App) -> Option<String> {
+    let View::Paused(until) = app.view else { return None };
+    let behind = (app.newest()?.as_millis() - until.as_millis()).max(0) as u64;
+    Some(format!(" PAUSED +{} ", age_text(Duration::from_millis(behind))))
+}
+
+/// How the word of a state looks.
+pub(super) fn state_style(theme: Theme, state: &State) -> Style {
+    match state {
+        State::Live | State::Replay(_) => theme.good(),
+        State::Connecting(_) | State::Stale => theme.warning(),
+        State::Reconnecting(_) => theme.alarm(),
+    }
+}
+
+/// By how much a clock is ahead of ours, or behind.
+pub(super) fn clock_text(ahead_ms: i64) -> String {
+    let sign = if ahead_ms < 0 { '-' } else { '+' };
+    let size = ahead_ms.unsigned_abs();
+    // 89.997 s are 90 s: nobody knows how long the way was.
+    let size = if size < 10_000 { size } else { (size + 500) / 1000 * 1000 };
+    format!("clock {sign}{}", age_text(Duration::from_millis(size)))
 }
 
 /// Which source it is: the host's own name where it is known, and how it is reached.
@@ -207,7 +276,7 @@ pub(super) fn age_text(age: Duration) -> String {
 /// One line of numbers, where there is no room for charts.
 pub(super) fn render_numbers(app: &App, area: Rect, buf: &mut Buffer) {
     let theme = app.theme;
-    let state = app.watched.state(app.now);
+    let state = app.watched().state(app.now);
     let fresh = app.is_fresh();
     let newest = app.shown_sample();
     let mut pieces = Vec::new();
@@ -217,7 +286,7 @@ pub(super) fn render_numbers(app: &App, area: Rect, buf: &mut Buffer) {
         pieces.push(Piece::new(state.word(), theme.strong()));
     }
     let lines =
-        app.charts.iter().flat_map(|chart| chart.lines.iter().map(move |line| (chart, line)));
+        app.charts().iter().flat_map(|chart| chart.lines.iter().map(move |line| (chart, line)));
     // More than fit are not even formatted.
     for (chart, line) in lines {
         let Some(newest) = newest.filter(|_| width(&pieces) < usize::from(area.width)) else {

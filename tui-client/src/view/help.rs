@@ -11,7 +11,7 @@ use crate::layout::popup;
 
 pub(super) fn render(app: &App, scroll: u16, area: Rect, buf: &mut Buffer) {
     let theme = app.theme;
-    let columns = help(area.width);
+    let columns = help(area.width, !app.is_alone());
     let rows = columns.iter().map(Vec::len).max().unwrap_or(0) as u16;
     let (place, most) = popup(area, columns.len() as u16 * HELP_WIDTH, rows);
     let scroll = scroll.min(most);

@@ -112,7 +112,7 @@ fn render_stat(
 fn lines(app: &App) -> impl Iterator<Item = (&Chart, &ChartLine)> {
     let chosen = app.chosen();
     let is_alone = app.screen.page() == Page::Fullscreen;
-    let charts = app.charts.iter().enumerate().filter(move |(at, _)| !is_alone || *at == chosen);
+    let charts = app.charts().iter().enumerate().filter(move |(at, _)| !is_alone || *at == chosen);
     charts.flat_map(|(_, chart)| chart.lines.iter().map(move |line| (chart, line)))
 }
 

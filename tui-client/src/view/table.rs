@@ -35,16 +35,16 @@ struct Value<'a> {
 }
 
 pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
-    if area.is_empty() || app.watched.stream.is_none() {
+    if area.is_empty() || app.watched().stream.is_none() {
         return;
     }
     let columns = columns(app, area);
     render_head(app, &columns, area, buf);
     let style = if app.is_fresh() { Style::new() } else { app.theme.faint() };
     let rows = Rect { y: area.y + 1, height: area.height - 1, ..area };
-    let store = &app.watched.store;
+    let store = &app.watched().store;
     let cursor = app.cursor_index();
-    let mark = app.mark.map(|mark| store.count_until(mark).saturating_sub(1));
+    let mark = app.mark.map(|mark| app.index_of(mark));
     for (y, row) in (rows.top()..rows.bottom()).zip(app.table_rows(rows.height)) {
         let place = Rect { y, height: 1, ..rows };
         match row {
@@ -68,9 +68,9 @@ pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
 /// The columns that have room, and where: the sequence number, then the metrics from the first that is
 /// asked for on.
 fn columns(app: &App, area: Rect) -> Vec<(Shown<'_>, Rect)> {
-    let store = &app.watched.store;
-    let all = app.watched.columns().unwrap_or_default();
-    let machine = app.watched.machine();
+    let store = &app.watched().store;
+    let all = app.watched().columns().unwrap_or_default();
+    let machine = app.watched().machine();
     let values = all.iter().enumerate().skip(app.first_column).map(|(at, column)| {
         let unit = look(column, app.units, machine).table;
         Shown::Value(Value { at, column, unit })
@@ -99,7 +99,7 @@ fn render_head(app: &App, columns: &[(Shown, Rect)], area: Rect, buf: &mut Buffe
     for (column, place) in columns {
         put_right(buf, *place, &[Piece::new(format!(" {}", column.head()), faint)]);
     }
-    let all = app.watched.columns().map_or(0, <[_]>::len);
+    let all = app.watched().columns().map_or(0, <[_]>::len);
     let last = columns.iter().rev().find_map(|(column, _)| match column {
         Shown::Value(value) => Some(value.at + 1),
         Shown::Seq => None,
@@ -121,7 +121,8 @@ fn render_sample(
     row: Rect,
     buf: &mut Buffer,
 ) {
-    let time = app.zone.wall(sample.time()).format("%H:%M:%S%.3f").to_string();
+    let time = app.axis_time(app.shown(), sample.time());
+    let time = app.zone.wall(time).format("%H:%M:%S%.3f").to_string();
     let place = Rect { width: TIME_WIDTH.min(row.width), ..row };
     put(buf, place, &[Piece::new(time, app.theme.faint())]);
     for (column, place) in columns {

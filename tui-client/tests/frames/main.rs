@@ -8,4 +8,5 @@ mod pointer;
 mod properties;
 mod recordings;
 mod scenes;
+mod several;
 mod stage;

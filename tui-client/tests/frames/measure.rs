@@ -11,8 +11,12 @@ use crate::stage::{Stage, check_frames, working};
 
 /// The csv of some events.
 fn csv(events: Vec<Event>) -> String {
-    let job =
-        Job { form: Form::Csv, count: None, source: "web-1".to_owned(), zone: Zone::Fixed(0) };
+    let job = Job {
+        form: Form::Csv,
+        count: None,
+        sources: vec!["web-1".to_owned()],
+        zone: Zone::Fixed(0),
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let mut written = Vec::new();
     runtime.block_on(async {
@@ -21,7 +25,9 @@ fn csv(events: Vec<Event>) -> String {
             sender.try_send(event).unwrap();
         }
         drop(sender);
-        output::run(&job, receiver, &mut written, |_| {}, std::future::pending()).await.unwrap();
+        output::run(&job, receiver.into(), &mut written, |_| {}, std::future::pending())
+            .await
+            .unwrap();
     });
     String::from_utf8(written).unwrap()
 }

@@ -207,7 +207,7 @@ fn units_change_in_charts_and_table() {
 fn the_agent_is_asked_for_another_pace() {
     let mut stage = Stage::live();
     let asked = |stage: &mut Stage, key| match stage.press(KeyCode::Char(key)) {
-        Flow::Ask(interval) => Some(interval.as_millis()),
+        Flow::Ask { source: 0, interval } => Some(interval.as_millis()),
         _ => None,
     };
     assert_eq!(asked(&mut stage, ']'), Some(2000));

@@ -1,17 +1,22 @@
 //! Any stream, any size, any key.
 
+use std::sync::Arc;
+
 use crossterm::event::{KeyCode, KeyModifiers, MouseButton, MouseEventKind};
 use loadline::app::{Flow, Screen};
+use loadline::event::{Event, Stream};
 use loadline::layout::Page;
 use loadline::view;
+use loadline_protocol::{Schema, Text, Time};
 use proptest::prelude::*;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use crate::stage::Stage;
 
-/// The screens at which every size is tried.
-fn screens() -> Vec<Stage> {
+/// The screens at which every size is tried; of large ones, which differ little from each other, one
+/// in so many.
+fn screens() -> Vec<(Stage, u16)> {
     let screen = |keys: &str, wait_ms: i64| {
         let mut stage = Stage::live();
         stage.typed(keys);
@@ -20,15 +25,22 @@ fn screens() -> Vec<Stage> {
     };
     let mut lost = screen(" ", 0);
     lost.down("connection refused");
-    vec![screen("", 0), screen("f", 0), screen("d", 0), screen("dd", 0), screen(" ", 60_000), lost]
+    let several = |keys: &str| {
+        let mut stage = Stage::several(12);
+        stage.typed(keys);
+        stage
+    };
+    let all = [several(""), several("v"), several("vv"), several("vc"), several("of")];
+    let one = [screen("", 0), screen("f", 0), screen("d", 0), screen("dd", 0), screen(" ", 60_000)];
+    let one = one.into_iter().chain([lost]).map(|stage| (stage, 11));
+    one.chain(all.map(|stage| (stage, 37))).collect()
 }
 
 #[test]
 fn every_size_draws_something_and_nothing_outside_its_area() {
-    for mut stage in screens() {
+    for (mut stage, one_in) in screens() {
         for (width, height) in (0..=200).flat_map(|w| (0..=60).map(move |h| (w, h))) {
-            // Large sizes differ little from each other: one in eleven will do.
-            if width > 24 && height > 14 && (width + height) % 11 != 0 {
+            if width > 24 && height > 14 && (width + height) % one_in != 0 {
                 continue;
             }
             check_size(&mut stage, width, height);
@@ -162,6 +174,144 @@ proptest! {
         let pointed = (stage.app.drag, stage.app.mark, stage.app.cursor);
         prop_assert_eq!(pointed, (None, None, None));
     }
+}
+
+#[derive(Debug, Clone)]
+enum Told {
+    Row(Vec<f64>, i64),
+    Down,
+    Connect(u32),
+    Live,
+    Columns(usize),
+}
+
+/// What any source may tell.
+fn told() -> impl Strategy<Value = Told> {
+    // A clock may be off by nothing, by minutes, or by as much as a clock can show.
+    let ahead = prop_oneof![
+        4 => Just(0),
+        2 => -200_000..200_000_i64,
+        1 => Just(i64::MAX / 8),
+        1 => Just(-i64::MAX / 8),
+    ];
+    prop_oneof![
+        6 => (prop::collection::vec(any::<f64>(), 6), ahead).prop_map(|(row, at)| Told::Row(row, at)),
+        1 => Just(Told::Down),
+        1 => (0..3_u32).prop_map(Told::Connect),
+        1 => Just(Told::Live),
+        1 => (1..20_usize).prop_map(Told::Columns),
+    ]
+}
+
+/// Does as a user and several sources do at random; nothing but `q` ends it.
+fn go(stage: &mut Stage, columns: &mut [usize], size: &mut (u16, u16), step: Any) {
+    match step {
+        // `q` ends the program, and what sources tell has steps of its own.
+        Any::User(
+            Step::Key(KeyCode::Char('q'), _)
+            | Step::Row(_)
+            | Step::Down
+            | Step::Connect(_)
+            | Step::Columns(_),
+        ) => {}
+        Any::User(Step::Key(code, shift)) => {
+            let held = if shift { KeyModifiers::SHIFT } else { KeyModifiers::NONE };
+            assert!(stage.press_with(code, held) != Flow::Quit);
+        }
+        Any::User(Step::Mouse(kind, x, y)) => stage.mouse(kind, x, y),
+        Any::User(Step::Wait(ms)) => stage.wait(ms),
+        Any::User(Step::Size(width, height)) => *size = (width, height),
+        Any::Source(source, told) => {
+            let source = source % columns.len();
+            match told {
+                Told::Row(mut values, ahead_ms) => {
+                    values.retain(|value| !value.is_infinite());
+                    values.resize(columns[source], f64::NAN);
+                    let second = (stage.now - crate::stage::START) / 1000 + 1;
+                    stage.row_of(source, second, ahead_ms, &values);
+                }
+                Told::Down => {
+                    let retry = Time::from_millis(stage.now + 2000);
+                    let reason = Text::new("gone");
+                    stage.event_of(source, Event::Down { reason, refused: false, retry });
+                }
+                Told::Connect(run) => {
+                    columns[source] = 6;
+                    stage.connect_as(source, run);
+                }
+                Told::Live => stage.event_of(source, Event::Live),
+                Told::Columns(count) => {
+                    columns[source] = count;
+                    let stream = Stream { header: None, schema: Schema::plain(count) };
+                    stage.event_of(source, Event::Stream(Arc::new(stream)));
+                }
+            }
+        }
+    }
+    stage.draw(size.0, size.1);
+}
+
+#[derive(Debug, Clone)]
+enum Any {
+    User(Step),
+    Source(usize, Told),
+}
+
+fn any_step() -> impl Strategy<Value = Any> {
+    prop_oneof![
+        1 => step().prop_map(Any::User),
+        1 => (0..100_usize, told()).prop_map(|(source, told)| Any::Source(source, told)),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn whatever_several_sources_tell_and_a_user_does_esc_leads_to_the_first_page(
+        steps in prop::collection::vec(any_step(), 0..60),
+        count in 2..9_usize,
+    ) {
+        let mut stage = Stage::several(count);
+        let (mut columns, mut size) = (vec![6; count], (80, 24));
+        // The last of six and more has told nothing yet.
+        stage.connect_as(count - 1, 7);
+        for step in steps {
+            go(&mut stage, &mut columns, &mut size, step);
+        }
+        // Out of a drag, the help, mark, cursor, a comparison, one chart alone, the table, a dashboard.
+        for _ in 0..9 {
+            stage.press(KeyCode::Esc);
+        }
+        prop_assert_eq!(stage.app.screen, Screen::Page(Page::Overview));
+        let pointed = (stage.app.drag, stage.app.mark, stage.app.cursor);
+        prop_assert_eq!(pointed, (None, None, None));
+    }
+
+    #[test]
+    fn what_one_source_tells_changes_nothing_of_the_others(
+        steps in prop::collection::vec(told(), 0..40),
+    ) {
+        let mut stage = Stage::several(3);
+        let before: Vec<_> = (1..3).map(|at| all_of(&stage, at)).collect();
+        let (mut columns, mut size) = (vec![6; 3], (80, 24));
+        for told in steps {
+            go(&mut stage, &mut columns[..1], &mut size, Any::Source(0, told));
+        }
+        // But for the time that has passed.
+        let after: Vec<_> = (1..3).map(|at| all_of(&stage, at)).collect();
+        prop_assert_eq!(before, after);
+    }
+}
+
+/// All that a source has told and how it stands by its own clock, as far as a user sees it.
+fn all_of(stage: &Stage, source: usize) -> (Vec<(i64, Vec<u64>)>, i64, String) {
+    let watched = &stage.app.sources()[source].watched;
+    let rows = (0..watched.store.len()).filter_map(|at| watched.store.get(at)).map(|sample| {
+        let values = (0..6).map(|column| sample.value(column).to_bits()).collect();
+        (sample.time().as_millis(), values)
+    });
+    let word = watched.state(Time::from_millis(crate::stage::START + 239_003)).word();
+    (rows.collect(), watched.clock_ahead_ms(), word.to_owned())
 }
 
 /// The dots of the first chart, and the text of its title.

@@ -4,9 +4,10 @@ use std::fmt::Write as _;
 
 use loadline::event::Event;
 use loadline::link::{Progress, Reader, Reading, Recorder};
+use loadline::watched::Watched;
 use loadline_protocol::Time;
 
-use crate::stage::{Stage, check_frames, working};
+use crate::stage::{Stage, check_frame, check_frames, working};
 
 /// A screen that has read these lines as a recording, whole.
 fn replay(name: &str, text: &str, now: i64) -> Stage {
@@ -17,7 +18,12 @@ fn replay(name: &str, text: &str, now: i64) -> Stage {
 }
 
 fn replay_on(stage: &mut Stage, text: &str) {
-    stage.event(Event::Replaying);
+    replay_as(stage, 0, text);
+}
+
+/// The source of this number is a recording of these lines.
+fn replay_as(stage: &mut Stage, source: usize, text: &str) {
+    stage.event_of(source, Event::Replaying);
     let first = Time::from_millis(stage.now);
     let mut reader = Reader::recorded(Reading::default(), first, std::time::Duration::from_secs(1));
     let (mut progress, mut events) = (Progress::default(), Vec::new());
@@ -27,7 +33,7 @@ fn replay_on(stage: &mut Stage, text: &str) {
     let reason = loadline_protocol::Text::new("end of input");
     events.push(Event::Ended { reason, failed: false });
     for event in events {
-        stage.event(event);
+        stage.event_of(source, event);
     }
 }
 
@@ -87,9 +93,9 @@ fn a_recording_cut_off_at_any_byte_still_opens() {
         let rows = part
             .split_inclusive('\n')
             .filter(|line| line.ends_with('\n') && !line.starts_with('#'));
-        assert_eq!(stage.app.watched.store.len(), rows.count(), "{length}");
+        assert_eq!(stage.app.watched().store.len(), rows.count(), "{length}");
         let is_whole = part.is_empty() || part.ends_with('\n');
-        assert_eq!(stage.app.watched.faults, u64::from(!is_whole), "{length}");
+        assert_eq!(stage.app.watched().faults, u64::from(!is_whole), "{length}");
     }
 }
 
@@ -120,4 +126,43 @@ fn a_recording_is_seen_as_a_whole() {
     let now = crate::stage::START + 100_000_000;
     check_frames("replay", &mut replay("server-room.load", &text, now));
     check_frames("replay_empty", &mut replay("empty.load", "", now));
+}
+
+#[test]
+fn recordings_beside_each_other_are_seen_as_a_whole_on_one_axis() {
+    let mut live = Stage::live();
+    let early = recorded(&live.sent);
+    live.sent.truncate(2);
+    for second in 3000..3240 {
+        live.row(second, &working(second));
+    }
+    let late = recorded(&live.sent);
+    let mut stage = Stage::new("monday.load");
+    let keep = std::time::Duration::MAX;
+    stage.app = stage.app.beside([Watched::new("tuesday.load", false, keep)]);
+    stage.now = crate::stage::START + 100_000_000;
+    replay_as(&mut stage, 0, &early);
+    replay_as(&mut stage, 1, &late);
+    assert!(stage.app.window.as_secs() >= 3239, "{:?}", stage.app.window);
+    let frame = stage.frame(120, 36);
+    assert!(frame.contains("2 sources") && frame.contains(" 2 REPLAY "), "{frame}");
+    assert!(!frame.contains("clock"), "nobody knows how far a recorded clock was off: {frame}");
+    check_frame("replay_beside", &mut stage, 120, 36);
+    stage.typed("v");
+    check_frame("replay_together", &mut stage, 120, 36);
+}
+
+#[test]
+fn a_recording_beside_a_server_that_lives_leaves_its_span_alone() {
+    let text = recorded(&Stage::live().sent);
+    let mut stage = Stage::several(3);
+    let keep = std::time::Duration::MAX;
+    stage.app = stage.app.beside([Watched::new("monday.load", false, keep)]);
+    let span = stage.app.window;
+    replay_as(&mut stage, 3, &text);
+    assert_eq!(stage.app.window, span);
+    let frame = stage.frame(120, 36);
+    assert!(frame.contains(" 3 LIVE ") && frame.contains(" 1 REPLAY "), "{frame}");
+    // No more is to come of it: it is no less fresh than they are.
+    assert!(stage.app.is_fresh_of(3));
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crossterm::event::KeyCode;
 use loadline::app::{Flow, Screen};
@@ -9,6 +10,7 @@ use loadline::event::{Event, Stream};
 use loadline::layout::Page;
 use loadline::link::{Progress, Reader, Reading};
 use loadline::theme::Palette;
+use loadline::watched::Watched;
 use loadline_protocol::{Header, Schema, Text, Time};
 use ratatui::style::{Color, Modifier};
 
@@ -57,18 +59,19 @@ fn the_table_is_below_alone_or_off() {
 
 #[test]
 fn a_key_lets_ssh_ask_while_there_is_no_connection() {
-    let mut stage = Stage::new("me@web-1");
-    stage.app.watched.asks = true;
+    let mut watched = Watched::new("me@web-1", false, Duration::from_hours(1));
+    watched.asks = true;
+    let mut stage = Stage::of(watched);
     stage.typed("r");
     let screen = stage.frame(80, 24);
     assert!(screen.contains("there is nothing to ask") && !screen.contains("let ssh ask"));
     stage.app.notice = None;
     stage.down("me@web-1: Permission denied (publickey)");
     check_frame("ssh_refused", &mut stage, 100, 24);
-    assert_eq!(stage.press(KeyCode::Char('r')), Flow::Lend);
+    assert_eq!(stage.press(KeyCode::Char('r')), Flow::Lend { source: 0 });
     // Over the help as well, as the state is in sight there, too.
     stage.typed("?");
-    assert_eq!(stage.press(KeyCode::Char('r')), Flow::Lend);
+    assert_eq!(stage.press(KeyCode::Char('r')), Flow::Lend { source: 0 });
 }
 
 #[test]

@@ -36,7 +36,10 @@ impl Stage {
     }
 
     pub(crate) fn keeping(name: &str, keep: Duration) -> Stage {
-        let watched = Watched::new(name, false, keep);
+        Stage::of(Watched::new(name, false, keep))
+    }
+
+    pub(crate) fn of(watched: Watched) -> Stage {
         let settings = Settings {
             window: Duration::from_mins(5),
             whole: true,
@@ -74,6 +77,47 @@ impl Stage {
         stage
     }
 
+    /// So many agents of working servers, each a little later in its wave than the one before. Of
+    /// every six, the fifth fell silent ten seconds ago, the sixth has lost its connection, and of the
+    /// first six the fourth has a clock that is 90 s ahead, the last has never answered.
+    pub(crate) fn several(count: usize) -> Stage {
+        let name = |at: usize| format!("web-{}:1027", at + 1);
+        let others = (1..count).map(|at| Watched::new(&name(at), false, Duration::from_hours(24)));
+        let mut stage = Stage::new(&name(0));
+        stage.app = stage.app.beside(others.collect::<Vec<_>>());
+        for source in (0..count).filter(|at| *at + 1 != count || count < 6) {
+            stage.connect_as(source, 7);
+            stage.event_of(source, Event::Live);
+        }
+        for second in 0..240 {
+            for source in (0..count).filter(|at| *at + 1 != count || count < 6) {
+                if source % 6 != 4 || second < 230 {
+                    let ahead = if source == 3 { 90_000 } else { 0 };
+                    stage.row_of(source, second, ahead, &working(second + 11 * source as i64));
+                }
+            }
+        }
+        let retry = Time::from_millis(stage.now + 2000);
+        let down = |reason: &str| Event::Down { reason: Text::new(reason), refused: false, retry };
+        for source in (0..count).filter(|at| at % 6 == 5) {
+            stage.event_of(source, down("connection reset"));
+        }
+        if count >= 6 {
+            stage.event_of(count - 1, down("host unreachable"));
+        }
+        stage
+    }
+
+    /// A row of a source whose clock is so much ahead.
+    pub(crate) fn row_of(&mut self, source: usize, second: i64, ahead_ms: i64, values: &[f64]) {
+        self.now = self.now.max(START + second * 1000 + 3);
+        let time = Time::from_millis(self.now - 3 + ahead_ms);
+        let received = Time::from_millis(self.now);
+        let seq = Some(second as u64 + 1);
+        let row = Rows::one(Sample { time, seq, received, values, line: None });
+        self.event_of(source, Event::Rows(row));
+    }
+
     pub(crate) fn change_columns(&mut self, columns: usize) {
         let stream = Stream { header: None, schema: Schema::plain(columns) };
         self.event(Event::Stream(Arc::new(stream)));
@@ -81,16 +125,12 @@ impl Stage {
 
     pub(crate) fn connect(&mut self, run: u32) {
         self.event(Event::Connected);
-        let Ok(note) = Note::parse(&format!(
-            "loadline/1 run={} host=web-1 interval=1000ms os=\"Debian GNU/Linux 12\" cores=4 \
-             memory=67385159680 agent=0.1.0",
-            RunId(run)
-        )) else {
-            panic!("the header is readable");
-        };
-        let Note::Header(header) = note else { panic!("it is a header") };
-        let schema = Schema::plain(6).with_stamp(Stamp::TimeSeq);
-        self.event(Event::Stream(Arc::new(Stream { header: Some(header), schema })));
+        self.event(header(run));
+    }
+
+    pub(crate) fn connect_as(&mut self, source: usize, run: u32) {
+        self.event_of(source, Event::Connected);
+        self.event_of(source, header(run));
     }
 
     pub(crate) fn down(&mut self, reason: &str) {
@@ -103,7 +143,7 @@ impl Stage {
         self.now = START + second * 1000 + 3;
         let time = Time::from_millis(self.now - 3);
         let received = Time::from_millis(self.now);
-        let stream = self.app.watched.stream.as_ref();
+        let stream = self.app.watched().stream.as_ref();
         // A plain source numbers nothing.
         let is_plain = stream.is_some_and(|stream| stream.header.is_none());
         let seq = (!is_plain).then_some(second as u64 + 1);
@@ -113,7 +153,12 @@ impl Stage {
 
     pub(crate) fn event(&mut self, event: Event) {
         self.sent.push(event.clone());
-        self.app.update(Time::from_millis(self.now), Message::Event(event));
+        self.event_of(0, event);
+    }
+
+    /// What the source of this number tells.
+    pub(crate) fn event_of(&mut self, source: usize, event: Event) {
+        self.app.update(Time::from_millis(self.now), Message::Event { source, event });
     }
 
     pub(crate) fn wait(&mut self, ms: i64) {
@@ -163,6 +208,20 @@ impl Stage {
     pub(crate) fn frame(&mut self, width: u16, height: u16) -> String {
         text(&self.draw(width, height))
     }
+}
+
+/// What an agent says of itself and its rows.
+fn header(run: u32) -> Event {
+    let Ok(note) = Note::parse(&format!(
+        "loadline/1 run={} host=web-1 interval=1000ms os=\"Debian GNU/Linux 12\" cores=4 \
+         memory=67385159680 agent=0.1.0",
+        RunId(run)
+    )) else {
+        panic!("the header is readable");
+    };
+    let Note::Header(header) = note else { panic!("it is a header") };
+    let schema = Schema::plain(6).with_stamp(Stamp::TimeSeq);
+    Event::Stream(Arc::new(Stream { header: Some(header), schema }))
 }
 
 /// The values of a server that is at work.

@@ -81,6 +81,24 @@ fn an_output_ends_with_its_input() {
     assert_eq!(values, [["volts", "amps"], ["1.00", "2.00"], ["3.00", ""]]);
 }
 
+#[test]
+fn several_files_are_one_output_and_one_screen() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = ["a.csv", "b.csv"].map(|name| path(&folder, name));
+    fs::write(&files[0], "volts;amps\n1;2\n3;4\n").unwrap();
+    fs::write(&files[1], "volts\n5\n").unwrap();
+    let csv = written(&[&files[0], &files[1], "-o", "csv"]);
+    let mut values: Vec<_> = csv.lines().map(|line| line.splitn(5, ',').last().unwrap()).collect();
+    values[1..].sort_unstable();
+    assert_eq!(values, ["volts,amps", "1.00,2.00", "3.00,4.00", "5.00,"]);
+    let mut terminal = Terminal::loadline(&[&files[0], &files[1]]);
+    terminal.wait_for("both", |screen| screen.contains("2 sources") && screen.contains("2 REPLAY"));
+    terminal.press("\r");
+    terminal.wait_for("the first", |screen| screen.contains("amps") && screen.contains("1 of 2"));
+    terminal.press("q");
+    assert!(terminal.wait_for_end().0.success());
+}
+
 /// The lines without the names of the sources and the times of receipt, which differ.
 fn rows(csv: &str) -> Vec<String> {
     let row = |line: &str| {

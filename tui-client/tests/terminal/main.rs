@@ -9,5 +9,6 @@ mod life;
 mod pictures;
 mod program;
 mod pty;
+mod several;
 mod stage;
 mod svg;

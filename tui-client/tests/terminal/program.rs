@@ -51,6 +51,8 @@ fn each_failure_is_one_line_and_has_its_exit_code() {
         (&["unix:/nowhere/socket", "-o", "csv"], 1, "no such socket"),
         (&["web-1:0", "-o", "csv"], 2, "no usable port"),
         (&[&nobody, "-o", "csv"], 1, "connection refused"),
+        (&["web-1", "web-2", "web-1:1027", "-o", "csv"], 2, "web-1:1027 is given twice"),
+        (&["web-1", "web-2", "-o", "raw"], 2, "stream of one source"),
     ] {
         let output = output(args);
         let errors = String::from_utf8(output.stderr).unwrap();

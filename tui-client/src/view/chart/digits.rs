@@ -4,27 +4,26 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Modifier;
 
-use super::Drawn;
+use super::{Drawn, Heading};
 use crate::digits::{cells, width};
 use crate::view::text::{Piece, put};
 
 /// Columns in front of the first digit.
 const MARGIN: u16 = 1;
 
-pub(super) fn render(drawn: &Drawn, buf: &mut Buffer) {
+pub(super) fn render(drawn: &Drawn, heading: &Heading<'_>, buf: &mut Buffer) {
     let (app, chart) = (drawn.app, drawn.chart);
     let area = drawn.parts.digits;
     let Some(size) = drawn.parts.large else { return };
-    let sample = app.shown_sample();
     let share = area.width / size.values.max(1) as u16;
     for (at, line) in chart.lines.iter().take(size.values).enumerate() {
-        let value = sample.map_or(f64::NAN, |sample| sample.value(line.column));
+        let value = heading.values.get(at).copied().unwrap_or(f64::NAN);
         let (mut number, mut unit) = chart.look.parts(value);
         // There is a large one of this unit.
         if unit == "%" {
             number.push_str(&std::mem::take(&mut unit));
         }
-        let style = app.theme.line(line.colour, drawn.fresh);
+        let style = app.theme.line(line.colour, heading.fresh);
         let x = area.x + share * at as u16 + MARGIN.min(share);
         let place = Rect { x, width: (area.x + share * (at as u16 + 1)).saturating_sub(x), ..area };
         let beside = [unit, line.legend.clone()].into_iter().filter(|text| !text.is_empty());

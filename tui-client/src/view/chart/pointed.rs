@@ -17,10 +17,9 @@ pub(super) fn render(drawn: &Drawn, buf: &mut Buffer) {
     if let Some(mark) = app.mark {
         drawn.render_upright(mark, app.theme.strong(), buf);
     }
-    let at = app.cursor_index().and_then(|at| app.watched.store.get(at));
-    if let Some(sample) = at {
-        drawn.render_upright(sample.time(), app.theme.pointed(), buf);
-        drawn.render_time(sample.time(), buf);
+    if let Some(time) = app.pointed_time() {
+        drawn.render_upright(time, app.theme.pointed(), buf);
+        drawn.render_time(time, buf);
     }
 }
 

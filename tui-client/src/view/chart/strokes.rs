@@ -11,7 +11,7 @@ const ROW_MAX: i64 = 1 << 20;
 
 /// The runs of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Strokes {
+pub(in crate::view) struct Strokes {
     /// The highest and the lowest row of each column; `None` where nothing is.
     runs: Vec<Option<(i64, i64)>>,
 }
@@ -19,7 +19,7 @@ pub(super) struct Strokes {
 /// How a line is told from others where there are no colours. A run of several rows is never left out:
 /// no spike is hidden.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Pattern {
+pub(in crate::view) enum Pattern {
     Solid,
     Dashed,
     Dotted,
@@ -27,12 +27,12 @@ pub(super) enum Pattern {
 
 impl Pattern {
     /// The pattern of a line of a chart, the first at 0.
-    pub(super) fn of(line: usize) -> Pattern {
+    pub(in crate::view) fn of(line: usize) -> Pattern {
         [Pattern::Solid, Pattern::Dashed, Pattern::Dotted][line % 3]
     }
 
     /// What stands for it in the legend.
-    pub(super) fn sign(self, theme: Theme) -> &'static str {
+    pub(in crate::view) fn sign(self, theme: Theme) -> &'static str {
         match (self, theme.ascii) {
             (Pattern::Solid, false) => "━",
             (Pattern::Dashed, false) => "╍",
@@ -54,7 +54,7 @@ impl Pattern {
 
 impl Strokes {
     /// `row` gives the row of dots of a value, the highest at 0; it may lie outside of the panel.
-    pub(super) fn of(slots: &Slots, row: impl Fn(f64) -> i64) -> Strokes {
+    pub(in crate::view) fn of(slots: &Slots, row: impl Fn(f64) -> i64) -> Strokes {
         let row = |value: f64| row(value).clamp(-ROW_MAX, ROW_MAX);
         let mut strokes = Strokes { runs: vec![None; slots.slots.len()] };
         let mut last = slots.before.map(|point| (point.slot, row(point.value)));
@@ -97,7 +97,7 @@ impl Strokes {
 
     /// The runs within so many rows as points of a polyline, a gap behind each of them. A row is its
     /// number below 0. `first_slot` is the number of the first column since 1970.
-    pub(super) fn points(
+    pub(in crate::view) fn points(
         &self,
         rows: i64,
         first_slot: i64,

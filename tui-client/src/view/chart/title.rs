@@ -4,15 +4,35 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Modifier;
 
-use super::Place;
 use super::strokes::Pattern;
 use super::value_axis::ValueAxis;
 use crate::app::App;
 use crate::charts::Chart;
+use crate::layout::Parts;
 use crate::view::text::{Piece, put, put_right, width};
 
-pub(super) fn render(app: &App, place: &Place, axis: Option<&ValueAxis>, buf: &mut Buffer) {
-    let Place { at, chart, parts, .. } = *place;
+/// What stands in a title, besides what the chart itself says.
+pub(in crate::view) struct Heading<'a> {
+    /// The name of the chart.
+    pub(in crate::view) title: &'a str,
+    /// The number by which it is chosen, the first at 0.
+    pub(in crate::view) number: Option<usize>,
+    /// Whether it is the chosen one.
+    pub(in crate::view) is_chosen: bool,
+    /// The values of its lines; none if they stand elsewhere.
+    pub(in crate::view) values: Vec<f64>,
+    /// Whether they may look live.
+    pub(in crate::view) fresh: bool,
+}
+
+pub(super) fn render(
+    app: &App,
+    chart: &Chart,
+    heading: &Heading<'_>,
+    axis: Option<&ValueAxis>,
+    parts: Parts,
+    buf: &mut Buffer,
+) {
     let area = parts.title;
     if area.is_empty() {
         return;
@@ -22,11 +42,14 @@ pub(super) fn render(app: &App, place: &Place, axis: Option<&ValueAxis>, buf: &m
     for x in area.left()..area.right() {
         buf[(x, area.y)].set_char(rule).set_style(theme.faint());
     }
-    let chosen = if at == app.chosen() { Modifier::REVERSED } else { Modifier::empty() };
-    let number = if at < 9 { format!(" {} ", at + 1) } else { " ".to_owned() };
+    let chosen = if heading.is_chosen { Modifier::REVERSED } else { Modifier::empty() };
+    let number = match heading.number {
+        Some(at) if at < 9 => format!(" {} ", at + 1),
+        _ => " ".to_owned(),
+    };
     let mut title = vec![
         Piece::new(number, theme.strong().add_modifier(chosen)),
-        Piece::new(format!(" {} ", chart.title), theme.strong()),
+        Piece::new(format!(" {} ", heading.title), theme.strong()),
     ];
     if !chart.remark.is_empty() {
         title.push(Piece::new(format!("{} ", chart.remark), theme.faint()));
@@ -41,7 +64,7 @@ pub(super) fn render(app: &App, place: &Place, axis: Option<&ValueAxis>, buf: &m
     // The comparison is the first to go, then value after value from the last, then the name of
     // the first one, then that.
     let large = parts.large.map_or(0, |size| size.values);
-    let values = values(app, chart, large);
+    let values = values(app, chart, heading, large);
     let compared = axis.map_or(Vec::new(), |axis| compared(app, chart, axis));
     let first = values.iter().take(2).rev().take(1).cloned().collect();
     let fits = |legend: &Vec<Piece>| width(legend) <= usize::from(room.width);
@@ -53,12 +76,10 @@ pub(super) fn render(app: &App, place: &Place, axis: Option<&ValueAxis>, buf: &m
 }
 
 /// The values of the lines, with their names; without those that stand there in large digits.
-fn values(app: &App, chart: &Chart, large: usize) -> Vec<Piece> {
+fn values(app: &App, chart: &Chart, heading: &Heading<'_>, large: usize) -> Vec<Piece> {
     let theme = app.theme;
-    let sample = app.shown_sample();
     let mut legend = Vec::new();
-    for (line, member) in chart.lines.iter().enumerate().skip(large) {
-        let value = sample.map_or(f64::NAN, |sample| sample.value(member.column));
+    for (line, (member, value)) in chart.lines.iter().zip(&heading.values).enumerate().skip(large) {
         if !member.legend.is_empty() {
             // Without colours, a line is known by its pattern.
             let sign = if theme.is_mono() {
@@ -68,8 +89,8 @@ fn values(app: &App, chart: &Chart, large: usize) -> Vec<Piece> {
             };
             legend.push(Piece::new(format!(" {sign}{}", member.legend), theme.faint()));
         }
-        let value = format!(" {} ", chart.look.value(value));
-        let style = theme.line(member.colour, app.is_fresh()).add_modifier(Modifier::BOLD);
+        let value = format!(" {} ", chart.look.value(*value));
+        let style = theme.line(member.colour, heading.fresh).add_modifier(Modifier::BOLD);
         legend.push(Piece::new(value, style));
     }
     legend

@@ -6,7 +6,6 @@ use ratatui::layout::Rect;
 
 use super::Drawn;
 use crate::charts::Chart;
-use crate::store::Slots;
 use crate::units::Range;
 use crate::view::text::{Piece, put_right};
 
@@ -24,7 +23,7 @@ const REFERENCE_PART: f64 = 4.0;
 
 /// The values that a chart spans, in the unit that is shown, and where they are written.
 #[derive(Debug, Clone)]
-pub(super) struct ValueAxis {
+pub(in crate::view) struct ValueAxis {
     low: f64,
     high: f64,
     /// Shown values and their labels, lowest first.
@@ -32,12 +31,15 @@ pub(super) struct ValueAxis {
 }
 
 impl ValueAxis {
-    pub(super) fn new(chart: &Chart, zoom: i8, lines: &[Slots], rows: u16) -> ValueAxis {
-        let extents = lines.iter().filter_map(Slots::extent);
-        let extent = extents.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
-        let scale = chart.look.scale;
-        // Everything is finite here, but not every difference is.
-        let bounded = |value: f64| (value * scale).clamp(-1e300, 1e300);
+    /// The axis of so many rows for values within `extent`, in the unit that is shown.
+    pub(in crate::view) fn new(
+        chart: &Chart,
+        zoom: i8,
+        extent: Option<(f64, f64)>,
+        rows: u16,
+    ) -> ValueAxis {
+        // Not every difference of them is finite.
+        let bounded = |value: f64| value.clamp(-1e300, 1e300);
         let (least, greatest) = extent.map_or((0.0, 1.0), |(a, b)| (bounded(a), bounded(b)));
         let (low, high) = match chart.look.range {
             Range::Fixed(most) => (0.0, most),

@@ -1,8 +1,12 @@
-//! How many bytes come.
+//! How much comes from a source, and at what pace.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use loadline_protocol::Time;
+
+/// Pauses between rows from which the pace of a plain stream is told.
+const PACE_ROWS: usize = 15;
 
 /// How many seconds a rate is taken over.
 const METER_S: i64 = 10;
@@ -36,6 +40,30 @@ impl Meter {
         let seconds = u64::try_from(second - first).ok().filter(|seconds| *seconds > 0)?;
         let counted = self.seconds.iter().filter(|(at, _)| (first..second).contains(at));
         Some(counted.map(|(_, bytes)| bytes).sum::<u64>() / seconds)
+    }
+}
+
+/// The pauses between the last rows, milliseconds.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Pace(VecDeque<i64>);
+
+impl Pace {
+    pub(super) fn add(&mut self, pause_ms: Option<i64>) {
+        if let Some(pause) = pause_ms {
+            if self.0.len() == PACE_ROWS {
+                self.0.pop_front();
+            }
+            self.0.push_back(pause);
+        }
+    }
+
+    pub(super) fn median(&self) -> Option<Duration> {
+        // On the stack, as each row of a plain stream asks for it.
+        let mut pauses = [i64::MAX; PACE_ROWS];
+        pauses.iter_mut().zip(&self.0).for_each(|(place, pause)| *place = *pause);
+        pauses.sort_unstable();
+        let median = (!self.0.is_empty()).then_some(pauses[self.0.len() / 2]);
+        median.map(|pause| Duration::from_millis(pause as u64))
     }
 }
 

@@ -1,0 +1,242 @@
+//! Several sources on one screen, over real sockets.
+
+#![expect(clippy::unwrap_used, reason = "a test fails where something is not as it should be")]
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use loadline::app::{App, Message, Settings};
+use loadline::link::{Connector, Events, Link, Wish, events_max};
+use loadline::output::Form;
+use loadline::store::Window;
+use loadline::theme::Theme;
+use loadline::watched::{State, Watched};
+use loadline::zone::Zone;
+use loadline_agent::{Clock, Facts, Scripted};
+use loadline_protocol::{History, Text};
+use loadline_tests::{Cable, DEADLINE, Server, write_all};
+use ratatui::layout::Size;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout};
+
+/// The pace of the agents, and how long their waves are.
+const INTERVAL: Duration = Duration::from_millis(20);
+const WAVE_MS: i64 = 2000;
+
+/// How far the clock of one agent is ahead: no whole number of waves.
+const AHEAD_MS: i64 = 90_700;
+
+fn wall_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    i64::try_from(since.as_millis()).unwrap()
+}
+
+/// An agent whose utilization is a sine of the time, later by so many eighths of a wave, and whose
+/// clock may be ahead.
+async fn wave(eighths: i64, ahead_ms: i64) -> Server {
+    let source = Scripted::plain(move |number, values| {
+        let phase = (wall_ms() - eighths * WAVE_MS / 8).rem_euclid(WAVE_MS) as f64 / WAVE_MS as f64;
+        let cpu = 50.0 + 40.0 * (phase * std::f64::consts::TAU).sin();
+        values.extend([cpu, number as f64, 43.1, 0.52, 0.44, 0.4]);
+    });
+    let clock = Clock::new(move || wall_ms() + ahead_ms);
+    let facts = Facts { host: Text::new("web"), ..Facts::default() };
+    Server::start_as(source, facts, clock, INTERVAL).await
+}
+
+/// A screen that follows sources, without a terminal.
+struct Follower {
+    app: App,
+    events: Events,
+    clock: Clock,
+}
+
+impl Follower {
+    fn new(addresses: &[SocketAddr]) -> Follower {
+        let mut links = Vec::new();
+        let mut watched = Vec::new();
+        for address in addresses {
+            let (sender, events) = mpsc::channel(events_max(addresses.len()));
+            let connector = Connector::tcp(&address.ip().to_string(), address.port());
+            let wish = Wish { history: History::All, ..Wish::default() };
+            tokio::spawn(Link::new(connector, wish, Clock::system()).run(sender));
+            links.push(events);
+            watched.push(Watched::new(&address.to_string(), false, Duration::from_hours(1)));
+        }
+        let settings = Settings {
+            window: Duration::from_secs(10),
+            whole: true,
+            fullscreen: false,
+            zone: Zone::Fixed(0),
+            theme: Theme::detect(true, None, |_| None),
+        };
+        let mut clock = Clock::system();
+        let mut watched = watched.into_iter();
+        let first = watched.next().unwrap();
+        let size = Size { width: 120, height: 36 };
+        let app = App::new(first, settings, size, clock.now()).beside(watched);
+        Follower { app, events: Events::new(links), clock }
+    }
+
+    /// Takes in what comes until something holds.
+    async fn until(&mut self, what: &str, holds: impl Fn(&App) -> bool) {
+        let end = Instant::now() + DEADLINE;
+        let mut batch = Vec::new();
+        while !holds(&self.app) {
+            assert!(Instant::now() < end, "{what} does not come");
+            let tick = Duration::from_millis(50);
+            let _ = timeout(tick, self.events.receive(&mut batch, 256)).await;
+            let now = self.clock.now();
+            for (source, event) in batch.drain(..) {
+                self.app.update(now, Message::Event { source, event });
+            }
+            self.app.update(now, Message::Tick);
+        }
+    }
+}
+
+fn state(app: &App, source: usize) -> State {
+    app.sources()[source].watched.state(app.now)
+}
+
+fn count(app: &App, source: usize) -> usize {
+    app.sources()[source].watched.store.len()
+}
+
+/// Where on the shared axis the peaks of a source stand within its wave, milliseconds after the sine's
+/// own peak: of each wave the middle of the slots that are highest.
+fn peaks_ms(app: &App, source: usize, eighths: i64, window: Window) -> Vec<i64> {
+    let store = &app.sources()[source].watched.store;
+    let slots = store.slots(0, window.by_clock(app.ahead_ms(source))).slots;
+    let slot_ms = (window.end_ms() - window.from_ms()) / window.count() as i64;
+    let mut waves: BTreeMap<i64, Vec<(i64, f64)>> = BTreeMap::new();
+    for (at, slot) in (0..).zip(&slots) {
+        let Some(slot) = slot else { continue };
+        let ms = window.from_ms() + at * slot_ms + slot_ms / 2 - eighths * WAVE_MS / 8;
+        waves.entry(ms.div_euclid(WAVE_MS)).or_default().push((ms.rem_euclid(WAVE_MS), slot.max));
+    }
+    // A wave of which a part is missing may have lost its peak.
+    let whole = waves.into_values().filter(|wave| wave.len() as i64 >= WAVE_MS / slot_ms - 2);
+    whole
+        .map(|wave| {
+            let highest = wave.iter().map(|(_, value)| *value).fold(f64::MIN, f64::max);
+            let near: Vec<i64> = wave
+                .iter()
+                .filter(|(_, value)| *value > highest - 1.0)
+                .map(|(ms, _)| *ms)
+                .collect();
+            near.iter().sum::<i64>() / near.len() as i64 - WAVE_MS / 4
+        })
+        .collect()
+}
+
+/// The acceptance of the issue.
+#[tokio::test]
+async fn eight_agents_line_up_and_what_befalls_three_of_them_the_other_five_do_not_notice() {
+    let mut servers = Vec::new();
+    for eighths in 0..8 {
+        servers.push(wave(eighths, if eighths == 2 { AHEAD_MS } else { 0 }).await);
+    }
+    let cable = Cable::lay(servers[1].address).await;
+    let mut addresses: Vec<_> = servers.iter().map(|server| server.address).collect();
+    addresses[1] = cable.address;
+    let mut follower = Follower::new(&addresses);
+    follower.until("four waves of each", |app| (0..8).all(|at| count(app, at) > 400)).await;
+    assert!((0..8).all(|at| state(&follower.app, at) == State::Live));
+
+    // One stops, one is cut off again and again, one has had another clock all the time.
+    servers.remove(0).stop().await;
+    for _ in 0..3 {
+        cable.cut().await;
+        let before = count(&follower.app, 3);
+        follower.until("more of the others", |app| count(app, 3) > before + 50).await;
+    }
+    let app = &follower.app;
+    assert!(matches!(state(app, 0), State::Reconnecting(Some(_))), "{:?}", state(app, 0));
+    let ahead_ms = app.sources()[2].watched.clock_ahead_ms();
+    assert!((ahead_ms - AHEAD_MS).abs() < 500, "{ahead_ms}");
+
+    let window = app.window_of(100).unwrap();
+    for source in 1..8 {
+        let peaks = peaks_ms(app, source, source as i64, window);
+        assert!(source == 1 || peaks.len() >= 2, "{source}: {peaks:?}");
+        // A quarter of a wave apart would be the neighbour's neighbour.
+        assert!(peaks.iter().all(|ms| ms.abs() < WAVE_MS / 16), "{source}: {peaks:?}");
+    }
+    for source in 3..8 {
+        assert_eq!(state(app, source), State::Live);
+        let watched = &app.sources()[source].watched;
+        assert_eq!((watched.faults, watched.skipped, watched.clock_ahead_ms()), (0, 0, 0));
+        let seqs: Vec<_> = (0..count(app, source))
+            .map(|at| watched.store.get(at).unwrap().seq().unwrap())
+            .collect();
+        assert!(seqs.windows(2).all(|pair| pair[1] == pair[0] + 1), "all samples, each once");
+    }
+    for server in servers {
+        server.stop().await;
+    }
+}
+
+/// A server that writes rows as fast as anybody takes them.
+async fn flood() -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (mut client, _) = listener.accept().await.unwrap();
+        let rows = "1 2 3 4 5 6\n".repeat(1000);
+        while client.write_all(rows.as_bytes()).await.is_ok() {}
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_source_that_floods_takes_nothing_from_the_others() {
+    let (quiet, other) = (Server::start(INTERVAL).await, Server::start(INTERVAL).await);
+    let mut follower = Follower::new(&[quiet.address, flood().await, other.address]);
+    let flooded = |app: &App| count(app, 1) > 1000;
+    follower.until("a flood", |app| flooded(app) && count(app, 0) > 100).await;
+    for source in [0, 2] {
+        let watched = &follower.app.sources()[source].watched;
+        assert_eq!(state(&follower.app, source), State::Live);
+        assert_eq!((watched.faults, watched.skipped), (0, 0));
+        assert!(count(&follower.app, source) > 50);
+        let first = watched.store.get(0).unwrap().seq();
+        let last = watched.store.get(watched.store.len() - 1).unwrap().seq();
+        assert_eq!((first, last), (Some(1), Some(watched.store.len() as u64)), "all of them");
+    }
+    drop(follower);
+    quiet.stop().await;
+    other.stop().await;
+}
+
+#[tokio::test]
+async fn csv_of_three_agents_has_each_sample_of_each_of_them_once() {
+    let (one, two) = (Server::start(INTERVAL).await, Server::start(INTERVAL).await);
+    // Nobody listens there any more.
+    let dead = Server::start(INTERVAL).await;
+    let gone = dead.address;
+    dead.stop().await;
+    let addresses = [one.address, gone, two.address];
+    let wish = Wish { history: History::All, ..Wish::default() };
+    let never = std::future::pending();
+    let written = write_all(&addresses, Form::Csv, wish, Some(60), never).await;
+    assert!(written.end.is_ok(), "{:?}", written.end);
+    assert!(written.told[0].contains(&format!("cannot connect to {gone}")), "{:?}", written.told);
+    assert_eq!(written.told.len(), 1, "{:?}", written.told);
+    let mut rows = 0;
+    for address in [one.address, two.address] {
+        let name = format!(",{address},");
+        let of = written.text.lines().filter_map(|line| line.split_once(&name));
+        let seqs: Vec<u64> =
+            of.map(|(_, rest)| rest.split(',').next().unwrap().parse().unwrap()).collect();
+        assert_eq!(seqs, (1..=seqs.len() as u64).collect::<Vec<_>>());
+        assert!(seqs.len() > 10, "both are written: {}", seqs.len());
+        rows += seqs.len();
+    }
+    assert_eq!(rows, 60);
+    one.stop().await;
+    two.stop().await;
+}

@@ -1,0 +1,127 @@
+//! All sources at a glance: their order, and the one that is chosen.
+
+use std::cmp::Ordering;
+
+use super::{App, Screen};
+use crate::keys::Action;
+use crate::layout::Page;
+
+/// The order of the sources.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Order {
+    /// As they were given.
+    #[default]
+    Given,
+    /// The one with the highest value first; those without a value now last.
+    Hottest,
+}
+
+impl App {
+    /// The sources in the order in which the overview shows them.
+    #[must_use]
+    pub fn ordered(&self) -> Vec<usize> {
+        let mut sources: Vec<usize> = (0..self.sources().len()).collect();
+        if self.order == Order::Hottest {
+            let heats: Vec<Option<f64>> = sources.iter().map(|at| self.heat(*at)).collect();
+            // The order in which they were given decides between equals.
+            sources.sort_by(|a, b| hotter(heats[*a], heats[*b]));
+        }
+        sources
+    }
+
+    /// The value by which a source has its place; none if it is not known now.
+    fn heat(&self, source: usize) -> Option<f64> {
+        let seen = &self.sources()[source];
+        if !seen.watched.state(self.now).is_well() {
+            return None;
+        }
+        let value = self.sample_of(source)?.value(seen.hot_column());
+        (!value.is_nan()).then_some(value)
+    }
+
+    /// The sources that so many rows show.
+    #[must_use]
+    pub fn lines(&self, rows: u16) -> Vec<usize> {
+        let rows = usize::from(rows);
+        let first = self.first_line.min(self.sources().len().saturating_sub(rows));
+        self.ordered().into_iter().skip(first).take(rows).collect()
+    }
+
+    /// The first line that is in sight, as it was left.
+    #[must_use]
+    pub fn first_line(&self) -> usize {
+        self.first_line
+    }
+
+    fn rows(&self) -> usize {
+        usize::from(self.layout(self.area()).sources.height).max(1)
+    }
+
+    /// Scrolls the overview so that the source that is chosen is in sight.
+    pub(super) fn reveal(&mut self) {
+        let rows = self.rows();
+        let place = self.ordered().iter().position(|at| *at == self.shown()).unwrap_or(0);
+        let first = self.first_line.min(self.sources().len().saturating_sub(rows));
+        self.first_line = first.clamp((place + 1).saturating_sub(rows), place);
+    }
+
+    pub(super) fn scroll_overview(&mut self, lines: i64) {
+        let most = self.sources().len().saturating_sub(self.rows());
+        let first = (self.first_line.min(most) as i64).saturating_add(lines);
+        self.first_line = first.clamp(0, most as i64) as usize;
+    }
+
+    fn choose_line(&mut self, steps: i64) {
+        let order = self.ordered();
+        let place = order.iter().position(|at| *at == self.shown()).unwrap_or(0) as i64;
+        let there = place.saturating_add(steps).clamp(0, order.len() as i64 - 1);
+        self.show_source(order[there as usize]);
+    }
+
+    /// A click on the line of a source: the first chooses it, the second opens it.
+    pub(super) fn click_source(&mut self, at: usize) {
+        if at == self.shown() {
+            self.screen = Screen::Page(Page::Dashboard);
+        } else {
+            self.show_source(at);
+        }
+    }
+
+    /// What a key does on the overview; false if it does there what it does elsewhere.
+    pub(super) fn act_on_overview(&mut self, action: Action) -> bool {
+        let rows = self.rows() as i64;
+        match action {
+            Action::Up => self.choose_line(-1),
+            Action::Down => self.choose_line(1),
+            Action::ScreenLeft => self.choose_line(-rows),
+            Action::ScreenRight => self.choose_line(rows),
+            Action::Fullscreen => self.screen = Screen::Page(Page::Dashboard),
+            Action::Order => {
+                self.order = match self.order {
+                    Order::Given => Order::Hottest,
+                    Order::Hottest => Order::Given,
+                };
+                self.first_line = 0;
+            }
+            // Here are no charts to choose, and nothing to measure.
+            Action::NextChart
+            | Action::PreviousChart
+            | Action::Chart(_)
+            | Action::ValueIn
+            | Action::ValueOut
+            | Action::Mark => {}
+            _ => return false,
+        }
+        true
+    }
+}
+
+/// The higher value first, what is not known last.
+fn hotter(a: Option<f64>, b: Option<f64>) -> Ordering {
+    match (a, b) {
+        (Some(a), Some(b)) => b.total_cmp(&a),
+        (Some(_), None) => Ordering::Less,
+        (None, Some(_)) => Ordering::Greater,
+        (None, None) => Ordering::Equal,
+    }
+}

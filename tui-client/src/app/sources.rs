@@ -1,0 +1,256 @@
+//! The sources that are watched, on one time axis: that of this machine's clock.
+
+use std::time::Duration;
+
+use loadline_protocol::Time;
+
+use super::{App, Screen, View};
+use crate::charts::{Chart, charts};
+use crate::layout::Page;
+use crate::store::Kept;
+use crate::units::Units;
+use crate::watched::{State, Watched};
+
+/// A recording that is seen as a whole spans so much more than its samples do: a cell at the end.
+const FIT_PART: u32 = 16;
+
+/// The shortest time span that is drawn.
+const FIT_MIN: Duration = Duration::from_secs(1);
+
+/// A source as the screen knows it.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// What is known of it.
+    pub watched: Watched,
+    /// The charts of its stream.
+    pub charts: Vec<Chart>,
+    /// What its agent was asked for and has not answered yet.
+    pub(super) asked: Option<Duration>,
+}
+
+impl Seen {
+    pub(super) fn new(watched: Watched) -> Seen {
+        Seen { watched, charts: Vec::new(), asked: None }
+    }
+
+    pub(super) fn make_charts(&mut self, units: Units) {
+        let (stream, machine) = (self.watched.stream.as_ref(), self.watched.machine());
+        self.charts = stream.map_or_else(Vec::new, |stream| charts(&stream.schema, units, machine));
+    }
+
+    /// The column by which sources are compared at a glance: the first in percent, else the first.
+    #[must_use]
+    pub fn hot_column(&self) -> usize {
+        let columns = self.watched.columns().unwrap_or_default();
+        columns.iter().position(|column| column.unit() == "%").unwrap_or(0)
+    }
+
+    /// The chart of a title.
+    #[must_use]
+    pub fn chart(&self, title: &str) -> Option<&Chart> {
+        self.charts.iter().find(|chart| chart.title == title)
+    }
+}
+
+impl App {
+    /// The same screen with further sources, of which nothing is known yet either: it begins with
+    /// all of them at a glance, unless it was told to begin with one chart.
+    #[must_use]
+    pub fn beside(mut self, others: impl IntoIterator<Item = Watched>) -> App {
+        self.sources.extend(others.into_iter().map(Seen::new));
+        if self.screen == Screen::Page(Page::Dashboard) {
+            self.screen = Screen::Page(self.home());
+        }
+        self
+    }
+
+    /// All sources, in the order in which they were given.
+    #[must_use]
+    pub fn sources(&self) -> &[Seen] {
+        &self.sources
+    }
+
+    /// Whether there is but one source.
+    #[must_use]
+    pub fn is_alone(&self) -> bool {
+        self.sources.len() == 1
+    }
+
+    /// Which source the dashboard shows: the one that is chosen.
+    #[must_use]
+    pub fn shown(&self) -> usize {
+        self.shown
+    }
+
+    pub(super) fn seen(&self) -> &Seen {
+        &self.sources[self.shown]
+    }
+
+    /// The source that the dashboard shows.
+    #[must_use]
+    pub fn watched(&self) -> &Watched {
+        &self.seen().watched
+    }
+
+    /// Its charts.
+    #[must_use]
+    pub fn charts(&self) -> &[Chart] {
+        &self.seen().charts
+    }
+
+    /// The page that Esc leads to in the end.
+    #[must_use]
+    pub fn home(&self) -> Page {
+        if self.is_alone() { Page::Dashboard } else { Page::Overview }
+    }
+
+    pub(super) fn show_source(&mut self, at: usize) {
+        let columns = self.watched().columns().map(<[_]>::to_vec);
+        self.shown = at.min(self.sources.len() - 1);
+        if self.watched().columns() != columns.as_deref() {
+            self.first_column = 0;
+        }
+        self.measure();
+        self.reveal();
+    }
+
+    pub(super) fn show_source_beside(&mut self, steps: usize) {
+        if self.is_alone() {
+            self.tell("this is the only source".to_owned());
+        } else {
+            self.show_source((self.shown + steps) % self.sources.len());
+        }
+    }
+
+    /// How far a source's clock is ahead on the time axis, milliseconds. A single source has the axis
+    /// for itself, whatever its clock shows.
+    #[must_use]
+    pub fn ahead_ms(&self, source: usize) -> i64 {
+        if self.is_alone() { 0 } else { self.sources[source].watched.clock_ahead_ms() }
+    }
+
+    /// Where a time of a source's clock stands on the time axis.
+    #[must_use]
+    pub fn axis_time(&self, source: usize, time: Time) -> Time {
+        Time::from_millis(time.as_millis() - self.ahead_ms(source))
+    }
+
+    /// How many samples of a source are not later than a time on the axis.
+    pub(super) fn count_of(&self, source: usize, time: Time) -> usize {
+        let ms = time.as_millis() + self.ahead_ms(source);
+        if ms < 0 {
+            return 0;
+        }
+        self.sources[source].watched.store.count_until(Time::from_millis(ms))
+    }
+
+    /// The sample of the source that is shown that stands at a time on the axis: the last that is not
+    /// later.
+    #[must_use]
+    pub fn index_of(&self, time: Time) -> usize {
+        self.count_of(self.shown, time).saturating_sub(1)
+    }
+
+    /// Where a sample of the source that is shown stands on the axis.
+    #[must_use]
+    pub fn time_at(&self, at: usize) -> Option<Time> {
+        let sample = self.watched().store.get(at)?;
+        Some(self.axis_time(self.shown, sample.time()))
+    }
+
+    fn ends(&self, of: impl Fn(&Watched) -> Option<Time>) -> impl Iterator<Item = Time> {
+        let sources = self.sources.iter().enumerate();
+        sources.filter_map(move |(at, seen)| Some(self.axis_time(at, of(&seen.watched)?)))
+    }
+
+    /// The newest sample of all sources, on the axis.
+    #[must_use]
+    pub fn newest(&self) -> Option<Time> {
+        self.ends(|watched| watched.store.newest()).max()
+    }
+
+    /// The oldest sample of all sources, on the axis.
+    #[must_use]
+    pub fn oldest(&self) -> Option<Time> {
+        self.ends(|watched| watched.store.oldest()).min()
+    }
+
+    /// Keeps the whole of what is recorded in sight while it is read, until the user looks closer.
+    pub(super) fn fit(&mut self) {
+        // Beside what comes live, a recording is not all that there is to see.
+        let is_recorded = |seen: &Seen| seen.watched.recorded_span().is_some();
+        if !self.whole || !self.sources.iter().all(is_recorded) {
+            return;
+        }
+        let (Some(oldest), Some(newest)) = (self.oldest(), self.newest()) else { return };
+        let ms = newest.as_millis().saturating_sub(oldest.as_millis());
+        let span = Duration::from_millis(ms.max(0) as u64);
+        if span.is_zero() {
+            return;
+        }
+        // The newest sample is not at the end of its cell.
+        let span = (span + span / FIT_PART).max(FIT_MIN);
+        if self.window == self.window_first {
+            self.window = span;
+        }
+        self.window_first = span;
+    }
+
+    /// The latest sample of any source that is not later than a time.
+    pub(super) fn latest_until(&self, time: Time) -> Option<Time> {
+        let sources = 0..self.sources.len();
+        let times = sources.filter_map(|source| {
+            let at = self.count_of(source, time).checked_sub(1)?;
+            let sample = self.sources[source].watched.store.get(at)?;
+            Some(self.axis_time(source, sample.time()))
+        });
+        times.max()
+    }
+
+    /// The earliest sample of any source that is later than a time.
+    pub(super) fn earliest_after(&self, time: Time) -> Option<Time> {
+        let sources = 0..self.sources.len();
+        let times = sources.filter_map(|source| {
+            let sample = self.sources[source].watched.store.get(self.count_of(source, time))?;
+            Some(self.axis_time(source, sample.time()))
+        });
+        times.min()
+    }
+
+    /// The sample of a source whose values stand beside those of the others: that at the cursor, else
+    /// the latest in sight. None where it had a gap at that time.
+    #[must_use]
+    pub fn sample_of(&self, source: usize) -> Option<Kept<'_>> {
+        let watched = &self.sources[source].watched;
+        let fixed = match (self.cursor, self.view) {
+            (Some(cursor), _) => Some(cursor),
+            (None, View::Paused(until)) => Some(until),
+            (None, View::Live) => None,
+        };
+        let Some(time) = fixed else {
+            return watched.store.get(watched.store.len().checked_sub(1)?);
+        };
+        let sample = watched.store.get(self.count_of(source, time).checked_sub(1)?)?;
+        let age_ms = time.as_millis() - self.axis_time(source, sample.time()).as_millis();
+        (age_ms as u128 <= watched.stale_after().as_millis()).then_some(sample)
+    }
+
+    /// Whether what is shown of a source may look live: rows arrive, or it says that it is of another time.
+    #[must_use]
+    pub fn is_fresh_of(&self, source: usize) -> bool {
+        let is_well = || self.sources[source].watched.state(self.now).is_well();
+        matches!(self.view, View::Paused(_)) || is_well()
+    }
+
+    /// Whether a source may have a history that has not come yet, and that a first frame should have.
+    #[must_use]
+    pub fn awaits_history(&self) -> bool {
+        self.sources.iter().any(|seen| {
+            let may_come = matches!(
+                seen.watched.state(self.now),
+                State::Connecting(None) | State::Live | State::Replay(None)
+            );
+            may_come && !seen.watched.caught_up
+        })
+    }
+}

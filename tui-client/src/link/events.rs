@@ -1,0 +1,170 @@
+//! The events of several links as one, none of which can crowd out the others.
+
+use std::future::poll_fn;
+use std::task::{Context, Poll};
+
+use tokio::sync::mpsc;
+
+use super::EVENTS_MAX;
+use crate::event::Event;
+
+/// The fewest events between a link and who follows it.
+const EVENTS_MIN: usize = 2;
+
+/// How many events of each of so many links may wait, so that all of them together take hardly more
+/// memory than those of one.
+#[must_use]
+pub fn events_max(links: usize) -> usize {
+    (EVENTS_MAX / links.max(1)).max(EVENTS_MIN)
+}
+
+/// What several links tell, each through a channel of its own: one that tells much has its own
+/// channel full, and nobody else's.
+#[derive(Debug)]
+pub struct Events {
+    /// One for each source; `None` when its link has ended.
+    links: Vec<Option<mpsc::Receiver<Event>>>,
+    /// The link that is heard first the next time.
+    next: usize,
+}
+
+impl Events {
+    /// Those of some links, each called by its number, the first at 0.
+    #[must_use]
+    pub fn new(links: impl IntoIterator<Item = mpsc::Receiver<Event>>) -> Events {
+        Events { links: links.into_iter().map(Some).collect(), next: 0 }
+    }
+
+    /// Waits for events and appends them to `batch`, each with the number of its link: `most` at
+    /// most, one of each link in turn. Gives how many there are, which is 0 if all links have ended.
+    /// Nothing is lost if the future is dropped.
+    pub async fn receive(&mut self, batch: &mut Vec<(usize, Event)>, most: usize) -> usize {
+        self.receive_of(batch, most, |_| true).await
+    }
+
+    /// The same of those links only that are wanted; the others keep what they have to tell. Gives 0 if
+    /// all of those have ended.
+    pub async fn receive_of(
+        &mut self,
+        batch: &mut Vec<(usize, Event)>,
+        most: usize,
+        wanted: impl Fn(usize) -> bool,
+    ) -> usize {
+        poll_fn(|context| self.poll(context, batch, most, &wanted)).await
+    }
+
+    fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+        batch: &mut Vec<(usize, Event)>,
+        most: usize,
+        wanted: &impl Fn(usize) -> bool,
+    ) -> Poll<usize> {
+        let count = self.links.len();
+        let mut taken = 0;
+        // Until each of them has nothing, one after the other.
+        let mut silent = 0;
+        let mut is_open = false;
+        while silent < count && taken < most {
+            let at = self.next;
+            self.next = (at + 1) % count;
+            silent += 1;
+            let Some(link) = self.links[at].as_mut().filter(|_| wanted(at)) else { continue };
+            match link.poll_recv(context) {
+                Poll::Ready(Some(event)) => {
+                    batch.push((at, event));
+                    taken += 1;
+                    silent = 0;
+                }
+                Poll::Ready(None) => self.links[at] = None,
+                Poll::Pending => is_open = true,
+            }
+        }
+        if taken > 0 || !is_open { Poll::Ready(taken) } else { Poll::Pending }
+    }
+}
+
+impl From<mpsc::Receiver<Event>> for Events {
+    fn from(link: mpsc::Receiver<Event>) -> Events {
+        Events::new([link])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn links(count: usize) -> (Vec<mpsc::Sender<Event>>, Events) {
+        let (senders, receivers): (Vec<_>, Vec<_>) = (0..count).map(|_| mpsc::channel(64)).unzip();
+        (senders, Events::new(receivers))
+    }
+
+    async fn sources(events: &mut Events, most: usize) -> Vec<usize> {
+        let mut batch = Vec::new();
+        events.receive(&mut batch, most).await;
+        batch.into_iter().map(|(source, _)| source).collect()
+    }
+
+    #[tokio::test]
+    async fn a_flood_of_one_link_does_not_keep_the_others_waiting() {
+        let (senders, mut events) = links(3);
+        for _ in 0..64 {
+            senders[1].send(Event::Live).await.unwrap();
+        }
+        senders[0].send(Event::Live).await.unwrap();
+        senders[2].send(Event::Live).await.unwrap();
+        let first = sources(&mut events, 8).await;
+        assert_eq!(first.len(), 8);
+        assert!(first[..3].contains(&0) && first[..3].contains(&2), "{first:?}");
+        let mut rest = 0;
+        while rest < 58 {
+            let some = sources(&mut events, 100).await;
+            assert!(some.iter().all(|source| *source == 1), "{some:?}");
+            rest += some.len();
+        }
+        assert_eq!(rest, 58);
+    }
+
+    #[tokio::test]
+    async fn no_more_are_taken_at_a_time_than_asked_for_and_all_get_their_turn() {
+        let (senders, mut events) = links(5);
+        for _ in 0..4 {
+            for sender in &senders {
+                sender.send(Event::Live).await.unwrap();
+            }
+        }
+        let mut all = Vec::new();
+        for _ in 0..5 {
+            let some = sources(&mut events, 4).await;
+            assert_eq!(some.len(), 4);
+            all.extend(some);
+        }
+        for round in all.chunks(5) {
+            let mut round = round.to_vec();
+            round.sort_unstable();
+            assert_eq!(round, [0, 1, 2, 3, 4]);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_not_wanted_waits_and_an_end_is_told_when_all_have_ended() {
+        let (senders, mut events) = links(2);
+        senders[0].send(Event::Live).await.unwrap();
+        let mut batch = Vec::new();
+        let second = events.receive_of(&mut batch, 9, |at| at == 1);
+        assert!(tokio::time::timeout(Duration::from_secs(1), second).await.is_err());
+        assert_eq!(sources(&mut events, 9).await, [0]);
+        let mut senders = senders.into_iter();
+        drop(senders.next());
+        senders.next().unwrap().send(Event::Live).await.unwrap();
+        assert_eq!(sources(&mut events, 9).await, [1]);
+        assert_eq!(sources(&mut events, 9).await, Vec::<usize>::new());
+    }
+
+    #[test]
+    fn all_queues_together_hold_hardly_more_than_one() {
+        assert_eq!((events_max(1), events_max(8), events_max(256)), (EVENTS_MAX, 8, EVENTS_MIN));
+    }
+}

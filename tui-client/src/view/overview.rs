@@ -1,0 +1,213 @@
+//! All sources at a glance: a line for each, with its state, its newest values and a small chart.
+
+use malevich::{Line, Plot};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::widgets::Widget;
+
+use super::chart::{Pattern, Strokes};
+use super::header::{age_text, clock_text, outage_text, shortened, state_style};
+use super::text::{Piece, put, put_right};
+use crate::app::{App, Seen};
+use crate::charts::look;
+use crate::layout::{LineParts, VALUE};
+use crate::store::{Slots, Window};
+use crate::units::{Look, Range};
+use crate::watched::State;
+
+/// The columns to show, if a source has them; else its first ones.
+const FIRST: [&str; 3] = ["cpu", "mem", "load1"];
+
+pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
+    if area.is_empty() {
+        return;
+    }
+    let parts = app.line_parts(area);
+    for (y, source) in (area.top()..area.bottom()).zip(app.lines(area.height)) {
+        let line = ListLine {
+            app,
+            source,
+            seen: &app.sources()[source],
+            state: app.sources()[source].watched.state(app.now),
+            fresh: app.is_fresh_of(source),
+            y,
+            right: area.right(),
+        };
+        line.render(parts, buf);
+    }
+}
+
+/// The line of a source.
+struct ListLine<'a> {
+    app: &'a App,
+    source: usize,
+    seen: &'a Seen,
+    state: State,
+    fresh: bool,
+    y: u16,
+    /// Where the list ends.
+    right: u16,
+}
+
+impl ListLine<'_> {
+    fn render(&self, parts: LineParts, buf: &mut Buffer) {
+        let theme = self.app.theme;
+        let state = format!(" {} ", self.state.word());
+        put(buf, self.row(parts.state), &[Piece::new(state, state_style(theme, &self.state))]);
+        self.render_name(parts, buf);
+        let watched = &self.seen.watched;
+        if watched.store.is_empty() {
+            // There is nothing else to say of it than why.
+            let room = Rect { width: self.right.saturating_sub(parts.values.x), ..parts.values };
+            let why = self.state.outage().map_or(String::new(), |it| outage_text(it, self.app));
+            put(buf, self.row(room), &[Piece::new(why, theme.faint())]);
+            return;
+        }
+        self.render_values(parts, buf);
+        if let Some(age) = watched.age(self.app.now) {
+            let style = if self.state.is_well() { theme.faint() } else { theme.strong() };
+            let place = self.row(parts.age);
+            let place = Rect { width: place.width.saturating_sub(2), ..place };
+            put_right(buf, place, &[Piece::new(age_text(age), style)]);
+        }
+        let ahead_ms = self.app.ahead_ms(self.source);
+        if ahead_ms != 0 {
+            let text = Piece::new(clock_text(ahead_ms), theme.strong());
+            put(buf, self.row(parts.clock), &[text]);
+        }
+        self.render_chart(self.row(parts.chart), buf);
+    }
+
+    fn row(&self, part: Rect) -> Rect {
+        Rect { y: self.y, height: u16::from(!part.is_empty()), ..part }
+    }
+
+    fn render_name(&self, parts: LineParts, buf: &mut Buffer) {
+        let theme = self.app.theme;
+        let place = self.row(parts.name);
+        let most = usize::from(place.width.saturating_sub(1));
+        let chosen = self.source == self.app.shown();
+        // Where there is no room for a word, the name says whether all is well.
+        let style = match self.state {
+            State::Live | State::Replay(_) => theme.strong(),
+            _ if parts.state.is_empty() => state_style(theme, &self.state),
+            _ => theme.faint(),
+        };
+        let style = if chosen { style.patch(theme.pointed()) } else { style };
+        put(buf, place, &[Piece::new(shortened(&self.seen.watched.name, most), style)]);
+    }
+
+    /// The columns that are shown, and how they look.
+    fn columns(&self) -> Vec<(usize, String, Look)> {
+        let Some(stream) = &self.seen.watched.stream else { return Vec::new() };
+        let columns = stream.schema.columns();
+        let known: Vec<usize> =
+            FIRST.iter().filter_map(|name| stream.schema.position(name)).collect();
+        let others = (0..columns.len()).filter(|at| !known.contains(at));
+        let machine = self.seen.watched.machine();
+        known
+            .iter()
+            .copied()
+            .chain(others)
+            .take(FIRST.len())
+            .map(|at| {
+                let name = columns[at].name().to_owned();
+                (at, name, look(&columns[at], self.app.units, machine))
+            })
+            .collect()
+    }
+
+    fn render_values(&self, parts: LineParts, buf: &mut Buffer) {
+        let theme = self.app.theme;
+        let sample = self.app.sample_of(self.source);
+        for (cell, (at, name, look)) in (0..parts.count).zip(self.columns()) {
+            let x = parts.values.x + cell * VALUE;
+            let place = self.row(Rect { x, width: VALUE - 2, ..parts.values });
+            let value = sample.map_or(f64::NAN, |sample| sample.value(at));
+            let value = Piece::new(look.value(value), theme.line(0, self.fresh));
+            // A value that is cut would be another one: the name has what is left.
+            let left = usize::from(place.width).saturating_sub(value.width() + 1);
+            if value.width() > usize::from(place.width) {
+                put(buf, place, &[Piece::new("-", theme.faint())]);
+                continue;
+            }
+            let name = if left < 2 { String::new() } else { shortened(&name, left) };
+            put(buf, place, &[Piece::new(name, theme.faint())]);
+            put_right(buf, place, &[value]);
+        }
+    }
+
+    fn render_chart(&self, place: Rect, buf: &mut Buffer) {
+        let app = self.app;
+        let Some(window) = app.window_of(place.width).filter(|_| !place.is_empty()) else { return };
+        let column = self.seen.hot_column();
+        let Some(metric) = self.seen.watched.columns().and_then(|columns| columns.get(column))
+        else {
+            return;
+        };
+        let by_its_clock = window.by_clock(app.ahead_ms(self.source));
+        let slots = self.seen.watched.store.slots(column, by_its_clock);
+        let range = look(metric, app.units, self.seen.watched.machine());
+        if app.theme.ascii {
+            self.render_levels(&range, &slots, place, buf);
+            self.render_cursor(window, place, buf);
+            return;
+        }
+        let (_, dots) = app.theme.charset().pixels_per_cell();
+        let row = scale(&range, &slots, dots as i64);
+        let strokes = Strokes::of(&slots, row);
+        let (x, y) = strokes.points(dots as i64, window.first_slot(), Pattern::Solid);
+        let plot = Plot::new()
+            .axes(false)
+            .x_domain(0.0, (window.count() as f64 - 1.0).max(1.0))
+            .y_domain(-(dots as f64 - 1.0).max(1.0), 0.0)
+            .layer(Line::xy(x, y).color(app.theme.ink(0, self.fresh)));
+        plot.widget().charset(app.theme.charset()).render(place, buf);
+        self.render_cursor(window, place, buf);
+    }
+
+    /// The greatest value of each cell as a sign.
+    fn render_levels(&self, look: &Look, slots: &Slots, place: Rect, buf: &mut Buffer) {
+        let row = scale(look, slots, LEVELS.len() as i64);
+        let style = self.app.theme.line(0, self.fresh);
+        let per_cell = (slots.slots.len() / usize::from(place.width)).max(1);
+        for (x, cell) in (place.left()..place.right()).zip(slots.slots.chunks(per_cell)) {
+            let greatest = cell.iter().flatten().map(|slot| slot.max).reduce(f64::max);
+            let Some(greatest) = greatest else { continue };
+            let most = LEVELS.len() - 1;
+            let level = most - (row(greatest).clamp(0, most as i64) as usize);
+            buf[(x, place.y)].set_char(LEVELS[level]).set_style(style);
+        }
+    }
+
+    fn render_cursor(&self, window: Window, place: Rect, buf: &mut Buffer) {
+        let cursor = self.app.cursor.and_then(|cursor| window.cell_of(cursor.as_millis()));
+        if let Some(cell) = cursor {
+            let column = Rect { x: place.x + cell as u16, width: 1, ..place };
+            buf.set_style(column, self.app.theme.pointed());
+        }
+    }
+}
+
+/// Signs that stand higher and higher, for a chart of one row without dots.
+const LEVELS: [char; 5] = ['_', '.', '-', '\'', '^'];
+
+/// The row of dots of a value, the highest at 0: over all that the unit can be, or what is in sight.
+fn scale(look: &Look, slots: &Slots, dots: i64) -> impl Fn(f64) -> i64 {
+    let (least, greatest) = slots.extent().unwrap_or((0.0, 1.0));
+    let (low, high) = match look.range {
+        Range::Fixed(most) => (0.0, most / look.scale),
+        Range::FromZero(most) => (least.min(0.0), greatest.max(most / look.scale)),
+        Range::Fitted => (least, greatest),
+    };
+    let span = (high - low).max(f64::MIN_POSITIVE);
+    move |value| ((high - value) / span * (dots as f64 - 1.0)).round() as i64
+}
+
+/// The lines that are in sight, if not all of them are.
+pub(super) fn in_sight(app: &App, rows: u16) -> Option<String> {
+    let all = app.sources().len();
+    let shown = usize::from(rows).min(all);
+    let first = app.first_line().min(all - shown);
+    (shown < all).then(|| format!(" sources {}-{} of {all}", first + 1, first + shown))
+}

@@ -1,0 +1,35 @@
+//! Several servers in one terminal.
+
+use std::time::Duration;
+
+use crate::stage::{Server, Terminal};
+
+const FAST: Duration = Duration::from_millis(50);
+
+#[test]
+fn two_servers_stand_side_by_side_and_one_that_ends_leaves_the_other_as_it_is() {
+    let (one, two) = (Server::start(0, FAST), Server::start(0, FAST));
+    let (first, second) = (one.address.to_string(), two.address.to_string());
+    let mut terminal = Terminal::loadline(&[&first, &second]);
+    let both = |screen: &str| screen.contains("2 sources") && screen.contains("2 LIVE");
+    let screen = terminal.wait_for("both of them", both);
+    let line = |screen: &str, name: &str| {
+        screen.lines().find(|line| line.contains(name)).map(ToOwned::to_owned)
+    };
+    assert!(line(&screen, &first).is_some() && line(&screen, &second).is_some(), "{screen}");
+    one.stop();
+    let screen = terminal.wait_for_text("RECONNECTING");
+    assert!(line(&screen, &second).is_some_and(|line| line.contains("LIVE")), "{screen}");
+    terminal.press("j\r");
+    terminal.wait_for("the dashboard of the second", |screen| {
+        screen.contains("2 of 2") && screen.contains("Memory") && screen.contains(" LIVE ")
+    });
+    terminal.press("N");
+    terminal.wait_for_text("1 of 2");
+    terminal.press("v");
+    terminal.wait_for_text("Tab metric");
+    terminal.press("q");
+    let (status, _) = terminal.wait_for_end();
+    assert!(status.success());
+    two.stop();
+}
