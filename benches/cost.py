@@ -2,20 +2,30 @@
 """What the two programs cost: CPU in percent of one core, resident memory in MiB. Linux only.
 
     cargo build --release --workspace
-    benches/cost.py [--seconds 60] [--samples 3600] [--bin target/release]
+    benches/cost.py [--seconds 60] [--samples 3600] [--sources 100] [--bin target/release]
 
 First an agent runs at 1 s with a client on its stream in a pseudo-terminal of 120x36, for so many seconds.
+Then a client of so many sources at 1 s, which keeps 10 minutes: each sends 5,000 s of history at first, so
+that memory has been taken and given back. They are made up, in a process that is not counted. Each of three
+pages has a third of the seconds.
 Then an agent at 200 ms with ten clients fills its ring with so many samples: 3,600 are an hour of seconds,
 in 12 minutes.
 """
 
 import argparse
+import asyncio
+import math
+import os
+import random
+import signal
+import socket
 import time
 from pathlib import Path
 
 from measured import Agent, Screen, cpu_ns, memory_mib, watch
 
 CLIENTS = 10
+HISTORY = 5000
 
 
 def screen(folder: Path, seconds: float) -> None:
@@ -31,6 +41,74 @@ def screen(folder: Path, seconds: float) -> None:
     print(f"client   at 1s    {len(received) / took:6.0f} B/s to a terminal of 120x36", flush=True)
     client.end()
     agent.end()
+
+
+async def source(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """A server at work: a history, and then a row a second."""
+    phase = random.random()
+    await reader.readline()
+    now = time.time() - phase
+
+    def row(number: int) -> bytes:
+        cpu = 50 + 40 * math.sin(number / 20 + 6 * phase)
+        when = now + number - HISTORY
+        return f"{when:.3f} {number} {cpu:.1f} 2400.0 {40 + phase:.1f} 0.52 0.44 0.40\n".encode()
+
+    writer.write(b"# loadline/1 run=00000001 host=made-up interval=1000ms cores=4 memory=8000000000\n")
+    writer.write(b"# columns time:s seq cpu:% freq:MHz mem:% load1 load5 load15\n")
+    writer.writelines(row(number) for number in range(1, HISTORY + 1))
+    writer.write(b"# live\n")
+    number = HISTORY
+    try:
+        while True:
+            await writer.drain()
+            number += 1
+            await asyncio.sleep(max(0.0, now + number - HISTORY - time.time()))
+            writer.write(row(number))
+    except OSError:
+        pass
+
+
+class Crowd:
+    """Sources in a process of their own."""
+
+    def __init__(self, count: int) -> None:
+        sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+        self.addresses = ["%s:%d" % made.getsockname() for made in sockets]
+        self.pid = os.fork()
+        if self.pid == 0:
+            asyncio.run(self.serve(sockets))
+        for made in sockets:
+            made.close()
+
+    async def serve(self, sockets: list[socket.socket]) -> None:
+        servers = [await asyncio.start_server(source, sock=made) for made in sockets]
+        await asyncio.gather(*(server.serve_forever() for server in servers))
+
+    def end(self) -> None:
+        os.kill(self.pid, signal.SIGTERM)
+        os.waitpid(self.pid, 0)
+
+
+def crowd(folder: Path, sources: int, seconds: float) -> None:
+    crowd = Crowd(sources)
+    for page, keys in (("overview", b""), ("in one chart", b"v"), ("apart", b"vv")):
+        command = [folder / "loadline", "--keep", "10m", "--history", "all", *crowd.addresses]
+        client = Screen(*command)
+        watch([client], 5)
+        os.write(client.terminal, keys)
+        watch([client], 2)
+        before = cpu_ns(client.pid), time.monotonic()
+        [received] = watch([client], seconds / 3)
+        took = time.monotonic() - before[1]
+        cpu = (cpu_ns(client.pid) - before[0]) / took / 1e7
+        print(
+            f"client   {sources} sources, {page:12} {cpu:6.3f} % of a core   {memory_mib(client.pid):5.1f} MiB"
+            f"   {len(received) / took:6.0f} B/s",
+            flush=True,
+        )
+        client.end()
+    crowd.end()
 
 
 def ring(folder: Path, samples: int) -> None:
@@ -61,9 +139,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--samples", type=int, default=3600)
+    parser.add_argument("--sources", type=int, default=100)
     parser.add_argument("--bin", type=Path, default=Path("target/release"))
     options = parser.parse_args()
     screen(options.bin, options.seconds)
+    crowd(options.bin, options.sources, options.seconds)
     ring(options.bin, options.samples)
 
 
