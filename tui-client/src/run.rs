@@ -4,6 +4,7 @@
 mod plain;
 
 use std::io::{self, Write as _};
+use std::pin::Pin;
 use std::time::Duration;
 
 use crossterm::cursor::{Hide, Show};
@@ -255,13 +256,8 @@ pub async fn run(
             }
             Some(Flow::Lend { source }) => {
                 let Some((_, lender)) = handles.get(source) else { continue };
-                // Its thread would take what is typed for others.
-                ears.keys = EventStream::new();
-                Screen::leave();
-                tokio::select! {
-                    () = plain::lend(lender, true) => screen.enter()?,
-                    () = &mut stop => return Ok(()),
-                    _ = &mut ears.hangup => return Ok(()),
+                if !lend_terminal(screen, &mut ears, lender, stop.as_mut()).await? {
+                    return Ok(());
                 }
                 app.update(clock.now(), Message::Resize(Screen::size()?));
             }
@@ -269,6 +265,23 @@ pub async fn run(
             None => continue,
         }
         frames.changed();
+    }
+}
+
+/// Gives the terminal to a link until it has tried its source. False if the program is to end meanwhile.
+async fn lend_terminal(
+    screen: &mut Screen,
+    ears: &mut Ears,
+    lender: &Lender,
+    stop: Pin<&mut impl Future<Output = ()>>,
+) -> io::Result<bool> {
+    // Its thread would take what is typed for others.
+    ears.keys = EventStream::new();
+    Screen::leave();
+    tokio::select! {
+        () = plain::lend(lender, true) => screen.enter().map(|()| true),
+        () = stop => Ok(false),
+        _ = &mut ears.hangup => Ok(false),
     }
 }
 
