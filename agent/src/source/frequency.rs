@@ -66,6 +66,8 @@ mod reader {
     pub(super) struct Reader {
         cpus: PathBuf,
         list: Kept,
+        /// How many cores it had at the last look: behind the last of them nothing need be read.
+        listed: Option<usize>,
         /// One for each core or group of cores that changes its frequency.
         scaled: Vec<Scaled>,
         /// How many samples are still taken before cores are looked for again.
@@ -92,6 +94,7 @@ mod reader {
             Reader {
                 cpus: cpus.into(),
                 list: Kept::new(list),
+                listed: None,
                 scaled: Vec::new(),
                 find_in: 0,
                 room: vec![0; LIST_ROOM].into(),
@@ -109,13 +112,18 @@ mod reader {
                 return Some(mean);
             }
             let mut mean = Mean::default();
-            self.list.each_line(&mut self.room, |line| mean.extend(line_mhz(line)));
+            self.list.each_line(&mut self.room, |line| {
+                mean.extend(line_mhz(line));
+                Some(mean.count) != self.listed
+            });
+            self.listed = Some(mean.count).filter(|count| *count > 0);
             mean.get()
         }
 
         /// Files that are open already stay so.
         fn find(&mut self) {
             self.find_in = SAMPLES_A_LOOK;
+            self.listed = None;
             let folders = folders(&self.cpus);
             if !self.scaled.iter().map(|scaled| &scaled.folder).eq(&folders) {
                 self.scaled = folders.into_iter().map(Scaled::new).collect();
@@ -290,6 +298,8 @@ mod tests {
         let files = Files::new("cpu MHz : 5000\n");
         let mut reader = files.reader();
         assert_eq!(reader.mean_mhz(), Some(5000.0));
+        files.write("cpuinfo", "cpu MHz : 5000\ncpu MHz : 3000\n");
+        assert_eq!(after_a_look(&mut reader), Some(4000.0));
         files.write("cpu/cpufreq/policy0/scaling_cur_freq", "1000000\n");
         assert_eq!(after_a_look(&mut reader), Some(1000.0));
         files.write("cpu/cpufreq/policy1/scaling_cur_freq", "3000000\n");

@@ -25,17 +25,18 @@ impl Kept {
         std::str::from_utf8(&room[..length]).ok()
     }
 
-    /// Hands out each line of the text without its end, for the price of one pass. A line that
-    /// `room` cannot hold is left out, and so is all that follows a failure.
-    pub(super) fn each_line(&mut self, room: &mut [u8], mut each: impl FnMut(&[u8])) {
+    /// Hands out each line of the text without its end, for the price of one pass, as long as `each`
+    /// is true: whoever has seen enough saves the rest. A line that `room` cannot hold is left out,
+    /// and so is all that follows a failure.
+    pub(super) fn each_line(&mut self, room: &mut [u8], mut each: impl FnMut(&[u8]) -> bool) {
         let (mut offset, mut kept, mut skipping) = (0, 0, false);
         while let Some(read @ 1..) = self.read(&mut room[kept..], offset) {
             offset += read as u64;
             let filled = kept + read;
             let mut start = 0;
             while let Some(length) = room[start..filled].iter().position(|byte| *byte == b'\n') {
-                if !std::mem::take(&mut skipping) {
-                    each(&room[start..start + length]);
+                if !std::mem::take(&mut skipping) && !each(&room[start..start + length]) {
+                    return;
                 }
                 start += length + 1;
             }
@@ -116,16 +117,20 @@ mod tests {
             lines in prop::collection::vec("[a-z]{0,12}", 0..20),
             is_ended: bool,
             room in 1..40_usize,
+            enough in 1..20_usize,
         ) {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("cpuinfo");
             let text = lines.join("\n") + if is_ended { "\n" } else { "" };
             fs::write(&path, &text).unwrap();
             let mut found = Vec::new();
-            let each = |line: &[u8]| found.push(String::from_utf8_lossy(line).into_owned());
+            let each = |line: &[u8]| {
+                found.push(String::from_utf8_lossy(line).into_owned());
+                found.len() < enough
+            };
             Kept::new(&path).each_line(&mut vec![0; room], each);
-            let fits: Vec<_> = text.lines().filter(|line| line.len() < room).collect();
-            prop_assert_eq!(found, fits);
+            let fits = text.lines().filter(|line| line.len() < room).take(enough);
+            prop_assert_eq!(found, fits.collect::<Vec<_>>());
         }
     }
 }
