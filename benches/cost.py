@@ -4,7 +4,9 @@
     cargo build --release --workspace
     benches/cost.py [--seconds 60] [--samples 3600] [--sources 100] [--bin target/release]
 
-First an agent runs at 1 s with a client on its stream in a pseudo-terminal of 120x36, for so many seconds.
+First an agent runs at 1 s with two clients on its stream in pseudo-terminals of 120x36, one with the
+dashboard and one with a single chart over the last hour, for so many seconds.
+Then the time from a row to its frame is taken.
 Then a client of so many sources at 1 s, which keeps 10 minutes: each sends 5,000 s of history at first, so
 that memory has been taken and given back. They are made up, in a process that is not counted. Each of three
 pages has a third of the seconds.
@@ -19,6 +21,7 @@ import os
 import random
 import signal
 import socket
+import statistics
 import time
 from pathlib import Path
 
@@ -31,16 +34,42 @@ HISTORY = 5000
 def screen(folder: Path, seconds: float) -> None:
     agent = Agent(folder, "1s")
     client = Screen(folder / "loadline", agent.address)
-    watch([client], 3)
+    presenter = Screen(folder / "loadline", "--fullscreen", "--window", "1h", agent.address)
+    watch([client, presenter], 3)
     before = cpu_ns(agent.pid), cpu_ns(client.pid), time.monotonic()
-    [received] = watch([client], seconds)
+    received = watch([client, presenter], seconds)
     took = time.monotonic() - before[2]
     for name, pid, start in (("agent", agent.pid, before[0]), ("client", client.pid, before[1])):
         cpu = (cpu_ns(pid) - start) / took / 1e7
         print(f"{name:8} at 1s    {cpu:6.3f} % of a core   {memory_mib(pid):5.1f} MiB", flush=True)
-    print(f"client   at 1s    {len(received) / took:6.0f} B/s to a terminal of 120x36", flush=True)
+    for name, sent in zip(("dashboard, 5m", "presenter, 1h"), received):
+        print(f"client   {name} {len(sent) / took:6.0f} B/s to a terminal of 120x36", flush=True)
     client.end()
+    presenter.end()
     agent.end()
+
+
+def latency(folder: Path, rows: int = 100) -> None:
+    """From a row that leaves to what the terminal gets for it, 10 rows a second."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        client = Screen(folder / "loadline", "%s:%d" % server.getsockname())
+        stream = server.accept()[0]
+        stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        now = time.time()
+        stream.sendall(
+            b"# loadline/1 run=00000001 host=made-up interval=100ms\n# columns time:s seq cpu:%\n# live\n"
+        )
+        watch([client], 2)
+        took = []
+        for number in range(1, rows + 1):
+            stream.sendall(f"{now + number / 10:.3f} {number} {number % 100}.5\n".encode())
+            begin = time.monotonic()
+            client.read()
+            took.append(time.monotonic() - begin)
+            watch([client], 0.1)
+        print(f"client   from a row to the terminal {1e3 * statistics.median(took):.2f} ms, the median", flush=True)
+        stream.close()
+        client.end()
 
 
 async def source(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -143,6 +172,7 @@ def main() -> None:
     parser.add_argument("--bin", type=Path, default=Path("target/release"))
     options = parser.parse_args()
     screen(options.bin, options.seconds)
+    latency(options.bin)
     crowd(options.bin, options.sources, options.seconds)
     ring(options.bin, options.samples)
 
