@@ -11,20 +11,18 @@ use std::time::Duration;
 
 use divan::counter::ItemsCount;
 use divan::{AllocProfiler, Bencher};
-use loadline::app::{App, Message, Settings};
 use loadline::canvas::Canvas;
 use loadline::event::Event;
-use loadline::link::{Connector, EVENTS_MAX, Given, Link, Progress, Reader, Reading, Wish};
+use loadline::link::{Connector, EVENTS_MAX, Given, Link, Wish};
 use loadline::store::{Slot, Store, Window};
-use loadline::theme::Theme;
 use loadline::view;
 use loadline::watched::Watched;
-use loadline::zone::Zone;
 use loadline_agent::Clock;
-use loadline_benches::{Values, WEEK, plain, samples, subscribed};
+use loadline_benches::{
+    KEEP, Values, WEEK, filled, plain, read, samples, screen, subscribed, window,
+};
 use loadline_protocol::Time;
 use ratatui::buffer::Buffer;
-use ratatui::layout::Size;
 
 #[global_allocator]
 static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
@@ -33,14 +31,6 @@ fn main() {
     memory();
     divan::main();
 }
-
-/// Bytes of a read, as the link does them.
-const READ_BYTES: usize = 16 * 1024;
-
-const KEEP: Duration = Duration::from_hours(8 * 24);
-
-/// Columns of dots in the charts of a terminal of 120x36.
-const SLOTS: usize = 232;
 
 /// What a week of six columns takes.
 #[expect(clippy::print_stdout, reason = "a figure beside those of divan")]
@@ -54,29 +44,9 @@ fn memory() {
     );
 }
 
-/// A store of six columns with so many samples.
-fn filled(count: usize) -> Store {
-    let mut store = Store::new(6, KEEP);
-    for (time, values) in samples().take(count) {
-        store.push(time, None, &values, true);
-    }
-    store
-}
-
 const ROWS: usize = 100_000;
 
 const MILLION: usize = 1_000_000;
-
-/// Passes the events of a stream on that comes in reads of a second each.
-fn read(stream: &str, mut take: impl FnMut(Time, Event)) {
-    let (mut reader, mut progress) = (Reader::new(Reading::default()), Progress::default());
-    let mut events = Vec::new();
-    for (second, bytes) in (0..).zip(stream.as_bytes().chunks(READ_BYTES)) {
-        let now = Time::from_millis(loadline_benches::BEGIN_MS + second * 1000);
-        reader.take(bytes, now, &mut progress, &mut events);
-        events.drain(..).for_each(|event| take(now, event));
-    }
-}
 
 /// Rows of six columns, from their bytes to the events of a link, with times and sequence numbers.
 #[divan::bench]
@@ -141,25 +111,6 @@ fn append(bencher: Bencher<'_, '_>, keep: Duration) {
     });
 }
 
-/// A screen of 120x36 over so many samples, with all of them in sight.
-fn screen(samples: usize) -> App {
-    let settings = Settings {
-        window: Duration::from_secs(samples as u64),
-        fullscreen: false,
-        whole: false,
-        zone: Zone::Fixed(3600),
-        theme: Theme::detect(true, None, |_| None),
-    };
-    let watched = Watched::new("web-1", false, KEEP);
-    let size = Size { width: 120, height: 36 };
-    let mut app = App::new(watched, settings, size, Time::default());
-    read(&subscribed(samples), |now, event| {
-        app.update(now, Message::Event { source: 0, event });
-    });
-    assert_eq!(app.watched().store.len(), samples, "all are there");
-    app
-}
-
 /// A whole frame of the dashboard: four charts, the table, what surrounds them.
 #[divan::bench(args = [MINUTES, 3600, 24 * 3600, WEEK])]
 fn frame(bencher: Bencher<'_, '_>, samples: usize) {
@@ -192,10 +143,6 @@ fn frame_to_bytes(bencher: Bencher<'_, '_>) {
 }
 
 const MINUTES: usize = 5 * 60;
-
-fn window(newest: Time, samples: usize) -> Window {
-    Window::ending(newest, samples as i64 * 1000, SLOTS / 2, 2)
-}
 
 /// All six columns over a window of so many samples, as each frame asks for them, from a store that
 /// holds a week.

@@ -1,4 +1,4 @@
-//! How many instructions the parts take that run for every sample and every row.
+//! How many instructions the parts take that run for every sample, every row and every frame.
 //!
 //! ```text
 //! benches/counts
@@ -13,9 +13,13 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use gungraun::{library_benchmark, library_benchmark_group, main};
+use loadline::app::App;
+use loadline::store::{Slots, Store};
+use loadline::view;
 use loadline_agent::{Agent, Clock, Facts, Listener, Scripted, Service, Settings};
-use loadline_benches::{BEGIN_MS, Values, samples, subscribed};
+use loadline_benches::{BEGIN_MS, KEEP, Values, filled, samples, screen, subscribed, window};
 use loadline_protocol::{Decoder, Line, Row, Schema, Stamp, Time};
+use ratatui::buffer::Buffer;
 use tokio::io::AsyncReadExt as _;
 use tokio::runtime::Runtime;
 
@@ -107,6 +111,46 @@ fn push_and_send((runtime, service): (Runtime, Service)) -> (Runtime, usize) {
     (runtime, read)
 }
 
-library_benchmark_group!(name = rows, benchmarks = [encode, decode, push, push_and_send]);
+// A sample of six columns into the client's store.
+#[library_benchmark(setup = some_samples)]
+fn append(samples: Vec<(Time, Values)>) -> Store {
+    let mut store = Store::new(6, KEEP);
+    for (time, values) in &samples {
+        store.push(*time, None, values, true);
+    }
+    store
+}
+
+const DAY: usize = 24 * 3600;
+
+fn a_day() -> Store {
+    filled(DAY)
+}
+
+// All six columns over a day, as each frame asks for them.
+#[library_benchmark(setup = a_day)]
+fn slots(store: Store) -> (Store, Vec<Slots>) {
+    let window = window(store.newest().unwrap_or_default(), DAY);
+    let slots = store.slots_of(black_box(&[0, 1, 2, 3, 4, 5]), window);
+    (store, slots)
+}
+
+fn a_screen() -> (App, Buffer) {
+    let app = screen(DAY);
+    let buffer = Buffer::empty(app.area());
+    (app, buffer)
+}
+
+// A whole frame of the dashboard, with a day in sight.
+#[library_benchmark(setup = a_screen)]
+fn frame((app, mut buffer): (App, Buffer)) -> (App, Buffer) {
+    view::render(black_box(&app), app.area(), &mut buffer);
+    (app, buffer)
+}
+
+library_benchmark_group!(
+    name = rows,
+    benchmarks = [encode, decode, push, push_and_send, append, slots, frame]
+);
 
 main!(library_benchmark_groups = rows);

@@ -1,13 +1,32 @@
 //! What the benchmarks are fed with: numbers that wander as those of a machine do, and the bytes of
 //! a stream of them. They are the same in each run.
 
+use std::time::Duration;
+
+use loadline::app::{App, Message, Settings};
+use loadline::event::Event;
+use loadline::link::{Progress, Reader, Reading};
+use loadline::store::{Store, Window};
+use loadline::theme::Theme;
+use loadline::watched::Watched;
+use loadline::zone::Zone;
 use loadline_protocol::{Schema, Stamp, Time};
+use ratatui::layout::Size;
 
 /// The time of the first sample.
 pub const BEGIN_MS: i64 = 1_763_836_800_123;
 
 /// Seconds of a week.
 pub const WEEK: usize = 7 * 24 * 3600;
+
+/// Bytes of a read, as the link does them.
+const READ_BYTES: usize = 16 * 1024;
+
+/// How long the samples are kept: all of them are.
+pub const KEEP: Duration = Duration::from_hours(8 * 24);
+
+/// Columns of dots in the charts of a terminal of 120x36.
+const SLOTS: usize = 232;
 
 /// The six numbers of a sample, as the plain stream has them: cpu, freq, mem and three loads.
 pub type Values = [f64; 6];
@@ -60,4 +79,55 @@ pub fn plain(rows: usize) -> String {
         text.push('\n');
     }
     text
+}
+
+/// A store of six columns with so many samples.
+#[must_use]
+pub fn filled(count: usize) -> Store {
+    let mut store = Store::new(6, KEEP);
+    for (time, values) in samples().take(count) {
+        store.push(time, None, &values, true);
+    }
+    store
+}
+
+/// Passes the events of a stream on that comes in reads of a second each.
+pub fn read(stream: &str, mut take: impl FnMut(Time, Event)) {
+    let (mut reader, mut progress) = (Reader::new(Reading::default()), Progress::default());
+    let mut events = Vec::new();
+    for (second, bytes) in (0..).zip(stream.as_bytes().chunks(READ_BYTES)) {
+        let now = Time::from_millis(BEGIN_MS + second * 1000);
+        reader.take(bytes, now, &mut progress, &mut events);
+        events.drain(..).for_each(|event| take(now, event));
+    }
+}
+
+/// The slots of a chart on a terminal of 120x36, over so many samples.
+#[must_use]
+pub fn window(newest: Time, samples: usize) -> Window {
+    Window::ending(newest, samples as i64 * 1000, SLOTS / 2, 2)
+}
+
+/// A screen of 120x36 over so many samples, with all of them in sight.
+///
+/// # Panics
+///
+/// Where a sample is missing in it: what is measured would not be what is meant.
+#[must_use]
+pub fn screen(samples: usize) -> App {
+    let settings = Settings {
+        window: Duration::from_secs(samples as u64),
+        fullscreen: false,
+        whole: false,
+        zone: Zone::Fixed(3600),
+        theme: Theme::detect(true, None, |_| None),
+    };
+    let watched = Watched::new("web-1", false, KEEP);
+    let size = Size { width: 120, height: 36 };
+    let mut app = App::new(watched, settings, size, Time::default());
+    read(&subscribed(samples), |now, event| {
+        app.update(now, Message::Event { source: 0, event });
+    });
+    assert_eq!(app.watched().store.len(), samples, "all are there");
+    app
 }
