@@ -52,7 +52,15 @@ impl Drawn<'_> {
         let left = self.parts.gutter.x;
         let rightmost = times.right().saturating_sub(wide).max(left);
         let x = (times.x + cell as u16).saturating_sub(wide / 2).clamp(left, rightmost);
-        put(buf, Rect { x, width: wide.min(times.right() - x), ..times }, &[label]);
+        let area = Rect { x, width: wide.min(times.right() - x), ..times };
+        // What would be left of a label of the axis tells another time.
+        let is_cut = |x: &u16| !is_blank(buf[(*x, times.y)].symbol());
+        let before: Vec<u16> = (left..=x).rev().take_while(is_cut).collect();
+        let behind: Vec<u16> = (area.right() - 1..times.right()).take_while(is_cut).collect();
+        for x in before.into_iter().chain(behind) {
+            buf[(x, times.y)].set_char(' ');
+        }
+        put(buf, area, &[label]);
     }
 
     fn render_drag(&self, from: Time, to: Time, buf: &mut Buffer) {
