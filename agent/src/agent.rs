@@ -1,10 +1,12 @@
 //! Sampler, ring, sessions and server, put together.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use loadline_protocol::{Schema, Stamp};
 
+use crate::about::About;
 use crate::beat::Rhythm;
 use crate::clock::Clock;
 use crate::listen::{Accept, Listener};
@@ -78,7 +80,8 @@ impl Agent {
         let (source, history) = (Box::new(source), settings.history);
         let sampler =
             Sampler::start(source, schema.clone(), clock, rhythm, interval, history).await;
-        let service = Service::new(sampler.ring().readers(), facts, schema, interval);
+        let about = Arc::new(About::new(facts, schema, interval));
+        let service = Service::new(sampler.ring().readers(), about);
         Agent { sampler, service, settings }
     }
 

@@ -13,6 +13,7 @@
 //!    │ ▲
 //!    │ └── sampler   one sample a tick, the only code here that reads the clock
 //!    ▼ cursor
+//!  about     what all streams of an agent say of it
 //!  session   one client: its requests in, its rows out
 //!    │ bytes
 //!    ▼
@@ -43,6 +44,7 @@
 //! # }
 //! ```
 
+mod about;
 mod agent;
 mod beat;
 mod clock;

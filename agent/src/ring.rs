@@ -8,18 +8,22 @@
 //!      └── overtaken: jumps to the tail                 many readers: Cursor
 //! ```
 //!
-//! A sample is encoded once, when it is pushed; a full ring allocates nothing any more.
+//! A sample is encoded once, when it is pushed; a full ring allocates nothing any more. It may begin
+//! with samples of runs that ended before this agent was started.
 
+mod cursor;
 mod samples;
 mod waiting;
 
+use std::fmt::Write as _;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
-use loadline_protocol::{History, PLAIN_COLUMNS, Resume, RunId, Schema, Stamp, Time};
+use loadline_protocol::{Note, PLAIN_COLUMNS, RunId, Schema, Stamp, Time};
 
+pub(crate) use cursor::{Columns, Cursor, Form, Read};
 use samples::Samples;
 use waiting::Waiting;
 
@@ -34,11 +38,23 @@ pub(crate) const BATCH: usize = 4 * 1024;
 pub(crate) struct Ring {
     readers: Readers,
     schema: Schema,
+    interval: Duration,
     history: Duration,
     /// The row that is being encoded, kept for its memory.
     row: String,
     /// Those who are being woken, kept for their memory.
     wakers: Vec<Waker>,
+}
+
+/// Which sample it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sampled {
+    /// The run that it belongs to.
+    pub(crate) run: RunId,
+    /// The time between two samples of that run.
+    pub(crate) interval: Duration,
+    /// Its number in the run.
+    pub(crate) seq: u64,
 }
 
 /// Where readers come from. Cheap to clone.
@@ -50,20 +66,46 @@ pub(crate) struct Readers(Arc<Mutex<State>>);
 #[derive(Default)]
 struct State {
     samples: Samples,
+    news: News,
     waiting: Waiting,
     closed: bool,
 }
 
+/// A note for those who subscribed. Who comes later reads it as well; the next takes its place.
+#[derive(Default)]
+struct News {
+    /// Which it is; 0 if there was none yet.
+    number: u32,
+    /// With its line end.
+    line: String,
+}
+
 impl Ring {
-    /// A ring that keeps samples for `history`, with its first sample. Its rows have the columns of
-    /// `schema`, behind the time and the number.
-    pub(crate) fn new(schema: &Schema, history: Duration, time: Time, values: &[f64]) -> Ring {
+    /// A ring that keeps samples for `history`, one each `interval`. Its rows have the columns of
+    /// `schema`, behind the time and the number. Nobody may read it before it has
+    /// [begun](Ring::begin).
+    pub(crate) fn new(schema: &Schema, interval: Duration, history: Duration) -> Ring {
         let schema = schema.clone().with_stamp(Stamp::TimeSeq);
         let readers = Readers(Arc::default());
         let (row, wakers) = (String::new(), Vec::new());
-        let mut ring = Ring { readers, schema, history, row, wakers };
-        ring.restart(time, values);
-        ring
+        Ring { readers, schema, interval, history, row, wakers }
+    }
+
+    /// Adds a sample of an earlier agent. Those before it that have a later time give way: its clock
+    /// was set back.
+    pub(crate) fn remember(&mut self, of: Sampled, time: Time, values: &[f64]) {
+        let plain = self.encode(time, of.seq, values);
+        self.change(|samples, row, history| {
+            samples.forget_since(time);
+            samples.follow(of.run, of.seq, of.interval);
+            samples.push(time, row, plain, history);
+        });
+    }
+
+    /// Begins the run of this agent with its first sample. Those of earlier agents stay if they are
+    /// older.
+    pub(crate) fn begin(&mut self, time: Time, values: &[f64]) {
+        self.begin_run(time, values, |samples| samples.forget_since(time));
     }
 
     /// Adds a sample to the run. A time that does not follow the newest sample's is made to.
@@ -79,11 +121,27 @@ impl Ring {
 
     /// Begins a new run with this sample, and forgets the others.
     pub(crate) fn restart(&mut self, time: Time, values: &[f64]) {
+        self.begin_run(time, values, Samples::clear);
+    }
+
+    fn begin_run(&mut self, time: Time, values: &[f64], forget: impl FnOnce(&mut Samples)) {
         let plain = self.encode(time, 1, values);
+        let interval = self.interval;
         self.change(|samples, row, history| {
-            samples.restart();
+            forget(samples);
+            samples.follow(samples::draw_run(), 1, interval);
             samples.push(time, row, plain, history);
         });
+    }
+
+    /// Has a note sent to all who subscribed, behind the next sample.
+    pub(crate) fn tell(&mut self, note: &Note) {
+        let mut state = self.readers.lock();
+        let News { number, line } = &mut state.news;
+        *number = number.wrapping_add(1).max(1);
+        line.clear();
+        // Writing to memory cannot fail.
+        let _ = writeln!(line, "{note}");
     }
 
     /// Where readers of this ring come from.
@@ -126,12 +184,27 @@ impl Drop for Ring {
 impl Readers {
     /// A reader that stands before the newest sample.
     pub(crate) fn cursor(&self) -> Cursor {
-        let place = self.lock().waiting.enter();
-        let readers = self.clone();
-        let run = RunId::default();
-        let mut cursor = Cursor { readers, place, run, next: 0, history_last: None };
-        cursor.seek(History::None, None, 1);
-        cursor
+        Cursor::new(self)
+    }
+
+    /// How many samples there were so far; it goes up by one with each.
+    pub(crate) fn count(&self) -> u64 {
+        self.lock().samples.newest()
+    }
+
+    /// The bytes of all rows that there are, with their line ends.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.lock().samples.bytes()
+    }
+
+    /// How many readers there are.
+    pub(crate) fn readers(&self) -> usize {
+        self.lock().waiting.readers()
+    }
+
+    /// Whether nothing follows any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().closed
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -140,158 +213,17 @@ impl Readers {
     }
 }
 
-/// Which samples a stream has, and what of them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Form {
-    pub(crate) columns: Columns,
-    /// The stream has the samples whose number is a multiple of this. Not 0.
-    pub(crate) every: u64,
-}
-
-/// Which columns the rows of a stream have.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Columns {
-    /// Those of the plain stream, without a stamp.
-    Plain,
-    /// The stamp, and all.
-    All,
-    /// The stamp, and these, counted from 0; each is one that the ring has.
-    Chosen(Box<[u16]>),
-}
-
-impl Form {
-    /// What a client gets that says nothing.
-    pub(crate) const PLAIN: Form = Form { columns: Columns::Plain, every: 1 };
-
-    /// Whether the stream has any of the samples `from` to `to`.
-    fn has_any(&self, from: u64, to: u64) -> bool {
-        from.div_ceil(self.every) <= to / self.every
-    }
-}
-
-/// A reader: a place in the ring, and nothing that could fill up.
-pub(crate) struct Cursor {
-    readers: Readers,
-    /// Where it waits.
-    place: u32,
-    run: RunId,
-    /// The next sample to look at.
-    next: u64,
-    /// The last sample of the history, until it is through.
-    history_last: Option<u64>,
-}
-
-/// What a cursor met.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Read {
-    /// Rows were appended. There may be more.
-    Rows,
-    /// Rows were appended, and the waker will be called as for [`Read::Wait`].
-    LastRows,
-    /// The history that there was at the [`Cursor::seek`] is through; told once.
-    Live,
-    /// The tail passed the cursor. The rows of these samples are lost to it.
-    Overtaken {
-        /// The first.
-        from: u64,
-        /// The last.
-        to: u64,
-    },
-    /// The samples that follow belong to another run.
-    NewRun,
-    /// There is no sample yet that was not read. The waker will be called when there is one, and
-    /// when the ring is closed.
-    Wait,
-    /// There will be none any more.
-    Closed,
-}
-
-impl Cursor {
-    /// The run that the cursor is in.
-    pub(crate) fn run(&self) -> RunId {
-        self.run
-    }
-
-    /// Goes where a stream of every `every`th sample begins that was asked for in this way.
-    pub(crate) fn seek(&mut self, history: History, resume: Option<Resume>, every: u64) {
-        let State { samples, .. } = &*self.readers.lock();
-        let newest = samples.newest();
-        self.run = samples.run;
-        let known = resume.filter(|resume| resume.run == samples.run);
-        (self.next, self.history_last) = match (known, history) {
-            (Some(resume), _) => (resume.seq.saturating_add(1).min(newest + 1), Some(newest)),
-            (None, History::All) => (samples.tail, Some(newest)),
-            (None, History::Last(span)) => (samples.first_of_last(span), Some(newest)),
-            (None, History::None) => {
-                // The newest sample that the stream has, if it is still there.
-                let newest_of_it = newest - newest % every;
-                let next = if newest_of_it < samples.tail { newest + 1 } else { newest_of_it };
-                (next, Some(next - 1))
-            }
-        };
-    }
-
-    /// Appends the rows that come next, up to [`BATCH`] bytes in `out`; of the plain stream, one.
-    pub(crate) fn read(&mut self, form: &Form, out: &mut Vec<u8>, waker: &Waker) -> Read {
-        let mut state = self.readers.lock();
-        let samples = &mut state.samples;
-        if samples.run != self.run {
-            (self.run, self.next) = (samples.run, samples.tail);
-            // The history went with its run.
-            self.history_last = self.history_last.and(Some(0));
-            return Read::NewRun;
-        }
-        if self.next < samples.tail {
-            let (from, to) = (std::mem::replace(&mut self.next, samples.tail), samples.tail - 1);
-            if form.has_any(from, to) {
-                return Read::Overtaken { from, to };
-            }
-        }
-        let rows_max = if form.columns == Columns::Plain { 1 } else { usize::MAX };
-        let last = samples.newest().min(self.history_last.unwrap_or(u64::MAX));
-        let mut rows = 0;
-        while self.next <= last && rows < rows_max && (rows == 0 || out.len() < BATCH) {
-            if self.next.is_multiple_of(form.every) && samples.write(self.next, &form.columns, out)
-            {
-                rows += 1;
-            }
-            self.next += 1;
-        }
-        let met = match rows {
-            0 if self.history_last.take_if(|last| self.next > *last).is_some() => Read::Live,
-            0 if state.closed => Read::Closed,
-            0 => Read::Wait,
-            _ if self.history_last.is_some() || self.next <= last || state.closed => Read::Rows,
-            _ => Read::LastRows,
-        };
-        if !matches!(met, Read::Wait | Read::LastRows) {
-            return met;
-        }
-        let outdated = state.waiting.wait(self.place, waker);
-        drop(state);
-        drop(outdated);
-        met
-    }
-}
-
-impl Drop for Cursor {
-    fn drop(&mut self) {
-        let outdated = self.readers.lock().waiting.leave(self.place);
-        drop(outdated);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::Wake;
 
-    use loadline_protocol::Column;
+    use loadline_protocol::{Column, History, Resume};
     use proptest::prelude::*;
 
     use super::*;
 
-    const ALL: Form = Form { columns: Columns::All, every: 1 };
+    const ALL: Form = Form::WHOLE;
 
     /// Columns of two decimals each.
     fn columns(count: usize) -> Schema {
@@ -301,10 +233,15 @@ mod tests {
 
     /// A ring with the samples 1 to `newest`, one a second, that keeps them for so many seconds.
     fn ring(newest: i64, history_s: u64) -> Ring {
-        let history = Duration::from_secs(history_s);
-        let mut ring = Ring::new(&columns(2), history, second(1), &[1.0, 0.5]);
+        let mut ring = ring_of(2, Duration::from_secs(history_s));
+        ring.begin(second(1), &[1.0, 0.5]);
         (2..=newest).for_each(|number| ring.push(second(number), &[number as f64, 0.5]));
         ring
+    }
+
+    /// A ring that has not begun, for one sample a second of so many columns.
+    fn ring_of(columns: usize, history: Duration) -> Ring {
+        Ring::new(&self::columns(columns), Duration::from_secs(1), history)
     }
 
     fn second(number: i64) -> Time {
@@ -406,6 +343,141 @@ mod tests {
         assert_ne!(live.run(), run);
     }
 
+    /// A ring with the samples 3 to 5 and 8 of run 7 and 1 to 2 of run 9, one a second from 103 s on,
+    /// and what this agent samples from 110 s on, which is the samples 1 and 2.
+    fn ring_with_a_past() -> Ring {
+        let mut ring = ring_of(1, Duration::from_hours(1));
+        for (run, seq, at) in [(7, 3, 103), (7, 4, 104), (7, 5, 105), (7, 8, 108), (9, 1, 109)] {
+            let interval = Duration::from_secs(run.into());
+            ring.remember(Sampled { run: RunId(run), interval, seq }, second(at), &[seq as f64]);
+        }
+        ring.begin(second(110), &[1.0]);
+        ring.push(second(111), &[2.0]);
+        ring
+    }
+
+    /// What a cursor meets that asks a ring with a past in this way.
+    fn check_past(history: History, resume: Option<(u32, u64)>, every: u64, expected: &str) {
+        let ring = ring_with_a_past();
+        let mut cursor = ring.readers().cursor();
+        let resume = resume.map(|(run, seq)| Resume { run: RunId(run), seq });
+        cursor.seek(history, resume, every);
+        let case = format!("{history} {resume:?} {every}");
+        let form = Form { columns: Columns::All, every };
+        assert_eq!(met(&mut cursor, &form).join(" "), expected, "{case}");
+    }
+
+    #[test]
+    fn runs_that_ended_before_this_agent_began_are_read_in_front_of_its_own() {
+        let all = "3 4 5 lost 6-7 8 new run 1 new run 1 2 live";
+        check_past(History::All, None, 1, all);
+        check_past(History::None, None, 1, "live 2");
+        check_past(History::Last(Duration::from_secs(2)), None, 1, "1 new run 1 2 live");
+        check_past(History::All, None, 4, "4 8 new run new run live");
+        check_past(History::All, None, 3, "3 lost 6-7 new run new run live");
+        check_past(History::None, None, 3, "live");
+    }
+
+    #[test]
+    fn a_run_that_ended_is_resumed_and_what_follows_comes_behind_it() {
+        check_past(History::None, Some((7, 4)), 1, "5 lost 6-7 8 new run 1 new run 1 2 live");
+        check_past(History::None, Some((7, 5)), 1, "lost 6-7 8 new run 1 new run 1 2 live");
+        check_past(History::None, Some((7, 8)), 1, "new run 1 new run 1 2 live");
+        check_past(History::None, Some((7, u64::MAX)), 1, "new run 1 new run 1 2 live");
+        check_past(History::None, Some((9, 1)), 1, "new run 1 2 live");
+        check_past(History::None, Some((9, 50)), 1, "new run 1 2 live");
+        check_past(History::None, Some((9, 0)), 1, "1 new run 1 2 live");
+        // This client had seen nothing of what is there.
+        let gone = "lost 2-2 3 4 5 lost 6-7 8 new run 1 new run 1 2 live";
+        check_past(History::None, Some((7, 1)), 1, gone);
+        // This one has seen more than what is there.
+        check_past(History::None, Some((7, 6)), 1, "lost 6-7 8 new run 1 new run 1 2 live");
+    }
+
+    #[test]
+    fn each_run_has_its_interval() {
+        let ring = ring_with_a_past();
+        let mut cursor = ring.readers().cursor();
+        cursor.seek(History::All, None, 1);
+        let mut intervals = vec![(cursor.run().0, cursor.interval().as_secs())];
+        for _ in 0..2 {
+            while cursor.read(&ALL, &mut Vec::new(), Waker::noop()) != Read::NewRun {}
+            intervals.push((cursor.run().0, cursor.interval().as_secs()));
+        }
+        let own = ring.readers().cursor().run().0;
+        assert_eq!(intervals, [(7, 7), (9, 9), (own, 1)]);
+    }
+
+    #[test]
+    fn what_is_remembered_is_older_than_what_follows_it() {
+        let mut ring = ring_with_a_past();
+        let mut cursor = ring.readers().cursor();
+        cursor.seek(History::All, None, 1);
+        ring.restart(second(50), &[1.0]);
+        assert_eq!(met(&mut cursor, &ALL), ["new run", "live", "1"]);
+
+        let mut ring = ring_of(1, Duration::from_hours(1));
+        let interval = Duration::from_secs(1);
+        let of = |run, seq| Sampled { run: RunId(run), interval, seq };
+        for (of, at) in [(of(1, 1), 10), (of(1, 2), 20), (of(2, 1), 15), (of(2, 2), 30)] {
+            ring.remember(of, second(at), &[1.0]);
+        }
+        ring.begin(second(30), &[1.0]);
+        let mut cursor = ring.readers().cursor();
+        cursor.seek(History::All, None, 1);
+        assert_eq!(met(&mut cursor, &ALL), ["1", "new run", "1", "new run", "1", "live"]);
+    }
+
+    #[test]
+    fn the_past_gives_way_as_well() {
+        let mut ring = ring_with_a_past();
+        ring.push(second(103 + 3600 + 5), &[3.0]);
+        let mut cursor = ring.readers().cursor();
+        cursor.seek(History::All, None, 1);
+        assert_eq!(met(&mut cursor, &ALL), ["8", "new run", "1", "new run", "1", "2", "3", "live"]);
+        ring.push(second(100_000), &[4.0]);
+        let resume = Some(Resume { run: RunId(7), seq: 8 });
+        cursor.seek(History::None, resume, 1);
+        assert_eq!(met(&mut cursor, &ALL), ["live", "4"], "nothing is known of that run any more");
+    }
+
+    #[test]
+    fn numbers_that_cannot_be_harm_nothing() {
+        for seq in [0, u64::MAX - 1, u64::MAX] {
+            let mut ring = ring_of(1, Duration::from_hours(1));
+            let interval = Duration::from_secs(1);
+            ring.remember(Sampled { run: RunId(1), interval, seq }, second(1), &[1.0]);
+            ring.begin(second(2), &[1.0]);
+            for resume in [0, 1, u64::MAX].map(|seq| Some(Resume { run: RunId(1), seq })) {
+                let mut cursor = ring.readers().cursor();
+                cursor.seek(History::All, resume, 1);
+                met(&mut cursor, &ALL);
+                assert_eq!(cursor.run(), ring.readers().cursor().run());
+            }
+        }
+    }
+
+    #[test]
+    fn news_reach_who_subscribed_behind_the_next_sample_and_who_comes_later() {
+        let mut ring = ring(1, 10);
+        let mut reads = |cursor: &mut Cursor, form: &Form| {
+            let mut out = Vec::new();
+            while matches!(cursor.read(form, &mut out, Waker::noop()), Read::Rows | Read::Live) {}
+            String::from_utf8(out).unwrap()
+        };
+        let (mut plain, mut all) = (ring.readers().cursor(), ring.readers().cursor());
+        reads(&mut plain, &Form::PLAIN);
+        reads(&mut all, &ALL);
+        ring.tell(&Note::Bye);
+        ring.push(second(2), &[2.0, 0.5]);
+        assert_eq!(reads(&mut plain, &Form::PLAIN), "2.00 0.50\n");
+        assert_eq!(reads(&mut all, &ALL), "2.000 2 2.00 0.50\n# bye\n");
+        assert_eq!(reads(&mut all, &ALL), "");
+        let mut late = ring.readers().cursor();
+        late.seek(History::All, None, 1);
+        assert!(reads(&mut late, &ALL).ends_with("2.000 2 2.00 0.50\n# bye\n"));
+    }
+
     #[test]
     fn a_closed_ring_is_read_to_its_end() {
         let ring = ring(3, 10);
@@ -418,7 +490,8 @@ mod tests {
     /// A row of eight columns in this form.
     fn check_row(columns: Columns, expected: &str) {
         let values = [1.0, 2.5, f64::NAN, 4.0, 5.0, 6.25, 7.0, 8.0];
-        let ring = Ring::new(&self::columns(8), Duration::MAX, Time::from_millis(1500), &values);
+        let mut ring = ring_of(8, Duration::MAX);
+        ring.begin(Time::from_millis(1500), &values);
         let mut out = Vec::new();
         let mut cursor = ring.readers().cursor();
         let form = Form { columns, every: 1 };
@@ -565,8 +638,8 @@ mod tests {
             events in prop::collection::vec(any_event(), 0..200),
             history_ms in 0..20_000_u64,
         ) {
-            let history = Duration::from_millis(history_ms);
-            let mut ring = Ring::new(&columns(1), history, Time::from_millis(0), &[1.0]);
+            let mut ring = ring_of(1, Duration::from_millis(history_ms));
+            ring.begin(Time::from_millis(0), &[1.0]);
             let mut readers = [(); 3].map(|()| (ring.readers().cursor(), 0_u64));
             for (cursor, _) in &mut readers {
                 cursor.seek(History::All, None, 1);

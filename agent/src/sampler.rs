@@ -38,7 +38,8 @@ impl Sampler {
         let beat = Beat::new(rhythm, interval);
         let time = clock.now();
         sample(source.as_mut(), schema.columns(), &mut values);
-        let ring = Ring::new(&schema, history, time, &values);
+        let mut ring = Ring::new(&schema, interval, history);
+        ring.begin(time, &values);
         Sampler { source, schema, clock, beat, ring, values }
     }
 

@@ -21,12 +21,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use loadline_protocol::{Column, Header, LineError, Note, Request, Schema, Stamp, Text, VERSION};
+use loadline_protocol::{Note, Request, Text};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
 
+use crate::about::About;
 use crate::ring::{Columns, Cursor, Form, Read, Readers};
-use crate::source::Facts;
 use inbox::{Heard, Inbox};
 use outbox::Outbox;
 
@@ -48,13 +48,6 @@ pub struct Service {
     about: Arc<About>,
 }
 
-/// What all streams of an agent have in common.
-struct About {
-    facts: Facts,
-    schema: Schema,
-    interval: Duration,
-}
-
 /// Why the session with a client ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
@@ -71,14 +64,8 @@ pub enum Ending {
 }
 
 impl Service {
-    pub(crate) fn new(
-        readers: Readers,
-        facts: Facts,
-        schema: Schema,
-        interval: Duration,
-    ) -> Service {
-        let schema = schema.with_stamp(Stamp::TimeSeq);
-        Service { readers, about: Arc::new(About { facts, schema, interval }) }
+    pub(crate) fn new(readers: Readers, about: Arc<About>) -> Service {
+        Service { readers, about }
     }
 
     /// Serves one client until it leaves, is too slow or asks for what there is not, or until the
@@ -174,7 +161,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
             interval.as_millis().div_ceil(self.about.interval.as_millis()).max(1) as u64
         });
         let columns = match &request.columns {
-            Some(names) => Columns::Chosen(self.about.positions(names)?),
+            Some(names) => {
+                Columns::Chosen(self.about.positions(names).map_err(Ending::Refused)?)
+            }
             None => Columns::All,
         };
         self.form = Form { columns, every };
@@ -184,19 +173,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
 
     /// Puts the headers of the stream into the outbox.
     fn head(&mut self) -> Result<(), Ending> {
-        let facts = &self.about.facts;
-        let schema = self.about.schema_of(&self.form)?;
-        let interval_ms = self.about.interval.as_millis() as u64;
-        self.outbox.line(&Note::Header(Header {
-            version: VERSION,
-            run: Some(self.cursor.run()),
-            host: Some(facts.host.clone()),
-            interval: Some(Duration::from_millis(interval_ms.saturating_mul(self.form.every))),
-            os: facts.os.clone(),
-            cores: facts.cores,
-            memory: facts.memory,
-            agent: Some(Text::new(env!("CARGO_PKG_VERSION"))),
-        }));
+        let schema = self.about.schema_of(&self.form).map_err(Ending::Refused)?;
+        let interval = self.cursor.interval();
+        self.outbox.line(&self.about.header(self.cursor.run(), interval, self.form.every));
         self.outbox.line(&Note::Columns(schema));
         Ok(())
     }
@@ -267,30 +246,4 @@ async fn discard(reader: &mut (impl AsyncRead + Unpin)) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-impl About {
-    /// Where the columns of these names are.
-    fn positions(&self, names: &[String]) -> Result<Box<[u16]>, Ending> {
-        let position = |name: &String| match self.schema.position(name) {
-            Some(at) => Ok(at as u16),
-            None => Err(self.unknown(name)),
-        };
-        names.iter().map(position).collect()
-    }
-
-    fn unknown(&self, name: &str) -> Ending {
-        let names: Vec<&str> = self.schema.columns().iter().map(Column::name).collect();
-        let why = format!("unknown column {name}; there are {}", names.join(", "));
-        Ending::Refused(Text::new(&why))
-    }
-
-    /// The schema of a subscribed stream; a column that was chosen twice makes none.
-    fn schema_of(&self, form: &Form) -> Result<Schema, Ending> {
-        let Columns::Chosen(chosen) = &form.columns else { return Ok(self.schema.clone()) };
-        let all = self.schema.columns();
-        let columns = chosen.iter().map(|at| all[usize::from(*at)].clone()).collect();
-        let refused = |error: LineError| Ending::Refused(Text::new(&error.to_string()));
-        Schema::new(Stamp::TimeSeq, columns).map_err(refused)
-    }
 }

@@ -1,0 +1,62 @@
+//! What all streams of an agent have in common.
+
+use std::time::Duration;
+
+use loadline_protocol::{Column, Header, LineError, Note, RunId, Schema, Stamp, Text, VERSION};
+
+use crate::ring::{Columns, Form};
+use crate::source::Facts;
+
+/// What an agent says of itself, and of its columns.
+pub(crate) struct About {
+    facts: Facts,
+    /// All columns, behind the time and the number.
+    pub(crate) schema: Schema,
+    /// The time between two samples.
+    pub(crate) interval: Duration,
+}
+
+impl About {
+    pub(crate) fn new(facts: Facts, schema: Schema, interval: Duration) -> About {
+        About { facts, schema: schema.with_stamp(Stamp::TimeSeq), interval }
+    }
+
+    /// The header of a stream of every `every`th sample of this run.
+    pub(crate) fn header(&self, run: RunId, interval: Duration, every: u64) -> Note {
+        let interval_ms = interval.as_millis() as u64;
+        Note::Header(Header {
+            version: VERSION,
+            run: Some(run),
+            host: Some(self.facts.host.clone()),
+            interval: Some(Duration::from_millis(interval_ms.saturating_mul(every))),
+            os: self.facts.os.clone(),
+            cores: self.facts.cores,
+            memory: self.facts.memory,
+            agent: Some(Text::new(env!("CARGO_PKG_VERSION"))),
+        })
+    }
+
+    /// Where the columns of these names are; else what to tell the client.
+    pub(crate) fn positions(&self, names: &[String]) -> Result<Box<[u16]>, Text> {
+        let position = |name: &String| match self.schema.position(name) {
+            Some(at) => Ok(at as u16),
+            None => Err(self.unknown(name)),
+        };
+        names.iter().map(position).collect()
+    }
+
+    fn unknown(&self, name: &str) -> Text {
+        let names: Vec<&str> = self.schema.columns().iter().map(Column::name).collect();
+        Text::new(&format!("unknown column {name}; there are {}", names.join(", ")))
+    }
+
+    /// The schema of a subscribed stream; a column that was chosen twice makes none, and what to
+    /// tell the client.
+    pub(crate) fn schema_of(&self, form: &Form) -> Result<Schema, Text> {
+        let Columns::Chosen(chosen) = &form.columns else { return Ok(self.schema.clone()) };
+        let all = self.schema.columns();
+        let columns = chosen.iter().map(|at| all[usize::from(*at)].clone()).collect();
+        let refused = |error: LineError| Text::new(&error.to_string());
+        Schema::new(Stamp::TimeSeq, columns).map_err(refused)
+    }
+}
