@@ -12,7 +12,7 @@ pub(crate) struct About {
     facts: Facts,
     /// All columns, behind the time and the number.
     pub(crate) schema: Schema,
-    /// The time between two samples.
+    /// The time between two samples of this agent.
     pub(crate) interval: Duration,
 }
 

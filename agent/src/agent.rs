@@ -5,15 +5,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use loadline_protocol::{Schema, Stamp};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use crate::about::About;
+use crate::archive::Archive;
 use crate::beat::Rhythm;
 use crate::clock::Clock;
 use crate::listen::{Accept, Listener};
+use crate::ring::Ring;
 use crate::sampler::Sampler;
 use crate::server::Server;
 use crate::session::Service;
 use crate::source::{Facts, Source};
+
+/// How long the disk has to take the last samples.
+const ARCHIVE_MAX: Duration = Duration::from_millis(500);
 
 /// How an agent samples and serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +48,8 @@ pub struct Agent {
     sampler: Sampler,
     service: Service,
     settings: Settings,
+    /// Comes true when the samples are on the disk, some time after the sampler is gone.
+    archived: Option<oneshot::Receiver<()>>,
 }
 
 impl Agent {
@@ -50,7 +59,22 @@ impl Agent {
     /// # Panics
     /// If the source has no columns, or two of the same name.
     pub async fn start(source: impl Source + 'static, facts: Facts, settings: Settings) -> Agent {
-        Agent::start_in(Rhythm::System, Clock::system(), source, facts, settings).await
+        Agent::start_with_archive(source, facts, settings, None).await
+    }
+
+    /// [`Agent::start`] with the samples of earlier agents that are in the archive, in which its own
+    /// are kept as well.
+    ///
+    /// # Panics
+    /// As [`Agent::start`].
+    pub async fn start_with_archive(
+        source: impl Source + 'static,
+        facts: Facts,
+        settings: Settings,
+        archive: Option<Archive>,
+    ) -> Agent {
+        let drive = (Rhythm::System, Clock::system());
+        Agent::start_in(drive, Box::new(source), facts, settings, archive).await
     }
 
     /// [`Agent::start`] with another clock than this machine's, and with the runtime's timer, which
@@ -64,25 +88,30 @@ impl Agent {
         settings: Settings,
         clock: Clock,
     ) -> Agent {
-        Agent::start_in(Rhythm::Runtime, clock, source, facts, settings).await
+        let drive = (Rhythm::Runtime, clock);
+        Agent::start_in(drive, Box::new(source), facts, settings, None).await
     }
 
     async fn start_in(
-        rhythm: Rhythm,
-        clock: Clock,
-        source: impl Source + 'static,
+        (rhythm, clock): (Rhythm, Clock),
+        source: Box<dyn Source>,
         facts: Facts,
         settings: Settings,
+        archive: Option<Archive>,
     ) -> Agent {
         let schema = Schema::new(Stamp::TimeSeq, source.columns())
             .expect("a source has columns, each of another name");
         let interval = Duration::from_millis(settings.interval.as_millis().max(1) as u64);
-        let (source, history) = (Box::new(source), settings.history);
-        let sampler =
-            Sampler::start(source, schema.clone(), clock, rhythm, interval, history).await;
+        let mut ring = Ring::new(&schema, interval, settings.history);
+        if let Some(archive) = &archive {
+            archive.restore(&mut ring, &schema);
+        }
+        let sampler = Sampler::start(source, clock, rhythm, ring).await;
         let about = Arc::new(About::new(facts, schema, interval));
-        let service = Service::new(sampler.ring().readers(), about);
-        Agent { sampler, service, settings }
+        let readers = sampler.ring().readers();
+        let archived = archive.and_then(|archive| archive.keep(&readers, about.clone()));
+        let service = Service::new(readers, about);
+        Agent { sampler, service, settings, archived }
     }
 
     /// A handle that serves one client over any stream; of an agent that does not
@@ -107,7 +136,7 @@ impl Agent {
     /// # Panics
     /// As [`Agent::run`].
     pub async fn run_with<L: Accept>(self, listeners: Vec<L>, stop: impl Future<Output = ()>) {
-        let Agent { mut sampler, service, settings } = self;
+        let Agent { mut sampler, service, settings, archived } = self;
         let mut server = Server::new(service, settings.clients_max);
         tokio::select! {
             never = sampler.run() => match never {},
@@ -117,6 +146,10 @@ impl Agent {
         // The ring closes with the sampler. That tells the sessions to end.
         drop(sampler);
         server.stop().await;
+        if let Some(archived) = archived {
+            // What a disk takes no more is lost; it was told.
+            let _ = timeout(ARCHIVE_MAX, archived).await;
+        }
     }
 }
 

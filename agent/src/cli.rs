@@ -1,6 +1,7 @@
 //! What was typed, and what it means.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
@@ -79,6 +80,12 @@ pub(crate) struct Options {
     )]
     history: Duration,
 
+    /// Keep the samples in this folder as well, so that the history survives a restart
+    ///
+    /// At most twice what `--history` keeps in memory.
+    #[arg(long, value_name = "DIR", env = "LOADLINE_AGENT_STATE_DIR", hide_env = true)]
+    pub(crate) state_dir: Option<PathBuf>,
+
     /// How many clients are served at a time
     #[arg(
         long,
@@ -119,8 +126,13 @@ impl Options {
         let options =
             Options::from_arg_matches(matches).map_err(|error| error.format(&mut command))?;
         // What stands in the environment for all agents of a machine is no contradiction.
-        if options.stdio && matches.value_source("listen") == Some(ValueSource::CommandLine) {
+        let is_typed = |id| matches.value_source(id) == Some(ValueSource::CommandLine);
+        if options.stdio && is_typed("listen") {
             let why = "--stdio serves one client and listens nowhere; leave out --listen";
+            return Err(command.error(ErrorKind::ArgumentConflict, why));
+        }
+        if options.stdio && is_typed("state_dir") {
+            let why = "--stdio ends with its client and keeps nothing; leave out --state-dir";
             return Err(command.error(ErrorKind::ArgumentConflict, why));
         }
         match options.history_fault() {

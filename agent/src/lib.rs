@@ -14,6 +14,7 @@
 //!    │ └── sampler   one sample a tick, the only code here that reads the clock
 //!    ▼ cursor
 //!  about     what all streams of an agent say of it
+//!  archive   what of the samples outlives the agent
 //!  session   one client: its requests in, its rows out
 //!    │ bytes
 //!    ▼
@@ -46,6 +47,7 @@
 
 mod about;
 mod agent;
+mod archive;
 mod beat;
 mod clock;
 mod listen;
@@ -57,6 +59,7 @@ mod source;
 mod stdio;
 
 pub use agent::{Agent, Settings};
+pub use archive::{Archive, ArchiveError};
 pub use clock::{Clock, Step};
 pub use listen::{
     Accept, Address, AddressError, Bound, Connection, ListenError, Listener, Plaintext,

@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use loadline_agent::{Agent, Bound, Facts, ListenError, Listener, Machine, serve_stdio};
+use loadline_agent::{Agent, Archive, Bound, Facts, ListenError, Listener, Machine, serve_stdio};
 use loadline_protocol::sanitize;
 
 use crate::cli::Options;
@@ -73,8 +73,9 @@ fn run(options: &Options) -> anyhow::Result<()> {
     runtime.block_on(serve_many(options))
 }
 
-async fn agent(options: &Options) -> Agent {
-    Agent::start(Machine::new(), Facts::of_this_machine(), options.settings()).await
+async fn agent(options: &Options, archive: Option<Archive>) -> Agent {
+    let (machine, facts) = (Machine::new(), Facts::of_this_machine());
+    Agent::start_with_archive(machine, facts, options.settings(), archive).await
 }
 
 async fn serve_many(options: &Options) -> anyhow::Result<()> {
@@ -83,7 +84,8 @@ async fn serve_many(options: &Options) -> anyhow::Result<()> {
     for address in &options.listen {
         bound.push(Listener::bind(address, options.plaintext()).await?);
     }
-    let agent = agent(options).await;
+    let archive = options.state_dir.as_deref().map(Archive::open).transpose()?;
+    let agent = agent(options, archive).await;
     let listeners = bound.into_iter().map(Bound::listen).collect::<Result<Vec<_>, _>>()?;
     for listener in &listeners {
         // An error only means that nobody reads it.
@@ -103,7 +105,7 @@ async fn serve_one(options: &Options) -> anyhow::Result<()> {
         }
     };
     let (input, output) = (tokio::io::stdin(), tokio::io::stdout());
-    serve_stdio(Options::resident(), agent(options), input, output, stop).await;
+    serve_stdio(Options::resident(), agent(options, None), input, output, stop).await;
     Ok(())
 }
 

@@ -144,6 +144,11 @@ impl Ring {
         let _ = writeln!(line, "{note}");
     }
 
+    /// The time between two samples of this agent.
+    pub(crate) fn interval(&self) -> Duration {
+        self.interval
+    }
+
     /// Where readers of this ring come from.
     pub(crate) fn readers(&self) -> Readers {
         self.readers.clone()
@@ -460,7 +465,7 @@ mod tests {
     #[test]
     fn news_reach_who_subscribed_behind_the_next_sample_and_who_comes_later() {
         let mut ring = ring(1, 10);
-        let mut reads = |cursor: &mut Cursor, form: &Form| {
+        let reads = |cursor: &mut Cursor, form: &Form| {
             let mut out = Vec::new();
             while matches!(cursor.read(form, &mut out, Waker::noop()), Read::Rows | Read::Live) {}
             String::from_utf8(out).unwrap()

@@ -1,9 +1,8 @@
 //! One sample a tick. The only code of the agent that reads its clock.
 
 use std::convert::Infallible;
-use std::time::Duration;
 
-use loadline_protocol::{Column, Schema, Time};
+use loadline_protocol::{Column, Time};
 use tokio::time::sleep;
 
 use crate::beat::{Beat, Rhythm};
@@ -14,7 +13,7 @@ use crate::source::Source;
 /// Fills the ring, tick by tick.
 pub(crate) struct Sampler {
     source: Box<dyn Source>,
-    schema: Schema,
+    columns: Vec<Column>,
     clock: Clock,
     beat: Beat,
     ring: Ring,
@@ -23,24 +22,22 @@ pub(crate) struct Sampler {
 }
 
 impl Sampler {
-    /// Waits until the source has a true sample, and takes it.
+    /// Waits until the source has a true sample, and begins the ring with it.
     pub(crate) async fn start(
         mut source: Box<dyn Source>,
-        schema: Schema,
         mut clock: Clock,
         rhythm: Rhythm,
-        interval: Duration,
-        history: Duration,
+        mut ring: Ring,
     ) -> Sampler {
         sleep(source.warm_up()).await;
-        let mut values = Vec::with_capacity(schema.columns().len());
+        let columns = source.columns();
+        let mut values = Vec::with_capacity(columns.len());
         // Ticks are counted from the first sample on.
-        let beat = Beat::new(rhythm, interval);
+        let beat = Beat::new(rhythm, ring.interval());
         let time = clock.now();
-        sample(source.as_mut(), schema.columns(), &mut values);
-        let mut ring = Ring::new(&schema, interval, history);
+        sample(source.as_mut(), &columns, &mut values);
         ring.begin(time, &values);
-        Sampler { source, schema, clock, beat, ring, values }
+        Sampler { source, columns, clock, beat, ring, values }
     }
 
     /// Where the samples are.
@@ -58,7 +55,7 @@ impl Sampler {
 
     fn take(&mut self) {
         let (time, step) = self.clock.look();
-        sample(self.source.as_mut(), self.schema.columns(), &mut self.values);
+        sample(self.source.as_mut(), &self.columns, &mut self.values);
         match step {
             Step::Steady | Step::Forward => self.ring.push(time, &self.values),
             Step::Back => self.restart(time),

@@ -161,9 +161,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
             interval.as_millis().div_ceil(self.about.interval.as_millis()).max(1) as u64
         });
         let columns = match &request.columns {
-            Some(names) => {
-                Columns::Chosen(self.about.positions(names).map_err(Ending::Refused)?)
-            }
+            Some(names) => Columns::Chosen(self.about.positions(names).map_err(Ending::Refused)?),
             None => Columns::All,
         };
         self.form = Form { columns, every };

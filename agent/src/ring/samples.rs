@@ -220,8 +220,7 @@ impl Samples {
                 self.find_fields(at, row.clone());
                 let stamp = [0, 1].into_iter();
                 for field in stamp.chain(chosen.iter().map(|column| 2 + usize::from(*column))) {
-                    let (start, next) =
-                        (self.fields.starts[field], self.fields.starts[field + 1]);
+                    let (start, next) = (self.fields.starts[field], self.fields.starts[field + 1]);
                     self.copy(row.start + start..row.start + next - 1, out);
                     out.push(b' ');
                 }

@@ -1,0 +1,123 @@
+//! Samples that an earlier agent wrote down.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::path::Path;
+use std::time::Duration;
+
+use loadline_protocol::{Column, Decoder, Line, Note, Row, RunId, Schema, Stamp};
+
+use crate::ring::{Ring, Sampled};
+
+/// How much of a file is read at once.
+const READ_BYTES: usize = 64 * 1024;
+
+/// Ends a file with a whole line. One that is not there has none.
+pub(super) fn cut_torn_tail(path: &Path) -> io::Result<()> {
+    let mut file = match OpenOptions::new().read(true).write(true).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let length = file.metadata()?.len();
+    let mut end = length;
+    let mut bytes = vec![0; READ_BYTES];
+    while end > 0 {
+        let start = end.saturating_sub(READ_BYTES as u64);
+        let piece = &mut bytes[..(end - start) as usize];
+        file.seek(SeekFrom::Start(start))?;
+        file.read_exact(piece)?;
+        if let Some(at) = piece.iter().rposition(|byte| *byte == b'\n') {
+            end = start + at as u64 + 1;
+            break;
+        }
+        end = start;
+    }
+    if end < length { file.set_len(end) } else { Ok(()) }
+}
+
+/// Puts the samples of a file into a ring, and tells how many lines were none. A file that is not
+/// there has no samples.
+pub(super) fn restore(path: &Path, ring: &mut Ring, schema: &Schema) -> io::Result<u64> {
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        Err(error) => return Err(error),
+    };
+    let mut past = Past::new(ring, schema);
+    let mut decoder = Decoder::new();
+    let mut bytes = vec![0; READ_BYTES];
+    loop {
+        let count = match file.read(&mut bytes) {
+            Ok(0) => return Ok(past.faults),
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        let mut input = &bytes[..count];
+        while let Some(line) = decoder.decode(&mut input) {
+            if line.ok().and_then(|line| past.take(line)).is_none() {
+                past.faults += 1;
+            }
+        }
+    }
+}
+
+/// The lines of a file, on their way into a ring.
+struct Past<'a> {
+    ring: &'a mut Ring,
+    /// The columns of the ring.
+    columns: &'a [Column],
+    /// What the rows that follow belong to, once the file has told.
+    of: Option<(RunId, Duration)>,
+    /// The columns of the rows, and which of them each column of the ring is.
+    written: Schema,
+    positions: Vec<Option<usize>>,
+    row: Row,
+    values: Vec<f64>,
+    faults: u64,
+}
+
+impl Past<'_> {
+    fn new<'a>(ring: &'a mut Ring, schema: &'a Schema) -> Past<'a> {
+        Past {
+            ring,
+            columns: schema.columns(),
+            of: None,
+            written: schema.clone(),
+            positions: Vec::new(),
+            row: Row::default(),
+            values: Vec::new(),
+            faults: 0,
+        }
+    }
+
+    /// Takes a line; `None` if it says nothing that can be understood.
+    fn take(&mut self, line: &str) -> Option<()> {
+        match Line::parse(line).ok()? {
+            Line::Row(row) => self.take_row(row)?,
+            Line::Note(Note::Header(header)) => self.of = header.run.zip(header.interval),
+            Line::Note(Note::Columns(schema)) => self.name_columns(schema),
+            Line::Note(_) | Line::Blank => {}
+        }
+        Some(())
+    }
+
+    /// A column that there was not is not known, and one that there is no more is left out.
+    fn name_columns(&mut self, schema: Schema) {
+        let position = |column: &Column| schema.position(column.name());
+        self.positions = self.columns.iter().map(position).collect();
+        self.written = schema.with_stamp(Stamp::TimeSeq);
+    }
+
+    fn take_row(&mut self, row: &str) -> Option<()> {
+        self.written.parse_row_into(row, &mut self.row).ok()?;
+        let ((run, interval), time) = (self.of?, self.row.time?);
+        let of = Sampled { run, interval, seq: self.row.seq? };
+        let value = |at: &Option<usize>| at.map_or(f64::NAN, |at| self.row.values[at]);
+        self.values.clear();
+        self.values.extend(self.positions.iter().map(value));
+        self.ring.remember(of, time, &self.values);
+        Some(())
+    }
+}
