@@ -124,7 +124,7 @@ impl Archive {
         about: Arc<About>,
     ) -> Option<oneshot::Receiver<()>> {
         let (done, over) = oneshot::channel();
-        let (cursor, readers) = (readers.cursor(), readers.clone());
+        let (cursor, readers) = (readers.cursor_of_our_own(), readers.clone());
         let write = move || {
             Writer::new(&self, cursor, readers, about).run();
             drop(self.lock);

@@ -13,9 +13,26 @@ pub(crate) enum Rhythm {
     Runtime,
 }
 
+/// Timers and clocks may disagree by so much about whether it is time.
+const EARLY_MAX: Duration = Duration::from_millis(1);
+
+/// A tick that was heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Tick {
+    /// The ticks before it that nobody heard: the machine or the program stood still.
+    pub(crate) missed: u64,
+    /// How long after its time it was heard.
+    pub(crate) late: Duration,
+}
+
 /// Ticks at a fixed distance, counted from its making: work and late wake-ups move none of them. One
 /// that is missed, as in a suspended machine, is missed.
-pub(crate) struct Beat(Kind);
+pub(crate) struct Beat {
+    kind: Kind,
+    interval: Duration,
+    /// When the last tick was due.
+    last: Instant,
+}
 
 enum Kind {
     #[cfg(target_os = "linux")]
@@ -23,16 +40,12 @@ enum Kind {
     Interval(Interval),
 }
 
-impl Beat {
-    /// Ticks every `interval`, for the first time one from now.
-    ///
-    /// # Panics
-    /// Outside a runtime, and if `interval` is zero.
-    pub(crate) fn new(rhythm: Rhythm, interval: Duration) -> Beat {
+impl Kind {
+    fn new(rhythm: Rhythm, interval: Duration) -> Kind {
         #[cfg(target_os = "linux")]
         if rhythm == Rhythm::System {
             match timer::Timer::new(interval) {
-                Ok(timer) => return Beat(Kind::Timer(timer)),
+                Ok(timer) => return Kind::Timer(timer),
                 // A sandbox may forbid it.
                 Err(error) => tracing::debug!(%error, "no timer of the system"),
             }
@@ -41,18 +54,38 @@ impl Beat {
         let _ = rhythm;
         let mut ticks = interval_at(Instant::now() + interval, interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        Beat(Kind::Interval(ticks))
+        Kind::Interval(ticks)
     }
 
-    /// Waits for the next tick. To be dropped while it waits is harmless.
-    pub(crate) async fn tick(&mut self) {
-        match &mut self.0 {
+    async fn tick(&mut self) {
+        match self {
             #[cfg(target_os = "linux")]
             Kind::Timer(timer) => timer.tick().await,
             Kind::Interval(ticks) => {
                 ticks.tick().await;
             }
         }
+    }
+}
+
+impl Beat {
+    /// Ticks every `interval`, for the first time one from now.
+    ///
+    /// # Panics
+    /// Outside a runtime, and if `interval` is zero.
+    pub(crate) fn new(rhythm: Rhythm, interval: Duration) -> Beat {
+        Beat { last: Instant::now(), interval, kind: Kind::new(rhythm, interval) }
+    }
+
+    /// Waits for the next tick. To be dropped while it waits is harmless.
+    pub(crate) async fn tick(&mut self) -> Tick {
+        self.kind.tick().await;
+        let since = self.last.elapsed();
+        let ticks = (since + EARLY_MAX).as_nanos() / self.interval.as_nanos();
+        let ticks = u32::try_from(ticks).unwrap_or(u32::MAX).max(1);
+        let passed = self.interval.saturating_mul(ticks);
+        self.last += passed;
+        Tick { missed: u64::from(ticks) - 1, late: since.saturating_sub(passed) }
     }
 }
 
@@ -116,15 +149,16 @@ mod timer {
 mod tests {
     use super::*;
 
-    /// When each of the first `count` ticks is heard by somebody who is busy for the first while.
-    async fn heard(rhythm: Rhythm, interval: Duration, count: usize) -> Vec<Duration> {
+    /// Each of the first `count` ticks, and when it is heard by somebody who is busy for the first
+    /// while.
+    async fn heard(rhythm: Rhythm, interval: Duration, count: usize) -> Vec<(Duration, Tick)> {
         let begin = Instant::now();
         let mut beat = Beat::new(rhythm, interval);
         tokio::time::sleep(interval * 7 / 2).await;
         let mut heard = Vec::new();
         for _ in 0..count {
-            beat.tick().await;
-            heard.push(begin.elapsed());
+            let tick = beat.tick().await;
+            heard.push((begin.elapsed(), tick));
         }
         heard
     }
@@ -132,8 +166,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn ticks_that_are_missed_are_skipped_and_the_others_stay_where_they_are() {
         let ms = Duration::from_millis;
+        let tick = |missed, late| Tick { missed, late: ms(late) };
         let heard = heard(Rhythm::Runtime, ms(1000), 3).await;
-        assert_eq!(heard, [ms(3500), ms(4000), ms(5000)]);
+        let expected = [(ms(3500), tick(2, 500)), (ms(4000), tick(0, 0)), (ms(5000), tick(0, 0))];
+        assert_eq!(heard, expected);
     }
 
     #[tokio::test]
@@ -142,8 +178,14 @@ mod tests {
         let heard = heard(Rhythm::System, interval, 9).await;
         // However late each is heard: between one and the next but one lies an interval.
         for ticks in heard.windows(3) {
-            assert!(ticks[2] > ticks[0] + interval, "{heard:?}");
+            assert!(ticks[2].0 > ticks[0].0 + interval, "{heard:?}");
         }
-        assert!(heard[8] >= interval * 11, "{heard:?}");
+        assert!(heard[8].0 >= interval * 11, "{heard:?}");
+        assert!(heard[0].1.missed >= 2, "{heard:?}");
+        // What was missed and what was heard, together with how late, is the time that passed.
+        let ticks = heard.iter().map(|(_, tick)| tick.missed + 1).sum::<u64>() as u32;
+        let (at, last) = heard[8];
+        let passed = interval * ticks + last.late;
+        assert!(at.abs_diff(passed) < interval, "{heard:?}");
     }
 }

@@ -6,6 +6,7 @@
 //! ```text
 //!  clock     when a sample was taken: anchored once, bent by nothing
 //!  beat      when it is time for one: a tick is one wake-up
+//!  vitals    how the agent itself is
 //!  source    what is sampled: the only code that touches the machine
 //!    │ values, one for each column
 //!    ▼
@@ -57,6 +58,7 @@ mod server;
 mod session;
 mod source;
 mod stdio;
+mod vitals;
 
 pub use agent::{Agent, Settings};
 pub use archive::{Archive, ArchiveError};

@@ -68,6 +68,8 @@ struct State {
     samples: Samples,
     news: News,
     waiting: Waiting,
+    /// How many readers are clients.
+    clients: u64,
     closed: bool,
 }
 
@@ -134,6 +136,11 @@ impl Ring {
         });
     }
 
+    /// How many clients there are.
+    pub(crate) fn clients(&self) -> u64 {
+        self.readers.lock().clients
+    }
+
     /// Has a note sent to all who subscribed, behind the next sample.
     pub(crate) fn tell(&mut self, note: &Note) {
         let mut state = self.readers.lock();
@@ -187,9 +194,14 @@ impl Drop for Ring {
 }
 
 impl Readers {
-    /// A reader that stands before the newest sample.
+    /// A client that stands before the newest sample.
     pub(crate) fn cursor(&self) -> Cursor {
-        Cursor::new(self)
+        Cursor::new(self, 1)
+    }
+
+    /// The same, that counts as no client.
+    pub(crate) fn cursor_of_our_own(&self) -> Cursor {
+        Cursor::new(self, 0)
     }
 
     /// How many samples there were so far; it goes up by one with each.
@@ -200,11 +212,6 @@ impl Readers {
     /// The bytes of all rows that there are, with their line ends.
     pub(crate) fn bytes(&self) -> u64 {
         self.lock().samples.bytes()
-    }
-
-    /// How many readers there are.
-    pub(crate) fn readers(&self) -> usize {
-        self.lock().waiting.readers()
     }
 
     /// Whether nothing follows any more.

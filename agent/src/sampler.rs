@@ -2,13 +2,14 @@
 
 use std::convert::Infallible;
 
-use loadline_protocol::{Column, Time};
+use loadline_protocol::{Column, Note, Time};
 use tokio::time::sleep;
 
 use crate::beat::{Beat, Rhythm};
 use crate::clock::{Clock, Step};
 use crate::ring::Ring;
 use crate::source::Source;
+use crate::vitals::Vitals;
 
 /// Fills the ring, tick by tick.
 pub(crate) struct Sampler {
@@ -17,6 +18,7 @@ pub(crate) struct Sampler {
     clock: Clock,
     beat: Beat,
     ring: Ring,
+    vitals: Vitals,
     /// The values of the newest sample, kept for their memory.
     values: Vec<f64>,
 }
@@ -37,7 +39,9 @@ impl Sampler {
         let time = clock.now();
         sample(source.as_mut(), &columns, &mut values);
         ring.begin(time, &values);
-        Sampler { source, columns, clock, beat, ring, values }
+        let mut vitals = Vitals::new(columns.len());
+        vitals.sampled(&columns, &values);
+        Sampler { source, columns, clock, beat, ring, vitals, values }
     }
 
     /// Where the samples are.
@@ -48,7 +52,8 @@ impl Sampler {
     /// Samples until it is dropped.
     pub(crate) async fn run(&mut self) -> Infallible {
         loop {
-            self.beat.tick().await;
+            let tick = self.beat.tick().await;
+            self.vitals.heard(tick);
             self.take();
         }
     }
@@ -56,6 +61,10 @@ impl Sampler {
     fn take(&mut self) {
         let (time, step) = self.clock.look();
         sample(self.source.as_mut(), &self.columns, &mut self.values);
+        self.vitals.sampled(&self.columns, &self.values);
+        if let Some(health) = self.vitals.due(self.ring.clients()) {
+            self.ring.tell(&Note::Health(health));
+        }
         match step {
             Step::Steady | Step::Forward => self.ring.push(time, &self.values),
             Step::Back => self.restart(time),

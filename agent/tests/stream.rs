@@ -14,7 +14,7 @@ use loadline_protocol::{Column, Line, Note};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, sleep};
 
-use stage::Stage;
+use stage::{Client, Stage};
 
 const HOUR: Duration = Duration::from_hours(1);
 const ROOM: usize = 64 * 1024;
@@ -104,6 +104,26 @@ async fn a_long_history_arrives_whole() {
         assert_eq!(client.row().await, format!("#{seq}"));
     }
     assert_eq!(client.rows(2).await, "# live, #3602");
+}
+
+#[tokio::test(start_paused = true)]
+async fn once_a_minute_who_subscribed_is_told_how_the_agent_is() {
+    let stage = Stage::with_history(HOUR).await;
+    let mut plain = stage.connect(64 * 1024);
+    let mut client = stage.request("loadline/1").await;
+    let told = async |client: &mut Client, seconds: usize| {
+        let mut told = Vec::new();
+        for _ in 0..seconds {
+            let line = client.any_line().await;
+            let note = line.strip_prefix("# ").map(|note| note.split(' ').next().unwrap());
+            told.extend(note.map(str::to_owned));
+        }
+        told.join(" ")
+    };
+    assert_eq!(told(&mut client, 3 + 1 + 150).await, "loadline/1 columns live agent agent");
+    let mut late = stage.request("loadline/1").await;
+    assert_eq!(told(&mut late, 5).await, "loadline/1 columns live agent");
+    assert_eq!(told(&mut plain, 150).await, "");
 }
 
 #[tokio::test(start_paused = true)]

@@ -96,7 +96,8 @@
 //!   this stream.
 //! * Events: `# live` once, when the history is through; `# skipped from=A to=B` when rows were lost
 //!   to this client; `# error "text"` before the agent closes for a fault of the request; `# bye`
-//!   before it closes to stop. A second pair of headers in mid-stream begins a new run or answers a
+//!   before it closes to stop. `# agent cpu=0.05% rss=3.1MiB late=0 clients=3` once a minute: what
+//!   the agent costs ([`Health`]). A second pair of headers in mid-stream begins a new run or answers a
 //!   further request.
 //! * Plain rows that were sent before the request arrived stand in front of the headers.
 //! * A request with a higher version gets the highest one that the agent speaks. An unknown column,
@@ -110,6 +111,7 @@
 
 mod decoder;
 mod error;
+mod health;
 mod line;
 mod logfmt;
 mod note;
@@ -121,6 +123,7 @@ mod time;
 
 pub use decoder::Decoder;
 pub use error::LineError;
+pub use health::Health;
 pub use line::{Line, Row};
 pub use note::{Header, Note, RunId};
 pub use number::{parse_number, write_number};

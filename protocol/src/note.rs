@@ -5,13 +5,13 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::logfmt::{fields, take_value, write_field, write_quoted};
-use crate::{LineError, Schema, Text};
+use crate::{Health, LineError, Schema, Text};
 
 /// The word that opens a header and a request, before the version.
 pub(crate) const NAME: &str = "loadline/";
 
 /// A note. What this version does not know is kept as [`Note::Other`], for readers ignore it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Note {
     /// `# loadline/1 …`: who sends this stream.
     Header(Header),
@@ -30,6 +30,8 @@ pub enum Note {
     Error(Text),
     /// `# bye`: the agent stops.
     Bye,
+    /// `# agent …`: how the agent itself is.
+    Health(Health),
     /// Anything else, without its `#`.
     Other(Text),
 }
@@ -96,6 +98,7 @@ impl Note {
             "columns" => rest.parse().map(Note::Columns),
             "live" if is_event() => Ok(Note::Live),
             "bye" if is_event() => Ok(Note::Bye),
+            "agent" if is_event() => Ok(Note::Health(Health::parse(rest))),
             "skipped" if is_event() => parse_skipped(rest),
             "error" if rest.trim_start().starts_with('"') => {
                 Ok(Note::Error(Text::new(&take_value(rest.trim_start()).0)))
@@ -165,6 +168,7 @@ impl fmt::Display for Note {
                 write_quoted(f, text.as_str())
             }
             Note::Bye => f.write_str("bye"),
+            Note::Health(health) => health.fmt(f),
             Note::Other(text) => text.fmt(f),
         }
     }
@@ -218,6 +222,8 @@ mod tests {
             ("# live since=5", Ok(Note::Live)),
             ("# live long and prosper", other("live long and prosper")),
             ("# bye", Ok(Note::Bye)),
+            ("# agent", Ok(Note::Health(Health::default()))),
+            ("# agent 007 is here", other("agent 007 is here")),
             ("# skipped from=3 to=9 why=slow", Ok(Note::Skipped { from: 3, to: 9 })),
             (r#"# error "no column \"x\"""#, Ok(Note::Error("no column \"x\"".into()))),
             ("# error in my script", other("error in my script")),

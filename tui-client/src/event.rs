@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use loadline_protocol::{Header, Note, Schema, Text, Time};
+use loadline_protocol::{Header, Health, Note, Schema, Text, Time};
 
 /// One thing that happened at a source.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,6 +49,8 @@ pub enum Event {
         /// How many.
         count: u64,
     },
+    /// How the agent itself is.
+    Health(Health),
     /// A note as it came, for those who want the stream itself.
     Note(Note),
     /// Lines that were no row, skipped since the last such event.

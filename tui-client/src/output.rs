@@ -262,6 +262,7 @@ impl Writer<'_> {
             | Event::Replaying
             | Event::Heading
             | Event::Received { .. }
+            | Event::Health(_)
             | Event::Stream(_)
             | Event::Rows(_)
             | Event::Live
@@ -358,6 +359,7 @@ impl Writer<'_> {
             | Event::Ended { .. }
             | Event::Notice(_)
             | Event::Received { .. }
+            | Event::Health(_)
             | Event::Down { .. }
             | Event::Live
             | Event::Skipped { .. }

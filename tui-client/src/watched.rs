@@ -6,7 +6,7 @@ mod transit;
 use std::sync::Arc;
 use std::time::Duration;
 
-use loadline_protocol::{Column, RunId, Text, Time};
+use loadline_protocol::{Column, Health, RunId, Text, Time};
 
 use crate::event::{Event, Sample, Stream};
 use crate::store::{ALL_VALUES_MAX, Store, VALUES_MAX};
@@ -114,6 +114,8 @@ pub struct Watched {
     pub skipped: u64,
     /// Whether the history of this connection is through.
     pub caught_up: bool,
+    /// How the agent of this connection is, if it told.
+    pub health: Option<Health>,
     keep: Duration,
     /// How many numbers its store may keep.
     values_max: usize,
@@ -145,6 +147,7 @@ impl Watched {
             last_fault: None,
             skipped: 0,
             caught_up: false,
+            health: None,
             keep,
             values_max: VALUES_MAX,
             taken: 0,
@@ -185,12 +188,14 @@ impl Watched {
             Event::Connected => {
                 self.link = Link::Up { since: now };
                 self.meter = Meter::default();
+                self.health = None;
                 self.caught_up = false;
             }
             Event::Down { reason, retry, .. } => {
                 self.link = Link::Trying(Some(Outage { reason, retry }));
             }
             Event::Received { bytes } => self.meter.add(now, bytes),
+            Event::Health(health) => self.health = Some(health),
             Event::Stream(stream) => self.take_stream(stream),
             Event::Rows(rows) => {
                 rows.iter().for_each(|sample| self.take_sample(sample));

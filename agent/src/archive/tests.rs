@@ -1,6 +1,5 @@
 //! Agents that come and go, and one folder.
 
-use std::io::Write as _;
 use std::task::Waker;
 use std::time::Duration;
 

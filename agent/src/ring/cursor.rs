@@ -45,6 +45,8 @@ pub(crate) struct Cursor {
     readers: Readers,
     /// Where it waits.
     waits_at: u32,
+    /// 1 if it is a client, else 0.
+    clients: u8,
     /// The number of the news that were read last.
     news: u32,
     place: Place,
@@ -88,10 +90,14 @@ pub(crate) enum Read {
 
 impl Cursor {
     /// A reader that stands before the newest sample.
-    pub(super) fn new(readers: &Readers) -> Cursor {
-        let waits_at = readers.lock().waiting.enter();
+    pub(super) fn new(readers: &Readers, clients: u8) -> Cursor {
+        let waits_at = {
+            let mut state = readers.lock();
+            state.clients += u64::from(clients);
+            state.waiting.enter()
+        };
         let (readers, place) = (readers.clone(), Place::default());
-        let mut cursor = Cursor { readers, waits_at, news: 0, place, history_last: None };
+        let mut cursor = Cursor { readers, waits_at, clients, news: 0, place, history_last: None };
         cursor.seek(History::None, None, 1);
         cursor
     }
@@ -206,7 +212,11 @@ impl Place {
 
 impl Drop for Cursor {
     fn drop(&mut self) {
-        let outdated = self.readers.lock().waiting.leave(self.waits_at);
+        let outdated = {
+            let mut state = self.readers.lock();
+            state.clients -= u64::from(self.clients);
+            state.waiting.leave(self.waits_at)
+        };
         drop(outdated);
     }
 }

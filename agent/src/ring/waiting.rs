@@ -28,11 +28,6 @@ impl Waiting {
         self.places[place as usize].take()
     }
 
-    /// How many readers have a place.
-    pub(super) fn readers(&self) -> usize {
-        self.places.len() - self.free.len()
-    }
-
     /// Has the reader at this place woken; gives the waker that was there for it before.
     pub(super) fn wait(&mut self, place: u32, waker: &Waker) -> Option<Waker> {
         let waiting = &mut self.places[place as usize];

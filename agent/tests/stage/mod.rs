@@ -106,8 +106,18 @@ impl Client {
         self.writer.shutdown().await.unwrap();
     }
 
-    /// The next line; empty at the end of the stream.
+    /// The next line that is no word of the agent about itself; empty at the end of the stream.
     pub(crate) async fn line(&mut self) -> String {
+        loop {
+            let line = self.any_line().await;
+            if !line.starts_with("# agent ") {
+                return line;
+            }
+        }
+    }
+
+    /// The next line; empty at the end of the stream.
+    pub(crate) async fn any_line(&mut self) -> String {
         let mut line = String::new();
         let read = self.reader.read_line(&mut line);
         timeout(DEADLINE, read).await.expect("a line in time").unwrap();

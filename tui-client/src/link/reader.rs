@@ -210,6 +210,7 @@ impl Reader {
                 let reason = Text::new("the agent stopped");
                 self.farewell = Some(Farewell { reason, refused: false });
             }
+            Note::Health(health) => events.push(Event::Health(health.clone())),
             Note::Other(_) => {}
         }
         match &mut self.phase {

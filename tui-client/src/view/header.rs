@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use loadline_protocol::DurationText;
+use loadline_protocol::{DurationText, Health};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -77,7 +77,9 @@ fn parts(app: &App, name_max: usize) -> Vec<Part> {
     let state = watched.state(app.now);
     let mut parts = Vec::new();
     let mut add = |goes, text: String, style| {
-        parts.push(Part { goes, piece: Piece::new(text, style) });
+        if !text.is_empty() {
+            parts.push(Part { goes, piece: Piece::new(text, style) });
+        }
     };
     let (name, way) = name(watched);
     add(4, shortened(&name, name_max.max(NAME_MIN)), theme.strong());
@@ -124,6 +126,10 @@ fn parts(app: &App, name_max: usize) -> Vec<Part> {
     add(9, format!("span {}", span_text(app.window)), theme.faint());
     if let Some(bytes) = watched.bytes_per_second(app.now) {
         add(10, bytes_text(bytes), theme.faint());
+    }
+    if let Some((late, costs)) = watched.health.as_ref().map(health_texts) {
+        add(10, late, theme.warning());
+        add(11, costs, theme.faint());
     }
     let clock = app.zone.wall(app.now).format("%H:%M:%S").to_string();
     add(CLOCK, clock, theme.strong());
@@ -224,6 +230,17 @@ pub(super) fn faults_text(count: u64) -> String {
 
 fn rows_text(count: u64) -> String {
     if count == 1 { "1 row".to_owned() } else { format!("{count} rows") }
+}
+
+/// How many samples of the last minute the agent took late, and what it costs; empty if it is
+/// nothing, or not known.
+fn health_texts(health: &Health) -> (String, String) {
+    let late = health.late.filter(|late| *late > 0).map(|late| format!("{late} late"));
+    let cpu = health.cpu_percent().map(|percent| format!(" {percent} %"));
+    let memory = health.resident_mib().map(|mib| format!(" {mib} MiB"));
+    let costs: String = [cpu, memory].into_iter().flatten().collect();
+    let costs = if costs.is_empty() { costs } else { format!("agent{costs}") };
+    (late.unwrap_or_default(), costs)
 }
 
 fn bytes_text(bytes: u64) -> String {

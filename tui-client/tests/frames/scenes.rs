@@ -11,7 +11,7 @@ use loadline::layout::Page;
 use loadline::link::{Progress, Reader, Reading};
 use loadline::theme::Palette;
 use loadline::watched::Watched;
-use loadline_protocol::{Header, Schema, Text, Time};
+use loadline_protocol::{Header, Note, Schema, Text, Time};
 use ratatui::style::{Color, Modifier};
 
 use crate::stage::{START, Stage, check_frame, check_frames, colour_of, working};
@@ -21,6 +21,25 @@ fn the_dashboard_of_a_live_server() {
     check_frames("live", &mut Stage::live());
     check_frame("live", &mut Stage::live(), 20, 5);
     check_frame("live", &mut Stage::live(), 60, 2);
+}
+
+#[test]
+fn what_the_agent_costs_stands_at_the_end_of_the_header_where_there_is_room() {
+    let mut stage = Stage::live();
+    let told = |text: &str| match Note::parse(text) {
+        Ok(Note::Health(health)) => Event::Health(health),
+        other => panic!("{other:?}"),
+    };
+    stage.event(told("agent cpu=0.05% rss=3.1MiB late=0 clients=3"));
+    let header =
+        |stage: &mut Stage, width| stage.frame(width, 24).lines().next().unwrap().to_owned();
+    assert!(header(&mut stage, 120).contains("  agent 0.05 % 3.1 MiB"));
+    assert_eq!(header(&mut stage, 80), header(&mut Stage::live(), 80));
+    // That it does not keep up matters more than what it costs.
+    stage.event(told("agent cpu=0.05% late=7"));
+    assert!(header(&mut stage, 120).contains("  7 late  agent 0.05 %"));
+    stage.event(Event::Connected);
+    assert!(!header(&mut stage, 120).contains("agent 0"), "of an agent that is no more");
 }
 
 #[test]

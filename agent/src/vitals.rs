@@ -1,0 +1,181 @@
+//! How the agent itself is.
+
+use std::time::Duration;
+
+use loadline_protocol::{Column, Health};
+use tokio::time::Instant;
+
+use crate::beat::Tick;
+
+/// How often the agent tells how it is.
+pub(crate) const HEALTH_EVERY: Duration = Duration::from_mins(1);
+
+/// A sample that is taken longer after its time is late.
+const LATE_MIN: Duration = Duration::from_millis(100);
+
+/// What happened since it was last told.
+pub(crate) struct Vitals {
+    since: Instant,
+    cpu: Option<Duration>,
+    late: u64,
+    missing: u64,
+    /// What is known of each column.
+    known: Vec<Known>,
+}
+
+/// What is known of a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Known {
+    /// It never had a value: the system has none.
+    Never,
+    /// It had a value, always since.
+    Once,
+    /// It had a value, and then lacked it.
+    Lost,
+}
+
+impl Vitals {
+    pub(crate) fn new(columns: usize) -> Vitals {
+        Vitals {
+            since: Instant::now(),
+            cpu: process::cpu_time(),
+            late: 0,
+            missing: 0,
+            known: vec![Known::Never; columns],
+        }
+    }
+
+    /// Takes note of a tick.
+    pub(crate) fn heard(&mut self, tick: Tick) {
+        self.late = self.late.saturating_add(tick.missed);
+        if tick.late > LATE_MIN {
+            self.late = self.late.saturating_add(1);
+        }
+        if tick.missed > 0 || tick.late > LATE_MIN {
+            tracing::debug!(missed = tick.missed, late = ?tick.late, "a sample is late");
+        }
+    }
+
+    /// Takes note of the values of a sample. That a column has none any more is said once.
+    pub(crate) fn sampled(&mut self, columns: &[Column], values: &[f64]) {
+        for ((known, value), column) in self.known.iter_mut().zip(values).zip(columns) {
+            match (*known, value.is_nan()) {
+                (Known::Never, false) => *known = Known::Once,
+                (Known::Once, true) => {
+                    *known = Known::Lost;
+                    self.missing = self.missing.saturating_add(1);
+                    tracing::warn!(column = column.name(), "the system tells no value any more");
+                }
+                (Known::Lost, true) => self.missing = self.missing.saturating_add(1),
+                (Known::Never, true) | (Known::Once | Known::Lost, false) => {}
+            }
+        }
+    }
+
+    /// What to tell if it is time for that; then it begins anew.
+    pub(crate) fn due(&mut self, clients: u64) -> Option<Health> {
+        let passed = self.since.elapsed();
+        if passed < HEALTH_EVERY {
+            return None;
+        }
+        self.since += passed;
+        let cpu = process::cpu_time();
+        let used = cpu.zip(self.cpu).map(|(cpu, before)| cpu.saturating_sub(before));
+        self.cpu = cpu;
+        let (late, missing) = (std::mem::take(&mut self.late), std::mem::take(&mut self.missing));
+        let mut health = Health::default();
+        (health.late, health.clients) = (Some(late), Some(clients));
+        health.missing = (missing > 0).then_some(missing);
+        if let Some(used) = used {
+            health = health.with_cpu_percent(100.0 * used.as_secs_f64() / passed.as_secs_f64());
+        }
+        if let Some(bytes) = process::resident_bytes() {
+            health = health.with_resident_bytes(bytes);
+        }
+        Some(health)
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod process {
+    use std::fs;
+    use std::time::Duration;
+
+    use rustix::param::page_size;
+    use rustix::time::{ClockId, clock_gettime};
+
+    /// The CPU time of this process, all its threads together.
+    pub(super) fn cpu_time() -> Option<Duration> {
+        clock_gettime(ClockId::ProcessCPUTime).try_into().ok()
+    }
+
+    /// The resident memory of this process (`/proc/self/statm`).
+    pub(super) fn resident_bytes() -> Option<u64> {
+        let text = fs::read_to_string("/proc/self/statm").ok()?;
+        let pages: u64 = text.split(' ').nth(1)?.parse().ok()?;
+        pages.checked_mul(page_size() as u64)
+    }
+}
+
+/// Other systems tell it in ways of their own.
+#[cfg(not(target_os = "linux"))]
+mod process {
+    use std::time::Duration;
+
+    pub(super) fn cpu_time() -> Option<Duration> {
+        None
+    }
+
+    pub(super) fn resident_bytes() -> Option<u64> {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn columns() -> Vec<Column> {
+        ["cpu", "freq"].map(|name| Column::new(name, "")).to_vec()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_told_once_a_minute_and_begins_anew() {
+        let mut vitals = Vitals::new(2);
+        let ms = Duration::from_millis;
+        for (missed, late) in [(0, 3), (0, 100), (0, 101), (4, 50), (2, 500)] {
+            vitals.heard(Tick { missed, late: ms(late) });
+        }
+        tokio::time::advance(ms(59_999)).await;
+        assert_eq!(vitals.due(3), None);
+        tokio::time::advance(ms(1)).await;
+        let health = vitals.due(3).unwrap();
+        assert_eq!((health.late, health.clients, health.missing), (Some(8), Some(3), None));
+        assert_eq!(vitals.due(3), None);
+        tokio::time::advance(ms(60_000)).await;
+        assert_eq!(vitals.due(2).unwrap().late, Some(0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_value_that_is_missing_is_counted_if_there_ever_was_one() {
+        let mut vitals = Vitals::new(2);
+        let nan = f64::NAN;
+        for values in [[1.0, nan], [nan, nan], [nan, nan], [2.0, nan], [nan, 1.0]] {
+            vitals.sampled(&columns(), &values);
+        }
+        tokio::time::advance(HEALTH_EVERY).await;
+        assert_eq!(vitals.due(0).unwrap().missing, Some(3));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn linux_tells_what_the_agent_costs() {
+        let before = process::cpu_time().unwrap();
+        let mut sum = 0_u64;
+        while process::cpu_time().unwrap() < before + Duration::from_millis(5) {
+            sum = std::hint::black_box(sum + 1);
+        }
+        let bytes = process::resident_bytes().unwrap();
+        assert!((1 << 20..1 << 30).contains(&bytes), "{bytes}");
+    }
+}
