@@ -68,7 +68,8 @@ mod linux {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             let source = Scripted::plain(|number, sample| sample.extend(values(number)));
-            let settings = Settings { clients_max: usize::MAX, ..Settings::default() };
+            let (clients_max, clients_of_address_max) = (usize::MAX, usize::MAX);
+            let settings = Settings { clients_max, clients_of_address_max, ..Settings::default() };
             let agent = Agent::start(source, Facts::default(), settings).await;
             let address = "127.0.0.1:0".parse().unwrap();
             let bound = Listener::bind(&address, Plaintext::LoopbackOnly).await.unwrap();

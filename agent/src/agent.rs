@@ -31,6 +31,8 @@ pub struct Settings {
     pub history: Duration,
     /// How many clients the listeners let in at a time.
     pub clients_max: usize,
+    /// How many of them may come from one address of the network.
+    pub clients_of_address_max: usize,
 }
 
 impl Default for Settings {
@@ -39,6 +41,7 @@ impl Default for Settings {
             interval: Duration::from_secs(1),
             history: Duration::from_hours(1),
             clients_max: 1024,
+            clients_of_address_max: 256,
         }
     }
 }
@@ -137,7 +140,8 @@ impl Agent {
     /// As [`Agent::run`].
     pub async fn run_with<L: Accept>(self, listeners: Vec<L>, stop: impl Future<Output = ()>) {
         let Agent { mut sampler, service, settings, archived } = self;
-        let mut server = Server::new(service, settings.clients_max);
+        let mut server =
+            Server::new(service, settings.clients_max, settings.clients_of_address_max);
         tokio::select! {
             never = sampler.run() => match never {},
             never = server.run(listeners) => match never {},

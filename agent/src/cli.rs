@@ -45,6 +45,10 @@ pub(crate) struct Options {
     )]
     pub(crate) listen: Vec<Address>,
 
+    /// Nothing was said of where to listen.
+    #[arg(skip)]
+    pub(crate) listens_by_default: bool,
+
     /// Serve one client on standard input and output, and end with it; how ssh brings one
     ///
     /// If an agent answers on 127.0.0.1:1027, its stream is handed through, so that its history is
@@ -97,6 +101,17 @@ pub(crate) struct Options {
     )]
     max_clients: u32,
 
+    /// How many of them may come from one address (of IPv6, from one /64 network)
+    #[arg(
+        long,
+        value_name = "N",
+        env = "LOADLINE_AGENT_MAX_CLIENTS_PER_ADDRESS",
+        hide_env = true,
+        default_value_t = 256,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+    )]
+    max_clients_per_address: u32,
+
     /// Listen on addresses that others can reach, though the stream is not encrypted
     #[arg(
         long,
@@ -123,8 +138,10 @@ impl Options {
 
     fn understand(matches: &ArgMatches) -> Result<Options, clap::Error> {
         let mut command = Options::command();
-        let options =
+        let mut options =
             Options::from_arg_matches(matches).map_err(|error| error.format(&mut command))?;
+        options.listens_by_default =
+            matches.value_source("listen") == Some(ValueSource::DefaultValue);
         // What stands in the environment for all agents of a machine is no contradiction.
         let is_typed = |id| matches.value_source(id) == Some(ValueSource::CommandLine);
         if options.stdio && is_typed("listen") {
@@ -149,7 +166,9 @@ impl Options {
 
     pub(crate) fn settings(&self) -> Settings {
         let clients_max = self.max_clients as usize;
-        Settings { interval: self.interval, history: self.history, clients_max }
+        let clients_of_address_max = self.max_clients_per_address as usize;
+        let (interval, history) = (self.interval, self.history);
+        Settings { interval, history, clients_max, clients_of_address_max }
     }
 
     pub(crate) fn plaintext(&self) -> Plaintext {

@@ -64,7 +64,7 @@ pub use agent::{Agent, Settings};
 pub use archive::{Archive, ArchiveError};
 pub use clock::{Clock, Step};
 pub use listen::{
-    Accept, Address, AddressError, Bound, Connection, ListenError, Listener, Plaintext,
+    Accept, Address, AddressError, Bound, Connection, ListenError, Listener, Peer, Plaintext,
 };
 pub use ring::SAMPLES_MAX;
 pub use session::{Ending, Service};

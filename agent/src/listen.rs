@@ -6,6 +6,7 @@ mod unix;
 
 use std::fmt;
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 #[cfg(unix)]
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -130,6 +131,12 @@ pub enum ListenError {
         /// The address as it was given.
         address: Address,
     },
+    /// What was opened for this program cannot be used.
+    #[error("cannot listen on a socket that was handed over: {why}; it has to be a stream socket")]
+    Inherited {
+        /// What the system says.
+        why: io::Error,
+    },
     /// The system does not give the address.
     #[error("cannot listen on {address}: {why}; {}", advice(address, why.kind()))]
     Bind {
@@ -166,9 +173,23 @@ pub trait Accept: Send + 'static {
     /// The connection to a client.
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
-    /// Waits for a client; the text says who it is, for the log. To be dropped while it waits is
-    /// harmless.
-    fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, String)>> + Send;
+    /// Waits for a client. To be dropped while it waits is harmless.
+    fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, Peer)>> + Send;
+}
+
+/// Who a client is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// For the log.
+    pub name: String,
+    /// Where it comes from, if it comes over a network: there are only so many from one address.
+    pub address: Option<IpAddr>,
+}
+
+impl From<SocketAddr> for Peer {
+    fn from(address: SocketAddr) -> Peer {
+        Peer { name: address.to_string(), address: Some(address.ip().to_canonical()) }
+    }
 }
 
 /// A connection to a client, of whatever kind.
@@ -221,6 +242,30 @@ impl Listener {
         }
     }
 
+    /// The sockets that were opened for this program, as systemd does; of those that it had in mind
+    /// for us, each that is no TCP port and no Unix socket is an error.
+    ///
+    /// # Errors
+    /// One leads out of the machine unasked, or is of another kind.
+    #[cfg(unix)]
+    pub fn inherited(plaintext: Plaintext) -> Result<Vec<Listener>, ListenError> {
+        let mut given = listenfd::ListenFd::from_env();
+        let failed = |why| ListenError::Inherited { why };
+        let mut listeners = Vec::new();
+        for at in 0..given.len() {
+            // Whether it is of a kind is told by an error, after which it can be asked for again.
+            if let Ok(Some(listener)) = given.take_tcp_listener(at) {
+                let (listener, address) = tcp::adopt(listener, plaintext)?;
+                listeners.push(Listener { kind: Kind::Tcp(listener), address });
+            } else if let Some(listener) = given.take_unix_listener(at).map_err(failed)? {
+                let socket = unix::Socket::adopt(listener).map_err(failed)?;
+                let address = Address::Unix(socket.path().to_owned());
+                listeners.push(Listener { kind: Kind::Unix(socket), address });
+            }
+        }
+        Ok(listeners)
+    }
+
     /// The address, with the port that the system chose if it was free to.
     #[must_use]
     pub fn address(&self) -> &Address {
@@ -253,7 +298,7 @@ impl Bound {
 impl Accept for Listener {
     type Stream = Box<dyn Connection>;
 
-    async fn accept(&self) -> io::Result<(Box<dyn Connection>, String)> {
+    async fn accept(&self) -> io::Result<(Box<dyn Connection>, Peer)> {
         match &self.kind {
             Kind::Tcp(listener) => tcp::accept(listener).await,
             #[cfg(unix)]

@@ -1,12 +1,13 @@
 //! `loadline-agent`: the agent as a program.
 
 mod cli;
+mod service;
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use loadline_agent::{Agent, Archive, Bound, Facts, ListenError, Listener, Machine, serve_stdio};
+use loadline_agent::{Agent, Archive, Facts, ListenError, Listener, Machine, serve_stdio};
 use loadline_protocol::sanitize;
 
 use crate::cli::Options;
@@ -80,20 +81,47 @@ async fn agent(options: &Options, archive: Option<Archive>) -> Agent {
 
 async fn serve_many(options: &Options) -> anyhow::Result<()> {
     let stop = stop_signal().context(NO_SIGNALS)?;
+    let mut listeners = inherited(options)?;
     let mut bound = Vec::new();
-    for address in &options.listen {
-        bound.push(Listener::bind(address, options.plaintext()).await?);
+    // The default address is for an agent to which nobody gave a socket.
+    if listeners.is_empty() || !options.listens_by_default {
+        for address in &options.listen {
+            bound.push(Listener::bind(address, options.plaintext()).await?);
+        }
     }
     let archive = options.state_dir.as_deref().map(Archive::open).transpose()?;
     let agent = agent(options, archive).await;
-    let listeners = bound.into_iter().map(Bound::listen).collect::<Result<Vec<_>, _>>()?;
+    for bound in bound {
+        listeners.push(bound.listen()?);
+    }
     for listener in &listeners {
         // An error only means that nobody reads it.
         let _ = writeln!(io::stdout(), "listening on {}", listener.address());
     }
+    let addresses: Vec<_> = listeners.iter().map(|it| it.address().to_string()).collect();
+    service::ready(&format!("listening on {}", addresses.join(", ")));
+    let watch = service::watch(agent.service(), options.settings().interval);
+    let stop = async {
+        tokio::select! {
+            () = stop => {}
+            never = watch => match never {},
+        }
+        service::stopping();
+    };
     agent.run(listeners, stop).await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The sockets that systemd opened for us.
+#[cfg(unix)]
+fn inherited(options: &Options) -> Result<Vec<Listener>, ListenError> {
+    Listener::inherited(options.plaintext())
+}
+
+#[cfg(not(unix))]
+fn inherited(_options: &Options) -> Result<Vec<Listener>, ListenError> {
+    Ok(Vec::new())
 }
 
 async fn serve_one(options: &Options) -> anyhow::Result<()> {

@@ -204,7 +204,7 @@ impl Readers {
         Cursor::new(self, 0)
     }
 
-    /// How many samples there were so far; it goes up by one with each.
+    /// Goes up by one with each sample.
     pub(crate) fn count(&self) -> u64 {
         self.lock().samples.newest()
     }

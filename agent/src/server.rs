@@ -6,19 +6,24 @@
 //!  Accept ─┘
 //! ```
 
+mod gate;
+mod origins;
+
 use std::convert::Infallible;
 use std::io;
 use std::panic;
 use std::time::Duration;
 
-use loadline_protocol::Note;
+use loadline_protocol::{Note, Text};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 
-use crate::listen::Accept;
+use crate::listen::{Accept, Peer};
 use crate::session::{self, Service};
+use gate::Gate;
+use origins::{Origin, Origins};
 
 /// How long an accept loop waits after a failure that is the system's, such as no descriptor left.
 const BACK_OFF: Duration = Duration::from_millis(250);
@@ -33,13 +38,17 @@ const STOP_MAX: Duration = Duration::from_secs(1);
 pub(crate) struct Server {
     service: Service,
     clients_max: usize,
-    sessions: JoinSet<()>,
+    /// Each gives back where its client came from.
+    sessions: JoinSet<Option<Origin>>,
+    origins: Origins,
     refusals: JoinSet<()>,
 }
 
 impl Server {
-    pub(crate) fn new(service: Service, clients_max: usize) -> Server {
-        Server { service, clients_max, sessions: JoinSet::new(), refusals: JoinSet::new() }
+    pub(crate) fn new(service: Service, clients_max: usize, of_address_max: usize) -> Server {
+        let (sessions, refusals) = (JoinSet::new(), JoinSet::new());
+        let origins = Origins::new(of_address_max);
+        Server { service, clients_max, sessions, origins, refusals }
     }
 
     /// Serves whoever comes in, until it is dropped.
@@ -55,27 +64,44 @@ impl Server {
         loop {
             tokio::select! {
                 Some((stream, peer)) = accepted.recv() => self.admit(stream, peer),
-                Some(ended) = self.sessions.join_next() => check(ended),
-                Some(ended) = self.refusals.join_next() => check(ended),
-                Some(ended) = doors.join_next() => check(ended),
+                Some(ended) = self.sessions.join_next() => self.forget(ended),
+                Some(ended) = self.refusals.join_next() => drop(check(ended)),
+                Some(ended) = doors.join_next() => drop(check(ended)),
                 // Without this the loop would have nothing to wait for, were there no listener.
                 () = std::future::pending() => {}
             }
         }
     }
 
-    fn admit<S>(&mut self, stream: S, peer: String)
+    fn admit<S>(&mut self, stream: S, peer: Peer)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         while let Some(ended) = self.sessions.try_join_next() {
-            check(ended);
+            self.forget(ended);
         }
-        if self.sessions.len() < self.clients_max {
-            self.sessions.spawn(attend(self.service.clone(), stream, peer));
-        } else if self.refusals.len() < REFUSALS_MAX {
-            tracing::debug!(peer, clients_max = self.clients_max, "too many clients");
-            self.refusals.spawn(session::refuse(stream, Note::Error("too many clients".into())));
+        let origin = peer.address.map(Origin::from);
+        let why = if self.sessions.len() >= self.clients_max {
+            "too many clients".to_owned()
+        } else if !origin.is_none_or(|origin| self.origins.enter(origin)) {
+            match peer.address {
+                Some(address) => format!("too many clients from {address}"),
+                None => "too many clients".to_owned(),
+            }
+        } else {
+            self.sessions.spawn(attend(self.service.clone(), stream, peer.name, origin));
+            return;
+        };
+        if self.refusals.len() < REFUSALS_MAX {
+            tracing::debug!(peer = peer.name, why, "refused a client");
+            self.refusals.spawn(session::refuse(stream, Note::Error(Text::new(&why))));
+        }
+    }
+
+    /// A session has ended.
+    fn forget(&mut self, ended: Result<Option<Origin>, JoinError>) {
+        if let Some(origin) = check(ended).flatten() {
+            self.origins.leave(origin);
         }
     }
 
@@ -92,17 +118,27 @@ impl Server {
     }
 }
 
-/// A client, from its coming to its going.
-async fn attend<S: AsyncRead + AsyncWrite + Unpin>(service: Service, stream: S, peer: String) {
+/// A client, from its coming to its going; gives back where it came from.
+async fn attend<S: AsyncRead + AsyncWrite + Unpin>(
+    service: Service,
+    stream: S,
+    peer: String,
+    origin: Option<Origin>,
+) -> Option<Origin> {
     tracing::debug!(peer, "client came");
     let ending = service.serve(stream).await;
     tracing::debug!(peer, ?ending, "client went");
+    origin
 }
 
 /// Passes on who comes in by one listener.
-async fn watch_door<L: Accept>(listener: L, comers: mpsc::Sender<(L::Stream, String)>) {
+async fn watch_door<L: Accept>(listener: L, comers: mpsc::Sender<(L::Stream, Peer)>) {
     let mut healthy = true;
+    let mut gate = Gate::new();
     loop {
+        if gate.pass().await {
+            tracing::warn!("clients come faster than they can be let in, and wait");
+        }
         match listener.accept().await {
             Ok(comer) => {
                 healthy = true;
@@ -127,12 +163,12 @@ fn is_of_the_peer(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
-/// Passes on the panic of a session.
-pub(crate) fn check(ended: Result<(), JoinError>) {
-    if let Err(error) = ended
-        && error.is_panic()
-    {
-        panic::resume_unwind(error.into_panic());
+/// Passes on the panic of a task, and what one gives that ended by itself.
+pub(crate) fn check<T>(ended: Result<T, JoinError>) -> Option<T> {
+    match ended {
+        Ok(given) => Some(given),
+        Err(error) if error.is_panic() => panic::resume_unwind(error.into_panic()),
+        Err(_) => None,
     }
 }
 
@@ -153,7 +189,7 @@ mod tests {
         let agent = Agent::start(source, Facts::default(), Settings::default()).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let task = attend(agent.service(), stream, String::new());
+        let task = attend(agent.service(), stream, String::new(), None);
         let bytes = size_of_val(&task);
         assert!(bytes <= TASK_BYTES_MAX, "{bytes} bytes");
     }

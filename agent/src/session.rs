@@ -68,6 +68,12 @@ impl Service {
         Service { readers, about }
     }
 
+    /// A number that is another one with each sample.
+    #[must_use]
+    pub fn progress(&self) -> u64 {
+        self.readers.count()
+    }
+
     /// Serves one client until it leaves, is too slow or asks for what there is not, or until the
     /// agent stops. Bytes that are written by one call to the stream are what the client should
     /// get at once: on a socket, switch off Nagle's algorithm.

@@ -91,7 +91,7 @@ async fn serve(
     let over = async {
         tokio::select! {
             () = stop => {}
-            Some(ended) = session.join_next() => server::check(ended),
+            Some(ended) = session.join_next() => drop(server::check(ended)),
         }
     };
     agent.run(Vec::<Listener>::new(), over).await;

@@ -114,6 +114,7 @@ impl Drop for Running {
 fn start_agent() -> (Running, String) {
     let mut agent = Command::new(env!("CARGO_BIN_EXE_loadline-agent"))
         .args(["--listen", "127.0.0.1:0", "--interval", "200ms", "--max-clients", "2000"])
+        .args(["--max-clients-per-address", "2000"])
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();

@@ -2,11 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
 
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use loadline_agent::{Accept, Agent, Facts, Listener, Plaintext, Scripted, Settings};
+use loadline_agent::{Accept, Agent, Facts, Listener, Peer, Plaintext, Scripted, Settings};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, BufReader, DuplexStream, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::{Mutex, mpsc, oneshot};
@@ -16,9 +17,15 @@ use tokio::time::{Instant, timeout};
 const DEADLINE: Duration = Duration::from_secs(20);
 
 async fn agent(clients_max: usize) -> Agent {
+    agent_for(clients_max, clients_max).await
+}
+
+/// An agent for so many clients, and so many of each address.
+async fn agent_for(clients_max: usize, clients_of_address_max: usize) -> Agent {
     let source = Scripted::plain(|_, values| values.extend([1.0; 6]));
     let interval = Duration::from_millis(200);
-    let settings = Settings { interval, clients_max, ..Settings::default() };
+    let settings =
+        Settings { interval, clients_max, clients_of_address_max, ..Settings::default() };
     Agent::start(source, Facts::default(), settings).await
 }
 
@@ -78,21 +85,27 @@ async fn one_client_too_many_is_told_so_until_another_one_leaves() {
 }
 
 /// A way in that a test opens for each client by itself.
-struct Door<S>(Mutex<mpsc::Receiver<io::Result<S>>>);
+struct Door<S>(Mutex<mpsc::Receiver<io::Result<S>>>, Option<IpAddr>);
 
 impl<S> Door<S> {
     fn new() -> (mpsc::Sender<io::Result<S>>, Door<S>) {
         let (come, comers) = mpsc::channel(100);
-        (come, Door(Mutex::new(comers)))
+        (come, Door(Mutex::new(comers), None))
+    }
+
+    /// The same, by which clients come from this address.
+    fn from(address: &str) -> (mpsc::Sender<io::Result<S>>, Door<S>) {
+        let (come, Door(comers, _)) = Door::new();
+        (come, Door(comers, Some(address.parse().unwrap())))
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Accept for Door<S> {
     type Stream = S;
 
-    async fn accept(&self) -> io::Result<(S, String)> {
+    async fn accept(&self) -> io::Result<(S, Peer)> {
         match self.0.lock().await.recv().await {
-            Some(comer) => Ok((comer?, "somebody".into())),
+            Some(comer) => Ok((comer?, Peer { name: "somebody".into(), address: self.1 })),
             None => std::future::pending().await,
         }
     }
@@ -109,6 +122,33 @@ async fn an_agent_that_could_let_nobody_in_does_so_again_when_it_can() {
     let (near, far) = tokio::io::duplex(1000);
     come.send(Ok(far)).await.unwrap();
     assert_eq!(line(&mut BufReader::new(near)).await, ROW);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_may_have_so_many_clients_and_others_still_find_room() {
+    let (ours, door) = Door::<DuplexStream>::from("2001:db8:0:1::1");
+    let (neighbours, next_door) = Door::<DuplexStream>::from("2001:db8:0:1:ffff::2");
+    let (theirs, far_door) = Door::<DuplexStream>::from("192.0.2.1");
+    let of_address_max = 2;
+    let _running = run(agent_for(10, of_address_max).await, vec![door, next_door, far_door]);
+    let connect = async |come: &mpsc::Sender<io::Result<DuplexStream>>| {
+        let (near, far) = tokio::io::duplex(1000);
+        come.send(Ok(far)).await.unwrap();
+        let mut client = BufReader::new(near);
+        let first = line(&mut client).await;
+        (client, first)
+    };
+    let (first, row) = connect(&ours).await;
+    let (_second, other_row) = connect(&neighbours).await;
+    assert_eq!([row.as_str(), other_row.as_str()], [ROW, ROW]);
+    let (_, refused) = connect(&ours).await;
+    assert_eq!(refused, "# error \"too many clients from 2001:db8:0:1::1\"\n");
+    assert_eq!(connect(&theirs).await.1, ROW);
+    drop(first);
+    let begin = Instant::now();
+    while connect(&ours).await.1 != ROW {
+        assert!(begin.elapsed() < DEADLINE);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 
-use super::{Address, BACKLOG, Connection, ListenError, Plaintext};
+use super::{Address, BACKLOG, Connection, ListenError, Peer, Plaintext};
 
 /// What the system holds for a client that does not read. Left alone it grows to megabytes, which
 /// would be a queue beside the ring; this is a quarter of an hour of rows.
@@ -28,7 +28,6 @@ impl Bound {
     ) -> Result<Bound, ListenError> {
         let resolve = |why| ListenError::Resolve { address: address.clone(), why };
         let found: Vec<SocketAddr> = lookup_host((host, port)).await.map_err(resolve)?.collect();
-        let is_loopback = |found: &SocketAddr| found.ip().to_canonical().is_loopback();
         if plaintext == Plaintext::LoopbackOnly && !found.iter().all(is_loopback) {
             return Err(ListenError::Plaintext { address: address.clone() });
         }
@@ -69,9 +68,33 @@ fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
     Ok(socket)
 }
 
-pub(super) async fn accept(listener: &TcpListener) -> io::Result<(Box<dyn Connection>, String)> {
+/// Takes a port that is open already.
+#[cfg(unix)]
+pub(super) fn adopt(
+    listener: std::net::TcpListener,
+    plaintext: Plaintext,
+) -> Result<(TcpListener, Address), ListenError> {
+    let prepare = || {
+        listener.set_nonblocking(true)?;
+        rustix::net::sockopt::set_socket_send_buffer_size(&listener, SEND_BUFFER_BYTES as usize)?;
+        listener.local_addr()
+    };
+    let address = prepare().map_err(|why| ListenError::Inherited { why })?;
+    let shown = Address::Tcp { host: address.ip().to_string(), port: address.port() };
+    if plaintext == Plaintext::LoopbackOnly && !is_loopback(&address) {
+        return Err(ListenError::Plaintext { address: shown });
+    }
+    let listener = TcpListener::from_std(listener);
+    Ok((listener.map_err(|why| ListenError::Inherited { why })?, shown))
+}
+
+fn is_loopback(address: &SocketAddr) -> bool {
+    address.ip().to_canonical().is_loopback()
+}
+
+pub(super) async fn accept(listener: &TcpListener) -> io::Result<(Box<dyn Connection>, Peer)> {
     let (stream, peer) = accept_prepared(listener).await?;
-    Ok((Box::new(stream), peer.to_string()))
+    Ok((Box::new(stream), peer.into()))
 }
 
 async fn accept_prepared(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::net::sockopt::set_socket_send_buffer_size;
 use tokio::net::{UnixListener, UnixSocket, UnixStream};
 
-use super::{BACKLOG, Connection};
+use super::{BACKLOG, Connection, Peer};
 
 /// Who may connect: who may write to the file. The owner and the group, so that an administrator
 /// says by the group who else may watch.
@@ -56,15 +56,24 @@ impl Socket {
         &self.file.path
     }
 
-    pub(super) async fn accept(&self) -> io::Result<(Box<dyn Connection>, String)> {
+    /// Takes a socket that is open already. Its file stays: whoever made it, needs it.
+    pub(super) fn adopt(listener: std::os::unix::net::UnixListener) -> io::Result<Socket> {
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let path = address.as_pathname().unwrap_or(Path::new("")).to_owned();
+        let file = File { path, identity: None };
+        Ok(Socket { listener: UnixListener::from_std(listener)?, file })
+    }
+
+    pub(super) async fn accept(&self) -> io::Result<(Box<dyn Connection>, Peer)> {
         let (stream, _) = self.listener.accept().await?;
         // A connection that is gone already fails here, and again where it is served.
         let _ = set_socket_send_buffer_size(&stream, SEND_BUFFER_BYTES);
-        let peer = match stream.peer_cred() {
+        let name = match stream.peer_cred() {
             Ok(peer) => format!("user {}", peer.uid()),
             Err(_) => "somebody".to_owned(),
         };
-        Ok((Box::new(stream), peer))
+        Ok((Box::new(stream), Peer { name, address: None }))
     }
 }
 

@@ -1,0 +1,89 @@
+//! How many clients come from where.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+
+/// What counts as one address: of IPv6 a network of 64 bits, for who has one of its addresses can
+/// have all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Origin(IpAddr);
+
+impl From<IpAddr> for Origin {
+    fn from(address: IpAddr) -> Origin {
+        match address.to_canonical() {
+            IpAddr::V4(address) => Origin(address.into()),
+            IpAddr::V6(address) => {
+                let network = u128::from(address) & !u128::from(u64::MAX);
+                Origin(Ipv6Addr::from(network).into())
+            }
+        }
+    }
+}
+
+/// How many clients there are of each origin.
+///
+/// **Invariant:** no more than `each_max` of each; there is nothing of those that have none.
+#[derive(Debug)]
+pub(super) struct Origins {
+    each_max: usize,
+    clients: HashMap<Origin, usize>,
+}
+
+impl Origins {
+    pub(super) fn new(each_max: usize) -> Origins {
+        Origins { each_max, clients: HashMap::new() }
+    }
+
+    /// Counts one more; false if there are as many as may be.
+    pub(super) fn enter(&mut self, origin: Origin) -> bool {
+        let clients = self.clients.entry(origin).or_default();
+        let has_room = *clients < self.each_max;
+        *clients += usize::from(has_room);
+        has_room
+    }
+
+    /// Counts one less.
+    pub(super) fn leave(&mut self, origin: Origin) {
+        if let Some(clients) = self.clients.get_mut(&origin) {
+            *clients = clients.saturating_sub(1);
+            if *clients == 0 {
+                self.clients.remove(&origin);
+            }
+        }
+        if self.clients.is_empty() {
+            // A crowd that came and went leaves nothing behind.
+            self.clients = HashMap::new();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origin(address: &str) -> Origin {
+        Origin::from(address.parse::<IpAddr>().unwrap())
+    }
+
+    #[test]
+    fn an_address_is_one_however_it_is_written_and_of_ipv6_a_network_is() {
+        assert_eq!(origin("192.0.2.1"), origin("::ffff:192.0.2.1"));
+        assert_ne!(origin("192.0.2.1"), origin("192.0.2.2"));
+        assert_eq!(origin("2001:db8:0:1::1"), origin("2001:db8:0:1:ffff::2"));
+        assert_ne!(origin("2001:db8:0:1::1"), origin("2001:db8:0:2::1"));
+    }
+
+    #[test]
+    fn there_are_so_many_of_each_and_those_that_left_make_room() {
+        let mut origins = Origins::new(2);
+        let (ours, theirs) = (origin("192.0.2.1"), origin("192.0.2.2"));
+        assert_eq!(
+            [ours, ours, ours, theirs].map(|origin| origins.enter(origin)),
+            [true, true, false, true]
+        );
+        origins.leave(ours);
+        assert_eq!([ours, ours].map(|origin| origins.enter(origin)), [true, false]);
+        [ours, ours, theirs].into_iter().for_each(|origin| origins.leave(origin));
+        assert_eq!(origins.clients.capacity(), 0);
+    }
+}
