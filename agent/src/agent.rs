@@ -100,13 +100,13 @@ impl Agent {
         source: Box<dyn Source>,
         facts: Facts,
         settings: Settings,
-        archive: Option<Archive>,
+        mut archive: Option<Archive>,
     ) -> Agent {
         let schema = Schema::new(Stamp::TimeSeq, source.columns())
             .expect("a source has columns, each of another name");
         let interval = Duration::from_millis(settings.interval.as_millis().max(1) as u64);
         let mut ring = Ring::new(&schema, interval, settings.history);
-        if let Some(archive) = &archive {
+        if let Some(archive) = &mut archive {
             archive.restore(&mut ring, &schema);
         }
         let sampler = Sampler::start(source, clock, rhythm, ring).await;

@@ -6,7 +6,7 @@
 //!               │ holds as much as the ring does: it takes the place of older.load
 //! ```
 //!
-//! So no more is on the disk than the ring holds twice, and never less than it holds. A disk that is
+//! So no more samples are on the disk than the ring holds twice, and never less than it holds. A disk that is
 //! slow or full is a client that lags: nobody waits for it, and what the ring still has is written
 //! when it can be.
 
@@ -25,6 +25,7 @@ use tokio::sync::oneshot;
 
 use crate::about::About;
 use crate::ring::{Readers, Ring};
+use reading::Found;
 use writing::Writer;
 
 /// The rows before those of [`NEWER`].
@@ -42,6 +43,8 @@ pub struct Archive {
     folder: PathBuf,
     /// Unlocked when it is closed, however the agent ends.
     lock: File,
+    /// The bytes of the rows that [`NEWER`] has; 0 before it was read.
+    newer_row_bytes: u64,
 }
 
 /// Why samples cannot be kept in a folder.
@@ -83,7 +86,7 @@ impl Archive {
             }
             Err(TryLockError::Error(why)) => return Err(unusable(why)),
         }
-        let archive = Archive { folder: folder.to_owned(), lock };
+        let archive = Archive { folder: folder.to_owned(), lock, newer_row_bytes: 0 };
         reading::cut_torn_tail(&archive.newer()).map_err(unusable)?;
         Ok(archive)
     }
@@ -98,20 +101,21 @@ impl Archive {
 
     /// Puts what is there into a ring that has not begun. A file that cannot be read is left out,
     /// and so told: an agent without a past is better than none.
-    pub(crate) fn restore(&self, ring: &mut Ring, schema: &Schema) {
+    pub(crate) fn restore(&mut self, ring: &mut Ring, schema: &Schema) {
         for path in [self.older(), self.newer()] {
+            self.newer_row_bytes = 0;
             match reading::restore(&path, ring, schema) {
-                Ok(0) => {}
-                Ok(faults) => tracing::warn!(
-                    faults,
-                    path = %path.display(),
-                    "lines that are no samples were left out"
-                ),
-                Err(error) => tracing::warn!(
-                    %error,
-                    path = %path.display(),
-                    "earlier samples cannot be read, and are left out"
-                ),
+                Ok(Found { faults, row_bytes }) => {
+                    self.newer_row_bytes = row_bytes;
+                    if faults > 0 {
+                        let path = path.display();
+                        tracing::warn!(faults, %path, "lines that are no samples were left out");
+                    }
+                }
+                Err(error) => {
+                    let path = path.display();
+                    tracing::warn!(%error, %path, "earlier samples cannot be read: left out");
+                }
             }
         }
     }

@@ -18,7 +18,7 @@ use loadline_protocol::{Note, Text};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::listen::{Accept, Peer};
 use crate::session::{self, Service};
@@ -27,6 +27,10 @@ use origins::{Origin, Origins};
 
 /// How long an accept loop waits after a failure that is the system's, such as no descriptor left.
 const BACK_OFF: Duration = Duration::from_millis(250);
+
+/// So long after a failure the next one is another, and told: while descriptors are few, one comes
+/// in now and then.
+const HEALED_AFTER: Duration = Duration::from_mins(1);
 
 /// How many clients too many are told so at a time; further ones are cut off without a word.
 const REFUSALS_MAX: usize = 16;
@@ -133,7 +137,7 @@ async fn attend<S: AsyncRead + AsyncWrite + Unpin>(
 
 /// Passes on who comes in by one listener.
 async fn watch_door<L: Accept>(listener: L, comers: mpsc::Sender<(L::Stream, Peer)>) {
-    let mut healthy = true;
+    let mut failed: Option<Instant> = None;
     let mut gate = Gate::new();
     loop {
         if gate.pass().await {
@@ -141,7 +145,6 @@ async fn watch_door<L: Accept>(listener: L, comers: mpsc::Sender<(L::Stream, Pee
         }
         match listener.accept().await {
             Ok(comer) => {
-                healthy = true;
                 if comers.send(comer).await.is_err() {
                     return;
                 }
@@ -149,7 +152,8 @@ async fn watch_door<L: Accept>(listener: L, comers: mpsc::Sender<(L::Stream, Pee
             // That client thought better of it.
             Err(error) if is_of_the_peer(&error) => {}
             Err(error) => {
-                if std::mem::take(&mut healthy) {
+                let now = Instant::now();
+                if failed.replace(now).is_none_or(|failed| now - failed > HEALED_AFTER) {
                     tracing::error!(%error, "no client can come in; trying again until one does");
                 }
                 sleep(BACK_OFF).await;

@@ -1,83 +1,16 @@
 //! The program: its command line, its output, its signals.
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
 
+mod running;
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::process::Output;
 use std::time::{Duration, Instant};
 
 use loadline_protocol::Schema;
 
-const DEADLINE: Duration = Duration::from_secs(20);
-
-/// The program with these arguments, and nothing in its environment that it looks at.
-fn program(arguments: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_loadline-agent"));
-    for option in ["LISTEN", "INTERVAL", "HISTORY", "MAX_CLIENTS", "ALLOW_PLAINTEXT", "STDIO"] {
-        command.env_remove(format!("LOADLINE_AGENT_{option}"));
-    }
-    command.args(arguments.split_whitespace()).stdin(Stdio::null());
-    command
-}
-
-/// A running program; killed when a test is through with it.
-struct Running {
-    child: Child,
-    /// Until a test closes it.
-    stdout: Option<BufReader<ChildStdout>>,
-}
-
-impl Running {
-    fn start(mut command: Command) -> Running {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let stdout = child.stdout.take().map(BufReader::new);
-        Running { child, stdout }
-    }
-
-    /// The address of the next listener, from what the program prints.
-    fn address(&mut self) -> String {
-        let mut line = String::new();
-        self.stdout.as_mut().unwrap().read_line(&mut line).unwrap();
-        let address = line.strip_prefix("listening on ").and_then(|line| line.strip_suffix('\n'));
-        address.unwrap_or_else(|| panic!("{line:?}")).to_owned()
-    }
-
-    /// A client, and the first line that it gets.
-    fn connect(&mut self) -> (BufReader<TcpStream>, String) {
-        let stream = TcpStream::connect(self.address()).unwrap();
-        stream.set_read_timeout(Some(DEADLINE)).unwrap();
-        let mut client = BufReader::new(stream);
-        let first = line(&mut client);
-        (client, first)
-    }
-
-    #[cfg(unix)]
-    fn signal(&self, signal: rustix::process::Signal) {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, signal).unwrap();
-    }
-
-    /// The exit code, and how long it took.
-    #[cfg(unix)]
-    fn exit(&mut self) -> (Option<i32>, Duration) {
-        let begin = Instant::now();
-        (self.child.wait().unwrap().code(), begin.elapsed())
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // An error only means that it has ended.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn line(client: &mut BufReader<TcpStream>) -> String {
-    let mut line = String::new();
-    client.read_line(&mut line).unwrap();
-    line
-}
+use running::{DEADLINE, Running, line, program};
 
 #[test]
 fn the_first_row_is_a_true_one_and_the_next_comes_an_interval_later() {
@@ -174,7 +107,9 @@ fn wrong_usage_is_told_in_a_line() {
     check("--history 10years", 2, "1000000 are kept");
     check("--max-clients 0", 2, "1..");
     check("--colour blue", 2, "--colour");
+    check("--max-clients-per-address 0", 2, "1..");
     check("--stdio --listen 127.0.0.1:0", 2, "leave out --listen");
+    check("--stdio --state-dir here", 2, "leave out --state-dir");
     #[cfg(unix)]
     check("--listen unix:", 2, "no path");
 }

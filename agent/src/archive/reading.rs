@@ -36,20 +36,31 @@ pub(super) fn cut_torn_tail(path: &Path) -> io::Result<()> {
     if end < length { file.set_len(end) } else { Ok(()) }
 }
 
-/// Puts the samples of a file into a ring, and tells how many lines were none. A file that is not
-/// there has no samples.
-pub(super) fn restore(path: &Path, ring: &mut Ring, schema: &Schema) -> io::Result<u64> {
-    let mut file = match File::open(path) {
+/// What was in a file.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Found {
+    /// The bytes of its rows, with their line ends.
+    pub(super) row_bytes: u64,
+    /// How many lines were neither rows nor notes.
+    pub(super) faults: u64,
+}
+
+/// Puts the samples of a file into a ring. A file that is not there has none.
+pub(super) fn restore(path: &Path, ring: &mut Ring, schema: &Schema) -> io::Result<Found> {
+    let file = match File::open(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::default()),
         Err(error) => return Err(error),
     };
+    // What stands there instead may have no end.
+    let length = file.metadata()?.len();
+    let mut file = file.take(length);
     let mut past = Past::new(ring, schema);
     let mut decoder = Decoder::new();
     let mut bytes = vec![0; READ_BYTES];
     loop {
         let count = match file.read(&mut bytes) {
-            Ok(0) => return Ok(past.faults),
+            Ok(0) => return Ok(past.found),
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error),
@@ -57,7 +68,7 @@ pub(super) fn restore(path: &Path, ring: &mut Ring, schema: &Schema) -> io::Resu
         let mut input = &bytes[..count];
         while let Some(line) = decoder.decode(&mut input) {
             if line.ok().and_then(|line| past.take(line)).is_none() {
-                past.faults += 1;
+                past.found.faults += 1;
             }
         }
     }
@@ -75,7 +86,7 @@ struct Past<'a> {
     positions: Vec<Option<usize>>,
     row: Row,
     values: Vec<f64>,
-    faults: u64,
+    found: Found,
 }
 
 impl Past<'_> {
@@ -88,7 +99,7 @@ impl Past<'_> {
             positions: Vec::new(),
             row: Row::default(),
             values: Vec::new(),
-            faults: 0,
+            found: Found::default(),
         }
     }
 
@@ -111,6 +122,7 @@ impl Past<'_> {
     }
 
     fn take_row(&mut self, row: &str) -> Option<()> {
+        self.found.row_bytes += row.len() as u64 + 1;
         self.written.parse_row_into(row, &mut self.row).ok()?;
         let ((run, interval), time) = (self.of?, self.row.time?);
         let of = Sampled { run, interval, seq: self.row.seq? };

@@ -25,7 +25,7 @@ fn second(number: i64) -> Time {
 /// The life of an agent that keeps as many seconds, from one second to another: the value of each
 /// column is the second. Gives what a client reads that comes at the end.
 async fn live(folder: &Path, names: &[&str], history_s: u64, from: i64, to: i64) -> Vec<String> {
-    let archive = Archive::open(folder).unwrap();
+    let mut archive = Archive::open(folder).unwrap();
     let (mut ring, schema) = ring(names, history_s);
     archive.restore(&mut ring, &schema);
     let values = |second: i64| vec![second as f64; names.len()];
@@ -120,7 +120,7 @@ async fn a_row_that_was_cut_off_is_left_out_and_the_next_one_is_whole() {
 async fn columns_are_found_by_their_names() {
     let folder = tempfile::tempdir().unwrap();
     live(folder.path(), &["a", "b"], 3600, 100, 100).await;
-    let archive = Archive::open(folder.path()).unwrap();
+    let mut archive = Archive::open(folder.path()).unwrap();
     let (mut ring, schema) = ring(&["b", "c"], 3600);
     archive.restore(&mut ring, &schema);
     ring.begin(second(101), &[1.0, 2.0]);

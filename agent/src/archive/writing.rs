@@ -17,7 +17,7 @@ use crate::ring::{Cursor, Form, Read, Readers};
 /// How long a disk that takes nothing is left alone before it is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// A file with less is not worth a change of files.
+/// A file with less of rows is not worth a change of files.
 const FILE_MIN: u64 = 4 * 1024;
 
 /// Reads the ring and writes down what it reads.
@@ -26,13 +26,15 @@ pub(super) struct Writer {
     newer: PathBuf,
     /// None until it could be opened.
     file: Option<File>,
-    /// How many bytes of it are whole lines.
+    /// How many bytes of it are whole lines, and how many of these rows.
     length: u64,
+    row_bytes: u64,
     cursor: Cursor,
     readers: Readers,
     about: Arc<About>,
-    /// The lines that are to be written, kept for their memory.
+    /// The lines that are to be written, kept for their memory, and how many bytes are notes.
     lines: Vec<u8>,
+    note_bytes: usize,
     /// Nothing has failed since something was last written.
     healthy: bool,
 }
@@ -44,9 +46,19 @@ impl Writer {
         readers: Readers,
         about: Arc<About>,
     ) -> Writer {
-        let (older, newer) = (archive.older(), archive.newer());
-        let (file, length, lines, healthy) = (None, 0, Vec::new(), true);
-        Writer { older, newer, file, length, cursor, readers, about, lines, healthy }
+        Writer {
+            older: archive.older(),
+            newer: archive.newer(),
+            file: None,
+            length: 0,
+            row_bytes: archive.newer_row_bytes,
+            cursor,
+            readers,
+            about,
+            lines: Vec::new(),
+            note_bytes: 0,
+            healthy: true,
+        }
     }
 
     /// Writes until the ring is closed.
@@ -80,8 +92,10 @@ impl Writer {
     }
 
     fn note(&mut self, note: &Note) {
+        let before = self.lines.len();
         // Writing to memory cannot fail.
         let _ = writeln!(self.lines, "{note}");
+        self.note_bytes += self.lines.len() - before;
     }
 
     /// Writes the lines down, as soon as the disk takes them. False if the ring was closed before
@@ -110,7 +124,7 @@ impl Writer {
     }
 
     fn try_to_write(&mut self) -> io::Result<()> {
-        if self.length >= self.readers.bytes().max(FILE_MIN) {
+        if self.row_bytes >= self.readers.bytes().max(FILE_MIN) {
             self.change_files()?;
         }
         let file = if let Some(file) = &mut self.file {
@@ -120,15 +134,17 @@ impl Writer {
             self.length = file.metadata()?.len();
             self.file.insert(file)
         };
-        match file.write_all(&self.lines) {
-            Ok(()) => self.length += self.lines.len() as u64,
-            Err(error) => {
-                // The half of a line would be a fault for whoever reads it.
-                file.set_len(self.length)?;
-                return Err(error);
+        if let Err(error) = file.write_all(&self.lines) {
+            // The half of a line would be a fault for whoever reads it.
+            if file.set_len(self.length).is_err() {
+                self.file = None;
             }
+            return Err(error);
         }
+        self.length += self.lines.len() as u64;
+        self.row_bytes += (self.lines.len() - self.note_bytes) as u64;
         self.lines.clear();
+        self.note_bytes = 0;
         Ok(())
     }
 
@@ -140,7 +156,7 @@ impl Writer {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             result => result?,
         }
-        self.length = 0;
+        (self.length, self.row_bytes) = (0, 0);
         let rows = std::mem::take(&mut self.lines);
         self.head();
         self.lines.extend_from_slice(&rows);

@@ -83,7 +83,9 @@ mod tests {
         );
         origins.leave(ours);
         assert_eq!([ours, ours].map(|origin| origins.enter(origin)), [true, false]);
-        [ours, ours, theirs].into_iter().for_each(|origin| origins.leave(origin));
+        for origin in [ours, ours, theirs] {
+            origins.leave(origin);
+        }
         assert_eq!(origins.clients.capacity(), 0);
     }
 }

@@ -1,0 +1,195 @@
+//! The machine in trouble: killed, stopped, without descriptors, without room on the disk.
+#![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
+
+mod running;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufReader, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use running::{DEADLINE, Running, line, program};
+use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
+
+/// How often the agent is killed.
+const KILLS: u32 = 50;
+
+/// The clients that it has when it is.
+const CLIENTS: usize = 8;
+
+/// A row of a subscribed stream: its time in milliseconds, its number.
+fn stamp(row: &str) -> (i64, u64) {
+    let mut fields = row.split(' ');
+    let time: f64 = fields.next().unwrap().parse().unwrap();
+    ((time * 1000.0).round() as i64, fields.next().unwrap().parse().unwrap())
+}
+
+/// A client that asked for this, behind the headers of the answer; and the run that they name.
+fn subscribe(address: &str, request: &str) -> (BufReader<TcpStream>, String) {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    let mut client = BufReader::new(stream);
+    client.get_mut().write_all(format!("loadline/1 {request}\n").as_bytes()).unwrap();
+    loop {
+        let line = line(&mut client);
+        if let Some(run) = line.split(" run=").nth(1) {
+            return (client, run[..8].to_owned());
+        }
+        assert!(!line.is_empty(), "the stream ends in front of its header");
+    }
+}
+
+/// What a client has seen, or what is in the history: the numbers of each run, and their times.
+type Seen = BTreeMap<String, BTreeMap<u64, i64>>;
+
+/// All that an agent holds.
+fn history(address: &str) -> Seen {
+    let (mut client, mut run) = subscribe(address, "history=all");
+    let mut seen = Seen::new();
+    let mut newest = i64::MIN;
+    loop {
+        let line = line(&mut client);
+        match line.trim_end() {
+            "# live" => return seen,
+            note if note.starts_with('#') => {
+                assert!(!note.starts_with("# skipped"), "{note}");
+                if let Some(next) = note.split(" run=").nth(1) {
+                    next[..8].clone_into(&mut run);
+                }
+            }
+            row => {
+                let (time, seq) = stamp(row);
+                assert!(time > newest, "{row}");
+                newest = time;
+                let before = seen.entry(run.clone()).or_default().insert(seq, time);
+                assert_eq!(before, None, "each once: {row}");
+            }
+        }
+    }
+}
+
+fn keeping(folder: &Path) -> Running {
+    let arguments = format!("-l 127.0.0.1:0 -i 200ms --state-dir {}", folder.display());
+    Running::start(program(&arguments))
+}
+
+#[test]
+fn killed_again_and_again_under_load_it_forgets_no_more_than_its_last_sample() {
+    let folder = tempfile::tempdir().unwrap();
+    let idle = AtomicBool::new(false);
+    let mut lives = Vec::new();
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !idle.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+        for kill in 0..KILLS {
+            let mut agent = keeping(folder.path());
+            let address = agent.address();
+            let others: Vec<_> = (0..CLIENTS).map(|_| subscribe(&address, "")).collect();
+            let (mut client, run) = subscribe(&address, "");
+            let mut last = 0;
+            while last < 2 + u64::from(kill % 3) {
+                let line = line(&mut client);
+                if !line.starts_with('#') {
+                    last = stamp(line.trim_end()).1;
+                }
+            }
+            // At another moment between two samples each time.
+            thread::sleep(Duration::from_millis(u64::from(kill * 37 % 200)));
+            agent.kill();
+            drop(others);
+            lives.push((run, last));
+        }
+        idle.store(true, Ordering::Relaxed);
+    });
+    let mut agent = keeping(folder.path());
+    let seen = history(&agent.address());
+    assert_eq!(seen.len(), lives.len() + 1, "each run is there, and that of the agent that told");
+    for (run, last) in lives {
+        let numbers: Vec<_> = seen[&run].keys().copied().collect();
+        let newest = *numbers.last().unwrap();
+        assert_eq!(numbers, (1..=newest).collect::<Vec<_>>(), "{run}");
+        assert!(newest + 1 >= last, "{run}: {newest} of {last}");
+    }
+}
+
+#[test]
+fn stopped_for_a_while_it_leaves_one_gap_and_catches_up_with_nothing() {
+    let mut agent = Running::start(program("-l 127.0.0.1:0 -i 200ms"));
+    let (mut client, _) = subscribe(&agent.address(), "");
+    let mut row = || loop {
+        let line = line(&mut client);
+        if !line.starts_with('#') {
+            return stamp(line.trim_end());
+        }
+    };
+    row();
+    row();
+    agent.signal(Signal::STOP);
+    thread::sleep(Duration::from_secs(3));
+    agent.signal(Signal::CONT);
+    let rows: Vec<_> = (0..10).map(|_| row()).collect();
+    let pauses: Vec<_> = rows.windows(2).map(|pair| pair[1].0 - pair[0].0).collect();
+    assert!(rows.windows(2).all(|pair| pair[1].1 == pair[0].1 + 1), "{rows:?}");
+    // The first rows may have been on their way before it stopped.
+    let gaps = pauses.iter().filter(|pause| **pause > 2000).count();
+    assert!(gaps <= 1, "{pauses:?}");
+    let burst = pauses.iter().filter(|pause| **pause < 100).count();
+    assert!(burst <= 1, "{pauses:?}");
+    let last = pauses.last().unwrap();
+    assert!((100..2000).contains(last), "{pauses:?}");
+}
+
+/// Has a program no more than this of something.
+fn limit(agent: &Running, what: Resource, most: u64) {
+    let pid = Pid::from_child(&agent.child);
+    prlimit(Some(pid), what, Rlimit { current: Some(most), maximum: Some(most) }).unwrap();
+}
+
+#[test]
+fn without_descriptors_it_goes_on_says_so_once_and_heals() {
+    let mut agent = Running::start(program("-l 127.0.0.1:0 -i 200ms"));
+    let address = agent.address();
+    let (mut early, _) = subscribe(&address, "");
+    let open = fs::read_dir(format!("/proc/{}/fd", agent.child.id())).unwrap().count() as u64;
+    limit(&agent, Resource::Nofile, open + 3);
+    let others: Vec<_> = (0..20).map(|_| TcpStream::connect(&address).unwrap()).collect();
+    // Longer than it waits after a failure: it fails several times.
+    let begin = Instant::now();
+    let mut rows = 0;
+    while begin.elapsed() < Duration::from_secs(1) {
+        rows += u32::from(!line(&mut early).starts_with('#'));
+    }
+    assert!(rows >= 2, "who is in gets rows meanwhile");
+    drop(others);
+    let mut late = BufReader::new(TcpStream::connect(&address).unwrap());
+    late.get_ref().set_read_timeout(Some(DEADLINE)).unwrap();
+    assert_eq!(line(&mut late).split(' ').count(), 6, "and then others come in again");
+    let log = agent.kill();
+    assert_eq!(log.matches("no client can come in").count(), 1, "{log}");
+}
+
+#[test]
+fn without_room_on_the_disk_it_serves_on_and_says_so_once() {
+    let folder = tempfile::tempdir().unwrap();
+    // Each write to it fails as one to a full disk does.
+    std::os::unix::fs::symlink("/dev/full", folder.path().join("newer.load")).unwrap();
+    let mut agent = keeping(folder.path());
+    let (mut client, _) = subscribe(&agent.address(), "");
+    let mut rows = 0;
+    while rows < 10 {
+        rows += u32::from(!line(&mut client).starts_with('#'));
+    }
+    let log = agent.kill();
+    assert_eq!(log.matches("samples cannot be kept").count(), 1, "{log}");
+    assert!(log.contains("No space left on device"), "{log}");
+}
