@@ -6,6 +6,7 @@ import sys
 import numbers_are_true
 import others_read_the_agent
 import roads_of_ssh
+import runs_as_a_service
 import sockets_of_labplot
 import tutorial_is_read
 from stage import Programs, Skip
@@ -22,6 +23,7 @@ def main() -> int:
         numbers_are_true,
         sockets_of_labplot,
         roads_of_ssh,
+        runs_as_a_service,
     ]
     for module in modules:
         for check in module.CHECKS:
