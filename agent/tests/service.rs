@@ -7,8 +7,8 @@ mod running;
 use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
 use running::{DEADLINE, Running, program};
+use rustix::process::Signal;
 
 /// How long the manager waits for a sign of life.
 const WATCHDOG: Duration = Duration::from_millis(600);
