@@ -4,6 +4,8 @@
 #![expect(clippy::missing_panics_doc, reason = "a scenario fails where its stage does")]
 #![expect(clippy::unwrap_used, reason = "a scenario fails where its stage does")]
 
+pub mod fuzzed;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 

@@ -85,7 +85,8 @@ impl Note {
     pub fn parse(text: &str) -> Result<Note, LineError> {
         let text = text.trim();
         let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
-        let other = || Ok(Note::Other(Text::new(text)));
+        // Blanks of all kinds separate fields; printed, they are to do so still.
+        let other = || Ok(Note::Other(Text::new(&text.replace(char::is_whitespace, " "))));
         if let Some(version) = word.strip_prefix(NAME) {
             return match version.parse() {
                 Ok(version) => Header::parse(version, rest).map(Note::Header),
@@ -228,6 +229,7 @@ mod tests {
             (r#"# error "no column \"x\"""#, Ok(Note::Error("no column \"x\"".into()))),
             ("# error in my script", other("error in my script")),
             ("#", other("")),
+            ("# agent late=1\tor never", other("agent late=1 or never")),
             ("# loadline/x", other("loadline/x")),
             ("# \x1b]0;title\x07", other("\u{fffd}]0;title\u{fffd}")),
             ("# loadline/2 new=1", Ok(Note::Header(Header { version: 2, ..Header::default() }))),
@@ -298,6 +300,7 @@ mod tests {
         fn any_note_is_read_or_refused_and_prints_safely(text: String) {
             if let Ok(note) = Note::parse(&text) {
                 let printed = note.to_string();
+                prop_assert_eq!(parse(&printed), Ok(note));
                 prop_assert_eq!(crate::sanitize(&printed), printed.as_str());
             }
         }

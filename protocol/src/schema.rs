@@ -1,7 +1,7 @@
 //! What the numbers of a row mean: the columns, in order.
 
 use std::collections::HashSet;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
 use crate::number::{write_decimal, write_number};
@@ -108,6 +108,8 @@ impl FromStr for Column {
     type Err = LineError;
 
     fn from_str(text: &str) -> Result<Column, LineError> {
+        // A colon at the end tells the name of a column from a stamp.
+        let text = text.strip_suffix(':').unwrap_or(text);
         let (name, unit) = text.split_once(':').unwrap_or((text, ""));
         if name.is_empty() {
             return Err(LineError::field("column", text));
@@ -343,8 +345,20 @@ impl fmt::Display for Schema {
         for (at, column) in self.columns.iter().enumerate() {
             let blank = if at == 0 { "" } else { " " };
             write!(f, "{blank}{column}")?;
+            if at == 0 && looks_like_a_stamp(self.stamp, column) {
+                f.write_char(':')?;
+            }
         }
         Ok(())
+    }
+}
+
+/// Whether a column would be read as one more part of the stamp in front of it.
+fn looks_like_a_stamp(stamp: Stamp, column: &Column) -> bool {
+    match stamp {
+        Stamp::None => column.name == "time" && matches!(column.unit.as_str(), "" | "s"),
+        Stamp::Time => column.name == "seq" && column.unit.is_empty(),
+        Stamp::TimeSeq => false,
     }
 }
 
@@ -445,15 +459,27 @@ mod tests {
         assert_eq!(round("%", f64::NAN), "NaN");
     }
 
+    #[test]
+    fn a_column_that_is_called_like_a_stamp_is_none() {
+        for (stamp, name, unit, text) in [
+            (Stamp::None, "time", "s", "time:s: a"),
+            (Stamp::None, "time", "", "time: a"),
+            (Stamp::None, "time", "ms", "time:ms a"),
+            (Stamp::Time, "seq", "", "time:s seq: a"),
+            (Stamp::TimeSeq, "seq", "", "time:s seq seq a"),
+        ] {
+            let columns = vec![Column::new(name, unit), Column::new("a", "")];
+            let schema = Schema::new(stamp, columns).unwrap();
+            assert_eq!(schema.to_string(), text);
+            assert_eq!(text.parse(), Ok(schema));
+        }
+    }
+
     pub(crate) fn any_schema() -> impl Strategy<Value = Schema> {
         let stamp = prop_oneof![Just(Stamp::None), Just(Stamp::Time), Just(Stamp::TimeSeq)];
         let columns = prop::collection::btree_map("\\PC{1,8}", "\\PC{0,4}", 1..9);
         (stamp, columns).prop_filter_map("names differ", |(stamp, columns)| {
             let columns: Vec<_> = columns.iter().map(|(n, u)| Column::new(n, u)).collect();
-            // A stream whose first column is called `time` says that it has a stamp.
-            if columns[0].name() == "time" || columns[0].name() == "seq" {
-                return None;
-            }
             Schema::new(stamp, columns).ok()
         })
     }

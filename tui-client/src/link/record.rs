@@ -8,7 +8,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 
-use loadline_protocol::{Header, Note, Schema, Stamp, Text, Time, VERSION};
+use loadline_protocol::{Header, LINE_MAX, Note, Schema, Stamp, Text, Time, VERSION};
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::mpsc;
 
@@ -27,6 +27,8 @@ pub struct Recorder {
     rows: u64,
     /// After how many rows it is complete.
     rows_max: Option<u64>,
+    /// Rows that were left out: as lines, they or what explains them would be too long to be read.
+    too_long: u64,
 }
 
 impl Recorder {
@@ -34,6 +36,12 @@ impl Recorder {
     #[must_use]
     pub fn new(rows_max: Option<u64>) -> Recorder {
         Recorder { rows_max, ..Recorder::default() }
+    }
+
+    /// How many rows were left out because no line of the format holds them.
+    #[must_use]
+    pub fn too_long(&self) -> u64 {
+        self.too_long
     }
 
     /// Appends what an event says to `out`, as whole lines.
@@ -62,9 +70,17 @@ impl Recorder {
     fn begin(&mut self, out: &mut String) {
         let Some((stream, schema)) = &self.stream else { return };
         let nameless = || Header { version: VERSION, ..Header::default() };
-        push(out, &Note::Header(stream.header.clone().unwrap_or_else(nameless)));
-        push(out, &Note::Columns(schema.clone()));
+        let header = Note::Header(stream.header.clone().unwrap_or_else(nameless)).to_string();
+        let columns = Note::Columns(schema.clone()).to_string();
         self.last = None;
+        if header.len().max(columns.len()) > LINE_MAX {
+            self.stream = None;
+            return;
+        }
+        for note in [header, columns] {
+            out.push_str(&note);
+            out.push('\n');
+        }
     }
 
     fn rows(&mut self, rows: &Rows, out: &mut String) {
@@ -76,9 +92,17 @@ impl Recorder {
             if self.last.is_some_and(|(last, _)| sample.time <= last) {
                 self.begin(out);
             }
-            let Some((_, schema)) = &self.stream else { return };
-            let values = sample.values.iter().copied();
+            let Some((_, schema)) = &self.stream else {
+                self.too_long += 1;
+                continue;
+            };
+            let (start, values) = (out.len(), sample.values.iter().copied());
             schema.write_row(out, Some(sample.time), sample.seq, values);
+            if out.len() - start > LINE_MAX {
+                out.truncate(start);
+                self.too_long += 1;
+                continue;
+            }
             out.push('\n');
             self.last = Some((sample.time, sample.seq));
             self.rows += 1;
@@ -138,6 +162,7 @@ async fn pass(
 ) {
     let mut file = Some(tokio::fs::File::from_std(file));
     let mut text = String::new();
+    let mut told = false;
     loop {
         let event = tokio::select! {
             event = from.recv() => event,
@@ -155,6 +180,12 @@ async fn pass(
                 }
             }
             text.clear();
+            if recorder.too_long() > 0 && !std::mem::replace(&mut told, true) {
+                let notice = format!("{name}: a row is too long for a line, and is not recorded");
+                if send(&to, Event::Notice(Text::new(&notice))).await.is_err() {
+                    return;
+                }
+            }
         }
         if send(&to, event).await.is_err() {
             return;

@@ -1,0 +1,149 @@
+//! What has to hold whatever bytes come from outside: what a fuzzer tries, and what the corpus in
+//! `fuzz/corpus/` is replayed on.
+
+use std::time::Duration;
+
+use loadline::event::Event;
+use loadline::link::{Progress, Reader, Reading, Recorder};
+use loadline_protocol::{Decoder, LINE_MAX, Line, Note, Request, Schema, Time, sanitize};
+
+/// What a decoder makes of bytes: each line, or what is wrong with it.
+fn lines<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<Result<String, String>>, usize) {
+    let mut decoder = Decoder::new();
+    let mut lines = Vec::new();
+    for mut piece in pieces {
+        while let Some(line) = decoder.decode(&mut piece) {
+            lines.push(line.map(str::to_owned).map_err(|fault| fault.to_string()));
+        }
+        assert!(decoder.pending() <= LINE_MAX + 1, "it holds {} bytes", decoder.pending());
+    }
+    (lines, decoder.pending())
+}
+
+/// The lines of a stream: where it is cut makes no difference, none is too long, and what is read of
+/// them is the same when it is written and read again.
+pub fn decoder(bytes: &[u8]) {
+    let whole = lines(std::iter::once(bytes));
+    // The first byte tells where it is cut.
+    let size = 1 + usize::from(bytes.first().copied().unwrap_or(0) % 61);
+    assert_eq!(whole, lines(bytes.chunks(size)), "in pieces of {size}");
+    let mut schema = Schema::plain(6);
+    for line in whole.0.iter().flatten() {
+        assert!(line.len() <= LINE_MAX);
+        match Line::parse(line) {
+            Ok(Line::Note(note)) => {
+                let printed = note.to_string();
+                assert_eq!(sanitize(&printed), printed.as_str(), "a terminal may get it");
+                assert_eq!(Line::parse(&printed), Ok(Line::Note(note.clone())), "{printed:?}");
+                if let Note::Columns(columns) = note {
+                    schema = columns;
+                }
+            }
+            Ok(Line::Row(row)) => row_reads_back(&schema, row),
+            Ok(Line::Blank) | Err(_) => {}
+        }
+    }
+}
+
+fn row_reads_back(schema: &Schema, line: &str) {
+    let Ok(row) = schema.parse_row(line) else { return };
+    assert_eq!(row.values.len(), schema.columns().len());
+    assert!(row.values.iter().all(|value| !value.is_infinite()));
+    let printed = row.to_line(schema);
+    let again = schema.parse_row(&printed);
+    assert!(
+        again.as_ref().is_ok_and(|again| {
+            (again.time, again.seq) == (row.time, row.seq) && same(&again.values, &row.values)
+        }),
+        "{line:?} is {row:?}, printed {printed:?}, and that is {again:?}"
+    );
+}
+
+/// Whether numbers are the same to the bit; a missing value is one whatever its bits.
+fn same(one: &[f64], other: &[f64]) -> bool {
+    let bits = |value: &f64| if value.is_nan() { f64::NAN.to_bits() } else { value.to_bits() };
+    one.iter().map(bits).eq(other.iter().map(bits))
+}
+
+/// A request: what is understood of it is the same when it is written and read again, and the answer
+/// to one that is not is a line that can be shown.
+pub fn request(bytes: &[u8]) {
+    let Ok(line) = std::str::from_utf8(bytes) else { return };
+    match Request::parse(line) {
+        Some(Ok(request)) => {
+            let printed = request.to_string();
+            assert!(Request::is_begun_by(printed.as_bytes()), "{printed:?}");
+            assert_eq!(Request::parse(&printed), Some(Ok(request)), "{printed:?}");
+        }
+        Some(Err(error)) => {
+            let told = error.to_string();
+            assert_eq!(sanitize(&told), told.as_str());
+            assert!(told.len() < 1024, "{} bytes", told.len());
+        }
+        None => {}
+    }
+}
+
+/// The fields of a note: quoted or bare, each value comes back as it was.
+pub fn logfmt(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    for note in [text.to_owned(), format!("loadline/1 host={text}"), format!("error {text}")] {
+        let Ok(note) = Note::parse(&note) else { continue };
+        let printed = note.to_string();
+        let read = printed.strip_prefix('#').map(Note::parse);
+        assert_eq!(read, Some(Ok(note)), "{printed:?}");
+    }
+    // Any text at all, as a value that has to be quoted or not.
+    let value = loadline_protocol::Text::new(text);
+    let header = loadline_protocol::Header {
+        version: 1,
+        host: Some(value.clone()),
+        os: Some(value.clone()),
+        agent: Some(value),
+        ..loadline_protocol::Header::default()
+    };
+    let printed = Note::Header(header.clone()).to_string();
+    assert_eq!(printed.strip_prefix('#').map(Note::parse), Some(Ok(Note::Header(header))));
+}
+
+/// A sample as it was read: its time, its number and the bits of its values.
+type Sampled = (Time, Option<u64>, Vec<u64>);
+
+/// What a file says, and the file that is recorded of it.
+fn play(bytes: &[u8]) -> (Vec<Sampled>, String, u64) {
+    let mut reader = Reader::recorded(Reading::default(), Time::default(), Duration::from_secs(1));
+    let (mut progress, mut events) = (Progress::default(), Vec::new());
+    for piece in bytes.chunks(1000) {
+        let farewell = reader.take(piece, Time::default(), &mut progress, &mut events);
+        if farewell.is_some_and(|farewell| farewell.refused) {
+            break;
+        }
+    }
+    reader.end(&mut progress, &mut events);
+    let (mut recorder, mut text, mut samples) = (Recorder::new(None), String::new(), Vec::new());
+    for event in &events {
+        recorder.take(event, &mut text);
+        if let Event::Rows(rows) = event {
+            samples.extend(rows.iter().map(|row| {
+                let bits = |value: &f64| {
+                    if value.is_nan() { f64::NAN.to_bits() } else { value.to_bits() }
+                };
+                (row.time, row.seq, row.values.iter().map(bits).collect())
+            }));
+        }
+    }
+    (samples, text, recorder.too_long())
+}
+
+/// A recording: whatever the file is, what is read of it is recorded so that it reads back the same.
+pub fn recording(bytes: &[u8]) {
+    let (samples, text, too_long) = play(bytes);
+    assert!(text.lines().all(|line| line.len() <= LINE_MAX && sanitize(line) == line));
+    let (again, recorded, _) = play(text.as_bytes());
+    if too_long == 0 {
+        assert!(samples == again, "{samples:?}\nrecorded as\n{text}\nis\n{again:?}");
+        assert_eq!(recorded, text);
+    } else {
+        assert!(again.len() as u64 + too_long >= samples.len() as u64);
+    }
+}
