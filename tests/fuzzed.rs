@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use loadline::event::Event;
 use loadline::link::{Progress, Reader, Reading, Recorder};
-use loadline_protocol::{Decoder, LINE_MAX, Line, Note, Request, Schema, Time, sanitize};
+use loadline_protocol::{
+    Decoder, LINE_MAX, Line, Note, REQUEST_MAX, Request, Schema, Text, Time, sanitize,
+};
 
 /// What a decoder makes of bytes: each line, or what is wrong with it.
 fn lines<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<Result<String, String>>, usize) {
@@ -69,6 +71,9 @@ fn same(one: &[f64], other: &[f64]) -> bool {
 /// to one that is not is a line that can be shown.
 pub fn request(bytes: &[u8]) {
     let Ok(line) = std::str::from_utf8(bytes) else { return };
+    if line.len() > REQUEST_MAX {
+        return;
+    }
     match Request::parse(line) {
         Some(Ok(request)) => {
             let printed = request.to_string();
@@ -78,7 +83,8 @@ pub fn request(bytes: &[u8]) {
         Some(Err(error)) => {
             let told = error.to_string();
             assert_eq!(sanitize(&told), told.as_str());
-            assert!(told.len() < 1024, "{} bytes", told.len());
+            let answer = Note::Error(Text::new(&told)).to_string();
+            assert!(answer.len() <= LINE_MAX, "{} bytes", answer.len());
         }
         None => {}
     }
@@ -94,7 +100,7 @@ pub fn logfmt(bytes: &[u8]) {
         assert_eq!(read, Some(Ok(note)), "{printed:?}");
     }
     // Any text at all, as a value that has to be quoted or not.
-    let value = loadline_protocol::Text::new(text);
+    let value = Text::new(text);
     let header = loadline_protocol::Header {
         version: 1,
         host: Some(value.clone()),

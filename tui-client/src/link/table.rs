@@ -61,10 +61,13 @@ impl Table {
             return None;
         }
         let is_ours = names.len() > OURS.len() && names.iter().zip(OURS).all(|(a, b)| a == b);
+        let is_timed = values.first().is_some_and(|value| is_time(&names[0], value));
         let role = |(at, value): (usize, &Cow<'_, str>)| match (at, is_ours) {
-            (0, _) if is_time(&names[0], value) => Role::Time,
+            (0, _) if is_timed => Role::Time,
             (2, true) => Role::Source,
-            (3, true) => Role::Seq,
+            // Numbers without times would be a stamp that there is not.
+            (3, true) if is_timed => Role::Seq,
+            (3, true) => Role::Text,
             _ if value.is_empty() || parse_number(value).is_some() => Role::Value,
             _ => Role::Text,
         };
@@ -263,6 +266,7 @@ mod tests {
             "1970-01-01T00:00:01.500Z,1970-01-01T00:00:01.600Z,web-1,7,12.5",
             Some(("time:s seq cpu:%", "1.500 7 12.5")),
         );
+        check("timestamp,received,source,seq,cpu", "?,?,web-1,7,12.5", Some(("cpu:%", "12.5")));
         check("a b", "1", None);
         check("a b", "x y", None);
     }
