@@ -70,7 +70,12 @@ impl Recorder {
     fn begin(&mut self, out: &mut String) {
         let Some((stream, schema)) = &self.stream else { return };
         let nameless = || Header { version: VERSION, ..Header::default() };
-        let header = Note::Header(stream.header.clone().unwrap_or_else(nameless)).to_string();
+        let mut header = stream.header.clone().unwrap_or_else(nameless);
+        if stream.schema.stamp() == Stamp::None {
+            // Times of receipt are none of the run's, below the same header they need not rise.
+            header.run = None;
+        }
+        let header = Note::Header(header).to_string();
         let columns = Note::Columns(schema.clone()).to_string();
         self.last = None;
         if header.len().max(columns.len()) > LINE_MAX {
