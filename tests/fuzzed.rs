@@ -145,10 +145,9 @@ fn play(bytes: &[u8]) -> (Vec<Sampled>, String, u64) {
 pub fn recording(bytes: &[u8]) {
     let (samples, text, too_long) = play(bytes);
     assert!(text.lines().all(|line| line.len() <= LINE_MAX && sanitize(line) == line));
-    let (again, recorded, _) = play(text.as_bytes());
+    let (again, ..) = play(text.as_bytes());
     if too_long == 0 {
         assert!(samples == again, "{samples:?}\nrecorded as\n{text}\nis\n{again:?}");
-        assert_eq!(recorded, text);
     } else {
         assert!(again.len() as u64 + too_long >= samples.len() as u64);
     }

@@ -231,7 +231,7 @@ impl App {
 
     /// Takes in what happened at `now`.
     pub fn update(&mut self, now: Time, message: Message) -> Flow {
-        self.now = now;
+        self.notice(now);
         match message {
             Message::Event { source, event } => self.take(source, event),
             Message::Key(key) if key.kind == KeyEventKind::Release => {}

@@ -112,6 +112,13 @@ impl Store {
         self.len += 1;
     }
 
+    /// Drops so many of the newest samples.
+    pub fn forget_newest(&mut self, count: usize) {
+        for _ in 0..count.min(self.len) {
+            self.drop_newest();
+        }
+    }
+
     fn drop_newest(&mut self) {
         self.len -= 1;
         if self.place(self.len).1 == 0 {

@@ -1,6 +1,7 @@
 //! Everything that is known of one source, and what state it is in.
 
 mod rates;
+mod state;
 mod transit;
 
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use crate::event::{Event, Sample, Stream};
 use crate::store::{ALL_VALUES_MAX, Store, VALUES_MAX};
 use crate::units::Machine;
 use rates::{Meter, Pace};
+pub use state::{Outage, State};
 use transit::Transit;
 
 /// Rows that are late by so many intervals are missing.
@@ -23,62 +25,12 @@ const STALE_MIN: Duration = Duration::from_secs(3);
 /// Clocks that differ by no more agree as far as anybody sees.
 const CLOCK_MIN_MS: i64 = 1000;
 
+/// A connection that lasted longer without a header is one of a server that sends none.
+const HEADER_MAX_MS: i64 = 15_000;
+
 /// By how much the difference of the clocks has to change before it is another one: what is drawn
 /// moves with it, and each row is under way for a little longer or shorter than the others.
 const CLOCK_STEP_MS: i64 = 250;
-
-/// What a source is doing. The only place where it is decided what is fresh.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum State {
-    /// No row has come yet.
-    Connecting(Option<Outage>),
-    /// There were rows, but there is no connection now.
-    Reconnecting(Option<Outage>),
-    /// Rows arrive.
-    Live,
-    /// There is a connection, but no row for too long.
-    Stale,
-    /// A recording, or an input that has ended; with what is to be said about it.
-    Replay(Option<Text>),
-}
-
-/// Why there is no connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outage {
-    /// Why, in words.
-    pub reason: Text,
-    /// When the next try is made.
-    pub retry: Time,
-}
-
-impl State {
-    /// The word for it.
-    #[must_use]
-    pub fn word(&self) -> &'static str {
-        match self {
-            State::Connecting(_) => "CONNECTING",
-            State::Reconnecting(_) => "RECONNECTING",
-            State::Live => "LIVE",
-            State::Stale => "STALE",
-            State::Replay(_) => "REPLAY",
-        }
-    }
-
-    /// Whether its newest rows are those that should be there: they arrive, or no more are to come.
-    #[must_use]
-    pub fn is_well(&self) -> bool {
-        matches!(self, State::Live | State::Replay(_))
-    }
-
-    /// Why there is no connection, if there is none.
-    #[must_use]
-    pub fn outage(&self) -> Option<&Outage> {
-        match self {
-            State::Connecting(outage) | State::Reconnecting(outage) => outage.as_ref(),
-            State::Live | State::Stale | State::Replay(_) => None,
-        }
-    }
-}
 
 #[derive(Debug, Clone)]
 enum Link {
@@ -123,9 +75,13 @@ pub struct Watched {
     taken: u64,
     link: Link,
     run: Option<RunId>,
+    /// Rows that came before a header that may still come, over this connection or the next one.
+    headless: usize,
     /// A gap lies before the next row.
     broken: bool,
     received: Option<Time>,
+    /// The last time that was noticed, by our clock.
+    noticed: Time,
     transit: Transit,
     /// How far the agent's clock is ahead of ours, transits included, milliseconds.
     ahead_ms: i64,
@@ -153,8 +109,10 @@ impl Watched {
             taken: 0,
             link: Link::Trying(None),
             run: None,
+            headless: 0,
             broken: true,
             received: None,
+            noticed: Time::default(),
             transit: Transit::default(),
             ahead_ms: 0,
             pace: Pace::default(),
@@ -174,8 +132,21 @@ impl Watched {
         Store::new(columns, self.keep).with_values_max(self.values_max)
     }
 
+    /// Takes note of the time. If the clock was set back, what was an age ago still is: else old rows
+    /// would be fresh again.
+    pub fn notice(&mut self, now: Time) {
+        let back_ms = (self.noticed.as_millis() - now.as_millis()).max(0);
+        self.noticed = now;
+        let earlier = |time: &mut Time| *time = Time::from_millis(time.as_millis() - back_ms);
+        self.received.iter_mut().for_each(earlier);
+        if let Link::Up { since } = &mut self.link {
+            earlier(since);
+        }
+    }
+
     /// Takes what the link tells.
     pub fn take(&mut self, now: Time, event: Event) {
+        self.notice(now);
         match event {
             Event::Connecting | Event::Heading | Event::Note(_) | Event::Notice(_) => {}
             Event::Replaying => self.link = Link::Recording(None),
@@ -192,6 +163,11 @@ impl Watched {
                 self.caught_up = false;
             }
             Event::Down { reason, retry, .. } => {
+                if let Link::Up { since } = self.link
+                    && now.as_millis() - since.as_millis() > HEADER_MAX_MS
+                {
+                    self.headless = 0;
+                }
                 self.link = Link::Trying(Some(Outage { reason, retry }));
             }
             Event::Received { bytes } => self.meter.add(now, bytes),
@@ -233,7 +209,21 @@ impl Watched {
         self.stream = Some(stream);
     }
 
+    /// Rows that came before a header that was late are in the history that follows it as well, with
+    /// the times of the agent.
+    fn forget_headless(&mut self) {
+        if self.stream.as_ref().is_none_or(|stream| stream.header.is_none()) {
+            self.headless += 1;
+            return;
+        }
+        let headless = std::mem::take(&mut self.headless);
+        if !self.caught_up {
+            self.store.forget_newest(headless);
+        }
+    }
+
     fn take_sample(&mut self, sample: Sample<'_>) {
+        self.forget_headless();
         let before = self.store.newest();
         let pause_ms = before.map(|before| sample.time.as_millis() - before.as_millis());
         let pause_ms = pause_ms.filter(|_| !std::mem::take(&mut self.broken));
@@ -247,7 +237,8 @@ impl Watched {
         } else {
             self.transit.guess(sample);
         }
-        self.received = Some(sample.received);
+        // The clock of the link may be ahead of ours, which may have been set back meanwhile.
+        self.received = Some(sample.received.min(self.noticed));
         self.store.push(sample.time, sample.seq, sample.values, joined);
         self.taken += 1;
     }
@@ -465,6 +456,60 @@ mod tests {
         assert_eq!(watched.state(ms(63_000)).word(), "STALE");
         watched.take(ms(64_000), row(63_900, 64_000));
         assert_eq!(watched.state(ms(64_000)).word(), "LIVE");
+    }
+
+    #[test]
+    fn rows_that_came_before_a_late_header_are_not_kept_twice() {
+        let plain = [Event::Connected, stream(None), row(5000, 5000), row(6000, 6000)];
+        let check = |then: Vec<Event>, times: &[i64]| {
+            let store = watched_at(7000, [plain.to_vec(), then].concat()).store;
+            let kept = (0..store.len()).map(|at| store.get(at).unwrap().time());
+            assert_eq!(kept.map(Time::as_millis).collect::<Vec<_>>(), times);
+        };
+        // The agent's clock is ahead by half an hour.
+        let later = [row(1_805_000, 7000), row(1_806_000, 7000)];
+        let history = [vec![stream(Some(1))], later.to_vec(), vec![Event::Live]].concat();
+        check(history, &[1_805_000, 1_806_000]);
+        // No history was asked for.
+        let none = [vec![stream(Some(1)), Event::Live], later.to_vec()].concat();
+        check(none, &[5000, 6000, 1_805_000, 1_806_000]);
+    }
+
+    #[test]
+    fn rows_of_a_server_that_sends_no_header_are_kept_when_one_does() {
+        let down = Event::Down { reason: Text::new("x"), refused: false, retry: ms(0) };
+        let plain = [Event::Connected, stream(None), row(5000, 5000)];
+        let header = [Event::Connected, stream(Some(1)), row(4000, 6000)];
+        let mut cut = watched_at(5000, plain.clone());
+        let mut ended = cut.clone();
+        cut.take(ms(5500), down.clone());
+        ended.take(ms(5000 + HEADER_MAX_MS + 1), down);
+        for (watched, kept) in [(&mut cut, vec![4000]), (&mut ended, vec![5000, 8000])] {
+            let later = if kept.len() > 1 { 8000 } else { 4000 };
+            for event in header.clone() {
+                let event = if matches!(event, Event::Rows(_)) { row(later, 6000) } else { event };
+                watched.take(ms(6000), event);
+            }
+            let store = &watched.store;
+            let times = (0..store.len()).map(|at| store.get(at).unwrap().time().as_millis());
+            assert_eq!(times.collect::<Vec<_>>(), kept);
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_makes_no_old_rows_live() {
+        let live = [Event::Connected, stream(Some(1)), row(99_900, 100_000)];
+        let mut watched = watched_at(100_000, live);
+        for (now, word) in
+            [(101_000, "LIVE"), (50_000, "LIVE"), (51_999, "LIVE"), (52_000, "STALE")]
+        {
+            watched.notice(ms(now));
+            assert_eq!(watched.state(ms(now)).word(), word, "{now}");
+        }
+        watched.take(ms(20_000), Event::Connected);
+        assert_eq!(watched.state(ms(20_000)).word(), "RECONNECTING");
+        watched.take(ms(21_000), row(100_900, 21_000));
+        assert_eq!(watched.state(ms(21_000)).word(), "LIVE");
     }
 
     #[test]

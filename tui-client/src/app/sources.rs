@@ -122,6 +122,14 @@ impl App {
         }
     }
 
+    /// The time goes on, or the clock was set back.
+    pub(super) fn notice(&mut self, now: Time) {
+        if now < self.now {
+            self.sources.iter_mut().for_each(|source| source.watched.notice(now));
+        }
+        self.now = now;
+    }
+
     /// How far a source's clock is ahead on the time axis, milliseconds. A single source has the axis
     /// for itself, whatever its clock shows.
     #[must_use]

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -15,6 +16,7 @@ use super::terminal::Terminal;
 use super::unix;
 use crate::source::Source;
 use loadline_agent::Service;
+use loadline_protocol::sanitize;
 
 /// How long a connection may take to be made: longer than three lost packets.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
@@ -46,7 +48,15 @@ enum Way {
     Embedded(Service),
     /// To nobody: it is there, and read by itself.
     Given(Given),
+    /// In some way that is not ours.
+    By(Connect),
 }
+
+/// Makes a connection in some way.
+type Connect = Box<dyn FnMut() -> Connecting + Send>;
+
+/// A connection that is being made.
+type Connecting = Pin<Box<dyn Future<Output = io::Result<Box<dyn Stream>>> + Send>>;
 
 impl Connector {
     /// The way to a source; if it is by ssh, with this command. For [`Source::Here`] it looks whether
@@ -78,6 +88,20 @@ impl Connector {
         Connector { way: Way::Tcp(tcp), name }
     }
 
+    /// In a way of one's own, to what is shown under this name: any stream of bytes will do.
+    #[must_use]
+    pub fn by<S, F>(name: &str, mut connect: impl FnMut() -> F + Send + 'static) -> Connector
+    where
+        S: Stream + 'static,
+        F: Future<Output = io::Result<S>> + Send + 'static,
+    {
+        let way = Way::By(Box::new(move || {
+            let stream = connect();
+            Box::pin(async { Ok(Box::new(stream.await?) as Box<dyn Stream>) })
+        }));
+        Connector { way, name: sanitize(name).into_owned() }
+    }
+
     /// Whether the agent runs in this process.
     #[must_use]
     pub fn is_embedded(&self) -> bool {
@@ -105,7 +129,7 @@ impl Connector {
     pub fn given(&self) -> Option<&Given> {
         match &self.way {
             Way::Given(given) => Some(given),
-            Way::Tcp(_) | Way::Unix(_) | Way::Ssh(_) | Way::Embedded(_) => None,
+            Way::Tcp(_) | Way::Unix(_) | Way::Ssh(_) | Way::Embedded(_) | Way::By(_) => None,
         }
     }
 
@@ -114,7 +138,9 @@ impl Connector {
         match (&self.way, terminal) {
             (Way::Ssh(_), Terminal::Lent { .. }) => Duration::MAX,
             (Way::Ssh(_), Terminal::Taken) => SSH_CONNECT_MAX,
-            (Way::Tcp(_) | Way::Unix(_) | Way::Embedded(_) | Way::Given(_), _) => CONNECT_MAX,
+            (Way::Tcp(_) | Way::Unix(_) | Way::Embedded(_) | Way::Given(_) | Way::By(_), _) => {
+                CONNECT_MAX
+            }
         }
     }
 
@@ -124,6 +150,7 @@ impl Connector {
             Way::Unix(path) => Box::new(unix::connect(path).await?),
             Way::Ssh(ssh) => Box::new(ssh.connect(terminal).await?),
             Way::Embedded(service) => Box::new(embedded::connect(service)),
+            Way::By(connect) => connect().await?,
             Way::Given(_) => return Err(io::ErrorKind::Unsupported.into()),
         })
     }

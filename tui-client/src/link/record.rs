@@ -8,12 +8,12 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 
-use loadline_protocol::{Header, LINE_MAX, Note, Schema, Stamp, Text, Time, VERSION};
+use loadline_protocol::{Header, LINE_MAX, Note, RunId, Schema, Stamp, Text, Time, VERSION};
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::mpsc;
 
 use super::send;
-use crate::event::{Event, Rows, Stream};
+use crate::event::{Event, Rows, Sample, Stream};
 
 /// Events between the link and the recording; behind it, [`EVENTS_MAX`](super::EVENTS_MAX) more.
 const WAITING_MAX: usize = 8;
@@ -22,13 +22,23 @@ const WAITING_MAX: usize = 8;
 #[derive(Debug, Default)]
 pub struct Recorder {
     stream: Option<(Arc<Stream>, Schema)>,
-    /// The last row since the last header.
-    last: Option<(Time, Option<u64>)>,
+    /// The last row.
+    last: Option<Last>,
     rows: u64,
     /// After how many rows it is complete.
     rows_max: Option<u64>,
     /// Rows that were left out: as lines, they or what explains them would be too long to be read.
     too_long: u64,
+}
+
+/// A row that was written.
+#[derive(Debug, Clone, Copy)]
+struct Last {
+    run: Option<RunId>,
+    time: Time,
+    seq: Option<u64>,
+    /// Another header was written since.
+    is_above: bool,
 }
 
 impl Recorder {
@@ -57,8 +67,8 @@ impl Recorder {
                 self.begin(out);
             }
             Event::Rows(rows) => self.rows(rows, out),
-            Event::Skipped { count } if self.last.is_some() => {
-                let last = self.last.and_then(|(_, seq)| seq).unwrap_or(0);
+            Event::Skipped { count } if self.last.is_some_and(|last| !last.is_above) => {
+                let last = self.last.and_then(|last| last.seq).unwrap_or(0);
                 let (from, to) = (last.saturating_add(1), last.saturating_add(*count));
                 push(out, &Note::Skipped { from: from.min(to), to });
             }
@@ -69,15 +79,13 @@ impl Recorder {
     /// Writes the header: what follows belongs together.
     fn begin(&mut self, out: &mut String) {
         let Some((stream, schema)) = &self.stream else { return };
-        let nameless = || Header { version: VERSION, ..Header::default() };
         let mut header = stream.header.clone().unwrap_or_else(nameless);
-        if stream.schema.stamp() == Stamp::None {
-            // Times of receipt are none of the run's, below the same header they need not rise.
-            header.run = None;
-        }
+        header.run = run(stream);
         let header = Note::Header(header).to_string();
         let columns = Note::Columns(schema.clone()).to_string();
-        self.last = None;
+        if let Some(last) = &mut self.last {
+            last.is_above = true;
+        }
         if header.len().max(columns.len()) > LINE_MAX {
             self.stream = None;
             return;
@@ -88,13 +96,28 @@ impl Recorder {
         }
     }
 
+    fn run(&self) -> Option<RunId> {
+        self.stream.as_ref().and_then(|(stream, _)| run(stream))
+    }
+
+    /// Whether who reads a row behind the last one would take it for one that came already: times and
+    /// numbers rise below a header and within a run. Our clock was set back, or a run told twice.
+    fn comes_again(&self, last: Last, sample: Sample<'_>) -> bool {
+        let run = self.run();
+        let is_of_run = run.is_some() && run == last.run;
+        let is_numbered =
+            is_of_run && sample.seq.zip(last.seq).is_some_and(|(now, last)| now <= last);
+        (is_of_run || !last.is_above) && (sample.time <= last.time || is_numbered)
+    }
+
     fn rows(&mut self, rows: &Rows, out: &mut String) {
         for sample in rows.iter() {
             if self.rows_max.is_some_and(|most| self.rows >= most) {
                 return;
             }
-            // Times rise below a header: our clock was set back.
-            if self.last.is_some_and(|(last, _)| sample.time <= last) {
+            if self.last.is_some_and(|last| self.comes_again(last, sample)) {
+                // Without a run, nothing of what follows is known already.
+                push(out, &Note::Header(nameless()));
                 self.begin(out);
             }
             let Some((_, schema)) = &self.stream else {
@@ -109,10 +132,22 @@ impl Recorder {
                 continue;
             }
             out.push('\n');
-            self.last = Some((sample.time, sample.seq));
+            let run = self.run();
+            self.last = Some(Last { run, time: sample.time, seq: sample.seq, is_above: false });
             self.rows += 1;
         }
     }
+}
+
+/// The header of who says nothing of itself.
+fn nameless() -> Header {
+    Header { version: VERSION, ..Header::default() }
+}
+
+/// The run of rows that have times of their own: times of receipt need not rise within it.
+fn run(stream: &Stream) -> Option<RunId> {
+    let header = stream.header.as_ref().filter(|_| stream.schema.stamp() != Stamp::None);
+    header.and_then(|header| header.run)
 }
 
 fn push(out: &mut String, note: &Note) {

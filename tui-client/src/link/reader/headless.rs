@@ -184,6 +184,12 @@ impl Reader {
 
     /// The connection is gone, and nothing follows that would explain what was held.
     pub fn close(&mut self, progress: &mut Progress, events: &mut Vec<Event>) {
+        if let Phase::Undecided { held } = &mut self.phase
+            && progress.answered
+        {
+            // A server that knows requests has them again for the next one.
+            *held = held::Held::default();
+        }
         self.decide_plain(progress, events);
         if let Some(Heading { fault, .. }) = self.heading.take() {
             self.faults.add(fault);

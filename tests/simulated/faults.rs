@@ -1,0 +1,166 @@
+//! What goes wrong.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use rand::Rng as _;
+use rand::rngs::SmallRng;
+use turmoil::Sim;
+
+use super::hosts::{AGENTS, CLIENTS, Wall};
+
+/// What can happen to the network, to a host, or to its clock.
+#[derive(Debug, Clone, Copy)]
+enum Fault {
+    /// What one host sends to the other is lost, and the other way round perhaps.
+    Partition { both: bool },
+    /// What is sent stays under way.
+    Hold,
+    /// Some of what is sent is lost.
+    Loss,
+    /// All takes long.
+    Delay,
+    /// An agent is killed, and started again afterwards.
+    Crash,
+    /// The network goes, and then the agent: nobody hears of its end.
+    PowerFailure,
+    /// A host is started again at once.
+    Restart,
+    /// A clock is set ahead or back, by seconds or by an hour.
+    Step,
+}
+
+const FAULTS: [Fault; 10] = [
+    Fault::Partition { both: true },
+    Fault::Partition { both: false },
+    Fault::Hold,
+    Fault::Loss,
+    Fault::Delay,
+    Fault::Crash,
+    Fault::PowerFailure,
+    Fault::Restart,
+    Fault::Step,
+    Fault::Step,
+];
+
+/// A fault at its time, between two hosts.
+struct Planned {
+    fault: Fault,
+    agent: usize,
+    client: usize,
+    begin: Duration,
+    end: Duration,
+    begun: bool,
+    ended: bool,
+}
+
+/// The faults of a simulation.
+pub struct Faults {
+    planned: Vec<Planned>,
+    walls: Vec<Wall>,
+    story: String,
+}
+
+impl Faults {
+    /// Draws faults, all of which are mended at `healed`; `walls` are the clocks of all hosts.
+    pub fn plan(random: &mut SmallRng, healed: Duration, walls: Vec<Wall>) -> Faults {
+        let ms = Duration::from_millis;
+        let mut planned = Vec::new();
+        let mut at = ms(random.random_range(500..5000));
+        loop {
+            let begin = at;
+            let end = begin + ms(random.random_range(100..9000));
+            if end >= healed {
+                return Faults { planned, walls, story: String::new() };
+            }
+            planned.push(Planned {
+                fault: FAULTS[random.random_range(0..FAULTS.len())],
+                agent: random.random_range(0..AGENTS.len()),
+                client: random.random_range(0..CLIENTS.len()),
+                begin,
+                end,
+                begun: false,
+                ended: false,
+            });
+            // They may overlap; of those that do, each is mended by itself.
+            at += ms(random.random_range(100..6000));
+        }
+    }
+
+    /// Lets happen what is due.
+    pub fn apply(&mut self, sim: &mut Sim<'_>, random: &mut SmallRng) {
+        let now = sim.elapsed();
+        for planned in &mut self.planned {
+            if !planned.begun && now >= planned.begin {
+                planned.begun = true;
+                let _ = writeln!(self.story, "{now:?} {}", planned.name());
+                planned.begin(sim, random, &self.walls);
+            }
+            if !planned.ended && now >= planned.end {
+                planned.ended = true;
+                let _ = writeln!(self.story, "{now:?} over: {}", planned.name());
+                planned.end(sim);
+            }
+        }
+    }
+
+    /// What happened, for people.
+    pub fn story(&self) -> &str {
+        &self.story
+    }
+}
+
+impl Planned {
+    fn name(&self) -> String {
+        format!("{:?} of {} and {}", self.fault, AGENTS[self.agent], CLIENTS[self.client].name)
+    }
+
+    fn begin(&self, sim: &mut Sim<'_>, random: &mut SmallRng, walls: &[Wall]) {
+        let (agent, client) = (AGENTS[self.agent], CLIENTS[self.client].name);
+        match self.fault {
+            Fault::Partition { both: true } => sim.partition(agent, client),
+            Fault::Partition { both: false } if random.random() => {
+                sim.partition_oneway(agent, client);
+            }
+            Fault::Partition { both: false } => sim.partition_oneway(client, agent),
+            Fault::Hold => sim.hold(agent, client),
+            Fault::Loss => sim.set_link_fail_rate(agent, client, 0.1),
+            Fault::Delay => {
+                sim.set_link_max_message_latency(agent, client, Duration::from_millis(1500));
+            }
+            Fault::Crash => sim.crash(agent),
+            Fault::PowerFailure => {
+                for client in &CLIENTS {
+                    sim.partition(agent, client.name);
+                }
+                sim.crash(agent);
+            }
+            Fault::Restart if random.random() => sim.bounce(client),
+            Fault::Restart => sim.bounce(agent),
+            Fault::Step => {
+                let most = if random.random() { 10_000 } else { 3_600_000 };
+                walls[random.random_range(0..walls.len())].step(random.random_range(-most..most));
+            }
+        }
+    }
+
+    fn end(&self, sim: &mut Sim<'_>) {
+        let (agent, client) = (AGENTS[self.agent], CLIENTS[self.client].name);
+        match self.fault {
+            Fault::Partition { .. } => sim.repair(agent, client),
+            Fault::Hold => sim.release(agent, client),
+            Fault::Loss => sim.set_link_fail_rate(agent, client, 0.0),
+            Fault::Delay => {
+                sim.set_link_max_message_latency(agent, client, Duration::from_millis(50));
+            }
+            Fault::PowerFailure => {
+                for client in &CLIENTS {
+                    sim.repair(agent, client.name);
+                }
+                sim.bounce(agent);
+            }
+            Fault::Crash => sim.bounce(agent),
+            Fault::Restart | Fault::Step => {}
+        }
+    }
+}
