@@ -123,12 +123,7 @@ impl Reader {
     /// A reader of what comes without a request.
     #[must_use]
     pub fn unasked(reading: Reading) -> Reader {
-        Reader {
-            greeting: None,
-            phase: Phase::Plain(None),
-            picks: true,
-            ..Reader::new(reading)
-        }
+        Reader { greeting: None, phase: Phase::Plain(None), picks: true, ..Reader::new(reading) }
     }
 
     /// A reader of a recording. Rows that have no time stand `step` apart, the first at `first`.
