@@ -148,7 +148,7 @@ pub(super) const KINDS: &[Kind] = &[
         let word = format!("cpu{PLANTED}{HIDDEN}").replace(';', "");
         below(peer, &format!("{HEADER}# columns time:s seq {word}:%{word} b:{word}\n"), "1 2")
     }),
-    kind("sequences in notes and errors", &["CONNECTING", "pwned"], |peer| {
+    kind("sequences in notes and errors", &["CONNECTING", "]0;pwned"], |peer| {
         peer.hear()?;
         peer.send(format!("{HEADER}# {PLANTED}{HIDDEN}\n# health x={PLANTED}\n"))?;
         peer.send(format!("# error \"{PLANTED}{HIDDEN}\"\n"))
