@@ -222,7 +222,11 @@ impl Reader {
         }
         match &mut self.phase {
             _ if !self.reading.keep_lines => {}
-            Phase::Undecided { held } => held.note(note),
+            Phase::Undecided { held } => {
+                if !held.note(note) {
+                    self.decide_plain(progress, events);
+                }
+            }
             Phase::Plain(_) | Phase::Table(_) | Phase::Subscribed { .. } => {
                 events.push(Event::Note(note));
             }
