@@ -86,11 +86,9 @@ fn parts(app: &App, name_max: usize) -> Vec<Part> {
     if !app.is_alone() {
         add(5, format!("{} of {}", app.shown() + 1, app.sources().len()), theme.faint());
     }
-    let paused = paused_text(app);
-    let is_paused = paused.is_some();
-    if let Some(text) = paused {
-        add(0, text, theme.warning());
-    }
+    let paused = paused_text(app).unwrap_or_default();
+    let is_paused = !paused.is_empty();
+    add(0, paused, theme.warning());
     // Rows that arrive while the view stands still are no news; that none arrive is.
     if !is_paused || state != State::Live {
         add(0, format!(" {} ", state.word()), state_style(theme, &state));

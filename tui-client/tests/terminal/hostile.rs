@@ -75,12 +75,12 @@ fn serve(kind: &'static Kind) -> SocketAddr {
 fn check(kind: &'static Kind) -> Figures {
     let mut terminal = Terminal::loadline(&[&serve(kind).to_string()]);
     let what = format!("{:?} for {}", kind.signs, kind.name);
-    let shows = |screen: &str| {
+    let has_signs = |screen: &str| {
         // A reason may be broken into lines.
         let screen = screen.split_whitespace().collect::<Vec<_>>().join(" ");
         kind.signs.iter().all(|sign| screen.contains(sign))
     };
-    terminal.wait_for(&what, shows);
+    terminal.wait_for(&what, has_signs);
     let start = Instant::now();
     let answer = loop {
         let answer = press_and_wait(&mut terminal);
