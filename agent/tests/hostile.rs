@@ -242,7 +242,9 @@ fn hostile_clients_cost_a_healthy_one_nothing_and_leave_nothing_behind() {
     thread::scope(|scope| {
         let healthy = scope.spawn(move || be_healthy(Client::new(address), is_over));
         // What a first time takes is no leak.
-        KINDS.iter().for_each(|(_, hostile)| hostile(Client::new(address)));
+        for (_, hostile) in KINDS {
+            hostile(Client::new(address));
+        }
         let before = settled(&agent, usize::MAX);
         let rounds = (0..ROUNDS).map(|_| {
             scope.spawn(move || {

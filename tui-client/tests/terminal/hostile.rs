@@ -177,3 +177,19 @@ fn whatever_a_server_sends_the_client_stays_alive_small_and_quick_and_says_what_
     let failed = failed.into_inner().unwrap();
     assert!(failed.is_empty(), "{failed:?}");
 }
+
+#[test]
+fn no_sequence_reaches_a_terminal_by_way_of_another_output() {
+    for kind in KINDS.iter().filter(|kind| kind.name.starts_with("sequences")) {
+        let address = serve(kind).to_string();
+        for form in ["table", "csv", "json", "raw"] {
+            let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_loadline"));
+            command.args([&address, "-o", form, "-n", "3"]).stdin(std::process::Stdio::null());
+            let output = command.output().unwrap();
+            let name = format!("{}, {form}", kind.name);
+            assert!(!output.stdout.is_empty() || !output.stderr.is_empty(), "{name}");
+            check_bytes(&name, &output.stdout);
+            check_bytes(&name, &output.stderr);
+        }
+    }
+}
