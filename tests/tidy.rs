@@ -12,8 +12,8 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// The Rust files below a folder, each with its text without inline tests.
-fn sources(folder: &str) -> Vec<(PathBuf, String)> {
+/// The Rust files below a folder, each with its text.
+fn texts(folder: &str) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     let mut folders = vec![root().join(folder)];
     while let Some(folder) = folders.pop() {
@@ -23,12 +23,20 @@ fn sources(folder: &str) -> Vec<(PathBuf, String)> {
                 folders.push(path);
             } else if path.extension().is_some_and(|ending| ending == "rs") {
                 let text = fs::read_to_string(&path).unwrap();
-                let code = text.split("#[cfg(test)]").next().unwrap_or("").to_owned();
-                found.push((path, code));
+                found.push((path, text));
             }
         }
     }
     assert!(!found.is_empty(), "{folder} has sources");
+    found
+}
+
+/// The same without inline tests.
+fn sources(folder: &str) -> Vec<(PathBuf, String)> {
+    let mut found = texts(folder);
+    for (_, text) in &mut found {
+        text.truncate(text.find("#[cfg(test)]").unwrap_or(text.len()));
+    }
     found
 }
 
@@ -90,7 +98,9 @@ fn only_the_sampler_reads_the_agents_clock() {
 fn only_the_sources_touch_the_machine() {
     let is_other = |path: &Path| {
         let inside = path.strip_prefix(root().join("agent/src")).unwrap();
-        !inside.starts_with("source") && !inside.starts_with("source.rs")
+        // What the agent itself costs is no sample.
+        let is_vitals = inside.starts_with("vitals.rs");
+        !inside.starts_with("source") && !inside.starts_with("source.rs") && !is_vitals
     };
     forbid("agent/src", is_other, &["sysinfo", "/proc", "/sys/"]);
 }
@@ -131,4 +141,40 @@ fn nothing_is_left_to_do_and_no_file_is_too_long() {
             assert!(is_test || lines <= LINES_MAX, "{}: {lines} lines", path.display());
         }
     }
+}
+
+/// Whether a line has the keyword, or names the lint that forbids it. In a comment or a text it is
+/// a word like any other.
+fn has_unsafe_code(line: &str) -> bool {
+    let code = line.split("//").next().unwrap_or("");
+    let code = code.split('"').step_by(2).collect::<Vec<_>>().join(" ");
+    let mut words = code.split(|c: char| !c.is_alphanumeric() && c != '_');
+    words.any(|word| matches!(word, "unsafe" | "unsafe_code"))
+}
+
+#[test]
+fn no_code_of_ours_is_unsafe_and_no_member_may_change_that() {
+    let workspace = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    assert!(workspace.contains("\nunsafe_code = \"forbid\"\n"));
+    let members = workspace.lines().find_map(|line| line.strip_prefix("members = [")).unwrap();
+    for member in members.trim_end_matches(']').split(", ").map(|member| member.trim_matches('"')) {
+        let manifest = fs::read_to_string(root().join(member).join("Cargo.toml")).unwrap();
+        assert!(manifest.contains("\n[lints]\nworkspace = true\n"), "{member} inherits the lints");
+        for (path, text) in texts(member) {
+            for (number, line) in text.lines().enumerate() {
+                assert!(!has_unsafe_code(line), "{}:{}", path.display(), number + 1);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_other_peoples_code_comes_in_is_written_down() {
+    let lock = fs::read_to_string(root().join("Cargo.lock")).unwrap();
+    let sources: Vec<_> = lock.lines().filter(|line| line.starts_with("source = ")).collect();
+    assert!(sources.len() > 100, "the versions of all that is used");
+    assert!(sources.iter().all(|source| source.starts_with("source = \"registry+")));
+    let ignored = fs::read_to_string(root().join(".gitignore")).unwrap();
+    assert!(!ignored.contains("Cargo.lock"), "it is kept with the sources");
+    assert!(root().join("deny.toml").exists());
 }

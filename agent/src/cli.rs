@@ -229,6 +229,20 @@ mod tests {
     }
 
     #[test]
+    fn each_option_has_a_least_and_a_greatest_value() {
+        for (option, edges, beyond) in [
+            ("--interval", ["200ms", "1h"], ["199ms", "3600001ms"]),
+            ("--max-clients", ["1", "1000000"], ["0", "1000001"]),
+            ("--max-clients-per-address", ["1", "1000000"], ["0", "1000001"]),
+        ] {
+            let is_taken =
+                |value| Options::try_parse_from(["loadline-agent", option, value]).is_ok();
+            assert_eq!(edges.map(is_taken), [true, true], "{option}");
+            assert_eq!(beyond.map(is_taken), [false, false], "{option}");
+        }
+    }
+
+    #[test]
     fn a_history_is_neither_shorter_than_a_sample_nor_endless() {
         let fault = |interval: &str, history: &str| {
             let line = ["loadline-agent", "--interval", interval, "--history", history];
@@ -237,6 +251,7 @@ mod tests {
         assert_eq!(fault("1s", "1s"), None);
         assert_eq!(fault("1h", "90days"), None);
         assert_eq!(fault("1s", "1000000s"), None);
+        assert!(fault("1s", "1000001s").unwrap().contains("1000001 samples"));
         assert_eq!(fault("1s", "999ms").unwrap(), "--history 999ms is shorter than --interval 1s");
         assert!(fault("200ms", "1000000s").unwrap().contains("5000000 samples"));
     }

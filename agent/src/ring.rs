@@ -543,6 +543,21 @@ mod tests {
         assert!(after.1 <= 51 * 20 * 5 / 4, "{after:?}");
     }
 
+    #[test]
+    fn a_ring_holds_no_more_than_a_million_samples_however_long_its_history_is() {
+        let ring = ring(1, 1);
+        let mut state = ring.readers.lock();
+        let samples = &mut state.samples;
+        let ms = |number: usize| Time::from_millis(1000 + number as i64);
+        let count = |samples: &Samples| (samples.newest() + 1 - samples.tail) as usize;
+        let before = count(samples);
+        (1..=SAMPLES_MAX - before).for_each(|n| samples.push(ms(n), "", 0..0, Duration::MAX));
+        assert_eq!(count(samples), SAMPLES_MAX);
+        let oldest = samples.tail;
+        samples.push(ms(SAMPLES_MAX), "", 0..0, Duration::MAX);
+        assert_eq!((count(samples), samples.tail), (SAMPLES_MAX, oldest + 1));
+    }
+
     /// Rows of all lengths, so that the text begins anew at each place in a row.
     #[test]
     fn a_row_is_whole_wherever_the_ring_begins_anew() {

@@ -133,6 +133,9 @@ mod process {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
     use super::*;
 
     fn columns() -> Vec<Column> {
@@ -165,6 +168,45 @@ mod tests {
         }
         tokio::time::advance(HEALTH_EVERY).await;
         assert_eq!(vitals.due(0).unwrap().missing, Some(3));
+    }
+
+    /// A log in memory.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn that_the_system_tells_no_value_any_more_is_said_once_for_each_column() {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber =
+            tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
+        tracing::subscriber::with_default(subscriber, || {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let _inside = runtime.enter();
+            let mut vitals = Vitals::new(2);
+            let nan = f64::NAN;
+            for values in [[1.0, nan], [nan, nan], [nan, nan], [2.0, nan], [nan, 1.0], [nan, nan]] {
+                vitals.sampled(&columns(), &values);
+            }
+        });
+        let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let said: Vec<_> = log.lines().map(|line| line.split(" WARN ").nth(1).unwrap()).collect();
+        assert_eq!(said.len(), 2, "{log}");
+        for (line, column) in said.into_iter().zip(["cpu", "freq"]) {
+            assert!(line.contains("the system tells no value any more"), "{line}");
+            assert!(line.contains(&format!("column=\"{column}\"")), "{line}");
+        }
     }
 
     #[test]

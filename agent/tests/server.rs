@@ -125,6 +125,34 @@ async fn an_agent_that_could_let_nobody_in_does_so_again_when_it_can() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn of_a_crowd_that_is_refused_sixteen_are_told_why_at_a_time() {
+    let (come, door) = Door::<DuplexStream>::new();
+    let _running = run(agent(1).await, vec![door]);
+    let connect = async || {
+        let (near, far) = tokio::io::duplex(1000);
+        come.send(Ok(far)).await.unwrap();
+        BufReader::new(near)
+    };
+    let mut first = connect().await;
+    assert_eq!(line(&mut first).await, ROW);
+    let mut crowd = Vec::new();
+    for _ in 0..17 {
+        crowd.push(connect().await);
+    }
+    let mut told = Vec::new();
+    for client in &mut crowd {
+        told.push(line(client).await);
+    }
+    assert_eq!(told[..16], vec!["# error \"too many clients\"\n"; 16]);
+    assert_eq!(told[16], "", "one more is cut off without a word");
+    drop(crowd);
+    let begin = Instant::now();
+    while line(&mut connect().await).await.is_empty() {
+        assert!(begin.elapsed() < DEADLINE);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_address_may_have_so_many_clients_and_others_still_find_room() {
     let (ours, door) = Door::<DuplexStream>::from("2001:db8:0:1::1");
     let (neighbours, next_door) = Door::<DuplexStream>::from("2001:db8:0:1:ffff::2");

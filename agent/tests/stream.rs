@@ -270,6 +270,18 @@ async fn a_stuck_client_is_closed_after_30_seconds_and_the_others_notice_nothing
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_client_is_closed_when_it_has_taken_no_byte_for_30_seconds_and_no_sooner() {
+    let stage = Stage::with_history(HOUR).await;
+    let begin = Instant::now();
+    // Half of the second row still fits.
+    let stuck = stage.connect(40);
+    assert_eq!(stuck.ending().await, Ending::Stuck);
+    let stalled = begin.elapsed().checked_sub(seconds(1)).unwrap();
+    assert!(stalled >= seconds(30), "{stalled:?}");
+    assert!(stalled < seconds(30) + Duration::from_millis(10), "{stalled:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_client_that_takes_a_byte_now_and_then_is_not_stuck() {
     let stage = Stage::with_history(HOUR).await;
     let mut client = stage.connect(40);

@@ -149,6 +149,51 @@ fn stopped_for_a_while_it_leaves_one_gap_and_catches_up_with_nothing() {
     assert!((100..2000).contains(last), "{pauses:?}");
 }
 
+/// How long the machine has four times more to do than it can.
+const BUSY: Duration = Duration::from_secs(5);
+
+#[test]
+fn with_four_times_more_to_do_than_it_can_the_beat_stays_and_what_is_missed_is_told() {
+    const INTERVAL_MS: u32 = 200;
+    let mut agent = Running::start(program("-v -l 127.0.0.1:0 -i 200ms"));
+    let (mut client, _) = subscribe(&agent.address(), "");
+    let cores = thread::available_parallelism().unwrap().get();
+    let idle = AtomicBool::new(false);
+    let mut rows = Vec::new();
+    thread::scope(|scope| {
+        for _ in 0..4 * cores {
+            scope.spawn(|| {
+                while !idle.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+        let begin = Instant::now();
+        // What fails in here would wait for the others for ever.
+        while begin.elapsed() < BUSY {
+            let line = line(&mut client);
+            if !line.starts_with('#') {
+                rows.push(line);
+            }
+        }
+        idle.store(true, Ordering::Relaxed);
+    });
+    let rows: Vec<_> = rows.iter().map(|row| stamp(row.trim_end())).collect();
+    assert!(rows.windows(2).all(|pair| pair[1].1 == pair[0].1 + 1), "{rows:?}");
+    // Each is taken at its beat or somewhat later, and none moves those that follow: the beats that
+    // passed are the samples and those missed, give or take one for how late the first and last are.
+    let passed_ms = (rows[rows.len() - 1].0 - rows[0].0) as f64;
+    let beats = (passed_ms / f64::from(INTERVAL_MS)).round() as i64;
+    let missed = beats - (rows.len() as i64 - 1);
+    let log = agent.kill();
+    let told = log.lines().filter_map(|line| line.split(" missed=").nth(1)?.split(' ').next());
+    let told: i64 = told.map(|missed| missed.parse::<i64>().unwrap()).sum();
+    println!("{} samples, {missed} missed", rows.len());
+    // The program goes on while the last row is on its way.
+    assert!((missed - 1..=missed + 10).contains(&told), "{missed} missed, {told} told: {log}");
+    assert!(rows.len() as i64 > missed, "most samples are taken: {rows:?}");
+}
+
 /// Has a program no more than this of something.
 fn limit(agent: &Running, what: Resource, most: u64) {
     let pid = Pid::from_child(&agent.child);

@@ -447,6 +447,30 @@ mod tests {
         assert_eq!(parse("a :b"), Err(LineError::field("column", ":b")));
         let many: Vec<_> = (0..=COLUMNS_MAX).map(|n| format!("c{n}")).collect();
         assert_eq!(parse(&many.join(" ")), Err(LineError::Columns(COLUMNS_MAX + 1)));
+        assert_eq!(parse(&many[1..].join(" ")).unwrap().columns().len(), COLUMNS_MAX);
+    }
+
+    #[test]
+    fn a_row_has_as_many_numbers_as_a_schema_has_columns_at_most() {
+        let row = |count: usize| vec!["1"; count].join(" ");
+        assert_eq!(parse_plain_row(&row(COLUMNS_MAX)).unwrap().len(), COLUMNS_MAX);
+        let one_more = Err(LineError::Columns(COLUMNS_MAX + 1));
+        assert_eq!(parse_plain_row(&row(COLUMNS_MAX + 1)), one_more);
+    }
+
+    #[test]
+    fn a_name_may_fill_the_longest_line() {
+        let head = "# columns ";
+        let name = "n".repeat(crate::LINE_MAX - head.len());
+        let stream = format!("{head}{name}\n{head}{name}n\n");
+        let (mut decoder, mut bytes) = (crate::Decoder::new(), stream.as_bytes());
+        let line = decoder.decode(&mut bytes).unwrap().unwrap();
+        let crate::Line::Note(crate::Note::Columns(schema)) = crate::Line::parse(line).unwrap()
+        else {
+            panic!("{line}")
+        };
+        assert_eq!(schema.columns()[0].name(), name);
+        assert_eq!(decoder.decode(&mut bytes).unwrap(), Err(LineError::TooLong));
     }
 
     #[test]

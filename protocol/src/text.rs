@@ -8,9 +8,14 @@ use std::str::FromStr;
 /// Stands for each character that a terminal must not get.
 const REPLACEMENT: char = '\u{FFFD}';
 
+/// So many marks may stand on one letter: no language needs more, and heaps of them would cover what
+/// stands above and below.
+const MARKS_MAX: u32 = 4;
+
 /// Text that is safe to show.
 ///
-/// **Invariant:** no control characters, no bidirectional controls, nothing invisible.
+/// **Invariant:** no control characters, no bidirectional controls, nothing invisible, no heaps of
+/// marks.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Text(String);
 
@@ -58,11 +63,35 @@ impl From<&str> for Text {
 /// ```
 #[must_use]
 pub fn sanitize(text: &str) -> Cow<'_, str> {
-    if text.chars().any(is_unsafe) {
+    if text.chars().any(unsafe_characters()) {
+        let mut is_unsafe = unsafe_characters();
         text.chars().map(|c| if is_unsafe(c) { REPLACEMENT } else { c }).collect()
     } else {
         Cow::Borrowed(text)
     }
+}
+
+/// Tells of each character of a text, in their order, whether a terminal must not get it.
+fn unsafe_characters() -> impl FnMut(char) -> bool {
+    let mut marks = 0;
+    move |c| {
+        marks = if is_mark(c) { marks + 1 } else { 0 };
+        marks > MARKS_MAX || is_unsafe(c)
+    }
+}
+
+/// Marks that stand on the letter before them.
+fn is_mark(c: char) -> bool {
+    matches!(c,
+        // Latin, Greek, Cyrillic, Hebrew, Arabic, Indic scripts, Thai, Lao, Tibetan.
+        '\u{300}'..='\u{36F}' | '\u{483}'..='\u{489}' | '\u{591}'..='\u{5BD}'
+        | '\u{610}'..='\u{61A}' | '\u{64B}'..='\u{65F}' | '\u{900}'..='\u{903}'
+        | '\u{93C}' | '\u{941}'..='\u{94D}' | '\u{951}'..='\u{957}' | '\u{E34}'..='\u{E3A}'
+        | '\u{E47}'..='\u{E4E}' | '\u{EB4}'..='\u{EBC}' | '\u{EC8}'..='\u{ECE}'
+        | '\u{F71}'..='\u{F84}'
+        // Those for phonetics and symbols, and halves of marks over two letters.
+        | '\u{1AB0}'..='\u{1AFF}' | '\u{1DC0}'..='\u{1DFF}' | '\u{20D0}'..='\u{20FF}'
+        | '\u{302A}'..='\u{302F}' | '\u{3099}'..='\u{309A}' | '\u{FE20}'..='\u{FE2F}')
 }
 
 fn is_unsafe(c: char) -> bool {
@@ -95,6 +124,11 @@ mod tests {
             ("\u{202e}gnp.exe", "\u{fffd}gnp.exe"),
             ("zero\u{200b}width\u{feff}", "zero\u{fffd}width\u{fffd}"),
             ("line\u{2028}break\n", "line\u{fffd}break\u{fffd}"),
+            ("Vi\u{65}\u{302}\u{323}t", "Vi\u{65}\u{302}\u{323}t"),
+            (
+                "a\u{300}\u{489}\u{20dd}\u{336}\u{301}\u{301}b\u{301}",
+                "a\u{300}\u{489}\u{20dd}\u{336}\u{fffd}\u{fffd}b\u{301}",
+            ),
         ] {
             assert_eq!(sanitize(input), expected, "{input:?}");
         }
@@ -102,7 +136,7 @@ mod tests {
 
     #[test]
     fn making_text_safe_twice_changes_nothing_more() {
-        let once = Text::new("\u{0}\u{202e}x");
+        let once = Text::new(&format!("\u{0}\u{202e}x{}", "\u{301}".repeat(100)));
         assert_eq!(Text::new(once.as_str()), once);
     }
 }

@@ -138,6 +138,8 @@ mod tests {
         assert_eq!(ms("250ms"), Ok(250));
         assert_eq!(ms("1h 30m"), Ok(5_400_000));
         assert_eq!(ms("0s"), Ok(0));
+        assert_eq!(ms("36500d"), Ok(DURATION_MAX.as_millis()));
+        assert!(ms("36500d 1ms").unwrap_err().contains("too long"));
         for wrong in ["", "1", "fast", "-1s", "1us", "200y", "99999999999999999999s", "1s\x1b"] {
             let error = parse_duration(wrong).unwrap_err();
             assert!(!error.contains('\x1b'), "{error}");

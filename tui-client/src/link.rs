@@ -4,6 +4,7 @@ mod connector;
 mod embedded;
 mod events;
 mod given;
+mod greeting;
 mod plain;
 mod reader;
 mod record;

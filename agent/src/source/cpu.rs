@@ -94,7 +94,8 @@ mod reader {
                 return None;
             }
             let (mut idle, mut total, mut count) = (0_u64, 0_u64, 0);
-            for ticks in words.take(8).map_while(|word| word.parse().ok()) {
+            for word in words.take(8) {
+                let ticks = word.parse().ok()?;
                 total = total.checked_add(ticks)?;
                 if matches!(count, IDLE | WAITING) {
                     idle += ticks;
@@ -168,7 +169,23 @@ mod linux_tests {
         assert_eq!(Ticks::parse(stat), Some(Ticks { idle: 450, total: 621 }));
         assert_eq!(Ticks::parse("cpu 1 2 3 4"), Some(Ticks { idle: 4, total: 10 }));
         let absurd = format!("cpu {0} {0} {0} {0}", u64::MAX);
-        for wrong in ["", "cpu", "cpu 1 2 3", "cpu0 1 2 3 4", "intr 1 2 3 4 5", &absurd] {
+        for wrong in [
+            "",
+            "\n",
+            "cpu",
+            "cpu 1 2 3",
+            "cpu0 1 2 3 4",
+            "intr 1 2 3 4 5",
+            "cpu -1 2 3 4",
+            "cpu 1 2 3 -4 5",
+            "cpu 1 2 3 4 x",
+            "cpu 1 2 3 4 5 6 7 nan",
+            "cpu 1.5 2 3 4",
+            "cpu 1 2 3 18446744073709551616",
+            "\ncpu 1 2 3 4",
+            "\u{0}\u{0}\u{0}",
+            &absurd,
+        ] {
             assert_eq!(Ticks::parse(wrong), None, "{wrong:?}");
         }
     }
@@ -186,5 +203,8 @@ mod linux_tests {
         check(150, 1040, Some(0.0));
         check(100, 1000, None);
         check(100, 900, None);
+        check(0, 0, None);
+        check(u64::MAX, u64::MAX, Some(0.0));
+        check(0, u64::MAX, Some(100.0));
     }
 }

@@ -1,5 +1,8 @@
 //! How fast the cores run.
 
+#[cfg(target_os = "linux")]
+mod folders;
+
 use loadline_protocol::Column;
 
 use super::Source;
@@ -23,6 +26,9 @@ impl Source for Frequency {
     }
 }
 
+/// No core is nearly so fast: what tells more tells nothing.
+const MHZ_MAX: f64 = 1e6;
+
 /// A mean in the making.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 struct Mean {
@@ -32,7 +38,7 @@ struct Mean {
 
 impl Mean {
     fn extend(&mut self, values: impl IntoIterator<Item = f64>) {
-        for value in values {
+        for value in values.into_iter().filter(|mhz| (0.0..=MHZ_MAX).contains(mhz)) {
             self.sum += value;
             self.count += 1;
         }
@@ -46,11 +52,9 @@ impl Mean {
 
 #[cfg(target_os = "linux")]
 mod reader {
-    use std::fs;
-    use std::path::{Path, PathBuf};
-
     use super::super::kept::Kept;
     use super::Mean;
+    use super::folders::Folders;
 
     /// After so many samples, cores whose frequency was not known before are looked for.
     pub(super) const SAMPLES_A_LOOK: u32 = 64;
@@ -64,7 +68,7 @@ mod reader {
     /// the files are by far the shorter text. sysinfo takes the first core for all where none can
     /// change its own.
     pub(super) struct Reader {
-        cpus: PathBuf,
+        folders: Folders,
         list: Kept,
         /// How many cores it had at the last look: behind the last of them nothing need be read.
         listed: Option<usize>,
@@ -78,7 +82,6 @@ mod reader {
 
     /// A folder with the frequency of a core, or of a group of cores.
     struct Scaled {
-        folder: PathBuf,
         /// What governs the frequency says so.
         governed: Kept,
         /// The hardware says so, if nothing else does.
@@ -90,9 +93,9 @@ mod reader {
             Reader::of("/sys/devices/system/cpu", "/proc/cpuinfo")
         }
 
-        pub(super) fn of(cpus: impl Into<PathBuf>, list: impl Into<PathBuf>) -> Reader {
+        pub(super) fn of(cpus: &str, list: &str) -> Reader {
             Reader {
-                cpus: cpus.into(),
+                folders: Folders::new(cpus),
                 list: Kept::new(list),
                 listed: None,
                 scaled: Vec::new(),
@@ -124,18 +127,16 @@ mod reader {
         fn find(&mut self) {
             self.find_in = SAMPLES_A_LOOK;
             self.listed = None;
-            let folders = folders(&self.cpus);
-            if !self.scaled.iter().map(|scaled| &scaled.folder).eq(&folders) {
-                self.scaled = folders.into_iter().map(Scaled::new).collect();
+            if self.folders.have_changed() {
+                self.scaled = self.folders.paths().map(|folder| Scaled::new(&folder)).collect();
             }
         }
     }
 
     impl Scaled {
-        fn new(folder: PathBuf) -> Scaled {
-            let file = |name| Kept::new(folder.join(name));
-            let (governed, measured) = (file("scaling_cur_freq"), file("cpuinfo_cur_freq"));
-            Scaled { folder, governed, measured }
+        fn new(folder: &str) -> Scaled {
+            let file = |name| Kept::new(format!("{folder}/{name}"));
+            Scaled { governed: file("scaling_cur_freq"), measured: file("cpuinfo_cur_freq") }
         }
 
         /// `None` of a core that is offline.
@@ -157,29 +158,7 @@ mod reader {
             return None;
         }
         let (_, value) = std::str::from_utf8(line).ok()?.split_once(':')?;
-        value.trim().parse().ok().filter(|mhz| (0.0..f64::INFINITY).contains(mhz))
-    }
-
-    /// The folders with the frequency of a core or a group of cores, always in the same order.
-    fn folders(cpus: &Path) -> Vec<PathBuf> {
-        let mut folders = numbered(&cpus.join("cpufreq"), "policy");
-        if folders.is_empty() {
-            let cores = numbered(cpus, "cpu").into_iter().map(|core| core.join("cpufreq"));
-            folders = cores.filter(|folder| folder.is_dir()).collect();
-        }
-        folders.sort_unstable();
-        folders
-    }
-
-    /// The entries of `folder` whose name is `prefix` and a number.
-    fn numbered(folder: &Path, prefix: &str) -> Vec<PathBuf> {
-        let is_numbered = |path: &PathBuf| {
-            let name = path.file_name().and_then(|name| name.to_str());
-            name.and_then(|name| name.strip_prefix(prefix))
-                .is_some_and(|number| number.parse::<u32>().is_ok())
-        };
-        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-        entries.map(|entry| entry.path()).filter(is_numbered).collect()
+        value.trim().parse().ok()
     }
 }
 
@@ -239,7 +218,8 @@ mod tests {
         }
 
         fn reader(&self) -> Reader {
-            Reader::of(self.0.path().join("cpu"), self.0.path().join("cpuinfo"))
+            let folder = self.0.path().to_str().unwrap();
+            Reader::of(&format!("{folder}/cpu"), &format!("{folder}/cpuinfo"))
         }
     }
 
@@ -267,6 +247,9 @@ mod tests {
         check("cpu MHz : 0.000\n", None);
         check("cpu MHz : unknown\ncpu MHz\n", None);
         check("cpu MHz : inf\ncpu MHz : nan\ncpu MHz : -5\n", None);
+        check("cpu MHz : 1e300\ncpu MHz : 1000001\ncpu MHz : -1e300\n", None);
+        check("cpu MHz : 1e300\ncpu MHz : 800\ncpu MHz : \u{0}\ncpu MHz :", Some(800.0));
+        check("\ncpu MHz\n:\ncpu mhz:\nCPU MHZ : 1 GHz\n", None);
     }
 
     #[test]
@@ -290,6 +273,32 @@ mod tests {
     fn files_that_tell_nothing_leave_it_to_the_list() {
         let files = Files::new("cpu MHz : 5000\n");
         files.write("cpu/cpufreq/policy0/scaling_cur_freq", "<unknown>\n");
+        assert_eq!(files.reader().mean_mhz(), Some(5000.0));
+    }
+
+    #[test]
+    fn a_file_that_makes_no_sense_leaves_it_to_the_others() {
+        for absurd in ["", "\n", "-1", "nan", "1e9", "4294967295", "99999999999999999999", "\u{0}"]
+        {
+            let files = Files::new("cpu MHz : 5000\n");
+            let policy = "cpu/cpufreq/policy0";
+            files.write(&format!("{policy}/scaling_cur_freq"), absurd);
+            assert_eq!(files.reader().mean_mhz(), Some(5000.0), "{absurd:?}");
+            files.write("cpu/cpufreq/policy1/scaling_cur_freq", "800000\n");
+            assert_eq!(files.reader().mean_mhz(), Some(800.0), "{absurd:?}");
+        }
+    }
+
+    #[test]
+    fn names_that_only_look_like_those_of_cores_are_none() {
+        let files = Files::new("cpu MHz : 5000\n");
+        for name in ["policy", "policy-1", "policy+1", "policy1x", "policy99999999999", "cpu1"] {
+            files.write(&format!("cpu/cpufreq/{name}/scaling_cur_freq"), "800000\n");
+        }
+        assert_eq!(files.reader().mean_mhz(), Some(5000.0));
+        for name in ["cpu", "cpux/cpufreq", "cpu1/cpufreq1", "cpu+2/cpufreq"] {
+            files.write(&format!("cpu/{name}/scaling_cur_freq"), "800000\n");
+        }
         assert_eq!(files.reader().mean_mhz(), Some(5000.0));
     }
 

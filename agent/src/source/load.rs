@@ -27,6 +27,9 @@ impl Source for Load {
 mod reader {
     use super::super::kept::Kept;
 
+    /// Linux has no more tasks than this, so no more of them can want to run.
+    const LOAD_MAX: f64 = (1 << 22) as f64;
+
     pub(super) struct Reader(Kept);
 
     impl Reader {
@@ -44,7 +47,7 @@ mod reader {
     pub(super) fn parse(loadavg: &str) -> Option<[f64; 3]> {
         let mut words = loadavg.split_ascii_whitespace().map(|word| {
             let load: f64 = word.parse().ok()?;
-            (load.is_finite() && load >= 0.0).then_some(load)
+            (0.0..=LOAD_MAX).contains(&load).then_some(load)
         });
         Some([words.next()??, words.next()??, words.next()??])
     }
@@ -92,7 +95,21 @@ mod linux_tests {
     #[test]
     fn the_first_three_numbers_are_the_averages() {
         assert_eq!(parse("0.52 0.44 12.40 1/123 4567\n"), Some([0.52, 0.44, 12.4]));
-        for wrong in ["", "0.5 0.4", "0.5 nan 0.4", "0.5 -1 0.4", "0.5 1e999 0.4", "a b c"] {
+        assert_eq!(parse("0 4194304 1e3"), Some([0.0, 4_194_304.0, 1000.0]));
+        for wrong in [
+            "",
+            "\n",
+            "0.5 0.4",
+            "0.5 nan 0.4",
+            "0.5 -1 0.4",
+            "0.5 1e999 0.4",
+            "0.5 1e300 0.4",
+            "inf inf inf",
+            "4194305 0 0",
+            "0,5 0,4 0,3",
+            "a b c",
+            "\u{0} \u{0} \u{0}",
+        ] {
             assert_eq!(parse(wrong), None, "{wrong:?}");
         }
     }

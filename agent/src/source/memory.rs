@@ -126,6 +126,8 @@ mod tests {
         assert_eq!(percent(200, 50), Some(75.0));
         assert_eq!(percent(200, 300), Some(0.0));
         assert_eq!(percent(0, 0), None);
+        assert_eq!(percent(u64::MAX, 0), Some(100.0));
+        assert_eq!(percent(1, u64::MAX), Some(0.0));
     }
 }
 
@@ -157,6 +159,13 @@ mod linux_tests {
         check("", None);
         check("MemTotal: 900 kB\n", None);
         check("MemTotal: many kB\nMemAvailable: 5 kB\n", None);
+        check("MemTotal: -900 kB\nMemAvailable: 5 kB\n", None);
+        check("MemTotal: 18446744073709551616 kB\nMemAvailable: 5 kB\n", None);
+        check("MemTotal: nan kB\nMemAvailable: inf kB\n", None);
+        check("MemTotal:\nMemAvailable:\n", None);
+        check("MemTotal 900 kB\nMemAvailable 5 kB\n", None);
+        check("\u{0}\u{0}\n\n:\n", None);
+        check("MemAvailable: 5 kB\nMemFree: 5 kB\nBuffers: 1 kB\nCached: 1 kB\n", None);
         // A number that is cut off would be another one.
         check("MemTotal: 900 kB\nMemAvailable: 5", None);
         let most = u64::MAX;

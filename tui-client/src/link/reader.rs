@@ -10,6 +10,7 @@ use loadline_protocol::{
     Decoder, Header, Line, LineError, Note, Resume, Row, Schema, Stamp, Text, Time, sanitize,
 };
 
+use super::greeting::Greeting;
 use super::plain::{Pick, Plain};
 use super::table::Table;
 use crate::event::{Event, Rows, Sample, Stream};
@@ -46,6 +47,8 @@ pub struct Reading {
 #[derive(Debug)]
 pub struct Reader {
     decoder: Decoder,
+    /// What a server said first that was asked.
+    greeting: Option<Greeting>,
     reading: Reading,
     phase: Phase,
     /// The row at hand, kept for the next one so that none allocates.
@@ -101,6 +104,7 @@ impl Reader {
     pub fn new(reading: Reading) -> Reader {
         Reader {
             decoder: Decoder::new(),
+            greeting: Some(Greeting::default()),
             reading,
             phase: Phase::Undecided { held: Held::default() },
             row: Row::default(),
@@ -119,7 +123,7 @@ impl Reader {
     /// A reader of what comes without a request.
     #[must_use]
     pub fn unasked(reading: Reading) -> Reader {
-        Reader { phase: Phase::Plain(None), picks: true, ..Reader::new(reading) }
+        Reader { greeting: None, phase: Phase::Plain(None), picks: true, ..Reader::new(reading) }
     }
 
     /// A reader of a recording. Rows that have no time stand `step` apart, the first at `first`.
@@ -127,7 +131,7 @@ impl Reader {
     pub fn recorded(reading: Reading, first: Time, step: Duration) -> Reader {
         let step_ms = i64::try_from(step.as_millis()).unwrap_or(i64::MAX);
         let beat = Beat::Even { next_ms: first.as_millis(), step_ms };
-        Reader { recorded: true, picks: true, beat, ..Reader::new(reading) }
+        Reader { greeting: None, recorded: true, picks: true, beat, ..Reader::new(reading) }
     }
 
     /// From now on, rows that have no time have come when they are read.
@@ -150,6 +154,9 @@ impl Reader {
         progress: &mut Progress,
         events: &mut Vec<Event>,
     ) -> Option<Farewell> {
+        if let Some(other) = self.greeting.as_mut().and_then(|greeting| greeting.take(bytes)) {
+            return Some(Farewell { reason: Text::new(&other), refused: true });
+        }
         // The decoder lends its lines; it is put back at the end.
         let mut decoder = std::mem::take(&mut self.decoder);
         while let Some(line) = decoder.decode(&mut bytes) {
@@ -215,7 +222,11 @@ impl Reader {
         }
         match &mut self.phase {
             _ if !self.reading.keep_lines => {}
-            Phase::Undecided { held } => held.note(note),
+            Phase::Undecided { held } => {
+                if !held.note(note) {
+                    self.decide_plain(progress, events);
+                }
+            }
             Phase::Plain(_) | Phase::Table(_) | Phase::Subscribed { .. } => {
                 events.push(Event::Note(note));
             }

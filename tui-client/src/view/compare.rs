@@ -4,8 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::chart::{self, Drawing, Figure, Heading, Pattern, ValueAxis};
-use super::header::shortened;
-use super::text::{Piece, put, put_right};
+use super::text::{Piece, put, put_right, shortened};
 use crate::app::{App, LINES_MAX};
 use crate::charts::{Chart, ChartLine};
 use crate::layout::{Layout, Page};

@@ -6,9 +6,8 @@ use loadline_protocol::{DurationText, Health};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
-use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-use super::text::{Piece, put, put_right, width};
+use super::text::{Piece, put, put_right, shortened, width};
 use crate::app::{App, Order, View};
 use crate::layout::Page;
 use crate::theme::Theme;
@@ -28,7 +27,7 @@ pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
     let mut parts = if app.is_of_all() { parts_of_all(app) } else { parts(app, name_max) };
     while wanted(&parts) > usize::from(area.width) && parts.len() > 1 {
         let last = parts.iter().map(|part| part.goes).max().unwrap_or(0);
-        if last == 0 {
+        if last == 0 || last == OUTAGE && shorten_outage(&mut parts, area.width) {
             break;
         }
         parts.retain(|part| part.goes < last);
@@ -48,20 +47,18 @@ const NAME_PART: usize = 3;
 /// Fewer columns say nothing of a name.
 const NAME_MIN: usize = 12;
 
-/// The beginning of a name that is too long, and a sign that it is no more than that.
-pub(super) fn shortened(name: &str, most: usize) -> String {
-    if name.width() <= most {
-        return name.to_owned();
+/// When the reason goes: before what cannot be shortened.
+const OUTAGE: u8 = 2;
+
+/// Leaves of the reason what fits; false if that says nothing.
+fn shorten_outage(parts: &mut [Part], width: u16) -> bool {
+    let over = wanted(parts).saturating_sub(usize::from(width));
+    let Some(outage) = parts.iter_mut().find(|part| part.goes == OUTAGE) else { return false };
+    let left = outage.piece.width().saturating_sub(over);
+    if left >= NAME_MIN {
+        outage.piece.shorten(left);
     }
-    let mut short = String::new();
-    for c in name.chars() {
-        if short.width() + c.width().unwrap_or(0) >= most {
-            break;
-        }
-        short.push(c);
-    }
-    short.push('~');
-    short
+    left >= NAME_MIN
 }
 
 fn wanted(parts: &[Part]) -> usize {
@@ -89,20 +86,18 @@ fn parts(app: &App, name_max: usize) -> Vec<Part> {
     if !app.is_alone() {
         add(5, format!("{} of {}", app.shown() + 1, app.sources().len()), theme.faint());
     }
-    let paused = paused_text(app);
-    let is_paused = paused.is_some();
-    if let Some(text) = paused {
-        add(0, text, theme.warning());
-    }
+    let paused = paused_text(app).unwrap_or_default();
+    let is_paused = !paused.is_empty();
+    add(0, paused, theme.warning());
     // Rows that arrive while the view stands still are no news; that none arrive is.
     if !is_paused || state != State::Live {
         add(0, format!(" {} ", state.word()), state_style(theme, &state));
     }
     if let Some(outage) = state.outage() {
-        add(2, outage_text(outage, app), theme.strong());
+        add(OUTAGE, outage_text(outage, app), theme.strong());
     }
     if let State::Replay(Some(remark)) = &state {
-        add(2, remark.to_string(), theme.strong());
+        add(OUTAGE, remark.to_string(), theme.strong());
     }
     if let Some(age) = watched.age(app.now) {
         let style = if state.is_well() { theme.faint() } else { theme.strong() };
@@ -118,11 +113,7 @@ fn parts(app: &App, name_max: usize) -> Vec<Part> {
     if watched.skipped > 0 {
         add(1, format!("{} skipped", rows_text(watched.skipped)), theme.warning());
     }
-    if let Some(interval) = watched.interval() {
-        let about =
-            if watched.stream.as_ref().is_some_and(|s| s.header.is_none()) { "~" } else { "" };
-        add(8, format!("every {about}{}", interval_text(interval)), theme.faint());
-    }
+    add(8, pace_text(watched), theme.faint());
     add(9, format!("span {}", span_text(app.window)), theme.faint());
     if let Some(bytes) = watched.bytes_per_second(app.now) {
         add(10, bytes_text(bytes), theme.faint());
@@ -134,6 +125,14 @@ fn parts(app: &App, name_max: usize) -> Vec<Part> {
     let clock = app.zone.wall(app.now).format("%H:%M:%S").to_string();
     add(CLOCK, clock, theme.strong());
     parts
+}
+
+/// The time between rows, if it is known; what the rows of a plain stream show of it is about so.
+fn pace_text(watched: &Watched) -> String {
+    let is_told = watched.stream.as_ref().is_none_or(|stream| stream.header.is_some());
+    let about = if is_told { "" } else { "~" };
+    let text = |interval| format!("every {about}{}", interval_text(interval));
+    watched.interval().map(text).unwrap_or_default()
 }
 
 /// The header of a page that shows all sources: how many are in which state.

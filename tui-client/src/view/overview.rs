@@ -6,8 +6,8 @@ use ratatui::layout::Rect;
 use ratatui::widgets::Widget;
 
 use super::chart::{Pattern, Strokes};
-use super::header::{age_text, clock_text, outage_text, shortened, state_style};
-use super::text::{Piece, put, put_right};
+use super::header::{age_text, clock_text, outage_text, state_style};
+use super::text::{Piece, put, put_right, shortened};
 use crate::app::{App, Seen};
 use crate::charts::look;
 use crate::layout::{LineParts, VALUE};

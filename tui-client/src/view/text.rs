@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// Text of one style.
 #[derive(Debug, Clone)]
@@ -23,6 +23,27 @@ impl Piece {
     pub(super) fn width(&self) -> usize {
         self.text.width()
     }
+
+    /// Leaves no more than fits so many columns.
+    pub(super) fn shorten(&mut self, most: usize) {
+        self.text = shortened(&self.text, most).into();
+    }
+}
+
+/// The beginning of a text that is too long, and a sign that it is no more than that.
+pub(super) fn shortened(text: &str, most: usize) -> String {
+    if text.width() <= most {
+        return text.to_owned();
+    }
+    let mut short = String::new();
+    for c in text.chars() {
+        if short.width() + c.width().unwrap_or(0) >= most {
+            break;
+        }
+        short.push(c);
+    }
+    short.push('~');
+    short
 }
 
 /// Columns that the pieces take.

@@ -202,6 +202,11 @@ fn a_full_disk_is_told_once_and_the_rows_go_on() {
     terminal.wait_for("a notice", |screen| {
         screen.contains("LIVE") && screen.contains("nothing more is recorded")
     });
+    let next = terminal.wait_for("the screen without the notice", |screen| {
+        screen.contains("LIVE") && !screen.contains("nothing more is recorded")
+    });
+    let screen = terminal.wait_for("rows that go on", |screen| *screen != next);
+    assert!(screen.contains("LIVE") && !screen.contains("recorded"), "{screen}");
     terminal.press("q");
     assert!(terminal.wait_for_end().0.success());
     server.stop();

@@ -1,10 +1,16 @@
-//! Servers that send what no server should: the client stays alive, small and quick, and says what
-//! is wrong.
+//! Servers that send what no server should: the client stays alive, small and quick, says what is
+//! wrong, and nothing of it reaches the terminal.
 
-use std::io::Write as _;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::{Mutex, PoisonError};
+mod kinds;
+mod peer;
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
+
+use kinds::{KINDS, Kind};
+use peer::Peer;
+use unicode_width::UnicodeWidthChar as _;
 
 use crate::stage::{DEADLINE, Terminal};
 
@@ -15,59 +21,105 @@ const MEMORY_MAX_KIB: u64 = 100 * 1024;
 /// an answer comes in time, or none did for as long as [`DEADLINE`].
 const ANSWER_MAX: Duration = Duration::from_millis(200);
 
-/// One hostile server at a time: two of them leave no core for the clients.
-static SERVER: Mutex<()> = Mutex::new(());
+/// So many at once: each has a server and a client that may take a core.
+const AT_ONCE: usize = 3;
 
 /// How long a server goes on, if its client does: longer than anything that a test waits for.
 const SERVER_MAX: Duration = Duration::from_mins(1);
 
-/// A sequence that must not reach the terminal: it sets the title.
-const PLANTED: &str = "\x1b]0;pwned\x07";
+/// Connections that a server takes.
+const CONNECTIONS_MAX: u64 = 1000;
 
-/// What a server sends: `chunk(n)` for n = 0, 1, 2, …, as fast as it is taken.
-type Chunk = fn(u64) -> Vec<u8>;
+/// Beginnings of sequences for the terminal that the client has no use for: titles, clipboards,
+/// device control and its like, questions to which the terminal would type an answer, and what
+/// [`PLANTED`] contains.
+const FORBIDDEN: &[&str] = &[
+    "\x1b]",
+    "\x1bP",
+    "\x1b_",
+    "\x1b^",
+    "\x1bX",
+    "\x1b[6n",
+    "\x1b[c",
+    "\x1bc",
+    "\x1b[31337",
+    "\x1b[13;37H",
+    "\x07",
+    "\0",
+];
 
-fn serve(chunk: Chunk) -> SocketAddr {
+/// What is planted wherever text may stand: a title, the clipboard, device control, an application's
+/// command, colours, a jump of the cursor, a question, a reset, the same in eight bits, and a bell.
+const PLANTED: &str = "\x1b]0;pwned\x07\x1b]52;c;cHduZWQ=\x07\x1bPpwned\x1b\\\x1b_pwned\x1b\\\
+                       \x1b[31337m\x1b[13;37H\x1b[6n\x1bc\u{9b}31337m\u{9d}0;pwned\u{9c}\x07\0\x7f";
+
+/// Writing directions, zero-width characters, separators, a soft hyphen, tags.
+const HIDDEN: &str = "\u{202e}\u{2066}\u{200f}\u{200b}\u{200d}\u{feff}\u{2028}\u{ad}\u{e0041}";
+
+/// Listens, and treats each client as its kind does.
+fn serve(kind: &'static Kind) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
-        let start = Instant::now();
-        for client in listener.incoming().take(100) {
-            pour(chunk, client.unwrap(), start);
+        let end = Instant::now() + SERVER_MAX;
+        for number in 0..CONNECTIONS_MAX {
+            let Ok((stream, _)) = listener.accept() else { return };
+            // An error says that the client is gone, which comes back or is through.
+            let _ = (kind.act)(&mut Peer::new(stream, number, end));
         }
     });
     address
 }
 
-fn pour(chunk: Chunk, mut client: TcpStream, start: Instant) {
-    for number in 0.. {
-        let bytes = chunk(number);
-        if bytes.is_empty() || start.elapsed() > SERVER_MAX || client.write_all(&bytes).is_err() {
-            return;
-        }
-    }
-}
-
-/// Watches such a server: the screen shows `sign`, keys are answered, memory is bounded.
-fn check(sign: &str, chunk: Chunk) {
-    // That another of these tests failed says nothing about this one.
-    let _alone = SERVER.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut terminal = Terminal::loadline(&[&serve(chunk).to_string()]);
-    terminal.wait_for_text(sign);
+/// Watches such a server: the screen shows its sign, keys are answered, memory is bounded.
+fn check(kind: &'static Kind) -> Figures {
+    let mut terminal = Terminal::loadline(&[&serve(kind).to_string()]);
+    let what = format!("{:?} for {}", kind.signs, kind.name);
+    let has_signs = |screen: &str| {
+        // A reason may be broken into lines.
+        let screen = screen.split_whitespace().collect::<Vec<_>>().join(" ");
+        kind.signs.iter().all(|sign| screen.contains(sign))
+    };
+    terminal.wait_for(&what, has_signs);
     let start = Instant::now();
-    loop {
+    let answer = loop {
         let answer = press_and_wait(&mut terminal);
         if answer < ANSWER_MAX {
-            break;
+            break answer;
         }
-        assert!(start.elapsed() < DEADLINE, "a key is answered after {answer:?}");
-    }
-    let memory = memory_kib(terminal.child.process_id().unwrap());
-    assert!(memory < MEMORY_MAX_KIB, "{memory} KiB");
+        assert!(start.elapsed() < DEADLINE, "{}: a key is answered after {answer:?}", kind.name);
+    };
+    let memory_kib = memory_kib(terminal.child.process_id().unwrap());
+    assert!(memory_kib < MEMORY_MAX_KIB, "{}: {memory_kib} KiB", kind.name);
+    let shown = terminal.shown.clone();
     terminal.press("q");
-    let (status, written) = terminal.wait_for_end();
-    assert!(status.success(), "{status:?}");
-    assert!(!written.contains(PLANTED) && !written.contains('\u{202e}'), "{sign}");
+    let (status, _) = terminal.wait_for_end();
+    assert!(status.success(), "{}: {status:?}", kind.name);
+    let bytes = std::mem::take(&mut shown.lock().unwrap().bytes);
+    check_bytes(kind.name, &bytes);
+    Figures { answer, memory_kib }
+}
+
+/// What the client cost while it watched such a server.
+struct Figures {
+    answer: Duration,
+    memory_kib: u64,
+}
+
+/// Nothing reached the terminal but what the client has to say to it.
+fn check_bytes(name: &str, bytes: &[u8]) {
+    let text = std::str::from_utf8(bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
+    for forbidden in FORBIDDEN {
+        assert!(!text.contains(forbidden), "{name}: {forbidden:?} reached the terminal");
+    }
+    let is_hidden = |c: &char| HIDDEN.contains(*c) || ('\u{7f}'..='\u{9f}').contains(c);
+    let hidden = text.chars().find(is_hidden);
+    assert_eq!(hidden, None, "{name}");
+    let mut marks = 0;
+    for c in text.chars() {
+        marks = if c.width() == Some(0) { marks + 1 } else { 0 };
+        assert!(marks <= 4, "{name}: a heap of accents reached the terminal");
+    }
 }
 
 /// How long it takes until a key shows.
@@ -94,108 +146,50 @@ fn memory_kib(_: u32) -> u64 {
     0
 }
 
-const HEADER: &str =
-    "# loadline/1 run=0000000a host=web-1 interval=1000ms\n# columns time:s seq a b\n";
-
-fn repeat(line: &str) -> Vec<u8> {
-    line.repeat(64 * 1024 / line.len()).into_bytes()
-}
-
 #[test]
-fn an_endless_line() {
-    check("faulty line", |_| vec![b'x'; 64 * 1024]);
-}
-
-#[test]
-fn noise() {
-    check("faulty line", |number| {
-        let mut state = number | 1;
-        let mut next = || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            (state >> 33) as u8
-        };
-        (0..64 * 1024).map(|_| next()).collect()
-    });
-}
-
-#[test]
-fn rows_of_a_wrong_count_words_infinities_and_sequences_for_the_terminal() {
-    check("faulty lines", |_| {
-        let escape = format!("{PLANTED}\u{202e}");
-        repeat(&format!(
-            "1 2 3 4 5 6\n1 2 3\n{escape}\ninf 1 1 1 1 1\n1e999 1 1 1 1 1\n# {escape}\n"
-        ))
-    });
-}
-
-#[test]
-fn a_flood_of_plain_rows() {
-    check("skipped", |_| repeat("12.5 2400.0 43.1 0.52 0.44 0.40\n"));
-}
-
-#[test]
-fn nothing_but_missing_values() {
-    check("CPU", |_| repeat("nan nan nan nan nan nan\n"));
-}
-
-#[test]
-fn a_flood_of_rows_a_millisecond_apart() {
-    check("LIVE", |number| {
-        let header = if number == 0 { HEADER } else { "" };
-        let row = |seq: u64| format!("{}.{:03} {seq} 1e300 -1e300\n", seq / 1000, seq % 1000);
-        let rows: Vec<String> = (number * 1000 + 1..=number * 1000 + 1000).map(row).collect();
-        format!("{header}{}", rows.concat()).into_bytes()
-    });
-}
-
-#[test]
-fn times_that_go_back_and_lie() {
-    check("faulty line", |number| {
-        let header = if number == 0 { HEADER } else { "" };
-        format!("{header}253402300799.999 1 1 2\n1.000 {number} 1 2\n").repeat(100).into_bytes()
-    });
-}
-
-#[test]
-fn columns_that_change_by_the_thousand() {
-    check("LIVE", |number| {
-        let names: Vec<String> = (0..1000).map(|column| format!("{:x}", column + number)).collect();
-        let values = "1 ".repeat(1000);
-        format!("# columns time:s seq {}\n{}.0 1 {values}\n", names.join(" "), number + 1)
-            .into_bytes()
-    });
-}
-
-#[test]
-fn the_largest_rows_that_there_are() {
-    check("LIVE", |number| {
-        let names: Vec<String> = (0..2000).map(|column| format!("{column:x}")).collect();
-        let head = format!("# columns time:s seq {}\n", names.join(" "));
-        let head = if number == 0 { HEADER.to_owned() + &head } else { String::new() };
-        format!("{head}{}.0 {} {}\n", number + 1, number + 1, "1 ".repeat(2000)).into_bytes()
-    });
-}
-
-#[test]
-fn another_protocol_that_closes_at_once() {
-    check("faulty lines", |number| match number {
-        0 => b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n".to_vec(),
-        _ => Vec::new(),
-    });
-}
-
-#[test]
-fn a_name_full_of_sequences_for_the_terminal() {
-    check("LIVE", |number| {
-        if number > 0 {
-            std::thread::sleep(Duration::from_millis(20));
-            return format!("{number}.0 {number} 5\n").into_bytes();
+fn whatever_a_server_sends_the_client_stays_alive_small_and_quick_and_says_what_is_wrong() {
+    let names: std::collections::HashSet<_> = KINDS.iter().map(|kind| kind.name).collect();
+    assert_eq!(names.len(), KINDS.len(), "each kind has a name of its own");
+    // One of them may be looked for by its name.
+    let only = std::env::var("LOADLINE_HOSTILE").unwrap_or_default();
+    let waiting = Mutex::new(KINDS.iter().filter(|kind| kind.name.contains(&only)));
+    let failed = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                loop {
+                    let Some(kind) = waiting.lock().unwrap().next() else { return };
+                    match std::panic::catch_unwind(|| check(kind)) {
+                        Ok(Figures { answer, memory_kib }) => {
+                            println!(
+                                "{:7} KiB  {:4} ms  {}",
+                                memory_kib,
+                                answer.as_millis(),
+                                kind.name
+                            );
+                        }
+                        Err(_) => failed.lock().unwrap().push(kind.name),
+                    }
+                }
+            });
         }
-        let name = format!("{PLANTED}\u{202e}");
-        format!(
-            "# loadline/1 run=0000000a host=\"{name}\" interval=1000ms os=\"{name}\"\n\
-             # columns time:s seq cpu{name}:%{name}\n# error\n"
-        )
-        .into_bytes()
     });
+    let failed = failed.into_inner().unwrap();
+    assert!(failed.is_empty(), "{failed:?}");
+}
+
+#[test]
+fn no_sequence_reaches_a_terminal_by_way_of_another_output() {
+    for kind in KINDS.iter().filter(|kind| kind.name.starts_with("sequences")) {
+        let address = serve(kind).to_string();
+        for form in ["table", "csv", "json", "raw"] {
+            let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_loadline"));
+            command.args([&address, "-o", form, "-n", "3"]).stdin(std::process::Stdio::null());
+            let output = command.output().unwrap();
+            let name = format!("{}, {form}", kind.name);
+            assert!(!output.stdout.is_empty() || !output.stderr.is_empty(), "{name}");
+            check_bytes(&name, &output.stdout);
+            check_bytes(&name, &output.stderr);
+        }
+    }
 }

@@ -37,6 +37,26 @@ fn free_port() -> u16 {
 }
 
 #[test]
+fn a_server_of_another_protocol_is_named() {
+    for (greeting, who) in [
+        (&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], "a web server (HTTP)"),
+        (b"\x15\x03\x03\x00\x02\x02\x46", "a server that speaks TLS"),
+        (b"SSH-2.0-OpenSSH_9.2p1\r\n", "an ssh server"),
+        (b"220 mail.example.org ESMTP\r\n", "a mail or file server (SMTP, FTP)"),
+    ] {
+        let address = speaker(greeting).to_string();
+        for args in [&["--check"][..], &["-o", "csv"], &["-o", "raw"]] {
+            let output = output(&[&[address.as_str()], args].concat());
+            let errors = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(1), "{args:?}: {errors}");
+            assert_eq!(errors.lines().count(), 1, "{errors}");
+            assert!(errors.contains(&format!("{who} answers there, no agent")), "{errors}");
+            assert!(output.stdout.is_empty(), "{args:?}");
+        }
+    }
+}
+
+#[test]
 fn each_failure_is_one_line_and_has_its_exit_code() {
     let nobody = format!("127.0.0.1:{}", free_port());
     for (args, code, part) in [

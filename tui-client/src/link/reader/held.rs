@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use loadline_protocol::{Note, Time, parse_plain_row};
 
-/// Plain rows that are held while it is open whether a header will follow. A source that sends more
-/// meanwhile does not wait for a request.
+/// Plain rows and notes that are held while it is open whether a header will follow. A source that
+/// sends more meanwhile does not wait for a request.
 pub(super) const HELD_MAX: usize = 1024;
 
 /// What is held while it is open what it means.
@@ -41,8 +41,10 @@ impl Held {
         self.lines.len() < HELD_MAX
     }
 
-    pub(super) fn note(&mut self, note: Note) {
+    /// Holds a note; false if they are too many now.
+    pub(super) fn note(&mut self, note: Note) -> bool {
         self.lines.push(HeldLine::Note(note));
+        self.lines.len() < HELD_MAX
     }
 
     /// How many numbers the last row has that has any: the first line may be something else, or half

@@ -141,6 +141,22 @@ fn comments_of_a_plain_stream_keep_their_place() {
 }
 
 #[test]
+fn a_flood_of_comments_or_rows_is_no_answer_to_a_request_and_is_held_up_to_a_bound() {
+    for line in ["# deploy\n", "1 2\n"] {
+        let reading = Reading { keep_lines: true, ..Reading::default() };
+        let mut reader = Reader::new(reading);
+        let mut take = |text: &str| {
+            let (now, mut progress) = (Time::from_millis(5000), Progress::default());
+            let mut events = Vec::new();
+            reader.take(text.as_bytes(), now, &mut progress, &mut events);
+            (reader.is_undecided(), !events.is_empty())
+        };
+        assert_eq!(take(&line.repeat(held::HELD_MAX - 1)), (true, false), "{line}");
+        assert_eq!(take(line), (false, true), "{line}");
+    }
+}
+
+#[test]
 fn a_stamped_stream_without_a_run_goes_on_when_its_clock_was_set_back() {
     let mut case = Case::new();
     case.connection("# columns time:s a\n9.000 1\n");

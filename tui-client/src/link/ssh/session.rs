@@ -22,7 +22,7 @@ pub(in crate::link) struct Session {
 
 enum End {
     /// It has not come.
-    Open(Running),
+    Open(Box<Running>),
     /// It has; ssh is asked why.
     Asking(Pin<Box<dyn Future<Output = io::Error> + Send>>),
     /// That has been said.
@@ -36,7 +36,7 @@ impl Session {
         requests: ChildStdin,
         running: Running,
     ) -> Session {
-        Session { first, rows, requests, end: End::Open(running) }
+        Session { first, rows, requests, end: End::Open(Box::new(running)) }
     }
 
     fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -1,0 +1,119 @@
+//! Where Linux tells how fast each core runs.
+
+use std::fmt::Write as _;
+use std::mem::MaybeUninit;
+
+use rustix::fs::{Access, Mode, OFlags, RawDir, access, open};
+
+/// Room for some of the entries of a folder; one with more of them is read in several pieces.
+const ENTRIES_ROOM: usize = 4 * 1024;
+
+/// The folders with the frequency of a core, or of a group of cores that change it together. They
+/// are looked for every now and then, and a look that finds the same ones allocates nothing.
+pub(super) struct Folders {
+    /// The folder of all cores.
+    cpus: String,
+    kind: Kind,
+    /// The numbers of the folders, in their order.
+    found: Vec<u32>,
+    /// The same of the look before, kept for its memory.
+    before: Vec<u32>,
+    /// A path in the making, kept for its memory.
+    path: String,
+}
+
+/// What has a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// A group of cores.
+    Policy,
+    /// A core.
+    Core,
+}
+
+impl Folders {
+    pub(super) fn new(cpus: &str) -> Folders {
+        let (found, before, path) = (Vec::new(), Vec::new(), String::new());
+        Folders { cpus: cpus.to_owned(), kind: Kind::Policy, found, before, path }
+    }
+
+    /// Looks for them; whether they are others than at the last look.
+    pub(super) fn have_changed(&mut self) -> bool {
+        std::mem::swap(&mut self.found, &mut self.before);
+        let kind = self.kind;
+        self.look(Kind::Policy);
+        if self.found.is_empty() {
+            self.look(Kind::Core);
+        }
+        (kind, &self.before) != (self.kind, &self.found)
+    }
+
+    /// Their paths.
+    pub(super) fn paths(&self) -> impl Iterator<Item = String> {
+        self.found.iter().map(|number| {
+            let mut path = String::new();
+            self.kind.write_path(&self.cpus, *number, &mut path);
+            path
+        })
+    }
+
+    fn look(&mut self, kind: Kind) {
+        let Folders { cpus, found, path, .. } = self;
+        self.kind = kind;
+        found.clear();
+        path.clear();
+        path.push_str(cpus);
+        path.push_str(kind.folder());
+        each_numbered(path, kind.prefix(), |number| found.push(number));
+        if kind == Kind::Core {
+            found.retain(|number| {
+                kind.write_path(cpus, *number, path);
+                access(path.as_str(), Access::EXISTS).is_ok()
+            });
+        }
+        found.sort_unstable();
+    }
+}
+
+impl Kind {
+    /// Where the folders of this kind are, below that of all cores.
+    fn folder(self) -> &'static str {
+        match self {
+            Kind::Policy => "/cpufreq",
+            Kind::Core => "",
+        }
+    }
+
+    /// What stands before the number in the name of one.
+    fn prefix(self) -> &'static [u8] {
+        match self {
+            Kind::Policy => b"policy",
+            Kind::Core => b"cpu",
+        }
+    }
+
+    /// Makes `path` that of the folder with this number.
+    fn write_path(self, cpus: &str, number: u32, path: &mut String) {
+        path.clear();
+        // Writing to a String does not fail.
+        let _ = match self {
+            Kind::Policy => write!(path, "{cpus}/cpufreq/policy{number}"),
+            Kind::Core => write!(path, "{cpus}/cpu{number}/cpufreq"),
+        };
+    }
+}
+
+/// The numbers of the entries of a folder whose name is `prefix` and a number. What cannot be read is
+/// not there.
+fn each_numbered(folder: &str, prefix: &[u8], mut each: impl FnMut(u32)) {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let Ok(folder) = open(folder, flags, Mode::empty()) else { return };
+    let mut room = [MaybeUninit::<u8>::uninit(); ENTRIES_ROOM];
+    let mut entries = RawDir::new(folder, &mut room);
+    while let Some(Ok(entry)) = entries.next() {
+        let digits = entry.file_name().to_bytes().strip_prefix(prefix);
+        let digits = digits.filter(|digits| digits.iter().all(u8::is_ascii_digit));
+        let number = digits.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
+        number.into_iter().for_each(&mut each);
+    }
+}

@@ -1,0 +1,154 @@
+//! What a server says first, if it is one of another protocol: then its bytes are no faulty rows,
+//! but the wrong port.
+
+/// So many bytes tell any of them.
+const BYTES_MAX: usize = 64;
+
+/// The first bytes of a connection.
+#[derive(Debug, Default)]
+pub(super) struct Greeting {
+    bytes: Vec<u8>,
+    is_settled: bool,
+}
+
+/// What the first bytes are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Guess {
+    /// Too few to tell.
+    Open,
+    /// The beginning of lines.
+    Lines,
+    /// Another protocol, and who speaks it.
+    Other(&'static str),
+}
+
+/// How servers begin that speak first, or answer what they do not understand.
+const BEGINNINGS: [(&str, &str); 9] = [
+    ("HTTP/", "a web server (HTTP)"),
+    ("<!doctype ", "a web server (HTTP)"),
+    ("<html", "a web server (HTTP)"),
+    ("SSH-", "an ssh server"),
+    ("* OK ", "a mail server (IMAP)"),
+    ("+OK ", "a mail server (POP3)"),
+    ("-ERR ", "a database (Redis)"),
+    ("RFB 0", "a remote desktop (VNC)"),
+    ("AMQP", "a message broker (AMQP)"),
+];
+
+/// A server that is ready says so with this number: SMTP and FTP.
+const READY: &[u8] = b"220";
+
+impl Greeting {
+    /// Takes the next bytes. Gives why no rows will come, if that is clear by now.
+    pub(super) fn take(&mut self, bytes: &[u8]) -> Option<String> {
+        if self.is_settled {
+            return None;
+        }
+        self.bytes.extend(bytes.iter().take(BYTES_MAX - self.bytes.len()));
+        let guess = guess(&self.bytes);
+        self.is_settled = guess != Guess::Open || self.bytes.len() == BYTES_MAX;
+        match guess {
+            Guess::Other(who) => Some(format!("{who} answers there, no agent")),
+            Guess::Open | Guess::Lines => None,
+        }
+    }
+}
+
+fn guess(bytes: &[u8]) -> Guess {
+    if let [0x14..=0x17, rest @ ..] = bytes {
+        // The type of a record of TLS, and its version.
+        return match rest {
+            [] | [3] => Guess::Open,
+            [3, 0..=4, ..] => Guess::Other("a server that speaks TLS"),
+            _ => Guess::Lines,
+        };
+    }
+    if bytes.starts_with(READY) {
+        return ready(&bytes[READY.len()..]);
+    }
+    let mut guess = if READY.starts_with(bytes) { Guess::Open } else { Guess::Lines };
+    for (beginning, who) in BEGINNINGS {
+        let length = beginning.len().min(bytes.len());
+        if bytes[..length].eq_ignore_ascii_case(&beginning.as_bytes()[..length]) {
+            if length == beginning.len() {
+                return Guess::Other(who);
+            }
+            guess = Guess::Open;
+        }
+    }
+    guess
+}
+
+/// `220 mail.example.org ESMTP` or `220-Welcome`, but not `220 1.5 nan`.
+fn ready(rest: &[u8]) -> Guess {
+    let Some((separator, text)) = rest.split_first() else { return Guess::Open };
+    let end = text.iter().position(u8::is_ascii_whitespace);
+    let word = &text[..end.unwrap_or(text.len())];
+    match (separator, end) {
+        (b'-' | b' ', None) if text.len() + READY.len() + 1 < BYTES_MAX => Guess::Open,
+        (b'-' | b' ', _) if !is_number(word) => Guess::Other("a mail or file server (SMTP, FTP)"),
+        _ => Guess::Lines,
+    }
+}
+
+fn is_number(word: &[u8]) -> bool {
+    std::str::from_utf8(word).is_ok_and(|word| loadline_protocol::parse_number(word).is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is known of the server that says this, in one piece and byte by byte.
+    fn check(bytes: &[u8], who: Option<&str>) {
+        let expected = who.map(|who| format!("{who} answers there, no agent"));
+        assert_eq!(Greeting::default().take(bytes), expected, "{bytes:?}");
+        let mut greeting = Greeting::default();
+        let found = bytes.iter().find_map(|byte| greeting.take(&[*byte]));
+        assert_eq!(found, expected, "{bytes:?}, byte by byte");
+        assert!(greeting.bytes.len() <= BYTES_MAX);
+    }
+
+    #[test]
+    fn servers_of_other_protocols_are_told_by_what_they_say_first() {
+        let web = Some("a web server (HTTP)");
+        check(b"HTTP/1.1 400 Bad Request\r\n\r\n", web);
+        check(b"<!DOCTYPE html>\n", web);
+        check(b"<html><head>", web);
+        let tls = Some("a server that speaks TLS");
+        check(b"\x15\x03\x01\x00\x02\x02\x46", tls);
+        check(b"\x16\x03\x03\x00\x7a\x02\x00", tls);
+        check(b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", Some("an ssh server"));
+        let ready = Some("a mail or file server (SMTP, FTP)");
+        check(b"220 mail.example.org ESMTP Postfix\r\n", ready);
+        check(b"220-Welcome\r\n", ready);
+        check(b"220 (vsFTPd 3.0.5)\r\n", ready);
+        check(&[b"220 ".as_slice(), &[b'x'; 100]].concat(), ready);
+        check(b"* OK [CAPABILITY IMAP4rev1] ready\r\n", Some("a mail server (IMAP)"));
+        check(b"-ERR unknown command\r\n", Some("a database (Redis)"));
+    }
+
+    #[test]
+    fn what_may_be_lines_is_left_to_be_read() {
+        for lines in [
+            "# loadline/1 run=0000000a\n",
+            "12.5 2400.0 43.1 0.52 0.44 0.40\n",
+            "220 1.5 nan\n",
+            "220 nan\n",
+            "220\n",
+            "2200 1\n",
+            "22 1\n",
+            "-1 2\n",
+            "time,a\n",
+            "\u{feff}1 2\n",
+            "hello\n",
+            "HTT\n",
+            "\n",
+            "",
+        ] {
+            check(lines.as_bytes(), None);
+        }
+        check(b"\x16\x02\n", None);
+        check(b"\x16\x03\x07\n", None);
+    }
+}
