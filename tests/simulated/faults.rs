@@ -55,7 +55,7 @@ struct Planned {
 }
 
 /// The faults of a simulation.
-pub struct Faults {
+pub(crate) struct Faults {
     planned: Vec<Planned>,
     walls: Vec<Wall>,
     story: String,
@@ -63,7 +63,7 @@ pub struct Faults {
 
 impl Faults {
     /// Draws faults, all of which are mended at `healed`; `walls` are the clocks of all hosts.
-    pub fn plan(random: &mut SmallRng, healed: Duration, walls: Vec<Wall>) -> Faults {
+    pub(crate) fn plan(random: &mut SmallRng, healed: Duration, walls: Vec<Wall>) -> Faults {
         let ms = Duration::from_millis;
         let mut planned = Vec::new();
         let mut at = ms(random.random_range(500..5000));
@@ -88,7 +88,7 @@ impl Faults {
     }
 
     /// Lets happen what is due.
-    pub fn apply(&mut self, sim: &mut Sim<'_>, random: &mut SmallRng) {
+    pub(crate) fn apply(&mut self, sim: &mut Sim<'_>, random: &mut SmallRng) {
         let now = sim.elapsed();
         for planned in &mut self.planned {
             if !planned.begun && now >= planned.begin {
@@ -105,7 +105,7 @@ impl Faults {
     }
 
     /// What happened, for people.
-    pub fn story(&self) -> &str {
+    pub(crate) fn story(&self) -> &str {
         &self.story
     }
 }

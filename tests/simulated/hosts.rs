@@ -20,10 +20,10 @@ use super::wire::{Door, Line, PORT};
 use super::{Resume, TICK};
 
 /// The agents.
-pub const AGENTS: [&str; 2] = ["web-1", "web-2"];
+pub(crate) const AGENTS: [&str; 2] = ["web-1", "web-2"];
 
 /// The clients.
-pub const CLIENTS: [Client; 2] = [
+pub(crate) const CLIENTS: [Client; 2] = [
     Client { name: "wall", agents: &[0, 1], history: History::All },
     Client { name: "desk", agents: &[0], history: History::Last(Duration::from_secs(5)) },
 ];
@@ -36,7 +36,7 @@ const START: u64 = 1_000_000;
 
 /// How long a source may be called live without a row: three seconds, and the clocks of the link and
 /// of the screen may differ by twice what a clock puts up with.
-const LIVE_MAX: Duration = Duration::from_millis(3000 + 2000);
+const LIVE_MAX: Duration = Duration::from_secs(3 + 2);
 
 /// How often a client looks at its state.
 const LOOK: Duration = Duration::from_millis(100);
@@ -46,7 +46,7 @@ const BEGIN_MS: i64 = 1_763_836_800_000;
 
 /// A client.
 #[derive(Debug)]
-pub struct Client {
+pub(crate) struct Client {
     /// The name of its host.
     pub name: &'static str,
     /// Which agents it follows.
@@ -57,11 +57,11 @@ pub struct Client {
 
 /// A wall clock, that is set now and then.
 #[derive(Debug, Clone, Default)]
-pub struct Wall(Arc<AtomicI64>);
+pub(crate) struct Wall(Arc<AtomicI64>);
 
 impl Wall {
     /// Sets it, ahead or back.
-    pub fn step(&self, ms: i64) {
+    pub(crate) fn step(&self, ms: i64) {
         self.0.fetch_add(ms, Ordering::Relaxed);
     }
 
@@ -82,11 +82,14 @@ fn now() -> Duration {
 
 /// What the agents do: the clock of each, and when by this clock it took its samples, start by start.
 #[derive(Debug, Clone, Default)]
-pub struct Agents(Arc<[(Wall, Mutex<Vec<Vec<i64>>>); 2]>);
+pub(crate) struct Agents(Arc<[(Wall, Mutex<Starts>); 2]>);
+
+/// When an agent took its samples, by its clock in milliseconds, start by start.
+type Starts = Vec<Vec<i64>>;
 
 impl Agents {
     /// Their clocks.
-    pub fn walls(&self) -> Vec<Wall> {
+    pub(crate) fn walls(&self) -> Vec<Wall> {
         self.0.iter().map(|(wall, _)| wall.clone()).collect()
     }
 }
@@ -94,7 +97,7 @@ impl Agents {
 type Ended = Result<(), Box<dyn Error>>;
 
 /// An agent, from a start to its end. The value of a sample is its number, and that of the start.
-pub async fn agent(at: usize, agents: Agents) -> Ended {
+pub(crate) async fn agent(at: usize, agents: Agents) -> Ended {
     let start = {
         let mut starts = agents.0[at].1.lock().unwrap();
         starts.push(Vec::new());
@@ -114,7 +117,7 @@ pub async fn agent(at: usize, agents: Agents) -> Ended {
 }
 
 /// What a client has seen of an agent since its last start.
-pub struct Seen {
+pub(crate) struct Seen {
     /// Which agent.
     pub agent: usize,
     /// The number of each row that came, in the order of coming, with its time.
@@ -137,7 +140,7 @@ pub struct Seen {
 }
 
 /// A client, from a start to its end.
-pub async fn client(
+pub(crate) async fn client(
     client: &'static Client,
     seen: Arc<Mutex<Vec<Seen>>>,
     wall: Wall,
@@ -206,8 +209,8 @@ impl Seen {
                 let run = stream.header.as_ref().and_then(|header| header.run);
                 self.story.push((now(), format!("run {run:?}")));
             }
-            Event::Skipped { count } => self.lie(format!("{count} rows are skipped")),
-            Event::Faults { count, first, .. } => self.lie(format!("{count} faults: {first}")),
+            Event::Skipped { count } => self.lie(&format!("{count} rows are skipped")),
+            Event::Faults { count, first, .. } => self.lie(&format!("{count} faults: {first}")),
             Event::Rows(rows) => {
                 self.heard = Some(now());
                 if self.is_headed {
@@ -226,7 +229,7 @@ impl Seen {
         self.watched.take(clock_now, event);
     }
 
-    fn lie(&mut self, why: String) {
+    fn lie(&mut self, why: &str) {
         self.lie.get_or_insert(format!("{why} at {:?}", now()));
     }
 
@@ -239,14 +242,14 @@ impl Seen {
             return;
         }
         self.live.get_or_insert(now());
-        let silent = self.heard.map(|heard| now() - heard);
+        let silent = self.heard.map(|heard| now().saturating_sub(heard));
         if silent.is_none_or(|silent| silent > LIVE_MAX + LOOK + TICK) {
-            self.lie(format!("live, though the last row came {silent:?} ago"));
+            self.lie(&format!("live, though the last row came {silent:?} ago"));
         }
     }
 
     /// What happened, for people.
-    pub fn story(&self) -> String {
+    pub(crate) fn story(&self) -> String {
         let mut story = String::new();
         for (at, what) in self.story.iter().rev().take(60).rev() {
             let _ = writeln!(story, "{at:?} {what}");
@@ -255,7 +258,12 @@ impl Seen {
     }
 
     /// Checks at the end of a simulation.
-    pub fn check(&self, agents: &Agents, client: &Client, live: Duration) -> Result<(), String> {
+    pub(crate) fn check(
+        &self,
+        agents: &Agents,
+        client: &Client,
+        live: Duration,
+    ) -> Result<(), String> {
         if let Some(lie) = &self.lie {
             return Err(lie.clone());
         }

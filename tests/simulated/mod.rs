@@ -28,21 +28,21 @@ const TICK: Duration = Duration::from_millis(10);
 
 /// Whether clients resume where they stopped, or, to show that it would be noticed, one row later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Resume {
+pub(crate) enum Resume {
     /// As they do.
     Whole,
     /// With one row left out.
     OneTooFar,
 }
 
-/// Simulates a minute.
+/// Simulates a minute; `number` is the seed.
 ///
 /// # Errors
 /// What was not as it has to be.
-pub fn run(seed: u64, resume: Resume) -> Result<(), String> {
+pub(crate) fn run(number: u64, resume: Resume) -> Result<(), String> {
     // The waits between tries are drawn from it.
-    fastrand::seed(seed);
-    let mut random = SmallRng::seed_from_u64(seed);
+    fastrand::seed(number);
+    let mut random = SmallRng::seed_from_u64(number);
     let mut sim = turmoil::Builder::new()
         .simulation_duration(2 * LENGTH)
         .tick_duration(TICK)
@@ -50,7 +50,7 @@ pub fn run(seed: u64, resume: Resume) -> Result<(), String> {
         .max_message_latency(Duration::from_millis(50))
         // A socket holds some megabytes, and rows are small.
         .tcp_capacity(4096)
-        .rng_seed(seed)
+        .rng_seed(number)
         .build();
     let agents = Agents::default();
     for (at, name) in AGENTS.iter().enumerate() {

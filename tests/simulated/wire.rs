@@ -18,10 +18,10 @@ use super::Resume;
 const KEEPALIVE: Duration = Duration::from_secs(6);
 
 /// The port of all agents.
-pub const PORT: u16 = 1027;
+pub(crate) const PORT: u16 = 1027;
 
 /// A port of a simulated host.
-pub struct Door(pub TcpListener);
+pub(crate) struct Door(pub TcpListener);
 
 impl Accept for Door {
     type Stream = TcpStream;
@@ -33,7 +33,7 @@ impl Accept for Door {
 }
 
 /// A connection of a client.
-pub struct Line {
+pub(crate) struct Line {
     stream: TcpStream,
     dead: Pin<Box<Sleep>>,
     resume: Resume,
@@ -41,7 +41,7 @@ pub struct Line {
 
 impl Line {
     /// Connects to an agent.
-    pub async fn connect(agent: &'static str, resume: Resume) -> io::Result<Line> {
+    pub(crate) async fn connect(agent: &'static str, resume: Resume) -> io::Result<Line> {
         let stream = TcpStream::connect((agent, PORT)).await?;
         Ok(Line { stream, dead: Box::pin(sleep(KEEPALIVE)), resume })
     }

@@ -66,7 +66,8 @@ fn greet(peer: &mut Peer, greeting: &[u8]) -> io::Result<()> {
 pub(super) const KINDS: &[Kind] = &[
     // It says little.
     kind("silence", &["CONNECTING", "waiting for the first sample"], Peer::stay),
-    kind("closed at once", &["CONNECTING", "closed by the server"], |_| Ok(())),
+    // Whether the end comes first or the answer to a request that nobody takes.
+    kind("closed at once", &["CONNECTING", "next try in"], |_| Ok(())),
     kind("reset at once", &["CONNECTING", "connection reset"], Peer::reset),
     kind("closed after the request", &["closed by the server"], Peer::hear),
     kind("a header without rows", &["STALE"], |peer| {
