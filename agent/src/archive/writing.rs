@@ -124,7 +124,9 @@ impl Writer {
     }
 
     fn try_to_write(&mut self) -> io::Result<()> {
-        if self.row_bytes >= self.readers.bytes().max(FILE_MIN) {
+        // With what is written now, the file would have more than the ring: both files have it all.
+        let rows = (self.lines.len() - self.note_bytes) as u64;
+        if self.row_bytes + rows > self.readers.bytes().max(FILE_MIN) {
             self.change_files()?;
         }
         let file = if let Some(file) = &mut self.file {
