@@ -2,12 +2,13 @@
 """Whether an agent endures: a crowd that comes and goes, and an hour with many clients. Linux only.
 
     cargo build --release --workspace
-    benches/soak.py [--churn 60] [--minutes 60] [--clients 200] [--bin target/release]
+    benches/soak.py [--churn 60] [--crowd 1] [--minutes 60] [--clients 200] [--bin target/release]
 
 First an agent at 1 s has 2,000 clients that ask for everything and never read, 2,000 that never end sending
 nonsense and requests, and 10,000 more that come and go at random within so many seconds. How late its rows
 reach healthy clients is told, and what of its memory and descriptors does not come back. Stuck and noisy
-clients that the agent cuts off come again.
+clients that the agent cuts off come again. Then the same crowd comes once more: what the C library keeps of
+the memory of the first one serves the second, and what the second leaves behind would be a leak.
 Then an agent at 200 ms, with a ring that is full after eight minutes, has so many clients for so many minutes:
 every other one subscribed, the others plain. Its memory is read every ten seconds. A line is laid through what
 was read after the first ten minutes: its slope is what leaks.
@@ -25,8 +26,7 @@ from pathlib import Path
 
 from measured import Server, memory_mib
 
-STUCK = NOISY = 2_000
-COMERS = 10_000
+STUCK, NOISY, COMERS = 2_000, 2_000, 10_000
 HEALTHY = 20
 # What belongs to filling the ring, and to the first clients.
 WARM_MINUTES = 10
@@ -135,13 +135,13 @@ def watch_rows(server: Server, clients: int, until: float, plain_too: bool) -> t
     return asyncio.run(crowd())
 
 
-def troublemakers(server: Server, seconds: float) -> None:
+def troublemakers(server: Server, seconds: float, scale: float) -> None:
     """The crowd, in a process of its own; it ends with all its connections."""
 
     async def crowd() -> None:
-        standing = [asyncio.create_task(again(lambda: be_stuck(server))) for _ in range(STUCK)]
-        standing += [asyncio.create_task(again(lambda: be_noisy(server))) for _ in range(NOISY)]
-        await asyncio.gather(*(come_and_go(server, seconds) for _ in range(COMERS)))
+        standing = [asyncio.create_task(again(lambda: be_stuck(server))) for _ in range(int(scale * STUCK))]
+        standing += [asyncio.create_task(again(lambda: be_noisy(server))) for _ in range(int(scale * NOISY))]
+        await asyncio.gather(*(come_and_go(server, seconds) for _ in range(int(scale * COMERS))))
         for task in standing:
             task.cancel()
 
@@ -155,26 +155,30 @@ def spread(late: list[float]) -> str:
     return ", ".join([*shown, f"worst {late[-1]:.1f} ms"])
 
 
-def churn(folder: Path, seconds: float) -> None:
+def churn(folder: Path, seconds: float, scale: float) -> None:
     server = agent(folder, "1s", "1h")
     watch_rows(server, HEALTHY, time.time() + 5, False)
     time.sleep(2)
-    before = memory_mib(server.pid), descriptors(server.pid)
-    crowd = os.fork()
-    if crowd == 0:
-        troublemakers(server, seconds)
-        os._exit(0)
-    late, rows = watch_rows(server, HEALTHY, time.time() + seconds, False)
-    within = memory_mib(server.pid), descriptors(server.pid)
-    os.waitpid(crowd, 0)
-    # Who went without a word is noticed, and what they had is given back.
-    time.sleep(5)
-    after = memory_mib(server.pid), descriptors(server.pid)
-    print(f"crowd    {COMERS:,} came and went, {STUCK:,} stuck, {NOISY:,} noisy: {rows} rows of {HEALTHY} others")
-    print(f"         rows late: {spread(late)}")
-    for name, at in (("before", before), ("within", within), ("after", after)):
-        print(f"         {name:7} {at[0]:6.1f} MiB  {at[1]:5} descriptors", flush=True)
+    counts = [f"{int(scale * count):,}" for count in (COMERS, STUCK, NOISY)]
+    print("crowd    {} come and go, {} are stuck, {} noisy; {} others read".format(*counts, HEALTHY))
+    tell_costs(server, "before")
+    for name in ("first", "second"):
+        crowd = os.fork()
+        if crowd == 0:
+            troublemakers(server, seconds, scale)
+            os._exit(0)
+        late, rows = watch_rows(server, HEALTHY, time.time() + seconds, False)
+        tell_costs(server, f"within the {name}")
+        os.waitpid(crowd, 0)
+        # Who went without a word is noticed, and what they had is given back.
+        time.sleep(5)
+        tell_costs(server, f"after the {name}")
+        print(f"         {rows} rows, late: {spread(late)}", flush=True)
     server.end()
+
+
+def tell_costs(server: Server, name: str) -> None:
+    print(f"         {name:18} {memory_mib(server.pid):6.1f} MiB  {descriptors(server.pid):5} descriptors", flush=True)
 
 
 def soak(folder: Path, minutes: float, clients: int) -> None:
@@ -206,6 +210,7 @@ def soak(folder: Path, minutes: float, clients: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--churn", type=float, default=60, help="seconds; 0 leaves it out")
+    parser.add_argument("--crowd", type=float, default=1, help="how large it is")
     parser.add_argument("--minutes", type=float, default=60, help="0 leaves it out")
     parser.add_argument("--clients", type=int, default=200)
     parser.add_argument("--bin", type=Path, default=Path("target/release"))
@@ -213,7 +218,7 @@ def main() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 65536) if most > 0 else 65536, most))
     if given.churn:
-        churn(given.bin, given.churn)
+        churn(given.bin, given.churn, given.crowd)
     if given.minutes:
         soak(given.bin, given.minutes, given.clients)
 
