@@ -69,7 +69,7 @@ fn ours(alert: AlertDescription) -> String {
             "a client certificate is wanted; give --tls-cert and --tls-key"
         }
         AlertDescription::UnknownCA => "our certificate is of a CA that the server does not know",
-        AlertDescription::CertificateExpired => "our certificate has expired",
+        AlertDescription::CertificateExpired => "our certificate has expired, or is not valid yet",
         AlertDescription::CertificateRevoked => "our certificate was revoked",
         AlertDescription::BadCertificate
         | AlertDescription::CertificateUnknown
