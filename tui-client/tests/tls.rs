@@ -5,15 +5,21 @@
 #[path = "../../agent/tests/authority/mod.rs"]
 mod authority;
 
+use std::net::TcpListener;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use authority::{Authority, Identity, Valid};
 use loadline_agent::{
-    Address, Agent, Facts, Listener, Plaintext, Scripted, Settings, Tls, TlsFiles,
+    Address, Agent, Facts, Listener, Plaintext, Scripted, Settings, Tls, TlsFiles, provider,
+    read_identity,
 };
 use tokio::sync::oneshot;
+use tokio_rustls::rustls::sign::SingleCertAndKey;
+use tokio_rustls::rustls::version::TLS13;
+use tokio_rustls::rustls::{ServerConfig, ServerConnection};
 
 /// An agent in a thread of its own.
 struct Server {
@@ -183,6 +189,32 @@ fn tls_on_one_side_only_is_told_on_both() {
     let (code, _, told) = run(command);
     assert_eq!(code, Some(1), "{told}");
     assert!(told.contains("refuses: this port speaks TLS; connect to tls://HOST:PORT"), "{told}");
+}
+
+/// A server that others wrote with the library answers in TLS whatever it hears.
+#[test]
+fn a_server_that_speaks_tls_and_is_no_agent_is_known_by_its_answer() {
+    let ca = Authority::new("ours");
+    let Identity { cert, key } = ca.server();
+    let identity = SingleCertAndKey::from(read_identity(&cert, &key).unwrap());
+    let config = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&TLS13])
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(identity));
+    let door = TcpListener::bind("127.0.0.1:0").unwrap();
+    let source = door.local_addr().unwrap().to_string();
+    let server = std::thread::spawn(move || {
+        let (mut client, _) = door.accept().unwrap();
+        let mut session = ServerConnection::new(Arc::new(config)).unwrap();
+        let _ = session.complete_io(&mut client);
+    });
+    let mut command = loadline();
+    command.args([&source, "-o", "csv"]);
+    let (code, _, told) = run(command);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("refuses: the server speaks TLS; write tls://HOST:PORT"), "{told}");
+    server.join().unwrap();
 }
 
 #[test]
