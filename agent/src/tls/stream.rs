@@ -58,7 +58,11 @@ impl Stream {
     ) -> Poll<io::Result<Pin<&mut TlsStream<TcpStream>>>> {
         if let State::Shaking(handshake) = &mut self.state {
             self.state = match ready!(handshake.as_mut().poll(cx)) {
-                Ok(stream) => State::Open(Box::new(stream)),
+                Ok(stream) => {
+                    // A reader may have done it, and a writer in the same task have waited.
+                    cx.waker().wake_by_ref();
+                    State::Open(Box::new(stream))
+                }
                 Err(error) => {
                     self.state = State::Failed;
                     return Poll::Ready(Err(error));
