@@ -45,11 +45,17 @@ impl Server {
 
     /// An agent on a port that was free a moment ago.
     pub async fn start_on(port: u16, interval: Duration) -> Server {
-        let source = Scripted::plain(|number, values| {
-            values.extend([number as f64 / 10.0, 2400.0, 43.1, 0.52, 0.44, f64::NAN]);
-        });
+        let source = counting();
         let facts = Facts { host: Text::new("web-1"), ..Facts::default() };
-        Server::serve(port, source, facts, Clock::system(), interval).await
+        Server::serve(port, source, facts, (Clock::system(), Plaintext::LoopbackOnly), interval)
+            .await
+    }
+
+    /// An agent on a free port that speaks what is said.
+    pub async fn start_in(plaintext: Plaintext, interval: Duration) -> Server {
+        let source = counting();
+        let facts = Facts { host: Text::new("web-1"), ..Facts::default() };
+        Server::serve(0, source, facts, (Clock::system(), plaintext), interval).await
     }
 
     /// An agent of any machine and with any clock, on a free port.
@@ -59,20 +65,20 @@ impl Server {
         clock: Clock,
         interval: Duration,
     ) -> Server {
-        Server::serve(0, source, facts, clock, interval).await
+        Server::serve(0, source, facts, (clock, Plaintext::LoopbackOnly), interval).await
     }
 
     async fn serve(
         port: u16,
         source: impl Source + 'static,
         facts: Facts,
-        clock: Clock,
+        (clock, plaintext): (Clock, Plaintext),
         interval: Duration,
     ) -> Server {
         let settings = Settings { interval, ..Settings::default() };
         let agent = Agent::start_with_clock(source, facts, settings, clock).await;
         let address: Address = format!("127.0.0.1:{port}").parse().unwrap();
-        let bound = Listener::bind(&address, Plaintext::LoopbackOnly).await.unwrap();
+        let bound = Listener::bind(&address, plaintext).await.unwrap();
         let listener = bound.listen().unwrap();
         let address = listener.address().to_string().parse().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -88,6 +94,12 @@ impl Server {
         let _ = self.stop.send(());
         self.task.await.unwrap();
     }
+}
+
+fn counting() -> impl Source + 'static {
+    Scripted::plain(|number, values| {
+        values.extend([number as f64 / 10.0, 2400.0, 43.1, 0.52, 0.44, f64::NAN]);
+    })
 }
 
 /// A line to a server that can be cut: all its connections break at once.

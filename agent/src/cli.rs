@@ -8,7 +8,7 @@ use clap::builder::FalseyValueParser;
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, CommandFactory as _, FromArgMatches as _, Parser};
-use loadline_agent::{Address, Plaintext, SAMPLES_MAX, Settings};
+use loadline_agent::{Address, Plaintext, SAMPLES_MAX, Settings, Tls, TlsFiles};
 use loadline_protocol::{DurationText, parse_duration};
 use tracing::Level;
 
@@ -112,6 +112,21 @@ pub(crate) struct Options {
     )]
     max_clients_per_address: u32,
 
+    /// Speak TLS on TCP ports, with this certificate (PEM, with those that lead to its CA)
+    ///
+    /// Unix sockets and `--stdio` stay as they are. SIGHUP has the files of the three options read
+    /// anew.
+    #[arg(long, value_name = "FILE", env = "LOADLINE_AGENT_TLS_CERT", hide_env = true)]
+    tls_cert: Option<PathBuf>,
+
+    /// The key of the certificate (PEM, not encrypted)
+    #[arg(long, value_name = "FILE", env = "LOADLINE_AGENT_TLS_KEY", hide_env = true)]
+    tls_key: Option<PathBuf>,
+
+    /// Let in only clients that have a certificate of a CA in this file
+    #[arg(long, value_name = "FILE", env = "LOADLINE_AGENT_TLS_CLIENT_CA", hide_env = true)]
+    tls_client_ca: Option<PathBuf>,
+
     /// Listen on addresses that others can reach, though the stream is not encrypted
     #[arg(
         long,
@@ -152,6 +167,15 @@ impl Options {
             let why = "--stdio ends with its client and keeps nothing; leave out --state-dir";
             return Err(command.error(ErrorKind::ArgumentConflict, why));
         }
+        let typed_tls =
+            ["tls_cert", "tls_key", "tls_client_ca"].into_iter().find(|id| is_typed(id));
+        if options.stdio && typed_tls.is_some() {
+            let why = "--stdio is private by the ssh that it runs in; leave out --tls-cert";
+            return Err(command.error(ErrorKind::ArgumentConflict, why));
+        }
+        if let Some(why) = options.tls_fault() {
+            return Err(command.error(ErrorKind::MissingRequiredArgument, why));
+        }
         match options.history_fault() {
             Some(why) => Err(command.error(ErrorKind::ValueValidation, why)),
             None => Ok(options),
@@ -171,8 +195,31 @@ impl Options {
         Settings { interval, history, clients_max, clients_of_address_max }
     }
 
-    pub(crate) fn plaintext(&self) -> Plaintext {
-        if self.allow_plaintext { Plaintext::Anywhere } else { Plaintext::LoopbackOnly }
+    /// What may leave the machine, if TCP ports have this TLS or none.
+    pub(crate) fn plaintext(&self, tls: Option<Tls>) -> Plaintext {
+        match tls {
+            Some(tls) => Plaintext::Never(tls),
+            None if self.allow_plaintext => Plaintext::Anywhere,
+            None => Plaintext::LoopbackOnly,
+        }
+    }
+
+    /// The files for TLS, if it is wanted.
+    pub(crate) fn tls_files(&self) -> Option<TlsFiles> {
+        let (cert, key) = self.tls_cert.clone().zip(self.tls_key.clone())?;
+        Some(TlsFiles { cert, key, client_ca: self.tls_client_ca.clone() })
+    }
+
+    /// What is missing of the options for TLS: one alone would leave the ports open.
+    fn tls_fault(&self) -> Option<&'static str> {
+        match (&self.tls_cert, &self.tls_key, &self.tls_client_ca) {
+            (Some(_), Some(_), _) | (None, None, None) => None,
+            (Some(_), None, _) => Some("--tls-cert needs its key; give --tls-key as well"),
+            (None, Some(_), _) => Some("--tls-key needs its certificate; give --tls-cert as well"),
+            (None, None, Some(_)) => {
+                Some("--tls-client-ca needs TLS; give --tls-cert and --tls-key as well")
+            }
+        }
     }
 
     pub(crate) fn level(&self) -> Level {
@@ -223,7 +270,7 @@ mod tests {
     fn the_defaults_are_those_of_the_library() {
         let options = Options::parse_from(["loadline-agent"]);
         assert_eq!(options.settings(), Settings::default());
-        assert_eq!(options.plaintext(), Plaintext::LoopbackOnly);
+        assert_eq!(options.plaintext(None), Plaintext::LoopbackOnly);
         assert_eq!(options.listen, ["127.0.0.1:1027".parse().unwrap()]);
         assert_eq!(options.level(), Level::INFO);
     }

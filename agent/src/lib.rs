@@ -19,6 +19,7 @@
 //!  session   one client: its requests in, its rows out
 //!    │ bytes
 //!    ▼
+//!  tls       what makes a TCP port private
 //!  listen    addresses, and who comes in by them
 //!  server    all clients: accepts them, bounds their number, stops them
 //!  agent     everything above, put together
@@ -58,6 +59,11 @@ mod server;
 mod session;
 mod source;
 mod stdio;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "tls/none.rs"]
+mod tls;
 mod vitals;
 
 pub use agent::{Agent, Settings};
@@ -70,3 +76,6 @@ pub use ring::SAMPLES_MAX;
 pub use session::{Ending, Service};
 pub use source::{Facts, Machine, Scripted, Source};
 pub use stdio::{answering, serve_stdio};
+pub use tls::{Tls, TlsError, TlsFiles};
+#[cfg(feature = "tls")]
+pub use tls::{provider, read_authorities, read_identity};

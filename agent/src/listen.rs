@@ -14,6 +14,8 @@ use std::str::FromStr;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::tls::Tls;
+
 /// How many connections the system holds for an agent that has not yet accepted them.
 const BACKLOG: u32 = 1024;
 
@@ -102,12 +104,24 @@ impl fmt::Display for Address {
 }
 
 /// Whether a stream that nobody encrypts may leave the machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Plaintext {
     /// Only loopback addresses are listened on.
     LoopbackOnly,
     /// Any address is, in a network that the user trusts.
     Anywhere,
+    /// Any address is, and all TCP ports speak TLS.
+    Never(Tls),
+}
+
+impl Plaintext {
+    /// What TCP ports speak instead.
+    fn into_tls(self) -> Option<Tls> {
+        match self {
+            Plaintext::LoopbackOnly | Plaintext::Anywhere => None,
+            Plaintext::Never(tls) => Some(tls),
+        }
+    }
 }
 
 /// Why an agent cannot be reached by an address.
@@ -124,8 +138,8 @@ pub enum ListenError {
     /// Others could read what the agent sends.
     #[error(
         "refuses to listen on {address}: the stream is not encrypted and this address is open to \
-         the network; listen on 127.0.0.1 and come in by ssh, as in `loadline USER@HOST`, or give \
-         --allow-plaintext in a network you trust"
+         the network; listen on 127.0.0.1 and come in by ssh, as in `loadline USER@HOST`, give \
+         --tls-cert and --tls-key, or give --allow-plaintext in a network you trust"
     )]
     Plaintext {
         /// The address as it was given.
@@ -204,7 +218,7 @@ pub struct Bound(Kind<tcp::Bound, Socket>);
 /// An address that is open: clients can connect.
 #[derive(Debug)]
 pub struct Listener {
-    kind: Kind<tokio::net::TcpListener, Socket>,
+    kind: Kind<tcp::Port, Socket>,
     address: Address,
 }
 
@@ -248,15 +262,15 @@ impl Listener {
     /// # Errors
     /// One leads out of the machine unasked, or is of another kind.
     #[cfg(unix)]
-    pub fn inherited(plaintext: Plaintext) -> Result<Vec<Listener>, ListenError> {
+    pub fn inherited(plaintext: &Plaintext) -> Result<Vec<Listener>, ListenError> {
         let mut given = listenfd::ListenFd::from_env();
         let failed = |why| ListenError::Inherited { why };
         let mut listeners = Vec::new();
         for at in 0..given.len() {
             // Whether it is of a kind is told by an error, after which it can be asked for again.
             if let Ok(Some(listener)) = given.take_tcp_listener(at) {
-                let (listener, address) = tcp::adopt(listener, plaintext)?;
-                listeners.push(Listener { kind: Kind::Tcp(listener), address });
+                let (port, address) = tcp::adopt(listener, plaintext)?;
+                listeners.push(Listener { kind: Kind::Tcp(port), address });
             } else if let Some(listener) = given.take_unix_listener(at).map_err(failed)? {
                 let socket = unix::Socket::adopt(listener).map_err(failed)?;
                 let address = Address::Unix(socket.path().to_owned());
@@ -281,8 +295,8 @@ impl Bound {
     pub fn listen(self) -> Result<Listener, ListenError> {
         match self.0 {
             Kind::Tcp(bound) => {
-                let (listener, address) = bound.listen()?;
-                Ok(Listener { kind: Kind::Tcp(listener), address })
+                let (port, address) = bound.listen()?;
+                Ok(Listener { kind: Kind::Tcp(port), address })
             }
             #[cfg(unix)]
             Kind::Unix(socket) => {
@@ -300,7 +314,7 @@ impl Accept for Listener {
 
     async fn accept(&self) -> io::Result<(Box<dyn Connection>, Peer)> {
         match &self.kind {
-            Kind::Tcp(listener) => tcp::accept(listener).await,
+            Kind::Tcp(port) => port.accept().await,
             #[cfg(unix)]
             Kind::Unix(socket) => socket.accept().await,
             #[cfg(not(unix))]

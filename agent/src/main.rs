@@ -3,11 +3,14 @@
 mod cli;
 mod service;
 
+use std::convert::Infallible;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use loadline_agent::{Agent, Archive, Facts, ListenError, Listener, Machine, serve_stdio};
+use loadline_agent::{
+    Agent, Archive, Facts, ListenError, Listener, Machine, Plaintext, Tls, serve_stdio,
+};
 use loadline_protocol::sanitize;
 
 use crate::cli::Options;
@@ -81,12 +84,19 @@ async fn agent(options: &Options, archive: Option<Archive>) -> Agent {
 
 async fn serve_many(options: &Options) -> anyhow::Result<()> {
     let stop = stop_signal().context(NO_SIGNALS)?;
-    let mut listeners = inherited(options)?;
+    let hangups = hangups().context(NO_SIGNALS)?;
+    let tls = options.tls_files().map(Tls::open).transpose()?;
+    if let Some(tls) = &tls {
+        let clients = if tls.asks_for_certificates() { "with certificates" } else { "any" };
+        tracing::info!(clients, "TCP ports speak TLS");
+    }
+    let plaintext = options.plaintext(tls.clone());
+    let mut listeners = inherited(&plaintext)?;
     let mut bound = Vec::new();
     // The default address is for an agent to which nobody gave a socket.
     if listeners.is_empty() || !options.listens_by_default {
         for address in &options.listen {
-            bound.push(Listener::bind(address, options.plaintext()).await?);
+            bound.push(Listener::bind(address, plaintext.clone()).await?);
         }
     }
     let archive = options.state_dir.as_deref().map(Archive::open).transpose()?;
@@ -99,12 +109,14 @@ async fn serve_many(options: &Options) -> anyhow::Result<()> {
         let _ = writeln!(io::stdout(), "listening on {}", listener.address());
     }
     let addresses: Vec<_> = listeners.iter().map(|it| it.address().to_string()).collect();
-    service::ready(&format!("listening on {}", addresses.join(", ")));
+    let status = format!("listening on {}", addresses.join(", "));
+    service::ready(&status);
     let watch = service::watch(agent.service(), options.settings().interval);
     let stop = async {
         tokio::select! {
             () = stop => {}
             never = watch => match never {},
+            never = reload(hangups, tls, &status) => match never {},
         }
         service::stopping();
     };
@@ -115,13 +127,27 @@ async fn serve_many(options: &Options) -> anyhow::Result<()> {
 
 /// The sockets that systemd opened for us.
 #[cfg(unix)]
-fn inherited(options: &Options) -> Result<Vec<Listener>, ListenError> {
-    Listener::inherited(options.plaintext())
+fn inherited(plaintext: &Plaintext) -> Result<Vec<Listener>, ListenError> {
+    Listener::inherited(plaintext)
 }
 
 #[cfg(not(unix))]
-fn inherited(_options: &Options) -> Result<Vec<Listener>, ListenError> {
+fn inherited(_plaintext: &Plaintext) -> Result<Vec<Listener>, ListenError> {
     Ok(Vec::new())
+}
+
+/// Reads certificates anew whenever it is told to.
+async fn reload(mut hangups: Hangups, tls: Option<Tls>, status: &str) -> Infallible {
+    loop {
+        hangups.next().await;
+        service::reloading();
+        match tls.as_ref().map(Tls::reload) {
+            Some(Ok(())) => tracing::info!("new connections get the certificate as it is now"),
+            Some(Err(error)) => tracing::error!("the old certificate stays: {error}"),
+            None => tracing::info!("SIGHUP has certificates read anew, and there are none"),
+        }
+        service::ready(status);
+    }
 }
 
 async fn serve_one(options: &Options) -> anyhow::Result<()> {
@@ -150,6 +176,43 @@ fn stop_signal() -> io::Result<impl Future<Output = ()>> {
             _ = terminate.recv() => {}
         }
     })
+}
+
+/// SIGHUP, time and again.
+#[cfg(unix)]
+struct Hangups(tokio::signal::unix::Signal);
+
+#[cfg(unix)]
+impl Hangups {
+    async fn next(&mut self) {
+        if self.0.recv().await.is_none() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// It is caught from this call on, so that it does not end the agent.
+#[cfg(unix)]
+fn hangups() -> io::Result<Hangups> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    signal(SignalKind::hangup()).map(Hangups)
+}
+
+/// There is no such signal.
+#[cfg(windows)]
+struct Hangups;
+
+#[cfg(windows)]
+impl Hangups {
+    async fn next(&mut self) {
+        std::future::pending().await
+    }
+}
+
+#[cfg(windows)]
+fn hangups() -> io::Result<Hangups> {
+    Ok(Hangups)
 }
 
 /// Comes true at Ctrl-C; it is caught from this call on.

@@ -16,6 +16,18 @@ pub(crate) fn ready(status: &str) {
     tell(&[Ready, Status(status)]);
 }
 
+/// The agent reads its files anew; [`ready`] says when it has.
+#[cfg(target_os = "linux")]
+pub(crate) fn reloading() {
+    use sd_notify::NotifyState;
+
+    // Without the time the manager takes it all the same, unless it is a unit that waits for it.
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => tell(&[NotifyState::Reloading, now]),
+        Err(_) => tell(&[NotifyState::Reloading]),
+    }
+}
+
 /// The agent is about to end.
 #[cfg(target_os = "linux")]
 pub(crate) fn stopping() {
@@ -55,6 +67,9 @@ pub(crate) async fn watch(service: Service, interval: Duration) -> Infallible {
 
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn ready(_status: &str) {}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn reloading() {}
 
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn stopping() {}

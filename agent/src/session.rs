@@ -239,6 +239,17 @@ pub(crate) async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, why
     .await;
 }
 
+/// Parts from a client that was told why: closing with bytes unread would take that back.
+#[cfg(feature = "tls")]
+pub(crate) async fn part<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
+    // A client that does not listen misses the reason.
+    let _ = timeout(FAREWELL, async {
+        stream.shutdown().await?;
+        discard(&mut stream).await
+    })
+    .await;
+}
+
 /// Reads what a client still sends and forgets it, up to a bound.
 async fn discard(reader: &mut (impl AsyncRead + Unpin)) -> io::Result<()> {
     let mut bytes = [0; 256];

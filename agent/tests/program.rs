@@ -110,6 +110,15 @@ fn wrong_usage_is_told_in_a_line() {
     check("--max-clients-per-address 0", 2, "1..");
     check("--stdio --listen 127.0.0.1:0", 2, "leave out --listen");
     check("--stdio --state-dir here", 2, "leave out --state-dir");
+    check("--listen 0.0.0.0:0", 2, "give --tls-cert and --tls-key");
+    check("--tls-cert a.pem", 2, "give --tls-key");
+    check("--tls-key a.pem", 2, "give --tls-cert");
+    check("--tls-client-ca a.pem", 2, "give --tls-cert and --tls-key");
+    check("--stdio --tls-cert a.pem --tls-key a.pem", 2, "leave out --tls-cert");
+    #[cfg(feature = "tls")]
+    check("--tls-cert nowhere.pem --tls-key nowhere.pem", 1, "cannot read nowhere.pem: ");
+    #[cfg(not(feature = "tls"))]
+    check("--tls-cert nowhere.pem --tls-key nowhere.pem", 1, "built without TLS");
     #[cfg(unix)]
     check("--listen unix:", 2, "no path");
 }

@@ -47,6 +47,13 @@ fn it_is_told_when_clients_can_come_that_the_agent_lives_and_that_it_ends() {
         assert_eq!(manager.told(), "WATCHDOG=1\n");
         assert!(begin.elapsed() < DEADLINE);
     }
+    agent.signal(Signal::HUP);
+    let mut told = manager.told();
+    while told == "WATCHDOG=1\n" {
+        told = manager.told();
+    }
+    assert!(told.starts_with("RELOADING=1\nMONOTONIC_USEC="), "{told}");
+    assert_eq!(manager.told(), format!("READY=1\nSTATUS=listening on {address}\n"));
     agent.signal(Signal::TERM);
     let mut told = manager.told();
     while told == "WATCHDOG=1\n" {

@@ -8,6 +8,7 @@ import others_read_the_agent
 import roads_of_ssh
 import runs_as_a_service
 import sockets_of_labplot
+import tls_of_openssl
 import tutorial_is_read
 from stage import Programs, Skip
 
@@ -24,6 +25,7 @@ def main() -> int:
         sockets_of_labplot,
         roads_of_ssh,
         runs_as_a_service,
+        tls_of_openssl,
     ]
     for module in modules:
         for check in module.CHECKS:

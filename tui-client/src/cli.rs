@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Parser;
 use loadline_protocol::{Column, History, parse_duration};
 
-use crate::link::SshCommand;
+use crate::link::{SshCommand, TlsFiles};
 use crate::output::Form;
 use crate::source::Source;
 use crate::theme::Palette;
@@ -21,9 +21,9 @@ use crate::theme::Palette;
 #[command(name = "loadline", version, max_term_width = 100)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag that is typed")]
 struct Args {
-    /// USER@HOST or ssh://[USER@]HOST[:PORT] for an agent that ssh starts; HOST, HOST:PORT or unix:PATH
-    /// for one that listens, or any program that writes rows of numbers; - for standard input; the path
-    /// of a recording or a CSV file
+    /// USER@HOST or ssh://[USER@]HOST[:PORT] for an agent that ssh starts; HOST, HOST:PORT, either with
+    /// tls:// in front, or unix:PATH for one that listens, or any program that writes rows of numbers;
+    /// - for standard input; the path of a recording or a CSV file
     #[arg(value_name = "SOURCE")]
     sources: Vec<Source>,
 
@@ -78,6 +78,18 @@ struct Args {
     /// The program for ssh, and options of its own, as in "ssh -F other.conf"
     #[arg(long, value_name = "COMMAND", default_value = "ssh", value_parser = command)]
     ssh: String,
+
+    /// The CAs to trust with tls:// (PEM), instead of those of the system
+    #[arg(long, value_name = "FILE")]
+    tls_ca: Option<PathBuf>,
+
+    /// Our own certificate, for a server that wants one (PEM)
+    #[arg(long, value_name = "FILE")]
+    tls_cert: Option<PathBuf>,
+
+    /// The key of our certificate (PEM, not encrypted)
+    #[arg(long, value_name = "FILE")]
+    tls_key: Option<PathBuf>,
 
     /// Colours for this background, or none [default: dark]
     #[arg(long, value_name = "THEME", value_enum)]
@@ -161,6 +173,8 @@ pub struct Settings {
     pub follow: bool,
     /// What is run for a source that ssh leads to.
     pub ssh: SshCommand,
+    /// What is read for a source that is reached over TLS.
+    pub tls: TlsFiles,
     /// The colours.
     pub theme: Option<Palette>,
     /// Whether the mouse is listened to.
@@ -252,11 +266,31 @@ fn sources(args: &Args, form: Form) -> Result<Vec<Source>, String> {
     Ok(if given.is_empty() { vec![Source::Here] } else { given.clone() })
 }
 
+/// The files for TLS; none without a source that is reached by it, which would be an oversight.
+fn tls(args: &Args, sources: &[Source]) -> Result<TlsFiles, String> {
+    let identity = match (args.tls_cert.clone(), args.tls_key.clone()) {
+        (Some(cert), Some(key)) => Some((cert, key)),
+        (None, None) => None,
+        (Some(_), None) => return Err("--tls-cert needs its key; give --tls-key".to_owned()),
+        (None, Some(_)) => {
+            return Err("--tls-key needs its certificate; give --tls-cert".to_owned());
+        }
+    };
+    let files = TlsFiles { ca: args.tls_ca.clone(), identity };
+    let is_tls = |source: &Source| matches!(source, Source::Tls { .. });
+    if files != TlsFiles::default() && !sources.iter().any(is_tls) {
+        let of = if files.ca.is_some() { "--tls-ca" } else { "--tls-cert" };
+        return Err(format!("{of} is for a source over TLS; write it as tls://HOST"));
+    }
+    Ok(files)
+}
+
 fn settle(args: Args, terminals: Terminals) -> Result<Settings, Instead> {
     let usage = |text: &str| Err(Instead::Usage(text.to_owned()));
     let has_screen = terminals.output && !args.check;
     let form = args.output.unwrap_or(if has_screen { Form::Tui } else { Form::Table });
     let sources = sources(&args, form).map_err(Instead::Usage)?;
+    let tls = tls(&args, &sources).map_err(Instead::Usage)?;
     if sources.contains(&Source::Stdin) && form == Form::Tui && terminals.input {
         return usage("standard input is the terminal; write `PROGRAM | loadline -`");
     }
@@ -294,6 +328,7 @@ fn settle(args: Args, terminals: Terminals) -> Result<Settings, Instead> {
         check: args.check,
         follow: args.follow,
         ssh,
+        tls,
         theme: args.theme,
         mouse: !args.no_mouse,
     })
@@ -367,6 +402,10 @@ mod tests {
             ("loadline --color", "unexpected argument"),
             ("loadline a b a:1027", "a:1027 is given twice"),
             ("loadline a b -o raw", "one source"),
+            ("loadline tls://a --tls-cert a.pem", "give --tls-key"),
+            ("loadline tls://a --tls-key a.pem", "give --tls-cert"),
+            ("loadline a --tls-ca a.pem", "write it as tls://HOST"),
+            ("loadline --tls-cert a.pem --tls-key a.pem", "write it as tls://HOST"),
         ] {
             let error = settings(line, false).expect_err(line);
             assert!(error.contains(part) && !error.contains('\n'), "{line}: {error}");

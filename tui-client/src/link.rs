@@ -12,6 +12,11 @@ mod ssh;
 mod table;
 mod tcp;
 mod terminal;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "link/tls/none.rs"]
+mod tls;
 mod unix;
 
 use std::io;
@@ -33,6 +38,7 @@ pub use record::{Recorder, open as open_recording, recorded};
 pub use ssh::SshCommand;
 use terminal::Loan;
 pub use terminal::{Lender, Terminal};
+pub use tls::{Tls, TlsError, TlsFiles};
 
 /// How long a server has to answer a request before its rows are taken as plain ones, unless making
 /// the connection showed that the way is longer.
@@ -49,6 +55,12 @@ const ASK_MAX: Duration = Duration::from_secs(10);
 
 /// What is asked for beyond the silence: a row was on its way.
 const SILENCE_MARGIN: Duration = Duration::from_secs(1);
+
+/// How long a source that takes no request may take to say why.
+const LAST_WORD_MAX: Duration = Duration::from_secs(1);
+
+/// What the answer of a server begins with that speaks TLS and heard something else: an alert.
+const TLS_ALERT: [u8; 2] = [0x15, 0x03];
 
 /// The wait after the first failure; it doubles with each further one.
 const RETRY_MIN: Duration = Duration::from_millis(250);
@@ -221,7 +233,7 @@ impl Link {
         events: &mpsc::Sender<Event>,
     ) -> Result<Farewell, Unfollowed> {
         if let Err(error) = self.ask(&mut stream).await {
-            return Ok(broken(&error));
+            return Ok(broken(&last_word(&mut stream, error).await));
         }
         let patience = if self.progress.answered {
             ANSWER_AGAIN_MAX
@@ -232,6 +244,7 @@ impl Link {
         let mut reader = Reader::new(self.wish.reading.clone());
         let mut bytes = vec![0; READ_BYTES];
         let mut batch = Vec::new();
+        let mut is_first = true;
         loop {
             let count = tokio::select! {
                 () = events.closed() => return Err(Unfollowed),
@@ -252,7 +265,12 @@ impl Link {
             };
             let now = self.now();
             let end = match count {
+                Ok(Some(count @ 2..)) if is_first && bytes[..count].starts_with(&TLS_ALERT) => {
+                    let reason = Text::new("the server speaks TLS; write tls://HOST:PORT");
+                    Some(Farewell { reason, refused: true })
+                }
                 Ok(Some(count @ 1..)) => {
+                    is_first = false;
                     batch.push(Event::Received { bytes: count as u64 });
                     reader.take(&bytes[..count], now, &mut self.progress, &mut batch)
                 }
@@ -281,7 +299,12 @@ impl Link {
         self.wish.interval = *self.asked.borrow_and_update();
         let now = self.now();
         let request = format!("{}\n", self.wish.request(&self.progress, now));
-        match timeout(ASK_MAX, stream.write_all(request.as_bytes())).await {
+        let written = timeout(ASK_MAX, async {
+            stream.write_all(request.as_bytes()).await?;
+            // What is encrypted is not always on its way.
+            stream.flush().await
+        });
+        match written.await {
             Ok(written) => written,
             Err(_) => Err(io::ErrorKind::TimedOut.into()),
         }
@@ -289,6 +312,15 @@ impl Link {
 
     fn now(&mut self) -> Time {
         self.clock.now()
+    }
+}
+
+/// What the source says that takes no request; `error` if that is nothing. Over TLS it says only
+/// after the connection is made that it does not want us, and then closes.
+async fn last_word(stream: &mut (impl AsyncReadExt + Unpin), error: io::Error) -> io::Error {
+    match timeout(LAST_WORD_MAX, stream.read(&mut [0; 1024])).await {
+        Ok(Err(said)) => said,
+        Ok(Ok(_)) | Err(_) => error,
     }
 }
 
@@ -333,13 +365,16 @@ fn capped(delay: Duration) -> Duration {
 
 /// Why a connection cannot be made or has ended, in words that fit a header line.
 fn broken(error: &io::Error) -> Farewell {
+    if let Some(farewell) = tls::farewell(error) {
+        return farewell;
+    }
     let reason = match error.kind() {
         io::ErrorKind::ConnectionRefused => "connection refused",
         io::ErrorKind::ConnectionReset => "connection reset",
         io::ErrorKind::TimedOut => "timed out",
         io::ErrorKind::HostUnreachable => "host unreachable",
         io::ErrorKind::NetworkUnreachable => "network unreachable",
-        io::ErrorKind::BrokenPipe => "closed by the server",
+        io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof => "closed by the server",
         _ => &error.to_string(),
     };
     Farewell { reason: Text::new(reason), refused: false }

@@ -9,7 +9,9 @@ use loadline::app::{self, App};
 use loadline::check;
 use loadline::cli::{self, Instead, Settings};
 use loadline::event::Event;
-use loadline::link::{self, Connector, Events, Lender, Link, Reading, Recorder, Wish, events_max};
+use loadline::link::{
+    self, Connector, Events, Lender, Link, Reading, Recorder, Tls, Wish, events_max,
+};
 use loadline::output::{self, Form, Job};
 use loadline::run::{self, Screen};
 use loadline::source::Source;
@@ -70,8 +72,9 @@ async fn watch(settings: Settings) -> anyhow::Result<()> {
     };
     let count = settings.sources.len();
     let (mut watched, mut handles, mut links) = (Vec::new(), Vec::new(), Vec::new());
+    let tls = Tls::new(settings.tls.clone());
     for source in &settings.sources {
-        let connector = Connector::open(source, settings.interval, &settings.ssh).await;
+        let connector = Connector::open(source, settings.interval, &settings.ssh, &tls).await?;
         if let Some(given) = connector.given() {
             given.check().with_context(|| format!("cannot open {connector}"))?;
         }

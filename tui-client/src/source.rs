@@ -22,6 +22,13 @@ pub enum Source {
         /// The port.
         port: u16,
     },
+    /// The same over TLS.
+    Tls {
+        /// A name or an address, without brackets: the certificate has to be for it.
+        host: String,
+        /// The port.
+        port: u16,
+    },
     /// Standard input.
     Stdin,
     /// A recording, or what comes out of a pipe or a device.
@@ -88,6 +95,10 @@ impl FromStr for Source {
         if let Some(address) = text.strip_prefix("tcp://") {
             return parse_tcp(address.strip_suffix('/').unwrap_or(address), shown);
         }
+        if let Some(address) = text.strip_prefix("tls://") {
+            let (host, port) = parse_host(address.strip_suffix('/').unwrap_or(address), shown)?;
+            return Ok(Source::Tls { host, port });
+        }
         if let Some(path) = text.strip_prefix("unix:") {
             let is_path = !path.is_empty() && !path.contains(char::is_control);
             return if is_path {
@@ -116,13 +127,18 @@ fn is_file(text: &str) -> bool {
     Path::new(text).metadata().is_ok_and(|metadata| !metadata.is_dir())
 }
 
-/// Reads `HOST`, `HOST:PORT`, `[v6]`, `[v6]:PORT` or a bare IPv6 address.
 fn parse_tcp(address: &str, shown: impl Fn() -> String) -> Result<Source, SourceError> {
+    let (host, port) = parse_host(address, shown)?;
+    Ok(Source::Tcp { host, port })
+}
+
+/// Reads `HOST`, `HOST:PORT`, `[v6]`, `[v6]:PORT` or a bare IPv6 address.
+fn parse_host(address: &str, shown: impl Fn() -> String) -> Result<(String, u16), SourceError> {
     let (host, port) = split_port(address).ok_or_else(|| SourceError::Host(shown()))?;
     if !is_name(host) {
         return Err(SourceError::Host(shown()));
     }
-    Ok(Source::Tcp { host: host.to_owned(), port: parse_port(port, shown)?.unwrap_or(PORT) })
+    Ok((host.to_owned(), parse_port(port, shown)?.unwrap_or(PORT)))
 }
 
 /// Reads `USER@HOST`, as it is given to ssh itself.
@@ -202,6 +218,9 @@ impl fmt::Display for Source {
                     write!(f, "{host}:{port}")
                 }
             }
+            Source::Tls { host, port } => {
+                write!(f, "tls://{}", Source::Tcp { host: host.clone(), port: *port })
+            }
             Source::Unix(path) => write!(f, "unix:{}", sanitize(&path.to_string_lossy())),
             Source::Ssh(to) if to.user.is_some() && to.port.is_none() => {
                 f.write_str(&sanitize(&to.name()))
@@ -244,6 +263,16 @@ mod tests {
         check("[::1]", Ok(("::1", 1027)));
         check("fe80::1%eth0", Ok(("fe80::1%eth0", 1027)));
         check("tcp://web-1:2000/", Ok(("web-1", 2000)));
+    }
+
+    #[test]
+    fn a_host_is_reached_over_tls_when_it_says_so() {
+        let tls = |host: &str, port| Ok(Source::Tls { host: host.to_owned(), port });
+        assert_eq!("tls://web-1".parse(), tls("web-1", 1027));
+        assert_eq!("tls://web-1:2000/".parse(), tls("web-1", 2000));
+        assert_eq!("tls://[::1]:2000".parse(), tls("::1", 2000));
+        check("tls://", Err("names no host"));
+        check("tls://web-1:0", Err("no usable port"));
     }
 
     #[test]
@@ -317,6 +346,8 @@ mod tests {
         for text in [
             "web-1:1027",
             "[::1]:2000",
+            "tls://web-1:1027",
+            "tls://[::1]:2000",
             "unix:/run/loadline.sock",
             "deploy@web-1",
             "ssh://web-1",

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 
 use super::{Address, BACKLOG, Connection, ListenError, Peer, Plaintext};
+use crate::tls::{Stream, Tls};
 
 /// What the system holds for a client that does not read. Left alone it grows to megabytes, which
 /// would be a queue beside the ring; this is a quarter of an hour of rows.
@@ -16,6 +17,15 @@ const SEND_BUFFER_BYTES: u32 = 64 * 1024;
 pub(super) struct Bound {
     socket: TcpSocket,
     asked: Address,
+    tls: Option<Tls>,
+}
+
+/// A port that is open.
+#[derive(Debug)]
+pub(super) struct Port {
+    listener: TcpListener,
+    /// What is spoken there, if it is not plaintext.
+    tls: Option<Tls>,
 }
 
 impl Bound {
@@ -34,7 +44,9 @@ impl Bound {
         let mut why = io::Error::from(io::ErrorKind::NotFound);
         for found in found {
             match bind(found) {
-                Ok(socket) => return Ok(Bound { socket, asked: address.clone() }),
+                Ok(socket) => {
+                    return Ok(Bound { socket, asked: address.clone(), tls: plaintext.into_tls() });
+                }
                 Err(error) => why = error,
             }
         }
@@ -42,12 +54,13 @@ impl Bound {
     }
 
     /// Lets clients connect, and tells at which address.
-    pub(super) fn listen(self) -> Result<(TcpListener, Address), ListenError> {
+    pub(super) fn listen(self) -> Result<(Port, Address), ListenError> {
+        let tls = self.tls;
         let open = |socket: TcpSocket| {
             let listener = socket.listen(BACKLOG)?;
             let address = listener.local_addr()?;
             let address = Address::Tcp { host: address.ip().to_string(), port: address.port() };
-            Ok((listener, address))
+            Ok((Port { listener, tls }, address))
         };
         open(self.socket).map_err(|why| ListenError::Bind { address: self.asked, why })
     }
@@ -72,8 +85,8 @@ fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
 #[cfg(unix)]
 pub(super) fn adopt(
     listener: std::net::TcpListener,
-    plaintext: Plaintext,
-) -> Result<(TcpListener, Address), ListenError> {
+    plaintext: &Plaintext,
+) -> Result<(Port, Address), ListenError> {
     let prepare = || {
         listener.set_nonblocking(true)?;
         rustix::net::sockopt::set_socket_send_buffer_size(&listener, SEND_BUFFER_BYTES as usize)?;
@@ -81,20 +94,28 @@ pub(super) fn adopt(
     };
     let address = prepare().map_err(|why| ListenError::Inherited { why })?;
     let shown = Address::Tcp { host: address.ip().to_string(), port: address.port() };
-    if plaintext == Plaintext::LoopbackOnly && !is_loopback(&address) {
+    if *plaintext == Plaintext::LoopbackOnly && !is_loopback(&address) {
         return Err(ListenError::Plaintext { address: shown });
     }
-    let listener = TcpListener::from_std(listener);
-    Ok((listener.map_err(|why| ListenError::Inherited { why })?, shown))
+    let listener = TcpListener::from_std(listener).map_err(|why| ListenError::Inherited { why })?;
+    Ok((Port { listener, tls: plaintext.clone().into_tls() }, shown))
 }
 
 fn is_loopback(address: &SocketAddr) -> bool {
     address.ip().to_canonical().is_loopback()
 }
 
-pub(super) async fn accept(listener: &TcpListener) -> io::Result<(Box<dyn Connection>, Peer)> {
-    let (stream, peer) = accept_prepared(listener).await?;
-    Ok((Box::new(stream), peer.into()))
+impl Port {
+    /// Waits for a client. With TLS its handshake is still to come: whoever serves it waits for that.
+    pub(super) async fn accept(&self) -> io::Result<(Box<dyn Connection>, Peer)> {
+        let (tcp, peer) = accept_prepared(&self.listener).await?;
+        let peer = Peer::from(peer);
+        let stream: Box<dyn Connection> = match &self.tls {
+            Some(tls) => Box::new(Stream::new(tcp, tls, peer.name.clone())),
+            None => Box::new(tcp),
+        };
+        Ok((stream, peer))
+    }
 }
 
 async fn accept_prepared(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {

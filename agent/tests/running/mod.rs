@@ -53,6 +53,18 @@ impl Running {
         log
     }
 
+    /// Its log, up to the line that has this in it.
+    pub(crate) fn log_until(&mut self, part: &str) -> String {
+        let stderr = self.child.stderr.as_mut().unwrap();
+        let mut log = Vec::new();
+        let mut byte = [0];
+        while !(log.ends_with(b"\n") && String::from_utf8_lossy(&log).contains(part)) {
+            assert_eq!(stderr.read(&mut byte).unwrap(), 1, "{}", String::from_utf8_lossy(&log));
+            log.push(byte[0]);
+        }
+        String::from_utf8(log).unwrap()
+    }
+
     /// What Linux tells of it, in this file of `/proc`.
     pub(crate) fn told(&self, file: &str) -> String {
         std::fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).unwrap()

@@ -13,6 +13,7 @@ use super::given::Given;
 use super::ssh::{Ssh, SshCommand};
 use super::tcp::Tcp;
 use super::terminal::Terminal;
+use super::tls::{self, Tls, TlsError};
 use super::unix;
 use crate::source::Source;
 use loadline_agent::Service;
@@ -40,6 +41,8 @@ pub struct Connector {
 enum Way {
     /// Over TCP.
     Tcp(Tcp),
+    /// The same, encrypted.
+    Tls(Box<tls::Way>),
     /// Over a Unix socket.
     Unix(PathBuf),
     /// Over the standard input and output of an agent that ssh starts.
@@ -59,22 +62,32 @@ type Connect = Box<dyn FnMut() -> Connecting + Send>;
 type Connecting = Pin<Box<dyn Future<Output = io::Result<Box<dyn Stream>>> + Send>>;
 
 impl Connector {
-    /// The way to a source; if it is by ssh, with this command. For [`Source::Here`] it looks whether
-    /// an agent answers; if none does, it runs one in this process, which samples at `interval`.
-    pub async fn open(source: &Source, interval: Option<Duration>, ssh: &SshCommand) -> Connector {
+    /// The way to a source; if it is by ssh, with this command, if over TLS, with what `tls` trusts.
+    /// For [`Source::Here`] it looks whether an agent answers; if none does, it runs one in this
+    /// process, which samples at `interval`.
+    ///
+    /// # Errors
+    /// A file that TLS needs cannot be used.
+    pub async fn open(
+        source: &Source,
+        interval: Option<Duration>,
+        ssh: &SshCommand,
+        tls: &Tls,
+    ) -> Result<Connector, TlsError> {
         let name = source.to_string();
         let way = match source {
-            Source::Tcp { host, port } => return Connector::tcp(host, *port),
+            Source::Tcp { host, port } => return Ok(Connector::tcp(host, *port)),
+            Source::Tls { host, port } => Way::Tls(Box::new(tls.way(host, *port)?)),
             Source::Unix(path) => Way::Unix(path.clone()),
             Source::Ssh(to) => Way::Ssh(Box::new(Ssh::new(ssh.clone(), to.clone()))),
-            Source::Stdin => return Connector::to_given(Given::Stdin),
-            Source::Path(path) => return Connector::to_given(Given::Path(path.clone())),
+            Source::Stdin => return Ok(Connector::to_given(Given::Stdin)),
+            Source::Path(path) => return Ok(Connector::to_given(Given::Path(path.clone()))),
             Source::Here => match Tcp::to_agent_here().await {
-                Some(tcp) => return Connector::over(tcp),
+                Some(tcp) => return Ok(Connector::over(tcp)),
                 None => Way::Embedded(embedded::run_agent(interval).await),
             },
         };
-        Connector { way, name }
+        Ok(Connector { way, name })
     }
 
     /// Over TCP, to a name or an address.
@@ -129,7 +142,12 @@ impl Connector {
     pub fn given(&self) -> Option<&Given> {
         match &self.way {
             Way::Given(given) => Some(given),
-            Way::Tcp(_) | Way::Unix(_) | Way::Ssh(_) | Way::Embedded(_) | Way::By(_) => None,
+            Way::Tcp(_)
+            | Way::Tls(_)
+            | Way::Unix(_)
+            | Way::Ssh(_)
+            | Way::Embedded(_)
+            | Way::By(_) => None,
         }
     }
 
@@ -138,15 +156,22 @@ impl Connector {
         match (&self.way, terminal) {
             (Way::Ssh(_), Terminal::Lent { .. }) => Duration::MAX,
             (Way::Ssh(_), Terminal::Taken) => SSH_CONNECT_MAX,
-            (Way::Tcp(_) | Way::Unix(_) | Way::Embedded(_) | Way::Given(_) | Way::By(_), _) => {
-                CONNECT_MAX
-            }
+            (
+                Way::Tcp(_)
+                | Way::Tls(_)
+                | Way::Unix(_)
+                | Way::Embedded(_)
+                | Way::Given(_)
+                | Way::By(_),
+                _,
+            ) => CONNECT_MAX,
         }
     }
 
     pub(super) async fn connect(&mut self, terminal: Terminal) -> io::Result<Box<dyn Stream>> {
         Ok(match &mut self.way {
             Way::Tcp(tcp) => Box::new(tcp.connect().await?),
+            Way::Tls(tls) => Box::new(tls.connect().await?),
             Way::Unix(path) => Box::new(unix::connect(path).await?),
             Way::Ssh(ssh) => Box::new(ssh.connect(terminal).await?),
             Way::Embedded(service) => Box::new(embedded::connect(service)),

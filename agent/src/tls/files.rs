@@ -1,0 +1,213 @@
+//! Certificates and keys: PEM files, and what is wrong with one in a line.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use thiserror::Error;
+use tokio_rustls::rustls;
+use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
+use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::sign::CertifiedKey;
+use tokio_rustls::rustls::{InconsistentKeys, RootCertStore};
+
+/// What is read of a file: the CAs of a whole system take a quarter of it.
+const FILE_MAX: u64 = 1024 * 1024;
+
+/// The files that TLS needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate of the server, and those that lead to its CA.
+    pub cert: PathBuf,
+    /// The key of the certificate.
+    pub key: PathBuf,
+    /// The CAs of which clients need a certificate, if they need one.
+    pub client_ca: Option<PathBuf>,
+}
+
+/// Why there is no TLS with a file.
+#[derive(Debug, Error)]
+pub enum TlsError {
+    /// The system does not give the file.
+    #[error("cannot read {}: {why}; check the path, and who may read it", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        why: io::Error,
+    },
+    /// The file is something else.
+    #[error("{} is larger than a file of certificates; check the path", path.display())]
+    Large {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is no certificate in a file.
+    #[error(
+        "there is no PEM certificate in {}; give the file that has BEGIN CERTIFICATE in it",
+        path.display()
+    )]
+    NoCertificate {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is no key in a file, or none that can be read without a password.
+    #[error(
+        "there is no PEM key in {}; give the file that has BEGIN PRIVATE KEY in it, not encrypted",
+        path.display()
+    )]
+    NoKey {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Certificate and key were not made for each other.
+    #[error(
+        "the key in {} does not match the certificate in {}; give the two that belong together",
+        key.display(),
+        cert.display()
+    )]
+    Mismatch {
+        /// The file of the certificate.
+        cert: PathBuf,
+        /// The file of the key.
+        key: PathBuf,
+    },
+    /// What is in the file is damaged, or of a kind that nobody knows.
+    #[error("what is in {} cannot be used: {why}; have it made anew", path.display())]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: rustls::Error,
+    },
+}
+
+/// The cryptography of all TLS here.
+#[must_use]
+pub fn provider() -> Arc<CryptoProvider> {
+    Arc::new(ring::default_provider())
+}
+
+/// A certificate, those that lead to its CA, and its key.
+///
+/// # Errors
+/// One of the two files cannot be used, or they do not belong together.
+pub fn read_identity(cert: &Path, key: &Path) -> Result<CertifiedKey, TlsError> {
+    let certificates = read_certificates(cert)?;
+    let der = read_key(key)?;
+    let unusable = |why| TlsError::Unusable { path: key.to_owned(), why };
+    let signs = provider().key_provider.load_private_key(der).map_err(unusable)?;
+    let identity = CertifiedKey::new(certificates, signs);
+    match identity.keys_match() {
+        // Some keys do not tell which certificate they are of.
+        Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(identity),
+        Err(rustls::Error::InconsistentKeys(_)) => {
+            Err(TlsError::Mismatch { cert: cert.to_owned(), key: key.to_owned() })
+        }
+        Err(why) => Err(TlsError::Unusable { path: cert.to_owned(), why }),
+    }
+}
+
+/// The CAs in a file.
+///
+/// # Errors
+/// There are none in it, or one cannot be used.
+pub fn read_authorities(path: &Path) -> Result<RootCertStore, TlsError> {
+    let mut authorities = RootCertStore::empty();
+    for certificate in read_certificates(path)? {
+        let unusable = |why| TlsError::Unusable { path: path.to_owned(), why };
+        authorities.add(certificate).map_err(unusable)?;
+    }
+    Ok(authorities)
+}
+
+fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let missing = || TlsError::NoCertificate { path: path.to_owned() };
+    let found: Result<Vec<_>, pem::Error> = CertificateDer::pem_slice_iter(&read(path)?).collect();
+    match found {
+        Ok(found) if !found.is_empty() => Ok(found),
+        Ok(_) | Err(_) => Err(missing()),
+    }
+}
+
+fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+    PrivateKeyDer::from_pem_slice(&read(path)?)
+        .map_err(|_| TlsError::NoKey { path: path.to_owned() })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
+    let mut bytes = Vec::new();
+    let taken = File::open(path).and_then(|file| file.take(FILE_MAX + 1).read_to_end(&mut bytes));
+    match taken {
+        Ok(count) if count as u64 <= FILE_MAX => Ok(bytes),
+        Ok(_) => Err(TlsError::Large { path: path.to_owned() }),
+        Err(why) => Err(TlsError::Read { path: path.to_owned(), why }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use rcgen::{CertificateParams, KeyPair};
+
+    use super::*;
+
+    /// A folder with a certificate and its key.
+    fn made() -> (tempfile::TempDir, PathBuf, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let pair = KeyPair::generate().unwrap();
+        let made = CertificateParams::new(vec!["web-1".to_owned()]).unwrap();
+        let (cert, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+        fs::write(&cert, made.self_signed(&pair).unwrap().pem()).unwrap();
+        fs::write(&key, pair.serialize_pem()).unwrap();
+        (folder, cert, key)
+    }
+
+    fn check(cert: &Path, key: &Path, parts: &[&str]) {
+        let error = read_identity(cert, key).unwrap_err().to_string();
+        assert!(parts.iter().all(|part| error.contains(part)), "{error}");
+        assert!(!error.contains('\n') && error.contains("; "), "{error}");
+    }
+
+    #[test]
+    fn a_certificate_and_its_key_are_read_and_both_may_be_in_one_file() {
+        let (folder, cert, key) = made();
+        assert!(read_identity(&cert, &key).is_ok());
+        let both = folder.path().join("both.pem");
+        let text = [&key, &cert].map(|path| fs::read_to_string(path).unwrap()).concat();
+        fs::write(&both, text).unwrap();
+        assert!(read_identity(&both, &both).is_ok());
+        assert_eq!(read_authorities(&both).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_file_is_told_in_a_line() {
+        let (folder, cert, key) = made();
+        let (_other, _, other_key) = made();
+        let at = |name: &str, text: &[u8]| {
+            let path = folder.path().join(name);
+            fs::write(&path, text).unwrap();
+            path
+        };
+        let nowhere = folder.path().join("nowhere.pem");
+        check(&nowhere, &key, &["cannot read", "nowhere.pem", "No such file"]);
+        check(&cert, &nowhere, &["cannot read", "nowhere.pem", "No such file"]);
+        check(folder.path(), &key, &["cannot read"]);
+        for text in [&b""[..], b"hello\n", b"\xff\0", b"-----BEGIN CERTIFICATE-----\nMIIB\n"] {
+            check(&at("c.pem", text), &key, &["no PEM certificate in", "c.pem"]);
+            check(&cert, &at("k.pem", text), &["no PEM key in", "k.pem"]);
+        }
+        check(&key, &key, &["no PEM certificate in", "key.pem"]);
+        check(&cert, &cert, &["no PEM key in", "cert.pem"]);
+        check(&cert, &other_key, &["does not match", "cert.pem", "key.pem"]);
+        let nonsense = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        check(&at("n.pem", nonsense.as_bytes()), &key, &["n.pem cannot be used"]);
+        let nonsense = nonsense.replace("CERTIFICATE", "PRIVATE KEY");
+        check(&cert, &at("n.pem", nonsense.as_bytes()), &["n.pem cannot be used"]);
+        let large = at("large.pem", &vec![b'x'; FILE_MAX as usize + 1]);
+        check(&large, &key, &["large.pem is larger"]);
+    }
+}

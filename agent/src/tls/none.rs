@@ -1,0 +1,92 @@
+//! What there is of TLS in a program that was built without it: a word that there is none.
+
+use std::io;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// The files that TLS needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate of the server, and those that lead to its CA.
+    pub cert: PathBuf,
+    /// The key of the certificate.
+    pub key: PathBuf,
+    /// The CAs of which clients need a certificate, if they need one.
+    pub client_ca: Option<PathBuf>,
+}
+
+/// Why there is no TLS.
+#[derive(Debug, Error)]
+#[error("this program was built without TLS; build it with its feature `tls`, or come in by ssh")]
+pub struct TlsError;
+
+/// **Invariant:** there is none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tls {}
+
+impl Tls {
+    /// Always an error.
+    ///
+    /// # Errors
+    /// There is no TLS.
+    pub fn open(_files: TlsFiles) -> Result<Tls, TlsError> {
+        Err(TlsError)
+    }
+
+    /// Never called.
+    ///
+    /// # Errors
+    /// None.
+    pub fn reload(&self) -> Result<(), TlsError> {
+        match *self {}
+    }
+
+    /// Never called.
+    #[must_use]
+    pub fn asks_for_certificates(&self) -> bool {
+        match *self {}
+    }
+}
+
+/// **Invariant:** there is none.
+#[derive(Debug)]
+pub(crate) enum Stream {}
+
+impl Stream {
+    pub(crate) fn new(_tcp: TcpStream, tls: &Tls, _peer: String) -> Stream {
+        match *tls {}
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+        _into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match *self {}
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+        _bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match *self {}
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match *self {}
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match *self {}
+    }
+}

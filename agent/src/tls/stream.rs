@@ -1,0 +1,167 @@
+//! A connection over TLS. Who reads or writes first does the handshake, so that nobody waits for it
+//! but the client's own session.
+
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use loadline_protocol::{Note, Text};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+use tokio_rustls::server::TlsStream;
+
+use super::{Tls, Why};
+use crate::session;
+
+/// How long a client has for its handshake, from when it came in: three lost packets, and a slow
+/// machine.
+pub(super) const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+
+/// What a handshake begins with.
+const HANDSHAKE_RECORD: u8 = 0x16;
+
+/// What a client is told that speaks no TLS.
+const PLAIN: &str = "this port speaks TLS; connect to tls://HOST:PORT";
+
+/// A connection over TLS.
+pub(crate) struct Stream {
+    state: State,
+    /// Bytes of a write that are encrypted, but not yet taken by the system.
+    taken: usize,
+}
+
+type Handshake = dyn Future<Output = io::Result<TlsStream<TcpStream>>> + Send;
+
+enum State {
+    /// In front of, or in the midst of, the handshake.
+    Shaking(Pin<Box<Handshake>>),
+    Open(Box<TlsStream<TcpStream>>),
+    /// There is nobody any more.
+    Failed,
+}
+
+impl Stream {
+    /// The handshake has to be done from now on in time.
+    pub(crate) fn new(tcp: TcpStream, tls: &Tls, peer: String) -> Stream {
+        let deadline = Instant::now() + HANDSHAKE_MAX;
+        let state = State::Shaking(Box::pin(shake(tcp, tls.clone(), peer, deadline)));
+        Stream { state, taken: 0 }
+    }
+
+    /// The connection, once the handshake is done.
+    fn poll_open(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Pin<&mut TlsStream<TcpStream>>>> {
+        if let State::Shaking(handshake) = &mut self.state {
+            self.state = match ready!(handshake.as_mut().poll(cx)) {
+                Ok(stream) => {
+                    // A reader may have done it, and a writer in the same task have waited.
+                    cx.waker().wake_by_ref();
+                    State::Open(Box::new(stream))
+                }
+                Err(error) => {
+                    self.state = State::Failed;
+                    return Poll::Ready(Err(error));
+                }
+            };
+        }
+        Poll::Ready(match &mut self.state {
+            State::Open(stream) => Ok(Pin::new(stream.as_mut())),
+            State::Shaking(_) | State::Failed => Err(io::ErrorKind::NotConnected.into()),
+        })
+    }
+}
+
+/// Does the handshake; else says in the log why not, and parts from the client so that it hears.
+async fn shake(
+    tcp: TcpStream,
+    tls: Tls,
+    peer: String,
+    deadline: Instant,
+) -> io::Result<TlsStream<TcpStream>> {
+    let mut first = [0];
+    let looked = timeout_at(deadline, tcp.peek(&mut first)).await;
+    let why = match looked {
+        Ok(Ok(1..)) if first[0] == HANDSHAKE_RECORD => {
+            let handshake = tls.acceptor().accept(tcp).into_fallible();
+            match timeout_at(deadline, handshake).await {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err((error, tcp))) => {
+                    let why = Why::from(error);
+                    tls.complain(&peer, &why);
+                    session::part(tcp).await;
+                    why
+                }
+                Err(_) => {
+                    tls.complain(&peer, &Why::Slow);
+                    Why::Slow
+                }
+            }
+        }
+        // A client of the plain stream may also wait in silence.
+        Ok(Ok(1..)) | Err(_) => {
+            tls.complain(&peer, &Why::Plain);
+            session::refuse(tcp, Note::Error(Text::new(PLAIN))).await;
+            Why::Plain
+        }
+        Ok(Ok(0) | Err(_)) => {
+            tls.complain(&peer, &Why::Left);
+            Why::Left
+        }
+    };
+    Err(io::Error::other(why.to_string()))
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        ready!(self.poll_open(cx))?.poll_read(cx, into)
+    }
+}
+
+impl AsyncWrite for Stream {
+    /// Ready when the system has taken all: what waits is counted by the caller, which knows who is
+    /// stuck, and no more than one write of it is encrypted.
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let taken = self.taken;
+        let mut stream = ready!(self.poll_open(cx))?;
+        let taken = match taken {
+            0 => ready!(stream.as_mut().poll_write(cx, bytes))?,
+            // It is the write of before, which was not ready.
+            taken => taken,
+        };
+        let flushed = stream.poll_flush(cx);
+        self.taken = if flushed.is_pending() { taken } else { 0 };
+        ready!(flushed)?;
+        Poll::Ready(Ok(taken))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_open(cx))?.poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.state {
+            State::Open(stream) => Pin::new(stream.as_mut()).poll_shutdown(cx),
+            // Nobody is there to whom the end could be told.
+            State::Shaking(_) | State::Failed => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stream").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,304 @@
+//! TLS as clients find it: who gets in, who does not and why, and certificates that change.
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
+
+mod authority;
+mod running;
+
+use std::fs;
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use authority::{Authority, Identity, Valid};
+use loadline_agent::{provider, read_authorities, read_identity};
+use running::{DEADLINE, Running, program};
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::sign::SingleCertAndKey;
+use tokio_rustls::rustls::version::TLS13;
+use tokio_rustls::rustls::{ClientConfig, ClientConnection, StreamOwned};
+
+/// A client over TLS.
+type Client = BufReader<StreamOwned<ClientConnection, TcpStream>>;
+
+/// An agent with this certificate and these further arguments.
+fn start(server: &Identity, arguments: &str) -> Running {
+    let (cert, key) = (server.cert.display(), server.key.display());
+    let listen = "-l 127.0.0.1:0 -i 200ms";
+    Running::start(program(&format!("{listen} --tls-cert {cert} --tls-key {key} {arguments}")))
+}
+
+fn tcp(address: &str) -> TcpStream {
+    let tcp = TcpStream::connect(address).unwrap();
+    tcp.set_read_timeout(Some(DEADLINE)).unwrap();
+    tcp
+}
+
+/// A client that trusts `ca`, shows `identity`, and begins with the first row; or why there is none.
+fn connect(address: &str, ca: &Authority, identity: Option<&Identity>) -> io::Result<Client> {
+    let config = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&TLS13])
+        .unwrap()
+        .with_root_certificates(read_authorities(&ca.ca).unwrap());
+    let config = match identity {
+        None => config.with_no_client_auth(),
+        Some(identity) => {
+            let identity = read_identity(&identity.cert, &identity.key).unwrap();
+            config.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity)))
+        }
+    };
+    let name = ServerName::try_from("localhost").unwrap();
+    let session = ClientConnection::new(Arc::new(config), name).unwrap();
+    let mut client = BufReader::new(StreamOwned::new(session, tcp(address)));
+    match row(&mut client)? {
+        row if row.split(' ').count() == 6 => Ok(client),
+        row => panic!("{row:?}"),
+    }
+}
+
+fn row(client: &mut Client) -> io::Result<String> {
+    let mut line = String::new();
+    client.read_line(&mut line)?;
+    Ok(line)
+}
+
+/// The serial number and all else of the certificate that the server shows.
+fn shown(client: &Client) -> Vec<u8> {
+    client.get_ref().conn.peer_certificates().unwrap()[0].to_vec()
+}
+
+/// The one who is not let in hears this alert, and the log says why.
+#[track_caller]
+fn check(refused: io::Result<Client>, alert: &str, agent: &mut Running, logged: &str) {
+    let error = refused.expect_err("nobody comes in").to_string();
+    assert!(error.contains(alert), "{error}");
+    let log = agent.log_until(logged);
+    assert!(log.contains("WARN"), "{log}");
+}
+
+#[test]
+fn rows_arrive_over_tls_and_requests_are_answered() {
+    let ca = Authority::new("ours");
+    let mut agent = start(&ca.server(), "");
+    let mut client = connect(&agent.address(), &ca, None).unwrap();
+    client.get_mut().write_all(b"loadline/1 history=all\n").unwrap();
+    let mut lines = String::new();
+    while !lines.contains("# live\n") {
+        lines += &row(&mut client).unwrap();
+    }
+    assert!(lines.contains("# loadline/1 run="), "{lines}");
+}
+
+#[test]
+fn an_address_outside_needs_no_permission_when_it_speaks_tls() {
+    let ca = Authority::new("ours");
+    let server = ca.server();
+    let (cert, key) = (server.cert.display(), server.key.display());
+    let arguments = format!("-l 0.0.0.0:0 --tls-cert {cert} --tls-key {key}");
+    let mut agent = Running::start(program(&arguments));
+    let address = agent.address();
+    let (_, port) = address.rsplit_once(':').unwrap();
+    connect(&format!("127.0.0.1:{port}"), &ca, None).unwrap();
+}
+
+#[test]
+#[cfg(unix)]
+fn a_unix_socket_beside_it_stays_plain() {
+    let (ca, folder) = (Authority::new("ours"), tempfile::tempdir().unwrap());
+    let path = folder.path().join("agent.sock");
+    let mut agent = start(&ca.server(), &format!("-l unix:{}", path.display()));
+    agent.address();
+    agent.address();
+    let mut row = String::new();
+    let stream = std::os::unix::net::UnixStream::connect(&path).unwrap();
+    BufReader::new(stream).read_line(&mut row).unwrap();
+    assert_eq!(row.split(' ').count(), 6, "{row}");
+}
+
+#[test]
+fn with_a_client_ca_only_certificates_of_it_get_in() {
+    let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
+    let begin = || start(&ours.server(), &format!("--tls-client-ca {}", ours.ca.display()));
+    let mut agent = begin();
+    connect(&agent.address(), &ours, Some(&ours.client())).unwrap();
+
+    let mut agent = begin();
+    let refused = connect(&agent.address(), &ours, None);
+    check(refused, "CertificateRequired", &mut agent, "no client certificate");
+
+    let mut agent = begin();
+    let refused = connect(&agent.address(), &ours, Some(&theirs.client()));
+    check(refused, "UnknownCA", &mut agent, "of no CA in --tls-client-ca");
+
+    for (valid, logged) in [(Valid::Before, "has expired"), (Valid::Later, "not valid yet")] {
+        let mut agent = begin();
+        let client = ours.sign("dated", &["client"], valid);
+        let refused = connect(&agent.address(), &ours, Some(&client));
+        check(refused, "CertificateExpired", &mut agent, logged);
+    }
+}
+
+#[test]
+fn the_log_says_that_a_client_does_not_trust_us_once_a_minute() {
+    let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
+    let mut agent = start(&ours.server(), "");
+    let address = agent.address();
+    for _ in 0..20 {
+        let error = connect(&address, &theirs, None).err().unwrap().to_string();
+        assert!(error.contains("UnknownIssuer"), "{error}");
+    }
+    // Somebody who only looks whether the port is open is not worth a word.
+    drop(tcp(&address));
+    connect(&address, &ours, None).unwrap();
+    let log = agent.kill();
+    assert!(log.contains("does not know the CA of our certificate"), "{log}");
+    assert_eq!(log.matches("WARN").count(), 1, "{log}");
+}
+
+#[test]
+fn a_client_that_speaks_no_tls_is_told_so() {
+    let ca = Authority::new("ours");
+    let mut agent = start(&ca.server(), "");
+    let mut client = tcp(&agent.address());
+    client.write_all(b"loadline/1\n").unwrap();
+    let mut said = String::new();
+    client.read_to_string(&mut said).unwrap();
+    assert_eq!(said, "# error \"this port speaks TLS; connect to tls://HOST:PORT\"\n");
+    let log = agent.kill();
+    assert!(log.contains("it speaks no TLS"), "{log}");
+}
+
+#[test]
+fn who_says_nothing_is_cut_in_time_and_holds_up_nobody() {
+    let ca = Authority::new("ours");
+    let mut agent = start(&ca.server(), "");
+    let address = agent.address();
+    let begin = Instant::now();
+    // One waits in silence, as a client of the plain stream does; the others have begun to shake.
+    let mut silent = tcp(&address);
+    let slow: Vec<_> = (0..50)
+        .map(|_| {
+            let mut slow = tcp(&address);
+            slow.write_all(&[0x16, 3, 1, 2, 0]).unwrap();
+            slow
+        })
+        .collect();
+    connect(&address, &ca, None).unwrap();
+    assert!(begin.elapsed() < Duration::from_secs(5), "others come in meanwhile");
+    let mut said = String::new();
+    silent.read_to_string(&mut said).unwrap();
+    assert!(said.starts_with("# error \"this port speaks TLS"), "{said}");
+    for mut slow in slow {
+        let mut bytes = Vec::new();
+        // Whether it ends in order or not, it ends.
+        let end = slow.read_to_end(&mut bytes).map_err(|error| error.kind());
+        assert!(matches!(end, Ok(0) | Err(io::ErrorKind::ConnectionReset)), "{end:?}");
+    }
+    let took = begin.elapsed();
+    assert!((Duration::from_secs(9)..DEADLINE).contains(&took), "{took:?}");
+}
+
+#[test]
+fn a_handshake_counts_among_the_clients() {
+    let ca = Authority::new("ours");
+    let mut agent = start(&ca.server(), "--max-clients 2");
+    let address = agent.address();
+    let slow: Vec<_> = (0..2).map(|_| tcp(&address)).collect();
+    let mut late = connect_any(&address, &ca);
+    assert_eq!(row(&mut late).unwrap(), "# error \"too many clients\"\n");
+    drop(slow);
+    // Their places are free when the agent has noticed.
+    let begin = Instant::now();
+    while !row(&mut connect_any(&address, &ca)).unwrap().starts_with(|c: char| c.is_ascii_digit()) {
+        assert!(begin.elapsed() < DEADLINE);
+    }
+}
+
+/// A client that trusts `ca`, in front of what it reads.
+fn connect_any(address: &str, ca: &Authority) -> Client {
+    let config = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&TLS13])
+        .unwrap()
+        .with_root_certificates(read_authorities(&ca.ca).unwrap())
+        .with_no_client_auth();
+    let name = ServerName::try_from("localhost").unwrap();
+    let session = ClientConnection::new(Arc::new(config), name).unwrap();
+    BufReader::new(StreamOwned::new(session, tcp(address)))
+}
+
+/// Looks again and again until a new connection shows another certificate than `before`.
+#[cfg(unix)]
+fn until_changed(address: &str, ca: &Authority, before: &[u8]) -> Client {
+    let begin = Instant::now();
+    loop {
+        assert!(begin.elapsed() < DEADLINE, "the certificate does not change");
+        if let Ok(client) = connect(address, ca, None)
+            && shown(&client) != before
+        {
+            return client;
+        }
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn sighup_changes_the_certificate_for_those_that_come_and_a_broken_one_is_not_taken() {
+    use rustix::process::Signal;
+
+    let ca = Authority::new("ours");
+    let server = ca.server();
+    let mut agent = start(&server, "");
+    let address = agent.address();
+    let mut first = connect(&address, &ca, None).unwrap();
+    let before = shown(&first);
+
+    ca.server();
+    assert_eq!(shown(&connect(&address, &ca, None).unwrap()), before, "nobody said so yet");
+    agent.signal(Signal::HUP);
+    let mut second = until_changed(&address, &ca, &before);
+    let now = shown(&second);
+
+    let kept = fs::read(&server.cert).unwrap();
+    fs::write(&server.cert, "no certificate").unwrap();
+    agent.signal(Signal::HUP);
+    let log = agent.log_until("the old certificate stays");
+    assert!(log.contains("there is no PEM certificate in"), "{log}");
+    assert_eq!(shown(&connect(&address, &ca, None).unwrap()), now);
+
+    fs::write(&server.cert, kept).unwrap();
+    for client in [&mut first, &mut second] {
+        assert_eq!(row(client).unwrap().split(' ').count(), 6, "who is in stays in");
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn sighup_changes_the_ca_of_clients_and_an_earlier_session_opens_no_door() {
+    use rustix::process::Signal;
+
+    let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
+    let folder = tempfile::tempdir().unwrap();
+    let clients = folder.path().join("clients.pem");
+    fs::copy(&ours.ca, &clients).unwrap();
+    let mut agent = start(&ours.server(), &format!("--tls-client-ca {}", clients.display()));
+    let address = agent.address();
+    let mut early = connect(&address, &ours, Some(&ours.client())).unwrap();
+    fs::copy(&theirs.ca, &clients).unwrap();
+    agent.signal(Signal::HUP);
+    let begin = Instant::now();
+    while connect(&address, &ours, Some(&theirs.client())).is_err() {
+        assert!(begin.elapsed() < DEADLINE);
+    }
+    assert!(connect(&address, &ours, Some(&ours.client())).is_err());
+    assert_eq!(row(&mut early).unwrap().split(' ').count(), 6);
+}
+
+#[test]
+#[cfg(unix)]
+fn sighup_without_tls_ends_nothing() {
+    let mut agent = Running::start(program("-l 127.0.0.1:0 -i 200ms"));
+    let (mut client, _) = agent.connect();
+    agent.signal(rustix::process::Signal::HUP);
+    agent.log_until("SIGHUP");
+    assert_eq!(running::line(&mut client).split(' ').count(), 6);
+}

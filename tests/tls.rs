@@ -1,0 +1,71 @@
+//! A source over TLS is one as any other: its line may break, and nothing is lost.
+
+#![expect(clippy::unwrap_used, reason = "a test fails where something is not as it should be")]
+
+#[path = "../agent/tests/authority/mod.rs"]
+mod authority;
+
+use std::time::Duration;
+
+use authority::{Authority, Identity};
+use loadline::event::Event;
+use loadline::link::{Connector, EVENTS_MAX, Link, SshCommand, TlsFiles, Wish};
+use loadline::source::Source;
+use loadline_agent::{Clock, Plaintext, TlsFiles as ServerFiles};
+use loadline_protocol::History;
+use loadline_tests::{Cable, DEADLINE, Server};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+/// Rows of a connection, before it is cut.
+const ROWS: usize = 20;
+
+/// The numbers of the rows that come, until a connection has been made and has brought some.
+async fn numbers(events: &mut mpsc::Receiver<Event>) -> Vec<u64> {
+    let mut numbers = Vec::new();
+    let mut left = None;
+    while left != Some(0) {
+        match timeout(DEADLINE, events.recv()).await.expect("events in time").unwrap() {
+            Event::Connected => left = Some(ROWS),
+            Event::Rows(rows) => {
+                numbers.extend(rows.iter().filter_map(|sample| sample.seq));
+                left = left.map(|left| left.saturating_sub(rows.iter().count()));
+            }
+            _ => {}
+        }
+    }
+    numbers
+}
+
+#[tokio::test]
+async fn a_line_that_breaks_is_mended_over_tls_and_no_sample_is_lost_or_taken_twice() {
+    let ca = Authority::new("ours");
+    let Identity { cert, key } = ca.server();
+    let files = ServerFiles { cert, key, client_ca: Some(ca.ca.clone()) };
+    let tls = loadline_agent::Tls::open(files).unwrap();
+    let server = Server::start_in(Plaintext::Never(tls.clone()), Duration::from_millis(20)).await;
+    let cable = Cable::lay(server.address).await;
+
+    let Identity { cert, key } = ca.client();
+    let files = TlsFiles { ca: Some(ca.ca.clone()), identity: Some((cert, key)) };
+    let port = cable.address.port();
+    let source = Source::Tls { host: "localhost".to_owned(), port };
+    let trust = loadline::link::Tls::new(files);
+    let connector = Connector::open(&source, None, &SshCommand::default(), &trust).await.unwrap();
+    assert_eq!(connector.to_string(), format!("tls://localhost:{port}"));
+    let (sender, mut events) = mpsc::channel(EVENTS_MAX);
+    let wish = Wish { history: History::All, ..Wish::default() };
+    tokio::spawn(Link::new(connector, wish, Clock::system()).run(sender));
+
+    let mut seen = numbers(&mut events).await;
+    for _ in 0..3 {
+        cable.cut().await;
+        // Those that come get another certificate.
+        ca.server();
+        tls.reload().unwrap();
+        seen.extend(numbers(&mut events).await);
+    }
+    server.stop().await;
+    let first = seen[0];
+    assert_eq!(seen, (first..first + seen.len() as u64).collect::<Vec<_>>());
+}

@@ -1,0 +1,121 @@
+//! The way over TLS: 1.3, with a certificate that is for the host and of a CA that is trusted.
+
+mod reason;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use loadline_agent::{provider, read_authorities, read_identity};
+use thiserror::Error;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::client::Resumption;
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::sign::SingleCertAndKey;
+use tokio_rustls::rustls::version::TLS13;
+use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
+
+use super::tcp::Tcp;
+pub(super) use reason::farewell;
+
+/// The files for TLS.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The CAs that are trusted; those of the system if `None`.
+    pub ca: Option<PathBuf>,
+    /// Our own certificate and its key, if a server may want one.
+    pub identity: Option<(PathBuf, PathBuf)>,
+}
+
+/// Why there is no TLS.
+#[derive(Debug, Error)]
+pub enum TlsError {
+    /// A file cannot be used.
+    #[error(transparent)]
+    File(#[from] loadline_agent::TlsError),
+    /// Nobody is trusted.
+    #[error("this system has no CAs that could be trusted{0}; give one by --tls-ca FILE")]
+    NoAuthorities(String),
+    /// The library does not do what is asked of it.
+    #[error("cannot speak TLS: {0}")]
+    Unusable(#[from] rustls::Error),
+}
+
+/// What TLS is spoken with: read once, when the first source needs it.
+#[derive(Debug)]
+pub struct Tls {
+    files: TlsFiles,
+    config: OnceLock<Arc<ClientConfig>>,
+}
+
+impl Tls {
+    /// With these files, which are not looked at yet.
+    #[must_use]
+    pub fn new(files: TlsFiles) -> Tls {
+        Tls { files, config: OnceLock::new() }
+    }
+
+    /// The way to a host.
+    pub(super) fn way(&self, host: &str, port: u16) -> Result<Way, TlsError> {
+        let config = if let Some(config) = self.config.get() {
+            config.clone()
+        } else {
+            let config = Arc::new(config(&self.files)?);
+            self.config.get_or_init(|| config).clone()
+        };
+        let tls = TlsConnector::from(config);
+        Ok(Way { tcp: Tcp::new(host, port), host: host.to_owned(), tls })
+    }
+}
+
+fn config(files: &TlsFiles) -> Result<ClientConfig, TlsError> {
+    let authorities = match &files.ca {
+        Some(path) => read_authorities(path)?,
+        None => authorities_of_the_system()?,
+    };
+    let config = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&TLS13])?
+        .with_root_certificates(authorities);
+    let mut config = match &files.identity {
+        None => config.with_no_client_auth(),
+        Some((cert, key)) => {
+            let identity = read_identity(cert, key)?;
+            config.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity)))
+        }
+    };
+    // Each connection is to show anew who is there.
+    config.resumption = Resumption::disabled();
+    Ok(config)
+}
+
+fn authorities_of_the_system() -> Result<RootCertStore, TlsError> {
+    let found = rustls_native_certs::load_native_certs();
+    let mut authorities = RootCertStore::empty();
+    // Systems keep some that are of no use; the others are enough.
+    authorities.add_parsable_certificates(found.certs);
+    if authorities.is_empty() {
+        let why = found.errors.first().map_or_else(String::new, |error| format!(": {error}"));
+        return Err(TlsError::NoAuthorities(why));
+    }
+    Ok(authorities)
+}
+
+/// Where it leads.
+pub(super) struct Way {
+    tcp: Tcp,
+    host: String,
+    tls: TlsConnector,
+}
+
+impl Way {
+    pub(super) async fn connect(&mut self) -> io::Result<TlsStream<TcpStream>> {
+        // The scope of an address is this machine's matter, and in no certificate.
+        let name = self.host.split('%').next().unwrap_or_default();
+        let name = ServerName::try_from(name.to_owned())
+            .map_err(|_| io::Error::other("no certificate can be for a host of this name"))?;
+        let tcp = self.tcp.connect().await?;
+        self.tls.connect(name, tcp).await
+    }
+}
