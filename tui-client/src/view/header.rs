@@ -28,7 +28,7 @@ pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
     let mut parts = if app.is_of_all() { parts_of_all(app) } else { parts(app, name_max) };
     while wanted(&parts) > usize::from(area.width) && parts.len() > 1 {
         let last = parts.iter().map(|part| part.goes).max().unwrap_or(0);
-        if last == 0 {
+        if last == 0 || (last == OUTAGE && shorten_outage(&mut parts, area.width.into())) {
             break;
         }
         parts.retain(|part| part.goes < last);
@@ -41,6 +41,26 @@ pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
         put_right(buf, area, &[clock]);
     }
 }
+
+/// Why there is no connection may be long: TLS and ssh have much to say. Its beginning is worth more
+/// than nothing. False if there is no room even for that.
+fn shorten_outage(parts: &mut [Part], width: usize) -> bool {
+    let over = wanted(parts).saturating_sub(width);
+    let Some(part) = parts.iter_mut().find(|part| part.goes == OUTAGE) else { return false };
+    let most = part.piece.width().saturating_sub(over);
+    if most < OUTAGE_MIN {
+        return false;
+    }
+    let piece = std::mem::replace(&mut part.piece, Piece::new("", Style::new()));
+    part.piece = piece.map(|text| shortened(text, most));
+    true
+}
+
+/// When the reason of an outage goes, or the remark of a recording: late, and not before it is shortened.
+const OUTAGE: u8 = 2;
+
+/// Fewer columns say nothing of a reason.
+const OUTAGE_MIN: usize = 32;
 
 /// The part of the header that a name may fill; a longer one is shortened.
 const NAME_PART: usize = 3;
@@ -99,10 +119,10 @@ fn parts(app: &App, name_max: usize) -> Vec<Part> {
         add(0, format!(" {} ", state.word()), state_style(theme, &state));
     }
     if let Some(outage) = state.outage() {
-        add(2, outage_text(outage, app), theme.strong());
+        add(OUTAGE, outage_text(outage, app), theme.strong());
     }
     if let State::Replay(Some(remark)) = &state {
-        add(2, remark.to_string(), theme.strong());
+        add(OUTAGE, remark.to_string(), theme.strong());
     }
     if let Some(age) = watched.age(app.now) {
         let style = if state.is_well() { theme.faint() } else { theme.strong() };

@@ -19,6 +19,11 @@ impl Piece {
         Piece { text: text.into(), style }
     }
 
+    /// The same with another text, made from its own.
+    pub(super) fn map(self, text: impl FnOnce(&str) -> String) -> Piece {
+        Piece { text: text(&self.text).into(), style: self.style }
+    }
+
     /// Columns that it takes.
     pub(super) fn width(&self) -> usize {
         self.text.width()
