@@ -93,9 +93,10 @@ fn rows_arrive_over_tls_and_requests_are_answered() {
 fn an_address_outside_needs_no_permission_when_it_speaks_tls() {
     let ca = Authority::new("ours");
     let server = ca.server();
-    let (cert, key) = (server.cert.display(), server.key.display());
-    let arguments = format!("-l 0.0.0.0:0 --tls-cert {cert} --tls-key {key}");
-    let mut agent = Running::start(program(&arguments));
+    let mut command = program("-l 0.0.0.0:0");
+    command.env("LOADLINE_AGENT_TLS_CERT", &server.cert);
+    command.env("LOADLINE_AGENT_TLS_KEY", &server.key);
+    let mut agent = Running::start(command);
     let address = agent.address();
     let (_, port) = address.rsplit_once(':').unwrap();
     connect(&format!("127.0.0.1:{port}"), &ca, None).unwrap();

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 
+use loadline_protocol::sanitize;
 use tokio_rustls::rustls::{AlertDescription, CertificateError, Error, PeerIncompatible};
 
 use super::stream::HANDSHAKE_MAX;
@@ -24,7 +25,8 @@ impl From<io::Error> for Why {
     fn from(error: io::Error) -> Why {
         let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
         match inner {
-            Some(inner) => Why::Failed(words(inner)),
+            // Some of it may be of the other side's making.
+            Some(inner) => Why::Failed(sanitize(&words(inner)).into_owned()),
             None if error.kind() == io::ErrorKind::UnexpectedEof => {
                 Why::Failed("it left during the handshake".to_owned())
             }
