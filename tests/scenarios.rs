@@ -2,13 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails where something is not as it should be")]
 
+use std::path::Path;
 use std::time::Duration;
 
-use loadline::link::{Reading, Wish};
+use loadline::link::{Connector, EVENTS_MAX, Link, Reading, Wish};
 use loadline::output::Form;
+use loadline::watched::Watched;
+use loadline_agent::Clock;
 use loadline_protocol::{History, Note, Schema};
-use loadline_tests::{Cable, Server, Wire, script, write};
-use tokio::time::{Instant, sleep};
+use loadline_tests::{Cable, DEADLINE, Server, Wire, script, write};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, timeout};
 
 const FAST: Duration = Duration::from_millis(20);
 
@@ -232,4 +236,43 @@ async fn an_answer_that_comes_late_after_an_outage_doubles_nothing() {
     let written = write(address, Form::Csv, wish(History::None), Some(3), never).await;
     assert_eq!(column(&written.text, "seq"), ["1", "2", "3"]);
     assert_eq!(column(&written.text, "a"), ["5.00", "6.00", "7.00"]);
+}
+
+/// An agent that keeps its samples in a folder, when it has so many more.
+async fn live_in(folder: &Path, samples: u64) -> Server {
+    let server = Server::start_with(folder, FAST).await;
+    wait_for_samples(&server, samples).await;
+    server
+}
+
+#[tokio::test]
+async fn after_a_restart_the_old_samples_are_there_then_a_gap_and_the_new_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = live_in(folder.path(), 20).await;
+    first.stop().await;
+    // Longer than a gap has to be to be seen.
+    sleep(FAST * 10).await;
+    let second = live_in(folder.path(), 10).await;
+    let never = std::future::pending();
+    let written = write(second.address, Form::Csv, wish(History::All), Some(30), never).await;
+    let seqs = numbers(&column(&written.text, "seq"));
+    let border = seqs.iter().rposition(|seq| *seq == 1).expect("the new run from its beginning");
+    let (old, new) = seqs.split_at(border);
+    assert_eq!(old, (1..=old.len() as u64).collect::<Vec<_>>());
+    assert_eq!(new, (1..=new.len() as u64).collect::<Vec<_>>());
+    assert!(old.len() >= 20, "{seqs:?}");
+
+    let connector = Connector::tcp("127.0.0.1", second.address.port());
+    let (sender, mut events) = mpsc::channel(EVENTS_MAX);
+    tokio::spawn(Link::new(connector, wish(History::All), Clock::system()).run(sender));
+    let mut watched = Watched::new("web-1", false, Duration::MAX);
+    while watched.store.len() < seqs.len() {
+        let event = timeout(DEADLINE, events.recv()).await.expect("in time").unwrap();
+        watched.take(Clock::system().now(), event);
+    }
+    let gaps: Vec<usize> = (0..watched.store.len())
+        .filter(|at| watched.store.get(*at).unwrap().gap_before().is_some())
+        .collect();
+    assert_eq!(gaps, [border], "the charts show one gap");
+    second.stop().await;
 }

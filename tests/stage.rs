@@ -7,13 +7,14 @@
 pub mod fuzzed;
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::time::Duration;
 
 use loadline::link::{Connector, Events, Link, Wish, events_max};
 use loadline::output::{self, Form, Job, Summary};
 use loadline::zone::Zone;
 use loadline_agent::{
-    Address, Agent, Clock, Facts, Listener, Plaintext, Scripted, Settings, Source,
+    Address, Agent, Archive, Clock, Facts, Listener, Plaintext, Scripted, Settings, Source,
 };
 use loadline_protocol::Text;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
@@ -58,6 +59,15 @@ impl Server {
         Server::serve(0, source, facts, (Clock::system(), plaintext), interval).await
     }
 
+    /// An agent that keeps its samples in a folder, on a free port.
+    pub async fn start_with(folder: &Path, interval: Duration) -> Server {
+        let facts = Facts { host: Text::new("web-1"), ..Facts::default() };
+        let settings = Settings { interval, ..Settings::default() };
+        let archive = Some(Archive::open(folder).unwrap());
+        let agent = Agent::start_with_archive(counting(), facts, settings, archive).await;
+        Server::open(0, agent, Plaintext::LoopbackOnly).await
+    }
+
     /// An agent of any machine and with any clock, on a free port.
     pub async fn start_as(
         source: impl Source + 'static,
@@ -77,6 +87,10 @@ impl Server {
     ) -> Server {
         let settings = Settings { interval, ..Settings::default() };
         let agent = Agent::start_with_clock(source, facts, settings, clock).await;
+        Server::open(port, agent, plaintext).await
+    }
+
+    async fn open(port: u16, agent: Agent, plaintext: Plaintext) -> Server {
         let address: Address = format!("127.0.0.1:{port}").parse().unwrap();
         let bound = Listener::bind(&address, plaintext).await.unwrap();
         let listener = bound.listen().unwrap();
