@@ -59,9 +59,6 @@ const SILENCE_MARGIN: Duration = Duration::from_secs(1);
 /// How long a source that takes no request may take to say why.
 const LAST_WORD_MAX: Duration = Duration::from_secs(1);
 
-/// What the answer of a server begins with that speaks TLS and heard something else: an alert.
-const TLS_ALERT: [u8; 2] = [0x15, 0x03];
-
 /// The wait after the first failure; it doubles with each further one.
 const RETRY_MIN: Duration = Duration::from_millis(250);
 
@@ -244,7 +241,6 @@ impl Link {
         let mut reader = Reader::new(self.wish.reading.clone());
         let mut bytes = vec![0; READ_BYTES];
         let mut batch = Vec::new();
-        let mut is_first = true;
         loop {
             let count = tokio::select! {
                 () = events.closed() => return Err(Unfollowed),
@@ -265,12 +261,7 @@ impl Link {
             };
             let now = self.now();
             let end = match count {
-                Ok(Some(count @ 2..)) if is_first && bytes[..count].starts_with(&TLS_ALERT) => {
-                    let reason = Text::new("the server speaks TLS; write tls://HOST:PORT");
-                    Some(Farewell { reason, refused: true })
-                }
                 Ok(Some(count @ 1..)) => {
-                    is_first = false;
                     batch.push(Event::Received { bytes: count as u64 });
                     reader.take(&bytes[..count], now, &mut self.progress, &mut batch)
                 }

@@ -20,6 +20,8 @@ enum Guess {
     Lines,
     /// Another protocol, and who speaks it.
     Other(&'static str),
+    /// TLS, behind which an agent may be.
+    Tls,
 }
 
 /// How servers begin that speak first, or answer what they do not understand.
@@ -49,6 +51,7 @@ impl Greeting {
         self.is_settled = guess != Guess::Open || self.bytes.len() == BYTES_MAX;
         match guess {
             Guess::Other(who) => Some(format!("{who} answers there, no agent")),
+            Guess::Tls => Some("the server speaks TLS; write tls://HOST:PORT".to_owned()),
             Guess::Open | Guess::Lines => None,
         }
     }
@@ -59,7 +62,7 @@ fn guess(bytes: &[u8]) -> Guess {
         // The type of a record of TLS, and its version.
         return match rest {
             [] | [3] => Guess::Open,
-            [3, 0..=4, ..] => Guess::Other("a server that speaks TLS"),
+            [3, 0..=4, ..] => Guess::Tls,
             _ => Guess::Lines,
         };
     }
@@ -99,9 +102,14 @@ fn is_number(word: &[u8]) -> bool {
 mod tests {
     use super::*;
 
+    const TLS: &str = "TLS";
+
     /// What is known of the server that says this, in one piece and byte by byte.
     fn check(bytes: &[u8], who: Option<&str>) {
-        let expected = who.map(|who| format!("{who} answers there, no agent"));
+        let expected = who.map(|who| match who {
+            TLS => "the server speaks TLS; write tls://HOST:PORT".to_owned(),
+            _ => format!("{who} answers there, no agent"),
+        });
         assert_eq!(Greeting::default().take(bytes), expected, "{bytes:?}");
         let mut greeting = Greeting::default();
         let found = bytes.iter().find_map(|byte| greeting.take(&[*byte]));
@@ -115,7 +123,7 @@ mod tests {
         check(b"HTTP/1.1 400 Bad Request\r\n\r\n", web);
         check(b"<!DOCTYPE html>\n", web);
         check(b"<html><head>", web);
-        let tls = Some("a server that speaks TLS");
+        let tls = Some(TLS);
         check(b"\x15\x03\x01\x00\x02\x02\x46", tls);
         check(b"\x16\x03\x03\x00\x7a\x02\x00", tls);
         check(b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", Some("an ssh server"));

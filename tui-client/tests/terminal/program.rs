@@ -38,11 +38,14 @@ fn free_port() -> u16 {
 
 #[test]
 fn a_server_of_another_protocol_is_named() {
-    for (greeting, who) in [
-        (&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], "a web server (HTTP)"),
-        (b"\x15\x03\x03\x00\x02\x02\x46", "a server that speaks TLS"),
-        (b"SSH-2.0-OpenSSH_9.2p1\r\n", "an ssh server"),
-        (b"220 mail.example.org ESMTP\r\n", "a mail or file server (SMTP, FTP)"),
+    for (greeting, told) in [
+        (&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], "a web server (HTTP) answers there, no agent"),
+        (b"\x15\x03\x03\x00\x02\x02\x46", "the server speaks TLS; write tls://HOST:PORT"),
+        (b"SSH-2.0-OpenSSH_9.2p1\r\n", "an ssh server answers there, no agent"),
+        (
+            b"220 mail.example.org ESMTP\r\n",
+            "a mail or file server (SMTP, FTP) answers there, no agent",
+        ),
     ] {
         let address = speaker(greeting).to_string();
         for args in [&["--check"][..], &["-o", "csv"], &["-o", "raw"]] {
@@ -50,7 +53,7 @@ fn a_server_of_another_protocol_is_named() {
             let errors = String::from_utf8(output.stderr).unwrap();
             assert_eq!(output.status.code(), Some(1), "{args:?}: {errors}");
             assert_eq!(errors.lines().count(), 1, "{errors}");
-            assert!(errors.contains(&format!("{who} answers there, no agent")), "{errors}");
+            assert!(errors.contains(told), "{errors}");
             assert!(output.stdout.is_empty(), "{args:?}");
         }
     }

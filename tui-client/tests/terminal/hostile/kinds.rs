@@ -104,11 +104,11 @@ pub(super) const KINDS: &[Kind] = &[
     kind("a page without an end", &["a web server (HTTP) answers there"], |peer| {
         peer.flood(|number| format!("<html><p>{number} {PLANTED}</p>"))
     }),
-    kind("TLS, an alert", &["a server that speaks TLS answers there"], |peer| {
+    kind("TLS, an alert", &["the server speaks TLS"], |peer| {
         peer.hear()?;
         peer.send(b"\x15\x03\x01\x00\x02\x02\x46")
     }),
-    kind("TLS, a hello", &["a server that speaks TLS answers there"], |peer| {
+    kind("TLS, a hello", &["the server speaks TLS"], |peer| {
         greet(peer, b"\x16\x03\x03\x00\x5a\x02\x00\x00\x56\x03\x03\x00\x00\x00\x00")
     }),
     kind("ssh", &["an ssh server answers there"], |peer| {
