@@ -112,8 +112,9 @@ def watch_rows(server: Server, clients: int, until: float, plain_too: bool) -> t
         reader, writer = await connect(server)
         if subscribed:
             writer.write(SUBSCRIBE)
-            # A plain row may come before the request is read.
+            # A plain row may come before the request is read, and the newest sample is as old as it is.
             await reader.readuntil(b"# live\n")
+            await reader.readline()
         while line := await reader.readline():
             if line.startswith(b"#"):
                 continue
