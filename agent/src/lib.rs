@@ -19,6 +19,7 @@
 //!  session   one client: its requests in, its rows out
 //!    │ bytes
 //!    ▼
+//!  tls_files where its certificate is
 //!  tls       what makes a TCP port private
 //!  listen    addresses, and who comes in by them
 //!  server    all clients: accepts them, bounds their number, stops them
@@ -64,6 +65,7 @@ mod tls;
 #[cfg(not(feature = "tls"))]
 #[path = "tls/none.rs"]
 mod tls;
+mod tls_files;
 mod vitals;
 
 pub use agent::{Agent, Settings};
@@ -76,6 +78,7 @@ pub use ring::SAMPLES_MAX;
 pub use session::{Ending, Service};
 pub use source::{Facts, Machine, Scripted, Source};
 pub use stdio::{answering, serve_stdio};
-pub use tls::{Tls, TlsError, TlsFiles};
+pub use tls::{Tls, TlsError};
 #[cfg(feature = "tls")]
 pub use tls::{provider, read_authorities, read_identity};
+pub use tls_files::TlsFiles;

@@ -25,9 +25,11 @@ use tokio_rustls::rustls::sign::SingleCertAndKey;
 use tokio_rustls::rustls::version::TLS13;
 use tokio_rustls::rustls::{Error, ServerConfig};
 
-pub use files::{TlsError, TlsFiles, provider, read_authorities, read_identity};
+pub use files::{TlsError, provider, read_authorities, read_identity};
 pub(crate) use stream::Stream;
 use why::Why;
+
+use crate::tls_files::TlsFiles;
 
 /// One handshake that fails is told in so long a time; how many others did is told with it.
 const TOLD_EVERY: Duration = Duration::from_mins(1);

@@ -5,6 +5,8 @@ use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
 
+use unicode_width::UnicodeWidthChar as _;
+
 /// Stands for each character that a terminal must not get.
 const REPLACEMENT: char = '\u{FFFD}';
 
@@ -75,23 +77,10 @@ pub fn sanitize(text: &str) -> Cow<'_, str> {
 fn unsafe_characters() -> impl FnMut(char) -> bool {
     let mut marks = 0;
     move |c| {
-        marks = if is_mark(c) { marks + 1 } else { 0 };
+        // What takes no column stands on the letter before it.
+        marks = if c.width() == Some(0) { marks + 1 } else { 0 };
         marks > MARKS_MAX || is_unsafe(c)
     }
-}
-
-/// Marks that stand on the letter before them.
-fn is_mark(c: char) -> bool {
-    matches!(c,
-        // Latin, Greek, Cyrillic, Hebrew, Arabic, Indic scripts, Thai, Lao, Tibetan.
-        '\u{300}'..='\u{36F}' | '\u{483}'..='\u{489}' | '\u{591}'..='\u{5BD}'
-        | '\u{610}'..='\u{61A}' | '\u{64B}'..='\u{65F}' | '\u{900}'..='\u{903}'
-        | '\u{93C}' | '\u{941}'..='\u{94D}' | '\u{951}'..='\u{957}' | '\u{E34}'..='\u{E3A}'
-        | '\u{E47}'..='\u{E4E}' | '\u{EB4}'..='\u{EBC}' | '\u{EC8}'..='\u{ECE}'
-        | '\u{F71}'..='\u{F84}'
-        // Those for phonetics and symbols, and halves of marks over two letters.
-        | '\u{1AB0}'..='\u{1AFF}' | '\u{1DC0}'..='\u{1DFF}' | '\u{20D0}'..='\u{20FF}'
-        | '\u{302A}'..='\u{302F}' | '\u{3099}'..='\u{309A}' | '\u{FE20}'..='\u{FE2F}')
 }
 
 fn is_unsafe(c: char) -> bool {
@@ -128,6 +117,11 @@ mod tests {
             (
                 "a\u{300}\u{489}\u{20dd}\u{336}\u{301}\u{301}b\u{301}",
                 "a\u{300}\u{489}\u{20dd}\u{336}\u{fffd}\u{fffd}b\u{301}",
+            ),
+            // Bengali.
+            (
+                "\u{995}\u{981}\u{981}\u{981}\u{981}\u{981}",
+                "\u{995}\u{981}\u{981}\u{981}\u{981}\u{fffd}",
             ),
         ] {
             assert_eq!(sanitize(input), expected, "{input:?}");

@@ -209,9 +209,9 @@ impl Watched {
         self.stream = Some(stream);
     }
 
-    /// Rows that came before a header that was late are in the history that follows it as well, with
-    /// the times of the agent.
-    fn forget_headless(&mut self) {
+    /// Counts a row that has come without a header. The first one below a header that was late makes
+    /// room: those before are in the history that follows as well, with the times of the agent.
+    fn settle_headless(&mut self) {
         if self.stream.as_ref().is_none_or(|stream| stream.header.is_none()) {
             self.headless += 1;
             return;
@@ -223,7 +223,7 @@ impl Watched {
     }
 
     fn take_sample(&mut self, sample: Sample<'_>) {
-        self.forget_headless();
+        self.settle_headless();
         let before = self.store.newest();
         let pause_ms = before.map(|before| sample.time.as_millis() - before.as_millis());
         let pause_ms = pause_ms.filter(|_| !std::mem::take(&mut self.broken));

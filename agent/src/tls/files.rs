@@ -16,17 +16,6 @@ use tokio_rustls::rustls::{InconsistentKeys, RootCertStore};
 /// What is read of a file: the CAs of a whole system take a quarter of it.
 const FILE_MAX: u64 = 1024 * 1024;
 
-/// The files that TLS needs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TlsFiles {
-    /// The certificate of the server, and those that lead to its CA.
-    pub cert: PathBuf,
-    /// The key of the certificate.
-    pub key: PathBuf,
-    /// The CAs of which clients need a certificate, if they need one.
-    pub client_ca: Option<PathBuf>,
-}
-
 /// Why there is no TLS with a file.
 #[derive(Debug, Error)]
 pub enum TlsError {

@@ -1,7 +1,6 @@
 //! What there is of TLS in a program that was built without it: a word that there is none.
 
 use std::io;
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -9,16 +8,7 @@ use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// The files that TLS needs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TlsFiles {
-    /// The certificate of the server, and those that lead to its CA.
-    pub cert: PathBuf,
-    /// The key of the certificate.
-    pub key: PathBuf,
-    /// The CAs of which clients need a certificate, if they need one.
-    pub client_ca: Option<PathBuf>,
-}
+use crate::tls_files::TlsFiles;
 
 /// Why there is no TLS.
 #[derive(Debug, Error)]

@@ -240,3 +240,42 @@ async fn write(file: &mut tokio::fs::File, text: &str) -> io::Result<()> {
     file.write_all(text.as_bytes()).await?;
     file.flush().await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As wide as a number gets.
+    const WIDE: f64 = -1.234_567_890_123_456_7e-300;
+
+    #[tokio::test]
+    async fn a_row_that_no_line_holds_is_left_out_and_told_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("wide.load");
+        let (sender, mut events) = mpsc::channel(64);
+        let recording =
+            recorded(open(&path).unwrap(), "wide.load".into(), Recorder::new(None), sender);
+        let stream = Stream { header: None, schema: Schema::plain(1000) };
+        recording.send(Event::Stream(Arc::new(stream))).await.unwrap();
+        for (second, value) in [(1, WIDE), (2, WIDE), (3, 1.0)] {
+            let time = Time::from_millis(1000 * second);
+            let sample =
+                Sample { time, seq: None, received: time, values: &[value; 1000], line: None };
+            recording.send(Event::Rows(Rows::one(sample))).await.unwrap();
+        }
+        drop(recording);
+        let mut told = 0;
+        let mut passed = 0;
+        while let Some(event) = events.recv().await {
+            match event {
+                Event::Notice(_) => told += 1,
+                _ => passed += 1,
+            }
+        }
+        assert_eq!((told, passed), (1, 4), "all of it is shown");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let rows: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        assert_eq!(rows.len(), 1);
+        assert!(rows[0].starts_with("3.000 1.00 "), "{text}");
+    }
+}

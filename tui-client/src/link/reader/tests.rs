@@ -373,3 +373,14 @@ proptest! {
         prop_assert!(rows(&events).all(|row| row.values.iter().all(|v| !v.is_infinite())));
     }
 }
+
+#[test]
+fn what_came_before_an_answer_is_not_read_if_the_next_connection_has_it_again() {
+    for (answered, count) in [(false, 1), (true, 0)] {
+        let mut reader = Reader::new(Reading::default());
+        let (mut progress, mut events) = (Progress { answered, ..Progress::default() }, Vec::new());
+        reader.take(b"1 2\n", Time::from_millis(1000), &mut progress, &mut events);
+        reader.close(&mut progress, &mut events);
+        assert_eq!(rows(&events).count(), count, "answered before: {answered}");
+    }
+}

@@ -1,0 +1,14 @@
+//! What TLS is spoken with, by name.
+
+use std::path::PathBuf;
+
+/// The files that TLS needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate of the server, and those that lead to its CA.
+    pub cert: PathBuf,
+    /// The key of the certificate.
+    pub key: PathBuf,
+    /// The CAs of which clients need a certificate, if they need one.
+    pub client_ca: Option<PathBuf>,
+}
