@@ -1,6 +1,6 @@
 //! Which charts a stream gets, from the names and units of its columns.
 //!
-//! 1. Columns of a known name go into the charts of `KNOWN`.
+//! 1. Columns of a known name go into the charts of `KNOWN`, and `core0 … coreN` into a heat map.
 //! 2. If there are more than `SINGLES_MAX` others, those of one unit share charts of
 //!    `LINES_MAX` lines.
 //! 3. Columns without a unit share charts only if there are many of them, as nothing says that they
@@ -9,23 +9,14 @@
 //!
 //! Only names and units count, never values: a chart stays what it is while samples come.
 
+mod known;
+
 use std::collections::{HashMap, HashSet};
 
 use loadline_protocol::{Column, Schema};
 
 use crate::units::{Look, Machine, Units};
-
-/// A column of a known name: the name, its legend, and which of the theme's colours it has wherever it
-/// is seen.
-type Member = (&'static str, &'static str, usize);
-
-/// The charts that columns of a known name go into, in their order on the screen.
-const KNOWN: &[(&str, &[Member])] = &[
-    ("CPU", &[("cpu", "", 0)]),
-    ("Memory", &[("mem", "", 3)]),
-    ("Frequency", &[("freq", "", 4)]),
-    ("Load", &[("load1", "1m", 0), ("load5", "5m", 1), ("load15", "15m", 2)]),
-];
+use known::{CORES, KNOWN, PLAIN, YIELDS, is_core, is_known};
 
 /// So many columns of unknown names have a chart each, whatever their units.
 const SINGLES_MAX: usize = 4;
@@ -52,6 +43,27 @@ pub struct Chart {
     pub look: Look,
     /// A value that others are compared with, in the unit that is shown.
     pub reference: Option<Reference>,
+    /// How it is drawn.
+    pub kind: Kind,
+}
+
+/// How the columns of a chart are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A line each, over one value axis.
+    Lines,
+    /// A row each, the darker the greater the value: for more columns than lines could be told apart.
+    Heat,
+}
+
+/// So many charts are enough for a first look; where there are more, the others have pages of their own.
+pub const CALM: usize = 6;
+
+/// Whether a first look is to be kept calm: there are more charts than it takes, and those are ours.
+#[must_use]
+pub fn is_calm(charts: &[Chart]) -> bool {
+    let is_ours = |chart: &Chart| KNOWN.iter().any(|(title, _)| *title == chart.title);
+    charts.len() > CALM && charts[..CALM].iter().all(is_ours)
 }
 
 /// A column in a chart.
@@ -93,10 +105,20 @@ pub fn charts(schema: &Schema, units: Units, machine: Machine) -> Vec<Chart> {
         let reference = reference(columns[first.column].name(), look.scale, machine);
         let per_core = look.table.is_some_and(|(unit, _)| unit == "/core");
         let remark = if per_core { "per core" } else { "" };
-        charts.push(Chart { title: (*title).to_owned(), remark, lines, look, reference });
+        let (title, kind) = ((*title).to_owned(), Kind::Lines);
+        charts.push(Chart { title, remark, lines, look, reference, kind });
     }
+    // What a plain stream has keeps its order.
+    let is_of_plain = |chart: &Chart| KNOWN[..PLAIN].iter().any(|(title, _)| *title == chart.title);
+    let has_more = !charts.iter().all(is_of_plain);
+    if let Some(at) = charts.iter().position(|chart| has_more && chart.title == YIELDS) {
+        let last = CALM.min(charts.len() - 1);
+        charts[at..=last].rotate_left(1);
+    }
+    charts.extend(cores(columns, units, machine));
     // A chart is chosen by its title: no two may have the same.
-    let mut taken: HashSet<String> = KNOWN.iter().map(|(title, _)| (*title).to_owned()).collect();
+    let ours = KNOWN.iter().map(|(title, _)| *title).chain([CORES]);
+    let mut taken: HashSet<String> = ours.map(str::to_owned).collect();
     for group in groups(columns) {
         let mut title = title(columns, &group);
         while !taken.insert(title.clone()) {
@@ -107,10 +129,25 @@ pub fn charts(schema: &Schema, units: Units, machine: Machine) -> Vec<Chart> {
             remark: "",
             look: look(group[0]),
             reference: None,
+            kind: Kind::Lines,
             lines: lines(columns, &group),
         });
     }
     charts
+}
+
+/// The chart of all cores, if there are any.
+fn cores(columns: &[Column], units: Units, machine: Machine) -> Option<Chart> {
+    let cores = columns.iter().enumerate().filter(|(_, column)| is_core(column));
+    let line = |(at, column): (usize, &Column)| ChartLine {
+        column: at,
+        legend: column.name().to_owned(),
+        colour: 0,
+    };
+    let lines: Vec<ChartLine> = cores.map(line).collect();
+    let look = look(&columns[lines.first()?.column], units, machine);
+    let title = CORES.to_owned();
+    Some(Chart { title, remark: "", lines, look, reference: None, kind: Kind::Heat })
 }
 
 /// The columns of unknown names that share a chart, chart by chart; none is empty.
@@ -182,10 +219,6 @@ pub fn look(column: &Column, units: Units, machine: Machine) -> Look {
     Look::of(column, is_known(column), units, machine)
 }
 
-fn is_known(column: &Column) -> bool {
-    KNOWN.iter().any(|(_, members)| members.iter().any(|(name, ..)| *name == column.name()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,6 +238,33 @@ mod tests {
         let lines: Vec<_> = charts.iter().map(|c| (c.title.as_str(), c.lines.len())).collect();
         assert_eq!(lines, [("CPU", 1), ("Memory", 1), ("Frequency", 1), ("Load", 3)]);
         assert_eq!(charts[0].look.range, Range::Fixed(100.0));
+    }
+
+    #[test]
+    fn what_an_agent_collects_has_its_charts_and_cores_share_one() {
+        let all = "cpu:% freq:MHz mem:% load1 load5 load15 user:% net_rx:B/s net_tx:B/s \
+                   disk_read:B/s psi_io:% disk_used:% core0:% core1:% core:% core2 temp:°C";
+        let expected = [
+            "CPU",
+            "Memory",
+            "Load",
+            "Network",
+            "Disk",
+            "Pressure",
+            "Frequency",
+            "CPU time",
+            "Disk space",
+            "Temperature",
+            "Cores",
+            "core",
+            "core2",
+        ];
+        assert_eq!(titles(all), expected);
+        let charts = usual(&all.parse().unwrap());
+        assert!(is_calm(&charts) && !is_calm(&usual(&Schema::plain(12))));
+        assert_eq!((charts[10].kind, charts[10].lines.len()), (Kind::Heat, 2));
+        assert_eq!(titles("freq:MHz load1 cpu:%"), ["CPU", "Frequency", "Load"]);
+        assert_eq!(titles("freq:MHz load1 swap:%"), ["Load", "Swap", "Frequency"]);
     }
 
     #[test]
@@ -262,7 +322,7 @@ mod tests {
 
     #[test]
     fn other_columns_get_a_chart_each_and_missing_ones_none() {
-        assert_eq!(titles("temp:°C load1 cpu:%"), ["CPU", "Load", "temp"]);
+        assert_eq!(titles("heat:°C load1 cpu:%"), ["CPU", "Load", "heat"]);
         assert_eq!(titles("c1 c2"), ["c1", "c2"]);
         assert_eq!(titles("cpu:% CPU"), ["CPU", "\"CPU\""]);
     }

@@ -11,6 +11,7 @@
 
 use ratatui::layout::{Constraint, Layout as Split, Rect};
 
+use crate::charts::CALM;
 use crate::digits;
 
 /// A screen of fewer rows has no footer.
@@ -24,6 +25,10 @@ const TABLE_ROWS: (u16, u16) = (4, 12);
 
 /// A chart of fewer rows tells nothing: its title, two rows of dots, its times.
 const CHART_ROWS: u16 = 4;
+
+/// Where all charts would crowd a page, those beyond the first [`CALM`] wait until the others have so
+/// many rows.
+const CALM_ROWS: u16 = 8;
 
 /// From this width on charts stand side by side.
 const TWO_COLUMNS_FROM: u16 = 64;
@@ -117,6 +122,8 @@ pub struct Shape {
     pub charts: usize,
     /// Which of them is chosen.
     pub chosen: usize,
+    /// Whether they do not crowd the page, however many there are.
+    pub is_calm: bool,
     /// Rows that the statistics between mark and cursor would fill; 0 without a mark.
     pub span_rows: u16,
     /// How many sources stand in one chart, if it is one for several.
@@ -252,6 +259,8 @@ fn grid(area: Rect, shape: Shape) -> Vec<(usize, Rect)> {
     let is_wide = area.width >= TWO_COLUMNS_FROM
         || (area.width >= TWO_COLUMNS_MIN && shape.charts > rows_max);
     let columns = if is_wide { shape.charts.min(2) } else { 1 };
+    let calm = usize::from(area.height / CALM_ROWS).max(CALM.div_ceil(columns));
+    let rows_max = if shape.is_calm { rows_max.min(calm) } else { rows_max };
     let rows = shape.charts.div_ceil(columns).min(rows_max);
     let shown = rows * columns;
     // Pages of as many charts as are shown, so that a chart does not move while others are chosen.
@@ -376,7 +385,15 @@ mod tests {
         ] {
             for (width, height) in (0..130).flat_map(|w| (0..60).map(move |h| (w, h))) {
                 let area = Rect::new(0, 0, width, height);
-                let shape = Shape { page, table, charts: 4, chosen: 3, span_rows, compared: 5 };
+                let shape = Shape {
+                    page,
+                    table,
+                    charts: 4,
+                    chosen: 3,
+                    is_calm: false,
+                    span_rows,
+                    compared: 5,
+                };
                 let layout = layout(area, shape);
                 let parts = rects(&layout);
                 assert_eq!(parts.is_empty(), area.is_empty(), "{area}");
@@ -399,6 +416,7 @@ mod tests {
                 table: Table::Below,
                 charts: 4,
                 chosen: 0,
+                is_calm: false,
                 span_rows: 0,
                 compared: 1,
             };

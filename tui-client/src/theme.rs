@@ -102,6 +102,9 @@ const LIGHT: Colours = Colours {
     alarm: Color::Rgb(0xc0, 0x32, 0x2b),
 };
 
+/// How many levels of heat are told apart.
+pub const HEAT_LEVELS: usize = 5;
+
 /// The signs of axes and rules.
 #[derive(Debug, Clone, Copy)]
 pub struct Signs {
@@ -191,6 +194,19 @@ impl Theme {
             return self.faint();
         }
         self.fg(|colours| Some(colours.lines[line % colours.lines.len()]))
+    }
+
+    /// The style of a level of heat, the coldest at 0; its sign alone tells it, too.
+    #[must_use]
+    pub fn heat(self, level: usize, fresh: bool) -> Style {
+        match level {
+            _ if !fresh => self.faint(),
+            0 => self.faint(),
+            1 => self.fg(|colours| Some(colours.good)),
+            2 => self.fg(|colours| Some(colours.lines[0])),
+            3 => self.fg(|colours| Some(colours.warning.unwrap_or(colours.lines[1]))),
+            _ => self.fg(|colours| Some(colours.alarm)),
+        }
     }
 
     /// What frames and explains.

@@ -74,8 +74,13 @@ pub struct Look {
 
 const GIB: f64 = (1u64 << 30) as f64;
 
-/// A load axis that spans less shows noise as mountains.
+/// A load axis that spans less shows noise as mountains, and so does one of pressure, and one of rates.
 const LOAD_SPAN_MIN: f64 = 1.0;
+const PRESSURE_SPAN_MIN: f64 = 10.0;
+const RATE_SPAN_MIN: f64 = 10.0 * 1024.0;
+
+/// The seconds of a day.
+const DAY: f64 = 86_400.0;
 
 impl Look {
     fn new(range: Range, scale: f64, suffix: &str, decimals: usize) -> Look {
@@ -105,9 +110,15 @@ impl Look {
             ("load1" | "load5" | "load15", "", ..) => {
                 Look::new(Range::FromZero(LOAD_SPAN_MIN), 1.0, "", 2)
             }
+            ("psi_cpu" | "psi_mem" | "psi_io", "%", ..) => {
+                Look::new(Range::FromZero(PRESSURE_SPAN_MIN), 1.0, "%", 1)
+            }
+            ("uptime", "s", ..) => Look::new(zero, 1.0 / DAY, "d", 2),
+            ("procs", "", ..) => Look::new(zero, 1.0, "", 0),
             (_, "%", ..) => Look::new(Range::Fixed(100.0), 1.0, "%", 1),
             (_, "MHz", Units::Usual, _) => Look::new(zero, 0.001, "GHz", 2),
             (_, "MHz", Units::Other, _) => Look::new(zero, 1.0, "MHz", 0),
+            (_, "B/s", ..) if known => Look::new(Range::FromZero(RATE_SPAN_MIN), 1.0, "B/s", 1),
             (_, unit @ ("B" | "B/s"), ..) => Look::new(zero, 1.0, unit, 1),
             (_, unit @ ("s" | "°C"), ..) => Look::new(range, 1.0, unit, 1),
             (_, unit, ..) => Look::new(range, 1.0, unit, 2),
@@ -183,6 +194,8 @@ mod tests {
             ("freq:MHz", 2400.0, "2.40 GHz"),
             ("x:B", 67_385_159_680.0, "62.8 GiB"),
             ("x:B/s", 512.0, "512.0 B/s"),
+            ("uptime:s", 129_600.0, "1.50 d"),
+            ("procs", 312.0, "312"),
             ("x:V", 3.3, "3.30 V"),
             ("load1", 0.4, "0.40"),
             ("x", 1e300, "1.00e300"),

@@ -3,6 +3,7 @@
 use loadline_protocol::Time;
 
 use super::{App, Screen};
+use crate::charts::Kind;
 use crate::keys::Action;
 use crate::layout::Page;
 
@@ -10,12 +11,13 @@ use crate::layout::Page;
 pub const LINES_MAX: usize = 6;
 
 impl App {
-    /// The titles of the charts that any source has, in the order in which they are met.
+    /// The titles of the charts that any source has, in the order in which they are met; without those
+    /// that no line stands for.
     #[must_use]
     pub fn metrics(&self) -> Vec<&str> {
         let mut titles: Vec<&str> = Vec::new();
         for chart in self.sources().iter().flat_map(|seen| &seen.charts) {
-            if !titles.contains(&chart.title.as_str()) {
+            if chart.kind == Kind::Lines && !titles.contains(&chart.title.as_str()) {
                 titles.push(&chart.title);
             }
         }

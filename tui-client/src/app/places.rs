@@ -3,7 +3,7 @@
 use ratatui::layout::{Position, Rect};
 
 use super::App;
-use crate::charts::Chart;
+use crate::charts::{Chart, Kind, is_calm};
 use crate::digits;
 use crate::keys;
 use crate::layout::{
@@ -45,7 +45,8 @@ impl App {
         let is_measured = self.mark.is_some() && !self.is_of_all();
         let span_rows = if is_measured { lines.min(SPAN_ROWS_MAX) as u16 + 1 } else { 0 };
         let compared = self.compared().len();
-        let shape = Shape { page, table: self.table, charts, chosen, span_rows, compared };
+        let is_calm = page == Page::Dashboard && is_calm(self.charts());
+        let shape = Shape { page, table: self.table, charts, chosen, is_calm, span_rows, compared };
         layout(area, shape)
     }
 
@@ -57,6 +58,8 @@ impl App {
             Page::Overview | Page::Dashboard | Page::Together | Page::Apart => {
                 ChartShape::default()
             }
+            // Its names stand where others have their values.
+            Page::Fullscreen if chart.kind == Kind::Heat => ChartShape::default(),
             Page::Fullscreen => {
                 let names = chart.lines.iter().map(|line| line.legend.chars().count());
                 let names = names.max().unwrap_or(0).min(NAME_MAX) as u16;

@@ -10,6 +10,7 @@
 //! ```
 
 mod digits;
+mod heat;
 mod pointed;
 mod strokes;
 mod time_axis;
@@ -24,7 +25,7 @@ use ratatui::widgets::Widget;
 
 use super::text::{Piece, put};
 use crate::app::App;
-use crate::charts::{Chart, ChartLine};
+use crate::charts::{Chart, ChartLine, Kind};
 use crate::layout::{Parts, parts};
 use crate::store::{Kept, Slots, Window};
 pub(super) use strokes::{Pattern, Strokes};
@@ -169,11 +170,16 @@ pub(super) fn draw(
     let Some((window, axis)) = place else { return };
     let drawn = Drawn { app, chart, parts, window, lines, axis };
     digits::render(&drawn, &heading, buf);
-    value_axis::render(&drawn, buf);
     time_axis::render(&drawn, buf);
-    drawn.render_lines(buf);
-    drawn.render_reference(buf);
-    drawn.render_names(buf);
+    match chart.kind {
+        Kind::Lines => {
+            value_axis::render(&drawn, buf);
+            drawn.render_lines(buf);
+            drawn.render_reference(buf);
+            drawn.render_names(buf);
+        }
+        Kind::Heat => heat::render(&drawn, buf),
+    }
     pointed::render(&drawn, buf);
 }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails where something is not as it should be")]
 
 mod measure;
+mod metrics;
 mod navigate;
 mod pointer;
 mod properties;

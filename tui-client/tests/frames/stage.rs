@@ -211,7 +211,7 @@ impl Stage {
 }
 
 /// What an agent says of itself and its rows.
-fn header(run: u32) -> Event {
+pub(crate) fn header(run: u32) -> Event {
     let Ok(note) = Note::parse(&format!(
         "loadline/1 run={} host=web-1 interval=1000ms os=\"Debian GNU/Linux 12\" cores=4 \
          memory=67385159680 agent=0.1.0",

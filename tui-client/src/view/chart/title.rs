@@ -7,7 +7,7 @@ use ratatui::style::Modifier;
 use super::strokes::Pattern;
 use super::value_axis::ValueAxis;
 use crate::app::App;
-use crate::charts::Chart;
+use crate::charts::{Chart, Kind};
 use crate::layout::Parts;
 use crate::view::text::{Piece, put, put_right, width};
 
@@ -55,7 +55,7 @@ pub(super) fn render(
         title.push(Piece::new(format!("{} ", chart.remark), theme.faint()));
     }
     let zoom = app.value_zoom(chart);
-    if zoom != 0 {
+    if zoom != 0 && chart.kind == Kind::Lines {
         let factor = f64::from(zoom).exp2();
         title.push(Piece::new(format!("values x{factor} "), theme.faint()));
     }
@@ -78,6 +78,9 @@ pub(super) fn render(
 /// The values of the lines, with their names; without those that stand there in large digits.
 fn values(app: &App, chart: &Chart, heading: &Heading<'_>, large: usize) -> Vec<Piece> {
     let theme = app.theme;
+    if chart.kind == Kind::Heat {
+        return busiest(app, chart, heading);
+    }
     let mut legend = Vec::new();
     for (line, (member, value)) in chart.lines.iter().zip(&heading.values).enumerate().skip(large) {
         if !member.legend.is_empty() {
@@ -94,6 +97,17 @@ fn values(app: &App, chart: &Chart, heading: &Heading<'_>, large: usize) -> Vec<
         legend.push(Piece::new(value, style));
     }
     legend
+}
+
+/// Of many columns, the one with the greatest value.
+fn busiest(app: &App, chart: &Chart, heading: &Heading<'_>) -> Vec<Piece> {
+    let known = chart.lines.iter().zip(&heading.values).filter(|(_, value)| value.is_finite());
+    let Some((line, value)) = known.max_by(|a, b| a.1.total_cmp(b.1)) else { return Vec::new() };
+    let style = app.theme.line(line.colour, heading.fresh).add_modifier(Modifier::BOLD);
+    vec![
+        Piece::new(format!(" busiest {}", line.legend), app.theme.faint()),
+        Piece::new(format!(" {} ", chart.look.value(*value)), style),
+    ]
 }
 
 /// What the values are compared with, and whether it lies beyond the axis.

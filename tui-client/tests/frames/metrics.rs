@@ -1,0 +1,132 @@
+//! An agent with all that it can collect.
+
+use std::sync::Arc;
+
+use crossterm::event::KeyCode;
+use loadline::event::{Event, Stream};
+use loadline::theme::Palette;
+use loadline_protocol::{Column, Schema, Stamp};
+use ratatui::style::Color;
+
+use crate::stage::{Stage, check_frame, check_frames, colour_of, header, working};
+
+/// What an agent collects if nobody says otherwise, behind the six of a plain stream.
+const FURTHER: &str = "user:% system:% iowait:% steal:% mem_used:B mem_available:B mem_total:B \
+     swap:% swap_used:B net_rx:B/s net_tx:B/s disk_read:B/s disk_write:B/s disk_used:% psi_cpu:% \
+     psi_mem:% psi_io:%";
+
+const MEMORY: f64 = 67_385_159_680.0;
+
+/// The values of [`FURTHER`] on a server that is at work.
+fn further(second: i64) -> Vec<f64> {
+    let t = second as f64;
+    let wave = (t / 17.0).sin();
+    let burst = if second % 60 < 12 { 90e6 } else { 2e6 };
+    let used = MEMORY * (0.41 + t / 4000.0);
+    vec![
+        30.0 + 20.0 * wave,
+        14.0 + 6.0 * wave,
+        3.0 + 2.0 * (t / 5.0).sin(),
+        0.0,
+        used,
+        MEMORY - used,
+        MEMORY,
+        12.5,
+        268_435_456.0,
+        8e6 + 6e6 * wave,
+        2e6 + 1e6 * (t / 9.0).cos(),
+        burst / 10.0,
+        burst,
+        63.4,
+        4.0 + 3.0 * wave,
+        0.0,
+        if second % 60 < 12 { 18.0 } else { 1.0 },
+    ]
+}
+
+/// An agent with columns behind those of a plain stream, their values given by the second.
+fn collecting(columns: &str, values: impl Fn(i64) -> Vec<f64>) -> Stage {
+    let mut stage = Stage::new("127.0.0.1:1027");
+    stage.event(Event::Connected);
+    let Event::Stream(stream) = header(7) else { panic!("a header begins a stream") };
+    let mut all = stream.schema.columns().to_vec();
+    all.extend(columns.split_whitespace().map(|column| column.parse::<Column>().unwrap()));
+    let schema = Schema::new(Stamp::TimeSeq, all).unwrap();
+    stage.event(Event::Stream(Arc::new(Stream { header: stream.header.clone(), schema })));
+    let columns = stage.app.watched().columns().unwrap().to_vec();
+    for second in 0..240 {
+        let values = [working(second), values(second)].concat();
+        let rounded = columns.iter().zip(values).map(|(column, value)| column.round(value));
+        stage.row(second, &rounded.collect::<Vec<_>>());
+    }
+    stage.event(Event::Live);
+    stage
+}
+
+fn all() -> Stage {
+    collecting(FURTHER, further)
+}
+
+/// So many cores, each busy a little later than the one before.
+fn cores(count: usize) -> Stage {
+    let names: Vec<String> = (0..count).map(|core| format!("core{core}:%")).collect();
+    collecting(&names.join(" "), |second| {
+        let busy = |core: usize| {
+            let wave = (second as f64 / 11.0 - core as f64 / 2.0).sin();
+            if core == 1 && (60..90).contains(&second) { f64::NAN } else { 50.0 + 50.0 * wave }
+        };
+        (0..count).map(busy).collect()
+    })
+}
+
+#[test]
+fn the_first_look_is_calm_and_the_rest_is_a_page_away() {
+    let mut stage = all();
+    check_frames("metrics", &mut stage);
+    let screen = stage.frame(120, 36);
+    for title in ["1  CPU", "2  Memory", "3  Load", "4  Network", "5  Disk", "6  Pressure"] {
+        assert!(screen.contains(title), "{title} is missing: {screen}");
+    }
+    stage.typed("7");
+    check_frame("metrics_second_page", &mut stage, 120, 36);
+    stage.typed("4f");
+    check_frame("metrics_network", &mut stage, 120, 36);
+}
+
+#[test]
+fn a_screen_with_room_shows_more_charts() {
+    let screen = all().frame(160, 60);
+    assert!(screen.contains("7  Frequency") && screen.contains("8  CPU time"), "{screen}");
+}
+
+#[test]
+fn the_cores_are_a_heat_map_with_a_row_each() {
+    let mut stage = cores(8);
+    stage.typed("5f");
+    check_frames("cores", &mut stage);
+    stage.typed("ff");
+    let live = stage.draw(120, 36);
+    assert_eq!(colour_of(&live, "█"), Some(Color::Red));
+    stage.wait(60_000);
+    let stale = stage.draw(120, 36);
+    assert_eq!(colour_of(&stale, "█"), Some(Color::DarkGray));
+}
+
+#[test]
+fn cores_share_rows_where_there_are_more_of_them() {
+    let mut stage = cores(100);
+    stage.typed("5");
+    check_frames("cores_100", &mut stage);
+    stage.typed("f");
+    stage.app.theme.palette = Palette::Mono;
+    stage.app.theme.ascii = true;
+    check_frame("cores_100_ascii", &mut stage, 80, 24);
+}
+
+#[test]
+fn the_cursor_says_which_core_is_the_busiest() {
+    let mut stage = cores(4);
+    stage.typed("5fc");
+    stage.press(KeyCode::Left);
+    check_frame("cores_cursor", &mut stage, 80, 24);
+}
