@@ -18,10 +18,10 @@ pub enum Range {
 /// The units that a user can choose between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Units {
-    /// Percent, GHz, load.
+    /// Percent, GHz, load, bytes a second.
     #[default]
     Usual,
-    /// Bytes, MHz, load per core; where the agent tells what it takes to know them.
+    /// Bytes, MHz, load per core, bits a second of networks; where the agent tells what it takes to know them.
     Other,
 }
 
@@ -55,6 +55,45 @@ impl Machine {
     }
 }
 
+/// The prefixes of a unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Prefixes {
+    None,
+    /// Ki, Mi, Gi.
+    Binary,
+    /// k, M, G.
+    Decimal,
+}
+
+impl Prefixes {
+    fn of(suffix: &str) -> Prefixes {
+        match suffix {
+            "B" | "B/s" => Prefixes::Binary,
+            BITS => Prefixes::Decimal,
+            _ => Prefixes::None,
+        }
+    }
+
+    /// A value with the prefix that makes it shortest.
+    fn of_value(self, value: f64) -> (f64, &'static str) {
+        let (step, prefixes): (f64, &[&str]) = match self {
+            Prefixes::None => return (value, ""),
+            Prefixes::Binary => (1024.0, &["", "Ki", "Mi", "Gi", "Ti", "Pi"]),
+            Prefixes::Decimal => (1000.0, &["", "k", "M", "G", "T", "P"]),
+        };
+        let mut scaled = value;
+        let mut at = 0;
+        while scaled.abs() >= step && at + 1 < prefixes.len() {
+            scaled /= step;
+            at += 1;
+        }
+        (scaled, prefixes[at])
+    }
+}
+
+/// In which networks are sold.
+const BITS: &str = "bit/s";
+
 /// How the values of a column are shown.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Look {
@@ -66,8 +105,8 @@ pub struct Look {
     pub suffix: String,
     /// How many decimals a shown value has.
     pub decimals: usize,
-    /// Whether values get a binary prefix of their own.
-    binary: bool,
+    /// Which prefixes values get, each one of its own.
+    prefixes: Prefixes,
     /// What a table says instead of the column's own unit, and what it multiplies values by.
     pub table: Option<(&'static str, f64)>,
 }
@@ -84,8 +123,8 @@ const DAY: f64 = 86_400.0;
 
 impl Look {
     fn new(range: Range, scale: f64, suffix: &str, decimals: usize) -> Look {
-        let binary = matches!(suffix, "B" | "B/s");
-        Look { range, scale, suffix: suffix.to_owned(), decimals, binary, table: None }
+        let prefixes = Prefixes::of(suffix);
+        Look { range, scale, suffix: suffix.to_owned(), decimals, prefixes, table: None }
     }
 
     /// The look of a column; `known` says whether it is one of ours, which are never negative.
@@ -118,6 +157,10 @@ impl Look {
             (_, "%", ..) => Look::new(Range::Fixed(100.0), 1.0, "%", 1),
             (_, "MHz", Units::Usual, _) => Look::new(zero, 0.001, "GHz", 2),
             (_, "MHz", Units::Other, _) => Look::new(zero, 1.0, "MHz", 0),
+            ("net_rx" | "net_tx", "B/s", Units::Other, _) => Look {
+                table: Some(("Mbit/s", 8e-6)),
+                ..Look::new(Range::FromZero(RATE_SPAN_MIN * 8.0), 8.0, BITS, 1)
+            },
             (_, "B/s", ..) if known => Look::new(Range::FromZero(RATE_SPAN_MIN), 1.0, "B/s", 1),
             (_, unit @ ("B" | "B/s"), ..) => Look::new(zero, 1.0, unit, 1),
             (_, unit @ ("s" | "°C"), ..) => Look::new(range, 1.0, unit, 1),
@@ -139,7 +182,7 @@ impl Look {
             return ("-".to_owned(), String::new());
         }
         let scaled = value * self.scale;
-        let (scaled, prefix) = if self.binary { binary(scaled) } else { (scaled, "") };
+        let (scaled, prefix) = self.prefixes.of_value(scaled);
         (number(scaled, self.decimals), format!("{prefix}{}", self.suffix))
     }
 
@@ -148,7 +191,9 @@ impl Look {
     pub fn axis_unit(&self) -> Unit {
         match self.suffix.as_str() {
             "" => Unit::Plain,
-            _ if self.binary => Unit::Bytes,
+            _ if self.prefixes == Prefixes::Binary => Unit::Bytes,
+            // An axis has no room for more.
+            BITS => Unit::si("b"),
             "%" => Unit::suffix("%"),
             suffix => Unit::suffix(format!(" {suffix}")),
         }
@@ -164,17 +209,6 @@ pub fn number(value: f64, decimals: usize) -> String {
     } else {
         format!("{value:.decimals$}")
     }
-}
-
-fn binary(value: f64) -> (f64, &'static str) {
-    let prefixes = ["", "Ki", "Mi", "Gi", "Ti", "Pi"];
-    let mut scaled = value;
-    let mut at = 0;
-    while scaled.abs() >= 1024.0 && at + 1 < prefixes.len() {
-        scaled /= 1024.0;
-        at += 1;
-    }
-    (scaled, prefixes[at])
 }
 
 #[cfg(test)]
@@ -214,6 +248,8 @@ mod tests {
             ("freq:MHz", 2400.4, "2400 MHz", None),
             ("load1", 2.0, "0.50", Some("/core")),
             ("cpu:%", 12.5, "12.5 %", None),
+            ("net_rx:B/s", 1_250_000.0, "10.0 Mbit/s", Some("Mbit/s")),
+            ("disk_read:B/s", 2048.0, "2.0 KiB/s", None),
         ] {
             let look = look(column, Units::Other, MACHINE);
             assert_eq!(look.value(value), expected);

@@ -91,6 +91,8 @@ fn the_first_look_is_calm_and_the_rest_is_a_page_away() {
     check_frame("metrics_second_page", &mut stage, 120, 36);
     stage.typed("4f");
     check_frame("metrics_network", &mut stage, 120, 36);
+    stage.typed("u");
+    check_frame("metrics_network_in_bits", &mut stage, 80, 24);
 }
 
 #[test]
@@ -108,8 +110,8 @@ fn the_cores_are_a_heat_map_with_a_row_each() {
     let live = stage.draw(120, 36);
     assert_eq!(colour_of(&live, "█"), Some(Color::Red));
     stage.wait(60_000);
-    let stale = stage.draw(120, 36);
-    assert_eq!(colour_of(&stale, "█"), Some(Color::DarkGray));
+    let silent = stage.draw(120, 36);
+    assert_eq!(colour_of(&silent, "█"), Some(Color::DarkGray));
 }
 
 #[test]
