@@ -158,7 +158,7 @@ fn stop_the_clock(header: &mut Vec<Cell>) {
     };
     replace(header, "1027", |signs| behind(signs, "127.0.0.1:"));
     replace(header, "0.2", |signs| behind(signs, "age "));
-    replace(header, "52 B/s", |signs| {
+    replace(header, "160 B/s", |signs| {
         let end = find(signs, "B/s")?;
         let is_unit = |sign: &char| sign.is_ascii_alphabetic() || *sign == ' ';
         let unit = signs[..end].iter().rev().take_while(|sign| is_unit(sign)).count();
@@ -224,25 +224,56 @@ fn stream() -> String {
     let mut stream = String::from(
         "# loadline/1 run=9f3a17c2 host=web-1 interval=1000ms os=\"Debian GNU/Linux 12\" cores=8 \
          memory=33565433856 agent=0.1.0\n\
-         # columns time:s seq cpu:% freq:MHz mem:% load1 load5 load15\n",
+         # columns time:s seq cpu:% freq:MHz mem:% load1 load5 load15 user:% system:% iowait:% \
+         steal:% mem_used:B mem_available:B mem_total:B swap:% swap_used:B net_rx:B/s net_tx:B/s \
+         disk_read:B/s disk_write:B/s disk_used:% psi_cpu:% psi_mem:% psi_io:%\n",
     );
     let mut machine = Machine { frequency: 2100.0, loads: [1.31, 1.24, 1.12] };
     for second in 0..ROWS {
         if second + 1 == ROWS {
             stream += "# live\n";
         }
-        let [cpu, frequency, memory, loads @ ..] = machine.sample(second);
+        let values = machine.sample(second);
+        let [cpu, frequency, memory, loads @ ..] = values;
         let time = NEWEST + 1 + second as u64 - ROWS as u64;
         let ms = 121 + second * 7 % 3;
         let seq = 41_806 + second;
         let _ = writeln!(
             stream,
-            "{time}.{ms} {seq} {cpu:.1} {frequency:.1} {memory:.1} {:.2} {:.2} {:.2}",
-            loads[0], loads[1], loads[2],
+            "{time}.{ms} {seq} {cpu:.1} {frequency:.1} {memory:.1} {:.2} {:.2} {:.2} {}",
+            loads[0],
+            loads[1],
+            loads[2],
+            further(second, cpu, memory),
         );
     }
     stream
 }
+
+/// The columns behind those of a plain stream, as they go with its processor and memory.
+fn further(second: usize, cpu: f64, memory: f64) -> String {
+    let t = second as f64;
+    let writes = (second % 97) < 9 || (second % 211) < 14;
+    let system = cpu * (0.18 + 0.1 * noise(8, t / 4.0));
+    let iowait = if writes { 4.0 + 6.0 * noise(9, t) } else { 0.4 * noise(9, t) };
+    let used = MEMORY * memory / 100.0;
+    let asked = noise(10, t / 25.0) + 0.5 * noise(11, t / 3.0) + cpu / 90.0;
+    let (received, sent) = (asked * 0.9e6 + 40e3, asked * 4.1e6 * (0.8 + 0.3 * noise(12, t / 2.0)));
+    let read = if noise(13, t / 6.0) > 0.78 { 21e6 * noise(14, t / 2.0) } else { 0.0 };
+    let written =
+        if writes { 58e6 + 44e6 * noise(15, t / 2.0) } else { 1.5e6 * noise(15, t / 3.0) };
+    let waits = (cpu - 35.0).max(0.0) / 4.0;
+    let pressed = if writes { 9.0 + 8.0 * noise(16, t / 4.0) } else { 0.6 * noise(16, t / 9.0) };
+    format!(
+        "{:.1} {system:.1} {iowait:.1} 0.0 {used:.0} {:.0} {MEMORY} 3.1 66584576 {received:.0} \
+         {sent:.0} {read:.0} {written:.0} 61.7 {waits:.1} 0.0 {pressed:.1}",
+        cpu - system,
+        MEMORY - used,
+    )
+}
+
+/// What the header says, bytes.
+const MEMORY: f64 = 33_565_433_856.0;
 
 /// A server at work, made up.
 struct Machine {
