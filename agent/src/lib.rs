@@ -56,8 +56,7 @@ mod beat;
 mod clock;
 mod listen;
 #[cfg(target_os = "linux")]
-#[cfg_attr(not(test), expect(dead_code, reason = "not all of it has a column yet"))]
-#[expect(unused_imports, reason = "not all of it has a column yet")]
+#[expect(dead_code, unused_imports, reason = "not all of it has a column yet")]
 mod procfs;
 mod ring;
 mod sampler;

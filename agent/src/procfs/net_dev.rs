@@ -58,15 +58,18 @@ impl Device<'_> {
     pub(crate) fn parse(line: &[u8]) -> Option<Device<'_>> {
         let colon = line.iter().rposition(|byte| *byte == b':')?;
         let name = std::str::from_utf8(line[..colon].trim_ascii()).ok()?;
-        let mut numbers = words(&line[colon + 1..]).map(number);
-        let mut traffic = || {
-            let mut next = || numbers.next().flatten();
-            let (bytes, packets, errors, dropped) = (next()?, next()?, next()?, next()?);
-            // Four more, which are counted among these or by nobody.
-            numbers.by_ref().take(4).last()??;
-            Some(Traffic { bytes, packets, errors, dropped })
+        let mut counts = [0; 16];
+        let mut words = words(&line[colon + 1..]);
+        for count in &mut counts {
+            *count = number(words.next()?)?;
+        }
+        let traffic = |at: usize| Traffic {
+            bytes: counts[at],
+            packets: counts[at + 1],
+            errors: counts[at + 2],
+            dropped: counts[at + 3],
         };
-        let (received, sent) = (traffic()?, traffic()?);
+        let (received, sent) = (traffic(0), traffic(8));
         (!name.is_empty()).then_some(Device { name, received, sent })
     }
 }
