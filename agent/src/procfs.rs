@@ -10,6 +10,7 @@ mod loadavg;
 mod meminfo;
 mod mounts;
 mod net_dev;
+mod numbered;
 mod pressure;
 mod stat;
 
@@ -19,6 +20,7 @@ pub(crate) use loadavg::{Loadavg, Loads};
 pub(crate) use meminfo::{Amount, Meminfo, Memory};
 pub(crate) use mounts::{Mount, Mounts, Space};
 pub(crate) use net_dev::{Device, NetDev, Traffic};
+pub(crate) use numbered::each_numbered;
 pub(crate) use pressure::{Pressure, Stall, Stalls};
 pub(crate) use stat::{CpuTimes, Stat, StatLine};
 
