@@ -78,7 +78,7 @@ fn run(options: &Options) -> anyhow::Result<()> {
 }
 
 async fn agent(options: &Options, archive: Option<Archive>) -> Agent {
-    let (machine, facts) = (Machine::new(), Facts::of_this_machine());
+    let (machine, facts) = (Machine::collecting(&options.collect), Facts::of_this_machine());
     Agent::start_with_archive(machine, facts, options.settings(), archive).await
 }
 
