@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
 use crate::event::{Event, Rows, Stream};
+use crate::units::limits_text;
 use crate::watched::Watched;
 use crate::zone::utc;
 
@@ -234,6 +235,7 @@ fn host(header: &Header) -> String {
         text(&header.os),
         header.cores.map(|cores| format!("{cores} {}", if cores == 1 { "core" } else { "cores" })),
         header.memory.map(|bytes| format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30))),
+        limits_text(header),
         header.agent.as_ref().map(|version| format!("agent {version}")),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
@@ -249,10 +251,23 @@ fn columns(stream: &Stream) -> String {
 
 #[cfg(test)]
 mod tests {
-    use loadline_protocol::Time;
+    use loadline_protocol::{Note, Time};
 
     use super::*;
     use crate::link::{Progress, Reader, Reading};
+
+    #[test]
+    fn a_container_says_what_it_may_use() {
+        let header = |fields: &str| match Note::parse(&format!("loadline/1 host=web {fields}")) {
+            Ok(Note::Header(header)) => host(&header),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(header("cores=8 cpu_limit=1"), "web, 8 cores, limit 1 core");
+        assert_eq!(
+            header("memory=536870912 memory_limit=536870912 cpu_limit=1.5"),
+            "web, 0.5 GiB, limit 1.5 cores, 512.0 MiB"
+        );
+    }
 
     const HEADER: &str = "# loadline/1 run=00000007 host=web-1 interval=1000ms os=\"Debian 12\" \
                           cores=1 memory=68719476736 agent=0.1.0\n\

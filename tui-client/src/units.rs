@@ -55,6 +55,22 @@ impl Machine {
     }
 }
 
+/// What 100 % is where it is less than the machine has, as a container is allowed: `limit 1.5 cores,
+/// 512.0 MiB`. Nothing where there is no limit.
+#[must_use]
+pub fn limits_text(header: &Header) -> Option<String> {
+    let cores = header.cpu_limit.map(|limit| {
+        let word = if limit.cores() > 1.0 { "cores" } else { "core" };
+        format!("{limit} {word}")
+    });
+    let memory = header.memory_limit.map(|bytes| {
+        let (value, prefix) = Prefixes::Binary.of_value(bytes as f64);
+        format!("{} {prefix}B", number(value, 1))
+    });
+    let limits: Vec<String> = [cores, memory].into_iter().flatten().collect();
+    (!limits.is_empty()).then(|| format!("limit {}", limits.join(", ")))
+}
+
 /// The prefixes of a unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Prefixes {

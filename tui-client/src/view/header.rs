@@ -11,6 +11,7 @@ use super::text::{Piece, put, put_right, shortened, width};
 use crate::app::{App, Order, View};
 use crate::layout::Page;
 use crate::theme::Theme;
+use crate::units::limits_text;
 use crate::watched::{Outage, State, Watched};
 
 /// What stands in the header, and what goes first where there is no room: the highest number.
@@ -81,7 +82,7 @@ fn parts(app: &App, name_max: usize) -> Vec<Part> {
     let (name, way) = name(watched);
     add(4, shortened(&name, name_max.max(NAME_MIN)), theme.strong());
     if let Some(way) = way {
-        add(7, format!("({way})"), theme.faint());
+        add(8, format!("({way})"), theme.faint());
     }
     if !app.is_alone() {
         add(5, format!("{} of {}", app.shown() + 1, app.sources().len()), theme.faint());
@@ -113,14 +114,16 @@ fn parts(app: &App, name_max: usize) -> Vec<Part> {
     if watched.skipped > 0 {
         add(1, format!("{} skipped", rows_text(watched.skipped)), theme.warning());
     }
-    add(8, pace_text(watched), theme.faint());
-    add(9, format!("span {}", span_text(app.window)), theme.faint());
+    let header = watched.stream.as_ref().and_then(|stream| stream.header.as_ref());
+    add(7, header.and_then(limits_text).unwrap_or_default(), theme.strong());
+    add(9, pace_text(watched), theme.faint());
+    add(10, format!("span {}", span_text(app.window)), theme.faint());
     if let Some(bytes) = watched.bytes_per_second(app.now) {
-        add(10, bytes_text(bytes), theme.faint());
+        add(11, bytes_text(bytes), theme.faint());
     }
     if let Some((late, costs)) = watched.health.as_ref().map(health_texts) {
-        add(10, late, theme.warning());
-        add(11, costs, theme.faint());
+        add(11, late, theme.warning());
+        add(12, costs, theme.faint());
     }
     let clock = app.zone.wall(app.now).format("%H:%M:%S").to_string();
     add(CLOCK, clock, theme.strong());

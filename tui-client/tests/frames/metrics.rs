@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crossterm::event::KeyCode;
 use loadline::event::{Event, Stream};
 use loadline::theme::Palette;
-use loadline_protocol::{Column, Schema, Stamp};
+use loadline_protocol::{Column, CpuLimit, Schema, Stamp};
 use ratatui::style::Color;
 
 use crate::stage::{Stage, check_frame, check_frames, colour_of, header, working};
@@ -131,4 +131,21 @@ fn the_cursor_says_which_core_is_the_busiest() {
     stage.typed("5fc");
     stage.press(KeyCode::Left);
     check_frame("cores_cursor", &mut stage, 80, 24);
+}
+
+#[test]
+fn the_header_says_what_a_container_may_use() {
+    let mut stage = Stage::new("127.0.0.1:1027");
+    let Event::Stream(mut stream) = header(7) else { panic!("a header begins a stream") };
+    let told = Arc::make_mut(&mut stream).header.as_mut().unwrap();
+    told.cpu_limit = Some(CpuLimit(1500));
+    told.memory_limit = Some(512 << 20);
+    stage.event(Event::Connected);
+    stage.event(Event::Stream(stream));
+    stage.row(0, &working(0));
+    for width in [120, 80] {
+        let screen = stage.frame(width, 24);
+        let first = screen.lines().next().unwrap();
+        assert!(first.contains("limit 1.5 cores, 512.0 MiB"), "{first}");
+    }
 }
