@@ -23,6 +23,7 @@
 //!  tls       what makes a TCP port private
 //!  listen    addresses, and who comes in by them
 //!  server    all clients: accepts them, bounds their number, stops them
+//!  metrics   those who read metrics over HTTP, and what they read
 //!  agent     everything above, put together
 //!  stdio     one client on standard input and output, as ssh brings it
 //! ```
@@ -54,6 +55,11 @@ mod archive;
 mod beat;
 mod clock;
 mod listen;
+#[cfg(feature = "metrics")]
+mod metrics;
+#[cfg(not(feature = "metrics"))]
+#[path = "metrics/none.rs"]
+mod metrics;
 mod ring;
 mod sampler;
 mod server;

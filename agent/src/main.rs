@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use loadline_agent::{
-    Agent, Archive, Facts, ListenError, Listener, Machine, Plaintext, Tls, serve_stdio,
+    Address, Agent, Archive, Bound, Facts, ListenError, Listener, Machine, Plaintext, Tls, serve_stdio,
 };
 use loadline_protocol::sanitize;
 
@@ -17,6 +17,9 @@ use crate::cli::Options;
 
 /// The exit code for wrong usage.
 const USAGE: u8 = 2;
+
+/// Files that are open beside those of the clients: what is sampled, and who reads metrics.
+const OTHER_FILES: u64 = 160;
 
 const NO_SIGNALS: &str = "cannot wait for signals";
 
@@ -73,7 +76,7 @@ fn run(options: &Options) -> anyhow::Result<()> {
         runtime.shutdown_background();
         return result;
     }
-    allow_open_files(options.settings().clients_max as u64 + 64);
+    allow_open_files(options.settings().clients_max as u64 + OTHER_FILES);
     runtime.block_on(serve_many(options))
 }
 
@@ -99,15 +102,26 @@ async fn serve_many(options: &Options) -> anyhow::Result<()> {
             bound.push(Listener::bind(address, plaintext.clone()).await?);
         }
     }
+    let mut metrics_bound = Vec::new();
+    for address in &options.metrics_listen {
+        metrics_bound.push(Listener::bind(address, plaintext.clone()).await?);
+    }
     let archive = options.state_dir.as_deref().map(Archive::open).transpose()?;
     let agent = agent(options, archive).await;
     for bound in bound {
         listeners.push(bound.listen()?);
     }
+    let metrics = metrics_bound.into_iter().map(Bound::listen).collect::<Result<Vec<_>, _>>()?;
     for listener in &listeners {
         // An error only means that nobody reads it.
         let _ = writeln!(io::stdout(), "listening on {}", listener.address());
     }
+    for listener in &metrics {
+        let url = metrics_url(listener.address(), tls.is_some());
+        // An error only means that nobody reads it.
+        let _ = writeln!(io::stdout(), "listening on {url}");
+    }
+    let agent = exposing(agent, metrics)?;
     let addresses: Vec<_> = listeners.iter().map(|it| it.address().to_string()).collect();
     let status = format!("listening on {}", addresses.join(", "));
     service::ready(&status);
@@ -123,6 +137,29 @@ async fn serve_many(options: &Options) -> anyhow::Result<()> {
     agent.run(listeners, stop).await;
     tracing::info!("stopped");
     Ok(())
+}
+
+#[cfg(feature = "metrics")]
+fn exposing(agent: Agent, listeners: Vec<Listener>) -> anyhow::Result<Agent> {
+    if listeners.is_empty() {
+        return Ok(agent);
+    }
+    agent.exposing(listeners).context("cannot read metrics")
+}
+
+/// There are no listeners: the options have none.
+#[cfg(not(feature = "metrics"))]
+fn exposing(agent: Agent, _listeners: Vec<Listener>) -> anyhow::Result<Agent> {
+    Ok(agent)
+}
+
+/// Where metrics are; of a Unix socket as nginx and others write it.
+fn metrics_url(address: &Address, is_private: bool) -> String {
+    match address {
+        Address::Tcp { .. } if is_private => format!("https://{address}/metrics"),
+        Address::Tcp { .. } => format!("http://{address}/metrics"),
+        _ => format!("http://{address}:/metrics"),
+    }
 }
 
 /// The sockets that systemd opened for us.

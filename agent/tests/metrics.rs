@@ -1,0 +1,1 @@
+//! Metrics over HTTP, as those who read them find them.
