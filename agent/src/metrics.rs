@@ -6,6 +6,7 @@
 //!                                                  ▼
 //!                       scraper   a thread that reads when asked, once for all within 200 ms
 //!                         │
+//!                         ├─ machine    what Linux tells, a file for each collector
 //!                         ├─ itself     how the agent is
 //!                         └─ families   names, types and labels: written in either form
 //! ```
@@ -16,6 +17,8 @@ mod answer;
 mod families;
 mod form;
 mod itself;
+#[cfg(target_os = "linux")]
+mod machine;
 mod patience;
 mod scraper;
 

@@ -59,7 +59,7 @@ impl<'a> Families<'a> {
     }
 
     /// Writes a family; nothing of one that has no values.
-    fn family<'l, const N: usize>(
+    pub(super) fn family<'l, const N: usize>(
         &mut self,
         kind: MetricType,
         name: &str,

@@ -10,6 +10,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::form::Form;
 use super::itself::Itself;
+#[cfg(target_os = "linux")]
+use super::machine::Machine;
 
 /// Who asks so soon after another gets the same: a crowd costs no more than one.
 const FRESH_MAX: Duration = Duration::from_millis(200);
@@ -23,6 +25,9 @@ pub(super) struct Ask {
 /// Reads when it is asked.
 pub(super) struct Scraper {
     itself: Arc<Itself>,
+    /// Other systems tell of the agent alone.
+    #[cfg(target_os = "linux")]
+    machine: Machine,
     page: Option<Page>,
 }
 
@@ -36,7 +41,12 @@ struct Page {
 
 impl Scraper {
     pub(super) fn new(itself: Arc<Itself>) -> Scraper {
-        Scraper { itself, page: None }
+        Scraper {
+            itself,
+            #[cfg(target_os = "linux")]
+            machine: Machine::new(),
+            page: None,
+        }
     }
 
     /// Answers until nobody can ask any more.
@@ -56,9 +66,11 @@ impl Scraper {
         self.page.insert(page)
     }
 
-    fn read(&self) -> Page {
+    fn read(&mut self) -> Page {
         let mut registry = Registry::default();
         let begin = Instant::now();
+        #[cfg(target_os = "linux")]
+        self.machine.read(&mut registry);
         registry.register_collector(Box::new(self.itself.told(begin.elapsed())));
         Page { read: Instant::now(), registry, classic: None, open: None }
     }
