@@ -7,7 +7,8 @@
 //!  clock     when a sample was taken: anchored once, bent by nothing
 //!  beat      when it is time for one: a tick is one wake-up
 //!  vitals    how the agent itself is
-//!  source    what is sampled: the only code that touches the machine
+//!  procfs    what Linux tells of the machine, file by file
+//!  source    what is sampled; this and procfs alone touch the machine
 //!    │ values, one for each column
 //!    ▼
 //!  ring      the samples of the last while, each encoded once: THE ONLY QUEUE
@@ -60,6 +61,9 @@ mod metrics;
 #[cfg(not(feature = "metrics"))]
 #[path = "metrics/none.rs"]
 mod metrics;
+#[cfg(target_os = "linux")]
+#[expect(dead_code, unused_imports, reason = "not all of it has a column yet")]
+mod procfs;
 mod ring;
 mod sampler;
 mod server;

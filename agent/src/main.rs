@@ -9,7 +9,8 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use loadline_agent::{
-    Address, Agent, Archive, Bound, Facts, ListenError, Listener, Machine, Plaintext, Tls, serve_stdio,
+    Address, Agent, Archive, Bound, Facts, ListenError, Listener, Machine, Plaintext, Tls,
+    serve_stdio,
 };
 use loadline_protocol::sanitize;
 

@@ -4,8 +4,6 @@
 
 mod cpu;
 mod frequency;
-#[cfg(target_os = "linux")]
-mod kept;
 mod load;
 mod memory;
 

@@ -73,9 +73,10 @@ struct Successes(Vec<(&'static str, bool)>);
 impl Collector for Successes {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let help = "Whether this part of the machine could be read.";
-        let values = self.0.iter().map(|(name, is_read)| {
-            ([("collector", *name)], if *is_read { 1.0 } else { 0.0 })
-        });
+        let values = self
+            .0
+            .iter()
+            .map(|(name, is_read)| ([("collector", *name)], if *is_read { 1.0 } else { 0.0 }));
         Families::new(encoder).gauge("loadline_agent_collector_success", help, values)
     }
 }

@@ -43,7 +43,7 @@ fn usage() -> CpuRefreshKind {
 
 #[cfg(target_os = "linux")]
 mod reader {
-    use super::super::kept::Kept;
+    use crate::procfs::Kept;
 
     /// Reads the sum over all cores, and no more. sysinfo skips a reading that comes less than
     /// 200 ms after the last one: at that interval, every second sample would repeat the one

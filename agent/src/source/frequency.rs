@@ -52,9 +52,9 @@ impl Mean {
 
 #[cfg(target_os = "linux")]
 mod reader {
-    use super::super::kept::Kept;
     use super::Mean;
     use super::folders::Folders;
+    use crate::procfs::Kept;
 
     /// After so many samples, cores whose frequency was not known before are looked for.
     pub(super) const SAMPLES_A_LOOK: u32 = 64;

@@ -25,7 +25,7 @@ impl Source for Load {
 
 #[cfg(target_os = "linux")]
 mod reader {
-    use super::super::kept::Kept;
+    use crate::procfs::Kept;
 
     /// Linux has no more tasks than this, so no more of them can want to run.
     const LOAD_MAX: f64 = (1 << 22) as f64;

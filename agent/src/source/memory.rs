@@ -53,8 +53,8 @@ fn amount() -> MemoryRefreshKind {
 
 #[cfg(target_os = "linux")]
 mod reader {
-    use super::super::kept::Kept;
     use super::Ram;
+    use crate::procfs::Kept;
 
     pub(super) struct Reader(Kept);
 

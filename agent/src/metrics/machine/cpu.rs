@@ -121,14 +121,14 @@ impl Collector for Told {
         let cores: Vec<_> =
             self.cores.iter().map(|(core, times)| (core.to_string(), times)).collect();
         let times = cores.iter().flat_map(|(core, times)| {
-            let labelled = |(mode, ticks)| ([("cpu", core.as_str()), ("mode", mode)], seconds(ticks));
+            let labelled =
+                |(mode, ticks)| ([("cpu", core.as_str()), ("mode", mode)], seconds(ticks));
             modes(times).map(labelled)
         });
         families.counter("node_cpu_seconds", "Seconds the CPUs spent in each mode.", times)?;
         let guests = cores.iter().flat_map(|(core, times)| {
-            [("nice", times.guest_nice), ("user", times.guest)].map(|(mode, ticks)| {
-                ([("cpu", core.as_str()), ("mode", mode)], seconds(ticks))
-            })
+            [("nice", times.guest_nice), ("user", times.guest)]
+                .map(|(mode, ticks)| ([("cpu", core.as_str()), ("mode", mode)], seconds(ticks)))
         });
         let help = "Seconds the CPUs spent in guests (VMs) for each mode.";
         families.counter("node_cpu_guest_seconds", help, guests)?;

@@ -48,9 +48,8 @@ fn is_left_out(name: &str) -> bool {
         return true;
     }
     let letter = ["hd", "sd", "vd", "xvd"].iter().find_map(|kind| stem.strip_prefix(kind));
-    let is_part = letter.is_some_and(|rest| {
-        matches!(rest.as_bytes(), [letter] if letter.is_ascii_lowercase())
-    });
+    let is_part = letter
+        .is_some_and(|rest| matches!(rest.as_bytes(), [letter] if letter.is_ascii_lowercase()));
     is_part || is_part_of_nvme(stem)
 }
 
@@ -124,9 +123,10 @@ impl Collector for Told {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut families = Families::new(encoder);
         for (at, (kind, name, help)) in FIELDS.into_iter().enumerate() {
-            let values = self.0.iter().filter_map(|(disk, values)| {
-                Some(([("device", disk.as_str())], values[at]?))
-            });
+            let values = self
+                .0
+                .iter()
+                .filter_map(|(disk, values)| Some(([("device", disk.as_str())], values[at]?)));
             families.family(kind, &format!("node_disk_{name}"), help, values)?;
         }
         Ok(())
@@ -146,7 +146,9 @@ mod tests {
         for name in all {
             assert!(!is_left_out(name), "{name}");
         }
-        for name in ["vda1", "sda12", "hdb3", "xvda1", "nvme0n1p1", "loop0", "ram15", "zram0", "fd0"] {
+        for name in
+            ["vda1", "sda12", "hdb3", "xvda1", "nvme0n1p1", "loop0", "ram15", "zram0", "fd0"]
+        {
             assert!(is_left_out(name), "{name}");
         }
     }

@@ -66,9 +66,10 @@ impl Collector for Told {
         let mut families = Families::new(encoder);
         let mut family = |name: String, values: &dyn Fn(&Interface) -> u64| {
             let help = format!("Network device statistic {name}.");
-            let values = self.0.iter().map(|interface| {
-                ([("device", interface.name.as_str())], values(interface) as f64)
-            });
+            let values = self
+                .0
+                .iter()
+                .map(|interface| ([("device", interface.name.as_str())], values(interface) as f64));
             families.counter(&format!("node_network_{name}"), &help, values)
         };
         for (name, _, field) in FIELDS {

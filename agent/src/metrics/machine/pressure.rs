@@ -25,7 +25,8 @@ impl Part for Pressures {
     }
 
     fn read(&mut self) -> Option<Box<dyn Collector>> {
-        let read = |(what, pressure): &mut (&'static str, Pressure)| Some((*what, pressure.stalls()?));
+        let read =
+            |(what, pressure): &mut (&'static str, Pressure)| Some((*what, pressure.stalls()?));
         let told: Vec<_> = self.0.iter_mut().filter_map(read).collect();
         (!told.is_empty()).then(|| Box::new(Told(told)) as Box<dyn Collector>)
     }

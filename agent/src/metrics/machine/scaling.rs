@@ -28,7 +28,8 @@ struct Told(Vec<Scaling>);
 impl Collector for Told {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut families = Families::new(encoder);
-        let cores: Vec<_> = self.0.iter().map(|scaling| (scaling.core.to_string(), scaling)).collect();
+        let cores: Vec<_> =
+            self.0.iter().map(|scaling| (scaling.core.to_string(), scaling)).collect();
         type Field = fn(&Scaling) -> Option<u64>;
         let fields: [(&str, &str, Field); 3] = [
             ("", "Current", |scaling| scaling.now_khz),
@@ -40,7 +41,11 @@ impl Collector for Told {
                 Some(([("cpu", core.as_str())], field(scaling)? as f64 * 1000.0))
             });
             let name = format!("node_cpu_scaling_frequency{which}_hertz");
-            families.gauge(&name, &format!("{word} scaled CPU thread frequency in hertz."), values)?;
+            families.gauge(
+                &name,
+                &format!("{word} scaled CPU thread frequency in hertz."),
+                values,
+            )?;
         }
         Ok(())
     }

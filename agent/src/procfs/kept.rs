@@ -8,19 +8,19 @@ use std::path::PathBuf;
 /// A file that stays open. One that is not there, or that the system has taken away as it does with
 /// those of a core that goes offline, is opened again when it is asked for the next time.
 #[derive(Debug)]
-pub(super) struct Kept {
+pub(crate) struct Kept {
     path: PathBuf,
     file: Option<File>,
 }
 
 impl Kept {
-    pub(super) fn new(path: impl Into<PathBuf>) -> Kept {
+    pub(crate) fn new(path: impl Into<PathBuf>) -> Kept {
         Kept { path: path.into(), file: None }
     }
 
     /// The beginning of the text, as much of it as `room` holds and one reading gives. `None` if
     /// there is none to be had now.
-    pub(super) fn beginning<'a>(&mut self, room: &'a mut [u8]) -> Option<&'a str> {
+    pub(crate) fn beginning<'a>(&mut self, room: &'a mut [u8]) -> Option<&'a str> {
         let length = self.read(room, 0)?;
         std::str::from_utf8(&room[..length]).ok()
     }
@@ -28,7 +28,7 @@ impl Kept {
     /// Hands out each line of the text without its end, for the price of one pass, as long as `each`
     /// is true: whoever has seen enough saves the rest. A line that `room` cannot hold is left out,
     /// and so is all that follows a failure.
-    pub(super) fn each_line(&mut self, room: &mut [u8], mut each: impl FnMut(&[u8]) -> bool) {
+    pub(crate) fn each_line(&mut self, room: &mut [u8], mut each: impl FnMut(&[u8]) -> bool) {
         let (mut offset, mut kept, mut skipping) = (0, 0, false);
         while let Some(read @ 1..) = self.read(&mut room[kept..], offset) {
             offset += read as u64;

@@ -1,0 +1,46 @@
+//! What Linux tells of the machine: one file of this folder for one of the kernel's.
+//!
+//! Each keeps its file open, and reads it from its beginning when it is asked; a parser beside it
+//! takes what stands there, and knows no file. Once each buffer is there, nothing is allocated. What
+//! cannot be read, or makes no sense, is not there.
+
+#[cfg(feature = "metrics")]
+mod disks_of_ours;
+mod diskstats;
+mod kept;
+mod loadavg;
+mod meminfo;
+mod mounts;
+mod net_dev;
+mod pressure;
+#[cfg(feature = "metrics")]
+mod scaling;
+mod stat;
+#[cfg(feature = "metrics")]
+mod vmstat;
+
+#[cfg(feature = "metrics")]
+pub(crate) use disks_of_ours::is_disk_of_ours;
+pub(crate) use diskstats::{Disk, Diskstats, Transfers};
+pub(crate) use kept::Kept;
+pub(crate) use loadavg::{Loadavg, Loads};
+pub(crate) use meminfo::{Amount, Meminfo, Memory};
+pub(crate) use mounts::{Mount, Mounts, Space};
+pub(crate) use net_dev::{Device, NetDev, Traffic};
+pub(crate) use pressure::{Pressure, Stall, Stalls};
+#[cfg(feature = "metrics")]
+pub(crate) use scaling::{Scaling, scalings};
+pub(crate) use stat::{CpuTimes, Stat, StatLine};
+#[cfg(feature = "metrics")]
+pub(crate) use vmstat::Vmstat;
+
+/// What stands between blanks.
+fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty())
+}
+
+/// A number that counts something: digits, and nothing else.
+fn number(word: &[u8]) -> Option<u64> {
+    let digits = std::str::from_utf8(word).ok().filter(|_| word.iter().all(u8::is_ascii_digit))?;
+    digits.parse().ok()
+}

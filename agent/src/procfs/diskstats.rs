@@ -1,0 +1,167 @@
+//! `/proc/diskstats`: what each block device has done.
+
+use super::{Kept, number, words};
+
+/// The kernel's file.
+#[derive(Debug)]
+pub(crate) struct Diskstats {
+    file: Kept,
+    room: Box<[u8]>,
+}
+
+/// A block device, a whole one or a part of one, and what it has done since it is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Disk<'a> {
+    pub(crate) major: u32,
+    pub(crate) minor: u32,
+    pub(crate) name: &'a str,
+    pub(crate) read: Transfers,
+    pub(crate) written: Transfers,
+    /// Requests that are not done yet.
+    pub(crate) in_flight: u64,
+    /// How long there was at least one, ms.
+    pub(crate) busy_ms: u64,
+    /// The same, each request counted by itself, ms.
+    pub(crate) weighted_ms: u64,
+    /// What was given back; kernels count it since 4.18.
+    pub(crate) discarded: Option<Transfers>,
+    /// Flushes, and how long they took, ms; kernels count them since 5.5.
+    pub(crate) flushed: Option<(u64, u64)>,
+}
+
+/// What was read, or written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Transfers {
+    pub(crate) completed: u64,
+    pub(crate) merged: u64,
+    /// Of 512 bytes, whatever the device has.
+    pub(crate) sectors: u64,
+    /// How long it took, ms.
+    pub(crate) ms: u64,
+}
+
+/// The bytes of a sector in this file.
+pub(crate) const SECTOR: u64 = 512;
+
+/// The kernel gives about a page at a time, and no line is nearly so long.
+const ROOM: usize = 8 * 1024;
+
+impl Diskstats {
+    pub(crate) fn new() -> Diskstats {
+        Diskstats::of("/proc/diskstats")
+    }
+
+    pub(crate) fn of(path: &str) -> Diskstats {
+        Diskstats { file: Kept::new(path), room: vec![0; ROOM].into() }
+    }
+
+    /// Hands out each device, in the kernel's order. Whether there was one.
+    pub(crate) fn each(&mut self, mut each: impl FnMut(Disk)) -> bool {
+        let mut is_any = false;
+        self.file.each_line(&mut self.room, |line| {
+            if let Some(disk) = Disk::parse(line) {
+                is_any = true;
+                each(disk);
+            }
+            true
+        });
+        is_any
+    }
+}
+
+impl Transfers {
+    /// How many bytes were moved.
+    pub(crate) fn bytes(self) -> u64 {
+        self.sectors.saturating_mul(SECTOR)
+    }
+}
+
+impl Disk<'_> {
+    /// ` 254       0 vda 99615 27188 14462498 64450 145132 415238 157672912 1089561 0 97736 1193252 …`
+    pub(crate) fn parse(line: &[u8]) -> Option<Disk<'_>> {
+        let mut words = words(line);
+        let (major, minor) = (number(words.next()?)?, number(words.next()?)?);
+        let name = std::str::from_utf8(words.next()?).ok()?;
+        let mut next = || number(words.next()?);
+        let transfers = |next: &mut dyn FnMut() -> Option<u64>| {
+            let (completed, merged, sectors, ms) = (next()?, next()?, next()?, next()?);
+            Some(Transfers { completed, merged, sectors, ms })
+        };
+        let (read, written) = (transfers(&mut next)?, transfers(&mut next)?);
+        let (in_flight, busy_ms, weighted_ms) = (next()?, next()?, next()?);
+        let (major, minor) = (major.try_into().ok()?, minor.try_into().ok()?);
+        let discarded = transfers(&mut next);
+        let flushed = next().zip(next());
+        Some(Disk {
+            major,
+            minor,
+            name,
+            read,
+            written,
+            in_flight,
+            busy_ms,
+            weighted_ms,
+            discarded,
+            flushed,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_device_tells_what_it_has_read_and_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("diskstats");
+        let text = " 254       0 vda 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17\n   \
+                    8       1 sda1 1 2 3 4\n   8      17 sdb1 1 0 2 0 3 0 4 0 0 0 0\n";
+        std::fs::write(&path, text).unwrap();
+        let mut found = Vec::new();
+        let is_any = Diskstats::of(path.to_str().unwrap()).each(|disk| {
+            found.push(format!(
+                "{} {}:{} {} {} {} {} {}",
+                disk.name,
+                disk.major,
+                disk.minor,
+                disk.read.bytes(),
+                disk.written.bytes(),
+                disk.in_flight,
+                disk.busy_ms,
+                disk.weighted_ms
+            ));
+        });
+        assert!(is_any);
+        assert_eq!(found, ["vda 254:0 1536 3584 9 10 11", "sdb1 8:17 1024 2048 0 0 0"]);
+        assert!(!Diskstats::of("/proc/no/such/file").each(|_| {}));
+    }
+
+    #[test]
+    fn a_line_that_makes_no_sense_is_no_device() {
+        for wrong in [
+            "",
+            "254 0",
+            "254 0 vda",
+            "254 0 vda 1 2 3 4 5 6 7 8 9 10",
+            "254 0 vda 1 2 3 4 5 6 7 8 9 10 x",
+            "-1 0 vda 1 2 3 4 5 6 7 8 9 10 11",
+            "4294967296 0 vda 1 2 3 4 5 6 7 8 9 10 11",
+            "254 0 vda 1 2 99999999999999999999 4 5 6 7 8 9 10 11",
+        ] {
+            assert_eq!(Disk::parse(wrong.as_bytes()), None, "{wrong:?}");
+        }
+        assert_eq!(Disk::parse(b"254 0 \xff 1 2 3 4 5 6 7 8 9 10 11"), None);
+        let most = Transfers { sectors: u64::MAX, ..Transfers::default() };
+        assert_eq!(most.bytes(), u64::MAX);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_device_or_none(line: Vec<u8>) {
+            let _ = Disk::parse(&line);
+        }
+    }
+}

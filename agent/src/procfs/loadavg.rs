@@ -1,0 +1,91 @@
+//! `/proc/loadavg`: how many tasks want to run.
+
+use super::{Kept, number, words};
+
+/// The kernel's file.
+#[derive(Debug)]
+pub(crate) struct Loadavg(Kept);
+
+/// What stands in it.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(crate) struct Loads {
+    /// Over 1, 5 and 15 minutes.
+    pub(crate) averages: [f64; 3],
+    /// Threads that want to run, and all threads; where the kernel says so.
+    pub(crate) threads: Option<(u64, u64)>,
+}
+
+/// Linux has no more tasks than this, so no more of them can want to run.
+const LOAD_MAX: f64 = (1 << 22) as f64;
+
+/// Room for numbers as long as they can be.
+const ROOM: usize = 128;
+
+impl Loadavg {
+    pub(crate) fn new() -> Loadavg {
+        Loadavg(Kept::new("/proc/loadavg"))
+    }
+
+    pub(crate) fn loads(&mut self) -> Option<Loads> {
+        Loads::parse(self.0.beginning(&mut [0; ROOM])?.as_bytes())
+    }
+}
+
+impl Loads {
+    /// `0.52 0.44 0.40 1/123 4567`
+    pub(crate) fn parse(text: &[u8]) -> Option<Loads> {
+        let mut words = words(text);
+        let mut average = || {
+            let load: f64 = std::str::from_utf8(words.next()?).ok()?.parse().ok()?;
+            (0.0..=LOAD_MAX).contains(&load).then_some(load)
+        };
+        let averages = [average()?, average()?, average()?];
+        Some(Loads { averages, threads: words.next().and_then(threads) })
+    }
+}
+
+/// `1/123`
+fn threads(word: &[u8]) -> Option<(u64, u64)> {
+    let slash = word.iter().position(|byte| *byte == b'/')?;
+    Some((number(&word[..slash])?, number(&word[slash + 1..])?))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_first_three_numbers_are_the_averages() {
+        let loads = |text: &str| Loads::parse(text.as_bytes());
+        let expected = Loads { averages: [0.52, 0.44, 12.4], threads: Some((1, 123)) };
+        assert_eq!(loads("0.52 0.44 12.40 1/123 4567\n"), Some(expected));
+        let bare = Loads { averages: [0.0, 4_194_304.0, 1000.0], threads: None };
+        assert_eq!(loads("0 4194304 1e3"), Some(bare));
+        assert_eq!(loads("0 4194304 1e3 1/x"), Some(bare));
+        for wrong in [
+            "",
+            "\n",
+            "0.5 0.4",
+            "0.5 nan 0.4",
+            "0.5 -1 0.4",
+            "0.5 1e999 0.4",
+            "0.5 1e300 0.4",
+            "inf inf inf",
+            "4194305 0 0",
+            "0,5 0,4 0,3",
+            "a b c",
+            "\u{0} \u{0} \u{0}",
+        ] {
+            assert_eq!(loads(wrong), None, "{wrong:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_averages_or_none(text: Vec<u8>) {
+            let _ = Loads::parse(&text);
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! `/proc/net/dev`: what has passed each network interface.
+
+use super::{Kept, number, words};
+
+/// The kernel's file.
+#[derive(Debug)]
+pub(crate) struct NetDev {
+    file: Kept,
+    room: Box<[u8]>,
+}
+
+/// An interface, and what has passed it since it is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Device<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) received: Traffic,
+    pub(crate) sent: Traffic,
+}
+
+/// What has passed in one direction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Traffic {
+    pub(crate) bytes: u64,
+    pub(crate) packets: u64,
+    pub(crate) errors: u64,
+    pub(crate) dropped: u64,
+    pub(crate) overruns: u64,
+    /// Of what was received, frames that were none; of what was sent, collisions.
+    pub(crate) frames_or_collisions: u64,
+    /// What was received compressed; of what was sent, how often the line was lost.
+    pub(crate) compressed_or_carrier: u64,
+    /// What was received by many; what was sent compressed.
+    pub(crate) multicast_or_compressed: u64,
+}
+
+/// The kernel gives about a page at a time, and no line is nearly so long.
+const ROOM: usize = 8 * 1024;
+
+impl NetDev {
+    pub(crate) fn new() -> NetDev {
+        NetDev::of("/proc/net/dev")
+    }
+
+    pub(crate) fn of(path: &str) -> NetDev {
+        NetDev { file: Kept::new(path), room: vec![0; ROOM].into() }
+    }
+
+    /// Hands out each interface, in the kernel's order. Whether there was one.
+    pub(crate) fn each(&mut self, mut each: impl FnMut(Device)) -> bool {
+        let mut is_any = false;
+        self.file.each_line(&mut self.room, |line| {
+            if let Some(device) = Device::parse(line) {
+                is_any = true;
+                each(device);
+            }
+            true
+        });
+        is_any
+    }
+}
+
+impl Device<'_> {
+    /// `  eth0: 757563584   50593    0    0    0     0          0         0  4147551   49671 …`; some
+    /// kernels write no blank behind the name.
+    pub(crate) fn parse(line: &[u8]) -> Option<Device<'_>> {
+        let colon = line.iter().rposition(|byte| *byte == b':')?;
+        let name = std::str::from_utf8(line[..colon].trim_ascii()).ok()?;
+        let mut counts = [0; 16];
+        let mut words = words(&line[colon + 1..]);
+        for count in &mut counts {
+            *count = number(words.next()?)?;
+        }
+        let traffic = |at: usize| Traffic {
+            bytes: counts[at],
+            packets: counts[at + 1],
+            errors: counts[at + 2],
+            dropped: counts[at + 3],
+            overruns: counts[at + 4],
+            frames_or_collisions: counts[at + 5],
+            compressed_or_carrier: counts[at + 6],
+            multicast_or_compressed: counts[at + 7],
+        };
+        let (received, sent) = (traffic(0), traffic(8));
+        (!name.is_empty()).then_some(Device { name, received, sent })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn each_interface_has_a_line_below_the_headings() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("dev");
+        let text = "Inter-|   Receive                |  Transmit\n \
+                    face |bytes    packets errs drop fifo frame compressed multicast|bytes    pack\n    \
+                    lo: 45    25    1    2    3     4          5         6 46    26 7 8 9 10 11 12\n  \
+                    br-1:7575 5 0 0 0 0 0 0 4147 4 0 0 0 0 0 0\n";
+        std::fs::write(&path, text).unwrap();
+        let mut found = Vec::new();
+        let is_any = NetDev::of(path.to_str().unwrap()).each(|device| {
+            found.push(format!(
+                "{} {}/{} {}/{}",
+                device.name,
+                device.received.bytes,
+                device.received.dropped,
+                device.sent.bytes,
+                device.sent.dropped
+            ));
+        });
+        assert!(is_any);
+        assert_eq!(found, ["lo 45/2 46/8", "br-1 7575/0 4147/0"]);
+        assert!(!NetDev::of("/proc/no/such/file").each(|_| {}));
+    }
+
+    #[test]
+    fn a_line_that_makes_no_sense_is_no_interface() {
+        for wrong in [
+            "",
+            ":",
+            "eth0:",
+            "eth0: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15",
+            ": 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16",
+            "eth0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16",
+            "eth0: -1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16",
+            "eth0: 1 2 3 4 5 6 7 8 99999999999999999999 10 11 12 13 14 15 16",
+            "eth0: 1 2 3 4 5 6 7 8 nan 10 11 12 13 14 15 16",
+        ] {
+            assert_eq!(Device::parse(wrong.as_bytes()), None, "{wrong:?}");
+        }
+        assert_eq!(Device::parse(b"\xff: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_an_interface_or_none(line: Vec<u8>) {
+            let _ = Device::parse(&line);
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! `/proc/pressure/`: how long tasks had to wait for something that others had.
+
+use super::{Kept, number, words};
+
+/// One of the kernel's files: `cpu`, `memory` or `io`.
+#[derive(Debug)]
+pub(crate) struct Pressure(Kept);
+
+/// How much of the time somebody waited, and how much everybody.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(crate) struct Stalls {
+    /// When at least one task waited.
+    pub(crate) some: Option<Stall>,
+    /// When all tasks that were not idle did.
+    pub(crate) full: Option<Stall>,
+}
+
+/// For how long.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(crate) struct Stall {
+    /// Of the last ten seconds, %.
+    pub(crate) avg10: f64,
+    /// Since the machine was started, µs.
+    pub(crate) total_us: u64,
+}
+
+/// Two lines, each of five words as long as they can be.
+const ROOM: usize = 512;
+
+impl Pressure {
+    /// The pressure on this: `cpu`, `memory` or `io`.
+    pub(crate) fn on(what: &str) -> Pressure {
+        Pressure::of(&format!("/proc/pressure/{what}"))
+    }
+
+    pub(crate) fn of(path: &str) -> Pressure {
+        Pressure(Kept::new(path))
+    }
+
+    /// `None` where the kernel does not know, or was told not to.
+    pub(crate) fn stalls(&mut self) -> Option<Stalls> {
+        Stalls::parse(self.0.beginning(&mut [0; ROOM])?.as_bytes())
+    }
+}
+
+impl Stalls {
+    pub(crate) fn parse(text: &[u8]) -> Option<Stalls> {
+        let mut stalls = Stalls::default();
+        for line in text.split(|byte| *byte == b'\n') {
+            let mut words = words(line);
+            match words.next() {
+                Some(b"some") => stalls.some = Stall::of(words),
+                Some(b"full") => stalls.full = Stall::of(words),
+                _ => {}
+            }
+        }
+        (stalls != Stalls::default()).then_some(stalls)
+    }
+}
+
+impl Stall {
+    /// `avg10=0.12 avg60=0.34 avg300=0.56 total=789`
+    fn of<'a>(words: impl Iterator<Item = &'a [u8]>) -> Option<Stall> {
+        let (mut avg10, mut total_us) = (None, None);
+        for word in words {
+            if let Some(percent) = word.strip_prefix(b"avg10=") {
+                let percent: f64 = std::str::from_utf8(percent).ok()?.parse().ok()?;
+                avg10 = Some(percent).filter(|percent| (0.0..=100.0).contains(percent));
+            } else if let Some(total) = word.strip_prefix(b"total=") {
+                total_us = number(total);
+            }
+        }
+        Some(Stall { avg10: avg10?, total_us: total_us? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn both_lines_are_read_and_one_may_be_missing() {
+        let some = "some avg10=1.50 avg60=0.34 avg300=0.56 total=789\n";
+        let full = "full avg10=100.00 avg60=0.00 avg300=0.00 total=0\n";
+        let stall = |avg10, total_us| Some(Stall { avg10, total_us });
+        let both = Stalls { some: stall(1.5, 789), full: stall(100.0, 0) };
+        assert_eq!(Stalls::parse(format!("{some}{full}").as_bytes()), Some(both));
+        assert_eq!(Stalls::parse(some.as_bytes()), Some(Stalls { full: None, ..both }));
+    }
+
+    #[test]
+    fn a_text_that_makes_no_sense_is_no_pressure() {
+        for wrong in [
+            "",
+            "some",
+            "some avg10=0.00",
+            "some total=5",
+            "some avg10=nan total=5",
+            "some avg10=-1 total=5",
+            "some avg10=100.01 total=5",
+            "some avg10=inf total=5",
+            "some avg10=1 total=-5",
+            "some avg10= total=",
+            "most avg10=1 total=5",
+            "\u{0}\u{0}",
+        ] {
+            assert_eq!(Stalls::parse(wrong.as_bytes()), None, "{wrong:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_pressure_or_none(text: Vec<u8>) {
+            let _ = Stalls::parse(&[b"some avg10=", &text[..]].concat());
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! `/proc/stat`: what the cores have done since the machine was started, and what was counted
+//! meanwhile.
+
+use super::{Kept, number, words};
+
+/// The kernel's file.
+#[derive(Debug)]
+pub(crate) struct Stat {
+    file: Kept,
+    room: Box<[u8]>,
+}
+
+/// What a line of it tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StatLine {
+    /// All cores together: the first line.
+    Cpus(CpuTimes),
+    /// The core of this number. Those that are offline have no line.
+    Cpu(u32, CpuTimes),
+    /// Interrupts since the start.
+    Interrupts(u64),
+    /// How often a core went from one task to another.
+    ContextSwitches(u64),
+    /// When the machine was started, Unix seconds.
+    BootTime(u64),
+    /// Tasks begun since the start.
+    Forks(u64),
+    /// Tasks that run, or could.
+    Running(u64),
+    /// Tasks that wait for a disk.
+    Blocked(u64),
+}
+
+/// How much time was spent on what, in ticks: hundredths of a second, on all but the oddest kernels.
+/// What guests used is in `user` and `nice` as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct CpuTimes {
+    pub(crate) user: u64,
+    pub(crate) nice: u64,
+    pub(crate) system: u64,
+    pub(crate) idle: u64,
+    pub(crate) iowait: u64,
+    pub(crate) irq: u64,
+    pub(crate) softirq: u64,
+    pub(crate) steal: u64,
+    pub(crate) guest: u64,
+    pub(crate) guest_nice: u64,
+}
+
+impl Stat {
+    /// Room for all that one reading gives of a machine with a few hundred cores, its line of
+    /// interrupts included. Of a larger one, the file is read in pieces.
+    pub(crate) const ROOM: usize = 64 * 1024;
+
+    /// Room for the first line: eleven words, each as long as a number can be.
+    pub(crate) const ROOM_OF_A_LINE: usize = 256;
+
+    /// The file, to be read in pieces of `room`.
+    pub(crate) fn new(room: usize) -> Stat {
+        Stat::of("/proc/stat", room)
+    }
+
+    pub(crate) fn of(path: &str, room: usize) -> Stat {
+        Stat { file: Kept::new(path), room: vec![0; room].into() }
+    }
+
+    /// Hands out what the lines tell, as long as `each` is true.
+    pub(crate) fn each(&mut self, mut each: impl FnMut(StatLine) -> bool) {
+        self.file.each_line(&mut self.room, |line| StatLine::parse(line).is_none_or(&mut each));
+    }
+}
+
+impl StatLine {
+    pub(crate) fn parse(line: &[u8]) -> Option<StatLine> {
+        let mut words = words(line);
+        let name = words.next()?;
+        if let Some(which) = name.strip_prefix(b"cpu") {
+            let times = CpuTimes::of(words)?;
+            if which.is_empty() {
+                return Some(StatLine::Cpus(times));
+            }
+            return Some(StatLine::Cpu(number(which)?.try_into().ok()?, times));
+        }
+        let mut count = || number(words.next()?);
+        Some(match name {
+            b"intr" => StatLine::Interrupts(count()?),
+            b"ctxt" => StatLine::ContextSwitches(count()?),
+            b"btime" => StatLine::BootTime(count()?),
+            b"processes" => StatLine::Forks(count()?),
+            b"procs_running" => StatLine::Running(count()?),
+            b"procs_blocked" => StatLine::Blocked(count()?),
+            _ => return None,
+        })
+    }
+}
+
+impl CpuTimes {
+    /// `user nice system idle iowait irq softirq steal guest guest_nice`; old kernels end earlier,
+    /// but never before `idle`.
+    fn of<'a>(words: impl Iterator<Item = &'a [u8]>) -> Option<CpuTimes> {
+        let mut ticks = [0; 10];
+        let mut count = 0;
+        for (place, word) in ticks.iter_mut().zip(words) {
+            *place = number(word)?;
+            count += 1;
+        }
+        let [user, nice, system, idle, iowait, irq, softirq, steal, guest, guest_nice] = ticks;
+        let times =
+            CpuTimes { user, nice, system, idle, iowait, irq, softirq, steal, guest, guest_nice };
+        (count >= 4 && times.sum().is_some()).then_some(times)
+    }
+
+    /// All the time there was. Of what was read it is always known.
+    fn sum(self) -> Option<u64> {
+        let parts = [self.user, self.nice, self.system, self.idle, self.iowait];
+        let more = [self.irq, self.softirq, self.steal];
+        parts.into_iter().chain(more).try_fold(0, u64::checked_add)
+    }
+
+    /// All the time there was.
+    pub(crate) fn total(self) -> u64 {
+        self.sum().unwrap_or(u64::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn times(ticks: [u64; 10]) -> CpuTimes {
+        let [user, nice, system, idle, iowait, irq, softirq, steal, guest, guest_nice] = ticks;
+        CpuTimes { user, nice, system, idle, iowait, irq, softirq, steal, guest, guest_nice }
+    }
+
+    #[test]
+    fn each_line_of_the_kernel_is_understood() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("stat");
+        let text = "cpu  100 20 30 400 50 6 7 8 9 10\ncpu0 1 2 3 4\ncpu12 1 2 3 4 5 6 7 8\n\
+                    page 5 6\nintr 9225179 0 0\nctxt 11\nbtime 1795687891\nprocesses 12\n\
+                    procs_running 3\nprocs_blocked 1\nsoftirq 5 6\n";
+        std::fs::write(&path, text).unwrap();
+        let mut stat = Stat::of(path.to_str().unwrap(), 64);
+        let mut lines = Vec::new();
+        stat.each(|line| {
+            lines.push(line);
+            true
+        });
+        let expected = [
+            StatLine::Cpus(times([100, 20, 30, 400, 50, 6, 7, 8, 9, 10])),
+            StatLine::Cpu(0, times([1, 2, 3, 4, 0, 0, 0, 0, 0, 0])),
+            StatLine::Cpu(12, times([1, 2, 3, 4, 5, 6, 7, 8, 0, 0])),
+            StatLine::Interrupts(9_225_179),
+            StatLine::ContextSwitches(11),
+            StatLine::BootTime(1_795_687_891),
+            StatLine::Forks(12),
+            StatLine::Running(3),
+            StatLine::Blocked(1),
+        ];
+        assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn what_guests_used_is_counted_once() {
+        assert_eq!(times([100, 20, 30, 400, 50, 6, 7, 8, 9, 10]).total(), 621);
+    }
+
+    #[test]
+    fn a_line_that_makes_no_sense_tells_nothing() {
+        let absurd = format!("cpu {0} {0} {0} {0}", u64::MAX);
+        for wrong in [
+            "",
+            " ",
+            "cpu",
+            "cpu 1 2 3",
+            "cpux 1 2 3 4",
+            "cpu-1 1 2 3 4",
+            "cpu99999999999 1 2 3 4",
+            "intr",
+            "intr x",
+            "btime -5",
+            "ctxt 18446744073709551616",
+            "cpu -1 2 3 4",
+            "cpu +1 2 3 4",
+            "cpu 1 2 3 4 x",
+            "cpu 1 2 3 4 5 6 7 nan",
+            "cpu 1.5 2 3 4",
+            "cpu 1 2 3 18446744073709551616",
+            "\u{0}\u{0}\u{0}",
+            &absurd,
+        ] {
+            assert_eq!(StatLine::parse(wrong.as_bytes()), None, "{wrong:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_line_or_none(line: Vec<u8>, name in "cpu[0-9]*|intr|btime") {
+            let named = [name.as_bytes(), b" ", &line].concat();
+            let _ = (StatLine::parse(&line), StatLine::parse(&named));
+        }
+    }
+}
