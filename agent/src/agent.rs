@@ -15,6 +15,8 @@ use crate::beat::Rhythm;
 use crate::clock::Clock;
 use crate::listen::{Accept, Listener};
 use crate::metrics::Exporter;
+#[cfg(feature = "metrics")]
+use crate::metrics::Itself;
 use crate::ring::Ring;
 use crate::sampler::Sampler;
 use crate::server::Server;
@@ -129,11 +131,15 @@ impl Agent {
     /// The system has no thread left.
     #[cfg(feature = "metrics")]
     pub fn exposing(mut self, listeners: Vec<Listener>) -> std::io::Result<Agent> {
-        let ring = self.sampler.ring();
-        let (readers, interval) = (ring.readers(), ring.interval());
-        let itself = crate::metrics::Itself::new(self.sampler.totals(), readers, interval);
-        self.exporter = Some(Exporter::new(listeners, itself)?);
+        self.exporter = Some(Exporter::new(listeners, self.itself())?);
         Ok(self)
+    }
+
+    /// Where it stands how this agent is.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn itself(&self) -> Itself {
+        let ring = self.sampler.ring();
+        Itself::new(self.sampler.totals(), ring.readers(), ring.interval())
     }
 
     /// A handle that serves one client over any stream; of an agent that does not

@@ -227,3 +227,6 @@ async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
         session::part(stream).await;
     }
 }
+
+#[cfg(test)]
+mod tests;
