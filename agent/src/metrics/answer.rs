@@ -46,15 +46,13 @@ fn asked(request: &Request<Incoming>) -> Form {
 }
 
 async fn page(metrics: &Metrics, form: Form) -> Answer {
-    match metrics.text(form).await {
-        Some(text) => with_type(StatusCode::OK, form.content_type(), text),
-        None => {
-            let why = "the machine does not tell how it is\n";
-            let mut refusal = plain(StatusCode::SERVICE_UNAVAILABLE, why);
-            refusal.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("10"));
-            refusal
-        }
+    if let Some(text) = metrics.text(form).await {
+        return with_type(StatusCode::OK, form.content_type(), text);
     }
+    let why = "the machine does not tell how it is\n";
+    let mut refusal = plain(StatusCode::SERVICE_UNAVAILABLE, why);
+    refusal.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("10"));
+    refusal
 }
 
 fn plain(status: StatusCode, text: impl Into<Bytes>) -> Answer {

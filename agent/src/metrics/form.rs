@@ -17,7 +17,7 @@ impl Form {
     /// The form that a client likes best by its `Accept`; by none or an odd one, the classic form.
     pub(super) fn asked(accept: &str) -> Form {
         let ranges = || accept.split(',').filter_map(Range::parse);
-        let open = ranges().filter(|range| range.is_open()).map(|range| range.quality);
+        let open = ranges().filter(Range::is_open).map(|range| range.quality);
         let classic = ranges().filter(|range| range.kind.eq_ignore_ascii_case("text/plain"));
         let open = open.fold(0.0, f64::max);
         let classic = classic.map(|range| range.quality).fold(0.0, f64::max);

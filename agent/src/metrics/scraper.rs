@@ -78,11 +78,11 @@ impl Scraper {
 
 impl Page {
     fn text(&mut self, form: Form) -> Bytes {
-        let made = match form {
+        let known = match form {
             Form::Classic => &mut self.classic,
             Form::Open => &mut self.open,
         };
-        let make = || {
+        let write = || {
             let mut text = String::new();
             // Writing to memory cannot fail.
             let _ = match form {
@@ -91,6 +91,6 @@ impl Page {
             };
             Bytes::from(text)
         };
-        made.get_or_insert_with(make).clone()
+        known.get_or_insert_with(write).clone()
     }
 }

@@ -25,12 +25,13 @@ impl Part for Cpufreq {
 #[derive(Debug)]
 struct Told(Vec<Scaling>);
 
+type Field = fn(&Scaling) -> Option<u64>;
+
 impl Collector for Told {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut families = Families::new(encoder);
         let cores: Vec<_> =
             self.0.iter().map(|scaling| (scaling.core.to_string(), scaling)).collect();
-        type Field = fn(&Scaling) -> Option<u64>;
         let fields: [(&str, &str, Field); 3] = [
             ("", "Current", |scaling| scaling.now_khz),
             ("_min", "Minimum", |scaling| scaling.min_khz),
