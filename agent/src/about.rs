@@ -32,6 +32,8 @@ impl About {
             os: self.facts.os.clone(),
             cores: self.facts.cores,
             memory: self.facts.memory,
+            cpu_limit: self.facts.cpu_limit,
+            memory_limit: self.facts.memory_limit,
             agent: Some(Text::new(env!("CARGO_PKG_VERSION"))),
         })
     }

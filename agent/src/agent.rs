@@ -21,6 +21,8 @@ use crate::ring::Ring;
 use crate::sampler::Sampler;
 use crate::server::Server;
 use crate::session::Service;
+#[cfg(feature = "metrics")]
+use crate::source::Collect;
 use crate::source::{Facts, Source};
 
 /// How long the disk has to take the last samples.
@@ -124,14 +126,18 @@ impl Agent {
     }
 
     /// The same agent that, while it [runs](Agent::run), also tells `OpenMetrics` over HTTP to who
-    /// comes in by `listeners`: `/metrics` has the machine by the names of Prometheus' own
-    /// `node_exporter`, and the agent; `/healthz` says whether samples are taken.
+    /// comes in by `listeners`: `/metrics` has these groups of the machine by the names of Prometheus'
+    /// own `node_exporter`, and the agent; `/healthz` says whether samples are taken.
     ///
     /// # Errors
     /// The system has no thread left.
     #[cfg(feature = "metrics")]
-    pub fn exposing(mut self, listeners: Vec<Listener>) -> std::io::Result<Agent> {
-        self.exporter = Some(Exporter::new(listeners, self.itself())?);
+    pub fn exposing(
+        mut self,
+        listeners: Vec<Listener>,
+        collect: &Collect,
+    ) -> std::io::Result<Agent> {
+        self.exporter = Some(Exporter::new(listeners, self.itself(), collect)?);
         Ok(self)
     }
 

@@ -8,7 +8,7 @@ use clap::builder::FalseyValueParser;
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, CommandFactory as _, FromArgMatches as _, Parser};
-use loadline_agent::{Address, Plaintext, SAMPLES_MAX, Settings, Tls, TlsFiles};
+use loadline_agent::{Address, Collect, Plaintext, SAMPLES_MAX, Settings, Tls, TlsFiles};
 use loadline_protocol::{DurationText, parse_duration};
 use tracing::Level;
 
@@ -96,6 +96,19 @@ pub(crate) struct Options {
         value_parser = parse_duration
     )]
     history: Duration,
+
+    /// What to collect beside the six: cpu, freq, mem, load, swap, net, disk, pressure, cores, temp,
+    /// procs, uptime; or all
+    ///
+    /// A client that says nothing gets its six numbers whatever is collected.
+    #[arg(
+        long,
+        value_name = "GROUP,…",
+        env = "LOADLINE_AGENT_COLLECT",
+        hide_env = true,
+        default_value = "cpu,freq,mem,load,swap,net,disk,pressure"
+    )]
+    pub(crate) collect: Collect,
 
     /// Keep the samples in this folder as well, so that the history survives a restart
     ///
@@ -293,6 +306,7 @@ mod tests {
         let options = Options::parse_from(["loadline-agent"]);
         assert_eq!(options.settings(), Settings::default());
         assert_eq!(options.plaintext(None), Plaintext::LoopbackOnly);
+        assert_eq!(options.collect, Collect::default());
         assert_eq!(options.listen, ["127.0.0.1:1027".parse().unwrap()]);
         assert_eq!(options.level(), Level::INFO);
     }

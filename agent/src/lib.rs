@@ -62,7 +62,8 @@ mod metrics;
 #[path = "metrics/none.rs"]
 mod metrics;
 #[cfg(target_os = "linux")]
-#[expect(dead_code, unused_imports, reason = "not all of it has a column yet")]
+#[cfg_attr(not(any(test, feature = "metrics")), expect(dead_code, reason = "some is for metrics"))]
+#[expect(unused_imports, reason = "not all of it has a column yet")]
 mod procfs;
 mod ring;
 mod sampler;
@@ -86,7 +87,7 @@ pub use listen::{
 };
 pub use ring::SAMPLES_MAX;
 pub use session::{Ending, Service};
-pub use source::{Facts, Machine, Scripted, Source};
+pub use source::{Collect, CollectError, Facts, Machine, Scripted, Source};
 pub use stdio::{answering, serve_stdio};
 pub use tls::{Tls, TlsError};
 #[cfg(feature = "tls")]

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use loadline_agent::{
-    Address, Agent, Archive, Bound, Facts, ListenError, Listener, Machine, Plaintext, Tls,
+    Address, Agent, Archive, Bound, Collect, Facts, ListenError, Listener, Machine, Plaintext, Tls,
     serve_stdio,
 };
 use loadline_protocol::sanitize;
@@ -82,7 +82,7 @@ fn run(options: &Options) -> anyhow::Result<()> {
 }
 
 async fn agent(options: &Options, archive: Option<Archive>) -> Agent {
-    let (machine, facts) = (Machine::new(), Facts::of_this_machine());
+    let (machine, facts) = (Machine::collecting(&options.collect), Facts::of_this_machine());
     Agent::start_with_archive(machine, facts, options.settings(), archive).await
 }
 
@@ -122,7 +122,7 @@ async fn serve_many(options: &Options) -> anyhow::Result<()> {
         // An error only means that nobody reads it.
         let _ = writeln!(io::stdout(), "listening on {url}");
     }
-    let agent = exposing(agent, metrics)?;
+    let agent = exposing(agent, metrics, &options.collect)?;
     let addresses: Vec<_> = listeners.iter().map(|it| it.address().to_string()).collect();
     let status = format!("listening on {}", addresses.join(", "));
     service::ready(&status);
@@ -141,16 +141,16 @@ async fn serve_many(options: &Options) -> anyhow::Result<()> {
 }
 
 #[cfg(feature = "metrics")]
-fn exposing(agent: Agent, listeners: Vec<Listener>) -> anyhow::Result<Agent> {
+fn exposing(agent: Agent, listeners: Vec<Listener>, collect: &Collect) -> anyhow::Result<Agent> {
     if listeners.is_empty() {
         return Ok(agent);
     }
-    agent.exposing(listeners).context("cannot read metrics")
+    agent.exposing(listeners, collect).context("cannot read metrics")
 }
 
 /// There are no listeners: the options have none.
 #[cfg(not(feature = "metrics"))]
-fn exposing(agent: Agent, _listeners: Vec<Listener>) -> anyhow::Result<Agent> {
+fn exposing(agent: Agent, _: Vec<Listener>, _: &Collect) -> anyhow::Result<Agent> {
     Ok(agent)
 }
 

@@ -40,6 +40,7 @@ use crate::listen::{Accept, Peer};
 use crate::server::origins::{Origin, Origins};
 use crate::server::{REFUSALS_MAX, STOP_MAX, check, watch_door};
 use crate::session;
+use crate::source::Collect;
 use answer::answer;
 use form::Form;
 pub(crate) use itself::Itself;
@@ -77,11 +78,11 @@ pub(crate) struct Metrics {
 
 impl Metrics {
     /// Begins the thread that reads.
-    fn start(itself: Itself) -> std::io::Result<Metrics> {
+    fn start(itself: Itself, collect: &Collect) -> std::io::Result<Metrics> {
         let itself = Arc::new(itself);
         // Each connection asks one question at a time.
         let (asks, asked) = mpsc::channel(CONNECTIONS_MAX);
-        let scraper = Scraper::new(itself.clone());
+        let scraper = Scraper::new(itself.clone(), collect);
         std::thread::Builder::new().name("metrics".to_owned()).spawn(|| scraper.run(asked))?;
         Ok(Metrics { asks, itself })
     }
@@ -143,14 +144,19 @@ pub(crate) struct Exporter<L> {
 }
 
 impl<L: Accept> Exporter<L> {
-    /// Clients that come in by these; what they read of the agent is in `itself`.
+    /// Clients that come in by these; what they read of the agent is in `itself`, and of the machine
+    /// what `collect` says.
     ///
     /// # Errors
     /// The system has no thread left.
-    pub(crate) fn new(listeners: Vec<L>, itself: Itself) -> std::io::Result<Exporter<L>> {
+    pub(crate) fn new(
+        listeners: Vec<L>,
+        itself: Itself,
+        collect: &Collect,
+    ) -> std::io::Result<Exporter<L>> {
         let (connections, refusals) = (JoinSet::new(), JoinSet::new());
         let origins = Origins::new(CONNECTIONS_OF_ADDRESS_MAX);
-        let (metrics, stop) = (Metrics::start(itself)?, watch::Sender::new(()));
+        let (metrics, stop) = (Metrics::start(itself, collect)?, watch::Sender::new(()));
         Ok(Exporter { metrics, listeners, connections, origins, refusals, stop })
     }
 

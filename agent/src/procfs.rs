@@ -7,11 +7,14 @@
 #[cfg(feature = "metrics")]
 mod disks_of_ours;
 mod diskstats;
+#[cfg(feature = "metrics")]
+mod hwmon;
 mod kept;
 mod loadavg;
 mod meminfo;
 mod mounts;
 mod net_dev;
+mod numbered;
 mod pressure;
 #[cfg(feature = "metrics")]
 mod scaling;
@@ -22,11 +25,14 @@ mod vmstat;
 #[cfg(feature = "metrics")]
 pub(crate) use disks_of_ours::is_disk_of_ours;
 pub(crate) use diskstats::{Disk, Diskstats, Transfers};
+#[cfg(feature = "metrics")]
+pub(crate) use hwmon::{Chip, chips};
 pub(crate) use kept::Kept;
 pub(crate) use loadavg::{Loadavg, Loads};
 pub(crate) use meminfo::{Amount, Meminfo, Memory};
 pub(crate) use mounts::{Mount, Mounts, Space};
 pub(crate) use net_dev::{Device, NetDev, Traffic};
+pub(crate) use numbered::each_numbered;
 pub(crate) use pressure::{Pressure, Stall, Stalls};
 #[cfg(feature = "metrics")]
 pub(crate) use scaling::{Scaling, scalings};

@@ -1,17 +1,35 @@
-//! What is sampled: the machine, or a script. The only code that touches the machine.
+//! What is sampled: the machine, or a script. Beside what Linux tells in `procfs`, the only code that
+//! touches the machine.
 //!
-//! A new metric is one file beside this one's children, and one line in [`Machine::new`].
+//! A new metric is one file beside this one's children, and one line in `part`.
 
+mod collect;
+mod cores;
 mod cpu;
+mod disk;
 mod frequency;
+#[cfg(target_os = "linux")]
+mod limits;
 mod load;
 mod memory;
+mod moment;
+mod net;
+mod pressure;
+mod processes;
+mod rates;
+mod swap;
+mod temperature;
+mod uptime;
 
 use std::fmt;
 use std::time::Duration;
 
-use loadline_protocol::{Column, PLAIN_COLUMNS, Text};
-use sysinfo::System;
+use loadline_protocol::{Column, CpuLimit, PLAIN_COLUMNS, Text};
+use sysinfo::{MINIMUM_CPU_UPDATE_INTERVAL, System};
+
+pub(crate) use self::collect::Group;
+pub use self::collect::{Collect, CollectError};
+use self::moment::Moment;
 
 /// Something that has a value for each of its columns whenever it is asked.
 pub trait Source: Send {
@@ -27,25 +45,77 @@ pub trait Source: Send {
     }
 }
 
+/// Some columns of the machine.
+trait Part: Send {
+    /// The columns, always the same.
+    fn columns(&self) -> Vec<Column>;
+
+    /// Appends one value for each column, NaN where it is not known. Whether the machine tells of them
+    /// at all; a gap between numbers does not count.
+    fn sample(&mut self, now: &Moment, values: &mut Vec<f64>) -> bool;
+}
+
 /// The machine that this program runs on.
 pub struct Machine {
+    moment: Moment,
     /// In the order of the columns; the plain stream is the first six of them, forever.
-    parts: Vec<Box<dyn Source>>,
+    parts: Vec<Asked>,
+}
+
+/// A part of the machine, and whose wish it is.
+struct Asked {
+    part: Box<dyn Part>,
+    /// `None` of the plain stream, which nobody chose.
+    group: Option<Group>,
+    /// That the machine does not tell of it has been said.
+    is_told: bool,
 }
 
 impl Machine {
-    /// All metrics of this machine. Rates are measured from now on.
+    /// The columns that an agent has if nothing else is said. Rates are measured from now on.
     #[must_use]
     pub fn new() -> Machine {
-        Machine {
-            parts: vec![
-                Box::new(cpu::Cpu::new()),
-                Box::new(frequency::Frequency::new()),
-                Box::new(memory::Memory::new()),
-                Box::new(load::Load::new()),
-            ],
-        }
+        Machine::collecting(&Collect::default())
     }
+
+    /// The six columns of the plain stream, then those of these groups. Rates are measured from now
+    /// on. What the machine does not tell is said once in the log.
+    #[must_use]
+    pub fn collecting(collect: &Collect) -> Machine {
+        let cores = if collect.groups().contains(&Group::Cores) { cores::count() } else { 0 };
+        let plain: [Box<dyn Part>; 4] = [
+            Box::new(cpu::Busy),
+            Box::new(frequency::Frequency::new()),
+            Box::new(memory::Used),
+            Box::new(load::Load::new()),
+        ];
+        let plain = plain.into_iter().map(|part| (part, None));
+        let chosen = collect.groups().iter();
+        let chosen = chosen.filter_map(|group| Some((part(*group, cores)?, Some(*group))));
+        let asked = |(part, group)| Asked { part, group, is_told: false };
+        let parts = plain.chain(chosen).map(asked).collect();
+        let mut machine = Machine { moment: Moment::new(cores), parts };
+        // The first reading is what the next one is compared with.
+        machine.sample(&mut Vec::new());
+        machine
+    }
+}
+
+/// What reads the columns of a group that are not those of the plain stream.
+fn part(group: Group, cores: usize) -> Option<Box<dyn Part>> {
+    Some(match group {
+        Group::Freq | Group::Load => return None,
+        Group::Cpu => Box::new(cpu::Modes),
+        Group::Mem => Box::new(memory::Amounts),
+        Group::Swap => Box::new(swap::Swap),
+        Group::Net => Box::new(net::Net::new()),
+        Group::Disk => Box::new(disk::Disk::new()),
+        Group::Pressure => Box::new(pressure::Pressures::new()),
+        Group::Cores => Box::new(cores::Cores::new(cores)),
+        Group::Temp => Box::new(temperature::Temperature::new()),
+        Group::Procs => Box::new(processes::Processes::new()),
+        Group::Uptime => Box::new(uptime::Uptime),
+    })
 }
 
 impl Default for Machine {
@@ -56,17 +126,26 @@ impl Default for Machine {
 
 impl Source for Machine {
     fn columns(&self) -> Vec<Column> {
-        self.parts.iter().flat_map(|part| part.columns()).collect()
+        self.parts.iter().flat_map(|asked| asked.part.columns()).collect()
     }
 
     fn sample(&mut self, values: &mut Vec<f64>) {
-        for part in &mut self.parts {
-            part.sample(values);
+        self.moment.look();
+        for asked in &mut self.parts {
+            let is_known = asked.part.sample(&self.moment, values);
+            if let Some(group) = asked.group.filter(|_| !is_known && !asked.is_told) {
+                asked.is_told = true;
+                tracing::warn!(
+                    group = group.name(),
+                    "this machine does not tell; the columns are nan, and --collect can leave them out"
+                );
+            }
         }
     }
 
     fn warm_up(&self) -> Duration {
-        self.parts.iter().map(|part| part.warm_up()).max().unwrap_or_default()
+        // The system counts in hundredths of a second: in less time there is little to count.
+        MINIMUM_CPU_UPDATE_INTERVAL.max(Duration::from_millis(200)) + Duration::from_millis(10)
     }
 }
 
@@ -124,8 +203,12 @@ pub struct Facts {
     pub os: Option<Text>,
     /// The number of logical cores.
     pub cores: Option<u32>,
-    /// The size of the main memory, bytes.
+    /// The size of the main memory, bytes; where it is limited, the limit.
     pub memory: Option<u64>,
+    /// How many cores the container may use, where it is limited.
+    pub cpu_limit: Option<CpuLimit>,
+    /// How many bytes of memory the container may use, where it is limited.
+    pub memory_limit: Option<u64>,
 }
 
 impl Facts {
@@ -134,13 +217,29 @@ impl Facts {
     pub fn of_this_machine() -> Facts {
         let host = System::host_name().ok().filter(|name| !name.is_empty());
         let cores = std::thread::available_parallelism().ok();
+        let (cpu_limit, memory_limit) = limits();
         Facts {
             host: Text::new(host.as_deref().unwrap_or("localhost")),
             os: os().as_deref().map(Text::new),
             cores: cpu::logical_cores().or(cores.and_then(|cores| u32::try_from(cores.get()).ok())),
-            memory: memory::total(),
+            memory: memory_limit.or_else(memory::total),
+            cpu_limit,
+            memory_limit,
         }
     }
+}
+
+/// What a container may have at most, of the cores and of the memory.
+#[cfg(target_os = "linux")]
+fn limits() -> (Option<CpuLimit>, Option<u64>) {
+    let mut limits = limits::Limits::new();
+    limits.look(std::time::Instant::now());
+    (limits.cpu_limit(), limits.memory_limit())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn limits() -> (Option<CpuLimit>, Option<u64>) {
+    (None, None)
 }
 
 /// Such as `Debian GNU/Linux 12`.
@@ -165,16 +264,54 @@ mod tests {
     }
 
     #[test]
+    fn the_plain_stream_is_there_whatever_is_collected() {
+        let names = |collect: &Collect| {
+            let columns = Machine::collecting(collect).columns();
+            columns.iter().map(Column::to_string).collect::<Vec<_>>().join(" ")
+        };
+        let plain = "cpu:% freq:MHz mem:% load1 load5 load15";
+        assert_eq!(names(&Collect::plain()), plain);
+        assert_eq!(names(&"load,freq".parse().unwrap()), plain);
+        assert_eq!(
+            names(&"uptime,temp,procs".parse().unwrap()),
+            format!("{plain} temp:°C procs uptime:s")
+        );
+        assert_eq!(
+            names(&Collect::default()),
+            format!(
+                "{plain} user:% system:% iowait:% steal:% mem_used:B mem_available:B mem_total:B \
+                 swap:% swap_used:B net_rx:B/s net_tx:B/s disk_read:B/s disk_write:B/s disk_used:% \
+                 psi_cpu:% psi_mem:% psi_io:%"
+            )
+        );
+    }
+
+    #[test]
     fn each_column_of_the_machine_has_a_value_that_can_be() {
-        let mut machine = Machine::new();
+        let mut machine = Machine::collecting(&Collect::all());
         let mut values = Vec::new();
         machine.sample(&mut values);
         let columns = machine.columns();
         assert_eq!(values.len(), columns.len());
         for (column, value) in columns.iter().zip(values) {
-            let most = if column.unit() == "%" { 100.0 } else { 1e6 };
+            let most = if column.unit() == "%" { 100.0 } else { 1e15 };
             assert!(value.is_nan() || (0.0..=most).contains(&value), "{column} {value}");
         }
+    }
+
+    #[test]
+    fn the_first_sample_after_the_warm_up_is_no_average_since_the_start() {
+        let mut machine = Machine::collecting(&Collect::plain());
+        let begin = std::time::Instant::now();
+        while begin.elapsed() < machine.warm_up() {
+            // Keeps a core busy, which the average since the start does not show.
+            std::hint::spin_loop();
+        }
+        let mut values = Vec::new();
+        machine.sample(&mut values);
+        let cores = f64::from(cpu::logical_cores().unwrap_or(1));
+        assert!(values[0] > 60.0 / cores, "{values:?} with {cores} cores");
+        assert!(values[0] <= 100.0);
     }
 
     #[test]

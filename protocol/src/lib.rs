@@ -94,6 +94,11 @@
 //!   run. `seq` goes up by 1 with each sample of the run. `run` is eight hex digits, drawn at each
 //!   start of the agent and when its clock steps back. `interval` is the time between the rows of
 //!   this stream.
+//! * `cores` and `memory` (bytes) are what the machine has. Where a container may use less,
+//!   `cpu_limit=1.5` (cores) and `memory_limit=536870912` (bytes) say so; that is what 100 % means
+//!   then, and `memory` is the limit as well.
+//! * The six columns of the plain stream come first. Those behind them are whatever the agent
+//!   collects: names and units say what.
 //! * Events: `# live` once, when the history is through; `# skipped from=A to=B` when rows were lost
 //!   to this client; `# error "text"` before the agent closes for a fault of the request; `# bye`
 //!   before it closes to stop. `# agent cpu=0.05% rss=3.1MiB late=0 clients=3` once a minute: what
@@ -125,7 +130,7 @@ pub use decoder::Decoder;
 pub use error::LineError;
 pub use health::Health;
 pub use line::{Line, Row};
-pub use note::{Header, Note, RunId};
+pub use note::{CpuLimit, Header, Note, RunId};
 pub use number::{parse_number, write_number};
 pub use request::{History, Request, RequestError, Resume};
 pub use schema::{

@@ -51,8 +51,13 @@ pub struct Header {
     pub os: Option<Text>,
     /// The number of logical cores.
     pub cores: Option<u32>,
-    /// The size of the main memory, bytes.
+    /// The size of the main memory, bytes; where it is limited, the limit.
     pub memory: Option<u64>,
+    /// How many cores a container may use, where it is limited: then that is what 100 % means.
+    pub cpu_limit: Option<CpuLimit>,
+    /// How many bytes of memory a container may use, where it is limited: then that is what 100 %
+    /// means.
+    pub memory_limit: Option<u64>,
     /// The version of the agent.
     pub agent: Option<Text>,
 }
@@ -74,6 +79,35 @@ impl FromStr for RunId {
         let digits = text.len() == 8 && text.bytes().all(|b| b.is_ascii_hexdigit());
         let number = u32::from_str_radix(text, 16).ok().filter(|_| digits);
         number.map(RunId).ok_or_else(|| LineError::field("run", text))
+    }
+}
+
+/// How many cores may be used, in thousandths of one; written as cores: `1.5`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CpuLimit(pub u32);
+
+impl CpuLimit {
+    /// How many cores that is.
+    #[must_use]
+    pub fn cores(self) -> f64 {
+        f64::from(self.0) / 1000.0
+    }
+}
+
+impl fmt::Display for CpuLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.cores().fmt(f)
+    }
+}
+
+impl FromStr for CpuLimit {
+    type Err = LineError;
+
+    fn from_str(text: &str) -> Result<CpuLimit, LineError> {
+        let thousandths = crate::parse_number(text).map(|cores| (cores * 1000.0).round());
+        let limit = thousandths.filter(|it| (0.0..=f64::from(u32::MAX)).contains(it));
+        let limit = limit.map(|thousandths| CpuLimit(thousandths as u32));
+        limit.ok_or_else(|| LineError::field("cpu_limit", text))
     }
 }
 
@@ -136,6 +170,8 @@ impl Header {
                 "os" => header.os = value.map(Text::new),
                 "cores" => header.cores = Some(read("cores", value)?),
                 "memory" => header.memory = Some(read("memory", value)?),
+                "cpu_limit" => header.cpu_limit = Some(read("cpu_limit", value)?),
+                "memory_limit" => header.memory_limit = Some(read("memory_limit", value)?),
                 "agent" => header.agent = value.map(Text::new),
                 _ => {}
             }
@@ -185,6 +221,8 @@ impl fmt::Display for Header {
         field(f, "os", self.os.as_ref())?;
         field(f, "cores", self.cores.as_ref())?;
         field(f, "memory", self.memory.as_ref())?;
+        field(f, "cpu_limit", self.cpu_limit.as_ref())?;
+        field(f, "memory_limit", self.memory_limit.as_ref())?;
         field(f, "agent", self.agent.as_ref())
     }
 }
@@ -212,6 +250,19 @@ mod tests {
         let Note::Header(header) = note else { panic!("{note:?}") };
         assert_eq!(header.interval, Some(Duration::from_secs(1)));
         assert_eq!(header.cores, Some(16));
+    }
+
+    #[test]
+    fn a_container_says_what_it_may_have() {
+        let line = "# loadline/1 cores=16 memory=536870912 cpu_limit=1.5 memory_limit=536870912";
+        let note = parse(line).unwrap();
+        assert_eq!(note.to_string(), line);
+        let Note::Header(header) = note else { panic!("{note:?}") };
+        assert_eq!(header.cpu_limit, Some(CpuLimit(1500)));
+        assert_eq!(CpuLimit(2000).to_string(), "2");
+        for wrong in ["", "x", "-1", "nan", "inf", "1e9"] {
+            assert!(parse(&format!("# loadline/1 cpu_limit={wrong}")).is_err(), "{wrong}");
+        }
     }
 
     #[test]
@@ -265,7 +316,9 @@ mod tests {
         let interval = (1..1_000_000_u64).prop_map(Duration::from_millis);
         let numbers = (any::<u32>(), of(any::<u32>()), of(any::<u32>()), of(any::<u64>()));
         let texts = (of(any_text()), of(any_text()), of(any_text()));
-        (numbers, texts, of(interval)).prop_map(|(numbers, texts, interval)| Header {
+        let limits = (of(any::<u32>().prop_map(CpuLimit)), of(any::<u64>()));
+        let all = (numbers, texts, of(interval), limits);
+        all.prop_map(|(numbers, texts, interval, limits)| Header {
             version: numbers.0,
             run: numbers.1.map(RunId),
             host: texts.0,
@@ -273,6 +326,8 @@ mod tests {
             os: texts.1,
             cores: numbers.2,
             memory: numbers.3,
+            cpu_limit: limits.0,
+            memory_limit: limits.1,
             agent: texts.2,
         })
     }

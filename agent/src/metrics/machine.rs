@@ -11,6 +11,7 @@ mod memory;
 mod network;
 mod pressure;
 mod scaling;
+mod sensors;
 
 use std::fmt;
 
@@ -19,6 +20,7 @@ use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::registry::Registry;
 
 use super::families::Families;
+use crate::source::{Collect, Group};
 
 /// Of cores, devices and file systems, as many of each as are told. No machine is known with more.
 const COUNT_MAX: usize = 4096;
@@ -32,24 +34,34 @@ trait Part: Send {
     fn read(&mut self) -> Option<Box<dyn Collector>>;
 }
 
+/// A part, and the groups that want it; none is for all.
+type Offer = (&'static [Group], fn() -> Box<dyn Part>);
+
 /// All that is told of the machine.
 pub(super) struct Machine(Vec<Box<dyn Part>>);
 
 impl Machine {
-    pub(super) fn new() -> Machine {
-        Machine(vec![
-            Box::new(cpu::Cpu::new()),
-            Box::new(scaling::Cpufreq),
-            Box::new(kernel::Loads::new()),
-            Box::new(memory::Meminfo::new()),
-            Box::new(memory::Vmstat::new()),
-            Box::new(network::Netdev::new()),
-            Box::new(disks::Disks::new()),
-            Box::new(filesystems::Filesystems::new()),
-            Box::new(pressure::Pressures::new()),
-            Box::new(kernel::Uname),
-            Box::new(kernel::Time),
-        ])
+    /// What belongs to these groups, and what any dashboard asks for.
+    pub(super) fn new(collect: &Collect) -> Machine {
+        use Group::{Cores, Cpu, Disk, Freq, Load, Mem, Net, Pressure, Procs, Swap, Temp, Uptime};
+
+        let parts: [Offer; 12] = [
+            (&[Cpu, Cores, Procs, Uptime], || Box::new(cpu::Cpu::new())),
+            (&[Freq], || Box::new(scaling::Cpufreq)),
+            (&[Load], || Box::new(kernel::Loads::new())),
+            (&[Mem, Swap], || Box::new(memory::Meminfo::new())),
+            (&[Mem, Swap], || Box::new(memory::Vmstat::new())),
+            (&[Net], || Box::new(network::Netdev::new())),
+            (&[Disk], || Box::new(disks::Disks::new())),
+            (&[Disk], || Box::new(filesystems::Filesystems::new())),
+            (&[Pressure], || Box::new(pressure::Pressures::new())),
+            (&[Temp], || Box::new(sensors::Hwmon)),
+            (&[], || Box::new(kernel::Uname)),
+            (&[], || Box::new(kernel::Time)),
+        ];
+        let is_wanted =
+            |of: &[Group]| of.is_empty() || of.iter().any(|group| collect.groups().contains(group));
+        Machine(parts.into_iter().filter(|(of, _)| is_wanted(of)).map(|(_, part)| part()).collect())
     }
 
     /// Reads all of it, for whoever the registry is encoded for.
@@ -78,5 +90,41 @@ impl Collector for Successes {
             .iter()
             .map(|(name, is_read)| ([("collector", *name)], if *is_read { 1.0 } else { 0.0 }));
         Families::new(encoder).gauge("loadline_agent_collector_success", help, values)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The collectors that are read when these groups are collected.
+    fn check(collect: &str, expected: &str) {
+        let machine = Machine::new(&collect.parse().unwrap());
+        let names: Vec<_> = machine.0.iter().map(|part| part.name()).collect();
+        assert_eq!(names.join(" "), format!("{expected} uname time"), "{collect}");
+    }
+
+    #[test]
+    fn what_is_not_collected_is_not_told() {
+        check("net", "netdev");
+        check("uptime", "cpu");
+        check("swap", "meminfo vmstat");
+        check("temp,disk", "diskstats filesystem hwmon");
+        let defaults = "cpu cpufreq loadavg meminfo vmstat netdev diskstats filesystem pressure";
+        check(&Collect::default().to_string(), defaults);
+    }
+
+    #[test]
+    fn what_this_machine_tells_is_told_in_both_forms() {
+        let mut registry = Registry::default();
+        Machine::new(&Collect::all()).read(&mut registry);
+        let (mut classic, mut open) = (String::new(), String::new());
+        prometheus_client::encoding::prometheus_text::encode(&mut classic, &registry).unwrap();
+        prometheus_client::encoding::text::encode(&mut open, &registry).unwrap();
+        let samples = |text: &str| -> Vec<String> {
+            text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
+        };
+        assert_eq!(samples(&classic), samples(&open));
+        assert!(classic.contains("\nnode_cpu_seconds_total{cpu=\""), "{classic}");
     }
 }

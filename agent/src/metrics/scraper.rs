@@ -12,6 +12,7 @@ use super::form::Form;
 use super::itself::Itself;
 #[cfg(target_os = "linux")]
 use super::machine::Machine;
+use crate::source::Collect;
 
 /// Who asks so soon after another gets the same: a crowd costs no more than one.
 const FRESH_MAX: Duration = Duration::from_millis(200);
@@ -40,11 +41,13 @@ struct Page {
 }
 
 impl Scraper {
-    pub(super) fn new(itself: Arc<Itself>) -> Scraper {
+    /// Reads these groups of the machine.
+    #[cfg_attr(not(target_os = "linux"), expect(unused_variables, reason = "there is no machine"))]
+    pub(super) fn new(itself: Arc<Itself>, collect: &Collect) -> Scraper {
         Scraper {
             itself,
             #[cfg(target_os = "linux")]
-            machine: Machine::new(),
+            machine: Machine::new(collect),
             page: None,
         }
     }

@@ -11,7 +11,7 @@ use crate::{Agent, Facts, Scripted, Settings};
 async fn metrics() -> (Agent, Metrics) {
     let source = Scripted::plain(|_, values| values.extend([1.0; 6]));
     let agent = Agent::start(source, Facts::default(), Settings::default()).await;
-    let metrics = Metrics::start(agent.itself()).unwrap();
+    let metrics = Metrics::start(agent.itself(), &Collect::plain()).unwrap();
     (agent, metrics)
 }
 

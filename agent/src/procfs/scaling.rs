@@ -1,8 +1,9 @@
 //! `/sys/devices/system/cpu/cpu*/cpufreq/`: how fast each core runs, and may run.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::Read as _;
-use std::path::Path;
+
+use super::{each_numbered, number};
 
 const CORES: &str = "/sys/devices/system/cpu";
 
@@ -18,38 +19,34 @@ pub(crate) struct Scaling {
     pub(crate) max_khz: Option<u64>,
 }
 
-/// How fast each core runs for which the kernel says so, at most so many of them. `None` if there is
-/// no telling what cores there are.
-pub(crate) fn scalings(count_max: usize) -> Option<Vec<Scaling>> {
-    scalings_in(Path::new(CORES), count_max)
+/// How fast each core runs for which the kernel says so, at most so many of them.
+pub(crate) fn scalings(count_max: usize) -> Vec<Scaling> {
+    scalings_in(CORES, count_max)
 }
 
-fn scalings_in(cores: &Path, count_max: usize) -> Option<Vec<Scaling>> {
+fn scalings_in(cores: &str, count_max: usize) -> Vec<Scaling> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(cores).ok()?.filter_map(Result::ok).take(2 * count_max) {
-        let name = entry.file_name();
-        let number = name.to_str().and_then(|name| name.strip_prefix("cpu"));
-        let Some(core) = number.and_then(|number| number.parse().ok()) else { continue };
-        let folder = entry.path().join("cpufreq");
-        let [now_khz, min_khz, max_khz] =
-            ["scaling_cur_freq", "scaling_min_freq", "scaling_max_freq"]
-                .map(|file| read(&folder.join(file)));
-        if now_khz.is_some() && found.len() < count_max {
-            found.push(Scaling { core, now_khz, min_khz, max_khz });
+    each_numbered(cores, b"cpu", |core| {
+        if found.len() < count_max {
+            let of = |file| read(&format!("{cores}/cpu{core}/cpufreq/scaling_{file}_freq"));
+            let [now_khz, min_khz, max_khz] = ["cur", "min", "max"].map(of);
+            found.extend(now_khz.is_some().then_some(Scaling { core, now_khz, min_khz, max_khz }));
         }
-    }
+    });
     found.sort_unstable_by_key(|scaling| scaling.core);
-    Some(found)
+    found
 }
 
-fn read(path: &Path) -> Option<u64> {
+fn read(path: &str) -> Option<u64> {
     let mut room = [0; ROOM];
     let length = File::open(path).ok()?.read(&mut room).ok()?;
-    super::number(room[..length].trim_ascii())
+    number(room[..length].trim_ascii())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -70,7 +67,9 @@ mod tests {
         let slow = Scaling { core: 2, now_khz: Some(1_200_000), min_khz: None, max_khz: None };
         let fast =
             Scaling { core: 10, now_khz: Some(800_000), min_khz: None, max_khz: Some(4_000_000) };
-        assert_eq!(scalings_in(folder.path(), 9), Some(vec![slow, fast]));
-        assert_eq!(scalings_in(&folder.path().join("none"), 9), None);
+        let cores = folder.path().to_str().unwrap();
+        assert_eq!(scalings_in(cores, 9), [slow, fast]);
+        assert_eq!(scalings_in(cores, 1).len(), 1);
+        assert_eq!(scalings_in(&format!("{cores}/none"), 9), []);
     }
 }

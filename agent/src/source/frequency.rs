@@ -5,7 +5,8 @@ mod folders;
 
 use loadline_protocol::Column;
 
-use super::Source;
+use super::Part;
+use super::moment::Moment;
 
 /// The mean current frequency of the cores that are online.
 pub(super) struct Frequency(reader::Reader);
@@ -16,13 +17,14 @@ impl Frequency {
     }
 }
 
-impl Source for Frequency {
+impl Part for Frequency {
     fn columns(&self) -> Vec<Column> {
         vec![Column::new("freq", "MHz")]
     }
 
-    fn sample(&mut self, values: &mut Vec<f64>) {
+    fn sample(&mut self, _: &Moment, values: &mut Vec<f64>) -> bool {
         values.push(self.0.mean_mhz().unwrap_or(f64::NAN));
+        true
     }
 }
 

@@ -1,0 +1,129 @@
+//! What a container may have: the limits of its control group.
+//!
+//! They are those of process 1 as this one sees it. In a container, that is the container. On the
+//! machine itself it is the machine, whatever the service that runs the agent may have.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use loadline_protocol::CpuLimit;
+
+use self::groups::{CpuGroup, MemoryGroup, cpu_groups, memory_groups};
+use crate::procfs::Meminfo;
+
+mod groups;
+
+/// Limits are changed while a container runs, but seldom.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+
+/// What is used of limits, where there are any.
+pub(super) struct Limits {
+    /// From the innermost group outwards: each of them may limit.
+    cpu: Vec<CpuGroup>,
+    memory: Vec<MemoryGroup>,
+    /// What there is: more than that is no limit.
+    whole: Whole,
+    looked: Option<Instant>,
+    /// Which group limits, and to what.
+    cpu_limit: Option<(usize, CpuLimit)>,
+    memory_limit: Option<(usize, u64)>,
+    /// When the limited group had used how much: in all, by programs, and by the kernel for them, ns.
+    last: Option<(Instant, [u64; 3])>,
+}
+
+/// What a machine has.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Whole {
+    pub(super) cores: u32,
+    pub(super) memory: u64,
+}
+
+impl Limits {
+    pub(super) fn new() -> Limits {
+        let memory = Meminfo::new().memory().map_or(u64::MAX, |memory| memory.total);
+        let cores = super::cpu::logical_cores().unwrap_or(u32::MAX);
+        Limits::of(Path::new("/"), Whole { cores, memory })
+    }
+
+    /// Of a machine whose files are below this folder.
+    pub(super) fn of(root: &Path, whole: Whole) -> Limits {
+        Limits {
+            cpu: cpu_groups(root),
+            memory: memory_groups(root),
+            whole,
+            looked: None,
+            cpu_limit: None,
+            memory_limit: None,
+            last: None,
+        }
+    }
+
+    /// Sees what the limits are, if that was long ago.
+    pub(super) fn look(&mut self, at: Instant) {
+        let is_fresh = |looked| at.saturating_duration_since(looked) < LOOK_EVERY;
+        if self.looked.is_some_and(is_fresh) {
+            return;
+        }
+        self.looked = Some(at);
+        let all = self.whole.cores.saturating_mul(1000);
+        let cpu = self.cpu.iter_mut().map(CpuGroup::limit).enumerate();
+        let cpu = cpu.filter_map(|(group, limit)| Some((group, limit.filter(|it| it.0 < all)?)));
+        let cpu = cpu.min_by_key(|(_, limit)| limit.0);
+        if cpu.map(|(group, _)| group) != self.cpu_limit.map(|(group, _)| group) {
+            self.last = None;
+        }
+        self.cpu_limit = cpu;
+        let memory = self.memory.iter_mut().map(MemoryGroup::limit).enumerate();
+        let is_less = |bytes: &u64| *bytes < self.whole.memory;
+        let memory = memory.filter_map(|(group, limit)| Some((group, limit.filter(is_less)?)));
+        self.memory_limit = memory.min_by_key(|(_, limit)| *limit);
+    }
+
+    /// How many cores there are to be had.
+    pub(super) fn cpu_limit(&self) -> Option<CpuLimit> {
+        self.cpu_limit.map(|(_, limit)| limit)
+    }
+
+    /// How many bytes there are to be had.
+    pub(super) fn memory_limit(&self) -> Option<u64> {
+        self.memory_limit.map(|(_, limit)| limit)
+    }
+
+    /// If there is a limit: how much of it was used since this was asked the last time, %: in all, by
+    /// programs, and by the kernel for them.
+    pub(super) fn cpu_use(&mut self, at: Instant) -> Option<[f64; 3]> {
+        let (group, limit) = self.cpu_limit?;
+        let used = self.cpu.get_mut(group)?.used();
+        let last = self.last.take();
+        self.last = used.map(|used| (at, used));
+        let percents = last.zip(used).and_then(|((since, before), used)| {
+            percents(before, used, at.saturating_duration_since(since), limit)
+        });
+        Some(percents.unwrap_or([f64::NAN; 3]))
+    }
+
+    /// If there is a limit: the bytes in use, and the limit.
+    pub(super) fn memory_use(&mut self) -> Option<(u64, u64)> {
+        let (group, limit) = self.memory_limit?;
+        Some((self.memory.get_mut(group)?.used()?, limit))
+    }
+}
+
+/// `None` if no time has passed, or a counter went back.
+fn percents(
+    before: [u64; 3],
+    used: [u64; 3],
+    passed: Duration,
+    limit: CpuLimit,
+) -> Option<[f64; 3]> {
+    let whole = passed.as_secs_f64() * limit.cores() * 1e9;
+    let mut percents = [f64::NAN; 3];
+    for (percent, (used, before)) in percents.iter_mut().zip(used.into_iter().zip(before)) {
+        // What is left of one period may be used in the next: for a moment it can be more than all.
+        *percent = (used.checked_sub(before)? as f64 / whole * 100.0).min(100.0);
+    }
+    (whole > 0.0).then_some(percents)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,142 @@
+//! What passes the network interfaces.
+
+use loadline_protocol::Column;
+
+use super::Part;
+use super::moment::Moment;
+use super::rates::Rates;
+
+/// Bytes a second in and out, the sum of the physical interfaces.
+pub(super) struct Net {
+    reader: reader::Reader,
+    rates: Rates,
+}
+
+impl Net {
+    pub(super) fn new() -> Net {
+        Net { reader: reader::Reader::new(), rates: Rates::default() }
+    }
+}
+
+impl Part for Net {
+    fn columns(&self) -> Vec<Column> {
+        ["net_rx", "net_tx"].map(|name| Column::new(name, "B/s")).into()
+    }
+
+    fn sample(&mut self, now: &Moment, values: &mut Vec<f64>) -> bool {
+        let Net { reader, rates } = self;
+        rates.begin();
+        let is_any = reader.each(|name, counts| rates.device(name, counts));
+        values.extend(rates.end(now.at, reader::meant));
+        is_any
+    }
+}
+
+/// How the names of interfaces begin behind which another one is, or none at all: counted as well,
+/// their traffic would be counted twice.
+const VIRTUAL: &[&str] = &[
+    "lo", "veth", "docker", "br-", "virbr", "vnet", "tun", "tap", "wg", "ifb", "dummy", "bond",
+    "team", "cni", "cali", "flannel", "vxlan", "gre", "sit", "ip6", "lxc", "lxdbr", "vmbr", "utun",
+    "awdl", "bridge", "llw", "gif", "stf",
+];
+
+/// Whether this is likely to lead somewhere, by its name. `eth0.5` is a network within `eth0`.
+fn is_likely(name: &str) -> bool {
+    !name.contains('.') && !VIRTUAL.iter().any(|kind| name.starts_with(kind))
+}
+
+#[cfg(target_os = "linux")]
+mod reader {
+    use rustix::fs::{Access, access};
+
+    use crate::procfs::NetDev;
+
+    pub(super) struct Reader(NetDev);
+
+    impl Reader {
+        pub(super) fn new() -> Reader {
+            Reader(NetDev::new())
+        }
+
+        pub(super) fn each(&mut self, mut each: impl FnMut(&str, [u64; 2])) -> bool {
+            self.0.each(|device| each(device.name, [device.received.bytes, device.sent.bytes]))
+        }
+    }
+
+    pub(super) fn meant(names: &[&str]) -> Vec<bool> {
+        meant_in("/sys/class/net", names)
+    }
+
+    /// Physical is what belongs to a device. Where nothing does, as in a container, names have to
+    /// tell.
+    pub(super) fn meant_in(folder: &str, names: &[&str]) -> Vec<bool> {
+        let has = |name: &str, what: &str| {
+            access(format!("{folder}/{name}/{what}"), Access::EXISTS).is_ok()
+        };
+        // What belongs to another one that belongs to a device is counted there: so it is with the
+        // accelerated interfaces of some clouds.
+        let is_physical = |name: &&str| has(name, "device") && !has(name, "master/device");
+        let physical: Vec<bool> = names.iter().map(is_physical).collect();
+        if physical.contains(&true) {
+            return physical;
+        }
+        names.iter().map(|name| super::is_likely(name)).collect()
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod reader {
+    use sysinfo::Networks;
+
+    pub(super) struct Reader(Option<Networks>);
+
+    impl Reader {
+        pub(super) fn new() -> Reader {
+            Reader(Networks::new_with_refreshed_list().ok())
+        }
+
+        pub(super) fn each(&mut self, mut each: impl FnMut(&str, [u64; 2])) -> bool {
+            let Some(networks) = &mut self.0 else { return false };
+            networks.refresh(true);
+            for (name, device) in networks.iter() {
+                each(name, [device.total_received(), device.total_transmitted()]);
+            }
+            !networks.is_empty()
+        }
+    }
+
+    pub(super) fn meant(names: &[&str]) -> Vec<bool> {
+        names.iter().map(|name| super::is_likely(name)).collect()
+    }
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use std::fs;
+
+    use super::reader::meant_in;
+
+    #[test]
+    fn what_belongs_to_a_device_is_physical_and_counted_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let make = |path: &str| fs::create_dir_all(folder.path().join(path)).unwrap();
+        let check = |names: &[&str], expected: &[&str]| {
+            let meant = meant_in(folder.path().to_str().unwrap(), names);
+            let meant = names.iter().zip(meant).filter_map(|(name, is)| is.then_some(*name));
+            assert_eq!(meant.collect::<Vec<_>>(), expected);
+        };
+        let container = ["lo", "eth0", "veth12ab", "docker0", "br-12ab", "eth0.5", "tun0", "wg0"];
+        check(&container, &["eth0"]);
+        check(&["lo"], &[]);
+        check(&[], &[]);
+        make("eth0/device");
+        make("bond0");
+        make("enp1s0/device");
+        // A port of the bond, and an accelerated one of eth0.
+        make("enp1s0/master");
+        make("enP2/device");
+        make("enP2/master/device");
+        check(&["lo", "eth0", "bond0", "eth1", "enp1s0", "enP2"], &["eth0", "enp1s0"]);
+    }
+}

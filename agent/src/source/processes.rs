@@ -1,0 +1,68 @@
+//! How many processes there are.
+
+use loadline_protocol::Column;
+
+use super::Part;
+use super::moment::Moment;
+
+/// The processes that this one can see, each counted once however many threads it has.
+pub(super) struct Processes(reader::Reader);
+
+impl Processes {
+    pub(super) fn new() -> Processes {
+        Processes(reader::Reader::new())
+    }
+}
+
+impl Part for Processes {
+    fn columns(&self) -> Vec<Column> {
+        vec![Column::new("procs", "")]
+    }
+
+    fn sample(&mut self, _: &Moment, values: &mut Vec<f64>) -> bool {
+        let count = self.0.count();
+        values.push(count.map_or(f64::NAN, |count| count as f64));
+        count.is_some()
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod reader {
+    use crate::procfs::each_numbered;
+
+    pub(super) struct Reader;
+
+    impl Reader {
+        pub(super) fn new() -> Reader {
+            Reader
+        }
+
+        #[expect(clippy::unused_self, reason = "elsewhere there is something to keep")]
+        pub(super) fn count(&mut self) -> Option<usize> {
+            let mut count = 0;
+            each_numbered("/proc", b"", |_| count += 1);
+            // This one is there at least.
+            (count > 0).then_some(count)
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod reader {
+    use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, RefreshKind, System};
+
+    pub(super) struct Reader(Option<System>);
+
+    impl Reader {
+        pub(super) fn new() -> Reader {
+            Reader(System::new_with_specifics(RefreshKind::nothing()).ok())
+        }
+
+        pub(super) fn count(&mut self) -> Option<usize> {
+            let system = self.0.as_mut()?;
+            let nothing = ProcessRefreshKind::nothing();
+            system.refresh_processes_specifics(ProcessesToUpdate::All, true, nothing);
+            Some(system.processes().len()).filter(|count| *count > 0)
+        }
+    }
+}
