@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use loadline_agent::{
-    Address, Agent, Archive, Bound, Collect, Facts, ListenError, Listener, Machine, Plaintext, Tls,
+    Address, Agent, Archive, Bound, Facts, ListenError, Listener, Machine, Plaintext, Tls,
     serve_stdio,
 };
 use loadline_protocol::sanitize;
@@ -99,14 +99,9 @@ async fn serve_many(options: &Options) -> anyhow::Result<()> {
     let mut bound = Vec::new();
     // The default address is for an agent to which nobody gave a socket.
     if listeners.is_empty() || !options.listens_by_default {
-        for address in &options.listen {
-            bound.push(Listener::bind(address, plaintext.clone()).await?);
-        }
+        bound = bind(&options.listen, &plaintext).await?;
     }
-    let mut metrics_bound = Vec::new();
-    for address in &options.metrics_listen {
-        metrics_bound.push(Listener::bind(address, plaintext.clone()).await?);
-    }
+    let metrics_bound = bind(&options.metrics_listen, &plaintext).await?;
     let archive = options.state_dir.as_deref().map(Archive::open).transpose()?;
     let agent = agent(options, archive).await;
     for bound in bound {
@@ -122,7 +117,12 @@ async fn serve_many(options: &Options) -> anyhow::Result<()> {
         // An error only means that nobody reads it.
         let _ = writeln!(io::stdout(), "listening on {url}");
     }
-    let agent = exposing(agent, metrics, &options.collect)?;
+    #[cfg(feature = "metrics")]
+    let agent = if metrics.is_empty() {
+        agent
+    } else {
+        agent.exposing(metrics, &options.collect).context("cannot tell metrics")?
+    };
     let addresses: Vec<_> = listeners.iter().map(|it| it.address().to_string()).collect();
     let status = format!("listening on {}", addresses.join(", "));
     service::ready(&status);
@@ -140,18 +140,12 @@ async fn serve_many(options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-#[cfg(feature = "metrics")]
-fn exposing(agent: Agent, listeners: Vec<Listener>, collect: &Collect) -> anyhow::Result<Agent> {
-    if listeners.is_empty() {
-        return Ok(agent);
+async fn bind(addresses: &[Address], plaintext: &Plaintext) -> Result<Vec<Bound>, ListenError> {
+    let mut bound = Vec::new();
+    for address in addresses {
+        bound.push(Listener::bind(address, plaintext.clone()).await?);
     }
-    agent.exposing(listeners, collect).context("cannot read metrics")
-}
-
-/// There are no listeners: the options have none.
-#[cfg(not(feature = "metrics"))]
-fn exposing(agent: Agent, _: Vec<Listener>, _: &Collect) -> anyhow::Result<Agent> {
-    Ok(agent)
+    Ok(bound)
 }
 
 /// Where metrics are; of a Unix socket as nginx and others write it.

@@ -17,6 +17,7 @@ impl<'a> Families<'a> {
     }
 
     /// Writes a counter. `name` is without the `_total` that is put behind it.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "the machine tells nothing"))]
     pub(super) fn counter<'l, const N: usize>(
         &mut self,
         name: &str,
@@ -27,6 +28,7 @@ impl<'a> Families<'a> {
     }
 
     /// Writes a gauge.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "the machine tells nothing"))]
     pub(super) fn gauge<'l, const N: usize>(
         &mut self,
         name: &str,
