@@ -16,7 +16,7 @@ pub(super) struct Filesystems(Mounts);
 
 impl Filesystems {
     pub(super) fn new() -> Filesystems {
-        Filesystems(Mounts::new())
+        Filesystems(Mounts::of_the_system())
     }
 }
 
@@ -38,7 +38,9 @@ impl Part for Filesystems {
             let labels = labels.map(|label| sanitize(label).into_owned());
             if seen.insert(labels.clone()) {
                 let space = Space::of(&point);
-                let is_read_only = mount.options.split(',').any(|option| option == "ro");
+                let options = [mount.options, mount.super_options];
+                let is_read_only =
+                    options.iter().any(|options| options.split(',').any(|option| option == "ro"));
                 told.push(Filesystem { labels, is_read_only, space });
             }
         });
@@ -50,7 +52,7 @@ impl Part for Filesystems {
 struct Filesystem {
     /// Device, mount point and kind.
     labels: [String; 3],
-    /// As it is mounted.
+    /// As it is mounted for the system; for a service that is kept from writing it always is.
     is_read_only: bool,
     /// `None` if it does not say.
     space: Option<Space>,
@@ -88,10 +90,8 @@ impl Collector for Told {
             families.gauge(&format!("node_filesystem_{name}"), help, values)?;
         }
         let flag = |is: bool| if is { 1.0 } else { 0.0 };
-        let values = self.0.iter().map(|filesystem| {
-            let by_itself = filesystem.space.is_some_and(|space| space.is_read_only);
-            (filesystem.labels(), flag(filesystem.is_read_only || by_itself))
-        });
+        let values =
+            self.0.iter().map(|filesystem| (filesystem.labels(), flag(filesystem.is_read_only)));
         families.gauge("node_filesystem_readonly", "Filesystem read-only status.", values)?;
         let help = "Whether an error occurred while getting statistics for the given device.";
         let errors =
