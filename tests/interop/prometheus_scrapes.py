@@ -1,5 +1,5 @@
-"""Prometheus scrapes the agent beside node_exporter, and both say the same; promtool accepts what we hand
-out for it."""
+"""Prometheus scrapes the agent beside node_exporter, and both say the same; so does VictoriaMetrics. promtool
+accepts what we hand out for them."""
 
 import contextlib
 import json
@@ -325,7 +325,7 @@ def compare(prometheus: Prometheus) -> str:
                 compared.add(expression)
                 worst = max(worst, (differs / abs(theirs), expression))
     made_busy = {expression for expression in compared if "_network_" in expression}
-    assert made_busy, "nothing happened on this machine"
+    assert made_busy, f"nothing happened on this machine: {compared}"
     return f"{len(compared)} compared, {worst[1]} differs most, by {worst[0]:.1%}"
 
 
@@ -370,8 +370,46 @@ def rules_are_evaluated(prometheus: Prometheus):
         time.sleep(0.2)
 
 
+def victoriametrics_scrapes_the_agent_and_takes_our_alerts(programs):
+    alerts = PACKAGING / "prometheus" / "alerts.yml"
+    checked = subprocess.run(
+        ["vmalert", "-dryRun", f"-rule={alerts}"], capture_output=True, text=True, timeout=DEADLINE
+    )
+    assert checked.returncode == 0, checked.stderr
+    with tempfile.TemporaryDirectory() as folder, exposing(programs) as agent_port:
+        text = (PACKAGING / "prometheus" / "victoriametrics.yml").read_text()
+        assert '"127.0.0.1:9127"' in text
+        text = text.replace('"127.0.0.1:9127"', f'"127.0.0.1:{agent_port}"').replace("15s", "1s")
+        config = Path(folder) / "victoriametrics.yml"
+        config.write_text(text)
+        port = free_port()
+        command = [
+            "victoria-metrics",
+            f"-promscrape.config={config}",
+            f"-storageDataPath={folder}/data",
+            f"-httpListenAddr=127.0.0.1:{port}",
+            # What it has just got it tells at once.
+            "-search.latencyOffset=0s",
+            "-search.disableCache",
+        ]
+        with running(*command) as process:
+            some_time_or_other(lambda: answers(port, "/health", process), 200)
+            engine = Prometheus(port)
+            return some_time_or_other(lambda: has_scraped(engine), 200)
+
+
+def has_scraped(engine: Prometheus) -> str:
+    time.sleep(0.1)
+    samples = engine.value("loadline_agent_samples_total")
+    assert samples >= 1 and engine.value("up") == 1
+    cores = engine.value('count(node_cpu_seconds_total{mode="idle"})')
+    assert cores == os.cpu_count(), cores
+    return f"{samples:.0f} samples, {cores:.0f} cores"
+
+
 CHECKS = [
     both_forms_are_what_promtool_and_openmetrics_take,
     promtool_accepts_our_configurations_and_our_alerts,
     prometheus_gets_the_same_from_the_agent_as_from_node_exporter,
+    victoriametrics_scrapes_the_agent_and_takes_our_alerts,
 ]
