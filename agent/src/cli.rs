@@ -48,7 +48,8 @@ pub(crate) struct Options {
     /// Where Prometheus finds `/metrics`, and whoever wants to know `/healthz`; addresses as above.
     /// Repeatable
     ///
-    /// The names are those of `node_exporter`. TLS and `--allow-plaintext` are as for the stream.
+    /// The names are those of `node_exporter`. TLS and `--allow-plaintext` are as for the stream. Where
+    /// it is stands in a line on standard output: `listening on http://127.0.0.1:9127/metrics`.
     #[arg(
         long,
         value_name = "ADDR",

@@ -65,6 +65,8 @@ impl<'a> Range<'a> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -89,6 +91,20 @@ mod tests {
             (",;=,q=,;;", Form::Classic),
         ] {
             assert_eq!(Form::asked(accept), expected, "{accept}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn who_asks_for_one_form_alone_gets_it_and_any_text_asks_for_some(
+            text: String,
+            quality in 0.001..=1.0,
+            spaces in " {0,3}",
+        ) {
+            let _ = Form::asked(&text);
+            let open = format!("{OPEN}{spaces};{spaces}q={quality}");
+            prop_assert_eq!(Form::asked(&open), Form::Open);
+            prop_assert_eq!(Form::asked(&format!("text/plain;q={quality}")), Form::Classic);
         }
     }
 }
