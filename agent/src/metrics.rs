@@ -88,10 +88,14 @@ impl Metrics {
     }
 
     /// The page of metrics, unless the machine takes too long to tell.
+    ///
+    /// # Panics
+    /// If the thread that reads did.
     async fn text(&self, form: Form) -> Option<Bytes> {
         let (answer, answered) = oneshot::channel();
         self.asks.try_send(Ask { form, answer }).ok()?;
-        timeout(READING_MAX, answered).await.ok()?.ok()
+        let answered = timeout(READING_MAX, answered).await.ok()?;
+        Some(answered.expect("a thread that reads for as long as somebody can ask"))
     }
 
     /// Why the agent is not well.
