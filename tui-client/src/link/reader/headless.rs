@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use loadline_agent::nearest;
 use loadline_protocol::{Column, LineError, Note, Schema, Stamp, Text, Time, parse_plain_row_into};
 
 use super::{Farewell, Phase, Progress, Reader, held};
@@ -212,6 +213,8 @@ impl Reader {
 /// Columns were asked for that are not there.
 pub(super) fn no_column(unknown: &str, schema: &Schema) -> Farewell {
     let names: Vec<&str> = schema.columns().iter().map(Column::name).collect();
-    let reason = format!("no column {unknown:?} here; there are {}", names.join(", "));
+    let meant = nearest(unknown, names.iter().copied());
+    let meant = meant.map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
+    let reason = format!("no column {unknown:?} here{meant}; there are {}", names.join(", "));
     Farewell { reason: Text::new(&reason), refused: true }
 }
