@@ -5,7 +5,7 @@ use loadline_agent::{Entry, Manual};
 /// All of it.
 pub(crate) fn manual() -> Manual {
     Manual {
-        before: vec![("STREAM", stream())],
+        before: vec![("STREAM", stream()), ("SIGNALS", signals())],
         environment: vec![
             Entry::term(
                 "NOTIFY_SOCKET, WATCHDOG_USEC, LISTEN_FDS, LISTEN_PID",
@@ -37,6 +37,13 @@ fn stream() -> Vec<Entry> {
             "Addresses that other machines can reach need TLS, or --allow-plaintext. Without either, \
              clients come by ssh: loadline USER@HOST.",
         ),
+    ]
+}
+
+fn signals() -> Vec<Entry> {
+    vec![
+        Entry::term("SIGTERM, SIGINT", "Says goodbye to the clients, and ends within two seconds."),
+        Entry::term("SIGHUP", "Has the files of --tls-cert, --tls-key and --tls-client-ca read anew."),
     ]
 }
 

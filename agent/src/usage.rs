@@ -26,7 +26,7 @@ pub enum Generate {
     Zsh,
     /// What fish completes.
     Fish,
-    /// What `PowerShell` completes.
+    /// What powershell completes.
     Powershell,
     /// What elvish completes.
     Elvish,
