@@ -43,7 +43,10 @@ fn stream() -> Vec<Entry> {
 fn signals() -> Vec<Entry> {
     vec![
         Entry::term("SIGTERM, SIGINT", "Says goodbye to the clients, and ends within two seconds."),
-        Entry::term("SIGHUP", "Has the files of --tls-cert, --tls-key and --tls-client-ca read anew."),
+        Entry::term(
+            "SIGHUP",
+            "Has the files of --tls-cert, --tls-key and --tls-client-ca read anew.",
+        ),
     ]
 }
 
