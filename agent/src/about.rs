@@ -49,8 +49,8 @@ impl About {
     fn unknown(&self, name: &str) -> Text {
         let names: Vec<&str> = self.schema.columns().iter().map(Column::name).collect();
         let meant = nearest(name, names.iter().copied());
-        let meant = meant.map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
-        Text::new(&format!("unknown column {name}{meant}; there are {}", names.join(", ")))
+        let meant = meant.map_or(";".to_owned(), |meant| format!("; did you mean {meant}?"));
+        Text::new(&format!("unknown column {name}{meant} there are {}", names.join(", ")))
     }
 
     /// The schema of a subscribed stream; a column that was chosen twice makes none, and what to

@@ -355,3 +355,38 @@ fn unix_ms(time: SystemTime) -> i64 {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is told of a file of so many bytes that is read twice, and of its end.
+    async fn told(bytes: usize) -> (Vec<Event>, Option<Event>) {
+        let (sender, mut events) = mpsc::channel(256);
+        let mut share = Share::of(bytes as u64);
+        for _ in 0..2 {
+            for _ in 0..bytes.div_ceil(PIECE_BYTES) {
+                assert!(share.advance(PIECE_BYTES, &sender).await.is_ok());
+            }
+            share.begin_again();
+        }
+        let end = share.end();
+        drop(sender);
+        let mut told = Vec::new();
+        while let Some(event) = events.recv().await {
+            told.push(event);
+        }
+        (told, end)
+    }
+
+    #[tokio::test]
+    async fn a_large_file_is_told_percent_by_percent() {
+        let expected: Vec<Event> = (1..100).map(Event::Reading).collect();
+        assert_eq!(told(10 * LARGE_BYTES as usize).await, (expected, Some(Event::Reading(100))));
+    }
+
+    #[tokio::test]
+    async fn a_small_file_is_read_without_a_word() {
+        assert_eq!(told(LARGE_BYTES as usize - 1).await, (Vec::new(), None));
+    }
+}

@@ -214,7 +214,7 @@ impl Reader {
 pub(super) fn no_column(unknown: &str, schema: &Schema) -> Farewell {
     let names: Vec<&str> = schema.columns().iter().map(Column::name).collect();
     let meant = nearest(unknown, names.iter().copied());
-    let meant = meant.map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
-    let reason = format!("no column {unknown:?} here{meant}; there are {}", names.join(", "));
+    let meant = meant.map_or(";".to_owned(), |meant| format!("; did you mean {meant}?"));
+    let reason = format!("no column {unknown:?} here{meant} there are {}", names.join(", "));
     Farewell { reason: Text::new(&reason), refused: true }
 }
