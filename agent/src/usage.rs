@@ -109,7 +109,13 @@ fn strings(value: Option<&ContextValue>) -> Vec<&str> {
 /// The one of `words` that was probably meant by a wrong one.
 pub fn nearest<'a>(wrong: &str, words: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let wrong = wrong.to_lowercase();
-    let likeness = |word: &str| strsim::jaro_winkler(&wrong, &word.to_lowercase());
+    let likeness = |word: &str| {
+        let word = word.to_lowercase();
+        // A slip of the finger, which means much in a short word.
+        let is_slip = wrong.len() > 2 && strsim::osa_distance(&wrong, &word) == 1;
+        let alike = strsim::jaro_winkler(&wrong, &word);
+        if is_slip { alike.max(LIKENESS_MIN) } else { alike }
+    };
     let alike = words.map(|word| (likeness(word), word)).filter(|(it, _)| *it >= LIKENESS_MIN);
     // Of several, the first: the order is that in which they are known.
     alike.reduce(|best, next| if next.0 > best.0 { next } else { best }).map(|(_, word)| word)
@@ -153,9 +159,8 @@ mod tests {
         );
         check(&["--zzz"], "unexpected argument '--zzz' found; see --help");
         check(
-            &["--count", "x\u{1b}[31m"],
-            "invalid value 'x\u{fffd}[31m' for '--count <N>': invalid digit found in string; \
-             see --help",
+            &["--count", "x\u{202e}"],
+            "invalid value 'x\u{fffd}' for '--count <N>': invalid digit found in string; see --help",
         );
         check(
             &["--output"],
@@ -170,6 +175,7 @@ mod tests {
         assert_eq!(near("CPU"), Some("cpu"));
         assert_eq!(near("laod1"), Some("load1"));
         assert_eq!(near("netrx"), Some("net_rx"));
+        assert_eq!(near("mme"), Some("mem"));
         assert_eq!(near("memory"), Some("mem"));
         assert_eq!(near("battery"), None);
         assert_eq!(near(""), None);

@@ -123,10 +123,7 @@ async fn stream(
             () = events.closed() => return Err(Unfollowed),
         };
         let end = match count {
-            Ok(0) => {
-                reader.end(&mut progress, &mut batch);
-                Some(Ok(()))
-            }
+            Ok(0) => Some(refusal(reader.end(&mut progress, &mut batch))),
             Ok(count) => {
                 batch.push(Event::Received { bytes: count as u64 });
                 let now = clock.now();
@@ -238,10 +235,11 @@ impl Recording<'_> {
                 }
                 continue;
             }
+            let mut refused = Ok(());
             if self.wish.follow {
                 reader.decide_plain(&mut progress, &mut batch);
             } else {
-                reader.end(&mut progress, &mut batch);
+                refused = refusal(reader.end(&mut progress, &mut batch));
             }
             if !std::mem::replace(&mut caught_up, true) {
                 batch.extend(share.end());
@@ -249,7 +247,7 @@ impl Recording<'_> {
             }
             send_all(events, &mut batch).await?;
             if !self.wish.follow {
-                return Ok(Ok(()));
+                return Ok(refused);
             }
             // What follows is written now.
             reader.go_live();

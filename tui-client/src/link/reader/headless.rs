@@ -199,14 +199,15 @@ impl Reader {
     }
 
     /// All was read that there is: a last line without its end is a fault, as half of a number looks
-    /// like a number.
-    pub fn end(&mut self, progress: &mut Progress, events: &mut Vec<Event>) {
+    /// like a number. Gives why it is refused, if it is: a short one is understood only now.
+    pub fn end(&mut self, progress: &mut Progress, events: &mut Vec<Event>) -> Option<Farewell> {
         self.close(progress, events);
         if self.decoder.pending() > 0 {
             self.decoder = loadline_protocol::Decoder::new();
             let last = Text::new("the last line has no end");
             events.push(Event::Faults { count: 1, first: last.clone(), last });
         }
+        self.farewell.take()
     }
 }
 
