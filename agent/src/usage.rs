@@ -3,8 +3,6 @@
 
 mod manual;
 
-use std::borrow::Cow;
-
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Command, ValueEnum};
 use clap_complete::Shell;
@@ -71,31 +69,26 @@ pub fn usage_line(error: &clap::Error) -> String {
         paragraph.lines().filter(|line| !line.trim_start().starts_with("[possible values:"));
     let words: Vec<&str> = lines.flat_map(str::split_whitespace).collect();
     let said = words.join(" ");
-    let mut line = said.strip_prefix("error: ").unwrap_or(&said).to_owned();
-    let meant = meant(error);
-    if let Some(word) = &meant {
-        line.push_str(&format!(": did you mean '{word}'?"));
-    }
-    let values = strings(error.get(ContextKind::ValidValue));
-    if error.kind() == ErrorKind::InvalidValue && !values.is_empty() {
-        let colon = if meant.is_some() { "" } else { ":" };
-        line.push_str(&format!("{colon} [{}]", values.join(", ")));
-    }
-    let end = if line.ends_with('?') { " see --help" } else { "; see --help" };
-    format!("{}{end}", sanitize(&line))
+    let said = said.strip_prefix("error: ").unwrap_or(&said);
+    let meant = meant(error).map(|word| format!(": did you mean '{word}'?")).unwrap_or_default();
+    let values = strings(error.get(ContextKind::ValidValue)).join(", ");
+    let has_values = error.kind() == ErrorKind::InvalidValue && !values.is_empty();
+    let (values, end) = match (has_values, meant.is_empty()) {
+        (true, true) => (format!(": [{values}]"), "; see --help"),
+        (true, false) => (format!(" [{values}]"), "; see --help"),
+        (false, true) => (String::new(), "; see --help"),
+        (false, false) => (String::new(), " see --help"),
+    };
+    sanitize(&format!("{said}{meant}{values}{end}")).into_owned()
 }
 
 /// The option or the value that was meant, if there is one much like the wrong one.
-fn meant(error: &clap::Error) -> Option<Cow<'_, str>> {
-    let suggested = [ContextKind::SuggestedArg, ContextKind::SuggestedValue];
-    let clap_says = suggested.into_iter().find_map(|kind| {
-        strings(error.get(kind)).first().map(|word| Cow::Owned(String::from(*word)))
-    });
-    clap_says.or_else(|| {
-        let wrong = strings(error.get(ContextKind::InvalidValue)).first().copied()?;
-        let values = strings(error.get(ContextKind::ValidValue));
-        nearest(wrong, values.iter().copied()).map(|word| Cow::Owned(word.to_owned()))
-    })
+fn meant(error: &clap::Error) -> Option<&str> {
+    let first = |kind| strings(error.get(kind)).first().copied();
+    let wrong = first(ContextKind::InvalidValue);
+    let values = strings(error.get(ContextKind::ValidValue));
+    let nearest = || nearest(wrong?, values.into_iter());
+    first(ContextKind::SuggestedArg).or_else(|| first(ContextKind::SuggestedValue)).or_else(nearest)
 }
 
 fn strings(value: Option<&ContextValue>) -> Vec<&str> {
