@@ -3,6 +3,7 @@
 import signal
 import sys
 
+import installs_from_packages
 import numbers_are_true
 import others_read_the_agent
 import roads_of_ssh
@@ -25,6 +26,7 @@ def main() -> int:
         sockets_of_labplot,
         roads_of_ssh,
         runs_as_a_service,
+        installs_from_packages,
         tls_of_openssl,
     ]
     for module in modules:

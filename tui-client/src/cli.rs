@@ -1,11 +1,15 @@
 //! Options, and what they mean.
 
+mod manual;
+
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{CommandFactory as _, Parser, ValueHint};
+use loadline_agent::{Generate, usage_line, version_text};
 use loadline_protocol::{Column, History, parse_duration};
 
 use crate::link::{SshCommand, TlsFiles};
@@ -13,18 +17,27 @@ use crate::output::Form;
 use crate::source::Source;
 use crate::theme::Palette;
 
+/// What `--version` says; `-V` is the version alone.
+static VERSION: LazyLock<String> =
+    LazyLock::new(|| version_text(env!("CARGO_PKG_VERSION"), env!("LOADLINE_FEATURES")));
+
 /// Watch servers live in a terminal.
 ///
 /// Without a SOURCE it shows this machine: through the agent on 127.0.0.1:1027 if one answers, else
 /// through one inside this program.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "loadline", version, max_term_width = 100)]
+#[command(
+    name = "loadline",
+    version,
+    long_version = VERSION.as_str(),
+    max_term_width = 100
+)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag that is typed")]
 struct Args {
     /// USER@HOST or ssh://[USER@]HOST[:PORT] for an agent that ssh starts; HOST, HOST:PORT, either with
     /// tls:// in front, or unix:PATH for one that listens, or any program that writes rows of numbers;
     /// - for standard input; the path of a recording or a CSV file
-    #[arg(value_name = "SOURCE")]
+    #[arg(value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
     sources: Vec<Source>,
 
     /// How to show what comes [default: tui; table if stdout is no terminal]
@@ -98,6 +111,10 @@ struct Args {
     /// Leave the mouse to the terminal, for selecting text
     #[arg(long)]
     no_mouse: bool,
+
+    /// Write the manual page, or what a shell completes, to standard output, and end
+    #[arg(long, value_name = "WHAT", value_enum)]
+    generate: Option<Generate>,
 }
 
 /// The charts' time span, if nothing else is said.
@@ -212,24 +229,19 @@ where
 {
     let args = Args::try_parse_from(args).map_err(|error| {
         if error.use_stderr() {
-            Instead::Usage(one_line(&error.to_string()))
+            Instead::Usage(usage_line(&error))
         } else {
             Instead::Print(error.to_string())
         }
     })?;
+    if let Some(kind) = args.generate {
+        return Err(Instead::Print(kind.text(Args::command(), &manual::manual())));
+    }
     let terminals = Terminals {
         input: std::io::stdin().is_terminal(),
         output: std::io::stdout().is_terminal(),
     };
     settle(args, terminals)
-}
-
-/// The first paragraph of an error in one line, without clap's label.
-fn one_line(error: &str) -> String {
-    let paragraph = error.split("\n\n").next().unwrap_or(error);
-    let text = paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
-    let text = text.strip_prefix("error: ").unwrap_or(&text);
-    format!("{}; see loadline --help", loadline_protocol::sanitize(text))
 }
 
 /// More sources than anybody can watch, and than a process may have connections on some systems.
@@ -340,7 +352,7 @@ mod tests {
 
     fn settings(line: &str, is_terminal: bool) -> Result<Settings, String> {
         let args = Args::try_parse_from(line.split(' ').filter(|word| !word.is_empty()))
-            .map_err(|error| one_line(&error.to_string()))?;
+            .map_err(|error| usage_line(&error))?;
         let terminals = Terminals { input: is_terminal, output: is_terminal };
         settle(args, terminals).map_err(|instead| format!("{instead:?}"))
     }
@@ -394,7 +406,10 @@ mod tests {
             ("loadline -w 10ms", "at least 1s"),
             ("loadline -n 0", "0 is not in"),
             ("loadline -c a,,b", "commas between"),
-            ("loadline -o pie", "csv"),
+            ("loadline -o pie", "[tui, table, csv, json, raw]; see --help"),
+            ("loadline -o tabel", "did you mean 'table'?"),
+            ("loadline --intervall 1s", "did you mean '--interval'?"),
+            ("loadline --theme lihgt", "did you mean 'light'?"),
             ("loadline web-1:x", "no usable port"),
             ("loadline me@web-1:22", "ssh://USER@HOST:PORT"),
             ("loadline --ssh=' me@web-1", "not closed"),

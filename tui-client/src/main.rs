@@ -1,6 +1,6 @@
 //! The program `loadline`.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use loadline::event::Event;
 use loadline::link::{
     self, Connector, Events, Lender, Link, Reading, Recorder, Tls, Wish, events_max,
 };
-use loadline::output::{self, Form, Job};
+use loadline::output::{self, Form, Job, Progress};
 use loadline::run::{self, Screen};
 use loadline::source::Source;
 use loadline::theme::Theme;
@@ -138,7 +138,7 @@ async fn show(
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     let mut clock = Clock::system();
-    let colour = !anstyle_query::no_color();
+    let colour = !anstyle_query::no_color() && anstyle_query::clicolor() != Some(false);
     let look = app::Settings {
         window: settings.window,
         whole: settings.whole,
@@ -166,7 +166,11 @@ async fn write(
         sources: settings.sources.iter().map(ToString::to_string).collect(),
         zone: Zone::Local,
     };
-    let summary = output::run(&job, events, tokio::io::stdout(), complain, stop).await?;
+    let (out, errors) = (std::io::stdout(), std::io::stderr());
+    // Between rows on a terminal it would be in the way.
+    let is_seen = errors.is_terminal() && !out.is_terminal();
+    let progress = Progress::new(is_seen.then_some(errors), complain);
+    let summary = output::run(&job, events, tokio::io::stdout(), progress, stop).await?;
     let lines = |count, one: &str, more: &str| match count {
         0 => {}
         1 => complain(&format!("1 {one} skipped")),

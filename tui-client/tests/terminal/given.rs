@@ -34,6 +34,18 @@ fn path(folder: &tempfile::TempDir, name: &str) -> String {
     folder.path().join(name).to_str().unwrap().to_owned()
 }
 
+#[test]
+fn a_column_that_a_short_file_does_not_have_is_told_with_the_one_that_was_meant() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = path(&folder, "a.csv");
+    fs::write(&file, "cpu,mem\n1,2\n3,4\n").unwrap();
+    let output = output(&[&file, "-o", "csv", "-c", "mme"]);
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    let told = "no column \"mme\" here; did you mean mem? there are cpu, mem\n";
+    assert!(errors.ends_with(told) && output.stdout.is_empty(), "{errors}");
+}
+
 /// Runs a shell's pipe in a terminal; `$LOADLINE` is the program.
 fn shell(script: &str) -> Terminal {
     let mut command = CommandBuilder::new("sh");
