@@ -19,10 +19,11 @@ use ratatui::layout::Size;
 
 use crate::charts::Chart;
 use crate::event::Event;
-use crate::keys;
+use crate::keys::Keys;
 use crate::layout::{Page, Table};
 use crate::store::Kept;
 use crate::theme::Theme;
+use crate::thresholds::Thresholds;
 use crate::units::Units;
 use crate::watched::{State, Watched};
 use crate::zone::Zone;
@@ -173,6 +174,10 @@ pub struct App {
     pub zone: Zone,
     /// How the screen looks.
     pub theme: Theme,
+    /// Which key does what.
+    pub keys: Keys,
+    /// From where on values are worth a look.
+    thresholds: Thresholds,
     /// The time of the last message, by this machine's clock.
     pub now: Time,
     /// The size of the terminal.
@@ -216,6 +221,8 @@ impl App {
             units: Units::default(),
             zone: settings.zone,
             theme: settings.theme,
+            keys: Keys::default(),
+            thresholds: Thresholds::default(),
             now,
             size,
             cycle: None,
@@ -229,6 +236,12 @@ impl App {
         }
     }
 
+    /// The same screen with other keys, and with values that are worth a look.
+    #[must_use]
+    pub fn with(self, keys: Keys, thresholds: Thresholds) -> App {
+        App { keys, thresholds, ..self }
+    }
+
     /// Takes in what happened at `now`.
     pub fn update(&mut self, now: Time, message: Message) -> Flow {
         self.notice(now);
@@ -236,7 +249,7 @@ impl App {
             Message::Event { source, event } => self.take(source, event),
             Message::Key(key) if key.kind == KeyEventKind::Release => {}
             Message::Key(key) => {
-                return keys::action(key).map_or(Flow::Continue, |action| self.act(action));
+                return self.keys.action(key).map_or(Flow::Continue, |action| self.act(action));
             }
             Message::Mouse(mouse) => self.point(mouse),
             Message::Resize(size) => self.size = size,
@@ -269,7 +282,7 @@ impl App {
             self.tell(format!("the oldest {overflow} rows of this recording do not fit in memory"));
         }
         if is_stream {
-            self.sources[source].make_charts(self.units);
+            self.sources[source].make_charts(self.units, &self.thresholds);
             self.told_interval(source);
             let sources = &self.sources;
             self.value_zoom

@@ -138,7 +138,13 @@ async fn show(
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     let mut clock = Clock::system();
-    let colour = !anstyle_query::no_color();
+    let colour = if anstyle_query::no_color() {
+        Some(false)
+    } else if anstyle_query::clicolor_force() {
+        Some(true)
+    } else {
+        anstyle_query::clicolor().filter(|wanted| !wanted)
+    };
     let look = app::Settings {
         window: settings.window,
         whole: settings.whole,
