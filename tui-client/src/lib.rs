@@ -25,6 +25,7 @@
 //!  canvas    from one picture to the next, in few bytes
 //!    ▼
 //!  run       the loop between terminal, link and app
+//!  config    what the user has written down
 //!  cli       options, and what they mean
 //! ```
 
@@ -33,6 +34,7 @@ pub mod canvas;
 pub mod charts;
 pub mod check;
 pub mod cli;
+pub mod config;
 pub mod digits;
 pub mod event;
 pub mod keys;

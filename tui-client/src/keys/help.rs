@@ -87,7 +87,7 @@ impl Keys {
     }
 
     /// The text with the key to teach in place of the name of an action in braces.
-    fn filled(&self, text: &str) -> String {
+    pub(crate) fn filled(&self, text: &str) -> String {
         let mut filled = String::new();
         let mut rest = text;
         while let Some((front, behind)) = rest.split_once('{') {
