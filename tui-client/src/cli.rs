@@ -151,7 +151,15 @@ fn read(
 fn help(name: &str) -> String {
     let command = Args::command();
     let option = command.get_arguments().find(|option| option.get_long() == Some(name));
-    option.and_then(clap::Arg::get_help).map_or_else(String::new, ToString::to_string)
+    let Some(option) = option else { return String::new() };
+    let help = option.get_help().map_or_else(String::new, ToString::to_string);
+    let values = option.get_possible_values();
+    // Of a flag, they are true and false.
+    let names: Vec<&str> = values.iter().map(clap::builder::PossibleValue::get_name).collect();
+    if names.is_empty() || !option.get_action().takes_values() {
+        return help;
+    }
+    format!("{help}: {}", names.join(", "))
 }
 
 /// More sources than anybody can watch, and than a process may have connections on some systems.

@@ -104,7 +104,7 @@ pub(super) struct Args {
     #[arg(long, overrides_with = "mouse", env = "LOADLINE_NO_MOUSE", hide_env = true, value_parser = FalseyValueParser::new())]
     pub(super) no_mouse: bool,
 
-    /// Listen to the mouse, whatever the configuration says
+    /// Listen to the mouse; else the terminal has it, for selecting text [default: yes]
     #[arg(long)]
     pub(super) mouse: bool,
 

@@ -30,6 +30,7 @@ const GROUPS: &str = r#"
 
 [options]
 # Defaults for options, under their long names and in their syntax.
+#
 "#;
 
 const THEME: &str = r##"

@@ -2,7 +2,8 @@
 
 use unicode_width::UnicodeWidthStr as _;
 
-use super::{Action, Binding, Keys, SECTIONS, SEVERAL};
+use super::table::{Binding, SECTIONS, SEVERAL};
+use super::{Action, Keys};
 
 /// What other keys do where there is a line for each source.
 const LINES: [&str; 2] =
