@@ -146,7 +146,7 @@ fn what_is_configured_for_all_is_no_contradiction_to_what_is_done_once() {
 fn a_value_of_the_configuration_is_read_as_if_it_were_typed() {
     assert_eq!(
         told("[options]\nwindow = \"fast\"", "loadline"),
-        "c.toml:2:10: window: \"fast\" is no duration; write 250ms, 1s, 10m, 1h or 1d\n   \
+        "c.toml:2:10: window: \"fast\" is no duration; write it like 250ms, 1s, 10m or 1h30m\n   \
          2 | window = \"fast\"\n     |          ^^^^^^"
     );
     assert_eq!(

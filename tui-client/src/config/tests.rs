@@ -53,9 +53,9 @@ fn what_is_no_toml_is_shown_with_its_line() {
     check(
         "[options]\nwindow = 5m\n",
         r#"
-c.toml:2:11: extra content at end of value, expected comma or newline; what is allowed here is said at https://toml.io
+c.toml:2:10: string values must be quoted, expected literal string; what is allowed here is said at https://toml.io
    2 | window = 5m
-     |           ^"#,
+     |          ^^"#,
     );
     let twice = parse("[keys]\nhelp = \"x\"\nhelp = \"y\"").unwrap_err();
     assert!(twice.starts_with("c.toml:3:1: duplicate key") && twice.ends_with("^^^^"), "{twice}");
