@@ -21,7 +21,14 @@ pub(super) struct Given {
 
 impl Given {
     pub(super) fn read(line: &[OsString]) -> Result<Given, Instead> {
-        let matches = Args::command().try_get_matches_from(line).map_err(|it| instead(&it))?;
+        let matches = Args::command().try_get_matches_from(line).map_err(|error| {
+            match (instead(&error), variable(line, &error)) {
+                (Instead::Usage(why), Some(variable)) => {
+                    Instead::Usage(format!("{variable} in the environment: {why}"))
+                }
+                (instead, _) => instead,
+            }
+        })?;
         let args = Args::from_arg_matches(&matches).map_err(|it| instead(&it))?;
         Ok(Given { line: line.to_vec(), matches, args })
     }
@@ -75,6 +82,15 @@ fn reason(name: &str, error: &clap::Error) -> String {
         Some(why) => format!("{name}: {why}"),
         None => format!("{name}: {}", first_paragraph(error)),
     }
+}
+
+/// The variable of the environment that is at fault, if what is typed is not.
+fn variable(line: &[OsString], error: &clap::Error) -> Option<String> {
+    let typed = Args::command().mut_args(|option| option.env(None::<clap::builder::OsStr>));
+    typed.try_get_matches_from(line).ok()?;
+    let ContextValue::String(option) = error.get(ContextKind::InvalidArg)? else { return None };
+    let name = option.split_whitespace().next()?.trim_start_matches("--");
+    Some(format!("LOADLINE_{}", name.replace('-', "_").to_uppercase()))
 }
 
 fn instead(error: &clap::Error) -> Instead {

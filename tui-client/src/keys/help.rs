@@ -45,8 +45,9 @@ impl Keys {
         let titled = |title, lines: Vec<HelpLine>| -> Vec<HelpLine> {
             std::iter::once(HelpLine::Title(title)).chain(lines).collect()
         };
-        let bindings =
-            |all: &[Binding]| all.iter().map(|binding| self.line(binding)).collect::<Vec<_>>();
+        let bindings = |all: &[Binding]| -> Vec<HelpLine> {
+            all.iter().filter_map(|binding| self.line(binding)).collect()
+        };
         let mut sections: Vec<Vec<HelpLine>> =
             SECTIONS.iter().map(|it| titled(it.title, bindings(it.bindings))).collect();
         if several {
@@ -61,20 +62,26 @@ impl Keys {
         columns.map(|column| column.join(&HelpLine::Blank)).collect()
     }
 
-    fn line(&self, binding: &Binding) -> HelpLine {
+    /// What a binding does; nothing if no key does it.
+    fn line(&self, binding: &Binding) -> Option<HelpLine> {
         let names = match binding.action {
-            Action::Chart(_) => self.chart_names(binding),
+            Action::Chart(_) => self.chart_names(binding.keys.len()),
             action => self.names(action),
         };
-        HelpLine::Keys(fitting(&names), self.filled(binding.does))
+        (!names.is_empty()).then(|| HelpLine::Keys(fitting(&names), self.filled(binding.does)))
     }
 
-    /// Those that choose a chart: in short as long as they are the digits.
-    fn chart_names(&self, binding: &Binding) -> Vec<String> {
-        let all: Vec<String> =
-            (0..binding.keys.len()).flat_map(|at| self.names(Action::Chart(at))).collect();
-        let usual: Vec<String> = binding.keys.iter().map(|key| key.label()).collect();
-        if all == usual { vec!["1-9".to_owned()] } else { all }
+    /// Those that choose a chart, in short where digits follow each other.
+    fn chart_names(&self, charts: usize) -> Vec<String> {
+        let names: Vec<String> = (0..charts).flat_map(|at| self.names(Action::Chart(at))).collect();
+        let digit = |name: &String| name.parse::<u8>().ok();
+        let follows = |a: &String, b: &String| digit(a).is_some_and(|a| digit(b) == Some(a + 1));
+        let runs = names.chunk_by(follows);
+        runs.flat_map(|run| match run {
+            [first, _, .., last] => vec![format!("{first}-{last}")],
+            few => few.to_vec(),
+        })
+        .collect()
     }
 
     /// What else they do where there is a line for each source.
@@ -84,7 +91,8 @@ impl Keys {
             up.iter().zip(&down).map(|(up, down)| format!("{up} {down}")).collect();
         let keys = [pairs, self.names(Action::Fullscreen)];
         let lines = keys.iter().zip(LINES);
-        lines.map(|(keys, does)| HelpLine::Keys(fitting(keys), self.filled(does))).collect()
+        let bound = lines.filter(|(keys, _)| !keys.is_empty());
+        bound.map(|(keys, does)| HelpLine::Keys(fitting(keys), self.filled(does))).collect()
     }
 
     /// The text with the key to teach in place of the name of an action in braces.
