@@ -119,7 +119,7 @@ impl Config {
         match name {
             "sources" => self.sources.take_sources(text, folder, table)?,
             "groups" => self.sources.take_groups(text, table)?,
-            "options" => self.options = options::read(text, folder, table, options::names())?,
+            "options" => self.options = options::read(text, folder, table, &options::names())?,
             "theme" => self.colours = looks::colours(text, table)?,
             "keys" => self.keys = looks::keys(text, table)?,
             _ => self.thresholds = looks::thresholds(text, table)?,

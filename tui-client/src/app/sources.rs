@@ -42,8 +42,8 @@ impl Seen {
         let columns = self.watched.columns().unwrap_or_default();
         self.limits = columns.iter().map(|it| thresholds.of(it.name(), machine.cores)).collect();
         for chart in self.charts.iter_mut().filter(|chart| chart.reference.is_none()) {
-            let limits = chart.lines.iter().filter_map(|line| self.limits.get(line.column));
-            chart.reference = limits.filter_map(Limits::first).next().map(|limit| Reference {
+            let mut limits = chart.lines.iter().filter_map(|line| self.limits.get(line.column));
+            chart.reference = limits.find_map(Limits::first).map(|limit| Reference {
                 value: limit * chart.look.scale,
                 label: format!("limit {}", chart.look.value(limit)),
             });

@@ -21,9 +21,9 @@ use crate::theme::Palette;
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag that is typed")]
 pub(super) struct Args {
     /// USER@HOST or ssh://[USER@]HOST[:PORT] for an agent that ssh starts; HOST, HOST:PORT, either with
-    /// tls:// in front, or unix:PATH for one that listens, or any program that writes rows of numbers;
-    /// - for standard input; the path of a recording or a CSV file; a name or a @group of the
-    /// configuration
+    /// tls:// in front, or unix:PATH for one that listens, or any program that writes rows of
+    /// numbers; - for standard input; the path of a recording or a CSV file; a name or a @group that
+    /// the configuration has
     #[arg(value_name = "SOURCE")]
     pub(super) sources: Vec<String>,
 
@@ -108,8 +108,8 @@ pub(super) struct Args {
     #[arg(long)]
     pub(super) mouse: bool,
 
-    /// The configuration to read, '' for none [default: loadline/config.toml in $XDG_CONFIG_HOME or
-    /// ~/.config]
+    /// The configuration to read, '' for none [default: ~/.config/loadline/config.toml, or where
+    /// `XDG_CONFIG_HOME` leads]
     #[arg(long, value_name = "FILE", env = "LOADLINE_CONFIG", hide_env = true)]
     pub(super) config: Option<OsString>,
 

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 
+use clap::builder::Resettable;
 use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser as _};
@@ -86,7 +87,7 @@ fn reason(name: &str, error: &clap::Error) -> String {
 
 /// The variable of the environment that is at fault, if what is typed is not.
 fn variable(line: &[OsString], error: &clap::Error) -> Option<String> {
-    let typed = Args::command().mut_args(|option| option.env(None::<clap::builder::OsStr>));
+    let typed = Args::command().mut_args(|option| option.env(Resettable::Reset));
     typed.try_get_matches_from(line).ok()?;
     let ContextValue::String(option) = error.get(ContextKind::InvalidArg)? else { return None };
     let name = option.split_whitespace().next()?.trim_start_matches("--");

@@ -58,13 +58,13 @@ pub(super) const KNOWN: &[Known] = &[
     known("mouse", Kind::Switch(false), Some("true"), ""),
 ];
 
-/// Those that a source can have for itself.
-pub(super) const OF_SOURCE: [&str; 6] =
-    ["columns", "agent-command", "ssh", "tls-ca", "tls-cert", "tls-key"];
+/// Those that a source can have for itself, and the source.
+pub(super) const OF_SOURCE: [&str; 7] =
+    ["source", "columns", "agent-command", "ssh", "tls-ca", "tls-cert", "tls-key"];
 
 /// The names of all of them.
-pub(super) fn names() -> impl Iterator<Item = &'static str> + Clone {
-    KNOWN.iter().map(|option| option.name)
+pub(super) fn names() -> Vec<&'static str> {
+    KNOWN.iter().map(|option| option.name).collect()
 }
 
 /// An option that the file sets.
@@ -105,21 +105,23 @@ pub(super) fn read(
     text: &Text,
     folder: Option<&Path>,
     table: &DeTable,
-    allowed: impl Iterator<Item = &'static str> + Clone,
+    allowed: &[&str],
 ) -> Result<Vec<Setting>, Fault> {
-    entries(table).iter().map(|entry| setting(text, folder, entry, allowed.clone())).collect()
+    entries(table).iter().map(|entry| setting(text, folder, entry, allowed)).collect()
 }
 
 pub(super) fn setting(
     text: &Text,
     folder: Option<&Path>,
     entry: &Entry,
-    allowed: impl Iterator<Item = &'static str> + Clone,
+    allowed: &[&str],
 ) -> Result<Setting, Fault> {
-    let is_allowed = allowed.clone().any(|name| name == entry.name());
+    let is_allowed = allowed.contains(&entry.name());
     let known = KNOWN.iter().find(|option| is_allowed && option.name == entry.name());
     let Some(known) = known else {
-        return Err(entry.fault_at_key(text, unknown("option", entry.name(), allowed)));
+        return Err(
+            entry.fault_at_key(text, unknown("option", entry.name(), allowed.iter().copied()))
+        );
     };
     let value = match known.kind {
         Kind::Text => {

@@ -197,8 +197,7 @@ fn named(text: &Text, folder: Option<&Path>, entry: &Entry) -> Result<Named, Fau
         if inner.name() == "source" {
             given = Some(source(&inner)?);
         } else {
-            let allowed = std::iter::once("source").chain(OF_SOURCE);
-            own.push(setting(text, folder, &inner, allowed)?);
+            own.push(setting(text, folder, &inner, &OF_SOURCE)?);
         }
     }
     match given {

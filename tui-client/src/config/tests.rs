@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use proptest::prelude::*;
+use ratatui::style::Color::{Indexed, LightRed, Rgb};
 
 use super::*;
 use crate::keys::{Action, Key};
@@ -52,10 +53,10 @@ c.toml:2:23: there is no option "window"; there are source, columns, agent-comma
 fn what_is_no_toml_is_shown_with_its_line() {
     check(
         "[options]\nwindow = 5m\n",
-        r#"
+        r"
 c.toml:2:10: string values must be quoted, expected literal string; what is allowed here is said at https://toml.io
    2 | window = 5m
-     |          ^^"#,
+     |          ^^",
     );
     let twice = parse("[keys]\nhelp = \"x\"\nhelp = \"y\"").unwrap_err();
     assert!(twice.starts_with("c.toml:3:1: duplicate key") && twice.ends_with("^^^^"), "{twice}");
@@ -243,7 +244,6 @@ fn what_is_written_is_what_holds() {
     let limits = Limits { warn: None, critical: Some(6.0) };
     assert_eq!(config.thresholds.of("load1", Some(4.0)), limits);
     let colours = (config.colours.lines[0], config.colours.lines[1], config.colours.alarm);
-    use ratatui::style::Color::{Indexed, LightRed, Rgb};
     assert_eq!(colours, (Some(Indexed(12)), Some(Rgb(1, 2, 3)), Some(LightRed)));
     assert!(Key::CTRL_C.to_string() == "ctrl-c" && config.options.is_empty());
 }

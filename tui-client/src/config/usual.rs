@@ -8,7 +8,7 @@ use super::options::{KNOWN, OF_SOURCE};
 use crate::keys::{Key, Keys, bindable};
 use crate::theme::{Own, Palette};
 
-const HEAD: &str = r##"# The configuration of loadline, with all defaults.
+const HEAD: &str = r#"# The configuration of loadline, with all defaults.
 #
 # loadline reads $XDG_CONFIG_HOME/loadline/config.toml (~/.config/loadline/config.toml), or the file that
 # --config or LOADLINE_CONFIG names, and never writes it. Options that are typed come before
@@ -20,7 +20,7 @@ const HEAD: &str = r##"# The configuration of loadline, with all defaults.
 # Names for sources: typed as a SOURCE, a name stands for what is written here, and is shown instead.
 #   web-1 = "deploy@10.0.0.7"
 #   db = { source = "tls://db.example.org", tls-ca = "db-ca.pem" }
-"##;
+"#;
 
 const GROUPS: &str = r#"
 [groups]
@@ -42,13 +42,13 @@ const THEME: &str = r##"
 # The lines of a chart, the first first:
 "##;
 
-const KEYS: &str = r#"
+const KEYS: &str = r"
 [keys]
 # Each action with its keys, the first of which is shown where there is room for one. A key is a
 # character, f1 to f24, space, tab, enter, esc, backspace, left, right, up, down, home, end, pgup,
 # pgdn, insert or delete, with ctrl-, alt- or shift- in front. A key does one thing: to give it to
 # another action, take it from the one that has it. [] is no key. Ctrl-C always quits.
-"#;
+";
 
 const THRESHOLDS: &str = r#"
 [thresholds]
@@ -62,7 +62,7 @@ const THRESHOLDS: &str = r#"
 #[must_use]
 pub fn usual(help: impl Fn(&str) -> String) -> String {
     let mut text = HEAD.to_owned();
-    let _ = writeln!(text, "# For itself a source can have {}.", OF_SOURCE.join(", "));
+    let _ = writeln!(text, "# For itself a source can have {}.", OF_SOURCE[1..].join(", "));
     text.push_str(GROUPS);
     for option in KNOWN {
         let _ = writeln!(text, "# {}", help(option.name));

@@ -180,7 +180,9 @@ fn the_user_says_whether_there_are_colours() {
     ] {
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_loadline"));
         command.args([&server.address.to_string()]);
-        variables.iter().for_each(|(name, value)| command.env(name, value));
+        for (name, value) in variables {
+            command.env(name, value);
+        }
         let mut terminal = Terminal::run(command);
         terminal.wait_for_text("LIVE");
         assert_eq!(terminal.has_colour(), expected, "{variables:?}");
