@@ -287,6 +287,8 @@ fn the_file_is_shown_without_what_could_move_the_terminal() {
     assert!(!fault.contains(['\u{1b}', '\u{202e}']), "{fault:?}");
     let fault = parse("[sources]\n\"\\u001b[2J\" = 1 # \u{202e}").unwrap_err();
     assert!(!fault.contains(['\u{1b}', '\u{202e}']), "{fault:?}");
+    let tab = parse("[options]\n\tx = 1").unwrap_err();
+    assert!(tab.ends_with("   2 |  x = 1\n     |  ^"), "{tab}");
     let long = format!("x = \"{}\" y", "ü".repeat(5000));
     let fault = parse(&long).unwrap_err();
     assert!(fault.lines().all(|line| line.chars().count() < 200), "{fault}");

@@ -65,7 +65,7 @@ impl Text {
         let before = shown_width(before[cut..].iter().copied()) + dots.len();
         let carets = "^".repeat(shown_width(marked).max(1));
         let (name, what) = (&self.name, sanitize(what.as_ref()));
-        let (shown, blanks) = (sanitize(&shown), " ".repeat(before));
+        let (shown, blanks) = (shown_text(&shown), " ".repeat(before));
         let margin = format!("{number:>4}");
         let empty = " ".repeat(margin.len());
         Fault(format!(
@@ -86,7 +86,12 @@ impl Text {
 
 /// Columns that characters take when they are shown.
 fn shown_width(chars: impl Iterator<Item = char>) -> usize {
-    sanitize(&chars.collect::<String>()).width()
+    shown_text(&chars.collect::<String>()).width()
+}
+
+/// Text of the file as it may reach the terminal; a tab is a blank.
+fn shown_text(text: &str) -> String {
+    sanitize(&text.replace('\t', " ")).into_owned()
 }
 
 /// The nearest place before that is no middle of a character.
