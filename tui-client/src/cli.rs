@@ -12,7 +12,7 @@ use std::time::Duration;
 use clap::CommandFactory as _;
 use loadline_protocol::History;
 
-use crate::config::{Config, Fault, Resolved, Sources, usual};
+use crate::config::{Config, Fault, Resolved, SOURCES_MAX, Sources, usual};
 use crate::keys::Keys;
 use crate::link::{SshCommand, TlsFiles};
 use crate::output::Form;
@@ -161,9 +161,6 @@ fn help(name: &str) -> String {
     }
     format!("{help}: {}", names.join(", "))
 }
-
-/// More sources than anybody can watch, and than a process may have connections on some systems.
-const SOURCES_MAX: usize = 256;
 
 /// What the program is connected to a terminal with.
 #[derive(Debug, Clone, Copy)]

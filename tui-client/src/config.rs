@@ -29,7 +29,7 @@ use crate::keys::Keys;
 use crate::theme::Own;
 use crate::thresholds::Thresholds;
 pub use options::Setting;
-pub use sources::{Resolved, Sources};
+pub use sources::{Resolved, SOURCES_MAX, Sources};
 pub use text::{Fault, Text};
 pub use usual::usual;
 use values::{Entry, entries, unknown};

@@ -186,6 +186,9 @@ fn a_group_is_all_of_its_sources_each_with_what_is_its_own() {
     assert_eq!(told(file, "loadline web web"), "me@10.0.0.1 is given twice; give each source once");
     assert!(told(file, "loadline @none").contains("no source is in this group"));
     assert!(told("", "loadline @prod").contains("the configuration names none"));
+    let many: Vec<String> = (0..9000).map(|at| format!("\"web-{at}\"")).collect();
+    let many = format!("[groups]\nmany = [{}]", many.join(", "));
+    assert_eq!(told(&many, "loadline @many"), "257 sources are too many; give 256 at most");
 }
 
 #[test]

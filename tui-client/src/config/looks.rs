@@ -60,6 +60,9 @@ fn colour(text: &Text, value: &DeValue, place: Range<usize>) -> Result<Color, Fa
     found.ok_or_else(|| text.fault(place, format!("this is no colour; write {COLOUR}")))
 }
 
+/// More keys for one action than anybody remembers.
+const KEYS_MAX: usize = 16;
+
 /// The keys of an action, as they are written.
 struct Change {
     action: Action,
@@ -89,6 +92,10 @@ fn change(text: &Text, entry: &Entry) -> Result<Change, Fault> {
     let written = entry.strings(text, "keys in quotes, as in [\"q\", \"ctrl-x\", \"F10\"]")?;
     if action == Action::Quit && written.is_empty() {
         return Err(entry.fault(text, "quit needs a key; write one, as in [\"q\"]"));
+    }
+    if let Some((_, place)) = written.get(KEYS_MAX) {
+        let what = format!("an action has {KEYS_MAX} keys at most; leave out what is more");
+        return Err(text.fault(place.clone(), what));
     }
     let (mut keys, mut places) = (Vec::new(), Vec::new());
     for (key, place) in written {

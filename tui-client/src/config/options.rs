@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
@@ -76,7 +76,7 @@ pub struct Setting {
     pub place: Range<usize>,
     kind: Kind,
     /// The value, as the command line takes it.
-    value: String,
+    value: OsString,
 }
 
 impl Setting {
@@ -85,9 +85,11 @@ impl Setting {
     pub fn argument(&self) -> Option<OsString> {
         match self.kind {
             Kind::Text | Kind::List | Kind::Path => {
-                Some(format!("--{}={}", self.name, self.value).into())
+                let mut argument = OsString::from(format!("--{}=", self.name));
+                argument.push(&self.value);
+                Some(argument)
             }
-            Kind::Switch(flag) => (self.value == flag.to_string())
+            Kind::Switch(flag) => (self.value == *flag.to_string())
                 .then(|| format!("--{}{}", if flag { "" } else { "no-" }, self.name).into()),
         }
     }
@@ -123,21 +125,21 @@ pub(super) fn setting(
             entry.fault_at_key(text, unknown("option", entry.name(), allowed.iter().copied()))
         );
     };
-    let value = match known.kind {
+    let value: OsString = match known.kind {
         Kind::Text => {
-            entry.string(text, &format!("text in quotes, as in {}", known.shown()))?.to_owned()
+            entry.string(text, &format!("text in quotes, as in {}", known.shown()))?.into()
         }
         Kind::List => {
             let all = entry.strings(text, &format!("names in quotes, as in {}", known.shown()))?;
-            all.into_iter().map(|(name, _)| name).collect::<Vec<_>>().join(",")
+            all.into_iter().map(|(name, _)| name).collect::<Vec<_>>().join(",").into()
         }
         Kind::Path => {
             let path = entry.string(text, &format!("a path in quotes, as in {}", known.shown()))?;
-            let path = folder.map_or_else(|| path.into(), |folder| folder.join(path));
-            path.to_string_lossy().into_owned()
+            let path: PathBuf = folder.map_or_else(|| path.into(), |folder| folder.join(path));
+            path.into_os_string()
         }
         Kind::Switch(_) => match entry.value() {
-            DeValue::Boolean(value) => value.to_string(),
+            DeValue::Boolean(value) => value.to_string().into(),
             _ => return Err(entry.not(text, "true or false without quotes")),
         },
     };

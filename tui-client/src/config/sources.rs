@@ -15,6 +15,12 @@ use crate::source::Source;
 /// Groups within groups within groups; more is not meant.
 const DEEP_MAX: usize = 16;
 
+/// More sources than anybody can watch, and than a process may have connections on some systems.
+pub const SOURCES_MAX: usize = 256;
+
+/// Characters of a name; more can hardly be typed.
+const NAME_MAX: usize = 64;
+
 /// In front of the name of a group.
 const GROUP: char = '@';
 
@@ -129,13 +135,17 @@ impl Sources {
     }
 
     /// What a word stands for: a group, a name in the file, or a source as it can be typed. No source is
-    /// there twice, though it may be in several groups.
+    /// there twice, though it may be in several groups. Those of a group that has more than
+    /// [`SOURCES_MAX`] are not all of them, but more than that.
     pub fn resolve(&self, word: &str) -> Result<Vec<Resolved>, String> {
         let mut found: Vec<Resolved> = Vec::new();
         let (mut waiting, mut seen) = (vec![word], BTreeSet::new());
         while let Some(word) = waiting.pop() {
             if !seen.insert(word) {
                 continue;
+            }
+            if found.len() > SOURCES_MAX {
+                break;
             }
             match self.one(word)? {
                 Meaning::Source(one) if found.iter().any(|it| it.source == one.source) => {}
@@ -174,12 +184,14 @@ fn check_name(text: &Text, entry: &Entry) -> Result<(), Fault> {
     let is_name = !name.is_empty()
         && !name.starts_with(['-', GROUP])
         && !name.contains([' ', '/'])
+        && name.chars().count() <= NAME_MAX
         && sanitize(name) == name;
     if is_name {
         return Ok(());
     }
     let what = format!(
-        "{name:?} cannot be a name; write one without blanks, slashes, and - or @ in front"
+        "this cannot be a name; write one of {NAME_MAX} characters at most, without blanks, slashes, \
+         and - or @ in front"
     );
     Err(entry.fault_at_key(text, what))
 }

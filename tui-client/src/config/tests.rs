@@ -126,6 +126,10 @@ c.toml:2:1: there is no action "hepl"; did you mean help? There are quit, help, 
    2 | hepl = "F2"
      | ^^^^"#,
     );
+    let many = parse(&format!("[keys]\nhelp = [{}]", "\"F2\", ".repeat(17))).unwrap_err();
+    assert!(many.contains("c.toml:2:105: an action has 16 keys at most"), "{many}");
+    let long = parse(&format!("[keys]\n{} = 1", "k".repeat(70_000))).unwrap_err();
+    assert!(long.contains("kkk\"...; there are quit, help") && long.len() < 1000, "{long}");
     let key = parse("[keys]\nhelp = \"hyper-x\"").unwrap_err();
     assert!(
         key.starts_with("c.toml:2:8: \"hyper-x\" is no key; write a character, f1 to f24"),
@@ -199,8 +203,16 @@ c.toml:2:8: "web-1:x" has no usable port; write HOST:PORT with a port from 1 to 
 
 #[test]
 fn a_name_that_nobody_could_type_is_refused() {
-    for name in ["\"\"", "\"a b\"", "\"@a\"", "\"-a\"", "\"a/b\"", "\"\\u001b[2J\"", "\"\\u202e\""]
-    {
+    for name in [
+        "\"\"",
+        "\"a b\"",
+        "\"@a\"",
+        "\"-a\"",
+        "\"a/b\"",
+        "\"\\u001b[2J\"",
+        "\"\\u202e\"",
+        &"n".repeat(65),
+    ] {
         let fault = parse(&format!("[sources]\n{name} = \"a\"")).expect_err(name);
         assert!(fault.starts_with("c.toml:2:1: ") && fault.contains("cannot be a name"), "{fault}");
     }

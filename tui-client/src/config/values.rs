@@ -14,6 +14,9 @@ use super::text::{Fault, Text};
 /// So many names are listed where one is unknown.
 const LISTED_MAX: usize = 24;
 
+/// More of an unknown name is not shown, and it is compared with nothing.
+const NAME_MAX: usize = 64;
+
 /// A name that is less like another one than this is no slip of the finger.
 const ALIKE_MIN: f64 = 0.75;
 
@@ -106,12 +109,18 @@ pub(super) fn unknown<'a>(
     all: impl IntoIterator<Item = &'a str>,
 ) -> String {
     let all: Vec<&str> = all.into_iter().collect();
-    let mut text = format!("there is no {kind} {name:?}");
+    let (shown, is_whole) = match name.char_indices().nth(NAME_MAX) {
+        Some((end, _)) => (&name[..end], false),
+        None => (name, true),
+    };
+    let dots = if is_whole { "" } else { "..." };
+    let mut text = format!("there is no {kind} {shown:?}{dots}");
     if all.is_empty() {
         return text + "; the configuration names none, see loadline --print-config";
     }
     let alike = |other: &&str| strsim::jaro_winkler(name, other);
-    let nearest = all.iter().map(|other| (alike(other), *other)).max_by(|a, b| a.0.total_cmp(&b.0));
+    let short = all.iter().filter(|other| is_whole && other.len() <= 4 * NAME_MAX);
+    let nearest = short.map(|other| (alike(other), *other)).max_by(|a, b| a.0.total_cmp(&b.0));
     if let Some((_, nearest)) = nearest.filter(|(alike, _)| *alike >= ALIKE_MIN) {
         let _ = write!(text, "; did you mean {nearest}?");
     }
