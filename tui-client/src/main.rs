@@ -7,10 +7,10 @@ use std::time::Duration;
 use anyhow::Context as _;
 use loadline::app::{self, App};
 use loadline::check;
-use loadline::cli::{self, Instead, Settings};
+use loadline::cli::{self, Chosen, Instead, Settings};
 use loadline::event::Event;
 use loadline::link::{
-    self, Connector, Events, Lender, Link, Reading, Recorder, Tls, Wish, events_max,
+    self, Connector, Events, Lender, Link, Reading, Recorder, Tls, TlsFiles, Wish, events_max,
 };
 use loadline::output::{self, Form, Job, Progress};
 use loadline::run::{self, Screen};
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
             let _ = write!(std::io::stdout(), "{text}");
             return ExitCode::SUCCESS;
         }
-        Err(Instead::Usage(text)) => {
+        Err(Instead::Usage(text) | Instead::Config(text)) => {
             complain(&text);
             return ExitCode::from(2);
         }
@@ -61,29 +61,23 @@ fn complain(text: &str) {
 
 async fn watch(settings: Settings) -> anyhow::Result<()> {
     let mut stop = Box::pin(signals()?);
-    let wish = Wish {
-        interval: settings.interval,
-        history: settings.history,
-        reading: Reading {
-            columns: settings.columns.clone(),
-            keep_lines: settings.form == Form::Raw,
-        },
-        follow: settings.follow,
-    };
     let count = settings.sources.len();
     let (mut watched, mut handles, mut links) = (Vec::new(), Vec::new(), Vec::new());
-    let tls = Tls::new(settings.tls.clone());
-    for source in &settings.sources {
-        let connector = Connector::open(source, settings.interval, &settings.ssh, &tls).await?;
+    let mut tls = TlsOfFiles::default();
+    for chosen in &settings.sources {
+        let Chosen { source, ssh, .. } = chosen;
+        let tls = tls.of(&chosen.tls);
+        let connector = Connector::open(source, settings.interval, ssh, tls).await?;
         if let Some(given) = connector.given() {
             given.check().with_context(|| format!("cannot open {connector}"))?;
         }
-        let (embedded, name) = (connector.is_embedded(), connector.to_string());
+        let embedded = connector.is_embedded();
+        let name = chosen.name.clone().unwrap_or_else(|| connector.to_string());
         let mut seen = Watched::new(&name, embedded, settings.keep_of(source)).one_of(count);
         seen.asks = connector.asks();
         let (sender, events) = mpsc::channel(events_max(count));
         let sender = record(&settings, source, sender)?;
-        let link = Link::new(connector, wish.clone(), Clock::system());
+        let link = Link::new(connector, wish(&settings, chosen), Clock::system());
         let (ask, lender) = (link.asker(), link.lender());
         links.push(events);
         tokio::spawn(link.run(sender));
@@ -113,6 +107,34 @@ async fn watch(settings: Settings) -> anyhow::Result<()> {
     }
 }
 
+/// What is asked of a source.
+fn wish(settings: &Settings, chosen: &Chosen) -> Wish {
+    Wish {
+        interval: settings.interval,
+        history: settings.history,
+        reading: Reading {
+            columns: chosen.columns.clone(),
+            keep_lines: settings.form == Form::Raw,
+        },
+        follow: settings.follow,
+    }
+}
+
+/// What TLS is spoken with, made once for all sources that have the same files.
+#[derive(Default)]
+struct TlsOfFiles(Vec<(TlsFiles, Tls)>);
+
+impl TlsOfFiles {
+    fn of(&mut self, files: &TlsFiles) -> &Tls {
+        let made = self.0.iter().position(|(made, _)| made == files);
+        let at = made.unwrap_or_else(|| {
+            self.0.push((files.clone(), Tls::new(files.clone())));
+            self.0.len() - 1
+        });
+        &self.0[at].1
+    }
+}
+
 /// Records `source` on the way to `events`, if the user wants that.
 fn record(
     settings: &Settings,
@@ -138,17 +160,28 @@ async fn show(
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     let mut clock = Clock::system();
-    let colour = !anstyle_query::no_color() && anstyle_query::clicolor() != Some(false);
+    let colour = if anstyle_query::no_color() {
+        Some(false)
+    } else if anstyle_query::clicolor_force() {
+        Some(true)
+    } else {
+        anstyle_query::clicolor().filter(|wanted| !wanted)
+    };
     let look = app::Settings {
         window: settings.window,
         whole: settings.whole,
         fullscreen: settings.fullscreen,
         zone: Zone::Local,
-        theme: Theme::detect(colour, settings.theme, |name| std::env::var(name).ok()),
+        theme: Theme {
+            own: settings.colours,
+            ..Theme::detect(colour, settings.theme, |name| std::env::var(name).ok())
+        },
     };
     let mut watched = watched.into_iter();
     let first = watched.next().context("there is no source")?;
-    let mut app = App::new(first, look, Size::default(), clock.now()).beside(watched);
+    let mut app = App::new(first, look, Size::default(), clock.now())
+        .beside(watched)
+        .with(settings.keys.clone(), settings.thresholds.clone());
     let mut screen = Screen::open(settings.mouse).context("cannot take over the terminal")?;
     let result = run::run(&mut screen, &mut app, events, clock, handles, stop).await;
     drop(screen);

@@ -2,7 +2,7 @@
 
 use loadline_agent::{Entry, Manual};
 
-use crate::keys::{Binding, MOUSE, SECTIONS, SEVERAL};
+use crate::keys::{Bindable, Keys, MOUSE, bindable};
 
 /// All of it.
 pub(super) fn manual() -> Manual {
@@ -44,12 +44,21 @@ fn sources() -> Vec<Entry> {
     ]
 }
 
-/// The table that the help of the screen shows as well.
+/// The table that the help of the screen shows as well, with the keys of the start.
 fn keys() -> Vec<Entry> {
-    let term = |binding: &Binding| Entry::term(&binding.names.join(", "), binding.does);
-    let sections = SECTIONS.iter().chain([&SEVERAL]).flat_map(|section| {
-        let title = std::iter::once(Entry::Heading(section.title.to_owned()));
-        title.chain(section.bindings.iter().map(term))
+    let keys = Keys::default();
+    let all: Vec<Bindable> = bindable().collect();
+    let sections = all.chunk_by(|a, b| a.section == b.section).flat_map(|section| {
+        let title = section.iter().take(1).map(|first| Entry::Heading(first.section.to_owned()));
+        let line = |same: &[Bindable]| {
+            let names: Vec<String> =
+                same.iter().flat_map(|it| it.keys).map(|key| key.label()).collect();
+            let does = same.first().map_or("", |it| it.does);
+            Entry::term(&names.join(", "), &keys.filled(does))
+        };
+        // The keys of the charts do the same, each for its own.
+        let lines = section.chunk_by(|a, b| a.does == b.does).map(line);
+        title.chain(lines.collect::<Vec<_>>())
     });
     let mouse = MOUSE.iter().map(|(what, does)| Entry::term(what, does));
     sections.chain([Entry::Heading("Mouse".to_owned())]).chain(mouse).collect()
@@ -58,8 +67,9 @@ fn keys() -> Vec<Entry> {
 fn environment() -> Vec<Entry> {
     vec![
         Entry::term(
-            "NO_COLOR, CLICOLOR",
-            "The screen has no colours if the first is set, or the second is 0.",
+            "NO_COLOR, CLICOLOR, CLICOLOR_FORCE",
+            "The screen has no colours if the first is set, or the second is 0; it has them in any case \
+             if CLICOLOR_FORCE is set and NO_COLOR is not.",
         ),
         Entry::term("COLORTERM", "truecolor or 24bit: the terminal has more than 16 colours."),
         Entry::term("TERM", "linux: plain ASCII dots and frames. dumb: no colours either."),
@@ -73,6 +83,12 @@ fn environment() -> Vec<Entry> {
 
 fn files() -> Vec<Entry> {
     vec![
+        Entry::term(
+            "~/.config/loadline/config.toml",
+            "Names for sources and groups, defaults for options, colours, keys, thresholds; \
+             --print-config shows all of it. XDG_CONFIG_HOME leads to another folder, --config to \
+             another file.",
+        ),
         Entry::term(
             "*.load",
             "Recordings, as --record writes them: the lines of the stream itself.",

@@ -14,6 +14,7 @@ use crate::stage::{Server, Terminal};
 
 fn loadline(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_loadline"));
+    command.env("LOADLINE_CONFIG", "");
     command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
