@@ -3,6 +3,8 @@
 import signal
 import sys
 
+import columns_are_true
+import limits_of_a_container
 import numbers_are_true
 import others_read_the_agent
 import roads_of_ssh
@@ -22,6 +24,8 @@ def main() -> int:
         tutorial_is_read,
         others_read_the_agent,
         numbers_are_true,
+        columns_are_true,
+        limits_of_a_container,
         sockets_of_labplot,
         roads_of_ssh,
         runs_as_a_service,
