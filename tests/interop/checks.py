@@ -4,6 +4,8 @@ import signal
 import sys
 
 import installs_from_packages
+import columns_are_true
+import limits_of_a_container
 import numbers_are_true
 import others_read_the_agent
 import roads_of_ssh
@@ -23,6 +25,8 @@ def main() -> int:
         tutorial_is_read,
         others_read_the_agent,
         numbers_are_true,
+        columns_are_true,
+        limits_of_a_container,
         sockets_of_labplot,
         roads_of_ssh,
         runs_as_a_service,
