@@ -1,5 +1,6 @@
 //! Sampler, ring, sessions and server, put together.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,10 +14,15 @@ use crate::archive::Archive;
 use crate::beat::Rhythm;
 use crate::clock::Clock;
 use crate::listen::{Accept, Listener};
+use crate::metrics::Exporter;
+#[cfg(feature = "metrics")]
+use crate::metrics::Itself;
 use crate::ring::Ring;
 use crate::sampler::Sampler;
 use crate::server::Server;
 use crate::session::Service;
+#[cfg(feature = "metrics")]
+use crate::source::Collect;
 use crate::source::{Facts, Source};
 
 /// How long the disk has to take the last samples.
@@ -51,6 +57,8 @@ pub struct Agent {
     sampler: Sampler,
     service: Service,
     settings: Settings,
+    /// Who reads metrics, if anybody may.
+    exporter: Option<Exporter<Listener>>,
     /// Comes true when the samples are on the disk, some time after the sampler is gone.
     archived: Option<oneshot::Receiver<()>>,
 }
@@ -114,7 +122,30 @@ impl Agent {
         let readers = sampler.ring().readers();
         let archived = archive.and_then(|archive| archive.keep(&readers, about.clone()));
         let service = Service::new(readers, about);
-        Agent { sampler, service, settings, archived }
+        Agent { sampler, service, settings, exporter: None, archived }
+    }
+
+    /// The same agent that, while it [runs](Agent::run), also tells `OpenMetrics` over HTTP to who
+    /// comes in by `listeners`: `/metrics` has these groups of the machine by the names of Prometheus'
+    /// own `node_exporter`, and the agent; `/healthz` says whether samples are taken.
+    ///
+    /// # Errors
+    /// The system has no thread left.
+    #[cfg(feature = "metrics")]
+    pub fn exposing(
+        mut self,
+        listeners: Vec<Listener>,
+        collect: &Collect,
+    ) -> std::io::Result<Agent> {
+        self.exporter = Some(Exporter::new(listeners, self.itself(), collect)?);
+        Ok(self)
+    }
+
+    /// Where it stands how this agent is.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn itself(&self) -> Itself {
+        let ring = self.sampler.ring();
+        Itself::new(self.sampler.totals(), ring.readers(), ring.interval())
     }
 
     /// A handle that serves one client over any stream; of an agent that does not
@@ -139,21 +170,34 @@ impl Agent {
     /// # Panics
     /// As [`Agent::run`].
     pub async fn run_with<L: Accept>(self, listeners: Vec<L>, stop: impl Future<Output = ()>) {
-        let Agent { mut sampler, service, settings, archived } = self;
+        let Agent { mut sampler, service, settings, mut exporter, archived } = self;
         let mut server =
             Server::new(service, settings.clients_max, settings.clients_of_address_max);
         tokio::select! {
             never = sampler.run() => match never {},
             never = server.run(listeners) => match never {},
+            never = expose(exporter.as_mut()) => match never {},
             () = stop => {}
         }
         // The ring closes with the sampler. That tells the sessions to end.
         drop(sampler);
-        server.stop().await;
+        let unexpose = async {
+            if let Some(exporter) = exporter {
+                exporter.stop().await;
+            }
+        };
+        tokio::join!(server.stop(), unexpose);
         if let Some(archived) = archived {
             // What a disk takes no more is lost; it was told.
             let _ = timeout(ARCHIVE_MAX, archived).await;
         }
+    }
+}
+
+async fn expose(exporter: Option<&mut Exporter<Listener>>) -> Infallible {
+    match exporter {
+        Some(exporter) => exporter.run().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -52,6 +52,20 @@ pub(crate) struct Options {
     )]
     pub(crate) listen: Vec<Address>,
 
+    /// Where Prometheus finds `/metrics`, and whoever wants to know `/healthz`; addresses as above.
+    /// Repeatable
+    ///
+    /// The names are those of `node_exporter`. TLS and `--allow-plaintext` are as for the stream. Where
+    /// it is stands in a line on standard output: `listening on http://127.0.0.1:9127/metrics`.
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "LOADLINE_AGENT_METRICS_LISTEN",
+        hide_env = true,
+        value_delimiter = ','
+    )]
+    pub(crate) metrics_listen: Vec<Address>,
+
     /// Nothing was said of where to listen.
     #[arg(skip)]
     pub(crate) listens_by_default: bool,
@@ -186,6 +200,15 @@ impl Options {
         if options.stdio && is_typed("listen") {
             let why = "--stdio serves one client and listens nowhere; leave out --listen";
             return Err(command.error(ErrorKind::ArgumentConflict, why));
+        }
+        if options.stdio && is_typed("metrics_listen") {
+            let why = "--stdio serves one client and listens nowhere; leave out --metrics-listen";
+            return Err(command.error(ErrorKind::ArgumentConflict, why));
+        }
+        if !options.metrics_listen.is_empty() && !cfg!(feature = "metrics") {
+            let why = "--metrics-listen: this program was built without metrics; build it with its \
+                       feature `metrics`";
+            return Err(command.error(ErrorKind::InvalidValue, why));
         }
         if options.stdio && is_typed("state_dir") {
             let why = "--stdio ends with its client and keeps nothing; leave out --state-dir";

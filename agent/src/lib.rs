@@ -25,6 +25,7 @@
 //!  tls       what makes a TCP port private
 //!  listen    addresses, and who comes in by them
 //!  server    all clients: accepts them, bounds their number, stops them
+//!  metrics   those who read metrics over HTTP, and what they read
 //!  agent     everything above, put together
 //!  stdio     one client on standard input and output, as ssh brings it
 //! ```
@@ -56,8 +57,13 @@ mod archive;
 mod beat;
 mod clock;
 mod listen;
+#[cfg(feature = "metrics")]
+mod metrics;
+#[cfg(not(feature = "metrics"))]
+#[path = "metrics/none.rs"]
+mod metrics;
 #[cfg(target_os = "linux")]
-#[cfg_attr(not(test), expect(dead_code, reason = "not all of it has a column yet"))]
+#[cfg_attr(not(any(test, feature = "metrics")), expect(dead_code, reason = "some is for metrics"))]
 #[expect(unused_imports, reason = "not all of it has a column yet")]
 mod procfs;
 mod ring;

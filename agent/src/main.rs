@@ -11,7 +11,8 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::CommandFactory as _;
 use loadline_agent::{
-    Agent, Archive, Facts, ListenError, Listener, Machine, Plaintext, Tls, serve_stdio, usage_line,
+    Address, Agent, Archive, Bound, Facts, ListenError, Listener, Machine, Plaintext, Tls,
+    serve_stdio, usage_line,
 };
 use loadline_protocol::sanitize;
 
@@ -19,6 +20,9 @@ use crate::cli::Options;
 
 /// The exit code for wrong usage.
 const USAGE: u8 = 2;
+
+/// Files that are open beside those of the clients: what is sampled, and who reads metrics.
+const OTHER_FILES: u64 = 160;
 
 const NO_SIGNALS: &str = "cannot wait for signals";
 
@@ -83,7 +87,7 @@ fn run(options: &Options) -> anyhow::Result<()> {
         runtime.shutdown_background();
         return result;
     }
-    allow_open_files(options.settings().clients_max as u64 + 64);
+    allow_open_files(options.settings().clients_max as u64 + OTHER_FILES);
     runtime.block_on(serve_many(options))
 }
 
@@ -105,19 +109,30 @@ async fn serve_many(options: &Options) -> anyhow::Result<()> {
     let mut bound = Vec::new();
     // The default address is for an agent to which nobody gave a socket.
     if listeners.is_empty() || !options.listens_by_default {
-        for address in &options.listen {
-            bound.push(Listener::bind(address, plaintext.clone()).await?);
-        }
+        bound = bind(&options.listen, &plaintext).await?;
     }
+    let metrics_bound = bind(&options.metrics_listen, &plaintext).await?;
     let archive = options.state_dir.as_deref().map(Archive::open).transpose()?;
     let agent = agent(options, archive).await;
     for bound in bound {
         listeners.push(bound.listen()?);
     }
+    let metrics = metrics_bound.into_iter().map(Bound::listen).collect::<Result<Vec<_>, _>>()?;
     for listener in &listeners {
         // An error only means that nobody reads it.
         let _ = writeln!(io::stdout(), "listening on {}", listener.address());
     }
+    for listener in &metrics {
+        let url = metrics_url(listener.address(), tls.is_some());
+        // An error only means that nobody reads it.
+        let _ = writeln!(io::stdout(), "listening on {url}");
+    }
+    #[cfg(feature = "metrics")]
+    let agent = if metrics.is_empty() {
+        agent
+    } else {
+        agent.exposing(metrics, &options.collect).context("cannot tell metrics")?
+    };
     let addresses: Vec<_> = listeners.iter().map(|it| it.address().to_string()).collect();
     let status = format!("listening on {}", addresses.join(", "));
     service::ready(&status);
@@ -133,6 +148,23 @@ async fn serve_many(options: &Options) -> anyhow::Result<()> {
     agent.run(listeners, stop).await;
     tracing::info!("stopped");
     Ok(())
+}
+
+async fn bind(addresses: &[Address], plaintext: &Plaintext) -> Result<Vec<Bound>, ListenError> {
+    let mut bound = Vec::new();
+    for address in addresses {
+        bound.push(Listener::bind(address, plaintext.clone()).await?);
+    }
+    Ok(bound)
+}
+
+/// Where metrics are; of a Unix socket as nginx and others write it.
+fn metrics_url(address: &Address, is_private: bool) -> String {
+    match address {
+        Address::Tcp { .. } if is_private => format!("https://{address}/metrics"),
+        Address::Tcp { .. } => format!("http://{address}/metrics"),
+        _ => format!("http://{address}:/metrics"),
+    }
 }
 
 /// The sockets that systemd opened for us.

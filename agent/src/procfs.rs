@@ -4,7 +4,11 @@
 //! takes what stands there, and knows no file. Once each buffer is there, nothing is allocated. What
 //! cannot be read, or makes no sense, is not there.
 
+#[cfg(feature = "metrics")]
+mod disks_of_ours;
 mod diskstats;
+#[cfg(feature = "metrics")]
+mod hwmon;
 mod kept;
 mod loadavg;
 mod meminfo;
@@ -12,9 +16,17 @@ mod mounts;
 mod net_dev;
 mod numbered;
 mod pressure;
+#[cfg(feature = "metrics")]
+mod scaling;
 mod stat;
+#[cfg(feature = "metrics")]
+mod vmstat;
 
+#[cfg(feature = "metrics")]
+pub(crate) use disks_of_ours::is_disk_of_ours;
 pub(crate) use diskstats::{Disk, Diskstats, Transfers};
+#[cfg(feature = "metrics")]
+pub(crate) use hwmon::{Chip, chips};
 pub(crate) use kept::Kept;
 pub(crate) use loadavg::{Loadavg, Loads};
 pub(crate) use meminfo::{Amount, Meminfo, Memory};
@@ -22,7 +34,11 @@ pub(crate) use mounts::{Mount, Mounts, Space};
 pub(crate) use net_dev::{Device, NetDev, Traffic};
 pub(crate) use numbered::each_numbered;
 pub(crate) use pressure::{Pressure, Stall, Stalls};
+#[cfg(feature = "metrics")]
+pub(crate) use scaling::{Scaling, scalings};
 pub(crate) use stat::{CpuTimes, Stat, StatLine};
+#[cfg(feature = "metrics")]
+pub(crate) use vmstat::Vmstat;
 
 /// What stands between blanks.
 fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {

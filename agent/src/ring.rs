@@ -138,7 +138,7 @@ impl Ring {
 
     /// How many clients there are.
     pub(crate) fn clients(&self) -> u64 {
-        self.readers.lock().clients
+        self.readers.clients()
     }
 
     /// Has a note sent to all who subscribed, behind the next sample.
@@ -212,6 +212,17 @@ impl Readers {
     /// The bytes of all rows that there are, with their line ends.
     pub(crate) fn bytes(&self) -> u64 {
         self.lock().samples.bytes()
+    }
+
+    /// How many samples there are.
+    #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "told in metrics only"))]
+    pub(crate) fn kept(&self) -> usize {
+        self.lock().samples.len()
+    }
+
+    /// How many clients there are.
+    pub(crate) fn clients(&self) -> u64 {
+        self.lock().clients
     }
 
     /// Whether nothing follows any more.

@@ -49,6 +49,12 @@ impl Sampler {
         &self.ring
     }
 
+    /// What happened since the beginning.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn totals(&self) -> std::sync::Arc<crate::vitals::Totals> {
+        self.vitals.totals()
+    }
+
     /// Samples until it is dropped.
     pub(crate) async fn run(&mut self) -> Infallible {
         loop {

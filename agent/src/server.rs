@@ -7,7 +7,7 @@
 //! ```
 
 mod gate;
-mod origins;
+pub(crate) mod origins;
 
 use std::convert::Infallible;
 use std::io;
@@ -33,10 +33,10 @@ const BACK_OFF: Duration = Duration::from_millis(250);
 const HEALED_AFTER: Duration = Duration::from_mins(1);
 
 /// How many clients too many are told so at a time; further ones are cut off without a word.
-const REFUSALS_MAX: usize = 16;
+pub(crate) const REFUSALS_MAX: usize = 16;
 
 /// How long the sessions have to say goodbye.
-const STOP_MAX: Duration = Duration::from_secs(1);
+pub(crate) const STOP_MAX: Duration = Duration::from_secs(1);
 
 /// The clients of an agent.
 pub(crate) struct Server {
@@ -136,7 +136,7 @@ async fn attend<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 /// Passes on who comes in by one listener.
-async fn watch_door<L: Accept>(listener: L, comers: mpsc::Sender<(L::Stream, Peer)>) {
+pub(crate) async fn watch_door<L: Accept>(listener: L, comers: mpsc::Sender<(L::Stream, Peer)>) {
     let mut failed: Option<Instant> = None;
     let mut gate = Gate::new();
     loop {

@@ -240,7 +240,7 @@ pub(crate) async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, why
 }
 
 /// Parts from a client that was told why: closing with bytes unread would take that back.
-#[cfg(feature = "tls")]
+#[cfg(any(feature = "tls", feature = "metrics"))]
 pub(crate) async fn part<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
     // A client that does not listen misses the reason.
     let _ = timeout(FAREWELL, async {

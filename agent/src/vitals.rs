@@ -1,5 +1,7 @@
 //! How the agent itself is.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use loadline_protocol::{Column, Health};
@@ -13,8 +15,50 @@ pub(crate) const HEALTH_EVERY: Duration = Duration::from_mins(1);
 /// A sample that is taken longer after its time is late.
 const LATE_MIN: Duration = Duration::from_millis(100);
 
+/// What happened since the agent was started, for whoever asks and whenever.
+#[derive(Debug)]
+pub(crate) struct Totals {
+    begun: Instant,
+    /// How long after the begin the newest sample was taken.
+    newest_ms: AtomicU64,
+    samples: AtomicU64,
+    late: AtomicU64,
+}
+
+impl Totals {
+    fn new() -> Totals {
+        let (newest_ms, samples, late) = Default::default();
+        Totals { begun: Instant::now(), newest_ms, samples, late }
+    }
+
+    fn sampled(&self) {
+        self.newest_ms.store(self.begun.elapsed().as_millis() as u64, Relaxed);
+        self.samples.fetch_add(1, Relaxed);
+    }
+}
+
+#[cfg(feature = "metrics")]
+impl Totals {
+    /// How many samples were taken.
+    pub(crate) fn samples(&self) -> u64 {
+        self.samples.load(Relaxed)
+    }
+
+    /// How many came late, or not at all.
+    pub(crate) fn late(&self) -> u64 {
+        self.late.load(Relaxed)
+    }
+
+    /// How long ago the newest sample was taken.
+    pub(crate) fn since_newest(&self) -> Duration {
+        let newest = Duration::from_millis(self.newest_ms.load(Relaxed));
+        self.begun.elapsed().saturating_sub(newest)
+    }
+}
+
 /// What happened since it was last told.
 pub(crate) struct Vitals {
+    totals: Arc<Totals>,
     since: Instant,
     cpu: Option<Duration>,
     late: u64,
@@ -37,6 +81,7 @@ enum Known {
 impl Vitals {
     pub(crate) fn new(columns: usize) -> Vitals {
         Vitals {
+            totals: Arc::new(Totals::new()),
             since: Instant::now(),
             cpu: process::cpu_time(),
             late: 0,
@@ -45,12 +90,17 @@ impl Vitals {
         }
     }
 
+    /// What happened since the beginning.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn totals(&self) -> Arc<Totals> {
+        self.totals.clone()
+    }
+
     /// Takes note of a tick.
     pub(crate) fn heard(&mut self, tick: Tick) {
-        self.late = self.late.saturating_add(tick.missed);
-        if tick.late > LATE_MIN {
-            self.late = self.late.saturating_add(1);
-        }
+        let late = tick.missed.saturating_add(u64::from(tick.late > LATE_MIN));
+        self.late = self.late.saturating_add(late);
+        self.totals.late.fetch_add(late, Relaxed);
         if tick.missed > 0 || tick.late > LATE_MIN {
             tracing::debug!(missed = tick.missed, late = ?tick.late, "a sample is late");
         }
@@ -58,6 +108,7 @@ impl Vitals {
 
     /// Takes note of the values of a sample. That a column has none any more is said once.
     pub(crate) fn sampled(&mut self, columns: &[Column], values: &[f64]) {
+        self.totals.sampled();
         for ((known, value), column) in self.known.iter_mut().zip(values).zip(columns) {
             match (*known, value.is_nan()) {
                 (Known::Never, false) => *known = Known::Once,
@@ -97,36 +148,85 @@ impl Vitals {
 }
 
 #[cfg(target_os = "linux")]
-mod process {
+pub(crate) mod process {
     use std::fs;
     use std::time::Duration;
 
+    #[cfg(feature = "metrics")]
+    use rustix::param::clock_ticks_per_second;
     use rustix::param::page_size;
     use rustix::time::{ClockId, clock_gettime};
 
     /// The CPU time of this process, all its threads together.
-    pub(super) fn cpu_time() -> Option<Duration> {
+    pub(crate) fn cpu_time() -> Option<Duration> {
         clock_gettime(ClockId::ProcessCPUTime).try_into().ok()
     }
 
     /// The resident memory of this process (`/proc/self/statm`).
-    pub(super) fn resident_bytes() -> Option<u64> {
+    pub(crate) fn resident_bytes() -> Option<u64> {
         let text = fs::read_to_string("/proc/self/statm").ok()?;
         let pages: u64 = text.split(' ').nth(1)?.parse().ok()?;
         pages.checked_mul(page_size() as u64)
+    }
+
+    /// When this process was started, seconds since the Unix epoch.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn start_seconds() -> Option<f64> {
+        let stat = fs::read_to_string("/proc/self/stat").ok()?;
+        // The name of the program stands in parentheses, and may have anything in it.
+        let (_, words) = stat.rsplit_once(')')?;
+        let ticks: u64 = words.split_ascii_whitespace().nth(19)?.parse().ok()?;
+        let machine = fs::read_to_string("/proc/stat").ok()?;
+        let boot = machine.lines().find_map(|line| line.strip_prefix("btime "))?;
+        let boot: f64 = boot.trim().parse().ok()?;
+        Some(boot + ticks as f64 / clock_ticks_per_second() as f64)
+    }
+
+    /// How many files, sockets among them, this process has open.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn open_files() -> Option<u64> {
+        let folder = "/proc/self/fd";
+        // Linux tells the number as the size of the folder since 6.2; before, they are counted.
+        match fs::metadata(folder).ok()?.len() {
+            0 => Some(fs::read_dir(folder).ok()?.count() as u64),
+            count => Some(count),
+        }
+    }
+
+    /// How many files it may have open.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn open_files_max() -> Option<u64> {
+        use rustix::process::{Resource, getrlimit};
+
+        getrlimit(Resource::Nofile).current
     }
 }
 
 /// Other systems tell it in ways of their own.
 #[cfg(not(target_os = "linux"))]
-mod process {
+pub(crate) mod process {
     use std::time::Duration;
 
-    pub(super) fn cpu_time() -> Option<Duration> {
+    pub(crate) fn cpu_time() -> Option<Duration> {
         None
     }
 
-    pub(super) fn resident_bytes() -> Option<u64> {
+    pub(crate) fn resident_bytes() -> Option<u64> {
+        None
+    }
+
+    #[cfg(feature = "metrics")]
+    pub(crate) fn start_seconds() -> Option<f64> {
+        None
+    }
+
+    #[cfg(feature = "metrics")]
+    pub(crate) fn open_files() -> Option<u64> {
+        None
+    }
+
+    #[cfg(feature = "metrics")]
+    pub(crate) fn open_files_max() -> Option<u64> {
         None
     }
 }

@@ -120,6 +120,8 @@ fn wrong_usage_is_told_in_a_line() {
     check("--tls-cert nowhere.pem --tls-key nowhere.pem", 1, "cannot read nowhere.pem: ");
     #[cfg(not(feature = "tls"))]
     check("--tls-cert nowhere.pem --tls-key nowhere.pem", 1, "built without TLS");
+    #[cfg(not(feature = "metrics"))]
+    check("--metrics-listen 127.0.0.1:0", 2, "built without metrics");
     #[cfg(unix)]
     check("--listen unix:", 2, "no path");
 }

@@ -8,6 +8,7 @@ import columns_are_true
 import limits_of_a_container
 import numbers_are_true
 import others_read_the_agent
+import prometheus_scrapes
 import roads_of_ssh
 import runs_as_a_service
 import sockets_of_labplot
@@ -32,6 +33,7 @@ def main() -> int:
         runs_as_a_service,
         installs_from_packages,
         tls_of_openssl,
+        prometheus_scrapes,
     ]
     for module in modules:
         for check in module.CHECKS:

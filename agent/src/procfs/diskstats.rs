@@ -23,6 +23,10 @@ pub(crate) struct Disk<'a> {
     pub(crate) busy_ms: u64,
     /// The same, each request counted by itself, ms.
     pub(crate) weighted_ms: u64,
+    /// What was given back; kernels count it since 4.18.
+    pub(crate) discarded: Option<Transfers>,
+    /// Flushes, and how long they took, ms; kernels count them since 5.5.
+    pub(crate) flushed: Option<(u64, u64)>,
 }
 
 /// What was read, or written.
@@ -79,14 +83,27 @@ impl Disk<'_> {
         let (major, minor) = (number(words.next()?)?, number(words.next()?)?);
         let name = std::str::from_utf8(words.next()?).ok()?;
         let mut next = || number(words.next()?);
-        let mut transfers = || {
+        let transfers = |next: &mut dyn FnMut() -> Option<u64>| {
             let (completed, merged, sectors, ms) = (next()?, next()?, next()?, next()?);
             Some(Transfers { completed, merged, sectors, ms })
         };
-        let (read, written) = (transfers()?, transfers()?);
+        let (read, written) = (transfers(&mut next)?, transfers(&mut next)?);
         let (in_flight, busy_ms, weighted_ms) = (next()?, next()?, next()?);
         let (major, minor) = (major.try_into().ok()?, minor.try_into().ok()?);
-        Some(Disk { major, minor, name, read, written, in_flight, busy_ms, weighted_ms })
+        let discarded = transfers(&mut next);
+        let flushed = next().zip(next());
+        Some(Disk {
+            major,
+            minor,
+            name,
+            read,
+            written,
+            in_flight,
+            busy_ms,
+            weighted_ms,
+            discarded,
+            flushed,
+        })
     }
 }
 

@@ -53,6 +53,14 @@ impl Mounts {
         Mounts::of("/proc/self/mountinfo")
     }
 
+    /// Those of the whole system, if we may see them: a service has some of its own, most of them
+    /// read-only.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn of_the_system() -> Mounts {
+        let whole = "/proc/1/mountinfo";
+        if std::fs::File::open(whole).is_ok() { Mounts::of(whole) } else { Mounts::new() }
+    }
+
     pub(crate) fn of(path: &str) -> Mounts {
         Mounts { file: Kept::new(path), room: vec![0; ROOM].into() }
     }

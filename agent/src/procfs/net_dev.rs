@@ -24,6 +24,13 @@ pub(crate) struct Traffic {
     pub(crate) packets: u64,
     pub(crate) errors: u64,
     pub(crate) dropped: u64,
+    pub(crate) overruns: u64,
+    /// Of what was received, frames that were none; of what was sent, collisions.
+    pub(crate) frames_or_collisions: u64,
+    /// What was received compressed; of what was sent, how often the line was lost.
+    pub(crate) compressed_or_carrier: u64,
+    /// What was received by many; what was sent compressed.
+    pub(crate) multicast_or_compressed: u64,
 }
 
 /// The kernel gives about a page at a time, and no line is nearly so long.
@@ -68,6 +75,10 @@ impl Device<'_> {
             packets: counts[at + 1],
             errors: counts[at + 2],
             dropped: counts[at + 3],
+            overruns: counts[at + 4],
+            frames_or_collisions: counts[at + 5],
+            compressed_or_carrier: counts[at + 6],
+            multicast_or_compressed: counts[at + 7],
         };
         let (received, sent) = (traffic(0), traffic(8));
         (!name.is_empty()).then_some(Device { name, received, sent })

@@ -195,6 +195,11 @@ impl Samples {
         (self.text.len() + self.slots.len()) as u64
     }
 
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
     /// The time of the newest sample; of none, the first of all times.
     pub(super) fn newest_time(&self) -> Time {
         self.slots.back().map_or(Time::default(), |slot| slot.time)

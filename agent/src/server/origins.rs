@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv6Addr};
 /// What counts as one address: of IPv6 a network of 64 bits, for who has one of its addresses can
 /// have all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Origin(IpAddr);
+pub(crate) struct Origin(IpAddr);
 
 impl From<IpAddr> for Origin {
     fn from(address: IpAddr) -> Origin {
@@ -24,18 +24,18 @@ impl From<IpAddr> for Origin {
 ///
 /// **Invariant:** no more than `each_max` of each; there is nothing of those that have none.
 #[derive(Debug)]
-pub(super) struct Origins {
+pub(crate) struct Origins {
     each_max: usize,
     clients: HashMap<Origin, usize>,
 }
 
 impl Origins {
-    pub(super) fn new(each_max: usize) -> Origins {
+    pub(crate) fn new(each_max: usize) -> Origins {
         Origins { each_max, clients: HashMap::new() }
     }
 
     /// Counts one more; false if there are as many as may be.
-    pub(super) fn enter(&mut self, origin: Origin) -> bool {
+    pub(crate) fn enter(&mut self, origin: Origin) -> bool {
         let clients = self.clients.entry(origin).or_default();
         let has_room = *clients < self.each_max;
         *clients += usize::from(has_room);
@@ -43,7 +43,7 @@ impl Origins {
     }
 
     /// Counts one less.
-    pub(super) fn leave(&mut self, origin: Origin) {
+    pub(crate) fn leave(&mut self, origin: Origin) {
         if let Some(clients) = self.clients.get_mut(&origin) {
             *clients = clients.saturating_sub(1);
             if *clients == 0 {

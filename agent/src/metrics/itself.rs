@@ -1,0 +1,102 @@
+//! How the agent is, as metrics.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
+use prometheus_client::metrics::MetricType::{Counter, Gauge};
+
+use super::families::Families;
+use crate::ring::Readers;
+use crate::vitals::{Totals, process};
+
+/// Where it stands how the agent is.
+pub(crate) struct Itself {
+    totals: Arc<Totals>,
+    readers: Readers,
+    interval: Duration,
+    /// When the process was started, seconds since the Unix epoch.
+    started: Option<f64>,
+}
+
+impl Itself {
+    pub(crate) fn new(totals: Arc<Totals>, readers: Readers, interval: Duration) -> Itself {
+        Itself { totals, readers, interval, started: process::start_seconds() }
+    }
+
+    pub(super) fn interval(&self) -> Duration {
+        self.interval
+    }
+
+    /// How long ago the newest sample was taken.
+    pub(super) fn since_newest(&self) -> Duration {
+        self.totals.since_newest()
+    }
+
+    /// How the agent is now; `reading` is how long it took to read the machine.
+    pub(super) fn told(&self, reading: Duration) -> Told {
+        let count = |count: u64| count as f64;
+        Told {
+            samples: count(self.totals.samples()),
+            late: count(self.totals.late()),
+            clients: count(self.readers.clients()),
+            kept: self.readers.kept() as f64,
+            history_bytes: count(self.readers.bytes()),
+            interval: self.interval.as_secs_f64(),
+            reading: reading.as_secs_f64(),
+            cpu: process::cpu_time().map(|cpu| cpu.as_secs_f64()),
+            resident: process::resident_bytes().map(count),
+            started: self.started,
+            files: process::open_files().map(count),
+            files_max: process::open_files_max().map(count),
+        }
+    }
+}
+
+/// How the agent was at a time.
+#[derive(Debug)]
+pub(super) struct Told {
+    samples: f64,
+    late: f64,
+    clients: f64,
+    kept: f64,
+    history_bytes: f64,
+    interval: f64,
+    reading: f64,
+    cpu: Option<f64>,
+    resident: Option<f64>,
+    started: Option<f64>,
+    files: Option<f64>,
+    files_max: Option<f64>,
+}
+
+impl Collector for Told {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut families = Families::new(encoder);
+        let version = [("version", env!("CARGO_PKG_VERSION"))];
+        families.info("loadline_agent_build", "What the agent was built from.", &version)?;
+        for (kind, name, help, value) in [
+            (Counter, "samples", "Samples taken.", self.samples),
+            (Counter, "late_samples", "Samples that came late, or not at all.", self.late),
+            (Gauge, "clients", "Clients that read the stream.", self.clients),
+            (Gauge, "sample_interval_seconds", "Time between two samples.", self.interval),
+            (Gauge, "history_rows", "Samples that are kept.", self.kept),
+            (Gauge, "history_bytes", "Bytes of the rows that are kept.", self.history_bytes),
+            (Gauge, "scrape_duration_seconds", "Time it took to read this.", self.reading),
+        ] {
+            families.one(kind, &format!("loadline_agent_{name}"), help, Some(value))?;
+        }
+        for (kind, name, help, value) in [
+            (Counter, "cpu_seconds", "CPU time of the agent.", self.cpu),
+            (Gauge, "resident_memory_bytes", "Memory of the agent.", self.resident),
+            (Gauge, "start_time_seconds", "When the agent was started, Unix time.", self.started),
+            (Gauge, "open_fds", "Files and sockets that are open.", self.files),
+            (Gauge, "max_fds", "Files and sockets that may be open.", self.files_max),
+        ] {
+            families.one(kind, &format!("process_{name}"), help, value)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,101 @@
+//! How full each file system is.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use loadline_protocol::sanitize;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
+
+use super::{COUNT_MAX, Part};
+use crate::metrics::families::{Families, Label};
+use crate::procfs::{Mount, Mounts, Space, is_disk_of_ours};
+
+/// The collector `filesystem`.
+pub(super) struct Filesystems(Mounts);
+
+impl Filesystems {
+    pub(super) fn new() -> Filesystems {
+        Filesystems(Mounts::of_the_system())
+    }
+}
+
+impl Part for Filesystems {
+    fn name(&self) -> &'static str {
+        "filesystem"
+    }
+
+    fn read(&mut self) -> Option<Box<dyn Collector>> {
+        let (mut seen, mut is_any) = (HashSet::new(), false);
+        let mut told = Vec::new();
+        self.0.each(|mount| {
+            is_any = true;
+            let point = Mount::unescaped(mount.point);
+            if told.len() >= COUNT_MAX || !is_disk_of_ours(&point, mount.kind) {
+                return;
+            }
+            let labels = [&*Mount::unescaped(mount.device), &*point, mount.kind];
+            let labels = labels.map(|label| sanitize(label).into_owned());
+            if seen.insert(labels.clone()) {
+                let space = Space::of(&point);
+                let options = [mount.options, mount.super_options];
+                let is_read_only =
+                    options.iter().any(|options| options.split(',').any(|option| option == "ro"));
+                told.push(Filesystem { labels, is_read_only, space });
+            }
+        });
+        is_any.then(|| Box::new(Told(told)) as Box<dyn Collector>)
+    }
+}
+
+#[derive(Debug)]
+struct Filesystem {
+    /// Device, mount point and kind.
+    labels: [String; 3],
+    /// As it is mounted for the system; for a service that is kept from writing it always is.
+    is_read_only: bool,
+    /// `None` if it does not say.
+    space: Option<Space>,
+}
+
+impl Filesystem {
+    fn labels(&self) -> [Label<'_>; 3] {
+        let [device, point, kind] = self.labels.each_ref().map(String::as_str);
+        [("device", device), ("fstype", kind), ("mountpoint", point)]
+    }
+}
+
+#[derive(Debug)]
+struct Told(Vec<Filesystem>);
+
+type Field = (&'static str, &'static str, fn(&Space) -> u64);
+
+const FIELDS: [Field; 5] = [
+    ("size_bytes", "Filesystem size in bytes.", |space| space.size),
+    ("free_bytes", "Filesystem free space in bytes.", |space| space.free),
+    ("avail_bytes", "Filesystem space available to non-root users in bytes.", |space| {
+        space.available
+    }),
+    ("files", "Filesystem total file nodes.", |space| space.files),
+    ("files_free", "Filesystem total free file nodes.", |space| space.files_free),
+];
+
+impl Collector for Told {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut families = Families::new(encoder);
+        for (name, help, field) in FIELDS {
+            let values = self.0.iter().filter_map(|filesystem| {
+                Some((filesystem.labels(), field(filesystem.space.as_ref()?) as f64))
+            });
+            families.gauge(&format!("node_filesystem_{name}"), help, values)?;
+        }
+        let flag = |is: bool| if is { 1.0 } else { 0.0 };
+        let values =
+            self.0.iter().map(|filesystem| (filesystem.labels(), flag(filesystem.is_read_only)));
+        families.gauge("node_filesystem_readonly", "Filesystem read-only status.", values)?;
+        let help = "Whether an error occurred while getting statistics for the given device.";
+        let errors =
+            self.0.iter().map(|filesystem| (filesystem.labels(), flag(filesystem.space.is_none())));
+        families.gauge("node_filesystem_device_error", help, errors)
+    }
+}

@@ -1,0 +1,84 @@
+//! What has passed each network interface.
+
+use std::fmt;
+
+use loadline_protocol::sanitize;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
+
+use super::{COUNT_MAX, Part};
+use crate::metrics::families::Families;
+use crate::procfs::{NetDev, Traffic};
+
+/// The collector `netdev`.
+pub(super) struct Netdev(NetDev);
+
+impl Netdev {
+    pub(super) fn new() -> Netdev {
+        Netdev(NetDev::new())
+    }
+}
+
+impl Part for Netdev {
+    fn name(&self) -> &'static str {
+        "netdev"
+    }
+
+    fn read(&mut self) -> Option<Box<dyn Collector>> {
+        let mut told = Told(Vec::new());
+        let is_any = self.0.each(|device| {
+            let name = sanitize(device.name);
+            if told.0.len() < COUNT_MAX && !told.0.iter().any(|known| known.name == name) {
+                let (received, sent) = (device.received, device.sent);
+                told.0.push(Interface { name: name.into(), received, sent });
+            }
+        });
+        is_any.then(|| Box::new(told) as Box<dyn Collector>)
+    }
+}
+
+#[derive(Debug)]
+struct Interface {
+    name: String,
+    received: Traffic,
+    sent: Traffic,
+}
+
+#[derive(Debug)]
+struct Told(Vec<Interface>);
+
+/// How what is counted of received traffic is called, and of sent traffic if that is another name.
+type Field = (&'static str, Option<&'static str>, fn(&Traffic) -> u64);
+
+const FIELDS: [Field; 8] = [
+    ("bytes", None, |traffic| traffic.bytes),
+    ("packets", None, |traffic| traffic.packets),
+    ("errs", None, |traffic| traffic.errors),
+    ("drop", None, |traffic| traffic.dropped),
+    ("fifo", None, |traffic| traffic.overruns),
+    ("frame", Some("colls"), |traffic| traffic.frames_or_collisions),
+    ("compressed", Some("carrier"), |traffic| traffic.compressed_or_carrier),
+    ("multicast", Some("compressed"), |traffic| traffic.multicast_or_compressed),
+];
+
+impl Collector for Told {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut families = Families::new(encoder);
+        let mut family = |name: String, values: &dyn Fn(&Interface) -> u64| {
+            let help = format!("Network device statistic {name}.");
+            let values = self
+                .0
+                .iter()
+                .map(|interface| ([("device", interface.name.as_str())], values(interface) as f64));
+            families.counter(&format!("node_network_{name}"), &help, values)
+        };
+        for (name, _, field) in FIELDS {
+            family(format!("receive_{name}"), &|interface| field(&interface.received))?;
+        }
+        for (name, sent_name, field) in FIELDS {
+            let name = sent_name.unwrap_or(name);
+            family(format!("transmit_{name}"), &|interface| field(&interface.sent))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,53 @@
+//! How fast each core runs, where the kernel says so.
+
+use std::fmt;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
+
+use super::{COUNT_MAX, Part};
+use crate::metrics::families::Families;
+use crate::procfs::{self, Scaling};
+
+/// The collector `cpufreq`.
+pub(super) struct Cpufreq;
+
+impl Part for Cpufreq {
+    fn name(&self) -> &'static str {
+        "cpufreq"
+    }
+
+    fn read(&mut self) -> Option<Box<dyn Collector>> {
+        Some(Box::new(Told(procfs::scalings(COUNT_MAX))))
+    }
+}
+
+#[derive(Debug)]
+struct Told(Vec<Scaling>);
+
+type Field = fn(&Scaling) -> Option<u64>;
+
+impl Collector for Told {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut families = Families::new(encoder);
+        let cores: Vec<_> =
+            self.0.iter().map(|scaling| (scaling.core.to_string(), scaling)).collect();
+        let fields: [(&str, &str, Field); 3] = [
+            ("", "Current", |scaling| scaling.now_khz),
+            ("_min", "Minimum", |scaling| scaling.min_khz),
+            ("_max", "Maximum", |scaling| scaling.max_khz),
+        ];
+        for (which, word, field) in fields {
+            let values = cores.iter().filter_map(|(core, scaling)| {
+                Some(([("cpu", core.as_str())], field(scaling)? as f64 * 1000.0))
+            });
+            let name = format!("node_cpu_scaling_frequency{which}_hertz");
+            families.gauge(
+                &name,
+                &format!("{word} scaled CPU thread frequency in hertz."),
+                values,
+            )?;
+        }
+        Ok(())
+    }
+}

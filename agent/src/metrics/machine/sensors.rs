@@ -1,0 +1,44 @@
+//! How hot the machine is, sensor by sensor.
+
+use std::fmt;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
+
+use super::Part;
+use crate::metrics::families::Families;
+use crate::procfs::{self, Chip};
+
+/// The part of the collector `hwmon` that is about temperatures.
+pub(super) struct Hwmon;
+
+impl Part for Hwmon {
+    fn name(&self) -> &'static str {
+        "hwmon"
+    }
+
+    fn read(&mut self) -> Option<Box<dyn Collector>> {
+        Some(Box::new(Told(procfs::chips()?)))
+    }
+}
+
+#[derive(Debug)]
+struct Told(Vec<Chip>);
+
+impl Collector for Told {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut families = Families::new(encoder);
+        let values = self.0.iter().flat_map(|chip| {
+            chip.sensors.iter().map(|(sensor, celsius)| {
+                ([("chip", chip.place.as_str()), ("sensor", sensor.as_str())], *celsius)
+            })
+        });
+        let help = "Hardware monitor for temperature (input)";
+        families.gauge("node_hwmon_temp_celsius", help, values)?;
+        let names = self.0.iter().filter_map(|chip| {
+            Some(([("chip", chip.place.as_str()), ("chip_name", chip.name.as_deref()?)], 1.0))
+        });
+        let help = "Annotation metric for human-readable chip names";
+        families.gauge("node_hwmon_chip_names", help, names)
+    }
+}

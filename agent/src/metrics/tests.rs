@@ -1,0 +1,82 @@
+//! What takes its time, in no time.
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+use tokio::time::Instant;
+
+use super::patience::{IDLE_MAX, REQUEST_MAX};
+use super::*;
+use crate::{Agent, Facts, Scripted, Settings};
+
+/// An agent that is started, but does not run, and its metrics.
+async fn metrics() -> (Agent, Metrics) {
+    let source = Scripted::plain(|_, values| values.extend([1.0; 6]));
+    let agent = Agent::start(source, Facts::default(), Settings::default()).await;
+    let metrics = Metrics::start(agent.itself(), &Collect::plain()).unwrap();
+    (agent, metrics)
+}
+
+/// A client, and what holds the door open for it.
+fn connect(metrics: &Metrics) -> (DuplexStream, watch::Sender<()>) {
+    let (client, server) = duplex(64 * 1024);
+    let (stop, stopped) = watch::channel(());
+    let metrics = metrics.clone();
+    tokio::spawn(async move { metrics.serve(server, stopped).await });
+    (client, stop)
+}
+
+/// All that comes until the end.
+async fn rest(client: &mut DuplexStream) -> String {
+    let mut rest = String::new();
+    client.read_to_string(&mut rest).await.unwrap();
+    rest
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_agent_is_well_as_long_as_there_are_samples() {
+    let (_agent, metrics) = metrics().await;
+    tokio::time::advance(Duration::from_secs(3)).await;
+    assert_eq!(metrics.fault(), None);
+    tokio::time::advance(Duration::from_millis(1)).await;
+    let fault = metrics.fault().unwrap();
+    assert_eq!(fault, "the newest sample is 3001ms old, and there should be one each 1s");
+    let (mut client, _stop) = connect(&metrics);
+    client.write_all(b"GET /healthz HTTP/1.0\r\n\r\n").await.unwrap();
+    let answer = rest(&mut client).await;
+    assert!(answer.starts_with("HTTP/1.0 503 "), "{answer}");
+    assert!(
+        answer.ends_with(
+            "\r\n\r\nthe newest sample is 3001ms old, and there should be one each 1s\n"
+        )
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_does_not_end_is_cut_off_and_so_is_who_asks_no_more() {
+    let (_agent, metrics) = metrics().await;
+    for (sent, expected) in [
+        ("", REQUEST_MAX),
+        ("GET / HTTP/1.1\r\nHost", REQUEST_MAX),
+        ("GET / HTTP/1.1\r\nHost: here\r\n\r\n", IDLE_MAX),
+        ("GET / HTTP/1.1\r\nHost: here\r\n\r\nGET / HT", IDLE_MAX),
+    ] {
+        let (mut client, _stop) = connect(&metrics);
+        let begin = Instant::now();
+        client.write_all(sent.as_bytes()).await.unwrap();
+        rest(&mut client).await;
+        assert_eq!(begin.elapsed().as_secs(), expected.as_secs(), "{sent}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_connection_ends_with_the_agent() {
+    let (_agent, metrics) = metrics().await;
+    let (mut client, stop) = connect(&metrics);
+    client.write_all(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n").await.unwrap();
+    let mut first = [0; 12];
+    client.read_exact(&mut first).await.unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200");
+    let begin = Instant::now();
+    drop(stop);
+    rest(&mut client).await;
+    assert!(begin.elapsed() < STOP_MAX);
+}

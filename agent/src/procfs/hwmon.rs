@@ -1,0 +1,124 @@
+//! `/sys/class/hwmon/`: the chips that measure, and how hot it is there.
+
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::path::Path;
+
+const CHIPS: &str = "/sys/class/hwmon";
+
+/// Machines have a few dozen.
+const CHIPS_MAX: usize = 256;
+
+/// One chip has no more files than this, a few for each sensor.
+const FILES_MAX: usize = 1024;
+
+/// Room for a name or a number.
+const ROOM: usize = 128;
+
+/// A chip.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Chip {
+    /// What it is called by where it is, as in `platform_coretemp_0`.
+    pub(crate) place: String,
+    /// What it calls itself, as in `coretemp`.
+    pub(crate) name: Option<String>,
+    /// Its sensors, as in `temp1`, each with what it measures, °C.
+    pub(crate) sensors: Vec<(String, f64)>,
+}
+
+/// The chips that measure how hot it is. `None` if there is no telling.
+pub(crate) fn chips() -> Option<Vec<Chip>> {
+    chips_in(Path::new(CHIPS))
+}
+
+fn chips_in(folder: &Path) -> Option<Vec<Chip>> {
+    let entries = fs::read_dir(folder).ok()?.flatten().take(CHIPS_MAX);
+    let mut chips: Vec<_> = entries.filter_map(|entry| chip(&entry.path())).collect();
+    chips.sort_by(|one, other| one.place.cmp(&other.place));
+    // Two of one name would spoil all.
+    chips.dedup_by(|one, other| one.place == other.place);
+    Some(chips)
+}
+
+fn chip(folder: &Path) -> Option<Chip> {
+    let mut sensors = Vec::new();
+    for entry in fs::read_dir(folder).ok()?.flatten().take(FILES_MAX) {
+        let file = entry.file_name();
+        let sensor = file.to_str().and_then(|file| file.strip_suffix("_input"));
+        let number = sensor.and_then(|sensor| sensor.strip_prefix("temp"));
+        let is_meant = number.is_some_and(|number| number.bytes().all(|b| b.is_ascii_digit()));
+        let Some(sensor) = sensor.filter(|_| is_meant) else { continue };
+        let thousandths = read(&entry.path()).and_then(|text| text.parse::<i32>().ok());
+        if let Some(thousandths) = thousandths {
+            sensors.push((sensor.to_owned(), f64::from(thousandths) / 1000.0));
+        }
+    }
+    sensors.sort_by(|one, other| one.0.cmp(&other.0));
+    let name = read(&folder.join("name")).map(|name| named(&name)).filter(|name| !name.is_empty());
+    let place = place(folder)
+        .or_else(|| name.clone())
+        .or_else(|| Some(named(&folder.file_name()?.to_string_lossy())))?;
+    (!sensors.is_empty()).then_some(Chip { place, name, sensors })
+}
+
+/// Where the device is: the last two words of its path.
+fn place(folder: &Path) -> Option<String> {
+    let device = fs::canonicalize(folder.join("device")).ok()?;
+    let word = |path: &Path| Some(named(&path.file_name()?.to_string_lossy()));
+    let (kind, name) = (word(device.parent()?)?, word(&device)?);
+    (!kind.is_empty() && !name.is_empty()).then(|| format!("{kind}_{name}"))
+}
+
+/// A name as `node_exporter` writes it: `coretemp.0` is `coretemp_0`.
+fn named(name: &str) -> String {
+    let is_part = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, ':' | '_');
+    let lower = name.to_lowercase();
+    let named: String = lower.chars().map(|c| if is_part(c) { c } else { '_' }).collect();
+    named.trim_matches('_').to_owned()
+}
+
+fn read(path: &Path) -> Option<String> {
+    let mut room = [0; ROOM];
+    let length = File::open(path).ok()?.read(&mut room).ok()?;
+    Some(std::str::from_utf8(&room[..length]).ok()?.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(unix)]
+    fn a_chip_is_called_by_its_place_and_tells_how_hot_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let of = |path: &str| folder.path().join(path);
+        for (file, text) in [
+            ("devices/platform/coretemp.0/none", ""),
+            ("class/hwmon0/name", "coretemp\n"),
+            ("class/hwmon0/temp2_input", "51500\n"),
+            ("class/hwmon0/temp1_input", "-2000\n"),
+            ("class/hwmon0/temp1_label", "Package id 0\n"),
+            ("class/hwmon0/temp3_input", "broken\n"),
+            ("class/hwmon1/name", "acpi tz\n"),
+            ("class/hwmon1/temp1_input", "27800\n"),
+            ("class/hwmon2/name", "fan\n"),
+            ("class/hwmon2/fan1_input", "900\n"),
+        ] {
+            fs::create_dir_all(of(file).parent().unwrap()).unwrap();
+            fs::write(of(file), text).unwrap();
+        }
+        let device = of("devices/platform/coretemp.0");
+        std::os::unix::fs::symlink(device, of("class/hwmon0/device")).unwrap();
+        let chip = |place: &str, name: &str, sensors: &[(&str, f64)]| Chip {
+            place: place.to_owned(),
+            name: Some(name.to_owned()),
+            sensors: sensors.iter().map(|(name, celsius)| ((*name).to_owned(), *celsius)).collect(),
+        };
+        let expected = vec![
+            chip("acpi_tz", "acpi_tz", &[("temp1", 27.8)]),
+            chip("platform_coretemp_0", "coretemp", &[("temp1", -2.0), ("temp2", 51.5)]),
+        ];
+        assert_eq!(chips_in(&of("class")), Some(expected));
+        assert_eq!(chips_in(&of("none")), None);
+    }
+}

@@ -1,0 +1,48 @@
+//! `/proc/vmstat`: what became of the pages of the memory.
+
+use super::{Kept, number, words};
+
+/// The kernel's file.
+#[derive(Debug)]
+pub(crate) struct Vmstat(Kept);
+
+/// The kernel gives about a page at a time, and no line is nearly so long.
+const ROOM: usize = 8 * 1024;
+
+impl Vmstat {
+    pub(crate) fn new() -> Vmstat {
+        Vmstat::of("/proc/vmstat")
+    }
+
+    pub(crate) fn of(path: &str) -> Vmstat {
+        Vmstat(Kept::new(path))
+    }
+
+    /// Hands out each line: its name, as in `pgmajfault`, and the number that stands there.
+    pub(crate) fn each(&mut self, mut each: impl FnMut(&str, u64)) {
+        self.0.each_line(&mut [0; ROOM], |line| {
+            if let Some((name, count)) = parse(line) {
+                each(name, count);
+            }
+            true
+        });
+    }
+}
+
+fn parse(line: &[u8]) -> Option<(&str, u64)> {
+    let mut words = words(line);
+    Some((std::str::from_utf8(words.next()?).ok()?, number(words.next()?)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_a_name_and_a_number() {
+        assert_eq!(parse(b"pgmajfault 8135"), Some(("pgmajfault", 8135)));
+        for wrong in [&b""[..], b"pgmajfault", b"pgmajfault -1", b"\xff 1"] {
+            assert_eq!(parse(wrong), None, "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,403 @@
+//! Metrics over HTTP, as those who read them find them.
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
+
+mod running;
+
+use std::io::{BufRead as _, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::time::Instant;
+
+use running::{DEADLINE, Running, program};
+
+/// What Prometheus says that it takes.
+const OPEN: &str = "Accept: application/openmetrics-text;version=1.0.0,\
+                    application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5\r\n";
+
+/// An agent, and where its metrics are.
+fn start(arguments: &str) -> (Running, String) {
+    let listen = "-l 127.0.0.1:0 --metrics-listen 127.0.0.1:0 -i 200ms";
+    let mut agent = Running::start(program(&format!("{listen} {arguments}")));
+    agent.address();
+    let url = agent.address();
+    let (_, address) = url.split_once("://").unwrap();
+    let address = address.strip_suffix("/metrics").unwrap().to_owned();
+    (agent, address)
+}
+
+/// An answer.
+#[derive(Debug)]
+struct Reply {
+    status: u16,
+    /// In lower case, each with its line end.
+    headers: String,
+    body: String,
+}
+
+impl Reply {
+    #[track_caller]
+    fn has(&self, header: &str) {
+        assert!(self.headers.contains(&format!("\n{header}\r\n")), "{header}: {}", self.headers);
+    }
+}
+
+/// A connection.
+struct Client<S: Read>(BufReader<S>);
+
+impl Client<TcpStream> {
+    fn connect(address: &str) -> Client<TcpStream> {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        stream.set_write_timeout(Some(DEADLINE)).unwrap();
+        Client(BufReader::new(stream))
+    }
+}
+
+impl<S: Read + Write> Client<S> {
+    fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.0.get_mut().write_all(bytes.as_ref()).unwrap();
+    }
+
+    /// The next answer; `None` at the end of the connection.
+    fn reply(&mut self, has_body: bool) -> Option<Reply> {
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            match self.0.read_line(&mut head) {
+                Ok(0) | Err(_) => {
+                    assert_eq!(head, "", "half an answer");
+                    return None;
+                }
+                Ok(_) => {}
+            }
+        }
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        let headers = head.to_ascii_lowercase();
+        let length = headers.lines().find_map(|line| line.strip_prefix("content-length: "));
+        let length: usize = length.map_or(0, |length| length.trim().parse().unwrap());
+        let mut body = vec![0; if has_body { length } else { 0 }];
+        self.0.read_exact(&mut body).unwrap();
+        Some(Reply { status, headers, body: String::from_utf8(body).unwrap() })
+    }
+
+    fn get(&mut self, path: &str, headers: &str) -> Reply {
+        self.send(format!("GET {path} HTTP/1.1\r\nHost: here\r\n{headers}\r\n"));
+        self.reply(true).unwrap()
+    }
+
+    /// Nothing follows any more.
+    fn is_closed(&mut self) {
+        let mut rest = Vec::new();
+        // A connection that is reset is closed as well.
+        let _ = self.0.read_to_end(&mut rest);
+        assert!(rest.is_empty(), "{}", String::from_utf8_lossy(&rest));
+    }
+}
+
+fn get(address: &str, path: &str, headers: &str) -> Reply {
+    Client::connect(address).get(path, headers)
+}
+
+/// The value of a metric that has no labels.
+fn value(text: &str, name: &str) -> f64 {
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.unwrap_or_else(|| panic!("no {name} in {text}")).parse().unwrap()
+}
+
+#[test]
+fn each_gets_the_form_that_it_asks_for() {
+    let (_agent, address) = start("");
+    let classic = get(&address, "/metrics", "");
+    assert_eq!(classic.status, 200);
+    classic.has("content-type: text/plain; version=0.0.4; charset=utf-8");
+    assert!(classic.body.contains("\n# TYPE loadline_agent_samples_total counter\n"));
+    assert!(!classic.body.contains("# EOF"));
+    let open = get(&address, "/metrics", OPEN);
+    open.has("content-type: application/openmetrics-text; version=1.0.0; charset=utf-8");
+    assert!(open.body.contains("\n# TYPE loadline_agent_samples counter\n"));
+    assert!(open.body.ends_with("\n# EOF\n"));
+    for body in [classic.body, open.body] {
+        assert!(value(&body, "loadline_agent_samples_total") >= 1.0);
+        assert!(body.contains("\nloadline_agent_sample_interval_seconds 0.2\n"));
+        assert!(body.contains("\nloadline_agent_build_info{version=\""));
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_machine_is_told_by_the_names_of_node_exporter() {
+    let (_agent, address) = start("");
+    let text = get(&address, "/metrics", "").body;
+    for name in [
+        "node_cpu_seconds_total{cpu=\"0\",mode=\"idle\"} ",
+        "node_load1 ",
+        "node_memory_MemAvailable_bytes ",
+        "node_network_receive_bytes_total{device=\"lo\"} ",
+        "node_context_switches_total ",
+        "node_time_seconds ",
+        "node_uname_info{domainname=\"",
+        "node_vmstat_pgfault ",
+        "loadline_agent_collector_success{collector=\"cpu\"} 1",
+        "process_resident_memory_bytes ",
+    ] {
+        assert!(text.contains(&format!("\n{name}")), "{name}");
+    }
+    // None is told twice.
+    let mut names: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
+    let count = names.len();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), count);
+}
+
+#[test]
+fn what_is_counted_goes_up_and_a_crowd_gets_the_same_text() {
+    let (_agent, address) = start("");
+    let mut client = Client::connect(&address);
+    let samples = |text: &str| value(text, "loadline_agent_samples_total");
+    let first = client.get("/metrics", "").body;
+    let begin = Instant::now();
+    let mut had_the_same = false;
+    let mut last = first.clone();
+    // Whether two come within 200 ms is up to the machine, and whether one comes later.
+    while !(had_the_same && samples(&last) > samples(&first)) {
+        assert!(begin.elapsed() < DEADLINE, "{last}");
+        let text = client.get("/metrics", "").body;
+        had_the_same |= text == last;
+        assert!(samples(&text) >= samples(&last));
+        last = text;
+    }
+}
+
+#[test]
+fn a_connection_serves_many_requests_of_all_kinds() {
+    let (_agent, address) = start("");
+    let mut client = Client::connect(&address);
+    for _ in 0..3 {
+        assert_eq!(client.get("/healthz", "").body, "ok\n");
+        client.send("HEAD /metrics HTTP/1.1\r\nHost: here\r\n\r\n");
+        let head = client.reply(false).unwrap();
+        assert_eq!(head.status, 200);
+        assert!(!head.headers.contains("\ncontent-length: 0\r\n"), "{}", head.headers);
+        let front = client.get("/?a=b", "");
+        assert!(front.body.contains("/metrics") && front.body.contains("/healthz"));
+        assert_eq!(client.get("/metrics/", "").status, 404);
+        assert_eq!(client.get("/%00../..", "").status, 404);
+        for method in ["POST", "DELETE", "OPTIONS", "BREW"] {
+            client.send(format!("{method} /metrics HTTP/1.1\r\nHost: here\r\n\r\n"));
+            let refusal = client.reply(true).unwrap();
+            assert_eq!(refusal.status, 405, "{method}");
+            refusal.has("allow: GET, HEAD".to_ascii_lowercase().as_str());
+        }
+    }
+    let last = client.get("/healthz", "Connection: close\r\n");
+    last.has("connection: close");
+    client.is_closed();
+    client = Client::connect(&address);
+    client.send("GET /healthz HTTP/1.0\r\n\r\n");
+    assert_eq!(client.reply(true).unwrap().body, "ok\n");
+    client.is_closed();
+}
+
+#[test]
+fn requests_that_come_at_once_are_answered_in_turn_and_junk_behind_them_ends_it() {
+    let (_agent, address) = start("");
+    let mut client = Client::connect(&address);
+    let request = "GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n";
+    client.send(format!("{}\u{1}\u{2} no request\r\n\r\n{request}", request.repeat(5)));
+    for _ in 0..5 {
+        assert_eq!(client.reply(true).unwrap().status, 200);
+    }
+    assert_eq!(client.reply(true).unwrap().status, 400);
+    client.is_closed();
+}
+
+#[test]
+fn a_request_that_is_too_much_is_refused() {
+    let (_agent, address) = start("");
+    let many = "A: b\r\n".repeat(101);
+    let long = format!("A: {}\r\n", "b".repeat(17 * 1024));
+    for headers in [many, long] {
+        let mut client = Client::connect(&address);
+        client.send(format!("GET /metrics HTTP/1.1\r\n{headers}\r\n"));
+        assert_eq!(client.reply(true).unwrap().status, 431);
+        client.is_closed();
+    }
+    let fits = "A: b\r\n".repeat(98);
+    assert_eq!(get(&address, "/healthz", &fits).status, 200);
+    // A body is not waited for.
+    let mut client = Client::connect(&address);
+    client.send("POST /metrics HTTP/1.1\r\nHost: here\r\nContent-Length: 1000000000\r\n\r\nbegin");
+    assert_eq!(client.reply(true).unwrap().status, 405);
+    client.is_closed();
+}
+
+#[test]
+fn bytes_that_are_no_request_end_their_connection_and_no_other() {
+    let (_agent, address) = start("");
+    let mut healthy = Client::connect(&address);
+    let noise: Vec<u8> = (0..40_000_u32).map(|n| (n * 167 % 251) as u8).collect();
+    for bytes in [
+        &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"[..],
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"loadline/1\n\n\n\n",
+        b"\0\0\0\0\r\n\r\n",
+        b"GET /metrics HTTP/9.9\r\n\r\n",
+        b"GET /metrics\xff HTTP/1.1\r\n\xff: \xff\r\n\r\n",
+        b"GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\nzzzzz\r\n\r\n",
+        &noise,
+    ] {
+        let mut client = Client::connect(&address);
+        // It may have had enough before it got all.
+        let _ = client.0.get_mut().write_all(bytes);
+        let _ = client.0.get_mut().shutdown(std::net::Shutdown::Write);
+        let mut rest = Vec::new();
+        let _ = client.0.read_to_end(&mut rest);
+        let rest = String::from_utf8_lossy(&rest);
+        assert!(rest.is_empty() || rest.starts_with("HTTP/1."), "{rest}");
+        assert_eq!(healthy.get("/healthz", "").body, "ok\n");
+    }
+}
+
+#[test]
+fn there_are_only_so_many_connections_and_those_that_leave_make_room() {
+    let (_agent, address) = start("");
+    let mut inside = Vec::new();
+    let begin = Instant::now();
+    let refused = loop {
+        assert!(inside.len() <= 64 && begin.elapsed() < DEADLINE);
+        let mut client = Client::connect(&address);
+        // Whoever is one too many is told so unasked.
+        let _ = client.0.get_mut().write_all(b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n");
+        match client.reply(true).unwrap() {
+            Reply { status: 200, .. } => inside.push(client),
+            refused => break refused,
+        }
+    };
+    assert_eq!((refused.status, refused.body.as_str()), (503, "too many connections\n"));
+    assert!(inside.iter_mut().all(|client| client.get("/healthz", "").status == 200));
+    drop(inside);
+    while get(&address, "/healthz", "").status != 200 {
+        assert!(begin.elapsed() < DEADLINE);
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn the_end_of_the_agent_does_not_wait_for_who_is_idle() {
+    let (mut agent, address) = start("");
+    let mut client = Client::connect(&address);
+    assert_eq!(client.get("/healthz", "").status, 200);
+    agent.signal(rustix::process::Signal::TERM);
+    client.is_closed();
+    assert_eq!(agent.exit().0, Some(0));
+}
+
+#[test]
+#[cfg(unix)]
+fn a_unix_socket_does_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("metrics.sock");
+    let arguments = format!("-l 127.0.0.1:0 --metrics-listen unix:{}", path.display());
+    let mut agent = Running::start(program(&arguments));
+    agent.address();
+    assert_eq!(agent.address(), format!("http://unix:{}:/metrics", path.display()));
+    let stream = std::os::unix::net::UnixStream::connect(&path).unwrap();
+    assert_eq!(Client(BufReader::new(stream)).get("/healthz", "").body, "ok\n");
+}
+
+#[test]
+fn where_others_could_read_there_is_nothing_unless_it_is_allowed() {
+    for (arguments, expected) in [
+        ("-l 127.0.0.1:0 --metrics-listen 0.0.0.0:0", "--allow-plaintext"),
+        ("--stdio --metrics-listen 127.0.0.1:0", "leave out --metrics-listen"),
+    ] {
+        let output = program(arguments).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(expected) && said.lines().count() == 1, "{said}");
+        assert!(output.stdout.is_empty());
+    }
+    let mut command = program("-l 127.0.0.1:0 --allow-plaintext");
+    command.env("LOADLINE_AGENT_METRICS_LISTEN", "0.0.0.0:0,127.0.0.1:0");
+    let mut agent = Running::start(command);
+    agent.address();
+    for host in ["0.0.0.0", "127.0.0.1"] {
+        assert!(agent.address().starts_with(&format!("http://{host}:")));
+    }
+}
+
+#[cfg(feature = "tls")]
+mod tls {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use loadline_agent::{provider, read_authorities, read_identity};
+    use tokio_rustls::rustls::pki_types::ServerName;
+    use tokio_rustls::rustls::sign::SingleCertAndKey;
+    use tokio_rustls::rustls::version::TLS13;
+    use tokio_rustls::rustls::{ClientConfig, ClientConnection, StreamOwned};
+
+    use super::authority::{Authority, Identity};
+    use super::*;
+
+    type Private = Client<StreamOwned<ClientConnection, TcpStream>>;
+
+    /// A client that trusts `ca` and shows `identity`.
+    fn connect(address: &str, ca: &Path, identity: Option<&Identity>) -> Private {
+        let config = ClientConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[&TLS13])
+            .unwrap()
+            .with_root_certificates(read_authorities(ca).unwrap());
+        let config = match identity {
+            None => config.with_no_client_auth(),
+            Some(identity) => {
+                let identity = read_identity(&identity.cert, &identity.key).unwrap();
+                config.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity)))
+            }
+        };
+        let name = ServerName::try_from("localhost").unwrap();
+        let session = ClientConnection::new(Arc::new(config), name).unwrap();
+        let tcp = TcpStream::connect(address).unwrap();
+        tcp.set_read_timeout(Some(DEADLINE)).unwrap();
+        Client(BufReader::new(StreamOwned::new(session, tcp)))
+    }
+
+    fn start_private(server: &Identity, arguments: &str) -> (Running, String) {
+        let (cert, key) = (server.cert.display(), server.key.display());
+        start(&format!("--tls-cert {cert} --tls-key {key} {arguments}"))
+    }
+
+    #[test]
+    fn metrics_are_as_private_as_the_stream() {
+        let ca = Authority::new("ours");
+        let (_agent, address) = start_private(&ca.server(), "");
+        let mut client = connect(&address, &ca.ca, None);
+        for _ in 0..2 {
+            let text = client.get("/metrics", OPEN).body;
+            assert!(text.ends_with("# EOF\n"), "{text}");
+        }
+        // Who speaks no TLS hears of it.
+        let mut plain = Client::connect(&address);
+        plain.send("GET /metrics HTTP/1.1\r\nHost: here\r\n\r\n");
+        let mut said = String::new();
+        let _ = plain.0.read_to_string(&mut said);
+        assert!(said.contains("this port speaks TLS"), "{said}");
+    }
+
+    #[test]
+    fn who_has_no_certificate_that_is_asked_for_reads_nothing() {
+        let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
+        let asks = format!("--tls-client-ca {}", ours.ca.display());
+        let (_agent, address) = start_private(&ours.server(), &asks);
+        let mut client = connect(&address, &ours.ca, Some(&ours.client()));
+        assert_eq!(client.get("/healthz", "").body, "ok\n");
+        for identity in [None, Some(&theirs.client())] {
+            let mut client = connect(&address, &ours.ca, identity);
+            let request = b"GET /metrics HTTP/1.1\r\nHost: here\r\n\r\n";
+            let _ = client.0.get_mut().write_all(request);
+            assert!(client.reply(true).is_none());
+        }
+    }
+}
+
+#[cfg(feature = "tls")]
+mod authority;
