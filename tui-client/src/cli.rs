@@ -23,7 +23,7 @@ use crate::theme::Palette;
 struct Args {
     /// USER@HOST or ssh://[USER@]HOST[:PORT] for an agent that ssh starts; HOST, HOST:PORT, either with
     /// tls:// in front, or unix:PATH for one that listens, or any program that writes rows of numbers;
-    /// - for standard input; the path of a recording or a CSV file
+    /// prom+http://HOST:PORT/?instance=REGEX for the machines that a Prometheus knows; - for standard input; the path of a recording or a CSV file
     #[arg(value_name = "SOURCE")]
     sources: Vec<Source>,
 
@@ -182,6 +182,14 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Whether what is wanted can be had of so many sources; why not, in one line.
+    ///
+    /// # Errors
+    /// It is for one source only.
+    pub fn allow(&self, sources: usize) -> Result<(), String> {
+        alone(self.form, [self.record.is_some(), self.check, self.follow], sources)
+    }
+
     /// How much of a source to keep in memory: what was said, else a day, or the whole of a recording;
     /// and never less than the charts show.
     #[must_use]
@@ -233,7 +241,7 @@ fn one_line(error: &str) -> String {
 }
 
 /// More sources than anybody can watch, and than a process may have connections on some systems.
-const SOURCES_MAX: usize = 256;
+pub const SOURCES_MAX: usize = 256;
 
 /// What the program is connected to a terminal with.
 #[derive(Debug, Clone, Copy)]
@@ -252,18 +260,28 @@ fn sources(args: &Args, form: Form) -> Result<Vec<Source>, String> {
     if let Some(twice) = (1..count).find(|at| given[..*at].contains(&given[*at])) {
         return Err(format!("{} is given twice; give each source once", given[twice]));
     }
-    if form == Form::Raw && count > 1 {
+    let wants = [args.record.is_some(), args.check, args.follow];
+    alone(form, wants, count)?;
+    Ok(if given.is_empty() { vec![Source::Here] } else { given.clone() })
+}
+
+/// Whether what is wanted, a recording, a look or to follow a file, can be had of so many sources.
+fn alone(form: Form, [record, check, follow]: [bool; 3], count: usize) -> Result<(), String> {
+    if count <= 1 {
+        return Ok(());
+    }
+    if form == Form::Raw {
         return Err("raw is the stream of one source; choose -o csv, json or table".to_owned());
     }
     let of_one = [
-        ("--record keeps", args.record.is_some()),
-        ("--check looks at", args.check),
-        ("--follow reads on in", args.follow),
+        ("--record keeps", record),
+        ("--check looks at", check),
+        ("--follow reads on in", follow),
     ];
-    if let Some((what, _)) = of_one.iter().find(|(_, is_given)| *is_given && count > 1) {
-        return Err(format!("{what} one source; {count} are given"));
+    match of_one.iter().find(|(_, is_given)| *is_given) {
+        Some((what, _)) => Err(format!("{what} one source; {count} are given")),
+        None => Ok(()),
     }
-    Ok(if given.is_empty() { vec![Source::Here] } else { given.clone() })
 }
 
 /// The files for TLS; none without a source that is reached by it, which would be an oversight.
@@ -277,7 +295,11 @@ fn tls(args: &Args, sources: &[Source]) -> Result<TlsFiles, String> {
         }
     };
     let files = TlsFiles { ca: args.tls_ca.clone(), identity };
-    let is_tls = |source: &Source| matches!(source, Source::Tls { .. });
+    let is_tls = |source: &Source| match source {
+        Source::Tls { .. } => true,
+        Source::Prometheus(server) => server.is_tls,
+        _ => false,
+    };
     if files != TlsFiles::default() && !sources.iter().any(is_tls) {
         let of = if files.ca.is_some() { "--tls-ca" } else { "--tls-cert" };
         return Err(format!("{of} is for a source over TLS; write it as tls://HOST"));

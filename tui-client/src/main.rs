@@ -1,5 +1,6 @@
 //! The program `loadline`.
 
+use std::collections::HashSet;
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -10,11 +11,11 @@ use loadline::check;
 use loadline::cli::{self, Instead, Settings};
 use loadline::event::Event;
 use loadline::link::{
-    self, Connector, Events, Lender, Link, Reading, Recorder, Tls, Wish, events_max,
+    self, Connector, Events, Fleet, Lender, Link, Reading, Recorder, Secrets, Tls, Wish, events_max,
 };
 use loadline::output::{self, Form, Job};
 use loadline::run::{self, Screen};
-use loadline::source::Source;
+use loadline::source::{Secret, Source};
 use loadline::theme::Theme;
 use loadline::watched::Watched;
 use loadline::zone::Zone;
@@ -70,11 +71,14 @@ async fn watch(settings: Settings) -> anyhow::Result<()> {
         },
         follow: settings.follow,
     };
-    let count = settings.sources.len();
+    let sources = tokio::select! {
+        sources = open(&settings) => sources?,
+        () = &mut stop => return Ok(()),
+    };
+    let count = sources.len();
+    settings.allow(count).map_err(anyhow::Error::msg)?;
     let (mut watched, mut handles, mut links) = (Vec::new(), Vec::new(), Vec::new());
-    let tls = Tls::new(settings.tls.clone());
-    for source in &settings.sources {
-        let connector = Connector::open(source, settings.interval, &settings.ssh, &tls).await?;
+    for (source, connector) in sources {
         if let Some(given) = connector.given() {
             given.check().with_context(|| format!("cannot open {connector}"))?;
         }
@@ -109,8 +113,43 @@ async fn watch(settings: Settings) -> anyhow::Result<()> {
     if settings.form == Form::Tui {
         show(&settings, watched, events, &handles, stop).await
     } else {
-        write(&settings, events, stop).await
+        let names = watched.into_iter().map(|seen| seen.name).collect();
+        write(&settings, names, events, stop).await
     }
+}
+
+/// The ways to all sources. Of a server that knows several machines, each of these is one.
+async fn open(settings: &Settings) -> anyhow::Result<Vec<(&Source, Connector)>> {
+    let tls = Tls::new(settings.tls.clone());
+    let secret = |name| std::env::var(name).ok().filter(|it| !it.is_empty()).map(Secret::new);
+    let secrets = Secrets {
+        password: secret("LOADLINE_PROM_PASSWORD"),
+        token: secret("LOADLINE_PROM_TOKEN"),
+    };
+    let mut sources: Vec<(&Source, Connector)> = Vec::new();
+    let mut left = settings.sources.len();
+    for source in &settings.sources {
+        left -= 1;
+        let Source::Prometheus(server) = source else {
+            let open = Connector::open(source, settings.interval, &settings.ssh, &tls);
+            sources.push((source, open.await?));
+            continue;
+        };
+        let names: HashSet<String> = sources.iter().map(|(_, it)| it.to_string()).collect();
+        let room = cli::SOURCES_MAX.saturating_sub(sources.len() + left);
+        let with = (&tls, &secrets);
+        let is_taken = |name: &str| names.contains(name);
+        let fleet = Fleet::find(server, with, settings.interval, room, is_taken).await?;
+        if fleet.left_out > 0 {
+            let (all, shown) = (fleet.connectors.len() + fleet.left_out, fleet.connectors.len());
+            complain(&format!(
+                "{server}: {all} instances match, of which the first {shown} are shown; choose fewer \
+                 by instance=REGEX"
+            ));
+        }
+        sources.extend(fleet.connectors.into_iter().map(|connector| (source, connector)));
+    }
+    Ok(sources)
 }
 
 /// Records `source` on the way to `events`, if the user wants that.
@@ -157,13 +196,14 @@ async fn show(
 
 async fn write(
     settings: &Settings,
+    sources: Vec<String>,
     events: Events,
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     let job = Job {
         form: settings.form,
         count: settings.count,
-        sources: settings.sources.iter().map(ToString::to_string).collect(),
+        sources,
         zone: Zone::Local,
     };
     let summary = output::run(&job, events, tokio::io::stdout(), complain, stop).await?;
