@@ -273,11 +273,8 @@ fn alone(form: Form, [record, check, follow]: [bool; 3], count: usize) -> Result
     if form == Form::Raw {
         return Err("raw is the stream of one source; choose -o csv, json or table".to_owned());
     }
-    let of_one = [
-        ("--record keeps", record),
-        ("--check looks at", check),
-        ("--follow reads on in", follow),
-    ];
+    let of_one =
+        [("--record keeps", record), ("--check looks at", check), ("--follow reads on in", follow)];
     match of_one.iter().find(|(_, is_given)| *is_given) {
         Some((what, _)) => Err(format!("{what} one source; {count} are given")),
         None => Ok(()),

@@ -200,12 +200,7 @@ async fn write(
     events: Events,
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    let job = Job {
-        form: settings.form,
-        count: settings.count,
-        sources,
-        zone: Zone::Local,
-    };
+    let job = Job { form: settings.form, count: settings.count, sources, zone: Zone::Local };
     let summary = output::run(&job, events, tokio::io::stdout(), complain, stop).await?;
     let lines = |count, one: &str, more: &str| match count {
         0 => {}

@@ -240,8 +240,7 @@ fn connect(
     let window = WINDOW_PACES * paces().max().unwrap_or(PACE);
     let scope = scope.over(window.max(interval.unwrap_or_default()).max(step));
     let watched = instances.iter().map(|((instance, job), found)| {
-        let labels =
-            Labels { instance: instance.clone(), job: job.clone(), column: String::new() };
+        let labels = Labels { instance: instance.clone(), job: job.clone(), column: String::new() };
         Instance::new(labels, pace_of(found))
     });
     let (requests, asked) = mpsc::channel(hub::REQUESTS_MAX);

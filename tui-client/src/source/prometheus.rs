@@ -189,10 +189,19 @@ mod tests {
     fn a_server_may_have_a_port_a_prefix_and_an_expression() {
         let found = parse("prom+http://prom.example.org/?instance=web-.+&job=node").unwrap();
         assert_eq!((found.host.as_str(), found.port), ("prom.example.org", 9090));
-        assert_eq!((found.instance.as_deref(), found.job.as_deref()), (Some("web-.+"), Some("node")));
+        assert_eq!(
+            (found.instance.as_deref(), found.job.as_deref()),
+            (Some("web-.+"), Some("node"))
+        );
         let found = parse("prom+https://[::1]/a/prometheus/?step=5s&instance=a%26b").unwrap();
-        assert_eq!((found.authority().as_str(), found.prefix.as_str()), ("[::1]:443", "/a/prometheus"));
-        assert_eq!((found.instance.as_deref(), found.step), (Some("a&b"), Some(Duration::from_secs(5))));
+        assert_eq!(
+            (found.authority().as_str(), found.prefix.as_str()),
+            ("[::1]:443", "/a/prometheus")
+        );
+        assert_eq!(
+            (found.instance.as_deref(), found.step),
+            (Some("a&b"), Some(Duration::from_secs(5)))
+        );
         assert_eq!(parse("prom+http://a:1").unwrap().port, 1);
     }
 

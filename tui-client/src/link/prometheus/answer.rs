@@ -102,12 +102,16 @@ mod tests {
 
     #[test]
     fn what_the_server_says_is_told_and_harmless() {
-        check(r#"{"status":"error","errorType":"bad_data","error":"parse error"}"#, Err("parse error"));
+        check(
+            r#"{"status":"error","errorType":"bad_data","error":"parse error"}"#,
+            Err("parse error"),
+        );
         check(
             "{\"status\":\"error\",\"error\":\"a\\u001b[2J\\u202eb\"}",
             Err("a\u{fffd}[2J\u{fffd}b"),
         );
-        let long = parse(format!(r#"{{"status":"error","error":"{}"}}"#, "x".repeat(9999)).as_bytes());
+        let long =
+            parse(format!(r#"{{"status":"error","error":"{}"}}"#, "x".repeat(9999)).as_bytes());
         assert_eq!(long.unwrap_err().to_string().len(), 200);
     }
 

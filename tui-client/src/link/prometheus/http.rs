@@ -100,7 +100,11 @@ impl Client {
     }
 
     /// Asks, and gives the whole answer. A connection that failed is made anew the next time.
-    pub(super) async fn ask(&mut self, what: &str, form: &[(&str, &str)]) -> Result<Bytes, Failure> {
+    pub(super) async fn ask(
+        &mut self,
+        what: &str,
+        form: &[(&str, &str)],
+    ) -> Result<Bytes, Failure> {
         let asked = timeout(ANSWER_TIME_MAX, self.asked(what, form)).await;
         let answer = asked.unwrap_or_else(|_| Err(Failure::new("timed out")));
         if answer.is_err() {
@@ -163,10 +167,7 @@ impl Client {
         if let Ok(host) = HeaderValue::from_str(&self.authority) {
             headers.insert(HOST, host);
         }
-        headers.insert(
-            CONTENT_TYPE,
-            HeaderValue::from_static("application/x-www-form-urlencoded"),
-        );
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
         headers.insert(
             USER_AGENT,
             HeaderValue::from_static(concat!("loadline/", env!("CARGO_PKG_VERSION"))),
@@ -224,7 +225,9 @@ async fn read(response: Response<Incoming>, path: &str) -> Result<Bytes, Failure
                 .to_owned()
         }
         StatusCode::FORBIDDEN => "the server does not let us ask (403)".to_owned(),
-        StatusCode::NOT_FOUND => format!("nothing answers at {path} (404); does a path belong there?"),
+        StatusCode::NOT_FOUND => {
+            format!("nothing answers at {path} (404); does a path belong there?")
+        }
         // Prometheus says what it does not like about a question, a proxy does not.
         status => answer::error(&body).unwrap_or_else(|| format!("the server answers {status}")),
     }))

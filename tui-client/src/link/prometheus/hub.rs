@@ -41,10 +41,13 @@ pub(super) const REQUESTS_MAX: usize = 64;
 /// What the task is asked to do.
 pub(super) enum Request {
     /// To tell whether the server answers.
-    Reach(oneshot::Sender<Result<(), Failure>>),
+    Reach(Reply),
     /// To tell what there is of an instance, from now on.
     Follow(Follower),
 }
+
+/// Who wants to know it.
+type Reply = oneshot::Sender<Result<(), Failure>>;
 
 /// Who follows an instance.
 pub(super) struct Follower {
@@ -159,10 +162,23 @@ impl Hub {
         }
     }
 
-    /// Takes a request, and those that wait behind it. To all who want to know, the server is reached
-    /// once.
+    /// Takes a request, and those that wait behind it. The server is reached once for all who want to
+    /// know whether it is.
     async fn hear(&mut self, first: Option<Request>) {
         let mut curious = Vec::new();
+        self.sort(first, &mut curious);
+        if curious.is_empty() {
+            return;
+        }
+        let reached = self.now_ms().await.map(drop);
+        self.sort(None, &mut curious);
+        for reply in curious {
+            // An error says that nobody waits any more.
+            let _ = reply.send(reached.clone());
+        }
+    }
+
+    fn sort(&mut self, first: Option<Request>, curious: &mut Vec<Reply>) {
         let mut next = first.or_else(|| self.requests.try_recv().ok());
         while let Some(request) = next {
             match request {
@@ -170,20 +186,6 @@ impl Hub {
                 Request::Follow(follower) => self.follow(follower),
             }
             next = self.requests.try_recv().ok();
-        }
-        if curious.is_empty() {
-            return;
-        }
-        let reached = self.now_ms().await.map(drop);
-        while let Ok(request) = self.requests.try_recv() {
-            match request {
-                Request::Reach(reply) => curious.push(reply),
-                Request::Follow(follower) => self.follow(follower),
-            }
-        }
-        for reply in curious {
-            // An error says that nobody waits any more.
-            let _ = reply.send(reached.clone());
         }
     }
 
@@ -196,7 +198,8 @@ impl Hub {
 
     /// When there is something to ask for.
     fn due(&self) -> Instant {
-        let Some((server_ms, at)) = self.clock.filter(|_| self.followed.iter().all(|it| it.is_live))
+        let Some((server_ms, at)) =
+            self.clock.filter(|_| self.followed.iter().all(|it| it.is_live))
         else {
             return Instant::now();
         };
@@ -217,7 +220,8 @@ impl Hub {
         let bytes = self.client.ask("query", &[("query", "vector(time())"), ONTIME]).await?;
         let seconds = answer::parse(&bytes)?.first().and_then(answer::Series::last);
         let seconds = seconds.filter(|seconds| (0.0..MAX_SECONDS).contains(seconds));
-        let server_ms = (seconds.ok_or_else(|| Failure::new("the server has no time"))? * 1000.0) as i64;
+        let server_ms =
+            (seconds.ok_or_else(|| Failure::new("the server has no time"))? * 1000.0) as i64;
         // It looked at its clock about half way between.
         self.clock = Some((server_ms, asked + asked.elapsed() / 2));
         Ok(server_ms)
@@ -265,8 +269,13 @@ impl Hub {
     async fn ask(&mut self, start_ms: i64, stop_ms: i64) -> Result<Vec<Vec<Parts>>, Failure> {
         let step_ms = self.step_ms;
         let [start, end, step] = [start_ms, stop_ms, step_ms].map(seconds);
-        let form =
-            [("query", self.query.as_str()), ("start", &start), ("end", &end), ("step", &step), ONTIME];
+        let form = [
+            ("query", self.query.as_str()),
+            ("start", &start),
+            ("end", &end),
+            ("step", &step),
+            ONTIME,
+        ];
         let bytes = self.client.ask("query_range", &form).await?;
         let steps = ((stop_ms - start_ms) / step_ms + 1) as usize;
         let mut table: Vec<Vec<Parts>> = self.instances.iter().map(|_| Vec::new()).collect();
@@ -336,4 +345,33 @@ fn first_ms(history: History, end_ms: i64, step_ms: i64) -> i64 {
 /// Milliseconds as the seconds of a question.
 fn seconds(ms: i64) -> String {
     Time::from_millis(ms).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_that_is_repeated_is_not_new() {
+        let mut instance = Instance::new(Labels::default(), Duration::from_secs(15));
+        let new = |instance: &Instance, at, sampled| instance.is_new(at, sampled, 15_000);
+        assert!(new(&instance, 600_000, 590_000));
+        assert!(!new(&instance, 600_000, 400_000), "what is so old is of who is down");
+        instance.last = Some((600_000, 590_000));
+        assert!(!new(&instance, 615_000, 590_000));
+        assert!(!new(&instance, 600_000, 595_000));
+        assert!(new(&instance, 615_000, 605_000));
+    }
+
+    #[test]
+    fn a_history_begins_at_a_step() {
+        let last = |seconds| History::Last(Duration::from_secs(seconds));
+        let end = 1_700_000_010_000;
+        assert_eq!(first_ms(History::None, end, 15_000), end);
+        assert_eq!(first_ms(last(600), end, 15_000), end - 600_000);
+        assert_eq!(first_ms(last(20), end, 15_000), end - 15_000);
+        assert_eq!(first_ms(History::All, end, 15_000), end - 15 * 86_400_000);
+        assert_eq!(first_ms(History::Last(Duration::MAX), end, 15_000), 0);
+        assert_eq!(seconds(1_700_000_010_250), "1700000010.250");
+    }
 }

@@ -168,7 +168,8 @@ impl Scope {
 
     /// What there is of each instance: its columns, and how many cores it has.
     pub(super) fn presence(&self) -> String {
-        let seen = |metric| format!("count{BY}(last_over_time({}[{SEEN_WITHIN}]))", self.series(metric));
+        let seen =
+            |metric| format!("count{BY}(last_over_time({}[{SEEN_WITHIN}]))", self.series(metric));
         let mut parts: Vec<String> =
             COLUMNS.iter().map(|column| named(&seen(column.probe), column.name)).collect();
         let cores = ("node_cpu_seconds_total", "mode=\"idle\",");
@@ -270,9 +271,7 @@ impl Parts {
     /// The value of a column.
     pub(super) fn value(&self, column: &Known) -> f64 {
         match column.how {
-            How::Asked(_) => {
-                Parts::place(column.name).map_or(f64::NAN, |place| self.0[place])
-            }
+            How::Asked(_) => Parts::place(column.name).map_or(f64::NAN, |place| self.0[place]),
             How::Modes(modes) => {
                 // A mode that the system does not tell takes no time.
                 let sum = |modes: &[&str]| -> f64 {
