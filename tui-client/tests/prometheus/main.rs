@@ -177,7 +177,7 @@ async fn a_server_that_answers_nothing_of_use_is_told_in_a_line() {
         ("HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n", false, "/api/v1/query (404)"),
         ("HTTP/1.1 502 No\r\nContent-Length: 0\r\n\r\n", false, "502 Bad Gateway"),
         (
-            "HTTP/1.1 503 No\r\nContent-Length: 47\r\n\r\n{\"status\":\"error\",\"error\":\"a\\u001b[2Jb\\u202e\"}",
+            "HTTP/1.1 503 No\r\nContent-Length: 46\r\n\r\n{\"status\":\"error\",\"error\":\"a\\u001b[2Jb\\u202e\"}",
             false,
             "a\u{fffd}[2Jb\u{fffd}",
         ),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use loadline_protocol::{History, Time};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::answer::{self, Labels};
 use super::http::{Client, Failure};
@@ -34,6 +34,10 @@ const HISTORY_STEPS_MAX: i64 = 1_000_000;
 
 /// How long the server's clock is taken to go like ours: ours may stand still while the machine sleeps.
 const CLOCK_AGREES: Duration = Duration::from_mins(1);
+
+/// How long the others wait for one who takes nothing. After that, who is slow gets what there is when there is
+/// room for it.
+const SLOW_MAX: Duration = Duration::from_secs(1);
 
 /// Requests that wait for the task; who has more waits with them.
 pub(super) const REQUESTS_MAX: usize = 64;
@@ -106,6 +110,28 @@ struct Following {
     follower: Follower,
     next_ms: i64,
     is_live: bool,
+    /// The last time it took nothing.
+    is_slow: bool,
+}
+
+impl Following {
+    /// Whether it can be told anything.
+    fn has_room(&self) -> bool {
+        !self.is_slow || self.follower.tell.capacity() > 0
+    }
+
+    /// Tells it something; false if it has no room for it now.
+    async fn tell(&mut self, told: Told) -> bool {
+        let tell = &self.follower.tell;
+        let told = match tell.try_send(told) {
+            Err(mpsc::error::TrySendError::Full(told)) if !self.is_slow => {
+                timeout(SLOW_MAX, tell.send(told)).await.is_ok_and(|sent| sent.is_ok())
+            }
+            sent => sent.is_ok(),
+        };
+        self.is_slow = !told;
+        told
+    }
 }
 
 /// The task.
@@ -154,9 +180,9 @@ impl Hub {
             }
             if let Err(failure) = self.catch_up().await {
                 self.clock = None;
-                for it in self.followed.drain(..) {
-                    // An error says that nobody is there to be told.
-                    let _ = it.follower.tell.send(Told::Failed(failure.clone())).await;
+                for mut it in self.followed.drain(..) {
+                    // Who is not told sees that nothing follows.
+                    it.tell(Told::Failed(failure.clone())).await;
                 }
             }
         }
@@ -193,14 +219,13 @@ impl Hub {
         let Some(instance) = self.instances.get(follower.instance) else { return };
         // What was told is not told again. Without it, the history is told when the time is known.
         let next_ms = instance.last.map_or(i64::MIN, |(told_ms, _)| told_ms + self.step_ms);
-        self.followed.push(Following { follower, next_ms, is_live: false });
+        self.followed.push(Following { follower, next_ms, is_live: false, is_slow: false });
     }
 
     /// When there is something to ask for.
     fn due(&self) -> Instant {
-        let Some((server_ms, at)) =
-            self.clock.filter(|_| self.followed.iter().all(|it| it.is_live))
-        else {
+        let is_waiting = self.followed.iter().any(|it| !it.is_live && it.has_room());
+        let Some((server_ms, at)) = self.clock.filter(|_| !is_waiting) else {
             return Instant::now();
         };
         let now_ms = server_ms + at.elapsed().as_millis() as i64;
@@ -241,9 +266,8 @@ impl Hub {
         }
         let numbers = self.instances.len().max(1) * PARTS_MAX;
         let steps = (NUMBERS_MAX / numbers).clamp(1, STEPS_MAX) as i64;
-        let Some(mut start_ms) = self.followed.iter().map(|it| it.next_ms).min() else {
-            return Ok(());
-        };
+        let told = self.followed.iter().filter(|it| it.has_room());
+        let Some(mut start_ms) = told.map(|it| it.next_ms).min() else { return Ok(()) };
         while start_ms <= end_ms {
             let stop_ms = end_ms.min(start_ms + (steps - 1) * step_ms);
             let table = self.ask(start_ms, stop_ms).await?;
@@ -253,13 +277,10 @@ impl Hub {
             self.hear(None).await;
         }
         for it in &mut self.followed {
-            // Who came meanwhile begins with the next turn.
+            // Who came meanwhile, or is slow, gets the rest with the next turn.
             if it.next_ms > end_ms {
                 it.next_ms = end_ms + step_ms - (AGAIN_MS / step_ms).max(1) * step_ms;
-                if !std::mem::replace(&mut it.is_live, true) {
-                    // An error says that nobody is there to be told.
-                    let _ = it.follower.tell.send(Told::Live).await;
-                }
+                it.is_live = it.is_live || it.tell(Told::Live).await;
             }
         }
         Ok(())
@@ -314,11 +335,10 @@ impl Hub {
                     rows.push(Row { time: Time::from_millis(time_ms), parts: parts.clone() });
                 }
             }
-            it.next_ms = stop_ms + self.step_ms;
-            // Each follower is read by a task of its own, whatever the others do: this one waits no
-            // longer than the screen or the output takes for its turn.
-            if !rows.is_empty() && it.follower.tell.send(Told::Rows(rows)).await.is_err() {
-                // Nobody has got them: the next one does.
+            if rows.is_empty() || it.tell(Told::Rows(rows)).await {
+                it.next_ms = stop_ms + self.step_ms;
+            } else {
+                // It is told another time.
                 instance.last = before;
             }
         }
