@@ -110,8 +110,8 @@ mod tests {
             "{\"status\":\"error\",\"error\":\"a\\u001b[2J\\u202eb\"}",
             Err("a\u{fffd}[2J\u{fffd}b"),
         );
-        let long =
-            parse(format!(r#"{{"status":"error","error":"{}"}}"#, "x".repeat(9999)).as_bytes());
+        let long = format!(r#"{{"status":"error","error":"{}"}}"#, "x".repeat(9999));
+        let long = parse(long.as_bytes());
         assert_eq!(long.unwrap_err().to_string().len(), 200);
     }
 

@@ -125,12 +125,11 @@ impl Client {
             },
             None => None,
         };
-        let response = match kept {
-            Some(response) => response,
-            None => {
-                let sender = self.connect().await?;
-                self.send(sender, &path, body).await.map_err(|error| broken(&error))?
-            }
+        let response = if let Some(response) = kept {
+            response
+        } else {
+            let sender = self.connect().await?;
+            self.send(sender, &path, body).await.map_err(|error| broken(&error))?
         };
         read(response, &path).await
     }

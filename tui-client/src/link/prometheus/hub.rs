@@ -267,12 +267,12 @@ impl Hub {
         let numbers = self.instances.len().max(1) * PARTS_MAX;
         let steps = (NUMBERS_MAX / numbers).clamp(1, STEPS_MAX) as i64;
         let told = self.followed.iter().filter(|it| it.has_room());
-        let Some(mut start_ms) = told.map(|it| it.next_ms).min() else { return Ok(()) };
-        while start_ms <= end_ms {
-            let stop_ms = end_ms.min(start_ms + (steps - 1) * step_ms);
-            let table = self.ask(start_ms, stop_ms).await?;
-            self.tell(&table, start_ms, stop_ms).await;
-            start_ms = stop_ms + step_ms;
+        let Some(mut from_ms) = told.map(|it| it.next_ms).min() else { return Ok(()) };
+        while from_ms <= end_ms {
+            let until_ms = end_ms.min(from_ms + (steps - 1) * step_ms);
+            let table = self.ask(from_ms, until_ms).await?;
+            self.tell(&table, from_ms, until_ms).await;
+            from_ms = until_ms + step_ms;
             // A long history keeps nobody waiting.
             self.hear(None).await;
         }
@@ -287,9 +287,9 @@ impl Hub {
     }
 
     /// The numbers of each instance, step by step.
-    async fn ask(&mut self, start_ms: i64, stop_ms: i64) -> Result<Vec<Vec<Parts>>, Failure> {
+    async fn ask(&mut self, from_ms: i64, until_ms: i64) -> Result<Vec<Vec<Parts>>, Failure> {
         let step_ms = self.step_ms;
-        let [start, end, step] = [start_ms, stop_ms, step_ms].map(seconds);
+        let [start, end, step] = [from_ms, until_ms, step_ms].map(seconds);
         let form = [
             ("query", self.query.as_str()),
             ("start", &start),
@@ -298,7 +298,7 @@ impl Hub {
             ONTIME,
         ];
         let bytes = self.client.ask("query_range", &form).await?;
-        let steps = ((stop_ms - start_ms) / step_ms + 1) as usize;
+        let steps = ((until_ms - from_ms) / step_ms + 1) as usize;
         let mut table: Vec<Vec<Parts>> = self.instances.iter().map(|_| Vec::new()).collect();
         for series in answer::parse(&bytes)? {
             let Labels { instance, job, column } = series.metric.clone();
@@ -308,8 +308,8 @@ impl Hub {
             row.resize_with(steps, Parts::unknown);
             for (time_ms, value) in series.points() {
                 // What was not asked for is not taken.
-                if (start_ms..=stop_ms).contains(&time_ms) && (time_ms - start_ms) % step_ms == 0 {
-                    row[((time_ms - start_ms) / step_ms) as usize].set(place, value);
+                if (from_ms..=until_ms).contains(&time_ms) && (time_ms - from_ms) % step_ms == 0 {
+                    row[((time_ms - from_ms) / step_ms) as usize].set(place, value);
                 }
             }
         }
@@ -317,16 +317,16 @@ impl Hub {
     }
 
     /// Tells what is new.
-    async fn tell(&mut self, table: &[Vec<Parts>], start_ms: i64, stop_ms: i64) {
+    async fn tell(&mut self, table: &[Vec<Parts>], from_ms: i64, until_ms: i64) {
         for it in &mut self.followed {
             let Some(instance) = self.instances.get_mut(it.follower.instance) else { continue };
-            if it.next_ms < start_ms || it.next_ms > stop_ms {
+            if it.next_ms < from_ms || it.next_ms > until_ms {
                 continue;
             }
             let mut rows = Vec::new();
             let before = instance.last;
             for (at, parts) in table[it.follower.instance].iter().enumerate() {
-                let time_ms = start_ms + at as i64 * self.step_ms;
+                let time_ms = from_ms + at as i64 * self.step_ms;
                 let Some(sampled_ms) = parts.sampled_ms().filter(|_| time_ms >= it.next_ms) else {
                     continue;
                 };
@@ -336,7 +336,7 @@ impl Hub {
                 }
             }
             if rows.is_empty() || it.tell(Told::Rows(rows)).await {
-                it.next_ms = stop_ms + self.step_ms;
+                it.next_ms = until_ms + self.step_ms;
             } else {
                 // It is told another time.
                 instance.last = before;

@@ -140,7 +140,7 @@ pub(super) async fn serve(
                         let new = answer.insert(Answer { last_ms: before, ..new });
                         let mut text = new.heading();
                         if is_live {
-                            text.push_str(&format!("{}\n", Note::Live));
+                            text.push_str(&live());
                         }
                         if let Some(tell) = tell.take() {
                             let history = request.history.unwrap_or_default();
@@ -163,7 +163,7 @@ pub(super) async fn serve(
                 }
                 (Some(Told::Live), _) => {
                     is_live = true;
-                    format!("{}\n", Note::Live)
+                    live()
                 }
                 (Some(Told::Failed(why)), _) => {
                     // An error says that nobody reads any more.
@@ -177,6 +177,11 @@ pub(super) async fn serve(
             return;
         }
     }
+}
+
+/// The line that says that the history is through.
+fn live() -> String {
+    format!("{}\n", Note::Live)
 }
 
 /// Passes rows on, not too many at a time.
