@@ -5,6 +5,7 @@ import sys
 
 import numbers_are_true
 import others_read_the_agent
+import prometheus_is_a_source
 import roads_of_ssh
 import runs_as_a_service
 import sockets_of_labplot
@@ -26,6 +27,7 @@ def main() -> int:
         roads_of_ssh,
         runs_as_a_service,
         tls_of_openssl,
+        prometheus_is_a_source,
     ]
     for module in modules:
         for check in module.CHECKS:
