@@ -73,7 +73,7 @@ async fn all_instances_are_asked_for_over_one_connection() {
     let names: Vec<String> = fleet.connectors.iter().map(ToString::to_string).collect();
     assert_eq!(names, ["web-1".to_owned(), format!("web-2 at {address}")]);
     assert_eq!(fleet.left_out, 0);
-    let history = History::Last(Duration::from_secs(60));
+    let history = History::Last(Duration::from_mins(1));
     let mut followed: Vec<_> =
         fleet.connectors.into_iter().map(|connector| follow(connector, history)).collect();
     for events in &mut followed {
