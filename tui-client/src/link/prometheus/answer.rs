@@ -126,7 +126,7 @@ mod tests {
             "<!doctype html>",
             r#"{"status":1}"#,
             r#"{"status":"success","data":{"result":{}}}"#,
-            r#"{"status":"success","data":{"result":[{"metric":[],"value":[1,"2"]}]}}"#,
+            r#"{"status":"success","data":{"result":[{"metric":7,"value":[1,"2"]}]}}"#,
             r#"{"status":"success","data":{"result":[{"metric":{},"value":[1,2]}]}}"#,
             r#"{"status":"success","data":{"result":[{"metric":{},"value":["1","2"]}]}}"#,
             r#"{"status":"success","data":{"result":[{"metric":{},"value":[1e999,"2"]}]}}"#,

@@ -35,12 +35,17 @@ const HISTORY_STEPS_MAX: i64 = 1_000_000;
 /// How long the server's clock is taken to go like ours: ours may stand still while the machine sleeps.
 const CLOCK_AGREES: Duration = Duration::from_mins(1);
 
+/// A server that takes longer for a step than a step takes is not asked for ever before it is told that
+/// these were all.
+const TURNS_MAX: usize = 3;
+
 /// How long the others wait for one who takes nothing. After that, who is slow gets what there is when there is
 /// room for it.
 const SLOW_MAX: Duration = Duration::from_secs(1);
 
-/// Requests that wait for the task; who has more waits with them.
-pub(super) const REQUESTS_MAX: usize = 64;
+/// Requests that wait for the task: at the start, each of as many sources as there may be has one, and
+/// all of them are answered at once.
+pub(super) const REQUESTS_MAX: usize = 256;
 
 /// What the task is asked to do.
 pub(super) enum Request {
@@ -254,9 +259,36 @@ impl Hub {
 
     /// Asks for all steps until now that somebody has not been told of.
     async fn catch_up(&mut self) -> Result<(), Failure> {
+        let mut end_ms = self.last_step().await?;
+        self.catch_up_to(end_ms).await?;
+        for _ in 1..TURNS_MAX {
+            // A history took its time: what is told as live is to be new.
+            let last_ms = self.last_step().await?;
+            if last_ms <= end_ms {
+                break;
+            }
+            end_ms = last_ms;
+            self.catch_up_to(end_ms).await?;
+        }
+        for it in &mut self.followed {
+            // Who came meanwhile, or is slow, gets the rest with the next turn.
+            if it.next_ms > end_ms {
+                let again = (AGAIN_MS / self.step_ms).max(1);
+                it.next_ms = end_ms + (1 - again) * self.step_ms;
+                it.is_live = it.is_live || it.tell(Told::Live).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// The last step that can be asked for now.
+    async fn last_step(&mut self) -> Result<i64, Failure> {
         let now_ms = self.now_ms().await?;
+        Ok((now_ms - DELAY_MS).div_euclid(self.step_ms) * self.step_ms)
+    }
+
+    async fn catch_up_to(&mut self, end_ms: i64) -> Result<(), Failure> {
         let step_ms = self.step_ms;
-        let end_ms = (now_ms - DELAY_MS).div_euclid(step_ms) * step_ms;
         let oldest_ms = end_ms.saturating_sub(HISTORY_STEPS_MAX.saturating_mul(step_ms));
         for it in &mut self.followed {
             if it.next_ms == i64::MIN {
@@ -275,13 +307,6 @@ impl Hub {
             from_ms = until_ms + step_ms;
             // A long history keeps nobody waiting.
             self.hear(None).await;
-        }
-        for it in &mut self.followed {
-            // Who came meanwhile, or is slow, gets the rest with the next turn.
-            if it.next_ms > end_ms {
-                it.next_ms = end_ms + step_ms - (AGAIN_MS / step_ms).max(1) * step_ms;
-                it.is_live = it.is_live || it.tell(Told::Live).await;
-            }
         }
         Ok(())
     }

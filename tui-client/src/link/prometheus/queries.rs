@@ -105,8 +105,8 @@ pub(super) const SAMPLED: &str = "sampled";
 /// What the parts of the modes begin with.
 const MODE: &str = "mode.";
 
-/// How many numbers a row is made of, at most: a part for each column and each mode.
-pub(super) const PARTS_MAX: usize = 48;
+/// How many numbers a row is made of, at most: when it was sampled, each mode and each column.
+pub(super) const PARTS_MAX: usize = 1 + MODES.len() + COLUMNS.len();
 
 /// An instance is found if it was seen in so long a time.
 const SEEN_WITHIN: &str = "10m";
@@ -277,7 +277,9 @@ impl Parts {
                 let sum = |modes: &[&str]| -> f64 {
                     let known = |mode: &&str| Parts::place(&format!("{MODE}{mode}"));
                     let spent = modes.iter().filter_map(known).map(|place| self.0[place]);
-                    spent.filter(|seconds| seconds.is_finite()).sum()
+                    spent
+                        .filter(|seconds| seconds.is_finite())
+                        .fold(0.0, |all, seconds| all + seconds)
                 };
                 let all = sum(MODES);
                 if all > 0.0 { 100.0 * sum(modes) / all } else { f64::NAN }
