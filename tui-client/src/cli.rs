@@ -237,7 +237,20 @@ fn one_line(error: &str) -> String {
     let paragraph = error.split("\n\n").next().unwrap_or(error);
     let text = paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
     let text = text.strip_prefix("error: ").unwrap_or(&text);
-    format!("{}; see loadline --help", loadline_protocol::sanitize(text))
+    let text = without_password(text);
+    format!("{}; see loadline --help", loadline_protocol::sanitize(&text))
+}
+
+/// A password that was typed is not for the screen, whatever is wrong with the rest.
+fn without_password(text: &str) -> String {
+    let hidden = || {
+        let address =
+            text.find("prom+http").and_then(|at| Some(at + text[at..].find("://")? + 3))?;
+        let from = address + text[address..].find(':')?;
+        let until = text.rfind('@').filter(|until| *until > from)?;
+        Some(format!("{}{}", &text[..from], &text[until..]))
+    };
+    hidden().unwrap_or_else(|| text.to_owned())
 }
 
 /// More sources than anybody can watch, and than a process may have connections on some systems.
@@ -422,6 +435,9 @@ mod tests {
             ("loadline a b a:1027", "a:1027 is given twice"),
             ("loadline a b -o raw", "one source"),
             ("loadline tls://a --tls-cert a.pem", "give --tls-key"),
+            ("loadline prom+http://me:secret@a:0/", "'prom+http://me@a:0/'"),
+            ("loadline prom+http://a/ --tls-ca a.pem", "write it as tls://HOST"),
+            ("loadline http://a:9090/", "write prom+http://HOST:PORT/?instance=REGEX"),
             ("loadline tls://a --tls-key a.pem", "give --tls-cert"),
             ("loadline a --tls-ca a.pem", "write it as tls://HOST"),
             ("loadline --tls-cert a.pem --tls-key a.pem", "write it as tls://HOST"),

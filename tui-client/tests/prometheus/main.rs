@@ -101,6 +101,29 @@ async fn a_header_tells_the_machine_and_its_pace() {
 }
 
 #[tokio::test]
+async fn another_interval_is_a_multiple_of_the_pace() {
+    let (address, _) = serve().await;
+    let fleet = find(address, "?instance=web-1", 1).await.unwrap();
+    let connector = fleet.connectors.into_iter().next().unwrap();
+    let link = Link::new(connector, Wish::default(), Clock::system());
+    let (ask, (sender, mut events)) = (link.asker(), mpsc::channel(EVENTS_MAX));
+    tokio::spawn(link.run(sender));
+    times(&mut events, 2).await;
+    ask.send(Some(Duration::from_millis(500))).unwrap();
+    loop {
+        let event = timeout(DEADLINE, events.recv()).await.expect("events in time").unwrap();
+        if let Event::Stream(stream) = event {
+            let interval = stream.header.as_ref().and_then(|header| header.interval);
+            assert_eq!(interval, Some(Duration::from_millis(600)));
+            break;
+        }
+    }
+    // The first one may stand anywhere in its turn.
+    let times = times(&mut events, 4).await;
+    assert!(times[1..].windows(2).all(|pair| pair[1] - pair[0] == 600), "{times:?}");
+}
+
+#[tokio::test]
 async fn after_an_outage_the_hole_is_filled() {
     let (address, known) = serve().await;
     let fleet = find(address, "?instance=web-1", 1).await.unwrap();
