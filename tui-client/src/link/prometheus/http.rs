@@ -249,3 +249,26 @@ fn source_of(error: &hyper::Error) -> Option<String> {
     let inner = std::error::Error::source(error)?.downcast_ref::<io::Error>()?;
     Some(super::super::broken(inner).reason.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::Source;
+
+    #[test]
+    fn a_token_is_for_a_server_whose_address_has_no_user() {
+        let secret = |word: &str| Some(Secret::new(word.to_owned()));
+        let secrets = Secrets { password: secret("from outside"), token: secret("t0ken") };
+        let of = |address: &str, secrets: &Secrets| match address.parse() {
+            Ok(Source::Prometheus(server)) => authorization(&server, secrets)
+                .map(|value| value.to_str().unwrap().to_owned())
+                .unwrap_or_default(),
+            other => panic!("{other:?}"),
+        };
+        let basic = |pair: &str| format!("Basic {}", BASE64_STANDARD.encode(pair));
+        assert_eq!(of("prom+http://a/", &secrets), "Bearer t0ken");
+        assert_eq!(of("prom+http://me@a/", &secrets), basic("me:from outside"));
+        assert_eq!(of("prom+http://me:typed@a/", &secrets), basic("me:typed"));
+        assert_eq!(of("prom+http://a/", &Secrets::default()), "");
+    }
+}
