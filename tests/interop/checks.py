@@ -9,6 +9,7 @@ import limits_of_a_container
 import numbers_are_true
 import others_read_the_agent
 import prometheus_scrapes
+import prometheus_is_a_source
 import roads_of_ssh
 import runs_as_a_service
 import sockets_of_labplot
@@ -34,6 +35,7 @@ def main() -> int:
         installs_from_packages,
         tls_of_openssl,
         prometheus_scrapes,
+        prometheus_is_a_source,
     ]
     for module in modules:
         for check in module.CHECKS:

@@ -13,7 +13,8 @@ use std::time::Duration;
 use clap::CommandFactory as _;
 use loadline_protocol::History;
 
-use crate::config::{Config, Fault, Resolved, SOURCES_MAX, Sources, usual};
+pub use crate::config::SOURCES_MAX;
+use crate::config::{Config, Fault, Resolved, Sources, usual};
 use crate::keys::Keys;
 use crate::link::{SshCommand, TlsFiles};
 use crate::output::Form;
@@ -95,6 +96,14 @@ impl fmt::Display for Chosen {
 }
 
 impl Settings {
+    /// Whether what is wanted can be had of so many sources; why not, in one line.
+    ///
+    /// # Errors
+    /// It is for one source only.
+    pub fn allow(&self, sources: usize) -> Result<(), String> {
+        alone(self.form, [self.record.is_some(), self.check, self.follow], sources)
+    }
+
     /// How much of a source to keep in memory: what was said, else a day, or the whole of a recording;
     /// and never less than the charts show.
     #[must_use]
@@ -203,17 +212,17 @@ fn sources(args: &Args, names: &Sources) -> Result<Vec<Resolved>, String> {
     Ok(found)
 }
 
-/// What cannot be done with so many sources.
-fn check_count(args: &Args, form: Form, count: usize) -> Result<(), String> {
-    if form == Form::Raw && count > 1 {
+/// Whether what is wanted, a recording, a look or to follow a file, can be had of so many sources.
+fn alone(form: Form, [record, check, follow]: [bool; 3], count: usize) -> Result<(), String> {
+    if count <= 1 {
+        return Ok(());
+    }
+    if form == Form::Raw {
         return Err("raw is the stream of one source; choose -o csv, json or table".to_owned());
     }
-    let of_one = [
-        ("--record keeps", args.record.is_some()),
-        ("--check looks at", args.check),
-        ("--follow reads on in", args.follow),
-    ];
-    match of_one.iter().find(|(_, is_given)| *is_given && count > 1) {
+    let of_one =
+        [("--record keeps", record), ("--check looks at", check), ("--follow reads on in", follow)];
+    match of_one.iter().find(|(_, is_given)| *is_given) {
         Some((what, _)) => Err(format!("{what} one source; {count} are given")),
         None => Ok(()),
     }
@@ -254,7 +263,11 @@ fn chosen(given: &Given, config: &Config, args: &Args) -> Result<Vec<Chosen>, In
 /// What is typed and would be for nothing. In the environment or the configuration, which are there for
 /// whatever is watched, it is no oversight.
 fn check_typed(given: &Given, args: &Args, form: Form, sources: &[Chosen]) -> Result<(), String> {
-    let is_tls = |chosen: &Chosen| matches!(chosen.source, Source::Tls { .. });
+    let is_tls = |chosen: &Chosen| match &chosen.source {
+        Source::Tls { .. } => true,
+        Source::Prometheus(server) => server.is_tls,
+        _ => false,
+    };
     let of_tls = ["tls_ca", "tls_cert", "tls_key"].into_iter().find(|id| given.is_typed(id));
     if let Some(id) = of_tls.filter(|_| !sources.iter().any(is_tls)) {
         let of = if id == "tls_ca" { "--tls-ca" } else { "--tls-cert" };
@@ -281,7 +294,8 @@ fn settle(given: &Given, config: Config, terminals: Terminals) -> Result<Setting
     let is_possible = |form: &Form| *form != Form::Tui || has_screen || given.is_typed("output");
     let form = args.output.filter(is_possible).unwrap_or(usual);
     let sources = chosen(given, &config, &args)?;
-    check_count(&args, form, sources.len()).map_err(Instead::Usage)?;
+    let wants = [args.record.is_some(), args.check, args.follow];
+    alone(form, wants, sources.len()).map_err(Instead::Usage)?;
     check_typed(given, &args, form, &sources).map_err(Instead::Usage)?;
     let reads_input = sources.iter().any(|chosen| chosen.source == Source::Stdin);
     if reads_input && form == Form::Tui && terminals.input {

@@ -1,5 +1,6 @@
 //! The program `loadline`.
 
+use std::collections::HashSet;
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -10,11 +11,12 @@ use loadline::check;
 use loadline::cli::{self, Chosen, Instead, Settings};
 use loadline::event::Event;
 use loadline::link::{
-    self, Connector, Events, Lender, Link, Reading, Recorder, Tls, TlsFiles, Wish, events_max,
+    self, Connector, Events, Fleet, Lender, Link, Reading, Recorder, Secrets, Tls, TlsFiles, Wish,
+    events_max,
 };
 use loadline::output::{self, Form, Job, Progress};
 use loadline::run::{self, Screen};
-use loadline::source::Source;
+use loadline::source::{Secret, Source};
 use loadline::theme::Theme;
 use loadline::watched::Watched;
 use loadline::zone::Zone;
@@ -61,22 +63,27 @@ fn complain(text: &str) {
 
 async fn watch(settings: Settings) -> anyhow::Result<()> {
     let mut stop = Box::pin(signals()?);
-    let count = settings.sources.len();
+    let sources = tokio::select! {
+        sources = open(&settings) => sources?,
+        () = &mut stop => return Ok(()),
+    };
+    let count = sources.len();
+    settings.allow(count).map_err(anyhow::Error::msg)?;
     let (mut watched, mut handles, mut links) = (Vec::new(), Vec::new(), Vec::new());
-    let mut tls = TlsOfFiles::default();
-    for chosen in &settings.sources {
-        let Chosen { source, ssh, .. } = chosen;
-        let tls = tls.of(&chosen.tls);
-        let connector = Connector::open(source, settings.interval, ssh, tls).await?;
+    for (chosen, connector) in sources {
         if let Some(given) = connector.given() {
             given.check().with_context(|| format!("cannot open {connector}"))?;
         }
         let embedded = connector.is_embedded();
-        let name = chosen.name.clone().unwrap_or_else(|| connector.to_string());
-        let mut seen = Watched::new(&name, embedded, settings.keep_of(source)).one_of(count);
+        // Each machine of a server has a name of its own.
+        let is_fleet = matches!(chosen.source, Source::Prometheus(_));
+        let given = chosen.name.clone().filter(|_| !is_fleet);
+        let name = given.unwrap_or_else(|| connector.to_string());
+        let keep = settings.keep_of(&chosen.source);
+        let mut seen = Watched::new(&name, embedded, keep).one_of(count);
         seen.asks = connector.asks();
         let (sender, events) = mpsc::channel(events_max(count));
-        let sender = record(&settings, source, sender)?;
+        let sender = record(&settings, &chosen.source, sender)?;
         let link = Link::new(connector, wish(&settings, chosen), Clock::system());
         let (ask, lender) = (link.asker(), link.lender());
         links.push(events);
@@ -103,8 +110,44 @@ async fn watch(settings: Settings) -> anyhow::Result<()> {
     if settings.form == Form::Tui {
         show(&settings, watched, events, &handles, stop).await
     } else {
-        write(&settings, events, stop).await
+        let names = watched.into_iter().map(|seen| seen.name).collect();
+        write(&settings, names, events, stop).await
     }
+}
+
+/// The ways to all sources. Of a server that knows several machines, each of these is one.
+async fn open(settings: &Settings) -> anyhow::Result<Vec<(&Chosen, Connector)>> {
+    let mut tls = TlsOfFiles::default();
+    let secret = |name| std::env::var(name).ok().filter(|it| !it.is_empty()).map(Secret::new);
+    let secrets = Secrets {
+        password: secret("LOADLINE_PROM_PASSWORD"),
+        token: secret("LOADLINE_PROM_TOKEN"),
+    };
+    let mut sources: Vec<(&Chosen, Connector)> = Vec::new();
+    let mut left = settings.sources.len();
+    for chosen in &settings.sources {
+        left -= 1;
+        let tls = tls.of(&chosen.tls);
+        let Source::Prometheus(server) = &chosen.source else {
+            let open = Connector::open(&chosen.source, settings.interval, &chosen.ssh, tls);
+            sources.push((chosen, open.await?));
+            continue;
+        };
+        let names: HashSet<String> = sources.iter().map(|(_, it)| it.to_string()).collect();
+        let room = cli::SOURCES_MAX.saturating_sub(sources.len() + left);
+        let is_taken = |name: &str| names.contains(name);
+        let with = (tls, &secrets);
+        let fleet = Fleet::find(server, with, settings.interval, room, is_taken).await?;
+        if fleet.left_out > 0 {
+            let (all, shown) = (fleet.connectors.len() + fleet.left_out, fleet.connectors.len());
+            complain(&format!(
+                "{server}: {all} instances match, of which the first {shown} are shown; choose fewer \
+                 by instance=REGEX"
+            ));
+        }
+        sources.extend(fleet.connectors.into_iter().map(|connector| (chosen, connector)));
+    }
+    Ok(sources)
 }
 
 /// What is asked of a source.
@@ -190,15 +233,11 @@ async fn show(
 
 async fn write(
     settings: &Settings,
+    sources: Vec<String>,
     events: Events,
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    let job = Job {
-        form: settings.form,
-        count: settings.count,
-        sources: settings.sources.iter().map(ToString::to_string).collect(),
-        zone: Zone::Local,
-    };
+    let job = Job { form: settings.form, count: settings.count, sources, zone: Zone::Local };
     let (out, errors) = (std::io::stdout(), std::io::stderr());
     // Between rows on a terminal it would be in the way.
     let is_seen = errors.is_terminal() && !out.is_terminal();

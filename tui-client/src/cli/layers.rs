@@ -97,10 +97,22 @@ fn variable(line: &[OsString], error: &clap::Error) -> Option<String> {
 
 fn instead(error: &clap::Error) -> Instead {
     if error.use_stderr() {
-        Instead::Usage(usage_line(error))
+        Instead::Usage(without_password(&usage_line(error)))
     } else {
         Instead::Print(error.to_string())
     }
+}
+
+/// A password that was typed is not for the screen, whatever is wrong with the rest.
+pub(super) fn without_password(text: &str) -> String {
+    let hidden = || {
+        let address =
+            text.find("prom+http").and_then(|at| Some(at + text[at..].find("://")? + 3))?;
+        let from = address + text[address..].find(':')?;
+        let until = text.rfind('@').filter(|until| *until > from)?;
+        Some(format!("{}{}", &text[..from], &text[until..]))
+    };
+    hidden().unwrap_or_else(|| text.to_owned())
 }
 
 /// The first paragraph of an error in one line, without clap's label.
