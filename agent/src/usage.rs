@@ -157,7 +157,7 @@ mod tests {
         );
         check(
             &["--output"],
-            "a value is required for '--output <FORM>' but none was supplied; see --help",
+            "a value is required for '--output <FORM>' but none was supplied: [table, csv]; see --help",
         );
     }
 

@@ -207,8 +207,8 @@ impl Recording<'_> {
         clock: &mut Clock,
         events: &mpsc::Sender<Event>,
     ) -> Result<Result<(), Broken>, Unfollowed> {
-        send(events, Event::Replaying).await?;
         let mut share = Share::of(self.file.metadata().await.map_or(0, |it| it.len()));
+        send(events, Event::Replaying).await?;
         let first = match self.first_time(&mut share, events).await? {
             Ok(first) => first,
             Err(error) => return Ok(Err(error.into())),

@@ -269,8 +269,8 @@ fn the_whole_of_a_recording_is_in_sight_and_the_keys_of_time_work() {
     command.arg(&file);
     let size = PtySize { rows: 24, cols: 120, pixel_width: 0, pixel_height: 0 };
     let mut terminal = Terminal::sized(size, command);
-    let first = terminal.wait_for_text("REPLAY");
-    assert!(first.contains("span 2h 7m"), "{first}");
+    let whole = terminal.wait_for_text("span 2h 7m");
+    assert!(whole.contains("REPLAY"), "{whole}");
     terminal.press("++");
     terminal.wait_for_text("span 1h");
     terminal.press("0");
