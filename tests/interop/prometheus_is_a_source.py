@@ -29,6 +29,9 @@ TARGETS = {
     "node_exporter": lambda programs, port: [
         "prometheus-node-exporter", f"--web.listen-address=127.0.0.1:{port}"
     ],
+    "loadline-agent": lambda programs, port: [
+        programs.agent, "--listen", "127.0.0.1:0", "--metrics-listen", f"127.0.0.1:{port}"
+    ],
 }
 
 # A server starts, reads its log of writes, and scrapes twice.
