@@ -120,7 +120,7 @@ pub fn screen(samples: usize) -> App {
         fullscreen: false,
         whole: false,
         zone: Zone::Fixed(3600),
-        theme: Theme::detect(true, None, |_| None),
+        theme: Theme::detect(None, None, |_| None),
     };
     let watched = Watched::new("web-1", false, KEEP);
     let size = Size { width: 120, height: 36 };

@@ -71,7 +71,7 @@ impl Follower {
             whole: true,
             fullscreen: false,
             zone: Zone::Fixed(0),
-            theme: Theme::detect(true, None, |_| None),
+            theme: Theme::detect(None, None, |_| None),
         };
         let mut clock = Clock::system();
         let mut watched = watched.into_iter();

@@ -70,7 +70,17 @@ const EFFECTS: &[&str] = &[
 #[test]
 fn state_and_picture_of_the_screen_are_pure() {
     let pure = [
-        "app", "store", "view", "watched", "charts", "units", "keys", "zone", "theme", "digits",
+        "app",
+        "store",
+        "view",
+        "watched",
+        "charts",
+        "units",
+        "keys",
+        "thresholds",
+        "zone",
+        "theme",
+        "digits",
         "layout",
     ];
     let is_pure = |path: &Path| {
@@ -108,8 +118,28 @@ fn only_the_sources_touch_the_machine() {
 
 /// The modules of the client in the order of its `lib.rs`.
 const CLIENT: &[&str] = &[
-    "source", "event", "link", "zone", "output", "store", "units", "watched", "check", "charts",
-    "keys", "theme", "digits", "layout", "app", "view", "canvas", "run", "cli", "main",
+    "source",
+    "event",
+    "link",
+    "zone",
+    "output",
+    "store",
+    "units",
+    "watched",
+    "check",
+    "charts",
+    "keys",
+    "thresholds",
+    "theme",
+    "digits",
+    "layout",
+    "app",
+    "view",
+    "canvas",
+    "run",
+    "config",
+    "cli",
+    "main",
 ];
 
 #[test]

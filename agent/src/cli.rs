@@ -2,13 +2,16 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, CommandFactory as _, FromArgMatches as _, Parser};
-use loadline_agent::{Address, Collect, Plaintext, SAMPLES_MAX, Settings, Tls, TlsFiles};
+use loadline_agent::{
+    Address, Collect, Generate, Plaintext, SAMPLES_MAX, Settings, Tls, TlsFiles, version_text,
+};
 use loadline_protocol::{DurationText, parse_duration};
 use tracing::Level;
 
@@ -25,12 +28,16 @@ const PORT: u16 = 1027;
 /// so no option.
 const RESIDENT: &str = "LOADLINE_AGENT_RESIDENT";
 
+/// What `--version` says; `-V` is the version alone.
+static VERSION: LazyLock<String> =
+    LazyLock::new(|| version_text(env!("CARGO_PKG_VERSION"), env!("LOADLINE_FEATURES")));
+
 /// Samples this machine and serves it, a line a sample.
 ///
 /// A client that says nothing gets six numbers a line: cpu (%), freq (MHz), mem (%), load1, load5
 /// and load15. Each option is also read from the environment, as in `LOADLINE_AGENT_INTERVAL=2s`.
 #[derive(Debug, Parser)]
-#[command(name = "loadline-agent", version)]
+#[command(name = "loadline-agent", version, long_version = VERSION.as_str())]
 pub(crate) struct Options {
     /// Where clients connect: HOST:PORT, [v6]:PORT or unix:PATH; port 0 is any that is free.
     /// Repeatable
@@ -170,6 +177,10 @@ pub(crate) struct Options {
     /// More log; -vv for everything
     #[arg(short, long, env = "LOADLINE_AGENT_VERBOSE", hide_env = true, action = ArgAction::Count)]
     verbose: u8,
+
+    /// Write the manual page, or what a shell completes, to standard output, and end
+    #[arg(long, value_name = "WHAT", value_enum)]
+    pub(crate) generate: Option<Generate>,
 }
 
 impl Options {

@@ -4,6 +4,7 @@
 //! [`Agent`] by the same calls.
 //!
 //! ```text
+//!  usage     how wrong words are told; manual page and completions of both programs
 //!  clock     when a sample was taken: anchored once, bent by nothing
 //!  beat      when it is time for one: a tick is one wake-up
 //!  vitals    how the agent itself is
@@ -77,6 +78,7 @@ mod tls;
 #[path = "tls/none.rs"]
 mod tls;
 mod tls_files;
+mod usage;
 mod vitals;
 
 pub use agent::{Agent, Settings};
@@ -93,3 +95,4 @@ pub use tls::{Tls, TlsError};
 #[cfg(feature = "tls")]
 pub use tls::{provider, read_authorities, read_identity};
 pub use tls_files::TlsFiles;
+pub use usage::{Entry, Generate, Manual, nearest, usage_line, version_text};

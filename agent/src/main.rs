@@ -1,6 +1,7 @@
 //! `loadline-agent`: the agent as a program.
 
 mod cli;
+mod manual;
 mod service;
 
 use std::convert::Infallible;
@@ -8,9 +9,10 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use clap::CommandFactory as _;
 use loadline_agent::{
     Address, Agent, Archive, Bound, Facts, ListenError, Listener, Machine, Plaintext, Tls,
-    serve_stdio,
+    serve_stdio, usage_line,
 };
 use loadline_protocol::sanitize;
 
@@ -29,9 +31,14 @@ fn main() -> ExitCode {
         Ok(options) => options,
         Err(error) => return answer(&error),
     };
+    if let Some(kind) = options.generate {
+        // An error only means that nobody reads it.
+        let _ = write!(io::stdout(), "{}", kind.text(Options::command(), &manual::manual()));
+        return ExitCode::SUCCESS;
+    }
     tracing_subscriber::fmt()
         .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
+        .with_ansi(io::stderr().is_terminal() && may_be_coloured())
         .with_max_level(options.level())
         .with_target(false)
         .log_internal_errors(false)
@@ -48,16 +55,19 @@ fn main() -> ExitCode {
     }
 }
 
-/// Help and version are for reading; of an error the first line says it all.
+/// Whether the environment has nothing against colours.
+fn may_be_coloured() -> bool {
+    !anstyle_query::no_color() && anstyle_query::clicolor() != Some(false)
+}
+
+/// Help and version are for reading; an error is one line.
 fn answer(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
         // An error only means that nobody reads it.
         let _ = error.print();
         return ExitCode::SUCCESS;
     }
-    let text = error.to_string();
-    let first = text.lines().next().unwrap_or_default();
-    complain(&format!("{}; see --help", first.trim_start_matches("error: ")));
+    complain(&usage_line(error));
     ExitCode::from(USAGE)
 }
 

@@ -107,6 +107,7 @@ fn wrong_usage_is_told_in_a_line() {
     check("--history 10years", 2, "1000000 are kept");
     check("--max-clients 0", 2, "1..");
     check("--colour blue", 2, "--colour");
+    check("--intervall 1s", 2, "did you mean '--interval'? see --help");
     check("--max-clients-per-address 0", 2, "1..");
     check("--stdio --listen 127.0.0.1:0", 2, "leave out --listen");
     check("--stdio --state-dir here", 2, "leave out --state-dir");
@@ -145,11 +146,34 @@ fn help_and_version_are_for_reading() {
     let help = program("--help").output().unwrap();
     assert_eq!(help.status.code(), Some(0));
     assert!(String::from_utf8_lossy(&help.stdout).contains("--max-clients"));
-    let version = program("--version").output().unwrap();
-    assert_eq!(
-        version.stdout,
-        format!("loadline-agent {}\n", env!("CARGO_PKG_VERSION")).as_bytes()
-    );
+    let version = |option| {
+        let output = program(option).output().unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let short = format!("loadline-agent {}", env!("CARGO_PKG_VERSION"));
+    assert_eq!(version("-V"), format!("{short}\n"));
+    let long = version("--version");
+    assert!(long.starts_with(&format!("{short} (")) && long.ends_with(")\n"), "{long}");
+    assert_eq!(long.contains("tls"), cfg!(feature = "tls"), "{long}");
+}
+
+#[test]
+fn what_it_writes_of_itself_needs_nothing_else() {
+    for (kind, part) in [
+        ("man", ".TH LOADLINE-AGENT 1"),
+        ("bash", "complete -F"),
+        ("zsh", "#compdef loadline-agent"),
+        ("fish", "complete -c loadline-agent"),
+        ("powershell", "Register-ArgumentCompleter"),
+        ("elvish", "edit:completion"),
+    ] {
+        let output = program(&format!("--generate {kind}")).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{kind}");
+        assert!(text.contains(part) && text.ends_with('\n'), "{kind}: {text}");
+    }
+    check("--generate bsah", 2, "did you mean 'bash'? [man, bash, zsh, fish, powershell, elvish]");
 }
 
 #[test]

@@ -203,6 +203,10 @@ async fn a_request_that_cannot_be_met_says_why_and_closes() {
             "loadline/1 columns=cpu,foo",
             "unknown column foo; there are cpu, freq, mem, load1, load5, load15",
         ),
+        (
+            "loadline/1 columns=laod1",
+            "unknown column laod1; did you mean load1? there are cpu, freq, mem, load1, load5, load15",
+        ),
         ("loadline/1 columns=cpu,cpu", r#"column \"cpu\" is named twice"#),
         ("loadline/1 history=lots", "history=lots: "),
         (&long, "a request has at most 1024 bytes"),

@@ -3,9 +3,13 @@
 import signal
 import sys
 
+import installs_from_packages
+import columns_are_true
+import limits_of_a_container
 import numbers_are_true
 import others_read_the_agent
 import prometheus_scrapes
+import prometheus_is_a_source
 import roads_of_ssh
 import runs_as_a_service
 import sockets_of_labplot
@@ -23,11 +27,15 @@ def main() -> int:
         tutorial_is_read,
         others_read_the_agent,
         numbers_are_true,
+        columns_are_true,
+        limits_of_a_container,
         sockets_of_labplot,
         roads_of_ssh,
         runs_as_a_service,
+        installs_from_packages,
         tls_of_openssl,
         prometheus_scrapes,
+        prometheus_is_a_source,
     ]
     for module in modules:
         for check in module.CHECKS:

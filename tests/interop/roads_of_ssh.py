@@ -4,23 +4,20 @@ import contextlib
 import csv
 import io
 import os
-import pty
 import pwd
 import re
-import select
 import shlex
 import shutil
 import socket
 import subprocess
 import tempfile
-import termios
 import time
 from pathlib import Path
 
 import psutil
-import pyte
 
-from stage import DEADLINE, agent, output, running
+from stage import DEADLINE, agent, free_port, output, running, wait_until
+from terminal import screen
 
 # What has to be gone is gone by then.
 GONE_WITHIN = 2.0
@@ -28,11 +25,6 @@ GONE_WITHIN = 2.0
 PASSPHRASE = "open sesame"
 
 ME = pwd.getpwuid(os.getuid()).pw_name
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as door:
-        return door.getsockname()[1]
 
 
 class Server:
@@ -169,14 +161,6 @@ def server(programs):
             there.stop()
 
 
-def wait_until(what: str, holds, within: float = DEADLINE):
-    until = time.monotonic() + within
-    while not (found := holds()):
-        assert time.monotonic() < until, f"{what} does not come within {within:g} s"
-        time.sleep(0.02)
-    return found
-
-
 def listeners() -> set:
     """Where what was started here listens; others on this machine may come and go."""
     ours = {process.pid for process in psutil.Process().children(recursive=True)}
@@ -273,56 +257,6 @@ def an_outage_loses_no_row_that_an_agent_there_holds(programs):
             said = client.said().strip()
             assert re.fullmatch(r"loadline: .*: connection lost: .*closed.*; reconnecting", said), said
             return said.removeprefix("loadline: ")
-
-
-class Screen:
-    """A terminal with a program in it."""
-
-    def __init__(self, *command: str):
-        columns, rows = 100, 30
-        self.screen = pyte.Screen(columns, rows)
-        self.stream = pyte.ByteStream(self.screen)
-        self.process, self.terminal = pty.fork()
-        if self.process == 0:
-            termios.tcsetwinsize(0, (rows, columns))
-            os.environ.update(TERM="xterm-256color", LC_ALL="C.UTF-8")
-            os.execv(command[0], command)
-
-    def text(self) -> str:
-        while select.select([self.terminal], [], [], 0)[0]:
-            try:
-                self.stream.feed(os.read(self.terminal, 65536))
-            except OSError:
-                # Nobody has it open any more.
-                break
-        return "\n".join(self.screen.display)
-
-    def wait_for(self, *words: str) -> str:
-        try:
-            return wait_until(
-                " and ".join(words), lambda: all(word in self.text() for word in words) and self.text()
-            )
-        except AssertionError as why:
-            raise AssertionError(f"{why}; on the screen is\n{self.text()}") from None
-
-    def type(self, keys: str):
-        os.write(self.terminal, keys.encode())
-
-    def quit(self):
-        self.type("q")
-        wait_until("the end", lambda: self.text() and os.waitpid(self.process, os.WNOHANG)[0])
-
-
-@contextlib.contextmanager
-def screen(*command: str):
-    shown = Screen(*command)
-    try:
-        yield shown
-    finally:
-        with contextlib.suppress(ProcessLookupError, ChildProcessError):
-            os.kill(shown.process, 9)
-            os.waitpid(shown.process, 0)
-        os.close(shown.terminal)
 
 
 def the_screen_tells_an_outage_in_the_words_of_ssh_and_comes_back(programs):

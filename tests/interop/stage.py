@@ -130,6 +130,19 @@ def output(*command: str) -> str:
     return result.stdout
 
 
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        return door.getsockname()[1]
+
+
+def wait_until(what: str, holds, within: float = DEADLINE):
+    until = time.monotonic() + within
+    while not (found := holds()):
+        assert time.monotonic() < until, f"{what} does not come within {within:g} s"
+        time.sleep(0.02)
+    return found
+
+
 def connect(port: int) -> socket.socket:
     return socket.create_connection(("127.0.0.1", port), timeout=DEADLINE)
 

@@ -9,6 +9,7 @@ mod pointer;
 mod rows;
 mod sources;
 mod span;
+mod time;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,12 +20,13 @@ use ratatui::layout::Size;
 
 use crate::charts::Chart;
 use crate::event::Event;
-use crate::keys;
+use crate::keys::Keys;
 use crate::layout::{Page, Table};
 use crate::store::Kept;
 use crate::theme::Theme;
+use crate::thresholds::Thresholds;
 use crate::units::Units;
-use crate::watched::{State, Watched};
+use crate::watched::Watched;
 use crate::zone::Zone;
 pub use compare::LINES_MAX;
 pub use overview::Order;
@@ -173,6 +175,10 @@ pub struct App {
     pub zone: Zone,
     /// How the screen looks.
     pub theme: Theme,
+    /// Which key does what.
+    pub keys: Keys,
+    /// From where on values are worth a look.
+    thresholds: Thresholds,
     /// The time of the last message, by this machine's clock.
     pub now: Time,
     /// The size of the terminal.
@@ -216,6 +222,8 @@ impl App {
             units: Units::default(),
             zone: settings.zone,
             theme: settings.theme,
+            keys: Keys::default(),
+            thresholds: Thresholds::default(),
             now,
             size,
             cycle: None,
@@ -229,6 +237,12 @@ impl App {
         }
     }
 
+    /// The same screen with other keys, and with values that are worth a look.
+    #[must_use]
+    pub fn with(self, keys: Keys, thresholds: Thresholds) -> App {
+        App { keys, thresholds, ..self }
+    }
+
     /// Takes in what happened at `now`.
     pub fn update(&mut self, now: Time, message: Message) -> Flow {
         self.notice(now);
@@ -236,7 +250,7 @@ impl App {
             Message::Event { source, event } => self.take(source, event),
             Message::Key(key) if key.kind == KeyEventKind::Release => {}
             Message::Key(key) => {
-                return keys::action(key).map_or(Flow::Continue, |action| self.act(action));
+                return self.keys.action(key).map_or(Flow::Continue, |action| self.act(action));
             }
             Message::Mouse(mouse) => self.point(mouse),
             Message::Resize(size) => self.size = size,
@@ -269,7 +283,7 @@ impl App {
             self.tell(format!("the oldest {overflow} rows of this recording do not fit in memory"));
         }
         if is_stream {
-            self.sources[source].make_charts(self.units);
+            self.sources[source].make_charts(self.units, &self.thresholds);
             self.told_interval(source);
             let sources = &self.sources;
             self.value_zoom
@@ -283,17 +297,6 @@ impl App {
         }
         if is_stream || taken_back {
             self.measure();
-        }
-    }
-
-    /// What time alone changes.
-    fn pass(&mut self) {
-        if self.notice.as_ref().is_some_and(|notice| notice.until <= self.now) {
-            self.notice = None;
-        }
-        if self.cycle.is_some_and(|next| next <= self.now) {
-            self.cycle = Some(self.after(CYCLE.as_millis() as i64));
-            self.choose_beside(true);
         }
     }
 
@@ -370,30 +373,4 @@ impl App {
     pub fn is_fresh(&self) -> bool {
         self.is_fresh_of(self.shown)
     }
-
-    /// When the screen changes although nothing happens: a second is over, or the state another.
-    #[must_use]
-    pub fn changes_at(&self, now: Time) -> Time {
-        let is_ticking = self.sources.iter().any(|Seen { watched, .. }| {
-            let interval = watched.interval().unwrap_or(Duration::MAX);
-            watched.state(now) == State::Live && interval <= TICKING_MAX
-        });
-        let second = if is_ticking {
-            now.as_millis() + TICK_MS
-        } else {
-            now.as_millis() + 1000 - now.as_millis() % 1000
-        };
-        let notice = self.notice.as_ref().map(|notice| notice.until);
-        // Only of the source that is shown are the seconds to the next try counted down.
-        let states = self.sources.iter().filter_map(|seen| seen.watched.state_changes_at(now));
-        let others = [self.watched().changes_at(now), self.cycle, notice].into_iter().flatten();
-        let next = others.chain(states).map(Time::as_millis).min().unwrap_or(second);
-        Time::from_millis(second.min(next))
-    }
 }
-
-/// Rows that come at least so often make the clock go on.
-const TICKING_MAX: Duration = Duration::from_secs(1);
-
-/// When the clock goes on without a row that was due: a little later than the row.
-const TICK_MS: i64 = 1100;

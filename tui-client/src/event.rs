@@ -13,6 +13,8 @@ pub enum Event {
     Connected,
     /// A recording is read from its beginning.
     Replaying,
+    /// So much of a large recording is read, percent; 100 once it is all.
+    Reading(u8),
     /// Nothing follows any more.
     Ended {
         /// Why, in words.

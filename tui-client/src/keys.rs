@@ -1,6 +1,16 @@
-//! The keys, and what they do. The one table that the loop, the help and the footer read.
+//! The keys, and what they do. The one table that the loop, the help, the footer and the
+//! configuration read.
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+mod help;
+mod key;
+mod table;
+
+use crossterm::event::KeyEvent;
+
+pub(crate) use help::MOUSE;
+pub use help::{HELP_WIDTH, HELP_WIDTHS, HelpLine};
+pub use key::{Key, KeyError};
+pub use table::{Bindable, bindable};
 
 /// What a user wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,279 +97,143 @@ pub enum Action {
     Order,
 }
 
-/// A key, as a binding names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Key {
-    Char(char),
-    Ctrl(char),
-    Shift(KeyCode),
-    Code(KeyCode),
-    /// `1` to `9`.
-    Digit,
+/// The action that is called so in a configuration.
+#[must_use]
+pub fn action_named(name: &str) -> Option<Action> {
+    bindable().find(|it| it.name == name).map(|it| it.action)
 }
 
-/// Keys that do one thing.
-#[derive(Debug)]
-pub struct Binding {
-    keys: &'static [Key],
-    /// What the keys do; for the digits, what the first of them does.
-    pub action: Action,
-    /// The keys as people call them; the first is the one to teach.
-    pub names: &'static [&'static str],
-    /// What they do, for the help.
-    pub does: &'static str,
+fn name_of(action: Action) -> &'static str {
+    bindable().find(|it| it.action == action).map_or("", |it| it.name)
 }
 
-/// Keys that belong together in the help.
-#[derive(Debug)]
-pub struct Section {
-    /// What they are about.
-    pub title: &'static str,
-    /// In the order of the help.
-    pub bindings: &'static [Binding],
-}
-
-const fn bind(
-    action: Action,
-    keys: &'static [Key],
-    names: &'static [&'static str],
-    does: &'static str,
-) -> Binding {
-    Binding { keys, action, names, does }
-}
-
-use Key::{Char, Code, Ctrl, Digit, Shift};
-
-/// All bindings, in the order of the help.
-pub const SECTIONS: &[Section] = &[
-    Section {
-        title: "Program",
-        bindings: &[
-            bind(Action::Quit, &[Char('q'), Ctrl('c')], &["q", "Ctrl-C"], "quit"),
-            bind(Action::Help, &[Char('?'), Code(KeyCode::F(1))], &["?", "F1"], "this help"),
-            bind(Action::Back, &[Code(KeyCode::Esc)], &["Esc"], "one step back; never quits"),
-            bind(Action::Redraw, &[Ctrl('l')], &["Ctrl-L"], "draw the screen anew"),
-            bind(Action::Suspend, &[Ctrl('z')], &["Ctrl-Z"], "suspend; fg comes back"),
-        ],
-    },
-    Section {
-        title: "Charts",
-        bindings: &[
-            bind(
-                Action::Fullscreen,
-                &[Char('f'), Code(KeyCode::Enter), Code(KeyCode::F(11))],
-                &["f", "Enter", "F11"],
-                "one chart over the whole screen",
-            ),
-            bind(Action::Cycle, &[Char('a')], &["a"], "one after the other, by itself"),
-            bind(Action::NextChart, &[Code(KeyCode::Tab)], &["Tab"], "next chart"),
-            bind(Action::PreviousChart, &[Code(KeyCode::BackTab)], &["Shift-Tab"], "chart before"),
-            bind(Action::Chart(0), &[Digit], &["1-9"], "choose a chart"),
-            bind(Action::ValueIn, &[Char('y')], &["y"], "zoom in on values"),
-            bind(Action::ValueOut, &[Char('Y')], &["Y"], "zoom out"),
-            bind(Action::Units, &[Char('u')], &["u"], "%, GHz, load; GiB, MHz, load per core"),
-            bind(Action::Theme, &[Char('C')], &["C"], "colours: dark, light, mono"),
-        ],
-    },
-    Section {
-        title: "Time",
-        bindings: &[
-            bind(Action::Pause, &[Char(' '), Char('p')], &["Space", "p"], "pause, and go on"),
-            bind(
-                Action::ZoomIn,
-                &[Char('+'), Char('='), Char('x')],
-                &["+", "=", "x"],
-                "shorter time span",
-            ),
-            bind(Action::ZoomOut, &[Char('-'), Char('X')], &["-", "X"], "longer time span"),
-            bind(Action::Left, &[Code(KeyCode::Left)], &["←"], "back in time"),
-            bind(Action::Right, &[Code(KeyCode::Right)], &["→"], "forward in time"),
-            bind(
-                Action::ScreenLeft,
-                &[Code(KeyCode::PageUp), Shift(KeyCode::Left)],
-                &["PgUp", "Shift-←"],
-                "a screen back",
-            ),
-            bind(
-                Action::ScreenRight,
-                &[Code(KeyCode::PageDown), Shift(KeyCode::Right)],
-                &["PgDn", "Shift-→"],
-                "a screen forward",
-            ),
-            bind(Action::Oldest, &[Code(KeyCode::Home)], &["Home"], "oldest samples"),
-            bind(Action::Live, &[Code(KeyCode::End)], &["End"], "newest samples, live"),
-            bind(Action::Reset, &[Char('0')], &["0"], "reset zoom, go live"),
-        ],
-    },
-    Section {
-        title: "Cursor",
-        bindings: &[
-            bind(Action::Cursor, &[Char('c')], &["c"], "on and off; ← → move it"),
-            bind(Action::Mark, &[Char('m')], &["m"], "mark; measures from here to the cursor"),
-            bind(Action::SampleForward, &[Char('t')], &["t"], "one sample forward"),
-            bind(Action::SampleBack, &[Char('T')], &["T"], "one sample back"),
-        ],
-    },
-    Section {
-        title: "Table",
-        bindings: &[
-            bind(Action::Table, &[Char('d')], &["d"], "below the charts, alone, off"),
-            bind(Action::Up, &[Code(KeyCode::Up), Char('k')], &["↑", "k"], "earlier rows"),
-            bind(Action::Down, &[Code(KeyCode::Down), Char('j')], &["↓", "j"], "later rows"),
-            bind(Action::ColumnsLeft, &[Char('<'), Char('h')], &["<", "h"], "columns to the left"),
-            bind(
-                Action::ColumnsRight,
-                &[Char('>'), Char('l')],
-                &[">", "l"],
-                "columns to the right",
-            ),
-        ],
-    },
-    Section {
-        title: "Source",
-        bindings: &[
-            bind(Action::Faster, &[Char('[')], &["["], "ask for a shorter interval"),
-            bind(Action::Slower, &[Char(']')], &["]"], "ask for a longer one"),
-            bind(Action::AskAgain, &[Char('r')], &["r"], "let ssh ask for a password"),
-            bind(Action::NextSource, &[Char('n')], &["n"], "next source"),
-            bind(Action::PreviousSource, &[Char('N')], &["N"], "source before"),
-        ],
-    },
-];
-
-/// The bindings that take several sources: they do nothing with one, and its help is without them.
-pub const SEVERAL: Section = Section {
-    title: "Several sources",
-    bindings: &[
-        bind(Action::Compare, &[Char('v')], &["v"], "one metric of all: in one chart, apart"),
-        bind(Action::Order, &[Char('o')], &["o"], "as given, or the hottest first"),
-    ],
-};
-
-/// What other keys do where there is a line for each source, for the help.
-const LINES: &[(&str, &str)] =
-    &[("↑ ↓, k j", "choose one; PgUp PgDn a page"), ("Enter, f", "open it; Esc leads back")];
-
-/// What the mouse does, for the help.
-pub const MOUSE: &[(&str, &str)] = &[
-    ("click", "choose a chart, set the cursor"),
-    ("wheel", "zoom time; scroll the table"),
-    ("drag", "pan"),
-    ("right drag", "zoom to the span"),
-];
-
-/// Sections in the left one of two columns: about half of the lines.
-const LEFT: usize = 3;
-
-/// A line of the help.
+/// Which key does what.
+///
+/// **Invariant:** each key does one thing, and [`Key::CTRL_C`] quits.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum HelpLine {
-    /// Nothing.
-    Blank,
-    /// What the keys below are about.
-    Title(&'static str),
-    /// The keys, and what they do.
-    Keys(String, &'static str),
+pub struct Keys {
+    /// Each action with its keys, the one to teach first.
+    bound: Vec<(Action, Vec<Key>)>,
 }
 
-/// Columns of the screen that the keys take in the help, and what they do.
-pub const HELP_WIDTHS: (usize, usize) = (13, 38);
-
-/// Columns that a column of the help takes, its margins included.
-pub const HELP_WIDTH: u16 = (HELP_WIDTHS.0 + HELP_WIDTHS.1) as u16 + 4;
-
-/// The help, in one column, or in two where they have room side by side; for one source or for
-/// several.
-#[must_use]
-pub fn help(width: u16, several: bool) -> Vec<Vec<HelpLine>> {
-    let keys = |binding: &Binding| HelpLine::Keys(binding.names.join(", "), binding.does);
-    let mut sections: Vec<Vec<HelpLine>> = SECTIONS
-        .iter()
-        .map(|section| {
-            let bindings = section.bindings.iter().map(keys);
-            std::iter::once(HelpLine::Title(section.title)).chain(bindings).collect()
-        })
-        .collect();
-    if several {
-        let lines = LINES.iter().map(|(keys, does)| HelpLine::Keys((*keys).to_owned(), does));
-        let bindings = SEVERAL.bindings.iter().map(keys);
-        let title = std::iter::once(HelpLine::Title(SEVERAL.title));
-        sections.push(title.chain(lines).chain(bindings).collect());
+impl Default for Keys {
+    fn default() -> Keys {
+        Keys { bound: bindable().map(|it| (it.action, it.keys.to_vec())).collect() }
     }
-    let mouse = MOUSE.iter().map(|(what, does)| HelpLine::Keys((*what).to_owned(), does));
-    sections.push(std::iter::once(HelpLine::Title("Mouse")).chain(mouse).collect());
-    let right = if width >= 2 * HELP_WIDTH + 2 { sections.split_off(LEFT) } else { Vec::new() };
-    let columns = [sections, right].into_iter().filter(|column| !column.is_empty());
-    columns.map(|column| column.join(&HelpLine::Blank)).collect()
 }
 
-fn bindings() -> impl Iterator<Item = &'static Binding> {
-    SECTIONS.iter().chain([&SEVERAL]).flat_map(|section| section.bindings)
+/// Two actions that want the same key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conflict {
+    /// Which of the changes wants it, the first at 0.
+    pub change: usize,
+    /// Which of its keys it is.
+    pub at: usize,
+    /// The key.
+    pub key: Key,
+    /// The name of the action that wants it.
+    pub wants: &'static str,
+    /// The name of the one that has it.
+    pub has: &'static str,
+    /// Whether that one has it because nothing else was said.
+    pub by_default: bool,
 }
 
-/// What a key does, if anything.
-#[must_use]
-pub fn action(event: KeyEvent) -> Option<Action> {
-    bindings().find_map(|binding| {
-        let key = binding.keys.iter().find(|key| key.matches(event))?;
-        match (key, event.code) {
-            (Key::Digit, KeyCode::Char(digit)) => {
-                Some(Action::Chart(digit as usize - '1' as usize))
+impl Keys {
+    /// The usual keys, but for these actions, which have those that stand beside them and no others.
+    /// [`Key::CTRL_C`] still quits.
+    pub fn changed(changes: &[(Action, Vec<Key>)]) -> Result<Keys, Conflict> {
+        let mut keys = Keys::default();
+        let of = |action| changes.iter().position(|(changed, _)| *changed == action);
+        for (action, bound) in &mut keys.bound {
+            if let Some(at) = of(*action) {
+                bound.clone_from(&changes[at].1);
             }
-            _ => Some(binding.action),
-        }
-    })
-}
-
-/// The key to teach for an action.
-#[must_use]
-pub fn name(action: Action) -> &'static str {
-    let binding = bindings().find(|binding| binding.action == action);
-    binding.and_then(|binding| binding.names.first()).copied().unwrap_or("")
-}
-
-impl Key {
-    fn matches(self, event: KeyEvent) -> bool {
-        let held = event.modifiers & (KeyModifiers::CONTROL | KeyModifiers::ALT);
-        let is_shifted = event.modifiers.contains(KeyModifiers::SHIFT);
-        match (self, event.code) {
-            (Key::Ctrl(key), KeyCode::Char(c)) => {
-                held == KeyModifiers::CONTROL && key == c.to_ascii_lowercase()
+            if *action == Action::Quit && !bound.contains(&Key::CTRL_C) {
+                bound.push(Key::CTRL_C);
             }
-            _ if !held.is_empty() => false,
-            (Key::Char(key), KeyCode::Char(c)) => key == c,
-            (Key::Digit, KeyCode::Char(c)) => ('1'..='9').contains(&c),
-            (Key::Shift(key), code) => is_shifted && key == code,
-            // Terminals tell BackTab with and without the shift.
-            (Key::Code(key), code) => key == code && (!is_shifted || key == KeyCode::BackTab),
-            (Key::Char(_) | Key::Ctrl(_) | Key::Digit, _) => false,
         }
+        for (change, (action, wanted)) in changes.iter().enumerate() {
+            for (at, key) in wanted.iter().enumerate() {
+                let conflict = |has, by_default| Conflict {
+                    change,
+                    at,
+                    key: *key,
+                    wants: name_of(*action),
+                    has: name_of(has),
+                    by_default,
+                };
+                if wanted[..at].contains(key) {
+                    return Err(conflict(*action, false));
+                }
+                let holds = |(_, keys): &&(Action, Vec<Key>)| keys.contains(key);
+                // Of two changes, the later one is at fault.
+                if let Some((other, _)) = changes[..change].iter().find(holds) {
+                    return Err(conflict(*other, false));
+                }
+                let others = keys.bound.iter().filter(|(other, _)| of(*other).is_none());
+                if let Some((other, _)) = others.clone().find(holds) {
+                    return Err(conflict(*other, true));
+                }
+                if *key == Key::CTRL_C && *action != Action::Quit {
+                    return Err(conflict(Action::Quit, true));
+                }
+            }
+        }
+        Ok(keys)
+    }
+
+    /// What a key does, if anything.
+    #[must_use]
+    pub fn action(&self, event: KeyEvent) -> Option<Action> {
+        let key = Key::of(event);
+        let bound = self.bound.iter().find(|(_, keys)| keys.contains(&key));
+        bound.map(|(action, _)| *action)
+    }
+
+    /// The keys of an action, as people call them; the first is the one to teach.
+    #[must_use]
+    pub fn names(&self, action: Action) -> Vec<String> {
+        let bound = self.bound.iter().find(|(bound, _)| *bound == action);
+        bound.map_or_else(Vec::new, |(_, keys)| keys.iter().map(|key| key.label()).collect())
+    }
+
+    /// The key to teach for an action; nothing if it has none.
+    #[must_use]
+    pub fn name(&self, action: Action) -> String {
+        self.names(action).into_iter().next().unwrap_or_default()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use crossterm::event::{KeyCode, KeyModifiers};
+
     use super::*;
 
     #[test]
-    fn each_key_does_one_thing() {
-        let all: Vec<Key> = bindings().flat_map(|binding| binding.keys).copied().collect();
+    fn each_key_does_one_thing_and_can_be_written_down() {
+        let all: Vec<Key> = bindable().flat_map(|it| it.keys).copied().collect();
         for (at, key) in all.iter().enumerate() {
             assert!(!all[at + 1..].contains(key), "{key:?} is bound twice");
+            assert_eq!(key.to_string().parse(), Ok(*key));
         }
     }
 
     #[test]
-    fn each_binding_names_its_keys() {
-        for binding in bindings() {
-            assert_eq!(binding.keys.len(), binding.names.len().max(1), "{:?}", binding.action);
-            assert!(!name(binding.action).is_empty());
+    fn each_action_has_a_name_of_its_own_and_a_key() {
+        let names: Vec<&str> = bindable().map(|it| it.name).collect();
+        for (at, name) in names.iter().enumerate() {
+            assert!(!names[at + 1..].contains(name), "{name} stands for two");
+            let action = action_named(name).unwrap();
+            assert!(name_of(action) == *name && !Keys::default().name(action).is_empty());
         }
+        assert_eq!(Keys::changed(&[]), Ok(Keys::default()));
     }
 
     #[test]
     fn keys_are_told_apart_by_what_is_held_with_them() {
-        let press = |code, held| action(KeyEvent::new(code, held));
+        let press = |code, held| Keys::default().action(KeyEvent::new(code, held));
         assert_eq!(press(KeyCode::Char('q'), KeyModifiers::NONE), Some(Action::Quit));
         assert_eq!(press(KeyCode::Char('c'), KeyModifiers::CONTROL), Some(Action::Quit));
         assert_eq!(press(KeyCode::Char('c'), KeyModifiers::NONE), Some(Action::Cursor));
@@ -371,20 +245,36 @@ mod tests {
         assert_eq!(press(KeyCode::Char('0'), KeyModifiers::NONE), Some(Action::Reset));
         assert_eq!(press(KeyCode::Left, KeyModifiers::NONE), Some(Action::Left));
         assert_eq!(press(KeyCode::Left, KeyModifiers::SHIFT), Some(Action::ScreenLeft));
+        assert_eq!(press(KeyCode::Left, KeyModifiers::CONTROL), None);
     }
 
     #[test]
-    fn the_help_has_room_for_every_key() {
-        for column in help(0, true).into_iter().chain(help(200, true)) {
-            for line in column {
-                let HelpLine::Keys(names, does) = line else { continue };
-                assert!(names.chars().count() <= HELP_WIDTHS.0, "{names}");
-                assert!(does.chars().count() <= HELP_WIDTHS.1, "{does}");
-            }
-        }
-        let lines = |width| help(width, true).iter().map(Vec::len).collect::<Vec<_>>();
-        let (narrow, wide) = (lines(80), lines(120));
-        assert_eq!((narrow.len(), wide.len()), (1, 2));
-        assert!(wide[0].max(wide[1]) <= 34, "all of it stands on a screen of 120x36: {wide:?}");
+    fn another_key_takes_the_place_of_all_that_an_action_had_and_ctrl_c_still_quits() {
+        let changes = [(Action::Quit, vec![Key::char('Q')]), (Action::Help, vec![])];
+        let keys = Keys::changed(&changes).unwrap();
+        let press = |key: Key| keys.bound.iter().find(|it| it.1.contains(&key)).map(|it| it.0);
+        assert_eq!(press(Key::char('Q')), Some(Action::Quit));
+        assert_eq!(press(Key::CTRL_C), Some(Action::Quit));
+        assert_eq!([press(Key::char('q')), press(Key::char('?'))], [None, None]);
+        assert_eq!((keys.name(Action::Quit).as_str(), keys.name(Action::Help).as_str()), ("Q", ""));
+    }
+
+    #[test]
+    fn a_key_that_is_taken_is_a_conflict() {
+        let check = |changes: &[(Action, Vec<Key>)], expected: Option<(&str, bool)>| {
+            let conflict = Keys::changed(changes).err();
+            assert_eq!(conflict.map(|it| (it.has, it.by_default)), expected, "{changes:?}");
+        };
+        let key = Key::char;
+        check(&[(Action::Help, vec![key('f')])], Some(("fullscreen", true)));
+        check(&[(Action::Help, vec![key('f')]), (Action::Fullscreen, vec![])], None);
+        check(&[(Action::Help, vec![key('q')]), (Action::Quit, vec![key('?')])], None);
+        check(
+            &[(Action::Help, vec![key('z')]), (Action::Mark, vec![key('z')])],
+            Some(("help", false)),
+        );
+        check(&[(Action::Mark, vec![key('m'), key('m')])], Some(("mark", false)));
+        let free = (Action::Quit, vec![key('q')]);
+        check(&[free, (Action::Help, vec![Key::CTRL_C])], Some(("quit", true)));
     }
 }

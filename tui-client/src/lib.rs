@@ -16,7 +16,8 @@
 //!    ├──────────▶ check    what a source is, in a few lines
 //!    │
 //!  charts    which charts the columns make
-//!  keys      what the keys do; theme: colours and signs; digits: large ones; layout: where all stands
+//!  keys      what the keys do; thresholds: which values are worth a look; theme: colours and signs;
+//!            digits: large ones; layout: where all stands
 //!  app       the state of the screen, and what changes it
 //!    ▼
 //!  view      the screen as a picture of that state
@@ -24,6 +25,7 @@
 //!  canvas    from one picture to the next, in few bytes
 //!    ▼
 //!  run       the loop between terminal, link and app
+//!  config    what the user has written down
 //!  cli       options, and what they mean
 //! ```
 
@@ -32,6 +34,7 @@ pub mod canvas;
 pub mod charts;
 pub mod check;
 pub mod cli;
+pub mod config;
 pub mod digits;
 pub mod event;
 pub mod keys;
@@ -42,6 +45,7 @@ pub mod run;
 pub mod source;
 pub mod store;
 pub mod theme;
+pub mod thresholds;
 pub mod units;
 pub mod view;
 pub mod watched;

@@ -1,20 +1,22 @@
 //! The program `loadline`.
 
-use std::io::Write as _;
+use std::collections::HashSet;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use loadline::app::{self, App};
 use loadline::check;
-use loadline::cli::{self, Instead, Settings};
+use loadline::cli::{self, Chosen, Instead, Settings};
 use loadline::event::Event;
 use loadline::link::{
-    self, Connector, Events, Lender, Link, Reading, Recorder, Tls, Wish, events_max,
+    self, Connector, Events, Fleet, Lender, Link, Reading, Recorder, Secrets, Tls, TlsFiles, Wish,
+    events_max,
 };
-use loadline::output::{self, Form, Job};
+use loadline::output::{self, Form, Job, Progress};
 use loadline::run::{self, Screen};
-use loadline::source::Source;
+use loadline::source::{Secret, Source};
 use loadline::theme::Theme;
 use loadline::watched::Watched;
 use loadline::zone::Zone;
@@ -30,7 +32,7 @@ fn main() -> ExitCode {
             let _ = write!(std::io::stdout(), "{text}");
             return ExitCode::SUCCESS;
         }
-        Err(Instead::Usage(text)) => {
+        Err(Instead::Usage(text) | Instead::Config(text)) => {
             complain(&text);
             return ExitCode::from(2);
         }
@@ -61,29 +63,28 @@ fn complain(text: &str) {
 
 async fn watch(settings: Settings) -> anyhow::Result<()> {
     let mut stop = Box::pin(signals()?);
-    let wish = Wish {
-        interval: settings.interval,
-        history: settings.history,
-        reading: Reading {
-            columns: settings.columns.clone(),
-            keep_lines: settings.form == Form::Raw,
-        },
-        follow: settings.follow,
+    let sources = tokio::select! {
+        sources = open(&settings) => sources?,
+        () = &mut stop => return Ok(()),
     };
-    let count = settings.sources.len();
+    let count = sources.len();
+    settings.allow(count).map_err(anyhow::Error::msg)?;
     let (mut watched, mut handles, mut links) = (Vec::new(), Vec::new(), Vec::new());
-    let tls = Tls::new(settings.tls.clone());
-    for source in &settings.sources {
-        let connector = Connector::open(source, settings.interval, &settings.ssh, &tls).await?;
+    for (chosen, connector) in sources {
         if let Some(given) = connector.given() {
             given.check().with_context(|| format!("cannot open {connector}"))?;
         }
-        let (embedded, name) = (connector.is_embedded(), connector.to_string());
-        let mut seen = Watched::new(&name, embedded, settings.keep_of(source)).one_of(count);
+        let embedded = connector.is_embedded();
+        // Each machine of a server has a name of its own.
+        let is_fleet = matches!(chosen.source, Source::Prometheus(_));
+        let given = chosen.name.clone().filter(|_| !is_fleet);
+        let name = given.unwrap_or_else(|| connector.to_string());
+        let keep = settings.keep_of(&chosen.source);
+        let mut seen = Watched::new(&name, embedded, keep).one_of(count);
         seen.asks = connector.asks();
         let (sender, events) = mpsc::channel(events_max(count));
-        let sender = record(&settings, source, sender)?;
-        let link = Link::new(connector, wish.clone(), Clock::system());
+        let sender = record(&settings, &chosen.source, sender)?;
+        let link = Link::new(connector, wish(&settings, chosen), Clock::system());
         let (ask, lender) = (link.asker(), link.lender());
         links.push(events);
         tokio::spawn(link.run(sender));
@@ -109,7 +110,71 @@ async fn watch(settings: Settings) -> anyhow::Result<()> {
     if settings.form == Form::Tui {
         show(&settings, watched, events, &handles, stop).await
     } else {
-        write(&settings, events, stop).await
+        let names = watched.into_iter().map(|seen| seen.name).collect();
+        write(&settings, names, events, stop).await
+    }
+}
+
+/// The ways to all sources. Of a server that knows several machines, each of these is one.
+async fn open(settings: &Settings) -> anyhow::Result<Vec<(&Chosen, Connector)>> {
+    let mut tls = TlsOfFiles::default();
+    let secret = |name| std::env::var(name).ok().filter(|it| !it.is_empty()).map(Secret::new);
+    let secrets = Secrets {
+        password: secret("LOADLINE_PROM_PASSWORD"),
+        token: secret("LOADLINE_PROM_TOKEN"),
+    };
+    let mut sources: Vec<(&Chosen, Connector)> = Vec::new();
+    let mut left = settings.sources.len();
+    for chosen in &settings.sources {
+        left -= 1;
+        let tls = tls.of(&chosen.tls);
+        let Source::Prometheus(server) = &chosen.source else {
+            let open = Connector::open(&chosen.source, settings.interval, &chosen.ssh, tls);
+            sources.push((chosen, open.await?));
+            continue;
+        };
+        let names: HashSet<String> = sources.iter().map(|(_, it)| it.to_string()).collect();
+        let room = cli::SOURCES_MAX.saturating_sub(sources.len() + left);
+        let is_taken = |name: &str| names.contains(name);
+        let with = (tls, &secrets);
+        let fleet = Fleet::find(server, with, settings.interval, room, is_taken).await?;
+        if fleet.left_out > 0 {
+            let (all, shown) = (fleet.connectors.len() + fleet.left_out, fleet.connectors.len());
+            complain(&format!(
+                "{server}: {all} instances match, of which the first {shown} are shown; choose fewer \
+                 by instance=REGEX"
+            ));
+        }
+        sources.extend(fleet.connectors.into_iter().map(|connector| (chosen, connector)));
+    }
+    Ok(sources)
+}
+
+/// What is asked of a source.
+fn wish(settings: &Settings, chosen: &Chosen) -> Wish {
+    Wish {
+        interval: settings.interval,
+        history: settings.history,
+        reading: Reading {
+            columns: chosen.columns.clone(),
+            keep_lines: settings.form == Form::Raw,
+        },
+        follow: settings.follow,
+    }
+}
+
+/// What TLS is spoken with, made once for all sources that have the same files.
+#[derive(Default)]
+struct TlsOfFiles(Vec<(TlsFiles, Tls)>);
+
+impl TlsOfFiles {
+    fn of(&mut self, files: &TlsFiles) -> &Tls {
+        let made = self.0.iter().position(|(made, _)| made == files);
+        let at = made.unwrap_or_else(|| {
+            self.0.push((files.clone(), Tls::new(files.clone())));
+            self.0.len() - 1
+        });
+        &self.0[at].1
     }
 }
 
@@ -138,17 +203,28 @@ async fn show(
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     let mut clock = Clock::system();
-    let colour = !anstyle_query::no_color();
+    let colour = if anstyle_query::no_color() {
+        Some(false)
+    } else if anstyle_query::clicolor_force() {
+        Some(true)
+    } else {
+        anstyle_query::clicolor().filter(|wanted| !wanted)
+    };
     let look = app::Settings {
         window: settings.window,
         whole: settings.whole,
         fullscreen: settings.fullscreen,
         zone: Zone::Local,
-        theme: Theme::detect(colour, settings.theme, |name| std::env::var(name).ok()),
+        theme: Theme {
+            own: settings.colours,
+            ..Theme::detect(colour, settings.theme, |name| std::env::var(name).ok())
+        },
     };
     let mut watched = watched.into_iter();
     let first = watched.next().context("there is no source")?;
-    let mut app = App::new(first, look, Size::default(), clock.now()).beside(watched);
+    let mut app = App::new(first, look, Size::default(), clock.now())
+        .beside(watched)
+        .with(settings.keys.clone(), settings.thresholds.clone());
     let mut screen = Screen::open(settings.mouse).context("cannot take over the terminal")?;
     let result = run::run(&mut screen, &mut app, events, clock, handles, stop).await;
     drop(screen);
@@ -157,16 +233,16 @@ async fn show(
 
 async fn write(
     settings: &Settings,
+    sources: Vec<String>,
     events: Events,
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    let job = Job {
-        form: settings.form,
-        count: settings.count,
-        sources: settings.sources.iter().map(ToString::to_string).collect(),
-        zone: Zone::Local,
-    };
-    let summary = output::run(&job, events, tokio::io::stdout(), complain, stop).await?;
+    let job = Job { form: settings.form, count: settings.count, sources, zone: Zone::Local };
+    let (out, errors) = (std::io::stdout(), std::io::stderr());
+    // Between rows on a terminal it would be in the way.
+    let is_seen = errors.is_terminal() && !out.is_terminal();
+    let progress = Progress::new(is_seen.then_some(errors), complain);
+    let summary = output::run(&job, events, tokio::io::stdout(), progress, stop).await?;
     let lines = |count, one: &str, more: &str| match count {
         0 => {}
         1 => complain(&format!("1 {one} skipped")),

@@ -2,6 +2,7 @@
 
 mod csv;
 mod json;
+mod progress;
 mod raw;
 mod table;
 
@@ -18,6 +19,8 @@ use tokio::time::{Instant, sleep_until};
 use crate::event::{Event, Sample, Stream};
 use crate::link::Events;
 use crate::zone::Zone;
+
+pub use progress::{Progress, Tell};
 
 /// A form of output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -90,7 +93,7 @@ pub async fn run(
     job: &Job,
     mut events: Events,
     mut out: impl AsyncWrite + Unpin,
-    mut tell: impl FnMut(&str),
+    mut tell: impl Tell,
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<Summary> {
     let mut writer = Writer::new(job);
@@ -212,12 +215,7 @@ impl Writer<'_> {
     }
 
     /// What people should know of an event, besides a row.
-    fn tell(
-        &mut self,
-        source: usize,
-        event: &Event,
-        tell: &mut impl FnMut(&str),
-    ) -> anyhow::Result<()> {
+    fn tell(&mut self, source: usize, event: &Event, tell: &mut impl Tell) -> anyhow::Result<()> {
         let name = &self.job.sources[source];
         let told = &mut self.sources[source];
         match event {
@@ -232,16 +230,19 @@ impl Writer<'_> {
                 if *failed && self.has_ended() {
                     bail!(what);
                 } else if *failed {
-                    tell(&what);
+                    tell.line(&what);
                 }
             }
-            Event::Notice(text) => tell(text.as_str()),
+            Event::Reading(percent) => tell.reading(name, *percent),
+            Event::Notice(text) => tell.line(text.as_str()),
             Event::Faults { count, .. } => {
                 self.summary.faults = self.summary.faults.saturating_add(*count);
             }
             Event::Skipped { count } => {
                 if !std::mem::replace(&mut told.has_skipped, true) {
-                    tell(&format!("{name}: rows are skipped, as they are too late or too many"));
+                    tell.line(&format!(
+                        "{name}: rows are skipped, as they are too late or too many"
+                    ));
                 }
                 self.summary.skipped = self.summary.skipped.saturating_add(*count);
             }
@@ -255,7 +256,7 @@ impl Writer<'_> {
                     .as_ref()
                     .is_some_and(|before| before.schema.columns() != stream.schema.columns());
                 if (has_others || is_changed) && !std::mem::replace(&mut told.has_left_out, true) {
-                    tell(&format!("{name}: other columns now; csv keeps those of its header"));
+                    tell.line(&format!("{name}: other columns now; csv keeps those of its header"));
                 }
             }
             Event::Connecting
@@ -277,7 +278,7 @@ impl Writer<'_> {
         source: usize,
         reason: &str,
         refused: bool,
-        tell: &mut impl FnMut(&str),
+        tell: &mut impl Tell,
     ) -> anyhow::Result<()> {
         let name = &self.job.sources[source];
         let told = &mut self.sources[source];
@@ -297,7 +298,7 @@ impl Writer<'_> {
             bail!(what);
         }
         if !is_told {
-            tell(&what);
+            tell.line(&what);
         }
         Ok(())
     }
@@ -355,6 +356,7 @@ impl Writer<'_> {
             Event::Connecting
             | Event::Connected
             | Event::Replaying
+            | Event::Reading(_)
             | Event::Heading
             | Event::Ended { .. }
             | Event::Notice(_)

@@ -1,11 +1,15 @@
 //! What was typed as SOURCE, and what it means.
 
+mod prometheus;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use loadline_protocol::sanitize;
 use thiserror::Error;
+
+pub use prometheus::{Prometheus, Secret};
 
 /// The port of an agent if none is given.
 pub const PORT: u16 = 1027;
@@ -37,6 +41,8 @@ pub enum Source {
     Unix(PathBuf),
     /// An agent that ssh starts on the other side.
     Ssh(Destination),
+    /// Machines that a server of Prometheus' kind knows, each of which becomes a source of its own.
+    Prometheus(Box<Prometheus>),
 }
 
 /// Where ssh leads.
@@ -85,6 +91,9 @@ pub enum SourceError {
     /// The user or the host of a way by ssh is missing, starts with a dash, or has a port behind it.
     #[error("{0:?} is nothing for ssh; write USER@HOST or ssh://USER@HOST:PORT")]
     Ssh(String),
+    /// What is asked of a server of Prometheus' kind is nothing that it could be asked.
+    #[error("{0}; write prom+http://HOST:PORT/?instance=REGEX")]
+    Query(String),
 }
 
 impl FromStr for Source {
@@ -98,6 +107,14 @@ impl FromStr for Source {
         if let Some(address) = text.strip_prefix("tls://") {
             let (host, port) = parse_host(address.strip_suffix('/').unwrap_or(address), shown)?;
             return Ok(Source::Tls { host, port });
+        }
+        for (scheme, is_tls) in [("prom+http://", false), ("prom+https://", true)] {
+            if let Some(address) = text.strip_prefix(scheme) {
+                return Prometheus::parse(address, is_tls).map(|it| Source::Prometheus(it.into()));
+            }
+        }
+        if text.starts_with("http://") || text.starts_with("https://") {
+            return Err(SourceError::Query("a web address is none of an agent".to_owned()));
         }
         if let Some(path) = text.strip_prefix("unix:") {
             let is_path = !path.is_empty() && !path.contains(char::is_control);
@@ -221,6 +238,7 @@ impl fmt::Display for Source {
             Source::Tls { host, port } => {
                 write!(f, "tls://{}", Source::Tcp { host: host.clone(), port: *port })
             }
+            Source::Prometheus(server) => server.fmt(f),
             Source::Unix(path) => write!(f, "unix:{}", sanitize(&path.to_string_lossy())),
             Source::Ssh(to) if to.user.is_some() && to.port.is_none() => {
                 f.write_str(&sanitize(&to.name()))

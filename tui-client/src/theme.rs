@@ -1,8 +1,13 @@
 //! Colours and signs. Never a background: what is behind the text is the terminal's own.
 
+mod own;
+
 use malevich::{Charset, Color as Ink};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::symbols::border;
+
+use crate::thresholds::Level;
+pub use own::{LINES, Own};
 
 /// How the screen looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +20,8 @@ pub struct Theme {
     pub colour: bool,
     /// Whether only ASCII may be drawn.
     pub ascii: bool,
+    /// Colours in place of those of a palette.
+    pub own: Own,
 }
 
 /// A set of colours.
@@ -39,9 +46,10 @@ pub enum Depth {
 }
 
 /// What colours are for.
+#[derive(Debug, Clone, Copy)]
 struct Colours {
     /// The lines of a chart, in their order.
-    lines: [Color; 6],
+    lines: [Color; LINES],
     faint: Color,
     good: Color,
     /// `None` where the sixteen have none that can be read there: reverse alone says it.
@@ -105,6 +113,18 @@ const LIGHT: Colours = Colours {
 /// How many levels of heat are told apart.
 pub const HEAT_LEVELS: usize = 5;
 
+impl Colours {
+    fn of(palette: Palette, depth: Depth) -> Option<&'static Colours> {
+        match (palette, depth) {
+            (Palette::Mono, _) => None,
+            (Palette::Dark, Depth::Sixteen) => Some(&DARK_16),
+            (Palette::Dark, Depth::Truecolor) => Some(&DARK),
+            (Palette::Light, Depth::Sixteen) => Some(&LIGHT_16),
+            (Palette::Light, Depth::Truecolor) => Some(&LIGHT),
+        }
+    }
+}
+
 /// The signs of axes and rules.
 #[derive(Debug, Clone, Copy)]
 pub struct Signs {
@@ -124,11 +144,11 @@ pub struct Signs {
 }
 
 impl Theme {
-    /// Finds out what the terminal can show. `palette` is what the user asked for; `variable` gives
-    /// the variables of the environment.
+    /// Finds out what the terminal can show. `colour` is whether there may be colours, if the user said
+    /// so, and `palette` what the user asked for; `variable` gives the variables of the environment.
     #[must_use]
     pub fn detect(
-        colour: bool,
+        colour: Option<bool>,
         palette: Option<Palette>,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Theme {
@@ -144,8 +164,9 @@ impl Theme {
         Theme {
             palette: palette.unwrap_or_default(),
             depth: if is_true { Depth::Truecolor } else { Depth::Sixteen },
-            colour: colour && term != "dumb",
+            colour: colour.unwrap_or(term != "dumb"),
             ascii: !utf8 || matches!(term.as_str(), "linux" | "dumb"),
+            own: Own::NONE,
         }
     }
 
@@ -160,15 +181,9 @@ impl Theme {
         Theme { palette, ..self }
     }
 
-    fn colours(self) -> Option<&'static Colours> {
-        match (self.palette, self.depth) {
-            _ if !self.colour => None,
-            (Palette::Mono, _) => None,
-            (Palette::Dark, Depth::Sixteen) => Some(&DARK_16),
-            (Palette::Dark, Depth::Truecolor) => Some(&DARK),
-            (Palette::Light, Depth::Sixteen) => Some(&LIGHT_16),
-            (Palette::Light, Depth::Truecolor) => Some(&LIGHT),
-        }
+    fn colours(self) -> Option<Colours> {
+        let colours = Colours::of(self.palette, self.depth).filter(|_| self.colour)?;
+        Some(self.own.instead_of(self.palette, colours))
     }
 
     /// Whether nothing is told by colour.
@@ -248,8 +263,21 @@ impl Theme {
         self.fg(|colours| Some(colours.alarm)).add_modifier(Modifier::BOLD | Modifier::REVERSED)
     }
 
+    /// What is written of a value that is worth a look, instead of `calm`.
+    #[must_use]
+    pub fn level(self, level: Level, calm: Style) -> Style {
+        match (level, self.colours().and_then(|colours| colours.warning)) {
+            (Level::Calm, _) => calm,
+            (Level::Warn, Some(colour)) => Style::new().fg(colour).add_modifier(Modifier::BOLD),
+            (Level::Warn, None) => calm.add_modifier(Modifier::BOLD | Modifier::UNDERLINED),
+            (Level::Critical, _) => self.alarm(),
+        }
+    }
+
     fn fg(self, colour: impl Fn(&Colours) -> Option<Color>) -> Style {
-        self.colours().and_then(colour).map_or(Style::new(), |colour| Style::new().fg(colour))
+        self.colours()
+            .and_then(|colours| colour(&colours))
+            .map_or(Style::new(), |colour| Style::new().fg(colour))
     }
 
     /// The dots of a chart.
@@ -317,10 +345,18 @@ fn ink(colour: Color) -> Ink {
         Color::Blue => Ink::Blue,
         Color::Magenta => Ink::Magenta,
         Color::Cyan => Ink::Cyan,
+        Color::Indexed(index) => Ink::Ansi256(index),
+        Color::Reset => Ink::Default,
+        Color::Black => Ink::Black,
+        Color::Gray => Ink::White,
         Color::DarkGray => Ink::BrightBlack,
-        Color::LightBlue => Ink::BrightBlue,
         Color::LightRed => Ink::BrightRed,
-        _ => Ink::Default,
+        Color::LightGreen => Ink::BrightGreen,
+        Color::LightYellow => Ink::BrightYellow,
+        Color::LightBlue => Ink::BrightBlue,
+        Color::LightMagenta => Ink::BrightMagenta,
+        Color::LightCyan => Ink::BrightCyan,
+        Color::White => Ink::BrightWhite,
     }
 }
 
@@ -329,15 +365,20 @@ mod tests {
     use super::*;
 
     fn detect(variables: &[(&str, &str)]) -> Theme {
-        Theme::detect(true, None, |name| {
+        Theme::detect(None, None, |name| {
             variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
         })
     }
 
     #[test]
     fn what_the_environment_says_about_the_terminal_is_believed() {
-        let usual =
-            Theme { palette: Palette::Dark, depth: Depth::Sixteen, colour: true, ascii: false };
+        let usual = Theme {
+            palette: Palette::Dark,
+            depth: Depth::Sixteen,
+            colour: true,
+            ascii: false,
+            own: Own::NONE,
+        };
         assert_eq!(detect(&[]), usual);
         assert_eq!(detect(&[("LANG", "de_DE.UTF-8"), ("TERM", "xterm")]), usual);
         assert_eq!(detect(&[("LC_ALL", ""), ("LANG", "C.utf8")]), usual);
@@ -346,6 +387,43 @@ mod tests {
         assert!(!detect(&[("TERM", "dumb")]).colour);
         assert_eq!(detect(&[("COLORTERM", "truecolor")]).depth, Depth::Truecolor);
         assert_eq!(detect(&[("COLORTERM", "yes")]).depth, Depth::Sixteen);
+    }
+
+    #[test]
+    fn what_the_user_says_about_colours_comes_before_what_the_terminal_is() {
+        let dumb = |_: &str| Some("dumb".to_owned());
+        assert!(Theme::detect(Some(true), None, dumb).colour);
+        assert!(!Theme::detect(Some(false), None, |_| None).colour);
+    }
+
+    #[test]
+    fn colours_of_ones_own_take_the_place_of_those_of_one_palette() {
+        let mut own = Own { alarm: Some(Color::Indexed(9)), ..Own::NONE };
+        own.lines[1] = Some(Color::Rgb(1, 2, 3));
+        let theme = Theme { own, ..detect(&[]) };
+        assert_eq!(theme.alarm().fg, Some(Color::Indexed(9)));
+        assert_eq!((theme.ink(1, true), theme.ink(0, true)), (Ink::Rgb(1, 2, 3), Ink::Cyan));
+        assert_eq!(theme.next().alarm(), detect(&[]).next().alarm());
+        assert!(Theme { colour: false, ..theme }.is_mono());
+        let all = Theme { own: Own::all_of(Palette::Dark), ..detect(&[]) };
+        assert_eq!(
+            (all.warning(), all.line(5, true)),
+            (usual_of(all).warning(), usual_of(all).line(5, true))
+        );
+    }
+
+    fn usual_of(theme: Theme) -> Theme {
+        Theme { own: Own::NONE, ..theme }
+    }
+
+    #[test]
+    fn a_value_that_is_worth_a_look_differs_also_without_colours() {
+        for palette in [Palette::Dark, Palette::Light, Palette::Mono] {
+            let theme = Theme { palette, ..detect(&[]) };
+            let calm = theme.line(0, true).add_modifier(Modifier::BOLD);
+            let [warn, critical] = [Level::Warn, Level::Critical].map(|it| theme.level(it, calm));
+            assert!(calm != warn && warn != critical && calm != critical, "{palette:?}");
+        }
     }
 
     #[test]

@@ -66,6 +66,8 @@ pub struct Watched {
     pub skipped: u64,
     /// Whether the history of this connection is through.
     pub caught_up: bool,
+    /// How much of a recording is read, percent, while it is not all.
+    pub reading: Option<u8>,
     /// How the agent of this connection is, if it told.
     pub health: Option<Health>,
     keep: Duration,
@@ -103,6 +105,7 @@ impl Watched {
             last_fault: None,
             skipped: 0,
             caught_up: false,
+            reading: None,
             health: None,
             keep,
             values_max: VALUES_MAX,
@@ -150,7 +153,9 @@ impl Watched {
         match event {
             Event::Connecting | Event::Heading | Event::Note(_) | Event::Notice(_) => {}
             Event::Replaying => self.link = Link::Recording(None),
+            Event::Reading(percent) => self.reading = (percent < 100).then_some(percent),
             Event::Ended { reason, failed } => {
+                self.reading = None;
                 self.link = match self.link {
                     Link::Recording(_) => Link::Recording(failed.then_some(reason)),
                     Link::Trying(_) | Link::Up { .. } | Link::Ended(_) => Link::Ended(reason),

@@ -70,6 +70,7 @@ impl Drop for Server {
 fn loadline() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_loadline"));
     command.stdin(Stdio::null()).env_remove("SSL_CERT_FILE").env_remove("SSL_CERT_DIR");
+    command.env("LOADLINE_CONFIG", "");
     command
 }
 

@@ -48,8 +48,8 @@ mod reader {
 
     /// `0-3,8-15`
     pub(super) fn parse(list: &str) -> Option<usize> {
-        let last = list.trim().rsplit([',', '-']).next()?;
-        last.parse::<usize>().ok()?.checked_add(1)
+        let number = list.trim().rsplit([',', '-']).next()?;
+        number.parse::<usize>().ok()?.checked_add(1)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::procfs::Meminfo;
 mod groups;
 
 /// Limits are changed while a container runs, but seldom.
-const LOOK_EVERY: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_mins(1);
 
 /// What is used of limits, where there are any.
 pub(super) struct Limits {

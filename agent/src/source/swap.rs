@@ -32,10 +32,12 @@ mod tests {
 
     #[test]
     fn what_is_not_free_is_in_use() {
-        let used =
-            |swap_total, swap_free| used(Memory { total: 0, available: 0, swap_total, swap_free });
-        assert_eq!(used(200, 150), [25.0, 50.0]);
-        assert_eq!(used(0, 0), [0.0, 0.0]);
-        assert_eq!(used(5, 10), [0.0, 0.0]);
+        let used = |swap_total, swap_free| {
+            let memory = Memory { total: 0, available: 0, swap_total, swap_free };
+            used(memory).map(|number| number as u32)
+        };
+        assert_eq!(used(200, 150), [25, 50]);
+        assert_eq!(used(0, 0), [0, 0]);
+        assert_eq!(used(5, 10), [0, 0]);
     }
 }

@@ -93,8 +93,8 @@ impl App {
             }
             Action::Units => {
                 self.units = self.units.next();
-                let units = self.units;
-                self.sources.iter_mut().for_each(|seen| seen.make_charts(units));
+                let (units, thresholds) = (self.units, &self.thresholds);
+                self.sources.iter_mut().for_each(|seen| seen.make_charts(units, thresholds));
             }
             Action::Theme => self.theme = self.theme.next(),
             Action::ValueIn => self.zoom_values(1),
@@ -149,7 +149,8 @@ impl App {
     /// Asks for the next shorter or longer interval.
     fn ask(&mut self, shorter: bool) -> Flow {
         let has_header = self.watched().stream.as_ref().is_some_and(|it| it.header.is_some());
-        let Some(now) = self.seen().asked.or(self.watched().interval()).filter(|_| has_header)
+        let Some(now) =
+            self.shown_seen().asked.or(self.watched().interval()).filter(|_| has_header)
         else {
             self.tell("this source has a pace of its own".to_owned());
             return Flow::Continue;

@@ -120,7 +120,7 @@ impl App {
     #[must_use]
     pub fn help(&self) -> (Rect, u16) {
         let area = self.area();
-        let columns = keys::help(area.width, !self.is_alone());
+        let columns = self.keys.help(area.width, !self.is_alone());
         let lines = columns.iter().map(Vec::len).max().unwrap_or(0);
         popup(area, columns.len() as u16 * keys::HELP_WIDTH, lines as u16)
     }

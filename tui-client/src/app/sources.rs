@@ -5,9 +5,10 @@ use std::time::Duration;
 use loadline_protocol::Time;
 
 use super::{App, Screen, View};
-use crate::charts::{Chart, charts};
+use crate::charts::{Chart, Reference, charts};
 use crate::layout::Page;
 use crate::store::Kept;
+use crate::thresholds::{Level, Limits, Thresholds};
 use crate::units::Units;
 use crate::watched::{State, Watched};
 
@@ -24,18 +25,35 @@ pub struct Seen {
     pub watched: Watched,
     /// The charts of its stream.
     pub charts: Vec<Chart>,
+    /// From where on the values of each column are worth a look.
+    limits: Vec<Limits>,
     /// What its agent was asked for and has not answered yet.
     pub(super) asked: Option<Duration>,
 }
 
 impl Seen {
     pub(super) fn new(watched: Watched) -> Seen {
-        Seen { watched, charts: Vec::new(), asked: None }
+        Seen { watched, charts: Vec::new(), limits: Vec::new(), asked: None }
     }
 
-    pub(super) fn make_charts(&mut self, units: Units) {
+    pub(super) fn make_charts(&mut self, units: Units, thresholds: &Thresholds) {
         let (stream, machine) = (self.watched.stream.as_ref(), self.watched.machine());
         self.charts = stream.map_or_else(Vec::new, |stream| charts(&stream.schema, units, machine));
+        let columns = self.watched.columns().unwrap_or_default();
+        self.limits = columns.iter().map(|it| thresholds.of(it.name(), machine.cores)).collect();
+        for chart in self.charts.iter_mut().filter(|chart| chart.reference.is_none()) {
+            let mut limits = chart.lines.iter().filter_map(|line| self.limits.get(line.column));
+            chart.reference = limits.find_map(Limits::first).map(|limit| Reference {
+                value: limit * chart.look.scale,
+                label: format!("limit {}", chart.look.value(limit)),
+            });
+        }
+    }
+
+    /// Whether a value of a column is worth a look.
+    #[must_use]
+    pub fn level(&self, column: usize, value: f64) -> Level {
+        self.limits.get(column).map_or(Level::Calm, |limits| limits.level(value))
     }
 
     /// The column by which sources are compared at a glance: the first in percent, else the first.
@@ -82,20 +100,22 @@ impl App {
         self.shown
     }
 
-    pub(super) fn seen(&self) -> &Seen {
+    /// The source that the dashboard shows, as the screen knows it.
+    #[must_use]
+    pub fn shown_seen(&self) -> &Seen {
         &self.sources[self.shown]
     }
 
     /// The source that the dashboard shows.
     #[must_use]
     pub fn watched(&self) -> &Watched {
-        &self.seen().watched
+        &self.shown_seen().watched
     }
 
     /// Its charts.
     #[must_use]
     pub fn charts(&self) -> &[Chart] {
-        &self.seen().charts
+        &self.shown_seen().charts
     }
 
     /// The page that Esc leads to in the end.

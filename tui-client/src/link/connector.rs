@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::embedded;
 use super::given::Given;
+use super::prometheus;
 use super::ssh::{Ssh, SshCommand};
 use super::tcp::Tcp;
 use super::terminal::Terminal;
@@ -49,6 +50,8 @@ enum Way {
     Ssh(Box<Ssh>),
     /// To an agent in this process, over a pipe in memory.
     Embedded(Service),
+    /// Over what a server tells of a machine that it knows.
+    Prometheus(prometheus::Way),
     /// To nobody: it is there, and read by itself.
     Given(Given),
     /// In some way that is not ours.
@@ -66,6 +69,8 @@ impl Connector {
     /// For [`Source::Here`] it looks whether an agent answers; if none does, it runs one in this
     /// process, which samples at `interval`.
     ///
+    /// The machines that a server of Prometheus' kind knows are found by [`Fleet`](super::Fleet).
+    ///
     /// # Errors
     /// A file that TLS needs cannot be used.
     pub async fn open(
@@ -80,6 +85,9 @@ impl Connector {
             Source::Tls { host, port } => Way::Tls(Box::new(tls.way(host, *port)?)),
             Source::Unix(path) => Way::Unix(path.clone()),
             Source::Ssh(to) => Way::Ssh(Box::new(Ssh::new(ssh.clone(), to.clone()))),
+            Source::Prometheus(_) => Way::By(Box::new(|| {
+                Box::pin(async { Err(io::Error::other("it stands for several sources")) })
+            })),
             Source::Stdin => return Ok(Connector::to_given(Given::Stdin)),
             Source::Path(path) => return Ok(Connector::to_given(Given::Path(path.clone()))),
             Source::Here => match Tcp::to_agent_here().await {
@@ -127,6 +135,11 @@ impl Connector {
         matches!(self.way, Way::Ssh(_))
     }
 
+    /// To a machine that a server knows, under this name.
+    pub(super) fn to_instance(way: prometheus::Way, name: &str) -> Connector {
+        Connector { way: Way::Prometheus(way), name: sanitize(name).into_owned() }
+    }
+
     /// To what is there already and only read.
     #[must_use]
     pub fn to_given(given: Given) -> Connector {
@@ -147,6 +160,7 @@ impl Connector {
             | Way::Unix(_)
             | Way::Ssh(_)
             | Way::Embedded(_)
+            | Way::Prometheus(_)
             | Way::By(_) => None,
         }
     }
@@ -162,6 +176,7 @@ impl Connector {
                 | Way::Unix(_)
                 | Way::Embedded(_)
                 | Way::Given(_)
+                | Way::Prometheus(_)
                 | Way::By(_),
                 _,
             ) => CONNECT_MAX,
@@ -175,6 +190,7 @@ impl Connector {
             Way::Unix(path) => Box::new(unix::connect(path).await?),
             Way::Ssh(ssh) => Box::new(ssh.connect(terminal).await?),
             Way::Embedded(service) => Box::new(embedded::connect(service)),
+            Way::Prometheus(instance) => Box::new(instance.connect().await?),
             Way::By(connect) => connect().await?,
             Way::Given(_) => return Err(io::ErrorKind::Unsupported.into()),
         })

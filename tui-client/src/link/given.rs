@@ -24,6 +24,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// The distance of rows that have no time, if nothing else is said.
 const STEP: Duration = Duration::from_secs(1);
 
+/// A file with fewer bytes is read before anybody wonders how far it is.
+const LARGE_BYTES: u64 = 16 * 1024 * 1024;
+
 /// What is given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Given {
@@ -120,10 +123,7 @@ async fn stream(
             () = events.closed() => return Err(Unfollowed),
         };
         let end = match count {
-            Ok(0) => {
-                reader.end(&mut progress, &mut batch);
-                Some(Ok(()))
-            }
+            Ok(0) => Some(refusal(reader.end(&mut progress, &mut batch))),
             Ok(count) => {
                 batch.push(Event::Received { bytes: count as u64 });
                 let now = clock.now();
@@ -147,6 +147,51 @@ struct Recording<'a> {
     wish: &'a Wish,
 }
 
+/// How much of a file is read, said once a percent.
+struct Share {
+    read: u64,
+    /// All that is to be read: until its times are known, the file twice.
+    all: u64,
+    /// The file once.
+    file: u64,
+    told: u64,
+}
+
+impl Share {
+    fn of(file: u64) -> Share {
+        Share { read: 0, all: file.saturating_mul(2), file, told: 0 }
+    }
+
+    /// What was read to know the times is behind us, and the file before us.
+    fn begin_again(&mut self) {
+        self.all = self.read.saturating_add(self.file);
+    }
+
+    /// Notes that so many bytes more are read.
+    async fn advance(
+        &mut self,
+        bytes: usize,
+        events: &mpsc::Sender<Event>,
+    ) -> Result<(), Unfollowed> {
+        self.read = self.read.saturating_add(bytes as u64);
+        if self.file < LARGE_BYTES {
+            return Ok(());
+        }
+        // Not yet 100, however much the file grows meanwhile.
+        let percent = (self.read.saturating_mul(100) / self.all.max(1)).min(99);
+        if percent <= self.told {
+            return Ok(());
+        }
+        self.told = percent;
+        send(events, Event::Reading(percent as u8)).await
+    }
+
+    /// The last word, if there was one.
+    fn end(&mut self) -> Option<Event> {
+        (std::mem::replace(&mut self.told, 100) != 0).then_some(Event::Reading(100))
+    }
+}
+
 /// What a recording begins with that decides which times its rows get.
 #[derive(Default)]
 struct Survey {
@@ -162,11 +207,13 @@ impl Recording<'_> {
         clock: &mut Clock,
         events: &mpsc::Sender<Event>,
     ) -> Result<Result<(), Broken>, Unfollowed> {
+        let mut share = Share::of(self.file.metadata().await.map_or(0, |it| it.len()));
         send(events, Event::Replaying).await?;
-        let first = match self.first_time().await {
+        let first = match self.first_time(&mut share, events).await? {
             Ok(first) => first,
             Err(error) => return Ok(Err(error.into())),
         };
+        share.begin_again();
         let mut reader = Reader::recorded(self.wish.reading.clone(), first, self.step());
         let mut progress = Progress::default();
         let mut bytes = vec![0; PIECE_BYTES];
@@ -178,6 +225,7 @@ impl Recording<'_> {
                 Err(error) => return Ok(Err(error.into())),
             };
             self.position += count as u64;
+            share.advance(count, events).await?;
             if count > 0 {
                 let now = clock.now();
                 let farewell = reader.take(&bytes[..count], now, &mut progress, &mut batch);
@@ -187,17 +235,19 @@ impl Recording<'_> {
                 }
                 continue;
             }
+            let mut refused = Ok(());
             if self.wish.follow {
                 reader.decide_plain(&mut progress, &mut batch);
             } else {
-                reader.end(&mut progress, &mut batch);
+                refused = refusal(reader.end(&mut progress, &mut batch));
             }
             if !std::mem::replace(&mut caught_up, true) {
+                batch.extend(share.end());
                 batch.push(Event::Live);
             }
             send_all(events, &mut batch).await?;
             if !self.wish.follow {
-                return Ok(Ok(()));
+                return Ok(refused);
             }
             // What follows is written now.
             reader.go_live();
@@ -219,15 +269,25 @@ impl Recording<'_> {
 
     /// When the first row was sampled if it does not say so: the last one that does not came just
     /// before the first that does, or when the file was last written.
-    async fn first_time(&mut self) -> io::Result<Time> {
-        let survey = survey(File::open(self.path).await?, &self.wish.reading).await?;
-        let step_ms = i64::try_from(self.step().as_millis()).unwrap_or(i64::MAX);
-        let last_ms = match survey.first {
-            Some(first) => first.as_millis().saturating_sub(step_ms),
-            None => unix_ms(self.file.metadata().await?.modified()?),
+    async fn first_time(
+        &mut self,
+        share: &mut Share,
+        events: &mpsc::Sender<Event>,
+    ) -> Result<io::Result<Time>, Unfollowed> {
+        let survey = match File::open(self.path).await {
+            Ok(file) => survey(file, &self.wish.reading, share, events).await?,
+            Err(error) => Err(error),
         };
-        let before = i64::try_from(survey.timeless.saturating_sub(1)).unwrap_or(i64::MAX);
-        Ok(Time::from_millis(last_ms.saturating_sub(before.saturating_mul(step_ms))))
+        let written = self.file.metadata().await.and_then(|metadata| metadata.modified());
+        Ok(survey.and_then(|survey| {
+            let step_ms = i64::try_from(self.step().as_millis()).unwrap_or(i64::MAX);
+            let last_ms = match survey.first {
+                Some(first) => first.as_millis().saturating_sub(step_ms),
+                None => unix_ms(written?),
+            };
+            let before = i64::try_from(survey.timeless.saturating_sub(1)).unwrap_or(i64::MAX);
+            Ok(Time::from_millis(last_ms.saturating_sub(before.saturating_mul(step_ms))))
+        }))
     }
 
     /// Whether the file that is open is not, or no longer, the one that grows.
@@ -249,7 +309,12 @@ impl Recording<'_> {
 }
 
 /// Counts the rows up to the first that has a time.
-async fn survey(mut file: File, reading: &super::Reading) -> io::Result<Survey> {
+async fn survey(
+    mut file: File,
+    reading: &super::Reading,
+    share: &mut Share,
+    events: &mpsc::Sender<Event>,
+) -> Result<io::Result<Survey>, Unfollowed> {
     let mut reader = Reader::recorded(reading.clone(), Time::default(), Duration::ZERO);
     let mut progress = Progress::default();
     let mut survey = Survey::default();
@@ -257,7 +322,11 @@ async fn survey(mut file: File, reading: &super::Reading) -> io::Result<Survey> 
     let mut batch = Vec::new();
     let mut stamp = Stamp::None;
     loop {
-        let count = file.read(&mut bytes).await?;
+        let count = match file.read(&mut bytes).await {
+            Ok(count) => count,
+            Err(error) => return Ok(Err(error)),
+        };
+        share.advance(count, events).await?;
         if count == 0 {
             reader.end(&mut progress, &mut batch);
         } else {
@@ -269,13 +338,13 @@ async fn survey(mut file: File, reading: &super::Reading) -> io::Result<Survey> 
                 Event::Rows(rows) if stamp == Stamp::None => survey.timeless += rows.len() as u64,
                 Event::Rows(rows) => {
                     survey.first = rows.iter().next().map(|row| row.time);
-                    return Ok(survey);
+                    return Ok(Ok(survey));
                 }
                 _ => {}
             }
         }
         if count == 0 {
-            return Ok(survey);
+            return Ok(Ok(survey));
         }
     }
 }
@@ -283,4 +352,39 @@ async fn survey(mut file: File, reading: &super::Reading) -> io::Result<Survey> 
 fn unix_ms(time: SystemTime) -> i64 {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is told of a file of so many bytes that is read twice, and of its end.
+    async fn told(bytes: usize) -> (Vec<Event>, Option<Event>) {
+        let (sender, mut events) = mpsc::channel(256);
+        let mut share = Share::of(bytes as u64);
+        for _ in 0..2 {
+            for _ in 0..bytes.div_ceil(PIECE_BYTES) {
+                assert!(share.advance(PIECE_BYTES, &sender).await.is_ok());
+            }
+            share.begin_again();
+        }
+        let end = share.end();
+        drop(sender);
+        let mut told = Vec::new();
+        while let Some(event) = events.recv().await {
+            told.push(event);
+        }
+        (told, end)
+    }
+
+    #[tokio::test]
+    async fn a_large_file_is_told_percent_by_percent() {
+        let expected: Vec<Event> = (1..100).map(Event::Reading).collect();
+        assert_eq!(told(10 * LARGE_BYTES as usize).await, (expected, Some(Event::Reading(100))));
+    }
+
+    #[tokio::test]
+    async fn a_small_file_is_read_without_a_word() {
+        assert_eq!(told(LARGE_BYTES as usize - 1).await, (Vec::new(), None));
+    }
 }

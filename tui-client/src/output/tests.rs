@@ -189,7 +189,7 @@ async fn a_reader_that_does_not_read_does_not_keep_us_from_stopping() {
     let zone = Zone::Fixed(0);
     let job = Job { form: Form::Csv, count: None, sources: vec!["x".to_owned()], zone };
     let stop = tokio::time::sleep(Duration::from_secs(1));
-    run(&job, receiver.into(), full, |_| {}, stop).await.unwrap();
+    run(&job, receiver.into(), full, |_: &str| {}, stop).await.unwrap();
 }
 
 #[tokio::test]
@@ -202,7 +202,7 @@ async fn a_reader_that_goes_away_is_a_normal_end() {
     drop(other_end);
     let zone = Zone::Fixed(0);
     let job = Job { form: Form::Csv, count: None, sources: vec!["x".to_owned()], zone };
-    run(&job, receiver.into(), closed, |_| {}, std::future::pending()).await.unwrap();
+    run(&job, receiver.into(), closed, |_: &str| {}, std::future::pending()).await.unwrap();
 }
 
 /// What is written and told of several sources, and how it ends; the events of each.

@@ -24,10 +24,11 @@ use ratatui::style::{Modifier, Style};
 use ratatui::widgets::Widget;
 
 use super::text::{Piece, put};
-use crate::app::App;
+use crate::app::{App, Seen};
 use crate::charts::{Chart, ChartLine, Kind};
 use crate::layout::{Parts, parts};
 use crate::store::{Kept, Slots, Window};
+use crate::thresholds::Level;
 pub(super) use strokes::{Pattern, Strokes};
 pub(super) use title::Heading;
 pub(super) use value_axis::ValueAxis;
@@ -111,6 +112,7 @@ impl<'a> Place<'a> {
             title: &self.chart.title,
             number: Some(self.at),
             is_chosen: self.at == app.chosen(),
+            levels: levels(app.shown_seen(), self.chart, app.shown_sample()),
             values: values(self.chart, app.shown_sample()),
             fresh: app.is_fresh(),
         };
@@ -127,6 +129,12 @@ pub(super) fn window(app: &App, parts: Parts) -> Option<Window> {
 pub(super) fn values(chart: &Chart, sample: Option<Kept<'_>>) -> Vec<f64> {
     let value = |line: &ChartLine| sample.map_or(f64::NAN, |sample| sample.value(line.column));
     chart.lines.iter().map(value).collect()
+}
+
+/// Which of these values are worth a look.
+pub(super) fn levels(seen: &Seen, chart: &Chart, sample: Option<Kept<'_>>) -> Vec<Level> {
+    let values = values(chart, sample);
+    chart.lines.iter().zip(values).map(|(line, value)| seen.level(line.column, value)).collect()
 }
 
 /// What there is to draw of a chart of a source.

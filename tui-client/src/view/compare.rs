@@ -8,6 +8,7 @@ use super::text::{Piece, put, put_right, shortened};
 use crate::app::{App, LINES_MAX};
 use crate::charts::{Chart, ChartLine};
 use crate::layout::{Layout, Page};
+use crate::thresholds::Level;
 use crate::units::Range;
 use crate::watched::State;
 
@@ -70,8 +71,14 @@ fn render_together(app: &App, number: usize, title: &str, area: Rect, buf: &mut 
     }
     let zoom = app.value_zoom(&chart);
     let axis = ValueAxis::new(&chart, zoom, chart::extent(&lines), parts.panel.height);
-    let heading =
-        Heading { title, number: Some(number), is_chosen: true, values: Vec::new(), fresh: true };
+    let heading = Heading {
+        title,
+        number: Some(number),
+        is_chosen: true,
+        values: Vec::new(),
+        levels: Vec::new(),
+        fresh: true,
+    };
     let place = window.map(|window| (window, &axis));
     chart::draw(app, Figure { chart: &chart, heading, lines }, place, parts, buf);
 }
@@ -101,9 +108,11 @@ fn render_legend(app: &App, title: &str, layout: &Layout, buf: &mut Buffer) {
         let line = theme.line(source % LINES_MAX, fresh);
         let value = seen.chart(title).and_then(|chart| {
             let column = chart.lines.first()?.column;
-            Some(chart.look.value(app.sample_of(source)?.value(column)))
+            let value = app.sample_of(source)?.value(column);
+            let level = if fresh { seen.level(column, value) } else { Level::Calm };
+            Some(Piece::new(chart.look.value(value), theme.level(level, line)))
         });
-        let value = Piece::new(value.unwrap_or_else(|| "-".to_owned()), line);
+        let value = value.unwrap_or_else(|| Piece::new("-", line));
         let sign = if theme.is_mono() {
             Pattern::of(usize::from(place)).sign(theme)
         } else {
@@ -152,6 +161,7 @@ fn render_apart(app: &App, title: &str, places: &[(usize, Rect)], buf: &mut Buff
             number: None,
             is_chosen: *source == app.shown(),
             values: chart::values(chart, app.sample_of(*source)),
+            levels: chart::levels(seen, chart, app.sample_of(*source)),
             fresh: app.is_fresh_of(*source),
         };
         let figure = Figure { chart, heading, lines: lines(*source, chart) };

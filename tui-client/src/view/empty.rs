@@ -6,15 +6,20 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, Widget, Wrap};
 
 use super::header::outage_text;
+use super::help::plain;
 use crate::app::App;
-use crate::keys::{Action, name};
+use crate::keys::Action;
 use crate::watched::State;
 
 /// What to do about a source that cannot be reached.
 fn advice(app: &App) -> Vec<Line<'static>> {
     let strong = app.theme.strong();
     if app.watched().asks {
-        let key = Span::styled(format!(" {}", name(Action::AskAgain)), strong);
+        let key = app.keys.name(Action::AskAgain);
+        if key.is_empty() {
+            return Vec::new();
+        }
+        let key = Span::styled(format!(" {}", plain(app, &key)), strong);
         let does = " tries again in the plain terminal, where ssh can ask for a password.";
         return vec![Line::from(vec![key, Span::raw(does)])];
     }

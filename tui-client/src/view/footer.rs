@@ -7,7 +7,7 @@ use super::help::plain;
 use super::overview::in_sight;
 use super::text::{Piece, put, put_right, width};
 use crate::app::{App, Order, Screen, View};
-use crate::keys::{Action, name};
+use crate::keys::Action;
 use crate::layout::{Layout, Page, Table};
 
 /// Keys that belong together, and a word for what they do.
@@ -118,7 +118,12 @@ pub(super) fn render(app: &App, layout: &Layout, buf: &mut Buffer) {
         put_right(buf, area, &pages);
     }
     for (actions, does) in hints(app) {
-        let names: Vec<String> = actions.iter().map(|action| plain(app, name(*action))).collect();
+        let names = actions.iter().map(|action| plain(app, &app.keys.name(*action)));
+        let names: Vec<String> = names.filter(|name| !name.is_empty()).collect();
+        // No key does this.
+        if names.is_empty() {
+            continue;
+        }
         let pieces = [
             Piece::new(names.join(" "), theme.strong()),
             Piece::new(format!(" {does}   "), theme.faint()),

@@ -100,6 +100,9 @@ fn parts(app: &App, name_max: usize) -> Vec<Part> {
     if let State::Replay(Some(remark)) = &state {
         add(OUTAGE, remark.to_string(), theme.strong());
     }
+    if let Some(percent) = watched.reading {
+        add(1, format!("reading {percent} %"), theme.strong());
+    }
     if let Some(age) = watched.age(app.now) {
         let style = if state.is_well() { theme.faint() } else { theme.strong() };
         add(3, format!("age {}", age_text(age)), style);

@@ -4,14 +4,16 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Margin, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Clear, Paragraph, Widget};
+use unicode_width::UnicodeWidthStr as _;
 
+use super::text::shortened;
 use crate::app::App;
-use crate::keys::{HELP_WIDTH, HELP_WIDTHS, HelpLine, help};
+use crate::keys::{Action, HELP_WIDTH, HELP_WIDTHS, HelpLine};
 use crate::layout::popup;
 
 pub(super) fn render(app: &App, scroll: u16, area: Rect, buf: &mut Buffer) {
     let theme = app.theme;
-    let columns = help(area.width, !app.is_alone());
+    let columns = app.keys.help(area.width, !app.is_alone());
     let rows = columns.iter().map(Vec::len).max().unwrap_or(0) as u16;
     let (place, most) = popup(area, columns.len() as u16 * HELP_WIDTH, rows);
     let scroll = scroll.min(most);
@@ -22,8 +24,8 @@ pub(super) fn render(app: &App, scroll: u16, area: Rect, buf: &mut Buffer) {
         .title(Span::styled(format!(" loadline {version}: keys "), theme.strong()));
     if most > 0 {
         let seen = scroll + rows - most;
-        let more = format!(" {seen} of {rows} lines: ↑ ↓ ");
-        let more = if theme.ascii { more.replace("↑ ↓", "k j") } else { more };
+        let keys = format!("{} {}", key(app, Action::Up), key(app, Action::Down));
+        let more = format!(" {seen} of {rows} lines: {keys} ");
         block = block.title_bottom(Span::styled(more, theme.strong()));
     }
     Clear.render(place, buf);
@@ -46,7 +48,7 @@ fn text(app: &App, line: &HelpLine) -> Line<'static> {
             let wide = HELP_WIDTHS.0;
             let keys =
                 Span::styled(format!(" {}  ", pad(&plain(app, names), wide)), theme.strong());
-            Line::from(vec![keys, Span::raw(plain(app, does))])
+            Line::from(vec![keys, Span::raw(shortened(&plain(app, does), HELP_WIDTHS.1))])
         }
     }
 }
@@ -60,6 +62,15 @@ pub(super) fn plain(app: &App, text: &str) -> String {
     arrows.iter().fold(text.to_owned(), |text, (arrow, word)| text.replace(arrow, word))
 }
 
+/// The key to teach for an action: where only ASCII may be drawn, rather one that can be.
+fn key(app: &App, action: Action) -> String {
+    let names = app.keys.names(action);
+    let drawn = names.iter().find(|name| !app.theme.ascii || name.is_ascii());
+    drawn.or(names.first()).map_or(String::new(), |name| plain(app, name))
+}
+
 fn pad(text: &str, wide: usize) -> String {
-    format!("{text:wide$}")
+    let text = shortened(text, wide);
+    let blanks = wide.saturating_sub(text.width());
+    text + &" ".repeat(blanks)
 }

@@ -12,6 +12,7 @@ use crate::app::{App, Seen};
 use crate::charts::look;
 use crate::layout::{LineParts, VALUE};
 use crate::store::{Slots, Window};
+use crate::thresholds::Level;
 use crate::units::{Look, Range};
 use crate::watched::State;
 
@@ -124,7 +125,9 @@ impl ListLine<'_> {
             let x = parts.values.x + cell * VALUE;
             let place = self.row(Rect { x, width: VALUE - 2, ..parts.values });
             let value = sample.map_or(f64::NAN, |sample| sample.value(at));
-            let value = Piece::new(look.value(value), theme.line(0, self.fresh));
+            let level = if self.fresh { self.seen.level(at, value) } else { Level::Calm };
+            let style = theme.level(level, theme.line(0, self.fresh));
+            let value = Piece::new(look.value(value), style);
             // A value that is cut would be another one: the name has what is left.
             let left = usize::from(place.width).saturating_sub(value.width() + 1);
             if value.width() > usize::from(place.width) {

@@ -126,6 +126,13 @@ fn render_sample(
     let place = Rect { width: TIME_WIDTH.min(row.width), ..row };
     put(buf, place, &[Piece::new(time, app.theme.faint())]);
     for (column, place) in columns {
+        let style = match column {
+            Shown::Value(value) if app.is_fresh() => {
+                let level = app.shown_seen().level(value.at, sample.value(value.at));
+                app.theme.level(level, style)
+            }
+            Shown::Value(_) | Shown::Seq => style,
+        };
         let value = Piece::new(column.value(sample), style);
         put_right(buf, Rect { y: row.y, ..*place }, &[value]);
     }

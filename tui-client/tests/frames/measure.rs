@@ -25,7 +25,7 @@ fn csv(events: Vec<Event>) -> String {
             sender.try_send(event).unwrap();
         }
         drop(sender);
-        output::run(&job, receiver.into(), &mut written, |_| {}, std::future::pending())
+        output::run(&job, receiver.into(), &mut written, |_: &str| {}, std::future::pending())
             .await
             .unwrap();
     });

@@ -37,6 +37,17 @@ fn replay_as(stage: &mut Stage, source: usize, text: &str) {
     }
 }
 
+#[test]
+fn a_large_recording_says_how_far_it_is_read() {
+    let mut stage = Stage::new("big.load");
+    stage.event(Event::Replaying);
+    stage.event(Event::Reading(43));
+    let frame = stage.frame(120, 36);
+    assert!(frame.lines().next().unwrap().contains("REPLAY   reading 43 %"), "{frame}");
+    stage.event(Event::Reading(100));
+    assert!(!stage.frame(120, 36).contains("reading"));
+}
+
 fn recorded(events: &[Event]) -> String {
     let (mut recorder, mut text) = (Recorder::new(None), String::new());
     for event in events {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use loadline::app::{App, Flow, Message, Settings};
 use loadline::event::{Event, Rows, Sample, Stream};
-use loadline::theme::{Depth, Palette, Theme};
+use loadline::theme::{Depth, Own, Palette, Theme};
 use loadline::view;
 use loadline::watched::Watched;
 use loadline::zone::Zone;
@@ -19,8 +19,13 @@ use ratatui::style::Color;
 pub(crate) const START: i64 = 1_763_816_400_000;
 
 /// What most terminals can show.
-pub(crate) const THEME: Theme =
-    Theme { palette: Palette::Dark, depth: Depth::Sixteen, colour: true, ascii: false };
+pub(crate) const THEME: Theme = Theme {
+    palette: Palette::Dark,
+    depth: Depth::Sixteen,
+    colour: true,
+    ascii: false,
+    own: Own::NONE,
+};
 
 /// A screen in the hands of a test, which knows what time it is.
 pub(crate) struct Stage {

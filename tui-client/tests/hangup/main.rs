@@ -42,6 +42,7 @@ fn close_terminal(script: &str) {
     command.args(["-c", script, program, &server.address.to_string()]);
     command.arg(&file);
     command.env("TERM", "xterm-256color");
+    command.env("LOADLINE_CONFIG", "");
     let mut child = pty.slave.spawn_command(command).unwrap();
     drop(pty.slave);
     let mut reader = pty.master.try_clone_reader().unwrap();

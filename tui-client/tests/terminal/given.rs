@@ -14,6 +14,7 @@ use crate::stage::{Server, Terminal};
 
 fn loadline(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_loadline"));
+    command.env("LOADLINE_CONFIG", "");
     command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
@@ -32,6 +33,18 @@ fn written(args: &[&str]) -> String {
 
 fn path(folder: &tempfile::TempDir, name: &str) -> String {
     folder.path().join(name).to_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_column_that_a_short_file_does_not_have_is_told_with_the_one_that_was_meant() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = path(&folder, "a.csv");
+    fs::write(&file, "cpu,mem\n1,2\n3,4\n").unwrap();
+    let output = output(&[&file, "-o", "csv", "-c", "mme"]);
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    let told = "no column \"mme\" here; did you mean mem? there are cpu, mem\n";
+    assert!(errors.ends_with(told) && output.stdout.is_empty(), "{errors}");
 }
 
 /// Runs a shell's pipe in a terminal; `$LOADLINE` is the program.
@@ -256,8 +269,8 @@ fn the_whole_of_a_recording_is_in_sight_and_the_keys_of_time_work() {
     command.arg(&file);
     let size = PtySize { rows: 24, cols: 120, pixel_width: 0, pixel_height: 0 };
     let mut terminal = Terminal::sized(size, command);
-    let first = terminal.wait_for_text("REPLAY");
-    assert!(first.contains("span 2h 7m"), "{first}");
+    let whole = terminal.wait_for_text("span 2h 7m");
+    assert!(whole.contains("REPLAY"), "{whole}");
     terminal.press("++");
     terminal.wait_for_text("span 1h");
     terminal.press("0");

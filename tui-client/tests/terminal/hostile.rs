@@ -185,6 +185,7 @@ fn no_sequence_reaches_a_terminal_by_way_of_another_output() {
         for form in ["table", "csv", "json", "raw"] {
             let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_loadline"));
             command.args([&address, "-o", form, "-n", "3"]).stdin(std::process::Stdio::null());
+            command.env("LOADLINE_CONFIG", "");
             let output = command.output().unwrap();
             let name = format!("{}, {form}", kind.name);
             assert!(!output.stdout.is_empty() || !output.stderr.is_empty(), "{name}");

@@ -9,6 +9,7 @@ use crate::stage::{Server, wait_until};
 
 fn loadline(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_loadline"));
+    command.env("LOADLINE_CONFIG", "");
     command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
@@ -66,6 +67,9 @@ fn each_failure_is_one_line_and_has_its_exit_code() {
         (&["--interval", "fast"][..], 2, "no duration"),
         (&["-o", "tui"], 2, "no terminal"),
         (&["--nonsense"], 2, "--help"),
+        (&["-o", "tabel"], 2, "did you mean 'table'? [tui, table, csv, json, raw]; see --help"),
+        (&["--intervall", "1s"], 2, "did you mean '--interval'? see --help"),
+        (&["--generate", "fsh"], 2, "did you mean 'fish'?"),
         (&["me@-web-1", "-o", "csv"], 2, "USER@HOST"),
         (&["me@web-1", "-o", "csv", "--ssh", "/nowhere/ssh"], 1, "name one by --ssh"),
         (&["me@web-1", "-o", "csv", "--ssh", "sh -c 'echo no way. >&2; exit 255'"], 1, "no way\n"),
@@ -130,6 +134,42 @@ fn help_and_version_go_to_standard_output() {
         let output = output(&[arg]);
         assert!(output.status.success());
         assert!(String::from_utf8(output.stdout).unwrap().contains("loadline"));
+    }
+}
+
+#[test]
+fn the_long_version_says_what_is_built_in() {
+    let version = |option| String::from_utf8(output(&[option]).stdout).unwrap();
+    let short = format!("loadline {}", env!("CARGO_PKG_VERSION"));
+    assert_eq!(version("-V"), format!("{short}\n"));
+    let long = version("--version");
+    assert_eq!(long.lines().count(), 1, "{long}");
+    assert!(long.starts_with(&short), "{long}");
+    assert_eq!(long.contains("tls"), cfg!(feature = "tls"), "{long}");
+}
+
+#[test]
+fn the_manual_page_has_each_option_and_each_key() {
+    let text = |args: &[&str]| String::from_utf8(output(args).stdout).unwrap().replace('\\', "");
+    let (help, page) = (text(&["--help"]), text(&["--generate", "man"]));
+    let options = help.split_whitespace().filter(|word| word.starts_with("--"));
+    for option in options.map(|word| word.trim_end_matches(|c: char| !c.is_ascii_lowercase())) {
+        assert!(page.contains(option), "{option}");
+    }
+    for bound in loadline::keys::bindable() {
+        let has_all = bound.keys.iter().all(|key| page.contains(&key.label().replace('\\', "")));
+        // A key that it names stands in braces.
+        let does = bound.does.split('{').next().unwrap_or_default();
+        assert!(has_all && page.contains(does), "{}", bound.name);
+    }
+}
+
+#[test]
+fn completions_of_each_shell_go_to_standard_output() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let output = output(&["--generate", shell]);
+        assert!(output.status.success() && output.stderr.is_empty(), "{shell}");
+        assert!(String::from_utf8(output.stdout).unwrap().contains("interval"), "{shell}");
     }
 }
 

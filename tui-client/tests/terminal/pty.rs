@@ -145,7 +145,7 @@ fn panic_in_a_task() -> ! {
             whole: false,
             fullscreen: false,
             zone: Zone::Local,
-            theme: Theme::detect(true, None, |_| None),
+            theme: Theme::detect(None, None, |_| None),
         };
         let app = App::new(watched, settings, Size::default(), Time::default());
         screen.draw(&app).unwrap();

@@ -103,6 +103,10 @@ impl Terminal {
         command.env("TERM", "xterm-256color");
         command.env("LC_ALL", "C.UTF-8");
         command.env_remove("NO_COLOR");
+        // What the user of this machine has configured is not under test.
+        if command.get_env("LOADLINE_CONFIG").is_none() {
+            command.env("LOADLINE_CONFIG", "");
+        }
         let modes_before = modes(&*pty.master);
         let child = pty.slave.spawn_command(command).unwrap();
         let parser = emulator(size);

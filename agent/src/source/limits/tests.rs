@@ -123,7 +123,7 @@ fn the_first_version_has_a_hierarchy_for_each_kind() {
     assert!(limits.cpu_use(begin).is_some_and(|percents| percents[0].is_nan()));
     tree.write("sys/fs/cgroup/cpuacct/cpuacct.usage", "250000005");
     let percents = limits.cpu_use(begin + Duration::from_secs(1)).unwrap();
-    assert_eq!(percents.map(f64::round), [50.0, 0.0, 0.0]);
+    assert_eq!(percents.map(|percent| percent.round() as u32), [50, 0, 0]);
 }
 
 #[test]
@@ -135,13 +135,14 @@ fn of_a_limit_all_is_100_percent() {
     let mut at = Instant::now();
     limits.cpu_use(at);
     for (used, expected) in [
-        ([1_500_000, 900_000, 600_000], [100.0, 60.0, 40.0]),
-        ([1_650_000, 1_050_000, 600_000], [10.0, 10.0, 0.0]),
-        ([9_650_000, 1_050_000, 600_000], [100.0, 0.0, 0.0]),
+        ([1_500_000, 900_000, 600_000], [100, 60, 40]),
+        ([1_650_000, 1_050_000, 600_000], [10, 10, 0]),
+        ([9_650_000, 1_050_000, 600_000], [100, 0, 0]),
     ] {
         tree.use_two("", used);
         at += Duration::from_secs(1);
-        assert_eq!(limits.cpu_use(at).unwrap().map(f64::round), expected);
+        let percents = limits.cpu_use(at).unwrap();
+        assert_eq!(percents.map(|percent| percent.round() as u32), expected);
     }
     tree.use_two("", [5, 5, 5]);
     at += Duration::from_secs(1);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use loadline_agent::nearest;
 use loadline_protocol::{Column, LineError, Note, Schema, Stamp, Text, Time, parse_plain_row_into};
 
 use super::{Farewell, Phase, Progress, Reader, held};
@@ -198,20 +199,23 @@ impl Reader {
     }
 
     /// All was read that there is: a last line without its end is a fault, as half of a number looks
-    /// like a number.
-    pub fn end(&mut self, progress: &mut Progress, events: &mut Vec<Event>) {
+    /// like a number. Gives why it is refused, if it is: a short one is understood only now.
+    pub fn end(&mut self, progress: &mut Progress, events: &mut Vec<Event>) -> Option<Farewell> {
         self.close(progress, events);
         if self.decoder.pending() > 0 {
             self.decoder = loadline_protocol::Decoder::new();
             let last = Text::new("the last line has no end");
             events.push(Event::Faults { count: 1, first: last.clone(), last });
         }
+        self.farewell.take()
     }
 }
 
 /// Columns were asked for that are not there.
 pub(super) fn no_column(unknown: &str, schema: &Schema) -> Farewell {
     let names: Vec<&str> = schema.columns().iter().map(Column::name).collect();
-    let reason = format!("no column {unknown:?} here; there are {}", names.join(", "));
+    let meant = nearest(unknown, names.iter().copied());
+    let meant = meant.map_or(";".to_owned(), |meant| format!("; did you mean {meant}?"));
+    let reason = format!("no column {unknown:?} here{meant} there are {}", names.join(", "));
     Farewell { reason: Text::new(&reason), refused: true }
 }

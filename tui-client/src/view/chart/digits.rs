@@ -23,7 +23,8 @@ pub(super) fn render(drawn: &Drawn, heading: &Heading<'_>, buf: &mut Buffer) {
         if unit == "%" {
             number.push_str(&std::mem::take(&mut unit));
         }
-        let style = app.theme.line(line.colour, heading.fresh);
+        let calm = app.theme.line(line.colour, heading.fresh);
+        let style = app.theme.level(heading.level(at), calm);
         let x = area.x + share * at as u16 + MARGIN.min(share);
         let place = Rect { x, width: (area.x + share * (at as u16 + 1)).saturating_sub(x), ..area };
         let beside = [unit, line.legend.clone()].into_iter().filter(|text| !text.is_empty());

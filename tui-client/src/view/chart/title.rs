@@ -9,6 +9,7 @@ use super::value_axis::ValueAxis;
 use crate::app::App;
 use crate::charts::{Chart, Kind};
 use crate::layout::Parts;
+use crate::thresholds::Level;
 use crate::view::text::{Piece, put, put_right, width};
 
 /// What stands in a title, besides what the chart itself says.
@@ -21,8 +22,18 @@ pub(in crate::view) struct Heading<'a> {
     pub(in crate::view) is_chosen: bool,
     /// The values of its lines; none if they stand elsewhere.
     pub(in crate::view) values: Vec<f64>,
+    /// Which of them are worth a look.
+    pub(in crate::view) levels: Vec<Level>,
     /// Whether they may look live.
     pub(in crate::view) fresh: bool,
+}
+
+impl Heading<'_> {
+    /// Whether a value is worth a look now.
+    pub(super) fn level(&self, line: usize) -> Level {
+        let level = self.levels.get(line).copied().filter(|_| self.fresh);
+        level.unwrap_or_default()
+    }
 }
 
 pub(super) fn render(
@@ -93,8 +104,8 @@ fn values(app: &App, chart: &Chart, heading: &Heading<'_>, large: usize) -> Vec<
             legend.push(Piece::new(format!(" {sign}{}", member.legend), theme.faint()));
         }
         let value = format!(" {} ", chart.look.value(*value));
-        let style = theme.line(member.colour, heading.fresh).add_modifier(Modifier::BOLD);
-        legend.push(Piece::new(value, style));
+        let calm = theme.line(member.colour, heading.fresh).add_modifier(Modifier::BOLD);
+        legend.push(Piece::new(value, theme.level(heading.level(line), calm)));
     }
     legend
 }

@@ -1,0 +1,176 @@
+//! What the command lines of both programs have in common: how a wrong one is told, and what a
+//! program writes of itself for manuals and shells.
+
+mod manual;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Command, ValueEnum};
+use clap_complete::Shell;
+use loadline_protocol::sanitize;
+
+pub use manual::{Entry, Manual};
+
+/// How alike two words have to be, from 0 to 1, for one to be meant by the other.
+const LIKENESS_MIN: f64 = 0.75;
+
+/// What a program writes of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Generate {
+    /// Its manual page.
+    Man,
+    /// What bash completes.
+    Bash,
+    /// What zsh completes.
+    Zsh,
+    /// What fish completes.
+    Fish,
+    /// What powershell completes.
+    Powershell,
+    /// What elvish completes.
+    Elvish,
+}
+
+impl Generate {
+    /// The text of this kind for a program.
+    #[must_use]
+    pub fn text(self, command: Command, manual: &Manual) -> String {
+        let shell = match self {
+            Generate::Man => return manual.page(command),
+            Generate::Bash => Shell::Bash,
+            Generate::Zsh => Shell::Zsh,
+            Generate::Fish => Shell::Fish,
+            Generate::Powershell => Shell::PowerShell,
+            Generate::Elvish => Shell::Elvish,
+        };
+        let (mut command, mut bytes) = (command, Vec::new());
+        let name = command.get_name().to_owned();
+        clap_complete::generate(shell, &mut command, name, &mut bytes);
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
+
+/// What `--version` says behind the name: the version, and in brackets the commit that it was built
+/// from, if that is known, and the parts that were built in.
+#[must_use]
+pub fn version_text(version: &str, features: &str) -> String {
+    let parts = [option_env!("LOADLINE_COMMIT").unwrap_or_default(), features];
+    let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    if parts.is_empty() { version.to_owned() } else { format!("{version} ({})", parts.join("; ")) }
+}
+
+/// What is wrong with a command line, in one line: with the word that may have been meant, and with
+/// the words that there are.
+#[must_use]
+pub fn usage_line(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let paragraph = text.split("\n\n").next().unwrap_or_default();
+    // Where clap lists the words that there are, it does so on a line of its own.
+    let lines =
+        paragraph.lines().filter(|line| !line.trim_start().starts_with("[possible values:"));
+    let words: Vec<&str> = lines.flat_map(str::split_whitespace).collect();
+    let said = words.join(" ");
+    let said = said.strip_prefix("error: ").unwrap_or(&said);
+    let meant = meant(error).map(|word| format!(": did you mean '{word}'?")).unwrap_or_default();
+    let values = strings(error.get(ContextKind::ValidValue)).join(", ");
+    let has_values = error.kind() == ErrorKind::InvalidValue && !values.is_empty();
+    let (values, end) = match (has_values, meant.is_empty()) {
+        (true, true) => (format!(": [{values}]"), "; see --help"),
+        (true, false) => (format!(" [{values}]"), "; see --help"),
+        (false, true) => (String::new(), "; see --help"),
+        (false, false) => (String::new(), " see --help"),
+    };
+    sanitize(&format!("{said}{meant}{values}{end}")).into_owned()
+}
+
+/// The option or the value that was meant, if there is one much like the wrong one.
+fn meant(error: &clap::Error) -> Option<&str> {
+    let first = |kind| strings(error.get(kind)).first().copied();
+    let wrong = first(ContextKind::InvalidValue);
+    let values = strings(error.get(ContextKind::ValidValue));
+    let nearest = || nearest(wrong?, values.into_iter());
+    first(ContextKind::SuggestedArg).or_else(|| first(ContextKind::SuggestedValue)).or_else(nearest)
+}
+
+fn strings(value: Option<&ContextValue>) -> Vec<&str> {
+    match value {
+        Some(ContextValue::String(word)) => vec![word],
+        Some(ContextValue::Strings(words)) => words.iter().map(String::as_str).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The one of `words` that was probably meant by a wrong one.
+pub fn nearest<'a>(wrong: &str, words: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let wrong = wrong.to_lowercase();
+    let likeness = |word: &str| {
+        let word = word.to_lowercase();
+        // A slip of the finger, which means much in a short word.
+        let is_slip = wrong.len() > 2 && strsim::osa_distance(&wrong, &word) == 1;
+        let alike = strsim::jaro_winkler(&wrong, &word);
+        if is_slip { alike.max(LIKENESS_MIN) } else { alike }
+    };
+    let alike = words.map(|word| (likeness(word), word)).filter(|(it, _)| *it >= LIKENESS_MIN);
+    // Of several, the first: the order is that in which they are known.
+    alike.reduce(|best, next| if next.0 > best.0 { next } else { best }).map(|(_, word)| word)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Arg, value_parser};
+
+    use super::*;
+
+    fn check(arguments: &[&str], expected: &str) {
+        let command = Command::new("test")
+            .arg(
+                Arg::new("output").long("output").value_name("FORM").value_parser(["table", "csv"]),
+            )
+            .arg(Arg::new("count").long("count").value_name("N").value_parser(value_parser!(u8)));
+        let arguments = [&["test"], arguments].concat();
+        let error = command.try_get_matches_from(arguments).unwrap_err();
+        assert_eq!(usage_line(&error), expected);
+    }
+
+    #[test]
+    fn a_wrong_word_is_told_with_the_one_that_was_meant() {
+        check(
+            &["--output", "tabel"],
+            "invalid value 'tabel' for '--output <FORM>': did you mean 'table'? [table, csv]; \
+             see --help",
+        );
+        check(
+            &["--outptu", "csv"],
+            "unexpected argument '--outptu' found: did you mean '--output'? see --help",
+        );
+    }
+
+    #[test]
+    fn a_word_unlike_all_others_is_told_with_those_that_there_are() {
+        check(
+            &["--output", "pie"],
+            "invalid value 'pie' for '--output <FORM>': [table, csv]; see --help",
+        );
+        check(&["--zzz"], "unexpected argument '--zzz' found; see --help");
+        check(
+            &["--count", "x\u{202e}"],
+            "invalid value 'x\u{fffd}' for '--count <N>': invalid digit found in string; see --help",
+        );
+        check(
+            &["--output"],
+            "a value is required for '--output <FORM>' but none was supplied: [table, csv]; see --help",
+        );
+    }
+
+    #[test]
+    fn the_nearest_word_is_one_that_people_would_have_meant() {
+        let names = ["cpu", "freq", "mem", "load1", "load5", "net_rx"];
+        let near = |wrong| nearest(wrong, names.into_iter());
+        assert_eq!(near("CPU"), Some("cpu"));
+        assert_eq!(near("laod1"), Some("load1"));
+        assert_eq!(near("netrx"), Some("net_rx"));
+        assert_eq!(near("mme"), Some("mem"));
+        assert_eq!(near("memory"), Some("mem"));
+        assert_eq!(near("battery"), None);
+        assert_eq!(near(""), None);
+    }
+}

@@ -1,0 +1,130 @@
+//! A manual page: what clap knows of the options, and what only people know.
+
+use clap::Command;
+use clap_mangen::Man;
+use clap_mangen::roff::{Inline, Roff, bold, roman};
+
+/// What stands in a section of a manual page.
+#[derive(Debug, Clone)]
+pub enum Entry {
+    /// A paragraph.
+    Text(String),
+    /// What stands in the text, or is typed, and what it means.
+    Term(String, String),
+    /// A heading within the section.
+    Heading(String),
+}
+
+impl Entry {
+    /// A word, and what it means.
+    #[must_use]
+    pub fn term(word: &str, meaning: &str) -> Entry {
+        Entry::Term(word.to_owned(), meaning.to_owned())
+    }
+}
+
+/// What a manual page has that the options do not tell.
+#[derive(Debug, Clone, Default)]
+pub struct Manual {
+    /// The sections that stand before `EXIT STATUS`, as `KEYS`.
+    pub before: Vec<(&'static str, Vec<Entry>)>,
+    /// Variables of the environment, those that are read for an option not among them.
+    pub environment: Vec<Entry>,
+    /// The sections that stand behind it, as `FILES`.
+    pub after: Vec<(&'static str, Vec<Entry>)>,
+}
+
+impl Manual {
+    /// The page, as `man` reads it.
+    #[must_use]
+    pub(super) fn page(&self, command: Command) -> String {
+        let variables = variables(&command);
+        let name = command.get_name().to_owned();
+        let title = name.to_uppercase();
+        let source = format!("{name} {}", command.get_version().unwrap_or_default());
+        let man = Man::new(command)
+            .title(title)
+            .source(source)
+            .date(option_env!("LOADLINE_COMMIT_DATE").unwrap_or_default())
+            .manual("User Commands");
+        let mut bytes = Vec::new();
+        // An error does not happen: memory takes all that is written to it.
+        let _ = man.render_title(&mut bytes);
+        let _ = man.render_name_section(&mut bytes);
+        let _ = man.render_synopsis_section(&mut bytes);
+        let _ = man.render_description_section(&mut bytes);
+        let _ = man.render_options_section(&mut bytes);
+        let status = exit_status();
+        let environment = [variables, self.environment.clone()].concat();
+        let sections = self.before.iter().map(|(title, entries)| (*title, &entries[..]));
+        let sections = sections
+            .chain([("EXIT STATUS", &status[..]), ("ENVIRONMENT", &environment[..])])
+            .chain(self.after.iter().map(|(title, entries)| (*title, &entries[..])));
+        let mut roff = Roff::new();
+        for (title, entries) in sections {
+            section(&mut roff, title, entries);
+        }
+        let _ = roff.to_writer(&mut bytes);
+        tidied(&String::from_utf8_lossy(&bytes))
+    }
+}
+
+/// A blank line between two breaks is one skip, which readers of manual pages understand alike. What
+/// stands in backquotes in the help does so for terminals.
+fn tidied(page: &str) -> String {
+    page.replace("\n.br\n\n.br\n", "\n.sp\n").replace('`', "")
+}
+
+/// The same for both programs.
+fn exit_status() -> [Entry; 3] {
+    [
+        Entry::term(
+            "0",
+            "It did what it was asked for. That nobody reads its output any more is no failure.",
+        ),
+        Entry::term("1", "It failed while it ran, and said why in one line."),
+        Entry::term("2", "It was called in a wrong way, and said what is wrong in one line."),
+    ]
+}
+
+/// The variables that clap reads where an option is not given.
+fn variables(command: &Command) -> Vec<Entry> {
+    let of = |arg: &clap::Arg| {
+        let variable = arg.get_env()?.to_string_lossy().into_owned();
+        let option = arg.get_long()?;
+        let does = arg.get_help().map(ToString::to_string).unwrap_or_default();
+        Some(Entry::Term(variable, format!("As --{option}, which goes before it: {does}.")))
+    };
+    command.get_arguments().filter(|arg| !arg.is_hide_set()).filter_map(of).collect()
+}
+
+fn section(roff: &mut Roff, title: &str, entries: &[Entry]) {
+    roff.control("SH", [title]);
+    let mut is_first = true;
+    for entry in entries {
+        match entry {
+            Entry::Text(text) => {
+                // A paragraph begins behind each heading by itself.
+                if !is_first {
+                    roff.control("PP", []);
+                }
+                roff.text(marked(text));
+            }
+            Entry::Term(word, meaning) => {
+                roff.control("TP", []);
+                roff.text([bold(word.as_str())]);
+                roff.text(marked(meaning));
+            }
+            Entry::Heading(text) => {
+                roff.control("SS", [text.as_str()]);
+            }
+        }
+        is_first = matches!(entry, Entry::Heading(_));
+    }
+}
+
+/// A text with its options in bold.
+fn marked(text: &str) -> Vec<Inline> {
+    let mark = |word: &str| if word.starts_with('-') { bold(word) } else { roman(word) };
+    text.split_inclusive(' ').map(mark).collect()
+}

@@ -1,0 +1,124 @@
+//! What is typed comes before the environment, that before the configuration, that before the defaults.
+
+use std::ffi::OsString;
+
+use clap::builder::Resettable;
+use clap::error::{ContextKind, ContextValue};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser as _};
+use loadline_agent::usage_line;
+use loadline_protocol::sanitize;
+
+use super::Instead;
+use super::args::Args;
+use crate::config::{Config, Fault, Setting};
+
+/// What is typed, and what is in the environment.
+#[derive(Debug)]
+pub(super) struct Given {
+    line: Vec<OsString>,
+    matches: ArgMatches,
+    pub(super) args: Args,
+}
+
+impl Given {
+    pub(super) fn read(line: &[OsString]) -> Result<Given, Instead> {
+        let matches = Args::command().try_get_matches_from(line).map_err(|error| {
+            match (instead(&error), variable(line, &error)) {
+                (Instead::Usage(why), Some(variable)) => {
+                    Instead::Usage(format!("{variable} in the environment: {why}"))
+                }
+                (instead, _) => instead,
+            }
+        })?;
+        let args = Args::from_arg_matches(&matches).map_err(|it| instead(&it))?;
+        Ok(Given { line: line.to_vec(), matches, args })
+    }
+
+    /// Whether an option is on the command line.
+    pub(super) fn is_typed(&self, id: &str) -> bool {
+        self.matches.value_source(id) == Some(ValueSource::CommandLine)
+    }
+
+    fn is_given(&self, id: &str) -> bool {
+        let given = [Some(ValueSource::CommandLine), Some(ValueSource::EnvVariable)];
+        given.contains(&self.matches.value_source(id))
+    }
+
+    /// The options with these settings for those that are not given; of two settings, the first counts.
+    pub(super) fn with<'a>(
+        &self,
+        settings: impl IntoIterator<Item = &'a Setting>,
+    ) -> Result<Args, Instead> {
+        let mut taken: Vec<&str> = Vec::new();
+        let mut line: Vec<OsString> = self.line.iter().take(1).cloned().collect();
+        for setting in settings {
+            if !taken.contains(&setting.name) && !setting.ids().any(|id| self.is_given(&id)) {
+                taken.push(setting.name);
+                line.extend(setting.argument());
+            }
+        }
+        line.extend(self.line.iter().skip(1).cloned());
+        Args::try_parse_from(line).map_err(|error| instead(&error))
+    }
+}
+
+/// Finds a setting with a value that its option does not take.
+pub(super) fn check(config: &Config) -> Result<(), Fault> {
+    for setting in config.options.iter().chain(config.sources.settings()) {
+        let Some(argument) = setting.argument() else { continue };
+        let line = [OsString::from("loadline"), argument];
+        if let Err(error) = Args::try_parse_from(line) {
+            return Err(config.text.fault(setting.place.clone(), reason(setting.name, &error)));
+        }
+    }
+    Ok(())
+}
+
+/// Why a value is none for an option, without a word about the command line.
+fn reason(name: &str, error: &clap::Error) -> String {
+    if let Some(ContextValue::Strings(all)) = error.get(ContextKind::ValidValue) {
+        return format!("this is no {name}; choose from {}", all.join(", "));
+    }
+    match std::error::Error::source(error) {
+        Some(why) => format!("{name}: {why}"),
+        None => format!("{name}: {}", first_paragraph(error)),
+    }
+}
+
+/// The variable of the environment that is at fault, if what is typed is not.
+fn variable(line: &[OsString], error: &clap::Error) -> Option<String> {
+    let typed = Args::command().mut_args(|option| option.env(Resettable::Reset));
+    typed.try_get_matches_from(line).ok()?;
+    let ContextValue::String(option) = error.get(ContextKind::InvalidArg)? else { return None };
+    let name = option.split_whitespace().next()?.trim_start_matches("--");
+    Some(format!("LOADLINE_{}", name.replace('-', "_").to_uppercase()))
+}
+
+fn instead(error: &clap::Error) -> Instead {
+    if error.use_stderr() {
+        Instead::Usage(without_password(&usage_line(error)))
+    } else {
+        Instead::Print(error.to_string())
+    }
+}
+
+/// A password that was typed is not for the screen, whatever is wrong with the rest.
+pub(super) fn without_password(text: &str) -> String {
+    let hidden = || {
+        let address =
+            text.find("prom+http").and_then(|at| Some(at + text[at..].find("://")? + 3))?;
+        let from = address + text[address..].find(':')?;
+        let until = text.rfind('@').filter(|until| *until > from)?;
+        Some(format!("{}{}", &text[..from], &text[until..]))
+    };
+    hidden().unwrap_or_else(|| text.to_owned())
+}
+
+/// The first paragraph of an error in one line, without clap's label.
+fn first_paragraph(error: &clap::Error) -> String {
+    let error = error.to_string();
+    let paragraph = error.split("\n\n").next().unwrap_or(&error);
+    let text = paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
+    sanitize(text.strip_prefix("error: ").unwrap_or(&text)).into_owned()
+}

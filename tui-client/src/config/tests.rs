@@ -1,0 +1,337 @@
+use std::path::Path;
+
+use proptest::prelude::*;
+use ratatui::style::Color::{Indexed, LightRed, Rgb};
+
+use super::*;
+use crate::keys::{Action, Key};
+use crate::thresholds::Limits;
+
+fn parse(text: &str) -> Result<Config, String> {
+    let folder = Some(Path::new("/home/me/.config/loadline"));
+    Config::parse("c.toml".to_owned(), folder, text.into()).map_err(|fault| fault.to_string())
+}
+
+fn check(text: &str, expected: &str) {
+    let fault = parse(text).expect_err(text);
+    assert_eq!(fault, expected.trim_start_matches('\n').trim_end(), "\n{fault}\n");
+}
+
+#[test]
+fn an_unknown_name_is_shown_with_its_line_and_what_is_allowed() {
+    check(
+        "[options]\ntheme = \"light\"\n  windw = \"5m\"\n",
+        r#"
+c.toml:3:3: there is no option "windw"; did you mean window? There are output, interval, history, window, keep, columns, fullscreen, agent-command, ssh, tls-ca, tls-cert, tls-key, theme, mouse
+   3 |   windw = "5m"
+     |   ^^^^^"#,
+    );
+    check(
+        "colour = 1",
+        r#"
+c.toml:1:1: there is no section "colour"; there are sources, groups, options, theme, keys, thresholds
+   1 | colour = 1
+     | ^^^^^^"#,
+    );
+    check(
+        "[theme]\nwarn = 3",
+        r#"
+c.toml:2:1: there is no colour "warn"; did you mean warning? There are lines, faint, good, warning, alarm
+   2 | warn = 3
+     | ^^^^"#,
+    );
+    check(
+        "[sources]\ndb = { source = \"db\", window = \"1m\" }",
+        r#"
+c.toml:2:23: there is no option "window"; there are source, columns, agent-command, ssh, tls-ca, tls-cert, tls-key
+   2 | db = { source = "db", window = "1m" }
+     |                       ^^^^^^"#,
+    );
+}
+
+#[test]
+fn what_is_no_toml_is_shown_with_its_line() {
+    check(
+        "[options]\nwindow = 5m\n",
+        r"
+c.toml:2:10: string values must be quoted, expected literal string; what is allowed here is said at https://toml.io
+   2 | window = 5m
+     |          ^^",
+    );
+    let twice = parse("[keys]\nhelp = \"x\"\nhelp = \"y\"").unwrap_err();
+    assert!(twice.starts_with("c.toml:3:1: duplicate key") && twice.ends_with("^^^^"), "{twice}");
+    let deep = parse(&format!("x = {}", "[".repeat(100_000))).unwrap_err();
+    assert!(deep.contains("c.toml:1:") && deep.lines().count() == 3, "{deep}");
+}
+
+#[test]
+fn a_value_of_another_kind_is_told_with_an_example() {
+    check(
+        "[options]\nwindow = 5",
+        r#"
+c.toml:2:10: window is not to be a number; write text in quotes, as in "15m"
+   2 | window = 5
+     |          ^"#,
+    );
+    check(
+        "[options]\nmouse = \"no\"",
+        r#"
+c.toml:2:9: mouse is not to be a text; write true or false without quotes
+   2 | mouse = "no"
+     |         ^^^^"#,
+    );
+    check(
+        "[groups]\nprod = [\"a\", 7]",
+        r#"
+c.toml:2:14: prod is not to be a number; write sources in brackets, as in ["web-1", "@test", "tcp://10.0.0.7"]
+   2 | prod = ["a", 7]
+     |              ^"#,
+    );
+}
+
+#[test]
+fn a_key_that_cannot_be_bound_is_told_with_who_has_it() {
+    check(
+        "[keys]\nhelp = [\"?\", \"f\"]",
+        r#"
+c.toml:2:14: "f" cannot be the key of help: fullscreen has it by default; give fullscreen another key, or none by fullscreen = []
+   2 | help = ["?", "f"]
+     |              ^^^"#,
+    );
+    check(
+        "[keys]\nmark = \"z\"\nhelp = \"z\"",
+        r#"
+c.toml:3:8: "z" cannot be the key of both mark and help; take it from one of them
+   3 | help = "z"
+     |        ^^^"#,
+    );
+    check(
+        "[keys]\nquit = []",
+        r#"
+c.toml:2:8: quit needs a key; write one, as in ["q"]
+   2 | quit = []
+     |        ^^"#,
+    );
+    check(
+        "[keys]\nquit = \"Q\"\nhelp = \"ctrl-c\"",
+        r#"
+c.toml:3:8: ctrl-c always quits; give help another key
+   3 | help = "ctrl-c"
+     |        ^^^^^^^^"#,
+    );
+    check(
+        "[keys]\nhepl = \"F2\"",
+        r#"
+c.toml:2:1: there is no action "hepl"; did you mean help? There are quit, help, back, redraw, suspend, fullscreen, cycle, next-chart, previous-chart, chart-1, chart-2, chart-3, chart-4, chart-5, chart-6, chart-7, chart-8, chart-9, value-in, value-out, units, theme, pause, zoom-in and 24 more; see loadline --print-config
+   2 | hepl = "F2"
+     | ^^^^"#,
+    );
+    let many = parse(&format!("[keys]\nhelp = [{}]", "\"F2\", ".repeat(17))).unwrap_err();
+    assert!(many.contains("c.toml:2:105: an action has 16 keys at most"), "{many}");
+    let long = parse(&format!("[keys]\n{} = 1", "k".repeat(70_000))).unwrap_err();
+    assert!(long.contains("kkk\"...; there are quit, help") && long.len() < 1000, "{long}");
+    let key = parse("[keys]\nhelp = \"hyper-x\"").unwrap_err();
+    assert!(
+        key.starts_with("c.toml:2:8: \"hyper-x\" is no key; write a character, f1 to f24"),
+        "{key}"
+    );
+}
+
+#[test]
+fn a_colour_that_is_none_is_told() {
+    check(
+        "[theme]\nlines = [\"cyan\", \"reddish\"]",
+        r##"
+c.toml:2:18: this is no colour; write a name like "cyan" or "light-red", "#4fc3d9", or a number from 0 to 255
+   2 | lines = ["cyan", "reddish"]
+     |                  ^^^^^^^^^"##,
+    );
+    for wrong in ["256", "-1", "1.5", "\"#12345\"", "true", "\"#ÿÿÿ\""] {
+        let fault = parse(&format!("[theme]\ngood = {wrong}")).expect_err(wrong);
+        assert!(fault.starts_with("c.toml:2:8: this is no colour; write"), "{fault}");
+    }
+    let seven = parse("[theme]\nlines = [1, 2, 3, 4, 5, 6, 7]").unwrap_err();
+    assert!(seven.starts_with("c.toml:2:28: a chart has 6 colours; leave out"), "{seven}");
+}
+
+#[test]
+fn a_threshold_is_a_number_and_the_critical_one_is_the_greater() {
+    check(
+        "[thresholds]\ncpu = { warn = 95, critical = 80 }",
+        r"
+c.toml:2:7: critical is less than warn; write the greater of the two as critical
+   2 | cpu = { warn = 95, critical = 80 }
+     |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^",
+    );
+    for wrong in ["80", "{ warn = \"80\" }", "{ warn = nan }", "{ warning = 3 }"] {
+        let fault = parse(&format!("[thresholds]\ncpu = {wrong}")).expect_err(wrong);
+        assert!(fault.starts_with("c.toml:2:") && fault.contains(';'), "{fault}");
+    }
+}
+
+#[test]
+fn a_group_has_no_unknown_members_and_not_itself() {
+    check(
+        "[groups]\nall = [\"@prod\"]\nprod = [\"web-1\", \"@test\"]\ntest = [\"@all\"]",
+        r#"
+c.toml:4:9: a group cannot contain itself: all > prod > test > all; leave out "@all"
+   4 | test = ["@all"]
+     |         ^^^^^^"#,
+    );
+    check(
+        "[groups]\nall = [\"@pord\"]\nprod = []",
+        r#"
+c.toml:2:8: there is no group "pord"; did you mean prod? There are all, prod
+   2 | all = ["@pord"]
+     |        ^^^^^^^"#,
+    );
+    check(
+        "[groups]\nall = [\"web-1:x\"]",
+        r#"
+c.toml:2:8: "web-1:x" has no usable port; write HOST:PORT with a port from 1 to 65535
+   2 | all = ["web-1:x"]
+     |        ^^^^^^^^^"#,
+    );
+    let chain: Vec<String> = (0..5000).map(|at| format!("g{at} = [\"@g{}\"]", at + 1)).collect();
+    let deep = parse(&format!("[groups]\n{}\ng5000 = []", chain.join("\n"))).unwrap_err();
+    assert!(deep.contains("groups within groups are too deep; 16 are the most"), "{deep}");
+    let wide: Vec<String> = (0..14)
+        .map(|at| format!("g{at} = [{}]", format!("\"@g{}\", ", at + 1).repeat(50)))
+        .collect();
+    assert!(parse(&format!("[groups]\n{}\ng14 = [\"a\"]", wide.join("\n"))).is_ok());
+}
+
+#[test]
+fn a_name_that_nobody_could_type_is_refused() {
+    for name in [
+        "\"\"",
+        "\"a b\"",
+        "\"@a\"",
+        "\"-a\"",
+        "\"a/b\"",
+        "\"\\u001b[2J\"",
+        "\"\\u202e\"",
+        &"n".repeat(65),
+    ] {
+        let fault = parse(&format!("[sources]\n{name} = \"a\"")).expect_err(name);
+        assert!(fault.starts_with("c.toml:2:1: ") && fault.contains("cannot be a name"), "{fault}");
+    }
+    check(
+        "[sources]\ndb = { ssh = \"ssh -4\" }",
+        r#"
+c.toml:2:1: db has no source; write a SOURCE in quotes, as in "web-1:1027", or a table, as in { source = "me@web-1", ssh = "ssh -4" }
+   2 | db = { ssh = "ssh -4" }
+     | ^^"#,
+    );
+}
+
+#[test]
+fn names_and_groups_stand_for_sources_in_their_order() {
+    let config = parse(
+        "[sources]\nweb = \"me@10.0.0.1\"\ndb = { source = \"tls://db\", tls-ca = \"ca.pem\" }\n\
+         [groups]\nprod = [\"db\", \"web\"]\nall = [\"x\", \"@prod\", \"@prod\", \"tls://db\"]",
+    )
+    .unwrap();
+    let shown = |word: &str| -> Vec<String> {
+        let found = config.sources.resolve(word).unwrap();
+        found.iter().map(|it| it.name.clone().unwrap_or_else(|| it.source.to_string())).collect()
+    };
+    assert_eq!(shown("@all"), ["x:1027", "db", "web"]);
+    assert_eq!(shown("web"), ["web"], "and not a host of that name");
+    let own = &config.sources.resolve("db").unwrap()[0].own;
+    let argument = own[0].argument().unwrap().into_string().unwrap();
+    assert_eq!(argument, "--tls-ca=/home/me/.config/loadline/ca.pem");
+    let unknown = config.sources.resolve("@prdo").unwrap_err();
+    assert_eq!(unknown, "there is no group \"prdo\"; did you mean prod? There are all, prod");
+}
+
+#[test]
+fn what_is_written_is_what_holds() {
+    let config = parse(
+        "[theme]\nlines = [12, \"#010203\"]\nalarm = \"light-red\"\n[keys]\nhelp = [\"F2\", \"H\"]\n\
+         [thresholds]\ncpu = { warn = 80 }\n\"load1/core\" = { critical = 1.5 }",
+    )
+    .unwrap();
+    assert_eq!(config.keys.names(Action::Help), ["F2", "H"]);
+    let limits = Limits { warn: None, critical: Some(6.0) };
+    assert_eq!(config.thresholds.of("load1", Some(4.0)), limits);
+    let colours = (config.colours.lines[0], config.colours.lines[1], config.colours.alarm);
+    assert_eq!(colours, (Some(Indexed(12)), Some(Rgb(1, 2, 3)), Some(LightRed)));
+    assert!(Key::CTRL_C.to_string() == "ctrl-c" && config.options.is_empty());
+}
+
+#[test]
+fn the_usual_configuration_can_be_read_with_and_without_its_comments() {
+    let text = usual(|name| format!("what {name} does"));
+    let holds = |config: &Config| (config.keys.clone(), config.thresholds.clone());
+    let parsed = parse(&text).unwrap();
+    assert_eq!(holds(&parsed), holds(&Config::default()));
+    assert!(parsed.options.is_empty() && parsed.colours == Own::NONE);
+    let bare: String =
+        text.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join("\n");
+    assert_eq!(holds(&parse(&bare).unwrap()), holds(&Config::default()));
+    // A line like `#name = value` is a default, and changes nothing when it is written down.
+    let all = uncommented(&text);
+    let all = parse(&all).unwrap();
+    assert_eq!(holds(&all), holds(&Config::default()));
+    assert_eq!(all.colours, Own::all_of(crate::theme::Palette::Dark));
+    assert_eq!(all.options.len(), 5);
+    // Each example can be written as it stands there.
+    let examples: Vec<String> =
+        text.lines().map(|line| line.strip_prefix("#   ").unwrap_or(line).to_owned()).collect();
+    let examples = parse(&examples.join("\n")).unwrap();
+    assert_eq!(examples.sources.resolve("@all").unwrap().len(), 4);
+    assert_eq!(examples.options.len(), 9);
+}
+
+/// The text with its defaults in force.
+pub(crate) fn uncommented(text: &str) -> String {
+    let line = |line: &str| match line.strip_prefix('#') {
+        Some(rest) if rest.starts_with(|c: char| c.is_ascii_lowercase()) => rest.to_owned(),
+        _ => line.to_owned(),
+    };
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_file_is_shown_without_what_could_move_the_terminal() {
+    let fault = parse("[options]\n\u{202e}\u{1b}[2J = 1").unwrap_err();
+    assert!(!fault.contains(['\u{1b}', '\u{202e}']), "{fault:?}");
+    let fault = parse("[sources]\n\"\\u001b[2J\" = 1 # \u{202e}").unwrap_err();
+    assert!(!fault.contains(['\u{1b}', '\u{202e}']), "{fault:?}");
+    let tab = parse("[options]\n\tx = 1").unwrap_err();
+    assert!(tab.ends_with("   2 |  x = 1\n     |  ^"), "{tab}");
+    let long = format!("x = \"{}\" y", "ü".repeat(5000));
+    let fault = parse(&long).unwrap_err();
+    assert!(fault.lines().all(|line| line.chars().count() < 200), "{fault}");
+    let bytes = Config::parse("c.toml".to_owned(), None, b"[keys]\nhelp = \"\xff\"".to_vec());
+    let fault = bytes.unwrap_err().to_string();
+    assert!(fault.starts_with("c.toml:2:9: this is no UTF-8; save the file as UTF-8\n"), "{fault}");
+}
+
+#[test]
+fn a_file_that_was_chosen_has_to_be_there_and_not_to_be_huge() {
+    let load = |path: &str| Config::load(Some(OsStr::new(path))).map_err(|fault| fault.to_string());
+    assert!(load("").is_ok());
+    let missing = load("/nowhere/c.toml").unwrap_err();
+    assert_eq!(
+        missing,
+        "cannot read the configuration /nowhere/c.toml: there is no such file; choose another by \
+         --config, or none by --config ''"
+    );
+    let folder = load("/").unwrap_err();
+    assert!(folder.starts_with("cannot read the configuration /: is a directory"), "{folder}");
+    let endless = load("/dev/zero").unwrap_err();
+    assert!(endless.contains("/dev/zero is larger than 1 MiB; choose another"), "{endless}");
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_in_the_file_is_a_configuration_or_a_fault_of_it(
+        text in "(\\[(sources|groups|options|theme|keys|thresholds)\\]\n)?([a-z\"]{0,6} ?= ?[\\[\\]{}\"@a-z0-9,=. ]{0,12}\n?|\\PC{0,8}){0,4}",
+    ) {
+        if let Err(fault) = parse(&text) {
+            prop_assert!(fault.starts_with("c.toml:") && fault.lines().count() == 3, "{}", fault);
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! The values of a table, with their places in the file.
+//!
+//! They are read one by one, not into types with serde: a value that may be a text or a table has no
+//! place there, and what is allowed is said in our words.
+
+use std::fmt::Write as _;
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue};
+
+use super::text::{Fault, Text};
+
+/// So many names are listed where one is unknown.
+const LISTED_MAX: usize = 24;
+
+/// More of an unknown name is not shown, and it is compared with nothing.
+const NAME_MAX: usize = 64;
+
+/// A name that is less like another one than this is no slip of the finger.
+const ALIKE_MIN: f64 = 0.75;
+
+/// A name and what it stands for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Entry<'a> {
+    key: &'a Spanned<DeString<'a>>,
+    value: &'a Spanned<DeValue<'a>>,
+}
+
+/// The entries of a table in the order in which they are written.
+pub(super) fn entries<'a>(table: &'a DeTable<'a>) -> Vec<Entry<'a>> {
+    let mut entries: Vec<Entry> = table.iter().map(|(key, value)| Entry { key, value }).collect();
+    entries.sort_by_key(|entry| entry.key.span().start);
+    entries
+}
+
+impl<'a> Entry<'a> {
+    pub(super) fn name(&self) -> &'a str {
+        self.key.get_ref()
+    }
+
+    pub(super) fn key_place(&self) -> Range<usize> {
+        self.key.span()
+    }
+
+    pub(super) fn place(&self) -> Range<usize> {
+        self.value.span()
+    }
+
+    pub(super) fn value(&self) -> &'a DeValue<'a> {
+        self.value.get_ref()
+    }
+
+    pub(super) fn fault(&self, text: &Text, what: impl AsRef<str>) -> Fault {
+        text.fault(self.place(), what)
+    }
+
+    pub(super) fn fault_at_key(&self, text: &Text, what: impl AsRef<str>) -> Fault {
+        text.fault(self.key_place(), what)
+    }
+
+    /// That it is something else than what is allowed.
+    pub(super) fn not(&self, text: &Text, allowed: &str) -> Fault {
+        not(text, self.name(), self.value, allowed)
+    }
+
+    pub(super) fn table(&self, text: &Text, allowed: &str) -> Result<&'a DeTable<'a>, Fault> {
+        self.value().as_table().ok_or_else(|| self.not(text, allowed))
+    }
+
+    pub(super) fn string(&self, text: &Text, allowed: &str) -> Result<&'a str, Fault> {
+        self.value().as_str().ok_or_else(|| self.not(text, allowed))
+    }
+
+    /// A text, or several in brackets; each with its place.
+    pub(super) fn strings(
+        &self,
+        text: &Text,
+        allowed: &str,
+    ) -> Result<Vec<(&'a str, Range<usize>)>, Fault> {
+        if let Some(one) = self.value().as_str() {
+            return Ok(vec![(one, self.place())]);
+        }
+        let all = self.value().as_array().ok_or_else(|| self.not(text, allowed))?;
+        let string = |value: &'a Spanned<DeValue<'a>>| match value.get_ref().as_str() {
+            Some(it) => Ok((it, value.span())),
+            None => Err(not(text, self.name(), value, allowed)),
+        };
+        all.iter().map(string).collect()
+    }
+}
+
+fn not(text: &Text, name: &str, value: &Spanned<DeValue>, allowed: &str) -> Fault {
+    let found = match value.get_ref() {
+        DeValue::String(_) => "a text",
+        DeValue::Integer(_) | DeValue::Float(_) => "a number",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    };
+    text.fault(value.span(), format!("{name} is not to be {found}; write {allowed}"))
+}
+
+/// What is said of a name that nothing has: the one that may be meant, and all that there are.
+pub(super) fn unknown<'a>(
+    kind: &str,
+    name: &str,
+    all: impl IntoIterator<Item = &'a str>,
+) -> String {
+    let all: Vec<&str> = all.into_iter().collect();
+    let (shown, is_whole) = match name.char_indices().nth(NAME_MAX) {
+        Some((end, _)) => (&name[..end], false),
+        None => (name, true),
+    };
+    let dots = if is_whole { "" } else { "..." };
+    let mut text = format!("there is no {kind} {shown:?}{dots}");
+    if all.is_empty() {
+        return text + "; the configuration names none, see loadline --print-config";
+    }
+    let alike = |other: &&str| strsim::jaro_winkler(name, other);
+    let short = all.iter().filter(|other| is_whole && other.len() <= 4 * NAME_MAX);
+    let nearest = short.map(|other| (alike(other), *other)).max_by(|a, b| a.0.total_cmp(&b.0));
+    if let Some((_, nearest)) = nearest.filter(|(alike, _)| *alike >= ALIKE_MIN) {
+        let _ = write!(text, "; did you mean {nearest}?");
+    }
+    let listed = all.iter().take(LISTED_MAX).copied().collect::<Vec<_>>().join(", ");
+    let join = if text.ends_with('?') { " There are" } else { "; there are" };
+    let _ = write!(text, "{join} {listed}");
+    if all.len() > LISTED_MAX {
+        let more = all.len() - LISTED_MAX;
+        let _ = write!(text, " and {more} more; see loadline --print-config");
+    }
+    text
+}

@@ -1,0 +1,267 @@
+//! A key: as a terminal tells it, as it is written down, and as people call it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use loadline_protocol::sanitize;
+use thiserror::Error;
+
+/// A key, and what is held with it.
+///
+/// **Invariant:** a key that terminals tell in several ways is there in one of them: a character says
+/// itself whether shift is held, one with ctrl is a small one, and Tab with shift is `BackTab`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key {
+    code: KeyCode,
+    held: KeyModifiers,
+}
+
+/// Why a text names no key that can be bound.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum KeyError {
+    /// There is no such key.
+    #[error(
+        "{0:?} is no key; write a character, f1 to f24, or one of space, tab, enter, esc, backspace, \
+         left, right, up, down, home, end, pgup, pgdn, insert, delete, with ctrl-, alt- or shift- in \
+         front where it is held"
+    )]
+    Unknown(String),
+    /// A terminal cannot tell it from another one.
+    #[error("a terminal cannot tell {0} from {1}; write {1:?}")]
+    Alike(String, &'static str),
+    /// What it types is a matter of the keyboard.
+    #[error("{0:?} is another character on each keyboard; write the character itself")]
+    Shifted(String),
+}
+
+/// Keys with a name: how they are written, and what they are called on the screen.
+const NAMED: &[(&str, KeyCode, &str)] = &[
+    ("space", KeyCode::Char(' '), "Space"),
+    ("tab", KeyCode::Tab, "Tab"),
+    ("enter", KeyCode::Enter, "Enter"),
+    ("esc", KeyCode::Esc, "Esc"),
+    ("backspace", KeyCode::Backspace, "Backspace"),
+    ("left", KeyCode::Left, "←"),
+    ("right", KeyCode::Right, "→"),
+    ("up", KeyCode::Up, "↑"),
+    ("down", KeyCode::Down, "↓"),
+    ("home", KeyCode::Home, "Home"),
+    ("end", KeyCode::End, "End"),
+    ("pgup", KeyCode::PageUp, "PgUp"),
+    ("pgdn", KeyCode::PageDown, "PgDn"),
+    ("insert", KeyCode::Insert, "Insert"),
+    ("delete", KeyCode::Delete, "Delete"),
+];
+
+/// Other ways to write them.
+const ALIASES: &[(&str, &str)] = &[
+    ("return", "enter"),
+    ("escape", "esc"),
+    ("pageup", "pgup"),
+    ("pagedown", "pgdn"),
+    ("ins", "insert"),
+    ("del", "delete"),
+];
+
+/// What is held with a key, in the order in which it is written.
+const HELD: [(&str, KeyModifiers, &str); 3] = [
+    ("ctrl-", KeyModifiers::CONTROL, "Ctrl-"),
+    ("alt-", KeyModifiers::ALT, "Alt-"),
+    ("shift-", KeyModifiers::SHIFT, "Shift-"),
+];
+
+/// The last of the keys F1, F2 and so on.
+const F_MAX: u8 = 24;
+
+/// With ctrl, these are the bytes of another key.
+const ALIKE: [(char, &str); 3] = [('i', "tab"), ('m', "enter"), ('[', "esc")];
+
+impl Key {
+    /// Quits whatever is bound.
+    pub const CTRL_C: Key = Key::ctrl('c');
+
+    pub(super) const fn char(c: char) -> Key {
+        Key::code(KeyCode::Char(c))
+    }
+
+    pub(super) const fn ctrl(c: char) -> Key {
+        Key { code: KeyCode::Char(c), held: KeyModifiers::CONTROL }
+    }
+
+    pub(super) const fn shift(code: KeyCode) -> Key {
+        Key { code, held: KeyModifiers::SHIFT }
+    }
+
+    pub(super) const fn code(code: KeyCode) -> Key {
+        Key { code, held: KeyModifiers::NONE }
+    }
+
+    /// The key that was pressed.
+    #[must_use]
+    pub fn of(event: KeyEvent) -> Key {
+        let shift = KeyModifiers::SHIFT;
+        let held = event.modifiers & (KeyModifiers::CONTROL | KeyModifiers::ALT | shift);
+        match event.code {
+            KeyCode::Char(c) if held.contains(KeyModifiers::CONTROL) => {
+                Key { code: KeyCode::Char(c.to_ascii_lowercase()), held: held - shift }
+            }
+            KeyCode::Char(_) | KeyCode::BackTab => Key { code: event.code, held: held - shift },
+            KeyCode::Tab if held.contains(shift) => {
+                Key { code: KeyCode::BackTab, held: held - shift }
+            }
+            code => Key { code, held },
+        }
+    }
+
+    /// As people call it: `Ctrl-C`, `PgUp`, `←`.
+    #[must_use]
+    pub fn label(self) -> String {
+        let held = HELD.iter().filter(|(_, held, _)| self.held.contains(*held));
+        let held: String = held.map(|(.., label)| *label).collect();
+        let named = NAMED.iter().find(|(_, code, _)| *code == self.code);
+        let key = match (self.code, named) {
+            (_, Some((.., label))) => (*label).to_owned(),
+            (KeyCode::BackTab, _) => "Shift-Tab".to_owned(),
+            (KeyCode::Char(c), _) if self.held.contains(KeyModifiers::CONTROL) => {
+                c.to_ascii_uppercase().to_string()
+            }
+            (code, _) => written(code),
+        };
+        held + &key
+    }
+}
+
+/// A key without what is held with it.
+fn written(code: KeyCode) -> String {
+    let named = NAMED.iter().find(|(_, named, _)| *named == code);
+    match (code, named) {
+        (_, Some((name, ..))) => (*name).to_owned(),
+        (KeyCode::BackTab, _) => "shift-tab".to_owned(),
+        (KeyCode::Char(c), _) => c.to_string(),
+        (KeyCode::F(number), _) => format!("F{number}"),
+        // No other can be bound.
+        _ => String::new(),
+    }
+}
+
+impl fmt::Display for Key {
+    /// As it is written in a configuration: `ctrl-c`, `pgup`, `left`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, ..) in HELD.iter().filter(|(_, held, _)| self.held.contains(*held)) {
+            f.write_str(name)?;
+        }
+        f.write_str(&written(self.code))
+    }
+}
+
+impl FromStr for Key {
+    type Err = KeyError;
+
+    fn from_str(text: &str) -> Result<Key, KeyError> {
+        let shown = || sanitize(text).into_owned();
+        let (mut held, mut rest) = (KeyModifiers::NONE, text);
+        while let Some((modifier, behind)) = strip_held(rest) {
+            held |= modifier;
+            rest = behind;
+        }
+        let code = code(rest).ok_or_else(|| KeyError::Unknown(shown()))?;
+        let is_shifted = held.contains(KeyModifiers::SHIFT);
+        let code = match code {
+            KeyCode::Char(c) if is_shifted && c.is_ascii_lowercase() => {
+                KeyCode::Char(c.to_ascii_uppercase())
+            }
+            KeyCode::Char(c) if is_shifted && !c.is_ascii_uppercase() => {
+                return Err(KeyError::Shifted(shown()));
+            }
+            code => code,
+        };
+        let key = Key::of(KeyEvent::new(code, held));
+        match ALIKE.iter().find(|(c, _)| key == Key::ctrl(*c)) {
+            Some((_, other)) => Err(KeyError::Alike(shown(), other)),
+            None => Ok(key),
+        }
+    }
+}
+
+/// What is said to be held, and the text behind it; one dash alone is a key.
+fn strip_held(text: &str) -> Option<(KeyModifiers, &str)> {
+    HELD.iter().find_map(|(name, held, _)| {
+        let (front, rest) = text.split_at_checked(name.len())?;
+        (front.eq_ignore_ascii_case(name) && !rest.is_empty()).then_some((*held, rest))
+    })
+}
+
+fn code(text: &str) -> Option<KeyCode> {
+    let mut chars = text.chars();
+    if let (Some(c), None) = (chars.next(), chars.next()) {
+        // What a terminal would be moved by can neither be typed nor shown.
+        return (sanitize(text) == text).then_some(KeyCode::Char(c));
+    }
+    let text = text.to_ascii_lowercase();
+    let alias = ALIASES.iter().find(|(alias, _)| *alias == text);
+    let name = alias.map_or(text.as_str(), |(_, name)| name);
+    if let Some((_, code, _)) = NAMED.iter().find(|(named, ..)| *named == name) {
+        return Some(*code);
+    }
+    let number: u8 =
+        name.strip_prefix('f').filter(|it| !it.starts_with(['0', '+']))?.parse().ok()?;
+    (1..=F_MAX).contains(&number).then_some(KeyCode::F(number))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn check(text: &str, written: &str, label: &str) {
+        let key: Key = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
+        assert_eq!((key.to_string().as_str(), key.label().as_str()), (written, label), "{text}");
+    }
+
+    #[test]
+    fn a_key_is_written_as_people_call_it() {
+        check("q", "q", "q");
+        check("Y", "Y", "Y");
+        check("shift-y", "Y", "Y");
+        check("Ctrl-C", "ctrl-c", "Ctrl-C");
+        check("-", "-", "-");
+        check("ctrl--", "ctrl--", "Ctrl--");
+        check(" ", "space", "Space");
+        check("ctrl-space", "ctrl-space", "Ctrl-Space");
+        check("f11", "F11", "F11");
+        check("PageUp", "pgup", "PgUp");
+        check("shift-left", "shift-left", "Shift-←");
+        check("shift-tab", "shift-tab", "Shift-Tab");
+        check("alt-Q", "alt-Q", "Alt-Q");
+        check("ctrl-alt-shift-del", "ctrl-alt-shift-delete", "Ctrl-Alt-Shift-Delete");
+        check("ü", "ü", "ü");
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused() {
+        for text in
+            ["", "ctrl-", "qq", "F0", "f25", "f+1", "hyper-x", "\x1b", "\u{202e}", "ctrl-ab"]
+        {
+            let error = text.parse::<Key>().expect_err(text).to_string();
+            assert!(error.contains("is no key; write a character"), "{text:?}: {error}");
+            assert!(!error.contains(char::is_control), "{text:?}");
+        }
+        let error = |text: &str| text.parse::<Key>().unwrap_err().to_string();
+        assert_eq!(error("ctrl-i"), "a terminal cannot tell ctrl-i from tab; write \"tab\"");
+        assert_eq!(
+            error("shift-1"),
+            "\"shift-1\" is another character on each keyboard; write the character itself"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn a_key_that_is_written_down_is_read_as_the_same(text in "(ctrl-|alt-|shift-){0,3}(.|f[0-9]{1,2}|tab|pgup|del)") {
+            if let Ok(key) = text.parse::<Key>() {
+                prop_assert_eq!(key.to_string().parse(), Ok(key));
+            }
+        }
+    }
+}

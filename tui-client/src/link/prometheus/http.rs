@@ -1,0 +1,274 @@
+//! One connection of HTTP/1.1 to a server of Prometheus' kind, made when it is needed.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, LOCATION, USER_AGENT};
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use loadline_protocol::sanitize;
+use tokio::time::timeout;
+
+use super::answer;
+use crate::link::connector::Stream;
+use crate::link::tcp::Tcp;
+use crate::link::tls;
+use crate::source::{Prometheus, Secret};
+
+/// The longest answer that is taken; questions are cut so that theirs are shorter.
+const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// How long a question may take, with a connection for it and the whole of the answer.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// What the headers of an answer may take.
+const HEADER_BYTES_MAX: usize = 64 * 1024;
+
+/// Headers of an answer.
+const HEADERS_MAX: usize = 100;
+
+/// How much of what a server says is told.
+const SAID_MAX: usize = 200;
+
+/// What a server may want to know of who asks, beside what stands in its address.
+#[derive(Debug, Clone, Default)]
+pub struct Secrets {
+    /// The password of a user who has none in the address.
+    pub password: Option<Secret>,
+    /// A token, for servers whose address has no user.
+    pub token: Option<Secret>,
+}
+
+/// How the server is reached.
+pub(super) enum Road {
+    Plain(Tcp),
+    Tls(Box<tls::Way>),
+}
+
+impl Road {
+    async fn connect(&mut self) -> io::Result<Box<dyn Stream>> {
+        Ok(match self {
+            Road::Plain(tcp) => Box::new(tcp.connect().await?),
+            Road::Tls(tls) => Box::new(tls.connect().await?),
+        })
+    }
+}
+
+/// Why there is no answer, in words that fit a header line.
+///
+/// **Invariant:** it is safe to show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Failure(String);
+
+impl Failure {
+    pub(super) fn new(reason: &str) -> Failure {
+        Failure(sanitize(reason).chars().take(SAID_MAX).collect())
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Asks one server.
+pub(super) struct Client {
+    road: Road,
+    authority: String,
+    prefix: String,
+    authorization: Option<HeaderValue>,
+    /// The connection, while there is one.
+    sender: Option<SendRequest<Full<Bytes>>>,
+}
+
+impl Client {
+    pub(super) fn new(server: &Prometheus, secrets: &Secrets, road: Road) -> Client {
+        Client {
+            road,
+            authority: server.authority(),
+            prefix: server.prefix.clone(),
+            authorization: authorization(server, secrets),
+            sender: None,
+        }
+    }
+
+    /// Asks, and gives the whole answer. A connection that failed is made anew the next time.
+    pub(super) async fn ask(
+        &mut self,
+        what: &str,
+        form: &[(&str, &str)],
+    ) -> Result<Bytes, Failure> {
+        let asked = timeout(ANSWER_TIME_MAX, self.asked(what, form)).await;
+        let answer = asked.unwrap_or_else(|_| Err(Failure::new("timed out")));
+        if answer.is_err() {
+            self.sender = None;
+        }
+        answer
+    }
+
+    async fn asked(&mut self, what: &str, form: &[(&str, &str)]) -> Result<Bytes, Failure> {
+        let body: Bytes =
+            form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish().into();
+        let path = format!("{}/api/v1/{what}", self.prefix);
+        let kept = match self.sender.take() {
+            Some(mut sender) => match sender.ready().await {
+                // It may be closed only when it is used: then another one is made.
+                Ok(()) => self.send(sender, &path, body.clone()).await.ok(),
+                Err(_) => None,
+            },
+            None => None,
+        };
+        let response = if let Some(response) = kept {
+            response
+        } else {
+            let sender = self.connect().await?;
+            self.send(sender, &path, body).await.map_err(|error| broken(&error))?
+        };
+        read(response, &path).await
+    }
+
+    async fn connect(&mut self) -> Result<SendRequest<Full<Bytes>>, Failure> {
+        let stream = self.road.connect().await;
+        let stream = stream.map_err(|error| {
+            // What is said of TLS names the address of an agent.
+            let reason = super::super::broken(&error).reason.to_string();
+            Failure::new(&reason.replace("leave out tls://", "write prom+http://"))
+        })?;
+        let made = http1::Builder::new()
+            .max_buf_size(HEADER_BYTES_MAX)
+            .max_headers(HEADERS_MAX)
+            .handshake(TokioIo::new(stream))
+            .await;
+        let (sender, connection) = made.map_err(|error| broken(&error))?;
+        // It ends with its sender. How it fails is told where something is asked.
+        tokio::spawn(connection);
+        Ok(sender)
+    }
+
+    async fn send(
+        &mut self,
+        mut sender: SendRequest<Full<Bytes>>,
+        path: &str,
+        body: Bytes,
+    ) -> hyper::Result<Response<Incoming>> {
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = hyper::Method::POST;
+        // A path that is none leads nowhere, as the server says.
+        *request.uri_mut() = path.parse().unwrap_or_default();
+        let headers = request.headers_mut();
+        if let Ok(host) = HeaderValue::from_str(&self.authority) {
+            headers.insert(HOST, host);
+        }
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+        headers.insert(
+            USER_AGENT,
+            HeaderValue::from_static(concat!("loadline/", env!("CARGO_PKG_VERSION"))),
+        );
+        if let Some(who) = &self.authorization {
+            headers.insert(AUTHORIZATION, who.clone());
+        }
+        let response = sender.send_request(request).await?;
+        self.sender = Some(sender);
+        Ok(response)
+    }
+}
+
+/// Who asks; what stands in the address comes first.
+fn authorization(server: &Prometheus, secrets: &Secrets) -> Option<HeaderValue> {
+    let text = if let Some(user) = &server.user {
+        let password = server.password.as_ref().or(secrets.password.as_ref());
+        let pair = format!("{user}:{}", password.map_or("", Secret::reveal));
+        format!("Basic {}", BASE64_STANDARD.encode(pair))
+    } else {
+        format!("Bearer {}", secrets.token.as_ref()?.reveal())
+    };
+    let mut value = HeaderValue::from_str(&text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// The body of a good answer, or what the other kinds of answer mean.
+async fn read(response: Response<Incoming>, path: &str) -> Result<Bytes, Failure> {
+    let status = response.status();
+    if status.is_redirection() {
+        let to = response.headers().get(LOCATION);
+        let to = to.map_or("elsewhere".into(), |to| String::from_utf8_lossy(to.as_bytes()));
+        return Err(Failure::new(&format!("the server leads to {to}; give that address")));
+    }
+    let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
+    let body = match body {
+        Ok(body) => body.to_bytes(),
+        Err(error) if error.is::<LengthLimitError>() => {
+            let mib = ANSWER_BYTES_MAX / (1024 * 1024);
+            return Err(Failure::new(&format!("the answer is longer than {mib} MiB")));
+        }
+        Err(error) => {
+            let of_hyper = error.downcast_ref::<hyper::Error>();
+            return Err(of_hyper.map_or_else(|| Failure::new(&error.to_string()), broken));
+        }
+    };
+    if status.is_success() {
+        return Ok(body);
+    }
+    Err(Failure::new(&match status {
+        StatusCode::UNAUTHORIZED => {
+            "the server wants to know who asks (401): a user in the address with \
+             LOADLINE_PROM_PASSWORD, or LOADLINE_PROM_TOKEN"
+                .to_owned()
+        }
+        StatusCode::FORBIDDEN => "the server does not let us ask (403)".to_owned(),
+        StatusCode::NOT_FOUND => {
+            format!("nothing answers at {path} (404); does a path belong there?")
+        }
+        // Prometheus says what it does not like about a question, a proxy does not.
+        status => answer::error(&body).unwrap_or_else(|| format!("the server answers {status}")),
+    }))
+}
+
+/// Why a conversation broke off.
+fn broken(error: &hyper::Error) -> Failure {
+    let reason = if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
+        "closed by the server"
+    } else if error.is_parse() {
+        "what answers there speaks no HTTP"
+    } else {
+        &source_of(error).unwrap_or_else(|| error.to_string())
+    };
+    Failure::new(reason)
+}
+
+/// What happened to the connection, as it is told of any other one.
+fn source_of(error: &hyper::Error) -> Option<String> {
+    let inner = std::error::Error::source(error)?.downcast_ref::<io::Error>()?;
+    Some(super::super::broken(inner).reason.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::Source;
+
+    #[test]
+    fn a_token_is_for_a_server_whose_address_has_no_user() {
+        let secret = |word: &str| Some(Secret::new(word.to_owned()));
+        let secrets = Secrets { password: secret("from outside"), token: secret("t0ken") };
+        let of = |address: &str, secrets: &Secrets| match address.parse() {
+            Ok(Source::Prometheus(server)) => authorization(&server, secrets)
+                .map(|value| value.to_str().unwrap().to_owned())
+                .unwrap_or_default(),
+            other => panic!("{other:?}"),
+        };
+        let basic = |pair: &str| format!("Basic {}", BASE64_STANDARD.encode(pair));
+        assert_eq!(of("prom+http://a/", &secrets), "Bearer t0ken");
+        assert_eq!(of("prom+http://me@a/", &secrets), basic("me:from outside"));
+        assert_eq!(of("prom+http://me:typed@a/", &secrets), basic("me:typed"));
+        assert_eq!(of("prom+http://a/", &Secrets::default()), "");
+    }
+}

@@ -1,0 +1,246 @@
+//! What is known of an instance as the lines that an agent would send: so nothing behind it knows where
+//! they come from.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use loadline_protocol::{
+    Column, Decoder, Header, LineError, Note, Request, RunId, Schema, Stamp, Text, VERSION,
+};
+use tokio::io::{AsyncRead, AsyncReadExt as _, DuplexStream, ReadBuf};
+use tokio::sync::mpsc;
+
+use super::hub::{self, Follower, Row, Told};
+use super::queries::Known;
+
+/// What is told at a time: texts in front of who reads them.
+pub(super) const TEXTS_MAX: usize = 2;
+
+/// Rows of a text: some 50 KiB.
+const ROWS_MAX: usize = 256;
+
+/// What a request may take on its way here, with another one behind it.
+pub(super) const REQUEST_BYTES: usize = 16 * 1024;
+
+/// What is known of an instance before it is watched.
+pub(super) struct About {
+    /// Its place among those that are watched.
+    pub(super) place: usize,
+    pub(super) host: Text,
+    pub(super) run: RunId,
+    pub(super) columns: Vec<&'static Known>,
+    pub(super) cores: Option<u32>,
+    pub(super) memory: Option<u64>,
+    /// The time between its samples.
+    pub(super) pace: Duration,
+    /// The time between two questions.
+    pub(super) step: Duration,
+}
+
+impl About {
+    /// The time between rows, if that is wished: as an agent does it, it is rounded up.
+    fn interval(&self, wished: Option<Duration>) -> Duration {
+        let least = wished.unwrap_or(Duration::ZERO).max(self.pace).max(self.step);
+        let step_ms = self.step.as_millis().max(1);
+        let ms = least.as_millis().div_ceil(step_ms).saturating_mul(step_ms);
+        Duration::from_millis(u64::try_from(ms).unwrap_or(u64::MAX))
+    }
+
+    /// Which columns are told, and what stands above them.
+    fn answer(&self, request: &Request) -> Result<Answer, Text> {
+        let columns = match &request.columns {
+            None => self.columns.clone(),
+            Some(names) => {
+                let known = |name: &String| {
+                    let found = self.columns.iter().find(|column| column.name == name);
+                    found.copied().ok_or_else(|| self.unknown(name))
+                };
+                names.iter().map(known).collect::<Result<_, _>>()?
+            }
+        };
+        let named = columns.iter().map(|column| Column::new(column.name, column.unit));
+        let schema = Schema::new(Stamp::Time, named.collect())
+            .map_err(|error: LineError| Text::new(&error.to_string()))?;
+        let interval = self.interval(request.interval);
+        let header = Header {
+            version: VERSION,
+            run: Some(self.run),
+            host: Some(self.host.clone()),
+            interval: Some(interval),
+            cores: self.cores,
+            memory: self.memory,
+            ..Header::default()
+        };
+        // Who asks for what there is anyway gets each sample, however uneven they come.
+        let thin_ms = if interval <= self.pace { 1 } else { interval.as_millis() as i64 };
+        Ok(Answer { columns, schema, header, thin_ms, last_ms: None })
+    }
+
+    fn unknown(&self, name: &str) -> Text {
+        let names: Vec<&str> = self.columns.iter().map(|column| column.name).collect();
+        Text::new(&format!("unknown column {name}; there are {}", names.join(", ")))
+    }
+}
+
+/// What was answered to the last request.
+struct Answer {
+    columns: Vec<&'static Known>,
+    schema: Schema,
+    header: Header,
+    /// Of the rows of so long a time, the first one is told.
+    thin_ms: i64,
+    last_ms: Option<i64>,
+}
+
+impl Answer {
+    fn heading(&self) -> String {
+        let (header, columns) = (Note::Header(self.header.clone()), &self.schema);
+        format!("{header}\n{}\n", Note::Columns(columns.clone()))
+    }
+
+    /// Appends a row, if it is not left out.
+    fn write(&mut self, row: &Row, text: &mut String) {
+        let at_ms = row.time.as_millis();
+        let turn = |ms: i64| ms.div_euclid(self.thin_ms.max(1));
+        if self.last_ms.is_some_and(|last_ms| turn(last_ms) == turn(at_ms)) {
+            return;
+        }
+        self.last_ms = Some(at_ms);
+        let columns = self.schema.columns().iter().zip(&self.columns);
+        let values = columns.map(|(column, known)| column.round(row.parts.value(known)));
+        self.schema.write_row(text, Some(row.time), None, values);
+        text.push('\n');
+    }
+}
+
+/// Answers the requests of a link, and tells what the hub tells, until either of them ends.
+pub(super) async fn serve(
+    about: Arc<About>,
+    mut requests: DuplexStream,
+    lines: mpsc::Sender<io::Result<String>>,
+    hub: mpsc::Sender<hub::Request>,
+) {
+    let (tell, mut told) = mpsc::channel(TEXTS_MAX);
+    let mut tell = Some(tell);
+    let mut decoder = Decoder::new();
+    let mut bytes = vec![0; REQUEST_BYTES];
+    let mut answer: Option<Answer> = None;
+    let mut is_live = false;
+    loop {
+        let text = tokio::select! {
+            count = requests.read(&mut bytes) => {
+                let Ok(count @ 1..) = count else { return };
+                let Some(request) = last_request(&mut decoder, &bytes[..count]) else { continue };
+                match about.answer(&request) {
+                    Ok(new) => {
+                        let before = answer.as_ref().and_then(|answer| answer.last_ms);
+                        let new = answer.insert(Answer { last_ms: before, ..new });
+                        let mut text = new.heading();
+                        if is_live {
+                            text.push_str(&live());
+                        }
+                        if let Some(tell) = tell.take() {
+                            let history = request.history.unwrap_or_default();
+                            let follower = Follower { instance: about.place, history, tell };
+                            if hub.send(hub::Request::Follow(follower)).await.is_err() {
+                                return;
+                            }
+                        }
+                        text
+                    }
+                    Err(why) => format!("{}\n", Note::Error(why)),
+                }
+            }
+            it = told.recv() => match (it, &mut answer) {
+                (Some(Told::Rows(rows)), Some(answer)) => {
+                    if pass(&rows, answer, &lines).await.is_err() {
+                        return;
+                    }
+                    continue;
+                }
+                (Some(Told::Live), _) => {
+                    is_live = true;
+                    live()
+                }
+                (Some(Told::Failed(why)), _) => {
+                    // An error says that nobody reads any more.
+                    let _ = lines.send(Err(io::Error::other(why.to_string()))).await;
+                    return;
+                }
+                (None | Some(Told::Rows(_)), _) => return,
+            }
+        };
+        if lines.send(Ok(text)).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// The line that says that the history is through.
+fn live() -> String {
+    format!("{}\n", Note::Live)
+}
+
+/// Passes rows on, not too many at a time.
+async fn pass(
+    rows: &[Row],
+    answer: &mut Answer,
+    lines: &mpsc::Sender<io::Result<String>>,
+) -> Result<(), mpsc::error::SendError<io::Result<String>>> {
+    for rows in rows.chunks(ROWS_MAX) {
+        let mut text = String::new();
+        for row in rows {
+            answer.write(row, &mut text);
+        }
+        if !text.is_empty() {
+            lines.send(Ok(text)).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The last of the requests that have come: it is the one that counts.
+fn last_request(decoder: &mut Decoder, mut bytes: &[u8]) -> Option<Request> {
+    let mut last = None;
+    while let Some(line) = decoder.decode(&mut bytes) {
+        last = line.ok().and_then(Request::parse).and_then(Result::ok).or(last);
+    }
+    last
+}
+
+/// Texts as a stream of bytes.
+pub(super) struct Lines {
+    texts: mpsc::Receiver<io::Result<String>>,
+    text: String,
+    read: usize,
+}
+
+impl Lines {
+    pub(super) fn new(texts: mpsc::Receiver<io::Result<String>>) -> Lines {
+        Lines { texts, text: String::new(), read: 0 }
+    }
+}
+
+impl AsyncRead for Lines {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        while self.read == self.text.len() {
+            match ready!(self.texts.poll_recv(context)) {
+                Some(Ok(text)) => (self.text, self.read) = (text, 0),
+                Some(Err(error)) => return Poll::Ready(Err(error)),
+                None => return Poll::Ready(Ok(())),
+            }
+        }
+        let rest = &self.text.as_bytes()[self.read..];
+        let count = rest.len().min(buffer.remaining());
+        buffer.put_slice(&rest[..count]);
+        self.read += count;
+        Poll::Ready(Ok(()))
+    }
+}

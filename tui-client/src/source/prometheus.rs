@@ -1,0 +1,251 @@
+//! A server of Prometheus' kind, and which of the machines that it knows are meant.
+
+use std::fmt;
+use std::time::Duration;
+
+use loadline_protocol::{DurationText, parse_duration, sanitize};
+
+use super::{SourceError, is_name, parse_port, split_port};
+
+/// The port of Prometheus.
+const PORT: u16 = 9090;
+
+/// The port of HTTPS, behind which a server of this kind usually stands.
+const TLS_PORT: u16 = 443;
+
+/// No server is asked more often than an agent samples at most.
+const STEP_MIN: Duration = Duration::from_millis(200);
+
+/// An expression is longer than any that is typed, and short enough for a query.
+const REGEX_BYTES_MAX: usize = 1024;
+
+/// `prom+http://HOST[:PORT]/[PREFIX]?instance=REGEX`.
+///
+/// **Invariant:** the host is a name; neither prefix nor expressions have control characters in them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prometheus {
+    /// Whether it is reached over TLS.
+    pub is_tls: bool,
+    /// A name or an address, without brackets.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// What stands in front of `/api/v1`: nothing, or a path that begins with `/` and does not end so.
+    pub prefix: String,
+    /// Who asks, if the server wants to know.
+    pub user: Option<String>,
+    /// By which word it knows them.
+    pub password: Option<Secret>,
+    /// Which instances, as `=~` matches them; all if `None`.
+    pub instance: Option<String>,
+    /// Those of which jobs, in the same way.
+    pub job: Option<String>,
+    /// The time between rows, if it is not to be found out.
+    pub step: Option<Duration>,
+}
+
+/// What is shown to nobody.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// A word to keep.
+    #[must_use]
+    pub fn new(word: String) -> Secret {
+        Secret(word)
+    }
+
+    /// The word, for the server that it is meant for.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+impl Prometheus {
+    /// Reads what stands behind `prom+http://` or `prom+https://`.
+    pub(super) fn parse(address: &str, is_tls: bool) -> Result<Prometheus, SourceError> {
+        let (place, query) = address.split_once('?').unwrap_or((address, ""));
+        let (authority, prefix) = place.split_at(place.find('/').unwrap_or(place.len()));
+        // A password may have an @ in it, a host may not.
+        let (who, authority) = match authority.rsplit_once('@') {
+            Some((who, authority)) => (Some(who), authority),
+            None => (None, authority),
+        };
+        let shown = || sanitize(authority).into_owned();
+        let (host, port) = split_port(authority).ok_or_else(|| SourceError::Host(shown()))?;
+        if !is_name(host) {
+            return Err(SourceError::Host(shown()));
+        }
+        let usual = if is_tls { TLS_PORT } else { PORT };
+        let (user, password) = match who.map(|who| who.split_once(':').unwrap_or((who, ""))) {
+            Some((user, password)) => (Some(decoded(user)), Some(decoded(password))),
+            None => (None, None),
+        };
+        let prefix = prefix.trim_end_matches('/').to_owned();
+        if prefix.contains(|c: char| c.is_control() || c.is_whitespace()) {
+            return Err(SourceError::Query("the path has a blank in it".to_owned()));
+        }
+        let mut found = Prometheus {
+            is_tls,
+            host: host.to_owned(),
+            port: parse_port(port, shown)?.unwrap_or(usual),
+            prefix,
+            user: user.filter(|user| !user.is_empty()),
+            password: password.filter(|it| !it.is_empty()).map(Secret),
+            instance: None,
+            job: None,
+            step: None,
+        };
+        // A blank is seldom meant in an expression, and a plus often.
+        let query = query.replace('+', "%2B");
+        for (key, value) in form_urlencoded::parse(query.as_bytes()) {
+            found.take(&key, &value).map_err(SourceError::Query)?;
+        }
+        Ok(found)
+    }
+
+    fn take(&mut self, key: &str, value: &str) -> Result<(), String> {
+        match key {
+            "instance" => self.instance = Some(regex(key, value)?),
+            "job" => self.job = Some(regex(key, value)?),
+            "step" => {
+                let step = parse_duration(value).map_err(|why| format!("step: {why}"))?;
+                if step < STEP_MIN {
+                    return Err(format!("step must be at least {}", DurationText(STEP_MIN)));
+                }
+                self.step = Some(step);
+            }
+            _ => {
+                let key = sanitize(key);
+                return Err(format!("{key:?} is unknown; there are instance, job and step"));
+            }
+        }
+        Ok(())
+    }
+
+    /// `HOST:PORT`, as a header of HTTP has it.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        super::Source::Tcp { host: self.host.clone(), port: self.port }.to_string()
+    }
+}
+
+/// An expression that a query can hold.
+fn regex(key: &str, value: &str) -> Result<String, String> {
+    if value.is_empty() {
+        return Err(format!("{key} names nothing; leave it out for all of them"));
+    }
+    if value.len() > REGEX_BYTES_MAX || value.contains(char::is_control) {
+        return Err(format!("{key} is no expression"));
+    }
+    Ok(value.to_owned())
+}
+
+/// A part of an address without its percent signs.
+fn decoded(text: &str) -> String {
+    let pair = format!("={}", text.replace('+', "%2B").replace('&', "%26"));
+    form_urlencoded::parse(pair.as_bytes()).map(|(_, value)| value.into_owned()).collect()
+}
+
+impl fmt::Display for Prometheus {
+    /// As it was typed, without the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let user = self.user.as_ref().map_or_else(String::new, |user| format!("{user}@"));
+        let scheme = if self.is_tls { "prom+https" } else { "prom+http" };
+        let (user, prefix) = (sanitize(&user), sanitize(&self.prefix));
+        write!(f, "{scheme}://{user}{}{prefix}/", self.authority())?;
+        let mut before = '?';
+        for (key, value) in [("instance", &self.instance), ("job", &self.job)] {
+            if let Some(value) = value {
+                write!(f, "{before}{key}={}", sanitize(value))?;
+                before = '&';
+            }
+        }
+        self.step.map_or(Ok(()), |step| write!(f, "{before}step={}", DurationText(step)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Source;
+    use super::*;
+
+    fn parse(text: &str) -> Result<Prometheus, String> {
+        match text.parse::<Source>() {
+            Ok(Source::Prometheus(found)) => Ok(*found),
+            Ok(other) => panic!("{text}: {other:?}"),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    #[test]
+    fn a_server_may_have_a_port_a_prefix_and_an_expression() {
+        let found = parse("prom+http://prom.example.org/?instance=web-.+&job=node").unwrap();
+        assert_eq!((found.host.as_str(), found.port), ("prom.example.org", 9090));
+        assert_eq!(
+            (found.instance.as_deref(), found.job.as_deref()),
+            (Some("web-.+"), Some("node"))
+        );
+        let found = parse("prom+https://[::1]/a/prometheus/?step=5s&instance=a%26b").unwrap();
+        assert_eq!(
+            (found.authority().as_str(), found.prefix.as_str()),
+            ("[::1]:443", "/a/prometheus")
+        );
+        assert_eq!(
+            (found.instance.as_deref(), found.step),
+            (Some("a&b"), Some(Duration::from_secs(5)))
+        );
+        assert_eq!(parse("prom+http://a:1").unwrap().port, 1);
+    }
+
+    #[test]
+    fn a_password_is_never_shown() {
+        let found = parse("prom+http://me:p%40ss:+@w@a/").unwrap();
+        assert_eq!(found.user.as_deref(), Some("me"));
+        assert_eq!(found.password.as_ref().map(Secret::reveal), Some("p@ss:+@w"));
+        for shown in [found.to_string(), format!("{found:?}")] {
+            assert!(!shown.contains("p@ss") && !shown.contains("p%40"), "{shown}");
+        }
+        assert_eq!(found.to_string(), "prom+http://me@a:9090/");
+        let wrong = parse("prom+http://me:secret@:9090/").unwrap_err();
+        assert!(!wrong.contains("secret"), "{wrong}");
+    }
+
+    #[test]
+    fn what_cannot_be_asked_is_refused() {
+        for (text, part) in [
+            ("prom+http://", "names no host"),
+            ("prom+http:///?instance=a", "names no host"),
+            ("prom+http://-a/", "names no host"),
+            ("prom+http://a:0/", "no usable port"),
+            ("prom+http://a/?host=b", "there are instance, job and step"),
+            ("prom+http://a/?instance=", "leave it out"),
+            ("prom+http://a/?step=1", "step"),
+            ("prom+http://a/?step=1ms", "at least"),
+            ("prom+http://a/?instance=%0a", "no expression"),
+            ("prom+http://a/x y/", "a blank"),
+            ("http://a:9090/", "prom+http"),
+        ] {
+            let error = parse(text).expect_err(text);
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_server_is_shown_as_it_can_be_typed() {
+        for text in [
+            "prom+http://a:9090/",
+            "prom+https://me@[::1]:443/x/?instance=web-.*&job=node&step=15s",
+            "prom+http://a:1/?step=1s",
+        ] {
+            assert_eq!(parse(text).unwrap().to_string(), text);
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Other keys, and values that are worth a look.
+
+use crossterm::event::{KeyCode, KeyModifiers};
+use loadline::app::{Flow, Screen};
+use loadline::keys::{Action, Key, Keys};
+use loadline::layout::Page;
+use loadline::theme::{Palette, Theme};
+use loadline::thresholds::{Limits, Thresholds};
+use ratatui::buffer::Buffer;
+use ratatui::style::{Color, Modifier, Style};
+
+use crate::stage::{Stage, THEME, check_frame, text};
+
+fn with_keys(stage: Stage, changes: &[(Action, &[&str])]) -> Stage {
+    let parsed = |keys: &[&str]| keys.iter().map(|key| key.parse::<Key>().unwrap()).collect();
+    let changes: Vec<_> = changes.iter().map(|(action, keys)| (*action, parsed(keys))).collect();
+    let keys = Keys::changed(&changes).unwrap();
+    Stage { app: stage.app.with(keys, Thresholds::default()), ..stage }
+}
+
+const CHANGES: &[(Action, &[&str])] = &[
+    (Action::Quit, &["F10"]),
+    (Action::Help, &["h", "F1"]),
+    (Action::Back, &["backspace"]),
+    (Action::ColumnsLeft, &[]),
+    (Action::Pause, &["ctrl-alt-shift-delete", "p"]),
+    (Action::Left, &["alt-b"]),
+    (Action::Up, &["w"]),
+    (Action::Down, &["s"]),
+    (Action::Chart(0), &["F5"]),
+    (Action::Cycle, &[]),
+];
+
+#[test]
+fn help_and_footer_name_the_keys_that_are_bound() {
+    let mut stage = with_keys(Stage::live(), CHANGES);
+    check_frame("rebound_footer", &mut stage, 120, 36);
+    stage.typed("h");
+    check_frame("rebound_help", &mut stage, 120, 36);
+    check_frame("rebound_help", &mut stage, 60, 20);
+    let mut several = with_keys(Stage::several(3), CHANGES);
+    several.typed("h");
+    check_frame("rebound_help_of_several", &mut several, 120, 36);
+}
+
+#[test]
+fn a_key_that_is_bound_works_and_the_one_that_was_does_not() {
+    let mut stage = with_keys(Stage::live(), CHANGES);
+    assert_eq!(stage.press(KeyCode::Char('q')), Flow::Continue);
+    stage.press(KeyCode::Char('?'));
+    assert_eq!(stage.app.screen, Screen::Page(Page::Dashboard));
+    stage.press(KeyCode::F(1));
+    assert!(matches!(stage.app.screen, Screen::Help { .. }));
+    stage.press(KeyCode::Esc);
+    assert!(matches!(stage.app.screen, Screen::Help { .. }));
+    stage.press(KeyCode::Backspace);
+    assert_eq!(stage.app.screen, Screen::Page(Page::Dashboard));
+    assert_eq!(stage.press(KeyCode::F(10)), Flow::Quit);
+    assert_eq!(stage.press_with(KeyCode::Char('c'), KeyModifiers::CONTROL), Flow::Quit);
+}
+
+/// A live server with the processor above its first limit, memory above its last, load below.
+fn limited(theme: Theme) -> Stage {
+    let stage = Stage::live();
+    let limits = |warn, critical| Limits { warn: Some(warn), critical: Some(critical) };
+    let thresholds = [
+        ("cpu", limits(10.0, 99.5)),
+        ("mem", limits(20.0, 40.0)),
+        ("freq", Limits { warn: None, critical: Some(9000.0) }),
+        ("load1/core", limits(1.0, 2.0)),
+    ];
+    let thresholds = thresholds.map(|(name, limits)| (name.to_owned(), limits)).into();
+    let app = stage.app.with(Keys::default(), Thresholds(thresholds));
+    let mut stage = Stage { app, ..stage };
+    stage.app.theme = theme;
+    // Twice: what is made when units change, as when a stream begins.
+    stage.typed("uu");
+    stage
+}
+
+/// The style of the first cell of a text on a row of the screen.
+fn style_of(buffer: &Buffer, row: u16, found: &str) -> Style {
+    let line = text(buffer).lines().nth(usize::from(row)).unwrap().to_owned();
+    let at = line.find(found).unwrap_or_else(|| panic!("{found} in {line}"));
+    buffer[(line[..at].chars().count() as u16, row)].style()
+}
+
+#[test]
+fn a_value_that_is_worth_a_look_has_the_colour_of_a_warning_or_an_alarm() {
+    let mut stage = limited(THEME);
+    check_frame("limits", &mut stage, 120, 36);
+    let buffer = stage.draw(120, 36);
+    let frame = text(&buffer);
+    let titles: Vec<u16> = (0..)
+        .zip(frame.lines())
+        .filter(|(_, line)| line.contains("CPU "))
+        .map(|(y, _)| y)
+        .collect();
+    let (cpu, mem) =
+        (style_of(&buffer, titles[0], "67.1 %"), style_of(&buffer, titles[0], "47.0 %"));
+    assert_eq!((cpu.fg, mem.fg), (Some(Color::Yellow), Some(Color::Red)));
+    assert!(
+        mem.add_modifier.contains(Modifier::REVERSED)
+            && !cpu.add_modifier.contains(Modifier::REVERSED)
+    );
+    let last = (0..).zip(frame.lines()).filter(|(_, line)| line.contains("47.0")).last().unwrap().0;
+    assert_eq!(style_of(&buffer, last, "47.0").fg, Some(Color::Red), "in the table as well");
+    // What is not fresh has no colour.
+    stage.wait(60_000);
+    let buffer = stage.draw(120, 36);
+    assert_eq!(style_of(&buffer, titles[0], "47.0 %").fg, Some(Color::DarkGray));
+}
+
+#[test]
+fn without_colours_a_value_that_is_worth_a_look_is_underlined_or_reversed() {
+    let mut stage = limited(Theme { palette: Palette::Mono, ..THEME });
+    let buffer = stage.draw(120, 36);
+    let titles: Vec<u16> = (0..)
+        .zip(text(&buffer).lines())
+        .filter(|(_, line)| line.contains("CPU "))
+        .map(|(y, _)| y)
+        .collect();
+    assert!(style_of(&buffer, titles[0], "67.1 %").add_modifier.contains(Modifier::UNDERLINED));
+    assert!(style_of(&buffer, titles[0], "47.0 %").add_modifier.contains(Modifier::REVERSED));
+    assert!(buffer.content.iter().all(|cell| cell.fg == Color::Reset));
+}
+
+#[test]
+fn in_large_digits_and_among_several_sources_it_is_seen_too() {
+    let mut stage = limited(THEME);
+    stage.typed("2f");
+    let buffer = stage.draw(80, 24);
+    let digits = buffer.content.iter().find(|cell| cell.symbol() == "█").unwrap();
+    assert_eq!(digits.fg, Color::Red);
+    let several = Stage::several(3);
+    let limits = Limits { warn: Some(40.0), critical: None };
+    let thresholds = Thresholds([("mem".to_owned(), limits)].into());
+    let app = several.app.with(Keys::default(), thresholds);
+    let mut several = Stage { app, ..several };
+    several.typed("uu");
+    let buffer = several.draw(120, 24);
+    let frame = text(&buffer);
+    let row = (0..).zip(frame.lines()).find(|(_, line)| line.contains("web-1:1027")).unwrap().0;
+    assert_eq!(style_of(&buffer, row, "47.0 %").fg, Some(Color::Yellow), "{frame}");
+}

@@ -1,0 +1,221 @@
+//! Machines that a server of Prometheus' kind knows: each is a source, and nothing that the server
+//! says does any harm. `tests/interop/` has the real one.
+
+#![expect(clippy::unwrap_used, reason = "a test fails where something is not as it should be")]
+
+mod server;
+
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use loadline::event::Event;
+use loadline::link::{Connector, EVENTS_MAX, Fleet, Link, Secrets, Tls, TlsFiles, Wish};
+use loadline::source::{Prometheus, Source};
+use loadline_agent::Clock;
+use loadline_protocol::History;
+use server::{PACE_MS, now_ms, serve, serve_bytes};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+/// Long enough for a machine that does something else as well.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+fn source(address: SocketAddr, query: &str) -> Prometheus {
+    match format!("prom+http://{address}/{query}").parse() {
+        Ok(Source::Prometheus(server)) => *server,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn find(address: SocketAddr, query: &str, room: usize) -> Result<Fleet, String> {
+    let (tls, secrets) = (Tls::new(TlsFiles::default()), Secrets::default());
+    let server = source(address, query);
+    let found = Fleet::find(&server, (&tls, &secrets), None, room, |name| name == "web-2").await;
+    found.map_err(|error| error.to_string())
+}
+
+fn follow(connector: Connector, history: History) -> mpsc::Receiver<Event> {
+    let (sender, events) = mpsc::channel(EVENTS_MAX);
+    let wish = Wish { history, ..Wish::default() };
+    tokio::spawn(Link::new(connector, wish, Clock::system()).run(sender));
+    events
+}
+
+/// The times of rows until there are so many, each of which is that of its sample.
+async fn times(events: &mut mpsc::Receiver<Event>, count: usize) -> Vec<i64> {
+    let mut times = Vec::new();
+    while times.len() < count {
+        match timeout(DEADLINE, events.recv()).await.expect("events in time").unwrap() {
+            Event::Rows(rows) => {
+                for row in rows.iter() {
+                    // A load has two decimals.
+                    assert_eq!((row.values[0] * 1000.0).round() as i64, row.time.as_millis());
+                    times.push(row.time.as_millis());
+                }
+            }
+            Event::Faults { first, .. } => panic!("{first}"),
+            _ => {}
+        }
+    }
+    times
+}
+
+fn assert_whole(times: &[i64]) {
+    let pairs = times.windows(2).all(|pair| pair[1] - pair[0] == PACE_MS);
+    assert!(pairs, "each sample once: {times:?}");
+}
+
+#[tokio::test]
+async fn all_instances_are_asked_for_over_one_connection() {
+    let (address, known) = serve().await;
+    let fleet = find(address, "?instance=web-.+", 256).await.unwrap();
+    let names: Vec<String> = fleet.connectors.iter().map(ToString::to_string).collect();
+    assert_eq!(names, ["web-1".to_owned(), format!("web-2 at {address}")]);
+    assert_eq!(fleet.left_out, 0);
+    let history = History::Last(Duration::from_mins(1));
+    let mut followed: Vec<_> =
+        fleet.connectors.into_iter().map(|connector| follow(connector, history)).collect();
+    for events in &mut followed {
+        let times = times(events, 310).await;
+        assert_whole(&times);
+    }
+    assert_eq!(known.connections.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_header_tells_the_machine_and_its_pace() {
+    let (address, _) = serve().await;
+    let fleet = find(address, "", 1).await.unwrap();
+    assert_eq!(fleet.left_out, 1);
+    let mut events = follow(fleet.connectors.into_iter().next().unwrap(), History::None);
+    let header = loop {
+        let event = timeout(DEADLINE, events.recv()).await.expect("events in time").unwrap();
+        if let Event::Stream(stream) = event {
+            assert_eq!(stream.schema.to_string(), "time:s load1");
+            break stream.header.clone().unwrap();
+        }
+    };
+    assert_eq!(header.host.unwrap().as_str(), "web-1");
+    assert_eq!((header.cores, header.interval), (Some(8), Some(Duration::from_millis(200))));
+}
+
+#[tokio::test]
+async fn another_interval_is_a_multiple_of_the_pace() {
+    let (address, _) = serve().await;
+    let fleet = find(address, "?instance=web-1", 1).await.unwrap();
+    let connector = fleet.connectors.into_iter().next().unwrap();
+    let link = Link::new(connector, Wish::default(), Clock::system());
+    let (ask, (sender, mut events)) = (link.asker(), mpsc::channel(EVENTS_MAX));
+    tokio::spawn(link.run(sender));
+    times(&mut events, 2).await;
+    ask.send(Some(Duration::from_millis(500))).unwrap();
+    loop {
+        let event = timeout(DEADLINE, events.recv()).await.expect("events in time").unwrap();
+        if let Event::Stream(stream) = event {
+            let interval = stream.header.as_ref().and_then(|header| header.interval);
+            assert_eq!(interval, Some(Duration::from_millis(600)));
+            break;
+        }
+    }
+    // The first one may stand anywhere in its turn.
+    let times = times(&mut events, 4).await;
+    assert!(times[1..].windows(2).all(|pair| pair[1] - pair[0] == 600), "{times:?}");
+}
+
+#[tokio::test]
+async fn after_an_outage_the_hole_is_filled() {
+    let (address, known) = serve().await;
+    let fleet = find(address, "?instance=web-1", 1).await.unwrap();
+    let mut events = follow(fleet.connectors.into_iter().next().unwrap(), History::None);
+    let mut seen = times(&mut events, 3).await;
+    for _ in 0..2 {
+        known.is_away.store(true, Ordering::SeqCst);
+        loop {
+            match timeout(DEADLINE, events.recv()).await.expect("events in time").unwrap() {
+                Event::Down { reason, .. } => {
+                    let reason = reason.to_string();
+                    assert_eq!(reason, "closed by the server");
+                    break;
+                }
+                Event::Rows(rows) => seen.extend(rows.iter().map(|row| row.time.as_millis())),
+                _ => {}
+            }
+        }
+        known.is_away.store(false, Ordering::SeqCst);
+        seen.extend(times(&mut events, 5).await);
+    }
+    assert_whole(&seen);
+}
+
+#[tokio::test]
+async fn who_is_down_gets_no_row_though_the_server_repeats_its_last_sample() {
+    let (address, known) = serve().await;
+    let fleet = find(address, "?instance=web-1", 1).await.unwrap();
+    let mut events = follow(fleet.connectors.into_iter().next().unwrap(), History::None);
+    times(&mut events, 2).await;
+    let down = now_ms();
+    known.down_ms.store(down, Ordering::SeqCst);
+    let ranges = known.ranges.load(Ordering::SeqCst);
+    while known.ranges.load(Ordering::SeqCst) < ranges + 5 {
+        let event = tokio::select! {
+            event = events.recv() => event.unwrap(),
+            () = tokio::time::sleep(Duration::from_millis(20)) => continue,
+        };
+        if let Event::Rows(rows) = event {
+            assert!(rows.iter().all(|row| row.time.as_millis() <= down), "{rows:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_no_instance_is_called_is_told_with_what_there_is() {
+    let (address, _) = serve().await;
+    let error = find(address, "?instance=nobody", 256).await.unwrap_err();
+    assert!(error.ends_with("no instance matches; there are web-1, web-2"), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_that_answers_nothing_of_use_is_told_in_a_line() {
+    let kinds: &[(&str, bool, &str)] = &[
+        ("HTTP/1.1 200 OK\r\n\r\n", true, "longer than 16 MiB"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n", true, "longer than 16 MiB"),
+        ("HTTP/1.1 200 OK\r\nX: ", true, "no HTTP"),
+        ("SSH-2.0-OpenSSH_9.2p1\r\n", false, "no HTTP"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", false, "closed by the server"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", false, "no Prometheus"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n[[[", false, "no Prometheus"),
+        (
+            "HTTP/1.1 302 Found\r\nLocation: https://else\x01where/\r\nContent-Length: 0\r\n\r\n",
+            false,
+            "no HTTP",
+        ),
+        (
+            "HTTP/1.1 302 Found\r\nLocation: https://elsewhere/\r\nContent-Length: 0\r\n\r\n",
+            false,
+            "leads to https://elsewhere/; give that address",
+        ),
+        ("HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n", false, "LOADLINE_PROM_TOKEN"),
+        ("HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n", false, "(403)"),
+        ("HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n", false, "/api/v1/query (404)"),
+        ("HTTP/1.1 502 No\r\nContent-Length: 0\r\n\r\n", false, "502 Bad Gateway"),
+        (
+            "HTTP/1.1 503 No\r\nContent-Length: 46\r\n\r\n{\"status\":\"error\",\"error\":\"a\\u001b[2Jb\\u202e\"}",
+            false,
+            "a\u{fffd}[2Jb\u{fffd}",
+        ),
+    ];
+    for (bytes, is_endless, part) in kinds {
+        let address = serve_bytes(bytes.as_bytes(), *is_endless).await;
+        let error = find(address, "", 256).await.unwrap_err();
+        assert!(error.contains(part), "{bytes:?}: {error}");
+        assert!(!error.contains(char::is_control) && error.len() < 400, "{error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_says_nothing_is_given_up() {
+    let address = serve_bytes(b"", false).await;
+    let error = find(address, "", 256).await.unwrap_err();
+    assert!(error.ends_with("timed out"), "{error}");
+}

@@ -1,0 +1,155 @@
+//! A server of Prometheus' kind, as far as it is asked for anything, and servers that are none.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::time::SystemTime;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+/// The time between samples.
+pub(crate) const PACE_MS: i64 = 200;
+
+/// For so long a server repeats the last sample of who is down.
+const LOOK_BACK_MS: i64 = 300_000;
+
+/// What is known of the server, and what it is to do.
+#[derive(Default)]
+pub(crate) struct Known {
+    /// Connections that were made.
+    pub(crate) connections: AtomicU64,
+    /// Ranges that were asked for.
+    pub(crate) ranges: AtomicU64,
+    /// Each connection is closed.
+    pub(crate) is_away: AtomicBool,
+    /// When the machines went down; never if 0.
+    pub(crate) down_ms: AtomicI64,
+}
+
+pub(crate) fn now_ms() -> i64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis() as i64
+}
+
+/// Serves two machines, `web-1` and `web-2`. Their load is the second in which it was sampled.
+pub(crate) async fn serve() -> (SocketAddr, Arc<Known>) {
+    let door = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = door.local_addr().unwrap();
+    let known = Arc::new(Known::default());
+    let shared = known.clone();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = door.accept().await {
+            if !shared.is_away.load(Ordering::SeqCst) {
+                shared.connections.fetch_add(1, Ordering::SeqCst);
+                tokio::spawn(converse(stream, shared.clone()));
+            }
+        }
+    });
+    (address, known)
+}
+
+/// Sends these bytes to whoever asks, again and again if they have no end, or keeps silent.
+pub(crate) async fn serve_bytes(bytes: &'static [u8], is_endless: bool) -> SocketAddr {
+    let door = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = door.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = door.accept().await {
+            tokio::spawn(async move {
+                if request(&mut stream).await.is_none() {
+                    return;
+                }
+                let mut written = stream.write_all(bytes).await;
+                while is_endless && written.is_ok() {
+                    written = stream.write_all(&[b' '; 4096]).await;
+                }
+                if bytes.is_empty() {
+                    // Until the other side has enough of it.
+                    let _ = stream.read(&mut [0]).await;
+                }
+            });
+        }
+    });
+    address
+}
+
+async fn converse(mut stream: TcpStream, known: Arc<Known>) {
+    while let Some((path, form)) = request(&mut stream).await {
+        if known.is_away.load(Ordering::SeqCst) {
+            return;
+        }
+        let body = answer(&path, &form, &known);
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+        if stream.write_all((head + &body).as_bytes()).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// The path and the form of a request.
+async fn request(stream: &mut TcpStream) -> Option<(String, Vec<(String, String)>)> {
+    let mut bytes = Vec::new();
+    loop {
+        if stream.read_buf(&mut bytes).await.ok()? == 0 {
+            return None;
+        }
+        let text = String::from_utf8_lossy(&bytes);
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let head = head.to_lowercase();
+        let length =
+            head.split("content-length: ").nth(1)?.lines().next()?.parse::<usize>().ok()?;
+        if body.len() >= length {
+            let path = head.split(' ').nth(1)?.to_owned();
+            let form = form_urlencoded::parse(body.as_bytes()).into_owned().collect();
+            return Some((path, form));
+        }
+    }
+}
+
+fn answer(path: &str, form: &[(String, String)], known: &Known) -> String {
+    let of = |key: &str| form.iter().find(|(it, _)| it == key).map_or("", |(_, value)| value);
+    let ms = |key: &str| (of(key).parse::<f64>().unwrap() * 1000.0).round() as i64;
+    let machine = |name: &str, more: &str| format!(r#"{{"instance":"{name}","job":"node"{more}}}"#);
+    let both = |column: &str, value: &str| {
+        let more = format!(r#","column":"{column}""#);
+        let one = |name| format!(r#"{{"metric":{},{value}}}"#, machine(name, &more));
+        format!("{},{}", one("web-1"), one("web-2"))
+    };
+    let result = match (path, of("query")) {
+        ("/api/v1/query", "vector(time())") => {
+            let now = now_ms() as f64 / 1000.0;
+            format!(r#"{{"metric":{{}},"value":[{now},"{now}"]}}"#)
+        }
+        ("/api/v1/query", query) if query.ends_with(']') => {
+            both("", r#""values":[[1,"1"],[1.2,"1"],[1.4,"1"]]"#)
+        }
+        ("/api/v1/query", query) if query.contains("nobody") => String::new(),
+        ("/api/v1/query", _) => {
+            [both("load1", r#""value":[1,"1"]"#), both("cores", r#""value":[1,"8"]"#)].join(",")
+        }
+        ("/api/v1/query_range", _) => {
+            known.ranges.fetch_add(1, Ordering::SeqCst);
+            let step = ms("step") as usize;
+            let times: Vec<i64> = (ms("start")..=ms("end")).step_by(step).collect();
+            let sampled = times.iter().filter_map(|at| Some((*at, sample(*at, known)?)));
+            let values: Vec<String> = sampled
+                .map(|(at, sampled)| {
+                    format!(r#"[{},"{}"]"#, at as f64 / 1000.0, sampled as f64 / 1000.0)
+                })
+                .collect();
+            let values = format!(r#""values":[{}]"#, values.join(","));
+            [both("sampled", &values), both("load1", &values)].join(",")
+        }
+        (path, _) => panic!("{path}"),
+    };
+    format!(r#"{{"status":"success","data":{{"resultType":"any","result":[{result}]}}}}"#)
+}
+
+/// When the sample was taken that counts at a time.
+fn sample(at_ms: i64, known: &Known) -> Option<i64> {
+    let down_ms = match known.down_ms.load(Ordering::SeqCst) {
+        0 => i64::MAX,
+        down_ms => down_ms,
+    };
+    let taken = at_ms.min(down_ms).div_euclid(PACE_MS) * PACE_MS;
+    (at_ms - taken < LOOK_BACK_MS).then_some(taken)
+}

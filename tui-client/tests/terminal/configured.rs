@@ -1,0 +1,193 @@
+//! The configuration file, as the program reads it.
+
+use std::fs;
+use std::io::Write as _;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use portable_pty::CommandBuilder;
+
+use crate::pty::assert_restored;
+use crate::stage::{Server, Terminal};
+
+/// A folder with a configuration.
+fn configured(text: &str) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("loadline").join("config.toml");
+    fs::create_dir(folder.path().join("loadline")).unwrap();
+    fs::write(&path, text).unwrap();
+    (folder, path)
+}
+
+/// What the program does that finds its configuration in this folder, and has these variables.
+fn output(home: &Path, variables: &[(&str, &str)], args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_loadline"));
+    command.env("XDG_CONFIG_HOME", home).env_remove("LOADLINE_CONFIG");
+    command.envs(variables.iter().copied()).args(args).stdin(Stdio::null());
+    command.output().unwrap()
+}
+
+/// The first line that is written without a failure.
+fn first_line(output: &Output) -> String {
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().to_owned()
+}
+
+/// Sends a row of two numbers to each client.
+fn speaker() -> String {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for client in listener.incoming().take(16) {
+            let mut client = client.unwrap();
+            let _ = client.write_all(b"1 2\n");
+            let _ = std::io::copy(&mut client, &mut std::io::sink());
+        }
+    });
+    address.to_string()
+}
+
+#[test]
+fn options_come_before_variables_and_these_before_the_file() {
+    let address = speaker();
+    let (home, path) = configured("[options]\noutput = \"csv\"\ncolumns = [\"file\", \"b\"]\n");
+    let home = home.path();
+    let of = |variables: &[(&str, &str)], args: &[&str]| {
+        first_line(&output(home, variables, &[&[address.as_str(), "-n", "1"], args].concat()))
+    };
+    assert_eq!(of(&[], &[]), "timestamp,received,source,seq,file,b");
+    let variable = ("LOADLINE_COLUMNS", "variable,b");
+    assert_eq!(of(&[variable], &[]), "timestamp,received,source,seq,variable,b");
+    assert_eq!(of(&[variable], &["-c", "typed,b"]), "timestamp,received,source,seq,typed,b");
+    assert_eq!(
+        of(&[("LOADLINE_CONFIG", "")], &["-o", "csv"]),
+        "timestamp,received,source,seq,c1,c2"
+    );
+    assert_eq!(of(&[], &["--config", "", "-o", "csv"]), "timestamp,received,source,seq,c1,c2");
+    assert!(of(&[("LOADLINE_OUTPUT", "json")], &[]).contains("\"file\":1"));
+    let other = tempfile::tempdir().unwrap();
+    let path = path.to_str().unwrap();
+    let elsewhere = output(other.path(), &[("LOADLINE_CONFIG", path)], &[&address, "-n", "1"]);
+    assert_eq!(first_line(&elsewhere), "timestamp,received,source,seq,file,b");
+    assert!(fs::read_dir(other.path()).unwrap().next().is_none(), "nothing is written there");
+    // Where there is no file, all is as usual.
+    let usual = output(other.path(), &[], &[&address, "-n", "1", "-o", "csv"]);
+    assert_eq!(first_line(&usual), "timestamp,received,source,seq,c1,c2");
+}
+
+#[test]
+fn a_group_is_watched_under_the_names_of_its_sources() {
+    let text = format!(
+        "[sources]\nleft = {{ source = \"{}\", columns = \"x,y\" }}\nright = \"{}\"\n\
+         [groups]\nboth = [\"left\", \"right\"]\n",
+        speaker(),
+        speaker()
+    );
+    let (home, _) = configured(&text);
+    let output = output(home.path(), &[], &["@both", "-o", "json", "-n", "2"]);
+    assert!(output.status.success(), "{output:?}");
+    let rows = String::from_utf8(output.stdout).unwrap();
+    assert!(rows.contains("\"source\":\"left\"") && rows.contains("\"x\":1"), "{rows}");
+    assert!(rows.contains("\"source\":\"right\"") && rows.contains("\"c1\":1"), "{rows}");
+}
+
+#[test]
+fn a_wrong_configuration_is_shown_with_line_and_caret() {
+    let (home, path) = configured("[options]\nwindow = \"fast\"\n");
+    let failed = output(home.path(), &[], &["-o", "csv"]);
+    assert_eq!((failed.status.code(), failed.stdout.len()), (Some(2), 0));
+    assert_eq!(
+        String::from_utf8(failed.stderr).unwrap(),
+        format!(
+            "loadline: {}:2:10: window: \"fast\" is no duration; write it like 250ms, 1s, 10m or \
+             1h30m\n   2 | window = \"fast\"\n     |          ^^^^^^\n",
+            path.display()
+        )
+    );
+    for (args, part) in [
+        (&["@prod"][..], "there is no group \"prod\"; the configuration names none"),
+        (
+            &["--config", "/nowhere/c.toml"],
+            "/nowhere/c.toml: there is no such file; choose another",
+        ),
+    ] {
+        let failed = output(tempfile::tempdir().unwrap().path(), &[], args);
+        let errors = String::from_utf8(failed.stderr).unwrap();
+        assert_eq!((failed.status.code(), errors.lines().count()), (Some(2), 1), "{errors}");
+        assert!(errors.starts_with("loadline: ") && errors.contains(part), "{errors}");
+    }
+    // So that nobody looks for it where it was not typed.
+    let variable = [("LOADLINE_WINDOW", "fast")];
+    let failed = output(tempfile::tempdir().unwrap().path(), &variable, &["-o", "csv"]);
+    let errors = String::from_utf8(failed.stderr).unwrap();
+    let expected = "loadline: LOADLINE_WINDOW in the environment: invalid value 'fast'";
+    assert!(errors.starts_with(expected) && failed.status.code() == Some(2), "{errors}");
+}
+
+#[test]
+fn the_printed_configuration_is_one() {
+    let nowhere = tempfile::tempdir().unwrap();
+    let printed = output(nowhere.path(), &[], &["--print-config"]);
+    assert!(printed.status.success() && printed.stderr.is_empty());
+    let text = String::from_utf8(printed.stdout).unwrap();
+    for part in ["\n#quit = [\"q\", \"ctrl-c\"]", "\n#theme = \"dark\"", "\n[thresholds]\n"] {
+        assert!(text.contains(part), "{part}");
+    }
+    let (home, _) = configured(&text);
+    let address = speaker();
+    let read = output(home.path(), &[], &[&address, "-n", "1", "-o", "csv"]);
+    assert_eq!(first_line(&read), "timestamp,received,source,seq,c1,c2");
+}
+
+#[test]
+fn a_rebound_key_works_and_stands_in_help_and_footer() {
+    let server = Server::start(0, Duration::from_millis(20));
+    let (_home, path) = configured(
+        "[keys]\nquit = [\"F10\"]\nhelp = [\"h\"]\ncolumns-left = []\ntable = [\"ctrl-t\"]\n\
+         [thresholds]\nmem = { warn = 40 }\n",
+    );
+    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_loadline"));
+    command.args([&server.address.to_string()]);
+    command.env("LOADLINE_CONFIG", &path);
+    let mut terminal = Terminal::run(command);
+    let screen = terminal.wait_for_text("LIVE");
+    let footer = screen.lines().last().unwrap_or_default();
+    assert!(footer.starts_with("F10 quit   h help") && footer.contains("Ctrl-T table"), "{footer}");
+    assert!(screen.contains("limit 40.0 %"), "{screen}");
+    // Both are free now: the third key shows that they were read, and did nothing.
+    terminal.press("?q\x14");
+    terminal
+        .wait_for("the table alone", |screen| !screen.contains("CPU") && screen.contains("seq"));
+    terminal.press("h");
+    terminal.wait_for("the help", |screen| screen.contains("h              this help"));
+    assert!(terminal.screen().contains("F10, Ctrl-C    quit"));
+    terminal.press("\x1b[21~");
+    let (status, written) = terminal.wait_for_end();
+    assert!(status.success());
+    assert_restored(&written);
+    server.stop();
+}
+
+#[test]
+fn the_user_says_whether_there_are_colours() {
+    let server = Server::start(0, Duration::from_millis(20));
+    for (variables, expected) in [
+        (&[("CLICOLOR", "1")][..], true),
+        (&[("CLICOLOR", "0")], false),
+        (&[("CLICOLOR", "0"), ("CLICOLOR_FORCE", "1")], true),
+    ] {
+        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_loadline"));
+        command.args([&server.address.to_string()]);
+        for (name, value) in variables {
+            command.env(name, value);
+        }
+        let mut terminal = Terminal::run(command);
+        terminal.wait_for_text("LIVE");
+        assert_eq!(terminal.has_colour(), expected, "{variables:?}");
+        terminal.press("q");
+        assert!(terminal.wait_for_end().0.success());
+    }
+    server.stop();
+}
