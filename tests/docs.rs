@@ -1,0 +1,164 @@
+//! What the documentation promises that can be looked up: links lead somewhere, messages exist.
+
+#![expect(clippy::unwrap_used, reason = "a test fails where something is not as it should be")]
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Pages that are written at the same time as others link to them.
+const COMING: &[&str] = &["labplot.md", "line-format.md"];
+
+/// Folders that are no part of the project's own texts.
+const ELSEWHERE: &[&str] = &["target", ".git", "node_modules"];
+
+/// The files below a folder with this ending, each with its text.
+fn texts(folder: &Path, ending: &str) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if path.is_dir() && !ELSEWHERE.contains(&name.as_str()) {
+                folders.push(path);
+            } else if path.extension().is_some_and(|it| it == ending) {
+                found.push((path.clone(), fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    assert!(!found.is_empty(), "there are files that end in {ending}");
+    found
+}
+
+/// The lines of a page outside of its blocks of code.
+fn prose(page: &str) -> Vec<&str> {
+    let mut is_code = false;
+    let mut lines = Vec::new();
+    for line in page.lines() {
+        if line.trim_start().starts_with("```") {
+            is_code = !is_code;
+        } else if !is_code {
+            lines.push(line);
+        }
+    }
+    lines
+}
+
+/// A heading as GitHub makes an anchor of it.
+fn anchor(heading: &str) -> String {
+    let heading = heading.trim_start_matches('#').trim().to_lowercase();
+    let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+    kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+}
+
+/// Where the links of a page lead: those of Markdown, and of pictures.
+fn links(page: &str) -> Vec<String> {
+    let text = prose(page).join("\n");
+    let mut found = Vec::new();
+    for (before, after) in [("](", ')'), ("srcset=\"", '"'), ("src=\"", '"'), ("]: ", '\n')] {
+        for (at, _) in text.match_indices(before) {
+            let rest = &text[at + before.len()..];
+            found.extend(rest.split(after).next().map(|link| link.trim().to_owned()));
+        }
+    }
+    found
+}
+
+#[test]
+fn each_link_between_pages_leads_to_a_file_and_to_a_heading_in_it() {
+    let pages: HashMap<PathBuf, String> = texts(&root(), "md")
+        .into_iter()
+        .map(|(path, text)| (path.canonicalize().unwrap(), text))
+        .collect();
+    let mut count = 0;
+    for (path, text) in &pages {
+        for link in links(text) {
+            if link.contains("://") || link.starts_with("mailto:") || link.is_empty() {
+                continue;
+            }
+            count += 1;
+            let (file, heading) = link.split_once('#').unwrap_or((&link, ""));
+            let there = path.parent().unwrap().join(file);
+            let there = if file.is_empty() { path.clone() } else { there };
+            let is_there = there.canonicalize();
+            if is_there.is_err() && COMING.iter().any(|page| there.ends_with(page)) {
+                continue;
+            }
+            assert!(is_there.is_ok(), "{}: nothing is at {link}", path.display());
+            if let (false, Some(page)) = (heading.is_empty(), pages.get(&is_there.unwrap())) {
+                let mut headings = prose(page).into_iter().filter(|line| line.starts_with('#'));
+                let is_there = headings.any(|line| anchor(line) == heading);
+                assert!(is_there, "{}: no heading for {link}", path.display());
+            }
+        }
+    }
+    assert!(count > 60, "{count} links");
+}
+
+/// The text of a source as its compiler joins it: what follows a backslash at the end of a line is
+/// one text, and quotes within are quotes.
+fn joined(source: &str) -> String {
+    let mut text = String::with_capacity(source.len());
+    let mut lines = source.lines();
+    while let Some(line) = lines.next() {
+        let mut line = line.to_owned();
+        while line.ends_with('\\') {
+            line.pop();
+            line.push_str(lines.next().unwrap_or_default().trim_start());
+        }
+        text.push_str(&line);
+        text.push('\n');
+    }
+    text.replace("\\\"", "\"")
+}
+
+/// A source without its comments and its inline tests.
+fn code(source: &str) -> String {
+    let source = source.split("#[cfg(test)]").next().unwrap_or_default();
+    let lines = source.lines().filter(|line| !line.trim_start().starts_with("//"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The messages that a page explains: what stands in quotes at the beginning of a row of a table.
+fn messages(page: &str) -> Vec<String> {
+    let rows = prose(page).into_iter().filter_map(|line| line.strip_prefix("| `"));
+    rows.map(|row| row.split('`').next().unwrap_or_default().to_owned()).collect()
+}
+
+#[test]
+fn each_message_that_is_explained_is_one_that_the_programs_say() {
+    let page = fs::read_to_string(root().join("docs/troubleshooting.md")).unwrap();
+    let sources: Vec<String> = ["agent/src", "tui-client/src", "protocol/src"]
+        .iter()
+        .flat_map(|folder| texts(&root().join(folder), "rs"))
+        .filter(|(path, _)| !path.ends_with("tests.rs"))
+        .map(|(_, text)| joined(&code(&text)))
+        .collect();
+    let messages = messages(&page);
+    assert!(messages.len() > 60, "{} messages", messages.len());
+    let missing: Vec<&String> = messages
+        .iter()
+        .filter(|message| {
+            // The parts between what differs, all in one file.
+            let parts: Vec<&str> = message
+                .split('…')
+                .map(str::trim)
+                .filter(|part| part.chars().any(char::is_alphabetic))
+                .collect();
+            !sources.iter().any(|text| parts.iter().all(|part| text.contains(part)))
+        })
+        .collect();
+    assert!(missing.is_empty(), "nobody says these: {missing:#?}");
+}
+
+#[test]
+fn headings_become_anchors_as_on_the_web() {
+    assert_eq!(anchor("## Its servers on our screen"), "its-servers-on-our-screen");
+    assert_eq!(anchor("# htop, btop, bottom"), "htop-btop-bottom");
+    assert_eq!(anchor("### `--check`: look first"), "--check-look-first");
+}
