@@ -5,6 +5,7 @@ import sys
 
 import installs_from_packages
 import columns_are_true
+import docs_are_true
 import limits_of_a_container
 import numbers_are_true
 import others_read_the_agent
@@ -24,6 +25,7 @@ def main() -> int:
     programs = Programs.built(sys.argv[1])
     passed = failed = skipped = 0
     modules = [
+        docs_are_true,
         tutorial_is_read,
         others_read_the_agent,
         numbers_are_true,
