@@ -101,7 +101,7 @@ fn each_link_between_pages_leads_to_a_file_and_to_a_heading_in_it() {
 }
 
 /// The text of a source as its compiler joins it: what follows a backslash at the end of a line is
-/// one text, and quotes within are quotes.
+/// one text.
 fn joined(source: &str) -> String {
     let mut text = String::with_capacity(source.len());
     let mut lines = source.lines();
@@ -114,7 +114,23 @@ fn joined(source: &str) -> String {
         text.push_str(&line);
         text.push('\n');
     }
-    text.replace("\\\"", "\"")
+    text
+}
+
+/// The same with quotes in texts as they are said.
+fn said(source: &str) -> String {
+    joined(&code(source)).replace("\\\"", "\"")
+}
+
+/// The sources of both programs and of what they speak.
+fn sources() -> Vec<String> {
+    let folders = ["agent/src", "tui-client/src", "protocol/src"];
+    let files = folders.iter().flat_map(|folder| texts(&root().join(folder), "rs"));
+    files.filter(|(path, _)| !path.ends_with("tests.rs")).map(|(_, text)| text).collect()
+}
+
+fn troubleshooting() -> String {
+    fs::read_to_string(root().join("docs/troubleshooting.md")).unwrap()
 }
 
 /// A source without its comments and its inline tests.
@@ -122,6 +138,32 @@ fn code(source: &str) -> String {
     let source = source.split("#[cfg(test)]").next().unwrap_or_default();
     let lines = source.lines().filter(|line| !line.trim_start().starts_with("//"));
     lines.collect::<Vec<_>>().join("\n")
+}
+
+/// What errors with a type of their own say, and what the agent's log warns of: the parts between what
+/// differs, as they stand in joined lines.
+fn told(code: &str) -> Vec<Vec<String>> {
+    let begins = ["#[error(", "tracing::warn!(", "tracing::error!("];
+    let found = begins.iter().flat_map(|begin| code.match_indices(begin));
+    let texts = found.filter_map(|(at, _)| {
+        let statement = code[at..].split([']', ';'].as_slice()).next()?;
+        // A text may have such a mark in it: what counts is that there is one.
+        let begins = at + statement.find('"')? + 1;
+        let text = code[begins..].replace("\\\"", "\u{1}");
+        text.split('"').next().map(|text| parts(&text.replace('\u{1}', "\"")))
+    });
+    texts.collect()
+}
+
+/// A text without what stands in braces.
+fn parts(text: &str) -> Vec<String> {
+    let pieces = text.split('{').enumerate();
+    let outside = pieces.map(|(at, piece)| match piece.split_once('}') {
+        Some((_, after)) if at > 0 => after,
+        _ => piece,
+    });
+    let trimmed = outside.map(|piece| piece.trim_matches([' ', ':', ';', ',']).to_owned());
+    trimmed.filter(|piece| piece.chars().any(char::is_alphabetic)).collect()
 }
 
 /// The messages that a page explains: what stands in quotes at the beginning of a row of a table.
@@ -132,13 +174,8 @@ fn messages(page: &str) -> Vec<String> {
 
 #[test]
 fn each_message_that_is_explained_is_one_that_the_programs_say() {
-    let page = fs::read_to_string(root().join("docs/troubleshooting.md")).unwrap();
-    let sources: Vec<String> = ["agent/src", "tui-client/src", "protocol/src"]
-        .iter()
-        .flat_map(|folder| texts(&root().join(folder), "rs"))
-        .filter(|(path, _)| !path.ends_with("tests.rs"))
-        .map(|(_, text)| joined(&code(&text)))
-        .collect();
+    let page = troubleshooting();
+    let sources: Vec<String> = sources().iter().map(|text| said(text)).collect();
     let messages = messages(&page);
     assert!(messages.len() > 60, "{} messages", messages.len());
     let missing: Vec<&String> = messages
@@ -154,6 +191,19 @@ fn each_message_that_is_explained_is_one_that_the_programs_say() {
         })
         .collect();
     assert!(missing.is_empty(), "nobody says these: {missing:#?}");
+}
+
+#[test]
+fn each_error_and_each_warning_is_explained() {
+    let page = messages(&troubleshooting()).join("\n");
+    let told: Vec<_> = sources().iter().flat_map(|text| told(&joined(&code(text)))).collect();
+    assert!(told.len() > 50, "{} messages", told.len());
+    // What begins a part will do: what to do about it may be said in other words.
+    let begins =
+        |part: &String| part.split(['`', ';']).next().unwrap_or_default().trim().to_owned();
+    let has = |parts: &&Vec<String>| parts.iter().all(|part| page.contains(&begins(part)));
+    let missing: Vec<_> = told.iter().filter(|parts| !has(parts)).collect();
+    assert!(missing.is_empty(), "docs/troubleshooting.md does not have {missing:#?}");
 }
 
 #[test]
