@@ -3,6 +3,7 @@
 import signal
 import sys
 
+import examples_read_and_write
 import numbers_are_true
 import others_read_the_agent
 import roads_of_ssh
@@ -21,6 +22,7 @@ def main() -> int:
     modules = [
         tutorial_is_read,
         others_read_the_agent,
+        examples_read_and_write,
         numbers_are_true,
         sockets_of_labplot,
         roads_of_ssh,
