@@ -15,8 +15,8 @@
 
 enum { LINE_MAX_BYTES = 8 * 1024, RUN_BYTES = 64, PATIENCE_S = 10 };
 
-static char run[RUN_BYTES]; /* Empty until the first header. */
-static unsigned long long seq;
+static char run[RUN_BYTES];
+static unsigned long long seq; /* Of the last row of this run; 0 before the first one. */
 static int stamped; /* Whether rows begin with time and seq on this connection. */
 static long left = -1;
 
@@ -41,7 +41,7 @@ static int connect_to(const char *host, const char *port) {
 static int ask(int fd) {
     char text[256];
     int bytes = snprintf(text, sizeof text, "loadline/1 history=10m columns=cpu,mem");
-    if (run[0]) bytes += snprintf(text + bytes, sizeof text - bytes, " resume=%s:%llu", run, seq);
+    if (seq) bytes += snprintf(text + bytes, sizeof text - bytes, " resume=%s:%llu", run, seq);
     text[bytes++] = '\n';
     return send(fd, text, bytes, MSG_NOSIGNAL) == bytes;
 }
@@ -56,7 +56,12 @@ static void hear(char *line) {
     }
     if (strncmp(line, "# columns ", 10) == 0) stamped = 1;
     /* Its first field is the run; a text in quotes that looks the same stands behind it. */
-    if (strncmp(line, "# loadline/1 ", 13) == 0 && id) snprintf(run, sizeof run, "%.*s", (int)strcspn(id + 5, " "), id + 5);
+    if (strncmp(line, "# loadline/1 ", 13) == 0 && id) {
+        id += 5;
+        id[strcspn(id, " ")] = '\0';
+        if (strcmp(id, run) != 0) seq = 0;
+        snprintf(run, sizeof run, "%s", id);
+    }
     if (line[0] == '#' || !stamped) return; /* Plain rows came before the request was read. */
     at = strtod(line, &end);
     number = strtoull(end, &end, 10);
@@ -92,7 +97,7 @@ static void read_lines(int fd) {
 }
 
 int main(int argc, char **argv) {
-    struct timespec pause = {0, 250 * 1000 * 1000};
+    struct timespec pause = {1, 0};
     setlocale(LC_NUMERIC, "C"); /* The decimal point is a dot. */
     if (argc > 3) left = atol(argv[3]);
     for (;;) {
