@@ -3,14 +3,15 @@
 import signal
 import sys
 
-import installs_from_packages
 import columns_are_true
 import docs_are_true
+import examples_read_and_write
+import installs_from_packages
 import limits_of_a_container
 import numbers_are_true
 import others_read_the_agent
-import prometheus_scrapes
 import prometheus_is_a_source
+import prometheus_scrapes
 import roads_of_ssh
 import runs_as_a_service
 import sockets_of_labplot
@@ -28,6 +29,7 @@ def main() -> int:
         docs_are_true,
         tutorial_is_read,
         others_read_the_agent,
+        examples_read_and_write,
         numbers_are_true,
         columns_are_true,
         limits_of_a_container,

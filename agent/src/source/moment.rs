@@ -25,7 +25,7 @@ impl Moment {
     }
 
     /// Goes on to now.
-    pub(super) fn look(&mut self) {
+    pub(super) fn read(&mut self) {
         self.at = Instant::now();
         self.cores.fill(f64::NAN);
         self.cpu = self.reader.cpu(&mut self.cores);

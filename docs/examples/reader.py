@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+"""Prints the samples of a loadline-agent, with their time, and resumes when the connection ends.
+
+usage: reader.py [HOST [PORT [COUNT]]]
+"""
+
+import shlex
+import socket
+import sys
+import time
+
+LINE_MAX = 8 * 1024
+PATIENCE = 10.0
+WAIT_MAX = 10.0
+
+
+def lines(connection):
+    """The lines of a connection; one that is too long is left out."""
+    with connection.makefile("rb") as stream:
+        whole = True
+        while piece := stream.readline(LINE_MAX + 2):
+            ended = piece.endswith(b"\n")
+            if whole and ended:
+                yield piece.decode("utf-8", "replace").strip()
+            whole = ended
+
+
+class Reader:
+    """What has to be known from one connection to the next."""
+
+    def __init__(self):
+        self.run = None
+        self.seq = None
+        self.columns = None
+
+    def request(self) -> bytes:
+        words = ["loadline/1", "history=10m", "columns=cpu,mem"]
+        if self.run and self.seq is not None:
+            words.append(f"resume={self.run}:{self.seq}")
+        return (" ".join(words) + "\n").encode()
+
+    def row(self, line: str):
+        """The row that a line is, by the names of its columns; None if the line is none."""
+        if line.startswith("#"):
+            self.note(line[1:].strip())
+            return None
+        if self.columns is None:
+            return None  # A plain row, sent before the request was read.
+        try:
+            values = [float(word) for word in line.split()]
+            row = dict(zip(self.columns, values, strict=True))
+        except ValueError:
+            return None
+        self.seq = int(row["seq"])
+        return row
+
+    def note(self, text: str):
+        kind, _, rest = text.partition(" ")
+        if kind == "loadline/1":
+            run = dict(word.partition("=")[::2] for word in shlex.split(rest)).get("run")
+            if run != self.run:
+                self.run, self.seq = run, None
+        elif kind == "columns":
+            self.columns = [name.partition(":")[0] for name in rest.split()]
+        elif kind == "error":
+            sys.exit(f"the agent says {rest}")
+        elif kind == "skipped":
+            print(f"rows are lost: {rest}", file=sys.stderr)
+
+
+def rows(host: str, port: int):
+    """The rows of an agent, for ever."""
+    reader, wait = Reader(), 0.25
+    while True:
+        try:
+            with socket.create_connection((host, port), timeout=PATIENCE) as connection:
+                reader.columns = None
+                connection.sendall(reader.request())
+                for line in lines(connection):
+                    if row := reader.row(line):
+                        wait = 0.25
+                        yield row
+        except OSError as why:
+            print(f"{host}:{port}: {why}", file=sys.stderr)
+        time.sleep(wait)
+        wait = min(2 * wait, WAIT_MAX)
+
+
+def main():
+    host = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1"
+    port = int(sys.argv[2]) if len(sys.argv) > 2 else 1027
+    count = int(sys.argv[3]) if len(sys.argv) > 3 else None
+    for at, row in enumerate(rows(host, port), 1):
+        numbers = " ".join(f"{row[name]:g}" for name in ("cpu", "mem"))
+        print(f"{row['time']:.3f} {int(row['seq'])} {numbers}", flush=True)
+        if at == count:
+            break
+
+
+if __name__ == "__main__":
+    main()
