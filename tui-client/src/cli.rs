@@ -22,7 +22,7 @@ use crate::source::Source;
 use crate::theme::{Own, Palette};
 use crate::thresholds::Thresholds;
 use args::{Args, words};
-use layers::Given;
+use layers::{Given, without_password};
 
 /// The charts' time span, if nothing else is said.
 const WINDOW: Duration = Duration::from_mins(5);
@@ -243,7 +243,8 @@ fn tls(args: &Args) -> Result<TlsFiles, String> {
 
 /// How each source is watched.
 fn chosen(given: &Given, config: &Config, args: &Args) -> Result<Vec<Chosen>, Instead> {
-    let sources = sources(args, &config.sources).map_err(Instead::Usage)?;
+    let hidden = |why: String| Instead::Usage(without_password(&why));
+    let sources = sources(args, &config.sources).map_err(hidden)?;
     let chosen = sources.into_iter().map(|Resolved { name, source, own }| {
         let with_own;
         let args = if own.is_empty() {
