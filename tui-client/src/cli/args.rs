@@ -33,8 +33,9 @@ static VERSION: LazyLock<String> =
 pub(super) struct Args {
     /// USER@HOST or ssh://[USER@]HOST[:PORT] for an agent that ssh starts; HOST, HOST:PORT, either with
     /// tls:// in front, or unix:PATH for one that listens, or any program that writes rows of
-    /// numbers; prom+http://HOST:PORT/?instance=REGEX for the machines that a Prometheus knows; - for standard input; the path of a recording or a CSV file; a name or a @group that
-    /// the configuration has
+    /// numbers; prom+http://HOST:PORT/?instance=REGEX for the machines that a Prometheus knows; - for
+    /// standard input; the path of a recording or a CSV file; a name or a @group that the
+    /// configuration has
     #[arg(value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
     pub(super) sources: Vec<String>,
 

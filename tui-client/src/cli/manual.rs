@@ -31,6 +31,15 @@ fn sources() -> Vec<Entry> {
              --agent-command.",
         ),
         Entry::term("unix:PATH", "A Unix socket."),
+        Entry::term(
+            "prom+http://[USER@]HOST[:PORT]/[PATH]?instance=REGEX, prom+https://...",
+            "The machines that a Prometheus, or a server that answers as it does, knows of, each a \
+             source of its own; job=REGEX and step=DURATION narrow them and space their rows.",
+        ),
+        Entry::term(
+            "NAME, @GROUP",
+            "What the configuration has under this name, and all that is in this group.",
+        ),
         Entry::term("-", "Standard input: rows of numbers, a CSV file, or what a recording has."),
         Entry::term(
             "PATH, file:PATH",
@@ -76,6 +85,11 @@ fn environment() -> Vec<Entry> {
         Entry::term(
             "LC_ALL, LC_CTYPE, LANG",
             "The first that is set says whether the terminal understands UTF-8; without, plain ASCII.",
+        ),
+        Entry::term(
+            "LOADLINE_PROM_PASSWORD, LOADLINE_PROM_TOKEN",
+            "What a Prometheus is shown: the password of the USER in its address, or a bearer token \
+             where there is none.",
         ),
         Entry::term("TZ", "The time zone of the axis and of the table."),
     ]
