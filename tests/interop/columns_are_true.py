@@ -179,8 +179,10 @@ def disks_do_what_the_kernel_counts_while_dd_writes(programs):
     def counters():
         all_of_them = psutil.disk_io_counters(perdisk=True)
         counts = [all_of_them[disk] for disk in disks if disk in all_of_them]
-        read, written = (sum(getattr(it, f"{way}_bytes") for it in counts) for way in ("read", "write"))
-        return {"disk_read": read, "disk_write": written}
+        return {
+            "disk_read": sum(it.read_bytes for it in counts),
+            "disk_write": sum(it.write_bytes for it in counts),
+        }
 
     with tempfile.TemporaryDirectory(dir="/var/tmp") as folder, rows_of(programs, "disk") as rows:
         path = f"{folder}/file"
@@ -198,7 +200,11 @@ def disks_do_what_the_kernel_counts_while_dd_writes(programs):
     return f"{told}, {agree(used, {'disk_used': 0.2})}"
 
 
-PLACE, OUTSIDE, INSIDE = "loadline-check", "192.0.2.1", "192.0.2.2"
+# Addresses that are set aside for measurements: a machine's own network has others.
+PLACE, OUTSIDE, INSIDE = "loadline-check", "198.18.213.1", "198.18.213.2"
+
+# A name has at most 15 letters.
+PEER = "loadline-peer"
 
 # Sends 8 MiB to the address that it is given; who listens there does not matter.
 SEND = f"""
@@ -224,9 +230,9 @@ def a_network_of_its_own():
     try:
         made = (
             ip("netns", "add", PLACE)
-            and ip("link", "add", "eth0", "netns", PLACE, "type", "veth", "peer", "name", "loadline-peer")
-            and ip("address", "add", f"{OUTSIDE}/30", "dev", "loadline-peer")
-            and ip("link", "set", "loadline-peer", "up")
+            and ip("link", "add", "eth0", "netns", PLACE, "type", "veth", "peer", "name", PEER)
+            and ip("address", "add", f"{OUTSIDE}/30", "dev", PEER)
+            and ip("link", "set", PEER, "up")
             and ip(*inside, "address", "add", f"{INSIDE}/30", "dev", "eth0")
             and ip(*inside, "link", "set", "eth0", "up")
             and ip(*inside, "link", "set", "lo", "up")
@@ -305,7 +311,8 @@ def pressure_is_what_the_kernel_says(programs):
 
 def processes_uptime_and_temperature_are_those_of_psutil(programs):
     def truth():
-        sensors = [it.current for all_of_them in psutil.sensors_temperatures().values() for it in all_of_them]
+        devices = psutil.sensors_temperatures().values()
+        sensors = [sensor.current for device in devices for sensor in device]
         sensors = [celsius for celsius in sensors if 1 <= celsius <= 125]
         return {
             "procs": len(psutil.pids()),
