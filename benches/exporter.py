@@ -8,7 +8,7 @@ Both programs run at the same time. The agent samples each 200 ms for one client
 CPU time by its samples. node_exporter has the collectors of the same groups, and is scraped five times a
 second on one connection, as Prometheus would: its CPU time by those scrapes. A second agent takes a sample
 an hour and is scraped in the same way. Memory is what is resident at the end. The first seconds do not
-count. The goals are those of issue 7: a sample takes at most half of what a scrape of node_exporter takes,
+count. The goals: a sample takes at most half of what a scrape of node_exporter takes,
 and the agent at most half of its memory.
 """
 
