@@ -83,9 +83,15 @@ def plot(path: Path, values):
         assert f"column {at}" in gnuplot.stdout, f"gnuplot drew no column {at}"
 
 
+def columns_told(text: bytes) -> int:
+    """How many columns the header of a stream names, the time and the number among them."""
+    heading = next(line for line in text.splitlines() if line.startswith(b"# columns "))
+    return len(heading.split()) - 2
+
+
 def read_samples(text: bytes):
     """Reads a stream of stamped rows that begins with the agent's first sample."""
-    values = read(text, 8)
+    values = read(text, columns_told(text))
     times, numbers = values[:, 0], values[:, 1]
     assert (numpy.diff(times) > 0).all(), f"the times do not rise: {times}"
     expected = numpy.arange(1, len(values) + 1)
@@ -128,7 +134,7 @@ def numpy_and_gnuplot_read_a_recording_of_two_runs(programs):
                 output(programs.client, f"127.0.0.1:{port}", *options)
         text = path.read_bytes()
     assert text.count(b"# columns ") == 2, "each start has a header"
-    values = read(text, 8)
+    values = read(text, columns_told(text))
     return f"{len(values)} rows"
 
 
