@@ -130,7 +130,7 @@ impl Source for Machine {
     }
 
     fn sample(&mut self, values: &mut Vec<f64>) {
-        self.moment.look();
+        self.moment.advance();
         for asked in &mut self.parts {
             let is_known = asked.part.sample(&self.moment, values);
             if let Some(group) = asked.group.filter(|_| !is_known && !asked.is_told) {
