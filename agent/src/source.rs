@@ -27,7 +27,7 @@ use std::time::Duration;
 use loadline_protocol::{Column, CpuLimit, PLAIN_COLUMNS, Text};
 use sysinfo::{MINIMUM_CPU_UPDATE_INTERVAL, System};
 
-pub(crate) use self::collect::Group;
+use self::collect::Group;
 pub use self::collect::{Collect, CollectError};
 use self::moment::Moment;
 
@@ -130,7 +130,7 @@ impl Source for Machine {
     }
 
     fn sample(&mut self, values: &mut Vec<f64>) {
-        self.moment.read();
+        self.moment.advance();
         for asked in &mut self.parts {
             let is_known = asked.part.sample(&self.moment, values);
             if let Some(group) = asked.group.filter(|_| !is_known && !asked.is_told) {

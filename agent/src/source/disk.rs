@@ -109,7 +109,7 @@ mod reader {
             disks.refresh(true);
             // Several file systems of a disk have the counters of the disk.
             let mut last = None;
-            for disk in disks.list() {
+            for disk in disks.iter() {
                 let name = Some(disk.name());
                 if std::mem::replace(&mut last, name) != name {
                     let usage = disk.usage();
@@ -117,12 +117,12 @@ mod reader {
                     each(&disk.name().to_string_lossy(), counts);
                 }
             }
-            !disks.list().is_empty()
+            !disks.is_empty()
         }
 
         pub(super) fn root(&mut self) -> Option<(u64, u64)> {
             let root = Path::new(if cfg!(windows) { "C:\\" } else { "/" });
-            let disk = self.0.as_ref()?.list().iter().find(|disk| disk.mount_point() == root)?;
+            let disk = self.0.as_ref()?.iter().find(|disk| disk.mount_point() == root)?;
             let available = disk.available_space();
             Some((disk.total_space().saturating_sub(available), available))
         }

@@ -25,7 +25,7 @@ impl Moment {
     }
 
     /// Goes on to now.
-    pub(super) fn read(&mut self) {
+    pub(super) fn advance(&mut self) {
         self.at = Instant::now();
         self.cores.fill(f64::NAN);
         self.cpu = self.reader.cpu(&mut self.cores);
@@ -145,7 +145,7 @@ mod reader {
             let Some(system) = &mut self.cpu else { return Shares::UNKNOWN };
             system.refresh_cpu_usage();
             for (busy, cpu) in cores.iter_mut().zip(system.cpus()) {
-                *busy = f64::from(cpu.cpu_usage()).clamp(0.0, 100.0);
+                *busy = f64::from(cpu.usage()).clamp(0.0, 100.0);
             }
             let busy = f64::from(system.global_cpu_usage()).clamp(0.0, 100.0);
             Shares { busy, ..Shares::UNKNOWN }

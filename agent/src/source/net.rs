@@ -99,7 +99,10 @@ mod reader {
             let Some(networks) = &mut self.0 else { return false };
             networks.refresh(true);
             for (name, device) in networks.iter() {
-                each(name, [device.total_received(), device.total_transmitted()]);
+                each(
+                    &name.to_string_lossy(),
+                    [device.total_received(), device.total_transmitted()],
+                );
             }
             !networks.is_empty()
         }

@@ -115,7 +115,7 @@ mod reader {
         pub(super) fn hottest(&mut self) -> Option<f64> {
             let components = self.0.as_mut()?;
             components.refresh(false);
-            let all = components.list().iter().filter_map(|component| component.temperature());
+            let all = components.iter().filter_map(|component| component.temperature());
             super::hottest(all.map(f64::from))
         }
     }
