@@ -4,6 +4,7 @@
  */
 #define _POSIX_C_SOURCE 200809L
 #include <locale.h>
+#include <math.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,10 +47,17 @@ static int ask(int fd) {
     return send(fd, text, bytes, MSG_NOSIGNAL) == bytes;
 }
 
+/* Reads the next number of a row; an infinite one is none. */
+static int number(char **at, double *value) {
+    char *begin = *at;
+    *value = strtod(begin, at);
+    return *at != begin && !isinf(*value);
+}
+
 static void hear(char *line) {
-    char *id = strstr(line, " run="), *end;
-    double at, cpu, mem;
-    unsigned long long number;
+    char *id = strstr(line, " run="), *at = line, *begin;
+    double time, cpu, mem;
+    unsigned long long nth;
     if (strncmp(line, "# error", 7) == 0) {
         fprintf(stderr, "the agent refuses the request\n");
         exit(1);
@@ -63,13 +71,12 @@ static void hear(char *line) {
         snprintf(run, sizeof run, "%s", id);
     }
     if (line[0] == '#' || !stamped) return; /* Plain rows came before the request was read. */
-    at = strtod(line, &end);
-    number = strtoull(end, &end, 10);
-    cpu = strtod(end, &end);
-    mem = strtod(end, &end);
-    if (*end != '\0') return;
-    seq = number;
-    printf("%.3f,%llu,%g,%g\n", at, seq, cpu, mem);
+    if (!number(&at, &time)) return;
+    begin = at;
+    nth = strtoull(begin, &at, 10);
+    if (at == begin || !number(&at, &cpu) || !number(&at, &mem) || *at != '\0') return;
+    seq = nth;
+    printf("%.3f,%llu,%g,%g\n", time, seq, cpu, mem);
     fflush(stdout);
     if (left > 0 && --left == 0) exit(0);
 }

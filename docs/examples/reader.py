@@ -4,7 +4,8 @@
 usage: reader.py [HOST [PORT [COUNT]]]
 """
 
-import shlex
+import math
+import re
 import socket
 import sys
 import time
@@ -12,6 +13,8 @@ import time
 LINE_MAX = 8 * 1024
 PATIENCE = 10.0
 WAIT_MAX = 10.0
+NAMES = ["time", "seq", "cpu", "mem"]
+FIELD = re.compile(r'([^\s=]+)=("(?:[^"\\]|\\.)*"|\S*)')
 
 
 def lines(connection):
@@ -48,20 +51,24 @@ class Reader:
             return None  # A plain row, sent before the request was read.
         try:
             values = [float(word) for word in line.split()]
+            if any(map(math.isinf, values)):
+                return None
             row = dict(zip(self.columns, values, strict=True))
+            self.seq = int(row["seq"])
         except ValueError:
             return None
-        self.seq = int(row["seq"])
         return row
 
     def note(self, text: str):
         kind, _, rest = text.partition(" ")
         if kind == "loadline/1":
-            run = dict(word.partition("=")[::2] for word in shlex.split(rest)).get("run")
+            run = dict(FIELD.findall(rest)).get("run")
             if run != self.run:
                 self.run, self.seq = run, None
         elif kind == "columns":
             self.columns = [name.partition(":")[0] for name in rest.split()]
+            if self.columns != NAMES:
+                sys.exit("it sends other columns than it was asked for")
         elif kind == "error":
             sys.exit(f"the agent says {rest}")
         elif kind == "skipped":

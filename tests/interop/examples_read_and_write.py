@@ -105,13 +105,18 @@ def the_reader_in_python_resumes_without_loss_or_double(programs):
 
 
 def the_reader_in_c_resumes_without_loss_or_double(programs):
+    with tempfile.TemporaryDirectory() as folder:
+        return resumes(programs, compiled(folder))
+
+
+def compiled(folder: str) -> str:
+    """Compiles the reader in C, and gives where it is."""
     if not shutil.which("cc"):
         raise Skip("there is no C compiler")
-    with tempfile.TemporaryDirectory() as folder:
-        reader = str(Path(folder, "reader"))
-        strict = ["-Wall", "-Wextra", "-Werror", "-std=c99", "-pedantic"]
-        output("cc", *strict, "-o", reader, str(EXAMPLES / "reader.c"))
-        return resumes(programs, reader)
+    reader = str(Path(folder, "reader"))
+    strict = ["-Wall", "-Wextra", "-Werror", "-std=c99", "-pedantic"]
+    output("cc", *strict, "-o", reader, str(EXAMPLES / "reader.c"))
+    return reader
 
 
 def the_reader_in_python_ends_where_the_agent_refuses(programs):
@@ -122,6 +127,44 @@ def the_reader_in_python_ends_where_the_agent_refuses(programs):
         result = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE)
     assert result.returncode == 1, f"it ends with {result.returncode}"
     assert "the agent says" in result.stderr, f"it says {result.stderr!r}"
+
+
+# Lines with which something is wrong, and one that is a row.
+FAULTS = b"""# loadline/1 run=00000001 host=bob's os="no end
+# columns time:s seq cpu:% mem:%
+1.000 1 inf 40.0
+1.000 nan 10.0 40.0
+1.000 inf 10.0 40.0
+1.000 1 10.0
+1.000
+1.000 1 10.0 40.0 50.0
+no number
+""" + b"1" * 9000 + b"""
+# skipped from=nothing
+3.000 3 10.5 40.5
+"""
+
+
+def bears_faults(*command: str):
+    """Lets a reader read lines that no agent would send; it shall take the one row among them."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(DEADLINE)
+        with running(*command, "127.0.0.1", str(listener.getsockname()[1]), "1") as reader:
+            with listener.accept()[0] as client:
+                client.sendall(FAULTS)
+                line = reader.out.line()
+                code = reader.child.wait(DEADLINE)
+            assert re.fullmatch(r"3.000[ ,]3[ ,]10.5[ ,]40.5", line), f"it takes {line!r}"
+            assert code == 0, f"it ends with {code}: {reader.said()}"
+
+
+def the_reader_in_python_leaves_out_what_is_no_row(programs):
+    bears_faults(*PYTHON, str(EXAMPLES / "reader.py"))
+
+
+def the_reader_in_c_leaves_out_what_is_no_row(programs):
+    with tempfile.TemporaryDirectory() as folder:
+        bears_faults(compiled(folder))
 
 
 def awk(program: list[str], text: str) -> list[str]:
@@ -210,6 +253,8 @@ def the_server_in_python_sends_plain_rows_to_who_says_nothing(programs):
 CHECKS = [
     the_reader_in_python_resumes_without_loss_or_double,
     the_reader_in_c_resumes_without_loss_or_double,
+    the_reader_in_python_leaves_out_what_is_no_row,
+    the_reader_in_c_leaves_out_what_is_no_row,
     the_reader_in_python_ends_where_the_agent_refuses,
     awk_says_when_the_cpu_is_busy,
     awk_lines_of_the_page_do_what_they_say,
