@@ -27,7 +27,7 @@ use std::time::Duration;
 use loadline_protocol::{Column, CpuLimit, PLAIN_COLUMNS, Text};
 use sysinfo::{MINIMUM_CPU_UPDATE_INTERVAL, System};
 
-use self::collect::Group;
+pub(crate) use self::collect::Group;
 pub use self::collect::{Collect, CollectError};
 use self::moment::Moment;
 
