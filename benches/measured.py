@@ -48,10 +48,9 @@ class Server:
 
 
 class Agent(Server):
-    def __init__(self, folder: Path, interval: str) -> None:
-        super().__init__(
-            folder / "loadline-agent", "--listen", "127.0.0.1:0", "--interval", interval, "-q"
-        )
+    def __init__(self, folder: Path, interval: str, *options: str) -> None:
+        command = ["--listen", "127.0.0.1:0", "--interval", interval, "-q", *options]
+        super().__init__(folder / "loadline-agent", *command)
 
 
 class Screen:

@@ -167,7 +167,8 @@ def servers(options) -> None:
     has_psutil = not subprocess.run([options.python, "-c", "import psutil"], stderr=subprocess.DEVNULL).returncode
     for interval, seconds in (("1s", "1"), ("200ms", "0.2")):
         print(f"\nservers, a line every {interval}, one client each")
-        kinds = {"loadline-agent": lambda: Agent(options.bin, interval)}
+        # The six columns that the others have, and no more.
+        kinds = {"loadline-agent": lambda: Agent(options.bin, interval, "--collect", "load")}
         if has_psutil:
             kinds["the tutorial's (psutil)"] = lambda: Server(options.python, "-B", TUTORIAL, seconds)
         else:
