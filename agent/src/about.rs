@@ -6,7 +6,7 @@ use loadline_protocol::{Column, Header, LineError, Note, RunId, Schema, Stamp, T
 
 use crate::ring::{Columns, Form};
 use crate::source::Facts;
-use crate::usage::nearest;
+use crate::usage::with_choices;
 
 /// What an agent says of itself, and of its columns.
 pub(crate) struct About {
@@ -50,9 +50,7 @@ impl About {
 
     fn unknown(&self, name: &str) -> Text {
         let names: Vec<&str> = self.schema.columns().iter().map(Column::name).collect();
-        let meant = nearest(name, names.iter().copied());
-        let meant = meant.map_or(";".to_owned(), |meant| format!("; did you mean {meant}?"));
-        Text::new(&format!("unknown column {name}{meant} there are {}", names.join(", ")))
+        Text::new(&with_choices(&format!("unknown column {name}"), name, &names))
     }
 
     /// The schema of a subscribed stream; a column that was chosen twice makes none, and what to

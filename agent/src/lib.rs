@@ -64,7 +64,6 @@ mod metrics;
 mod metrics;
 #[cfg(target_os = "linux")]
 #[cfg_attr(not(any(test, feature = "metrics")), expect(dead_code, reason = "some is for metrics"))]
-#[expect(unused_imports, reason = "not all of it has a column yet")]
 mod procfs;
 mod ring;
 mod sampler;
@@ -95,4 +94,4 @@ pub use tls::{Tls, TlsError};
 #[cfg(feature = "tls")]
 pub use tls::{provider, read_authorities, read_identity};
 pub use tls_files::TlsFiles;
-pub use usage::{Entry, Generate, Manual, nearest, usage_line, version_text};
+pub use usage::{Entry, Generate, Manual, nearest, usage_line, version_text, with_choices};

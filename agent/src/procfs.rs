@@ -24,14 +24,14 @@ mod vmstat;
 
 #[cfg(feature = "metrics")]
 pub(crate) use disks_of_ours::is_disk_of_ours;
-pub(crate) use diskstats::{Disk, Diskstats, Transfers};
+pub(crate) use diskstats::{Disk, Diskstats};
 #[cfg(feature = "metrics")]
 pub(crate) use hwmon::{Chip, chips};
 pub(crate) use kept::Kept;
-pub(crate) use loadavg::{Loadavg, Loads};
-pub(crate) use meminfo::{Amount, Meminfo, Memory};
+pub(crate) use loadavg::Loadavg;
+pub(crate) use meminfo::{Amount, Meminfo};
 pub(crate) use mounts::{Mount, Mounts, Space};
-pub(crate) use net_dev::{Device, NetDev, Traffic};
+pub(crate) use net_dev::{NetDev, Traffic};
 pub(crate) use numbered::each_numbered;
 pub(crate) use pressure::{Pressure, Stall, Stalls};
 #[cfg(feature = "metrics")]

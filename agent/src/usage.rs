@@ -99,6 +99,20 @@ fn strings(value: Option<&ContextValue>) -> Vec<&str> {
     }
 }
 
+/// What is wrong with a word, the one of `words` that may have been meant, and all that there are.
+///
+/// ```
+/// use loadline_agent::with_choices;
+/// let said = with_choices("unknown column laod1", "laod1", &["cpu", "load1"]);
+/// assert_eq!(said, "unknown column laod1; did you mean load1? there are cpu, load1");
+/// ```
+#[must_use]
+pub fn with_choices(what: &str, wrong: &str, words: &[&str]) -> String {
+    let meant = nearest(wrong, words.iter().copied());
+    let meant = meant.map_or(String::new(), |meant| format!(" did you mean {meant}?"));
+    format!("{what};{meant} there are {}", words.join(", "))
+}
+
 /// The one of `words` that was probably meant by a wrong one.
 pub fn nearest<'a>(wrong: &str, words: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let wrong = wrong.to_lowercase();

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::usage::nearest;
+
 /// Columns that are collected together, or not at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Group {
@@ -50,9 +52,6 @@ const GROUPS: [Group; 12] = [
 
 /// So many of them are collected if nothing else is said.
 const DEFAULTS: usize = 8;
-
-/// Names that are alike at least so much are taken for one another's misspelling.
-const ALIKE: f64 = 0.75;
 
 /// Which groups of columns a [`Machine`](crate::Machine) has beside the six of the plain stream,
 /// which are always there. Written as a list of names: `cpu,net,disk`, or `all`.
@@ -156,10 +155,8 @@ fn names(groups: &[Group]) -> String {
 
 /// The group that was meant, if it can be told.
 fn alike(name: &str) -> String {
-    let likeness = |group: &Group| strsim::jaro_winkler(name, group.name());
-    let best = GROUPS.into_iter().max_by(|one, other| likeness(one).total_cmp(&likeness(other)));
-    let best = best.filter(|group| likeness(group) >= ALIKE);
-    best.map_or(String::new(), |group| format!("did you mean {}? ", group.name()))
+    let meant = nearest(name, GROUPS.iter().map(|group| group.name()));
+    meant.map_or(String::new(), |meant| format!("did you mean {meant}? "))
 }
 
 #[cfg(test)]

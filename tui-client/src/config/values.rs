@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 use std::ops::Range;
 
+use loadline_agent::nearest;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
@@ -16,9 +17,6 @@ const LISTED_MAX: usize = 24;
 
 /// More of an unknown name is not shown, and it is compared with nothing.
 const NAME_MAX: usize = 64;
-
-/// A name that is less like another one than this is no slip of the finger.
-const ALIKE_MIN: f64 = 0.75;
 
 /// A name and what it stands for.
 #[derive(Debug, Clone, Copy)]
@@ -118,10 +116,8 @@ pub(super) fn unknown<'a>(
     if all.is_empty() {
         return text + "; the configuration names none, see loadline --print-config";
     }
-    let alike = |other: &&str| strsim::jaro_winkler(name, other);
-    let short = all.iter().filter(|other| is_whole && other.len() <= 4 * NAME_MAX);
-    let nearest = short.map(|other| (alike(other), *other)).max_by(|a, b| a.0.total_cmp(&b.0));
-    if let Some((_, nearest)) = nearest.filter(|(alike, _)| *alike >= ALIKE_MIN) {
+    let short = all.iter().copied().filter(|other| is_whole && other.len() <= 4 * NAME_MAX);
+    if let Some(nearest) = nearest(name, short) {
         let _ = write!(text, "; did you mean {nearest}?");
     }
     let listed = all.iter().take(LISTED_MAX).copied().collect::<Vec<_>>().join(", ");

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use loadline_agent::with_choices;
 use loadline_protocol::{
     Column, Decoder, Header, LineError, Note, Request, RunId, Schema, Stamp, Text, VERSION,
 };
@@ -81,7 +82,7 @@ impl About {
 
     fn unknown(&self, name: &str) -> Text {
         let names: Vec<&str> = self.columns.iter().map(|column| column.name).collect();
-        Text::new(&format!("unknown column {name}; there are {}", names.join(", ")))
+        Text::new(&with_choices(&format!("unknown column {name}"), name, &names))
     }
 }
 

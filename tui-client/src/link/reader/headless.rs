@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use loadline_agent::nearest;
+use loadline_agent::with_choices;
 use loadline_protocol::{Column, LineError, Note, Schema, Stamp, Text, Time, parse_plain_row_into};
 
 use super::{Farewell, Phase, Progress, Reader, held};
@@ -214,8 +214,6 @@ impl Reader {
 /// Columns were asked for that are not there.
 pub(super) fn no_column(unknown: &str, schema: &Schema) -> Farewell {
     let names: Vec<&str> = schema.columns().iter().map(Column::name).collect();
-    let meant = nearest(unknown, names.iter().copied());
-    let meant = meant.map_or(";".to_owned(), |meant| format!("; did you mean {meant}?"));
-    let reason = format!("no column {unknown:?} here{meant} there are {}", names.join(", "));
+    let reason = with_choices(&format!("no column {unknown:?} here"), unknown, &names);
     Farewell { reason: Text::new(&reason), refused: true }
 }
