@@ -24,16 +24,24 @@ mod vmstat;
 
 #[cfg(feature = "metrics")]
 pub(crate) use disks_of_ours::is_disk_of_ours;
-pub(crate) use diskstats::{Disk, Diskstats};
+#[cfg(feature = "metrics")]
+pub(crate) use diskstats::Disk;
+pub(crate) use diskstats::Diskstats;
 #[cfg(feature = "metrics")]
 pub(crate) use hwmon::{Chip, chips};
 pub(crate) use kept::Kept;
 pub(crate) use loadavg::Loadavg;
-pub(crate) use meminfo::{Amount, Meminfo};
+#[cfg(feature = "metrics")]
+pub(crate) use meminfo::Amount;
+pub(crate) use meminfo::Meminfo;
 pub(crate) use mounts::{Mount, Mounts, Space};
-pub(crate) use net_dev::{NetDev, Traffic};
+pub(crate) use net_dev::NetDev;
+#[cfg(feature = "metrics")]
+pub(crate) use net_dev::Traffic;
 pub(crate) use numbered::each_numbered;
-pub(crate) use pressure::{Pressure, Stall, Stalls};
+pub(crate) use pressure::Pressure;
+#[cfg(feature = "metrics")]
+pub(crate) use pressure::{Stall, Stalls};
 #[cfg(feature = "metrics")]
 pub(crate) use scaling::{Scaling, scalings};
 pub(crate) use stat::{CpuTimes, Stat, StatLine};
