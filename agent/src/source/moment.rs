@@ -46,8 +46,8 @@ mod reader {
     /// A line of a core is hardly longer.
     const CORE_ROOM: usize = 128;
 
-    /// sysinfo skips a reading that comes less than 200 ms after the last one: at that interval,
-    /// every second sample would repeat the one before.
+    /// Reads the kernel's own files. sysinfo would skip a reading that comes less than 200 ms after the last
+    /// one: at that interval, every second sample would repeat the one before.
     pub(super) struct Reader {
         stat: Stat,
         meminfo: Meminfo,
