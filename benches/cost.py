@@ -1,8 +1,8 @@
 #!/usr/bin/env -S python3 -B
 """What the two programs cost: CPU in percent of one core, resident memory in MiB. Linux only.
 
-    cargo build --release --workspace
-    benches/cost.py [--seconds 60] [--samples 3600] [--sources 100] [--bin target/release]
+    cargo build --profile dist --workspace
+    benches/cost.py [--seconds 60] [--samples 3600] [--sources 100] [--bin target/dist]
 
 First an agent runs at 1 s with two clients on its stream in pseudo-terminals of 120x36, one with the
 dashboard and one with a single chart over the last hour, for so many seconds.
@@ -169,7 +169,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--samples", type=int, default=3600)
     parser.add_argument("--sources", type=int, default=100)
-    parser.add_argument("--bin", type=Path, default=Path("target/release"))
+    parser.add_argument("--bin", type=Path, default=Path("target/dist"))
     options = parser.parse_args()
     screen(options.bin, options.seconds)
     latency(options.bin)

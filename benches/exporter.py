@@ -1,8 +1,8 @@
 #!/usr/bin/env -S python3 -B
 """What a sample of the agent costs beside a scrape of node_exporter, and a scrape beside a scrape. Linux only.
 
-    cargo build --release --workspace
-    benches/exporter.py [--seconds 30] [--bin target/release]
+    cargo build --profile dist --workspace
+    benches/exporter.py [--seconds 30] [--bin target/dist]
 
 Both programs run at the same time. The agent samples each 200 ms for one client, and nobody scrapes it: its
 CPU time by its samples. node_exporter has the collectors of the same groups, and is scraped five times a
@@ -108,7 +108,7 @@ def rows(client: socket.socket) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=30.0)
-    parser.add_argument("--bin", type=Path, default=Path("target/release"))
+    parser.add_argument("--bin", type=Path, default=Path("target/dist"))
     options = parser.parse_args()
     if not shutil.which("prometheus-node-exporter"):
         sys.exit("exporter.py: there is no prometheus-node-exporter; install it")

@@ -1,8 +1,8 @@
 #!/usr/bin/env -S python3 -B
 """What loadline costs beside other programs for the same purpose, in one run. Linux only.
 
-    cargo build --release --workspace
-    benches/rivals.py [--rounds 5] [--seconds 20] [--bin target/release] [--python python3] [--only servers]
+    cargo build --profile dist --workspace
+    benches/rivals.py [--rounds 5] [--seconds 20] [--bin target/dist] [--python python3] [--only servers]
 
 Servers, with one client each: loadline-agent; the server of many a tutorial (psutil's numbers, in
 tests/interop/tutorial_server.py; name a Python that has psutil); node_exporter with the same collectors,
@@ -209,7 +209,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=20)
-    parser.add_argument("--bin", type=Path, default=Path("target/release"))
+    parser.add_argument("--bin", type=Path, default=Path("target/dist"))
     parser.add_argument("--python", default="python3", help="a Python that has psutil")
     parser.add_argument("--only", choices=["servers", "screens"])
     options = parser.parse_args()

@@ -1,8 +1,8 @@
 #!/usr/bin/env -S python3 -B
 """Whether an agent endures: a crowd that comes and goes, and an hour with many clients. Linux only.
 
-    cargo build --release --workspace
-    benches/soak.py [--churn 60] [--crowd 1] [--minutes 60] [--clients 200] [--bin target/release]
+    cargo build --profile dist --workspace
+    benches/soak.py [--churn 60] [--crowd 1] [--minutes 60] [--clients 200] [--bin target/dist]
 
 First an agent at 1 s has 2,000 clients that ask for everything and never read, 2,000 that never end sending
 nonsense and requests, and 10,000 more that come and go at random within so many seconds. How late its rows
@@ -214,7 +214,7 @@ def main() -> None:
     parser.add_argument("--crowd", type=float, default=1, help="how large it is")
     parser.add_argument("--minutes", type=float, default=60, help="0 leaves it out")
     parser.add_argument("--clients", type=int, default=200)
-    parser.add_argument("--bin", type=Path, default=Path("target/release"))
+    parser.add_argument("--bin", type=Path, default=Path("target/dist"))
     given = parser.parse_args()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 65536) if most > 0 else 65536, most))
