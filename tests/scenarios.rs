@@ -1,7 +1,5 @@
 //! What users see, over real sockets.
 
-#![expect(clippy::unwrap_used, reason = "a test fails where something is not as it should be")]
-
 use std::path::Path;
 use std::time::Duration;
 

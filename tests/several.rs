@@ -1,7 +1,5 @@
 //! Several sources on one screen, over real sockets.
 
-#![expect(clippy::unwrap_used, reason = "a test fails where something is not as it should be")]
-
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

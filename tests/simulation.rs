@@ -3,14 +3,10 @@
 //!
 //! `LOADLINE_SEEDS=2000` tries so many seeds, `LOADLINE_SEED=4711` that one.
 
-#![expect(clippy::unwrap_used, reason = "a test fails where something is not as it should be")]
-
-mod simulated;
-
 use std::panic;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use simulated::{Resume, run};
+use crate::simulated::{Resume, run};
 
 /// Seeds that are tried if nothing else is said.
 const SEEDS: u64 = 100;
@@ -31,7 +27,7 @@ fn fault(seed: u64, resume: Resume) -> Option<String> {
         Err(_) => "it panicked".to_owned(),
     };
     Some(format!(
-        "{why}\nto see it again: LOADLINE_SEED={seed} cargo test -p loadline-tests --test simulation"
+        "{why}\nto see it again: LOADLINE_SEED={seed} cargo test -p loadline-tests simulation"
     ))
 }
 

@@ -1,7 +1,5 @@
 //! Rules of the house that no compiler checks.
 
-#![expect(clippy::unwrap_used, reason = "a test fails where something is not as it should be")]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -1,13 +1,8 @@
 //! A source over TLS is one as any other: its line may break, and nothing is lost.
 
-#![expect(clippy::unwrap_used, reason = "a test fails where something is not as it should be")]
-
-#[path = "../agent/tests/authority/mod.rs"]
-mod authority;
-
 use std::time::Duration;
 
-use authority::{Authority, Identity};
+use crate::authority::{Authority, Identity};
 use loadline::event::Event;
 use loadline::link::{Connector, EVENTS_MAX, Link, SshCommand, TlsFiles, Wish};
 use loadline::source::Source;

@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails where something is not as it should be")]
 
+#[cfg(feature = "tls")]
+#[path = "../../../agent/tests/agent/authority.rs"]
+mod authority;
 mod configured;
 mod given;
 mod hostile;
@@ -9,7 +12,10 @@ mod keys;
 mod life;
 mod pictures;
 mod program;
+mod prometheus;
 mod pty;
 mod several;
 mod stage;
 mod svg;
+#[cfg(feature = "tls")]
+mod tls;

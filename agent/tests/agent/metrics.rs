@@ -1,13 +1,10 @@
 //! Metrics over HTTP, as those who read them find them.
-#![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
-
-mod running;
 
 use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::Instant;
 
-use running::{DEADLINE, Running, program};
+use crate::running::{DEADLINE, Running, program};
 
 /// What Prometheus says that it takes.
 const OPEN: &str = "Accept: application/openmetrics-text;version=1.0.0,\
@@ -336,8 +333,8 @@ mod tls {
     use tokio_rustls::rustls::version::TLS13;
     use tokio_rustls::rustls::{ClientConfig, ClientConnection, StreamOwned};
 
-    use super::authority::{Authority, Identity};
     use super::*;
+    use crate::authority::{Authority, Identity};
 
     type Private = Client<StreamOwned<ClientConnection, TcpStream>>;
 
@@ -398,6 +395,3 @@ mod tls {
         }
     }
 }
-
-#[cfg(feature = "tls")]
-mod authority;

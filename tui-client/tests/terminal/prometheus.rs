@@ -1,8 +1,6 @@
 //! Machines that a server of Prometheus' kind knows: each is a source, and nothing that the server
 //! says does any harm. `tests/interop/` has the real one.
 
-#![expect(clippy::unwrap_used, reason = "a test fails where something is not as it should be")]
-
 mod server;
 
 use std::net::SocketAddr;

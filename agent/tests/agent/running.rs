@@ -1,5 +1,4 @@
 //! The program, run as its users do.
-#![allow(dead_code, reason = "not each test that has this module needs all of it")]
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::TcpStream;

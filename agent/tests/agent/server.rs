@@ -1,5 +1,4 @@
 //! Many clients at a time: over real sockets, and over doors that a test opens.
-#![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
 
 use std::io;
 use std::net::IpAddr;

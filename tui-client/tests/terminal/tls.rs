@@ -1,17 +1,12 @@
 //! The program and an agent with TLS between them: what arrives, and what is said if nothing does.
 
-#![expect(clippy::unwrap_used, reason = "a test fails where something is not as it should be")]
-
-#[path = "../../agent/tests/authority/mod.rs"]
-mod authority;
-
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use authority::{Authority, Identity, Valid};
+use crate::authority::{Authority, Identity, Valid};
 use loadline_agent::{
     Address, Agent, Facts, Listener, Plaintext, Scripted, Settings, Tls, TlsFiles, provider,
     read_identity,

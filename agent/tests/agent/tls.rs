@@ -1,8 +1,4 @@
 //! TLS as clients find it: who gets in, who does not and why, and certificates that change.
-#![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
-
-mod authority;
-mod running;
 
 use std::fs;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
@@ -10,9 +6,9 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use authority::{Authority, Identity, Valid};
+use crate::authority::{Authority, Identity, Valid};
+use crate::running::{DEADLINE, Running, program};
 use loadline_agent::{provider, read_authorities, read_identity};
-use running::{DEADLINE, Running, program};
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::sign::SingleCertAndKey;
 use tokio_rustls::rustls::version::TLS13;
@@ -301,5 +297,5 @@ fn sighup_without_tls_ends_nothing() {
     let (mut client, _) = agent.connect();
     agent.signal(rustix::process::Signal::HUP);
     agent.log_until("SIGHUP");
-    assert_eq!(running::line(&mut client).split(' ').count(), 6);
+    assert_eq!(crate::running::line(&mut client).split(' ').count(), 6);
 }

@@ -1,7 +1,4 @@
 //! What a client gets, by a clock that does not wait.
-#![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
-
-mod stage;
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -14,7 +11,7 @@ use loadline_protocol::{Column, Line, Note};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, sleep};
 
-use stage::{Client, Stage};
+use crate::stage::{Client, Stage};
 
 const HOUR: Duration = Duration::from_hours(1);
 const ROOM: usize = 64 * 1024;

@@ -1,6 +1,4 @@
 //! `loadline-agent --stdio`: one client on standard input and output.
-#![cfg(unix)]
-#![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};

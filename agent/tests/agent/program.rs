@@ -1,7 +1,4 @@
 //! The program: its command line, its output, its signals.
-#![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
-
-mod running;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -10,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use loadline_protocol::Schema;
 
-use running::{DEADLINE, Running, line, program};
+use crate::running::{DEADLINE, Running, line, program};
 
 #[test]
 fn the_first_row_is_a_true_one_and_the_next_comes_an_interval_later() {

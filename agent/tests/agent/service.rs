@@ -1,13 +1,9 @@
 //! What a service manager is told.
-#![cfg(target_os = "linux")]
-#![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
-
-mod running;
 
 use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};
 
-use running::{DEADLINE, Running, program};
+use crate::running::{DEADLINE, Running, program};
 use rustix::process::Signal;
 
 /// How long the manager waits for a sign of life.

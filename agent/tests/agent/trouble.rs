@@ -1,8 +1,4 @@
 //! The machine in trouble: killed, stopped, without descriptors, without room on the disk.
-#![cfg(target_os = "linux")]
-#![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
-
-mod running;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use running::{DEADLINE, Running, line, program};
+use crate::running::{DEADLINE, Running, line, program};
 use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 
 /// How often the agent is killed.

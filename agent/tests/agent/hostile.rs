@@ -1,9 +1,5 @@
 //! Clients that send what no client should: a healthy one gets its rows meanwhile, each of them is
 //! answered or dropped, and nothing is left of them.
-#![cfg(target_os = "linux")]
-#![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
-
-mod running;
 
 use std::io::{self, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
@@ -11,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use running::{DEADLINE, Running, line, program};
+use crate::running::{DEADLINE, Running, line, program};
 
 /// How often each kind comes.
 const ROUNDS: usize = 20;

@@ -1,0 +1,23 @@
+//! The agent as its clients, its users and its service manager find it.
+
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
+
+#[cfg(feature = "tls")]
+mod authority;
+#[cfg(target_os = "linux")]
+mod hostile;
+#[cfg(feature = "metrics")]
+mod metrics;
+mod program;
+mod running;
+mod server;
+#[cfg(target_os = "linux")]
+mod service;
+mod stage;
+#[cfg(unix)]
+mod stdio;
+mod stream;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(target_os = "linux")]
+mod trouble;
