@@ -38,14 +38,19 @@ fn screens() -> Vec<(Stage, u16)> {
 
 #[test]
 fn every_size_draws_something_and_nothing_outside_its_area() {
-    for (mut stage, one_in) in screens() {
+    let check = |(mut stage, one_in): (Stage, u16)| {
         for (width, height) in (0..=200).flat_map(|w| (0..=60).map(move |h| (w, h))) {
             if width > 24 && height > 14 && (width + height) % one_in != 0 {
                 continue;
             }
             check_size(&mut stage, width, height);
         }
-    }
+    };
+    std::thread::scope(|scope| {
+        for screen in screens() {
+            scope.spawn(|| check(screen));
+        }
+    });
 }
 
 #[test]
