@@ -10,7 +10,9 @@ mod diskstats;
 #[cfg(feature = "metrics")]
 mod hwmon;
 mod kept;
+#[cfg(feature = "metrics")]
 mod loadavg;
+#[cfg(feature = "metrics")]
 mod meminfo;
 mod mounts;
 mod net_dev;
@@ -30,10 +32,10 @@ pub(crate) use diskstats::Diskstats;
 #[cfg(feature = "metrics")]
 pub(crate) use hwmon::{Chip, chips};
 pub(crate) use kept::Kept;
+#[cfg(feature = "metrics")]
 pub(crate) use loadavg::Loadavg;
 #[cfg(feature = "metrics")]
-pub(crate) use meminfo::Amount;
-pub(crate) use meminfo::Meminfo;
+pub(crate) use meminfo::{Amount, Meminfo};
 pub(crate) use mounts::{Mount, Mounts, Space};
 pub(crate) use net_dev::NetDev;
 #[cfg(feature = "metrics")]

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use loadline_protocol::{Column, Note, Time};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::beat::{Beat, Rhythm};
 use crate::clock::{Clock, Step};
@@ -19,6 +19,8 @@ pub(crate) struct Sampler {
     beat: Beat,
     ring: Ring,
     vitals: Vitals,
+    /// When the newest sample was taken.
+    sampled: Instant,
     /// The values of the newest sample, kept for their memory.
     values: Vec<f64>,
 }
@@ -31,17 +33,18 @@ impl Sampler {
         rhythm: Rhythm,
         mut ring: Ring,
     ) -> Sampler {
-        sleep(source.warm_up()).await;
+        sleep(source.min_interval()).await;
         let columns = source.columns();
         let mut values = Vec::with_capacity(columns.len());
         // Ticks are counted from the first sample on.
         let beat = Beat::new(rhythm, ring.interval());
         let time = clock.now();
         sample(source.as_mut(), &columns, &mut values);
+        let sampled = Instant::now();
         ring.begin(time, &values);
         let mut vitals = Vitals::new(columns.len());
         vitals.sampled(&columns, &values);
-        Sampler { source, columns, clock, beat, ring, vitals, values }
+        Sampler { source, columns, clock, beat, ring, vitals, sampled, values }
     }
 
     /// Where the samples are.
@@ -60,13 +63,25 @@ impl Sampler {
         loop {
             let tick = self.beat.tick().await;
             self.vitals.heard(tick);
+            self.rest().await;
             self.take();
+        }
+    }
+
+    /// Waits until the shortest interval of the source has passed since the newest sample. A tick that
+    /// is heard late is closer to the next tick than an interval; the sample of the next tick then waits
+    /// for the rest. Ticks stay where they are, and no sample is lost.
+    async fn rest(&mut self) {
+        let due = self.sampled + self.source.min_interval();
+        if Instant::now() < due {
+            sleep_until(due).await;
         }
     }
 
     fn take(&mut self) {
         let (time, step) = self.clock.look();
         sample(self.source.as_mut(), &self.columns, &mut self.values);
+        self.sampled = Instant::now();
         self.vitals.sampled(&self.columns, &self.values);
         if let Some(health) = self.vitals.due(self.ring.clients()) {
             self.ring.tell(&Note::Health(health));

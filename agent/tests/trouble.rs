@@ -74,7 +74,7 @@ fn history(address: &str) -> Seen {
 }
 
 fn keeping(folder: &Path) -> Running {
-    let arguments = format!("-l 127.0.0.1:0 -i 200ms --state-dir {}", folder.display());
+    let arguments = format!("-l 127.0.0.1:0 -i 250ms --state-dir {}", folder.display());
     Running::start(program(&arguments))
 }
 
@@ -124,7 +124,7 @@ fn killed_again_and_again_under_load_it_forgets_no_more_than_its_last_sample() {
 
 #[test]
 fn stopped_for_a_while_it_leaves_one_gap_and_catches_up_with_nothing() {
-    let mut agent = Running::start(program("-l 127.0.0.1:0 -i 200ms"));
+    let mut agent = Running::start(program("-l 127.0.0.1:0 -i 250ms"));
     let (mut client, _) = subscribe(&agent.address(), "");
     let mut row = || loop {
         let line = line(&mut client);
@@ -154,8 +154,8 @@ const BUSY: Duration = Duration::from_secs(5);
 
 #[test]
 fn with_four_times_more_to_do_than_it_can_the_beat_stays_and_what_is_missed_is_told() {
-    const INTERVAL_MS: u32 = 200;
-    let mut agent = Running::start(program("-v -l 127.0.0.1:0 -i 200ms"));
+    const INTERVAL_MS: u32 = 250;
+    let mut agent = Running::start(program("-v -l 127.0.0.1:0 -i 250ms"));
     let (mut client, _) = subscribe(&agent.address(), "");
     let cores = thread::available_parallelism().unwrap().get();
     let idle = AtomicBool::new(false);
@@ -202,7 +202,7 @@ fn limit(agent: &Running, what: Resource, most: u64) {
 
 #[test]
 fn without_descriptors_it_goes_on_says_so_once_and_heals() {
-    let mut agent = Running::start(program("-l 127.0.0.1:0 -i 200ms"));
+    let mut agent = Running::start(program("-l 127.0.0.1:0 -i 250ms"));
     let address = agent.address();
     let (mut early, _) = subscribe(&address, "");
     let open = fs::read_dir(format!("/proc/{}/fd", agent.child.id())).unwrap().count() as u64;

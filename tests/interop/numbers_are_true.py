@@ -35,7 +35,7 @@ def rows_of(programs, interval: str):
 
 def beside(programs, numbers) -> list[tuple[list[float], list[float]]]:
     """Pairs of what the agent and what psutil say."""
-    with rows_of(programs, "200ms") as rows:
+    with rows_of(programs, "250ms") as rows:
         return [(next(rows), numbers()) for _ in range(READINGS)]
 
 
