@@ -108,3 +108,56 @@ fn sample(source: &mut dyn Source, columns: &[Column], values: &mut Vec<f64>) {
         *value = if value.is_finite() { column.round(*value) } else { f64::NAN };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
+
+    use loadline_protocol::{Schema, Stamp};
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    /// A source that notes when it is sampled, and says that it needs 200 ms between two samples.
+    struct Noting {
+        begin: Instant,
+        times: Arc<Mutex<Vec<Duration>>>,
+    }
+
+    impl Source for Noting {
+        fn columns(&self) -> Vec<Column> {
+            vec![Column::new("cpu", "%")]
+        }
+
+        fn sample(&mut self, values: &mut Vec<f64>) {
+            self.times.lock().unwrap().push(self.begin.elapsed());
+            values.push(1.0);
+        }
+
+        fn min_interval(&self) -> Duration {
+            ms(200)
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_late_tick_loses_no_sample_and_brings_no_two_closer_than_the_source_allows() {
+        let (begin, times) = (Instant::now(), Arc::default());
+        let source = Noting { begin, times: Arc::clone(&times) };
+        let schema = Schema::new(Stamp::TimeSeq, source.columns()).unwrap();
+        let clock = Clock::new(move || begin.elapsed().as_millis() as i64);
+        let ring = Ring::new(&schema, ms(250), ms(10_000));
+        let mut sampler = Sampler::start(Box::new(source), clock, Rhythm::Runtime, ring).await;
+        // The first tick, due at 450 ms, is heard 60 ms late; the second 249 ms, due at 700 ms.
+        tokio::time::sleep(ms(310)).await;
+        let _ = timeout(ms(1), sampler.run()).await;
+        tokio::time::sleep_until(begin + ms(949)).await;
+        let _ = timeout(ms(951), sampler.run()).await;
+        let expected = [200, 510, 949, 1149, 1349, 1549, 1749].map(ms);
+        assert_eq!(*times.lock().unwrap(), expected);
+    }
+}
