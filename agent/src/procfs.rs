@@ -1,4 +1,5 @@
-//! What Linux tells of the machine: one file of this folder for one of the kernel's.
+//! What Linux tells of the machine: one file of this folder for one of the kernel's. For columns that
+//! sysinfo has wrong or not at all, and for `/metrics`, whose counters sysinfo does not have.
 //!
 //! Each keeps its file open, and reads it from its beginning when it is asked; a parser beside it
 //! takes what stands there, and knows no file. Once each buffer is there, nothing is allocated. What
