@@ -27,13 +27,13 @@ fn main() {
     divan::main();
 }
 
-/// Everything that this machine says of itself, with warm caches. Once a second they are cold, and it
-/// costs several times as much.
-#[divan::bench]
+/// A sample of this machine, as far apart as samples may be: sooner, sysinfo skips the CPU use.
+#[divan::bench(sample_count = 40, sample_size = 1)]
 fn sample(bencher: Bencher<'_, '_>) {
     let mut machine = Machine::new();
+    let apart = machine.min_interval();
     let mut values = Vec::new();
-    bencher.bench_local(|| {
+    bencher.with_inputs(|| std::thread::sleep(apart)).bench_local_values(|()| {
         values.clear();
         machine.sample(black_box(&mut values));
     });

@@ -4,7 +4,7 @@
     cargo build --profile dist --workspace
     benches/exporter.py [--seconds 30] [--bin target/dist]
 
-Both programs run at the same time. The agent samples each 200 ms for one client, and nobody scrapes it: its
+Both programs run at the same time. The agent samples each 250 ms for one client, and nobody scrapes it: its
 CPU time by its samples. node_exporter has the collectors of the same groups, and is scraped five times a
 second on one connection, as Prometheus would: its CPU time by those scrapes. A second agent takes a sample
 an hour and is scraped in the same way. Memory is what is resident at the end. The first seconds do not
@@ -113,7 +113,7 @@ def main() -> None:
     if not shutil.which("prometheus-node-exporter"):
         sys.exit("exporter.py: there is no prometheus-node-exporter; install it")
     with contextlib.ExitStack() as stack:
-        agent, ours, theirs = Agent(options.bin, "200ms"), Exposing(options.bin), NodeExporter()
+        agent, ours, theirs = Agent(options.bin, "250ms"), Exposing(options.bin), NodeExporter()
         for program in (agent, ours, theirs):
             stack.callback(program.end)
         client = agent.connect()

@@ -165,7 +165,7 @@ def installed(*programs: str) -> str | None:
 
 def servers(options) -> None:
     has_psutil = not subprocess.run([options.python, "-c", "import psutil"], stderr=subprocess.DEVNULL).returncode
-    for interval, seconds in (("1s", "1"), ("200ms", "0.2")):
+    for interval, seconds in (("1s", "1"), ("250ms", "0.25")):
         print(f"\nservers, a line every {interval}, one client each")
         # The six columns that the others have, and no more.
         kinds = {"loadline-agent": lambda: Agent(options.bin, interval, "--collect", "load")}

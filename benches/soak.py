@@ -9,7 +9,7 @@ nonsense and requests, and 10,000 more that come and go at random within so many
 reach healthy clients is told, and what of its memory and descriptors does not come back. Stuck and noisy
 clients that the agent cuts off come again. Then the same crowd comes once more: what the C library keeps of
 the memory of the first one serves the second, and what the second leaves behind would be a leak.
-Then an agent at 200 ms, with a ring that is full after eight minutes, has so many clients for so many minutes:
+Then an agent at 250 ms, with a ring that is full after eight minutes, has so many clients for so many minutes:
 every other one subscribed, the others plain. Its memory is read every ten seconds. A line is laid through what
 was read after the first ten minutes: its slope is what leaks.
 """
@@ -183,7 +183,7 @@ def tell_costs(server: Server, name: str) -> None:
 
 
 def soak(folder: Path, minutes: float, clients: int) -> None:
-    server = agent(folder, "200ms", "8m")
+    server = agent(folder, "250ms", "8m")
     begin = time.time()
     reading, writing = os.pipe()
     crowd = os.fork()
@@ -199,7 +199,7 @@ def soak(folder: Path, minutes: float, clients: int) -> None:
     told = os.read(reading, 4096).decode()
     flat = [at for at in seen if at[0] > WARM_MINUTES / 60] or seen
     slope, _ = statistics.linear_regression(*zip(*flat))
-    print(f"soak     {minutes:g} minutes at 200ms, {clients} clients: {told}")
+    print(f"soak     {minutes:g} minutes at 250ms, {clients} clients: {told}")
     print(
         f"         memory {seen[0][1] / 1024:.1f} MiB at first, {flat[0][1] / 1024:.1f} after the warm-up,"
         f" {seen[-1][1] / 1024:.1f} at the end; slope {slope:+.0f} KiB/h",

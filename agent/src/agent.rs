@@ -41,6 +41,15 @@ pub struct Settings {
     pub clients_of_address_max: usize,
 }
 
+impl Settings {
+    /// Shortest interval: 250 ms. sysinfo needs 200 ms between two readings of the CPU use; the rest is
+    /// for ticks that are heard late.
+    pub const INTERVAL_MIN: Duration = Duration::from_millis(250);
+
+    /// Longest interval: an hour.
+    pub const INTERVAL_MAX: Duration = Duration::from_hours(1);
+}
+
 impl Default for Settings {
     fn default() -> Settings {
         Settings {
@@ -65,7 +74,7 @@ pub struct Agent {
 
 impl Agent {
     /// An agent with its first sample, which is taken when the source has a true one: of the
-    /// [`Machine`](crate::Machine) after a good 200 ms. The system's clock and timer drive it.
+    /// [`Machine`](crate::Machine) after 200 ms. The system's clock and timer drive it.
     ///
     /// # Panics
     /// If the source has no columns, or two of the same name.

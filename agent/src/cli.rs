@@ -15,12 +15,6 @@ use loadline_agent::{
 use loadline_protocol::{DurationText, parse_duration};
 use tracing::Level;
 
-/// The shortest interval: faster than that there is no truer figure of the processor.
-const INTERVAL_MIN: Duration = Duration::from_millis(200);
-
-/// The longest interval.
-const INTERVAL_MAX: Duration = Duration::from_hours(1);
-
 /// The port of an agent to which nothing else was said.
 const PORT: u16 = 1027;
 
@@ -82,7 +76,7 @@ pub(crate) struct Options {
     )]
     pub(crate) stdio: bool,
 
-    /// Time between samples, 200ms to 1h
+    /// Time between samples, 250ms to 1h
     #[arg(
         short,
         long,
@@ -297,11 +291,13 @@ impl Options {
 
 fn parse_interval(text: &str) -> Result<Duration, String> {
     let interval = parse_duration(text)?;
-    if (INTERVAL_MIN..=INTERVAL_MAX).contains(&interval) {
-        return Ok(interval);
+    if interval < Settings::INTERVAL_MIN {
+        return Err(format!("the shortest interval is {}", DurationText(Settings::INTERVAL_MIN)));
     }
-    let (min, max) = (DurationText(INTERVAL_MIN), DurationText(INTERVAL_MAX));
-    Err(format!("choose from {min} to {max}"))
+    if interval > Settings::INTERVAL_MAX {
+        return Err(format!("the longest interval is {}", DurationText(Settings::INTERVAL_MAX)));
+    }
+    Ok(interval)
 }
 
 #[cfg(test)]
@@ -326,7 +322,7 @@ mod tests {
     #[test]
     fn each_option_has_a_least_and_a_greatest_value() {
         for (option, edges, beyond) in [
-            ("--interval", ["200ms", "1h"], ["199ms", "3600001ms"]),
+            ("--interval", ["250ms", "1h"], ["249ms", "3600001ms"]),
             ("--max-clients", ["1", "1000000"], ["0", "1000001"]),
             ("--max-clients-per-address", ["1", "1000000"], ["0", "1000001"]),
         ] {
@@ -348,6 +344,6 @@ mod tests {
         assert_eq!(fault("1s", "1000000s"), None);
         assert!(fault("1s", "1000001s").unwrap().contains("1000001 samples"));
         assert_eq!(fault("1s", "999ms").unwrap(), "--history 999ms is shorter than --interval 1s");
-        assert!(fault("200ms", "1000000s").unwrap().contains("5000000 samples"));
+        assert!(fault("250ms", "1000000s").unwrap().contains("4000000 samples"));
     }
 }

@@ -1,4 +1,5 @@
-//! What Linux tells of the machine: one file of this folder for one of the kernel's.
+//! What Linux tells of the machine: one file of this folder for one of the kernel's. For columns that
+//! sysinfo has wrong or not at all, and for `/metrics`, whose counters sysinfo does not have.
 //!
 //! Each keeps its file open, and reads it from its beginning when it is asked; a parser beside it
 //! takes what stands there, and knows no file. Once each buffer is there, nothing is allocated. What
@@ -10,7 +11,9 @@ mod diskstats;
 #[cfg(feature = "metrics")]
 mod hwmon;
 mod kept;
+#[cfg(feature = "metrics")]
 mod loadavg;
+#[cfg(feature = "metrics")]
 mod meminfo;
 mod mounts;
 mod net_dev;
@@ -30,10 +33,10 @@ pub(crate) use diskstats::Diskstats;
 #[cfg(feature = "metrics")]
 pub(crate) use hwmon::{Chip, chips};
 pub(crate) use kept::Kept;
+#[cfg(feature = "metrics")]
 pub(crate) use loadavg::Loadavg;
 #[cfg(feature = "metrics")]
-pub(crate) use meminfo::Amount;
-pub(crate) use meminfo::Meminfo;
+pub(crate) use meminfo::{Amount, Meminfo};
 pub(crate) use mounts::{Mount, Mounts, Space};
 pub(crate) use net_dev::NetDev;
 #[cfg(feature = "metrics")]

@@ -1,6 +1,9 @@
 //! What is sampled: the machine, or a script. Beside what Linux tells in `procfs`, the only code that
 //! touches the machine.
 //!
+//! sysinfo reads CPU use, memory, swap, load averages, uptime and temperatures on every system. Own
+//! readers stay where it is wrong or incomplete, or can block; the first lines of each file say why.
+//!
 //! A new metric is one file beside this one's children, and one line in `part`.
 
 mod collect;
@@ -8,28 +11,42 @@ mod cores;
 mod cpu;
 mod disk;
 mod frequency;
-#[cfg(target_os = "linux")]
+#[cfg_attr(not(target_os = "linux"), path = "source/limits/none.rs")]
 mod limits;
 mod load;
 mod memory;
+mod modes;
 mod moment;
 mod net;
 mod pressure;
 mod processes;
 mod rates;
 mod swap;
+mod system;
 mod temperature;
+mod topology;
 mod uptime;
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use loadline_protocol::{Column, CpuLimit, PLAIN_COLUMNS, Text};
 use sysinfo::{MINIMUM_CPU_UPDATE_INTERVAL, System};
 
 pub(crate) use self::collect::Group;
 pub use self::collect::{Collect, CollectError};
+use self::limits::Limits;
 use self::moment::Moment;
+use self::system::Reserve;
+
+/// Shortest time between two samples of the machine: sysinfo skips a reading of the CPU use that comes
+/// sooner, and the sample would repeat the previous one. At least 200 ms, for systems count CPU time in
+/// hundredths of a second.
+const MIN_INTERVAL: Duration = if MINIMUM_CPU_UPDATE_INTERVAL.as_millis() > 200 {
+    MINIMUM_CPU_UPDATE_INTERVAL
+} else {
+    Duration::from_millis(200)
+};
 
 /// Something that has a value for each of its columns whenever it is asked.
 pub trait Source: Send {
@@ -37,10 +54,12 @@ pub trait Source: Send {
     fn columns(&self) -> Vec<Column>;
 
     /// Appends one value for each column, NaN where it is not known. Never panics.
+    ///
+    /// A true sample needs [`min_interval`](Source::min_interval) since the previous one.
     fn sample(&mut self, values: &mut Vec<f64>);
 
-    /// How long after its making the first sample is a true one.
-    fn warm_up(&self) -> Duration {
+    /// Shortest time between two samples, and between the making of the source and its first sample.
+    fn min_interval(&self) -> Duration {
         Duration::ZERO
     }
 }
@@ -58,6 +77,7 @@ trait Part: Send {
 /// The machine that this program runs on.
 pub struct Machine {
     moment: Moment,
+    reserve: Reserve,
     /// In the order of the columns; the plain stream is the first six of them, forever.
     parts: Vec<Asked>,
 }
@@ -82,19 +102,20 @@ impl Machine {
     /// on. What the machine does not tell is said once in the log.
     #[must_use]
     pub fn collecting(collect: &Collect) -> Machine {
-        let cores = if collect.groups().contains(&Group::Cores) { cores::count() } else { 0 };
+        let cores = if collect.groups().contains(&Group::Cores) { topology::count() } else { 0 };
         let plain: [Box<dyn Part>; 4] = [
             Box::new(cpu::Busy),
             Box::new(frequency::Frequency::new()),
             Box::new(memory::Used),
-            Box::new(load::Load::new()),
+            Box::new(load::Load),
         ];
         let plain = plain.into_iter().map(|part| (part, None));
         let chosen = collect.groups().iter();
         let chosen = chosen.filter_map(|group| Some((part(*group, cores)?, Some(*group))));
         let asked = |(part, group)| Asked { part, group, is_told: false };
         let parts = plain.chain(chosen).map(asked).collect();
-        let mut machine = Machine { moment: Moment::new(cores), parts };
+        let (moment, reserve) = (Moment::new(cores), Reserve::new());
+        let mut machine = Machine { moment, reserve, parts };
         // The first reading is what the next one is compared with.
         machine.sample(&mut Vec::new());
         machine
@@ -105,7 +126,7 @@ impl Machine {
 fn part(group: Group, cores: usize) -> Option<Box<dyn Part>> {
     Some(match group {
         Group::Freq | Group::Load => return None,
-        Group::Cpu => Box::new(cpu::Modes),
+        Group::Cpu => Box::new(modes::Modes::new()),
         Group::Mem => Box::new(memory::Amounts),
         Group::Swap => Box::new(swap::Swap),
         Group::Net => Box::new(net::Net::new()),
@@ -130,7 +151,8 @@ impl Source for Machine {
     }
 
     fn sample(&mut self, values: &mut Vec<f64>) {
-        self.moment.advance();
+        let can_open = self.reserve.release();
+        self.moment.advance(can_open);
         for asked in &mut self.parts {
             let is_known = asked.part.sample(&self.moment, values);
             if let Some(group) = asked.group.filter(|_| !is_known && !asked.is_told) {
@@ -141,11 +163,11 @@ impl Source for Machine {
                 );
             }
         }
+        self.reserve.renew();
     }
 
-    fn warm_up(&self) -> Duration {
-        // The system counts in hundredths of a second: in less time there is little to count.
-        MINIMUM_CPU_UPDATE_INTERVAL.max(Duration::from_millis(200)) + Duration::from_millis(10)
+    fn min_interval(&self) -> Duration {
+        MIN_INTERVAL
     }
 }
 
@@ -217,29 +239,19 @@ impl Facts {
     pub fn of_this_machine() -> Facts {
         let host = System::host_name().ok().filter(|name| !name.is_empty());
         let cores = std::thread::available_parallelism().ok();
-        let (cpu_limit, memory_limit) = limits();
+        let mut limits = Limits::new();
+        limits.look(Instant::now());
+        let memory_limit = limits.memory_limit();
         Facts {
             host: Text::new(host.as_deref().unwrap_or("localhost")),
             os: os().as_deref().map(Text::new),
-            cores: cpu::logical_cores().or(cores.and_then(|cores| u32::try_from(cores.get()).ok())),
-            memory: memory_limit.or_else(memory::total),
-            cpu_limit,
+            cores: topology::logical_cores()
+                .or(cores.and_then(|cores| u32::try_from(cores.get()).ok())),
+            memory: memory_limit.or_else(system::total_memory),
+            cpu_limit: limits.cpu_limit(),
             memory_limit,
         }
     }
-}
-
-/// What a container may have at most, of the cores and of the memory.
-#[cfg(target_os = "linux")]
-fn limits() -> (Option<CpuLimit>, Option<u64>) {
-    let mut limits = limits::Limits::new();
-    limits.look(std::time::Instant::now());
-    (limits.cpu_limit(), limits.memory_limit())
-}
-
-#[cfg(not(target_os = "linux"))]
-fn limits() -> (Option<CpuLimit>, Option<u64>) {
-    (None, None)
 }
 
 /// Such as `Debian GNU/Linux 12`.
@@ -300,18 +312,27 @@ mod tests {
     }
 
     #[test]
-    fn the_first_sample_after_the_warm_up_is_no_average_since_the_start() {
+    fn the_first_sample_is_no_average_since_the_start() {
         let mut machine = Machine::collecting(&Collect::plain());
-        let begin = std::time::Instant::now();
-        while begin.elapsed() < machine.warm_up() {
+        let begin = Instant::now();
+        while begin.elapsed() < machine.min_interval() {
             // Keeps a core busy, which the average since the start does not show.
             std::hint::spin_loop();
         }
         let mut values = Vec::new();
         machine.sample(&mut values);
-        let cores = f64::from(cpu::logical_cores().unwrap_or(1));
+        let cores = f64::from(topology::logical_cores().unwrap_or(1));
         assert!(values[0] > 60.0 / cores, "{values:?} with {cores} cores");
         assert!(values[0] <= 100.0);
+    }
+
+    #[test]
+    fn without_a_descriptor_there_is_no_value_and_no_repeat() {
+        let mut moment = Moment::new(1);
+        moment.advance(true);
+        assert!(moment.memory.is_some());
+        moment.advance(false);
+        assert!(moment.cpu.is_nan() && moment.cores[0].is_nan() && moment.memory.is_none());
     }
 
     #[test]
@@ -331,6 +352,6 @@ mod tests {
         script.sample(&mut values);
         script.sample(&mut values);
         assert_eq!(values, [1.0, 2.0]);
-        assert_eq!(script.warm_up(), Duration::ZERO);
+        assert_eq!(script.min_interval(), Duration::ZERO);
     }
 }

@@ -1,15 +1,18 @@
-//! Once warm, a sample costs no allocation, whoever reads it: the memory of an agent that runs for
-//! years is that of its first hour.
+//! Allocations of a sample, once warm: the memory of an agent that runs for years is that of its first
+//! hour.
+//!
+//! The way of a row (encoding, ring, fan-out to clients) allocates nothing. sysinfo, which reads this
+//! machine, allocates its buffers anew for each sample; their number is bounded, and none is kept.
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
 
 use std::alloc::System;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use loadline_agent::{Agent, Facts, Listener, Machine, Plaintext, Settings, Source};
+use loadline_agent::{Agent, Facts, Listener, Machine, Plaintext, Scripted, Settings, Source};
 use loadline_protocol::Column;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, Stats, StatsAlloc};
 use tokio::sync::oneshot;
@@ -17,46 +20,50 @@ use tokio::sync::oneshot;
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// By then the ring is full several times over, each file is open, and each buffer as large as it
-/// gets.
-const WARM: u64 = 1000;
+/// The allocator counts for the whole process: one test at a time.
+static ALONE: Mutex<()> = Mutex::new(());
 
-/// Stretches that are watched until one has no allocation: on a busy machine a client lags for once
-/// further than before, and takes a larger buffer.
+/// Stretches of samples that are watched until one is as it should be: on a busy machine a client lags
+/// for once further than before, and takes a larger buffer.
 const STRETCHES_MAX: usize = 8;
 
-/// So many samples each of them has: more than the agent takes until it looks for other cores again.
-const WATCHED: u64 = 300;
+/// Allocations of sysinfo in one sample: buffers for three files, and for each line of a core a few that
+/// grow with it.
+const ALLOCATIONS_MAX: usize = 16;
+const ALLOCATIONS_A_CORE_MAX: usize = 4;
 
-const INTERVAL: Duration = Duration::from_millis(1);
+/// Bytes of them: the text of `/proc/meminfo`, a buffer for `/proc/stat`, and short ones.
+const BYTES_MAX: usize = 64 * 1024;
 
-const HISTORY: Duration = Duration::from_millis(50);
-
-/// This machine, which tells what was allocated from one sample to another.
-struct Watched {
-    machine: Machine,
+/// A source that reports the allocations from one sample to another.
+struct Watched<S> {
+    source: S,
     taken: u64,
+    /// Samples before the first stretch, and in each.
+    warm: u64,
+    stretch: u64,
+    is_fine: fn(&Stats, u64) -> bool,
     region: Option<Region<'static, System>>,
     stretches: Vec<Stats>,
     tell: Option<oneshot::Sender<Vec<Stats>>>,
 }
 
-impl Source for Watched {
+impl<S: Source> Source for Watched<S> {
     fn columns(&self) -> Vec<Column> {
-        self.machine.columns()
+        self.source.columns()
     }
 
     fn sample(&mut self, values: &mut Vec<f64>) {
-        self.machine.sample(values);
+        self.source.sample(values);
         self.taken += 1;
-        if self.taken < WARM || !(self.taken - WARM).is_multiple_of(WATCHED) {
+        if self.taken < self.warm || !(self.taken - self.warm).is_multiple_of(self.stretch) {
             return;
         }
         if let Some(region) = self.region.take() {
             self.stretches.push(region.change());
         }
-        let is_free = self.stretches.last().is_some_and(is_free);
-        if !is_free && self.stretches.len() < STRETCHES_MAX {
+        let is_fine = self.stretches.last().is_some_and(|it| (self.is_fine)(it, self.stretch));
+        if !is_fine && self.stretches.len() < STRETCHES_MAX {
             self.stretches.reserve(1);
             self.region = Some(Region::new(ALLOCATOR));
         } else if let Some(tell) = self.tell.take() {
@@ -64,13 +71,9 @@ impl Source for Watched {
         }
     }
 
-    fn warm_up(&self) -> Duration {
-        self.machine.warm_up()
+    fn min_interval(&self) -> Duration {
+        self.source.min_interval()
     }
-}
-
-fn is_free(stats: &Stats) -> bool {
-    (stats.allocations, stats.reallocations, stats.bytes_allocated) == (0, 0, 0)
 }
 
 /// Reads all that comes, and allocates nothing once it has its buffer.
@@ -87,16 +90,23 @@ fn read(address: String, request: &'static str, rows: Arc<Mutex<u64>>) {
     });
 }
 
-#[test]
-fn a_sample_of_this_machine_allocates_nothing_once_warm_and_neither_do_its_clients() {
+/// Runs an agent with three clients until a stretch of samples is as it should be.
+fn check(
+    source: impl Source + 'static,
+    interval: Duration,
+    (warm, stretch): (u64, u64),
+    is_fine: fn(&Stats, u64) -> bool,
+) {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (tell, told) = oneshot::channel();
-    let machine = Machine::new();
-    let stretches = Vec::new();
-    let source = Watched { machine, taken: 0, region: None, stretches, tell: Some(tell) };
+    let (region, stretches) = (None, Vec::new());
+    let source =
+        Watched { source, taken: 0, warm, stretch, is_fine, region, stretches, tell: Some(tell) };
     let rows = Arc::new(Mutex::new(0));
     let stats: Vec<Stats> = runtime.block_on(async {
-        let settings = Settings { interval: INTERVAL, history: HISTORY, ..Settings::default() };
+        let history = 50 * interval;
+        let settings = Settings { interval, history, ..Settings::default() };
         let agent = Agent::start(source, Facts::of_this_machine(), settings).await;
         let address = "127.0.0.1:0".parse().unwrap();
         let bound = Listener::bind(&address, Plaintext::LoopbackOnly).await.unwrap();
@@ -109,6 +119,28 @@ fn a_sample_of_this_machine_allocates_nothing_once_warm_and_neither_do_its_clien
         agent.run(vec![listener], async { stats = told.await.ok() }).await;
         stats.unwrap()
     });
-    assert!(*rows.lock().unwrap() > WATCHED, "the clients had their rows");
-    assert!(stats.last().is_some_and(is_free), "{stats:?}");
+    assert!(*rows.lock().unwrap() > stretch, "the clients had their rows");
+    assert!(stats.last().is_some_and(|last| is_fine(last, stretch)), "{stats:?}");
+}
+
+#[test]
+fn a_row_allocates_nothing_once_warm_on_its_way_to_the_clients() {
+    let source = Scripted::plain(|number, values| {
+        values.extend([number as f64 % 100.0, 2400.0, 43.1, 0.52, 0.44, 0.4]);
+    });
+    // By then the ring is full several times over, and each buffer as large as it gets.
+    check(source, Duration::from_millis(1), (1000, 300), |stats, _| {
+        (stats.allocations, stats.reallocations, stats.bytes_allocated) == (0, 0, 0)
+    });
+}
+
+#[test]
+fn a_sample_of_this_machine_allocates_no_more_than_it_did_and_keeps_nothing() {
+    check(Machine::new(), Settings::INTERVAL_MIN, (4, 4), |stats, samples| {
+        let cores = std::thread::available_parallelism().unwrap().get();
+        let most = samples as usize * (ALLOCATIONS_MAX + ALLOCATIONS_A_CORE_MAX * cores);
+        stats.allocations == stats.deallocations
+            && stats.allocations + stats.reallocations <= most
+            && stats.bytes_allocated <= samples as usize * BYTES_MAX
+    });
 }

@@ -19,7 +19,7 @@ const CLIENTS: usize = 1000;
 const STUCK: usize = 200;
 const NOISY: usize = 200;
 
-/// Rows that each healthy client reads, 200 ms apart.
+/// Rows that each healthy client reads, 250 ms apart.
 const ROWS: u64 = 20;
 
 /// How late the row of a healthy client may be, in the median of the best of [`ROUNDS_MAX`] rounds: the
@@ -113,7 +113,7 @@ impl Drop for Running {
 
 fn start_agent() -> (Running, String) {
     let mut agent = Command::new(env!("CARGO_BIN_EXE_loadline-agent"))
-        .args(["--listen", "127.0.0.1:0", "--interval", "200ms", "--max-clients", "2000"])
+        .args(["--listen", "127.0.0.1:0", "--interval", "250ms", "--max-clients", "2000"])
         .args(["--max-clients-per-address", "2000"])
         .stdout(Stdio::piped())
         .spawn()

@@ -149,7 +149,7 @@ class Reader:
             "LC_ALL": "C.UTF-8",
             "GNUTERM": "dumb",
             "LOADLINE_AGENT_LISTEN": listen,
-            "LOADLINE_AGENT_INTERVAL": "200ms",
+            "LOADLINE_AGENT_INTERVAL": "250ms",
             "LOADLINE_AGENT_RESIDENT": listen,
             "LOADLINE_SSH": shlex.join(["ssh", "-F", str(server.path("ssh_config"))]),
         }
@@ -284,7 +284,7 @@ def read(programs, server: Server, blocks: list[Block]):
 
 def the_configurations_in_the_documentation_are_taken(programs):
     count = 0
-    with agent(programs, "--interval", "200ms") as port, tempfile.TemporaryDirectory() as folder:
+    with agent(programs, "--interval", "250ms") as port, tempfile.TemporaryDirectory() as folder:
         for block in (block for page in PAGES for block in blocks_of(page) if block.is_configuration):
             count += 1
             path = Path(folder, "config.toml")

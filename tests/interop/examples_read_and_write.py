@@ -75,7 +75,7 @@ class Relay:
 
 def resumes(programs, *command: str) -> str:
     """Lets a reader read, cuts its connection twice, and looks for what is lost or double."""
-    with agent(programs, "--interval", "200ms") as port:
+    with agent(programs, "--interval", "250ms") as port:
         relay = Relay(port)
         try:
             with running(*command, "127.0.0.1", str(relay.port)) as reader:
@@ -121,7 +121,7 @@ def compiled(folder: str) -> str:
 
 def the_reader_in_python_ends_where_the_agent_refuses(programs):
     """An agent that has no such column says so; a reader that would ask again never ends."""
-    with agent(programs, "--interval", "200ms") as port:
+    with agent(programs, "--interval", "250ms") as port:
         text = (EXAMPLES / "reader.py").read_text().replace("columns=cpu,mem", "columns=none")
         command = [*PYTHON, "-c", text, "127.0.0.1", str(port)]
         result = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE)
@@ -183,7 +183,7 @@ def awk_says_when_the_cpu_is_busy(programs):
     ])
     said = awk(["-v", "limit=80", "-f", str(EXAMPLES / "busy.awk")], stream)
     assert said == ["3.000 busy 95.5", "5.000 quiet 3.0"], f"awk says {said}"
-    with agent(programs, "--interval", "200ms") as port:
+    with agent(programs, "--interval", "250ms") as port:
         raw = output(programs.client, f"127.0.0.1:{port}", "-o", "raw", "-c", "cpu", "-n", "3")
     said = awk(["-v", "limit=0", "-f", str(EXAMPLES / "busy.awk")], raw)
     assert len(said) == 1 and " busy " in said[0], f"awk says {said}"
@@ -193,7 +193,7 @@ def awk_lines_of_the_page_do_what_they_say(programs):
     page = (EXAMPLES.parent / "line-format.md").read_text()
     lines = re.findall(r"awk '([^']+)'", page)
     assert len(lines) >= 3, f"the page has {len(lines)} lines of awk"
-    with agent(programs, "--interval", "200ms") as port:
+    with agent(programs, "--interval", "250ms") as port:
         with connect(port) as client, client.makefile() as rows:
             plain = "".join(rows.readline() for _ in range(5))
         raw = output(programs.client, f"127.0.0.1:{port}", "-o", "raw", "-n", "5")

@@ -250,7 +250,7 @@ def the_installed_client_finds_the_installed_agent(programs):
         with socket.socket() as probe:
             is_free = probe.connect_ex(("127.0.0.1", 1027)) != 0
         settings = [] if is_free else ["LOADLINE_AGENT_LISTEN=127.0.0.1:0"]
-        command = chroot(root, "env", *settings, "/usr/bin/loadline-agent", "--interval", "200ms")
+        command = chroot(root, "env", *settings, "/usr/bin/loadline-agent", "--interval", "250ms")
         agent = stack.enter_context(running(*command))
         # By its signal: who runs it for us would leave it behind.
         stack.callback(agent.end)
@@ -258,7 +258,7 @@ def the_installed_client_finds_the_installed_agent(programs):
         source = [] if is_free else [f"127.0.0.1:{port}"]
         # Only an agent that was there before has history.
         lines = inside(root, "/usr/bin/loadline", *source, "-o", "raw", "-n", "3", "--history", "all")
-        assert " interval=200ms " in lines, lines
+        assert " interval=250ms " in lines, lines
         assert inside(root, "/usr/bin/loadline", "-V") == output(programs.client, "-V")
     return f"on port {port}"
 

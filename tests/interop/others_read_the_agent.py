@@ -16,7 +16,7 @@ ROWS = 10
 
 @contextlib.contextmanager
 def an_agent_with_some_history(programs):
-    with agent(programs, "--interval", "200ms") as port:
+    with agent(programs, "--interval", "250ms") as port:
         with connect(port) as client, client.makefile() as lines:
             for _ in range(5):
                 lines.readline()
@@ -100,13 +100,13 @@ def read_samples(text: bytes):
 
 
 def numpy_and_gnuplot_read_what_netcat_gets(programs):
-    with agent(programs, "--interval", "200ms") as port:
+    with agent(programs, "--interval", "250ms") as port:
         values = read(what_netcat_gets(port), 6)
     return f"{len(values)} rows"
 
 
 def numpy_and_gnuplot_read_what_netcat_gets_with_its_sending_side_closed(programs):
-    with agent(programs, "--interval", "200ms") as port:
+    with agent(programs, "--interval", "250ms") as port:
         values = read(what_netcat_gets(port, "-N"), 6)
     return f"{len(values)} rows"
 
@@ -139,12 +139,12 @@ def numpy_and_gnuplot_read_a_recording_of_two_runs(programs):
 
 
 def the_client_opens_what_netcat_got(programs):
-    with agent(programs, "--interval", "200ms") as port:
+    with agent(programs, "--interval", "250ms") as port:
         text = what_netcat_gets(port)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "netcat.txt")
         path.write_bytes(text)
-        lines = output(programs.client, str(path), "-o", "csv", "-i", "200ms").splitlines()
+        lines = output(programs.client, str(path), "-o", "csv", "-i", "250ms").splitlines()
     assert len(lines) == 1 + len(rows_of(text)), f"{len(lines)} lines of csv"
     return f"{len(lines) - 1} rows"
 

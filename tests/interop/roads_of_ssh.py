@@ -244,7 +244,7 @@ def each_way_to_fail_is_told_in_a_line(programs):
 
 
 def an_outage_loses_no_row_that_an_agent_there_holds(programs):
-    with server(programs) as there, agent(programs, "--interval", "200ms") as port:
+    with server(programs) as there, agent(programs, "--interval", "250ms") as port:
         command = f"env LOADLINE_AGENT_RESIDENT=127.0.0.1:{port} {there.agent}"
         csv_of = there.command("web-1", "-o", "csv", "--agent-command", command)
         with running(*csv_of) as client:

@@ -44,7 +44,7 @@ def the_service_is_exposed_no_more_than_a_monitor_has_to_be(programs):
 def the_agent_serves_on_the_socket_that_systemd_opened(programs):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    activate = ["systemd-socket-activate", "-l", f"127.0.0.1:{port}", programs.agent, "-i", "200ms"]
+    activate = ["systemd-socket-activate", "-l", f"127.0.0.1:{port}", programs.agent, "-i", "250ms"]
     with running(*activate) as service:
         # The first connection is what the agent is started for.
         client = some_time_or_other(lambda: first_connection(port), 100)

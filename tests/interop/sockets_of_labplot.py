@@ -110,7 +110,7 @@ def drain(client: socket.socket):
 
 
 def who_comes_late_gets_the_newest_row_and_none_before_it(programs):
-    with agent(programs, "--interval", "200ms") as port:
+    with agent(programs, "--interval", "250ms") as port:
         with connect(port) as early, early.makefile("rb") as first:
             before = [first.readline() for _ in range(8)]
             with connect(port) as late, late.makefile("rb") as second:
@@ -146,7 +146,7 @@ def who_pauses_gets_the_rows_of_the_pause_whole_and_then_one_a_read(programs):
 
 def rows_are_six_numbers_whatever_is_collected(programs):
     for collect in ([], ["--collect", "all"], ["--collect", "cores,net"], ["--collect", "uptime"]):
-        with agent(programs, "--interval", "200ms", *collect) as port, connect(port) as client:
+        with agent(programs, "--interval", "250ms", *collect) as port, connect(port) as client:
             with client.makefile("rb") as rows:
                 for _ in range(5):
                     assert_row(rows.readline())
@@ -156,7 +156,7 @@ def the_decimal_point_is_a_dot_in_germany_as_well(programs):
     with tempfile.TemporaryDirectory() as folder:
         made = make_german(folder)
         german = ["env", "LC_ALL=de_DE.UTF-8", "LANG=de_DE.UTF-8", *made]
-        options = ["--listen", "127.0.0.1:0", "--interval", "200ms"]
+        options = ["--listen", "127.0.0.1:0", "--interval", "250ms"]
         with running(*german, programs.agent, *options) as process:
             with connect(port_of(process)) as client, client.makefile("rb") as rows:
                 for _ in range(5):

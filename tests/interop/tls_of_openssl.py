@@ -51,7 +51,7 @@ def authorities():
 
 def an_agent(programs, ours: Authority, *options: str):
     cert, key = ours.sign("server")
-    return agent(programs, "-i", "200ms", "--tls-cert", cert, "--tls-key", key, *options)
+    return agent(programs, "-i", "250ms", "--tls-cert", cert, "--tls-key", key, *options)
 
 
 @contextlib.contextmanager
@@ -184,7 +184,7 @@ def a_certificate_that_signs_itself_is_enough_made_as_we_say(programs):
             ["sh", "-ec", command], cwd=folder, check=True, capture_output=True, timeout=DEADLINE
         )
         cert, key = (str(Path(folder, name)) for name in ("cert.pem", "key.pem"))
-        with agent(programs, "-i", "200ms", "--tls-cert", cert, "--tls-key", key) as port:
+        with agent(programs, "-i", "250ms", "--tls-cert", cert, "--tls-key", key) as port:
             options = ["-o", "csv", "-n", "2", "--tls-ca", cert]
             output(programs.client, f"tls://localhost:{port}", *options)
 

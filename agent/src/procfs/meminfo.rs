@@ -15,25 +15,8 @@ pub(crate) enum Amount {
     Count(u64),
 }
 
-/// The lines that matter most, bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Memory {
-    pub(crate) total: u64,
-    pub(crate) free: u64,
-    /// What a program could get. Before Linux 3.14 nobody says so; then it is what is free and what
-    /// is kept from files.
-    pub(crate) available: u64,
-    pub(crate) buffers: u64,
-    pub(crate) cached: u64,
-    pub(crate) swap_total: u64,
-    pub(crate) swap_free: u64,
-}
-
-/// Room for what [`Memory`] has: sixteen lines of 28 bytes, and a few more on some machines.
-const ROOM: usize = 1024;
-
 /// Room for all of it, which is about 60 lines.
-const ROOM_OF_ALL: usize = 8 * 1024;
+const ROOM: usize = 8 * 1024;
 
 impl Meminfo {
     pub(crate) fn new() -> Meminfo {
@@ -44,14 +27,9 @@ impl Meminfo {
         Meminfo(Kept::new(path))
     }
 
-    /// The lines that matter most.
-    pub(crate) fn memory(&mut self) -> Option<Memory> {
-        Memory::parse(self.0.beginning(&mut [0; ROOM])?.as_bytes())
-    }
-
     /// Hands out each line: its name, as in `Active(anon)`, and what it says.
     pub(crate) fn each(&mut self, mut each: impl FnMut(&str, Amount)) {
-        self.0.each_line(&mut [0; ROOM_OF_ALL], |line| {
+        self.0.each_line(&mut [0; ROOM], |line| {
             if let Some((name, amount)) = parse(line) {
                 each(name, amount);
             }
@@ -73,87 +51,29 @@ fn parse(line: &[u8]) -> Option<(&str, Amount)> {
     }
 }
 
-impl Memory {
-    pub(crate) fn parse(meminfo: &[u8]) -> Option<Memory> {
-        let mut memory = Memory::default();
-        let (mut total, mut free, mut available) = (None, None, None);
-        // A number that is cut off would be another one.
-        let end = meminfo.iter().rposition(|byte| *byte == b'\n')?;
-        for line in meminfo[..end].split(|byte| *byte == b'\n') {
-            let Some((name, Amount::Bytes(bytes))) = parse(line) else { continue };
-            match name {
-                "MemTotal" => total = Some(bytes),
-                "MemFree" => free = Some(bytes),
-                "MemAvailable" => available = Some(bytes),
-                "Buffers" => memory.buffers = bytes,
-                "Cached" => memory.cached = bytes,
-                "SwapTotal" => memory.swap_total = bytes,
-                "SwapFree" => {
-                    memory.swap_free = bytes;
-                    break;
-                }
-                _ => {}
-            }
-        }
-        memory.total = total?;
-        let kept = memory.buffers.checked_add(memory.cached);
-        let estimate = || free?.checked_add(kept?);
-        memory.available = available.or_else(estimate)?;
-        memory.free = free.unwrap_or_default();
-        Some(memory)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
 
-    fn check(meminfo: &str, expected: Option<(u64, u64)>) {
-        let memory = Memory::parse(meminfo.as_bytes());
-        assert_eq!(memory.map(|it| (it.total / 1024, it.available / 1024)), expected, "{meminfo}");
-    }
-
     #[test]
-    fn the_lines_that_matter_are_found_among_the_others() {
-        let text = "MemTotal: 900 kB\nMemFree: 100 kB\nMemAvailable: 500 kB\nBuffers: 1 kB\n\
-                    Cached: 2 kB\nSwapCached: 7 kB\nSwapTotal: 64 kB\nSwapFree: 60 kB\n";
-        let kib = |kib: u64| kib * 1024;
-        let expected = Memory {
-            total: kib(900),
-            free: kib(100),
-            available: kib(500),
-            buffers: kib(1),
-            cached: kib(2),
-            swap_total: kib(64),
-            swap_free: kib(60),
-        };
-        assert_eq!(Memory::parse(text.as_bytes()), Some(expected));
-    }
-
-    #[test]
-    fn an_old_system_leaves_it_to_others_to_estimate() {
-        let text = "MemTotal: 900 kB\nMemFree: 100 kB\nBuffers: 20 kB\nCached: 300 kB\nSwap";
-        check(text, Some((900, 420)));
-    }
-
-    #[test]
-    fn a_text_that_makes_no_sense_is_no_memory() {
-        check("", None);
-        check("MemTotal: 900 kB\n", None);
-        check("MemTotal: many kB\nMemAvailable: 5 kB\n", None);
-        check("MemTotal: -900 kB\nMemAvailable: 5 kB\n", None);
-        check("MemTotal: 18446744073709551616 kB\nMemAvailable: 5 kB\n", None);
-        check("MemTotal: 18446744073709551615 kB\nMemAvailable: 5 kB\n", None);
-        check("MemTotal: nan kB\nMemAvailable: inf kB\n", None);
-        check("MemTotal:\nMemAvailable:\n", None);
-        check("MemTotal 900 kB\nMemAvailable 5 kB\n", None);
-        check("\u{0}\u{0}\n\n:\n", None);
-        check("MemAvailable: 5 kB\nMemFree: 5 kB\nBuffers: 1 kB\nCached: 1 kB\n", None);
-        check("MemTotal: 900 kB\nMemAvailable: 5", None);
-        let most = u64::MAX / 1024;
-        check(&format!("MemTotal: 9 kB\nMemFree: {most} kB\nBuffers: {most} kB\n"), None);
+    fn a_line_that_makes_no_sense_is_left_out() {
+        for wrong in [
+            "",
+            ":",
+            "MemTotal:",
+            "MemTotal 900 kB",
+            "MemTotal: many kB",
+            "MemTotal: -900 kB",
+            "MemTotal: nan kB",
+            "MemTotal: 18446744073709551616 kB",
+            "MemTotal: 18446744073709551615 kB",
+            "MemTotal: 3 MB",
+            "\u{0}\u{0}",
+        ] {
+            assert_eq!(parse(wrong.as_bytes()), None, "{wrong:?}");
+        }
     }
 
     #[test]
@@ -175,8 +95,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_memory_or_none(text: Vec<u8>) {
-            let _ = (Memory::parse(&text), parse(&text));
+        fn any_text_is_an_amount_or_none(text: Vec<u8>) {
+            let _ = parse(&text);
         }
     }
 }

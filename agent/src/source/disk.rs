@@ -1,4 +1,5 @@
-//! What the disks do, and how full the first of them is.
+//! Traffic of the disks, and how full the root file system is. Own reader on Linux: sysinfo asks each
+//! mount for its size, which blocks for a server that is gone, and lists a disk once for each mount.
 
 use loadline_protocol::Column;
 

@@ -1,4 +1,5 @@
-//! How fast the cores run.
+//! Mean frequency of the cores. Own reader on Linux: sysinfo takes the first core for all where no core
+//! changes its own frequency, and reads the whole of `/proc/cpuinfo` once a core.
 
 #[cfg(target_os = "linux")]
 mod folders;
@@ -67,8 +68,7 @@ mod reader {
     /// The mean of what `psutil.cpu_freq()` has the mean of: the cores, or groups of cores, that
     /// change their frequency together, if there are any; else the kernel's list of cores. Where
     /// both tell the frequency of each core they have it from the same place in the kernel, and
-    /// the files are by far the shorter text. sysinfo takes the first core for all where none can
-    /// change its own.
+    /// the files are by far the shorter text.
     pub(super) struct Reader {
         folders: Folders,
         list: Kept,

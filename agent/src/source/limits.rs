@@ -1,4 +1,5 @@
-//! What a container may have: the limits of its control group.
+//! What a container may have: the limits of its control group. Own reader: sysinfo has no CPU limit, and
+//! no use of it.
 //!
 //! They are those of process 1 as this one sees it. In a container, that is the container. On the
 //! machine itself it is the machine, whatever the service that runs the agent may have.
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant};
 use loadline_protocol::CpuLimit;
 
 use self::groups::{CpuGroup, MemoryGroup, cpu_groups, memory_groups};
-use crate::procfs::Meminfo;
+use super::{system, topology};
 
 mod groups;
 
@@ -40,8 +41,8 @@ pub(super) struct Whole {
 
 impl Limits {
     pub(super) fn new() -> Limits {
-        let memory = Meminfo::new().memory().map_or(u64::MAX, |memory| memory.total);
-        let cores = super::cpu::logical_cores().unwrap_or(u32::MAX);
+        let memory = system::total_memory().unwrap_or(u64::MAX);
+        let cores = topology::logical_cores().unwrap_or(u32::MAX);
         Limits::of(Path::new("/"), Whole { cores, memory })
     }
 

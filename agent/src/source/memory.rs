@@ -1,25 +1,16 @@
 //! How full the main memory is.
 
 use loadline_protocol::Column;
-use sysinfo::{MemoryRefreshKind, RefreshKind, System};
 
 use super::Part;
 use super::moment::Moment;
+use super::system::Memory;
 
 /// The part of the memory that programs cannot get any more.
 pub(super) struct Used;
 
 /// The same in bytes, how much a program could get, and how much there is.
 pub(super) struct Amounts;
-
-/// How much there is and how much a program could get, bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Memory {
-    pub(super) total: u64,
-    pub(super) available: u64,
-    pub(super) swap_total: u64,
-    pub(super) swap_free: u64,
-}
 
 impl Part for Used {
     fn columns(&self) -> Vec<Column> {
@@ -45,6 +36,7 @@ impl Part for Amounts {
 }
 
 impl Memory {
+    // sysinfo's own `used_memory()` overflows if more is available than there is.
     fn used(self) -> u64 {
         self.total.saturating_sub(self.available)
     }
@@ -52,13 +44,6 @@ impl Memory {
     fn percent(self) -> Option<f64> {
         (self.total > 0).then(|| self.used() as f64 / self.total as f64 * 100.0)
     }
-}
-
-/// The size of the main memory in bytes, where the system tells it.
-pub(super) fn total() -> Option<u64> {
-    let amount = RefreshKind::nothing().with_memory(MemoryRefreshKind::nothing().with_ram());
-    let system = System::new_with_specifics(amount).ok()?;
-    Some(system.total_memory()).filter(|bytes| *bytes > 0)
 }
 
 #[cfg(test)]

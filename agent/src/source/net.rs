@@ -1,4 +1,5 @@
-//! What passes the network interfaces.
+//! Traffic of the network interfaces. Own reader on Linux: sysinfo reads a dozen files for each
+//! interface, and does not say which interfaces are physical.
 
 use loadline_protocol::Column;
 

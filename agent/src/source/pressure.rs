@@ -1,4 +1,4 @@
-//! How long tasks have to wait for what others have.
+//! How long tasks have to wait for what others have. Own reader on Linux: sysinfo has no pressure.
 
 use loadline_protocol::Column;
 

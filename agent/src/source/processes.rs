@@ -1,4 +1,4 @@
-//! How many processes there are.
+//! Number of processes. Own reader on Linux: sysinfo reads several files for each process.
 
 use loadline_protocol::Column;
 

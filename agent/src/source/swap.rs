@@ -3,8 +3,8 @@
 use loadline_protocol::Column;
 
 use super::Part;
-use super::memory::Memory;
 use super::moment::Moment;
+use super::system::Memory;
 
 /// The part of the swap space that is in use, and how much that is. Where there is none, none is in
 /// use.

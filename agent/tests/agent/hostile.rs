@@ -15,7 +15,7 @@ const ROUNDS: usize = 20;
 /// How much more memory the agent may have afterwards.
 const GROWTH_MAX_KIB: u64 = 4 * 1024;
 
-/// How long a row of the healthy client may take; they are 200 ms apart.
+/// How long a row of the healthy client may take; they are 250 ms apart.
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 
 /// A hostile client: it checks its own answer.
@@ -232,7 +232,7 @@ fn held(agent: &Running) -> (u64, usize) {
 
 #[test]
 fn hostile_clients_cost_a_healthy_one_nothing_and_leave_nothing_behind() {
-    let mut agent = Running::start(program("-l 127.0.0.1:0 -i 200ms"));
+    let mut agent = Running::start(program("-l 127.0.0.1:0 -i 250ms"));
     let address = &agent.address();
     let is_over = &AtomicBool::new(false);
     thread::scope(|scope| {

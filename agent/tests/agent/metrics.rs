@@ -12,7 +12,7 @@ const OPEN: &str = "Accept: application/openmetrics-text;version=1.0.0,\
 
 /// An agent, and where its metrics are.
 fn start(arguments: &str) -> (Running, String) {
-    let listen = "-l 127.0.0.1:0 --metrics-listen 127.0.0.1:0 -i 200ms";
+    let listen = "-l 127.0.0.1:0 --metrics-listen 127.0.0.1:0 -i 250ms";
     let mut agent = Running::start(program(&format!("{listen} {arguments}")));
     agent.address();
     let url = agent.address();
@@ -113,7 +113,7 @@ fn each_gets_the_form_that_it_asks_for() {
     assert!(open.body.ends_with("\n# EOF\n"));
     for body in [classic.body, open.body] {
         assert!(value(&body, "loadline_agent_samples_total") >= 1.0);
-        assert!(body.contains("\nloadline_agent_sample_interval_seconds 0.2\n"));
+        assert!(body.contains("\nloadline_agent_sample_interval_seconds 0.25\n"));
         assert!(body.contains("\nloadline_agent_build_info{version=\""));
     }
 }

@@ -99,7 +99,8 @@ fn wrong_usage_is_told_in_a_line() {
     check("--listen 0.0.0.0:0", 2, "`loadline USER@HOST`");
     check("--listen 127.0.0.1:0 --listen [::]:0", 2, "--allow-plaintext");
     check("--interval fast", 2, "write it like 250ms");
-    check("--interval 100ms", 2, "200ms to 1h");
+    check("--interval 249ms", 2, "the shortest interval is 250ms");
+    check("--interval 2h", 2, "the longest interval is 1h");
     check("--history 10ms", 2, "shorter than --interval");
     check("--history 10years", 2, "1000000 are kept");
     check("--max-clients 0", 2, "1..");

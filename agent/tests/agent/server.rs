@@ -22,7 +22,7 @@ async fn agent(clients_max: usize) -> Agent {
 /// An agent for so many clients, and so many of each address.
 async fn agent_for(clients_max: usize, clients_of_address_max: usize) -> Agent {
     let source = Scripted::plain(|_, values| values.extend([1.0; 6]));
-    let interval = Duration::from_millis(200);
+    let interval = Duration::from_millis(250);
     let settings =
         Settings { interval, clients_max, clients_of_address_max, ..Settings::default() };
     Agent::start(source, Facts::default(), settings).await

@@ -35,7 +35,7 @@ fn managed(folder: &std::path::Path, arguments: &str) -> (Running, Manager) {
 #[test]
 fn it_is_told_when_clients_can_come_that_the_agent_lives_and_that_it_ends() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut agent, manager) = managed(folder.path(), "-l 127.0.0.1:0 -i 200ms");
+    let (mut agent, manager) = managed(folder.path(), "-l 127.0.0.1:0 -i 250ms");
     let address = agent.address();
     assert_eq!(manager.told(), format!("READY=1\nSTATUS=listening on {address}\n"));
     for _ in 0..3 {

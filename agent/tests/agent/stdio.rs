@@ -107,7 +107,7 @@ fn server(greeting: &'static [u8]) -> (SocketAddr, mpsc::Receiver<String>) {
 
 #[test]
 fn it_answers_requests_and_ends_with_its_input() {
-    let mut agent = OnStdio::alone("--interval 200ms");
+    let mut agent = OnStdio::alone("--interval 250ms");
     assert_eq!(agent.line().split_whitespace().count(), 6);
     agent.send("loadline/1 columns=mem\n");
     let lines = agent.lines_until(|line| line == "# live\n");

@@ -20,7 +20,7 @@ type Client = BufReader<StreamOwned<ClientConnection, TcpStream>>;
 /// An agent with this certificate and these further arguments.
 fn start(server: &Identity, arguments: &str) -> Running {
     let (cert, key) = (server.cert.display(), server.key.display());
-    let listen = "-l 127.0.0.1:0 -i 200ms";
+    let listen = "-l 127.0.0.1:0 -i 250ms";
     Running::start(program(&format!("{listen} --tls-cert {cert} --tls-key {key} {arguments}")))
 }
 
@@ -293,7 +293,7 @@ fn sighup_changes_the_ca_of_clients_and_an_earlier_session_opens_no_door() {
 #[test]
 #[cfg(unix)]
 fn sighup_without_tls_ends_nothing() {
-    let mut agent = Running::start(program("-l 127.0.0.1:0 -i 200ms"));
+    let mut agent = Running::start(program("-l 127.0.0.1:0 -i 250ms"));
     let (mut client, _) = agent.connect();
     agent.signal(rustix::process::Signal::HUP);
     agent.log_until("SIGHUP");

@@ -13,7 +13,7 @@ const VALUE_ZOOM: (i8, i8) = (-3, 12);
 
 /// What an agent can be asked for with one key.
 const INTERVALS_MS: [u64; 12] =
-    [200, 500, 1000, 2000, 5000, 10_000, 30_000, 60_000, 300_000, 600_000, 1_800_000, 3_600_000];
+    [250, 500, 1000, 2000, 5000, 10_000, 30_000, 60_000, 300_000, 600_000, 1_800_000, 3_600_000];
 
 impl App {
     pub(super) fn act(&mut self, action: Action) -> Flow {

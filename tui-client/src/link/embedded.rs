@@ -6,9 +6,6 @@ use std::time::Duration;
 use loadline_agent::{Agent, Facts, Machine, Service, Settings};
 use tokio::io::DuplexStream;
 
-/// The intervals at which an agent in this process samples: as `loadline-agent` allows.
-const INTERVALS: (Duration, Duration) = (Duration::from_millis(200), Duration::from_hours(1));
-
 /// Bytes that the pipe to an agent in this process holds.
 const PIPE_BYTES: usize = 16 * 1024;
 
@@ -16,7 +13,7 @@ const PIPE_BYTES: usize = 16 * 1024;
 pub(super) async fn run_agent(interval: Option<Duration>) -> Service {
     let mut settings = Settings::default();
     if let Some(interval) = interval {
-        settings.interval = interval.clamp(INTERVALS.0, INTERVALS.1);
+        settings.interval = interval.clamp(Settings::INTERVAL_MIN, Settings::INTERVAL_MAX);
     }
     let agent = Agent::start(Machine::new(), Facts::of_this_machine(), settings).await;
     let service = agent.service();

@@ -130,10 +130,10 @@ fn time_cursor_and_table() {
     press(terminal_, ESC, "cursor off", "mean");
     press(terminal_, ESC, "d table", "cursor off");
     press(terminal_, "]", "asked for a row every", "");
-    terminal_.wait_for_text("every 200ms");
+    terminal_.wait_for_text("every 260ms");
     press(terminal_, "]", "every 500ms", "");
     terminal_.wait_for("the pace", |screen| screen.lines().next().unwrap().contains("every 500ms"));
-    press(terminal_, "[", "every 200ms", "every 500ms");
+    press(terminal_, "[", "every 260ms", "every 500ms");
     end(server, terminal);
 }
 

@@ -1,0 +1,32 @@
+//! Other systems than Linux have no control groups.
+
+use std::time::Instant;
+
+use loadline_protocol::CpuLimit;
+
+pub(super) struct Limits;
+
+#[expect(clippy::unused_self, reason = "Linux has limits to keep")]
+impl Limits {
+    pub(super) fn new() -> Limits {
+        Limits
+    }
+
+    pub(super) fn look(&mut self, _: Instant) {}
+
+    pub(super) fn cpu_limit(&self) -> Option<CpuLimit> {
+        None
+    }
+
+    pub(super) fn memory_limit(&self) -> Option<u64> {
+        None
+    }
+
+    pub(super) fn cpu_use(&mut self, _: Instant) -> Option<[f64; 3]> {
+        None
+    }
+
+    pub(super) fn memory_use(&mut self) -> Option<(u64, u64)> {
+        None
+    }
+}

@@ -1,0 +1,165 @@
+//! CPU use and memory of the machine, read by sysinfo.
+
+use std::fs::File;
+
+use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
+
+use super::topology::Online;
+
+/// Sizes of the memory and of the swap space, bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Memory {
+    pub(super) total: u64,
+    pub(super) available: u64,
+    pub(super) swap_total: u64,
+    pub(super) swap_free: u64,
+}
+
+/// Reader of CPU use and memory.
+///
+/// sysinfo computes CPU use between two refreshes, and silently skips a refresh within
+/// [`MINIMUM_CPU_UPDATE_INTERVAL`](sysinfo::MINIMUM_CPU_UPDATE_INTERVAL) of another one: samples are
+/// at least [`MIN_INTERVAL`](super::MIN_INTERVAL) apart. A refresh of frequencies or processes counts
+/// as another one, so those have a `System` of their own.
+pub(super) struct SystemReader {
+    /// `None` on a system that sysinfo does not know.
+    system: Option<System>,
+    online: Online,
+}
+
+/// A file descriptor in reserve.
+///
+/// sysinfo opens its files anew for each sample. If it cannot, because clients hold all descriptors,
+/// it silently keeps the previous values: a sample would repeat the previous one.
+pub(super) struct Reserve(Option<File>);
+
+impl SystemReader {
+    pub(super) fn new() -> SystemReader {
+        SystemReader::watching(Online::new())
+    }
+
+    /// A reader for a list of online cores.
+    fn watching(mut online: Online) -> SystemReader {
+        // Before the first refresh, so that no change is missed.
+        online.has_changed();
+        let usage = RefreshKind::nothing().with_cpu(CpuRefreshKind::nothing().with_usage());
+        SystemReader { system: System::new_with_specifics(usage).ok(), online }
+    }
+
+    /// CPU use of all cores together since the previous call, %; and of each core into `cores`.
+    pub(super) fn cpu(&mut self, cores: &mut [f64]) -> Option<f64> {
+        let system = self.system.as_mut()?;
+        system.refresh_cpu_usage();
+        if system.cpus().is_empty() {
+            return None;
+        }
+        let busy = percent(system.global_cpu_usage());
+        if cores.is_empty() {
+            return Some(busy);
+        }
+        if self.online.has_changed() {
+            // sysinfo takes the cores in their order: with another list, the values of one core
+            // would be compared with those of another.
+            system.refresh_cpu_list(CpuRefreshKind::nothing().with_usage());
+            return Some(busy);
+        }
+        for (position, cpu) in system.cpus().iter().enumerate() {
+            // Where the name has the number, cores that are offline are left out of the list.
+            let number = cpu.name().strip_prefix("cpu").and_then(|number| number.parse().ok());
+            if let Some(core) = cores.get_mut(number.unwrap_or(position)) {
+                *core = percent(cpu.usage());
+            }
+        }
+        Some(busy)
+    }
+
+    pub(super) fn memory(&mut self) -> Option<Memory> {
+        let system = self.system.as_mut()?;
+        system.refresh_memory_specifics(MemoryRefreshKind::everything());
+        let memory = Memory {
+            total: system.total_memory(),
+            available: system.available_memory(),
+            swap_total: system.total_swap(),
+            swap_free: system.free_swap(),
+        };
+        // 0 means unknown.
+        (memory.total > 0).then_some(memory)
+    }
+}
+
+fn percent(usage: f32) -> f64 {
+    f64::from(usage).clamp(0.0, 100.0)
+}
+
+impl Reserve {
+    pub(super) fn new() -> Reserve {
+        Reserve(Reserve::open())
+    }
+
+    /// Releases the descriptor for the files of a sample. False if there is none to release.
+    pub(super) fn release(&mut self) -> bool {
+        self.0.take().or_else(Reserve::open).is_some() || cfg!(not(target_os = "linux"))
+    }
+
+    /// Takes a descriptor again.
+    pub(super) fn renew(&mut self) {
+        self.0 = Reserve::open();
+    }
+
+    /// Opens what sysinfo reads; other systems than Linux have no files for it.
+    fn open() -> Option<File> {
+        File::open("/proc/stat").ok()
+    }
+}
+
+/// Size of the main memory, bytes.
+pub(super) fn total_memory() -> Option<u64> {
+    let amount = RefreshKind::nothing().with_memory(MemoryRefreshKind::nothing().with_ram());
+    let system = System::new_with_specifics(amount).ok()?;
+    Some(system.total_memory()).filter(|bytes| *bytes > 0)
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use std::fs;
+
+    use sysinfo::MINIMUM_CPU_UPDATE_INTERVAL;
+
+    use super::*;
+
+    /// Keeps a core busy until sysinfo reads again.
+    fn wait() {
+        let begin = std::time::Instant::now();
+        while begin.elapsed() < MINIMUM_CPU_UPDATE_INTERVAL {
+            std::hint::spin_loop();
+        }
+    }
+
+    #[test]
+    fn cores_that_come_or_go_leave_no_core_with_the_use_of_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let list = folder.path().join("online");
+        fs::write(&list, "0-1\n").unwrap();
+        let mut reader = SystemReader::watching(Online::of(&list));
+        let mut use_of_first = || {
+            wait();
+            let mut cores = [f64::NAN];
+            let busy = reader.cpu(&mut cores);
+            assert!(busy.is_some_and(|busy| busy > 0.0), "{busy:?}");
+            Some(cores[0]).filter(|core| !core.is_nan())
+        };
+        assert!(use_of_first().is_some());
+        fs::write(&list, "0\n").unwrap();
+        assert!(use_of_first().is_none(), "the list of cores is another one");
+        assert!(use_of_first().is_some());
+    }
+
+    #[test]
+    fn memory_is_known() {
+        let memory = SystemReader::new().memory().unwrap();
+        assert_eq!(Some(memory.total), total_memory());
+        assert!((1..=memory.total).contains(&memory.available), "{memory:?}");
+        assert!(memory.swap_free <= memory.swap_total, "{memory:?}");
+    }
+}

@@ -1,0 +1,107 @@
+//! Cores of the machine: how many there are, and which are online. Own reader on Linux: sysinfo lists
+//! the cores that are online when it starts, and does not notice that one comes or goes.
+
+use sysinfo::{CpuRefreshKind, RefreshKind, System};
+
+pub(super) use self::reader::Online;
+
+/// Highest number of cores with a column of their own; the names of 512 columns fill a line.
+const CORES_MAX: usize = 512;
+
+/// Number of cores, those that are offline included.
+pub(super) fn count() -> usize {
+    let logical = || logical_cores().map(|cores| cores as usize);
+    reader::present().or_else(logical).unwrap_or(0).min(CORES_MAX)
+}
+
+/// Number of logical cores that are online.
+pub(super) fn logical_cores() -> Option<u32> {
+    let usage = CpuRefreshKind::nothing().with_usage();
+    let system = System::new_with_specifics(RefreshKind::nothing().with_cpu(usage)).ok()?;
+    u32::try_from(system.cpus().len()).ok().filter(|cores| *cores > 0)
+}
+
+#[cfg(target_os = "linux")]
+mod reader {
+    use std::path::PathBuf;
+
+    use crate::procfs::Kept;
+
+    /// Length of a list of cores that is compared: a list of single numbers up to 512 is shorter.
+    const LIST_BYTES: usize = 2048;
+
+    /// List of the cores that are online.
+    pub(in super::super) struct Online {
+        file: Kept,
+        last: Vec<u8>,
+    }
+
+    impl Online {
+        pub(in super::super) fn new() -> Online {
+            Online::of("/sys/devices/system/cpu/online")
+        }
+
+        pub(in super::super) fn of(path: impl Into<PathBuf>) -> Online {
+            Online { file: Kept::new(path), last: Vec::with_capacity(LIST_BYTES) }
+        }
+
+        /// True if the list is another one than at the previous call.
+        pub(in super::super) fn has_changed(&mut self) -> bool {
+            let mut room = [0; LIST_BYTES];
+            let list = self.file.beginning(&mut room).unwrap_or_default().as_bytes();
+            let has_changed = self.last != list;
+            self.last.clear();
+            self.last.extend_from_slice(list);
+            has_changed
+        }
+    }
+
+    /// Number of the last core that is there, plus one. Cores that are offline count; cores that a
+    /// virtual machine might get one day do not, for there may be hundreds.
+    pub(super) fn present() -> Option<usize> {
+        parse(Kept::new("/sys/devices/system/cpu/present").beginning(&mut [0; LIST_BYTES])?)
+    }
+
+    /// `0-3,8-15`
+    pub(super) fn parse(list: &str) -> Option<usize> {
+        let number = list.trim().rsplit([',', '-']).next()?;
+        number.parse::<usize>().ok()?.checked_add(1)
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod reader {
+    /// List of the cores that are online; it never changes.
+    pub(in super::super) struct Online;
+
+    impl Online {
+        pub(in super::super) fn new() -> Online {
+            Online
+        }
+
+        #[expect(clippy::unused_self, reason = "Linux has a list to keep")]
+        pub(in super::super) fn has_changed(&mut self) -> bool {
+            false
+        }
+    }
+
+    pub(super) fn present() -> Option<usize> {
+        None
+    }
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use super::reader::parse;
+
+    #[test]
+    fn the_last_number_of_a_list_says_how_many_there_are() {
+        assert_eq!(parse("0\n"), Some(1));
+        assert_eq!(parse("0-3,8-15\n"), Some(16));
+        assert_eq!(parse("0-3,7\n"), Some(8));
+        for wrong in ["", "\n", "-", "0-", "x", "0-18446744073709551615", "99999999999999999999"] {
+            assert_eq!(parse(wrong), None, "{wrong:?}");
+        }
+    }
+}
