@@ -31,22 +31,22 @@ mod reader {
     const LIST_BYTES: usize = 2048;
 
     /// List of the cores that are online.
-    pub(in super::super) struct Online {
+    pub(crate) struct Online {
         file: Kept,
         last: Vec<u8>,
     }
 
     impl Online {
-        pub(in super::super) fn new() -> Online {
+        pub(crate) fn new() -> Online {
             Online::of("/sys/devices/system/cpu/online")
         }
 
-        pub(in super::super) fn of(path: impl Into<PathBuf>) -> Online {
+        pub(crate) fn of(path: impl Into<PathBuf>) -> Online {
             Online { file: Kept::new(path), last: Vec::with_capacity(LIST_BYTES) }
         }
 
         /// True if the list is another one than at the previous call.
-        pub(in super::super) fn has_changed(&mut self) -> bool {
+        pub(crate) fn has_changed(&mut self) -> bool {
             let mut room = [0; LIST_BYTES];
             let list = self.file.beginning(&mut room).unwrap_or_default().as_bytes();
             let has_changed = self.last != list;
@@ -72,15 +72,15 @@ mod reader {
 #[cfg(not(target_os = "linux"))]
 mod reader {
     /// List of the cores that are online; it never changes.
-    pub(in super::super) struct Online;
+    pub(crate) struct Online;
 
     impl Online {
-        pub(in super::super) fn new() -> Online {
+        pub(crate) fn new() -> Online {
             Online
         }
 
         #[expect(clippy::unused_self, reason = "Linux has a list to keep")]
-        pub(in super::super) fn has_changed(&mut self) -> bool {
+        pub(crate) fn has_changed(&mut self) -> bool {
             false
         }
     }

@@ -220,6 +220,9 @@ fn the_agent_is_asked_for_another_pace() {
     stage.wait(5000);
     assert!(stage.frame(80, 24).contains("quit"), "the notice goes");
     assert_eq!(asked(&mut stage, '['), Some(500));
+    assert_eq!(asked(&mut stage, '['), Some(250));
+    assert_eq!(asked(&mut stage, '['), None);
+    assert!(stage.frame(80, 24).contains("no agent gives more than every 250ms"));
     let mut plain = Stage::columns(3, 10);
     assert_eq!(asked(&mut plain, ']'), None);
     assert!(plain.frame(80, 24).contains("a pace of its own"));

@@ -22,7 +22,7 @@ const SHIFT_TAB: &str = "\x1b[Z";
 
 /// A screen over an agent that has some seconds of history, with a span of one second.
 fn watch(arguments: &[&str]) -> (Server, Terminal) {
-    let server = Server::start(0, Duration::from_millis(20));
+    let server = Server::start(0, Duration::from_millis(25));
     let address = server.address.to_string();
     let arguments = [&[address.as_str()], arguments].concat();
     let terminal = Terminal::loadline(&arguments);
@@ -130,10 +130,10 @@ fn time_cursor_and_table() {
     press(terminal_, ESC, "cursor off", "mean");
     press(terminal_, ESC, "d table", "cursor off");
     press(terminal_, "]", "asked for a row every", "");
-    terminal_.wait_for_text("every 260ms");
+    terminal_.wait_for_text("every 250ms");
     press(terminal_, "]", "every 500ms", "");
     terminal_.wait_for("the pace", |screen| screen.lines().next().unwrap().contains("every 500ms"));
-    press(terminal_, "[", "every 260ms", "every 500ms");
+    press(terminal_, "[", "every 250ms", "every 500ms");
     end(server, terminal);
 }
 
