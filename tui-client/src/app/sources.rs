@@ -43,9 +43,10 @@ impl Seen {
         self.limits = columns.iter().map(|it| thresholds.of(it.name(), machine.cores)).collect();
         for chart in self.charts.iter_mut().filter(|chart| chart.reference.is_none()) {
             let mut limits = chart.lines.iter().filter_map(|line| self.limits.get(line.column));
-            chart.reference = limits.find_map(Limits::first).map(|limit| Reference {
+            chart.reference = limits.find_map(Limits::first).map(|(level, limit)| Reference {
                 value: limit * chart.look.scale,
-                label: format!("limit {}", chart.look.value(limit)),
+                label: format!("{} {}", level.word(), chart.look.value(limit)),
+                level,
             });
         }
     }

@@ -1,11 +1,9 @@
 //! All sources at a glance: a line for each, with its state, its newest values and a small chart.
 
-use malevich::{Line, Plot};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::widgets::Widget;
 
-use super::chart::{Pattern, Strokes};
+use super::chart::{Cells, Layer, Strokes};
 use super::header::{age_text, clock_text, outage_text, state_style};
 use super::text::{Piece, put, put_right, shortened};
 use crate::app::{App, Seen};
@@ -159,13 +157,8 @@ impl ListLine<'_> {
         let (_, dots) = app.theme.charset().pixels_per_cell();
         let row = scale(&range, &slots, dots as i64);
         let strokes = Strokes::of(&slots, row);
-        let (x, y) = strokes.points(dots as i64, window.first_slot(), Pattern::Solid);
-        let plot = Plot::new()
-            .axes(false)
-            .x_domain(0.0, (window.count() as f64 - 1.0).max(1.0))
-            .y_domain(-(dots as f64 - 1.0).max(1.0), 0.0)
-            .layer(Line::xy(x, y).color(app.theme.ink(0, self.fresh)));
-        plot.widget().charset(app.theme.charset()).render(place, buf);
+        let layer = Layer::new(strokes, 0, app.theme.line(0, self.fresh), app.theme);
+        Cells::new(app.theme, window, vec![layer]).render(place, buf);
         self.render_cursor(window, place, buf);
     }
 

@@ -25,6 +25,7 @@ pub(crate) const THEME: Theme = Theme {
     colour: true,
     ascii: false,
     own: Own::NONE,
+    fill: false,
 };
 
 /// A screen in the hands of a test, which knows what time it is.
