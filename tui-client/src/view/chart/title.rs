@@ -131,6 +131,8 @@ fn legends(app: &App, chart: &Chart, heading: &Heading<'_>, large: usize) -> Vec
     let longest = lines.iter().map(name).max().unwrap_or(0);
     let mut legends = vec![legend(&|_| Detail::Value), legend(&|_| Detail::Number)];
     if longest == 0 {
+        // The name of the chart is that of its line.
+        legends.push(Vec::new());
         return legends;
     }
     for values in (1..lines.len()).rev() {
@@ -156,24 +158,28 @@ fn line_legend(
     let calm = theme.line(line.colour, heading.fresh).add_modifier(Modifier::BOLD);
     let style = theme.level(heading.level(at), calm);
     let sign = if theme.has_signs() { theme.line_sign(at).to_string() } else { String::new() };
-    let number = match detail {
-        Detail::Value => chart.look.value(value),
+    let name = |text: String| {
+        let piece = Piece::new(format!(" {text}"), theme.faint());
+        (!line.legend.is_empty()).then_some(piece)
+    };
+    let (name, value) = match detail {
+        Detail::Value => {
+            let sign = if sign.is_empty() { sign } else { sign + " " };
+            let value = format!(" {} ", chart.look.value(value));
+            (name(format!("{sign}{}", line.legend)), value)
+        }
         Detail::Number => {
             let (number, unit) = chart.look.parts(value);
             let prefix = unit.strip_suffix(&chart.look.suffix).and_then(|it| it.chars().next());
-            number + &prefix.map_or(String::new(), String::from)
+            let prefix = prefix.map_or(String::new(), String::from);
+            (name(format!("{sign}{}", line.legend)), format!(" {number}{prefix}"))
         }
         Detail::Name(letters) => {
             let name: String = line.legend.chars().take(letters).collect();
-            return vec![Piece::new(format!(" {sign}{name}"), style)];
+            (None, format!(" {sign}{name}"))
         }
     };
-    let mut legend = vec![Piece::new(format!(" {number} "), style)];
-    if !line.legend.is_empty() {
-        let sign = if sign.is_empty() { sign } else { format!("{sign} ") };
-        legend.insert(0, Piece::new(format!(" {sign}{}", line.legend), theme.faint()));
-    }
-    legend
+    name.into_iter().chain([Piece::new(value, style)]).collect()
 }
 
 /// Of many columns, the one with the greatest value.
