@@ -129,7 +129,7 @@ pub const HEAT_LEVELS: usize = 5;
 pub const AREA_LEVELS: usize = 3;
 
 /// What is left of a colour at each height of an area, percent: the line above it has all of it.
-const AREA_PERCENT: [u16; AREA_LEVELS] = [45, 60, 75];
+const AREA_PERCENT: [u16; AREA_LEVELS] = [55, 68, 80];
 
 /// What is left of a colour at each level of heat, percent.
 const HEAT_PERCENT: [u16; HEAT_LEVELS] = [60, 70, 80, 90, 100];

@@ -11,6 +11,8 @@
 //! Whose turn it is follows from the number of the cell since 1970 and from what is in the cell: as time
 //! passes, the picture moves by whole cells and does not change.
 
+use std::ops::RangeInclusive;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -92,7 +94,9 @@ impl Cells {
         let mut dots = vec![Dots::default(); self.layers.len()];
         for x in 0..panel.width {
             let turn = first_cell + i64::from(x);
-            for y in 0..panel.height {
+            let lines = self.rows(x, panel.height);
+            let is_across = |y: &u16| self.across.as_ref().is_some_and(|across| across.row == *y);
+            for y in (0..panel.height).filter(|y| lines.contains(y) || is_across(y)) {
                 for (dots, layer) in dots.iter_mut().zip(&self.layers) {
                     *dots = self.dots(layer, x, y);
                 }
@@ -102,6 +106,17 @@ impl Cells {
                 buf[(panel.x + x, panel.y + y)].set_char(symbol).set_style(style);
             }
         }
+    }
+
+    /// Returns the rows of a column of cells in which lines and areas are.
+    fn rows(&self, x: u16, height: u16) -> RangeInclusive<u16> {
+        let (_, rows) = self.theme.charset().pixels_per_cell();
+        let lines = self.layers.iter().map(|layer| &layer.strokes);
+        let runs = lines.flat_map(|line| self.columns(x).filter_map(|(slot, _)| line.run(slot)));
+        let extent = runs.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
+        let Some((first, last)) = extent else { return RangeInclusive::new(1, 0) };
+        let row = |dots: i64| dots.div_euclid(rows as i64).clamp(0, i64::from(height) - 1) as u16;
+        row(first)..=if self.area.is_some() { height - 1 } else { row(last) }
     }
 
     /// Returns what a cell shows; `None` if that is nothing.
