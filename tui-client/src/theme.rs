@@ -1,5 +1,6 @@
 //! Colours and signs. Never a background: what is behind the text is the terminal's own.
 
+mod colours;
 mod own;
 
 use malevich::Charset;
@@ -7,6 +8,7 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::symbols::border;
 
 use crate::thresholds::Level;
+use colours::Colours;
 pub use own::{LINES, Own};
 
 /// How the screen looks.
@@ -47,81 +49,6 @@ pub enum Depth {
     Truecolor,
 }
 
-/// What colours are for.
-#[derive(Debug, Clone, Copy)]
-struct Colours {
-    /// The lines of a chart, in their order.
-    lines: [Color; LINES],
-    faint: Color,
-    good: Color,
-    /// `None` where the sixteen have none that can be read there: reverse alone says it.
-    warning: Option<Color>,
-    alarm: Color,
-}
-
-// Lines are never red, yellow or grey, nor what a terminal may show like them: red says critical, yellow
-// warning, grey stale.
-
-const DARK_16: Colours = Colours {
-    lines: [
-        Color::Cyan,
-        Color::White,
-        Color::Magenta,
-        Color::Green,
-        Color::LightBlue,
-        Color::LightMagenta,
-    ],
-    faint: Color::DarkGray,
-    good: Color::Green,
-    warning: Some(Color::Yellow),
-    alarm: Color::Red,
-};
-
-const LIGHT_16: Colours = Colours {
-    lines: [
-        Color::Blue,
-        Color::Black,
-        Color::Magenta,
-        Color::Green,
-        Color::Cyan,
-        Color::LightMagenta,
-    ],
-    faint: Color::DarkGray,
-    good: Color::Green,
-    warning: None,
-    alarm: Color::Red,
-};
-
-const DARK: Colours = Colours {
-    lines: [
-        Color::Rgb(0x4f, 0xc3, 0xd9),
-        Color::Rgb(0xf2, 0xf4, 0xf8),
-        Color::Rgb(0xbb, 0x7d, 0xf2),
-        Color::Rgb(0x7f, 0xc9, 0x6b),
-        Color::Rgb(0x6c, 0xa4, 0xf8),
-        Color::Rgb(0xff, 0x7f, 0xbf),
-    ],
-    faint: Color::Rgb(0x80, 0x88, 0x92),
-    good: Color::Rgb(0x7f, 0xc9, 0x6b),
-    warning: Some(Color::Rgb(0xe3, 0xb3, 0x41)),
-    alarm: Color::Rgb(0xef, 0x6b, 0x6b),
-};
-
-const LIGHT: Colours = Colours {
-    lines: [
-        Color::Rgb(0x0b, 0x7a, 0xa0),
-        Color::Rgb(0x1b, 0x1f, 0x27),
-        Color::Rgb(0x8a, 0x2f, 0xc0),
-        Color::Rgb(0x2c, 0x7a, 0x2c),
-        Color::Rgb(0x1d, 0x4f, 0xd8),
-        Color::Rgb(0xc2, 0x18, 0x8a),
-    ],
-    faint: Color::Rgb(0x6e, 0x75, 0x7d),
-    good: Color::Rgb(0x2c, 0x7a, 0x2c),
-    warning: Some(Color::Rgb(0xa8, 0x5a, 0x00)),
-    alarm: Color::Rgb(0xc0, 0x32, 0x2b),
-};
-
 /// How many levels of heat are told apart.
 pub const HEAT_LEVELS: usize = 5;
 
@@ -139,18 +66,6 @@ const ASCII_LINES: [char; LINES] = ['*', 'o', 'x', '+', '@', '&'];
 
 /// What stands for them in a legend elsewhere: the patterns of their dots, where there are no colours.
 const PATTERNS: [char; 3] = ['━', '╍', '┅'];
-
-impl Colours {
-    fn of(palette: Palette, depth: Depth) -> Option<&'static Colours> {
-        match (palette, depth) {
-            (Palette::Mono, _) => None,
-            (Palette::Dark, Depth::Sixteen) => Some(&DARK_16),
-            (Palette::Dark, Depth::Truecolor) => Some(&DARK),
-            (Palette::Light, Depth::Sixteen) => Some(&LIGHT_16),
-            (Palette::Light, Depth::Truecolor) => Some(&LIGHT),
-        }
-    }
-}
 
 /// The signs of axes and rules.
 #[derive(Debug, Clone, Copy)]
@@ -401,6 +316,7 @@ impl Theme {
 
 #[cfg(test)]
 mod tests {
+    use super::colours::{DARK, DARK_16, LIGHT, LIGHT_16};
     use super::*;
 
     fn detect(variables: &[(&str, &str)]) -> Theme {
