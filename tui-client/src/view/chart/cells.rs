@@ -89,6 +89,9 @@ impl Cells {
     }
 
     pub(in crate::view) fn render(&self, panel: Rect, buf: &mut Buffer) {
+        if panel.is_empty() {
+            return;
+        }
         let (columns, _) = self.theme.charset().pixels_per_cell();
         let first_cell = self.first_slot.div_euclid(columns as i64);
         let mut dots = vec![Dots::default(); self.layers.len()];
