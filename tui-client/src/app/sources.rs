@@ -57,6 +57,13 @@ impl Seen {
         self.limits.get(column).map_or(Level::Calm, |limits| limits.level(value))
     }
 
+    /// Which of the theme's colours a column has, as in its chart.
+    #[must_use]
+    pub fn colour(&self, column: usize) -> usize {
+        let mut lines = self.charts.iter().flat_map(|chart| &chart.lines);
+        lines.find(|line| line.column == column).map_or(0, |line| line.colour)
+    }
+
     /// The column by which sources are compared at a glance: the first in percent, else the first.
     #[must_use]
     pub fn hot_column(&self) -> usize {

@@ -122,6 +122,18 @@ fn where_sources_are_compared_the_area_is_that_of_the_chosen_one() {
 }
 
 #[test]
+fn a_series_has_the_same_colour_among_several_sources_as_in_its_chart() {
+    let mut stage = Stage::several(3);
+    let overview = stage.draw(120, 36);
+    let memory = text(&overview).lines().nth(1).unwrap().find("47.0").unwrap();
+    assert_eq!(overview[(memory as u16, 1)].fg, Color::Green);
+    stage.press(KeyCode::Enter);
+    let (buffer, area) = chart(&mut stage, "Memory", 120, 36);
+    let title = painted(&buffer, Rect { height: 1, ..area });
+    assert!(title.ends_with("gggg g"), "{title}");
+}
+
+#[test]
 fn heat_is_red_where_it_is_critical_and_nowhere_else() {
     let stage = cores(8);
     let limits = Limits { warn: Some(40.0), critical: Some(90.0) };

@@ -156,8 +156,9 @@ impl Cells {
         let level = usize::from(height - 1 - y) * AREA_LEVELS / usize::from(height);
         let texture = self.theme.signs().area[level];
         // The dots of a character in braille are its last byte.
-        let symbol = if self.theme.ascii { texture } else { braille(dots & texture as u32 as u8) };
-        (dots != 0).then_some((symbol, area.styles[level]))
+        let shown = if self.theme.ascii { dots } else { dots & texture as u32 as u8 };
+        let symbol = if self.theme.ascii { texture } else { braille(shown) };
+        (shown != 0).then_some((symbol, area.styles[level]))
     }
 
     fn dots(&self, layer: &Layer, x: u16, y: u16) -> Dots {
