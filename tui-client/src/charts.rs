@@ -15,6 +15,7 @@ use std::collections::{HashMap, HashSet};
 
 use loadline_protocol::{Column, Schema};
 
+use crate::thresholds::Level;
 use crate::units::{Look, Machine, Units};
 use known::{CORES, KNOWN, PLAIN, YIELDS, is_core, is_known};
 
@@ -84,6 +85,8 @@ pub struct Reference {
     pub value: f64,
     /// What it is: `16 cores`.
     pub label: String,
+    /// The level that begins there, if it is a threshold.
+    pub level: Level,
 }
 
 /// The charts of a schema: first those of known columns, then those of the others in their order.
@@ -210,7 +213,7 @@ fn reference(name: &str, scale: f64, machine: Machine) -> Option<Reference> {
     let cores = machine.cores.filter(|_| name.starts_with("load"))?;
     let word = if cores > 1.0 { "cores" } else { "core" };
     let label = if scale < 1.0 { "1 per core".to_owned() } else { format!("{cores} {word}") };
-    Some(Reference { value: cores * scale, label })
+    Some(Reference { value: cores * scale, label, level: Level::Calm })
 }
 
 /// How the values of a column look.

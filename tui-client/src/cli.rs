@@ -62,6 +62,8 @@ pub struct Settings {
     pub theme: Option<Palette>,
     /// Those in place of colours of the theme.
     pub colours: Own,
+    /// Fill the area below lines.
+    pub fill: bool,
     /// Which key does what.
     pub keys: Keys,
     /// Which values are worth a look.
@@ -324,6 +326,7 @@ fn settle(given: &Given, config: Config, terminals: Terminals) -> Result<Setting
         record: args.record,
         check: args.check,
         theme: args.theme,
+        fill: args.fill && !args.no_fill,
         colours: Own { of: args.theme.unwrap_or_default(), ..config.colours },
         keys: config.keys,
         thresholds: config.thresholds,

@@ -41,6 +41,8 @@ pub enum Action {
     Units,
     /// Other colours.
     Theme,
+    /// The areas below lines: filled or not.
+    Fill,
     /// A shorter time span.
     ZoomIn,
     /// A longer time span.

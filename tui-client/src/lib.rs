@@ -15,9 +15,9 @@
 //!  watched   everything known of one source, and what state it is in
 //!    ├──────────▶ check    what a source is, in a few lines
 //!    │
+//!  thresholds  which values are worth a look
 //!  charts    which charts the columns make
-//!  keys      what the keys do; thresholds: which values are worth a look; theme: colours and signs;
-//!            digits: large ones; layout: where all stands
+//!  keys      what the keys do; theme: colours and signs; digits: large ones; layout: where all stands
 //!  app       the state of the screen, and what changes it
 //!    ▼
 //!  view      the screen as a picture of that state

@@ -217,6 +217,7 @@ async fn show(
         zone: Zone::Local,
         theme: Theme {
             own: settings.colours,
+            fill: settings.fill,
             ..Theme::detect(colour, settings.theme, |name| std::env::var(name).ok())
         },
     };

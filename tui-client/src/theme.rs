@@ -1,12 +1,14 @@
 //! Colours and signs. Never a background: what is behind the text is the terminal's own.
 
+mod colours;
 mod own;
 
-use malevich::{Charset, Color as Ink};
+use malevich::Charset;
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::symbols::border;
 
 use crate::thresholds::Level;
+use colours::Colours;
 pub use own::{LINES, Own};
 
 /// How the screen looks.
@@ -22,6 +24,8 @@ pub struct Theme {
     pub ascii: bool,
     /// Colours in place of those of a palette.
     pub own: Own,
+    /// Whether the area below a line is filled.
+    pub fill: bool,
 }
 
 /// A set of colours.
@@ -45,85 +49,23 @@ pub enum Depth {
     Truecolor,
 }
 
-/// What colours are for.
-#[derive(Debug, Clone, Copy)]
-struct Colours {
-    /// The lines of a chart, in their order.
-    lines: [Color; LINES],
-    faint: Color,
-    good: Color,
-    /// `None` where the sixteen have none that can be read there: reverse alone says it.
-    warning: Option<Color>,
-    alarm: Color,
-}
-
-const DARK_16: Colours = Colours {
-    lines: [
-        Color::Cyan,
-        Color::Yellow,
-        Color::Magenta,
-        Color::Green,
-        Color::LightBlue,
-        Color::LightRed,
-    ],
-    faint: Color::DarkGray,
-    good: Color::Green,
-    warning: Some(Color::Yellow),
-    alarm: Color::Red,
-};
-
-const LIGHT_16: Colours = Colours {
-    lines: [Color::Blue, Color::Magenta, Color::Green, Color::Red, Color::Cyan, Color::DarkGray],
-    faint: Color::DarkGray,
-    good: Color::Green,
-    warning: None,
-    alarm: Color::Red,
-};
-
-const DARK: Colours = Colours {
-    lines: [
-        Color::Rgb(0x4f, 0xc3, 0xd9),
-        Color::Rgb(0xe3, 0xb3, 0x41),
-        Color::Rgb(0xc7, 0x8d, 0xea),
-        Color::Rgb(0x7f, 0xc9, 0x6b),
-        Color::Rgb(0x6c, 0xa4, 0xf8),
-        Color::Rgb(0xef, 0x7a, 0x6d),
-    ],
-    faint: Color::Rgb(0x80, 0x88, 0x92),
-    good: Color::Rgb(0x7f, 0xc9, 0x6b),
-    warning: Some(Color::Rgb(0xe3, 0xb3, 0x41)),
-    alarm: Color::Rgb(0xef, 0x6b, 0x6b),
-};
-
-const LIGHT: Colours = Colours {
-    lines: [
-        Color::Rgb(0x0b, 0x6e, 0x99),
-        Color::Rgb(0xa8, 0x5a, 0x00),
-        Color::Rgb(0x8a, 0x2f, 0xc0),
-        Color::Rgb(0x2c, 0x7a, 0x2c),
-        Color::Rgb(0x1d, 0x55, 0xc9),
-        Color::Rgb(0xc0, 0x32, 0x2b),
-    ],
-    faint: Color::Rgb(0x6e, 0x75, 0x7d),
-    good: Color::Rgb(0x2c, 0x7a, 0x2c),
-    warning: Some(Color::Rgb(0xa8, 0x5a, 0x00)),
-    alarm: Color::Rgb(0xc0, 0x32, 0x2b),
-};
-
 /// How many levels of heat are told apart.
 pub const HEAT_LEVELS: usize = 5;
 
-impl Colours {
-    fn of(palette: Palette, depth: Depth) -> Option<&'static Colours> {
-        match (palette, depth) {
-            (Palette::Mono, _) => None,
-            (Palette::Dark, Depth::Sixteen) => Some(&DARK_16),
-            (Palette::Dark, Depth::Truecolor) => Some(&DARK),
-            (Palette::Light, Depth::Sixteen) => Some(&LIGHT_16),
-            (Palette::Light, Depth::Truecolor) => Some(&LIGHT),
-        }
-    }
-}
+/// How many heights of an area are told apart.
+pub const AREA_LEVELS: usize = 3;
+
+/// What is left of a colour at each height of an area, percent: the line above it has all of it.
+const AREA_PERCENT: [u16; AREA_LEVELS] = [55, 68, 80];
+
+/// What is left of a colour at each level of heat, percent.
+const HEAT_PERCENT: [u16; HEAT_LEVELS] = [60, 70, 80, 90, 100];
+
+/// What the lines of a chart are drawn with in ASCII.
+const ASCII_LINES: [char; LINES] = ['*', 'o', 'x', '+', '@', '&'];
+
+/// What stands for them in a legend elsewhere: the patterns of their dots, where there are no colours.
+const PATTERNS: [char; 3] = ['━', '╍', '┅'];
 
 /// The signs of axes and rules.
 #[derive(Debug, Clone, Copy)]
@@ -141,6 +83,8 @@ pub struct Signs {
     pub(crate) above: char,
     /// A pixel of a large digit.
     pub(crate) block: char,
+    /// The area below a line, the lowest first.
+    pub(crate) area: [char; AREA_LEVELS],
 }
 
 impl Theme {
@@ -167,6 +111,7 @@ impl Theme {
             colour: colour.unwrap_or(term != "dumb"),
             ascii: !utf8 || matches!(term.as_str(), "linux" | "dumb"),
             own: Own::NONE,
+            fill: false,
         }
     }
 
@@ -192,17 +137,7 @@ impl Theme {
         self.colours().is_none()
     }
 
-    /// The colour of a line of a chart, for the chart; grey if what it shows is not fresh.
-    #[must_use]
-    pub fn ink(self, line: usize, fresh: bool) -> Ink {
-        self.colours().map_or(Ink::Default, |colours| {
-            let colour =
-                if fresh { colours.lines[line % colours.lines.len()] } else { colours.faint };
-            ink(colour)
-        })
-    }
-
-    /// The style of what is written of a line of a chart.
+    /// The style of a line of a chart and of its values; grey if what it shows is not fresh.
     #[must_use]
     pub fn line(self, line: usize, fresh: bool) -> Style {
         if !fresh {
@@ -211,17 +146,49 @@ impl Theme {
         self.fg(|colours| Some(colours.lines[line % colours.lines.len()]))
     }
 
+    /// The styles of the area below a line, the lowest first.
+    #[must_use]
+    pub fn area(self, line: usize, fresh: bool) -> [Style; AREA_LEVELS] {
+        AREA_PERCENT.map(|percent| self.shaded(line, percent, fresh))
+    }
+
     /// The style of a level of heat, the coldest at 0; its sign alone tells it, too.
     #[must_use]
     pub fn heat(self, level: usize, fresh: bool) -> Style {
-        match level {
-            _ if !fresh => self.faint(),
-            0 => self.faint(),
-            1 => self.fg(|colours| Some(colours.good)),
-            2 => self.fg(|colours| Some(colours.lines[0])),
-            3 => self.fg(|colours| Some(colours.warning.unwrap_or(colours.lines[1]))),
-            _ => self.fg(|colours| Some(colours.alarm)),
+        self.shaded(0, HEAT_PERCENT[level.min(HEAT_LEVELS - 1)], fresh)
+    }
+
+    /// A line's style with so much of its colour, the rest of what is behind it. Where colours cannot be
+    /// mixed, it is that of the line, or faint without colours.
+    fn shaded(self, line: usize, percent: u16, fresh: bool) -> Style {
+        let style = self.line(line, fresh);
+        let behind = if self.palette == Palette::Light { 0xff } else { 0 };
+        let mix = |part: u8| ((u16::from(part) * percent + behind * (100 - percent)) / 100) as u8;
+        match style.fg {
+            Some(Color::Rgb(red, green, blue)) => {
+                style.fg(Color::Rgb(mix(red), mix(green), mix(blue)))
+            }
+            Some(_) => style,
+            None => self.faint(),
         }
+    }
+
+    /// What stands for a line of a chart in legends, and in ASCII in the chart, too.
+    #[must_use]
+    pub fn line_sign(self, line: usize) -> char {
+        if self.ascii {
+            ASCII_LINES[line % ASCII_LINES.len()]
+        } else if self.is_mono() {
+            PATTERNS[line % PATTERNS.len()]
+        } else {
+            PATTERNS[0]
+        }
+    }
+
+    /// Whether lines are told by their signs, besides their colours.
+    #[must_use]
+    pub fn has_signs(self) -> bool {
+        self.ascii || self.is_mono()
     }
 
     /// What frames and explains.
@@ -274,6 +241,16 @@ impl Theme {
         }
     }
 
+    /// A line where a level begins, or one that values are only compared with.
+    #[must_use]
+    pub fn threshold(self, level: Level) -> Style {
+        match level {
+            Level::Calm => self.faint(),
+            Level::Warn => self.fg(|colours| colours.warning),
+            Level::Critical => self.fg(|colours| Some(colours.alarm)),
+        }
+    }
+
     fn fg(self, colour: impl Fn(&Colours) -> Option<Color>) -> Style {
         self.colours()
             .and_then(|colours| colour(&colours))
@@ -300,6 +277,7 @@ impl Theme {
                 upright: '|',
                 above: '^',
                 block: '#',
+                area: ['.', ':', '='],
             }
         } else {
             Signs {
@@ -312,6 +290,7 @@ impl Theme {
                 upright: '│',
                 above: '▲',
                 block: '█',
+                area: ['⠡', '⢕', '⣞'],
             }
         }
     }
@@ -335,33 +314,9 @@ impl Theme {
     }
 }
 
-/// The same colour for the charts.
-fn ink(colour: Color) -> Ink {
-    match colour {
-        Color::Rgb(red, green, blue) => Ink::Rgb(red, green, blue),
-        Color::Red => Ink::Red,
-        Color::Green => Ink::Green,
-        Color::Yellow => Ink::Yellow,
-        Color::Blue => Ink::Blue,
-        Color::Magenta => Ink::Magenta,
-        Color::Cyan => Ink::Cyan,
-        Color::Indexed(index) => Ink::Ansi256(index),
-        Color::Reset => Ink::Default,
-        Color::Black => Ink::Black,
-        Color::Gray => Ink::White,
-        Color::DarkGray => Ink::BrightBlack,
-        Color::LightRed => Ink::BrightRed,
-        Color::LightGreen => Ink::BrightGreen,
-        Color::LightYellow => Ink::BrightYellow,
-        Color::LightBlue => Ink::BrightBlue,
-        Color::LightMagenta => Ink::BrightMagenta,
-        Color::LightCyan => Ink::BrightCyan,
-        Color::White => Ink::BrightWhite,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::colours::{DARK, DARK_16, LIGHT, LIGHT_16};
     use super::*;
 
     fn detect(variables: &[(&str, &str)]) -> Theme {
@@ -378,6 +333,7 @@ mod tests {
             colour: true,
             ascii: false,
             own: Own::NONE,
+            fill: false,
         };
         assert_eq!(detect(&[]), usual);
         assert_eq!(detect(&[("LANG", "de_DE.UTF-8"), ("TERM", "xterm")]), usual);
@@ -402,7 +358,8 @@ mod tests {
         own.lines[1] = Some(Color::Rgb(1, 2, 3));
         let theme = Theme { own, ..detect(&[]) };
         assert_eq!(theme.alarm().fg, Some(Color::Indexed(9)));
-        assert_eq!((theme.ink(1, true), theme.ink(0, true)), (Ink::Rgb(1, 2, 3), Ink::Cyan));
+        let lines = [1, 0].map(|line| theme.line(line, true).fg);
+        assert_eq!(lines, [Some(Color::Rgb(1, 2, 3)), Some(Color::Cyan)]);
         assert_eq!(theme.next().alarm(), detect(&[]).next().alarm());
         assert!(Theme { colour: false, ..theme }.is_mono());
         let all = Theme { own: Own::all_of(Palette::Dark), ..detect(&[]) };
@@ -426,15 +383,73 @@ mod tests {
         }
     }
 
+    /// Colours that differ by less look alike in dots, in units of CIELAB.
+    const DIFFERENCE_MIN: f64 = 25.0;
+
+    fn difference(one: Color, other: Color) -> f64 {
+        let (Color::Rgb(..), Color::Rgb(..)) = (one, other) else {
+            return if one == other { 0.0 } else { f64::MAX };
+        };
+        let [one, other] = [one, other].map(lab);
+        one.iter().zip(other).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt()
+    }
+
+    fn lab(colour: Color) -> [f64; 3] {
+        let Color::Rgb(red, green, blue) = colour else { panic!("{colour} is not mixed") };
+        let [red, green, blue] = [red, green, blue].map(|part| (f64::from(part) / 255.0).powf(2.2));
+        let x = (0.4124 * red + 0.3576 * green + 0.1805 * blue) / 0.9505;
+        let y = 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+        let z = (0.0193 * red + 0.1192 * green + 0.9505 * blue) / 1.089;
+        let [x, y, z] = [x, y, z].map(f64::cbrt);
+        [116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)]
+    }
+
     #[test]
-    fn every_colour_of_text_is_one_of_a_chart_too() {
+    fn in_each_theme_red_is_critical_grey_is_stale_and_each_line_has_a_colour_of_its_own() {
+        const RESERVED: [Color; 7] = [
+            Color::Reset,
+            Color::Red,
+            Color::LightRed,
+            Color::Yellow,
+            Color::LightYellow,
+            Color::Gray,
+            Color::DarkGray,
+        ];
         for colours in [&DARK_16, &LIGHT_16, &DARK, &LIGHT] {
-            for colour in colours.lines.iter().chain([&colours.faint]) {
-                assert_ne!(ink(*colour), Ink::Default, "{colour}");
+            let others = [Some(colours.alarm), colours.warning, Some(colours.faint)];
+            let others: Vec<Color> = others.into_iter().flatten().collect();
+            for (at, line) in colours.lines.iter().enumerate() {
+                assert!(!RESERVED.contains(line), "{line}");
+                for other in colours.lines[at + 1..].iter().chain(&others) {
+                    let differs = difference(*line, *other);
+                    assert!(differs >= DIFFERENCE_MIN, "{line} and {other}: {differs:.0}");
+                }
             }
-            for (at, colour) in colours.lines.iter().enumerate() {
-                assert!(!colours.lines[at + 1..].contains(colour), "{colour} stands for two lines");
-            }
+            assert!(difference(colours.alarm, colours.faint) >= DIFFERENCE_MIN);
+        }
+    }
+
+    #[test]
+    fn heat_and_areas_have_the_hue_of_their_line_and_are_grey_only_when_they_are_stale() {
+        for (palette, depth) in [
+            (Palette::Dark, Depth::Sixteen),
+            (Palette::Light, Depth::Sixteen),
+            (Palette::Dark, Depth::Truecolor),
+            (Palette::Light, Depth::Truecolor),
+            (Palette::Mono, Depth::Sixteen),
+        ] {
+            let theme = Theme { palette, depth, ..detect(&[]) };
+            let shades = |fresh| {
+                let heat = (0..HEAT_LEVELS).map(|level| theme.heat(level, fresh));
+                heat.chain(theme.area(0, fresh)).collect::<Vec<_>>()
+            };
+            let is_faint = |style: &Style| style.fg == theme.faint().fg;
+            assert!(shades(true).iter().all(|style| theme.is_mono() || !is_faint(style)));
+            assert!(
+                shades(true).iter().all(|style| style.fg != theme.alarm().fg || theme.is_mono())
+            );
+            let stale = theme.line(0, false);
+            assert!(depth == Depth::Truecolor || shades(false).iter().all(|it| *it == stale));
         }
     }
 
@@ -446,7 +461,7 @@ mod tests {
         ] {
             let styles = [theme.good(), theme.warning(), theme.alarm(), theme.line(1, true)];
             assert!(styles.iter().all(|style| style.fg.is_none() && style.bg.is_none()));
-            assert!(theme.is_mono() && theme.ink(0, true) == Ink::Default);
+            assert!(theme.is_mono());
             assert_eq!(theme.next().next().next(), theme);
         }
     }

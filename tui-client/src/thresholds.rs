@@ -14,6 +14,18 @@ pub enum Level {
     Critical,
 }
 
+impl Level {
+    /// What the level is called on the screen.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Level::Calm => "normal",
+            Level::Warn => "warning",
+            Level::Critical => "critical",
+        }
+    }
+}
+
 /// From where on a value is worth a look, in the unit of its column.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Limits {
@@ -37,10 +49,11 @@ impl Limits {
         }
     }
 
-    /// The one that is reached first.
+    /// The limit that is reached first, and the level that begins there.
     #[must_use]
-    pub fn first(&self) -> Option<f64> {
-        self.warn.or(self.critical)
+    pub fn first(&self) -> Option<(Level, f64)> {
+        let warn = self.warn.map(|limit| (Level::Warn, limit));
+        warn.or(self.critical.map(|limit| (Level::Critical, limit)))
     }
 
     /// Both as they are for so many cores.
@@ -80,7 +93,7 @@ mod tests {
         let levels = [79.9, 80.0, 95.0, f64::NAN].map(|value| limits.level(value));
         assert_eq!(levels, [Level::Calm, Level::Warn, Level::Critical, Level::Calm]);
         let critical = Limits { warn: None, critical: Some(1.0) };
-        assert_eq!((critical.level(2.0), critical.first()), (Level::Critical, Some(1.0)));
+        assert_eq!(critical.first(), Some((Level::Critical, 1.0)));
         assert_eq!(Limits::default().level(1e300), Level::Calm);
     }
 

@@ -97,6 +97,7 @@ impl App {
                 self.sources.iter_mut().for_each(|seen| seen.make_charts(units, thresholds));
             }
             Action::Theme => self.theme = self.theme.next(),
+            Action::Fill => self.theme.fill = !self.theme.fill,
             Action::ValueIn => self.zoom_values(1),
             Action::ValueOut => self.zoom_values(-1),
             Action::ColumnsLeft => self.first_column = self.first_column.saturating_sub(1),

@@ -43,9 +43,10 @@ impl Seen {
         self.limits = columns.iter().map(|it| thresholds.of(it.name(), machine.cores)).collect();
         for chart in self.charts.iter_mut().filter(|chart| chart.reference.is_none()) {
             let mut limits = chart.lines.iter().filter_map(|line| self.limits.get(line.column));
-            chart.reference = limits.find_map(Limits::first).map(|limit| Reference {
+            chart.reference = limits.find_map(Limits::first).map(|(level, limit)| Reference {
                 value: limit * chart.look.scale,
-                label: format!("limit {}", chart.look.value(limit)),
+                label: format!("{} {}", level.word(), chart.look.value(limit)),
+                level,
             });
         }
     }
@@ -54,6 +55,13 @@ impl Seen {
     #[must_use]
     pub fn level(&self, column: usize, value: f64) -> Level {
         self.limits.get(column).map_or(Level::Calm, |limits| limits.level(value))
+    }
+
+    /// Which of the theme's colours a column has, as in its chart.
+    #[must_use]
+    pub fn colour(&self, column: usize) -> usize {
+        let mut lines = self.charts.iter().flat_map(|chart| &chart.lines);
+        lines.find(|line| line.column == column).map_or(0, |line| line.colour)
     }
 
     /// The column by which sources are compared at a glance: the first in percent, else the first.

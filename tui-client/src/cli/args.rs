@@ -112,6 +112,14 @@ pub(super) struct Args {
     #[arg(long, value_name = "THEME", value_enum, env = "LOADLINE_THEME", hide_env = true)]
     pub(super) theme: Option<Palette>,
 
+    /// Fill the area below lines, the denser the higher
+    #[arg(long, overrides_with = "no_fill", env = "LOADLINE_FILL", hide_env = true, value_parser = FalseyValueParser::new())]
+    pub(super) fill: bool,
+
+    /// Draw lines only, whatever the configuration says
+    #[arg(long)]
+    pub(super) no_fill: bool,
+
     /// Leave the mouse to the terminal, for selecting text
     #[arg(long, overrides_with = "mouse", env = "LOADLINE_NO_MOUSE", hide_env = true, value_parser = FalseyValueParser::new())]
     pub(super) no_mouse: bool,

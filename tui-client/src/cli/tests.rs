@@ -117,7 +117,7 @@ fn told(file: &str, line: &str) -> String {
 #[test]
 fn what_is_typed_comes_before_what_is_configured() {
     let file = "[options]\nwindow = \"1h\"\nkeep = \"2d\"\ncolumns = [\"a\", \"b\"]\n\
-                fullscreen = true\nmouse = false\ntheme = \"mono\"\ntls-ca = \"ca.pem\"\n\
+                fullscreen = true\nfill = true\nmouse = false\ntheme = \"mono\"\ntls-ca = \"ca.pem\"\n\
                 history = \"all\"\ninterval = \"2s\"\n";
     let found = configured(file, "loadline web-1 -w 1m --theme light", true).unwrap();
     assert_eq!(found.window, Duration::from_mins(1));
@@ -125,12 +125,12 @@ fn what_is_typed_comes_before_what_is_configured() {
     assert_eq!((found.history, found.interval), (History::All, Some(Duration::from_secs(2))));
     assert_eq!(found.sources[0].columns, Some(vec!["a".to_owned(), "b".to_owned()]));
     assert_eq!((found.theme, found.colours.of), (Some(Palette::Light), Palette::Light));
-    assert_eq!((found.fullscreen, found.mouse), (true, false));
+    assert_eq!((found.fullscreen, found.fill, found.mouse), (true, true, false));
     assert_eq!(found.sources[0].tls.ca, Some("/etc/loadline/ca.pem".into()));
-    let other = configured(file, "loadline --no-fullscreen --mouse -c x", true).unwrap();
+    let other = configured(file, "loadline --no-fullscreen --no-fill --mouse -c x", true).unwrap();
     assert_eq!(
-        (other.fullscreen, other.mouse, other.window),
-        (false, true, Duration::from_hours(1))
+        (other.fullscreen, other.fill, other.mouse, other.window),
+        (false, false, true, Duration::from_hours(1))
     );
     assert_eq!(other.sources[0].columns, Some(vec!["x".to_owned()]));
 }
@@ -222,8 +222,8 @@ fn every_option_of_the_configuration_is_one_of_the_command_line() {
     Args::command().debug_assert();
     for option in Args::command().get_arguments() {
         let name = option.get_id().as_str();
-        let has_none =
-            ["sources", "print_config", "generate", "mouse", "no_fullscreen"].contains(&name);
+        let has_none = ["sources", "print_config", "generate", "mouse", "no_fullscreen", "no_fill"]
+            .contains(&name);
         let expected = format!("LOADLINE_{}", name.to_uppercase());
         let found = option.get_env().map(|it| it.to_string_lossy().into_owned());
         assert_eq!(found, (!has_none).then_some(expected), "{name}");

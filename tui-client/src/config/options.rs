@@ -55,6 +55,7 @@ pub(super) const KNOWN: &[Known] = &[
     known("tls-cert", Kind::Path, None, "\"me.pem\""),
     known("tls-key", Kind::Path, None, "\"me.key\""),
     known("theme", Kind::Text, Some("\"dark\""), ""),
+    known("fill", Kind::Switch(true), Some("false"), ""),
     known("mouse", Kind::Switch(false), Some("true"), ""),
 ];
 

@@ -22,7 +22,7 @@ fn an_unknown_name_is_shown_with_its_line_and_what_is_allowed() {
     check(
         "[options]\ntheme = \"light\"\n  windw = \"5m\"\n",
         r#"
-c.toml:3:3: there is no option "windw"; did you mean window? There are output, interval, history, window, keep, columns, fullscreen, agent-command, ssh, tls-ca, tls-cert, tls-key, theme, mouse
+c.toml:3:3: there is no option "windw"; did you mean window? There are output, interval, history, window, keep, columns, fullscreen, agent-command, ssh, tls-ca, tls-cert, tls-key, theme, fill, mouse
    3 |   windw = "5m"
      |   ^^^^^"#,
     );
@@ -122,7 +122,7 @@ c.toml:3:8: ctrl-c always quits; give help another key
     check(
         "[keys]\nhepl = \"F2\"",
         r#"
-c.toml:2:1: there is no action "hepl"; did you mean help? There are quit, help, back, redraw, suspend, fullscreen, cycle, next-chart, previous-chart, chart-1, chart-2, chart-3, chart-4, chart-5, chart-6, chart-7, chart-8, chart-9, value-in, value-out, units, theme, pause, zoom-in and 24 more; see loadline --print-config
+c.toml:2:1: there is no action "hepl"; did you mean help? There are quit, help, back, redraw, suspend, fullscreen, cycle, next-chart, previous-chart, chart-1, chart-2, chart-3, chart-4, chart-5, chart-6, chart-7, chart-8, chart-9, value-in, value-out, units, theme, fill, pause and 25 more; see loadline --print-config
    2 | hepl = "F2"
      | ^^^^"#,
     );
@@ -275,7 +275,7 @@ fn the_usual_configuration_can_be_read_with_and_without_its_comments() {
     let all = parse(&all).unwrap();
     assert_eq!(holds(&all), holds(&Config::default()));
     assert_eq!(all.colours, Own::all_of(crate::theme::Palette::Dark));
-    assert_eq!(all.options.len(), 5);
+    assert_eq!(all.options.len(), 6);
     // Each example can be written as it stands there.
     let examples: Vec<String> =
         text.lines().map(|line| line.strip_prefix("#   ").unwrap_or(line).to_owned()).collect();

@@ -93,6 +93,7 @@ pub(super) const SECTIONS: &[Section] = &[
                 "%, GHz, load; GiB, MHz, load per core",
             ),
             bind(Action::Theme, "theme", &[Key::char('C')], "colours: dark, light, mono"),
+            bind(Action::Fill, "fill", &[Key::char('F')], "fill the area below lines, or not"),
         ],
     },
     Section {

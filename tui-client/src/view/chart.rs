@@ -9,6 +9,7 @@
 //!           14:02      14:03
 //! ```
 
+mod cells;
 mod digits;
 mod heat;
 mod pointed;
@@ -17,21 +18,26 @@ mod time_axis;
 mod title;
 mod value_axis;
 
-use malevich::{Line, Plot};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::{Modifier, Style};
-use ratatui::widgets::Widget;
 
 use super::text::{Piece, put};
 use crate::app::{App, Seen};
-use crate::charts::{Chart, ChartLine, Kind};
+use crate::charts::{Chart, ChartLine, Kind, Reference};
 use crate::layout::{Parts, parts};
 use crate::store::{Kept, Slots, Window};
 use crate::thresholds::Level;
-pub(super) use strokes::{Pattern, Strokes};
+use cells::{Across, Area};
+pub(super) use cells::{Cells, Layer};
+pub(super) use strokes::Strokes;
 pub(super) use title::Heading;
 pub(super) use value_axis::ValueAxis;
+
+/// Columns in front of the name of a reference line.
+const LABEL_MARGIN: u16 = 1;
+
+/// The name takes at most this part of a reference line.
+const LABEL_SHARE: u16 = 2;
 
 /// What a chart shows, before it is known where its values stand.
 pub(super) struct Figure<'a> {
@@ -41,6 +47,8 @@ pub(super) struct Figure<'a> {
     pub(super) heading: Heading<'a>,
     /// What there is to draw of each line.
     pub(super) lines: Vec<Drawing>,
+    /// The line whose area is filled, the first at 0, if areas are.
+    pub(super) filled: usize,
 }
 
 /// A line of a chart, as there is of it to draw.
@@ -59,6 +67,7 @@ struct Drawn<'a> {
     parts: Parts,
     window: Window,
     lines: Vec<Drawing>,
+    filled: usize,
     axis: &'a ValueAxis,
 }
 
@@ -116,7 +125,7 @@ impl<'a> Place<'a> {
             values: values(self.chart, app.shown_sample()),
             fresh: app.is_fresh(),
         };
-        Figure { chart: self.chart, heading, lines }
+        Figure { chart: self.chart, heading, lines, filled: 0 }
     }
 }
 
@@ -173,17 +182,19 @@ pub(super) fn draw(
     parts: Parts,
     buf: &mut Buffer,
 ) {
-    let Figure { chart, heading, lines } = figure;
-    title::render(app, chart, &heading, place.map(|(_, axis)| axis), parts, buf);
+    let Figure { chart, heading, lines, filled } = figure;
+    let has_compared = title::render(app, chart, &heading, place.map(|(_, axis)| axis), parts, buf);
     let Some((window, axis)) = place else { return };
-    let drawn = Drawn { app, chart, parts, window, lines, axis };
+    let drawn = Drawn { app, chart, parts, window, lines, filled, axis };
     digits::render(&drawn, &heading, buf);
     time_axis::render(&drawn, buf);
     match chart.kind {
         Kind::Lines => {
             value_axis::render(&drawn, buf);
             drawn.render_lines(buf);
-            drawn.render_reference(buf);
+            if !has_compared {
+                drawn.render_reference_label(buf);
+            }
             drawn.render_names(buf);
         }
         Kind::Heat => heat::render(&drawn, buf),
@@ -197,38 +208,42 @@ impl Drawn<'_> {
         let panel = self.parts.panel;
         let (_, dots) = theme.charset().pixels_per_cell();
         let rows = i64::from(panel.height) * dots as i64;
-        // Dots have rows of their own, the highest at 0: drawn at whole numbers, none is rounded.
-        let mut plot = Plot::new()
-            .axes(false)
-            .x_domain(0.0, (self.window.count() as f64 - 1.0).max(1.0))
-            .y_domain(-(rows as f64 - 1.0).max(1.0), 0.0);
-        // The first line is the one that matters most: it is drawn last, over the others.
-        for (at, line) in self.lines.iter().enumerate().rev() {
+        let layers = self.lines.iter().enumerate().map(|(at, line)| {
             let row = |value: f64| self.axis.dot_row(value * line.scale, rows);
-            let pattern = if theme.is_mono() { Pattern::of(at) } else { Pattern::Solid };
-            let strokes = Strokes::of(&line.slots, row);
-            let (x, y) = strokes.points(rows, self.window.first_slot(), pattern);
-            plot = plot
-                .layer(Line::xy(x, y).color(theme.ink(self.chart.lines[at].colour, line.fresh)));
-        }
-        plot.widget().charset(theme.charset()).render(panel, buf);
-        if theme.is_mono() && self.lines.iter().all(|line| !line.fresh) {
-            buf.set_style(panel, Style::new().add_modifier(Modifier::DIM));
-        }
+            let style = theme.line(self.chart.lines[at].colour, line.fresh);
+            Layer::new(Strokes::of(&line.slots, row), at, style, theme)
+        });
+        let mut cells = Cells::new(theme, self.window, layers.collect());
+        cells.across = self
+            .reference()
+            .map(|(row, reference)| Across { row, style: theme.threshold(reference.level) });
+        cells.area = self.lines.get(self.filled).filter(|_| theme.fill).map(|line| Area {
+            line: self.filled,
+            styles: theme.area(self.chart.lines[self.filled].colour, line.fresh),
+        });
+        cells.render(panel, buf);
     }
 
-    /// A broken line where a value stands that others are compared with; behind the lines.
-    fn render_reference(&self, buf: &mut Buffer) {
-        let Some(reference) = &self.chart.reference else { return };
+    /// The value that others are compared with, and its row in the panel.
+    fn reference(&self) -> Option<(u16, &Reference)> {
+        let reference = self.chart.reference.as_ref()?;
+        let (_, dots) = self.app.theme.charset().pixels_per_cell();
+        Some((self.axis.row(reference.value, self.parts.panel.height, dots)?, reference))
+    }
+
+    /// The name of the reference line in the line itself, where nothing else is drawn there.
+    fn render_reference_label(&self, buf: &mut Buffer) {
+        let Some((row, reference)) = self.reference() else { return };
         let panel = self.parts.panel;
-        let theme = self.app.theme;
-        let (_, dots) = theme.charset().pixels_per_cell();
-        let Some(row) = self.axis.row(reference.value, panel.height, dots) else { return };
-        for x in panel.left()..panel.right() {
-            let cell = &mut buf[(x, panel.y + row)];
-            if is_blank(cell.symbol()) {
-                cell.set_char(theme.signs().reference).set_style(theme.faint());
-            }
+        let style = self.app.theme.threshold(reference.level);
+        let label = Piece::new(format!(" {} ", reference.label), style);
+        let x = panel.x + LABEL_MARGIN;
+        let width = label.width() as u16;
+        let place = Rect { x, y: panel.y + row, width, height: 1 };
+        let sign = self.app.theme.signs().reference;
+        let is_free = |x: u16| buf[(x, place.y)].symbol().starts_with(sign);
+        if panel.width / LABEL_SHARE >= width && (x..x + width).all(is_free) {
+            put(buf, place, &[label]);
         }
     }
 

@@ -3,7 +3,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::chart::{self, Drawing, Figure, Heading, Pattern, ValueAxis};
+use super::chart::{self, Drawing, Figure, Heading, ValueAxis};
 use super::text::{Piece, put, put_right, shortened};
 use crate::app::{App, LINES_MAX};
 use crate::charts::{Chart, ChartLine};
@@ -11,6 +11,9 @@ use crate::layout::{Layout, Page};
 use crate::thresholds::Level;
 use crate::units::Range;
 use crate::watched::State;
+
+/// A value that leaves its source fewer columns has no room.
+const NAME_MIN: usize = 6;
 
 /// Draws the charts of the page on which sources are compared.
 pub(super) fn render(app: &App, layout: &Layout, buf: &mut Buffer) {
@@ -55,6 +58,7 @@ fn render_together(app: &App, number: usize, title: &str, area: Rect, buf: &mut 
     let Some(parts) = app.chart_parts(number, area) else { return };
     let window = chart::window(app, parts);
     let mut lines: Vec<Drawing> = Vec::new();
+    let filled = found.iter().position(|(source, _)| *source == app.shown()).unwrap_or(0);
     chart.lines.clear();
     for (source, theirs) in found {
         chart.lines.push(ChartLine {
@@ -80,7 +84,7 @@ fn render_together(app: &App, number: usize, title: &str, area: Rect, buf: &mut 
         fresh: true,
     };
     let place = window.map(|window| (window, &axis));
-    chart::draw(app, Figure { chart: &chart, heading, lines }, place, parts, buf);
+    chart::draw(app, Figure { chart: &chart, heading, lines, filled }, place, parts, buf);
 }
 
 /// The values of the sources that stand in the chart, in their colours.
@@ -90,7 +94,9 @@ fn render_legend(app: &App, title: &str, layout: &Layout, buf: &mut Buffer) {
         return;
     }
     let theme = app.theme;
-    let columns = layout.legend_columns.max(1);
+    // A source whose line is drawn is never left out: rather, its name is shortened.
+    let needed = (app.compared().len() as u16).div_ceil(area.height);
+    let columns = layout.legend_columns.max(needed).max(1);
     let wide = area.width / columns;
     for (place, source) in (0..).zip(app.compared()) {
         let (row, column) = (place / columns, place % columns);
@@ -113,20 +119,20 @@ fn render_legend(app: &App, title: &str, layout: &Layout, buf: &mut Buffer) {
             Some(Piece::new(chart.look.value(value), theme.level(level, line)))
         });
         let value = value.unwrap_or_else(|| Piece::new("-", line));
-        let sign = if theme.is_mono() {
-            Pattern::of(usize::from(place)).sign(theme)
-        } else {
-            Pattern::of(0).sign(theme)
-        };
+        // Lines are numbered as they are drawn: those of sources without this metric are not.
+        let number = charts(app, title, app.compared()).position(|(at, _)| at == source);
+        let sign = number.map_or(' ', |number| theme.line_sign(number));
         let chosen = source == app.shown();
         let name = if chosen { theme.pointed() } else { theme.faint() };
-        let room = usize::from(cell.width).saturating_sub(value.width() + 4);
+        let has_value = value.width() + NAME_MIN <= usize::from(cell.width);
+        let beside = if has_value { value.width() + 4 } else { 2 };
+        let room = usize::from(cell.width).saturating_sub(beside);
         let pieces = [
             Piece::new(format!("{sign} "), line),
             Piece::new(shortened(&seen.watched.name, room), name),
         ];
         put(buf, cell, &pieces);
-        if value.width() <= usize::from(cell.width) {
+        if has_value {
             put_right(buf, cell, &[value]);
         }
     }
@@ -164,7 +170,7 @@ fn render_apart(app: &App, title: &str, places: &[(usize, Rect)], buf: &mut Buff
             levels: chart::levels(seen, chart, app.sample_of(*source)),
             fresh: app.is_fresh_of(*source),
         };
-        let figure = Figure { chart, heading, lines: lines(*source, chart) };
+        let figure = Figure { chart, heading, lines: lines(*source, chart), filled: 0 };
         let place = chart::window(app, parts).map(|window| (window, &axis));
         chart::draw(app, figure, place, parts, buf);
     }

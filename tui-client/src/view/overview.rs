@@ -1,11 +1,9 @@
 //! All sources at a glance: a line for each, with its state, its newest values and a small chart.
 
-use malevich::{Line, Plot};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::widgets::Widget;
 
-use super::chart::{Pattern, Strokes};
+use super::chart::{Cells, Layer, Strokes};
 use super::header::{age_text, clock_text, outage_text, state_style};
 use super::text::{Piece, put, put_right, shortened};
 use crate::app::{App, Seen};
@@ -126,7 +124,7 @@ impl ListLine<'_> {
             let place = self.row(Rect { x, width: VALUE - 2, ..parts.values });
             let value = sample.map_or(f64::NAN, |sample| sample.value(at));
             let level = if self.fresh { self.seen.level(at, value) } else { Level::Calm };
-            let style = theme.level(level, theme.line(0, self.fresh));
+            let style = theme.level(level, theme.line(self.seen.colour(at), self.fresh));
             let value = Piece::new(look.value(value), style);
             // A value that is cut would be another one: the name has what is left.
             let left = usize::from(place.width).saturating_sub(value.width() + 1);
@@ -152,27 +150,30 @@ impl ListLine<'_> {
         let slots = self.seen.watched.store.slots(column, by_its_clock);
         let range = look(metric, app.units, self.seen.watched.machine());
         if app.theme.ascii {
-            self.render_levels(&range, &slots, place, buf);
+            self.render_levels(&range, &slots, column, place, buf);
             self.render_cursor(window, place, buf);
             return;
         }
         let (_, dots) = app.theme.charset().pixels_per_cell();
         let row = scale(&range, &slots, dots as i64);
         let strokes = Strokes::of(&slots, row);
-        let (x, y) = strokes.points(dots as i64, window.first_slot(), Pattern::Solid);
-        let plot = Plot::new()
-            .axes(false)
-            .x_domain(0.0, (window.count() as f64 - 1.0).max(1.0))
-            .y_domain(-(dots as f64 - 1.0).max(1.0), 0.0)
-            .layer(Line::xy(x, y).color(app.theme.ink(0, self.fresh)));
-        plot.widget().charset(app.theme.charset()).render(place, buf);
+        let style = app.theme.line(self.seen.colour(column), self.fresh);
+        let layer = Layer::new(strokes, 0, style, app.theme);
+        Cells::new(app.theme, window, vec![layer]).render(place, buf);
         self.render_cursor(window, place, buf);
     }
 
     /// The greatest value of each cell as a sign.
-    fn render_levels(&self, look: &Look, slots: &Slots, place: Rect, buf: &mut Buffer) {
+    fn render_levels(
+        &self,
+        look: &Look,
+        slots: &Slots,
+        column: usize,
+        place: Rect,
+        buf: &mut Buffer,
+    ) {
         let row = scale(look, slots, LEVELS.len() as i64);
-        let style = self.app.theme.line(0, self.fresh);
+        let style = self.app.theme.line(self.seen.colour(column), self.fresh);
         let per_cell = (slots.slots.len() / usize::from(place.width)).max(1);
         for (x, cell) in (place.left()..place.right()).zip(slots.slots.chunks(per_cell)) {
             let greatest = cell.iter().flatten().map(|slot| slot.max).reduce(f64::max);

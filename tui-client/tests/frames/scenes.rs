@@ -375,7 +375,7 @@ fn the_help_scrolls_to_its_end() {
     stage.press(KeyCode::PageDown);
     stage.press(KeyCode::PageDown);
     let end = stage.frame(80, 24);
-    assert!(end.contains("right drag") && end.contains("55 of 55"), "{end}");
+    assert!(end.contains("right drag") && end.contains("56 of 56"), "{end}");
     stage.press(KeyCode::Up);
     assert_ne!(stage.frame(80, 24), end);
 }

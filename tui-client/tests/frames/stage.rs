@@ -25,6 +25,7 @@ pub(crate) const THEME: Theme = Theme {
     colour: true,
     ascii: false,
     own: Own::NONE,
+    fill: false,
 };
 
 /// A screen in the hands of a test, which knows what time it is.
@@ -253,6 +254,41 @@ pub(crate) fn colour_of(buffer: &Buffer, symbol: &str) -> Option<Color> {
     buffer.content.iter().find(|cell| cell.symbol() == symbol).map(|cell| cell.fg)
 }
 
+/// The cells of an area as text, and beside each row a letter for the colour of each cell.
+pub(crate) fn painted(buffer: &Buffer, area: Rect) -> String {
+    let mut mixed: Vec<Color> = Vec::new();
+    let mut letter = |colour: Color| match colour {
+        Color::Reset => '-',
+        Color::Cyan => 'c',
+        Color::White => 'w',
+        Color::Magenta => 'm',
+        Color::Green => 'g',
+        Color::LightBlue => 'b',
+        Color::LightMagenta => 'p',
+        Color::DarkGray => '.',
+        Color::Yellow => 'Y',
+        Color::Red => 'R',
+        // Of others, the first that is met is A.
+        other => {
+            let at = mixed.iter().position(|it| *it == other).unwrap_or(mixed.len());
+            if at == mixed.len() {
+                mixed.push(other);
+            }
+            char::from(b'A' + at as u8)
+        }
+    };
+    let rows = area.rows().map(|row| {
+        let cells: Vec<_> = row.columns().map(|cell| &buffer[(cell.x, cell.y)]).collect();
+        let text: String = cells.iter().map(|cell| cell.symbol()).collect();
+        let colours = cells.iter().map(|cell| match cell.symbol() {
+            " " | "\u{2800}" => ' ',
+            _ => letter(cell.fg),
+        });
+        format!("{text}  {}", colours.collect::<String>()).trim_end().to_owned()
+    });
+    rows.collect::<Vec<_>>().join("\n")
+}
+
 /// Checks a scene against the pictures that were taken of it, at the usual sizes.
 pub(crate) fn check_frames(name: &str, stage: &mut Stage) {
     for (width, height) in [(120, 36), (80, 24), (40, 12)] {
@@ -262,7 +298,12 @@ pub(crate) fn check_frames(name: &str, stage: &mut Stage) {
 
 pub(crate) fn check_frame(name: &str, stage: &mut Stage, width: u16, height: u16) {
     let frame = stage.frame(width, height);
+    check_text(&format!("{name}_{width}x{height}"), &frame);
+}
+
+/// Checks a text against the one that was taken of it.
+pub(crate) fn check_text(name: &str, text: &str) {
     insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
-        insta::assert_snapshot!(format!("{name}_{width}x{height}"), frame);
+        insta::assert_snapshot!(name.to_owned(), text);
     });
 }

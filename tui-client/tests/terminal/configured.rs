@@ -155,7 +155,7 @@ fn a_rebound_key_works_and_stands_in_help_and_footer() {
     let screen = terminal.wait_for_text("LIVE");
     let footer = screen.lines().last().unwrap_or_default();
     assert!(footer.starts_with("F10 quit   h help") && footer.contains("Ctrl-T table"), "{footer}");
-    assert!(screen.contains("limit 40.0 %"), "{screen}");
+    assert!(screen.contains("warning 40.0 %"), "{screen}");
     // Both are free now: the third key shows that they were read, and did nothing.
     terminal.press("?q\x14");
     terminal

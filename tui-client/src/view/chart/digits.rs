@@ -27,7 +27,10 @@ pub(super) fn render(drawn: &Drawn, heading: &Heading<'_>, buf: &mut Buffer) {
         let style = app.theme.level(heading.level(at), calm);
         let x = area.x + share * at as u16 + MARGIN.min(share);
         let place = Rect { x, width: (area.x + share * (at as u16 + 1)).saturating_sub(x), ..area };
-        let beside = [unit, line.legend.clone()].into_iter().filter(|text| !text.is_empty());
+        let is_told_by_sign = app.theme.has_signs() && !line.legend.is_empty();
+        let sign = is_told_by_sign.then(|| app.theme.line_sign(at).to_string());
+        let beside = [unit, sign.unwrap_or_default(), line.legend.clone()];
+        let beside = beside.into_iter().filter(|text| !text.is_empty());
         let beside: Vec<String> = beside.collect();
         let beside = beside.join(" ");
         let taken = beside.chars().count() as u16 + 1;

@@ -11,6 +11,7 @@ use ratatui::layout::Rect;
 use super::Drawn;
 use crate::store::Slot;
 use crate::theme::{HEAT_LEVELS, Theme};
+use crate::thresholds::Level;
 use crate::view::text::{Piece, put_right};
 
 /// From these values on a cell is one level darker, in percent. What is less is seen as well: it is no
@@ -74,14 +75,21 @@ impl Drawn<'_> {
         let panel = self.parts.panel;
         let per_cell = (self.window.count() / usize::from(panel.width)).max(1);
         let signs = signs(theme);
+        let seen = self.app.shown_seen();
         for (cell, x) in (panel.left()..panel.right()).enumerate() {
             let slots = cell * per_cell..(cell + 1) * per_cell;
-            let of_line = |at: usize| self.lines[at].slots.slots.get(slots.clone());
-            let slots = (first..=last).filter_map(of_line).flatten().flatten();
-            let Some(value) = slots.map(|slot: &Slot| slot.max).reduce(f64::max) else { continue };
-            let level = LEVELS_FROM.iter().filter(|from| value >= **from).count();
+            let of_line = |at: usize| Some((at, self.lines[at].slots.slots.get(slots.clone())?));
+            let greatest = (first..=last).filter_map(of_line).flat_map(|(at, slots)| {
+                slots.iter().flatten().map(move |slot: &Slot| (at, slot.max))
+            });
+            let Some((at, value)) = greatest.max_by(|a, b| a.1.total_cmp(&b.1)) else { continue };
+            let heat = LEVELS_FROM.iter().filter(|from| value >= **from).count();
             let fresh = self.lines[first].fresh;
-            buf[(x, y)].set_char(signs[level]).set_style(theme.heat(level, fresh));
+            let style = match seen.level(self.chart.lines[at].column, value) {
+                level @ (Level::Warn | Level::Critical) if fresh => theme.threshold(level),
+                Level::Calm | Level::Warn | Level::Critical => theme.heat(heat, fresh),
+            };
+            buf[(x, y)].set_char(signs[heat]).set_style(style);
         }
     }
 }

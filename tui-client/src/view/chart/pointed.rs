@@ -29,11 +29,15 @@ impl Drawn<'_> {
         let Some(cell) = self.window.cell_of(time.as_millis()) else { return };
         let panel = self.parts.panel;
         let theme = self.app.theme;
+        let signs = theme.signs();
         let x = panel.x + cell as u16;
         for y in panel.top()..panel.bottom() {
             let cell = &mut buf[(x, y)];
-            if is_blank(cell.symbol()) || cell.symbol().starts_with(theme.signs().reference) {
-                cell.set_char(theme.signs().upright).set_style(theme.strong());
+            let is_behind = cell.symbol().starts_with(signs.reference)
+                || theme.fill && cell.symbol().starts_with(signs.area);
+            if is_blank(cell.symbol()) || is_behind {
+                cell.reset();
+                cell.set_char(signs.upright).set_style(theme.strong());
             } else {
                 cell.set_style(crossing);
             }

@@ -16,8 +16,8 @@ pub(in crate::view) struct Strokes {
     runs: Vec<Option<(i64, i64)>>,
 }
 
-/// How a line is told from others where there are no colours. A run of several rows is never left out:
-/// no spike is hidden.
+/// A line's dashes where neither colours nor signs tell lines apart. A run of several rows is never left
+/// out: no spike is hidden.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::view) enum Pattern {
     Solid,
@@ -27,23 +27,16 @@ pub(in crate::view) enum Pattern {
 
 impl Pattern {
     /// The pattern of a line of a chart, the first at 0.
-    pub(in crate::view) fn of(line: usize) -> Pattern {
-        [Pattern::Solid, Pattern::Dashed, Pattern::Dotted][line % 3]
-    }
-
-    /// What stands for it in the legend.
-    pub(in crate::view) fn sign(self, theme: Theme) -> &'static str {
-        match (self, theme.ascii) {
-            (Pattern::Solid, false) => "━",
-            (Pattern::Dashed, false) => "╍",
-            (Pattern::Dotted, false) => "┅",
-            (Pattern::Solid, true) => "--",
-            (Pattern::Dashed, true) => "- ",
-            (Pattern::Dotted, true) => ". ",
+    pub(in crate::view) fn of(line: usize, theme: Theme) -> Pattern {
+        if theme.is_mono() && !theme.ascii {
+            [Pattern::Solid, Pattern::Dashed, Pattern::Dotted][line % 3]
+        } else {
+            Pattern::Solid
         }
     }
 
-    fn shows(self, slot: i64) -> bool {
+    /// Returns whether a slot has a dot, by its number since 1970.
+    pub(super) fn shows(self, slot: i64) -> bool {
         match self {
             Pattern::Solid => true,
             Pattern::Dashed => slot.rem_euclid(6) < 4,
@@ -95,31 +88,9 @@ impl Strokes {
         }
     }
 
-    /// The runs within so many rows as points of a polyline, a gap behind each of them. A row is its
-    /// number below 0. `first_slot` is the number of the first column since 1970.
-    pub(in crate::view) fn points(
-        &self,
-        rows: i64,
-        first_slot: i64,
-        pattern: Pattern,
-    ) -> (Vec<f64>, Vec<f64>) {
-        let mut points =
-            (Vec::with_capacity(3 * self.runs.len()), Vec::with_capacity(3 * self.runs.len()));
-        for (at, run) in self.runs.iter().enumerate() {
-            let Some((top, bottom)) = *run else { continue };
-            let is_in_sight = bottom >= 0 && top < rows;
-            let is_left_out = top == bottom && !pattern.shows(first_slot + at as i64);
-            if !is_in_sight || is_left_out {
-                continue;
-            }
-            for row in [top.max(0), bottom.min(rows - 1)] {
-                points.0.push(at as f64);
-                points.1.push(-(row as f64));
-            }
-            points.0.push(f64::NAN);
-            points.1.push(f64::NAN);
-        }
-        points
+    /// Returns the highest and the lowest row of a column; `None` where nothing is.
+    pub(super) fn run(&self, column: usize) -> Option<(i64, i64)> {
+        self.runs.get(column).copied().flatten()
     }
 }
 
@@ -180,17 +151,7 @@ mod tests {
     fn what_lies_outside_is_cut_off() {
         let slots = Slots { slots: vec![slot([-1e300, -1e300, 1e300, 1e300], true)], before: None };
         let strokes = Strokes::of(&slots, |value| if value > 0.0 { i64::MIN } else { i64::MAX });
-        assert_eq!(strokes.points(4, 0, Pattern::Solid).1[..2], [-0.0, -3.0]);
-    }
-
-    #[test]
-    fn a_pattern_hides_no_spike() {
-        let flat = slot([1.0; 4], false);
-        let spike = slot([1.0, 1.0, 8.0, 1.0], false);
-        let slots = Slots { slots: vec![flat, flat, spike, flat], before: None };
-        let strokes = Strokes::of(&slots, |value| 9 - value as i64);
-        let (x, _) = strokes.points(10, 1, Pattern::Dotted);
-        assert!(x.contains(&2.0) && !x.contains(&0.0), "{x:?}");
+        assert_eq!(strokes.run(0), Some((-ROW_MAX, ROW_MAX)));
     }
 
     proptest! {

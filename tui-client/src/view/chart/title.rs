@@ -4,13 +4,12 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Modifier;
 
-use super::strokes::Pattern;
 use super::value_axis::ValueAxis;
 use crate::app::App;
 use crate::charts::{Chart, Kind};
 use crate::layout::Parts;
 use crate::thresholds::Level;
-use crate::view::text::{Piece, put, put_right, width};
+use crate::view::text::{Piece, put, put_right, shortened, width};
 
 /// What stands in a title, besides what the chart itself says.
 pub(in crate::view) struct Heading<'a> {
@@ -36,6 +35,18 @@ impl Heading<'_> {
     }
 }
 
+/// How much of a line's legend is shown.
+#[derive(Debug, Clone, Copy)]
+enum Detail {
+    /// Its name and its value.
+    Value,
+    /// The same, the unit no longer than its prefix.
+    Number,
+    /// Its name, or so many letters of it.
+    Name(usize),
+}
+
+/// Draws the title. Returns whether it says what the values are compared with.
 pub(super) fn render(
     app: &App,
     chart: &Chart,
@@ -43,25 +54,46 @@ pub(super) fn render(
     axis: Option<&ValueAxis>,
     parts: Parts,
     buf: &mut Buffer,
-) {
+) -> bool {
     let area = parts.title;
     if area.is_empty() {
-        return;
+        return true;
     }
     let theme = app.theme;
     let rule = theme.signs().horizontal;
     for x in area.left()..area.right() {
         buf[(x, area.y)].set_char(rule).set_style(theme.faint());
     }
+    let large = parts.large.map_or(0, |size| size.values);
+    let legends = legends(app, chart, heading, large);
+    let shortest = legends.last().map_or(0, |legend| width(legend));
+    let title = title(app, chart, heading, usize::from(area.width).saturating_sub(shortest));
+    let used = put(buf, area, &title);
+    let room = Rect { x: area.x + used, width: area.width - used, ..area };
+    let fits = |legend: &[Piece]| width(legend) <= usize::from(room.width);
+    let compared = axis.map_or(Vec::new(), |axis| compared(app, chart, axis));
+    let whole = [legends.first().cloned().unwrap_or_default(), compared].concat();
+    if fits(&whole) {
+        put_right(buf, room, &whole);
+        return true;
+    }
+    if let Some(legend) = legends.iter().find(|legend| fits(legend)) {
+        put_right(buf, room, legend);
+    }
+    false
+}
+
+/// The number and the name of a chart, in so many columns: the name is shortened last.
+fn title(app: &App, chart: &Chart, heading: &Heading<'_>, room: usize) -> Vec<Piece> {
+    let theme = app.theme;
     let chosen = if heading.is_chosen { Modifier::REVERSED } else { Modifier::empty() };
     let number = match heading.number {
         Some(at) if at < 9 => format!(" {} ", at + 1),
         _ => " ".to_owned(),
     };
-    let mut title = vec![
-        Piece::new(number, theme.strong().add_modifier(chosen)),
-        Piece::new(format!(" {} ", heading.title), theme.strong()),
-    ];
+    let number = Piece::new(number, theme.strong().add_modifier(chosen));
+    let name = Piece::new(format!(" {} ", heading.title), theme.strong());
+    let mut title = vec![number, name];
     if !chart.remark.is_empty() {
         title.push(Piece::new(format!("{} ", chart.remark), theme.faint()));
     }
@@ -70,44 +102,84 @@ pub(super) fn render(
         let factor = f64::from(zoom).exp2();
         title.push(Piece::new(format!("values x{factor} "), theme.faint()));
     }
-    let used = put(buf, area, &title);
-    let room = Rect { x: area.x + used, width: area.width - used, ..area };
-    // The comparison is the first to go, then value after value from the last, then the name of
-    // the first one, then that.
-    let large = parts.large.map_or(0, |size| size.values);
-    let values = values(app, chart, heading, large);
-    let compared = axis.map_or(Vec::new(), |axis| compared(app, chart, axis));
-    let first = values.iter().take(2).rev().take(1).cloned().collect();
-    let fits = |legend: &Vec<Piece>| width(legend) <= usize::from(room.width);
-    let all = [values.clone(), compared].concat();
-    let fewer = (1..=values.len() / 2).rev().map(|lines| values[..2 * lines].to_vec());
-    if let Some(legend) = [all].into_iter().chain(fewer).chain([first]).find(fits) {
-        put_right(buf, room, &legend);
+    while title.len() > 2 && width(&title) > room {
+        title.pop();
     }
+    let beside = title[0].width() + 2;
+    if width(&title) > room && room > beside {
+        let name = shortened(heading.title, room - beside);
+        title[1] = Piece::new(format!(" {name} "), theme.strong());
+    }
+    title
 }
 
-/// The values of the lines, with their names; without those that stand there in large digits.
-fn values(app: &App, chart: &Chart, heading: &Heading<'_>, large: usize) -> Vec<Piece> {
-    let theme = app.theme;
+/// The legends of the lines without those that stand there in large digits, the longest first: with all
+/// values, with fewer units, with values of the first lines only, with names only, with their first
+/// letters.
+fn legends(app: &App, chart: &Chart, heading: &Heading<'_>, large: usize) -> Vec<Vec<Piece>> {
     if chart.kind == Kind::Heat {
-        return busiest(app, chart, heading);
+        let all = busiest(app, chart, heading);
+        let value = all.iter().skip(1).cloned().collect();
+        return vec![all, value];
     }
-    let mut legend = Vec::new();
-    for (line, (member, value)) in chart.lines.iter().zip(&heading.values).enumerate().skip(large) {
-        if !member.legend.is_empty() {
-            // Without colours, a line is known by its pattern.
-            let sign = if theme.is_mono() {
-                format!("{} ", Pattern::of(line).sign(theme))
-            } else {
-                String::new()
-            };
-            legend.push(Piece::new(format!(" {sign}{}", member.legend), theme.faint()));
+    let lines: Vec<usize> = (large..chart.lines.len().min(heading.values.len())).collect();
+    let legend = |detail: &dyn Fn(usize) -> Detail| -> Vec<Piece> {
+        let of_line = |at: &usize| line_legend(app, chart, heading, *at, detail(*at - large));
+        lines.iter().flat_map(of_line).collect()
+    };
+    let name = |at: &usize| chart.lines[*at].legend.chars().count();
+    let longest = lines.iter().map(name).max().unwrap_or(0);
+    let mut legends = vec![legend(&|_| Detail::Value), legend(&|_| Detail::Number)];
+    if longest == 0 {
+        // The name of the chart is that of its line.
+        legends.push(Vec::new());
+        return legends;
+    }
+    for values in (1..lines.len()).rev() {
+        let detail = |nth: usize| if nth < values { Detail::Number } else { Detail::Name(longest) };
+        legends.push(legend(&detail));
+    }
+    // Where lines have signs, those alone are legends, too.
+    let least = usize::from(!app.theme.has_signs());
+    legends.extend((least..=longest).rev().map(|letters| legend(&|_| Detail::Name(letters))));
+    legends
+}
+
+/// The legend of a line.
+fn line_legend(
+    app: &App,
+    chart: &Chart,
+    heading: &Heading<'_>,
+    at: usize,
+    detail: Detail,
+) -> Vec<Piece> {
+    let theme = app.theme;
+    let (line, value) = (&chart.lines[at], heading.values[at]);
+    let calm = theme.line(line.colour, heading.fresh).add_modifier(Modifier::BOLD);
+    let style = theme.level(heading.level(at), calm);
+    let sign = if theme.has_signs() { theme.line_sign(at).to_string() } else { String::new() };
+    let name = |text: String| {
+        let piece = Piece::new(format!(" {text}"), theme.faint());
+        (!line.legend.is_empty()).then_some(piece)
+    };
+    let (name, value) = match detail {
+        Detail::Value => {
+            let sign = if sign.is_empty() { sign } else { sign + " " };
+            let value = format!(" {} ", chart.look.value(value));
+            (name(format!("{sign}{}", line.legend)), value)
         }
-        let value = format!(" {} ", chart.look.value(*value));
-        let calm = theme.line(member.colour, heading.fresh).add_modifier(Modifier::BOLD);
-        legend.push(Piece::new(value, theme.level(heading.level(line), calm)));
-    }
-    legend
+        Detail::Number => {
+            let (number, unit) = chart.look.parts(value);
+            let prefix = unit.strip_suffix(&chart.look.suffix).and_then(|it| it.chars().next());
+            let prefix = prefix.map_or(String::new(), String::from);
+            (name(format!("{sign}{}", line.legend)), format!(" {number}{prefix}"))
+        }
+        Detail::Name(letters) => {
+            let name: String = line.legend.chars().take(letters).collect();
+            (None, format!(" {sign}{name}"))
+        }
+    };
+    name.into_iter().chain([Piece::new(value, style)]).collect()
 }
 
 /// Of many columns, the one with the greatest value.
@@ -126,5 +198,6 @@ fn compared(app: &App, chart: &Chart, axis: &ValueAxis) -> Vec<Piece> {
     let Some(reference) = &chart.reference else { return Vec::new() };
     let signs = app.theme.signs();
     let sign = if axis.is_below(reference.value) { signs.above } else { signs.reference };
-    vec![Piece::new(format!(" {sign} {} ", reference.label), app.theme.faint())]
+    let style = app.theme.threshold(reference.level);
+    vec![Piece::new(format!(" {sign} {} ", reference.label), style)]
 }

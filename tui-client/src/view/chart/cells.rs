@@ -1,0 +1,208 @@
+//! Cells of a panel: the dots of each cell, and the line whose colour it has.
+//!
+//! A cell has one colour. Where lines share cells, each line in turn has [`STRETCH`] of them, the first
+//! line first, and a reference line has the last cell of each stretch:
+//!
+//! ```text
+//!  three equal lines                  aaaabbbbccccaaaabbbbcccc
+//!  beside a reference line            aaa╌bbb╌ccc╌aaa╌bbb╌ccc╌
+//! ```
+//!
+//! Whose turn it is follows from the number of the cell since 1970 and from what is in the cell: as time
+//! passes, the picture moves by whole cells and does not change.
+
+use std::ops::RangeInclusive;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use super::strokes::{Pattern, Strokes};
+use crate::store::Window;
+use crate::theme::{AREA_LEVELS, Theme};
+
+/// Cells that one of several lines has before it is the next one's turn: enough for a whole period of each
+/// [`Pattern`] beside a reference line, and few enough that three lines are seen within half a small chart.
+const STRETCH: i64 = 4;
+
+/// Dots of a cell in braille, by column and row.
+const BRAILLE: [[u8; 4]; 2] = [[0x01, 0x02, 0x04, 0x40], [0x08, 0x10, 0x20, 0x80]];
+
+/// A line of a chart.
+pub(in crate::view) struct Layer {
+    strokes: Strokes,
+    pattern: Pattern,
+    /// What it is drawn with in ASCII.
+    sign: char,
+    style: Style,
+}
+
+/// A line across the whole panel.
+pub(in crate::view) struct Across {
+    /// Its row of cells.
+    pub(in crate::view) row: u16,
+    pub(in crate::view) style: Style,
+}
+
+/// The area below a line.
+pub(in crate::view) struct Area {
+    /// The line, the first at 0.
+    pub(in crate::view) line: usize,
+    /// Its styles by height, the lowest first.
+    pub(in crate::view) styles: [Style; AREA_LEVELS],
+}
+
+/// Everything that is drawn in a panel.
+pub(in crate::view) struct Cells {
+    theme: Theme,
+    /// The number of the first slot since 1970.
+    first_slot: i64,
+    /// The most important line first.
+    layers: Vec<Layer>,
+    pub(in crate::view) across: Option<Across>,
+    pub(in crate::view) area: Option<Area>,
+}
+
+/// The dots of a line in a cell, as the bits of a braille character.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Dots {
+    /// Those of runs of one row.
+    level: u8,
+    /// Those of level runs that the pattern of the line leaves in.
+    shown: u8,
+    /// Those of runs of several rows.
+    steep: u8,
+}
+
+impl Layer {
+    /// A line of a chart, the first at 0.
+    pub(in crate::view) fn new(strokes: Strokes, line: usize, style: Style, theme: Theme) -> Layer {
+        let (pattern, sign) = (Pattern::of(line, theme), theme.line_sign(line));
+        Layer { strokes, pattern, sign, style }
+    }
+}
+
+impl Cells {
+    /// Lines, and nothing behind them.
+    pub(in crate::view) fn new(theme: Theme, window: Window, layers: Vec<Layer>) -> Cells {
+        Cells { theme, first_slot: window.first_slot(), layers, across: None, area: None }
+    }
+
+    pub(in crate::view) fn render(&self, panel: Rect, buf: &mut Buffer) {
+        if panel.is_empty() {
+            return;
+        }
+        let (columns, _) = self.theme.charset().pixels_per_cell();
+        let first_cell = self.first_slot.div_euclid(columns as i64);
+        let mut dots = vec![Dots::default(); self.layers.len()];
+        for x in 0..panel.width {
+            let turn = first_cell + i64::from(x);
+            let lines = self.rows(x, panel.height);
+            let is_across = |y: &u16| self.across.as_ref().is_some_and(|across| across.row == *y);
+            for y in (0..panel.height).filter(|y| lines.contains(y) || is_across(y)) {
+                for (dots, layer) in dots.iter_mut().zip(&self.layers) {
+                    *dots = self.dots(layer, x, y);
+                }
+                let Some((symbol, style)) = self.cell(&dots, turn, x, y, panel.height) else {
+                    continue;
+                };
+                buf[(panel.x + x, panel.y + y)].set_char(symbol).set_style(style);
+            }
+        }
+    }
+
+    /// Returns the rows of a column of cells in which lines and areas are.
+    fn rows(&self, x: u16, height: u16) -> RangeInclusive<u16> {
+        let (_, rows) = self.theme.charset().pixels_per_cell();
+        let lines = self.layers.iter().map(|layer| &layer.strokes);
+        let runs = lines.flat_map(|line| self.columns(x).filter_map(|(slot, _)| line.run(slot)));
+        let extent = runs.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
+        let Some((first, last)) = extent else { return RangeInclusive::new(1, 0) };
+        let row = |dots: i64| dots.div_euclid(rows as i64).clamp(0, i64::from(height) - 1) as u16;
+        row(first)..=if self.area.is_some() { height - 1 } else { row(last) }
+    }
+
+    /// Returns what a cell shows; `None` if that is nothing.
+    fn cell(&self, dots: &[Dots], turn: i64, x: u16, y: u16, height: u16) -> Option<(char, Style)> {
+        let is_steep = dots.iter().any(|dots| dots.steep != 0);
+        // A line that rises or falls through a cell has it before those that only pass.
+        let claims = |dots: &Dots| if is_steep { dots.steep != 0 } else { dots.level != 0 };
+        let count = dots.iter().filter(|dots| claims(dots)).count();
+        if let Some(across) = self.across.as_ref().filter(|across| across.row == y)
+            && (count == 0 || !is_steep && turn.rem_euclid(STRETCH) == STRETCH - 1)
+        {
+            return Some((self.theme.signs().reference, across.style));
+        }
+        if count == 0 {
+            return self.area_cell(x, y, height);
+        }
+        let nth = turn.div_euclid(STRETCH).rem_euclid(count as i64) as usize;
+        let (owner, own) = dots.iter().enumerate().filter(|(_, dots)| claims(dots)).nth(nth)?;
+        let layer = &self.layers[owner];
+        if self.theme.ascii {
+            return Some((layer.sign, layer.style));
+        }
+        // In another line's colour, dots would be misread; without colours, only those at the same place.
+        let hidden = if self.theme.is_mono() { own.level } else { u8::MAX };
+        let others = dots.iter().map(|other| other.steep | other.shown & !hidden);
+        let all = others.fold(own.shown, |all, dots| all | dots);
+        (all != 0).then(|| (braille(all), layer.style))
+    }
+
+    /// Returns the part of an area in a cell without lines.
+    fn area_cell(&self, x: u16, y: u16, height: u16) -> Option<(char, Style)> {
+        let area = self.area.as_ref()?;
+        let dots = self.below(area.line, x, y);
+        let level = usize::from(height - 1 - y) * AREA_LEVELS / usize::from(height);
+        let texture = self.theme.signs().area[level];
+        // The dots of a character in braille are its last byte.
+        let shown = if self.theme.ascii { dots } else { dots & texture as u32 as u8 };
+        let symbol = if self.theme.ascii { texture } else { braille(shown) };
+        (shown != 0).then_some((symbol, area.styles[level]))
+    }
+
+    fn dots(&self, layer: &Layer, x: u16, y: u16) -> Dots {
+        let mut dots = Dots::default();
+        for (slot, column) in self.columns(x) {
+            let Some((first, last)) = layer.strokes.run(slot) else { continue };
+            let here = self.bits(column, y, first, last);
+            if first < last {
+                dots.steep |= here;
+            } else {
+                dots.level |= here;
+                let is_shown = layer.pattern.shows(self.first_slot + slot as i64);
+                dots.shown |= if is_shown { here } else { 0 };
+            }
+        }
+        dots
+    }
+
+    /// Returns the dots of a cell that lie below a line.
+    fn below(&self, line: usize, x: u16, y: u16) -> u8 {
+        let strokes = &self.layers[line].strokes;
+        let below = |(slot, column)| {
+            let (_, lowest) = strokes.run(slot)?;
+            Some(self.bits(column, y, lowest + 1, i64::MAX))
+        };
+        self.columns(x).filter_map(below).fold(0, |all, bits| all | bits)
+    }
+
+    /// The columns of dots of a cell: their slots, and their places in the cell.
+    fn columns(&self, x: u16) -> impl Iterator<Item = (usize, usize)> + use<> {
+        let (columns, _) = self.theme.charset().pixels_per_cell();
+        (0..columns).map(move |column| (usize::from(x) * columns + column, column))
+    }
+
+    /// Returns the dots of a column of a cell that lie within these rows of the panel.
+    fn bits(&self, column: usize, y: u16, first: i64, last: i64) -> u8 {
+        let (_, rows) = self.theme.charset().pixels_per_cell();
+        let rows = rows as i64;
+        let top = i64::from(y) * rows;
+        let within = (first - top).max(0)..=(last - top).min(rows - 1);
+        within.fold(0, |all, row| all | BRAILLE[column][row as usize])
+    }
+}
+
+fn braille(dots: u8) -> char {
+    char::from_u32(0x2800 + u32::from(dots)).unwrap_or(' ')
+}

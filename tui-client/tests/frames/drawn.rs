@@ -1,0 +1,295 @@
+//! Lines that share cells, areas below lines, and legends that have little room.
+
+use crossterm::event::KeyCode;
+use loadline::canvas::Canvas;
+use loadline::charts::Kind;
+use loadline::keys::Keys;
+use loadline::theme::{Depth, Palette, Theme};
+use loadline::thresholds::{Limits, Thresholds};
+use loadline::view;
+use proptest::prelude::*;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Color;
+
+use crate::metrics::{all, cores};
+use crate::stage::{START, Stage, THEME, check_text, painted, text};
+
+const MONO: Theme = Theme { palette: Palette::Mono, ..THEME };
+const ASCII: Theme = Theme { ascii: true, ..THEME };
+const TRUECOLOR: Theme = Theme { depth: Depth::Truecolor, ..THEME };
+
+/// The looks that differ in how lines are told apart.
+const LOOKS: [(&str, Theme); 3] = [("colours", THEME), ("mono", MONO), ("ascii", ASCII)];
+
+/// A live server with four cores whose load averages are these.
+fn loads(load: impl Fn(i64) -> [f64; 3], theme: Theme) -> Stage {
+    let mut stage = Stage::new("web-1");
+    stage.connect(7);
+    for second in 0..300 {
+        let [one, five, fifteen] = load(second);
+        stage.row(second, &[12.5, 2400.0, 43.0, one, five, fifteen]);
+    }
+    stage.app.theme = theme;
+    stage
+}
+
+/// Where a chart of the page stands.
+fn area_of(stage: &Stage, title: &str) -> Rect {
+    let layout = stage.app.layout(stage.app.area());
+    let charts = stage.app.charts();
+    let found = layout.charts.iter().find(|(at, _)| charts[*at].title == title);
+    found.unwrap_or_else(|| panic!("{title} is on the page")).1
+}
+
+fn chart(stage: &mut Stage, title: &str, width: u16, height: u16) -> (Buffer, Rect) {
+    let buffer = stage.draw(width, height);
+    let area = area_of(stage, title);
+    (buffer, area)
+}
+
+fn check_chart(name: &str, stage: &mut Stage, title: &str) {
+    let (buffer, area) = chart(stage, title, 80, 24);
+    check_text(name, &painted(&buffer, area));
+}
+
+#[test]
+fn three_equal_lines_are_all_seen_and_so_is_the_line_they_are_compared_with() {
+    for (look, theme) in LOOKS {
+        check_chart(&format!("equal_lines_{look}"), &mut loads(|_| [1.5; 3], theme), "Load");
+        check_chart(&format!("equal_to_cores_{look}"), &mut loads(|_| [4.0; 3], theme), "Load");
+        let apart = |_| [1.55, 1.5, 1.4];
+        check_chart(&format!("lines_in_a_row_{look}"), &mut loads(apart, theme), "Load");
+    }
+}
+
+#[test]
+fn a_line_that_crosses_others_has_no_hole_and_a_spike_keeps_its_colour() {
+    let spike = |second| [if second == 200 { 3.5 } else { 1.5 }, 1.5, 1.5];
+    check_chart("spike_among_equal_lines", &mut loads(spike, THEME), "Load");
+}
+
+#[test]
+fn the_area_below_the_first_line_is_filled_the_denser_the_higher() {
+    let looks = [("truecolor", TRUECOLOR), LOOKS[0], LOOKS[1], LOOKS[2]];
+    for (look, theme) in looks {
+        let mut stage = all();
+        stage.app.theme = theme;
+        stage.press(KeyCode::Char('F'));
+        for title in ["CPU", "Load"] {
+            check_chart(&format!("filled_{title}_{look}"), &mut stage, title);
+        }
+        let lines = stage.frame(80, 24);
+        stage.press(KeyCode::Char('F'));
+        assert_ne!(stage.frame(80, 24), lines);
+    }
+}
+
+#[test]
+fn a_gap_is_no_area() {
+    let mut stage = Stage::new("web-1");
+    stage.connect(7);
+    for second in (0..100).chain(200..300) {
+        let cpu = if (240..260).contains(&second) { f64::NAN } else { 60.0 };
+        stage.row(second, &[cpu, 2400.0, 43.0, 0.5, 0.4, 0.3]);
+    }
+    stage.press(KeyCode::Char('F'));
+    check_chart("filled_gap", &mut stage, "CPU");
+}
+
+#[test]
+fn a_cursor_and_a_mark_are_seen_in_an_area() {
+    let mut stage = Stage::live();
+    stage.typed("Fcm");
+    for _ in 0..12 {
+        stage.press(KeyCode::Left);
+    }
+    check_chart("filled_cursor", &mut stage, "CPU");
+}
+
+#[test]
+fn where_sources_are_compared_the_area_is_that_of_the_chosen_one() {
+    let mut stage = Stage::several(3);
+    stage.typed("Fvj");
+    let buffer = stage.draw(80, 24);
+    let filled: Vec<Color> = buffer
+        .content
+        .iter()
+        .filter(|cell| ["⠡", "⢕", "⣞"].contains(&cell.symbol()))
+        .map(|cell| cell.fg)
+        .collect();
+    assert!(!filled.is_empty() && filled.iter().all(|colour| *colour == Color::White));
+}
+
+#[test]
+fn a_series_has_the_same_colour_among_several_sources_as_in_its_chart() {
+    let mut stage = Stage::several(3);
+    let overview = stage.draw(120, 36);
+    let memory = text(&overview).lines().nth(1).unwrap().find("47.0").unwrap();
+    assert_eq!(overview[(memory as u16, 1)].fg, Color::Green);
+    stage.press(KeyCode::Enter);
+    let (buffer, area) = chart(&mut stage, "Memory", 120, 36);
+    let title = painted(&buffer, Rect { height: 1, ..area });
+    assert!(title.ends_with("gggg g"), "{title}");
+}
+
+#[test]
+fn heat_is_red_where_it_is_critical_and_nowhere_else() {
+    let stage = cores(8);
+    let limits = Limits { warn: Some(40.0), critical: Some(90.0) };
+    let thresholds = Thresholds([("core3".to_owned(), limits)].into());
+    let app = stage.app.with(Keys::default(), thresholds);
+    let mut stage = Stage { app, ..stage };
+    stage.typed("uu5f");
+    let (buffer, area) = chart(&mut stage, "Cores", 80, 24);
+    check_text("heat_of_a_critical_core", &painted(&buffer, area));
+}
+
+/// What a terminal of 120x36 gets in a second, on average, while a server works.
+fn bytes_a_second(theme: Theme) -> usize {
+    const SECONDS: i64 = 60;
+    let mut stage = all();
+    stage.app.theme = theme;
+    let mut canvas = Canvas::new(stage.draw(120, 36).area);
+    let mut bytes = Vec::new();
+    canvas.draw(&mut stage.draw(120, 36), view::rolling(&stage.app), &mut bytes);
+    bytes.clear();
+    for second in 240..240 + SECONDS {
+        stage.row(second, &crate::metrics::values(second));
+        canvas.draw(&mut stage.draw(120, 36), view::rolling(&stage.app), &mut bytes);
+    }
+    bytes.len() / SECONDS as usize
+}
+
+#[test]
+fn an_area_costs_few_bytes() {
+    for theme in [THEME, TRUECOLOR, MONO, ASCII] {
+        let (lines, filled) =
+            (bytes_a_second(theme), bytes_a_second(Theme { fill: true, ..theme }));
+        assert!(filled <= lines * 5 / 4, "{lines} B/s, filled {filled} B/s");
+    }
+}
+
+/// A letter and a colour for each cell of a panel.
+fn cells(buffer: &Buffer, panel: Rect) -> Vec<Vec<(String, Color)>> {
+    let cell = |x, y| {
+        let cell = &buffer[(x, y)];
+        (cell.symbol().to_owned(), cell.fg)
+    };
+    panel.rows().map(|row| row.columns().map(|it| cell(it.x, it.y)).collect()).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn shared_cells_and_areas_move_by_whole_cells_and_change_nothing_else(
+        values in prop::collection::vec((0..4_u8, 0..3_u8, 0..3_u8), 60..300),
+        cells_moved in 1..9_usize,
+        look in 0..4_usize,
+        fill in any::<bool>(),
+    ) {
+        let theme = Theme { fill, ..[THEME, TRUECOLOR, MONO, ASCII][look] };
+        let mut stage = Stage::new("web-1");
+        stage.app.theme = theme;
+        stage.connect(7);
+        let row = |(one, five, fifteen): (u8, u8, u8)| {
+            [50.0, 2400.0, 43.0, f64::from(one) + 1.0, f64::from(five) + 1.0, f64::from(fifteen) + 1.0]
+        };
+        let mut second = 0;
+        for value in &values {
+            stage.row(second, &row(*value));
+            second += 1;
+        }
+        stage.draw(80, 24);
+        let area = area_of(&stage, "Load");
+        // Between the value axis and the end, without the title and the time axis.
+        let panel = Rect { x: area.x + 8, y: area.y + 1, width: area.width - 8, height: area.height - 3 };
+        let window = |stage: &Stage| stage.app.window_of(panel.width).unwrap();
+        let cell_ms = window(&stage).cell_ms();
+        let full = |second: i64| (START + second * 1000 + 1000).rem_euclid(cell_ms) < 1000;
+        while !full(second - 1) {
+            stage.row(second, &row((1, 1, 1)));
+            second += 1;
+        }
+        let from = window(&stage).from_ms();
+        let before = cells(&stage.draw(80, 24), panel);
+        while window(&stage).from_ms() < from + cells_moved as i64 * cell_ms {
+            stage.row(second, &row((1, 1, 1)));
+            second += 1;
+        }
+        let after = cells(&stage.draw(80, 24), panel);
+        for (before, after) in before.iter().zip(&after) {
+            // The name of the reference line stands still, and the last cell is joined to what came.
+            let kept = before.len() - cells_moved - 1;
+            let is_label = |cells: &[(String, Color)]| {
+                cells.iter().any(|(symbol, _)| symbol.starts_with(char::is_alphanumeric))
+            };
+            if !is_label(before) && !is_label(after) {
+                prop_assert_eq!(&before[cells_moved..cells_moved + kept], &after[..kept]);
+            }
+        }
+    }
+}
+
+/// Checks that the title of each chart on the page names each of its lines, in the line's colour if there
+/// are any.
+fn check_legends(stage: &mut Stage, width: u16, height: u16) {
+    let buffer = stage.draw(width, height);
+    let layout = stage.app.layout(stage.app.area());
+    for (at, area) in &layout.charts {
+        let chart = &stage.app.charts()[*at];
+        let theme = stage.app.theme;
+        let title: Vec<(&str, Color)> = (area.left()..area.right())
+            .map(|x| (buffer[(x, area.y)].symbol(), buffer[(x, area.y)].fg))
+            .collect();
+        let mut from = 0;
+        // A line that is alone has the name of its chart.
+        let named = chart.lines.iter().enumerate().filter(|_| chart.kind == Kind::Lines);
+        for (line, member) in named.filter(|(_, member)| !member.legend.is_empty()) {
+            let colour = theme.line(member.colour, true).fg.unwrap_or(Color::Reset);
+            let sign = theme.line_sign(line).to_string();
+            let letter = member.legend.chars().next().map(String::from).unwrap_or_default();
+            let is_named = |(symbol, fg): &(&str, Color)| {
+                *symbol == if theme.has_signs() { &*sign } else { &*letter }
+                    && (theme.has_signs() || [colour, Color::DarkGray].contains(fg))
+            };
+            let found = title[from..].iter().position(is_named);
+            let frame = text(&buffer);
+            let found = found.unwrap_or_else(|| {
+                panic!(
+                    "{width}x{height}: {} of {} is not named:\n{frame}",
+                    member.legend, chart.title
+                )
+            });
+            from += found + 1;
+        }
+    }
+}
+
+#[test]
+fn at_any_width_the_title_of_a_chart_names_each_line_that_is_drawn() {
+    for (_, theme) in LOOKS {
+        let mut stage = all();
+        stage.app.theme = theme;
+        for chart in ["", "7"] {
+            stage.typed(chart);
+            for width in 20..=160 {
+                check_legends(&mut stage, width, 24);
+            }
+        }
+    }
+}
+
+#[test]
+fn at_any_size_each_source_whose_line_is_drawn_stands_below_the_chart() {
+    let mut stage = Stage::several(12);
+    stage.typed("v");
+    for (width, height) in (20..=120).flat_map(|width| (8..=24).map(move |height| (width, height)))
+    {
+        let buffer = stage.draw(width, height);
+        let legend = stage.app.layout(stage.app.area()).legend;
+        let signs = legend.positions().filter(|at| buffer[*at].symbol() == "━").count();
+        let frame = text(&buffer);
+        assert_eq!(signs, stage.app.compared().len(), "{width}x{height}:\n{frame}");
+    }
+}
