@@ -139,6 +139,8 @@ pub struct Signs {
     pub(crate) upright: char,
     /// A value that lies above the chart.
     pub(crate) above: char,
+    /// A value that lies below the chart.
+    pub(crate) below: char,
     /// A pixel of a large digit.
     pub(crate) block: char,
 }
@@ -299,6 +301,7 @@ impl Theme {
                 reference: '-',
                 upright: '|',
                 above: '^',
+                below: 'v',
                 block: '#',
             }
         } else {
@@ -311,6 +314,7 @@ impl Theme {
                 reference: '╌',
                 upright: '│',
                 above: '▲',
+                below: '▼',
                 block: '█',
             }
         }

@@ -1,25 +1,67 @@
 //! The value axis: what it spans, its ticks and their labels.
 
-use malevich::scale::{TickOptions, Ticks};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use unicode_width::UnicodeWidthStr as _;
 
 use super::Drawn;
+use crate::app::App;
 use crate::charts::Chart;
-use crate::units::Range;
+use crate::layout::Parts;
+use crate::units::{AxisUnit, LABEL_WIDTH, Range};
 use crate::view::text::{Piece, put_right};
 
 /// Rows between two labels, about.
 const ROWS_PER_TICK: u16 = 2;
 
 /// More labels tell nothing more.
-const TICKS_MAX: usize = 8;
+const TICKS_MAX: usize = 9;
 
-/// Gaps between ticks that differ by such a part of them look equal.
+/// Gaps between ticks that differ by such a part of them look equal, and so do two rows and three.
 const EVEN_PART: u16 = 3;
 
 /// A value that others are compared with stands in the chart if they come this near to it.
 const REFERENCE_PART: f64 = 4.0;
+
+/// A fixed axis that values exceed by such a part shows them nevertheless: it is a matter of rounding.
+const FIXED_TOLERANCE: f64 = 1.001;
+
+/// Steps between two ticks, as decimal digits, and what each costs in comparison with the others.
+const STEPS: [(u32, f64); 10] = [
+    (10, 0.0),
+    (15, 0.1),
+    (20, 0.0),
+    (25, 0.05),
+    (30, 0.05),
+    (40, 0.05),
+    (50, 0.0),
+    (60, 0.1),
+    (75, 0.2),
+    (80, 0.1),
+];
+
+/// What it costs if there are but two labels, where more have room, and each label fewer otherwise.
+const TWO_LABELS_COST: f64 = 0.35;
+const FEWER_LABELS_COST: f64 = 0.04;
+
+/// What it costs, as a part of it, if a fixed axis has no label at its end.
+const BARE_END_COST: f64 = 0.5;
+
+/// What it costs if an axis reaches 1,000 of a unit that has a larger one.
+const LONG_NUMBER_COST: f64 = 0.5;
+
+/// Values that differ less than by such a part of them are one and the same on an axis.
+const EXACTNESS: f64 = 1e-9;
+
+/// The room of a value axis.
+#[derive(Debug, Clone, Copy)]
+struct Room {
+    rows: u16,
+    /// Rows of dots in a row.
+    dots: usize,
+    /// Columns of a label.
+    width: usize,
+}
 
 /// The values that a chart spans, in the unit that is shown, and where they are written.
 #[derive(Debug, Clone)]
@@ -30,52 +72,63 @@ pub(in crate::view) struct ValueAxis {
     ticks: Vec<(f64, String)>,
 }
 
+/// An axis, and what is wrong with it: the less, the better.
+type Candidate = (f64, ValueAxis);
+
 impl ValueAxis {
-    /// The axis of so many rows for values within `extent`, in the unit that is shown.
-    pub(in crate::view) fn new(
+    /// The axis of a chart for values within `extent`, in the unit that is shown.
+    pub(in crate::view) fn of(
+        app: &App,
         chart: &Chart,
-        zoom: i8,
         extent: Option<(f64, f64)>,
-        rows: u16,
+        parts: Parts,
     ) -> ValueAxis {
+        let (_, dots) = app.theme.charset().pixels_per_cell();
+        let width = usize::from(parts.gutter.width.checked_sub(1).unwrap_or(LABEL_WIDTH));
+        let room = Room { rows: parts.panel.height, dots, width };
+        ValueAxis::new(chart, app.value_zoom(chart), extent, room)
+    }
+
+    fn new(chart: &Chart, zoom: i8, extent: Option<(f64, f64)>, room: Room) -> ValueAxis {
         // Not every difference of them is finite.
         let bounded = |value: f64| value.clamp(-1e300, 1e300);
         let (least, greatest) = extent.map_or((0.0, 1.0), |(a, b)| (bounded(a), bounded(b)));
+        let fixed = match chart.look.range {
+            Range::Fixed(most) if greatest <= most * FIXED_TOLERANCE && least >= 0.0 => Some(most),
+            _ => None,
+        };
         let (low, high) = match chart.look.range {
-            Range::Fixed(most) => (0.0, most),
+            Range::Fixed(most) => (least.min(0.0), fixed.unwrap_or(greatest.max(most))),
             Range::FromZero(most) => (least.min(0.0), greatest.max(most)),
             Range::Fitted => (least, greatest),
         };
         let reference = chart.reference.as_ref().map(|reference| reference.value);
         let near = reference.filter(|value| greatest >= value / REFERENCE_PART);
         let high = near.map_or(high, |value| high.max(value));
-        let high = if high > low { high } else { low + low.abs().max(1.0) };
+        let (low, high) = apart(low, high);
         let (low, high) = zoomed((low, high), zoom, (least, greatest));
-        let options = TickOptions::new().unit(chart.look.axis_unit());
-        let with_ticks = |target: usize| {
-            let (low, high) = match (chart.look.range, zoom) {
-                (Range::Fixed(_), 0) => (low, high),
-                _ => grown(low, high, target, &options),
-            };
-            let ticks = Ticks::linear_with(low, high, target, &options);
-            let ticks = ticks.iter().map(|tick| (tick.value, tick.label.clone())).collect();
-            ValueAxis { low, high, ticks }
-        };
-        let most = usize::from(rows / ROWS_PER_TICK).clamp(1, TICKS_MAX) + 1;
-        let mut axes = (2..=most).rev().map(with_ticks);
-        axes.find(|axis| axis.is_even(rows)).unwrap_or_else(|| with_ticks(most))
+        let is_fixed = fixed == Some(high) && zoom == 0;
+        let found = candidates(chart, (low, high), is_fixed, room);
+        let best = found.into_iter().min_by(|a, b| a.0.total_cmp(&b.0));
+        best.map_or_else(|| ValueAxis::of_ends(low, high, room), |(_, axis)| axis)
+    }
+
+    /// The axis of a span that no step divides.
+    fn of_ends(low: f64, high: f64, room: Room) -> ValueAxis {
+        let ticks = labels_of_any(&[low, high], room.width);
+        ValueAxis { low, high, ticks: [low, high].into_iter().zip(ticks).collect() }
     }
 
     /// Whether the rows of the ticks are about equally far from each other: labels one row apart here and
     /// two there would look like a mistake.
-    fn is_even(&self, rows: u16) -> bool {
-        let rows: Vec<u16> =
-            self.ticks.iter().filter_map(|(value, _)| self.row(*value, rows, 1)).collect();
+    fn is_even(&self, room: Room) -> bool {
+        let row = |(value, _): &(f64, String)| self.row(*value, room.rows, room.dots);
+        let rows: Vec<u16> = self.ticks.iter().filter_map(row).collect();
         let gaps: Vec<u16> = rows.windows(2).map(|pair| pair[0].saturating_sub(pair[1])).collect();
         let (Some(least), Some(most)) = (gaps.iter().min(), gaps.iter().max()) else {
             return false;
         };
-        *least > 0 && most - least <= least / EVEN_PART
+        *least > 0 && most - least <= (least / EVEN_PART).max(u16::from(*least > 1))
     }
 
     /// The row of dots of a value among so many; outside of them for a value beyond the axis.
@@ -108,17 +161,159 @@ fn zoomed((low, high): (f64, f64), zoom: i8, values: (f64, f64)) -> (f64, f64) {
     if from.is_finite() && from + span > from { (from, from + span) } else { (low, high) }
 }
 
-/// The span from the tick below `low` to the tick above `high`.
-fn grown(low: f64, high: f64, target: usize, options: &TickOptions) -> (f64, f64) {
-    let ticks = Ticks::linear_with(low, high, target, options);
-    let (Some(first), Some(last), Some(step)) =
-        (ticks.iter().next(), ticks.iter().last(), ticks.step())
-    else {
+/// The same span if there is something in it; else one around its value.
+fn apart(low: f64, high: f64) -> (f64, f64) {
+    let least = low.abs().max(high.abs()) * EXACTNESS;
+    if high - low > least {
         return (low, high);
-    };
-    let below = if low < first.value { first.value - step } else { first.value.min(low) };
-    let above = if high > last.value { last.value + step } else { last.value.max(high) };
-    (below, above)
+    }
+    if low == 0.0 { (0.0, 1.0) } else { (low - low.abs() / 10.0, high + high.abs() / 10.0) }
+}
+
+/// The axes over a span with ticks at round numbers, those that are even if there are any. A fixed axis
+/// ends where the span does, others at ticks.
+fn candidates(
+    chart: &Chart,
+    (low, high): (f64, f64),
+    is_fixed: bool,
+    room: Room,
+) -> Vec<Candidate> {
+    let most = usize::from(room.rows / ROWS_PER_TICK).clamp(1, TICKS_MAX - 1) + 1;
+    let mut found: Vec<(bool, Candidate)> = Vec::new();
+    for unit in chart.look.axis_units(low.abs().max(high.abs())) {
+        let magnitude = ((high - low) / unit.factor).log10().floor() as i32;
+        // A step is at least an eighth of the span.
+        let steps = (magnitude - 1..=magnitude + 1).flat_map(|exponent| STEPS.map(|it| (it, exponent)));
+        for ((digits, cost), exponent) in steps {
+            let Some(step) = Step::new(digits, exponent) else { continue };
+            if chart.look.is_whole() && step.of(1.0) * unit.factor < 1.0 {
+                continue;
+            }
+            let Some((costs, axis)) = step.axis((low, high), is_fixed, &unit, most, room) else {
+                continue;
+            };
+            found.push((axis.is_even(room), (cost + costs, axis)));
+        }
+    }
+    let has_even = found.iter().any(|(is_even, _)| *is_even);
+    found.into_iter().filter(|it| it.0 || !has_even).map(|it| it.1).collect()
+}
+
+/// The distance between two ticks, in the unit of the axis: some digits and a power of ten.
+struct Step {
+    digits: f64,
+    /// A power of ten by which to multiply, and one by which to divide: an exact one.
+    power: (f64, f64),
+    decimals: usize,
+}
+
+impl Step {
+    /// A step of tenths of a power of ten; `None` if it is no number.
+    fn new(tenths: u32, exponent: i32) -> Option<Step> {
+        let (digits, exponent) =
+            if tenths % 10 == 0 { (tenths / 10, exponent) } else { (tenths, exponent - 1) };
+        let power = (10f64.powi(exponent.max(0)), 10f64.powi((-exponent).max(0)));
+        let decimals = usize::try_from(-exponent).unwrap_or(0);
+        let step = Step { digits: f64::from(digits), power, decimals };
+        let one = step.of(1.0);
+        (one.is_finite() && one > 0.0).then_some(step)
+    }
+
+    /// So many steps, as exactly as a number can be.
+    fn of(&self, count: f64) -> f64 {
+        count * self.digits * self.power.0 / self.power.1
+    }
+
+    /// The axis with ticks at the multiples of the step, and what is wrong with it.
+    fn axis(
+        &self,
+        (low, high): (f64, f64),
+        is_fixed: bool,
+        unit: &AxisUnit,
+        most: usize,
+        room: Room,
+    ) -> Option<Candidate> {
+        let one = self.of(1.0) * unit.factor;
+        let (first, last) = if is_fixed {
+            ((low / one - EXACTNESS).ceil(), (high / one + EXACTNESS).floor())
+        } else {
+            ((low / one + EXACTNESS).floor(), (high / one - EXACTNESS).ceil())
+        };
+        let count = last - first + 1.0;
+        if !(2.0..=most as f64).contains(&count) {
+            return None;
+        }
+        let counts = (0..count as usize).map(|at| first + at as f64);
+        let values: Vec<f64> = counts.map(|count| self.of(count)).collect();
+        let (first, last) = (values[0], values[values.len() - 1]);
+        let (bottom, top) = (first * unit.factor, last * unit.factor);
+        let mut costs = if is_fixed {
+            (high - top) / (high - low) * BARE_END_COST
+        } else {
+            (top - bottom) / (high - low) - 1.0
+        };
+        let missing = most - values.len();
+        costs += match values.len() {
+            2 if missing > 0 => TWO_LABELS_COST,
+            _ => FEWER_LABELS_COST * missing as f64,
+        };
+        let is_long = first.abs().max(last.abs()) >= 1000.0;
+        costs += if is_long && !unit.prefix.is_empty() { LONG_NUMBER_COST } else { 0.0 };
+        let (cost, labels) = labels(&values, self.decimals, unit, room.width);
+        let ticks = values.iter().map(|value| value * unit.factor).zip(labels).collect();
+        let (low, high) = if is_fixed { (low, high) } else { (bottom, top) };
+        (low < high).then_some((costs + cost, ValueAxis { low, high, ticks }))
+    }
+}
+
+/// The labels of ticks, all with the same decimals and in one unit, and what is wrong with them. The unit
+/// stands behind all of them or, where that takes too much room, at the top; else as much of it as there is
+/// room for. No label is longer than `width`, and none is missing.
+fn labels(values: &[f64], decimals: usize, unit: &AxisUnit, width: usize) -> (f64, Vec<String>) {
+    let numbers: Vec<String> = values.iter().map(|value| format!("{value:.decimals$}")).collect();
+    let numbers = trimmed(numbers);
+    let behind = |text: &str| numbers.iter().map(|number| format!("{number}{text}")).collect();
+    let all: Vec<String> = behind(&unit.text);
+    let mut at_top = numbers.clone();
+    at_top.last_mut().into_iter().for_each(|top| top.push_str(&unit.text));
+    let prefixed: Vec<String> = behind(unit.prefix);
+    let fits = |texts: &[String]| texts.iter().all(|text| text.width() <= width);
+    let forms = [(0.0, all), (0.15, at_top), (0.4, prefixed)];
+    forms.into_iter().find(|(_, texts)| fits(texts)).unwrap_or_else(|| {
+        let values: Vec<f64> = values.iter().map(|value| value * unit.factor).collect();
+        (1.0, labels_of_any(&values, width))
+    })
+}
+
+/// The numbers without the zeros at their ends that all of them have.
+fn trimmed(mut numbers: Vec<String>) -> Vec<String> {
+    while numbers.iter().all(|number| number.contains('.') && number.ends_with('0')) {
+        numbers.iter_mut().for_each(|number| {
+            number.pop();
+        });
+    }
+    numbers.into_iter().map(|number| number.trim_end_matches('.').to_owned()).collect()
+}
+
+/// Labels of any numbers in so many columns: with exponents, or else the lowest number about, and the
+/// others by how much they are greater.
+fn labels_of_any(values: &[f64], width: usize) -> Vec<String> {
+    let scientific = |value: f64, digits: usize| format!("{value:.digits$e}");
+    let differ = |texts: &[String]| texts.windows(2).all(|pair| pair[0] != pair[1]);
+    let exact = (0..width).find_map(|digits| {
+        let texts: Vec<String> = values.iter().map(|value| scientific(*value, digits)).collect();
+        (differ(&texts) && texts.iter().all(|text| text.len() <= width)).then_some(texts)
+    });
+    exact.unwrap_or_else(|| {
+        let first = values.first().copied().unwrap_or_default();
+        let digits = (0..width).rev().find(|digits| scientific(first, *digits).len() <= width);
+        let first_label = scientific(first, digits.unwrap_or(0));
+        let others = values.iter().skip(1).map(|value| {
+            let plain = format!("+{}", value - first);
+            if plain.len() <= width { plain } else { format!("+{:.0e}", value - first) }
+        });
+        std::iter::once(first_label).chain(others).collect()
+    })
 }
 
 pub(super) fn render(drawn: &Drawn, buf: &mut Buffer) {
@@ -144,17 +339,31 @@ pub(super) fn render(drawn: &Drawn, buf: &mut Buffer) {
         free_below = y;
         buf[(x, y)].set_char(signs.tick_left).set_style(faint);
         let room = Rect { y, height: 1, width: gutter.width - 1, ..gutter };
-        // A label that is cut would be another number; without its unit it is the same one, and the title
-        // has the unit, too.
-        let number = label.split(' ').next().unwrap_or_default();
-        let labels = [label.as_str(), number].map(|text| Piece::new(text.to_owned(), faint));
-        let fits = |label: &&Piece| label.width() <= usize::from(room.width);
-        if let Some(label) = labels.iter().find(fits) {
-            put_right(buf, room, std::slice::from_ref(label));
-        }
+        put_right(buf, room, &[Piece::new(label.clone(), faint)]);
     }
     if !drawn.parts.axis_line.is_empty() {
         buf[(x, drawn.parts.axis_line.y)].set_char(signs.corner).set_style(faint);
+    }
+}
+
+/// A mark at the edge of the panel wherever a line has a value beyond the axis.
+pub(super) fn render_beyond(drawn: &Drawn, buf: &mut Buffer) {
+    let (theme, panel) = (drawn.app.theme, drawn.parts.panel);
+    let (per_cell, dots) = theme.charset().pixels_per_cell();
+    let rows = i64::from(panel.height) * dots as i64;
+    // The first line matters most: it is drawn last.
+    for (member, line) in drawn.chart.lines.iter().zip(&drawn.lines).rev() {
+        let row = |value: f64| drawn.axis.dot_row(value * line.scale, rows);
+        let style = theme.line(member.colour, line.fresh);
+        for (x, slots) in (panel.left()..panel.right()).zip(line.slots.slots.chunks(per_cell)) {
+            let slots = || slots.iter().flatten();
+            if slots().any(|slot| row(slot.max) < 0) {
+                buf[(x, panel.top())].set_char(theme.signs().above).set_style(style);
+            }
+            if slots().any(|slot| row(slot.min) >= rows) {
+                buf[(x, panel.bottom() - 1)].set_char(theme.signs().below).set_style(style);
+            }
+        }
     }
 }
 
