@@ -10,7 +10,7 @@
 //!  footer
 //! ```
 
-use ratatui::layout::{Constraint, Layout as Split, Rect};
+use ratatui::layout::{Constraint, Rect};
 
 use crate::charts::CALM;
 use crate::digits;
@@ -160,14 +160,13 @@ pub fn layout(area: Rect, shape: Shape) -> Layout {
     }
     let header = u16::from(area.height > 1);
     let footer = u16::from(area.height >= FOOTER_FROM);
-    let rows = [Constraint::Length(header), Constraint::Fill(1), Constraint::Length(footer)];
-    let mut body;
-    [layout.header, body, layout.footer] = Split::vertical(rows).areas(area);
+    layout.header = Rect { height: header, ..area };
+    let mut body = Rect { y: area.y + header, height: area.height - header, ..area };
+    layout.footer = take_bottom(&mut body, footer);
     if shape.span_rows > 0 && body.height > CHART_ROWS {
         // They may take a third, and leave room for a chart.
         let most = (body.height / 3).max(1).min(body.height - CHART_ROWS);
-        let rows = [Constraint::Fill(1), Constraint::Length(shape.span_rows.min(most))];
-        [body, layout.span] = Split::vertical(rows).areas(body);
+        layout.span = take_bottom(&mut body, shape.span_rows.min(most));
     }
     match (shape.page, shape.table) {
         (Page::Overview, _) => layout.sources = body,
@@ -176,19 +175,15 @@ pub fn layout(area: Rect, shape: Shape) -> Layout {
             let wide = if body.height < SPARE_FROM { COMPARED_LOW } else { COMPARED };
             layout.legend_columns = (body.width / wide).clamp(1, shape.compared.max(1) as u16);
             let rows = (shape.compared as u16).div_ceil(layout.legend_columns);
-            let rows =
-                [Constraint::Fill(1), Constraint::Length(rows.min(body.height - CHART_ROWS))];
-            let chart;
-            [chart, layout.legend] = Split::vertical(rows).areas(body);
-            layout.charts = single(chart, shape).into_iter().collect();
+            let rows = rows.min(body.height - CHART_ROWS);
+            layout.legend = take_bottom(&mut body, rows);
+            layout.charts = single(body, shape).into_iter().collect();
         }
         (Page::Dashboard, Table::Alone) => layout.table = body,
         (Page::Dashboard, Table::Below) if body.height >= TABLE_FROM => {
             let rows = (body.height * 3 / 10).clamp(TABLE_ROWS.0, TABLE_ROWS.1);
-            let rows = [Constraint::Fill(1), Constraint::Length(rows)];
-            let charts;
-            [charts, layout.table] = Split::vertical(rows).areas(body);
-            layout.charts = grid(charts, shape);
+            layout.table = take_bottom(&mut body, rows);
+            layout.charts = grid(body, shape);
         }
         (Page::Dashboard, Table::Below | Table::Off) if body.height >= CHART_ROWS => {
             layout.charts = grid(body, shape);
@@ -199,6 +194,13 @@ pub fn layout(area: Rect, shape: Shape) -> Layout {
         _ => layout.numbers = Rect { height: body.height.min(1), ..body },
     }
     layout
+}
+
+/// Takes rows off the bottom of an area, as many as it has at most.
+fn take_bottom(area: &mut Rect, rows: u16) -> Rect {
+    let rows = rows.min(area.height);
+    area.height -= rows;
+    Rect { y: area.bottom(), height: rows, ..*area }
 }
 
 /// The parts of the line of a source, as high as the whole list; what has no room is empty.
@@ -288,21 +290,24 @@ fn grid(area: Rect, shape: Shape) -> Vec<ChartPlace> {
     let first = shape.chosen / shown * shown;
     let end = shape.charts.min(first + shown);
     let axis_rows = axis_rows(area.height, rows);
-    let panels = Rect { height: area.height - axis_rows, ..area };
-    let heights = Split::vertical(vec![Constraint::Fill(1); rows]).split(panels);
-    let cells = heights.iter().flat_map(|row| {
-        let widths = vec![Constraint::Fill(1); columns];
-        Split::horizontal(widths).spacing(BETWEEN).split(*row).to_vec()
-    });
-    (first..end)
-        .zip(cells)
-        .map(|(at, cell)| {
-            let is_lowest = at + columns >= end;
-            let axis_rows = if is_lowest { axis_rows } else { 0 };
-            let area = Rect { height: cell.height + axis_rows, ..cell };
-            ChartPlace { at, area, axis_rows }
-        })
-        .collect()
+    let between = BETWEEN * (columns as u16 - 1);
+    let place = |at: usize| {
+        let (row, column) = ((at - first) / columns, (at - first) % columns);
+        let (y, height) = share(area.height - axis_rows, rows, row);
+        let (x, width) = share(area.width - between, columns, column);
+        // The lowest chart of a column has the time axis.
+        let axis_rows = if at + columns >= end { axis_rows } else { 0 };
+        let x = area.x + x + BETWEEN * column as u16;
+        let area = Rect { x, y: area.y + y, width, height: height + axis_rows };
+        ChartPlace { at, area, axis_rows }
+    };
+    (first..end).map(place).collect()
+}
+
+/// Where one of so many equal parts of a length begins, and how long it is.
+fn share(length: u16, parts: usize, at: usize) -> (u16, u16) {
+    let start = |at: usize| (usize::from(length) * at).div_ceil(parts) as u16;
+    (start(at), start(at + 1) - start(at))
 }
 
 /// Number of charts side by side: of the numbers that leave each chart enough columns the one whose
@@ -321,8 +326,9 @@ fn grid_columns(area: Rect, shape: Shape) -> usize {
         (width / height / BEST_RATIO).ln().abs()
     };
     // A number that leaves a column empty is none.
-    let is_used =
-        |columns: &usize| *columns <= shape.charts.div_ceil(grid_rows(area.height, *columns, shape));
+    let is_used = |columns: &usize| {
+        *columns <= shape.charts.div_ceil(grid_rows(area.height, *columns, shape))
+    };
     let best = (2..=most).filter(is_used).min_by(|a, b| distance(*a).total_cmp(&distance(*b)));
     best.unwrap_or(1)
 }
@@ -492,25 +498,27 @@ mod tests {
     #[test]
     fn at_any_size_each_column_of_charts_has_one_time_axis_below_its_lowest_chart() {
         for (charts, chosen) in [(1, 0), (4, 3), (11, 0), (11, 10), (34, 20)] {
-            for (width, height) in (0..130).flat_map(|w| (0..60).map(move |h| (w, h))) {
-                let layout = layout(Rect::new(0, 0, width, height), dashboard(charts, chosen));
-                let rows: Vec<u16> =
-                    layout.charts.iter().map(|it| it.area.height - it.axis_rows).collect();
-                let (least, most) = (rows.iter().min(), rows.iter().max());
-                assert!(least.zip(most).is_none_or(|(a, b)| b - a <= 1), "{layout:?}");
-                for place in &layout.charts {
-                    let lower = layout.charts.iter().any(|other| {
-                        other.area.x == place.area.x && other.area.y > place.area.y
-                    });
-                    assert_eq!(place.axis_rows == 0, lower, "{layout:?}");
+            for (width, height) in (1..130).flat_map(|w| (CHART_ROWS..60).map(move |h| (w, h))) {
+                let area = Rect::new(3, 2, width, height);
+                let places = grid(area, dashboard(charts, chosen));
+                assert!(places.iter().any(|place| place.at == chosen), "{places:?}");
+                let rows = places.iter().map(|it| it.area.height - it.axis_rows);
+                let (least, most) = (rows.clone().min(), rows.max());
+                assert!(least.zip(most).is_none_or(|(a, b)| b - a <= 1), "{places:?}");
+                for (at, place) in places.iter().enumerate() {
+                    assert_eq!(place.area.intersection(area), place.area, "{places:?}");
+                    let others = &places[at + 1..];
+                    assert!(others.iter().all(|other| !other.area.intersects(place.area)));
+                    let mut column = places.iter().filter(|it| it.area.x == place.area.x);
+                    let has_lower = column.clone().any(|other| other.area.y > place.area.y);
+                    assert_eq!(place.axis_rows == 0, has_lower, "{places:?}");
+                    // A column has one width, and so one time axis.
+                    assert!(column.all(|other| other.area.width == place.area.width));
                     let shape = ChartShape { axis_rows: place.axis_rows, ..ChartShape::default() };
                     let parts = parts(place.area, shape);
                     let has = parts.times.height + parts.axis_line.height;
                     assert_eq!(has, place.axis_rows, "{place:?}");
-                    assert!(parts.panel.height >= 2 || height < 8, "{layout:?}");
-                    // A column has one width, and so one time axis.
-                    let first = layout.charts.iter().find(|it| it.area.x == place.area.x);
-                    assert_eq!(first.map(|it| it.area.width), Some(place.area.width));
+                    assert!(parts.panel.height >= 2, "{places:?}");
                 }
             }
         }

@@ -291,8 +291,9 @@ impl Look {
         let prefix = if self.prefixes == Prefixes::Binary { 2 } else { 1 };
         let prefix = if self.prefixes == Prefixes::None { 0 } else { prefix };
         let unit = self.suffix.chars().count() as u16 + prefix;
-        // Three digits and a blank, or two and a point.
-        (unit + 4).clamp(LABEL_WIDTH, LABEL_WIDTH_MAX)
+        // Three digits and a blank, or two and a point; thousands where there are no decimals.
+        let number = if self.is_whole() { 5 } else { 4 };
+        (unit + number).clamp(LABEL_WIDTH, LABEL_WIDTH_MAX)
     }
 }
 
@@ -335,6 +336,25 @@ mod tests {
         ] {
             assert_eq!(look(column, Units::Usual, MACHINE).value(value), expected);
         }
+    }
+
+    #[test]
+    fn bytes_and_rates_have_a_compact_form_of_a_width_that_holds_all_of_them() {
+        let of = |column, value| look(column, Units::Usual, MACHINE).compact(value);
+        for (column, value, expected) in [
+            ("mem_used:B", 676_655_104.0, "645 MiB"),
+            ("mem_used:B", 67_385_159_680.0, "62.8 GiB"),
+            ("net_rx:B/s", 99.96 * 1024.0, "100 KiB/s"),
+            ("net_rx:B/s", 1023.9 * 1024.0, "1024 KiB/s"),
+            ("net_rx:B/s", 512.0, "512 B/s"),
+            ("x:B", 0.5, "0.5 B"),
+            ("x:B", 0.0, "0 B"),
+        ] {
+            assert_eq!(of(column, value).as_deref(), Some(expected));
+            let widest = look(column, Units::Usual, MACHINE).compact_width();
+            assert!(expected.len() <= widest, "{expected}");
+        }
+        assert_eq!((of("mem:%", 12.5), of("x:B", f64::NAN)), (None, None));
     }
 
     #[test]

@@ -109,9 +109,7 @@ impl ListLine<'_> {
             .copied()
             .chain(others)
             .take(FIRST.len())
-            .map(|at| {
-                (at, columns[at].name().to_owned(), self.seen.looks[at].clone())
-            })
+            .map(|at| (at, columns[at].name().to_owned(), self.seen.looks[at].clone()))
             .collect()
     }
 

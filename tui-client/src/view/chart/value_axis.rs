@@ -29,16 +29,20 @@ const FIXED_TOLERANCE: f64 = 1.001;
 /// Steps between two ticks, as decimal digits, and what each costs in comparison with the others.
 const STEPS: [(u32, f64); 10] = [
     (10, 0.0),
-    (15, 0.1),
+    (15, 0.15),
     (20, 0.0),
     (25, 0.05),
-    (30, 0.05),
-    (40, 0.05),
+    (30, 0.1),
+    (40, 0.1),
     (50, 0.0),
-    (60, 0.1),
-    (75, 0.2),
-    (80, 0.1),
+    (60, 0.2),
+    (75, 0.3),
+    (80, 0.2),
 ];
+
+/// An axis of at most so many steps may have fewer labels than steps, the ends among them, if the step is
+/// one, two or five.
+const UNLABELLED_MAX: usize = 5;
 
 /// What it costs if there are but two labels, where more have room, and each label fewer otherwise.
 const TWO_LABELS_COST: f64 = 0.35;
@@ -183,10 +187,11 @@ fn candidates(
     for unit in chart.look.axis_units(low.abs().max(high.abs())) {
         let magnitude = ((high - low) / unit.factor).log10().floor() as i32;
         // A step is at least an eighth of the span.
-        let steps = (magnitude - 1..=magnitude + 1).flat_map(|exponent| STEPS.map(|it| (it, exponent)));
+        let steps =
+            (magnitude - 1..=magnitude + 1).flat_map(|exponent| STEPS.map(|it| (it, exponent)));
         for ((digits, cost), exponent) in steps {
             let Some(step) = Step::new(digits, exponent) else { continue };
-            if chart.look.is_whole() && step.of(1.0) * unit.factor < 1.0 {
+            if chart.look.is_whole() && (step.of(1.0) * unit.factor).fract() != 0.0 {
                 continue;
             }
             let Some((costs, axis)) = step.axis((low, high), is_fixed, &unit, most, room) else {
@@ -239,11 +244,18 @@ impl Step {
         } else {
             ((low / one + EXACTNESS).floor(), (high / one - EXACTNESS).ceil())
         };
-        let count = last - first + 1.0;
-        if !(2.0..=most as f64).contains(&count) {
+        let steps = last - first;
+        if !(1.0..=TICKS_MAX as f64).contains(&steps) {
             return None;
         }
-        let counts = (0..count as usize).map(|at| first + at as f64);
+        let steps = steps as usize;
+        let is_plain = [1.0, 2.0, 5.0].contains(&self.digits) && !is_fixed;
+        let mut strides = (1..=steps).filter(|stride| steps.is_multiple_of(*stride));
+        let stride = strides.find(|stride| steps / stride < most)?;
+        if stride > 1 && !(is_plain && steps <= UNLABELLED_MAX) {
+            return None;
+        }
+        let counts = (0..=steps).step_by(stride).map(|at| first + at as f64);
         let values: Vec<f64> = counts.map(|count| self.of(count)).collect();
         let (first, last) = (values[0], values[values.len() - 1]);
         let (bottom, top) = (first * unit.factor, last * unit.factor);
@@ -369,9 +381,118 @@ pub(super) fn render_beyond(drawn: &Drawn, buf: &mut Buffer) {
 
 #[cfg(test)]
 mod tests {
+    use loadline_protocol::Schema;
     use proptest::prelude::*;
 
     use super::*;
+    use crate::charts::{charts, look};
+    use crate::store::Values;
+    use crate::units::{Machine, Units};
+
+    /// The chart of a column whose values are of a kind.
+    fn chart(column: &str, values: Values, units: Units) -> Chart {
+        let schema: Schema = column.parse().unwrap();
+        let machine = Machine::default();
+        let looks: Vec<_> =
+            schema.columns().iter().map(|it| look(it, values, units, machine)).collect();
+        charts(&schema, &looks, machine).remove(0)
+    }
+
+    fn axis_in(chart: &Chart, zoom: i8, extent: (f64, f64), rows: u16) -> ValueAxis {
+        let width = usize::from(chart.look.label_width());
+        ValueAxis::new(chart, zoom, Some(extent), Room { rows, dots: 4, width })
+    }
+
+    fn axis(column: &str, extent: (f64, f64), rows: u16) -> ValueAxis {
+        axis_in(&chart(column, Values::Fractional, Units::Usual), 0, extent, rows)
+    }
+
+    /// The labels, lowest first.
+    fn written(axis: &ValueAxis) -> String {
+        let labels: Vec<_> = axis.ticks.iter().map(|(_, label)| label.as_str()).collect();
+        labels.join(", ")
+    }
+
+    #[test]
+    fn labels_have_one_unit_and_one_number_of_decimals_up_to_the_top() {
+        const MIB: f64 = 1_048_576.0;
+        for (column, greatest, rows, expected) in [
+            ("net_rx:B/s", 13.9 * MIB, 7, "0 MiB/s, 5 MiB/s, 10 MiB/s, 15 MiB/s"),
+            ("net_rx:B/s", 99.0 * MIB, 6, "0 MiB/s, 50 MiB/s, 100 MiB/s"),
+            ("net_rx:B/s", 980.0 * 1024.0, 6, "0.0 MiB/s, 0.5 MiB/s, 1.0 MiB/s"),
+            ("net_rx:B/s", 0.0, 6, "0 KiB/s, 5 KiB/s, 10 KiB/s"),
+            ("mem_used:B", 9.9 * 1024.0 * MIB, 9, "0 GiB, 5 GiB, 10 GiB"),
+            ("freq:MHz", 2700.0 / 1000.0, 7, "0 GHz, 1 GHz, 2 GHz, 3 GHz"),
+            ("cpu:%", 99.0, 6, "0%, 50%, 100%"),
+            ("cpu:%", 99.0, 10, "0%, 25%, 50%, 75%, 100%"),
+            ("load1", 0.3, 6, "0.0, 0.5, 1.0"),
+        ] {
+            let axis = axis(column, (0.0, greatest), rows);
+            assert_eq!(written(&axis), expected, "{column} {greatest}");
+        }
+        let bits = chart("net_rx:B/s", Values::Whole, Units::Other);
+        let axis = axis_in(&bits, 0, (0.0, 93e6), 6);
+        assert_eq!(written(&axis), "0 Mbit/s, 50 Mbit/s, 100 Mbit/s");
+    }
+
+    #[test]
+    fn without_room_for_all_units_the_top_has_it_and_the_others_count_in_it() {
+        let unit = AxisUnit { factor: 1.0, prefix: "Mi", text: " MiB/s".into() };
+        let of = |values: &[f64], width| labels(values, 0, &unit, width).1.join(", ");
+        assert_eq!(of(&[0.0, 5.0], 7), "0 MiB/s, 5 MiB/s");
+        assert_eq!(of(&[-50.0, 5.0], 7), "-50, 5 MiB/s");
+        assert_eq!(of(&[0.0, 50.0, 100.0], 7), "0Mi, 50Mi, 100Mi");
+    }
+
+    #[test]
+    fn a_load_of_2_7_has_an_axis_up_to_3() {
+        let load = |rows| {
+            let axis = axis("load1", (1.1, 2.7), rows);
+            assert_eq!((axis.low, axis.high), (0.0, 3.0), "{rows} rows");
+            written(&axis)
+        };
+        assert_eq!(load(7), "0, 1, 2, 3");
+        assert_eq!(load(6), "0.0, 1.5, 3.0");
+        assert_eq!(load(3), "0, 3");
+    }
+
+    #[test]
+    fn large_numbers_that_hardly_differ_keep_their_labels() {
+        let whole = chart("free", Values::Whole, Units::Usual);
+        let of = |around: f64, by: f64, rows| {
+            written(&axis_in(&whole, 0, (around - by, around + by), rows))
+        };
+        assert_eq!(of(21_633_256.0, 6000.0, 7), "21.625M, 21.630M, 21.635M, 21.640M");
+        assert_eq!(of(21_633_256.0, 60.0, 5), "2.163e7, +100, +200");
+        assert_eq!(of(85_236.0, 0.0, 6), "75k, 85k, 95k");
+        assert_eq!(of(5.0, 0.0, 3), "4, 6", "whole numbers have no halves");
+        assert_eq!(of(0.0, 10.0, 3), "-10, 10");
+    }
+
+    #[test]
+    fn a_percentage_above_100_has_a_longer_axis() {
+        let ends = |greatest| {
+            let axis = axis("docker:%", (3.0, greatest), 9);
+            (axis.low, axis.high)
+        };
+        assert_eq!(ends(100.0), (0.0, 100.0));
+        assert_eq!(ends(100.04), (0.0, 100.0), "by rounding");
+        assert_eq!(ends(350.0), (0.0, 400.0));
+    }
+
+    #[test]
+    fn an_axis_stays_while_its_values_move_a_little() {
+        for (column, greatest) in [("load1", 2.7), ("net_rx:B/s", 13e6), ("x", 640.0)] {
+            for rows in [3, 5, 6, 7, 10, 22] {
+                let ends = |part: f64| {
+                    let axis = axis(column, (0.0, greatest * part), rows);
+                    (axis.low, axis.high)
+                };
+                let first = ends(1.0);
+                assert!((-20..20).all(|at| ends(1.0 + f64::from(at) / 1000.0) == first));
+            }
+        }
+    }
 
     #[test]
     fn zooming_in_halves_the_span_around_the_values() {
@@ -379,6 +500,10 @@ mod tests {
         assert_eq!(zoomed((0.0, 100.0), 1, (40.0, 48.0)), (25.0, 75.0));
         assert_eq!(zoomed((0.0, 100.0), 1, (95.0, 99.0)), (50.0, 100.0));
         assert_eq!(zoomed((0.0, 100.0), -1, (40.0, 48.0)), (0.0, 200.0));
+    }
+
+    fn any_value() -> impl Strategy<Value = f64> {
+        prop_oneof![-1e300..1e300_f64, -1e9..1e9_f64, -10.0..10.0_f64, Just(0.0), Just(1e-300)]
     }
 
     proptest! {
@@ -392,6 +517,32 @@ mod tests {
             prop_assume!(low < high && (high - low).is_finite());
             let (from, to) = zoomed((low, high), zoom, (low, high));
             prop_assert!(from < to && from.is_finite() && to.is_finite(), "{from} {to}");
+        }
+
+        #[test]
+        fn each_tick_has_a_label_that_fits_and_values_stand_within(
+            a in any_value(),
+            b in any_value(),
+            column in prop::sample::select(vec!["x", "cpu:%", "load1", "x:B/s", "x:ms", "freq:MHz"]),
+            is_whole: bool,
+            rows in 0..40_u16,
+            width in 7..11_usize,
+            zoom in -3..13_i8,
+        ) {
+            let values = if is_whole { Values::Whole } else { Values::Fractional };
+            let chart = chart(column, values, Units::Usual);
+            let (low, high) = (a.min(b), a.max(b));
+            let room = Room { rows, dots: 4, width };
+            let axis = ValueAxis::new(&chart, zoom, Some((low, high)), room);
+            prop_assert!(axis.low < axis.high && axis.ticks.len() >= 2, "{axis:?}");
+            for (value, label) in &axis.ticks {
+                prop_assert!(!label.is_empty() && label.chars().count() <= width, "{axis:?}");
+                prop_assert!(*value >= axis.low && *value <= axis.high, "{axis:?}");
+            }
+            let slack = (axis.high - axis.low) / 500.0;
+            if zoom == 0 {
+                prop_assert!(axis.low <= low + slack && axis.high >= high - slack, "{axis:?}");
+            }
         }
     }
 }
