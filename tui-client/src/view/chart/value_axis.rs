@@ -32,7 +32,7 @@ const STEPS: [(u32, f64); 10] = [
     (15, 0.15),
     (20, 0.0),
     (25, 0.05),
-    (30, 0.1),
+    (30, 0.15),
     (40, 0.1),
     (50, 0.0),
     (60, 0.2),
@@ -44,7 +44,10 @@ const STEPS: [(u32, f64); 10] = [
 /// one, two or five.
 const UNLABELLED_MAX: usize = 5;
 
-/// What it costs if there are but two labels, where more have room, and each label fewer otherwise.
+/// So many labels are enough.
+const LABELS: usize = 5;
+
+/// What it costs if there are but two labels, where more have room, and each label fewer than enough.
 const TWO_LABELS_COST: f64 = 0.35;
 const FEWER_LABELS_COST: f64 = 0.04;
 
@@ -264,7 +267,7 @@ impl Step {
         } else {
             (top - bottom) / (high - low) - 1.0
         };
-        let missing = most - values.len();
+        let missing = most.min(LABELS).saturating_sub(values.len());
         costs += match values.len() {
             2 if missing > 0 => TWO_LABELS_COST,
             _ => FEWER_LABELS_COST * missing as f64,
