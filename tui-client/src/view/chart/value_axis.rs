@@ -18,7 +18,7 @@ const ROWS_PER_TICK: u16 = 2;
 const TICKS_MAX: usize = 9;
 
 /// Gaps between ticks that differ by such a part of them look equal, and so do two rows and three.
-const EVEN_PART: u16 = 3;
+const EVEN_PART: i64 = 3;
 
 /// A value that others are compared with stands in the chart if they come this near to it.
 const REFERENCE_PART: f64 = 4.0;
@@ -48,7 +48,7 @@ const UNLABELLED_MAX: usize = 5;
 const LABELS: usize = 5;
 
 /// What it costs if there are but two labels, where more have room, and each label fewer than enough.
-const TWO_LABELS_COST: f64 = 0.35;
+const TWO_LABELS_COST: f64 = 0.5;
 const FEWER_LABELS_COST: f64 = 0.04;
 
 /// What it costs, as a part of it, if a fixed axis has no label at its end.
@@ -78,9 +78,6 @@ pub(in crate::view) struct ValueAxis {
     /// Shown values and their labels, lowest first.
     ticks: Vec<(f64, String)>,
 }
-
-/// An axis, and what is wrong with it: the less, the better.
-type Candidate = (f64, ValueAxis);
 
 impl ValueAxis {
     /// The axis of a chart for values within `extent`, in the unit that is shown.
@@ -115,32 +112,19 @@ impl ValueAxis {
         let (low, high) = apart(low, high);
         let (low, high) = zoomed((low, high), zoom, (least, greatest));
         let is_fixed = fixed == Some(high) && zoom == 0;
-        let found = candidates(chart, (low, high), is_fixed, room);
-        let best = found.into_iter().min_by(|a, b| a.0.total_cmp(&b.0));
-        best.map_or_else(|| ValueAxis::of_ends(low, high, room), |(_, axis)| axis)
-    }
-
-    /// The axis of a span that no step divides.
-    fn of_ends(low: f64, high: f64, room: Room) -> ValueAxis {
-        let ticks = labels_of_any(&[low, high], room.width);
-        ValueAxis { low, high, ticks: [low, high].into_iter().zip(ticks).collect() }
-    }
-
-    /// Whether the rows of the ticks are about equally far from each other: labels one row apart here and
-    /// two there would look like a mistake.
-    fn is_even(&self, room: Room) -> bool {
-        let row = |(value, _): &(f64, String)| self.row(*value, room.rows, room.dots);
-        let rows: Vec<u16> = self.ticks.iter().filter_map(row).collect();
-        let gaps: Vec<u16> = rows.windows(2).map(|pair| pair[0].saturating_sub(pair[1])).collect();
-        let (Some(least), Some(most)) = (gaps.iter().min(), gaps.iter().max()) else {
-            return false;
-        };
-        *least > 0 && most - least <= (least / EVEN_PART).max(u16::from(*least > 1))
+        let units = chart.look.axis_units(low.abs().max(high.abs()));
+        let scales = scales(&units, (low, high), is_fixed, chart.look.is_whole(), room);
+        let best = best(&scales, true, room).or_else(|| best(&scales, false, room));
+        best.unwrap_or_else(|| {
+            // No step divides such a span.
+            let labels = labels_of_any(&[low, high], room.width);
+            ValueAxis { low, high, ticks: [low, high].into_iter().zip(labels).collect() }
+        })
     }
 
     /// The row of dots of a value among so many; outside of them for a value beyond the axis.
     pub(super) fn dot_row(&self, value: f64, rows: i64) -> i64 {
-        ((self.high - value) / (self.high - self.low) * (rows as f64 - 1.0)).round() as i64
+        dot_row((self.low, self.high), value, rows)
     }
 
     /// The row of a value in a panel of so many rows, if it lies there.
@@ -177,34 +161,81 @@ fn apart(low: f64, high: f64) -> (f64, f64) {
     if low == 0.0 { (0.0, 1.0) } else { (low - low.abs() / 10.0, high + high.abs() / 10.0) }
 }
 
-/// The axes over a span with ticks at round numbers, those that are even if there are any. A fixed axis
-/// ends where the span does, others at ticks.
-fn candidates(
-    chart: &Chart,
+/// The row of dots of a value on an axis over a span.
+fn dot_row((low, high): (f64, f64), value: f64, rows: i64) -> i64 {
+    ((high - value) / (high - low) * (rows as f64 - 1.0)).round() as i64
+}
+
+/// An axis with ticks at round numbers whose labels are not written yet.
+struct Scale<'a> {
+    /// What is wrong with it: the less, the better.
+    cost: f64,
+    low: f64,
+    high: f64,
+    /// The ticks in a unit, lowest first.
+    ticks: Vec<f64>,
+    decimals: usize,
+    unit: &'a AxisUnit,
+}
+
+/// The axes over a span with ticks at round numbers, the best first. A fixed axis ends where the span does,
+/// others at ticks.
+fn scales(
+    units: &[AxisUnit],
     (low, high): (f64, f64),
     is_fixed: bool,
+    is_whole: bool,
     room: Room,
-) -> Vec<Candidate> {
+) -> Vec<Scale<'_>> {
     let most = usize::from(room.rows / ROWS_PER_TICK).clamp(1, TICKS_MAX - 1) + 1;
-    let mut found: Vec<(bool, Candidate)> = Vec::new();
-    for unit in chart.look.axis_units(low.abs().max(high.abs())) {
+    let mut found = Vec::new();
+    for unit in units {
         let magnitude = ((high - low) / unit.factor).log10().floor() as i32;
         // A step is at least an eighth of the span.
         let steps =
             (magnitude - 1..=magnitude + 1).flat_map(|exponent| STEPS.map(|it| (it, exponent)));
         for ((digits, cost), exponent) in steps {
             let Some(step) = Step::new(digits, exponent) else { continue };
-            if chart.look.is_whole() && (step.of(1.0) * unit.factor).fract() != 0.0 {
-                continue;
-            }
-            let Some((costs, axis)) = step.axis((low, high), is_fixed, &unit, most, room) else {
-                continue;
-            };
-            found.push((axis.is_even(room), (cost + costs, axis)));
+            let one = step.of(1.0) * unit.factor;
+            let is_part = is_whole && (one - one.round()).abs() > one * EXACTNESS;
+            let scale = step.scale((low, high), is_fixed, unit, most).filter(|_| !is_part);
+            found.extend(scale.map(|scale| Scale { cost: scale.cost + cost, ..scale }));
         }
     }
-    let has_even = found.iter().any(|(is_even, _)| *is_even);
-    found.into_iter().filter(|it| it.0 || !has_even).map(|it| it.1).collect()
+    found.sort_by(|a, b| a.cost.total_cmp(&b.cost));
+    found
+}
+
+/// The best axis of these, which are in order of their costs without those of their labels.
+fn best(scales: &[Scale], must_be_even: bool, room: Room) -> Option<ValueAxis> {
+    let mut best: Option<(f64, ValueAxis)> = None;
+    for scale in scales.iter().filter(|scale| !must_be_even || scale.is_even(room)) {
+        if best.as_ref().is_some_and(|(cost, _)| *cost <= scale.cost) {
+            break;
+        }
+        let (cost, labels) = labels(&scale.ticks, scale.decimals, scale.unit, room.width);
+        let cost = cost + scale.cost;
+        if best.as_ref().is_none_or(|(other, _)| cost < *other) {
+            let ticks = scale.ticks.iter().map(|tick| tick * scale.unit.factor).zip(labels);
+            let axis = ValueAxis { low: scale.low, high: scale.high, ticks: ticks.collect() };
+            best = Some((cost, axis));
+        }
+    }
+    best.map(|(_, axis)| axis)
+}
+
+impl Scale<'_> {
+    /// Whether the rows of the ticks are about equally far from each other: labels one row apart here and
+    /// two there would look like a mistake.
+    fn is_even(&self, room: Room) -> bool {
+        let (dots, dot_rows) = (room.dots as i64, i64::from(room.rows) * room.dots as i64);
+        let row = |tick: &f64| {
+            dot_row((self.low, self.high), tick * self.unit.factor, dot_rows).div_euclid(dots)
+        };
+        let gaps = self.ticks.windows(2).map(|pair| row(&pair[0]) - row(&pair[1]));
+        let (Some(least), Some(most)) = (gaps.clone().min(), gaps.max()) else { return false };
+        least > 0 && most - least <= (least / EVEN_PART).max(i64::from(least > 1))
+    }
 }
 
 /// The distance between two ticks, in the unit of the axis: some digits and a power of ten.
@@ -232,15 +263,14 @@ impl Step {
         count * self.digits * self.power.0 / self.power.1
     }
 
-    /// The axis with ticks at the multiples of the step, and what is wrong with it.
-    fn axis(
+    /// The axis with ticks at the multiples of the step, at most so many.
+    fn scale<'a>(
         &self,
         (low, high): (f64, f64),
         is_fixed: bool,
-        unit: &AxisUnit,
+        unit: &'a AxisUnit,
         most: usize,
-        room: Room,
-    ) -> Option<Candidate> {
+    ) -> Option<Scale<'a>> {
         let one = self.of(1.0) * unit.factor;
         let (first, last) = if is_fixed {
             ((low / one - EXACTNESS).ceil(), (high / one + EXACTNESS).floor())
@@ -259,25 +289,23 @@ impl Step {
             return None;
         }
         let counts = (0..=steps).step_by(stride).map(|at| first + at as f64);
-        let values: Vec<f64> = counts.map(|count| self.of(count)).collect();
-        let (first, last) = (values[0], values[values.len() - 1]);
+        let ticks: Vec<f64> = counts.map(|count| self.of(count)).collect();
+        let (first, last) = (ticks[0], ticks[ticks.len() - 1]);
         let (bottom, top) = (first * unit.factor, last * unit.factor);
-        let mut costs = if is_fixed {
+        let mut cost = if is_fixed {
             (high - top) / (high - low) * BARE_END_COST
         } else {
             (top - bottom) / (high - low) - 1.0
         };
-        let missing = most.min(LABELS).saturating_sub(values.len());
-        costs += match values.len() {
+        let missing = most.min(LABELS).saturating_sub(ticks.len());
+        cost += match ticks.len() {
             2 if missing > 0 => TWO_LABELS_COST,
             _ => FEWER_LABELS_COST * missing as f64,
         };
         let is_long = first.abs().max(last.abs()) >= 1000.0;
-        costs += if is_long && !unit.prefix.is_empty() { LONG_NUMBER_COST } else { 0.0 };
-        let (cost, labels) = labels(&values, self.decimals, unit, room.width);
-        let ticks = values.iter().map(|value| value * unit.factor).zip(labels).collect();
+        cost += if is_long && !unit.prefix.is_empty() { LONG_NUMBER_COST } else { 0.0 };
         let (low, high) = if is_fixed { (low, high) } else { (bottom, top) };
-        (low < high).then_some((costs + cost, ValueAxis { low, high, ticks }))
+        (low < high).then_some(Scale { cost, low, high, ticks, decimals: self.decimals, unit })
     }
 }
 
