@@ -234,7 +234,7 @@ impl Look {
     /// The same look for a column of whole numbers, as long as it has no prefixes.
     #[must_use]
     pub fn of_whole_numbers(self) -> Look {
-        let is_whole = self.prefixes == Prefixes::None && self.scale == 1.0;
+        let is_whole = self.prefixes == Prefixes::None && (self.scale - 1.0).abs() < f64::EPSILON;
         Look { decimals: if is_whole { 0 } else { self.decimals }, ..self }
     }
 
@@ -254,7 +254,7 @@ impl Look {
         let (scaled, prefix) = self.prefixes.of_value(value * self.scale);
         // One that is rounded up to 100 needs no decimal.
         let is_long = scaled.abs() >= 99.95 || prefix.is_empty() && scaled.fract() == 0.0;
-        let decimals = if is_long { 0 } else { 1 };
+        let decimals = usize::from(!is_long);
         Some(format!("{} {prefix}{}", number(scaled, decimals), self.suffix))
     }
 

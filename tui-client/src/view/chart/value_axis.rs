@@ -249,8 +249,11 @@ struct Step {
 impl Step {
     /// A step of tenths of a power of ten; `None` if it is no number.
     fn new(tenths: u32, exponent: i32) -> Option<Step> {
-        let (digits, exponent) =
-            if tenths % 10 == 0 { (tenths / 10, exponent) } else { (tenths, exponent - 1) };
+        let (digits, exponent) = if tenths.is_multiple_of(10) {
+            (tenths / 10, exponent)
+        } else {
+            (tenths, exponent - 1)
+        };
         let power = (10f64.powi(exponent.max(0)), 10f64.powi((-exponent).max(0)));
         let decimals = usize::try_from(-exponent).unwrap_or(0);
         let step = Step { digits: f64::from(digits), power, decimals };
@@ -331,9 +334,9 @@ fn labels(values: &[f64], decimals: usize, unit: &AxisUnit, width: usize) -> (f6
 /// The numbers without the zeros at their ends that all of them have.
 fn trimmed(mut numbers: Vec<String>) -> Vec<String> {
     while numbers.iter().all(|number| number.contains('.') && number.ends_with('0')) {
-        numbers.iter_mut().for_each(|number| {
+        for number in &mut numbers {
             number.pop();
-        });
+        }
     }
     numbers.into_iter().map(|number| number.trim_end_matches('.').to_owned()).collect()
 }
