@@ -275,15 +275,17 @@ impl App {
             }
             _ => (false, false),
         };
-        seen.watched.take(self.now, event);
+        let is_learned = seen.take(self.now, event);
         let is_other = is_stream && columns.as_deref() != seen.watched.columns();
         let overflow = if is_read { seen.watched.overflow() } else { 0 };
         self.fit();
         if overflow > 0 {
             self.tell(format!("the oldest {overflow} rows of this recording do not fit in memory"));
         }
-        if is_stream {
+        if is_stream || is_learned {
             self.sources[source].make_charts(self.units, &self.thresholds);
+        }
+        if is_stream {
             self.told_interval(source);
             let sources = &self.sources;
             self.value_zoom

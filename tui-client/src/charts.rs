@@ -7,7 +7,7 @@
 //!    are alike: more than `NAMELESS_MAX` if nobody has named them, else `NAMED_MAX`.
 //! 4. Each other column has a chart of its own.
 //!
-//! Only names and units count, never values: a chart stays what it is while samples come.
+//! Only names and units decide this, never values: a chart stays what it is while samples come.
 
 mod known;
 
@@ -15,9 +15,10 @@ use std::collections::{HashMap, HashSet};
 
 use loadline_protocol::{Column, Schema};
 
+use crate::store::Values;
 use crate::thresholds::Level;
 use crate::units::{Look, Machine, Units};
-use known::{CORES, KNOWN, PLAIN, YIELDS, is_core, is_known};
+use known::{CORES, KNOWN, is_core, is_known};
 
 /// So many columns of unknown names have a chart each, whatever their units.
 const SINGLES_MAX: usize = 4;
@@ -57,13 +58,16 @@ pub enum Kind {
     Heat,
 }
 
-/// So many charts are enough for a first look; where there are more, the others have pages of their own.
-pub const CALM: usize = 6;
+/// Number of charts that the first page always has: CPU, memory, frequency and load.
+pub const CALM: usize = 4;
 
-/// Whether a first look is to be kept calm: there are more charts than it takes, and those are ours.
+/// Returns whether the first page is kept calm: there are more than [`CALM`] charts, and the first ones are
+/// of known columns. Further charts then need [room](crate::layout) that leaves the others readable.
 #[must_use]
 pub fn is_calm(charts: &[Chart]) -> bool {
-    let is_ours = |chart: &Chart| KNOWN.iter().any(|(title, _)| *title == chart.title);
+    let is_ours = |chart: &Chart| {
+        KNOWN.iter().any(|(title, _)| *title == chart.title) || chart.title == CORES
+    };
     charts.len() > CALM && charts[..CALM].iter().all(is_ours)
 }
 
@@ -89,11 +93,12 @@ pub struct Reference {
     pub level: Level,
 }
 
-/// The charts of a schema: first those of known columns, then those of the others in their order.
+/// The charts of a schema: first those of known columns, then those of the others in their order. `looks`
+/// has the look of each column.
 #[must_use]
-pub fn charts(schema: &Schema, units: Units, machine: Machine) -> Vec<Chart> {
+pub fn charts(schema: &Schema, looks: &[Look], machine: Machine) -> Vec<Chart> {
     let columns = schema.columns();
-    let look = |at: usize| look(&columns[at], units, machine);
+    let look = |at: usize| looks[at].clone();
     let mut charts: Vec<Chart> = Vec::new();
     for (title, members) in KNOWN {
         let lines: Vec<ChartLine> = members
@@ -111,14 +116,7 @@ pub fn charts(schema: &Schema, units: Units, machine: Machine) -> Vec<Chart> {
         let (title, kind) = ((*title).to_owned(), Kind::Lines);
         charts.push(Chart { title, remark, lines, look, reference, kind });
     }
-    // What a plain stream has keeps its order.
-    let is_of_plain = |chart: &Chart| KNOWN[..PLAIN].iter().any(|(title, _)| *title == chart.title);
-    let has_more = !charts.iter().all(is_of_plain);
-    if let Some(at) = charts.iter().position(|chart| has_more && chart.title == YIELDS) {
-        let last = CALM.min(charts.len() - 1);
-        charts[at..=last].rotate_left(1);
-    }
-    charts.extend(cores(columns, units, machine));
+    charts.extend(cores(columns, looks));
     // A chart is chosen by its title: no two may have the same.
     let ours = KNOWN.iter().map(|(title, _)| *title).chain([CORES]);
     let mut taken: HashSet<String> = ours.map(str::to_owned).collect();
@@ -140,7 +138,7 @@ pub fn charts(schema: &Schema, units: Units, machine: Machine) -> Vec<Chart> {
 }
 
 /// The chart of all cores, if there are any.
-fn cores(columns: &[Column], units: Units, machine: Machine) -> Option<Chart> {
+fn cores(columns: &[Column], looks: &[Look]) -> Option<Chart> {
     let cores = columns.iter().enumerate().filter(|(_, column)| is_core(column));
     let line = |(at, column): (usize, &Column)| ChartLine {
         column: at,
@@ -148,7 +146,7 @@ fn cores(columns: &[Column], units: Units, machine: Machine) -> Option<Chart> {
         colour: 0,
     };
     let lines: Vec<ChartLine> = cores.map(line).collect();
-    let look = look(&columns[lines.first()?.column], units, machine);
+    let look = looks[lines.first()?.column].clone();
     let title = CORES.to_owned();
     Some(Chart { title, remark: "", lines, look, reference: None, kind: Kind::Heat })
 }
@@ -216,10 +214,12 @@ fn reference(name: &str, scale: f64, machine: Machine) -> Option<Reference> {
     Some(Reference { value: cores * scale, label, level: Level::Calm })
 }
 
-/// How the values of a column look.
+/// The look of a column that has had such values so far.
 #[must_use]
-pub fn look(column: &Column, units: Units, machine: Machine) -> Look {
-    Look::of(column, is_known(column), units, machine)
+pub fn look(column: &Column, values: Values, units: Units, machine: Machine) -> Look {
+    let is_known = is_known(column);
+    let look = Look::of(column, is_known, units, machine);
+    if values == Values::Whole && !is_known { look.of_whole_numbers() } else { look }
 }
 
 #[cfg(test)]
@@ -227,8 +227,15 @@ mod tests {
     use super::*;
     use crate::units::Range;
 
+    fn charts_in(units: Units, schema: &Schema, machine: Machine) -> Vec<Chart> {
+        let columns = schema.columns().iter();
+        let looks: Vec<Look> =
+            columns.map(|it| look(it, Values::Fractional, units, machine)).collect();
+        charts(schema, &looks, machine)
+    }
+
     fn usual(schema: &Schema) -> Vec<Chart> {
-        charts(schema, Units::Usual, Machine { cores: Some(4.0), memory: None })
+        charts_in(Units::Usual, schema, Machine { cores: Some(4.0), memory: None })
     }
 
     fn titles(schema: &str) -> Vec<String> {
@@ -250,11 +257,11 @@ mod tests {
         let expected = [
             "CPU",
             "Memory",
+            "Frequency",
             "Load",
             "Network",
             "Disk",
             "Pressure",
-            "Frequency",
             "CPU time",
             "Disk space",
             "Temperature",
@@ -267,19 +274,20 @@ mod tests {
         assert!(is_calm(&charts) && !is_calm(&usual(&Schema::plain(12))));
         assert_eq!((charts[10].kind, charts[10].lines.len()), (Kind::Heat, 2));
         assert_eq!(titles("freq:MHz load1 cpu:%"), ["CPU", "Frequency", "Load"]);
-        assert_eq!(titles("freq:MHz load1 swap:%"), ["Load", "Swap", "Frequency"]);
+        assert_eq!(titles("freq:MHz load1 swap:%"), ["Frequency", "Load", "Swap"]);
     }
 
     #[test]
     fn a_load_is_compared_with_the_number_of_cores() {
         let load = |units| {
             let machine = Machine { cores: Some(16.0), memory: None };
-            charts(&Schema::plain(6), units, machine).pop().unwrap()
+            charts_in(units, &Schema::plain(6), machine).pop().unwrap()
         };
         let of = |chart: Chart| chart.reference.map(|it| (it.value, it.label, chart.remark));
         assert_eq!(of(load(Units::Usual)), Some((16.0, "16 cores".into(), "")));
         assert_eq!(of(load(Units::Other)), Some((1.0, "1 per core".into(), "per core")));
-        assert!(charts(&Schema::plain(6), Units::Usual, Machine::default())[3].reference.is_none());
+        let charts = charts_in(Units::Usual, &Schema::plain(6), Machine::default());
+        assert!(charts[3].reference.is_none());
     }
 
     #[test]

@@ -50,6 +50,19 @@ pub struct Store {
     len: usize,
     keep_ms: i64,
     values_max: usize,
+    /// Kind of values of each column since the store was new.
+    kinds: Vec<Values>,
+}
+
+/// Kind of the values that a column has had since its store was new, samples that are gone included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Values {
+    /// No value but NaN.
+    None,
+    /// Whole numbers only.
+    Whole,
+    /// At least one number that is not whole.
+    Fractional,
 }
 
 /// What of a range of samples lies in one chunk.
@@ -79,7 +92,8 @@ impl Store {
         let keep_ms = i64::try_from(keep.as_millis()).unwrap_or(i64::MAX);
         let values_max = VALUES_MAX;
         let chunks = VecDeque::new();
-        Store { chunks, chunk_rows_log2, columns, gone: 0, len: 0, keep_ms, values_max }
+        let kinds = vec![Values::None; columns];
+        Store { chunks, chunk_rows_log2, columns, gone: 0, len: 0, keep_ms, values_max, kinds }
     }
 
     /// The same with room for fewer numbers.
@@ -110,6 +124,18 @@ impl Store {
         }
         self.chunks[chunk].put(row, time.as_millis(), seq.unwrap_or(0), !joined, values);
         self.len += 1;
+        for (kind, value) in self.kinds.iter_mut().zip(values) {
+            if *kind != Values::Fractional && !value.is_nan() {
+                let is_whole = value.fract() == 0.0;
+                *kind = if is_whole { Values::Whole } else { Values::Fractional };
+            }
+        }
+    }
+
+    /// Returns the kind of the values that each column has had.
+    #[must_use]
+    pub fn kinds(&self) -> &[Values] {
+        &self.kinds
     }
 
     /// Drops so many of the newest samples.
@@ -301,6 +327,20 @@ mod tests {
         assert_eq!(times(&store), [1000, 3000]);
         assert_eq!(store.get(0).unwrap().gap_before(), None);
         assert_eq!(store.get(1).unwrap().gap_before(), None);
+    }
+
+    #[test]
+    fn a_column_keeps_the_kind_of_its_values_when_its_samples_are_gone() {
+        use Values::{Fractional, None, Whole};
+        let mut store = Store::new(3, Duration::from_secs(1));
+        let mut kinds_after = |second: i64, values: [f64; 3]| {
+            store.push(ms(second * 1000), Option::None, &values, true);
+            store.kinds().to_vec()
+        };
+        assert_eq!(kinds_after(0, [f64::NAN, 2.0, 2.5]), [None, Whole, Fractional]);
+        assert_eq!(kinds_after(9, [f64::NAN, 3.0, 3.0]), [None, Whole, Fractional]);
+        assert_eq!(kinds_after(10, [1e300, -0.25, f64::NAN]), [Whole, Fractional, Fractional]);
+        assert_eq!(kinds_after(20, [f64::NAN; 3]), [Whole, Fractional, Fractional]);
     }
 
     #[test]

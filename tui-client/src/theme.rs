@@ -81,6 +81,8 @@ pub struct Signs {
     pub(crate) upright: char,
     /// A value that lies above the chart.
     pub(crate) above: char,
+    /// A value that lies below the chart.
+    pub(crate) below: char,
     /// A pixel of a large digit.
     pub(crate) block: char,
     /// The area below a line, the lowest first.
@@ -276,6 +278,7 @@ impl Theme {
                 reference: '-',
                 upright: '|',
                 above: '^',
+                below: 'v',
                 block: '#',
                 area: ['.', ':', '='],
             }
@@ -289,6 +292,7 @@ impl Theme {
                 reference: '╌',
                 upright: '│',
                 above: '▲',
+                below: '▼',
                 block: '█',
                 area: ['⠡', '⢕', '⣞'],
             }

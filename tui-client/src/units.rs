@@ -2,7 +2,6 @@
 //! stand. The one table of it.
 
 use loadline_protocol::{Column, Header};
-use malevich::scale::Unit;
 
 /// Which values an axis spans.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -90,20 +89,30 @@ impl Prefixes {
         }
     }
 
-    /// A value with the prefix that makes it shortest.
-    fn of_value(self, value: f64) -> (f64, &'static str) {
-        let (step, prefixes): (f64, &[&str]) = match self {
-            Prefixes::None => return (value, ""),
+    /// The factor from one prefix to the next, and the prefixes.
+    fn steps(self) -> (f64, &'static [&'static str]) {
+        match self {
+            Prefixes::None => (1.0, &[""]),
             Prefixes::Binary => (1024.0, &["", "Ki", "Mi", "Gi", "Ti", "Pi"]),
             Prefixes::Decimal => (1000.0, &["", "k", "M", "G", "T", "P"]),
-        };
-        let mut scaled = value;
-        let mut at = 0;
-        while scaled.abs() >= step && at + 1 < prefixes.len() {
-            scaled /= step;
+        }
+    }
+
+    /// Returns the factor and the name of the prefix that leaves a value fewer than `most` units.
+    fn below(self, value: f64, most: f64) -> (f64, &'static str) {
+        let (step, prefixes) = self.steps();
+        let (mut factor, mut at) = (1.0, 0);
+        while value.abs() / factor >= most && at + 1 < prefixes.len() {
+            factor *= step;
             at += 1;
         }
-        (scaled, prefixes[at])
+        (factor, prefixes[at])
+    }
+
+    /// A value with the prefix that makes it shortest.
+    fn of_value(self, value: f64) -> (f64, &'static str) {
+        let (factor, prefix) = self.below(value, self.steps().0);
+        (value / factor, prefix)
     }
 }
 
@@ -126,6 +135,26 @@ pub struct Look {
     /// What a table says instead of the column's own unit, and what it multiplies values by.
     pub table: Option<(&'static str, f64)>,
 }
+
+/// Unit of the labels of an axis: one for all of them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AxisUnit {
+    /// Value of one unit.
+    pub factor: f64,
+    /// Prefix of the unit: `Mi`.
+    pub prefix: &'static str,
+    /// The unit as it stands behind a number: ` MiB/s`, `%`.
+    pub text: String,
+}
+
+/// Columns of an axis label without a long unit: `100 GiB`, `-12.5 s`, `21.635M`.
+pub const LABEL_WIDTH: u16 = 7;
+
+/// Columns of the longest axis label: `100 Mbit/s`.
+const LABEL_WIDTH_MAX: u16 = 10;
+
+/// From this value on, the labels of an axis without a unit have a prefix: `10k`.
+const PREFIX_FROM: f64 = 10_000.0;
 
 const GIB: f64 = (1u64 << 30) as f64;
 
@@ -202,17 +231,69 @@ impl Look {
         (number(scaled, self.decimals), format!("{prefix}{}", self.suffix))
     }
 
-    /// The unit of an axis's labels.
+    /// The same look for a column of whole numbers, as long as it has no prefixes.
     #[must_use]
-    pub fn axis_unit(&self) -> Unit {
-        match self.suffix.as_str() {
-            "" => Unit::Plain,
-            _ if self.prefixes == Prefixes::Binary => Unit::Bytes,
-            // An axis has no room for more.
-            BITS => Unit::si("b"),
-            "%" => Unit::suffix("%"),
-            suffix => Unit::suffix(format!(" {suffix}")),
+    pub fn of_whole_numbers(self) -> Look {
+        let is_whole = self.prefixes == Prefixes::None && (self.scale - 1.0).abs() < f64::EPSILON;
+        Look { decimals: if is_whole { 0 } else { self.decimals }, ..self }
+    }
+
+    /// Returns whether all values are whole numbers.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.decimals == 0 && self.prefixes == Prefixes::None
+    }
+
+    /// A value of bytes or bits in three or four digits: `645 MiB`, `64.5 KiB/s`, `512 B`. Other values have
+    /// no such form.
+    #[must_use]
+    pub fn compact(&self, value: f64) -> Option<String> {
+        if self.prefixes == Prefixes::None || !value.is_finite() {
+            return None;
         }
+        let (scaled, prefix) = self.prefixes.of_value(value * self.scale);
+        // One that is rounded up to 100 needs no decimal.
+        let is_long = scaled.abs() >= 99.95 || prefix.is_empty() && scaled.fract() == 0.0;
+        let decimals = usize::from(!is_long);
+        Some(format!("{} {prefix}{}", number(scaled, decimals), self.suffix))
+    }
+
+    /// Columns of the longest value that [`Look::compact`] gives: `1023 KiB/s`.
+    #[must_use]
+    pub fn compact_width(&self) -> usize {
+        if self.prefixes == Prefixes::None { 0 } else { "1023 Ki".len() + self.suffix.len() }
+    }
+
+    /// Units for the labels of an axis up to `most`, the best first.
+    #[must_use]
+    pub fn axis_units(&self, most: f64) -> Vec<AxisUnit> {
+        let blank = if matches!(self.suffix.as_str(), "" | "%") { "" } else { " " };
+        let unit = |(factor, prefix): (f64, &'static str)| AxisUnit {
+            factor,
+            prefix,
+            text: format!("{blank}{prefix}{}", self.suffix),
+        };
+        let prefixes = match self.suffix.as_str() {
+            "" if most.abs() >= PREFIX_FROM => Prefixes::Decimal,
+            _ => self.prefixes,
+        };
+        let first = prefixes.below(most, 1000.0);
+        // A round number above the greatest value may take the next one.
+        let next = prefixes.below(most * 2.0, 1000.0);
+        let mut units = vec![unit(first)];
+        units.extend((next != first).then(|| unit(next)));
+        units
+    }
+
+    /// Columns of the longest label of an axis.
+    #[must_use]
+    pub fn label_width(&self) -> u16 {
+        let prefix = if self.prefixes == Prefixes::Binary { 2 } else { 1 };
+        let prefix = if self.prefixes == Prefixes::None { 0 } else { prefix };
+        let unit = self.suffix.chars().count() as u16 + prefix;
+        // Three digits and a blank, or two and a point; thousands where there are no decimals.
+        let number = if self.is_whole() { 5 } else { 4 };
+        (unit + number).clamp(LABEL_WIDTH, LABEL_WIDTH_MAX)
     }
 }
 
@@ -255,6 +336,25 @@ mod tests {
         ] {
             assert_eq!(look(column, Units::Usual, MACHINE).value(value), expected);
         }
+    }
+
+    #[test]
+    fn bytes_and_rates_have_a_compact_form_of_a_width_that_holds_all_of_them() {
+        let of = |column, value| look(column, Units::Usual, MACHINE).compact(value);
+        for (column, value, expected) in [
+            ("mem_used:B", 676_655_104.0, "645 MiB"),
+            ("mem_used:B", 67_385_159_680.0, "62.8 GiB"),
+            ("net_rx:B/s", 99.96 * 1024.0, "100 KiB/s"),
+            ("net_rx:B/s", 1023.9 * 1024.0, "1024 KiB/s"),
+            ("net_rx:B/s", 512.0, "512 B/s"),
+            ("x:B", 0.5, "0.5 B"),
+            ("x:B", 0.0, "0 B"),
+        ] {
+            assert_eq!(of(column, value).as_deref(), Some(expected));
+            let widest = look(column, Units::Usual, MACHINE).compact_width();
+            assert!(expected.len() <= widest, "{expected}");
+        }
+        assert_eq!((of("mem:%", 12.5), of("x:B", f64::NAN)), (None, None));
     }
 
     #[test]

@@ -2,12 +2,12 @@
 
 use ratatui::layout::{Position, Rect};
 
-use super::App;
-use crate::charts::{Chart, Kind, is_calm};
+use super::{App, Seen};
+use crate::charts::{Kind, is_calm};
 use crate::digits;
 use crate::keys;
 use crate::layout::{
-    ChartShape, Layout, LineParts, Page, Parts, Shape, layout, line_parts, parts, popup,
+    ChartPlace, ChartShape, Layout, LineParts, Page, Parts, Shape, layout, line_parts, parts, popup,
 };
 use crate::store::Window;
 
@@ -50,38 +50,38 @@ impl App {
         layout(area, shape)
     }
 
-    /// What the parts of a chart depend on.
-    #[must_use]
-    pub fn chart_shape(&self, chart: &Chart, area: Rect) -> ChartShape {
-        match self.screen.page() {
-            // The panels of charts one below the other are of one width, and so are their times.
-            Page::Overview | Page::Dashboard | Page::Together | Page::Apart => {
-                ChartShape::default()
-            }
-            // Its names stand where others have their values.
-            Page::Fullscreen if chart.kind == Kind::Heat => ChartShape::default(),
-            Page::Fullscreen => {
-                let names = chart.lines.iter().map(|line| line.legend.chars().count());
-                let names = names.max().unwrap_or(0).min(NAME_MAX) as u16;
-                ChartShape { names, large: digits::size(chart.lines.len(), area) }
-            }
-        }
-    }
-
     /// Whether the page shows all sources, and not one of them.
     #[must_use]
     pub fn is_of_all(&self) -> bool {
         matches!(self.screen.page(), Page::Overview | Page::Together | Page::Apart)
     }
 
-    /// The parts of the chart that the layout calls by a number, if there is one.
+    /// The parts of a chart that the layout has placed, if there is one. The panels of charts one below the
+    /// other are of one width, and so are their times.
     #[must_use]
-    pub fn chart_parts(&self, at: usize, area: Rect) -> Option<Parts> {
+    pub fn chart_parts(&self, place: ChartPlace) -> Option<Parts> {
+        let shape = ChartShape { axis_rows: place.axis_rows, ..ChartShape::default() };
         let shape = match self.screen.page() {
-            Page::Dashboard | Page::Fullscreen => self.chart_shape(self.charts().get(at)?, area),
-            Page::Overview | Page::Together | Page::Apart => ChartShape::default(),
+            Page::Dashboard | Page::Fullscreen => {
+                let chart = self.charts().get(place.at)?;
+                let labels = self.shown_seen().label_width();
+                // The names of a heat map stand where others have their values.
+                if self.screen.page() == Page::Dashboard || chart.kind == Kind::Heat {
+                    ChartShape { labels, ..shape }
+                } else {
+                    let names = chart.lines.iter().map(|line| line.legend.chars().count());
+                    let names = names.max().unwrap_or(0).min(NAME_MAX) as u16;
+                    let is_empty = self.shown_seen().why_empty(chart).is_some();
+                    let large = digits::size(chart.lines.len(), place.area);
+                    ChartShape { names, large: large.filter(|_| !is_empty), labels, ..shape }
+                }
+            }
+            Page::Overview | Page::Together | Page::Apart => {
+                let labels = self.sources().iter().map(Seen::label_width).max().unwrap_or(0);
+                ChartShape { labels, ..shape }
+            }
         };
-        Some(parts(area, shape))
+        Some(parts(place.area, shape))
     }
 
     /// The columns of the dots of the chosen chart, as it is drawn.
@@ -95,8 +95,8 @@ impl App {
             Page::Together => self.metric()?.0,
             Page::Overview | Page::Dashboard | Page::Fullscreen => self.chosen(),
         };
-        let (at, area) = layout.charts.iter().find(|(at, _)| *at == chosen)?;
-        Some(self.chart_parts(*at, *area)?.panel.width)
+        let place = layout.charts.iter().find(|place| place.at == chosen)?;
+        Some(self.chart_parts(*place)?.panel.width)
     }
 
     /// The parts of a line of the overview, the same for all.

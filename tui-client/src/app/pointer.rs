@@ -79,12 +79,12 @@ impl App {
                 .copied()
                 .map(Target::Source);
         }
-        let (at, area) = layout.charts.iter().find(|(_, area)| area.contains(position))?;
-        let panel = self.chart_parts(*at, *area)?.panel;
+        let place = layout.charts.iter().find(|place| place.area.contains(position))?;
+        let panel = self.chart_parts(*place)?.panel;
         let window = self.window_of(panel.width).filter(|_| panel.contains(position));
         Some(match window {
-            Some(window) => Target::Panel { chart: *at, panel, window },
-            None => Target::Chart(*at),
+            Some(window) => Target::Panel { chart: place.at, panel, window },
+            None => Target::Chart(place.at),
         })
     }
 
@@ -148,8 +148,7 @@ impl App {
             return Some((panel, window));
         }
         let layout = self.layout(self.area());
-        let (at, area) = layout.charts.first()?;
-        let panel = self.chart_parts(*at, *area)?.panel;
+        let panel = self.chart_parts(*layout.charts.first()?)?.panel;
         Some((panel, self.window_of(panel.width)?))
     }
 

@@ -5,11 +5,12 @@ use std::time::Duration;
 use loadline_protocol::Time;
 
 use super::{App, Screen, View};
-use crate::charts::{Chart, Reference, charts};
+use crate::charts::{Chart, Reference, charts, look};
+use crate::event::Event;
 use crate::layout::Page;
 use crate::store::Kept;
 use crate::thresholds::{Level, Limits, Thresholds};
-use crate::units::Units;
+use crate::units::{Look, Units};
 use crate::watched::{State, Watched};
 
 /// A recording that is seen as a whole spans so much more than its samples do: a cell at the end.
@@ -23,8 +24,10 @@ const FIT_MIN: Duration = Duration::from_secs(1);
 pub struct Seen {
     /// What is known of it.
     pub watched: Watched,
-    /// The charts of its stream.
+    /// The charts of its stream in their order on the screen: those without any value are the last.
     pub charts: Vec<Chart>,
+    /// How the values of each column look.
+    pub looks: Vec<Look>,
     /// From where on the values of each column are worth a look.
     limits: Vec<Limits>,
     /// What its agent was asked for and has not answered yet.
@@ -33,13 +36,19 @@ pub struct Seen {
 
 impl Seen {
     pub(super) fn new(watched: Watched) -> Seen {
-        Seen { watched, charts: Vec::new(), limits: Vec::new(), asked: None }
+        Seen { watched, charts: Vec::new(), looks: Vec::new(), limits: Vec::new(), asked: None }
     }
 
     pub(super) fn make_charts(&mut self, units: Units, thresholds: &Thresholds) {
-        let (stream, machine) = (self.watched.stream.as_ref(), self.watched.machine());
-        self.charts = stream.map_or_else(Vec::new, |stream| charts(&stream.schema, units, machine));
-        let columns = self.watched.columns().unwrap_or_default();
+        let (watched, machine) = (&self.watched, self.watched.machine());
+        let columns = watched.columns().unwrap_or_default();
+        let kinds = columns.iter().zip(watched.store.kinds());
+        self.looks = kinds.map(|(column, kind)| look(column, *kind, units, machine)).collect();
+        self.charts = watched
+            .stream
+            .as_ref()
+            .map_or_else(Vec::new, |stream| charts(&stream.schema, &self.looks, machine));
+        self.charts.sort_by_key(|chart| is_missing(watched, chart));
         self.limits = columns.iter().map(|it| thresholds.of(it.name(), machine.cores)).collect();
         for chart in self.charts.iter_mut().filter(|chart| chart.reference.is_none()) {
             let mut limits = chart.lines.iter().filter_map(|line| self.limits.get(line.column));
@@ -49,6 +58,27 @@ impl Seen {
                 level,
             });
         }
+    }
+
+    /// Takes what the link tells, and returns whether this has changed the order or the looks of the charts.
+    pub(super) fn take(&mut self, now: Time, event: Event) -> bool {
+        let before = self.watched.kinds_version();
+        self.watched.take(now, event);
+        self.watched.kinds_version() != before
+    }
+
+    /// Returns why a chart has nothing to draw, if none of its columns has had a value.
+    #[must_use]
+    pub fn why_empty(&self, chart: &Chart) -> Option<&'static str> {
+        let is_agent = self.watched.stream.as_ref().is_some_and(|it| it.header.is_some());
+        let why = if is_agent { "not available on this machine" } else { "no value so far" };
+        is_missing(&self.watched, chart).then_some(why)
+    }
+
+    /// Columns of the longest label on the value axes of its charts.
+    #[must_use]
+    pub fn label_width(&self) -> u16 {
+        self.looks.iter().map(Look::label_width).max().unwrap_or(0)
     }
 
     /// Whether a value of a column is worth a look.
@@ -76,6 +106,11 @@ impl Seen {
     pub fn chart(&self, title: &str) -> Option<&Chart> {
         self.charts.iter().find(|chart| chart.title == title)
     }
+}
+
+/// Returns whether no column of a chart has had a value.
+fn is_missing(watched: &Watched, chart: &Chart) -> bool {
+    chart.lines.iter().all(|line| watched.is_missing(line.column))
 }
 
 impl App {

@@ -40,13 +40,6 @@ pub(super) const KNOWN: &[(&str, &[Member])] = &[
     ("Uptime", &[("uptime", "", 1)]),
 ];
 
-/// So many of them are those of a plain stream.
-pub(super) const PLAIN: usize = 4;
-
-/// What stands behind all others where there is more to see than what a plain stream has: the frequency
-/// tells least.
-pub(super) const YIELDS: &str = "Frequency";
-
 /// The chart of all cores.
 pub(super) const CORES: &str = "Cores";
 

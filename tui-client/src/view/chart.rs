@@ -5,7 +5,7 @@
 //!    100%┤
 //!        │          ⢀⡀                       value axis, panel
 //!      0%┤⣀⣀⣀⣀⣀⣀⡠⠔⠊⠁⠈⠑⠢⣀⣀⣀⣀⣀⣀
-//!        └────┬──────────┬─────              time axis, in local time
+//!        └────┬──────────┬─────              time axis, in local time: of the lowest chart of a column
 //!           14:02      14:03
 //! ```
 
@@ -21,10 +21,10 @@ mod value_axis;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::text::{Piece, put};
+use super::text::{Piece, put, shortened};
 use crate::app::{App, Seen};
 use crate::charts::{Chart, ChartLine, Kind, Reference};
-use crate::layout::{Parts, parts};
+use crate::layout::{ChartPlace, Parts};
 use crate::store::{Kept, Slots, Window};
 use crate::thresholds::Level;
 use cells::{Across, Area};
@@ -49,6 +49,8 @@ pub(super) struct Figure<'a> {
     pub(super) lines: Vec<Drawing>,
     /// The line whose area is filled, the first at 0, if areas are.
     pub(super) filled: usize,
+    /// Why there is nothing to draw, if that is known.
+    pub(super) why_empty: Option<&'static str>,
 }
 
 /// A line of a chart, as there is of it to draw.
@@ -71,10 +73,9 @@ struct Drawn<'a> {
     axis: &'a ValueAxis,
 }
 
-/// Draws the charts of the source that is shown, each given by its position in the app, and where.
-pub(super) fn render_all(app: &App, charts: &[(usize, Rect)], buf: &mut Buffer) {
-    let places: Vec<Place> =
-        charts.iter().filter_map(|(at, area)| Place::of(app, *at, *area)).collect();
+/// Draws the charts of the source that is shown.
+pub(super) fn render_all(app: &App, charts: &[ChartPlace], buf: &mut Buffer) {
+    let places: Vec<Place> = charts.iter().filter_map(|place| Place::of(app, *place)).collect();
     let mut done = vec![false; places.len()];
     for first in 0..places.len() {
         if done[first] {
@@ -91,8 +92,7 @@ pub(super) fn render_all(app: &App, charts: &[(usize, Rect)], buf: &mut Buffer) 
         let drawings = drawings_of(app, app.shown(), &charts, window);
         for (at, lines) in together.into_iter().zip(drawings) {
             let Place { chart, parts, .. } = places[at];
-            let zoom = app.value_zoom(chart);
-            let axis = ValueAxis::new(chart, zoom, extent(&lines), parts.panel.height);
+            let axis = ValueAxis::of(app, chart, extent(&lines), parts);
             draw(app, places[at].figure(app, lines), Some((window, &axis)), parts, buf);
             done[at] = true;
         }
@@ -110,10 +110,9 @@ struct Place<'a> {
 }
 
 impl<'a> Place<'a> {
-    fn of(app: &'a App, at: usize, area: Rect) -> Option<Place<'a>> {
-        let chart = app.charts().get(at)?;
-        let parts = parts(area, app.chart_shape(chart, area));
-        Some(Place { at, chart, parts, window: window(app, parts) })
+    fn of(app: &'a App, place: ChartPlace) -> Option<Place<'a>> {
+        let (chart, parts) = (app.charts().get(place.at)?, app.chart_parts(place)?);
+        Some(Place { at: place.at, chart, parts, window: window(app, parts) })
     }
 
     fn figure(&self, app: &App, lines: Vec<Drawing>) -> Figure<'a> {
@@ -125,7 +124,8 @@ impl<'a> Place<'a> {
             values: values(self.chart, app.shown_sample()),
             fresh: app.is_fresh(),
         };
-        Figure { chart: self.chart, heading, lines, filled: 0 }
+        let why_empty = app.shown_seen().why_empty(self.chart);
+        Figure { chart: self.chart, heading, lines, filled: 0, why_empty }
     }
 }
 
@@ -182,27 +182,41 @@ pub(super) fn draw(
     parts: Parts,
     buf: &mut Buffer,
 ) {
-    let Figure { chart, heading, lines, filled } = figure;
+    let Figure { chart, mut heading, lines, filled, why_empty } = figure;
+    if why_empty.is_some() {
+        heading.values.clear();
+    }
     let has_compared = title::render(app, chart, &heading, place.map(|(_, axis)| axis), parts, buf);
     let Some((window, axis)) = place else { return };
     let drawn = Drawn { app, chart, parts, window, lines, filled, axis };
     digits::render(&drawn, &heading, buf);
     time_axis::render(&drawn, buf);
-    match chart.kind {
-        Kind::Lines => {
+    match (why_empty, chart.kind) {
+        (Some(why), _) => drawn.render_why(why, buf),
+        (None, Kind::Lines) => {
             value_axis::render(&drawn, buf);
             drawn.render_lines(buf);
+            value_axis::render_beyond(&drawn, buf);
             if !has_compared {
                 drawn.render_reference_label(buf);
             }
             drawn.render_names(buf);
         }
-        Kind::Heat => heat::render(&drawn, buf),
+        (None, Kind::Heat) => heat::render(&drawn, buf),
     }
     pointed::render(&drawn, buf);
 }
 
 impl Drawn<'_> {
+    /// The reason why a chart is empty, where its lines would be.
+    fn render_why(&self, why: &'static str, buf: &mut Buffer) {
+        let panel = self.parts.panel;
+        let row = Rect { y: panel.y + (panel.height - 1) / 2, height: 1, ..panel };
+        let text = Piece::new(shortened(why, usize::from(row.width)), self.app.theme.faint());
+        let left = (row.width - text.width() as u16) / 2;
+        put(buf, Rect { x: row.x + left, width: row.width - left, ..row }, &[text]);
+    }
+
     fn render_lines(&self, buf: &mut Buffer) {
         let theme = self.app.theme;
         let panel = self.parts.panel;

@@ -7,7 +7,7 @@ use super::chart::{self, Drawing, Figure, Heading, ValueAxis};
 use super::text::{Piece, put, put_right, shortened};
 use crate::app::{App, LINES_MAX};
 use crate::charts::{Chart, ChartLine};
-use crate::layout::{Layout, Page};
+use crate::layout::{ChartPlace, Layout, Page};
 use crate::thresholds::Level;
 use crate::units::Range;
 use crate::watched::State;
@@ -22,8 +22,8 @@ pub(super) fn render(app: &App, layout: &Layout, buf: &mut Buffer) {
         render_apart(app, title, &layout.charts, buf);
         return;
     }
-    for (_, area) in &layout.charts {
-        render_together(app, number, title, *area, buf);
+    for place in &layout.charts {
+        render_together(app, number, title, *place, buf);
     }
     render_legend(app, title, layout, buf);
 }
@@ -51,11 +51,11 @@ fn common<'a>(charts: impl Iterator<Item = &'a Chart>) -> Option<Chart> {
     Some(Chart { reference: None, ..merged })
 }
 
-fn render_together(app: &App, number: usize, title: &str, area: Rect, buf: &mut Buffer) {
+fn render_together(app: &App, number: usize, title: &str, place: ChartPlace, buf: &mut Buffer) {
     let found: Vec<(usize, &Chart)> = charts(app, title, app.compared()).collect();
     let all = charts(app, title, 0..app.sources().len()).map(|(_, chart)| chart);
     let Some(mut chart) = common(all) else { return };
-    let Some(parts) = app.chart_parts(number, area) else { return };
+    let Some(parts) = app.chart_parts(place) else { return };
     let window = chart::window(app, parts);
     let mut lines: Vec<Drawing> = Vec::new();
     let filled = found.iter().position(|(source, _)| *source == app.shown()).unwrap_or(0);
@@ -73,8 +73,7 @@ fn render_together(app: &App, number: usize, title: &str, area: Rect, buf: &mut 
         });
         lines.extend(first);
     }
-    let zoom = app.value_zoom(&chart);
-    let axis = ValueAxis::new(&chart, zoom, chart::extent(&lines), parts.panel.height);
+    let axis = ValueAxis::of(app, &chart, chart::extent(&lines), parts);
     let heading = Heading {
         title,
         number: Some(number),
@@ -84,7 +83,8 @@ fn render_together(app: &App, number: usize, title: &str, area: Rect, buf: &mut 
         fresh: true,
     };
     let place = window.map(|window| (window, &axis));
-    chart::draw(app, Figure { chart: &chart, heading, lines, filled }, place, parts, buf);
+    let figure = Figure { chart: &chart, heading, lines, filled, why_empty: None };
+    chart::draw(app, figure, place, parts, buf);
 }
 
 /// The values of the sources that stand in the chart, in their colours.
@@ -139,10 +139,10 @@ fn render_legend(app: &App, title: &str, layout: &Layout, buf: &mut Buffer) {
 }
 
 /// A chart for each source, all of them with the value axis of those in sight.
-fn render_apart(app: &App, title: &str, places: &[(usize, Rect)], buf: &mut Buffer) {
-    let first = places.first().and_then(|(at, area)| app.chart_parts(*at, *area));
+fn render_apart(app: &App, title: &str, places: &[ChartPlace], buf: &mut Buffer) {
+    let first = places.first().and_then(|place| app.chart_parts(*place));
     let Some(window) = first.map(|parts| chart::window(app, parts)) else { return };
-    let sources = || charts(app, title, places.iter().map(|(at, _)| *at));
+    let sources = || charts(app, title, places.iter().map(|place| place.at));
     // The range is that of all sources, so that it stays where it is from page to page.
     let all = charts(app, title, 0..app.sources().len()).map(|(_, chart)| chart);
     let Some(all) = common(all) else { return };
@@ -152,11 +152,12 @@ fn render_apart(app: &App, title: &str, places: &[(usize, Rect)], buf: &mut Buff
     let drawn: Vec<Drawing> = sources().flat_map(|(source, chart)| lines(source, chart)).collect();
     let extent = chart::extent(&drawn);
     let nothing = Chart { lines: Vec::new(), ..all.clone() };
-    for (source, area) in places {
-        let Some(parts) = app.chart_parts(*source, *area) else { continue };
-        let seen = &app.sources()[*source];
+    for place in places {
+        let Some(parts) = app.chart_parts(*place) else { continue };
+        let source = place.at;
+        let seen = &app.sources()[source];
         let chart = seen.chart(title).unwrap_or(&nothing);
-        let axis = ValueAxis::new(&all, app.value_zoom(chart), extent, parts.panel.height);
+        let axis = ValueAxis::of(app, &all, extent, parts);
         let state = seen.watched.state(app.now);
         let title = match state {
             State::Live => seen.watched.name.clone(),
@@ -165,12 +166,13 @@ fn render_apart(app: &App, title: &str, places: &[(usize, Rect)], buf: &mut Buff
         let heading = Heading {
             title: &title,
             number: None,
-            is_chosen: *source == app.shown(),
-            values: chart::values(chart, app.sample_of(*source)),
-            levels: chart::levels(seen, chart, app.sample_of(*source)),
-            fresh: app.is_fresh_of(*source),
+            is_chosen: source == app.shown(),
+            values: chart::values(chart, app.sample_of(source)),
+            levels: chart::levels(seen, chart, app.sample_of(source)),
+            fresh: app.is_fresh_of(source),
         };
-        let figure = Figure { chart, heading, lines: lines(*source, chart), filled: 0 };
+        let why_empty = seen.why_empty(chart).filter(|_| !chart.lines.is_empty());
+        let figure = Figure { chart, heading, lines: lines(source, chart), filled: 0, why_empty };
         let place = chart::window(app, parts).map(|window| (window, &axis));
         chart::draw(app, figure, place, parts, buf);
     }

@@ -154,7 +154,7 @@ fn pages(app: &App, layout: &Layout) -> Vec<Piece> {
 }
 
 fn charts_in_sight(layout: &Layout, what: &str, all: usize) -> Option<String> {
-    let (first, last) = (layout.charts.first()?.0, layout.charts.last()?.0);
+    let (first, last) = (layout.charts.first()?.at, layout.charts.last()?.at);
     let is_all = last - first + 1 == all;
     (!is_all).then(|| format!(" {what} {}-{} of {all}", first + 1, last + 1))
 }

@@ -7,7 +7,6 @@ use super::chart::{Cells, Layer, Strokes};
 use super::header::{age_text, clock_text, outage_text, state_style};
 use super::text::{Piece, put, put_right, shortened};
 use crate::app::{App, Seen};
-use crate::charts::look;
 use crate::layout::{LineParts, VALUE};
 use crate::store::{Slots, Window};
 use crate::thresholds::Level;
@@ -103,16 +102,12 @@ impl ListLine<'_> {
         let known: Vec<usize> =
             FIRST.iter().filter_map(|name| stream.schema.position(name)).collect();
         let others = (0..columns.len()).filter(|at| !known.contains(at));
-        let machine = self.seen.watched.machine();
         known
             .iter()
             .copied()
             .chain(others)
             .take(FIRST.len())
-            .map(|at| {
-                let name = columns[at].name().to_owned();
-                (at, name, look(&columns[at], self.app.units, machine))
-            })
+            .map(|at| (at, columns[at].name().to_owned(), self.seen.looks[at].clone()))
             .collect()
     }
 
@@ -142,20 +137,16 @@ impl ListLine<'_> {
         let app = self.app;
         let Some(window) = app.window_of(place.width).filter(|_| !place.is_empty()) else { return };
         let column = self.seen.hot_column();
-        let Some(metric) = self.seen.watched.columns().and_then(|columns| columns.get(column))
-        else {
-            return;
-        };
+        let Some(look) = self.seen.looks.get(column) else { return };
         let by_its_clock = window.by_clock(app.ahead_ms(self.source));
         let slots = self.seen.watched.store.slots(column, by_its_clock);
-        let range = look(metric, app.units, self.seen.watched.machine());
         if app.theme.ascii {
-            self.render_levels(&range, &slots, column, place, buf);
+            self.render_levels(look, &slots, column, place, buf);
             self.render_cursor(window, place, buf);
             return;
         }
         let (_, dots) = app.theme.charset().pixels_per_cell();
-        let row = scale(&range, &slots, dots as i64);
+        let row = scale(look, &slots, dots as i64);
         let strokes = Strokes::of(&slots, row);
         let style = app.theme.line(self.seen.colour(column), self.fresh);
         let layer = Layer::new(strokes, 0, style, app.theme);
@@ -200,7 +191,7 @@ const LEVELS: [char; 5] = ['_', '.', '-', '\'', '^'];
 fn scale(look: &Look, slots: &Slots, dots: i64) -> impl Fn(f64) -> i64 {
     let (least, greatest) = slots.extent().unwrap_or((0.0, 1.0));
     let (low, high) = match look.range {
-        Range::Fixed(most) => (0.0, most / look.scale),
+        Range::Fixed(most) => (0.0, greatest.max(most / look.scale)),
         Range::FromZero(most) => (least.min(0.0), greatest.max(most / look.scale)),
         Range::Fitted => (least, greatest),
     };

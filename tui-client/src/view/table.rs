@@ -1,20 +1,23 @@
 //! The data table: a row a sample, the newest at the bottom.
 
+use std::time::Duration;
+
 use loadline_protocol::{Column, write_number};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use super::header::age_text;
+use super::header::{age_text, span_text};
 use super::text::{Piece, put, put_right};
 use crate::app::{App, TableRow};
-use crate::charts::look;
 use crate::store::Kept;
+use crate::units::Look;
 
 /// `14:03:07.123`
 const TIME_WIDTH: u16 = 12;
 
-/// The narrowest column: a value of a usual size and the space before it.
+/// The narrowest column: a value of a usual size and the space before it. The width of a column follows
+/// from its name and unit and never from its values, so that columns stand still.
 const COLUMN_MIN: usize = 9;
 
 /// The widest column; a longer name is cut.
@@ -30,8 +33,7 @@ enum Shown<'a> {
 struct Value<'a> {
     at: usize,
     column: &'a Column,
-    /// Another unit than the column's own, and what values are multiplied by for it.
-    unit: Option<(&'static str, f64)>,
+    look: &'a Look,
 }
 
 pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
@@ -70,11 +72,9 @@ pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
 fn columns(app: &App, area: Rect) -> Vec<(Shown<'_>, Rect)> {
     let store = &app.watched().store;
     let all = app.watched().columns().unwrap_or_default();
-    let machine = app.watched().machine();
-    let values = all.iter().enumerate().skip(app.first_column).map(|(at, column)| {
-        let unit = look(column, app.units, machine).table;
-        Shown::Value(Value { at, column, unit })
-    });
+    let looks = &app.shown_seen().looks;
+    let values = all.iter().zip(looks).enumerate().skip(app.first_column);
+    let values = values.map(|(at, (column, look))| Shown::Value(Value { at, column, look }));
     let seq = store.get(0).and_then(|sample| sample.seq()).map(|_| Shown::Seq);
     let mut columns = Vec::new();
     let mut right = area.x + TIME_WIDTH.min(area.width);
@@ -86,30 +86,55 @@ fn columns(app: &App, area: Rect) -> Vec<(Shown<'_>, Rect)> {
         right += wide;
         columns.push((column, Rect { x: right - wide, width: wide, y: area.y, height: 1 }));
     }
+    // The last column makes room for the sign that there are more.
+    let hidden = hidden_right(app, &columns);
+    let least = Piece::new(more_text(app, hidden).1, Style::new()).width() as u16 + 1;
+    if hidden > 0 && columns.len() > 1 && area.right() - right < least {
+        columns.pop();
+    }
     columns
 }
 
-fn render_head(app: &App, columns: &[(Shown, Rect)], area: Rect, buf: &mut Buffer) {
-    let faint = app.theme.faint();
-    let head = Rect { height: 1, ..area };
-    // How many columns lie to the left, and to the right.
-    let hidden_left = app.first_column;
-    let time = if hidden_left > 0 { format!("time <{hidden_left}") } else { "time".to_owned() };
-    put(buf, Rect { width: TIME_WIDTH.min(area.width), ..head }, &[Piece::new(time, faint)]);
-    for (column, place) in columns {
-        put_right(buf, *place, &[Piece::new(format!(" {}", column.head()), faint)]);
-    }
+/// How many columns lie to the right of those that are shown.
+fn hidden_right(app: &App, columns: &[(Shown, Rect)]) -> usize {
     let all = app.watched().columns().map_or(0, <[_]>::len);
     let last = columns.iter().rev().find_map(|(column, _)| match column {
         Shown::Value(value) => Some(value.at + 1),
         Shown::Seq => None,
     });
-    let hidden_right = all - last.unwrap_or(hidden_left).min(all);
+    all.saturating_sub(last.unwrap_or(app.first_column))
+}
+
+/// What says that there are so many more columns to the right, where there is room and where there is
+/// little.
+fn more_text(app: &App, count: usize) -> (String, String) {
+    let arrow = if app.theme.ascii { '>' } else { '→' };
+    (format!("{count} more {arrow}"), format!("+{count} {arrow}"))
+}
+
+fn render_head(app: &App, columns: &[(Shown, Rect)], area: Rect, buf: &mut Buffer) {
+    let faint = app.theme.faint();
+    let head = Rect { height: 1, ..area };
+    let time = match (app.first_column, app.theme.ascii) {
+        (0, _) => "time".to_owned(),
+        (left, false) => format!("← {left} more"),
+        (left, true) => format!("< {left} more"),
+    };
+    put(buf, Rect { width: TIME_WIDTH.min(area.width), ..head }, &[Piece::new(time, faint)]);
+    for (column, place) in columns {
+        put_right(buf, *place, &[Piece::new(format!(" {}", column.head()), faint)]);
+    }
+    let hidden = hidden_right(app, columns);
+    if hidden == 0 {
+        return;
+    }
     let end =
         columns.last().map_or(area.x + TIME_WIDTH.min(area.width), |(_, place)| place.right());
-    let more = Piece::new(format!(" {hidden_right}>"), faint);
-    if hidden_right > 0 && usize::from(area.right() - end) >= more.width() {
-        put(buf, Rect { x: end, width: area.right() - end, ..head }, &[more]);
+    let room = Rect { x: end, width: area.right() - end, ..head };
+    let (long, short) = more_text(app, hidden);
+    let texts = [long, short].map(|text| Piece::new(format!(" {text}"), faint));
+    if let Some(text) = texts.into_iter().find(|text| text.width() <= usize::from(room.width)) {
+        put_right(buf, room, &[text]);
     }
 }
 
@@ -152,38 +177,61 @@ fn fitting(value: f64, decimals: usize, width: usize) -> String {
     texts.find(|text| text.len() <= width).unwrap_or_else(|| "#".to_owned())
 }
 
+/// A time since the start of a machine: `3d 4h`.
+fn is_uptime(column: &Column) -> bool {
+    (column.name(), column.unit()) == ("uptime", "s")
+}
+
 impl Shown<'_> {
     fn head(&self) -> String {
-        match self {
-            Shown::Seq => "seq".to_owned(),
-            Shown::Value(Value { column, unit: Some((unit, _)), .. }) => {
+        let Shown::Value(Value { column, look, .. }) = self else { return "seq".to_owned() };
+        match look.table {
+            Some((unit, _)) => {
                 // `load1/core` is one word, `mem GiB` are two.
                 let blank = if unit.starts_with('/') { "" } else { " " };
                 format!("{}{blank}{unit}", column.name())
             }
-            Shown::Value(Value { column, unit: None, .. }) => column.heading(),
+            // The unit stands behind each value.
+            None if look.compact_width() > 0 || is_uptime(column) => column.name().to_owned(),
+            None => column.heading(),
         }
     }
 
     fn width(&self) -> u16 {
         use unicode_width::UnicodeWidthStr;
-        (self.head().width() + 2).clamp(COLUMN_MIN, COLUMN_MAX) as u16
+        let value = match self {
+            Shown::Value(Value { look, .. }) if look.table.is_none() => look.compact_width() + 1,
+            _ => 0,
+        };
+        (self.head().width() + 2).max(value).clamp(COLUMN_MIN, COLUMN_MAX) as u16
     }
 
     fn value(&self, sample: Kept<'_>) -> String {
         let width = usize::from(self.width()) - 1;
         let text = match self {
             Shown::Seq => last_digits(sample.seq(), width),
-            Shown::Value(Value { at, unit: Some((_, scale)), .. }) => {
-                // Another unit than that of the stream is rounded as it is in the charts.
-                let value = (sample.value(*at) * scale * 100.0).round() / 100.0;
-                fitting(value, 2, width)
-            }
-            Shown::Value(Value { at, column, unit: None }) => {
-                fitting(sample.value(*at), column.decimals(), width)
-            }
+            Shown::Value(value) => value.text(sample.value(value.at), width),
         };
         format!(" {text}")
+    }
+}
+
+impl Value<'_> {
+    /// A value in so many columns at most.
+    fn text(&self, value: f64, width: usize) -> String {
+        if let Some((_, scale)) = self.look.table {
+            // Another unit than that of the stream is rounded as it is in the charts.
+            return fitting((value * scale * 100.0).round() / 100.0, 2, width);
+        }
+        let compact = if is_uptime(self.column) && value >= 0.0 {
+            Some(span_text(Duration::try_from_secs_f64(value.trunc()).unwrap_or_default()))
+        } else {
+            self.look.compact(value)
+        };
+        let decimals = if self.look.is_whole() { 0 } else { self.column.decimals() };
+        compact
+            .filter(|text| text.len() <= width)
+            .unwrap_or_else(|| fitting(value, decimals, width))
     }
 }
 

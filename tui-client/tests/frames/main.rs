@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails where something is not as it should be")]
 
+mod axes;
 mod configured;
 mod drawn;
 mod measure;

@@ -50,7 +50,7 @@ pub(crate) fn values(second: i64) -> Vec<f64> {
 }
 
 /// An agent with columns behind those of a plain stream, their values given by the second.
-fn collecting(columns: &str, values: impl Fn(i64) -> Vec<f64>) -> Stage {
+pub(crate) fn collecting(columns: &str, values: impl Fn(i64) -> Vec<f64>) -> Stage {
     let mut stage = Stage::new("127.0.0.1:1027");
     stage.event(Event::Connected);
     let Event::Stream(stream) = header(7) else { panic!("a header begins a stream") };
@@ -89,12 +89,12 @@ fn the_first_look_is_calm_and_the_rest_is_a_page_away() {
     let mut stage = all();
     check_frames("metrics", &mut stage);
     let screen = stage.frame(120, 36);
-    for title in ["1  CPU", "2  Memory", "3  Load", "4  Network", "5  Disk", "6  Pressure"] {
+    for title in ["1  CPU", "2  Memory", "3  Frequency", "4  Load", "5  Network", "6  Disk"] {
         assert!(screen.contains(title), "{title} is missing: {screen}");
     }
     stage.typed("7");
     check_frame("metrics_second_page", &mut stage, 120, 36);
-    stage.typed("4f");
+    stage.typed("5f");
     check_frame("metrics_network", &mut stage, 120, 36);
     stage.typed("u");
     check_frame("metrics_network_in_bits", &mut stage, 80, 24);
@@ -103,7 +103,7 @@ fn the_first_look_is_calm_and_the_rest_is_a_page_away() {
 #[test]
 fn a_screen_with_room_shows_more_charts() {
     let screen = all().frame(160, 60);
-    assert!(screen.contains("7  Frequency") && screen.contains("8  CPU time"), "{screen}");
+    assert!(screen.contains("7  Pressure") && screen.contains("8  CPU time"), "{screen}");
 }
 
 #[test]

@@ -35,13 +35,16 @@ pub(super) fn render(drawn: &Drawn, buf: &mut Buffer) {
         return;
     }
     let ticks = ticks(drawn.window, |time| app.zone.offset_ms(time));
+    if !parts.axis_line.is_empty() {
+        for tick in &ticks {
+            buf[(parts.times.x + tick.cell as u16, parts.axis_line.y)].set_char(signs.tick_down);
+        }
+    }
     // The first label may reach out below the value axis.
     let mut free_from = parts.gutter.x;
-    for tick in ticks {
+    let every = label_stride(&ticks);
+    for tick in ticks.into_iter().step_by(every) {
         let x = parts.times.x + tick.cell as u16;
-        if !parts.axis_line.is_empty() {
-            buf[(x, parts.axis_line.y)].set_char(signs.tick_down);
-        }
         let label = Piece::new(tick.label, faint);
         let wide = label.width() as u16;
         // At the edges a label stands beside its tick rather than below it.
@@ -52,6 +55,18 @@ pub(super) fn render(drawn: &Drawn, buf: &mut Buffer) {
             free_from = left + wide + 1;
         }
     }
+}
+
+/// Which of the ticks have labels: each, or one in so many if else some would be left out here and there.
+fn label_stride(ticks: &[Tick]) -> usize {
+    let is_free = |stride: &usize| {
+        let labelled: Vec<&Tick> = ticks.iter().step_by(*stride).collect();
+        labelled.windows(2).all(|pair| {
+            let (left, right) = (pair[0].label.len(), pair[1].label.len());
+            pair[1].cell - pair[0].cell > left.div_ceil(2) + right / 2
+        })
+    };
+    (1..=ticks.len()).find(is_free).unwrap_or(1)
 }
 
 /// As many ticks as have room for their labels; if those are few, more of them, and a label at every

@@ -1,25 +1,74 @@
 //! The value axis: what it spans, its ticks and their labels.
 
-use malevich::scale::{TickOptions, Ticks};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use unicode_width::UnicodeWidthStr as _;
 
 use super::Drawn;
+use crate::app::App;
 use crate::charts::Chart;
-use crate::units::Range;
+use crate::layout::Parts;
+use crate::units::{AxisUnit, LABEL_WIDTH, Range};
 use crate::view::text::{Piece, put_right};
 
 /// Rows between two labels, about.
 const ROWS_PER_TICK: u16 = 2;
 
 /// More labels tell nothing more.
-const TICKS_MAX: usize = 8;
+const TICKS_MAX: usize = 9;
 
-/// Gaps between ticks that differ by such a part of them look equal.
-const EVEN_PART: u16 = 3;
+/// Gaps between ticks that differ by such a part of them look equal, and so do two rows and three.
+const EVEN_PART: i64 = 3;
 
 /// A value that others are compared with stands in the chart if they come this near to it.
 const REFERENCE_PART: f64 = 4.0;
+
+/// A fixed axis that values exceed by such a part shows them nevertheless: it is a matter of rounding.
+const FIXED_TOLERANCE: f64 = 1.001;
+
+/// Steps between two ticks, as decimal digits, and what each costs in comparison with the others.
+const STEPS: [(u32, f64); 10] = [
+    (10, 0.0),
+    (15, 0.15),
+    (20, 0.0),
+    (25, 0.05),
+    (30, 0.15),
+    (40, 0.1),
+    (50, 0.0),
+    (60, 0.2),
+    (75, 0.3),
+    (80, 0.2),
+];
+
+/// An axis of at most so many steps may have fewer labels than steps, the ends among them, if the step is
+/// one, two or five.
+const UNLABELLED_MAX: usize = 5;
+
+/// So many labels are enough.
+const LABELS: usize = 5;
+
+/// What it costs if there are but two labels, where more have room, and each label fewer than enough.
+const TWO_LABELS_COST: f64 = 0.5;
+const FEWER_LABELS_COST: f64 = 0.04;
+
+/// What it costs, as a part of it, if a fixed axis has no label at its end.
+const BARE_END_COST: f64 = 0.5;
+
+/// What it costs if an axis reaches 1,000 of a unit that has a larger one.
+const LONG_NUMBER_COST: f64 = 0.5;
+
+/// Values that differ less than by such a part of them are one and the same on an axis.
+const EXACTNESS: f64 = 1e-9;
+
+/// The room of a value axis.
+#[derive(Debug, Clone, Copy)]
+struct Room {
+    rows: u16,
+    /// Rows of dots in a row.
+    dots: usize,
+    /// Columns of a label.
+    width: usize,
+}
 
 /// The values that a chart spans, in the unit that is shown, and where they are written.
 #[derive(Debug, Clone)]
@@ -31,56 +80,51 @@ pub(in crate::view) struct ValueAxis {
 }
 
 impl ValueAxis {
-    /// The axis of so many rows for values within `extent`, in the unit that is shown.
-    pub(in crate::view) fn new(
+    /// The axis of a chart for values within `extent`, in the unit that is shown.
+    pub(in crate::view) fn of(
+        app: &App,
         chart: &Chart,
-        zoom: i8,
         extent: Option<(f64, f64)>,
-        rows: u16,
+        parts: Parts,
     ) -> ValueAxis {
+        let (_, dots) = app.theme.charset().pixels_per_cell();
+        let width = usize::from(parts.gutter.width.checked_sub(1).unwrap_or(LABEL_WIDTH));
+        let room = Room { rows: parts.panel.height, dots, width };
+        ValueAxis::new(chart, app.value_zoom(chart), extent, room)
+    }
+
+    fn new(chart: &Chart, zoom: i8, extent: Option<(f64, f64)>, room: Room) -> ValueAxis {
         // Not every difference of them is finite.
         let bounded = |value: f64| value.clamp(-1e300, 1e300);
         let (least, greatest) = extent.map_or((0.0, 1.0), |(a, b)| (bounded(a), bounded(b)));
+        let fixed = match chart.look.range {
+            Range::Fixed(most) if greatest <= most * FIXED_TOLERANCE && least >= 0.0 => Some(most),
+            _ => None,
+        };
         let (low, high) = match chart.look.range {
-            Range::Fixed(most) => (0.0, most),
+            Range::Fixed(most) => (least.min(0.0), fixed.unwrap_or(greatest.max(most))),
             Range::FromZero(most) => (least.min(0.0), greatest.max(most)),
             Range::Fitted => (least, greatest),
         };
         let reference = chart.reference.as_ref().map(|reference| reference.value);
         let near = reference.filter(|value| greatest >= value / REFERENCE_PART);
         let high = near.map_or(high, |value| high.max(value));
-        let high = if high > low { high } else { low + low.abs().max(1.0) };
+        let (low, high) = apart(low, high);
         let (low, high) = zoomed((low, high), zoom, (least, greatest));
-        let options = TickOptions::new().unit(chart.look.axis_unit());
-        let with_ticks = |target: usize| {
-            let (low, high) = match (chart.look.range, zoom) {
-                (Range::Fixed(_), 0) => (low, high),
-                _ => grown(low, high, target, &options),
-            };
-            let ticks = Ticks::linear_with(low, high, target, &options);
-            let ticks = ticks.iter().map(|tick| (tick.value, tick.label.clone())).collect();
-            ValueAxis { low, high, ticks }
-        };
-        let most = usize::from(rows / ROWS_PER_TICK).clamp(1, TICKS_MAX) + 1;
-        let mut axes = (2..=most).rev().map(with_ticks);
-        axes.find(|axis| axis.is_even(rows)).unwrap_or_else(|| with_ticks(most))
-    }
-
-    /// Whether the rows of the ticks are about equally far from each other: labels one row apart here and
-    /// two there would look like a mistake.
-    fn is_even(&self, rows: u16) -> bool {
-        let rows: Vec<u16> =
-            self.ticks.iter().filter_map(|(value, _)| self.row(*value, rows, 1)).collect();
-        let gaps: Vec<u16> = rows.windows(2).map(|pair| pair[0].saturating_sub(pair[1])).collect();
-        let (Some(least), Some(most)) = (gaps.iter().min(), gaps.iter().max()) else {
-            return false;
-        };
-        *least > 0 && most - least <= least / EVEN_PART
+        let is_fixed = fixed == Some(high) && zoom == 0;
+        let units = chart.look.axis_units(low.abs().max(high.abs()));
+        let scales = scales(&units, (low, high), is_fixed, chart.look.is_whole(), room);
+        let best = best(&scales, true, room).or_else(|| best(&scales, false, room));
+        best.unwrap_or_else(|| {
+            // No step divides such a span.
+            let labels = labels_of_any(&[low, high], room.width);
+            ValueAxis { low, high, ticks: [low, high].into_iter().zip(labels).collect() }
+        })
     }
 
     /// The row of dots of a value among so many; outside of them for a value beyond the axis.
     pub(super) fn dot_row(&self, value: f64, rows: i64) -> i64 {
-        ((self.high - value) / (self.high - self.low) * (rows as f64 - 1.0)).round() as i64
+        dot_row((self.low, self.high), value, rows)
     }
 
     /// The row of a value in a panel of so many rows, if it lies there.
@@ -108,17 +152,214 @@ fn zoomed((low, high): (f64, f64), zoom: i8, values: (f64, f64)) -> (f64, f64) {
     if from.is_finite() && from + span > from { (from, from + span) } else { (low, high) }
 }
 
-/// The span from the tick below `low` to the tick above `high`.
-fn grown(low: f64, high: f64, target: usize, options: &TickOptions) -> (f64, f64) {
-    let ticks = Ticks::linear_with(low, high, target, options);
-    let (Some(first), Some(last), Some(step)) =
-        (ticks.iter().next(), ticks.iter().last(), ticks.step())
-    else {
+/// The same span if there is something in it; else one around its value.
+fn apart(low: f64, high: f64) -> (f64, f64) {
+    let least = low.abs().max(high.abs()) * EXACTNESS;
+    if high - low > least {
         return (low, high);
-    };
-    let below = if low < first.value { first.value - step } else { first.value.min(low) };
-    let above = if high > last.value { last.value + step } else { last.value.max(high) };
-    (below, above)
+    }
+    if low == 0.0 { (0.0, 1.0) } else { (low - low.abs() / 10.0, high + high.abs() / 10.0) }
+}
+
+/// The row of dots of a value on an axis over a span.
+fn dot_row((low, high): (f64, f64), value: f64, rows: i64) -> i64 {
+    ((high - value) / (high - low) * (rows as f64 - 1.0)).round() as i64
+}
+
+/// An axis with ticks at round numbers whose labels are not written yet.
+struct Scale<'a> {
+    /// What is wrong with it: the less, the better.
+    cost: f64,
+    low: f64,
+    high: f64,
+    /// The ticks in a unit, lowest first.
+    ticks: Vec<f64>,
+    decimals: usize,
+    unit: &'a AxisUnit,
+}
+
+/// The axes over a span with ticks at round numbers, the best first. A fixed axis ends where the span does,
+/// others at ticks.
+fn scales(
+    units: &[AxisUnit],
+    (low, high): (f64, f64),
+    is_fixed: bool,
+    is_whole: bool,
+    room: Room,
+) -> Vec<Scale<'_>> {
+    let most = usize::from(room.rows / ROWS_PER_TICK).clamp(1, TICKS_MAX - 1) + 1;
+    let mut found = Vec::new();
+    for unit in units {
+        let magnitude = ((high - low) / unit.factor).log10().floor() as i32;
+        // A step is at least an eighth of the span.
+        let steps =
+            (magnitude - 1..=magnitude + 1).flat_map(|exponent| STEPS.map(|it| (it, exponent)));
+        for ((digits, cost), exponent) in steps {
+            let Some(step) = Step::new(digits, exponent) else { continue };
+            let one = step.of(1.0) * unit.factor;
+            let is_part = is_whole && (one - one.round()).abs() > one * EXACTNESS;
+            let scale = step.scale((low, high), is_fixed, unit, most).filter(|_| !is_part);
+            found.extend(scale.map(|scale| Scale { cost: scale.cost + cost, ..scale }));
+        }
+    }
+    found.sort_by(|a, b| a.cost.total_cmp(&b.cost));
+    found
+}
+
+/// The best axis of these, which are in order of their costs without those of their labels.
+fn best(scales: &[Scale], must_be_even: bool, room: Room) -> Option<ValueAxis> {
+    let mut best: Option<(f64, ValueAxis)> = None;
+    for scale in scales.iter().filter(|scale| !must_be_even || scale.is_even(room)) {
+        if best.as_ref().is_some_and(|(cost, _)| *cost <= scale.cost) {
+            break;
+        }
+        let (cost, labels) = labels(&scale.ticks, scale.decimals, scale.unit, room.width);
+        let cost = cost + scale.cost;
+        if best.as_ref().is_none_or(|(other, _)| cost < *other) {
+            let ticks = scale.ticks.iter().map(|tick| tick * scale.unit.factor).zip(labels);
+            let axis = ValueAxis { low: scale.low, high: scale.high, ticks: ticks.collect() };
+            best = Some((cost, axis));
+        }
+    }
+    best.map(|(_, axis)| axis)
+}
+
+impl Scale<'_> {
+    /// Whether the rows of the ticks are about equally far from each other: labels one row apart here and
+    /// two there would look like a mistake.
+    fn is_even(&self, room: Room) -> bool {
+        let (dots, dot_rows) = (room.dots as i64, i64::from(room.rows) * room.dots as i64);
+        let row = |tick: &f64| {
+            dot_row((self.low, self.high), tick * self.unit.factor, dot_rows).div_euclid(dots)
+        };
+        let gaps = self.ticks.windows(2).map(|pair| row(&pair[0]) - row(&pair[1]));
+        let (Some(least), Some(most)) = (gaps.clone().min(), gaps.max()) else { return false };
+        least > 0 && most - least <= (least / EVEN_PART).max(i64::from(least > 1))
+    }
+}
+
+/// The distance between two ticks, in the unit of the axis: some digits and a power of ten.
+struct Step {
+    digits: f64,
+    /// A power of ten by which to multiply, and one by which to divide: an exact one.
+    power: (f64, f64),
+    decimals: usize,
+}
+
+impl Step {
+    /// A step of tenths of a power of ten; `None` if it is no number.
+    fn new(tenths: u32, exponent: i32) -> Option<Step> {
+        let (digits, exponent) = if tenths.is_multiple_of(10) {
+            (tenths / 10, exponent)
+        } else {
+            (tenths, exponent - 1)
+        };
+        let power = (10f64.powi(exponent.max(0)), 10f64.powi((-exponent).max(0)));
+        let decimals = usize::try_from(-exponent).unwrap_or(0);
+        let step = Step { digits: f64::from(digits), power, decimals };
+        let one = step.of(1.0);
+        (one.is_finite() && one > 0.0).then_some(step)
+    }
+
+    /// So many steps, as exactly as a number can be.
+    fn of(&self, count: f64) -> f64 {
+        count * self.digits * self.power.0 / self.power.1
+    }
+
+    /// The axis with ticks at the multiples of the step, at most so many.
+    fn scale<'a>(
+        &self,
+        (low, high): (f64, f64),
+        is_fixed: bool,
+        unit: &'a AxisUnit,
+        most: usize,
+    ) -> Option<Scale<'a>> {
+        let one = self.of(1.0) * unit.factor;
+        let (first, last) = if is_fixed {
+            ((low / one - EXACTNESS).ceil(), (high / one + EXACTNESS).floor())
+        } else {
+            ((low / one + EXACTNESS).floor(), (high / one - EXACTNESS).ceil())
+        };
+        let steps = last - first;
+        if !(1.0..=TICKS_MAX as f64).contains(&steps) {
+            return None;
+        }
+        let steps = steps as usize;
+        let is_plain = [1.0, 2.0, 5.0].contains(&self.digits) && !is_fixed;
+        let mut strides = (1..=steps).filter(|stride| steps.is_multiple_of(*stride));
+        let stride = strides.find(|stride| steps / stride < most)?;
+        if stride > 1 && !(is_plain && steps <= UNLABELLED_MAX) {
+            return None;
+        }
+        let counts = (0..=steps).step_by(stride).map(|at| first + at as f64);
+        let ticks: Vec<f64> = counts.map(|count| self.of(count)).collect();
+        let (first, last) = (ticks[0], ticks[ticks.len() - 1]);
+        let (bottom, top) = (first * unit.factor, last * unit.factor);
+        let mut cost = if is_fixed {
+            (high - top) / (high - low) * BARE_END_COST
+        } else {
+            (top - bottom) / (high - low) - 1.0
+        };
+        let missing = most.min(LABELS).saturating_sub(ticks.len());
+        cost += match ticks.len() {
+            2 if missing > 0 => TWO_LABELS_COST,
+            _ => FEWER_LABELS_COST * missing as f64,
+        };
+        let is_long = first.abs().max(last.abs()) >= 1000.0;
+        cost += if is_long && !unit.prefix.is_empty() { LONG_NUMBER_COST } else { 0.0 };
+        let (low, high) = if is_fixed { (low, high) } else { (bottom, top) };
+        (low < high).then_some(Scale { cost, low, high, ticks, decimals: self.decimals, unit })
+    }
+}
+
+/// The labels of ticks, all with the same decimals and in one unit, and what is wrong with them. The unit
+/// stands behind all of them or, where that takes too much room, at the top; else as much of it as there is
+/// room for. No label is longer than `width`, and none is missing.
+fn labels(values: &[f64], decimals: usize, unit: &AxisUnit, width: usize) -> (f64, Vec<String>) {
+    let numbers: Vec<String> = values.iter().map(|value| format!("{value:.decimals$}")).collect();
+    let numbers = trimmed(numbers);
+    let behind = |text: &str| numbers.iter().map(|number| format!("{number}{text}")).collect();
+    let all: Vec<String> = behind(&unit.text);
+    let mut at_top = numbers.clone();
+    at_top.last_mut().into_iter().for_each(|top| top.push_str(&unit.text));
+    let prefixed: Vec<String> = behind(unit.prefix);
+    let fits = |texts: &[String]| texts.iter().all(|text| text.width() <= width);
+    let forms = [(0.0, all), (0.15, at_top), (0.4, prefixed)];
+    forms.into_iter().find(|(_, texts)| fits(texts)).unwrap_or_else(|| {
+        let values: Vec<f64> = values.iter().map(|value| value * unit.factor).collect();
+        (1.0, labels_of_any(&values, width))
+    })
+}
+
+/// The numbers without the zeros at their ends that all of them have.
+fn trimmed(mut numbers: Vec<String>) -> Vec<String> {
+    while numbers.iter().all(|number| number.contains('.') && number.ends_with('0')) {
+        for number in &mut numbers {
+            number.pop();
+        }
+    }
+    numbers.into_iter().map(|number| number.trim_end_matches('.').to_owned()).collect()
+}
+
+/// Labels of any numbers in so many columns: with exponents, or else the lowest number about, and the
+/// others by how much they are greater.
+fn labels_of_any(values: &[f64], width: usize) -> Vec<String> {
+    let scientific = |value: f64, digits: usize| format!("{value:.digits$e}");
+    let differ = |texts: &[String]| texts.windows(2).all(|pair| pair[0] != pair[1]);
+    let exact = (0..width).find_map(|digits| {
+        let texts: Vec<String> = values.iter().map(|value| scientific(*value, digits)).collect();
+        (differ(&texts) && texts.iter().all(|text| text.len() <= width)).then_some(texts)
+    });
+    exact.unwrap_or_else(|| {
+        let first = values.first().copied().unwrap_or_default();
+        let digits = (0..width).rev().find(|digits| scientific(first, *digits).len() <= width);
+        let first_label = scientific(first, digits.unwrap_or(0));
+        let others = values.iter().skip(1).map(|value| {
+            let plain = format!("+{}", value - first);
+            if plain.len() <= width { plain } else { format!("+{:.0e}", value - first) }
+        });
+        std::iter::once(first_label).chain(others).collect()
+    })
 }
 
 pub(super) fn render(drawn: &Drawn, buf: &mut Buffer) {
@@ -144,25 +385,148 @@ pub(super) fn render(drawn: &Drawn, buf: &mut Buffer) {
         free_below = y;
         buf[(x, y)].set_char(signs.tick_left).set_style(faint);
         let room = Rect { y, height: 1, width: gutter.width - 1, ..gutter };
-        // A label that is cut would be another number; without its unit it is the same one, and the title
-        // has the unit, too.
-        let number = label.split(' ').next().unwrap_or_default();
-        let labels = [label.as_str(), number].map(|text| Piece::new(text.to_owned(), faint));
-        let fits = |label: &&Piece| label.width() <= usize::from(room.width);
-        if let Some(label) = labels.iter().find(fits) {
-            put_right(buf, room, std::slice::from_ref(label));
-        }
+        put_right(buf, room, &[Piece::new(label.clone(), faint)]);
     }
     if !drawn.parts.axis_line.is_empty() {
         buf[(x, drawn.parts.axis_line.y)].set_char(signs.corner).set_style(faint);
     }
 }
 
+/// A mark at the edge of the panel wherever a line has a value beyond the axis.
+pub(super) fn render_beyond(drawn: &Drawn, buf: &mut Buffer) {
+    let (theme, panel) = (drawn.app.theme, drawn.parts.panel);
+    let (per_cell, dots) = theme.charset().pixels_per_cell();
+    let rows = i64::from(panel.height) * dots as i64;
+    // The first line matters most: it is drawn last.
+    for (member, line) in drawn.chart.lines.iter().zip(&drawn.lines).rev() {
+        let row = |value: f64| drawn.axis.dot_row(value * line.scale, rows);
+        let style = theme.line(member.colour, line.fresh);
+        for (x, slots) in (panel.left()..panel.right()).zip(line.slots.slots.chunks(per_cell)) {
+            let slots = || slots.iter().flatten();
+            if slots().any(|slot| row(slot.max) < 0) {
+                buf[(x, panel.top())].set_char(theme.signs().above).set_style(style);
+            }
+            if slots().any(|slot| row(slot.min) >= rows) {
+                buf[(x, panel.bottom() - 1)].set_char(theme.signs().below).set_style(style);
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use loadline_protocol::Schema;
     use proptest::prelude::*;
 
     use super::*;
+    use crate::charts::{charts, look};
+    use crate::store::Values;
+    use crate::units::{Machine, Units};
+
+    /// The chart of a column whose values are of a kind.
+    fn chart(column: &str, values: Values, units: Units) -> Chart {
+        let schema: Schema = column.parse().unwrap();
+        let machine = Machine::default();
+        let looks: Vec<_> =
+            schema.columns().iter().map(|it| look(it, values, units, machine)).collect();
+        charts(&schema, &looks, machine).remove(0)
+    }
+
+    fn axis_in(chart: &Chart, zoom: i8, extent: (f64, f64), rows: u16) -> ValueAxis {
+        let width = usize::from(chart.look.label_width());
+        ValueAxis::new(chart, zoom, Some(extent), Room { rows, dots: 4, width })
+    }
+
+    fn axis(column: &str, extent: (f64, f64), rows: u16) -> ValueAxis {
+        axis_in(&chart(column, Values::Fractional, Units::Usual), 0, extent, rows)
+    }
+
+    /// The labels, lowest first.
+    fn written(axis: &ValueAxis) -> String {
+        let labels: Vec<_> = axis.ticks.iter().map(|(_, label)| label.as_str()).collect();
+        labels.join(", ")
+    }
+
+    #[test]
+    fn labels_have_one_unit_and_one_number_of_decimals_up_to_the_top() {
+        const MIB: f64 = 1_048_576.0;
+        for (column, greatest, rows, expected) in [
+            ("net_rx:B/s", 13.9 * MIB, 7, "0 MiB/s, 5 MiB/s, 10 MiB/s, 15 MiB/s"),
+            ("net_rx:B/s", 99.0 * MIB, 6, "0 MiB/s, 50 MiB/s, 100 MiB/s"),
+            ("net_rx:B/s", 980.0 * 1024.0, 6, "0.0 MiB/s, 0.5 MiB/s, 1.0 MiB/s"),
+            ("net_rx:B/s", 0.0, 6, "0 KiB/s, 5 KiB/s, 10 KiB/s"),
+            ("mem_used:B", 9.9 * 1024.0 * MIB, 9, "0 GiB, 5 GiB, 10 GiB"),
+            ("freq:MHz", 2700.0 / 1000.0, 7, "0 GHz, 1 GHz, 2 GHz, 3 GHz"),
+            ("cpu:%", 99.0, 6, "0%, 50%, 100%"),
+            ("cpu:%", 99.0, 10, "0%, 25%, 50%, 75%, 100%"),
+            ("load1", 0.3, 6, "0.0, 0.5, 1.0"),
+        ] {
+            let axis = axis(column, (0.0, greatest), rows);
+            assert_eq!(written(&axis), expected, "{column} {greatest}");
+        }
+        let bits = chart("net_rx:B/s", Values::Whole, Units::Other);
+        let axis = axis_in(&bits, 0, (0.0, 93e6), 6);
+        assert_eq!(written(&axis), "0 Mbit/s, 50 Mbit/s, 100 Mbit/s");
+    }
+
+    #[test]
+    fn without_room_for_all_units_the_top_has_it_and_the_others_count_in_it() {
+        let unit = AxisUnit { factor: 1.0, prefix: "Mi", text: " MiB/s".into() };
+        let of = |values: &[f64], width| labels(values, 0, &unit, width).1.join(", ");
+        assert_eq!(of(&[0.0, 5.0], 7), "0 MiB/s, 5 MiB/s");
+        assert_eq!(of(&[-50.0, 5.0], 7), "-50, 5 MiB/s");
+        assert_eq!(of(&[0.0, 50.0, 100.0], 7), "0Mi, 50Mi, 100Mi");
+    }
+
+    #[test]
+    fn a_load_of_2_7_has_an_axis_up_to_3() {
+        let load = |rows| {
+            let axis = axis("load1", (1.1, 2.7), rows);
+            assert_eq!((axis.low, axis.high), (0.0, 3.0), "{rows} rows");
+            written(&axis)
+        };
+        assert_eq!(load(7), "0, 1, 2, 3");
+        assert_eq!(load(6), "0.0, 1.5, 3.0");
+        assert_eq!(load(3), "0, 3");
+    }
+
+    #[test]
+    fn large_numbers_that_hardly_differ_keep_their_labels() {
+        let whole = chart("free", Values::Whole, Units::Usual);
+        let of = |around: f64, by: f64, rows| {
+            written(&axis_in(&whole, 0, (around - by, around + by), rows))
+        };
+        assert_eq!(of(21_633_256.0, 6000.0, 7), "21.625M, 21.630M, 21.635M, 21.640M");
+        assert_eq!(of(21_633_256.0, 60.0, 5), "2.163e7, +100, +200");
+        assert_eq!(of(85_236.0, 0.0, 6), "75k, 85k, 95k");
+        assert_eq!(of(5.0, 0.0, 3), "4, 6", "whole numbers have no halves");
+        assert_eq!(of(0.0, 10.0, 3), "-10, 10");
+    }
+
+    #[test]
+    fn a_percentage_above_100_has_a_longer_axis() {
+        let ends = |greatest| {
+            let axis = axis("docker:%", (3.0, greatest), 9);
+            (axis.low, axis.high)
+        };
+        assert_eq!(ends(100.0), (0.0, 100.0));
+        assert_eq!(ends(100.04), (0.0, 100.0), "by rounding");
+        assert_eq!(ends(350.0), (0.0, 400.0));
+    }
+
+    #[test]
+    fn an_axis_stays_while_its_values_move_a_little() {
+        for (column, greatest) in [("load1", 2.7), ("net_rx:B/s", 13e6), ("x", 640.0)] {
+            for rows in [3, 5, 6, 7, 10, 22] {
+                let ends = |part: f64| {
+                    let axis = axis(column, (0.0, greatest * part), rows);
+                    (axis.low, axis.high)
+                };
+                let first = ends(1.0);
+                assert!((-20..20).all(|at| ends(1.0 + f64::from(at) / 1000.0) == first));
+            }
+        }
+    }
 
     #[test]
     fn zooming_in_halves_the_span_around_the_values() {
@@ -170,6 +534,10 @@ mod tests {
         assert_eq!(zoomed((0.0, 100.0), 1, (40.0, 48.0)), (25.0, 75.0));
         assert_eq!(zoomed((0.0, 100.0), 1, (95.0, 99.0)), (50.0, 100.0));
         assert_eq!(zoomed((0.0, 100.0), -1, (40.0, 48.0)), (0.0, 200.0));
+    }
+
+    fn any_value() -> impl Strategy<Value = f64> {
+        prop_oneof![-1e300..1e300_f64, -1e9..1e9_f64, -10.0..10.0_f64, Just(0.0), Just(1e-300)]
     }
 
     proptest! {
@@ -183,6 +551,32 @@ mod tests {
             prop_assume!(low < high && (high - low).is_finite());
             let (from, to) = zoomed((low, high), zoom, (low, high));
             prop_assert!(from < to && from.is_finite() && to.is_finite(), "{from} {to}");
+        }
+
+        #[test]
+        fn each_tick_has_a_label_that_fits_and_values_stand_within(
+            a in any_value(),
+            b in any_value(),
+            column in prop::sample::select(vec!["x", "cpu:%", "load1", "x:B/s", "x:ms", "freq:MHz"]),
+            is_whole: bool,
+            rows in 0..40_u16,
+            width in 7..11_usize,
+            zoom in -3..13_i8,
+        ) {
+            let values = if is_whole { Values::Whole } else { Values::Fractional };
+            let chart = chart(column, values, Units::Usual);
+            let (low, high) = (a.min(b), a.max(b));
+            let room = Room { rows, dots: 4, width };
+            let axis = ValueAxis::new(&chart, zoom, Some((low, high)), room);
+            prop_assert!(axis.low < axis.high && axis.ticks.len() >= 2, "{axis:?}");
+            for (value, label) in &axis.ticks {
+                prop_assert!(!label.is_empty() && label.chars().count() <= width, "{axis:?}");
+                prop_assert!(*value >= axis.low && *value <= axis.high, "{axis:?}");
+            }
+            let slack = (axis.high - axis.low) / 500.0;
+            if zoom == 0 {
+                prop_assert!(axis.low <= low + slack && axis.high >= high - slack, "{axis:?}");
+            }
         }
     }
 }

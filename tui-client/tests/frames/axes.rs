@@ -1,0 +1,154 @@
+//! Which charts come first, their axes, and the table below them.
+
+use crossterm::event::KeyCode;
+use loadline::event::{Event, Stream};
+use loadline_protocol::Schema;
+use std::sync::Arc;
+
+use crate::metrics::{all, collecting};
+use crate::stage::{Stage, check_frame};
+
+/// The rows of a screen that have labels of a time axis.
+fn time_rows(screen: &str) -> usize {
+    screen.lines().filter(|line| line.contains(" 14:01 ") || line.contains(" 14:02 ")).count()
+}
+
+#[test]
+fn the_first_page_has_cpu_memory_frequency_and_load_over_one_time_axis_a_column() {
+    // On the wide screens, the third column has a chart less than the others.
+    for (width, height, rows) in [(80, 24, 1), (120, 36, 1), (200, 50, 2), (300, 80, 2)] {
+        let screen = all().frame(width, height);
+        for title in ["1  CPU", "2  Memory", "3  Frequency", "4  Load"] {
+            assert!(screen.contains(title), "{title} is missing: {screen}");
+        }
+        for label in ["100%┤", "GHz┤", "0┤"] {
+            assert!(screen.contains(label), "{label} is missing: {screen}");
+        }
+        assert_eq!(time_rows(&screen), rows, "{screen}");
+    }
+    check_frame("metrics", &mut all(), 200, 50);
+    check_frame("metrics", &mut all(), 300, 80);
+    check_frame("live", &mut Stage::live(), 300, 80);
+}
+
+#[test]
+fn a_column_of_fewer_charts_has_its_time_axis_higher_up() {
+    let mut stage = Stage::columns(3, 200);
+    let screen = stage.frame(80, 24);
+    assert_eq!(time_rows(&screen), 2, "{screen}");
+    // What stands at the crosshair is said once in each column.
+    stage.typed("c");
+    let screen = stage.frame(80, 24);
+    let labels = screen.lines().take(17).map(|line| line.matches("14:03:19.000").count());
+    assert_eq!(labels.sum::<usize>(), 2, "{screen}");
+}
+
+/// An agent whose temperature and network are not there, until the network is.
+fn missing() -> Stage {
+    collecting("net_rx:B/s net_tx:B/s temp:°C procs uptime:s", |second| {
+        vec![f64::NAN, f64::NAN, f64::NAN, 412.0, 272_000.0 + second as f64]
+    })
+}
+
+#[test]
+fn a_chart_without_values_gives_way_says_why_and_comes_back() {
+    let mut stage = missing();
+    let screen = stage.frame(120, 36);
+    assert!(screen.contains("5  Processes") && screen.contains("6  Uptime"), "{screen}");
+    assert!(!screen.contains("Network"), "{screen}");
+    stage.typed("7");
+    check_frame("missing_values", &mut stage, 120, 36);
+    stage.press(KeyCode::Enter);
+    let alone = stage.frame(80, 24);
+    assert!(alone.contains("not available on this machine"), "{alone}");
+    stage.press(KeyCode::Enter);
+    let mut row = crate::stage::working(240);
+    row.extend([1e6, 1e5, f64::NAN, 412.0, 272_240.0]);
+    stage.row(240, &row);
+    stage.typed("1");
+    let screen = stage.frame(120, 36);
+    assert!(screen.contains("5  Network") && screen.contains("6  Processes"), "{screen}");
+    // It stays, though it has no more values.
+    row[6..8].fill(f64::NAN);
+    stage.row(241, &row);
+    assert!(stage.frame(120, 36).contains("5  Network"));
+}
+
+#[test]
+fn a_first_row_without_rates_moves_no_chart() {
+    let mut stage = Stage::new("web-1");
+    stage.event(Event::Connected);
+    let schema: Schema = "net_rx:B/s disk_read:B/s load1".parse().unwrap();
+    stage.event(Event::Stream(Arc::new(Stream { header: None, schema })));
+    let order = |stage: &Stage| {
+        stage.app.charts().iter().map(|chart| chart.title.clone()).collect::<Vec<_>>()
+    };
+    stage.row(0, &[f64::NAN, 0.0, 0.1]);
+    assert_eq!(order(&stage), ["Load", "Network", "Disk"]);
+    stage.row(1, &[f64::NAN, 0.0, 0.1]);
+    stage.row(2, &[f64::NAN, 0.0, 0.1]);
+    assert_eq!(order(&stage), ["Load", "Disk", "Network"]);
+    let screen = stage.frame(80, 24);
+    assert!(screen.contains("no value so far"), "{screen}");
+}
+
+#[test]
+fn values_beyond_the_axis_are_marked_at_its_edge() {
+    let mut stage = Stage::live();
+    stage.frame(120, 36);
+    stage.typed("yy");
+    check_frame("beyond", &mut stage, 120, 36);
+    let screen = stage.frame(120, 36);
+    assert!(screen.contains('▲') && screen.contains('▼'), "{screen}");
+    stage.typed("YY");
+    let screen = stage.frame(120, 36);
+    assert!(!screen.contains('▲') && !screen.contains('▼'), "{screen}");
+    stage.typed("yy");
+    stage.app.theme.ascii = true;
+    let screen = stage.frame(120, 36);
+    assert!(screen.is_ascii() && screen.lines().any(|line| line.contains("^^")), "{screen}");
+}
+
+#[test]
+fn a_container_that_takes_three_cores_is_drawn() {
+    let mut stage = Stage::new("docker");
+    stage.event(Event::Connected);
+    let schema: Schema = "web:% free".parse().unwrap();
+    stage.event(Event::Stream(Arc::new(Stream { header: None, schema })));
+    for second in 0..200 {
+        let wave = (second as f64 / 15.0).sin();
+        stage.row(second, &[180.0 + 170.0 * wave, 21_633_256.0 + (6000.0 * wave).round()]);
+    }
+    check_frame("above_100_percent", &mut stage, 80, 24);
+}
+
+#[test]
+fn the_table_counts_as_people_do_and_its_columns_stand_still() {
+    let columns = "mem_used:B net_rx:B/s procs uptime:s errors";
+    let used = |second: i64| [676_655_104.0, 9.9e8, 5.1e11][second as usize % 3];
+    let mut stage = collecting(columns, |second| {
+        let rate = [12.0, 8.4e6, 1.07e9][second as usize % 3];
+        vec![used(second), rate, 412.0, 272_000.0 + second as f64, 17.0]
+    });
+    stage.typed("d");
+    check_frame("table_of_all", &mut stage, 120, 36);
+    let screen = stage.frame(140, 36);
+    for value in ["645 MiB", "8.0 MiB/s", "1020 MiB/s", " 412", "3d 3h", " 17"] {
+        assert!(screen.contains(value), "{value}: {screen}");
+    }
+    let heads = |stage: &mut Stage, second: i64| {
+        let mut row = crate::stage::working(second);
+        row.extend([used(second), 1.0, 412.0, 3.2e8, 17.0]);
+        stage.row(second, &row);
+        stage.frame(120, 36).lines().nth(1).unwrap_or_default().to_owned()
+    };
+    let first = heads(&mut stage, 240);
+    assert!((241..250).all(|second| heads(&mut stage, second) == first));
+    assert!(first.ends_with("+1 →"), "{first}");
+    stage.typed(">>");
+    let screen = stage.frame(60, 24);
+    assert!(screen.contains("← 2 more") && screen.contains("more →"), "{screen}");
+    stage.app.theme.ascii = true;
+    let screen = stage.frame(60, 24);
+    assert!(screen.contains("< 2 more") && screen.contains("more >"), "{screen}");
+}
