@@ -122,6 +122,7 @@ const CLIENT: &[&str] = &[
     "event",
     "link",
     "zone",
+    "time_spec",
     "output",
     "store",
     "units",

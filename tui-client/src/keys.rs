@@ -7,8 +7,8 @@ mod table;
 
 use crossterm::event::KeyEvent;
 
-pub(crate) use help::MOUSE;
 pub use help::{HELP_WIDTH, HELP_WIDTHS, HelpLine};
+pub(crate) use help::{MOUSE, plain};
 pub use key::{Key, KeyError};
 pub use table::{Bindable, bindable};
 
@@ -51,6 +51,8 @@ pub enum Action {
     ValueOut,
     /// The time span of the start, and live.
     Reset,
+    /// Ask for a time, and go there.
+    GoTo,
     /// Pause and resume.
     Pause,
     /// Back in time.

@@ -32,9 +32,10 @@ fn a_recording_is_kept_and_seen_whole_unless_something_else_is_said() {
         settings.sources.iter().map(|chosen| settings.keep_of(&chosen.source)).collect()
     };
     let file = settings("loadline ./a.load", true).unwrap();
-    assert_eq!((kept(&file), file.whole), (vec![Duration::MAX], true));
+    assert_eq!((kept(&file), file.window), (vec![Duration::MAX], None));
     let part = settings("loadline ./a.load --keep 1h -w 1m", true).unwrap();
-    assert_eq!((kept(&part), part.whole), (vec![Duration::from_hours(1)], false));
+    let minute = Some(Duration::from_mins(1));
+    assert_eq!((kept(&part), part.window), (vec![Duration::from_hours(1)], minute));
     let both = settings("loadline web-1 ./a.load", true).unwrap();
     assert_eq!(kept(&both), [Duration::from_hours(24), Duration::MAX]);
 }
@@ -120,7 +121,7 @@ fn what_is_typed_comes_before_what_is_configured() {
                 fullscreen = true\nmouse = false\ntheme = \"mono\"\ntls-ca = \"ca.pem\"\n\
                 history = \"all\"\ninterval = \"2s\"\n";
     let found = configured(file, "loadline web-1 -w 1m --theme light", true).unwrap();
-    assert_eq!(found.window, Duration::from_mins(1));
+    assert_eq!(found.window, Some(Duration::from_mins(1)));
     assert_eq!(found.keep, Some(Duration::from_hours(48)));
     assert_eq!((found.history, found.interval), (History::All, Some(Duration::from_secs(2))));
     assert_eq!(found.sources[0].columns, Some(vec!["a".to_owned(), "b".to_owned()]));
@@ -130,7 +131,7 @@ fn what_is_typed_comes_before_what_is_configured() {
     let other = configured(file, "loadline --no-fullscreen --mouse -c x", true).unwrap();
     assert_eq!(
         (other.fullscreen, other.mouse, other.window),
-        (false, true, Duration::from_hours(1))
+        (false, true, Some(Duration::from_hours(1)))
     );
     assert_eq!(other.sources[0].columns, Some(vec!["x".to_owned()]));
 }

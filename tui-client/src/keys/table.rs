@@ -127,6 +127,7 @@ pub(super) const SECTIONS: &[Section] = &[
             ),
             bind(Action::Oldest, "oldest", &[Key::code(KeyCode::Home)], "oldest samples"),
             bind(Action::Live, "live", &[Key::code(KeyCode::End)], "newest samples, live"),
+            bind(Action::GoTo, "go-to", &[Key::char('g')], "go to a time: 03:12, -2h"),
             bind(Action::Reset, "reset", &[Key::char('0')], "reset zoom, go live"),
         ],
     },

@@ -56,7 +56,7 @@ async fn output(form: Form, count: Option<u64>, events: Vec<Event>) -> (String, 
     }
     drop(sender);
     let sources = vec!["web-1:1027".to_owned()];
-    let job = Job { form, count, sources, zone: Zone::Fixed(3600) };
+    let job = Job { form, count, bounds: Bounds::default(), sources, zone: Zone::Fixed(3600) };
     let mut out = Vec::new();
     let mut told = Vec::new();
     let tell = |line: &str| told.push(line.to_owned());
@@ -187,7 +187,13 @@ async fn a_reader_that_does_not_read_does_not_keep_us_from_stopping() {
     }
     let (full, _other_end) = tokio::io::duplex(10);
     let zone = Zone::Fixed(0);
-    let job = Job { form: Form::Csv, count: None, sources: vec!["x".to_owned()], zone };
+    let job = Job {
+        form: Form::Csv,
+        count: None,
+        bounds: Bounds::default(),
+        sources: vec!["x".to_owned()],
+        zone,
+    };
     let stop = tokio::time::sleep(Duration::from_secs(1));
     run(&job, receiver.into(), full, |_: &str| {}, stop).await.unwrap();
 }
@@ -201,14 +207,20 @@ async fn a_reader_that_goes_away_is_a_normal_end() {
     let (closed, other_end) = tokio::io::duplex(10);
     drop(other_end);
     let zone = Zone::Fixed(0);
-    let job = Job { form: Form::Csv, count: None, sources: vec!["x".to_owned()], zone };
+    let job = Job {
+        form: Form::Csv,
+        count: None,
+        bounds: Bounds::default(),
+        sources: vec!["x".to_owned()],
+        zone,
+    };
     run(&job, receiver.into(), closed, |_: &str| {}, std::future::pending()).await.unwrap();
 }
 
 /// What is written and told of several sources, and how it ends; the events of each.
 async fn output_of(form: Form, count: Option<u64>, sources: Vec<Vec<Event>>) -> (String, String) {
     let names = (1..=sources.len()).map(|at| format!("web-{at}")).collect();
-    let job = Job { form, count, sources: names, zone: Zone::Fixed(0) };
+    let job = Job { form, count, bounds: Bounds::default(), sources: names, zone: Zone::Fixed(0) };
     let mut links = Vec::new();
     for events in sources {
         let (sender, receiver) = mpsc::channel(64);
@@ -291,7 +303,13 @@ async fn a_source_that_says_nothing_is_waited_for_a_second_and_what_it_adds_is_t
     }
     second.0.send(Event::Connected).await.unwrap();
     let sources = vec!["web-1".to_owned(), "web-2".to_owned()];
-    let job = Job { form: Form::Csv, count: Some(2), sources, zone: Zone::Fixed(0) };
+    let job = Job {
+        form: Form::Csv,
+        count: Some(2),
+        bounds: Bounds::default(),
+        sources,
+        zone: Zone::Fixed(0),
+    };
     let (mut out, mut told) = (Vec::new(), Vec::new());
     let late = async {
         tokio::time::sleep(BEGIN_MAX * 2).await;

@@ -71,8 +71,12 @@ fn render_together(app: &App, number: usize, title: &str, area: Rect, buf: &mut 
     }
     let zoom = app.value_zoom(&chart);
     let axis = ValueAxis::new(&chart, zoom, chart::extent(&lines), parts.panel.height);
+    // Of a chart with several lines, the first is compared.
+    let of = charts(app, title, app.compared()).find_map(|(_, chart)| chart.lines.first());
+    let legend = of.map(|line| line.legend.as_str()).filter(|legend| !legend.is_empty());
+    let title = legend.map_or(title.to_owned(), |legend| format!("{title}: {legend}"));
     let heading = Heading {
-        title,
+        title: &title,
         number: Some(number),
         is_chosen: true,
         values: Vec::new(),

@@ -12,3 +12,4 @@ mod recordings;
 mod scenes;
 mod several;
 mod stage;
+mod time;

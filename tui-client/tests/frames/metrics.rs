@@ -63,7 +63,7 @@ fn collecting(columns: &str, values: impl Fn(i64) -> Vec<f64>) -> Stage {
     stage
 }
 
-fn all() -> Stage {
+pub(crate) fn all() -> Stage {
     collecting(FURTHER, further)
 }
 
