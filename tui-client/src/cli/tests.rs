@@ -41,6 +41,34 @@ fn a_recording_is_kept_and_seen_whole_unless_something_else_is_said() {
 }
 
 #[test]
+fn a_range_of_times_is_what_the_charts_span_and_the_history_reaches_back_to_it() {
+    let minutes = |minutes: u64| Duration::from_mins(minutes);
+    let at = |minute: i64| Time::from_millis(1_763_836_800_000 + 60_000 * minute);
+    let last = |minutes: u64| History::Last(Duration::from_mins(minutes));
+    let now = at(0);
+    for (line, from, to, recorded, window, history) in [
+        ("loadline --from -3h", Some(-180), None, None, 180, last(181)),
+        ("loadline --from -3h --to -2h", Some(-180), Some(-120), None, 60, last(181)),
+        ("loadline --to -2h", None, Some(-120), None, 5, last(126)),
+        ("loadline --to -2h -w 30m", None, Some(-120), None, 30, last(151)),
+        ("loadline --from -2m", Some(-2), None, None, 2, last(10)),
+        ("loadline --from -2m --history 1h", Some(-2), None, None, 2, last(60)),
+        ("loadline -o csv --from -2m", Some(-2), None, None, 2, last(3)),
+        ("loadline -o csv --to -2m", None, Some(-2), None, 5, History::All),
+        ("loadline ./a.load --from -1h", Some(-160), None, Some((-300, -100)), 60, last(161)),
+        ("loadline ./a.load --to -1h", None, Some(-160), Some((-300, -100)), 140, last(301)),
+    ] {
+        let mut found = settings(line, true).unwrap();
+        let bounds = Bounds { from: from.map(at), to: to.map(at) };
+        found.look_at(bounds, recorded.map(|(oldest, newest)| (at(oldest), at(newest))), now);
+        assert_eq!((found.window, found.history), (Some(minutes(window)), history), "{line}");
+    }
+    let mut days = settings("loadline web-1 --from -2d", true).unwrap();
+    days.look_at(Bounds { from: Some(at(-2880)), to: Some(at(-2870)) }, None, now);
+    assert!(days.keep_of(&days.sources[0].source) >= minutes(2880), "and all of it is kept");
+}
+
+#[test]
 fn several_sources_stand_in_the_order_in_which_they_are_given() {
     let names: Vec<String> = (0..256).rev().map(|at| format!("web-{at}:1027")).collect();
     let found = settings(&format!("loadline {} -o csv", names.join(" ")), true).unwrap();
@@ -78,6 +106,9 @@ fn a_wrong_command_line_is_told_in_one_line() {
         ("loadline --agent-command= me@web-1", "name a program"),
         ("loadline --color", "unexpected argument"),
         ("loadline a b a:1027", "a:1027 is given twice"),
+        ("loadline --from 25:00", "\"25:00\" is no time; write it like 03:12, yesterday 03:12"),
+        ("loadline --from -2h -w 5m", "leave out --window"),
+        ("loadline --check --to 03:12", "leave out --to"),
         ("loadline a b -o raw", "one source"),
         ("loadline tls://a --tls-cert a.pem", "give --tls-key"),
         ("loadline prom+http://me:secret@a:0/", "\"a:0\" has no usable port"),

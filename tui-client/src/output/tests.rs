@@ -344,3 +344,41 @@ async fn an_output_of_files_ends_with_the_last_and_says_which_one_could_not_be_r
     let (csv, told) = output_of(Form::Csv, None, vec![empty(), empty()]).await;
     assert_eq!((csv.as_str(), told.as_str()), ("", ""));
 }
+
+#[tokio::test]
+async fn rows_of_other_times_are_left_out_and_what_comes_live_ends_with_the_range() {
+    let time = |seq: i64| Some(Time::from_millis(1_763_836_800_123 + 1000 * seq));
+    let seqs = |csv: &[u8]| -> Vec<String> {
+        let rows = std::str::from_utf8(csv).unwrap().lines().skip(1);
+        rows.map(|row| row.split(',').nth(3).unwrap().to_owned()).collect()
+    };
+    let job = Job {
+        form: Form::Csv,
+        count: None,
+        bounds: Bounds { from: time(2), to: time(3) },
+        sources: vec!["x".to_owned()],
+        zone: Zone::Fixed(0),
+    };
+    let rows = |seqs: &[u64]| -> Vec<Event> {
+        let rows = seqs.iter().map(|seq| row(Some(*seq), &[1.0]));
+        std::iter::once(stream("cpu:%", false)).chain(rows).collect()
+    };
+    // The channel stays open: it ends by itself.
+    let (sender, receiver) = mpsc::channel(64);
+    for event in std::iter::once(Event::Connected).chain(rows(&[1, 2, 3, 4, 5])) {
+        sender.send(event).await.unwrap();
+    }
+    let mut out = Vec::new();
+    run(&job, receiver.into(), &mut out, |_: &str| {}, std::future::pending()).await.unwrap();
+    assert_eq!(seqs(&out), ["2", "3"]);
+    drop(sender);
+    // A recording in which a clock was set back is read to its end.
+    let (sender, receiver) = mpsc::channel(64);
+    for event in std::iter::once(Event::Replaying).chain(rows(&[1, 3, 4, 2, 5])) {
+        sender.send(event).await.unwrap();
+    }
+    drop(sender);
+    let mut out = Vec::new();
+    run(&job, receiver.into(), &mut out, |_: &str| {}, std::future::pending()).await.unwrap();
+    assert_eq!(seqs(&out), ["3", "2"]);
+}
