@@ -71,6 +71,10 @@ pub enum Action {
     Cursor,
     /// The other end of a span that is measured.
     Mark,
+    /// The statistics of a span, further up.
+    SeriesUp,
+    /// The statistics, further down.
+    SeriesDown,
     /// One sample forward.
     SampleForward,
     /// One sample back.

@@ -73,8 +73,8 @@ impl App {
     fn go_to(&mut self, time: Time, typed: &str) {
         let (Some(oldest), Some(newest)) = (self.oldest(), self.newest()) else { return };
         let distance = |there: &Time| there.as_millis().abs_diff(time.as_millis());
-        let is_there =
-            |there: &Time| u128::from(distance(there)) <= self.watched().stale_after().as_millis();
+        let gap_ms = self.watched().stale_after().as_millis();
+        let is_there = |there: &Time| u128::from(distance(there)) <= gap_ms;
         let [before, after] = self.around(time);
         let nearest = || before.into_iter().chain(after).min_by_key(distance);
         let Some(there) = before.filter(is_there).or_else(nearest) else { return };

@@ -56,8 +56,8 @@ impl App {
             }
             Action::Cursor => self.toggle_cursor(),
             Action::Mark => self.toggle_mark(),
-            Action::Down if self.scroll_series(1) => {}
-            Action::Up if self.scroll_series(-1) => {}
+            Action::SeriesDown => self.scroll_series(1),
+            Action::SeriesUp => self.scroll_series(-1),
             Action::SampleForward | Action::Down => self.by_samples(1),
             Action::SampleBack | Action::Up => self.by_samples(-1),
             // The others are not about time.

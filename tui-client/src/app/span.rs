@@ -71,16 +71,11 @@ impl App {
         (self.first_series.min(all - rows), rows, all)
     }
 
-    /// Scrolls the statistics; false if all of them are in sight.
-    pub(super) fn scroll_series(&mut self, lines: i64) -> bool {
-        let layout = self.layout(self.area());
-        let (first, rows, all) = self.series_in_sight(&layout);
-        if layout.span.is_empty() || rows == all {
-            return false;
-        }
+    /// Scrolls the statistics.
+    pub(super) fn scroll_series(&mut self, lines: i64) {
+        let (first, rows, all) = self.series_in_sight(&self.layout(self.area()));
         let last = (all - rows) as i64;
         self.first_series = (first as i64).saturating_add(lines).clamp(0, last) as usize;
-        true
     }
 
     fn measured(&self) -> Option<Span> {

@@ -100,7 +100,7 @@ fn hints_at_cursor(app: &App, layout: &Layout) -> Vec<Hint> {
     }
     let (_, rows, all) = app.series_in_sight(layout);
     if !layout.span.is_empty() && rows < all {
-        hints.push(SCROLL);
+        hints.push((&[Action::SeriesUp, Action::SeriesDown], "scroll"));
     }
     let back = if app.mark.is_some() { "unmark" } else { "cursor off" };
     hints.extend([ZOOM, (&[Action::Back][..], back), HELP, QUIT]);

@@ -1,6 +1,6 @@
 //! Mark and cursor: what is measured between them is what the csv of the same rows says.
 
-use crossterm::event::{KeyCode, MouseEventKind};
+use crossterm::event::{KeyCode, KeyModifiers, MouseEventKind};
 use loadline::app::{Span, Stat};
 use loadline::event::Event;
 use loadline::output::{self, Form, Job};
@@ -89,15 +89,15 @@ fn statistics_of_more_series_than_fit_are_scrolled_and_no_number_touches_another
         frame.lines().last().unwrap().split("series ").nth(1).unwrap().to_owned()
     };
     assert_eq!(series(&mut stage, 24), "1-5 of 23");
-    stage.press(KeyCode::Down);
+    stage.typed("J");
     assert_eq!(series(&mut stage, 24), "2-6 of 23");
-    stage.typed(&"j".repeat(50));
+    stage.typed(&"J".repeat(50));
     assert_eq!(series(&mut stage, 24), "19-23 of 23");
     check_frame("measured_metrics_end", &mut stage, 80, 24);
     stage.mouse(MouseEventKind::ScrollUp, 10, 20);
     assert_eq!(series(&mut stage, 24), "16-20 of 23");
-    stage.press(KeyCode::Up);
-    assert_eq!(stage.app.span.as_ref().map(|span| span.samples), Some(61), "the cursor stays");
+    stage.press_with(KeyCode::Up, KeyModifiers::SHIFT);
+    assert_eq!(series(&mut stage, 24), "15-19 of 23");
     // What a chart in sight shows stands first.
     stage.typed("9");
     let frame = stage.frame(120, 36);

@@ -394,7 +394,9 @@ fn the_help_scrolls_to_its_end() {
     stage.press(KeyCode::PageDown);
     stage.press(KeyCode::PageDown);
     let end = stage.frame(80, 24);
-    assert!(end.contains("right drag") && end.contains("56 of 56"), "{end}");
+    let most = stage.app.help().1;
+    assert!(matches!(stage.app.screen, Screen::Help { scroll, .. } if scroll == most));
+    assert!(end.contains("right drag"), "{end}");
     stage.press(KeyCode::Up);
     assert_ne!(stage.frame(80, 24), end);
 }
