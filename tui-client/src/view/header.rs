@@ -97,12 +97,11 @@ fn parts(app: &App, layout: &Layout, name_max: usize) -> Vec<Part> {
     if !is_paused || state != State::Live {
         add(0, format!(" {} ", state.word()), state_style(theme, &state));
     }
-    if let Some(outage) = state.outage() {
-        add(OUTAGE, outage_text(outage, app), theme.strong());
-    }
-    if let State::Replay(Some(remark)) = &state {
-        add(OUTAGE, remark.to_string(), theme.strong());
-    }
+    let reason = match &state {
+        State::Replay(remark) => remark.as_ref().map(ToString::to_string),
+        _ => state.outage().map(|outage| outage_text(outage, app)),
+    };
+    add(OUTAGE, reason.unwrap_or_default(), theme.strong());
     for (goes, text, style) in exceeded(app, layout) {
         add(goes, text, style);
     }
@@ -127,15 +126,13 @@ fn parts(app: &App, layout: &Layout, name_max: usize) -> Vec<Part> {
     add(7, header.and_then(limits_text).unwrap_or_default(), theme.strong());
     add(9, pace_text(watched), theme.faint());
     add(10, format!("span {}", span_text(app.window)), theme.faint());
-    if let Some(bytes) = watched.bytes_per_second(app.now) {
-        add(11, bytes_text(bytes), theme.faint());
-    }
+    let bytes = watched.bytes_per_second(app.now).map(bytes_text);
+    add(11, bytes.unwrap_or_default(), theme.faint());
     if let Some((late, costs)) = watched.health.as_ref().map(health_texts) {
         add(11, late, theme.warning());
         add(12, costs, theme.faint());
     }
-    let clock = app.zone.wall(app.now).format("%H:%M:%S").to_string();
-    add(CLOCK, clock, theme.strong());
+    add(CLOCK, app.zone.wall(app.now).format("%H:%M:%S").to_string(), theme.strong());
     parts
 }
 
