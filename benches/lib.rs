@@ -116,9 +116,8 @@ pub fn window(newest: Time, samples: usize) -> Window {
 #[must_use]
 pub fn screen(samples: usize) -> App {
     let settings = Settings {
-        window: Duration::from_secs(samples as u64),
+        window: Some(Duration::from_secs(samples as u64)),
         fullscreen: false,
-        whole: false,
         zone: Zone::Fixed(3600),
         theme: Theme::detect(None, None, |_| None),
     };

@@ -65,8 +65,7 @@ impl Follower {
             watched.push(Watched::new(&address.to_string(), false, Duration::from_hours(1)));
         }
         let settings = Settings {
-            window: Duration::from_secs(10),
-            whole: true,
+            window: Some(Duration::from_secs(10)),
             fullscreen: false,
             zone: Zone::Fixed(0),
             theme: Theme::detect(None, None, |_| None),

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use loadline::link::{Connector, Events, Link, Wish, events_max};
 use loadline::output::{self, Form, Job, Summary};
+use loadline::time_spec::Bounds;
 use loadline::zone::Zone;
 use loadline_agent::{
     Address, Agent, Archive, Clock, Facts, Listener, Plaintext, Scripted, Settings, Source,
@@ -227,7 +228,7 @@ async fn write_as(
         links.push(events);
     }
     let events = Events::new(links);
-    let job = Job { form, count, sources, zone: Zone::Fixed(0) };
+    let job = Job { form, count, bounds: Bounds::default(), sources, zone: Zone::Fixed(0) };
     let mut told = Vec::new();
     let mut text = Vec::new();
     let tell = |line: &str| told.push(line.to_owned());

@@ -120,6 +120,7 @@ const CLIENT: &[&str] = &[
     "event",
     "link",
     "zone",
+    "time_spec",
     "output",
     "store",
     "units",

@@ -2,6 +2,8 @@
 
 mod act;
 mod compare;
+mod exceeded;
+mod go_to;
 mod navigate;
 mod overview;
 mod places;
@@ -29,6 +31,8 @@ use crate::units::Units;
 use crate::watched::Watched;
 use crate::zone::Zone;
 pub use compare::LINES_MAX;
+pub use exceeded::Exceeded;
+pub use go_to::TimeInput;
 pub use overview::Order;
 pub use pointer::Drag;
 pub use rows::TableRow;
@@ -122,10 +126,8 @@ pub enum View {
 /// What a screen is told to begin with.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
-    /// The charts' time span.
-    pub window: Duration,
-    /// Whether a recording is seen as a whole at first, whatever it spans.
-    pub whole: bool,
+    /// The charts' time span; `None`: what fits the samples.
+    pub window: Option<Duration>,
     /// Begin with one chart over the whole screen.
     pub fullscreen: bool,
     /// The time zone of what is shown.
@@ -167,6 +169,10 @@ pub struct App {
     pub mark: Option<Time>,
     /// What there is between mark and cursor.
     pub span: Option<Span>,
+    /// The first series of the statistics that is in sight, as it was left.
+    first_series: usize,
+    /// The time that is being typed.
+    pub time_input: Option<TimeInput>,
     /// The part of the charts that is being drawn out with the mouse.
     pub drag: Option<Drag>,
     /// The units of what is shown.
@@ -195,10 +201,10 @@ pub struct App {
     first_line: usize,
     /// The page that comparing began on.
     behind: Page,
-    /// The time span of the start.
-    window_first: Duration,
-    /// Whether that is the whole of a recording.
-    whole: bool,
+    /// The time span of the start; `None`: what fits the samples.
+    window_first: Option<Duration>,
+    /// Whether the time span still fits itself to the samples.
+    fits: bool,
 }
 
 impl App {
@@ -214,10 +220,12 @@ impl App {
             table: Table::Below,
             first_column: 0,
             view: View::Live,
-            window: settings.window,
+            window: settings.window.unwrap_or(sources::FIT_SPANS[0]),
             cursor: None,
             mark: None,
             span: None,
+            first_series: 0,
+            time_input: None,
             drag: None,
             units: Units::default(),
             zone: settings.zone,
@@ -233,7 +241,7 @@ impl App {
             first_line: 0,
             behind: Page::Overview,
             window_first: settings.window,
-            whole: settings.whole,
+            fits: settings.window.is_none(),
         }
     }
 
@@ -249,6 +257,7 @@ impl App {
         match message {
             Message::Event { source, event } => self.take(source, event),
             Message::Key(key) if key.kind == KeyEventKind::Release => {}
+            Message::Key(key) if self.is_typed(key) => self.type_time(key),
             Message::Key(key) => {
                 return self.keys.action(key).map_or(Flow::Continue, |action| self.act(action));
             }
@@ -311,6 +320,8 @@ impl App {
     }
 
     fn choose(&mut self, at: usize) {
+        // Other charts in sight, other series above the rest.
+        self.first_series = 0;
         let title = match self.screen.page() {
             Page::Together | Page::Apart => self.metrics().get(at).map(|title| (*title).to_owned()),
             Page::Overview | Page::Dashboard | Page::Fullscreen => {

@@ -49,6 +49,17 @@ pub struct Chart {
     pub kind: Kind,
 }
 
+impl Chart {
+    /// The name of a line: that of its chart, and its own where it has one.
+    #[must_use]
+    pub fn name_of(&self, line: &ChartLine) -> String {
+        match line.legend.as_str() {
+            "" => self.title.clone(),
+            legend => format!("{} {legend}", self.title),
+        }
+    }
+}
+
 /// How the columns of a chart are drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {

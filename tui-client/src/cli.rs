@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::CommandFactory as _;
-use loadline_protocol::History;
+use loadline_protocol::{History, Time};
 
 pub use crate::config::SOURCES_MAX;
 use crate::config::{Config, Fault, Resolved, Sources, usual};
@@ -21,11 +21,16 @@ use crate::output::Form;
 use crate::source::Source;
 use crate::theme::{Own, Palette};
 use crate::thresholds::Thresholds;
-use args::{Args, words};
+use crate::time_spec::{Bounds, TimeRange};
+use args::{Args, WINDOW_MIN, words};
 use layers::{Given, without_password};
 
-/// The charts' time span, if nothing else is said.
+/// The charts' time span if all that is said is where they end.
 const WINDOW: Duration = Duration::from_mins(5);
+
+/// By how much more history is asked for than is needed: it counts from the time of the connection, and
+/// until then a password may have to be typed.
+const CONNECT_MARGIN: Duration = Duration::from_mins(1);
 
 /// How much is kept, if nothing else is said.
 const KEEP: Duration = Duration::from_hours(24);
@@ -44,10 +49,10 @@ pub struct Settings {
     pub interval: Option<Duration>,
     /// How far back to begin.
     pub history: History,
-    /// The charts' time span.
-    pub window: Duration,
-    /// Whether the time span is rather the whole of a recording.
-    pub whole: bool,
+    /// The charts' time span; `None`: what fits the samples.
+    pub window: Option<Duration>,
+    /// The times that are looked at.
+    pub range: TimeRange,
     /// How much to keep in memory, if that was said.
     pub keep: Option<Duration>,
     /// Begin with one chart over the whole screen.
@@ -106,12 +111,41 @@ impl Settings {
         alone(self.form, [self.record.is_some(), self.check, self.follow], sources)
     }
 
-    /// How much of a source to keep in memory: what was said, else a day, or the whole of a recording;
-    /// and never less than the charts show.
+    /// Looks at these times: the charts span them, and the history reaches back to them. `recorded` has
+    /// the oldest and the newest time of recordings, if there is nothing else to look at.
+    pub fn look_at(&mut self, bounds: Bounds, recorded: Option<(Time, Time)>, now: Time) {
+        let between = |from: Time, to: Time| {
+            let ms = to.as_millis().saturating_sub(from.as_millis());
+            Duration::from_millis(ms.max(0) as u64)
+        };
+        let newest = recorded.map_or(now, |(_, newest)| newest);
+        let end = bounds.to.unwrap_or(newest);
+        let begin = bounds.from.or(recorded.map(|(oldest, _)| oldest));
+        let span = begin.map(|begin| between(begin, end).max(WINDOW_MIN));
+        let window = span.or(self.window).unwrap_or(WINDOW);
+        self.window = Some(window);
+        let needed = match (bounds.from, self.form) {
+            (Some(from), _) => Some(between(from, now)),
+            (None, Form::Tui) => Some(between(end, now) + window),
+            (None, Form::Table | Form::Csv | Form::Json | Form::Raw) => None,
+        };
+        self.history = match (self.history, needed.map(|needed| needed + CONNECT_MARGIN)) {
+            (History::All, _) | (_, None) => History::All,
+            (History::None, Some(needed)) => History::Last(needed),
+            (History::Last(given), Some(needed)) => History::Last(given.max(needed)),
+        };
+    }
+
+    /// How much of a source to keep in memory: what was said, else a day, or the history that is asked
+    /// for, or the whole of a recording; and never less than the charts show.
     #[must_use]
     pub fn keep_of(&self, source: &Source) -> Duration {
-        let usual = if is_recording(source) { Duration::MAX } else { KEEP };
-        self.keep.unwrap_or(usual).max(self.window)
+        let usual = match self.history {
+            _ if is_recording(source) => Duration::MAX,
+            History::Last(history) => KEEP.max(history),
+            History::All | History::None => KEEP,
+        };
+        self.keep.unwrap_or(usual).max(self.window.unwrap_or_default())
     }
 }
 
@@ -282,7 +316,10 @@ fn check_typed(given: &Given, args: &Args, form: Form, sources: &[Chosen]) -> Re
     if form == Form::Tui && given.is_typed("count") {
         return Err("--count is not for the screen; choose -o table, csv, json or raw".to_owned());
     }
-    let beside = ["output", "count", "record", "follow", "fullscreen"];
+    if given.is_typed("from") && given.is_typed("window") {
+        return Err("--from says what the charts span; leave out --window".to_owned());
+    }
+    let beside = ["output", "count", "record", "follow", "fullscreen", "from", "to"];
     match beside.into_iter().find(|id| args.check && given.is_typed(id)) {
         Some(id) => Err(format!("--check ends by itself and shows no rows; leave out --{id}")),
         None => Ok(()),
@@ -319,8 +356,8 @@ fn settle(given: &Given, config: Config, terminals: Terminals) -> Result<Setting
         count: args.count.filter(|_| form != Form::Tui),
         interval: args.interval,
         history,
-        window: args.window.unwrap_or(WINDOW),
-        whole: args.window.is_none(),
+        window: args.window,
+        range: TimeRange { from: args.from, to: args.to },
         keep: args.keep,
         fullscreen: args.fullscreen && !args.no_fullscreen,
         record: args.record,

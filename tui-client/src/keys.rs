@@ -7,8 +7,8 @@ mod table;
 
 use crossterm::event::KeyEvent;
 
-pub(crate) use help::MOUSE;
 pub use help::{HELP_WIDTH, HELP_WIDTHS, HelpLine};
+pub(crate) use help::{MOUSE, plain};
 pub use key::{Key, KeyError};
 pub use table::{Bindable, bindable};
 
@@ -53,6 +53,8 @@ pub enum Action {
     ValueOut,
     /// The time span of the start, and live.
     Reset,
+    /// Ask for a time, and go there.
+    GoTo,
     /// Pause and resume.
     Pause,
     /// Back in time.
@@ -71,6 +73,10 @@ pub enum Action {
     Cursor,
     /// The other end of a span that is measured.
     Mark,
+    /// The statistics of a span, further up.
+    SeriesUp,
+    /// The statistics, further down.
+    SeriesDown,
     /// One sample forward.
     SampleForward,
     /// One sample back.

@@ -7,7 +7,7 @@
 //!  event     what a link tells: rows, streams, outages, faults
 //!  link      connect, ask, read, reconnect, resume: the only code that touches a source
 //!    │ events
-//!    │        zone: local time
+//!    │        zone: local time; time_spec: times as people type them
 //!    ├──────────▶ output   csv, json, table, raw: the same events without a screen
 //!    ▼
 //!  store     a series per column, gaps kept as gaps
@@ -46,6 +46,7 @@ pub mod source;
 pub mod store;
 pub mod theme;
 pub mod thresholds;
+pub mod time_spec;
 pub mod units;
 pub mod view;
 pub mod watched;

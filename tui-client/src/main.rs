@@ -2,14 +2,15 @@
 
 use std::collections::HashSet;
 use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use loadline::app::{self, App};
+use loadline::app::{self, App, View};
 use loadline::check;
 use loadline::cli::{self, Chosen, Instead, Settings};
-use loadline::event::Event;
+use loadline::event::{Event, Sample};
 use loadline::link::{
     self, Connector, Events, Fleet, Lender, Link, Reading, Recorder, Secrets, Tls, TlsFiles, Wish,
     events_max,
@@ -18,9 +19,11 @@ use loadline::output::{self, Form, Job, Progress};
 use loadline::run::{self, Screen};
 use loadline::source::{Secret, Source};
 use loadline::theme::Theme;
+use loadline::time_spec::{Bounds, TimeRange};
 use loadline::watched::Watched;
 use loadline::zone::Zone;
 use loadline_agent::Clock;
+use loadline_protocol::Time;
 use ratatui::layout::Size;
 use tokio::sync::{mpsc, watch};
 
@@ -61,8 +64,12 @@ fn complain(text: &str) {
     let _ = writeln!(std::io::stderr(), "loadline: {text}");
 }
 
-async fn watch(settings: Settings) -> anyhow::Result<()> {
+async fn watch(mut settings: Settings) -> anyhow::Result<()> {
     let mut stop = Box::pin(signals()?);
+    let bounds = tokio::select! {
+        bounds = look_at_range(&mut settings) => bounds?,
+        () = &mut stop => return Ok(()),
+    };
     let sources = tokio::select! {
         sources = open(&settings) => sources?,
         () = &mut stop => return Ok(()),
@@ -108,11 +115,54 @@ async fn watch(settings: Settings) -> anyhow::Result<()> {
     }
     let events = Events::new(links);
     if settings.form == Form::Tui {
-        show(&settings, watched, events, &handles, stop).await
+        show(&settings, bounds, watched, events, &handles, stop).await
     } else {
         let names = watched.into_iter().map(|seen| seen.name).collect();
-        write(&settings, names, events, stop).await
+        write(&settings, bounds, names, events, stop).await
     }
+}
+
+/// Turns `--from` and `--to` into times. They count from the newest sample: of recordings alone, that is
+/// their end, for which they are read once more.
+async fn look_at_range(settings: &mut Settings) -> anyhow::Result<Bounds> {
+    if settings.range == TimeRange::default() {
+        return Ok(Bounds::default());
+    }
+    let now = Clock::system().now();
+    let recorded = recorded_ends(settings).await?;
+    let newest = recorded.map_or(now, |(_, newest)| newest);
+    let bounds = settings.range.resolve(newest, Zone::Local)?;
+    settings.look_at(bounds, recorded, now);
+    Ok(bounds)
+}
+
+/// The oldest and the newest time of all sources; `None` unless they are recordings with samples.
+async fn recorded_ends(settings: &Settings) -> anyhow::Result<Option<(Time, Time)>> {
+    let is_file = |path: &Path| path.metadata().is_ok_and(|it| it.is_file());
+    let mut ends: Option<(Time, Time)> = None;
+    for chosen in &settings.sources {
+        let Source::Path(path) = &chosen.source else { return Ok(None) };
+        if !is_file(path) {
+            return Ok(None);
+        }
+        let tls = Tls::new(chosen.tls.clone());
+        let connector = Connector::open(&chosen.source, None, &chosen.ssh, &tls).await?;
+        let wish = Wish { follow: false, ..wish(settings, chosen) };
+        let (sender, mut events) = mpsc::channel(events_max(1));
+        tokio::spawn(Link::new(connector, wish, Clock::system()).run(sender));
+        while let Some(event) = events.recv().await {
+            if let Event::Rows(rows) = &event {
+                for Sample { time, .. } in rows.iter() {
+                    let (oldest, newest) = ends.unwrap_or((time, time));
+                    ends = Some((oldest.min(time), newest.max(time)));
+                }
+            }
+            if matches!(event, Event::Ended { .. }) {
+                break;
+            }
+        }
+    }
+    Ok(ends)
 }
 
 /// The ways to all sources. Of a server that knows several machines, each of these is one.
@@ -197,6 +247,7 @@ fn record(
 
 async fn show(
     settings: &Settings,
+    bounds: Bounds,
     watched: Vec<Watched>,
     events: Events,
     handles: &[(watch::Sender<Option<Duration>>, Lender)],
@@ -212,7 +263,6 @@ async fn show(
     };
     let look = app::Settings {
         window: settings.window,
-        whole: settings.whole,
         fullscreen: settings.fullscreen,
         zone: Zone::Local,
         theme: Theme {
@@ -226,6 +276,10 @@ async fn show(
     let mut app = App::new(first, look, Size::default(), clock.now())
         .beside(watched)
         .with(settings.keys.clone(), settings.thresholds.clone());
+    // A view that ends later than now is live until then.
+    if let Some(to) = bounds.to.filter(|to| *to < clock.now()) {
+        app.view = View::Paused(to);
+    }
     let mut screen = Screen::open(settings.mouse).context("cannot take over the terminal")?;
     let result = run::run(&mut screen, &mut app, events, clock, handles, stop).await;
     drop(screen);
@@ -234,11 +288,13 @@ async fn show(
 
 async fn write(
     settings: &Settings,
+    bounds: Bounds,
     sources: Vec<String>,
     events: Events,
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    let job = Job { form: settings.form, count: settings.count, sources, zone: Zone::Local };
+    let (form, count, zone) = (settings.form, settings.count, Zone::Local);
+    let job = Job { form, count, bounds, sources, zone };
     let (out, errors) = (std::io::stdout(), std::io::stderr());
     // Between rows on a terminal it would be in the way.
     let is_seen = errors.is_terminal() && !out.is_terminal();

@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::event::{Event, Sample, Stream};
 use crate::link::Events;
+use crate::time_spec::Bounds;
 use crate::zone::Zone;
 
 pub use progress::{Progress, Tell};
@@ -60,6 +61,8 @@ pub struct Job {
     pub form: Form,
     /// How many rows; all of them if `None`.
     pub count: Option<u64>,
+    /// Rows of other times are left out.
+    pub bounds: Bounds,
     /// The names of the sources: of one at least.
     pub sources: Vec<String>,
     /// The time zone of what people read.
@@ -346,7 +349,14 @@ impl Writer<'_> {
                 let count = self.job.count;
                 let wanted =
                     count.map_or(usize::MAX, |count| count.saturating_sub(self.rows) as usize);
-                for sample in rows.iter().take(wanted) {
+                let bounds = self.job.bounds;
+                let is_past = rows.iter().any(|sample| bounds.is_past(sample.time));
+                // A recording may go back in time, and has an end of its own.
+                if is_past && told.connection == Connection::Up {
+                    told.connection = Connection::Ended;
+                }
+                let rows = rows.iter().filter(|sample| bounds.contains(sample.time));
+                for sample in rows.take(wanted) {
                     self.lines.row(source, stream, sample, &mut self.text);
                     self.rows += 1;
                     told.rows += 1;

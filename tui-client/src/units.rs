@@ -231,6 +231,18 @@ impl Look {
         (number(scaled, self.decimals), format!("{prefix}{}", self.suffix))
     }
 
+    /// The number alone, in the unit that another value has.
+    #[must_use]
+    pub fn number_as(&self, value: f64, other: f64) -> String {
+        if !value.is_finite() || !other.is_finite() {
+            return self.parts(value).0;
+        }
+        let other = other * self.scale;
+        let (prefixed, _) = self.prefixes.of_value(other);
+        let factor = if other == 0.0 { 1.0 } else { prefixed / other };
+        number(value * self.scale * factor, self.decimals)
+    }
+
     /// The same look for a column of whole numbers, as long as it has no prefixes.
     #[must_use]
     pub fn of_whole_numbers(self) -> Look {

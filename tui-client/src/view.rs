@@ -21,13 +21,13 @@ use crate::layout::Page;
 pub fn render(app: &App, area: Rect, buf: &mut Buffer) {
     let area = area.intersection(buf.area);
     let layout = app.layout(area);
-    header::render(app, layout.header, buf);
+    header::render(app, &layout, buf);
     match app.screen.page() {
         Page::Overview => overview::render(app, layout.sources, buf),
         Page::Together | Page::Apart => compare::render(app, &layout, buf),
         Page::Dashboard | Page::Fullscreen => chart::render_all(app, &layout.charts, buf),
     }
-    span::render(app, layout.span, buf);
+    span::render(app, &layout, buf);
     table::render(app, layout.table, buf);
     header::render_numbers(app, layout.numbers, buf);
     let is_empty = match app.screen.page() {
@@ -39,7 +39,7 @@ pub fn render(app: &App, area: Rect, buf: &mut Buffer) {
         let rows = area.height - layout.header.height - layout.footer.height;
         empty::render(app, Rect { y: layout.header.bottom(), height: rows, ..area }, buf);
     }
-    footer::render(app, &layout, buf);
+    footer::render(app, &layout, area, buf);
     if let Screen::Help { scroll, .. } = app.screen {
         help::render(app, scroll, area, buf);
     }

@@ -1,6 +1,6 @@
 //! Local time.
 
-use chrono::{DateTime, FixedOffset, Local, NaiveDateTime, TimeZone, Utc};
+use chrono::{DateTime, FixedOffset, Local, MappedLocalTime, NaiveDateTime, TimeZone, Utc};
 use loadline_protocol::Time;
 
 /// The time zone of what is shown.
@@ -22,6 +22,21 @@ impl Zone {
             Zone::Fixed(seconds) => match FixedOffset::east_opt(seconds) {
                 Some(offset) => utc.with_timezone(&offset).naive_local(),
                 None => utc.naive_utc(),
+            },
+        }
+    }
+
+    /// The times at which a clock on the wall shows `wall`: two or none where it is set.
+    #[must_use]
+    pub fn instants(self, wall: NaiveDateTime) -> MappedLocalTime<Time> {
+        fn of(zone: &impl TimeZone, wall: NaiveDateTime) -> MappedLocalTime<Time> {
+            zone.from_local_datetime(&wall).map(|at| Time::from_millis(at.timestamp_millis()))
+        }
+        match self {
+            Zone::Local => of(&Local, wall),
+            Zone::Fixed(seconds) => match FixedOffset::east_opt(seconds) {
+                Some(offset) => of(&offset, wall),
+                None => of(&Utc, wall),
             },
         }
     }

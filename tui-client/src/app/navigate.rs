@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use loadline_protocol::Time;
 
+use super::sources::FIT_SPANS;
 use super::{App, View};
 use crate::keys::Action;
 use crate::layout::{Page, Table};
@@ -18,6 +19,13 @@ const SPANS_S: [u64; 22] = [
 /// The shortest time span that can be drawn out with the mouse.
 pub(super) const SPAN_MIN_MS: i64 = 1000;
 
+/// A time as a label, the longest first: of today, and of another day.
+const TODAY: &[&str] = &["%H:%M:%S%.3f", "%H:%M:%S"];
+const DATED: &[&str] = &["%Y-%m-%d %H:%M:%S%.3f", "%Y-%m-%d %H:%M:%S", "%m-%d %H:%M:%S"];
+
+/// A window that spans more shows times of several dates.
+const DAY: Duration = Duration::from_hours(24);
+
 /// A key pans by this part of the time span.
 const PAN_PART: i64 = 10;
 
@@ -30,8 +38,9 @@ impl App {
                     (View::Live, None) | (View::Paused(_), _) => View::Live,
                 }
             }
-            Action::ZoomIn => self.zoom(true, self.cursor_in_sight()),
-            Action::ZoomOut => self.zoom(false, self.cursor_in_sight()),
+            Action::ZoomIn => self.zoom(true, self.zoom_anchor()),
+            Action::ZoomOut => self.zoom(false, self.zoom_anchor()),
+            Action::GoTo => self.ask_for_time(),
             Action::Left => self.step(-1),
             Action::Right => self.step(1),
             Action::ScreenLeft => self.screen(-1),
@@ -39,12 +48,16 @@ impl App {
             Action::Oldest => self.show_oldest(),
             Action::Live => self.show_live(),
             Action::Reset => {
-                self.window = self.window_first;
                 self.value_zoom.clear();
                 self.view = View::Live;
+                self.window = self.window_first.unwrap_or(FIT_SPANS[0]);
+                self.fits = self.window_first.is_none();
+                self.fit();
             }
             Action::Cursor => self.toggle_cursor(),
             Action::Mark => self.toggle_mark(),
+            Action::SeriesDown => self.scroll_series(1),
+            Action::SeriesUp => self.scroll_series(-1),
             Action::SampleForward | Action::Down => self.by_samples(1),
             Action::SampleBack | Action::Up => self.by_samples(-1),
             // The others are not about time.
@@ -52,7 +65,7 @@ impl App {
         }
     }
 
-    fn window_ms(&self) -> i64 {
+    pub(super) fn window_ms(&self) -> i64 {
         i64::try_from(self.window.as_millis()).unwrap_or(i64::MAX / 4).min(i64::MAX / 4)
     }
 
@@ -116,6 +129,7 @@ impl App {
             self.show_until(Time::from_millis(until));
         }
         self.window = next;
+        self.fits = false;
     }
 
     /// Shows this span and no more.
@@ -124,6 +138,7 @@ impl App {
         let span_ms = to.as_millis() - from.as_millis();
         if span_ms >= SPAN_MIN_MS {
             self.window = Duration::from_millis(span_ms as u64);
+            self.fits = false;
             self.show_until(to);
         }
     }
@@ -167,6 +182,7 @@ impl App {
         let Some(at) = self.cursor_index() else { return };
         let here = self.time_at(at);
         self.mark = if self.mark == here { None } else { here };
+        self.first_series = 0;
         self.measure();
     }
 
@@ -233,8 +249,32 @@ impl App {
         if self.is_of_all() { self.cursor } else { self.time_at(self.cursor_index()?) }
     }
 
-    fn cursor_in_sight(&self) -> Option<Time> {
+    /// The time that stays where it is while a key zooms: the cursor's, else the middle of a view that
+    /// stands still; `None` for the live edge.
+    fn zoom_anchor(&self) -> Option<Time> {
         let window = self.chosen_window()?;
-        self.cursor.filter(|time| window.cell_of(time.as_millis()).is_some())
+        let cursor = self.cursor.filter(|time| window.cell_of(time.as_millis()).is_some());
+        let middle = |until: Time| Time::from_millis(until.as_millis() - self.window_ms() / 2);
+        cursor.or(match self.view {
+            View::Live => None,
+            View::Paused(until) => Some(middle(until)),
+        })
+    }
+
+    /// A time as a label: with its date where that is not today's, or where the charts span days.
+    #[must_use]
+    pub fn time_label(&self, time: Time) -> String {
+        self.time_label_within(time, usize::MAX)
+    }
+
+    /// The same in so many columns at most, if it can be said in so few.
+    #[must_use]
+    pub fn time_label_within(&self, time: Time, columns: usize) -> String {
+        let wall = self.zone.wall(time);
+        let is_today = wall.date() == self.zone.wall(self.now).date();
+        let formats = if is_today && self.window <= DAY { TODAY } else { DATED };
+        let mut texts = formats.iter().map(|format| wall.format(format).to_string());
+        let shortest = wall.format(formats[formats.len() - 1]).to_string();
+        texts.find(|text| text.len() <= columns).unwrap_or(shortest)
     }
 }

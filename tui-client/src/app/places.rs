@@ -1,6 +1,6 @@
 //! Where everything stands, and what the charts span.
 
-use ratatui::layout::{Position, Rect};
+use ratatui::layout::{Constraint, Layout as Split, Position, Rect};
 
 use super::{App, Seen};
 use crate::charts::{Kind, is_calm};
@@ -16,6 +16,12 @@ const NAME_MAX: usize = 8;
 
 /// The most rows that statistics could fill: more than any screen has.
 const SPAN_ROWS_MAX: usize = 1000;
+
+/// Rows above the statistics: one for the span, one for what the numbers are.
+const SPAN_HEADS: u16 = 2;
+
+/// Where there are fewer rows for more series than have room, both share one.
+const SPAN_HEADS_FROM: usize = 4;
 
 impl App {
     /// The whole terminal.
@@ -43,11 +49,21 @@ impl App {
             Page::Fullscreen => self.charts().get(chosen).map_or(0, |chart| chart.lines.len()),
         };
         let is_measured = self.mark.is_some() && !self.is_of_all();
-        let span_rows = if is_measured { lines.min(SPAN_ROWS_MAX) as u16 + 1 } else { 0 };
+        let span_rows = if is_measured { lines.min(SPAN_ROWS_MAX) as u16 + SPAN_HEADS } else { 0 };
         let compared = self.compared().len();
         let is_calm = page == Page::Dashboard && is_calm(self.charts());
         let shape = Shape { page, table: self.table, charts, chosen, is_calm, span_rows, compared };
         layout(area, shape)
+    }
+
+    /// The parts of the statistics of so many series: the row for the span, which may have none of its
+    /// own, that for what the numbers are, and those for the series.
+    #[must_use]
+    pub fn span_parts(area: Rect, series: usize) -> [Rect; 3] {
+        let wanted = SPAN_HEADS_FROM.min(series + usize::from(SPAN_HEADS));
+        let span = u16::from(usize::from(area.height) >= wanted);
+        let rows = [Constraint::Length(span), Constraint::Length(1), Constraint::Fill(1)];
+        Split::vertical(rows).areas(area)
     }
 
     /// Whether the page shows all sources, and not one of them.
@@ -120,7 +136,7 @@ impl App {
     #[must_use]
     pub fn help(&self) -> (Rect, u16) {
         let area = self.area();
-        let columns = self.keys.help(area.width, !self.is_alone());
+        let columns = self.keys.help(area.width, !self.is_alone(), self.theme.ascii);
         let lines = columns.iter().map(Vec::len).max().unwrap_or(0);
         popup(area, columns.len() as u16 * keys::HELP_WIDTH, lines as u16)
     }

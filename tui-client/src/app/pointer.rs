@@ -41,6 +41,8 @@ enum Target {
     Source(usize),
     /// A row of the table, the head at 0.
     Table { row: u16, rows: u16 },
+    /// The statistics.
+    Span,
 }
 
 impl App {
@@ -71,6 +73,9 @@ impl App {
         if layout.table.contains(position) {
             let rows = layout.table.height.saturating_sub(1);
             return Some(Target::Table { row: position.y - layout.table.y, rows });
+        }
+        if layout.span.contains(position) {
+            return Some(Target::Span);
         }
         if layout.sources.contains(position) {
             let lines = self.lines(layout.sources.height);
@@ -192,6 +197,9 @@ impl App {
             }
             Some(Target::Source(_)) => {
                 self.scroll_overview(if up { -WHEEL_ROWS } else { WHEEL_ROWS });
+            }
+            Some(Target::Span) => {
+                self.scroll_series(if up { -WHEEL_ROWS } else { WHEEL_ROWS });
             }
             None => {}
         }

@@ -19,6 +19,10 @@ const FIT_PART: u32 = 16;
 /// The shortest time span that is drawn.
 const FIT_MIN: Duration = Duration::from_secs(1);
 
+/// Time spans that fit themselves to what has come live: the first that holds it, else the last.
+pub(super) const FIT_SPANS: [Duration; 3] =
+    [Duration::from_mins(1), Duration::from_mins(2), Duration::from_mins(5)];
+
 /// A source as the screen knows it.
 #[derive(Debug, Clone)]
 pub struct Seen {
@@ -246,11 +250,15 @@ impl App {
         self.ends(|watched| watched.store.oldest()).min()
     }
 
-    /// Keeps the whole of what is recorded in sight while it is read, until the user looks closer.
+    /// Fits the time span to the samples until the user zooms: recordings are in sight as a whole, and
+    /// what comes live from its first sample on, as far as the longest of [`FIT_SPANS`] leads.
     pub(super) fn fit(&mut self) {
         // Beside what comes live, a recording is not all that there is to see.
         let is_recorded = |seen: &Seen| seen.watched.recorded_span().is_some();
-        if !self.whole || !self.sources.iter().all(is_recorded) {
+        let is_whole = self.fits && self.sources.iter().all(is_recorded);
+        let longest = FIT_SPANS[FIT_SPANS.len() - 1];
+        let may_grow = self.fits && self.view == View::Live && self.window < longest;
+        if !is_whole && !may_grow {
             return;
         }
         let (Some(oldest), Some(newest)) = (self.oldest(), self.newest()) else { return };
@@ -261,10 +269,11 @@ impl App {
         }
         // The newest sample is not at the end of its cell.
         let span = (span + span / FIT_PART).max(FIT_MIN);
-        if self.window == self.window_first {
-            self.window = span;
-        }
-        self.window_first = span;
+        self.window = if is_whole {
+            span
+        } else {
+            FIT_SPANS.into_iter().find(|it| *it >= span).unwrap_or(longest)
+        };
     }
 
     /// The latest sample of any source that is not later than a time.

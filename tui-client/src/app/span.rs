@@ -5,6 +5,8 @@ use std::time::Duration;
 use loadline_protocol::Time;
 
 use super::App;
+use crate::charts::{Chart, ChartLine};
+use crate::layout::{Layout, Page};
 
 /// The samples from the mark to the cursor, both included.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,6 +46,36 @@ impl App {
     /// Looks at each sample between mark and cursor: to be called when one of them has moved.
     pub(super) fn measure(&mut self) {
         self.span = self.measured();
+    }
+
+    /// The series that are measured, each with its chart: those of the charts in sight, then the others;
+    /// of one chart over the whole screen, its own.
+    #[must_use]
+    pub fn measured_series(&self, layout: &Layout) -> Vec<(&Chart, &ChartLine)> {
+        let is_in_sight = |at: usize| layout.charts.iter().any(|place| place.at == at);
+        let charts = || self.charts().iter().enumerate();
+        let in_sight = charts().filter(|(at, _)| is_in_sight(*at));
+        let others = charts().filter(|(at, _)| !is_in_sight(*at));
+        let others = others.filter(|_| self.screen.page() == Page::Dashboard);
+        let series = in_sight
+            .chain(others)
+            .flat_map(|(_, chart)| chart.lines.iter().map(move |line| (chart, line)));
+        series.collect()
+    }
+
+    /// The first series of the statistics that is in sight, how many are, and how many there are.
+    #[must_use]
+    pub fn series_in_sight(&self, layout: &Layout) -> (usize, usize, usize) {
+        let all = self.measured_series(layout).len();
+        let rows = usize::from(App::span_parts(layout.span, all)[2].height).min(all);
+        (self.first_series.min(all - rows), rows, all)
+    }
+
+    /// Scrolls the statistics.
+    pub(super) fn scroll_series(&mut self, lines: i64) {
+        let (first, rows, all) = self.series_in_sight(&self.layout(self.area()));
+        let last = (all - rows) as i64;
+        self.first_series = (first as i64).saturating_add(lines).clamp(0, last) as usize;
     }
 
     fn measured(&self) -> Option<Span> {

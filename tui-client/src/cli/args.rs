@@ -12,6 +12,7 @@ use loadline_protocol::{Column, History, parse_duration};
 
 use crate::output::Form;
 use crate::theme::Palette;
+use crate::time_spec::TimeSpec;
 
 /// What `--version` says; `-V` is the version alone.
 static VERSION: LazyLock<String> =
@@ -56,9 +57,31 @@ pub(super) struct Args {
     #[arg(long, value_name = "DURATION", value_parser = History::parse, env = "LOADLINE_HISTORY", hide_env = true)]
     pub(super) history: Option<History>,
 
-    /// The charts' time span [default: 5m, or the whole of a recording]
+    /// The charts' time span [default: 1m, 2m or 5m as the samples need it, or the whole of a
+    /// recording]
     #[arg(short, long, value_name = "DURATION", value_parser = window, env = "LOADLINE_WINDOW", hide_env = true)]
     pub(super) window: Option<Duration>,
+
+    /// Begin at this time: 03:12, yesterday 03:12, 2026-11-28 03:12, 2026-11-28T03:12:00Z or -2h. On the
+    /// screen, the charts span what follows; else, earlier rows are left out
+    #[arg(
+        long,
+        value_name = "TIME",
+        allow_hyphen_values = true,
+        env = "LOADLINE_FROM",
+        hide_env = true
+    )]
+    pub(super) from: Option<TimeSpec>,
+
+    /// End at this time: on the screen, the charts stand still there; else, later rows are left out
+    #[arg(
+        long,
+        value_name = "TIME",
+        allow_hyphen_values = true,
+        env = "LOADLINE_TO",
+        hide_env = true
+    )]
+    pub(super) to: Option<TimeSpec>,
 
     /// How much to keep in memory [default: 24h, or the whole of a recording]
     #[arg(long, value_name = "DURATION", value_parser = positive, env = "LOADLINE_KEEP", hide_env = true)]
@@ -143,7 +166,7 @@ pub(super) struct Args {
 }
 
 /// The shortest time span that a chart can show.
-const WINDOW_MIN: Duration = Duration::from_secs(1);
+pub(super) const WINDOW_MIN: Duration = Duration::from_secs(1);
 
 fn positive(text: &str) -> Result<Duration, String> {
     let duration = parse_duration(text)?;

@@ -32,11 +32,40 @@ fn a_recording_is_kept_and_seen_whole_unless_something_else_is_said() {
         settings.sources.iter().map(|chosen| settings.keep_of(&chosen.source)).collect()
     };
     let file = settings("loadline ./a.load", true).unwrap();
-    assert_eq!((kept(&file), file.whole), (vec![Duration::MAX], true));
+    assert_eq!((kept(&file), file.window), (vec![Duration::MAX], None));
     let part = settings("loadline ./a.load --keep 1h -w 1m", true).unwrap();
-    assert_eq!((kept(&part), part.whole), (vec![Duration::from_hours(1)], false));
+    let minute = Some(Duration::from_mins(1));
+    assert_eq!((kept(&part), part.window), (vec![Duration::from_hours(1)], minute));
     let both = settings("loadline web-1 ./a.load", true).unwrap();
     assert_eq!(kept(&both), [Duration::from_hours(24), Duration::MAX]);
+}
+
+#[test]
+fn a_range_of_times_is_what_the_charts_span_and_the_history_reaches_back_to_it() {
+    let minutes = |minutes: u64| Duration::from_mins(minutes);
+    let at = |minute: i64| Time::from_millis(1_763_836_800_000 + 60_000 * minute);
+    let last = |minutes: u64| History::Last(Duration::from_mins(minutes));
+    let now = at(0);
+    for (line, from, to, recorded, window, history) in [
+        ("loadline --from -3h", Some(-180), None, None, 180, last(181)),
+        ("loadline --from -3h --to -2h", Some(-180), Some(-120), None, 60, last(181)),
+        ("loadline --to -2h", None, Some(-120), None, 5, last(126)),
+        ("loadline --to -2h -w 30m", None, Some(-120), None, 30, last(151)),
+        ("loadline --from -2m", Some(-2), None, None, 2, last(10)),
+        ("loadline --from -2m --history 1h", Some(-2), None, None, 2, last(60)),
+        ("loadline -o csv --from -2m", Some(-2), None, None, 2, last(3)),
+        ("loadline -o csv --to -2m", None, Some(-2), None, 5, History::All),
+        ("loadline ./a.load --from -1h", Some(-160), None, Some((-300, -100)), 60, last(161)),
+        ("loadline ./a.load --to -1h", None, Some(-160), Some((-300, -100)), 140, last(301)),
+    ] {
+        let mut found = settings(line, true).unwrap();
+        let bounds = Bounds { from: from.map(at), to: to.map(at) };
+        found.look_at(bounds, recorded.map(|(oldest, newest)| (at(oldest), at(newest))), now);
+        assert_eq!((found.window, found.history), (Some(minutes(window)), history), "{line}");
+    }
+    let mut days = settings("loadline web-1 --from -2d", true).unwrap();
+    days.look_at(Bounds { from: Some(at(-2880)), to: Some(at(-2870)) }, None, now);
+    assert!(days.keep_of(&days.sources[0].source) >= minutes(2880), "and all of it is kept");
 }
 
 #[test]
@@ -77,6 +106,9 @@ fn a_wrong_command_line_is_told_in_one_line() {
         ("loadline --agent-command= me@web-1", "name a program"),
         ("loadline --color", "unexpected argument"),
         ("loadline a b a:1027", "a:1027 is given twice"),
+        ("loadline --from 25:00", "\"25:00\" is no time; write it like 03:12, yesterday 03:12"),
+        ("loadline --from -2h -w 5m", "leave out --window"),
+        ("loadline --check --to 03:12", "leave out --to"),
         ("loadline a b -o raw", "one source"),
         ("loadline tls://a --tls-cert a.pem", "give --tls-key"),
         ("loadline prom+http://me:secret@a:0/", "\"a:0\" has no usable port"),
@@ -120,7 +152,7 @@ fn what_is_typed_comes_before_what_is_configured() {
                 fullscreen = true\nfill = true\nmouse = false\ntheme = \"mono\"\ntls-ca = \"ca.pem\"\n\
                 history = \"all\"\ninterval = \"2s\"\n";
     let found = configured(file, "loadline web-1 -w 1m --theme light", true).unwrap();
-    assert_eq!(found.window, Duration::from_mins(1));
+    assert_eq!(found.window, Some(Duration::from_mins(1)));
     assert_eq!(found.keep, Some(Duration::from_hours(48)));
     assert_eq!((found.history, found.interval), (History::All, Some(Duration::from_secs(2))));
     assert_eq!(found.sources[0].columns, Some(vec!["a".to_owned(), "b".to_owned()]));
@@ -130,7 +162,7 @@ fn what_is_typed_comes_before_what_is_configured() {
     let other = configured(file, "loadline --no-fullscreen --no-fill --mouse -c x", true).unwrap();
     assert_eq!(
         (other.fullscreen, other.fill, other.mouse, other.window),
-        (false, false, true, Duration::from_hours(1))
+        (false, false, true, Some(Duration::from_hours(1)))
     );
     assert_eq!(other.sources[0].columns, Some(vec!["x".to_owned()]));
 }

@@ -29,6 +29,8 @@ pub enum HelpLine {
     Title(&'static str),
     /// The keys, and what they do.
     Keys(String, String),
+    /// More of what they do, indented.
+    More(String),
 }
 
 /// Columns of the screen that the keys take in the help, and what they do.
@@ -37,21 +39,30 @@ pub const HELP_WIDTHS: (usize, usize) = (13, 38);
 /// Columns that a column of the help takes, its margins included.
 pub const HELP_WIDTH: u16 = (HELP_WIDTHS.0 + HELP_WIDTHS.1) as u16 + 4;
 
+/// Columns in front of what keys do, the keys themselves included; and where there are fewer than so many
+/// for what they do, it stands below the keys.
+const BESIDE: usize = HELP_WIDTHS.0 + 3;
+const BESIDE_FROM: usize = 12;
+
+/// Columns in front of what stands below its keys.
+const BELOW: usize = 3;
+
 impl Keys {
-    /// The help, in one column, or in two where they have room side by side; for one source or for
-    /// several.
+    /// The help on a screen of so many columns, in one column, or in two where they have room side by
+    /// side; for one source or for several. Arrows are words where it has to be ASCII.
     #[must_use]
-    pub fn help(&self, width: u16, several: bool) -> Vec<Vec<HelpLine>> {
+    pub fn help(&self, width: u16, several: bool, ascii: bool) -> Vec<Vec<HelpLine>> {
+        let inside = width.saturating_sub(2).min(HELP_WIDTH);
         let titled = |title, lines: Vec<HelpLine>| -> Vec<HelpLine> {
             std::iter::once(HelpLine::Title(title)).chain(lines).collect()
         };
         let bindings = |all: &[Binding]| -> Vec<HelpLine> {
-            all.iter().filter_map(|binding| self.line(binding)).collect()
+            all.iter().filter_map(|binding| self.line(binding, ascii)).collect()
         };
         let mut sections: Vec<Vec<HelpLine>> =
             SECTIONS.iter().map(|it| titled(it.title, bindings(it.bindings))).collect();
         if several {
-            let lines = self.lines().into_iter().chain(bindings(SEVERAL.bindings));
+            let lines = self.lines(ascii).into_iter().chain(bindings(SEVERAL.bindings));
             sections.push(titled(SEVERAL.title, lines.collect()));
         }
         let mouse =
@@ -59,16 +70,21 @@ impl Keys {
         sections.push(titled("Mouse", mouse.collect()));
         let right = if width >= 2 * HELP_WIDTH + 2 { sections.split_off(LEFT) } else { Vec::new() };
         let columns = [sections, right].into_iter().filter(|column| !column.is_empty());
-        columns.map(|column| column.join(&HelpLine::Blank)).collect()
+        let wrapped = |column: Vec<Vec<HelpLine>>| {
+            let lines = column.join(&HelpLine::Blank).into_iter();
+            lines.flat_map(|line| line.wrapped(usize::from(inside))).collect()
+        };
+        columns.map(wrapped).collect()
     }
 
     /// What a binding does; nothing if no key does it.
-    fn line(&self, binding: &Binding) -> Option<HelpLine> {
+    fn line(&self, binding: &Binding, ascii: bool) -> Option<HelpLine> {
         let names = match binding.action {
             Action::Chart(_) => self.chart_names(binding.keys.len()),
             action => self.names(action),
         };
-        (!names.is_empty()).then(|| HelpLine::Keys(fitting(&names), self.filled(binding.does)))
+        let keys = || HelpLine::keys(&names, &self.filled(binding.does), ascii);
+        (!names.is_empty()).then(keys)
     }
 
     /// Those that choose a chart, in short where digits follow each other.
@@ -85,14 +101,14 @@ impl Keys {
     }
 
     /// What else they do where there is a line for each source.
-    fn lines(&self) -> Vec<HelpLine> {
+    fn lines(&self, ascii: bool) -> Vec<HelpLine> {
         let (up, down) = (self.names(Action::Up), self.names(Action::Down));
         let pairs: Vec<String> =
             up.iter().zip(&down).map(|(up, down)| format!("{up} {down}")).collect();
         let keys = [pairs, self.names(Action::Fullscreen)];
         let lines = keys.iter().zip(LINES);
         let bound = lines.filter(|(keys, _)| !keys.is_empty());
-        bound.map(|(keys, does)| HelpLine::Keys(fitting(keys), self.filled(does))).collect()
+        bound.map(|(keys, does)| HelpLine::keys(keys, &self.filled(does), ascii)).collect()
     }
 
     /// The text with the key to teach in place of the name of an action in braces.
@@ -107,6 +123,53 @@ impl Keys {
         }
         filled + rest
     }
+}
+
+impl HelpLine {
+    fn keys(names: &[String], does: &str, ascii: bool) -> HelpLine {
+        let names: Vec<String> = names.iter().map(|name| plain(name, ascii)).collect();
+        HelpLine::Keys(fitting(&names), plain(does, ascii))
+    }
+
+    /// The same in lines of so many columns.
+    fn wrapped(self, columns: usize) -> Vec<HelpLine> {
+        let HelpLine::Keys(names, does) = self else { return vec![self] };
+        let beside = columns.saturating_sub(BESIDE);
+        let (indent, mut texts) = if beside >= BESIDE_FROM.min(does.width()) {
+            (BESIDE, wrapped(&does, beside))
+        } else {
+            let mut below = wrapped(&does, columns.saturating_sub(BELOW));
+            below.insert(0, String::new());
+            (BELOW, below)
+        };
+        let more = texts.split_off(1).into_iter();
+        let more = more.map(|text| HelpLine::More(" ".repeat(indent) + &text));
+        std::iter::once(HelpLine::Keys(names, texts.concat())).chain(more).collect()
+    }
+}
+
+/// The words of a text in lines of so many columns; a longer word has a line of its own.
+fn wrapped(text: &str, columns: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let line = lines.last_mut().expect("there is always a line");
+        if !line.is_empty() && line.width() + 1 + word.width() > columns {
+            lines.push(word.to_owned());
+        } else {
+            line.push_str(if line.is_empty() { "" } else { " " });
+            line.push_str(word);
+        }
+    }
+    lines
+}
+
+/// The arrows in words where only ASCII may be drawn.
+pub(crate) fn plain(text: &str, ascii: bool) -> String {
+    if !ascii {
+        return text.to_owned();
+    }
+    let arrows = [("←", "Left"), ("→", "Right"), ("↑", "Up"), ("↓", "Down")];
+    arrows.iter().fold(text.to_owned(), |text, (arrow, word)| text.replace(arrow, word))
 }
 
 /// The first of these keys, and as many others as there is room for.
@@ -129,17 +192,43 @@ mod tests {
     #[test]
     fn the_help_has_room_for_every_key() {
         let keys = Keys::default();
-        for column in keys.help(0, true).into_iter().chain(keys.help(200, true)) {
-            for line in column {
+        for (width, ascii) in [(80, false), (200, false), (80, true), (200, true)] {
+            for line in keys.help(width, true, ascii).into_iter().flatten() {
                 let HelpLine::Keys(names, does) = line else { continue };
                 assert!(names.width() <= HELP_WIDTHS.0 && !names.is_empty(), "{names}");
                 assert!(does.width() <= HELP_WIDTHS.1, "{does}");
                 assert!(!does.contains("  ") && !does.contains('{'), "{does}");
             }
         }
-        let lines = |width| keys.help(width, true).iter().map(Vec::len).collect::<Vec<_>>();
+        let help = |width| keys.help(width, true, false);
+        let lines = |width| help(width).iter().map(Vec::len).collect::<Vec<_>>();
         let (narrow, wide) = (lines(80), lines(120));
         assert_eq!((narrow.len(), wide.len()), (1, 2));
         assert!(wide[0].max(wide[1]) <= 34, "all of it stands on a screen of 120x36: {wide:?}");
+    }
+
+    #[test]
+    fn on_a_narrow_screen_the_help_says_as_much_in_more_lines() {
+        let words = |width: u16, ascii| -> Vec<String> {
+            let lines = Keys::default().help(width, true, ascii).into_iter().flatten();
+            let texts = lines.map(|line| match line {
+                HelpLine::Blank => String::new(),
+                HelpLine::Title(title) => format!(" {title}"),
+                HelpLine::Keys(names, does) => {
+                    format!(" {names:wide$}  {does}", wide = HELP_WIDTHS.0)
+                }
+                HelpLine::More(text) => text,
+            });
+            let texts: Vec<String> = texts.collect();
+            for text in &texts {
+                assert!(text.trim_end().width() <= usize::from(width) - 2, "{width}: {text:?}");
+            }
+            texts.iter().flat_map(|it| it.split_whitespace().map(str::to_owned)).collect()
+        };
+        for ascii in [false, true] {
+            for width in 24..80 {
+                assert_eq!(words(width, ascii), words(80, ascii), "{width}");
+            }
+        }
     }
 }

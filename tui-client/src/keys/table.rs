@@ -128,6 +128,7 @@ pub(super) const SECTIONS: &[Section] = &[
             ),
             bind(Action::Oldest, "oldest", &[Key::code(KeyCode::Home)], "oldest samples"),
             bind(Action::Live, "live", &[Key::code(KeyCode::End)], "newest samples, live"),
+            bind(Action::GoTo, "go-to", &[Key::char('g')], "go to a time that is typed: 03:12"),
             bind(Action::Reset, "reset", &[Key::char('0')], "reset zoom, go live"),
         ],
     },
@@ -136,6 +137,18 @@ pub(super) const SECTIONS: &[Section] = &[
         bindings: &[
             bind(Action::Cursor, "cursor", &[Key::char('c')], "on and off; {left} {right} move it"),
             bind(Action::Mark, "mark", &[Key::char('m')], "mark; measures from here to the cursor"),
+            bind(
+                Action::SeriesUp,
+                "series-up",
+                &[Key::char('K'), Key::shift(KeyCode::Up)],
+                "scroll what is measured up",
+            ),
+            bind(
+                Action::SeriesDown,
+                "series-down",
+                &[Key::char('J'), Key::shift(KeyCode::Down)],
+                "scroll it down",
+            ),
             bind(Action::SampleForward, "sample-forward", &[Key::char('t')], "one sample forward"),
             bind(Action::SampleBack, "sample-back", &[Key::char('T')], "one sample back"),
         ],

@@ -56,7 +56,7 @@ async fn output(form: Form, count: Option<u64>, events: Vec<Event>) -> (String, 
     }
     drop(sender);
     let sources = vec!["web-1:1027".to_owned()];
-    let job = Job { form, count, sources, zone: Zone::Fixed(3600) };
+    let job = Job { form, count, bounds: Bounds::default(), sources, zone: Zone::Fixed(3600) };
     let mut out = Vec::new();
     let mut told = Vec::new();
     let tell = |line: &str| told.push(line.to_owned());
@@ -187,7 +187,13 @@ async fn a_reader_that_does_not_read_does_not_keep_us_from_stopping() {
     }
     let (full, _other_end) = tokio::io::duplex(10);
     let zone = Zone::Fixed(0);
-    let job = Job { form: Form::Csv, count: None, sources: vec!["x".to_owned()], zone };
+    let job = Job {
+        form: Form::Csv,
+        count: None,
+        bounds: Bounds::default(),
+        sources: vec!["x".to_owned()],
+        zone,
+    };
     let stop = tokio::time::sleep(Duration::from_secs(1));
     run(&job, receiver.into(), full, |_: &str| {}, stop).await.unwrap();
 }
@@ -201,14 +207,20 @@ async fn a_reader_that_goes_away_is_a_normal_end() {
     let (closed, other_end) = tokio::io::duplex(10);
     drop(other_end);
     let zone = Zone::Fixed(0);
-    let job = Job { form: Form::Csv, count: None, sources: vec!["x".to_owned()], zone };
+    let job = Job {
+        form: Form::Csv,
+        count: None,
+        bounds: Bounds::default(),
+        sources: vec!["x".to_owned()],
+        zone,
+    };
     run(&job, receiver.into(), closed, |_: &str| {}, std::future::pending()).await.unwrap();
 }
 
 /// What is written and told of several sources, and how it ends; the events of each.
 async fn output_of(form: Form, count: Option<u64>, sources: Vec<Vec<Event>>) -> (String, String) {
     let names = (1..=sources.len()).map(|at| format!("web-{at}")).collect();
-    let job = Job { form, count, sources: names, zone: Zone::Fixed(0) };
+    let job = Job { form, count, bounds: Bounds::default(), sources: names, zone: Zone::Fixed(0) };
     let mut links = Vec::new();
     for events in sources {
         let (sender, receiver) = mpsc::channel(64);
@@ -291,7 +303,13 @@ async fn a_source_that_says_nothing_is_waited_for_a_second_and_what_it_adds_is_t
     }
     second.0.send(Event::Connected).await.unwrap();
     let sources = vec!["web-1".to_owned(), "web-2".to_owned()];
-    let job = Job { form: Form::Csv, count: Some(2), sources, zone: Zone::Fixed(0) };
+    let job = Job {
+        form: Form::Csv,
+        count: Some(2),
+        bounds: Bounds::default(),
+        sources,
+        zone: Zone::Fixed(0),
+    };
     let (mut out, mut told) = (Vec::new(), Vec::new());
     let late = async {
         tokio::time::sleep(BEGIN_MAX * 2).await;
@@ -325,4 +343,42 @@ async fn an_output_of_files_ends_with_the_last_and_says_which_one_could_not_be_r
     assert_eq!((tails(&csv)[1..].len(), told.as_str()), (2, ""));
     let (csv, told) = output_of(Form::Csv, None, vec![empty(), empty()]).await;
     assert_eq!((csv.as_str(), told.as_str()), ("", ""));
+}
+
+#[tokio::test]
+async fn rows_of_other_times_are_left_out_and_what_comes_live_ends_with_the_range() {
+    let time = |seq: i64| Some(Time::from_millis(1_763_836_800_123 + 1000 * seq));
+    let seqs = |csv: &[u8]| -> Vec<String> {
+        let rows = std::str::from_utf8(csv).unwrap().lines().skip(1);
+        rows.map(|row| row.split(',').nth(3).unwrap().to_owned()).collect()
+    };
+    let job = Job {
+        form: Form::Csv,
+        count: None,
+        bounds: Bounds { from: time(2), to: time(3) },
+        sources: vec!["x".to_owned()],
+        zone: Zone::Fixed(0),
+    };
+    let rows = |seqs: &[u64]| -> Vec<Event> {
+        let rows = seqs.iter().map(|seq| row(Some(*seq), &[1.0]));
+        std::iter::once(stream("cpu:%", false)).chain(rows).collect()
+    };
+    // The channel stays open: it ends by itself.
+    let (sender, receiver) = mpsc::channel(64);
+    for event in std::iter::once(Event::Connected).chain(rows(&[1, 2, 3, 4, 5])) {
+        sender.send(event).await.unwrap();
+    }
+    let mut out = Vec::new();
+    run(&job, receiver.into(), &mut out, |_: &str| {}, std::future::pending()).await.unwrap();
+    assert_eq!(seqs(&out), ["2", "3"]);
+    drop(sender);
+    // A recording in which a clock was set back is read to its end.
+    let (sender, receiver) = mpsc::channel(64);
+    for event in std::iter::once(Event::Replaying).chain(rows(&[1, 3, 4, 2, 5])) {
+        sender.send(event).await.unwrap();
+    }
+    drop(sender);
+    let mut out = Vec::new();
+    run(&job, receiver.into(), &mut out, |_: &str| {}, std::future::pending()).await.unwrap();
+    assert_eq!(seqs(&out), ["3", "2"]);
 }

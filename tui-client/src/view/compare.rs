@@ -74,8 +74,12 @@ fn render_together(app: &App, number: usize, title: &str, place: ChartPlace, buf
         lines.extend(first);
     }
     let axis = ValueAxis::of(app, &chart, chart::extent(&lines), parts);
+    // Of a chart with several lines, the first is compared.
+    let of = charts(app, title, app.compared()).find_map(|(_, chart)| chart.lines.first());
+    let legend = of.map(|line| line.legend.as_str()).filter(|legend| !legend.is_empty());
+    let title = legend.map_or(title.to_owned(), |legend| format!("{title}: {legend}"));
     let heading = Heading {
-        title,
+        title: &title,
         number: Some(number),
         is_chosen: true,
         values: Vec::new(),

@@ -6,9 +6,8 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, Widget, Wrap};
 
 use super::header::outage_text;
-use super::help::plain;
 use crate::app::App;
-use crate::keys::Action;
+use crate::keys::{Action, plain};
 use crate::watched::State;
 
 /// What to do about a source that cannot be reached.
@@ -19,7 +18,7 @@ fn advice(app: &App) -> Vec<Line<'static>> {
         if key.is_empty() {
             return Vec::new();
         }
-        let key = Span::styled(format!(" {}", plain(app, &key)), strong);
+        let key = Span::styled(format!(" {}", plain(&key, app.theme.ascii)), strong);
         let does = " tries again in the plain terminal, where ssh can ask for a password.";
         return vec![Line::from(vec![key, Span::raw(does)])];
     }

@@ -3,11 +3,10 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::help::plain;
 use super::overview::in_sight;
 use super::text::{Piece, put, put_right, width};
-use crate::app::{App, Order, Screen, View};
-use crate::keys::Action;
+use crate::app::{App, Order, Screen, TimeInput, View};
+use crate::keys::{Action, plain};
 use crate::layout::{Layout, Page, Table};
 
 /// Keys that belong together, and a word for what they do.
@@ -26,9 +25,10 @@ const ASK_AGAIN: Hint = (&[Action::AskAgain], "let ssh ask");
 const SOURCE: Hint = (&[Action::NextSource, Action::PreviousSource], "source");
 const COMPARE: Hint = (&[Action::Compare], "compare");
 const UNITS: Hint = (&[Action::Units], "units");
+const GO_TO: Hint = (&[Action::GoTo], "go to time");
 
 /// The keys that matter now, the first first.
-fn hints(app: &App) -> Vec<Hint> {
+fn hints(app: &App, layout: &Layout) -> Vec<Hint> {
     let page = match app.screen {
         Screen::Help { .. } => return vec![SCROLL, (&[Action::Back], "back"), QUIT],
         Screen::Page(page) => page,
@@ -38,7 +38,7 @@ fn hints(app: &App) -> Vec<Hint> {
         View::Paused(_) => (&[Action::Pause][..], "go on"),
     };
     if app.cursor.is_some() {
-        return hints_at_cursor(app);
+        return hints_at_cursor(app, layout);
     }
     let mut hints = vec![QUIT, HELP];
     if app.watched().asks && app.watched().state(app.now).outage().is_some() {
@@ -85,12 +85,12 @@ fn hints(app: &App) -> Vec<Hint> {
     if app.view != View::Live {
         hints.push(LIVE);
     }
-    hints.extend([ZOOM, PAN, CURSOR, UNITS]);
+    hints.extend([ZOOM, PAN, CURSOR, GO_TO, UNITS]);
     hints
 }
 
 /// The keys that matter while a cursor is there. Nothing is measured where all sources are shown.
-fn hints_at_cursor(app: &App) -> Vec<Hint> {
+fn hints_at_cursor(app: &App, layout: &Layout) -> Vec<Hint> {
     let mut hints: Vec<Hint> = vec![
         (&[Action::Left, Action::Right], "move"),
         (&[Action::SampleForward, Action::SampleBack], "a sample"),
@@ -98,14 +98,24 @@ fn hints_at_cursor(app: &App) -> Vec<Hint> {
     if !app.is_of_all() {
         hints.push((&[Action::Mark], if app.mark.is_some() { "mark here" } else { "mark" }));
     }
+    let (_, rows, all) = app.series_in_sight(layout);
+    if !layout.span.is_empty() && rows < all {
+        hints.push((&[Action::SeriesUp, Action::SeriesDown], "scroll"));
+    }
     let back = if app.mark.is_some() { "unmark" } else { "cursor off" };
     hints.extend([ZOOM, (&[Action::Back][..], back), HELP, QUIT]);
     hints
 }
 
-pub(super) fn render(app: &App, layout: &Layout, buf: &mut Buffer) {
+pub(super) fn render(app: &App, layout: &Layout, screen: Rect, buf: &mut Buffer) {
     let theme = app.theme;
     let area = layout.footer;
+    if let Some(typed) = &app.time_input {
+        // It is there on a screen without a footer, too.
+        let last = Rect { y: screen.bottom().saturating_sub(1), height: 1, ..screen };
+        render_time_input(app, typed, last.intersection(screen), buf);
+        return;
+    }
     if let Some(notice) = &app.notice {
         put(buf, area, &[Piece::new(notice.text.clone(), theme.strong())]);
         return;
@@ -117,8 +127,8 @@ pub(super) fn render(app: &App, layout: &Layout, buf: &mut Buffer) {
     if is_room {
         put_right(buf, area, &pages);
     }
-    for (actions, does) in hints(app) {
-        let names = actions.iter().map(|action| plain(app, &app.keys.name(*action)));
+    for (actions, does) in hints(app, layout) {
+        let names = actions.iter().map(|action| plain(&app.keys.name(*action), theme.ascii));
         let names: Vec<String> = names.filter(|name| !name.is_empty()).collect();
         // No key does this.
         if names.is_empty() {
@@ -137,9 +147,48 @@ pub(super) fn render(app: &App, layout: &Layout, buf: &mut Buffer) {
     }
 }
 
-/// Which charts or sources are in sight, if not all of them are.
+/// What is typed is never wider: the text in front of it would leave the screen.
+const TYPED_PART: u16 = 2;
+
+/// What a time looks like: all of it where there is room, else the first ones.
+const TIMES: [&str; 3] =
+    ["03:12, -2h, yesterday 03:12, 2026-11-28 03:12", "03:12, -2h, yesterday 03:12", "03:12, -2h"];
+
+/// The line that a time is typed into, with its cursor, and what can be typed there.
+fn render_time_input(app: &App, typed: &TimeInput, area: Rect, buf: &mut Buffer) {
+    let theme = app.theme;
+    let room = usize::from(area.width / TYPED_PART).max(1);
+    let scroll = typed.input.visual_scroll(room);
+    let text: String = typed.input.value().chars().skip(scroll).take(room).collect();
+    let at = typed.input.visual_cursor().saturating_sub(scroll);
+    let (before, behind) = text.split_at_checked(at).unwrap_or((&text, ""));
+    let (under, behind) = behind.split_at_checked(1).unwrap_or((" ", ""));
+    let (word, style) =
+        if typed.is_wrong { ("  is no time: ", theme.warning()) } else { ("  as ", theme.faint()) };
+    let pieces = [
+        Piece::new("go to ", theme.faint()),
+        Piece::new(before.to_owned(), theme.strong()),
+        Piece::new(under.to_owned(), theme.pointed()),
+        Piece::new(behind.to_owned(), theme.strong()),
+        Piece::new(word, style),
+    ];
+    for x in area.left()..area.right() {
+        buf[(x, area.y)].reset();
+    }
+    let used = put(buf, area, &pieces);
+    let room = Rect { x: area.x + used, width: area.width - used, ..area };
+    if let Some(times) = TIMES.iter().find(|times| times.len() <= usize::from(room.width)) {
+        put(buf, room, &[Piece::new(*times, style)]);
+    }
+}
+
+/// Which charts, sources or series are in sight, if not all of them are.
 fn pages(app: &App, layout: &Layout) -> Vec<Piece> {
     let text = match app.screen.page() {
+        _ if !layout.span.is_empty() => {
+            let (first, rows, all) = app.series_in_sight(layout);
+            (rows < all).then(|| format!(" series {}-{} of {all}", first + 1, first + rows))
+        }
         Page::Overview => in_sight(app, layout.sources.height),
         Page::Together => {
             let (range, all) = (app.compared(), app.sources().len());

@@ -9,8 +9,9 @@ use ratatui::style::Style;
 
 use super::text::{Piece, put, put_right, shortened, width};
 use crate::app::{App, Order, View};
-use crate::layout::Page;
+use crate::layout::{Layout, Page};
 use crate::theme::Theme;
+use crate::thresholds::Level;
 use crate::units::limits_text;
 use crate::watched::{Outage, State, Watched};
 
@@ -20,12 +21,14 @@ struct Part {
     piece: Piece,
 }
 
-pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
+pub(super) fn render(app: &App, layout: &Layout, buf: &mut Buffer) {
+    let area = layout.header;
     if area.is_empty() {
         return;
     }
     let name_max = usize::from(area.width) / NAME_PART;
-    let mut parts = if app.is_of_all() { parts_of_all(app) } else { parts(app, name_max) };
+    let mut parts =
+        if app.is_of_all() { parts_of_all(app, layout) } else { parts(app, layout, name_max) };
     while wanted(&parts) > usize::from(area.width) && parts.len() > 1 {
         let last = parts.iter().map(|part| part.goes).max().unwrap_or(0);
         if last == 0 || last == OUTAGE && shorten_outage(&mut parts, area.width) {
@@ -69,7 +72,7 @@ fn wanted(parts: &[Part]) -> usize {
 /// When the clock goes: after all that is only nice to know.
 const CLOCK: u8 = 6;
 
-fn parts(app: &App, name_max: usize) -> Vec<Part> {
+fn parts(app: &App, layout: &Layout, name_max: usize) -> Vec<Part> {
     let theme = app.theme;
     let watched = app.watched();
     let state = watched.state(app.now);
@@ -94,11 +97,13 @@ fn parts(app: &App, name_max: usize) -> Vec<Part> {
     if !is_paused || state != State::Live {
         add(0, format!(" {} ", state.word()), state_style(theme, &state));
     }
-    if let Some(outage) = state.outage() {
-        add(OUTAGE, outage_text(outage, app), theme.strong());
-    }
-    if let State::Replay(Some(remark)) = &state {
-        add(OUTAGE, remark.to_string(), theme.strong());
+    let reason = match &state {
+        State::Replay(remark) => remark.as_ref().map(ToString::to_string),
+        _ => state.outage().map(|outage| outage_text(outage, app)),
+    };
+    add(OUTAGE, reason.unwrap_or_default(), theme.strong());
+    for (goes, text, style) in exceeded(app, layout) {
+        add(goes, text, style);
     }
     if let Some(percent) = watched.reading {
         add(1, format!("reading {percent} %"), theme.strong());
@@ -121,16 +126,35 @@ fn parts(app: &App, name_max: usize) -> Vec<Part> {
     add(7, header.and_then(limits_text).unwrap_or_default(), theme.strong());
     add(9, pace_text(watched), theme.faint());
     add(10, format!("span {}", span_text(app.window)), theme.faint());
-    if let Some(bytes) = watched.bytes_per_second(app.now) {
-        add(11, bytes_text(bytes), theme.faint());
-    }
+    let bytes = watched.bytes_per_second(app.now).map(bytes_text);
+    add(11, bytes.unwrap_or_default(), theme.faint());
     if let Some((late, costs)) = watched.health.as_ref().map(health_texts) {
         add(11, late, theme.warning());
         add(12, costs, theme.faint());
     }
-    let clock = app.zone.wall(app.now).format("%H:%M:%S").to_string();
-    add(CLOCK, clock, theme.strong());
+    add(CLOCK, app.zone.wall(app.now).format("%H:%M:%S").to_string(), theme.strong());
     parts
+}
+
+/// The worst value above its threshold that is not in sight, where it is, and how many more there are.
+fn exceeded(app: &App, layout: &Layout) -> Vec<(u8, String, Style)> {
+    let found = app.exceeded_out_of_sight(layout);
+    let Some(worst) = found.first() else { return Vec::new() };
+    let word = if worst.level == Level::Critical { "critical" } else { "warning" };
+    let source = &app.sources()[worst.source].watched.name;
+    let is_here = !app.is_of_all() && worst.source == app.shown();
+    let source = if is_here { String::new() } else { format!("{source} ") };
+    let name = worst.chart.name_of(worst.line);
+    let value = worst.chart.look.value(worst.value);
+    let style = app.theme.level(worst.level, app.theme.strong());
+    let chart = is_here.then(|| format!("chart {}", worst.number + 1));
+    let others = (found.len() > 1).then(|| format!("{} more", found.len() - 1));
+    let rest: Vec<String> = chart.into_iter().chain(others).collect();
+    let mut texts = vec![(1, format!("{word}: {source}{name} {value}"), style)];
+    if !rest.is_empty() {
+        texts.push((7, format!("({})", rest.join(", ")), app.theme.faint()));
+    }
+    texts
 }
 
 /// The time between rows, if it is known; what the rows of a plain stream show of it is about so.
@@ -142,7 +166,7 @@ fn pace_text(watched: &Watched) -> String {
 }
 
 /// The header of a page that shows all sources: how many are in which state.
-fn parts_of_all(app: &App) -> Vec<Part> {
+fn parts_of_all(app: &App, layout: &Layout) -> Vec<Part> {
     let theme = app.theme;
     let mut parts = Vec::new();
     let mut add = |goes, text: String, style| {
@@ -154,6 +178,12 @@ fn parts_of_all(app: &App) -> Vec<Part> {
     }
     for (goes, (state, count)) in (0..).zip(summary(app)) {
         add(goes, format!(" {count} {} ", state.word()), state_style(theme, &state));
+    }
+    for (goes, text, style) in exceeded(app, layout) {
+        add(goes, text, style);
+    }
+    if let (Page::Apart, Some((_, metric))) = (app.screen.page(), app.metric()) {
+        add(1, metric.to_owned(), theme.strong());
     }
     if app.screen.page() == Page::Overview && app.order == Order::Hottest {
         add(7, "hottest first".to_owned(), theme.faint());

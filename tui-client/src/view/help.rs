@@ -8,12 +8,12 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::text::shortened;
 use crate::app::App;
-use crate::keys::{Action, HELP_WIDTH, HELP_WIDTHS, HelpLine};
+use crate::keys::{Action, HELP_WIDTH, HELP_WIDTHS, HelpLine, plain};
 use crate::layout::popup;
 
 pub(super) fn render(app: &App, scroll: u16, area: Rect, buf: &mut Buffer) {
     let theme = app.theme;
-    let columns = app.keys.help(area.width, !app.is_alone());
+    let columns = app.keys.help(area.width, !app.is_alone(), theme.ascii);
     let rows = columns.iter().map(Vec::len).max().unwrap_or(0) as u16;
     let (place, most) = popup(area, columns.len() as u16 * HELP_WIDTH, rows);
     let scroll = scroll.min(most);
@@ -46,27 +46,18 @@ fn text(app: &App, line: &HelpLine) -> Line<'static> {
         HelpLine::Title(title) => Line::styled(format!(" {title}"), theme.faint()),
         HelpLine::Keys(names, does) => {
             let wide = HELP_WIDTHS.0;
-            let keys =
-                Span::styled(format!(" {}  ", pad(&plain(app, names), wide)), theme.strong());
-            Line::from(vec![keys, Span::raw(shortened(&plain(app, does), HELP_WIDTHS.1))])
+            let keys = Span::styled(format!(" {}  ", pad(names, wide)), theme.strong());
+            Line::from(vec![keys, Span::raw(does.clone())])
         }
+        HelpLine::More(text) => Line::raw(text.clone()),
     }
-}
-
-/// The arrows in words where only ASCII may be drawn.
-pub(super) fn plain(app: &App, text: &str) -> String {
-    if !app.theme.ascii {
-        return text.to_owned();
-    }
-    let arrows = [("←", "Left"), ("→", "Right"), ("↑", "Up"), ("↓", "Down")];
-    arrows.iter().fold(text.to_owned(), |text, (arrow, word)| text.replace(arrow, word))
 }
 
 /// The key to teach for an action: where only ASCII may be drawn, rather one that can be.
 fn key(app: &App, action: Action) -> String {
     let names = app.keys.names(action);
     let drawn = names.iter().find(|name| !app.theme.ascii || name.is_ascii());
-    drawn.or(names.first()).map_or(String::new(), |name| plain(app, name))
+    drawn.or(names.first()).map_or(String::new(), |name| plain(name, app.theme.ascii))
 }
 
 fn pad(text: &str, wide: usize) -> String {

@@ -1,5 +1,7 @@
 //! All sources at a glance: a line for each, with its state, its newest values and a small chart.
 
+use std::cmp::Ordering;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
@@ -95,26 +97,31 @@ impl ListLine<'_> {
         put(buf, place, &[Piece::new(shortened(&self.seen.watched.name, most), style)]);
     }
 
-    /// The columns that are shown, and how they look.
-    fn columns(&self) -> Vec<(usize, String, Look)> {
+    /// The columns that are shown, so many at most, and how they look. If another one is above its
+    /// threshold, it takes the last place.
+    fn columns(&self, most: usize) -> Vec<(usize, String, Look)> {
         let Some(stream) = &self.seen.watched.stream else { return Vec::new() };
         let columns = stream.schema.columns();
         let known: Vec<usize> =
             FIRST.iter().filter_map(|name| stream.schema.position(name)).collect();
         let others = (0..columns.len()).filter(|at| !known.contains(at));
-        known
-            .iter()
-            .copied()
-            .chain(others)
-            .take(FIRST.len())
-            .map(|at| (at, columns[at].name().to_owned(), self.seen.looks[at].clone()))
-            .collect()
+        let usual = known.iter().copied().chain(others);
+        let mut shown: Vec<usize> = usual.take(FIRST.len().min(most)).collect();
+        let exceeded = self.app.exceeded(self.source);
+        let worst = exceeded.max_by(|a, b| a.level.cmp(&b.level).then(Ordering::Greater));
+        let worst = worst.map(|it| it.line.column).filter(|at| !shown.contains(at));
+        if let (Some(last), Some(worst)) = (shown.last_mut(), worst) {
+            *last = worst;
+        }
+        let named = |at: usize| (at, columns[at].name().to_owned(), self.seen.looks[at].clone());
+        shown.into_iter().map(named).collect()
     }
 
     fn render_values(&self, parts: LineParts, buf: &mut Buffer) {
         let theme = self.app.theme;
         let sample = self.app.sample_of(self.source);
-        for (cell, (at, name, look)) in (0..parts.count).zip(self.columns()) {
+        for (cell, (at, name, look)) in (0..parts.count).zip(self.columns(usize::from(parts.count)))
+        {
             let x = parts.values.x + cell * VALUE;
             let place = self.row(Rect { x, width: VALUE - 2, ..parts.values });
             let value = sample.map_or(f64::NAN, |sample| sample.value(at));

@@ -1,119 +1,147 @@
-//! The values between mark and cursor.
+//! The statistics between mark and cursor: a table with a row for each series.
 
 use std::time::Duration;
 
-use loadline_protocol::Time;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use unicode_width::UnicodeWidthStr as _;
 
 use super::header::span_text;
-use super::text::{Piece, put, put_right};
+use super::text::{Piece, put, put_right, shortened};
 use crate::app::{App, Span, Stat};
 use crate::charts::{Chart, ChartLine};
-use crate::layout::Page;
+use crate::layout::Layout;
 
-/// Columns of the names of the series.
-const NAMES: u16 = 12;
-
-/// Columns of a number with its name and its unit.
-const NUMBER: u16 = 17;
-
-/// The same where there is less room: the names of the numbers stand above them, and the units nowhere.
-const NAMES_NARROW: u16 = 9;
-const NUMBER_NARROW: u16 = 7;
-
+/// What the numbers are, from left to right.
 const STATS: [&str; 4] = ["min", "mean", "max", "last"];
 
-pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
+/// Columns between two columns of the table; one is enough where units stand once.
+const BETWEEN: usize = 2;
+const BETWEEN_NARROW: usize = 1;
+
+/// Fewer columns say nothing of a name: then units stand once in a row, not at each number.
+const NAME_MIN: usize = 12;
+
+/// A row of the table.
+struct Row {
+    name: String,
+    colour: usize,
+    /// The unit of the numbers, where it stands once.
+    unit: String,
+    numbers: [String; 4],
+}
+
+pub(super) fn render(app: &App, layout: &Layout, buf: &mut Buffer) {
+    let area = layout.span;
     let Some(span) = app.span.as_ref().filter(|_| !area.is_empty()) else { return };
-    let is_wide = area.width >= NAMES + 4 * NUMBER;
-    render_head(app, span, is_wide, Rect { height: 1, ..area }, buf);
-    for (row, (chart, line)) in (1..area.height).zip(lines(app)) {
-        let place = Rect { y: area.y + row, height: 1, ..area };
-        let name = match line.legend.as_str() {
-            "" => chart.title.clone(),
-            legend => format!("{} {legend}", chart.title),
-        };
-        let names = if is_wide { NAMES } else { NAMES_NARROW }.min(area.width);
-        put(
-            buf,
-            Rect { width: names, ..place },
-            &[Piece::new(name, app.theme.line(line.colour, true))],
-        );
-        let stat = span.stats.get(line.column).copied().flatten();
-        let place = Rect { x: place.x + names, width: place.width - names, ..place };
-        render_stat(app, chart, stat, is_wide, place, buf);
+    let series = app.measured_series(layout);
+    let [title, heading, rows] = App::span_parts(area, series.len());
+    let table = |row: fn(&Chart, &ChartLine, &Span) -> Row| -> Vec<Row> {
+        series.iter().map(|(chart, line)| row(chart, line, span)).collect()
+    };
+    let width = usize::from(area.width);
+    let (mut table_rows, mut between) = (table(Row::with_units), BETWEEN);
+    if columns(&table_rows, between) + NAME_MIN > width {
+        (table_rows, between) = (table(Row::with_one_unit), BETWEEN_NARROW);
+    }
+    let numbers = columns(&table_rows, between);
+    let widths = widths(&table_rows);
+    let names = table_rows.iter().map(|row| row.name.width()).max().unwrap_or(0);
+    let names = names.max(NAME_MIN).min(width.saturating_sub(numbers));
+    let places = |row| places(row, names, widths, between);
+    put(buf, title, &title_pieces(app, span, title.width));
+    if title.is_empty() {
+        let duration = Piece::new(duration_text(span.duration()), app.theme.strong());
+        put(buf, Rect { width: names as u16, ..heading }, &[duration]);
+    }
+    let heads = ["", STATS[0], STATS[1], STATS[2], STATS[3]];
+    for (place, head) in places(heading).into_iter().zip(heads) {
+        put_right(buf, place, &[Piece::new(head, app.theme.faint())]);
+    }
+    let (first, ..) = app.series_in_sight(layout);
+    for (y, row) in (rows.top()..rows.bottom()).zip(table_rows.iter().skip(first)) {
+        let place = Rect { y, height: 1, ..rows };
+        let name = Piece::new(shortened(&row.name, names), app.theme.line(row.colour, true));
+        put(buf, Rect { width: names as u16, ..place }, &[name]);
+        let [unit, numbers @ ..] = places(place);
+        put_right(buf, unit, &[Piece::new(row.unit.clone(), app.theme.faint())]);
+        for (place, number) in numbers.into_iter().zip(&row.numbers) {
+            put_right(buf, place, &[Piece::new(number.clone(), app.theme.strong())]);
+        }
     }
 }
 
-fn render_head(app: &App, span: &Span, is_wide: bool, area: Rect, buf: &mut Buffer) {
+impl Row {
+    /// A row with a unit at each number.
+    fn with_units(chart: &Chart, line: &ChartLine, span: &Span) -> Row {
+        let numbers = numbers(line, span).map(|number| chart.look.value(number));
+        Row { name: chart.name_of(line), colour: line.colour, unit: String::new(), numbers }
+    }
+
+    /// A row with all numbers in the unit of the greatest.
+    fn with_one_unit(chart: &Chart, line: &ChartLine, span: &Span) -> Row {
+        let stats = numbers(line, span);
+        let greatest =
+            stats.into_iter().fold(f64::NAN, |a, b| if a.abs() >= b.abs() { a } else { b });
+        let numbers = stats.map(|number| chart.look.number_as(number, greatest));
+        let unit = chart.look.parts(greatest).1;
+        Row { name: chart.name_of(line), colour: line.colour, unit, numbers }
+    }
+}
+
+fn numbers(line: &ChartLine, span: &Span) -> [f64; 4] {
+    let stat = span.stats.get(line.column).copied().flatten();
+    stat.map_or([f64::NAN; 4], |Stat { min, mean, max, last }| [min, mean, max, last])
+}
+
+/// The widths of the columns behind the names: that of the unit, and one for each number.
+fn widths(rows: &[Row]) -> [usize; 5] {
+    let widest = |least: usize, texts: &dyn Fn(&Row) -> usize| {
+        rows.iter().map(texts).max().unwrap_or(0).max(least)
+    };
+    let number = |at: usize| widest(STATS[at].len(), &|row| row.numbers[at].width());
+    [widest(0, &|row| row.unit.width()), number(0), number(1), number(2), number(3)]
+}
+
+/// Columns of the screen that all of them take, with what is between them.
+fn columns(rows: &[Row], between: usize) -> usize {
+    widths(rows).into_iter().filter(|width| *width > 0).map(|width| width + between).sum()
+}
+
+/// Where they stand in a row. A number that is cut would be another one: what does not fit is empty.
+fn places(row: Rect, names: usize, widths: [usize; 5], between: usize) -> [Rect; 5] {
+    let mut x = usize::from(row.x) + names;
+    widths.map(|width| {
+        x += if width > 0 { between + width } else { 0 };
+        let fits = x <= usize::from(row.right());
+        let place = Rect { x: x.saturating_sub(width) as u16, width: width as u16, ..row };
+        if fits { place } else { Rect::default() }
+    })
+}
+
+/// Where the span begins and ends, how long it is, and its samples, as far as there is room.
+fn title_pieces(app: &App, span: &Span, width: u16) -> Vec<Piece> {
     let theme = app.theme;
-    let time = |time: Time| app.zone.wall(time).format("%H:%M:%S%.3f").to_string();
+    let (from, to) = (app.time_label(span.from), app.time_label(span.to));
+    // The date of both is said once.
+    let day = from.split_once(' ').map(|(day, _)| day);
+    let to = match to.split_once(' ') {
+        Some((same, time)) if Some(same) == day => time.to_owned(),
+        _ => to,
+    };
+    let arrow = if theme.ascii { "->" } else { "→" };
     let samples = if span.samples == 1 { "sample" } else { "samples" };
-    let duration = duration_text(span.duration());
-    if is_wide {
-        let arrow = if theme.ascii { "->" } else { "→" };
-        let ends = format!("{} {arrow} {}", time(span.from), time(span.to));
-        let pieces = [
-            Piece::new(format!("{ends}  {duration}"), theme.strong()),
-            Piece::new(format!("  {} {samples}", span.samples), theme.faint()),
-        ];
-        put(buf, area, &pieces);
-        return;
-    }
-    let names = NAMES_NARROW.min(area.width);
-    put(buf, Rect { width: names, ..area }, &[Piece::new(duration, theme.strong())]);
-    for (at, name) in STATS.into_iter().enumerate() {
-        let x = area.x + names + NUMBER_NARROW * at as u16;
-        if x + NUMBER_NARROW <= area.right() {
-            put_right(
-                buf,
-                Rect { x, width: NUMBER_NARROW, ..area },
-                &[Piece::new(name, theme.faint())],
-            );
-        }
-    }
-}
-
-fn render_stat(
-    app: &App,
-    chart: &Chart,
-    stat: Option<Stat>,
-    is_wide: bool,
-    area: Rect,
-    buf: &mut Buffer,
-) {
-    let numbers = stat.map_or([f64::NAN; 4], |stat| [stat.min, stat.mean, stat.max, stat.last]);
-    let wide = if is_wide { NUMBER } else { NUMBER_NARROW };
-    for (at, (name, number)) in STATS.into_iter().zip(numbers).enumerate() {
-        let x = area.x + wide * at as u16;
-        // A number that is cut would be another one.
-        if x + wide > area.right() {
-            break;
-        }
-        let place = Rect { x, width: wide, ..area };
-        let text = if is_wide {
-            put(
-                buf,
-                Rect { x: x + 2, width: wide - 2, ..place },
-                &[Piece::new(name, app.theme.faint())],
-            );
-            chart.look.value(number)
-        } else {
-            chart.look.parts(number).0
-        };
-        if text.chars().count() < usize::from(wide) {
-            put_right(buf, place, &[Piece::new(text, app.theme.strong())]);
-        }
-    }
-}
-
-/// The lines of the charts that are on the page, each with its chart.
-fn lines(app: &App) -> impl Iterator<Item = (&Chart, &ChartLine)> {
-    let chosen = app.chosen();
-    let is_alone = app.screen.page() == Page::Fullscreen;
-    let charts = app.charts().iter().enumerate().filter(move |(at, _)| !is_alone || *at == chosen);
-    charts.flat_map(|(_, chart)| chart.lines.iter().map(move |line| (chart, line)))
+    let pieces = [
+        Piece::new(duration_text(span.duration()), theme.strong()),
+        Piece::new(format!("  {from} {arrow} {to}"), theme.strong()),
+        Piece::new(format!("  {} {samples}", span.samples), theme.faint()),
+    ];
+    let mut used = 0;
+    let fits = |piece: &Piece| {
+        used += piece.width();
+        used <= usize::from(width)
+    };
+    pieces.into_iter().take_while(fits).collect()
 }
 
 /// To the millisecond below a minute.

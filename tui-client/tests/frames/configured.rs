@@ -9,7 +9,8 @@ use loadline::thresholds::{Limits, Thresholds};
 use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Modifier, Style};
 
-use crate::stage::{Stage, THEME, check_frame, text};
+use crate::metrics::all;
+use crate::stage::{Stage, THEME, check_frame, check_frames, text};
 
 fn with_keys(stage: Stage, changes: &[(Action, &[&str])]) -> Stage {
     let parsed = |keys: &[&str]| keys.iter().map(|key| key.parse::<Key>().unwrap()).collect();
@@ -76,6 +77,58 @@ fn limited(theme: Theme) -> Stage {
     // Twice: what is made when units change, as when a stream begins.
     stage.typed("uu");
     stage
+}
+
+/// The same stage with thresholds for columns: warning and critical.
+fn judged(stage: Stage, limits: &[(&str, f64, f64)]) -> Stage {
+    let limits = limits.iter().map(|(name, warn, critical)| {
+        let limits = Limits { warn: Some(*warn), critical: Some(*critical) };
+        ((*name).to_owned(), limits)
+    });
+    let app = stage.app.with(Keys::default(), Thresholds(limits.collect()));
+    let mut stage = Stage { app, ..stage };
+    // Twice: what is made when units change, as when a stream begins.
+    stage.typed("uu");
+    stage
+}
+
+#[test]
+fn a_threshold_exceeded_on_another_page_is_in_the_header() {
+    let mut stage = judged(all(), &[("disk_used", 50.0, 60.0), ("swap", 10.0, 90.0)]);
+    check_frames("exceeded", &mut stage);
+    let number = 1 + stage.app.charts().iter().position(|it| it.title == "Disk space").unwrap();
+    let buffer = stage.draw(120, 36);
+    let header = text(&buffer).lines().next().unwrap().to_owned();
+    let expected = format!("critical: Disk space 63.4 %  (chart {number}, 1 more)");
+    assert!(header.contains(&expected), "{header}");
+    assert_eq!(style_of(&buffer, 0, "critical").fg, Some(Color::Red));
+    assert!(stage.frame(40, 12).lines().next().unwrap().contains("critical: Disk space 63.4 %"));
+    // Where its chart is in sight, it needs no words.
+    stage.press(KeyCode::BackTab);
+    let header = stage.frame(120, 36).lines().next().unwrap().to_owned();
+    assert!(!header.contains("Disk space"), "{header}");
+    // What is not fresh says nothing of now.
+    let mut silent = judged(all(), &[("disk_used", 50.0, 60.0)]);
+    silent.wait(60_000);
+    assert!(!silent.frame(120, 36).contains("critical"));
+}
+
+#[test]
+fn a_threshold_exceeded_on_another_host_is_seen_in_the_overview_and_from_a_dashboard() {
+    let mut stage = judged(Stage::several(12), &[("load15", 1.0, 1.3)]);
+    check_frame("exceeded_overview", &mut stage, 120, 24);
+    let first = stage.frame(120, 24).lines().nth(1).unwrap().to_owned();
+    assert!(first.contains("load15  1.40") && first.contains("cpu   67.1 %"), "{first}");
+    let narrow = stage.frame(40, 24).lines().nth(1).unwrap().to_owned();
+    assert!(narrow.contains("load15  1.40"), "{narrow}");
+    let scrolled = stage.frame(80, 8);
+    assert!(scrolled.lines().next().unwrap().contains("critical: web-7:1027 Load 15m 1.40"));
+    let mut stage = judged(Stage::several(3), &[("mem", 46.9, 99.0)]);
+    stage.row_of(1, 240, 0, &[1.0, 1.0, 12.0, 1.0, 1.0, 1.0]);
+    stage.press(KeyCode::Char('j'));
+    stage.press(KeyCode::Enter);
+    let header = stage.frame(120, 36).lines().next().unwrap().to_owned();
+    assert!(header.contains("warning: web-1:1027 Memory 47.0 %  (1 more)"), "{header}");
 }
 
 /// The style of the first cell of a text on a row of the screen.

@@ -14,3 +14,4 @@ mod recordings;
 mod scenes;
 mod several;
 mod stage;
+mod time;

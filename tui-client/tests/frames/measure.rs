@@ -1,19 +1,22 @@
 //! Mark and cursor: what is measured between them is what the csv of the same rows says.
 
-use crossterm::event::KeyCode;
+use crossterm::event::{KeyCode, KeyModifiers, MouseEventKind};
 use loadline::app::{Span, Stat};
 use loadline::event::Event;
 use loadline::output::{self, Form, Job};
+use loadline::time_spec::Bounds;
 use loadline::zone::Zone;
 use proptest::prelude::*;
 
-use crate::stage::{Stage, check_frames, working};
+use crate::metrics::all;
+use crate::stage::{Stage, check_frame, check_frames, working};
 
 /// The csv of some events.
 fn csv(events: Vec<Event>) -> String {
     let job = Job {
         form: Form::Csv,
         count: None,
+        bounds: Bounds::default(),
         sources: vec!["web-1".to_owned()],
         zone: Zone::Fixed(0),
     };
@@ -72,6 +75,36 @@ fn between_mark_and_cursor_each_series_has_its_statistics() {
     stage.typed("m");
     stage.press(KeyCode::Esc);
     assert_eq!((stage.app.mark, stage.app.cursor.is_some()), (None, true));
+}
+
+#[test]
+fn statistics_of_more_series_than_fit_are_scrolled_and_no_number_touches_another() {
+    let mut stage = all();
+    stage.frame(120, 36);
+    stage.typed("cm");
+    stage.typed(&"T".repeat(60));
+    check_frames("measured_metrics", &mut stage);
+    let series = |stage: &mut Stage, height| {
+        let frame = stage.frame(80, height);
+        frame.lines().last().unwrap().split("series ").nth(1).unwrap().to_owned()
+    };
+    assert_eq!(series(&mut stage, 24), "1-5 of 23");
+    stage.typed("J");
+    assert_eq!(series(&mut stage, 24), "2-6 of 23");
+    stage.typed(&"J".repeat(50));
+    assert_eq!(series(&mut stage, 24), "19-23 of 23");
+    check_frame("measured_metrics_end", &mut stage, 80, 24);
+    stage.mouse(MouseEventKind::ScrollUp, 10, 20);
+    assert_eq!(series(&mut stage, 24), "16-20 of 23");
+    stage.press_with(KeyCode::Up, KeyModifiers::SHIFT);
+    assert_eq!(series(&mut stage, 24), "15-19 of 23");
+    // What a chart in sight shows stands first.
+    stage.typed("9");
+    let frame = stage.frame(120, 36);
+    let row = frame.lines().find(|line| line.contains("mean")).unwrap();
+    let below = frame.lines().skip_while(|line| *line != row).nth(1).unwrap();
+    let first = stage.app.layout(stage.app.area()).charts[0].0;
+    assert!(below.starts_with(&stage.app.charts()[first].title), "{frame}");
 }
 
 #[test]

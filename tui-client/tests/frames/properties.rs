@@ -1,12 +1,14 @@
 //! Any stream, any size, any key.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crossterm::event::{KeyCode, KeyModifiers, MouseButton, MouseEventKind};
 use loadline::app::{Flow, Screen};
 use loadline::event::{Event, Stream};
 use loadline::layout::Page;
 use loadline::view;
+use loadline::watched::Watched;
 use loadline_protocol::{Schema, Text, Time};
 use proptest::prelude::*;
 use ratatui::buffer::Buffer;
@@ -335,7 +337,8 @@ proptest! {
         gaps in prop::collection::vec(1..60_i64, 0..3),
         cells in 1..12_usize,
     ) {
-        let mut stage = Stage::new("web-1");
+        let watched = Watched::new("web-1", false, Duration::from_hours(24));
+        let mut stage = Stage::spanning(watched, Some(Duration::from_mins(5)));
         stage.connect(7);
         let mut second = 0;
         for (at, value) in values.iter().enumerate() {

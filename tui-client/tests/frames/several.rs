@@ -137,7 +137,11 @@ fn one_metric_of_all_in_one_chart_and_in_a_chart_for_each() {
     let mut stage = Stage::several(12);
     stage.typed("v4");
     let load = stage.frame(120, 36);
-    assert!(load.contains("4  Load"), "{load}");
+    assert!(load.contains("4  Load: 1m"), "{load}");
+    stage.typed("v");
+    let apart = stage.frame(120, 36);
+    assert!(apart.lines().next().unwrap().contains("Load"), "{apart}");
+    stage.typed("vv");
     stage.press(KeyCode::Tab);
     assert!(stage.frame(120, 36).contains("1  CPU"));
     stage.typed("NjkN");

@@ -46,13 +46,13 @@ impl Stage {
     }
 
     pub(crate) fn of(watched: Watched) -> Stage {
-        let settings = Settings {
-            window: Duration::from_mins(5),
-            whole: true,
-            fullscreen: false,
-            zone: Zone::Fixed(3600),
-            theme: THEME,
-        };
+        Stage::spanning(watched, None)
+    }
+
+    /// The same with a time span of the user's.
+    pub(crate) fn spanning(watched: Watched, window: Option<Duration>) -> Stage {
+        let settings =
+            Settings { window, fullscreen: false, zone: Zone::Fixed(3600), theme: THEME };
         let size = Size { width: 80, height: 24 };
         let app = App::new(watched, settings, size, Time::from_millis(START));
         Stage { app, now: START, sent: Vec::new() }

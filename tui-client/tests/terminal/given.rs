@@ -190,6 +190,39 @@ fn a_check_says_what_there_is_and_whether_rows_come() {
 }
 
 #[test]
+fn a_range_of_a_recording_counts_from_its_end_and_not_from_now() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = path(&folder, "a.load");
+    // From 18:40:00 on 22 November 2025, UTC.
+    let rows = (0..60).map(|second| format!("{}.000 {second}\n", 1_763_836_800 + second));
+    fs::write(&file, format!("# columns time:s a\n{}", rows.collect::<String>())).unwrap();
+    let values = |range: &[&str]| {
+        let mut command = loadline(&[&[file.as_str(), "-o", "csv"], range].concat());
+        let output = command.env("TZ", "UTC").output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let csv = String::from_utf8(output.stdout).unwrap();
+        let values = csv.lines().skip(1).map(|row| row.rsplit(',').next().unwrap().to_owned());
+        let values: Vec<String> = values.collect();
+        (values.first().cloned(), values.last().cloned(), values.len())
+    };
+    let expected = |first: &str, last: &str, count| (Some(first.into()), Some(last.into()), count);
+    assert_eq!(values(&["--from", "18:40:05", "--to", "18:40:09"]), expected("5.00", "9.00", 5));
+    assert_eq!(values(&["--from", "-10s"]), expected("49.00", "59.00", 11));
+    assert_eq!(values(&["--to=-50s"]), expected("0.00", "9.00", 10));
+    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_loadline"));
+    command.args([&file, "--from", "18:40:10", "--to", "18:40:30"]);
+    command.env("TZ", "UTC");
+    let mut terminal = Terminal::run(command);
+    let screen = terminal.wait_for("the range", |screen| screen.contains("18:40:30.000"));
+    assert!(screen.contains("PAUSED +29 s") && !screen.contains("18:40:31.000"), "{screen}");
+    terminal.press("q");
+    assert_restored(&terminal.wait_for_end().1);
+    let output = output(&[&file, "-o", "csv", "--from", "-1s", "--to", "-2s"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("--from is not before --to"));
+}
+
+#[test]
 fn a_recording_is_not_made_of_itself() {
     let folder = tempfile::tempdir().unwrap();
     let file = path(&folder, "a.load");

@@ -141,8 +141,7 @@ fn panic_in_a_task() -> ! {
         let mut screen = Screen::open(true).unwrap();
         let watched = Watched::new("web-1", false, Duration::from_secs(1));
         let settings = app::Settings {
-            window: Duration::from_secs(1),
-            whole: false,
+            window: Some(Duration::from_secs(1)),
             fullscreen: false,
             zone: Zone::Local,
             theme: Theme::detect(None, None, |_| None),

@@ -50,8 +50,9 @@ impl Drawn<'_> {
         let Some(cell) = self.window.cell_of(time.as_millis()).filter(|_| !times.is_empty()) else {
             return;
         };
-        let text = self.app.zone.wall(time).format(" %H:%M:%S%.3f ").to_string();
-        let label = Piece::new(text, self.app.theme.pointed());
+        let room = usize::from(times.right() - self.parts.gutter.x);
+        let text = self.app.time_label_within(time, room.saturating_sub(2));
+        let label = Piece::new(format!(" {text} "), self.app.theme.pointed());
         let wide = label.width() as u16;
         let left = self.parts.gutter.x;
         let rightmost = times.right().saturating_sub(wide).max(left);

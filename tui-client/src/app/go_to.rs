@@ -1,0 +1,103 @@
+//! Going to a time: the line it is typed into, and the jump.
+
+use crossterm::event::{Event as TerminalEvent, KeyCode, KeyEvent, KeyModifiers};
+use loadline_protocol::Time;
+use tui_input::Input;
+use tui_input::backend::crossterm::EventHandler as _;
+
+use super::{App, View};
+use crate::keys::Action;
+use crate::time_spec;
+
+/// Longest text that is taken, bytes: no time takes more.
+const TEXT_MAX: usize = 40;
+
+/// A time that is being typed.
+#[derive(Debug, Clone, Default)]
+pub struct TimeInput {
+    /// The text, and where its cursor stands.
+    pub input: Input,
+    /// Whether Enter was pressed and the text is no time.
+    pub is_wrong: bool,
+}
+
+impl App {
+    /// Opens the line for a time.
+    pub(super) fn ask_for_time(&mut self) {
+        if self.newest().is_some() {
+            self.notice = None;
+            self.time_input = Some(TimeInput::default());
+        } else {
+            self.tell("there are no samples to go to".to_owned());
+        }
+    }
+
+    /// Whether a key belongs to the line for a time. Ctrl-C quits there as well.
+    pub(super) fn is_typed(&self, key: KeyEvent) -> bool {
+        let action = self.keys.action(key);
+        let is_program = matches!(action, Some(Action::Quit | Action::Redraw | Action::Suspend));
+        let is_command = is_program && key.modifiers.contains(KeyModifiers::CONTROL);
+        self.time_input.is_some() && !is_command
+    }
+
+    /// Edits the text, goes to its time, or leaves it.
+    pub(super) fn type_time(&mut self, key: KeyEvent) {
+        let newest = self.newest();
+        let Some(TimeInput { input, is_wrong }) = &mut self.time_input else { return };
+        match (key.code, newest) {
+            (KeyCode::Esc, _) | (KeyCode::Enter, None) => self.time_input = None,
+            (KeyCode::Enter, Some(newest)) => {
+                let typed = input.value().trim().to_owned();
+                match time_spec::parse(&typed, newest, self.zone) {
+                    Ok(time) => {
+                        self.time_input = None;
+                        self.go_to(time, &typed);
+                    }
+                    Err(_) => *is_wrong = true,
+                }
+            }
+            _ => {
+                let before = input.clone();
+                input.handle_event(&TerminalEvent::Key(key));
+                // No time has other letters.
+                if input.value().len() > TEXT_MAX || !input.value().is_ascii() {
+                    *input = before;
+                }
+                *is_wrong = false;
+            }
+        }
+    }
+
+    /// Puts the cursor at the sample nearest to a time and the view around it, and says so if there is
+    /// none at that time.
+    fn go_to(&mut self, time: Time, typed: &str) {
+        let (Some(oldest), Some(newest)) = (self.oldest(), self.newest()) else { return };
+        let distance = |there: &Time| there.as_millis().abs_diff(time.as_millis());
+        let gap_ms = self.watched().stale_after().as_millis();
+        let is_there = |there: &Time| u128::from(distance(there)) <= gap_ms;
+        let [before, after] = self.around(time);
+        let nearest = || before.into_iter().chain(after).min_by_key(distance);
+        let Some(there) = before.filter(is_there).or_else(nearest) else { return };
+        let is_far = !is_there(&there);
+        // As panning, it ends where the samples do.
+        let least = oldest.as_millis().saturating_add(self.window_ms()).min(newest.as_millis());
+        let centred = there.as_millis().saturating_add(self.window_ms() / 2);
+        let until = centred.clamp(least, newest.as_millis());
+        self.view = View::Paused(Time::from_millis(until));
+        self.cursor = Some(there);
+        self.measure();
+        if is_far {
+            self.tell(format!("no samples at {typed}; nearest {}", self.time_label(there)));
+        }
+    }
+
+    /// The last sample that is not later than a time, and the first that is: of the source that is
+    /// shown, or of any where the page shows all.
+    fn around(&self, time: Time) -> [Option<Time>; 2] {
+        if self.is_of_all() {
+            return [self.latest_until(time), self.earliest_after(time)];
+        }
+        let count = self.count_of(self.shown, time);
+        [count.checked_sub(1).and_then(|at| self.time_at(at)), self.time_at(count)]
+    }
+}

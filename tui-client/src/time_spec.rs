@@ -1,0 +1,302 @@
+//! Times as people type them: `03:12`, `yesterday 03:12`, `2026-11-28 03:12`, `-2h`.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use chrono::{DateTime, MappedLocalTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Timelike};
+use loadline_protocol::{Time, parse_duration, sanitize};
+
+use crate::zone::Zone;
+
+/// A time of day, with seconds and without.
+const CLOCK: [&str; 2] = ["%H:%M", "%H:%M:%S%.f"];
+
+/// A date with a time of day; a `T` may stand in place of the blank.
+const LOCAL: [&str; 2] = ["%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S%.f"];
+
+/// The longest stretch that a wall clock has ever left out: a day, at the date line.
+const LEFT_OUT_MAX_MINUTES: i64 = 24 * 60;
+
+/// A time as it was typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimeSpec {
+    /// So long before the newest sample: `-2h`.
+    Ago(Duration),
+    /// The latest such time of day: `03:12`.
+    Clock(NaiveTime),
+    /// A time of the previous day: `yesterday 03:12`.
+    Yesterday(NaiveTime),
+    /// A date and a local time, midnight if left out: `2026-11-28 03:12`.
+    Local(NaiveDateTime),
+    /// A date and a time with its distance from UTC: `2026-11-28T03:12:00Z`.
+    Exact(Time),
+}
+
+/// The text is no time.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no time; write it like 03:12, yesterday 03:12, 2026-11-28 03:12 or -2h")]
+pub struct TimeSpecError(String);
+
+/// The range ends before it begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("--from is not before --to")]
+pub struct EmptyRange;
+
+impl FromStr for TimeSpec {
+    type Err = TimeSpecError;
+
+    fn from_str(text: &str) -> Result<TimeSpec, TimeSpecError> {
+        read(text.trim()).ok_or_else(|| TimeSpecError(sanitize(text.trim()).into_owned()))
+    }
+}
+
+fn read(text: &str) -> Option<TimeSpec> {
+    let clock = |text: &str| {
+        CLOCK.iter().find_map(|format| NaiveTime::parse_from_str(text.trim(), format).ok())
+    };
+    if let Some(duration) = text.strip_prefix('-') {
+        return parse_duration(duration.trim()).ok().map(TimeSpec::Ago);
+    }
+    if let Some(time) = text.strip_prefix("yesterday ") {
+        return clock(time).map(TimeSpec::Yesterday);
+    }
+    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+        return Some(TimeSpec::Exact(Time::from_millis(time.timestamp_millis())));
+    }
+    let local = text.replacen('T', " ", 1);
+    let local = |format: &&str| NaiveDateTime::parse_from_str(&local, format).ok();
+    let midnight = || Some(NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.into());
+    let dated = || LOCAL.iter().find_map(local).or_else(midnight).map(TimeSpec::Local);
+    clock(text).map(TimeSpec::Clock).or_else(dated)
+}
+
+impl TimeSpec {
+    /// Returns the time that is meant: relative ones count from `now`, and a time of day alone is the
+    /// latest that is not later than `latest`.
+    #[must_use]
+    pub fn resolve(self, now: Time, latest: Time, zone: Zone) -> Time {
+        let at = |local: NaiveDateTime| instant(local, latest, |local| zone.instants(local));
+        let before = |day: NaiveDate| day.pred_opt().unwrap_or(day);
+        match self {
+            TimeSpec::Ago(ago) => {
+                let ago_ms = i64::try_from(ago.as_millis()).unwrap_or(i64::MAX);
+                Time::from_millis(now.as_millis().saturating_sub(ago_ms))
+            }
+            TimeSpec::Clock(time) => {
+                let day = zone.wall(latest).date();
+                let today = at(day.and_time(time));
+                if today <= latest { today } else { at(before(day).and_time(time)) }
+            }
+            TimeSpec::Yesterday(time) => at(before(zone.wall(now).date()).and_time(time)),
+            TimeSpec::Local(local) => at(local),
+            TimeSpec::Exact(time) => time,
+        }
+    }
+}
+
+/// Returns the time that a text means, counted from `now`.
+pub fn parse(text: &str, now: Time, zone: Zone) -> Result<Time, TimeSpecError> {
+    text.parse::<TimeSpec>().map(|spec| spec.resolve(now, now, zone))
+}
+
+/// Returns the time at which a wall clock shows `local`. If it shows that twice, the second time counts,
+/// but not if that is later than `latest`. If it leaves that out, the time at which it is put forward
+/// counts.
+fn instant(
+    local: NaiveDateTime,
+    latest: Time,
+    instants: impl Fn(NaiveDateTime) -> MappedLocalTime<Time>,
+) -> Time {
+    match instants(local) {
+        MappedLocalTime::Single(time) => time,
+        MappedLocalTime::Ambiguous(first, second) => {
+            if second <= latest {
+                second
+            } else {
+                first
+            }
+        }
+        MappedLocalTime::None => {
+            let minute = local.with_second(0).and_then(|local| local.with_nanosecond(0));
+            let minutes = (1..=LEFT_OUT_MAX_MINUTES).map(TimeDelta::minutes);
+            let mut later = minutes.filter_map(|by| minute?.checked_add_signed(by));
+            let next = later.find_map(|local| instants(local).earliest());
+            next.unwrap_or_else(|| Time::from_millis(local.and_utc().timestamp_millis()))
+        }
+    }
+}
+
+/// What `--from` and `--to` say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TimeRange {
+    /// The earliest time, if there is a limit.
+    pub from: Option<TimeSpec>,
+    /// The latest time, if there is a limit.
+    pub to: Option<TimeSpec>,
+}
+
+/// A range of times, both ends included; without an end, it is open there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Bounds {
+    /// The earliest time.
+    pub from: Option<Time>,
+    /// The latest time.
+    pub to: Option<Time>,
+}
+
+impl TimeRange {
+    /// Returns the times that are meant, counted from `now`. A time of day as the beginning is the
+    /// latest one before the end.
+    ///
+    /// # Errors
+    /// The range ends before it begins.
+    pub fn resolve(self, now: Time, zone: Zone) -> Result<Bounds, EmptyRange> {
+        let to = self.to.map(|to| to.resolve(now, now, zone));
+        let latest = to.unwrap_or(now);
+        let from = self.from.map(|from| from.resolve(now, latest, zone));
+        if from.is_some_and(|from| from >= latest) {
+            return Err(EmptyRange);
+        }
+        Ok(Bounds { from, to })
+    }
+}
+
+impl Bounds {
+    /// Whether a time is in the range.
+    #[must_use]
+    pub fn contains(&self, time: Time) -> bool {
+        self.from.is_none_or(|from| time >= from) && !self.is_past(time)
+    }
+
+    /// Whether a time is later than the range.
+    #[must_use]
+    pub fn is_past(&self, time: Time) -> bool {
+        self.to.is_some_and(|to| time > to)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ZONE: Zone = Zone::Fixed(3600);
+
+    /// A time on the wall of [`ZONE`].
+    fn wall(text: &str) -> Time {
+        let local = NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f").unwrap();
+        Time::from_millis(local.and_utc().timestamp_millis() - 3_600_000)
+    }
+
+    #[test]
+    fn a_time_is_read_as_people_type_it() {
+        let now = wall("2026-11-28 18:30:00");
+        for (text, expected) in [
+            ("03:12", "2026-11-28 03:12:00"),
+            (" 3:12 ", "2026-11-28 03:12:00"),
+            ("03:12:30", "2026-11-28 03:12:30"),
+            ("03:12:30.250", "2026-11-28 03:12:30.250"),
+            ("18:30", "2026-11-28 18:30:00"),
+            // Later today has not been yet.
+            ("18:31", "2026-11-27 18:31:00"),
+            ("yesterday 03:12", "2026-11-27 03:12:00"),
+            ("yesterday 23:59:59", "2026-11-27 23:59:59"),
+            ("2026-11-02 03:12", "2026-11-02 03:12:00"),
+            ("2026-11-02T03:12:30", "2026-11-02 03:12:30"),
+            ("2026-11-02", "2026-11-02 00:00:00"),
+            ("2026-11-28T03:12:00Z", "2026-11-28 04:12:00"),
+            ("2026-11-28T03:12:00.5-02:00", "2026-11-28 06:12:00.500"),
+            ("2027-01-01 00:00", "2027-01-01 00:00:00"),
+            ("-2h", "2026-11-28 16:30:00"),
+            ("- 1h 30m", "2026-11-28 17:00:00"),
+            ("-0s", "2026-11-28 18:30:00"),
+        ] {
+            assert_eq!(parse(text, now, ZONE), Ok(wall(expected)), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_is_told_with_what_is_one() {
+        for text in [
+            "",
+            "-",
+            "now",
+            "25:00",
+            "03:60",
+            "3",
+            "03:12 pm",
+            "yesterday",
+            "2026-13-01",
+            "2h",
+            "-2",
+        ] {
+            let error = parse(text, wall("2026-11-28 18:30:00"), ZONE).unwrap_err().to_string();
+            assert!(error.contains("is no time; write it like 03:12"), "{error}");
+        }
+        let error = "\x1b[31m".parse::<TimeSpec>().unwrap_err().to_string();
+        assert!(!error.contains('\x1b'), "{error}");
+    }
+
+    #[test]
+    fn far_off_times_stay_within_what_a_clock_can_show() {
+        let now = wall("2026-11-28 18:30:00");
+        for (text, expected) in [
+            ("-99y", Time::default()),
+            ("0001-01-01", Time::default()),
+            ("+262000-01-01 00:00", Time::MAX),
+        ] {
+            assert_eq!(parse(text, now, ZONE), Ok(expected), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn where_the_clock_is_set_a_time_is_the_second_of_two_and_never_none() {
+        let local = |text| NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S").unwrap();
+        let utc = |text| Time::from_millis(local(text).and_utc().timestamp_millis());
+        // Central Europe in 2026: 02:00 to 03:00 is left out on 29 March, and there twice on 25 October.
+        let (forward, back) = (local("2026-03-29 02:00:00"), local("2026-10-25 02:00:00"));
+        let instants = |at: NaiveDateTime| {
+            let before = |hours| {
+                Time::from_millis((at - TimeDelta::hours(hours)).and_utc().timestamp_millis())
+            };
+            let is_within = |from: NaiveDateTime| at >= from && at < from + TimeDelta::hours(1);
+            match at {
+                _ if is_within(forward) => MappedLocalTime::None,
+                _ if is_within(back) => MappedLocalTime::Ambiguous(before(2), before(1)),
+                _ if at > forward && at < back => MappedLocalTime::Single(before(2)),
+                _ => MappedLocalTime::Single(before(1)),
+            }
+        };
+        let check = |text, latest, expected| {
+            assert_eq!(instant(local(text), utc(latest), instants), utc(expected), "{text}");
+        };
+        check("2026-03-29 02:30:15", "2026-03-30 00:00:00", "2026-03-29 01:00:00");
+        check("2026-03-29 03:00:00", "2026-03-30 00:00:00", "2026-03-29 01:00:00");
+        check("2026-10-25 02:30:15", "2026-10-26 00:00:00", "2026-10-25 01:30:15");
+        // The second one has not been yet.
+        check("2026-10-25 02:30:15", "2026-10-25 01:00:00", "2026-10-25 00:30:15");
+    }
+
+    #[test]
+    fn a_range_begins_at_the_latest_such_time_before_its_end() {
+        let now = wall("2026-11-28 23:30:00");
+        let spec = |text: &str| (!text.is_empty()).then(|| text.parse().unwrap());
+        let range = |from, to| TimeRange { from: spec(from), to: spec(to) }.resolve(now, ZONE);
+        for (from, to, expected) in [
+            ("03:12", "03:20", ("2026-11-28 03:12:00", "2026-11-28 03:20:00")),
+            ("23:00", "01:00", ("2026-11-27 23:00:00", "2026-11-28 01:00:00")),
+            ("-2h", "-1h", ("2026-11-28 21:30:00", "2026-11-28 22:30:00")),
+            ("yesterday 23:00", "01:00", ("2026-11-27 23:00:00", "2026-11-28 01:00:00")),
+        ] {
+            let expected = Bounds { from: Some(wall(expected.0)), to: Some(wall(expected.1)) };
+            assert_eq!(range(from, to), Ok(expected), "{from} {to}");
+        }
+        let open = range("", "03:20").unwrap();
+        assert_eq!(open, Bounds { from: None, to: Some(wall("2026-11-28 03:20:00")) });
+        assert!(open.contains(Time::default()) && open.contains(wall("2026-11-28 03:20:00")));
+        assert!(!open.contains(wall("2026-11-28 03:20:00.001")));
+        assert_eq!(range("", ""), Ok(Bounds::default()));
+        for (from, to) in [("-1h", "-2h"), ("-1h", "-1h"), ("2030-01-01", "")] {
+            assert_eq!(range(from, to), Err(EmptyRange), "{from} {to}");
+        }
+    }
+}
