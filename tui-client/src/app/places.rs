@@ -2,7 +2,7 @@
 
 use ratatui::layout::{Constraint, Layout as Split, Position, Rect};
 
-use super::{App, Seen};
+use super::App;
 use crate::charts::{Kind, is_calm};
 use crate::digits;
 use crate::keys;
@@ -80,7 +80,7 @@ impl App {
         let shape = match self.screen.page() {
             Page::Dashboard | Page::Fullscreen => {
                 let chart = self.charts().get(place.at)?;
-                let labels = self.shown_seen().label_width();
+                let labels = self.shown_seen().label_width;
                 // The names of a heat map stand where others have their values.
                 if self.screen.page() == Page::Dashboard || chart.kind == Kind::Heat {
                     ChartShape { labels, ..shape }
@@ -93,7 +93,7 @@ impl App {
                 }
             }
             Page::Overview | Page::Together | Page::Apart => {
-                let labels = self.sources().iter().map(Seen::label_width).max().unwrap_or(0);
+                let labels = self.sources().iter().map(|seen| seen.label_width).max().unwrap_or(0);
                 ChartShape { labels, ..shape }
             }
         };

@@ -32,6 +32,9 @@ pub struct Seen {
     pub charts: Vec<Chart>,
     /// How the values of each column look.
     pub looks: Vec<Look>,
+    /// Columns of the longest label on the value axes of its charts: one for all, so that a chart spans the
+    /// same time as those below it.
+    pub label_width: u16,
     /// From where on the values of each column are worth a look.
     limits: Vec<Limits>,
     /// What its agent was asked for and has not answered yet.
@@ -40,7 +43,8 @@ pub struct Seen {
 
 impl Seen {
     pub(super) fn new(watched: Watched) -> Seen {
-        Seen { watched, charts: Vec::new(), looks: Vec::new(), limits: Vec::new(), asked: None }
+        let (charts, looks, limits) = (Vec::new(), Vec::new(), Vec::new());
+        Seen { watched, charts, looks, label_width: 0, limits, asked: None }
     }
 
     pub(super) fn make_charts(&mut self, units: Units, thresholds: &Thresholds) {
@@ -48,6 +52,7 @@ impl Seen {
         let columns = watched.columns().unwrap_or_default();
         let kinds = columns.iter().zip(watched.store.kinds());
         self.looks = kinds.map(|(column, kind)| look(column, *kind, units, machine)).collect();
+        self.label_width = self.looks.iter().map(Look::label_width).max().unwrap_or(0);
         self.charts = watched
             .stream
             .as_ref()
@@ -77,12 +82,6 @@ impl Seen {
         let is_agent = self.watched.stream.as_ref().is_some_and(|it| it.header.is_some());
         let why = if is_agent { "not available on this machine" } else { "no value so far" };
         is_missing(&self.watched, chart).then_some(why)
-    }
-
-    /// Columns of the longest label on the value axes of its charts.
-    #[must_use]
-    pub fn label_width(&self) -> u16 {
-        self.looks.iter().map(Look::label_width).max().unwrap_or(0)
     }
 
     /// Whether a value of a column is worth a look.

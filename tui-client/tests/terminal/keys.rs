@@ -73,8 +73,8 @@ fn help_pages_and_charts() {
     press(terminal_, "a", "a stay", "");
     press(terminal_, "f", "CPU", "██");
     press(terminal_, "d", "seq", "CPU");
-    press(terminal_, ">", "time <1", "cpu %");
-    press(terminal_, "h", "cpu %", "time <1");
+    press(terminal_, ">", "← 1 more", "cpu %");
+    press(terminal_, "h", "cpu %", "← 1 more");
     press(terminal_, "d", "CPU", "seq");
     press(terminal_, "d", "seq", "");
     press(terminal_, "y", "values x2", "");
