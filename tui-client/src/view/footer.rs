@@ -156,6 +156,9 @@ const TIMES: [&str; 3] =
 
 /// The line that a time is typed into, with its cursor, and what can be typed there.
 fn render_time_input(app: &App, typed: &TimeInput, area: Rect, buf: &mut Buffer) {
+    if area.is_empty() {
+        return;
+    }
     let theme = app.theme;
     let room = usize::from(area.width / TYPED_PART).max(1);
     let scroll = typed.input.visual_scroll(room);

@@ -33,7 +33,15 @@ fn screens() -> Vec<(Stage, u16)> {
         stage
     };
     let all = [several(""), several("v"), several("vv"), several("vc"), several("of")];
-    let one = [screen("", 0), screen("f", 0), screen("d", 0), screen("dd", 0), screen(" ", 60_000)];
+    let one = [
+        screen("g25:00", 0),
+        screen("cmTT", 0),
+        screen("", 0),
+        screen("f", 0),
+        screen("d", 0),
+        screen("dd", 0),
+        screen(" ", 60_000),
+    ];
     let one = one.into_iter().chain([lost]).map(|stage| (stage, 11));
     one.chain(all.map(|stage| (stage, 37))).collect()
 }
@@ -173,13 +181,14 @@ proptest! {
             }
             stage.draw(size.0, size.1);
         }
-        // Out of a drag, the help, mark, cursor, one chart alone, the table alone.
-        for _ in 0..6 {
+        // Out of the line for a time, a drag, the help, mark, cursor, one chart alone, the table alone.
+        for _ in 0..7 {
             stage.press(KeyCode::Esc);
         }
         prop_assert_eq!(stage.app.screen, Screen::Page(Page::Dashboard));
         let pointed = (stage.app.drag, stage.app.mark, stage.app.cursor);
         prop_assert_eq!(pointed, (None, None, None));
+        prop_assert!(stage.app.time_input.is_none());
     }
 }
 
@@ -285,8 +294,9 @@ proptest! {
         for step in steps {
             go(&mut stage, &mut columns, &mut size, step);
         }
-        // Out of a drag, the help, mark, cursor, a comparison, one chart alone, the table, a dashboard.
-        for _ in 0..9 {
+        // Out of the line for a time, a drag, the help, mark, cursor, a comparison, one chart alone, the
+        // table, a dashboard.
+        for _ in 0..10 {
             stage.press(KeyCode::Esc);
         }
         prop_assert_eq!(stage.app.screen, Screen::Page(Page::Overview));
