@@ -38,8 +38,8 @@ fn loads(load: impl Fn(i64) -> [f64; 3], theme: Theme) -> Stage {
 fn area_of(stage: &Stage, title: &str) -> Rect {
     let layout = stage.app.layout(stage.app.area());
     let charts = stage.app.charts();
-    let found = layout.charts.iter().find(|(at, _)| charts[*at].title == title);
-    found.unwrap_or_else(|| panic!("{title} is on the page")).1
+    let found = layout.charts.iter().find(|place| charts[place.at].title == title);
+    found.unwrap_or_else(|| panic!("{title} is on the page")).area
 }
 
 fn chart(stage: &mut Stage, title: &str, width: u16, height: u16) -> (Buffer, Rect) {
@@ -237,9 +237,9 @@ fn check_legends(stage: &mut Stage, width: u16, height: u16) {
     let buffer = stage.draw(width, height);
     let layout = stage.app.layout(stage.app.area());
     let theme = stage.app.theme;
-    for (at, area) in layout.charts {
-        let chart = &stage.app.charts()[at];
-        let parts = stage.app.chart_parts(at, area).unwrap();
+    for place in layout.charts {
+        let chart = &stage.app.charts()[place.at];
+        let parts = stage.app.chart_parts(place).unwrap();
         let large = parts.large.map_or(0, |size| size.values);
         let mut title = parts.title.positions();
         for (line, member) in chart.lines.iter().enumerate() {
