@@ -10,11 +10,13 @@
 //!  footer
 //! ```
 
+mod grid;
+
 use ratatui::layout::{Constraint, Rect};
 
-use crate::charts::CALM;
 use crate::digits;
 use crate::units::LABEL_WIDTH;
+use grid::grid;
 
 /// A screen of fewer rows has no footer.
 const FOOTER_FROM: u16 = 8;
@@ -27,26 +29,6 @@ const TABLE_ROWS: (u16, u16) = (4, 12);
 
 /// Fewest rows of a chart that stands alone: a title, two rows of dots, the time axis.
 const CHART_ROWS: u16 = 4;
-
-/// Fewest rows of a calm chart: a title and six rows of dots. Charts beyond the first [`CALM`] that would
-/// leave the others less go to the next page.
-const CALM_ROWS: u16 = 7;
-
-/// From this width on charts stand side by side.
-const TWO_COLUMNS_FROM: u16 = 64;
-
-/// From this width on they may, if there are more than fit one below the other.
-const TWO_COLUMNS_MIN: u16 = 40;
-
-/// Fewest columns of a chart where more than two stand side by side: four labels of the time axis.
-const MANY_COLUMNS_FROM: u16 = 60;
-
-/// Columns per row of a chart that reads best: three times as wide as high, a cell being twice as high as
-/// wide.
-const BEST_RATIO: f64 = 6.0;
-
-/// Columns between two charts.
-const BETWEEN: u16 = 2;
 
 /// Columns of the value axis, its line included. An axis of longer labels is wider, up to a third of the
 /// chart.
@@ -277,70 +259,6 @@ fn single(area: Rect, shape: Shape) -> Option<ChartPlace> {
     (shape.chosen < shape.charts).then_some(ChartPlace { at: shape.chosen, area, axis_rows })
 }
 
-/// As many charts as fit, the chosen one among them, left to right and then down. Below the lowest chart
-/// of a column stands the time axis of all of them.
-fn grid(area: Rect, shape: Shape) -> Vec<ChartPlace> {
-    if shape.charts == 0 {
-        return Vec::new();
-    }
-    let columns = grid_columns(area, shape);
-    let rows = grid_rows(area.height, columns, shape);
-    let shown = rows * columns;
-    // Pages of as many charts as are shown, so that a chart does not move while others are chosen.
-    let first = shape.chosen / shown * shown;
-    let end = shape.charts.min(first + shown);
-    let axis_rows = axis_rows(area.height, rows);
-    let between = BETWEEN * (columns as u16 - 1);
-    let place = |at: usize| {
-        let (row, column) = ((at - first) / columns, (at - first) % columns);
-        let (y, height) = share(area.height - axis_rows, rows, row);
-        let (x, width) = share(area.width - between, columns, column);
-        // The lowest chart of a column has the time axis.
-        let axis_rows = if at + columns >= end { axis_rows } else { 0 };
-        let x = area.x + x + BETWEEN * column as u16;
-        let area = Rect { x, y: area.y + y, width, height: height + axis_rows };
-        ChartPlace { at, area, axis_rows }
-    };
-    (first..end).map(place).collect()
-}
-
-/// Where one of so many equal parts of a length begins, and how long it is.
-fn share(length: u16, parts: usize, at: usize) -> (u16, u16) {
-    let start = |at: usize| (usize::from(length) * at).div_ceil(parts) as u16;
-    (start(at), start(at + 1) - start(at))
-}
-
-/// Number of charts side by side: of the numbers that leave each chart enough columns the one whose
-/// charts have about the best ratio of width and height.
-fn grid_columns(area: Rect, shape: Shape) -> usize {
-    let is_wide = area.width >= TWO_COLUMNS_FROM
-        || (area.width >= TWO_COLUMNS_MIN && shape.charts > grid_rows(area.height, 1, shape));
-    if !is_wide || shape.charts < 2 {
-        return 1;
-    }
-    let most = usize::from((area.width + BETWEEN) / (MANY_COLUMNS_FROM + BETWEEN)).max(2);
-    let distance = |columns: usize| {
-        let rows = grid_rows(area.height, columns, shape);
-        let width = f64::from(area.width) / columns as f64;
-        let height = f64::from(area.height) / rows as f64;
-        (width / height / BEST_RATIO).ln().abs()
-    };
-    // A number that leaves a column empty is none.
-    let is_used = |columns: &usize| {
-        *columns <= shape.charts.div_ceil(grid_rows(area.height, *columns, shape))
-    };
-    let best = (2..=most).filter(is_used).min_by(|a, b| distance(*a).total_cmp(&distance(*b)));
-    best.unwrap_or(1)
-}
-
-/// Number of charts one below the other in so many columns.
-fn grid_rows(height: u16, columns: usize, shape: Shape) -> usize {
-    let most = usize::from(height / CHART_ROWS).max(1);
-    let calm = usize::from(height.saturating_sub(1) / CALM_ROWS).max(CALM.div_ceil(columns));
-    let most = if shape.is_calm { most.min(calm) } else { most };
-    shape.charts.div_ceil(columns).min(most)
-}
-
 /// Rows of the time axis below so many rows of charts: its labels, and its line where there is room.
 fn axis_rows(height: u16, rows: usize) -> u16 {
     let has_line = usize::from(height) >= rows * usize::from(AXIS_LINE_FROM) + 2;
@@ -479,73 +397,6 @@ mod tests {
                 let chosen = layout.charts.iter().any(|place| place.at == 3);
                 assert!(chosen || layout.charts.is_empty(), "{area}: {layout:?}");
             }
-        }
-    }
-
-    /// The dashboard of so many charts without anything else.
-    fn dashboard(charts: usize, chosen: usize) -> Shape {
-        Shape {
-            page: Page::Dashboard,
-            table: Table::Below,
-            charts,
-            chosen,
-            is_calm: charts > CALM,
-            span_rows: 0,
-            compared: 1,
-        }
-    }
-
-    #[test]
-    fn at_any_size_each_column_of_charts_has_one_time_axis_below_its_lowest_chart() {
-        for (charts, chosen) in [(1, 0), (4, 3), (11, 0), (11, 10), (34, 20)] {
-            for (width, height) in (1..130).flat_map(|w| (CHART_ROWS..60).map(move |h| (w, h))) {
-                let area = Rect::new(3, 2, width, height);
-                let places = grid(area, dashboard(charts, chosen));
-                assert!(places.iter().any(|place| place.at == chosen), "{places:?}");
-                let rows = places.iter().map(|it| it.area.height - it.axis_rows);
-                let (least, most) = (rows.clone().min(), rows.max());
-                assert!(least.zip(most).is_none_or(|(a, b)| b - a <= 1), "{places:?}");
-                for (at, place) in places.iter().enumerate() {
-                    assert_eq!(place.area.intersection(area), place.area, "{places:?}");
-                    let others = &places[at + 1..];
-                    assert!(others.iter().all(|other| !other.area.intersects(place.area)));
-                    let mut column = places.iter().filter(|it| it.area.x == place.area.x);
-                    let has_lower = column.clone().any(|other| other.area.y > place.area.y);
-                    assert_eq!(place.axis_rows == 0, has_lower, "{places:?}");
-                    // A column has one width, and so one time axis.
-                    assert!(column.all(|other| other.area.width == place.area.width));
-                    let shape = ChartShape { axis_rows: place.axis_rows, ..ChartShape::default() };
-                    let parts = parts(place.area, shape);
-                    let has = parts.times.height + parts.axis_line.height;
-                    assert_eq!(has, place.axis_rows, "{place:?}");
-                    assert!(parts.panel.height >= 2, "{places:?}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn wide_screens_have_more_columns_of_charts_that_are_wide_enough() {
-        let columns = |charts: usize, width: u16, height: u16| {
-            let layout = layout(Rect::new(0, 0, width, height), dashboard(charts, 0));
-            let top = layout.charts.first().map(|place| place.area.y);
-            let first = layout.charts.iter().filter(|place| Some(place.area.y) == top);
-            (first.count(), layout.charts.len())
-        };
-        assert_eq!(columns(11, 80, 24), (2, 4));
-        assert_eq!(columns(11, 120, 36), (2, 6));
-        assert_eq!(columns(11, 200, 50), (3, 11));
-        assert_eq!(columns(11, 300, 80), (3, 11));
-        assert_eq!(columns(4, 300, 80), (2, 4));
-        assert_eq!(columns(34, 300, 80), (4, 34));
-    }
-
-    #[test]
-    fn a_usual_terminal_has_all_four_charts_and_the_table() {
-        for (width, height) in [(120, 36), (80, 24)] {
-            let layout = layout(Rect::new(0, 0, width, height), dashboard(4, 0));
-            assert_eq!(layout.charts.len(), 4);
-            assert!(layout.table.height >= 4 && !layout.footer.is_empty());
         }
     }
 

@@ -32,6 +32,10 @@ pub const ALL_VALUES_MAX: usize = 8 * VALUES_MAX;
 /// The most memory that the samples of a store take, in bytes.
 pub const BYTES_MAX: usize = 64 << 20;
 
+/// Samples after which a column without a value has none: the first samples of a run may lack rates, which
+/// take two readings.
+const SETTLED_FROM: u64 = 3;
+
 /// Series of samples.
 ///
 /// Memory is taken and given back a chunk of rows at a time, so it never doubles: with six columns
@@ -52,6 +56,8 @@ pub struct Store {
     values_max: usize,
     /// Kind of values of each column since the store was new.
     kinds: Vec<Values>,
+    /// Samples since then.
+    pushed: u64,
 }
 
 /// Kind of the values that a column has had since its store was new, samples that are gone included.
@@ -93,7 +99,8 @@ impl Store {
         let values_max = VALUES_MAX;
         let chunks = VecDeque::new();
         let kinds = vec![Values::None; columns];
-        Store { chunks, chunk_rows_log2, columns, gone: 0, len: 0, keep_ms, values_max, kinds }
+        let (gone, len, pushed) = (0, 0, 0);
+        Store { chunks, chunk_rows_log2, columns, gone, len, keep_ms, values_max, kinds, pushed }
     }
 
     /// The same with room for fewer numbers.
@@ -124,6 +131,7 @@ impl Store {
         }
         self.chunks[chunk].put(row, time.as_millis(), seq.unwrap_or(0), !joined, values);
         self.len += 1;
+        self.pushed += 1;
         for (kind, value) in self.kinds.iter_mut().zip(values) {
             if *kind != Values::Fractional && !value.is_nan() {
                 let is_whole = value.fract() == 0.0;
@@ -136,6 +144,22 @@ impl Store {
     #[must_use]
     pub fn kinds(&self) -> &[Values] {
         &self.kinds
+    }
+
+    /// Returns whether a column has had no value although there were samples enough.
+    #[must_use]
+    pub fn is_missing(&self, column: usize) -> bool {
+        self.is_settled() && self.kinds.get(column) == Some(&Values::None)
+    }
+
+    fn is_settled(&self) -> bool {
+        self.pushed >= SETTLED_FROM
+    }
+
+    /// Returns a number that changes whenever [`Store::is_missing`] or the kind of values of a column does.
+    #[must_use]
+    pub fn kinds_version(&self) -> usize {
+        self.kinds.iter().map(|kind| *kind as usize).sum::<usize>() + usize::from(self.is_settled())
     }
 
     /// Drops so many of the newest samples.

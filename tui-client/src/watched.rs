@@ -10,7 +10,7 @@ use std::time::Duration;
 use loadline_protocol::{Column, Health, RunId, Text, Time};
 
 use crate::event::{Event, Sample, Stream};
-use crate::store::{ALL_VALUES_MAX, Store, VALUES_MAX, Values};
+use crate::store::{ALL_VALUES_MAX, Store, VALUES_MAX};
 use crate::units::Machine;
 use rates::{Meter, Pace};
 pub use state::{Outage, State};
@@ -27,10 +27,6 @@ const CLOCK_MIN_MS: i64 = 1000;
 
 /// A connection that lasted longer without a header is one of a server that sends none.
 const HEADER_MAX_MS: i64 = 15_000;
-
-/// Samples after which a column without a value has none: the first samples of a run may lack rates, which
-/// take two readings.
-const SETTLED_FROM: u64 = 3;
 
 /// By how much the difference of the clocks has to change before it is another one: what is drawn
 /// moves with it, and each row is under way for a little longer or shorter than the others.
@@ -288,23 +284,6 @@ impl Watched {
     #[must_use]
     pub fn clock_ahead_ms(&self) -> i64 {
         if self.ahead_ms.abs() > CLOCK_MIN_MS { self.ahead_ms } else { 0 }
-    }
-
-    /// Returns whether a column has had no value although there were samples enough.
-    #[must_use]
-    pub fn is_missing(&self, column: usize) -> bool {
-        self.is_settled() && self.store.kinds().get(column) == Some(&Values::None)
-    }
-
-    fn is_settled(&self) -> bool {
-        self.taken >= SETTLED_FROM
-    }
-
-    /// Returns a number that changes whenever [`Watched::is_missing`] or the kind of values of a column does.
-    #[must_use]
-    pub fn kinds_version(&self) -> usize {
-        let kinds = self.store.kinds().iter().map(|kind| *kind as usize);
-        kinds.sum::<usize>() + usize::from(self.is_settled())
     }
 
     /// The columns of its rows; `None` before the first.

@@ -71,9 +71,9 @@ impl Seen {
 
     /// Takes what the link tells, and returns whether this has changed the order or the looks of the charts.
     pub(super) fn take(&mut self, now: Time, event: Event) -> bool {
-        let before = self.watched.kinds_version();
+        let before = self.watched.store.kinds_version();
         self.watched.take(now, event);
-        self.watched.kinds_version() != before
+        self.watched.store.kinds_version() != before
     }
 
     /// Returns why a chart has nothing to draw, if none of its columns has had a value.
@@ -113,7 +113,7 @@ impl Seen {
 
 /// Returns whether no column of a chart has had a value.
 fn is_missing(watched: &Watched, chart: &Chart) -> bool {
-    chart.lines.iter().all(|line| watched.is_missing(line.column))
+    chart.lines.iter().all(|line| watched.store.is_missing(line.column))
 }
 
 impl App {

@@ -1,0 +1,74 @@
+//! The labels of a value axis: one unit, one number of decimals.
+
+use unicode_width::UnicodeWidthStr as _;
+
+use crate::units::AxisUnit;
+
+/// The labels of ticks, all with the same decimals and in one unit, and what is wrong with them. The unit
+/// stands behind all of them or, where that takes too much room, at the top; else as much of it as there is
+/// room for. No label is longer than `width`, and none is missing.
+pub(super) fn labels(
+    values: &[f64],
+    decimals: usize,
+    unit: &AxisUnit,
+    width: usize,
+) -> (f64, Vec<String>) {
+    let numbers: Vec<String> = values.iter().map(|value| format!("{value:.decimals$}")).collect();
+    let numbers = trimmed(numbers);
+    let behind = |text: &str| numbers.iter().map(|number| format!("{number}{text}")).collect();
+    let all: Vec<String> = behind(&unit.text);
+    let mut at_top = numbers.clone();
+    at_top.last_mut().into_iter().for_each(|top| top.push_str(&unit.text));
+    let prefixed: Vec<String> = behind(unit.prefix);
+    let fits = |texts: &[String]| texts.iter().all(|text| text.width() <= width);
+    let forms = [(0.0, all), (0.15, at_top), (0.4, prefixed)];
+    forms.into_iter().find(|(_, texts)| fits(texts)).unwrap_or_else(|| {
+        let values: Vec<f64> = values.iter().map(|value| value * unit.factor).collect();
+        (1.0, labels_of_any(&values, width))
+    })
+}
+
+/// The numbers without the zeros at their ends that all of them have.
+fn trimmed(mut numbers: Vec<String>) -> Vec<String> {
+    while numbers.iter().all(|number| number.contains('.') && number.ends_with('0')) {
+        for number in &mut numbers {
+            number.pop();
+        }
+    }
+    numbers.into_iter().map(|number| number.trim_end_matches('.').to_owned()).collect()
+}
+
+/// Labels of any numbers in so many columns: with exponents, or else the lowest number about, and the
+/// others by how much they are greater.
+pub(super) fn labels_of_any(values: &[f64], width: usize) -> Vec<String> {
+    let scientific = |value: f64, digits: usize| format!("{value:.digits$e}");
+    let differ = |texts: &[String]| texts.windows(2).all(|pair| pair[0] != pair[1]);
+    let exact = (0..width).find_map(|digits| {
+        let texts: Vec<String> = values.iter().map(|value| scientific(*value, digits)).collect();
+        (differ(&texts) && texts.iter().all(|text| text.len() <= width)).then_some(texts)
+    });
+    exact.unwrap_or_else(|| {
+        let first = values.first().copied().unwrap_or_default();
+        let digits = (0..width).rev().find(|digits| scientific(first, *digits).len() <= width);
+        let first_label = scientific(first, digits.unwrap_or(0));
+        let others = values.iter().skip(1).map(|value| {
+            let plain = format!("+{}", value - first);
+            if plain.len() <= width { plain } else { format!("+{:.0e}", value - first) }
+        });
+        std::iter::once(first_label).chain(others).collect()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_room_for_all_units_the_top_has_it_and_the_others_count_in_it() {
+        let unit = AxisUnit { factor: 1.0, prefix: "Mi", text: " MiB/s".into() };
+        let of = |values: &[f64], width| labels(values, 0, &unit, width).1.join(", ");
+        assert_eq!(of(&[0.0, 5.0], 7), "0 MiB/s, 5 MiB/s");
+        assert_eq!(of(&[-50.0, 5.0], 7), "-50, 5 MiB/s");
+        assert_eq!(of(&[0.0, 50.0, 100.0], 7), "0Mi, 50Mi, 100Mi");
+    }
+}
