@@ -33,17 +33,10 @@ fn screens() -> Vec<(Stage, u16)> {
         stage
     };
     let all = [several(""), several("v"), several("vv"), several("vc"), several("of")];
-    let one = [
-        screen("g25:00", 0),
-        screen("cmTT", 0),
-        screen("", 0),
-        screen("f", 0),
-        screen("d", 0),
-        screen("dd", 0),
-        screen(" ", 60_000),
-    ];
+    let one = [screen("", 0), screen("f", 0), screen("d", 0), screen("dd", 0), screen(" ", 60_000)];
     let one = one.into_iter().chain([lost]).map(|stage| (stage, 11));
-    one.chain(all.map(|stage| (stage, 37))).collect()
+    let narrow = [screen("g25:00", 0), screen("cmTT", 0)].map(|stage| (stage, 97));
+    one.chain(all.map(|stage| (stage, 37))).chain(narrow).collect()
 }
 
 #[test]
