@@ -104,6 +104,9 @@ class Server:
         )
 
     def start(self):
+        # sshd refuses to start as root without this folder, which only its service makes.
+        if os.getuid() == 0:
+            Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
         program = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:" + os.environ["PATH"])
         command = [program, "-D", "-e", "-f", str(self.path("sshd_config"))]
         with self.path("sshd.log").open("ab") as log:
@@ -150,9 +153,6 @@ class Server:
 @contextlib.contextmanager
 def server(programs):
     with tempfile.TemporaryDirectory() as folder:
-        # For sshd, which is strict about where it is started as root.
-        if os.getuid() == 0:
-            Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
         there = Server(programs, folder)
         there.start()
         try:
