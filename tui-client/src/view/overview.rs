@@ -1,7 +1,5 @@
 //! All sources at a glance: a line for each, with its state, its newest values and a small chart.
 
-use std::cmp::Ordering;
-
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
@@ -14,9 +12,6 @@ use crate::store::{Slots, Window};
 use crate::thresholds::Level;
 use crate::units::{Look, Range};
 use crate::watched::State;
-
-/// The columns to show, if a source has them; else its first ones.
-const FIRST: [&str; 3] = ["cpu", "mem", "load1"];
 
 pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
     if area.is_empty() {
@@ -97,31 +92,13 @@ impl ListLine<'_> {
         put(buf, place, &[Piece::new(shortened(&self.seen.watched.name, most), style)]);
     }
 
-    /// The columns that are shown, so many at most, and how they look. If another one is above its
-    /// threshold, it takes the last place.
-    fn columns(&self, most: usize) -> Vec<(usize, String, Look)> {
-        let Some(stream) = &self.seen.watched.stream else { return Vec::new() };
-        let columns = stream.schema.columns();
-        let known: Vec<usize> =
-            FIRST.iter().filter_map(|name| stream.schema.position(name)).collect();
-        let others = (0..columns.len()).filter(|at| !known.contains(at));
-        let usual = known.iter().copied().chain(others);
-        let mut shown: Vec<usize> = usual.take(FIRST.len().min(most)).collect();
-        let exceeded = self.app.exceeded(self.source);
-        let worst = exceeded.max_by(|a, b| a.level.cmp(&b.level).then(Ordering::Greater));
-        let worst = worst.map(|it| it.line.column).filter(|at| !shown.contains(at));
-        if let (Some(last), Some(worst)) = (shown.last_mut(), worst) {
-            *last = worst;
-        }
-        let named = |at: usize| (at, columns[at].name().to_owned(), self.seen.looks[at].clone());
-        shown.into_iter().map(named).collect()
-    }
-
     fn render_values(&self, parts: LineParts, buf: &mut Buffer) {
         let theme = self.app.theme;
         let sample = self.app.sample_of(self.source);
-        for (cell, (at, name, look)) in (0..parts.count).zip(self.columns(usize::from(parts.count)))
-        {
+        let columns = self.seen.watched.columns().unwrap_or_default();
+        let shown = self.app.columns_on_line(self.source, usize::from(parts.count));
+        for (cell, at) in (0..parts.count).zip(shown) {
+            let (name, look) = (columns[at].name(), &self.seen.looks[at]);
             let x = parts.values.x + cell * VALUE;
             let place = self.row(Rect { x, width: VALUE - 2, ..parts.values });
             let value = sample.map_or(f64::NAN, |sample| sample.value(at));
@@ -134,7 +111,7 @@ impl ListLine<'_> {
                 put(buf, place, &[Piece::new("-", theme.faint())]);
                 continue;
             }
-            let name = if left < 2 { String::new() } else { shortened(&name, left) };
+            let name = if left < 2 { String::new() } else { shortened(name, left) };
             put(buf, place, &[Piece::new(name, theme.faint())]);
             put_right(buf, place, &[value]);
         }
