@@ -5,7 +5,7 @@ use ratatui::layout::{Constraint, Layout as Split, Position, Rect};
 use super::App;
 use crate::charts::{Kind, is_calm};
 use crate::digits;
-use crate::keys;
+use crate::keys::{HELP_WIDTH, HelpLine};
 use crate::layout::{
     ChartPlace, ChartShape, Layout, LineParts, Page, Parts, Shape, layout, line_parts, parts, popup,
 };
@@ -132,12 +132,14 @@ impl App {
         Some(Window::ending(self.shown_until()?, span_ms, usize::from(panel_width), dots))
     }
 
-    /// Where the help stands, and how far it can be scrolled.
+    /// The help in its columns, where it stands in an area, above the footer, and how far it can be
+    /// scrolled.
     #[must_use]
-    pub fn help(&self) -> (Rect, u16) {
-        let area = self.area();
+    pub fn help(&self, area: Rect) -> (Vec<Vec<HelpLine>>, Rect, u16) {
         let columns = self.keys.help(area.width, !self.is_alone(), self.theme.ascii);
         let lines = columns.iter().map(Vec::len).max().unwrap_or(0);
-        popup(area, columns.len() as u16 * keys::HELP_WIDTH, lines as u16)
+        let room = Rect { height: area.height - self.layout(area).footer.height, ..area };
+        let (place, most) = popup(room, columns.len() as u16 * HELP_WIDTH, lines as u16);
+        (columns, place, most)
     }
 }
