@@ -178,6 +178,11 @@ fn parts_of_all(app: &App, layout: &Layout) -> Vec<Part> {
     if let Some(text) = paused_text(app) {
         add(0, text, theme.warning());
     }
+    // Elsewhere the charts have it.
+    if let (Page::Overview, Some(time)) = (app.screen.page(), app.pointed_time()) {
+        let time = app.time_label_within(time, "14:02:49".len());
+        add(0, format!(" at {time} "), theme.pointed());
+    }
     for (goes, (state, count)) in [0, 2, 3, 4, 5].into_iter().zip(summary(app)) {
         add(goes, format!(" {count} {} ", state.word()), state_style(theme, &state));
     }

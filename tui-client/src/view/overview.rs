@@ -6,7 +6,7 @@ use ratatui::layout::Rect;
 use super::chart::{Cells, Layer, Strokes};
 use super::header::{age_text, clock_text, outage_text, state_style};
 use super::text::{Piece, put, put_right, shortened};
-use crate::app::{App, Seen};
+use crate::app::{App, Seen, View};
 use crate::layout::{LineParts, VALUE};
 use crate::store::{Slots, Window};
 use crate::thresholds::Level;
@@ -59,7 +59,9 @@ impl ListLine<'_> {
             return;
         }
         self.render_values(parts, buf);
-        if let Some(age) = watched.age(self.app.now) {
+        // Values of another time have none.
+        let is_newest = self.app.cursor.is_none() && self.app.view == View::Live;
+        if let Some(age) = watched.age(self.app.now).filter(|_| is_newest) {
             let style = if self.state.is_well() { theme.faint() } else { theme.strong() };
             let place = self.row(parts.age);
             let place = Rect { width: place.width.saturating_sub(2), ..place };
