@@ -3,11 +3,11 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::chart::{Cells, Layer, Strokes};
+use super::chart::{Cells, Layer, Strokes, cross};
 use super::header::{age_text, clock_text, outage_text, state_style};
-use super::text::{Piece, put, put_right, shortened};
+use super::text::{Common, Piece, put, put_right, shortened};
 use crate::app::{App, Seen, View};
-use crate::layout::{LineParts, VALUE};
+use crate::layout::LineParts;
 use crate::store::{Slots, Window};
 use crate::thresholds::Level;
 use crate::units::{Look, Range};
@@ -18,6 +18,7 @@ pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
         return;
     }
     let parts = app.line_parts(area);
+    let common = Common::of(app.sources().iter().map(|seen| seen.watched.name.as_str()));
     for (y, source) in (area.top()..area.bottom()).zip(app.lines(area.height)) {
         let line = ListLine {
             app,
@@ -28,7 +29,7 @@ pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
             y,
             right: area.right(),
         };
-        line.render(parts, buf);
+        line.render(parts, common, buf);
     }
 }
 
@@ -45,11 +46,11 @@ struct ListLine<'a> {
 }
 
 impl ListLine<'_> {
-    fn render(&self, parts: LineParts, buf: &mut Buffer) {
+    fn render(&self, parts: LineParts, common: Common, buf: &mut Buffer) {
         let theme = self.app.theme;
         let state = format!(" {} ", self.state.word());
         put(buf, self.row(parts.state), &[Piece::new(state, state_style(theme, &self.state))]);
-        self.render_name(parts, buf);
+        self.render_name(parts, common, buf);
         let watched = &self.seen.watched;
         if watched.store.is_empty() {
             // There is nothing else to say of it than why.
@@ -79,7 +80,7 @@ impl ListLine<'_> {
         Rect { y: self.y, height: u16::from(!part.is_empty()), ..part }
     }
 
-    fn render_name(&self, parts: LineParts, buf: &mut Buffer) {
+    fn render_name(&self, parts: LineParts, common: Common, buf: &mut Buffer) {
         let theme = self.app.theme;
         let place = self.row(parts.name);
         let most = usize::from(place.width.saturating_sub(1));
@@ -91,7 +92,7 @@ impl ListLine<'_> {
             _ => theme.faint(),
         };
         let style = if chosen { style.patch(theme.pointed()) } else { style };
-        put(buf, place, &[Piece::new(shortened(&self.seen.watched.name, most), style)]);
+        put(buf, place, &[Piece::new(common.shortened(&self.seen.watched.name, most), style)]);
     }
 
     fn render_values(&self, parts: LineParts, buf: &mut Buffer) {
@@ -101,8 +102,8 @@ impl ListLine<'_> {
         let shown = self.app.columns_on_line(self.source, usize::from(parts.count));
         for (cell, at) in (0..parts.count).zip(shown) {
             let (name, look) = (columns[at].name(), &self.seen.looks[at]);
-            let x = parts.values.x + cell * VALUE;
-            let place = self.row(Rect { x, width: VALUE - 2, ..parts.values });
+            let x = parts.values.x + cell * parts.value;
+            let place = self.row(Rect { x, width: parts.value - 2, ..parts.values });
             let value = sample.map_or(f64::NAN, |sample| sample.value(at));
             let level = if self.fresh { self.seen.level(at, value) } else { Level::Calm };
             let style = theme.level(level, theme.line(self.seen.colour(at), self.fresh));
@@ -164,8 +165,8 @@ impl ListLine<'_> {
     fn render_cursor(&self, window: Window, place: Rect, buf: &mut Buffer) {
         let cursor = self.app.cursor.and_then(|cursor| window.cell_of(cursor.as_millis()));
         if let Some(cell) = cursor {
-            let column = Rect { x: place.x + cell as u16, width: 1, ..place };
-            buf.set_style(column, self.app.theme.pointed());
+            let theme = self.app.theme;
+            cross(&mut buf[(place.x + cell as u16, place.y)], theme, theme.pointed());
         }
     }
 }
