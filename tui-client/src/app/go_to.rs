@@ -105,8 +105,11 @@ impl App {
     /// That there is no sample at a time, and where the nearest one is: the longest text that has room.
     fn far_text(&self, typed: &str, there: Time, is_older: bool) -> String {
         let nearest = self.time_label_within(there, "14:02:49".len());
-        let loaded = if is_older { " loaded" } else { "" };
-        let text = format!("no samples{loaded} at {typed}; nearest {nearest}");
+        let text = if is_older {
+            format!("no samples loaded at {typed}; nearest {nearest}")
+        } else {
+            format!("no samples at {typed}; nearest {nearest}")
+        };
         // A shell takes blanks apart.
         let quote = if typed.contains(' ') { "'" } else { "" };
         let hint = format!("{text}; --from {quote}{typed}{quote} loads older ones");
