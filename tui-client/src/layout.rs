@@ -201,6 +201,8 @@ pub struct LineParts {
     pub values: Rect,
     /// How many of them have room.
     pub count: u16,
+    /// Columns of each, with the blanks behind it.
+    pub value: u16,
     /// How old they are.
     pub age: Rect,
     /// By how much its clock differs.
@@ -213,8 +215,8 @@ pub struct LineParts {
 const STATE: u16 = 14;
 const STATE_FROM: u16 = 36;
 
-/// Columns of a value with its name, and the most of them.
-pub const VALUE: u16 = 14;
+/// Columns of a value with its name, more where there is room for longer names, and the most of them.
+const VALUE: u16 = 14;
 const VALUES_MAX: u16 = 3;
 
 /// Columns of an age, and of a difference of clocks.
@@ -224,10 +226,10 @@ const CLOCK: u16 = 14;
 /// A small chart of fewer columns tells nothing.
 const SMALL_MIN: u16 = 10;
 
-/// Parts the lines of a list of sources: `names` is what the longest name takes, and `has_clock`
-/// says whether any clock differs.
+/// Parts the lines of a list of sources: `names` is what the longest name takes, `value` what the longest
+/// value does with its name, and `has_clock` says whether any clock differs.
 #[must_use]
-pub fn line_parts(area: Rect, names: u16, has_clock: bool) -> LineParts {
+pub fn line_parts(area: Rect, names: u16, value: u16, has_clock: bool) -> LineParts {
     let mut left = area;
     let mut take = |width: u16| {
         let part = Rect { width: width.min(left.width), ..left };
@@ -247,10 +249,14 @@ pub fn line_parts(area: Rect, names: u16, has_clock: bool) -> LineParts {
     let age = spend(true, AGE, 0);
     let clock = spend(has_clock, CLOCK, 0);
     let more = (1..VALUES_MAX).map(|_| spend(first > 0, VALUE, SMALL_MIN)).sum::<u16>();
-    let values = take(first + more);
+    let count = (first + more) / VALUE;
+    let wider =
+        (room.saturating_sub(SMALL_MIN) / count.max(1)).min(value.saturating_sub(VALUE - 2));
+    let value = VALUE + wider;
+    let values = take(count * value);
     let (age, clock) = (take(age), take(clock));
     let chart = if left.width >= SMALL_MIN { left } else { Rect::default() };
-    LineParts { state, name, values, count: values.width / VALUE, age, clock, chart }
+    LineParts { state, name, values, count, value, age, clock, chart }
 }
 
 /// The chosen chart alone.
@@ -402,11 +408,11 @@ mod tests {
 
     #[test]
     fn the_parts_of_a_line_stay_inside_and_apart_and_the_wide_ones_have_all() {
-        for (width, names, has_clock) in
-            (0..200).flat_map(|w| [(w, 4, false), (w, 30, true), (w, u16::MAX - 2, true)])
+        for (width, names, value, has_clock) in (0..200)
+            .flat_map(|w| [(w, 4, 0, false), (w, 30, 20, true), (w, u16::MAX - 2, u16::MAX, true)])
         {
             let area = Rect::new(2, 3, width, 5);
-            let parts = line_parts(area, names, has_clock);
+            let parts = line_parts(area, names, value, has_clock);
             let LineParts { state, name, values, age, clock, chart, .. } = parts;
             let mut end = area.x;
             for part in [state, name, values, age, clock, chart] {

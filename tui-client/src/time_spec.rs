@@ -37,10 +37,16 @@ pub enum TimeSpec {
 #[error("{0:?} is no time; write it like 03:12, yesterday 03:12, 2026-11-28 03:12 or -2h")]
 pub struct TimeSpecError(String);
 
-/// The range ends before it begins.
+/// The range has no time in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("--from is not before --to")]
-pub struct EmptyRange;
+pub enum EmptyRange {
+    /// It ends before it begins.
+    #[error("--from is not before --to")]
+    Ends,
+    /// It is open, and begins after all samples.
+    #[error("--from is not before the newest sample; give an earlier time")]
+    Future,
+}
 
 impl FromStr for TimeSpec {
     type Err = TimeSpecError;
@@ -149,13 +155,13 @@ impl TimeRange {
     /// latest one before the end.
     ///
     /// # Errors
-    /// The range ends before it begins.
+    /// The range has no time in it.
     pub fn resolve(self, now: Time, zone: Zone) -> Result<Bounds, EmptyRange> {
         let to = self.to.map(|to| to.resolve(now, now, zone));
         let latest = to.unwrap_or(now);
         let from = self.from.map(|from| from.resolve(now, latest, zone));
         if from.is_some_and(|from| from >= latest) {
-            return Err(EmptyRange);
+            return Err(if to.is_some() { EmptyRange::Ends } else { EmptyRange::Future });
         }
         Ok(Bounds { from, to })
     }
@@ -295,8 +301,13 @@ mod tests {
         assert!(open.contains(Time::default()) && open.contains(wall("2026-11-28 03:20:00")));
         assert!(!open.contains(wall("2026-11-28 03:20:00.001")));
         assert_eq!(range("", ""), Ok(Bounds::default()));
-        for (from, to) in [("-1h", "-2h"), ("-1h", "-1h"), ("2030-01-01", "")] {
-            assert_eq!(range(from, to), Err(EmptyRange), "{from} {to}");
+        for (from, to) in [("-1h", "-2h"), ("-1h", "-1h"), ("2030-01-01", "18:00")] {
+            assert_eq!(range(from, to), Err(EmptyRange::Ends), "{from} {to}");
         }
+        assert_eq!(range("2030-01-01", ""), Err(EmptyRange::Future));
+        assert_eq!(
+            EmptyRange::Future.to_string(),
+            "--from is not before the newest sample; give an earlier time"
+        );
     }
 }

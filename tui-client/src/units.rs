@@ -70,6 +70,14 @@ pub fn limits_text(header: &Header) -> Option<String> {
     (!limits.is_empty()).then(|| format!("limit {}", limits.join(", ")))
 }
 
+/// A rate of bytes in the unit that suits it: `48 B/s`, `4.1 KiB/s`.
+#[must_use]
+pub fn rate_text(bytes: u64) -> String {
+    let (value, prefix) = Prefixes::Binary.of_value(bytes as f64);
+    let decimals = usize::from(!prefix.is_empty());
+    format!("{} {prefix}B/s", number(value, decimals))
+}
+
 /// The prefixes of a unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Prefixes {
@@ -348,6 +356,12 @@ mod tests {
         ] {
             assert_eq!(look(column, Units::Usual, MACHINE).value(value), expected);
         }
+    }
+
+    #[test]
+    fn a_rate_of_bytes_has_the_prefix_that_suits_it() {
+        let texts = [48, 1023, 4229, 12_345_678].map(rate_text);
+        assert_eq!(texts, ["48 B/s", "1023 B/s", "4.1 KiB/s", "11.8 MiB/s"]);
     }
 
     #[test]

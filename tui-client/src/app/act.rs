@@ -33,7 +33,8 @@ impl App {
     }
 
     pub(super) fn act_in_help(&mut self, action: Action, page: Page, scroll: u16) {
-        let inside = self.size.height.saturating_sub(2);
+        let (_, place, most) = self.help(self.area());
+        let inside = place.height.saturating_sub(2);
         let lines = match action {
             Action::Help | Action::Back => {
                 self.screen = Screen::Page(page);
@@ -48,7 +49,6 @@ impl App {
             // What lies behind the help stays as it is.
             _ => return,
         };
-        let most = self.help().1;
         let scroll = i32::from(scroll).saturating_add(lines).clamp(0, i32::from(most));
         self.screen = Screen::Help { page, scroll: scroll as u16 };
     }

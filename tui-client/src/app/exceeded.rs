@@ -48,11 +48,17 @@ impl App {
             return Vec::new();
         }
         let page = self.screen.page();
-        let listed = self.lines(layout.sources.height);
+        let mut on_line: Vec<Vec<usize>> = vec![Vec::new(); self.sources().len()];
+        if page == Page::Overview {
+            let count = usize::from(self.line_parts(layout.sources).count);
+            for source in self.lines(layout.sources.height) {
+                on_line[source] = self.columns_on_line(source, count);
+            }
+        }
         let metric = self.metric().map(|(_, title)| title);
         let has_chart = |at: usize| layout.charts.iter().any(|place| place.at == at);
         let is_in_sight = |it: &Exceeded| match page {
-            Page::Overview => listed.contains(&it.source),
+            Page::Overview => on_line[it.source].contains(&it.line.column),
             Page::Together => {
                 let is_first = it.chart.lines.first() == Some(it.line);
                 Some(it.chart.title.as_str()) == metric

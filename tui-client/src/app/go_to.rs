@@ -8,6 +8,7 @@ use tui_input::backend::crossterm::EventHandler as _;
 use super::{App, View};
 use crate::keys::Action;
 use crate::time_spec;
+use crate::watched::State;
 
 /// Longest text that is taken, bytes: no time takes more.
 const TEXT_MAX: usize = 40;
@@ -87,8 +88,35 @@ impl App {
         self.cursor = Some(there);
         self.measure();
         if is_far {
-            self.tell(format!("no samples at {typed}; nearest {}", self.time_label(there)));
+            let is_older = time < oldest && self.may_have_older();
+            let text = self.far_text(typed, there, is_older);
+            self.tell(text);
         }
+    }
+
+    /// Whether the source that is shown may have samples older than those that are loaded: only an agent
+    /// keeps any.
+    fn may_have_older(&self) -> bool {
+        let watched = self.watched();
+        let is_agent = watched.stream.as_ref().is_some_and(|stream| stream.header.is_some());
+        is_agent && !matches!(watched.state(self.now), State::Replay(_))
+    }
+
+    /// That there is no sample at a time, and where the nearest one is: the longest text that has room.
+    fn far_text(&self, typed: &str, there: Time, is_older: bool) -> String {
+        let nearest = self.time_label_within(there, "14:02:49".len());
+        let text = if is_older {
+            format!("no samples loaded at {typed}; nearest {nearest}")
+        } else {
+            format!("no samples at {typed}; nearest {nearest}")
+        };
+        // A shell takes blanks apart.
+        let quote = if typed.contains(' ') { "'" } else { "" };
+        let hint = format!("{text}; --from {quote}{typed}{quote} loads older ones");
+        let texts = [is_older.then_some(hint), Some(text)].into_iter().flatten();
+        let width = usize::from(self.size.width);
+        let mut fitting = texts.filter(|text| text.len() <= width);
+        fitting.next().unwrap_or_else(|| format!("nearest sample: {nearest}"))
     }
 
     /// The last sample that is not later than a time, and the first that is: of the source that is

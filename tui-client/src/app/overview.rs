@@ -5,6 +5,10 @@ use std::cmp::Ordering;
 use super::{App, Screen};
 use crate::keys::Action;
 use crate::layout::Page;
+use crate::thresholds::Level;
+
+/// The columns to show on the line of a source, if it has them; else its first ones.
+const FIRST: [&str; 3] = ["cpu", "mem", "load1"];
 
 /// The order of the sources.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -45,6 +49,34 @@ impl App {
         let rows = usize::from(rows);
         let first = self.first_line.min(self.sources().len().saturating_sub(rows));
         self.ordered().into_iter().skip(first).take(rows).collect()
+    }
+
+    /// The columns that the line of a source shows, so many at most. The worst of the others above its
+    /// threshold takes the last place of one that is less bad.
+    #[must_use]
+    pub fn columns_on_line(&self, source: usize, most: usize) -> Vec<usize> {
+        let seen = &self.sources()[source];
+        let columns = seen.watched.columns().unwrap_or_default();
+        let position = |name: &&str| columns.iter().position(|column| column.name() == *name);
+        let known: Vec<usize> = FIRST.iter().filter_map(position).collect();
+        let others = (0..columns.len()).filter(|at| !known.contains(at));
+        let usual = known.iter().copied().chain(others);
+        let mut shown: Vec<usize> = usual.take(FIRST.len().min(most)).collect();
+        let exceeded: Vec<(usize, Level)> =
+            self.exceeded(source).map(|it| (it.line.column, it.level)).collect();
+        let level = |column: usize| {
+            let found = exceeded.iter().find(|(at, _)| *at == column);
+            found.map_or(Level::Calm, |(_, level)| *level)
+        };
+        let hidden = exceeded.iter().filter(|(at, _)| !shown.contains(at));
+        // Of equals, the first.
+        let worst = hidden.rev().max_by_key(|(_, level)| *level);
+        if let Some((column, worst)) = worst
+            && let Some(place) = shown.iter().rposition(|at| level(*at) < *worst)
+        {
+            shown[place] = *column;
+        }
+        shown
     }
 
     /// The first line that is in sight, as it was left.

@@ -1,15 +1,17 @@
 //! Where everything stands, and what the charts span.
 
 use ratatui::layout::{Constraint, Layout as Split, Position, Rect};
+use unicode_width::UnicodeWidthStr as _;
 
 use super::App;
 use crate::charts::{Kind, is_calm};
 use crate::digits;
-use crate::keys;
+use crate::keys::{HELP_WIDTH, HelpLine};
 use crate::layout::{
     ChartPlace, ChartShape, Layout, LineParts, Page, Parts, Shape, layout, line_parts, parts, popup,
 };
 use crate::store::Window;
+use crate::units::Range;
 
 /// A longer name at the end of a line is cut.
 const NAME_MAX: usize = 8;
@@ -120,8 +122,32 @@ impl App {
     pub fn line_parts(&self, area: Rect) -> LineParts {
         let names = self.sources().iter().map(|seen| seen.watched.name.chars().count());
         let names = names.max().unwrap_or(0).min(usize::from(area.width)) as u16;
-        let has_clock = (0..self.sources().len()).any(|at| self.ahead_ms(at) != 0);
-        line_parts(area, names, has_clock)
+        let all = 0..self.sources().len();
+        let has_clock = all.clone().any(|at| self.ahead_ms(at) != 0);
+        let parts = |value| line_parts(area, names, value, has_clock);
+        // How many values have room decides which.
+        let count = usize::from(parts(0).count);
+        let values = all.flat_map(|source| {
+            let columns = self.columns_on_line(source, count).into_iter();
+            columns.map(move |column| self.value_width(source, column))
+        });
+        parts(values.max().unwrap_or(0).min(usize::from(area.width)) as u16)
+    }
+
+    /// Columns of a value with its name, the same for all values of a percentage.
+    fn value_width(&self, source: usize, column: usize) -> usize {
+        let seen = &self.sources()[source];
+        let (Some(look), Some(columns)) = (seen.looks.get(column), seen.watched.columns()) else {
+            return 0;
+        };
+        let value = match look.range {
+            Range::Fixed(most) => most / look.scale,
+            Range::FromZero(_) | Range::Fitted => {
+                self.sample_of(source).map_or(f64::NAN, |sample| sample.value(column))
+            }
+        };
+        let value = look.value(value).width().max(look.compact_width());
+        columns[column].name().width() + 1 + value
     }
 
     /// What a chart with a panel of so many columns spans.
@@ -132,12 +158,14 @@ impl App {
         Some(Window::ending(self.shown_until()?, span_ms, usize::from(panel_width), dots))
     }
 
-    /// Where the help stands, and how far it can be scrolled.
+    /// The help in its columns, where it stands in an area, above the footer, and how far it can be
+    /// scrolled.
     #[must_use]
-    pub fn help(&self) -> (Rect, u16) {
-        let area = self.area();
+    pub fn help(&self, area: Rect) -> (Vec<Vec<HelpLine>>, Rect, u16) {
         let columns = self.keys.help(area.width, !self.is_alone(), self.theme.ascii);
         let lines = columns.iter().map(Vec::len).max().unwrap_or(0);
-        popup(area, columns.len() as u16 * keys::HELP_WIDTH, lines as u16)
+        let room = Rect { height: area.height - self.layout(area).footer.height, ..area };
+        let (place, most) = popup(room, columns.len() as u16 * HELP_WIDTH, lines as u16);
+        (columns, place, most)
     }
 }

@@ -29,6 +29,7 @@ use crate::store::{Kept, Slots, Window};
 use crate::thresholds::Level;
 use cells::{Across, Area};
 pub(super) use cells::{Cells, Layer};
+pub(super) use pointed::cross;
 pub(super) use strokes::Strokes;
 pub(super) use title::Heading;
 pub(super) use value_axis::ValueAxis;

@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::chart::{self, Drawing, Figure, Heading, ValueAxis};
-use super::text::{Piece, put, put_right, shortened};
+use super::text::{Common, Piece, put, put_right};
 use crate::app::{App, LINES_MAX};
 use crate::charts::{Chart, ChartLine};
 use crate::layout::{ChartPlace, Layout, Page};
@@ -102,6 +102,7 @@ fn render_legend(app: &App, title: &str, layout: &Layout, buf: &mut Buffer) {
     let needed = (app.compared().len() as u16).div_ceil(area.height);
     let columns = layout.legend_columns.max(needed).max(1);
     let wide = area.width / columns;
+    let common = Common::of(app.sources().iter().map(|seen| seen.watched.name.as_str()));
     for (place, source) in (0..).zip(app.compared()) {
         let (row, column) = (place / columns, place % columns);
         if row >= area.height {
@@ -133,7 +134,7 @@ fn render_legend(app: &App, title: &str, layout: &Layout, buf: &mut Buffer) {
         let room = usize::from(cell.width).saturating_sub(beside);
         let pieces = [
             Piece::new(format!("{sign} "), line),
-            Piece::new(shortened(&seen.watched.name, room), name),
+            Piece::new(common.shortened(&seen.watched.name, room), name),
         ];
         put(buf, cell, &pieces);
         if has_value {

@@ -12,7 +12,7 @@ use crate::app::{App, Order, View};
 use crate::layout::{Layout, Page};
 use crate::theme::Theme;
 use crate::thresholds::Level;
-use crate::units::limits_text;
+use crate::units::{limits_text, rate_text};
 use crate::watched::{Outage, State, Watched};
 
 /// What stands in the header, and what goes first where there is no room: the highest number.
@@ -31,7 +31,7 @@ pub(super) fn render(app: &App, layout: &Layout, buf: &mut Buffer) {
         if app.is_of_all() { parts_of_all(app, layout) } else { parts(app, layout, name_max) };
     while wanted(&parts) > usize::from(area.width) && parts.len() > 1 {
         let last = parts.iter().map(|part| part.goes).max().unwrap_or(0);
-        if last == 0 || last == OUTAGE && shorten_outage(&mut parts, area.width) {
+        if last == 0 || last <= OUTAGE && shorten(&mut parts, last, area.width) {
             break;
         }
         parts.retain(|part| part.goes < last);
@@ -51,16 +51,18 @@ const NAME_PART: usize = 3;
 /// Fewer columns say nothing of a name.
 const NAME_MIN: usize = 12;
 
-/// When the reason goes: before what cannot be shortened.
+/// When a value above its threshold and the reason of an outage go: last, and shortened before.
+const EXCEEDED: u8 = 1;
 const OUTAGE: u8 = 2;
 
-/// Leaves of the reason what fits; false if that says nothing.
-fn shorten_outage(parts: &mut [Part], width: u16) -> bool {
+/// Leaves of the longest part that goes next what fits; false if that says nothing.
+fn shorten(parts: &mut [Part], goes: u8, width: u16) -> bool {
     let over = wanted(parts).saturating_sub(usize::from(width));
-    let Some(outage) = parts.iter_mut().find(|part| part.goes == OUTAGE) else { return false };
-    let left = outage.piece.width().saturating_sub(over);
+    let next = parts.iter_mut().filter(|part| part.goes == goes);
+    let Some(longest) = next.max_by_key(|part| part.piece.width()) else { return false };
+    let left = longest.piece.width().saturating_sub(over);
     if left >= NAME_MIN {
-        outage.piece.shorten(left);
+        longest.piece.shorten(left);
     }
     left >= NAME_MIN
 }
@@ -126,7 +128,7 @@ fn parts(app: &App, layout: &Layout, name_max: usize) -> Vec<Part> {
     add(7, header.and_then(limits_text).unwrap_or_default(), theme.strong());
     add(9, pace_text(watched), theme.faint());
     add(10, format!("span {}", span_text(app.window)), theme.faint());
-    let bytes = watched.bytes_per_second(app.now).map(bytes_text);
+    let bytes = watched.bytes_per_second(app.now).map(rate_text);
     add(11, bytes.unwrap_or_default(), theme.faint());
     if let Some((late, costs)) = watched.health.as_ref().map(health_texts) {
         add(11, late, theme.warning());
@@ -150,7 +152,7 @@ fn exceeded(app: &App, layout: &Layout) -> Vec<(u8, String, Style)> {
     let chart = is_here.then(|| format!("chart {}", worst.number + 1));
     let others = (found.len() > 1).then(|| format!("{} more", found.len() - 1));
     let rest: Vec<String> = chart.into_iter().chain(others).collect();
-    let mut texts = vec![(1, format!("{word}: {source}{name} {value}"), style)];
+    let mut texts = vec![(EXCEEDED, format!("{word}: {source}{name} {value}"), style)];
     if !rest.is_empty() {
         texts.push((7, format!("({})", rest.join(", ")), app.theme.faint()));
     }
@@ -172,11 +174,16 @@ fn parts_of_all(app: &App, layout: &Layout) -> Vec<Part> {
     let mut add = |goes, text: String, style| {
         parts.push(Part { goes, piece: Piece::new(text, style) });
     };
-    add(4, format!("{} sources", app.sources().len()), theme.strong());
+    add(5, format!("{} sources", app.sources().len()), theme.strong());
     if let Some(text) = paused_text(app) {
         add(0, text, theme.warning());
     }
-    for (goes, (state, count)) in (0..).zip(summary(app)) {
+    // Elsewhere the charts have it.
+    if let (Page::Overview, Some(time)) = (app.screen.page(), app.pointed_time()) {
+        let time = app.time_label_within(time, "14:02:49".len());
+        add(0, format!(" at {time} "), theme.pointed());
+    }
+    for (goes, (state, count)) in [0, 2, 3, 4, 5].into_iter().zip(summary(app)) {
         add(goes, format!(" {count} {} ", state.word()), state_style(theme, &state));
     }
     for (goes, text, style) in exceeded(app, layout) {
@@ -278,14 +285,6 @@ fn health_texts(health: &Health) -> (String, String) {
     (late.unwrap_or_default(), costs)
 }
 
-fn bytes_text(bytes: u64) -> String {
-    match bytes {
-        0..10_000 => format!("{bytes} B/s"),
-        10_000..10_000_000 => format!("{} kB/s", bytes / 1000),
-        _ => format!("{} MB/s", bytes / 1_000_000),
-    }
-}
-
 /// A time span as people would write it: `5m`, `1h 30m`, `2m 13s`.
 pub(super) fn span_text(span: Duration) -> String {
     let seconds = span.as_secs();
@@ -359,13 +358,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spans_and_rates_are_written_as_people_would() {
+    fn spans_are_written_as_people_would() {
         let span = |ms| span_text(Duration::from_millis(ms));
         assert_eq!(span(300_000), "5m");
         assert_eq!(span(5_400_000), "1h 30m");
         assert_eq!(span(133_700), "2m 13s");
         assert_eq!(span(90_061_000), "1d 1h");
         assert_eq!(span(500), "500ms");
-        assert_eq!([48, 12_345, 12_345_678].map(bytes_text), ["48 B/s", "12 kB/s", "12 MB/s"]);
     }
 }

@@ -9,13 +9,11 @@ use unicode_width::UnicodeWidthStr as _;
 use super::text::shortened;
 use crate::app::App;
 use crate::keys::{Action, HELP_WIDTH, HELP_WIDTHS, HelpLine, plain};
-use crate::layout::popup;
 
 pub(super) fn render(app: &App, scroll: u16, area: Rect, buf: &mut Buffer) {
     let theme = app.theme;
-    let columns = app.keys.help(area.width, !app.is_alone(), theme.ascii);
+    let (columns, place, most) = app.help(area);
     let rows = columns.iter().map(Vec::len).max().unwrap_or(0) as u16;
-    let (place, most) = popup(area, columns.len() as u16 * HELP_WIDTH, rows);
     let scroll = scroll.min(most);
     let version = env!("CARGO_PKG_VERSION");
     let mut block = Block::bordered()

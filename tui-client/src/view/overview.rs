@@ -1,28 +1,24 @@
 //! All sources at a glance: a line for each, with its state, its newest values and a small chart.
 
-use std::cmp::Ordering;
-
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::chart::{Cells, Layer, Strokes};
+use super::chart::{Cells, Layer, Strokes, cross};
 use super::header::{age_text, clock_text, outage_text, state_style};
-use super::text::{Piece, put, put_right, shortened};
-use crate::app::{App, Seen};
-use crate::layout::{LineParts, VALUE};
+use super::text::{Common, Piece, put, put_right, shortened};
+use crate::app::{App, Seen, View};
+use crate::layout::LineParts;
 use crate::store::{Slots, Window};
 use crate::thresholds::Level;
 use crate::units::{Look, Range};
 use crate::watched::State;
-
-/// The columns to show, if a source has them; else its first ones.
-const FIRST: [&str; 3] = ["cpu", "mem", "load1"];
 
 pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
     if area.is_empty() {
         return;
     }
     let parts = app.line_parts(area);
+    let common = Common::of(app.sources().iter().map(|seen| seen.watched.name.as_str()));
     for (y, source) in (area.top()..area.bottom()).zip(app.lines(area.height)) {
         let line = ListLine {
             app,
@@ -33,7 +29,7 @@ pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
             y,
             right: area.right(),
         };
-        line.render(parts, buf);
+        line.render(parts, common, buf);
     }
 }
 
@@ -50,11 +46,11 @@ struct ListLine<'a> {
 }
 
 impl ListLine<'_> {
-    fn render(&self, parts: LineParts, buf: &mut Buffer) {
+    fn render(&self, parts: LineParts, common: Common, buf: &mut Buffer) {
         let theme = self.app.theme;
         let state = format!(" {} ", self.state.word());
         put(buf, self.row(parts.state), &[Piece::new(state, state_style(theme, &self.state))]);
-        self.render_name(parts, buf);
+        self.render_name(parts, common, buf);
         let watched = &self.seen.watched;
         if watched.store.is_empty() {
             // There is nothing else to say of it than why.
@@ -64,7 +60,9 @@ impl ListLine<'_> {
             return;
         }
         self.render_values(parts, buf);
-        if let Some(age) = watched.age(self.app.now) {
+        // Values of another time have none.
+        let is_newest = self.app.cursor.is_none() && self.app.view == View::Live;
+        if let Some(age) = watched.age(self.app.now).filter(|_| is_newest) {
             let style = if self.state.is_well() { theme.faint() } else { theme.strong() };
             let place = self.row(parts.age);
             let place = Rect { width: place.width.saturating_sub(2), ..place };
@@ -82,7 +80,7 @@ impl ListLine<'_> {
         Rect { y: self.y, height: u16::from(!part.is_empty()), ..part }
     }
 
-    fn render_name(&self, parts: LineParts, buf: &mut Buffer) {
+    fn render_name(&self, parts: LineParts, common: Common, buf: &mut Buffer) {
         let theme = self.app.theme;
         let place = self.row(parts.name);
         let most = usize::from(place.width.saturating_sub(1));
@@ -94,36 +92,18 @@ impl ListLine<'_> {
             _ => theme.faint(),
         };
         let style = if chosen { style.patch(theme.pointed()) } else { style };
-        put(buf, place, &[Piece::new(shortened(&self.seen.watched.name, most), style)]);
-    }
-
-    /// The columns that are shown, so many at most, and how they look. If another one is above its
-    /// threshold, it takes the last place.
-    fn columns(&self, most: usize) -> Vec<(usize, String, Look)> {
-        let Some(stream) = &self.seen.watched.stream else { return Vec::new() };
-        let columns = stream.schema.columns();
-        let known: Vec<usize> =
-            FIRST.iter().filter_map(|name| stream.schema.position(name)).collect();
-        let others = (0..columns.len()).filter(|at| !known.contains(at));
-        let usual = known.iter().copied().chain(others);
-        let mut shown: Vec<usize> = usual.take(FIRST.len().min(most)).collect();
-        let exceeded = self.app.exceeded(self.source);
-        let worst = exceeded.max_by(|a, b| a.level.cmp(&b.level).then(Ordering::Greater));
-        let worst = worst.map(|it| it.line.column).filter(|at| !shown.contains(at));
-        if let (Some(last), Some(worst)) = (shown.last_mut(), worst) {
-            *last = worst;
-        }
-        let named = |at: usize| (at, columns[at].name().to_owned(), self.seen.looks[at].clone());
-        shown.into_iter().map(named).collect()
+        put(buf, place, &[Piece::new(common.shortened(&self.seen.watched.name, most), style)]);
     }
 
     fn render_values(&self, parts: LineParts, buf: &mut Buffer) {
         let theme = self.app.theme;
         let sample = self.app.sample_of(self.source);
-        for (cell, (at, name, look)) in (0..parts.count).zip(self.columns(usize::from(parts.count)))
-        {
-            let x = parts.values.x + cell * VALUE;
-            let place = self.row(Rect { x, width: VALUE - 2, ..parts.values });
+        let columns = self.seen.watched.columns().unwrap_or_default();
+        let shown = self.app.columns_on_line(self.source, usize::from(parts.count));
+        for (cell, at) in (0..parts.count).zip(shown) {
+            let (name, look) = (columns[at].name(), &self.seen.looks[at]);
+            let x = parts.values.x + cell * parts.value;
+            let place = self.row(Rect { x, width: parts.value - 2, ..parts.values });
             let value = sample.map_or(f64::NAN, |sample| sample.value(at));
             let level = if self.fresh { self.seen.level(at, value) } else { Level::Calm };
             let style = theme.level(level, theme.line(self.seen.colour(at), self.fresh));
@@ -134,7 +114,7 @@ impl ListLine<'_> {
                 put(buf, place, &[Piece::new("-", theme.faint())]);
                 continue;
             }
-            let name = if left < 2 { String::new() } else { shortened(&name, left) };
+            let name = if left < 2 { String::new() } else { shortened(name, left) };
             put(buf, place, &[Piece::new(name, theme.faint())]);
             put_right(buf, place, &[value]);
         }
@@ -185,8 +165,8 @@ impl ListLine<'_> {
     fn render_cursor(&self, window: Window, place: Rect, buf: &mut Buffer) {
         let cursor = self.app.cursor.and_then(|cursor| window.cell_of(cursor.as_millis()));
         if let Some(cell) = cursor {
-            let column = Rect { x: place.x + cell as u16, width: 1, ..place };
-            buf.set_style(column, self.app.theme.pointed());
+            let theme = self.app.theme;
+            cross(&mut buf[(place.x + cell as u16, place.y)], theme, theme.pointed());
         }
     }
 }

@@ -46,6 +46,55 @@ pub(super) fn shortened(text: &str, most: usize) -> String {
     short
 }
 
+/// What several names have in common, so that one that is too long keeps what tells it from the others.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Common {
+    /// Characters at the beginning.
+    before: usize,
+    /// Characters at the end.
+    behind: usize,
+}
+
+impl Common {
+    pub(super) fn of<'a>(mut names: impl Iterator<Item = &'a str>) -> Common {
+        let first = names.next().unwrap_or_default();
+        let alone = Common { before: 0, behind: 0 };
+        let same = |(a, b): &(char, char)| a == b;
+        names
+            .map(|name| {
+                let before = first.chars().zip(name.chars()).take_while(same).count();
+                let behind = first.chars().rev().zip(name.chars().rev()).take_while(same).count();
+                Common { before, behind }
+            })
+            .reduce(|a, b| Common {
+                before: a.before.min(b.before),
+                behind: a.behind.min(b.behind),
+            })
+            .unwrap_or(alone)
+    }
+
+    /// The name in so many columns at most: without what is common at its end, then at its beginning, then
+    /// without its middle.
+    pub(super) fn shortened(self, name: &str, most: usize) -> String {
+        let letters: Vec<char> = name.chars().collect();
+        let before = self.before.min(letters.len());
+        let end = letters.len() - self.behind.min(letters.len() - before);
+        // Signs for what is left out take a column each.
+        let room = most.saturating_sub(if end == letters.len() { 1 } else { 2 });
+        if name.width() <= most || end < most {
+            return shortened(name, most);
+        }
+        let text: String = if end - before <= room {
+            ['~'].iter().chain(&letters[end - room..]).collect()
+        } else {
+            let head = room.div_ceil(2);
+            let tail = &letters[letters.len() - (most.saturating_sub(1 + head))..];
+            letters[..head].iter().chain(&['~']).chain(tail).collect()
+        };
+        shortened(&text, most)
+    }
+}
+
 /// Columns that the pieces take.
 pub(super) fn width(pieces: &[Piece]) -> usize {
     pieces.iter().map(Piece::width).sum()
@@ -74,4 +123,44 @@ pub(super) fn put_right(buf: &mut Buffer, area: Rect, pieces: &[Piece]) {
     let taken = width(pieces).min(usize::from(area.width)) as u16;
     let area = Rect { x: area.right() - taken, width: taken, ..area };
     put(buf, area, pieces);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(names: &[&str], most: usize, expected: &[&str]) {
+        let common = Common::of(names.iter().copied());
+        let short: Vec<String> = names.iter().map(|name| common.shortened(name, most)).collect();
+        assert_eq!(short, expected, "{most}");
+    }
+
+    #[test]
+    fn names_that_are_too_long_keep_what_tells_them_apart() {
+        check(&["127.0.0.1:19001", "127.0.0.1:19002"], 9, &["~.1:19001", "~.1:19002"]);
+        check(&["web-1:1027", "web-12:1027"], 9, &["web-1:10~", "web-12:1~"]);
+        let hosts = ["rack-a-web-1.example.org", "rack-a-web-2.example.org"];
+        check(&hosts, 9, &["~a-web-1~", "~a-web-2~"]);
+        check(&hosts, 40, &hosts);
+        // Nothing is common: both ends may tell.
+        check(
+            &["127.0.0.1:19001", "127.0.0.1:19002", "web"],
+            9,
+            &["127.~9001", "127.~9002", "web"],
+        );
+        check(&["", "a", "aa", "aaa"], 2, &["", "a", "aa", "a~"]);
+        check(&["alone.example.org"], 9, &["alon~.org"]);
+    }
+
+    #[test]
+    fn a_name_has_any_width() {
+        let names = ["", "é", "日本語日本語-1", "日本語日本語-2", "web-1.example.org"];
+        for names in [&names[..], &names[2..4], &names[4..]] {
+            let common = Common::of(names.iter().copied());
+            for (name, most) in names.iter().flat_map(|name| (0..30).map(move |most| (name, most)))
+            {
+                assert!(common.shortened(name, most).width() <= most.max(1), "{name} {most}");
+            }
+        }
+    }
 }

@@ -131,6 +131,22 @@ fn a_threshold_exceeded_on_another_host_is_seen_in_the_overview_and_from_a_dashb
     assert!(header.contains("warning: web-1:1027 Memory 47.0 %  (1 more)"), "{header}");
 }
 
+#[test]
+fn of_several_thresholds_that_a_line_exceeds_none_is_hidden() {
+    let limits = [("cpu", 1.0, 2.0), ("freq", 1.0, 9000.0), ("load15", 1.0, 1.3)];
+    let mut stage = judged(Stage::several(2), &limits);
+    let frame = stage.frame(120, 24);
+    let lines: Vec<&str> = frame.lines().take(2).collect();
+    // The worst that is not shown takes a place, and the header names what has none.
+    assert!(lines[1].contains("cpu   67.1 %") && lines[1].contains("load15  1.40"), "{frame}");
+    assert!(lines[0].contains("warning: web-1:1027 Frequency"), "{frame}");
+    assert!(lines[0].contains("(1 more)"), "{frame}");
+    // A place of its own has none that is as bad.
+    let narrow = stage.frame(40, 12);
+    assert!(narrow.lines().nth(1).unwrap().contains("cpu   67.1 %"), "{narrow}");
+    assert!(narrow.lines().next().unwrap().contains("critical: web-1:1027 L"), "{narrow}");
+}
+
 /// The style of the first cell of a text on a row of the screen.
 fn style_of(buffer: &Buffer, row: u16, found: &str) -> Style {
     let line = text(buffer).lines().nth(usize::from(row)).unwrap().to_owned();

@@ -61,6 +61,12 @@ fn the_help_lists_every_key_and_esc_leaves_it() {
     let mut stage = Stage::live();
     stage.typed("?");
     check_frames("help", &mut stage);
+    for (width, height) in [(120, 36), (80, 24), (40, 12)] {
+        let frame = stage.frame(width, height);
+        let footer = frame.lines().last().unwrap();
+        assert!(footer.contains("Esc back"), "{footer}");
+        assert!(frame.lines().rev().nth(1).unwrap().contains('╰') || height > 24, "{frame}");
+    }
     stage.press(KeyCode::Esc);
     assert_eq!(stage.frame(80, 24), Stage::live().frame(80, 24));
 }
@@ -71,8 +77,15 @@ fn the_help_is_wrapped_and_scrolled_where_there_is_little_room_and_nothing_is_cu
     stage.frame(40, 12);
     stage.typed("?");
     let mut seen = String::new();
+    let mut rows = 0;
     for _ in 0..20 {
-        seen += &stage.frame(40, 12);
+        let frame = stage.frame(40, 12);
+        // Each screen goes on where the one before ended.
+        let last = frame.lines().find_map(|line| line.split_once(" of ")?.0.rsplit(' ').next());
+        let last: usize = last.unwrap().parse().unwrap();
+        assert!(last <= rows + 9, "{rows}: {frame}");
+        rows = last;
+        seen += &frame;
         stage.press(KeyCode::PageDown);
     }
     assert!(!seen.contains('~'), "{seen}");
@@ -394,7 +407,7 @@ fn the_help_scrolls_to_its_end() {
     stage.press(KeyCode::PageDown);
     stage.press(KeyCode::PageDown);
     let end = stage.frame(80, 24);
-    let most = stage.app.help().1;
+    let most = stage.app.help(stage.app.area()).2;
     assert!(matches!(stage.app.screen, Screen::Help { scroll, .. } if scroll == most));
     assert!(end.contains("right drag"), "{end}");
     stage.press(KeyCode::Up);

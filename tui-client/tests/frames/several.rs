@@ -1,8 +1,10 @@
 //! Several sources: all of them at a glance, one metric of all, and the way between.
 
+use std::sync::Arc;
+
 use crossterm::event::{KeyCode, MouseButton, MouseEventKind};
 use loadline::app::{Flow, Order, Screen, View};
-use loadline::event::Event;
+use loadline::event::{Event, Stream};
 use loadline::layout::Page;
 use loadline::store::Window;
 use loadline_protocol::{Text, Time};
@@ -33,6 +35,34 @@ fn three_twelve_and_a_hundred_sources_at_a_glance() {
     check_frame("overview_ascii", &mut stage, 120, 36);
     stage.typed("?");
     assert!(stage.frame(120, 36).is_ascii());
+}
+
+#[test]
+fn names_and_values_are_shortened_only_where_there_is_no_room_and_stay_told_apart() {
+    let named = |at: usize| {
+        let name = format!("127.0.0.1:1900{at}");
+        loadline::watched::Watched::new(&name, false, std::time::Duration::from_hours(1))
+    };
+    let mut stage = Stage::of(named(1));
+    stage.app = stage.app.beside([named(2)]);
+    for source in [0, 1] {
+        stage.event_of(source, Event::Connected);
+        let schema = "time:s seq cpu:% disk_used:% requests".parse().unwrap();
+        let stream = Arc::new(Stream { header: None, schema });
+        stage.event_of(source, Event::Stream(stream));
+        stage.event_of(source, Event::Live);
+    }
+    for (second, source) in (0..30).flat_map(|second| [(second, 0), (second, 1)]) {
+        stage.row_of(source, second, 0, &[12.5, 24.5, 1234.0]);
+    }
+    check_frame("overview_long_names", &mut stage, 120, 10);
+    let wide = stage.frame(120, 10);
+    assert!(wide.contains("disk_used  24.5 %") && wide.contains("requests "), "{wide}");
+    let small = stage.frame(40, 12);
+    assert!(small.contains("~.1:19001") && small.contains("~.1:19002"), "{small}");
+    stage.typed("v");
+    let legend = stage.frame(40, 12);
+    assert!(legend.contains(":19001 ") && legend.contains(":19002 "), "{legend}");
 }
 
 #[test]

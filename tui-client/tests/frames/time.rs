@@ -8,8 +8,9 @@ use loadline::event::Event;
 use loadline::layout::Page;
 use loadline::watched::Watched;
 use loadline_protocol::Time;
+use ratatui::style::Modifier;
 
-use crate::stage::{START, Stage, check_frame, check_frames, working};
+use crate::stage::{START, Stage, check_frame, check_frames, text, working};
 
 /// A server that has been watched for so many seconds.
 fn young(seconds: i64) -> Stage {
@@ -150,11 +151,32 @@ fn where_there_are_no_samples_it_goes_to_the_nearest_and_says_so() {
     let mut stage = hour();
     go_to(&mut stage, "14:25");
     assert_eq!(seconds(stage.app.cursor), Some(1199));
-    assert_eq!(footer(&mut stage, 80), "no samples at 14:25; nearest 14:19:59.000");
+    assert_eq!(footer(&mut stage, 80), "no samples at 14:25; nearest 14:19:59");
     go_to(&mut stage, "14:35");
-    assert_eq!(footer(&mut stage, 80), "no samples at 14:35; nearest 14:40:00.000");
+    assert_eq!(footer(&mut stage, 80), "no samples at 14:35; nearest 14:40:00");
     go_to(&mut stage, "yesterday 03:12");
-    assert_eq!(footer(&mut stage, 80), "no samples at yesterday 03:12; nearest 14:00:00.000");
+    // Older samples than those that are loaded, the agent may have.
+    let loaded = "no samples loaded at yesterday 03:12; nearest 14:00:00";
+    assert_eq!(footer(&mut stage, 80), loaded);
+    stage.frame(120, 24);
+    go_to(&mut stage, "yesterday 03:12");
+    let hint = format!("{loaded}; --from 'yesterday 03:12' loads older ones");
+    assert_eq!(footer(&mut stage, 120), hint);
+    stage.frame(80, 24);
+    go_to(&mut stage, "-2h");
+    let hint = "no samples loaded at -2h; nearest 14:00:00; --from -2h loads older ones";
+    assert_eq!(footer(&mut stage, 80), hint);
+    stage.frame(40, 12);
+    go_to(&mut stage, "yesterday 03:12");
+    assert_eq!(footer(&mut stage, 40), "nearest sample: 14:00:00");
+    stage.wait(86_400_000);
+    go_to(&mut stage, "2025-11-20 03:12");
+    assert_eq!(footer(&mut stage, 40), "nearest sample: 11-22 14:00:00");
+    // What does not keep any has no more than what came.
+    let mut plain = Stage::columns(2, 300);
+    plain.frame(80, 24);
+    go_to(&mut plain, "-2h");
+    assert_eq!(footer(&mut plain, 80), "no samples at -2h; nearest 14:00:00");
     let mut empty = Stage::new("web-1");
     empty.typed("g");
     assert_eq!(footer(&mut empty, 80), "there are no samples to go to");
@@ -195,6 +217,25 @@ fn the_time_is_one_of_all_sources_where_the_page_shows_all() {
     go_to(&mut stage, "14:02");
     assert_eq!(seconds(stage.app.cursor), Some(120));
     assert_eq!(stage.app.screen.page(), Page::Overview);
+    check_frame("overview_cursor", &mut stage, 120, 36);
+    let buffer = stage.draw(120, 36);
+    let frame = text(&buffer);
+    let pointed = |row: u16| -> Vec<u16> {
+        let is_pointed = |x: &u16| buffer[(*x, row)].modifier.contains(Modifier::REVERSED);
+        (0..120).filter(is_pointed).collect()
+    };
+    // The header has the time as it is pointed out, each line the column in its chart.
+    let at = frame.lines().next().unwrap().find("at 14:02:00").unwrap() as u16;
+    assert!(pointed(0).contains(&at), "{frame}");
+    let column = *pointed(2).last().unwrap();
+    assert!(column > 80, "{column}: {frame}");
+    assert!((2..6).all(|row| pointed(row).contains(&column)), "{frame}");
+    // Values of another time have no age.
+    assert!(!frame.lines().skip(1).any(|line| line.contains("0.0 s")), "{frame}");
+    assert!(stage.frame(40, 12).lines().next().unwrap().contains("at 14:02:00"));
+    stage.press(KeyCode::Esc);
+    stage.press(KeyCode::End);
+    assert!(stage.frame(120, 36).contains("0.0 s"));
 }
 
 #[test]

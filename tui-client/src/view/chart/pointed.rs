@@ -1,12 +1,13 @@
 //! What is pointed out in a chart: the cursor, the mark, and what is drawn out with the mouse.
 
 use loadline_protocol::Time;
-use ratatui::buffer::Buffer;
+use ratatui::buffer::{Buffer, Cell};
 use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 
 use super::{Drawn, is_blank};
 use crate::app::Drag;
+use crate::theme::Theme;
 use crate::view::text::{Piece, put};
 
 pub(super) fn render(drawn: &Drawn, buf: &mut Buffer) {
@@ -23,24 +24,27 @@ pub(super) fn render(drawn: &Drawn, buf: &mut Buffer) {
     }
 }
 
+/// Draws an upright line through a cell; dots are set off, not covered.
+pub(in crate::view) fn cross(cell: &mut Cell, theme: Theme, crossing: Style) {
+    let signs = theme.signs();
+    let is_behind = cell.symbol().starts_with(signs.reference)
+        || theme.fill && cell.symbol().starts_with(signs.area);
+    if is_blank(cell.symbol()) || is_behind {
+        cell.reset();
+        cell.set_char(signs.upright).set_style(theme.strong());
+    } else {
+        cell.set_style(crossing);
+    }
+}
+
 impl Drawn<'_> {
     /// A line from top to bottom at a time. Dots that it crosses are set off, not covered.
     fn render_upright(&self, time: Time, crossing: Style, buf: &mut Buffer) {
         let Some(cell) = self.window.cell_of(time.as_millis()) else { return };
         let panel = self.parts.panel;
-        let theme = self.app.theme;
-        let signs = theme.signs();
         let x = panel.x + cell as u16;
         for y in panel.top()..panel.bottom() {
-            let cell = &mut buf[(x, y)];
-            let is_behind = cell.symbol().starts_with(signs.reference)
-                || theme.fill && cell.symbol().starts_with(signs.area);
-            if is_blank(cell.symbol()) || is_behind {
-                cell.reset();
-                cell.set_char(signs.upright).set_style(theme.strong());
-            } else {
-                cell.set_style(crossing);
-            }
+            cross(&mut buf[(x, y)], self.app.theme, crossing);
         }
     }
 
