@@ -9,7 +9,7 @@ use super::Drawn;
 use crate::app::App;
 use crate::charts::Chart;
 use crate::layout::Parts;
-use crate::units::{AxisUnit, LABEL_WIDTH, Range};
+use crate::units::{AxisUnit, LABEL_WIDTH, PREFIX_FROM, Range};
 use crate::view::text::{Piece, put_right};
 use labels::{labels, labels_of_any};
 
@@ -56,8 +56,12 @@ const FEWER_LABELS_COST: f64 = 0.04;
 /// What it costs, as a part of it, if a fixed axis has no label at its end.
 const BARE_END_COST: f64 = 0.5;
 
-/// What it costs if an axis reaches 1,000 of a unit that has a larger one.
+/// What it costs if an axis reaches 1,000 of a unit that has a larger one, or more decimals than that takes.
 const LONG_NUMBER_COST: f64 = 0.5;
+const DECIMALS_MAX: usize = 3;
+
+/// What it costs if numbers that could have a prefix have all their digits.
+const ALL_DIGITS_COST: f64 = 0.25;
 
 /// Values that differ less than by such a part of them are one and the same on an axis.
 const EXACTNESS: f64 = 1e-9;
@@ -337,8 +341,13 @@ impl Step {
             2 if missing > 0 => TWO_LABELS_COST,
             _ => FEWER_LABELS_COST * missing as f64,
         };
-        let is_long = first.abs().max(last.abs()) >= 1000.0;
-        cost += if is_long && !unit.prefix.is_empty() { LONG_NUMBER_COST } else { 0.0 };
+        let most = first.abs().max(last.abs());
+        cost += match unit.prefix {
+            "" if most >= PREFIX_FROM => ALL_DIGITS_COST,
+            "" => 0.0,
+            _ if most >= 1000.0 || self.decimals > DECIMALS_MAX => LONG_NUMBER_COST,
+            _ => 0.0,
+        };
         let (low, high) = if is_fixed { (low, high) } else { (bottom, top) };
         let spans = low < high && (high - low).is_finite();
         spans.then_some(Scale { cost, low, high, ticks, decimals: self.decimals, unit })
@@ -403,15 +412,18 @@ mod tests {
 
     use super::*;
     use crate::charts::{charts, look};
-    use crate::store::Values;
+    use crate::store::{Magnitude, Values};
     use crate::units::{Machine, Units};
 
     /// The chart of a column whose values are of a kind.
     fn chart(column: &str, values: Values, units: Units) -> Chart {
         let schema: Schema = column.parse().unwrap();
         let machine = Machine::default();
-        let looks: Vec<_> =
-            schema.columns().iter().map(|it| look(it, values, units, machine)).collect();
+        let looks: Vec<_> = schema
+            .columns()
+            .iter()
+            .map(|it| look(it, values, Magnitude::ZERO, units, machine))
+            .collect();
         charts(&schema, &looks, machine).remove(0)
     }
 
@@ -472,6 +484,9 @@ mod tests {
         };
         assert_eq!(of(21_633_256.0, 6000.0, 7), "21.625M, 21.630M, 21.635M, 21.640M");
         assert_eq!(of(21_633_256.0, 60.0, 5), "2.163e7, +100, +200");
+        let wide = Room { rows: 5, dots: 4, width: 11 };
+        let axis = ValueAxis::new(&whole, 0, Some((12_345_678_901.0, 12_345_678_999.0)), wide);
+        assert_eq!(written(&axis), "12345678900, 12345678950, 12345679000");
         assert_eq!(of(85_236.0, 0.0, 6), "75k, 85k, 95k");
         assert_eq!(of(5.0, 0.0, 3), "4, 6", "whole numbers have no halves");
     }
