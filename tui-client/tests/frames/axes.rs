@@ -195,6 +195,7 @@ fn large_and_small_numbers_have_one_notation_and_their_digits() {
         ]
     });
     check_frames("numbers", &mut stage);
+    assert!(stage.frame(40, 12).contains(" 1  big ─── 1.23e10"));
     let screen = stage.frame(120, 36);
     for value in
         ["12345679000", "123456801.50", "1000000000000099", "-1.00e308", "0.00199", "0.00\n"]
@@ -223,4 +224,14 @@ fn a_column_of_the_table_has_one_number_of_decimals_a_day_and_a_mark_if_its_name
     stage.typed(&"-".repeat(16));
     let screen = stage.frame(80, 24);
     assert!(screen.contains("22 14:00:01      50.8"), "{screen}");
+}
+
+#[test]
+fn two_charts_side_by_side_in_60_columns_have_units_at_their_labels() {
+    let mut stage = plain("net_rx:B/s net_tx:B/s", 100, |_| vec![152e6, 31e6]);
+    for screen in [stage.frame(60, 36), all().frame(60, 36)] {
+        let labels: Vec<&str> = screen.lines().filter(|line| line.contains("Mi")).collect();
+        assert!(labels.iter().any(|line| line.contains("MiB/s┤")), "{screen}");
+        assert!(!screen.contains("Mi┤"), "{screen}");
+    }
 }
