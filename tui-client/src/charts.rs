@@ -15,7 +15,7 @@ use std::collections::{HashMap, HashSet};
 
 use loadline_protocol::{Column, Schema};
 
-use crate::store::Values;
+use crate::store::{Magnitude, Values};
 use crate::thresholds::Level;
 use crate::units::{Look, Machine, Units};
 use known::{CORES, KNOWN, is_core, is_known};
@@ -136,10 +136,12 @@ pub fn charts(schema: &Schema, looks: &[Look], machine: Machine) -> Vec<Chart> {
         while !taken.insert(title.clone()) {
             title = format!("\"{title}\"");
         }
+        // The look of the values with the most decimals is that of all.
+        let looks = group.iter().map(|at| &looks[*at]);
         charts.push(Chart {
             title,
             remark: "",
-            look: look(group[0]),
+            look: looks.max_by_key(|look| look.decimals).cloned().unwrap_or_else(|| look(group[0])),
             reference: None,
             kind: Kind::Lines,
             lines: lines(columns, &group),
@@ -227,10 +229,20 @@ fn reference(name: &str, scale: f64, machine: Machine) -> Option<Reference> {
 
 /// The look of a column that has had such values so far.
 #[must_use]
-pub fn look(column: &Column, values: Values, units: Units, machine: Machine) -> Look {
+pub fn look(
+    column: &Column,
+    values: Values,
+    magnitude: Magnitude,
+    units: Units,
+    machine: Machine,
+) -> Look {
     let is_known = is_known(column);
     let look = Look::of(column, is_known, units, machine);
-    if values == Values::Whole && !is_known { look.of_whole_numbers() } else { look }
+    match values {
+        _ if is_known => look,
+        Values::Whole => look.of_whole_numbers().of_magnitude(magnitude),
+        Values::None | Values::Fractional => look.of_magnitude(magnitude),
+    }
 }
 
 #[cfg(test)]
@@ -240,8 +252,9 @@ mod tests {
 
     fn charts_in(units: Units, schema: &Schema, machine: Machine) -> Vec<Chart> {
         let columns = schema.columns().iter();
-        let looks: Vec<Look> =
-            columns.map(|it| look(it, Values::Fractional, units, machine)).collect();
+        let looks: Vec<Look> = columns
+            .map(|it| look(it, Values::Fractional, Magnitude::ZERO, units, machine))
+            .collect();
         charts(schema, &looks, machine)
     }
 

@@ -30,8 +30,8 @@ const TABLE_ROWS: (u16, u16) = (4, 12);
 /// Fewest rows of a chart that stands alone: a title, two rows of dots, the time axis.
 const CHART_ROWS: u16 = 4;
 
-/// Columns of the value axis, its line included. An axis of longer labels is wider, up to a third of the
-/// chart.
+/// Columns of the value axis, its line included. An axis of longer labels is wider, up to two fifths of
+/// the chart.
 const GUTTER: u16 = LABEL_WIDTH + 1;
 
 /// A chart of fewer columns has no value axis.
@@ -322,7 +322,7 @@ pub fn parts(area: Rect, shape: ChartShape) -> Parts {
     let digits = large.map_or(0, |size| size.rows + 1);
     let times = u16::from(shape.axis_rows > 0 && area.height >= CHART_ROWS);
     let axis_line = u16::from(shape.axis_rows > 1 && area.height >= AXIS_LINE_FROM + 2);
-    let gutter = shape.labels.saturating_add(1).clamp(GUTTER, GUTTER.max(area.width / 3));
+    let gutter = shape.labels.saturating_add(1).clamp(GUTTER, GUTTER.max(area.width * 2 / 5));
     let gutter = if area.width >= GUTTER_FROM { gutter } else { 0 };
     let names = if shape.names > 0 && area.width >= NAMES_FROM { shape.names + 1 } else { 0 };
     let names = names.min(area.width / 4);

@@ -56,6 +56,9 @@ pub struct Store {
     values_max: usize,
     /// Kind of values of each column since the store was new.
     kinds: Vec<Values>,
+    /// Magnitude of the values of each column, and how often one has grown.
+    magnitudes: Vec<Magnitude>,
+    grown: usize,
     /// Samples since then.
     pushed: u64,
 }
@@ -69,6 +72,30 @@ pub enum Values {
     Whole,
     /// At least one number that is not whole.
     Fractional,
+}
+
+/// Size of the values that a column has had since its store was new. It only grows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Magnitude {
+    /// Power of ten of the greatest absolute value.
+    pub exponent: i16,
+    /// Whether a value was negative.
+    pub is_negative: bool,
+}
+
+impl Magnitude {
+    /// Magnitude of a column that has had no value but 0.
+    pub const ZERO: Magnitude = Magnitude { exponent: i16::MIN, is_negative: false };
+
+    /// Takes a value. Returns whether it is of a greater magnitude than those before.
+    fn take(&mut self, value: f64) -> bool {
+        let before = *self;
+        self.is_negative |= value < 0.0;
+        if value.abs() >= 10f64.powi(i32::from(self.exponent) + 1) {
+            self.exponent = value.abs().log10().floor() as i16;
+        }
+        *self != before
+    }
 }
 
 /// What of a range of samples lies in one chunk.
@@ -99,8 +126,20 @@ impl Store {
         let values_max = VALUES_MAX;
         let chunks = VecDeque::new();
         let kinds = vec![Values::None; columns];
-        let (gone, len, pushed) = (0, 0, 0);
-        Store { chunks, chunk_rows_log2, columns, gone, len, keep_ms, values_max, kinds, pushed }
+        let magnitudes = vec![Magnitude::ZERO; columns];
+        Store {
+            chunks,
+            chunk_rows_log2,
+            columns,
+            gone: 0,
+            len: 0,
+            keep_ms,
+            values_max,
+            kinds,
+            magnitudes,
+            grown: 0,
+            pushed: 0,
+        }
     }
 
     /// The same with room for fewer numbers.
@@ -138,12 +177,21 @@ impl Store {
                 *kind = if is_whole { Values::Whole } else { Values::Fractional };
             }
         }
+        for (magnitude, value) in self.magnitudes.iter_mut().zip(values) {
+            self.grown += usize::from(magnitude.take(*value));
+        }
     }
 
     /// Returns the kind of the values that each column has had.
     #[must_use]
     pub fn kinds(&self) -> &[Values] {
         &self.kinds
+    }
+
+    /// Returns the magnitude of the values that each column has had.
+    #[must_use]
+    pub fn magnitudes(&self) -> &[Magnitude] {
+        &self.magnitudes
     }
 
     /// Returns whether a column has had no value although there were samples enough.
@@ -156,10 +204,12 @@ impl Store {
         self.pushed >= SETTLED_FROM
     }
 
-    /// Returns a number that changes whenever [`Store::is_missing`] or the kind of values of a column does.
+    /// Returns a number that changes whenever [`Store::is_missing`] or the kind or magnitude of the values of a
+    /// column does.
     #[must_use]
     pub fn kinds_version(&self) -> usize {
-        self.kinds.iter().map(|kind| *kind as usize).sum::<usize>() + usize::from(self.is_settled())
+        let kinds = self.kinds.iter().map(|kind| *kind as usize).sum::<usize>();
+        kinds + self.grown + usize::from(self.is_settled())
     }
 
     /// Drops so many of the newest samples.
@@ -365,6 +415,20 @@ mod tests {
         assert_eq!(kinds_after(9, [f64::NAN, 3.0, 3.0]), [None, Whole, Fractional]);
         assert_eq!(kinds_after(10, [1e300, -0.25, f64::NAN]), [Whole, Fractional, Fractional]);
         assert_eq!(kinds_after(20, [f64::NAN; 3]), [Whole, Fractional, Fractional]);
+    }
+
+    #[test]
+    fn the_magnitude_of_a_column_only_grows() {
+        let mut store = Store::new(1, Duration::from_secs(1));
+        let mut after = |second: i64, value: f64| {
+            store.push(ms(second * 1000), None, &[value], true);
+            (store.magnitudes()[0].exponent, store.magnitudes()[0].is_negative)
+        };
+        assert_eq!([f64::NAN, 0.0].map(|value| after(1, value)), [(i16::MIN, false); 2]);
+        assert_eq!(after(2, 0.05), (-2, false));
+        assert_eq!(after(3, -1234.5), (3, true));
+        assert_eq!(after(4, 9999.0), (3, true));
+        assert_eq!(after(9, 1e308), (308, true));
     }
 
     #[test]

@@ -1,7 +1,11 @@
 //! What a column looks like: its unit decides how its values are written and on which axis they
 //! stand. The one table of it.
 
-use loadline_protocol::{Column, Header};
+use std::time::Duration;
+
+use loadline_protocol::{Column, DurationText, Header};
+
+use crate::store::Magnitude;
 
 /// Which values an axis spans.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -138,6 +142,8 @@ pub struct Look {
     pub suffix: String,
     /// How many decimals a shown value has.
     pub decimals: usize,
+    /// Magnitude of the values before they are scaled.
+    magnitude: Magnitude,
     /// Which prefixes values get, each one of its own.
     prefixes: Prefixes,
     /// What a table says instead of the column's own unit, and what it multiplies values by.
@@ -161,8 +167,11 @@ pub const LABEL_WIDTH: u16 = 7;
 /// Columns of the longest axis label: `100 Mbit/s`.
 const LABEL_WIDTH_MAX: u16 = 10;
 
+/// Columns of the longest axis label with all digits of a large number: longer ones leave a chart no room.
+const LABEL_DIGITS_MAX: u16 = 12;
+
 /// From this value on, the labels of an axis without a unit have a prefix: `10k`.
-const PREFIX_FROM: f64 = 10_000.0;
+pub const PREFIX_FROM: f64 = 10_000.0;
 
 const GIB: f64 = (1u64 << 30) as f64;
 
@@ -171,13 +180,21 @@ const LOAD_SPAN_MIN: f64 = 1.0;
 const PRESSURE_SPAN_MIN: f64 = 10.0;
 const RATE_SPAN_MIN: f64 = 10.0 * 1024.0;
 
+/// Powers of ten below which and from which on numbers have an exponent.
+const SMALL_EXPONENT: i16 = -4;
+const LARGE_EXPONENT: i16 = 16;
+
+/// Decimal digits that a 64-bit number always has.
+const EXACT_DIGITS: usize = 15;
+
 /// The seconds of a day.
 const DAY: f64 = 86_400.0;
 
 impl Look {
     fn new(range: Range, scale: f64, suffix: &str, decimals: usize) -> Look {
         let prefixes = Prefixes::of(suffix);
-        Look { range, scale, suffix: suffix.to_owned(), decimals, prefixes, table: None }
+        let (suffix, magnitude) = (suffix.to_owned(), Magnitude::ZERO);
+        Look { range, scale, suffix, decimals, magnitude, prefixes, table: None }
     }
 
     /// The look of a column; `known` says whether it is one of ours, which are never negative.
@@ -221,9 +238,12 @@ impl Look {
         }
     }
 
-    /// The value as people read it, with its unit: `12.5 %`, `2.40 GHz`, `1.5 GiB`, `0.52`.
+    /// The value as people read it, with its unit: `12.5 %`, `2.40 GHz`, `1.5 GiB`, `0.52`, `3d 4h`.
     #[must_use]
     pub fn value(&self, value: f64) -> String {
+        if self.is_uptime() && value >= 0.0 {
+            return span_text(Duration::try_from_secs_f64(value.trunc()).unwrap_or_default());
+        }
         let (number, unit) = self.parts(value);
         if unit.is_empty() { number } else { format!("{number} {unit}") }
     }
@@ -254,8 +274,50 @@ impl Look {
     /// The same look for a column of whole numbers, as long as it has no prefixes.
     #[must_use]
     pub fn of_whole_numbers(self) -> Look {
-        let is_whole = self.prefixes == Prefixes::None && (self.scale - 1.0).abs() < f64::EPSILON;
-        Look { decimals: if is_whole { 0 } else { self.decimals }, ..self }
+        Look { decimals: if self.is_plain() { 0 } else { self.decimals }, ..self }
+    }
+
+    /// The same look for values up to a magnitude: small ones have more decimals, and large ones no more
+    /// digits than a number has.
+    #[must_use]
+    pub fn of_magnitude(self, magnitude: Magnitude) -> Look {
+        let exponent = magnitude.exponent;
+        let decimals = match usize::try_from(exponent) {
+            Ok(exponent) => self.decimals.min(EXACT_DIGITS.saturating_sub(exponent + 1)),
+            Err(_) if (SMALL_EXPONENT..-1).contains(&exponent) => {
+                usize::from((2 - exponent) as u16)
+            }
+            Err(_) => self.decimals,
+        };
+        Look { decimals: if self.is_plain() { decimals } else { self.decimals }, magnitude, ..self }
+    }
+
+    /// Returns whether values are shown as the stream has them, in its unit.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.prefixes == Prefixes::None && (self.scale - 1.0).abs() < f64::EPSILON
+    }
+
+    /// Returns whether values are the time since the start of a machine.
+    #[must_use]
+    pub fn is_uptime(&self) -> bool {
+        self.suffix == "d" && !self.is_plain()
+    }
+
+    /// Columns of the greatest value without its decimals; 0 if it has an exponent.
+    fn whole_width(&self) -> usize {
+        let Magnitude { exponent, is_negative } = self.magnitude;
+        let has_exponent = exponent >= LARGE_EXPONENT || !self.is_plain();
+        if has_exponent { 0 } else { usize::from(is_negative) + exponent.max(0) as usize + 1 }
+    }
+
+    /// Columns of the longest number of a column that has the unit of its stream.
+    #[must_use]
+    pub fn number_width(&self) -> usize {
+        match self.whole_width() {
+            0 if self.is_plain() => "-1.00e308".len(),
+            width => width + usize::from(self.decimals > 0) + self.decimals,
+        }
     }
 
     /// Returns whether all values are whole numbers.
@@ -302,6 +364,8 @@ impl Look {
         let next = prefixes.below(most * 2.0, 1000.0);
         let mut units = vec![unit(first)];
         units.extend((next != first).then(|| unit(next)));
+        let is_short = prefixes == self.prefixes;
+        units.extend((!is_short).then(|| unit((1.0, ""))));
         units
     }
 
@@ -313,19 +377,41 @@ impl Look {
         let unit = self.suffix.chars().count() as u16 + prefix;
         // Three digits and a blank, or two and a point; thousands where there are no decimals.
         let number = if self.is_whole() { 5 } else { 4 };
-        (unit + number).clamp(LABEL_WIDTH, LABEL_WIDTH_MAX)
+        // Large numbers that hardly differ have all their digits.
+        let digits = Some(self.whole_width() as u16).filter(|width| *width <= LABEL_DIGITS_MAX);
+        (unit + number).clamp(LABEL_WIDTH, LABEL_WIDTH_MAX).max(digits.unwrap_or(0))
     }
 }
 
-/// A number of at most so many decimals; very large and very small ones with an exponent.
+/// A number of so many decimals; very large and very small ones with an exponent.
 #[must_use]
 pub fn number(value: f64, decimals: usize) -> String {
     let size = value.abs();
-    if size >= 1e9 || (size > 0.0 && size < 1e-4) {
-        format!("{value:.2e}")
-    } else {
-        format!("{value:.decimals$}")
+    let [small, large] = [SMALL_EXPONENT, LARGE_EXPONENT].map(|it| 10f64.powi(i32::from(it)));
+    if size >= large || (size > 0.0 && size < small) {
+        return format!("{value:.2e}");
     }
+    let text = format!("{value:.decimals$}");
+    let is_zero = text.bytes().all(|byte| matches!(byte, b'-' | b'0' | b'.'));
+    if is_zero { text.trim_start_matches('-').to_owned() } else { text }
+}
+
+/// A time span as people would write it: `5m`, `1h 30m`, `2m 13s`.
+#[must_use]
+pub fn span_text(span: Duration) -> String {
+    let seconds = span.as_secs();
+    let units = [("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)];
+    let first = units.iter().position(|(_, unit)| seconds >= *unit).unwrap_or(3);
+    let mut left = seconds;
+    let mut parts = Vec::new();
+    for (name, unit) in units.iter().skip(first).take(2) {
+        let count = left / unit;
+        left %= unit;
+        if count > 0 {
+            parts.push(format!("{count}{name}"));
+        }
+    }
+    if parts.is_empty() { DurationText(span).to_string() } else { parts.join(" ") }
 }
 
 #[cfg(test)]
@@ -345,12 +431,15 @@ mod tests {
             ("freq:MHz", 2400.0, "2.40 GHz"),
             ("x:B", 67_385_159_680.0, "62.8 GiB"),
             ("x:B/s", 512.0, "512.0 B/s"),
-            ("uptime:s", 129_600.0, "1.50 d"),
+            ("uptime:s", 129_600.0, "1d 12h"),
             ("procs", 312.0, "312"),
             ("x:V", 3.3, "3.30 V"),
             ("load1", 0.4, "0.40"),
             ("x", 1e300, "1.00e300"),
             ("x", -1e-9, "-1.00e-9"),
+            ("x", -0.0, "0.00"),
+            ("x", -0.001, "0.00"),
+            ("uptime:s", 5190.0, "1h 26m"),
             ("cpu:%", f64::NAN, "-"),
             ("cpu:%", f64::INFINITY, "-"),
         ] {

@@ -261,6 +261,13 @@ impl App {
         })
     }
 
+    /// The time of a row of the table: with its day where the charts span more than one.
+    #[must_use]
+    pub fn row_time(&self, time: Time) -> String {
+        let format = if self.window > DAY { "%d %H:%M:%S" } else { "%H:%M:%S%.3f" };
+        self.zone.wall(time).format(format).to_string()
+    }
+
     /// A time as a label: with its date where that is not today's, or where the charts span days.
     #[must_use]
     pub fn time_label(&self, time: Time) -> String {

@@ -50,8 +50,11 @@ impl Seen {
     pub(super) fn make_charts(&mut self, units: Units, thresholds: &Thresholds) {
         let (watched, machine) = (&self.watched, self.watched.machine());
         let columns = watched.columns().unwrap_or_default();
-        let kinds = columns.iter().zip(watched.store.kinds());
-        self.looks = kinds.map(|(column, kind)| look(column, *kind, units, machine)).collect();
+        let values = watched.store.kinds().iter().zip(watched.store.magnitudes());
+        let look = |(column, (kind, magnitude)): (&_, (&_, &_))| {
+            look(column, *kind, *magnitude, units, machine)
+        };
+        self.looks = columns.iter().zip(values).map(look).collect();
         self.label_width = self.looks.iter().map(Look::label_width).max().unwrap_or(0);
         self.charts = watched
             .stream

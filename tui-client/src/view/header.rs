@@ -12,7 +12,7 @@ use crate::app::{App, Order, View};
 use crate::layout::{Layout, Page};
 use crate::theme::Theme;
 use crate::thresholds::Level;
-use crate::units::{limits_text, rate_text};
+use crate::units::{limits_text, rate_text, span_text};
 use crate::watched::{Outage, State, Watched};
 
 /// What stands in the header, and what goes first where there is no room: the highest number.
@@ -283,23 +283,6 @@ fn health_texts(health: &Health) -> (String, String) {
     let costs: String = [cpu, memory].into_iter().flatten().collect();
     let costs = if costs.is_empty() { costs } else { format!("agent{costs}") };
     (late.unwrap_or_default(), costs)
-}
-
-/// A time span as people would write it: `5m`, `1h 30m`, `2m 13s`.
-pub(super) fn span_text(span: Duration) -> String {
-    let seconds = span.as_secs();
-    let units = [("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)];
-    let first = units.iter().position(|(_, unit)| seconds >= *unit).unwrap_or(3);
-    let mut left = seconds;
-    let mut parts = Vec::new();
-    for (name, unit) in units.iter().skip(first).take(2) {
-        let count = left / unit;
-        left %= unit;
-        if count > 0 {
-            parts.push(format!("{count}{name}"));
-        }
-    }
-    if parts.is_empty() { DurationText(span).to_string() } else { parts.join(" ") }
 }
 
 /// A pace as it was told, or about so.

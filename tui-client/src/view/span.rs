@@ -6,11 +6,11 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr as _;
 
-use super::header::span_text;
 use super::text::{Piece, put, put_right, shortened};
 use crate::app::{App, Span, Stat};
 use crate::charts::{Chart, ChartLine};
 use crate::layout::Layout;
+use crate::units::span_text;
 
 /// What the numbers are, from left to right.
 const STATS: [&str; 4] = ["min", "mean", "max", "last"];

@@ -1,23 +1,21 @@
 //! The data table: a row a sample, the newest at the bottom.
 
-use std::time::Duration;
-
-use loadline_protocol::{Column, write_number};
+use loadline_protocol::Column;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use super::header::{age_text, span_text};
-use super::text::{Piece, put, put_right};
+use super::header::age_text;
+use super::text::{Piece, put, put_right, shortened};
 use crate::app::{App, TableRow};
 use crate::store::Kept;
-use crate::units::Look;
+use crate::units::{Look, number};
 
 /// `14:03:07.123`
 const TIME_WIDTH: u16 = 12;
 
 /// The narrowest column: a value of a usual size and the space before it. The width of a column follows
-/// from its name and unit and never from its values, so that columns stand still.
+/// from its name, its unit and the magnitude of its values, which only grows, so that columns stand still.
 const COLUMN_MIN: usize = 9;
 
 /// The widest column; a longer name is cut.
@@ -122,7 +120,8 @@ fn render_head(app: &App, columns: &[(Shown, Rect)], area: Rect, buf: &mut Buffe
     };
     put(buf, Rect { width: TIME_WIDTH.min(area.width), ..head }, &[Piece::new(time, faint)]);
     for (column, place) in columns {
-        put_right(buf, *place, &[Piece::new(format!(" {}", column.head()), faint)]);
+        let head = shortened(&column.head(), usize::from(place.width) - 1);
+        put_right(buf, *place, &[Piece::new(format!(" {head}"), faint)]);
     }
     let hidden = hidden_right(app, columns);
     if hidden == 0 {
@@ -147,7 +146,7 @@ fn render_sample(
     buf: &mut Buffer,
 ) {
     let time = app.axis_time(app.shown(), sample.time());
-    let time = app.zone.wall(time).format("%H:%M:%S%.3f").to_string();
+    let time = app.row_time(time);
     let place = Rect { width: TIME_WIDTH.min(row.width), ..row };
     put(buf, place, &[Piece::new(time, app.theme.faint())]);
     for (column, place) in columns {
@@ -168,18 +167,13 @@ fn fitting(value: f64, decimals: usize, width: usize) -> String {
     if value.is_nan() {
         return "-".to_owned();
     }
-    let mut exact = String::new();
-    write_number(&mut exact, value, decimals);
+    let usual = number(value, decimals);
     let is_small = value != 0.0 && value.abs() < 0.001;
-    let rounded = (0..=6).rev().filter(|_| !is_small).map(|digits| format!("{value:.digits$}"));
+    let rounded =
+        (0..decimals).rev().filter(|_| !is_small).map(|digits| format!("{value:.digits$}"));
     let scientific = (0..=3).rev().map(|digits| format!("{value:.digits$e}"));
-    let mut texts = std::iter::once(exact).chain(rounded).chain(scientific);
+    let mut texts = std::iter::once(usual).chain(rounded).chain(scientific);
     texts.find(|text| text.len() <= width).unwrap_or_else(|| "#".to_owned())
-}
-
-/// A time since the start of a machine: `3d 4h`.
-fn is_uptime(column: &Column) -> bool {
-    (column.name(), column.unit()) == ("uptime", "s")
 }
 
 impl Shown<'_> {
@@ -192,7 +186,7 @@ impl Shown<'_> {
                 format!("{}{blank}{unit}", column.name())
             }
             // The unit stands behind each value.
-            None if look.compact_width() > 0 || is_uptime(column) => column.name().to_owned(),
+            None if look.compact_width() > 0 || look.is_uptime() => column.name().to_owned(),
             None => column.heading(),
         }
     }
@@ -200,7 +194,9 @@ impl Shown<'_> {
     fn width(&self) -> u16 {
         use unicode_width::UnicodeWidthStr;
         let value = match self {
-            Shown::Value(Value { look, .. }) if look.table.is_none() => look.compact_width() + 1,
+            Shown::Value(Value { look, .. }) if look.table.is_none() => {
+                look.compact_width().max(look.number_width()) + 1
+            }
             _ => 0,
         };
         (self.head().width() + 2).max(value).clamp(COLUMN_MIN, COLUMN_MAX) as u16
@@ -221,14 +217,15 @@ impl Value<'_> {
     fn text(&self, value: f64, width: usize) -> String {
         if let Some((_, scale)) = self.look.table {
             // Another unit than that of the stream is rounded as it is in the charts.
-            return fitting((value * scale * 100.0).round() / 100.0, 2, width);
+            return fitting(value * scale, 2, width);
         }
-        let compact = if is_uptime(self.column) && value >= 0.0 {
-            Some(span_text(Duration::try_from_secs_f64(value.trunc()).unwrap_or_default()))
+        let compact = if self.look.is_uptime() && value >= 0.0 {
+            Some(self.look.value(value))
         } else {
             self.look.compact(value)
         };
-        let decimals = if self.look.is_whole() { 0 } else { self.column.decimals() };
+        let is_plain = self.look.is_plain();
+        let decimals = if is_plain { self.look.decimals } else { self.column.decimals() };
         compact
             .filter(|text| text.len() <= width)
             .unwrap_or_else(|| fitting(value, decimals, width))
@@ -259,11 +256,11 @@ mod tests {
     fn a_value_that_does_not_fit_is_rounded_and_never_cut() {
         for (value, expected) in [
             (12.5, "12.50"),
-            (945.005_263_1, "945.0053"),
+            (945.005_263_1, "945.01"),
             (67_385_159_680.0, "6.739e10"),
             (1_763_836_800.5, "1.764e9"),
             (12_345_678.9, "12345679"),
-            (1.224_646_799_147_353_2e-16, "1.225e-16"),
+            (1.224_646_799_147_353_2e-16, "1.22e-16"),
             (-1.234_567e-300, "-1e-300"),
             (f64::NAN, "-"),
         ] {

@@ -6,7 +6,7 @@ use loadline_protocol::Schema;
 use std::sync::Arc;
 
 use crate::metrics::{all, collecting};
-use crate::stage::{Stage, check_frame};
+use crate::stage::{Stage, check_frame, check_frames};
 
 /// The rows of a screen that have labels of a time axis.
 fn time_rows(screen: &str) -> usize {
@@ -151,4 +151,87 @@ fn the_table_counts_as_people_do_and_its_columns_stand_still() {
     stage.app.theme.ascii = true;
     let screen = stage.frame(60, 24);
     assert!(screen.contains("< 2 more") && screen.contains("more >"), "{screen}");
+}
+
+/// A plain source of some columns whose rows are those of a function.
+fn plain(columns: &str, rows: i64, row: impl Fn(i64) -> Vec<f64>) -> Stage {
+    let mut stage = Stage::new("numbers");
+    stage.event(Event::Connected);
+    let schema: Schema = columns.parse().unwrap();
+    stage.event(Event::Stream(Arc::new(Stream { header: None, schema })));
+    for second in 0..rows {
+        stage.row(second, &row(second));
+    }
+    stage
+}
+
+#[test]
+fn columns_that_share_a_chart_have_decimals_if_one_of_them_does() {
+    let names: Vec<String> = (0..40).map(|at| format!("k{at}")).collect();
+    let mut stage = plain(&names.join(" "), 100, |second| {
+        (0..40).map(|at| if at == 0 { 0.0 } else { 0.3 + (second % 40) as f64 * 0.02 }).collect()
+    });
+    let screen = stage.frame(120, 36);
+    assert!(screen.contains("k0 0.00 k1 0.68"), "{screen}");
+    assert!(
+        screen.contains(" 0.6┤") && screen.contains("\n14:01:39.000        0     0.68"),
+        "{screen}"
+    );
+}
+
+#[test]
+fn large_and_small_numbers_have_one_notation_and_their_digits() {
+    let mut stage = plain("big frac huge edge small neg", 100, |second| {
+        let step = second as f64;
+        let sign = if second % 2 == 0 { 1.0 } else { -1.0 };
+        let neg = if second == 99 { -0.0 } else { -50.5 };
+        vec![
+            12_345_678_901.0 + step,
+            123_456_789.123 + step / 8.0,
+            1e15 + step,
+            sign * 1e308,
+            0.001 + step * 1e-5,
+            neg,
+        ]
+    });
+    check_frames("numbers", &mut stage);
+    assert!(stage.frame(40, 12).contains(" 1  big ─── 1.23e10"));
+    let screen = stage.frame(120, 36);
+    for value in
+        ["12345679000", "123456801.50", "1000000000000099", "-1.00e308", "0.00199", "0.00\n"]
+    {
+        assert!(screen.contains(&format!(" {value}")), "{value}: {screen}");
+    }
+    assert!(
+        !screen.contains("-0.00") && !screen.contains('▲') && !screen.contains('▼'),
+        "{screen}"
+    );
+}
+
+#[test]
+fn a_column_of_the_table_has_one_number_of_decimals_a_day_and_a_mark_if_its_name_is_cut() {
+    let name = "a_name_that_is_much_longer_than_a_column";
+    let mut stage = plain(&format!("use:% load {name}"), 3, |second| {
+        [[56.9, 2.863_604, 1.0], [50.82, 0.5, 2.0], [62.1, 3.0, 3.0]][second as usize].to_vec()
+    });
+    stage.typed("d");
+    let screen = stage.frame(80, 24);
+    for row in ["14:00:00.000     56.9     2.86", "14:00:01.000     50.8     0.50", "62.1     3.00"]
+    {
+        assert!(screen.contains(row), "{row}: {screen}");
+    }
+    assert!(screen.contains(" a_name_that_is_m~"), "{screen}");
+    stage.typed(&"-".repeat(16));
+    let screen = stage.frame(80, 24);
+    assert!(screen.contains("22 14:00:01      50.8"), "{screen}");
+}
+
+#[test]
+fn two_charts_side_by_side_in_60_columns_have_units_at_their_labels() {
+    let mut stage = plain("net_rx:B/s net_tx:B/s", 100, |_| vec![152e6, 31e6]);
+    for screen in [stage.frame(60, 36), all().frame(60, 36)] {
+        let labels: Vec<&str> = screen.lines().filter(|line| line.contains("Mi")).collect();
+        assert!(labels.iter().any(|line| line.contains("MiB/s┤")), "{screen}");
+        assert!(!screen.contains("Mi┤"), "{screen}");
+    }
 }

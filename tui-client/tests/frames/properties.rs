@@ -69,7 +69,7 @@ fn the_help_fits_any_size() {
 
 /// Whether a size is tried: each small one, and of the large ones, which differ little, one in so many.
 fn is_tried(width: u16, height: u16, one_in: u16) -> bool {
-    width <= 24 || height <= 14 || (width + height) % one_in == 0
+    width <= 24 || height <= 14 || (width + height).is_multiple_of(one_in)
 }
 
 /// Draws into the middle of a larger buffer that is full of `x`.

@@ -284,3 +284,29 @@ fn labels_have_a_date_where_it_is_not_todays_or_the_charts_span_days() {
     assert!(wide.app.window > Duration::from_hours(24));
     assert!(wide.frame(120, 36).contains("2025-11-22 15:09:59.000"));
 }
+
+#[test]
+fn beside_the_time_at_the_cursor_stand_whole_labels_or_none() {
+    let mut stage = Stage::new("web-1");
+    stage.connect(7);
+    for row in 0..300 {
+        stage.row(row * 600, &working(row));
+    }
+    stage.typed(&"-".repeat(11));
+    for (width, height) in [(80, 24), (40, 12), (120, 36)] {
+        stage.typed("c");
+        for _ in 0..100 {
+            stage.typed("t");
+            let screen = stage.frame(width, height);
+            let times = screen.lines().rfind(|line| line.contains("Nov") || line.contains("11-2"));
+            let mut words = times.unwrap_or(&screen).split_whitespace().peekable();
+            while let Some(word) = words.next() {
+                let is_date = word == "Nov" && words.next_if(|day| day.len() == 2).is_some();
+                // `12:00` or the cursor's `2025-11-22 18:10:00.000`.
+                let is_whole = word.len() >= 5 && word.contains([':', '-']);
+                assert!(is_date || is_whole, "{times:?}");
+            }
+        }
+        stage.press(KeyCode::Esc);
+    }
+}

@@ -20,7 +20,9 @@ pub(super) fn render(drawn: &Drawn, buf: &mut Buffer) {
     }
     if let Some(time) = app.pointed_time() {
         drawn.render_upright(time, app.theme.pointed(), buf);
-        drawn.render_time(time, buf);
+        if let Some((area, label)) = drawn.time_label() {
+            put(buf, area, &[label]);
+        }
     }
 }
 
@@ -48,28 +50,19 @@ impl Drawn<'_> {
         }
     }
 
-    /// The time at the cursor, on the time axis.
-    fn render_time(&self, time: Time, buf: &mut Buffer) {
+    /// The time at the cursor and its place on the time axis, if there is a cursor in sight.
+    pub(super) fn time_label(&self) -> Option<(Rect, Piece)> {
         let times = self.parts.times;
-        let Some(cell) = self.window.cell_of(time.as_millis()).filter(|_| !times.is_empty()) else {
-            return;
-        };
-        let room = usize::from(times.right() - self.parts.gutter.x);
+        let time = self.app.pointed_time().filter(|_| !times.is_empty())?;
+        let cell = self.window.cell_of(time.as_millis())?;
+        let left = self.parts.gutter.x;
+        let room = usize::from(times.right() - left);
         let text = self.app.time_label_within(time, room.saturating_sub(2));
         let label = Piece::new(format!(" {text} "), self.app.theme.pointed());
         let wide = label.width() as u16;
-        let left = self.parts.gutter.x;
         let rightmost = times.right().saturating_sub(wide).max(left);
         let x = (times.x + cell as u16).saturating_sub(wide / 2).clamp(left, rightmost);
-        let area = Rect { x, width: wide.min(times.right() - x), ..times };
-        // What would be left of a label of the axis tells another time.
-        let is_cut = |x: &u16| !is_blank(buf[(*x, times.y)].symbol());
-        let before: Vec<u16> = (left..=x).rev().take_while(is_cut).collect();
-        let behind: Vec<u16> = (area.right() - 1..times.right()).take_while(is_cut).collect();
-        for x in before.into_iter().chain(behind) {
-            buf[(x, times.y)].set_char(' ');
-        }
-        put(buf, area, &[label]);
+        Some((Rect { x, width: wide.min(times.right() - x), ..times }, label))
     }
 
     fn render_drag(&self, from: Time, to: Time, buf: &mut Buffer) {

@@ -43,6 +43,8 @@ pub(super) fn render(drawn: &Drawn, buf: &mut Buffer) {
     // The first label may reach out below the value axis.
     let mut free_from = parts.gutter.x;
     let every = label_stride(&ticks);
+    // Part of a label would tell another time: beside the cursor's label there are whole labels or none.
+    let pointed = drawn.time_label().map(|(area, _)| area);
     for tick in ticks.into_iter().step_by(every) {
         let x = parts.times.x + tick.cell as u16;
         let label = Piece::new(tick.label, faint);
@@ -51,7 +53,10 @@ pub(super) fn render(drawn: &Drawn, buf: &mut Buffer) {
         let rightmost = parts.times.right().saturating_sub(wide);
         let left = x.saturating_sub(wide / 2).max(parts.gutter.x).min(rightmost);
         if left >= free_from {
-            put(buf, Rect { x: left, width: wide, ..parts.times }, &[label]);
+            let place = Rect { x: left, width: wide, ..parts.times };
+            if pointed.is_none_or(|pointed| !pointed.intersects(place)) {
+                put(buf, place, &[label]);
+            }
             free_from = left + wide + 1;
         }
     }

@@ -42,6 +42,8 @@ enum Detail {
     Value,
     /// The same, the unit no longer than its prefix.
     Number,
+    /// Its value with an exponent, which is shorter than many digits.
+    Exponent,
     /// Its name, or so many letters of it.
     Name(usize),
 }
@@ -132,7 +134,7 @@ fn legends(app: &App, chart: &Chart, heading: &Heading<'_>, large: usize) -> Vec
     let mut legends = vec![legend(&|_| Detail::Value), legend(&|_| Detail::Number)];
     if longest == 0 {
         // The name of the chart is that of its line.
-        legends.push(Vec::new());
+        legends.extend([legend(&|_| Detail::Exponent), Vec::new()]);
         return legends;
     }
     for values in (1..lines.len()).rev() {
@@ -174,6 +176,10 @@ fn line_legend(
             let prefix = prefix.map_or(String::new(), String::from);
             (name(format!("{sign}{}", line.legend)), format!(" {number}{prefix}"))
         }
+        Detail::Exponent if value.is_finite() => {
+            (None, format!(" {:.2e}", value * chart.look.scale))
+        }
+        Detail::Exponent => (None, " -".to_owned()),
         Detail::Name(letters) => {
             let name: String = line.legend.chars().take(letters).collect();
             (None, format!(" {sign}{name}"))

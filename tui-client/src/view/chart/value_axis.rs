@@ -9,7 +9,7 @@ use super::Drawn;
 use crate::app::App;
 use crate::charts::Chart;
 use crate::layout::Parts;
-use crate::units::{AxisUnit, LABEL_WIDTH, Range};
+use crate::units::{AxisUnit, LABEL_WIDTH, PREFIX_FROM, Range};
 use crate::view::text::{Piece, put_right};
 use labels::{labels, labels_of_any};
 
@@ -56,11 +56,21 @@ const FEWER_LABELS_COST: f64 = 0.04;
 /// What it costs, as a part of it, if a fixed axis has no label at its end.
 const BARE_END_COST: f64 = 0.5;
 
-/// What it costs if an axis reaches 1,000 of a unit that has a larger one.
+/// What it costs if an axis reaches 1,000 of a unit that has a larger one, or more decimals than that takes.
 const LONG_NUMBER_COST: f64 = 0.5;
+const DECIMALS_MAX: usize = 3;
+
+/// What it costs if numbers that could have a prefix have all their digits.
+const ALL_DIGITS_COST: f64 = 0.25;
 
 /// Values that differ less than by such a part of them are one and the same on an axis.
 const EXACTNESS: f64 = 1e-9;
+
+/// What it costs if the labels of a fixed axis are not all equally far from each other.
+const UNEVEN_COST: f64 = 0.1;
+
+/// Values beyond this stand at the end of an axis: the difference of two greater ones may not be finite.
+const VALUE_MAX: f64 = 8e307;
 
 /// The room of a value axis.
 #[derive(Debug, Clone, Copy)]
@@ -96,8 +106,6 @@ impl ValueAxis {
     }
 
     fn new(chart: &Chart, zoom: i8, extent: Option<(f64, f64)>, room: Room) -> ValueAxis {
-        // Not every difference of them is finite.
-        let bounded = |value: f64| value.clamp(-1e300, 1e300);
         let (least, greatest) = extent.map_or((0.0, 1.0), |(a, b)| (bounded(a), bounded(b)));
         let fixed = match chart.look.range {
             Range::Fixed(most) if greatest <= most * FIXED_TOLERANCE && least >= 0.0 => Some(most),
@@ -117,11 +125,22 @@ impl ValueAxis {
         let units = chart.look.axis_units(low.abs().max(high.abs()));
         let scales = scales(&units, (low, high), is_fixed, chart.look.is_whole(), room);
         let best = best(&scales, true, room).or_else(|| best(&scales, false, room));
-        best.unwrap_or_else(|| {
+        let axis = best.unwrap_or_else(|| {
             // No step divides such a span.
             let labels = labels_of_any(&[low, high], room.width);
             ValueAxis { low, high, ticks: [low, high].into_iter().zip(labels).collect() }
-        })
+        });
+        axis.with_zero()
+    }
+
+    /// The same with a label at 0, if values lie on both sides of it.
+    fn with_zero(mut self) -> ValueAxis {
+        let at = self.ticks.partition_point(|(value, _)| *value < 0.0);
+        let is_between = at > 0 && self.ticks.get(at).is_some_and(|(value, _)| *value > 0.0);
+        if is_between {
+            self.ticks.insert(at, (0.0, "0".to_owned()));
+        }
+        self
     }
 
     /// The row of dots of a value among so many; outside of them for a value beyond the axis.
@@ -146,7 +165,7 @@ impl ValueAxis {
 fn zoomed((low, high): (f64, f64), zoom: i8, values: (f64, f64)) -> (f64, f64) {
     let span = (high - low) / f64::from(zoom).exp2();
     if zoom <= 0 {
-        return (low, (low + span).min(1e300));
+        return (low, (low + span).min(VALUE_MAX));
     }
     // In steps of a quarter, so that the axis does not follow each sample.
     let middle = (f64::midpoint(values.0, values.1) / (span / 4.0)).round() * (span / 4.0);
@@ -163,9 +182,14 @@ fn apart(low: f64, high: f64) -> (f64, f64) {
     if low == 0.0 { (0.0, 1.0) } else { (low - low.abs() / 10.0, high + high.abs() / 10.0) }
 }
 
+/// The value, or the greatest one that an axis has.
+fn bounded(value: f64) -> f64 {
+    value.clamp(-VALUE_MAX, VALUE_MAX)
+}
+
 /// The row of dots of a value on an axis over a span.
 fn dot_row((low, high): (f64, f64), value: f64, rows: i64) -> i64 {
-    ((high - value) / (high - low) * (rows as f64 - 1.0)).round() as i64
+    ((high - bounded(value)) / (high - low) * (rows as f64 - 1.0)).round() as i64
 }
 
 /// An axis with ticks at round numbers whose labels are not written yet.
@@ -201,7 +225,11 @@ fn scales(
             let one = step.of(1.0) * unit.factor;
             let is_part = is_whole && (one - one.round()).abs() > one * EXACTNESS;
             let scale = step.scale((low, high), is_fixed, unit, most).filter(|_| !is_part);
-            found.extend(scale.map(|scale| Scale { cost: scale.cost + cost, ..scale }));
+            found.extend(scale.map(|scale| {
+                let is_uneven = scale.gaps(room).is_some_and(|(least, most)| least < most);
+                let uneven = if is_fixed && is_uneven { UNEVEN_COST } else { 0.0 };
+                Scale { cost: scale.cost + cost + uneven, ..scale }
+            }));
         }
     }
     found.sort_by(|a, b| a.cost.total_cmp(&b.cost));
@@ -227,16 +255,22 @@ fn best(scales: &[Scale], must_be_even: bool, room: Room) -> Option<ValueAxis> {
 }
 
 impl Scale<'_> {
-    /// Whether the rows of the ticks are about equally far from each other: labels one row apart here and
-    /// two there would look like a mistake.
-    fn is_even(&self, room: Room) -> bool {
+    /// The least and the greatest number of rows from one tick to the next.
+    fn gaps(&self, room: Room) -> Option<(i64, i64)> {
         let (dots, dot_rows) = (room.dots as i64, i64::from(room.rows) * room.dots as i64);
         let row = |tick: &f64| {
             dot_row((self.low, self.high), tick * self.unit.factor, dot_rows).div_euclid(dots)
         };
         let gaps = self.ticks.windows(2).map(|pair| row(&pair[0]) - row(&pair[1]));
-        let (Some(least), Some(most)) = (gaps.clone().min(), gaps.max()) else { return false };
-        least > 0 && most - least <= (least / EVEN_PART).max(i64::from(least > 1))
+        gaps.clone().min().zip(gaps.max())
+    }
+
+    /// Whether the rows of the ticks are about equally far from each other: labels one row apart here and
+    /// two there would look like a mistake.
+    fn is_even(&self, room: Room) -> bool {
+        self.gaps(room).is_some_and(|(least, most)| {
+            least > 0 && most - least <= (least / EVEN_PART).max(i64::from(least > 1))
+        })
     }
 }
 
@@ -307,10 +341,16 @@ impl Step {
             2 if missing > 0 => TWO_LABELS_COST,
             _ => FEWER_LABELS_COST * missing as f64,
         };
-        let is_long = first.abs().max(last.abs()) >= 1000.0;
-        cost += if is_long && !unit.prefix.is_empty() { LONG_NUMBER_COST } else { 0.0 };
+        let most = first.abs().max(last.abs());
+        cost += match unit.prefix {
+            "" if most >= PREFIX_FROM => ALL_DIGITS_COST,
+            "" => 0.0,
+            _ if most >= 1000.0 || self.decimals > DECIMALS_MAX => LONG_NUMBER_COST,
+            _ => 0.0,
+        };
         let (low, high) = if is_fixed { (low, high) } else { (bottom, top) };
-        (low < high).then_some(Scale { cost, low, high, ticks, decimals: self.decimals, unit })
+        let spans = low < high && (high - low).is_finite();
+        spans.then_some(Scale { cost, low, high, ticks, decimals: self.decimals, unit })
     }
 }
 
@@ -372,15 +412,18 @@ mod tests {
 
     use super::*;
     use crate::charts::{charts, look};
-    use crate::store::Values;
+    use crate::store::{Magnitude, Values};
     use crate::units::{Machine, Units};
 
     /// The chart of a column whose values are of a kind.
     fn chart(column: &str, values: Values, units: Units) -> Chart {
         let schema: Schema = column.parse().unwrap();
         let machine = Machine::default();
-        let looks: Vec<_> =
-            schema.columns().iter().map(|it| look(it, values, units, machine)).collect();
+        let looks: Vec<_> = schema
+            .columns()
+            .iter()
+            .map(|it| look(it, values, Magnitude::ZERO, units, machine))
+            .collect();
         charts(&schema, &looks, machine).remove(0)
     }
 
@@ -441,9 +484,38 @@ mod tests {
         };
         assert_eq!(of(21_633_256.0, 6000.0, 7), "21.625M, 21.630M, 21.635M, 21.640M");
         assert_eq!(of(21_633_256.0, 60.0, 5), "2.163e7, +100, +200");
+        let wide = Room { rows: 5, dots: 4, width: 11 };
+        let axis = ValueAxis::new(&whole, 0, Some((12_345_678_901.0, 12_345_678_999.0)), wide);
+        assert_eq!(written(&axis), "12345678900, 12345678950, 12345679000");
         assert_eq!(of(85_236.0, 0.0, 6), "75k, 85k, 95k");
         assert_eq!(of(5.0, 0.0, 3), "4, 6", "whole numbers have no halves");
-        assert_eq!(of(0.0, 10.0, 3), "-10, 10");
+    }
+
+    #[test]
+    fn values_on_both_sides_of_0_have_a_label_there() {
+        assert_eq!(written(&axis("x", (-10.0, 10.0), 3)), "-10, 0, 10");
+        assert_eq!(written(&axis("cpu:%", (-30.0, 380.0), 3)), "-100%, 0, 400%");
+        assert_eq!(written(&axis("x", (0.0, 10.0), 3)), "0, 10");
+    }
+
+    #[test]
+    fn percentages_have_labels_in_rows_that_are_evenly_far_apart() {
+        for rows in 5..40 {
+            let axis = axis("cpu:%", (0.0, 99.0), rows);
+            let at: Vec<_> =
+                axis.ticks.iter().map(|(value, _)| axis.row(*value, rows, 4).unwrap()).collect();
+            let gaps: Vec<_> = at.windows(2).map(|pair| pair[0] - pair[1]).collect();
+            let (least, most) = (gaps.iter().min().unwrap(), gaps.iter().max().unwrap());
+            assert!(most - least <= 1, "{rows} rows: {at:?}");
+            assert!(most == least || rows.is_multiple_of(2), "{rows} rows: {at:?}");
+        }
+    }
+
+    #[test]
+    fn the_greatest_numbers_stand_within_their_axis() {
+        let axis = axis("x", (-1e308, 1e308), 10);
+        assert!(axis.low < -5e307 && axis.high > 5e307, "{axis:?}");
+        assert_eq!([1e308, -1e308].map(|value| axis.dot_row(value, 40)), [0, 39]);
     }
 
     #[test]

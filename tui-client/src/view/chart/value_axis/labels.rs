@@ -38,16 +38,17 @@ fn trimmed(mut numbers: Vec<String>) -> Vec<String> {
     numbers.into_iter().map(|number| number.trim_end_matches('.').to_owned()).collect()
 }
 
-/// Labels of any numbers in so many columns: with exponents, or else the lowest number about, and the
-/// others by how much they are greater.
+/// Labels of any numbers in so many columns: with all digits, with exponents, or else the lowest number about,
+/// and the others by how much they are greater.
 pub(super) fn labels_of_any(values: &[f64], width: usize) -> Vec<String> {
     let scientific = |value: f64, digits: usize| format!("{value:.digits$e}");
     let differ = |texts: &[String]| texts.windows(2).all(|pair| pair[0] != pair[1]);
-    let exact = (0..width).find_map(|digits| {
-        let texts: Vec<String> = values.iter().map(|value| scientific(*value, digits)).collect();
-        (differ(&texts) && texts.iter().all(|text| text.len() <= width)).then_some(texts)
+    let fits = |texts: &Vec<String>| differ(texts) && texts.iter().all(|text| text.len() <= width);
+    let plain: Vec<String> = values.iter().map(f64::to_string).collect();
+    let exact = (0..width).map(|digits| {
+        values.iter().map(|value| scientific(*value, digits)).collect::<Vec<String>>()
     });
-    exact.unwrap_or_else(|| {
+    std::iter::once(plain).chain(exact).find(fits).unwrap_or_else(|| {
         let first = values.first().copied().unwrap_or_default();
         let digits = (0..width).rev().find(|digits| scientific(first, *digits).len() <= width);
         let first_label = scientific(first, digits.unwrap_or(0));
