@@ -231,6 +231,25 @@ impl Look {
         (number(scaled, self.decimals), format!("{prefix}{}", self.suffix))
     }
 
+    /// The value with no more of its unit than the letter of its prefix: `13.3M`, `140.0B`, `2.40`.
+    #[must_use]
+    pub fn number_and_prefix(&self, value: f64) -> String {
+        let (number, unit) = self.parts(value);
+        let has_letter = self.prefixes != Prefixes::None;
+        format!("{number}{}", unit.get(..1).filter(|_| has_letter).unwrap_or_default())
+    }
+
+    /// The same in two or three digits: `13M`, `1.9M`, `67`. Great values get a prefix in any unit: `22M`.
+    #[must_use]
+    pub fn brief(&self, value: f64) -> String {
+        let scaled = value * self.scale;
+        let is_great = scaled.abs() >= PREFIX_FROM && self.prefixes == Prefixes::None;
+        let prefixes = if is_great { Prefixes::Decimal } else { self.prefixes };
+        let digits = prefixes.of_value(scaled).0.abs();
+        let decimals = self.decimals.min(usize::from(digits < 9.95));
+        Look { prefixes, decimals, ..self.clone() }.number_and_prefix(value)
+    }
+
     /// The number alone, in the unit that another value has.
     #[must_use]
     pub fn number_as(&self, value: f64, other: f64) -> String {

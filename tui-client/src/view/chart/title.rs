@@ -6,7 +6,7 @@ use ratatui::style::Modifier;
 
 use super::value_axis::ValueAxis;
 use crate::app::App;
-use crate::charts::{Chart, Kind};
+use crate::charts::{Chart, Kind, Reference};
 use crate::layout::Parts;
 use crate::thresholds::Level;
 use crate::view::text::{Piece, put, put_right, shortened, width};
@@ -42,11 +42,16 @@ enum Detail {
     Value,
     /// The same, the unit no longer than its prefix.
     Number,
-    /// Its name, or so many letters of it.
+    /// So many letters of its name, and its value in few digits.
+    Brief(usize),
+    /// So many letters of its name.
     Name(usize),
 }
 
-/// Draws the title. Returns whether it says what the values are compared with.
+/// A name that is cut keeps at most so many letters: further ones tell little.
+const CUT_NAME_MAX: usize = 5;
+
+/// Draws the title. Returns how many of the values that others are compared with it names.
 pub(super) fn render(
     app: &App,
     chart: &Chart,
@@ -54,10 +59,10 @@ pub(super) fn render(
     axis: Option<&ValueAxis>,
     parts: Parts,
     buf: &mut Buffer,
-) -> bool {
+) -> usize {
     let area = parts.title;
     if area.is_empty() {
-        return true;
+        return 0;
     }
     let theme = app.theme;
     let rule = theme.signs().horizontal;
@@ -69,18 +74,23 @@ pub(super) fn render(
     let shortest = legends.last().map_or(0, |legend| width(legend));
     let title = title(app, chart, heading, usize::from(area.width).saturating_sub(shortest));
     let used = put(buf, area, &title);
+    // The blank behind the name is the one in front of a legend as well.
+    let used = used.saturating_sub(1);
     let room = Rect { x: area.x + used, width: area.width - used, ..area };
     let fits = |legend: &[Piece]| width(legend) <= usize::from(room.width);
     let compared = axis.map_or(Vec::new(), |axis| compared(app, chart, axis));
-    let whole = [legends.first().cloned().unwrap_or_default(), compared].concat();
-    if fits(&whole) {
-        put_right(buf, room, &whole);
-        return true;
+    let whole = legends.first().cloned().unwrap_or_default();
+    for named in (1..=compared.len()).rev() {
+        let whole = [&whole, &compared[..named]].concat();
+        if fits(&whole) {
+            put_right(buf, room, &whole);
+            return named;
+        }
     }
     if let Some(legend) = legends.iter().find(|legend| fits(legend)) {
         put_right(buf, room, legend);
     }
-    false
+    0
 }
 
 /// The number and the name of a chart, in so many columns: the name is shortened last.
@@ -114,8 +124,7 @@ fn title(app: &App, chart: &Chart, heading: &Heading<'_>, room: usize) -> Vec<Pi
 }
 
 /// The legends of the lines without those that stand there in large digits, the longest first: with all
-/// values, with fewer units, with values of the first lines only, with names only, with their first
-/// letters.
+/// values, with fewer units, with fewer digits, with fewer letters, with names only, with their letters.
 fn legends(app: &App, chart: &Chart, heading: &Heading<'_>, large: usize) -> Vec<Vec<Piece>> {
     if chart.kind == Kind::Heat {
         let all = busiest(app, chart, heading);
@@ -123,26 +132,47 @@ fn legends(app: &App, chart: &Chart, heading: &Heading<'_>, large: usize) -> Vec
         return vec![all, value];
     }
     let lines: Vec<usize> = (large..chart.lines.len().min(heading.values.len())).collect();
-    let legend = |detail: &dyn Fn(usize) -> Detail| -> Vec<Piece> {
-        let of_line = |at: &usize| line_legend(app, chart, heading, *at, detail(*at - large));
-        lines.iter().flat_map(of_line).collect()
+    let names: Vec<&str> = lines.iter().map(|at| chart.lines[*at].legend.as_str()).collect();
+    let legend = |detail: Detail| -> Vec<Piece> {
+        let names = match detail {
+            Detail::Value | Detail::Number => cut(&names, usize::MAX),
+            Detail::Brief(letters) | Detail::Name(letters) => cut(&names, letters),
+        };
+        let of_line =
+            |(at, name): (&usize, &str)| line_legend(app, chart, heading, *at, name, detail);
+        lines.iter().zip(names).flat_map(of_line).collect()
     };
-    let name = |at: &usize| chart.lines[*at].legend.chars().count();
-    let longest = lines.iter().map(name).max().unwrap_or(0);
-    let mut legends = vec![legend(&|_| Detail::Value), legend(&|_| Detail::Number)];
-    if longest == 0 {
-        // The name of the chart is that of its line.
-        legends.push(Vec::new());
-        return legends;
-    }
-    for values in (1..lines.len()).rev() {
-        let detail = |nth: usize| if nth < values { Detail::Number } else { Detail::Name(longest) };
-        legends.push(legend(&detail));
-    }
+    let longest = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
     // Where lines have signs, those alone are legends, too.
     let least = usize::from(!app.theme.has_signs());
-    legends.extend((least..=longest).rev().map(|letters| legend(&|_| Detail::Name(letters))));
+    let cuts = || (least..longest.min(CUT_NAME_MAX + 1)).rev();
+    let letters = || std::iter::once(longest).chain(cuts());
+    let is_clear = |letters: &usize| {
+        let mut cut = cut(&names, *letters);
+        cut.sort_unstable();
+        *letters == 0 || cut.windows(2).all(|pair| pair[0] != pair[1])
+    };
+    let mut legends = vec![legend(Detail::Value), legend(Detail::Number)];
+    legends.extend(letters().filter(is_clear).map(|letters| legend(Detail::Brief(letters))));
+    if longest > 0 {
+        legends.extend(letters().filter(is_clear).map(|letters| legend(Detail::Name(letters))));
+        legends.extend(cuts().last().map(|letters| legend(Detail::Name(letters))));
+    }
     legends
+}
+
+/// So many letters of each name: the first ones, or the last ones where all names begin alike.
+fn cut<'a>(names: &[&'a str], letters: usize) -> Vec<&'a str> {
+    let head = |name: &'a str| {
+        let end = name.char_indices().nth(letters).map_or(name.len(), |(at, _)| at);
+        &name[..end]
+    };
+    let tail = |name: &'a str| {
+        let start = name.chars().count().saturating_sub(letters);
+        &name[name.char_indices().nth(start).map_or(name.len(), |(at, _)| at)..]
+    };
+    let begin_alike = names.len() > 1 && names.iter().all(|name| head(name) == head(names[0]));
+    names.iter().map(|name| if begin_alike { tail(name) } else { head(name) }).collect()
 }
 
 /// The legend of a line.
@@ -151,6 +181,7 @@ fn line_legend(
     chart: &Chart,
     heading: &Heading<'_>,
     at: usize,
+    name: &str,
     detail: Detail,
 ) -> Vec<Piece> {
     let theme = app.theme;
@@ -158,27 +189,15 @@ fn line_legend(
     let calm = theme.line(line.colour, heading.fresh).add_modifier(Modifier::BOLD);
     let style = theme.level(heading.level(at), calm);
     let sign = if theme.has_signs() { theme.line_sign(at).to_string() } else { String::new() };
-    let name = |text: String| {
-        let piece = Piece::new(format!(" {text}"), theme.faint());
-        (!line.legend.is_empty()).then_some(piece)
+    let blank = if sign.is_empty() || !matches!(detail, Detail::Value) { "" } else { " " };
+    let name = format!(" {sign}{blank}{name}");
+    let value = match detail {
+        Detail::Value => format!(" {} ", chart.look.value(value)),
+        Detail::Number => format!(" {}", chart.look.number_and_prefix(value)),
+        Detail::Brief(_) => format!(" {}", chart.look.brief(value)),
+        Detail::Name(_) => return vec![Piece::new(name, style)],
     };
-    let (name, value) = match detail {
-        Detail::Value => {
-            let sign = if sign.is_empty() { sign } else { sign + " " };
-            let value = format!(" {} ", chart.look.value(value));
-            (name(format!("{sign}{}", line.legend)), value)
-        }
-        Detail::Number => {
-            let (number, unit) = chart.look.parts(value);
-            let prefix = unit.strip_suffix(&chart.look.suffix).and_then(|it| it.chars().next());
-            let prefix = prefix.map_or(String::new(), String::from);
-            (name(format!("{sign}{}", line.legend)), format!(" {number}{prefix}"))
-        }
-        Detail::Name(letters) => {
-            let name: String = line.legend.chars().take(letters).collect();
-            (None, format!(" {sign}{name}"))
-        }
-    };
+    let name = (!line.legend.is_empty()).then(|| Piece::new(name, theme.faint()));
     name.into_iter().chain([Piece::new(value, style)]).collect()
 }
 
@@ -193,11 +212,13 @@ fn busiest(app: &App, chart: &Chart, heading: &Heading<'_>) -> Vec<Piece> {
     ]
 }
 
-/// What the values are compared with, and whether it lies beyond the axis.
+/// What the values are compared with, a piece each, and whether it lies beyond the axis.
 fn compared(app: &App, chart: &Chart, axis: &ValueAxis) -> Vec<Piece> {
-    let Some(reference) = &chart.reference else { return Vec::new() };
     let signs = app.theme.signs();
-    let sign = if axis.is_below(reference.value) { signs.above } else { signs.reference };
-    let style = app.theme.threshold(reference.level);
-    vec![Piece::new(format!(" {sign} {} ", reference.label), style)]
+    let piece = |reference: &Reference| {
+        let sign = if axis.is_below(reference.value) { signs.above } else { signs.reference };
+        let style = app.theme.threshold(reference.level);
+        Piece::new(format!(" {sign} {} ", reference.label), style)
+    };
+    chart.references.iter().map(piece).collect()
 }
