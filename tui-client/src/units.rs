@@ -245,8 +245,10 @@ impl Look {
         let scaled = value * self.scale;
         let is_great = scaled.abs() >= PREFIX_FROM && self.prefixes == Prefixes::None;
         let prefixes = if is_great { Prefixes::Decimal } else { self.prefixes };
-        let digits = prefixes.of_value(scaled).0.abs();
-        let decimals = self.decimals.min(usize::from(digits < 9.95));
+        let (digits, prefix) = prefixes.of_value(scaled);
+        // No fraction of a byte.
+        let is_whole = prefixes != Prefixes::None && prefix.is_empty();
+        let decimals = self.decimals.min(usize::from(digits.abs() < 9.95 && !is_whole));
         Look { prefixes, decimals, ..self.clone() }.number_and_prefix(value)
     }
 
@@ -386,6 +388,24 @@ mod tests {
             assert!(expected.len() <= widest, "{expected}");
         }
         assert_eq!((of("mem:%", 12.5), of("x:B", f64::NAN)), (None, None));
+    }
+
+    #[test]
+    fn a_brief_value_has_two_or_three_digits_and_the_letter_of_its_prefix() {
+        for (column, value, expected) in [
+            ("net_rx:B/s", 13.3e6, "13M"),
+            ("net_rx:B/s", 2e6, "1.9M"),
+            ("net_rx:B/s", 140.0, "140B"),
+            ("net_rx:B/s", 0.0, "0B"),
+            ("cpu:%", 67.14, "67"),
+            ("load1", 2.84, "2.8"),
+            ("procs", 4.0, "4"),
+            ("x", 21_633_256.0, "22M"),
+            ("x:°C", -12_345.0, "-12k"),
+            ("x:°C", f64::NAN, "-"),
+        ] {
+            assert_eq!(look(column, Units::Usual, MACHINE).brief(value), expected);
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Color;
 
-use crate::metrics::{all, cores};
+use crate::metrics::{all, collecting, cores};
 use crate::stage::{START, Stage, THEME, check_text, painted, text};
 
 const MONO: Theme = Theme { palette: Palette::Mono, ..THEME };
@@ -363,4 +363,37 @@ fn at_any_size_each_source_whose_line_is_drawn_stands_below_the_chart() {
         let frame = text(&buffer);
         assert_eq!(signs, stage.app.compared().len(), "{width}x{height}:\n{frame}");
     }
+}
+
+/// The titles of all charts at a size.
+fn titles(stage: &mut Stage, width: u16, height: u16) -> String {
+    let mut found: Vec<String> = Vec::new();
+    for chart in 0..stage.app.charts().len() {
+        let buffer = stage.draw(width, height);
+        let layout = stage.app.layout(stage.app.area());
+        for place in layout.charts.iter().filter(|place| place.at == chart) {
+            let title = Rect { height: 1, ..place.area };
+            found.push(title.positions().map(|at| buffer[at].symbol()).collect());
+        }
+        stage.press(KeyCode::Tab);
+    }
+    found.join("\n")
+}
+
+#[test]
+fn a_title_shortens_values_and_names_before_it_drops_them() {
+    let few = "temp:°C big net_rx:B/s net_tx:B/s disk_read:B/s disk_write:B/s";
+    let mut stage = collecting(few, |_| vec![63.4, 21_633_256.0, 13.3e6, 140.0, 2e5, 0.0]);
+    let mut shown = String::new();
+    for (width, height) in [(40, 12), (40, 36), (60, 36), (80, 24)] {
+        let titles = titles(&mut stage, width, height);
+        shown += &format!("{width}x{height}\n{titles}\n");
+    }
+    shown += &format!("80x24\n{}\n", titles(&mut all(), 80, 24));
+    shown += &format!("40x12\n{}\n", titles(&mut all(), 40, 12));
+    for (width, height) in [(40, 12), (80, 24)] {
+        let mut alike = Stage::columns(13, 200);
+        shown += &format!("{width}x{height}\n{}\n", titles(&mut alike, width, height));
+    }
+    check_text("short_titles", &shown);
 }
