@@ -42,10 +42,10 @@ enum Detail {
     Value,
     /// The same, the unit no longer than its prefix.
     Number,
-    /// So many letters of its name, and its value in few digits.
-    Brief(usize),
-    /// So many letters of its name.
-    Name(usize),
+    /// The same, the value in few digits.
+    Brief,
+    /// Its name.
+    Name,
 }
 
 /// A name that is cut keeps at most so many letters: further ones tell little.
@@ -124,7 +124,8 @@ fn title(app: &App, chart: &Chart, heading: &Heading<'_>, room: usize) -> Vec<Pi
 }
 
 /// The legends of the lines without those that stand there in large digits, the longest first: with all
-/// values, with fewer units, with fewer digits, with fewer letters, with names only, with their letters.
+/// values, with fewer units, with fewer digits, with fewer letters, with values of the first lines only, with
+/// names only, with fewer letters.
 fn legends(app: &App, chart: &Chart, heading: &Heading<'_>, large: usize) -> Vec<Vec<Piece>> {
     if chart.kind == Kind::Heat {
         let all = busiest(app, chart, heading);
@@ -133,30 +134,41 @@ fn legends(app: &App, chart: &Chart, heading: &Heading<'_>, large: usize) -> Vec
     }
     let lines: Vec<usize> = (large..chart.lines.len().min(heading.values.len())).collect();
     let names: Vec<&str> = lines.iter().map(|at| chart.lines[*at].legend.as_str()).collect();
-    let legend = |detail: Detail| -> Vec<Piece> {
-        let names = match detail {
-            Detail::Value | Detail::Number => cut(&names, usize::MAX),
-            Detail::Brief(letters) | Detail::Name(letters) => cut(&names, letters),
-        };
-        let of_line =
-            |(at, name): (&usize, &str)| line_legend(app, chart, heading, *at, name, detail);
-        lines.iter().zip(names).flat_map(of_line).collect()
-    };
     let longest = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+    let legend = |letters: usize, detail: &dyn Fn(usize) -> Detail| -> Vec<Piece> {
+        let lines = lines.iter().zip(cut(&names, letters)).enumerate();
+        let of_line = |(nth, (at, name)): (usize, (&usize, &str))| {
+            line_legend(app, chart, heading, *at, name, detail(nth))
+        };
+        lines.flat_map(of_line).collect()
+    };
     // Where lines have signs, those alone are legends, too.
     let least = usize::from(!app.theme.has_signs());
-    let cuts = || (least..longest.min(CUT_NAME_MAX + 1)).rev();
-    let letters = || std::iter::once(longest).chain(cuts());
+    let cuts = (least..longest.min(CUT_NAME_MAX + 1)).rev();
     let is_clear = |letters: &usize| {
         let mut cut = cut(&names, *letters);
         cut.sort_unstable();
         *letters == 0 || cut.windows(2).all(|pair| pair[0] != pair[1])
     };
-    let mut legends = vec![legend(Detail::Value), legend(Detail::Number)];
-    legends.extend(letters().filter(is_clear).map(|letters| legend(Detail::Brief(letters))));
+    // Beside a value, a name of digits would be taken for another one.
+    let is_number = |name: &&str| !name.is_empty() && name.chars().all(|c| c.is_ascii_digit());
+    let brief = |letters: &usize| is_clear(letters) && !cut(&names, *letters).iter().any(is_number);
+    let mut legends = vec![
+        legend(longest, &|_| Detail::Value),
+        legend(longest, &|_| Detail::Number),
+        legend(longest, &|_| Detail::Brief),
+    ];
     if longest > 0 {
-        legends.extend(letters().filter(is_clear).map(|letters| legend(Detail::Name(letters))));
-        legends.extend(cuts().last().map(|letters| legend(Detail::Name(letters))));
+        let some = |letters| legend(letters, &|_| Detail::Brief);
+        legends.extend(cuts.clone().filter(brief).map(some));
+        for values in (1..lines.len()).rev() {
+            let detail = |nth: usize| if nth < values { Detail::Brief } else { Detail::Name };
+            legends.push(legend(longest, &detail));
+        }
+        let name = |letters| legend(letters, &|_| Detail::Name);
+        legends.push(name(longest));
+        legends.extend(cuts.clone().filter(is_clear).map(name));
+        legends.extend(cuts.last().map(name));
     }
     legends
 }
@@ -175,7 +187,7 @@ fn cut<'a>(names: &[&'a str], letters: usize) -> Vec<&'a str> {
     names.iter().map(|name| if begin_alike { tail(name) } else { head(name) }).collect()
 }
 
-/// The legend of a line.
+/// The legend of a line under such a name.
 fn line_legend(
     app: &App,
     chart: &Chart,
@@ -194,8 +206,8 @@ fn line_legend(
     let value = match detail {
         Detail::Value => format!(" {} ", chart.look.value(value)),
         Detail::Number => format!(" {}", chart.look.number_and_prefix(value)),
-        Detail::Brief(_) => format!(" {}", chart.look.brief(value)),
-        Detail::Name(_) => return vec![Piece::new(name, style)],
+        Detail::Brief => format!(" {}", chart.look.brief(value)),
+        Detail::Name => return vec![Piece::new(name, style)],
     };
     let name = (!line.legend.is_empty()).then(|| Piece::new(name, theme.faint()));
     name.into_iter().chain([Piece::new(value, style)]).collect()
