@@ -249,7 +249,7 @@ impl Look {
         // No fraction of a byte.
         let is_whole = prefixes != Prefixes::None && prefix.is_empty();
         let decimals = self.decimals.min(usize::from(digits.abs() < 9.95 && !is_whole));
-        Look { prefixes, decimals, ..self.clone() }.number_and_prefix(value)
+        Look { decimals, prefixes, ..self.clone() }.number_and_prefix(value)
     }
 
     /// The number alone, in the unit that another value has.

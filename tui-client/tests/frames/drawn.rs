@@ -384,16 +384,18 @@ fn titles(stage: &mut Stage, width: u16, height: u16) -> String {
 fn a_title_shortens_values_and_names_before_it_drops_them() {
     let few = "temp:°C big net_rx:B/s net_tx:B/s disk_read:B/s disk_write:B/s";
     let mut stage = collecting(few, |_| vec![63.4, 21_633_256.0, 13.3e6, 140.0, 2e5, 0.0]);
-    let mut shown = String::new();
-    for (width, height) in [(40, 12), (40, 36), (60, 36), (80, 24)] {
-        let titles = titles(&mut stage, width, height);
-        shown += &format!("{width}x{height}\n{titles}\n");
+    let mut shown: Vec<String> = Vec::new();
+    let mut show = |stage: &mut Stage, (width, height): (u16, u16)| {
+        shown.push(format!("{width}x{height}\n{}", titles(stage, width, height)));
+    };
+    for size in [(40, 12), (40, 36), (60, 36), (80, 24)] {
+        show(&mut stage, size);
     }
-    shown += &format!("80x24\n{}\n", titles(&mut all(), 80, 24));
-    shown += &format!("40x12\n{}\n", titles(&mut all(), 40, 12));
-    for (width, height) in [(40, 12), (80, 24)] {
-        let mut alike = Stage::columns(13, 200);
-        shown += &format!("{width}x{height}\n{}\n", titles(&mut alike, width, height));
+    for size in [(80, 24), (40, 12)] {
+        show(&mut all(), size);
     }
-    check_text("short_titles", &shown);
+    for size in [(40, 12), (80, 24)] {
+        show(&mut Stage::columns(13, 200), size);
+    }
+    check_text("short_titles", &shown.join("\n"));
 }

@@ -167,8 +167,8 @@ fn legends(app: &App, chart: &Chart, heading: &Heading<'_>, large: usize) -> Vec
         }
         let name = |letters| legend(letters, &|_| Detail::Name);
         legends.push(name(longest));
-        legends.extend(cuts.clone().filter(is_clear).map(name));
-        legends.extend(cuts.last().map(name));
+        legends.extend(cuts.filter(is_clear).map(name));
+        legends.push(name(least));
     }
     legends
 }
