@@ -43,8 +43,8 @@ pub struct Chart {
     pub lines: Vec<ChartLine>,
     /// How its values look.
     pub look: Look,
-    /// A value that others are compared with, in the unit that is shown.
-    pub reference: Option<Reference>,
+    /// Values that others are compared with, in the unit that is shown, the most important first.
+    pub references: Vec<Reference>,
     /// How it is drawn.
     pub kind: Kind,
 }
@@ -122,10 +122,11 @@ pub fn charts(schema: &Schema, looks: &[Look], machine: Machine) -> Vec<Chart> {
         let Some(first) = lines.first() else { continue };
         let look = look(first.column);
         let reference = reference(columns[first.column].name(), look.scale, machine);
+        let references = reference.into_iter().collect();
         let per_core = look.table.is_some_and(|(unit, _)| unit == "/core");
         let remark = if per_core { "per core" } else { "" };
         let (title, kind) = ((*title).to_owned(), Kind::Lines);
-        charts.push(Chart { title, remark, lines, look, reference, kind });
+        charts.push(Chart { title, remark, lines, look, references, kind });
     }
     charts.extend(cores(columns, looks));
     // A chart is chosen by its title: no two may have the same.
@@ -142,7 +143,7 @@ pub fn charts(schema: &Schema, looks: &[Look], machine: Machine) -> Vec<Chart> {
             title,
             remark: "",
             look: looks.max_by_key(|look| look.decimals).cloned().unwrap_or_else(|| look(group[0])),
-            reference: None,
+            references: Vec::new(),
             kind: Kind::Lines,
             lines: lines(columns, &group),
         });
@@ -161,7 +162,8 @@ fn cores(columns: &[Column], looks: &[Look]) -> Option<Chart> {
     let lines: Vec<ChartLine> = cores.map(line).collect();
     let look = looks[lines.first()?.column].clone();
     let title = CORES.to_owned();
-    Some(Chart { title, remark: "", lines, look, reference: None, kind: Kind::Heat })
+    let (remark, references) = ("", Vec::new());
+    Some(Chart { title, remark, lines, look, references, kind: Kind::Heat })
 }
 
 /// The columns of unknown names that share a chart, chart by chart; none is empty.
@@ -307,11 +309,14 @@ mod tests {
             let machine = Machine { cores: Some(16.0), memory: None };
             charts_in(units, &Schema::plain(6), machine).pop().unwrap()
         };
-        let of = |chart: Chart| chart.reference.map(|it| (it.value, it.label, chart.remark));
+        let of = |chart: Chart| {
+            let reference = chart.references.into_iter().next();
+            reference.map(|it| (it.value, it.label, chart.remark))
+        };
         assert_eq!(of(load(Units::Usual)), Some((16.0, "16 cores".into(), "")));
         assert_eq!(of(load(Units::Other)), Some((1.0, "1 per core".into(), "per core")));
         let charts = charts_in(Units::Usual, &Schema::plain(6), Machine::default());
-        assert!(charts[3].reference.is_none());
+        assert!(charts[3].references.is_empty());
     }
 
     #[test]

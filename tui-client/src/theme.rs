@@ -58,6 +58,9 @@ pub const AREA_LEVELS: usize = 3;
 /// What is left of a colour at each height of an area, percent: the line above it has all of it.
 const AREA_PERCENT: [u16; AREA_LEVELS] = [55, 68, 80];
 
+/// A colour whose parts differ by no more looks grey when it is mixed with black or white.
+const GREY_SPREAD_MAX: u8 = 24;
+
 /// What is left of a colour at each level of heat, percent.
 const HEAT_PERCENT: [u16; HEAT_LEVELS] = [60, 70, 80, 90, 100];
 
@@ -161,13 +164,15 @@ impl Theme {
     }
 
     /// A line's style with so much of its colour, the rest of what is behind it. Where colours cannot be
-    /// mixed, it is that of the line, or faint without colours.
+    /// mixed, or would become the grey of what is stale, it is that of the line, or faint without colours.
     fn shaded(self, line: usize, percent: u16, fresh: bool) -> Style {
         let style = self.line(line, fresh);
         let behind = if self.palette == Palette::Light { 0xff } else { 0 };
         let mix = |part: u8| ((u16::from(part) * percent + behind * (100 - percent)) / 100) as u8;
         match style.fg {
-            Some(Color::Rgb(red, green, blue)) => {
+            Some(Color::Rgb(red, green, blue))
+                if red.max(green).max(blue) - red.min(green).min(blue) > GREY_SPREAD_MAX =>
+            {
                 style.fg(Color::Rgb(mix(red), mix(green), mix(blue)))
             }
             Some(_) => style,
@@ -452,6 +457,9 @@ mod tests {
             assert!(
                 shades(true).iter().all(|style| style.fg != theme.alarm().fg || theme.is_mono())
             );
+            if !theme.is_mono() {
+                assert_eq!(theme.area(1, true), [theme.line(1, true); AREA_LEVELS], "white");
+            }
             let stale = theme.line(0, false);
             assert!(depth == Depth::Truecolor || shades(false).iter().all(|it| *it == stale));
         }

@@ -259,6 +259,27 @@ impl Look {
         (number(scaled, self.decimals), format!("{prefix}{}", self.suffix))
     }
 
+    /// The value with no more of its unit than the letter of its prefix: `13.3M`, `140.0B`, `2.40`.
+    #[must_use]
+    pub fn number_and_prefix(&self, value: f64) -> String {
+        let (number, unit) = self.parts(value);
+        let has_letter = self.prefixes != Prefixes::None;
+        format!("{number}{}", unit.get(..1).filter(|_| has_letter).unwrap_or_default())
+    }
+
+    /// The same in two or three digits: `13M`, `1.9M`, `67`. Great values get a prefix in any unit: `22M`.
+    #[must_use]
+    pub fn brief(&self, value: f64) -> String {
+        let scaled = value * self.scale;
+        let is_great = scaled.abs() >= PREFIX_FROM && self.prefixes == Prefixes::None;
+        let prefixes = if is_great { Prefixes::Decimal } else { self.prefixes };
+        let (digits, prefix) = prefixes.of_value(scaled);
+        // No fraction of a byte.
+        let is_whole = prefixes != Prefixes::None && prefix.is_empty();
+        let decimals = self.decimals.min(usize::from(digits.abs() < 9.95 && !is_whole));
+        Look { decimals, prefixes, ..self.clone() }.number_and_prefix(value)
+    }
+
     /// The number alone, in the unit that another value has.
     #[must_use]
     pub fn number_as(&self, value: f64, other: f64) -> String {
@@ -470,6 +491,24 @@ mod tests {
             assert!(expected.len() <= widest, "{expected}");
         }
         assert_eq!((of("mem:%", 12.5), of("x:B", f64::NAN)), (None, None));
+    }
+
+    #[test]
+    fn a_brief_value_has_two_or_three_digits_and_the_letter_of_its_prefix() {
+        for (column, value, expected) in [
+            ("net_rx:B/s", 13.3e6, "13M"),
+            ("net_rx:B/s", 2e6, "1.9M"),
+            ("net_rx:B/s", 140.0, "140B"),
+            ("net_rx:B/s", 0.0, "0B"),
+            ("cpu:%", 67.14, "67"),
+            ("load1", 2.84, "2.8"),
+            ("procs", 4.0, "4"),
+            ("x", 21_633_256.0, "22M"),
+            ("x:°C", -12_345.0, "-12k"),
+            ("x:°C", f64::NAN, "-"),
+        ] {
+            assert_eq!(look(column, Units::Usual, MACHINE).brief(value), expected);
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use loadline_protocol::Time;
 
 use super::{App, Screen, View};
-use crate::charts::{Chart, Reference, charts, look};
+use crate::charts::{Chart, ChartLine, Reference, charts, look};
 use crate::event::Event;
 use crate::layout::Page;
 use crate::store::Kept;
@@ -62,13 +62,8 @@ impl Seen {
             .map_or_else(Vec::new, |stream| charts(&stream.schema, &self.looks, machine));
         self.charts.sort_by_key(|chart| is_missing(watched, chart));
         self.limits = columns.iter().map(|it| thresholds.of(it.name(), machine.cores)).collect();
-        for chart in self.charts.iter_mut().filter(|chart| chart.reference.is_none()) {
-            let mut limits = chart.lines.iter().filter_map(|line| self.limits.get(line.column));
-            chart.reference = limits.find_map(Limits::first).map(|(level, limit)| Reference {
-                value: limit * chart.look.scale,
-                label: format!("{} {}", level.word(), chart.look.value(limit)),
-                level,
-            });
+        for chart in &mut self.charts {
+            chart.references.splice(0..0, thresholds_of(chart, &self.limits));
         }
     }
 
@@ -335,4 +330,20 @@ impl App {
             may_come && !seen.watched.caught_up
         })
     }
+}
+
+/// The lower threshold of each line of a chart, with the line's name unless all lines have the same one.
+fn thresholds_of(chart: &Chart, limits: &[Limits]) -> Vec<Reference> {
+    let first = |line: &ChartLine| limits.get(line.column).and_then(Limits::first);
+    let all = chart.lines.first().and_then(first);
+    let is_common = chart.lines.iter().all(|line| first(line) == all);
+    let lines = chart.lines.iter().take(if is_common { 1 } else { chart.lines.len() });
+    let threshold = |line: &ChartLine| {
+        let (level, limit) = first(line)?;
+        let name = Some(line.legend.as_str()).filter(|name| !is_common && !name.is_empty());
+        let name = name.map_or(String::new(), |name| format!(" {name}"));
+        let label = format!("{}{name} {}", level.word(), chart.look.value(limit));
+        Some(Reference { value: limit * chart.look.scale, label, level })
+    };
+    lines.filter_map(threshold).collect()
 }

@@ -37,9 +37,6 @@ pub(super) use value_axis::ValueAxis;
 /// Columns in front of the name of a reference line.
 const LABEL_MARGIN: u16 = 1;
 
-/// The name takes at most this part of a reference line.
-const LABEL_SHARE: u16 = 2;
-
 /// What a chart shows, before it is known where its values stand.
 pub(super) struct Figure<'a> {
     /// Its lines, their names and colours, and how values look.
@@ -187,7 +184,7 @@ pub(super) fn draw(
     if why_empty.is_some() {
         heading.values.clear();
     }
-    let has_compared = title::render(app, chart, &heading, place.map(|(_, axis)| axis), parts, buf);
+    let named = title::render(app, chart, &heading, place.map(|(_, axis)| axis), parts, buf);
     let Some((window, axis)) = place else { return };
     let drawn = Drawn { app, chart, parts, window, lines, filled, axis };
     digits::render(&drawn, &heading, buf);
@@ -196,11 +193,8 @@ pub(super) fn draw(
         (Some(why), _) => drawn.render_why(why, buf),
         (None, Kind::Lines) => {
             value_axis::render(&drawn, buf);
-            drawn.render_lines(buf);
+            drawn.render_lines(named, buf);
             value_axis::render_beyond(&drawn, buf);
-            if !has_compared {
-                drawn.render_reference_label(buf);
-            }
             drawn.render_names(buf);
         }
         (None, Kind::Heat) => heat::render(&drawn, buf),
@@ -218,7 +212,9 @@ impl Drawn<'_> {
         put(buf, Rect { x: row.x + left, width: row.width - left, ..row }, &[text]);
     }
 
-    fn render_lines(&self, buf: &mut Buffer) {
+    /// Draws the lines, and those references that the title names or that have room for their names. The
+    /// title names the first `named` references.
+    fn render_lines(&self, named: usize, buf: &mut Buffer) {
         let theme = self.app.theme;
         let panel = self.parts.panel;
         let (_, dots) = theme.charset().pixels_per_cell();
@@ -229,37 +225,67 @@ impl Drawn<'_> {
             Layer::new(Strokes::of(&line.slots, row), at, style, theme)
         });
         let mut cells = Cells::new(theme, self.window, layers.collect());
-        cells.across = self
-            .reference()
-            .map(|(row, reference)| Across { row, style: theme.threshold(reference.level) });
         cells.area = self.lines.get(self.filled).filter(|_| theme.fill).map(|line| Area {
             line: self.filled,
             styles: theme.area(self.chart.lines[self.filled].colour, line.fresh),
         });
-        cells.render(panel, buf);
-    }
-
-    /// The value that others are compared with, and its row in the panel.
-    fn reference(&self) -> Option<(u16, &Reference)> {
-        let reference = self.chart.reference.as_ref()?;
-        let (_, dots) = self.app.theme.charset().pixels_per_cell();
-        Some((self.axis.row(reference.value, self.parts.panel.height, dots)?, reference))
-    }
-
-    /// The name of the reference line in the line itself, where nothing else is drawn there.
-    fn render_reference_label(&self, buf: &mut Buffer) {
-        let Some((row, reference)) = self.reference() else { return };
-        let panel = self.parts.panel;
-        let style = self.app.theme.threshold(reference.level);
-        let label = Piece::new(format!(" {} ", reference.label), style);
-        let x = panel.x + LABEL_MARGIN;
-        let width = label.width() as u16;
-        let place = Rect { x, y: panel.y + row, width, height: 1 };
-        let sign = self.app.theme.signs().reference;
-        let is_free = |x: u16| buf[(x, place.y)].symbol().starts_with(sign);
-        if panel.width / LABEL_SHARE >= width && (x..x + width).all(is_free) {
-            put(buf, place, &[label]);
+        let mut references = self.references();
+        loop {
+            let across = |&(_, row, reference): &(usize, u16, &Reference)| Across {
+                row,
+                style: theme.threshold(reference.level),
+            };
+            cells.across = references.iter().map(across).collect();
+            cells.render(panel, buf);
+            let nameless = references.iter().position(|&(at, row, reference)| {
+                // At the lowest row, a line without its name beside it would be taken for the axis.
+                let is_named = at < named;
+                let is_lowest = row + 1 == panel.height;
+                let is_labelled =
+                    (!is_named || is_lowest) && self.render_reference_label(row, reference, buf);
+                !is_named && !is_labelled
+            });
+            let Some(nameless) = nameless else { return };
+            references.remove(nameless);
+            for position in panel.positions() {
+                buf[position].reset();
+            }
         }
+    }
+
+    /// The values that others are compared with: their numbers, and their rows in the panel.
+    fn references(&self) -> Vec<(usize, u16, &Reference)> {
+        let (_, dots) = self.app.theme.charset().pixels_per_cell();
+        let row = |(at, reference)| -> Option<(usize, u16, &Reference)> {
+            let reference: &Reference = reference;
+            Some((at, self.axis.row(reference.value, self.parts.panel.height, dots)?, reference))
+        };
+        self.chart.references.iter().enumerate().filter_map(row).collect()
+    }
+
+    /// The name of a reference line in the line itself where nothing else is drawn, or in a free place of
+    /// the row above or below. Returns whether there is one.
+    fn render_reference_label(&self, row: u16, reference: &Reference, buf: &mut Buffer) -> bool {
+        let panel = self.parts.panel;
+        let label = format!(" {} ", reference.label);
+        let label = Piece::new(label, self.app.theme.threshold(reference.level));
+        let sign = self.app.theme.signs().reference;
+        let y = panel.y + row;
+        let rows = [Some(y), y.checked_sub(1), Some(y + 1)].into_iter().flatten();
+        let rows = rows.filter(|y| (panel.top()..panel.bottom()).contains(y));
+        for y in rows {
+            let is_free = |x: u16, buf: &Buffer| {
+                let symbol = buf[(x, y)].symbol();
+                is_blank(symbol) || symbol.starts_with(sign)
+            };
+            let width = label.width() as u16;
+            let mut places = panel.x + LABEL_MARGIN..(panel.right() + 1).saturating_sub(width);
+            if let Some(x) = places.find(|x| (*x..x + width).all(|x| is_free(x, buf))) {
+                put(buf, Rect { x, y, width, height: 1 }, &[label]);
+                return true;
+            }
+        }
+        false
     }
 
     /// The names of the lines at their ends, each beside its latest value, or below a name that stands

@@ -48,7 +48,7 @@ fn common<'a>(charts: impl Iterator<Item = &'a Chart>) -> Option<Chart> {
         all
     })?;
     // What the values of one machine are compared with says nothing of the others.
-    Some(Chart { reference: None, ..merged })
+    Some(Chart { references: Vec::new(), ..merged })
 }
 
 fn render_together(app: &App, number: usize, title: &str, place: ChartPlace, buf: &mut Buffer) {

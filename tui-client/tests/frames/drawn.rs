@@ -16,7 +16,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Color;
 
-use crate::metrics::{all, cores};
+use crate::metrics::{all, collecting, cores};
 use crate::stage::{START, Stage, THEME, check_text, painted, text};
 
 const MONO: Theme = Theme { palette: Palette::Mono, ..THEME };
@@ -87,6 +87,63 @@ fn the_area_below_the_first_line_is_filled_the_denser_the_higher() {
         stage.press(KeyCode::Char('F'));
         assert_ne!(stage.frame(80, 24), lines);
     }
+}
+
+#[test]
+fn a_reference_line_is_named_wherever_it_is_drawn() {
+    // The window is full, and the axis so long that the line lies in the row of the 0.
+    let high = |second: i64| [if second % 100 == 50 { 39.5 } else { 1.0 }, 0.5, 0.2];
+    check_chart("reference_in_the_lowest_row", &mut loads(high, THEME), "Load");
+    // Lines everywhere: no room, no line.
+    let noise = |second: i64| [(second % 2) as f64 * 4.3, 0.0, 4.0];
+    for (width, height) in [(80, 24), (40, 12), (120, 36), (60, 36), (40, 36)] {
+        for load in [&high as &dyn Fn(i64) -> [f64; 3], &noise, &|_| [4.0; 3], &|_| [0.0; 3]] {
+            let mut stage = loads(load, THEME);
+            let (buffer, area) = chart(&mut stage, "Load", width, height);
+            let shown = painted(&buffer, area);
+            assert!(!shown.contains('╌') || shown.contains("4 cores"), "{shown}");
+        }
+    }
+}
+
+/// A live server with thresholds for columns: warning and critical.
+fn judged(stage: Stage, limits: &[(&str, Option<f64>, Option<f64>)]) -> Stage {
+    let limits = limits
+        .iter()
+        .map(|(name, warn, critical)| {
+            ((*name).to_owned(), Limits { warn: *warn, critical: *critical })
+        })
+        .collect();
+    let app = stage.app.with(Keys::default(), Thresholds(limits));
+    let mut stage = Stage { app, ..stage };
+    stage.typed("uu");
+    stage
+}
+
+#[test]
+fn thresholds_of_load_are_lines_beside_the_number_of_cores() {
+    let loads = || loads(|_| [2.5, 1.5, 0.5], THEME);
+    let critical = ("load1", None, Some(3.0));
+    let both = [critical, ("load15", Some(1.0), None)];
+    let mut stage = judged(loads(), &both);
+    let (buffer, area) = chart(&mut stage, "Load", 120, 36);
+    check_text("thresholds_of_load", &painted(&buffer, area));
+    let mut stage = judged(loads(), &[("load1/core", Some(0.5), Some(1.0))]);
+    let screen = stage.frame(120, 36);
+    assert!(screen.contains("warning 1m 2.00") && screen.contains("4 cores"), "{screen}");
+}
+
+#[test]
+fn a_threshold_of_one_core_names_it_and_one_of_all_does_not() {
+    let title = |limits: &[(&str, Option<f64>, Option<f64>)]| {
+        let screen = judged(cores(4), limits).frame(120, 36);
+        screen.lines().find(|line| line.contains("Cores")).unwrap().to_owned()
+    };
+    let one = title(&[("core3", Some(40.0), None)]);
+    assert!(one.contains("╌ warning core3 40.0 %"), "{one}");
+    let names = ["core0", "core1", "core2", "core3"];
+    let all = title(&names.map(|name| (name, Some(40.0), None)));
+    assert!(all.contains("╌ warning 40.0 %") && all.matches("warning").count() == 1, "{all}");
 }
 
 #[test]
@@ -230,7 +287,12 @@ proptest! {
             let is_label = |cells: &[(String, Color)]| {
                 cells.iter().any(|(symbol, _)| symbol.starts_with(char::is_alphanumeric))
             };
-            if !is_label(before) && !is_label(after) {
+            // Without room for its name, that line is not drawn.
+            let has_line = |cells: &[(String, Color)]| {
+                cells.iter().any(|(symbol, _)| ["╌", "-"].contains(&symbol.as_str()))
+            };
+            let is_drawn_alike = has_line(before) == has_line(after);
+            if is_drawn_alike && !is_label(before) && !is_label(after) {
                 prop_assert_eq!(&before[cells_moved..cells_moved + kept], &after[..kept]);
             }
         }
@@ -301,4 +363,39 @@ fn at_any_size_each_source_whose_line_is_drawn_stands_below_the_chart() {
         let frame = text(&buffer);
         assert_eq!(signs, stage.app.compared().len(), "{width}x{height}:\n{frame}");
     }
+}
+
+/// The titles of all charts at a size.
+fn titles(stage: &mut Stage, width: u16, height: u16) -> String {
+    let mut found: Vec<String> = Vec::new();
+    for chart in 0..stage.app.charts().len() {
+        let buffer = stage.draw(width, height);
+        let layout = stage.app.layout(stage.app.area());
+        for place in layout.charts.iter().filter(|place| place.at == chart) {
+            let title = Rect { height: 1, ..place.area };
+            found.push(title.positions().map(|at| buffer[at].symbol()).collect());
+        }
+        stage.press(KeyCode::Tab);
+    }
+    found.join("\n")
+}
+
+#[test]
+fn a_title_shortens_values_and_names_before_it_drops_them() {
+    let few = "temp:°C big net_rx:B/s net_tx:B/s disk_read:B/s disk_write:B/s";
+    let mut stage = collecting(few, |_| vec![63.4, 21_633_256.0, 13.3e6, 140.0, 2e5, 0.0]);
+    let mut shown: Vec<String> = Vec::new();
+    let mut show = |stage: &mut Stage, (width, height): (u16, u16)| {
+        shown.push(format!("{width}x{height}\n{}", titles(stage, width, height)));
+    };
+    for size in [(40, 12), (40, 36), (60, 36), (80, 24)] {
+        show(&mut stage, size);
+    }
+    for size in [(80, 24), (40, 12)] {
+        show(&mut all(), size);
+    }
+    for size in [(40, 12), (80, 24)] {
+        show(&mut Stage::columns(13, 200), size);
+    }
+    check_text("short_titles", &shown.join("\n"));
 }

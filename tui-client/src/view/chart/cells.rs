@@ -1,7 +1,7 @@
 //! Cells of a panel: the dots of each cell, and the line whose colour it has.
 //!
-//! A cell has one colour. Where lines share cells, each line in turn has [`STRETCH`] of them, the first
-//! line first, and a reference line has the last cell of each stretch:
+//! A cell has one colour. Where lines share cells, the dots of all are drawn, in the colour of each line in
+//! turn for [`STRETCH`] cells, the first line first, and a reference line has the last cell of each stretch:
 //!
 //! ```text
 //!  three equal lines                  aaaabbbbccccaaaabbbbcccc
@@ -59,7 +59,8 @@ pub(in crate::view) struct Cells {
     first_slot: i64,
     /// The most important line first.
     layers: Vec<Layer>,
-    pub(in crate::view) across: Option<Across>,
+    /// Where several share a row, the first is drawn.
+    pub(in crate::view) across: Vec<Across>,
     pub(in crate::view) area: Option<Area>,
 }
 
@@ -85,7 +86,7 @@ impl Layer {
 impl Cells {
     /// Lines, and nothing behind them.
     pub(in crate::view) fn new(theme: Theme, window: Window, layers: Vec<Layer>) -> Cells {
-        Cells { theme, first_slot: window.first_slot(), layers, across: None, area: None }
+        Cells { theme, first_slot: window.first_slot(), layers, across: Vec::new(), area: None }
     }
 
     pub(in crate::view) fn render(&self, panel: Rect, buf: &mut Buffer) {
@@ -98,7 +99,7 @@ impl Cells {
         for x in 0..panel.width {
             let turn = first_cell + i64::from(x);
             let lines = self.rows(x, panel.height);
-            let is_across = |y: &u16| self.across.as_ref().is_some_and(|across| across.row == *y);
+            let is_across = |y: &u16| self.across.iter().any(|across| across.row == *y);
             for y in (0..panel.height).filter(|y| lines.contains(y) || is_across(y)) {
                 for (dots, layer) in dots.iter_mut().zip(&self.layers) {
                     *dots = self.dots(layer, x, y);
@@ -128,7 +129,7 @@ impl Cells {
         // A line that rises or falls through a cell has it before those that only pass.
         let claims = |dots: &Dots| if is_steep { dots.steep != 0 } else { dots.level != 0 };
         let count = dots.iter().filter(|dots| claims(dots)).count();
-        if let Some(across) = self.across.as_ref().filter(|across| across.row == y)
+        if let Some(across) = self.across.iter().find(|across| across.row == y)
             && (count == 0 || !is_steep && turn.rem_euclid(STRETCH) == STRETCH - 1)
         {
             return Some((self.theme.signs().reference, across.style));
@@ -142,10 +143,14 @@ impl Cells {
         if self.theme.ascii {
             return Some((layer.sign, layer.style));
         }
-        // In another line's colour, dots would be misread; without colours, only those at the same place.
-        let hidden = if self.theme.is_mono() { own.level } else { u8::MAX };
-        let others = dots.iter().map(|other| other.steep | other.shown & !hidden);
-        let all = others.fold(own.shown, |all, dots| all | dots);
+        // Dots that only one line has are all drawn: no line has a hole where others pass. Others have the
+        // pattern of the line whose turn it is.
+        let (steep, once, twice) = dots.iter().fold((0, 0, 0), |(steep, once, twice), dots| {
+            (steep | dots.steep, once | dots.level, twice | once & dots.level)
+        });
+        let alone = if count > 1 { once & !twice } else { 0 };
+        let others = dots.iter().fold(0, |all, other| all | other.shown & !own.level);
+        let all = steep | alone | own.shown | others;
         (all != 0).then(|| (braille(all), layer.style))
     }
 

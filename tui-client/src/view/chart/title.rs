@@ -6,7 +6,7 @@ use ratatui::style::Modifier;
 
 use super::value_axis::ValueAxis;
 use crate::app::App;
-use crate::charts::{Chart, Kind};
+use crate::charts::{Chart, Kind, Reference};
 use crate::layout::Parts;
 use crate::thresholds::Level;
 use crate::view::text::{Piece, put, put_right, shortened, width};
@@ -42,13 +42,16 @@ enum Detail {
     Value,
     /// The same, the unit no longer than its prefix.
     Number,
-    /// Its value with an exponent, which is shorter than many digits.
-    Exponent,
-    /// Its name, or so many letters of it.
-    Name(usize),
+    /// The same, the value in few digits.
+    Brief,
+    /// Its name.
+    Name,
 }
 
-/// Draws the title. Returns whether it says what the values are compared with.
+/// A name that is cut keeps at most so many letters: further ones tell little.
+const CUT_NAME_MAX: usize = 5;
+
+/// Draws the title. Returns how many of the values that others are compared with it names.
 pub(super) fn render(
     app: &App,
     chart: &Chart,
@@ -56,10 +59,10 @@ pub(super) fn render(
     axis: Option<&ValueAxis>,
     parts: Parts,
     buf: &mut Buffer,
-) -> bool {
+) -> usize {
     let area = parts.title;
     if area.is_empty() {
-        return true;
+        return 0;
     }
     let theme = app.theme;
     let rule = theme.signs().horizontal;
@@ -71,18 +74,23 @@ pub(super) fn render(
     let shortest = legends.last().map_or(0, |legend| width(legend));
     let title = title(app, chart, heading, usize::from(area.width).saturating_sub(shortest));
     let used = put(buf, area, &title);
+    // The blank behind the name is the one in front of a legend as well.
+    let used = used.saturating_sub(1);
     let room = Rect { x: area.x + used, width: area.width - used, ..area };
     let fits = |legend: &[Piece]| width(legend) <= usize::from(room.width);
     let compared = axis.map_or(Vec::new(), |axis| compared(app, chart, axis));
-    let whole = [legends.first().cloned().unwrap_or_default(), compared].concat();
-    if fits(&whole) {
-        put_right(buf, room, &whole);
-        return true;
+    let whole = legends.first().cloned().unwrap_or_default();
+    for named in (1..=compared.len()).rev() {
+        let whole = [&whole, &compared[..named]].concat();
+        if fits(&whole) {
+            put_right(buf, room, &whole);
+            return named;
+        }
     }
     if let Some(legend) = legends.iter().find(|legend| fits(legend)) {
         put_right(buf, room, legend);
     }
-    false
+    0
 }
 
 /// The number and the name of a chart, in so many columns: the name is shortened last.
@@ -116,8 +124,8 @@ fn title(app: &App, chart: &Chart, heading: &Heading<'_>, room: usize) -> Vec<Pi
 }
 
 /// The legends of the lines without those that stand there in large digits, the longest first: with all
-/// values, with fewer units, with values of the first lines only, with names only, with their first
-/// letters.
+/// values, with fewer units, with fewer digits, with fewer letters, with values of the first lines only, with
+/// names only, with fewer letters.
 fn legends(app: &App, chart: &Chart, heading: &Heading<'_>, large: usize) -> Vec<Vec<Piece>> {
     if chart.kind == Kind::Heat {
         let all = busiest(app, chart, heading);
@@ -125,34 +133,67 @@ fn legends(app: &App, chart: &Chart, heading: &Heading<'_>, large: usize) -> Vec
         return vec![all, value];
     }
     let lines: Vec<usize> = (large..chart.lines.len().min(heading.values.len())).collect();
-    let legend = |detail: &dyn Fn(usize) -> Detail| -> Vec<Piece> {
-        let of_line = |at: &usize| line_legend(app, chart, heading, *at, detail(*at - large));
-        lines.iter().flat_map(of_line).collect()
+    let names: Vec<&str> = lines.iter().map(|at| chart.lines[*at].legend.as_str()).collect();
+    let longest = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+    let legend = |letters: usize, detail: &dyn Fn(usize) -> Detail| -> Vec<Piece> {
+        let lines = lines.iter().zip(cut(&names, letters)).enumerate();
+        let of_line = |(nth, (at, name)): (usize, (&usize, &str))| {
+            line_legend(app, chart, heading, *at, name, detail(nth))
+        };
+        lines.flat_map(of_line).collect()
     };
-    let name = |at: &usize| chart.lines[*at].legend.chars().count();
-    let longest = lines.iter().map(name).max().unwrap_or(0);
-    let mut legends = vec![legend(&|_| Detail::Value), legend(&|_| Detail::Number)];
-    if longest == 0 {
-        // The name of the chart is that of its line.
-        legends.extend([legend(&|_| Detail::Exponent), Vec::new()]);
-        return legends;
-    }
-    for values in (1..lines.len()).rev() {
-        let detail = |nth: usize| if nth < values { Detail::Number } else { Detail::Name(longest) };
-        legends.push(legend(&detail));
-    }
     // Where lines have signs, those alone are legends, too.
     let least = usize::from(!app.theme.has_signs());
-    legends.extend((least..=longest).rev().map(|letters| legend(&|_| Detail::Name(letters))));
+    let cuts = (least..longest.min(CUT_NAME_MAX + 1)).rev();
+    let is_clear = |letters: &usize| {
+        let mut cut = cut(&names, *letters);
+        cut.sort_unstable();
+        *letters == 0 || cut.windows(2).all(|pair| pair[0] != pair[1])
+    };
+    // Beside a value, a name of digits would be taken for another one.
+    let is_number = |name: &&str| !name.is_empty() && name.chars().all(|c| c.is_ascii_digit());
+    let brief = |letters: &usize| is_clear(letters) && !cut(&names, *letters).iter().any(is_number);
+    let mut legends = vec![
+        legend(longest, &|_| Detail::Value),
+        legend(longest, &|_| Detail::Number),
+        legend(longest, &|_| Detail::Brief),
+    ];
+    if longest > 0 {
+        let some = |letters| legend(letters, &|_| Detail::Brief);
+        legends.extend(cuts.clone().filter(brief).map(some));
+        for values in (1..lines.len()).rev() {
+            let detail = |nth: usize| if nth < values { Detail::Brief } else { Detail::Name };
+            legends.push(legend(longest, &detail));
+        }
+        let name = |letters| legend(letters, &|_| Detail::Name);
+        legends.push(name(longest));
+        legends.extend(cuts.filter(is_clear).map(name));
+        legends.push(name(least));
+    }
     legends
 }
 
-/// The legend of a line.
+/// So many letters of each name: the first ones, or the last ones where all names begin alike.
+fn cut<'a>(names: &[&'a str], letters: usize) -> Vec<&'a str> {
+    let head = |name: &'a str| {
+        let end = name.char_indices().nth(letters).map_or(name.len(), |(at, _)| at);
+        &name[..end]
+    };
+    let tail = |name: &'a str| {
+        let start = name.chars().count().saturating_sub(letters);
+        &name[name.char_indices().nth(start).map_or(name.len(), |(at, _)| at)..]
+    };
+    let begin_alike = names.len() > 1 && names.iter().all(|name| head(name) == head(names[0]));
+    names.iter().map(|name| if begin_alike { tail(name) } else { head(name) }).collect()
+}
+
+/// The legend of a line under such a name.
 fn line_legend(
     app: &App,
     chart: &Chart,
     heading: &Heading<'_>,
     at: usize,
+    name: &str,
     detail: Detail,
 ) -> Vec<Piece> {
     let theme = app.theme;
@@ -160,31 +201,15 @@ fn line_legend(
     let calm = theme.line(line.colour, heading.fresh).add_modifier(Modifier::BOLD);
     let style = theme.level(heading.level(at), calm);
     let sign = if theme.has_signs() { theme.line_sign(at).to_string() } else { String::new() };
-    let name = |text: String| {
-        let piece = Piece::new(format!(" {text}"), theme.faint());
-        (!line.legend.is_empty()).then_some(piece)
+    let blank = if sign.is_empty() || !matches!(detail, Detail::Value) { "" } else { " " };
+    let name = format!(" {sign}{blank}{name}");
+    let value = match detail {
+        Detail::Value => format!(" {} ", chart.look.value(value)),
+        Detail::Number => format!(" {}", chart.look.number_and_prefix(value)),
+        Detail::Brief => format!(" {}", chart.look.brief(value)),
+        Detail::Name => return vec![Piece::new(name, style)],
     };
-    let (name, value) = match detail {
-        Detail::Value => {
-            let sign = if sign.is_empty() { sign } else { sign + " " };
-            let value = format!(" {} ", chart.look.value(value));
-            (name(format!("{sign}{}", line.legend)), value)
-        }
-        Detail::Number => {
-            let (number, unit) = chart.look.parts(value);
-            let prefix = unit.strip_suffix(&chart.look.suffix).and_then(|it| it.chars().next());
-            let prefix = prefix.map_or(String::new(), String::from);
-            (name(format!("{sign}{}", line.legend)), format!(" {number}{prefix}"))
-        }
-        Detail::Exponent if value.is_finite() => {
-            (None, format!(" {:.2e}", value * chart.look.scale))
-        }
-        Detail::Exponent => (None, " -".to_owned()),
-        Detail::Name(letters) => {
-            let name: String = line.legend.chars().take(letters).collect();
-            (None, format!(" {sign}{name}"))
-        }
-    };
+    let name = (!line.legend.is_empty()).then(|| Piece::new(name, theme.faint()));
     name.into_iter().chain([Piece::new(value, style)]).collect()
 }
 
@@ -199,11 +224,13 @@ fn busiest(app: &App, chart: &Chart, heading: &Heading<'_>) -> Vec<Piece> {
     ]
 }
 
-/// What the values are compared with, and whether it lies beyond the axis.
+/// What the values are compared with, a piece each, and whether it lies beyond the axis.
 fn compared(app: &App, chart: &Chart, axis: &ValueAxis) -> Vec<Piece> {
-    let Some(reference) = &chart.reference else { return Vec::new() };
     let signs = app.theme.signs();
-    let sign = if axis.is_below(reference.value) { signs.above } else { signs.reference };
-    let style = app.theme.threshold(reference.level);
-    vec![Piece::new(format!(" {sign} {} ", reference.label), style)]
+    let piece = |reference: &Reference| {
+        let sign = if axis.is_below(reference.value) { signs.above } else { signs.reference };
+        let style = app.theme.threshold(reference.level);
+        Piece::new(format!(" {sign} {} ", reference.label), style)
+    };
+    chart.references.iter().map(piece).collect()
 }

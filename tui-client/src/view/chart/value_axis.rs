@@ -116,9 +116,9 @@ impl ValueAxis {
             Range::FromZero(most) => (least.min(0.0), greatest.max(most)),
             Range::Fitted => (least, greatest),
         };
-        let reference = chart.reference.as_ref().map(|reference| reference.value);
-        let near = reference.filter(|value| greatest >= value / REFERENCE_PART);
-        let high = near.map_or(high, |value| high.max(value));
+        let references = chart.references.iter().map(|reference| reference.value);
+        let near = references.filter(|value| greatest >= value / REFERENCE_PART);
+        let high = near.fold(high, f64::max);
         let (low, high) = apart(low, high);
         let (low, high) = zoomed((low, high), zoom, (least, greatest));
         let is_fixed = fixed == Some(high) && zoom == 0;
