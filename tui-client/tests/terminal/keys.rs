@@ -57,7 +57,7 @@ fn help_pages_and_charts() {
     let (server, mut terminal) = watch(&[]);
     let terminal_ = &mut terminal;
     press(terminal_, "?", "this help", "");
-    press(terminal_, DOWN, "23 of", "22 of");
+    press(terminal_, DOWN, "22 of", "21 of");
     press(terminal_, PAGE_DOWN, "45 of", "");
     press(terminal_, F1, "CPU", "of 54");
     press(terminal_, F1, "this help", "");
