@@ -75,26 +75,31 @@ pub enum Values {
 }
 
 /// Size of the values that a column has had since its store was new. It only grows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Magnitude {
     /// Power of ten of the greatest absolute value.
     pub exponent: i16,
     /// Whether a value was negative.
     pub is_negative: bool,
+    /// Absolute value from which on the exponent is a greater one.
+    limit: f64,
 }
 
 impl Magnitude {
     /// Magnitude of a column that has had no value but 0.
-    pub const ZERO: Magnitude = Magnitude { exponent: i16::MIN, is_negative: false };
+    pub const ZERO: Magnitude =
+        Magnitude { exponent: i16::MIN, is_negative: false, limit: f64::MIN_POSITIVE };
 
     /// Takes a value. Returns whether it is of a greater magnitude than those before.
     fn take(&mut self, value: f64) -> bool {
-        let before = *self;
-        self.is_negative |= value < 0.0;
-        if value.abs() >= 10f64.powi(i32::from(self.exponent) + 1) {
+        let is_larger = value.abs() >= self.limit;
+        if is_larger {
             self.exponent = value.abs().log10().floor() as i16;
+            self.limit = 10f64.powi(i32::from(self.exponent) + 1);
         }
-        *self != before
+        let turns_negative = value < 0.0 && !self.is_negative;
+        self.is_negative |= turns_negative;
+        is_larger || turns_negative
     }
 }
 
@@ -171,13 +176,12 @@ impl Store {
         self.chunks[chunk].put(row, time.as_millis(), seq.unwrap_or(0), !joined, values);
         self.len += 1;
         self.pushed += 1;
-        for (kind, value) in self.kinds.iter_mut().zip(values) {
+        let known = self.kinds.iter_mut().zip(&mut self.magnitudes);
+        for ((kind, magnitude), value) in known.zip(values) {
             if *kind != Values::Fractional && !value.is_nan() {
                 let is_whole = value.fract() == 0.0;
                 *kind = if is_whole { Values::Whole } else { Values::Fractional };
             }
-        }
-        for (magnitude, value) in self.magnitudes.iter_mut().zip(values) {
             self.grown += usize::from(magnitude.take(*value));
         }
     }

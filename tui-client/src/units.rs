@@ -327,7 +327,7 @@ impl Look {
 
     /// Columns of the greatest value without its decimals; 0 if it has an exponent.
     fn whole_width(&self) -> usize {
-        let Magnitude { exponent, is_negative } = self.magnitude;
+        let Magnitude { exponent, is_negative, .. } = self.magnitude;
         let has_exponent = exponent >= LARGE_EXPONENT || !self.is_plain();
         if has_exponent { 0 } else { usize::from(is_negative) + exponent.max(0) as usize + 1 }
     }

@@ -58,7 +58,7 @@ fn help_pages_and_charts() {
     let terminal_ = &mut terminal;
     press(terminal_, "?", "this help", "");
     press(terminal_, DOWN, "22 of", "21 of");
-    press(terminal_, PAGE_DOWN, "45 of", "");
+    press(terminal_, PAGE_DOWN, "43 of", "");
     press(terminal_, F1, "CPU", "of 54");
     press(terminal_, F1, "this help", "");
     press(terminal_, ESC, "CPU", "this help");
