@@ -1,11 +1,14 @@
 //! What a column looks like: its unit decides how its values are written and on which axis they
 //! stand. The one table of it.
 
+mod prefixes;
+
 use std::time::Duration;
 
 use loadline_protocol::{Column, DurationText, Header};
 
 use crate::store::Magnitude;
+use prefixes::{BITS, Prefixes};
 
 /// Which values an axis spans.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -81,55 +84,6 @@ pub fn rate_text(bytes: u64) -> String {
     let decimals = usize::from(!prefix.is_empty());
     format!("{} {prefix}B/s", number(value, decimals))
 }
-
-/// The prefixes of a unit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Prefixes {
-    None,
-    /// Ki, Mi, Gi.
-    Binary,
-    /// k, M, G.
-    Decimal,
-}
-
-impl Prefixes {
-    fn of(suffix: &str) -> Prefixes {
-        match suffix {
-            "B" | "B/s" => Prefixes::Binary,
-            BITS => Prefixes::Decimal,
-            _ => Prefixes::None,
-        }
-    }
-
-    /// The factor from one prefix to the next, and the prefixes.
-    fn steps(self) -> (f64, &'static [&'static str]) {
-        match self {
-            Prefixes::None => (1.0, &[""]),
-            Prefixes::Binary => (1024.0, &["", "Ki", "Mi", "Gi", "Ti", "Pi"]),
-            Prefixes::Decimal => (1000.0, &["", "k", "M", "G", "T", "P"]),
-        }
-    }
-
-    /// Returns the factor and the name of the prefix that leaves a value fewer than `most` units.
-    fn below(self, value: f64, most: f64) -> (f64, &'static str) {
-        let (step, prefixes) = self.steps();
-        let (mut factor, mut at) = (1.0, 0);
-        while value.abs() / factor >= most && at + 1 < prefixes.len() {
-            factor *= step;
-            at += 1;
-        }
-        (factor, prefixes[at])
-    }
-
-    /// A value with the prefix that makes it shortest.
-    fn of_value(self, value: f64) -> (f64, &'static str) {
-        let (factor, prefix) = self.below(value, self.steps().0);
-        (value / factor, prefix)
-    }
-}
-
-/// In which networks are sold.
-const BITS: &str = "bit/s";
 
 /// How the values of a column are shown.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,0 +1,50 @@
+//! Prefixes of units: `KiB/s`, `Mbit/s`.
+
+/// Unit in which network links are sold.
+pub(super) const BITS: &str = "bit/s";
+
+/// The prefixes of a unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Prefixes {
+    None,
+    /// Ki, Mi, Gi.
+    Binary,
+    /// k, M, G.
+    Decimal,
+}
+
+impl Prefixes {
+    pub(super) fn of(suffix: &str) -> Prefixes {
+        match suffix {
+            "B" | "B/s" => Prefixes::Binary,
+            BITS => Prefixes::Decimal,
+            _ => Prefixes::None,
+        }
+    }
+
+    /// The factor from one prefix to the next, and the prefixes.
+    fn steps(self) -> (f64, &'static [&'static str]) {
+        match self {
+            Prefixes::None => (1.0, &[""]),
+            Prefixes::Binary => (1024.0, &["", "Ki", "Mi", "Gi", "Ti", "Pi"]),
+            Prefixes::Decimal => (1000.0, &["", "k", "M", "G", "T", "P"]),
+        }
+    }
+
+    /// Returns the factor and the name of the prefix that leaves a value fewer than `most` units.
+    pub(super) fn below(self, value: f64, most: f64) -> (f64, &'static str) {
+        let (step, prefixes) = self.steps();
+        let (mut factor, mut at) = (1.0, 0);
+        while value.abs() / factor >= most && at + 1 < prefixes.len() {
+            factor *= step;
+            at += 1;
+        }
+        (factor, prefixes[at])
+    }
+
+    /// A value with the prefix that makes it shortest.
+    pub(super) fn of_value(self, value: f64) -> (f64, &'static str) {
+        let (factor, prefix) = self.below(value, self.steps().0);
+        (value / factor, prefix)
+    }
+}
