@@ -68,7 +68,7 @@ fn examples() -> Vec<Entry> {
         Entry::term("loadline-agent", "Samples this machine, and serves it on 127.0.0.1:1027."),
         Entry::term(
             "loadline-agent --interval 250ms --history 10m",
-            "Five samples a second; clients can ask for those of the last ten minutes.",
+            "Four samples a second; clients can ask for those of the last ten minutes.",
         ),
         Entry::term(
             "loadline-agent --listen unix:/run/user/1000/loadline",
