@@ -6,7 +6,7 @@ use std::time::Duration;
 use loadline::event::Event;
 use loadline::link::{Progress, Reader, Reading, Recorder};
 use loadline_protocol::{
-    Decoder, LINE_MAX, Line, Note, REQUEST_MAX, Request, Schema, Text, Time, sanitize,
+    Decoder, LINE_MAX, Line, Note, REQUEST_MAX, Request, SafeText, Schema, Time, sanitize,
 };
 
 /// What a decoder makes of bytes: each line, or what is wrong with it.
@@ -83,7 +83,7 @@ pub fn request(bytes: &[u8]) {
         Some(Err(error)) => {
             let told = error.to_string();
             assert_eq!(sanitize(&told), told.as_str());
-            let answer = Note::Error(Text::new(&told)).to_string();
+            let answer = Note::Error(SafeText::new(&told)).to_string();
             assert!(answer.len() <= LINE_MAX, "{} bytes", answer.len());
         }
         None => {}
@@ -100,7 +100,7 @@ pub fn logfmt(bytes: &[u8]) {
         assert_eq!(read, Some(Ok(note)), "{printed:?}");
     }
     // Any text at all, as a value that has to be quoted or not.
-    let value = Text::new(text);
+    let value = SafeText::new(text);
     let header = loadline_protocol::Header {
         version: 1,
         host: Some(value.clone()),

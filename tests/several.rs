@@ -12,7 +12,7 @@ use loadline::theme::Theme;
 use loadline::watched::{State, Watched};
 use loadline::zone::Zone;
 use loadline_agent::{Clock, Facts, Scripted};
-use loadline_protocol::{History, Text};
+use loadline_protocol::{History, SafeText};
 use loadline_tests::{Cable, DEADLINE, Server, write_all};
 use ratatui::layout::Size;
 use tokio::io::AsyncWriteExt as _;
@@ -41,7 +41,7 @@ async fn wave(eighths: i64, ahead_ms: i64) -> Server {
         values.extend([cpu, number as f64, 43.1, 0.52, 0.44, 0.4]);
     });
     let clock = Clock::new(move || wall_ms() + ahead_ms);
-    let facts = Facts { host: Text::new("web"), ..Facts::default() };
+    let facts = Facts { host: SafeText::new("web"), ..Facts::default() };
     Server::start_as(source, facts, clock, INTERVAL).await
 }
 

@@ -17,7 +17,7 @@ use loadline::zone::Zone;
 use loadline_agent::{
     Address, Agent, Archive, Clock, Facts, Listener, Plaintext, Scripted, Settings, Source,
 };
-use loadline_protocol::Text;
+use loadline_protocol::SafeText;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -48,7 +48,7 @@ impl Server {
     /// An agent on a port that was free a moment ago.
     pub async fn start_on(port: u16, interval: Duration) -> Server {
         let source = counting();
-        let facts = Facts { host: Text::new("web-1"), ..Facts::default() };
+        let facts = Facts { host: SafeText::new("web-1"), ..Facts::default() };
         Server::serve(port, source, facts, (Clock::system(), Plaintext::LoopbackOnly), interval)
             .await
     }
@@ -56,13 +56,13 @@ impl Server {
     /// An agent on a free port that speaks what is said.
     pub async fn start_in(plaintext: Plaintext, interval: Duration) -> Server {
         let source = counting();
-        let facts = Facts { host: Text::new("web-1"), ..Facts::default() };
+        let facts = Facts { host: SafeText::new("web-1"), ..Facts::default() };
         Server::serve(0, source, facts, (Clock::system(), plaintext), interval).await
     }
 
     /// An agent that keeps its samples in a folder, on a free port.
     pub async fn start_with(folder: &Path, interval: Duration) -> Server {
-        let facts = Facts { host: Text::new("web-1"), ..Facts::default() };
+        let facts = Facts { host: SafeText::new("web-1"), ..Facts::default() };
         let settings = Settings { interval, ..Settings::default() };
         let archive = Some(Archive::open(folder).unwrap());
         let agent = Agent::start_with_archive(counting(), facts, settings, archive).await;

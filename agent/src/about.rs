@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use loadline_protocol::{Column, Header, LineError, Note, RunId, Schema, Stamp, Text, VERSION};
+use loadline_protocol::{Column, Header, LineError, Note, RunId, SafeText, Schema, Stamp, VERSION};
 
 use crate::ring::{Columns, Form};
 use crate::source::Facts;
@@ -35,12 +35,12 @@ impl About {
             memory: self.facts.memory,
             cpu_limit: self.facts.cpu_limit,
             memory_limit: self.facts.memory_limit,
-            agent: Some(Text::new(env!("CARGO_PKG_VERSION"))),
+            agent: Some(SafeText::new(env!("CARGO_PKG_VERSION"))),
         })
     }
 
     /// Where the columns of these names are; else what to tell the client.
-    pub(crate) fn positions(&self, names: &[String]) -> Result<Box<[u16]>, Text> {
+    pub(crate) fn positions(&self, names: &[String]) -> Result<Box<[u16]>, SafeText> {
         let position = |name: &String| match self.schema.position(name) {
             Some(at) => Ok(at as u16),
             None => Err(self.unknown(name)),
@@ -48,18 +48,18 @@ impl About {
         names.iter().map(position).collect()
     }
 
-    fn unknown(&self, name: &str) -> Text {
+    fn unknown(&self, name: &str) -> SafeText {
         let names: Vec<&str> = self.schema.columns().iter().map(Column::name).collect();
-        Text::new(&with_choices(&format!("unknown column {name}"), name, &names))
+        SafeText::new(&with_choices(&format!("unknown column {name}"), name, &names))
     }
 
     /// The schema of a subscribed stream; a column that was chosen twice makes none, and what to
     /// tell the client.
-    pub(crate) fn schema_of(&self, form: &Form) -> Result<Schema, Text> {
+    pub(crate) fn schema_of(&self, form: &Form) -> Result<Schema, SafeText> {
         let Columns::Chosen(chosen) = &form.columns else { return Ok(self.schema.clone()) };
         let all = self.schema.columns();
         let columns = chosen.iter().map(|at| all[usize::from(*at)].clone()).collect();
-        let refused = |error: LineError| Text::new(&error.to_string());
+        let refused = |error: LineError| SafeText::new(&error.to_string());
         Schema::new(Stamp::TimeSeq, columns).map_err(refused)
     }
 }

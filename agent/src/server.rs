@@ -14,7 +14,7 @@ use std::io;
 use std::panic;
 use std::time::Duration;
 
-use loadline_protocol::{Note, Text};
+use loadline_protocol::{Note, SafeText};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
@@ -98,7 +98,7 @@ impl Server {
         };
         if self.refusals.len() < REFUSALS_MAX {
             tracing::debug!(peer = peer.name, why, "refused a client");
-            self.refusals.spawn(session::refuse(stream, Note::Error(Text::new(&why))));
+            self.refusals.spawn(session::refuse(stream, Note::Error(SafeText::new(&why))));
         }
     }
 

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use loadline_protocol::{Note, Request, Text};
+use loadline_protocol::{Note, Request, SafeText};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
 
@@ -58,7 +58,7 @@ pub enum Ending {
     /// The client sent too much that is no request.
     Noisy,
     /// The client asked for something that it cannot have; this is what it was told.
-    Refused(Text),
+    Refused(SafeText),
     /// The agent stopped.
     Stopped,
 }
@@ -157,7 +157,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
     fn answer(&mut self, heard: Heard) -> Result<(), Ending> {
         match heard {
             Heard::Request(request) => self.subscribe(&request),
-            Heard::Fault(why) => Err(Ending::Refused(Text::new(&why))),
+            Heard::Fault(why) => Err(Ending::Refused(SafeText::new(&why))),
             Heard::Noise => Err(Ending::Noisy),
         }
     }

@@ -30,7 +30,7 @@ mod uptime;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use loadline_protocol::{Column, CpuLimit, PLAIN_COLUMNS, Text};
+use loadline_protocol::{Column, CpuLimit, PLAIN_COLUMNS, SafeText};
 use sysinfo::{MINIMUM_CPU_UPDATE_INTERVAL, System};
 
 pub(crate) use self::collect::Group;
@@ -79,11 +79,11 @@ pub struct Machine {
     moment: Moment,
     reserve: Reserve,
     /// In the order of the columns; the plain stream is the first six of them, forever.
-    parts: Vec<Asked>,
+    parts: Vec<GroupCollector>,
 }
 
 /// A part of the machine, and whose wish it is.
-struct Asked {
+struct GroupCollector {
     part: Box<dyn Part>,
     /// `None` of the plain stream, which nobody chose.
     group: Option<Group>,
@@ -112,7 +112,7 @@ impl Machine {
         let plain = plain.into_iter().map(|part| (part, None));
         let chosen = collect.groups().iter();
         let chosen = chosen.filter_map(|group| Some((part(*group, cores)?, Some(*group))));
-        let asked = |(part, group)| Asked { part, group, is_told: false };
+        let asked = |(part, group)| GroupCollector { part, group, is_told: false };
         let parts = plain.chain(chosen).map(asked).collect();
         let (moment, reserve) = (Moment::new(cores), Reserve::new());
         let mut machine = Machine { moment, reserve, parts };
@@ -220,9 +220,9 @@ impl<F> fmt::Debug for Scripted<F> {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Facts {
     /// The name of the host.
-    pub host: Text,
+    pub host: SafeText,
     /// The operating system, for people.
-    pub os: Option<Text>,
+    pub os: Option<SafeText>,
     /// The number of logical cores.
     pub cores: Option<u32>,
     /// The size of the main memory, bytes; where it is limited, the limit.
@@ -243,8 +243,8 @@ impl Facts {
         limits.look(Instant::now());
         let memory_limit = limits.memory_limit();
         Facts {
-            host: Text::new(host.as_deref().unwrap_or("localhost")),
-            os: os().as_deref().map(Text::new),
+            host: SafeText::new(host.as_deref().unwrap_or("localhost")),
+            os: os().as_deref().map(SafeText::new),
             cores: topology::logical_cores()
                 .or(cores.and_then(|cores| u32::try_from(cores.get()).ok())),
             memory: memory_limit.or_else(system::total_memory),

@@ -136,7 +136,7 @@ pub use request::{History, Request, RequestError, Resume};
 pub use schema::{
     COLUMNS_MAX, Column, PLAIN_COLUMNS, Schema, Stamp, parse_plain_row, parse_plain_row_into,
 };
-pub use text::{Text, sanitize};
+pub use text::{SafeText, sanitize};
 pub use time::{DurationText, Time, parse_duration};
 
 /// The version of the line format that this crate speaks.

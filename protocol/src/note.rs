@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::logfmt::{fields, take_value, write_field, write_quoted};
-use crate::{Health, LineError, Schema, Text};
+use crate::{Health, LineError, SafeText, Schema};
 
 /// The word that opens a header and a request, before the version.
 pub(crate) const NAME: &str = "loadline/";
@@ -27,13 +27,13 @@ pub enum Note {
         to: u64,
     },
     /// `# error "text"`: why the agent is about to close.
-    Error(Text),
+    Error(SafeText),
     /// `# bye`: the agent stops.
     Bye,
     /// `# agent …`: how the agent itself is.
     Health(Health),
     /// Anything else, without its `#`.
-    Other(Text),
+    Other(SafeText),
 }
 
 /// The first line of a subscribed stream. What a sender does not tell is `None`.
@@ -44,11 +44,11 @@ pub struct Header {
     /// The run that the rows belong to.
     pub run: Option<RunId>,
     /// The name of the host.
-    pub host: Option<Text>,
+    pub host: Option<SafeText>,
     /// The time between two rows of this stream, whole milliseconds.
     pub interval: Option<Duration>,
     /// The operating system, for people.
-    pub os: Option<Text>,
+    pub os: Option<SafeText>,
     /// The number of logical cores.
     pub cores: Option<u32>,
     /// The size of the main memory, bytes; where it is limited, the limit.
@@ -59,7 +59,7 @@ pub struct Header {
     /// means.
     pub memory_limit: Option<u64>,
     /// The version of the agent.
-    pub agent: Option<Text>,
+    pub agent: Option<SafeText>,
 }
 
 /// Which run of an agent: drawn at each start, and when its clock steps back. Eight hex digits.
@@ -120,7 +120,7 @@ impl Note {
         let text = text.trim();
         let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
         // Blanks of all kinds separate fields; printed, they are to do so still.
-        let other = || Ok(Note::Other(Text::new(&text.replace(char::is_whitespace, " "))));
+        let other = || Ok(Note::Other(SafeText::new(&text.replace(char::is_whitespace, " "))));
         if let Some(version) = word.strip_prefix(NAME) {
             return match version.parse() {
                 Ok(version) => Header::parse(version, rest).map(Note::Header),
@@ -136,7 +136,7 @@ impl Note {
             "agent" if is_event() => Ok(Note::Health(Health::parse(rest))),
             "skipped" if is_event() => parse_skipped(rest),
             "error" if rest.trim_start().starts_with('"') => {
-                Ok(Note::Error(Text::new(&take_value(rest.trim_start()).0)))
+                Ok(Note::Error(SafeText::new(&take_value(rest.trim_start()).0)))
             }
             _ => other(),
         }
@@ -165,14 +165,14 @@ impl Header {
             let value = value.as_deref();
             match key {
                 "run" => header.run = Some(read("run", value)?),
-                "host" => header.host = value.map(Text::new),
+                "host" => header.host = value.map(SafeText::new),
                 "interval" => header.interval = Some(read_interval(value)?),
-                "os" => header.os = value.map(Text::new),
+                "os" => header.os = value.map(SafeText::new),
                 "cores" => header.cores = Some(read("cores", value)?),
                 "memory" => header.memory = Some(read("memory", value)?),
                 "cpu_limit" => header.cpu_limit = Some(read("cpu_limit", value)?),
                 "memory_limit" => header.memory_limit = Some(read("memory_limit", value)?),
-                "agent" => header.agent = value.map(Text::new),
+                "agent" => header.agent = value.map(SafeText::new),
                 _ => {}
             }
         }
@@ -307,8 +307,8 @@ mod tests {
         }
     }
 
-    fn any_text() -> impl Strategy<Value = Text> {
-        any::<String>().prop_map(|text| Text::new(&text))
+    fn any_text() -> impl Strategy<Value = SafeText> {
+        any::<String>().prop_map(|text| SafeText::new(&text))
     }
 
     fn any_header() -> impl Strategy<Value = Header> {

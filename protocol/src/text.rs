@@ -19,13 +19,13 @@ const MARKS_MAX: u32 = 4;
 /// **Invariant:** no control characters, no bidirectional controls, nothing invisible, no heaps of
 /// marks.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub struct Text(String);
+pub struct SafeText(String);
 
-impl Text {
+impl SafeText {
     /// Takes any text; each unsafe character becomes `U+FFFD`.
     #[must_use]
-    pub fn new(text: &str) -> Text {
-        Text(sanitize(text).into_owned())
+    pub fn new(text: &str) -> SafeText {
+        SafeText(sanitize(text).into_owned())
     }
 
     /// The text.
@@ -35,23 +35,23 @@ impl Text {
     }
 }
 
-impl fmt::Display for Text {
+impl fmt::Display for SafeText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.0)
     }
 }
 
-impl FromStr for Text {
+impl FromStr for SafeText {
     type Err = Infallible;
 
-    fn from_str(text: &str) -> Result<Text, Infallible> {
-        Ok(Text::new(text))
+    fn from_str(text: &str) -> Result<SafeText, Infallible> {
+        Ok(SafeText::new(text))
     }
 }
 
-impl From<&str> for Text {
-    fn from(text: &str) -> Text {
-        Text::new(text)
+impl From<&str> for SafeText {
+    fn from(text: &str) -> SafeText {
+        SafeText::new(text)
     }
 }
 
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn making_text_safe_twice_changes_nothing_more() {
-        let once = Text::new(&format!("\u{0}\u{202e}x{}", "\u{301}".repeat(100)));
-        assert_eq!(Text::new(once.as_str()), once);
+        let once = SafeText::new(&format!("\u{0}\u{202e}x{}", "\u{301}".repeat(100)));
+        assert_eq!(SafeText::new(once.as_str()), once);
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use anyhow::bail;
-use loadline_protocol::{DurationText, Header, Stamp, Text};
+use loadline_protocol::{DurationText, Header, SafeText, Stamp};
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
@@ -43,7 +43,7 @@ struct Found {
     rows: u64,
     /// The first of them, as text.
     first: Vec<String>,
-    first_fault: Option<Text>,
+    first_fault: Option<SafeText>,
     /// The shortest transit of a row by the two clocks, milliseconds.
     transit_ms: Option<i64>,
 }
@@ -87,9 +87,9 @@ pub async fn run(
 #[derive(Debug)]
 enum End {
     /// There should have been more.
-    Failed(Text),
+    Failed(SafeText),
     /// That was all.
-    Closed(Text),
+    Closed(SafeText),
 }
 
 /// Appends a line.
@@ -229,7 +229,7 @@ impl Found {
 
 /// What a header tells of the machine.
 fn host(header: &Header) -> String {
-    let text = |text: &Option<Text>| text.as_ref().map(ToString::to_string);
+    let text = |text: &Option<SafeText>| text.as_ref().map(ToString::to_string);
     let parts = [
         text(&header.host),
         text(&header.os),
@@ -345,7 +345,8 @@ mod tests {
         assert_eq!(end, "web-1:1027: no row in 3.0 s");
         assert!(text.contains("rows     0 in 3.0 s\nfaults   2; the first: field 1: \"HTTP/1.1\""));
         let retry = Time::default();
-        let down = Event::Down { reason: Text::new("connection refused"), refused: false, retry };
+        let down =
+            Event::Down { reason: SafeText::new("connection refused"), refused: false, retry };
         let (text, end) = looked(vec![Event::Connecting, down]).await;
         assert_eq!((text.as_str(), end.as_str()), ("", "web-1:1027: connection refused"));
     }

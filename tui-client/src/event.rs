@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use loadline_protocol::{Header, Health, Note, Schema, Text, Time};
+use loadline_protocol::{Header, Health, Note, SafeText, Schema, Time};
 
 /// One thing that happened at a source.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,18 +18,18 @@ pub enum Event {
     /// Nothing follows any more.
     Ended {
         /// Why, in words.
-        reason: Text,
+        reason: SafeText,
         /// Whether there should have been more.
         failed: bool,
     },
     /// A line above the rows names the columns of the stream that follows.
     Heading,
     /// A word to the user.
-    Notice(Text),
+    Notice(SafeText),
     /// There is no connection, and this is why; the next try is made at `retry`.
     Down {
         /// Why, in words.
-        reason: Text,
+        reason: SafeText,
         /// Whether the agent refused what was asked: asked again, it gives the same answer.
         refused: bool,
         /// When the next try is made, by this machine's clock.
@@ -60,9 +60,9 @@ pub enum Event {
         /// How many.
         count: u64,
         /// What is wrong with the first of them.
-        first: Text,
+        first: SafeText,
         /// What is wrong with the last of them.
-        last: Text,
+        last: SafeText,
     },
 }
 

@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use loadline_agent::Clock;
-use loadline_protocol::{History, Request, Text, Time};
+use loadline_protocol::{History, Request, SafeText, Time};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -370,7 +370,7 @@ fn broken(error: &io::Error) -> Farewell {
         io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof => "closed by the server",
         _ => &error.to_string(),
     };
-    Farewell { reason: Text::new(reason), refused: false }
+    Farewell { reason: SafeText::new(reason), refused: false }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ mod transit;
 use std::sync::Arc;
 use std::time::Duration;
 
-use loadline_protocol::{Column, Health, RunId, Text, Time};
+use loadline_protocol::{Column, Health, RunId, SafeText, Time};
 
 use crate::event::{Event, Sample, Stream};
 use crate::store::{ALL_VALUES_MAX, Store, VALUES_MAX};
@@ -39,9 +39,9 @@ enum Link {
         since: Time,
     },
     /// A recording, and why there is no more of it if there should be.
-    Recording(Option<Text>),
+    Recording(Option<SafeText>),
     /// Nothing follows any more.
-    Ended(Text),
+    Ended(SafeText),
 }
 
 /// One source: its link, its stream, its samples.
@@ -61,7 +61,7 @@ pub struct Watched {
     /// Lines that were no row.
     pub faults: u64,
     /// What was wrong with the last of them.
-    pub last_fault: Option<Text>,
+    pub last_fault: Option<SafeText>,
     /// Rows that the agent no longer had for us.
     pub skipped: u64,
     /// Whether the history of this connection is through.
@@ -96,7 +96,7 @@ impl Watched {
     #[must_use]
     pub fn new(name: &str, embedded: bool, keep: Duration) -> Watched {
         Watched {
-            name: Text::new(name).as_str().to_owned(),
+            name: SafeText::new(name).as_str().to_owned(),
             embedded,
             asks: false,
             stream: None,
@@ -433,7 +433,7 @@ mod tests {
     #[test]
     fn the_state_says_whether_rows_arrive() {
         let down = || Event::Down {
-            reason: Text::new("connection refused"),
+            reason: SafeText::new("connection refused"),
             refused: false,
             retry: ms(2000),
         };
@@ -482,7 +482,7 @@ mod tests {
 
     #[test]
     fn rows_of_a_server_that_sends_no_header_are_kept_when_one_does() {
-        let down = Event::Down { reason: Text::new("x"), refused: false, retry: ms(0) };
+        let down = Event::Down { reason: SafeText::new("x"), refused: false, retry: ms(0) };
         let plain = [Event::Connected, stream(None), row(5000, 5000)];
         let header = [Event::Connected, stream(Some(1)), row(4000, 6000)];
         let mut cut = watched_at(5000, plain.clone());

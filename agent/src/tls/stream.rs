@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use loadline_protocol::{Note, Text};
+use loadline_protocol::{Note, SafeText};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
@@ -105,7 +105,7 @@ async fn shake(
         // A client of the plain stream may also wait in silence.
         Ok(Ok(1..)) | Err(_) => {
             tls.complain(&peer, &Why::Plain);
-            session::refuse(tcp, Note::Error(Text::new(PLAIN))).await;
+            session::refuse(tcp, Note::Error(SafeText::new(PLAIN))).await;
             Why::Plain
         }
         Ok(Ok(0) | Err(_)) => {

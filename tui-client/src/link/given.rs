@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use loadline_agent::Clock;
-use loadline_protocol::{Stamp, Text, Time};
+use loadline_protocol::{SafeText, Stamp, Time};
 use tokio::fs::File;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::sync::mpsc;
@@ -71,7 +71,7 @@ impl Given {
             },
         };
         let (reason, failed) = match result {
-            Ok(()) => (Text::new("end of input"), false),
+            Ok(()) => (SafeText::new("end of input"), false),
             Err(Broken(reason)) => (reason, true),
         };
         send(events, Event::Ended { reason, failed }).await?;
@@ -81,11 +81,11 @@ impl Given {
 }
 
 /// Why it cannot be read any further.
-struct Broken(Text);
+struct Broken(SafeText);
 
 impl From<io::Error> for Broken {
     fn from(error: io::Error) -> Broken {
-        Broken(Text::new(&error.to_string()))
+        Broken(SafeText::new(&error.to_string()))
     }
 }
 

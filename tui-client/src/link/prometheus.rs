@@ -24,7 +24,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use loadline_protocol::{RunId, Text};
+use loadline_protocol::{RunId, SafeText};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
@@ -218,8 +218,8 @@ async fn whom_there_is(client: &mut Client, server: &Prometheus) -> Result<Strin
     names.sort_by_cached_key(likeness);
     let more = names.len().saturating_sub(NAMES_SHOWN);
     let shown = names.iter().take(NAMES_SHOWN).map(|(instance, job)| match &server.job {
-        Some(_) => format!("{} (job {})", Text::new(instance), Text::new(job)),
-        None => Text::new(instance).to_string(),
+        Some(_) => format!("{} (job {})", SafeText::new(instance), SafeText::new(job)),
+        None => SafeText::new(instance).to_string(),
     });
     let shown: Vec<String> = shown.collect();
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
@@ -258,7 +258,7 @@ fn connect(
         }
         let about = About {
             place,
-            host: Text::new(instance),
+            host: SafeText::new(instance),
             run,
             columns: found.columns.clone(),
             cores: found.cores.map(|cores| cores as u32),

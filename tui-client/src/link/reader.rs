@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use loadline_protocol::{
-    Decoder, Header, Line, LineError, Note, Resume, Row, Schema, Stamp, Text, Time, sanitize,
+    Decoder, Header, Line, LineError, Note, Resume, Row, SafeText, Schema, Stamp, Time, sanitize,
 };
 
 use super::greeting::Greeting;
@@ -85,7 +85,7 @@ enum Phase {
 #[derive(Debug, Default)]
 struct Faults {
     count: u64,
-    first: Option<Text>,
+    first: Option<SafeText>,
     last: Option<LineError>,
 }
 
@@ -93,7 +93,7 @@ struct Faults {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Farewell {
     /// Why, in its own words.
-    pub reason: Text,
+    pub reason: SafeText,
     /// Whether it refuses what was asked.
     pub refused: bool,
 }
@@ -155,7 +155,7 @@ impl Reader {
         events: &mut Vec<Event>,
     ) -> Option<Farewell> {
         if let Some(other) = self.greeting.as_mut().and_then(|greeting| greeting.take(bytes)) {
-            return Some(Farewell { reason: Text::new(&other), refused: true });
+            return Some(Farewell { reason: SafeText::new(&other), refused: true });
         }
         // The decoder lends its lines; it is put back at the end.
         let mut decoder = std::mem::take(&mut self.decoder);
@@ -214,7 +214,7 @@ impl Reader {
                 self.farewell = Some(Farewell { reason: text.clone(), refused: true });
             }
             Note::Bye => {
-                let reason = Text::new("the agent stopped");
+                let reason = SafeText::new("the agent stopped");
                 self.farewell = Some(Farewell { reason, refused: false });
             }
             Note::Health(health) => events.push(Event::Health(health.clone())),
@@ -330,7 +330,7 @@ impl Reader {
         }
         let Faults { count, first, last } = std::mem::take(&mut self.faults);
         if let Some((first, last)) = first.zip(last) {
-            events.push(Event::Faults { count, first, last: Text::new(&last.to_string()) });
+            events.push(Event::Faults { count, first, last: SafeText::new(&last.to_string()) });
         }
     }
 }
@@ -338,7 +338,7 @@ impl Reader {
 impl Faults {
     fn add(&mut self, fault: LineError) {
         self.count += 1;
-        self.first.get_or_insert_with(|| Text::new(&fault.to_string()));
+        self.first.get_or_insert_with(|| SafeText::new(&fault.to_string()));
         self.last = Some(fault);
     }
 }

@@ -8,7 +8,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 
-use loadline_protocol::{Header, LINE_MAX, Note, RunId, Schema, Stamp, Text, Time, VERSION};
+use loadline_protocol::{Header, LINE_MAX, Note, RunId, SafeText, Schema, Stamp, Time, VERSION};
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::mpsc;
 
@@ -215,14 +215,14 @@ async fn pass(
             if let Err(error) = write(open, &text).await {
                 file = None;
                 let notice = format!("{name}: {error}; nothing more is recorded");
-                if send(&to, Event::Notice(Text::new(&notice))).await.is_err() {
+                if send(&to, Event::Notice(SafeText::new(&notice))).await.is_err() {
                     return;
                 }
             }
             text.clear();
             if recorder.too_long() > 0 && !std::mem::replace(&mut told, true) {
                 let notice = format!("{name}: a row is too long for a line, and is not recorded");
-                if send(&to, Event::Notice(Text::new(&notice))).await.is_err() {
+                if send(&to, Event::Notice(SafeText::new(&notice))).await.is_err() {
                     return;
                 }
             }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use loadline_protocol::{Header, Schema, Stamp, Text, Time};
+use loadline_protocol::{Header, SafeText, Schema, Stamp, Time};
 
 use tokio::sync::mpsc;
 
@@ -45,7 +45,7 @@ fn two_rows_at_once() -> Vec<Event> {
 }
 
 fn down(reason: &str, refused: bool) -> Event {
-    Event::Down { reason: Text::new(reason), refused, retry: Time::default() }
+    Event::Down { reason: SafeText::new(reason), refused, retry: Time::default() }
 }
 
 /// What is written and told, and how it ends.
@@ -159,8 +159,11 @@ async fn only_the_very_first_failure_to_connect_is_fatal() {
     let down = || down("connection refused", false);
     let (_, _, end) = output(Form::Csv, None, vec![Event::Connecting, down()]).await;
     assert_eq!(end, "cannot connect to web-1:1027: connection refused; is an agent running there?");
-    let faults =
-        Event::Faults { count: 3, first: Text::new("no number"), last: Text::new("no number") };
+    let faults = Event::Faults {
+        count: 3,
+        first: SafeText::new("no number"),
+        last: SafeText::new("no number"),
+    };
     let outage = vec![faults, Event::Skipped { count: 7 }, down(), Event::Connecting, down()];
     let events = [two_rows(), outage].concat();
     let (_, told, end) = output(Form::Csv, None, events).await;
@@ -331,7 +334,7 @@ async fn a_source_that_says_nothing_is_waited_for_a_second_and_what_it_adds_is_t
 
 #[tokio::test(start_paused = true)]
 async fn an_output_of_files_ends_with_the_last_and_says_which_one_could_not_be_read_to_its_end() {
-    let ended = |failed| Event::Ended { reason: Text::new("disk error"), failed };
+    let ended = |failed| Event::Ended { reason: SafeText::new("disk error"), failed };
     let file = |rows: &[(u64, &[f64])], failed| {
         [vec![Event::Replaying], source("a", rows), vec![Event::Live, ended(failed)]].concat()
     };

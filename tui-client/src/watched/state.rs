@@ -1,6 +1,6 @@
 //! What a source is doing, and what is to be said about it.
 
-use loadline_protocol::{Text, Time};
+use loadline_protocol::{SafeText, Time};
 
 /// What a source is doing. The only place where it is decided what is fresh.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,14 +14,14 @@ pub enum State {
     /// There is a connection, but no row for too long.
     Stale,
     /// A recording, or an input that has ended; with what is to be said about it.
-    Replay(Option<Text>),
+    Replay(Option<SafeText>),
 }
 
 /// Why there is no connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outage {
     /// Why, in words.
-    pub reason: Text,
+    pub reason: SafeText,
     /// When the next try is made.
     pub retry: Time,
 }

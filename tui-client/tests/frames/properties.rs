@@ -9,7 +9,7 @@ use loadline::event::{Event, Stream};
 use loadline::layout::Page;
 use loadline::view;
 use loadline::watched::Watched;
-use loadline_protocol::{Schema, Text, Time};
+use loadline_protocol::{SafeText, Schema, Time};
 use proptest::prelude::*;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -248,7 +248,7 @@ fn go(stage: &mut Stage, columns: &mut [usize], size: &mut (u16, u16), step: Any
                 }
                 Told::Down => {
                     let retry = Time::from_millis(stage.now + 2000);
-                    let reason = Text::new("gone");
+                    let reason = SafeText::new("gone");
                     stage.event_of(source, Event::Down { reason, refused: false, retry });
                 }
                 Told::Connect(run) => {

@@ -30,7 +30,7 @@ fn replay_as(stage: &mut Stage, source: usize, text: &str) {
     reader.take(text.as_bytes(), first, &mut progress, &mut events);
     reader.end(&mut progress, &mut events);
     events.push(Event::Live);
-    let reason = loadline_protocol::Text::new("end of input");
+    let reason = loadline_protocol::SafeText::new("end of input");
     events.push(Event::Ended { reason, failed: false });
     for event in events {
         stage.event_of(source, event);

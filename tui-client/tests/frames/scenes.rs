@@ -11,7 +11,7 @@ use loadline::layout::Page;
 use loadline::link::{Progress, Reader, Reading};
 use loadline::theme::Palette;
 use loadline::watched::Watched;
-use loadline_protocol::{Header, Note, Schema, Text, Time};
+use loadline_protocol::{Header, Note, SafeText, Schema, Time};
 use ratatui::style::{Color, Modifier};
 
 use crate::stage::{START, Stage, check_frame, check_frames, colour_of, working};
@@ -132,7 +132,7 @@ fn nothing_has_come_yet() {
     stage.down("connection refused");
     check_frames("refused", &mut stage);
     stage.event(Event::Connected);
-    let last = Text::new("field 1: \"HTTP/1.1\" is no number");
+    let last = SafeText::new("field 1: \"HTTP/1.1\" is no number");
     stage.event(Event::Faults { count: 3, first: last.clone(), last });
     check_frames("no_rows", &mut stage);
 }

@@ -7,7 +7,7 @@ use loadline::app::{Flow, Order, Screen, View};
 use loadline::event::{Event, Stream};
 use loadline::layout::Page;
 use loadline::store::Window;
-use loadline_protocol::{Text, Time};
+use loadline_protocol::{SafeText, Time};
 
 use crate::stage::{START, Stage, check_frame, check_frames, working};
 
@@ -309,7 +309,7 @@ fn nothing_has_come_from_any_source_yet() {
     let retry = Time::from_millis(stage.now + 2000);
     stage.event_of(
         1,
-        Event::Down { reason: Text::new("connection refused"), refused: false, retry },
+        Event::Down { reason: SafeText::new("connection refused"), refused: false, retry },
     );
     stage.typed("v");
     check_frame("together_connecting", &mut stage, 80, 24);

@@ -10,7 +10,7 @@ use loadline::theme::{Depth, Own, Palette, Theme};
 use loadline::view;
 use loadline::watched::Watched;
 use loadline::zone::Zone;
-use loadline_protocol::{Note, RunId, Schema, Stamp, Text, Time};
+use loadline_protocol::{Note, RunId, SafeText, Schema, Stamp, Time};
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Rect, Size};
 use ratatui::style::Color;
@@ -104,7 +104,8 @@ impl Stage {
             }
         }
         let retry = Time::from_millis(stage.now + 2000);
-        let down = |reason: &str| Event::Down { reason: Text::new(reason), refused: false, retry };
+        let down =
+            |reason: &str| Event::Down { reason: SafeText::new(reason), refused: false, retry };
         for source in (0..count).filter(|at| at % 6 == 5) {
             stage.event_of(source, down("connection reset"));
         }
@@ -141,7 +142,7 @@ impl Stage {
 
     pub(crate) fn down(&mut self, reason: &str) {
         let retry = Time::from_millis(self.now + 2000);
-        self.event(Event::Down { reason: Text::new(reason), refused: false, retry });
+        self.event(Event::Down { reason: SafeText::new(reason), refused: false, retry });
     }
 
     /// A row that was sampled so many seconds after the start, and came 3 ms later.

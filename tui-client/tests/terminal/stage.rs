@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use loadline_agent::{Address, Agent, Facts, Listener, Plaintext, Scripted, Settings};
-use loadline_protocol::Text;
+use loadline_protocol::SafeText;
 use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native_pty_system};
 use tokio::sync::oneshot;
 
@@ -32,7 +32,7 @@ impl Server {
                 let source = Scripted::plain(|number, values| {
                     values.extend([number as f64 % 100.0, 2400.0, 43.1, 0.52, 0.44, 0.4]);
                 });
-                let facts = Facts { host: Text::new("web-1"), ..Facts::default() };
+                let facts = Facts { host: SafeText::new("web-1"), ..Facts::default() };
                 let settings = Settings { interval, ..Settings::default() };
                 let agent = Agent::start(source, facts, settings).await;
                 let address: Address = format!("127.0.0.1:{port}").parse().unwrap();

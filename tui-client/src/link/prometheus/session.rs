@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use loadline_agent::with_choices;
 use loadline_protocol::{
-    Column, Decoder, Header, LineError, Note, Request, RunId, Schema, Stamp, Text, VERSION,
+    Column, Decoder, Header, LineError, Note, Request, RunId, SafeText, Schema, Stamp, VERSION,
 };
 use tokio::io::{AsyncRead, AsyncReadExt as _, DuplexStream, ReadBuf};
 use tokio::sync::mpsc;
@@ -30,7 +30,7 @@ pub(super) const REQUEST_BYTES: usize = 16 * 1024;
 pub(super) struct About {
     /// Its place among those that are watched.
     pub(super) place: usize,
-    pub(super) host: Text,
+    pub(super) host: SafeText,
     pub(super) run: RunId,
     pub(super) columns: Vec<&'static Known>,
     pub(super) cores: Option<u32>,
@@ -51,7 +51,7 @@ impl About {
     }
 
     /// Which columns are told, and what stands above them.
-    fn answer(&self, request: &Request) -> Result<Answer, Text> {
+    fn answer(&self, request: &Request) -> Result<Answer, SafeText> {
         let columns = match &request.columns {
             None => self.columns.clone(),
             Some(names) => {
@@ -64,7 +64,7 @@ impl About {
         };
         let named = columns.iter().map(|column| Column::new(column.name, column.unit));
         let schema = Schema::new(Stamp::Time, named.collect())
-            .map_err(|error: LineError| Text::new(&error.to_string()))?;
+            .map_err(|error: LineError| SafeText::new(&error.to_string()))?;
         let interval = self.interval(request.interval);
         let header = Header {
             version: VERSION,
@@ -80,9 +80,9 @@ impl About {
         Ok(Answer { columns, schema, header, thin_ms, last_ms: None })
     }
 
-    fn unknown(&self, name: &str) -> Text {
+    fn unknown(&self, name: &str) -> SafeText {
         let names: Vec<&str> = self.columns.iter().map(|column| column.name).collect();
-        Text::new(&with_choices(&format!("unknown column {name}"), name, &names))
+        SafeText::new(&with_choices(&format!("unknown column {name}"), name, &names))
     }
 }
 

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use loadline_agent::with_choices;
-use loadline_protocol::{Column, LineError, Note, Schema, Stamp, Text, Time, parse_plain_row_into};
+use loadline_protocol::{
+    Column, LineError, Note, SafeText, Schema, Stamp, Time, parse_plain_row_into,
+};
 
 use super::{Farewell, Phase, Progress, Reader, held};
 use crate::event::{Event, Stream};
@@ -204,7 +206,7 @@ impl Reader {
         self.close(progress, events);
         if self.decoder.pending() > 0 {
             self.decoder = loadline_protocol::Decoder::new();
-            let last = Text::new("the last line has no end");
+            let last = SafeText::new("the last line has no end");
             events.push(Event::Faults { count: 1, first: last.clone(), last });
         }
         self.farewell.take()
@@ -215,5 +217,5 @@ impl Reader {
 pub(super) fn no_column(unknown: &str, schema: &Schema) -> Farewell {
     let names: Vec<&str> = schema.columns().iter().map(Column::name).collect();
     let reason = with_choices(&format!("no column {unknown:?} here"), unknown, &names);
-    Farewell { reason: Text::new(&reason), refused: true }
+    Farewell { reason: SafeText::new(&reason), refused: true }
 }

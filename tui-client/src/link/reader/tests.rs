@@ -320,11 +320,11 @@ fn the_server_says_why_it_closes() {
     assert_eq!(take("# live\n"), None);
     assert_eq!(
         take("# error \"too many clients\"\n"),
-        Some(Farewell { reason: Text::new("too many clients"), refused: true })
+        Some(Farewell { reason: SafeText::new("too many clients"), refused: true })
     );
     assert_eq!(
         take("# bye\n"),
-        Some(Farewell { reason: Text::new("the agent stopped"), refused: false })
+        Some(Farewell { reason: SafeText::new("the agent stopped"), refused: false })
     );
 }
 

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use loadline_protocol::Text;
+use loadline_protocol::SafeText;
 use tokio_rustls::rustls::{AlertDescription, CertificateError, Error, PeerIncompatible};
 
 use crate::link::Farewell;
@@ -28,7 +28,7 @@ pub(in crate::link) fn farewell(error: &io::Error) -> Option<Farewell> {
         }
         error => (format!("no TLS with the server: {error}"), false),
     };
-    Some(Farewell { reason: Text::new(&reason), refused })
+    Some(Farewell { reason: SafeText::new(&reason), refused })
 }
 
 /// What is wrong with the certificate of the server.
