@@ -94,4 +94,7 @@ pub use tls::{Tls, TlsError};
 #[cfg(feature = "tls")]
 pub use tls::{provider, read_authorities, read_identity};
 pub use tls_files::TlsFiles;
-pub use usage::{Entry, Generate, Manual, nearest, usage_line, version_text, with_choices};
+pub use usage::{
+    Entry, Generate, Manual, error_text, nearest, usage_error, version_text, with_choices,
+    without_error_number,
+};

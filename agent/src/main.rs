@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use clap::CommandFactory as _;
 use loadline_agent::{
     Address, Agent, Archive, Bound, Facts, ListenError, Listener, Machine, Plaintext, Tls,
-    serve_stdio, usage_line,
+    error_text, serve_stdio, usage_error,
 };
 use loadline_protocol::sanitize;
 
@@ -46,7 +46,7 @@ fn main() -> ExitCode {
     match run(&options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            complain(&format!("{error:#}"));
+            print_error(&format!("{error:#}"));
             match error.downcast_ref() {
                 Some(ListenError::Plaintext { .. }) => ExitCode::from(USAGE),
                 _ => ExitCode::FAILURE,
@@ -67,13 +67,13 @@ fn answer(error: &clap::Error) -> ExitCode {
         let _ = error.print();
         return ExitCode::SUCCESS;
     }
-    complain(&usage_line(error));
+    print_error(&usage_error(error));
     ExitCode::from(USAGE)
 }
 
-/// The last word of a program that failed: one line.
-fn complain(why: &str) {
-    let _ = writeln!(io::stderr(), "loadline-agent: {}", sanitize(why));
+/// Writes the reason for which the program ends to standard error.
+fn print_error(message: &str) {
+    let _ = writeln!(io::stderr(), "{}", error_text(&sanitize(message)));
 }
 
 fn run(options: &Options) -> anyhow::Result<()> {

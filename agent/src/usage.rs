@@ -58,32 +58,65 @@ pub fn version_text(version: &str, features: &str) -> String {
     if parts.is_empty() { version.to_owned() } else { format!("{version} ({})", parts.join("; ")) }
 }
 
-/// What is wrong with a command line, in one line: with the word that may have been meant, and with
-/// the words that there are.
+/// Message of a command-line error: the error, then `; ` and the way out.
 #[must_use]
-pub fn usage_line(error: &clap::Error) -> String {
+pub fn usage_error(error: &clap::Error) -> String {
     let text = error.to_string();
     let paragraph = text.split("\n\n").next().unwrap_or_default();
-    // Where clap lists the words that there are, it does so on a line of its own.
+    // clap lists the possible values on a line of its own.
     let lines =
         paragraph.lines().filter(|line| !line.trim_start().starts_with("[possible values:"));
     let words: Vec<&str> = lines.flat_map(str::split_whitespace).collect();
-    let said = words.join(" ");
-    let said = said.strip_prefix("error: ").unwrap_or(&said);
-    let meant = meant(error).map(|word| format!(": did you mean '{word}'?")).unwrap_or_default();
+    let message = words.join(" ");
+    let message = message.strip_prefix("error: ").unwrap_or(&message);
+    let suggestion = suggestion(error).map(|word| format!("did you mean '{word}'? "));
+    let suggestion = suggestion.unwrap_or_default();
     let values = strings(error.get(ContextKind::ValidValue)).join(", ");
-    let has_values = error.kind() == ErrorKind::InvalidValue && !values.is_empty();
-    let (values, end) = match (has_values, meant.is_empty()) {
-        (true, true) => (format!(": [{values}]"), "; see --help"),
-        (true, false) => (format!(" [{values}]"), "; see --help"),
-        (false, true) => (String::new(), "; see --help"),
-        (false, false) => (String::new(), " see --help"),
+    let message = if error.kind() == ErrorKind::InvalidValue && !values.is_empty() {
+        format!("{message}; {suggestion}possible values: {values}")
+    } else if suggestion.is_empty() && message.contains("; ") {
+        message.to_owned()
+    } else {
+        format!("{message}; {suggestion}see --help")
     };
-    sanitize(&format!("{said}{meant}{values}{end}")).into_owned()
+    sanitize(&message).into_owned()
 }
 
-/// The option or the value that was meant, if there is one much like the wrong one.
-fn meant(error: &clap::Error) -> Option<&str> {
+/// Text of an error for standard error: `error: …`, and `hint: …` on a line of its own.
+///
+/// The hint is the part of the first line of `message` after its first `; `. Numbers of system errors
+/// (`(os error 2)`) are left out.
+///
+/// ```
+/// use loadline_agent::error_text;
+/// let text = error_text("cannot read a.pem: No such file or directory (os error 2); check the path");
+/// assert_eq!(text, "error: cannot read a.pem: No such file or directory\nhint: check the path");
+/// ```
+#[must_use]
+pub fn error_text(message: &str) -> String {
+    let message = without_error_number(message);
+    let (line, details) = message.split_once('\n').unwrap_or((&message, ""));
+    let (error, hint) = line.split_once("; ").unwrap_or((line, ""));
+    let mut text = format!("error: {error}");
+    for (before, part) in [("\n", details), ("\nhint: ", hint)] {
+        if !part.is_empty() {
+            text.push_str(before);
+            text.push_str(part);
+        }
+    }
+    text
+}
+
+/// `text` without the number that `std` adds to a system error: ` (os error 2)`.
+#[must_use]
+pub fn without_error_number(text: &str) -> String {
+    let mut parts = text.split(" (os error ");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| text + part.split_once(')').map_or(part, |(_, rest)| rest))
+}
+
+/// The option or value that the user probably meant.
+fn suggestion(error: &clap::Error) -> Option<&str> {
     let first = |kind| strings(error.get(kind)).first().copied();
     let wrong = first(ContextKind::InvalidValue);
     let values = strings(error.get(ContextKind::ValidValue));
@@ -99,18 +132,18 @@ fn strings(value: Option<&ContextValue>) -> Vec<&str> {
     }
 }
 
-/// What is wrong with a word, the one of `words` that may have been meant, and all that there are.
+/// Message of an unknown word: `error`, then the nearest of `words`, then all of them.
 ///
 /// ```
 /// use loadline_agent::with_choices;
-/// let said = with_choices("unknown column laod1", "laod1", &["cpu", "load1"]);
-/// assert_eq!(said, "unknown column laod1; did you mean load1? there are cpu, load1");
+/// let message = with_choices("unknown column laod1", "laod1", &["cpu", "load1"]);
+/// assert_eq!(message, "unknown column laod1; did you mean load1? available: cpu, load1");
 /// ```
 #[must_use]
-pub fn with_choices(what: &str, wrong: &str, words: &[&str]) -> String {
-    let meant = nearest(wrong, words.iter().copied());
-    let meant = meant.map_or(String::new(), |meant| format!(" did you mean {meant}?"));
-    format!("{what};{meant} there are {}", words.join(", "))
+pub fn with_choices(error: &str, wrong: &str, words: &[&str]) -> String {
+    let nearest = nearest(wrong, words.iter().copied());
+    let suggestion = nearest.map_or(String::new(), |word| format!("did you mean {word}? "));
+    format!("{error}; {suggestion}available: {}", words.join(", "))
 }
 
 /// The one of `words` that was probably meant by a wrong one.
@@ -142,27 +175,27 @@ mod tests {
             .arg(Arg::new("count").long("count").value_name("N").value_parser(value_parser!(u8)));
         let arguments = [&["test"], arguments].concat();
         let error = command.try_get_matches_from(arguments).unwrap_err();
-        assert_eq!(usage_line(&error), expected);
+        assert_eq!(usage_error(&error), expected);
     }
 
     #[test]
-    fn a_wrong_word_is_told_with_the_one_that_was_meant() {
+    fn a_misspelt_word_is_corrected() {
         check(
             &["--output", "tabel"],
-            "invalid value 'tabel' for '--output <FORM>': did you mean 'table'? [table, csv]; \
-             see --help",
+            "invalid value 'tabel' for '--output <FORM>'; did you mean 'table'? \
+             possible values: table, csv",
         );
         check(
             &["--outptu", "csv"],
-            "unexpected argument '--outptu' found: did you mean '--output'? see --help",
+            "unexpected argument '--outptu' found; did you mean '--output'? see --help",
         );
     }
 
     #[test]
-    fn a_word_unlike_all_others_is_told_with_those_that_there_are() {
+    fn an_unknown_word_is_answered_with_the_possible_values() {
         check(
             &["--output", "pie"],
-            "invalid value 'pie' for '--output <FORM>': [table, csv]; see --help",
+            "invalid value 'pie' for '--output <FORM>'; possible values: table, csv",
         );
         check(&["--zzz"], "unexpected argument '--zzz' found; see --help");
         check(
@@ -171,7 +204,7 @@ mod tests {
         );
         check(
             &["--output"],
-            "a value is required for '--output <FORM>' but none was supplied: [table, csv]; see --help",
+            "a value is required for '--output <FORM>' but none was supplied; possible values: table, csv",
         );
     }
 

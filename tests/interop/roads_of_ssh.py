@@ -255,8 +255,8 @@ def an_outage_loses_no_row_that_an_agent_there_holds(programs):
             text += [client.out.line() for _ in range(20)]
             assert_rows("\n".join(text), 24)
             said = client.said().strip()
-            assert re.fullmatch(r"loadline: .*: connection lost: .*closed.*; reconnecting", said), said
-            return said.removeprefix("loadline: ")
+            assert re.fullmatch(r"warning: .*: connection lost: .*closed.*; reconnecting", said), said
+            return said.removeprefix("warning: ")
 
 
 def the_screen_tells_an_outage_in_the_words_of_ssh_and_comes_back(programs):

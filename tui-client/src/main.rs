@@ -22,7 +22,7 @@ use loadline::theme::Theme;
 use loadline::time_spec::{Bounds, TimeRange};
 use loadline::watched::Watched;
 use loadline::zone::Zone;
-use loadline_agent::Clock;
+use loadline_agent::{Clock, error_text, without_error_number};
 use loadline_protocol::Time;
 use ratatui::layout::Size;
 use tokio::sync::{mpsc, watch};
@@ -36,7 +36,7 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Err(Instead::Usage(text) | Instead::Config(text)) => {
-            complain(&text);
+            print_error(&text);
             return ExitCode::from(2);
         }
     };
@@ -44,7 +44,7 @@ fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            complain(&format!("cannot start: {error}"));
+            print_error(&format!("cannot start: {error}"));
             return ExitCode::FAILURE;
         }
     };
@@ -54,14 +54,20 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            complain(&format!("{error:#}"));
+            print_error(&format!("{error:#}"));
             ExitCode::FAILURE
         }
     }
 }
 
-fn complain(text: &str) {
-    let _ = writeln!(std::io::stderr(), "loadline: {text}");
+/// Writes the reason for which the program ends to standard error.
+fn print_error(message: &str) {
+    let _ = writeln!(std::io::stderr(), "{}", error_text(message));
+}
+
+/// Writes a fact that does not end the program to standard error.
+fn print_warning(message: &str) {
+    let _ = writeln!(std::io::stderr(), "warning: {}", without_error_number(message));
 }
 
 async fn watch(mut settings: Settings) -> anyhow::Result<()> {
@@ -190,7 +196,7 @@ async fn open(settings: &Settings) -> anyhow::Result<Vec<(&Chosen, Connector)>> 
         let fleet = Fleet::find(server, with, settings.interval, room, is_taken).await?;
         if fleet.left_out > 0 {
             let (all, shown) = (fleet.connectors.len() + fleet.left_out, fleet.connectors.len());
-            complain(&format!(
+            print_warning(&format!(
                 "{server}: {all} instances match, of which the first {shown} are shown; choose fewer \
                  by instance=REGEX"
             ));
@@ -298,12 +304,12 @@ async fn write(
     let (out, errors) = (std::io::stdout(), std::io::stderr());
     // Between rows on a terminal it would be in the way.
     let is_seen = errors.is_terminal() && !out.is_terminal();
-    let progress = Progress::new(is_seen.then_some(errors), complain);
+    let progress = Progress::new(is_seen.then_some(errors), print_warning);
     let summary = output::run(&job, events, tokio::io::stdout(), progress, stop).await?;
     let lines = |count, one: &str, more: &str| match count {
         0 => {}
-        1 => complain(&format!("1 {one} skipped")),
-        count => complain(&format!("{count} {more} skipped")),
+        1 => print_warning(&format!("1 {one} skipped")),
+        count => print_warning(&format!("{count} {more} skipped")),
     };
     lines(summary.skipped, "row", "rows");
     lines(summary.faults, "faulty line", "faulty lines");

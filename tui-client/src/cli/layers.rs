@@ -6,7 +6,7 @@ use clap::builder::Resettable;
 use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser as _};
-use loadline_agent::usage_line;
+use loadline_agent::usage_error;
 use loadline_protocol::sanitize;
 
 use super::Instead;
@@ -97,7 +97,7 @@ fn variable(line: &[OsString], error: &clap::Error) -> Option<String> {
 
 fn instead(error: &clap::Error) -> Instead {
     if error.use_stderr() {
-        Instead::Usage(without_password(&usage_line(error)))
+        Instead::Usage(without_password(&usage_error(error)))
     } else {
         Instead::Print(error.to_string())
     }

@@ -96,7 +96,7 @@ fn a_wrong_command_line_is_told_in_one_line() {
         ("loadline -w 10ms", "at least 1s"),
         ("loadline -n 0", "0 is not in"),
         ("loadline -c a,,b", "commas between"),
-        ("loadline -o pie", "[tui, table, csv, json, raw]; see --help"),
+        ("loadline -o pie", "possible values: tui, table, csv, json, raw"),
         ("loadline -o tabel", "did you mean 'table'?"),
         ("loadline --intervall 1s", "did you mean '--interval'?"),
         ("loadline --theme lihgt", "did you mean 'light'?"),

@@ -43,7 +43,7 @@ fn a_column_that_a_short_file_does_not_have_is_told_with_the_one_that_was_meant(
     let output = output(&[&file, "-o", "csv", "-c", "mme"]);
     let errors = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{errors}");
-    let told = "no column \"mme\" here; did you mean mem? there are cpu, mem\n";
+    let told = "no column \"mme\" here\nhint: did you mean mem? available: cpu, mem\n";
     assert!(errors.ends_with(told) && output.stdout.is_empty(), "{errors}");
 }
 
@@ -163,7 +163,7 @@ fn a_plain_source_is_recorded_with_times_and_after_half_a_line() {
     let replayed = rows(&String::from_utf8(output.stdout).unwrap());
     assert_eq!(replayed[1], "1970-01-01T00:00:01.000Z,,1.00,2.00");
     assert_eq!(replayed[2..], live[1..]);
-    assert_eq!(String::from_utf8_lossy(&output.stderr), "loadline: 1 faulty line skipped\n");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "warning: 1 faulty line skipped\n");
 }
 
 #[test]

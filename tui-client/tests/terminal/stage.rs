@@ -15,6 +15,13 @@ use tokio::sync::oneshot;
 /// How long anything may take on a machine that is busy with something else.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
+/// Returns whether a text is one error: a line, and a hint at most.
+pub(crate) fn is_error(text: &str) -> bool {
+    let mut lines = text.lines();
+    let is_first = lines.next().is_some_and(|line| line.starts_with("error: "));
+    is_first && lines.next().is_none_or(|line| line.starts_with("hint: ")) && lines.next().is_none()
+}
+
 /// An agent of a machine that is made up, in a thread of this process.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
