@@ -13,7 +13,9 @@ use std::time::Duration;
 
 use divan::counter::ItemsCount;
 use divan::{AllocProfiler, Bencher};
-use loadline_agent::{Agent, Clock, Facts, Listener, Machine, Scripted, Settings, Source as _};
+use loadline_agent::{
+    Agent, AgentSettings, Clock, Listener, Machine, MachineFacts, MetricSource as _, ScriptedSource,
+};
 use loadline_benches::{BEGIN_MS, samples};
 use loadline_protocol::{Schema, Stamp};
 use tokio::io::{AsyncReadExt as _, DuplexStream};
@@ -31,9 +33,9 @@ fn main() {
 #[divan::bench(sample_count = 40, sample_size = 1)]
 fn sample(bencher: Bencher<'_, '_>) {
     let mut machine = Machine::new();
-    let apart = machine.min_interval();
+    let min_interval = machine.min_interval();
     let mut values = Vec::new();
-    bencher.with_inputs(|| std::thread::sleep(apart)).bench_local_values(|()| {
+    bencher.with_inputs(|| std::thread::sleep(min_interval)).bench_local_values(|()| {
         values.clear();
         machine.sample(black_box(&mut values));
     });
@@ -55,13 +57,13 @@ fn encode(bencher: Bencher<'_, '_>) {
 }
 
 /// An agent at one sample a second, whose clock goes as fast as it can, and clients on pipes.
-struct Running {
+struct BenchAgent {
     runtime: Runtime,
     clients: Vec<DuplexStream>,
 }
 
-impl Running {
-    fn start(clients: usize) -> Running {
+impl BenchAgent {
+    fn start(clients: usize) -> BenchAgent {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .start_paused(true)
@@ -69,12 +71,12 @@ impl Running {
             .expect("a runtime without threads needs nothing that could be missing");
         let clients = runtime.block_on(async {
             let mut samples = samples();
-            let source = Scripted::plain(move |_, values| {
+            let source = ScriptedSource::plain(move |_, values| {
                 values.extend(samples.next().map_or([0.0; 6], |(_, values)| values));
             });
             let begin = Instant::now();
             let clock = Clock::new(move || BEGIN_MS + begin.elapsed().as_millis() as i64);
-            let (facts, settings) = (Facts::default(), Settings::default());
+            let (facts, settings) = (MachineFacts::default(), AgentSettings::default());
             let agent = Agent::start_with_clock(source, facts, settings, clock).await;
             let service = agent.service();
             tokio::spawn(agent.run(Vec::<Listener>::new(), pending()));
@@ -86,11 +88,11 @@ impl Running {
             };
             (0..clients).map(connect).collect()
         });
-        Running { runtime, clients }
+        BenchAgent { runtime, clients }
     }
 
     /// Lets so many ticks pass; each client reads its rows.
-    fn pass(&mut self, ticks: u32) {
+    fn advance(&mut self, ticks: u32) {
         self.runtime.block_on(async {
             let mut room = [0; 256];
             for _ in 0..ticks {
@@ -108,7 +110,7 @@ const TICKS: u32 = 100;
 /// A sample from the beat into the ring, and from there to so many clients.
 #[divan::bench(args = [0, 1, 10, 1000])]
 fn tick(bencher: Bencher<'_, '_>, clients: usize) {
-    let mut running = Running::start(clients);
-    running.pass(TICKS);
-    bencher.counter(ItemsCount::new(TICKS)).bench_local(|| running.pass(TICKS));
+    let mut running = BenchAgent::start(clients);
+    running.advance(TICKS);
+    bencher.counter(ItemsCount::new(TICKS)).bench_local(|| running.advance(TICKS));
 }

@@ -13,13 +13,14 @@ use divan::counter::ItemsCount;
 use divan::{AllocProfiler, Bencher};
 use loadline::canvas::Canvas;
 use loadline::event::Event;
-use loadline::link::{Connector, EVENTS_MAX, Given, Link, Wish};
+use loadline::link::{Connector, EVENTS_MAX, Link, LinkOptions, LocalInput};
 use loadline::store::{Slot, Store, Window};
 use loadline::view;
 use loadline::watched::Watched;
 use loadline_agent::Clock;
 use loadline_benches::{
-    KEEP, Values, WEEK, filled, plain, read, samples, screen, subscribed, window,
+    RETENTION, SampleValues, WEEK, filled_store, plain_stream, replay, samples, screen,
+    subscribed_stream, window,
 };
 use loadline_protocol::Time;
 use ratatui::buffer::Buffer;
@@ -35,7 +36,7 @@ fn main() {
 /// What a week of six columns takes.
 #[expect(clippy::print_stdout, reason = "a figure beside those of divan")]
 fn memory() {
-    let store = filled(WEEK);
+    let store = filled_store(WEEK);
     let values = (6 * store.len()) as f64;
     println!(
         "a week of six columns: {:.1} MiB, {:.2} bytes a value",
@@ -51,19 +52,19 @@ const MILLION: usize = 1_000_000;
 /// Rows of six columns, from their bytes to the events of a link, with times and sequence numbers.
 #[divan::bench]
 fn rows_to_events(bencher: Bencher<'_, '_>) {
-    let stream = subscribed(ROWS);
+    let stream = subscribed_stream(ROWS);
     bencher.counter(ItemsCount::new(ROWS)).bench_local(|| {
-        read(&stream, |_, event| drop(black_box(event)));
+        replay(&stream, |_, event| drop(black_box(event)));
     });
 }
 
 /// From their bytes to the store.
 #[divan::bench(args = ["subscribed", "plain"])]
 fn rows_to_store(bencher: Bencher<'_, '_>, kind: &str) {
-    let stream = if kind == "plain" { plain(ROWS) } else { subscribed(ROWS) };
+    let stream = if kind == "plain" { plain_stream(ROWS) } else { subscribed_stream(ROWS) };
     bencher.counter(ItemsCount::new(ROWS)).bench_local(|| {
-        let mut watched = Watched::new("web-1", false, KEEP);
-        read(&stream, |now, event| watched.take(now, event));
+        let mut watched = Watched::new("web-1", false, RETENTION);
+        replay(&stream, |now, event| watched.apply(now, event));
         assert_eq!(watched.store.len(), ROWS, "each row arrives");
         watched
     });
@@ -75,19 +76,19 @@ fn rows_to_store(bencher: Bencher<'_, '_>, kind: &str) {
 fn open_a_file(bencher: Bencher<'_, '_>, kind: &str) {
     let folder = tempfile::tempdir().expect("there is room for a file");
     let path = folder.path().join("a.load");
-    let text = if kind == "plain" { plain(MILLION) } else { subscribed(MILLION) };
+    let text = if kind == "plain" { plain_stream(MILLION) } else { subscribed_stream(MILLION) };
     std::fs::write(&path, text).expect("there is room for a file");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("there is a runtime");
     bencher.counter(ItemsCount::new(MILLION)).bench_local(|| {
         runtime.block_on(async {
             let (sender, mut events) = tokio::sync::mpsc::channel(EVENTS_MAX);
-            let connector = Connector::to_given(Given::Path(path.clone()));
-            tokio::spawn(Link::new(connector, Wish::default(), Clock::system()).run(sender));
+            let connector = Connector::local(LocalInput::Path(path.clone()));
+            tokio::spawn(Link::new(connector, LinkOptions::default(), Clock::system()).run(sender));
             let mut watched = Watched::new("a.load", false, Duration::MAX);
             while let Some(event) = events.recv().await {
                 let is_over = matches!(event, Event::Ended { .. });
-                watched.take(Time::default(), event);
+                watched.apply(Time::default(), event);
                 if is_over {
                     break;
                 }
@@ -99,7 +100,7 @@ fn open_a_file(bencher: Bencher<'_, '_>, kind: &str) {
 
 /// A sample of six columns, appended to a store: one that grows, and one that drops a sample each
 /// time.
-#[divan::bench(args = [KEEP, Duration::from_hours(1)])]
+#[divan::bench(args = [RETENTION, Duration::from_hours(1)])]
 fn append(bencher: Bencher<'_, '_>, keep: Duration) {
     let samples: Vec<_> = samples().take(100_000).collect();
     bencher.counter(ItemsCount::new(samples.len())).bench_local(|| {
@@ -128,7 +129,7 @@ fn frame_to_bytes(bencher: Bencher<'_, '_>) {
     let mut pictures = [screen(MINUTES), screen(MINUTES + 1)].map(|app| {
         let mut buffer = Buffer::empty(app.area());
         view::render(&app, app.area(), &mut buffer);
-        (view::rolling(&app), buffer)
+        (view::scrolling_rows(&app), buffer)
     });
     let mut bytes = Vec::new();
     let mut canvas = Canvas::new(pictures[0].1.area);
@@ -148,7 +149,7 @@ const MINUTES: usize = 5 * 60;
 /// holds a week.
 #[divan::bench(args = [MINUTES, 3600, 24 * 3600, WEEK])]
 fn slots_of_a_store(bencher: Bencher<'_, '_>, samples: usize) {
-    let store = filled(WEEK);
+    let store = filled_store(WEEK);
     let newest = store.newest().unwrap_or_default();
     let window = window(newest, samples);
     bencher.bench_local(|| {
@@ -161,7 +162,7 @@ fn slots_of_a_store(bencher: Bencher<'_, '_>, samples: usize) {
 /// For comparison: by a look at each sample, in plain arrays.
 #[divan::bench(args = [MINUTES, 3600, 24 * 3600, WEEK])]
 fn slots_by_a_scan(bencher: Bencher<'_, '_>, count: usize) {
-    let all: Vec<(Time, Values)> = samples().take(count).collect();
+    let all: Vec<(Time, SampleValues)> = samples().take(count).collect();
     let times: Vec<i64> = all.iter().map(|(time, _)| time.as_millis()).collect();
     let column = |at: usize| all.iter().map(|(_, values)| values[at]).collect::<Vec<_>>();
     let columns: Vec<Vec<f64>> = (0..6).map(column).collect();
@@ -175,7 +176,7 @@ fn slots_by_a_scan(bencher: Bencher<'_, '_>, count: usize) {
 }
 
 fn scan(times: &[i64], values: &[f64], window: Window) -> Vec<Option<Slot>> {
-    let mut slots = vec![None; window.count()];
+    let mut slots = vec![None; window.slot_count()];
     let begin = times.partition_point(|time| *time < window.from_ms());
     let mut broken = true;
     for (time, value) in times[begin..].iter().zip(&values[begin..]) {

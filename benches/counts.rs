@@ -16,8 +16,12 @@ use gungraun::{library_benchmark, library_benchmark_group, main};
 use loadline::app::App;
 use loadline::store::{Slots, Store};
 use loadline::view;
-use loadline_agent::{Agent, Clock, Facts, Listener, Scripted, Service, Settings};
-use loadline_benches::{BEGIN_MS, KEEP, Values, filled, samples, screen, subscribed, window};
+use loadline_agent::{
+    Agent, AgentSettings, Clock, Listener, MachineFacts, ScriptedSource, Service,
+};
+use loadline_benches::{
+    BEGIN_MS, RETENTION, SampleValues, filled_store, samples, screen, subscribed_stream, window,
+};
 use loadline_protocol::{Decoder, Line, Row, Schema, Stamp, Time};
 use ratatui::buffer::Buffer;
 use tokio::io::AsyncReadExt as _;
@@ -26,12 +30,12 @@ use tokio::runtime::Runtime;
 /// Rows that are encoded or decoded at a time, and ticks of an agent.
 const ROWS: usize = 1000;
 
-fn some_samples() -> Vec<(Time, Values)> {
+fn some_samples() -> Vec<(Time, SampleValues)> {
     samples().take(ROWS).collect()
 }
 
 #[library_benchmark(setup = some_samples)]
-fn encode(samples: Vec<(Time, Values)>) -> String {
+fn encode(samples: Vec<(Time, SampleValues)>) -> String {
     let schema = Schema::plain(6).with_stamp(Stamp::TimeSeq);
     let mut row = String::new();
     for (seq, (time, values)) in (1..).zip(&samples) {
@@ -43,7 +47,7 @@ fn encode(samples: Vec<(Time, Values)>) -> String {
 }
 
 fn some_rows() -> String {
-    subscribed(ROWS)
+    subscribed_stream(ROWS)
 }
 
 #[library_benchmark(setup = some_rows)]
@@ -70,14 +74,14 @@ fn an_agent() -> (Runtime, Service) {
         .expect("a runtime without threads needs nothing that could be missing");
     let service = runtime.block_on(async {
         let mut samples = samples();
-        let source = Scripted::plain(move |_, values| {
+        let source = ScriptedSource::plain(move |_, values| {
             values.extend(samples.next().map_or([0.0; 6], |(_, values)| values));
         });
         let history = Duration::from_mins(10);
-        let settings = Settings { history, ..Settings::default() };
+        let settings = AgentSettings { history, ..AgentSettings::default() };
         let begin = tokio::time::Instant::now();
         let clock = Clock::new(move || BEGIN_MS + begin.elapsed().as_millis() as i64);
-        let agent = Agent::start_with_clock(source, Facts::default(), settings, clock).await;
+        let agent = Agent::start_with_clock(source, MachineFacts::default(), settings, clock).await;
         let service = agent.service();
         tokio::spawn(agent.run(Vec::<Listener>::new(), std::future::pending()));
         tokio::time::sleep(2 * history).await;
@@ -113,8 +117,8 @@ fn push_and_send((runtime, service): (Runtime, Service)) -> (Runtime, usize) {
 
 // A sample of six columns into the client's store.
 #[library_benchmark(setup = some_samples)]
-fn append(samples: Vec<(Time, Values)>) -> Store {
-    let mut store = Store::new(6, KEEP);
+fn append(samples: Vec<(Time, SampleValues)>) -> Store {
+    let mut store = Store::new(6, RETENTION);
     for (time, values) in &samples {
         store.push(*time, None, values, true);
     }
@@ -124,7 +128,7 @@ fn append(samples: Vec<(Time, Values)>) -> Store {
 const DAY: usize = 24 * 3600;
 
 fn a_day() -> Store {
-    filled(DAY)
+    filled_store(DAY)
 }
 
 // All six columns over a day, as each frame asks for them.

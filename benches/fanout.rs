@@ -35,7 +35,9 @@ mod linux {
     use std::thread::{self, JoinHandle};
     use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-    use loadline_agent::{Agent, Facts, Listener, Plaintext, Scripted, Settings};
+    use loadline_agent::{
+        Agent, AgentSettings, Listener, MachineFacts, PlaintextPolicy, ScriptedSource,
+    };
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     use socket2::SockRef;
 
@@ -48,10 +50,10 @@ mod linux {
     const WATCHERS: usize = 20;
 
     /// Room for any line that is sent here.
-    const LINE_MAX: usize = 128;
+    const LINE_BYTES_MAX: usize = 128;
 
     /// Longer than it takes until a line comes.
-    const PATIENCE: Duration = Duration::from_secs(10);
+    const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
     /// What is sent for the sample `number`: that, and when it was taken.
     fn values(number: u64) -> [f64; 6] {
@@ -67,12 +69,16 @@ mod linux {
     pub(super) fn serve_by_the_agent() -> io::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
-            let source = Scripted::plain(|number, sample| sample.extend(values(number)));
+            let source = ScriptedSource::plain(|number, sample| sample.extend(values(number)));
             let (clients_max, clients_of_address_max) = (usize::MAX, usize::MAX);
-            let settings = Settings { clients_max, clients_of_address_max, ..Settings::default() };
-            let agent = Agent::start(source, Facts::default(), settings).await;
+            let settings = AgentSettings {
+                clients_max,
+                clients_per_address_max: clients_of_address_max,
+                ..AgentSettings::default()
+            };
+            let agent = Agent::start(source, MachineFacts::default(), settings).await;
             let address = "127.0.0.1:0".parse().unwrap();
-            let bound = Listener::bind(&address, Plaintext::LoopbackOnly).await.unwrap();
+            let bound = Listener::bind(&address, PlaintextPolicy::LoopbackOnly).await.unwrap();
             let listener = bound.listen().unwrap();
             println!("{}", listener.address());
             agent.run(vec![listener], pending()).await;
@@ -114,28 +120,28 @@ mod linux {
     }
 
     /// One of the two servers, with its clients.
-    struct Server {
+    struct FanoutServer {
         process: Child,
         address: SocketAddr,
-        clients: Vec<Client>,
-        watchers: Vec<JoinHandle<Watched>>,
+        clients: Vec<FanoutClient>,
+        watchers: Vec<JoinHandle<WatcherLog>>,
         /// What it took when it had no client yet.
         empty_bytes: u64,
     }
 
-    struct Client {
+    struct FanoutClient {
         stream: TcpStream,
         received: Vec<u8>,
     }
 
     /// What came to a client that reads at once, and how late each of its lines was.
-    struct Watched {
+    struct WatcherLog {
         received: Vec<u8>,
         late_ms: Vec<f64>,
     }
 
-    impl Server {
-        fn start(role: &str) -> io::Result<Server> {
+    impl FanoutServer {
+        fn start(role: &str) -> io::Result<FanoutServer> {
             let mut process = Command::new(std::env::current_exe()?)
                 .arg(role)
                 .stdin(Stdio::piped())
@@ -145,7 +151,7 @@ mod linux {
             BufReader::new(process.stdout.take().unwrap()).read_line(&mut address)?;
             let address = address.trim().parse().map_err(io::Error::other)?;
             let (clients, watchers) = (Vec::new(), Vec::new());
-            let mut server = Server { process, address, clients, watchers, empty_bytes: 0 };
+            let mut server = FanoutServer { process, address, clients, watchers, empty_bytes: 0 };
             server.empty_bytes = server.resident_bytes();
             Ok(server)
         }
@@ -157,25 +163,25 @@ mod linux {
         }
 
         /// Lets so many clients connect, each when the one before has its first line.
-        fn fill(&mut self, count: usize) -> io::Result<()> {
+        fn connect_clients(&mut self, count: usize) -> io::Result<()> {
             for _ in 0..count {
                 let mut stream = TcpStream::connect(self.address)?;
-                stream.set_read_timeout(Some(PATIENCE))?;
-                let mut first = [0; LINE_MAX];
+                stream.set_read_timeout(Some(READ_TIMEOUT))?;
+                let mut first = [0; LINE_BYTES_MAX];
                 let length = stream.read(&mut first)?;
-                self.clients.push(Client { stream, received: first[..length].to_vec() });
+                self.clients.push(FanoutClient { stream, received: first[..length].to_vec() });
             }
             Ok(())
         }
 
         /// Lets a few of the clients read from now on; the last one is among them.
-        fn watch(&mut self) {
-            let apart = (self.clients.len() / WATCHERS).max(1);
-            let mut place = self.clients.len();
-            while place >= apart {
-                let client = self.clients.remove(place - 1);
+        fn start_watchers(&mut self) {
+            let step = (self.clients.len() / WATCHERS).max(1);
+            let mut index = self.clients.len();
+            while index >= step {
+                let client = self.clients.remove(index - 1);
                 self.watchers.push(thread::spawn(move || client.watch()));
-                place -= apart;
+                index -= step;
             }
         }
 
@@ -205,13 +211,13 @@ mod linux {
         /// Reads what the clients of a stopped server got, and checks that each got every line.
         /// Gives how many lines were delivered, and for each of the last so many ticks how late the
         /// line of the last watcher was.
-        fn end(mut self, ticks: usize) -> io::Result<Delivered> {
+        fn finish(mut self, ticks: usize) -> io::Result<Delivery> {
             let mut texts = Vec::new();
             let mut late_ms = vec![0.0_f64; ticks];
             for watcher in self.watchers.drain(..) {
-                let watched = watcher.join().unwrap();
-                texts.push(watched.received);
-                for (latest, late) in late_ms.iter_mut().rev().zip(watched.late_ms.iter().rev()) {
+                let log = watcher.join().unwrap();
+                texts.push(log.received);
+                for (latest, late) in late_ms.iter_mut().rev().zip(log.late_ms.iter().rev()) {
                     *latest = latest.max(*late);
                 }
             }
@@ -232,7 +238,7 @@ mod linux {
         }
     }
 
-    impl Drop for Server {
+    impl Drop for FanoutServer {
         fn drop(&mut self) {
             // An error only means that it has ended.
             let _ = self.process.kill();
@@ -240,10 +246,10 @@ mod linux {
         }
     }
 
-    impl Client {
-        fn watch(mut self) -> Watched {
+    impl FanoutClient {
+        fn watch(mut self) -> WatcherLog {
             let mut late_ms = Vec::new();
-            let mut room = [0; LINE_MAX];
+            let mut room = [0; LINE_BYTES_MAX];
             while let Ok(length @ 1..) = self.stream.read(&mut room) {
                 let now_ms = clock_ms();
                 let line = std::str::from_utf8(&room[..length]).unwrap();
@@ -251,7 +257,7 @@ mod linux {
                 late_ms.push(now_ms - time);
                 self.received.extend(line.as_bytes());
             }
-            Watched { received: self.received, late_ms }
+            WatcherLog { received: self.received, late_ms }
         }
     }
 
@@ -266,7 +272,7 @@ mod linux {
     }
 
     /// So many clients for each of two servers, or as many as this process may have files for.
-    fn allow(clients: usize) -> usize {
+    fn allowed_clients(clients: usize) -> usize {
         let wanted = 2 * clients as u64 + 200;
         let limit = getrlimit(Resource::Nofile);
         let raised =
@@ -280,19 +286,19 @@ mod linux {
 
     /// What both servers take on a core for each line, over so many ticks.
     pub(super) fn compare(clients: usize, ticks: usize) -> io::Result<()> {
-        let clients = allow(clients);
-        let (mut agent, mut bare) = (Server::start("agent")?, Server::start("bare")?);
+        let clients = allowed_clients(clients);
+        let (mut agent, mut bare) = (FanoutServer::start("agent")?, FanoutServer::start("bare")?);
         bare.order(&clients.to_string())?;
-        bare.fill(clients)?;
-        agent.fill(clients)?;
-        bare.watch();
+        bare.connect_clients(clients)?;
+        agent.connect_clients(clients)?;
+        bare.start_watchers();
         // The next line of the agent says when its second is full; half of one later is the other's
         // turn, and in the middle between the two is the time to look at the clock.
         let last = agent.clients.last_mut().unwrap();
-        let mut line = [0; LINE_MAX];
+        let mut line = [0; LINE_BYTES_MAX];
         let length = last.stream.read(&mut line)?;
         last.received.extend(&line[..length]);
-        agent.watch();
+        agent.start_watchers();
         thread::sleep(INTERVAL / 2);
         bare.order("start")?;
         thread::sleep(INTERVAL / 4 * 3);
@@ -311,14 +317,14 @@ mod linux {
         });
         agent.stop()?;
         bare.stop()?;
-        report(clients, &costs, bytes, &[agent.end(ticks)?, bare.end(ticks)?]);
+        report(clients, &costs, bytes, &[agent.finish(ticks)?, bare.finish(ticks)?]);
         Ok(())
     }
 
     /// A server's lines that were delivered, and for each tick how late the last client was.
-    type Delivered = (usize, Vec<f64>);
+    type Delivery = (usize, Vec<f64>);
 
-    fn report(clients: usize, costs: &[[f64; 2]], bytes: [u64; 2], delivered: &[Delivered; 2]) {
+    fn report(clients: usize, costs: &[[f64; 2]], bytes: [u64; 2], delivered: &[Delivery; 2]) {
         println!("{clients} clients, {} ticks, {INTERVAL:?} apart, by turns", costs.len());
         println!("                     agent   bare loop");
         let [agent, bare] = [0, 1].map(|at| median(costs.iter().map(|cost| cost[at])));
@@ -331,9 +337,9 @@ mod linux {
             median(ratios())
         );
         println!("the last client's line, after its sample");
-        let late = |what, of: &dyn Fn(&[f64]) -> f64| {
+        let late = |label, of: &dyn Fn(&[f64]) -> f64| {
             let [agent, bare] = delivered.each_ref().map(|(_, late_ms)| of(late_ms));
-            println!("  {what:15} {agent:5.1} ms    {bare:5.1} ms");
+            println!("  {label:15} {agent:5.1} ms    {bare:5.1} ms");
         };
         late("best tick", &|late_ms| late_ms.iter().copied().fold(f64::INFINITY, f64::min));
         late("median", &|late_ms| median(late_ms.iter().copied()));

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use loadline::app::{App, Message, Settings};
+use loadline::app::{App, Message, ScreenSettings};
 use loadline::event::Event;
-use loadline::link::{Progress, Reader, Reading};
+use loadline::link::{ReadOptions, ResumeState, StreamReader};
 use loadline::store::{Store, Window};
 use loadline::theme::Theme;
 use loadline::watched::Watched;
@@ -23,16 +23,16 @@ pub const WEEK: usize = 7 * 24 * 3600;
 const READ_BYTES: usize = 16 * 1024;
 
 /// How long the samples are kept: all of them are.
-pub const KEEP: Duration = Duration::from_hours(8 * 24);
+pub const RETENTION: Duration = Duration::from_hours(8 * 24);
 
 /// Columns of dots in the charts of a terminal of 120x36.
 const SLOTS: usize = 232;
 
 /// The six numbers of a sample, as the plain stream has them: cpu, freq, mem and three loads.
-pub type Values = [f64; 6];
+pub type SampleValues = [f64; 6];
 
 /// A sample a second, each with its six numbers, to the usual decimals.
-pub fn samples() -> impl Iterator<Item = (Time, Values)> {
+pub fn samples() -> impl Iterator<Item = (Time, SampleValues)> {
     let mut random = 0x2545_f491_4f6c_dd1d_u64;
     let mut next = move || {
         // Xorshift: what it draws is not good, but the same everywhere.
@@ -42,7 +42,7 @@ pub fn samples() -> impl Iterator<Item = (Time, Values)> {
         (random >> 11) as f64 / (1_u64 << 53) as f64
     };
     let columns = Schema::plain(6);
-    let mut values: Values = [50.0, 2400.0, 40.0, 1.0, 1.0, 1.0];
+    let mut values: SampleValues = [50.0, 2400.0, 40.0, 1.0, 1.0, 1.0];
     (0..).map(move |second| {
         let (steps, tops) =
             ([9.0, 120.0, 0.3, 0.2, 0.1, 0.05], [100.0, 4000.0, 100.0, 16.0, 16.0, 16.0]);
@@ -57,7 +57,7 @@ pub fn samples() -> impl Iterator<Item = (Time, Values)> {
 
 /// What comes over a connection to an agent: the headers, then so many rows.
 #[must_use]
-pub fn subscribed(rows: usize) -> String {
+pub fn subscribed_stream(rows: usize) -> String {
     let schema = Schema::plain(6).with_stamp(Stamp::TimeSeq);
     let mut text = format!(
         "# loadline/1 run=9f3a17c2 host=web-1 interval=1000ms cores=16\n# columns {schema}\n"
@@ -71,7 +71,7 @@ pub fn subscribed(rows: usize) -> String {
 
 /// What a server sends that only writes rows: so many of them.
 #[must_use]
-pub fn plain(rows: usize) -> String {
+pub fn plain_stream(rows: usize) -> String {
     let schema = Schema::plain(6);
     let mut text = String::new();
     for (_, values) in samples().take(rows) {
@@ -83,8 +83,8 @@ pub fn plain(rows: usize) -> String {
 
 /// A store of six columns with so many samples.
 #[must_use]
-pub fn filled(count: usize) -> Store {
-    let mut store = Store::new(6, KEEP);
+pub fn filled_store(count: usize) -> Store {
+    let mut store = Store::new(6, RETENTION);
     for (time, values) in samples().take(count) {
         store.push(time, None, &values, true);
     }
@@ -92,13 +92,14 @@ pub fn filled(count: usize) -> Store {
 }
 
 /// Passes the events of a stream on that comes in reads of a second each.
-pub fn read(stream: &str, mut take: impl FnMut(Time, Event)) {
-    let (mut reader, mut progress) = (Reader::new(Reading::default()), Progress::default());
+pub fn replay(stream: &str, mut handle: impl FnMut(Time, Event)) {
+    let (mut reader, mut progress) =
+        (StreamReader::new(ReadOptions::default()), ResumeState::default());
     let mut events = Vec::new();
     for (second, bytes) in (0..).zip(stream.as_bytes().chunks(READ_BYTES)) {
         let now = Time::from_millis(BEGIN_MS + second * 1000);
-        reader.take(bytes, now, &mut progress, &mut events);
-        events.drain(..).for_each(|event| take(now, event));
+        reader.feed(bytes, now, &mut progress, &mut events);
+        events.drain(..).for_each(|event| handle(now, event));
     }
 }
 
@@ -115,16 +116,16 @@ pub fn window(newest: Time, samples: usize) -> Window {
 /// Where a sample is missing in it: what is measured would not be what is meant.
 #[must_use]
 pub fn screen(samples: usize) -> App {
-    let settings = Settings {
+    let settings = ScreenSettings {
         window: Some(Duration::from_secs(samples as u64)),
         fullscreen: false,
         zone: Zone::Fixed(3600),
         theme: Theme::detect(None, None, |_| None),
     };
-    let watched = Watched::new("web-1", false, KEEP);
+    let watched = Watched::new("web-1", false, RETENTION);
     let size = Size { width: 120, height: 36 };
     let mut app = App::new(watched, settings, size, Time::default());
-    read(&subscribed(samples), |now, event| {
+    replay(&subscribed_stream(samples), |now, event| {
         app.update(now, Message::Event { source: 0, event });
     });
     assert_eq!(app.watched().store.len(), samples, "all are there");

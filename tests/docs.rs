@@ -9,7 +9,7 @@ fn root() -> PathBuf {
 }
 
 /// Folders that are no part of the project's own texts.
-const ELSEWHERE: &[&str] = &["target", ".git", "node_modules"];
+const SKIPPED_FOLDERS: &[&str] = &["target", ".git", "node_modules"];
 
 /// The files below a folder with this ending, each with its text.
 fn texts(folder: &Path, ending: &str) -> Vec<(PathBuf, String)> {
@@ -19,7 +19,7 @@ fn texts(folder: &Path, ending: &str) -> Vec<(PathBuf, String)> {
         for entry in fs::read_dir(&folder).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            if path.is_dir() && !ELSEWHERE.contains(&name.as_str()) {
+            if path.is_dir() && !SKIPPED_FOLDERS.contains(&name.as_str()) {
                 folders.push(path);
             } else if path.extension().is_some_and(|it| it == ending) {
                 found.push((path.clone(), fs::read_to_string(&path).unwrap()));
@@ -110,7 +110,7 @@ fn joined(source: &str) -> String {
 }
 
 /// The same with quotes in texts as they are said.
-fn said(source: &str) -> String {
+fn unescaped(source: &str) -> String {
     joined(&code(source)).replace("\\\"", "\"")
 }
 
@@ -134,7 +134,7 @@ fn code(source: &str) -> String {
 
 /// What errors with a type of their own say, and what the agent's log warns of: the parts between what
 /// differs, as they stand in joined lines.
-fn told(code: &str) -> Vec<Vec<String>> {
+fn messages_in_code(code: &str) -> Vec<Vec<String>> {
     let begins = ["#[error(", "tracing::warn!(", "tracing::error!("];
     let found = begins.iter().flat_map(|begin| code.match_indices(begin));
     let texts = found.filter_map(|(at, _)| {
@@ -165,9 +165,9 @@ fn messages(page: &str) -> Vec<String> {
 }
 
 #[test]
-fn each_message_that_is_explained_is_one_that_the_programs_say() {
+fn each_explained_message_exists_in_the_code() {
     let page = troubleshooting();
-    let sources: Vec<String> = sources().iter().map(|text| said(text)).collect();
+    let sources: Vec<String> = sources().iter().map(|text| unescaped(text)).collect();
     let messages = messages(&page);
     assert!(messages.len() > 60, "{} messages", messages.len());
     let missing: Vec<&String> = messages
@@ -188,13 +188,14 @@ fn each_message_that_is_explained_is_one_that_the_programs_say() {
 #[test]
 fn each_error_and_each_warning_is_explained() {
     let page = messages(&troubleshooting()).join("\n");
-    let told: Vec<_> = sources().iter().flat_map(|text| told(&joined(&code(text)))).collect();
-    assert!(told.len() > 50, "{} messages", told.len());
+    let logged: Vec<_> =
+        sources().iter().flat_map(|text| messages_in_code(&joined(&code(text)))).collect();
+    assert!(logged.len() > 50, "{} messages", logged.len());
     // What begins a part will do: what to do about it may be said in other words.
     let begins =
         |part: &String| part.split(['`', ';']).next().unwrap_or_default().trim().to_owned();
     let has = |parts: &&Vec<String>| parts.iter().all(|part| page.contains(&begins(part)));
-    let missing: Vec<_> = told.iter().filter(|parts| !has(parts)).collect();
+    let missing: Vec<_> = logged.iter().filter(|parts| !has(parts)).collect();
     assert!(missing.is_empty(), "docs/troubleshooting.md does not have {missing:#?}");
 }
 

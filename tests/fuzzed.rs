@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use loadline::event::Event;
-use loadline::link::{Progress, Reader, Reading, Recorder};
+use loadline::link::{ReadOptions, Recorder, ResumeState, StreamReader};
 use loadline_protocol::{
     Decoder, LINE_MAX, Line, Note, REQUEST_MAX, Request, SafeText, Schema, Time, sanitize,
 };
@@ -41,13 +41,13 @@ pub fn decoder(bytes: &[u8]) {
                     schema = columns;
                 }
             }
-            Ok(Line::Row(row)) => row_reads_back(&schema, row),
+            Ok(Line::Row(row)) => check_row(&schema, row),
             Ok(Line::Blank) | Err(_) => {}
         }
     }
 }
 
-fn row_reads_back(schema: &Schema, line: &str) {
+fn check_row(schema: &Schema, line: &str) {
     let Ok(row) = schema.parse_row(line) else { return };
     assert_eq!(row.values.len(), schema.columns().len());
     assert!(row.values.iter().all(|value| !value.is_infinite()));
@@ -55,14 +55,15 @@ fn row_reads_back(schema: &Schema, line: &str) {
     let again = schema.parse_row(&printed);
     assert!(
         again.as_ref().is_ok_and(|again| {
-            (again.time, again.seq) == (row.time, row.seq) && same(&again.values, &row.values)
+            (again.time, again.seq) == (row.time, row.seq)
+                && have_same_bits(&again.values, &row.values)
         }),
         "{line:?} is {row:?}, printed {printed:?}, and that is {again:?}"
     );
 }
 
 /// Whether numbers are the same to the bit; a missing value is one whatever its bits.
-fn same(one: &[f64], other: &[f64]) -> bool {
+fn have_same_bits(one: &[f64], other: &[f64]) -> bool {
     let bits = |value: &f64| if value.is_nan() { f64::NAN.to_bits() } else { value.to_bits() };
     one.iter().map(bits).eq(other.iter().map(bits))
 }
@@ -77,13 +78,13 @@ pub fn request(bytes: &[u8]) {
     match Request::parse(line) {
         Some(Ok(request)) => {
             let printed = request.to_string();
-            assert!(Request::is_begun_by(printed.as_bytes()), "{printed:?}");
+            assert!(Request::is_request_start(printed.as_bytes()), "{printed:?}");
             assert_eq!(Request::parse(&printed), Some(Ok(request)), "{printed:?}");
         }
         Some(Err(error)) => {
-            let told = error.to_string();
-            assert_eq!(sanitize(&told), told.as_str());
-            let answer = Note::Error(SafeText::new(&told)).to_string();
+            let message = error.to_string();
+            assert_eq!(sanitize(&message), message.as_str());
+            let answer = Note::Error(SafeText::new(&message)).to_string();
             assert!(answer.len() <= LINE_MAX, "{} bytes", answer.len());
         }
         None => {}
@@ -113,22 +114,26 @@ pub fn logfmt(bytes: &[u8]) {
 }
 
 /// A sample as it was read: its time, its number and the bits of its values.
-type Sampled = (Time, Option<u64>, Vec<u64>);
+type SampleBits = (Time, Option<u64>, Vec<u64>);
 
 /// What a file says, and the file that is recorded of it.
-fn play(bytes: &[u8]) -> (Vec<Sampled>, String, u64) {
-    let mut reader = Reader::recorded(Reading::default(), Time::default(), Duration::from_secs(1));
-    let (mut progress, mut events) = (Progress::default(), Vec::new());
+fn read_and_record(bytes: &[u8]) -> (Vec<SampleBits>, String, u64) {
+    let mut reader = StreamReader::for_recording(
+        ReadOptions::default(),
+        Time::default(),
+        Duration::from_secs(1),
+    );
+    let (mut progress, mut events) = (ResumeState::default(), Vec::new());
     for piece in bytes.chunks(1000) {
-        let farewell = reader.take(piece, Time::default(), &mut progress, &mut events);
+        let farewell = reader.feed(piece, Time::default(), &mut progress, &mut events);
         if farewell.is_some_and(|farewell| farewell.refused) {
             break;
         }
     }
-    reader.end(&mut progress, &mut events);
+    reader.finish(&mut progress, &mut events);
     let (mut recorder, mut text, mut samples) = (Recorder::new(None), String::new(), Vec::new());
     for event in &events {
-        recorder.take(event, &mut text);
+        recorder.record(event, &mut text);
         if let Event::Rows(rows) = event {
             samples.extend(rows.iter().map(|row| {
                 let bits = |value: &f64| {
@@ -143,9 +148,9 @@ fn play(bytes: &[u8]) -> (Vec<Sampled>, String, u64) {
 
 /// A recording: whatever the file is, what is read of it is recorded so that it reads back the same.
 pub fn recording(bytes: &[u8]) {
-    let (samples, text, too_long) = play(bytes);
+    let (samples, text, too_long) = read_and_record(bytes);
     assert!(text.lines().all(|line| line.len() <= LINE_MAX && sanitize(line) == line));
-    let (again, ..) = play(text.as_bytes());
+    let (again, ..) = read_and_record(text.as_bytes());
     if too_long == 0 {
         assert!(samples == again, "{samples:?}\nrecorded as\n{text}\nis\n{again:?}");
     } else {

@@ -7,8 +7,8 @@
 mod authority;
 mod corpus;
 mod docs;
+mod multiple_sources;
 mod scenarios;
-mod several;
 mod simulated;
 mod simulation;
 mod tidy;

@@ -3,19 +3,19 @@
 use std::path::Path;
 use std::time::Duration;
 
-use loadline::link::{Connector, EVENTS_MAX, Link, Reading, Wish};
-use loadline::output::Form;
+use loadline::link::{Connector, EVENTS_MAX, Link, LinkOptions, ReadOptions};
+use loadline::output::OutputFormat;
 use loadline::watched::Watched;
 use loadline_agent::Clock;
 use loadline_protocol::{History, Note, Schema};
-use loadline_tests::{Cable, DEADLINE, Server, Wire, script, write};
+use loadline_tests::{Cable, DEADLINE, LoopbackAgent, RawConnection, collect_output, serve_lines};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
-const FAST: Duration = Duration::from_millis(20);
+const FAST_INTERVAL: Duration = Duration::from_millis(20);
 
-fn wish(history: History) -> Wish {
-    Wish { history, ..Wish::default() }
+fn link_options(history: History) -> LinkOptions {
+    LinkOptions { history, ..LinkOptions::default() }
 }
 
 /// The field of each row of a csv, by the name of its column.
@@ -31,10 +31,10 @@ fn numbers(fields: &[String]) -> Vec<u64> {
 }
 
 /// Waits until an agent has taken so many samples.
-async fn wait_for_samples(server: &Server, count: u64) {
-    let mut wire = Wire::connect(server.address).await;
+async fn wait_for_samples(server: &LoopbackAgent, count: u64) {
+    let mut connection = RawConnection::connect(server.address).await;
     loop {
-        let row = wire.line().await.unwrap();
+        let row = connection.next_line().await.unwrap();
         let cpu: f64 = row.split(' ').next().unwrap().parse().unwrap();
         if cpu * 10.0 >= count as f64 {
             return;
@@ -44,13 +44,13 @@ async fn wait_for_samples(server: &Server, count: u64) {
 
 #[tokio::test]
 async fn a_client_that_says_nothing_gets_the_newest_sample_and_then_one_by_one() {
-    let server = Server::start(FAST).await;
+    let server = LoopbackAgent::start(FAST_INTERVAL).await;
     wait_for_samples(&server, 3).await;
-    let mut wire = Wire::connect(server.address).await;
+    let mut connection = RawConnection::connect(server.address).await;
     let schema = Schema::plain(6);
     let mut before = 2.0;
     for _ in 0..10 {
-        let line = wire.line().await.unwrap();
+        let line = connection.next_line().await.unwrap();
         let row = schema.parse_row(&line).unwrap();
         assert_eq!(row.to_line(&schema), line, "single blanks, usual decimals");
         let number = (row.values[0] * 10.0).round();
@@ -58,17 +58,24 @@ async fn a_client_that_says_nothing_gets_the_newest_sample_and_then_one_by_one()
         before = number;
     }
     server.stop().await;
-    while let Some(line) = wire.line().await {
+    while let Some(line) = connection.next_line().await {
         assert!(!line.starts_with('#'), "a plain stream has no notes: {line}");
     }
 }
 
 #[tokio::test]
 async fn csv_has_the_whole_history_and_then_what_comes() {
-    let server = Server::start(FAST).await;
+    let server = LoopbackAgent::start(FAST_INTERVAL).await;
     wait_for_samples(&server, 20).await;
     let never = std::future::pending();
-    let written = write(server.address, Form::Csv, wish(History::All), Some(40), never).await;
+    let written = collect_output(
+        server.address,
+        OutputFormat::Csv,
+        link_options(History::All),
+        Some(40),
+        never,
+    )
+    .await;
     assert_eq!(numbers(&column(&written.text, "seq")), (1..=40).collect::<Vec<u64>>());
     assert_eq!(column(&written.text, "cpu")[11], "1.2");
     assert_eq!(column(&written.text, "load15")[0], "", "a missing value is empty");
@@ -77,19 +84,19 @@ async fn csv_has_the_whole_history_and_then_what_comes() {
 }
 
 #[tokio::test]
-async fn columns_and_interval_are_asked_of_the_agent() {
-    let server = Server::start(FAST).await;
-    let wish = Wish {
+async fn columns_and_interval_are_requested_from_the_agent() {
+    let server = LoopbackAgent::start(FAST_INTERVAL).await;
+    let options = LinkOptions {
         follow: false,
         interval: Some(Duration::from_millis(50)),
         history: History::All,
-        reading: Reading {
+        read_options: ReadOptions {
             columns: Some(vec!["mem".to_owned(), "cpu".to_owned()]),
             keep_lines: true,
         },
     };
     let never = std::future::pending();
-    let raw = write(server.address, Form::Raw, wish, Some(3), never).await;
+    let raw = collect_output(server.address, OutputFormat::Raw, options, Some(3), never).await;
     assert!(raw.text.contains("# columns time:s seq mem:% cpu:%\n"), "{}", raw.text);
     assert!(raw.text.contains("interval=60ms"), "rounded up: {}", raw.text);
     let rows: Vec<&str> = raw.text.lines().filter(|line| !line.starts_with('#')).collect();
@@ -100,12 +107,12 @@ async fn columns_and_interval_are_asked_of_the_agent() {
 }
 
 #[tokio::test]
-async fn a_column_that_there_is_not_is_an_error_that_names_it() {
-    let server = Server::start(FAST).await;
-    let reading = Reading { columns: Some(vec!["disk".to_owned()]), keep_lines: false };
-    let wish = Wish { reading, ..Wish::default() };
+async fn an_unknown_column_is_an_error_that_names_it() {
+    let server = LoopbackAgent::start(FAST_INTERVAL).await;
+    let read_options = ReadOptions { columns: Some(vec!["disk".to_owned()]), keep_lines: false };
+    let options = LinkOptions { read_options, ..LinkOptions::default() };
     let never = std::future::pending();
-    let written = write(server.address, Form::Csv, wish, Some(1), never).await;
+    let written = collect_output(server.address, OutputFormat::Csv, options, Some(1), never).await;
     let error = written.end.unwrap_err();
     assert!(error.contains("refuses") && error.contains("disk"), "{error}");
     server.stop().await;
@@ -113,8 +120,8 @@ async fn a_column_that_there_is_not_is_an_error_that_names_it() {
 
 /// The acceptance of the issue: cut off 20 times in 60 s at 200 ms, every sample exactly once.
 #[tokio::test]
-async fn twenty_cuts_in_a_minute_lose_nothing_and_double_nothing() {
-    let server = Server::start(Duration::from_millis(200)).await;
+async fn twenty_cuts_in_a_minute_lose_and_duplicate_nothing() {
+    let server = LoopbackAgent::start(Duration::from_millis(200)).await;
     let cable = Cable::lay(server.address).await;
     let cuts = async {
         for _ in 0..20 {
@@ -123,36 +130,38 @@ async fn twenty_cuts_in_a_minute_lose_nothing_and_double_nothing() {
         }
         sleep(Duration::from_secs(1)).await;
     };
-    let written = write(cable.address, Form::Csv, wish(History::All), None, cuts).await;
+    let written =
+        collect_output(cable.address, OutputFormat::Csv, link_options(History::All), None, cuts)
+            .await;
     let seqs = numbers(&column(&written.text, "seq"));
     assert_eq!(seqs, (1..=seqs.len() as u64).collect::<Vec<_>>());
     assert!(seqs.len() >= 290, "a minute of samples: {}", seqs.len());
-    let lost = written.told.iter().filter(|line| line.contains("connection lost")).count();
-    assert_eq!(lost, 20, "{:?}", written.told);
+    let lost = written.messages.iter().filter(|line| line.contains("connection lost")).count();
+    assert_eq!(lost, 20, "{:?}", written.messages);
     assert_eq!(written.end.map(|summary| summary.faults), Ok(0), "a line cut in two is no fault");
     server.stop().await;
 }
 
 #[tokio::test]
-async fn an_agent_that_starts_anew_is_followed_into_its_new_run_from_its_first_sample_on() {
+async fn a_restarted_agent_is_followed_from_the_first_sample_of_its_new_run() {
     for history in [History::All, History::None] {
         follow_into_a_new_run(history).await;
     }
 }
 
 async fn follow_into_a_new_run(history: History) {
-    let server = Server::start(FAST).await;
+    let server = LoopbackAgent::start(FAST_INTERVAL).await;
     let address = server.address;
     let (done, stop) = tokio::sync::oneshot::channel::<()>();
     let client = tokio::spawn(async move {
         let stop = async {
             let _ = stop.await;
         };
-        write(address, Form::Csv, wish(history), None, stop).await
+        collect_output(address, OutputFormat::Csv, link_options(history), None, stop).await
     });
     wait_for_samples(&server, 30).await;
     server.stop().await;
-    let server = Server::start_on(address.port(), FAST).await;
+    let server = LoopbackAgent::start_on(address.port(), FAST_INTERVAL).await;
     wait_for_samples(&server, 60).await;
     let _ = done.send(());
     let written = client.await.unwrap();
@@ -161,7 +170,7 @@ async fn follow_into_a_new_run(history: History) {
     assert!(seqs[..anew].windows(2).all(|pair| pair[1] == pair[0] + 1), "{seqs:?}");
     assert_eq!(seqs[anew..], (1..=(seqs.len() - anew) as u64).collect::<Vec<_>>());
     assert!(seqs.len() - anew >= 40, "{seqs:?}");
-    assert!(written.told[0].contains("the agent stopped"), "{:?}", written.told);
+    assert!(written.messages[0].contains("the agent stopped"), "{:?}", written.messages);
     server.stop().await;
 }
 
@@ -169,10 +178,12 @@ async fn follow_into_a_new_run(history: History) {
 async fn a_script_that_knows_no_requests_is_read_and_its_faults_are_counted() {
     let lines = ["1 2 3 4 5 6", "hello", "1 2 3", "2 3 4 5 6 nan", "inf 1 1 1 1 1", "3 4 5 6 7 8"];
     let lines: &'static [&'static str] = Vec::from(lines).leak();
-    let address = script(lines, FAST).await;
+    let address = serve_lines(lines, FAST_INTERVAL).await;
     let start = Instant::now();
     let never = std::future::pending();
-    let written = write(address, Form::Csv, wish(History::All), Some(3), never).await;
+    let written =
+        collect_output(address, OutputFormat::Csv, link_options(History::All), Some(3), never)
+            .await;
     assert_eq!(column(&written.text, "cpu"), ["1.0", "2.0", "3.0"]);
     assert_eq!(column(&written.text, "load15"), ["6.00", "", "8.00"]);
     assert_eq!(column(&written.text, "seq"), ["", "", ""]);
@@ -185,12 +196,12 @@ async fn a_script_that_knows_no_requests_is_read_and_its_faults_are_counted() {
 
 #[tokio::test]
 async fn a_subscribed_stream_begins_with_its_headers_and_ends_with_bye() {
-    let server = Server::start(FAST).await;
-    let mut wire = Wire::connect(server.address).await;
-    wire.send("loadline/1 resume=00000000:1 history=none\n").await;
+    let server = LoopbackAgent::start(FAST_INTERVAL).await;
+    let mut connection = RawConnection::connect(server.address).await;
+    connection.send("loadline/1 resume=00000000:1 history=none\n").await;
     let mut notes = Vec::new();
     for _ in 0..4 {
-        let line = wire.line().await.unwrap();
+        let line = connection.next_line().await.unwrap();
         if let Some(note) = line.strip_prefix('#') {
             notes.push(Note::parse(note).unwrap());
         }
@@ -198,14 +209,14 @@ async fn a_subscribed_stream_begins_with_its_headers_and_ends_with_bye() {
     assert!(matches!(notes[..], [Note::Header(_), Note::Columns(_), Note::Live, ..]), "{notes:?}");
     server.stop().await;
     let mut last = String::new();
-    while let Some(line) = wire.line().await {
+    while let Some(line) = connection.next_line().await {
         last = line;
     }
     assert_eq!(last, "# bye");
 }
 
 /// Says what it should on each of its connections, with pauses, and closes.
-async fn play(connections: Vec<Vec<(u64, &'static str)>>) -> std::net::SocketAddr {
+async fn serve_connections(connections: Vec<Vec<(u64, &'static str)>>) -> std::net::SocketAddr {
     use tokio::io::AsyncWriteExt as _;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -222,37 +233,46 @@ async fn play(connections: Vec<Vec<(u64, &'static str)>>) -> std::net::SocketAdd
 }
 
 #[tokio::test]
-async fn an_answer_that_comes_late_after_an_outage_doubles_nothing() {
+async fn a_late_answer_after_an_outage_duplicates_nothing() {
     const HEAD: &str = "# loadline/1 run=0000000a interval=1000ms\n# columns time:s seq a\n";
-    let address = play(vec![
+    let address = serve_connections(vec![
         vec![(0, HEAD), (0, "1.000 1 5\n")],
         // A plain row at once, as an agent sends it, and the answer long after.
         vec![(0, "6\n"), (2500, HEAD), (0, "2.000 2 6\n3.000 3 7\n")],
     ])
     .await;
     let never = std::future::pending();
-    let written = write(address, Form::Csv, wish(History::None), Some(3), never).await;
+    let written =
+        collect_output(address, OutputFormat::Csv, link_options(History::None), Some(3), never)
+            .await;
     assert_eq!(column(&written.text, "seq"), ["1", "2", "3"]);
     assert_eq!(column(&written.text, "a"), ["5.00", "6.00", "7.00"]);
 }
 
 /// An agent that keeps its samples in a folder, when it has so many more.
-async fn live_in(folder: &Path, samples: u64) -> Server {
-    let server = Server::start_with(folder, FAST).await;
+async fn start_with_samples(folder: &Path, samples: u64) -> LoopbackAgent {
+    let server = LoopbackAgent::start_with_archive(folder, FAST_INTERVAL).await;
     wait_for_samples(&server, samples).await;
     server
 }
 
 #[tokio::test]
-async fn after_a_restart_the_old_samples_are_there_then_a_gap_and_the_new_run() {
+async fn after_a_restart_come_the_old_samples_a_gap_and_the_new_run() {
     let folder = tempfile::tempdir().unwrap();
-    let first = live_in(folder.path(), 20).await;
+    let first = start_with_samples(folder.path(), 20).await;
     first.stop().await;
     // Longer than a gap has to be to be seen.
-    sleep(FAST * 10).await;
-    let second = live_in(folder.path(), 10).await;
+    sleep(FAST_INTERVAL * 10).await;
+    let second = start_with_samples(folder.path(), 10).await;
     let never = std::future::pending();
-    let written = write(second.address, Form::Csv, wish(History::All), Some(30), never).await;
+    let written = collect_output(
+        second.address,
+        OutputFormat::Csv,
+        link_options(History::All),
+        Some(30),
+        never,
+    )
+    .await;
     let seqs = numbers(&column(&written.text, "seq"));
     let border = seqs.iter().rposition(|seq| *seq == 1).expect("the new run from its beginning");
     let (old, new) = seqs.split_at(border);
@@ -262,11 +282,11 @@ async fn after_a_restart_the_old_samples_are_there_then_a_gap_and_the_new_run() 
 
     let connector = Connector::tcp("127.0.0.1", second.address.port());
     let (sender, mut events) = mpsc::channel(EVENTS_MAX);
-    tokio::spawn(Link::new(connector, wish(History::All), Clock::system()).run(sender));
+    tokio::spawn(Link::new(connector, link_options(History::All), Clock::system()).run(sender));
     let mut watched = Watched::new("web-1", false, Duration::MAX);
     while watched.store.len() < seqs.len() {
         let event = timeout(DEADLINE, events.recv()).await.expect("in time").unwrap();
-        watched.take(Clock::system().now(), event);
+        watched.apply(Clock::system().now(), event);
     }
     let gaps: Vec<usize> = (0..watched.store.len())
         .filter(|at| watched.store.get(*at).unwrap().gap_before().is_some())

@@ -6,20 +6,20 @@
 use std::panic;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::simulated::{Resume, run};
+use crate::simulated::{ResumeMode, run};
 
 /// Seeds that are tried if nothing else is said.
-const SEEDS: u64 = 100;
+const DEFAULT_SEEDS: u64 = 100;
 
 /// After so many seeds, a resume that is broken has been caught.
-const CAUGHT_WITHIN: u64 = 20;
+const SEEDS_UNTIL_CAUGHT: u64 = 20;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().expect("a number"))
 }
 
 /// What is wrong with a simulation, if something is.
-fn fault(seed: u64, resume: Resume) -> Option<String> {
+fn failure(seed: u64, resume: ResumeMode) -> Option<String> {
     let ended = panic::catch_unwind(|| run(seed, resume));
     let why = match ended {
         Ok(Ok(())) => return None,
@@ -32,7 +32,7 @@ fn fault(seed: u64, resume: Resume) -> Option<String> {
 }
 
 /// Tries seeds on all cores; gives the first fault that was found.
-fn try_seeds(seeds: std::ops::Range<u64>, resume: Resume) -> Option<String> {
+fn try_seeds(seeds: std::ops::Range<u64>, resume: ResumeMode) -> Option<String> {
     let next = AtomicU64::new(seeds.start);
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     std::thread::scope(|scope| {
@@ -42,7 +42,7 @@ fn try_seeds(seeds: std::ops::Range<u64>, resume: Resume) -> Option<String> {
                 if seed >= seeds.end {
                     return None;
                 }
-                if let Some(why) = fault(seed, resume) {
+                if let Some(why) = failure(seed, resume) {
                     // The others need not go on.
                     next.store(seeds.end, Ordering::Relaxed);
                     return Some(why);
@@ -55,13 +55,13 @@ fn try_seeds(seeds: std::ops::Range<u64>, resume: Resume) -> Option<String> {
 }
 
 #[test]
-fn nothing_is_lost_or_doubled_and_no_state_is_a_lie() {
+fn nothing_is_lost_or_duplicated_and_every_state_is_true() {
     let seeds = match (number("LOADLINE_SEED"), number("LOADLINE_SEEDS")) {
         (Some(seed), _) => seed..seed + 1,
-        (None, seeds) => 0..seeds.unwrap_or(SEEDS),
+        (None, seeds) => 0..seeds.unwrap_or(DEFAULT_SEEDS),
     };
     let count = seeds.end - seeds.start;
-    if let Some(why) = try_seeds(seeds, Resume::Whole) {
+    if let Some(why) = try_seeds(seeds, ResumeMode::Correct) {
         panic!("{why}");
     }
     println!("{count} simulations of a minute");
@@ -69,6 +69,6 @@ fn nothing_is_lost_or_doubled_and_no_state_is_a_lie() {
 
 #[test]
 fn a_resume_that_is_off_by_one_is_caught() {
-    let caught = try_seeds(0..CAUGHT_WITHIN, Resume::OneTooFar);
+    let caught = try_seeds(0..SEEDS_UNTIL_CAUGHT, ResumeMode::OffByOne);
     assert!(caught.is_some_and(|why| why.contains("is missing")), "it went unnoticed");
 }

@@ -10,12 +10,13 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
-use loadline::link::{Connector, Events, Link, Wish, events_max};
-use loadline::output::{self, Form, Job, Summary};
-use loadline::time_spec::Bounds;
+use loadline::link::{Connector, Events, Link, LinkOptions, events_max};
+use loadline::output::{self, Job, OutputFormat, Summary};
+use loadline::time_spec::TimeBounds;
 use loadline::zone::Zone;
 use loadline_agent::{
-    Address, Agent, Archive, Clock, Facts, Listener, Plaintext, Scripted, Settings, Source,
+    Address, Agent, AgentSettings, Archive, Clock, Listener, MachineFacts, MetricSource,
+    PlaintextPolicy, ScriptedSource,
 };
 use loadline_protocol::SafeText;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
@@ -28,70 +29,80 @@ use tokio::time::{sleep, timeout};
 pub const DEADLINE: Duration = Duration::from_secs(20);
 
 /// How long a client may write: the longest scenario takes a minute.
-const WRITE_MAX: Duration = Duration::from_secs(100);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(100);
 
 /// An agent of a machine whose CPU utilization counts its samples: 0.1 % for each.
 #[derive(Debug)]
-pub struct Server {
+pub struct LoopbackAgent {
     /// Where it listens.
     pub address: SocketAddr,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
 
-impl Server {
+impl LoopbackAgent {
     /// An agent on a free port.
-    pub async fn start(interval: Duration) -> Server {
-        Server::start_on(0, interval).await
+    pub async fn start(interval: Duration) -> LoopbackAgent {
+        LoopbackAgent::start_on(0, interval).await
     }
 
     /// An agent on a port that was free a moment ago.
-    pub async fn start_on(port: u16, interval: Duration) -> Server {
-        let source = counting();
-        let facts = Facts { host: SafeText::new("web-1"), ..Facts::default() };
-        Server::serve(port, source, facts, (Clock::system(), Plaintext::LoopbackOnly), interval)
-            .await
+    pub async fn start_on(port: u16, interval: Duration) -> LoopbackAgent {
+        let source = counting_source();
+        let facts = MachineFacts { host: SafeText::new("web-1"), ..MachineFacts::default() };
+        LoopbackAgent::serve(
+            port,
+            source,
+            facts,
+            (Clock::system(), PlaintextPolicy::LoopbackOnly),
+            interval,
+        )
+        .await
     }
 
     /// An agent on a free port that speaks what is said.
-    pub async fn start_in(plaintext: Plaintext, interval: Duration) -> Server {
-        let source = counting();
-        let facts = Facts { host: SafeText::new("web-1"), ..Facts::default() };
-        Server::serve(0, source, facts, (Clock::system(), plaintext), interval).await
+    pub async fn start_with_plaintext(
+        plaintext: PlaintextPolicy,
+        interval: Duration,
+    ) -> LoopbackAgent {
+        let source = counting_source();
+        let facts = MachineFacts { host: SafeText::new("web-1"), ..MachineFacts::default() };
+        LoopbackAgent::serve(0, source, facts, (Clock::system(), plaintext), interval).await
     }
 
     /// An agent that keeps its samples in a folder, on a free port.
-    pub async fn start_with(folder: &Path, interval: Duration) -> Server {
-        let facts = Facts { host: SafeText::new("web-1"), ..Facts::default() };
-        let settings = Settings { interval, ..Settings::default() };
+    pub async fn start_with_archive(folder: &Path, interval: Duration) -> LoopbackAgent {
+        let facts = MachineFacts { host: SafeText::new("web-1"), ..MachineFacts::default() };
+        let settings = AgentSettings { interval, ..AgentSettings::default() };
         let archive = Some(Archive::open(folder).unwrap());
-        let agent = Agent::start_with_archive(counting(), facts, settings, archive).await;
-        Server::open(0, agent, Plaintext::LoopbackOnly).await
+        let agent = Agent::start_with_archive(counting_source(), facts, settings, archive).await;
+        LoopbackAgent::open(0, agent, PlaintextPolicy::LoopbackOnly).await
     }
 
     /// An agent of any machine and with any clock, on a free port.
-    pub async fn start_as(
-        source: impl Source + 'static,
-        facts: Facts,
+    pub async fn start_with_source(
+        source: impl MetricSource + 'static,
+        facts: MachineFacts,
         clock: Clock,
         interval: Duration,
-    ) -> Server {
-        Server::serve(0, source, facts, (clock, Plaintext::LoopbackOnly), interval).await
+    ) -> LoopbackAgent {
+        LoopbackAgent::serve(0, source, facts, (clock, PlaintextPolicy::LoopbackOnly), interval)
+            .await
     }
 
     async fn serve(
         port: u16,
-        source: impl Source + 'static,
-        facts: Facts,
-        (clock, plaintext): (Clock, Plaintext),
+        source: impl MetricSource + 'static,
+        facts: MachineFacts,
+        (clock, plaintext): (Clock, PlaintextPolicy),
         interval: Duration,
-    ) -> Server {
-        let settings = Settings { interval, ..Settings::default() };
+    ) -> LoopbackAgent {
+        let settings = AgentSettings { interval, ..AgentSettings::default() };
         let agent = Agent::start_with_clock(source, facts, settings, clock).await;
-        Server::open(port, agent, plaintext).await
+        LoopbackAgent::open(port, agent, plaintext).await
     }
 
-    async fn open(port: u16, agent: Agent, plaintext: Plaintext) -> Server {
+    async fn open(port: u16, agent: Agent, plaintext: PlaintextPolicy) -> LoopbackAgent {
         let address: Address = format!("127.0.0.1:{port}").parse().unwrap();
         let bound = Listener::bind(&address, plaintext).await.unwrap();
         let listener = bound.listen().unwrap();
@@ -101,7 +112,7 @@ impl Server {
             let _ = stopped.await;
         };
         let task = tokio::spawn(agent.run(vec![listener], stopped));
-        Server { address, stop, task }
+        LoopbackAgent { address, stop, task }
     }
 
     /// Stops it as a signal would.
@@ -111,8 +122,8 @@ impl Server {
     }
 }
 
-fn counting() -> impl Source + 'static {
-    Scripted::plain(|number, values| {
+fn counting_source() -> impl MetricSource + 'static {
+    ScriptedSource::plain(|number, values| {
         values.extend([number as f64 / 10.0, 2400.0, 43.1, 0.52, 0.44, f64::NAN]);
     })
 }
@@ -160,7 +171,7 @@ impl Cable {
 
 /// A program that writes lines to whoever connects, one client after the other, and knows nothing
 /// of requests.
-pub async fn script(lines: &'static [&'static str], pause: Duration) -> SocketAddr {
+pub async fn serve_lines(lines: &'static [&'static str], pause: Duration) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -179,76 +190,76 @@ pub async fn script(lines: &'static [&'static str], pause: Duration) -> SocketAd
 
 /// What the client writes of a source, and what it tells besides.
 #[derive(Debug)]
-pub struct Written {
+pub struct ClientOutput {
     /// What went to standard output.
     pub text: String,
     /// What people were told.
-    pub told: Vec<String>,
+    pub messages: Vec<String>,
     /// How it ended.
     pub end: Result<Summary, String>,
 }
 
 /// Runs the client on a source until it has written `count` rows or `stop` resolves.
-pub async fn write(
+pub async fn collect_output(
     address: SocketAddr,
-    form: Form,
-    wish: Wish,
+    format: OutputFormat,
+    options: LinkOptions,
     count: Option<u64>,
     stop: impl Future<Output = ()>,
-) -> Written {
+) -> ClientOutput {
     let names = vec!["web-1".to_owned()];
-    write_as(names, &[address], form, wish, count, stop).await
+    collect_output_as(names, &[address], format, options, count, stop).await
 }
 
 /// The same on several sources, each called by its address.
-pub async fn write_all(
+pub async fn collect_output_of_all(
     addresses: &[SocketAddr],
-    form: Form,
-    wish: Wish,
+    format: OutputFormat,
+    options: LinkOptions,
     count: Option<u64>,
     stop: impl Future<Output = ()>,
-) -> Written {
+) -> ClientOutput {
     let names = addresses.iter().map(ToString::to_string).collect();
-    write_as(names, addresses, form, wish, count, stop).await
+    collect_output_as(names, addresses, format, options, count, stop).await
 }
 
-async fn write_as(
+async fn collect_output_as(
     sources: Vec<String>,
     addresses: &[SocketAddr],
-    form: Form,
-    wish: Wish,
+    format: OutputFormat,
+    options: LinkOptions,
     count: Option<u64>,
     stop: impl Future<Output = ()>,
-) -> Written {
+) -> ClientOutput {
     let mut links = Vec::new();
     for address in addresses {
         let connector = Connector::tcp(&address.ip().to_string(), address.port());
         let (sender, events) = mpsc::channel(events_max(addresses.len()));
-        tokio::spawn(Link::new(connector, wish.clone(), Clock::system()).run(sender));
+        tokio::spawn(Link::new(connector, options.clone(), Clock::system()).run(sender));
         links.push(events);
     }
     let events = Events::new(links);
-    let job = Job { form, count, bounds: Bounds::default(), sources, zone: Zone::Fixed(0) };
-    let mut told = Vec::new();
+    let job = Job { format, count, bounds: TimeBounds::default(), sources, zone: Zone::Fixed(0) };
+    let mut messages = Vec::new();
     let mut text = Vec::new();
-    let tell = |line: &str| told.push(line.to_owned());
-    let end = timeout(WRITE_MAX, output::run(&job, events, &mut text, tell, stop)).await;
+    let report = |line: &str| messages.push(line.to_owned());
+    let end = timeout(WRITE_TIMEOUT, output::run(&job, events, &mut text, report, stop)).await;
     let end = end.expect("the client ends in time");
     let text = String::from_utf8(text).unwrap();
-    Written { text, told, end: end.map_err(|error| format!("{error:#}")) }
+    ClientOutput { text, messages, end: end.map_err(|error| format!("{error:#}")) }
 }
 
 /// A connection in the hands of a test.
 #[derive(Debug)]
-pub struct Wire {
+pub struct RawConnection {
     stream: TcpStream,
     unread: String,
 }
 
-impl Wire {
+impl RawConnection {
     /// Connects.
-    pub async fn connect(address: SocketAddr) -> Wire {
-        Wire { stream: TcpStream::connect(address).await.unwrap(), unread: String::new() }
+    pub async fn connect(address: SocketAddr) -> RawConnection {
+        RawConnection { stream: TcpStream::connect(address).await.unwrap(), unread: String::new() }
     }
 
     /// Sends text.
@@ -257,7 +268,7 @@ impl Wire {
     }
 
     /// The next line, without its end; `None` at the end of the stream.
-    pub async fn line(&mut self) -> Option<String> {
+    pub async fn next_line(&mut self) -> Option<String> {
         let mut bytes = [0; 1024];
         loop {
             if let Some((line, rest)) = self.unread.split_once('\n') {

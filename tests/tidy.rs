@@ -38,8 +38,8 @@ fn sources(folder: &str) -> Vec<(PathBuf, String)> {
     found
 }
 
-fn forbid(folder: &str, is_meant: impl Fn(&Path) -> bool, words: &[&str]) {
-    let files: Vec<_> = sources(folder).into_iter().filter(|(path, _)| is_meant(path)).collect();
+fn forbid(folder: &str, is_included: impl Fn(&Path) -> bool, words: &[&str]) {
+    let files: Vec<_> = sources(folder).into_iter().filter(|(path, _)| is_included(path)).collect();
     assert!(!files.is_empty(), "something in {folder} is meant");
     for (path, code) in files {
         for (number, line) in code.lines().enumerate() {
@@ -115,7 +115,7 @@ fn only_the_sources_touch_the_machine() {
 }
 
 /// The modules of the client in the order of its `lib.rs`.
-const CLIENT: &[&str] = &[
+const CLIENT_MODULES: &[&str] = &[
     "source",
     "event",
     "link",
@@ -146,7 +146,7 @@ fn a_module_of_the_client_imports_from_those_above_it_only() {
     for (path, code) in sources("tui-client/src") {
         let inside = path.strip_prefix(root().join("tui-client/src")).unwrap();
         let module = inside.components().next().unwrap().as_os_str().to_string_lossy().into_owned();
-        let place = |name: &str| CLIENT.iter().position(|module| *module == name);
+        let place = |name: &str| CLIENT_MODULES.iter().position(|module| *module == name);
         let Some(here) = place(module.trim_end_matches(".rs")) else {
             assert_eq!(module, "lib.rs", "a module that the list does not have");
             continue;
@@ -199,7 +199,7 @@ fn no_code_of_ours_is_unsafe_and_no_member_may_change_that() {
 }
 
 #[test]
-fn what_other_peoples_code_comes_in_is_written_down() {
+fn every_dependency_is_locked_to_the_registry() {
     let lock = fs::read_to_string(root().join("Cargo.lock")).unwrap();
     let sources: Vec<_> = lock.lines().filter(|line| line.starts_with("source = ")).collect();
     assert!(sources.len() > 100, "the versions of all that is used");

@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use crate::authority::{Authority, Identity};
 use loadline::event::Event;
-use loadline::link::{Connector, EVENTS_MAX, Link, SshCommand, TlsFiles, Wish};
+use loadline::link::{Connector, EVENTS_MAX, Link, LinkOptions, SshCommand, TlsClientFiles};
 use loadline::source::Source;
-use loadline_agent::{Clock, Plaintext, TlsFiles as ServerFiles};
+use loadline_agent::{Clock, PlaintextPolicy, ServerTlsFiles as ServerFiles};
 use loadline_protocol::History;
-use loadline_tests::{Cable, DEADLINE, Server};
+use loadline_tests::{Cable, DEADLINE, LoopbackAgent};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 /// Rows of a connection, before it is cut.
-const ROWS: usize = 20;
+const ROWS_PER_CONNECTION: usize = 20;
 
 /// The numbers of the rows that come, until a connection has been made and has brought some.
 async fn numbers(events: &mut mpsc::Receiver<Event>) -> Vec<u64> {
@@ -21,7 +21,7 @@ async fn numbers(events: &mut mpsc::Receiver<Event>) -> Vec<u64> {
     let mut left = None;
     while left != Some(0) {
         match timeout(DEADLINE, events.recv()).await.expect("events in time").unwrap() {
-            Event::Connected => left = Some(ROWS),
+            Event::Connected => left = Some(ROWS_PER_CONNECTION),
             Event::Rows(rows) => {
                 numbers.extend(rows.iter().filter_map(|sample| sample.seq));
                 left = left.map(|left| left.saturating_sub(rows.iter().count()));
@@ -33,34 +33,38 @@ async fn numbers(events: &mut mpsc::Receiver<Event>) -> Vec<u64> {
 }
 
 #[tokio::test]
-async fn a_line_that_breaks_is_mended_over_tls_and_no_sample_is_lost_or_taken_twice() {
+async fn a_broken_tls_connection_resumes_without_lost_or_duplicate_samples() {
     let ca = Authority::new("ours");
     let Identity { cert, key } = ca.server();
     let files = ServerFiles { cert, key, client_ca: Some(ca.ca.clone()) };
-    let tls = loadline_agent::Tls::open(files).unwrap();
-    let server = Server::start_in(Plaintext::Never(tls.clone()), Duration::from_millis(20)).await;
+    let tls = loadline_agent::ServerTls::open(files).unwrap();
+    let server = LoopbackAgent::start_with_plaintext(
+        PlaintextPolicy::Never(tls.clone()),
+        Duration::from_millis(20),
+    )
+    .await;
     let cable = Cable::lay(server.address).await;
 
     let Identity { cert, key } = ca.client();
-    let files = TlsFiles { ca: Some(ca.ca.clone()), identity: Some((cert, key)) };
+    let files = TlsClientFiles { ca: Some(ca.ca.clone()), identity: Some((cert, key)) };
     let port = cable.address.port();
     let source = Source::Tls { host: "localhost".to_owned(), port };
-    let trust = loadline::link::Tls::new(files);
+    let trust = loadline::link::TlsClient::new(files);
     let connector = Connector::open(&source, None, &SshCommand::default(), &trust).await.unwrap();
     assert_eq!(connector.to_string(), format!("tls://localhost:{port}"));
     let (sender, mut events) = mpsc::channel(EVENTS_MAX);
-    let wish = Wish { history: History::All, ..Wish::default() };
-    tokio::spawn(Link::new(connector, wish, Clock::system()).run(sender));
+    let options = LinkOptions { history: History::All, ..LinkOptions::default() };
+    tokio::spawn(Link::new(connector, options, Clock::system()).run(sender));
 
-    let mut seen = numbers(&mut events).await;
+    let mut received = numbers(&mut events).await;
     for _ in 0..3 {
         cable.cut().await;
         // Those that come get another certificate.
         ca.server();
         tls.reload().unwrap();
-        seen.extend(numbers(&mut events).await);
+        received.extend(numbers(&mut events).await);
     }
     server.stop().await;
-    let first = seen[0];
-    assert_eq!(seen, (first..first + seen.len() as u64).collect::<Vec<_>>());
+    let first = received[0];
+    assert_eq!(received, (first..first + received.len() as u64).collect::<Vec<_>>());
 }

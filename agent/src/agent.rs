@@ -9,28 +9,28 @@ use loadline_protocol::{Schema, Stamp};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::about::About;
+use crate::agent_info::AgentInfo;
 use crate::archive::Archive;
-use crate::beat::Rhythm;
 use crate::clock::Clock;
 use crate::listen::{Accept, Listener};
-use crate::metrics::Exporter;
 #[cfg(feature = "metrics")]
-use crate::metrics::Itself;
+use crate::metrics::AgentMetrics;
+use crate::metrics::Exporter;
 use crate::ring::Ring;
 use crate::sampler::Sampler;
 use crate::server::Server;
 use crate::session::Service;
 #[cfg(feature = "metrics")]
-use crate::source::Collect;
-use crate::source::{Facts, Source};
+use crate::source::GroupSet;
+use crate::source::{MachineFacts, MetricSource};
+use crate::ticker::TickClock;
 
 /// How long the disk has to take the last samples.
-const ARCHIVE_MAX: Duration = Duration::from_millis(500);
+const ARCHIVE_FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// How an agent samples and serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Settings {
+pub struct AgentSettings {
     /// The time between samples, whole milliseconds and at least one.
     pub interval: Duration,
     /// How long samples are kept; [`SAMPLES_MAX`](crate::SAMPLES_MAX) of them at most.
@@ -38,10 +38,10 @@ pub struct Settings {
     /// How many clients the listeners let in at a time.
     pub clients_max: usize,
     /// How many of them may come from one address of the network.
-    pub clients_of_address_max: usize,
+    pub clients_per_address_max: usize,
 }
 
-impl Settings {
+impl AgentSettings {
     /// Shortest interval: 250 ms. sysinfo needs 200 ms between two readings of the CPU use; the rest is
     /// for ticks that are heard late.
     pub const INTERVAL_MIN: Duration = Duration::from_millis(250);
@@ -50,13 +50,13 @@ impl Settings {
     pub const INTERVAL_MAX: Duration = Duration::from_hours(1);
 }
 
-impl Default for Settings {
-    fn default() -> Settings {
-        Settings {
+impl Default for AgentSettings {
+    fn default() -> AgentSettings {
+        AgentSettings {
             interval: Duration::from_secs(1),
             history: Duration::from_hours(1),
             clients_max: 1024,
-            clients_of_address_max: 256,
+            clients_per_address_max: 256,
         }
     }
 }
@@ -65,11 +65,11 @@ impl Default for Settings {
 pub struct Agent {
     sampler: Sampler,
     service: Service,
-    settings: Settings,
+    settings: AgentSettings,
     /// Who reads metrics, if anybody may.
     exporter: Option<Exporter<Listener>>,
     /// Comes true when the samples are on the disk, some time after the sampler is gone.
-    archived: Option<oneshot::Receiver<()>>,
+    archive_flushed: Option<oneshot::Receiver<()>>,
 }
 
 impl Agent {
@@ -78,7 +78,11 @@ impl Agent {
     ///
     /// # Panics
     /// If the source has no columns, or two of the same name.
-    pub async fn start(source: impl Source + 'static, facts: Facts, settings: Settings) -> Agent {
+    pub async fn start(
+        source: impl MetricSource + 'static,
+        facts: MachineFacts,
+        settings: AgentSettings,
+    ) -> Agent {
         Agent::start_with_archive(source, facts, settings, None).await
     }
 
@@ -88,13 +92,13 @@ impl Agent {
     /// # Panics
     /// As [`Agent::start`].
     pub async fn start_with_archive(
-        source: impl Source + 'static,
-        facts: Facts,
-        settings: Settings,
+        source: impl MetricSource + 'static,
+        facts: MachineFacts,
+        settings: AgentSettings,
         archive: Option<Archive>,
     ) -> Agent {
-        let drive = (Rhythm::System, Clock::system());
-        Agent::start_in(drive, Box::new(source), facts, settings, archive).await
+        let drive = (TickClock::System, Clock::system());
+        Agent::start_inner(drive, Box::new(source), facts, settings, archive).await
     }
 
     /// [`Agent::start`] with another clock than this machine's, and with the runtime's timer, which
@@ -103,20 +107,20 @@ impl Agent {
     /// # Panics
     /// As [`Agent::start`].
     pub async fn start_with_clock(
-        source: impl Source + 'static,
-        facts: Facts,
-        settings: Settings,
+        source: impl MetricSource + 'static,
+        facts: MachineFacts,
+        settings: AgentSettings,
         clock: Clock,
     ) -> Agent {
-        let drive = (Rhythm::Runtime, clock);
-        Agent::start_in(drive, Box::new(source), facts, settings, None).await
+        let drive = (TickClock::Runtime, clock);
+        Agent::start_inner(drive, Box::new(source), facts, settings, None).await
     }
 
-    async fn start_in(
-        (rhythm, clock): (Rhythm, Clock),
-        source: Box<dyn Source>,
-        facts: Facts,
-        settings: Settings,
+    async fn start_inner(
+        (tick_clock, clock): (TickClock, Clock),
+        source: Box<dyn MetricSource>,
+        facts: MachineFacts,
+        settings: AgentSettings,
         mut archive: Option<Archive>,
     ) -> Agent {
         let schema = Schema::new(Stamp::TimeSeq, source.columns())
@@ -126,12 +130,12 @@ impl Agent {
         if let Some(archive) = &mut archive {
             archive.restore(&mut ring, &schema);
         }
-        let sampler = Sampler::start(source, clock, rhythm, ring).await;
-        let about = Arc::new(About::new(facts, schema, interval));
-        let readers = sampler.ring().readers();
-        let archived = archive.and_then(|archive| archive.keep(&readers, about.clone()));
-        let service = Service::new(readers, about);
-        Agent { sampler, service, settings, exporter: None, archived }
+        let sampler = Sampler::start(source, clock, tick_clock, ring).await;
+        let info = Arc::new(AgentInfo::new(facts, schema, interval));
+        let readers = sampler.ring().handle();
+        let archived = archive.and_then(|archive| archive.spawn_writer(&readers, info.clone()));
+        let service = Service::new(readers, info);
+        Agent { sampler, service, settings, exporter: None, archive_flushed: archived }
     }
 
     /// The same agent that, while it [runs](Agent::run), also tells `OpenMetrics` over HTTP to who
@@ -141,20 +145,20 @@ impl Agent {
     /// # Errors
     /// The system has no thread left.
     #[cfg(feature = "metrics")]
-    pub fn exposing(
+    pub fn with_metrics(
         mut self,
         listeners: Vec<Listener>,
-        collect: &Collect,
+        collect: &GroupSet,
     ) -> std::io::Result<Agent> {
-        self.exporter = Some(Exporter::new(listeners, self.itself(), collect)?);
+        self.exporter = Some(Exporter::new(listeners, self.agent_metrics(), collect)?);
         Ok(self)
     }
 
     /// Where it stands how this agent is.
     #[cfg(feature = "metrics")]
-    pub(crate) fn itself(&self) -> Itself {
+    pub(crate) fn agent_metrics(&self) -> AgentMetrics {
         let ring = self.sampler.ring();
-        Itself::new(self.sampler.totals(), ring.readers(), ring.interval())
+        AgentMetrics::new(self.sampler.totals(), ring.handle(), ring.interval())
     }
 
     /// A handle that serves one client over any stream; of an agent that does not
@@ -179,31 +183,32 @@ impl Agent {
     /// # Panics
     /// As [`Agent::run`].
     pub async fn run_with<L: Accept>(self, listeners: Vec<L>, stop: impl Future<Output = ()>) {
-        let Agent { mut sampler, service, settings, mut exporter, archived } = self;
+        let Agent { mut sampler, service, settings, mut exporter, archive_flushed: archived } =
+            self;
         let mut server =
-            Server::new(service, settings.clients_max, settings.clients_of_address_max);
+            Server::new(service, settings.clients_max, settings.clients_per_address_max);
         tokio::select! {
             never = sampler.run() => match never {},
             never = server.run(listeners) => match never {},
-            never = expose(exporter.as_mut()) => match never {},
+            never = serve_metrics(exporter.as_mut()) => match never {},
             () = stop => {}
         }
         // The ring closes with the sampler. That tells the sessions to end.
         drop(sampler);
-        let unexpose = async {
+        let stop_metrics = async {
             if let Some(exporter) = exporter {
                 exporter.stop().await;
             }
         };
-        tokio::join!(server.stop(), unexpose);
+        tokio::join!(server.stop(), stop_metrics);
         if let Some(archived) = archived {
             // What a disk takes no more is lost; it was told.
-            let _ = timeout(ARCHIVE_MAX, archived).await;
+            let _ = timeout(ARCHIVE_FLUSH_TIMEOUT, archived).await;
         }
     }
 }
 
-async fn expose(exporter: Option<&mut Exporter<Listener>>) -> Infallible {
+async fn serve_metrics(exporter: Option<&mut Exporter<Listener>>) -> Infallible {
     match exporter {
         Some(exporter) => exporter.run().await,
         None => std::future::pending().await,

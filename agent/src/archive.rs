@@ -10,8 +10,8 @@
 //! slow or full is a client that lags: nobody waits for it, and what the ring still has is written
 //! when it can be.
 
-mod reading;
-mod writing;
+mod loader;
+mod writer;
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
@@ -23,10 +23,10 @@ use loadline_protocol::Schema;
 use thiserror::Error;
 use tokio::sync::oneshot;
 
-use crate::about::About;
-use crate::ring::{Readers, Ring};
-use reading::Found;
-use writing::Writer;
+use crate::agent_info::AgentInfo;
+use crate::ring::{Ring, RingHandle};
+use loader::LoadedFile;
+use writer::ArchiveWriter;
 
 /// The rows before those of [`NEWER`].
 const OLDER: &str = "older.load";
@@ -52,7 +52,7 @@ pub struct Archive {
 pub enum ArchiveError {
     /// Another agent keeps its samples there.
     #[error("cannot keep samples in {folder}: another agent does; give each a folder of its own")]
-    Taken {
+    InUse {
         /// The folder.
         folder: PathBuf,
     },
@@ -82,12 +82,12 @@ impl Archive {
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(ArchiveError::Taken { folder: folder.to_owned() });
+                return Err(ArchiveError::InUse { folder: folder.to_owned() });
             }
             Err(TryLockError::Error(why)) => return Err(unusable(why)),
         }
         let archive = Archive { folder: folder.to_owned(), lock, newer_row_bytes: 0 };
-        reading::cut_torn_tail(&archive.newer()).map_err(unusable)?;
+        loader::cut_torn_tail(&archive.newer()).map_err(unusable)?;
         Ok(archive)
     }
 
@@ -104,8 +104,8 @@ impl Archive {
     pub(crate) fn restore(&mut self, ring: &mut Ring, schema: &Schema) {
         for path in [self.older(), self.newer()] {
             self.newer_row_bytes = 0;
-            match reading::restore(&path, ring, schema) {
-                Ok(Found { faults, row_bytes }) => {
+            match loader::restore(&path, ring, schema) {
+                Ok(LoadedFile { invalid_lines: faults, row_bytes }) => {
                     self.newer_row_bytes = row_bytes;
                     if faults > 0 {
                         let path = path.display();
@@ -122,21 +122,21 @@ impl Archive {
 
     /// Writes down what comes into a ring, from its newest sample on, in a thread of its own. What
     /// comes back comes true when the ring is closed and everything is written, or cannot be.
-    pub(crate) fn keep(
+    pub(crate) fn spawn_writer(
         self,
-        readers: &Readers,
-        about: Arc<About>,
+        ring: &RingHandle,
+        info: Arc<AgentInfo>,
     ) -> Option<oneshot::Receiver<()>> {
-        let (done, over) = oneshot::channel();
-        let (cursor, readers) = (readers.cursor_of_our_own(), readers.clone());
+        let (done, finished) = oneshot::channel();
+        let (cursor, ring) = (ring.internal_cursor(), ring.clone());
         let write = move || {
-            Writer::new(&self, cursor, readers, about).run();
+            ArchiveWriter::new(&self, cursor, ring, info).run();
             drop(self.lock);
             // An error only means that nobody waits for it.
             let _ = done.send(());
         };
         match thread::Builder::new().name("archive".to_owned()).spawn(write) {
-            Ok(_) => Some(over),
+            Ok(_) => Some(finished),
             Err(error) => {
                 tracing::error!(%error, "samples cannot be kept: there is no thread for it");
                 None

@@ -10,17 +10,18 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, CommandFactory as _, FromArgMatches as _, Parser};
 use loadline_agent::{
-    Address, Collect, Generate, Plaintext, SAMPLES_MAX, Settings, Tls, TlsFiles, version_text,
+    Address, AgentSettings, GenerateTarget, GroupSet, PlaintextPolicy, SAMPLES_MAX, ServerTls,
+    ServerTlsFiles, version_text,
 };
 use loadline_protocol::{DurationText, parse_duration};
 use tracing::Level;
 
 /// The port of an agent to which nothing else was said.
-const PORT: u16 = 1027;
+const DEFAULT_PORT: u16 = 1027;
 
 /// Says where `--stdio` looks for the agent of this machine. For tests, which have one of their own;
 /// so no option.
-const RESIDENT: &str = "LOADLINE_AGENT_RESIDENT";
+const LOCAL_AGENT_VARIABLE: &str = "LOADLINE_AGENT_RESIDENT";
 
 /// What `--version` says; `-V` is the version alone.
 static VERSION: LazyLock<String> =
@@ -110,7 +111,7 @@ pub(crate) struct Options {
         hide_env = true,
         default_value = "cpu,freq,mem,load,swap,net,disk,pressure"
     )]
-    pub(crate) collect: Collect,
+    pub(crate) collect: GroupSet,
 
     /// Keep the samples in this folder as well, so that the history survives a restart
     ///
@@ -174,16 +175,16 @@ pub(crate) struct Options {
 
     /// Write the manual page, or what a shell completes, to standard output, and end
     #[arg(long, value_name = "WHAT", value_enum)]
-    pub(crate) generate: Option<Generate>,
+    pub(crate) generate: Option<GenerateTarget>,
 }
 
 impl Options {
     /// Reads the command line and the environment.
     pub(crate) fn read() -> Result<Options, clap::Error> {
-        Options::understand(&Options::command().try_get_matches()?)
+        Options::from_matches(&Options::command().try_get_matches()?)
     }
 
-    fn understand(matches: &ArgMatches) -> Result<Options, clap::Error> {
+    fn from_matches(matches: &ArgMatches) -> Result<Options, clap::Error> {
         let mut command = Options::command();
         let mut options =
             Options::from_arg_matches(matches).map_err(|error| error.format(&mut command))?;
@@ -214,45 +215,51 @@ impl Options {
             let why = "--stdio is private by the ssh that it runs in; leave out --tls-cert";
             return Err(command.error(ErrorKind::ArgumentConflict, why));
         }
-        if let Some(why) = options.tls_fault() {
+        if let Some(why) = options.tls_error() {
             return Err(command.error(ErrorKind::MissingRequiredArgument, why));
         }
-        match options.history_fault() {
+        match options.history_error() {
             Some(why) => Err(command.error(ErrorKind::ValueValidation, why)),
             None => Ok(options),
         }
     }
 
     /// Where the agent of this machine listens, if there is one and nothing else was said to it.
-    pub(crate) fn resident() -> SocketAddr {
-        let told = std::env::var(RESIDENT).ok().and_then(|text| text.parse().ok());
-        told.unwrap_or_else(|| (Ipv4Addr::LOCALHOST, PORT).into())
+    pub(crate) fn local_agent_address() -> SocketAddr {
+        let configured =
+            std::env::var(LOCAL_AGENT_VARIABLE).ok().and_then(|text| text.parse().ok());
+        configured.unwrap_or_else(|| (Ipv4Addr::LOCALHOST, DEFAULT_PORT).into())
     }
 
-    pub(crate) fn settings(&self) -> Settings {
+    pub(crate) fn settings(&self) -> AgentSettings {
         let clients_max = self.max_clients as usize;
         let clients_of_address_max = self.max_clients_per_address as usize;
         let (interval, history) = (self.interval, self.history);
-        Settings { interval, history, clients_max, clients_of_address_max }
+        AgentSettings {
+            interval,
+            history,
+            clients_max,
+            clients_per_address_max: clients_of_address_max,
+        }
     }
 
     /// What may leave the machine, if TCP ports have this TLS or none.
-    pub(crate) fn plaintext(&self, tls: Option<Tls>) -> Plaintext {
+    pub(crate) fn plaintext(&self, tls: Option<ServerTls>) -> PlaintextPolicy {
         match tls {
-            Some(tls) => Plaintext::Never(tls),
-            None if self.allow_plaintext => Plaintext::Anywhere,
-            None => Plaintext::LoopbackOnly,
+            Some(tls) => PlaintextPolicy::Never(tls),
+            None if self.allow_plaintext => PlaintextPolicy::Anywhere,
+            None => PlaintextPolicy::LoopbackOnly,
         }
     }
 
     /// The files for TLS, if it is wanted.
-    pub(crate) fn tls_files(&self) -> Option<TlsFiles> {
+    pub(crate) fn tls_files(&self) -> Option<ServerTlsFiles> {
         let (cert, key) = self.tls_cert.clone().zip(self.tls_key.clone())?;
-        Some(TlsFiles { cert, key, client_ca: self.tls_client_ca.clone() })
+        Some(ServerTlsFiles { cert, key, client_ca: self.tls_client_ca.clone() })
     }
 
     /// What is missing of the options for TLS: one alone would leave the ports open.
-    fn tls_fault(&self) -> Option<&'static str> {
+    fn tls_error(&self) -> Option<&'static str> {
         match (&self.tls_cert, &self.tls_key, &self.tls_client_ca) {
             (Some(_), Some(_), _) | (None, None, None) => None,
             (Some(_), None, _) => Some("--tls-cert needs its key; give --tls-key as well"),
@@ -263,7 +270,7 @@ impl Options {
         }
     }
 
-    pub(crate) fn level(&self) -> Level {
+    pub(crate) fn log_level(&self) -> Level {
         match i16::from(self.verbose) - i16::from(self.quiet) {
             ..=-2 => Level::ERROR,
             -1 => Level::WARN,
@@ -274,7 +281,7 @@ impl Options {
     }
 
     /// What is wrong with `--history` beside this `--interval`.
-    fn history_fault(&self) -> Option<String> {
+    fn history_error(&self) -> Option<String> {
         let (history, interval) = (DurationText(self.history), DurationText(self.interval));
         if self.history < self.interval {
             return Some(format!("--history {history} is shorter than --interval {interval}"));
@@ -291,11 +298,17 @@ impl Options {
 
 fn parse_interval(text: &str) -> Result<Duration, String> {
     let interval = parse_duration(text)?;
-    if interval < Settings::INTERVAL_MIN {
-        return Err(format!("the shortest interval is {}", DurationText(Settings::INTERVAL_MIN)));
+    if interval < AgentSettings::INTERVAL_MIN {
+        return Err(format!(
+            "the shortest interval is {}",
+            DurationText(AgentSettings::INTERVAL_MIN)
+        ));
     }
-    if interval > Settings::INTERVAL_MAX {
-        return Err(format!("the longest interval is {}", DurationText(Settings::INTERVAL_MAX)));
+    if interval > AgentSettings::INTERVAL_MAX {
+        return Err(format!(
+            "the longest interval is {}",
+            DurationText(AgentSettings::INTERVAL_MAX)
+        ));
     }
     Ok(interval)
 }
@@ -312,15 +325,15 @@ mod tests {
     #[test]
     fn the_defaults_are_those_of_the_library() {
         let options = Options::parse_from(["loadline-agent"]);
-        assert_eq!(options.settings(), Settings::default());
-        assert_eq!(options.plaintext(None), Plaintext::LoopbackOnly);
-        assert_eq!(options.collect, Collect::default());
+        assert_eq!(options.settings(), AgentSettings::default());
+        assert_eq!(options.plaintext(None), PlaintextPolicy::LoopbackOnly);
+        assert_eq!(options.collect, GroupSet::default());
         assert_eq!(options.listen, ["127.0.0.1:1027".parse().unwrap()]);
-        assert_eq!(options.level(), Level::INFO);
+        assert_eq!(options.log_level(), Level::INFO);
     }
 
     #[test]
-    fn each_option_has_a_least_and_a_greatest_value() {
+    fn numeric_options_have_bounds() {
         for (option, edges, beyond) in [
             ("--interval", ["250ms", "1h"], ["249ms", "3600001ms"]),
             ("--max-clients", ["1", "1000000"], ["0", "1000001"]),
@@ -335,15 +348,18 @@ mod tests {
 
     #[test]
     fn a_history_is_neither_shorter_than_a_sample_nor_endless() {
-        let fault = |interval: &str, history: &str| {
+        let history_error = |interval: &str, history: &str| {
             let line = ["loadline-agent", "--interval", interval, "--history", history];
-            Options::parse_from(line).history_fault()
+            Options::parse_from(line).history_error()
         };
-        assert_eq!(fault("1s", "1s"), None);
-        assert_eq!(fault("1h", "90days"), None);
-        assert_eq!(fault("1s", "1000000s"), None);
-        assert!(fault("1s", "1000001s").unwrap().contains("1000001 samples"));
-        assert_eq!(fault("1s", "999ms").unwrap(), "--history 999ms is shorter than --interval 1s");
-        assert!(fault("250ms", "1000000s").unwrap().contains("4000000 samples"));
+        assert_eq!(history_error("1s", "1s"), None);
+        assert_eq!(history_error("1h", "90days"), None);
+        assert_eq!(history_error("1s", "1000000s"), None);
+        assert!(history_error("1s", "1000001s").unwrap().contains("1000001 samples"));
+        assert_eq!(
+            history_error("1s", "999ms").unwrap(),
+            "--history 999ms is shorter than --interval 1s"
+        );
+        assert!(history_error("250ms", "1000000s").unwrap().contains("4000000 samples"));
     }
 }

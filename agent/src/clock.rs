@@ -13,12 +13,12 @@ use tokio::time::Instant;
 pub struct Clock {
     wall_ms: Box<dyn FnMut() -> i64 + Send>,
     anchor_ms: i64,
-    anchored: Instant,
+    anchored_at: Instant,
 }
 
 /// Whether the wall clock jumped since the last look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
+pub enum ClockStep {
     /// It did not: time went on as it should.
     Steady,
     /// It jumped ahead, as after a suspension: time has a hole.
@@ -44,28 +44,28 @@ impl Clock {
     #[must_use]
     pub fn new(mut wall_ms: impl FnMut() -> i64 + Send + 'static) -> Clock {
         let anchor_ms = wall_ms();
-        Clock { wall_ms: Box::new(wall_ms), anchor_ms, anchored: Instant::now() }
+        Clock { wall_ms: Box::new(wall_ms), anchor_ms, anchored_at: Instant::now() }
     }
 
     /// The time.
     pub fn now(&mut self) -> Time {
-        self.look().0
+        self.now_with_step().0
     }
 
     /// The time, and whether it jumped since the last look.
-    pub fn look(&mut self) -> (Time, Step) {
+    pub fn now_with_step(&mut self) -> (Time, ClockStep) {
         let now = Instant::now();
-        let elapsed_ms = now.duration_since(self.anchored).as_millis() as i64;
+        let elapsed_ms = now.duration_since(self.anchored_at).as_millis() as i64;
         let anchored_ms = self.anchor_ms.saturating_add(elapsed_ms);
         let wall_ms = (self.wall_ms)();
         let ahead_ms = wall_ms.saturating_sub(anchored_ms);
         let tolerance_ms = Clock::TOLERANCE.as_millis() as i64;
         let step = match ahead_ms {
-            _ if ahead_ms > tolerance_ms => Step::Forward,
-            _ if ahead_ms < -tolerance_ms => Step::Back,
-            _ => return (Time::from_millis(anchored_ms), Step::Steady),
+            _ if ahead_ms > tolerance_ms => ClockStep::Forward,
+            _ if ahead_ms < -tolerance_ms => ClockStep::Back,
+            _ => return (Time::from_millis(anchored_ms), ClockStep::Steady),
         };
-        (self.anchor_ms, self.anchored) = (wall_ms, now);
+        (self.anchor_ms, self.anchored_at) = (wall_ms, now);
         (Time::from_millis(wall_ms), step)
     }
 }
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     /// What a clock shows 10 s after its start, if the wall clock has gone on by so much.
-    async fn check(wall_ms: i64, expected: (i64, Step)) {
+    async fn check(wall_ms: i64, expected: (i64, ClockStep)) {
         let wall = Arc::new(AtomicI64::new(1_000_000));
         let mut clock = Clock::new({
             let wall = wall.clone();
@@ -92,28 +92,28 @@ mod tests {
         });
         tokio::time::advance(Duration::from_secs(10)).await;
         wall.fetch_add(wall_ms, Ordering::Relaxed);
-        let (time, step) = clock.look();
+        let (time, step) = clock.now_with_step();
         assert_eq!((time.as_millis() - 1_000_000, step), expected, "wall clock: {wall_ms} ms on");
-        assert_eq!(clock.look(), (time, Step::Steady), "a jump is told once");
+        assert_eq!(clock.now_with_step(), (time, ClockStep::Steady), "a jump is told once");
     }
 
     #[tokio::test(start_paused = true)]
     async fn small_corrections_of_the_wall_clock_leave_no_trace() {
         for wall_ms in [10_000, 9_000, 11_000, 9_999, 10_500] {
-            check(wall_ms, (10_000, Step::Steady)).await;
+            check(wall_ms, (10_000, ClockStep::Steady)).await;
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn after_a_suspension_time_goes_on_at_the_wall_clock() {
-        check(11_001, (11_001, Step::Forward)).await;
-        check(3_600_000, (3_600_000, Step::Forward)).await;
+        check(11_001, (11_001, ClockStep::Forward)).await;
+        check(3_600_000, (3_600_000, ClockStep::Forward)).await;
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_clock_that_was_set_back_is_told() {
-        check(8_999, (8_999, Step::Back)).await;
-        check(-900_000, (-900_000, Step::Back)).await;
+    async fn a_clock_that_was_set_back_is_reported() {
+        check(8_999, (8_999, ClockStep::Back)).await;
+        check(-900_000, (-900_000, ClockStep::Back)).await;
     }
 
     #[test]

@@ -51,10 +51,9 @@
 //! # }
 //! ```
 
-mod about;
 mod agent;
+mod agent_info;
 mod archive;
-mod beat;
 mod clock;
 mod listen;
 #[cfg(feature = "metrics")]
@@ -71,6 +70,7 @@ mod server;
 mod session;
 mod source;
 mod stdio;
+mod ticker;
 #[cfg(feature = "tls")]
 mod tls;
 #[cfg(not(feature = "tls"))]
@@ -80,21 +80,22 @@ mod tls_files;
 mod usage;
 mod vitals;
 
-pub use agent::{Agent, Settings};
+pub use agent::{Agent, AgentSettings};
 pub use archive::{Archive, ArchiveError};
-pub use clock::{Clock, Step};
+pub use clock::{Clock, ClockStep};
 pub use listen::{
-    Accept, Address, AddressError, Bound, Connection, ListenError, Listener, Peer, Plaintext,
+    Accept, Address, AddressError, BoundAddress, Connection, ListenError, Listener, Peer,
+    PlaintextPolicy,
 };
 pub use ring::SAMPLES_MAX;
 pub use session::{Ending, Service};
-pub use source::{Collect, CollectError, Facts, Machine, Scripted, Source};
-pub use stdio::{answering, serve_stdio};
-pub use tls::{Tls, TlsError};
+pub use source::{GroupError, GroupSet, Machine, MachineFacts, MetricSource, ScriptedSource};
+pub use stdio::{probe_agent, serve_stdio};
+pub use tls::{ServerTls, TlsFileError};
 #[cfg(feature = "tls")]
 pub use tls::{provider, read_authorities, read_identity};
-pub use tls_files::TlsFiles;
+pub use tls_files::ServerTlsFiles;
 pub use usage::{
-    Entry, Generate, Manual, error_text, nearest, usage_error, version_text, with_choices,
-    without_error_number,
+    GenerateTarget, Manual, ManualEntry, error_text, nearest, usage_error, version_text,
+    with_suggestion, without_error_number,
 };

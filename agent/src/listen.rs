@@ -14,7 +14,7 @@ use std::str::FromStr;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::tls::Tls;
+use crate::tls::ServerTls;
 
 /// How many connections the system holds for an agent that has not yet accepted them.
 const BACKLOG: u32 = 1024;
@@ -105,21 +105,21 @@ impl fmt::Display for Address {
 
 /// Whether a stream that nobody encrypts may leave the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Plaintext {
+pub enum PlaintextPolicy {
     /// Only loopback addresses are listened on.
     LoopbackOnly,
     /// Any address is, in a network that the user trusts.
     Anywhere,
     /// Any address is, and all TCP ports speak TLS.
-    Never(Tls),
+    Never(ServerTls),
 }
 
-impl Plaintext {
+impl PlaintextPolicy {
     /// What TCP ports speak instead.
-    fn into_tls(self) -> Option<Tls> {
+    fn into_tls(self) -> Option<ServerTls> {
         match self {
-            Plaintext::LoopbackOnly | Plaintext::Anywhere => None,
-            Plaintext::Never(tls) => Some(tls),
+            PlaintextPolicy::LoopbackOnly | PlaintextPolicy::Anywhere => None,
+            PlaintextPolicy::Never(tls) => Some(tls),
         }
     }
 }
@@ -213,24 +213,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection for S {}
 
 /// An address that is taken, so that nobody else gets it, but not yet open.
 #[derive(Debug)]
-pub struct Bound(Kind<tcp::Bound, Socket>);
+pub struct BoundAddress(ListenerKind<tcp::BoundTcp, UnixEndpoint>);
 
 /// An address that is open: clients can connect.
 #[derive(Debug)]
 pub struct Listener {
-    kind: Kind<tcp::Port, Socket>,
+    kind: ListenerKind<tcp::TcpPort, UnixEndpoint>,
     address: Address,
 }
 
 #[cfg(unix)]
-type Socket = unix::Socket;
+type UnixEndpoint = unix::UnixEndpoint;
 
 /// There is none.
 #[cfg(not(unix))]
-type Socket = std::convert::Infallible;
+type UnixEndpoint = std::convert::Infallible;
 
 #[derive(Debug)]
-enum Kind<T, U> {
+enum ListenerKind<T, U> {
     Tcp(T),
     #[cfg_attr(not(unix), expect(dead_code, reason = "there are no Unix sockets"))]
     Unix(U),
@@ -242,15 +242,18 @@ impl Listener {
     ///
     /// # Errors
     /// The address leads nowhere, leads out of the machine unasked, or is not to be had.
-    pub async fn bind(address: &Address, plaintext: Plaintext) -> Result<Bound, ListenError> {
+    pub async fn bind(
+        address: &Address,
+        plaintext: PlaintextPolicy,
+    ) -> Result<BoundAddress, ListenError> {
         match address {
             Address::Tcp { host, port } => {
-                let bound = tcp::Bound::new(address, host, *port, plaintext).await?;
-                Ok(Bound(Kind::Tcp(bound)))
+                let bound = tcp::BoundTcp::new(address, host, *port, plaintext).await?;
+                Ok(BoundAddress(ListenerKind::Tcp(bound)))
             }
             #[cfg(unix)]
-            Address::Unix(path) => match unix::Socket::bind(path).await {
-                Ok(socket) => Ok(Bound(Kind::Unix(socket))),
+            Address::Unix(path) => match unix::UnixEndpoint::bind(path).await {
+                Ok(socket) => Ok(BoundAddress(ListenerKind::Unix(socket))),
                 Err(why) => Err(ListenError::Bind { address: address.clone(), why }),
             },
         }
@@ -262,19 +265,19 @@ impl Listener {
     /// # Errors
     /// One leads out of the machine unasked, or is of another kind.
     #[cfg(unix)]
-    pub fn inherited(plaintext: &Plaintext) -> Result<Vec<Listener>, ListenError> {
-        let mut given = listenfd::ListenFd::from_env();
+    pub fn inherited(plaintext: &PlaintextPolicy) -> Result<Vec<Listener>, ListenError> {
+        let mut sockets = listenfd::ListenFd::from_env();
         let failed = |why| ListenError::Inherited { why };
         let mut listeners = Vec::new();
-        for at in 0..given.len() {
+        for at in 0..sockets.len() {
             // Whether it is of a kind is told by an error, after which it can be asked for again.
-            if let Ok(Some(listener)) = given.take_tcp_listener(at) {
+            if let Ok(Some(listener)) = sockets.take_tcp_listener(at) {
                 let (port, address) = tcp::adopt(listener, plaintext)?;
-                listeners.push(Listener { kind: Kind::Tcp(port), address });
-            } else if let Some(listener) = given.take_unix_listener(at).map_err(failed)? {
-                let socket = unix::Socket::adopt(listener).map_err(failed)?;
+                listeners.push(Listener { kind: ListenerKind::Tcp(port), address });
+            } else if let Some(listener) = sockets.take_unix_listener(at).map_err(failed)? {
+                let socket = unix::UnixEndpoint::adopt(listener).map_err(failed)?;
                 let address = Address::Unix(socket.path().to_owned());
-                listeners.push(Listener { kind: Kind::Unix(socket), address });
+                listeners.push(Listener { kind: ListenerKind::Unix(socket), address });
             }
         }
         Ok(listeners)
@@ -287,24 +290,24 @@ impl Listener {
     }
 }
 
-impl Bound {
+impl BoundAddress {
     /// Lets clients in.
     ///
     /// # Errors
     /// The system refuses; some tell only now that the port is in use.
     pub fn listen(self) -> Result<Listener, ListenError> {
         match self.0 {
-            Kind::Tcp(bound) => {
+            ListenerKind::Tcp(bound) => {
                 let (port, address) = bound.listen()?;
-                Ok(Listener { kind: Kind::Tcp(port), address })
+                Ok(Listener { kind: ListenerKind::Tcp(port), address })
             }
             #[cfg(unix)]
-            Kind::Unix(socket) => {
+            ListenerKind::Unix(socket) => {
                 let address = Address::Unix(socket.path().to_owned());
-                Ok(Listener { kind: Kind::Unix(socket), address })
+                Ok(Listener { kind: ListenerKind::Unix(socket), address })
             }
             #[cfg(not(unix))]
-            Kind::Unix(never) => match never {},
+            ListenerKind::Unix(never) => match never {},
         }
     }
 }
@@ -314,11 +317,11 @@ impl Accept for Listener {
 
     async fn accept(&self) -> io::Result<(Box<dyn Connection>, Peer)> {
         match &self.kind {
-            Kind::Tcp(port) => port.accept().await,
+            ListenerKind::Tcp(port) => port.accept().await,
             #[cfg(unix)]
-            Kind::Unix(socket) => socket.accept().await,
+            ListenerKind::Unix(socket) => socket.accept().await,
             #[cfg(not(unix))]
-            Kind::Unix(never) => match *never {},
+            ListenerKind::Unix(never) => match *never {},
         }
     }
 }

@@ -11,25 +11,25 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::CommandFactory as _;
 use loadline_agent::{
-    Address, Agent, Archive, Bound, Facts, ListenError, Listener, Machine, Plaintext, Tls,
-    error_text, serve_stdio, usage_error,
+    Address, Agent, Archive, BoundAddress, ListenError, Listener, Machine, MachineFacts,
+    PlaintextPolicy, ServerTls, error_text, serve_stdio, usage_error,
 };
 use loadline_protocol::sanitize;
 
 use crate::cli::Options;
 
 /// The exit code for wrong usage.
-const USAGE: u8 = 2;
+const USAGE_EXIT_CODE: u8 = 2;
 
 /// Files that are open beside those of the clients: what is sampled, and who reads metrics.
-const OTHER_FILES: u64 = 160;
+const OTHER_FILES_MAX: u64 = 160;
 
 const NO_SIGNALS: &str = "cannot wait for signals";
 
 fn main() -> ExitCode {
     let options = match Options::read() {
         Ok(options) => options,
-        Err(error) => return answer(&error),
+        Err(error) => return print_clap_error(&error),
     };
     if let Some(kind) = options.generate {
         // An error only means that nobody reads it.
@@ -39,7 +39,7 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal() && may_be_coloured())
-        .with_max_level(options.level())
+        .with_max_level(options.log_level())
         .with_target(false)
         .log_internal_errors(false)
         .init();
@@ -48,7 +48,7 @@ fn main() -> ExitCode {
         Err(error) => {
             print_error(&format!("{error:#}"));
             match error.downcast_ref() {
-                Some(ListenError::Plaintext { .. }) => ExitCode::from(USAGE),
+                Some(ListenError::Plaintext { .. }) => ExitCode::from(USAGE_EXIT_CODE),
                 _ => ExitCode::FAILURE,
             }
         }
@@ -61,14 +61,14 @@ fn may_be_coloured() -> bool {
 }
 
 /// Help and version are for reading; an error is one line.
-fn answer(error: &clap::Error) -> ExitCode {
+fn print_clap_error(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
         // An error only means that nobody reads it.
         let _ = error.print();
         return ExitCode::SUCCESS;
     }
     print_error(&usage_error(error));
-    ExitCode::from(USAGE)
+    ExitCode::from(USAGE_EXIT_CODE)
 }
 
 /// Writes the reason for which the program ends to standard error.
@@ -82,26 +82,27 @@ fn run(options: &Options) -> anyhow::Result<()> {
         .build()
         .context("cannot start")?;
     if options.stdio {
-        let result = runtime.block_on(serve_one(options));
+        let result = runtime.block_on(run_stdio(options));
         // A read of standard input may hang in the background.
         runtime.shutdown_background();
         return result;
     }
-    allow_open_files(options.settings().clients_max as u64 + OTHER_FILES);
-    runtime.block_on(serve_many(options))
+    raise_open_files_limit(options.settings().clients_max as u64 + OTHER_FILES_MAX);
+    runtime.block_on(run_server(options))
 }
 
-async fn agent(options: &Options, archive: Option<Archive>) -> Agent {
-    let (machine, facts) = (Machine::collecting(&options.collect), Facts::of_this_machine());
+async fn start_agent(options: &Options, archive: Option<Archive>) -> Agent {
+    let (machine, facts) =
+        (Machine::with_groups(&options.collect), MachineFacts::of_this_machine());
     Agent::start_with_archive(machine, facts, options.settings(), archive).await
 }
 
-async fn serve_many(options: &Options) -> anyhow::Result<()> {
+async fn run_server(options: &Options) -> anyhow::Result<()> {
     let stop = stop_signal().context(NO_SIGNALS)?;
     let hangups = hangups().context(NO_SIGNALS)?;
-    let tls = options.tls_files().map(Tls::open).transpose()?;
+    let tls = options.tls_files().map(ServerTls::open).transpose()?;
     if let Some(tls) = &tls {
-        let clients = if tls.asks_for_certificates() { "with certificates" } else { "any" };
+        let clients = if tls.requires_client_certificates() { "with certificates" } else { "any" };
         tracing::info!(clients, "TCP ports speak TLS");
     }
     let plaintext = options.plaintext(tls.clone());
@@ -113,11 +114,12 @@ async fn serve_many(options: &Options) -> anyhow::Result<()> {
     }
     let metrics_bound = bind(&options.metrics_listen, &plaintext).await?;
     let archive = options.state_dir.as_deref().map(Archive::open).transpose()?;
-    let agent = agent(options, archive).await;
+    let agent = start_agent(options, archive).await;
     for bound in bound {
         listeners.push(bound.listen()?);
     }
-    let metrics = metrics_bound.into_iter().map(Bound::listen).collect::<Result<Vec<_>, _>>()?;
+    let metrics =
+        metrics_bound.into_iter().map(BoundAddress::listen).collect::<Result<Vec<_>, _>>()?;
     for listener in &listeners {
         // An error only means that nobody reads it.
         let _ = writeln!(io::stdout(), "listening on {}", listener.address());
@@ -131,26 +133,29 @@ async fn serve_many(options: &Options) -> anyhow::Result<()> {
     let agent = if metrics.is_empty() {
         agent
     } else {
-        agent.exposing(metrics, &options.collect).context("cannot tell metrics")?
+        agent.with_metrics(metrics, &options.collect).context("cannot tell metrics")?
     };
     let addresses: Vec<_> = listeners.iter().map(|it| it.address().to_string()).collect();
     let status = format!("listening on {}", addresses.join(", "));
-    service::ready(&status);
-    let watch = service::watch(agent.service(), options.settings().interval);
+    service::notify_ready(&status);
+    let watch = service::run_watchdog(agent.service(), options.settings().interval);
     let stop = async {
         tokio::select! {
             () = stop => {}
             never = watch => match never {},
-            never = reload(hangups, tls, &status) => match never {},
+            never = reload_on_hangup(hangups, tls, &status) => match never {},
         }
-        service::stopping();
+        service::notify_stopping();
     };
     agent.run(listeners, stop).await;
     tracing::info!("stopped");
     Ok(())
 }
 
-async fn bind(addresses: &[Address], plaintext: &Plaintext) -> Result<Vec<Bound>, ListenError> {
+async fn bind(
+    addresses: &[Address],
+    plaintext: &PlaintextPolicy,
+) -> Result<Vec<BoundAddress>, ListenError> {
     let mut bound = Vec::new();
     for address in addresses {
         bound.push(Listener::bind(address, plaintext.clone()).await?);
@@ -169,30 +174,34 @@ fn metrics_url(address: &Address, is_private: bool) -> String {
 
 /// The sockets that systemd opened for us.
 #[cfg(unix)]
-fn inherited(plaintext: &Plaintext) -> Result<Vec<Listener>, ListenError> {
+fn inherited(plaintext: &PlaintextPolicy) -> Result<Vec<Listener>, ListenError> {
     Listener::inherited(plaintext)
 }
 
 #[cfg(not(unix))]
-fn inherited(_plaintext: &Plaintext) -> Result<Vec<Listener>, ListenError> {
+fn inherited(_plaintext: &PlaintextPolicy) -> Result<Vec<Listener>, ListenError> {
     Ok(Vec::new())
 }
 
 /// Reads certificates anew whenever it is told to.
-async fn reload(mut hangups: Hangups, tls: Option<Tls>, status: &str) -> Infallible {
+async fn reload_on_hangup(
+    mut hangups: Hangups,
+    tls: Option<ServerTls>,
+    status: &str,
+) -> Infallible {
     loop {
         hangups.next().await;
-        service::reloading();
-        match tls.as_ref().map(Tls::reload) {
+        service::notify_reloading();
+        match tls.as_ref().map(ServerTls::reload) {
             Some(Ok(())) => tracing::info!("new connections get the certificate as it is now"),
             Some(Err(error)) => tracing::error!("the old certificate stays: {error}"),
             None => tracing::info!("SIGHUP has certificates read anew, and there are none"),
         }
-        service::ready(status);
+        service::notify_ready(status);
     }
 }
 
-async fn serve_one(options: &Options) -> anyhow::Result<()> {
+async fn run_stdio(options: &Options) -> anyhow::Result<()> {
     let (stop, hangup) = (stop_signal().context(NO_SIGNALS)?, hangup().context(NO_SIGNALS)?);
     let stop = async {
         tokio::select! {
@@ -201,7 +210,8 @@ async fn serve_one(options: &Options) -> anyhow::Result<()> {
         }
     };
     let (input, output) = (tokio::io::stdin(), tokio::io::stdout());
-    serve_stdio(Options::resident(), agent(options, None), input, output, stop).await;
+    serve_stdio(Options::local_agent_address(), start_agent(options, None), input, output, stop)
+        .await;
     Ok(())
 }
 
@@ -299,7 +309,7 @@ fn hangup() -> io::Result<impl Future<Output = ()>> {
 
 /// Each client takes a file descriptor, and many systems begin with room for fewer than they allow.
 #[cfg(unix)]
-fn allow_open_files(wanted: u64) {
+fn raise_open_files_limit(wanted: u64) {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
     let limit = getrlimit(Resource::Nofile);
@@ -313,4 +323,4 @@ fn allow_open_files(wanted: u64) {
 }
 
 #[cfg(not(unix))]
-fn allow_open_files(_wanted: u64) {}
+fn raise_open_files_limit(_wanted: u64) {}

@@ -1,17 +1,17 @@
 //! What the manual page of the agent says besides its options.
 
-use loadline_agent::{Entry, Manual};
+use loadline_agent::{Manual, ManualEntry};
 
 /// All of it.
 pub(crate) fn manual() -> Manual {
     Manual {
         before: vec![("STREAM", stream()), ("SIGNALS", signals())],
         environment: vec![
-            Entry::term(
+            ManualEntry::term(
                 "NOTIFY_SOCKET, WATCHDOG_USEC, LISTEN_FDS, LISTEN_PID",
                 "How systemd is told that the agent runs, and how it hands over sockets.",
             ),
-            Entry::term(
+            ManualEntry::term(
                 "NO_COLOR, CLICOLOR",
                 "The log on a terminal has no colours if the first is set, or the second is 0.",
             ),
@@ -20,8 +20,8 @@ pub(crate) fn manual() -> Manual {
     }
 }
 
-fn stream() -> Vec<Entry> {
-    let text = |text: &str| Entry::Text(text.to_owned());
+fn stream() -> Vec<ManualEntry> {
+    let text = |text: &str| ManualEntry::Text(text.to_owned());
     vec![
         text(
             "A client that says nothing gets a line of six numbers a sample, from the moment of \
@@ -40,49 +40,55 @@ fn stream() -> Vec<Entry> {
     ]
 }
 
-fn signals() -> Vec<Entry> {
+fn signals() -> Vec<ManualEntry> {
     vec![
-        Entry::term("SIGTERM, SIGINT", "Says goodbye to the clients, and ends within two seconds."),
-        Entry::term(
+        ManualEntry::term(
+            "SIGTERM, SIGINT",
+            "Says goodbye to the clients, and ends within two seconds.",
+        ),
+        ManualEntry::term(
             "SIGHUP",
             "Has the files of --tls-cert, --tls-key and --tls-client-ca read anew.",
         ),
     ]
 }
 
-fn files() -> Vec<Entry> {
+fn files() -> Vec<ManualEntry> {
     vec![
-        Entry::term(
+        ManualEntry::term(
             "/etc/default/loadline-agent",
             "The environment of the service: options, as in LOADLINE_AGENT_INTERVAL=2s.",
         ),
-        Entry::term(
+        ManualEntry::term(
             "/var/lib/loadline-agent",
             "Where the service keeps its samples, so that they survive a restart.",
         ),
     ]
 }
 
-fn examples() -> Vec<Entry> {
+fn examples() -> Vec<ManualEntry> {
     vec![
-        Entry::term("loadline-agent", "Samples this machine, and serves it on 127.0.0.1:1027."),
-        Entry::term(
+        ManualEntry::term(
+            "loadline-agent",
+            "Samples this machine, and serves it on 127.0.0.1:1027.",
+        ),
+        ManualEntry::term(
             "loadline-agent --interval 250ms --history 10m",
             "Four samples a second; clients can ask for those of the last ten minutes.",
         ),
-        Entry::term(
+        ManualEntry::term(
             "loadline-agent --listen unix:/run/user/1000/loadline",
             "Serves on a Unix socket.",
         ),
-        Entry::term(
+        ManualEntry::term(
             "loadline-agent --listen 0.0.0.0:1027 --tls-cert cert.pem --tls-key key.pem",
             "Serves other machines, over TLS.",
         ),
-        Entry::term("nc 127.0.0.1 1027", "Six numbers a second, without any client."),
+        ManualEntry::term("nc 127.0.0.1 1027", "Six numbers a second, without any client."),
     ]
 }
 
-fn see_also() -> Vec<Entry> {
+fn see_also() -> Vec<ManualEntry> {
     let pages = "loadline(1), ssh(1), systemd.service(5), systemd.socket(5)";
-    vec![Entry::Text(pages.to_owned())]
+    vec![ManualEntry::Text(pages.to_owned())]
 }

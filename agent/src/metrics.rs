@@ -13,14 +13,14 @@
 //!
 //! Samples are taken while somebody reads metrics: the thread that reads is another one.
 
-mod answer;
-mod families;
-mod form;
-mod itself;
+mod agent_metrics;
+mod family_writer;
+mod format;
 #[cfg(target_os = "linux")]
 mod machine;
-mod patience;
+mod response;
 mod scraper;
+mod timeout;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -38,20 +38,20 @@ use tokio::time::timeout;
 
 use crate::listen::{Accept, Peer};
 use crate::server::origins::{Origin, Origins};
-use crate::server::{REFUSALS_MAX, STOP_MAX, check, watch_door};
+use crate::server::{REFUSALS_MAX, STOP_TIMEOUT, propagate_panic, run_accept_loop};
 use crate::session;
-use crate::source::Collect;
-use answer::answer;
-use form::Form;
-pub(crate) use itself::Itself;
-use patience::Patience;
-use scraper::{Ask, Scraper};
+use crate::source::GroupSet;
+pub(crate) use agent_metrics::AgentMetrics;
+use format::ExpositionFormat;
+use response::respond;
+use scraper::{ScrapeRequest, Scraper};
+use timeout::TimeoutStream;
 
 /// How many connections there may be: some servers that scrape, two connections each, and who looks.
 const CONNECTIONS_MAX: usize = 64;
 
 /// How many of them may come from one address.
-const CONNECTIONS_OF_ADDRESS_MAX: usize = 32;
+const CONNECTIONS_PER_ADDRESS_MAX: usize = 32;
 
 /// How long the head of a request may be.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
@@ -60,47 +60,47 @@ const HEAD_BYTES_MAX: usize = 16 * 1024;
 const HEADERS_MAX: usize = 100;
 
 /// How long the machine may take to tell how it is: less than a scrape may, by default.
-const READING_MAX: Duration = Duration::from_secs(5);
+const SCRAPE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// So many intervals without a sample are too many.
 const OVERDUE_INTERVALS: u32 = 3;
 
 /// What a client is told that is one too many.
-const TOO_MANY: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\n\
+const TOO_MANY_CONNECTIONS: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\n\
                         Content-Length: 21\r\nConnection: close\r\n\r\ntoo many connections\n";
 
 /// Answers requests. Cheap to clone; all clones are the same one.
 #[derive(Clone)]
 pub(crate) struct Metrics {
-    asks: mpsc::Sender<Ask>,
-    itself: Arc<Itself>,
+    requests: mpsc::Sender<ScrapeRequest>,
+    agent: Arc<AgentMetrics>,
 }
 
 impl Metrics {
     /// Begins the thread that reads.
-    fn start(itself: Itself, collect: &Collect) -> std::io::Result<Metrics> {
-        let itself = Arc::new(itself);
+    fn start(agent: AgentMetrics, collect: &GroupSet) -> std::io::Result<Metrics> {
+        let itself = Arc::new(agent);
         // Each connection asks one question at a time.
-        let (asks, asked) = mpsc::channel(CONNECTIONS_MAX);
+        let (requests, receiver) = mpsc::channel(CONNECTIONS_MAX);
         let scraper = Scraper::new(itself.clone(), collect);
-        std::thread::Builder::new().name("metrics".to_owned()).spawn(|| scraper.run(asked))?;
-        Ok(Metrics { asks, itself })
+        std::thread::Builder::new().name("metrics".to_owned()).spawn(|| scraper.run(receiver))?;
+        Ok(Metrics { requests, agent: itself })
     }
 
     /// The page of metrics, unless the machine takes too long to tell.
     ///
     /// # Panics
     /// If the thread that reads did.
-    async fn text(&self, form: Form) -> Option<Bytes> {
-        let (answer, answered) = oneshot::channel();
-        self.asks.try_send(Ask { form, answer }).ok()?;
-        let answered = timeout(READING_MAX, answered).await.ok()?;
-        Some(answered.expect("a thread that reads for as long as somebody can ask"))
+    async fn scrape(&self, format: ExpositionFormat) -> Option<Bytes> {
+        let (reply, page) = oneshot::channel();
+        self.requests.try_send(ScrapeRequest { format, reply }).ok()?;
+        let page = timeout(SCRAPE_TIMEOUT, page).await.ok()?;
+        Some(page.expect("a thread that reads for as long as somebody can ask"))
     }
 
     /// Why the agent is not well.
-    fn fault(&self) -> Option<String> {
-        let (passed, interval) = (self.itself.since_newest(), self.itself.interval());
+    fn health_error(&self) -> Option<String> {
+        let (passed, interval) = (self.agent.since_newest(), self.agent.interval());
         (passed > interval * OVERDUE_INTERVALS).then(|| {
             let passed = Duration::from_millis(passed.as_millis() as u64);
             let [passed, interval] = [passed, interval].map(DurationText);
@@ -114,7 +114,7 @@ impl Metrics {
         stream: S,
         mut stop: watch::Receiver<()>,
     ) -> Result<(), hyper::Error> {
-        let service = service_fn(async |request| Ok::<_, Infallible>(answer(self, request).await));
+        let service = service_fn(async |request| Ok::<_, Infallible>(respond(self, request).await));
         let mut connection = std::pin::pin!(
             http1::Builder::new()
                 .timer(TokioTimer::new())
@@ -123,7 +123,7 @@ impl Metrics {
                 .max_header_size(HEAD_BYTES_MAX)
                 .max_headers(HEADERS_MAX)
                 .max_buf_size(2 * HEAD_BYTES_MAX)
-                .serve_connection(TokioIo::new(Patience::new(stream)), service)
+                .serve_connection(TokioIo::new(TimeoutStream::new(stream)), service)
         );
         tokio::select! {
             ended = connection.as_mut() => return ended,
@@ -155,12 +155,12 @@ impl<L: Accept> Exporter<L> {
     /// The system has no thread left.
     pub(crate) fn new(
         listeners: Vec<L>,
-        itself: Itself,
-        collect: &Collect,
+        agent: AgentMetrics,
+        collect: &GroupSet,
     ) -> std::io::Result<Exporter<L>> {
         let (connections, refusals) = (JoinSet::new(), JoinSet::new());
-        let origins = Origins::new(CONNECTIONS_OF_ADDRESS_MAX);
-        let (metrics, stop) = (Metrics::start(itself, collect)?, watch::Sender::new(()));
+        let origins = Origins::new(CONNECTIONS_PER_ADDRESS_MAX);
+        let (metrics, stop) = (Metrics::start(agent, collect)?, watch::Sender::new(()));
         Ok(Exporter { metrics, listeners, connections, origins, refusals, stop })
     }
 
@@ -169,17 +169,17 @@ impl<L: Accept> Exporter<L> {
     /// # Panics
     /// If a connection does: half an agent is worse than none.
     pub(crate) async fn run(&mut self) -> Infallible {
-        let (comers, mut accepted) = mpsc::channel(1);
-        let mut doors: JoinSet<()> = JoinSet::new();
+        let (accepted_sender, mut accepted) = mpsc::channel(1);
+        let mut accept_loops: JoinSet<()> = JoinSet::new();
         for listener in self.listeners.drain(..) {
-            doors.spawn(watch_door(listener, comers.clone()));
+            accept_loops.spawn(run_accept_loop(listener, accepted_sender.clone()));
         }
         loop {
             tokio::select! {
                 Some((stream, peer)) = accepted.recv() => self.admit(stream, &peer),
-                Some(ended) = self.connections.join_next() => self.forget(ended),
-                Some(ended) = self.refusals.join_next() => drop(check(ended)),
-                Some(ended) = doors.join_next() => drop(check(ended)),
+                Some(ended) = self.connections.join_next() => self.reap(ended),
+                Some(ended) = self.refusals.join_next() => drop(propagate_panic(ended)),
+                Some(ended) = accept_loops.join_next() => drop(propagate_panic(ended)),
                 // Without this the loop would have nothing to wait for, were there no listener.
                 () = std::future::pending() => {}
             }
@@ -188,7 +188,7 @@ impl<L: Accept> Exporter<L> {
 
     fn admit(&mut self, stream: L::Stream, peer: &Peer) {
         while let Some(ended) = self.connections.try_join_next() {
-            self.forget(ended);
+            self.reap(ended);
         }
         let origin = peer.address.map(Origin::from);
         let has_room = self.connections.len() < CONNECTIONS_MAX;
@@ -208,8 +208,8 @@ impl<L: Accept> Exporter<L> {
     }
 
     /// A connection has ended.
-    fn forget(&mut self, ended: Result<Option<Origin>, JoinError>) {
-        if let Some(origin) = check(ended).flatten() {
+    fn reap(&mut self, ended: Result<Option<Origin>, JoinError>) {
+        if let Some(origin) = propagate_panic(ended).flatten() {
             self.origins.leave(origin);
         }
     }
@@ -220,10 +220,10 @@ impl<L: Accept> Exporter<L> {
         drop(stop);
         let all_ended = async {
             while let Some(ended) = connections.join_next().await {
-                check(ended);
+                propagate_panic(ended);
             }
         };
-        if timeout(STOP_MAX, all_ended).await.is_err() {
+        if timeout(STOP_TIMEOUT, all_ended).await.is_err() {
             tracing::debug!(connections = connections.len(), "readers of metrics that did not end");
         }
     }
@@ -232,9 +232,9 @@ impl<L: Accept> Exporter<L> {
 /// Tells a client that it is one too many.
 async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
     // Over TLS the handshake comes first. A client that does not listen misses the reason.
-    let told = timeout(STOP_MAX, stream.write_all(TOO_MANY.as_bytes())).await;
-    if matches!(told, Ok(Ok(()))) {
-        session::part(stream).await;
+    let sent = timeout(STOP_TIMEOUT, stream.write_all(TOO_MANY_CONNECTIONS.as_bytes())).await;
+    if matches!(sent, Ok(Ok(()))) {
+        session::drain_and_close(stream).await;
     }
 }
 

@@ -6,50 +6,50 @@
 //! cannot be read, or makes no sense, is not there.
 
 #[cfg(feature = "metrics")]
-mod disks_of_ours;
+mod cpufreq;
 mod diskstats;
 #[cfg(feature = "metrics")]
+mod filesystem_filter;
+#[cfg(feature = "metrics")]
 mod hwmon;
-mod kept;
 #[cfg(feature = "metrics")]
 mod loadavg;
 #[cfg(feature = "metrics")]
 mod meminfo;
 mod mounts;
 mod net_dev;
-mod numbered;
+mod numbered_entries;
+mod open_file;
 mod pressure;
-#[cfg(feature = "metrics")]
-mod scaling;
 mod stat;
 #[cfg(feature = "metrics")]
 mod vmstat;
 
 #[cfg(feature = "metrics")]
-pub(crate) use disks_of_ours::is_disk_of_ours;
+pub(crate) use cpufreq::{CoreFrequency, core_frequencies};
 #[cfg(feature = "metrics")]
-pub(crate) use diskstats::Disk;
-pub(crate) use diskstats::Diskstats;
+pub(crate) use diskstats::DiskStats;
+pub(crate) use diskstats::DiskstatsFile;
+#[cfg(feature = "metrics")]
+pub(crate) use filesystem_filter::is_local_filesystem;
 #[cfg(feature = "metrics")]
 pub(crate) use hwmon::{Chip, chips};
-pub(crate) use kept::Kept;
 #[cfg(feature = "metrics")]
-pub(crate) use loadavg::Loadavg;
+pub(crate) use loadavg::LoadavgFile;
 #[cfg(feature = "metrics")]
-pub(crate) use meminfo::{Amount, Meminfo};
-pub(crate) use mounts::{Mount, Mounts, Space};
-pub(crate) use net_dev::NetDev;
+pub(crate) use meminfo::{Amount, MeminfoFile};
+pub(crate) use mounts::{Mount, MountsFile, Space};
+pub(crate) use net_dev::NetDevFile;
 #[cfg(feature = "metrics")]
 pub(crate) use net_dev::Traffic;
-pub(crate) use numbered::each_numbered;
-pub(crate) use pressure::Pressure;
+pub(crate) use numbered_entries::for_each_numbered;
+pub(crate) use open_file::OpenFile;
+pub(crate) use pressure::PressureFile;
 #[cfg(feature = "metrics")]
 pub(crate) use pressure::{Stall, Stalls};
+pub(crate) use stat::{CpuTimes, StatFile, StatLine};
 #[cfg(feature = "metrics")]
-pub(crate) use scaling::{Scaling, scalings};
-pub(crate) use stat::{CpuTimes, Stat, StatLine};
-#[cfg(feature = "metrics")]
-pub(crate) use vmstat::Vmstat;
+pub(crate) use vmstat::VmstatFile;
 
 /// What stands between blanks.
 fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {

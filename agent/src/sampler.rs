@@ -5,22 +5,22 @@ use std::convert::Infallible;
 use loadline_protocol::{Column, Note, Time};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::beat::{Beat, Rhythm};
-use crate::clock::{Clock, Step};
+use crate::clock::{Clock, ClockStep};
 use crate::ring::Ring;
-use crate::source::Source;
+use crate::source::MetricSource;
+use crate::ticker::{TickClock, Ticker};
 use crate::vitals::Vitals;
 
 /// Fills the ring, tick by tick.
 pub(crate) struct Sampler {
-    source: Box<dyn Source>,
+    source: Box<dyn MetricSource>,
     columns: Vec<Column>,
     clock: Clock,
-    beat: Beat,
+    ticker: Ticker,
     ring: Ring,
     vitals: Vitals,
     /// When the newest sample was taken.
-    sampled: Instant,
+    sampled_at: Instant,
     /// The values of the newest sample, kept for their memory.
     values: Vec<f64>,
 }
@@ -28,23 +28,23 @@ pub(crate) struct Sampler {
 impl Sampler {
     /// Waits until the source has a true sample, and begins the ring with it.
     pub(crate) async fn start(
-        mut source: Box<dyn Source>,
+        mut source: Box<dyn MetricSource>,
         mut clock: Clock,
-        rhythm: Rhythm,
+        tick_clock: TickClock,
         mut ring: Ring,
     ) -> Sampler {
         sleep(source.min_interval()).await;
         let columns = source.columns();
         let mut values = Vec::with_capacity(columns.len());
         // Ticks are counted from the first sample on.
-        let beat = Beat::new(rhythm, ring.interval());
+        let ticker = Ticker::new(tick_clock, ring.interval());
         let time = clock.now();
         sample(source.as_mut(), &columns, &mut values);
-        let sampled = Instant::now();
+        let sampled_at = Instant::now();
         ring.begin(time, &values);
         let mut vitals = Vitals::new(columns.len());
-        vitals.sampled(&columns, &values);
-        Sampler { source, columns, clock, beat, ring, vitals, sampled, values }
+        vitals.record_sample(&columns, &values);
+        Sampler { source, columns, clock, ticker, ring, vitals, sampled_at, values }
     }
 
     /// Where the samples are.
@@ -61,34 +61,34 @@ impl Sampler {
     /// Samples until it is dropped.
     pub(crate) async fn run(&mut self) -> Infallible {
         loop {
-            let tick = self.beat.tick().await;
-            self.vitals.heard(tick);
-            self.rest().await;
-            self.take();
+            let tick = self.ticker.tick().await;
+            self.vitals.record_tick(tick);
+            self.wait_min_interval().await;
+            self.take_sample();
         }
     }
 
     /// Waits until the shortest interval of the source has passed since the newest sample. A tick that
     /// is heard late is closer to the next tick than an interval; the sample of the next tick then waits
     /// for the rest. Ticks stay where they are, and no sample is lost.
-    async fn rest(&mut self) {
-        let due = self.sampled + self.source.min_interval();
-        if Instant::now() < due {
-            sleep_until(due).await;
+    async fn wait_min_interval(&mut self) {
+        let earliest = self.sampled_at + self.source.min_interval();
+        if Instant::now() < earliest {
+            sleep_until(earliest).await;
         }
     }
 
-    fn take(&mut self) {
-        let (time, step) = self.clock.look();
+    fn take_sample(&mut self) {
+        let (time, step) = self.clock.now_with_step();
         sample(self.source.as_mut(), &self.columns, &mut self.values);
-        self.sampled = Instant::now();
-        self.vitals.sampled(&self.columns, &self.values);
-        if let Some(health) = self.vitals.due(self.ring.clients()) {
-            self.ring.tell(&Note::Health(health));
+        self.sampled_at = Instant::now();
+        self.vitals.record_sample(&self.columns, &self.values);
+        if let Some(health) = self.vitals.poll_health(self.ring.clients()) {
+            self.ring.publish_note(&Note::Health(health));
         }
         match step {
-            Step::Steady | Step::Forward => self.ring.push(time, &self.values),
-            Step::Back => self.restart(time),
+            ClockStep::Steady | ClockStep::Forward => self.ring.push(time, &self.values),
+            ClockStep::Back => self.restart(time),
         }
     }
 
@@ -100,7 +100,7 @@ impl Sampler {
 }
 
 /// One sample: a value for each column, with the decimals of its unit, NaN where it is not known.
-fn sample(source: &mut dyn Source, columns: &[Column], values: &mut Vec<f64>) {
+fn sample(source: &mut dyn MetricSource, columns: &[Column], values: &mut Vec<f64>) {
     values.clear();
     source.sample(values);
     values.resize(columns.len(), f64::NAN);
@@ -124,12 +124,12 @@ mod tests {
     }
 
     /// A source that notes when it is sampled, and says that it needs 200 ms between two samples.
-    struct Noting {
+    struct RecordingSource {
         begin: Instant,
         times: Arc<Mutex<Vec<Duration>>>,
     }
 
-    impl Source for Noting {
+    impl MetricSource for RecordingSource {
         fn columns(&self) -> Vec<Column> {
             vec![Column::new("cpu", "%")]
         }
@@ -145,13 +145,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_late_tick_loses_no_sample_and_brings_no_two_closer_than_the_source_allows() {
+    async fn a_late_tick_loses_no_sample_and_keeps_the_minimum_interval() {
         let (begin, times) = (Instant::now(), Arc::default());
-        let source = Noting { begin, times: Arc::clone(&times) };
+        let source = RecordingSource { begin, times: Arc::clone(&times) };
         let schema = Schema::new(Stamp::TimeSeq, source.columns()).unwrap();
         let clock = Clock::new(move || begin.elapsed().as_millis() as i64);
         let ring = Ring::new(&schema, ms(250), ms(10_000));
-        let mut sampler = Sampler::start(Box::new(source), clock, Rhythm::Runtime, ring).await;
+        let mut sampler = Sampler::start(Box::new(source), clock, TickClock::Runtime, ring).await;
         // The first tick, due at 450 ms, is heard 60 ms late; the second 249 ms, due at 700 ms.
         tokio::time::sleep(ms(310)).await;
         let _ = timeout(ms(1), sampler.run()).await;

@@ -6,8 +6,8 @@
 //!  Accept ─┘
 //! ```
 
-mod gate;
 pub(crate) mod origins;
+mod rate_limiter;
 
 use std::convert::Infallible;
 use std::io;
@@ -22,21 +22,21 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::listen::{Accept, Peer};
 use crate::session::{self, Service};
-use gate::Gate;
 use origins::{Origin, Origins};
+use rate_limiter::RateLimiter;
 
 /// How long an accept loop waits after a failure that is the system's, such as no descriptor left.
-const BACK_OFF: Duration = Duration::from_millis(250);
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(250);
 
 /// So long after a failure the next one is another, and told: while descriptors are few, one comes
 /// in now and then.
-const HEALED_AFTER: Duration = Duration::from_mins(1);
+const RECOVERY_PERIOD: Duration = Duration::from_mins(1);
 
 /// How many clients too many are told so at a time; further ones are cut off without a word.
 pub(crate) const REFUSALS_MAX: usize = 16;
 
 /// How long the sessions have to say goodbye.
-pub(crate) const STOP_MAX: Duration = Duration::from_secs(1);
+pub(crate) const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The clients of an agent.
 pub(crate) struct Server {
@@ -49,9 +49,13 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn new(service: Service, clients_max: usize, of_address_max: usize) -> Server {
+    pub(crate) fn new(
+        service: Service,
+        clients_max: usize,
+        clients_of_address_max: usize,
+    ) -> Server {
         let (sessions, refusals) = (JoinSet::new(), JoinSet::new());
-        let origins = Origins::new(of_address_max);
+        let origins = Origins::new(clients_of_address_max);
         Server { service, clients_max, sessions, origins, refusals }
     }
 
@@ -60,17 +64,17 @@ impl Server {
     /// # Panics
     /// If a session does: half an agent is worse than none.
     pub(crate) async fn run<L: Accept>(&mut self, listeners: Vec<L>) -> Infallible {
-        let (comers, mut accepted) = mpsc::channel(1);
-        let mut doors: JoinSet<()> = JoinSet::new();
+        let (accepted_sender, mut accepted) = mpsc::channel(1);
+        let mut accept_loops: JoinSet<()> = JoinSet::new();
         for listener in listeners {
-            doors.spawn(watch_door(listener, comers.clone()));
+            accept_loops.spawn(run_accept_loop(listener, accepted_sender.clone()));
         }
         loop {
             tokio::select! {
                 Some((stream, peer)) = accepted.recv() => self.admit(stream, peer),
-                Some(ended) = self.sessions.join_next() => self.forget(ended),
-                Some(ended) = self.refusals.join_next() => drop(check(ended)),
-                Some(ended) = doors.join_next() => drop(check(ended)),
+                Some(ended) = self.sessions.join_next() => self.reap(ended),
+                Some(ended) = self.refusals.join_next() => drop(propagate_panic(ended)),
+                Some(ended) = accept_loops.join_next() => drop(propagate_panic(ended)),
                 // Without this the loop would have nothing to wait for, were there no listener.
                 () = std::future::pending() => {}
             }
@@ -82,7 +86,7 @@ impl Server {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         while let Some(ended) = self.sessions.try_join_next() {
-            self.forget(ended);
+            self.reap(ended);
         }
         let origin = peer.address.map(Origin::from);
         let why = if self.sessions.len() >= self.clients_max {
@@ -93,7 +97,7 @@ impl Server {
                 None => "too many clients".to_owned(),
             }
         } else {
-            self.sessions.spawn(attend(self.service.clone(), stream, peer.name, origin));
+            self.sessions.spawn(run_session(self.service.clone(), stream, peer.name, origin));
             return;
         };
         if self.refusals.len() < REFUSALS_MAX {
@@ -103,8 +107,8 @@ impl Server {
     }
 
     /// A session has ended.
-    fn forget(&mut self, ended: Result<Option<Origin>, JoinError>) {
-        if let Some(origin) = check(ended).flatten() {
+    fn reap(&mut self, ended: Result<Option<Origin>, JoinError>) {
+        if let Some(origin) = propagate_panic(ended).flatten() {
             self.origins.leave(origin);
         }
     }
@@ -113,17 +117,17 @@ impl Server {
     pub(crate) async fn stop(mut self) {
         let all_ended = async {
             while let Some(ended) = self.sessions.join_next().await {
-                check(ended);
+                propagate_panic(ended);
             }
         };
-        if timeout(STOP_MAX, all_ended).await.is_err() {
+        if timeout(STOP_TIMEOUT, all_ended).await.is_err() {
             tracing::debug!(clients = self.sessions.len(), "clients that did not listen");
         }
     }
 }
 
 /// A client, from its coming to its going; gives back where it came from.
-async fn attend<S: AsyncRead + AsyncWrite + Unpin>(
+async fn run_session<S: AsyncRead + AsyncWrite + Unpin>(
     service: Service,
     stream: S,
     peer: String,
@@ -136,41 +140,44 @@ async fn attend<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 /// Passes on who comes in by one listener.
-pub(crate) async fn watch_door<L: Accept>(listener: L, comers: mpsc::Sender<(L::Stream, Peer)>) {
-    let mut failed: Option<Instant> = None;
-    let mut gate = Gate::new();
+pub(crate) async fn run_accept_loop<L: Accept>(
+    listener: L,
+    accepted_sender: mpsc::Sender<(L::Stream, Peer)>,
+) {
+    let mut last_failure: Option<Instant> = None;
+    let mut limiter = RateLimiter::new();
     loop {
-        if gate.pass().await {
+        if limiter.acquire().await {
             tracing::warn!("clients come faster than they can be let in, and wait");
         }
         match listener.accept().await {
-            Ok(comer) => {
-                if comers.send(comer).await.is_err() {
+            Ok(client) => {
+                if accepted_sender.send(client).await.is_err() {
                     return;
                 }
             }
             // That client thought better of it.
-            Err(error) if is_of_the_peer(&error) => {}
+            Err(error) if is_peer_error(&error) => {}
             Err(error) => {
                 let now = Instant::now();
-                if failed.replace(now).is_none_or(|failed| now - failed > HEALED_AFTER) {
+                if last_failure.replace(now).is_none_or(|failed| now - failed > RECOVERY_PERIOD) {
                     tracing::error!(%error, "no client can come in; trying again until one does");
                 }
-                sleep(BACK_OFF).await;
+                sleep(ACCEPT_BACKOFF).await;
             }
         }
     }
 }
 
-fn is_of_the_peer(error: &io::Error) -> bool {
+fn is_peer_error(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
 /// Passes on the panic of a task, and what one gives that ended by itself.
-pub(crate) fn check<T>(ended: Result<T, JoinError>) -> Option<T> {
+pub(crate) fn propagate_panic<T>(ended: Result<T, JoinError>) -> Option<T> {
     match ended {
-        Ok(given) => Some(given),
+        Ok(output) => Some(output),
         Err(error) if error.is_panic() => panic::resume_unwind(error.into_panic()),
         Err(_) => None,
     }
@@ -181,7 +188,7 @@ mod tests {
     use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
-    use crate::{Agent, Facts, Scripted, Settings};
+    use crate::{Agent, AgentSettings, MachineFacts, ScriptedSource};
 
     /// What the task of a client may take; with what the runtime keeps beside it this makes a good
     /// half of the 1.5 KiB that a client may cost.
@@ -189,11 +196,11 @@ mod tests {
 
     #[tokio::test]
     async fn ten_thousand_clients_fit_into_a_few_megabytes() {
-        let source = Scripted::plain(|_, values| values.extend([1.0; 6]));
-        let agent = Agent::start(source, Facts::default(), Settings::default()).await;
+        let source = ScriptedSource::plain(|_, values| values.extend([1.0; 6]));
+        let agent = Agent::start(source, MachineFacts::default(), AgentSettings::default()).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let task = attend(agent.service(), stream, String::new(), None);
+        let task = run_session(agent.service(), stream, String::new(), None);
         let bytes = size_of_val(&task);
         assert!(bytes <= TASK_BYTES_MAX, "{bytes} bytes");
     }

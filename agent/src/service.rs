@@ -11,31 +11,31 @@ const OVERDUE_INTERVALS: u32 = 2;
 
 /// Clients can come in.
 #[cfg(target_os = "linux")]
-pub(crate) fn ready(status: &str) {
+pub(crate) fn notify_ready(status: &str) {
     use sd_notify::NotifyState::{Ready, Status};
-    tell(&[Ready, Status(status)]);
+    notify(&[Ready, Status(status)]);
 }
 
 /// The agent reads its files anew; [`ready`] says when it has.
 #[cfg(target_os = "linux")]
-pub(crate) fn reloading() {
+pub(crate) fn notify_reloading() {
     use sd_notify::NotifyState;
 
     // Without the time the manager takes it all the same, unless it is a unit that waits for it.
     match NotifyState::monotonic_usec_now() {
-        Ok(now) => tell(&[NotifyState::Reloading, now]),
-        Err(_) => tell(&[NotifyState::Reloading]),
+        Ok(now) => notify(&[NotifyState::Reloading, now]),
+        Err(_) => notify(&[NotifyState::Reloading]),
     }
 }
 
 /// The agent is about to end.
 #[cfg(target_os = "linux")]
-pub(crate) fn stopping() {
-    tell(&[sd_notify::NotifyState::Stopping]);
+pub(crate) fn notify_stopping() {
+    notify(&[sd_notify::NotifyState::Stopping]);
 }
 
 #[cfg(target_os = "linux")]
-fn tell(states: &[sd_notify::NotifyState<'_>]) {
+fn notify(states: &[sd_notify::NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         tracing::warn!(%error, "the service manager cannot be told how the agent is");
     }
@@ -44,37 +44,37 @@ fn tell(states: &[sd_notify::NotifyState<'_>]) {
 /// Tells again and again that the agent is well, as long as there is a sample when there should be:
 /// a program that hangs, or that only answers, is started anew.
 #[cfg(target_os = "linux")]
-pub(crate) async fn watch(service: Service, interval: Duration) -> Infallible {
+pub(crate) async fn run_watchdog(service: Service, interval: Duration) -> Infallible {
     use tokio::time::{Instant, sleep};
 
     let Some(period) = sd_notify::watchdog_enabled().filter(|period| !period.is_zero()) else {
         return std::future::pending().await;
     };
     let overdue = interval * OVERDUE_INTERVALS + period;
-    let mut seen = (service.progress(), Instant::now());
+    let mut last = (service.progress(), Instant::now());
     loop {
         // The half of it, so that one that comes late is in time.
         sleep(period / 2).await;
         let progress = service.progress();
-        if progress != seen.0 {
-            seen = (progress, Instant::now());
+        if progress != last.0 {
+            last = (progress, Instant::now());
         }
-        if seen.1.elapsed() < overdue {
-            tell(&[sd_notify::NotifyState::Watchdog]);
+        if last.1.elapsed() < overdue {
+            notify(&[sd_notify::NotifyState::Watchdog]);
         }
     }
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn ready(_status: &str) {}
+pub(crate) fn notify_ready(_status: &str) {}
 
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn reloading() {}
+pub(crate) fn notify_reloading() {}
 
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn stopping() {}
+pub(crate) fn notify_stopping() {}
 
 #[cfg(not(target_os = "linux"))]
-pub(crate) async fn watch(_service: Service, _interval: Duration) -> Infallible {
+pub(crate) async fn run_watchdog(_service: Service, _interval: Duration) -> Infallible {
     std::future::pending().await
 }

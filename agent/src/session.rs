@@ -25,27 +25,27 @@ use loadline_protocol::{Note, Request, SafeText};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
 
-use crate::about::About;
-use crate::ring::{Columns, Cursor, Form, Read, Readers};
-use inbox::{Heard, Inbox};
+use crate::agent_info::AgentInfo;
+use crate::ring::{Columns, Cursor, ReadOutcome, RingHandle, Selection};
+use inbox::{ClientInput, Inbox};
 use outbox::Outbox;
 
 /// How long a client whose request was refused has to read why.
-const FAREWELL: Duration = Duration::from_secs(1);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What a client whose request was refused may still send meanwhile.
-const FAREWELL_BYTES_MAX: usize = 64 * 1024;
+const DISCARDED_BYTES_MAX: usize = 64 * 1024;
 
 /// How often a session reads and writes before the others are served: a client whose connection
 /// takes everything at once is not to keep them waiting.
-const TURNS_MAX: usize = 32;
+const STEPS_PER_POLL_MAX: usize = 32;
 
 /// Serves clients, each over a stream of its own. Cheap to clone.
 #[derive(Clone)]
 pub struct Service {
     /// Where the rows are.
-    readers: Readers,
-    about: Arc<About>,
+    ring: RingHandle,
+    info: Arc<AgentInfo>,
 }
 
 /// Why the session with a client ended.
@@ -64,14 +64,14 @@ pub enum Ending {
 }
 
 impl Service {
-    pub(crate) fn new(readers: Readers, about: Arc<About>) -> Service {
-        Service { readers, about }
+    pub(crate) fn new(ring: RingHandle, info: Arc<AgentInfo>) -> Service {
+        Service { ring, info }
     }
 
     /// A number that is another one with each sample.
     #[must_use]
     pub fn progress(&self) -> u64 {
-        self.readers.count()
+        self.ring.newest_position()
     }
 
     /// Serves one client until it leaves, is too slow or asks for what there is not, or until the
@@ -79,14 +79,14 @@ impl Service {
     /// get at once: on a socket, switch off Nagle's algorithm.
     pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> Ending {
         let mut session = Session {
-            about: &self.about,
-            cursor: self.readers.cursor(),
-            form: Form::PLAIN,
+            info: &self.info,
+            cursor: self.ring.cursor(),
+            selection: Selection::PLAIN,
             inbox: Inbox::default(),
             outbox: Outbox::default(),
             stream,
         };
-        let ending = poll_fn(|cx| session.poll_talk(cx)).await;
+        let ending = poll_fn(|cx| session.poll_run(cx)).await;
         // What is needed once at the end does not take part of each session all the time.
         Box::pin(session.close(&ending)).await;
         ending
@@ -94,18 +94,18 @@ impl Service {
 }
 
 struct Session<'a, S> {
-    about: &'a About,
+    info: &'a AgentInfo,
     cursor: Cursor,
-    form: Form,
+    selection: Selection,
     inbox: Inbox,
     outbox: Outbox,
     stream: S,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
-    fn poll_talk(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
-        for _ in 0..TURNS_MAX {
-            match self.poll_turn(cx) {
+    fn poll_run(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
+        for _ in 0..STEPS_PER_POLL_MAX {
+            match self.poll_step(cx) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(ending)) => return Poll::Ready(ending),
                 Poll::Pending => return Poll::Pending,
@@ -117,8 +117,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
 
     /// Does what can be done now. Pending if that is nothing any more: then the waker is called when
     /// it is something.
-    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Ending>> {
-        let waits = self.outbox.is_empty() && self.fill(cx.waker())?;
+    fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Ending>> {
+        let waits = self.outbox.is_empty() && self.fill_outbox(cx.waker())?;
         let mut done = false;
         if !self.outbox.is_empty() && self.outbox.poll_send(&mut self.stream, cx)?.is_ready() {
             done = !(waits && self.outbox.is_empty());
@@ -127,8 +127,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
             && self.outbox.has_room()
             && self.inbox.poll_read(&mut self.stream, cx)?.is_ready()
         {
-            while let Some(heard) = self.inbox.next() {
-                self.answer(heard)?;
+            while let Some(input) = self.inbox.next() {
+                self.handle_input(input)?;
             }
             done = true;
         }
@@ -137,69 +137,72 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
 
     /// Puts what comes next into an empty outbox. True if nothing comes behind it: then the waker
     /// is called when something does.
-    fn fill(&mut self, waker: &Waker) -> Result<bool, Ending> {
+    fn fill_outbox(&mut self, waker: &Waker) -> Result<bool, Ending> {
         loop {
-            match self.outbox.fill(|bytes| self.cursor.read(&self.form, bytes, waker)) {
-                Read::Rows if self.is_subscribed() && self.outbox.has_room() => {}
-                Read::Closed if self.outbox.is_empty() => return Err(Ending::Stopped),
-                Read::Wait | Read::LastRows => return Ok(true),
+            match self.outbox.write_with(|bytes| self.cursor.read(&self.selection, bytes, waker)) {
+                ReadOutcome::Rows if self.is_subscribed() && self.outbox.has_room() => {}
+                ReadOutcome::Closed if self.outbox.is_empty() => return Err(Ending::Stopped),
+                ReadOutcome::Wait | ReadOutcome::LastRows => return Ok(true),
                 // Each row of the plain stream is a write of its own.
-                Read::Rows | Read::Closed => return Ok(false),
+                ReadOutcome::Rows | ReadOutcome::Closed => return Ok(false),
                 // The plain stream is numbers and nothing else.
-                Read::Live | Read::Overtaken { .. } | Read::NewRun if !self.is_subscribed() => {}
-                Read::Live => self.outbox.line(&Note::Live),
-                Read::Overtaken { from, to } => self.outbox.line(&Note::Skipped { from, to }),
-                Read::NewRun => self.head()?,
+                ReadOutcome::Live | ReadOutcome::Skipped { .. } | ReadOutcome::NewRun
+                    if !self.is_subscribed() => {}
+                ReadOutcome::Live => self.outbox.push_line(&Note::Live),
+                ReadOutcome::Skipped { from, to } => {
+                    self.outbox.push_line(&Note::Skipped { from, to })
+                }
+                ReadOutcome::NewRun => self.write_headers()?,
             }
         }
     }
 
-    fn answer(&mut self, heard: Heard) -> Result<(), Ending> {
-        match heard {
-            Heard::Request(request) => self.subscribe(&request),
-            Heard::Fault(why) => Err(Ending::Refused(SafeText::new(&why))),
-            Heard::Noise => Err(Ending::Noisy),
+    fn handle_input(&mut self, input: ClientInput) -> Result<(), Ending> {
+        match input {
+            ClientInput::Request(request) => self.subscribe(&request),
+            ClientInput::InvalidRequest(why) => Err(Ending::Refused(SafeText::new(&why))),
+            ClientInput::Noise => Err(Ending::Noisy),
         }
     }
 
     fn subscribe(&mut self, request: &Request) -> Result<(), Ending> {
         let every = request.interval.map_or(1, |interval| {
-            interval.as_millis().div_ceil(self.about.interval.as_millis()).max(1) as u64
+            interval.as_millis().div_ceil(self.info.interval.as_millis()).max(1) as u64
         });
         let columns = match &request.columns {
-            Some(names) => Columns::Chosen(self.about.positions(names).map_err(Ending::Refused)?),
+            Some(names) => Columns::Chosen(self.info.positions(names).map_err(Ending::Refused)?),
             None => Columns::All,
         };
-        self.form = Form { columns, every };
+        self.selection = Selection { columns, every };
         self.cursor.seek(request.history.unwrap_or_default(), request.resume, every);
-        self.head()
+        self.write_headers()
     }
 
     /// Puts the headers of the stream into the outbox.
-    fn head(&mut self) -> Result<(), Ending> {
-        let schema = self.about.schema_of(&self.form).map_err(Ending::Refused)?;
+    fn write_headers(&mut self) -> Result<(), Ending> {
+        let schema = self.info.schema_of(&self.selection).map_err(Ending::Refused)?;
         let interval = self.cursor.interval();
-        self.outbox.line(&self.about.header(self.cursor.run(), interval, self.form.every));
-        self.outbox.line(&Note::Columns(schema));
+        self.outbox.push_line(&self.info.header(self.cursor.run(), interval, self.selection.every));
+        self.outbox.push_line(&Note::Columns(schema));
         Ok(())
     }
 
     fn is_subscribed(&self) -> bool {
-        self.form.columns != Columns::Plain
+        self.selection.columns != Columns::Plain
     }
 
     /// Sends the last word, if there is one.
     async fn close(&mut self, ending: &Ending) {
         match ending {
             Ending::Left | Ending::Stuck => {}
-            Ending::Noisy => self.take_leave().await,
+            Ending::Noisy => self.drain_and_close().await,
             Ending::Refused(why) => {
-                self.outbox.line(&Note::Error(why.clone()));
-                self.take_leave().await;
+                self.outbox.push_line(&Note::Error(why.clone()));
+                self.drain_and_close().await;
             }
             Ending::Stopped => {
                 if self.is_subscribed() {
-                    self.outbox.line(&Note::Bye);
+                    self.outbox.push_line(&Note::Bye);
                 }
                 let _ = self.finish().await;
             }
@@ -218,9 +221,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
 
     /// Ends a stream whose client may be sending: closing it with bytes unread would reset the
     /// connection, and the last word would be lost.
-    async fn take_leave(&mut self) {
+    async fn drain_and_close(&mut self) {
         // A client that does not listen misses its farewell.
-        let _ = timeout(FAREWELL, async {
+        let _ = timeout(CLOSE_TIMEOUT, async {
             self.finish().await?;
             discard(&mut self.stream).await.map_err(|_| Ending::Left)
         })
@@ -231,7 +234,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
 /// Tells a client that it cannot be served, and why.
 pub(crate) async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, why: Note) {
     // A client that does not listen misses the reason.
-    let _ = timeout(FAREWELL, async {
+    let _ = timeout(CLOSE_TIMEOUT, async {
         stream.write_all(format!("{why}\n").as_bytes()).await?;
         stream.shutdown().await?;
         discard(&mut stream).await
@@ -241,9 +244,9 @@ pub(crate) async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, why
 
 /// Parts from a client that was told why: closing with bytes unread would take that back.
 #[cfg(any(feature = "tls", feature = "metrics"))]
-pub(crate) async fn part<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
+pub(crate) async fn drain_and_close<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
     // A client that does not listen misses the reason.
-    let _ = timeout(FAREWELL, async {
+    let _ = timeout(CLOSE_TIMEOUT, async {
         stream.shutdown().await?;
         discard(&mut stream).await
     })
@@ -253,7 +256,7 @@ pub(crate) async fn part<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
 /// Reads what a client still sends and forgets it, up to a bound.
 async fn discard(reader: &mut (impl AsyncRead + Unpin)) -> io::Result<()> {
     let mut bytes = [0; 256];
-    let mut left = FAREWELL_BYTES_MAX;
+    let mut left = DISCARDED_BYTES_MAX;
     while left > 0 {
         match reader.read(&mut bytes).await? {
             0 => return Ok(()),

@@ -6,21 +6,21 @@
 //!
 //! A new metric is one file beside this one's children, and one line in `part`.
 
-mod collect;
 mod cores;
 mod cpu;
 mod disk;
 mod frequency;
+mod group_set;
 #[cfg_attr(not(target_os = "linux"), path = "source/limits/none.rs")]
 mod limits;
 mod load;
 mod memory;
 mod modes;
-mod moment;
 mod net;
 mod pressure;
 mod processes;
 mod rates;
+mod snapshot;
 mod swap;
 mod system;
 mod temperature;
@@ -33,10 +33,10 @@ use std::time::{Duration, Instant};
 use loadline_protocol::{Column, CpuLimit, PLAIN_COLUMNS, SafeText};
 use sysinfo::{MINIMUM_CPU_UPDATE_INTERVAL, System};
 
-pub(crate) use self::collect::Group;
-pub use self::collect::{Collect, CollectError};
-use self::limits::Limits;
-use self::moment::Moment;
+pub(crate) use self::group_set::Group;
+pub use self::group_set::{GroupError, GroupSet};
+use self::limits::ContainerLimits;
+use self::snapshot::SystemSnapshot;
 use self::system::Reserve;
 
 /// Shortest time between two samples of the machine: sysinfo skips a reading of the CPU use that comes
@@ -49,7 +49,7 @@ const MIN_INTERVAL: Duration = if MINIMUM_CPU_UPDATE_INTERVAL.as_millis() > 200 
 };
 
 /// Something that has a value for each of its columns whenever it is asked.
-pub trait Source: Send {
+pub trait MetricSource: Send {
     /// The columns, always the same and each name once.
     fn columns(&self) -> Vec<Column>;
 
@@ -65,57 +65,58 @@ pub trait Source: Send {
 }
 
 /// Some columns of the machine.
-trait Part: Send {
+trait Collector: Send {
     /// The columns, always the same.
     fn columns(&self) -> Vec<Column>;
 
     /// Appends one value for each column, NaN where it is not known. Whether the machine tells of them
     /// at all; a gap between numbers does not count.
-    fn sample(&mut self, now: &Moment, values: &mut Vec<f64>) -> bool;
+    fn sample(&mut self, now: &SystemSnapshot, values: &mut Vec<f64>) -> bool;
 }
 
 /// The machine that this program runs on.
 pub struct Machine {
-    moment: Moment,
+    snapshot: SystemSnapshot,
     reserve: Reserve,
     /// In the order of the columns; the plain stream is the first six of them, forever.
-    parts: Vec<GroupCollector>,
+    collectors: Vec<GroupCollector>,
 }
 
 /// A part of the machine, and whose wish it is.
 struct GroupCollector {
-    part: Box<dyn Part>,
+    collector: Box<dyn Collector>,
     /// `None` of the plain stream, which nobody chose.
     group: Option<Group>,
     /// That the machine does not tell of it has been said.
-    is_told: bool,
+    has_warned: bool,
 }
 
 impl Machine {
     /// The columns that an agent has if nothing else is said. Rates are measured from now on.
     #[must_use]
     pub fn new() -> Machine {
-        Machine::collecting(&Collect::default())
+        Machine::with_groups(&GroupSet::default())
     }
 
     /// The six columns of the plain stream, then those of these groups. Rates are measured from now
     /// on. What the machine does not tell is said once in the log.
     #[must_use]
-    pub fn collecting(collect: &Collect) -> Machine {
+    pub fn with_groups(collect: &GroupSet) -> Machine {
         let cores = if collect.groups().contains(&Group::Cores) { topology::count() } else { 0 };
-        let plain: [Box<dyn Part>; 4] = [
-            Box::new(cpu::Busy),
-            Box::new(frequency::Frequency::new()),
-            Box::new(memory::Used),
-            Box::new(load::Load),
+        let plain: [Box<dyn Collector>; 4] = [
+            Box::new(cpu::CpuUsageCollector),
+            Box::new(frequency::FrequencyCollector::new()),
+            Box::new(memory::MemoryPercentCollector),
+            Box::new(load::LoadCollector),
         ];
-        let plain = plain.into_iter().map(|part| (part, None));
+        let plain = plain.into_iter().map(|collector| (collector, None));
         let chosen = collect.groups().iter();
-        let chosen = chosen.filter_map(|group| Some((part(*group, cores)?, Some(*group))));
-        let asked = |(part, group)| GroupCollector { part, group, is_told: false };
-        let parts = plain.chain(chosen).map(asked).collect();
-        let (moment, reserve) = (Moment::new(cores), Reserve::new());
-        let mut machine = Machine { moment, reserve, parts };
+        let chosen = chosen.filter_map(|group| Some((collector_for(*group, cores)?, Some(*group))));
+        let group_collector =
+            |(collector, group)| GroupCollector { collector, group, has_warned: false };
+        let collectors = plain.chain(chosen).map(group_collector).collect();
+        let (snapshot, reserve) = (SystemSnapshot::new(cores), Reserve::new());
+        let mut machine = Machine { snapshot, reserve, collectors };
         // The first reading is what the next one is compared with.
         machine.sample(&mut Vec::new());
         machine
@@ -123,19 +124,19 @@ impl Machine {
 }
 
 /// What reads the columns of a group that are not those of the plain stream.
-fn part(group: Group, cores: usize) -> Option<Box<dyn Part>> {
+fn collector_for(group: Group, cores: usize) -> Option<Box<dyn Collector>> {
     Some(match group {
         Group::Freq | Group::Load => return None,
-        Group::Cpu => Box::new(modes::Modes::new()),
-        Group::Mem => Box::new(memory::Amounts),
-        Group::Swap => Box::new(swap::Swap),
-        Group::Net => Box::new(net::Net::new()),
-        Group::Disk => Box::new(disk::Disk::new()),
-        Group::Pressure => Box::new(pressure::Pressures::new()),
-        Group::Cores => Box::new(cores::Cores::new(cores)),
-        Group::Temp => Box::new(temperature::Temperature::new()),
-        Group::Procs => Box::new(processes::Processes::new()),
-        Group::Uptime => Box::new(uptime::Uptime),
+        Group::Cpu => Box::new(modes::CpuModesCollector::new()),
+        Group::Mem => Box::new(memory::MemoryBytesCollector),
+        Group::Swap => Box::new(swap::SwapCollector),
+        Group::Net => Box::new(net::NetCollector::new()),
+        Group::Disk => Box::new(disk::DiskCollector::new()),
+        Group::Pressure => Box::new(pressure::PressureCollector::new()),
+        Group::Cores => Box::new(cores::CoresCollector::new(cores)),
+        Group::Temp => Box::new(temperature::TemperatureCollector::new()),
+        Group::Procs => Box::new(processes::ProcessCollector::new()),
+        Group::Uptime => Box::new(uptime::UptimeCollector),
     })
 }
 
@@ -145,18 +146,18 @@ impl Default for Machine {
     }
 }
 
-impl Source for Machine {
+impl MetricSource for Machine {
     fn columns(&self) -> Vec<Column> {
-        self.parts.iter().flat_map(|asked| asked.part.columns()).collect()
+        self.collectors.iter().flat_map(|entry| entry.collector.columns()).collect()
     }
 
     fn sample(&mut self, values: &mut Vec<f64>) {
         let can_open = self.reserve.release();
-        self.moment.advance(can_open);
-        for asked in &mut self.parts {
-            let is_known = asked.part.sample(&self.moment, values);
-            if let Some(group) = asked.group.filter(|_| !is_known && !asked.is_told) {
-                asked.is_told = true;
+        self.snapshot.advance(can_open);
+        for entry in &mut self.collectors {
+            let is_known = entry.collector.sample(&self.snapshot, values);
+            if let Some(group) = entry.group.filter(|_| !is_known && !entry.has_warned) {
+                entry.has_warned = true;
                 tracing::warn!(
                     group = group.name(),
                     "this machine does not tell; the columns are nan, and --collect can leave them out"
@@ -178,39 +179,39 @@ impl fmt::Debug for Machine {
 }
 
 /// A source whose values a closure makes up: for tests, and for whatever else can be counted.
-pub struct Scripted<F> {
+pub struct ScriptedSource<F> {
     columns: Vec<Column>,
     /// Samples taken so far.
-    taken: u64,
+    samples_taken: u64,
     values: F,
 }
 
-impl<F: FnMut(u64, &mut Vec<f64>) + Send> Scripted<F> {
+impl<F: FnMut(u64, &mut Vec<f64>) + Send> ScriptedSource<F> {
     /// A source of these columns; `values` gets the number of the sample, from 1 on, and appends
     /// its values.
-    pub fn new(columns: Vec<Column>, values: F) -> Scripted<F> {
-        Scripted { columns, taken: 0, values }
+    pub fn new(columns: Vec<Column>, values: F) -> ScriptedSource<F> {
+        ScriptedSource { columns, samples_taken: 0, values }
     }
 
     /// A source of the six columns of the plain stream.
-    pub fn plain(values: F) -> Scripted<F> {
+    pub fn plain(values: F) -> ScriptedSource<F> {
         let columns = PLAIN_COLUMNS.iter().map(|(name, unit)| Column::new(name, unit));
-        Scripted::new(columns.collect(), values)
+        ScriptedSource::new(columns.collect(), values)
     }
 }
 
-impl<F: FnMut(u64, &mut Vec<f64>) + Send> Source for Scripted<F> {
+impl<F: FnMut(u64, &mut Vec<f64>) + Send> MetricSource for ScriptedSource<F> {
     fn columns(&self) -> Vec<Column> {
         self.columns.clone()
     }
 
     fn sample(&mut self, values: &mut Vec<f64>) {
-        self.taken += 1;
-        (self.values)(self.taken, values);
+        self.samples_taken += 1;
+        (self.values)(self.samples_taken, values);
     }
 }
 
-impl<F> fmt::Debug for Scripted<F> {
+impl<F> fmt::Debug for ScriptedSource<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Scripted").field("columns", &self.columns).finish_non_exhaustive()
     }
@@ -218,7 +219,7 @@ impl<F> fmt::Debug for Scripted<F> {
 
 /// What does not change while the agent runs, for the header of a stream.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Facts {
+pub struct MachineFacts {
     /// The name of the host.
     pub host: SafeText,
     /// The operating system, for people.
@@ -233,16 +234,16 @@ pub struct Facts {
     pub memory_limit: Option<u64>,
 }
 
-impl Facts {
+impl MachineFacts {
     /// What is known of the machine that this program runs on.
     #[must_use]
-    pub fn of_this_machine() -> Facts {
+    pub fn of_this_machine() -> MachineFacts {
         let host = System::host_name().ok().filter(|name| !name.is_empty());
         let cores = std::thread::available_parallelism().ok();
-        let mut limits = Limits::new();
-        limits.look(Instant::now());
+        let mut limits = ContainerLimits::new();
+        limits.refresh(Instant::now());
         let memory_limit = limits.memory_limit();
-        Facts {
+        MachineFacts {
             host: SafeText::new(host.as_deref().unwrap_or("localhost")),
             os: os().as_deref().map(SafeText::new),
             cores: topology::logical_cores()
@@ -277,19 +278,19 @@ mod tests {
 
     #[test]
     fn the_plain_stream_is_there_whatever_is_collected() {
-        let names = |collect: &Collect| {
-            let columns = Machine::collecting(collect).columns();
+        let names = |collect: &GroupSet| {
+            let columns = Machine::with_groups(collect).columns();
             columns.iter().map(Column::to_string).collect::<Vec<_>>().join(" ")
         };
         let plain = "cpu:% freq:MHz mem:% load1 load5 load15";
-        assert_eq!(names(&Collect::plain()), plain);
+        assert_eq!(names(&GroupSet::plain()), plain);
         assert_eq!(names(&"load,freq".parse().unwrap()), plain);
         assert_eq!(
             names(&"uptime,temp,procs".parse().unwrap()),
             format!("{plain} temp:°C procs uptime:s")
         );
         assert_eq!(
-            names(&Collect::default()),
+            names(&GroupSet::default()),
             format!(
                 "{plain} user:% system:% iowait:% steal:% mem_used:B mem_available:B mem_total:B \
                  swap:% swap_used:B net_rx:B/s net_tx:B/s disk_read:B/s disk_write:B/s disk_used:% \
@@ -299,8 +300,8 @@ mod tests {
     }
 
     #[test]
-    fn each_column_of_the_machine_has_a_value_that_can_be() {
-        let mut machine = Machine::collecting(&Collect::all());
+    fn each_value_of_the_machine_is_plausible() {
+        let mut machine = Machine::with_groups(&GroupSet::all());
         let mut values = Vec::new();
         machine.sample(&mut values);
         let columns = machine.columns();
@@ -312,8 +313,8 @@ mod tests {
     }
 
     #[test]
-    fn the_first_sample_is_no_average_since_the_start() {
-        let mut machine = Machine::collecting(&Collect::plain());
+    fn the_first_sample_is_no_average_since_boot() {
+        let mut machine = Machine::with_groups(&GroupSet::plain());
         let begin = Instant::now();
         while begin.elapsed() < machine.min_interval() {
             // Keeps a core busy, which the average since the start does not show.
@@ -327,18 +328,18 @@ mod tests {
     }
 
     #[test]
-    fn without_a_descriptor_there_is_no_value_and_no_repeat() {
-        let mut moment = Moment::new(1);
-        moment.advance(true);
-        assert!(moment.memory.is_some());
-        moment.advance(false);
-        assert!(moment.cpu.is_nan() && moment.cores[0].is_nan() && moment.memory.is_none());
+    fn without_a_descriptor_values_are_unknown() {
+        let mut snapshot = SystemSnapshot::new(1);
+        snapshot.advance(true);
+        assert!(snapshot.memory.is_some());
+        snapshot.advance(false);
+        assert!(snapshot.cpu.is_nan() && snapshot.cores[0].is_nan() && snapshot.memory.is_none());
     }
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn linux_tells_everything_about_itself() {
-        let facts = Facts::of_this_machine();
+    fn all_machine_facts_are_known_on_linux() {
+        let facts = MachineFacts::of_this_machine();
         assert!(!facts.host.as_str().is_empty());
         assert!(facts.os.is_some());
         assert!(facts.cores.is_some_and(|cores| cores > 0));
@@ -347,7 +348,7 @@ mod tests {
 
     #[test]
     fn a_script_knows_the_number_of_its_sample() {
-        let mut script = Scripted::plain(|number, values| values.push(number as f64));
+        let mut script = ScriptedSource::plain(|number, values| values.push(number as f64));
         let mut values = Vec::new();
         script.sample(&mut values);
         script.sample(&mut values);

@@ -21,14 +21,14 @@ use crate::listen::Listener;
 use crate::server;
 
 /// How long the agent on this machine has to answer before one is run in this process.
-const ANSWER_MAX: Duration = Duration::from_millis(200);
+const PROBE_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// How long the session has to say goodbye.
-const STOP_MAX: Duration = Duration::from_secs(1);
+const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A connection to the agent at an address of this machine, if something there sends in time what
 /// a line of a stream begins with.
-pub async fn answering(address: SocketAddr) -> Option<TcpStream> {
+pub async fn probe_agent(address: SocketAddr) -> Option<TcpStream> {
     let answer = async {
         let stream = TcpStream::connect(address).await?;
         let mut first = [0];
@@ -36,7 +36,7 @@ pub async fn answering(address: SocketAddr) -> Option<TcpStream> {
         let is_line = count == 1 && matches!(first[0], b'0'..=b'9' | b'n' | b'-' | b'#');
         io::Result::Ok(is_line.then_some(stream))
     };
-    timeout(ANSWER_MAX, answer).await.ok()?.ok()?
+    timeout(PROBE_TIMEOUT, answer).await.ok()?.ok()?
 }
 
 /// Serves one client until its `input` ends, `output` takes no more, or `stop` comes true: with the
@@ -46,30 +46,30 @@ pub async fn answering(address: SocketAddr) -> Option<TcpStream> {
 /// # Panics
 /// If the session does.
 pub async fn serve_stdio(
-    resident: SocketAddr,
+    local_agent: SocketAddr,
     agent: impl Future<Output = Agent>,
     input: impl AsyncRead + Unpin + Send + 'static,
     output: impl AsyncWrite + Unpin + Send + 'static,
     stop: impl Future<Output = ()>,
 ) {
-    match answering(resident).await {
+    match probe_agent(local_agent).await {
         Some(stream) => tokio::select! {
-            () = hand_through(stream, input, output) => {}
+            () = proxy(stream, input, output) => {}
             () = stop => {}
         },
         None => serve(agent.await, input, output, stop).await,
     }
 }
 
-async fn hand_through(
-    mut resident: TcpStream,
+async fn proxy(
+    mut local_agent: TcpStream,
     mut input: impl AsyncRead + Unpin,
     mut output: impl AsyncWrite + Unpin,
 ) {
     // A request leaves when it is written. A connection that is gone already fails here, and again
     // below.
-    let _ = resident.set_nodelay(true);
-    let (mut rows, mut requests) = resident.split();
+    let _ = local_agent.set_nodelay(true);
+    let (mut rows, mut requests) = local_agent.split();
     // Whatever way one of them ends, it is over.
     tokio::select! {
         _ = copy(&mut input, &mut requests) => {}
@@ -86,26 +86,26 @@ async fn serve(
     let service = agent.service();
     let mut session = JoinSet::new();
     session.spawn(async move {
-        service.serve(join(UntilEnd(input), output)).await;
+        service.serve(join(EofAsError(input), output)).await;
     });
-    let over = async {
+    let finished = async {
         tokio::select! {
             () = stop => {}
-            Some(ended) = session.join_next() => drop(server::check(ended)),
+            Some(ended) = session.join_next() => drop(server::propagate_panic(ended)),
         }
     };
-    agent.run(Vec::<Listener>::new(), over).await;
+    agent.run(Vec::<Listener>::new(), finished).await;
     // Nothing is left to wait for if it has ended before.
-    if let Ok(Some(ended)) = timeout(STOP_MAX, session.join_next()).await {
-        server::check(ended);
+    if let Ok(Some(ended)) = timeout(STOP_TIMEOUT, session.join_next()).await {
+        server::propagate_panic(ended);
     }
 }
 
 /// An input whose end is that of the client. On a socket, one that is done talking may still listen;
 /// here, somebody who has gone leaves no other trace.
-struct UntilEnd<R>(R);
+struct EofAsError<R>(R);
 
-impl<R: AsyncRead + Unpin> AsyncRead for UntilEnd<R> {
+impl<R: AsyncRead + Unpin> AsyncRead for EofAsError<R> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

@@ -10,9 +10,9 @@
 //!  why     a handshake that failed, in words
 //! ```
 
+mod failure;
 mod files;
 mod stream;
-mod why;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,49 +25,49 @@ use tokio_rustls::rustls::sign::SingleCertAndKey;
 use tokio_rustls::rustls::version::TLS13;
 use tokio_rustls::rustls::{Error, ServerConfig};
 
-pub use files::{TlsError, provider, read_authorities, read_identity};
-pub(crate) use stream::Stream;
-use why::Why;
+use failure::HandshakeFailure;
+pub use files::{TlsFileError, provider, read_authorities, read_identity};
+pub(crate) use stream::TlsConnection;
 
-use crate::tls_files::TlsFiles;
+use crate::tls_files::ServerTlsFiles;
 
 /// One handshake that fails is told in so long a time; how many others did is told with it.
-const TOLD_EVERY: Duration = Duration::from_mins(1);
+const FAILURE_LOG_INTERVAL: Duration = Duration::from_mins(1);
 
 /// What TCP ports speak TLS with. Cheap to clone; all clones are the same one.
 #[derive(Clone)]
-pub struct Tls(Arc<Shared>);
+pub struct ServerTls(Arc<TlsShared>);
 
-struct Shared {
-    files: TlsFiles,
+struct TlsShared {
+    files: ServerTlsFiles,
     /// What the next handshake begins with. Locked to take a copy, or to put another one there.
     acceptor: Mutex<TlsAcceptor>,
     /// What was told of failures. Sessions share it, so that a crowd of them does not fill the log.
-    told: Mutex<Told>,
+    failure_log: Mutex<FailureLog>,
 }
 
 /// What was told of handshakes that failed.
 #[derive(Debug, Default)]
-struct Told {
-    last: Option<Instant>,
-    untold: u64,
+struct FailureLog {
+    last_logged: Option<Instant>,
+    suppressed: u64,
 }
 
-impl Tls {
+impl ServerTls {
     /// TLS with what is in these files.
     ///
     /// # Errors
     /// One of them cannot be used; which one, why, and what to do.
-    pub fn open(files: TlsFiles) -> Result<Tls, TlsError> {
+    pub fn open(files: ServerTlsFiles) -> Result<ServerTls, TlsFileError> {
         let acceptor = Mutex::new(acceptor(&files)?);
-        Ok(Tls(Arc::new(Shared { files, acceptor, told: Mutex::default() })))
+        Ok(ServerTls(Arc::new(TlsShared { files, acceptor, failure_log: Mutex::default() })))
     }
 
     /// Reads the files anew, for connections that are still to come.
     ///
     /// # Errors
     /// One of them cannot be used. What there was before stays.
-    pub fn reload(&self) -> Result<(), TlsError> {
+    pub fn reload(&self) -> Result<(), TlsFileError> {
         let read = acceptor(&self.0.files)?;
         *self.0.acceptor.lock().unwrap_or_else(PoisonError::into_inner) = read;
         Ok(())
@@ -75,7 +75,7 @@ impl Tls {
 
     /// Whether a client needs a certificate of its own.
     #[must_use]
-    pub fn asks_for_certificates(&self) -> bool {
+    pub fn requires_client_certificates(&self) -> bool {
         self.0.files.client_ca.is_some()
     }
 
@@ -84,10 +84,10 @@ impl Tls {
     }
 
     /// Says in the log that somebody could not come in.
-    fn complain(&self, peer: &str, why: &Why) {
+    fn log_failure(&self, peer: &str, why: &HandshakeFailure) {
         let others = {
-            let mut told = self.0.told.lock().unwrap_or_else(PoisonError::into_inner);
-            told.is_due(why, Instant::now())
+            let mut failure_log = self.0.failure_log.lock().unwrap_or_else(PoisonError::into_inner);
+            failure_log.record(why, Instant::now())
         };
         match others {
             Some(0) => tracing::warn!(peer, %why, "no TLS with a client"),
@@ -97,40 +97,40 @@ impl Tls {
     }
 }
 
-impl Told {
+impl FailureLog {
     /// How many were not told since the last one, if this one is to be.
-    fn is_due(&mut self, why: &Why, now: Instant) -> Option<u64> {
+    fn record(&mut self, why: &HandshakeFailure, now: Instant) -> Option<u64> {
         // Who only looks whether the port is open is nothing to look into.
-        if *why == Why::Left {
+        if *why == HandshakeFailure::Disconnected {
             return None;
         }
-        if self.last.is_some_and(|last| now - last < TOLD_EVERY) {
-            self.untold = self.untold.saturating_add(1);
+        if self.last_logged.is_some_and(|last| now - last < FAILURE_LOG_INTERVAL) {
+            self.suppressed = self.suppressed.saturating_add(1);
             return None;
         }
-        self.last = Some(now);
-        Some(std::mem::take(&mut self.untold))
+        self.last_logged = Some(now);
+        Some(std::mem::take(&mut self.suppressed))
     }
 }
 
-impl PartialEq for Tls {
-    fn eq(&self, other: &Tls) -> bool {
+impl PartialEq for ServerTls {
+    fn eq(&self, other: &ServerTls) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 }
 
-impl Eq for Tls {}
+impl Eq for ServerTls {}
 
-impl fmt::Debug for Tls {
+impl fmt::Debug for ServerTls {
     /// Without the key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Tls").field(&self.0.files).finish()
     }
 }
 
-fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, TlsError> {
+fn acceptor(files: &ServerTlsFiles) -> Result<TlsAcceptor, TlsFileError> {
     let identity = read_identity(&files.cert, &files.key)?;
-    let unusable = |why| TlsError::Unusable { path: files.cert.clone(), why };
+    let unusable = |why| TlsFileError::Unusable { path: files.cert.clone(), why };
     let config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13])
         .map_err(unusable)?;
@@ -139,7 +139,7 @@ fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, TlsError> {
         Some(path) => {
             let authorities = Arc::new(read_authorities(path)?);
             let verifier = WebPkiClientVerifier::builder_with_provider(authorities, provider());
-            let verifier = verifier.build().map_err(|error| TlsError::Unusable {
+            let verifier = verifier.build().map_err(|error| TlsFileError::Unusable {
                 path: path.clone(),
                 why: Error::General(error.to_string()),
             })?;
@@ -159,16 +159,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_failure_a_minute_is_told_and_how_many_others_there_were() {
-        let mut told = Told::default();
+    fn one_failure_a_minute_is_logged_with_the_number_suppressed() {
+        let mut failure_log = FailureLog::default();
         let start = Instant::now();
-        let mut due = |why: Why, seconds| told.is_due(&why, start + Duration::from_secs(seconds));
-        assert_eq!(due(Why::Left, 0), None, "a probe");
-        assert_eq!(due(Why::Plain, 1), Some(0));
-        assert_eq!(due(Why::Plain, 2), None);
-        assert_eq!(due(Why::Slow, 60), None);
-        assert_eq!(due(Why::Slow, 61), Some(2));
-        assert_eq!(due(Why::Left, 200), None);
-        assert_eq!(due(Why::Slow, 201), Some(0));
+        let mut record = |why: HandshakeFailure, seconds| {
+            failure_log.record(&why, start + Duration::from_secs(seconds))
+        };
+        assert_eq!(record(HandshakeFailure::Disconnected, 0), None, "a probe");
+        assert_eq!(record(HandshakeFailure::NotTls, 1), Some(0));
+        assert_eq!(record(HandshakeFailure::NotTls, 2), None);
+        assert_eq!(record(HandshakeFailure::TimedOut, 60), None);
+        assert_eq!(record(HandshakeFailure::TimedOut, 61), Some(2));
+        assert_eq!(record(HandshakeFailure::Disconnected, 200), None);
+        assert_eq!(record(HandshakeFailure::TimedOut, 201), Some(0));
     }
 }

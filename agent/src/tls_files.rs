@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 /// The files that TLS needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TlsFiles {
+pub struct ServerTlsFiles {
     /// The certificate of the server, and those that lead to its CA.
     pub cert: PathBuf,
     /// The key of the certificate.

@@ -8,14 +8,14 @@ use clap::{Command, ValueEnum};
 use clap_complete::Shell;
 use loadline_protocol::sanitize;
 
-pub use manual::{Entry, Manual};
+pub use manual::{Manual, ManualEntry};
 
 /// How alike two words have to be, from 0 to 1, for one to be meant by the other.
-const LIKENESS_MIN: f64 = 0.75;
+const SIMILARITY_MIN: f64 = 0.75;
 
 /// What a program writes of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Generate {
+pub enum GenerateTarget {
     /// Its manual page.
     Man,
     /// What bash completes.
@@ -30,17 +30,17 @@ pub enum Generate {
     Elvish,
 }
 
-impl Generate {
+impl GenerateTarget {
     /// The text of this kind for a program.
     #[must_use]
     pub fn text(self, command: Command, manual: &Manual) -> String {
         let shell = match self {
-            Generate::Man => return manual.page(command),
-            Generate::Bash => Shell::Bash,
-            Generate::Zsh => Shell::Zsh,
-            Generate::Fish => Shell::Fish,
-            Generate::Powershell => Shell::PowerShell,
-            Generate::Elvish => Shell::Elvish,
+            GenerateTarget::Man => return manual.render(command),
+            GenerateTarget::Bash => Shell::Bash,
+            GenerateTarget::Zsh => Shell::Zsh,
+            GenerateTarget::Fish => Shell::Fish,
+            GenerateTarget::Powershell => Shell::PowerShell,
+            GenerateTarget::Elvish => Shell::Elvish,
         };
         let (mut command, mut bytes) = (command, Vec::new());
         let name = command.get_name().to_owned();
@@ -140,7 +140,7 @@ fn strings(value: Option<&ContextValue>) -> Vec<&str> {
 /// assert_eq!(message, "unknown column laod1; did you mean load1? available: cpu, load1");
 /// ```
 #[must_use]
-pub fn with_choices(error: &str, wrong: &str, words: &[&str]) -> String {
+pub fn with_suggestion(error: &str, wrong: &str, words: &[&str]) -> String {
     let nearest = nearest(wrong, words.iter().copied());
     let suggestion = nearest.map_or(String::new(), |word| format!("did you mean {word}? "));
     format!("{error}; {suggestion}available: {}", words.join(", "))
@@ -149,16 +149,17 @@ pub fn with_choices(error: &str, wrong: &str, words: &[&str]) -> String {
 /// The one of `words` that was probably meant by a wrong one.
 pub fn nearest<'a>(wrong: &str, words: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let wrong = wrong.to_lowercase();
-    let likeness = |word: &str| {
+    let similarity = |word: &str| {
         let word = word.to_lowercase();
         // A slip of the finger, which means much in a short word.
         let is_slip = wrong.len() > 2 && strsim::osa_distance(&wrong, &word) == 1;
-        let alike = strsim::jaro_winkler(&wrong, &word);
-        if is_slip { alike.max(LIKENESS_MIN) } else { alike }
+        let similarity = strsim::jaro_winkler(&wrong, &word);
+        if is_slip { similarity.max(SIMILARITY_MIN) } else { similarity }
     };
-    let alike = words.map(|word| (likeness(word), word)).filter(|(it, _)| *it >= LIKENESS_MIN);
+    let candidates =
+        words.map(|word| (similarity(word), word)).filter(|(it, _)| *it >= SIMILARITY_MIN);
     // Of several, the first: the order is that in which they are known.
-    alike.reduce(|best, next| if next.0 > best.0 { next } else { best }).map(|(_, word)| word)
+    candidates.reduce(|best, next| if next.0 > best.0 { next } else { best }).map(|(_, word)| word)
 }
 
 #[cfg(test)]
@@ -209,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_word_is_one_that_people_would_have_meant() {
+    fn the_nearest_word_is_a_likely_typo() {
         let names = ["cpu", "freq", "mem", "load1", "load5", "net_rx"];
         let near = |wrong| nearest(wrong, names.into_iter());
         assert_eq!(near("CPU"), Some("cpu"));

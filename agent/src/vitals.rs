@@ -7,10 +7,10 @@ use std::time::Duration;
 use loadline_protocol::{Column, Health};
 use tokio::time::Instant;
 
-use crate::beat::Tick;
+use crate::ticker::Tick;
 
 /// How often the agent tells how it is.
-pub(crate) const HEALTH_EVERY: Duration = Duration::from_mins(1);
+pub(crate) const HEALTH_INTERVAL: Duration = Duration::from_mins(1);
 
 /// A sample that is taken longer after its time is late.
 const LATE_MIN: Duration = Duration::from_millis(100);
@@ -18,7 +18,7 @@ const LATE_MIN: Duration = Duration::from_millis(100);
 /// What happened since the agent was started, for whoever asks and whenever.
 #[derive(Debug)]
 pub(crate) struct Totals {
-    begun: Instant,
+    started_at: Instant,
     /// How long after the begin the newest sample was taken.
     newest_ms: AtomicU64,
     samples: AtomicU64,
@@ -28,11 +28,11 @@ pub(crate) struct Totals {
 impl Totals {
     fn new() -> Totals {
         let (newest_ms, samples, late) = Default::default();
-        Totals { begun: Instant::now(), newest_ms, samples, late }
+        Totals { started_at: Instant::now(), newest_ms, samples, late }
     }
 
-    fn sampled(&self) {
-        self.newest_ms.store(self.begun.elapsed().as_millis() as u64, Relaxed);
+    fn record_sample(&self) {
+        self.newest_ms.store(self.started_at.elapsed().as_millis() as u64, Relaxed);
         self.samples.fetch_add(1, Relaxed);
     }
 }
@@ -52,7 +52,7 @@ impl Totals {
     /// How long ago the newest sample was taken.
     pub(crate) fn since_newest(&self) -> Duration {
         let newest = Duration::from_millis(self.newest_ms.load(Relaxed));
-        self.begun.elapsed().saturating_sub(newest)
+        self.started_at.elapsed().saturating_sub(newest)
     }
 }
 
@@ -64,16 +64,16 @@ pub(crate) struct Vitals {
     late: u64,
     missing: u64,
     /// What is known of each column.
-    known: Vec<Known>,
+    statuses: Vec<ColumnStatus>,
 }
 
 /// What is known of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Known {
+enum ColumnStatus {
     /// It never had a value: the system has none.
-    Never,
+    NeverKnown,
     /// It had a value, always since.
-    Once,
+    Present,
     /// It had a value, and then lacked it.
     Lost,
 }
@@ -86,7 +86,7 @@ impl Vitals {
             cpu: process::cpu_time(),
             late: 0,
             missing: 0,
-            known: vec![Known::Never; columns],
+            statuses: vec![ColumnStatus::NeverKnown; columns],
         }
     }
 
@@ -97,7 +97,7 @@ impl Vitals {
     }
 
     /// Takes note of a tick.
-    pub(crate) fn heard(&mut self, tick: Tick) {
+    pub(crate) fn record_tick(&mut self, tick: Tick) {
         let late = tick.missed.saturating_add(u64::from(tick.late > LATE_MIN));
         self.late = self.late.saturating_add(late);
         self.totals.late.fetch_add(late, Relaxed);
@@ -107,26 +107,27 @@ impl Vitals {
     }
 
     /// Takes note of the values of a sample. That a column has none any more is said once.
-    pub(crate) fn sampled(&mut self, columns: &[Column], values: &[f64]) {
-        self.totals.sampled();
-        for ((known, value), column) in self.known.iter_mut().zip(values).zip(columns) {
-            match (*known, value.is_nan()) {
-                (Known::Never, false) => *known = Known::Once,
-                (Known::Once, true) => {
-                    *known = Known::Lost;
+    pub(crate) fn record_sample(&mut self, columns: &[Column], values: &[f64]) {
+        self.totals.record_sample();
+        for ((status, value), column) in self.statuses.iter_mut().zip(values).zip(columns) {
+            match (*status, value.is_nan()) {
+                (ColumnStatus::NeverKnown, false) => *status = ColumnStatus::Present,
+                (ColumnStatus::Present, true) => {
+                    *status = ColumnStatus::Lost;
                     self.missing = self.missing.saturating_add(1);
                     tracing::warn!(column = column.name(), "the system tells no value any more");
                 }
-                (Known::Lost, true) => self.missing = self.missing.saturating_add(1),
-                (Known::Never, true) | (Known::Once | Known::Lost, false) => {}
+                (ColumnStatus::Lost, true) => self.missing = self.missing.saturating_add(1),
+                (ColumnStatus::NeverKnown, true)
+                | (ColumnStatus::Present | ColumnStatus::Lost, false) => {}
             }
         }
     }
 
     /// What to tell if it is time for that; then it begins anew.
-    pub(crate) fn due(&mut self, clients: u64) -> Option<Health> {
+    pub(crate) fn poll_health(&mut self, clients: u64) -> Option<Health> {
         let passed = self.since.elapsed();
-        if passed < HEALTH_EVERY {
+        if passed < HEALTH_INTERVAL {
             return None;
         }
         self.since += passed;
@@ -243,31 +244,31 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_is_told_once_a_minute_and_begins_anew() {
+    async fn health_is_reported_once_a_minute_and_then_reset() {
         let mut vitals = Vitals::new(2);
         let ms = Duration::from_millis;
         for (missed, late) in [(0, 3), (0, 100), (0, 101), (4, 50), (2, 500)] {
-            vitals.heard(Tick { missed, late: ms(late) });
+            vitals.record_tick(Tick { missed, late: ms(late) });
         }
         tokio::time::advance(ms(59_999)).await;
-        assert_eq!(vitals.due(3), None);
+        assert_eq!(vitals.poll_health(3), None);
         tokio::time::advance(ms(1)).await;
-        let health = vitals.due(3).unwrap();
+        let health = vitals.poll_health(3).unwrap();
         assert_eq!((health.late, health.clients, health.missing), (Some(8), Some(3), None));
-        assert_eq!(vitals.due(3), None);
+        assert_eq!(vitals.poll_health(3), None);
         tokio::time::advance(ms(60_000)).await;
-        assert_eq!(vitals.due(2).unwrap().late, Some(0));
+        assert_eq!(vitals.poll_health(2).unwrap().late, Some(0));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_value_that_is_missing_is_counted_if_there_ever_was_one() {
+    async fn a_missing_value_is_counted_after_the_first_known_one() {
         let mut vitals = Vitals::new(2);
         let nan = f64::NAN;
         for values in [[1.0, nan], [nan, nan], [nan, nan], [2.0, nan], [nan, 1.0]] {
-            vitals.sampled(&columns(), &values);
+            vitals.record_sample(&columns(), &values);
         }
-        tokio::time::advance(HEALTH_EVERY).await;
-        assert_eq!(vitals.due(0).unwrap().missing, Some(3));
+        tokio::time::advance(HEALTH_INTERVAL).await;
+        assert_eq!(vitals.poll_health(0).unwrap().missing, Some(3));
     }
 
     /// A log in memory.
@@ -286,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn that_the_system_tells_no_value_any_more_is_said_once_for_each_column() {
+    fn a_column_that_loses_its_value_is_logged_once() {
         let log = Log::default();
         let writer = log.clone();
         let subscriber =
@@ -297,13 +298,14 @@ mod tests {
             let mut vitals = Vitals::new(2);
             let nan = f64::NAN;
             for values in [[1.0, nan], [nan, nan], [nan, nan], [2.0, nan], [nan, 1.0], [nan, nan]] {
-                vitals.sampled(&columns(), &values);
+                vitals.record_sample(&columns(), &values);
             }
         });
         let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-        let said: Vec<_> = log.lines().map(|line| line.split(" WARN ").nth(1).unwrap()).collect();
-        assert_eq!(said.len(), 2, "{log}");
-        for (line, column) in said.into_iter().zip(["cpu", "freq"]) {
+        let warnings: Vec<_> =
+            log.lines().map(|line| line.split(" WARN ").nth(1).unwrap()).collect();
+        assert_eq!(warnings.len(), 2, "{log}");
+        for (line, column) in warnings.into_iter().zip(["cpu", "freq"]) {
             assert!(line.contains("the system tells no value any more"), "{line}");
             assert!(line.contains(&format!("column=\"{column}\"")), "{line}");
         }
@@ -311,7 +313,7 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn linux_tells_what_the_agent_costs() {
+    fn cpu_time_and_resident_memory_are_known_on_linux() {
         let before = process::cpu_time().unwrap();
         let mut sum = 0_u64;
         while process::cpu_time().unwrap() < before + Duration::from_millis(5) {

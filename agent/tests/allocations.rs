@@ -12,7 +12,10 @@ use std::net::TcpStream;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use loadline_agent::{Agent, Facts, Listener, Machine, Plaintext, Scripted, Settings, Source};
+use loadline_agent::{
+    Agent, AgentSettings, Listener, Machine, MachineFacts, MetricSource, PlaintextPolicy,
+    ScriptedSource,
+};
 use loadline_protocol::Column;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, Stats, StatsAlloc};
 use tokio::sync::oneshot;
@@ -21,53 +24,55 @@ use tokio::sync::oneshot;
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 /// The allocator counts for the whole process: one test at a time.
-static ALONE: Mutex<()> = Mutex::new(());
+static SERIAL: Mutex<()> = Mutex::new(());
 
 /// Stretches of samples that are watched until one is as it should be: on a busy machine a client lags
 /// for once further than before, and takes a larger buffer.
-const STRETCHES_MAX: usize = 8;
+const ROUNDS_MAX: usize = 8;
 
 /// Allocations of sysinfo in one sample: buffers for three files, and for each line of a core a few that
 /// grow with it.
 const ALLOCATIONS_MAX: usize = 16;
-const ALLOCATIONS_A_CORE_MAX: usize = 4;
+const ALLOCATIONS_PER_CORE_MAX: usize = 4;
 
 /// Bytes of them: the text of `/proc/meminfo`, a buffer for `/proc/stat`, and short ones.
 const BYTES_MAX: usize = 64 * 1024;
 
 /// A source that reports the allocations from one sample to another.
-struct Watched<S> {
+struct MeteredSource<S> {
     source: S,
-    taken: u64,
+    samples_taken: u64,
     /// Samples before the first stretch, and in each.
-    warm: u64,
-    stretch: u64,
+    warm_up_samples: u64,
+    round_samples: u64,
     is_fine: fn(&Stats, u64) -> bool,
     region: Option<Region<'static, System>>,
-    stretches: Vec<Stats>,
-    tell: Option<oneshot::Sender<Vec<Stats>>>,
+    rounds: Vec<Stats>,
+    sender: Option<oneshot::Sender<Vec<Stats>>>,
 }
 
-impl<S: Source> Source for Watched<S> {
+impl<S: MetricSource> MetricSource for MeteredSource<S> {
     fn columns(&self) -> Vec<Column> {
         self.source.columns()
     }
 
     fn sample(&mut self, values: &mut Vec<f64>) {
         self.source.sample(values);
-        self.taken += 1;
-        if self.taken < self.warm || !(self.taken - self.warm).is_multiple_of(self.stretch) {
+        self.samples_taken += 1;
+        if self.samples_taken < self.warm_up_samples
+            || !(self.samples_taken - self.warm_up_samples).is_multiple_of(self.round_samples)
+        {
             return;
         }
         if let Some(region) = self.region.take() {
-            self.stretches.push(region.change());
+            self.rounds.push(region.change());
         }
-        let is_fine = self.stretches.last().is_some_and(|it| (self.is_fine)(it, self.stretch));
-        if !is_fine && self.stretches.len() < STRETCHES_MAX {
-            self.stretches.reserve(1);
+        let is_fine = self.rounds.last().is_some_and(|it| (self.is_fine)(it, self.round_samples));
+        if !is_fine && self.rounds.len() < ROUNDS_MAX {
+            self.rounds.reserve(1);
             self.region = Some(Region::new(ALLOCATOR));
-        } else if let Some(tell) = self.tell.take() {
-            tell.send(std::mem::take(&mut self.stretches)).unwrap();
+        } else if let Some(sender) = self.sender.take() {
+            sender.send(std::mem::take(&mut self.rounds)).unwrap();
         }
     }
 
@@ -92,40 +97,48 @@ fn read(address: String, request: &'static str, rows: Arc<Mutex<u64>>) {
 
 /// Runs an agent with three clients until a stretch of samples is as it should be.
 fn check(
-    source: impl Source + 'static,
+    source: impl MetricSource + 'static,
     interval: Duration,
-    (warm, stretch): (u64, u64),
+    (warm_up_samples, round_samples): (u64, u64),
     is_fine: fn(&Stats, u64) -> bool,
 ) {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = SERIAL.lock().unwrap_or_else(PoisonError::into_inner);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let (tell, told) = oneshot::channel();
-    let (region, stretches) = (None, Vec::new());
-    let source =
-        Watched { source, taken: 0, warm, stretch, is_fine, region, stretches, tell: Some(tell) };
+    let (sender, receiver) = oneshot::channel();
+    let (region, rounds) = (None, Vec::new());
+    let source = MeteredSource {
+        source,
+        samples_taken: 0,
+        warm_up_samples,
+        round_samples,
+        is_fine,
+        region,
+        rounds,
+        sender: Some(sender),
+    };
     let rows = Arc::new(Mutex::new(0));
     let stats: Vec<Stats> = runtime.block_on(async {
         let history = 50 * interval;
-        let settings = Settings { interval, history, ..Settings::default() };
-        let agent = Agent::start(source, Facts::of_this_machine(), settings).await;
+        let settings = AgentSettings { interval, history, ..AgentSettings::default() };
+        let agent = Agent::start(source, MachineFacts::of_this_machine(), settings).await;
         let address = "127.0.0.1:0".parse().unwrap();
-        let bound = Listener::bind(&address, Plaintext::LoopbackOnly).await.unwrap();
+        let bound = Listener::bind(&address, PlaintextPolicy::LoopbackOnly).await.unwrap();
         let listener = bound.listen().unwrap();
         let address = listener.address().to_string();
         for request in ["", "loadline/1\n", "loadline/1 columns=mem,cpu interval=2ms\n"] {
             read(address.clone(), request, rows.clone());
         }
         let mut stats = None;
-        agent.run(vec![listener], async { stats = told.await.ok() }).await;
+        agent.run(vec![listener], async { stats = receiver.await.ok() }).await;
         stats.unwrap()
     });
-    assert!(*rows.lock().unwrap() > stretch, "the clients had their rows");
-    assert!(stats.last().is_some_and(|last| is_fine(last, stretch)), "{stats:?}");
+    assert!(*rows.lock().unwrap() > round_samples, "the clients had their rows");
+    assert!(stats.last().is_some_and(|last| is_fine(last, round_samples)), "{stats:?}");
 }
 
 #[test]
 fn a_row_allocates_nothing_once_warm_on_its_way_to_the_clients() {
-    let source = Scripted::plain(|number, values| {
+    let source = ScriptedSource::plain(|number, values| {
         values.extend([number as f64 % 100.0, 2400.0, 43.1, 0.52, 0.44, 0.4]);
     });
     // By then the ring is full several times over, and each buffer as large as it gets.
@@ -136,9 +149,9 @@ fn a_row_allocates_nothing_once_warm_on_its_way_to_the_clients() {
 
 #[test]
 fn a_sample_of_this_machine_allocates_no_more_than_it_did_and_keeps_nothing() {
-    check(Machine::new(), Settings::INTERVAL_MIN, (4, 4), |stats, samples| {
+    check(Machine::new(), AgentSettings::INTERVAL_MIN, (4, 4), |stats, samples| {
         let cores = std::thread::available_parallelism().unwrap().get();
-        let most = samples as usize * (ALLOCATIONS_MAX + ALLOCATIONS_A_CORE_MAX * cores);
+        let most = samples as usize * (ALLOCATIONS_MAX + ALLOCATIONS_PER_CORE_MAX * cores);
         stats.allocations == stats.deallocations
             && stats.allocations + stats.reallocations <= most
             && stats.bytes_allocated <= samples as usize * BYTES_MAX

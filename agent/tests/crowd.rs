@@ -42,10 +42,10 @@ async fn a_crowd_with_stuck_and_noisy_clients_costs_the_others_nothing() {
     let mut others = JoinSet::new();
     let settled = Arc::new(Semaphore::new(0));
     for _ in 0..clients * STUCK / CLIENTS {
-        others.spawn(be_stuck(address.clone(), settled.clone()));
+        others.spawn(run_stuck_client(address.clone(), settled.clone()));
     }
     for _ in 0..clients * NOISY / CLIENTS {
-        others.spawn(be_noisy(address.clone(), settled.clone()));
+        others.spawn(run_noisy_client(address.clone(), settled.clone()));
     }
     let troublemakers = others.len();
     let all_settled = settled.acquire_many(troublemakers as u32);
@@ -69,7 +69,7 @@ async fn a_crowd_with_stuck_and_noisy_clients_costs_the_others_nothing() {
 
 /// Lets so many healthy clients read their rows: how late these came, in the median, and the memory of
 /// the agent while the last clients are still there.
-async fn read_rows(agent: &Running, address: &str, healthy: usize) -> (i64, usize) {
+async fn read_rows(agent: &CrowdAgent, address: &str, healthy: usize) -> (i64, usize) {
     let mut readers = JoinSet::new();
     for number in 0..healthy {
         let address = address.to_owned();
@@ -101,9 +101,9 @@ fn allow_clients() -> usize {
 }
 
 /// A running agent; killed when the test is through with it.
-struct Running(Child);
+struct CrowdAgent(Child);
 
-impl Drop for Running {
+impl Drop for CrowdAgent {
     fn drop(&mut self) {
         // An error only means that it has ended.
         let _ = self.0.kill();
@@ -111,7 +111,7 @@ impl Drop for Running {
     }
 }
 
-fn start_agent() -> (Running, String) {
+fn start_agent() -> (CrowdAgent, String) {
     let mut agent = Command::new(env!("CARGO_BIN_EXE_loadline-agent"))
         .args(["--listen", "127.0.0.1:0", "--interval", "250ms", "--max-clients", "2000"])
         .args(["--max-clients-per-address", "2000"])
@@ -120,18 +120,18 @@ fn start_agent() -> (Running, String) {
         .unwrap();
     let mut line = String::new();
     io::BufReader::new(agent.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    (Running(agent), line.strip_prefix("listening on ").unwrap().trim_end().to_owned())
+    (CrowdAgent(agent), line.strip_prefix("listening on ").unwrap().trim_end().to_owned())
 }
 
 /// The memory of the agent, as the system counts it.
-fn resident_bytes(agent: &Running) -> usize {
+fn resident_bytes(agent: &CrowdAgent) -> usize {
     let status = std::fs::read_to_string(format!("/proc/{}/status", agent.0.id())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
 }
 
 /// Asks for more than the system holds for it, and reads nothing.
-async fn be_stuck(address: String, settled: Arc<Semaphore>) -> io::Result<()> {
+async fn run_stuck_client(address: String, settled: Arc<Semaphore>) -> io::Result<()> {
     let socket = TcpSocket::new_v4()?;
     socket.set_recv_buffer_size(1024)?;
     let mut stream = socket.connect(address.parse().unwrap()).await?;
@@ -143,7 +143,7 @@ async fn be_stuck(address: String, settled: Arc<Semaphore>) -> io::Result<()> {
 }
 
 /// Sends what is no request until it is thrown out, and comes again.
-async fn be_noisy(address: String, settled: Arc<Semaphore>) -> io::Result<()> {
+async fn run_noisy_client(address: String, settled: Arc<Semaphore>) -> io::Result<()> {
     settled.add_permits(1);
     loop {
         let mut stream = TcpStream::connect(&address).await?;

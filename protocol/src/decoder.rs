@@ -67,7 +67,7 @@ impl Decoder {
             return Some(finish(&self.partial, first));
         }
         let rest = std::mem::take(input);
-        if !self.skipping && !self.keep(rest) {
+        if !self.skipping && !self.try_buffer(rest) {
             self.skipping = true;
             self.begun = true;
             self.partial.clear();
@@ -83,7 +83,7 @@ impl Decoder {
     }
 
     /// Keeps the beginning of a line; false if no end can make it a line any more.
-    fn keep(&mut self, bytes: &[u8]) -> bool {
+    fn try_buffer(&mut self, bytes: &[u8]) -> bool {
         if self.partial.len() + bytes.len() > LINE_MAX + 1 {
             return false;
         }
@@ -108,10 +108,10 @@ mod tests {
 
     use super::*;
 
-    type Decoded = Result<String, LineError>;
+    type DecodedLine = Result<String, LineError>;
 
     /// What comes out of `stream` if it arrives in pieces of these lengths, over and over.
-    fn decode(stream: &[u8], pieces: &[usize]) -> Vec<Decoded> {
+    fn decode(stream: &[u8], pieces: &[usize]) -> Vec<DecodedLine> {
         let mut decoder = Decoder::new();
         let mut lines = Vec::new();
         let mut lengths = pieces.iter().cycle();
@@ -127,14 +127,14 @@ mod tests {
         lines
     }
 
-    fn check(stream: &[u8], expected: &[Decoded]) {
+    fn check(stream: &[u8], expected: &[DecodedLine]) {
         for pieces in [&[usize::MAX][..], &[1], &[2, 3, 5]] {
             assert_eq!(decode(stream, pieces), expected, "in pieces of {pieces:?}");
         }
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "a short name for what a good line decodes to")]
-    fn ok(line: &str) -> Decoded {
+    fn ok(line: &str) -> DecodedLine {
         Ok(line.to_owned())
     }
 

@@ -13,7 +13,7 @@ pub enum LineError {
     NotUtf8,
     /// A row with another count of numbers than the stream has columns.
     #[error("{found} numbers where {expected} are due")]
-    Count {
+    FieldCount {
         /// The numbers that a row of this stream has, time and sequence number included.
         expected: usize,
         /// The numbers that the line has.
@@ -37,10 +37,10 @@ pub enum LineError {
     },
     /// A schema that names a column twice.
     #[error("column {0:?} is named twice")]
-    Twice(String),
+    DuplicateColumn(String),
     /// A schema with no column or with more than [`COLUMNS_MAX`](crate::COLUMNS_MAX).
     #[error("{0} columns where 1 to {max} are allowed", max = crate::COLUMNS_MAX)]
-    Columns(usize),
+    ColumnCount(usize),
 }
 
 /// Characters of a field that an error message shows.
@@ -48,16 +48,16 @@ const SHOWN_MAX: usize = 40;
 
 impl LineError {
     pub(crate) fn number(column: usize, text: &str) -> LineError {
-        LineError::Number { column, text: shown(text) }
+        LineError::Number { column, text: excerpt(text) }
     }
 
     pub(crate) fn field(key: &'static str, text: &str) -> LineError {
-        LineError::Field { key, text: shown(text) }
+        LineError::Field { key, text: excerpt(text) }
     }
 }
 
 /// The beginning of `text`, harmless for a terminal.
-fn shown(text: &str) -> String {
+fn excerpt(text: &str) -> String {
     let mut shown = crate::text::sanitize(text).chars().take(SHOWN_MAX).collect::<String>();
     if shown.len() < text.len() && text.chars().count() > SHOWN_MAX {
         shown.push('…');

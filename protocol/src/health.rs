@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_true_is_not_told() {
+    fn impossible_values_are_ignored() {
         for text in
             ["cpu=nan%", "cpu=-1%", "cpu=1e999%", "cpu=2e9%", "rss=3", "late=-1", "clients", "x=y"]
         {
@@ -139,7 +139,7 @@ mod tests {
         }
 
         #[test]
-        fn whatever_is_read_prints_and_reads_as_the_same(text: String) {
+        fn any_parsed_note_reads_back_the_same(text: String) {
             let health = Health::parse(&text);
             let printed = health.to_string();
             prop_assert_eq!(Health::parse(printed.strip_prefix("agent").unwrap()), health);

@@ -4,21 +4,21 @@ use std::borrow::Cow;
 use std::fmt::{self, Display, Write as _};
 
 /// The fields of a text, left to right. A word without `=` comes with the value `None`.
-pub(crate) fn fields(text: &str) -> Fields<'_> {
-    Fields { rest: text }
+pub(crate) fn fields(text: &str) -> LogfmtFields<'_> {
+    LogfmtFields { rest: text }
 }
 
-pub(crate) struct Fields<'a> {
+pub(crate) struct LogfmtFields<'a> {
     rest: &'a str,
 }
 
 /// One field: its key, and its value with the quotes taken off.
-pub(crate) type Field<'a> = (&'a str, Option<Cow<'a, str>>);
+pub(crate) type LogfmtField<'a> = (&'a str, Option<Cow<'a, str>>);
 
-impl<'a> Iterator for Fields<'a> {
-    type Item = Field<'a>;
+impl<'a> Iterator for LogfmtFields<'a> {
+    type Item = LogfmtField<'a>;
 
-    fn next(&mut self) -> Option<Field<'a>> {
+    fn next(&mut self) -> Option<LogfmtField<'a>> {
         let text = self.rest.trim_start();
         if text.is_empty() {
             return None;
@@ -101,9 +101,9 @@ mod tests {
         check(r#"a="x"y=1"#, &[("a", Some("x")), ("y", Some("1"))]);
     }
 
-    struct Written<'a>(&'a str);
+    struct WrittenField<'a>(&'a str);
 
-    impl Display for Written<'_> {
+    impl Display for WrittenField<'_> {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             write_field(f, "key", &self.0)
         }
@@ -112,7 +112,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_written_value_reads_back(value in "\\PC*") {
-            let line = Written(&value).to_string();
+            let line = WrittenField(&value).to_string();
             let read: Vec<_> = fields(&line).collect();
             prop_assert_eq!(read, vec![("key", Some(Cow::from(value)))]);
         }

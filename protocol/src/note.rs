@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_container_says_what_it_may_have() {
+    fn container_limits_are_read_and_printed() {
         let line = "# loadline/1 cores=16 memory=536870912 cpu_limit=1.5 memory_limit=536870912";
         let note = parse(line).unwrap();
         assert_eq!(note.to_string(), line);

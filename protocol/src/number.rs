@@ -21,7 +21,7 @@ pub fn write_number(out: &mut String, value: f64, decimals: usize) {
         out.push_str("nan");
         return;
     }
-    if write_scaled(out, value, decimals) {
+    if try_write_scaled(out, value, decimals) {
         return;
     }
     let start = out.len();
@@ -50,7 +50,7 @@ const SCALED_MAX: f64 = 1e15;
 ///
 /// The number is a whole one by a power of ten, both exact. A quotient is rounded as a decimal is
 /// that is read, so the text reads back; and of no more than 15 digits, no fewer would.
-fn write_scaled(out: &mut String, value: f64, decimals: usize) -> bool {
+fn try_write_scaled(out: &mut String, value: f64, decimals: usize) -> bool {
     let Some(scale) = SCALES.get(decimals) else { return false };
     let scaled = (value * scale).round();
     // The same number, not one nearby; minus zero is another one than zero.
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_infinite_or_no_number_is_refused() {
+    fn infinity_and_other_text_are_refused() {
         for text in ["inf", "-Infinity", "1e999", "", "high", "0x10", "1,5", "--1", "1_000"] {
             assert_eq!(parse_number(text), None, "{text:?}");
         }

@@ -117,7 +117,7 @@ impl Request {
 
     /// Whether a line that begins so is a request, as far as can be told.
     #[must_use]
-    pub fn is_begun_by(line: &[u8]) -> bool {
+    pub fn is_request_start(line: &[u8]) -> bool {
         line.starts_with(NAME.as_bytes())
     }
 
@@ -199,7 +199,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_request_is_told_apart() {
+    fn other_lines_are_not_requests() {
         for line in ["", "GET / HTTP/1.1", "loadline", "12.5 2400.0", "# loadline/1"] {
             assert_eq!(Request::parse(line), None, "{line}");
         }

@@ -163,11 +163,11 @@ impl Schema {
     /// No column, too many of them, or two of the same name.
     pub fn new(stamp: Stamp, columns: Vec<Column>) -> Result<Schema, LineError> {
         if columns.is_empty() || columns.len() > COLUMNS_MAX {
-            return Err(LineError::Columns(columns.len()));
+            return Err(LineError::ColumnCount(columns.len()));
         }
         let mut names = HashSet::with_capacity(columns.len());
         match columns.iter().find(|column| !names.insert(column.name())) {
-            Some(twice) => Err(LineError::Twice(twice.name().to_owned())),
+            Some(twice) => Err(LineError::DuplicateColumn(twice.name().to_owned())),
             None => Ok(Schema { stamp, columns }),
         }
     }
@@ -244,7 +244,7 @@ impl Schema {
                 _ => row.values.push(read_value(field).ok_or_else(wrong)?),
             }
         }
-        if found == expected { Ok(()) } else { Err(LineError::Count { expected, found }) }
+        if found == expected { Ok(()) } else { Err(LineError::FieldCount { expected, found }) }
     }
 
     /// Appends a row without its line end: the stamp, then `values`, single blanks between them.
@@ -297,7 +297,7 @@ pub fn parse_plain_row_into(line: &str, values: &mut Vec<f64>) -> Result<(), Lin
     }
     match values.len() {
         1..=COLUMNS_MAX => Ok(()),
-        count => Err(LineError::Columns(count)),
+        count => Err(LineError::ColumnCount(count)),
     }
 }
 
@@ -345,7 +345,7 @@ impl fmt::Display for Schema {
         for (at, column) in self.columns.iter().enumerate() {
             let blank = if at == 0 { "" } else { " " };
             write!(f, "{blank}{column}")?;
-            if at == 0 && looks_like_a_stamp(self.stamp, column) {
+            if at == 0 && looks_like_stamp(self.stamp, column) {
                 f.write_char(':')?;
             }
         }
@@ -354,7 +354,7 @@ impl fmt::Display for Schema {
 }
 
 /// Whether a column would be read as one more part of the stamp in front of it.
-fn looks_like_a_stamp(stamp: Stamp, column: &Column) -> bool {
+fn looks_like_stamp(stamp: Stamp, column: &Column) -> bool {
     match stamp {
         Stamp::None => column.name == "time" && matches!(column.unit.as_str(), "" | "s"),
         Stamp::Time => column.name == "seq" && column.unit.is_empty(),
@@ -418,7 +418,7 @@ mod tests {
     #[test]
     fn a_wrong_row_says_what_is_wrong_with_it() {
         let number = |column, text: &str| LineError::Number { column, text: text.into() };
-        let count = |expected, found| LineError::Count { expected, found };
+        let count = |expected, found| LineError::FieldCount { expected, found };
         check("a b c", "12.5 2400.0 high", &Err(number(3, "high")));
         check("a b c", "1 inf 3", &Err(number(2, "inf")));
         check("a b c", "1 1e999 3", &Err(number(2, "1e999")));
@@ -433,28 +433,28 @@ mod tests {
     }
 
     #[test]
-    fn the_plain_streams_columns_have_their_names_and_others_a_number() {
+    fn six_columns_are_named_and_others_are_numbered() {
         assert_eq!(Schema::plain(6).to_string(), "cpu:% freq:MHz mem:% load1 load5 load15");
         assert_eq!(Schema::plain(2).to_string(), "c1 c2");
         assert_eq!(Schema::plain(0).to_string(), "c1");
     }
 
     #[test]
-    fn a_schema_refuses_what_it_cannot_tell_apart() {
+    fn a_schema_refuses_duplicate_missing_and_too_many_columns() {
         let parse = |text: &str| text.parse::<Schema>();
-        assert_eq!(parse("a b a"), Err(LineError::Twice("a".into())));
-        assert_eq!(parse("time:s seq"), Err(LineError::Columns(0)));
+        assert_eq!(parse("a b a"), Err(LineError::DuplicateColumn("a".into())));
+        assert_eq!(parse("time:s seq"), Err(LineError::ColumnCount(0)));
         assert_eq!(parse("a :b"), Err(LineError::field("column", ":b")));
         let many: Vec<_> = (0..=COLUMNS_MAX).map(|n| format!("c{n}")).collect();
-        assert_eq!(parse(&many.join(" ")), Err(LineError::Columns(COLUMNS_MAX + 1)));
+        assert_eq!(parse(&many.join(" ")), Err(LineError::ColumnCount(COLUMNS_MAX + 1)));
         assert_eq!(parse(&many[1..].join(" ")).unwrap().columns().len(), COLUMNS_MAX);
     }
 
     #[test]
-    fn a_row_has_as_many_numbers_as_a_schema_has_columns_at_most() {
+    fn a_row_has_at_most_as_many_numbers_as_a_schema_has_columns() {
         let row = |count: usize| vec!["1"; count].join(" ");
         assert_eq!(parse_plain_row(&row(COLUMNS_MAX)).unwrap().len(), COLUMNS_MAX);
-        let one_more = Err(LineError::Columns(COLUMNS_MAX + 1));
+        let one_more = Err(LineError::ColumnCount(COLUMNS_MAX + 1));
         assert_eq!(parse_plain_row(&row(COLUMNS_MAX + 1)), one_more);
     }
 
@@ -484,7 +484,7 @@ mod tests {
     }
 
     #[test]
-    fn a_column_that_is_called_like_a_stamp_is_none() {
+    fn a_column_named_like_a_stamp_is_not_a_stamp() {
         for (stamp, name, unit, text) in [
             (Stamp::None, "time", "s", "time:s: a"),
             (Stamp::None, "time", "", "time: a"),

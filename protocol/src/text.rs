@@ -65,8 +65,8 @@ impl From<&str> for SafeText {
 /// ```
 #[must_use]
 pub fn sanitize(text: &str) -> Cow<'_, str> {
-    if text.chars().any(unsafe_characters()) {
-        let mut is_unsafe = unsafe_characters();
+    if text.chars().any(unsafe_character_filter()) {
+        let mut is_unsafe = unsafe_character_filter();
         text.chars().map(|c| if is_unsafe(c) { REPLACEMENT } else { c }).collect()
     } else {
         Cow::Borrowed(text)
@@ -74,7 +74,7 @@ pub fn sanitize(text: &str) -> Cow<'_, str> {
 }
 
 /// Tells of each character of a text, in their order, whether a terminal must not get it.
-fn unsafe_characters() -> impl FnMut(char) -> bool {
+fn unsafe_character_filter() -> impl FnMut(char) -> bool {
     let mut marks = 0;
     move |c| {
         // What takes no column stands on the letter before it.
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_terminal_must_not_get_is_replaced() {
+    fn unsafe_characters_are_replaced() {
         for (input, expected) in [
             ("plain ascii", "plain ascii"),
             ("Zürich 東京 ½", "Zürich 東京 ½"),
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn making_text_safe_twice_changes_nothing_more() {
+    fn sanitizing_twice_changes_nothing_more() {
         let once = SafeText::new(&format!("\u{0}\u{202e}x{}", "\u{301}".repeat(100)));
         assert_eq!(SafeText::new(once.as_str()), once);
     }

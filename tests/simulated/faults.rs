@@ -7,7 +7,7 @@ use rand::Rng as _;
 use rand::rngs::SmallRng;
 use turmoil::Sim;
 
-use super::hosts::{AGENTS, CLIENTS, Wall};
+use super::hosts::{AGENTS, CLIENTS, WallClock};
 
 /// What can happen to the network, to a host, or to its clock.
 #[derive(Debug, Clone, Copy)]
@@ -44,7 +44,7 @@ const FAULTS: [Fault; 10] = [
 ];
 
 /// A fault at its time, between two hosts.
-struct Planned {
+struct PlannedFault {
     fault: Fault,
     agent: usize,
     client: usize,
@@ -55,25 +55,29 @@ struct Planned {
 }
 
 /// The faults of a simulation.
-pub(crate) struct Faults {
-    planned: Vec<Planned>,
-    walls: Vec<Wall>,
-    story: String,
+pub(crate) struct FaultPlan {
+    planned: Vec<PlannedFault>,
+    walls: Vec<WallClock>,
+    log: String,
 }
 
-impl Faults {
+impl FaultPlan {
     /// Draws faults, all of which are mended at `healed`; `walls` are the clocks of all hosts.
-    pub(crate) fn plan(random: &mut SmallRng, healed: Duration, walls: Vec<Wall>) -> Faults {
+    pub(crate) fn plan(
+        random: &mut SmallRng,
+        repaired_at: Duration,
+        walls: Vec<WallClock>,
+    ) -> FaultPlan {
         let ms = Duration::from_millis;
         let mut planned = Vec::new();
         let mut at = ms(random.random_range(500..5000));
         loop {
             let begin = at;
             let end = begin + ms(random.random_range(100..9000));
-            if end >= healed {
-                return Faults { planned, walls, story: String::new() };
+            if end >= repaired_at {
+                return FaultPlan { planned, walls, log: String::new() };
             }
-            planned.push(Planned {
+            planned.push(PlannedFault {
                 fault: FAULTS[random.random_range(0..FAULTS.len())],
                 agent: random.random_range(0..AGENTS.len()),
                 client: random.random_range(0..CLIENTS.len()),
@@ -93,29 +97,29 @@ impl Faults {
         for planned in &mut self.planned {
             if !planned.begun && now >= planned.begin {
                 planned.begun = true;
-                let _ = writeln!(self.story, "{now:?} {}", planned.name());
+                let _ = writeln!(self.log, "{now:?} {}", planned.name());
                 planned.begin(sim, random, &self.walls);
             }
             if !planned.ended && now >= planned.end {
                 planned.ended = true;
-                let _ = writeln!(self.story, "{now:?} over: {}", planned.name());
+                let _ = writeln!(self.log, "{now:?} over: {}", planned.name());
                 planned.end(sim);
             }
         }
     }
 
     /// What happened, for people.
-    pub(crate) fn story(&self) -> &str {
-        &self.story
+    pub(crate) fn log(&self) -> &str {
+        &self.log
     }
 }
 
-impl Planned {
+impl PlannedFault {
     fn name(&self) -> String {
         format!("{:?} of {} and {}", self.fault, AGENTS[self.agent], CLIENTS[self.client].name)
     }
 
-    fn begin(&self, sim: &mut Sim<'_>, random: &mut SmallRng, walls: &[Wall]) {
+    fn begin(&self, sim: &mut Sim<'_>, random: &mut SmallRng, walls: &[WallClock]) {
         let (agent, client) = (AGENTS[self.agent], CLIENTS[self.client].name);
         match self.fault {
             Fault::Partition { both: true } => sim.partition(agent, client),

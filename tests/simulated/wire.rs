@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 use turmoil::net::{TcpListener, TcpStream};
 
-use super::Resume;
+use super::ResumeMode;
 
 /// A connection that says nothing for so long is dead. The system asks its peer with probes that are
 /// not simulated, and does so for longer than a simulated minute has time for; and a packet that is
@@ -21,9 +21,9 @@ const KEEPALIVE: Duration = Duration::from_secs(6);
 pub(crate) const PORT: u16 = 1027;
 
 /// A port of a simulated host.
-pub(crate) struct Door(pub TcpListener);
+pub(crate) struct SimulatedListener(pub TcpListener);
 
-impl Accept for Door {
+impl Accept for SimulatedListener {
     type Stream = TcpStream;
 
     async fn accept(&self) -> io::Result<(TcpStream, Peer)> {
@@ -33,50 +33,53 @@ impl Accept for Door {
 }
 
 /// A connection of a client.
-pub(crate) struct Line {
+pub(crate) struct SimulatedStream {
     stream: TcpStream,
-    dead: Pin<Box<Sleep>>,
-    resume: Resume,
+    keepalive: Pin<Box<Sleep>>,
+    resume: ResumeMode,
 }
 
-impl Line {
+impl SimulatedStream {
     /// Connects to an agent.
-    pub(crate) async fn connect(agent: &'static str, resume: Resume) -> io::Result<Line> {
+    pub(crate) async fn connect(
+        agent: &'static str,
+        resume: ResumeMode,
+    ) -> io::Result<SimulatedStream> {
         let stream = TcpStream::connect((agent, PORT)).await?;
-        Ok(Line { stream, dead: Box::pin(sleep(KEEPALIVE)), resume })
+        Ok(SimulatedStream { stream, keepalive: Box::pin(sleep(KEEPALIVE)), resume })
     }
 }
 
-impl AsyncRead for Line {
+impl AsyncRead for SimulatedStream {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let line = self.get_mut();
-        if let Poll::Ready(read) = Pin::new(&mut line.stream).poll_read(cx, buf) {
-            line.dead.as_mut().reset(Instant::now() + KEEPALIVE);
+        let this = self.get_mut();
+        if let Poll::Ready(read) = Pin::new(&mut this.stream).poll_read(cx, buf) {
+            this.keepalive.as_mut().reset(Instant::now() + KEEPALIVE);
             return Poll::Ready(read);
         }
-        ready!(line.dead.as_mut().poll(cx));
+        ready!(this.keepalive.as_mut().poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
-impl AsyncWrite for Line {
+impl AsyncWrite for SimulatedStream {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let line = self.get_mut();
-        let changed = match line.resume {
-            Resume::Whole => None,
-            Resume::OneTooFar => one_too_far(bytes),
+        let this = self.get_mut();
+        let changed = match this.resume {
+            ResumeMode::Correct => None,
+            ResumeMode::OffByOne => off_by_one(bytes),
         };
         // The request is one small write, which a simulated socket takes as a whole.
         let written =
-            Pin::new(&mut line.stream).poll_write(cx, changed.as_deref().unwrap_or(bytes));
+            Pin::new(&mut this.stream).poll_write(cx, changed.as_deref().unwrap_or(bytes));
         written.map_ok(|written| if changed.is_some() { bytes.len() } else { written })
     }
 
@@ -90,7 +93,7 @@ impl AsyncWrite for Line {
 }
 
 /// A request that resumes, with one row left out.
-fn one_too_far(request: &[u8]) -> Option<Vec<u8>> {
+fn off_by_one(request: &[u8]) -> Option<Vec<u8>> {
     let request = std::str::from_utf8(request).ok()?;
     let (head, resume) = request.trim_end().split_once(" resume=")?;
     let (run, seq) = resume.split_once(':')?;

@@ -33,10 +33,10 @@ const MODIFIERS: [(Modifier, u8); 4] =
     [(Modifier::BOLD, 1), (Modifier::DIM, 2), (Modifier::UNDERLINED, 4), (Modifier::REVERSED, 7)];
 
 /// Those that show on a blank, too.
-const ON_BLANKS: Modifier = Modifier::UNDERLINED.union(Modifier::REVERSED);
+const VISIBLE_ON_BLANKS: Modifier = Modifier::UNDERLINED.union(Modifier::REVERSED);
 
 /// Rows that a picture may have moved by: more at a time are drawn anew.
-const MOVED_MAX: u16 = 3;
+const SCROLL_ROWS_MAX: u16 = 3;
 
 impl Canvas {
     /// A terminal of this size of which nothing is known.
@@ -54,7 +54,7 @@ impl Canvas {
             self.shown = Buffer::empty(next.area);
             (self.cursor, self.pen) = (None, Some(Pen::PLAIN));
         }
-        self.roll(next, rolling, out);
+        self.scroll_rows(next, rolling, out);
         for y in next.area.top()..next.area.bottom() {
             self.draw_row(y, next, out);
         }
@@ -67,13 +67,13 @@ impl Canvas {
         let mut gone_to = x;
         while x < next.area.right() {
             let (cell, shown) = (&next[(x, y)], &self.shown[(x, y)]);
-            let wide = columns(cell);
+            let wide = cell_width(cell);
             if cell != shown || x < gone_to {
                 let end = x.saturating_add(wide).min(next.area.right());
-                let reach = |x: u16| x.saturating_add(columns(&self.shown[(x, y)]));
+                let reach = |x: u16| x.saturating_add(cell_width(&self.shown[(x, y)]));
                 gone_to = (x..end).map(reach).fold(gone_to, u16::max);
                 self.move_to(Position { x, y }, next, out);
-                self.put(cell, next.area, out);
+                self.write_cell(cell, next.area, out);
             }
             // What a wide character covers is no cell of its own.
             x = x.saturating_add(wide);
@@ -81,13 +81,13 @@ impl Canvas {
     }
 
     /// Lets the terminal move rows up if that is what happened.
-    fn roll(&mut self, next: &Buffer, area: Rect, out: &mut Vec<u8>) {
+    fn scroll_rows(&mut self, next: &Buffer, area: Rect, out: &mut Vec<u8>) {
         // A terminal moves whole rows only.
         let area = area.intersection(next.area);
         if area.width != next.area.width || area.height < 2 {
             return;
         }
-        let moved = (1..=MOVED_MAX.min(area.height - 1)).find(|by| {
+        let moved = (1..=SCROLL_ROWS_MAX.min(area.height - 1)).find(|by| {
             let mut rows = area.top()..area.bottom() - by;
             rows.all(|y| row(next, y) == row(&self.shown, y + by))
         });
@@ -122,7 +122,7 @@ impl Canvas {
                 } else {
                     let _ = write!(out, "\x1b[{cells}C");
                 }
-                self.write_over(from, to, next, start, out);
+                self.rewrite_if_shorter(from, to, next, start, out);
             }
             _ if to.x == 0 => {
                 let _ = write!(out, "\x1b[{}H", to.y + 1);
@@ -136,7 +136,7 @@ impl Canvas {
 
     /// Takes a step back, from `start` on, and writes what stands in between once more, if that takes no
     /// more bytes.
-    fn write_over(
+    fn rewrite_if_shorter(
         &self,
         from: Position,
         to: Position,
@@ -146,7 +146,7 @@ impl Canvas {
     ) {
         let step = out.len() - start;
         let cells = || (from.x..to.x).map(|x| &next[(x, from.y)]);
-        let is_same = |cell: &Cell| cell.symbol().is_ascii() && self.suits(cell);
+        let is_same = |cell: &Cell| cell.symbol().is_ascii() && self.matches_pen(cell);
         if usize::from(to.x - from.x) <= step && cells().all(is_same) {
             out.truncate(start);
             cells().for_each(|cell| out.extend_from_slice(cell.symbol().as_bytes()));
@@ -154,21 +154,23 @@ impl Canvas {
     }
 
     /// Whether a cell looks right with the pen as it is.
-    fn suits(&self, cell: &Cell) -> bool {
+    fn matches_pen(&self, cell: &Cell) -> bool {
         let pen = Pen::of(cell);
-        let is_blank = cell.symbol() == " " && !pen.modifiers.intersects(ON_BLANKS);
-        self.pen.is_some_and(|now| now == pen || is_blank && !now.modifiers.intersects(ON_BLANKS))
+        let is_blank = cell.symbol() == " " && !pen.modifiers.intersects(VISIBLE_ON_BLANKS);
+        self.pen.is_some_and(|now| {
+            now == pen || is_blank && !now.modifiers.intersects(VISIBLE_ON_BLANKS)
+        })
     }
 
-    fn put(&mut self, cell: &Cell, area: Rect, out: &mut Vec<u8>) {
-        if !self.suits(cell) {
+    fn write_cell(&mut self, cell: &Cell, area: Rect, out: &mut Vec<u8>) {
+        if !self.matches_pen(cell) {
             self.write_pen(Pen::of(cell), out);
         }
         out.extend_from_slice(cell.symbol().as_bytes());
         // Terminals differ in where they stand behind the last column, and behind wide characters.
         self.cursor = self
             .cursor
-            .filter(|at| columns(cell) == 1 && at.x + 1 < area.right())
+            .filter(|at| cell_width(cell) == 1 && at.x + 1 < area.right())
             .map(|at| Position { x: at.x + 1, y: at.y });
     }
 
@@ -221,7 +223,7 @@ fn row(buffer: &Buffer, y: u16) -> &[Cell] {
 }
 
 /// How many columns a cell takes with what it shows: at least its own.
-fn columns(cell: &Cell) -> u16 {
+fn cell_width(cell: &Cell) -> u16 {
     use unicode_width::UnicodeWidthStr as _;
     let symbol = cell.symbol();
     if symbol.len() == 1 { 1 } else { symbol.width().max(1) as u16 }
@@ -278,18 +280,27 @@ mod tests {
         for y in expected.area.rows().map(|row| row.y) {
             for x in 0..expected.area.width {
                 let cell = &expected[(x, y)];
-                let seen = screen.cell(y, x).unwrap();
-                if seen.is_wide_continuation() {
+                let shown_cell = screen.cell(y, x).unwrap();
+                if shown_cell.is_wide_continuation() {
                     continue;
                 }
-                let symbol = if seen.contents().is_empty() { " " } else { seen.contents() };
+                let symbol =
+                    if shown_cell.contents().is_empty() { " " } else { shown_cell.contents() };
                 assert_eq!(symbol, cell.symbol(), "at {x},{y}");
                 let pen = Pen::of(cell);
-                assert_eq!(seen.inverse(), pen.modifiers.contains(Modifier::REVERSED), "{x},{y}");
-                assert_eq!(seen.underline(), pen.modifiers.contains(Modifier::UNDERLINED));
+                assert_eq!(
+                    shown_cell.inverse(),
+                    pen.modifiers.contains(Modifier::REVERSED),
+                    "{x},{y}"
+                );
+                assert_eq!(shown_cell.underline(), pen.modifiers.contains(Modifier::UNDERLINED));
                 if symbol != " " {
-                    assert_eq!(seen.bold(), pen.modifiers.contains(Modifier::BOLD), "{x},{y}");
-                    assert_eq!(seen.fgcolor(), colour(pen.colour), "{x},{y}");
+                    assert_eq!(
+                        shown_cell.bold(),
+                        pen.modifiers.contains(Modifier::BOLD),
+                        "{x},{y}"
+                    );
+                    assert_eq!(shown_cell.fgcolor(), colour(pen.colour), "{x},{y}");
                 }
             }
         }
@@ -305,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_more_in_a_table_costs_a_row() {
+    fn adding_a_table_row_writes_one_row() {
         let area = Rect::new(0, 0, 60, 12);
         let page = |first: usize| {
             let mut buffer = Buffer::empty(area);
@@ -333,7 +344,7 @@ mod tests {
         assert_eq!(nothing, b"");
     }
 
-    fn any_page(area: Rect) -> impl Strategy<Value = Buffer> {
+    fn any_frame(area: Rect) -> impl Strategy<Value = Buffer> {
         let style = prop_oneof![
             4 => Just(Style::new()),
             1 => Just(Style::new().fg(Color::Cyan)),
@@ -356,8 +367,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_terminal_shows_each_picture_whatever_it_showed_before(
-            pages in prop::collection::vec((any_page(AREA), 0..4_usize, any::<bool>()), 1..8),
+        fn terminal_shows_each_frame_whatever_it_showed_before(
+            pages in prop::collection::vec((any_frame(AREA), 0..4_usize, any::<bool>()), 1..8),
             top in 0..5_u16,
         ) {
             let rolling = Rect { y: top, height: AREA.height - top, ..AREA };

@@ -9,16 +9,16 @@
 //!
 //! Only names and units decide this, never values: a chart stays what it is while samples come.
 
-mod known;
+mod known_charts;
 
 use std::collections::{HashMap, HashSet};
 
 use loadline_protocol::{Column, Schema};
 
-use crate::store::{Magnitude, Values};
+use crate::store::{Magnitude, ValueKind};
 use crate::thresholds::Level;
-use crate::units::{Look, Machine, Units};
-use known::{CORES, KNOWN, is_core, is_known};
+use crate::units::{MachineCapacity, Units, ValueFormat};
+use known_charts::{CORES_TITLE, KNOWN_CHARTS, is_core, is_known};
 
 /// So many columns of unknown names have a chart each, whatever their units.
 const SINGLES_MAX: usize = 4;
@@ -42,17 +42,17 @@ pub struct Chart {
     /// What is drawn in it, first to last.
     pub lines: Vec<ChartLine>,
     /// How its values look.
-    pub look: Look,
+    pub format: ValueFormat,
     /// Values that others are compared with, in the unit that is shown, the most important first.
-    pub references: Vec<Reference>,
+    pub references: Vec<ReferenceLine>,
     /// How it is drawn.
-    pub kind: Kind,
+    pub kind: ChartKind,
 }
 
 impl Chart {
     /// The name of a line: that of its chart, and its own where it has one.
     #[must_use]
-    pub fn name_of(&self, line: &ChartLine) -> String {
+    pub fn line_name(&self, line: &ChartLine) -> String {
         match line.legend.as_str() {
             "" => self.title.clone(),
             legend => format!("{} {legend}", self.title),
@@ -62,7 +62,7 @@ impl Chart {
 
 /// How the columns of a chart are drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ChartKind {
     /// A line each, over one value axis.
     Lines,
     /// A row each, the darker the greater the value: for more columns than lines could be told apart.
@@ -70,16 +70,16 @@ pub enum Kind {
 }
 
 /// Number of charts that the first page always has: CPU, memory, frequency and load.
-pub const CALM: usize = 4;
+pub const FIRST_PAGE_CHARTS: usize = 4;
 
 /// Returns whether the first page is kept calm: there are more than [`CALM`] charts, and the first ones are
 /// of known columns. Further charts then need [room](crate::layout) that leaves the others readable.
 #[must_use]
-pub fn is_calm(charts: &[Chart]) -> bool {
+pub fn has_uncrowded_first_page(charts: &[Chart]) -> bool {
     let is_ours = |chart: &Chart| {
-        KNOWN.iter().any(|(title, _)| *title == chart.title) || chart.title == CORES
+        KNOWN_CHARTS.iter().any(|(title, _)| *title == chart.title) || chart.title == CORES_TITLE
     };
-    charts.len() > CALM && charts[..CALM].iter().all(is_ours)
+    charts.len() > FIRST_PAGE_CHARTS && charts[..FIRST_PAGE_CHARTS].iter().all(is_ours)
 }
 
 /// A column in a chart.
@@ -95,7 +95,7 @@ pub struct ChartLine {
 
 /// A value that is drawn across a chart.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Reference {
+pub struct ReferenceLine {
     /// The value, in the unit that is shown.
     pub value: f64,
     /// What it is: `16 cores`.
@@ -107,11 +107,11 @@ pub struct Reference {
 /// The charts of a schema: first those of known columns, then those of the others in their order. `looks`
 /// has the look of each column.
 #[must_use]
-pub fn charts(schema: &Schema, looks: &[Look], machine: Machine) -> Vec<Chart> {
+pub fn charts(schema: &Schema, formats: &[ValueFormat], machine: MachineCapacity) -> Vec<Chart> {
     let columns = schema.columns();
-    let look = |at: usize| looks[at].clone();
+    let format_of = |at: usize| formats[at].clone();
     let mut charts: Vec<Chart> = Vec::new();
-    for (title, members) in KNOWN {
+    for (title, members) in KNOWN_CHARTS {
         let lines: Vec<ChartLine> = members
             .iter()
             .filter_map(|(name, legend, colour)| {
@@ -120,17 +120,17 @@ pub fn charts(schema: &Schema, looks: &[Look], machine: Machine) -> Vec<Chart> {
             })
             .collect();
         let Some(first) = lines.first() else { continue };
-        let look = look(first.column);
-        let reference = reference(columns[first.column].name(), look.scale, machine);
+        let format = format_of(first.column);
+        let reference = reference(columns[first.column].name(), format.scale, machine);
         let references = reference.into_iter().collect();
-        let per_core = look.table.is_some_and(|(unit, _)| unit == "/core");
+        let per_core = format.table_unit.is_some_and(|(unit, _)| unit == "/core");
         let remark = if per_core { "per core" } else { "" };
-        let (title, kind) = ((*title).to_owned(), Kind::Lines);
-        charts.push(Chart { title, remark, lines, look, references, kind });
+        let (title, kind) = ((*title).to_owned(), ChartKind::Lines);
+        charts.push(Chart { title, remark, lines, format, references, kind });
     }
-    charts.extend(cores(columns, looks));
+    charts.extend(cores_chart(columns, formats));
     // A chart is chosen by its title: no two may have the same.
-    let ours = KNOWN.iter().map(|(title, _)| *title).chain([CORES]);
+    let ours = KNOWN_CHARTS.iter().map(|(title, _)| *title).chain([CORES_TITLE]);
     let mut taken: HashSet<String> = ours.map(str::to_owned).collect();
     for group in groups(columns) {
         let mut title = title(columns, &group);
@@ -138,13 +138,16 @@ pub fn charts(schema: &Schema, looks: &[Look], machine: Machine) -> Vec<Chart> {
             title = format!("\"{title}\"");
         }
         // The look of the values with the most decimals is that of all.
-        let looks = group.iter().map(|at| &looks[*at]);
+        let formats = group.iter().map(|at| &formats[*at]);
         charts.push(Chart {
             title,
             remark: "",
-            look: looks.max_by_key(|look| look.decimals).cloned().unwrap_or_else(|| look(group[0])),
+            format: formats
+                .max_by_key(|format| format.decimals)
+                .cloned()
+                .unwrap_or_else(|| format_of(group[0])),
             references: Vec::new(),
-            kind: Kind::Lines,
+            kind: ChartKind::Lines,
             lines: lines(columns, &group),
         });
     }
@@ -152,7 +155,7 @@ pub fn charts(schema: &Schema, looks: &[Look], machine: Machine) -> Vec<Chart> {
 }
 
 /// The chart of all cores, if there are any.
-fn cores(columns: &[Column], looks: &[Look]) -> Option<Chart> {
+fn cores_chart(columns: &[Column], formats: &[ValueFormat]) -> Option<Chart> {
     let cores = columns.iter().enumerate().filter(|(_, column)| is_core(column));
     let line = |(at, column): (usize, &Column)| ChartLine {
         column: at,
@@ -160,10 +163,10 @@ fn cores(columns: &[Column], looks: &[Look]) -> Option<Chart> {
         colour: 0,
     };
     let lines: Vec<ChartLine> = cores.map(line).collect();
-    let look = looks[lines.first()?.column].clone();
-    let title = CORES.to_owned();
+    let format = formats[lines.first()?.column].clone();
+    let title = CORES_TITLE.to_owned();
     let (remark, references) = ("", Vec::new());
-    Some(Chart { title, remark, lines, look, references, kind: Kind::Heat })
+    Some(Chart { title, remark, lines, format, references, kind: ChartKind::Heat })
 }
 
 /// The columns of unknown names that share a chart, chart by chart; none is empty.
@@ -222,62 +225,62 @@ fn lines(columns: &[Column], group: &[usize]) -> Vec<ChartLine> {
 }
 
 /// As many tasks as there are cores can run at a time.
-fn reference(name: &str, scale: f64, machine: Machine) -> Option<Reference> {
+fn reference(name: &str, scale: f64, machine: MachineCapacity) -> Option<ReferenceLine> {
     let cores = machine.cores.filter(|_| name.starts_with("load"))?;
     let word = if cores > 1.0 { "cores" } else { "core" };
     let label = if scale < 1.0 { "1 per core".to_owned() } else { format!("{cores} {word}") };
-    Some(Reference { value: cores * scale, label, level: Level::Calm })
+    Some(ReferenceLine { value: cores * scale, label, level: Level::Normal })
 }
 
 /// The look of a column that has had such values so far.
 #[must_use]
-pub fn look(
+pub fn value_format(
     column: &Column,
-    values: Values,
+    values: ValueKind,
     magnitude: Magnitude,
     units: Units,
-    machine: Machine,
-) -> Look {
+    machine: MachineCapacity,
+) -> ValueFormat {
     let is_known = is_known(column);
-    let look = Look::of(column, is_known, units, machine);
+    let format = ValueFormat::for_column(column, is_known, units, machine);
     match values {
-        _ if is_known => look,
-        Values::Whole => look.of_whole_numbers().of_magnitude(magnitude),
-        Values::None | Values::Fractional => look.of_magnitude(magnitude),
+        _ if is_known => format,
+        ValueKind::Whole => format.with_whole_numbers().with_magnitude(magnitude),
+        ValueKind::None | ValueKind::Fractional => format.with_magnitude(magnitude),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::units::Range;
+    use crate::units::AxisRange;
 
-    fn charts_in(units: Units, schema: &Schema, machine: Machine) -> Vec<Chart> {
+    fn charts_in(units: Units, schema: &Schema, machine: MachineCapacity) -> Vec<Chart> {
         let columns = schema.columns().iter();
-        let looks: Vec<Look> = columns
-            .map(|it| look(it, Values::Fractional, Magnitude::ZERO, units, machine))
+        let looks: Vec<ValueFormat> = columns
+            .map(|it| value_format(it, ValueKind::Fractional, Magnitude::ZERO, units, machine))
             .collect();
         charts(schema, &looks, machine)
     }
 
-    fn usual(schema: &Schema) -> Vec<Chart> {
-        charts_in(Units::Usual, schema, Machine { cores: Some(4.0), memory: None })
+    fn standard_charts(schema: &Schema) -> Vec<Chart> {
+        charts_in(Units::Standard, schema, MachineCapacity { cores: Some(4.0), memory: None })
     }
 
     fn titles(schema: &str) -> Vec<String> {
-        usual(&schema.parse().unwrap()).into_iter().map(|chart| chart.title).collect()
+        standard_charts(&schema.parse().unwrap()).into_iter().map(|chart| chart.title).collect()
     }
 
     #[test]
     fn the_six_columns_make_four_charts() {
-        let charts = usual(&Schema::plain(6));
+        let charts = standard_charts(&Schema::plain(6));
         let lines: Vec<_> = charts.iter().map(|c| (c.title.as_str(), c.lines.len())).collect();
         assert_eq!(lines, [("CPU", 1), ("Memory", 1), ("Frequency", 1), ("Load", 3)]);
-        assert_eq!(charts[0].look.range, Range::Fixed(100.0));
+        assert_eq!(charts[0].format.range, AxisRange::Fixed(100.0));
     }
 
     #[test]
-    fn what_an_agent_collects_has_its_charts_and_cores_share_one() {
+    fn known_columns_have_their_charts_and_cores_share_one() {
         let all = "cpu:% freq:MHz mem:% load1 load5 load15 user:% net_rx:B/s net_tx:B/s \
                    disk_read:B/s psi_io:% disk_used:% core0:% core1:% core:% core2 temp:°C";
         let expected = [
@@ -296,9 +299,12 @@ mod tests {
             "core2",
         ];
         assert_eq!(titles(all), expected);
-        let charts = usual(&all.parse().unwrap());
-        assert!(is_calm(&charts) && !is_calm(&usual(&Schema::plain(12))));
-        assert_eq!((charts[10].kind, charts[10].lines.len()), (Kind::Heat, 2));
+        let charts = standard_charts(&all.parse().unwrap());
+        assert!(
+            has_uncrowded_first_page(&charts)
+                && !has_uncrowded_first_page(&standard_charts(&Schema::plain(12)))
+        );
+        assert_eq!((charts[10].kind, charts[10].lines.len()), (ChartKind::Heat, 2));
         assert_eq!(titles("freq:MHz load1 cpu:%"), ["CPU", "Frequency", "Load"]);
         assert_eq!(titles("freq:MHz load1 swap:%"), ["Frequency", "Load", "Swap"]);
     }
@@ -306,16 +312,16 @@ mod tests {
     #[test]
     fn a_load_is_compared_with_the_number_of_cores() {
         let load = |units| {
-            let machine = Machine { cores: Some(16.0), memory: None };
+            let machine = MachineCapacity { cores: Some(16.0), memory: None };
             charts_in(units, &Schema::plain(6), machine).pop().unwrap()
         };
         let of = |chart: Chart| {
             let reference = chart.references.into_iter().next();
             reference.map(|it| (it.value, it.label, chart.remark))
         };
-        assert_eq!(of(load(Units::Usual)), Some((16.0, "16 cores".into(), "")));
-        assert_eq!(of(load(Units::Other)), Some((1.0, "1 per core".into(), "per core")));
-        let charts = charts_in(Units::Usual, &Schema::plain(6), Machine::default());
+        assert_eq!(of(load(Units::Standard)), Some((16.0, "16 cores".into(), "")));
+        assert_eq!(of(load(Units::Alternative)), Some((1.0, "1 per core".into(), "per core")));
+        let charts = charts_in(Units::Standard, &Schema::plain(6), MachineCapacity::default());
         assert!(charts[3].references.is_empty());
     }
 
@@ -326,18 +332,18 @@ mod tests {
         assert_eq!(titles("a:B/s d:V b:B/s e f g"), ["a, b", "d", "e", "f", "g"]);
         let seven = "a:V b:V c:V d:V e:V f:V g:V cpu:%";
         assert_eq!(titles(seven), ["CPU", "a - f", "g"]);
-        let charts = usual(&seven.parse().unwrap());
+        let charts = standard_charts(&seven.parse().unwrap());
         let legends: Vec<_> = charts[1].lines.iter().map(|line| line.legend.as_str()).collect();
         assert_eq!(legends, ["a", "b", "c", "d", "e", "f"]);
     }
 
     #[test]
     fn columns_without_a_unit_share_charts_from_thirteen_on() {
-        assert_eq!(usual(&Schema::plain(12)).len(), 12);
-        let charts = usual(&Schema::plain(13));
+        assert_eq!(standard_charts(&Schema::plain(12)).len(), 12);
+        let charts = standard_charts(&Schema::plain(13));
         let found: Vec<_> = charts.iter().map(|it| (it.title.as_str(), it.lines.len())).collect();
         assert_eq!(found, [("c1 - c6", 6), ("c7 - c12", 6), ("c13", 1)]);
-        assert_eq!(usual(&Schema::plain(200)).len(), 34);
+        assert_eq!(standard_charts(&Schema::plain(200)).len(), 34);
         let named = |count: usize| {
             let names: Vec<_> = (0..count).map(|at| format!("x{at}")).collect();
             titles(&names.join(" ")).len()
@@ -346,11 +352,11 @@ mod tests {
     }
 
     #[test]
-    fn no_column_is_lost_and_no_title_is_there_twice() {
+    fn no_column_is_lost_and_no_title_is_repeated() {
         for schema in ["a:V b:V c:V d:V e:V a_-_e:V", "\u{22}CPU\u{22} CPU cpu:% Load", "x y:B z:V"]
         {
             let schema: Schema = schema.parse().unwrap();
-            let charts = usual(&schema);
+            let charts = standard_charts(&schema);
             let titles: HashSet<_> = charts.iter().map(|chart| &chart.title).collect();
             assert_eq!(titles.len(), charts.len(), "{schema}");
             let mut columns: Vec<_> =

@@ -9,19 +9,19 @@ use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
-use crate::event::{Event, Rows, Stream};
-use crate::units::limits_text;
+use crate::event::{Event, Rows, StreamInfo};
+use crate::units::container_limits_text;
 use crate::watched::Watched;
 use crate::zone::utc;
 
 /// How long a look takes at least: a server that knows no requests is known after a second.
-const LOOK_MIN: Duration = Duration::from_secs(3);
+const CHECK_MIN: Duration = Duration::from_secs(3);
 
 /// How long it takes at most, however slow the source is.
-const LOOK_MAX: Duration = Duration::from_mins(1);
+const CHECK_MAX: Duration = Duration::from_mins(1);
 
 /// In so many intervals two rows come.
-const INTERVALS: f64 = 2.5;
+const CHECK_INTERVALS: f64 = 2.5;
 
 /// Rows that are shown.
 const ROWS_SHOWN: usize = 3;
@@ -30,19 +30,19 @@ const ROWS_SHOWN: usize = 3;
 const COLUMNS_SHOWN: usize = 24;
 
 /// Clocks that differ by less differ by no more than the way takes.
-const AGREES_MS: i64 = 1000;
+const CLOCK_TOLERANCE_MS: i64 = 1000;
 
 /// What was found.
 #[derive(Debug)]
-struct Found {
+struct CheckReport {
     watched: Watched,
     /// A file, with times of its own.
     is_recording: bool,
     /// A line above the rows names the columns.
-    has_heading: bool,
+    has_heading_line: bool,
     rows: u64,
     /// The first of them, as text.
-    first: Vec<String>,
+    first_rows: Vec<String>,
     first_fault: Option<SafeText>,
     /// The shortest transit of a row by the two clocks, milliseconds.
     transit_ms: Option<i64>,
@@ -59,33 +59,33 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     let mut clock = loadline_agent::Clock::system();
     let start = Instant::now();
-    let mut found = Found::new(name);
+    let mut found = CheckReport::new(name);
     let mut end = None;
     while end.is_none()
-        && let Ok(Some(event)) = timeout_at(start + found.patience(), events.recv()).await
+        && let Ok(Some(event)) = timeout_at(start + found.timeout(), events.recv()).await
     {
-        end = found.take(clock.now(), event);
+        end = found.handle_event(clock.now(), event);
     }
     let looked = start.elapsed();
     if found.watched.stream.is_some() || found.watched.faults > 0 {
-        let mut report = found.report(looked);
-        if let Some(End::Closed(reason)) = &end {
-            push(&mut report, "end", reason.as_str());
+        let mut report = found.to_text(looked);
+        if let Some(CheckOutcome::Closed(reason)) = &end {
+            push_line(&mut report, "end", reason.as_str());
         }
         out.write_all(report.as_bytes()).await?;
         out.flush().await?;
     }
     match end {
-        Some(End::Failed(reason)) => bail!("{name}: {reason}"),
-        Some(End::Closed(_)) if found.rows == 0 => bail!("{name}: no row in it"),
+        Some(CheckOutcome::Failed(reason)) => bail!("{name}: {reason}"),
+        Some(CheckOutcome::Closed(_)) if found.rows == 0 => bail!("{name}: no row in it"),
         None if found.rows == 0 => bail!("{name}: no row in {:.1} s", looked.as_secs_f64()),
-        Some(End::Closed(_)) | None => Ok(()),
+        Some(CheckOutcome::Closed(_)) | None => Ok(()),
     }
 }
 
 /// How a look ends before its time.
 #[derive(Debug)]
-enum End {
+enum CheckOutcome {
     /// There should have been more.
     Failed(SafeText),
     /// That was all.
@@ -93,76 +93,76 @@ enum End {
 }
 
 /// Appends a line.
-fn push(report: &mut String, label: &str, what: &str) {
+fn push_line(report: &mut String, label: &str, what: &str) {
     // Writing to a String does not fail.
     let _ = write!(report, "{label:9}{what}");
     report.truncate(report.trim_end().len());
     report.push('\n');
 }
 
-impl Found {
-    fn new(name: &str) -> Found {
-        Found {
-            watched: Watched::new(name, false, LOOK_MAX),
+impl CheckReport {
+    fn new(name: &str) -> CheckReport {
+        CheckReport {
+            watched: Watched::new(name, false, CHECK_MAX),
             is_recording: false,
-            has_heading: false,
+            has_heading_line: false,
             rows: 0,
-            first: Vec::new(),
+            first_rows: Vec::new(),
             first_fault: None,
             transit_ms: None,
         }
     }
 
     /// How long to look, by what is known of the pace.
-    fn patience(&self) -> Duration {
-        let interval = self.watched.interval().unwrap_or_default().min(LOOK_MAX);
-        interval.mul_f64(INTERVALS).clamp(LOOK_MIN, LOOK_MAX)
+    fn timeout(&self) -> Duration {
+        let interval = self.watched.interval().unwrap_or_default().min(CHECK_MAX);
+        interval.mul_f64(CHECK_INTERVALS).clamp(CHECK_MIN, CHECK_MAX)
     }
 
     /// Takes what the link tells; how it ends, if that is all.
-    fn take(&mut self, now: loadline_protocol::Time, event: Event) -> Option<End> {
+    fn handle_event(&mut self, now: loadline_protocol::Time, event: Event) -> Option<CheckOutcome> {
         let end = match &event {
             Event::Replaying => {
                 self.is_recording = true;
                 None
             }
-            Event::Heading => {
-                self.has_heading = true;
+            Event::HeadingLine => {
+                self.has_heading_line = true;
                 None
             }
             Event::Rows(rows) => {
-                self.rows(rows);
+                self.add_rows(rows);
                 None
             }
             Event::Faults { first, .. } => {
                 self.first_fault.get_or_insert_with(|| first.clone());
                 None
             }
-            Event::Down { reason, refused, .. } if *refused || self.rows == 0 => {
-                Some(End::Failed(reason.clone()))
+            Event::Disconnected { reason, refused, .. } if *refused || self.rows == 0 => {
+                Some(CheckOutcome::Failed(reason.clone()))
             }
-            Event::Ended { reason, failed: true } => Some(End::Failed(reason.clone())),
-            Event::Down { reason, .. } | Event::Ended { reason, .. } => {
-                Some(End::Closed(reason.clone()))
+            Event::Ended { reason, failed: true } => Some(CheckOutcome::Failed(reason.clone())),
+            Event::Disconnected { reason, .. } | Event::Ended { reason, .. } => {
+                Some(CheckOutcome::Closed(reason.clone()))
             }
             _ => None,
         };
-        self.watched.take(now, event);
+        self.watched.apply(now, event);
         end
     }
 
-    fn rows(&mut self, rows: &Rows) {
+    fn add_rows(&mut self, rows: &Rows) {
         let Some(stream) = &self.watched.stream else { return };
         for sample in rows.iter() {
             self.rows += 1;
-            if self.first.len() < ROWS_SHOWN {
+            if self.first_rows.len() < ROWS_SHOWN {
                 let time = utc(sample.time).format("%Y-%m-%dT%H:%M:%S%.3fZ");
                 let seq = sample.seq.map_or(String::new(), |seq| format!(" #{seq}"));
                 let mut values = String::new();
                 let schema = stream.schema.clone().with_stamp(Stamp::None);
                 let shown = sample.values.iter().copied().take(COLUMNS_SHOWN);
                 schema.write_row(&mut values, None, None, shown);
-                self.first.push(format!("{time}{seq}  {values}"));
+                self.first_rows.push(format!("{time}{seq}  {values}"));
             }
             let transit = sample.received.as_millis() - sample.time.as_millis();
             self.transit_ms = Some(self.transit_ms.map_or(transit, |least| least.min(transit)));
@@ -170,41 +170,43 @@ impl Found {
     }
 
     /// What was found, a line each.
-    fn report(&self, looked: Duration) -> String {
+    fn to_text(&self, looked: Duration) -> String {
         let mut text = String::new();
-        let mut line = |label: &str, what: &str| push(&mut text, label, what);
+        let mut line = |label: &str, what: &str| push_line(&mut text, label, what);
         line("source", &self.watched.name);
         if let Some(stream) = &self.watched.stream {
-            line("kind", &self.kind(stream));
-            if let Some(host) = stream.header.as_ref().map(host).filter(|host| !host.is_empty()) {
+            line("kind", &self.kind_text(stream));
+            if let Some(host) =
+                stream.header.as_ref().map(host_text).filter(|host| !host.is_empty())
+            {
                 line("host", &host);
             }
-            line("columns", &columns(stream));
+            line("columns", &columns_text(stream));
         }
         if let Some(interval) = self.watched.interval() {
             line("pace", &format!("a row every {}", DurationText(interval)));
         }
-        let first = if self.first.is_empty() { "" } else { "; the first:" };
+        let first = if self.first_rows.is_empty() { "" } else { "; the first:" };
         if self.is_recording {
             line("rows", &format!("{}{first}", self.rows));
         } else {
             line("rows", &format!("{} in {:.1} s{first}", self.rows, looked.as_secs_f64()));
         }
-        self.first.iter().for_each(|row| line("", row));
+        self.first_rows.iter().for_each(|row| line("", row));
         let faults = match &self.first_fault {
             Some(first) => format!("{}; the first: {first}", self.watched.faults),
             None => "none".to_owned(),
         };
         line("faults", &faults);
-        if let Some(clock) = self.clock() {
+        if let Some(clock) = self.clock_text() {
             line("clock", &clock);
         }
         text
     }
 
-    fn kind(&self, stream: &Stream) -> String {
+    fn kind_text(&self, stream: &StreamInfo) -> String {
         let version = stream.header.as_ref().map(|header| header.version);
-        let kind = match (version, self.has_heading) {
+        let kind = match (version, self.has_heading_line) {
             (Some(version), _) => format!("subscribed stream, loadline/{version}"),
             (None, true) => "csv: rows below a line of names".to_owned(),
             (None, false) => "plain rows".to_owned(),
@@ -215,12 +217,12 @@ impl Found {
     }
 
     /// What the clock of the source shows, if rows come with their times as they are sampled.
-    fn clock(&self) -> Option<String> {
+    fn clock_text(&self) -> Option<String> {
         let stamp = self.watched.stream.as_ref()?.schema.stamp();
         let ahead_ms = -self.transit_ms.filter(|_| !self.is_recording && stamp != Stamp::None)?;
         let seconds = ahead_ms.unsigned_abs() as f64 / 1000.0;
         Some(match ahead_ms {
-            _ if ahead_ms.abs() < AGREES_MS => format!("as ours, within {seconds:.3} s"),
+            _ if ahead_ms.abs() < CLOCK_TOLERANCE_MS => format!("as ours, within {seconds:.3} s"),
             1.. => format!("{seconds:.1} s ahead of ours"),
             _ => format!("{seconds:.1} s behind ours, or rows come so late"),
         })
@@ -228,20 +230,20 @@ impl Found {
 }
 
 /// What a header tells of the machine.
-fn host(header: &Header) -> String {
+fn host_text(header: &Header) -> String {
     let text = |text: &Option<SafeText>| text.as_ref().map(ToString::to_string);
     let parts = [
         text(&header.host),
         text(&header.os),
         header.cores.map(|cores| format!("{cores} {}", if cores == 1 { "core" } else { "cores" })),
         header.memory.map(|bytes| format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30))),
-        limits_text(header),
+        container_limits_text(header),
         header.agent.as_ref().map(|version| format!("agent {version}")),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-fn columns(stream: &Stream) -> String {
+fn columns_text(stream: &StreamInfo) -> String {
     let columns = stream.schema.columns();
     let names = columns.iter().take(COLUMNS_SHOWN).map(loadline_protocol::Column::heading);
     let names = names.collect::<Vec<_>>().join(", ");
@@ -254,12 +256,12 @@ mod tests {
     use loadline_protocol::{Note, Time};
 
     use super::*;
-    use crate::link::{Progress, Reader, Reading};
+    use crate::link::{ReadOptions, ResumeState, StreamReader};
 
     #[test]
-    fn a_container_says_what_it_may_use() {
+    fn container_limits_are_shown() {
         let header = |fields: &str| match Note::parse(&format!("loadline/1 host=web {fields}")) {
-            Ok(Note::Header(header)) => host(&header),
+            Ok(Note::Header(header)) => host_text(&header),
             other => panic!("{other:?}"),
         };
         assert_eq!(header("cores=8 cpu_limit=1"), "web, 8 cores, limit 1 core");
@@ -277,13 +279,13 @@ mod tests {
     /// stays.
     async fn check(text: &str) -> (String, String) {
         let mut events = vec![Event::Connecting, Event::Connected];
-        let mut reader = Reader::unasked(Reading::default());
+        let mut reader = StreamReader::without_request(ReadOptions::default());
         let now = Time::from_millis(10_000);
-        reader.take(text.as_bytes(), now, &mut Progress::default(), &mut events);
-        looked(events).await
+        reader.feed(text.as_bytes(), now, &mut ResumeState::default(), &mut events);
+        check_events(events).await
     }
 
-    async fn looked(events: Vec<Event>) -> (String, String) {
+    async fn check_events(events: Vec<Event>) -> (String, String) {
         let (sender, receiver) = mpsc::channel(64);
         for event in events {
             sender.send(event).await.unwrap();
@@ -296,7 +298,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_agent_is_found() {
+    async fn an_agent_is_reported() {
         let (text, end) =
             check(&format!("{HEADER}9.990 7 12.5 0.40\nhello\n9.995 8 nan 0.41\n")).await;
         assert_eq!(end, "found");
@@ -316,7 +318,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_clock_that_differs_is_told() {
+    async fn a_clock_offset_is_reported() {
         let clock = |row: &'static str| async move {
             let (text, _) = check(&format!("{HEADER}{row} 7 1 1\n")).await;
             text.lines().last().unwrap().to_owned()
@@ -327,7 +329,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn other_kinds_are_told_apart() {
+    async fn kinds_of_streams_are_distinguished() {
         let kind = |text: &'static str| async move {
             let (text, end) = check(text).await;
             assert_eq!(end, "found");
@@ -340,19 +342,22 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_no_source_is_told() {
+    async fn a_source_without_rows_is_reported() {
         let (text, end) = check("HTTP/1.1 400 Bad Request\n\n<html>\n\n</html>\n").await;
         assert_eq!(end, "web-1:1027: no row in 3.0 s");
         assert!(text.contains("rows     0 in 3.0 s\nfaults   2; the first: field 1: \"HTTP/1.1\""));
-        let retry = Time::default();
-        let down =
-            Event::Down { reason: SafeText::new("connection refused"), refused: false, retry };
-        let (text, end) = looked(vec![Event::Connecting, down]).await;
+        let retry_at = Time::default();
+        let down = Event::Disconnected {
+            reason: SafeText::new("connection refused"),
+            refused: false,
+            retry_at,
+        };
+        let (text, end) = check_events(vec![Event::Connecting, down]).await;
         assert_eq!((text.as_str(), end.as_str()), ("", "web-1:1027: connection refused"));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_slow_source_gets_its_time() {
+    async fn a_slow_source_is_checked_for_longer() {
         let slow = HEADER.replace("1000ms", "8000ms");
         let (text, _) = check(&format!("{slow}9.990 7 1 1\n")).await;
         assert!(text.contains("rows     1 in 20.0 s"), "{text}");

@@ -14,23 +14,23 @@ use ratatui::layout::Rect;
 type Pixels = [u8; 5];
 
 /// The rows of a glyph.
-const ROWS: u16 = 5;
+const GLYPH_ROWS: u16 = 5;
 
 /// Columns of a pixel that is one row high, so that it looks square.
-const PIXEL: u16 = 2;
+const PIXEL_WIDTH: u16 = 2;
 
 /// What a value is expected to take: four digits and a point. A longer one is drawn smaller.
-const USUAL: &str = "0000.";
+const TYPICAL_VALUE: &str = "0000.";
 
 /// Columns that stand beside the digits: a unit or a name.
-const BESIDE: u16 = 5;
+const UNIT_WIDTH: u16 = 5;
 
 /// The largest scale: beyond it, digits are larger than any room needs.
 const SCALE_MAX: u16 = 4;
 
 /// How large the digits are that have room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Size {
+pub struct DigitSize {
     /// Rows of a pixel.
     pub scale: u16,
     /// Rows of a digit.
@@ -41,29 +41,29 @@ pub struct Size {
 
 /// The part of the height that the smallest digits may take, and that larger ones may: the chart below
 /// them needs room, too, and each row of a digit that changes is sent to the terminal.
-const SHARES: (u16, u16) = (3, 5);
+const HEIGHT_SHARES: (u16, u16) = (3, 5);
 
 /// How large the digits of so many values may be in an area. Where not all have room side by side, it is
 /// for the first alone.
 #[must_use]
-pub fn size(values: usize, area: Rect) -> Option<Size> {
+pub fn size(values: usize, area: Rect) -> Option<DigitSize> {
     let fits = |values: usize, scale: u16| {
-        let wide = values * usize::from(width(USUAL, scale) + BESIDE);
-        let share = if scale == 1 { SHARES.0 } else { SHARES.1 };
-        wide <= usize::from(area.width) && (ROWS * scale + 1) * share <= area.height
+        let wide = values * usize::from(width(TYPICAL_VALUE, scale) + UNIT_WIDTH);
+        let share = if scale == 1 { HEIGHT_SHARES.0 } else { HEIGHT_SHARES.1 };
+        wide <= usize::from(area.width) && (GLYPH_ROWS * scale + 1) * share <= area.height
     };
     let largest = |values: usize| (1..=SCALE_MAX).rev().find(|scale| fits(values, *scale));
     let (values, scale) = match largest(values) {
         Some(scale) => (values, scale),
         None => (1, largest(1)?),
     };
-    Some(Size { scale, rows: ROWS * scale, values })
+    Some(DigitSize { scale, rows: GLYPH_ROWS * scale, values })
 }
 
 /// The columns that a text takes at a scale, the gap behind its last glyph included.
 #[must_use]
 pub fn width(text: &str, scale: u16) -> u16 {
-    text.chars().map(|c| (glyph(c).0 * PIXEL + 1) * scale).fold(0, u16::saturating_add)
+    text.chars().map(|c| (glyph(c).0 * PIXEL_WIDTH + 1) * scale).fold(0, u16::saturating_add)
 }
 
 /// The cells of a text at a scale, relative to its upper left.
@@ -72,13 +72,13 @@ pub fn cells(text: &str, scale: u16) -> impl Iterator<Item = (u16, u16)> {
     text.chars().flat_map(move |c| {
         let (wide, pixels) = glyph(c);
         let from = left;
-        left += (wide * PIXEL + 1) * scale;
+        left += (wide * PIXEL_WIDTH + 1) * scale;
         let set = move |x: u16, y: u16| {
             let row = pixels[usize::from(y / scale)];
-            row >> (wide - 1 - x / (PIXEL * scale)) & 1 == 1
+            row >> (wide - 1 - x / (PIXEL_WIDTH * scale)) & 1 == 1
         };
-        (0..ROWS * scale)
-            .flat_map(move |y| (0..wide * PIXEL * scale).map(move |x| (x, y)))
+        (0..GLYPH_ROWS * scale)
+            .flat_map(move |y| (0..wide * PIXEL_WIDTH * scale).map(move |x| (x, y)))
             .filter(move |(x, y)| set(*x, *y))
             .map(move |(x, y)| (from + x, y))
     })
@@ -111,7 +111,7 @@ mod tests {
 
     fn drawn(text: &str, scale: u16) -> Vec<String> {
         let wide = usize::from(width(text, scale));
-        let mut rows = vec![vec![' '; wide]; usize::from(ROWS * scale)];
+        let mut rows = vec![vec![' '; wide]; usize::from(GLYPH_ROWS * scale)];
         for (x, y) in cells(text, scale) {
             rows[usize::from(y)][usize::from(x)] = '#';
         }
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn the_size_follows_the_room() {
+    fn the_size_follows_the_area() {
         let scale = |values, width, height| {
             size(values, Rect::new(0, 0, width, height)).map(|size| (size.scale, size.values))
         };

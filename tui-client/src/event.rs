@@ -14,7 +14,7 @@ pub enum Event {
     /// A recording is read from its beginning.
     Replaying,
     /// So much of a large recording is read, percent; 100 once it is all.
-    Reading(u8),
+    ReadProgress(u8),
     /// Nothing follows any more.
     Ended {
         /// Why, in words.
@@ -23,17 +23,17 @@ pub enum Event {
         failed: bool,
     },
     /// A line above the rows names the columns of the stream that follows.
-    Heading,
+    HeadingLine,
     /// A word to the user.
-    Notice(SafeText),
+    Warning(SafeText),
     /// There is no connection, and this is why; the next try is made at `retry`.
-    Down {
+    Disconnected {
         /// Why, in words.
         reason: SafeText,
         /// Whether the agent refused what was asked: asked again, it gives the same answer.
         refused: bool,
         /// When the next try is made, by this machine's clock.
-        retry: Time,
+        retry_at: Time,
     },
     /// Bytes have come.
     Received {
@@ -41,7 +41,7 @@ pub enum Event {
         bytes: u64,
     },
     /// What the rows that follow mean: once per connection, and again when it changes.
-    Stream(Arc<Stream>),
+    Stream(Arc<StreamInfo>),
     /// Samples, in their order.
     Rows(Rows),
     /// The history is through.
@@ -68,7 +68,7 @@ pub enum Event {
 
 /// What the rows of a connection mean.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Stream {
+pub struct StreamInfo {
     /// What the agent says of itself; `None` for a plain stream.
     pub header: Option<Header>,
     /// The columns. Its stamp is that of the lines.
@@ -126,7 +126,7 @@ impl Rows {
     /// Appends a sample; false if it does not fit: there are too many already, or they are of
     /// another kind.
     #[must_use]
-    pub fn append(&mut self, sample: Sample<'_>) -> bool {
+    pub fn try_append(&mut self, sample: Sample<'_>) -> bool {
         let is_alike =
             sample.values.len() == self.columns && sample.line.is_some() != self.lines.is_empty();
         if !is_alike || (self.len() + 1) * (self.columns + 3) > Rows::NUMBERS_MAX {
@@ -170,20 +170,21 @@ mod tests {
 
     #[test]
     fn samples_of_a_batch_come_out_as_they_went_in() {
-        let given = [sample(1, &[1.0, 2.0], Some("1 2")), sample(2, &[3.0, 4.0], Some("3 4"))];
-        let mut rows = Rows::one(given[0]);
-        assert!(rows.append(given[1]));
-        assert_eq!(rows.iter().collect::<Vec<_>>(), given);
+        let samples = [sample(1, &[1.0, 2.0], Some("1 2")), sample(2, &[3.0, 4.0], Some("3 4"))];
+        let mut rows = Rows::one(samples[0]);
+        assert!(rows.try_append(samples[1]));
+        assert_eq!(rows.iter().collect::<Vec<_>>(), samples);
     }
 
     #[test]
-    fn a_batch_takes_neither_another_kind_of_sample_nor_one_too_many() {
+    fn a_batch_refuses_another_kind_of_sample_and_one_too_many() {
         let mut rows = Rows::one(sample(0, &[1.0], None));
-        assert!(!rows.append(sample(1, &[1.0, 2.0], None)));
-        assert!(!rows.append(sample(1, &[1.0], Some("1"))));
-        let taken = (1..100_000).take_while(|ms| rows.append(sample(*ms, &[1.0], None))).count();
+        assert!(!rows.try_append(sample(1, &[1.0, 2.0], None)));
+        assert!(!rows.try_append(sample(1, &[1.0], Some("1"))));
+        let taken =
+            (1..100_000).take_while(|ms| rows.try_append(sample(*ms, &[1.0], None))).count();
         assert_eq!((taken + 1, rows.len()), (Rows::NUMBERS_MAX / 4, Rows::NUMBERS_MAX / 4));
         let wide = vec![0.0; 2 * Rows::NUMBERS_MAX];
-        assert!(!Rows::one(sample(0, &wide, None)).append(sample(1, &wide, None)));
+        assert!(!Rows::one(sample(0, &wide, None)).try_append(sample(1, &wide, None)));
     }
 }

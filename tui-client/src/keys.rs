@@ -1,16 +1,16 @@
 //! The keys, and what they do. The one table that the loop, the help, the footer and the
 //! configuration read.
 
+mod bindings;
 mod help;
 mod key;
-mod table;
 
 use crossterm::event::KeyEvent;
 
+pub use bindings::{BindableAction, bindable_actions};
 pub use help::{HELP_WIDTH, HELP_WIDTHS, HelpLine};
-pub(crate) use help::{MOUSE, plain};
+pub(crate) use help::{MOUSE_HELP, spell_arrows};
 pub use key::{Key, KeyError};
-pub use table::{Bindable, bindable};
 
 /// What a user wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +70,7 @@ pub enum Action {
     /// The newest ones.
     Live,
     /// A line through all charts at one sample.
-    Cursor,
+    Crosshair,
     /// The other end of a span that is measured.
     Mark,
     /// The statistics of a span, further up.
@@ -108,11 +108,11 @@ pub enum Action {
 /// The action that is called so in a configuration.
 #[must_use]
 pub fn action_named(name: &str) -> Option<Action> {
-    bindable().find(|it| it.name == name).map(|it| it.action)
+    bindable_actions().find(|it| it.name == name).map(|it| it.action)
 }
 
-fn name_of(action: Action) -> &'static str {
-    bindable().find(|it| it.action == action).map_or("", |it| it.name)
+fn action_name(action: Action) -> &'static str {
+    bindable_actions().find(|it| it.action == action).map_or("", |it| it.name)
 }
 
 /// Which key does what.
@@ -121,12 +121,12 @@ fn name_of(action: Action) -> &'static str {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Keys {
     /// Each action with its keys, the one to teach first.
-    bound: Vec<(Action, Vec<Key>)>,
+    bindings: Vec<(Action, Vec<Key>)>,
 }
 
 impl Default for Keys {
     fn default() -> Keys {
-        Keys { bound: bindable().map(|it| (it.action, it.keys.to_vec())).collect() }
+        Keys { bindings: bindable_actions().map(|it| (it.action, it.keys.to_vec())).collect() }
     }
 }
 
@@ -134,15 +134,15 @@ impl Default for Keys {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Conflict {
     /// Which of the changes wants it, the first at 0.
-    pub change: usize,
+    pub change_index: usize,
     /// Which of its keys it is.
-    pub at: usize,
+    pub key_index: usize,
     /// The key.
     pub key: Key,
     /// The name of the action that wants it.
-    pub wants: &'static str,
+    pub wanted_by: &'static str,
     /// The name of the one that has it.
-    pub has: &'static str,
+    pub bound_to: &'static str,
     /// Whether that one has it because nothing else was said.
     pub by_default: bool,
 }
@@ -150,10 +150,10 @@ pub struct Conflict {
 impl Keys {
     /// The usual keys, but for these actions, which have those that stand beside them and no others.
     /// [`Key::CTRL_C`] still quits.
-    pub fn changed(changes: &[(Action, Vec<Key>)]) -> Result<Keys, Conflict> {
+    pub fn with_changes(changes: &[(Action, Vec<Key>)]) -> Result<Keys, Conflict> {
         let mut keys = Keys::default();
         let of = |action| changes.iter().position(|(changed, _)| *changed == action);
-        for (action, bound) in &mut keys.bound {
+        for (action, bound) in &mut keys.bindings {
             if let Some(at) = of(*action) {
                 bound.clone_from(&changes[at].1);
             }
@@ -161,25 +161,25 @@ impl Keys {
                 bound.push(Key::CTRL_C);
             }
         }
-        for (change, (action, wanted)) in changes.iter().enumerate() {
-            for (at, key) in wanted.iter().enumerate() {
+        for (change_index, (action, wanted)) in changes.iter().enumerate() {
+            for (key_index, key) in wanted.iter().enumerate() {
                 let conflict = |has, by_default| Conflict {
-                    change,
-                    at,
+                    change_index,
+                    key_index,
                     key: *key,
-                    wants: name_of(*action),
-                    has: name_of(has),
+                    wanted_by: action_name(*action),
+                    bound_to: action_name(has),
                     by_default,
                 };
-                if wanted[..at].contains(key) {
+                if wanted[..key_index].contains(key) {
                     return Err(conflict(*action, false));
                 }
                 let holds = |(_, keys): &&(Action, Vec<Key>)| keys.contains(key);
                 // Of two changes, the later one is at fault.
-                if let Some((other, _)) = changes[..change].iter().find(holds) {
+                if let Some((other, _)) = changes[..change_index].iter().find(holds) {
                     return Err(conflict(*other, false));
                 }
-                let others = keys.bound.iter().filter(|(other, _)| of(*other).is_none());
+                let others = keys.bindings.iter().filter(|(other, _)| of(*other).is_none());
                 if let Some((other, _)) = others.clone().find(holds) {
                     return Err(conflict(*other, true));
                 }
@@ -194,22 +194,22 @@ impl Keys {
     /// What a key does, if anything.
     #[must_use]
     pub fn action(&self, event: KeyEvent) -> Option<Action> {
-        let key = Key::of(event);
-        let bound = self.bound.iter().find(|(_, keys)| keys.contains(&key));
+        let key = Key::from_event(event);
+        let bound = self.bindings.iter().find(|(_, keys)| keys.contains(&key));
         bound.map(|(action, _)| *action)
     }
 
     /// The keys of an action, as people call them; the first is the one to teach.
     #[must_use]
-    pub fn names(&self, action: Action) -> Vec<String> {
-        let bound = self.bound.iter().find(|(bound, _)| *bound == action);
+    pub fn labels(&self, action: Action) -> Vec<String> {
+        let bound = self.bindings.iter().find(|(bound, _)| *bound == action);
         bound.map_or_else(Vec::new, |(_, keys)| keys.iter().map(|key| key.label()).collect())
     }
 
     /// The key to teach for an action; nothing if it has none.
     #[must_use]
-    pub fn name(&self, action: Action) -> String {
-        self.names(action).into_iter().next().unwrap_or_default()
+    pub fn label(&self, action: Action) -> String {
+        self.labels(action).into_iter().next().unwrap_or_default()
     }
 }
 
@@ -220,8 +220,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_key_does_one_thing_and_can_be_written_down() {
-        let all: Vec<Key> = bindable().flat_map(|it| it.keys).copied().collect();
+    fn default_keys_are_unique_and_parse() {
+        let all: Vec<Key> = bindable_actions().flat_map(|it| it.keys).copied().collect();
         for (at, key) in all.iter().enumerate() {
             assert!(!all[at + 1..].contains(key), "{key:?} is bound twice");
             assert_eq!(key.to_string().parse(), Ok(*key));
@@ -229,22 +229,22 @@ mod tests {
     }
 
     #[test]
-    fn each_action_has_a_name_of_its_own_and_a_key() {
-        let names: Vec<&str> = bindable().map(|it| it.name).collect();
+    fn each_action_has_a_unique_name_and_a_key() {
+        let names: Vec<&str> = bindable_actions().map(|it| it.name).collect();
         for (at, name) in names.iter().enumerate() {
             assert!(!names[at + 1..].contains(name), "{name} stands for two");
             let action = action_named(name).unwrap();
-            assert!(name_of(action) == *name && !Keys::default().name(action).is_empty());
+            assert!(action_name(action) == *name && !Keys::default().label(action).is_empty());
         }
-        assert_eq!(Keys::changed(&[]), Ok(Keys::default()));
+        assert_eq!(Keys::with_changes(&[]), Ok(Keys::default()));
     }
 
     #[test]
-    fn keys_are_told_apart_by_what_is_held_with_them() {
+    fn modifiers_distinguish_keys() {
         let press = |code, held| Keys::default().action(KeyEvent::new(code, held));
         assert_eq!(press(KeyCode::Char('q'), KeyModifiers::NONE), Some(Action::Quit));
         assert_eq!(press(KeyCode::Char('c'), KeyModifiers::CONTROL), Some(Action::Quit));
-        assert_eq!(press(KeyCode::Char('c'), KeyModifiers::NONE), Some(Action::Cursor));
+        assert_eq!(press(KeyCode::Char('c'), KeyModifiers::NONE), Some(Action::Crosshair));
         assert_eq!(press(KeyCode::Char('q'), KeyModifiers::ALT), None);
         assert_eq!(press(KeyCode::Char('?'), KeyModifiers::SHIFT), Some(Action::Help));
         assert_eq!(press(KeyCode::Char('Y'), KeyModifiers::SHIFT), Some(Action::ValueOut));
@@ -257,21 +257,24 @@ mod tests {
     }
 
     #[test]
-    fn another_key_takes_the_place_of_all_that_an_action_had_and_ctrl_c_still_quits() {
+    fn a_rebound_action_loses_its_default_keys_but_ctrl_c_still_quits() {
         let changes = [(Action::Quit, vec![Key::char('Q')]), (Action::Help, vec![])];
-        let keys = Keys::changed(&changes).unwrap();
-        let press = |key: Key| keys.bound.iter().find(|it| it.1.contains(&key)).map(|it| it.0);
+        let keys = Keys::with_changes(&changes).unwrap();
+        let press = |key: Key| keys.bindings.iter().find(|it| it.1.contains(&key)).map(|it| it.0);
         assert_eq!(press(Key::char('Q')), Some(Action::Quit));
         assert_eq!(press(Key::CTRL_C), Some(Action::Quit));
         assert_eq!([press(Key::char('q')), press(Key::char('?'))], [None, None]);
-        assert_eq!((keys.name(Action::Quit).as_str(), keys.name(Action::Help).as_str()), ("Q", ""));
+        assert_eq!(
+            (keys.label(Action::Quit).as_str(), keys.label(Action::Help).as_str()),
+            ("Q", "")
+        );
     }
 
     #[test]
-    fn a_key_that_is_taken_is_a_conflict() {
+    fn a_key_bound_twice_is_a_conflict() {
         let check = |changes: &[(Action, Vec<Key>)], expected: Option<(&str, bool)>| {
-            let conflict = Keys::changed(changes).err();
-            assert_eq!(conflict.map(|it| (it.has, it.by_default)), expected, "{changes:?}");
+            let conflict = Keys::with_changes(changes).err();
+            assert_eq!(conflict.map(|it| (it.bound_to, it.by_default)), expected, "{changes:?}");
         };
         let key = Key::char;
         check(&[(Action::Help, vec![key('f')])], Some(("fullscreen", true)));

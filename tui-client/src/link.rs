@@ -3,14 +3,14 @@
 mod connector;
 mod embedded;
 mod events;
-mod given;
 mod greeting;
+mod local;
 mod plain;
 mod prometheus;
 mod reader;
-mod record;
+mod record_columns;
+mod recorder;
 mod ssh;
-mod table;
 mod tcp;
 mod terminal;
 #[cfg(feature = "tls")]
@@ -31,41 +31,41 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::event::Event;
-pub use connector::{Connector, Stream};
+pub use connector::{ByteStream, Connector};
 pub use events::{Events, events_max};
-pub use given::Given;
+pub use local::LocalInput;
 pub use prometheus::{Fleet, FleetError, Secrets};
-pub use reader::{Farewell, Progress, Reader, Reading};
-pub use record::{Recorder, open as open_recording, recorded};
+pub use reader::{Disconnect, ReadOptions, ResumeState, StreamReader};
+pub use recorder::{Recorder, open as open_recording, spawn_recorder};
 pub use ssh::SshCommand;
-use terminal::Loan;
-pub use terminal::{Lender, Terminal};
-pub use tls::{Tls, TlsError, TlsFiles};
+use terminal::TerminalLoan;
+pub use terminal::{TerminalAccess, TerminalLender};
+pub use tls::{TlsClient, TlsClientError, TlsClientFiles};
 
 /// How long a server has to answer a request before its rows are taken as plain ones, unless making
 /// the connection showed that the way is longer.
-const ANSWER_MAX: Duration = Duration::from_secs(1);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The same for a server that has answered before: it knows requests, and is only slow.
-const ANSWER_AGAIN_MAX: Duration = Duration::from_secs(10);
+const ANSWER_TIMEOUT_LONG: Duration = Duration::from_secs(10);
 
 /// The longest that making a connection counts for: the look-up of a name counts in it.
-const WAY_MAX: Duration = Duration::from_secs(1);
+const CONNECT_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// How long a source may take to take a request.
-const ASK_MAX: Duration = Duration::from_secs(10);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What is asked for beyond the silence: a row was on its way.
-const SILENCE_MARGIN: Duration = Duration::from_secs(1);
+const OUTAGE_MARGIN: Duration = Duration::from_secs(1);
 
 /// How long a source that takes no request may take to say why.
-const LAST_WORD_MAX: Duration = Duration::from_secs(1);
+const REASON_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The wait after the first failure; it doubles with each further one.
-const RETRY_MIN: Duration = Duration::from_millis(250);
+const BACKOFF_MIN: Duration = Duration::from_millis(250);
 
 /// The longest wait between two tries.
-const RETRY_MAX: Duration = Duration::from_secs(10);
+const BACKOFF_MAX: Duration = Duration::from_secs(10);
 
 /// Bytes taken at once; what they say is passed on before more are read.
 const READ_BYTES: usize = 16 * 1024;
@@ -77,39 +77,39 @@ pub const EVENTS_MAX: usize = 64;
 
 /// What to ask of the source, each time anew.
 #[derive(Debug, Clone, Default)]
-pub struct Wish {
+pub struct LinkOptions {
     /// The time between rows; the agent's if `None`.
     pub interval: Option<Duration>,
     /// How far back to begin.
     pub history: History,
     /// What to make of the rows.
-    pub reading: Reading,
+    pub read_options: ReadOptions,
     /// Go on when a recording grows.
     pub follow: bool,
 }
 
-impl Wish {
+impl LinkOptions {
     /// The request of a connection that goes on after `progress`.
-    fn request(&self, progress: &Progress, now: Time) -> Request {
+    fn request(&self, state: &ResumeState, now: Time) -> Request {
         Request {
             interval: self.interval,
-            history: Some(self.history_since(progress, now)),
-            columns: self.reading.columns.as_ref().map(|columns| {
+            history: Some(self.history_since(state, now)),
+            columns: self.read_options.columns.as_ref().map(|columns| {
                 // A unit is ours to know: `cpu:%` names the column `cpu`.
                 let name = |column: &String| column.split(':').next().unwrap_or("").to_owned();
                 columns.iter().map(name).collect()
             }),
-            resume: progress.last,
+            resume: state.last,
             ..Request::default()
         }
     }
 
     /// How far back to begin if the run is another than before: what was sampled since the last row
     /// came is asked for in any case.
-    fn history_since(&self, progress: &Progress, now: Time) -> History {
-        let Some(heard) = progress.heard else { return self.history };
-        let silent_ms = (now.as_millis() - heard.as_millis()).max(0) as u64;
-        let silent = Duration::from_millis(silent_ms) + SILENCE_MARGIN;
+    fn history_since(&self, state: &ResumeState, now: Time) -> History {
+        let Some(last_received) = state.last_received else { return self.history };
+        let silent_ms = (now.as_millis() - last_received.as_millis()).max(0) as u64;
+        let silent = Duration::from_millis(silent_ms) + OUTAGE_MARGIN;
         match self.history {
             History::All => History::All,
             History::Last(span) => History::Last(span.max(silent)),
@@ -122,76 +122,89 @@ impl Wish {
 #[derive(Debug)]
 pub struct Link {
     connector: Connector,
-    wish: Wish,
+    options: LinkOptions,
     clock: Clock,
-    progress: Progress,
+    resume_state: ResumeState,
     /// The interval that was asked for last; nobody asks any more once the other end is dropped.
-    asked: watch::Receiver<Option<Duration>>,
-    ask: watch::Sender<Option<Duration>>,
-    loans: mpsc::Receiver<Loan>,
-    lender: Lender,
+    interval_receiver: watch::Receiver<Option<Duration>>,
+    interval_sender: watch::Sender<Option<Duration>>,
+    loans: mpsc::Receiver<TerminalLoan>,
+    lender: TerminalLender,
 }
 
 /// Nobody follows this link any more.
-struct Unfollowed;
+struct ReceiverDropped;
 
 impl Link {
     /// A link that is not connected yet.
     #[must_use]
-    pub fn new(connector: Connector, wish: Wish, clock: Clock) -> Link {
-        let (ask, asked) = watch::channel(wish.interval);
-        let (lender, loans) = Lender::new();
-        Link { connector, wish, clock, progress: Progress::default(), asked, ask, loans, lender }
+    pub fn new(connector: Connector, options: LinkOptions, clock: Clock) -> Link {
+        let (interval_sender, interval_receiver) = watch::channel(options.interval);
+        let (lender, loans) = TerminalLender::new();
+        Link {
+            connector,
+            options,
+            clock,
+            resume_state: ResumeState::default(),
+            interval_receiver,
+            interval_sender,
+            loans,
+            lender,
+        }
     }
 
     /// Asks the source for another interval, on this connection and on those that follow.
     #[must_use]
-    pub fn asker(&self) -> watch::Sender<Option<Duration>> {
-        self.ask.clone()
+    pub fn interval_sender(&self) -> watch::Sender<Option<Duration>> {
+        self.interval_sender.clone()
     }
 
     /// Lends it the terminal, to try anew at once and to ask what it has to.
     #[must_use]
-    pub fn lender(&self) -> Lender {
+    pub fn lender(&self) -> TerminalLender {
         self.lender.clone()
     }
 
     /// Connects and reads, again and again, until nobody receives the events any more.
     pub async fn run(mut self, events: mpsc::Sender<Event>) {
         // An error only says that the receiver is gone.
-        let _ = match self.connector.given() {
-            Some(given) => given.follow(&self.wish, &mut self.clock, &events).await,
-            None => self.follow(&events).await,
+        let _ = match self.connector.local_input() {
+            Some(input) => input.run(&self.options, &mut self.clock, &events).await,
+            None => self.keep_connected(&events).await,
         };
     }
 
-    async fn follow(&mut self, events: &mpsc::Sender<Event>) -> Result<(), Unfollowed> {
+    async fn keep_connected(
+        &mut self,
+        events: &mpsc::Sender<Event>,
+    ) -> Result<(), ReceiverDropped> {
         let mut backoff = None;
         let mut loan = None;
         loop {
             send(events, Event::Connecting).await?;
-            let asked = Instant::now();
+            let started = Instant::now();
             let end = match self.connect(loan.take(), events).await? {
                 Ok(stream) => {
                     send(events, Event::Connected).await?;
-                    let before = self.progress.clone();
-                    let end = self.converse(stream, asked.elapsed(), events).await?;
-                    if self.progress != before {
+                    let before = self.resume_state.clone();
+                    let end = self.read_connection(stream, started.elapsed(), events).await?;
+                    if self.resume_state != before {
                         backoff = None;
                     }
                     end
                 }
-                Err(error) => broken(&error),
+                Err(error) => classify_error(&error),
             };
-            let delay = backoff.get_or_insert_with(retries).next().map_or(RETRY_MAX, capped);
+            let delay =
+                backoff.get_or_insert_with(backoff_delays).next().map_or(BACKOFF_MAX, cap_delay);
             let retry = self.now().as_millis() + delay.as_millis() as i64;
-            let Farewell { reason, refused } = end;
+            let Disconnect { reason, refused } = end;
             let retry = Time::from_millis(retry);
-            send(events, Event::Down { reason, refused, retry }).await?;
+            send(events, Event::Disconnected { reason, refused, retry_at: retry }).await?;
             tokio::select! {
                 () = sleep(delay) => {}
                 Some(lent) = self.loans.recv() => loan = Some(lent),
-                () = events.closed() => return Err(Unfollowed),
+                () = events.closed() => return Err(ReceiverDropped),
             }
         }
     }
@@ -199,11 +212,11 @@ impl Link {
     /// Tries once to make a connection; anew if the terminal is lent meanwhile.
     async fn connect(
         &mut self,
-        mut loan: Option<Loan>,
+        mut loan: Option<TerminalLoan>,
         events: &mpsc::Sender<Event>,
-    ) -> Result<io::Result<Box<dyn Stream>>, Unfollowed> {
+    ) -> Result<io::Result<Box<dyn ByteStream>>, ReceiverDropped> {
         loop {
-            let terminal = Loan::terminal(loan.as_ref());
+            let terminal = TerminalLoan::access(loan.as_ref());
             let made = tokio::select! {
                 // A try that has not begun yet need not be ended.
                 biased;
@@ -211,9 +224,9 @@ impl Link {
                     loan = Some(lent);
                     continue;
                 }
-                () = events.closed() => return Err(Unfollowed),
+                () = events.closed() => return Err(ReceiverDropped),
                 made = timeout(
-                    self.connector.time_max(terminal),
+                    self.connector.connect_timeout(terminal),
                     self.connector.connect(terminal),
                 ) => made,
             };
@@ -225,32 +238,32 @@ impl Link {
     }
 
     /// Asks and reads until the connection ends.
-    async fn converse(
+    async fn read_connection(
         &mut self,
-        mut stream: Box<dyn Stream>,
-        way: Duration,
+        mut stream: Box<dyn ByteStream>,
+        connect_time: Duration,
         events: &mpsc::Sender<Event>,
-    ) -> Result<Farewell, Unfollowed> {
-        if let Err(error) = self.ask(&mut stream).await {
-            return Ok(broken(&last_word(&mut stream, error).await));
+    ) -> Result<Disconnect, ReceiverDropped> {
+        if let Err(error) = self.send_request(&mut stream).await {
+            return Ok(classify_error(&read_reason(&mut stream, error).await));
         }
-        let patience = if self.progress.answered {
-            ANSWER_AGAIN_MAX
+        let answer_timeout = if self.resume_state.answered {
+            ANSWER_TIMEOUT_LONG
         } else {
-            ANSWER_MAX.max(4 * way.min(WAY_MAX))
+            ANSWER_TIMEOUT.max(4 * connect_time.min(CONNECT_TIME_MAX))
         };
-        let decide_at = Instant::now() + patience;
-        let mut reader = Reader::new(self.wish.reading.clone());
+        let decide_at = Instant::now() + answer_timeout;
+        let mut reader = StreamReader::new(self.options.read_options.clone());
         let mut bytes = vec![0; READ_BYTES];
         let mut batch = Vec::new();
         loop {
             let count = tokio::select! {
-                () = events.closed() => return Err(Unfollowed),
-                Ok(()) = self.asked.changed() => {
-                    if self.progress.answered
-                        && let Err(error) = self.ask(&mut stream).await
+                () = events.closed() => return Err(ReceiverDropped),
+                Ok(()) = self.interval_receiver.changed() => {
+                    if self.resume_state.answered
+                        && let Err(error) = self.send_request(&mut stream).await
                     {
-                        return Ok(broken(&error));
+                        return Ok(classify_error(&error));
                     }
                     continue;
                 }
@@ -265,18 +278,18 @@ impl Link {
             let end = match count {
                 Ok(Some(count @ 1..)) => {
                     batch.push(Event::Received { bytes: count as u64 });
-                    reader.take(&bytes[..count], now, &mut self.progress, &mut batch)
+                    reader.feed(&bytes[..count], now, &mut self.resume_state, &mut batch)
                 }
                 // Nothing can follow any more that would explain the rows that were held back.
-                Ok(Some(0)) => Some(broken(&io::ErrorKind::BrokenPipe.into())),
-                Err(error) => Some(broken(&error)),
+                Ok(Some(0)) => Some(classify_error(&io::ErrorKind::BrokenPipe.into())),
+                Err(error) => Some(classify_error(&error)),
                 Ok(None) => {
-                    reader.decide_plain(&mut self.progress, &mut batch);
+                    reader.decide_plain(&mut self.resume_state, &mut batch);
                     None
                 }
             };
             if end.is_some() {
-                reader.close(&mut self.progress, &mut batch);
+                reader.close(&mut self.resume_state, &mut batch);
             }
             for event in batch.drain(..) {
                 send(events, event).await?;
@@ -288,11 +301,11 @@ impl Link {
     }
 
     /// Sends the request for what is wished now.
-    async fn ask(&mut self, stream: &mut (impl AsyncWriteExt + Unpin)) -> io::Result<()> {
-        self.wish.interval = *self.asked.borrow_and_update();
+    async fn send_request(&mut self, stream: &mut (impl AsyncWriteExt + Unpin)) -> io::Result<()> {
+        self.options.interval = *self.interval_receiver.borrow_and_update();
         let now = self.now();
-        let request = format!("{}\n", self.wish.request(&self.progress, now));
-        let written = timeout(ASK_MAX, async {
+        let request = format!("{}\n", self.options.request(&self.resume_state, now));
+        let written = timeout(REQUEST_TIMEOUT, async {
             stream.write_all(request.as_bytes()).await?;
             // What is encrypted is not always on its way.
             stream.flush().await
@@ -310,9 +323,9 @@ impl Link {
 
 /// What the source says that takes no request; `error` if that is nothing. Over TLS it says only
 /// after the connection is made that it does not want us, and then closes.
-async fn last_word(stream: &mut (impl AsyncReadExt + Unpin), error: io::Error) -> io::Error {
-    match timeout(LAST_WORD_MAX, stream.read(&mut [0; 1024])).await {
-        Ok(Err(said)) => said,
+async fn read_reason(stream: &mut (impl AsyncReadExt + Unpin), error: io::Error) -> io::Error {
+    match timeout(REASON_TIMEOUT, stream.read(&mut [0; 1024])).await {
+        Ok(Err(reason)) => reason,
         Ok(Ok(_)) | Err(_) => error,
     }
 }
@@ -334,31 +347,31 @@ async fn read(
     }
 }
 
-async fn send(events: &mpsc::Sender<Event>, event: Event) -> Result<(), Unfollowed> {
+async fn send(events: &mpsc::Sender<Event>, event: Event) -> Result<(), ReceiverDropped> {
     // A schema may have thousands of columns: there is one on its way at a time, not a queue full.
     if matches!(event, Event::Stream(_)) {
-        drop(events.reserve_many(events.max_capacity()).await.map_err(|_| Unfollowed)?);
+        drop(events.reserve_many(events.max_capacity()).await.map_err(|_| ReceiverDropped)?);
     }
-    events.send(event).await.map_err(|_| Unfollowed)
+    events.send(event).await.map_err(|_| ReceiverDropped)
 }
 
-fn retries() -> impl Iterator<Item = Duration> {
+fn backoff_delays() -> impl Iterator<Item = Duration> {
     ExponentialBuilder::new()
-        .with_min_delay(RETRY_MIN)
-        .with_max_delay(RETRY_MAX)
+        .with_min_delay(BACKOFF_MIN)
+        .with_max_delay(BACKOFF_MAX)
         .without_max_times()
         .with_jitter()
         .build()
 }
 
 /// Jitter may not make the longest wait longer.
-fn capped(delay: Duration) -> Duration {
-    delay.min(RETRY_MAX)
+fn cap_delay(delay: Duration) -> Duration {
+    delay.min(BACKOFF_MAX)
 }
 
 /// Why a connection cannot be made or has ended, in words that fit a header line.
-fn broken(error: &io::Error) -> Farewell {
-    if let Some(farewell) = tls::farewell(error) {
+fn classify_error(error: &io::Error) -> Disconnect {
+    if let Some(farewell) = tls::classify_error(error) {
         return farewell;
     }
     let reason = match error.kind() {
@@ -370,47 +383,47 @@ fn broken(error: &io::Error) -> Farewell {
         io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof => "closed by the server",
         _ => &error.to_string(),
     };
-    Farewell { reason: SafeText::new(reason), refused: false }
+    Disconnect { reason: SafeText::new(reason), refused: false }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn waits() -> Vec<Duration> {
-        retries().take(12).map(capped).collect()
+    fn delays() -> Vec<Duration> {
+        backoff_delays().take(12).map(cap_delay).collect()
     }
 
     #[test]
-    fn the_wait_doubles_up_to_ten_seconds_and_no_two_clients_wait_alike() {
-        let (ours, theirs) = (waits(), waits());
+    fn backoff_doubles_up_to_ten_seconds_with_jitter() {
+        let (ours, theirs) = (delays(), delays());
         assert_ne!(ours, theirs, "clients that lost the same agent do not come back at once");
-        let mut least = RETRY_MIN;
+        let mut least = BACKOFF_MIN;
         for wait in &ours {
             assert!(
-                *wait >= least.min(RETRY_MAX) && *wait <= (2 * least).min(RETRY_MAX),
+                *wait >= least.min(BACKOFF_MAX) && *wait <= (2 * least).min(BACKOFF_MAX),
                 "{ours:?}"
             );
             least *= 2;
         }
-        assert_eq!(ours.last(), Some(&RETRY_MAX));
+        assert_eq!(ours.last(), Some(&BACKOFF_MAX));
     }
 
     #[tokio::test]
-    async fn a_terminal_that_is_lent_comes_back_whether_the_try_succeeds_or_not() {
-        let door = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = door.local_addr().unwrap().port();
-        drop(door);
+    async fn a_lent_terminal_is_returned_after_each_attempt() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        drop(listener);
         let connector = Connector::tcp("127.0.0.1", port);
-        let link = Link::new(connector, Wish::default(), Clock::system());
+        let link = Link::new(connector, LinkOptions::default(), Clock::system());
         let lender = link.lender();
         let (sender, mut events) = mpsc::channel(EVENTS_MAX);
         tokio::spawn(link.run(sender));
         lender.lend(false).await;
         assert_eq!(events.recv().await, Some(Event::Connecting));
-        assert!(matches!(events.recv().await, Some(Event::Down { .. })));
+        assert!(matches!(events.recv().await, Some(Event::Disconnected { .. })));
         // Now somebody is there; it need not wait for the next try.
-        let _door = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+        let _listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.unwrap();
         lender.lend(false).await;
         assert_eq!(events.recv().await, Some(Event::Connecting));
         assert_eq!(events.recv().await, Some(Event::Connected));
@@ -419,13 +432,13 @@ mod tests {
     }
 
     #[test]
-    fn after_an_outage_what_was_sampled_since_is_asked_for() {
+    fn after_an_outage_the_request_covers_the_missed_samples() {
         let second = |seconds: i64| Time::from_millis(seconds * 1000);
-        let check = |history, heard: Option<i64>, expected: &str| {
-            let wish = Wish { history, ..Wish::default() };
-            let mut progress = Progress::default();
-            progress.heard = heard.map(second);
-            assert_eq!(wish.request(&progress, second(100)).to_string(), expected);
+        let check = |history, last_received: Option<i64>, expected: &str| {
+            let options = LinkOptions { history, ..LinkOptions::default() };
+            let mut state = ResumeState::default();
+            state.last_received = last_received.map(second);
+            assert_eq!(options.request(&state, second(100)).to_string(), expected);
         };
         let last = |seconds| History::Last(Duration::from_secs(seconds));
         check(History::None, None, "loadline/1 history=none");

@@ -7,19 +7,19 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use loadline::app::{self, App, View};
+use loadline::app::{self, App, WindowEnd};
 use loadline::check;
-use loadline::cli::{self, Chosen, Instead, Settings};
+use loadline::cli::{self, CliSettings, EarlyExit, SourceSpec};
 use loadline::event::{Event, Sample};
 use loadline::link::{
-    self, Connector, Events, Fleet, Lender, Link, Reading, Recorder, Secrets, Tls, TlsFiles, Wish,
-    events_max,
+    self, Connector, Events, Fleet, Link, LinkOptions, ReadOptions, Recorder, Secrets,
+    TerminalLender, TlsClient, TlsClientFiles, events_max,
 };
-use loadline::output::{self, Form, Job, Progress};
-use loadline::run::{self, Screen};
+use loadline::output::{self, Job, OutputFormat, ProgressLine};
+use loadline::run::{self, TerminalScreen};
 use loadline::source::{Secret, Source};
 use loadline::theme::Theme;
-use loadline::time_spec::{Bounds, TimeRange};
+use loadline::time_spec::{TimeBounds, TimeRange};
 use loadline::watched::Watched;
 use loadline::zone::Zone;
 use loadline_agent::{Clock, error_text, without_error_number};
@@ -30,17 +30,17 @@ use tokio::sync::{mpsc, watch};
 fn main() -> ExitCode {
     let settings = match cli::parse(std::env::args_os()) {
         Ok(settings) => settings,
-        Err(Instead::Print(text)) => {
+        Err(EarlyExit::Print(text)) => {
             // An error means that nobody reads it.
             let _ = write!(std::io::stdout(), "{text}");
             return ExitCode::SUCCESS;
         }
-        Err(Instead::Usage(text) | Instead::Config(text)) => {
+        Err(EarlyExit::Usage(text) | EarlyExit::Config(text)) => {
             print_error(&text);
             return ExitCode::from(2);
         }
     };
-    run::end_on_panic();
+    run::exit_on_panic();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -70,45 +70,45 @@ fn print_warning(message: &str) {
     let _ = writeln!(std::io::stderr(), "warning: {}", without_error_number(message));
 }
 
-async fn watch(mut settings: Settings) -> anyhow::Result<()> {
+async fn watch(mut settings: CliSettings) -> anyhow::Result<()> {
     let mut stop = Box::pin(signals()?);
     let bounds = tokio::select! {
-        bounds = look_at_range(&mut settings) => bounds?,
+        bounds = resolve_range(&mut settings) => bounds?,
         () = &mut stop => return Ok(()),
     };
     let sources = tokio::select! {
-        sources = open(&settings) => sources?,
+        sources = open_sources(&settings) => sources?,
         () = &mut stop => return Ok(()),
     };
     let count = sources.len();
-    settings.allow(count).map_err(anyhow::Error::msg)?;
+    settings.check_source_count(count).map_err(anyhow::Error::msg)?;
     let (mut watched, mut handles, mut links) = (Vec::new(), Vec::new(), Vec::new());
     for (chosen, connector) in sources {
-        if let Some(given) = connector.given() {
-            given.check().with_context(|| format!("cannot open {connector}"))?;
+        if let Some(local_input) = connector.local_input() {
+            local_input.check().with_context(|| format!("cannot open {connector}"))?;
         }
         let embedded = connector.is_embedded();
         // Each machine of a server has a name of its own.
         let is_fleet = matches!(chosen.source, Source::Prometheus(_));
-        let given = chosen.name.clone().filter(|_| !is_fleet);
-        let name = given.unwrap_or_else(|| connector.to_string());
-        let keep = settings.keep_of(&chosen.source);
-        let mut seen = Watched::new(&name, embedded, keep).one_of(count);
-        seen.asks = connector.asks();
+        let configured_name = chosen.name.clone().filter(|_| !is_fleet);
+        let name = configured_name.unwrap_or_else(|| connector.to_string());
+        let retention = settings.retention_of(&chosen.source);
+        let mut watched_source = Watched::new(&name, embedded, retention).with_memory_share(count);
+        watched_source.may_prompt = connector.may_prompt();
         let (sender, events) = mpsc::channel(events_max(count));
         let sender = record(&settings, &chosen.source, sender)?;
-        let link = Link::new(connector, wish(&settings, chosen), Clock::system());
-        let (ask, lender) = (link.asker(), link.lender());
+        let link = Link::new(connector, link_options(&settings, chosen), Clock::system());
+        let (ask, lender) = (link.interval_sender(), link.lender());
         links.push(events);
         tokio::spawn(link.run(sender));
-        if seen.asks {
+        if watched_source.may_prompt {
             // Now there is a terminal to ask in. Without a screen, a failure is to be one line.
             tokio::select! {
-                () = run::lend(&lender, settings.form == Form::Tui) => {}
+                () = run::lend_plain_terminal(&lender, settings.format == OutputFormat::Tui) => {}
                 () = &mut stop => return Ok(()),
             }
         }
-        watched.push(seen);
+        watched.push(watched_source);
         handles.push((ask, lender));
     }
     if settings.check {
@@ -120,47 +120,47 @@ async fn watch(mut settings: Settings) -> anyhow::Result<()> {
         };
     }
     let events = Events::new(links);
-    if settings.form == Form::Tui {
+    if settings.format == OutputFormat::Tui {
         show(&settings, bounds, watched, events, &handles, stop).await
     } else {
-        let names = watched.into_iter().map(|seen| seen.name).collect();
+        let names = watched.into_iter().map(|source| source.name).collect();
         write(&settings, bounds, names, events, stop).await
     }
 }
 
 /// Turns `--from` and `--to` into times. They count from the newest sample: of recordings alone, that is
 /// their end, for which they are read once more.
-async fn look_at_range(settings: &mut Settings) -> anyhow::Result<Bounds> {
+async fn resolve_range(settings: &mut CliSettings) -> anyhow::Result<TimeBounds> {
     if settings.range == TimeRange::default() {
-        return Ok(Bounds::default());
+        return Ok(TimeBounds::default());
     }
     let now = Clock::system().now();
-    let recorded = recorded_ends(settings).await?;
+    let recorded = recorded_range(settings).await?;
     let newest = recorded.map_or(now, |(_, newest)| newest);
     let bounds = settings.range.resolve(newest, Zone::Local)?;
-    settings.look_at(bounds, recorded, now);
+    settings.apply_bounds(bounds, recorded, now);
     Ok(bounds)
 }
 
 /// The oldest and the newest time of all sources; `None` unless they are recordings with samples.
-async fn recorded_ends(settings: &Settings) -> anyhow::Result<Option<(Time, Time)>> {
+async fn recorded_range(settings: &CliSettings) -> anyhow::Result<Option<(Time, Time)>> {
     let is_file = |path: &Path| path.metadata().is_ok_and(|it| it.is_file());
-    let mut ends: Option<(Time, Time)> = None;
+    let mut range: Option<(Time, Time)> = None;
     for chosen in &settings.sources {
         let Source::Path(path) = &chosen.source else { return Ok(None) };
         if !is_file(path) {
             return Ok(None);
         }
-        let tls = Tls::new(chosen.tls.clone());
+        let tls = TlsClient::new(chosen.tls.clone());
         let connector = Connector::open(&chosen.source, None, &chosen.ssh, &tls).await?;
-        let wish = Wish { follow: false, ..wish(settings, chosen) };
+        let options = LinkOptions { follow: false, ..link_options(settings, chosen) };
         let (sender, mut events) = mpsc::channel(events_max(1));
-        tokio::spawn(Link::new(connector, wish, Clock::system()).run(sender));
+        tokio::spawn(Link::new(connector, options, Clock::system()).run(sender));
         while let Some(event) = events.recv().await {
             if let Event::Rows(rows) = &event {
                 for Sample { time, .. } in rows.iter() {
-                    let (oldest, newest) = ends.unwrap_or((time, time));
-                    ends = Some((oldest.min(time), newest.max(time)));
+                    let (oldest, newest) = range.unwrap_or((time, time));
+                    range = Some((oldest.min(time), newest.max(time)));
                 }
             }
             if matches!(event, Event::Ended { .. }) {
@@ -168,32 +168,32 @@ async fn recorded_ends(settings: &Settings) -> anyhow::Result<Option<(Time, Time
             }
         }
     }
-    Ok(ends)
+    Ok(range)
 }
 
 /// The ways to all sources. Of a server that knows several machines, each of these is one.
-async fn open(settings: &Settings) -> anyhow::Result<Vec<(&Chosen, Connector)>> {
-    let mut tls = TlsOfFiles::default();
+async fn open_sources(settings: &CliSettings) -> anyhow::Result<Vec<(&SourceSpec, Connector)>> {
+    let mut tls = TlsCache::default();
     let secret = |name| std::env::var(name).ok().filter(|it| !it.is_empty()).map(Secret::new);
     let secrets = Secrets {
         password: secret("LOADLINE_PROM_PASSWORD"),
         token: secret("LOADLINE_PROM_TOKEN"),
     };
-    let mut sources: Vec<(&Chosen, Connector)> = Vec::new();
+    let mut sources: Vec<(&SourceSpec, Connector)> = Vec::new();
     let mut left = settings.sources.len();
     for chosen in &settings.sources {
         left -= 1;
-        let tls = tls.of(&chosen.tls);
+        let tls = tls.get_or_create(&chosen.tls);
         let Source::Prometheus(server) = &chosen.source else {
             let open = Connector::open(&chosen.source, settings.interval, &chosen.ssh, tls);
             sources.push((chosen, open.await?));
             continue;
         };
         let names: HashSet<String> = sources.iter().map(|(_, it)| it.to_string()).collect();
-        let room = cli::SOURCES_MAX.saturating_sub(sources.len() + left);
+        let capacity = cli::SOURCES_MAX.saturating_sub(sources.len() + left);
         let is_taken = |name: &str| names.contains(name);
         let with = (tls, &secrets);
-        let fleet = Fleet::find(server, with, settings.interval, room, is_taken).await?;
+        let fleet = Fleet::find(server, with, settings.interval, capacity, is_taken).await?;
         if fleet.left_out > 0 {
             let (all, shown) = (fleet.connectors.len() + fleet.left_out, fleet.connectors.len());
             print_warning(&format!(
@@ -207,13 +207,13 @@ async fn open(settings: &Settings) -> anyhow::Result<Vec<(&Chosen, Connector)>> 
 }
 
 /// What is asked of a source.
-fn wish(settings: &Settings, chosen: &Chosen) -> Wish {
-    Wish {
+fn link_options(settings: &CliSettings, chosen: &SourceSpec) -> LinkOptions {
+    LinkOptions {
         interval: settings.interval,
         history: settings.history,
-        reading: Reading {
+        read_options: ReadOptions {
             columns: chosen.columns.clone(),
-            keep_lines: settings.form == Form::Raw,
+            keep_lines: settings.format == OutputFormat::Raw,
         },
         follow: settings.follow,
     }
@@ -221,13 +221,13 @@ fn wish(settings: &Settings, chosen: &Chosen) -> Wish {
 
 /// What TLS is spoken with, made once for all sources that have the same files.
 #[derive(Default)]
-struct TlsOfFiles(Vec<(TlsFiles, Tls)>);
+struct TlsCache(Vec<(TlsClientFiles, TlsClient)>);
 
-impl TlsOfFiles {
-    fn of(&mut self, files: &TlsFiles) -> &Tls {
+impl TlsCache {
+    fn get_or_create(&mut self, files: &TlsClientFiles) -> &TlsClient {
         let made = self.0.iter().position(|(made, _)| made == files);
         let at = made.unwrap_or_else(|| {
-            self.0.push((files.clone(), Tls::new(files.clone())));
+            self.0.push((files.clone(), TlsClient::new(files.clone())));
             self.0.len() - 1
         });
         &self.0[at].1
@@ -236,7 +236,7 @@ impl TlsOfFiles {
 
 /// Records `source` on the way to `events`, if the user wants that.
 fn record(
-    settings: &Settings,
+    settings: &CliSettings,
     source: &Source,
     events: mpsc::Sender<Event>,
 ) -> anyhow::Result<mpsc::Sender<Event>> {
@@ -248,15 +248,15 @@ fn record(
         anyhow::bail!("{name} cannot be read and recorded to at once; give --record another file");
     }
     let file = link::open_recording(path).with_context(|| format!("cannot record to {name}"))?;
-    Ok(link::recorded(file, name, Recorder::new(settings.count), events))
+    Ok(link::spawn_recorder(file, name, Recorder::new(settings.count), events))
 }
 
 async fn show(
-    settings: &Settings,
-    bounds: Bounds,
+    settings: &CliSettings,
+    bounds: TimeBounds,
     watched: Vec<Watched>,
     events: Events,
-    handles: &[(watch::Sender<Option<Duration>>, Lender)],
+    handles: &[(watch::Sender<Option<Duration>>, TerminalLender)],
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     let mut clock = Clock::system();
@@ -267,44 +267,45 @@ async fn show(
     } else {
         anstyle_query::clicolor().filter(|wanted| !wanted)
     };
-    let look = app::Settings {
+    let screen_settings = app::ScreenSettings {
         window: settings.window,
         fullscreen: settings.fullscreen,
         zone: Zone::Local,
         theme: Theme {
-            own: settings.colours,
+            overrides: settings.colours,
             fill: settings.fill,
             ..Theme::detect(colour, settings.theme, |name| std::env::var(name).ok())
         },
     };
     let mut watched = watched.into_iter();
     let first = watched.next().context("there is no source")?;
-    let mut app = App::new(first, look, Size::default(), clock.now())
-        .beside(watched)
-        .with(settings.keys.clone(), settings.thresholds.clone());
+    let mut app = App::new(first, screen_settings, Size::default(), clock.now())
+        .with_sources(watched)
+        .with_keys_and_thresholds(settings.keys.clone(), settings.thresholds.clone());
     // A view that ends later than now is live until then.
     if let Some(to) = bounds.to.filter(|to| *to < clock.now()) {
-        app.view = View::Paused(to);
+        app.window_end = WindowEnd::Paused(to);
     }
-    let mut screen = Screen::open(settings.mouse).context("cannot take over the terminal")?;
+    let mut screen =
+        TerminalScreen::open(settings.mouse).context("cannot take over the terminal")?;
     let result = run::run(&mut screen, &mut app, events, clock, handles, stop).await;
     drop(screen);
     result.context("the terminal failed")
 }
 
 async fn write(
-    settings: &Settings,
-    bounds: Bounds,
+    settings: &CliSettings,
+    bounds: TimeBounds,
     sources: Vec<String>,
     events: Events,
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    let (form, count, zone) = (settings.form, settings.count, Zone::Local);
-    let job = Job { form, count, bounds, sources, zone };
+    let (format, count, zone) = (settings.format, settings.count, Zone::Local);
+    let job = Job { format, count, bounds, sources, zone };
     let (out, errors) = (std::io::stdout(), std::io::stderr());
     // Between rows on a terminal it would be in the way.
-    let is_seen = errors.is_terminal() && !out.is_terminal();
-    let progress = Progress::new(is_seen.then_some(errors), print_warning);
+    let is_progress_visible = errors.is_terminal() && !out.is_terminal();
+    let progress = ProgressLine::new(is_progress_visible.then_some(errors), print_warning);
     let summary = output::run(&job, events, tokio::io::stdout(), progress, stop).await?;
     let lines = |count, one: &str, more: &str| match count {
         0 => {}

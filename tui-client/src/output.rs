@@ -16,16 +16,16 @@ use loadline_protocol::{Column, Note};
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{Instant, sleep_until};
 
-use crate::event::{Event, Sample, Stream};
+use crate::event::{Event, Sample, StreamInfo};
 use crate::link::Events;
-use crate::time_spec::Bounds;
+use crate::time_spec::TimeBounds;
 use crate::zone::Zone;
 
-pub use progress::{Progress, Tell};
+pub use progress::{ProgressLine, Reporter};
 
 /// A form of output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Form {
+pub enum OutputFormat {
     /// The screen: charts and a table, live.
     Tui,
     /// Aligned columns, for people.
@@ -39,30 +39,36 @@ pub enum Form {
 }
 
 /// Turns events into lines. Each call appends whole lines to `out`. A source is called by its number.
-trait Lines {
+trait OutputFormatter {
     /// All that is known at the start of what the rows mean, the columns of one source after the
     /// other: called once, before the first row.
     fn begin(&mut self, columns: &[Column], out: &mut String);
 
     /// What the rows of a source that follow mean.
-    fn stream(&mut self, _source: usize, _stream: &Stream, _out: &mut String) {}
+    fn set_stream(&mut self, _source: usize, _stream: &StreamInfo, _out: &mut String) {}
 
     /// A row.
-    fn row(&mut self, source: usize, stream: &Stream, sample: Sample<'_>, out: &mut String);
+    fn write_row(
+        &mut self,
+        source: usize,
+        stream: &StreamInfo,
+        sample: Sample<'_>,
+        out: &mut String,
+    );
 
     /// A note of the stream.
-    fn note(&mut self, _note: &Note, _out: &mut String) {}
+    fn write_note(&mut self, _note: &Note, _out: &mut String) {}
 }
 
 /// What to write, and when to stop.
 #[derive(Debug, Clone)]
 pub struct Job {
     /// In which form.
-    pub form: Form,
+    pub format: OutputFormat,
     /// How many rows; all of them if `None`.
     pub count: Option<u64>,
     /// Rows of other times are left out.
-    pub bounds: Bounds,
+    pub bounds: TimeBounds,
     /// The names of the sources: of one at least.
     pub sources: Vec<String>,
     /// The time zone of what people read.
@@ -80,7 +86,7 @@ pub struct Summary {
 
 /// Lines of several sources begin when each has said what its columns are, or after so long: a header
 /// line is written once.
-const BEGIN_MAX: Duration = Duration::from_secs(1);
+const BEGIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Events taken at once.
 const BATCH_MAX: usize = 64;
@@ -96,19 +102,19 @@ pub async fn run(
     job: &Job,
     mut events: Events,
     mut out: impl AsyncWrite + Unpin,
-    mut tell: impl Tell,
+    mut reporter: impl Reporter,
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<Summary> {
-    let mut writer = Writer::new(job);
-    let begin_at = Instant::now() + BEGIN_MAX;
+    let mut writer = OutputWriter::new(job);
+    let begin_at = Instant::now() + BEGIN_TIMEOUT;
     let mut batch = Vec::with_capacity(BATCH_MAX);
     tokio::pin!(stop);
     loop {
         // Until the lines begin, a source that has told its columns keeps its rows for itself.
         let is_wanted = |source: usize| writer.has_begun || writer.sources[source].stream.is_none();
-        let most = if writer.has_begun { BATCH_MAX } else { 1 };
+        let batch_max = if writer.has_begun { BATCH_MAX } else { 1 };
         tokio::select! {
-            count = events.receive_of(&mut batch, most, is_wanted) => {
+            count = events.receive_from(&mut batch, batch_max, is_wanted) => {
                 if count == 0 && !writer.can_begin() {
                     return Ok(writer.summary);
                 }
@@ -121,8 +127,8 @@ pub async fn run(
             () = &mut stop => return Ok(writer.summary),
         };
         for (source, event) in batch.drain(..) {
-            writer.tell(source, &event, &mut tell)?;
-            writer.take(source, &event);
+            writer.report(source, &event, &mut reporter)?;
+            writer.write_event(source, &event);
         }
         if !writer.text.is_empty() {
             let written = tokio::select! {
@@ -148,10 +154,10 @@ async fn write(out: &mut (impl AsyncWrite + Unpin), text: &str) -> io::Result<()
     out.flush().await
 }
 
-struct Writer<'a> {
+struct OutputWriter<'a> {
     job: &'a Job,
-    lines: Box<dyn Lines + Send>,
-    sources: Vec<Told>,
+    formatter: Box<dyn OutputFormatter + Send>,
+    sources: Vec<SourceStatus>,
     has_begun: bool,
     /// The columns of which the lines were told when they began.
     columns: Vec<Column>,
@@ -162,27 +168,29 @@ struct Writer<'a> {
 
 /// What is known of a source, and what people have been told of it.
 #[derive(Default)]
-struct Told {
-    stream: Option<Arc<Stream>>,
-    connection: Connection,
+struct SourceStatus {
+    stream: Option<Arc<StreamInfo>>,
+    connection: ConnectionStatus,
     rows: u64,
-    has_skipped: bool,
-    has_left_out: bool,
-    has_refused: bool,
+    is_skip_reported: bool,
+    is_column_change_reported: bool,
+    is_refusal_reported: bool,
 }
 
-impl Told {
+impl SourceStatus {
     /// Whether it is known what its rows mean, or that there are none for now.
     fn is_settled(&self) -> bool {
-        let is_away =
-            matches!(self.connection, Connection::Failed | Connection::Lost | Connection::Ended);
+        let is_away = matches!(
+            self.connection,
+            ConnectionStatus::Failed | ConnectionStatus::Lost | ConnectionStatus::Ended
+        );
         self.stream.is_some() || is_away
     }
 }
 
 /// What has been told of a connection: an outage is told once, not at each try.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
-enum Connection {
+enum ConnectionStatus {
     /// There was none yet.
     #[default]
     None,
@@ -196,19 +204,21 @@ enum Connection {
     Ended,
 }
 
-impl Writer<'_> {
-    fn new(job: &Job) -> Writer<'_> {
+impl OutputWriter<'_> {
+    fn new(job: &Job) -> OutputWriter<'_> {
         let names = job.sources.clone();
-        let lines: Box<dyn Lines + Send> = match job.form {
-            Form::Csv => Box::new(csv::Csv::new(names)),
-            Form::Json => Box::new(json::Json::new(names)),
-            Form::Raw => Box::new(raw::Raw),
-            Form::Table | Form::Tui => Box::new(table::Table::new(names, job.zone)),
+        let lines: Box<dyn OutputFormatter + Send> = match job.format {
+            OutputFormat::Csv => Box::new(csv::CsvFormatter::new(names)),
+            OutputFormat::Json => Box::new(json::JsonFormatter::new(names)),
+            OutputFormat::Raw => Box::new(raw::RawFormatter),
+            OutputFormat::Table | OutputFormat::Tui => {
+                Box::new(table::TableFormatter::new(names, job.zone))
+            }
         };
-        Writer {
+        OutputWriter {
             job,
-            lines,
-            sources: job.sources.iter().map(|_| Told::default()).collect(),
+            formatter: lines,
+            sources: job.sources.iter().map(|_| SourceStatus::default()).collect(),
             has_begun: false,
             columns: Vec::new(),
             rows: 0,
@@ -218,53 +228,62 @@ impl Writer<'_> {
     }
 
     /// What people should know of an event, besides a row.
-    fn tell(&mut self, source: usize, event: &Event, tell: &mut impl Tell) -> anyhow::Result<()> {
+    fn report(
+        &mut self,
+        source: usize,
+        event: &Event,
+        reporter: &mut impl Reporter,
+    ) -> anyhow::Result<()> {
         let name = &self.job.sources[source];
-        let told = &mut self.sources[source];
+        let status = &mut self.sources[source];
         match event {
-            Event::Connected => told.connection = Connection::Up,
-            Event::Down { reason, refused, .. } => {
+            Event::Connected => status.connection = ConnectionStatus::Up,
+            Event::Disconnected { reason, refused, .. } => {
                 let (reason, refused) = (reason.to_string(), *refused);
-                return self.tell_outage(source, &reason, refused, tell);
+                return self.report_outage(source, &reason, refused, reporter);
             }
             Event::Ended { reason, failed } => {
-                told.connection = Connection::Ended;
+                status.connection = ConnectionStatus::Ended;
                 let what = format!("{name}: {reason}");
                 if *failed && self.has_ended() {
                     bail!(what);
                 } else if *failed {
-                    tell.line(&what);
+                    reporter.message(&what);
                 }
             }
-            Event::Reading(percent) => tell.reading(name, *percent),
-            Event::Notice(text) => tell.line(text.as_str()),
+            Event::ReadProgress(percent) => reporter.read_progress(name, *percent),
+            Event::Warning(text) => reporter.message(text.as_str()),
             Event::Faults { count, .. } => {
                 self.summary.faults = self.summary.faults.saturating_add(*count);
             }
             Event::Skipped { count } => {
-                if !std::mem::replace(&mut told.has_skipped, true) {
-                    tell.line(&format!(
+                if !std::mem::replace(&mut status.is_skip_reported, true) {
+                    reporter.message(&format!(
                         "{name}: rows are skipped, as they are too late or too many"
                     ));
                 }
                 self.summary.skipped = self.summary.skipped.saturating_add(*count);
             }
-            Event::Stream(stream) if self.job.form == Form::Csv && self.has_begun => {
+            Event::Stream(stream) if self.job.format == OutputFormat::Csv && self.has_begun => {
                 let others = stream.schema.columns().iter();
                 let has_others = others
                     .clone()
                     .any(|column| !self.columns.iter().any(|known| known.name() == column.name()));
-                let is_changed = told
+                let is_changed = status
                     .stream
                     .as_ref()
                     .is_some_and(|before| before.schema.columns() != stream.schema.columns());
-                if (has_others || is_changed) && !std::mem::replace(&mut told.has_left_out, true) {
-                    tell.line(&format!("{name}: other columns now; csv keeps those of its header"));
+                if (has_others || is_changed)
+                    && !std::mem::replace(&mut status.is_column_change_reported, true)
+                {
+                    reporter.message(&format!(
+                        "{name}: other columns now; csv keeps those of its header"
+                    ));
                 }
             }
             Event::Connecting
             | Event::Replaying
-            | Event::Heading
+            | Event::HeadingLine
             | Event::Received { .. }
             | Event::Health(_)
             | Event::Stream(_)
@@ -276,115 +295,120 @@ impl Writer<'_> {
     }
 
     /// Tells that a source cannot be reached. If none can, there is nothing to wait for.
-    fn tell_outage(
+    fn report_outage(
         &mut self,
         source: usize,
         reason: &str,
         refused: bool,
-        tell: &mut impl Tell,
+        reporter: &mut impl Reporter,
     ) -> anyhow::Result<()> {
         let name = &self.job.sources[source];
-        let told = &mut self.sources[source];
-        let is_refusal = refused && told.rows == 0;
-        let what = match told.connection {
+        let status = &mut self.sources[source];
+        let is_refusal = refused && status.rows == 0;
+        let what = match status.connection {
             _ if is_refusal => format!("{name} refuses: {reason}"),
-            Connection::None => {
-                format!("cannot connect to {name}: {reason}{}", advice(reason))
+            ConnectionStatus::None => {
+                format!("cannot connect to {name}: {reason}{}", hint(reason))
             }
-            Connection::Up => format!("{name}: connection lost: {reason}; reconnecting"),
-            Connection::Failed | Connection::Lost | Connection::Ended => return Ok(()),
+            ConnectionStatus::Up => format!("{name}: connection lost: {reason}; reconnecting"),
+            ConnectionStatus::Failed | ConnectionStatus::Lost | ConnectionStatus::Ended => {
+                return Ok(());
+            }
         };
-        let is_first = told.connection == Connection::None || is_refusal;
-        let is_told = is_refusal && std::mem::replace(&mut told.has_refused, true);
-        told.connection = if is_first { Connection::Failed } else { Connection::Lost };
-        if is_first && self.sources.iter().all(|told| told.connection == Connection::Failed) {
+        let is_first = status.connection == ConnectionStatus::None || is_refusal;
+        let is_reported = is_refusal && std::mem::replace(&mut status.is_refusal_reported, true);
+        status.connection =
+            if is_first { ConnectionStatus::Failed } else { ConnectionStatus::Lost };
+        if is_first
+            && self.sources.iter().all(|status| status.connection == ConnectionStatus::Failed)
+        {
             bail!(what);
         }
-        if !is_told {
-            tell.line(&what);
+        if !is_reported {
+            reporter.message(&what);
         }
         Ok(())
     }
 
     /// Whether nothing follows any more of any source.
     fn has_ended(&self) -> bool {
-        self.sources.iter().all(|told| told.connection == Connection::Ended)
+        self.sources.iter().all(|status| status.connection == ConnectionStatus::Ended)
     }
 
     /// Whether there are columns to begin with.
     fn can_begin(&self) -> bool {
-        !self.has_begun && self.sources.iter().any(|told| told.stream.is_some())
+        !self.has_begun && self.sources.iter().any(|status| status.stream.is_some())
     }
 
     /// Begins the lines with all columns that are known.
     fn begin(&mut self) {
         self.has_begun = true;
-        for stream in self.sources.iter().filter_map(|told| told.stream.as_ref()) {
+        for stream in self.sources.iter().filter_map(|status| status.stream.as_ref()) {
             for column in stream.schema.columns() {
                 if !self.columns.iter().any(|known| known.name() == column.name()) {
                     self.columns.push(column.clone());
                 }
             }
         }
-        self.lines.begin(&self.columns, &mut self.text);
-        for (source, told) in self.sources.iter().enumerate() {
-            if let Some(stream) = &told.stream {
-                self.lines.stream(source, stream, &mut self.text);
+        self.formatter.begin(&self.columns, &mut self.text);
+        for (source, status) in self.sources.iter().enumerate() {
+            if let Some(stream) = &status.stream {
+                self.formatter.set_stream(source, stream, &mut self.text);
             }
         }
     }
 
     /// Appends the lines of an event, until there are as many rows in all as asked for.
-    fn take(&mut self, source: usize, event: &Event) {
-        let told = &mut self.sources[source];
+    fn write_event(&mut self, source: usize, event: &Event) {
+        let status = &mut self.sources[source];
         match event {
             Event::Stream(stream) => {
-                told.stream = Some(stream.clone());
+                status.stream = Some(stream.clone());
                 if self.has_begun {
-                    self.lines.stream(source, stream, &mut self.text);
+                    self.formatter.set_stream(source, stream, &mut self.text);
                 }
             }
             Event::Rows(rows) => {
-                let Some(stream) = &told.stream else { return };
+                let Some(stream) = &status.stream else { return };
                 let count = self.job.count;
                 let wanted =
                     count.map_or(usize::MAX, |count| count.saturating_sub(self.rows) as usize);
                 let bounds = self.job.bounds;
                 let is_past = rows.iter().any(|sample| bounds.is_past(sample.time));
                 // A recording may go back in time, and has an end of its own.
-                if is_past && told.connection == Connection::Up {
-                    told.connection = Connection::Ended;
+                if is_past && status.connection == ConnectionStatus::Up {
+                    status.connection = ConnectionStatus::Ended;
                 }
                 let rows = rows.iter().filter(|sample| bounds.contains(sample.time));
                 for sample in rows.take(wanted) {
-                    self.lines.row(source, stream, sample, &mut self.text);
+                    self.formatter.write_row(source, stream, sample, &mut self.text);
                     self.rows += 1;
-                    told.rows += 1;
+                    status.rows += 1;
                 }
             }
-            Event::Note(note) => self.lines.note(note, &mut self.text),
+            Event::Note(note) => self.formatter.write_note(note, &mut self.text),
             Event::Connecting
             | Event::Connected
             | Event::Replaying
-            | Event::Reading(_)
-            | Event::Heading
+            | Event::ReadProgress(_)
+            | Event::HeadingLine
             | Event::Ended { .. }
-            | Event::Notice(_)
+            | Event::Warning(_)
             | Event::Received { .. }
             | Event::Health(_)
-            | Event::Down { .. }
+            | Event::Disconnected { .. }
             | Event::Live
             | Event::Skipped { .. }
             | Event::Faults { .. } => {}
         }
-        if self.can_begin() && self.sources.iter().all(Told::is_settled) {
+        if self.can_begin() && self.sources.iter().all(SourceStatus::is_settled) {
             self.begin();
         }
     }
 }
 
 /// What to do about a first connection that failed. What ssh says speaks for itself.
-fn advice(reason: &str) -> &'static str {
+fn hint(reason: &str) -> &'static str {
     match reason {
         "connection refused" | "timed out" => "; is an agent running there?",
         _ => "",

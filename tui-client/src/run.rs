@@ -1,7 +1,7 @@
 //! The loop between the terminal, the link and the app. Keys come first; a frame is drawn only when
 //! something has changed, and not more than so many times a second.
 
-mod plain;
+mod terminal_modes;
 
 use std::io::{self, Write as _};
 use std::pin::Pin;
@@ -28,71 +28,75 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::app::{App, Flow, Message};
 use crate::canvas::Canvas;
-use crate::link::{Events, Lender};
+use crate::link::{Events, TerminalLender};
 use crate::view;
-pub use plain::lend;
+pub use terminal_modes::lend_plain_terminal;
 
 /// At most 30 frames a second.
-const FRAME_MIN: Duration = Duration::from_millis(33);
+const FRAME_INTERVAL_MIN: Duration = Duration::from_millis(33);
 
 /// With several sources there is always one that has something new: rows alone are shown this often,
 /// and what the user does at once.
-const EVENTS_FRAME_MIN: Duration = Duration::from_millis(250);
+const EVENTS_FRAME_INTERVAL_MIN: Duration = Duration::from_millis(250);
 
 /// Events taken between two looks at the keyboard, those of all sources together.
 const BATCH_MAX: usize = 256;
 
 /// The first frame waits so long for the history, which then stands in it.
-const FIRST_FRAME_MAX: Duration = Duration::from_millis(250);
+const FIRST_FRAME_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// How long the program may take to end when its terminal is gone.
-const END_MAX: Duration = Duration::from_millis(300);
+const EXIT_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// How long the shell may take to stop us after it was asked to.
-const STOP_MAX: Duration = Duration::from_millis(500);
+const SUSPEND_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Asks for buttons, the wheel and movement with a button held: not for every movement, which would cost
 /// bytes over a slow line.
 const MOUSE_ON: &str = "\x1b[?1000h\x1b[?1002h\x1b[?1006h";
 
 /// Ends whatever style was set.
-const PLAIN: &str = "\x1b[m";
+const RESET_STYLE: &str = "\x1b[m";
 
 /// What lies between the two is shown at once, where the terminal can do that.
-const BEGIN: &[u8] = b"\x1b[?2026h";
-const END: &[u8] = b"\x1b[?2026l";
+const BEGIN_UPDATE: &[u8] = b"\x1b[?2026h";
+const END_UPDATE: &[u8] = b"\x1b[?2026l";
 
 const MOUSE_OFF: &str = "\x1b[?1006l\x1b[?1002l\x1b[?1000l";
 
 /// The terminal, taken over; whole again when this is dropped.
 #[derive(Debug)]
-pub struct Screen {
+pub struct TerminalScreen {
     canvas: Canvas,
     /// The picture that is being drawn, kept for its memory.
-    next: Buffer,
+    next_frame: Buffer,
     /// What goes to the terminal, kept for its memory.
     bytes: Vec<u8>,
     mouse: bool,
 }
 
-impl Screen {
+impl TerminalScreen {
     /// Takes the terminal over, with its mouse or without.
-    pub fn open(mouse: bool) -> io::Result<Screen> {
+    pub fn open(mouse: bool) -> io::Result<TerminalScreen> {
         let canvas = Canvas::new(Rect::default());
-        let mut screen =
-            Screen { canvas, next: Buffer::empty(Rect::default()), bytes: Vec::new(), mouse };
+        let mut screen = TerminalScreen {
+            canvas,
+            next_frame: Buffer::empty(Rect::default()),
+            bytes: Vec::new(),
+            mouse,
+        };
         screen.enter()?;
         Ok(screen)
     }
 
-    fn listen_to_mouse(&self) -> io::Result<()> {
+    fn enable_mouse(&self) -> io::Result<()> {
         if self.mouse { execute!(io::stdout(), Print(MOUSE_ON)) } else { Ok(()) }
     }
 
     /// Gives the terminal back. What cannot be written to it any more is no matter.
     fn leave() {
         let mut stdout = io::stdout();
-        let _ = execute!(stdout, EndSynchronizedUpdate, Print(MOUSE_OFF), Print(PLAIN));
+        let _ = execute!(stdout, EndSynchronizedUpdate, Print(MOUSE_OFF), Print(RESET_STYLE));
         let _ = execute!(stdout, LeaveAlternateScreen, Show);
         let _ = disable_raw_mode();
     }
@@ -103,7 +107,7 @@ impl Screen {
         disable_raw_mode()?;
         enable_raw_mode()?;
         execute!(io::stdout(), EnterAlternateScreen, Hide)?;
-        self.listen_to_mouse()?;
+        self.enable_mouse()?;
         self.clear();
         Ok(())
     }
@@ -115,42 +119,42 @@ impl Screen {
 
     /// Makes the next frame draw every cell anew.
     fn clear(&mut self) {
-        self.canvas = Canvas::new(self.next.area);
+        self.canvas = Canvas::new(self.next_frame.area);
     }
 
     /// Draws a frame, which the terminal shows at once and whole.
     pub fn draw(&mut self, app: &App) -> io::Result<()> {
-        self.next.resize(app.area());
-        self.next.reset();
-        view::render(app, app.area(), &mut self.next);
+        self.next_frame.resize(app.area());
+        self.next_frame.reset();
+        view::render(app, app.area(), &mut self.next_frame);
         self.bytes.clear();
-        let begin = BEGIN.len();
-        self.bytes.extend_from_slice(BEGIN);
-        self.canvas.draw(&mut self.next, view::rolling(app), &mut self.bytes);
+        let begin = BEGIN_UPDATE.len();
+        self.bytes.extend_from_slice(BEGIN_UPDATE);
+        self.canvas.draw(&mut self.next_frame, view::scrolling_rows(app), &mut self.bytes);
         // Nothing changed that can be seen.
         if self.bytes.len() == begin {
             return Ok(());
         }
-        self.bytes.extend_from_slice(END);
+        self.bytes.extend_from_slice(END_UPDATE);
         let mut stdout = io::stdout().lock();
         stdout.write_all(&self.bytes)?;
         stdout.flush()
     }
 }
 
-impl Drop for Screen {
+impl Drop for TerminalScreen {
     fn drop(&mut self) {
-        Screen::leave();
+        TerminalScreen::leave();
     }
 }
 
 /// A panic anywhere, in a task too, ends the program: a screen that goes on without its link would
 /// show old numbers as if nothing had happened. The terminal is given back before, if it was taken.
-pub fn end_on_panic() {
+pub fn exit_on_panic() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
         if crossterm::terminal::is_raw_mode_enabled().unwrap_or(true) {
-            Screen::leave();
+            TerminalScreen::leave();
         }
         report(info);
         std::process::exit(1);
@@ -159,8 +163,8 @@ pub fn end_on_panic() {
 
 /// Comes true when the terminal is gone. With or without a signal that says so, its descriptor tells;
 /// a reader of keys would not notice, or never rest again.
-fn hangup() -> oneshot::Receiver<()> {
-    let (gone, hangup) = oneshot::channel();
+fn watch_hangup() -> oneshot::Receiver<()> {
+    let (sender, receiver) = oneshot::channel();
     std::thread::spawn(move || {
         let stdout = io::stdout();
         loop {
@@ -172,26 +176,26 @@ fn hangup() -> oneshot::Receiver<()> {
             }
         }
         // An error means that the program has ended before.
-        let _ = gone.send(());
+        let _ = sender.send(());
         // Who was just asking for keys may never come back from that: the terminal that does not answer
         // any more is asked again and again.
-        std::thread::sleep(END_MAX);
+        std::thread::sleep(EXIT_TIMEOUT);
         std::process::exit(0);
     });
-    hangup
+    receiver
 }
 
 /// What the loop hears besides the source.
-struct Ears {
+struct LoopInputs {
     keys: EventStream,
     hangup: oneshot::Receiver<()>,
     resumed: tokio::signal::unix::Signal,
 }
 
-impl Ears {
-    fn open() -> io::Result<Ears> {
+impl LoopInputs {
+    fn open() -> io::Result<LoopInputs> {
         let resumed = signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
-        Ok(Ears { keys: EventStream::new(), hangup: hangup(), resumed })
+        Ok(LoopInputs { keys: EventStream::new(), hangup: watch_hangup(), resumed })
     }
 }
 
@@ -199,36 +203,36 @@ impl Ears {
 /// source, what gets the interval that the user asks for, and what gets the terminal when the source is to
 /// ask something.
 pub async fn run(
-    screen: &mut Screen,
+    screen: &mut TerminalScreen,
     app: &mut App,
     mut events: Events,
     mut clock: Clock,
-    handles: &[(watch::Sender<Option<Duration>>, Lender)],
+    handles: &[(watch::Sender<Option<Duration>>, TerminalLender)],
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let mut ears = Ears::open()?;
+    let mut inputs = LoopInputs::open()?;
     let mut batch = Vec::with_capacity(BATCH_MAX);
-    let mut frames = Frames::new(app.sources().len());
+    let mut schedule = FrameSchedule::new(app.sources().len());
     tokio::pin!(stop);
-    app.update(clock.now(), Message::Resize(Screen::size()?));
+    app.update(clock.now(), Message::Resize(TerminalScreen::size()?));
     loop {
-        if frames.is_due(app) {
+        if schedule.should_draw(app) {
             app.update(clock.now(), Message::Tick);
             // Of many changes of the size in a row, the last one may not be told.
-            app.update(clock.now(), Message::Resize(Screen::size()?));
+            app.update(clock.now(), Message::Resize(TerminalScreen::size()?));
             screen.draw(app)?;
-            frames.drawn(app);
+            schedule.mark_drawn(app);
         }
         let flow = tokio::select! {
             biased;
             () = &mut stop => return Ok(()),
-            _ = &mut ears.hangup => return Ok(()),
-            _ = ears.resumed.recv() => {
+            _ = &mut inputs.hangup => return Ok(()),
+            _ = inputs.resumed.recv() => {
                 screen.enter()?;
-                Some(app.update(clock.now(), Message::Resize(Screen::size()?)))
+                Some(app.update(clock.now(), Message::Resize(TerminalScreen::size()?)))
             }
-            event = ears.keys.next() => match event {
-                Some(event) => message(&event?).map(|message| app.update(clock.now(), message)),
+            event = inputs.keys.next() => match event {
+                Some(event) => to_message(&event?).map(|message| app.update(clock.now(), message)),
                 None => return Ok(()),
             },
             count = events.receive(&mut batch, BATCH_MAX) => {
@@ -239,63 +243,66 @@ pub async fn run(
                 for (source, event) in batch.drain(..) {
                     app.update(now, Message::Event { source, event });
                 }
-                frames.event();
+                schedule.request_events_frame();
                 continue;
             }
-            () = sleep_until(frames.wake_at()) => Some(app.update(clock.now(), Message::Tick)),
+            () = sleep_until(schedule.wake_at()) => Some(app.update(clock.now(), Message::Tick)),
         };
         match flow {
             Some(Flow::Quit) => return Ok(()),
             Some(Flow::Redraw) => screen.clear(),
-            Some(Flow::Suspend) => suspend(screen, &mut ears.resumed).await?,
+            Some(Flow::Suspend) => suspend(screen, &mut inputs.resumed).await?,
             // An error means that the link has ended, which the events tell.
-            Some(Flow::Ask { source, interval }) => {
+            Some(Flow::RequestInterval { source, interval }) => {
                 if let Some((ask, _)) = handles.get(source) {
                     let _ = ask.send(Some(interval));
                 }
             }
-            Some(Flow::Lend { source }) => {
+            Some(Flow::LendTerminal { source }) => {
                 let Some((_, lender)) = handles.get(source) else { continue };
-                if !lend_terminal(screen, &mut ears, lender, stop.as_mut()).await? {
+                if !lend_terminal(screen, &mut inputs, lender, stop.as_mut()).await? {
                     return Ok(());
                 }
-                app.update(clock.now(), Message::Resize(Screen::size()?));
+                app.update(clock.now(), Message::Resize(TerminalScreen::size()?));
             }
             Some(Flow::Continue) => {}
             None => continue,
         }
-        frames.changed();
+        schedule.request_frame();
     }
 }
 
 /// Gives the terminal to a link until it has tried its source. False if the program is to end meanwhile.
 async fn lend_terminal(
-    screen: &mut Screen,
-    ears: &mut Ears,
-    lender: &Lender,
+    screen: &mut TerminalScreen,
+    inputs: &mut LoopInputs,
+    lender: &TerminalLender,
     stop: Pin<&mut impl Future<Output = ()>>,
 ) -> io::Result<bool> {
     // Its thread would take what is typed for others.
-    ears.keys = EventStream::new();
-    Screen::leave();
+    inputs.keys = EventStream::new();
+    TerminalScreen::leave();
     tokio::select! {
-        () = plain::lend(lender, true) => screen.enter().map(|()| true),
+        () = terminal_modes::lend_plain_terminal(lender, true) => screen.enter().map(|()| true),
         () = stop => Ok(false),
-        _ = &mut ears.hangup => Ok(false),
+        _ = &mut inputs.hangup => Ok(false),
     }
 }
 
 /// Stops the program until the shell says to go on; the terminal is whole meanwhile.
-async fn suspend(screen: &mut Screen, resumed: &mut tokio::signal::unix::Signal) -> io::Result<()> {
-    Screen::leave();
+async fn suspend(
+    screen: &mut TerminalScreen,
+    resumed: &mut tokio::signal::unix::Signal,
+) -> io::Result<()> {
+    TerminalScreen::leave();
     // All of the job: `cargo run` and the like wait in front of us.
     kill_current_process_group(Signal::TSTP)?;
     // The signal may reach another thread first. And where no shell could wake us, nothing stops.
-    let _ = timeout(STOP_MAX, resumed.recv()).await;
+    let _ = timeout(SUSPEND_TIMEOUT, resumed.recv()).await;
     screen.enter()
 }
 
-fn message(event: &TerminalEvent) -> Option<Message> {
+fn to_message(event: &TerminalEvent) -> Option<Message> {
     match *event {
         TerminalEvent::Key(key) => Some(Message::Key(key)),
         TerminalEvent::Mouse(mouse) => Some(Message::Mouse(mouse)),
@@ -306,73 +313,77 @@ fn message(event: &TerminalEvent) -> Option<Message> {
 
 /// When to draw.
 #[derive(Debug)]
-struct Frames {
+struct FrameSchedule {
     /// When what has changed since the last frame is to be drawn.
-    due: Option<Instant>,
+    draw_at: Option<Instant>,
     /// When the next frame may be drawn at the earliest.
-    earliest: Instant,
+    earliest_draw: Instant,
     /// How long after the last frame events alone are drawn.
-    events_min: Duration,
-    drawn: Instant,
+    events_interval: Duration,
+    last_drawn: Instant,
     /// When the screen changes although nothing happens.
     next_tick: Instant,
     /// Until then the first frame waits for the history.
-    first_until: Option<Instant>,
+    history_deadline: Option<Instant>,
 }
 
-impl Frames {
-    fn new(sources: usize) -> Frames {
+impl FrameSchedule {
+    fn new(sources: usize) -> FrameSchedule {
         let now = Instant::now();
-        let first_until = now + FIRST_FRAME_MAX;
-        Frames {
-            due: Some(now),
-            earliest: now,
-            events_min: if sources > 1 { EVENTS_FRAME_MIN } else { FRAME_MIN },
-            drawn: now,
+        let first_until = now + FIRST_FRAME_TIMEOUT;
+        FrameSchedule {
+            draw_at: Some(now),
+            earliest_draw: now,
+            events_interval: if sources > 1 {
+                EVENTS_FRAME_INTERVAL_MIN
+            } else {
+                FRAME_INTERVAL_MIN
+            },
+            last_drawn: now,
             next_tick: first_until,
-            first_until: Some(first_until),
+            history_deadline: Some(first_until),
         }
     }
 
-    fn is_due(&mut self, app: &App) -> bool {
+    fn should_draw(&mut self, app: &App) -> bool {
         let now = Instant::now();
-        if let Some(until) = self.first_until {
+        if let Some(until) = self.history_deadline {
             if app.awaits_history() && now < until {
                 return false;
             }
-            self.first_until = None;
+            self.history_deadline = None;
         }
-        self.due.is_some_and(|due| now >= due)
+        self.draw_at.is_some_and(|due| now >= due)
     }
 
     /// Something has changed that the user waits for.
-    fn changed(&mut self) {
-        self.due = Some(self.earliest);
+    fn request_frame(&mut self) {
+        self.draw_at = Some(self.earliest_draw);
     }
 
     /// A source has told something.
-    fn event(&mut self) {
-        let due = self.drawn + self.events_min;
-        self.due = Some(self.due.map_or(due, |before| before.min(due)));
+    fn request_events_frame(&mut self) {
+        let due = self.last_drawn + self.events_interval;
+        self.draw_at = Some(self.draw_at.map_or(due, |before| before.min(due)));
     }
 
-    fn drawn(&mut self, app: &App) {
+    fn mark_drawn(&mut self, app: &App) {
         let now = Instant::now();
-        self.due = None;
-        (self.drawn, self.earliest) = (now, now + FRAME_MIN);
-        self.next_tick = now + until(app.now, app.changes_at(app.now));
+        self.draw_at = None;
+        (self.last_drawn, self.earliest_draw) = (now, now + FRAME_INTERVAL_MIN);
+        self.next_tick = now + duration_until(app.now, app.changes_at(app.now));
     }
 
     /// When to look again although nothing happens.
     fn wake_at(&self) -> Instant {
-        match (self.first_until, self.due) {
+        match (self.history_deadline, self.draw_at) {
             (Some(until), _) => until,
-            (None, Some(due)) => due.min(self.next_tick.max(self.earliest)),
+            (None, Some(due)) => due.min(self.next_tick.max(self.earliest_draw)),
             (None, None) => self.next_tick,
         }
     }
 }
 
-fn until(now: Time, then: Time) -> Duration {
+fn duration_until(now: Time, then: Time) -> Duration {
     Duration::from_millis((then.as_millis() - now.as_millis()).max(0) as u64)
 }

@@ -18,7 +18,7 @@ pub const PORT: u16 = 1027;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     /// This machine: the agent on 127.0.0.1:1027 if one answers, else an agent in this process.
-    Here,
+    Localhost,
     /// An agent, or any program that writes rows, behind a TCP port.
     Tcp {
         /// A name or an address, without brackets.
@@ -161,7 +161,7 @@ fn parse_host(address: &str, shown: impl Fn() -> String) -> Result<(String, u16)
 /// Reads `USER@HOST`, as it is given to ssh itself.
 fn parse_ssh(text: &str, shown: impl Fn() -> String) -> Result<Source, SourceError> {
     match split_port(text) {
-        Some((name, None)) => destination(name, None, shown),
+        Some((name, None)) => parse_destination(name, None, shown),
         // To ssh that would be part of the name.
         Some((_, Some(_))) | None => Err(SourceError::Ssh(shown())),
     }
@@ -176,10 +176,10 @@ fn parse_ssh_url(address: &str, shown: impl Fn() -> String) -> Result<Source, So
     let (host, port) = split_port(address).ok_or_else(|| SourceError::Ssh(shown()))?;
     let port = parse_port(port, &shown)?;
     let name = user.map_or_else(|| host.to_owned(), |user| format!("{user}@{host}"));
-    destination(&name, port, shown)
+    parse_destination(&name, port, shown)
 }
 
-fn destination(
+fn parse_destination(
     name: &str,
     port: Option<u16>,
     shown: impl Fn() -> String,
@@ -224,7 +224,7 @@ impl fmt::Display for Source {
     /// The name under which the source is shown.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Source::Here => f.write_str("localhost"),
+            Source::Localhost => f.write_str("localhost"),
             Source::Stdin => f.write_str("stdin"),
             Source::Path(path) => f.write_str(&sanitize(&path.to_string_lossy())),
             Source::Tcp { host, port } => {
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_no_host_or_port_is_refused() {
+    fn a_source_without_a_usable_host_or_port_is_rejected() {
         check("", Err("names no host"));
         check(":1027", Err("names no host"));
         check("-oProxyCommand=x", Err("names no host"));

@@ -17,8 +17,8 @@ use std::time::Duration;
 
 use loadline_protocol::Time;
 
-use chunk::{Chunk, STAMP};
-pub use slots::{Point, Slot, Slots, Window};
+use chunk::{Chunk, STAMP_NUMBERS};
+pub use slots::{Slot, SlotPoint, Slots, Window};
 
 /// The most numbers that a store keeps, times and sequence numbers counted in, whatever `--keep`
 /// says. A week of six columns at 1 s is 4.8 million, and nine days are what fits. With the block
@@ -34,7 +34,7 @@ pub const BYTES_MAX: usize = 64 << 20;
 
 /// Samples after which a column without a value has none: the first samples of a run may lack rates, which
 /// take two readings.
-const SETTLED_FROM: u64 = 3;
+const SETTLED_SAMPLES_MIN: u64 = 3;
 
 /// Series of samples.
 ///
@@ -50,22 +50,22 @@ pub struct Store {
     chunks: VecDeque<Chunk>,
     chunk_rows_log2: u32,
     columns: usize,
-    gone: usize,
+    dropped_rows: usize,
     len: usize,
     keep_ms: i64,
     values_max: usize,
     /// Kind of values of each column since the store was new.
-    kinds: Vec<Values>,
+    kinds: Vec<ValueKind>,
     /// Magnitude of the values of each column, and how often one has grown.
     magnitudes: Vec<Magnitude>,
-    grown: usize,
+    magnitude_changes: usize,
     /// Samples since then.
-    pushed: u64,
+    pushed_count: u64,
 }
 
 /// Kind of the values that a column has had since its store was new, samples that are gone included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Values {
+pub enum ValueKind {
     /// No value but NaN.
     None,
     /// Whole numbers only.
@@ -91,7 +91,7 @@ impl Magnitude {
         Magnitude { exponent: i16::MIN, is_negative: false, limit: f64::MIN_POSITIVE };
 
     /// Takes a value. Returns whether it is of a greater magnitude than those before.
-    fn take(&mut self, value: f64) -> bool {
+    fn update(&mut self, value: f64) -> bool {
         let is_larger = value.abs() >= self.limit;
         if is_larger {
             self.exponent = value.abs().log10().floor() as i16;
@@ -104,46 +104,46 @@ impl Magnitude {
 }
 
 /// What of a range of samples lies in one chunk.
-struct Part<'a> {
+struct ChunkRange<'a> {
     chunk: &'a Chunk,
     /// Which of its rows.
     rows: Range<usize>,
     /// Which sample the first of them is.
-    at: usize,
+    first_sample: usize,
 }
 
 /// A sample in the store.
 #[derive(Debug, Clone, Copy)]
-pub struct Kept<'a> {
+pub struct StoredSample<'a> {
     store: &'a Store,
-    at: usize,
+    index: usize,
 }
 
 impl Store {
     /// An empty store for rows of `columns` values.
     #[must_use]
     pub fn new(columns: usize, keep: Duration) -> Store {
-        Store::in_chunks(chunk::rows_log2(columns), columns, keep)
+        Store::with_chunk_rows(chunk::rows_log2(columns), columns, keep)
     }
 
-    fn in_chunks(chunk_rows_log2: u32, columns: usize, keep: Duration) -> Store {
+    fn with_chunk_rows(chunk_rows_log2: u32, columns: usize, keep: Duration) -> Store {
         let keep_ms = i64::try_from(keep.as_millis()).unwrap_or(i64::MAX);
         let values_max = VALUES_MAX;
         let chunks = VecDeque::new();
-        let kinds = vec![Values::None; columns];
+        let kinds = vec![ValueKind::None; columns];
         let magnitudes = vec![Magnitude::ZERO; columns];
         Store {
             chunks,
             chunk_rows_log2,
             columns,
-            gone: 0,
+            dropped_rows: 0,
             len: 0,
             keep_ms,
             values_max,
             kinds,
             magnitudes,
-            grown: 0,
-            pushed: 0,
+            magnitude_changes: 0,
+            pushed_count: 0,
         }
     }
 
@@ -163,32 +163,32 @@ impl Store {
         while self.newest().is_some_and(|newest| newest >= time) {
             self.drop_newest();
         }
-        let rows_max = (self.values_max / (self.columns + STAMP)).max(1);
+        let rows_max = (self.values_max / (self.columns + STAMP_NUMBERS)).max(1);
         let oldest = time.as_millis().saturating_sub(self.keep_ms);
         // Before the push: a full store takes no further chunk for one row more.
         while self.len >= rows_max || self.oldest().is_some_and(|time| time.as_millis() < oldest) {
             self.drop_oldest();
         }
-        let (chunk, row) = self.place(self.len);
+        let (chunk, row) = self.locate(self.len);
         if chunk == self.chunks.len() {
             self.chunks.push_back(Chunk::new(self.chunk_rows(), self.columns));
         }
-        self.chunks[chunk].put(row, time.as_millis(), seq.unwrap_or(0), !joined, values);
+        self.chunks[chunk].write_row(row, time.as_millis(), seq.unwrap_or(0), !joined, values);
         self.len += 1;
-        self.pushed += 1;
+        self.pushed_count += 1;
         let known = self.kinds.iter_mut().zip(&mut self.magnitudes);
         for ((kind, magnitude), value) in known.zip(values) {
-            if *kind != Values::Fractional && !value.is_nan() {
+            if *kind != ValueKind::Fractional && !value.is_nan() {
                 let is_whole = value.fract() == 0.0;
-                *kind = if is_whole { Values::Whole } else { Values::Fractional };
+                *kind = if is_whole { ValueKind::Whole } else { ValueKind::Fractional };
             }
-            self.grown += usize::from(magnitude.take(*value));
+            self.magnitude_changes += usize::from(magnitude.update(*value));
         }
     }
 
     /// Returns the kind of the values that each column has had.
     #[must_use]
-    pub fn kinds(&self) -> &[Values] {
+    pub fn kinds(&self) -> &[ValueKind] {
         &self.kinds
     }
 
@@ -201,11 +201,11 @@ impl Store {
     /// Returns whether a column has had no value although there were samples enough.
     #[must_use]
     pub fn is_missing(&self, column: usize) -> bool {
-        self.is_settled() && self.kinds.get(column) == Some(&Values::None)
+        self.is_settled() && self.kinds.get(column) == Some(&ValueKind::None)
     }
 
     fn is_settled(&self) -> bool {
-        self.pushed >= SETTLED_FROM
+        self.pushed_count >= SETTLED_SAMPLES_MIN
     }
 
     /// Returns a number that changes whenever [`Store::is_missing`] or the kind or magnitude of the values of a
@@ -213,7 +213,7 @@ impl Store {
     #[must_use]
     pub fn kinds_version(&self) -> usize {
         let kinds = self.kinds.iter().map(|kind| *kind as usize).sum::<usize>();
-        kinds + self.grown + usize::from(self.is_settled())
+        kinds + self.magnitude_changes + usize::from(self.is_settled())
     }
 
     /// Drops so many of the newest samples.
@@ -225,16 +225,16 @@ impl Store {
 
     fn drop_newest(&mut self) {
         self.len -= 1;
-        if self.place(self.len).1 == 0 {
+        if self.locate(self.len).1 == 0 {
             self.chunks.pop_back();
         }
     }
 
     fn drop_oldest(&mut self) {
         self.len -= 1;
-        self.gone += 1;
-        if self.gone == self.chunk_rows() {
-            self.gone = 0;
+        self.dropped_rows += 1;
+        if self.dropped_rows == self.chunk_rows() {
+            self.dropped_rows = 0;
             self.chunks.pop_front();
         }
     }
@@ -244,26 +244,26 @@ impl Store {
     }
 
     /// The chunk of a sample, and its row therein.
-    fn place(&self, at: usize) -> (usize, usize) {
-        let row = self.gone + at;
+    fn locate(&self, at: usize) -> (usize, usize) {
+        let row = self.dropped_rows + at;
         (row >> self.chunk_rows_log2, row & (self.chunk_rows() - 1))
     }
 
-    fn ms(&self, at: usize) -> i64 {
-        let (chunk, row) = self.place(at);
+    fn time_ms(&self, at: usize) -> i64 {
+        let (chunk, row) = self.locate(at);
         self.chunks[chunk].times()[row]
     }
 
     /// The value of a sample in a column, which is one of the store's.
     fn value(&self, column: usize, at: usize) -> f64 {
-        let (chunk, row) = self.place(at);
+        let (chunk, row) = self.locate(at);
         self.chunks[chunk].value(column, row)
     }
 
     /// Whether a gap lies between a sample and the one before it.
     fn has_gap(&self, at: usize) -> bool {
-        let (chunk, row) = self.place(at);
-        at > 0 && self.chunks[chunk].gap(row)
+        let (chunk, row) = self.locate(at);
+        at > 0 && self.chunks[chunk].has_gap(row)
     }
 
     /// How many samples there are.
@@ -281,13 +281,13 @@ impl Store {
     /// The time of the newest sample.
     #[must_use]
     pub fn newest(&self) -> Option<Time> {
-        Some(Time::from_millis(self.ms(self.len.checked_sub(1)?)))
+        Some(Time::from_millis(self.time_ms(self.len.checked_sub(1)?)))
     }
 
     /// The time of the oldest sample.
     #[must_use]
     pub fn oldest(&self) -> Option<Time> {
-        (!self.is_empty()).then(|| Time::from_millis(self.ms(0)))
+        (!self.is_empty()).then(|| Time::from_millis(self.time_ms(0)))
     }
 
     /// How many samples are not later than `time`.
@@ -301,7 +301,7 @@ impl Store {
         let (mut start, mut end) = (0, self.len);
         while start < end {
             let middle = start.midpoint(end);
-            if self.ms(middle) < ms {
+            if self.time_ms(middle) < ms {
                 start = middle + 1;
             } else {
                 end = middle;
@@ -311,12 +311,16 @@ impl Store {
     }
 
     /// A range of samples, chunk by chunk.
-    fn parts(&self, range: Range<usize>) -> impl Iterator<Item = Part<'_>> {
+    fn chunk_ranges(&self, range: Range<usize>) -> impl Iterator<Item = ChunkRange<'_>> {
         let mut at = range.start;
         std::iter::from_fn(move || {
-            let (chunk, row) = self.place(at);
+            let (chunk, row) = self.locate(at);
             let rows = row..(row + range.end - at).min(self.chunk_rows());
-            let part = (at < range.end).then(|| Part { chunk: &self.chunks[chunk], rows, at })?;
+            let part = (at < range.end).then(|| ChunkRange {
+                chunk: &self.chunks[chunk],
+                rows,
+                first_sample: at,
+            })?;
             at += part.rows.len();
             Some(part)
         })
@@ -324,8 +328,8 @@ impl Store {
 
     /// The sample at a position, the oldest at 0.
     #[must_use]
-    pub fn get(&self, at: usize) -> Option<Kept<'_>> {
-        (at < self.len()).then_some(Kept { store: self, at })
+    pub fn get(&self, at: usize) -> Option<StoredSample<'_>> {
+        (at < self.len()).then_some(StoredSample { store: self, index: at })
     }
 
     /// What there is to draw of a column in `window`, slot by slot. It costs as much for a week as
@@ -349,17 +353,17 @@ impl Store {
     }
 }
 
-impl Kept<'_> {
+impl StoredSample<'_> {
     /// Its time.
     #[must_use]
     pub fn time(&self) -> Time {
-        Time::from_millis(self.store.ms(self.at))
+        Time::from_millis(self.store.time_ms(self.index))
     }
 
     /// Its number within the run.
     #[must_use]
     pub fn seq(&self) -> Option<u64> {
-        let (chunk, row) = self.store.place(self.at);
+        let (chunk, row) = self.store.locate(self.index);
         Some(self.store.chunks[chunk].seq(row)).filter(|seq| *seq > 0)
     }
 
@@ -367,14 +371,14 @@ impl Kept<'_> {
     #[must_use]
     pub fn value(&self, column: usize) -> f64 {
         let is_known = column < self.store.columns;
-        if is_known { self.store.value(column, self.at) } else { f64::NAN }
+        if is_known { self.store.value(column, self.index) } else { f64::NAN }
     }
 
     /// How long before it nothing was sampled, if a gap lies there.
     #[must_use]
     pub fn gap_before(&self) -> Option<Duration> {
-        let before = self.at.checked_sub(1).filter(|_| self.store.has_gap(self.at))?;
-        let pause = self.store.ms(self.at) - self.store.ms(before);
+        let before = self.index.checked_sub(1).filter(|_| self.store.has_gap(self.index))?;
+        let pause = self.store.time_ms(self.index) - self.store.time_ms(before);
         Some(Duration::from_millis(pause as u64))
     }
 }
@@ -392,11 +396,11 @@ mod tests {
     }
 
     fn times(store: &Store) -> Vec<i64> {
-        (0..store.len()).map(|at| store.ms(at)).collect()
+        (0..store.len()).map(|at| store.time_ms(at)).collect()
     }
 
     #[test]
-    fn samples_older_than_keep_go_and_so_do_their_gaps() {
+    fn samples_older_than_keep_are_dropped_with_their_gaps() {
         let mut store = Store::new(1, Duration::from_secs(2));
         store.push(ms(0), None, &[0.0], false);
         store.push(ms(1000), None, &[1.0], false);
@@ -408,8 +412,8 @@ mod tests {
     }
 
     #[test]
-    fn a_column_keeps_the_kind_of_its_values_when_its_samples_are_gone() {
-        use Values::{Fractional, None, Whole};
+    fn column_keeps_its_value_kind_after_its_samples_are_dropped() {
+        use ValueKind::{Fractional, None, Whole};
         let mut store = Store::new(3, Duration::from_secs(1));
         let mut kinds_after = |second: i64, values: [f64; 3]| {
             store.push(ms(second * 1000), Option::None, &values, true);
@@ -436,7 +440,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_set_back_takes_back_what_it_had_told() {
+    fn setting_the_clock_back_drops_newer_samples() {
         let mut store = Store::new(1, DAY);
         for time in [1000, 2000, 3000] {
             store.push(ms(time), Some(1), &[0.0], true);
@@ -481,7 +485,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_given_back_when_samples_go() {
+    fn dropped_samples_free_their_memory() {
         let mut store = Store::new(6, Duration::from_secs(10));
         for time in 0..100_000 {
             store.push(ms(time * 1000), None, &[0.0; 6], true);
@@ -492,12 +496,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_store_holds_what_a_list_of_the_same_samples_does(
+        fn store_holds_the_same_samples_as_a_list(
             pushes in prop::collection::vec((0..10_000_i64, any::<bool>(), any::<bool>()), 0..200),
             keep in 0..5000_u64,
             chunk_rows_log2 in 4..7_u32,
         ) {
-            let mut store = Store::in_chunks(chunk_rows_log2, 2, Duration::from_millis(keep));
+            let mut store = Store::with_chunk_rows(chunk_rows_log2, 2, Duration::from_millis(keep));
             let mut list: Vec<(i64, bool)> = Vec::new();
             let mut time = 0;
             for (jump, steps, joined) in pushes {

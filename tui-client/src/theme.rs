@@ -1,7 +1,7 @@
 //! Colours and signs. Never a background: what is behind the text is the terminal's own.
 
 mod colours;
-mod own;
+mod overrides;
 
 use malevich::Charset;
 use ratatui::style::{Color, Modifier, Style};
@@ -9,7 +9,7 @@ use ratatui::symbols::border;
 
 use crate::thresholds::Level;
 use colours::Colours;
-pub use own::{LINES, Own};
+pub use overrides::{ColourOverrides, LINE_COLOURS};
 
 /// How the screen looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,13 +17,13 @@ pub struct Theme {
     /// The colours.
     pub palette: Palette,
     /// How many of them the terminal has.
-    pub depth: Depth,
+    pub depth: ColourDepth,
     /// Whether there may be colours at all.
-    pub colour: bool,
+    pub has_colour: bool,
     /// Whether only ASCII may be drawn.
     pub ascii: bool,
     /// Colours in place of those of a palette.
-    pub own: Own,
+    pub overrides: ColourOverrides,
     /// Whether the area below a line is filled.
     pub fill: bool,
 }
@@ -42,7 +42,7 @@ pub enum Palette {
 
 /// How many colours a terminal has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Depth {
+pub enum ColourDepth {
     /// The sixteen of its own theme.
     Sixteen,
     /// Any that can be named.
@@ -65,14 +65,14 @@ const GREY_SPREAD_MAX: u8 = 24;
 const HEAT_PERCENT: [u16; HEAT_LEVELS] = [60, 70, 80, 90, 100];
 
 /// What the lines of a chart are drawn with in ASCII.
-const ASCII_LINES: [char; LINES] = ['*', 'o', 'x', '+', '@', '&'];
+const ASCII_LINE_SYMBOLS: [char; LINE_COLOURS] = ['*', 'o', 'x', '+', '@', '&'];
 
 /// What stands for them in a legend elsewhere: the patterns of their dots, where there are no colours.
-const PATTERNS: [char; 3] = ['━', '╍', '┅'];
+const PATTERN_SYMBOLS: [char; 3] = ['━', '╍', '┅'];
 
 /// The signs of axes and rules.
 #[derive(Debug, Clone, Copy)]
-pub struct Signs {
+pub struct Symbols {
     pub(crate) horizontal: char,
     pub(crate) vertical: char,
     pub(crate) corner: char,
@@ -81,7 +81,7 @@ pub struct Signs {
     /// A value that others are compared with.
     pub(crate) reference: char,
     /// A line at a time that was pointed out.
-    pub(crate) upright: char,
+    pub(crate) crosshair: char,
     /// A value that lies above the chart.
     pub(crate) above: char,
     /// A value that lies below the chart.
@@ -112,17 +112,17 @@ impl Theme {
         let is_true = set(&"COLORTERM").is_some_and(|it| it == "truecolor" || it == "24bit");
         Theme {
             palette: palette.unwrap_or_default(),
-            depth: if is_true { Depth::Truecolor } else { Depth::Sixteen },
-            colour: colour.unwrap_or(term != "dumb"),
+            depth: if is_true { ColourDepth::Truecolor } else { ColourDepth::Sixteen },
+            has_colour: colour.unwrap_or(term != "dumb"),
             ascii: !utf8 || matches!(term.as_str(), "linux" | "dumb"),
-            own: Own::NONE,
+            overrides: ColourOverrides::NONE,
             fill: false,
         }
     }
 
     /// The next palette; without colours there is but one.
     #[must_use]
-    pub fn next(self) -> Theme {
+    pub fn next_palette(self) -> Theme {
         let palette = match self.palette {
             Palette::Dark => Palette::Light,
             Palette::Light => Palette::Mono,
@@ -132,8 +132,8 @@ impl Theme {
     }
 
     fn colours(self) -> Option<Colours> {
-        let colours = Colours::of(self.palette, self.depth).filter(|_| self.colour)?;
-        Some(self.own.instead_of(self.palette, colours))
+        let colours = Colours::of(self.palette, self.depth).filter(|_| self.has_colour)?;
+        Some(self.overrides.apply(self.palette, colours))
     }
 
     /// Whether nothing is told by colour.
@@ -154,18 +154,18 @@ impl Theme {
     /// The styles of the area below a line, the lowest first.
     #[must_use]
     pub fn area(self, line: usize, fresh: bool) -> [Style; AREA_LEVELS] {
-        AREA_PERCENT.map(|percent| self.shaded(line, percent, fresh))
+        AREA_PERCENT.map(|percent| self.shade(line, percent, fresh))
     }
 
     /// The style of a level of heat, the coldest at 0; its sign alone tells it, too.
     #[must_use]
     pub fn heat(self, level: usize, fresh: bool) -> Style {
-        self.shaded(0, HEAT_PERCENT[level.min(HEAT_LEVELS - 1)], fresh)
+        self.shade(0, HEAT_PERCENT[level.min(HEAT_LEVELS - 1)], fresh)
     }
 
     /// A line's style with so much of its colour, the rest of what is behind it. Where colours cannot be
     /// mixed, or would become the grey of what is stale, it is that of the line, or faint without colours.
-    fn shaded(self, line: usize, percent: u16, fresh: bool) -> Style {
+    fn shade(self, line: usize, percent: u16, fresh: bool) -> Style {
         let style = self.line(line, fresh);
         let behind = if self.palette == Palette::Light { 0xff } else { 0 };
         let mix = |part: u8| ((u16::from(part) * percent + behind * (100 - percent)) / 100) as u8;
@@ -182,19 +182,19 @@ impl Theme {
 
     /// What stands for a line of a chart in legends, and in ASCII in the chart, too.
     #[must_use]
-    pub fn line_sign(self, line: usize) -> char {
+    pub fn line_symbol(self, line: usize) -> char {
         if self.ascii {
-            ASCII_LINES[line % ASCII_LINES.len()]
+            ASCII_LINE_SYMBOLS[line % ASCII_LINE_SYMBOLS.len()]
         } else if self.is_mono() {
-            PATTERNS[line % PATTERNS.len()]
+            PATTERN_SYMBOLS[line % PATTERN_SYMBOLS.len()]
         } else {
-            PATTERNS[0]
+            PATTERN_SYMBOLS[0]
         }
     }
 
     /// Whether lines are told by their signs, besides their colours.
     #[must_use]
-    pub fn has_signs(self) -> bool {
+    pub fn has_line_symbols(self) -> bool {
         self.ascii || self.is_mono()
     }
 
@@ -215,7 +215,7 @@ impl Theme {
 
     /// What is pointed at.
     #[must_use]
-    pub fn pointed(self) -> Style {
+    pub fn highlight(self) -> Style {
         Style::new().add_modifier(Modifier::REVERSED)
     }
 
@@ -239,11 +239,11 @@ impl Theme {
 
     /// What is written of a value that is worth a look, instead of `calm`.
     #[must_use]
-    pub fn level(self, level: Level, calm: Style) -> Style {
+    pub fn level(self, level: Level, normal: Style) -> Style {
         match (level, self.colours().and_then(|colours| colours.warning)) {
-            (Level::Calm, _) => calm,
-            (Level::Warn, Some(colour)) => Style::new().fg(colour).add_modifier(Modifier::BOLD),
-            (Level::Warn, None) => calm.add_modifier(Modifier::BOLD | Modifier::UNDERLINED),
+            (Level::Normal, _) => normal,
+            (Level::Warning, Some(colour)) => Style::new().fg(colour).add_modifier(Modifier::BOLD),
+            (Level::Warning, None) => normal.add_modifier(Modifier::BOLD | Modifier::UNDERLINED),
             (Level::Critical, _) => self.alarm(),
         }
     }
@@ -252,8 +252,8 @@ impl Theme {
     #[must_use]
     pub fn threshold(self, level: Level) -> Style {
         match level {
-            Level::Calm => self.faint(),
-            Level::Warn => self.fg(|colours| colours.warning),
+            Level::Normal => self.faint(),
+            Level::Warning => self.fg(|colours| colours.warning),
             Level::Critical => self.fg(|colours| Some(colours.alarm)),
         }
     }
@@ -272,30 +272,30 @@ impl Theme {
 
     /// The signs of axes and rules.
     #[must_use]
-    pub fn signs(self) -> Signs {
+    pub fn symbols(self) -> Symbols {
         if self.ascii {
-            Signs {
+            Symbols {
                 horizontal: '-',
                 vertical: '|',
                 corner: '+',
                 tick_left: '+',
                 tick_down: '+',
                 reference: '-',
-                upright: '|',
+                crosshair: '|',
                 above: '^',
                 below: 'v',
                 block: '#',
                 area: ['.', ':', '='],
             }
         } else {
-            Signs {
+            Symbols {
                 horizontal: '─',
                 vertical: '│',
                 corner: '└',
                 tick_left: '┤',
                 tick_down: '┬',
                 reference: '╌',
-                upright: '│',
+                crosshair: '│',
                 above: '▲',
                 below: '▼',
                 block: '█',
@@ -335,60 +335,62 @@ mod tests {
     }
 
     #[test]
-    fn what_the_environment_says_about_the_terminal_is_believed() {
-        let usual = Theme {
+    fn environment_describes_the_terminal() {
+        let default_theme = Theme {
             palette: Palette::Dark,
-            depth: Depth::Sixteen,
-            colour: true,
+            depth: ColourDepth::Sixteen,
+            has_colour: true,
             ascii: false,
-            own: Own::NONE,
+            overrides: ColourOverrides::NONE,
             fill: false,
         };
-        assert_eq!(detect(&[]), usual);
-        assert_eq!(detect(&[("LANG", "de_DE.UTF-8"), ("TERM", "xterm")]), usual);
-        assert_eq!(detect(&[("LC_ALL", ""), ("LANG", "C.utf8")]), usual);
+        assert_eq!(detect(&[]), default_theme);
+        assert_eq!(detect(&[("LANG", "de_DE.UTF-8"), ("TERM", "xterm")]), default_theme);
+        assert_eq!(detect(&[("LC_ALL", ""), ("LANG", "C.utf8")]), default_theme);
         assert!(detect(&[("LC_ALL", "C"), ("LANG", "en_US.UTF-8")]).ascii);
         assert!(detect(&[("LANG", "en_US.UTF-8"), ("TERM", "linux")]).ascii);
-        assert!(!detect(&[("TERM", "dumb")]).colour);
-        assert_eq!(detect(&[("COLORTERM", "truecolor")]).depth, Depth::Truecolor);
-        assert_eq!(detect(&[("COLORTERM", "yes")]).depth, Depth::Sixteen);
+        assert!(!detect(&[("TERM", "dumb")]).has_colour);
+        assert_eq!(detect(&[("COLORTERM", "truecolor")]).depth, ColourDepth::Truecolor);
+        assert_eq!(detect(&[("COLORTERM", "yes")]).depth, ColourDepth::Sixteen);
     }
 
     #[test]
-    fn what_the_user_says_about_colours_comes_before_what_the_terminal_is() {
+    fn colour_choice_of_the_user_overrides_the_terminal() {
         let dumb = |_: &str| Some("dumb".to_owned());
-        assert!(Theme::detect(Some(true), None, dumb).colour);
-        assert!(!Theme::detect(Some(false), None, |_| None).colour);
+        assert!(Theme::detect(Some(true), None, dumb).has_colour);
+        assert!(!Theme::detect(Some(false), None, |_| None).has_colour);
     }
 
     #[test]
-    fn colours_of_ones_own_take_the_place_of_those_of_one_palette() {
-        let mut own = Own { alarm: Some(Color::Indexed(9)), ..Own::NONE };
-        own.lines[1] = Some(Color::Rgb(1, 2, 3));
-        let theme = Theme { own, ..detect(&[]) };
+    fn overrides_replace_the_colours_of_one_palette() {
+        let mut overrides =
+            ColourOverrides { alarm: Some(Color::Indexed(9)), ..ColourOverrides::NONE };
+        overrides.lines[1] = Some(Color::Rgb(1, 2, 3));
+        let theme = Theme { overrides, ..detect(&[]) };
         assert_eq!(theme.alarm().fg, Some(Color::Indexed(9)));
         let lines = [1, 0].map(|line| theme.line(line, true).fg);
         assert_eq!(lines, [Some(Color::Rgb(1, 2, 3)), Some(Color::Cyan)]);
-        assert_eq!(theme.next().alarm(), detect(&[]).next().alarm());
-        assert!(Theme { colour: false, ..theme }.is_mono());
-        let all = Theme { own: Own::all_of(Palette::Dark), ..detect(&[]) };
+        assert_eq!(theme.next_palette().alarm(), detect(&[]).next_palette().alarm());
+        assert!(Theme { has_colour: false, ..theme }.is_mono());
+        let all = Theme { overrides: ColourOverrides::from_palette(Palette::Dark), ..detect(&[]) };
         assert_eq!(
             (all.warning(), all.line(5, true)),
-            (usual_of(all).warning(), usual_of(all).line(5, true))
+            (without_overrides(all).warning(), without_overrides(all).line(5, true))
         );
     }
 
-    fn usual_of(theme: Theme) -> Theme {
-        Theme { own: Own::NONE, ..theme }
+    fn without_overrides(theme: Theme) -> Theme {
+        Theme { overrides: ColourOverrides::NONE, ..theme }
     }
 
     #[test]
-    fn a_value_that_is_worth_a_look_differs_also_without_colours() {
+    fn warning_and_critical_values_differ_without_colours() {
         for palette in [Palette::Dark, Palette::Light, Palette::Mono] {
             let theme = Theme { palette, ..detect(&[]) };
-            let calm = theme.line(0, true).add_modifier(Modifier::BOLD);
-            let [warn, critical] = [Level::Warn, Level::Critical].map(|it| theme.level(it, calm));
-            assert!(calm != warn && warn != critical && calm != critical, "{palette:?}");
+            let normal = theme.line(0, true).add_modifier(Modifier::BOLD);
+            let [warn, critical] =
+                [Level::Warning, Level::Critical].map(|it| theme.level(it, normal));
+            assert!(normal != warn && warn != critical && normal != critical, "{palette:?}");
         }
     }
 
@@ -414,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn in_each_theme_red_is_critical_grey_is_stale_and_each_line_has_a_colour_of_its_own() {
+    fn line_colours_are_distinct_and_never_reserved() {
         const RESERVED: [Color; 7] = [
             Color::Reset,
             Color::Red,
@@ -439,13 +441,13 @@ mod tests {
     }
 
     #[test]
-    fn heat_and_areas_have_the_hue_of_their_line_and_are_grey_only_when_they_are_stale() {
+    fn heat_and_areas_are_grey_only_when_stale() {
         for (palette, depth) in [
-            (Palette::Dark, Depth::Sixteen),
-            (Palette::Light, Depth::Sixteen),
-            (Palette::Dark, Depth::Truecolor),
-            (Palette::Light, Depth::Truecolor),
-            (Palette::Mono, Depth::Sixteen),
+            (Palette::Dark, ColourDepth::Sixteen),
+            (Palette::Light, ColourDepth::Sixteen),
+            (Palette::Dark, ColourDepth::Truecolor),
+            (Palette::Light, ColourDepth::Truecolor),
+            (Palette::Mono, ColourDepth::Sixteen),
         ] {
             let theme = Theme { palette, depth, ..detect(&[]) };
             let shades = |fresh| {
@@ -461,7 +463,7 @@ mod tests {
                 assert_eq!(theme.area(1, true), [theme.line(1, true); AREA_LEVELS], "white");
             }
             let stale = theme.line(0, false);
-            assert!(depth == Depth::Truecolor || shades(false).iter().all(|it| *it == stale));
+            assert!(depth == ColourDepth::Truecolor || shades(false).iter().all(|it| *it == stale));
         }
     }
 
@@ -469,12 +471,12 @@ mod tests {
     fn a_theme_without_colours_has_none() {
         for theme in [
             Theme { palette: Palette::Mono, ..detect(&[]) },
-            Theme { colour: false, ..detect(&[]) },
+            Theme { has_colour: false, ..detect(&[]) },
         ] {
             let styles = [theme.good(), theme.warning(), theme.alarm(), theme.line(1, true)];
             assert!(styles.iter().all(|style| style.fg.is_none() && style.bg.is_none()));
             assert!(theme.is_mono());
-            assert_eq!(theme.next().next().next(), theme);
+            assert_eq!(theme.next_palette().next_palette().next_palette(), theme);
         }
     }
 }

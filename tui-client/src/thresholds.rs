@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 pub enum Level {
     /// No.
     #[default]
-    Calm,
+    Normal,
     /// It may become too much.
-    Warn,
+    Warning,
     /// It is too much.
     Critical,
 }
@@ -17,10 +17,10 @@ pub enum Level {
 impl Level {
     /// What the level is called on the screen.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
-            Level::Calm => "normal",
-            Level::Warn => "warning",
+            Level::Normal => "normal",
+            Level::Warning => "warning",
             Level::Critical => "critical",
         }
     }
@@ -28,14 +28,14 @@ impl Level {
 
 /// From where on a value is worth a look, in the unit of its column.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Limits {
+pub struct ThresholdLevels {
     /// It may become too much.
     pub warn: Option<f64>,
     /// It is too much.
     pub critical: Option<f64>,
 }
 
-impl Limits {
+impl ThresholdLevels {
     /// What a value means; one that is missing means nothing.
     #[must_use]
     pub fn level(&self, value: f64) -> Level {
@@ -43,29 +43,29 @@ impl Limits {
         if reaches(self.critical) {
             Level::Critical
         } else if reaches(self.warn) {
-            Level::Warn
+            Level::Warning
         } else {
-            Level::Calm
+            Level::Normal
         }
     }
 
     /// The limit that is reached first, and the level that begins there.
     #[must_use]
     pub fn first(&self) -> Option<(Level, f64)> {
-        let warn = self.warn.map(|limit| (Level::Warn, limit));
+        let warn = self.warn.map(|limit| (Level::Warning, limit));
         warn.or(self.critical.map(|limit| (Level::Critical, limit)))
     }
 
     /// Both as they are for so many cores.
-    fn times(self, cores: f64) -> Limits {
+    fn scaled(self, cores: f64) -> ThresholdLevels {
         let times = |limit: Option<f64>| limit.map(|limit| limit * cores);
-        Limits { warn: times(self.warn), critical: times(self.critical) }
+        ThresholdLevels { warn: times(self.warn), critical: times(self.critical) }
     }
 }
 
 /// The limits of columns by their names; `load1/core` is that of `load1` for each core.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Thresholds(pub BTreeMap<String, Limits>);
+pub struct Thresholds(pub BTreeMap<String, ThresholdLevels>);
 
 /// Behind the name of a column whose limits are for each core.
 const PER_CORE: &str = "/core";
@@ -74,12 +74,14 @@ impl Thresholds {
     /// The limits of a column, on a machine of so many cores if that is known. What is said of the column
     /// itself comes before what is said for each core.
     #[must_use]
-    pub fn of(&self, column: &str, cores: Option<f64>) -> Limits {
+    pub fn of(&self, column: &str, cores: Option<f64>) -> ThresholdLevels {
         if let Some(limits) = self.0.get(column) {
             return *limits;
         }
         let per_core = self.0.get(&format!("{column}{PER_CORE}"));
-        per_core.zip(cores).map_or(Limits::default(), |(limits, cores)| limits.times(cores))
+        per_core
+            .zip(cores)
+            .map_or(ThresholdLevels::default(), |(limits, cores)| limits.scaled(cores))
     }
 }
 
@@ -88,21 +90,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_at_its_limit_is_worth_a_look() {
-        let limits = Limits { warn: Some(80.0), critical: Some(95.0) };
+    fn a_value_at_a_threshold_reaches_its_level() {
+        let limits = ThresholdLevels { warn: Some(80.0), critical: Some(95.0) };
         let levels = [79.9, 80.0, 95.0, f64::NAN].map(|value| limits.level(value));
-        assert_eq!(levels, [Level::Calm, Level::Warn, Level::Critical, Level::Calm]);
-        let critical = Limits { warn: None, critical: Some(1.0) };
+        assert_eq!(levels, [Level::Normal, Level::Warning, Level::Critical, Level::Normal]);
+        let critical = ThresholdLevels { warn: None, critical: Some(1.0) };
         assert_eq!(critical.first(), Some((Level::Critical, 1.0)));
-        assert_eq!(Limits::default().level(1e300), Level::Calm);
+        assert_eq!(ThresholdLevels::default().level(1e300), Level::Normal);
     }
 
     #[test]
-    fn a_load_may_be_limited_for_each_core() {
-        let limits = Limits { warn: Some(1.5), critical: None };
+    fn a_threshold_may_be_given_per_core() {
+        let limits = ThresholdLevels { warn: Some(1.5), critical: None };
         let thresholds = Thresholds([("load1/core".to_owned(), limits)].into());
         assert_eq!(thresholds.of("load1", Some(4.0)).warn, Some(6.0));
-        assert_eq!(thresholds.of("load1", None), Limits::default());
-        assert_eq!(thresholds.of("load5", Some(4.0)), Limits::default());
+        assert_eq!(thresholds.of("load1", None), ThresholdLevels::default());
+        assert_eq!(thresholds.of("load5", Some(4.0)), ThresholdLevels::default());
     }
 }

@@ -9,13 +9,13 @@ use loadline_protocol::{Time, parse_duration, sanitize};
 use crate::zone::Zone;
 
 /// A time of day, with seconds and without.
-const CLOCK: [&str; 2] = ["%H:%M", "%H:%M:%S%.f"];
+const TIME_OF_DAY_FORMATS: [&str; 2] = ["%H:%M", "%H:%M:%S%.f"];
 
 /// A date with a time of day; a `T` may stand in place of the blank.
-const LOCAL: [&str; 2] = ["%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S%.f"];
+const DATE_TIME_FORMATS: [&str; 2] = ["%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S%.f"];
 
 /// The longest stretch that a wall clock has ever left out: a day, at the date line.
-const LEFT_OUT_MAX_MINUTES: i64 = 24 * 60;
+const SKIPPED_MAX_MINUTES: i64 = 24 * 60;
 
 /// A time as it was typed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub enum TimeSpec {
     /// So long before the newest sample: `-2h`.
     Ago(Duration),
     /// The latest such time of day: `03:12`.
-    Clock(NaiveTime),
+    TimeOfDay(NaiveTime),
     /// A time of the previous day: `yesterday 03:12`.
     Yesterday(NaiveTime),
     /// A date and a local time, midnight if left out: `2026-11-28 03:12`.
@@ -39,13 +39,13 @@ pub struct TimeSpecError(String);
 
 /// The range has no time in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum EmptyRange {
+pub enum EmptyRangeError {
     /// It ends before it begins.
     #[error("--from is not before --to")]
-    Ends,
+    FromNotBeforeTo,
     /// It is open, and begins after all samples.
     #[error("--from is not before the newest sample; give an earlier time")]
-    Future,
+    FromInFuture,
 }
 
 impl FromStr for TimeSpec {
@@ -58,7 +58,9 @@ impl FromStr for TimeSpec {
 
 fn read(text: &str) -> Option<TimeSpec> {
     let clock = |text: &str| {
-        CLOCK.iter().find_map(|format| NaiveTime::parse_from_str(text.trim(), format).ok())
+        TIME_OF_DAY_FORMATS
+            .iter()
+            .find_map(|format| NaiveTime::parse_from_str(text.trim(), format).ok())
     };
     if let Some(duration) = text.strip_prefix('-') {
         return parse_duration(duration.trim()).ok().map(TimeSpec::Ago);
@@ -72,8 +74,8 @@ fn read(text: &str) -> Option<TimeSpec> {
     let local = text.replacen('T', " ", 1);
     let local = |format: &&str| NaiveDateTime::parse_from_str(&local, format).ok();
     let midnight = || Some(NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.into());
-    let dated = || LOCAL.iter().find_map(local).or_else(midnight).map(TimeSpec::Local);
-    clock(text).map(TimeSpec::Clock).or_else(dated)
+    let dated = || DATE_TIME_FORMATS.iter().find_map(local).or_else(midnight).map(TimeSpec::Local);
+    clock(text).map(TimeSpec::TimeOfDay).or_else(dated)
 }
 
 impl TimeSpec {
@@ -81,19 +83,19 @@ impl TimeSpec {
     /// latest that is not later than `latest`.
     #[must_use]
     pub fn resolve(self, now: Time, latest: Time, zone: Zone) -> Time {
-        let at = |local: NaiveDateTime| instant(local, latest, |local| zone.instants(local));
+        let at = |local: NaiveDateTime| resolve_local(local, latest, |local| zone.instants(local));
         let before = |day: NaiveDate| day.pred_opt().unwrap_or(day);
         match self {
             TimeSpec::Ago(ago) => {
                 let ago_ms = i64::try_from(ago.as_millis()).unwrap_or(i64::MAX);
                 Time::from_millis(now.as_millis().saturating_sub(ago_ms))
             }
-            TimeSpec::Clock(time) => {
-                let day = zone.wall(latest).date();
+            TimeSpec::TimeOfDay(time) => {
+                let day = zone.local_time(latest).date();
                 let today = at(day.and_time(time));
                 if today <= latest { today } else { at(before(day).and_time(time)) }
             }
-            TimeSpec::Yesterday(time) => at(before(zone.wall(now).date()).and_time(time)),
+            TimeSpec::Yesterday(time) => at(before(zone.local_time(now).date()).and_time(time)),
             TimeSpec::Local(local) => at(local),
             TimeSpec::Exact(time) => time,
         }
@@ -108,7 +110,7 @@ pub fn parse(text: &str, now: Time, zone: Zone) -> Result<Time, TimeSpecError> {
 /// Returns the time at which a wall clock shows `local`. If it shows that twice, the second time counts,
 /// but not if that is later than `latest`. If it leaves that out, the time at which it is put forward
 /// counts.
-fn instant(
+fn resolve_local(
     local: NaiveDateTime,
     latest: Time,
     instants: impl Fn(NaiveDateTime) -> MappedLocalTime<Time>,
@@ -124,7 +126,7 @@ fn instant(
         }
         MappedLocalTime::None => {
             let minute = local.with_second(0).and_then(|local| local.with_nanosecond(0));
-            let minutes = (1..=LEFT_OUT_MAX_MINUTES).map(TimeDelta::minutes);
+            let minutes = (1..=SKIPPED_MAX_MINUTES).map(TimeDelta::minutes);
             let mut later = minutes.filter_map(|by| minute?.checked_add_signed(by));
             let next = later.find_map(|local| instants(local).earliest());
             next.unwrap_or_else(|| Time::from_millis(local.and_utc().timestamp_millis()))
@@ -143,7 +145,7 @@ pub struct TimeRange {
 
 /// A range of times, both ends included; without an end, it is open there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Bounds {
+pub struct TimeBounds {
     /// The earliest time.
     pub from: Option<Time>,
     /// The latest time.
@@ -156,18 +158,22 @@ impl TimeRange {
     ///
     /// # Errors
     /// The range has no time in it.
-    pub fn resolve(self, now: Time, zone: Zone) -> Result<Bounds, EmptyRange> {
+    pub fn resolve(self, now: Time, zone: Zone) -> Result<TimeBounds, EmptyRangeError> {
         let to = self.to.map(|to| to.resolve(now, now, zone));
         let latest = to.unwrap_or(now);
         let from = self.from.map(|from| from.resolve(now, latest, zone));
         if from.is_some_and(|from| from >= latest) {
-            return Err(if to.is_some() { EmptyRange::Ends } else { EmptyRange::Future });
+            return Err(if to.is_some() {
+                EmptyRangeError::FromNotBeforeTo
+            } else {
+                EmptyRangeError::FromInFuture
+            });
         }
-        Ok(Bounds { from, to })
+        Ok(TimeBounds { from, to })
     }
 }
 
-impl Bounds {
+impl TimeBounds {
     /// Whether a time is in the range.
     #[must_use]
     pub fn contains(&self, time: Time) -> bool {
@@ -221,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_told_with_what_is_one() {
+    fn an_unreadable_time_is_an_error_with_examples() {
         for text in [
             "",
             "-",
@@ -243,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn far_off_times_stay_within_what_a_clock_can_show() {
+    fn far_off_times_are_clamped_to_the_range_of_a_time() {
         let now = wall("2026-11-28 18:30:00");
         for (text, expected) in [
             ("-99y", Time::default()),
@@ -255,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn where_the_clock_is_set_a_time_is_the_second_of_two_and_never_none() {
+    fn a_repeated_local_time_is_the_second_and_a_skipped_one_the_next() {
         let local = |text| NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S").unwrap();
         let utc = |text| Time::from_millis(local(text).and_utc().timestamp_millis());
         // Central Europe in 2026: 02:00 to 03:00 is left out on 29 March, and there twice on 25 October.
@@ -273,7 +279,7 @@ mod tests {
             }
         };
         let check = |text, latest, expected| {
-            assert_eq!(instant(local(text), utc(latest), instants), utc(expected), "{text}");
+            assert_eq!(resolve_local(local(text), utc(latest), instants), utc(expected), "{text}");
         };
         check("2026-03-29 02:30:15", "2026-03-30 00:00:00", "2026-03-29 01:00:00");
         check("2026-03-29 03:00:00", "2026-03-30 00:00:00", "2026-03-29 01:00:00");
@@ -283,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_begins_at_the_latest_such_time_before_its_end() {
+    fn a_range_begins_at_the_latest_matching_time_before_its_end() {
         let now = wall("2026-11-28 23:30:00");
         let spec = |text: &str| (!text.is_empty()).then(|| text.parse().unwrap());
         let range = |from, to| TimeRange { from: spec(from), to: spec(to) }.resolve(now, ZONE);
@@ -293,20 +299,20 @@ mod tests {
             ("-2h", "-1h", ("2026-11-28 21:30:00", "2026-11-28 22:30:00")),
             ("yesterday 23:00", "01:00", ("2026-11-27 23:00:00", "2026-11-28 01:00:00")),
         ] {
-            let expected = Bounds { from: Some(wall(expected.0)), to: Some(wall(expected.1)) };
+            let expected = TimeBounds { from: Some(wall(expected.0)), to: Some(wall(expected.1)) };
             assert_eq!(range(from, to), Ok(expected), "{from} {to}");
         }
         let open = range("", "03:20").unwrap();
-        assert_eq!(open, Bounds { from: None, to: Some(wall("2026-11-28 03:20:00")) });
+        assert_eq!(open, TimeBounds { from: None, to: Some(wall("2026-11-28 03:20:00")) });
         assert!(open.contains(Time::default()) && open.contains(wall("2026-11-28 03:20:00")));
         assert!(!open.contains(wall("2026-11-28 03:20:00.001")));
-        assert_eq!(range("", ""), Ok(Bounds::default()));
+        assert_eq!(range("", ""), Ok(TimeBounds::default()));
         for (from, to) in [("-1h", "-2h"), ("-1h", "-1h"), ("2030-01-01", "18:00")] {
-            assert_eq!(range(from, to), Err(EmptyRange::Ends), "{from} {to}");
+            assert_eq!(range(from, to), Err(EmptyRangeError::FromNotBeforeTo), "{from} {to}");
         }
-        assert_eq!(range("2030-01-01", ""), Err(EmptyRange::Future));
+        assert_eq!(range("2030-01-01", ""), Err(EmptyRangeError::FromInFuture));
         assert_eq!(
-            EmptyRange::Future.to_string(),
+            EmptyRangeError::FromInFuture.to_string(),
             "--from is not before the newest sample; give an earlier time"
         );
     }

@@ -8,11 +8,11 @@ use std::time::Duration;
 use loadline_protocol::{Column, DurationText, Header};
 
 use crate::store::Magnitude;
-use prefixes::{BITS, Prefixes};
+use prefixes::{BIT_RATE_UNIT, Prefixes};
 
 /// Which values an axis spans.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Range {
+pub enum AxisRange {
     /// From 0 to this, always, in the unit that is shown.
     Fixed(f64),
     /// From 0 to the next round number above the greatest value, which is at least this.
@@ -26,9 +26,9 @@ pub enum Range {
 pub enum Units {
     /// Percent, GHz, load, bytes a second.
     #[default]
-    Usual,
+    Standard,
     /// Bytes, MHz, load per core, bits a second of networks; where the agent tells what it takes to know them.
-    Other,
+    Alternative,
 }
 
 impl Units {
@@ -36,42 +36,42 @@ impl Units {
     #[must_use]
     pub fn next(self) -> Units {
         match self {
-            Units::Usual => Units::Other,
-            Units::Other => Units::Usual,
+            Units::Standard => Units::Alternative,
+            Units::Alternative => Units::Standard,
         }
     }
 }
 
 /// What is known of a machine that other units take.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Machine {
+pub struct MachineCapacity {
     /// The number of logical cores.
     pub cores: Option<f64>,
     /// The size of the main memory, bytes.
     pub memory: Option<f64>,
 }
 
-impl Machine {
+impl MachineCapacity {
     /// What a header tells.
     #[must_use]
-    pub fn of(header: Option<&Header>) -> Machine {
+    pub fn of(header: Option<&Header>) -> MachineCapacity {
         let cores = header.and_then(|header| header.cores).filter(|cores| *cores > 0);
         let memory = header.and_then(|header| header.memory).filter(|bytes| *bytes > 0);
-        Machine { cores: cores.map(f64::from), memory: memory.map(|bytes| bytes as f64) }
+        MachineCapacity { cores: cores.map(f64::from), memory: memory.map(|bytes| bytes as f64) }
     }
 }
 
 /// What 100 % is where it is less than the machine has, as a container is allowed: `limit 1.5 cores,
 /// 512.0 MiB`. Nothing where there is no limit.
 #[must_use]
-pub fn limits_text(header: &Header) -> Option<String> {
+pub fn container_limits_text(header: &Header) -> Option<String> {
     let cores = header.cpu_limit.map(|limit| {
         let word = if limit.cores() > 1.0 { "cores" } else { "core" };
         format!("{limit} {word}")
     });
     let memory = header.memory_limit.map(|bytes| {
-        let (value, prefix) = Prefixes::Binary.of_value(bytes as f64);
-        format!("{} {prefix}B", number(value, 1))
+        let (value, prefix) = Prefixes::Binary.shorten(bytes as f64);
+        format!("{} {prefix}B", number_text(value, 1))
     });
     let limits: Vec<String> = [cores, memory].into_iter().flatten().collect();
     (!limits.is_empty()).then(|| format!("limit {}", limits.join(", ")))
@@ -80,16 +80,16 @@ pub fn limits_text(header: &Header) -> Option<String> {
 /// A rate of bytes in the unit that suits it: `48 B/s`, `4.1 KiB/s`.
 #[must_use]
 pub fn rate_text(bytes: u64) -> String {
-    let (value, prefix) = Prefixes::Binary.of_value(bytes as f64);
+    let (value, prefix) = Prefixes::Binary.shorten(bytes as f64);
     let decimals = usize::from(!prefix.is_empty());
-    format!("{} {prefix}B/s", number(value, decimals))
+    format!("{} {prefix}B/s", number_text(value, decimals))
 }
 
 /// How the values of a column are shown.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Look {
+pub struct ValueFormat {
     /// Which values the axis spans.
-    pub range: Range,
+    pub range: AxisRange,
     /// Values are multiplied by this before they are shown.
     pub scale: f64,
     /// What stands behind a shown value.
@@ -101,7 +101,7 @@ pub struct Look {
     /// Which prefixes values get, each one of its own.
     prefixes: Prefixes,
     /// What a table says instead of the column's own unit, and what it multiplies values by.
-    pub table: Option<(&'static str, f64)>,
+    pub table_unit: Option<(&'static str, f64)>,
 }
 
 /// Unit of the labels of an axis: one for all of them.
@@ -125,7 +125,7 @@ const LABEL_WIDTH_MAX: u16 = 10;
 const LABEL_DIGITS_MAX: u16 = 12;
 
 /// From this value on, the labels of an axis without a unit have a prefix: `10k`.
-pub const PREFIX_FROM: f64 = 10_000.0;
+pub const PREFIX_MIN: f64 = 10_000.0;
 
 const GIB: f64 = (1u64 << 30) as f64;
 
@@ -142,53 +142,62 @@ const LARGE_EXPONENT: i16 = 16;
 const EXACT_DIGITS: usize = 15;
 
 /// The seconds of a day.
-const DAY: f64 = 86_400.0;
+const SECONDS_PER_DAY: f64 = 86_400.0;
 
-impl Look {
-    fn new(range: Range, scale: f64, suffix: &str, decimals: usize) -> Look {
+impl ValueFormat {
+    fn new(range: AxisRange, scale: f64, suffix: &str, decimals: usize) -> ValueFormat {
         let prefixes = Prefixes::of(suffix);
         let (suffix, magnitude) = (suffix.to_owned(), Magnitude::ZERO);
-        Look { range, scale, suffix, decimals, magnitude, prefixes, table: None }
+        ValueFormat { range, scale, suffix, decimals, magnitude, prefixes, table_unit: None }
     }
 
     /// The look of a column; `known` says whether it is one of ours, which are never negative.
     #[must_use]
-    pub fn of(column: &Column, known: bool, units: Units, machine: Machine) -> Look {
-        let zero = Range::FromZero(0.0);
-        let range = if known { zero } else { Range::Fitted };
+    pub fn for_column(
+        column: &Column,
+        is_known: bool,
+        units: Units,
+        machine: MachineCapacity,
+    ) -> ValueFormat {
+        let zero = AxisRange::FromZero(0.0);
+        let range = if is_known { zero } else { AxisRange::Fitted };
         match (column.name(), column.unit(), units, machine) {
-            ("mem", "%", Units::Other, Machine { memory: Some(memory), .. }) => Look {
-                table: Some(("GiB", memory / 100.0 / GIB)),
-                ..Look::new(Range::Fixed(memory), memory / 100.0, "B", 1)
-            },
+            ("mem", "%", Units::Alternative, MachineCapacity { memory: Some(memory), .. }) => {
+                ValueFormat {
+                    table_unit: Some(("GiB", memory / 100.0 / GIB)),
+                    ..ValueFormat::new(AxisRange::Fixed(memory), memory / 100.0, "B", 1)
+                }
+            }
             (
                 "load1" | "load5" | "load15",
                 "",
-                Units::Other,
-                Machine { cores: Some(cores), .. },
-            ) => Look {
-                table: Some(("/core", 1.0 / cores)),
-                ..Look::new(Range::FromZero(LOAD_SPAN_MIN / cores), 1.0 / cores, "", 2)
+                Units::Alternative,
+                MachineCapacity { cores: Some(cores), .. },
+            ) => ValueFormat {
+                table_unit: Some(("/core", 1.0 / cores)),
+                ..ValueFormat::new(AxisRange::FromZero(LOAD_SPAN_MIN / cores), 1.0 / cores, "", 2)
             },
             ("load1" | "load5" | "load15", "", ..) => {
-                Look::new(Range::FromZero(LOAD_SPAN_MIN), 1.0, "", 2)
+                ValueFormat::new(AxisRange::FromZero(LOAD_SPAN_MIN), 1.0, "", 2)
             }
             ("psi_cpu" | "psi_mem" | "psi_io", "%", ..) => {
-                Look::new(Range::FromZero(PRESSURE_SPAN_MIN), 1.0, "%", 1)
+                ValueFormat::new(AxisRange::FromZero(PRESSURE_SPAN_MIN), 1.0, "%", 1)
             }
-            ("uptime", "s", ..) => Look::new(zero, 1.0 / DAY, "d", 2),
-            ("procs", "", ..) => Look::new(zero, 1.0, "", 0),
-            (_, "%", ..) => Look::new(Range::Fixed(100.0), 1.0, "%", 1),
-            (_, "MHz", Units::Usual, _) => Look::new(zero, 0.001, "GHz", 2),
-            (_, "MHz", Units::Other, _) => Look::new(zero, 1.0, "MHz", 0),
-            ("net_rx" | "net_tx", "B/s", Units::Other, _) => Look {
-                table: Some(("Mbit/s", 8e-6)),
-                ..Look::new(Range::FromZero(RATE_SPAN_MIN * 8.0), 8.0, BITS, 1)
+            ("uptime", "s", ..) => ValueFormat::new(zero, 1.0 / SECONDS_PER_DAY, "d", 2),
+            ("procs", "", ..) => ValueFormat::new(zero, 1.0, "", 0),
+            (_, "%", ..) => ValueFormat::new(AxisRange::Fixed(100.0), 1.0, "%", 1),
+            (_, "MHz", Units::Standard, _) => ValueFormat::new(zero, 0.001, "GHz", 2),
+            (_, "MHz", Units::Alternative, _) => ValueFormat::new(zero, 1.0, "MHz", 0),
+            ("net_rx" | "net_tx", "B/s", Units::Alternative, _) => ValueFormat {
+                table_unit: Some(("Mbit/s", 8e-6)),
+                ..ValueFormat::new(AxisRange::FromZero(RATE_SPAN_MIN * 8.0), 8.0, BIT_RATE_UNIT, 1)
             },
-            (_, "B/s", ..) if known => Look::new(Range::FromZero(RATE_SPAN_MIN), 1.0, "B/s", 1),
-            (_, unit @ ("B" | "B/s"), ..) => Look::new(zero, 1.0, unit, 1),
-            (_, unit @ ("s" | "°C"), ..) => Look::new(range, 1.0, unit, 1),
-            (_, unit, ..) => Look::new(range, 1.0, unit, 2),
+            (_, "B/s", ..) if is_known => {
+                ValueFormat::new(AxisRange::FromZero(RATE_SPAN_MIN), 1.0, "B/s", 1)
+            }
+            (_, unit @ ("B" | "B/s"), ..) => ValueFormat::new(zero, 1.0, unit, 1),
+            (_, unit @ ("s" | "°C"), ..) => ValueFormat::new(range, 1.0, unit, 1),
+            (_, unit, ..) => ValueFormat::new(range, 1.0, unit, 2),
         }
     }
 
@@ -198,25 +207,25 @@ impl Look {
         if self.is_uptime() && value >= 0.0 {
             return span_text(Duration::try_from_secs_f64(value.trunc()).unwrap_or_default());
         }
-        let (number, unit) = self.parts(value);
+        let (number, unit) = self.number_and_unit(value);
         if unit.is_empty() { number } else { format!("{number} {unit}") }
     }
 
     /// The value and its unit: `12.5` and `%`. What is not known is `-` and has none.
     #[must_use]
-    pub fn parts(&self, value: f64) -> (String, String) {
+    pub fn number_and_unit(&self, value: f64) -> (String, String) {
         if !value.is_finite() {
             return ("-".to_owned(), String::new());
         }
         let scaled = value * self.scale;
-        let (scaled, prefix) = self.prefixes.of_value(scaled);
-        (number(scaled, self.decimals), format!("{prefix}{}", self.suffix))
+        let (scaled, prefix) = self.prefixes.shorten(scaled);
+        (number_text(scaled, self.decimals), format!("{prefix}{}", self.suffix))
     }
 
     /// The value with no more of its unit than the letter of its prefix: `13.3M`, `140.0B`, `2.40`.
     #[must_use]
     pub fn number_and_prefix(&self, value: f64) -> String {
-        let (number, unit) = self.parts(value);
+        let (number, unit) = self.number_and_unit(value);
         let has_letter = self.prefixes != Prefixes::None;
         format!("{number}{}", unit.get(..1).filter(|_| has_letter).unwrap_or_default())
     }
@@ -225,37 +234,37 @@ impl Look {
     #[must_use]
     pub fn brief(&self, value: f64) -> String {
         let scaled = value * self.scale;
-        let is_great = scaled.abs() >= PREFIX_FROM && self.prefixes == Prefixes::None;
+        let is_great = scaled.abs() >= PREFIX_MIN && self.prefixes == Prefixes::None;
         let prefixes = if is_great { Prefixes::Decimal } else { self.prefixes };
-        let (digits, prefix) = prefixes.of_value(scaled);
+        let (digits, prefix) = prefixes.shorten(scaled);
         // No fraction of a byte.
         let is_whole = prefixes != Prefixes::None && prefix.is_empty();
         let decimals = self.decimals.min(usize::from(digits.abs() < 9.95 && !is_whole));
-        Look { decimals, prefixes, ..self.clone() }.number_and_prefix(value)
+        ValueFormat { decimals, prefixes, ..self.clone() }.number_and_prefix(value)
     }
 
     /// The number alone, in the unit that another value has.
     #[must_use]
-    pub fn number_as(&self, value: f64, other: f64) -> String {
+    pub fn number_in_unit_of(&self, value: f64, other: f64) -> String {
         if !value.is_finite() || !other.is_finite() {
-            return self.parts(value).0;
+            return self.number_and_unit(value).0;
         }
         let other = other * self.scale;
-        let (prefixed, _) = self.prefixes.of_value(other);
+        let (prefixed, _) = self.prefixes.shorten(other);
         let factor = if other == 0.0 { 1.0 } else { prefixed / other };
-        number(value * self.scale * factor, self.decimals)
+        number_text(value * self.scale * factor, self.decimals)
     }
 
     /// The same look for a column of whole numbers, as long as it has no prefixes.
     #[must_use]
-    pub fn of_whole_numbers(self) -> Look {
-        Look { decimals: if self.is_plain() { 0 } else { self.decimals }, ..self }
+    pub fn with_whole_numbers(self) -> ValueFormat {
+        ValueFormat { decimals: if self.is_unscaled() { 0 } else { self.decimals }, ..self }
     }
 
     /// The same look for values up to a magnitude: small ones have more decimals, and large ones no more
     /// digits than a number has.
     #[must_use]
-    pub fn of_magnitude(self, magnitude: Magnitude) -> Look {
+    pub fn with_magnitude(self, magnitude: Magnitude) -> ValueFormat {
         let exponent = magnitude.exponent;
         let decimals = match usize::try_from(exponent) {
             Ok(exponent) => self.decimals.min(EXACT_DIGITS.saturating_sub(exponent + 1)),
@@ -264,33 +273,37 @@ impl Look {
             }
             Err(_) => self.decimals,
         };
-        Look { decimals: if self.is_plain() { decimals } else { self.decimals }, magnitude, ..self }
+        ValueFormat {
+            decimals: if self.is_unscaled() { decimals } else { self.decimals },
+            magnitude,
+            ..self
+        }
     }
 
     /// Returns whether values are shown as the stream has them, in its unit.
     #[must_use]
-    pub fn is_plain(&self) -> bool {
+    pub fn is_unscaled(&self) -> bool {
         self.prefixes == Prefixes::None && (self.scale - 1.0).abs() < f64::EPSILON
     }
 
     /// Returns whether values are the time since the start of a machine.
     #[must_use]
     pub fn is_uptime(&self) -> bool {
-        self.suffix == "d" && !self.is_plain()
+        self.suffix == "d" && !self.is_unscaled()
     }
 
     /// Columns of the greatest value without its decimals; 0 if it has an exponent.
-    fn whole_width(&self) -> usize {
+    fn integer_width(&self) -> usize {
         let Magnitude { exponent, is_negative, .. } = self.magnitude;
-        let has_exponent = exponent >= LARGE_EXPONENT || !self.is_plain();
+        let has_exponent = exponent >= LARGE_EXPONENT || !self.is_unscaled();
         if has_exponent { 0 } else { usize::from(is_negative) + exponent.max(0) as usize + 1 }
     }
 
     /// Columns of the longest number of a column that has the unit of its stream.
     #[must_use]
     pub fn number_width(&self) -> usize {
-        match self.whole_width() {
-            0 if self.is_plain() => "-1.00e308".len(),
+        match self.integer_width() {
+            0 if self.is_unscaled() => "-1.00e308".len(),
             width => width + usize::from(self.decimals > 0) + self.decimals,
         }
     }
@@ -308,11 +321,11 @@ impl Look {
         if self.prefixes == Prefixes::None || !value.is_finite() {
             return None;
         }
-        let (scaled, prefix) = self.prefixes.of_value(value * self.scale);
+        let (scaled, prefix) = self.prefixes.shorten(value * self.scale);
         // One that is rounded up to 100 needs no decimal.
         let is_long = scaled.abs() >= 99.95 || prefix.is_empty() && scaled.fract() == 0.0;
         let decimals = usize::from(!is_long);
-        Some(format!("{} {prefix}{}", number(scaled, decimals), self.suffix))
+        Some(format!("{} {prefix}{}", number_text(scaled, decimals), self.suffix))
     }
 
     /// Columns of the longest value that [`Look::compact`] gives: `1023 KiB/s`.
@@ -323,7 +336,7 @@ impl Look {
 
     /// Units for the labels of an axis up to `most`, the best first.
     #[must_use]
-    pub fn axis_units(&self, most: f64) -> Vec<AxisUnit> {
+    pub fn axis_units(&self, max: f64) -> Vec<AxisUnit> {
         let blank = if matches!(self.suffix.as_str(), "" | "%") { "" } else { " " };
         let unit = |(factor, prefix): (f64, &'static str)| AxisUnit {
             factor,
@@ -331,12 +344,12 @@ impl Look {
             text: format!("{blank}{prefix}{}", self.suffix),
         };
         let prefixes = match self.suffix.as_str() {
-            "" if most.abs() >= PREFIX_FROM => Prefixes::Decimal,
+            "" if max.abs() >= PREFIX_MIN => Prefixes::Decimal,
             _ => self.prefixes,
         };
-        let first = prefixes.below(most, 1000.0);
+        let first = prefixes.prefix_below(max, 1000.0);
         // A round number above the greatest value may take the next one.
-        let next = prefixes.below(most * 2.0, 1000.0);
+        let next = prefixes.prefix_below(max * 2.0, 1000.0);
         let mut units = vec![unit(first)];
         units.extend((next != first).then(|| unit(next)));
         let is_short = prefixes == self.prefixes;
@@ -353,14 +366,14 @@ impl Look {
         // Three digits and a blank, or two and a point; thousands where there are no decimals.
         let number = if self.is_whole() { 5 } else { 4 };
         // Large numbers that hardly differ have all their digits.
-        let digits = Some(self.whole_width() as u16).filter(|width| *width <= LABEL_DIGITS_MAX);
+        let digits = Some(self.integer_width() as u16).filter(|width| *width <= LABEL_DIGITS_MAX);
         (unit + number).clamp(LABEL_WIDTH, LABEL_WIDTH_MAX).max(digits.unwrap_or(0))
     }
 }
 
 /// A number of so many decimals; very large and very small ones with an exponent.
 #[must_use]
-pub fn number(value: f64, decimals: usize) -> String {
+pub fn number_text(value: f64, decimals: usize) -> String {
     let size = value.abs();
     let [small, large] = [SMALL_EXPONENT, LARGE_EXPONENT].map(|it| 10f64.powi(i32::from(it)));
     if size >= large || (size > 0.0 && size < small) {
@@ -393,10 +406,10 @@ pub fn span_text(span: Duration) -> String {
 mod tests {
     use super::*;
 
-    const MACHINE: Machine = Machine { cores: Some(4.0), memory: Some(64.0 * GIB) };
+    const MACHINE: MachineCapacity = MachineCapacity { cores: Some(4.0), memory: Some(64.0 * GIB) };
 
-    fn look(column: &str, units: Units, machine: Machine) -> Look {
-        Look::of(&column.parse().unwrap(), true, units, machine)
+    fn value_format(column: &str, units: Units, machine: MachineCapacity) -> ValueFormat {
+        ValueFormat::for_column(&column.parse().unwrap(), true, units, machine)
     }
 
     #[test]
@@ -418,7 +431,7 @@ mod tests {
             ("cpu:%", f64::NAN, "-"),
             ("cpu:%", f64::INFINITY, "-"),
         ] {
-            assert_eq!(look(column, Units::Usual, MACHINE).value(value), expected);
+            assert_eq!(value_format(column, Units::Standard, MACHINE).value(value), expected);
         }
     }
 
@@ -429,8 +442,8 @@ mod tests {
     }
 
     #[test]
-    fn bytes_and_rates_have_a_compact_form_of_a_width_that_holds_all_of_them() {
-        let of = |column, value| look(column, Units::Usual, MACHINE).compact(value);
+    fn compact_bytes_and_rates_fit_the_compact_width() {
+        let of = |column, value| value_format(column, Units::Standard, MACHINE).compact(value);
         for (column, value, expected) in [
             ("mem_used:B", 676_655_104.0, "645 MiB"),
             ("mem_used:B", 67_385_159_680.0, "62.8 GiB"),
@@ -441,7 +454,7 @@ mod tests {
             ("x:B", 0.0, "0 B"),
         ] {
             assert_eq!(of(column, value).as_deref(), Some(expected));
-            let widest = look(column, Units::Usual, MACHINE).compact_width();
+            let widest = value_format(column, Units::Standard, MACHINE).compact_width();
             assert!(expected.len() <= widest, "{expected}");
         }
         assert_eq!((of("mem:%", 12.5), of("x:B", f64::NAN)), (None, None));
@@ -461,12 +474,12 @@ mod tests {
             ("x:°C", -12_345.0, "-12k"),
             ("x:°C", f64::NAN, "-"),
         ] {
-            assert_eq!(look(column, Units::Usual, MACHINE).brief(value), expected);
+            assert_eq!(value_format(column, Units::Standard, MACHINE).brief(value), expected);
         }
     }
 
     #[test]
-    fn other_units_are_those_of_the_machine() {
+    fn alternative_units_depend_on_the_machine() {
         for (column, value, expected, table) in [
             ("mem:%", 50.0, "32.0 GiB", Some("GiB")),
             ("freq:MHz", 2400.4, "2400 MHz", None),
@@ -475,19 +488,19 @@ mod tests {
             ("net_rx:B/s", 1_250_000.0, "10.0 Mbit/s", Some("Mbit/s")),
             ("disk_read:B/s", 2048.0, "2.0 KiB/s", None),
         ] {
-            let look = look(column, Units::Other, MACHINE);
+            let look = value_format(column, Units::Alternative, MACHINE);
             assert_eq!(look.value(value), expected);
-            assert_eq!(look.table.map(|(unit, _)| unit), table);
+            assert_eq!(look.table_unit.map(|(unit, _)| unit), table);
         }
-        let mem = look("mem:%", Units::Other, MACHINE);
-        assert_eq!(mem.range, Range::Fixed(64.0 * GIB));
+        let mem = value_format("mem:%", Units::Alternative, MACHINE);
+        assert_eq!(mem.range, AxisRange::Fixed(64.0 * GIB));
     }
 
     #[test]
-    fn a_machine_that_tells_nothing_keeps_the_usual_units() {
+    fn an_unknown_machine_keeps_the_standard_units() {
         for column in ["mem:%", "load1"] {
-            let usual = look(column, Units::Usual, Machine::default());
-            assert_eq!(look(column, Units::Other, Machine::default()), usual);
+            let usual = value_format(column, Units::Standard, MachineCapacity::default());
+            assert_eq!(value_format(column, Units::Alternative, MachineCapacity::default()), usual);
         }
     }
 }

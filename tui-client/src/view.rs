@@ -7,7 +7,7 @@ mod footer;
 mod header;
 mod help;
 mod overview;
-mod span;
+mod stats;
 mod table;
 mod text;
 
@@ -24,18 +24,18 @@ pub fn render(app: &App, area: Rect, buf: &mut Buffer) {
     header::render(app, &layout, buf);
     match app.screen.page() {
         Page::Overview => overview::render(app, layout.sources, buf),
-        Page::Together | Page::Apart => compare::render(app, &layout, buf),
+        Page::CompareOverlay | Page::CompareGrid => compare::render(app, &layout, buf),
         Page::Dashboard | Page::Fullscreen => chart::render_all(app, &layout.charts, buf),
     }
-    span::render(app, &layout, buf);
+    stats::render(app, &layout, buf);
     table::render(app, layout.table, buf);
-    header::render_numbers(app, layout.numbers, buf);
+    header::render_value_line(app, layout.value_line, buf);
     let is_empty = match app.screen.page() {
         Page::Overview => false,
-        Page::Together | Page::Apart => app.metrics().is_empty(),
+        Page::CompareOverlay | Page::CompareGrid => app.metric_titles().is_empty(),
         Page::Dashboard | Page::Fullscreen => app.charts().is_empty(),
     };
-    if is_empty && layout.numbers.is_empty() {
+    if is_empty && layout.value_line.is_empty() {
         let rows = area.height - layout.header.height - layout.footer.height;
         empty::render(app, Rect { y: layout.header.bottom(), height: rows, ..area }, buf);
     }
@@ -47,7 +47,7 @@ pub fn render(app: &App, area: Rect, buf: &mut Buffer) {
 
 /// The rows that move up when a sample comes: those of the table, without its head.
 #[must_use]
-pub fn rolling(app: &App) -> Rect {
+pub fn scrolling_rows(app: &App) -> Rect {
     let table = app.layout(app.area()).table;
     let head = table.height.min(1);
     Rect { y: table.y + head, height: table.height - head, ..table }

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use loadline_protocol::{Column, Health, RunId, SafeText, Time};
 
-use crate::event::{Event, Sample, Stream};
+use crate::event::{Event, Sample, StreamInfo};
 use crate::store::{ALL_VALUES_MAX, Store, VALUES_MAX};
-use crate::units::Machine;
-use rates::{Meter, Pace};
+use crate::units::MachineCapacity;
+use rates::{ByteRate, RowInterval};
 pub use state::{Outage, State};
 use transit::Transit;
 
@@ -23,19 +23,19 @@ const LATE_INTERVALS: f64 = 2.5;
 const STALE_MIN: Duration = Duration::from_secs(3);
 
 /// Clocks that differ by no more agree as far as anybody sees.
-const CLOCK_MIN_MS: i64 = 1000;
+const CLOCK_OFFSET_MIN_MS: i64 = 1000;
 
 /// A connection that lasted longer without a header is one of a server that sends none.
-const HEADER_MAX_MS: i64 = 15_000;
+const HEADER_TIMEOUT_MS: i64 = 15_000;
 
 /// By how much the difference of the clocks has to change before it is another one: what is drawn
 /// moves with it, and each row is under way for a little longer or shorter than the others.
-const CLOCK_STEP_MS: i64 = 250;
+const CLOCK_OFFSET_STEP_MS: i64 = 250;
 
 #[derive(Debug, Clone)]
-enum Link {
-    Trying(Option<Outage>),
-    Up {
+enum LinkStatus {
+    Connecting(Option<Outage>),
+    Connected {
         since: Time,
     },
     /// A recording, and why there is no more of it if there should be.
@@ -53,9 +53,9 @@ pub struct Watched {
     /// Whether its agent runs inside this process.
     pub embedded: bool,
     /// Whether the way to it may ask for something in the terminal, as ssh does.
-    pub asks: bool,
+    pub may_prompt: bool,
     /// What its rows mean; `None` before the first.
-    pub stream: Option<Arc<Stream>>,
+    pub stream: Option<Arc<StreamInfo>>,
     /// Its samples.
     pub store: Store,
     /// Lines that were no row.
@@ -67,128 +67,130 @@ pub struct Watched {
     /// Whether the history of this connection is through.
     pub caught_up: bool,
     /// How much of a recording is read, percent, while it is not all.
-    pub reading: Option<u8>,
+    pub read_percent: Option<u8>,
     /// How the agent of this connection is, if it told.
     pub health: Option<Health>,
-    keep: Duration,
+    retention: Duration,
     /// How many numbers its store may keep.
     values_max: usize,
     /// Samples that came since the store was new.
-    taken: u64,
-    link: Link,
+    received_rows: u64,
+    link: LinkStatus,
     run: Option<RunId>,
     /// Rows that came before a header that may still come, over this connection or the next one.
-    headless: usize,
+    rows_before_header: usize,
     /// A gap lies before the next row.
-    broken: bool,
-    received: Option<Time>,
+    gap_pending: bool,
+    last_received: Option<Time>,
     /// The last time that was noticed, by our clock.
-    noticed: Time,
+    now: Time,
     transit: Transit,
     /// How far the agent's clock is ahead of ours, transits included, milliseconds.
-    ahead_ms: i64,
-    pace: Pace,
-    meter: Meter,
+    raw_clock_offset_ms: i64,
+    row_interval: RowInterval,
+    byte_rate: ByteRate,
 }
 
 impl Watched {
     /// A source of which nothing is known yet.
     #[must_use]
-    pub fn new(name: &str, embedded: bool, keep: Duration) -> Watched {
+    pub fn new(name: &str, embedded: bool, retention: Duration) -> Watched {
         Watched {
             name: SafeText::new(name).as_str().to_owned(),
             embedded,
-            asks: false,
+            may_prompt: false,
             stream: None,
-            store: Store::new(0, keep),
+            store: Store::new(0, retention),
             faults: 0,
             last_fault: None,
             skipped: 0,
             caught_up: false,
-            reading: None,
+            read_percent: None,
             health: None,
-            keep,
+            retention,
             values_max: VALUES_MAX,
-            taken: 0,
-            link: Link::Trying(None),
+            received_rows: 0,
+            link: LinkStatus::Connecting(None),
             run: None,
-            headless: 0,
-            broken: true,
-            received: None,
-            noticed: Time::default(),
+            rows_before_header: 0,
+            gap_pending: true,
+            last_received: None,
+            now: Time::default(),
             transit: Transit::default(),
-            ahead_ms: 0,
-            pace: Pace::default(),
-            meter: Meter::default(),
+            raw_clock_offset_ms: 0,
+            row_interval: RowInterval::default(),
+            byte_rate: ByteRate::default(),
         }
     }
 
     /// The same among so many sources, which share what memory there is for samples.
     #[must_use]
-    pub fn one_of(mut self, sources: usize) -> Watched {
+    pub fn with_memory_share(mut self, sources: usize) -> Watched {
         self.values_max = (ALL_VALUES_MAX / sources.max(1)).min(VALUES_MAX);
         self.store = self.empty_store(0);
         self
     }
 
     fn empty_store(&self, columns: usize) -> Store {
-        Store::new(columns, self.keep).with_values_max(self.values_max)
+        Store::new(columns, self.retention).with_values_max(self.values_max)
     }
 
     /// Takes note of the time. If the clock was set back, what was an age ago still is: else old rows
     /// would be fresh again.
-    pub fn notice(&mut self, now: Time) {
-        let back_ms = (self.noticed.as_millis() - now.as_millis()).max(0);
-        self.noticed = now;
+    pub fn set_now(&mut self, now: Time) {
+        let back_ms = (self.now.as_millis() - now.as_millis()).max(0);
+        self.now = now;
         let earlier = |time: &mut Time| *time = Time::from_millis(time.as_millis() - back_ms);
-        self.received.iter_mut().for_each(earlier);
-        if let Link::Up { since } = &mut self.link {
+        self.last_received.iter_mut().for_each(earlier);
+        if let LinkStatus::Connected { since } = &mut self.link {
             earlier(since);
         }
     }
 
     /// Takes what the link tells.
-    pub fn take(&mut self, now: Time, event: Event) {
-        self.notice(now);
+    pub fn apply(&mut self, now: Time, event: Event) {
+        self.set_now(now);
         match event {
-            Event::Connecting | Event::Heading | Event::Note(_) | Event::Notice(_) => {}
-            Event::Replaying => self.link = Link::Recording(None),
-            Event::Reading(percent) => self.reading = (percent < 100).then_some(percent),
+            Event::Connecting | Event::HeadingLine | Event::Note(_) | Event::Warning(_) => {}
+            Event::Replaying => self.link = LinkStatus::Recording(None),
+            Event::ReadProgress(percent) => self.read_percent = (percent < 100).then_some(percent),
             Event::Ended { reason, failed } => {
-                self.reading = None;
+                self.read_percent = None;
                 self.link = match self.link {
-                    Link::Recording(_) => Link::Recording(failed.then_some(reason)),
-                    Link::Trying(_) | Link::Up { .. } | Link::Ended(_) => Link::Ended(reason),
+                    LinkStatus::Recording(_) => LinkStatus::Recording(failed.then_some(reason)),
+                    LinkStatus::Connecting(_)
+                    | LinkStatus::Connected { .. }
+                    | LinkStatus::Ended(_) => LinkStatus::Ended(reason),
                 };
             }
             Event::Connected => {
-                self.link = Link::Up { since: now };
-                self.meter = Meter::default();
+                self.link = LinkStatus::Connected { since: now };
+                self.byte_rate = ByteRate::default();
                 self.health = None;
                 self.caught_up = false;
             }
-            Event::Down { reason, retry, .. } => {
-                if let Link::Up { since } = self.link
-                    && now.as_millis() - since.as_millis() > HEADER_MAX_MS
+            Event::Disconnected { reason, retry_at: retry, .. } => {
+                if let LinkStatus::Connected { since } = self.link
+                    && now.as_millis() - since.as_millis() > HEADER_TIMEOUT_MS
                 {
-                    self.headless = 0;
+                    self.rows_before_header = 0;
                 }
-                self.link = Link::Trying(Some(Outage { reason, retry }));
+                self.link = LinkStatus::Connecting(Some(Outage { reason, retry }));
             }
-            Event::Received { bytes } => self.meter.add(now, bytes),
+            Event::Received { bytes } => self.byte_rate.add(now, bytes),
             Event::Health(health) => self.health = Some(health),
-            Event::Stream(stream) => self.take_stream(stream),
+            Event::Stream(stream) => self.apply_stream(stream),
             Event::Rows(rows) => {
-                rows.iter().for_each(|sample| self.take_sample(sample));
-                self.compare_clocks();
+                rows.iter().for_each(|sample| self.apply_sample(sample));
+                self.update_clock_offset();
             }
             Event::Live => {
                 self.caught_up = true;
-                self.compare_clocks();
+                self.update_clock_offset();
             }
             Event::Skipped { count } => {
                 self.skipped = self.skipped.saturating_add(count);
-                self.broken = true;
+                self.gap_pending = true;
             }
             Event::Faults { count, last, .. } => {
                 self.faults = self.faults.saturating_add(count);
@@ -197,61 +199,61 @@ impl Watched {
         }
     }
 
-    fn take_stream(&mut self, stream: Arc<Stream>) {
+    fn apply_stream(&mut self, stream: Arc<StreamInfo>) {
         let columns = stream.schema.columns();
         let same = self.stream.as_ref().is_some_and(|old| old.schema.columns() == columns);
         if !same {
             self.store = self.empty_store(columns.len());
-            self.taken = 0;
+            self.received_rows = 0;
         }
         let run = stream.header.as_ref().and_then(|header| header.run);
         if run.is_none() || run != self.run {
-            self.broken = true;
+            self.gap_pending = true;
             self.transit = Transit::default();
         }
-        self.pace = Pace::default();
+        self.row_interval = RowInterval::default();
         self.run = run;
         self.stream = Some(stream);
     }
 
     /// Counts a row that has come without a header. The first one below a header that was late makes
     /// room: those before are in the history that follows as well, with the times of the agent.
-    fn settle_headless(&mut self) {
+    fn settle_rows_before_header(&mut self) {
         if self.stream.as_ref().is_none_or(|stream| stream.header.is_none()) {
-            self.headless += 1;
+            self.rows_before_header += 1;
             return;
         }
-        let headless = std::mem::take(&mut self.headless);
+        let count = std::mem::take(&mut self.rows_before_header);
         if !self.caught_up {
-            self.store.forget_newest(headless);
+            self.store.forget_newest(count);
         }
     }
 
-    fn take_sample(&mut self, sample: Sample<'_>) {
-        self.settle_headless();
+    fn apply_sample(&mut self, sample: Sample<'_>) {
+        self.settle_rows_before_header();
         let before = self.store.newest();
         let pause_ms = before.map(|before| sample.time.as_millis() - before.as_millis());
-        let pause_ms = pause_ms.filter(|_| !std::mem::take(&mut self.broken));
-        self.broken = false;
-        self.pace.add(pause_ms);
-        let joined = pause_ms.is_some_and(|pause| pause as u128 <= self.gap().as_millis());
+        let pause_ms = pause_ms.filter(|_| !std::mem::take(&mut self.gap_pending));
+        self.gap_pending = false;
+        self.row_interval.add(pause_ms);
+        let joined = pause_ms.is_some_and(|pause| pause as u128 <= self.gap_after().as_millis());
         // The rows of a history come late by nature: they say little about the way.
         let is_plain = self.stream.as_ref().is_none_or(|stream| stream.header.is_none());
         if self.caught_up || is_plain {
             self.transit.add(sample);
         } else {
-            self.transit.guess(sample);
+            self.transit.add_history(sample);
         }
         // The clock of the link may be ahead of ours, which may have been set back meanwhile.
-        self.received = Some(sample.received.min(self.noticed));
+        self.last_received = Some(sample.received.min(self.now));
         self.store.push(sample.time, sample.seq, sample.values, joined);
-        self.taken += 1;
+        self.received_rows += 1;
     }
 
     /// The time that a recording spans so far; `None` of what comes live.
     #[must_use]
-    pub fn recorded_span(&self) -> Option<Duration> {
-        let Link::Recording(_) = self.link else { return None };
+    pub fn recording_duration(&self) -> Option<Duration> {
+        let LinkStatus::Recording(_) = self.link else { return None };
         let (oldest, newest) = (self.store.oldest()?, self.store.newest()?);
         Some(Duration::from_millis((newest.as_millis() - oldest.as_millis()).max(0) as u64))
     }
@@ -260,30 +262,34 @@ impl Watched {
     #[must_use]
     pub fn overflow(&self) -> u64 {
         match self.link {
-            Link::Recording(_) if self.keep == Duration::MAX => {
-                self.taken.saturating_sub(self.store.len() as u64)
+            LinkStatus::Recording(_) if self.retention == Duration::MAX => {
+                self.received_rows.saturating_sub(self.store.len() as u64)
             }
             _ => 0,
         }
     }
 
     /// While a history comes, its rows say nothing of the clocks, and those of a recording never do.
-    fn compare_clocks(&mut self) {
-        if matches!(self.link, Link::Recording(_)) {
+    fn update_clock_offset(&mut self) {
+        if matches!(self.link, LinkStatus::Recording(_)) {
             return;
         }
         let fastest = self.transit.fastest_ms(self.stale_after());
-        let Some(ahead_ms) = fastest.filter(|_| self.caught_up).map(|ms| -ms) else { return };
-        if ahead_ms.abs_diff(self.ahead_ms) > CLOCK_STEP_MS as u64 {
-            self.ahead_ms = ahead_ms;
+        let Some(offset_ms) = fastest.filter(|_| self.caught_up).map(|ms| -ms) else { return };
+        if offset_ms.abs_diff(self.raw_clock_offset_ms) > CLOCK_OFFSET_STEP_MS as u64 {
+            self.raw_clock_offset_ms = offset_ms;
         }
     }
 
     /// How far the agent's clock is ahead of ours, milliseconds, or behind: then it is negative. 0
     /// if they differ by no more than a second, or it is not known yet.
     #[must_use]
-    pub fn clock_ahead_ms(&self) -> i64 {
-        if self.ahead_ms.abs() > CLOCK_MIN_MS { self.ahead_ms } else { 0 }
+    pub fn clock_offset_ms(&self) -> i64 {
+        if self.raw_clock_offset_ms.abs() > CLOCK_OFFSET_MIN_MS {
+            self.raw_clock_offset_ms
+        } else {
+            0
+        }
     }
 
     /// The columns of its rows; `None` before the first.
@@ -294,29 +300,29 @@ impl Watched {
 
     /// What is known of the machine.
     #[must_use]
-    pub fn machine(&self) -> Machine {
-        Machine::of(self.stream.as_ref().and_then(|stream| stream.header.as_ref()))
+    pub fn machine(&self) -> MachineCapacity {
+        MachineCapacity::of(self.stream.as_ref().and_then(|stream| stream.header.as_ref()))
     }
 
     /// Bytes that come in a second, over the last few.
     #[must_use]
     pub fn bytes_per_second(&self, now: Time) -> Option<u64> {
-        self.meter.per_second(now)
+        self.byte_rate.bytes_per_second(now)
     }
 
     /// The time between rows: what the agent says, else what the rows of a plain stream show.
     #[must_use]
     pub fn interval(&self) -> Option<Duration> {
-        self.told_interval().or_else(|| self.pace.median())
+        self.header_interval().or_else(|| self.row_interval.median())
     }
 
-    fn told_interval(&self) -> Option<Duration> {
+    fn header_interval(&self) -> Option<Duration> {
         self.stream.as_ref()?.header.as_ref()?.interval
     }
 
     /// The longest pause between two rows that is no gap.
-    fn gap(&self) -> Duration {
-        match self.told_interval() {
+    fn gap_after(&self) -> Duration {
+        match self.header_interval() {
             Some(interval) => interval.mul_f64(LATE_INTERVALS),
             None => self.stale_after(),
         }
@@ -332,17 +338,17 @@ impl Watched {
     /// What the source is doing.
     #[must_use]
     pub fn state(&self, now: Time) -> State {
-        let waiting = |outage| match self.received {
+        let waiting = |outage| match self.last_received {
             None => State::Connecting(outage),
             Some(_) => State::Reconnecting(outage),
         };
         match &self.link {
-            Link::Trying(outage) => waiting(outage.clone()),
-            Link::Recording(remark) => State::Replay(remark.clone()),
-            Link::Ended(reason) => State::Replay(Some(reason.clone())),
-            Link::Up { since } => {
+            LinkStatus::Connecting(outage) => waiting(outage.clone()),
+            LinkStatus::Recording(failure) => State::Replay(failure.clone()),
+            LinkStatus::Ended(reason) => State::Replay(Some(reason.clone())),
+            LinkStatus::Connected { since } => {
                 let is_recent = |time: Time| now < self.stale_at(time);
-                if self.received.is_some_and(is_recent) {
+                if self.last_received.is_some_and(is_recent) {
                     State::Live
                 } else if is_recent(*since) {
                     waiting(None)
@@ -362,9 +368,9 @@ impl Watched {
     #[must_use]
     pub fn changes_at(&self, now: Time) -> Option<Time> {
         match &self.link {
-            Link::Recording(_) | Link::Ended(_) => None,
-            Link::Up { .. } => self.state_changes_at(now),
-            Link::Trying(outage) => {
+            LinkStatus::Recording(_) | LinkStatus::Ended(_) => None,
+            LinkStatus::Connected { .. } => self.state_changes_at(now),
+            LinkStatus::Connecting(outage) => {
                 // The seconds to the next try are counted down.
                 let left = outage.as_ref()?.retry.as_millis() - now.as_millis();
                 let next = now.as_millis() + (left - 1).rem_euclid(1000) + 1;
@@ -376,8 +382,8 @@ impl Watched {
     /// When the state itself may change although nothing happens.
     #[must_use]
     pub fn state_changes_at(&self, now: Time) -> Option<Time> {
-        let Link::Up { since } = &self.link else { return None };
-        let silent_since = [self.received, Some(*since)];
+        let LinkStatus::Connected { since } = &self.link else { return None };
+        let silent_since = [self.last_received, Some(*since)];
         let ends = silent_since.into_iter().flatten().map(|time| self.stale_at(time));
         ends.filter(|end| *end > now).min()
     }
@@ -410,7 +416,7 @@ mod tests {
             ..Header::default()
         });
         let schema = Schema::plain(1).with_stamp(Stamp::TimeSeq);
-        Event::Stream(Arc::new(Stream { header, schema }))
+        Event::Stream(Arc::new(StreamInfo { header, schema }))
     }
 
     fn row(time: i64, received: i64) -> Event {
@@ -425,17 +431,17 @@ mod tests {
                 Event::Rows(rows) => rows.iter().last().map(|sample| sample.received),
                 _ => None,
             };
-            watched.take(received.unwrap_or(ms(now)), event);
+            watched.apply(received.unwrap_or(ms(now)), event);
         }
         watched
     }
 
     #[test]
-    fn the_state_says_whether_rows_arrive() {
-        let down = || Event::Down {
+    fn state_shows_whether_rows_arrive() {
+        let down = || Event::Disconnected {
             reason: SafeText::new("connection refused"),
             refused: false,
-            retry: ms(2000),
+            retry_at: ms(2000),
         };
         let check = |events: Vec<Event>, now: i64, word: &str| {
             assert_eq!(watched_at(1000, events).state(ms(now)).word(), word);
@@ -456,10 +462,10 @@ mod tests {
     #[test]
     fn a_new_connection_does_not_make_old_rows_live() {
         let mut watched = watched_at(1000, [Event::Connected, stream(Some(1)), row(900, 1000)]);
-        watched.take(ms(60_000), Event::Connected);
+        watched.apply(ms(60_000), Event::Connected);
         assert_eq!(watched.state(ms(60_000)).word(), "RECONNECTING");
         assert_eq!(watched.state(ms(63_000)).word(), "STALE");
-        watched.take(ms(64_000), row(63_900, 64_000));
+        watched.apply(ms(64_000), row(63_900, 64_000));
         assert_eq!(watched.state(ms(64_000)).word(), "LIVE");
     }
 
@@ -481,19 +487,20 @@ mod tests {
     }
 
     #[test]
-    fn rows_of_a_server_that_sends_no_header_are_kept_when_one_does() {
-        let down = Event::Down { reason: SafeText::new("x"), refused: false, retry: ms(0) };
+    fn rows_without_header_are_kept_when_a_later_connection_sends_one() {
+        let down =
+            Event::Disconnected { reason: SafeText::new("x"), refused: false, retry_at: ms(0) };
         let plain = [Event::Connected, stream(None), row(5000, 5000)];
         let header = [Event::Connected, stream(Some(1)), row(4000, 6000)];
         let mut cut = watched_at(5000, plain.clone());
         let mut ended = cut.clone();
-        cut.take(ms(5500), down.clone());
-        ended.take(ms(5000 + HEADER_MAX_MS + 1), down);
+        cut.apply(ms(5500), down.clone());
+        ended.apply(ms(5000 + HEADER_TIMEOUT_MS + 1), down);
         for (watched, kept) in [(&mut cut, vec![4000]), (&mut ended, vec![5000, 8000])] {
             let later = if kept.len() > 1 { 8000 } else { 4000 };
             for event in header.clone() {
                 let event = if matches!(event, Event::Rows(_)) { row(later, 6000) } else { event };
-                watched.take(ms(6000), event);
+                watched.apply(ms(6000), event);
             }
             let store = &watched.store;
             let times = (0..store.len()).map(|at| store.get(at).unwrap().time().as_millis());
@@ -502,23 +509,23 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_set_back_makes_no_old_rows_live() {
+    fn setting_the_clock_back_makes_no_old_rows_live() {
         let live = [Event::Connected, stream(Some(1)), row(99_900, 100_000)];
         let mut watched = watched_at(100_000, live);
         for (now, word) in
             [(101_000, "LIVE"), (50_000, "LIVE"), (51_999, "LIVE"), (52_000, "STALE")]
         {
-            watched.notice(ms(now));
+            watched.set_now(ms(now));
             assert_eq!(watched.state(ms(now)).word(), word, "{now}");
         }
-        watched.take(ms(20_000), Event::Connected);
+        watched.apply(ms(20_000), Event::Connected);
         assert_eq!(watched.state(ms(20_000)).word(), "RECONNECTING");
-        watched.take(ms(21_000), row(100_900, 21_000));
+        watched.apply(ms(21_000), row(100_900, 21_000));
         assert_eq!(watched.state(ms(21_000)).word(), "LIVE");
     }
 
     #[test]
-    fn the_age_counts_from_the_sample_though_clocks_differ() {
+    fn age_is_correct_though_clocks_differ() {
         // The agent's clock is 500 s ahead, and a row takes 20 ms.
         let live = [Event::Connected, stream(Some(1)), Event::Live];
         let rows = [live.to_vec(), vec![row(501_000, 1020), row(502_000, 2020)]].concat();
@@ -526,48 +533,48 @@ mod tests {
         assert_eq!(watched.age(ms(2020)), Some(Duration::ZERO));
         assert_eq!(watched.age(ms(2500)), Some(Duration::from_millis(480)));
         // A row that comes out of a full pipe 5 s late is 5 s old when it comes.
-        watched.take(ms(8020), row(503_000, 8020));
+        watched.apply(ms(8020), row(503_000, 8020));
         assert_eq!(watched.age(ms(8020)), Some(Duration::from_secs(5)));
     }
 
     #[test]
-    fn the_clocks_differ_by_the_smallest_transit_if_that_is_more_than_a_second() {
-        let ahead = |rows: &[(i64, i64)]| {
+    fn clock_offset_is_the_smallest_transit_if_more_than_a_second() {
+        let offset = |rows: &[(i64, i64)]| {
             let rows = rows.iter().map(|(time, received)| row(*time, *received));
             let live = [Event::Connected, stream(Some(1)), Event::Live];
-            watched_at(0, live.into_iter().chain(rows)).clock_ahead_ms()
+            watched_at(0, live.into_iter().chain(rows)).clock_offset_ms()
         };
-        assert_eq!(ahead(&[]), 0);
-        assert_eq!(ahead(&[(91_000, 1020), (92_000, 2010)]), 89_980);
-        assert_eq!(ahead(&[(1000, 91_000), (2000, 92_000)]), -90_000);
-        assert_eq!(ahead(&[(1900, 1000)]), 0);
+        assert_eq!(offset(&[]), 0);
+        assert_eq!(offset(&[(91_000, 1020), (92_000, 2010)]), 89_980);
+        assert_eq!(offset(&[(1000, 91_000), (2000, 92_000)]), -90_000);
+        assert_eq!(offset(&[(1900, 1000)]), 0);
         // A row that is late says nothing; a transit that is a little shorter moves nothing.
-        assert_eq!(ahead(&[(91_000, 1000), (92_000, 9000), (93_000, 2900)]), 90_000);
+        assert_eq!(offset(&[(91_000, 1000), (92_000, 9000), (93_000, 2900)]), 90_000);
         // A clock that is set anew is followed when the last minute has gone.
         let set = (0..180).map(|s| (1000 * s + if s < 60 { 90_000 } else { 5000 }, 1000 * s + 10));
-        assert_eq!(ahead(&set.collect::<Vec<_>>()), 4990);
+        assert_eq!(offset(&set.collect::<Vec<_>>()), 4990);
     }
 
     #[test]
-    fn while_a_history_comes_the_clocks_are_not_compared() {
+    fn clock_offset_is_not_updated_while_history_arrives() {
         let history = [Event::Connected, stream(Some(1)), row(1000, 600_000), row(2000, 600_000)];
         let mut watched = watched_at(600_000, history);
-        assert_eq!(watched.clock_ahead_ms(), 0);
-        watched.take(ms(600_000), row(690_000, 600_000));
-        watched.take(ms(600_000), Event::Live);
-        assert_eq!(watched.clock_ahead_ms(), 90_000);
+        assert_eq!(watched.clock_offset_ms(), 0);
+        watched.apply(ms(600_000), row(690_000, 600_000));
+        watched.apply(ms(600_000), Event::Live);
+        assert_eq!(watched.clock_offset_ms(), 90_000);
     }
 
     #[test]
-    fn a_recording_keeps_its_own_times_though_it_is_older_than_our_clock() {
+    fn a_recording_has_no_clock_offset() {
         let recorded = [Event::Replaying, stream(Some(1)), row(1000, 600_000), Event::Live];
         let mut watched = watched_at(600_000, recorded);
-        watched.take(ms(700_000), row(2000, 700_000));
-        assert_eq!(watched.clock_ahead_ms(), 0);
+        watched.apply(ms(700_000), row(2000, 700_000));
+        assert_eq!(watched.clock_offset_ms(), 0);
     }
 
     #[test]
-    fn the_newest_row_of_a_history_is_as_old_as_it_is() {
+    fn age_of_a_history_row_is_its_real_age_unless_clocks_differ() {
         let history = |sampled: i64| {
             let rows = [Event::Connected, stream(Some(1)), row(sampled, 100_000)];
             watched_at(100_000, rows).age(ms(100_000)).unwrap()
@@ -596,7 +603,7 @@ mod tests {
     }
 
     #[test]
-    fn the_pace_of_a_plain_stream_is_told_from_its_rows() {
+    fn the_interval_of_a_plain_stream_is_derived_from_its_rows() {
         let rows = [0, 2000, 4000, 6000].map(|time| row(time, time));
         let watched = watched_at(0, [vec![stream(None)], rows.to_vec()].concat());
         assert_eq!(watched.interval(), Some(Duration::from_secs(2)));
@@ -607,10 +614,10 @@ mod tests {
     }
 
     #[test]
-    fn other_columns_begin_another_store() {
+    fn changed_columns_reset_the_store() {
         let mut watched = watched_at(0, [stream(Some(1)), row(1000, 1000)]);
         let schema = Schema::plain(2);
-        watched.take(ms(0), Event::Stream(Arc::new(Stream { header: None, schema })));
+        watched.apply(ms(0), Event::Stream(Arc::new(StreamInfo { header: None, schema })));
         assert!(watched.store.is_empty());
     }
 }

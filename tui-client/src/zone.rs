@@ -15,7 +15,7 @@ pub enum Zone {
 impl Zone {
     /// What a clock on the wall shows at `time`.
     #[must_use]
-    pub fn wall(self, time: Time) -> NaiveDateTime {
+    pub fn local_time(self, time: Time) -> NaiveDateTime {
         let utc = utc(time);
         match self {
             Zone::Local => utc.with_timezone(&Local).naive_local(),
@@ -43,8 +43,8 @@ impl Zone {
 
     /// How far the wall clock is ahead of UTC at `time`, milliseconds.
     #[must_use]
-    pub fn offset_ms(self, time: Time) -> i64 {
-        self.wall(time).and_utc().timestamp_millis() - time.as_millis()
+    pub fn utc_offset_ms(self, time: Time) -> i64 {
+        self.local_time(time).and_utc().timestamp_millis() - time.as_millis()
     }
 }
 
@@ -62,8 +62,8 @@ mod tests {
     #[test]
     fn the_wall_clock_is_ahead_of_utc_in_the_east() {
         let time = Time::from_millis(1_763_836_800_123);
-        assert_eq!(Zone::Fixed(3600).wall(time).to_string(), "2025-11-22 19:40:00.123");
-        assert_eq!(Zone::Fixed(-3600).offset_ms(time), -3_600_000);
+        assert_eq!(Zone::Fixed(3600).local_time(time).to_string(), "2025-11-22 19:40:00.123");
+        assert_eq!(Zone::Fixed(-3600).utc_offset_ms(time), -3_600_000);
         assert_eq!(utc(Time::MAX).to_rfc3339(), "9999-12-31T23:59:59.999+00:00");
     }
 }

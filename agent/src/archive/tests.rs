@@ -6,8 +6,8 @@ use std::time::Duration;
 use loadline_protocol::{Column, History, RunId, Stamp, Time};
 
 use super::*;
-use crate::ring::{Form, Read, Sampled};
-use crate::source::Facts;
+use crate::ring::{ReadOutcome, SampleId, Selection};
+use crate::source::MachineFacts;
 
 /// A history of so many seconds, one sample a second, of columns with these names.
 fn ring(names: &[&str], history_s: u64) -> (Ring, Schema) {
@@ -24,14 +24,20 @@ fn second(number: i64) -> Time {
 
 /// The life of an agent that keeps as many seconds, from one second to another: the value of each
 /// column is the second. Gives what a client reads that comes at the end.
-async fn live(folder: &Path, names: &[&str], history_s: u64, from: i64, to: i64) -> Vec<String> {
+async fn run_agent(
+    folder: &Path,
+    names: &[&str],
+    history_s: u64,
+    from: i64,
+    to: i64,
+) -> Vec<String> {
     let mut archive = Archive::open(folder).unwrap();
     let (mut ring, schema) = ring(names, history_s);
     archive.restore(&mut ring, &schema);
     let values = |second: i64| vec![second as f64; names.len()];
     ring.begin(second(from), &values(from));
-    let about = Arc::new(About::new(Facts::default(), schema, Duration::from_secs(1)));
-    let archived = archive.keep(&ring.readers(), about).unwrap();
+    let info = Arc::new(AgentInfo::new(MachineFacts::default(), schema, Duration::from_secs(1)));
+    let archived = archive.spawn_writer(&ring.handle(), info).unwrap();
     (from + 1..=to).for_each(|at| ring.push(second(at), &values(at)));
     let read = read(&ring);
     drop(ring);
@@ -41,20 +47,20 @@ async fn live(folder: &Path, names: &[&str], history_s: u64, from: i64, to: i64)
 
 /// All that is in a ring: rows without their numbers, and the borders between runs.
 fn read(ring: &Ring) -> Vec<String> {
-    let mut cursor = ring.readers().cursor();
+    let mut cursor = ring.handle().cursor();
     cursor.seek(History::All, None, 1);
     let mut read = Vec::new();
     loop {
         let mut bytes = Vec::new();
-        match cursor.read(&Form::WHOLE, &mut bytes, Waker::noop()) {
-            Read::Rows | Read::LastRows => {
+        match cursor.read(&Selection::ALL, &mut bytes, Waker::noop()) {
+            ReadOutcome::Rows | ReadOutcome::LastRows => {
                 let text = String::from_utf8(bytes).unwrap();
                 read.extend(text.lines().map(|row| row.split_once('.').unwrap().0.to_owned()));
             }
-            Read::NewRun => read.push("|".into()),
-            Read::Overtaken { from, to } => read.push(format!("lost {from}-{to}")),
-            Read::Live => {}
-            Read::Wait | Read::Closed => return read,
+            ReadOutcome::NewRun => read.push("|".into()),
+            ReadOutcome::Skipped { from, to } => read.push(format!("lost {from}-{to}")),
+            ReadOutcome::Live => {}
+            ReadOutcome::Wait | ReadOutcome::Closed => return read,
         }
     }
 }
@@ -67,48 +73,48 @@ fn size(folder: &Path) -> u64 {
 #[tokio::test]
 async fn samples_of_earlier_agents_come_before_those_of_this_one() {
     let folder = tempfile::tempdir().unwrap();
-    let lives = [
-        live(folder.path(), &["a", "b"], 3600, 100, 102).await,
-        live(folder.path(), &["a", "b"], 3600, 110, 111).await,
-        live(folder.path(), &["a", "b"], 3600, 120, 120).await,
+    let reads = [
+        run_agent(folder.path(), &["a", "b"], 3600, 100, 102).await,
+        run_agent(folder.path(), &["a", "b"], 3600, 110, 111).await,
+        run_agent(folder.path(), &["a", "b"], 3600, 120, 120).await,
     ];
-    assert_eq!(lives[2], ["100", "101", "102", "|", "110", "111", "|", "120"]);
+    assert_eq!(reads[2], ["100", "101", "102", "|", "110", "111", "|", "120"]);
     // What is older than the history is not read back, however much there is.
-    let last = live(folder.path(), &["a", "b"], 10, 121, 121).await;
+    let last = run_agent(folder.path(), &["a", "b"], 10, 121, 121).await;
     assert_eq!(last, ["111", "|", "120", "|", "121"]);
 }
 
 #[tokio::test]
-async fn whatever_is_in_the_ring_is_on_the_disk_and_there_is_no_more_than_twice_that() {
+async fn the_disk_holds_the_whole_ring_and_at_most_twice_as_much() {
     let folder = tempfile::tempdir().unwrap();
     let mut from = 1_000_000;
     for seconds in [1, 10, 300, 700, 40, 2000, 5] {
-        let before = live(folder.path(), &["a"], 300, from, from + seconds - 1).await;
+        let before = run_agent(folder.path(), &["a"], 300, from, from + seconds - 1).await;
         // A row has 25 bytes; each file and each run has a head.
         let (rows, heads) = (before.len().min(301) as u64 * 25, 2 * 200 * 8);
         let size = size(folder.path());
         assert!(size <= 2 * rows.max(4 * 1024) + heads, "{size} bytes for {rows}");
         from += seconds;
-        let after = live(folder.path(), &["a"], 300, from, from).await;
+        let after = run_agent(folder.path(), &["a"], 300, from, from).await;
         let rows = |read: &[String]| -> Vec<i64> {
             read.iter().filter_map(|row| row.parse().ok()).filter(|at| *at >= from - 300).collect()
         };
-        let (kept, found) = (rows(&before), rows(&after[..after.len() - 1]));
-        assert_eq!(found, kept, "after {seconds} seconds");
+        let (expected, found) = (rows(&before), rows(&after[..after.len() - 1]));
+        assert_eq!(found, expected, "after {seconds} seconds");
         from += 1;
     }
 }
 
 #[tokio::test]
-async fn a_row_that_was_cut_off_is_left_out_and_the_next_one_is_whole() {
+async fn a_torn_row_is_dropped_and_the_next_one_is_whole() {
     let folder = tempfile::tempdir().unwrap();
-    live(folder.path(), &["a"], 3600, 100, 103).await;
+    run_agent(folder.path(), &["a"], 3600, 100, 103).await;
     let path = folder.path().join(NEWER);
     let text = fs::read_to_string(&path).unwrap();
     // The last row and its end.
     for cut in 1..=17 {
         fs::write(&path, &text[..text.len() - cut]).unwrap();
-        let read = live(folder.path(), &["a"], 3600, 110, 110).await;
+        let read = run_agent(folder.path(), &["a"], 3600, 110, 110).await;
         assert_eq!(read, ["100", "101", "102", "|", "110"], "without {cut} bytes");
         for line in fs::read_to_string(&path).unwrap().lines() {
             assert!(line.starts_with('#') || line.split(' ').count() == 3, "{line}");
@@ -119,32 +125,32 @@ async fn a_row_that_was_cut_off_is_left_out_and_the_next_one_is_whole() {
 #[tokio::test]
 async fn columns_are_found_by_their_names() {
     let folder = tempfile::tempdir().unwrap();
-    live(folder.path(), &["a", "b"], 3600, 100, 100).await;
+    run_agent(folder.path(), &["a", "b"], 3600, 100, 100).await;
     let mut archive = Archive::open(folder.path()).unwrap();
     let (mut ring, schema) = ring(&["b", "c"], 3600);
     archive.restore(&mut ring, &schema);
     ring.begin(second(101), &[1.0, 2.0]);
-    let mut cursor = ring.readers().cursor();
+    let mut cursor = ring.handle().cursor();
     cursor.seek(History::All, None, 1);
     let mut bytes = Vec::new();
-    cursor.read(&Form::WHOLE, &mut bytes, Waker::noop());
+    cursor.read(&Selection::ALL, &mut bytes, Waker::noop());
     assert_eq!(String::from_utf8(bytes).unwrap(), "100.000 1 100.00 nan\n");
 }
 
 #[tokio::test]
-async fn a_clock_that_was_set_back_ends_what_it_makes_untrue() {
+async fn setting_the_clock_back_drops_samples_from_the_future() {
     let folder = tempfile::tempdir().unwrap();
-    live(folder.path(), &["a"], 3600, 100, 105).await;
+    run_agent(folder.path(), &["a"], 3600, 100, 105).await;
     assert_eq!(
-        live(folder.path(), &["a"], 3600, 103, 104).await,
+        run_agent(folder.path(), &["a"], 3600, 103, 104).await,
         ["100", "101", "102", "|", "103", "104"]
     );
-    let last = live(folder.path(), &["a"], 3600, 200, 200).await;
+    let last = run_agent(folder.path(), &["a"], 3600, 200, 200).await;
     assert_eq!(last, ["100", "101", "102", "|", "103", "104", "|", "200"]);
 }
 
 #[tokio::test]
-async fn whatever_stands_in_the_files_an_agent_begins() {
+async fn an_agent_starts_whatever_the_files_contain() {
     let folder = tempfile::tempdir().unwrap();
     let head = "# loadline/1 run=0000000a interval=1000ms\n# columns time:s seq a\n";
     let rows =
@@ -159,13 +165,13 @@ async fn whatever_stands_in_the_files_an_agent_begins() {
         for name in [OLDER, NEWER] {
             fs::write(folder.path().join(name), &bytes).unwrap();
         }
-        let read = live(folder.path(), &["a"], 3600, 100, 101).await;
+        let read = run_agent(folder.path(), &["a"], 3600, 100, 101).await;
         assert_eq!(read[read.len() - 2..], ["100", "101"]);
     }
 }
 
 #[tokio::test]
-async fn what_is_no_folder_and_what_another_agent_has_is_told_in_a_line() {
+async fn folder_errors_are_one_line() {
     let folder = tempfile::tempdir().unwrap();
     let archive = Archive::open(&folder.path().join("new/one")).unwrap();
     let error = Archive::open(&folder.path().join("new/one")).unwrap_err().to_string();
@@ -181,15 +187,15 @@ async fn what_is_no_folder_and_what_another_agent_has_is_told_in_a_line() {
 }
 
 #[tokio::test]
-async fn a_disk_that_takes_nothing_is_tried_again_and_nothing_is_lost_meanwhile() {
+async fn a_failing_disk_is_retried_without_losing_samples() {
     let folder = tempfile::tempdir().unwrap();
     let archive = Archive::open(folder.path()).unwrap();
     // A folder where the file should be: it cannot be opened.
     fs::create_dir(folder.path().join(NEWER)).unwrap();
     let (mut ring, schema) = ring(&["a"], 3600);
     ring.begin(second(100), &[1.0]);
-    let about = Arc::new(About::new(Facts::default(), schema, Duration::from_secs(1)));
-    let archived = archive.keep(&ring.readers(), about).unwrap();
+    let info = Arc::new(AgentInfo::new(MachineFacts::default(), schema, Duration::from_secs(1)));
+    let archived = archive.spawn_writer(&ring.handle(), info).unwrap();
     ring.push(second(101), &[1.0]);
     std::thread::sleep(Duration::from_millis(100));
     fs::remove_dir(folder.path().join(NEWER)).unwrap();
@@ -207,15 +213,15 @@ async fn a_disk_that_takes_nothing_is_tried_again_and_nothing_is_lost_meanwhile(
 }
 
 #[tokio::test]
-async fn samples_that_the_disk_missed_are_told_as_such() {
+async fn samples_that_the_disk_missed_are_noted_as_skipped() {
     let folder = tempfile::tempdir().unwrap();
     let (mut ring, schema) = ring(&["a"], 5);
-    let sampled = |seq| Sampled { run: RunId(7), interval: Duration::from_secs(1), seq };
-    ring.remember(sampled(1), second(90), &[1.0]);
+    let id = |seq| SampleId { run: RunId(7), interval: Duration::from_secs(1), seq };
+    ring.restore_sample(id(1), second(90), &[1.0]);
     ring.begin(second(100), &[1.0]);
     let archive = Archive::open(folder.path()).unwrap();
-    let about = Arc::new(About::new(Facts::default(), schema, Duration::from_secs(1)));
-    let writer = Writer::new(&archive, ring.readers().cursor(), ring.readers(), about);
+    let info = Arc::new(AgentInfo::new(MachineFacts::default(), schema, Duration::from_secs(1)));
+    let writer = ArchiveWriter::new(&archive, ring.handle().cursor(), ring.handle(), info);
     (101..=120).for_each(|at| ring.push(second(at), &[1.0]));
     drop(ring);
     let mut writer = writer;

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 
-use super::{Address, BACKLOG, Connection, ListenError, Peer, Plaintext};
-use crate::tls::{Stream, Tls};
+use super::{Address, BACKLOG, Connection, ListenError, Peer, PlaintextPolicy};
+use crate::tls::{ServerTls, TlsConnection};
 
 /// What the system holds for a client that does not read. Left alone it grows to megabytes, which
 /// would be a queue beside the ring; this is a quarter of an hour of rows.
@@ -14,38 +14,42 @@ const SEND_BUFFER_BYTES: u32 = 64 * 1024;
 
 /// A port that is taken, and at which nobody can connect yet.
 #[derive(Debug)]
-pub(super) struct Bound {
+pub(super) struct BoundTcp {
     socket: TcpSocket,
-    asked: Address,
-    tls: Option<Tls>,
+    requested: Address,
+    tls: Option<ServerTls>,
 }
 
 /// A port that is open.
 #[derive(Debug)]
-pub(super) struct Port {
+pub(super) struct TcpPort {
     listener: TcpListener,
     /// What is spoken there, if it is not plaintext.
-    tls: Option<Tls>,
+    tls: Option<ServerTls>,
 }
 
-impl Bound {
+impl BoundTcp {
     /// Takes the port; `address` is how it was asked for.
     pub(super) async fn new(
         address: &Address,
         host: &str,
         port: u16,
-        plaintext: Plaintext,
-    ) -> Result<Bound, ListenError> {
+        plaintext: PlaintextPolicy,
+    ) -> Result<BoundTcp, ListenError> {
         let resolve = |why| ListenError::Resolve { address: address.clone(), why };
         let found: Vec<SocketAddr> = lookup_host((host, port)).await.map_err(resolve)?.collect();
-        if plaintext == Plaintext::LoopbackOnly && !found.iter().all(is_loopback) {
+        if plaintext == PlaintextPolicy::LoopbackOnly && !found.iter().all(is_loopback) {
             return Err(ListenError::Plaintext { address: address.clone() });
         }
         let mut why = io::Error::from(io::ErrorKind::NotFound);
         for found in found {
             match bind(found) {
                 Ok(socket) => {
-                    return Ok(Bound { socket, asked: address.clone(), tls: plaintext.into_tls() });
+                    return Ok(BoundTcp {
+                        socket,
+                        requested: address.clone(),
+                        tls: plaintext.into_tls(),
+                    });
                 }
                 Err(error) => why = error,
             }
@@ -54,15 +58,15 @@ impl Bound {
     }
 
     /// Lets clients connect, and tells at which address.
-    pub(super) fn listen(self) -> Result<(Port, Address), ListenError> {
+    pub(super) fn listen(self) -> Result<(TcpPort, Address), ListenError> {
         let tls = self.tls;
         let open = |socket: TcpSocket| {
             let listener = socket.listen(BACKLOG)?;
             let address = listener.local_addr()?;
             let address = Address::Tcp { host: address.ip().to_string(), port: address.port() };
-            Ok((Port { listener, tls }, address))
+            Ok((TcpPort { listener, tls }, address))
         };
-        open(self.socket).map_err(|why| ListenError::Bind { address: self.asked, why })
+        open(self.socket).map_err(|why| ListenError::Bind { address: self.requested, why })
     }
 }
 
@@ -85,8 +89,8 @@ fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
 #[cfg(unix)]
 pub(super) fn adopt(
     listener: std::net::TcpListener,
-    plaintext: &Plaintext,
-) -> Result<(Port, Address), ListenError> {
+    plaintext: &PlaintextPolicy,
+) -> Result<(TcpPort, Address), ListenError> {
     let prepare = || {
         listener.set_nonblocking(true)?;
         rustix::net::sockopt::set_socket_send_buffer_size(&listener, SEND_BUFFER_BYTES as usize)?;
@@ -94,24 +98,24 @@ pub(super) fn adopt(
     };
     let address = prepare().map_err(|why| ListenError::Inherited { why })?;
     let shown = Address::Tcp { host: address.ip().to_string(), port: address.port() };
-    if *plaintext == Plaintext::LoopbackOnly && !is_loopback(&address) {
+    if *plaintext == PlaintextPolicy::LoopbackOnly && !is_loopback(&address) {
         return Err(ListenError::Plaintext { address: shown });
     }
     let listener = TcpListener::from_std(listener).map_err(|why| ListenError::Inherited { why })?;
-    Ok((Port { listener, tls: plaintext.clone().into_tls() }, shown))
+    Ok((TcpPort { listener, tls: plaintext.clone().into_tls() }, shown))
 }
 
 fn is_loopback(address: &SocketAddr) -> bool {
     address.ip().to_canonical().is_loopback()
 }
 
-impl Port {
+impl TcpPort {
     /// Waits for a client. With TLS its handshake is still to come: whoever serves it waits for that.
     pub(super) async fn accept(&self) -> io::Result<(Box<dyn Connection>, Peer)> {
         let (tcp, peer) = accept_prepared(&self.listener).await?;
         let peer = Peer::from(peer);
         let stream: Box<dyn Connection> = match &self.tls {
-            Some(tls) => Box::new(Stream::new(tcp, tls, peer.name.clone())),
+            Some(tls) => Box::new(TlsConnection::new(tcp, tls, peer.name.clone())),
             None => Box::new(tcp),
         };
         Ok((stream, peer))
@@ -129,37 +133,38 @@ async fn accept_prepared(listener: &TcpListener) -> io::Result<(TcpStream, Socke
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::listen::{Bound, Listener};
+    use crate::listen::{BoundAddress, Listener};
 
-    async fn bind(address: &str, plaintext: Plaintext) -> Result<Bound, String> {
+    async fn bind(address: &str, plaintext: PlaintextPolicy) -> Result<BoundAddress, String> {
         let bound = Listener::bind(&address.parse().unwrap(), plaintext).await;
         bound.map_err(|error| error.to_string())
     }
 
     #[tokio::test]
-    async fn what_others_could_read_is_served_only_when_allowed() {
+    async fn plaintext_beyond_loopback_needs_permission() {
         for address in ["127.0.0.1:0", "127.8.8.8:0"] {
-            assert!(bind(address, Plaintext::LoopbackOnly).await.is_ok(), "{address}");
+            assert!(bind(address, PlaintextPolicy::LoopbackOnly).await.is_ok(), "{address}");
         }
         for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0"] {
-            let error = bind(address, Plaintext::LoopbackOnly).await.unwrap_err();
+            let error = bind(address, PlaintextPolicy::LoopbackOnly).await.unwrap_err();
             assert!(error.contains("--allow-plaintext"), "{error}");
             assert!(error.contains(address) && !error.contains('\n'), "{error}");
         }
-        assert!(bind("0.0.0.0:0", Plaintext::Anywhere).await.is_ok());
+        assert!(bind("0.0.0.0:0", PlaintextPolicy::Anywhere).await.is_ok());
     }
 
     #[tokio::test]
-    async fn a_port_in_use_is_told_at_once_and_what_to_do() {
-        let taken = bind("127.0.0.1:0", Plaintext::LoopbackOnly).await.unwrap().listen().unwrap();
+    async fn a_port_in_use_fails_at_once_with_a_hint() {
+        let taken =
+            bind("127.0.0.1:0", PlaintextPolicy::LoopbackOnly).await.unwrap().listen().unwrap();
         let address = taken.address().to_string();
-        let error = bind(&address, Plaintext::LoopbackOnly).await.unwrap_err();
+        let error = bind(&address, PlaintextPolicy::LoopbackOnly).await.unwrap_err();
         assert!(error.starts_with(&format!("cannot listen on {address}: ")), "{error}");
         assert!(error.ends_with("choose another port"), "{error}");
     }
 
     #[tokio::test]
-    async fn each_row_leaves_at_once_on_a_connection_that_is_accepted() {
+    async fn accepted_connections_have_nodelay_set() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (accepted, peer) = accept_prepared(&listener).await.unwrap();

@@ -12,7 +12,7 @@ use super::{BACKLOG, Connection, Peer};
 
 /// Who may connect: who may write to the file. The owner and the group, so that an administrator
 /// says by the group who else may watch.
-const MODE: u32 = 0o660;
+const SOCKET_FILE_MODE: u32 = 0o660;
 
 /// What the system holds for a client that does not read: as on a TCP port, but the system counts
 /// each row of 40 bytes as about 800.
@@ -23,21 +23,21 @@ const SEND_BUFFER_BYTES: usize = 64 * 1024;
 /// Whoever connects before the agent accepts waits for it, unlike at a port: a socket at which nobody
 /// can connect is what an agent leaves that was killed, and another one would take its place.
 #[derive(Debug)]
-pub(super) struct Socket {
+pub(super) struct UnixEndpoint {
     listener: UnixListener,
-    file: File,
+    file: SocketFile,
 }
 
 /// The file of a socket, removed when this is dropped, unless it is another one by then.
 #[derive(Debug)]
-struct File {
+struct SocketFile {
     path: PathBuf,
     identity: Option<(u64, u64)>,
 }
 
-impl Socket {
+impl UnixEndpoint {
     /// Takes a path. A socket that was left there is replaced; anything else stays and is an error.
-    pub(super) async fn bind(path: &Path) -> io::Result<Socket> {
+    pub(super) async fn bind(path: &Path) -> io::Result<UnixEndpoint> {
         let socket = UnixSocket::new_stream()?;
         if let Err(error) = socket.bind(path) {
             if error.kind() != io::ErrorKind::AddrInUse {
@@ -46,10 +46,10 @@ impl Socket {
             remove_if_stale(path).await?;
             socket.bind(path)?;
         }
-        let file = File { path: path.to_owned(), identity: identity(path) };
+        let file = SocketFile { path: path.to_owned(), identity: identity(path) };
         // Before anybody can connect.
-        fs::set_permissions(path, fs::Permissions::from_mode(MODE))?;
-        Ok(Socket { listener: socket.listen(BACKLOG)?, file })
+        fs::set_permissions(path, fs::Permissions::from_mode(SOCKET_FILE_MODE))?;
+        Ok(UnixEndpoint { listener: socket.listen(BACKLOG)?, file })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -57,12 +57,12 @@ impl Socket {
     }
 
     /// Takes a socket that is open already. Its file stays: whoever made it, needs it.
-    pub(super) fn adopt(listener: std::os::unix::net::UnixListener) -> io::Result<Socket> {
+    pub(super) fn adopt(listener: std::os::unix::net::UnixListener) -> io::Result<UnixEndpoint> {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let path = address.as_pathname().unwrap_or(Path::new("")).to_owned();
-        let file = File { path, identity: None };
-        Ok(Socket { listener: UnixListener::from_std(listener)?, file })
+        let file = SocketFile { path, identity: None };
+        Ok(UnixEndpoint { listener: UnixListener::from_std(listener)?, file })
     }
 
     pub(super) async fn accept(&self) -> io::Result<(Box<dyn Connection>, Peer)> {
@@ -95,7 +95,7 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
     fs::symlink_metadata(path).ok().map(|file| (file.dev(), file.ino()))
 }
 
-impl Drop for File {
+impl Drop for SocketFile {
     fn drop(&mut self) {
         if self.identity.is_some() && identity(&self.path) == self.identity {
             // An error means that somebody else has removed it.
@@ -110,66 +110,66 @@ mod tests {
 
     use super::*;
 
-    fn at(folder: &tempfile::TempDir) -> PathBuf {
+    fn socket_path(folder: &tempfile::TempDir) -> PathBuf {
         folder.path().join("agent.sock")
     }
 
-    async fn refusal(path: &Path) -> String {
-        Socket::bind(path).await.unwrap_err().to_string()
+    async fn bind_error(path: &Path) -> String {
+        UnixEndpoint::bind(path).await.unwrap_err().to_string()
     }
 
     #[tokio::test]
-    async fn owner_and_group_may_connect_and_the_file_goes_at_the_end() {
+    async fn owner_and_group_may_connect_and_the_file_is_removed_on_drop() {
         let folder = tempfile::tempdir().unwrap();
-        let socket = Socket::bind(&at(&folder)).await.unwrap();
-        assert_eq!(fs::metadata(at(&folder)).unwrap().mode() & 0o777, 0o660);
-        let client = UnixStream::connect(at(&folder)).await;
+        let socket = UnixEndpoint::bind(&socket_path(&folder)).await.unwrap();
+        assert_eq!(fs::metadata(socket_path(&folder)).unwrap().mode() & 0o777, 0o660);
+        let client = UnixStream::connect(socket_path(&folder)).await;
         assert!(client.is_ok() && socket.accept().await.is_ok());
         drop(socket);
-        assert!(!at(&folder).exists());
+        assert!(!socket_path(&folder).exists());
     }
 
     #[tokio::test]
-    async fn a_socket_that_was_left_is_replaced() {
+    async fn a_stale_socket_is_replaced() {
         let folder = tempfile::tempdir().unwrap();
-        drop(net::UnixListener::bind(at(&folder)).unwrap());
-        assert!(at(&folder).exists());
-        let socket = Socket::bind(&at(&folder)).await.unwrap();
-        assert!(UnixStream::connect(at(&folder)).await.is_ok());
+        drop(net::UnixListener::bind(socket_path(&folder)).unwrap());
+        assert!(socket_path(&folder).exists());
+        let socket = UnixEndpoint::bind(&socket_path(&folder)).await.unwrap();
+        assert!(UnixStream::connect(socket_path(&folder)).await.is_ok());
         drop(socket);
     }
 
     #[tokio::test]
-    async fn a_socket_that_is_in_use_stays_with_who_has_it() {
+    async fn a_socket_in_use_is_not_replaced() {
         let folder = tempfile::tempdir().unwrap();
         // Nobody is let in yet.
-        let socket = Socket::bind(&at(&folder)).await.unwrap();
-        assert!(refusal(&at(&folder)).await.contains("in use"));
-        assert!(UnixStream::connect(at(&folder)).await.is_ok());
+        let socket = UnixEndpoint::bind(&socket_path(&folder)).await.unwrap();
+        assert!(bind_error(&socket_path(&folder)).await.contains("in use"));
+        assert!(UnixStream::connect(socket_path(&folder)).await.is_ok());
         drop(socket);
     }
 
     #[tokio::test]
-    async fn what_is_no_socket_is_never_removed() {
+    async fn other_files_are_never_removed() {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(at(&folder), "mine").unwrap();
-        assert!(refusal(&at(&folder)).await.contains("no socket"));
-        assert_eq!(fs::read_to_string(at(&folder)).unwrap(), "mine");
+        fs::write(socket_path(&folder), "mine").unwrap();
+        assert!(bind_error(&socket_path(&folder)).await.contains("no socket"));
+        assert_eq!(fs::read_to_string(socket_path(&folder)).unwrap(), "mine");
         // Nor is what a link leads to.
         let link = folder.path().join("link");
-        std::os::unix::fs::symlink(at(&folder), &link).unwrap();
-        assert!(refusal(&link).await.contains("no socket"));
+        std::os::unix::fs::symlink(socket_path(&folder), &link).unwrap();
+        assert!(bind_error(&link).await.contains("no socket"));
         assert!(link.exists());
     }
 
     #[tokio::test]
-    async fn the_socket_of_another_agent_is_not_removed_at_the_end() {
+    async fn the_socket_of_another_agent_is_not_removed_on_drop() {
         let folder = tempfile::tempdir().unwrap();
-        let first = Socket::bind(&at(&folder)).await.unwrap();
-        fs::rename(at(&folder), folder.path().join("moved")).unwrap();
-        let second = Socket::bind(&at(&folder)).await.unwrap();
+        let first = UnixEndpoint::bind(&socket_path(&folder)).await.unwrap();
+        fs::rename(socket_path(&folder), folder.path().join("moved")).unwrap();
+        let second = UnixEndpoint::bind(&socket_path(&folder)).await.unwrap();
         drop(first);
-        assert!(at(&folder).exists());
+        assert!(socket_path(&folder).exists());
         drop(second);
     }
 }

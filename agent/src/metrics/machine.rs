@@ -19,14 +19,14 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::registry::Registry;
 
-use super::families::Families;
-use crate::source::{Collect, Group};
+use super::family_writer::FamilyWriter;
+use crate::source::{Group, GroupSet};
 
 /// Of cores, devices and file systems, as many of each as are told. No machine is known with more.
 const COUNT_MAX: usize = 4096;
 
 /// What is read by itself, and may fail by itself.
-trait Part: Send {
+trait MetricCollector: Send {
     /// The name of the collector.
     fn name(&self) -> &'static str;
 
@@ -35,61 +35,67 @@ trait Part: Send {
 }
 
 /// A part, and the groups that want it; none is for all.
-type Offer = (&'static [Group], fn() -> Box<dyn Part>);
+type CollectorEntry = (&'static [Group], fn() -> Box<dyn MetricCollector>);
 
 /// All that is told of the machine.
-pub(super) struct Machine(Vec<Box<dyn Part>>);
+pub(super) struct MachineMetrics(Vec<Box<dyn MetricCollector>>);
 
-impl Machine {
+impl MachineMetrics {
     /// What belongs to these groups, and what any dashboard asks for.
-    pub(super) fn new(collect: &Collect) -> Machine {
+    pub(super) fn new(collect: &GroupSet) -> MachineMetrics {
         use Group::{Cores, Cpu, Disk, Freq, Load, Mem, Net, Pressure, Procs, Swap, Temp, Uptime};
 
-        let parts: [Offer; 12] = [
-            (&[Cpu, Cores, Procs, Uptime], || Box::new(cpu::Cpu::new())),
-            (&[Freq], || Box::new(scaling::Cpufreq)),
-            (&[Load], || Box::new(kernel::Loads::new())),
-            (&[Mem, Swap], || Box::new(memory::Meminfo::new())),
-            (&[Mem, Swap], || Box::new(memory::Vmstat::new())),
-            (&[Net], || Box::new(network::Netdev::new())),
-            (&[Disk], || Box::new(disks::Disks::new())),
-            (&[Disk], || Box::new(filesystems::Filesystems::new())),
-            (&[Pressure], || Box::new(pressure::Pressures::new())),
-            (&[Temp], || Box::new(sensors::Hwmon)),
-            (&[], || Box::new(kernel::Uname)),
-            (&[], || Box::new(kernel::Time)),
+        let collectors: [CollectorEntry; 12] = [
+            (&[Cpu, Cores, Procs, Uptime], || Box::new(cpu::CpuCollector::new())),
+            (&[Freq], || Box::new(scaling::CpufreqCollector)),
+            (&[Load], || Box::new(kernel::LoadavgCollector::new())),
+            (&[Mem, Swap], || Box::new(memory::MeminfoCollector::new())),
+            (&[Mem, Swap], || Box::new(memory::VmstatCollector::new())),
+            (&[Net], || Box::new(network::NetdevCollector::new())),
+            (&[Disk], || Box::new(disks::DiskstatsCollector::new())),
+            (&[Disk], || Box::new(filesystems::FilesystemCollector::new())),
+            (&[Pressure], || Box::new(pressure::PsiCollector::new())),
+            (&[Temp], || Box::new(sensors::HwmonCollector)),
+            (&[], || Box::new(kernel::UnameCollector)),
+            (&[], || Box::new(kernel::TimeCollector)),
         ];
         let is_wanted =
             |of: &[Group]| of.is_empty() || of.iter().any(|group| collect.groups().contains(group));
-        Machine(parts.into_iter().filter(|(of, _)| is_wanted(of)).map(|(_, part)| part()).collect())
+        MachineMetrics(
+            collectors
+                .into_iter()
+                .filter(|(of, _)| is_wanted(of))
+                .map(|(_, part)| part())
+                .collect(),
+        )
     }
 
     /// Reads all of it, for whoever the registry is encoded for.
     pub(super) fn read(&mut self, registry: &mut Registry) {
         let mut successes = Vec::with_capacity(self.0.len());
-        for part in &mut self.0 {
-            let told = part.read();
-            successes.push((part.name(), told.is_some()));
-            if let Some(told) = told {
-                registry.register_collector(told);
+        for collector in &mut self.0 {
+            let snapshot = collector.read();
+            successes.push((collector.name(), snapshot.is_some()));
+            if let Some(snapshot) = snapshot {
+                registry.register_collector(snapshot);
             }
         }
-        registry.register_collector(Box::new(Successes(successes)));
+        registry.register_collector(Box::new(CollectorStatus(successes)));
     }
 }
 
 /// Which parts could be read.
 #[derive(Debug)]
-struct Successes(Vec<(&'static str, bool)>);
+struct CollectorStatus(Vec<(&'static str, bool)>);
 
-impl Collector for Successes {
+impl Collector for CollectorStatus {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let help = "Whether this part of the machine could be read.";
         let values = self
             .0
             .iter()
             .map(|(name, is_read)| ([("collector", *name)], if *is_read { 1.0 } else { 0.0 }));
-        Families::new(encoder).gauge("loadline_agent_collector_success", help, values)
+        FamilyWriter::new(encoder).gauge("loadline_agent_collector_success", help, values)
     }
 }
 
@@ -99,25 +105,25 @@ mod tests {
 
     /// The collectors that are read when these groups are collected.
     fn check(collect: &str, expected: &str) {
-        let machine = Machine::new(&collect.parse().unwrap());
+        let machine = MachineMetrics::new(&collect.parse().unwrap());
         let names: Vec<_> = machine.0.iter().map(|part| part.name()).collect();
         assert_eq!(names.join(" "), format!("{expected} uname time"), "{collect}");
     }
 
     #[test]
-    fn what_is_not_collected_is_not_told() {
+    fn groups_that_are_not_collected_are_not_exported() {
         check("net", "netdev");
         check("uptime", "cpu");
         check("swap", "meminfo vmstat");
         check("temp,disk", "diskstats filesystem hwmon");
         let defaults = "cpu cpufreq loadavg meminfo vmstat netdev diskstats filesystem pressure";
-        check(&Collect::default().to_string(), defaults);
+        check(&GroupSet::default().to_string(), defaults);
     }
 
     #[test]
-    fn what_this_machine_tells_is_told_in_both_forms() {
+    fn both_formats_have_the_same_samples() {
         let mut registry = Registry::default();
-        Machine::new(&Collect::all()).read(&mut registry);
+        MachineMetrics::new(&GroupSet::all()).read(&mut registry);
         let (mut classic, mut open) = (String::new(), String::new());
         prometheus_client::encoding::prometheus_text::encode(&mut classic, &registry).unwrap();
         prometheus_client::encoding::text::encode(&mut open, &registry).unwrap();

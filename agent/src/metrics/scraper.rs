@@ -8,92 +8,92 @@ use prometheus_client::encoding::{prometheus_text, text};
 use prometheus_client::registry::Registry;
 use tokio::sync::{mpsc, oneshot};
 
-use super::form::Form;
-use super::itself::Itself;
+use super::agent_metrics::AgentMetrics;
+use super::format::ExpositionFormat;
 #[cfg(target_os = "linux")]
-use super::machine::Machine;
-use crate::source::Collect;
+use super::machine::MachineMetrics;
+use crate::source::GroupSet;
 
 /// Who asks so soon after another gets the same: a crowd costs no more than one.
-const FRESH_MAX: Duration = Duration::from_millis(200);
+const CACHE_AGE_MAX: Duration = Duration::from_millis(200);
 
 /// Somebody asks for the page.
-pub(super) struct Ask {
-    pub(super) form: Form,
-    pub(super) answer: oneshot::Sender<Bytes>,
+pub(super) struct ScrapeRequest {
+    pub(super) format: ExpositionFormat,
+    pub(super) reply: oneshot::Sender<Bytes>,
 }
 
 /// Reads when it is asked.
 pub(super) struct Scraper {
-    itself: Arc<Itself>,
+    agent: Arc<AgentMetrics>,
     /// Other systems tell of the agent alone.
     #[cfg(target_os = "linux")]
-    machine: Machine,
-    page: Option<Page>,
+    machine: MachineMetrics,
+    page: Option<CachedPage>,
 }
 
 /// What was read, and the texts that were made of it.
-struct Page {
-    read: Instant,
+struct CachedPage {
+    read_at: Instant,
     registry: Registry,
-    classic: Option<Bytes>,
-    open: Option<Bytes>,
+    plain_text: Option<Bytes>,
+    open_metrics: Option<Bytes>,
 }
 
 impl Scraper {
     /// Reads these groups of the machine.
     #[cfg_attr(not(target_os = "linux"), expect(unused_variables, reason = "there is no machine"))]
-    pub(super) fn new(itself: Arc<Itself>, collect: &Collect) -> Scraper {
+    pub(super) fn new(agent: Arc<AgentMetrics>, collect: &GroupSet) -> Scraper {
         Scraper {
-            itself,
+            agent,
             #[cfg(target_os = "linux")]
-            machine: Machine::new(collect),
+            machine: MachineMetrics::new(collect),
             page: None,
         }
     }
 
     /// Answers until nobody can ask any more.
-    pub(super) fn run(mut self, mut asks: mpsc::Receiver<Ask>) {
-        while let Some(Ask { form, answer }) = asks.blocking_recv() {
+    pub(super) fn run(mut self, mut requests: mpsc::Receiver<ScrapeRequest>) {
+        while let Some(ScrapeRequest { format: form, reply: answer }) = requests.blocking_recv() {
             // Whoever waited too long for the one before is gone.
             if !answer.is_closed() {
                 // An error means the same.
-                let _ = answer.send(self.page().text(form));
+                let _ = answer.send(self.cached_page().text(form));
             }
         }
     }
 
-    fn page(&mut self) -> &mut Page {
-        let page = self.page.take().filter(|page| page.read.elapsed() < FRESH_MAX);
+    fn cached_page(&mut self) -> &mut CachedPage {
+        let page = self.page.take().filter(|page| page.read_at.elapsed() < CACHE_AGE_MAX);
         let page = page.unwrap_or_else(|| self.read());
         self.page.insert(page)
     }
 
-    fn read(&mut self) -> Page {
+    fn read(&mut self) -> CachedPage {
         let mut registry = Registry::default();
         let begin = Instant::now();
         #[cfg(target_os = "linux")]
         self.machine.read(&mut registry);
-        registry.register_collector(Box::new(self.itself.told(begin.elapsed())));
-        Page { read: Instant::now(), registry, classic: None, open: None }
+        registry.register_collector(Box::new(self.agent.snapshot(begin.elapsed())));
+        CachedPage { read_at: Instant::now(), registry, plain_text: None, open_metrics: None }
     }
 }
 
-impl Page {
-    fn text(&mut self, form: Form) -> Bytes {
-        let known = match form {
-            Form::Classic => &mut self.classic,
-            Form::Open => &mut self.open,
+impl CachedPage {
+    fn text(&mut self, format: ExpositionFormat) -> Bytes {
+        let cached = match format {
+            ExpositionFormat::PlainText => &mut self.plain_text,
+            ExpositionFormat::OpenMetrics => &mut self.open_metrics,
         };
         let write = || {
             let mut text = String::new();
             // Writing to memory cannot fail.
-            let _ = match form {
-                Form::Classic => prometheus_text::encode(&mut text, &self.registry),
-                Form::Open => text::encode(&mut text, &self.registry),
+            let _ = match format {
+                ExpositionFormat::PlainText => prometheus_text::encode(&mut text, &self.registry),
+                ExpositionFormat::OpenMetrics => text::encode(&mut text, &self.registry),
             };
             Bytes::from(text)
         };
-        known.get_or_insert_with(write).clone()
+        cached.get_or_insert_with(write).clone()
     }
 }

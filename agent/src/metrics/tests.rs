@@ -3,15 +3,15 @@
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio::time::Instant;
 
-use super::patience::{IDLE_MAX, REQUEST_MAX};
+use super::timeout::{IDLE_TIMEOUT, REQUEST_TIMEOUT};
 use super::*;
-use crate::{Agent, Facts, Scripted, Settings};
+use crate::{Agent, AgentSettings, MachineFacts, ScriptedSource};
 
 /// An agent that is started, but does not run, and its metrics.
 async fn metrics() -> (Agent, Metrics) {
-    let source = Scripted::plain(|_, values| values.extend([1.0; 6]));
-    let agent = Agent::start(source, Facts::default(), Settings::default()).await;
-    let metrics = Metrics::start(agent.itself(), &Collect::plain()).unwrap();
+    let source = ScriptedSource::plain(|_, values| values.extend([1.0; 6]));
+    let agent = Agent::start(source, MachineFacts::default(), AgentSettings::default()).await;
+    let metrics = Metrics::start(agent.agent_metrics(), &GroupSet::plain()).unwrap();
     (agent, metrics)
 }
 
@@ -32,12 +32,12 @@ async fn rest(client: &mut DuplexStream) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_agent_is_well_as_long_as_there_are_samples() {
+async fn the_agent_is_healthy_while_samples_are_taken() {
     let (_agent, metrics) = metrics().await;
     tokio::time::advance(Duration::from_secs(3)).await;
-    assert_eq!(metrics.fault(), None);
+    assert_eq!(metrics.health_error(), None);
     tokio::time::advance(Duration::from_millis(1)).await;
-    let fault = metrics.fault().unwrap();
+    let fault = metrics.health_error().unwrap();
     assert_eq!(fault, "the newest sample is 3001ms old, and there should be one each 1s");
     let (mut client, _stop) = connect(&metrics);
     client.write_all(b"GET /healthz HTTP/1.0\r\n\r\n").await.unwrap();
@@ -51,13 +51,13 @@ async fn the_agent_is_well_as_long_as_there_are_samples() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_does_not_end_is_cut_off_and_so_is_who_asks_no_more() {
+async fn unfinished_requests_and_idle_connections_time_out() {
     let (_agent, metrics) = metrics().await;
     for (sent, expected) in [
-        ("", REQUEST_MAX),
-        ("GET / HTTP/1.1\r\nHost", REQUEST_MAX),
-        ("GET / HTTP/1.1\r\nHost: here\r\n\r\n", IDLE_MAX),
-        ("GET / HTTP/1.1\r\nHost: here\r\n\r\nGET / HT", IDLE_MAX),
+        ("", REQUEST_TIMEOUT),
+        ("GET / HTTP/1.1\r\nHost", REQUEST_TIMEOUT),
+        ("GET / HTTP/1.1\r\nHost: here\r\n\r\n", IDLE_TIMEOUT),
+        ("GET / HTTP/1.1\r\nHost: here\r\n\r\nGET / HT", IDLE_TIMEOUT),
     ] {
         let (mut client, _stop) = connect(&metrics);
         let begin = Instant::now();
@@ -78,5 +78,5 @@ async fn an_idle_connection_ends_with_the_agent() {
     let begin = Instant::now();
     drop(stop);
     rest(&mut client).await;
-    assert!(begin.elapsed() < STOP_MAX);
+    assert!(begin.elapsed() < STOP_TIMEOUT);
 }

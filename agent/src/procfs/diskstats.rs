@@ -1,17 +1,17 @@
 //! `/proc/diskstats`: what each block device has done.
 
-use super::{Kept, number, words};
+use super::{OpenFile, number, words};
 
 /// The kernel's file.
 #[derive(Debug)]
-pub(crate) struct Diskstats {
-    file: Kept,
-    room: Box<[u8]>,
+pub(crate) struct DiskstatsFile {
+    file: OpenFile,
+    buffer: Box<[u8]>,
 }
 
 /// A block device, a whole one or a part of one, and what it has done since it is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Disk<'a> {
+pub(crate) struct DiskStats<'a> {
     pub(crate) major: u32,
     pub(crate) minor: u32,
     pub(crate) name: &'a str,
@@ -41,25 +41,25 @@ pub(crate) struct Transfers {
 }
 
 /// The bytes of a sector in this file.
-pub(crate) const SECTOR: u64 = 512;
+pub(crate) const SECTOR_BYTES: u64 = 512;
 
 /// The kernel gives about a page at a time, and no line is nearly so long.
-const ROOM: usize = 8 * 1024;
+const BUFFER_BYTES: usize = 8 * 1024;
 
-impl Diskstats {
-    pub(crate) fn new() -> Diskstats {
-        Diskstats::of("/proc/diskstats")
+impl DiskstatsFile {
+    pub(crate) fn new() -> DiskstatsFile {
+        DiskstatsFile::of("/proc/diskstats")
     }
 
-    pub(crate) fn of(path: &str) -> Diskstats {
-        Diskstats { file: Kept::new(path), room: vec![0; ROOM].into() }
+    pub(crate) fn of(path: &str) -> DiskstatsFile {
+        DiskstatsFile { file: OpenFile::new(path), buffer: vec![0; BUFFER_BYTES].into() }
     }
 
     /// Hands out each device, in the kernel's order. Whether there was one.
-    pub(crate) fn each(&mut self, mut each: impl FnMut(Disk)) -> bool {
+    pub(crate) fn for_each(&mut self, mut each: impl FnMut(DiskStats)) -> bool {
         let mut is_any = false;
-        self.file.each_line(&mut self.room, |line| {
-            if let Some(disk) = Disk::parse(line) {
+        self.file.for_each_line(&mut self.buffer, |line| {
+            if let Some(disk) = DiskStats::parse(line) {
                 is_any = true;
                 each(disk);
             }
@@ -72,13 +72,13 @@ impl Diskstats {
 impl Transfers {
     /// How many bytes were moved.
     pub(crate) fn bytes(self) -> u64 {
-        self.sectors.saturating_mul(SECTOR)
+        self.sectors.saturating_mul(SECTOR_BYTES)
     }
 }
 
-impl Disk<'_> {
+impl DiskStats<'_> {
     /// ` 254       0 vda 99615 27188 14462498 64450 145132 415238 157672912 1089561 0 97736 1193252 …`
-    pub(crate) fn parse(line: &[u8]) -> Option<Disk<'_>> {
+    pub(crate) fn parse(line: &[u8]) -> Option<DiskStats<'_>> {
         let mut words = words(line);
         let (major, minor) = (number(words.next()?)?, number(words.next()?)?);
         let name = std::str::from_utf8(words.next()?).ok()?;
@@ -92,7 +92,7 @@ impl Disk<'_> {
         let (major, minor) = (major.try_into().ok()?, minor.try_into().ok()?);
         let discarded = transfers(&mut next);
         let flushed = next().zip(next());
-        Some(Disk {
+        Some(DiskStats {
             major,
             minor,
             name,
@@ -114,14 +114,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_device_tells_what_it_has_read_and_written() {
+    fn counters_of_each_device_are_parsed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("diskstats");
         let text = " 254       0 vda 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17\n   \
                     8       1 sda1 1 2 3 4\n   8      17 sdb1 1 0 2 0 3 0 4 0 0 0 0\n";
         std::fs::write(&path, text).unwrap();
         let mut found = Vec::new();
-        let is_any = Diskstats::of(path.to_str().unwrap()).each(|disk| {
+        let is_any = DiskstatsFile::of(path.to_str().unwrap()).for_each(|disk| {
             found.push(format!(
                 "{} {}:{} {} {} {} {} {}",
                 disk.name,
@@ -136,11 +136,11 @@ mod tests {
         });
         assert!(is_any);
         assert_eq!(found, ["vda 254:0 1536 3584 9 10 11", "sdb1 8:17 1024 2048 0 0 0"]);
-        assert!(!Diskstats::of("/proc/no/such/file").each(|_| {}));
+        assert!(!DiskstatsFile::of("/proc/no/such/file").for_each(|_| {}));
     }
 
     #[test]
-    fn a_line_that_makes_no_sense_is_no_device() {
+    fn malformed_lines_are_rejected() {
         for wrong in [
             "",
             "254 0",
@@ -151,9 +151,9 @@ mod tests {
             "4294967296 0 vda 1 2 3 4 5 6 7 8 9 10 11",
             "254 0 vda 1 2 99999999999999999999 4 5 6 7 8 9 10 11",
         ] {
-            assert_eq!(Disk::parse(wrong.as_bytes()), None, "{wrong:?}");
+            assert_eq!(DiskStats::parse(wrong.as_bytes()), None, "{wrong:?}");
         }
-        assert_eq!(Disk::parse(b"254 0 \xff 1 2 3 4 5 6 7 8 9 10 11"), None);
+        assert_eq!(DiskStats::parse(b"254 0 \xff 1 2 3 4 5 6 7 8 9 10 11"), None);
         let most = Transfers { sectors: u64::MAX, ..Transfers::default() };
         assert_eq!(most.bytes(), u64::MAX);
     }
@@ -161,7 +161,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_a_device_or_none(line: Vec<u8>) {
-            let _ = Disk::parse(&line);
+            let _ = DiskStats::parse(&line);
         }
     }
 }

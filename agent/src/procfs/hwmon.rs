@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::Path;
 
-const CHIPS: &str = "/sys/class/hwmon";
+const HWMON_FOLDER: &str = "/sys/class/hwmon";
 
 /// Machines have a few dozen.
 const CHIPS_MAX: usize = 256;
@@ -13,13 +13,13 @@ const CHIPS_MAX: usize = 256;
 const FILES_MAX: usize = 1024;
 
 /// Room for a name or a number.
-const ROOM: usize = 128;
+const VALUE_BYTES: usize = 128;
 
 /// A chip.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Chip {
     /// What it is called by where it is, as in `platform_coretemp_0`.
-    pub(crate) place: String,
+    pub(crate) id: String,
     /// What it calls itself, as in `coretemp`.
     pub(crate) name: Option<String>,
     /// Its sensors, as in `temp1`, each with what it measures, °C.
@@ -28,15 +28,15 @@ pub(crate) struct Chip {
 
 /// The chips that measure how hot it is. `None` if there is no telling.
 pub(crate) fn chips() -> Option<Vec<Chip>> {
-    chips_in(Path::new(CHIPS))
+    chips_in(Path::new(HWMON_FOLDER))
 }
 
 fn chips_in(folder: &Path) -> Option<Vec<Chip>> {
     let entries = fs::read_dir(folder).ok()?.flatten().take(CHIPS_MAX);
     let mut chips: Vec<_> = entries.filter_map(|entry| chip(&entry.path())).collect();
-    chips.sort_by(|one, other| one.place.cmp(&other.place));
+    chips.sort_by(|one, other| one.id.cmp(&other.id));
     // Two of one name would spoil all.
-    chips.dedup_by(|one, other| one.place == other.place);
+    chips.dedup_by(|one, other| one.id == other.id);
     Some(chips)
 }
 
@@ -46,41 +46,43 @@ fn chip(folder: &Path) -> Option<Chip> {
         let file = entry.file_name();
         let sensor = file.to_str().and_then(|file| file.strip_suffix("_input"));
         let number = sensor.and_then(|sensor| sensor.strip_prefix("temp"));
-        let is_meant = number.is_some_and(|number| number.bytes().all(|b| b.is_ascii_digit()));
-        let Some(sensor) = sensor.filter(|_| is_meant) else { continue };
+        let is_temperature =
+            number.is_some_and(|number| number.bytes().all(|b| b.is_ascii_digit()));
+        let Some(sensor) = sensor.filter(|_| is_temperature) else { continue };
         let thousandths = read(&entry.path()).and_then(|text| text.parse::<i32>().ok());
         if let Some(thousandths) = thousandths {
             sensors.push((sensor.to_owned(), f64::from(thousandths) / 1000.0));
         }
     }
     sensors.sort_by(|one, other| one.0.cmp(&other.0));
-    let name = read(&folder.join("name")).map(|name| named(&name)).filter(|name| !name.is_empty());
-    let place = place(folder)
+    let name =
+        read(&folder.join("name")).map(|name| clean_name(&name)).filter(|name| !name.is_empty());
+    let id = device_id(folder)
         .or_else(|| name.clone())
-        .or_else(|| Some(named(&folder.file_name()?.to_string_lossy())))?;
-    (!sensors.is_empty()).then_some(Chip { place, name, sensors })
+        .or_else(|| Some(clean_name(&folder.file_name()?.to_string_lossy())))?;
+    (!sensors.is_empty()).then_some(Chip { id, name, sensors })
 }
 
 /// Where the device is: the last two words of its path.
-fn place(folder: &Path) -> Option<String> {
+fn device_id(folder: &Path) -> Option<String> {
     let device = fs::canonicalize(folder.join("device")).ok()?;
-    let word = |path: &Path| Some(named(&path.file_name()?.to_string_lossy()));
+    let word = |path: &Path| Some(clean_name(&path.file_name()?.to_string_lossy()));
     let (kind, name) = (word(device.parent()?)?, word(&device)?);
     (!kind.is_empty() && !name.is_empty()).then(|| format!("{kind}_{name}"))
 }
 
 /// A name as `node_exporter` writes it: `coretemp.0` is `coretemp_0`.
-fn named(name: &str) -> String {
+fn clean_name(name: &str) -> String {
     let is_part = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, ':' | '_');
     let lower = name.to_lowercase();
-    let named: String = lower.chars().map(|c| if is_part(c) { c } else { '_' }).collect();
-    named.trim_matches('_').to_owned()
+    let cleaned: String = lower.chars().map(|c| if is_part(c) { c } else { '_' }).collect();
+    cleaned.trim_matches('_').to_owned()
 }
 
 fn read(path: &Path) -> Option<String> {
-    let mut room = [0; ROOM];
-    let length = File::open(path).ok()?.read(&mut room).ok()?;
-    Some(std::str::from_utf8(&room[..length]).ok()?.trim().to_owned())
+    let mut buffer = [0; VALUE_BYTES];
+    let length = File::open(path).ok()?.read(&mut buffer).ok()?;
+    Some(std::str::from_utf8(&buffer[..length]).ok()?.trim().to_owned())
 }
 
 #[cfg(test)]
@@ -89,7 +91,7 @@ mod tests {
 
     #[test]
     #[cfg(unix)]
-    fn a_chip_is_called_by_its_place_and_tells_how_hot_it_is() {
+    fn a_chip_has_an_id_a_name_and_temperatures() {
         let folder = tempfile::tempdir().unwrap();
         let of = |path: &str| folder.path().join(path);
         for (file, text) in [
@@ -109,8 +111,8 @@ mod tests {
         }
         let device = of("devices/platform/coretemp.0");
         std::os::unix::fs::symlink(device, of("class/hwmon0/device")).unwrap();
-        let chip = |place: &str, name: &str, sensors: &[(&str, f64)]| Chip {
-            place: place.to_owned(),
+        let chip = |id: &str, name: &str, sensors: &[(&str, f64)]| Chip {
+            id: id.to_owned(),
             name: Some(name.to_owned()),
             sensors: sensors.iter().map(|(name, celsius)| ((*name).to_owned(), *celsius)).collect(),
         };

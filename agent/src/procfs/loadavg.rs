@@ -1,14 +1,14 @@
 //! `/proc/loadavg`: how many tasks want to run.
 
-use super::{Kept, number, words};
+use super::{OpenFile, number, words};
 
 /// The kernel's file.
 #[derive(Debug)]
-pub(crate) struct Loadavg(Kept);
+pub(crate) struct LoadavgFile(OpenFile);
 
 /// What stands in it.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub(crate) struct Loads {
+pub(crate) struct LoadAverages {
     /// Over 1, 5 and 15 minutes.
     pub(crate) averages: [f64; 3],
     /// Threads that want to run, and all threads; where the kernel says so.
@@ -19,28 +19,28 @@ pub(crate) struct Loads {
 const LOAD_MAX: f64 = (1 << 22) as f64;
 
 /// Room for numbers as long as they can be.
-const ROOM: usize = 128;
+const TEXT_BYTES: usize = 128;
 
-impl Loadavg {
-    pub(crate) fn new() -> Loadavg {
-        Loadavg(Kept::new("/proc/loadavg"))
+impl LoadavgFile {
+    pub(crate) fn new() -> LoadavgFile {
+        LoadavgFile(OpenFile::new("/proc/loadavg"))
     }
 
-    pub(crate) fn loads(&mut self) -> Option<Loads> {
-        Loads::parse(self.0.beginning(&mut [0; ROOM])?.as_bytes())
+    pub(crate) fn read(&mut self) -> Option<LoadAverages> {
+        LoadAverages::parse(self.0.read_prefix(&mut [0; TEXT_BYTES])?.as_bytes())
     }
 }
 
-impl Loads {
+impl LoadAverages {
     /// `0.52 0.44 0.40 1/123 4567`
-    pub(crate) fn parse(text: &[u8]) -> Option<Loads> {
+    pub(crate) fn parse(text: &[u8]) -> Option<LoadAverages> {
         let mut words = words(text);
         let mut average = || {
             let load: f64 = std::str::from_utf8(words.next()?).ok()?.parse().ok()?;
             (0.0..=LOAD_MAX).contains(&load).then_some(load)
         };
         let averages = [average()?, average()?, average()?];
-        Some(Loads { averages, threads: words.next().and_then(threads) })
+        Some(LoadAverages { averages, threads: words.next().and_then(threads) })
     }
 }
 
@@ -58,10 +58,10 @@ mod tests {
 
     #[test]
     fn the_first_three_numbers_are_the_averages() {
-        let loads = |text: &str| Loads::parse(text.as_bytes());
-        let expected = Loads { averages: [0.52, 0.44, 12.4], threads: Some((1, 123)) };
+        let loads = |text: &str| LoadAverages::parse(text.as_bytes());
+        let expected = LoadAverages { averages: [0.52, 0.44, 12.4], threads: Some((1, 123)) };
         assert_eq!(loads("0.52 0.44 12.40 1/123 4567\n"), Some(expected));
-        let bare = Loads { averages: [0.0, 4_194_304.0, 1000.0], threads: None };
+        let bare = LoadAverages { averages: [0.0, 4_194_304.0, 1000.0], threads: None };
         assert_eq!(loads("0 4194304 1e3"), Some(bare));
         assert_eq!(loads("0 4194304 1e3 1/x"), Some(bare));
         for wrong in [
@@ -85,7 +85,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_averages_or_none(text: Vec<u8>) {
-            let _ = Loads::parse(&text);
+            let _ = LoadAverages::parse(&text);
         }
     }
 }

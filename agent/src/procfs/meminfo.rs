@@ -1,10 +1,10 @@
 //! `/proc/meminfo`: how much memory there is, and what it is used for.
 
-use super::{Kept, number, words};
+use super::{OpenFile, number, words};
 
 /// The kernel's file.
 #[derive(Debug)]
-pub(crate) struct Meminfo(Kept);
+pub(crate) struct MeminfoFile(OpenFile);
 
 /// What a line of it says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,20 +16,20 @@ pub(crate) enum Amount {
 }
 
 /// Room for all of it, which is about 60 lines.
-const ROOM: usize = 8 * 1024;
+const BUFFER_BYTES: usize = 8 * 1024;
 
-impl Meminfo {
-    pub(crate) fn new() -> Meminfo {
-        Meminfo::of("/proc/meminfo")
+impl MeminfoFile {
+    pub(crate) fn new() -> MeminfoFile {
+        MeminfoFile::of("/proc/meminfo")
     }
 
-    pub(crate) fn of(path: &str) -> Meminfo {
-        Meminfo(Kept::new(path))
+    pub(crate) fn of(path: &str) -> MeminfoFile {
+        MeminfoFile(OpenFile::new(path))
     }
 
     /// Hands out each line: its name, as in `Active(anon)`, and what it says.
-    pub(crate) fn each(&mut self, mut each: impl FnMut(&str, Amount)) {
-        self.0.each_line(&mut [0; ROOM], |line| {
+    pub(crate) fn for_each(&mut self, mut each: impl FnMut(&str, Amount)) {
+        self.0.for_each_line(&mut [0; BUFFER_BYTES], |line| {
             if let Some((name, amount)) = parse(line) {
                 each(name, amount);
             }
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_that_makes_no_sense_is_left_out() {
+    fn malformed_lines_are_rejected() {
         for wrong in [
             "",
             ":",
@@ -84,7 +84,7 @@ mod tests {
         std::fs::write(&path, text).unwrap();
         let mut found = Vec::new();
         let each = |name: &str, amount| found.push((name.to_owned(), amount));
-        Meminfo::of(path.to_str().unwrap()).each(each);
+        MeminfoFile::of(path.to_str().unwrap()).for_each(each);
         let expected = [
             ("MemTotal", Amount::Bytes(9216)),
             ("Active(anon)", Amount::Bytes(5120)),

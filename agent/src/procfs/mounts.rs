@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 
-use super::Kept;
+use super::OpenFile;
 
 /// The kernel's file.
 #[derive(Debug)]
-pub(crate) struct Mounts {
-    file: Kept,
-    room: Box<[u8]>,
+pub(crate) struct MountsFile {
+    file: OpenFile,
+    buffer: Box<[u8]>,
 }
 
 /// A file system that is mounted. As in the kernel's file, a blank in a path is `\040` there; see
@@ -16,7 +16,7 @@ pub(crate) struct Mounts {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Mount<'a> {
     /// The number of the device, as in `254:0`.
-    pub(crate) number: &'a str,
+    pub(crate) device_number: &'a str,
     /// Which folder of the file system is mounted.
     pub(crate) root: &'a str,
     /// Where.
@@ -46,28 +46,28 @@ pub(crate) struct Space {
 }
 
 /// Room for a line: two paths of 4 KiB at most, and options.
-const ROOM: usize = 16 * 1024;
+const BUFFER_BYTES: usize = 16 * 1024;
 
-impl Mounts {
-    pub(crate) fn new() -> Mounts {
-        Mounts::of("/proc/self/mountinfo")
+impl MountsFile {
+    pub(crate) fn new() -> MountsFile {
+        MountsFile::of("/proc/self/mountinfo")
     }
 
     /// Those of the whole system, if we may see them: a service has some of its own, most of them
     /// read-only.
     #[cfg(feature = "metrics")]
-    pub(crate) fn of_the_system() -> Mounts {
+    pub(crate) fn system_wide() -> MountsFile {
         let whole = "/proc/1/mountinfo";
-        if std::fs::File::open(whole).is_ok() { Mounts::of(whole) } else { Mounts::new() }
+        if std::fs::File::open(whole).is_ok() { MountsFile::of(whole) } else { MountsFile::new() }
     }
 
-    pub(crate) fn of(path: &str) -> Mounts {
-        Mounts { file: Kept::new(path), room: vec![0; ROOM].into() }
+    pub(crate) fn of(path: &str) -> MountsFile {
+        MountsFile { file: OpenFile::new(path), buffer: vec![0; BUFFER_BYTES].into() }
     }
 
     /// Hands out each, in the order in which they were mounted.
-    pub(crate) fn each(&mut self, mut each: impl FnMut(Mount)) {
-        self.file.each_line(&mut self.room, |line| {
+    pub(crate) fn for_each(&mut self, mut each: impl FnMut(Mount)) {
+        self.file.for_each_line(&mut self.buffer, |line| {
             if let Some(mount) = Mount::parse(line) {
                 each(mount);
             }
@@ -86,11 +86,11 @@ impl Mount<'_> {
         words.by_ref().find(|word| *word == "-")?;
         let (kind, device) = (words.next()?, words.next()?);
         let super_options = words.next().unwrap_or_default();
-        Some(Mount { number, root, point, options, kind, device, super_options })
+        Some(Mount { device_number: number, root, point, options, kind, device, super_options })
     }
 
     /// A path or a device as it is called: `\040` is a blank.
-    pub(crate) fn unescaped(text: &str) -> Cow<'_, str> {
+    pub(crate) fn unescape(text: &str) -> Cow<'_, str> {
         if !text.contains('\\') {
             return Cow::Borrowed(text);
         }
@@ -115,15 +115,15 @@ fn octal(digits: &[u8]) -> Option<u8> {
 impl Space {
     /// Of the file system that this path is on. It may take long where that is across a network.
     pub(crate) fn of(path: &str) -> Option<Space> {
-        let told = rustix::fs::statvfs(path).ok()?;
-        let bytes = |blocks: u64| blocks.saturating_mul(told.f_frsize);
+        let stats = rustix::fs::statvfs(path).ok()?;
+        let bytes = |blocks: u64| blocks.saturating_mul(stats.f_frsize);
         Some(Space {
-            size: bytes(told.f_blocks),
-            free: bytes(told.f_bfree),
-            available: bytes(told.f_bavail),
-            files: told.f_files,
-            files_free: told.f_ffree,
-            is_read_only: told.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY),
+            size: bytes(stats.f_blocks),
+            free: bytes(stats.f_bfree),
+            available: bytes(stats.f_bavail),
+            files: stats.f_files,
+            files_free: stats.f_ffree,
+            is_read_only: stats.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY),
         })
     }
 }
@@ -135,10 +135,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mount_says_what_is_where() {
+    fn fields_of_a_mount_are_parsed() {
         let check = |line: &str, expected: [&str; 7]| {
             let mount = Mount::parse(line.as_bytes()).unwrap();
-            let Mount { number, root, point, options, kind, device, super_options } = mount;
+            let Mount { device_number: number, root, point, options, kind, device, super_options } =
+                mount;
             assert_eq!([number, root, point, options, kind, device, super_options], expected);
         };
         check(
@@ -155,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_has_its_blanks_again() {
+    fn octal_escapes_are_decoded() {
         for (text, expected) in [
             ("/srv/data", "/srv/data"),
             (r"/srv/my\040data\011", "/srv/my data\t"),
@@ -165,7 +166,7 @@ mod tests {
             (r"/srv/\303\274", "/srv/ü"),
             (r"/srv/\377", "/srv/\u{fffd}"),
         ] {
-            assert_eq!(Mount::unescaped(text), expected);
+            assert_eq!(Mount::unescape(text), expected);
         }
     }
 
@@ -179,14 +180,14 @@ mod tests {
     #[test]
     fn this_machine_has_a_root() {
         let mut is_there = false;
-        Mounts::new().each(|mount| is_there |= mount.point == "/");
+        MountsFile::new().for_each(|mount| is_there |= mount.point == "/");
         assert!(is_there);
     }
 
     proptest! {
         #[test]
         fn any_bytes_are_a_mount_or_none(line: Vec<u8>, text: String) {
-            let _ = (Mount::parse(&line), Mount::unescaped(&text));
+            let _ = (Mount::parse(&line), Mount::unescape(&text));
         }
     }
 }

@@ -1,17 +1,17 @@
 //! `/proc/net/dev`: what has passed each network interface.
 
-use super::{Kept, number, words};
+use super::{OpenFile, number, words};
 
 /// The kernel's file.
 #[derive(Debug)]
-pub(crate) struct NetDev {
-    file: Kept,
-    room: Box<[u8]>,
+pub(crate) struct NetDevFile {
+    file: OpenFile,
+    buffer: Box<[u8]>,
 }
 
 /// An interface, and what has passed it since it is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Device<'a> {
+pub(crate) struct NetDevice<'a> {
     pub(crate) name: &'a str,
     pub(crate) received: Traffic,
     pub(crate) sent: Traffic,
@@ -34,22 +34,22 @@ pub(crate) struct Traffic {
 }
 
 /// The kernel gives about a page at a time, and no line is nearly so long.
-const ROOM: usize = 8 * 1024;
+const BUFFER_BYTES: usize = 8 * 1024;
 
-impl NetDev {
-    pub(crate) fn new() -> NetDev {
-        NetDev::of("/proc/net/dev")
+impl NetDevFile {
+    pub(crate) fn new() -> NetDevFile {
+        NetDevFile::of("/proc/net/dev")
     }
 
-    pub(crate) fn of(path: &str) -> NetDev {
-        NetDev { file: Kept::new(path), room: vec![0; ROOM].into() }
+    pub(crate) fn of(path: &str) -> NetDevFile {
+        NetDevFile { file: OpenFile::new(path), buffer: vec![0; BUFFER_BYTES].into() }
     }
 
     /// Hands out each interface, in the kernel's order. Whether there was one.
-    pub(crate) fn each(&mut self, mut each: impl FnMut(Device)) -> bool {
+    pub(crate) fn for_each(&mut self, mut each: impl FnMut(NetDevice)) -> bool {
         let mut is_any = false;
-        self.file.each_line(&mut self.room, |line| {
-            if let Some(device) = Device::parse(line) {
+        self.file.for_each_line(&mut self.buffer, |line| {
+            if let Some(device) = NetDevice::parse(line) {
                 is_any = true;
                 each(device);
             }
@@ -59,10 +59,10 @@ impl NetDev {
     }
 }
 
-impl Device<'_> {
+impl NetDevice<'_> {
     /// `  eth0: 757563584   50593    0    0    0     0          0         0  4147551   49671 …`; some
     /// kernels write no blank behind the name.
-    pub(crate) fn parse(line: &[u8]) -> Option<Device<'_>> {
+    pub(crate) fn parse(line: &[u8]) -> Option<NetDevice<'_>> {
         let colon = line.iter().rposition(|byte| *byte == b':')?;
         let name = std::str::from_utf8(line[..colon].trim_ascii()).ok()?;
         let mut counts = [0; 16];
@@ -81,7 +81,7 @@ impl Device<'_> {
             multicast_or_compressed: counts[at + 7],
         };
         let (received, sent) = (traffic(0), traffic(8));
-        (!name.is_empty()).then_some(Device { name, received, sent })
+        (!name.is_empty()).then_some(NetDevice { name, received, sent })
     }
 }
 
@@ -101,7 +101,7 @@ mod tests {
                     br-1:7575 5 0 0 0 0 0 0 4147 4 0 0 0 0 0 0\n";
         std::fs::write(&path, text).unwrap();
         let mut found = Vec::new();
-        let is_any = NetDev::of(path.to_str().unwrap()).each(|device| {
+        let is_any = NetDevFile::of(path.to_str().unwrap()).for_each(|device| {
             found.push(format!(
                 "{} {}/{} {}/{}",
                 device.name,
@@ -113,11 +113,11 @@ mod tests {
         });
         assert!(is_any);
         assert_eq!(found, ["lo 45/2 46/8", "br-1 7575/0 4147/0"]);
-        assert!(!NetDev::of("/proc/no/such/file").each(|_| {}));
+        assert!(!NetDevFile::of("/proc/no/such/file").for_each(|_| {}));
     }
 
     #[test]
-    fn a_line_that_makes_no_sense_is_no_interface() {
+    fn malformed_lines_are_rejected() {
         for wrong in [
             "",
             ":",
@@ -129,15 +129,15 @@ mod tests {
             "eth0: 1 2 3 4 5 6 7 8 99999999999999999999 10 11 12 13 14 15 16",
             "eth0: 1 2 3 4 5 6 7 8 nan 10 11 12 13 14 15 16",
         ] {
-            assert_eq!(Device::parse(wrong.as_bytes()), None, "{wrong:?}");
+            assert_eq!(NetDevice::parse(wrong.as_bytes()), None, "{wrong:?}");
         }
-        assert_eq!(Device::parse(b"\xff: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16"), None);
+        assert_eq!(NetDevice::parse(b"\xff: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16"), None);
     }
 
     proptest! {
         #[test]
         fn any_bytes_are_an_interface_or_none(line: Vec<u8>) {
-            let _ = Device::parse(&line);
+            let _ = NetDevice::parse(&line);
         }
     }
 }

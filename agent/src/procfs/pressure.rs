@@ -1,10 +1,10 @@
 //! `/proc/pressure/`: how long tasks had to wait for something that others had.
 
-use super::{Kept, number, words};
+use super::{OpenFile, number, words};
 
 /// One of the kernel's files: `cpu`, `memory` or `io`.
 #[derive(Debug)]
-pub(crate) struct Pressure(Kept);
+pub(crate) struct PressureFile(OpenFile);
 
 /// How much of the time somebody waited, and how much everybody.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -25,21 +25,21 @@ pub(crate) struct Stall {
 }
 
 /// Two lines, each of five words as long as they can be.
-const ROOM: usize = 512;
+const TEXT_BYTES: usize = 512;
 
-impl Pressure {
+impl PressureFile {
     /// The pressure on this: `cpu`, `memory` or `io`.
-    pub(crate) fn on(what: &str) -> Pressure {
-        Pressure::of(&format!("/proc/pressure/{what}"))
+    pub(crate) fn for_resource(resource: &str) -> PressureFile {
+        PressureFile::of(&format!("/proc/pressure/{resource}"))
     }
 
-    pub(crate) fn of(path: &str) -> Pressure {
-        Pressure(Kept::new(path))
+    pub(crate) fn of(path: &str) -> PressureFile {
+        PressureFile(OpenFile::new(path))
     }
 
     /// `None` where the kernel does not know, or was told not to.
-    pub(crate) fn stalls(&mut self) -> Option<Stalls> {
-        Stalls::parse(self.0.beginning(&mut [0; ROOM])?.as_bytes())
+    pub(crate) fn read(&mut self) -> Option<Stalls> {
+        Stalls::parse(self.0.read_prefix(&mut [0; TEXT_BYTES])?.as_bytes())
     }
 }
 
@@ -49,8 +49,8 @@ impl Stalls {
         for line in text.split(|byte| *byte == b'\n') {
             let mut words = words(line);
             match words.next() {
-                Some(b"some") => stalls.some = Stall::of(words),
-                Some(b"full") => stalls.full = Stall::of(words),
+                Some(b"some") => stalls.some = Stall::parse(words),
+                Some(b"full") => stalls.full = Stall::parse(words),
                 _ => {}
             }
         }
@@ -60,7 +60,7 @@ impl Stalls {
 
 impl Stall {
     /// `avg10=0.12 avg60=0.34 avg300=0.56 total=789`
-    fn of<'a>(words: impl Iterator<Item = &'a [u8]>) -> Option<Stall> {
+    fn parse<'a>(words: impl Iterator<Item = &'a [u8]>) -> Option<Stall> {
         let (mut avg10, mut total_us) = (None, None);
         for word in words {
             if let Some(percent) = word.strip_prefix(b"avg10=") {
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_makes_no_sense_is_no_pressure() {
+    fn malformed_text_is_rejected() {
         for wrong in [
             "",
             "some",

@@ -1,20 +1,20 @@
 //! `/proc/stat`: what the cores have done since the machine was started, and what was counted
 //! meanwhile.
 
-use super::{Kept, number, words};
+use super::{OpenFile, number, words};
 
 /// The kernel's file.
 #[derive(Debug)]
-pub(crate) struct Stat {
-    file: Kept,
-    room: Box<[u8]>,
+pub(crate) struct StatFile {
+    file: OpenFile,
+    buffer: Box<[u8]>,
 }
 
 /// What a line of it tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StatLine {
     /// All cores together: the first line.
-    Cpus(CpuTimes),
+    AllCpus(CpuTimes),
     /// The core of this number. Those that are offline have no line.
     Cpu(u32, CpuTimes),
     /// Interrupts since the start.
@@ -47,26 +47,27 @@ pub(crate) struct CpuTimes {
     pub(crate) guest_nice: u64,
 }
 
-impl Stat {
+impl StatFile {
     /// Room for all that one reading gives of a machine with a few hundred cores, its line of
     /// interrupts included. Of a larger one, the file is read in pieces.
-    pub(crate) const ROOM: usize = 64 * 1024;
+    pub(crate) const BUFFER_BYTES: usize = 64 * 1024;
 
     /// Room for the first line: eleven words, each as long as a number can be.
-    pub(crate) const ROOM_OF_A_LINE: usize = 256;
+    pub(crate) const LINE_BYTES: usize = 256;
 
     /// The file, to be read in pieces of `room`.
-    pub(crate) fn new(room: usize) -> Stat {
-        Stat::of("/proc/stat", room)
+    pub(crate) fn new(buffer_bytes: usize) -> StatFile {
+        StatFile::of("/proc/stat", buffer_bytes)
     }
 
-    pub(crate) fn of(path: &str, room: usize) -> Stat {
-        Stat { file: Kept::new(path), room: vec![0; room].into() }
+    pub(crate) fn of(path: &str, buffer_bytes: usize) -> StatFile {
+        StatFile { file: OpenFile::new(path), buffer: vec![0; buffer_bytes].into() }
     }
 
     /// Hands out what the lines tell, as long as `each` is true.
-    pub(crate) fn each(&mut self, mut each: impl FnMut(StatLine) -> bool) {
-        self.file.each_line(&mut self.room, |line| StatLine::parse(line).is_none_or(&mut each));
+    pub(crate) fn for_each(&mut self, mut each: impl FnMut(StatLine) -> bool) {
+        self.file
+            .for_each_line(&mut self.buffer, |line| StatLine::parse(line).is_none_or(&mut each));
     }
 }
 
@@ -74,12 +75,12 @@ impl StatLine {
     pub(crate) fn parse(line: &[u8]) -> Option<StatLine> {
         let mut words = words(line);
         let name = words.next()?;
-        if let Some(which) = name.strip_prefix(b"cpu") {
-            let times = CpuTimes::of(words)?;
-            if which.is_empty() {
-                return Some(StatLine::Cpus(times));
+        if let Some(suffix) = name.strip_prefix(b"cpu") {
+            let times = CpuTimes::parse(words)?;
+            if suffix.is_empty() {
+                return Some(StatLine::AllCpus(times));
             }
-            return Some(StatLine::Cpu(number(which)?.try_into().ok()?, times));
+            return Some(StatLine::Cpu(number(suffix)?.try_into().ok()?, times));
         }
         let mut count = || number(words.next()?);
         Some(match name {
@@ -97,21 +98,21 @@ impl StatLine {
 impl CpuTimes {
     /// `user nice system idle iowait irq softirq steal guest guest_nice`; old kernels end earlier,
     /// but never before `idle`.
-    fn of<'a>(words: impl Iterator<Item = &'a [u8]>) -> Option<CpuTimes> {
+    fn parse<'a>(words: impl Iterator<Item = &'a [u8]>) -> Option<CpuTimes> {
         let mut ticks = [0; 10];
         let mut count = 0;
-        for (place, word) in ticks.iter_mut().zip(words) {
-            *place = number(word)?;
+        for (tick, word) in ticks.iter_mut().zip(words) {
+            *tick = number(word)?;
             count += 1;
         }
         let [user, nice, system, idle, iowait, irq, softirq, steal, guest, guest_nice] = ticks;
         let times =
             CpuTimes { user, nice, system, idle, iowait, irq, softirq, steal, guest, guest_nice };
-        (count >= 4 && times.sum().is_some()).then_some(times)
+        (count >= 4 && times.checked_total().is_some()).then_some(times)
     }
 
     /// All the time there was. Of what was read it is always known.
-    fn sum(self) -> Option<u64> {
+    fn checked_total(self) -> Option<u64> {
         let parts = [self.user, self.nice, self.system, self.idle, self.iowait];
         let more = [self.irq, self.softirq, self.steal];
         parts.into_iter().chain(more).try_fold(0, u64::checked_add)
@@ -119,7 +120,7 @@ impl CpuTimes {
 
     /// All the time there was.
     pub(crate) fn total(self) -> u64 {
-        self.sum().unwrap_or(u64::MAX)
+        self.checked_total().unwrap_or(u64::MAX)
     }
 }
 
@@ -135,21 +136,21 @@ mod tests {
     }
 
     #[test]
-    fn each_line_of_the_kernel_is_understood() {
+    fn all_known_lines_are_parsed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("stat");
         let text = "cpu  100 20 30 400 50 6 7 8 9 10\ncpu0 1 2 3 4\ncpu12 1 2 3 4 5 6 7 8\n\
                     page 5 6\nintr 9225179 0 0\nctxt 11\nbtime 1795687891\nprocesses 12\n\
                     procs_running 3\nprocs_blocked 1\nsoftirq 5 6\n";
         std::fs::write(&path, text).unwrap();
-        let mut stat = Stat::of(path.to_str().unwrap(), 64);
+        let mut stat = StatFile::of(path.to_str().unwrap(), 64);
         let mut lines = Vec::new();
-        stat.each(|line| {
+        stat.for_each(|line| {
             lines.push(line);
             true
         });
         let expected = [
-            StatLine::Cpus(times([100, 20, 30, 400, 50, 6, 7, 8, 9, 10])),
+            StatLine::AllCpus(times([100, 20, 30, 400, 50, 6, 7, 8, 9, 10])),
             StatLine::Cpu(0, times([1, 2, 3, 4, 0, 0, 0, 0, 0, 0])),
             StatLine::Cpu(12, times([1, 2, 3, 4, 5, 6, 7, 8, 0, 0])),
             StatLine::Interrupts(9_225_179),
@@ -163,12 +164,12 @@ mod tests {
     }
 
     #[test]
-    fn what_guests_used_is_counted_once() {
+    fn guest_time_is_counted_once() {
         assert_eq!(times([100, 20, 30, 400, 50, 6, 7, 8, 9, 10]).total(), 621);
     }
 
     #[test]
-    fn a_line_that_makes_no_sense_tells_nothing() {
+    fn malformed_lines_are_rejected() {
         let absurd = format!("cpu {0} {0} {0} {0}", u64::MAX);
         for wrong in [
             "",

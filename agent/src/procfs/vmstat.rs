@@ -1,26 +1,26 @@
 //! `/proc/vmstat`: what became of the pages of the memory.
 
-use super::{Kept, number, words};
+use super::{OpenFile, number, words};
 
 /// The kernel's file.
 #[derive(Debug)]
-pub(crate) struct Vmstat(Kept);
+pub(crate) struct VmstatFile(OpenFile);
 
 /// The kernel gives about a page at a time, and no line is nearly so long.
-const ROOM: usize = 8 * 1024;
+const BUFFER_BYTES: usize = 8 * 1024;
 
-impl Vmstat {
-    pub(crate) fn new() -> Vmstat {
-        Vmstat::of("/proc/vmstat")
+impl VmstatFile {
+    pub(crate) fn new() -> VmstatFile {
+        VmstatFile::of("/proc/vmstat")
     }
 
-    pub(crate) fn of(path: &str) -> Vmstat {
-        Vmstat(Kept::new(path))
+    pub(crate) fn of(path: &str) -> VmstatFile {
+        VmstatFile(OpenFile::new(path))
     }
 
     /// Hands out each line: its name, as in `pgmajfault`, and the number that stands there.
-    pub(crate) fn each(&mut self, mut each: impl FnMut(&str, u64)) {
-        self.0.each_line(&mut [0; ROOM], |line| {
+    pub(crate) fn for_each(&mut self, mut each: impl FnMut(&str, u64)) {
+        self.0.for_each_line(&mut [0; BUFFER_BYTES], |line| {
             if let Some((name, count)) = parse(line) {
                 each(name, count);
             }

@@ -11,10 +11,10 @@ use super::{Columns, SAMPLES_MAX};
 
 /// What is full grows by this part of itself: a ring that is about to be as long as it will ever be
 /// holds little that it does not need.
-const GROWTH: usize = 8;
+const GROWTH_DIVISOR: usize = 8;
 
 /// A number that leaves no room to count from there is no place.
-const PLACES_MAX: u64 = u64::MAX / 2;
+const POSITION_MAX: u64 = u64::MAX / 2;
 
 /// The samples of one run or of several. They take the bytes of their rows and 24 more each.
 ///
@@ -25,39 +25,39 @@ const PLACES_MAX: u64 = u64::MAX / 2;
 pub(super) struct Samples {
     /// The place of the oldest sample; the others follow.
     pub(super) tail: u64,
-    slots: VecDeque<Slot>,
+    entries: VecDeque<SampleEntry>,
     /// What they belong to, the oldest first. Not empty once a run has begun.
-    stretches: VecDeque<Stretch>,
+    segments: VecDeque<Segment>,
     /// The rows of the subscribed stream with all columns, without line ends, one behind the other.
     text: VecDeque<u8>,
     /// How many bytes were in front of the text and are gone.
-    gone: u64,
+    evicted_bytes: u64,
     /// Where the fields of a row begin, for clients with columns of their own: those of the newest
     /// sample are found once for all of them.
-    fields: Fields,
+    field_offsets: FieldOffsets,
 }
 
 /// Samples of a run whose numbers follow each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Stretch {
+pub(super) struct Segment {
     pub(super) run: RunId,
     /// The time between two samples of the run.
     pub(super) interval: Duration,
     /// The place of the first sample.
-    first: u64,
+    first_position: u64,
     /// Its number.
-    seq: u64,
+    first_seq: u64,
 }
 
-impl Stretch {
+impl Segment {
     /// The number of the sample at this place.
     pub(super) fn seq_of(&self, at: u64) -> u64 {
-        self.seq.saturating_add(at).saturating_sub(self.first)
+        self.first_seq.saturating_add(at).saturating_sub(self.first_position)
     }
 }
 
 /// Where a sample is.
-struct Slot {
+struct SampleEntry {
     time: Time,
     /// Where its row ends and the next one begins, counted with what is gone.
     end: u64,
@@ -67,9 +67,9 @@ struct Slot {
 
 /// Where the fields of a row begin; behind the last one follows where the row ends, and one more.
 #[derive(Default)]
-struct Fields {
+struct FieldOffsets {
     /// The place of the sample.
-    at: u64,
+    position: u64,
     starts: Vec<usize>,
 }
 
@@ -77,39 +77,44 @@ impl Samples {
     /// Forgets all samples. Their places are not given to others.
     pub(super) fn clear(&mut self) {
         self.tail = self.end();
-        self.gone = 0;
-        self.slots.clear();
+        self.evicted_bytes = 0;
+        self.entries.clear();
         self.text.clear();
-        self.fields = Fields::default();
+        self.field_offsets = FieldOffsets::default();
     }
 
     /// Forgets the samples that are not older than this, whose places are given to others: to be
     /// called before there are readers.
     pub(super) fn forget_since(&mut self, time: Time) {
-        while self.slots.back().is_some_and(|slot| slot.time >= time) {
-            self.slots.pop_back();
+        while self.entries.back().is_some_and(|slot| slot.time >= time) {
+            self.entries.pop_back();
         }
-        let end = self.slots.back().map_or(self.gone, |slot| slot.end);
-        self.text.truncate((end - self.gone) as usize);
+        let end = self.entries.back().map_or(self.evicted_bytes, |slot| slot.end);
+        self.text.truncate((end - self.evicted_bytes) as usize);
     }
 
     /// Says what the sample is that is pushed next.
-    pub(super) fn follow(&mut self, run: RunId, seq: u64, interval: Duration) {
-        if self.slots.is_empty() && self.tail == 0 {
+    pub(super) fn begin_segment(&mut self, run: RunId, seq: u64, interval: Duration) {
+        if self.entries.is_empty() && self.tail == 0 {
             // So each place before it has a number too: a client may ask for what was there.
-            self.tail = if seq < PLACES_MAX { seq.max(1) } else { 1 };
+            self.tail = if seq < POSITION_MAX { seq.max(1) } else { 1 };
         }
         let first = self.end();
-        while self.stretches.back().is_some_and(|stretch| stretch.first >= first) {
-            self.stretches.pop_back();
+        while self.segments.back().is_some_and(|stretch| stretch.first_position >= first) {
+            self.segments.pop_back();
         }
-        let goes_on = |stretch: &Stretch| stretch.run == run && stretch.seq_of(first) == seq;
-        if !self.stretches.back().is_some_and(goes_on) {
-            self.stretches.push_back(Stretch { run, interval, first, seq });
+        let continues = |segment: &Segment| segment.run == run && segment.seq_of(first) == seq;
+        if !self.segments.back().is_some_and(continues) {
+            self.segments.push_back(Segment {
+                run,
+                interval,
+                first_position: first,
+                first_seq: seq,
+            });
         }
         // If there is none, what was before cannot be asked for any more.
-        if self.slots.is_empty() {
-            self.stretches.drain(..self.stretches.len() - 1);
+        if self.entries.is_empty() {
+            self.segments.drain(..self.segments.len() - 1);
         }
     }
 
@@ -117,36 +122,40 @@ impl Samples {
     /// of what is too old beside it.
     pub(super) fn push(&mut self, time: Time, row: &str, plain: Range<u32>, history: Duration) {
         self.evict(time, history);
-        make_room(&mut self.slots, 1);
+        make_room(&mut self.entries, 1);
         make_room(&mut self.text, row.len());
         self.text.extend(row.as_bytes());
-        self.slots.push_back(Slot { time, end: self.gone + self.text.len() as u64, plain });
+        self.entries.push_back(SampleEntry {
+            time,
+            end: self.evicted_bytes + self.text.len() as u64,
+            plain,
+        });
     }
 
     fn evict(&mut self, now: Time, history: Duration) {
         let history_ms = i64::try_from(history.as_millis()).unwrap_or(i64::MAX);
         let oldest_ms = now.as_millis().saturating_sub(history_ms);
-        while let Some(slot) = self.slots.front()
-            && (slot.time.as_millis() < oldest_ms || self.slots.len() >= SAMPLES_MAX)
+        while let Some(slot) = self.entries.front()
+            && (slot.time.as_millis() < oldest_ms || self.entries.len() >= SAMPLES_MAX)
         {
-            self.text.drain(..(slot.end - self.gone) as usize);
-            self.gone = slot.end;
-            self.slots.pop_front();
+            self.text.drain(..(slot.end - self.evicted_bytes) as usize);
+            self.evicted_bytes = slot.end;
+            self.entries.pop_front();
             self.tail += 1;
         }
-        while self.stretches.get(1).is_some_and(|second| second.first <= self.tail) {
-            self.stretches.pop_front();
+        while self.segments.get(1).is_some_and(|second| second.first_position <= self.tail) {
+            self.segments.pop_front();
         }
     }
 
     /// The place of the sample that is pushed next.
     fn end(&self) -> u64 {
-        self.tail + self.slots.len() as u64
+        self.tail + self.entries.len() as u64
     }
 
     /// The number of the sample that is pushed next.
     pub(super) fn next_seq(&self) -> u64 {
-        self.stretch_at(self.end()).seq_of(self.end())
+        self.segment_at(self.end()).seq_of(self.end())
     }
 
     /// The place of the newest sample.
@@ -155,68 +164,69 @@ impl Samples {
     }
 
     /// The place of the newest sample whose number is a multiple of `every`, if it is there.
-    pub(super) fn newest_of(&self, every: u64) -> Option<u64> {
+    pub(super) fn newest_multiple_of(&self, every: u64) -> Option<u64> {
         let newest = self.newest();
-        let current = self.stretch_at(newest);
+        let current = self.segment_at(newest);
         let at = newest.checked_sub(current.seq_of(newest) % every)?;
-        (at >= self.tail.max(current.first)).then_some(at)
+        (at >= self.tail.max(current.first_position)).then_some(at)
     }
 
     /// What the sample at this place belongs to; what is before the first, to the first.
-    pub(super) fn stretch_at(&self, at: u64) -> Stretch {
-        let mut newest_first = self.stretches.iter().rev();
-        let found = newest_first.find(|stretch| stretch.first <= at);
-        found.or(self.stretches.front()).copied().unwrap_or_default()
+    pub(super) fn segment_at(&self, at: u64) -> Segment {
+        let mut newest_first = self.segments.iter().rev();
+        let found = newest_first.find(|stretch| stretch.first_position <= at);
+        found.or(self.segments.front()).copied().unwrap_or_default()
     }
 
     /// The place of the last sample that belongs to this stretch.
-    pub(super) fn last_of(&self, stretch: &Stretch) -> u64 {
-        let mut newest_first = self.stretches.iter().rev();
-        let followers = newest_first.by_ref().take_while(|other| other.first > stretch.first);
-        followers.last().map_or(self.newest(), |next| next.first - 1)
+    pub(super) fn last_of_segment(&self, segment: &Segment) -> u64 {
+        let mut newest_first = self.segments.iter().rev();
+        let followers =
+            newest_first.by_ref().take_while(|other| other.first_position > segment.first_position);
+        followers.last().map_or(self.newest(), |next| next.first_position - 1)
     }
 
     /// The place behind this sample, and what the sample belongs to; `None` if nothing is known of
     /// its run. It may be gone.
-    pub(super) fn behind(&self, Resume { run, seq }: Resume) -> Option<(u64, Stretch)> {
+    pub(super) fn position_after(&self, Resume { run, seq }: Resume) -> Option<(u64, Segment)> {
         let next = seq.saturating_add(1);
-        let of_run = || self.stretches.iter().filter(|stretch| stretch.run == run);
-        let holds = |stretch: &&Stretch| stretch.seq <= next;
-        let stretch = of_run().rev().find(holds).or_else(|| of_run().next())?;
-        let at = stretch.first.saturating_add(next).saturating_sub(stretch.seq);
+        let of_run = || self.segments.iter().filter(|stretch| stretch.run == run);
+        let holds = |stretch: &&Segment| stretch.first_seq <= next;
+        let segment = of_run().rev().find(holds).or_else(|| of_run().next())?;
+        let at = segment.first_position.saturating_add(next).saturating_sub(segment.first_seq);
         // What was before the oldest stretch is gone, what is before another is not of its run.
-        let is_oldest = self.stretches.front() == Some(stretch);
-        let least = if is_oldest { 0 } else { stretch.first };
-        Some((at.clamp(least, self.last_of(stretch) + 1), *stretch))
+        let is_oldest = self.segments.front() == Some(segment);
+        let least = if is_oldest { 0 } else { segment.first_position };
+        Some((at.clamp(least, self.last_of_segment(segment) + 1), *segment))
     }
 
     /// The bytes of all rows, with their line ends.
     pub(super) fn bytes(&self) -> u64 {
-        (self.text.len() + self.slots.len()) as u64
+        (self.text.len() + self.entries.len()) as u64
     }
 
     /// How many there are.
     pub(super) fn len(&self) -> usize {
-        self.slots.len()
+        self.entries.len()
     }
 
     /// The time of the newest sample; of none, the first of all times.
     pub(super) fn newest_time(&self) -> Time {
-        self.slots.back().map_or(Time::default(), |slot| slot.time)
+        self.entries.back().map_or(Time::default(), |slot| slot.time)
     }
 
     /// The first sample of the last `span`.
-    pub(super) fn first_of_last(&self, span: Duration) -> u64 {
+    pub(super) fn first_within(&self, span: Duration) -> u64 {
         let since_ms = self.newest_time().as_millis().saturating_sub(span.as_millis() as i64);
-        self.tail + self.slots.partition_point(|slot| slot.time.as_millis() < since_ms) as u64
+        self.tail + self.entries.partition_point(|slot| slot.time.as_millis() < since_ms) as u64
     }
 
     /// Appends the row of a sample in this form, with its line end. False if it is not there.
-    pub(super) fn write(&mut self, at: u64, columns: &Columns, out: &mut Vec<u8>) -> bool {
+    pub(super) fn write_row(&mut self, at: u64, columns: &Columns, out: &mut Vec<u8>) -> bool {
         let Some(row) = self.row(at) else { return false };
         match columns {
             Columns::Plain => {
-                let plain = &self.slots[(at - self.tail) as usize].plain;
+                let plain = &self.entries[(at - self.tail) as usize].plain;
                 let (start, end) = (plain.start as usize, plain.end as usize);
                 self.copy(row.start + start..row.start + end, out);
             }
@@ -225,7 +235,8 @@ impl Samples {
                 self.find_fields(at, row.clone());
                 let stamp = [0, 1].into_iter();
                 for field in stamp.chain(chosen.iter().map(|column| 2 + usize::from(*column))) {
-                    let (start, next) = (self.fields.starts[field], self.fields.starts[field + 1]);
+                    let (start, next) =
+                        (self.field_offsets.starts[field], self.field_offsets.starts[field + 1]);
                     self.copy(row.start + start..row.start + next - 1, out);
                     out.push(b' ');
                 }
@@ -240,13 +251,13 @@ impl Samples {
     /// Where in the text the row of a sample is.
     fn row(&self, at: u64) -> Option<Range<usize>> {
         let at = usize::try_from(at.checked_sub(self.tail)?).ok()?;
-        let end = self.slots.get(at)?.end;
-        let start = if at == 0 { self.gone } else { self.slots[at - 1].end };
-        Some((start - self.gone) as usize..(end - self.gone) as usize)
+        let end = self.entries.get(at)?.end;
+        let start = if at == 0 { self.evicted_bytes } else { self.entries[at - 1].end };
+        Some((start - self.evicted_bytes) as usize..(end - self.evicted_bytes) as usize)
     }
 
     fn find_fields(&mut self, at: u64, row: Range<usize>) {
-        let Fields { at: found, starts } = &mut self.fields;
+        let FieldOffsets { position: found, starts } = &mut self.field_offsets;
         if *found == at {
             return;
         }
@@ -271,22 +282,22 @@ impl Samples {
     /// What the samples take: how many there are room for, and how many bytes of text.
     #[cfg(test)]
     pub(super) fn memory(&self) -> (usize, usize) {
-        (self.slots.capacity(), self.text.capacity())
+        (self.entries.capacity(), self.text.capacity())
     }
 
     #[cfg(test)]
     pub(super) fn times(&self) -> Vec<Time> {
-        self.slots.iter().map(|slot| slot.time).collect()
+        self.entries.iter().map(|slot| slot.time).collect()
     }
 }
 
 fn make_room<T>(queue: &mut VecDeque<T>, more: usize) {
     if queue.capacity() - queue.len() < more {
-        queue.reserve_exact(more.max(queue.len() / GROWTH));
+        queue.reserve_exact(more.max(queue.len() / GROWTH_DIVISOR));
     }
 }
 
 /// Random, so that no two starts of an agent have the same one.
-pub(super) fn draw_run() -> RunId {
+pub(super) fn random_run() -> RunId {
     RunId(RandomState::new().build_hasher().finish() as u32)
 }

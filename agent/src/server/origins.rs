@@ -25,19 +25,19 @@ impl From<IpAddr> for Origin {
 /// **Invariant:** no more than `each_max` of each; there is nothing of those that have none.
 #[derive(Debug)]
 pub(crate) struct Origins {
-    each_max: usize,
+    per_origin_max: usize,
     clients: HashMap<Origin, usize>,
 }
 
 impl Origins {
     pub(crate) fn new(each_max: usize) -> Origins {
-        Origins { each_max, clients: HashMap::new() }
+        Origins { per_origin_max: each_max, clients: HashMap::new() }
     }
 
     /// Counts one more; false if there are as many as may be.
     pub(crate) fn enter(&mut self, origin: Origin) -> bool {
         let clients = self.clients.entry(origin).or_default();
-        let has_room = *clients < self.each_max;
+        let has_room = *clients < self.per_origin_max;
         *clients += usize::from(has_room);
         has_room
     }
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_one_however_it_is_written_and_of_ipv6_a_network_is() {
+    fn equal_addresses_and_ipv6_networks_are_one_origin() {
         assert_eq!(origin("192.0.2.1"), origin("::ffff:192.0.2.1"));
         assert_ne!(origin("192.0.2.1"), origin("192.0.2.2"));
         assert_eq!(origin("2001:db8:0:1::1"), origin("2001:db8:0:1:ffff::2"));
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn there_are_so_many_of_each_and_those_that_left_make_room() {
+    fn each_origin_is_limited_and_leaving_makes_room() {
         let mut origins = Origins::new(2);
         let (ours, theirs) = (origin("192.0.2.1"), origin("192.0.2.2"));
         assert_eq!(

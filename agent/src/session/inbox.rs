@@ -11,10 +11,10 @@ use super::Ending;
 
 /// Bytes that are no request are ignored up to this many in all: room for a stray Enter or a probe,
 /// not for somebody who mistakes the agent for something else.
-pub(super) const NOISE_MAX: usize = 4 * 1024;
+pub(super) const NOISE_BYTES_MAX: usize = 4 * 1024;
 
 /// The bytes that are read at once: room for any request that makes sense.
-const READ_MAX: usize = 512;
+const READ_BYTES_MAX: usize = 512;
 
 /// Finds the requests in what a client sends.
 #[derive(Debug, Default)]
@@ -31,11 +31,11 @@ pub(super) struct Inbox {
 
 /// What a client said.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Heard {
+pub(super) enum ClientInput {
     /// A request.
     Request(Request),
     /// Something that was meant as a request, and what is wrong with it.
-    Fault(String),
+    InvalidRequest(String),
     /// More than [`NOISE_MAX`] bytes of something else.
     Noise,
 }
@@ -54,7 +54,7 @@ impl Inbox {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Ending>> {
         // Not in the session: almost always there is nothing to read.
-        let mut room = [MaybeUninit::uninit(); READ_MAX];
+        let mut room = [MaybeUninit::uninit(); READ_BYTES_MAX];
         let mut read = ReadBuf::uninit(&mut room);
         let result = ready!(Pin::new(stream).poll_read(cx, &mut read));
         self.bytes.extend_from_slice(read.filled());
@@ -63,20 +63,20 @@ impl Inbox {
     }
 
     /// The next thing that was said, if it is complete.
-    pub(super) fn next(&mut self) -> Option<Heard> {
+    pub(super) fn next(&mut self) -> Option<ClientInput> {
         while let Some(end) = self.bytes.iter().position(|byte| *byte == b'\n') {
             let is_rest = std::mem::take(&mut self.skipping);
-            let heard = if is_rest { None } else { understand(&self.bytes[..end]) };
+            let input = if is_rest { None } else { parse_line(&self.bytes[..end]) };
             self.bytes.drain(..=end);
-            if heard.is_some() {
-                return heard;
+            if input.is_some() {
+                return input;
             }
             self.ignored += end + 1;
         }
         // A request may end in a carriage return as well.
         if self.skipping || self.bytes.len() > REQUEST_MAX + 1 {
             if !self.skipping && is_request(&self.bytes) {
-                return Some(too_long());
+                return Some(request_too_long());
             }
             self.skipping = true;
             self.ignored += self.bytes.len();
@@ -86,28 +86,28 @@ impl Inbox {
             // Most clients say one thing or nothing, and stay for days.
             self.bytes = Vec::new();
         }
-        (self.ignored > NOISE_MAX).then_some(Heard::Noise)
+        (self.ignored > NOISE_BYTES_MAX).then_some(ClientInput::Noise)
     }
 }
 
 /// What a whole line says; `None` if it is no request.
-fn understand(line: &[u8]) -> Option<Heard> {
+fn parse_line(line: &[u8]) -> Option<ClientInput> {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     if line.len() > REQUEST_MAX && is_request(line) {
-        return Some(too_long());
+        return Some(request_too_long());
     }
     Some(match Request::parse(&String::from_utf8_lossy(line))? {
-        Ok(request) => Heard::Request(request),
-        Err(error) => Heard::Fault(error.to_string()),
+        Ok(request) => ClientInput::Request(request),
+        Err(error) => ClientInput::InvalidRequest(error.to_string()),
     })
 }
 
 fn is_request(line: &[u8]) -> bool {
-    Request::is_begun_by(line.trim_ascii_start())
+    Request::is_request_start(line.trim_ascii_start())
 }
 
-fn too_long() -> Heard {
-    Heard::Fault(format!("a request has at most {REQUEST_MAX} bytes"))
+fn request_too_long() -> ClientInput {
+    ClientInput::InvalidRequest(format!("a request has at most {REQUEST_MAX} bytes"))
 }
 
 #[cfg(test)]
@@ -117,31 +117,31 @@ mod tests {
     use super::*;
 
     /// What a session hears of `sent` that arrives in pieces of this length.
-    fn hear(sent: &[u8], piece: usize) -> Vec<Heard> {
+    fn parse_chunks(sent: &[u8], piece: usize) -> Vec<ClientInput> {
         let mut inbox = Inbox::default();
-        let mut heard = Vec::new();
+        let mut inputs = Vec::new();
         for bytes in sent.chunks(piece) {
             inbox.bytes.extend_from_slice(bytes);
             while let Some(next) = inbox.next() {
-                heard.push(next);
-                if !matches!(heard.last(), Some(Heard::Request(_))) {
-                    return heard;
+                inputs.push(next);
+                if !matches!(inputs.last(), Some(ClientInput::Request(_))) {
+                    return inputs;
                 }
             }
             assert!(inbox.bytes.len() <= REQUEST_MAX + 1);
         }
         assert!(!inbox.bytes.is_empty() || inbox.bytes.capacity() == 0);
-        heard
+        inputs
     }
 
-    fn check(sent: &[u8], expected: &[Heard]) {
+    fn check(sent: &[u8], expected: &[ClientInput]) {
         for piece in [1, 7, 64, sent.len().max(1)] {
-            assert_eq!(hear(sent, piece), expected, "in pieces of {piece}");
+            assert_eq!(parse_chunks(sent, piece), expected, "in pieces of {piece}");
         }
     }
 
-    fn request(history: History) -> Heard {
-        Heard::Request(Request { history: Some(history), ..Request::default() })
+    fn request(history: History) -> ClientInput {
+        ClientInput::Request(Request { history: Some(history), ..Request::default() })
     }
 
     #[test]
@@ -156,30 +156,33 @@ mod tests {
     }
 
     #[test]
-    fn a_request_that_cannot_be_read_says_why() {
-        check(b"loadline/1 resume=x\n", &[Heard::Fault("resume=x: write RUN:SEQ".into())]);
-        check(b"loadline/1 colour=\xff\n", &[Heard::Request(Request::default())]);
+    fn an_invalid_request_gets_a_reason() {
+        check(
+            b"loadline/1 resume=x\n",
+            &[ClientInput::InvalidRequest("resume=x: write RUN:SEQ".into())],
+        );
+        check(b"loadline/1 colour=\xff\n", &[ClientInput::Request(Request::default())]);
     }
 
     #[test]
-    fn a_request_has_a_longest_length() {
+    fn a_request_has_a_maximum_length() {
         let mut longest = b"loadline/1 ".to_vec();
         longest.resize(REQUEST_MAX, b'x');
         let with = |end: &[u8]| [&longest, end].concat();
-        check(&with(b"\n"), &[Heard::Request(Request::default())]);
-        check(&with(b"\r\n"), &[Heard::Request(Request::default())]);
-        check(&with(b"x\n"), &[too_long()]);
-        check(&with(&[b'x'; 64]), &[too_long()]);
+        check(&with(b"\n"), &[ClientInput::Request(Request::default())]);
+        check(&with(b"\r\n"), &[ClientInput::Request(Request::default())]);
+        check(&with(b"x\n"), &[request_too_long()]);
+        check(&with(&[b'x'; 64]), &[request_too_long()]);
     }
 
     #[test]
     fn noise_is_ignored_up_to_a_bound_in_all() {
         let mut noise = b"\n".repeat(100);
-        noise.extend([b'x'; NOISE_MAX - 101]);
+        noise.extend([b'x'; NOISE_BYTES_MAX - 101]);
         noise.push(b'\n');
         let then = |more: &[u8]| [&noise, more].concat();
         check(&then(b"loadline/1 history=all\n"), &[request(History::All)]);
-        check(&then(b"\n"), &[Heard::Noise]);
-        check(&[0xff; 3 * NOISE_MAX], &[Heard::Noise]);
+        check(&then(b"\n"), &[ClientInput::Noise]);
+        check(&[0xff; 3 * NOISE_BYTES_MAX], &[ClientInput::Noise]);
     }
 }

@@ -12,13 +12,13 @@ use tokio::io::AsyncWrite;
 use tokio::time::{Sleep, sleep};
 
 use super::Ending;
-use crate::ring::BATCH;
+use crate::ring::BATCH_BYTES;
 
 /// A client that takes no byte for so long, while there are some for it, is stuck.
-pub(super) const WRITE_STALL_MAX: Duration = Duration::from_secs(30);
+pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The most memory that waits for the next outbox: a batch, with the row that reaches it.
-const SPARE_MAX: usize = 4 * BATCH;
+const SPARE_BYTES_MAX: usize = 4 * BATCH_BYTES;
 
 thread_local! {
     /// The memory of the last outbox that became empty. Who gets a row takes it, and gives it back
@@ -34,23 +34,23 @@ pub(super) struct Outbox {
     /// How many of them the client has taken.
     sent: usize,
     /// Runs out when the client has taken none for too long. There is one while it takes none.
-    patience: Option<Pin<Box<Sleep>>>,
+    write_timeout: Option<Pin<Box<Sleep>>>,
 }
 
 impl Outbox {
     /// Lets `write` append to the bytes.
-    pub(super) fn fill<T>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+    pub(super) fn write_with<T>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
         if self.bytes.capacity() == 0 {
             self.bytes = SPARE.take();
         }
         let written = write(&mut self.bytes);
-        self.give_back_if_empty();
+        self.recycle_if_empty();
         written
     }
 
     /// Appends a line.
-    pub(super) fn line(&mut self, line: &impl Display) {
-        self.fill(|bytes| {
+    pub(super) fn push_line(&mut self, line: &impl Display) {
+        self.write_with(|bytes| {
             // Writing to memory cannot fail.
             let _ = writeln!(bytes, "{line}");
         });
@@ -63,7 +63,7 @@ impl Outbox {
 
     /// Whether anything may be added.
     pub(super) fn has_room(&self) -> bool {
-        self.bytes.len() < BATCH
+        self.bytes.len() < BATCH_BYTES
     }
 
     /// Offers the client all there is, once; it may take a part.
@@ -74,48 +74,48 @@ impl Outbox {
     ) -> Poll<Result<(), Ending>> {
         match Pin::new(stream).poll_write(cx, &self.bytes[self.sent..]) {
             Poll::Pending => {
-                ready!(self.patience().as_mut().poll(cx));
+                ready!(self.start_write_timeout().as_mut().poll(cx));
                 Poll::Ready(Err(Ending::Stuck))
             }
             Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Err(Ending::Left)),
             Poll::Ready(Ok(taken)) => {
-                self.took(taken);
+                self.mark_sent(taken);
                 Poll::Ready(Ok(()))
             }
         }
     }
 
     /// What is left of the client's time. What waits for it moves out of the memory that is shared.
-    fn patience(&mut self) -> &mut Pin<Box<Sleep>> {
-        self.patience.get_or_insert_with(|| {
+    fn start_write_timeout(&mut self) -> &mut Pin<Box<Sleep>> {
+        self.write_timeout.get_or_insert_with(|| {
             let rest = self.bytes[self.sent..].to_vec();
-            spare(mem::replace(&mut self.bytes, rest));
+            recycle(mem::replace(&mut self.bytes, rest));
             self.sent = 0;
-            Box::pin(sleep(WRITE_STALL_MAX))
+            Box::pin(sleep(WRITE_TIMEOUT))
         })
     }
 
-    fn took(&mut self, bytes: usize) {
-        self.patience = None;
+    fn mark_sent(&mut self, bytes: usize) {
+        self.write_timeout = None;
         self.sent += bytes;
         if self.sent >= self.bytes.len() {
             self.bytes.clear();
             self.sent = 0;
-            self.give_back_if_empty();
+            self.recycle_if_empty();
         }
     }
 
-    fn give_back_if_empty(&mut self) {
+    fn recycle_if_empty(&mut self) {
         if self.bytes.is_empty() {
-            spare(mem::take(&mut self.bytes));
+            recycle(mem::take(&mut self.bytes));
         }
     }
 }
 
 /// Keeps memory for the next outbox, if it is not too much.
-fn spare(mut bytes: Vec<u8>) {
+fn recycle(mut bytes: Vec<u8>) {
     bytes.clear();
-    if bytes.capacity() <= SPARE_MAX {
+    if bytes.capacity() <= SPARE_BYTES_MAX {
         SPARE.set(bytes);
     }
 }
@@ -138,7 +138,7 @@ mod tests {
         let (mut near, mut far) = duplex(20);
         let mut outboxes: [Outbox; 3] = Default::default();
         for outbox in &mut outboxes {
-            outbox.fill(|bytes| bytes.extend([b'x'; 15]));
+            outbox.write_with(|bytes| bytes.extend([b'x'; 15]));
             assert!(outbox.bytes.capacity() >= 15);
             // The pipe holds twenty bytes: the first gets rid of its row, the second of a third of
             // its, the third of nothing.
@@ -154,13 +154,13 @@ mod tests {
     }
 
     #[test]
-    fn an_outbox_that_gets_nothing_takes_nothing() {
-        spare(Vec::with_capacity(100));
+    fn an_empty_outbox_holds_no_memory() {
+        recycle(Vec::with_capacity(100));
         let mut outbox = Outbox::default();
-        outbox.fill(|_| ());
+        outbox.write_with(|_| ());
         assert_eq!(outbox.bytes.capacity(), 0);
         assert_eq!(SPARE.take().capacity(), 100);
-        spare(Vec::with_capacity(SPARE_MAX + 1));
+        recycle(Vec::with_capacity(SPARE_BYTES_MAX + 1));
         assert_eq!(SPARE.take().capacity(), 0);
     }
 }

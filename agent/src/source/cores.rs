@@ -2,26 +2,26 @@
 
 use loadline_protocol::Column;
 
-use super::Part;
-use super::moment::Moment;
+use super::Collector;
+use super::snapshot::SystemSnapshot;
 
 /// A column for each core that the machine has, whether it is online or not.
-pub(super) struct Cores {
+pub(super) struct CoresCollector {
     count: usize,
 }
 
-impl Cores {
-    pub(super) fn new(count: usize) -> Cores {
-        Cores { count }
+impl CoresCollector {
+    pub(super) fn new(count: usize) -> CoresCollector {
+        CoresCollector { count }
     }
 }
 
-impl Part for Cores {
+impl Collector for CoresCollector {
     fn columns(&self) -> Vec<Column> {
         (0..self.count).map(|core| Column::new(&format!("core{core}"), "%")).collect()
     }
 
-    fn sample(&mut self, now: &Moment, values: &mut Vec<f64>) -> bool {
+    fn sample(&mut self, now: &SystemSnapshot, values: &mut Vec<f64>) -> bool {
         values.extend(&now.cores);
         true
     }

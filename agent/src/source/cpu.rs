@@ -2,18 +2,18 @@
 
 use loadline_protocol::Column;
 
-use super::Part;
-use super::moment::Moment;
+use super::Collector;
+use super::snapshot::SystemSnapshot;
 
 /// CPU use of all cores since the previous sample.
-pub(super) struct Busy;
+pub(super) struct CpuUsageCollector;
 
-impl Part for Busy {
+impl Collector for CpuUsageCollector {
     fn columns(&self) -> Vec<Column> {
         vec![Column::new("cpu", "%")]
     }
 
-    fn sample(&mut self, now: &Moment, values: &mut Vec<f64>) -> bool {
+    fn sample(&mut self, now: &SystemSnapshot, values: &mut Vec<f64>) -> bool {
         values.push(now.cpu);
         true
     }

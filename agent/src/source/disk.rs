@@ -3,35 +3,35 @@
 
 use loadline_protocol::Column;
 
-use super::Part;
-use super::moment::Moment;
+use super::Collector;
 use super::rates::Rates;
+use super::snapshot::SystemSnapshot;
 
 /// Bytes a second from and to the physical disks, and how full the file system of the root is, as `df`
 /// has it: of what users other than root may have.
-pub(super) struct Disk {
-    reader: reader::Reader,
+pub(super) struct DiskCollector {
+    reader: reader::DiskReader,
     rates: Rates,
 }
 
-impl Disk {
-    pub(super) fn new() -> Disk {
-        Disk { reader: reader::Reader::new(), rates: Rates::default() }
+impl DiskCollector {
+    pub(super) fn new() -> DiskCollector {
+        DiskCollector { reader: reader::DiskReader::new(), rates: Rates::default() }
     }
 }
 
-impl Part for Disk {
+impl Collector for DiskCollector {
     fn columns(&self) -> Vec<Column> {
         let rates = ["disk_read", "disk_write"].map(|name| Column::new(name, "B/s"));
         rates.into_iter().chain([Column::new("disk_used", "%")]).collect()
     }
 
-    fn sample(&mut self, now: &Moment, values: &mut Vec<f64>) -> bool {
-        let Disk { reader, rates } = self;
+    fn sample(&mut self, now: &SystemSnapshot, values: &mut Vec<f64>) -> bool {
+        let DiskCollector { reader, rates } = self;
         rates.begin();
-        let is_any = reader.each(|name, counts| rates.device(name, counts));
-        values.extend(rates.end(now.at, reader::meant));
-        let used = reader.root().and_then(|(used, available)| used_percent(used, available));
+        let is_any = reader.for_each(|name, counts| rates.add_device(name, counts));
+        values.extend(rates.finish(now.at, reader::select_physical));
+        let used = reader.root_usage().and_then(|(used, available)| used_percent(used, available));
         values.push(used.unwrap_or(f64::NAN));
         is_any || used.is_some()
     }
@@ -46,42 +46,42 @@ fn used_percent(used: u64, available: u64) -> Option<f64> {
 mod reader {
     use rustix::fs::{Access, access};
 
-    use crate::procfs::{Diskstats, Space};
+    use crate::procfs::{DiskstatsFile, Space};
 
     /// How the names of disks begin that are made of others, or of memory.
-    const VIRTUAL: &[&str] =
+    const VIRTUAL_PREFIXES: &[&str] =
         &["loop", "ram", "zram", "dm-", "md", "nbd", "sr", "fd", "drbd", "bcache"];
 
-    pub(super) struct Reader(Diskstats);
+    pub(super) struct DiskReader(DiskstatsFile);
 
-    impl Reader {
-        pub(super) fn new() -> Reader {
-            Reader(Diskstats::new())
+    impl DiskReader {
+        pub(super) fn new() -> DiskReader {
+            DiskReader(DiskstatsFile::new())
         }
 
-        pub(super) fn each(&mut self, mut each: impl FnMut(&str, [u64; 2])) -> bool {
-            self.0.each(|disk| each(disk.name, [disk.read.bytes(), disk.written.bytes()]))
+        pub(super) fn for_each(&mut self, mut each: impl FnMut(&str, [u64; 2])) -> bool {
+            self.0.for_each(|disk| each(disk.name, [disk.read.bytes(), disk.written.bytes()]))
         }
 
         /// What is used, and what users may still have.
         #[expect(clippy::unused_self, reason = "elsewhere there is something to keep")]
-        pub(super) fn root(&mut self) -> Option<(u64, u64)> {
+        pub(super) fn root_usage(&mut self) -> Option<(u64, u64)> {
             let space = Space::of("/")?;
             Some((space.size.saturating_sub(space.free), space.available))
         }
     }
 
-    pub(super) fn meant(names: &[&str]) -> Vec<bool> {
-        meant_in("/sys/block", names)
+    pub(super) fn select_physical(names: &[&str]) -> Vec<bool> {
+        select_physical_in("/sys/block", names)
     }
 
     /// A whole disk has a folder, a part of one has not. Physical is what belongs to a device; where
     /// nothing does, names have to tell.
-    pub(super) fn meant_in(folder: &str, names: &[&str]) -> Vec<bool> {
+    pub(super) fn select_physical_in(folder: &str, names: &[&str]) -> Vec<bool> {
         let is_there = |path: String| access(path, Access::EXISTS).is_ok();
         // In the kernel's names of folders, a slash is an exclamation mark.
         let folder_of = |name: &str| format!("{folder}/{}", name.replace('/', "!"));
-        let is_likely = |name: &str| !VIRTUAL.iter().any(|kind| name.starts_with(kind));
+        let is_likely = |name: &str| !VIRTUAL_PREFIXES.iter().any(|kind| name.starts_with(kind));
         let is_physical = |name: &&str| is_likely(name) && is_there(folder_of(name) + "/device");
         let physical: Vec<bool> = names.iter().map(is_physical).collect();
         if physical.contains(&true) {
@@ -98,14 +98,14 @@ mod reader {
 
     use sysinfo::Disks;
 
-    pub(super) struct Reader(Option<Disks>);
+    pub(super) struct DiskReader(Option<Disks>);
 
-    impl Reader {
-        pub(super) fn new() -> Reader {
-            Reader(Disks::new_with_refreshed_list().ok())
+    impl DiskReader {
+        pub(super) fn new() -> DiskReader {
+            DiskReader(Disks::new_with_refreshed_list().ok())
         }
 
-        pub(super) fn each(&mut self, mut each: impl FnMut(&str, [u64; 2])) -> bool {
+        pub(super) fn for_each(&mut self, mut for_each: impl FnMut(&str, [u64; 2])) -> bool {
             let Some(disks) = &mut self.0 else { return false };
             disks.refresh(true);
             // Several file systems of a disk have the counters of the disk.
@@ -115,21 +115,21 @@ mod reader {
                 if std::mem::replace(&mut last, name) != name {
                     let usage = disk.usage();
                     let counts = [usage.total_read_bytes, usage.total_written_bytes];
-                    each(&disk.name().to_string_lossy(), counts);
+                    for_each(&disk.name().to_string_lossy(), counts);
                 }
             }
             !disks.is_empty()
         }
 
-        pub(super) fn root(&mut self) -> Option<(u64, u64)> {
-            let root = Path::new(if cfg!(windows) { "C:\\" } else { "/" });
-            let disk = self.0.as_ref()?.iter().find(|disk| disk.mount_point() == root)?;
+        pub(super) fn root_usage(&mut self) -> Option<(u64, u64)> {
+            let root_usage = Path::new(if cfg!(windows) { "C:\\" } else { "/" });
+            let disk = self.0.as_ref()?.iter().find(|disk| disk.mount_point() == root_usage)?;
             let available = disk.available_space();
             Some((disk.total_space().saturating_sub(available), available))
         }
     }
 
-    pub(super) fn meant(names: &[&str]) -> Vec<bool> {
+    pub(super) fn select_physical(names: &[&str]) -> Vec<bool> {
         vec![true; names.len()]
     }
 }
@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_only_root_may_have_is_not_counted() {
+    fn space_reserved_for_root_is_not_counted() {
         assert_eq!(used_percent(30, 90), Some(25.0));
         assert_eq!(used_percent(0, 0), None);
         assert_eq!(used_percent(u64::MAX, 1), None);
@@ -151,16 +151,16 @@ mod tests {
 mod linux_tests {
     use std::fs;
 
-    use super::reader::meant_in;
+    use super::reader::select_physical_in;
 
     #[test]
-    fn whole_disks_are_counted_and_what_is_made_of_them_is_not() {
+    fn only_whole_physical_disks_are_counted() {
         let folder = tempfile::tempdir().unwrap();
         let make = |path: &str| fs::create_dir_all(folder.path().join(path)).unwrap();
         let check = |names: &[&str], expected: &[&str]| {
-            let meant = meant_in(folder.path().to_str().unwrap(), names);
-            let meant = names.iter().zip(meant).filter_map(|(name, is)| is.then_some(*name));
-            assert_eq!(meant.collect::<Vec<_>>(), expected);
+            let selected = select_physical_in(folder.path().to_str().unwrap(), names);
+            let selected = names.iter().zip(selected).filter_map(|(name, is)| is.then_some(*name));
+            assert_eq!(selected.collect::<Vec<_>>(), expected);
         };
         let names = ["loop0", "zram0", "pmem0", "sda", "sda1", "dm-0", "md127", "cciss/c0d0"];
         check(&names, &[]);

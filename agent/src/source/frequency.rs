@@ -6,24 +6,24 @@ mod folders;
 
 use loadline_protocol::Column;
 
-use super::Part;
-use super::moment::Moment;
+use super::Collector;
+use super::snapshot::SystemSnapshot;
 
 /// The mean current frequency of the cores that are online.
-pub(super) struct Frequency(reader::Reader);
+pub(super) struct FrequencyCollector(reader::FrequencyReader);
 
-impl Frequency {
-    pub(super) fn new() -> Frequency {
-        Frequency(reader::Reader::new())
+impl FrequencyCollector {
+    pub(super) fn new() -> FrequencyCollector {
+        FrequencyCollector(reader::FrequencyReader::new())
     }
 }
 
-impl Part for Frequency {
+impl Collector for FrequencyCollector {
     fn columns(&self) -> Vec<Column> {
         vec![Column::new("freq", "MHz")]
     }
 
-    fn sample(&mut self, _: &Moment, values: &mut Vec<f64>) -> bool {
+    fn sample(&mut self, _: &SystemSnapshot, values: &mut Vec<f64>) -> bool {
         values.push(self.0.mean_mhz().unwrap_or(f64::NAN));
         true
     }
@@ -56,100 +56,104 @@ impl Mean {
 #[cfg(target_os = "linux")]
 mod reader {
     use super::Mean;
-    use super::folders::Folders;
-    use crate::procfs::Kept;
+    use super::folders::FrequencyFolders;
+    use crate::procfs::OpenFile;
 
     /// After so many samples, cores whose frequency was not known before are looked for.
-    pub(super) const SAMPLES_A_LOOK: u32 = 64;
+    pub(super) const RESCAN_SAMPLES: u32 = 64;
 
     /// Room for a piece of the kernel's list of cores, of which no line is nearly so long.
-    const LIST_ROOM: usize = 8 * 1024;
+    const LIST_BUFFER_BYTES: usize = 8 * 1024;
 
     /// The mean of what `psutil.cpu_freq()` has the mean of: the cores, or groups of cores, that
     /// change their frequency together, if there are any; else the kernel's list of cores. Where
     /// both tell the frequency of each core they have it from the same place in the kernel, and
     /// the files are by far the shorter text.
-    pub(super) struct Reader {
-        folders: Folders,
-        list: Kept,
+    pub(super) struct FrequencyReader {
+        folders: FrequencyFolders,
+        list: OpenFile,
         /// How many cores it had at the last look: behind the last of them nothing need be read.
-        listed: Option<usize>,
+        listed_cores: Option<usize>,
         /// One for each core or group of cores that changes its frequency.
-        scaled: Vec<Scaled>,
+        files: Vec<FrequencyFiles>,
         /// How many samples are still taken before cores are looked for again.
-        find_in: u32,
+        rescan_in: u32,
         /// A piece of the list.
-        room: Box<[u8]>,
+        buffer: Box<[u8]>,
     }
 
     /// A folder with the frequency of a core, or of a group of cores.
-    struct Scaled {
+    struct FrequencyFiles {
         /// What governs the frequency says so.
-        governed: Kept,
+        scaling_cur_freq: OpenFile,
         /// The hardware says so, if nothing else does.
-        measured: Kept,
+        cpuinfo_cur_freq: OpenFile,
     }
 
-    impl Reader {
-        pub(super) fn new() -> Reader {
-            Reader::of("/sys/devices/system/cpu", "/proc/cpuinfo")
+    impl FrequencyReader {
+        pub(super) fn new() -> FrequencyReader {
+            FrequencyReader::of("/sys/devices/system/cpu", "/proc/cpuinfo")
         }
 
-        pub(super) fn of(cpus: &str, list: &str) -> Reader {
-            Reader {
-                folders: Folders::new(cpus),
-                list: Kept::new(list),
-                listed: None,
-                scaled: Vec::new(),
-                find_in: 0,
-                room: vec![0; LIST_ROOM].into(),
+        pub(super) fn of(cpus: &str, list: &str) -> FrequencyReader {
+            FrequencyReader {
+                folders: FrequencyFolders::new(cpus),
+                list: OpenFile::new(list),
+                listed_cores: None,
+                files: Vec::new(),
+                rescan_in: 0,
+                buffer: vec![0; LIST_BUFFER_BYTES].into(),
             }
         }
 
         pub(super) fn mean_mhz(&mut self) -> Option<f64> {
-            if self.find_in == 0 {
-                self.find();
+            if self.rescan_in == 0 {
+                self.rescan();
             }
-            self.find_in -= 1;
+            self.rescan_in -= 1;
             let mut mean = Mean::default();
-            mean.extend(self.scaled.iter_mut().filter_map(Scaled::mhz));
+            mean.extend(self.files.iter_mut().filter_map(FrequencyFiles::mhz));
             if let Some(mean) = mean.get() {
                 return Some(mean);
             }
             let mut mean = Mean::default();
-            self.list.each_line(&mut self.room, |line| {
+            self.list.for_each_line(&mut self.buffer, |line| {
                 mean.extend(line_mhz(line));
-                Some(mean.count) != self.listed
+                Some(mean.count) != self.listed_cores
             });
-            self.listed = Some(mean.count).filter(|count| *count > 0);
+            self.listed_cores = Some(mean.count).filter(|count| *count > 0);
             mean.get()
         }
 
         /// Files that are open already stay so.
-        fn find(&mut self) {
-            self.find_in = SAMPLES_A_LOOK;
-            self.listed = None;
+        fn rescan(&mut self) {
+            self.rescan_in = RESCAN_SAMPLES;
+            self.listed_cores = None;
             if self.folders.have_changed() {
-                self.scaled = self.folders.paths().map(|folder| Scaled::new(&folder)).collect();
+                self.files =
+                    self.folders.paths().map(|folder| FrequencyFiles::new(&folder)).collect();
             }
         }
     }
 
-    impl Scaled {
-        fn new(folder: &str) -> Scaled {
-            let file = |name| Kept::new(format!("{folder}/{name}"));
-            Scaled { governed: file("scaling_cur_freq"), measured: file("cpuinfo_cur_freq") }
+    impl FrequencyFiles {
+        fn new(folder: &str) -> FrequencyFiles {
+            let file = |name| OpenFile::new(format!("{folder}/{name}"));
+            FrequencyFiles {
+                scaling_cur_freq: file("scaling_cur_freq"),
+                cpuinfo_cur_freq: file("cpuinfo_cur_freq"),
+            }
         }
 
         /// `None` of a core that is offline.
         fn mhz(&mut self) -> Option<f64> {
-            file_mhz(&mut self.governed).or_else(|| file_mhz(&mut self.measured))
+            file_mhz(&mut self.scaling_cur_freq).or_else(|| file_mhz(&mut self.cpuinfo_cur_freq))
         }
     }
 
     /// `2400000`, which are kHz
-    fn file_mhz(file: &mut Kept) -> Option<f64> {
-        let khz: u32 = file.beginning(&mut [0; 32])?.trim().parse().ok()?;
+    fn file_mhz(file: &mut OpenFile) -> Option<f64> {
+        let khz: u32 = file.read_prefix(&mut [0; 32])?.trim().parse().ok()?;
         Some(f64::from(khz) / 1000.0)
     }
 
@@ -170,13 +174,13 @@ mod reader {
 
     use super::Mean;
 
-    pub(super) struct Reader(Option<System>);
+    pub(super) struct FrequencyReader(Option<System>);
 
-    impl Reader {
-        pub(super) fn new() -> Reader {
+    impl FrequencyReader {
+        pub(super) fn new() -> FrequencyReader {
             let frequency = CpuRefreshKind::nothing().with_frequency();
             let system = System::new_with_specifics(RefreshKind::nothing().with_cpu(frequency));
-            Reader(system.ok())
+            FrequencyReader(system.ok())
         }
 
         pub(super) fn mean_mhz(&mut self) -> Option<f64> {
@@ -196,7 +200,7 @@ mod tests {
 
     use tempfile::TempDir;
 
-    use super::reader::{Reader, SAMPLES_A_LOOK};
+    use super::reader::{FrequencyReader, RESCAN_SAMPLES};
 
     /// A machine of files: those of its cores below `cpu/`, and `cpuinfo`.
     struct Files(TempDir);
@@ -219,15 +223,15 @@ mod tests {
             fs::remove_dir_all(self.0.path().join(folder)).unwrap();
         }
 
-        fn reader(&self) -> Reader {
+        fn reader(&self) -> FrequencyReader {
             let folder = self.0.path().to_str().unwrap();
-            Reader::of(&format!("{folder}/cpu"), &format!("{folder}/cpuinfo"))
+            FrequencyReader::of(&format!("{folder}/cpu"), &format!("{folder}/cpuinfo"))
         }
     }
 
     /// The mean after the next look for cores.
-    fn after_a_look(reader: &mut Reader) -> Option<f64> {
-        (0..SAMPLES_A_LOOK).fold(None, |_, _| reader.mean_mhz())
+    fn after_rescan(reader: &mut FrequencyReader) -> Option<f64> {
+        (0..RESCAN_SAMPLES).fold(None, |_, _| reader.mean_mhz())
     }
 
     fn check(cpuinfo: &str, expected: Option<f64>) {
@@ -243,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn where_no_frequency_is_told_there_is_none() {
+    fn without_a_frequency_in_the_list_there_is_none() {
         check("", None);
         check("processor : 0\nBogoMIPS : 48.00\n", None);
         check("cpu MHz : 0.000\n", None);
@@ -255,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn cores_that_change_their_frequency_have_it_in_a_file() {
+    fn cpufreq_files_take_precedence_over_the_list() {
         let files = Files::new("cpu MHz : 5000\n");
         let mut reader = files.reader();
         files.write("cpu/cpu0/cpufreq/scaling_cur_freq", "800000\n");
@@ -272,14 +276,14 @@ mod tests {
     }
 
     #[test]
-    fn files_that_tell_nothing_leave_it_to_the_list() {
+    fn unreadable_frequencies_fall_back_to_the_list() {
         let files = Files::new("cpu MHz : 5000\n");
         files.write("cpu/cpufreq/policy0/scaling_cur_freq", "<unknown>\n");
         assert_eq!(files.reader().mean_mhz(), Some(5000.0));
     }
 
     #[test]
-    fn a_file_that_makes_no_sense_leaves_it_to_the_others() {
+    fn a_malformed_file_is_ignored() {
         for absurd in ["", "\n", "-1", "nan", "1e9", "4294967295", "99999999999999999999", "\u{0}"]
         {
             let files = Files::new("cpu MHz : 5000\n");
@@ -292,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_only_look_like_those_of_cores_are_none() {
+    fn similar_folder_names_are_ignored() {
         let files = Files::new("cpu MHz : 5000\n");
         for name in ["policy", "policy-1", "policy+1", "policy1x", "policy99999999999", "cpu1"] {
             files.write(&format!("cpu/cpufreq/{name}/scaling_cur_freq"), "800000\n");
@@ -305,17 +309,17 @@ mod tests {
     }
 
     #[test]
-    fn a_core_that_comes_later_counts_soon() {
+    fn cores_that_come_online_are_found_by_a_rescan() {
         let files = Files::new("cpu MHz : 5000\n");
         let mut reader = files.reader();
         assert_eq!(reader.mean_mhz(), Some(5000.0));
         files.write("cpuinfo", "cpu MHz : 5000\ncpu MHz : 3000\n");
-        assert_eq!(after_a_look(&mut reader), Some(4000.0));
+        assert_eq!(after_rescan(&mut reader), Some(4000.0));
         files.write("cpu/cpufreq/policy0/scaling_cur_freq", "1000000\n");
-        assert_eq!(after_a_look(&mut reader), Some(1000.0));
+        assert_eq!(after_rescan(&mut reader), Some(1000.0));
         files.write("cpu/cpufreq/policy1/scaling_cur_freq", "3000000\n");
-        assert_eq!(after_a_look(&mut reader), Some(2000.0));
+        assert_eq!(after_rescan(&mut reader), Some(2000.0));
         files.remove("cpu/cpufreq/policy0");
-        assert_eq!(after_a_look(&mut reader), Some(3000.0));
+        assert_eq!(after_rescan(&mut reader), Some(3000.0));
     }
 }

@@ -9,22 +9,22 @@ use std::time::{Duration, Instant};
 
 use loadline_protocol::CpuLimit;
 
-use self::groups::{CpuGroup, MemoryGroup, cpu_groups, memory_groups};
+use self::cgroups::{CpuCgroup, MemoryCgroup, cpu_cgroups, memory_cgroups};
 use super::{system, topology};
 
-mod groups;
+mod cgroups;
 
 /// Limits are changed while a container runs, but seldom.
-const LOOK_EVERY: Duration = Duration::from_mins(1);
+const REFRESH_INTERVAL: Duration = Duration::from_mins(1);
 
 /// What is used of limits, where there are any.
-pub(super) struct Limits {
+pub(super) struct ContainerLimits {
     /// From the innermost group outwards: each of them may limit.
-    cpu: Vec<CpuGroup>,
-    memory: Vec<MemoryGroup>,
+    cpu: Vec<CpuCgroup>,
+    memory: Vec<MemoryCgroup>,
     /// What there is: more than that is no limit.
-    whole: Whole,
-    looked: Option<Instant>,
+    capacity: HostCapacity,
+    refreshed_at: Option<Instant>,
     /// Which group limits, and to what.
     cpu_limit: Option<(usize, CpuLimit)>,
     memory_limit: Option<(usize, u64)>,
@@ -34,25 +34,25 @@ pub(super) struct Limits {
 
 /// What a machine has.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Whole {
+pub(super) struct HostCapacity {
     pub(super) cores: u32,
     pub(super) memory: u64,
 }
 
-impl Limits {
-    pub(super) fn new() -> Limits {
+impl ContainerLimits {
+    pub(super) fn new() -> ContainerLimits {
         let memory = system::total_memory().unwrap_or(u64::MAX);
         let cores = topology::logical_cores().unwrap_or(u32::MAX);
-        Limits::of(Path::new("/"), Whole { cores, memory })
+        ContainerLimits::of(Path::new("/"), HostCapacity { cores, memory })
     }
 
     /// Of a machine whose files are below this folder.
-    pub(super) fn of(root: &Path, whole: Whole) -> Limits {
-        Limits {
-            cpu: cpu_groups(root),
-            memory: memory_groups(root),
-            whole,
-            looked: None,
+    pub(super) fn of(root: &Path, capacity: HostCapacity) -> ContainerLimits {
+        ContainerLimits {
+            cpu: cpu_cgroups(root),
+            memory: memory_cgroups(root),
+            capacity,
+            refreshed_at: None,
             cpu_limit: None,
             memory_limit: None,
             last: None,
@@ -60,22 +60,22 @@ impl Limits {
     }
 
     /// Sees what the limits are, if that was long ago.
-    pub(super) fn look(&mut self, at: Instant) {
-        let is_fresh = |looked| at.saturating_duration_since(looked) < LOOK_EVERY;
-        if self.looked.is_some_and(is_fresh) {
+    pub(super) fn refresh(&mut self, at: Instant) {
+        let is_fresh = |refreshed_at| at.saturating_duration_since(refreshed_at) < REFRESH_INTERVAL;
+        if self.refreshed_at.is_some_and(is_fresh) {
             return;
         }
-        self.looked = Some(at);
-        let all = self.whole.cores.saturating_mul(1000);
-        let cpu = self.cpu.iter_mut().map(CpuGroup::limit).enumerate();
+        self.refreshed_at = Some(at);
+        let all = self.capacity.cores.saturating_mul(1000);
+        let cpu = self.cpu.iter_mut().map(CpuCgroup::limit).enumerate();
         let cpu = cpu.filter_map(|(group, limit)| Some((group, limit.filter(|it| it.0 < all)?)));
         let cpu = cpu.min_by_key(|(_, limit)| limit.0);
         if cpu.map(|(group, _)| group) != self.cpu_limit.map(|(group, _)| group) {
             self.last = None;
         }
         self.cpu_limit = cpu;
-        let memory = self.memory.iter_mut().map(MemoryGroup::limit).enumerate();
-        let is_less = |bytes: &u64| *bytes < self.whole.memory;
+        let memory = self.memory.iter_mut().map(MemoryCgroup::limit).enumerate();
+        let is_less = |bytes: &u64| *bytes < self.capacity.memory;
         let memory = memory.filter_map(|(group, limit)| Some((group, limit.filter(is_less)?)));
         self.memory_limit = memory.min_by_key(|(_, limit)| *limit);
     }
@@ -117,13 +117,13 @@ fn percents(
     passed: Duration,
     limit: CpuLimit,
 ) -> Option<[f64; 3]> {
-    let whole = passed.as_secs_f64() * limit.cores() * 1e9;
+    let capacity_ns = passed.as_secs_f64() * limit.cores() * 1e9;
     let mut percents = [f64::NAN; 3];
     for (percent, (used, before)) in percents.iter_mut().zip(used.into_iter().zip(before)) {
         // What is left of one period may be used in the next: for a moment it can be more than all.
-        *percent = (used.checked_sub(before)? as f64 / whole * 100.0).min(100.0);
+        *percent = (used.checked_sub(before)? as f64 / capacity_ns * 100.0).min(100.0);
     }
-    (whole > 0.0).then_some(percents)
+    (capacity_ns > 0.0).then_some(percents)
 }
 
 #[cfg(test)]

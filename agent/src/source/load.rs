@@ -3,18 +3,18 @@
 use loadline_protocol::Column;
 use sysinfo::System;
 
-use super::Part;
-use super::moment::Moment;
+use super::Collector;
+use super::snapshot::SystemSnapshot;
 
 /// The load averages over 1, 5 and 15 minutes.
-pub(super) struct Load;
+pub(super) struct LoadCollector;
 
-impl Part for Load {
+impl Collector for LoadCollector {
     fn columns(&self) -> Vec<Column> {
         ["load1", "load5", "load15"].map(|name| Column::new(name, "")).into()
     }
 
-    fn sample(&mut self, _: &Moment, values: &mut Vec<f64>) -> bool {
+    fn sample(&mut self, _: &SystemSnapshot, values: &mut Vec<f64>) -> bool {
         // Windows has none, and sysinfo shows zeros for them.
         let load = System::load_average().ok().filter(|_| cfg!(unix));
         values.extend(load.map_or([f64::NAN; 3], |load| [load.one, load.five, load.fifteen]));

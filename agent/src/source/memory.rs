@@ -2,40 +2,40 @@
 
 use loadline_protocol::Column;
 
-use super::Part;
-use super::moment::Moment;
-use super::system::Memory;
+use super::Collector;
+use super::snapshot::SystemSnapshot;
+use super::system::MemorySizes;
 
 /// The part of the memory that programs cannot get any more.
-pub(super) struct Used;
+pub(super) struct MemoryPercentCollector;
 
 /// The same in bytes, how much a program could get, and how much there is.
-pub(super) struct Amounts;
+pub(super) struct MemoryBytesCollector;
 
-impl Part for Used {
+impl Collector for MemoryPercentCollector {
     fn columns(&self) -> Vec<Column> {
         vec![Column::new("mem", "%")]
     }
 
-    fn sample(&mut self, now: &Moment, values: &mut Vec<f64>) -> bool {
-        values.push(now.memory.and_then(Memory::percent).unwrap_or(f64::NAN));
+    fn sample(&mut self, now: &SystemSnapshot, values: &mut Vec<f64>) -> bool {
+        values.push(now.memory.and_then(MemorySizes::percent).unwrap_or(f64::NAN));
         true
     }
 }
 
-impl Part for Amounts {
+impl Collector for MemoryBytesCollector {
     fn columns(&self) -> Vec<Column> {
         ["mem_used", "mem_available", "mem_total"].map(|name| Column::new(name, "B")).into()
     }
 
-    fn sample(&mut self, now: &Moment, values: &mut Vec<f64>) -> bool {
+    fn sample(&mut self, now: &SystemSnapshot, values: &mut Vec<f64>) -> bool {
         let amounts = now.memory.map(|memory| [memory.used(), memory.available, memory.total]);
         values.extend(amounts.map_or([f64::NAN; 3], |amounts| amounts.map(|bytes| bytes as f64)));
         amounts.is_some()
     }
 }
 
-impl Memory {
+impl MemorySizes {
     // sysinfo's own `used_memory()` overflows if more is available than there is.
     fn used(self) -> u64 {
         self.total.saturating_sub(self.available)
@@ -52,8 +52,9 @@ mod tests {
 
     #[test]
     fn what_is_not_available_is_in_use() {
-        let percent =
-            |total, available| Memory { total, available, swap_total: 0, swap_free: 0 }.percent();
+        let percent = |total, available| {
+            MemorySizes { total, available, swap_total: 0, swap_free: 0 }.percent()
+        };
         assert_eq!(percent(200, 50), Some(75.0));
         assert_eq!(percent(200, 300), Some(0.0));
         assert_eq!(percent(0, 0), None);

@@ -2,29 +2,29 @@
 
 use loadline_protocol::Column;
 
-use super::Part;
-use super::moment::Moment;
+use super::Collector;
+use super::snapshot::SystemSnapshot;
 
 /// Shares of the time of all cores since the previous sample: programs (`user`, nice ones and guests
 /// included), the kernel (`system`, with interrupts), waiting for disks (`iowait`), and other virtual
 /// machines on the same hardware (`steal`). `cpu` is `user`, `system` and `steal` together.
-pub(super) struct Modes(reader::Reader);
+pub(super) struct CpuModesCollector(reader::CpuModesReader);
 
-impl Modes {
-    pub(super) fn new() -> Modes {
-        Modes(reader::Reader::new())
+impl CpuModesCollector {
+    pub(super) fn new() -> CpuModesCollector {
+        CpuModesCollector(reader::CpuModesReader::new())
     }
 }
 
-impl Part for Modes {
+impl Collector for CpuModesCollector {
     fn columns(&self) -> Vec<Column> {
         ["user", "system", "iowait", "steal"].map(|name| Column::new(name, "%")).into()
     }
 
-    fn sample(&mut self, now: &Moment, values: &mut Vec<f64>) -> bool {
+    fn sample(&mut self, now: &SystemSnapshot, values: &mut Vec<f64>) -> bool {
         let mut shares = self.0.shares().unwrap_or([f64::NAN; 4]);
-        if let Some(of_limit) = now.modes_of_limit {
-            shares[..2].copy_from_slice(&of_limit);
+        if let Some(container_modes) = now.container_modes {
+            shares[..2].copy_from_slice(&container_modes);
         }
         values.extend(shares);
         // Other systems have no modes, and there is nothing to do about it.
@@ -34,35 +34,35 @@ impl Part for Modes {
 
 #[cfg(target_os = "linux")]
 mod reader {
-    use crate::procfs::{CpuTimes, Stat, StatLine};
+    use crate::procfs::{CpuTimes, StatFile, StatLine};
 
-    pub(super) struct Reader {
-        stat: Stat,
+    pub(super) struct CpuModesReader {
+        stat: StatFile,
         last: Option<CpuTimes>,
     }
 
-    impl Reader {
-        pub(super) fn new() -> Reader {
-            Reader { stat: Stat::new(Stat::ROOM_OF_A_LINE), last: None }
+    impl CpuModesReader {
+        pub(super) fn new() -> CpuModesReader {
+            CpuModesReader { stat: StatFile::new(StatFile::LINE_BYTES), last: None }
         }
 
         /// Shares since the previous call, in the order of the columns, %.
         pub(super) fn shares(&mut self) -> Option<[f64; 4]> {
             let mut now = None;
-            self.stat.each(|line| {
-                if let StatLine::Cpus(times) = line {
+            self.stat.for_each(|line| {
+                if let StatLine::AllCpus(times) = line {
                     now = Some(times);
                 }
                 // The line of all cores together is the first.
                 false
             });
             let last = std::mem::replace(&mut self.last, now);
-            between(last?, now?)
+            shares_between(last?, now?)
         }
     }
 
     /// `None` if there was no time between the two.
-    pub(super) fn between(last: CpuTimes, now: CpuTimes) -> Option<[f64; 4]> {
+    pub(super) fn shares_between(last: CpuTimes, now: CpuTimes) -> Option<[f64; 4]> {
         let total = now.total().checked_sub(last.total()).filter(|ticks| *ticks > 0)?;
         // The count of the time spent waiting for disks may go back a little.
         let more = |now: u64, last: u64| now.saturating_sub(last).min(total);
@@ -80,11 +80,11 @@ mod reader {
 
 #[cfg(not(target_os = "linux"))]
 mod reader {
-    pub(super) struct Reader;
+    pub(super) struct CpuModesReader;
 
-    impl Reader {
-        pub(super) fn new() -> Reader {
-            Reader
+    impl CpuModesReader {
+        pub(super) fn new() -> CpuModesReader {
+            CpuModesReader
         }
 
         #[expect(clippy::unused_self, reason = "the reader of Linux has something to keep")]
@@ -97,11 +97,11 @@ mod reader {
 #[cfg(test)]
 #[cfg(target_os = "linux")]
 mod tests {
-    use super::reader::between;
+    use super::reader::shares_between;
     use crate::procfs::CpuTimes;
 
     #[test]
-    fn the_time_went_into_something() {
+    fn shares_are_percentages_of_the_elapsed_time() {
         let last = CpuTimes { user: 10, idle: 20, ..CpuTimes::default() };
         let now = CpuTimes {
             user: 30,
@@ -115,14 +115,14 @@ mod tests {
             guest: 7,
             guest_nice: 3,
         };
-        assert_eq!(between(last, now), Some([30.0, 20.0, 10.0, 10.0]));
+        assert_eq!(shares_between(last, now), Some([30.0, 20.0, 10.0, 10.0]));
     }
 
     #[test]
-    fn shares_are_of_the_time_that_there_was() {
+    fn shares_stay_between_0_and_100_percent() {
         let times = |user, total| CpuTimes { user, idle: total - user, ..CpuTimes::default() };
         let check = |user, total, expected| {
-            let shares = between(times(900, 1000), times(user, total));
+            let shares = shares_between(times(900, 1000), times(user, total));
             assert_eq!(shares.map(|[user, ..]| user), expected, "{user} {total}");
         };
         check(940, 1040, Some(100.0));

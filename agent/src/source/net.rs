@@ -3,76 +3,76 @@
 
 use loadline_protocol::Column;
 
-use super::Part;
-use super::moment::Moment;
+use super::Collector;
 use super::rates::Rates;
+use super::snapshot::SystemSnapshot;
 
 /// Bytes a second in and out, the sum of the physical interfaces.
-pub(super) struct Net {
-    reader: reader::Reader,
+pub(super) struct NetCollector {
+    reader: reader::NetReader,
     rates: Rates,
 }
 
-impl Net {
-    pub(super) fn new() -> Net {
-        Net { reader: reader::Reader::new(), rates: Rates::default() }
+impl NetCollector {
+    pub(super) fn new() -> NetCollector {
+        NetCollector { reader: reader::NetReader::new(), rates: Rates::default() }
     }
 }
 
-impl Part for Net {
+impl Collector for NetCollector {
     fn columns(&self) -> Vec<Column> {
         ["net_rx", "net_tx"].map(|name| Column::new(name, "B/s")).into()
     }
 
-    fn sample(&mut self, now: &Moment, values: &mut Vec<f64>) -> bool {
-        let Net { reader, rates } = self;
+    fn sample(&mut self, now: &SystemSnapshot, values: &mut Vec<f64>) -> bool {
+        let NetCollector { reader, rates } = self;
         rates.begin();
-        let is_any = reader.each(|name, counts| rates.device(name, counts));
-        values.extend(rates.end(now.at, reader::meant));
+        let is_any = reader.for_each(|name, counts| rates.add_device(name, counts));
+        values.extend(rates.finish(now.at, reader::select_physical));
         is_any
     }
 }
 
 /// How the names of interfaces begin behind which another one is, or none at all: counted as well,
 /// their traffic would be counted twice.
-const VIRTUAL: &[&str] = &[
+const VIRTUAL_PREFIXES: &[&str] = &[
     "lo", "veth", "docker", "br-", "virbr", "vnet", "tun", "tap", "wg", "ifb", "dummy", "bond",
     "team", "cni", "cali", "flannel", "vxlan", "gre", "sit", "ip6", "lxc", "lxdbr", "vmbr", "utun",
     "awdl", "bridge", "llw", "gif", "stf",
 ];
 
 /// Whether this is likely to lead somewhere, by its name. `eth0.5` is a network within `eth0`.
-fn is_likely(name: &str) -> bool {
-    !name.contains('.') && !VIRTUAL.iter().any(|kind| name.starts_with(kind))
+fn is_likely_physical(name: &str) -> bool {
+    !name.contains('.') && !VIRTUAL_PREFIXES.iter().any(|kind| name.starts_with(kind))
 }
 
 #[cfg(target_os = "linux")]
 mod reader {
     use rustix::fs::{Access, access};
 
-    use crate::procfs::NetDev;
+    use crate::procfs::NetDevFile;
 
-    pub(super) struct Reader(NetDev);
+    pub(super) struct NetReader(NetDevFile);
 
-    impl Reader {
-        pub(super) fn new() -> Reader {
-            Reader(NetDev::new())
+    impl NetReader {
+        pub(super) fn new() -> NetReader {
+            NetReader(NetDevFile::new())
         }
 
-        pub(super) fn each(&mut self, mut each: impl FnMut(&str, [u64; 2])) -> bool {
-            self.0.each(|device| each(device.name, [device.received.bytes, device.sent.bytes]))
+        pub(super) fn for_each(&mut self, mut each: impl FnMut(&str, [u64; 2])) -> bool {
+            self.0.for_each(|device| each(device.name, [device.received.bytes, device.sent.bytes]))
         }
     }
 
-    pub(super) fn meant(names: &[&str]) -> Vec<bool> {
-        meant_in("/sys/class/net", names)
+    pub(super) fn select_physical(names: &[&str]) -> Vec<bool> {
+        select_physical_in("/sys/class/net", names)
     }
 
     /// Physical is what belongs to a device. Where nothing does, as in a container, names have to
     /// tell.
-    pub(super) fn meant_in(folder: &str, names: &[&str]) -> Vec<bool> {
-        let has = |name: &str, what: &str| {
-            access(format!("{folder}/{name}/{what}"), Access::EXISTS).is_ok()
+    pub(super) fn select_physical_in(folder: &str, names: &[&str]) -> Vec<bool> {
+        let has = |name: &str, file: &str| {
+            access(format!("{folder}/{name}/{file}"), Access::EXISTS).is_ok()
         };
         // What belongs to another one that belongs to a device is counted there: so it is with the
         // accelerated interfaces of some clouds.
@@ -81,7 +81,7 @@ mod reader {
         if physical.contains(&true) {
             return physical;
         }
-        names.iter().map(|name| super::is_likely(name)).collect()
+        names.iter().map(|name| super::is_likely_physical(name)).collect()
     }
 }
 
@@ -89,18 +89,18 @@ mod reader {
 mod reader {
     use sysinfo::Networks;
 
-    pub(super) struct Reader(Option<Networks>);
+    pub(super) struct NetReader(Option<Networks>);
 
-    impl Reader {
-        pub(super) fn new() -> Reader {
-            Reader(Networks::new_with_refreshed_list().ok())
+    impl NetReader {
+        pub(super) fn new() -> NetReader {
+            NetReader(Networks::new_with_refreshed_list().ok())
         }
 
-        pub(super) fn each(&mut self, mut each: impl FnMut(&str, [u64; 2])) -> bool {
+        pub(super) fn for_each(&mut self, mut for_each: impl FnMut(&str, [u64; 2])) -> bool {
             let Some(networks) = &mut self.0 else { return false };
             networks.refresh(true);
             for (name, device) in networks.iter() {
-                each(
+                for_each(
                     &name.to_string_lossy(),
                     [device.total_received(), device.total_transmitted()],
                 );
@@ -109,8 +109,8 @@ mod reader {
         }
     }
 
-    pub(super) fn meant(names: &[&str]) -> Vec<bool> {
-        names.iter().map(|name| super::is_likely(name)).collect()
+    pub(super) fn select_physical(names: &[&str]) -> Vec<bool> {
+        names.iter().map(|name| super::is_likely_physical(name)).collect()
     }
 }
 
@@ -119,16 +119,16 @@ mod reader {
 mod tests {
     use std::fs;
 
-    use super::reader::meant_in;
+    use super::reader::select_physical_in;
 
     #[test]
-    fn what_belongs_to_a_device_is_physical_and_counted_once() {
+    fn physical_interfaces_are_counted_once() {
         let folder = tempfile::tempdir().unwrap();
         let make = |path: &str| fs::create_dir_all(folder.path().join(path)).unwrap();
         let check = |names: &[&str], expected: &[&str]| {
-            let meant = meant_in(folder.path().to_str().unwrap(), names);
-            let meant = names.iter().zip(meant).filter_map(|(name, is)| is.then_some(*name));
-            assert_eq!(meant.collect::<Vec<_>>(), expected);
+            let selected = select_physical_in(folder.path().to_str().unwrap(), names);
+            let selected = names.iter().zip(selected).filter_map(|(name, is)| is.then_some(*name));
+            assert_eq!(selected.collect::<Vec<_>>(), expected);
         };
         let container = ["lo", "eth0", "veth12ab", "docker0", "br-12ab", "eth0.5", "tun0", "wg0"];
         check(&container, &["eth0"]);

@@ -2,25 +2,25 @@
 
 use loadline_protocol::Column;
 
-use super::Part;
-use super::moment::Moment;
+use super::Collector;
+use super::snapshot::SystemSnapshot;
 
 /// The part of the last ten seconds in which at least one task waited for a core, for memory, or for a
 /// disk. Only Linux counts it.
-pub(super) struct Pressures(reader::Reader);
+pub(super) struct PressureCollector(reader::PressureReader);
 
-impl Pressures {
-    pub(super) fn new() -> Pressures {
-        Pressures(reader::Reader::new())
+impl PressureCollector {
+    pub(super) fn new() -> PressureCollector {
+        PressureCollector(reader::PressureReader::new())
     }
 }
 
-impl Part for Pressures {
+impl Collector for PressureCollector {
     fn columns(&self) -> Vec<Column> {
         ["psi_cpu", "psi_mem", "psi_io"].map(|name| Column::new(name, "%")).into()
     }
 
-    fn sample(&mut self, _: &Moment, values: &mut Vec<f64>) -> bool {
+    fn sample(&mut self, _: &SystemSnapshot, values: &mut Vec<f64>) -> bool {
         let percents = self.0.percents();
         values.extend(percents);
         percents.iter().any(|percent| !percent.is_nan())
@@ -29,18 +29,18 @@ impl Part for Pressures {
 
 #[cfg(target_os = "linux")]
 mod reader {
-    use crate::procfs::Pressure;
+    use crate::procfs::PressureFile;
 
-    pub(super) struct Reader([Pressure; 3]);
+    pub(super) struct PressureReader([PressureFile; 3]);
 
-    impl Reader {
-        pub(super) fn new() -> Reader {
-            Reader(["cpu", "memory", "io"].map(Pressure::on))
+    impl PressureReader {
+        pub(super) fn new() -> PressureReader {
+            PressureReader(["cpu", "memory", "io"].map(PressureFile::for_resource))
         }
 
         pub(super) fn percents(&mut self) -> [f64; 3] {
             self.0.each_mut().map(|file| {
-                let some = file.stalls().and_then(|stalls| stalls.some);
+                let some = file.read().and_then(|stalls| stalls.some);
                 some.map_or(f64::NAN, |some| some.avg10)
             })
         }
@@ -49,11 +49,11 @@ mod reader {
 
 #[cfg(not(target_os = "linux"))]
 mod reader {
-    pub(super) struct Reader;
+    pub(super) struct PressureReader;
 
-    impl Reader {
-        pub(super) fn new() -> Reader {
-            Reader
+    impl PressureReader {
+        pub(super) fn new() -> PressureReader {
+            PressureReader
         }
 
         #[expect(clippy::unused_self, reason = "the reader of Linux has something to keep")]

@@ -2,24 +2,24 @@
 
 use loadline_protocol::Column;
 
-use super::Part;
-use super::moment::Moment;
+use super::Collector;
+use super::snapshot::SystemSnapshot;
 
 /// The processes that this one can see, each counted once however many threads it has.
-pub(super) struct Processes(reader::Reader);
+pub(super) struct ProcessCollector(reader::ProcessReader);
 
-impl Processes {
-    pub(super) fn new() -> Processes {
-        Processes(reader::Reader::new())
+impl ProcessCollector {
+    pub(super) fn new() -> ProcessCollector {
+        ProcessCollector(reader::ProcessReader::new())
     }
 }
 
-impl Part for Processes {
+impl Collector for ProcessCollector {
     fn columns(&self) -> Vec<Column> {
         vec![Column::new("procs", "")]
     }
 
-    fn sample(&mut self, _: &Moment, values: &mut Vec<f64>) -> bool {
+    fn sample(&mut self, _: &SystemSnapshot, values: &mut Vec<f64>) -> bool {
         let count = self.0.count();
         values.push(count.map_or(f64::NAN, |count| count as f64));
         count.is_some()
@@ -28,19 +28,19 @@ impl Part for Processes {
 
 #[cfg(target_os = "linux")]
 mod reader {
-    use crate::procfs::each_numbered;
+    use crate::procfs::for_each_numbered;
 
-    pub(super) struct Reader;
+    pub(super) struct ProcessReader;
 
-    impl Reader {
-        pub(super) fn new() -> Reader {
-            Reader
+    impl ProcessReader {
+        pub(super) fn new() -> ProcessReader {
+            ProcessReader
         }
 
         #[expect(clippy::unused_self, reason = "elsewhere there is something to keep")]
         pub(super) fn count(&mut self) -> Option<usize> {
             let mut count = 0;
-            each_numbered("/proc", b"", |_| count += 1);
+            for_each_numbered("/proc", b"", |_| count += 1);
             // This one is there at least.
             (count > 0).then_some(count)
         }
@@ -51,11 +51,11 @@ mod reader {
 mod reader {
     use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, RefreshKind, System};
 
-    pub(super) struct Reader(Option<System>);
+    pub(super) struct ProcessReader(Option<System>);
 
-    impl Reader {
-        pub(super) fn new() -> Reader {
-            Reader(System::new_with_specifics(RefreshKind::nothing()).ok())
+    impl ProcessReader {
+        pub(super) fn new() -> ProcessReader {
+            ProcessReader(System::new_with_specifics(RefreshKind::nothing()).ok())
         }
 
         pub(super) fn count(&mut self) -> Option<usize> {

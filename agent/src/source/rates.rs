@@ -12,9 +12,9 @@ const DEVICES_MAX: usize = 4096;
 #[derive(Debug, Default)]
 pub(super) struct Rates {
     /// In the order in which they were read the last time.
-    devices: Vec<Known>,
+    devices: Vec<DeviceCounters>,
     /// How many of them were read this time.
-    read: usize,
+    read_count: usize,
     /// Whether there are other devices than the last time.
     has_changed: bool,
     /// What the counters of all that is meant have gone up by; `None` if one went back.
@@ -24,36 +24,36 @@ pub(super) struct Rates {
 
 /// A device at its last reading.
 #[derive(Debug)]
-struct Known {
+struct DeviceCounters {
     name: String,
     counts: [u64; 2],
-    is_meant: bool,
+    is_counted: bool,
 }
 
 impl Rates {
     /// Begins a reading.
     pub(super) fn begin(&mut self) {
-        (self.read, self.has_changed, self.sums) = (0, false, Some([0; 2]));
+        (self.read_count, self.has_changed, self.sums) = (0, false, Some([0; 2]));
     }
 
     /// Takes the counters of a device, each device once a reading.
-    pub(super) fn device(&mut self, name: &str, counts: [u64; 2]) {
-        let place = self.devices[self.read..].iter().position(|known| known.name == name);
-        let Some(place) = place else {
+    pub(super) fn add_device(&mut self, name: &str, counts: [u64; 2]) {
+        let offset = self.devices[self.read_count..].iter().position(|device| device.name == name);
+        let Some(offset) = offset else {
             if self.devices.len() < DEVICES_MAX {
-                let known = Known { name: name.to_owned(), counts, is_meant: false };
-                self.devices.insert(self.read, known);
+                let device = DeviceCounters { name: name.to_owned(), counts, is_counted: false };
+                self.devices.insert(self.read_count, device);
                 self.has_changed = true;
-                self.read += 1;
+                self.read_count += 1;
             }
             return;
         };
         // Devices keep their order, and then there is nothing to move.
-        self.devices[self.read..=self.read + place].rotate_right(1);
-        let known = &mut self.devices[self.read];
-        self.read += 1;
-        let last = std::mem::replace(&mut known.counts, counts);
-        if known.is_meant {
+        self.devices[self.read_count..=self.read_count + offset].rotate_right(1);
+        let device = &mut self.devices[self.read_count];
+        self.read_count += 1;
+        let last = std::mem::replace(&mut device.counts, counts);
+        if device.is_counted {
             self.sums = self.sums.and_then(|[one, two]| {
                 let more = |at: usize| counts[at].checked_sub(last[at]);
                 Some([one.checked_add(more(0)?)?, two.checked_add(more(1)?)?])
@@ -63,16 +63,20 @@ impl Rates {
 
     /// Ends a reading: how much a second since the last one. If there are other devices than then,
     /// `choose` is asked which of them are meant.
-    pub(super) fn end(&mut self, at: Instant, choose: impl Fn(&[&str]) -> Vec<bool>) -> [f64; 2] {
-        self.has_changed |= self.devices.len() > self.read;
-        self.devices.truncate(self.read);
+    pub(super) fn finish(
+        &mut self,
+        at: Instant,
+        choose: impl Fn(&[&str]) -> Vec<bool>,
+    ) -> [f64; 2] {
+        self.has_changed |= self.devices.len() > self.read_count;
+        self.devices.truncate(self.read_count);
         // What is meant from now on adds nothing to the sums of before.
-        let is_any = self.devices.iter().any(|known| known.is_meant);
+        let is_any = self.devices.iter().any(|device| device.is_counted);
         if self.has_changed {
-            let names: Vec<&str> = self.devices.iter().map(|known| known.name.as_str()).collect();
-            let meant = choose(&names);
-            for (known, is_meant) in self.devices.iter_mut().zip(meant) {
-                known.is_meant = is_meant;
+            let names: Vec<&str> = self.devices.iter().map(|device| device.name.as_str()).collect();
+            let selected = choose(&names);
+            for (device, is_counted) in self.devices.iter_mut().zip(selected) {
+                device.is_counted = is_counted;
             }
         }
         let last = self.last.replace(at);
@@ -103,16 +107,16 @@ mod tests {
             at += Duration::from_secs(2);
             rates.begin();
             for (name, count) in *devices {
-                rates.device(name, [*count, count / 2]);
+                rates.add_device(name, [*count, count / 2]);
             }
             let choose = |names: &[&str]| names.iter().map(|name| *name != "lo").collect();
-            let [rate, _] = rates.end(at, choose);
+            let [rate, _] = rates.finish(at, choose);
             assert_eq!(Some(rate).filter(|rate| !rate.is_nan()), *expected, "{number}: {rates:?}");
         }
     }
 
     #[test]
-    fn a_rate_is_what_was_added_by_the_time_that_passed() {
+    fn a_rate_is_the_increase_per_second() {
         check(&[
             (&[("a", 100), ("lo", 5)], None),
             (&[("a", 200), ("lo", 900)], Some(50.0)),
@@ -122,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_adds_nothing_before_its_second_reading_and_none_after_its_last() {
+    fn a_device_counts_from_its_second_to_its_last_reading() {
         check(&[
             (&[("a", 100)], None),
             (&[("b", 1000), ("a", 110)], Some(5.0)),
@@ -147,7 +151,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_reading_makes_a_rate_below_zero(
+        fn rates_are_never_negative(
             readings in prop::collection::vec(
                 prop::collection::btree_map("[abc]", any::<[u64; 2]>(), 0..4), 1..9),
         ) {
@@ -157,9 +161,9 @@ mod tests {
                 at += Duration::from_millis(200);
                 rates.begin();
                 for (name, counts) in &devices {
-                    rates.device(name, *counts);
+                    rates.add_device(name, *counts);
                 }
-                let both = rates.end(at, |names| vec![true; names.len()]);
+                let both = rates.finish(at, |names| vec![true; names.len()]);
                 prop_assert!(both.iter().all(|rate| rate.is_nan() || *rate >= 0.0));
                 prop_assert_eq!(rates.devices.len(), devices.len());
             }

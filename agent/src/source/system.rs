@@ -4,11 +4,11 @@ use std::fs::File;
 
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
-use super::topology::Online;
+use super::topology::OnlineCores;
 
 /// Sizes of the memory and of the swap space, bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Memory {
+pub(super) struct MemorySizes {
     pub(super) total: u64,
     pub(super) available: u64,
     pub(super) swap_total: u64,
@@ -24,7 +24,7 @@ pub(super) struct Memory {
 pub(super) struct SystemReader {
     /// `None` on a system that sysinfo does not know.
     system: Option<System>,
-    online: Online,
+    online: OnlineCores,
 }
 
 /// A file descriptor in reserve.
@@ -35,11 +35,11 @@ pub(super) struct Reserve(Option<File>);
 
 impl SystemReader {
     pub(super) fn new() -> SystemReader {
-        SystemReader::watching(Online::new())
+        SystemReader::with_online(OnlineCores::new())
     }
 
     /// A reader for a list of online cores.
-    fn watching(mut online: Online) -> SystemReader {
+    fn with_online(mut online: OnlineCores) -> SystemReader {
         // Before the first refresh, so that no change is missed.
         online.has_changed();
         let usage = RefreshKind::nothing().with_cpu(CpuRefreshKind::nothing().with_usage());
@@ -73,10 +73,10 @@ impl SystemReader {
         Some(busy)
     }
 
-    pub(super) fn memory(&mut self) -> Option<Memory> {
+    pub(super) fn memory(&mut self) -> Option<MemorySizes> {
         let system = self.system.as_mut()?;
         system.refresh_memory_specifics(MemoryRefreshKind::everything());
-        let memory = Memory {
+        let memory = MemorySizes {
             total: system.total_memory(),
             available: system.available_memory(),
             swap_total: system.total_swap(),
@@ -137,11 +137,11 @@ mod tests {
     }
 
     #[test]
-    fn cores_that_come_or_go_leave_no_core_with_the_use_of_another() {
+    fn usage_is_not_mixed_up_when_cores_come_or_go() {
         let folder = tempfile::tempdir().unwrap();
         let list = folder.path().join("online");
         fs::write(&list, "0-1\n").unwrap();
-        let mut reader = SystemReader::watching(Online::of(&list));
+        let mut reader = SystemReader::with_online(OnlineCores::of(&list));
         let mut use_of_first = || {
             wait();
             let mut cores = [f64::NAN];

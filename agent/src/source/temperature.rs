@@ -3,47 +3,47 @@
 use loadline_protocol::Column;
 use sysinfo::{Component, Components};
 
-use super::Part;
-use super::moment::Moment;
+use super::Collector;
+use super::snapshot::SystemSnapshot;
 
 /// After so many samples without any temperature, sensors are looked for again.
-const SAMPLES_A_LOOK: u32 = 64;
+const RESCAN_SAMPLES: u32 = 64;
 
 /// The hottest sensor that makes sense.
-pub(super) struct Temperature {
+pub(super) struct TemperatureCollector {
     /// `None` on a system that sysinfo does not know.
     sensors: Option<Components>,
-    look_in: u32,
+    rescan_in: u32,
 }
 
-impl Temperature {
-    pub(super) fn new() -> Temperature {
+impl TemperatureCollector {
+    pub(super) fn new() -> TemperatureCollector {
         let sensors = Components::new_with_refreshed_list().ok();
-        Temperature { sensors, look_in: SAMPLES_A_LOOK }
+        TemperatureCollector { sensors, rescan_in: RESCAN_SAMPLES }
     }
 
     fn read(&mut self) -> Option<f64> {
         let sensors = self.sensors.as_mut()?;
-        if self.look_in == 0 {
-            self.look_in = SAMPLES_A_LOOK;
+        if self.rescan_in == 0 {
+            self.rescan_in = RESCAN_SAMPLES;
             sensors.refresh(true);
         }
         // Each by itself: that reads one file a sensor, where the list is made of a dozen.
         sensors.iter_mut().for_each(Component::refresh);
         let hottest = hottest(sensors.iter().filter_map(Component::temperature).map(f64::from));
         if hottest.is_none() {
-            self.look_in -= 1;
+            self.rescan_in -= 1;
         }
         hottest
     }
 }
 
-impl Part for Temperature {
+impl Collector for TemperatureCollector {
     fn columns(&self) -> Vec<Column> {
         vec![Column::new("temp", "°C")]
     }
 
-    fn sample(&mut self, _: &Moment, values: &mut Vec<f64>) -> bool {
+    fn sample(&mut self, _: &SystemSnapshot, values: &mut Vec<f64>) -> bool {
         let hottest = self.read();
         values.push(hottest.unwrap_or(f64::NAN));
         hottest.is_some()

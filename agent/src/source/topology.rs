@@ -3,7 +3,7 @@
 
 use sysinfo::{CpuRefreshKind, RefreshKind, System};
 
-pub(super) use self::reader::Online;
+pub(super) use self::reader::OnlineCores;
 
 /// Highest number of cores with a column of their own; the names of 512 columns fill a line.
 const CORES_MAX: usize = 512;
@@ -25,30 +25,30 @@ pub(super) fn logical_cores() -> Option<u32> {
 mod reader {
     use std::path::PathBuf;
 
-    use crate::procfs::Kept;
+    use crate::procfs::OpenFile;
 
     /// Length of a list of cores that is compared: a list of single numbers up to 512 is shorter.
     const LIST_BYTES: usize = 2048;
 
     /// List of the cores that are online.
-    pub(crate) struct Online {
-        file: Kept,
+    pub(crate) struct OnlineCores {
+        file: OpenFile,
         last: Vec<u8>,
     }
 
-    impl Online {
-        pub(crate) fn new() -> Online {
-            Online::of("/sys/devices/system/cpu/online")
+    impl OnlineCores {
+        pub(crate) fn new() -> OnlineCores {
+            OnlineCores::of("/sys/devices/system/cpu/online")
         }
 
-        pub(crate) fn of(path: impl Into<PathBuf>) -> Online {
-            Online { file: Kept::new(path), last: Vec::with_capacity(LIST_BYTES) }
+        pub(crate) fn of(path: impl Into<PathBuf>) -> OnlineCores {
+            OnlineCores { file: OpenFile::new(path), last: Vec::with_capacity(LIST_BYTES) }
         }
 
         /// True if the list is another one than at the previous call.
         pub(crate) fn has_changed(&mut self) -> bool {
-            let mut room = [0; LIST_BYTES];
-            let list = self.file.beginning(&mut room).unwrap_or_default().as_bytes();
+            let mut buffer = [0; LIST_BYTES];
+            let list = self.file.read_prefix(&mut buffer).unwrap_or_default().as_bytes();
             let has_changed = self.last != list;
             self.last.clear();
             self.last.extend_from_slice(list);
@@ -59,7 +59,7 @@ mod reader {
     /// Number of the last core that is there, plus one. Cores that are offline count; cores that a
     /// virtual machine might get one day do not, for there may be hundreds.
     pub(super) fn present() -> Option<usize> {
-        parse(Kept::new("/sys/devices/system/cpu/present").beginning(&mut [0; LIST_BYTES])?)
+        parse(OpenFile::new("/sys/devices/system/cpu/present").read_prefix(&mut [0; LIST_BYTES])?)
     }
 
     /// `0-3,8-15`
@@ -72,11 +72,11 @@ mod reader {
 #[cfg(not(target_os = "linux"))]
 mod reader {
     /// List of the cores that are online; it never changes.
-    pub(crate) struct Online;
+    pub(crate) struct OnlineCores;
 
-    impl Online {
-        pub(crate) fn new() -> Online {
-            Online
+    impl OnlineCores {
+        pub(crate) fn new() -> OnlineCores {
+            OnlineCores
         }
 
         #[expect(clippy::unused_self, reason = "Linux has a list to keep")]

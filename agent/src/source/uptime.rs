@@ -3,18 +3,18 @@
 use loadline_protocol::Column;
 use sysinfo::System;
 
-use super::Part;
-use super::moment::Moment;
+use super::Collector;
+use super::snapshot::SystemSnapshot;
 
 /// Whole seconds since the machine was started, the time that it slept included.
-pub(super) struct Uptime;
+pub(super) struct UptimeCollector;
 
-impl Part for Uptime {
+impl Collector for UptimeCollector {
     fn columns(&self) -> Vec<Column> {
         vec![Column::new("uptime", "s")]
     }
 
-    fn sample(&mut self, _: &Moment, values: &mut Vec<f64>) -> bool {
+    fn sample(&mut self, _: &SystemSnapshot, values: &mut Vec<f64>) -> bool {
         let seconds = System::uptime().ok();
         values.push(seconds.map_or(f64::NAN, |seconds| seconds as f64));
         seconds.is_some()

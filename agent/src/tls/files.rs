@@ -14,11 +14,11 @@ use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{InconsistentKeys, RootCertStore};
 
 /// What is read of a file: the CAs of a whole system take a quarter of it.
-const FILE_MAX: u64 = 1024 * 1024;
+const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Why there is no TLS with a file.
 #[derive(Debug, Error)]
-pub enum TlsError {
+pub enum TlsFileError {
     /// The system does not give the file.
     #[error("cannot read {}: {why}; check the path, and who may read it", path.display())]
     Read {
@@ -29,7 +29,7 @@ pub enum TlsError {
     },
     /// The file is something else.
     #[error("{} is larger than a file of certificates; check the path", path.display())]
-    Large {
+    TooLarge {
         /// The file.
         path: PathBuf,
     },
@@ -83,19 +83,19 @@ pub fn provider() -> Arc<CryptoProvider> {
 ///
 /// # Errors
 /// One of the two files cannot be used, or they do not belong together.
-pub fn read_identity(cert: &Path, key: &Path) -> Result<CertifiedKey, TlsError> {
+pub fn read_identity(cert: &Path, key: &Path) -> Result<CertifiedKey, TlsFileError> {
     let certificates = read_certificates(cert)?;
     let der = read_key(key)?;
-    let unusable = |why| TlsError::Unusable { path: key.to_owned(), why };
-    let signs = provider().key_provider.load_private_key(der).map_err(unusable)?;
-    let identity = CertifiedKey::new(certificates, signs);
+    let unusable = |why| TlsFileError::Unusable { path: key.to_owned(), why };
+    let signing_key = provider().key_provider.load_private_key(der).map_err(unusable)?;
+    let identity = CertifiedKey::new(certificates, signing_key);
     match identity.keys_match() {
         // Some keys do not tell which certificate they are of.
         Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(identity),
         Err(rustls::Error::InconsistentKeys(_)) => {
-            Err(TlsError::Mismatch { cert: cert.to_owned(), key: key.to_owned() })
+            Err(TlsFileError::Mismatch { cert: cert.to_owned(), key: key.to_owned() })
         }
-        Err(why) => Err(TlsError::Unusable { path: cert.to_owned(), why }),
+        Err(why) => Err(TlsFileError::Unusable { path: cert.to_owned(), why }),
     }
 }
 
@@ -103,17 +103,17 @@ pub fn read_identity(cert: &Path, key: &Path) -> Result<CertifiedKey, TlsError> 
 ///
 /// # Errors
 /// There are none in it, or one cannot be used.
-pub fn read_authorities(path: &Path) -> Result<RootCertStore, TlsError> {
+pub fn read_authorities(path: &Path) -> Result<RootCertStore, TlsFileError> {
     let mut authorities = RootCertStore::empty();
     for certificate in read_certificates(path)? {
-        let unusable = |why| TlsError::Unusable { path: path.to_owned(), why };
+        let unusable = |why| TlsFileError::Unusable { path: path.to_owned(), why };
         authorities.add(certificate).map_err(unusable)?;
     }
     Ok(authorities)
 }
 
-fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let missing = || TlsError::NoCertificate { path: path.to_owned() };
+fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsFileError> {
+    let missing = || TlsFileError::NoCertificate { path: path.to_owned() };
     let found: Result<Vec<_>, pem::Error> = CertificateDer::pem_slice_iter(&read(path)?).collect();
     match found {
         Ok(found) if !found.is_empty() => Ok(found),
@@ -121,18 +121,19 @@ fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsErr
     }
 }
 
-fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsFileError> {
     PrivateKeyDer::from_pem_slice(&read(path)?)
-        .map_err(|_| TlsError::NoKey { path: path.to_owned() })
+        .map_err(|_| TlsFileError::NoKey { path: path.to_owned() })
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
+fn read(path: &Path) -> Result<Vec<u8>, TlsFileError> {
     let mut bytes = Vec::new();
-    let taken = File::open(path).and_then(|file| file.take(FILE_MAX + 1).read_to_end(&mut bytes));
+    let taken =
+        File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
     match taken {
-        Ok(count) if count as u64 <= FILE_MAX => Ok(bytes),
-        Ok(_) => Err(TlsError::Large { path: path.to_owned() }),
-        Err(why) => Err(TlsError::Read { path: path.to_owned(), why }),
+        Ok(count) if count as u64 <= FILE_BYTES_MAX => Ok(bytes),
+        Ok(_) => Err(TlsFileError::TooLarge { path: path.to_owned() }),
+        Err(why) => Err(TlsFileError::Read { path: path.to_owned(), why }),
     }
 }
 
@@ -145,12 +146,12 @@ mod tests {
     use super::*;
 
     /// A folder with a certificate and its key.
-    fn made() -> (tempfile::TempDir, PathBuf, PathBuf) {
+    fn certificate_files() -> (tempfile::TempDir, PathBuf, PathBuf) {
         let folder = tempfile::tempdir().unwrap();
         let pair = KeyPair::generate().unwrap();
-        let made = CertificateParams::new(vec!["web-1".to_owned()]).unwrap();
+        let params = CertificateParams::new(vec!["web-1".to_owned()]).unwrap();
         let (cert, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
-        fs::write(&cert, made.self_signed(&pair).unwrap().pem()).unwrap();
+        fs::write(&cert, params.self_signed(&pair).unwrap().pem()).unwrap();
         fs::write(&key, pair.serialize_pem()).unwrap();
         (folder, cert, key)
     }
@@ -163,7 +164,7 @@ mod tests {
 
     #[test]
     fn a_certificate_and_its_key_are_read_and_both_may_be_in_one_file() {
-        let (folder, cert, key) = made();
+        let (folder, cert, key) = certificate_files();
         assert!(read_identity(&cert, &key).is_ok());
         let both = folder.path().join("both.pem");
         let text = [&key, &cert].map(|path| fs::read_to_string(path).unwrap()).concat();
@@ -173,9 +174,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_file_is_told_in_a_line() {
-        let (folder, cert, key) = made();
-        let (_other, _, other_key) = made();
+    fn file_errors_are_one_line() {
+        let (folder, cert, key) = certificate_files();
+        let (_other, _, other_key) = certificate_files();
         let at = |name: &str, text: &[u8]| {
             let path = folder.path().join(name);
             fs::write(&path, text).unwrap();
@@ -196,7 +197,7 @@ mod tests {
         check(&at("n.pem", nonsense.as_bytes()), &key, &["n.pem cannot be used"]);
         let nonsense = nonsense.replace("CERTIFICATE", "PRIVATE KEY");
         check(&cert, &at("n.pem", nonsense.as_bytes()), &["n.pem cannot be used"]);
-        let large = at("large.pem", &vec![b'x'; FILE_MAX as usize + 1]);
+        let large = at("large.pem", &vec![b'x'; FILE_BYTES_MAX as usize + 1]);
         check(&large, &key, &["large.pem is larger"]);
     }
 }

@@ -8,52 +8,52 @@ use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::tls_files::TlsFiles;
+use crate::tls_files::ServerTlsFiles;
 
 /// Why there is no TLS.
 #[derive(Debug, Error)]
 #[error("this program was built without TLS; build it with its feature `tls`, or come in by ssh")]
-pub struct TlsError;
+pub struct TlsFileError;
 
 /// **Invariant:** there is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Tls {}
+pub enum ServerTls {}
 
-impl Tls {
+impl ServerTls {
     /// Always an error.
     ///
     /// # Errors
     /// There is no TLS.
-    pub fn open(_files: TlsFiles) -> Result<Tls, TlsError> {
-        Err(TlsError)
+    pub fn open(_files: ServerTlsFiles) -> Result<ServerTls, TlsFileError> {
+        Err(TlsFileError)
     }
 
     /// Never called.
     ///
     /// # Errors
     /// None.
-    pub fn reload(&self) -> Result<(), TlsError> {
+    pub fn reload(&self) -> Result<(), TlsFileError> {
         match *self {}
     }
 
     /// Never called.
     #[must_use]
-    pub fn asks_for_certificates(&self) -> bool {
+    pub fn requires_client_certificates(&self) -> bool {
         match *self {}
     }
 }
 
 /// **Invariant:** there is none.
 #[derive(Debug)]
-pub(crate) enum Stream {}
+pub(crate) enum TlsConnection {}
 
-impl Stream {
-    pub(crate) fn new(_tcp: TcpStream, tls: &Tls, _peer: String) -> Stream {
+impl TlsConnection {
+    pub(crate) fn new(_tcp: TcpStream, tls: &ServerTls, _peer: String) -> TlsConnection {
         match *tls {}
     }
 }
 
-impl AsyncRead for Stream {
+impl AsyncRead for TlsConnection {
     fn poll_read(
         self: Pin<&mut Self>,
         _cx: &mut Context<'_>,
@@ -63,7 +63,7 @@ impl AsyncRead for Stream {
     }
 }
 
-impl AsyncWrite for Stream {
+impl AsyncWrite for TlsConnection {
     fn poll_write(
         self: Pin<&mut Self>,
         _cx: &mut Context<'_>,

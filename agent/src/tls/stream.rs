@@ -13,42 +13,47 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::server::TlsStream;
 
-use super::{Tls, Why};
+use super::{HandshakeFailure, ServerTls};
 use crate::session;
 
 /// How long a client has for its handshake, from when it came in: three lost packets, and a slow
 /// machine.
-pub(super) const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+pub(super) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What a handshake begins with.
 const HANDSHAKE_RECORD: u8 = 0x16;
 
 /// What a client is told that speaks no TLS.
-const PLAIN: &str = "this port speaks TLS; connect to tls://HOST:PORT";
+const NO_TLS_MESSAGE: &str = "this port speaks TLS; connect to tls://HOST:PORT";
 
 /// A connection over TLS.
-pub(crate) struct Stream {
-    state: State,
+pub(crate) struct TlsConnection {
+    state: HandshakeState,
     /// Bytes of a write that are encrypted, but not yet taken by the system.
-    taken: usize,
+    unflushed_bytes: usize,
 }
 
-type Handshake = dyn Future<Output = io::Result<TlsStream<TcpStream>>> + Send;
+type HandshakeFuture = dyn Future<Output = io::Result<TlsStream<TcpStream>>> + Send;
 
-enum State {
+enum HandshakeState {
     /// In front of, or in the midst of, the handshake.
-    Shaking(Pin<Box<Handshake>>),
+    InProgress(Pin<Box<HandshakeFuture>>),
     Open(Box<TlsStream<TcpStream>>),
     /// There is nobody any more.
     Failed,
 }
 
-impl Stream {
+impl TlsConnection {
     /// The handshake has to be done from now on in time.
-    pub(crate) fn new(tcp: TcpStream, tls: &Tls, peer: String) -> Stream {
-        let deadline = Instant::now() + HANDSHAKE_MAX;
-        let state = State::Shaking(Box::pin(shake(tcp, tls.clone(), peer, deadline)));
-        Stream { state, taken: 0 }
+    pub(crate) fn new(tcp: TcpStream, tls: &ServerTls, peer: String) -> TlsConnection {
+        let deadline = Instant::now() + HANDSHAKE_TIMEOUT;
+        let state = HandshakeState::InProgress(Box::pin(perform_handshake(
+            tcp,
+            tls.clone(),
+            peer,
+            deadline,
+        )));
+        TlsConnection { state, unflushed_bytes: 0 }
     }
 
     /// The connection, once the handshake is done.
@@ -56,67 +61,69 @@ impl Stream {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Pin<&mut TlsStream<TcpStream>>>> {
-        if let State::Shaking(handshake) = &mut self.state {
+        if let HandshakeState::InProgress(handshake) = &mut self.state {
             self.state = match ready!(handshake.as_mut().poll(cx)) {
                 Ok(stream) => {
                     // A reader may have done it, and a writer in the same task have waited.
                     cx.waker().wake_by_ref();
-                    State::Open(Box::new(stream))
+                    HandshakeState::Open(Box::new(stream))
                 }
                 Err(error) => {
-                    self.state = State::Failed;
+                    self.state = HandshakeState::Failed;
                     return Poll::Ready(Err(error));
                 }
             };
         }
         Poll::Ready(match &mut self.state {
-            State::Open(stream) => Ok(Pin::new(stream.as_mut())),
-            State::Shaking(_) | State::Failed => Err(io::ErrorKind::NotConnected.into()),
+            HandshakeState::Open(stream) => Ok(Pin::new(stream.as_mut())),
+            HandshakeState::InProgress(_) | HandshakeState::Failed => {
+                Err(io::ErrorKind::NotConnected.into())
+            }
         })
     }
 }
 
 /// Does the handshake; else says in the log why not, and parts from the client so that it hears.
-async fn shake(
+async fn perform_handshake(
     tcp: TcpStream,
-    tls: Tls,
+    tls: ServerTls,
     peer: String,
     deadline: Instant,
 ) -> io::Result<TlsStream<TcpStream>> {
     let mut first = [0];
-    let looked = timeout_at(deadline, tcp.peek(&mut first)).await;
-    let why = match looked {
+    let peeked = timeout_at(deadline, tcp.peek(&mut first)).await;
+    let why = match peeked {
         Ok(Ok(1..)) if first[0] == HANDSHAKE_RECORD => {
             let handshake = tls.acceptor().accept(tcp).into_fallible();
             match timeout_at(deadline, handshake).await {
                 Ok(Ok(stream)) => return Ok(stream),
                 Ok(Err((error, tcp))) => {
-                    let why = Why::from(error);
-                    tls.complain(&peer, &why);
-                    session::part(tcp).await;
+                    let why = HandshakeFailure::from(error);
+                    tls.log_failure(&peer, &why);
+                    session::drain_and_close(tcp).await;
                     why
                 }
                 Err(_) => {
-                    tls.complain(&peer, &Why::Slow);
-                    Why::Slow
+                    tls.log_failure(&peer, &HandshakeFailure::TimedOut);
+                    HandshakeFailure::TimedOut
                 }
             }
         }
         // A client of the plain stream may also wait in silence.
         Ok(Ok(1..)) | Err(_) => {
-            tls.complain(&peer, &Why::Plain);
-            session::refuse(tcp, Note::Error(SafeText::new(PLAIN))).await;
-            Why::Plain
+            tls.log_failure(&peer, &HandshakeFailure::NotTls);
+            session::refuse(tcp, Note::Error(SafeText::new(NO_TLS_MESSAGE))).await;
+            HandshakeFailure::NotTls
         }
         Ok(Ok(0) | Err(_)) => {
-            tls.complain(&peer, &Why::Left);
-            Why::Left
+            tls.log_failure(&peer, &HandshakeFailure::Disconnected);
+            HandshakeFailure::Disconnected
         }
     };
     Err(io::Error::other(why.to_string()))
 }
 
-impl AsyncRead for Stream {
+impl AsyncRead for TlsConnection {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -126,7 +133,7 @@ impl AsyncRead for Stream {
     }
 }
 
-impl AsyncWrite for Stream {
+impl AsyncWrite for TlsConnection {
     /// Ready when the system has taken all: what waits is counted by the caller, which knows who is
     /// stuck, and no more than one write of it is encrypted.
     fn poll_write(
@@ -134,7 +141,7 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let taken = self.taken;
+        let taken = self.unflushed_bytes;
         let mut stream = ready!(self.poll_open(cx))?;
         let taken = match taken {
             0 => ready!(stream.as_mut().poll_write(cx, bytes))?,
@@ -142,7 +149,7 @@ impl AsyncWrite for Stream {
             taken => taken,
         };
         let flushed = stream.poll_flush(cx);
-        self.taken = if flushed.is_pending() { taken } else { 0 };
+        self.unflushed_bytes = if flushed.is_pending() { taken } else { 0 };
         ready!(flushed)?;
         Poll::Ready(Ok(taken))
     }
@@ -153,14 +160,14 @@ impl AsyncWrite for Stream {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.state {
-            State::Open(stream) => Pin::new(stream.as_mut()).poll_shutdown(cx),
+            HandshakeState::Open(stream) => Pin::new(stream.as_mut()).poll_shutdown(cx),
             // Nobody is there to whom the end could be told.
-            State::Shaking(_) | State::Failed => Poll::Ready(Ok(())),
+            HandshakeState::InProgress(_) | HandshakeState::Failed => Poll::Ready(Ok(())),
         }
     }
 }
 
-impl fmt::Debug for Stream {
+impl fmt::Debug for TlsConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Stream").finish_non_exhaustive()
     }

@@ -6,7 +6,7 @@ use clap_mangen::roff::{Inline, Roff, bold, roman};
 
 /// What stands in a section of a manual page.
 #[derive(Debug, Clone)]
-pub enum Entry {
+pub enum ManualEntry {
     /// A paragraph.
     Text(String),
     /// What stands in the text, or is typed, and what it means.
@@ -15,11 +15,11 @@ pub enum Entry {
     Heading(String),
 }
 
-impl Entry {
+impl ManualEntry {
     /// A word, and what it means.
     #[must_use]
-    pub fn term(word: &str, meaning: &str) -> Entry {
-        Entry::Term(word.to_owned(), meaning.to_owned())
+    pub fn term(word: &str, meaning: &str) -> ManualEntry {
+        ManualEntry::Term(word.to_owned(), meaning.to_owned())
     }
 }
 
@@ -27,17 +27,17 @@ impl Entry {
 #[derive(Debug, Clone, Default)]
 pub struct Manual {
     /// The sections that stand before `EXIT STATUS`, as `KEYS`.
-    pub before: Vec<(&'static str, Vec<Entry>)>,
+    pub before: Vec<(&'static str, Vec<ManualEntry>)>,
     /// Variables of the environment, those that are read for an option not among them.
-    pub environment: Vec<Entry>,
+    pub environment: Vec<ManualEntry>,
     /// The sections that stand behind it, as `FILES`.
-    pub after: Vec<(&'static str, Vec<Entry>)>,
+    pub after: Vec<(&'static str, Vec<ManualEntry>)>,
 }
 
 impl Manual {
     /// The page, as `man` reads it.
     #[must_use]
-    pub(super) fn page(&self, command: Command) -> String {
+    pub(super) fn render(&self, command: Command) -> String {
         let variables = variables(&command);
         let name = command.get_name().to_owned();
         let title = name.to_uppercase();
@@ -62,69 +62,69 @@ impl Manual {
             .chain(self.after.iter().map(|(title, entries)| (*title, &entries[..])));
         let mut roff = Roff::new();
         for (title, entries) in sections {
-            section(&mut roff, title, entries);
+            write_section(&mut roff, title, entries);
         }
         let _ = roff.to_writer(&mut bytes);
-        tidied(&String::from_utf8_lossy(&bytes))
+        tidy(&String::from_utf8_lossy(&bytes))
     }
 }
 
 /// A blank line between two breaks is one skip, which readers of manual pages understand alike. What
 /// stands in backquotes in the help does so for terminals.
-fn tidied(page: &str) -> String {
+fn tidy(page: &str) -> String {
     page.replace("\n.br\n\n.br\n", "\n.sp\n").replace('`', "")
 }
 
 /// The same for both programs.
-fn exit_status() -> [Entry; 3] {
+fn exit_status() -> [ManualEntry; 3] {
     [
-        Entry::term(
+        ManualEntry::term(
             "0",
             "It did what it was asked for. That nobody reads its output any more is no failure.",
         ),
-        Entry::term("1", "It failed while it ran, and said why in one line."),
-        Entry::term("2", "It was called in a wrong way, and said what is wrong in one line."),
+        ManualEntry::term("1", "It failed while it ran, and said why in one line."),
+        ManualEntry::term("2", "It was called in a wrong way, and said what is wrong in one line."),
     ]
 }
 
 /// The variables that clap reads where an option is not given.
-fn variables(command: &Command) -> Vec<Entry> {
+fn variables(command: &Command) -> Vec<ManualEntry> {
     let of = |arg: &clap::Arg| {
         let variable = arg.get_env()?.to_string_lossy().into_owned();
         let option = arg.get_long()?;
         let does = arg.get_help().map(ToString::to_string).unwrap_or_default();
-        Some(Entry::Term(variable, format!("As --{option}, which goes before it: {does}.")))
+        Some(ManualEntry::Term(variable, format!("As --{option}, which goes before it: {does}.")))
     };
     command.get_arguments().filter(|arg| !arg.is_hide_set()).filter_map(of).collect()
 }
 
-fn section(roff: &mut Roff, title: &str, entries: &[Entry]) {
+fn write_section(roff: &mut Roff, title: &str, entries: &[ManualEntry]) {
     roff.control("SH", [title]);
     let mut is_first = true;
     for entry in entries {
         match entry {
-            Entry::Text(text) => {
+            ManualEntry::Text(text) => {
                 // A paragraph begins behind each heading by itself.
                 if !is_first {
                     roff.control("PP", []);
                 }
-                roff.text(marked(text));
+                roff.text(mark_options(text));
             }
-            Entry::Term(word, meaning) => {
+            ManualEntry::Term(word, meaning) => {
                 roff.control("TP", []);
                 roff.text([bold(word.as_str())]);
-                roff.text(marked(meaning));
+                roff.text(mark_options(meaning));
             }
-            Entry::Heading(text) => {
+            ManualEntry::Heading(text) => {
                 roff.control("SS", [text.as_str()]);
             }
         }
-        is_first = matches!(entry, Entry::Heading(_));
+        is_first = matches!(entry, ManualEntry::Heading(_));
     }
 }
 
 /// A text with its options in bold.
-fn marked(text: &str) -> Vec<Inline> {
+fn mark_options(text: &str) -> Vec<Inline> {
     let mark = |word: &str| if word.starts_with('-') { bold(word) } else { roman(word) };
     text.split_inclusive(' ').map(mark).collect()
 }

@@ -26,10 +26,10 @@ pub(crate) struct Identity {
 
 /// When a certificate is valid.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Valid {
+pub(crate) enum Validity {
     Now,
-    Before,
-    Later,
+    Expired,
+    NotYetValid,
 }
 
 impl Authority {
@@ -46,31 +46,31 @@ impl Authority {
 
     /// For an agent on the loopback address.
     pub(crate) fn server(&self) -> Identity {
-        self.sign("server", &["localhost", "127.0.0.1"], Valid::Now)
+        self.sign("server", &["localhost", "127.0.0.1"], Validity::Now)
     }
 
     pub(crate) fn client(&self) -> Identity {
-        self.sign("client", &["client"], Valid::Now)
+        self.sign("client", &["client"], Validity::Now)
     }
 
     /// A certificate for these names, in files that are called `file`; there may be some already.
-    pub(crate) fn sign(&self, file: &str, names: &[&str], valid: Valid) -> Identity {
+    pub(crate) fn sign(&self, file: &str, names: &[&str], valid: Validity) -> Identity {
         let mut params = params(file, names);
         match valid {
-            Valid::Now => {}
-            Valid::Before => params.not_after = date_time_ymd(2001, 1, 1),
-            Valid::Later => params.not_before = date_time_ymd(3000, 1, 1),
+            Validity::Now => {}
+            Validity::Expired => params.not_after = date_time_ymd(2001, 1, 1),
+            Validity::NotYetValid => params.not_before = date_time_ymd(3000, 1, 1),
         }
         let key = KeyPair::generate().unwrap();
-        let made = params.signed_by(&key, &self.issuer).unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
         let identity = Identity { cert: self.path(file, "pem"), key: self.path(file, "key") };
-        fs::write(&identity.cert, made.pem()).unwrap();
+        fs::write(&identity.cert, certificate.pem()).unwrap();
         fs::write(&identity.key, key.serialize_pem()).unwrap();
         identity
     }
 
-    fn path(&self, file: &str, ending: &str) -> PathBuf {
-        Path::new(self.folder.path()).join(file).with_extension(ending)
+    fn path(&self, file: &str, extension: &str) -> PathBuf {
+        Path::new(self.folder.path()).join(file).with_extension(extension)
     }
 }
 

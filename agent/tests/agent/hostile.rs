@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::running::{DEADLINE, Running, line, program};
+use crate::running_agent::{DEADLINE, RunningAgent, line, program};
 
 /// How often each kind comes.
 const ROUNDS: usize = 20;
@@ -16,20 +16,20 @@ const ROUNDS: usize = 20;
 const GROWTH_MAX_KIB: u64 = 4 * 1024;
 
 /// How long a row of the healthy client may take; they are 250 ms apart.
-const PAUSE_MAX: Duration = Duration::from_secs(2);
+const ROW_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A hostile client: it checks its own answer.
-type Hostile = fn(Client);
+type Attack = fn(HostileClient);
 
 /// A connection to the agent.
-struct Client(BufReader<TcpStream>);
+struct HostileClient(BufReader<TcpStream>);
 
-impl Client {
-    fn new(address: &str) -> Client {
+impl HostileClient {
+    fn new(address: &str) -> HostileClient {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         stream.set_write_timeout(Some(DEADLINE)).unwrap();
-        Client(BufReader::new(stream))
+        HostileClient(BufReader::new(stream))
     }
 
     /// An error says that the agent has had enough of it.
@@ -52,7 +52,7 @@ impl Client {
     }
 
     /// It is no request, but not yet too much: the plain stream goes on.
-    fn is_ignored(&mut self, bytes: impl AsRef<[u8]>) {
+    fn expect_ignored(&mut self, bytes: impl AsRef<[u8]>) {
         self.send(bytes).unwrap();
         for _ in 0..2 {
             let line = self.line();
@@ -61,7 +61,7 @@ impl Client {
     }
 
     /// It sends this until the agent drops it.
-    fn is_dropped(&mut self, bytes: impl AsRef<[u8]>) {
+    fn expect_dropped(&mut self, bytes: impl AsRef<[u8]>) {
         let begin = Instant::now();
         while self.send(bytes.as_ref()).is_ok() {
             assert!(begin.elapsed() < DEADLINE, "it may send without an end");
@@ -69,7 +69,7 @@ impl Client {
     }
 
     /// The request is refused in these words, and the connection closed.
-    fn is_refused(&mut self, request: &str, why: &str) {
+    fn expect_refused(&mut self, request: &str, why: &str) {
         self.send(format!("loadline/1 {request}\n")).unwrap();
         let answer = self.answer();
         assert!(answer.starts_with("# error ") && answer.contains(why), "{request:.60}: {answer}");
@@ -77,7 +77,7 @@ impl Client {
     }
 
     /// The request is answered with a header, and rows follow.
-    fn is_served(&mut self, request: &str) {
+    fn expect_served(&mut self, request: &str) {
         self.send(format!("{request}\n")).unwrap();
         let answer = self.answer();
         assert!(answer.starts_with("# loadline/1 run="), "{request:.60}: {answer}");
@@ -105,18 +105,18 @@ fn tls_hello() -> Vec<u8> {
     hello
 }
 
-const KINDS: &[(&str, Hostile)] = &[
+const ATTACKS: &[(&str, Attack)] = &[
     ("closed at once", drop),
-    ("reset at once", Client::reset),
+    ("reset at once", HostileClient::reset),
     ("a browser", |mut client| {
-        client.is_ignored("GET / HTTP/1.1\r\nHost: localhost:1027\r\nUser-Agent: none\r\n\r\n");
+        client.expect_ignored("GET / HTTP/1.1\r\nHost: localhost:1027\r\nUser-Agent: none\r\n\r\n");
     }),
-    ("TLS", |mut client| client.is_ignored(tls_hello())),
-    ("ssh", |mut client| client.is_ignored("SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n")),
-    ("noise", |mut client| client.is_dropped(tls_hello().repeat(16))),
-    ("zeros", |mut client| client.is_dropped([0; 4096])),
-    ("line ends", |mut client| client.is_dropped("\n".repeat(4096))),
-    ("a line without an end", |mut client| client.is_dropped("x".repeat(4096))),
+    ("TLS", |mut client| client.expect_ignored(tls_hello())),
+    ("ssh", |mut client| client.expect_ignored("SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n")),
+    ("noise", |mut client| client.expect_dropped(tls_hello().repeat(16))),
+    ("zeros", |mut client| client.expect_dropped([0; 4096])),
+    ("line ends", |mut client| client.expect_dropped("\n".repeat(4096))),
+    ("a line without an end", |mut client| client.expect_dropped("x".repeat(4096))),
     ("a request without an end", |mut client| {
         client.send(format!("loadline/1 history={}", "9".repeat(2000))).unwrap();
         assert_eq!(client.answer(), "# error \"a request has at most 1024 bytes\"");
@@ -127,9 +127,9 @@ const KINDS: &[(&str, Hostile)] = &[
         for byte in b"loadline/1 history=all" {
             client.send([*byte]).unwrap();
         }
-        client.is_served("");
+        client.expect_served("");
     }),
-    ("half a request, and no more", |mut client| client.is_ignored("loadline/1 history=")),
+    ("half a request, and no more", |mut client| client.expect_ignored("loadline/1 history=")),
     ("requests without an end", |mut client| {
         for _ in 0..100 {
             client.send("loadline/1 history=all\n".repeat(10)).unwrap();
@@ -146,40 +146,44 @@ const KINDS: &[(&str, Hostile)] = &[
         assert!(sent < 1000, "it takes requests without an end");
         client.reset();
     }),
-    ("a history of all times", |mut client| client.is_served("loadline/1 history=36500d")),
+    ("a history of all times", |mut client| client.expect_served("loadline/1 history=36500d")),
     ("a history of more than that", |mut client| {
-        client.is_refused("history=99999999999999999999d", "history");
+        client.expect_refused("history=99999999999999999999d", "history");
     }),
-    ("a history before the beginning", |mut client| client.is_refused("history=-1s", "history")),
-    ("a history of nothing", |mut client| client.is_served("loadline/1 history=0s")),
-    ("a history that is no number", |mut client| client.is_refused("history=nan", "history")),
+    ("a history before the beginning", |mut client| {
+        client.expect_refused("history=-1s", "history")
+    }),
+    ("a history of nothing", |mut client| client.expect_served("loadline/1 history=0s")),
+    ("a history that is no number", |mut client| client.expect_refused("history=nan", "history")),
     ("a run of somebody else", |mut client| {
-        client.is_served("loadline/1 resume=ffffffff:18446744073709551615");
+        client.expect_served("loadline/1 resume=ffffffff:18446744073709551615");
     }),
     ("a row that cannot be", |mut client| {
-        client.is_refused("resume=00000001:18446744073709551616", "resume");
+        client.expect_refused("resume=00000001:18446744073709551616", "resume");
     }),
-    ("no run", |mut client| client.is_refused("resume=:-1", "resume")),
-    ("an interval of nothing", |mut client| client.is_refused("interval=0s", "interval")),
+    ("no run", |mut client| client.expect_refused("resume=:-1", "resume")),
+    ("an interval of nothing", |mut client| client.expect_refused("interval=0s", "interval")),
     ("an interval of a century", |mut client| {
         client.send("loadline/1 interval=36500d\n").unwrap();
         assert!(client.answer().starts_with("# loadline/1 run="));
         // Else the agent would notice only at the next health note that it is gone.
         client.reset();
     }),
-    ("a column that is not there", |mut client| client.is_refused("columns=nope", "nope")),
-    ("a column twice", |mut client| client.is_refused("columns=cpu,cpu", "cpu")),
-    ("no column", |mut client| client.is_refused("columns=", "column")),
+    ("a column that is not there", |mut client| client.expect_refused("columns=nope", "nope")),
+    ("a column twice", |mut client| client.expect_refused("columns=cpu,cpu", "cpu")),
+    ("no column", |mut client| client.expect_refused("columns=", "column")),
     ("columns by the hundred", |mut client| {
         let names: Vec<_> = (0..200).map(|number| format!("c{number}")).collect();
-        client.is_refused(&format!("columns={}", names.join(",")), "c0");
+        client.expect_refused(&format!("columns={}", names.join(",")), "c0");
     }),
-    ("a key of the future", |mut client| client.is_served("loadline/1 from=-1 to=99999999999 x")),
-    ("a version of the future", |mut client| client.is_served("loadline/99 history=none")),
+    ("a key of the future", |mut client| {
+        client.expect_served("loadline/1 from=-1 to=99999999999 x")
+    }),
+    ("a version of the future", |mut client| client.expect_served("loadline/99 history=none")),
     ("half closed", |mut client| {
         client.send("loadline/1\n").unwrap();
         client.0.get_ref().shutdown(Shutdown::Write).unwrap();
-        client.is_served_still();
+        client.expect_still_served();
     }),
     ("reset in the middle of an answer", |mut client| {
         client.send("loadline/1 history=all\n").unwrap();
@@ -188,9 +192,9 @@ const KINDS: &[(&str, Hostile)] = &[
     }),
 ];
 
-impl Client {
+impl HostileClient {
     /// It has said all, and still gets its rows.
-    fn is_served_still(&mut self) {
+    fn expect_still_served(&mut self) {
         assert!(self.answer().starts_with("# loadline/1 run="));
         let mut rows = 0;
         while rows < 3 {
@@ -202,14 +206,14 @@ impl Client {
 }
 
 /// Reads rows until there is trouble no more: each number once, each in time. Gives how many.
-fn be_healthy(mut client: Client, is_over: &AtomicBool) -> usize {
-    client.is_served("loadline/1");
+fn run_healthy_client(mut client: HostileClient, is_over: &AtomicBool) -> usize {
+    client.expect_served("loadline/1");
     let mut last: Option<u64> = None;
     let mut rows = 0;
     while !is_over.load(Ordering::Relaxed) {
         let begin = Instant::now();
         let line = client.line();
-        assert!(begin.elapsed() < PAUSE_MAX, "{:?} after {last:?}", begin.elapsed());
+        assert!(begin.elapsed() < ROW_TIMEOUT, "{:?} after {last:?}", begin.elapsed());
         if line.starts_with('#') {
             continue;
         }
@@ -222,8 +226,8 @@ fn be_healthy(mut client: Client, is_over: &AtomicBool) -> usize {
 }
 
 /// The memory of the agent, and the files that it has open.
-fn held(agent: &Running) -> (u64, usize) {
-    let status = agent.told("status");
+fn memory_and_files(agent: &RunningAgent) -> (u64, usize) {
+    let status = agent.proc_file("status");
     let memory = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     let memory_kib = memory.trim().trim_end_matches(" kB").parse().unwrap();
     let files = std::fs::read_dir(format!("/proc/{}/fd", agent.child.id())).unwrap().count();
@@ -232,20 +236,20 @@ fn held(agent: &Running) -> (u64, usize) {
 
 #[test]
 fn hostile_clients_cost_a_healthy_one_nothing_and_leave_nothing_behind() {
-    let mut agent = Running::start(program("-l 127.0.0.1:0 -i 250ms"));
+    let mut agent = RunningAgent::start(program("-l 127.0.0.1:0 -i 250ms"));
     let address = &agent.address();
     let is_over = &AtomicBool::new(false);
     thread::scope(|scope| {
-        let healthy = scope.spawn(move || be_healthy(Client::new(address), is_over));
+        let healthy = scope.spawn(move || run_healthy_client(HostileClient::new(address), is_over));
         // What a first time takes is no leak.
-        for (_, hostile) in KINDS {
-            hostile(Client::new(address));
+        for (_, attack) in ATTACKS {
+            attack(HostileClient::new(address));
         }
-        let before = settled(&agent, usize::MAX);
+        let before = wait_until_settled(&agent, usize::MAX);
         let rounds = (0..ROUNDS).map(|_| {
             scope.spawn(move || {
-                for (name, hostile) in KINDS {
-                    let run = || hostile(Client::new(address));
+                for (name, attack) in ATTACKS {
+                    let run = || attack(HostileClient::new(address));
                     assert!(std::panic::catch_unwind(run).is_ok(), "{name}");
                 }
             })
@@ -255,7 +259,7 @@ fn hostile_clients_cost_a_healthy_one_nothing_and_leave_nothing_behind() {
         is_over.store(true, Ordering::Relaxed);
         let rows = healthy.join().unwrap();
         assert!(ends.iter().all(Result::is_ok), "each of them is answered or dropped");
-        let after = settled(&agent, before.1);
+        let after = wait_until_settled(&agent, before.1);
         println!("{rows} rows for the healthy client; {before:?}, then {after:?} KiB and files");
         assert!(after.0 < before.0 + GROWTH_MAX_KIB, "{} KiB, then {}", before.0, after.0);
     });
@@ -263,12 +267,12 @@ fn hostile_clients_cost_a_healthy_one_nothing_and_leave_nothing_behind() {
 
 /// What the agent holds when it has noticed who is gone, which it does at the next row or two: no
 /// more than so many files.
-fn settled(agent: &Running, files_max: usize) -> (u64, usize) {
+fn wait_until_settled(agent: &RunningAgent, files_max: usize) -> (u64, usize) {
     let begin = Instant::now();
-    let mut last = held(agent);
+    let mut last = memory_and_files(agent);
     loop {
         thread::sleep(Duration::from_millis(500));
-        let now = held(agent);
+        let now = memory_and_files(agent);
         if now.1 == last.1 && now.1 <= files_max {
             return now;
         }

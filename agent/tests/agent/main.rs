@@ -9,7 +9,7 @@ mod hostile;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod program;
-mod running;
+mod running_agent;
 mod server;
 #[cfg(target_os = "linux")]
 mod service;

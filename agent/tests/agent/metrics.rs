@@ -4,16 +4,16 @@ use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::Instant;
 
-use crate::running::{DEADLINE, Running, program};
+use crate::running_agent::{DEADLINE, RunningAgent, program};
 
 /// What Prometheus says that it takes.
-const OPEN: &str = "Accept: application/openmetrics-text;version=1.0.0,\
+const ACCEPT_OPEN_METRICS: &str = "Accept: application/openmetrics-text;version=1.0.0,\
                     application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5\r\n";
 
 /// An agent, and where its metrics are.
-fn start(arguments: &str) -> (Running, String) {
+fn start(arguments: &str) -> (RunningAgent, String) {
     let listen = "-l 127.0.0.1:0 --metrics-listen 127.0.0.1:0 -i 250ms";
-    let mut agent = Running::start(program(&format!("{listen} {arguments}")));
+    let mut agent = RunningAgent::start(program(&format!("{listen} {arguments}")));
     agent.address();
     let url = agent.address();
     let (_, address) = url.split_once("://").unwrap();
@@ -23,39 +23,39 @@ fn start(arguments: &str) -> (Running, String) {
 
 /// An answer.
 #[derive(Debug)]
-struct Reply {
+struct HttpReply {
     status: u16,
     /// In lower case, each with its line end.
     headers: String,
     body: String,
 }
 
-impl Reply {
+impl HttpReply {
     #[track_caller]
-    fn has(&self, header: &str) {
+    fn expect_header(&self, header: &str) {
         assert!(self.headers.contains(&format!("\n{header}\r\n")), "{header}: {}", self.headers);
     }
 }
 
 /// A connection.
-struct Client<S: Read>(BufReader<S>);
+struct MetricsClient<S: Read>(BufReader<S>);
 
-impl Client<TcpStream> {
-    fn connect(address: &str) -> Client<TcpStream> {
+impl MetricsClient<TcpStream> {
+    fn connect(address: &str) -> MetricsClient<TcpStream> {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         stream.set_write_timeout(Some(DEADLINE)).unwrap();
-        Client(BufReader::new(stream))
+        MetricsClient(BufReader::new(stream))
     }
 }
 
-impl<S: Read + Write> Client<S> {
+impl<S: Read + Write> MetricsClient<S> {
     fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.0.get_mut().write_all(bytes.as_ref()).unwrap();
     }
 
     /// The next answer; `None` at the end of the connection.
-    fn reply(&mut self, has_body: bool) -> Option<Reply> {
+    fn reply(&mut self, has_body: bool) -> Option<HttpReply> {
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
             match self.0.read_line(&mut head) {
@@ -72,16 +72,16 @@ impl<S: Read + Write> Client<S> {
         let length: usize = length.map_or(0, |length| length.trim().parse().unwrap());
         let mut body = vec![0; if has_body { length } else { 0 }];
         self.0.read_exact(&mut body).unwrap();
-        Some(Reply { status, headers, body: String::from_utf8(body).unwrap() })
+        Some(HttpReply { status, headers, body: String::from_utf8(body).unwrap() })
     }
 
-    fn get(&mut self, path: &str, headers: &str) -> Reply {
+    fn get(&mut self, path: &str, headers: &str) -> HttpReply {
         self.send(format!("GET {path} HTTP/1.1\r\nHost: here\r\n{headers}\r\n"));
         self.reply(true).unwrap()
     }
 
     /// Nothing follows any more.
-    fn is_closed(&mut self) {
+    fn expect_closed(&mut self) {
         let mut rest = Vec::new();
         // A connection that is reset is closed as well.
         let _ = self.0.read_to_end(&mut rest);
@@ -89,8 +89,8 @@ impl<S: Read + Write> Client<S> {
     }
 }
 
-fn get(address: &str, path: &str, headers: &str) -> Reply {
-    Client::connect(address).get(path, headers)
+fn get(address: &str, path: &str, headers: &str) -> HttpReply {
+    MetricsClient::connect(address).get(path, headers)
 }
 
 /// The value of a metric that has no labels.
@@ -100,15 +100,15 @@ fn value(text: &str, name: &str) -> f64 {
 }
 
 #[test]
-fn each_gets_the_form_that_it_asks_for() {
+fn each_client_gets_the_requested_format() {
     let (_agent, address) = start("");
     let classic = get(&address, "/metrics", "");
     assert_eq!(classic.status, 200);
-    classic.has("content-type: text/plain; version=0.0.4; charset=utf-8");
+    classic.expect_header("content-type: text/plain; version=0.0.4; charset=utf-8");
     assert!(classic.body.contains("\n# TYPE loadline_agent_samples_total counter\n"));
     assert!(!classic.body.contains("# EOF"));
-    let open = get(&address, "/metrics", OPEN);
-    open.has("content-type: application/openmetrics-text; version=1.0.0; charset=utf-8");
+    let open = get(&address, "/metrics", ACCEPT_OPEN_METRICS);
+    open.expect_header("content-type: application/openmetrics-text; version=1.0.0; charset=utf-8");
     assert!(open.body.contains("\n# TYPE loadline_agent_samples counter\n"));
     assert!(open.body.ends_with("\n# EOF\n"));
     for body in [classic.body, open.body] {
@@ -120,7 +120,7 @@ fn each_gets_the_form_that_it_asks_for() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn the_machine_is_told_by_the_names_of_node_exporter() {
+fn machine_metrics_have_the_names_of_node_exporter() {
     let (_agent, address) = start("");
     let text = get(&address, "/metrics", "").body;
     for name in [
@@ -146,9 +146,9 @@ fn the_machine_is_told_by_the_names_of_node_exporter() {
 }
 
 #[test]
-fn what_is_counted_goes_up_and_a_crowd_gets_the_same_text() {
+fn counters_increase_and_close_scrapes_get_the_same_text() {
     let (_agent, address) = start("");
-    let mut client = Client::connect(&address);
+    let mut client = MetricsClient::connect(&address);
     let samples = |text: &str| value(text, "loadline_agent_samples_total");
     let first = client.get("/metrics", "").body;
     let begin = Instant::now();
@@ -167,7 +167,7 @@ fn what_is_counted_goes_up_and_a_crowd_gets_the_same_text() {
 #[test]
 fn a_connection_serves_many_requests_of_all_kinds() {
     let (_agent, address) = start("");
-    let mut client = Client::connect(&address);
+    let mut client = MetricsClient::connect(&address);
     for _ in 0..3 {
         assert_eq!(client.get("/healthz", "").body, "ok\n");
         client.send("HEAD /metrics HTTP/1.1\r\nHost: here\r\n\r\n");
@@ -182,55 +182,55 @@ fn a_connection_serves_many_requests_of_all_kinds() {
             client.send(format!("{method} /metrics HTTP/1.1\r\nHost: here\r\n\r\n"));
             let refusal = client.reply(true).unwrap();
             assert_eq!(refusal.status, 405, "{method}");
-            refusal.has("allow: GET, HEAD".to_ascii_lowercase().as_str());
+            refusal.expect_header("allow: GET, HEAD".to_ascii_lowercase().as_str());
         }
     }
     let last = client.get("/healthz", "Connection: close\r\n");
-    last.has("connection: close");
-    client.is_closed();
-    client = Client::connect(&address);
+    last.expect_header("connection: close");
+    client.expect_closed();
+    client = MetricsClient::connect(&address);
     client.send("GET /healthz HTTP/1.0\r\n\r\n");
     assert_eq!(client.reply(true).unwrap().body, "ok\n");
-    client.is_closed();
+    client.expect_closed();
 }
 
 #[test]
-fn requests_that_come_at_once_are_answered_in_turn_and_junk_behind_them_ends_it() {
+fn pipelined_requests_are_answered_in_order_and_junk_closes_the_connection() {
     let (_agent, address) = start("");
-    let mut client = Client::connect(&address);
+    let mut client = MetricsClient::connect(&address);
     let request = "GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n";
     client.send(format!("{}\u{1}\u{2} no request\r\n\r\n{request}", request.repeat(5)));
     for _ in 0..5 {
         assert_eq!(client.reply(true).unwrap().status, 200);
     }
     assert_eq!(client.reply(true).unwrap().status, 400);
-    client.is_closed();
+    client.expect_closed();
 }
 
 #[test]
-fn a_request_that_is_too_much_is_refused() {
+fn an_oversized_request_is_refused() {
     let (_agent, address) = start("");
     let many = "A: b\r\n".repeat(101);
     let long = format!("A: {}\r\n", "b".repeat(17 * 1024));
     for headers in [many, long] {
-        let mut client = Client::connect(&address);
+        let mut client = MetricsClient::connect(&address);
         client.send(format!("GET /metrics HTTP/1.1\r\n{headers}\r\n"));
         assert_eq!(client.reply(true).unwrap().status, 431);
-        client.is_closed();
+        client.expect_closed();
     }
     let fits = "A: b\r\n".repeat(98);
     assert_eq!(get(&address, "/healthz", &fits).status, 200);
     // A body is not waited for.
-    let mut client = Client::connect(&address);
+    let mut client = MetricsClient::connect(&address);
     client.send("POST /metrics HTTP/1.1\r\nHost: here\r\nContent-Length: 1000000000\r\n\r\nbegin");
     assert_eq!(client.reply(true).unwrap().status, 405);
-    client.is_closed();
+    client.expect_closed();
 }
 
 #[test]
-fn bytes_that_are_no_request_end_their_connection_and_no_other() {
+fn invalid_bytes_close_only_their_own_connection() {
     let (_agent, address) = start("");
-    let mut healthy = Client::connect(&address);
+    let mut healthy = MetricsClient::connect(&address);
     let noise: Vec<u8> = (0..40_000_u32).map(|n| (n * 167 % 251) as u8).collect();
     for bytes in [
         &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"[..],
@@ -242,7 +242,7 @@ fn bytes_that_are_no_request_end_their_connection_and_no_other() {
         b"GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\nzzzzz\r\n\r\n",
         &noise,
     ] {
-        let mut client = Client::connect(&address);
+        let mut client = MetricsClient::connect(&address);
         // It may have had enough before it got all.
         let _ = client.0.get_mut().write_all(bytes);
         let _ = client.0.get_mut().shutdown(std::net::Shutdown::Write);
@@ -255,17 +255,17 @@ fn bytes_that_are_no_request_end_their_connection_and_no_other() {
 }
 
 #[test]
-fn there_are_only_so_many_connections_and_those_that_leave_make_room() {
+fn connections_are_limited_and_leaving_makes_room() {
     let (_agent, address) = start("");
     let mut inside = Vec::new();
     let begin = Instant::now();
     let refused = loop {
         assert!(inside.len() <= 64 && begin.elapsed() < DEADLINE);
-        let mut client = Client::connect(&address);
+        let mut client = MetricsClient::connect(&address);
         // Whoever is one too many is told so unasked.
         let _ = client.0.get_mut().write_all(b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n");
         match client.reply(true).unwrap() {
-            Reply { status: 200, .. } => inside.push(client),
+            HttpReply { status: 200, .. } => inside.push(client),
             refused => break refused,
         }
     };
@@ -279,43 +279,43 @@ fn there_are_only_so_many_connections_and_those_that_leave_make_room() {
 
 #[test]
 #[cfg(unix)]
-fn the_end_of_the_agent_does_not_wait_for_who_is_idle() {
+fn stopping_does_not_wait_for_idle_connections() {
     let (mut agent, address) = start("");
-    let mut client = Client::connect(&address);
+    let mut client = MetricsClient::connect(&address);
     assert_eq!(client.get("/healthz", "").status, 200);
     agent.signal(rustix::process::Signal::TERM);
-    client.is_closed();
-    assert_eq!(agent.exit().0, Some(0));
+    client.expect_closed();
+    assert_eq!(agent.wait_exit().0, Some(0));
 }
 
 #[test]
 #[cfg(unix)]
-fn a_unix_socket_does_as_well() {
+fn metrics_are_served_on_a_unix_socket() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("metrics.sock");
     let arguments = format!("-l 127.0.0.1:0 --metrics-listen unix:{}", path.display());
-    let mut agent = Running::start(program(&arguments));
+    let mut agent = RunningAgent::start(program(&arguments));
     agent.address();
     assert_eq!(agent.address(), format!("http://unix:{}:/metrics", path.display()));
     let stream = std::os::unix::net::UnixStream::connect(&path).unwrap();
-    assert_eq!(Client(BufReader::new(stream)).get("/healthz", "").body, "ok\n");
+    assert_eq!(MetricsClient(BufReader::new(stream)).get("/healthz", "").body, "ok\n");
 }
 
 #[test]
-fn where_others_could_read_there_is_nothing_unless_it_is_allowed() {
+fn metrics_beyond_loopback_need_permission() {
     for (arguments, expected) in [
         ("-l 127.0.0.1:0 --metrics-listen 0.0.0.0:0", "--allow-plaintext"),
         ("--stdio --metrics-listen 127.0.0.1:0", "leave out --metrics-listen"),
     ] {
         let output = program(arguments).output().unwrap();
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{said}");
-        assert!(said.contains(expected) && said.lines().count() == 1, "{said}");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        assert!(stderr.contains(expected) && stderr.lines().count() == 1, "{stderr}");
         assert!(output.stdout.is_empty());
     }
     let mut command = program("-l 127.0.0.1:0 --allow-plaintext");
     command.env("LOADLINE_AGENT_METRICS_LISTEN", "0.0.0.0:0,127.0.0.1:0");
-    let mut agent = Running::start(command);
+    let mut agent = RunningAgent::start(command);
     agent.address();
     for host in ["0.0.0.0", "127.0.0.1"] {
         assert!(agent.address().starts_with(&format!("http://{host}:")));
@@ -336,10 +336,10 @@ mod tls {
     use super::*;
     use crate::authority::{Authority, Identity};
 
-    type Private = Client<StreamOwned<ClientConnection, TcpStream>>;
+    type TlsMetricsClient = MetricsClient<StreamOwned<ClientConnection, TcpStream>>;
 
     /// A client that trusts `ca` and shows `identity`.
-    fn connect(address: &str, ca: &Path, identity: Option<&Identity>) -> Private {
+    fn connect(address: &str, ca: &Path, identity: Option<&Identity>) -> TlsMetricsClient {
         let config = ClientConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&TLS13])
             .unwrap()
@@ -355,36 +355,36 @@ mod tls {
         let session = ClientConnection::new(Arc::new(config), name).unwrap();
         let tcp = TcpStream::connect(address).unwrap();
         tcp.set_read_timeout(Some(DEADLINE)).unwrap();
-        Client(BufReader::new(StreamOwned::new(session, tcp)))
+        MetricsClient(BufReader::new(StreamOwned::new(session, tcp)))
     }
 
-    fn start_private(server: &Identity, arguments: &str) -> (Running, String) {
+    fn start_with_tls(server: &Identity, arguments: &str) -> (RunningAgent, String) {
         let (cert, key) = (server.cert.display(), server.key.display());
         start(&format!("--tls-cert {cert} --tls-key {key} {arguments}"))
     }
 
     #[test]
-    fn metrics_are_as_private_as_the_stream() {
+    fn metrics_use_tls_like_the_stream() {
         let ca = Authority::new("ours");
-        let (_agent, address) = start_private(&ca.server(), "");
+        let (_agent, address) = start_with_tls(&ca.server(), "");
         let mut client = connect(&address, &ca.ca, None);
         for _ in 0..2 {
-            let text = client.get("/metrics", OPEN).body;
+            let text = client.get("/metrics", ACCEPT_OPEN_METRICS).body;
             assert!(text.ends_with("# EOF\n"), "{text}");
         }
         // Who speaks no TLS hears of it.
-        let mut plain = Client::connect(&address);
+        let mut plain = MetricsClient::connect(&address);
         plain.send("GET /metrics HTTP/1.1\r\nHost: here\r\n\r\n");
-        let mut said = String::new();
-        let _ = plain.0.read_to_string(&mut said);
-        assert!(said.contains("this port speaks TLS"), "{said}");
+        let mut received = String::new();
+        let _ = plain.0.read_to_string(&mut received);
+        assert!(received.contains("this port speaks TLS"), "{received}");
     }
 
     #[test]
-    fn who_has_no_certificate_that_is_asked_for_reads_nothing() {
+    fn a_client_without_the_required_certificate_reads_nothing() {
         let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
         let asks = format!("--tls-client-ca {}", ours.ca.display());
-        let (_agent, address) = start_private(&ours.server(), &asks);
+        let (_agent, address) = start_with_tls(&ours.server(), &asks);
         let mut client = connect(&address, &ours.ca, Some(&ours.client()));
         assert_eq!(client.get("/healthz", "").body, "ok\n");
         for identity in [None, Some(&theirs.client())] {

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use loadline_protocol::Schema;
 
-use crate::running::{DEADLINE, Running, line, program};
+use crate::running_agent::{DEADLINE, RunningAgent, line, program};
 
 #[test]
-fn the_first_row_is_a_true_one_and_the_next_comes_an_interval_later() {
-    let mut agent = Running::start(program("--listen 127.0.0.1:0 --interval 300ms"));
+fn the_first_row_is_valid_and_the_next_comes_an_interval_later() {
+    let mut agent = RunningAgent::start(program("--listen 127.0.0.1:0 --interval 300ms"));
     let (mut client, first) = agent.connect();
     let begin = Instant::now();
     let next = line(&mut client);
@@ -32,7 +32,7 @@ fn a_signal_stops_it_with_a_goodbye_to_subscribers() {
     use rustix::process::Signal;
 
     for signal in [Signal::TERM, Signal::INT] {
-        let mut agent = Running::start(program("-l 127.0.0.1:0 --interval 1h"));
+        let mut agent = RunningAgent::start(program("-l 127.0.0.1:0 --interval 1h"));
         let (mut client, _) = agent.connect();
         client.get_mut().write_all(b"loadline/1\n").unwrap();
         while line(&mut client) != "# live\n" {}
@@ -40,15 +40,15 @@ fn a_signal_stops_it_with_a_goodbye_to_subscribers() {
         let mut rest = String::new();
         client.read_to_string(&mut rest).unwrap();
         assert!(rest.ends_with("\n# bye\n"), "{rest}");
-        let (code, took) = agent.exit();
+        let (code, took) = agent.wait_exit();
         assert_eq!(code, Some(0));
         assert!(took < Duration::from_secs(2), "{took:?}");
     }
 }
 
 #[test]
-fn it_says_where_it_listens_once_for_each_address() {
-    let mut agent = Running::start(program("-l 127.0.0.1:0 -l localhost:0"));
+fn it_prints_each_listening_address_once() {
+    let mut agent = RunningAgent::start(program("-l 127.0.0.1:0 -l localhost:0"));
     let addresses = [agent.address(), agent.address()];
     assert_ne!(addresses[0], addresses[1]);
     for address in addresses {
@@ -58,10 +58,10 @@ fn it_says_where_it_listens_once_for_each_address() {
 }
 
 #[test]
-fn it_serves_though_nobody_reads_where_it_listens() {
+fn it_serves_with_a_closed_stdout() {
     // A port that was free a moment ago.
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let mut agent = Running::start(program(&format!("-l {address}")));
+    let mut agent = RunningAgent::start(program(&format!("-l {address}")));
     agent.stdout = None;
     let begin = Instant::now();
     while TcpStream::connect(address).is_err() {
@@ -76,7 +76,7 @@ fn options_are_read_from_the_environment() {
     command.env("LOADLINE_AGENT_LISTEN", "127.0.0.1:0,127.0.0.1:0");
     command.env("LOADLINE_AGENT_INTERVAL", "7s");
     command.env("LOADLINE_AGENT_ALLOW_PLAINTEXT", "0");
-    let mut agent = Running::start(command);
+    let mut agent = RunningAgent::start(command);
     agent.address();
     let (mut client, _) = agent.connect();
     client.get_mut().write_all(b"loadline/1\n").unwrap();
@@ -133,15 +133,15 @@ fn a_port_in_use_is_an_error_of_one_line() {
 }
 
 #[test]
-fn an_address_outside_is_served_when_allowed() {
-    let mut agent = Running::start(program("--listen 0.0.0.0:0 --allow-plaintext"));
+fn a_public_address_is_served_when_allowed() {
+    let mut agent = RunningAgent::start(program("--listen 0.0.0.0:0 --allow-plaintext"));
     let address = agent.address();
     let (_, port) = address.rsplit_once(':').unwrap();
     TcpStream::connect(format!("127.0.0.1:{port}")).unwrap();
 }
 
 #[test]
-fn help_and_version_are_for_reading() {
+fn help_and_version_go_to_stdout() {
     let help = program("--help").output().unwrap();
     assert_eq!(help.status.code(), Some(0));
     assert!(String::from_utf8_lossy(&help.stdout).contains("--max-clients"));
@@ -158,7 +158,7 @@ fn help_and_version_are_for_reading() {
 }
 
 #[test]
-fn what_it_writes_of_itself_needs_nothing_else() {
+fn generate_writes_the_manual_page_and_completions() {
     for (kind, part) in [
         ("man", ".TH LOADLINE-AGENT 1"),
         ("bash", "complete -F"),
@@ -181,14 +181,14 @@ fn what_it_writes_of_itself_needs_nothing_else() {
 
 #[test]
 #[cfg(unix)]
-fn a_unix_socket_is_there_as_long_as_the_agent() {
+fn a_unix_socket_exists_as_long_as_the_agent() {
     use std::os::unix::net::UnixStream;
 
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("agent.sock");
     let arguments = format!("--listen unix:{}", path.display());
     let begin = || {
-        let mut agent = Running::start(program(&arguments));
+        let mut agent = RunningAgent::start(program(&arguments));
         assert_eq!(agent.address(), format!("unix:{}", path.display()));
         let mut row = String::new();
         BufReader::new(UnixStream::connect(&path).unwrap()).read_line(&mut row).unwrap();
@@ -201,7 +201,7 @@ fn a_unix_socket_is_there_as_long_as_the_agent() {
     let mut agent = begin();
     check(&arguments, 1, "stop the program that has it");
     agent.signal(rustix::process::Signal::TERM);
-    assert_eq!(agent.exit().0, Some(0));
+    assert_eq!(agent.wait_exit().0, Some(0));
     assert!(!path.exists());
 
     std::fs::write(&path, "mine").unwrap();

@@ -6,7 +6,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use loadline_agent::{Accept, Agent, Facts, Listener, Peer, Plaintext, Scripted, Settings};
+use loadline_agent::{
+    Accept, Agent, AgentSettings, Listener, MachineFacts, Peer, PlaintextPolicy, ScriptedSource,
+};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, BufReader, DuplexStream, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::{Mutex, mpsc, oneshot};
@@ -21,22 +23,26 @@ async fn agent(clients_max: usize) -> Agent {
 
 /// An agent for so many clients, and so many of each address.
 async fn agent_for(clients_max: usize, clients_of_address_max: usize) -> Agent {
-    let source = Scripted::plain(|_, values| values.extend([1.0; 6]));
+    let source = ScriptedSource::plain(|_, values| values.extend([1.0; 6]));
     let interval = Duration::from_millis(250);
-    let settings =
-        Settings { interval, clients_max, clients_of_address_max, ..Settings::default() };
-    Agent::start(source, Facts::default(), settings).await
+    let settings = AgentSettings {
+        interval,
+        clients_max,
+        clients_per_address_max: clients_of_address_max,
+        ..AgentSettings::default()
+    };
+    Agent::start(source, MachineFacts::default(), settings).await
 }
 
 async fn listener() -> Listener {
     let any_port = "127.0.0.1:0".parse().unwrap();
-    Listener::bind(&any_port, Plaintext::LoopbackOnly).await.unwrap().listen().unwrap()
+    Listener::bind(&any_port, PlaintextPolicy::LoopbackOnly).await.unwrap().listen().unwrap()
 }
 
 /// A running agent. Dropping the sender stops it.
-fn run<L: Accept>(agent: Agent, doors: Vec<L>) -> (oneshot::Sender<()>, JoinHandle<()>) {
+fn run<L: Accept>(agent: Agent, listeners: Vec<L>) -> (oneshot::Sender<()>, JoinHandle<()>) {
     let (stop, stopped) = oneshot::channel();
-    let agent = tokio::spawn(agent.run_with(doors, async {
+    let agent = tokio::spawn(agent.run_with(listeners, async {
         let _ = stopped.await;
     }));
     (stop, agent)
@@ -63,7 +69,7 @@ async fn a_row_comes_at_once_by_every_address() {
 }
 
 #[tokio::test]
-async fn one_client_too_many_is_told_so_until_another_one_leaves() {
+async fn an_excess_client_is_refused_until_another_leaves() {
     let listener = listener().await;
     let address = listener.address().to_string();
     let _running = run(agent(2).await, vec![listener]);
@@ -84,52 +90,52 @@ async fn one_client_too_many_is_told_so_until_another_one_leaves() {
 }
 
 /// A way in that a test opens for each client by itself.
-struct Door<S>(Mutex<mpsc::Receiver<io::Result<S>>>, Option<IpAddr>);
+struct ChannelListener<S>(Mutex<mpsc::Receiver<io::Result<S>>>, Option<IpAddr>);
 
-impl<S> Door<S> {
-    fn new() -> (mpsc::Sender<io::Result<S>>, Door<S>) {
-        let (come, comers) = mpsc::channel(100);
-        (come, Door(Mutex::new(comers), None))
+impl<S> ChannelListener<S> {
+    fn new() -> (mpsc::Sender<io::Result<S>>, ChannelListener<S>) {
+        let (sender, receiver) = mpsc::channel(100);
+        (sender, ChannelListener(Mutex::new(receiver), None))
     }
 
     /// The same, by which clients come from this address.
-    fn from(address: &str) -> (mpsc::Sender<io::Result<S>>, Door<S>) {
-        let (come, Door(comers, _)) = Door::new();
-        (come, Door(comers, Some(address.parse().unwrap())))
+    fn with_address(address: &str) -> (mpsc::Sender<io::Result<S>>, ChannelListener<S>) {
+        let (sender, ChannelListener(receiver, _)) = ChannelListener::new();
+        (sender, ChannelListener(receiver, Some(address.parse().unwrap())))
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Accept for Door<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Accept for ChannelListener<S> {
     type Stream = S;
 
     async fn accept(&self) -> io::Result<(S, Peer)> {
         match self.0.lock().await.recv().await {
-            Some(comer) => Ok((comer?, Peer { name: "somebody".into(), address: self.1 })),
+            Some(client) => Ok((client?, Peer { name: "somebody".into(), address: self.1 })),
             None => std::future::pending().await,
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_agent_that_could_let_nobody_in_does_so_again_when_it_can() {
-    let (come, door) = Door::<DuplexStream>::new();
-    let _running = run(agent(10).await, vec![door]);
+async fn accepting_resumes_after_errors() {
+    let (sender, listener) = ChannelListener::<DuplexStream>::new();
+    let _running = run(agent(10).await, vec![listener]);
     for _ in 0..20 {
-        come.send(Err(io::Error::other("too many open files"))).await.unwrap();
+        sender.send(Err(io::Error::other("too many open files"))).await.unwrap();
     }
-    come.send(Err(io::ErrorKind::ConnectionAborted.into())).await.unwrap();
+    sender.send(Err(io::ErrorKind::ConnectionAborted.into())).await.unwrap();
     let (near, far) = tokio::io::duplex(1000);
-    come.send(Ok(far)).await.unwrap();
+    sender.send(Ok(far)).await.unwrap();
     assert_eq!(line(&mut BufReader::new(near)).await, ROW);
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_a_crowd_that_is_refused_sixteen_are_told_why_at_a_time() {
-    let (come, door) = Door::<DuplexStream>::new();
-    let _running = run(agent(1).await, vec![door]);
+async fn at_most_sixteen_refused_clients_get_a_reason_at_a_time() {
+    let (sender, listener) = ChannelListener::<DuplexStream>::new();
+    let _running = run(agent(1).await, vec![listener]);
     let connect = async || {
         let (near, far) = tokio::io::duplex(1000);
-        come.send(Ok(far)).await.unwrap();
+        sender.send(Ok(far)).await.unwrap();
         BufReader::new(near)
     };
     let mut first = connect().await;
@@ -138,12 +144,12 @@ async fn of_a_crowd_that_is_refused_sixteen_are_told_why_at_a_time() {
     for _ in 0..17 {
         crowd.push(connect().await);
     }
-    let mut told = Vec::new();
+    let mut replies = Vec::new();
     for client in &mut crowd {
-        told.push(line(client).await);
+        replies.push(line(client).await);
     }
-    assert_eq!(told[..16], vec!["# error \"too many clients\"\n"; 16]);
-    assert_eq!(told[16], "", "one more is cut off without a word");
+    assert_eq!(replies[..16], vec!["# error \"too many clients\"\n"; 16]);
+    assert_eq!(replies[16], "", "one more is cut off without a word");
     drop(crowd);
     let begin = Instant::now();
     while line(&mut connect().await).await.is_empty() {
@@ -152,15 +158,19 @@ async fn of_a_crowd_that_is_refused_sixteen_are_told_why_at_a_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_address_may_have_so_many_clients_and_others_still_find_room() {
-    let (ours, door) = Door::<DuplexStream>::from("2001:db8:0:1::1");
-    let (neighbours, next_door) = Door::<DuplexStream>::from("2001:db8:0:1:ffff::2");
-    let (theirs, far_door) = Door::<DuplexStream>::from("192.0.2.1");
+async fn clients_per_address_are_limited_and_others_still_fit() {
+    let (ours, our_listener) = ChannelListener::<DuplexStream>::with_address("2001:db8:0:1::1");
+    let (neighbours, neighbour_listener) =
+        ChannelListener::<DuplexStream>::with_address("2001:db8:0:1:ffff::2");
+    let (theirs, their_listener) = ChannelListener::<DuplexStream>::with_address("192.0.2.1");
     let of_address_max = 2;
-    let _running = run(agent_for(10, of_address_max).await, vec![door, next_door, far_door]);
-    let connect = async |come: &mpsc::Sender<io::Result<DuplexStream>>| {
+    let _running = run(
+        agent_for(10, of_address_max).await,
+        vec![our_listener, neighbour_listener, their_listener],
+    );
+    let connect = async |sender: &mpsc::Sender<io::Result<DuplexStream>>| {
         let (near, far) = tokio::io::duplex(1000);
-        come.send(Ok(far)).await.unwrap();
+        sender.send(Ok(far)).await.unwrap();
         let mut client = BufReader::new(near);
         let first = line(&mut client).await;
         (client, first)
@@ -180,12 +190,12 @@ async fn an_address_may_have_so_many_clients_and_others_still_find_room() {
 
 #[tokio::test(start_paused = true)]
 async fn an_agent_stops_in_a_second_whatever_its_clients_do() {
-    let (come, door) = Door::new();
-    let (stop, agent) = run(agent(10).await, vec![door]);
+    let (sender, listener) = ChannelListener::new();
+    let (stop, agent) = run(agent(10).await, vec![listener]);
     let (mut healthy, far) = tokio::io::duplex(1000);
-    come.send(Ok(far)).await.unwrap();
+    sender.send(Ok(far)).await.unwrap();
     let (stuck, far) = tokio::io::duplex(1);
-    come.send(Ok(far)).await.unwrap();
+    sender.send(Ok(far)).await.unwrap();
     assert_eq!(line(&mut BufReader::new(&mut healthy)).await, ROW);
     let begin = Instant::now();
     drop(stop);
@@ -196,17 +206,17 @@ async fn an_agent_stops_in_a_second_whatever_its_clients_do() {
 
 #[tokio::test(start_paused = true)]
 async fn a_session_that_panics_takes_the_agent_with_it() {
-    let (come, door) = Door::new();
-    let (_stop, agent) = run(agent(10).await, vec![door]);
-    come.send(Ok(Trap)).await.unwrap();
+    let (sender, listener) = ChannelListener::new();
+    let (_stop, agent) = run(agent(10).await, vec![listener]);
+    sender.send(Ok(PanickingStream)).await.unwrap();
     let ended = timeout(DEADLINE, agent).await.expect("an end in time");
     assert!(ended.unwrap_err().is_panic());
 }
 
 /// A stream that nobody can write to.
-struct Trap;
+struct PanickingStream;
 
-impl AsyncRead for Trap {
+impl AsyncRead for PanickingStream {
     fn poll_read(
         self: Pin<&mut Self>,
         _: &mut Context<'_>,
@@ -216,7 +226,7 @@ impl AsyncRead for Trap {
     }
 }
 
-impl AsyncWrite for Trap {
+impl AsyncWrite for PanickingStream {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
         panic!("a fault in a session")
     }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use loadline_agent::{Agent, Clock, Ending, Facts, Listener, Scripted, Service, Settings};
+use loadline_agent::{
+    Agent, AgentSettings, Clock, Ending, Listener, MachineFacts, ScriptedSource, Service,
+};
 use tokio::io::{
     AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream, ReadHalf, WriteHalf,
 };
@@ -20,36 +22,37 @@ const START_MS: i64 = 1_763_836_800_000;
 const DEADLINE: Duration = Duration::from_secs(100);
 
 /// A running agent. Its sample `n` is `n.0 2400.0 43.1 0.52 0.44 0.40`.
-pub(crate) struct Stage {
+pub(crate) struct AgentStage {
     service: Service,
     wall_offset_ms: Arc<AtomicI64>,
     stop: oneshot::Sender<()>,
     agent: JoinHandle<()>,
 }
 
-impl Stage {
+impl AgentStage {
     /// An agent that keeps samples for so long.
-    pub(crate) async fn with_history(history: Duration) -> Stage {
-        Stage::start(Settings { history, ..Settings::default() }).await
+    pub(crate) async fn with_history(history: Duration) -> AgentStage {
+        AgentStage::start(AgentSettings { history, ..AgentSettings::default() }).await
     }
 
-    pub(crate) async fn start(settings: Settings) -> Stage {
+    pub(crate) async fn start(settings: AgentSettings) -> AgentStage {
         let wall_offset_ms = Arc::new(AtomicI64::new(START_MS));
         let clock = {
             let (offset, start) = (wall_offset_ms.clone(), Instant::now());
             Clock::new(move || offset.load(Ordering::Relaxed) + start.elapsed().as_millis() as i64)
         };
-        let source = Scripted::plain(|number, values| {
+        let source = ScriptedSource::plain(|number, values| {
             values.extend([number as f64, 2400.0, 43.1, 0.52, 0.44, 0.4]);
         });
-        let facts = Facts { host: "web-1".into(), cores: Some(4), ..Facts::default() };
+        let facts =
+            MachineFacts { host: "web-1".into(), cores: Some(4), ..MachineFacts::default() };
         let agent = Agent::start_with_clock(source, facts, settings, clock).await;
         let service = agent.service();
         let (stop, stopped) = oneshot::channel::<()>();
         let agent = tokio::spawn(agent.run(Vec::<Listener>::new(), async {
             let _ = stopped.await;
         }));
-        Stage { service, wall_offset_ms, stop, agent }
+        AgentStage { service, wall_offset_ms, stop, agent }
     }
 
     pub(crate) fn service(&self) -> Service {
@@ -57,16 +60,16 @@ impl Stage {
     }
 
     /// A client that has said nothing yet, on a pipe that holds so many bytes.
-    pub(crate) fn connect(&self, pipe_bytes: usize) -> Client {
+    pub(crate) fn connect(&self, pipe_bytes: usize) -> StreamClient {
         let (near, far) = tokio::io::duplex(pipe_bytes);
         let service = self.service.clone();
         let session = tokio::spawn(async move { service.serve(far).await });
         let (reader, writer) = tokio::io::split(near);
-        Client { reader: BufReader::with_capacity(1, reader), writer, session }
+        StreamClient { reader: BufReader::with_capacity(1, reader), writer, session }
     }
 
     /// A client that has sent a request and got a plain row.
-    pub(crate) async fn request(&self, request: &str) -> Client {
+    pub(crate) async fn request(&self, request: &str) -> StreamClient {
         let mut client = self.connect(64 * 1024);
         client.row().await;
         client.send(&format!("{request}\n")).await;
@@ -74,7 +77,7 @@ impl Stage {
     }
 
     /// Sets the wall clock ahead, or back.
-    pub(crate) fn set_clock(&self, by_ms: i64) {
+    pub(crate) fn shift_clock(&self, by_ms: i64) {
         self.wall_offset_ms.fetch_add(by_ms, Ordering::Relaxed);
     }
 
@@ -85,14 +88,14 @@ impl Stage {
 }
 
 /// One end of a pipe whose other end the agent serves.
-pub(crate) struct Client {
+pub(crate) struct StreamClient {
     /// It buffers a byte, so that what the client does not read stays in the pipe.
     reader: BufReader<ReadHalf<DuplexStream>>,
     writer: WriteHalf<DuplexStream>,
     session: JoinHandle<Ending>,
 }
 
-impl Client {
+impl StreamClient {
     pub(crate) async fn send(&mut self, text: &str) {
         self.send_bytes(text.as_bytes()).await;
     }

@@ -6,7 +6,9 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use loadline_agent::{Agent, Facts, Listener, Plaintext, Scripted, Settings, serve_stdio};
+use loadline_agent::{
+    Agent, AgentSettings, Listener, MachineFacts, PlaintextPolicy, ScriptedSource, serve_stdio,
+};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWriteExt as _, Lines};
 use tokio::net::TcpStream;
@@ -14,25 +16,25 @@ use tokio::net::TcpStream;
 const DEADLINE: Duration = Duration::from_secs(20);
 
 /// A running `loadline-agent --stdio`; killed when a test is through with it.
-struct OnStdio {
+struct StdioAgent {
     child: Child,
     requests: Option<ChildStdin>,
     rows: Option<BufReader<ChildStdout>>,
 }
 
-impl OnStdio {
+impl StdioAgent {
     /// With an agent of its own, as none answers at a port that was free a moment ago.
-    fn alone(options: &str) -> OnStdio {
+    fn without_local_agent(options: &str) -> StdioAgent {
         let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        OnStdio::beside(nobody, options)
+        StdioAgent::with_local_agent(nobody, options)
     }
 
     /// On a machine whose agent is at this address.
-    fn beside(resident: SocketAddr, options: &str) -> OnStdio {
+    fn with_local_agent(local_agent: SocketAddr, options: &str) -> StdioAgent {
         let mut child = Command::new(env!("CARGO_BIN_EXE_loadline-agent"))
             .arg("--stdio")
             .args(options.split_whitespace())
-            .env("LOADLINE_AGENT_RESIDENT", resident.to_string())
+            .env("LOADLINE_AGENT_RESIDENT", local_agent.to_string())
             // For all agents of a machine, and no matter here.
             .env("LOADLINE_AGENT_LISTEN", "127.0.0.1:0")
             .stdin(Stdio::piped())
@@ -41,7 +43,7 @@ impl OnStdio {
             .spawn()
             .unwrap();
         let (requests, rows) = (child.stdin.take(), child.stdout.take().map(BufReader::new));
-        OnStdio { child, requests, rows }
+        StdioAgent { child, requests, rows }
     }
 
     fn send(&mut self, request: &str) {
@@ -73,13 +75,13 @@ impl OnStdio {
             assert!(begin.elapsed() < DEADLINE, "it does not end");
             std::thread::sleep(Duration::from_millis(5));
         };
-        let mut said = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-        assert_eq!((status.code(), said.as_str()), (Some(0), ""));
+        let mut stderr = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+        assert_eq!((status.code(), stderr.as_str()), (Some(0), ""));
     }
 }
 
-impl Drop for OnStdio {
+impl Drop for StdioAgent {
     fn drop(&mut self) {
         // An error only means that it has ended.
         let _ = self.child.kill();
@@ -88,26 +90,26 @@ impl Drop for OnStdio {
 }
 
 /// A server that gives each client a line, and keeps what the first one sends.
-fn server(greeting: &'static [u8]) -> (SocketAddr, mpsc::Receiver<String>) {
+fn greeting_server(greeting: &'static [u8]) -> (SocketAddr, mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let (tell, heard) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
         let (client, _) = listener.accept().unwrap();
         (&client).write_all(greeting).unwrap();
         for line in BufReader::new(&client).lines() {
             // An error means that the test is through, or that the client was killed.
             let Ok(line) = line else { break };
-            let _ = tell.send(line);
+            let _ = sender.send(line);
         }
-        let _ = tell.send("the end".to_owned());
+        let _ = sender.send("the end".to_owned());
     });
-    (address, heard)
+    (address, receiver)
 }
 
 #[test]
 fn it_answers_requests_and_ends_with_its_input() {
-    let mut agent = OnStdio::alone("--interval 250ms");
+    let mut agent = StdioAgent::without_local_agent("--interval 250ms");
     assert_eq!(agent.line().split_whitespace().count(), 6);
     agent.send("loadline/1 columns=mem\n");
     let lines = agent.lines_until(|line| line == "# live\n");
@@ -120,7 +122,7 @@ fn it_answers_requests_and_ends_with_its_input() {
 #[test]
 fn it_ends_when_nobody_reads_it_any_more() {
     // The next row would come in an hour.
-    let mut agent = OnStdio::alone("--interval 1h");
+    let mut agent = StdioAgent::without_local_agent("--interval 1h");
     agent.line();
     agent.rows = None;
     agent.assert_ends();
@@ -129,7 +131,7 @@ fn it_ends_when_nobody_reads_it_any_more() {
 #[test]
 fn a_signal_ends_it_with_a_goodbye() {
     for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
-        let mut agent = OnStdio::alone("--interval 1h");
+        let mut agent = StdioAgent::without_local_agent("--interval 1h");
         agent.line();
         agent.send("loadline/1\n");
         agent.lines_until(|line| line == "# live\n");
@@ -141,46 +143,47 @@ fn a_signal_ends_it_with_a_goodbye() {
 }
 
 #[test]
-fn the_stream_of_the_agent_that_is_there_is_handed_through() {
-    let (resident, heard) = server(b"1 2 3 any bytes \xff\n");
-    let mut agent = OnStdio::beside(resident, "");
+fn the_stream_of_a_local_agent_is_proxied() {
+    let (local_agent, received) = greeting_server(b"1 2 3 any bytes \xff\n");
+    let mut agent = StdioAgent::with_local_agent(local_agent, "");
     let mut bytes = Vec::new();
     agent.rows.as_mut().unwrap().read_until(b'\n', &mut bytes).unwrap();
     assert_eq!(bytes, b"1 2 3 any bytes \xff\n");
     agent.send("any request\n");
-    assert_eq!(heard.recv_timeout(DEADLINE).unwrap(), "any request");
+    assert_eq!(received.recv_timeout(DEADLINE).unwrap(), "any request");
     agent.requests = None;
     agent.assert_ends();
-    assert_eq!(heard.recv_timeout(DEADLINE).unwrap(), "the end");
+    assert_eq!(received.recv_timeout(DEADLINE).unwrap(), "the end");
 }
 
 #[test]
-fn handed_through_or_not_nothing_is_left_when_nobody_reads() {
-    let (resident, heard) = server(b"1 2 3\n");
-    let mut agent = OnStdio::beside(resident, "");
+fn a_proxied_stream_ends_when_nobody_reads() {
+    let (local_agent, received) = greeting_server(b"1 2 3\n");
+    let mut agent = StdioAgent::with_local_agent(local_agent, "");
     agent.line();
     agent.rows = None;
     agent.assert_ends();
-    assert_eq!(heard.recv_timeout(DEADLINE).unwrap(), "the end");
+    assert_eq!(received.recv_timeout(DEADLINE).unwrap(), "the end");
 }
 
 #[test]
-fn what_is_no_agent_is_not_handed_through() {
-    let (resident, heard) = server(b"SSH-2.0-other\r\n");
-    let mut agent = OnStdio::beside(resident, "");
+fn a_server_that_is_no_agent_is_not_proxied() {
+    let (local_agent, received) = greeting_server(b"SSH-2.0-other\r\n");
+    let mut agent = StdioAgent::with_local_agent(local_agent, "");
     assert_eq!(agent.line().split_whitespace().count(), 6);
-    assert_eq!(heard.recv_timeout(DEADLINE).unwrap(), "the end");
+    assert_eq!(received.recv_timeout(DEADLINE).unwrap(), "the end");
     agent.requests = None;
     agent.assert_ends();
 }
 
 #[tokio::test]
-async fn the_history_of_the_agent_that_is_there_is_that_of_the_client() {
-    let source = Scripted::plain(|number, values| values.extend([number as f64; 6]));
-    let settings = Settings { interval: Duration::from_millis(10), ..Settings::default() };
-    let agent = Agent::start(source, Facts::default(), settings).await;
+async fn the_client_gets_the_history_of_the_local_agent() {
+    let source = ScriptedSource::plain(|number, values| values.extend([number as f64; 6]));
+    let settings =
+        AgentSettings { interval: Duration::from_millis(10), ..AgentSettings::default() };
+    let agent = Agent::start(source, MachineFacts::default(), settings).await;
     let address = "127.0.0.1:0".parse().unwrap();
-    let bound = Listener::bind(&address, Plaintext::LoopbackOnly).await.unwrap();
+    let bound = Listener::bind(&address, PlaintextPolicy::LoopbackOnly).await.unwrap();
     let listener = bound.listen().unwrap();
     let address: SocketAddr = listener.address().to_string().parse().unwrap();
     tokio::spawn(agent.run(vec![listener], std::future::pending()));

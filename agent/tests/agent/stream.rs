@@ -6,15 +6,15 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use std::{io, mem};
 
-use loadline_agent::{Agent, Ending, Facts, Scripted, Service, Settings};
+use loadline_agent::{Agent, AgentSettings, Ending, MachineFacts, ScriptedSource, Service};
 use loadline_protocol::{Column, Line, Note};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, sleep};
 
-use crate::stage::{Client, Stage};
+use crate::stage::{AgentStage, StreamClient};
 
 const HOUR: Duration = Duration::from_hours(1);
-const ROOM: usize = 64 * 1024;
+const PIPE_BYTES: usize = 64 * 1024;
 
 fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
@@ -22,7 +22,7 @@ fn seconds(count: u64) -> Duration {
 
 /// The lines that follow on a request to an agent with the samples 1 to 10.
 async fn check(request: &str, expected: &str) {
-    let stage = Stage::with_history(HOUR).await;
+    let stage = AgentStage::with_history(HOUR).await;
     sleep(Duration::from_millis(9500)).await;
     let mut client = stage.request(request).await;
     let count = expected.split(", ").count();
@@ -30,11 +30,11 @@ async fn check(request: &str, expected: &str) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_says_nothing_gets_six_numbers_at_once_and_then_a_row_a_sample() {
-    let stage = Stage::with_history(HOUR).await;
+async fn a_silent_client_gets_six_numbers_at_once_and_then_a_row_per_sample() {
+    let stage = AgentStage::with_history(HOUR).await;
     sleep(Duration::from_millis(4500)).await;
     let begin = Instant::now();
-    let mut client = stage.connect(ROOM);
+    let mut client = stage.connect(PIPE_BYTES);
     assert_eq!(client.line().await, "5.0 2400.0 43.1 0.52 0.44 0.40");
     assert_eq!(begin.elapsed(), Duration::ZERO);
     assert_eq!(client.line().await, "6.0 2400.0 43.1 0.52 0.44 0.40");
@@ -46,19 +46,19 @@ async fn who_says_nothing_gets_six_numbers_at_once_and_then_a_row_a_sample() {
 #[tokio::test(start_paused = true)]
 async fn the_plain_stream_stays_six_columns_when_the_agent_collects_more() {
     let columns = (1..=8).map(|number| Column::new(&format!("c{number}"), "%")).collect();
-    let source = Scripted::new(columns, |_, values| {
+    let source = ScriptedSource::new(columns, |_, values| {
         values.extend([1.06, f64::INFINITY, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]);
     });
-    let agent = Agent::start(source, Facts::default(), Settings::default()).await;
-    let log = Recorder::serve(&agent.service());
-    assert_eq!(log.writes(1).await, ["1.1 nan 3.0 4.0 5.0 6.0\n"]);
+    let agent = Agent::start(source, MachineFacts::default(), AgentSettings::default()).await;
+    let log = WriteRecorder::serve(&agent.service());
+    assert_eq!(log.first_writes(1).await, ["1.1 nan 3.0 4.0 5.0 6.0\n"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn each_plain_row_is_one_write() {
-    let stage = Stage::with_history(HOUR).await;
-    let log = Recorder::serve(&stage.service());
-    let writes = log.writes(20).await;
+    let stage = AgentStage::with_history(HOUR).await;
+    let log = WriteRecorder::serve(&stage.service());
+    let writes = log.first_writes(20).await;
     for (at, write) in writes.iter().enumerate() {
         assert_eq!(*write, format!("{}.0 2400.0 43.1 0.52 0.44 0.40\n", at + 1));
     }
@@ -66,7 +66,7 @@ async fn each_plain_row_is_one_write() {
 
 #[tokio::test(start_paused = true)]
 async fn a_subscriber_gets_headers_and_then_rows_with_time_and_number() {
-    let stage = Stage::with_history(HOUR).await;
+    let stage = AgentStage::with_history(HOUR).await;
     let mut client = stage.request("loadline/1").await;
     let header = client.line().await;
     let Ok(Line::Note(Note::Header(read))) = Line::parse(&header) else { panic!("{header}") };
@@ -93,7 +93,7 @@ async fn history_comes_first_and_is_followed_without_a_gap() {
 
 #[tokio::test(start_paused = true)]
 async fn a_long_history_arrives_whole() {
-    let stage = Stage::with_history(HOUR).await;
+    let stage = AgentStage::with_history(HOUR).await;
     sleep(HOUR).await;
     let mut client = stage.request("loadline/1 history=all").await;
     assert_eq!(client.rows(2).await, "# loadline, # columns");
@@ -104,28 +104,28 @@ async fn a_long_history_arrives_whole() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn once_a_minute_who_subscribed_is_told_how_the_agent_is() {
-    let stage = Stage::with_history(HOUR).await;
+async fn subscribers_get_an_agent_note_once_a_minute() {
+    let stage = AgentStage::with_history(HOUR).await;
     let mut plain = stage.connect(64 * 1024);
     let mut client = stage.request("loadline/1").await;
-    let told = async |client: &mut Client, seconds: usize| {
-        let mut told = Vec::new();
+    let notes = async |client: &mut StreamClient, seconds: usize| {
+        let mut notes = Vec::new();
         for _ in 0..seconds {
             let line = client.any_line().await;
             let note = line.strip_prefix("# ").map(|note| note.split(' ').next().unwrap());
-            told.extend(note.map(str::to_owned));
+            notes.extend(note.map(str::to_owned));
         }
-        told.join(" ")
+        notes.join(" ")
     };
-    assert_eq!(told(&mut client, 3 + 1 + 150).await, "loadline/1 columns live agent agent");
+    assert_eq!(notes(&mut client, 3 + 1 + 150).await, "loadline/1 columns live agent agent");
     let mut late = stage.request("loadline/1").await;
-    assert_eq!(told(&mut late, 5).await, "loadline/1 columns live agent");
-    assert_eq!(told(&mut plain, 150).await, "");
+    assert_eq!(notes(&mut late, 5).await, "loadline/1 columns live agent");
+    assert_eq!(notes(&mut plain, 150).await, "");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_comes_back_goes_on_where_it_was() {
-    let stage = Stage::with_history(seconds(5)).await;
+async fn a_client_resumes_after_its_last_row() {
+    let stage = AgentStage::with_history(seconds(5)).await;
     let mut client = stage.request("loadline/1").await;
     let header = client.line().await;
     let run = header.split("run=").nth(1).unwrap()[..8].to_owned();
@@ -148,7 +148,7 @@ async fn a_client_that_comes_back_goes_on_where_it_was() {
 
 #[tokio::test(start_paused = true)]
 async fn a_longer_interval_is_rounded_up_to_a_multiple_of_the_agents() {
-    let stage = Stage::with_history(HOUR).await;
+    let stage = AgentStage::with_history(HOUR).await;
     sleep(Duration::from_millis(9500)).await;
     let mut client = stage.request("loadline/1 interval=2500ms history=all").await;
     assert!(client.line().await.contains(" interval=3000ms "));
@@ -159,7 +159,7 @@ async fn a_longer_interval_is_rounded_up_to_a_multiple_of_the_agents() {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_gets_the_columns_it_chose_in_its_order() {
-    let stage = Stage::with_history(HOUR).await;
+    let stage = AgentStage::with_history(HOUR).await;
     let mut client = stage.request("loadline/1 columns=load1,cpu").await;
     assert_eq!(client.row().await, "# loadline");
     assert_eq!(client.line().await, "# columns time:s seq load1 cpu:%");
@@ -169,8 +169,8 @@ async fn a_client_gets_the_columns_it_chose_in_its_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_may_change_its_mind() {
-    let stage = Stage::with_history(HOUR).await;
+async fn a_client_may_send_another_request() {
+    let stage = AgentStage::with_history(HOUR).await;
     let mut client = stage.request("loadline/1 columns=cpu").await;
     assert_eq!(client.rows(3).await, "# loadline, # columns, # live");
     assert_eq!(client.line().await, "1763836800.000 1 1.0");
@@ -183,8 +183,8 @@ async fn a_client_may_change_its_mind() {
 
 #[tokio::test(start_paused = true)]
 async fn a_request_may_arrive_in_pieces() {
-    let stage = Stage::with_history(HOUR).await;
-    let mut client = stage.connect(ROOM);
+    let stage = AgentStage::with_history(HOUR).await;
+    let mut client = stage.connect(PIPE_BYTES);
     for (at, byte) in b"loadline/1 history=all\r\n".iter().enumerate() {
         assert_eq!(client.row().await, (at + 1).to_string());
         client.send_bytes(&[*byte]).await;
@@ -193,7 +193,7 @@ async fn a_request_may_arrive_in_pieces() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_cannot_be_met_says_why_and_closes() {
+async fn an_invalid_request_is_refused_with_a_reason() {
     let long = format!("loadline/1 x={}", "x".repeat(1024));
     for (request, why) in [
         (
@@ -208,7 +208,7 @@ async fn a_request_that_cannot_be_met_says_why_and_closes() {
         ("loadline/1 history=lots", "history=lots: "),
         (&long, "a request has at most 1024 bytes"),
     ] {
-        let stage = Stage::with_history(HOUR).await;
+        let stage = AgentStage::with_history(HOUR).await;
         let mut client = stage.request(request).await;
         let line = client.line().await;
         assert!(line.starts_with(&format!("# error \"{why}")), "{line}");
@@ -220,15 +220,15 @@ async fn a_request_that_cannot_be_met_says_why_and_closes() {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_of_a_later_version_is_answered_in_this_one() {
-    let stage = Stage::with_history(HOUR).await;
+    let stage = AgentStage::with_history(HOUR).await;
     let mut client = stage.request("loadline/9 sorted=yes").await;
     assert!(client.line().await.starts_with("# loadline/1 "));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_little_noise_is_ignored_and_a_lot_closes() {
-    let stage = Stage::with_history(HOUR).await;
-    let mut client = stage.connect(ROOM);
+    let stage = AgentStage::with_history(HOUR).await;
+    let mut client = stage.connect(PIPE_BYTES);
     client.send(&"\r\nGET / HTTP/1.1\r\n".repeat(4096 / 18)).await;
     assert_eq!(client.rows(3).await, "1, 2, 3");
     client.send("loadline/1\n").await;
@@ -238,9 +238,9 @@ async fn a_little_noise_is_ignored_and_a_lot_closes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_hung_up_still_listens() {
-    let stage = Stage::with_history(HOUR).await;
-    let mut client = stage.connect(ROOM);
+async fn a_half_closed_client_still_gets_rows() {
+    let stage = AgentStage::with_history(HOUR).await;
+    let mut client = stage.connect(PIPE_BYTES);
     client.hang_up().await;
     for number in 1..=100 {
         assert_eq!(client.row().await, number.to_string());
@@ -249,19 +249,19 @@ async fn a_client_that_hung_up_still_listens() {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_is_gone_ends_its_session() {
-    let stage = Stage::with_history(HOUR).await;
+    let stage = AgentStage::with_history(HOUR).await;
     let service = stage.service();
-    let (near, far) = tokio::io::duplex(ROOM);
+    let (near, far) = tokio::io::duplex(PIPE_BYTES);
     drop(near);
     assert_eq!(service.serve(far).await, Ending::Left);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_stuck_client_is_closed_after_30_seconds_and_the_others_notice_nothing() {
-    let stage = Stage::with_history(HOUR).await;
+    let stage = AgentStage::with_history(HOUR).await;
     let begin = Instant::now();
     let stuck = stage.connect(40);
-    let mut healthy = stage.connect(ROOM);
+    let mut healthy = stage.connect(PIPE_BYTES);
     for number in 1..=60 {
         assert_eq!(healthy.row().await, number.to_string());
         assert_eq!(begin.elapsed(), seconds(number - 1));
@@ -272,7 +272,7 @@ async fn a_stuck_client_is_closed_after_30_seconds_and_the_others_notice_nothing
 
 #[tokio::test(start_paused = true)]
 async fn a_client_is_closed_when_it_has_taken_no_byte_for_30_seconds_and_no_sooner() {
-    let stage = Stage::with_history(HOUR).await;
+    let stage = AgentStage::with_history(HOUR).await;
     let begin = Instant::now();
     // Half of the second row still fits.
     let stuck = stage.connect(40);
@@ -284,7 +284,7 @@ async fn a_client_is_closed_when_it_has_taken_no_byte_for_30_seconds_and_no_soon
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_takes_a_byte_now_and_then_is_not_stuck() {
-    let stage = Stage::with_history(HOUR).await;
+    let stage = AgentStage::with_history(HOUR).await;
     let mut client = stage.connect(40);
     for number in 1..=10 {
         sleep(seconds(29)).await;
@@ -293,8 +293,8 @@ async fn a_client_that_takes_a_byte_now_and_then_is_not_stuck() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_client_is_told_what_it_missed() {
-    let stage = Stage::with_history(seconds(5)).await;
+async fn a_slow_client_gets_a_note_of_the_skipped_samples() {
+    let stage = AgentStage::with_history(seconds(5)).await;
     let mut client = stage.connect(160);
     client.send("loadline/1\n").await;
     assert_eq!(client.rows(5).await, "1, # loadline, # columns, # live, #1");
@@ -318,16 +318,16 @@ async fn a_slow_client_is_told_what_it_missed() {
 
 #[tokio::test(start_paused = true)]
 async fn a_slow_client_of_the_plain_stream_gets_numbers_and_nothing_else() {
-    let stage = Stage::with_history(seconds(5)).await;
+    let stage = AgentStage::with_history(seconds(5)).await;
     let mut client = stage.connect(40);
     sleep(Duration::from_millis(20_500)).await;
     assert_eq!(client.rows(8).await, "1, 2, 16, 17, 18, 19, 20, 21");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_asks_and_asks_but_does_not_read_is_not_answered_without_bound() {
-    let stage = Stage::with_history(HOUR).await;
-    let mut client = stage.connect(ROOM);
+async fn requests_of_a_client_that_does_not_read_are_answered_within_bounds() {
+    let stage = AgentStage::with_history(HOUR).await;
+    let mut client = stage.connect(PIPE_BYTES);
     for _ in 0..1000 {
         client.send("loadline/1\n").await;
     }
@@ -338,22 +338,22 @@ async fn a_client_that_asks_and_asks_but_does_not_read_is_not_answered_without_b
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_asks_and_asks_and_takes_everything_does_not_keep_others_waiting() {
-    let stage = Stage::with_history(HOUR).await;
+async fn a_flood_of_requests_does_not_delay_other_clients() {
+    let stage = AgentStage::with_history(HOUR).await;
     let service = stage.service();
-    let asked = Arc::new(Mutex::new(0));
-    let flood = Flood { asked: asked.clone() };
+    let requests_sent = Arc::new(Mutex::new(0));
+    let flood = RequestFlood { requests_sent: requests_sent.clone() };
     tokio::spawn(async move { service.serve(flood).await });
-    let mut healthy = stage.connect(ROOM);
+    let mut healthy = stage.connect(PIPE_BYTES);
     assert_eq!(healthy.row().await, "1");
-    let asked = *asked.lock().unwrap();
-    assert!((1..FLOOD_MAX).contains(&asked), "{asked}");
+    let requests_sent = *requests_sent.lock().unwrap();
+    assert!((1..FLOOD_MAX).contains(&requests_sent), "{requests_sent}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_agent_that_stops_says_bye_to_its_subscribers() {
-    let stage = Stage::with_history(HOUR).await;
-    let mut plain = stage.connect(ROOM);
+    let stage = AgentStage::with_history(HOUR).await;
+    let mut plain = stage.connect(PIPE_BYTES);
     assert_eq!(plain.row().await, "1");
     let mut subscribed = stage.request("loadline/1").await;
     assert_eq!(subscribed.rows(4).await, "# loadline, # columns, # live, #1");
@@ -366,12 +366,12 @@ async fn an_agent_that_stops_says_bye_to_its_subscribers() {
 
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_is_set_back_begins_a_new_run() {
-    let stage = Stage::with_history(HOUR).await;
-    let mut plain = stage.connect(ROOM);
+    let stage = AgentStage::with_history(HOUR).await;
+    let mut plain = stage.connect(PIPE_BYTES);
     let mut client = stage.request("loadline/1").await;
     let header = client.line().await;
     assert_eq!(client.rows(4).await, "# columns, # live, #1, #2");
-    stage.set_clock(-60_000);
+    stage.shift_clock(-60_000);
     let new_header = client.line().await;
     assert!(new_header.starts_with("# loadline/1 run="), "{new_header}");
     assert_ne!(new_header, header);
@@ -382,20 +382,20 @@ async fn a_clock_that_is_set_back_begins_a_new_run() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_clock_that_is_set_ahead_leaves_a_hole_in_the_same_run() {
-    let stage = Stage::with_history(HOUR).await;
+async fn a_clock_that_is_set_ahead_leaves_a_gap_in_the_same_run() {
+    let stage = AgentStage::with_history(HOUR).await;
     let mut client = stage.request("loadline/1").await;
     assert_eq!(client.rows(4).await, "# loadline, # columns, # live, #1");
-    stage.set_clock(60_000);
+    stage.shift_clock(60_000);
     assert!(client.line().await.starts_with("1763836861.000 2 "));
     assert!(client.line().await.starts_with("1763836862.000 3 "));
-    stage.set_clock(900);
+    stage.shift_clock(900);
     assert!(client.line().await.starts_with("1763836863.000 4 "));
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_hour_of_samples_does_not_drift() {
-    let stage = Stage::with_history(HOUR).await;
+    let stage = AgentStage::with_history(HOUR).await;
     let begin = Instant::now();
     let mut client = stage.request("loadline/1").await;
     assert_eq!(client.rows(4).await, "# loadline, # columns, # live, #1");
@@ -407,26 +407,26 @@ async fn an_hour_of_samples_does_not_drift() {
 }
 
 /// A stream that says nothing, and notes what is written to it, write by write.
-struct Recorder {
-    written: Writes,
+struct WriteRecorder {
+    writes: RecordedWrites,
 }
 
 #[derive(Clone, Default)]
-struct Writes(Arc<Mutex<Vec<String>>>);
+struct RecordedWrites(Arc<Mutex<Vec<String>>>);
 
-impl Recorder {
-    fn serve(service: &Service) -> Writes {
-        let written = Writes::default();
-        let stream = Recorder { written: written.clone() };
+impl WriteRecorder {
+    fn serve(service: &Service) -> RecordedWrites {
+        let writes = RecordedWrites::default();
+        let stream = WriteRecorder { writes: writes.clone() };
         let service = service.clone();
         tokio::spawn(async move { service.serve(stream).await });
-        written
+        writes
     }
 }
 
-impl Writes {
+impl RecordedWrites {
     /// The first so many writes.
-    async fn writes(&self, count: usize) -> Vec<String> {
+    async fn first_writes(&self, count: usize) -> Vec<String> {
         while self.0.lock().unwrap().len() < count {
             sleep(Duration::from_millis(1)).await;
         }
@@ -434,7 +434,7 @@ impl Writes {
     }
 }
 
-impl AsyncRead for Recorder {
+impl AsyncRead for WriteRecorder {
     fn poll_read(
         self: Pin<&mut Self>,
         _: &mut Context<'_>,
@@ -444,13 +444,13 @@ impl AsyncRead for Recorder {
     }
 }
 
-impl AsyncWrite for Recorder {
+impl AsyncWrite for WriteRecorder {
     fn poll_write(
         self: Pin<&mut Self>,
         _: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.written.0.lock().unwrap().push(String::from_utf8_lossy(bytes).into_owned());
+        self.writes.0.lock().unwrap().push(String::from_utf8_lossy(bytes).into_owned());
         Poll::Ready(Ok(bytes.len()))
     }
 
@@ -464,29 +464,29 @@ impl AsyncWrite for Recorder {
 }
 
 /// A stream that takes whatever is written to it, and asks for the same again and again.
-struct Flood {
-    asked: Arc<Mutex<usize>>,
+struct RequestFlood {
+    requests_sent: Arc<Mutex<usize>>,
 }
 
 const FLOOD_MAX: usize = 100_000;
 
-impl AsyncRead for Flood {
+impl AsyncRead for RequestFlood {
     fn poll_read(
         self: Pin<&mut Self>,
         _: &mut Context<'_>,
         read: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let mut asked = self.asked.lock().unwrap();
-        if *asked == FLOOD_MAX {
+        let mut requests_sent = self.requests_sent.lock().unwrap();
+        if *requests_sent == FLOOD_MAX {
             return Poll::Pending;
         }
-        *asked += 1;
+        *requests_sent += 1;
         read.put_slice(b"loadline/1\n");
         Poll::Ready(Ok(()))
     }
 }
 
-impl AsyncWrite for Flood {
+impl AsyncWrite for RequestFlood {
     fn poll_write(
         self: Pin<&mut Self>,
         _: &mut Context<'_>,

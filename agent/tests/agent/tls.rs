@@ -6,8 +6,8 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::authority::{Authority, Identity, Valid};
-use crate::running::{DEADLINE, Running, program};
+use crate::authority::{Authority, Identity, Validity};
+use crate::running_agent::{DEADLINE, RunningAgent, program};
 use loadline_agent::{provider, read_authorities, read_identity};
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::sign::SingleCertAndKey;
@@ -15,13 +15,13 @@ use tokio_rustls::rustls::version::TLS13;
 use tokio_rustls::rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 /// A client over TLS.
-type Client = BufReader<StreamOwned<ClientConnection, TcpStream>>;
+type TlsTestClient = BufReader<StreamOwned<ClientConnection, TcpStream>>;
 
 /// An agent with this certificate and these further arguments.
-fn start(server: &Identity, arguments: &str) -> Running {
+fn start(server: &Identity, arguments: &str) -> RunningAgent {
     let (cert, key) = (server.cert.display(), server.key.display());
     let listen = "-l 127.0.0.1:0 -i 250ms";
-    Running::start(program(&format!("{listen} --tls-cert {cert} --tls-key {key} {arguments}")))
+    RunningAgent::start(program(&format!("{listen} --tls-cert {cert} --tls-key {key} {arguments}")))
 }
 
 fn tcp(address: &str) -> TcpStream {
@@ -31,7 +31,11 @@ fn tcp(address: &str) -> TcpStream {
 }
 
 /// A client that trusts `ca`, shows `identity`, and begins with the first row; or why there is none.
-fn connect(address: &str, ca: &Authority, identity: Option<&Identity>) -> io::Result<Client> {
+fn connect(
+    address: &str,
+    ca: &Authority,
+    identity: Option<&Identity>,
+) -> io::Result<TlsTestClient> {
     let config = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13])
         .unwrap()
@@ -52,20 +56,20 @@ fn connect(address: &str, ca: &Authority, identity: Option<&Identity>) -> io::Re
     }
 }
 
-fn row(client: &mut Client) -> io::Result<String> {
+fn row(client: &mut TlsTestClient) -> io::Result<String> {
     let mut line = String::new();
     client.read_line(&mut line)?;
     Ok(line)
 }
 
 /// The serial number and all else of the certificate that the server shows.
-fn shown(client: &Client) -> Vec<u8> {
+fn server_certificate(client: &TlsTestClient) -> Vec<u8> {
     client.get_ref().conn.peer_certificates().unwrap()[0].to_vec()
 }
 
 /// The one who is not let in hears this alert, and the log says why.
 #[track_caller]
-fn check(refused: io::Result<Client>, alert: &str, agent: &mut Running, logged: &str) {
+fn check(refused: io::Result<TlsTestClient>, alert: &str, agent: &mut RunningAgent, logged: &str) {
     let error = refused.expect_err("nobody comes in").to_string();
     assert!(error.contains(alert), "{error}");
     let log = agent.log_until(logged);
@@ -86,13 +90,13 @@ fn rows_arrive_over_tls_and_requests_are_answered() {
 }
 
 #[test]
-fn an_address_outside_needs_no_permission_when_it_speaks_tls() {
+fn a_public_address_needs_no_permission_with_tls() {
     let ca = Authority::new("ours");
     let server = ca.server();
     let mut command = program("-l 0.0.0.0:0");
     command.env("LOADLINE_AGENT_TLS_CERT", &server.cert);
     command.env("LOADLINE_AGENT_TLS_KEY", &server.key);
-    let mut agent = Running::start(command);
+    let mut agent = RunningAgent::start(command);
     let address = agent.address();
     let (_, port) = address.rsplit_once(':').unwrap();
     connect(&format!("127.0.0.1:{port}"), &ca, None).unwrap();
@@ -100,7 +104,7 @@ fn an_address_outside_needs_no_permission_when_it_speaks_tls() {
 
 #[test]
 #[cfg(unix)]
-fn a_unix_socket_beside_it_stays_plain() {
+fn unix_sockets_stay_plain_with_tls() {
     let (ca, folder) = (Authority::new("ours"), tempfile::tempdir().unwrap());
     let path = folder.path().join("agent.sock");
     let mut agent = start(&ca.server(), &format!("-l unix:{}", path.display()));
@@ -113,7 +117,7 @@ fn a_unix_socket_beside_it_stays_plain() {
 }
 
 #[test]
-fn with_a_client_ca_only_certificates_of_it_get_in() {
+fn with_a_client_ca_only_its_certificates_are_accepted() {
     let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
     let begin = || start(&ours.server(), &format!("--tls-client-ca {}", ours.ca.display()));
     let mut agent = begin();
@@ -127,7 +131,9 @@ fn with_a_client_ca_only_certificates_of_it_get_in() {
     let refused = connect(&agent.address(), &ours, Some(&theirs.client()));
     check(refused, "UnknownCA", &mut agent, "of no CA in --tls-client-ca");
 
-    for (valid, logged) in [(Valid::Before, "has expired"), (Valid::Later, "not valid yet")] {
+    for (valid, logged) in
+        [(Validity::Expired, "has expired"), (Validity::NotYetValid, "not valid yet")]
+    {
         let mut agent = begin();
         let client = ours.sign("dated", &["client"], valid);
         let refused = connect(&agent.address(), &ours, Some(&client));
@@ -136,7 +142,7 @@ fn with_a_client_ca_only_certificates_of_it_get_in() {
 }
 
 #[test]
-fn the_log_says_that_a_client_does_not_trust_us_once_a_minute() {
+fn an_untrusting_client_is_logged_once_a_minute() {
     let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
     let mut agent = start(&ours.server(), "");
     let address = agent.address();
@@ -153,20 +159,20 @@ fn the_log_says_that_a_client_does_not_trust_us_once_a_minute() {
 }
 
 #[test]
-fn a_client_that_speaks_no_tls_is_told_so() {
+fn a_client_without_tls_gets_an_error() {
     let ca = Authority::new("ours");
     let mut agent = start(&ca.server(), "");
     let mut client = tcp(&agent.address());
     client.write_all(b"loadline/1\n").unwrap();
-    let mut said = String::new();
-    client.read_to_string(&mut said).unwrap();
-    assert_eq!(said, "# error \"this port speaks TLS; connect to tls://HOST:PORT\"\n");
+    let mut received = String::new();
+    client.read_to_string(&mut received).unwrap();
+    assert_eq!(received, "# error \"this port speaks TLS; connect to tls://HOST:PORT\"\n");
     let log = agent.kill();
     assert!(log.contains("it speaks no TLS"), "{log}");
 }
 
 #[test]
-fn who_says_nothing_is_cut_in_time_and_holds_up_nobody() {
+fn silent_clients_time_out_and_block_nobody() {
     let ca = Authority::new("ours");
     let mut agent = start(&ca.server(), "");
     let address = agent.address();
@@ -182,9 +188,9 @@ fn who_says_nothing_is_cut_in_time_and_holds_up_nobody() {
         .collect();
     connect(&address, &ca, None).unwrap();
     assert!(begin.elapsed() < Duration::from_secs(5), "others come in meanwhile");
-    let mut said = String::new();
-    silent.read_to_string(&mut said).unwrap();
-    assert!(said.starts_with("# error \"this port speaks TLS"), "{said}");
+    let mut received = String::new();
+    silent.read_to_string(&mut received).unwrap();
+    assert!(received.starts_with("# error \"this port speaks TLS"), "{received}");
     for mut slow in slow {
         let mut bytes = Vec::new();
         // Whether it ends in order or not, it ends.
@@ -201,18 +207,21 @@ fn a_handshake_counts_among_the_clients() {
     let mut agent = start(&ca.server(), "--max-clients 2");
     let address = agent.address();
     let slow: Vec<_> = (0..2).map(|_| tcp(&address)).collect();
-    let mut late = connect_any(&address, &ca);
+    let mut late = connect_unchecked(&address, &ca);
     assert_eq!(row(&mut late).unwrap(), "# error \"too many clients\"\n");
     drop(slow);
     // Their places are free when the agent has noticed.
     let begin = Instant::now();
-    while !row(&mut connect_any(&address, &ca)).unwrap().starts_with(|c: char| c.is_ascii_digit()) {
+    while !row(&mut connect_unchecked(&address, &ca))
+        .unwrap()
+        .starts_with(|c: char| c.is_ascii_digit())
+    {
         assert!(begin.elapsed() < DEADLINE);
     }
 }
 
 /// A client that trusts `ca`, in front of what it reads.
-fn connect_any(address: &str, ca: &Authority) -> Client {
+fn connect_unchecked(address: &str, ca: &Authority) -> TlsTestClient {
     let config = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13])
         .unwrap()
@@ -225,12 +234,12 @@ fn connect_any(address: &str, ca: &Authority) -> Client {
 
 /// Looks again and again until a new connection shows another certificate than `before`.
 #[cfg(unix)]
-fn until_changed(address: &str, ca: &Authority, before: &[u8]) -> Client {
+fn wait_for_new_certificate(address: &str, ca: &Authority, before: &[u8]) -> TlsTestClient {
     let begin = Instant::now();
     loop {
         assert!(begin.elapsed() < DEADLINE, "the certificate does not change");
         if let Ok(client) = connect(address, ca, None)
-            && shown(&client) != before
+            && server_certificate(&client) != before
         {
             return client;
         }
@@ -239,7 +248,7 @@ fn until_changed(address: &str, ca: &Authority, before: &[u8]) -> Client {
 
 #[test]
 #[cfg(unix)]
-fn sighup_changes_the_certificate_for_those_that_come_and_a_broken_one_is_not_taken() {
+fn sighup_reloads_the_certificate_and_rejects_a_broken_one() {
     use rustix::process::Signal;
 
     let ca = Authority::new("ours");
@@ -247,22 +256,26 @@ fn sighup_changes_the_certificate_for_those_that_come_and_a_broken_one_is_not_ta
     let mut agent = start(&server, "");
     let address = agent.address();
     let mut first = connect(&address, &ca, None).unwrap();
-    let before = shown(&first);
+    let before = server_certificate(&first);
 
     ca.server();
-    assert_eq!(shown(&connect(&address, &ca, None).unwrap()), before, "nobody said so yet");
+    assert_eq!(
+        server_certificate(&connect(&address, &ca, None).unwrap()),
+        before,
+        "nobody said so yet"
+    );
     agent.signal(Signal::HUP);
-    let mut second = until_changed(&address, &ca, &before);
-    let now = shown(&second);
+    let mut second = wait_for_new_certificate(&address, &ca, &before);
+    let now = server_certificate(&second);
 
-    let kept = fs::read(&server.cert).unwrap();
+    let original = fs::read(&server.cert).unwrap();
     fs::write(&server.cert, "no certificate").unwrap();
     agent.signal(Signal::HUP);
     let log = agent.log_until("the old certificate stays");
     assert!(log.contains("there is no PEM certificate in"), "{log}");
-    assert_eq!(shown(&connect(&address, &ca, None).unwrap()), now);
+    assert_eq!(server_certificate(&connect(&address, &ca, None).unwrap()), now);
 
-    fs::write(&server.cert, kept).unwrap();
+    fs::write(&server.cert, original).unwrap();
     for client in [&mut first, &mut second] {
         assert_eq!(row(client).unwrap().split(' ').count(), 6, "who is in stays in");
     }
@@ -270,7 +283,7 @@ fn sighup_changes_the_certificate_for_those_that_come_and_a_broken_one_is_not_ta
 
 #[test]
 #[cfg(unix)]
-fn sighup_changes_the_ca_of_clients_and_an_earlier_session_opens_no_door() {
+fn sighup_reloads_the_client_ca_and_sessions_are_not_resumed() {
     use rustix::process::Signal;
 
     let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
@@ -293,9 +306,9 @@ fn sighup_changes_the_ca_of_clients_and_an_earlier_session_opens_no_door() {
 #[test]
 #[cfg(unix)]
 fn sighup_without_tls_ends_nothing() {
-    let mut agent = Running::start(program("-l 127.0.0.1:0 -i 250ms"));
+    let mut agent = RunningAgent::start(program("-l 127.0.0.1:0 -i 250ms"));
     let (mut client, _) = agent.connect();
     agent.signal(rustix::process::Signal::HUP);
     agent.log_until("SIGHUP");
-    assert_eq!(crate::running::line(&mut client).split(' ').count(), 6);
+    assert_eq!(crate::running_agent::line(&mut client).split(' ').count(), 6);
 }

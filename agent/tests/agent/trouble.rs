@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::running::{DEADLINE, Running, line, program};
+use crate::running_agent::{DEADLINE, RunningAgent, line, program};
 use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 
 /// How often the agent is killed.
@@ -19,7 +19,7 @@ const KILLS: u32 = 50;
 const CLIENTS: usize = 8;
 
 /// A row of a subscribed stream: its time in milliseconds, its number.
-fn stamp(row: &str) -> (i64, u64) {
+fn parse_stamp(row: &str) -> (i64, u64) {
     let mut fields = row.split(' ');
     let time: f64 = fields.next().unwrap().parse().unwrap();
     ((time * 1000.0).round() as i64, fields.next().unwrap().parse().unwrap())
@@ -41,17 +41,17 @@ fn subscribe(address: &str, request: &str) -> (BufReader<TcpStream>, String) {
 }
 
 /// What a client has seen, or what is in the history: the numbers of each run, and their times.
-type Seen = BTreeMap<String, BTreeMap<u64, i64>>;
+type SamplesByRun = BTreeMap<String, BTreeMap<u64, i64>>;
 
 /// All that an agent holds.
-fn history(address: &str) -> Seen {
+fn history(address: &str) -> SamplesByRun {
     let (mut client, mut run) = subscribe(address, "history=all");
-    let mut seen = Seen::new();
+    let mut samples = SamplesByRun::new();
     let mut newest = i64::MIN;
     loop {
         let line = line(&mut client);
         match line.trim_end() {
-            "# live" => return seen,
+            "# live" => return samples,
             note if note.starts_with('#') => {
                 assert!(!note.starts_with("# skipped"), "{note}");
                 if let Some(next) = note.split(" run=").nth(1) {
@@ -59,19 +59,19 @@ fn history(address: &str) -> Seen {
                 }
             }
             row => {
-                let (time, seq) = stamp(row);
+                let (time, seq) = parse_stamp(row);
                 assert!(time > newest, "{row}");
                 newest = time;
-                let before = seen.entry(run.clone()).or_default().insert(seq, time);
+                let before = samples.entry(run.clone()).or_default().insert(seq, time);
                 assert_eq!(before, None, "each once: {row}");
             }
         }
     }
 }
 
-fn keeping(folder: &Path) -> Running {
+fn start_with_state(folder: &Path) -> RunningAgent {
     let arguments = format!("-l 127.0.0.1:0 -i 250ms --state-dir {}", folder.display());
-    Running::start(program(&arguments))
+    RunningAgent::start(program(&arguments))
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn killed_again_and_again_under_load_it_forgets_no_more_than_its_last_sample() {
             });
         }
         for kill in 0..KILLS {
-            let mut agent = keeping(folder.path());
+            let mut agent = start_with_state(folder.path());
             let address = agent.address();
             let others: Vec<_> = (0..CLIENTS).map(|_| subscribe(&address, "")).collect();
             let (mut client, run) = subscribe(&address, "");
@@ -96,7 +96,7 @@ fn killed_again_and_again_under_load_it_forgets_no_more_than_its_last_sample() {
             while last < 2 + u64::from(kill % 3) {
                 let line = line(&mut client);
                 if !line.starts_with('#') {
-                    last = stamp(line.trim_end()).1;
+                    last = parse_stamp(line.trim_end()).1;
                 }
             }
             // At another moment between two samples each time.
@@ -107,11 +107,15 @@ fn killed_again_and_again_under_load_it_forgets_no_more_than_its_last_sample() {
         }
         idle.store(true, Ordering::Relaxed);
     });
-    let mut agent = keeping(folder.path());
-    let seen = history(&agent.address());
-    assert_eq!(seen.len(), lives.len() + 1, "each run is there, and that of the agent that told");
+    let mut agent = start_with_state(folder.path());
+    let samples = history(&agent.address());
+    assert_eq!(
+        samples.len(),
+        lives.len() + 1,
+        "each run is there, and that of the agent that told"
+    );
     for (run, last) in lives {
-        let numbers: Vec<_> = seen[&run].keys().copied().collect();
+        let numbers: Vec<_> = samples[&run].keys().copied().collect();
         let newest = *numbers.last().unwrap();
         assert_eq!(numbers, (1..=newest).collect::<Vec<_>>(), "{run}");
         assert!(newest + 1 >= last, "{run}: {newest} of {last}");
@@ -119,13 +123,13 @@ fn killed_again_and_again_under_load_it_forgets_no_more_than_its_last_sample() {
 }
 
 #[test]
-fn stopped_for_a_while_it_leaves_one_gap_and_catches_up_with_nothing() {
-    let mut agent = Running::start(program("-l 127.0.0.1:0 -i 250ms"));
+fn after_a_stop_it_leaves_one_gap_and_no_burst() {
+    let mut agent = RunningAgent::start(program("-l 127.0.0.1:0 -i 250ms"));
     let (mut client, _) = subscribe(&agent.address(), "");
     let mut row = || loop {
         let line = line(&mut client);
         if !line.starts_with('#') {
-            return stamp(line.trim_end());
+            return parse_stamp(line.trim_end());
         }
     };
     row();
@@ -146,12 +150,12 @@ fn stopped_for_a_while_it_leaves_one_gap_and_catches_up_with_nothing() {
 }
 
 /// How long the machine has four times more to do than it can.
-const BUSY: Duration = Duration::from_secs(5);
+const LOAD_DURATION: Duration = Duration::from_secs(5);
 
 #[test]
-fn with_four_times_more_to_do_than_it_can_the_beat_stays_and_what_is_missed_is_told() {
+fn under_fourfold_load_ticks_stay_on_time_and_missed_samples_are_logged() {
     const INTERVAL_MS: u32 = 250;
-    let mut agent = Running::start(program("-v -l 127.0.0.1:0 -i 250ms"));
+    let mut agent = RunningAgent::start(program("-v -l 127.0.0.1:0 -i 250ms"));
     let (mut client, _) = subscribe(&agent.address(), "");
     let cores = thread::available_parallelism().unwrap().get();
     let idle = AtomicBool::new(false);
@@ -166,7 +170,7 @@ fn with_four_times_more_to_do_than_it_can_the_beat_stays_and_what_is_missed_is_t
         }
         let begin = Instant::now();
         // What fails in here would wait for the others for ever.
-        while begin.elapsed() < BUSY {
+        while begin.elapsed() < LOAD_DURATION {
             let line = line(&mut client);
             if !line.starts_with('#') {
                 rows.push(line);
@@ -174,31 +178,31 @@ fn with_four_times_more_to_do_than_it_can_the_beat_stays_and_what_is_missed_is_t
         }
         idle.store(true, Ordering::Relaxed);
     });
-    let rows: Vec<_> = rows.iter().map(|row| stamp(row.trim_end())).collect();
+    let rows: Vec<_> = rows.iter().map(|row| parse_stamp(row.trim_end())).collect();
     assert!(rows.windows(2).all(|pair| pair[1].1 == pair[0].1 + 1), "{rows:?}");
     // Each is taken at its beat or somewhat later, and none moves those that follow: the beats that
     // passed are the samples and those missed, give or take one for how late the first and last are.
     let passed_ms = (rows[rows.len() - 1].0 - rows[0].0) as f64;
-    let beats = (passed_ms / f64::from(INTERVAL_MS)).round() as i64;
-    let missed = beats - (rows.len() as i64 - 1);
+    let ticks = (passed_ms / f64::from(INTERVAL_MS)).round() as i64;
+    let missed = ticks - (rows.len() as i64 - 1);
     let log = agent.kill();
-    let told = log.lines().filter_map(|line| line.split(" missed=").nth(1)?.split(' ').next());
-    let told: i64 = told.map(|missed| missed.parse::<i64>().unwrap()).sum();
+    let logged = log.lines().filter_map(|line| line.split(" missed=").nth(1)?.split(' ').next());
+    let logged: i64 = logged.map(|missed| missed.parse::<i64>().unwrap()).sum();
     println!("{} samples, {missed} missed", rows.len());
     // The program goes on while the last row is on its way.
-    assert!((missed - 1..=missed + 10).contains(&told), "{missed} missed, {told} told: {log}");
+    assert!((missed - 1..=missed + 10).contains(&logged), "{missed} missed, {logged} told: {log}");
     assert!(rows.len() as i64 > missed, "most samples are taken: {rows:?}");
 }
 
 /// Has a program no more than this of something.
-fn limit(agent: &Running, what: Resource, most: u64) {
+fn limit(agent: &RunningAgent, resource: Resource, max: u64) {
     let pid = Pid::from_child(&agent.child);
-    prlimit(Some(pid), what, Rlimit { current: Some(most), maximum: Some(most) }).unwrap();
+    prlimit(Some(pid), resource, Rlimit { current: Some(max), maximum: Some(max) }).unwrap();
 }
 
 #[test]
-fn without_descriptors_it_goes_on_says_so_once_and_heals() {
-    let mut agent = Running::start(program("-l 127.0.0.1:0 -i 250ms"));
+fn without_file_descriptors_it_logs_once_and_recovers() {
+    let mut agent = RunningAgent::start(program("-l 127.0.0.1:0 -i 250ms"));
     let address = agent.address();
     let (mut early, _) = subscribe(&address, "");
     let open = fs::read_dir(format!("/proc/{}/fd", agent.child.id())).unwrap().count() as u64;
@@ -226,11 +230,11 @@ fn without_descriptors_it_goes_on_says_so_once_and_heals() {
 }
 
 #[test]
-fn without_room_on_the_disk_it_serves_on_and_says_so_once() {
+fn with_a_full_disk_it_serves_on_and_logs_once() {
     let folder = tempfile::tempdir().unwrap();
     // Each write to it fails as one to a full disk does.
     std::os::unix::fs::symlink("/dev/full", folder.path().join("newer.load")).unwrap();
-    let mut agent = keeping(folder.path());
+    let mut agent = start_with_state(folder.path());
     let (mut client, _) = subscribe(&agent.address(), "");
     let mut rows = 0;
     while rows < 10 {

@@ -9,13 +9,13 @@ use crate::thresholds::Level;
 
 /// A value above its threshold.
 #[derive(Debug, Clone, Copy)]
-pub struct Exceeded<'a> {
+pub struct ExceededThreshold<'a> {
     /// Which threshold it is above.
     pub level: Level,
     /// The source, the first at 0.
     pub source: usize,
     /// The number of its chart, the first at 0.
-    pub number: usize,
+    pub chart_index: usize,
     /// Its chart.
     pub chart: &'a Chart,
     /// Its line in the chart.
@@ -27,50 +27,56 @@ pub struct Exceeded<'a> {
 impl App {
     /// The values of a source that are above a threshold, in the order of its charts. What is not fresh
     /// has none.
-    pub fn exceeded(&self, source: usize) -> impl Iterator<Item = Exceeded<'_>> {
-        let seen = &self.sources()[source];
-        let sample = self.sample_of(source).filter(|_| self.is_fresh_of(source));
-        let charts = seen.charts.iter().enumerate();
+    pub fn exceeded_thresholds(
+        &self,
+        source: usize,
+    ) -> impl Iterator<Item = ExceededThreshold<'_>> {
+        let view = &self.sources()[source];
+        let sample = self.sample_of(source).filter(|_| self.is_source_fresh(source));
+        let charts = view.charts.iter().enumerate();
         let lines =
             charts.flat_map(|(at, chart)| chart.lines.iter().map(move |line| (at, chart, line)));
         lines.filter_map(move |(number, chart, line)| {
             let value = sample?.value(line.column);
-            let level = seen.level(line.column, value);
-            let found = Exceeded { level, source, number, chart, line, value };
-            (level > Level::Calm).then_some(found)
+            let level = view.level(line.column, value);
+            let exceeded =
+                ExceededThreshold { level, source, chart_index: number, chart, line, value };
+            (level > Level::Normal).then_some(exceeded)
         })
     }
 
     /// Those that no chart and no line in sight shows, of all sources, the worst first.
     #[must_use]
-    pub fn exceeded_out_of_sight(&self, layout: &Layout) -> Vec<Exceeded<'_>> {
+    pub fn hidden_exceeded_thresholds(&self, layout: &Layout) -> Vec<ExceededThreshold<'_>> {
         if self.thresholds.0.is_empty() {
             return Vec::new();
         }
         let page = self.screen.page();
         let mut on_line: Vec<Vec<usize>> = vec![Vec::new(); self.sources().len()];
         if page == Page::Overview {
-            let count = usize::from(self.line_parts(layout.sources).count);
-            for source in self.lines(layout.sources.height) {
-                on_line[source] = self.columns_on_line(source, count);
+            let count = usize::from(self.line_parts(layout.sources).value_count);
+            for source in self.overview_sources(layout.sources.height) {
+                on_line[source] = self.overview_columns(source, count);
             }
         }
-        let metric = self.metric().map(|(_, title)| title);
-        let has_chart = |at: usize| layout.charts.iter().any(|place| place.at == at);
-        let is_in_sight = |it: &Exceeded| match page {
+        let metric = self.compared_metric().map(|(_, title)| title);
+        let has_chart = |at: usize| layout.charts.iter().any(|place| place.index == at);
+        let is_in_sight = |it: &ExceededThreshold| match page {
             Page::Overview => on_line[it.source].contains(&it.line.column),
-            Page::Together => {
+            Page::CompareOverlay => {
                 let is_first = it.chart.lines.first() == Some(it.line);
                 Some(it.chart.title.as_str()) == metric
                     && is_first
-                    && self.compared().contains(&it.source)
+                    && self.compared_sources().contains(&it.source)
             }
-            Page::Apart => Some(it.chart.title.as_str()) == metric && has_chart(it.source),
-            Page::Dashboard | Page::Fullscreen => it.source == self.shown && has_chart(it.number),
+            Page::CompareGrid => Some(it.chart.title.as_str()) == metric && has_chart(it.source),
+            Page::Dashboard | Page::Fullscreen => {
+                it.source == self.shown_source && has_chart(it.chart_index)
+            }
         };
-        let all = (0..self.sources().len()).flat_map(|source| self.exceeded(source));
-        let mut found: Vec<_> = all.filter(|it| !is_in_sight(it)).collect();
-        found.sort_by_key(|it| Reverse(it.level));
-        found
+        let all = (0..self.sources().len()).flat_map(|source| self.exceeded_thresholds(source));
+        let mut hidden: Vec<_> = all.filter(|it| !is_in_sight(it)).collect();
+        hidden.sort_by_key(|it| Reverse(it.level));
+        hidden
     }
 }

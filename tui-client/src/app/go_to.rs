@@ -5,13 +5,13 @@ use loadline_protocol::Time;
 use tui_input::Input;
 use tui_input::backend::crossterm::EventHandler as _;
 
-use super::{App, View};
+use super::{App, WindowEnd};
 use crate::keys::Action;
 use crate::time_spec;
 use crate::watched::State;
 
 /// Longest text that is taken, bytes: no time takes more.
-const TEXT_MAX: usize = 40;
+const TEXT_BYTES_MAX: usize = 40;
 
 /// A time that is being typed.
 #[derive(Debug, Clone, Default)]
@@ -19,22 +19,22 @@ pub struct TimeInput {
     /// The text, and where its cursor stands.
     pub input: Input,
     /// Whether Enter was pressed and the text is no time.
-    pub is_wrong: bool,
+    pub is_invalid: bool,
 }
 
 impl App {
     /// Opens the line for a time.
-    pub(super) fn ask_for_time(&mut self) {
+    pub(super) fn open_time_input(&mut self) {
         if self.newest().is_some() {
-            self.notice = None;
+            self.footer_message = None;
             self.time_input = Some(TimeInput::default());
         } else {
-            self.tell("there are no samples to go to".to_owned());
+            self.show_message("there are no samples to go to".to_owned());
         }
     }
 
     /// Whether a key belongs to the line for a time. Ctrl-C quits there as well.
-    pub(super) fn is_typed(&self, key: KeyEvent) -> bool {
+    pub(super) fn is_for_time_input(&self, key: KeyEvent) -> bool {
         let action = self.keys.action(key);
         let is_program = matches!(action, Some(Action::Quit | Action::Redraw | Action::Suspend));
         let is_command = is_program && key.modifiers.contains(KeyModifiers::CONTROL);
@@ -42,9 +42,9 @@ impl App {
     }
 
     /// Edits the text, goes to its time, or leaves it.
-    pub(super) fn type_time(&mut self, key: KeyEvent) {
+    pub(super) fn edit_time_input(&mut self, key: KeyEvent) {
         let newest = self.newest();
-        let Some(TimeInput { input, is_wrong }) = &mut self.time_input else { return };
+        let Some(TimeInput { input, is_invalid: is_wrong }) = &mut self.time_input else { return };
         match (key.code, newest) {
             (KeyCode::Esc, _) | (KeyCode::Enter, None) => self.time_input = None,
             (KeyCode::Enter, Some(newest)) => {
@@ -61,7 +61,7 @@ impl App {
                 let before = input.clone();
                 input.handle_event(&TerminalEvent::Key(key));
                 // No time has other letters.
-                if input.value().len() > TEXT_MAX || !input.value().is_ascii() {
+                if input.value().len() > TEXT_BYTES_MAX || !input.value().is_ascii() {
                     *input = before;
                 }
                 *is_wrong = false;
@@ -76,7 +76,7 @@ impl App {
         let distance = |there: &Time| there.as_millis().abs_diff(time.as_millis());
         let gap_ms = self.watched().stale_after().as_millis();
         let is_there = |there: &Time| u128::from(distance(there)) <= gap_ms;
-        let [before, after] = self.around(time);
+        let [before, after] = self.times_around(time);
         let nearest = || before.into_iter().chain(after).min_by_key(distance);
         let Some(there) = before.filter(is_there).or_else(nearest) else { return };
         let is_far = !is_there(&there);
@@ -84,13 +84,13 @@ impl App {
         let least = oldest.as_millis().saturating_add(self.window_ms()).min(newest.as_millis());
         let centred = there.as_millis().saturating_add(self.window_ms() / 2);
         let until = centred.clamp(least, newest.as_millis());
-        self.view = View::Paused(Time::from_millis(until));
-        self.cursor = Some(there);
-        self.measure();
+        self.window_end = WindowEnd::Paused(Time::from_millis(until));
+        self.crosshair = Some(there);
+        self.update_statistics();
         if is_far {
             let is_older = time < oldest && self.may_have_older();
-            let text = self.far_text(typed, there, is_older);
-            self.tell(text);
+            let text = self.no_sample_text(typed, there, is_older);
+            self.show_message(text);
         }
     }
 
@@ -103,7 +103,7 @@ impl App {
     }
 
     /// That there is no sample at a time, and where the nearest one is: the longest text that has room.
-    fn far_text(&self, typed: &str, there: Time, is_older: bool) -> String {
+    fn no_sample_text(&self, typed: &str, there: Time, is_older: bool) -> String {
         let nearest = self.time_label_within(there, "14:02:49".len());
         let text = if is_older {
             format!("no samples loaded at {typed}; nearest {nearest}")
@@ -121,11 +121,11 @@ impl App {
 
     /// The last sample that is not later than a time, and the first that is: of the source that is
     /// shown, or of any where the page shows all.
-    fn around(&self, time: Time) -> [Option<Time>; 2] {
-        if self.is_of_all() {
+    fn times_around(&self, time: Time) -> [Option<Time>; 2] {
+        if self.shows_all_sources() {
             return [self.latest_until(time), self.earliest_after(time)];
         }
-        let count = self.count_of(self.shown, time);
+        let count = self.count_until(self.shown_source, time);
         [count.checked_sub(1).and_then(|at| self.time_at(at)), self.time_at(count)]
     }
 }

@@ -4,62 +4,62 @@ use std::time::Duration;
 
 use loadline_protocol::Time;
 
-use super::sources::FIT_SPANS;
-use super::{App, View};
+use super::sources::FITTED_WINDOWS;
+use super::{App, WindowEnd};
 use crate::keys::Action;
-use crate::layout::{Page, Table};
+use crate::layout::{Page, TablePosition};
 use crate::store::Window;
 
 /// The time spans that a key leads to, seconds.
-const SPANS_S: [u64; 22] = [
+const WINDOWS_S: [u64; 22] = [
     10, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800,
     259_200, 604_800, 1_209_600, 2_592_000, 7_776_000, 31_536_000,
 ];
 
 /// The shortest time span that can be drawn out with the mouse.
-pub(super) const SPAN_MIN_MS: i64 = 1000;
+pub(super) const ZOOM_MIN_MS: i64 = 1000;
 
 /// A time as a label, the longest first: of today, and of another day.
-const TODAY: &[&str] = &["%H:%M:%S%.3f", "%H:%M:%S"];
-const DATED: &[&str] = &["%Y-%m-%d %H:%M:%S%.3f", "%Y-%m-%d %H:%M:%S", "%m-%d %H:%M:%S"];
+const TODAY_FORMATS: &[&str] = &["%H:%M:%S%.3f", "%H:%M:%S"];
+const DATED_FORMATS: &[&str] = &["%Y-%m-%d %H:%M:%S%.3f", "%Y-%m-%d %H:%M:%S", "%m-%d %H:%M:%S"];
 
 /// A window that spans more shows times of several dates.
 const DAY: Duration = Duration::from_hours(24);
 
 /// A key pans by this part of the time span.
-const PAN_PART: i64 = 10;
+const PAN_DIVISOR: i64 = 10;
 
 impl App {
     pub(super) fn navigate(&mut self, action: Action) {
         match action {
             Action::Pause => {
-                self.view = match (self.view, self.newest()) {
-                    (View::Live, Some(newest)) => View::Paused(newest),
-                    (View::Live, None) | (View::Paused(_), _) => View::Live,
+                self.window_end = match (self.window_end, self.newest()) {
+                    (WindowEnd::Live, Some(newest)) => WindowEnd::Paused(newest),
+                    (WindowEnd::Live, None) | (WindowEnd::Paused(_), _) => WindowEnd::Live,
                 }
             }
             Action::ZoomIn => self.zoom(true, self.zoom_anchor()),
             Action::ZoomOut => self.zoom(false, self.zoom_anchor()),
-            Action::GoTo => self.ask_for_time(),
-            Action::Left => self.step(-1),
-            Action::Right => self.step(1),
-            Action::ScreenLeft => self.screen(-1),
-            Action::ScreenRight => self.screen(1),
+            Action::GoTo => self.open_time_input(),
+            Action::Left => self.step_time(-1),
+            Action::Right => self.step_time(1),
+            Action::ScreenLeft => self.step_screen(-1),
+            Action::ScreenRight => self.step_screen(1),
             Action::Oldest => self.show_oldest(),
             Action::Live => self.show_live(),
             Action::Reset => {
                 self.value_zoom.clear();
-                self.view = View::Live;
-                self.window = self.window_first.unwrap_or(FIT_SPANS[0]);
-                self.fits = self.window_first.is_none();
-                self.fit();
+                self.window_end = WindowEnd::Live;
+                self.window = self.initial_window.unwrap_or(FITTED_WINDOWS[0]);
+                self.is_window_automatic = self.initial_window.is_none();
+                self.fit_window();
             }
-            Action::Cursor => self.toggle_cursor(),
+            Action::Crosshair => self.toggle_crosshair(),
             Action::Mark => self.toggle_mark(),
             Action::SeriesDown => self.scroll_series(1),
             Action::SeriesUp => self.scroll_series(-1),
-            Action::SampleForward | Action::Down => self.by_samples(1),
-            Action::SampleBack | Action::Up => self.by_samples(-1),
+            Action::SampleForward | Action::Down => self.step_samples(1),
+            Action::SampleBack | Action::Up => self.step_samples(-1),
             // The others are not about time.
             _ => {}
         }
@@ -74,23 +74,23 @@ impl App {
         self.window_of(self.panel_width().filter(|width| *width > 0).unwrap_or(100))
     }
 
-    fn step(&mut self, direction: i64) {
+    fn step_time(&mut self, direction: i64) {
         let Some(window) = self.chosen_window() else { return };
-        if self.cursor.is_some() {
-            self.move_cursor(direction * window.cell_ms());
+        if self.crosshair.is_some() {
+            self.move_crosshair(direction * window.cell_ms());
         } else {
             // Whole cells, so that the picture moves and does not change.
-            let cells = (window.cells() as i64 / PAN_PART).max(1);
+            let cells = (window.cell_count() as i64 / PAN_DIVISOR).max(1);
             self.pan(direction * cells * window.cell_ms());
         }
     }
 
-    fn screen(&mut self, direction: i64) {
+    fn step_screen(&mut self, direction: i64) {
         let rows = i64::from(self.layout(self.area()).table.height).saturating_sub(1).max(1);
-        if self.screen.page() == Page::Dashboard && self.table == Table::Alone {
-            self.by_samples(direction * rows);
-        } else if self.cursor.is_some() {
-            self.move_cursor(direction * self.window_ms());
+        if self.screen.page() == Page::Dashboard && self.table == TablePosition::Alone {
+            self.step_samples(direction * rows);
+        } else if self.crosshair.is_some() {
+            self.move_crosshair(direction * self.window_ms());
         } else {
             self.pan(direction * self.window_ms());
         }
@@ -98,166 +98,171 @@ impl App {
 
     /// Moves the view in time, as far as there are samples.
     pub(super) fn pan(&mut self, by_ms: i64) {
-        let (Some(oldest), Some(until)) = (self.oldest(), self.shown_until()) else { return };
+        let (Some(oldest), Some(until)) = (self.oldest(), self.window_end_time()) else { return };
         // At the left end, the oldest sample stands at the left edge.
         let least = oldest.as_millis().saturating_add(self.window_ms());
         let target = until.as_millis().saturating_add(by_ms);
         let target = if by_ms < 0 { target.max(least.min(until.as_millis())) } else { target };
-        self.show_until(Time::from_millis(target));
+        self.set_window_end(Time::from_millis(target));
     }
 
     /// Puts the right edge at a time; live from the newest sample on.
-    pub(super) fn show_until(&mut self, until: Time) {
+    pub(super) fn set_window_end(&mut self, until: Time) {
         let newest = self.newest();
-        self.view = if Some(until) < newest { View::Paused(until) } else { View::Live };
+        self.window_end =
+            if Some(until) < newest { WindowEnd::Paused(until) } else { WindowEnd::Live };
     }
 
     /// The next shorter or longer time span; what stands at `anchor` stays there, else at the right
     /// edge.
     pub(super) fn zoom(&mut self, shorter: bool, anchor: Option<Time>) {
-        let mut spans = SPANS_S.into_iter().map(Duration::from_secs);
+        let mut spans = WINDOWS_S.into_iter().map(Duration::from_secs);
         let next = if shorter {
             spans.rfind(|span| *span < self.window)
         } else {
             spans.find(|span| *span > self.window)
         };
         let Some(next) = next else { return };
-        if let (Some(anchor), Some(until)) = (anchor, self.shown_until()) {
+        if let (Some(anchor), Some(until)) = (anchor, self.window_end_time()) {
             let ratio = next.as_secs_f64() / self.window.as_secs_f64();
             let right_ms = (until.as_millis() - anchor.as_millis()) as f64 * ratio;
             let until = anchor.as_millis().saturating_add(right_ms as i64);
-            self.show_until(Time::from_millis(until));
+            self.set_window_end(Time::from_millis(until));
         }
         self.window = next;
-        self.fits = false;
+        self.is_window_automatic = false;
     }
 
     /// Shows this span and no more.
     pub(super) fn zoom_to(&mut self, from: Time, to: Time) {
         let (from, to) = (from.min(to), from.max(to));
         let span_ms = to.as_millis() - from.as_millis();
-        if span_ms >= SPAN_MIN_MS {
+        if span_ms >= ZOOM_MIN_MS {
             self.window = Duration::from_millis(span_ms as u64);
-            self.fits = false;
-            self.show_until(to);
+            self.is_window_automatic = false;
+            self.set_window_end(to);
         }
     }
 
     fn show_oldest(&mut self) {
         let Some(oldest) = self.oldest() else { return };
         let until = oldest.as_millis().saturating_add(self.window_ms());
-        self.show_until(Time::from_millis(until));
-        if self.cursor.is_some() {
-            self.set_cursor(oldest);
+        self.set_window_end(Time::from_millis(until));
+        if self.crosshair.is_some() {
+            self.set_crosshair(oldest);
         }
     }
 
     fn show_live(&mut self) {
-        self.view = View::Live;
-        if let (Some(_), Some(newest)) = (self.cursor, self.newest()) {
-            self.set_cursor(newest);
+        self.window_end = WindowEnd::Live;
+        if let (Some(_), Some(newest)) = (self.crosshair, self.newest()) {
+            self.set_crosshair(newest);
         }
     }
 
-    fn toggle_cursor(&mut self) {
-        if self.cursor.take().is_some() {
+    fn toggle_crosshair(&mut self) {
+        if self.crosshair.take().is_some() {
             self.mark = None;
-            self.measure();
+            self.update_statistics();
         } else {
-            self.cursor = match self.screen.page() {
+            self.crosshair = match self.screen.page() {
                 Page::Dashboard | Page::Fullscreen => {
-                    self.shown_count().checked_sub(1).and_then(|at| self.time_at(at))
+                    self.count_until_window_end().checked_sub(1).and_then(|at| self.time_at(at))
                 }
-                Page::Overview | Page::Together | Page::Apart => {
-                    self.shown_until().and_then(|until| self.latest_until(until))
+                Page::Overview | Page::CompareOverlay | Page::CompareGrid => {
+                    self.window_end_time().and_then(|until| self.latest_until(until))
                 }
             };
         }
     }
 
     fn toggle_mark(&mut self) {
-        if self.cursor.is_none() {
-            self.toggle_cursor();
+        if self.crosshair.is_none() {
+            self.toggle_crosshair();
         }
-        let Some(at) = self.cursor_index() else { return };
+        let Some(at) = self.crosshair_index() else { return };
         let here = self.time_at(at);
         self.mark = if self.mark == here { None } else { here };
         self.first_series = 0;
-        self.measure();
+        self.update_statistics();
     }
 
     /// Puts the cursor at a sample, and the view where it can be seen.
-    pub(super) fn set_cursor(&mut self, time: Time) {
-        self.cursor = Some(time);
-        self.measure();
+    pub(super) fn set_crosshair(&mut self, time: Time) {
+        self.crosshair = Some(time);
+        self.update_statistics();
         let Some(window) = self.chosen_window() else { return };
         if time.as_millis() < window.from_ms() {
             let until = time.as_millis().saturating_add(self.window_ms() - window.cell_ms());
-            self.show_until(Time::from_millis(until));
-        } else if Some(time) > self.shown_until() {
-            self.show_until(time);
+            self.set_window_end(Time::from_millis(until));
+        } else if Some(time) > self.window_end_time() {
+            self.set_window_end(time);
         }
     }
 
-    fn move_cursor(&mut self, by_ms: i64) {
-        if self.is_of_all() {
-            self.move_cursor_among_all(by_ms);
+    fn move_crosshair(&mut self, by_ms: i64) {
+        if self.shows_all_sources() {
+            self.move_shared_crosshair(by_ms);
             return;
         }
-        let Some(at) = self.cursor_index() else { return };
+        let Some(at) = self.crosshair_index() else { return };
         let Some(here) = self.time_at(at) else { return };
         let target = Time::from_millis(here.as_millis().saturating_add(by_ms));
-        let there = self.index_of(target);
+        let there = self.sample_index(target);
         // At least to the sample beside it, however long a way that is.
         let there = if by_ms < 0 { there.min(at.saturating_sub(1)) } else { there.max(at + 1) };
         let last = self.watched().store.len().saturating_sub(1);
         if let Some(time) = self.time_at(there.min(last)) {
-            self.set_cursor(time);
+            self.set_crosshair(time);
         }
     }
 
     /// Moves the cursor by samples; without one, the view.
-    pub(super) fn by_samples(&mut self, steps: i64) {
-        if self.is_of_all() {
-            self.by_samples_of_all(steps);
+    pub(super) fn step_samples(&mut self, steps: i64) {
+        if self.shows_all_sources() {
+            self.step_shared_samples(steps);
             return;
         }
-        let here = self.cursor_index().or_else(|| self.shown_count().checked_sub(1));
+        let here = self.crosshair_index().or_else(|| self.count_until_window_end().checked_sub(1));
         let Some(here) = here else { return };
         let last = self.watched().store.len().saturating_sub(1);
         let there = (here as i64).saturating_add(steps).clamp(0, last as i64) as usize;
         let Some(time) = self.time_at(there) else { return };
-        if self.cursor.is_some() {
-            self.set_cursor(time);
+        if self.crosshair.is_some() {
+            self.set_crosshair(time);
         } else {
-            self.show_until(time);
+            self.set_window_end(time);
         }
     }
 
     /// Where the sample stands that the cursor points at: the last that is not later than it was, if
     /// that one is gone.
     #[must_use]
-    pub fn cursor_index(&self) -> Option<usize> {
-        let at = self.index_of(self.cursor?);
+    pub fn crosshair_index(&self) -> Option<usize> {
+        let at = self.sample_index(self.crosshair?);
         (at < self.watched().store.len()).then_some(at)
     }
 
     /// The time that is pointed out: that of the sample at the cursor, or where all sources are shown
     /// that of the cursor itself.
     #[must_use]
-    pub fn pointed_time(&self) -> Option<Time> {
-        if self.is_of_all() { self.cursor } else { self.time_at(self.cursor_index()?) }
+    pub fn crosshair_time(&self) -> Option<Time> {
+        if self.shows_all_sources() {
+            self.crosshair
+        } else {
+            self.time_at(self.crosshair_index()?)
+        }
     }
 
     /// The time that stays where it is while a key zooms: the cursor's, else the middle of a view that
     /// stands still; `None` for the live edge.
     fn zoom_anchor(&self) -> Option<Time> {
         let window = self.chosen_window()?;
-        let cursor = self.cursor.filter(|time| window.cell_of(time.as_millis()).is_some());
+        let crosshair = self.crosshair.filter(|time| window.cell_of(time.as_millis()).is_some());
         let middle = |until: Time| Time::from_millis(until.as_millis() - self.window_ms() / 2);
-        cursor.or(match self.view {
-            View::Live => None,
-            View::Paused(until) => Some(middle(until)),
+        crosshair.or(match self.window_end {
+            WindowEnd::Live => None,
+            WindowEnd::Paused(until) => Some(middle(until)),
         })
     }
 
@@ -265,7 +270,7 @@ impl App {
     #[must_use]
     pub fn row_time(&self, time: Time) -> String {
         let format = if self.window > DAY { "%d %H:%M:%S" } else { "%H:%M:%S%.3f" };
-        self.zone.wall(time).format(format).to_string()
+        self.zone.local_time(time).format(format).to_string()
     }
 
     /// A time as a label: with its date where that is not today's, or where the charts span days.
@@ -277,9 +282,9 @@ impl App {
     /// The same in so many columns at most, if it can be said in so few.
     #[must_use]
     pub fn time_label_within(&self, time: Time, columns: usize) -> String {
-        let wall = self.zone.wall(time);
-        let is_today = wall.date() == self.zone.wall(self.now).date();
-        let formats = if is_today && self.window <= DAY { TODAY } else { DATED };
+        let wall = self.zone.local_time(time);
+        let is_today = wall.date() == self.zone.local_time(self.now).date();
+        let formats = if is_today && self.window <= DAY { TODAY_FORMATS } else { DATED_FORMATS };
         let mut texts = formats.iter().map(|format| wall.format(format).to_string());
         let shortest = wall.format(formats[formats.len() - 1]).to_string();
         texts.find(|text| text.len() <= columns).unwrap_or(shortest)

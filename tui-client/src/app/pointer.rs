@@ -46,7 +46,7 @@ enum Target {
 }
 
 impl App {
-    pub(super) fn point(&mut self, mouse: MouseEvent) {
+    pub(super) fn handle_mouse(&mut self, mouse: MouseEvent) {
         let is_help = matches!(self.screen, Screen::Help { .. });
         let position = Position { x: mouse.column, y: mouse.row };
         match mouse.kind {
@@ -64,21 +64,21 @@ impl App {
 
     fn scroll_help(&mut self, action: Action) {
         if let Screen::Help { page, scroll } = self.screen {
-            self.act_in_help(action, page, scroll);
+            self.handle_help_action(action, page, scroll);
         }
     }
 
-    fn target(&self, position: Position) -> Option<Target> {
+    fn target_at(&self, position: Position) -> Option<Target> {
         let layout = self.layout(self.area());
         if layout.table.contains(position) {
             let rows = layout.table.height.saturating_sub(1);
             return Some(Target::Table { row: position.y - layout.table.y, rows });
         }
-        if layout.span.contains(position) {
+        if layout.stats.contains(position) {
             return Some(Target::Span);
         }
         if layout.sources.contains(position) {
-            let lines = self.lines(layout.sources.height);
+            let lines = self.overview_sources(layout.sources.height);
             return lines
                 .get(usize::from(position.y - layout.sources.y))
                 .copied()
@@ -88,13 +88,13 @@ impl App {
         let panel = self.chart_parts(*place)?.panel;
         let window = self.window_of(panel.width).filter(|_| panel.contains(position));
         Some(match window {
-            Some(window) => Target::Panel { chart: place.at, panel, window },
-            None => Target::Chart(place.at),
+            Some(window) => Target::Panel { chart: place.index, panel, window },
+            None => Target::Chart(place.index),
         })
     }
 
     fn press(&mut self, button: MouseButton, position: Position) {
-        self.drag = match (button, self.target(position)) {
+        self.drag = match (button, self.target_at(position)) {
             (MouseButton::Left, Some(Target::Panel { .. })) => {
                 Some(Drag::Pan { column: position.x, moved: false })
             }
@@ -103,7 +103,7 @@ impl App {
                 Some(Drag::Zoom { from: time, to: time })
             }
             (MouseButton::Left, Some(Target::Chart(at))) => {
-                self.choose_chart(at);
+                self.click_chart(at);
                 None
             }
             (MouseButton::Left, Some(Target::Source(at))) => {
@@ -123,7 +123,7 @@ impl App {
         if let Some(TableRow::Sample(at)) = self.table_rows(rows).get(usize::from(row))
             && let Some(time) = self.time_at(*at)
         {
-            self.set_cursor(time);
+            self.set_crosshair(time);
         }
     }
 
@@ -149,7 +149,7 @@ impl App {
 
     /// The panel that the pointer is in, or else that of the chosen chart.
     fn panel_at(&self, position: Position) -> Option<(Rect, Window)> {
-        if let Some(Target::Panel { panel, window, .. }) = self.target(position) {
+        if let Some(Target::Panel { panel, window, .. }) = self.target_at(position) {
             return Some((panel, window));
         }
         let layout = self.layout(self.area());
@@ -167,23 +167,23 @@ impl App {
 
     /// Chooses a chart and puts the cursor at the sample under the pointer.
     fn click(&mut self, position: Position) {
-        let Some(Target::Panel { chart, panel, window }) = self.target(position) else { return };
-        self.choose_chart(chart);
+        let Some(Target::Panel { chart, panel, window }) = self.target_at(position) else { return };
+        self.click_chart(chart);
         let cell = i64::from(position.x) - i64::from(panel.x);
         // The last sample of the cell, so that a click beside the newest one finds it.
         let end = Time::from_millis(window.time_of_cell(cell + 1).as_millis() - 1);
-        let there = if self.is_of_all() {
+        let there = if self.shows_all_sources() {
             self.latest_until(end)
         } else {
-            self.time_at(self.index_of(end))
+            self.time_at(self.sample_index(end))
         };
         if let Some(time) = there {
-            self.set_cursor(time);
+            self.set_crosshair(time);
         }
     }
 
     fn wheel(&mut self, up: bool, position: Position) {
-        match self.target(position) {
+        match self.target_at(position) {
             Some(Target::Panel { panel, window, .. }) => {
                 let cell = i64::from(position.x) - i64::from(panel.x);
                 // At the right edge the newest sample is meant, and live stays live.
@@ -193,7 +193,7 @@ impl App {
             }
             Some(Target::Chart(_)) => self.zoom(up, None),
             Some(Target::Table { .. }) => {
-                self.by_samples(if up { -WHEEL_ROWS } else { WHEEL_ROWS });
+                self.step_samples(if up { -WHEEL_ROWS } else { WHEEL_ROWS });
             }
             Some(Target::Source(_)) => {
                 self.scroll_overview(if up { -WHEEL_ROWS } else { WHEEL_ROWS });
@@ -206,12 +206,12 @@ impl App {
     }
 
     /// Chooses what a chart stands for: its metric, or its source.
-    fn choose_chart(&mut self, at: usize) {
+    fn click_chart(&mut self, at: usize) {
         match self.screen.page() {
-            Page::Apart => self.show_source(at),
+            Page::CompareGrid => self.show_source(at),
             // There is but one metric in sight.
-            Page::Together => {}
-            Page::Overview | Page::Dashboard | Page::Fullscreen => self.choose(at),
+            Page::CompareOverlay => {}
+            Page::Overview | Page::Dashboard | Page::Fullscreen => self.choose_nth_chart(at),
         }
     }
 }

@@ -19,10 +19,10 @@ impl App {
     #[must_use]
     pub fn table_rows(&self, count: u16) -> Vec<TableRow> {
         let count = usize::from(count);
-        let shown = self.shown_count();
+        let shown = self.count_until_window_end();
         // A cursor may stand beyond what is shown.
-        let cursor = self.cursor_index().map(|at| at.min(shown.saturating_sub(1)));
-        let Some(anchor) = cursor.or_else(|| shown.checked_sub(1)).filter(|_| count > 0) else {
+        let crosshair = self.crosshair_index().map(|at| at.min(shown.saturating_sub(1)));
+        let Some(anchor) = crosshair.or_else(|| shown.checked_sub(1)).filter(|_| count > 0) else {
             return Vec::new();
         };
         let mut below = (anchor + 1..shown).flat_map(|at| self.row_and_gap(at));

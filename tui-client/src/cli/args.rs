@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
 use clap::{Parser, ValueHint};
-use loadline_agent::{Generate, version_text};
+use loadline_agent::{GenerateTarget, version_text};
 use loadline_protocol::{Column, History, parse_duration};
 
-use crate::output::Form;
+use crate::output::OutputFormat;
 use crate::theme::Palette;
 use crate::time_spec::TimeSpec;
 
@@ -42,7 +42,7 @@ pub(super) struct Args {
 
     /// How to show what comes [default: tui; table if stdout is no terminal]
     #[arg(short, long, value_name = "FORM", value_enum, env = "LOADLINE_OUTPUT", hide_env = true)]
-    pub(super) output: Option<Form>,
+    pub(super) output: Option<OutputFormat>,
 
     /// End after N rows (not with tui)
     #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), env = "LOADLINE_COUNT", hide_env = true)]
@@ -162,7 +162,7 @@ pub(super) struct Args {
 
     /// Write the manual page, or what a shell completes, to standard output, and end
     #[arg(long, value_name = "WHAT", value_enum)]
-    pub(super) generate: Option<Generate>,
+    pub(super) generate: Option<GenerateTarget>,
 }
 
 /// The shortest time span that a chart can show.
@@ -180,7 +180,7 @@ fn window(text: &str) -> Result<Duration, String> {
 
 /// A program and its arguments, quoted where a shell would ask for it.
 fn command(text: &str) -> Result<String, String> {
-    match words(text) {
+    match split_words(text) {
         None => Err("a quote is not closed".to_owned()),
         Some(words) if words.first().is_none_or(String::is_empty) => {
             Err("name a program".to_owned())
@@ -189,7 +189,7 @@ fn command(text: &str) -> Result<String, String> {
     }
 }
 
-pub(super) fn words(text: &str) -> Option<Vec<String>> {
+pub(super) fn split_words(text: &str) -> Option<Vec<String>> {
     shell_words::split(text).ok()
 }
 

@@ -9,30 +9,30 @@ use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser as _};
 use loadline_agent::usage_error;
 use loadline_protocol::sanitize;
 
-use super::Instead;
+use super::EarlyExit;
 use super::args::Args;
-use crate::config::{Config, Fault, Setting};
+use crate::config::{Config, ConfigError, Setting};
 
 /// What is typed, and what is in the environment.
 #[derive(Debug)]
-pub(super) struct Given {
+pub(super) struct CommandLine {
     line: Vec<OsString>,
     matches: ArgMatches,
     pub(super) args: Args,
 }
 
-impl Given {
-    pub(super) fn read(line: &[OsString]) -> Result<Given, Instead> {
+impl CommandLine {
+    pub(super) fn read(line: &[OsString]) -> Result<CommandLine, EarlyExit> {
         let matches = Args::command().try_get_matches_from(line).map_err(|error| {
-            match (instead(&error), variable(line, &error)) {
-                (Instead::Usage(why), Some(variable)) => {
-                    Instead::Usage(format!("{variable} in the environment: {why}"))
+            match (early_exit(&error), faulty_variable(line, &error)) {
+                (EarlyExit::Usage(why), Some(variable)) => {
+                    EarlyExit::Usage(format!("{variable} in the environment: {why}"))
                 }
                 (instead, _) => instead,
             }
         })?;
-        let args = Args::from_arg_matches(&matches).map_err(|it| instead(&it))?;
-        Ok(Given { line: line.to_vec(), matches, args })
+        let args = Args::from_arg_matches(&matches).map_err(|it| early_exit(&it))?;
+        Ok(CommandLine { line: line.to_vec(), matches, args })
     }
 
     /// Whether an option is on the command line.
@@ -46,10 +46,10 @@ impl Given {
     }
 
     /// The options with these settings for those that are not given; of two settings, the first counts.
-    pub(super) fn with<'a>(
+    pub(super) fn with_settings<'a>(
         &self,
         settings: impl IntoIterator<Item = &'a Setting>,
-    ) -> Result<Args, Instead> {
+    ) -> Result<Args, EarlyExit> {
         let mut taken: Vec<&str> = Vec::new();
         let mut line: Vec<OsString> = self.line.iter().take(1).cloned().collect();
         for setting in settings {
@@ -59,24 +59,26 @@ impl Given {
             }
         }
         line.extend(self.line.iter().skip(1).cloned());
-        Args::try_parse_from(line).map_err(|error| instead(&error))
+        Args::try_parse_from(line).map_err(|error| early_exit(&error))
     }
 }
 
 /// Finds a setting with a value that its option does not take.
-pub(super) fn check(config: &Config) -> Result<(), Fault> {
-    for setting in config.options.iter().chain(config.sources.settings()) {
+pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
+    for setting in config.options.iter().chain(config.sources.source_settings()) {
         let Some(argument) = setting.argument() else { continue };
         let line = [OsString::from("loadline"), argument];
         if let Err(error) = Args::try_parse_from(line) {
-            return Err(config.text.fault(setting.place.clone(), reason(setting.name, &error)));
+            return Err(config
+                .text
+                .error_at(setting.span.clone(), value_error(setting.name, &error)));
         }
     }
     Ok(())
 }
 
 /// Why a value is none for an option, without a word about the command line.
-fn reason(name: &str, error: &clap::Error) -> String {
+fn value_error(name: &str, error: &clap::Error) -> String {
     if let Some(ContextValue::Strings(all)) = error.get(ContextKind::ValidValue) {
         return format!("this is no {name}; choose from {}", all.join(", "));
     }
@@ -87,7 +89,7 @@ fn reason(name: &str, error: &clap::Error) -> String {
 }
 
 /// The variable of the environment that is at fault, if what is typed is not.
-fn variable(line: &[OsString], error: &clap::Error) -> Option<String> {
+fn faulty_variable(line: &[OsString], error: &clap::Error) -> Option<String> {
     let typed = Args::command().mut_args(|option| option.env(Resettable::Reset));
     typed.try_get_matches_from(line).ok()?;
     let ContextValue::String(option) = error.get(ContextKind::InvalidArg)? else { return None };
@@ -95,16 +97,16 @@ fn variable(line: &[OsString], error: &clap::Error) -> Option<String> {
     Some(format!("LOADLINE_{}", name.replace('-', "_").to_uppercase()))
 }
 
-fn instead(error: &clap::Error) -> Instead {
+fn early_exit(error: &clap::Error) -> EarlyExit {
     if error.use_stderr() {
-        Instead::Usage(without_password(&usage_error(error)))
+        EarlyExit::Usage(redact_password(&usage_error(error)))
     } else {
-        Instead::Print(error.to_string())
+        EarlyExit::Print(error.to_string())
     }
 }
 
 /// A password that was typed is not for the screen, whatever is wrong with the rest.
-pub(super) fn without_password(text: &str) -> String {
+pub(super) fn redact_password(text: &str) -> String {
     let hidden = || {
         let address =
             text.find("prom+http").and_then(|at| Some(at + text[at..].find("://")? + 3))?;

@@ -6,22 +6,22 @@ use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
-use super::text::{Fault, Text};
-use super::values::{Entry, entries, unknown};
+use super::text::{ConfigError, ConfigText};
+use super::values::{ConfigEntry, entries, unknown_name};
 
 /// An option that can be set in the file, under its long name.
 #[derive(Debug)]
-pub(super) struct Known {
+pub(super) struct KnownOption {
     pub(super) name: &'static str,
-    kind: Kind,
+    kind: OptionKind,
     /// What it is if nothing is said, as it stands in the file; nothing if that depends on other things.
-    pub(super) usual: Option<&'static str>,
+    pub(super) default: Option<&'static str>,
     /// An example, where nothing is usual.
     pub(super) example: &'static str,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum OptionKind {
     Text,
     /// Text, or several with commas between them.
     List,
@@ -31,41 +31,41 @@ enum Kind {
     Switch(bool),
 }
 
-const fn known(
+const fn option(
     name: &'static str,
-    kind: Kind,
-    usual: Option<&'static str>,
+    kind: OptionKind,
+    default: Option<&'static str>,
     example: &'static str,
-) -> Known {
-    Known { name, kind, usual, example }
+) -> KnownOption {
+    KnownOption { name, kind, default, example }
 }
 
 /// All of them, in the order of the help.
-pub(super) const KNOWN: &[Known] = &[
-    known("output", Kind::Text, None, "\"csv\""),
-    known("interval", Kind::Text, None, "\"2s\""),
-    known("history", Kind::Text, None, "\"1h\""),
-    known("window", Kind::Text, None, "\"15m\""),
-    known("keep", Kind::Text, None, "\"7d\""),
-    known("columns", Kind::List, None, "[\"cpu\", \"mem\"]"),
-    known("fullscreen", Kind::Switch(true), Some("false"), ""),
-    known("agent-command", Kind::Text, Some("\"loadline-agent\""), ""),
-    known("ssh", Kind::Text, Some("\"ssh\""), ""),
-    known("tls-ca", Kind::Path, None, "\"ca.pem\""),
-    known("tls-cert", Kind::Path, None, "\"me.pem\""),
-    known("tls-key", Kind::Path, None, "\"me.key\""),
-    known("theme", Kind::Text, Some("\"dark\""), ""),
-    known("fill", Kind::Switch(true), Some("false"), ""),
-    known("mouse", Kind::Switch(false), Some("true"), ""),
+pub(super) const OPTIONS: &[KnownOption] = &[
+    option("output", OptionKind::Text, None, "\"csv\""),
+    option("interval", OptionKind::Text, None, "\"2s\""),
+    option("history", OptionKind::Text, None, "\"1h\""),
+    option("window", OptionKind::Text, None, "\"15m\""),
+    option("keep", OptionKind::Text, None, "\"7d\""),
+    option("columns", OptionKind::List, None, "[\"cpu\", \"mem\"]"),
+    option("fullscreen", OptionKind::Switch(true), Some("false"), ""),
+    option("agent-command", OptionKind::Text, Some("\"loadline-agent\""), ""),
+    option("ssh", OptionKind::Text, Some("\"ssh\""), ""),
+    option("tls-ca", OptionKind::Path, None, "\"ca.pem\""),
+    option("tls-cert", OptionKind::Path, None, "\"me.pem\""),
+    option("tls-key", OptionKind::Path, None, "\"me.key\""),
+    option("theme", OptionKind::Text, Some("\"dark\""), ""),
+    option("fill", OptionKind::Switch(true), Some("false"), ""),
+    option("mouse", OptionKind::Switch(false), Some("true"), ""),
 ];
 
 /// Those that a source can have for itself, and the source.
-pub(super) const OF_SOURCE: [&str; 7] =
+pub(super) const SOURCE_OPTIONS: [&str; 7] =
     ["source", "columns", "agent-command", "ssh", "tls-ca", "tls-cert", "tls-key"];
 
 /// The names of all of them.
 pub(super) fn names() -> Vec<&'static str> {
-    KNOWN.iter().map(|option| option.name).collect()
+    OPTIONS.iter().map(|option| option.name).collect()
 }
 
 /// An option that the file sets.
@@ -74,8 +74,8 @@ pub struct Setting {
     /// Its name in the file.
     pub name: &'static str,
     /// Where its value stands there.
-    pub place: Range<usize>,
-    kind: Kind,
+    pub span: Range<usize>,
+    kind: OptionKind,
     /// The value, as the command line takes it.
     value: OsString,
 }
@@ -85,12 +85,12 @@ impl Setting {
     #[must_use]
     pub fn argument(&self) -> Option<OsString> {
         match self.kind {
-            Kind::Text | Kind::List | Kind::Path => {
+            OptionKind::Text | OptionKind::List | OptionKind::Path => {
                 let mut argument = OsString::from(format!("--{}=", self.name));
                 argument.push(&self.value);
                 Some(argument)
             }
-            Kind::Switch(flag) => (self.value == *flag.to_string())
+            OptionKind::Switch(flag) => (self.value == *flag.to_string())
                 .then(|| format!("--{}{}", if flag { "" } else { "no-" }, self.name).into()),
         }
     }
@@ -98,58 +98,60 @@ impl Setting {
     /// The names by which the command line knows whether it was given.
     pub fn ids(&self) -> impl Iterator<Item = String> {
         let name = self.name.replace('-', "_");
-        let not = matches!(self.kind, Kind::Switch(_)).then(|| format!("no_{name}"));
+        let not = matches!(self.kind, OptionKind::Switch(_)).then(|| format!("no_{name}"));
         std::iter::once(name).chain(not)
     }
 }
 
 /// Reads a table of options, of which these are allowed.
 pub(super) fn read(
-    text: &Text,
+    text: &ConfigText,
     folder: Option<&Path>,
     table: &DeTable,
     allowed: &[&str],
-) -> Result<Vec<Setting>, Fault> {
+) -> Result<Vec<Setting>, ConfigError> {
     entries(table).iter().map(|entry| setting(text, folder, entry, allowed)).collect()
 }
 
 pub(super) fn setting(
-    text: &Text,
+    text: &ConfigText,
     folder: Option<&Path>,
-    entry: &Entry,
+    entry: &ConfigEntry,
     allowed: &[&str],
-) -> Result<Setting, Fault> {
+) -> Result<Setting, ConfigError> {
     let is_allowed = allowed.contains(&entry.name());
-    let known = KNOWN.iter().find(|option| is_allowed && option.name == entry.name());
-    let Some(known) = known else {
+    let option = OPTIONS.iter().find(|option| is_allowed && option.name == entry.name());
+    let Some(option) = option else {
         return Err(
-            entry.fault_at_key(text, unknown("option", entry.name(), allowed.iter().copied()))
+            entry.key_error(text, unknown_name("option", entry.name(), allowed.iter().copied()))
         );
     };
-    let value: OsString = match known.kind {
-        Kind::Text => {
-            entry.string(text, &format!("text in quotes, as in {}", known.shown()))?.into()
+    let value: OsString = match option.kind {
+        OptionKind::Text => {
+            entry.string(text, &format!("text in quotes, as in {}", option.sample_value()))?.into()
         }
-        Kind::List => {
-            let all = entry.strings(text, &format!("names in quotes, as in {}", known.shown()))?;
+        OptionKind::List => {
+            let all = entry
+                .strings(text, &format!("names in quotes, as in {}", option.sample_value()))?;
             all.into_iter().map(|(name, _)| name).collect::<Vec<_>>().join(",").into()
         }
-        Kind::Path => {
-            let path = entry.string(text, &format!("a path in quotes, as in {}", known.shown()))?;
+        OptionKind::Path => {
+            let path = entry
+                .string(text, &format!("a path in quotes, as in {}", option.sample_value()))?;
             let path: PathBuf = folder.map_or_else(|| path.into(), |folder| folder.join(path));
             path.into_os_string()
         }
-        Kind::Switch(_) => match entry.value() {
+        OptionKind::Switch(_) => match entry.value() {
             DeValue::Boolean(value) => value.to_string().into(),
-            _ => return Err(entry.not(text, "true or false without quotes")),
+            _ => return Err(entry.type_error(text, "true or false without quotes")),
         },
     };
-    Ok(Setting { name: known.name, place: entry.place(), kind: known.kind, value })
+    Ok(Setting { name: option.name, span: entry.value_span(), kind: option.kind, value })
 }
 
-impl Known {
+impl KnownOption {
     /// A value as it may stand in the file.
-    fn shown(&self) -> &'static str {
-        self.usual.unwrap_or(self.example)
+    fn sample_value(&self) -> &'static str {
+        self.default.unwrap_or(self.example)
     }
 }

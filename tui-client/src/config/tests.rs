@@ -5,7 +5,7 @@ use ratatui::style::Color::{Indexed, LightRed, Rgb};
 
 use super::*;
 use crate::keys::{Action, Key};
-use crate::thresholds::Limits;
+use crate::thresholds::ThresholdLevels;
 
 fn parse(text: &str) -> Result<Config, String> {
     let folder = Some(Path::new("/home/me/.config/loadline"));
@@ -50,7 +50,7 @@ c.toml:2:23: there is no option "window"; there are source, columns, agent-comma
 }
 
 #[test]
-fn what_is_no_toml_is_shown_with_its_line() {
+fn invalid_toml_is_shown_with_its_line() {
     check(
         "[options]\nwindow = 5m\n",
         r"
@@ -65,7 +65,7 @@ c.toml:2:10: string values must be quoted, expected literal string; what is allo
 }
 
 #[test]
-fn a_value_of_another_kind_is_told_with_an_example() {
+fn a_value_of_the_wrong_type_is_explained_with_an_example() {
     check(
         "[options]\nwindow = 5",
         r#"
@@ -90,7 +90,7 @@ c.toml:2:14: prod is not to be a number; write sources in brackets, as in ["web-
 }
 
 #[test]
-fn a_key_that_cannot_be_bound_is_told_with_who_has_it() {
+fn a_key_that_cannot_be_bound_is_explained_with_its_action() {
     check(
         "[keys]\nhelp = [\"?\", \"f\"]",
         r#"
@@ -138,7 +138,7 @@ c.toml:2:1: there is no action "hepl"; did you mean help? There are quit, help, 
 }
 
 #[test]
-fn a_colour_that_is_none_is_told() {
+fn an_unknown_colour_is_an_error() {
     check(
         "[theme]\nlines = [\"cyan\", \"reddish\"]",
         r##"
@@ -155,7 +155,7 @@ c.toml:2:18: this is no colour; write a name like "cyan" or "light-red", "#4fc3d
 }
 
 #[test]
-fn a_threshold_is_a_number_and_the_critical_one_is_the_greater() {
+fn a_threshold_is_a_number_and_critical_is_not_below_warn() {
     check(
         "[thresholds]\ncpu = { warn = 95, critical = 80 }",
         r"
@@ -170,7 +170,7 @@ c.toml:2:7: critical is less than warn; write the greater of the two as critical
 }
 
 #[test]
-fn a_group_has_no_unknown_members_and_not_itself() {
+fn a_group_contains_neither_unknown_members_nor_itself() {
     check(
         "[groups]\nall = [\"@prod\"]\nprod = [\"web-1\", \"@test\"]\ntest = [\"@all\"]",
         r#"
@@ -202,7 +202,7 @@ c.toml:2:8: "web-1:x" has no usable port; write HOST:PORT with a port from 1 to 
 }
 
 #[test]
-fn a_name_that_nobody_could_type_is_refused() {
+fn a_name_that_cannot_be_typed_is_refused() {
     for name in [
         "\"\"",
         "\"a b\"",
@@ -238,7 +238,7 @@ fn names_and_groups_stand_for_sources_in_their_order() {
     };
     assert_eq!(shown("@all"), ["x:1027", "db", "web"]);
     assert_eq!(shown("web"), ["web"], "and not a host of that name");
-    let own = &config.sources.resolve("db").unwrap()[0].own;
+    let own = &config.sources.resolve("db").unwrap()[0].settings;
     let argument = own[0].argument().unwrap().into_string().unwrap();
     assert_eq!(argument, "--tls-ca=/home/me/.config/loadline/ca.pem");
     let unknown = config.sources.resolve("@prdo").unwrap_err();
@@ -246,14 +246,14 @@ fn names_and_groups_stand_for_sources_in_their_order() {
 }
 
 #[test]
-fn what_is_written_is_what_holds() {
+fn colours_keys_and_thresholds_are_applied() {
     let config = parse(
         "[theme]\nlines = [12, \"#010203\"]\nalarm = \"light-red\"\n[keys]\nhelp = [\"F2\", \"H\"]\n\
          [thresholds]\ncpu = { warn = 80 }\n\"load1/core\" = { critical = 1.5 }",
     )
     .unwrap();
-    assert_eq!(config.keys.names(Action::Help), ["F2", "H"]);
-    let limits = Limits { warn: None, critical: Some(6.0) };
+    assert_eq!(config.keys.labels(Action::Help), ["F2", "H"]);
+    let limits = ThresholdLevels { warn: None, critical: Some(6.0) };
     assert_eq!(config.thresholds.of("load1", Some(4.0)), limits);
     let colours = (config.colours.lines[0], config.colours.lines[1], config.colours.alarm);
     assert_eq!(colours, (Some(Indexed(12)), Some(Rgb(1, 2, 3)), Some(LightRed)));
@@ -261,12 +261,12 @@ fn what_is_written_is_what_holds() {
 }
 
 #[test]
-fn the_usual_configuration_can_be_read_with_and_without_its_comments() {
-    let text = usual(|name| format!("what {name} does"));
+fn the_default_configuration_reads_with_and_without_its_comments() {
+    let text = default_config(|name| format!("what {name} does"));
     let holds = |config: &Config| (config.keys.clone(), config.thresholds.clone());
     let parsed = parse(&text).unwrap();
     assert_eq!(holds(&parsed), holds(&Config::default()));
-    assert!(parsed.options.is_empty() && parsed.colours == Own::NONE);
+    assert!(parsed.options.is_empty() && parsed.colours == ColourOverrides::NONE);
     let bare: String =
         text.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join("\n");
     assert_eq!(holds(&parse(&bare).unwrap()), holds(&Config::default()));
@@ -274,7 +274,7 @@ fn the_usual_configuration_can_be_read_with_and_without_its_comments() {
     let all = uncommented(&text);
     let all = parse(&all).unwrap();
     assert_eq!(holds(&all), holds(&Config::default()));
-    assert_eq!(all.colours, Own::all_of(crate::theme::Palette::Dark));
+    assert_eq!(all.colours, ColourOverrides::from_palette(crate::theme::Palette::Dark));
     assert_eq!(all.options.len(), 6);
     // Each example can be written as it stands there.
     let examples: Vec<String> =
@@ -294,7 +294,7 @@ pub(crate) fn uncommented(text: &str) -> String {
 }
 
 #[test]
-fn the_file_is_shown_without_what_could_move_the_terminal() {
+fn the_file_is_shown_without_control_characters() {
     let fault = parse("[options]\n\u{202e}\u{1b}[2J = 1").unwrap_err();
     assert!(!fault.contains(['\u{1b}', '\u{202e}']), "{fault:?}");
     let fault = parse("[sources]\n\"\\u001b[2J\" = 1 # \u{202e}").unwrap_err();
@@ -310,7 +310,7 @@ fn the_file_is_shown_without_what_could_move_the_terminal() {
 }
 
 #[test]
-fn a_file_that_was_chosen_has_to_be_there_and_not_to_be_huge() {
+fn a_chosen_file_has_to_exist_and_not_be_huge() {
     let load = |path: &str| Config::load(Some(OsStr::new(path))).map_err(|fault| fault.to_string());
     assert!(load("").is_ok());
     let missing = load("/nowhere/c.toml").unwrap_err();
@@ -327,7 +327,7 @@ fn a_file_that_was_chosen_has_to_be_there_and_not_to_be_huge() {
 
 proptest! {
     #[test]
-    fn whatever_is_in_the_file_is_a_configuration_or_a_fault_of_it(
+    fn any_file_is_a_configuration_or_an_error_in_it(
         text in "(\\[(sources|groups|options|theme|keys|thresholds)\\]\n)?([a-z\"]{0,6} ?= ?[\\[\\]{}\"@a-z0-9,=. ]{0,12}\n?|\\PC{0,8}){0,4}",
     ) {
         if let Err(fault) = parse(&text) {

@@ -14,17 +14,17 @@ const BEFORE_MAX: usize = 40;
 
 /// What is wrong with a configuration: why in one line, and below it the line of the file with a caret.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault(String);
+pub struct ConfigError(String);
 
-impl Fault {
+impl ConfigError {
     /// One of the file as a whole.
     #[must_use]
-    pub fn of_file(what: &str) -> Fault {
-        Fault(what.to_owned())
+    pub fn for_file(what: &str) -> ConfigError {
+        ConfigError(what.to_owned())
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -32,15 +32,15 @@ impl fmt::Display for Fault {
 
 /// The text of a configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Text {
+pub struct ConfigText {
     /// The file, as it is shown.
     name: String,
     text: String,
 }
 
-impl Text {
-    pub(super) fn new(name: String, text: String) -> Text {
-        Text { name, text }
+impl ConfigText {
+    pub(super) fn new(name: String, text: String) -> ConfigText {
+        ConfigText { name, text }
     }
 
     pub(super) fn as_str(&self) -> &str {
@@ -49,14 +49,14 @@ impl Text {
 
     /// What is wrong at a place, counted in bytes, and what is allowed there.
     #[must_use]
-    pub fn fault(&self, place: Range<usize>, what: impl AsRef<str>) -> Fault {
-        let start = floor(&self.text, place.start);
+    pub fn error_at(&self, span: Range<usize>, what: impl AsRef<str>) -> ConfigError {
+        let start = floor(&self.text, span.start);
         let line_start = self.text[..start].rfind('\n').map_or(0, |at| at + 1);
         let line = self.text[line_start..].split(['\n', '\r']).next().unwrap_or_default();
         let number = self.text[..start].matches('\n').count() + 1;
         let before: Vec<char> = self.text[line_start..start].chars().collect();
         let column = before.len() + 1;
-        let end = floor(&self.text, place.end).clamp(start, (line_start + line.len()).max(start));
+        let end = floor(&self.text, span.end).clamp(start, (line_start + line.len()).max(start));
         let marked = self.text[start..end].chars().take(SHOWN_MAX - BEFORE_MAX);
         // Of a long line, what stands around the fault.
         let cut = before.len().saturating_sub(BEFORE_MAX);
@@ -68,17 +68,17 @@ impl Text {
         let (shown, blanks) = (shown_text(&shown), " ".repeat(before));
         let margin = format!("{number:>4}");
         let empty = " ".repeat(margin.len());
-        Fault(format!(
+        ConfigError(format!(
             "{name}:{number}:{column}: {what}\n{margin} | {dots}{shown}\n{empty} | {blanks}{carets}"
         ))
     }
 
     /// What the reader of the format has to say.
-    pub(super) fn syntax(&self, error: &toml::de::Error) -> Fault {
+    pub(super) fn syntax_error(&self, error: &toml::de::Error) -> ConfigError {
         let what: Vec<&str> = error.message().lines().map(str::trim).collect();
-        let place = error.span().unwrap_or(0..0);
-        self.fault(
-            place,
+        let span = error.span().unwrap_or(0..0);
+        self.error_at(
+            span,
             format!("{}; what is allowed here is said at https://toml.io", what.join(", ")),
         )
     }

@@ -10,7 +10,7 @@ use loadline_agent::nearest;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use super::text::{Fault, Text};
+use super::text::{ConfigError, ConfigText};
 
 /// So many names are listed where one is unknown.
 const LISTED_MAX: usize = 24;
@@ -20,28 +20,29 @@ const NAME_MAX: usize = 64;
 
 /// A name and what it stands for.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Entry<'a> {
+pub(super) struct ConfigEntry<'a> {
     key: &'a Spanned<DeString<'a>>,
     value: &'a Spanned<DeValue<'a>>,
 }
 
 /// The entries of a table in the order in which they are written.
-pub(super) fn entries<'a>(table: &'a DeTable<'a>) -> Vec<Entry<'a>> {
-    let mut entries: Vec<Entry> = table.iter().map(|(key, value)| Entry { key, value }).collect();
+pub(super) fn entries<'a>(table: &'a DeTable<'a>) -> Vec<ConfigEntry<'a>> {
+    let mut entries: Vec<ConfigEntry> =
+        table.iter().map(|(key, value)| ConfigEntry { key, value }).collect();
     entries.sort_by_key(|entry| entry.key.span().start);
     entries
 }
 
-impl<'a> Entry<'a> {
+impl<'a> ConfigEntry<'a> {
     pub(super) fn name(&self) -> &'a str {
         self.key.get_ref()
     }
 
-    pub(super) fn key_place(&self) -> Range<usize> {
+    pub(super) fn key_span(&self) -> Range<usize> {
         self.key.span()
     }
 
-    pub(super) fn place(&self) -> Range<usize> {
+    pub(super) fn value_span(&self) -> Range<usize> {
         self.value.span()
     }
 
@@ -49,46 +50,55 @@ impl<'a> Entry<'a> {
         self.value.get_ref()
     }
 
-    pub(super) fn fault(&self, text: &Text, what: impl AsRef<str>) -> Fault {
-        text.fault(self.place(), what)
+    pub(super) fn error(&self, text: &ConfigText, what: impl AsRef<str>) -> ConfigError {
+        text.error_at(self.value_span(), what)
     }
 
-    pub(super) fn fault_at_key(&self, text: &Text, what: impl AsRef<str>) -> Fault {
-        text.fault(self.key_place(), what)
+    pub(super) fn key_error(&self, text: &ConfigText, what: impl AsRef<str>) -> ConfigError {
+        text.error_at(self.key_span(), what)
     }
 
     /// That it is something else than what is allowed.
-    pub(super) fn not(&self, text: &Text, allowed: &str) -> Fault {
-        not(text, self.name(), self.value, allowed)
+    pub(super) fn type_error(&self, text: &ConfigText, allowed: &str) -> ConfigError {
+        type_error(text, self.name(), self.value, allowed)
     }
 
-    pub(super) fn table(&self, text: &Text, allowed: &str) -> Result<&'a DeTable<'a>, Fault> {
-        self.value().as_table().ok_or_else(|| self.not(text, allowed))
+    pub(super) fn table(
+        &self,
+        text: &ConfigText,
+        allowed: &str,
+    ) -> Result<&'a DeTable<'a>, ConfigError> {
+        self.value().as_table().ok_or_else(|| self.type_error(text, allowed))
     }
 
-    pub(super) fn string(&self, text: &Text, allowed: &str) -> Result<&'a str, Fault> {
-        self.value().as_str().ok_or_else(|| self.not(text, allowed))
+    pub(super) fn string(&self, text: &ConfigText, allowed: &str) -> Result<&'a str, ConfigError> {
+        self.value().as_str().ok_or_else(|| self.type_error(text, allowed))
     }
 
     /// A text, or several in brackets; each with its place.
     pub(super) fn strings(
         &self,
-        text: &Text,
+        text: &ConfigText,
         allowed: &str,
-    ) -> Result<Vec<(&'a str, Range<usize>)>, Fault> {
+    ) -> Result<Vec<(&'a str, Range<usize>)>, ConfigError> {
         if let Some(one) = self.value().as_str() {
-            return Ok(vec![(one, self.place())]);
+            return Ok(vec![(one, self.value_span())]);
         }
-        let all = self.value().as_array().ok_or_else(|| self.not(text, allowed))?;
+        let all = self.value().as_array().ok_or_else(|| self.type_error(text, allowed))?;
         let string = |value: &'a Spanned<DeValue<'a>>| match value.get_ref().as_str() {
             Some(it) => Ok((it, value.span())),
-            None => Err(not(text, self.name(), value, allowed)),
+            None => Err(type_error(text, self.name(), value, allowed)),
         };
         all.iter().map(string).collect()
     }
 }
 
-fn not(text: &Text, name: &str, value: &Spanned<DeValue>, allowed: &str) -> Fault {
+fn type_error(
+    text: &ConfigText,
+    name: &str,
+    value: &Spanned<DeValue>,
+    allowed: &str,
+) -> ConfigError {
     let found = match value.get_ref() {
         DeValue::String(_) => "a text",
         DeValue::Integer(_) | DeValue::Float(_) => "a number",
@@ -97,11 +107,11 @@ fn not(text: &Text, name: &str, value: &Spanned<DeValue>, allowed: &str) -> Faul
         DeValue::Array(_) => "a list",
         DeValue::Table(_) => "a table",
     };
-    text.fault(value.span(), format!("{name} is not to be {found}; write {allowed}"))
+    text.error_at(value.span(), format!("{name} is not to be {found}; write {allowed}"))
 }
 
 /// What is said of a name that nothing has: the one that may be meant, and all that there are.
-pub(super) fn unknown<'a>(
+pub(super) fn unknown_name<'a>(
     kind: &str,
     name: &str,
     all: impl IntoIterator<Item = &'a str>,

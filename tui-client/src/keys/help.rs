@@ -2,15 +2,15 @@
 
 use unicode_width::UnicodeWidthStr as _;
 
-use super::table::{Binding, SECTIONS, SEVERAL};
+use super::bindings::{Binding, SECTIONS, SEVERAL_SOURCES};
 use super::{Action, Keys};
 
 /// What other keys do where there is a line for each source.
-const LINES: [&str; 2] =
+const OVERVIEW_HELP: [&str; 2] =
     ["choose one; {screen-left} {screen-right} a page", "open it; {back} leads back"];
 
 /// What the mouse does.
-pub(crate) const MOUSE: &[(&str, &str)] = &[
+pub(crate) const MOUSE_HELP: &[(&str, &str)] = &[
     ("click", "choose a chart, set the cursor"),
     ("wheel", "zoom time; scroll the table"),
     ("drag", "pan"),
@@ -18,7 +18,7 @@ pub(crate) const MOUSE: &[(&str, &str)] = &[
 ];
 
 /// Sections in the left one of two columns: about half of the lines.
-const LEFT: usize = 3;
+const LEFT_SECTIONS: usize = 3;
 
 /// A line of the help.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub enum HelpLine {
     /// The keys, and what they do.
     Keys(String, String),
     /// More of what they do, indented.
-    More(String),
+    Continuation(String),
 }
 
 /// Columns of the screen that the keys take in the help, and what they do.
@@ -41,11 +41,11 @@ pub const HELP_WIDTH: u16 = (HELP_WIDTHS.0 + HELP_WIDTHS.1) as u16 + 4;
 
 /// Columns in front of what keys do, the keys themselves included; and where there are fewer than so many
 /// for what they do, it stands below the keys.
-const BESIDE: usize = HELP_WIDTHS.0 + 3;
-const BESIDE_FROM: usize = 12;
+const BESIDE_INDENT: usize = HELP_WIDTHS.0 + 3;
+const BESIDE_WIDTH_MIN: usize = 12;
 
 /// Columns in front of what stands below its keys.
-const BELOW: usize = 3;
+const BELOW_INDENT: usize = 3;
 
 impl Keys {
     /// The help on a screen of so many columns, in one column, or in two where they have room side by
@@ -57,39 +57,46 @@ impl Keys {
             std::iter::once(HelpLine::Title(title)).chain(lines).collect()
         };
         let bindings = |all: &[Binding]| -> Vec<HelpLine> {
-            all.iter().filter_map(|binding| self.line(binding, ascii)).collect()
+            all.iter().filter_map(|binding| self.binding_line(binding, ascii)).collect()
         };
         let mut sections: Vec<Vec<HelpLine>> =
             SECTIONS.iter().map(|it| titled(it.title, bindings(it.bindings))).collect();
         if several {
-            let lines = self.lines(ascii).into_iter().chain(bindings(SEVERAL.bindings));
-            sections.push(titled(SEVERAL.title, lines.collect()));
+            let lines =
+                self.overview_lines(ascii).into_iter().chain(bindings(SEVERAL_SOURCES.bindings));
+            sections.push(titled(SEVERAL_SOURCES.title, lines.collect()));
         }
-        let mouse =
-            MOUSE.iter().map(|(what, does)| HelpLine::Keys((*what).to_owned(), (*does).to_owned()));
+        let mouse = MOUSE_HELP
+            .iter()
+            .map(|(gesture, effect)| HelpLine::Keys((*gesture).to_owned(), (*effect).to_owned()));
         sections.push(titled("Mouse", mouse.collect()));
-        let right = if width >= 2 * HELP_WIDTH + 2 { sections.split_off(LEFT) } else { Vec::new() };
+        let right = if width >= 2 * HELP_WIDTH + 2 {
+            sections.split_off(LEFT_SECTIONS)
+        } else {
+            Vec::new()
+        };
         let columns = [sections, right].into_iter().filter(|column| !column.is_empty());
         let wrapped = |column: Vec<Vec<HelpLine>>| {
             let lines = column.join(&HelpLine::Blank).into_iter();
-            lines.flat_map(|line| line.wrapped(usize::from(inside))).collect()
+            lines.flat_map(|line| line.wrap(usize::from(inside))).collect()
         };
         columns.map(wrapped).collect()
     }
 
     /// What a binding does; nothing if no key does it.
-    fn line(&self, binding: &Binding, ascii: bool) -> Option<HelpLine> {
+    fn binding_line(&self, binding: &Binding, ascii: bool) -> Option<HelpLine> {
         let names = match binding.action {
-            Action::Chart(_) => self.chart_names(binding.keys.len()),
-            action => self.names(action),
+            Action::Chart(_) => self.chart_labels(binding.keys.len()),
+            action => self.labels(action),
         };
-        let keys = || HelpLine::keys(&names, &self.filled(binding.does), ascii);
+        let keys = || HelpLine::keys(&names, &self.expand_keys(binding.description), ascii);
         (!names.is_empty()).then(keys)
     }
 
     /// Those that choose a chart, in short where digits follow each other.
-    fn chart_names(&self, charts: usize) -> Vec<String> {
-        let names: Vec<String> = (0..charts).flat_map(|at| self.names(Action::Chart(at))).collect();
+    fn chart_labels(&self, charts: usize) -> Vec<String> {
+        let names: Vec<String> =
+            (0..charts).flat_map(|at| self.labels(Action::Chart(at))).collect();
         let digit = |name: &String| name.parse::<u8>().ok();
         let follows = |a: &String, b: &String| digit(a).is_some_and(|a| digit(b) == Some(a + 1));
         let runs = names.chunk_by(follows);
@@ -101,24 +108,26 @@ impl Keys {
     }
 
     /// What else they do where there is a line for each source.
-    fn lines(&self, ascii: bool) -> Vec<HelpLine> {
-        let (up, down) = (self.names(Action::Up), self.names(Action::Down));
+    fn overview_lines(&self, ascii: bool) -> Vec<HelpLine> {
+        let (up, down) = (self.labels(Action::Up), self.labels(Action::Down));
         let pairs: Vec<String> =
             up.iter().zip(&down).map(|(up, down)| format!("{up} {down}")).collect();
-        let keys = [pairs, self.names(Action::Fullscreen)];
-        let lines = keys.iter().zip(LINES);
+        let keys = [pairs, self.labels(Action::Fullscreen)];
+        let lines = keys.iter().zip(OVERVIEW_HELP);
         let bound = lines.filter(|(keys, _)| !keys.is_empty());
-        bound.map(|(keys, does)| HelpLine::keys(keys, &self.filled(does), ascii)).collect()
+        bound
+            .map(|(keys, description)| HelpLine::keys(keys, &self.expand_keys(description), ascii))
+            .collect()
     }
 
     /// The text with the key to teach in place of the name of an action in braces.
-    pub(crate) fn filled(&self, text: &str) -> String {
+    pub(crate) fn expand_keys(&self, text: &str) -> String {
         let mut filled = String::new();
         let mut rest = text;
         while let Some((front, behind)) = rest.split_once('{') {
             filled.push_str(front);
             let (name, behind) = behind.split_once('}').unwrap_or((behind, ""));
-            filled.push_str(&super::action_named(name).map_or(String::new(), |it| self.name(it)));
+            filled.push_str(&super::action_named(name).map_or(String::new(), |it| self.label(it)));
             rest = behind;
         }
         filled + rest
@@ -126,30 +135,30 @@ impl Keys {
 }
 
 impl HelpLine {
-    fn keys(names: &[String], does: &str, ascii: bool) -> HelpLine {
-        let names: Vec<String> = names.iter().map(|name| plain(name, ascii)).collect();
-        HelpLine::Keys(fitting(&names), plain(does, ascii))
+    fn keys(names: &[String], description: &str, ascii: bool) -> HelpLine {
+        let names: Vec<String> = names.iter().map(|name| spell_arrows(name, ascii)).collect();
+        HelpLine::Keys(join_fitting(&names), spell_arrows(description, ascii))
     }
 
     /// The same in lines of so many columns.
-    fn wrapped(self, columns: usize) -> Vec<HelpLine> {
-        let HelpLine::Keys(names, does) = self else { return vec![self] };
-        let beside = columns.saturating_sub(BESIDE);
-        let (indent, mut texts) = if beside >= BESIDE_FROM.min(does.width()) {
-            (BESIDE, wrapped(&does, beside))
+    fn wrap(self, columns: usize) -> Vec<HelpLine> {
+        let HelpLine::Keys(names, description) = self else { return vec![self] };
+        let beside = columns.saturating_sub(BESIDE_INDENT);
+        let (indent, mut texts) = if beside >= BESIDE_WIDTH_MIN.min(description.width()) {
+            (BESIDE_INDENT, wrap(&description, beside))
         } else {
-            let mut below = wrapped(&does, columns.saturating_sub(BELOW));
+            let mut below = wrap(&description, columns.saturating_sub(BELOW_INDENT));
             below.insert(0, String::new());
-            (BELOW, below)
+            (BELOW_INDENT, below)
         };
         let more = texts.split_off(1).into_iter();
-        let more = more.map(|text| HelpLine::More(" ".repeat(indent) + &text));
+        let more = more.map(|text| HelpLine::Continuation(" ".repeat(indent) + &text));
         std::iter::once(HelpLine::Keys(names, texts.concat())).chain(more).collect()
     }
 }
 
 /// The words of a text in lines of so many columns; a longer word has a line of its own.
-fn wrapped(text: &str, columns: usize) -> Vec<String> {
+fn wrap(text: &str, columns: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
         let line = lines.last_mut().expect("there is always a line");
@@ -164,7 +173,7 @@ fn wrapped(text: &str, columns: usize) -> Vec<String> {
 }
 
 /// The arrows in words where only ASCII may be drawn.
-pub(crate) fn plain(text: &str, ascii: bool) -> String {
+pub(crate) fn spell_arrows(text: &str, ascii: bool) -> String {
     if !ascii {
         return text.to_owned();
     }
@@ -173,7 +182,7 @@ pub(crate) fn plain(text: &str, ascii: bool) -> String {
 }
 
 /// The first of these keys, and as many others as there is room for.
-fn fitting(names: &[String]) -> String {
+fn join_fitting(names: &[String]) -> String {
     let mut text = String::new();
     for name in names {
         let more = if text.is_empty() { name.clone() } else { format!("{text}, {name}") };
@@ -190,7 +199,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_help_has_room_for_every_key() {
+    fn every_key_fits_in_the_help() {
         let keys = Keys::default();
         for (width, ascii) in [(80, false), (200, false), (80, true), (200, true)] {
             for line in keys.help(width, true, ascii).into_iter().flatten() {
@@ -208,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn on_a_narrow_screen_the_help_says_as_much_in_more_lines() {
+    fn on_a_narrow_screen_the_help_wraps_and_loses_nothing() {
         let words = |width: u16, ascii| -> Vec<String> {
             let lines = Keys::default().help(width, true, ascii).into_iter().flatten();
             let texts = lines.map(|line| match line {
@@ -217,7 +226,7 @@ mod tests {
                 HelpLine::Keys(names, does) => {
                     format!(" {names:wide$}  {does}", wide = HELP_WIDTHS.0)
                 }
-                HelpLine::More(text) => text,
+                HelpLine::Continuation(text) => text,
             });
             let texts: Vec<String> = texts.collect();
             for text in &texts {

@@ -14,7 +14,7 @@ use thiserror::Error;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Key {
     code: KeyCode,
-    held: KeyModifiers,
+    modifiers: KeyModifiers,
 }
 
 /// Why a text names no key that can be bound.
@@ -29,14 +29,14 @@ pub enum KeyError {
     Unknown(String),
     /// A terminal cannot tell it from another one.
     #[error("a terminal cannot tell {0} from {1}; write {1:?}")]
-    Alike(String, &'static str),
+    Ambiguous(String, &'static str),
     /// What it types is a matter of the keyboard.
     #[error("{0:?} is another character on each keyboard; write the character itself")]
     Shifted(String),
 }
 
 /// Keys with a name: how they are written, and what they are called on the screen.
-const NAMED: &[(&str, KeyCode, &str)] = &[
+const NAMED_KEYS: &[(&str, KeyCode, &str)] = &[
     ("space", KeyCode::Char(' '), "Space"),
     ("tab", KeyCode::Tab, "Tab"),
     ("enter", KeyCode::Enter, "Enter"),
@@ -65,17 +65,17 @@ const ALIASES: &[(&str, &str)] = &[
 ];
 
 /// What is held with a key, in the order in which it is written.
-const HELD: [(&str, KeyModifiers, &str); 3] = [
+const MODIFIERS: [(&str, KeyModifiers, &str); 3] = [
     ("ctrl-", KeyModifiers::CONTROL, "Ctrl-"),
     ("alt-", KeyModifiers::ALT, "Alt-"),
     ("shift-", KeyModifiers::SHIFT, "Shift-"),
 ];
 
 /// The last of the keys F1, F2 and so on.
-const F_MAX: u8 = 24;
+const FUNCTION_KEY_MAX: u8 = 24;
 
 /// With ctrl, these are the bytes of another key.
-const ALIKE: [(char, &str); 3] = [('i', "tab"), ('m', "enter"), ('[', "esc")];
+const CTRL_EQUIVALENTS: [(char, &str); 3] = [('i', "tab"), ('m', "enter"), ('[', "esc")];
 
 impl Key {
     /// Quits whatever is bound.
@@ -86,55 +86,57 @@ impl Key {
     }
 
     pub(super) const fn ctrl(c: char) -> Key {
-        Key { code: KeyCode::Char(c), held: KeyModifiers::CONTROL }
+        Key { code: KeyCode::Char(c), modifiers: KeyModifiers::CONTROL }
     }
 
     pub(super) const fn shift(code: KeyCode) -> Key {
-        Key { code, held: KeyModifiers::SHIFT }
+        Key { code, modifiers: KeyModifiers::SHIFT }
     }
 
     pub(super) const fn code(code: KeyCode) -> Key {
-        Key { code, held: KeyModifiers::NONE }
+        Key { code, modifiers: KeyModifiers::NONE }
     }
 
     /// The key that was pressed.
     #[must_use]
-    pub fn of(event: KeyEvent) -> Key {
+    pub fn from_event(event: KeyEvent) -> Key {
         let shift = KeyModifiers::SHIFT;
-        let held = event.modifiers & (KeyModifiers::CONTROL | KeyModifiers::ALT | shift);
+        let modifiers = event.modifiers & (KeyModifiers::CONTROL | KeyModifiers::ALT | shift);
         match event.code {
-            KeyCode::Char(c) if held.contains(KeyModifiers::CONTROL) => {
-                Key { code: KeyCode::Char(c.to_ascii_lowercase()), held: held - shift }
+            KeyCode::Char(c) if modifiers.contains(KeyModifiers::CONTROL) => {
+                Key { code: KeyCode::Char(c.to_ascii_lowercase()), modifiers: modifiers - shift }
             }
-            KeyCode::Char(_) | KeyCode::BackTab => Key { code: event.code, held: held - shift },
-            KeyCode::Tab if held.contains(shift) => {
-                Key { code: KeyCode::BackTab, held: held - shift }
+            KeyCode::Char(_) | KeyCode::BackTab => {
+                Key { code: event.code, modifiers: modifiers - shift }
             }
-            code => Key { code, held },
+            KeyCode::Tab if modifiers.contains(shift) => {
+                Key { code: KeyCode::BackTab, modifiers: modifiers - shift }
+            }
+            code => Key { code, modifiers },
         }
     }
 
     /// As people call it: `Ctrl-C`, `PgUp`, `←`.
     #[must_use]
     pub fn label(self) -> String {
-        let held = HELD.iter().filter(|(_, held, _)| self.held.contains(*held));
+        let held = MODIFIERS.iter().filter(|(_, held, _)| self.modifiers.contains(*held));
         let held: String = held.map(|(.., label)| *label).collect();
-        let named = NAMED.iter().find(|(_, code, _)| *code == self.code);
+        let named = NAMED_KEYS.iter().find(|(_, code, _)| *code == self.code);
         let key = match (self.code, named) {
             (_, Some((.., label))) => (*label).to_owned(),
             (KeyCode::BackTab, _) => "Shift-Tab".to_owned(),
-            (KeyCode::Char(c), _) if self.held.contains(KeyModifiers::CONTROL) => {
+            (KeyCode::Char(c), _) if self.modifiers.contains(KeyModifiers::CONTROL) => {
                 c.to_ascii_uppercase().to_string()
             }
-            (code, _) => written(code),
+            (code, _) => code_name(code),
         };
         held + &key
     }
 }
 
 /// A key without what is held with it.
-fn written(code: KeyCode) -> String {
-    let named = NAMED.iter().find(|(_, named, _)| *named == code);
+fn code_name(code: KeyCode) -> String {
+    let named = NAMED_KEYS.iter().find(|(_, named, _)| *named == code);
     match (code, named) {
         (_, Some((name, ..))) => (*name).to_owned(),
         (KeyCode::BackTab, _) => "shift-tab".to_owned(),
@@ -148,10 +150,10 @@ fn written(code: KeyCode) -> String {
 impl fmt::Display for Key {
     /// As it is written in a configuration: `ctrl-c`, `pgup`, `left`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (name, ..) in HELD.iter().filter(|(_, held, _)| self.held.contains(*held)) {
+        for (name, ..) in MODIFIERS.iter().filter(|(_, held, _)| self.modifiers.contains(*held)) {
             f.write_str(name)?;
         }
-        f.write_str(&written(self.code))
+        f.write_str(&code_name(self.code))
     }
 }
 
@@ -159,40 +161,40 @@ impl FromStr for Key {
     type Err = KeyError;
 
     fn from_str(text: &str) -> Result<Key, KeyError> {
-        let shown = || sanitize(text).into_owned();
-        let (mut held, mut rest) = (KeyModifiers::NONE, text);
-        while let Some((modifier, behind)) = strip_held(rest) {
-            held |= modifier;
+        let quoted = || sanitize(text).into_owned();
+        let (mut modifiers, mut rest) = (KeyModifiers::NONE, text);
+        while let Some((modifier, behind)) = strip_modifier(rest) {
+            modifiers |= modifier;
             rest = behind;
         }
-        let code = code(rest).ok_or_else(|| KeyError::Unknown(shown()))?;
-        let is_shifted = held.contains(KeyModifiers::SHIFT);
+        let code = parse_code(rest).ok_or_else(|| KeyError::Unknown(quoted()))?;
+        let is_shifted = modifiers.contains(KeyModifiers::SHIFT);
         let code = match code {
             KeyCode::Char(c) if is_shifted && c.is_ascii_lowercase() => {
                 KeyCode::Char(c.to_ascii_uppercase())
             }
             KeyCode::Char(c) if is_shifted && !c.is_ascii_uppercase() => {
-                return Err(KeyError::Shifted(shown()));
+                return Err(KeyError::Shifted(quoted()));
             }
             code => code,
         };
-        let key = Key::of(KeyEvent::new(code, held));
-        match ALIKE.iter().find(|(c, _)| key == Key::ctrl(*c)) {
-            Some((_, other)) => Err(KeyError::Alike(shown(), other)),
+        let key = Key::from_event(KeyEvent::new(code, modifiers));
+        match CTRL_EQUIVALENTS.iter().find(|(c, _)| key == Key::ctrl(*c)) {
+            Some((_, other)) => Err(KeyError::Ambiguous(quoted(), other)),
             None => Ok(key),
         }
     }
 }
 
 /// What is said to be held, and the text behind it; one dash alone is a key.
-fn strip_held(text: &str) -> Option<(KeyModifiers, &str)> {
-    HELD.iter().find_map(|(name, held, _)| {
+fn strip_modifier(text: &str) -> Option<(KeyModifiers, &str)> {
+    MODIFIERS.iter().find_map(|(name, held, _)| {
         let (front, rest) = text.split_at_checked(name.len())?;
         (front.eq_ignore_ascii_case(name) && !rest.is_empty()).then_some((*held, rest))
     })
 }
 
-fn code(text: &str) -> Option<KeyCode> {
+fn parse_code(text: &str) -> Option<KeyCode> {
     let mut chars = text.chars();
     if let (Some(c), None) = (chars.next(), chars.next()) {
         // What a terminal would be moved by can neither be typed nor shown.
@@ -201,12 +203,12 @@ fn code(text: &str) -> Option<KeyCode> {
     let text = text.to_ascii_lowercase();
     let alias = ALIASES.iter().find(|(alias, _)| *alias == text);
     let name = alias.map_or(text.as_str(), |(_, name)| name);
-    if let Some((_, code, _)) = NAMED.iter().find(|(named, ..)| *named == name) {
+    if let Some((_, code, _)) = NAMED_KEYS.iter().find(|(named, ..)| *named == name) {
         return Some(*code);
     }
     let number: u8 =
         name.strip_prefix('f').filter(|it| !it.starts_with(['0', '+']))?.parse().ok()?;
-    (1..=F_MAX).contains(&number).then_some(KeyCode::F(number))
+    (1..=FUNCTION_KEY_MAX).contains(&number).then_some(KeyCode::F(number))
 }
 
 #[cfg(test)]
@@ -240,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_refused() {
+    fn invalid_keys_are_refused() {
         for text in
             ["", "ctrl-", "qq", "F0", "f25", "f+1", "hyper-x", "\x1b", "\u{202e}", "ctrl-ab"]
         {
@@ -258,7 +260,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_key_that_is_written_down_is_read_as_the_same(text in "(ctrl-|alt-|shift-){0,3}(.|f[0-9]{1,2}|tab|pgup|del)") {
+        fn a_written_key_parses_to_the_same_key(text in "(ctrl-|alt-|shift-){0,3}(.|f[0-9]{1,2}|tab|pgup|del)") {
             if let Ok(key) = text.parse::<Key>() {
                 prop_assert_eq!(key.to_string().parse(), Ok(key));
             }

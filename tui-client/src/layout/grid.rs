@@ -2,33 +2,33 @@
 
 use ratatui::layout::Rect;
 
-use super::{CHART_ROWS, ChartPlace, Shape, axis_rows};
-use crate::charts::CALM;
+use super::{CHART_ROWS_MIN, ChartRect, LayoutShape, axis_rows};
+use crate::charts::FIRST_PAGE_CHARTS;
 
 /// Fewest rows of a calm chart: a title and six rows of dots. Charts beyond the first [`CALM`] that would
 /// leave the others less go to the next page.
-const CALM_ROWS: u16 = 7;
+const ROOMY_CHART_ROWS: u16 = 7;
 
 /// From this width on charts stand side by side.
-const TWO_COLUMNS_FROM: u16 = 64;
+const TWO_COLUMNS_FROM_WIDTH: u16 = 64;
 
 /// From this width on they may, if there are more than fit one below the other.
-const TWO_COLUMNS_MIN: u16 = 40;
+const TWO_COLUMNS_WIDTH_MIN: u16 = 40;
 
 /// Fewest columns of a chart where more than two stand side by side: four labels of the time axis.
-const MANY_COLUMNS_FROM: u16 = 60;
+const MANY_COLUMNS_CHART_WIDTH_MIN: u16 = 60;
 
 /// Columns per row of a chart that reads best: three times as wide as high, a cell being twice as high as
 /// wide.
-const BEST_RATIO: f64 = 6.0;
+const BEST_ASPECT_RATIO: f64 = 6.0;
 
 /// Columns between two charts.
-const BETWEEN: u16 = 2;
+const CHART_SPACING: u16 = 2;
 
 /// As many charts as fit, the chosen one among them, left to right and then down. Below the lowest chart
 /// of a column stands the time axis of all of them.
-pub(super) fn grid(area: Rect, shape: Shape) -> Vec<ChartPlace> {
-    if shape.charts == 0 {
+pub(super) fn grid(area: Rect, shape: LayoutShape) -> Vec<ChartRect> {
+    if shape.chart_count == 0 {
         return Vec::new();
     }
     let columns = grid_columns(area, shape);
@@ -36,84 +36,89 @@ pub(super) fn grid(area: Rect, shape: Shape) -> Vec<ChartPlace> {
     let shown = rows * columns;
     // Pages of as many charts as are shown, so that a chart does not move while others are chosen.
     let first = shape.chosen / shown * shown;
-    let end = shape.charts.min(first + shown);
+    let end = shape.chart_count.min(first + shown);
     let axis_rows = axis_rows(area.height, rows);
-    let between = BETWEEN * (columns as u16 - 1);
+    let between = CHART_SPACING * (columns as u16 - 1);
     let place = |at: usize| {
         let (row, column) = ((at - first) / columns, (at - first) % columns);
-        let (y, height) = share(area.height - axis_rows, rows, row);
-        let (x, width) = share(area.width - between, columns, column);
+        let (y, height) = equal_part(area.height - axis_rows, rows, row);
+        let (x, width) = equal_part(area.width - between, columns, column);
         // The lowest chart of a column has the time axis.
         let axis_rows = if at + columns >= end { axis_rows } else { 0 };
-        let x = area.x + x + BETWEEN * column as u16;
+        let x = area.x + x + CHART_SPACING * column as u16;
         let area = Rect { x, y: area.y + y, width, height: height + axis_rows };
-        ChartPlace { at, area, axis_rows }
+        ChartRect { index: at, area, axis_rows }
     };
     (first..end).map(place).collect()
 }
 
 /// Where one of so many equal parts of a length begins, and how long it is.
-fn share(length: u16, parts: usize, at: usize) -> (u16, u16) {
+fn equal_part(length: u16, parts: usize, at: usize) -> (u16, u16) {
     let start = |at: usize| (usize::from(length) * at).div_ceil(parts) as u16;
     (start(at), start(at + 1) - start(at))
 }
 
 /// Number of charts side by side: of the numbers that leave each chart enough columns the one whose
 /// charts have about the best ratio of width and height.
-fn grid_columns(area: Rect, shape: Shape) -> usize {
-    let is_wide = area.width >= TWO_COLUMNS_FROM
-        || (area.width >= TWO_COLUMNS_MIN && shape.charts > grid_rows(area.height, 1, shape));
-    if !is_wide || shape.charts < 2 {
+fn grid_columns(area: Rect, shape: LayoutShape) -> usize {
+    let is_wide = area.width >= TWO_COLUMNS_FROM_WIDTH
+        || (area.width >= TWO_COLUMNS_WIDTH_MIN
+            && shape.chart_count > grid_rows(area.height, 1, shape));
+    if !is_wide || shape.chart_count < 2 {
         return 1;
     }
-    let most = usize::from((area.width + BETWEEN) / (MANY_COLUMNS_FROM + BETWEEN)).max(2);
+    let most =
+        usize::from((area.width + CHART_SPACING) / (MANY_COLUMNS_CHART_WIDTH_MIN + CHART_SPACING))
+            .max(2);
     let distance = |columns: usize| {
         let rows = grid_rows(area.height, columns, shape);
         let width = f64::from(area.width) / columns as f64;
         let height = f64::from(area.height) / rows as f64;
-        (width / height / BEST_RATIO).ln().abs()
+        (width / height / BEST_ASPECT_RATIO).ln().abs()
     };
     // A number that leaves a column empty is none.
     let is_used = |columns: &usize| {
-        *columns <= shape.charts.div_ceil(grid_rows(area.height, *columns, shape))
+        *columns <= shape.chart_count.div_ceil(grid_rows(area.height, *columns, shape))
     };
     let best = (2..=most).filter(is_used).min_by(|a, b| distance(*a).total_cmp(&distance(*b)));
     best.unwrap_or(1)
 }
 
 /// Number of charts one below the other in so many columns.
-fn grid_rows(height: u16, columns: usize, shape: Shape) -> usize {
-    let most = usize::from(height / CHART_ROWS).max(1);
-    let calm = usize::from(height.saturating_sub(1) / CALM_ROWS).max(CALM.div_ceil(columns));
-    let most = if shape.is_calm { most.min(calm) } else { most };
-    shape.charts.div_ceil(columns).min(most)
+fn grid_rows(height: u16, columns: usize, shape: LayoutShape) -> usize {
+    let most = usize::from(height / CHART_ROWS_MIN).max(1);
+    let roomy_rows = usize::from(height.saturating_sub(1) / ROOMY_CHART_ROWS)
+        .max(FIRST_PAGE_CHARTS.div_ceil(columns));
+    let most = if shape.is_roomy { most.min(roomy_rows) } else { most };
+    shape.chart_count.div_ceil(columns).min(most)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layout::{ChartShape, Page, Table, layout, parts};
+    use crate::layout::{ChartShape, Page, TablePosition, chart_parts, layout};
 
     /// The dashboard of so many charts without anything else.
-    fn dashboard(charts: usize, chosen: usize) -> Shape {
-        Shape {
+    fn dashboard(charts: usize, chosen: usize) -> LayoutShape {
+        LayoutShape {
             page: Page::Dashboard,
-            table: Table::Below,
-            charts,
+            table: TablePosition::Below,
+            chart_count: charts,
             chosen,
-            is_calm: charts > CALM,
-            span_rows: 0,
-            compared: 1,
+            is_roomy: charts > FIRST_PAGE_CHARTS,
+            stats_rows: 0,
+            compared_sources: 1,
         }
     }
 
     #[test]
     fn at_any_size_each_column_of_charts_has_one_time_axis_below_its_lowest_chart() {
         for (charts, chosen) in [(1, 0), (4, 3), (11, 0), (11, 10), (34, 20)] {
-            for (width, height) in (1..130).flat_map(|w| (CHART_ROWS..60).map(move |h| (w, h))) {
+            for (width, height) in (1..130).flat_map(|w| (CHART_ROWS_MIN..60).map(move |h| (w, h)))
+            {
                 let area = Rect::new(3, 2, width, height);
                 let places = grid(area, dashboard(charts, chosen));
-                assert!(places.iter().any(|place| place.at == chosen), "{places:?}");
+                assert!(places.iter().any(|place| place.index == chosen), "{places:?}");
                 let rows = places.iter().map(|it| it.area.height - it.axis_rows);
                 let (least, most) = (rows.clone().min(), rows.max());
                 assert!(least.zip(most).is_none_or(|(a, b)| b - a <= 1), "{places:?}");
@@ -127,7 +132,7 @@ mod tests {
                     // A column has one width, and so one time axis.
                     assert!(column.all(|other| other.area.width == place.area.width));
                     let shape = ChartShape { axis_rows: place.axis_rows, ..ChartShape::default() };
-                    let parts = parts(place.area, shape);
+                    let parts = chart_parts(place.area, shape);
                     let has = parts.times.height + parts.axis_line.height;
                     assert_eq!(has, place.axis_rows, "{place:?}");
                     assert!(parts.panel.height >= 2, "{places:?}");

@@ -3,7 +3,7 @@
 use std::future;
 use std::time::Duration;
 
-use loadline_agent::{Agent, Facts, Machine, Service, Settings};
+use loadline_agent::{Agent, AgentSettings, Machine, MachineFacts, Service};
 use tokio::io::DuplexStream;
 
 /// Bytes that the pipe to an agent in this process holds.
@@ -11,11 +11,12 @@ const PIPE_BYTES: usize = 16 * 1024;
 
 /// Samples this machine for as long as this process lives.
 pub(super) async fn run_agent(interval: Option<Duration>) -> Service {
-    let mut settings = Settings::default();
+    let mut settings = AgentSettings::default();
     if let Some(interval) = interval {
-        settings.interval = interval.clamp(Settings::INTERVAL_MIN, Settings::INTERVAL_MAX);
+        settings.interval =
+            interval.clamp(AgentSettings::INTERVAL_MIN, AgentSettings::INTERVAL_MAX);
     }
-    let agent = Agent::start(Machine::new(), Facts::of_this_machine(), settings).await;
+    let agent = Agent::start(Machine::new(), MachineFacts::of_this_machine(), settings).await;
     let service = agent.service();
     tokio::spawn(agent.run(Vec::new(), future::pending()));
     service

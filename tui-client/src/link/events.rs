@@ -38,26 +38,26 @@ impl Events {
     /// Waits for events and appends them to `batch`, each with the number of its link: `most` at
     /// most, one of each link in turn. Gives how many there are, which is 0 if all links have ended.
     /// Nothing is lost if the future is dropped.
-    pub async fn receive(&mut self, batch: &mut Vec<(usize, Event)>, most: usize) -> usize {
-        self.receive_of(batch, most, |_| true).await
+    pub async fn receive(&mut self, batch: &mut Vec<(usize, Event)>, limit: usize) -> usize {
+        self.receive_from(batch, limit, |_| true).await
     }
 
     /// The same of those links only that are wanted; the others keep what they have to tell. Gives 0 if
     /// all of those have ended.
-    pub async fn receive_of(
+    pub async fn receive_from(
         &mut self,
         batch: &mut Vec<(usize, Event)>,
-        most: usize,
+        limit: usize,
         wanted: impl Fn(usize) -> bool,
     ) -> usize {
-        poll_fn(|context| self.poll(context, batch, most, &wanted)).await
+        poll_fn(|context| self.poll(context, batch, limit, &wanted)).await
     }
 
     fn poll(
         &mut self,
         context: &mut Context<'_>,
         batch: &mut Vec<(usize, Event)>,
-        most: usize,
+        limit: usize,
         wanted: &impl Fn(usize) -> bool,
     ) -> Poll<usize> {
         let count = self.links.len();
@@ -65,7 +65,7 @@ impl Events {
         // Until each of them has nothing, one after the other.
         let mut silent = 0;
         let mut is_open = false;
-        while silent < count && taken < most {
+        while silent < count && taken < limit {
             let at = self.next;
             self.next = (at + 1) % count;
             silent += 1;
@@ -101,9 +101,9 @@ mod tests {
         (senders, Events::new(receivers))
     }
 
-    async fn sources(events: &mut Events, most: usize) -> Vec<usize> {
+    async fn sources(events: &mut Events, limit: usize) -> Vec<usize> {
         let mut batch = Vec::new();
-        events.receive(&mut batch, most).await;
+        events.receive(&mut batch, limit).await;
         batch.into_iter().map(|(source, _)| source).collect()
     }
 
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_more_are_taken_at_a_time_than_asked_for_and_all_get_their_turn() {
+    async fn a_batch_is_limited_and_links_take_turns() {
         let (senders, mut events) = links(5);
         for _ in 0..4 {
             for sender in &senders {
@@ -149,11 +149,11 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_not_wanted_waits_and_an_end_is_told_when_all_have_ended() {
+    async fn unwanted_events_wait_and_zero_means_that_all_links_have_ended() {
         let (senders, mut events) = links(2);
         senders[0].send(Event::Live).await.unwrap();
         let mut batch = Vec::new();
-        let second = events.receive_of(&mut batch, 9, |at| at == 1);
+        let second = events.receive_from(&mut batch, 9, |at| at == 1);
         assert!(tokio::time::timeout(Duration::from_secs(1), second).await.is_err());
         assert_eq!(sources(&mut events, 9).await, [0]);
         let mut senders = senders.into_iter();

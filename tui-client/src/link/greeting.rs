@@ -15,7 +15,7 @@ pub(super) struct Greeting {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Guess {
     /// Too few to tell.
-    Open,
+    Undecided,
     /// The beginning of lines.
     Lines,
     /// Another protocol, and who speaks it.
@@ -25,7 +25,7 @@ enum Guess {
 }
 
 /// How servers begin that speak first, or answer what they do not understand.
-const BEGINNINGS: [(&str, &str); 9] = [
+const SIGNATURES: [(&str, &str); 9] = [
     ("HTTP/", "a web server (HTTP)"),
     ("<!doctype ", "a web server (HTTP)"),
     ("<html", "a web server (HTTP)"),
@@ -38,21 +38,21 @@ const BEGINNINGS: [(&str, &str); 9] = [
 ];
 
 /// A server that is ready says so with this number: SMTP and FTP.
-const READY: &[u8] = b"220";
+const READY_CODE: &[u8] = b"220";
 
 impl Greeting {
     /// Takes the next bytes. Gives why no rows will come, if that is clear by now.
-    pub(super) fn take(&mut self, bytes: &[u8]) -> Option<String> {
+    pub(super) fn feed(&mut self, bytes: &[u8]) -> Option<String> {
         if self.is_settled {
             return None;
         }
         self.bytes.extend(bytes.iter().take(BYTES_MAX - self.bytes.len()));
         let guess = guess(&self.bytes);
-        self.is_settled = guess != Guess::Open || self.bytes.len() == BYTES_MAX;
+        self.is_settled = guess != Guess::Undecided || self.bytes.len() == BYTES_MAX;
         match guess {
             Guess::Other(who) => Some(format!("{who} answers there, no agent")),
             Guess::Tls => Some("the server speaks TLS; write tls://HOST:PORT".to_owned()),
-            Guess::Open | Guess::Lines => None,
+            Guess::Undecided | Guess::Lines => None,
         }
     }
 }
@@ -61,34 +61,34 @@ fn guess(bytes: &[u8]) -> Guess {
     if let [0x14..=0x17, rest @ ..] = bytes {
         // The type of a record of TLS, and its version.
         return match rest {
-            [] | [3] => Guess::Open,
+            [] | [3] => Guess::Undecided,
             [3, 0..=4, ..] => Guess::Tls,
             _ => Guess::Lines,
         };
     }
-    if bytes.starts_with(READY) {
-        return ready(&bytes[READY.len()..]);
+    if bytes.starts_with(READY_CODE) {
+        return guess_ready(&bytes[READY_CODE.len()..]);
     }
-    let mut guess = if READY.starts_with(bytes) { Guess::Open } else { Guess::Lines };
-    for (beginning, who) in BEGINNINGS {
+    let mut guess = if READY_CODE.starts_with(bytes) { Guess::Undecided } else { Guess::Lines };
+    for (beginning, who) in SIGNATURES {
         let length = beginning.len().min(bytes.len());
         if bytes[..length].eq_ignore_ascii_case(&beginning.as_bytes()[..length]) {
             if length == beginning.len() {
                 return Guess::Other(who);
             }
-            guess = Guess::Open;
+            guess = Guess::Undecided;
         }
     }
     guess
 }
 
 /// `220 mail.example.org ESMTP` or `220-Welcome`, but not `220 1.5 nan`.
-fn ready(rest: &[u8]) -> Guess {
-    let Some((separator, text)) = rest.split_first() else { return Guess::Open };
+fn guess_ready(rest: &[u8]) -> Guess {
+    let Some((separator, text)) = rest.split_first() else { return Guess::Undecided };
     let end = text.iter().position(u8::is_ascii_whitespace);
     let word = &text[..end.unwrap_or(text.len())];
     match (separator, end) {
-        (b'-' | b' ', None) if text.len() + READY.len() + 1 < BYTES_MAX => Guess::Open,
+        (b'-' | b' ', None) if text.len() + READY_CODE.len() + 1 < BYTES_MAX => Guess::Undecided,
         (b'-' | b' ', _) if !is_number(word) => Guess::Other("a mail or file server (SMTP, FTP)"),
         _ => Guess::Lines,
     }
@@ -110,15 +110,15 @@ mod tests {
             TLS => "the server speaks TLS; write tls://HOST:PORT".to_owned(),
             _ => format!("{who} answers there, no agent"),
         });
-        assert_eq!(Greeting::default().take(bytes), expected, "{bytes:?}");
+        assert_eq!(Greeting::default().feed(bytes), expected, "{bytes:?}");
         let mut greeting = Greeting::default();
-        let found = bytes.iter().find_map(|byte| greeting.take(&[*byte]));
+        let found = bytes.iter().find_map(|byte| greeting.feed(&[*byte]));
         assert_eq!(found, expected, "{bytes:?}, byte by byte");
         assert!(greeting.bytes.len() <= BYTES_MAX);
     }
 
     #[test]
-    fn servers_of_other_protocols_are_told_by_what_they_say_first() {
+    fn other_protocols_are_recognized_by_their_first_bytes() {
         let web = Some("a web server (HTTP)");
         check(b"HTTP/1.1 400 Bad Request\r\n\r\n", web);
         check(b"<!DOCTYPE html>\n", web);
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_lines_is_left_to_be_read() {
+    fn possible_rows_are_not_rejected() {
         for lines in [
             "# loadline/1 run=0000000a\n",
             "12.5 2400.0 43.1 0.52 0.44 0.40\n",

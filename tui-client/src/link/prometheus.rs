@@ -12,10 +12,10 @@
 //!  session   the same as lines, as an agent sends them; one for each link
 //! ```
 
-mod answer;
 mod http;
 mod hub;
 mod queries;
+mod response;
 mod session;
 
 use std::collections::BTreeMap;
@@ -28,25 +28,25 @@ use loadline_protocol::{RunId, SafeText};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
-use super::connector::{Connector, Stream};
-use super::tcp::Tcp;
-use super::tls::{Tls, TlsError};
+use super::connector::{ByteStream, Connector};
+use super::tcp::TcpTransport;
+use super::tls::{TlsClient, TlsClientError};
 use crate::source::Prometheus;
-use answer::Labels;
 pub use http::Secrets;
-use http::{Client, Failure, Road};
+use http::{Failure, HttpClient, HttpTransport};
 use hub::{Hub, Instance};
-use queries::{COLUMNS, Known, Scope};
-use session::{About, Lines};
+use queries::{COLUMNS, ColumnQuery, Scope};
+use response::Labels;
+use session::{InstanceInfo, TextStream};
 
 /// How often an instance is sampled, if it cannot be told: Prometheus' examples have it so.
-const PACE: Duration = Duration::from_secs(15);
+const SCRAPE_INTERVAL_DEFAULT: Duration = Duration::from_secs(15);
 
 /// What samples an instance more often than that is not told apart.
-const PACE_MIN_MS: i64 = 200;
+const SCRAPE_INTERVAL_MIN_MS: i64 = 200;
 
 /// A rate is taken over so many samples: one that is late or lost leaves enough.
-const WINDOW_PACES: u32 = 4;
+const WINDOW_INTERVALS: u32 = 4;
 
 /// Names that are told when none matches.
 const NAMES_SHOWN: usize = 5;
@@ -65,10 +65,10 @@ pub struct Fleet {
 pub enum FleetError {
     /// There is no TLS.
     #[error(transparent)]
-    Tls(#[from] TlsError),
+    Tls(#[from] TlsClientError),
     /// It does not answer, or not what was asked.
     #[error("cannot ask {server}: {why}")]
-    Unanswered {
+    NoAnswer {
         /// The server.
         server: String,
         /// Why.
@@ -76,7 +76,7 @@ pub enum FleetError {
     },
     /// It knows none that is meant.
     #[error("{server}: {why}")]
-    Nobody {
+    NoInstance {
         /// The server.
         server: String,
         /// What it knows instead.
@@ -86,17 +86,17 @@ pub enum FleetError {
 
 /// An instance that was found, and what there is of it.
 #[derive(Debug, Default)]
-struct Found {
-    columns: Vec<&'static Known>,
+struct FoundInstance {
+    columns: Vec<&'static ColumnQuery>,
     cores: Option<f64>,
     memory: Option<f64>,
-    pace: Option<Duration>,
+    scrape_interval: Option<Duration>,
 }
 
 /// The instances by their name and job.
-type Instances = BTreeMap<(String, String), Found>;
+type Instances = BTreeMap<(String, String), FoundInstance>;
 
-impl std::fmt::Debug for Known {
+impl std::fmt::Debug for ColumnQuery {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name)
     }
@@ -110,45 +110,46 @@ impl Fleet {
     /// It does not answer, or knows none that is meant.
     pub async fn find(
         server: &Prometheus,
-        (tls, secrets): (&Tls, &Secrets),
+        (tls, secrets): (&TlsClient, &Secrets),
         interval: Option<Duration>,
-        room: usize,
+        limit: usize,
         is_taken: impl Fn(&str) -> bool,
     ) -> Result<Fleet, FleetError> {
-        let road = if server.is_tls {
-            Road::Tls(Box::new(tls.way(&server.host, server.port)?))
+        let transport = if server.is_tls {
+            HttpTransport::Tls(Box::new(tls.transport(&server.host, server.port)?))
         } else {
-            Road::Plain(Tcp::new(&server.host, server.port))
+            HttpTransport::Plain(TcpTransport::new(&server.host, server.port))
         };
-        let mut client = Client::new(server, secrets, road);
-        let unanswered = |why: Failure| FleetError::Unanswered {
+        let mut client = HttpClient::new(server, secrets, transport);
+        let unanswered = |why: Failure| FleetError::NoAnswer {
             server: server.to_string(),
             why: why.to_string(),
         };
         let job = server.job.as_deref();
         let scope = Scope::matching(server.instance.as_deref(), job);
-        let mut instances = present(&mut client, &scope).await.map_err(unanswered)?;
+        let mut instances = find_instances(&mut client, &scope).await.map_err(unanswered)?;
         if instances.is_empty() {
-            let why = whom_there_is(&mut client, server).await.map_err(unanswered)?;
-            return Err(FleetError::Nobody { server: server.to_string(), why });
+            let why = describe_alternatives(&mut client, server).await.map_err(unanswered)?;
+            return Err(FleetError::NoInstance { server: server.to_string(), why });
         }
-        let left_out = instances.len().saturating_sub(room.max(1));
+        let left_out = instances.len().saturating_sub(limit.max(1));
         let scope = if left_out > 0 {
-            instances = instances.into_iter().take(room.max(1)).collect();
-            Scope::of(instances.keys().map(|(instance, _)| instance.as_str()), job)
+            instances = instances.into_iter().take(limit.max(1)).collect();
+            Scope::named(instances.keys().map(|(instance, _)| instance.as_str()), job)
         } else {
             scope
         };
-        paces(&mut client, &scope, &mut instances).await.map_err(unanswered)?;
-        let connectors = connect(server, client, scope, &instances, (interval, is_taken));
+        find_scrape_intervals(&mut client, &scope, &mut instances).await.map_err(unanswered)?;
+        let connectors = build_connectors(server, client, scope, &instances, (interval, is_taken));
         Ok(Fleet { connectors, left_out })
     }
 }
 
-async fn present(client: &mut Client, scope: &Scope) -> Result<Instances, Failure> {
-    let bytes = client.ask("query", &[("query", &scope.presence()), hub::ONTIME]).await?;
+async fn find_instances(client: &mut HttpClient, scope: &Scope) -> Result<Instances, Failure> {
+    let bytes =
+        client.post("query", &[("query", &scope.presence()), hub::NO_LATENCY_OFFSET]).await?;
     let mut instances = Instances::new();
-    for series in answer::parse(&bytes)? {
+    for series in response::parse(&bytes)? {
         let Labels { instance, job, column } = &series.metric;
         let found = instances.entry((instance.clone(), job.clone())).or_default();
         match column.as_str() {
@@ -160,32 +161,32 @@ async fn present(client: &mut Client, scope: &Scope) -> Result<Instances, Failur
     // When a sample was taken is told by its load.
     instances.retain(|_, found| found.columns.iter().any(|column| column.name == "load1"));
     for found in instances.values_mut() {
-        let place = |column: &&Known| COLUMNS.iter().position(|it| it.name == column.name);
-        found.columns.sort_by_key(place);
+        let position = |column: &&ColumnQuery| COLUMNS.iter().position(|it| it.name == column.name);
+        found.columns.sort_by_key(position);
         found.columns.dedup_by_key(|column| column.name);
     }
     Ok(instances)
 }
 
 /// Finds out how often each instance is sampled.
-async fn paces(
-    client: &mut Client,
+async fn find_scrape_intervals(
+    client: &mut HttpClient,
     scope: &Scope,
     instances: &mut Instances,
 ) -> Result<(), Failure> {
-    let bytes = client.ask("query", &[("query", &scope.pace())]).await?;
-    for series in answer::parse(&bytes)? {
+    let bytes = client.post("query", &[("query", &scope.recent_samples())]).await?;
+    for series in response::parse(&bytes)? {
         let Labels { instance, job, .. } = &series.metric;
         if let Some(found) = instances.get_mut(&(instance.clone(), job.clone())) {
             let times: Vec<i64> = series.points().map(|(time_ms, _)| time_ms).collect();
-            found.pace = pace(&times).or(found.pace);
+            found.scrape_interval = scrape_interval(&times).or(found.scrape_interval);
         }
     }
     Ok(())
 }
 
 /// The usual distance of samples, to the second where it is some.
-fn pace(times_ms: &[i64]) -> Option<Duration> {
+fn scrape_interval(times_ms: &[i64]) -> Option<Duration> {
     let mut distances: Vec<i64> =
         times_ms.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).collect();
     distances.sort_unstable();
@@ -194,14 +195,17 @@ fn pace(times_ms: &[i64]) -> Option<Duration> {
     let rounded = median.saturating_add(unit / 2) / unit * unit;
     // A day is no pace, but a clock that was set.
     (median > 0 && median < 24 * 3_600_000)
-        .then(|| Duration::from_millis(rounded.max(PACE_MIN_MS) as u64))
+        .then(|| Duration::from_millis(rounded.max(SCRAPE_INTERVAL_MIN_MS) as u64))
 }
 
 /// What the server knows when nothing matches: the names that are most alike first.
-async fn whom_there_is(client: &mut Client, server: &Prometheus) -> Result<String, Failure> {
+async fn describe_alternatives(
+    client: &mut HttpClient,
+    server: &Prometheus,
+) -> Result<String, Failure> {
     let all = Scope::matching(None, None).names();
-    let bytes = client.ask("query", &[("query", &all), hub::ONTIME]).await?;
-    let mut names: Vec<(String, String)> = answer::parse(&bytes)?
+    let bytes = client.post("query", &[("query", &all), hub::NO_LATENCY_OFFSET]).await?;
+    let mut names: Vec<(String, String)> = response::parse(&bytes)?
         .into_iter()
         .map(|series| (series.metric.instance, series.metric.job))
         .collect();
@@ -210,10 +214,10 @@ async fn whom_there_is(client: &mut Client, server: &Prometheus) -> Result<Strin
     }
     names.sort();
     names.dedup();
-    let meant = server.instance.as_deref().or(server.job.as_deref()).unwrap_or_default();
+    let wanted = server.instance.as_deref().or(server.job.as_deref()).unwrap_or_default();
     let likeness = |(instance, job): &(String, String)| {
         let name = if server.instance.is_some() { instance } else { job };
-        (strsim::jaro_winkler(name, meant) * -1e6) as i64
+        (strsim::jaro_winkler(name, wanted) * -1e6) as i64
     };
     names.sort_by_cached_key(likeness);
     let more = names.len().saturating_sub(NAMES_SHOWN);
@@ -227,73 +231,76 @@ async fn whom_there_is(client: &mut Client, server: &Prometheus) -> Result<Strin
 }
 
 /// Starts what asks for the instances, and gives the ways to them.
-fn connect(
+fn build_connectors(
     server: &Prometheus,
-    client: Client,
+    client: HttpClient,
     scope: Scope,
     instances: &Instances,
     (interval, is_taken): (Option<Duration>, impl Fn(&str) -> bool),
 ) -> Vec<Connector> {
-    let pace_of = |found: &Found| found.pace.unwrap_or(PACE);
-    let paces = || instances.values().map(pace_of);
-    let step = server.step.or_else(|| paces().min()).unwrap_or(PACE);
-    let window = WINDOW_PACES * paces().max().unwrap_or(PACE);
-    let scope = scope.over(window.max(interval.unwrap_or_default()).max(step));
-    let watched = instances.iter().map(|((instance, job), found)| {
+    let interval_of =
+        |found: &FoundInstance| found.scrape_interval.unwrap_or(SCRAPE_INTERVAL_DEFAULT);
+    let intervals = || instances.values().map(interval_of);
+    let step = server.step.or_else(|| intervals().min()).unwrap_or(SCRAPE_INTERVAL_DEFAULT);
+    let window = WINDOW_INTERVALS * intervals().max().unwrap_or(SCRAPE_INTERVAL_DEFAULT);
+    let scope = scope.with_window(window.max(interval.unwrap_or_default()).max(step));
+    let watched_instances = instances.iter().map(|((instance, job), found)| {
         let labels = Labels { instance: instance.clone(), job: job.clone(), column: String::new() };
-        Instance::new(labels, pace_of(found))
+        Instance::new(labels, interval_of(found))
     });
-    let (requests, asked) = mpsc::channel(hub::REQUESTS_MAX);
-    let hub = Hub::new(client, watched.collect(), scope.values(), step, asked);
+    let (requests, request_receiver) = mpsc::channel(hub::REQUESTS_MAX);
+    let hub = Hub::new(client, watched_instances.collect(), scope.values(), step, request_receiver);
     tokio::spawn(hub.run());
     let run = RunId(RandomState::new().build_hasher().finish() as u32);
     let is_twice = |name: &str| instances.keys().filter(|(it, _)| it == name).nth(1).is_some();
-    let connector = |(place, ((instance, job), found)): (usize, (&(String, String), &Found))| {
-        let mut name = instance.clone();
-        if is_twice(instance) {
-            name = format!("{name} ({job})");
-        }
-        if is_taken(&name) {
-            name = format!("{name} at {}", server.authority());
-        }
-        let about = About {
-            place,
-            host: SafeText::new(instance),
-            run,
-            columns: found.columns.clone(),
-            cores: found.cores.map(|cores| cores as u32),
-            memory: found.memory.map(|bytes| bytes as u64),
-            pace: pace_of(found),
-            step,
+    let connector =
+        |(index, ((instance, job), found)): (usize, (&(String, String), &FoundInstance))| {
+            let mut name = instance.clone();
+            if is_twice(instance) {
+                name = format!("{name} ({job})");
+            }
+            if is_taken(&name) {
+                name = format!("{name} at {}", server.authority());
+            }
+            let info = InstanceInfo {
+                index,
+                host: SafeText::new(instance),
+                run,
+                columns: found.columns.clone(),
+                cores: found.cores.map(|cores| cores as u32),
+                memory: found.memory.map(|bytes| bytes as u64),
+                scrape_interval: interval_of(found),
+                step,
+            };
+            let requests = requests.clone();
+            let transport =
+                PrometheusTransport { server: server.authority(), info: Arc::new(info), requests };
+            Connector::to_instance(transport, &name)
         };
-        let requests = requests.clone();
-        let way = Way { server: server.authority(), about: Arc::new(about), requests };
-        Connector::to_instance(way, &name)
-    };
     instances.iter().enumerate().map(connector).collect()
 }
 
 /// The way to an instance, by the task that asks for all of them.
-pub(super) struct Way {
+pub(super) struct PrometheusTransport {
     server: String,
-    about: Arc<About>,
-    requests: mpsc::Sender<hub::Request>,
+    info: Arc<InstanceInfo>,
+    requests: mpsc::Sender<hub::HubRequest>,
 }
 
-impl Way {
+impl PrometheusTransport {
     /// Makes sure that the server answers, and gives what it tells of the instance as a stream.
-    pub(super) async fn connect(&mut self) -> io::Result<impl Stream + use<>> {
+    pub(super) async fn connect(&mut self) -> io::Result<impl ByteStream + use<>> {
         let gone = || io::Error::other("nobody asks any more");
         let (reply, reached) = oneshot::channel();
-        self.requests.send(hub::Request::Reach(reply)).await.map_err(|_| gone())?;
+        self.requests.send(hub::HubRequest::Ping(reply)).await.map_err(|_| gone())?;
         reached
             .await
             .map_err(|_| gone())?
             .map_err(|why| io::Error::other(format!("{}: {why}", self.server)))?;
         let (ours, theirs) = tokio::io::duplex(session::REQUEST_BYTES);
         let (lines, texts) = mpsc::channel(session::TEXTS_MAX);
-        tokio::spawn(session::serve(self.about.clone(), theirs, lines, self.requests.clone()));
-        Ok(tokio::io::join(Lines::new(texts), ours))
+        tokio::spawn(session::serve(self.info.clone(), theirs, lines, self.requests.clone()));
+        Ok(tokio::io::join(TextStream::new(texts), ours))
     }
 }
 
@@ -302,9 +309,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_pace_is_the_usual_distance_of_samples() {
+    fn the_scrape_interval_is_the_median_distance_of_samples() {
         let check = |times: &[i64], ms: Option<u64>| {
-            assert_eq!(pace(times), ms.map(Duration::from_millis), "{times:?}");
+            assert_eq!(scrape_interval(times), ms.map(Duration::from_millis), "{times:?}");
         };
         check(&[0, 15_001, 29_998, 45_000, 300_000], Some(15_000));
         check(&[0, 1000, 1999], Some(1000));

@@ -5,7 +5,7 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use loadline_agent::answering;
+use loadline_agent::probe_agent;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
@@ -16,43 +16,46 @@ const KEEPALIVE: Duration = Duration::from_secs(15);
 
 /// Where it leads.
 #[derive(Debug)]
-pub(super) struct Tcp {
+pub(super) struct TcpTransport {
     /// A name or an address.
     host: String,
     port: u16,
     /// A connection that stands already, for the first time.
-    first: Option<TcpStream>,
+    first_stream: Option<TcpStream>,
 }
 
-impl Tcp {
-    pub(super) fn new(host: &str, port: u16) -> Tcp {
-        Tcp { host: host.to_owned(), port, first: None }
+impl TcpTransport {
+    pub(super) fn new(host: &str, port: u16) -> TcpTransport {
+        TcpTransport { host: host.to_owned(), port, first_stream: None }
     }
 
     /// To the agent of this machine, if one answers.
-    pub(super) async fn to_agent_here() -> Option<Tcp> {
-        let first = answering((Ipv4Addr::LOCALHOST, PORT).into()).await?;
-        Some(Tcp { first: Some(first), ..Tcp::new(&Ipv4Addr::LOCALHOST.to_string(), PORT) })
+    pub(super) async fn to_local_agent() -> Option<TcpTransport> {
+        let first_stream = probe_agent((Ipv4Addr::LOCALHOST, PORT).into()).await?;
+        Some(TcpTransport {
+            first_stream: Some(first_stream),
+            ..TcpTransport::new(&Ipv4Addr::LOCALHOST.to_string(), PORT)
+        })
     }
 
     pub(super) async fn connect(&mut self) -> io::Result<TcpStream> {
-        let stream = match self.first.take() {
+        let stream = match self.first_stream.take() {
             Some(stream) => stream,
             None => TcpStream::connect((self.host.as_str(), self.port)).await?,
         };
-        prepare(&stream)?;
+        set_options(&stream)?;
         Ok(stream)
     }
 }
 
 /// A request goes out at once, and a peer that is gone is noticed.
-fn prepare(stream: &TcpStream) -> io::Result<()> {
+fn set_options(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 3);
     SockRef::from(stream).set_tcp_keepalive(&keepalive)
 }
 
-impl fmt::Display for Tcp {
+impl fmt::Display for TcpTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Source::Tcp { host: self.host.clone(), port: self.port }.fmt(f)
     }

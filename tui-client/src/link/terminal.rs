@@ -5,7 +5,7 @@ use tokio::sync::{mpsc, oneshot};
 
 /// Whose the terminal is while a connection is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Terminal {
+pub enum TerminalAccess {
     /// Somebody else's, such as the screen's: nothing can be asked.
     Taken,
     /// It is plain, and whoever makes the connection may ask in it.
@@ -17,39 +17,39 @@ pub enum Terminal {
 
 /// The terminal, for as long as one try takes.
 #[derive(Debug)]
-pub(super) struct Loan {
+pub(super) struct TerminalLoan {
     echo: bool,
-    given_back: oneshot::Sender<()>,
+    return_sender: oneshot::Sender<()>,
 }
 
-impl Loan {
-    pub(super) fn terminal(loan: Option<&Loan>) -> Terminal {
-        loan.map_or(Terminal::Taken, |loan| Terminal::Lent { echo: loan.echo })
+impl TerminalLoan {
+    pub(super) fn access(loan: Option<&TerminalLoan>) -> TerminalAccess {
+        loan.map_or(TerminalAccess::Taken, |loan| TerminalAccess::Lent { echo: loan.echo })
     }
 
     /// An error only means that nobody waits for it any more.
     pub(super) fn give_back(self) {
-        let _ = self.given_back.send(());
+        let _ = self.return_sender.send(());
     }
 }
 
 /// Lends the terminal to a link.
 #[derive(Debug, Clone)]
-pub struct Lender(mpsc::Sender<Loan>);
+pub struct TerminalLender(mpsc::Sender<TerminalLoan>);
 
-impl Lender {
-    pub(super) fn new() -> (Lender, mpsc::Receiver<Loan>) {
+impl TerminalLender {
+    pub(super) fn new() -> (TerminalLender, mpsc::Receiver<TerminalLoan>) {
         let (sender, receiver) = mpsc::channel(1);
-        (Lender(sender), receiver)
+        (TerminalLender(sender), receiver)
     }
 
     /// Makes the link try at once, with the terminal, which has to be plain until this resolves: when
     /// the source is connected, or the try has failed. With `echo` the terminal shows what is said
     /// beside the questions, too.
     pub async fn lend(&self, echo: bool) {
-        let (given_back, returned) = oneshot::channel();
+        let (return_sender, returned) = oneshot::channel();
         // Errors mean that the link has ended or is connected already: it needs no terminal.
-        if self.0.send(Loan { echo, given_back }).await.is_ok() {
+        if self.0.send(TerminalLoan { echo, return_sender }).await.is_ok() {
             let _ = returned.await;
         }
     }

@@ -17,12 +17,12 @@ use tokio_rustls::rustls::sign::SingleCertAndKey;
 use tokio_rustls::rustls::version::TLS13;
 use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 
-use super::tcp::Tcp;
-pub(super) use reason::farewell;
+use super::tcp::TcpTransport;
+pub(super) use reason::classify_error;
 
 /// The files for TLS.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TlsFiles {
+pub struct TlsClientFiles {
     /// The CAs that are trusted; those of the system if `None`.
     pub ca: Option<PathBuf>,
     /// Our own certificate and its key, if a server may want one.
@@ -31,10 +31,10 @@ pub struct TlsFiles {
 
 /// Why there is no TLS.
 #[derive(Debug, Error)]
-pub enum TlsError {
+pub enum TlsClientError {
     /// A file cannot be used.
     #[error(transparent)]
-    File(#[from] loadline_agent::TlsError),
+    File(#[from] loadline_agent::TlsFileError),
     /// Nobody is trusted.
     #[error("this system has no CAs that could be trusted{0}; give one by --tls-ca FILE")]
     NoAuthorities(String),
@@ -45,35 +45,35 @@ pub enum TlsError {
 
 /// What TLS is spoken with: read once, when the first source needs it.
 #[derive(Debug)]
-pub struct Tls {
-    files: TlsFiles,
+pub struct TlsClient {
+    files: TlsClientFiles,
     config: OnceLock<Arc<ClientConfig>>,
 }
 
-impl Tls {
+impl TlsClient {
     /// With these files, which are not looked at yet.
     #[must_use]
-    pub fn new(files: TlsFiles) -> Tls {
-        Tls { files, config: OnceLock::new() }
+    pub fn new(files: TlsClientFiles) -> TlsClient {
+        TlsClient { files, config: OnceLock::new() }
     }
 
     /// The way to a host.
-    pub(super) fn way(&self, host: &str, port: u16) -> Result<Way, TlsError> {
+    pub(super) fn transport(&self, host: &str, port: u16) -> Result<TlsTransport, TlsClientError> {
         let config = if let Some(config) = self.config.get() {
             config.clone()
         } else {
-            let config = Arc::new(config(&self.files)?);
+            let config = Arc::new(build_config(&self.files)?);
             self.config.get_or_init(|| config).clone()
         };
         let tls = TlsConnector::from(config);
-        Ok(Way { tcp: Tcp::new(host, port), host: host.to_owned(), tls })
+        Ok(TlsTransport { tcp: TcpTransport::new(host, port), host: host.to_owned(), tls })
     }
 }
 
-fn config(files: &TlsFiles) -> Result<ClientConfig, TlsError> {
+fn build_config(files: &TlsClientFiles) -> Result<ClientConfig, TlsClientError> {
     let authorities = match &files.ca {
         Some(path) => read_authorities(path)?,
-        None => authorities_of_the_system()?,
+        None => system_authorities()?,
     };
     let config = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13])?
@@ -90,26 +90,26 @@ fn config(files: &TlsFiles) -> Result<ClientConfig, TlsError> {
     Ok(config)
 }
 
-fn authorities_of_the_system() -> Result<RootCertStore, TlsError> {
+fn system_authorities() -> Result<RootCertStore, TlsClientError> {
     let found = rustls_native_certs::load_native_certs();
     let mut authorities = RootCertStore::empty();
     // Systems keep some that are of no use; the others are enough.
     authorities.add_parsable_certificates(found.certs);
     if authorities.is_empty() {
         let why = found.errors.first().map_or_else(String::new, |error| format!(": {error}"));
-        return Err(TlsError::NoAuthorities(why));
+        return Err(TlsClientError::NoAuthorities(why));
     }
     Ok(authorities)
 }
 
 /// Where it leads.
-pub(super) struct Way {
-    tcp: Tcp,
+pub(super) struct TlsTransport {
+    tcp: TcpTransport,
     host: String,
     tls: TlsConnector,
 }
 
-impl Way {
+impl TlsTransport {
     pub(super) async fn connect(&mut self) -> io::Result<TlsStream<TcpStream>> {
         // The scope of an address is this machine's matter, and in no certificate.
         let name = self.host.split('%').next().unwrap_or_default();

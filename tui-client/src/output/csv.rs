@@ -2,11 +2,11 @@
 
 use loadline_protocol::{Column, write_number};
 
-use super::Lines;
-use crate::event::{Sample, Stream};
+use super::OutputFormatter;
+use crate::event::{Sample, StreamInfo};
 use crate::zone::utc;
 
-pub(super) struct Csv {
+pub(super) struct CsvFormatter {
     names: Vec<String>,
     /// The columns of the header line, which is written once.
     columns: Vec<Column>,
@@ -15,20 +15,26 @@ pub(super) struct Csv {
 /// `2026-11-22T14:03:07.123Z`
 pub(super) const TIME_FORMAT: &str = "%Y-%m-%dT%H:%M:%S%.3fZ";
 
-impl Csv {
-    pub(super) fn new(names: Vec<String>) -> Csv {
-        Csv { names, columns: Vec::new() }
+impl CsvFormatter {
+    pub(super) fn new(names: Vec<String>) -> CsvFormatter {
+        CsvFormatter { names, columns: Vec::new() }
     }
 }
 
-impl Lines for Csv {
+impl OutputFormatter for CsvFormatter {
     fn begin(&mut self, columns: &[Column], out: &mut String) {
         self.columns = columns.to_vec();
         let fixed = ["timestamp", "received", "source", "seq"].into_iter();
         write_record(out, fixed.chain(self.columns.iter().map(Column::name)));
     }
 
-    fn row(&mut self, source: usize, stream: &Stream, sample: Sample<'_>, out: &mut String) {
+    fn write_row(
+        &mut self,
+        source: usize,
+        stream: &StreamInfo,
+        sample: Sample<'_>,
+        out: &mut String,
+    ) {
         let mut fields = vec![
             utc(sample.time).format(TIME_FORMAT).to_string(),
             utc(sample.received).format(TIME_FORMAT).to_string(),

@@ -4,24 +4,24 @@ use loadline_protocol::Column;
 use serde::Serializer as _;
 use serde::ser::SerializeMap as _;
 
-use super::Lines;
+use super::OutputFormatter;
 use super::csv::TIME_FORMAT;
-use crate::event::{Sample, Stream};
+use crate::event::{Sample, StreamInfo};
 use crate::zone::utc;
 
-pub(super) struct Json {
+pub(super) struct JsonFormatter {
     names: Vec<String>,
 }
 
-impl Json {
-    pub(super) fn new(names: Vec<String>) -> Json {
-        Json { names }
+impl JsonFormatter {
+    pub(super) fn new(names: Vec<String>) -> JsonFormatter {
+        JsonFormatter { names }
     }
 
-    fn write(
+    fn object(
         &self,
         source: usize,
-        stream: &Stream,
+        stream: &StreamInfo,
         sample: Sample<'_>,
     ) -> Result<Vec<u8>, serde_json::Error> {
         let mut line = Vec::new();
@@ -41,12 +41,18 @@ impl Json {
     }
 }
 
-impl Lines for Json {
+impl OutputFormatter for JsonFormatter {
     fn begin(&mut self, _: &[Column], _: &mut String) {}
 
-    fn row(&mut self, source: usize, stream: &Stream, sample: Sample<'_>, out: &mut String) {
+    fn write_row(
+        &mut self,
+        source: usize,
+        stream: &StreamInfo,
+        sample: Sample<'_>,
+        out: &mut String,
+    ) {
         // Text and numbers in memory can always be written.
-        if let Ok(line) = self.write(source, stream, sample) {
+        if let Ok(line) = self.object(source, stream, sample) {
             out.push_str(&String::from_utf8_lossy(&line));
             out.push('\n');
         }

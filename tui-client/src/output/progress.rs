@@ -5,16 +5,16 @@ use std::io::Write;
 use unicode_width::UnicodeWidthChar as _;
 
 /// Who tells people what they should know.
-pub trait Tell {
+pub trait Reporter {
     /// A line.
-    fn line(&mut self, text: &str);
+    fn message(&mut self, text: &str);
 
     /// How much of a large recording is read, percent.
-    fn reading(&mut self, _name: &str, _percent: u8) {}
+    fn read_progress(&mut self, _name: &str, _percent: u8) {}
 }
 
-impl<F: FnMut(&str)> Tell for F {
-    fn line(&mut self, text: &str) {
+impl<F: FnMut(&str)> Reporter for F {
+    fn message(&mut self, text: &str) {
         self(text);
     }
 }
@@ -26,16 +26,16 @@ const NAME_WIDTH: usize = 48;
 const ERASE: &str = "\r\x1b[K";
 
 /// Says how far a recording is read, in one line that is rewritten and goes away in the end.
-pub struct Progress<W: Write, F> {
+pub struct ProgressLine<W: Write, F> {
     terminal: Option<W>,
     line: F,
     is_shown: bool,
 }
 
-impl<W: Write, F> Progress<W, F> {
+impl<W: Write, F> ProgressLine<W, F> {
     /// Lines go to `line`, what is rewritten to the terminal, if there is one.
-    pub fn new(terminal: Option<W>, line: F) -> Progress<W, F> {
-        Progress { terminal, line, is_shown: false }
+    pub fn new(terminal: Option<W>, line: F) -> ProgressLine<W, F> {
+        ProgressLine { terminal, line, is_shown: false }
     }
 
     fn rewrite(&mut self, text: &str) {
@@ -48,13 +48,13 @@ impl<W: Write, F> Progress<W, F> {
     }
 }
 
-impl<W: Write, F: FnMut(&str)> Tell for Progress<W, F> {
-    fn line(&mut self, text: &str) {
+impl<W: Write, F: FnMut(&str)> Reporter for ProgressLine<W, F> {
+    fn message(&mut self, text: &str) {
         self.rewrite("");
         (self.line)(text);
     }
 
-    fn reading(&mut self, name: &str, percent: u8) {
+    fn read_progress(&mut self, name: &str, percent: u8) {
         if percent >= 100 {
             return self.rewrite("");
         }
@@ -69,7 +69,7 @@ impl<W: Write, F: FnMut(&str)> Tell for Progress<W, F> {
     }
 }
 
-impl<W: Write, F> Drop for Progress<W, F> {
+impl<W: Write, F> Drop for ProgressLine<W, F> {
     fn drop(&mut self) {
         self.rewrite("");
     }
@@ -82,9 +82,9 @@ mod tests {
     /// What a terminal gets, and the lines, when a recording is read in two steps.
     fn written(name: &str, last: u8) -> String {
         let mut bytes = Vec::new();
-        let mut progress = Progress::new(Some(&mut bytes), |_: &str| {});
-        progress.reading(name, 1);
-        progress.reading(name, last);
+        let mut progress = ProgressLine::new(Some(&mut bytes), |_: &str| {});
+        progress.read_progress(name, 1);
+        progress.read_progress(name, last);
         drop(progress);
         String::from_utf8(bytes).unwrap().replace(ERASE, "|")
     }
@@ -96,19 +96,19 @@ mod tests {
     }
 
     #[test]
-    fn a_name_neither_breaks_the_line_nor_reaches_the_terminal_as_it_is() {
+    fn a_name_is_sanitized_and_cut_to_the_line() {
         let text = written(&format!("\u{1b}[2J{}", "界".repeat(100)), 2);
         assert!(!text.contains('\u{1b}') && text.chars().count() < 100, "{text}");
     }
 
     #[test]
-    fn a_word_to_people_stands_on_a_line_of_its_own() {
+    fn messages_have_a_line_of_their_own() {
         let (mut bytes, mut lines) = (Vec::new(), Vec::new());
         let mut progress =
-            Progress::new(Some(&mut bytes), |text: &str| lines.push(text.to_owned()));
-        progress.line("first");
-        progress.reading("a.load", 5);
-        progress.line("second");
+            ProgressLine::new(Some(&mut bytes), |text: &str| lines.push(text.to_owned()));
+        progress.message("first");
+        progress.read_progress("a.load", 5);
+        progress.message("second");
         drop(progress);
         assert_eq!(lines, ["first", "second"]);
         assert_eq!(String::from_utf8(bytes).unwrap().replace(ERASE, "|"), "|reading a.load: 5 %|");
@@ -116,8 +116,8 @@ mod tests {
 
     #[test]
     fn without_a_terminal_nothing_is_rewritten() {
-        let mut progress = Progress::new(None::<Vec<u8>>, |_: &str| {});
-        progress.reading("a.load", 5);
+        let mut progress = ProgressLine::new(None::<Vec<u8>>, |_: &str| {});
+        progress.read_progress("a.load", 5);
         assert!(!progress.is_shown);
     }
 }

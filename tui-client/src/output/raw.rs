@@ -2,15 +2,15 @@
 
 use loadline_protocol::{Column, Note};
 
-use super::Lines;
-use crate::event::{Sample, Stream};
+use super::OutputFormatter;
+use crate::event::{Sample, StreamInfo};
 
-pub(super) struct Raw;
+pub(super) struct RawFormatter;
 
-impl Lines for Raw {
+impl OutputFormatter for RawFormatter {
     fn begin(&mut self, _: &[Column], _: &mut String) {}
 
-    fn row(&mut self, _: usize, stream: &Stream, sample: Sample<'_>, out: &mut String) {
+    fn write_row(&mut self, _: usize, stream: &StreamInfo, sample: Sample<'_>, out: &mut String) {
         if let Some(line) = sample.line {
             out.push_str(line);
         } else {
@@ -20,7 +20,7 @@ impl Lines for Raw {
         out.push('\n');
     }
 
-    fn note(&mut self, note: &Note, out: &mut String) {
+    fn write_note(&mut self, note: &Note, out: &mut String) {
         out.push_str(&note.to_string());
         out.push('\n');
     }

@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use loadline_protocol::{Column, write_number};
 use unicode_width::UnicodeWidthStr as _;
 
-use super::Lines;
-use crate::event::{Sample, Stream};
+use super::OutputFormatter;
+use crate::event::{Sample, StreamInfo};
 use crate::zone::Zone;
 
-pub(super) struct Table {
+pub(super) struct TableFormatter {
     /// The names of the sources.
     names: Vec<String>,
     zone: Zone,
@@ -27,25 +27,25 @@ const TIME_WIDTH: usize = 23;
 const COLUMN_MIN: usize = 8;
 
 /// Columns are aligned behind names of this width; a longer one moves its row.
-const NAME_MAX: usize = 24;
+const NAME_WIDTH_MAX: usize = 24;
 
-impl Table {
-    pub(super) fn new(names: Vec<String>, zone: Zone) -> Table {
-        Table { names, zone, columns: Vec::new(), has_seq: false }
+impl TableFormatter {
+    pub(super) fn new(names: Vec<String>, zone: Zone) -> TableFormatter {
+        TableFormatter { names, zone, columns: Vec::new(), has_seq: false }
     }
 
-    fn is_alone(&self) -> bool {
+    fn is_single_source(&self) -> bool {
         self.names.len() == 1
     }
 
     fn name_width(&self) -> usize {
         let widest = self.names.iter().map(|name| name.width()).max().unwrap_or(0);
-        widest.clamp("source".len(), NAME_MAX)
+        widest.clamp("source".len(), NAME_WIDTH_MAX)
     }
 
-    fn head(&self, out: &mut String) {
+    fn write_headings(&self, out: &mut String) {
         let _ = write!(out, "{:TIME_WIDTH$}", "time");
-        if !self.is_alone() {
+        if !self.is_single_source() {
             let wide = self.name_width();
             let _ = write!(out, "  {:wide$}", "source");
         }
@@ -59,20 +59,20 @@ impl Table {
     }
 }
 
-impl Lines for Table {
+impl OutputFormatter for TableFormatter {
     fn begin(&mut self, columns: &[Column], out: &mut String) {
-        if !self.is_alone() {
+        if !self.is_single_source() {
             (self.columns, self.has_seq) = (columns.to_vec(), true);
-            self.head(out);
+            self.write_headings(out);
         }
     }
 
     /// The head comes again when it has to say something else.
-    fn stream(&mut self, _: usize, stream: &Stream, out: &mut String) {
+    fn set_stream(&mut self, _: usize, stream: &StreamInfo, out: &mut String) {
         let theirs = stream.schema.columns();
-        if self.is_alone() {
+        if self.is_single_source() {
             (self.columns, self.has_seq) = (theirs.to_vec(), stream.header.is_some());
-            self.head(out);
+            self.write_headings(out);
             return;
         }
         let count = self.columns.len();
@@ -82,14 +82,20 @@ impl Lines for Table {
             }
         }
         if self.columns.len() > count {
-            self.head(out);
+            self.write_headings(out);
         }
     }
 
-    fn row(&mut self, source: usize, stream: &Stream, sample: Sample<'_>, out: &mut String) {
-        let time = self.zone.wall(sample.time).format(TIME_FORMAT).to_string();
+    fn write_row(
+        &mut self,
+        source: usize,
+        stream: &StreamInfo,
+        sample: Sample<'_>,
+        out: &mut String,
+    ) {
+        let time = self.zone.local_time(sample.time).format(TIME_FORMAT).to_string();
         let _ = write!(out, "{time:TIME_WIDTH$}");
-        if !self.is_alone() {
+        if !self.is_single_source() {
             let wide = self.name_width();
             let name = &self.names[source];
             let blanks = wide.saturating_sub(name.width());

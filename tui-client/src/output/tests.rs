@@ -13,7 +13,7 @@ fn stream(columns: &str, plain: bool) -> Event {
     let schema: Schema = columns.parse().unwrap();
     let header = (!plain).then(Header::default);
     let stamp = if plain { Stamp::None } else { Stamp::TimeSeq };
-    Event::Stream(Arc::new(Stream { header, schema: schema.with_stamp(stamp) }))
+    Event::Stream(Arc::new(StreamInfo { header, schema: schema.with_stamp(stamp) }))
 }
 
 fn row(seq: Option<u64>, values: &[f64]) -> Event {
@@ -39,43 +39,53 @@ fn two_rows_at_once() -> Vec<Event> {
     else {
         panic!("the last two events are rows");
     };
-    assert!(second.iter().all(|row| both.append(row)));
+    assert!(second.iter().all(|row| both.try_append(row)));
     events.push(Event::Rows(both));
     events
 }
 
 fn down(reason: &str, refused: bool) -> Event {
-    Event::Down { reason: SafeText::new(reason), refused, retry: Time::default() }
+    Event::Disconnected { reason: SafeText::new(reason), refused, retry_at: Time::default() }
 }
 
 /// What is written and told, and how it ends.
-async fn output(form: Form, count: Option<u64>, events: Vec<Event>) -> (String, String, String) {
+async fn output(
+    form: OutputFormat,
+    count: Option<u64>,
+    events: Vec<Event>,
+) -> (String, String, String) {
     let (sender, receiver) = mpsc::channel(64);
     for event in events {
         sender.send(event).await.unwrap();
     }
     drop(sender);
     let sources = vec!["web-1:1027".to_owned()];
-    let job = Job { form, count, bounds: Bounds::default(), sources, zone: Zone::Fixed(3600) };
+    let job = Job {
+        format: form,
+        count,
+        bounds: TimeBounds::default(),
+        sources,
+        zone: Zone::Fixed(3600),
+    };
     let mut out = Vec::new();
-    let mut told = Vec::new();
-    let tell = |line: &str| told.push(line.to_owned());
-    let end = run(&job, receiver.into(), &mut out, tell, std::future::pending()).await;
+    let mut reported = Vec::new();
+    let report = |line: &str| reported.push(line.to_owned());
+    let end = run(&job, receiver.into(), &mut out, report, std::future::pending()).await;
     let end = match end {
         Ok(summary) => format!("{} faults, {} skipped", summary.faults, summary.skipped),
         Err(error) => format!("{error:#}"),
     };
-    (String::from_utf8(out).unwrap(), told.join("\n"), end)
+    (String::from_utf8(out).unwrap(), reported.join("\n"), end)
 }
 
-async fn written(form: Form, events: Vec<Event>) -> String {
+async fn written(form: OutputFormat, events: Vec<Event>) -> String {
     output(form, None, events).await.0
 }
 
 #[tokio::test]
 async fn csv_has_times_in_utc_and_nothing_for_a_missing_value() {
     assert_eq!(
-        written(Form::Csv, two_rows()).await,
+        written(OutputFormat::Csv, two_rows()).await,
         "timestamp,received,source,seq,cpu,freq,load1\n\
          2025-11-22T18:40:01.123Z,2025-11-22T18:40:01.127Z,web-1:1027,1,12.5,,0.40\n\
          2025-11-22T18:40:02.123Z,2025-11-22T18:40:02.127Z,web-1:1027,2,100.0,2400.0,12.345\n"
@@ -86,7 +96,7 @@ async fn csv_has_times_in_utc_and_nothing_for_a_missing_value() {
 async fn csv_of_a_plain_stream_has_no_sequence_number() {
     let events = vec![stream("a,b".replace(',', " ").as_str(), true), row(None, &[1.0, 2.5])];
     assert_eq!(
-        written(Form::Csv, events).await.lines().last(),
+        written(OutputFormat::Csv, events).await.lines().last(),
         Some("2025-11-22T18:40:00.123Z,2025-11-22T18:40:00.127Z,web-1:1027,,1.00,2.50")
     );
 }
@@ -99,15 +109,15 @@ async fn values_stay_under_their_header_when_the_columns_change() {
         stream("b c", false),
         row(Some(2), &[3.0, 4.0]),
     ];
-    let (csv, told, _) = output(Form::Csv, None, events).await;
-    assert_eq!(told, "web-1:1027: other columns now; csv keeps those of its header");
+    let (csv, reported, _) = output(OutputFormat::Csv, None, events).await;
+    assert_eq!(reported, "web-1:1027: other columns now; csv keeps those of its header");
     let tails: Vec<_> = csv.lines().map(|line| line.splitn(5, ',').last().unwrap()).collect();
     assert_eq!(tails, ["a,b", "1.00,2.00", ",3.00"]);
 }
 
 #[tokio::test]
 async fn json_has_an_object_a_line_and_null_for_a_missing_value() {
-    let json = written(Form::Json, two_rows()).await;
+    let json = written(OutputFormat::Json, two_rows()).await;
     assert_eq!(
         json.lines().next(),
         Some(
@@ -123,7 +133,7 @@ async fn json_has_an_object_a_line_and_null_for_a_missing_value() {
 #[tokio::test]
 async fn the_table_is_aligned_and_in_local_time() {
     assert_eq!(
-        written(Form::Table, two_rows()).await,
+        written(OutputFormat::Table, two_rows()).await,
         "time                          seq     cpu %  freq MHz     load1\n\
          2025-11-22 19:40:01.123         1      12.5         -      0.40\n\
          2025-11-22 19:40:02.123         2     100.0    2400.0    12.345\n"
@@ -134,20 +144,20 @@ async fn the_table_is_aligned_and_in_local_time() {
 async fn raw_has_the_streams_own_lines() {
     let note = Event::Note(Note::Live);
     let events = vec![stream("a", false), row(Some(1), &[1.0]), note];
-    assert_eq!(written(Form::Raw, events).await, "the line itself\n# live\n");
+    assert_eq!(written(OutputFormat::Raw, events).await, "the line itself\n# live\n");
 }
 
 #[tokio::test]
-async fn it_ends_after_as_many_rows_as_asked_for() {
+async fn output_ends_after_the_requested_number_of_rows() {
     for events in [two_rows(), two_rows_at_once()] {
-        let (csv, _, end) = output(Form::Csv, Some(1), events).await;
+        let (csv, _, end) = output(OutputFormat::Csv, Some(1), events).await;
         assert_eq!((csv.lines().count(), end.as_str()), (2, "0 faults, 0 skipped"));
     }
 }
 
 #[tokio::test]
-async fn rows_that_come_at_once_are_written_as_those_that_come_one_by_one() {
-    for form in [Form::Csv, Form::Json, Form::Table, Form::Raw] {
+async fn a_batch_of_rows_is_written_like_single_rows() {
+    for form in [OutputFormat::Csv, OutputFormat::Json, OutputFormat::Table, OutputFormat::Raw] {
         let written_at_once = written(form, two_rows_at_once()).await;
         assert_eq!(written_at_once, written(form, two_rows()).await);
         assert!(written_at_once.lines().count() >= 2);
@@ -157,7 +167,7 @@ async fn rows_that_come_at_once_are_written_as_those_that_come_one_by_one() {
 #[tokio::test]
 async fn only_the_very_first_failure_to_connect_is_fatal() {
     let down = || down("connection refused", false);
-    let (_, _, end) = output(Form::Csv, None, vec![Event::Connecting, down()]).await;
+    let (_, _, end) = output(OutputFormat::Csv, None, vec![Event::Connecting, down()]).await;
     assert_eq!(end, "cannot connect to web-1:1027: connection refused; is an agent running there?");
     let faults = Event::Faults {
         count: 3,
@@ -166,10 +176,10 @@ async fn only_the_very_first_failure_to_connect_is_fatal() {
     };
     let outage = vec![faults, Event::Skipped { count: 7 }, down(), Event::Connecting, down()];
     let events = [two_rows(), outage].concat();
-    let (_, told, end) = output(Form::Csv, None, events).await;
+    let (_, reported, end) = output(OutputFormat::Csv, None, events).await;
     assert_eq!(end, "3 faults, 7 skipped");
     assert_eq!(
-        told,
+        reported,
         "web-1:1027: rows are skipped, as they are too late or too many\n\
          web-1:1027: connection lost: connection refused; reconnecting"
     );
@@ -178,12 +188,12 @@ async fn only_the_very_first_failure_to_connect_is_fatal() {
 #[tokio::test]
 async fn a_request_that_the_agent_refuses_is_not_repeated_for_ever() {
     let events = vec![Event::Connected, down("unknown column x", true)];
-    let (_, _, end) = output(Form::Csv, None, events).await;
+    let (_, _, end) = output(OutputFormat::Csv, None, events).await;
     assert_eq!(end, "web-1:1027 refuses: unknown column x");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reader_that_does_not_read_does_not_keep_us_from_stopping() {
+async fn a_reader_that_does_not_read_does_not_prevent_stopping() {
     let (sender, receiver) = mpsc::channel(64);
     for event in two_rows() {
         sender.send(event).await.unwrap();
@@ -191,9 +201,9 @@ async fn a_reader_that_does_not_read_does_not_keep_us_from_stopping() {
     let (full, _other_end) = tokio::io::duplex(10);
     let zone = Zone::Fixed(0);
     let job = Job {
-        form: Form::Csv,
+        format: OutputFormat::Csv,
         count: None,
-        bounds: Bounds::default(),
+        bounds: TimeBounds::default(),
         sources: vec!["x".to_owned()],
         zone,
     };
@@ -211,9 +221,9 @@ async fn a_reader_that_goes_away_is_a_normal_end() {
     drop(other_end);
     let zone = Zone::Fixed(0);
     let job = Job {
-        form: Form::Csv,
+        format: OutputFormat::Csv,
         count: None,
-        bounds: Bounds::default(),
+        bounds: TimeBounds::default(),
         sources: vec!["x".to_owned()],
         zone,
     };
@@ -221,9 +231,19 @@ async fn a_reader_that_goes_away_is_a_normal_end() {
 }
 
 /// What is written and told of several sources, and how it ends; the events of each.
-async fn output_of(form: Form, count: Option<u64>, sources: Vec<Vec<Event>>) -> (String, String) {
+async fn output_of(
+    form: OutputFormat,
+    count: Option<u64>,
+    sources: Vec<Vec<Event>>,
+) -> (String, String) {
     let names = (1..=sources.len()).map(|at| format!("web-{at}")).collect();
-    let job = Job { form, count, bounds: Bounds::default(), sources: names, zone: Zone::Fixed(0) };
+    let job = Job {
+        format: form,
+        count,
+        bounds: TimeBounds::default(),
+        sources: names,
+        zone: Zone::Fixed(0),
+    };
     let mut links = Vec::new();
     for events in sources {
         let (sender, receiver) = mpsc::channel(64);
@@ -232,11 +252,11 @@ async fn output_of(form: Form, count: Option<u64>, sources: Vec<Vec<Event>>) -> 
         }
         links.push(receiver);
     }
-    let (mut out, mut told) = (Vec::new(), Vec::new());
-    let tell = |line: &str| told.push(line.to_owned());
-    let end = run(&job, Events::new(links), &mut out, tell, std::future::pending()).await;
-    told.extend(end.err().map(|error| format!("ended: {error:#}")));
-    (String::from_utf8(out).unwrap(), told.join("\n"))
+    let (mut out, mut reported) = (Vec::new(), Vec::new());
+    let report = |line: &str| reported.push(line.to_owned());
+    let end = run(&job, Events::new(links), &mut out, report, std::future::pending()).await;
+    reported.extend(end.err().map(|error| format!("ended: {error:#}")));
+    (String::from_utf8(out).unwrap(), reported.join("\n"))
 }
 
 fn source(columns: &str, rows: &[(u64, &[f64])]) -> Vec<Event> {
@@ -250,26 +270,26 @@ fn tails(csv: &str) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn csv_of_several_sources_has_the_columns_of_all_and_says_whose_a_row_is() {
+async fn csv_of_several_sources_has_all_columns_and_the_source_of_each_row() {
     let sources =
         vec![source("cpu:% mem:%", &[(1, &[1.0, 2.0])]), source("mem:% temp", &[(7, &[3.0, 4.0])])];
-    let (csv, told) = output_of(Form::Csv, None, sources).await;
+    let (csv, reported) = output_of(OutputFormat::Csv, None, sources).await;
     assert_eq!(tails(&csv)[0], "source,seq,cpu,mem,temp");
     let mut rows = tails(&csv)[1..].to_vec();
     rows.sort_unstable();
     assert_eq!(rows, ["web-1,1,1.0,2.0,", "web-2,7,,3.0,4.00"]);
-    assert_eq!(told, "");
+    assert_eq!(reported, "");
 }
 
 #[tokio::test]
-async fn json_and_table_say_whose_a_row_is() {
+async fn json_and_table_have_the_source_of_each_row() {
     let sources = || vec![source("a", &[(1, &[1.0])]), source("b", &[(7, &[3.0])])];
-    let (json, _) = output_of(Form::Json, None, sources()).await;
+    let (json, _) = output_of(OutputFormat::Json, None, sources()).await;
     let rows: Vec<serde_json::Value> =
         json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let of = |name: &str| rows.iter().find(|row| row["source"] == name).unwrap();
     assert_eq!((of("web-1")["a"].as_f64(), of("web-2")["b"].as_f64()), (Some(1.0), Some(3.0)));
-    let (table, _) = output_of(Form::Table, None, sources()).await;
+    let (table, _) = output_of(OutputFormat::Table, None, sources()).await;
     let lines: Vec<&str> = table.lines().collect();
     assert_eq!(lines[0], "time                     source       seq         a         b");
     assert!(lines.contains(&"2025-11-22 18:40:07.123  web-2          7                3.00"));
@@ -280,26 +300,27 @@ async fn json_and_table_say_whose_a_row_is() {
 async fn rows_of_all_sources_are_counted_together() {
     let rows: Vec<(u64, &[f64])> = (1..=9).map(|seq| (seq, &[1.0][..])).collect();
     let (csv, _) =
-        output_of(Form::Csv, Some(5), vec![source("a", &rows), source("a", &rows)]).await;
+        output_of(OutputFormat::Csv, Some(5), vec![source("a", &rows), source("a", &rows)]).await;
     assert_eq!(csv.lines().count(), 1 + 5);
     let of = |name: &str| csv.lines().filter(|line| line.contains(name)).count();
     assert!(of("web-1") >= 2 && of("web-2") >= 2, "one after the other: {csv}");
 }
 
 #[tokio::test]
-async fn one_source_of_several_that_cannot_be_reached_is_told_and_the_others_are_written() {
+async fn an_unreachable_source_is_reported_and_the_others_are_written() {
     let dead = || vec![Event::Connecting, down("refused", false), down("refused", false)];
-    let (csv, told) = output_of(Form::Csv, None, vec![dead(), source("a", &[(1, &[1.0])])]).await;
+    let (csv, reported) =
+        output_of(OutputFormat::Csv, None, vec![dead(), source("a", &[(1, &[1.0])])]).await;
     assert_eq!(tails(&csv), ["source,seq,a", "web-2,1,1.00"]);
-    assert_eq!(told, "cannot connect to web-1: refused");
-    let (csv, told) = output_of(Form::Csv, None, vec![dead(), dead()]).await;
+    assert_eq!(reported, "cannot connect to web-1: refused");
+    let (csv, reported) = output_of(OutputFormat::Csv, None, vec![dead(), dead()]).await;
     let last = "ended: cannot connect to web-2: refused";
-    assert_eq!((csv.as_str(), told.lines().last()), ("", Some(last)));
-    assert_eq!(told.lines().count(), 2);
+    assert_eq!((csv.as_str(), reported.lines().last()), ("", Some(last)));
+    assert_eq!(reported.lines().count(), 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_that_says_nothing_is_waited_for_a_second_and_what_it_adds_is_told() {
+async fn a_silent_source_delays_the_header_by_a_second_and_its_later_columns_are_reported() {
     let (first, second) = (mpsc::channel(64), mpsc::channel(64));
     for event in source("a", &[(1, &[1.0])]) {
         first.0.send(event).await.unwrap();
@@ -307,58 +328,59 @@ async fn a_source_that_says_nothing_is_waited_for_a_second_and_what_it_adds_is_t
     second.0.send(Event::Connected).await.unwrap();
     let sources = vec!["web-1".to_owned(), "web-2".to_owned()];
     let job = Job {
-        form: Form::Csv,
+        format: OutputFormat::Csv,
         count: Some(2),
-        bounds: Bounds::default(),
+        bounds: TimeBounds::default(),
         sources,
         zone: Zone::Fixed(0),
     };
-    let (mut out, mut told) = (Vec::new(), Vec::new());
+    let (mut out, mut reported) = (Vec::new(), Vec::new());
     let late = async {
-        tokio::time::sleep(BEGIN_MAX * 2).await;
+        tokio::time::sleep(BEGIN_TIMEOUT * 2).await;
         for event in source("a b", &[(2, &[3.0, 4.0])]).into_iter().skip(1) {
             second.0.send(event).await.unwrap();
         }
     };
-    let tell = |line: &str| told.push(line.to_owned());
+    let report = |line: &str| reported.push(line.to_owned());
     let links = Events::new([first.1, second.1]);
-    let written = run(&job, links, &mut out, tell, std::future::pending());
+    let written = run(&job, links, &mut out, report, std::future::pending());
     let ((), summary) = tokio::join!(late, written);
     summary.unwrap();
     assert_eq!(
         tails(std::str::from_utf8(&out).unwrap()),
         ["source,seq,a", "web-1,1,1.00", "web-2,2,3.00"]
     );
-    assert_eq!(told, ["web-2: other columns now; csv keeps those of its header"]);
+    assert_eq!(reported, ["web-2: other columns now; csv keeps those of its header"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_output_of_files_ends_with_the_last_and_says_which_one_could_not_be_read_to_its_end() {
+async fn output_of_files_ends_with_the_last_and_reports_failed_files() {
     let ended = |failed| Event::Ended { reason: SafeText::new("disk error"), failed };
     let file = |rows: &[(u64, &[f64])], failed| {
         [vec![Event::Replaying], source("a", rows), vec![Event::Live, ended(failed)]].concat()
     };
     let whole = || file(&[(1, &[1.0]), (2, &[2.0])], false);
     let empty = || vec![Event::Replaying, ended(false)];
-    let (csv, told) = output_of(Form::Csv, None, vec![file(&[(7, &[3.0])], true), whole()]).await;
-    assert_eq!((csv.lines().count(), told.as_str()), (1 + 3, "web-1: disk error"));
-    let (csv, told) = output_of(Form::Csv, None, vec![empty(), whole()]).await;
-    assert_eq!((tails(&csv)[1..].len(), told.as_str()), (2, ""));
-    let (csv, told) = output_of(Form::Csv, None, vec![empty(), empty()]).await;
-    assert_eq!((csv.as_str(), told.as_str()), ("", ""));
+    let (csv, reported) =
+        output_of(OutputFormat::Csv, None, vec![file(&[(7, &[3.0])], true), whole()]).await;
+    assert_eq!((csv.lines().count(), reported.as_str()), (1 + 3, "web-1: disk error"));
+    let (csv, reported) = output_of(OutputFormat::Csv, None, vec![empty(), whole()]).await;
+    assert_eq!((tails(&csv)[1..].len(), reported.as_str()), (2, ""));
+    let (csv, reported) = output_of(OutputFormat::Csv, None, vec![empty(), empty()]).await;
+    assert_eq!((csv.as_str(), reported.as_str()), ("", ""));
 }
 
 #[tokio::test]
-async fn rows_of_other_times_are_left_out_and_what_comes_live_ends_with_the_range() {
+async fn rows_outside_the_range_are_left_out_and_a_live_source_ends_with_it() {
     let time = |seq: i64| Some(Time::from_millis(1_763_836_800_123 + 1000 * seq));
     let seqs = |csv: &[u8]| -> Vec<String> {
         let rows = std::str::from_utf8(csv).unwrap().lines().skip(1);
         rows.map(|row| row.split(',').nth(3).unwrap().to_owned()).collect()
     };
     let job = Job {
-        form: Form::Csv,
+        format: OutputFormat::Csv,
         count: None,
-        bounds: Bounds { from: time(2), to: time(3) },
+        bounds: TimeBounds { from: time(2), to: time(3) },
         sources: vec!["x".to_owned()],
         zone: Zone::Fixed(0),
     };

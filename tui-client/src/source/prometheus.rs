@@ -71,10 +71,10 @@ impl fmt::Debug for Secret {
 impl Prometheus {
     /// Reads what stands behind `prom+http://` or `prom+https://`.
     pub(super) fn parse(address: &str, is_tls: bool) -> Result<Prometheus, SourceError> {
-        let (place, query) = address.split_once('?').unwrap_or((address, ""));
-        let (authority, prefix) = place.split_at(place.find('/').unwrap_or(place.len()));
+        let (location, query) = address.split_once('?').unwrap_or((address, ""));
+        let (authority, prefix) = location.split_at(location.find('/').unwrap_or(location.len()));
         // A password may have an @ in it, a host may not.
-        let (who, authority) = match authority.rsplit_once('@') {
+        let (userinfo, authority) = match authority.rsplit_once('@') {
             Some((who, authority)) => (Some(who), authority),
             None => (None, authority),
         };
@@ -83,9 +83,9 @@ impl Prometheus {
         if !is_name(host) {
             return Err(SourceError::Host(shown()));
         }
-        let usual = if is_tls { TLS_PORT } else { PORT };
-        let (user, password) = match who.map(|who| who.split_once(':').unwrap_or((who, ""))) {
-            Some((user, password)) => (Some(decoded(user)), Some(decoded(password))),
+        let default_port = if is_tls { TLS_PORT } else { PORT };
+        let (user, password) = match userinfo.map(|who| who.split_once(':').unwrap_or((who, ""))) {
+            Some((user, password)) => (Some(decode(user)), Some(decode(password))),
             None => (None, None),
         };
         let prefix = prefix.trim_end_matches('/').to_owned();
@@ -95,7 +95,7 @@ impl Prometheus {
         let mut found = Prometheus {
             is_tls,
             host: host.to_owned(),
-            port: parse_port(port, shown)?.unwrap_or(usual),
+            port: parse_port(port, shown)?.unwrap_or(default_port),
             prefix,
             user: user.filter(|user| !user.is_empty()),
             password: password.filter(|it| !it.is_empty()).map(Secret),
@@ -106,15 +106,15 @@ impl Prometheus {
         // A blank is seldom meant in an expression, and a plus often.
         let query = query.replace('+', "%2B");
         for (key, value) in form_urlencoded::parse(query.as_bytes()) {
-            found.take(&key, &value).map_err(SourceError::Query)?;
+            found.set(&key, &value).map_err(SourceError::Query)?;
         }
         Ok(found)
     }
 
-    fn take(&mut self, key: &str, value: &str) -> Result<(), String> {
+    fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
         match key {
-            "instance" => self.instance = Some(regex(key, value)?),
-            "job" => self.job = Some(regex(key, value)?),
+            "instance" => self.instance = Some(parse_regex(key, value)?),
+            "job" => self.job = Some(parse_regex(key, value)?),
             "step" => {
                 let step = parse_duration(value).map_err(|why| format!("step: {why}"))?;
                 if step < STEP_MIN {
@@ -138,7 +138,7 @@ impl Prometheus {
 }
 
 /// An expression that a query can hold.
-fn regex(key: &str, value: &str) -> Result<String, String> {
+fn parse_regex(key: &str, value: &str) -> Result<String, String> {
     if value.is_empty() {
         return Err(format!("{key} names nothing; leave it out for all of them"));
     }
@@ -149,7 +149,7 @@ fn regex(key: &str, value: &str) -> Result<String, String> {
 }
 
 /// A part of an address without its percent signs.
-fn decoded(text: &str) -> String {
+fn decode(text: &str) -> String {
     let pair = format!("={}", text.replace('+', "%2B").replace('&', "%26"));
     form_urlencoded::parse(pair.as_bytes()).map(|(_, value)| value.into_owned()).collect()
 }
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_asked_is_refused() {
+    fn an_invalid_query_is_rejected() {
         for (text, part) in [
             ("prom+http://", "names no host"),
             ("prom+http:///?instance=a", "names no host"),

@@ -4,10 +4,10 @@ use super::pyramid::{self, BRANCHING, Extremes, Pyramid};
 
 /// Numbers in a chunk, about: 256 KiB. A store is then a few hundred chunks at most, and what of
 /// its first and last one is not used does not count.
-const NUMBERS: usize = 1 << 15;
+const CHUNK_NUMBERS: usize = 1 << 15;
 
 /// Numbers of a row besides its values: the time and the sequence number.
-pub(super) const STAMP: usize = 2;
+pub(super) const STAMP_NUMBERS: usize = 2;
 
 /// Rows with a pyramid above each column.
 #[derive(Debug, Clone)]
@@ -27,13 +27,13 @@ pub(super) struct Chunk {
 /// How many rows a chunk of so many columns has, as a power of two. What a pyramid needs is the
 /// least.
 pub(super) fn rows_log2(columns: usize) -> u32 {
-    (NUMBERS / (columns + STAMP)).max(BRANCHING).ilog2()
+    (CHUNK_NUMBERS / (columns + STAMP_NUMBERS)).max(BRANCHING).ilog2()
 }
 
 impl Chunk {
     /// Room for `rows` rows, which is a power of two and no less than [`BRANCHING`].
     pub(super) fn new(rows: usize, columns: usize) -> Chunk {
-        let blocks = vec![Extremes::NONE; columns * pyramid::blocks_above(rows)];
+        let blocks = vec![Extremes::NONE; columns * pyramid::block_count(rows)];
         Chunk {
             times: vec![0; rows].into(),
             seqs: vec![0; rows].into(),
@@ -44,7 +44,7 @@ impl Chunk {
     }
 
     /// Writes the row at a place; those before it are written.
-    pub(super) fn put(&mut self, at: usize, ms: i64, seq: u64, gap: bool, values: &[f64]) {
+    pub(super) fn write_row(&mut self, at: usize, ms: i64, seq: u64, gap: bool, values: &[f64]) {
         let rows = self.times.len();
         self.times[at] = ms;
         self.seqs[at] = seq;
@@ -55,9 +55,9 @@ impl Chunk {
             column[at] = *value;
         }
         if (at + 1).is_multiple_of(BRANCHING) {
-            let blocks = self.blocks.chunks_exact_mut(pyramid::blocks_above(rows));
+            let blocks = self.blocks.chunks_exact_mut(pyramid::block_count(rows));
             for (blocks, column) in blocks.zip(self.values.chunks_exact(rows)) {
-                pyramid::complete(blocks, column, at + 1);
+                pyramid::complete_blocks(blocks, column, at + 1);
             }
         }
     }
@@ -73,7 +73,7 @@ impl Chunk {
     }
 
     /// Whether a gap lies before a row.
-    pub(super) fn gap(&self, at: usize) -> bool {
+    pub(super) fn has_gap(&self, at: usize) -> bool {
         self.gaps[at / BRANCHING] & (1 << (at % BRANCHING)) != 0
     }
 
@@ -85,7 +85,7 @@ impl Chunk {
     /// The pyramid of a column.
     pub(super) fn column(&self, column: usize) -> Pyramid<'_> {
         let rows = self.times.len();
-        let blocks = pyramid::blocks_above(rows);
+        let blocks = pyramid::block_count(rows);
         Pyramid::new(
             &self.values[column * rows..][..rows],
             &self.blocks[column * blocks..][..blocks],

@@ -33,15 +33,15 @@ impl Extremes {
 
     /// Those of `values`; a NaN is a missing value.
     fn of(values: &[f64]) -> Extremes {
-        join(values, |value| Extremes { min: *value, max: *value })
+        merge_all(values, |value| Extremes { min: *value, max: *value })
     }
 
     fn of_blocks(blocks: &[Extremes]) -> Extremes {
-        join(blocks, |block| *block)
+        merge_all(blocks, |block| *block)
     }
 
     /// Those of both.
-    pub(super) fn joined(self, other: Extremes) -> Extremes {
+    pub(super) fn union(self, other: Extremes) -> Extremes {
         // Written so that a NaN is passed over: no comparison with it holds.
         Extremes {
             min: if other.min < self.min { other.min } else { self.min },
@@ -56,35 +56,35 @@ impl Extremes {
 }
 
 /// Those of all `items` together.
-fn join<T>(items: &[T], extremes: impl Fn(&T) -> Extremes) -> Extremes {
+fn merge_all<T>(items: &[T], extremes: impl Fn(&T) -> Extremes) -> Extremes {
     // Two side by side, as each comparison waits for the one before it.
     let (mut even, mut odd) = (Extremes::NONE, Extremes::NONE);
     let (pairs, rest) = items.as_chunks();
     for [one, other] in pairs {
-        even = even.joined(extremes(one));
-        odd = odd.joined(extremes(other));
+        even = even.union(extremes(one));
+        odd = odd.union(extremes(other));
     }
-    rest.iter().map(extremes).fold(even.joined(odd), Extremes::joined)
+    rest.iter().map(extremes).fold(even.union(odd), Extremes::union)
 }
 
 /// How many blocks stand above so many values, on all levels together.
-pub(super) fn blocks_above(values: usize) -> usize {
-    start_of(levels(values) + 1, values)
+pub(super) fn block_count(values: usize) -> usize {
+    level_start(level_count(values) + 1, values)
 }
 
 /// The number of levels above so many values; the topmost is a single block.
-fn levels(values: usize) -> u32 {
+fn level_count(values: usize) -> u32 {
     values.max(2).ilog2().div_ceil(BRANCHING_LOG2)
 }
 
 /// Where a level begins among all blocks, the first level at 0.
-fn start_of(level: u32, values: usize) -> usize {
+fn level_start(level: u32, values: usize) -> usize {
     (1..level).map(|below| values.div_ceil(1 << (below * BRANCHING_LOG2))).sum()
 }
 
 /// Writes the blocks that became complete with the last of the first `count` values. The number of
 /// `values` is a power of two, and no less than [`BRANCHING`].
-pub(super) fn complete(blocks: &mut [Extremes], values: &[f64], count: usize) {
+pub(super) fn complete_blocks(blocks: &mut [Extremes], values: &[f64], count: usize) {
     if count == 0 || !count.is_multiple_of(BRANCHING) {
         return;
     }
@@ -133,9 +133,9 @@ impl<'a> Pyramid<'a> {
             let block = at >> (level * BRANCHING_LOG2);
             // On to where a block of the level above begins, or to the last one that fits.
             let end = ((block | (BRANCHING - 1)) + 1).min(range.end >> (level * BRANCHING_LOG2));
-            all = all.joined(match level {
+            all = all.union(match level {
                 0 => Extremes::of(&self.values[block..end]),
-                _ => Extremes::of_blocks(&self.blocks[self.start_of(level)..][block..end]),
+                _ => Extremes::of_blocks(&self.blocks[self.level_start(level)..][block..end]),
             });
             at = end << (level * BRANCHING_LOG2);
         }
@@ -143,13 +143,13 @@ impl<'a> Pyramid<'a> {
     }
 
     /// Where the first value in a range is that is not missing.
-    pub(super) fn first(&self, range: Range<usize>) -> Option<usize> {
+    pub(super) fn first_index(&self, range: Range<usize>) -> Option<usize> {
         let mut at = range.start;
         while at < range.end {
             if !self.values[at].is_nan() {
                 return Some(at);
             }
-            at += self.missing(highest_level(at, range.end - at), |size| at / size);
+            at += self.missing_len(highest_level(at, range.end - at), |size| at / size);
         }
         None
     }
@@ -162,22 +162,22 @@ impl<'a> Pyramid<'a> {
             if !value.is_nan() {
                 return value;
             }
-            end -= self.missing(highest_level(end, end - range.start), |size| end / size - 1);
+            end -= self.missing_len(highest_level(end, end - range.start), |size| end / size - 1);
         }
         f64::NAN
     }
 
     /// How long the largest block without a value is that stands at `place` among those of its
     /// size, up to `level`; a single value at least.
-    fn missing(&self, level: u32, place: impl Fn(usize) -> usize) -> usize {
+    fn missing_len(&self, level: u32, place: impl Fn(usize) -> usize) -> usize {
         let size = |level: u32| 1_usize << (level * BRANCHING_LOG2);
         let is_missing =
-            |level: &u32| self.blocks[self.start_of(*level) + place(size(*level))].is_none();
+            |level: &u32| self.blocks[self.level_start(*level) + place(size(*level))].is_none();
         (1..=level).rev().find(is_missing).map_or(1, size)
     }
 
-    fn start_of(&self, level: u32) -> usize {
-        start_of(level, self.values.len())
+    fn level_start(&self, level: u32) -> usize {
+        level_start(level, self.values.len())
     }
 }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 use loadline_protocol::Time;
 
 use super::pyramid::Extremes;
-use super::{Part, Store};
+use super::{ChunkRange, Store};
 
 /// The longest span: 10,000 years, all that a [`Time`] can tell.
 const SPAN_MAX_MS: i64 = Time::MAX.as_millis();
@@ -18,9 +18,9 @@ const SPAN_MAX_MS: i64 = Time::MAX.as_millis();
 pub struct Window {
     from_ms: i64,
     slot_ms: i64,
-    count: usize,
+    slot_count: usize,
     /// How many slots stand in one cell of the screen.
-    per_cell: usize,
+    slots_per_cell: usize,
     /// Later samples are not in it, though its last cell may reach further.
     newest: Time,
 }
@@ -37,32 +37,38 @@ impl Window {
         let slot_ms = if slot_ms * (count as i64) < span_ms { slot_ms + 1 } else { slot_ms };
         let cell_ms = slot_ms * per_cell as i64;
         let end = (newest.as_millis().div_euclid(cell_ms) + 1) * cell_ms;
-        Window { from_ms: end - cell_ms * cells as i64, slot_ms, count, per_cell, newest }
+        Window {
+            from_ms: end - cell_ms * cells as i64,
+            slot_ms,
+            slot_count: count,
+            slots_per_cell: per_cell,
+            newest,
+        }
     }
 
     /// The same window as a clock shows it that is so much ahead of the one it was made for.
     #[must_use]
-    pub fn by_clock(&self, ahead_ms: i64) -> Window {
-        let newest = Time::from_millis(self.newest.as_millis().saturating_add(ahead_ms));
-        Window { from_ms: self.from_ms.saturating_add(ahead_ms), newest, ..*self }
+    pub fn with_clock_offset(&self, offset_ms: i64) -> Window {
+        let newest = Time::from_millis(self.newest.as_millis().saturating_add(offset_ms));
+        Window { from_ms: self.from_ms.saturating_add(offset_ms), newest, ..*self }
     }
 
     /// How many slots there are.
     #[must_use]
-    pub fn count(&self) -> usize {
-        self.count
+    pub fn slot_count(&self) -> usize {
+        self.slot_count
     }
 
     /// How many cells there are.
     #[must_use]
-    pub fn cells(&self) -> usize {
-        self.count / self.per_cell
+    pub fn cell_count(&self) -> usize {
+        self.slot_count / self.slots_per_cell
     }
 
     /// The length of a cell, milliseconds.
     #[must_use]
     pub fn cell_ms(&self) -> i64 {
-        self.slot_ms * self.per_cell as i64
+        self.slot_ms * self.slots_per_cell as i64
     }
 
     /// When a cell begins, counted from the window's first.
@@ -80,8 +86,8 @@ impl Window {
     /// The cell of a time, if it is within the window.
     #[must_use]
     pub fn cell_of(&self, ms: i64) -> Option<usize> {
-        let slot = usize::try_from(self.slot_of(ms)).ok().filter(|slot| *slot < self.count)?;
-        Some(slot / self.per_cell)
+        let slot = usize::try_from(self.slot_of(ms)).ok().filter(|slot| *slot < self.slot_count)?;
+        Some(slot / self.slots_per_cell)
     }
 
     /// Where it begins, in milliseconds since the epoch.
@@ -93,7 +99,7 @@ impl Window {
     /// Where the next window would begin.
     #[must_use]
     pub fn end_ms(&self) -> i64 {
-        self.from_ms + self.slot_ms * self.count as i64
+        self.from_ms + self.slot_ms * self.slot_count as i64
     }
 
     /// The slot of a time, counted from the window's first; negative before it.
@@ -105,7 +111,7 @@ impl Window {
 
 /// A value at its slot.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Point {
+pub struct SlotPoint {
     /// The slot, counted from the window's first.
     pub slot: i64,
     /// The value.
@@ -135,7 +141,7 @@ impl Slot {
     }
 
     /// Adds what comes after.
-    fn go_on(&mut self, min: f64, max: f64, last: f64) {
+    fn extend(&mut self, min: f64, max: f64, last: f64) {
         self.min = self.min.min(min);
         self.max = self.max.max(max);
         self.last = last;
@@ -146,7 +152,7 @@ impl Slot {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Slots {
     /// The last value before the window, if the line reaches in from there.
-    pub before: Option<Point>,
+    pub before: Option<SlotPoint>,
     /// The slots of the window; `None` where no value is.
     pub slots: Vec<Option<Slot>>,
 }
@@ -162,38 +168,38 @@ impl Slots {
 
 /// Where slots hold so many samples or fewer, to look for their edges takes longer than to look at
 /// each sample.
-const FEW: usize = 3;
+const DENSE_SAMPLES_PER_SLOT: usize = 3;
 
 /// What there is of some columns in the window, chunk by chunk.
 pub(super) fn slots(store: &Store, columns: &[usize], window: Window) -> Vec<Slots> {
-    let empty = || Slots { slots: vec![None; window.count], ..Slots::default() };
+    let empty = || Slots { slots: vec![None; window.slot_count], ..Slots::default() };
     let mut answers: Vec<Slots> = columns.iter().map(|_| empty()).collect();
     let begin = store.first_from(window.from_ms);
     // Seen by another clock, the window may lie where no time is.
     let end_ms = (window.newest.as_millis() + 1).min(window.end_ms());
     let end = store.first_from(end_ms).max(begin);
-    let is_dense = end - begin > FEW * window.count;
-    let fill = if is_dense { fill_from_edges } else { fill_from_each };
+    let is_dense = end - begin > DENSE_SAMPLES_PER_SLOT * window.slot_count;
+    let fill = if is_dense { fill_from_pyramid } else { fill_from_samples };
     // Whether the line goes on from the sample before, if this one has a value.
     let is_joined = |column: usize, at: usize| {
         at > 0 && !store.has_gap(at) && !store.value(column, at - 1).is_nan()
     };
-    for part in store.parts(begin..end) {
+    for part in store.chunk_ranges(begin..end) {
         let known = answers.iter_mut().zip(columns).filter(|(_, column)| **column < store.columns);
-        let mut lines: Vec<Line> = known
-            .map(|(answer, column)| Line {
+        let mut builders: Vec<SlotBuilder> = known
+            .map(|(answer, column)| SlotBuilder {
                 slots: &mut answer.slots,
                 column: *column,
-                joined: is_joined(*column, part.at),
+                joined: is_joined(*column, part.first_sample),
             })
             .collect();
-        fill(&mut lines, window, &part);
+        fill(&mut builders, window, &part);
     }
     for (answer, column) in answers.iter_mut().zip(columns) {
         let first = answer.slots.iter().flatten().next();
         if first.is_some_and(|slot| !slot.broken) {
-            let point = |at: usize| Point {
-                slot: window.slot_of(store.ms(at)),
+            let point = |at: usize| SlotPoint {
+                slot: window.slot_of(store.time_ms(at)),
                 value: store.value(*column, at),
             };
             answer.before = begin.checked_sub(1).map(point).filter(|point| !point.value.is_nan());
@@ -203,7 +209,7 @@ pub(super) fn slots(store: &Store, columns: &[usize], window: Window) -> Vec<Slo
 }
 
 /// A column that is being filled.
-struct Line<'a> {
+struct SlotBuilder<'a> {
     slots: &'a mut [Option<Slot>],
     column: usize,
     /// Whether the line goes on into the first sample of the part.
@@ -211,20 +217,20 @@ struct Line<'a> {
 }
 
 /// Looks at each sample of a part.
-fn fill_from_each(lines: &mut [Line], window: Window, part: &Part<'_>) {
-    let rows = part.rows.clone();
-    let times = &part.chunk.times()[rows.clone()];
-    for Line { slots, column, joined } in lines {
-        let values = &part.chunk.column(*column).values()[rows.clone()];
+fn fill_from_samples(builders: &mut [SlotBuilder], window: Window, range: &ChunkRange<'_>) {
+    let rows = range.rows.clone();
+    let times = &range.chunk.times()[rows.clone()];
+    for SlotBuilder { slots, column, joined } in builders {
+        let values = &range.chunk.column(*column).values()[rows.clone()];
         for (row, (time, value)) in rows.clone().zip(times.iter().zip(values)) {
             let value = *value;
-            *joined &= !part.chunk.gap(row);
+            *joined &= !range.chunk.has_gap(row);
             if value.is_nan() {
                 *joined = false;
                 continue;
             }
             match &mut slots[window.slot_of(*time) as usize] {
-                Some(slot) => slot.go_on(value, value, value),
+                Some(slot) => slot.extend(value, value, value),
                 empty @ None => *empty = Some(Slot::of(value, !*joined)),
             }
             *joined = true;
@@ -234,8 +240,8 @@ fn fill_from_each(lines: &mut [Line], window: Window, part: &Part<'_>) {
 
 /// Looks for the edges of the slots that have samples in a part, and at the samples beside them;
 /// what lies between is known from the blocks of the pyramid.
-fn fill_from_edges(lines: &mut [Line], window: Window, part: &Part<'_>) {
-    let Part { chunk, rows: Range { start: begin, end }, .. } = part;
+fn fill_from_pyramid(builders: &mut [SlotBuilder], window: Window, part: &ChunkRange<'_>) {
+    let ChunkRange { chunk, rows: Range { start: begin, end }, .. } = part;
     let times = &chunk.times()[..*end];
     // Most samples come at a steady pace.
     let rows_per_ms = (end - begin) as f64 / (times[end - 1] - times[*begin] + 1) as f64;
@@ -246,17 +252,17 @@ fn fill_from_edges(lines: &mut [Line], window: Window, part: &Part<'_>) {
         let guess = start + ((end_ms - times[start]) as f64 * rows_per_ms) as usize;
         let rows = start..next_edge(times, start + 1, guess, end_ms);
         start = rows.end;
-        for Line { slots, column, joined } in &mut *lines {
+        for SlotBuilder { slots, column, joined } in &mut *builders {
             let column = chunk.column(*column);
-            let Some(first) = column.first(rows.clone()) else { continue };
+            let Some(first) = column.first_index(rows.clone()) else { continue };
             let slot = slots[slot as usize].get_or_insert_with(|| {
                 let values = column.values();
-                let goes_on = || !chunk.gap(first) && !values[first - 1].is_nan();
+                let goes_on = || !chunk.has_gap(first) && !values[first - 1].is_nan();
                 let joined = if first == *begin { *joined } else { goes_on() };
                 Slot::of(values[first], !joined)
             });
             let Extremes { min, max } = column.extremes(first..rows.end);
-            slot.go_on(min, max, column.last_value(first..rows.end));
+            slot.extend(min, max, column.last_value(first..rows.end));
         }
     }
 }
@@ -317,11 +323,11 @@ mod tests {
     }
 
     #[test]
-    fn samples_of_a_clock_that_is_ahead_stand_where_they_were_taken() {
+    fn clock_offset_does_not_move_samples() {
         let samples = [(1010, 5.0, true), (1320, 1.0, true), (1900, 9.0, false)];
         let ahead = samples.map(|(time, value, joined)| (time + 90_007, value, joined));
         let (here, there) = (store(&samples), store(&ahead));
-        assert_eq!(there.slots(0, window().by_clock(90_007)), here.slots(0, window()));
+        assert_eq!(there.slots(0, window().with_clock_offset(90_007)), here.slots(0, window()));
     }
 
     #[test]
@@ -364,19 +370,20 @@ mod tests {
     }
 
     /// A sample as the tests keep it: its time, its value, and whether a gap lies before it.
-    type Plain = (i64, f64, bool);
+    type PlainSample = (i64, f64, bool);
 
     /// What a look at each sample of the window gives.
-    fn scan(samples: &[Plain], window: Window) -> Slots {
-        let mut answer = Slots { slots: vec![None; window.count], ..Slots::default() };
+    fn scan(samples: &[PlainSample], window: Window) -> Slots {
+        let mut answer = Slots { slots: vec![None; window.slot_count], ..Slots::default() };
         let begin = samples.partition_point(|sample| sample.0 < window.from_ms);
-        let point = |at: usize| Point { slot: window.slot_of(samples[at].0), value: samples[at].1 };
+        let point =
+            |at: usize| SlotPoint { slot: window.slot_of(samples[at].0), value: samples[at].1 };
         let before = begin.checked_sub(1).map(point).filter(|point| !point.value.is_nan());
         // Whether the line goes on from the sample before.
         let mut joined = before.is_some();
         for (at, (_, _, gap)) in samples.iter().enumerate().skip(begin) {
             joined &= !gap;
-            let Point { slot, value } = point(at);
+            let SlotPoint { slot, value } = point(at);
             if samples[at].0 > window.newest.as_millis() {
                 break;
             }
@@ -407,7 +414,7 @@ mod tests {
     #[derive(Debug)]
     struct Pair {
         store: Store,
-        plain: Vec<Plain>,
+        plain: Vec<PlainSample>,
         keep_ms: i64,
     }
 
@@ -445,7 +452,7 @@ mod tests {
             keep_ms in prop_oneof![Just(i64::from(u32::MAX)), 0..40_000_i64],
         ) -> Pair {
             let keep = Duration::from_millis(keep_ms as u64);
-            let store = Store::in_chunks(chunk_rows_log2, 2, keep);
+            let store = Store::with_chunk_rows(chunk_rows_log2, 2, keep);
             let mut pair = Pair { store, plain: Vec::new(), keep_ms };
             let mut values = values.into_iter().cycle();
             let mut time = 50_000;
@@ -474,7 +481,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_answer_is_that_of_a_look_at_all_samples(pair in pair(), windows in prop::collection::vec(windows(), 8)) {
+        fn slots_equal_a_scan_of_all_samples(pair in pair(), windows in prop::collection::vec(windows(), 8)) {
             let times: Vec<i64> =
                 (0..pair.store.len()).map(|at| pair.store.get(at).unwrap().time().as_millis()).collect();
             prop_assert_eq!(times, pair.plain.iter().map(|sample| sample.0).collect::<Vec<_>>());
@@ -485,7 +492,7 @@ mod tests {
         }
 
         #[test]
-        fn sliding_by_whole_cells_shifts_the_answer_and_changes_nothing_else(
+        fn sliding_by_whole_cells_only_shifts_the_slots(
             pair in pair(),
             newest in 2000..90_000_i64,
             cell in 1..40_i64,

@@ -2,13 +2,13 @@
 
 use ratatui::style::Color;
 
-use super::{Depth, LINES, Palette};
+use super::{ColourDepth, LINE_COLOURS, Palette};
 
 /// What colours are for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Colours {
     /// The lines of a chart, in their order.
-    pub(super) lines: [Color; LINES],
+    pub(super) lines: [Color; LINE_COLOURS],
     pub(super) faint: Color,
     pub(super) good: Color,
     /// `None` where the sixteen have none that can be read there: reverse alone says it.
@@ -80,13 +80,13 @@ pub(super) const LIGHT: Colours = Colours {
 };
 
 impl Colours {
-    pub(super) fn of(palette: Palette, depth: Depth) -> Option<&'static Colours> {
+    pub(super) fn of(palette: Palette, depth: ColourDepth) -> Option<&'static Colours> {
         match (palette, depth) {
             (Palette::Mono, _) => None,
-            (Palette::Dark, Depth::Sixteen) => Some(&DARK_16),
-            (Palette::Dark, Depth::Truecolor) => Some(&DARK),
-            (Palette::Light, Depth::Sixteen) => Some(&LIGHT_16),
-            (Palette::Light, Depth::Truecolor) => Some(&LIGHT),
+            (Palette::Dark, ColourDepth::Sixteen) => Some(&DARK_16),
+            (Palette::Dark, ColourDepth::Truecolor) => Some(&DARK),
+            (Palette::Light, ColourDepth::Sixteen) => Some(&LIGHT_16),
+            (Palette::Light, ColourDepth::Truecolor) => Some(&LIGHT),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Prefixes of units: `KiB/s`, `Mbit/s`.
 
 /// Unit in which network links are sold.
-pub(super) const BITS: &str = "bit/s";
+pub(super) const BIT_RATE_UNIT: &str = "bit/s";
 
 /// The prefixes of a unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,7 +17,7 @@ impl Prefixes {
     pub(super) fn of(suffix: &str) -> Prefixes {
         match suffix {
             "B" | "B/s" => Prefixes::Binary,
-            BITS => Prefixes::Decimal,
+            BIT_RATE_UNIT => Prefixes::Decimal,
             _ => Prefixes::None,
         }
     }
@@ -32,7 +32,7 @@ impl Prefixes {
     }
 
     /// Returns the factor and the name of the prefix that leaves a value fewer than `most` units.
-    pub(super) fn below(self, value: f64, most: f64) -> (f64, &'static str) {
+    pub(super) fn prefix_below(self, value: f64, most: f64) -> (f64, &'static str) {
         let (step, prefixes) = self.steps();
         let (mut factor, mut at) = (1.0, 0);
         while value.abs() / factor >= most && at + 1 < prefixes.len() {
@@ -43,8 +43,8 @@ impl Prefixes {
     }
 
     /// A value with the prefix that makes it shortest.
-    pub(super) fn of_value(self, value: f64) -> (f64, &'static str) {
-        let (factor, prefix) = self.below(value, self.steps().0);
+    pub(super) fn shorten(self, value: f64) -> (f64, &'static str) {
+        let (factor, prefix) = self.prefix_below(value, self.steps().0);
         (value / factor, prefix)
     }
 }

@@ -10,9 +10,9 @@
 //! ```
 
 mod cells;
+mod crosshair;
 mod digits;
 mod heat;
-mod pointed;
 mod strokes;
 mod time_axis;
 mod title;
@@ -22,37 +22,37 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::text::{Piece, put, shortened};
-use crate::app::{App, Seen};
-use crate::charts::{Chart, ChartLine, Kind, Reference};
-use crate::layout::{ChartPlace, Parts};
-use crate::store::{Kept, Slots, Window};
+use crate::app::{App, SourceView};
+use crate::charts::{Chart, ChartKind, ChartLine, ReferenceLine};
+use crate::layout::{ChartParts, ChartRect};
+use crate::store::{Slots, StoredSample, Window};
 use crate::thresholds::Level;
-use cells::{Across, Area};
 pub(super) use cells::{Cells, Layer};
-pub(super) use pointed::cross;
+use cells::{FilledArea, HorizontalRule};
+pub(super) use crosshair::cross_cell;
 pub(super) use strokes::Strokes;
-pub(super) use title::Heading;
+pub(super) use title::TitleText;
 pub(super) use value_axis::ValueAxis;
 
 /// Columns in front of the name of a reference line.
 const LABEL_MARGIN: u16 = 1;
 
 /// What a chart shows, before it is known where its values stand.
-pub(super) struct Figure<'a> {
+pub(super) struct ChartContent<'a> {
     /// Its lines, their names and colours, and how values look.
     pub(super) chart: &'a Chart,
     /// What stands in its title.
-    pub(super) heading: Heading<'a>,
+    pub(super) title_text: TitleText<'a>,
     /// What there is to draw of each line.
-    pub(super) lines: Vec<Drawing>,
+    pub(super) lines: Vec<ChartSeries>,
     /// The line whose area is filled, the first at 0, if areas are.
-    pub(super) filled: usize,
+    pub(super) filled_line: usize,
     /// Why there is nothing to draw, if that is known.
-    pub(super) why_empty: Option<&'static str>,
+    pub(super) empty_reason: Option<&'static str>,
 }
 
 /// A line of a chart, as there is of it to draw.
-pub(super) struct Drawing {
+pub(super) struct ChartSeries {
     pub(super) slots: Slots,
     /// What its values are multiplied by before they are shown.
     pub(super) scale: f64,
@@ -61,110 +61,131 @@ pub(super) struct Drawing {
 }
 
 /// What the parts of a chart are drawn from.
-struct Drawn<'a> {
+struct ChartContext<'a> {
     app: &'a App,
     chart: &'a Chart,
-    parts: Parts,
+    parts: ChartParts,
     window: Window,
-    lines: Vec<Drawing>,
-    filled: usize,
+    lines: Vec<ChartSeries>,
+    filled_line: usize,
     axis: &'a ValueAxis,
 }
 
 /// Draws the charts of the source that is shown.
-pub(super) fn render_all(app: &App, charts: &[ChartPlace], buf: &mut Buffer) {
-    let places: Vec<Place> = charts.iter().filter_map(|place| Place::of(app, *place)).collect();
+pub(super) fn render_all(app: &App, charts: &[ChartRect], buf: &mut Buffer) {
+    let places: Vec<PlacedChart> =
+        charts.iter().filter_map(|place| PlacedChart::of(app, *place)).collect();
     let mut done = vec![false; places.len()];
     for first in 0..places.len() {
         if done[first] {
             continue;
         }
         let Some(window) = places[first].window else {
-            draw(app, places[first].figure(app, Vec::new()), None, places[first].parts, buf);
+            draw(app, places[first].content(app, Vec::new()), None, places[first].parts, buf);
             continue;
         };
         // Charts over the same window have the same slots: they are looked for once.
         let together: Vec<usize> =
             (first..places.len()).filter(|at| places[*at].window == Some(window)).collect();
         let charts: Vec<&Chart> = together.iter().map(|at| places[*at].chart).collect();
-        let drawings = drawings_of(app, app.shown(), &charts, window);
-        for (at, lines) in together.into_iter().zip(drawings) {
-            let Place { chart, parts, .. } = places[at];
+        let series = series_of_charts(app, app.shown_source(), &charts, window);
+        for (at, lines) in together.into_iter().zip(series) {
+            let PlacedChart { chart, parts, .. } = places[at];
             let axis = ValueAxis::of(app, chart, extent(&lines), parts);
-            draw(app, places[at].figure(app, lines), Some((window, &axis)), parts, buf);
+            draw(app, places[at].content(app, lines), Some((window, &axis)), parts, buf);
             done[at] = true;
         }
     }
 }
 
 /// A chart of the source that is shown, and where it is drawn.
-struct Place<'a> {
+struct PlacedChart<'a> {
     /// Its position in the app.
-    at: usize,
+    index: usize,
     chart: &'a Chart,
-    parts: Parts,
+    parts: ChartParts,
     /// What it spans; `None` where there is nothing to draw, or no room.
     window: Option<Window>,
 }
 
-impl<'a> Place<'a> {
-    fn of(app: &'a App, place: ChartPlace) -> Option<Place<'a>> {
-        let (chart, parts) = (app.charts().get(place.at)?, app.chart_parts(place)?);
-        Some(Place { at: place.at, chart, parts, window: window(app, parts) })
+impl<'a> PlacedChart<'a> {
+    fn of(app: &'a App, place: ChartRect) -> Option<PlacedChart<'a>> {
+        let (chart, parts) = (app.charts().get(place.index)?, app.chart_parts(place)?);
+        Some(PlacedChart { index: place.index, chart, parts, window: window(app, parts) })
     }
 
-    fn figure(&self, app: &App, lines: Vec<Drawing>) -> Figure<'a> {
-        let heading = Heading {
+    fn content(&self, app: &App, lines: Vec<ChartSeries>) -> ChartContent<'a> {
+        let title_text = TitleText {
             title: &self.chart.title,
-            number: Some(self.at),
-            is_chosen: self.at == app.chosen(),
-            levels: levels(app.shown_seen(), self.chart, app.shown_sample()),
+            number: Some(self.index),
+            is_chosen: self.index == app.chosen_chart(),
+            levels: levels(app.shown_view(), self.chart, app.shown_sample()),
             values: values(self.chart, app.shown_sample()),
             fresh: app.is_fresh(),
         };
-        let why_empty = app.shown_seen().why_empty(self.chart);
-        Figure { chart: self.chart, heading, lines, filled: 0, why_empty }
+        let why_empty = app.shown_view().empty_reason(self.chart);
+        ChartContent {
+            chart: self.chart,
+            title_text,
+            lines,
+            filled_line: 0,
+            empty_reason: why_empty,
+        }
     }
 }
 
 /// What a panel spans; nothing if there is none, or no sample.
-pub(super) fn window(app: &App, parts: Parts) -> Option<Window> {
+pub(super) fn window(app: &App, parts: ChartParts) -> Option<Window> {
     app.window_of(parts.panel.width).filter(|_| !parts.panel.is_empty())
 }
 
 /// The values of the lines of a chart in a sample; NaN where there is none.
-pub(super) fn values(chart: &Chart, sample: Option<Kept<'_>>) -> Vec<f64> {
+pub(super) fn values(chart: &Chart, sample: Option<StoredSample<'_>>) -> Vec<f64> {
     let value = |line: &ChartLine| sample.map_or(f64::NAN, |sample| sample.value(line.column));
     chart.lines.iter().map(value).collect()
 }
 
 /// Which of these values are worth a look.
-pub(super) fn levels(seen: &Seen, chart: &Chart, sample: Option<Kept<'_>>) -> Vec<Level> {
+pub(super) fn levels(
+    view: &SourceView,
+    chart: &Chart,
+    sample: Option<StoredSample<'_>>,
+) -> Vec<Level> {
     let values = values(chart, sample);
-    chart.lines.iter().zip(values).map(|(line, value)| seen.level(line.column, value)).collect()
+    chart.lines.iter().zip(values).map(|(line, value)| view.level(line.column, value)).collect()
 }
 
 /// What there is to draw of a chart of a source.
-pub(super) fn drawings(app: &App, source: usize, chart: &Chart, window: Window) -> Vec<Drawing> {
-    drawings_of(app, source, &[chart], window).pop().unwrap_or_default()
+pub(super) fn chart_series(
+    app: &App,
+    source: usize,
+    chart: &Chart,
+    window: Window,
+) -> Vec<ChartSeries> {
+    series_of_charts(app, source, &[chart], window).pop().unwrap_or_default()
 }
 
 /// What there is to draw of each of some charts of a source.
-fn drawings_of(app: &App, source: usize, charts: &[&Chart], window: Window) -> Vec<Vec<Drawing>> {
-    let fresh = app.is_fresh_of(source);
-    let window = window.by_clock(app.ahead_ms(source));
+fn series_of_charts(
+    app: &App,
+    source: usize,
+    charts: &[&Chart],
+    window: Window,
+) -> Vec<Vec<ChartSeries>> {
+    let fresh = app.is_source_fresh(source);
+    let window = window.with_clock_offset(app.clock_offset_ms(source));
     let lines = charts.iter().flat_map(|chart| &chart.lines);
     let columns: Vec<usize> = lines.map(|line| line.column).collect();
     let mut slots = app.sources()[source].watched.store.slots_of(&columns, window).into_iter();
-    let drawing = |chart: &&Chart| -> Vec<Drawing> {
+    let chart_lines = |chart: &&Chart| -> Vec<ChartSeries> {
         let slots = slots.by_ref().take(chart.lines.len());
-        slots.map(|slots| Drawing { slots, scale: chart.look.scale, fresh }).collect()
+        slots.map(|slots| ChartSeries { slots, scale: chart.format.scale, fresh }).collect()
     };
-    charts.iter().map(drawing).collect()
+    charts.iter().map(chart_lines).collect()
 }
 
 /// The least and the greatest value of all lines as they are shown.
-pub(super) fn extent(lines: &[Drawing]) -> Option<(f64, f64)> {
+pub(super) fn extent(lines: &[ChartSeries]) -> Option<(f64, f64)> {
     let extents = lines.iter().filter_map(|line| {
         let (least, greatest) = line.slots.extent()?;
         Some((least * line.scale, greatest * line.scale))
@@ -175,46 +196,48 @@ pub(super) fn extent(lines: &[Drawing]) -> Option<(f64, f64)> {
 /// Draws a figure; without a window and an axis, no more than its title.
 pub(super) fn draw(
     app: &App,
-    figure: Figure<'_>,
+    figure: ChartContent<'_>,
     place: Option<(Window, &ValueAxis)>,
-    parts: Parts,
+    parts: ChartParts,
     buf: &mut Buffer,
 ) {
-    let Figure { chart, mut heading, lines, filled, why_empty } = figure;
+    let ChartContent { chart, mut title_text, lines, filled_line: filled, empty_reason: why_empty } =
+        figure;
     if why_empty.is_some() {
-        heading.values.clear();
+        title_text.values.clear();
     }
-    let named = title::render(app, chart, &heading, place.map(|(_, axis)| axis), parts, buf);
+    let named_count =
+        title::render(app, chart, &title_text, place.map(|(_, axis)| axis), parts, buf);
     let Some((window, axis)) = place else { return };
-    let drawn = Drawn { app, chart, parts, window, lines, filled, axis };
-    digits::render(&drawn, &heading, buf);
-    time_axis::render(&drawn, buf);
+    let context = ChartContext { app, chart, parts, window, lines, filled_line: filled, axis };
+    digits::render(&context, &title_text, buf);
+    time_axis::render(&context, buf);
     match (why_empty, chart.kind) {
-        (Some(why), _) => drawn.render_why(why, buf),
-        (None, Kind::Lines) => {
-            value_axis::render(&drawn, buf);
-            drawn.render_lines(named, buf);
-            value_axis::render_beyond(&drawn, buf);
-            drawn.render_names(buf);
+        (Some(reason), _) => context.render_empty_reason(reason, buf),
+        (None, ChartKind::Lines) => {
+            value_axis::render(&context, buf);
+            context.render_lines(named_count, buf);
+            value_axis::render_overflow(&context, buf);
+            context.render_names(buf);
         }
-        (None, Kind::Heat) => heat::render(&drawn, buf),
+        (None, ChartKind::Heat) => heat::render(&context, buf),
     }
-    pointed::render(&drawn, buf);
+    crosshair::render(&context, buf);
 }
 
-impl Drawn<'_> {
+impl ChartContext<'_> {
     /// The reason why a chart is empty, where its lines would be.
-    fn render_why(&self, why: &'static str, buf: &mut Buffer) {
+    fn render_empty_reason(&self, reason: &'static str, buf: &mut Buffer) {
         let panel = self.parts.panel;
         let row = Rect { y: panel.y + (panel.height - 1) / 2, height: 1, ..panel };
-        let text = Piece::new(shortened(why, usize::from(row.width)), self.app.theme.faint());
+        let text = Piece::new(shortened(reason, usize::from(row.width)), self.app.theme.faint());
         let left = (row.width - text.width() as u16) / 2;
         put(buf, Rect { x: row.x + left, width: row.width - left, ..row }, &[text]);
     }
 
     /// Draws the lines, and those references that the title names or that have room for their names. The
     /// title names the first `named` references.
-    fn render_lines(&self, named: usize, buf: &mut Buffer) {
+    fn render_lines(&self, named_count: usize, buf: &mut Buffer) {
         let theme = self.app.theme;
         let panel = self.parts.panel;
         let (_, dots) = theme.charset().pixels_per_cell();
@@ -225,21 +248,22 @@ impl Drawn<'_> {
             Layer::new(Strokes::of(&line.slots, row), at, style, theme)
         });
         let mut cells = Cells::new(theme, self.window, layers.collect());
-        cells.area = self.lines.get(self.filled).filter(|_| theme.fill).map(|line| Area {
-            line: self.filled,
-            styles: theme.area(self.chart.lines[self.filled].colour, line.fresh),
-        });
+        cells.area =
+            self.lines.get(self.filled_line).filter(|_| theme.fill).map(|line| FilledArea {
+                line: self.filled_line,
+                styles: theme.area(self.chart.lines[self.filled_line].colour, line.fresh),
+            });
         let mut references = self.references();
         loop {
-            let across = |&(_, row, reference): &(usize, u16, &Reference)| Across {
+            let rule = |&(_, row, reference): &(usize, u16, &ReferenceLine)| HorizontalRule {
                 row,
                 style: theme.threshold(reference.level),
             };
-            cells.across = references.iter().map(across).collect();
+            cells.rules = references.iter().map(rule).collect();
             cells.render(panel, buf);
             let nameless = references.iter().position(|&(at, row, reference)| {
                 // At the lowest row, a line without its name beside it would be taken for the axis.
-                let is_named = at < named;
+                let is_named = at < named_count;
                 let is_lowest = row + 1 == panel.height;
                 let is_labelled =
                     (!is_named || is_lowest) && self.render_reference_label(row, reference, buf);
@@ -254,10 +278,10 @@ impl Drawn<'_> {
     }
 
     /// The values that others are compared with: their numbers, and their rows in the panel.
-    fn references(&self) -> Vec<(usize, u16, &Reference)> {
+    fn references(&self) -> Vec<(usize, u16, &ReferenceLine)> {
         let (_, dots) = self.app.theme.charset().pixels_per_cell();
-        let row = |(at, reference)| -> Option<(usize, u16, &Reference)> {
-            let reference: &Reference = reference;
+        let row = |(at, reference)| -> Option<(usize, u16, &ReferenceLine)> {
+            let reference: &ReferenceLine = reference;
             Some((at, self.axis.row(reference.value, self.parts.panel.height, dots)?, reference))
         };
         self.chart.references.iter().enumerate().filter_map(row).collect()
@@ -265,11 +289,16 @@ impl Drawn<'_> {
 
     /// The name of a reference line in the line itself where nothing else is drawn, or in a free place of
     /// the row above or below. Returns whether there is one.
-    fn render_reference_label(&self, row: u16, reference: &Reference, buf: &mut Buffer) -> bool {
+    fn render_reference_label(
+        &self,
+        row: u16,
+        reference: &ReferenceLine,
+        buf: &mut Buffer,
+    ) -> bool {
         let panel = self.parts.panel;
         let label = format!(" {} ", reference.label);
         let label = Piece::new(label, self.app.theme.threshold(reference.level));
-        let sign = self.app.theme.signs().reference;
+        let sign = self.app.theme.symbols().reference;
         let y = panel.y + row;
         let rows = [Some(y), y.checked_sub(1), Some(y + 1)].into_iter().flatten();
         let rows = rows.filter(|y| (panel.top()..panel.bottom()).contains(y));

@@ -7,18 +7,18 @@ use ratatui::widgets::{Paragraph, Widget, Wrap};
 
 use super::header::outage_text;
 use crate::app::App;
-use crate::keys::{Action, plain};
+use crate::keys::{Action, spell_arrows};
 use crate::watched::State;
 
 /// What to do about a source that cannot be reached.
 fn advice(app: &App) -> Vec<Line<'static>> {
     let strong = app.theme.strong();
-    if app.watched().asks {
-        let key = app.keys.name(Action::AskAgain);
+    if app.watched().may_prompt {
+        let key = app.keys.label(Action::AskAgain);
         if key.is_empty() {
             return Vec::new();
         }
-        let key = Span::styled(format!(" {}", plain(&key, app.theme.ascii)), strong);
+        let key = Span::styled(format!(" {}", spell_arrows(&key, app.theme.ascii)), strong);
         let does = " tries again in the plain terminal, where ssh can ask for a password.";
         return vec![Line::from(vec![key, Span::raw(does)])];
     }

@@ -3,11 +3,11 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::overview::in_sight;
+use super::overview::visible_range_text;
 use super::text::{Piece, put, put_right, width};
-use crate::app::{App, Order, Screen, TimeInput, View};
-use crate::keys::{Action, plain};
-use crate::layout::{Layout, Page, Table};
+use crate::app::{App, Order, Screen, TimeInput, WindowEnd};
+use crate::keys::{Action, spell_arrows};
+use crate::layout::{Layout, Page, TablePosition};
 
 /// Keys that belong together, and a word for what they do.
 type Hint = (&'static [Action], &'static str);
@@ -18,7 +18,7 @@ const CHART: Hint = (&[Action::NextChart], "chart");
 const TABLE: Hint = (&[Action::Table], "table");
 const ZOOM: Hint = (&[Action::ZoomIn, Action::ZoomOut], "zoom");
 const PAN: Hint = (&[Action::Left, Action::Right], "pan");
-const CURSOR: Hint = (&[Action::Cursor], "cursor");
+const CROSSHAIR: Hint = (&[Action::Crosshair], "cursor");
 const SCROLL: Hint = (&[Action::Up, Action::Down], "scroll");
 const LIVE: Hint = (&[Action::Live], "live");
 const ASK_AGAIN: Hint = (&[Action::AskAgain], "let ssh ask");
@@ -33,20 +33,20 @@ fn hints(app: &App, layout: &Layout) -> Vec<Hint> {
         Screen::Help { .. } => return vec![SCROLL, (&[Action::Back], "back"), QUIT],
         Screen::Page(page) => page,
     };
-    let pause = match app.view {
-        View::Live => (&[Action::Pause][..], "pause"),
-        View::Paused(_) => (&[Action::Pause][..], "go on"),
+    let pause = match app.window_end {
+        WindowEnd::Live => (&[Action::Pause][..], "pause"),
+        WindowEnd::Paused(_) => (&[Action::Pause][..], "go on"),
     };
-    if app.cursor.is_some() {
-        return hints_at_cursor(app, layout);
+    if app.crosshair.is_some() {
+        return crosshair_hints(app, layout);
     }
     let mut hints = vec![QUIT, HELP];
-    if app.watched().asks && app.watched().state(app.now).outage().is_some() {
+    if app.watched().may_prompt && app.watched().state(app.now).outage().is_some() {
         hints.push(ASK_AGAIN);
     }
     match (page, app.table) {
         (Page::Overview, _) => {
-            let order = if app.order == Order::Given { "hottest first" } else { "as given" };
+            let order = if app.order == Order::AsListed { "hottest first" } else { "as given" };
             hints.extend([
                 (&[Action::Up, Action::Down][..], "choose"),
                 (&[Action::Fullscreen], "open"),
@@ -54,8 +54,8 @@ fn hints(app: &App, layout: &Layout) -> Vec<Hint> {
                 COMPARE,
             ]);
         }
-        (Page::Together | Page::Apart, _) => {
-            let next = if page == Page::Together { "apart" } else { "back" };
+        (Page::CompareOverlay | Page::CompareGrid, _) => {
+            let next = if page == Page::CompareOverlay { "apart" } else { "back" };
             hints.extend([
                 (&[Action::Compare][..], next),
                 (&[Action::NextChart], "metric"),
@@ -64,42 +64,42 @@ fn hints(app: &App, layout: &Layout) -> Vec<Hint> {
         }
         (Page::Fullscreen, _) => {
             hints.extend([(&[Action::Fullscreen][..], "all charts"), CHART]);
-            let cycle = if app.cycle.is_some() { "stay" } else { "cycle" };
+            let cycle = if app.cycle_at.is_some() { "stay" } else { "cycle" };
             hints.push((&[Action::Cycle], cycle));
         }
-        (Page::Dashboard, Table::Alone) => {
+        (Page::Dashboard, TablePosition::Alone) => {
             hints.extend([
                 TABLE,
                 SCROLL,
                 (&[Action::ColumnsLeft, Action::ColumnsRight], "columns"),
             ]);
         }
-        (Page::Dashboard, Table::Below | Table::Off) => {
+        (Page::Dashboard, TablePosition::Below | TablePosition::Off) => {
             hints.extend([(&[Action::Fullscreen][..], "fullscreen"), CHART, TABLE]);
         }
     }
-    if !app.is_alone() && !app.is_of_all() {
+    if !app.has_single_source() && !app.shows_all_sources() {
         hints.extend([SOURCE, COMPARE, (&[Action::Back][..], "back")]);
     }
     hints.push(pause);
-    if app.view != View::Live {
+    if app.window_end != WindowEnd::Live {
         hints.push(LIVE);
     }
-    hints.extend([ZOOM, PAN, CURSOR, GO_TO, UNITS]);
+    hints.extend([ZOOM, PAN, CROSSHAIR, GO_TO, UNITS]);
     hints
 }
 
 /// The keys that matter while a cursor is there. Nothing is measured where all sources are shown.
-fn hints_at_cursor(app: &App, layout: &Layout) -> Vec<Hint> {
+fn crosshair_hints(app: &App, layout: &Layout) -> Vec<Hint> {
     let mut hints: Vec<Hint> = vec![
         (&[Action::Left, Action::Right], "move"),
         (&[Action::SampleForward, Action::SampleBack], "a sample"),
     ];
-    if !app.is_of_all() {
+    if !app.shows_all_sources() {
         hints.push((&[Action::Mark], if app.mark.is_some() { "mark here" } else { "mark" }));
     }
     let (_, rows, all) = app.series_in_sight(layout);
-    if !layout.span.is_empty() && rows < all {
+    if !layout.stats.is_empty() && rows < all {
         hints.push((&[Action::SeriesUp, Action::SeriesDown], "scroll"));
     }
     let back = if app.mark.is_some() { "unmark" } else { "cursor off" };
@@ -116,19 +116,20 @@ pub(super) fn render(app: &App, layout: &Layout, screen: Rect, buf: &mut Buffer)
         render_time_input(app, typed, last.intersection(screen), buf);
         return;
     }
-    if let Some(notice) = &app.notice {
+    if let Some(notice) = &app.footer_message {
         put(buf, area, &[Piece::new(notice.text.clone(), theme.strong())]);
         return;
     }
-    let pages = pages(app, layout);
-    let pages_width = width(&pages) as u16;
-    let is_room = pages_width < area.width / 2;
-    let mut left = Rect { width: area.width - if is_room { pages_width } else { 0 }, ..area };
+    let range = visible_range(app, layout);
+    let range_width = width(&range) as u16;
+    let is_room = range_width < area.width / 2;
+    let mut left = Rect { width: area.width - if is_room { range_width } else { 0 }, ..area };
     if is_room {
-        put_right(buf, area, &pages);
+        put_right(buf, area, &range);
     }
-    for (actions, does) in hints(app, layout) {
-        let names = actions.iter().map(|action| plain(&app.keys.name(*action), theme.ascii));
+    for (actions, description) in hints(app, layout) {
+        let names =
+            actions.iter().map(|action| spell_arrows(&app.keys.label(*action), theme.ascii));
         let names: Vec<String> = names.filter(|name| !name.is_empty()).collect();
         // No key does this.
         if names.is_empty() {
@@ -136,7 +137,7 @@ pub(super) fn render(app: &App, layout: &Layout, screen: Rect, buf: &mut Buffer)
         }
         let pieces = [
             Piece::new(names.join(" "), theme.strong()),
-            Piece::new(format!(" {does}   "), theme.faint()),
+            Piece::new(format!(" {description}   "), theme.faint()),
         ];
         // The blanks behind the last one need no room.
         if width(&pieces) > usize::from(left.width) + 3 {
@@ -148,10 +149,10 @@ pub(super) fn render(app: &App, layout: &Layout, screen: Rect, buf: &mut Buffer)
 }
 
 /// What is typed is never wider: the text in front of it would leave the screen.
-const TYPED_PART: u16 = 2;
+const INPUT_WIDTH_DIVISOR: u16 = 2;
 
 /// What a time looks like: all of it where there is room, else the first ones.
-const TIMES: [&str; 3] =
+const TIME_EXAMPLES: [&str; 3] =
     ["03:12, -2h, yesterday 03:12, 2026-11-28 03:12", "03:12, -2h, yesterday 03:12", "03:12, -2h"];
 
 /// The line that a time is typed into, with its cursor, and what can be typed there.
@@ -160,18 +161,21 @@ fn render_time_input(app: &App, typed: &TimeInput, area: Rect, buf: &mut Buffer)
         return;
     }
     let theme = app.theme;
-    let room = usize::from(area.width / TYPED_PART).max(1);
+    let room = usize::from(area.width / INPUT_WIDTH_DIVISOR).max(1);
     let scroll = typed.input.visual_scroll(room);
     let text: String = typed.input.value().chars().skip(scroll).take(room).collect();
     let at = typed.input.visual_cursor().saturating_sub(scroll);
     let (before, behind) = text.split_at_checked(at).unwrap_or((&text, ""));
     let (under, behind) = behind.split_at_checked(1).unwrap_or((" ", ""));
-    let (word, style) =
-        if typed.is_wrong { ("  is no time: ", theme.warning()) } else { ("  as ", theme.faint()) };
+    let (word, style) = if typed.is_invalid {
+        ("  is no time: ", theme.warning())
+    } else {
+        ("  as ", theme.faint())
+    };
     let pieces = [
         Piece::new("go to ", theme.faint()),
         Piece::new(before.to_owned(), theme.strong()),
-        Piece::new(under.to_owned(), theme.pointed()),
+        Piece::new(under.to_owned(), theme.highlight()),
         Piece::new(behind.to_owned(), theme.strong()),
         Piece::new(word, style),
     ];
@@ -180,33 +184,33 @@ fn render_time_input(app: &App, typed: &TimeInput, area: Rect, buf: &mut Buffer)
     }
     let used = put(buf, area, &pieces);
     let room = Rect { x: area.x + used, width: area.width - used, ..area };
-    if let Some(times) = TIMES.iter().find(|times| times.len() <= usize::from(room.width)) {
+    if let Some(times) = TIME_EXAMPLES.iter().find(|times| times.len() <= usize::from(room.width)) {
         put(buf, room, &[Piece::new(*times, style)]);
     }
 }
 
 /// Which charts, sources or series are in sight, if not all of them are.
-fn pages(app: &App, layout: &Layout) -> Vec<Piece> {
+fn visible_range(app: &App, layout: &Layout) -> Vec<Piece> {
     let text = match app.screen.page() {
-        _ if !layout.span.is_empty() => {
+        _ if !layout.stats.is_empty() => {
             let (first, rows, all) = app.series_in_sight(layout);
             (rows < all).then(|| format!(" series {}-{} of {all}", first + 1, first + rows))
         }
-        Page::Overview => in_sight(app, layout.sources.height),
-        Page::Together => {
-            let (range, all) = (app.compared(), app.sources().len());
+        Page::Overview => visible_range_text(app, layout.sources.height),
+        Page::CompareOverlay => {
+            let (range, all) = (app.compared_sources(), app.sources().len());
             (range.len() < all)
                 .then(|| format!(" sources {}-{} of {all}", range.start + 1, range.end))
         }
-        Page::Apart => charts_in_sight(layout, "sources", app.sources().len()),
+        Page::CompareGrid => chart_range_text(layout, "sources", app.sources().len()),
         Page::Fullscreen => None,
-        Page::Dashboard => charts_in_sight(layout, "charts", app.charts().len()),
+        Page::Dashboard => chart_range_text(layout, "charts", app.charts().len()),
     };
     text.map(|text| Piece::new(text, app.theme.faint())).into_iter().collect()
 }
 
-fn charts_in_sight(layout: &Layout, what: &str, all: usize) -> Option<String> {
-    let (first, last) = (layout.charts.first()?.at, layout.charts.last()?.at);
+fn chart_range_text(layout: &Layout, noun: &str, all: usize) -> Option<String> {
+    let (first, last) = (layout.charts.first()?.index, layout.charts.last()?.index);
     let is_all = last - first + 1 == all;
-    (!is_all).then(|| format!(" {what} {}-{} of {all}", first + 1, last + 1))
+    (!is_all).then(|| format!(" {noun} {}-{} of {all}", first + 1, last + 1))
 }

@@ -8,16 +8,16 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::text::{Piece, put, put_right, shortened, width};
-use crate::app::{App, Order, View};
+use crate::app::{App, Order, WindowEnd};
 use crate::layout::{Layout, Page};
 use crate::theme::Theme;
 use crate::thresholds::Level;
-use crate::units::{limits_text, rate_text, span_text};
+use crate::units::{container_limits_text, rate_text, span_text};
 use crate::watched::{Outage, State, Watched};
 
 /// What stands in the header, and what goes first where there is no room: the highest number.
-struct Part {
-    goes: u8,
+struct HeaderItem {
+    rank: u8,
     piece: Piece,
 }
 
@@ -26,19 +26,23 @@ pub(super) fn render(app: &App, layout: &Layout, buf: &mut Buffer) {
     if area.is_empty() {
         return;
     }
-    let name_max = usize::from(area.width) / NAME_PART;
-    let mut parts =
-        if app.is_of_all() { parts_of_all(app, layout) } else { parts(app, layout, name_max) };
-    while wanted(&parts) > usize::from(area.width) && parts.len() > 1 {
-        let last = parts.iter().map(|part| part.goes).max().unwrap_or(0);
-        if last == 0 || last <= OUTAGE && shorten(&mut parts, last, area.width) {
+    let name_max = usize::from(area.width) / NAME_WIDTH_DIVISOR;
+    let mut items = if app.shows_all_sources() {
+        all_sources_items(app, layout)
+    } else {
+        source_items(app, layout, name_max)
+    };
+    while items_width(&items) > usize::from(area.width) && items.len() > 1 {
+        let last = items.iter().map(|part| part.rank).max().unwrap_or(0);
+        if last == 0 || last <= OUTAGE_RANK && shorten_longest(&mut items, last, area.width) {
             break;
         }
-        parts.retain(|part| part.goes < last);
+        items.retain(|part| part.rank < last);
     }
-    let clock = parts.iter().position(|part| part.goes == CLOCK).map(|at| parts.remove(at).piece);
+    let clock =
+        items.iter().position(|part| part.rank == CLOCK_RANK).map(|at| items.remove(at).piece);
     let blank = || Piece::new("  ", app.theme.faint());
-    let left: Vec<Piece> = parts.into_iter().flat_map(|part| [part.piece, blank()]).collect();
+    let left: Vec<Piece> = items.into_iter().flat_map(|part| [part.piece, blank()]).collect();
     put(buf, area, &left);
     if let Some(clock) = clock {
         put_right(buf, area, &[clock]);
@@ -46,51 +50,51 @@ pub(super) fn render(app: &App, layout: &Layout, buf: &mut Buffer) {
 }
 
 /// The part of the header that a name may fill; a longer one is shortened.
-const NAME_PART: usize = 3;
+const NAME_WIDTH_DIVISOR: usize = 3;
 
 /// Fewer columns say nothing of a name.
-const NAME_MIN: usize = 12;
+const NAME_WIDTH_MIN: usize = 12;
 
 /// When a value above its threshold and the reason of an outage go: last, and shortened before.
-const EXCEEDED: u8 = 1;
-const OUTAGE: u8 = 2;
+const EXCEEDED_RANK: u8 = 1;
+const OUTAGE_RANK: u8 = 2;
 
 /// Leaves of the longest part that goes next what fits; false if that says nothing.
-fn shorten(parts: &mut [Part], goes: u8, width: u16) -> bool {
-    let over = wanted(parts).saturating_sub(usize::from(width));
-    let next = parts.iter_mut().filter(|part| part.goes == goes);
+fn shorten_longest(items: &mut [HeaderItem], rank: u8, width: u16) -> bool {
+    let over = items_width(items).saturating_sub(usize::from(width));
+    let next = items.iter_mut().filter(|part| part.rank == rank);
     let Some(longest) = next.max_by_key(|part| part.piece.width()) else { return false };
     let left = longest.piece.width().saturating_sub(over);
-    if left >= NAME_MIN {
+    if left >= NAME_WIDTH_MIN {
         longest.piece.shorten(left);
     }
-    left >= NAME_MIN
+    left >= NAME_WIDTH_MIN
 }
 
-fn wanted(parts: &[Part]) -> usize {
-    parts.iter().map(|part| part.piece.width() + 2).sum::<usize>().saturating_sub(2)
+fn items_width(items: &[HeaderItem]) -> usize {
+    items.iter().map(|part| part.piece.width() + 2).sum::<usize>().saturating_sub(2)
 }
 
 /// When the clock goes: after all that is only nice to know.
-const CLOCK: u8 = 6;
+const CLOCK_RANK: u8 = 6;
 
-fn parts(app: &App, layout: &Layout, name_max: usize) -> Vec<Part> {
+fn source_items(app: &App, layout: &Layout, name_max: usize) -> Vec<HeaderItem> {
     let theme = app.theme;
     let watched = app.watched();
     let state = watched.state(app.now);
-    let mut parts = Vec::new();
+    let mut items = Vec::new();
     let mut add = |goes, text: String, style| {
         if !text.is_empty() {
-            parts.push(Part { goes, piece: Piece::new(text, style) });
+            items.push(HeaderItem { rank: goes, piece: Piece::new(text, style) });
         }
     };
-    let (name, way) = name(watched);
-    add(4, shortened(&name, name_max.max(NAME_MIN)), theme.strong());
-    if let Some(way) = way {
-        add(8, format!("({way})"), theme.faint());
+    let (name, via) = source_name(watched);
+    add(4, shortened(&name, name_max.max(NAME_WIDTH_MIN)), theme.strong());
+    if let Some(via) = via {
+        add(8, format!("({via})"), theme.faint());
     }
-    if !app.is_alone() {
-        add(5, format!("{} of {}", app.shown() + 1, app.sources().len()), theme.faint());
+    if !app.has_single_source() {
+        add(5, format!("{} of {}", app.shown_source() + 1, app.sources().len()), theme.faint());
     }
     let paused = paused_text(app).unwrap_or_default();
     let is_paused = !paused.is_empty();
@@ -103,20 +107,20 @@ fn parts(app: &App, layout: &Layout, name_max: usize) -> Vec<Part> {
         State::Replay(remark) => remark.as_ref().map(ToString::to_string),
         _ => state.outage().map(|outage| outage_text(outage, app)),
     };
-    add(OUTAGE, reason.unwrap_or_default(), theme.strong());
-    for (goes, text, style) in exceeded(app, layout) {
+    add(OUTAGE_RANK, reason.unwrap_or_default(), theme.strong());
+    for (goes, text, style) in exceeded_items(app, layout) {
         add(goes, text, style);
     }
-    if let Some(percent) = watched.reading {
+    if let Some(percent) = watched.read_percent {
         add(1, format!("reading {percent} %"), theme.strong());
     }
     if let Some(age) = watched.age(app.now) {
-        let style = if state.is_well() { theme.faint() } else { theme.strong() };
+        let style = if state.is_up_to_date() { theme.faint() } else { theme.strong() };
         add(3, format!("age {}", age_text(age)), style);
     }
-    let ahead_ms = app.ahead_ms(app.shown());
-    if ahead_ms != 0 {
-        add(5, clock_text(ahead_ms), theme.strong());
+    let offset_ms = app.clock_offset_ms(app.shown_source());
+    if offset_ms != 0 {
+        add(5, clock_offset_text(offset_ms), theme.strong());
     }
     if watched.faults > 0 {
         add(1, faults_text(watched.faults), theme.warning());
@@ -125,8 +129,8 @@ fn parts(app: &App, layout: &Layout, name_max: usize) -> Vec<Part> {
         add(1, format!("{} skipped", rows_text(watched.skipped)), theme.warning());
     }
     let header = watched.stream.as_ref().and_then(|stream| stream.header.as_ref());
-    add(7, header.and_then(limits_text).unwrap_or_default(), theme.strong());
-    add(9, pace_text(watched), theme.faint());
+    add(7, header.and_then(container_limits_text).unwrap_or_default(), theme.strong());
+    add(9, row_interval_text(watched), theme.faint());
     add(10, format!("span {}", span_text(app.window)), theme.faint());
     let bytes = watched.bytes_per_second(app.now).map(rate_text);
     add(11, bytes.unwrap_or_default(), theme.faint());
@@ -134,25 +138,25 @@ fn parts(app: &App, layout: &Layout, name_max: usize) -> Vec<Part> {
         add(11, late, theme.warning());
         add(12, costs, theme.faint());
     }
-    add(CLOCK, app.zone.wall(app.now).format("%H:%M:%S").to_string(), theme.strong());
-    parts
+    add(CLOCK_RANK, app.zone.local_time(app.now).format("%H:%M:%S").to_string(), theme.strong());
+    items
 }
 
 /// The worst value above its threshold that is not in sight, where it is, and how many more there are.
-fn exceeded(app: &App, layout: &Layout) -> Vec<(u8, String, Style)> {
-    let found = app.exceeded_out_of_sight(layout);
+fn exceeded_items(app: &App, layout: &Layout) -> Vec<(u8, String, Style)> {
+    let found = app.hidden_exceeded_thresholds(layout);
     let Some(worst) = found.first() else { return Vec::new() };
     let word = if worst.level == Level::Critical { "critical" } else { "warning" };
     let source = &app.sources()[worst.source].watched.name;
-    let is_here = !app.is_of_all() && worst.source == app.shown();
+    let is_here = !app.shows_all_sources() && worst.source == app.shown_source();
     let source = if is_here { String::new() } else { format!("{source} ") };
-    let name = worst.chart.name_of(worst.line);
-    let value = worst.chart.look.value(worst.value);
+    let name = worst.chart.line_name(worst.line);
+    let value = worst.chart.format.value(worst.value);
     let style = app.theme.level(worst.level, app.theme.strong());
-    let chart = is_here.then(|| format!("chart {}", worst.number + 1));
+    let chart = is_here.then(|| format!("chart {}", worst.chart_index + 1));
     let others = (found.len() > 1).then(|| format!("{} more", found.len() - 1));
     let rest: Vec<String> = chart.into_iter().chain(others).collect();
-    let mut texts = vec![(EXCEEDED, format!("{word}: {source}{name} {value}"), style)];
+    let mut texts = vec![(EXCEEDED_RANK, format!("{word}: {source}{name} {value}"), style)];
     if !rest.is_empty() {
         texts.push((7, format!("({})", rest.join(", ")), app.theme.faint()));
     }
@@ -160,48 +164,48 @@ fn exceeded(app: &App, layout: &Layout) -> Vec<(u8, String, Style)> {
 }
 
 /// The time between rows, if it is known; what the rows of a plain stream show of it is about so.
-fn pace_text(watched: &Watched) -> String {
-    let is_told = watched.stream.as_ref().is_none_or(|stream| stream.header.is_some());
-    let about = if is_told { "" } else { "~" };
+fn row_interval_text(watched: &Watched) -> String {
+    let is_declared = watched.stream.as_ref().is_none_or(|stream| stream.header.is_some());
+    let about = if is_declared { "" } else { "~" };
     let text = |interval| format!("every {about}{}", interval_text(interval));
     watched.interval().map(text).unwrap_or_default()
 }
 
 /// The header of a page that shows all sources: how many are in which state.
-fn parts_of_all(app: &App, layout: &Layout) -> Vec<Part> {
+fn all_sources_items(app: &App, layout: &Layout) -> Vec<HeaderItem> {
     let theme = app.theme;
-    let mut parts = Vec::new();
+    let mut items = Vec::new();
     let mut add = |goes, text: String, style| {
-        parts.push(Part { goes, piece: Piece::new(text, style) });
+        items.push(HeaderItem { rank: goes, piece: Piece::new(text, style) });
     };
     add(5, format!("{} sources", app.sources().len()), theme.strong());
     if let Some(text) = paused_text(app) {
         add(0, text, theme.warning());
     }
     // Elsewhere the charts have it.
-    if let (Page::Overview, Some(time)) = (app.screen.page(), app.pointed_time()) {
+    if let (Page::Overview, Some(time)) = (app.screen.page(), app.crosshair_time()) {
         let time = app.time_label_within(time, "14:02:49".len());
-        add(0, format!(" at {time} "), theme.pointed());
+        add(0, format!(" at {time} "), theme.highlight());
     }
-    for (goes, (state, count)) in [0, 2, 3, 4, 5].into_iter().zip(summary(app)) {
+    for (goes, (state, count)) in [0, 2, 3, 4, 5].into_iter().zip(state_counts(app)) {
         add(goes, format!(" {count} {} ", state.word()), state_style(theme, &state));
     }
-    for (goes, text, style) in exceeded(app, layout) {
+    for (goes, text, style) in exceeded_items(app, layout) {
         add(goes, text, style);
     }
-    if let (Page::Apart, Some((_, metric))) = (app.screen.page(), app.metric()) {
+    if let (Page::CompareGrid, Some((_, metric))) = (app.screen.page(), app.compared_metric()) {
         add(1, metric.to_owned(), theme.strong());
     }
     if app.screen.page() == Page::Overview && app.order == Order::Hottest {
         add(7, "hottest first".to_owned(), theme.faint());
     }
     add(9, format!("span {}", span_text(app.window)), theme.faint());
-    add(CLOCK, app.zone.wall(app.now).format("%H:%M:%S").to_string(), theme.strong());
-    parts
+    add(CLOCK_RANK, app.zone.local_time(app.now).format("%H:%M:%S").to_string(), theme.strong());
+    items
 }
 
 /// How many sources are in which state; what matters most comes first.
-fn summary(app: &App) -> impl Iterator<Item = (State, usize)> {
+fn state_counts(app: &App) -> impl Iterator<Item = (State, usize)> {
     let kinds = [
         State::Live,
         State::Stale,
@@ -210,7 +214,7 @@ fn summary(app: &App) -> impl Iterator<Item = (State, usize)> {
         State::Replay(None),
     ];
     let words: Vec<&str> =
-        app.sources().iter().map(|seen| seen.watched.state(app.now).word()).collect();
+        app.sources().iter().map(|view| view.watched.state(app.now).word()).collect();
     let counts = kinds.into_iter().map(move |kind| {
         let count = words.iter().filter(|word| **word == kind.word()).count();
         (kind, count)
@@ -220,7 +224,7 @@ fn summary(app: &App) -> impl Iterator<Item = (State, usize)> {
 
 /// That the view stands still, and how far behind.
 fn paused_text(app: &App) -> Option<String> {
-    let View::Paused(until) = app.view else { return None };
+    let WindowEnd::Paused(until) = app.window_end else { return None };
     let behind = (app.newest()?.as_millis() - until.as_millis()).max(0) as u64;
     Some(format!(" PAUSED +{} ", age_text(Duration::from_millis(behind))))
 }
@@ -235,26 +239,26 @@ pub(super) fn state_style(theme: Theme, state: &State) -> Style {
 }
 
 /// By how much a clock is ahead of ours, or behind.
-pub(super) fn clock_text(ahead_ms: i64) -> String {
-    let sign = if ahead_ms < 0 { '-' } else { '+' };
-    let size = ahead_ms.unsigned_abs();
+pub(super) fn clock_offset_text(offset_ms: i64) -> String {
+    let sign = if offset_ms < 0 { '-' } else { '+' };
+    let size = offset_ms.unsigned_abs();
     // 89.997 s are 90 s: nobody knows how long the way was.
     let size = if size < 10_000 { size } else { (size + 500) / 1000 * 1000 };
     format!("clock {sign}{}", age_text(Duration::from_millis(size)))
 }
 
 /// Which source it is: the host's own name where it is known, and how it is reached.
-fn name(watched: &Watched) -> (String, Option<&str>) {
+fn source_name(watched: &Watched) -> (String, Option<&str>) {
     let stream = watched.stream.as_ref();
     let host = stream.and_then(|stream| stream.header.as_ref()?.host.as_ref());
     let name = host.map_or_else(|| watched.name.clone(), ToString::to_string);
-    let way = match (watched.embedded, host, stream) {
+    let via = match (watched.embedded, host, stream) {
         (true, ..) => Some("agent inside"),
         (false, Some(_), _) => Some(watched.name.as_str()),
         (false, None, Some(stream)) if stream.header.is_none() => Some("plain"),
         (false, None, _) => None,
     };
-    (name, way)
+    (name, via)
 }
 
 /// Why there is no connection, and when the next try is made.
@@ -308,13 +312,13 @@ pub(super) fn age_text(age: Duration) -> String {
 }
 
 /// One line of numbers, where there is no room for charts.
-pub(super) fn render_numbers(app: &App, area: Rect, buf: &mut Buffer) {
+pub(super) fn render_value_line(app: &App, area: Rect, buf: &mut Buffer) {
     let theme = app.theme;
     let state = app.watched().state(app.now);
     let fresh = app.is_fresh();
     let newest = app.shown_sample();
     let mut pieces = Vec::new();
-    if matches!(app.view, View::Paused(_)) {
+    if matches!(app.window_end, WindowEnd::Paused(_)) {
         pieces.push(Piece::new("PAUSED", theme.strong()));
     } else if !fresh || newest.is_none() {
         pieces.push(Piece::new(state.word(), theme.strong()));
@@ -330,7 +334,7 @@ pub(super) fn render_numbers(app: &App, area: Rect, buf: &mut Buffer) {
         let title =
             format!("{blank}{} ", if line.legend.is_empty() { &chart.title } else { &line.legend });
         pieces.push(Piece::new(title, theme.faint()));
-        let value = chart.look.value(newest.value(line.column));
+        let value = chart.format.value(newest.value(line.column));
         pieces.push(Piece::new(value, theme.line(line.colour, fresh)));
     }
     put(buf, area, &pieces);
@@ -341,7 +345,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spans_are_written_as_people_would() {
+    fn spans_are_written_in_common_units() {
         let span = |ms| span_text(Duration::from_millis(ms));
         assert_eq!(span(300_000), "5m");
         assert_eq!(span(5_400_000), "1h 30m");

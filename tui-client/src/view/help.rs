@@ -8,11 +8,11 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::text::shortened;
 use crate::app::App;
-use crate::keys::{Action, HELP_WIDTH, HELP_WIDTHS, HelpLine, plain};
+use crate::keys::{Action, HELP_WIDTH, HELP_WIDTHS, HelpLine, spell_arrows};
 
 pub(super) fn render(app: &App, scroll: u16, area: Rect, buf: &mut Buffer) {
     let theme = app.theme;
-    let (columns, place, most) = app.help(area);
+    let (columns, place, most) = app.help_layout(area);
     let rows = columns.iter().map(Vec::len).max().unwrap_or(0) as u16;
     let scroll = scroll.min(most);
     let version = env!("CARGO_PKG_VERSION");
@@ -21,9 +21,9 @@ pub(super) fn render(app: &App, scroll: u16, area: Rect, buf: &mut Buffer) {
         .border_style(theme.faint())
         .title(Span::styled(format!(" loadline {version}: keys "), theme.strong()));
     if most > 0 {
-        let seen = scroll + rows - most;
+        let last_line = scroll + rows - most;
         let keys = format!("{} {}", key(app, Action::Up), key(app, Action::Down));
-        let more = format!(" {seen} of {rows} lines: {keys} ");
+        let more = format!(" {last_line} of {rows} lines: {keys} ");
         block = block.title_bottom(Span::styled(more, theme.strong()));
     }
     Clear.render(place, buf);
@@ -42,20 +42,20 @@ fn text(app: &App, line: &HelpLine) -> Line<'static> {
     match line {
         HelpLine::Blank => Line::raw(""),
         HelpLine::Title(title) => Line::styled(format!(" {title}"), theme.faint()),
-        HelpLine::Keys(names, does) => {
+        HelpLine::Keys(names, description) => {
             let wide = HELP_WIDTHS.0;
             let keys = Span::styled(format!(" {}  ", pad(names, wide)), theme.strong());
-            Line::from(vec![keys, Span::raw(does.clone())])
+            Line::from(vec![keys, Span::raw(description.clone())])
         }
-        HelpLine::More(text) => Line::raw(text.clone()),
+        HelpLine::Continuation(text) => Line::raw(text.clone()),
     }
 }
 
 /// The key to teach for an action: where only ASCII may be drawn, rather one that can be.
 fn key(app: &App, action: Action) -> String {
-    let names = app.keys.names(action);
+    let names = app.keys.labels(action);
     let drawn = names.iter().find(|name| !app.theme.ascii || name.is_ascii());
-    drawn.or(names.first()).map_or(String::new(), |name| plain(name, app.theme.ascii))
+    drawn.or(names.first()).map_or(String::new(), |name| spell_arrows(name, app.theme.ascii))
 }
 
 fn pad(text: &str, wide: usize) -> String {

@@ -3,14 +3,14 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::chart::{Cells, Layer, Strokes, cross};
-use super::header::{age_text, clock_text, outage_text, state_style};
-use super::text::{Common, Piece, put, put_right, shortened};
-use crate::app::{App, Seen, View};
-use crate::layout::LineParts;
+use super::chart::{Cells, Layer, Strokes, cross_cell};
+use super::header::{age_text, clock_offset_text, outage_text, state_style};
+use super::text::{CommonAffixes, Piece, put, put_right, shortened};
+use crate::app::{App, SourceView, WindowEnd};
+use crate::layout::SourceRowParts;
 use crate::store::{Slots, Window};
 use crate::thresholds::Level;
-use crate::units::{Look, Range};
+use crate::units::{AxisRange, ValueFormat};
 use crate::watched::State;
 
 pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
@@ -18,14 +18,14 @@ pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
         return;
     }
     let parts = app.line_parts(area);
-    let common = Common::of(app.sources().iter().map(|seen| seen.watched.name.as_str()));
-    for (y, source) in (area.top()..area.bottom()).zip(app.lines(area.height)) {
-        let line = ListLine {
+    let common = CommonAffixes::of(app.sources().iter().map(|view| view.watched.name.as_str()));
+    for (y, source) in (area.top()..area.bottom()).zip(app.overview_sources(area.height)) {
+        let line = SourceRow {
             app,
             source,
-            seen: &app.sources()[source],
+            view: &app.sources()[source],
             state: app.sources()[source].watched.state(app.now),
-            fresh: app.is_fresh_of(source),
+            fresh: app.is_source_fresh(source),
             y,
             right: area.right(),
         };
@@ -34,10 +34,10 @@ pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
 }
 
 /// The line of a source.
-struct ListLine<'a> {
+struct SourceRow<'a> {
     app: &'a App,
     source: usize,
-    seen: &'a Seen,
+    view: &'a SourceView,
     state: State,
     fresh: bool,
     y: u16,
@@ -45,32 +45,32 @@ struct ListLine<'a> {
     right: u16,
 }
 
-impl ListLine<'_> {
-    fn render(&self, parts: LineParts, common: Common, buf: &mut Buffer) {
+impl SourceRow<'_> {
+    fn render(&self, parts: SourceRowParts, common: CommonAffixes, buf: &mut Buffer) {
         let theme = self.app.theme;
         let state = format!(" {} ", self.state.word());
         put(buf, self.row(parts.state), &[Piece::new(state, state_style(theme, &self.state))]);
         self.render_name(parts, common, buf);
-        let watched = &self.seen.watched;
+        let watched = &self.view.watched;
         if watched.store.is_empty() {
             // There is nothing else to say of it than why.
             let room = Rect { width: self.right.saturating_sub(parts.values.x), ..parts.values };
-            let why = self.state.outage().map_or(String::new(), |it| outage_text(it, self.app));
-            put(buf, self.row(room), &[Piece::new(why, theme.faint())]);
+            let reason = self.state.outage().map_or(String::new(), |it| outage_text(it, self.app));
+            put(buf, self.row(room), &[Piece::new(reason, theme.faint())]);
             return;
         }
         self.render_values(parts, buf);
         // Values of another time have none.
-        let is_newest = self.app.cursor.is_none() && self.app.view == View::Live;
+        let is_newest = self.app.crosshair.is_none() && self.app.window_end == WindowEnd::Live;
         if let Some(age) = watched.age(self.app.now).filter(|_| is_newest) {
-            let style = if self.state.is_well() { theme.faint() } else { theme.strong() };
+            let style = if self.state.is_up_to_date() { theme.faint() } else { theme.strong() };
             let place = self.row(parts.age);
             let place = Rect { width: place.width.saturating_sub(2), ..place };
             put_right(buf, place, &[Piece::new(age_text(age), style)]);
         }
-        let ahead_ms = self.app.ahead_ms(self.source);
-        if ahead_ms != 0 {
-            let text = Piece::new(clock_text(ahead_ms), theme.strong());
+        let offset_ms = self.app.clock_offset_ms(self.source);
+        if offset_ms != 0 {
+            let text = Piece::new(clock_offset_text(offset_ms), theme.strong());
             put(buf, self.row(parts.clock), &[text]);
         }
         self.render_chart(self.row(parts.chart), buf);
@@ -80,33 +80,33 @@ impl ListLine<'_> {
         Rect { y: self.y, height: u16::from(!part.is_empty()), ..part }
     }
 
-    fn render_name(&self, parts: LineParts, common: Common, buf: &mut Buffer) {
+    fn render_name(&self, parts: SourceRowParts, common: CommonAffixes, buf: &mut Buffer) {
         let theme = self.app.theme;
         let place = self.row(parts.name);
         let most = usize::from(place.width.saturating_sub(1));
-        let chosen = self.source == self.app.shown();
+        let chosen = self.source == self.app.shown_source();
         // Where there is no room for a word, the name says whether all is well.
         let style = match self.state {
             State::Live | State::Replay(_) => theme.strong(),
             _ if parts.state.is_empty() => state_style(theme, &self.state),
             _ => theme.faint(),
         };
-        let style = if chosen { style.patch(theme.pointed()) } else { style };
-        put(buf, place, &[Piece::new(common.shortened(&self.seen.watched.name, most), style)]);
+        let style = if chosen { style.patch(theme.highlight()) } else { style };
+        put(buf, place, &[Piece::new(common.shortened(&self.view.watched.name, most), style)]);
     }
 
-    fn render_values(&self, parts: LineParts, buf: &mut Buffer) {
+    fn render_values(&self, parts: SourceRowParts, buf: &mut Buffer) {
         let theme = self.app.theme;
         let sample = self.app.sample_of(self.source);
-        let columns = self.seen.watched.columns().unwrap_or_default();
-        let shown = self.app.columns_on_line(self.source, usize::from(parts.count));
-        for (cell, at) in (0..parts.count).zip(shown) {
-            let (name, look) = (columns[at].name(), &self.seen.looks[at]);
-            let x = parts.values.x + cell * parts.value;
-            let place = self.row(Rect { x, width: parts.value - 2, ..parts.values });
+        let columns = self.view.watched.columns().unwrap_or_default();
+        let shown = self.app.overview_columns(self.source, usize::from(parts.value_count));
+        for (cell, at) in (0..parts.value_count).zip(shown) {
+            let (name, look) = (columns[at].name(), &self.view.looks[at]);
+            let x = parts.values.x + cell * parts.value_width;
+            let place = self.row(Rect { x, width: parts.value_width - 2, ..parts.values });
             let value = sample.map_or(f64::NAN, |sample| sample.value(at));
-            let level = if self.fresh { self.seen.level(at, value) } else { Level::Calm };
-            let style = theme.level(level, theme.line(self.seen.colour(at), self.fresh));
+            let level = if self.fresh { self.view.level(at, value) } else { Level::Normal };
+            let style = theme.level(level, theme.line(self.view.colour(at), self.fresh));
             let value = Piece::new(look.value(value), style);
             // A value that is cut would be another one: the name has what is left.
             let left = usize::from(place.width).saturating_sub(value.width() + 1);
@@ -123,73 +123,73 @@ impl ListLine<'_> {
     fn render_chart(&self, place: Rect, buf: &mut Buffer) {
         let app = self.app;
         let Some(window) = app.window_of(place.width).filter(|_| !place.is_empty()) else { return };
-        let column = self.seen.hot_column();
-        let Some(look) = self.seen.looks.get(column) else { return };
-        let by_its_clock = window.by_clock(app.ahead_ms(self.source));
-        let slots = self.seen.watched.store.slots(column, by_its_clock);
+        let column = self.view.heat_column();
+        let Some(look) = self.view.looks.get(column) else { return };
+        let source_window = window.with_clock_offset(app.clock_offset_ms(self.source));
+        let slots = self.view.watched.store.slots(column, source_window);
         if app.theme.ascii {
             self.render_levels(look, &slots, column, place, buf);
-            self.render_cursor(window, place, buf);
+            self.render_crosshair(window, place, buf);
             return;
         }
         let (_, dots) = app.theme.charset().pixels_per_cell();
         let row = scale(look, &slots, dots as i64);
         let strokes = Strokes::of(&slots, row);
-        let style = app.theme.line(self.seen.colour(column), self.fresh);
+        let style = app.theme.line(self.view.colour(column), self.fresh);
         let layer = Layer::new(strokes, 0, style, app.theme);
         Cells::new(app.theme, window, vec![layer]).render(place, buf);
-        self.render_cursor(window, place, buf);
+        self.render_crosshair(window, place, buf);
     }
 
     /// The greatest value of each cell as a sign.
     fn render_levels(
         &self,
-        look: &Look,
+        look: &ValueFormat,
         slots: &Slots,
         column: usize,
         place: Rect,
         buf: &mut Buffer,
     ) {
-        let row = scale(look, slots, LEVELS.len() as i64);
-        let style = self.app.theme.line(self.seen.colour(column), self.fresh);
+        let row = scale(look, slots, LEVEL_SYMBOLS.len() as i64);
+        let style = self.app.theme.line(self.view.colour(column), self.fresh);
         let per_cell = (slots.slots.len() / usize::from(place.width)).max(1);
         for (x, cell) in (place.left()..place.right()).zip(slots.slots.chunks(per_cell)) {
             let greatest = cell.iter().flatten().map(|slot| slot.max).reduce(f64::max);
             let Some(greatest) = greatest else { continue };
-            let most = LEVELS.len() - 1;
+            let most = LEVEL_SYMBOLS.len() - 1;
             let level = most - (row(greatest).clamp(0, most as i64) as usize);
-            buf[(x, place.y)].set_char(LEVELS[level]).set_style(style);
+            buf[(x, place.y)].set_char(LEVEL_SYMBOLS[level]).set_style(style);
         }
     }
 
-    fn render_cursor(&self, window: Window, place: Rect, buf: &mut Buffer) {
-        let cursor = self.app.cursor.and_then(|cursor| window.cell_of(cursor.as_millis()));
-        if let Some(cell) = cursor {
+    fn render_crosshair(&self, window: Window, place: Rect, buf: &mut Buffer) {
+        let crosshair = self.app.crosshair.and_then(|cursor| window.cell_of(cursor.as_millis()));
+        if let Some(cell) = crosshair {
             let theme = self.app.theme;
-            cross(&mut buf[(place.x + cell as u16, place.y)], theme, theme.pointed());
+            cross_cell(&mut buf[(place.x + cell as u16, place.y)], theme, theme.highlight());
         }
     }
 }
 
 /// Signs that stand higher and higher, for a chart of one row without dots.
-const LEVELS: [char; 5] = ['_', '.', '-', '\'', '^'];
+const LEVEL_SYMBOLS: [char; 5] = ['_', '.', '-', '\'', '^'];
 
 /// The row of dots of a value, the highest at 0: over all that the unit can be, or what is in sight.
-fn scale(look: &Look, slots: &Slots, dots: i64) -> impl Fn(f64) -> i64 {
+fn scale(look: &ValueFormat, slots: &Slots, dots: i64) -> impl Fn(f64) -> i64 {
     let (least, greatest) = slots.extent().unwrap_or((0.0, 1.0));
     let (low, high) = match look.range {
-        Range::Fixed(most) => (0.0, greatest.max(most / look.scale)),
-        Range::FromZero(most) => (least.min(0.0), greatest.max(most / look.scale)),
-        Range::Fitted => (least, greatest),
+        AxisRange::Fixed(most) => (0.0, greatest.max(most / look.scale)),
+        AxisRange::FromZero(most) => (least.min(0.0), greatest.max(most / look.scale)),
+        AxisRange::Fitted => (least, greatest),
     };
     let span = (high - low).max(f64::MIN_POSITIVE);
     move |value| ((high - value) / span * (dots as f64 - 1.0)).round() as i64
 }
 
 /// The lines that are in sight, if not all of them are.
-pub(super) fn in_sight(app: &App, rows: u16) -> Option<String> {
+pub(super) fn visible_range_text(app: &App, rows: u16) -> Option<String> {
     let all = app.sources().len();
     let shown = usize::from(rows).min(all);
-    let first = app.first_line().min(all - shown);
+    let first = app.first_overview_line().min(all - shown);
     (shown < all).then(|| format!(" sources {}-{} of {all}", first + 1, first + shown))
 }

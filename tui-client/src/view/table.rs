@@ -8,30 +8,30 @@ use ratatui::style::Style;
 use super::header::age_text;
 use super::text::{Piece, put, put_right, shortened};
 use crate::app::{App, TableRow};
-use crate::store::Kept;
-use crate::units::{Look, number};
+use crate::store::StoredSample;
+use crate::units::{ValueFormat, number_text};
 
 /// `14:03:07.123`
 const TIME_WIDTH: u16 = 12;
 
 /// The narrowest column: a value of a usual size and the space before it. The width of a column follows
 /// from its name, its unit and the magnitude of its values, which only grows, so that columns stand still.
-const COLUMN_MIN: usize = 9;
+const COLUMN_WIDTH_MIN: usize = 9;
 
 /// The widest column; a longer name is cut.
-const COLUMN_MAX: usize = 18;
+const COLUMN_WIDTH_MAX: usize = 18;
 
 /// A column of the table.
-enum Shown<'a> {
+enum TableColumn<'a> {
     Seq,
-    Value(Value<'a>),
+    Metric(MetricColumn<'a>),
 }
 
 /// A metric, and how it is written.
-struct Value<'a> {
-    at: usize,
+struct MetricColumn<'a> {
+    index: usize,
     column: &'a Column,
-    look: &'a Look,
+    look: &'a ValueFormat,
 }
 
 pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
@@ -43,8 +43,8 @@ pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
     let style = if app.is_fresh() { Style::new() } else { app.theme.faint() };
     let rows = Rect { y: area.y + 1, height: area.height - 1, ..area };
     let store = &app.watched().store;
-    let cursor = app.cursor_index();
-    let mark = app.mark.map(|mark| app.index_of(mark));
+    let cursor = app.crosshair_index();
+    let mark = app.mark.map(|mark| app.sample_index(mark));
     for (y, row) in (rows.top()..rows.bottom()).zip(app.table_rows(rows.height)) {
         let place = Rect { y, height: 1, ..rows };
         match row {
@@ -56,7 +56,7 @@ pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
                 let Some(sample) = store.get(at) else { continue };
                 render_sample(app, sample, &columns, style, place, buf);
                 if cursor == Some(at) {
-                    buf.set_style(place, app.theme.pointed());
+                    buf.set_style(place, app.theme.highlight());
                 } else if mark == Some(at) {
                     buf.set_style(place, app.theme.strong());
                 }
@@ -67,13 +67,14 @@ pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
 
 /// The columns that have room, and where: the sequence number, then the metrics from the first that is
 /// asked for on.
-fn columns(app: &App, area: Rect) -> Vec<(Shown<'_>, Rect)> {
+fn columns(app: &App, area: Rect) -> Vec<(TableColumn<'_>, Rect)> {
     let store = &app.watched().store;
     let all = app.watched().columns().unwrap_or_default();
-    let looks = &app.shown_seen().looks;
+    let looks = &app.shown_view().looks;
     let values = all.iter().zip(looks).enumerate().skip(app.first_column);
-    let values = values.map(|(at, (column, look))| Shown::Value(Value { at, column, look }));
-    let seq = store.get(0).and_then(|sample| sample.seq()).map(|_| Shown::Seq);
+    let values = values
+        .map(|(at, (column, look))| TableColumn::Metric(MetricColumn { index: at, column, look }));
+    let seq = store.get(0).and_then(|sample| sample.seq()).map(|_| TableColumn::Seq);
     let mut columns = Vec::new();
     let mut right = area.x + TIME_WIDTH.min(area.width);
     for column in seq.into_iter().chain(values) {
@@ -85,7 +86,7 @@ fn columns(app: &App, area: Rect) -> Vec<(Shown<'_>, Rect)> {
         columns.push((column, Rect { x: right - wide, width: wide, y: area.y, height: 1 }));
     }
     // The last column makes room for the sign that there are more.
-    let hidden = hidden_right(app, &columns);
+    let hidden = hidden_count(app, &columns);
     let least = Piece::new(more_text(app, hidden).1, Style::new()).width() as u16 + 1;
     if hidden > 0 && columns.len() > 1 && area.right() - right < least {
         columns.pop();
@@ -94,11 +95,11 @@ fn columns(app: &App, area: Rect) -> Vec<(Shown<'_>, Rect)> {
 }
 
 /// How many columns lie to the right of those that are shown.
-fn hidden_right(app: &App, columns: &[(Shown, Rect)]) -> usize {
+fn hidden_count(app: &App, columns: &[(TableColumn, Rect)]) -> usize {
     let all = app.watched().columns().map_or(0, <[_]>::len);
     let last = columns.iter().rev().find_map(|(column, _)| match column {
-        Shown::Value(value) => Some(value.at + 1),
-        Shown::Seq => None,
+        TableColumn::Metric(value) => Some(value.index + 1),
+        TableColumn::Seq => None,
     });
     all.saturating_sub(last.unwrap_or(app.first_column))
 }
@@ -110,7 +111,7 @@ fn more_text(app: &App, count: usize) -> (String, String) {
     (format!("{count} more {arrow}"), format!("+{count} {arrow}"))
 }
 
-fn render_head(app: &App, columns: &[(Shown, Rect)], area: Rect, buf: &mut Buffer) {
+fn render_head(app: &App, columns: &[(TableColumn, Rect)], area: Rect, buf: &mut Buffer) {
     let faint = app.theme.faint();
     let head = Rect { height: 1, ..area };
     let time = match (app.first_column, app.theme.ascii) {
@@ -123,7 +124,7 @@ fn render_head(app: &App, columns: &[(Shown, Rect)], area: Rect, buf: &mut Buffe
         let head = shortened(&column.head(), usize::from(place.width) - 1);
         put_right(buf, *place, &[Piece::new(format!(" {head}"), faint)]);
     }
-    let hidden = hidden_right(app, columns);
+    let hidden = hidden_count(app, columns);
     if hidden == 0 {
         return;
     }
@@ -139,23 +140,23 @@ fn render_head(app: &App, columns: &[(Shown, Rect)], area: Rect, buf: &mut Buffe
 
 fn render_sample(
     app: &App,
-    sample: Kept,
-    columns: &[(Shown, Rect)],
+    sample: StoredSample,
+    columns: &[(TableColumn, Rect)],
     style: Style,
     row: Rect,
     buf: &mut Buffer,
 ) {
-    let time = app.axis_time(app.shown(), sample.time());
+    let time = app.axis_time(app.shown_source(), sample.time());
     let time = app.row_time(time);
     let place = Rect { width: TIME_WIDTH.min(row.width), ..row };
     put(buf, place, &[Piece::new(time, app.theme.faint())]);
     for (column, place) in columns {
         let style = match column {
-            Shown::Value(value) if app.is_fresh() => {
-                let level = app.shown_seen().level(value.at, sample.value(value.at));
+            TableColumn::Metric(value) if app.is_fresh() => {
+                let level = app.shown_view().level(value.index, sample.value(value.index));
                 app.theme.level(level, style)
             }
-            Shown::Value(_) | Shown::Seq => style,
+            TableColumn::Metric(_) | TableColumn::Seq => style,
         };
         let value = Piece::new(column.value(sample), style);
         put_right(buf, Rect { y: row.y, ..*place }, &[value]);
@@ -163,23 +164,25 @@ fn render_sample(
 }
 
 /// A value in so many columns at most. One that is cut would be another value: it is rounded.
-fn fitting(value: f64, decimals: usize, width: usize) -> String {
+fn fit_number(value: f64, decimals: usize, width: usize) -> String {
     if value.is_nan() {
         return "-".to_owned();
     }
-    let usual = number(value, decimals);
+    let plain = number_text(value, decimals);
     let is_small = value != 0.0 && value.abs() < 0.001;
     let rounded =
         (0..decimals).rev().filter(|_| !is_small).map(|digits| format!("{value:.digits$}"));
     let scientific = (0..=3).rev().map(|digits| format!("{value:.digits$e}"));
-    let mut texts = std::iter::once(usual).chain(rounded).chain(scientific);
+    let mut texts = std::iter::once(plain).chain(rounded).chain(scientific);
     texts.find(|text| text.len() <= width).unwrap_or_else(|| "#".to_owned())
 }
 
-impl Shown<'_> {
+impl TableColumn<'_> {
     fn head(&self) -> String {
-        let Shown::Value(Value { column, look, .. }) = self else { return "seq".to_owned() };
-        match look.table {
+        let TableColumn::Metric(MetricColumn { column, look, .. }) = self else {
+            return "seq".to_owned();
+        };
+        match look.table_unit {
             Some((unit, _)) => {
                 // `load1/core` is one word, `mem GiB` are two.
                 let blank = if unit.starts_with('/') { "" } else { " " };
@@ -194,41 +197,41 @@ impl Shown<'_> {
     fn width(&self) -> u16 {
         use unicode_width::UnicodeWidthStr;
         let value = match self {
-            Shown::Value(Value { look, .. }) if look.table.is_none() => {
+            TableColumn::Metric(MetricColumn { look, .. }) if look.table_unit.is_none() => {
                 look.compact_width().max(look.number_width()) + 1
             }
             _ => 0,
         };
-        (self.head().width() + 2).max(value).clamp(COLUMN_MIN, COLUMN_MAX) as u16
+        (self.head().width() + 2).max(value).clamp(COLUMN_WIDTH_MIN, COLUMN_WIDTH_MAX) as u16
     }
 
-    fn value(&self, sample: Kept<'_>) -> String {
+    fn value(&self, sample: StoredSample<'_>) -> String {
         let width = usize::from(self.width()) - 1;
         let text = match self {
-            Shown::Seq => last_digits(sample.seq(), width),
-            Shown::Value(value) => value.text(sample.value(value.at), width),
+            TableColumn::Seq => last_digits(sample.seq(), width),
+            TableColumn::Metric(value) => value.text(sample.value(value.index), width),
         };
         format!(" {text}")
     }
 }
 
-impl Value<'_> {
+impl MetricColumn<'_> {
     /// A value in so many columns at most.
     fn text(&self, value: f64, width: usize) -> String {
-        if let Some((_, scale)) = self.look.table {
+        if let Some((_, scale)) = self.look.table_unit {
             // Another unit than that of the stream is rounded as it is in the charts.
-            return fitting(value * scale, 2, width);
+            return fit_number(value * scale, 2, width);
         }
         let compact = if self.look.is_uptime() && value >= 0.0 {
             Some(self.look.value(value))
         } else {
             self.look.compact(value)
         };
-        let is_plain = self.look.is_plain();
+        let is_plain = self.look.is_unscaled();
         let decimals = if is_plain { self.look.decimals } else { self.column.decimals() };
         compact
             .filter(|text| text.len() <= width)
-            .unwrap_or_else(|| fitting(value, decimals, width))
+            .unwrap_or_else(|| fit_number(value, decimals, width))
     }
 }
 
@@ -246,14 +249,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_long_sequence_number_the_end_is_shown_and_that_it_is_one() {
+    fn long_sequence_number_shows_its_last_digits() {
         assert_eq!(last_digits(Some(12_345_678), 8), "12345678");
         assert_eq!(last_digits(Some(u64::MAX), 8), "~9551615");
         assert_eq!(last_digits(None, 8), "");
     }
 
     #[test]
-    fn a_value_that_does_not_fit_is_rounded_and_never_cut() {
+    fn value_that_does_not_fit_is_rounded_never_cut() {
         for (value, expected) in [
             (12.5, "12.50"),
             (945.005_263_1, "945.01"),
@@ -264,9 +267,9 @@ mod tests {
             (-1.234_567e-300, "-1e-300"),
             (f64::NAN, "-"),
         ] {
-            let text = fitting(value, 2, 8);
+            let text = fit_number(value, 2, 8);
             assert!(text.len() <= 8, "{text}");
-            let wider = fitting(value, 2, 9);
+            let wider = fit_number(value, 2, 9);
             assert!(text == expected || wider == expected, "{text}, {wider}: {expected}");
         }
     }

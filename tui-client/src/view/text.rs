@@ -25,19 +25,19 @@ impl Piece {
     }
 
     /// Leaves no more than fits so many columns.
-    pub(super) fn shorten(&mut self, most: usize) {
-        self.text = shortened(&self.text, most).into();
+    pub(super) fn shorten(&mut self, max_width: usize) {
+        self.text = shortened(&self.text, max_width).into();
     }
 }
 
 /// The beginning of a text that is too long, and a sign that it is no more than that.
-pub(super) fn shortened(text: &str, most: usize) -> String {
-    if text.width() <= most {
+pub(super) fn shortened(text: &str, max_width: usize) -> String {
+    if text.width() <= max_width {
         return text.to_owned();
     }
     let mut short = String::new();
     for c in text.chars() {
-        if short.width() + c.width().unwrap_or(0) >= most {
+        if short.width() + c.width().unwrap_or(0) >= max_width {
             break;
         }
         short.push(c);
@@ -48,50 +48,50 @@ pub(super) fn shortened(text: &str, most: usize) -> String {
 
 /// What several names have in common, so that one that is too long keeps what tells it from the others.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Common {
+pub(super) struct CommonAffixes {
     /// Characters at the beginning.
-    before: usize,
+    prefix: usize,
     /// Characters at the end.
-    behind: usize,
+    suffix: usize,
 }
 
-impl Common {
-    pub(super) fn of<'a>(mut names: impl Iterator<Item = &'a str>) -> Common {
+impl CommonAffixes {
+    pub(super) fn of<'a>(mut names: impl Iterator<Item = &'a str>) -> CommonAffixes {
         let first = names.next().unwrap_or_default();
-        let alone = Common { before: 0, behind: 0 };
+        let none = CommonAffixes { prefix: 0, suffix: 0 };
         let same = |(a, b): &(char, char)| a == b;
         names
             .map(|name| {
                 let before = first.chars().zip(name.chars()).take_while(same).count();
                 let behind = first.chars().rev().zip(name.chars().rev()).take_while(same).count();
-                Common { before, behind }
+                CommonAffixes { prefix: before, suffix: behind }
             })
-            .reduce(|a, b| Common {
-                before: a.before.min(b.before),
-                behind: a.behind.min(b.behind),
+            .reduce(|a, b| CommonAffixes {
+                prefix: a.prefix.min(b.prefix),
+                suffix: a.suffix.min(b.suffix),
             })
-            .unwrap_or(alone)
+            .unwrap_or(none)
     }
 
     /// The name in so many columns at most: without what is common at its end, then at its beginning, then
     /// without its middle.
-    pub(super) fn shortened(self, name: &str, most: usize) -> String {
+    pub(super) fn shortened(self, name: &str, max_width: usize) -> String {
         let letters: Vec<char> = name.chars().collect();
-        let before = self.before.min(letters.len());
-        let end = letters.len() - self.behind.min(letters.len() - before);
+        let before = self.prefix.min(letters.len());
+        let end = letters.len() - self.suffix.min(letters.len() - before);
         // Signs for what is left out take a column each.
-        let room = most.saturating_sub(if end == letters.len() { 1 } else { 2 });
-        if name.width() <= most || end < most {
-            return shortened(name, most);
+        let room = max_width.saturating_sub(if end == letters.len() { 1 } else { 2 });
+        if name.width() <= max_width || end < max_width {
+            return shortened(name, max_width);
         }
         let text: String = if end - before <= room {
             ['~'].iter().chain(&letters[end - room..]).collect()
         } else {
             let head = room.div_ceil(2);
-            let tail = &letters[letters.len() - (most.saturating_sub(1 + head))..];
+            let tail = &letters[letters.len() - (max_width.saturating_sub(1 + head))..];
             letters[..head].iter().chain(&['~']).chain(tail).collect()
         };
-        shortened(&text, most)
+        shortened(&text, max_width)
     }
 }
 
@@ -129,14 +129,15 @@ pub(super) fn put_right(buf: &mut Buffer, area: Rect, pieces: &[Piece]) {
 mod tests {
     use super::*;
 
-    fn check(names: &[&str], most: usize, expected: &[&str]) {
-        let common = Common::of(names.iter().copied());
-        let short: Vec<String> = names.iter().map(|name| common.shortened(name, most)).collect();
-        assert_eq!(short, expected, "{most}");
+    fn check(names: &[&str], max_width: usize, expected: &[&str]) {
+        let common = CommonAffixes::of(names.iter().copied());
+        let short: Vec<String> =
+            names.iter().map(|name| common.shortened(name, max_width)).collect();
+        assert_eq!(short, expected, "{max_width}");
     }
 
     #[test]
-    fn names_that_are_too_long_keep_what_tells_them_apart() {
+    fn long_names_keep_what_distinguishes_them() {
         check(&["127.0.0.1:19001", "127.0.0.1:19002"], 9, &["~.1:19001", "~.1:19002"]);
         check(&["web-1:1027", "web-12:1027"], 9, &["web-1:10~", "web-12:1~"]);
         let hosts = ["rack-a-web-1.example.org", "rack-a-web-2.example.org"];
@@ -153,10 +154,10 @@ mod tests {
     }
 
     #[test]
-    fn a_name_has_any_width() {
+    fn shortened_names_never_exceed_the_width() {
         let names = ["", "é", "日本語日本語-1", "日本語日本語-2", "web-1.example.org"];
         for names in [&names[..], &names[2..4], &names[4..]] {
-            let common = Common::of(names.iter().copied());
+            let common = CommonAffixes::of(names.iter().copied());
             for (name, most) in names.iter().flat_map(|name| (0..30).map(move |most| (name, most)))
             {
                 assert!(common.shortened(name, most).width() <= most.max(1), "{name} {most}");

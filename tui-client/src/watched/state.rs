@@ -41,7 +41,7 @@ impl State {
 
     /// Whether its newest rows are those that should be there: they arrive, or no more are to come.
     #[must_use]
-    pub fn is_well(&self) -> bool {
+    pub fn is_up_to_date(&self) -> bool {
         matches!(self, State::Live | State::Replay(_))
     }
 

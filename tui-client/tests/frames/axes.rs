@@ -1,12 +1,12 @@
 //! Which charts come first, their axes, and the table below them.
 
 use crossterm::event::KeyCode;
-use loadline::event::{Event, Stream};
+use loadline::event::{Event, StreamInfo};
 use loadline_protocol::Schema;
 use std::sync::Arc;
 
-use crate::metrics::{all, collecting};
-use crate::stage::{Stage, check_frame, check_frames};
+use crate::metrics::{all_metrics, with_extra_columns};
+use crate::stage::{AppStage, check_frame, check_frames};
 
 /// The rows of a screen that have labels of a time axis.
 fn time_rows(screen: &str) -> usize {
@@ -17,7 +17,7 @@ fn time_rows(screen: &str) -> usize {
 fn the_first_page_has_cpu_memory_frequency_and_load_over_one_time_axis_a_column() {
     // On the wide screens, the third column has a chart less than the others.
     for (width, height, rows) in [(80, 24, 1), (120, 36, 1), (200, 50, 2), (300, 80, 2)] {
-        let screen = all().frame(width, height);
+        let screen = all_metrics().frame(width, height);
         for title in ["1  CPU", "2  Memory", "3  Frequency", "4  Load"] {
             assert!(screen.contains(title), "{title} is missing: {screen}");
         }
@@ -26,46 +26,46 @@ fn the_first_page_has_cpu_memory_frequency_and_load_over_one_time_axis_a_column(
         }
         assert_eq!(time_rows(&screen), rows, "{screen}");
     }
-    check_frame("metrics", &mut all(), 200, 50);
-    check_frame("metrics", &mut all(), 300, 80);
-    check_frame("live", &mut Stage::live(), 300, 80);
+    check_frame("metrics", &mut all_metrics(), 200, 50);
+    check_frame("metrics", &mut all_metrics(), 300, 80);
+    check_frame("live", &mut AppStage::live(), 300, 80);
 }
 
 #[test]
 fn a_column_of_fewer_charts_has_its_time_axis_higher_up() {
-    let mut stage = Stage::columns(3, 200);
+    let mut stage = AppStage::plain(3, 200);
     let screen = stage.frame(80, 24);
     assert_eq!(time_rows(&screen), 2, "{screen}");
     // What stands at the crosshair is said once in each column.
-    stage.typed("c");
+    stage.type_keys("c");
     let screen = stage.frame(80, 24);
     let labels = screen.lines().take(17).map(|line| line.matches("14:03:19.000").count());
     assert_eq!(labels.sum::<usize>(), 2, "{screen}");
 }
 
 /// An agent whose temperature and network are not there, until the network is.
-fn missing() -> Stage {
-    collecting("net_rx:B/s net_tx:B/s temp:°C procs uptime:s", |second| {
+fn without_network() -> AppStage {
+    with_extra_columns("net_rx:B/s net_tx:B/s temp:°C procs uptime:s", |second| {
         vec![f64::NAN, f64::NAN, f64::NAN, 412.0, 272_000.0 + second as f64]
     })
 }
 
 #[test]
 fn a_chart_without_values_gives_way_says_why_and_comes_back() {
-    let mut stage = missing();
+    let mut stage = without_network();
     let screen = stage.frame(120, 36);
     assert!(screen.contains("5  Processes") && screen.contains("6  Uptime"), "{screen}");
     assert!(!screen.contains("Network"), "{screen}");
-    stage.typed("7");
+    stage.type_keys("7");
     check_frame("missing_values", &mut stage, 120, 36);
     stage.press(KeyCode::Enter);
     let alone = stage.frame(80, 24);
     assert!(alone.contains("not available on this machine"), "{alone}");
     stage.press(KeyCode::Enter);
-    let mut row = crate::stage::working(240);
+    let mut row = crate::stage::server_values(240);
     row.extend([1e6, 1e5, f64::NAN, 412.0, 272_240.0]);
     stage.row(240, &row);
-    stage.typed("1");
+    stage.type_keys("1");
     let screen = stage.frame(120, 36);
     assert!(screen.contains("5  Network") && screen.contains("6  Processes"), "{screen}");
     // It stays, though it has no more values.
@@ -76,11 +76,11 @@ fn a_chart_without_values_gives_way_says_why_and_comes_back() {
 
 #[test]
 fn a_first_row_without_rates_moves_no_chart() {
-    let mut stage = Stage::new("web-1");
+    let mut stage = AppStage::new("web-1");
     stage.event(Event::Connected);
     let schema: Schema = "net_rx:B/s disk_read:B/s load1".parse().unwrap();
-    stage.event(Event::Stream(Arc::new(Stream { header: None, schema })));
-    let order = |stage: &Stage| {
+    stage.event(Event::Stream(Arc::new(StreamInfo { header: None, schema })));
+    let order = |stage: &AppStage| {
         stage.app.charts().iter().map(|chart| chart.title.clone()).collect::<Vec<_>>()
     };
     stage.row(0, &[f64::NAN, 0.0, 0.1]);
@@ -94,16 +94,16 @@ fn a_first_row_without_rates_moves_no_chart() {
 
 #[test]
 fn values_beyond_the_axis_are_marked_at_its_edge() {
-    let mut stage = Stage::live();
+    let mut stage = AppStage::live();
     stage.frame(120, 36);
-    stage.typed("yy");
+    stage.type_keys("yy");
     check_frame("beyond", &mut stage, 120, 36);
     let screen = stage.frame(120, 36);
     assert!(screen.contains('▲') && screen.contains('▼'), "{screen}");
-    stage.typed("YY");
+    stage.type_keys("YY");
     let screen = stage.frame(120, 36);
     assert!(!screen.contains('▲') && !screen.contains('▼'), "{screen}");
-    stage.typed("yy");
+    stage.type_keys("yy");
     stage.app.theme.ascii = true;
     let screen = stage.frame(120, 36);
     assert!(screen.is_ascii() && screen.lines().any(|line| line.contains("^^")), "{screen}");
@@ -111,10 +111,10 @@ fn values_beyond_the_axis_are_marked_at_its_edge() {
 
 #[test]
 fn a_container_that_takes_three_cores_is_drawn() {
-    let mut stage = Stage::new("docker");
+    let mut stage = AppStage::new("docker");
     stage.event(Event::Connected);
     let schema: Schema = "web:% free".parse().unwrap();
-    stage.event(Event::Stream(Arc::new(Stream { header: None, schema })));
+    stage.event(Event::Stream(Arc::new(StreamInfo { header: None, schema })));
     for second in 0..200 {
         let wave = (second as f64 / 15.0).sin();
         stage.row(second, &[180.0 + 170.0 * wave, 21_633_256.0 + (6000.0 * wave).round()]);
@@ -126,18 +126,18 @@ fn a_container_that_takes_three_cores_is_drawn() {
 fn the_table_counts_as_people_do_and_its_columns_stand_still() {
     let columns = "mem_used:B net_rx:B/s procs uptime:s errors";
     let used = |second: i64| [676_655_104.0, 9.9e8, 5.1e11][second as usize % 3];
-    let mut stage = collecting(columns, |second| {
+    let mut stage = with_extra_columns(columns, |second| {
         let rate = [12.0, 8.4e6, 1.07e9][second as usize % 3];
         vec![used(second), rate, 412.0, 272_000.0 + second as f64, 17.0]
     });
-    stage.typed("d");
+    stage.type_keys("d");
     check_frame("table_of_all", &mut stage, 120, 36);
     let screen = stage.frame(140, 36);
     for value in ["645 MiB", "8.0 MiB/s", "1020 MiB/s", " 412", "3d 3h", " 17"] {
         assert!(screen.contains(value), "{value}: {screen}");
     }
-    let heads = |stage: &mut Stage, second: i64| {
-        let mut row = crate::stage::working(second);
+    let heads = |stage: &mut AppStage, second: i64| {
+        let mut row = crate::stage::server_values(second);
         row.extend([used(second), 1.0, 412.0, 3.2e8, 17.0]);
         stage.row(second, &row);
         stage.frame(120, 36).lines().nth(1).unwrap_or_default().to_owned()
@@ -145,7 +145,7 @@ fn the_table_counts_as_people_do_and_its_columns_stand_still() {
     let first = heads(&mut stage, 240);
     assert!((241..250).all(|second| heads(&mut stage, second) == first));
     assert!(first.ends_with("+1 →"), "{first}");
-    stage.typed(">>");
+    stage.type_keys(">>");
     let screen = stage.frame(60, 24);
     assert!(screen.contains("← 2 more") && screen.contains("more →"), "{screen}");
     stage.app.theme.ascii = true;
@@ -154,11 +154,11 @@ fn the_table_counts_as_people_do_and_its_columns_stand_still() {
 }
 
 /// A plain source of some columns whose rows are those of a function.
-fn plain(columns: &str, rows: i64, row: impl Fn(i64) -> Vec<f64>) -> Stage {
-    let mut stage = Stage::new("numbers");
+fn plain_columns(columns: &str, rows: i64, row: impl Fn(i64) -> Vec<f64>) -> AppStage {
+    let mut stage = AppStage::new("numbers");
     stage.event(Event::Connected);
     let schema: Schema = columns.parse().unwrap();
-    stage.event(Event::Stream(Arc::new(Stream { header: None, schema })));
+    stage.event(Event::Stream(Arc::new(StreamInfo { header: None, schema })));
     for second in 0..rows {
         stage.row(second, &row(second));
     }
@@ -168,7 +168,7 @@ fn plain(columns: &str, rows: i64, row: impl Fn(i64) -> Vec<f64>) -> Stage {
 #[test]
 fn columns_that_share_a_chart_have_decimals_if_one_of_them_does() {
     let names: Vec<String> = (0..40).map(|at| format!("k{at}")).collect();
-    let mut stage = plain(&names.join(" "), 100, |second| {
+    let mut stage = plain_columns(&names.join(" "), 100, |second| {
         (0..40).map(|at| if at == 0 { 0.0 } else { 0.3 + (second % 40) as f64 * 0.02 }).collect()
     });
     let screen = stage.frame(120, 36);
@@ -181,7 +181,7 @@ fn columns_that_share_a_chart_have_decimals_if_one_of_them_does() {
 
 #[test]
 fn large_and_small_numbers_have_one_notation_and_their_digits() {
-    let mut stage = plain("big frac huge edge small neg", 100, |second| {
+    let mut stage = plain_columns("big frac huge edge small neg", 100, |second| {
         let step = second as f64;
         let sign = if second % 2 == 0 { 1.0 } else { -1.0 };
         let neg = if second == 99 { -0.0 } else { -50.5 };
@@ -211,25 +211,25 @@ fn large_and_small_numbers_have_one_notation_and_their_digits() {
 #[test]
 fn a_column_of_the_table_has_one_number_of_decimals_a_day_and_a_mark_if_its_name_is_cut() {
     let name = "a_name_that_is_much_longer_than_a_column";
-    let mut stage = plain(&format!("use:% load {name}"), 3, |second| {
+    let mut stage = plain_columns(&format!("use:% load {name}"), 3, |second| {
         [[56.9, 2.863_604, 1.0], [50.82, 0.5, 2.0], [62.1, 3.0, 3.0]][second as usize].to_vec()
     });
-    stage.typed("d");
+    stage.type_keys("d");
     let screen = stage.frame(80, 24);
     for row in ["14:00:00.000     56.9     2.86", "14:00:01.000     50.8     0.50", "62.1     3.00"]
     {
         assert!(screen.contains(row), "{row}: {screen}");
     }
     assert!(screen.contains(" a_name_that_is_m~"), "{screen}");
-    stage.typed(&"-".repeat(16));
+    stage.type_keys(&"-".repeat(16));
     let screen = stage.frame(80, 24);
     assert!(screen.contains("22 14:00:01      50.8"), "{screen}");
 }
 
 #[test]
 fn two_charts_side_by_side_in_60_columns_have_units_at_their_labels() {
-    let mut stage = plain("net_rx:B/s net_tx:B/s", 100, |_| vec![152e6, 31e6]);
-    for screen in [stage.frame(60, 36), all().frame(60, 36)] {
+    let mut stage = plain_columns("net_rx:B/s net_tx:B/s", 100, |_| vec![152e6, 31e6]);
+    for screen in [stage.frame(60, 36), all_metrics().frame(60, 36)] {
         let labels: Vec<&str> = screen.lines().filter(|line| line.contains("Mi")).collect();
         assert!(labels.iter().any(|line| line.contains("MiB/s┤")), "{screen}");
         assert!(!screen.contains("Mi┤"), "{screen}");

@@ -5,21 +5,21 @@ use loadline::app::{Flow, Screen};
 use loadline::keys::{Action, Key, Keys};
 use loadline::layout::Page;
 use loadline::theme::{Palette, Theme};
-use loadline::thresholds::{Limits, Thresholds};
+use loadline::thresholds::{ThresholdLevels, Thresholds};
 use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Modifier, Style};
 
-use crate::metrics::all;
-use crate::stage::{Stage, THEME, check_frame, check_frames, text};
+use crate::metrics::all_metrics;
+use crate::stage::{AppStage, THEME, check_frame, check_frames, text};
 
-fn with_keys(stage: Stage, changes: &[(Action, &[&str])]) -> Stage {
+fn with_keys(stage: AppStage, changes: &[(Action, &[&str])]) -> AppStage {
     let parsed = |keys: &[&str]| keys.iter().map(|key| key.parse::<Key>().unwrap()).collect();
     let changes: Vec<_> = changes.iter().map(|(action, keys)| (*action, parsed(keys))).collect();
-    let keys = Keys::changed(&changes).unwrap();
-    Stage { app: stage.app.with(keys, Thresholds::default()), ..stage }
+    let keys = Keys::with_changes(&changes).unwrap();
+    AppStage { app: stage.app.with_keys_and_thresholds(keys, Thresholds::default()), ..stage }
 }
 
-const CHANGES: &[(Action, &[&str])] = &[
+const KEY_CHANGES: &[(Action, &[&str])] = &[
     (Action::Quit, &["F10"]),
     (Action::Help, &["h", "F1"]),
     (Action::Back, &["backspace"]),
@@ -34,19 +34,19 @@ const CHANGES: &[(Action, &[&str])] = &[
 
 #[test]
 fn help_and_footer_name_the_keys_that_are_bound() {
-    let mut stage = with_keys(Stage::live(), CHANGES);
+    let mut stage = with_keys(AppStage::live(), KEY_CHANGES);
     check_frame("rebound_footer", &mut stage, 120, 36);
-    stage.typed("h");
+    stage.type_keys("h");
     check_frame("rebound_help", &mut stage, 120, 36);
     check_frame("rebound_help", &mut stage, 60, 20);
-    let mut several = with_keys(Stage::several(3), CHANGES);
-    several.typed("h");
+    let mut several = with_keys(AppStage::several_sources(3), KEY_CHANGES);
+    several.type_keys("h");
     check_frame("rebound_help_of_several", &mut several, 120, 36);
 }
 
 #[test]
 fn a_key_that_is_bound_works_and_the_one_that_was_does_not() {
-    let mut stage = with_keys(Stage::live(), CHANGES);
+    let mut stage = with_keys(AppStage::live(), KEY_CHANGES);
     assert_eq!(stage.press(KeyCode::Char('q')), Flow::Continue);
     stage.press(KeyCode::Char('?'));
     assert_eq!(stage.app.screen, Screen::Page(Page::Dashboard));
@@ -61,40 +61,41 @@ fn a_key_that_is_bound_works_and_the_one_that_was_does_not() {
 }
 
 /// A live server with the processor above its first limit, memory above its last, load below.
-fn limited(theme: Theme) -> Stage {
-    let stage = Stage::live();
-    let limits = |warn, critical| Limits { warn: Some(warn), critical: Some(critical) };
+fn with_limits(theme: Theme) -> AppStage {
+    let stage = AppStage::live();
+    let limits = |warn, critical| ThresholdLevels { warn: Some(warn), critical: Some(critical) };
     let thresholds = [
         ("cpu", limits(10.0, 99.5)),
         ("mem", limits(20.0, 40.0)),
-        ("freq", Limits { warn: None, critical: Some(9000.0) }),
+        ("freq", ThresholdLevels { warn: None, critical: Some(9000.0) }),
         ("load1/core", limits(1.0, 2.0)),
     ];
     let thresholds = thresholds.map(|(name, limits)| (name.to_owned(), limits)).into();
-    let app = stage.app.with(Keys::default(), Thresholds(thresholds));
-    let mut stage = Stage { app, ..stage };
+    let app = stage.app.with_keys_and_thresholds(Keys::default(), Thresholds(thresholds));
+    let mut stage = AppStage { app, ..stage };
     stage.app.theme = theme;
     // Twice: what is made when units change, as when a stream begins.
-    stage.typed("uu");
+    stage.type_keys("uu");
     stage
 }
 
 /// The same stage with thresholds for columns: warning and critical.
-fn judged(stage: Stage, limits: &[(&str, f64, f64)]) -> Stage {
+fn with_thresholds(stage: AppStage, limits: &[(&str, f64, f64)]) -> AppStage {
     let limits = limits.iter().map(|(name, warn, critical)| {
-        let limits = Limits { warn: Some(*warn), critical: Some(*critical) };
+        let limits = ThresholdLevels { warn: Some(*warn), critical: Some(*critical) };
         ((*name).to_owned(), limits)
     });
-    let app = stage.app.with(Keys::default(), Thresholds(limits.collect()));
-    let mut stage = Stage { app, ..stage };
+    let app = stage.app.with_keys_and_thresholds(Keys::default(), Thresholds(limits.collect()));
+    let mut stage = AppStage { app, ..stage };
     // Twice: what is made when units change, as when a stream begins.
-    stage.typed("uu");
+    stage.type_keys("uu");
     stage
 }
 
 #[test]
 fn a_threshold_exceeded_on_another_page_is_in_the_header() {
-    let mut stage = judged(all(), &[("disk_used", 50.0, 60.0), ("swap", 10.0, 90.0)]);
+    let mut stage =
+        with_thresholds(all_metrics(), &[("disk_used", 50.0, 60.0), ("swap", 10.0, 90.0)]);
     check_frames("exceeded", &mut stage);
     let number = 1 + stage.app.charts().iter().position(|it| it.title == "Disk space").unwrap();
     let buffer = stage.draw(120, 36);
@@ -108,14 +109,14 @@ fn a_threshold_exceeded_on_another_page_is_in_the_header() {
     let header = stage.frame(120, 36).lines().next().unwrap().to_owned();
     assert!(!header.contains("Disk space"), "{header}");
     // What is not fresh says nothing of now.
-    let mut silent = judged(all(), &[("disk_used", 50.0, 60.0)]);
+    let mut silent = with_thresholds(all_metrics(), &[("disk_used", 50.0, 60.0)]);
     silent.wait(60_000);
     assert!(!silent.frame(120, 36).contains("critical"));
 }
 
 #[test]
 fn a_threshold_exceeded_on_another_host_is_seen_in_the_overview_and_from_a_dashboard() {
-    let mut stage = judged(Stage::several(12), &[("load15", 1.0, 1.3)]);
+    let mut stage = with_thresholds(AppStage::several_sources(12), &[("load15", 1.0, 1.3)]);
     check_frame("exceeded_overview", &mut stage, 120, 24);
     let first = stage.frame(120, 24).lines().nth(1).unwrap().to_owned();
     assert!(first.contains("load15  1.40") && first.contains("cpu   67.1 %"), "{first}");
@@ -123,8 +124,8 @@ fn a_threshold_exceeded_on_another_host_is_seen_in_the_overview_and_from_a_dashb
     assert!(narrow.contains("load15  1.40"), "{narrow}");
     let scrolled = stage.frame(80, 8);
     assert!(scrolled.lines().next().unwrap().contains("critical: web-7:1027 Load 15m 1.40"));
-    let mut stage = judged(Stage::several(3), &[("mem", 46.9, 99.0)]);
-    stage.row_of(1, 240, 0, &[1.0, 1.0, 12.0, 1.0, 1.0, 1.0]);
+    let mut stage = with_thresholds(AppStage::several_sources(3), &[("mem", 46.9, 99.0)]);
+    stage.source_row(1, 240, 0, &[1.0, 1.0, 12.0, 1.0, 1.0, 1.0]);
     stage.press(KeyCode::Char('j'));
     stage.press(KeyCode::Enter);
     let header = stage.frame(120, 36).lines().next().unwrap().to_owned();
@@ -134,7 +135,7 @@ fn a_threshold_exceeded_on_another_host_is_seen_in_the_overview_and_from_a_dashb
 #[test]
 fn of_several_thresholds_that_a_line_exceeds_none_is_hidden() {
     let limits = [("cpu", 1.0, 2.0), ("freq", 1.0, 9000.0), ("load15", 1.0, 1.3)];
-    let mut stage = judged(Stage::several(2), &limits);
+    let mut stage = with_thresholds(AppStage::several_sources(2), &limits);
     let frame = stage.frame(120, 24);
     let lines: Vec<&str> = frame.lines().take(2).collect();
     // The worst that is not shown takes a place, and the header names what has none.
@@ -148,15 +149,15 @@ fn of_several_thresholds_that_a_line_exceeds_none_is_hidden() {
 }
 
 /// The style of the first cell of a text on a row of the screen.
-fn style_of(buffer: &Buffer, row: u16, found: &str) -> Style {
+fn style_of(buffer: &Buffer, row: u16, text_to_find: &str) -> Style {
     let line = text(buffer).lines().nth(usize::from(row)).unwrap().to_owned();
-    let at = line.find(found).unwrap_or_else(|| panic!("{found} in {line}"));
+    let at = line.find(text_to_find).unwrap_or_else(|| panic!("{text_to_find} in {line}"));
     buffer[(line[..at].chars().count() as u16, row)].style()
 }
 
 #[test]
 fn a_value_that_is_worth_a_look_has_the_colour_of_a_warning_or_an_alarm() {
-    let mut stage = limited(THEME);
+    let mut stage = with_limits(THEME);
     check_frame("limits", &mut stage, 120, 36);
     let buffer = stage.draw(120, 36);
     let frame = text(&buffer);
@@ -182,7 +183,7 @@ fn a_value_that_is_worth_a_look_has_the_colour_of_a_warning_or_an_alarm() {
 
 #[test]
 fn without_colours_a_value_that_is_worth_a_look_is_underlined_or_reversed() {
-    let mut stage = limited(Theme { palette: Palette::Mono, ..THEME });
+    let mut stage = with_limits(Theme { palette: Palette::Mono, ..THEME });
     let buffer = stage.draw(120, 36);
     let titles: Vec<u16> = (0..)
         .zip(text(&buffer).lines())
@@ -196,17 +197,17 @@ fn without_colours_a_value_that_is_worth_a_look_is_underlined_or_reversed() {
 
 #[test]
 fn in_large_digits_and_among_several_sources_it_is_seen_too() {
-    let mut stage = limited(THEME);
-    stage.typed("2f");
+    let mut stage = with_limits(THEME);
+    stage.type_keys("2f");
     let buffer = stage.draw(80, 24);
     let digits = buffer.content.iter().find(|cell| cell.symbol() == "█").unwrap();
     assert_eq!(digits.fg, Color::Red);
-    let several = Stage::several(3);
-    let limits = Limits { warn: Some(40.0), critical: None };
+    let several = AppStage::several_sources(3);
+    let limits = ThresholdLevels { warn: Some(40.0), critical: None };
     let thresholds = Thresholds([("mem".to_owned(), limits)].into());
-    let app = several.app.with(Keys::default(), thresholds);
-    let mut several = Stage { app, ..several };
-    several.typed("uu");
+    let app = several.app.with_keys_and_thresholds(Keys::default(), thresholds);
+    let mut several = AppStage { app, ..several };
+    several.type_keys("uu");
     let buffer = several.draw(120, 24);
     let frame = text(&buffer);
     let row = (0..).zip(frame.lines()).find(|(_, line)| line.contains("web-1:1027")).unwrap().0;

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use crossterm::event::KeyCode;
 use loadline::canvas::Canvas;
-use loadline::charts::Kind;
+use loadline::charts::ChartKind;
 use loadline::keys::Keys;
-use loadline::layout::ChartPlace;
-use loadline::theme::{Depth, Palette, Theme};
-use loadline::thresholds::{Limits, Thresholds};
+use loadline::layout::ChartRect;
+use loadline::theme::{ColourDepth, Palette, Theme};
+use loadline::thresholds::{ThresholdLevels, Thresholds};
 use loadline::view;
 use loadline::watched::Watched;
 use proptest::prelude::*;
@@ -16,19 +16,19 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Color;
 
-use crate::metrics::{all, collecting, cores};
-use crate::stage::{START, Stage, THEME, check_text, painted, text};
+use crate::metrics::{all_metrics, with_cores, with_extra_columns};
+use crate::stage::{AppStage, START, THEME, check_text, text, text_and_colours};
 
 const MONO: Theme = Theme { palette: Palette::Mono, ..THEME };
 const ASCII: Theme = Theme { ascii: true, ..THEME };
-const TRUECOLOR: Theme = Theme { depth: Depth::Truecolor, ..THEME };
+const TRUECOLOR: Theme = Theme { depth: ColourDepth::Truecolor, ..THEME };
 
 /// The looks that differ in how lines are told apart.
 const LOOKS: [(&str, Theme); 3] = [("colours", THEME), ("mono", MONO), ("ascii", ASCII)];
 
 /// A live server with four cores whose load averages are these.
-fn loads(load: impl Fn(i64) -> [f64; 3], theme: Theme) -> Stage {
-    let mut stage = Stage::new("web-1");
+fn with_loads(load: impl Fn(i64) -> [f64; 3], theme: Theme) -> AppStage {
+    let mut stage = AppStage::new("web-1");
     stage.connect(7);
     for second in 0..300 {
         let [one, five, fifteen] = load(second);
@@ -39,45 +39,49 @@ fn loads(load: impl Fn(i64) -> [f64; 3], theme: Theme) -> Stage {
 }
 
 /// Where a chart of the page stands.
-fn area_of(stage: &Stage, title: &str) -> Rect {
+fn area_of(stage: &AppStage, title: &str) -> Rect {
     let layout = stage.app.layout(stage.app.area());
     let charts = stage.app.charts();
-    let found = layout.charts.iter().find(|place| charts[place.at].title == title);
+    let found = layout.charts.iter().find(|place| charts[place.index].title == title);
     found.unwrap_or_else(|| panic!("{title} is on the page")).area
 }
 
-fn chart(stage: &mut Stage, title: &str, width: u16, height: u16) -> (Buffer, Rect) {
+fn chart(stage: &mut AppStage, title: &str, width: u16, height: u16) -> (Buffer, Rect) {
     let buffer = stage.draw(width, height);
     let area = area_of(stage, title);
     (buffer, area)
 }
 
-fn check_chart(name: &str, stage: &mut Stage, title: &str) {
+fn check_chart(name: &str, stage: &mut AppStage, title: &str) {
     let (buffer, area) = chart(stage, title, 80, 24);
-    check_text(name, &painted(&buffer, area));
+    check_text(name, &text_and_colours(&buffer, area));
 }
 
 #[test]
 fn three_equal_lines_are_all_seen_and_so_is_the_line_they_are_compared_with() {
     for (look, theme) in LOOKS {
-        check_chart(&format!("equal_lines_{look}"), &mut loads(|_| [1.5; 3], theme), "Load");
-        check_chart(&format!("equal_to_cores_{look}"), &mut loads(|_| [4.0; 3], theme), "Load");
+        check_chart(&format!("equal_lines_{look}"), &mut with_loads(|_| [1.5; 3], theme), "Load");
+        check_chart(
+            &format!("equal_to_cores_{look}"),
+            &mut with_loads(|_| [4.0; 3], theme),
+            "Load",
+        );
         let apart = |_| [1.55, 1.5, 1.4];
-        check_chart(&format!("lines_in_a_row_{look}"), &mut loads(apart, theme), "Load");
+        check_chart(&format!("lines_in_a_row_{look}"), &mut with_loads(apart, theme), "Load");
     }
 }
 
 #[test]
 fn a_line_that_crosses_others_has_no_hole_and_a_spike_keeps_its_colour() {
     let spike = |second| [if second == 200 { 3.5 } else { 1.5 }, 1.5, 1.5];
-    check_chart("spike_among_equal_lines", &mut loads(spike, THEME), "Load");
+    check_chart("spike_among_equal_lines", &mut with_loads(spike, THEME), "Load");
 }
 
 #[test]
 fn the_area_below_the_first_line_is_filled_the_denser_the_higher() {
     let looks = [("truecolor", TRUECOLOR), LOOKS[0], LOOKS[1], LOOKS[2]];
     for (look, theme) in looks {
-        let mut stage = all();
+        let mut stage = all_metrics();
         stage.app.theme = theme;
         stage.press(KeyCode::Char('F'));
         for title in ["CPU", "Load"] {
@@ -93,42 +97,42 @@ fn the_area_below_the_first_line_is_filled_the_denser_the_higher() {
 fn a_reference_line_is_named_wherever_it_is_drawn() {
     // The window is full, and the axis so long that the line lies in the row of the 0.
     let high = |second: i64| [if second % 100 == 50 { 39.5 } else { 1.0 }, 0.5, 0.2];
-    check_chart("reference_in_the_lowest_row", &mut loads(high, THEME), "Load");
+    check_chart("reference_in_the_lowest_row", &mut with_loads(high, THEME), "Load");
     // Lines everywhere: no room, no line.
     let noise = |second: i64| [(second % 2) as f64 * 4.3, 0.0, 4.0];
     for (width, height) in [(80, 24), (40, 12), (120, 36), (60, 36), (40, 36)] {
         for load in [&high as &dyn Fn(i64) -> [f64; 3], &noise, &|_| [4.0; 3], &|_| [0.0; 3]] {
-            let mut stage = loads(load, THEME);
+            let mut stage = with_loads(load, THEME);
             let (buffer, area) = chart(&mut stage, "Load", width, height);
-            let shown = painted(&buffer, area);
+            let shown = text_and_colours(&buffer, area);
             assert!(!shown.contains('╌') || shown.contains("4 cores"), "{shown}");
         }
     }
 }
 
 /// A live server with thresholds for columns: warning and critical.
-fn judged(stage: Stage, limits: &[(&str, Option<f64>, Option<f64>)]) -> Stage {
+fn with_thresholds(stage: AppStage, limits: &[(&str, Option<f64>, Option<f64>)]) -> AppStage {
     let limits = limits
         .iter()
         .map(|(name, warn, critical)| {
-            ((*name).to_owned(), Limits { warn: *warn, critical: *critical })
+            ((*name).to_owned(), ThresholdLevels { warn: *warn, critical: *critical })
         })
         .collect();
-    let app = stage.app.with(Keys::default(), Thresholds(limits));
-    let mut stage = Stage { app, ..stage };
-    stage.typed("uu");
+    let app = stage.app.with_keys_and_thresholds(Keys::default(), Thresholds(limits));
+    let mut stage = AppStage { app, ..stage };
+    stage.type_keys("uu");
     stage
 }
 
 #[test]
 fn thresholds_of_load_are_lines_beside_the_number_of_cores() {
-    let loads = || loads(|_| [2.5, 1.5, 0.5], THEME);
+    let loads = || with_loads(|_| [2.5, 1.5, 0.5], THEME);
     let critical = ("load1", None, Some(3.0));
     let both = [critical, ("load15", Some(1.0), None)];
-    let mut stage = judged(loads(), &both);
+    let mut stage = with_thresholds(loads(), &both);
     let (buffer, area) = chart(&mut stage, "Load", 120, 36);
-    check_text("thresholds_of_load", &painted(&buffer, area));
-    let mut stage = judged(loads(), &[("load1/core", Some(0.5), Some(1.0))]);
+    check_text("thresholds_of_load", &text_and_colours(&buffer, area));
+    let mut stage = with_thresholds(loads(), &[("load1/core", Some(0.5), Some(1.0))]);
     let screen = stage.frame(120, 36);
     assert!(screen.contains("warning 1m 2.00") && screen.contains("4 cores"), "{screen}");
 }
@@ -136,7 +140,7 @@ fn thresholds_of_load_are_lines_beside_the_number_of_cores() {
 #[test]
 fn a_threshold_of_one_core_names_it_and_one_of_all_does_not() {
     let title = |limits: &[(&str, Option<f64>, Option<f64>)]| {
-        let screen = judged(cores(4), limits).frame(120, 36);
+        let screen = with_thresholds(with_cores(4), limits).frame(120, 36);
         screen.lines().find(|line| line.contains("Cores")).unwrap().to_owned()
     };
     let one = title(&[("core3", Some(40.0), None)]);
@@ -148,7 +152,7 @@ fn a_threshold_of_one_core_names_it_and_one_of_all_does_not() {
 
 #[test]
 fn a_gap_is_no_area() {
-    let mut stage = Stage::new("web-1");
+    let mut stage = AppStage::new("web-1");
     stage.connect(7);
     for second in (0..100).chain(200..300) {
         let cpu = if (240..260).contains(&second) { f64::NAN } else { 60.0 };
@@ -160,8 +164,8 @@ fn a_gap_is_no_area() {
 
 #[test]
 fn a_cursor_and_a_mark_are_seen_in_an_area() {
-    let mut stage = Stage::live();
-    stage.typed("Fcm");
+    let mut stage = AppStage::live();
+    stage.type_keys("Fcm");
     for _ in 0..12 {
         stage.press(KeyCode::Left);
     }
@@ -170,8 +174,8 @@ fn a_cursor_and_a_mark_are_seen_in_an_area() {
 
 #[test]
 fn where_sources_are_compared_the_area_is_that_of_the_chosen_one() {
-    let mut stage = Stage::several(3);
-    stage.typed("Fvj");
+    let mut stage = AppStage::several_sources(3);
+    stage.type_keys("Fvj");
     let buffer = stage.draw(80, 24);
     let filled: Vec<Color> = buffer
         .content
@@ -184,40 +188,40 @@ fn where_sources_are_compared_the_area_is_that_of_the_chosen_one() {
 
 #[test]
 fn a_series_has_the_same_colour_among_several_sources_as_in_its_chart() {
-    let mut stage = Stage::several(3);
+    let mut stage = AppStage::several_sources(3);
     let overview = stage.draw(120, 36);
     let memory = text(&overview).lines().nth(1).unwrap().find("47.0").unwrap();
     assert_eq!(overview[(memory as u16, 1)].fg, Color::Green);
     stage.press(KeyCode::Enter);
     let (buffer, area) = chart(&mut stage, "Memory", 120, 36);
-    let title = painted(&buffer, Rect { height: 1, ..area });
+    let title = text_and_colours(&buffer, Rect { height: 1, ..area });
     assert!(title.ends_with("gggg g"), "{title}");
 }
 
 #[test]
 fn heat_is_red_where_it_is_critical_and_nowhere_else() {
-    let stage = cores(8);
-    let limits = Limits { warn: Some(40.0), critical: Some(90.0) };
+    let stage = with_cores(8);
+    let limits = ThresholdLevels { warn: Some(40.0), critical: Some(90.0) };
     let thresholds = Thresholds([("core3".to_owned(), limits)].into());
-    let app = stage.app.with(Keys::default(), thresholds);
-    let mut stage = Stage { app, ..stage };
-    stage.typed("uu5f");
+    let app = stage.app.with_keys_and_thresholds(Keys::default(), thresholds);
+    let mut stage = AppStage { app, ..stage };
+    stage.type_keys("uu5f");
     let (buffer, area) = chart(&mut stage, "Cores", 80, 24);
-    check_text("heat_of_a_critical_core", &painted(&buffer, area));
+    check_text("heat_of_a_critical_core", &text_and_colours(&buffer, area));
 }
 
 /// What a terminal of 120x36 gets in a second, on average, while a server works.
 fn bytes_a_second(theme: Theme) -> usize {
     const SECONDS: i64 = 60;
-    let mut stage = all();
+    let mut stage = all_metrics();
     stage.app.theme = theme;
     let mut canvas = Canvas::new(stage.draw(120, 36).area);
     let mut bytes = Vec::new();
-    canvas.draw(&mut stage.draw(120, 36), view::rolling(&stage.app), &mut bytes);
+    canvas.draw(&mut stage.draw(120, 36), view::scrolling_rows(&stage.app), &mut bytes);
     bytes.clear();
     for second in 240..240 + SECONDS {
         stage.row(second, &crate::metrics::values(second));
-        canvas.draw(&mut stage.draw(120, 36), view::rolling(&stage.app), &mut bytes);
+        canvas.draw(&mut stage.draw(120, 36), view::scrolling_rows(&stage.app), &mut bytes);
     }
     bytes.len() / SECONDS as usize
 }
@@ -251,7 +255,7 @@ proptest! {
     ) {
         let theme = Theme { fill, ..[THEME, TRUECOLOR, MONO, ASCII][look] };
         let watched = Watched::new("web-1", false, Duration::from_hours(24));
-        let mut stage = Stage::spanning(watched, Some(Duration::from_mins(5)));
+        let mut stage = AppStage::with_window(watched, Some(Duration::from_mins(5)));
         stage.app.theme = theme;
         stage.connect(7);
         let row = |(one, five, fifteen): (u8, u8, u8)| {
@@ -264,10 +268,10 @@ proptest! {
         }
         stage.draw(80, 24);
         let layout = stage.app.layout(stage.app.area());
-        let is_load = |place: &&ChartPlace| stage.app.charts()[place.at].title == "Load";
+        let is_load = |place: &&ChartRect| stage.app.charts()[place.index].title == "Load";
         let place = *layout.charts.iter().find(is_load).unwrap();
         let panel = stage.app.chart_parts(place).unwrap().panel;
-        let window = |stage: &Stage| stage.app.window_of(panel.width).unwrap();
+        let window = |stage: &AppStage| stage.app.window_of(panel.width).unwrap();
         let cell_ms = window(&stage).cell_ms();
         let full = |second: i64| (START + second * 1000 + 1000).rem_euclid(cell_ms) < 1000;
         while !full(second - 1) {
@@ -301,29 +305,30 @@ proptest! {
 
 /// Checks that the title of each chart on the page names each of its lines, as its sign or its colour says,
 /// but for those that large digits name.
-fn check_legends(stage: &mut Stage, width: u16, height: u16) {
+fn check_legends(stage: &mut AppStage, width: u16, height: u16) {
     let buffer = stage.draw(width, height);
     let layout = stage.app.layout(stage.app.area());
     let theme = stage.app.theme;
     for place in layout.charts {
-        let chart = &stage.app.charts()[place.at];
+        let chart = &stage.app.charts()[place.index];
         let parts = stage.app.chart_parts(place).unwrap();
-        let large = parts.large.map_or(0, |size| size.values);
+        let large = parts.digits_size.map_or(0, |size| size.values);
         let mut title = parts.title.positions();
         for (line, member) in chart.lines.iter().enumerate() {
             // A line that is alone has the name of its chart.
-            let Some(letter) = member.legend.chars().next().filter(|_| chart.kind == Kind::Lines)
+            let Some(letter) =
+                member.legend.chars().next().filter(|_| chart.kind == ChartKind::Lines)
             else {
                 continue;
             };
-            let sign = if theme.has_signs() { theme.line_sign(line) } else { letter };
+            let sign = if theme.has_line_symbols() { theme.line_symbol(line) } else { letter };
             let colour = theme.line(member.colour, true).fg.unwrap_or(Color::Reset);
             // Beside its value, the name is faint, and the value has the colour.
             let colours = [colour, theme.faint().fg.unwrap_or(Color::Reset)];
             let is_named = |at: ratatui::layout::Position| {
                 let cell = &buffer[at];
                 cell.symbol() == sign.to_string()
-                    && (theme.has_signs() || colours.contains(&cell.fg))
+                    && (theme.has_line_symbols() || colours.contains(&cell.fg))
             };
             let found = if line < large {
                 parts.digits.positions().any(is_named)
@@ -339,10 +344,10 @@ fn check_legends(stage: &mut Stage, width: u16, height: u16) {
 #[test]
 fn at_any_width_each_line_that_is_drawn_is_named() {
     for (_, theme) in LOOKS {
-        let mut stage = all();
+        let mut stage = all_metrics();
         stage.app.theme = theme;
         for keys in ["", "7", "3f", "9"] {
-            stage.typed(keys);
+            stage.type_keys(keys);
             // Of wide ones, which differ little from each other, one in eight.
             for width in (20..=64).chain((72..=160).step_by(8)) {
                 check_legends(&mut stage, width, 24);
@@ -353,25 +358,25 @@ fn at_any_width_each_line_that_is_drawn_is_named() {
 
 #[test]
 fn at_any_size_each_source_whose_line_is_drawn_stands_below_the_chart() {
-    let mut stage = Stage::several(12);
-    stage.typed("v");
+    let mut stage = AppStage::several_sources(12);
+    stage.type_keys("v");
     for (width, height) in (20..=120).flat_map(|width| (8..=24).map(move |height| (width, height)))
     {
         let buffer = stage.draw(width, height);
         let legend = stage.app.layout(stage.app.area()).legend;
         let signs = legend.positions().filter(|at| buffer[*at].symbol() == "━").count();
         let frame = text(&buffer);
-        assert_eq!(signs, stage.app.compared().len(), "{width}x{height}:\n{frame}");
+        assert_eq!(signs, stage.app.compared_sources().len(), "{width}x{height}:\n{frame}");
     }
 }
 
 /// The titles of all charts at a size.
-fn titles(stage: &mut Stage, width: u16, height: u16) -> String {
+fn titles(stage: &mut AppStage, width: u16, height: u16) -> String {
     let mut found: Vec<String> = Vec::new();
     for chart in 0..stage.app.charts().len() {
         let buffer = stage.draw(width, height);
         let layout = stage.app.layout(stage.app.area());
-        for place in layout.charts.iter().filter(|place| place.at == chart) {
+        for place in layout.charts.iter().filter(|place| place.index == chart) {
             let title = Rect { height: 1, ..place.area };
             found.push(title.positions().map(|at| buffer[at].symbol()).collect());
         }
@@ -383,19 +388,19 @@ fn titles(stage: &mut Stage, width: u16, height: u16) -> String {
 #[test]
 fn a_title_shortens_values_and_names_before_it_drops_them() {
     let few = "temp:°C big net_rx:B/s net_tx:B/s disk_read:B/s disk_write:B/s";
-    let mut stage = collecting(few, |_| vec![63.4, 21_633_256.0, 13.3e6, 140.0, 2e5, 0.0]);
+    let mut stage = with_extra_columns(few, |_| vec![63.4, 21_633_256.0, 13.3e6, 140.0, 2e5, 0.0]);
     let mut shown: Vec<String> = Vec::new();
-    let mut show = |stage: &mut Stage, (width, height): (u16, u16)| {
+    let mut show = |stage: &mut AppStage, (width, height): (u16, u16)| {
         shown.push(format!("{width}x{height}\n{}", titles(stage, width, height)));
     };
     for size in [(40, 12), (40, 36), (60, 36), (80, 24)] {
         show(&mut stage, size);
     }
     for size in [(80, 24), (40, 12)] {
-        show(&mut all(), size);
+        show(&mut all_metrics(), size);
     }
     for size in [(40, 12), (80, 24)] {
-        show(&mut Stage::columns(13, 200), size);
+        show(&mut AppStage::plain(13, 200), size);
     }
     check_text("short_titles", &shown.join("\n"));
 }

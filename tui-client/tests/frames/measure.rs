@@ -1,22 +1,22 @@
 //! Mark and cursor: what is measured between them is what the csv of the same rows says.
 
 use crossterm::event::{KeyCode, KeyModifiers, MouseEventKind};
-use loadline::app::{Span, Stat};
+use loadline::app::{ColumnStats, Statistics};
 use loadline::event::Event;
-use loadline::output::{self, Form, Job};
-use loadline::time_spec::Bounds;
+use loadline::output::{self, Job, OutputFormat};
+use loadline::time_spec::TimeBounds;
 use loadline::zone::Zone;
 use proptest::prelude::*;
 
-use crate::metrics::all;
-use crate::stage::{Stage, check_frame, check_frames, working};
+use crate::metrics::all_metrics;
+use crate::stage::{AppStage, check_frame, check_frames, server_values};
 
 /// The csv of some events.
 fn csv(events: Vec<Event>) -> String {
     let job = Job {
-        form: Form::Csv,
+        format: OutputFormat::Csv,
         count: None,
-        bounds: Bounds::default(),
+        bounds: TimeBounds::default(),
         sources: vec!["web-1".to_owned()],
         zone: Zone::Fixed(0),
     };
@@ -42,14 +42,14 @@ fn values(csv: &str, column: usize, from: u64, to: u64) -> Vec<f64> {
     rows.filter_map(|row| row[4 + column].parse().ok()).collect()
 }
 
-fn check(span: &Span, csv: &str, from: u64, to: u64) {
-    for (column, stat) in span.stats.iter().enumerate() {
+fn check_statistics(span: &Statistics, csv: &str, from: u64, to: u64) {
+    for (column, stat) in span.columns.iter().enumerate() {
         let values = values(csv, column, from, to);
         let Some(stat) = stat else {
             assert_eq!(values, [0.0; 0]);
             continue;
         };
-        let Stat { min, mean, max, last } = *stat;
+        let ColumnStats { min, mean, max, last } = *stat;
         let least = values.iter().copied().fold(f64::INFINITY, f64::min);
         let greatest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         assert_eq!((min, max, Some(&last)), (least, greatest, values.last()), "column {column}");
@@ -60,38 +60,38 @@ fn check(span: &Span, csv: &str, from: u64, to: u64) {
 
 #[test]
 fn between_mark_and_cursor_each_series_has_its_statistics() {
-    let mut stage = Stage::live();
+    let mut stage = AppStage::live();
     stage.frame(120, 36);
-    stage.typed("TTTTTTTTTTm");
-    stage.typed(&"T".repeat(60));
+    stage.type_keys("TTTTTTTTTTm");
+    stage.type_keys(&"T".repeat(60));
     check_frames("measured", &mut stage);
-    let span = stage.app.span.clone().expect("a span");
+    let span = stage.app.statistics.clone().expect("a span");
     assert_eq!((span.samples, span.duration().as_secs()), (61, 60));
     // The mark again at the cursor, and it moves there; once more, and it goes.
-    stage.typed("m");
-    assert_eq!(stage.app.span.as_ref().map(|span| span.samples), Some(1));
-    stage.typed("m");
-    assert_eq!(stage.app.span, None);
-    stage.typed("m");
+    stage.type_keys("m");
+    assert_eq!(stage.app.statistics.as_ref().map(|span| span.samples), Some(1));
+    stage.type_keys("m");
+    assert_eq!(stage.app.statistics, None);
+    stage.type_keys("m");
     stage.press(KeyCode::Esc);
-    assert_eq!((stage.app.mark, stage.app.cursor.is_some()), (None, true));
+    assert_eq!((stage.app.mark, stage.app.crosshair.is_some()), (None, true));
 }
 
 #[test]
 fn statistics_of_more_series_than_fit_are_scrolled_and_no_number_touches_another() {
-    let mut stage = all();
+    let mut stage = all_metrics();
     stage.frame(120, 36);
-    stage.typed("cm");
-    stage.typed(&"T".repeat(60));
+    stage.type_keys("cm");
+    stage.type_keys(&"T".repeat(60));
     check_frames("measured_metrics", &mut stage);
-    let series = |stage: &mut Stage, height| {
+    let series = |stage: &mut AppStage, height| {
         let frame = stage.frame(80, height);
         frame.lines().last().unwrap().split("series ").nth(1).unwrap().to_owned()
     };
     assert_eq!(series(&mut stage, 24), "1-5 of 23");
-    stage.typed("J");
+    stage.type_keys("J");
     assert_eq!(series(&mut stage, 24), "2-6 of 23");
-    stage.typed(&"J".repeat(50));
+    stage.type_keys(&"J".repeat(50));
     assert_eq!(series(&mut stage, 24), "19-23 of 23");
     check_frame("measured_metrics_end", &mut stage, 80, 24);
     stage.mouse(MouseEventKind::ScrollUp, 10, 20);
@@ -99,21 +99,24 @@ fn statistics_of_more_series_than_fit_are_scrolled_and_no_number_touches_another
     stage.press_with(KeyCode::Up, KeyModifiers::SHIFT);
     assert_eq!(series(&mut stage, 24), "15-19 of 23");
     // What a chart in sight shows stands first.
-    stage.typed("9");
+    stage.type_keys("9");
     let frame = stage.frame(120, 36);
     let row = frame.lines().find(|line| line.contains("mean")).unwrap();
     let below = frame.lines().skip_while(|line| *line != row).nth(1).unwrap();
-    let first = stage.app.layout(stage.app.area()).charts[0].at;
+    let first = stage.app.layout(stage.app.area()).charts[0].index;
     assert!(below.starts_with(&stage.app.charts()[first].title), "{frame}");
 }
 
 #[test]
 fn a_mark_does_not_outlive_its_columns() {
-    let mut stage = Stage::live();
+    let mut stage = AppStage::live();
     stage.frame(80, 24);
-    stage.typed("cmTT");
+    stage.type_keys("cmTT");
     stage.change_columns(3);
-    assert_eq!((stage.app.mark, stage.app.cursor, stage.app.span.clone()), (None, None, None));
+    assert_eq!(
+        (stage.app.mark, stage.app.crosshair, stage.app.statistics.clone()),
+        (None, None, None)
+    );
     stage.frame(80, 24);
 }
 
@@ -125,26 +128,26 @@ proptest! {
         mark in 0..80_usize,
         cursor in 0..80_usize,
     ) {
-        let mut stage = Stage::new("web-1");
+        let mut stage = AppStage::new("web-1");
         stage.connect(7);
-        let mut events = stage.sent.clone();
+        let mut events = stage.sent_events.clone();
         for (second, missing) in missing.iter().enumerate() {
-            let mut values = working(second as i64);
+            let mut values = server_values(second as i64);
             if *missing {
                 values[1] = f64::NAN;
             }
             stage.row(second as i64, &values);
-            events.push(stage.sent.last().unwrap().clone());
+            events.push(stage.sent_events.last().unwrap().clone());
         }
         stage.frame(80, 24);
         stage.press(KeyCode::Char('c'));
-        stage.typed(&"T".repeat(79 - mark));
-        stage.typed("m");
+        stage.type_keys(&"T".repeat(79 - mark));
+        stage.type_keys("m");
         let (key, steps) = if cursor > mark { ("t", cursor - mark) } else { ("T", mark - cursor) };
-        stage.typed(&key.repeat(steps));
-        let span = stage.app.span.clone().expect("a span");
+        stage.type_keys(&key.repeat(steps));
+        let span = stage.app.statistics.clone().expect("a span");
         let (from, to) = (mark.min(cursor) as u64 + 1, mark.max(cursor) as u64 + 1);
         prop_assert_eq!(span.samples as u64, to - from + 1);
-        check(&span, &csv(events), from, to);
+        check_statistics(&span, &csv(events), from, to);
     }
 }

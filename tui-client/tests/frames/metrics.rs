@@ -3,22 +3,22 @@
 use std::sync::Arc;
 
 use crossterm::event::KeyCode;
-use loadline::event::{Event, Stream};
+use loadline::event::{Event, StreamInfo};
 use loadline::theme::Palette;
 use loadline_protocol::{Column, CpuLimit, Schema, Stamp};
 use ratatui::style::Color;
 
-use crate::stage::{Stage, check_frame, check_frames, colour_of, header, working};
+use crate::stage::{AppStage, check_frame, check_frames, colour_of, header, server_values};
 
 /// What an agent collects if nobody says otherwise, behind the six of a plain stream.
-const FURTHER: &str = "user:% system:% iowait:% steal:% mem_used:B mem_available:B mem_total:B \
+const EXTRA_COLUMNS: &str = "user:% system:% iowait:% steal:% mem_used:B mem_available:B mem_total:B \
      swap:% swap_used:B net_rx:B/s net_tx:B/s disk_read:B/s disk_write:B/s disk_used:% psi_cpu:% \
      psi_mem:% psi_io:%";
 
 const MEMORY: f64 = 67_385_159_680.0;
 
 /// The values of [`FURTHER`] on a server that is at work.
-fn further(second: i64) -> Vec<f64> {
+fn extra_values(second: i64) -> Vec<f64> {
     let t = second as f64;
     let wave = (t / 17.0).sin();
     let burst = if second % 60 < 12 { 90e6 } else { 2e6 };
@@ -46,21 +46,21 @@ fn further(second: i64) -> Vec<f64> {
 
 /// The values of an agent that collects [`FURTHER`], too.
 pub(crate) fn values(second: i64) -> Vec<f64> {
-    [working(second), further(second)].concat()
+    [server_values(second), extra_values(second)].concat()
 }
 
 /// An agent with columns behind those of a plain stream, their values given by the second.
-pub(crate) fn collecting(columns: &str, values: impl Fn(i64) -> Vec<f64>) -> Stage {
-    let mut stage = Stage::new("127.0.0.1:1027");
+pub(crate) fn with_extra_columns(columns: &str, values: impl Fn(i64) -> Vec<f64>) -> AppStage {
+    let mut stage = AppStage::new("127.0.0.1:1027");
     stage.event(Event::Connected);
     let Event::Stream(stream) = header(7) else { panic!("a header begins a stream") };
     let mut all = stream.schema.columns().to_vec();
     all.extend(columns.split_whitespace().map(|column| column.parse::<Column>().unwrap()));
     let schema = Schema::new(Stamp::TimeSeq, all).unwrap();
-    stage.event(Event::Stream(Arc::new(Stream { header: stream.header.clone(), schema })));
+    stage.event(Event::Stream(Arc::new(StreamInfo { header: stream.header.clone(), schema })));
     let columns = stage.app.watched().columns().unwrap().to_vec();
     for second in 0..240 {
-        let values = [working(second), values(second)].concat();
+        let values = [server_values(second), values(second)].concat();
         let rounded = columns.iter().zip(values).map(|(column, value)| column.round(value));
         stage.row(second, &rounded.collect::<Vec<_>>());
     }
@@ -68,14 +68,14 @@ pub(crate) fn collecting(columns: &str, values: impl Fn(i64) -> Vec<f64>) -> Sta
     stage
 }
 
-pub(crate) fn all() -> Stage {
-    collecting(FURTHER, further)
+pub(crate) fn all_metrics() -> AppStage {
+    with_extra_columns(EXTRA_COLUMNS, extra_values)
 }
 
 /// So many cores, each busy a little later than the one before.
-pub(crate) fn cores(count: usize) -> Stage {
+pub(crate) fn with_cores(count: usize) -> AppStage {
     let names: Vec<String> = (0..count).map(|core| format!("core{core}:%")).collect();
-    collecting(&names.join(" "), |second| {
+    with_extra_columns(&names.join(" "), |second| {
         let busy = |core: usize| {
             let wave = (second as f64 / 11.0 - core as f64 / 2.0).sin();
             if core == 1 && (60..90).contains(&second) { f64::NAN } else { 50.0 + 50.0 * wave }
@@ -86,32 +86,32 @@ pub(crate) fn cores(count: usize) -> Stage {
 
 #[test]
 fn the_first_look_is_calm_and_the_rest_is_a_page_away() {
-    let mut stage = all();
+    let mut stage = all_metrics();
     check_frames("metrics", &mut stage);
     let screen = stage.frame(120, 36);
     for title in ["1  CPU", "2  Memory", "3  Frequency", "4  Load", "5  Network", "6  Disk"] {
         assert!(screen.contains(title), "{title} is missing: {screen}");
     }
-    stage.typed("7");
+    stage.type_keys("7");
     check_frame("metrics_second_page", &mut stage, 120, 36);
-    stage.typed("5f");
+    stage.type_keys("5f");
     check_frame("metrics_network", &mut stage, 120, 36);
-    stage.typed("u");
+    stage.type_keys("u");
     check_frame("metrics_network_in_bits", &mut stage, 80, 24);
 }
 
 #[test]
 fn a_screen_with_room_shows_more_charts() {
-    let screen = all().frame(160, 60);
+    let screen = all_metrics().frame(160, 60);
     assert!(screen.contains("7  Pressure") && screen.contains("8  CPU time"), "{screen}");
 }
 
 #[test]
 fn the_cores_are_a_heat_map_with_a_row_each() {
-    let mut stage = cores(8);
-    stage.typed("5f");
+    let mut stage = with_cores(8);
+    stage.type_keys("5f");
     check_frames("cores", &mut stage);
-    stage.typed("ff");
+    stage.type_keys("ff");
     let live = stage.draw(120, 36);
     assert_eq!(colour_of(&live, "█"), Some(Color::Cyan), "a busy core is nothing critical");
     stage.wait(60_000);
@@ -121,10 +121,10 @@ fn the_cores_are_a_heat_map_with_a_row_each() {
 
 #[test]
 fn cores_share_rows_where_there_are_more_of_them() {
-    let mut stage = cores(100);
-    stage.typed("5");
+    let mut stage = with_cores(100);
+    stage.type_keys("5");
     check_frames("cores_100", &mut stage);
-    stage.typed("f");
+    stage.type_keys("f");
     stage.app.theme.palette = Palette::Mono;
     stage.app.theme.ascii = true;
     check_frame("cores_100_ascii", &mut stage, 80, 24);
@@ -132,22 +132,22 @@ fn cores_share_rows_where_there_are_more_of_them() {
 
 #[test]
 fn the_cursor_says_which_core_is_the_busiest() {
-    let mut stage = cores(4);
-    stage.typed("5fc");
+    let mut stage = with_cores(4);
+    stage.type_keys("5fc");
     stage.press(KeyCode::Left);
     check_frame("cores_cursor", &mut stage, 80, 24);
 }
 
 #[test]
 fn the_header_says_what_a_container_may_use() {
-    let mut stage = Stage::new("127.0.0.1:1027");
+    let mut stage = AppStage::new("127.0.0.1:1027");
     let Event::Stream(mut stream) = header(7) else { panic!("a header begins a stream") };
-    let told = Arc::make_mut(&mut stream).header.as_mut().unwrap();
-    told.cpu_limit = Some(CpuLimit(1500));
-    told.memory_limit = Some(512 << 20);
+    let header = Arc::make_mut(&mut stream).header.as_mut().unwrap();
+    header.cpu_limit = Some(CpuLimit(1500));
+    header.memory_limit = Some(512 << 20);
     stage.event(Event::Connected);
     stage.event(Event::Stream(stream));
-    stage.row(0, &working(0));
+    stage.row(0, &server_values(0));
     for width in [120, 80] {
         let screen = stage.frame(width, 24);
         let first = screen.lines().next().unwrap();

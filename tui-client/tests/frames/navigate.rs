@@ -3,80 +3,80 @@
 use std::time::Duration;
 
 use crossterm::event::{KeyCode, KeyModifiers};
-use loadline::app::{Flow, View};
+use loadline::app::{Flow, WindowEnd};
 use loadline::event::Event;
 use loadline_protocol::Time;
 
-use crate::stage::{START, Stage, check_frame, check_frames, working};
+use crate::stage::{AppStage, START, check_frame, check_frames, server_values};
 
 /// The time of the newest sample of a live stage, seconds after the start.
 const NEWEST: i64 = 239;
 
 /// The right edge of the charts, seconds after the start.
-fn until(stage: &Stage) -> i64 {
-    let until = stage.app.shown_until().map_or(0, Time::as_millis);
+fn window_end(stage: &AppStage) -> i64 {
+    let until = stage.app.window_end_time().map_or(0, Time::as_millis);
     (until - START) / 1000
 }
 
-fn cursor(stage: &Stage) -> Option<i64> {
-    stage.app.cursor.map(|time| (time.as_millis() - START) / 1000)
+fn crosshair(stage: &AppStage) -> Option<i64> {
+    stage.app.crosshair.map(|time| (time.as_millis() - START) / 1000)
 }
 
 /// A live stage with a window of a minute on a screen of 80x24.
-fn minute() -> Stage {
-    let mut stage = Stage::live();
+fn one_minute() -> AppStage {
+    let mut stage = AppStage::live();
     stage.frame(80, 24);
-    stage.typed("++");
+    stage.type_keys("++");
     assert_eq!(stage.app.window, Duration::from_mins(1));
     stage
 }
 
 #[test]
 fn a_pan_leaves_live_and_says_how_far_behind_and_end_returns() {
-    let mut stage = minute();
+    let mut stage = one_minute();
     stage.press(KeyCode::PageUp);
-    assert_eq!(until(&stage), NEWEST - 60);
+    assert_eq!(window_end(&stage), NEWEST - 60);
     let frame = stage.frame(80, 24);
     assert!(frame.contains("PAUSED +60 s") && !frame.contains(" LIVE "), "{frame}");
     assert!(frame.contains("14:02:59.000") && !frame.contains("14:03:00.000"), "{frame}");
     check_frames("panned", &mut stage);
     stage.frame(80, 24);
     stage.press_with(KeyCode::Right, KeyModifiers::SHIFT);
-    assert_eq!(stage.app.view, View::Live);
+    assert_eq!(stage.app.window_end, WindowEnd::Live);
     stage.press(KeyCode::Left);
-    let step = NEWEST - until(&stage);
+    let step = NEWEST - window_end(&stage);
     assert!((1..=10).contains(&step), "a key moves by a part of the span: {step} s");
     stage.press(KeyCode::End);
-    assert_eq!(stage.app.view, View::Live);
+    assert_eq!(stage.app.window_end, WindowEnd::Live);
 }
 
 #[test]
 fn home_shows_the_oldest_samples_and_nothing_lies_before_them() {
-    let mut stage = minute();
+    let mut stage = one_minute();
     stage.press(KeyCode::Home);
-    assert_eq!(until(&stage), 60);
+    assert_eq!(window_end(&stage), 60);
     let oldest = stage.frame(80, 24);
     stage.press(KeyCode::Left);
     stage.press(KeyCode::PageUp);
     assert_eq!(stage.frame(80, 24), oldest);
-    stage.typed("0");
-    assert_eq!((stage.app.view, stage.app.window), (View::Live, Duration::from_mins(5)));
+    stage.type_keys("0");
+    assert_eq!((stage.app.window_end, stage.app.window), (WindowEnd::Live, Duration::from_mins(5)));
 }
 
 #[test]
 fn the_time_span_is_zoomed_in_steps_that_people_would_take() {
-    let mut stage = Stage::live();
+    let mut stage = AppStage::live();
     stage.frame(80, 24);
-    let spans = |stage: &mut Stage, keys: &str| {
+    let spans = |stage: &mut AppStage, keys: &str| {
         let spans = keys.chars().map(|key| {
-            stage.typed(&key.to_string());
+            stage.type_keys(&key.to_string());
             stage.app.window.as_secs()
         });
         spans.collect::<Vec<_>>()
     };
     assert_eq!(spans(&mut stage, "+=x"), [120, 60, 30]);
     assert_eq!(spans(&mut stage, "-X-X-"), [60, 120, 300, 600, 900]);
-    assert_eq!(stage.app.view, View::Live, "the right edge stays the newest sample");
+    assert_eq!(stage.app.window_end, WindowEnd::Live, "the right edge stays the newest sample");
     let shortest = "+".repeat(40);
     assert_eq!(spans(&mut stage, &shortest).last(), Some(&10));
     let longest = "-".repeat(40);
@@ -86,81 +86,81 @@ fn the_time_span_is_zoomed_in_steps_that_people_would_take() {
 
 #[test]
 fn what_the_cursor_points_at_stays_where_it_is_while_zooming() {
-    let mut stage = Stage::live();
+    let mut stage = AppStage::live();
     stage.frame(80, 24);
-    stage.typed("c");
+    stage.type_keys("c");
     for _ in 0..10 {
         stage.press(KeyCode::Left);
     }
-    let column = |stage: &mut Stage| {
+    let column = |stage: &mut AppStage| {
         let frame = stage.frame(80, 24);
         let line = frame.lines().nth(2).unwrap_or_default().to_owned();
         line.chars().skip(8).position(|c| c == '│')
     };
     let before = column(&mut stage).expect("the cursor stands in the first chart");
-    stage.typed("+");
+    stage.type_keys("+");
     let after = column(&mut stage).expect("and still does");
     assert!(before.abs_diff(after) <= 1, "{before} {after}");
 }
 
 #[test]
 fn the_cursor_shows_the_values_of_one_sample_everywhere() {
-    let mut stage = Stage::live();
+    let mut stage = AppStage::live();
     stage.frame(80, 24);
-    stage.typed("c");
-    stage.typed("TTTTTTTTTTTTTTTTTTTTttt");
-    assert_eq!(cursor(&stage), Some(NEWEST - 17));
-    assert_eq!(stage.app.view, View::Live, "the cursor does not stop the charts");
+    stage.type_keys("c");
+    stage.type_keys("TTTTTTTTTTTTTTTTTTTTttt");
+    assert_eq!(crosshair(&stage), Some(NEWEST - 17));
+    assert_eq!(stage.app.window_end, WindowEnd::Live, "the cursor does not stop the charts");
     let frame = stage.frame(80, 24);
-    let expected = working(NEWEST - 17);
+    let expected = server_values(NEWEST - 17);
     assert!(frame.contains(&format!("{:.1} %", expected[0])), "{frame}");
     assert!(frame.contains(&format!("1m {:.2}", expected[3])), "{frame}");
     check_frames("cursor", &mut stage);
     // At the ends of what there is, it stays.
     stage.press(KeyCode::End);
-    stage.typed("t");
-    assert_eq!(cursor(&stage), Some(NEWEST));
+    stage.type_keys("t");
+    assert_eq!(crosshair(&stage), Some(NEWEST));
     stage.press(KeyCode::Home);
-    stage.typed("T");
-    assert_eq!(cursor(&stage), Some(0));
+    stage.type_keys("T");
+    assert_eq!(crosshair(&stage), Some(0));
     stage.press(KeyCode::Right);
-    assert!(cursor(&stage) > Some(0));
+    assert!(crosshair(&stage) > Some(0));
     stage.press(KeyCode::Esc);
-    assert_eq!(cursor(&stage), None);
+    assert_eq!(crosshair(&stage), None);
 }
 
 #[test]
 fn a_cursor_that_leaves_the_window_takes_it_along() {
-    let mut stage = minute();
-    stage.typed("c");
+    let mut stage = one_minute();
+    stage.type_keys("c");
     stage.press_with(KeyCode::Left, KeyModifiers::SHIFT);
-    assert_eq!(cursor(&stage), Some(NEWEST - 60));
+    assert_eq!(crosshair(&stage), Some(NEWEST - 60));
     stage.press(KeyCode::PageUp);
-    assert_eq!(cursor(&stage), Some(NEWEST - 120));
+    assert_eq!(crosshair(&stage), Some(NEWEST - 120));
     let frame = stage.frame(80, 24);
     assert!(frame.contains("PAUSED") && frame.contains("14:01:59.000"), "{frame}");
     stage.press(KeyCode::PageDown);
     stage.press(KeyCode::PageDown);
-    assert_eq!((cursor(&stage), stage.app.view), (Some(NEWEST), View::Live));
+    assert_eq!((crosshair(&stage), stage.app.window_end), (Some(NEWEST), WindowEnd::Live));
 }
 
 #[test]
 fn the_table_scrolls_by_rows_and_follows_the_cursor() {
-    let mut stage = Stage::live();
-    stage.typed("d");
+    let mut stage = AppStage::live();
+    stage.type_keys("d");
     stage.frame(80, 24);
-    stage.typed("kk");
+    stage.type_keys("kk");
     stage.press(KeyCode::Up);
-    assert_eq!(until(&stage), NEWEST - 3);
-    stage.typed("j");
-    assert_eq!(until(&stage), NEWEST - 2);
-    let last = |stage: &mut Stage| stage.frame(80, 24).lines().nth(22).unwrap().to_owned();
+    assert_eq!(window_end(&stage), NEWEST - 3);
+    stage.type_keys("j");
+    assert_eq!(window_end(&stage), NEWEST - 2);
+    let last = |stage: &mut AppStage| stage.frame(80, 24).lines().nth(22).unwrap().to_owned();
     assert!(last(&mut stage).starts_with("14:03:57.000"));
     // A page is what is in sight.
     stage.press(KeyCode::PageUp);
-    assert_eq!(until(&stage), NEWEST - 2 - 21);
+    assert_eq!(window_end(&stage), NEWEST - 2 - 21);
     stage.press(KeyCode::Home);
-    stage.typed("c");
+    stage.type_keys("c");
     stage.press(KeyCode::Home);
     let frame = stage.frame(80, 24);
     assert!(frame.lines().nth(2).unwrap().starts_with("14:00:00.000"), "{frame}");
@@ -168,46 +168,46 @@ fn the_table_scrolls_by_rows_and_follows_the_cursor() {
 
 #[test]
 fn more_columns_than_fit_are_reached_sideways() {
-    let mut stage = Stage::columns(12, 30);
-    stage.typed("d");
+    let mut stage = AppStage::plain(12, 30);
+    stage.type_keys("d");
     stage.frame(80, 12);
-    stage.typed(">>>l");
+    stage.type_keys(">>>l");
     check_frame("columns_sideways", &mut stage, 80, 12);
-    stage.typed("<<<<<<<h");
+    stage.type_keys("<<<<<<<h");
     assert_eq!(stage.app.first_column, 0);
-    stage.typed(&">".repeat(50));
+    stage.type_keys(&">".repeat(50));
     assert!(stage.frame(80, 12).contains("c12"));
 }
 
 #[test]
 fn the_value_axis_of_the_chosen_chart_is_zoomed_and_no_other() {
-    let mut stage = Stage::live();
+    let mut stage = AppStage::live();
     stage.frame(120, 36);
-    stage.typed("2yyy");
+    stage.type_keys("2yyy");
     check_frame("values_zoomed", &mut stage, 120, 36);
     let frame = stage.frame(120, 36);
     assert!(frame.contains("values x8") && frame.contains("100%"), "{frame}");
-    stage.typed("YYYY");
+    stage.type_keys("YYYY");
     let frame = stage.frame(120, 36);
     assert!(frame.contains("values x0.5") && frame.contains("200%"), "{frame}");
-    stage.typed("0");
+    stage.type_keys("0");
     assert!(!stage.frame(120, 36).contains("values"));
 }
 
 #[test]
 fn units_change_in_charts_and_table() {
-    let mut stage = Stage::live();
-    stage.typed("u");
+    let mut stage = AppStage::live();
+    stage.type_keys("u");
     check_frames("other_units", &mut stage);
-    stage.typed("u");
-    assert_eq!(stage.frame(80, 24), Stage::live().frame(80, 24));
+    stage.type_keys("u");
+    assert_eq!(stage.frame(80, 24), AppStage::live().frame(80, 24));
 }
 
 #[test]
 fn the_agent_is_asked_for_another_pace() {
-    let mut stage = Stage::live();
-    let asked = |stage: &mut Stage, key| match stage.press(KeyCode::Char(key)) {
-        Flow::Ask { source: 0, interval } => Some(interval.as_millis()),
+    let mut stage = AppStage::live();
+    let asked = |stage: &mut AppStage, key| match stage.press(KeyCode::Char(key)) {
+        Flow::RequestInterval { source: 0, interval } => Some(interval.as_millis()),
         _ => None,
     };
     assert_eq!(asked(&mut stage, ']'), Some(2000));
@@ -223,15 +223,15 @@ fn the_agent_is_asked_for_another_pace() {
     assert_eq!(asked(&mut stage, '['), Some(250));
     assert_eq!(asked(&mut stage, '['), None);
     assert!(stage.frame(80, 24).contains("no agent gives more than every 250ms"));
-    let mut plain = Stage::columns(3, 10);
+    let mut plain = AppStage::plain(3, 10);
     assert_eq!(asked(&mut plain, ']'), None);
     assert!(plain.frame(80, 24).contains("a pace of its own"));
 }
 
 #[test]
 fn charts_follow_each_other_by_themselves_on_a_wall_screen() {
-    let mut stage = Stage::live();
-    stage.typed("a");
+    let mut stage = AppStage::live();
+    stage.type_keys("a");
     assert!(stage.frame(120, 36).contains("1  CPU"));
     for title in ["2  Memory", "3  Frequency", "4  Load", "1  CPU"] {
         stage.wait(9000);
@@ -239,7 +239,7 @@ fn charts_follow_each_other_by_themselves_on_a_wall_screen() {
         stage.wait(1100);
         assert!(stage.frame(120, 36).contains(title), "{title}");
     }
-    stage.typed("a");
+    stage.type_keys("a");
     stage.wait(30_000);
     assert!(stage.frame(120, 36).contains("1  CPU"));
     stage.press(KeyCode::Esc);
@@ -248,15 +248,15 @@ fn charts_follow_each_other_by_themselves_on_a_wall_screen() {
 
 #[test]
 fn everything_works_with_one_chart_over_the_whole_screen_too() {
-    let mut stage = Stage::live();
-    stage.typed("f");
+    let mut stage = AppStage::live();
+    stage.type_keys("f");
     stage.frame(120, 36);
-    stage.typed("cm");
+    stage.type_keys("cm");
     for _ in 0..12 {
         stage.press(KeyCode::Left);
     }
     check_frames("presenter_measured", &mut stage);
-    stage.typed("+ ");
+    stage.type_keys("+ ");
     stage.event(Event::Received { bytes: 0 });
     let frame = stage.frame(120, 36);
     assert!(frame.contains("span 2m") && frame.contains("1  CPU"), "{frame}");

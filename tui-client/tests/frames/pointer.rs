@@ -1,24 +1,24 @@
 //! With the mouse, on a screen of 80x24: the panels of the charts begin at column 8.
 
 use crossterm::event::{MouseButton, MouseEventKind};
-use loadline::app::{Screen, View};
+use loadline::app::{Screen, WindowEnd};
 
-use crate::stage::{START, Stage};
+use crate::stage::{AppStage, START};
 
-fn stage() -> Stage {
-    let mut stage = Stage::live();
+fn stage() -> AppStage {
+    let mut stage = AppStage::live();
     stage.frame(80, 24);
     stage
 }
 
 /// The column of the dots of a time in the first chart, as the window is at the start.
-fn column_of(stage: &Stage, second: i64) -> u16 {
+fn column_of(stage: &AppStage, second: i64) -> u16 {
     let window = stage.app.window_of(31).expect("there are samples");
     8 + window.cell_of(START + second * 1000).expect("in sight") as u16
 }
 
-fn cursor(stage: &Stage) -> Option<i64> {
-    stage.app.cursor.map(|time| (time.as_millis() - START) / 1000)
+fn crosshair(stage: &AppStage) -> Option<i64> {
+    stage.app.crosshair.map(|time| (time.as_millis() - START) / 1000)
 }
 
 #[test]
@@ -26,13 +26,13 @@ fn a_click_chooses_a_chart_and_one_among_its_dots_sets_the_cursor() {
     let mut stage = stage();
     // The title of the second chart.
     stage.drag(MouseButton::Left, (50, 1), (50, 1));
-    assert_eq!((stage.app.chosen(), cursor(&stage)), (1, None));
+    assert_eq!((stage.app.chosen_chart(), crosshair(&stage)), (1, None));
     let column = column_of(&stage, 100);
     stage.drag(MouseButton::Left, (column, 12), (column, 12));
-    assert_eq!(stage.app.chosen(), 2);
-    let at = cursor(&stage).expect("a cursor");
+    assert_eq!(stage.app.chosen_chart(), 2);
+    let at = crosshair(&stage).expect("a cursor");
     assert!((90..=110).contains(&at), "{at}");
-    assert_eq!(stage.app.view, View::Live);
+    assert_eq!(stage.app.window_end, WindowEnd::Live);
 }
 
 #[test]
@@ -41,27 +41,27 @@ fn a_click_on_a_row_of_the_table_sets_the_cursor_there() {
     let frame = stage.frame(80, 24);
     let row = frame.lines().position(|line| line.starts_with("14:03:57.000")).expect("a row");
     stage.drag(MouseButton::Left, (20, row as u16), (20, row as u16));
-    assert_eq!(cursor(&stage), Some(237));
+    assert_eq!(crosshair(&stage), Some(237));
     // The head is no row.
     stage.drag(MouseButton::Left, (20, 17), (20, 17));
-    assert_eq!(cursor(&stage), Some(237));
+    assert_eq!(crosshair(&stage), Some(237));
 }
 
 #[test]
 fn the_wheel_zooms_under_the_pointer_and_at_the_right_edge_live_stays_live() {
     let mut stage = stage();
     stage.mouse(MouseEventKind::ScrollUp, 38, 4);
-    assert_eq!((stage.app.window.as_secs(), stage.app.view), (120, View::Live));
+    assert_eq!((stage.app.window.as_secs(), stage.app.window_end), (120, WindowEnd::Live));
     stage.mouse(MouseEventKind::ScrollDown, 38, 4);
     let column = column_of(&stage, 100);
     stage.mouse(MouseEventKind::ScrollUp, column, 4);
-    assert!(matches!(stage.app.view, View::Paused(_)));
+    assert!(matches!(stage.app.window_end, WindowEnd::Paused(_)));
     let after = column_of(&stage, 100);
     assert!(after.abs_diff(column) <= 2, "{column} {after}");
     // The way back leads to the newest sample.
     stage.mouse(MouseEventKind::ScrollDown, column, 4);
     stage.mouse(MouseEventKind::ScrollDown, column, 4);
-    assert_eq!(stage.app.view, View::Live);
+    assert_eq!(stage.app.window_end, WindowEnd::Live);
 }
 
 #[test]
@@ -70,8 +70,8 @@ fn the_wheel_scrolls_the_table_and_the_help() {
     stage.mouse(MouseEventKind::ScrollUp, 10, 20);
     assert!(stage.frame(80, 24).contains("PAUSED +3.0 s"));
     stage.mouse(MouseEventKind::ScrollDown, 10, 20);
-    assert_eq!(stage.app.view, View::Live);
-    stage.typed("?");
+    assert_eq!(stage.app.window_end, WindowEnd::Live);
+    stage.type_keys("?");
     stage.mouse(MouseEventKind::ScrollDown, 40, 12);
     assert!(matches!(stage.app.screen, Screen::Help { scroll: 1, .. }));
 }
@@ -79,12 +79,12 @@ fn the_wheel_scrolls_the_table_and_the_help() {
 #[test]
 fn a_drag_takes_the_charts_along() {
     let mut stage = stage();
-    stage.typed("++");
+    stage.type_keys("++");
     let column = column_of(&stage, 200);
     stage.drag(MouseButton::Left, (column, 4), (column + 9, 5));
-    assert!(matches!(stage.app.view, View::Paused(_)));
+    assert!(matches!(stage.app.window_end, WindowEnd::Paused(_)));
     assert_eq!(column_of(&stage, 200), column + 9);
-    assert_eq!(cursor(&stage), None, "a drag is no click");
+    assert_eq!(crosshair(&stage), None, "a drag is no click");
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn a_drag_with_the_right_button_zooms_to_the_span() {
     stage.mouse(MouseEventKind::Up(MouseButton::Right), from, 4);
     let span = stage.app.window.as_secs();
     assert!((50..=70).contains(&span), "{span}");
-    let until = stage.app.shown_until().map(|time| (time.as_millis() - START) / 1000);
+    let until = stage.app.window_end_time().map(|time| (time.as_millis() - START) / 1000);
     assert!(until.is_some_and(|until| (110..=130).contains(&until)), "{until:?}");
     // A mere click with it changes nothing.
     stage.drag(MouseButton::Right, (20, 4), (20, 4));

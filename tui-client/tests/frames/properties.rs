@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crossterm::event::{KeyCode, KeyModifiers, MouseButton, MouseEventKind};
 use loadline::app::{Flow, Screen};
-use loadline::event::{Event, Stream};
+use loadline::event::{Event, StreamInfo};
 use loadline::layout::Page;
 use loadline::view;
 use loadline::watched::Watched;
@@ -14,22 +14,22 @@ use proptest::prelude::*;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use crate::stage::Stage;
+use crate::stage::AppStage;
 
 /// The screens at which every size is tried; of large ones, which differ little from each other, one
 /// in so many.
-fn screens() -> Vec<(Stage, u16)> {
+fn screens() -> Vec<(AppStage, u16)> {
     let screen = |keys: &str, wait_ms: i64| {
-        let mut stage = Stage::live();
-        stage.typed(keys);
+        let mut stage = AppStage::live();
+        stage.type_keys(keys);
         stage.wait(wait_ms);
         stage
     };
     let mut lost = screen(" ", 0);
     lost.down("connection refused");
     let several = |keys: &str| {
-        let mut stage = Stage::several(12);
-        stage.typed(keys);
+        let mut stage = AppStage::several_sources(12);
+        stage.type_keys(keys);
         stage
     };
     let all = [several(""), several("v"), several("vv"), several("vc"), several("of")];
@@ -41,7 +41,7 @@ fn screens() -> Vec<(Stage, u16)> {
 
 #[test]
 fn every_size_draws_something_and_nothing_outside_its_area() {
-    let check = |(mut stage, one_in): (Stage, u16)| {
+    let check = |(mut stage, one_in): (AppStage, u16)| {
         for (width, height) in (0..=200).flat_map(|w| (0..=60).map(move |h| (w, h))) {
             if !is_tried(width, height, one_in) {
                 continue;
@@ -58,8 +58,8 @@ fn every_size_draws_something_and_nothing_outside_its_area() {
 
 #[test]
 fn the_help_fits_any_size() {
-    let mut stage = Stage::live();
-    stage.typed("?");
+    let mut stage = AppStage::live();
+    stage.type_keys("?");
     for (width, height) in (0..=100).flat_map(|w| (0..=30).map(move |h| (w, h))) {
         if is_tried(width, height, 3) {
             check_size(&mut stage, width, height);
@@ -73,7 +73,7 @@ fn is_tried(width: u16, height: u16, one_in: u16) -> bool {
 }
 
 /// Draws into the middle of a larger buffer that is full of `x`.
-fn check_size(stage: &mut Stage, width: u16, height: u16) {
+fn check_size(stage: &mut AppStage, width: u16, height: u16) {
     let area = Rect::new(1, 1, width, height);
     let mut buffer =
         Buffer::filled(Rect::new(0, 0, width + 2, height + 2), ratatui::buffer::Cell::new("x"));
@@ -93,7 +93,7 @@ fn check_size(stage: &mut Stage, width: u16, height: u16) {
 }
 
 #[derive(Debug, Clone)]
-enum Step {
+enum UserStep {
     Key(KeyCode, bool),
     Mouse(MouseEventKind, u16, u16),
     Wait(i64),
@@ -104,7 +104,7 @@ enum Step {
     Size(u16, u16),
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn user_step() -> impl Strategy<Value = UserStep> {
     let key = prop_oneof![
         prop::char::range(' ', '~').prop_map(KeyCode::Char),
         Just(KeyCode::Tab),
@@ -131,14 +131,14 @@ fn step() -> impl Strategy<Value = Step> {
         Just(MouseEventKind::Up(MouseButton::Right)),
     ];
     prop_oneof![
-        8 => (key, any::<bool>()).prop_map(|(key, shift)| Step::Key(key, shift)),
-        2 => (mouse, 0..140_u16, 0..50_u16).prop_map(|(kind, x, y)| Step::Mouse(kind, x, y)),
-        1 => (0..100_000_i64).prop_map(Step::Wait),
-        4 => prop::collection::vec(any::<f64>(), 6).prop_map(Step::Row),
-        1 => Just(Step::Down),
-        1 => (0..3_u32).prop_map(Step::Connect),
-        1 => (1..20_usize).prop_map(Step::Columns),
-        2 => (0..140_u16, 0..50_u16).prop_map(|(width, height)| Step::Size(width, height)),
+        8 => (key, any::<bool>()).prop_map(|(key, shift)| UserStep::Key(key, shift)),
+        2 => (mouse, 0..140_u16, 0..50_u16).prop_map(|(kind, x, y)| UserStep::Mouse(kind, x, y)),
+        1 => (0..100_000_i64).prop_map(UserStep::Wait),
+        4 => prop::collection::vec(any::<f64>(), 6).prop_map(UserStep::Row),
+        1 => Just(UserStep::Down),
+        1 => (0..3_u32).prop_map(UserStep::Connect),
+        1 => (1..20_usize).prop_map(UserStep::Columns),
+        2 => (0..140_u16, 0..50_u16).prop_map(|(width, height)| UserStep::Size(width, height)),
     ]
 }
 
@@ -146,36 +146,36 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn whatever_comes_and_is_pressed_the_screen_is_drawn_and_esc_leads_home(
-        steps in prop::collection::vec(step(), 0..60),
+        steps in prop::collection::vec(user_step(), 0..60),
     ) {
-        let mut stage = Stage::live();
+        let mut stage = AppStage::live();
         let (mut second, mut columns, mut size) = (300, 6, (80, 24));
         for step in steps {
             match step {
                 // `q` ends the program.
-                Step::Key(KeyCode::Char('q'), _) => {}
-                Step::Key(code, shift) => {
+                UserStep::Key(KeyCode::Char('q'), _) => {}
+                UserStep::Key(code, shift) => {
                     let held = if shift { KeyModifiers::SHIFT } else { KeyModifiers::NONE };
                     prop_assert!(stage.press_with(code, held) != Flow::Quit);
                 }
-                Step::Mouse(kind, x, y) => stage.mouse(kind, x, y),
-                Step::Wait(ms) => stage.wait(ms),
-                Step::Row(mut values) => {
+                UserStep::Mouse(kind, x, y) => stage.mouse(kind, x, y),
+                UserStep::Wait(ms) => stage.wait(ms),
+                UserStep::Row(mut values) => {
                     second += 1;
                     values.retain(|value| !value.is_infinite());
                     values.resize(columns, f64::NAN);
                     stage.row(second, &values);
                 }
-                Step::Down => stage.down("gone"),
-                Step::Connect(run) => {
+                UserStep::Down => stage.down("gone"),
+                UserStep::Connect(run) => {
                     columns = 6;
                     stage.connect(run);
                 }
-                Step::Columns(count) => {
+                UserStep::Columns(count) => {
                     columns = count;
                     stage.change_columns(count);
                 }
-                Step::Size(width, height) => {
+                UserStep::Size(width, height) => {
                     (size.0, size.1) = (width, height);
                 }
             }
@@ -186,14 +186,14 @@ proptest! {
             stage.press(KeyCode::Esc);
         }
         prop_assert_eq!(stage.app.screen, Screen::Page(Page::Dashboard));
-        let pointed = (stage.app.drag, stage.app.mark, stage.app.cursor);
+        let pointed = (stage.app.drag, stage.app.mark, stage.app.crosshair);
         prop_assert_eq!(pointed, (None, None, None));
         prop_assert!(stage.app.time_input.is_none());
     }
 }
 
 #[derive(Debug, Clone)]
-enum Told {
+enum SourceStep {
     Row(Vec<f64>, i64),
     Down,
     Connect(u32),
@@ -202,7 +202,7 @@ enum Told {
 }
 
 /// What any source may tell.
-fn told() -> impl Strategy<Value = Told> {
+fn source_step() -> impl Strategy<Value = SourceStep> {
     // A clock may be off by nothing, by minutes, or by as much as a clock can show.
     let ahead = prop_oneof![
         4 => Just(0),
@@ -211,55 +211,58 @@ fn told() -> impl Strategy<Value = Told> {
         1 => Just(-i64::MAX / 8),
     ];
     prop_oneof![
-        6 => (prop::collection::vec(any::<f64>(), 6), ahead).prop_map(|(row, at)| Told::Row(row, at)),
-        1 => Just(Told::Down),
-        1 => (0..3_u32).prop_map(Told::Connect),
-        1 => Just(Told::Live),
-        1 => (1..20_usize).prop_map(Told::Columns),
+        6 => (prop::collection::vec(any::<f64>(), 6), ahead).prop_map(|(row, at)| SourceStep::Row(row, at)),
+        1 => Just(SourceStep::Down),
+        1 => (0..3_u32).prop_map(SourceStep::Connect),
+        1 => Just(SourceStep::Live),
+        1 => (1..20_usize).prop_map(SourceStep::Columns),
     ]
 }
 
 /// Does as a user and several sources do at random; nothing but `q` ends it.
-fn go(stage: &mut Stage, columns: &mut [usize], size: &mut (u16, u16), step: Any) {
+fn apply_step(stage: &mut AppStage, columns: &mut [usize], size: &mut (u16, u16), step: AnyStep) {
     match step {
         // `q` ends the program, and what sources tell has steps of its own.
-        Any::User(
-            Step::Key(KeyCode::Char('q'), _)
-            | Step::Row(_)
-            | Step::Down
-            | Step::Connect(_)
-            | Step::Columns(_),
+        AnyStep::User(
+            UserStep::Key(KeyCode::Char('q'), _)
+            | UserStep::Row(_)
+            | UserStep::Down
+            | UserStep::Connect(_)
+            | UserStep::Columns(_),
         ) => {}
-        Any::User(Step::Key(code, shift)) => {
+        AnyStep::User(UserStep::Key(code, shift)) => {
             let held = if shift { KeyModifiers::SHIFT } else { KeyModifiers::NONE };
             assert!(stage.press_with(code, held) != Flow::Quit);
         }
-        Any::User(Step::Mouse(kind, x, y)) => stage.mouse(kind, x, y),
-        Any::User(Step::Wait(ms)) => stage.wait(ms),
-        Any::User(Step::Size(width, height)) => *size = (width, height),
-        Any::Source(source, told) => {
+        AnyStep::User(UserStep::Mouse(kind, x, y)) => stage.mouse(kind, x, y),
+        AnyStep::User(UserStep::Wait(ms)) => stage.wait(ms),
+        AnyStep::User(UserStep::Size(width, height)) => *size = (width, height),
+        AnyStep::Source(source, step) => {
             let source = source % columns.len();
-            match told {
-                Told::Row(mut values, ahead_ms) => {
+            match step {
+                SourceStep::Row(mut values, ahead_ms) => {
                     values.retain(|value| !value.is_infinite());
                     values.resize(columns[source], f64::NAN);
                     let second = (stage.now - crate::stage::START) / 1000 + 1;
-                    stage.row_of(source, second, ahead_ms, &values);
+                    stage.source_row(source, second, ahead_ms, &values);
                 }
-                Told::Down => {
+                SourceStep::Down => {
                     let retry = Time::from_millis(stage.now + 2000);
                     let reason = SafeText::new("gone");
-                    stage.event_of(source, Event::Down { reason, refused: false, retry });
+                    stage.source_event(
+                        source,
+                        Event::Disconnected { reason, refused: false, retry_at: retry },
+                    );
                 }
-                Told::Connect(run) => {
+                SourceStep::Connect(run) => {
                     columns[source] = 6;
-                    stage.connect_as(source, run);
+                    stage.connect_source(source, run);
                 }
-                Told::Live => stage.event_of(source, Event::Live),
-                Told::Columns(count) => {
+                SourceStep::Live => stage.source_event(source, Event::Live),
+                SourceStep::Columns(count) => {
                     columns[source] = count;
-                    let stream = Stream { header: None, schema: Schema::plain(count) };
-                    stage.event_of(source, Event::Stream(Arc::new(stream)));
+                    let stream = StreamInfo { header: None, schema: Schema::plain(count) };
+                    stage.source_event(source, Event::Stream(Arc::new(stream)));
                 }
             }
         }
@@ -268,31 +271,31 @@ fn go(stage: &mut Stage, columns: &mut [usize], size: &mut (u16, u16), step: Any
 }
 
 #[derive(Debug, Clone)]
-enum Any {
-    User(Step),
-    Source(usize, Told),
+enum AnyStep {
+    User(UserStep),
+    Source(usize, SourceStep),
 }
 
-fn any_step() -> impl Strategy<Value = Any> {
+fn any_step() -> impl Strategy<Value = AnyStep> {
     prop_oneof![
-        1 => step().prop_map(Any::User),
-        1 => (0..100_usize, told()).prop_map(|(source, told)| Any::Source(source, told)),
+        1 => user_step().prop_map(AnyStep::User),
+        1 => (0..100_usize, source_step()).prop_map(|(source, step)| AnyStep::Source(source, step)),
     ]
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
-    fn whatever_several_sources_tell_and_a_user_does_esc_leads_to_the_first_page(
+    fn whatever_several_sources_send_and_a_user_does_esc_leads_to_the_first_page(
         steps in prop::collection::vec(any_step(), 0..60),
         count in 2..9_usize,
     ) {
-        let mut stage = Stage::several(count);
+        let mut stage = AppStage::several_sources(count);
         let (mut columns, mut size) = (vec![6; count], (80, 24));
         // The last of six and more has told nothing yet.
-        stage.connect_as(count - 1, 7);
+        stage.connect_source(count - 1, 7);
         for step in steps {
-            go(&mut stage, &mut columns, &mut size, step);
+            apply_step(&mut stage, &mut columns, &mut size, step);
         }
         // Out of the line for a time, a drag, the help, mark, cursor, a comparison, one chart alone, the
         // table, a dashboard.
@@ -300,39 +303,39 @@ proptest! {
             stage.press(KeyCode::Esc);
         }
         prop_assert_eq!(stage.app.screen, Screen::Page(Page::Overview));
-        let pointed = (stage.app.drag, stage.app.mark, stage.app.cursor);
+        let pointed = (stage.app.drag, stage.app.mark, stage.app.crosshair);
         prop_assert_eq!(pointed, (None, None, None));
     }
 
     #[test]
-    fn what_one_source_tells_changes_nothing_of_the_others(
-        steps in prop::collection::vec(told(), 0..40),
+    fn events_of_one_source_change_nothing_of_the_others(
+        steps in prop::collection::vec(source_step(), 0..40),
     ) {
-        let mut stage = Stage::several(3);
-        let before: Vec<_> = (1..3).map(|at| all_of(&stage, at)).collect();
+        let mut stage = AppStage::several_sources(3);
+        let before: Vec<_> = (1..3).map(|at| source_snapshot(&stage, at)).collect();
         let (mut columns, mut size) = (vec![6; 3], (80, 24));
-        for told in steps {
-            go(&mut stage, &mut columns[..1], &mut size, Any::Source(0, told));
+        for step in steps {
+            apply_step(&mut stage, &mut columns[..1], &mut size, AnyStep::Source(0, step));
         }
         // But for the time that has passed.
-        let after: Vec<_> = (1..3).map(|at| all_of(&stage, at)).collect();
+        let after: Vec<_> = (1..3).map(|at| source_snapshot(&stage, at)).collect();
         prop_assert_eq!(before, after);
     }
 }
 
 /// All that a source has told and how it stands by its own clock, as far as a user sees it.
-fn all_of(stage: &Stage, source: usize) -> (Vec<(i64, Vec<u64>)>, i64, String) {
+fn source_snapshot(stage: &AppStage, source: usize) -> (Vec<(i64, Vec<u64>)>, i64, String) {
     let watched = &stage.app.sources()[source].watched;
     let rows = (0..watched.store.len()).filter_map(|at| watched.store.get(at)).map(|sample| {
         let values = (0..6).map(|column| sample.value(column).to_bits()).collect();
         (sample.time().as_millis(), values)
     });
     let word = watched.state(Time::from_millis(crate::stage::START + 239_003)).word();
-    (rows.collect(), watched.clock_ahead_ms(), word.to_owned())
+    (rows.collect(), watched.clock_offset_ms(), word.to_owned())
 }
 
 /// The dots of the first chart, and the text of its title.
-fn panel(stage: &mut Stage) -> Vec<Vec<String>> {
+fn panel(stage: &mut AppStage) -> Vec<Vec<String>> {
     let buffer = stage.draw(80, 24);
     let rows = 2..7;
     let row = |y| (8..39).map(|x| buffer[(x, y)].symbol().to_owned()).collect();
@@ -348,7 +351,7 @@ proptest! {
         cells in 1..12_usize,
     ) {
         let watched = Watched::new("web-1", false, Duration::from_hours(24));
-        let mut stage = Stage::spanning(watched, Some(Duration::from_mins(5)));
+        let mut stage = AppStage::with_window(watched, Some(Duration::from_mins(5)));
         stage.connect(7);
         let mut second = 0;
         for (at, value) in values.iter().enumerate() {
@@ -363,7 +366,7 @@ proptest! {
             second += 1;
             stage.row(second, &[50.0, 2400.0, 43.0, 0.5, 0.4, 0.4]);
         }
-        let window = |stage: &Stage| stage.app.window_of(31).unwrap().from_ms();
+        let window = |stage: &AppStage| stage.app.window_of(31).unwrap().from_ms();
         let (before, from) = (panel(&mut stage), window(&stage));
         while window(&stage) < from + cells as i64 * cell_ms {
             second += 1;

@@ -3,83 +3,87 @@
 use std::fmt::Write as _;
 
 use loadline::event::Event;
-use loadline::link::{Progress, Reader, Reading, Recorder};
+use loadline::link::{ReadOptions, Recorder, ResumeState, StreamReader};
 use loadline::watched::Watched;
 use loadline_protocol::Time;
 
-use crate::stage::{Stage, check_frame, check_frames, working};
+use crate::stage::{AppStage, check_frame, check_frames, server_values};
 
 /// A screen that has read these lines as a recording, whole.
-fn replay(name: &str, text: &str, now: i64) -> Stage {
-    let mut stage = Stage::new(name);
+fn replay(name: &str, text: &str, now: i64) -> AppStage {
+    let mut stage = AppStage::new(name);
     stage.now = now;
     replay_on(&mut stage, text);
     stage
 }
 
-fn replay_on(stage: &mut Stage, text: &str) {
+fn replay_on(stage: &mut AppStage, text: &str) {
     replay_as(stage, 0, text);
 }
 
 /// The source of this number is a recording of these lines.
-fn replay_as(stage: &mut Stage, source: usize, text: &str) {
-    stage.event_of(source, Event::Replaying);
+fn replay_as(stage: &mut AppStage, source: usize, text: &str) {
+    stage.source_event(source, Event::Replaying);
     let first = Time::from_millis(stage.now);
-    let mut reader = Reader::recorded(Reading::default(), first, std::time::Duration::from_secs(1));
-    let (mut progress, mut events) = (Progress::default(), Vec::new());
-    reader.take(text.as_bytes(), first, &mut progress, &mut events);
-    reader.end(&mut progress, &mut events);
+    let mut reader = StreamReader::for_recording(
+        ReadOptions::default(),
+        first,
+        std::time::Duration::from_secs(1),
+    );
+    let (mut progress, mut events) = (ResumeState::default(), Vec::new());
+    reader.feed(text.as_bytes(), first, &mut progress, &mut events);
+    reader.finish(&mut progress, &mut events);
     events.push(Event::Live);
     let reason = loadline_protocol::SafeText::new("end of input");
     events.push(Event::Ended { reason, failed: false });
     for event in events {
-        stage.event_of(source, event);
+        stage.source_event(source, event);
     }
 }
 
 #[test]
 fn a_large_recording_says_how_far_it_is_read() {
-    let mut stage = Stage::new("big.load");
+    let mut stage = AppStage::new("big.load");
     stage.event(Event::Replaying);
-    stage.event(Event::Reading(43));
+    stage.event(Event::ReadProgress(43));
     let frame = stage.frame(120, 36);
     assert!(frame.lines().next().unwrap().contains("REPLAY   reading 43 %"), "{frame}");
-    stage.event(Event::Reading(100));
+    stage.event(Event::ReadProgress(100));
     assert!(!stage.frame(120, 36).contains("reading"));
 }
 
-fn recorded(events: &[Event]) -> String {
+fn record(events: &[Event]) -> String {
     let (mut recorder, mut text) = (Recorder::new(None), String::new());
     for event in events {
-        recorder.take(event, &mut text);
+        recorder.record(event, &mut text);
     }
     text
 }
 
 /// A frame without its first row.
-fn below_the_header(stage: &mut Stage, width: u16, height: u16) -> String {
+fn below_the_header(stage: &mut AppStage, width: u16, height: u16) -> String {
     let frame = stage.frame(width, height);
     frame.split_once('\n').map_or("", |(_, rest)| rest).to_owned()
 }
 
 #[test]
 fn a_replay_looks_as_the_live_screen_did_at_that_time() {
-    let mut agent = Stage::live();
+    let mut agent = AppStage::live();
     agent.event(Event::Skipped { count: 3 });
-    agent.row(243, &working(243));
+    agent.row(243, &server_values(243));
     agent.down("connection reset");
     agent.connect(8);
     for second in 260..290 {
-        agent.row(second, &working(second));
+        agent.row(second, &server_values(second));
     }
-    for mut live in [agent, Stage::columns(2, 200), Stage::columns(17, 90)] {
-        let mut replay = replay("a.load", &recorded(&live.sent), live.now);
+    for mut live in [agent, AppStage::plain(2, 200), AppStage::plain(17, 90)] {
+        let mut replay = replay("a.load", &record(&live.sent_events), live.now);
         for stage in [&mut live, &mut replay] {
             stage.app.window = std::time::Duration::from_mins(5);
         }
         for keys in ["", "c", "f", "fd", "du"] {
             for stage in [&mut live, &mut replay] {
-                stage.typed(keys);
+                stage.type_keys(keys);
             }
             for (width, height) in [(120, 36), (80, 24), (40, 12)] {
                 assert_eq!(
@@ -94,9 +98,9 @@ fn a_replay_looks_as_the_live_screen_did_at_that_time() {
 
 #[test]
 fn a_recording_cut_off_at_any_byte_still_opens() {
-    let mut live = Stage::live();
-    live.sent.truncate(30);
-    let text = recorded(&live.sent);
+    let mut live = AppStage::live();
+    live.sent_events.truncate(30);
+    let text = record(&live.sent_events);
     assert!(text.len() > 500);
     for length in 0..text.len() {
         let part = &text[..length];
@@ -119,7 +123,7 @@ fn a_recording_that_does_not_fit_says_so() {
     for second in 1..=rows {
         writeln!(text, "{second}{values}").unwrap();
     }
-    let mut stage = Stage::keeping("large.load", std::time::Duration::MAX);
+    let mut stage = AppStage::with_retention("large.load", std::time::Duration::MAX);
     replay_on(&mut stage, &text);
     let frame = stage.frame(100, 24);
     assert!(frame.contains("the oldest 7 rows of this recording do not fit"), "{frame}");
@@ -127,13 +131,13 @@ fn a_recording_that_does_not_fit_says_so() {
 
 #[test]
 fn a_recording_is_seen_as_a_whole() {
-    let mut live = Stage::live();
+    let mut live = AppStage::live();
     // Half an hour later, another run.
     live.connect(8);
     for second in 2040..2280 {
-        live.row(second, &working(second));
+        live.row(second, &server_values(second));
     }
-    let text = recorded(&live.sent);
+    let text = record(&live.sent_events);
     let now = crate::stage::START + 100_000_000;
     check_frames("replay", &mut replay("server-room.load", &text, now));
     check_frames("replay_empty", &mut replay("empty.load", "", now));
@@ -141,16 +145,16 @@ fn a_recording_is_seen_as_a_whole() {
 
 #[test]
 fn recordings_beside_each_other_are_seen_as_a_whole_on_one_axis() {
-    let mut live = Stage::live();
-    let early = recorded(&live.sent);
-    live.sent.truncate(2);
+    let mut live = AppStage::live();
+    let early = record(&live.sent_events);
+    live.sent_events.truncate(2);
     for second in 3000..3240 {
-        live.row(second, &working(second));
+        live.row(second, &server_values(second));
     }
-    let late = recorded(&live.sent);
-    let mut stage = Stage::new("monday.load");
+    let late = record(&live.sent_events);
+    let mut stage = AppStage::new("monday.load");
     let keep = std::time::Duration::MAX;
-    stage.app = stage.app.beside([Watched::new("tuesday.load", false, keep)]);
+    stage.app = stage.app.with_sources([Watched::new("tuesday.load", false, keep)]);
     stage.now = crate::stage::START + 100_000_000;
     replay_as(&mut stage, 0, &early);
     replay_as(&mut stage, 1, &late);
@@ -159,21 +163,21 @@ fn recordings_beside_each_other_are_seen_as_a_whole_on_one_axis() {
     assert!(frame.contains("2 sources") && frame.contains(" 2 REPLAY "), "{frame}");
     assert!(!frame.contains("clock"), "nobody knows how far a recorded clock was off: {frame}");
     check_frame("replay_beside", &mut stage, 120, 36);
-    stage.typed("v");
+    stage.type_keys("v");
     check_frame("replay_together", &mut stage, 120, 36);
 }
 
 #[test]
 fn a_recording_beside_a_server_that_lives_leaves_its_span_alone() {
-    let text = recorded(&Stage::live().sent);
-    let mut stage = Stage::several(3);
+    let text = record(&AppStage::live().sent_events);
+    let mut stage = AppStage::several_sources(3);
     let keep = std::time::Duration::MAX;
-    stage.app = stage.app.beside([Watched::new("monday.load", false, keep)]);
+    stage.app = stage.app.with_sources([Watched::new("monday.load", false, keep)]);
     let span = stage.app.window;
     replay_as(&mut stage, 3, &text);
     assert_eq!(stage.app.window, span);
     let frame = stage.frame(120, 36);
     assert!(frame.contains(" 3 LIVE ") && frame.contains(" 1 REPLAY "), "{frame}");
     // No more is to come of it: it is no less fresh than they are.
-    assert!(stage.app.is_fresh_of(3));
+    assert!(stage.app.is_source_fresh(3));
 }

@@ -6,37 +6,37 @@ use std::time::Duration;
 
 use crossterm::event::KeyCode;
 use loadline::app::{Flow, Screen};
-use loadline::event::{Event, Stream};
+use loadline::event::{Event, StreamInfo};
 use loadline::layout::Page;
-use loadline::link::{Progress, Reader, Reading};
+use loadline::link::{ReadOptions, ResumeState, StreamReader};
 use loadline::theme::Palette;
 use loadline::watched::Watched;
 use loadline_protocol::{Header, Note, SafeText, Schema, Time};
 use ratatui::style::{Color, Modifier};
 
-use crate::stage::{START, Stage, check_frame, check_frames, colour_of, working};
+use crate::stage::{AppStage, START, check_frame, check_frames, colour_of, server_values};
 
 #[test]
 fn the_dashboard_of_a_live_server() {
-    check_frames("live", &mut Stage::live());
-    check_frame("live", &mut Stage::live(), 20, 5);
-    check_frame("live", &mut Stage::live(), 60, 2);
+    check_frames("live", &mut AppStage::live());
+    check_frame("live", &mut AppStage::live(), 20, 5);
+    check_frame("live", &mut AppStage::live(), 60, 2);
 }
 
 #[test]
 fn what_the_agent_costs_stands_at_the_end_of_the_header_where_there_is_room() {
-    let mut stage = Stage::live();
-    let told = |text: &str| match Note::parse(text) {
+    let mut stage = AppStage::live();
+    let health = |text: &str| match Note::parse(text) {
         Ok(Note::Health(health)) => Event::Health(health),
         other => panic!("{other:?}"),
     };
-    stage.event(told("agent cpu=0.05% rss=3.1MiB late=0 clients=3"));
+    stage.event(health("agent cpu=0.05% rss=3.1MiB late=0 clients=3"));
     let header =
-        |stage: &mut Stage, width| stage.frame(width, 24).lines().next().unwrap().to_owned();
+        |stage: &mut AppStage, width| stage.frame(width, 24).lines().next().unwrap().to_owned();
     assert!(header(&mut stage, 120).contains("  agent 0.05 % 3.1 MiB"));
-    assert_eq!(header(&mut stage, 80), header(&mut Stage::live(), 80));
+    assert_eq!(header(&mut stage, 80), header(&mut AppStage::live(), 80));
     // That it does not keep up matters more than what it costs.
-    stage.event(told("agent cpu=0.05% late=7"));
+    stage.event(health("agent cpu=0.05% late=7"));
     assert!(header(&mut stage, 120).contains("  7 late  agent 0.05 %"));
     stage.event(Event::Connected);
     assert!(!header(&mut stage, 120).contains("agent 0"), "of an agent that is no more");
@@ -44,8 +44,8 @@ fn what_the_agent_costs_stands_at_the_end_of_the_header_where_there_is_room() {
 
 #[test]
 fn one_chart_over_the_whole_screen() {
-    let mut stage = Stage::live();
-    stage.typed("4f");
+    let mut stage = AppStage::live();
+    stage.type_keys("4f");
     check_frames("fullscreen_load", &mut stage);
     assert_eq!(stage.app.screen, Screen::Page(Page::Fullscreen));
     stage.press(KeyCode::Tab);
@@ -53,13 +53,13 @@ fn one_chart_over_the_whole_screen() {
     stage.press(KeyCode::BackTab);
     assert!(stage.frame(80, 24).contains("4  Load"));
     stage.press(KeyCode::Esc);
-    assert_eq!(stage.frame(80, 24), Stage::live().frame(80, 24));
+    assert_eq!(stage.frame(80, 24), AppStage::live().frame(80, 24));
 }
 
 #[test]
 fn the_help_lists_every_key_and_esc_leaves_it() {
-    let mut stage = Stage::live();
-    stage.typed("?");
+    let mut stage = AppStage::live();
+    stage.type_keys("?");
     check_frames("help", &mut stage);
     for (width, height) in [(120, 36), (80, 24), (40, 12)] {
         let frame = stage.frame(width, height);
@@ -68,14 +68,14 @@ fn the_help_lists_every_key_and_esc_leaves_it() {
         assert!(frame.lines().rev().nth(1).unwrap().contains('╰') || height > 24, "{frame}");
     }
     stage.press(KeyCode::Esc);
-    assert_eq!(stage.frame(80, 24), Stage::live().frame(80, 24));
+    assert_eq!(stage.frame(80, 24), AppStage::live().frame(80, 24));
 }
 
 #[test]
 fn the_help_is_wrapped_and_scrolled_where_there_is_little_room_and_nothing_is_cut() {
-    let mut stage = Stage::live();
+    let mut stage = AppStage::live();
     stage.frame(40, 12);
-    stage.typed("?");
+    stage.type_keys("?");
     let mut seen = String::new();
     let mut rows = 0;
     for _ in 0..20 {
@@ -99,35 +99,35 @@ fn the_help_is_wrapped_and_scrolled_where_there_is_little_room_and_nothing_is_cu
 
 #[test]
 fn the_table_is_below_alone_or_off() {
-    let mut stage = Stage::live();
-    stage.typed("d");
+    let mut stage = AppStage::live();
+    stage.type_keys("d");
     check_frames("table", &mut stage);
-    stage.typed("d");
+    stage.type_keys("d");
     check_frames("no_table", &mut stage);
-    stage.typed("d");
-    assert_eq!(stage.frame(80, 24), Stage::live().frame(80, 24));
+    stage.type_keys("d");
+    assert_eq!(stage.frame(80, 24), AppStage::live().frame(80, 24));
 }
 
 #[test]
 fn a_key_lets_ssh_ask_while_there_is_no_connection() {
     let mut watched = Watched::new("me@web-1", false, Duration::from_hours(1));
-    watched.asks = true;
-    let mut stage = Stage::of(watched);
-    stage.typed("r");
+    watched.may_prompt = true;
+    let mut stage = AppStage::watching(watched);
+    stage.type_keys("r");
     let screen = stage.frame(80, 24);
     assert!(screen.contains("there is nothing to ask") && !screen.contains("let ssh ask"));
-    stage.app.notice = None;
+    stage.app.footer_message = None;
     stage.down("me@web-1: Permission denied (publickey)");
     check_frame("ssh_refused", &mut stage, 100, 24);
-    assert_eq!(stage.press(KeyCode::Char('r')), Flow::Lend { source: 0 });
+    assert_eq!(stage.press(KeyCode::Char('r')), Flow::LendTerminal { source: 0 });
     // Over the help as well, as the state is in sight there, too.
-    stage.typed("?");
-    assert_eq!(stage.press(KeyCode::Char('r')), Flow::Lend { source: 0 });
+    stage.type_keys("?");
+    assert_eq!(stage.press(KeyCode::Char('r')), Flow::LendTerminal { source: 0 });
 }
 
 #[test]
 fn nothing_has_come_yet() {
-    let mut stage = Stage::new("web-1:1027");
+    let mut stage = AppStage::new("web-1:1027");
     check_frames("connecting", &mut stage);
     stage.down("connection refused");
     check_frames("refused", &mut stage);
@@ -139,7 +139,7 @@ fn nothing_has_come_yet() {
 
 #[test]
 fn stale_data_never_looks_live() {
-    let mut stage = Stage::live();
+    let mut stage = AppStage::live();
     let live = stage.draw(80, 24);
     assert_eq!(colour_of(&live, "⠉"), Some(Color::Cyan));
     stage.wait(2990);
@@ -154,7 +154,7 @@ fn stale_data_never_looks_live() {
 
 #[test]
 fn a_lost_connection_says_why_and_what_was_seen_stays() {
-    let mut stage = Stage::live();
+    let mut stage = AppStage::live();
     stage.down("connection reset");
     check_frames("reconnecting", &mut stage);
     assert_eq!(colour_of(&stage.draw(80, 24), "⠉"), Some(Color::DarkGray));
@@ -162,7 +162,7 @@ fn a_lost_connection_says_why_and_what_was_seen_stays() {
 
 #[test]
 fn a_long_reason_of_an_outage_is_shortened_and_does_not_vanish() {
-    let mut stage = Stage::live();
+    let mut stage = AppStage::live();
     stage.down("the server's certificate is of an unknown issuer; give its CA by --tls-ca");
     let mut header = |width| stage.frame(width, 12).lines().next().unwrap_or_default().to_owned();
     let wide = header(160);
@@ -176,12 +176,12 @@ fn a_long_reason_of_an_outage_is_shortened_and_does_not_vanish() {
 
 #[test]
 fn after_an_outage_a_gap_is_a_gap() {
-    let mut stage = Stage::live();
+    let mut stage = AppStage::live();
     stage.down("connection refused");
     stage.now += 60_000;
     stage.connect(8);
     for second in 300..310 {
-        stage.row(second, &working(second));
+        stage.row(second, &server_values(second));
     }
     stage.event(Event::Live);
     stage.event(Event::Skipped { count: 5 });
@@ -190,24 +190,24 @@ fn after_an_outage_a_gap_is_a_gap() {
 
 #[test]
 fn a_paused_view_stands_still_while_samples_are_kept() {
-    let mut stage = Stage::live();
+    let mut stage = AppStage::live();
     let charts = |frame: String| frame.lines().skip(1).take(16).collect::<Vec<_>>().join("\n");
     let before = charts(stage.frame(80, 24));
-    stage.typed(" ");
+    stage.type_keys(" ");
     for second in 240..277 {
-        stage.row(second, &working(second));
+        stage.row(second, &server_values(second));
     }
     assert_eq!(charts(stage.frame(80, 24)), before);
     check_frames("paused", &mut stage);
-    stage.typed(" ");
+    stage.type_keys(" ");
     let after = stage.frame(80, 24);
     assert!(after.contains(" LIVE ") && after.contains("14:04:36.000"), "{after}");
 }
 
 #[test]
 fn a_view_that_does_not_live_says_so_however_narrow_the_screen() {
-    let mut stage = Stage::live();
-    stage.typed(" ");
+    let mut stage = AppStage::live();
+    stage.type_keys(" ");
     stage.wait(60_000);
     for width in 14..80 {
         assert!(stage.frame(width, 10).contains("PAUSED"), "{width}");
@@ -217,7 +217,7 @@ fn a_view_that_does_not_live_says_so_however_narrow_the_screen() {
 
 #[test]
 fn a_plain_source_of_two_columns() {
-    let mut stage = Stage::columns(2, 0);
+    let mut stage = AppStage::plain(2, 0);
     for second in 0..120 {
         let t = second as f64;
         stage.row(second, &[(t / 9.0).sin(), (t / 20.0).cos() * 1000.0]);
@@ -226,11 +226,11 @@ fn a_plain_source_of_two_columns() {
 }
 
 #[test]
-fn a_metric_that_the_system_does_not_tell() {
-    let mut stage = Stage::new("127.0.0.1:1027");
+fn a_metric_that_the_system_does_not_provide() {
+    let mut stage = AppStage::new("127.0.0.1:1027");
     stage.connect(7);
     for second in 0..60 {
-        let mut values = working(second);
+        let mut values = server_values(second);
         values[1] = f64::NAN;
         stage.row(second, &values);
     }
@@ -239,19 +239,19 @@ fn a_metric_that_the_system_does_not_tell() {
 
 #[test]
 fn a_terminal_that_knows_ascii_only_gets_no_other_character() {
-    let mut stage = Stage::live();
+    let mut stage = AppStage::live();
     stage.app.theme.ascii = true;
     check_frames("ascii", &mut stage);
-    stage.typed("?");
+    stage.type_keys("?");
     assert!(stage.frame(120, 36).is_ascii());
-    stage.typed("?f");
+    stage.type_keys("?f");
     assert!(stage.frame(120, 36).is_ascii());
 }
 
 #[test]
 fn without_colour_there_is_bold_and_reverse_and_no_colour() {
-    let mut stage = Stage::live();
-    stage.app.theme.colour = false;
+    let mut stage = AppStage::live();
+    stage.app.theme.has_colour = false;
     let buffer = stage.draw(80, 24);
     assert!(buffer.content.iter().all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset));
     assert!(buffer.content.iter().any(|cell| cell.modifier.contains(Modifier::BOLD)));
@@ -262,18 +262,18 @@ fn without_colour_there_is_bold_and_reverse_and_no_colour() {
 
 #[test]
 fn no_background_is_ever_painted() {
-    let mut stage = Stage::live();
-    stage.typed("?");
+    let mut stage = AppStage::live();
+    stage.type_keys("?");
     assert!(stage.draw(120, 36).content.iter().all(|cell| cell.bg == Color::Reset));
 }
 
 #[test]
 fn four_hundred_columns_and_a_name_that_is_too_long_still_make_a_screen() {
     let name = "a-very-long-host-name-".repeat(20);
-    let mut stage = Stage::new(&name);
+    let mut stage = AppStage::new(&name);
     stage.event(Event::Connected);
     let schema = Schema::plain(400);
-    stage.event(Event::Stream(Arc::new(Stream { header: Some(Header::default()), schema })));
+    stage.event(Event::Stream(Arc::new(StreamInfo { header: Some(Header::default()), schema })));
     stage.row(0, &[1.0; 400]);
     stage.row(1, &[2.0; 400]);
     stage.press(KeyCode::BackTab);
@@ -283,30 +283,31 @@ fn four_hundred_columns_and_a_name_that_is_too_long_still_make_a_screen() {
 #[test]
 fn one_three_and_twelve_charts() {
     for count in [1, 3, 12] {
-        check_frames(&format!("charts_{count}"), &mut Stage::columns(count, 200));
+        check_frames(&format!("charts_{count}"), &mut AppStage::plain(count, 200));
     }
-    let mut stage = Stage::columns(12, 200);
+    let mut stage = AppStage::plain(12, 200);
     stage.press(KeyCode::BackTab);
     check_frame("charts_12_end", &mut stage, 80, 24);
 }
 
 #[test]
 fn two_hundred_columns_are_pages_of_charts() {
-    let mut stage = Stage::columns(200, 200);
+    let mut stage = AppStage::plain(200, 200);
     check_frames("columns_200", &mut stage);
-    stage.typed("f");
+    stage.type_keys("f");
     check_frame("columns_200_chart", &mut stage, 120, 36);
 }
 
 /// A stream that nobody was asked for, as it comes through a pipe.
-fn piped(text: &str) -> Stage {
-    let mut stage = Stage::new("stdin");
+fn from_pipe(text: &str) -> AppStage {
+    let mut stage = AppStage::new("stdin");
     stage.event(Event::Connected);
-    let (mut reader, mut progress) = (Reader::unasked(Reading::default()), Progress::default());
+    let (mut reader, mut progress) =
+        (StreamReader::without_request(ReadOptions::default()), ResumeState::default());
     for line in text.split_inclusive('\n') {
         let mut events = Vec::new();
         let now = Time::from_millis(stage.now);
-        reader.take(line.as_bytes(), now, &mut progress, &mut events);
+        reader.feed(line.as_bytes(), now, &mut progress, &mut events);
         for event in events {
             stage.event(event);
         }
@@ -341,7 +342,7 @@ fn what_vmstat_writes_is_a_screen_at_once() {
             97 - busy,
         );
     }
-    check_frames("vmstat", &mut piped(&text));
+    check_frames("vmstat", &mut from_pipe(&text));
 }
 
 #[test]
@@ -350,7 +351,7 @@ fn a_sine_of_two_columns_is_a_screen_at_once() {
         let phase = f64::from(second) / 12.0;
         format!("{:.4}\t{:.4}\n", phase.sin(), phase.cos())
     };
-    check_frames("sine", &mut piped(&(0..120).map(row).collect::<String>()));
+    check_frames("sine", &mut from_pipe(&(0..120).map(row).collect::<String>()));
 }
 
 #[test]
@@ -369,13 +370,13 @@ fn a_csv_file_with_a_heading_is_a_screen_at_once() {
             20_000.0 * (1.3 - wave)
         );
     }
-    check_frames("csv", &mut piped(&text));
+    check_frames("csv", &mut from_pipe(&text));
 }
 
 #[test]
 fn large_digits_say_the_value_from_across_the_room() {
-    let mut stage = Stage::live();
-    stage.typed("f");
+    let mut stage = AppStage::live();
+    stage.type_keys("f");
     check_frames("presenter", &mut stage);
     stage.wait(60_000);
     let silent = stage.draw(120, 36);
@@ -383,8 +384,8 @@ fn large_digits_say_the_value_from_across_the_room() {
 }
 
 #[test]
-fn every_theme_tells_series_apart_and_paints_no_background() {
-    let mut stage = Stage::live();
+fn every_theme_distinguishes_series_and_paints_no_background() {
+    let mut stage = AppStage::live();
     for palette in [Palette::Dark, Palette::Light, Palette::Mono] {
         assert_eq!(stage.app.theme.palette, palette);
         let buffer = stage.draw(120, 36);
@@ -392,22 +393,22 @@ fn every_theme_tells_series_apart_and_paints_no_background() {
         let lines: Vec<_> = (0..3).map(|line| stage.app.theme.line(line, true).fg).collect();
         let differ = lines[0] != lines[1] && lines[1] != lines[2] && lines[0] != lines[2];
         assert_eq!(differ, palette != Palette::Mono);
-        stage.typed("C");
+        stage.type_keys("C");
     }
-    stage.typed("CC");
+    stage.type_keys("CC");
     check_frame("mono", &mut stage, 120, 36);
 }
 
 #[test]
 fn the_help_scrolls_to_its_end() {
-    let mut stage = Stage::live();
+    let mut stage = AppStage::live();
     stage.frame(80, 24);
-    stage.typed("?");
+    stage.type_keys("?");
     assert!(!stage.frame(80, 24).contains("right drag"));
     stage.press(KeyCode::PageDown);
     stage.press(KeyCode::PageDown);
     let end = stage.frame(80, 24);
-    let most = stage.app.help(stage.app.area()).2;
+    let most = stage.app.help_layout(stage.app.area()).2;
     assert!(matches!(stage.app.screen, Screen::Help { scroll, .. } if scroll == most));
     assert!(end.contains("right drag"), "{end}");
     stage.press(KeyCode::Up);

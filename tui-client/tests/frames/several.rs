@@ -3,20 +3,20 @@
 use std::sync::Arc;
 
 use crossterm::event::{KeyCode, MouseButton, MouseEventKind};
-use loadline::app::{Flow, Order, Screen, View};
-use loadline::event::{Event, Stream};
+use loadline::app::{Flow, Order, Screen, WindowEnd};
+use loadline::event::{Event, StreamInfo};
 use loadline::layout::Page;
 use loadline::store::Window;
 use loadline_protocol::{SafeText, Time};
 
-use crate::stage::{START, Stage, check_frame, check_frames, working};
+use crate::stage::{AppStage, START, check_frame, check_frames, server_values};
 
-fn page(stage: &Stage) -> Page {
+fn page(stage: &AppStage) -> Page {
     stage.app.screen.page()
 }
 
 /// The names on the lines of the overview, top to bottom.
-fn names(stage: &mut Stage, width: u16, height: u16) -> Vec<String> {
+fn names(stage: &mut AppStage, width: u16, height: u16) -> Vec<String> {
     let frame = stage.frame(width, height);
     let words = frame.lines().skip(1).filter_map(|line| {
         let name = line.split_whitespace().find(|word| word.starts_with("web-"))?;
@@ -28,57 +28,57 @@ fn names(stage: &mut Stage, width: u16, height: u16) -> Vec<String> {
 #[test]
 fn three_twelve_and_a_hundred_sources_at_a_glance() {
     for count in [3, 12, 100] {
-        check_frames(&format!("overview_{count}"), &mut Stage::several(count));
+        check_frames(&format!("overview_{count}"), &mut AppStage::several_sources(count));
     }
-    let mut stage = Stage::several(12);
+    let mut stage = AppStage::several_sources(12);
     stage.app.theme.ascii = true;
     check_frame("overview_ascii", &mut stage, 120, 36);
-    stage.typed("?");
+    stage.type_keys("?");
     assert!(stage.frame(120, 36).is_ascii());
 }
 
 #[test]
-fn names_and_values_are_shortened_only_where_there_is_no_room_and_stay_told_apart() {
+fn names_and_values_are_shortened_only_where_there_is_no_room_and_stay_distinct() {
     let named = |at: usize| {
         let name = format!("127.0.0.1:1900{at}");
         loadline::watched::Watched::new(&name, false, std::time::Duration::from_hours(1))
     };
-    let mut stage = Stage::of(named(1));
-    stage.app = stage.app.beside([named(2)]);
+    let mut stage = AppStage::watching(named(1));
+    stage.app = stage.app.with_sources([named(2)]);
     for source in [0, 1] {
-        stage.event_of(source, Event::Connected);
+        stage.source_event(source, Event::Connected);
         let schema = "time:s seq cpu:% disk_used:% requests".parse().unwrap();
-        let stream = Arc::new(Stream { header: None, schema });
-        stage.event_of(source, Event::Stream(stream));
-        stage.event_of(source, Event::Live);
+        let stream = Arc::new(StreamInfo { header: None, schema });
+        stage.source_event(source, Event::Stream(stream));
+        stage.source_event(source, Event::Live);
     }
     for (second, source) in (0..30).flat_map(|second| [(second, 0), (second, 1)]) {
-        stage.row_of(source, second, 0, &[12.5, 24.5, 1234.0]);
+        stage.source_row(source, second, 0, &[12.5, 24.5, 1234.0]);
     }
     check_frame("overview_long_names", &mut stage, 120, 10);
     let wide = stage.frame(120, 10);
     assert!(wide.contains("disk_used  24.5 %") && wide.contains("requests "), "{wide}");
     let small = stage.frame(40, 12);
     assert!(small.contains("~.1:19001") && small.contains("~.1:19002"), "{small}");
-    stage.typed("v");
+    stage.type_keys("v");
     let legend = stage.frame(40, 12);
     assert!(legend.contains(":19001 ") && legend.contains(":19002 "), "{legend}");
 }
 
 #[test]
 fn a_hundred_sources_scroll_line_by_line_and_page_by_page() {
-    let mut stage = Stage::several(100);
+    let mut stage = AppStage::several_sources(100);
     assert_eq!(names(&mut stage, 80, 24)[..2], ["web-1", "web-2"]);
     assert_eq!(names(&mut stage, 80, 24).len(), 22);
-    stage.typed("kj");
-    assert_eq!(stage.app.shown(), 1);
+    stage.type_keys("kj");
+    assert_eq!(stage.app.shown_source(), 1);
     for _ in 0..21 {
         stage.press(KeyCode::Down);
     }
     assert_eq!(names(&mut stage, 80, 24).first().unwrap(), "web-2");
     stage.press(KeyCode::PageDown);
     assert_eq!(
-        (stage.app.shown(), names(&mut stage, 80, 24).last().unwrap().as_str()),
+        (stage.app.shown_source(), names(&mut stage, 80, 24).last().unwrap().as_str()),
         (44, "web-45")
     );
     assert!(stage.frame(80, 24).contains("sources 24-45 of 100"));
@@ -86,7 +86,7 @@ fn a_hundred_sources_scroll_line_by_line_and_page_by_page() {
         stage.press(KeyCode::PageDown);
     }
     assert_eq!(
-        (stage.app.shown(), names(&mut stage, 80, 24).last().unwrap().as_str()),
+        (stage.app.shown_source(), names(&mut stage, 80, 24).last().unwrap().as_str()),
         (99, "web-100")
     );
     // A larger screen has no empty lines at the end.
@@ -95,8 +95,8 @@ fn a_hundred_sources_scroll_line_by_line_and_page_by_page() {
 
 #[test]
 fn the_hottest_stand_first_and_those_that_do_not_live_last() {
-    let mut stage = Stage::several(12);
-    stage.typed("o");
+    let mut stage = AppStage::several_sources(12);
+    stage.type_keys("o");
     assert_eq!(stage.app.order, Order::Hottest);
     let frame = stage.frame(120, 36);
     let lines: Vec<&str> = frame.lines().skip(1).take(12).collect();
@@ -112,28 +112,28 @@ fn the_hottest_stand_first_and_those_that_do_not_live_last() {
     assert!(heats.windows(2).all(|pair| pair[0] >= pair[1]), "{heats:?}");
     check_frame("overview_hottest", &mut stage, 120, 36);
     // What becomes hot goes up, and the line that is chosen stays the one of its source.
-    stage.row_of(8, 240, 0, &[100.0, 2400.0, 43.0, 0.5, 0.4, 0.4]);
+    stage.source_row(8, 240, 0, &[100.0, 2400.0, 43.0, 0.5, 0.4, 0.4]);
     assert_eq!(names(&mut stage, 120, 36)[0], "web-9");
-    assert_eq!(stage.app.shown(), 0);
-    stage.typed("o");
+    assert_eq!(stage.app.shown_source(), 0);
+    stage.type_keys("o");
     assert_eq!(names(&mut stage, 120, 36)[0], "web-1");
 }
 
 #[test]
 fn enter_opens_a_dashboard_and_esc_leads_back() {
-    let mut stage = Stage::several(12);
-    stage.typed("jj");
+    let mut stage = AppStage::several_sources(12);
+    stage.type_keys("jj");
     stage.press(KeyCode::Enter);
     check_frames("dashboard_of_several", &mut stage);
     assert_eq!((page(&stage), stage.app.watched().name.as_str()), (Page::Dashboard, "web-3:1027"));
-    stage.typed("n");
+    stage.type_keys("n");
     check_frame("dashboard_of_a_clock_ahead", &mut stage, 120, 36);
     assert!(stage.frame(120, 36).contains("clock +90 s"));
-    stage.typed("NNNN");
+    stage.type_keys("NNNN");
     assert_eq!(stage.app.watched().name, "web-12:1027");
-    stage.typed("n");
+    stage.type_keys("n");
     assert_eq!(stage.app.watched().name, "web-1:1027");
-    stage.typed("f");
+    stage.type_keys("f");
     assert_eq!(page(&stage), Page::Fullscreen);
     for expected in [Page::Dashboard, Page::Overview, Page::Overview] {
         stage.press(KeyCode::Esc);
@@ -143,80 +143,80 @@ fn enter_opens_a_dashboard_and_esc_leads_back() {
 
 #[test]
 fn a_click_chooses_a_source_a_second_one_opens_it_and_the_wheel_scrolls() {
-    let mut stage = Stage::several(100);
+    let mut stage = AppStage::several_sources(100);
     stage.frame(80, 24);
     stage.mouse(MouseEventKind::ScrollDown, 20, 5);
     assert_eq!(names(&mut stage, 80, 24)[0], "web-4");
     stage.drag(MouseButton::Left, (20, 3), (20, 3));
-    assert_eq!((stage.app.shown(), page(&stage)), (5, Page::Overview));
+    assert_eq!((stage.app.shown_source(), page(&stage)), (5, Page::Overview));
     stage.drag(MouseButton::Left, (20, 3), (20, 3));
-    assert_eq!((stage.app.shown(), page(&stage)), (5, Page::Dashboard));
+    assert_eq!((stage.app.shown_source(), page(&stage)), (5, Page::Dashboard));
 }
 
 #[test]
 fn one_metric_of_all_in_one_chart_and_in_a_chart_for_each() {
     for count in [3, 12] {
-        let mut stage = Stage::several(count);
-        stage.typed("v");
+        let mut stage = AppStage::several_sources(count);
+        stage.type_keys("v");
         check_frames(&format!("together_{count}"), &mut stage);
-        stage.typed("v");
+        stage.type_keys("v");
         check_frames(&format!("apart_{count}"), &mut stage);
-        stage.typed("v");
+        stage.type_keys("v");
         assert_eq!(page(&stage), Page::Overview);
     }
-    let mut stage = Stage::several(12);
-    stage.typed("v4");
+    let mut stage = AppStage::several_sources(12);
+    stage.type_keys("v4");
     let load = stage.frame(120, 36);
     assert!(load.contains("4  Load: 1m"), "{load}");
-    stage.typed("v");
+    stage.type_keys("v");
     let apart = stage.frame(120, 36);
     assert!(apart.lines().next().unwrap().contains("Load"), "{apart}");
-    stage.typed("vv");
+    stage.type_keys("vv");
     stage.press(KeyCode::Tab);
     assert!(stage.frame(120, 36).contains("1  CPU"));
-    stage.typed("NjkN");
+    stage.type_keys("NjkN");
     let others = stage.frame(120, 36);
     assert!(others.contains("sources 7-12 of 12") && others.contains("web-11:1027"), "{others}");
     stage.press(KeyCode::Enter);
     assert_eq!(stage.app.watched().name, "web-11:1027");
-    stage.typed("v");
+    stage.type_keys("v");
     stage.press(KeyCode::Esc);
     assert_eq!(page(&stage), Page::Dashboard, "back to where comparing began");
 }
 
 #[test]
 fn the_cursor_stands_at_one_time_of_all_sources_and_shows_their_values_there() {
-    let mut stage = Stage::several(6);
-    stage.typed("vc");
+    let mut stage = AppStage::several_sources(6);
+    stage.type_keys("vc");
     for _ in 0..3 {
         stage.press(KeyCode::Left);
     }
-    let cursor = stage.app.cursor.expect("a cursor").as_millis();
+    let cursor = stage.app.crosshair.expect("a cursor").as_millis();
     let second = (cursor - START) / 1000;
     check_frames("together_cursor", &mut stage);
     let frame = stage.frame(120, 36);
     for source in [0, 1, 2, 3] {
-        let value = working(second + 11 * source)[0];
+        let value = server_values(second + 11 * source)[0];
         assert!(frame.contains(&format!("{value:.1} %")), "{source}: {value} in\n{frame}");
     }
-    stage.typed("v");
+    stage.type_keys("v");
     check_frame("apart_cursor", &mut stage, 120, 36);
     // It goes on to the other pages, and each sample of any source is a step, also that of the clock
     // that is corrected: its rows are taken to be under way for no time, and stand 3 ms later.
-    stage.typed("t");
-    assert_eq!(stage.app.cursor.map(Time::as_millis), Some(cursor + 997));
-    stage.typed("TT");
-    assert_eq!(stage.app.cursor.map(Time::as_millis), Some(cursor - 3));
-    stage.typed("v");
-    assert!(stage.app.cursor.is_some());
+    stage.type_keys("t");
+    assert_eq!(stage.app.crosshair.map(Time::as_millis), Some(cursor + 997));
+    stage.type_keys("TT");
+    assert_eq!(stage.app.crosshair.map(Time::as_millis), Some(cursor - 3));
+    stage.type_keys("v");
+    assert!(stage.app.crosshair.is_some());
     stage.press(KeyCode::Esc);
-    assert_eq!((page(&stage), stage.app.cursor), (Page::Overview, None));
+    assert_eq!((page(&stage), stage.app.crosshair), (Page::Overview, None));
 }
 
 #[test]
 fn where_a_source_had_no_sample_the_cursor_finds_no_value() {
-    let mut stage = Stage::several(6);
-    stage.typed("vc");
+    let mut stage = AppStage::several_sources(6);
+    stage.type_keys("vc");
     let frame = stage.frame(120, 36);
     // The fifth fell silent ten seconds before.
     let line = frame.lines().find(|line| line.contains("web-5:1027")).unwrap();
@@ -226,21 +226,21 @@ fn where_a_source_had_no_sample_the_cursor_finds_no_value() {
 
 #[test]
 fn a_clock_that_is_off_makes_no_difference_on_the_axis() {
-    let mut stage = Stage::several(6);
+    let mut stage = AppStage::several_sources(6);
     // But for the 3 ms that its rows take, which nobody can know.
     assert_eq!(stage.app.newest().map(Time::as_millis), Some(START + 239_003));
     let window = stage.app.window_of(60).unwrap();
-    let peak = |stage: &Stage, source: usize, window: Window| {
-        let window = window.by_clock(stage.app.ahead_ms(source));
+    let peak = |stage: &AppStage, source: usize, window: Window| {
+        let window = window.with_clock_offset(stage.app.clock_offset_ms(source));
         let slots = stage.app.sources()[source].watched.store.slots(0, window).slots;
         let max = |at: usize| slots[at].map_or(f64::MIN, |slot| slot.max);
         (0..slots.len()).max_by(|a, b| max(*a).total_cmp(&max(*b)))
     };
     // A source without a shift of its wave beside the one whose clock is ahead.
     for second in 0..240 {
-        let values = working(second + 33);
-        stage.row_of(0, 300 + second, 0, &values);
-        stage.row_of(3, 300 + second, 90_000, &values);
+        let values = server_values(second + 33);
+        stage.source_row(0, 300 + second, 0, &values);
+        stage.source_row(3, 300 + second, 90_000, &values);
     }
     let later = stage.app.window_of(60).unwrap();
     assert!(later.from_ms() > window.from_ms());
@@ -254,33 +254,33 @@ fn a_clock_that_is_off_makes_no_difference_on_the_axis() {
 
 #[test]
 fn pause_pan_and_zoom_are_those_of_all_pages() {
-    let mut stage = Stage::several(12);
-    stage.typed(" ");
-    let View::Paused(until) = stage.app.view else { panic!("it is paused") };
+    let mut stage = AppStage::several_sources(12);
+    stage.type_keys(" ");
+    let WindowEnd::Paused(until) = stage.app.window_end else { panic!("it is paused") };
     let before = stage.frame(120, 36);
     for second in 240..260 {
-        stage.row_of(0, second, 0, &working(second));
+        stage.source_row(0, second, 0, &server_values(second));
     }
     let after = stage.frame(120, 36);
     let line = |frame: &str| frame.lines().nth(1).unwrap()[70..].to_owned();
     assert_eq!(line(&before), line(&after), "chart and values stand still");
     assert!(after.contains("PAUSED +19 s"), "{after}");
     stage.press(KeyCode::Enter);
-    assert_eq!(stage.app.shown_until(), Some(until));
+    assert_eq!(stage.app.window_end_time(), Some(until));
     stage.press(KeyCode::Esc);
-    stage.typed("+");
+    stage.type_keys("+");
     assert_eq!(stage.app.window.as_secs(), 120);
     stage.press(KeyCode::Left);
-    assert!(stage.app.shown_until() < Some(until));
-    stage.typed("0");
-    assert_eq!((stage.app.view, stage.app.window.as_secs()), (View::Live, 300));
+    assert!(stage.app.window_end_time() < Some(until));
+    stage.type_keys("0");
+    assert_eq!((stage.app.window_end, stage.app.window.as_secs()), (WindowEnd::Live, 300));
 }
 
 #[test]
 fn other_pace_is_asked_of_the_agent_that_is_chosen() {
-    let mut stage = Stage::several(3);
-    stage.typed("j");
-    let Flow::Ask { source, interval } = stage.press(KeyCode::Char(']')) else {
+    let mut stage = AppStage::several_sources(3);
+    stage.type_keys("j");
+    let Flow::RequestInterval { source, interval } = stage.press(KeyCode::Char(']')) else {
         panic!("an agent is asked")
     };
     assert_eq!((source, interval.as_secs()), (1, 2));
@@ -288,31 +288,35 @@ fn other_pace_is_asked_of_the_agent_that_is_chosen() {
 
 #[test]
 fn with_one_source_there_is_nothing_to_compare() {
-    let mut stage = Stage::live();
+    let mut stage = AppStage::live();
     for key in ["v", "o", "n", "N"] {
-        stage.typed(key);
+        stage.type_keys(key);
         assert_eq!(page(&stage), Page::Dashboard);
         assert!(stage.frame(80, 24).contains("this is the only source"), "{key}");
         stage.wait(5000);
     }
-    stage.typed("?");
+    stage.type_keys("?");
     assert!(!stage.frame(120, 60).contains("Several sources"));
 }
 
 #[test]
 fn nothing_has_come_from_any_source_yet() {
-    let mut stage = Stage::new("web-1:1027");
+    let mut stage = AppStage::new("web-1:1027");
     let other =
         loadline::watched::Watched::new("web-2:1027", false, std::time::Duration::from_mins(1));
-    stage.app = stage.app.beside([other]);
+    stage.app = stage.app.with_sources([other]);
     check_frame("overview_connecting", &mut stage, 80, 24);
     let retry = Time::from_millis(stage.now + 2000);
-    stage.event_of(
+    stage.source_event(
         1,
-        Event::Down { reason: SafeText::new("connection refused"), refused: false, retry },
+        Event::Disconnected {
+            reason: SafeText::new("connection refused"),
+            refused: false,
+            retry_at: retry,
+        },
     );
-    stage.typed("v");
+    stage.type_keys("v");
     check_frame("together_connecting", &mut stage, 80, 24);
-    stage.typed("v");
+    stage.type_keys("v");
     check_frame("apart_connecting", &mut stage, 80, 24);
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
-use loadline::app::{App, Flow, Message, Settings};
-use loadline::event::{Event, Rows, Sample, Stream};
-use loadline::theme::{Depth, Own, Palette, Theme};
+use loadline::app::{App, Flow, Message, ScreenSettings};
+use loadline::event::{Event, Rows, Sample, StreamInfo};
+use loadline::theme::{ColourDepth, ColourOverrides, Palette, Theme};
 use loadline::view;
 use loadline::watched::Watched;
 use loadline::zone::Zone;
@@ -21,58 +21,58 @@ pub(crate) const START: i64 = 1_763_816_400_000;
 /// What most terminals can show.
 pub(crate) const THEME: Theme = Theme {
     palette: Palette::Dark,
-    depth: Depth::Sixteen,
-    colour: true,
+    depth: ColourDepth::Sixteen,
+    has_colour: true,
     ascii: false,
-    own: Own::NONE,
+    overrides: ColourOverrides::NONE,
     fill: false,
 };
 
 /// A screen in the hands of a test, which knows what time it is.
-pub(crate) struct Stage {
+pub(crate) struct AppStage {
     pub(crate) app: App,
     pub(crate) now: i64,
     /// What it was told.
-    pub(crate) sent: Vec<Event>,
+    pub(crate) sent_events: Vec<Event>,
 }
 
-impl Stage {
-    pub(crate) fn new(name: &str) -> Stage {
-        Stage::keeping(name, Duration::from_hours(24))
+impl AppStage {
+    pub(crate) fn new(name: &str) -> AppStage {
+        AppStage::with_retention(name, Duration::from_hours(24))
     }
 
-    pub(crate) fn keeping(name: &str, keep: Duration) -> Stage {
-        Stage::of(Watched::new(name, false, keep))
+    pub(crate) fn with_retention(name: &str, keep: Duration) -> AppStage {
+        AppStage::watching(Watched::new(name, false, keep))
     }
 
-    pub(crate) fn of(watched: Watched) -> Stage {
-        Stage::spanning(watched, None)
+    pub(crate) fn watching(watched: Watched) -> AppStage {
+        AppStage::with_window(watched, None)
     }
 
     /// The same with a time span of the user's.
-    pub(crate) fn spanning(watched: Watched, window: Option<Duration>) -> Stage {
+    pub(crate) fn with_window(watched: Watched, window: Option<Duration>) -> AppStage {
         let settings =
-            Settings { window, fullscreen: false, zone: Zone::Fixed(3600), theme: THEME };
+            ScreenSettings { window, fullscreen: false, zone: Zone::Fixed(3600), theme: THEME };
         let size = Size { width: 80, height: 24 };
         let app = App::new(watched, settings, size, Time::from_millis(START));
-        Stage { app, now: START, sent: Vec::new() }
+        AppStage { app, now: START, sent_events: Vec::new() }
     }
 
     /// An agent that is connected, and has sampled four minutes of a working server by now.
-    pub(crate) fn live() -> Stage {
-        let mut stage = Stage::new("127.0.0.1:1027");
+    pub(crate) fn live() -> AppStage {
+        let mut stage = AppStage::new("127.0.0.1:1027");
         stage.connect(7);
         stage.event(Event::Received { bytes: 10_000 });
         for second in 0..240 {
-            stage.row(second, &working(second));
+            stage.row(second, &server_values(second));
         }
         stage.event(Event::Live);
         stage
     }
 
     /// A plain source of so many columns that has sent so many rows.
-    pub(crate) fn columns(columns: usize, rows: i64) -> Stage {
-        let mut stage = Stage::new("10.0.0.7:5555");
+    pub(crate) fn plain(columns: usize, rows: i64) -> AppStage {
+        let mut stage = AppStage::new("10.0.0.7:5555");
         stage.event(Event::Connected);
         stage.change_columns(columns);
         for second in 0..rows {
@@ -86,47 +86,55 @@ impl Stage {
     /// So many agents of working servers, each a little later in its wave than the one before. Of
     /// every six, the fifth fell silent ten seconds ago, the sixth has lost its connection, and of the
     /// first six the fourth has a clock that is 90 s ahead, the last has never answered.
-    pub(crate) fn several(count: usize) -> Stage {
+    pub(crate) fn several_sources(count: usize) -> AppStage {
         let name = |at: usize| format!("web-{}:1027", at + 1);
         let others = (1..count).map(|at| Watched::new(&name(at), false, Duration::from_hours(24)));
-        let mut stage = Stage::new(&name(0));
-        stage.app = stage.app.beside(others.collect::<Vec<_>>());
+        let mut stage = AppStage::new(&name(0));
+        stage.app = stage.app.with_sources(others.collect::<Vec<_>>());
         for source in (0..count).filter(|at| *at + 1 != count || count < 6) {
-            stage.connect_as(source, 7);
-            stage.event_of(source, Event::Live);
+            stage.connect_source(source, 7);
+            stage.source_event(source, Event::Live);
         }
         for second in 0..240 {
             for source in (0..count).filter(|at| *at + 1 != count || count < 6) {
                 if source % 6 != 4 || second < 230 {
                     let ahead = if source == 3 { 90_000 } else { 0 };
-                    stage.row_of(source, second, ahead, &working(second + 11 * source as i64));
+                    stage.source_row(
+                        source,
+                        second,
+                        ahead,
+                        &server_values(second + 11 * source as i64),
+                    );
                 }
             }
         }
         let retry = Time::from_millis(stage.now + 2000);
-        let down =
-            |reason: &str| Event::Down { reason: SafeText::new(reason), refused: false, retry };
+        let down = |reason: &str| Event::Disconnected {
+            reason: SafeText::new(reason),
+            refused: false,
+            retry_at: retry,
+        };
         for source in (0..count).filter(|at| at % 6 == 5) {
-            stage.event_of(source, down("connection reset"));
+            stage.source_event(source, down("connection reset"));
         }
         if count >= 6 {
-            stage.event_of(count - 1, down("host unreachable"));
+            stage.source_event(count - 1, down("host unreachable"));
         }
         stage
     }
 
     /// A row of a source whose clock is so much ahead.
-    pub(crate) fn row_of(&mut self, source: usize, second: i64, ahead_ms: i64, values: &[f64]) {
+    pub(crate) fn source_row(&mut self, source: usize, second: i64, ahead_ms: i64, values: &[f64]) {
         self.now = self.now.max(START + second * 1000 + 3);
         let time = Time::from_millis(self.now - 3 + ahead_ms);
         let received = Time::from_millis(self.now);
         let seq = Some(second as u64 + 1);
         let row = Rows::one(Sample { time, seq, received, values, line: None });
-        self.event_of(source, Event::Rows(row));
+        self.source_event(source, Event::Rows(row));
     }
 
     pub(crate) fn change_columns(&mut self, columns: usize) {
-        let stream = Stream { header: None, schema: Schema::plain(columns) };
+        let stream = StreamInfo { header: None, schema: Schema::plain(columns) };
         self.event(Event::Stream(Arc::new(stream)));
     }
 
@@ -135,14 +143,18 @@ impl Stage {
         self.event(header(run));
     }
 
-    pub(crate) fn connect_as(&mut self, source: usize, run: u32) {
-        self.event_of(source, Event::Connected);
-        self.event_of(source, header(run));
+    pub(crate) fn connect_source(&mut self, source: usize, run: u32) {
+        self.source_event(source, Event::Connected);
+        self.source_event(source, header(run));
     }
 
     pub(crate) fn down(&mut self, reason: &str) {
         let retry = Time::from_millis(self.now + 2000);
-        self.event(Event::Down { reason: SafeText::new(reason), refused: false, retry });
+        self.event(Event::Disconnected {
+            reason: SafeText::new(reason),
+            refused: false,
+            retry_at: retry,
+        });
     }
 
     /// A row that was sampled so many seconds after the start, and came 3 ms later.
@@ -159,12 +171,12 @@ impl Stage {
     }
 
     pub(crate) fn event(&mut self, event: Event) {
-        self.sent.push(event.clone());
-        self.event_of(0, event);
+        self.sent_events.push(event.clone());
+        self.source_event(0, event);
     }
 
     /// What the source of this number tells.
-    pub(crate) fn event_of(&mut self, source: usize, event: Event) {
+    pub(crate) fn source_event(&mut self, source: usize, event: Event) {
         self.app.update(Time::from_millis(self.now), Message::Event { source, event });
     }
 
@@ -198,7 +210,7 @@ impl Stage {
         self.mouse(MouseEventKind::Up(button), to.0, to.1);
     }
 
-    pub(crate) fn typed(&mut self, keys: &str) {
+    pub(crate) fn type_keys(&mut self, keys: &str) {
         for key in keys.chars() {
             self.press(KeyCode::Char(key));
         }
@@ -228,11 +240,11 @@ pub(crate) fn header(run: u32) -> Event {
     };
     let Note::Header(header) = note else { panic!("it is a header") };
     let schema = Schema::plain(6).with_stamp(Stamp::TimeSeq);
-    Event::Stream(Arc::new(Stream { header: Some(header), schema }))
+    Event::Stream(Arc::new(StreamInfo { header: Some(header), schema }))
 }
 
 /// The values of a server that is at work.
-pub(crate) fn working(second: i64) -> Vec<f64> {
+pub(crate) fn server_values(second: i64) -> Vec<f64> {
     let t = second as f64;
     let wave = (t / 17.0).sin();
     let cpu = (48.0 + 30.0 * wave + 12.0 * (t / 3.0).sin()).clamp(0.0, 100.0);
@@ -256,7 +268,7 @@ pub(crate) fn colour_of(buffer: &Buffer, symbol: &str) -> Option<Color> {
 }
 
 /// The cells of an area as text, and beside each row a letter for the colour of each cell.
-pub(crate) fn painted(buffer: &Buffer, area: Rect) -> String {
+pub(crate) fn text_and_colours(buffer: &Buffer, area: Rect) -> String {
     let mut mixed: Vec<Color> = Vec::new();
     let mut letter = |colour: Color| match colour {
         Color::Reset => '-',
@@ -291,13 +303,13 @@ pub(crate) fn painted(buffer: &Buffer, area: Rect) -> String {
 }
 
 /// Checks a scene against the pictures that were taken of it, at the usual sizes.
-pub(crate) fn check_frames(name: &str, stage: &mut Stage) {
+pub(crate) fn check_frames(name: &str, stage: &mut AppStage) {
     for (width, height) in [(120, 36), (80, 24), (40, 12)] {
         check_frame(name, stage, width, height);
     }
 }
 
-pub(crate) fn check_frame(name: &str, stage: &mut Stage, width: u16, height: u16) {
+pub(crate) fn check_frame(name: &str, stage: &mut AppStage, width: u16, height: u16) {
     let frame = stage.frame(width, height);
     check_text(&format!("{name}_{width}x{height}"), &frame);
 }

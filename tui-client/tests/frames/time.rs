@@ -3,54 +3,54 @@
 use std::time::Duration;
 
 use crossterm::event::{KeyCode, KeyModifiers};
-use loadline::app::{Flow, View};
+use loadline::app::{Flow, WindowEnd};
 use loadline::event::Event;
 use loadline::layout::Page;
 use loadline::watched::Watched;
 use loadline_protocol::Time;
 use ratatui::style::Modifier;
 
-use crate::stage::{START, Stage, check_frame, check_frames, text, working};
+use crate::stage::{AppStage, START, check_frame, check_frames, server_values, text};
 
 /// A server that has been watched for so many seconds.
-fn young(seconds: i64) -> Stage {
-    let mut stage = Stage::new("127.0.0.1:1027");
+fn watched_for(seconds: i64) -> AppStage {
+    let mut stage = AppStage::new("127.0.0.1:1027");
     stage.connect(7);
-    watch(&mut stage, 0, seconds);
+    add_rows(&mut stage, 0, seconds);
     stage.event(Event::Live);
     stage
 }
 
-fn watch(stage: &mut Stage, from: i64, to: i64) {
+fn add_rows(stage: &mut AppStage, from: i64, to: i64) {
     for second in from..=to {
-        stage.row(second, &working(second));
+        stage.row(second, &server_values(second));
     }
 }
 
 /// An hour and ten minutes of a server, with a gap from 14:20 to 14:40.
-fn hour() -> Stage {
-    let mut stage = Stage::new("web-1");
+fn hour_with_gap() -> AppStage {
+    let mut stage = AppStage::new("web-1");
     stage.connect(7);
     for second in (0..4200).filter(|second| !(1200..2400).contains(second)) {
-        stage.row(second, &working(second % 900));
+        stage.row(second, &server_values(second % 900));
     }
     stage.event(Event::Live);
     stage.frame(120, 36);
     stage
 }
 
-fn seconds(time: Option<Time>) -> Option<i64> {
+fn seconds_since_start(time: Option<Time>) -> Option<i64> {
     time.map(|time| (time.as_millis() - START) / 1000)
 }
 
 /// Types a time.
-fn go_to(stage: &mut Stage, text: &str) {
-    stage.typed("g");
-    stage.typed(text);
+fn go_to(stage: &mut AppStage, text: &str) {
+    stage.type_keys("g");
+    stage.type_keys(text);
     stage.press(KeyCode::Enter);
 }
 
-fn footer(stage: &mut Stage, width: u16) -> String {
+fn footer(stage: &mut AppStage, width: u16) -> String {
     stage.frame(width, 24).lines().last().unwrap_or_default().to_owned()
 }
 
@@ -59,7 +59,7 @@ fn right_after_the_start_the_charts_span_what_there_is() {
     for (watched, span) in
         [(0, 60), (20, 60), (56, 60), (57, 120), (112, 120), (113, 300), (600, 300)]
     {
-        let mut stage = young(watched);
+        let mut stage = watched_for(watched);
         assert_eq!(stage.app.window.as_secs(), span, "after {watched} s");
         let oldest = stage.app.oldest().map(Time::as_millis);
         let from = stage.app.window_of(31).map(|window| window.from_ms());
@@ -67,64 +67,68 @@ fn right_after_the_start_the_charts_span_what_there_is() {
         let said = format!("span {}m", span / 60);
         assert!(stage.frame(120, 36).contains(&said), "{said}");
     }
-    check_frames("first_minute", &mut young(20));
+    check_frames("first_minute", &mut watched_for(20));
 }
 
 #[test]
 fn the_time_span_is_the_users_once_it_is_zoomed_or_configured() {
-    let mut zoomed = young(20);
-    zoomed.typed("+");
-    watch(&mut zoomed, 21, 400);
+    let mut zoomed = watched_for(20);
+    zoomed.type_keys("+");
+    add_rows(&mut zoomed, 21, 400);
     assert_eq!(zoomed.app.window.as_secs(), 30);
-    zoomed.typed("0");
+    zoomed.type_keys("0");
     assert_eq!(zoomed.app.window.as_secs(), 300, "the automatic one again");
     let watched = Watched::new("web-1", false, Duration::from_hours(1));
-    let mut configured = Stage::spanning(watched, Some(Duration::from_secs(90)));
+    let mut configured = AppStage::with_window(watched, Some(Duration::from_secs(90)));
     configured.connect(7);
-    watch(&mut configured, 0, 400);
-    configured.typed("-0");
+    add_rows(&mut configured, 0, 400);
+    configured.type_keys("-0");
     assert_eq!(configured.app.window.as_secs(), 90);
 }
 
 #[test]
 fn a_view_that_stands_still_keeps_its_time_span() {
-    let mut stage = young(20);
-    stage.typed(" ");
-    watch(&mut stage, 21, 200);
+    let mut stage = watched_for(20);
+    stage.type_keys(" ");
+    add_rows(&mut stage, 21, 200);
     assert_eq!(stage.app.window.as_secs(), 60);
-    stage.typed(" ");
-    watch(&mut stage, 201, 201);
+    stage.type_keys(" ");
+    add_rows(&mut stage, 201, 201);
     assert_eq!(stage.app.window.as_secs(), 300);
 }
 
 #[test]
 fn of_several_sources_the_one_with_the_most_samples_decides() {
-    let mut stage = Stage::new("web-1");
+    let mut stage = AppStage::new("web-1");
     let other = Watched::new("web-2", false, Duration::from_hours(1));
-    stage.app = stage.app.beside([other]);
+    stage.app = stage.app.with_sources([other]);
     for source in [0, 1] {
-        stage.connect_as(source, 7);
-        stage.event_of(source, Event::Live);
+        stage.connect_source(source, 7);
+        stage.source_event(source, Event::Live);
     }
     for second in 0..90 {
-        stage.row_of(1, second, 0, &working(second));
+        stage.source_row(1, second, 0, &server_values(second));
     }
-    stage.row_of(0, 90, 0, &working(90));
+    stage.source_row(0, 90, 0, &server_values(90));
     assert_eq!(stage.app.window.as_secs(), 120);
 }
 
 #[test]
 fn a_time_is_typed_and_the_view_goes_there() {
-    let mut stage = hour();
-    stage.typed("g");
+    let mut stage = hour_with_gap();
+    stage.type_keys("g");
     check_frames("go_to", &mut stage);
-    stage.typed("14:50");
+    stage.type_keys("14:50");
     let typed = footer(&mut stage, 80);
     assert!(typed.starts_with("go to 14:50"), "{typed}");
     stage.press(KeyCode::Enter);
     let there = 50 * 60;
-    assert_eq!(seconds(stage.app.cursor), Some(there));
-    assert_eq!(seconds(stage.app.shown_until()), Some(there + 150), "in the middle of 5 min");
+    assert_eq!(seconds_since_start(stage.app.crosshair), Some(there));
+    assert_eq!(
+        seconds_since_start(stage.app.window_end_time()),
+        Some(there + 150),
+        "in the middle of 5 min"
+    );
     check_frame("went_to", &mut stage, 120, 36);
     let frame = stage.frame(120, 36);
     assert!(frame.contains("PAUSED") && frame.contains(" 14:50:00.000 "), "{frame}");
@@ -135,22 +139,22 @@ fn a_time_is_typed_and_the_view_goes_there() {
         ("2025-11-22T13:05:00Z", 300),
     ] {
         go_to(&mut stage, text);
-        assert_eq!(seconds(stage.app.cursor), Some(expected), "{text}");
-        assert!(matches!(stage.app.view, View::Paused(_)), "{text}");
-        assert_eq!(stage.app.notice, None, "{text}");
+        assert_eq!(seconds_since_start(stage.app.crosshair), Some(expected), "{text}");
+        assert!(matches!(stage.app.window_end, WindowEnd::Paused(_)), "{text}");
+        assert_eq!(stage.app.footer_message, None, "{text}");
     }
     // At the ends, as far as the samples go.
     go_to(&mut stage, "14:00");
-    assert_eq!(seconds(stage.app.shown_until()), Some(300));
+    assert_eq!(seconds_since_start(stage.app.window_end_time()), Some(300));
     go_to(&mut stage, "-0s");
-    assert_eq!(stage.app.view, View::Paused(stage.app.newest().unwrap()));
+    assert_eq!(stage.app.window_end, WindowEnd::Paused(stage.app.newest().unwrap()));
 }
 
 #[test]
 fn where_there_are_no_samples_it_goes_to_the_nearest_and_says_so() {
-    let mut stage = hour();
+    let mut stage = hour_with_gap();
     go_to(&mut stage, "14:25");
-    assert_eq!(seconds(stage.app.cursor), Some(1199));
+    assert_eq!(seconds_since_start(stage.app.crosshair), Some(1199));
     assert_eq!(footer(&mut stage, 80), "no samples at 14:25; nearest 14:19:59");
     go_to(&mut stage, "14:35");
     assert_eq!(footer(&mut stage, 80), "no samples at 14:35; nearest 14:40:00");
@@ -173,18 +177,18 @@ fn where_there_are_no_samples_it_goes_to_the_nearest_and_says_so() {
     go_to(&mut stage, "2025-11-20 03:12");
     assert_eq!(footer(&mut stage, 40), "nearest sample: 11-22 14:00:00");
     // What does not keep any has no more than what came.
-    let mut plain = Stage::columns(2, 300);
+    let mut plain = AppStage::plain(2, 300);
     plain.frame(80, 24);
     go_to(&mut plain, "-2h");
     assert_eq!(footer(&mut plain, 80), "no samples at -2h; nearest 14:00:00");
-    let mut empty = Stage::new("web-1");
-    empty.typed("g");
+    let mut empty = AppStage::new("web-1");
+    empty.type_keys("g");
     assert_eq!(footer(&mut empty, 80), "there are no samples to go to");
 }
 
 #[test]
 fn what_is_no_time_stays_to_be_corrected_and_esc_leaves_the_line() {
-    let mut stage = hour();
+    let mut stage = hour_with_gap();
     let before = stage.frame(80, 24);
     go_to(&mut stage, "25:00");
     let said = footer(&mut stage, 120);
@@ -195,15 +199,15 @@ fn what_is_no_time_stays_to_be_corrected_and_esc_leaves_the_line() {
         stage.press(KeyCode::Left);
     }
     stage.press(KeyCode::Backspace);
-    stage.typed("1");
+    stage.type_keys("1");
     let said = footer(&mut stage, 120);
     assert!(said.starts_with("go to 15:00") && !said.contains("no time"), "{said}");
     stage.press(KeyCode::Esc);
     assert_eq!(stage.frame(80, 24), before);
     // Keys are letters there, but for those that are the program's.
-    stage.typed("gq?5µ");
+    stage.type_keys("gq?5µ");
     assert!(footer(&mut stage, 80).starts_with("go to q?5 "), "{}", footer(&mut stage, 80));
-    stage.typed(&"1".repeat(100));
+    stage.type_keys(&"1".repeat(100));
     assert_eq!(stage.app.time_input.as_ref().map(|it| it.input.value().len()), Some(40));
     stage.press_with(KeyCode::Char('u'), KeyModifiers::CONTROL);
     assert_eq!(stage.app.time_input.as_ref().map(|it| it.input.value()), Some(""));
@@ -212,10 +216,10 @@ fn what_is_no_time_stays_to_be_corrected_and_esc_leaves_the_line() {
 
 #[test]
 fn the_time_is_one_of_all_sources_where_the_page_shows_all() {
-    let mut stage = Stage::several(6);
+    let mut stage = AppStage::several_sources(6);
     stage.frame(120, 36);
     go_to(&mut stage, "14:02");
-    assert_eq!(seconds(stage.app.cursor), Some(120));
+    assert_eq!(seconds_since_start(stage.app.crosshair), Some(120));
     assert_eq!(stage.app.screen.page(), Page::Overview);
     check_frame("overview_cursor", &mut stage, 120, 36);
     let buffer = stage.draw(120, 36);
@@ -240,63 +244,63 @@ fn the_time_is_one_of_all_sources_where_the_page_shows_all() {
 
 #[test]
 fn zooming_keeps_the_cursor_else_the_middle_of_a_view_that_stands_still_else_the_live_edge() {
-    let middle = |stage: &Stage| {
-        let until = stage.app.shown_until().unwrap().as_millis();
+    let middle = |stage: &AppStage| {
+        let until = stage.app.window_end_time().unwrap().as_millis();
         (until - START) / 1000 - stage.app.window.as_secs() as i64 / 2
     };
-    let mut stage = hour();
-    stage.typed("+");
-    assert_eq!(stage.app.view, View::Live);
+    let mut stage = hour_with_gap();
+    stage.type_keys("+");
+    assert_eq!(stage.app.window_end, WindowEnd::Live);
     go_to(&mut stage, "14:50");
     stage.press(KeyCode::Esc);
     let before = middle(&stage);
-    stage.typed("+");
+    stage.type_keys("+");
     assert_eq!((middle(&stage), stage.app.window.as_secs()), (before, 60));
-    stage.typed("---");
+    stage.type_keys("---");
     assert_eq!((middle(&stage), stage.app.window.as_secs()), (before, 600));
-    stage.typed("c");
-    let column = |stage: &Stage| {
+    stage.type_keys("c");
+    let column = |stage: &AppStage| {
         let window = stage.app.window_of(100).unwrap();
-        window.cell_of(stage.app.cursor.unwrap().as_millis()).unwrap()
+        window.cell_of(stage.app.crosshair.unwrap().as_millis()).unwrap()
     };
     let before = column(&stage);
-    stage.typed("+");
+    stage.type_keys("+");
     assert!(column(&stage).abs_diff(before) <= 1, "{before} {}", column(&stage));
 }
 
 #[test]
 fn labels_have_a_date_where_it_is_not_todays_or_the_charts_span_days() {
-    let mut today = hour();
-    today.typed("cTTm");
+    let mut today = hour_with_gap();
+    today.type_keys("cTTm");
     let frame = today.frame(120, 36);
     assert!(frame.contains(" 15:09:57.000 ") && !frame.contains("2025-11-22"), "{frame}");
     // Later, and over more than a day.
-    let mut later = hour();
+    let mut later = hour_with_gap();
     later.wait(86_400_000);
-    later.typed("cm");
-    later.typed(&"T".repeat(9));
+    later.type_keys("cm");
+    later.type_keys(&"T".repeat(9));
     check_frames("dated", &mut later);
     let frame = later.frame(120, 36);
     assert!(frame.contains("2025-11-22 15:09:50.000 → 15:09:59.000"), "{frame}");
-    let mut wide = hour();
-    wide.typed("c");
-    wide.typed(&"-".repeat(11));
+    let mut wide = hour_with_gap();
+    wide.type_keys("c");
+    wide.type_keys(&"-".repeat(11));
     assert!(wide.app.window > Duration::from_hours(24));
     assert!(wide.frame(120, 36).contains("2025-11-22 15:09:59.000"));
 }
 
 #[test]
 fn beside_the_time_at_the_cursor_stand_whole_labels_or_none() {
-    let mut stage = Stage::new("web-1");
+    let mut stage = AppStage::new("web-1");
     stage.connect(7);
     for row in 0..300 {
-        stage.row(row * 600, &working(row));
+        stage.row(row * 600, &server_values(row));
     }
-    stage.typed(&"-".repeat(11));
+    stage.type_keys(&"-".repeat(11));
     for (width, height) in [(80, 24), (40, 12), (120, 36)] {
-        stage.typed("c");
+        stage.type_keys("c");
         for _ in 0..100 {
-            stage.typed("t");
+            stage.type_keys("t");
             let screen = stage.frame(width, height);
             let times = screen.lines().rfind(|line| line.contains("Nov") || line.contains("11-2"));
             let mut words = times.unwrap_or(&screen).split_whitespace().peekable();

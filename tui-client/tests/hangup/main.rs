@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 
-use stage::{Server, wait_until};
+use stage::{TestAgent, wait_until};
 
 /// One terminal at a time.
 static TERMINAL: Mutex<()> = Mutex::new(());
@@ -32,7 +32,7 @@ fn is_running(process: u32) -> bool {
 fn close_terminal(script: &str) {
     // That the other test failed says nothing about this one.
     let _alone = TERMINAL.lock().unwrap_or_else(PoisonError::into_inner);
-    let server = Server::start(0, Duration::from_millis(100));
+    let server = TestAgent::start(0, Duration::from_millis(100));
     let scratch = tempfile::tempdir().unwrap();
     let file = scratch.path().join("process");
     let size = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };

@@ -10,10 +10,10 @@ use std::time::Duration;
 use portable_pty::CommandBuilder;
 
 use crate::pty::assert_restored;
-use crate::stage::{Server, Terminal, is_error};
+use crate::stage::{PtyTerminal, TestAgent, is_error};
 
 /// A folder with a configuration.
-fn configured(text: &str) -> (tempfile::TempDir, PathBuf) {
+fn config_folder(text: &str) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("loadline").join("config.toml");
     fs::create_dir(folder.path().join("loadline")).unwrap();
@@ -36,7 +36,7 @@ fn first_line(output: &Output) -> String {
 }
 
 /// Sends a row of two numbers to each client.
-fn speaker() -> String {
+fn serve_row() -> String {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
@@ -51,8 +51,8 @@ fn speaker() -> String {
 
 #[test]
 fn options_come_before_variables_and_these_before_the_file() {
-    let address = speaker();
-    let (home, path) = configured("[options]\noutput = \"csv\"\ncolumns = [\"file\", \"b\"]\n");
+    let address = serve_row();
+    let (home, path) = config_folder("[options]\noutput = \"csv\"\ncolumns = [\"file\", \"b\"]\n");
     let home = home.path();
     let of = |variables: &[(&str, &str)], args: &[&str]| {
         first_line(&output(home, variables, &[&[address.as_str(), "-n", "1"], args].concat()))
@@ -73,8 +73,8 @@ fn options_come_before_variables_and_these_before_the_file() {
     assert_eq!(first_line(&elsewhere), "timestamp,received,source,seq,file,b");
     assert!(fs::read_dir(other.path()).unwrap().next().is_none(), "nothing is written there");
     // Where there is no file, all is as usual.
-    let usual = output(other.path(), &[], &[&address, "-n", "1", "-o", "csv"]);
-    assert_eq!(first_line(&usual), "timestamp,received,source,seq,c1,c2");
+    let defaults = output(other.path(), &[], &[&address, "-n", "1", "-o", "csv"]);
+    assert_eq!(first_line(&defaults), "timestamp,received,source,seq,c1,c2");
 }
 
 #[test]
@@ -82,10 +82,10 @@ fn a_group_is_watched_under_the_names_of_its_sources() {
     let text = format!(
         "[sources]\nleft = {{ source = \"{}\", columns = \"x,y\" }}\nright = \"{}\"\n\
          [groups]\nboth = [\"left\", \"right\"]\n",
-        speaker(),
-        speaker()
+        serve_row(),
+        serve_row()
     );
-    let (home, _) = configured(&text);
+    let (home, _) = config_folder(&text);
     let output = output(home.path(), &[], &["@both", "-o", "json", "-n", "2"]);
     assert!(output.status.success(), "{output:?}");
     let rows = String::from_utf8(output.stdout).unwrap();
@@ -95,7 +95,7 @@ fn a_group_is_watched_under_the_names_of_its_sources() {
 
 #[test]
 fn a_wrong_configuration_is_shown_with_line_and_caret() {
-    let (home, path) = configured("[options]\nwindow = \"fast\"\n");
+    let (home, path) = config_folder("[options]\nwindow = \"fast\"\n");
     let failed = output(home.path(), &[], &["-o", "csv"]);
     assert_eq!((failed.status.code(), failed.stdout.len()), (Some(2), 0));
     assert_eq!(
@@ -127,7 +127,7 @@ fn a_wrong_configuration_is_shown_with_line_and_caret() {
 }
 
 #[test]
-fn the_printed_configuration_is_one() {
+fn the_printed_configuration_is_valid() {
     let nowhere = tempfile::tempdir().unwrap();
     let printed = output(nowhere.path(), &[], &["--print-config"]);
     assert!(printed.status.success() && printed.stderr.is_empty());
@@ -135,23 +135,23 @@ fn the_printed_configuration_is_one() {
     for part in ["\n#quit = [\"q\", \"ctrl-c\"]", "\n#theme = \"dark\"", "\n[thresholds]\n"] {
         assert!(text.contains(part), "{part}");
     }
-    let (home, _) = configured(&text);
-    let address = speaker();
+    let (home, _) = config_folder(&text);
+    let address = serve_row();
     let read = output(home.path(), &[], &[&address, "-n", "1", "-o", "csv"]);
     assert_eq!(first_line(&read), "timestamp,received,source,seq,c1,c2");
 }
 
 #[test]
 fn a_rebound_key_works_and_stands_in_help_and_footer() {
-    let server = Server::start(0, Duration::from_millis(20));
-    let (_home, path) = configured(
+    let server = TestAgent::start(0, Duration::from_millis(20));
+    let (_home, path) = config_folder(
         "[keys]\nquit = [\"F10\"]\nhelp = [\"h\"]\ncolumns-left = []\ntable = [\"ctrl-t\"]\n\
          [thresholds]\nmem = { warn = 40 }\n",
     );
     let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_loadline"));
     command.args([&server.address.to_string()]);
     command.env("LOADLINE_CONFIG", &path);
-    let mut terminal = Terminal::run(command);
+    let mut terminal = PtyTerminal::run(command);
     let screen = terminal.wait_for_text("LIVE");
     let footer = screen.lines().last().unwrap_or_default();
     assert!(footer.starts_with("F10 quit   h help") && footer.contains("Ctrl-T table"), "{footer}");
@@ -172,7 +172,7 @@ fn a_rebound_key_works_and_stands_in_help_and_footer() {
 
 #[test]
 fn the_user_says_whether_there_are_colours() {
-    let server = Server::start(0, Duration::from_millis(20));
+    let server = TestAgent::start(0, Duration::from_millis(20));
     for (variables, expected) in [
         (&[("CLICOLOR", "1")][..], true),
         (&[("CLICOLOR", "0")], false),
@@ -183,7 +183,7 @@ fn the_user_says_whether_there_are_colours() {
         for (name, value) in variables {
             command.env(name, value);
         }
-        let mut terminal = Terminal::run(command);
+        let mut terminal = PtyTerminal::run(command);
         terminal.wait_for_text("LIVE");
         assert_eq!(terminal.has_colour(), expected, "{variables:?}");
         terminal.press("q");

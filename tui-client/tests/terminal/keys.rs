@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::pty::assert_restored;
-use crate::stage::{Server, Terminal};
+use crate::stage::{PtyTerminal, TestAgent};
 
 const UP: &str = "\x1b[A";
 const DOWN: &str = "\x1b[B";
@@ -21,11 +21,11 @@ const F11: &str = "\x1b[23~";
 const SHIFT_TAB: &str = "\x1b[Z";
 
 /// A screen over an agent that has some seconds of history, with a span of one second.
-fn watch(arguments: &[&str]) -> (Server, Terminal) {
-    let server = Server::start(0, Duration::from_millis(25));
+fn watch(arguments: &[&str]) -> (TestAgent, PtyTerminal) {
+    let server = TestAgent::start(0, Duration::from_millis(25));
     let address = server.address.to_string();
     let arguments = [&[address.as_str()], arguments].concat();
-    let terminal = Terminal::loadline(&arguments);
+    let terminal = PtyTerminal::run_loadline(&arguments);
     terminal.wait_for("some seconds of history", |screen| {
         let rows =
             screen.lines().filter_map(|row| row.split_whitespace().nth(1)?.parse::<u64>().ok());
@@ -34,7 +34,7 @@ fn watch(arguments: &[&str]) -> (Server, Terminal) {
     (server, terminal)
 }
 
-fn end(server: Server, mut terminal: Terminal) -> String {
+fn end(server: TestAgent, mut terminal: PtyTerminal) -> String {
     terminal.press("q");
     let (status, written) = terminal.wait_for_end();
     assert!(status.success());
@@ -44,7 +44,7 @@ fn end(server: Server, mut terminal: Terminal) -> String {
 }
 
 /// Presses keys, and waits until the screen shows one text and not another.
-fn press(terminal: &mut Terminal, keys: &str, shown: &str, gone: &str) {
+fn press(terminal: &mut PtyTerminal, keys: &str, shown: &str, gone: &str) {
     terminal.press(keys);
     let what = format!("{shown:?} without {gone:?} after {keys:?}");
     terminal.wait_for(&what, |screen| {
@@ -55,39 +55,39 @@ fn press(terminal: &mut Terminal, keys: &str, shown: &str, gone: &str) {
 #[test]
 fn help_pages_and_charts() {
     let (server, mut terminal) = watch(&[]);
-    let terminal_ = &mut terminal;
-    press(terminal_, "?", "this help", "");
-    press(terminal_, DOWN, "22 of", "21 of");
-    press(terminal_, PAGE_DOWN, "43 of", "");
-    press(terminal_, F1, "CPU", "of 54");
-    press(terminal_, F1, "this help", "");
-    press(terminal_, ESC, "CPU", "this help");
-    press(terminal_, "3f", "3  Frequency", "CPU");
-    assert!(terminal_.screen().contains("██"), "large digits");
-    press(terminal_, "\t", "4  Load", "Frequency");
-    press(terminal_, SHIFT_TAB, "3  Frequency", "Load");
-    press(terminal_, "2", "2  Memory", "Frequency");
-    press(terminal_, "\r", "CPU", "██");
-    press(terminal_, F11, "2  Memory", "CPU");
-    press(terminal_, ESC, "CPU", "██");
-    press(terminal_, "a", "a stay", "");
-    press(terminal_, "f", "CPU", "██");
-    press(terminal_, "d", "seq", "CPU");
-    press(terminal_, ">", "← 1 more", "cpu %");
-    press(terminal_, "h", "cpu %", "← 1 more");
-    press(terminal_, "d", "CPU", "seq");
-    press(terminal_, "d", "seq", "");
-    press(terminal_, "y", "values x2", "");
-    press(terminal_, "Y", "CPU", "values");
-    press(terminal_, "u", "MHz", "GHz");
-    press(terminal_, "u", "GHz", "");
-    press(terminal_, "n", "the only source", "");
-    terminal_.press("CC");
-    terminal_.wait_for("no colour", |_| !terminal_.has_colour());
-    terminal_.press("C");
-    terminal_.wait_for("colour", |_| terminal_.has_colour());
-    terminal_.garble();
-    press(terminal_, "\x0c", "CPU", "going down");
+    let term = &mut terminal;
+    press(term, "?", "this help", "");
+    press(term, DOWN, "22 of", "21 of");
+    press(term, PAGE_DOWN, "43 of", "");
+    press(term, F1, "CPU", "of 54");
+    press(term, F1, "this help", "");
+    press(term, ESC, "CPU", "this help");
+    press(term, "3f", "3  Frequency", "CPU");
+    assert!(term.screen().contains("██"), "large digits");
+    press(term, "\t", "4  Load", "Frequency");
+    press(term, SHIFT_TAB, "3  Frequency", "Load");
+    press(term, "2", "2  Memory", "Frequency");
+    press(term, "\r", "CPU", "██");
+    press(term, F11, "2  Memory", "CPU");
+    press(term, ESC, "CPU", "██");
+    press(term, "a", "a stay", "");
+    press(term, "f", "CPU", "██");
+    press(term, "d", "seq", "CPU");
+    press(term, ">", "← 1 more", "cpu %");
+    press(term, "h", "cpu %", "← 1 more");
+    press(term, "d", "CPU", "seq");
+    press(term, "d", "seq", "");
+    press(term, "y", "values x2", "");
+    press(term, "Y", "CPU", "values");
+    press(term, "u", "MHz", "GHz");
+    press(term, "u", "GHz", "");
+    press(term, "n", "the only source", "");
+    term.press("CC");
+    term.wait_for("no colour", |_| !term.has_colour());
+    term.press("C");
+    term.wait_for("colour", |_| term.has_colour());
+    term.garble();
+    press(term, "\x0c", "CPU", "going down");
     end(server, terminal);
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use portable_pty::CommandBuilder;
 
-use crate::stage::{DEADLINE, Server, Terminal};
+use crate::stage::{DEADLINE, PtyTerminal, TestAgent};
 
 /// Sends a signal to a process.
 fn signal(name: &str, process: u32) {
@@ -45,8 +45,8 @@ impl AgentProcess {
 
     /// What the child does, until it is killed.
     #[expect(clippy::print_stdout, reason = "that is how its parent learns the address")]
-    fn be() {
-        let server = Server::start(0, Duration::from_secs(1));
+    fn run_child() {
+        let server = TestAgent::start(0, Duration::from_secs(1));
         println!("agent on {}", server.address);
         std::thread::sleep(2 * DEADLINE);
     }
@@ -62,10 +62,10 @@ impl Drop for AgentProcess {
 #[test]
 fn a_server_that_is_silent_is_stale_until_it_speaks() {
     if std::env::var_os(AGENT).is_some() {
-        return AgentProcess::be();
+        return AgentProcess::run_child();
     }
     let agent = AgentProcess::start();
-    let mut terminal = Terminal::loadline(&[&agent.address]);
+    let mut terminal = PtyTerminal::run_loadline(&[&agent.address]);
     terminal.wait_for_text(" LIVE ");
     signal("STOP", agent.child.id());
     let screen = terminal.wait_for_text(" STALE ");
@@ -78,8 +78,8 @@ fn a_server_that_is_silent_is_stale_until_it_speaks() {
 
 #[test]
 fn a_storm_of_sizes_ends_in_a_whole_screen() {
-    let server = Server::start(0, Duration::from_millis(20));
-    let mut terminal = Terminal::loadline(&[&server.address.to_string()]);
+    let server = TestAgent::start(0, Duration::from_millis(20));
+    let mut terminal = PtyTerminal::run_loadline(&[&server.address.to_string()]);
     terminal.wait_for_text("LIVE");
     for step in 0..200_u16 {
         terminal.resize(1 + step * 7 % 60, 1 + step * 13 % 150);
@@ -97,11 +97,11 @@ fn a_storm_of_sizes_ends_in_a_whole_screen() {
 
 #[test]
 fn it_is_suspended_by_the_shell_and_comes_back() {
-    let server = Server::start(0, Duration::from_millis(100));
+    let server = TestAgent::start(0, Duration::from_millis(100));
     let mut shell = CommandBuilder::new("bash");
     shell.args(["--norc", "--noprofile", "-i"]);
     shell.env("PS1", "ready> ");
-    let mut terminal = Terminal::run(shell);
+    let mut terminal = PtyTerminal::run(shell);
     terminal.wait_for_text("ready>");
     let program = env!("CARGO_BIN_EXE_loadline");
     terminal.press(&format!("{program} {}\n", server.address));

@@ -6,10 +6,10 @@
 #[path = "../../../agent/tests/agent/authority.rs"]
 mod authority;
 mod configured;
-mod given;
 mod hostile;
 mod keys;
 mod life;
+mod local_inputs;
 mod pictures;
 mod program;
 mod prometheus;

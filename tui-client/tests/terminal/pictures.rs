@@ -9,8 +9,8 @@ use std::path::Path;
 
 use portable_pty::{CommandBuilder, PtySize};
 
-use crate::stage::{Terminal, wait_until};
-use crate::svg::{self, Cell, Palette};
+use crate::stage::{PtyTerminal, wait_until};
+use crate::svg::{self, SvgCell, SvgPalette};
 
 struct Picture {
     name: &'static str,
@@ -20,7 +20,7 @@ struct Picture {
     args: &'static [&'static str],
     /// The keys that lead from the first screen to this one. Each must change the screen.
     keys: &'static [&'static str],
-    palette: &'static Palette,
+    palette: &'static SvgPalette,
 }
 
 const DASHBOARD: &str = "loadline: charts and a table of a live server";
@@ -45,24 +45,24 @@ const PICTURES: [Picture; 4] = [
     },
 ];
 
-const DARK: Palette = Palette {
-    ink: 0xd8_de_e9,
-    paper: 0x10_15_1d,
-    edge: 0x33_3c_4a,
+const DARK: SvgPalette = SvgPalette {
+    foreground: 0xd8_de_e9,
+    background: 0x10_15_1d,
+    border: 0x33_3c_4a,
     title: 0x7f_8b_9c,
-    sixteen: [
+    ansi: [
         0x2b_33_40, 0xff_7b_7b, 0x6e_dc_8c, 0xf2_c5_5c, 0x6f_b3_ff, 0xd4_9b_ff, 0x4f_d6_e4,
         0xc4_cd_d9, 0x7f_8b_9c, 0xff_a0_a0, 0x98_ec_ae, 0xff_dd_8a, 0x9c_cc_ff, 0xe4_bf_ff,
         0x86_ea_f4, 0xff_ff_ff,
     ],
 };
 
-const LIGHT: Palette = Palette {
-    ink: 0x1d_23_2c,
-    paper: 0xff_ff_ff,
-    edge: 0xd3_d9_e1,
+const LIGHT: SvgPalette = SvgPalette {
+    foreground: 0x1d_23_2c,
+    background: 0xff_ff_ff,
+    border: 0xd3_d9_e1,
     title: 0x6a_74_82,
-    sixteen: [
+    ansi: [
         0x1d_23_2c, 0xc9_25_3a, 0x14_7d_3c, 0x9a_60_00, 0x0b_5f_d3, 0x87_36_d1, 0x00_76_8c,
         0x5b_65_73, 0x6a_74_82, 0xe0_40_52, 0x1f_96_4c, 0xb5_76_0a, 0x2f_7f_ee, 0xa0_56_e6,
         0x0a_90_a8, 0x3c_45_52,
@@ -76,8 +76,8 @@ const SIZE: PtySize = PtySize { rows: 36, cols: 120, pixel_width: 0, pixel_heigh
 const TRIES: usize = 10;
 
 /// Ten minutes, the last sample at 14:03:59 on 2026-11-22.
-const ROWS: usize = 600;
-const NEWEST: u64 = 1_795_356_239;
+const ROW_COUNT: usize = 600;
+const NEWEST_S: u64 = 1_795_356_239;
 const NEWEST_SHOWN: &str = "14:03:59.1";
 
 #[test]
@@ -104,13 +104,13 @@ fn the_pictures_of_the_readme_show_the_screen_as_it_is() {
 }
 
 /// What the program shows, in a terminal and on a server that are the same every time.
-fn screen(picture: &Picture) -> Vec<Vec<Cell>> {
+fn screen(picture: &Picture) -> Vec<Vec<SvgCell>> {
     let screen = (0..TRIES).find_map(|_| try_screen(picture));
     screen.unwrap_or_else(|| panic!("{} is stale, {TRIES} times", picture.name))
 }
 
 /// None if the source was stale before the screen was there.
-fn try_screen(picture: &Picture) -> Option<Vec<Vec<Cell>>> {
+fn try_screen(picture: &Picture) -> Option<Vec<Vec<SvgCell>>> {
     let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_loadline"));
     command.arg(serve().to_string());
     command.args(picture.args);
@@ -118,7 +118,7 @@ fn try_screen(picture: &Picture) -> Option<Vec<Vec<Cell>>> {
     command.env_clear();
     command.env("TZ", "UTC");
     command.env("COLORTERM", "truecolor");
-    let mut terminal = Terminal::sized(SIZE, command);
+    let mut terminal = PtyTerminal::run_sized(SIZE, command);
     let mut screen = wait_until("the newest row", || {
         let frame = terminal.whole_frame()?;
         let mut rows = frame.rows(0, SIZE.cols);
@@ -136,20 +136,21 @@ fn try_screen(picture: &Picture) -> Option<Vec<Vec<Cell>>> {
     }
     terminal.press("q");
     assert!(terminal.wait_for_end().0.success());
-    let header: String = signs(&screen[0]).iter().collect();
+    let header: String = characters(&screen[0]).iter().collect();
     header.contains(" LIVE ").then_some(screen)
 }
 
-fn cells(screen: &vt100::Screen) -> Vec<Vec<Cell>> {
-    let row = |y| (0..SIZE.cols).filter_map(move |x| screen.cell(y, x)).map(Cell::from).collect();
-    let mut rows: Vec<Vec<Cell>> = (0..SIZE.rows).map(row).collect();
-    stop_the_clock(&mut rows[0]);
+fn cells(screen: &vt100::Screen) -> Vec<Vec<SvgCell>> {
+    let row =
+        |y| (0..SIZE.cols).filter_map(move |x| screen.cell(y, x)).map(SvgCell::from).collect();
+    let mut rows: Vec<Vec<SvgCell>> = (0..SIZE.rows).map(row).collect();
+    normalize_header(&mut rows[0]);
     rows
 }
 
 /// What the header says of this moment and this connection, as it would be at another: the port, the
 /// age of the newest sample, the bytes a second, and the clock at the right end.
-fn stop_the_clock(header: &mut Vec<Cell>) {
+fn normalize_header(header: &mut Vec<SvgCell>) {
     let is_number = |sign: &char| sign.is_ascii_digit() || matches!(sign, '.' | ',');
     let behind = |signs: &[char], word: &str| {
         let start = find(signs, word)? + word.chars().count();
@@ -173,13 +174,13 @@ fn stop_the_clock(header: &mut Vec<Cell>) {
 
 /// Puts a text in the place of another. What stands behind it moves, but for the last word, which
 /// keeps to the right.
-fn replace(header: &mut Vec<Cell>, text: &str, find: impl Fn(&[char]) -> Option<Range<usize>>) {
+fn replace(header: &mut Vec<SvgCell>, text: &str, find: impl Fn(&[char]) -> Option<Range<usize>>) {
     let width = header.len();
-    let Some(place) = find(&signs(header)) else { return };
+    let Some(place) = find(&characters(header)) else { return };
     let Some(like) = header.get(place.start).cloned() else { return };
-    let cell = |sign: char| Cell { text: sign.to_string(), ..like.clone() };
+    let cell = |sign: char| SvgCell { text: sign.to_string(), ..like.clone() };
     header.splice(place, text.chars().map(cell).collect::<Vec<_>>());
-    let end = last_word(&signs(header)).start - 1;
+    let end = last_word(&characters(header)).start - 1;
     if header.len() < width {
         let blank = header[end].clone();
         header.splice(end..end, vec![blank; width - header.len()]);
@@ -188,7 +189,7 @@ fn replace(header: &mut Vec<Cell>, text: &str, find: impl Fn(&[char]) -> Option<
     }
 }
 
-fn signs(row: &[Cell]) -> Vec<char> {
+fn characters(row: &[SvgCell]) -> Vec<char> {
     row.iter().map(|cell| cell.text.chars().next().unwrap_or(' ')).collect()
 }
 
@@ -228,14 +229,14 @@ fn stream() -> String {
          steal:% mem_used:B mem_available:B mem_total:B swap:% swap_used:B net_rx:B/s net_tx:B/s \
          disk_read:B/s disk_write:B/s disk_used:% psi_cpu:% psi_mem:% psi_io:%\n",
     );
-    let mut machine = Machine { frequency: 2100.0, loads: [1.31, 1.24, 1.12] };
-    for second in 0..ROWS {
-        if second + 1 == ROWS {
+    let mut machine = SimulatedMachine { frequency: 2100.0, loads: [1.31, 1.24, 1.12] };
+    for second in 0..ROW_COUNT {
+        if second + 1 == ROW_COUNT {
             stream += "# live\n";
         }
         let values = machine.sample(second);
         let [cpu, frequency, memory, loads @ ..] = values;
-        let time = NEWEST + 1 + second as u64 - ROWS as u64;
+        let time = NEWEST_S + 1 + second as u64 - ROW_COUNT as u64;
         let ms = 121 + second * 7 % 3;
         let seq = 41_806 + second;
         let _ = writeln!(
@@ -244,26 +245,35 @@ fn stream() -> String {
             loads[0],
             loads[1],
             loads[2],
-            further(second, cpu, memory),
+            extra_values(second, cpu, memory),
         );
     }
     stream
 }
 
 /// The columns behind those of a plain stream, as they go with its processor and memory.
-fn further(second: usize, cpu: f64, memory: f64) -> String {
+fn extra_values(second: usize, cpu: f64, memory: f64) -> String {
     let t = second as f64;
     let writes = (second % 97) < 9 || (second % 211) < 14;
-    let system = cpu * (0.18 + 0.1 * noise(8, t / 4.0));
-    let iowait = if writes { 4.0 + 6.0 * noise(9, t) } else { 0.4 * noise(9, t) };
+    let system = cpu * (0.18 + 0.1 * smooth_noise(8, t / 4.0));
+    let iowait = if writes { 4.0 + 6.0 * smooth_noise(9, t) } else { 0.4 * smooth_noise(9, t) };
     let used = MEMORY * memory / 100.0;
-    let asked = noise(10, t / 25.0) + 0.5 * noise(11, t / 3.0) + cpu / 90.0;
-    let (received, sent) = (asked * 0.9e6 + 40e3, asked * 4.1e6 * (0.8 + 0.3 * noise(12, t / 2.0)));
-    let read = if noise(13, t / 6.0) > 0.78 { 21e6 * noise(14, t / 2.0) } else { 0.0 };
-    let written =
-        if writes { 58e6 + 44e6 * noise(15, t / 2.0) } else { 1.5e6 * noise(15, t / 3.0) };
+    let asked = smooth_noise(10, t / 25.0) + 0.5 * smooth_noise(11, t / 3.0) + cpu / 90.0;
+    let (received, sent) =
+        (asked * 0.9e6 + 40e3, asked * 4.1e6 * (0.8 + 0.3 * smooth_noise(12, t / 2.0)));
+    let read =
+        if smooth_noise(13, t / 6.0) > 0.78 { 21e6 * smooth_noise(14, t / 2.0) } else { 0.0 };
+    let written = if writes {
+        58e6 + 44e6 * smooth_noise(15, t / 2.0)
+    } else {
+        1.5e6 * smooth_noise(15, t / 3.0)
+    };
     let waits = (cpu - 35.0).max(0.0) / 4.0;
-    let pressed = if writes { 9.0 + 8.0 * noise(16, t / 4.0) } else { 0.6 * noise(16, t / 9.0) };
+    let pressed = if writes {
+        9.0 + 8.0 * smooth_noise(16, t / 4.0)
+    } else {
+        0.6 * smooth_noise(16, t / 9.0)
+    };
     format!(
         "{:.1} {system:.1} {iowait:.1} 0.0 {used:.0} {:.0} {MEMORY} 3.1 66584576 {received:.0} \
          {sent:.0} {read:.0} {written:.0} 61.7 {waits:.1} 0.0 {pressed:.1}",
@@ -276,7 +286,7 @@ fn further(second: usize, cpu: f64, memory: f64) -> String {
 const MEMORY: f64 = 33_565_433_856.0;
 
 /// A server at work, made up.
-struct Machine {
+struct SimulatedMachine {
     frequency: f64,
     loads: [f64; 3],
 }
@@ -293,7 +303,7 @@ const JOBS: [(usize, usize, f64); 8] = [
     (588, 30, 49.0),
 ];
 
-impl Machine {
+impl SimulatedMachine {
     fn sample(&mut self, second: usize) -> [f64; 6] {
         let t = second as f64;
         let jobs: f64 = JOBS
@@ -304,18 +314,19 @@ impl Machine {
                 percent * (inside / 3.0).clamp(0.0, 1.0)
             })
             .sum();
-        let idle = 6.0 + 13.0 * noise(1, t / 19.0) + 9.0 * noise(2, t / 2.0);
-        let cpu =
-            (idle + jobs * (0.72 + 0.3 * noise(3, t / 9.0) + 0.2 * noise(7, t / 1.5))).min(100.0);
-        let wanted = 1700.0 + 2500.0 * (cpu / 65.0).min(1.0) + 160.0 * noise(4, t / 3.0);
+        let idle = 6.0 + 13.0 * smooth_noise(1, t / 19.0) + 9.0 * smooth_noise(2, t / 2.0);
+        let cpu = (idle
+            + jobs * (0.72 + 0.3 * smooth_noise(3, t / 9.0) + 0.2 * smooth_noise(7, t / 1.5)))
+        .min(100.0);
+        let wanted = 1700.0 + 2500.0 * (cpu / 65.0).min(1.0) + 160.0 * smooth_noise(4, t / 3.0);
         self.frequency += 0.6 * (wanted - self.frequency);
         // A job takes memory and gives most of it back; the rest grows slowly.
         let held =
             11.0 * ((t - 440.0) / 14.0).clamp(0.0, 1.0) - 8.0 * ((t - 512.0) / 3.0).clamp(0.0, 1.0);
-        let memory = 38.0 + t / 150.0 + held + 0.8 * noise(5, t / 40.0);
+        let memory = 38.0 + t / 150.0 + held + 0.8 * smooth_noise(5, t / 40.0);
         // As Linux counts: every five seconds, with e^(-5/60), e^(-5/300) and e^(-5/900).
         if second.is_multiple_of(5) {
-            let running = (cpu / 100.0 * 8.0 * (0.75 + 0.6 * noise(6, t / 5.0))).round();
+            let running = (cpu / 100.0 * 8.0 * (0.75 + 0.6 * smooth_noise(6, t / 5.0))).round();
             for (load, keeps) in self.loads.iter_mut().zip([0.920_044, 0.983_471, 0.994_460]) {
                 *load = *load * keeps + running * (1.0 - keeps);
             }
@@ -327,7 +338,7 @@ impl Machine {
 
 /// A smooth function without a pattern, from 0 to 1: numbers drawn by lot at whole places, and a soft
 /// way from one to the next. Only what is exact everywhere is used: no sine, no power.
-fn noise(kind: u64, place: f64) -> f64 {
+fn smooth_noise(kind: u64, place: f64) -> f64 {
     let lot = |at: f64| {
         let mixed = (at as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ kind << 40;
         let mixed = (mixed ^ mixed >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-use crate::stage::{Server, is_error, wait_until};
+use crate::stage::{TestAgent, is_error, wait_until};
 
 fn loadline(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_loadline"));
@@ -19,7 +19,7 @@ fn output(args: &[&str]) -> Output {
 }
 
 /// Sends these bytes to each client, and keeps the connection until it goes.
-fn speaker(bytes: &'static [u8]) -> SocketAddr {
+fn serve_bytes(bytes: &'static [u8]) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
@@ -39,7 +39,7 @@ fn free_port() -> u16 {
 
 #[test]
 fn a_server_of_another_protocol_is_named() {
-    for (greeting, told) in [
+    for (greeting, expected) in [
         (&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], "a web server (HTTP) answers there, no agent"),
         (b"\x15\x03\x03\x00\x02\x02\x46", "the server speaks TLS\nhint: write tls://HOST:PORT"),
         (b"SSH-2.0-OpenSSH_9.2p1\r\n", "an ssh server answers there, no agent"),
@@ -48,12 +48,12 @@ fn a_server_of_another_protocol_is_named() {
             "a mail or file server (SMTP, FTP) answers there, no agent",
         ),
     ] {
-        let address = speaker(greeting).to_string();
+        let address = serve_bytes(greeting).to_string();
         for args in [&["--check"][..], &["-o", "csv"], &["-o", "raw"]] {
             let output = output(&[&[address.as_str()], args].concat());
             let errors = String::from_utf8(output.stderr).unwrap();
             assert_eq!(output.status.code(), Some(1), "{args:?}: {errors}");
-            assert!(is_error(&errors) && errors.contains(told), "{errors}");
+            assert!(is_error(&errors) && errors.contains(expected), "{errors}");
             assert!(output.stdout.is_empty(), "{args:?}");
         }
     }
@@ -107,7 +107,7 @@ fn a_program_behind_a_unix_socket_can_be_read() {
 }
 
 #[test]
-fn what_stands_behind_ssh_is_read_and_asked() {
+fn an_agent_behind_ssh_is_subscribed_and_read() {
     // In place of ssh, a shell that looks how it was called, and answers a request as an agent does.
     let script = r#"case "$*" in
         *-G*) exit;;
@@ -154,10 +154,10 @@ fn the_manual_page_has_each_option_and_each_key() {
     for option in options.map(|word| word.trim_end_matches(|c: char| !c.is_ascii_lowercase())) {
         assert!(page.contains(option), "{option}");
     }
-    for bound in loadline::keys::bindable() {
+    for bound in loadline::keys::bindable_actions() {
         let has_all = bound.keys.iter().all(|key| page.contains(&key.label().replace('\\', "")));
         // A key that it names stands in braces.
-        let does = bound.does.split('{').next().unwrap_or_default();
+        let does = bound.description.split('{').next().unwrap_or_default();
         assert!(has_all && page.contains(does), "{}", bound.name);
     }
 }
@@ -188,8 +188,8 @@ fn this_machine_can_be_read_without_an_agent() {
 }
 
 #[test]
-fn the_last_word_is_how_many_lines_were_no_rows() {
-    let address = speaker(b"1 2 3 4 5 6\nhello\n1 2 3\n\xff\n2 3 4 5 6 7\n").to_string();
+fn skipped_lines_are_counted_at_the_end() {
+    let address = serve_bytes(b"1 2 3 4 5 6\nhello\n1 2 3\n\xff\n2 3 4 5 6 7\n").to_string();
     let output = output(&[&address, "-o", "csv", "-n", "2"]);
     assert!(output.status.success());
     assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 3);
@@ -198,7 +198,7 @@ fn the_last_word_is_how_many_lines_were_no_rows() {
 
 #[test]
 fn escape_sequences_of_a_source_do_not_reach_raw_output() {
-    let address = speaker(
+    let address = serve_bytes(
         b"# loadline/1 run=00000001 host=\x1b[31m\xe2\x80\xae interval=1000ms\n\
           # columns time:s seq \x1b]0;pwned\x07:%\n# \x1b[2J\n1.000 1 5\n",
     )
@@ -214,7 +214,7 @@ fn escape_sequences_of_a_source_do_not_reach_raw_output() {
 
 #[test]
 fn a_closed_pipe_is_a_normal_end() {
-    let server = Server::start(0, Duration::from_millis(20));
+    let server = TestAgent::start(0, Duration::from_millis(20));
     let mut child = loadline(&[&server.address.to_string(), "-o", "csv"]).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     assert!(lines.next().unwrap().unwrap().starts_with("timestamp,received,source,seq,cpu"));
@@ -226,7 +226,7 @@ fn a_closed_pipe_is_a_normal_end() {
 #[test]
 fn rows_are_flushed_as_they_come_and_a_signal_ends_it_well() {
     for signal in ["INT", "TERM"] {
-        let server = Server::start(0, Duration::from_millis(20));
+        let server = TestAgent::start(0, Duration::from_millis(20));
         let mut child = loadline(&[&server.address.to_string()]).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         // A table, as standard output is no terminal.

@@ -8,11 +8,13 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use loadline::event::Event;
-use loadline::link::{Connector, EVENTS_MAX, Fleet, Link, Secrets, Tls, TlsFiles, Wish};
+use loadline::link::{
+    Connector, EVENTS_MAX, Fleet, Link, LinkOptions, Secrets, TlsClient, TlsClientFiles,
+};
 use loadline::source::{Prometheus, Source};
 use loadline_agent::Clock;
 use loadline_protocol::History;
-use server::{PACE_MS, now_ms, serve, serve_bytes};
+use server::{SAMPLE_INTERVAL_MS, now_ms, serve, serve_bytes};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -26,16 +28,17 @@ fn source(address: SocketAddr, query: &str) -> Prometheus {
     }
 }
 
-async fn find(address: SocketAddr, query: &str, room: usize) -> Result<Fleet, String> {
-    let (tls, secrets) = (Tls::new(TlsFiles::default()), Secrets::default());
+async fn find(address: SocketAddr, query: &str, capacity: usize) -> Result<Fleet, String> {
+    let (tls, secrets) = (TlsClient::new(TlsClientFiles::default()), Secrets::default());
     let server = source(address, query);
-    let found = Fleet::find(&server, (&tls, &secrets), None, room, |name| name == "web-2").await;
+    let found =
+        Fleet::find(&server, (&tls, &secrets), None, capacity, |name| name == "web-2").await;
     found.map_err(|error| error.to_string())
 }
 
 fn follow(connector: Connector, history: History) -> mpsc::Receiver<Event> {
     let (sender, events) = mpsc::channel(EVENTS_MAX);
-    let wish = Wish { history, ..Wish::default() };
+    let wish = LinkOptions { history, ..LinkOptions::default() };
     tokio::spawn(Link::new(connector, wish, Clock::system()).run(sender));
     events
 }
@@ -59,8 +62,8 @@ async fn times(events: &mut mpsc::Receiver<Event>, count: usize) -> Vec<i64> {
     times
 }
 
-fn assert_whole(times: &[i64]) {
-    let pairs = times.windows(2).all(|pair| pair[1] - pair[0] == PACE_MS);
+fn assert_no_gaps(times: &[i64]) {
+    let pairs = times.windows(2).all(|pair| pair[1] - pair[0] == SAMPLE_INTERVAL_MS);
     assert!(pairs, "each sample once: {times:?}");
 }
 
@@ -76,13 +79,13 @@ async fn all_instances_are_asked_for_over_one_connection() {
         fleet.connectors.into_iter().map(|connector| follow(connector, history)).collect();
     for events in &mut followed {
         let times = times(events, 310).await;
-        assert_whole(&times);
+        assert_no_gaps(&times);
     }
     assert_eq!(known.connections.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]
-async fn a_header_tells_the_machine_and_its_pace() {
+async fn the_header_describes_the_machine_and_its_interval() {
     let (address, _) = serve().await;
     let fleet = find(address, "", 1).await.unwrap();
     assert_eq!(fleet.left_out, 1);
@@ -99,12 +102,12 @@ async fn a_header_tells_the_machine_and_its_pace() {
 }
 
 #[tokio::test]
-async fn another_interval_is_a_multiple_of_the_pace() {
+async fn another_interval_is_a_multiple_of_the_scrape_interval() {
     let (address, _) = serve().await;
     let fleet = find(address, "?instance=web-1", 1).await.unwrap();
     let connector = fleet.connectors.into_iter().next().unwrap();
-    let link = Link::new(connector, Wish::default(), Clock::system());
-    let (ask, (sender, mut events)) = (link.asker(), mpsc::channel(EVENTS_MAX));
+    let link = Link::new(connector, LinkOptions::default(), Clock::system());
+    let (ask, (sender, mut events)) = (link.interval_sender(), mpsc::channel(EVENTS_MAX));
     tokio::spawn(link.run(sender));
     times(&mut events, 2).await;
     ask.send(Some(Duration::from_millis(500))).unwrap();
@@ -122,7 +125,7 @@ async fn another_interval_is_a_multiple_of_the_pace() {
 }
 
 #[tokio::test]
-async fn after_an_outage_the_hole_is_filled() {
+async fn after_an_outage_the_gap_is_filled() {
     let (address, known) = serve().await;
     let fleet = find(address, "?instance=web-1", 1).await.unwrap();
     let mut events = follow(fleet.connectors.into_iter().next().unwrap(), History::None);
@@ -131,7 +134,7 @@ async fn after_an_outage_the_hole_is_filled() {
         known.is_away.store(true, Ordering::SeqCst);
         loop {
             match timeout(DEADLINE, events.recv()).await.expect("events in time").unwrap() {
-                Event::Down { reason, .. } => {
+                Event::Disconnected { reason, .. } => {
                     let reason = reason.to_string();
                     assert_eq!(reason, "closed by the server");
                     break;
@@ -143,19 +146,19 @@ async fn after_an_outage_the_hole_is_filled() {
         known.is_away.store(false, Ordering::SeqCst);
         seen.extend(times(&mut events, 5).await);
     }
-    assert_whole(&seen);
+    assert_no_gaps(&seen);
 }
 
 #[tokio::test]
-async fn who_is_down_gets_no_row_though_the_server_repeats_its_last_sample() {
+async fn a_machine_that_is_down_gets_no_row_though_the_server_repeats_its_last_sample() {
     let (address, known) = serve().await;
     let fleet = find(address, "?instance=web-1", 1).await.unwrap();
     let mut events = follow(fleet.connectors.into_iter().next().unwrap(), History::None);
     times(&mut events, 2).await;
     let down = now_ms();
     known.down_ms.store(down, Ordering::SeqCst);
-    let ranges = known.ranges.load(Ordering::SeqCst);
-    while known.ranges.load(Ordering::SeqCst) < ranges + 5 {
+    let ranges = known.range_queries.load(Ordering::SeqCst);
+    while known.range_queries.load(Ordering::SeqCst) < ranges + 5 {
         let event = tokio::select! {
             event = events.recv() => event.unwrap(),
             () = tokio::time::sleep(Duration::from_millis(20)) => continue,
@@ -167,14 +170,14 @@ async fn who_is_down_gets_no_row_though_the_server_repeats_its_last_sample() {
 }
 
 #[tokio::test]
-async fn what_no_instance_is_called_is_told_with_what_there_is() {
+async fn an_unknown_instance_is_reported_with_the_known_ones() {
     let (address, _) = serve().await;
     let error = find(address, "?instance=nobody", 256).await.unwrap_err();
     assert!(error.ends_with("no instance matches; there are web-1, web-2"), "{error}");
 }
 
 #[tokio::test]
-async fn a_server_that_answers_nothing_of_use_is_told_in_a_line() {
+async fn a_useless_answer_is_reported_in_one_line() {
     let kinds: &[(&str, bool, &str)] = &[
         ("HTTP/1.1 200 OK\r\n\r\n", true, "longer than 16 MiB"),
         ("HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n", true, "longer than 16 MiB"),
@@ -212,7 +215,7 @@ async fn a_server_that_answers_nothing_of_use_is_told_in_a_line() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_says_nothing_is_given_up() {
+async fn a_silent_server_times_out() {
     let address = serve_bytes(b"", false).await;
     let error = find(address, "", 256).await.unwrap_err();
     assert!(error.ends_with("timed out"), "{error}");

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use crate::stage::{Server, Terminal};
+use crate::stage::{PtyTerminal, TestAgent};
 
 const FAST: Duration = Duration::from_millis(50);
 
 #[test]
 fn two_servers_stand_side_by_side_and_one_that_ends_leaves_the_other_as_it_is() {
-    let (one, two) = (Server::start(0, FAST), Server::start(0, FAST));
+    let (one, two) = (TestAgent::start(0, FAST), TestAgent::start(0, FAST));
     let (first, second) = (one.address.to_string(), two.address.to_string());
-    let mut terminal = Terminal::loadline(&[&first, &second]);
+    let mut terminal = PtyTerminal::run_loadline(&[&first, &second]);
     let both = |screen: &str| screen.contains("2 sources") && screen.contains("2 LIVE");
     let screen = terminal.wait_for("both of them", both);
     let line = |screen: &str, name: &str| {

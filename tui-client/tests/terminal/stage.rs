@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use loadline_agent::{Address, Agent, Facts, Listener, Plaintext, Scripted, Settings};
+use loadline_agent::{
+    Address, Agent, AgentSettings, Listener, MachineFacts, PlaintextPolicy, ScriptedSource,
+};
 use loadline_protocol::SafeText;
 use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native_pty_system};
 use tokio::sync::oneshot;
@@ -23,36 +25,37 @@ pub(crate) fn is_error(text: &str) -> bool {
 }
 
 /// An agent of a machine that is made up, in a thread of this process.
-pub(crate) struct Server {
+pub(crate) struct TestAgent {
     pub(crate) address: SocketAddr,
     stop: oneshot::Sender<()>,
     thread: JoinHandle<()>,
 }
 
-impl Server {
-    pub(crate) fn start(port: u16, interval: Duration) -> Server {
+impl TestAgent {
+    pub(crate) fn start(port: u16, interval: Duration) -> TestAgent {
         let (stop, stopped) = oneshot::channel();
-        let (tell, told) = std::sync::mpsc::channel();
+        let (address_sender, address_receiver) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.unwrap().block_on(async {
-                let source = Scripted::plain(|number, values| {
+                let source = ScriptedSource::plain(|number, values| {
                     values.extend([number as f64 % 100.0, 2400.0, 43.1, 0.52, 0.44, 0.4]);
                 });
-                let facts = Facts { host: SafeText::new("web-1"), ..Facts::default() };
-                let settings = Settings { interval, ..Settings::default() };
+                let facts =
+                    MachineFacts { host: SafeText::new("web-1"), ..MachineFacts::default() };
+                let settings = AgentSettings { interval, ..AgentSettings::default() };
                 let agent = Agent::start(source, facts, settings).await;
                 let address: Address = format!("127.0.0.1:{port}").parse().unwrap();
-                let bound = Listener::bind(&address, Plaintext::LoopbackOnly).await.unwrap();
+                let bound = Listener::bind(&address, PlaintextPolicy::LoopbackOnly).await.unwrap();
                 let listener = bound.listen().unwrap();
-                tell.send(listener.address().to_string().parse().unwrap()).unwrap();
+                address_sender.send(listener.address().to_string().parse().unwrap()).unwrap();
                 let stopped = async {
                     let _ = stopped.await;
                 };
                 agent.run(vec![listener], stopped).await;
             });
         });
-        Server { address: told.recv().unwrap(), stop, thread }
+        TestAgent { address: address_receiver.recv().unwrap(), stop, thread }
     }
 
     pub(crate) fn stop(self) {
@@ -66,24 +69,24 @@ fn nonzero(cells: u16) -> NonZero<u16> {
 }
 
 /// The size of a terminal of which nothing else is said.
-const USUAL: PtySize = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
+const DEFAULT_SIZE: PtySize = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
 
 fn emulator(size: PtySize) -> vt100::Parser {
     vt100::Parser::new(nonzero(size.rows), nonzero(size.cols), 0)
 }
 
 /// A terminal with a program in it.
-pub(crate) struct Terminal {
+pub(crate) struct PtyTerminal {
     master: Box<dyn MasterPty + Send>,
     keyboard: Box<dyn std::io::Write + Send>,
     pub(crate) child: Box<dyn Child + Send + Sync>,
-    pub(crate) shown: Arc<Mutex<Shown>>,
+    pub(crate) output: Arc<Mutex<TerminalOutput>>,
     /// How the terminal was set before the program.
     modes_before: String,
     reader: Option<JoinHandle<()>>,
 }
 
-pub(crate) struct Shown {
+pub(crate) struct TerminalOutput {
     parser: vt100::Parser,
     pub(crate) bytes: Vec<u8>,
 }
@@ -94,18 +97,18 @@ fn modes(terminal: &dyn MasterPty) -> String {
     format!("{:?} {:?} {:?}", modes.input_flags, modes.output_flags, modes.local_flags)
 }
 
-impl Terminal {
-    pub(crate) fn loadline(args: &[&str]) -> Terminal {
+impl PtyTerminal {
+    pub(crate) fn run_loadline(args: &[&str]) -> PtyTerminal {
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_loadline"));
         command.args(args);
-        Terminal::run(command)
+        PtyTerminal::run(command)
     }
 
-    pub(crate) fn run(command: CommandBuilder) -> Terminal {
-        Terminal::sized(USUAL, command)
+    pub(crate) fn run(command: CommandBuilder) -> PtyTerminal {
+        PtyTerminal::run_sized(DEFAULT_SIZE, command)
     }
 
-    pub(crate) fn sized(size: PtySize, mut command: CommandBuilder) -> Terminal {
+    pub(crate) fn run_sized(size: PtySize, mut command: CommandBuilder) -> PtyTerminal {
         let pty = native_pty_system().openpty(size).unwrap();
         command.env("TERM", "xterm-256color");
         command.env("LC_ALL", "C.UTF-8");
@@ -117,7 +120,7 @@ impl Terminal {
         let modes_before = modes(&*pty.master);
         let child = pty.slave.spawn_command(command).unwrap();
         let parser = emulator(size);
-        let shown = Arc::new(Mutex::new(Shown { parser, bytes: Vec::new() }));
+        let shown = Arc::new(Mutex::new(TerminalOutput { parser, bytes: Vec::new() }));
         let mut output = pty.master.try_clone_reader().unwrap();
         let reader = std::thread::spawn({
             let shown = shown.clone();
@@ -132,7 +135,14 @@ impl Terminal {
             }
         });
         let keyboard = pty.master.take_writer().unwrap();
-        Terminal { master: pty.master, keyboard, child, shown, modes_before, reader: Some(reader) }
+        PtyTerminal {
+            master: pty.master,
+            keyboard,
+            child,
+            output: shown,
+            modes_before,
+            reader: Some(reader),
+        }
     }
 
     pub(crate) fn press(&mut self, keys: &str) {
@@ -141,13 +151,13 @@ impl Terminal {
 
     /// Garbles what the terminal shows, as a message from elsewhere does.
     pub(crate) fn garble(&self) {
-        self.shown.lock().unwrap().parser.process(b"\x1b[2J\x1b[5;5Hthe system is going down");
+        self.output.lock().unwrap().parser.process(b"\x1b[2J\x1b[5;5Hthe system is going down");
     }
 
     /// Whether anything on the screen has a colour.
     pub(crate) fn has_colour(&self) -> bool {
-        let shown = self.shown.lock().unwrap();
-        let screen = shown.parser.screen();
+        let output = self.output.lock().unwrap();
+        let screen = output.parser.screen();
         let (rows, columns) = (screen.size().0.get(), screen.size().1.get());
         let mut cells = (0..rows).flat_map(|y| (0..columns).filter_map(move |x| screen.cell(y, x)));
         cells.any(|cell| {
@@ -156,18 +166,18 @@ impl Terminal {
     }
 
     pub(crate) fn screen(&self) -> String {
-        self.shown.lock().unwrap().parser.screen().contents()
+        self.output.lock().unwrap().parser.screen().contents()
     }
 
     /// Waits until the screen shows what it should.
-    pub(crate) fn wait_for(&self, what: &str, holds: impl Fn(&str) -> bool) -> String {
+    pub(crate) fn wait_for(&self, expected: &str, condition: impl Fn(&str) -> bool) -> String {
         let start = Instant::now();
         loop {
             let screen = self.screen();
-            if holds(&screen) {
+            if condition(&screen) {
                 return screen;
             }
-            assert!(start.elapsed() < DEADLINE, "no {what} on the screen:\n{screen}");
+            assert!(start.elapsed() < DEADLINE, "no {expected} on the screen:\n{screen}");
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -180,10 +190,10 @@ impl Terminal {
     pub(crate) fn first_frame(&self) -> String {
         let start = Instant::now();
         loop {
-            let bytes = self.shown.lock().unwrap().bytes.clone();
+            let bytes = self.output.lock().unwrap().bytes.clone();
             let end = bytes.windows(END_OF_FRAME.len()).position(|bytes| bytes == END_OF_FRAME);
             if let Some(end) = end {
-                let mut parser = emulator(USUAL);
+                let mut parser = emulator(DEFAULT_SIZE);
                 parser.process(&bytes[..end]);
                 return parser.screen().contents();
             }
@@ -194,12 +204,12 @@ impl Terminal {
 
     /// What the terminal shows, if it is between two frames: then each is there to its last cell.
     pub(crate) fn whole_frame(&self) -> Option<vt100::Screen> {
-        let shown = self.shown.lock().unwrap();
-        shown.bytes.ends_with(END_OF_FRAME).then(|| shown.parser.screen().clone())
+        let output = self.output.lock().unwrap();
+        output.bytes.ends_with(END_OF_FRAME).then(|| output.parser.screen().clone())
     }
 
     pub(crate) fn resize(&self, rows: u16, cols: u16) {
-        self.shown.lock().unwrap().parser.screen_mut().set_size(nonzero(rows), nonzero(cols));
+        self.output.lock().unwrap().parser.screen_mut().set_size(nonzero(rows), nonzero(cols));
         self.master.resize(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }).unwrap();
     }
 
@@ -219,21 +229,21 @@ impl Terminal {
         drop(self.keyboard);
         drop(self.master);
         self.reader.take().unwrap().join().unwrap();
-        let shown = self.shown.lock().unwrap();
-        (status, String::from_utf8_lossy(&shown.bytes).into_owned())
+        let output = self.output.lock().unwrap();
+        (status, String::from_utf8_lossy(&output.bytes).into_owned())
     }
 }
 
 const END_OF_FRAME: &[u8] = b"\x1b[?2026l";
 
 /// Waits until there is something.
-pub(crate) fn wait_until<T>(what: &str, mut find: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn wait_until<T>(expected: &str, mut find: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(found) = find() {
             return found;
         }
-        assert!(start.elapsed() < DEADLINE, "{what} does not come");
+        assert!(start.elapsed() < DEADLINE, "{expected} does not come");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

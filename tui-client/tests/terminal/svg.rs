@@ -8,45 +8,45 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::num::NonZero;
 
-use self::signs::Stroke;
+use self::glyphs::Stroke;
 
-mod signs;
+mod glyphs;
 
 /// A colour, 0xRRGGBB.
 pub(crate) type Rgb = u32;
 
 /// The colours of a terminal.
-pub(crate) struct Palette {
-    pub(crate) ink: Rgb,
-    pub(crate) paper: Rgb,
+pub(crate) struct SvgPalette {
+    pub(crate) foreground: Rgb,
+    pub(crate) background: Rgb,
     /// The line around the window.
-    pub(crate) edge: Rgb,
+    pub(crate) border: Rgb,
     /// What stands in the bar of the window.
     pub(crate) title: Rgb,
-    pub(crate) sixteen: [Rgb; 16],
+    pub(crate) ansi: [Rgb; 16],
 }
 
 /// A place on the screen, and what stands there.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(clippy::struct_excessive_bools, reason = "a terminal has as many, each on its own")]
-pub(crate) struct Cell {
+pub(crate) struct SvgCell {
     /// Empty where the character before is two cells wide.
     pub(crate) text: String,
-    pub(crate) ink: vt100::Color,
-    pub(crate) paper: vt100::Color,
+    pub(crate) foreground: vt100::Color,
+    pub(crate) background: vt100::Color,
     pub(crate) bold: bool,
     pub(crate) dim: bool,
     pub(crate) underline: bool,
     pub(crate) reverse: bool,
 }
 
-impl From<&vt100::Cell> for Cell {
-    fn from(cell: &vt100::Cell) -> Cell {
+impl From<&vt100::Cell> for SvgCell {
+    fn from(cell: &vt100::Cell) -> SvgCell {
         let is_blank = !cell.has_contents() && !cell.is_wide_continuation();
-        Cell {
+        SvgCell {
             text: if is_blank { " ".to_owned() } else { cell.contents().to_owned() },
-            ink: cell.fgcolor(),
-            paper: cell.bgcolor(),
+            foreground: cell.fgcolor(),
+            background: cell.bgcolor(),
             bold: cell.bold(),
             dim: cell.dim(),
             underline: cell.underline(),
@@ -71,7 +71,7 @@ const FONT: &str = "font-family=\"ui-monospace,SFMono-Regular,Menlo,'DejaVu Sans
 const BASELINE: usize = 15;
 
 /// Draws rows of cells in a window.
-pub(crate) fn draw(title: &str, rows: &[Vec<Cell>], palette: &Palette) -> String {
+pub(crate) fn draw(title: &str, rows: &[Vec<SvgCell>], palette: &SvgPalette) -> String {
     let mut layers = Layers::default();
     for (y, row) in rows.iter().enumerate() {
         for (x, cell) in row.iter().enumerate() {
@@ -92,22 +92,22 @@ pub(crate) fn draw(title: &str, rows: &[Vec<Cell>], palette: &Palette) -> String
     svg
 }
 
-fn window(svg: &mut String, width: usize, height: usize, palette: &Palette) {
+fn window(svg: &mut String, width: usize, height: usize, palette: &SvgPalette) {
     let _ = writeln!(
         svg,
         "<rect x=\".5\" y=\".5\" width=\"{}\" height=\"{}\" rx=\"12\" fill=\"#{:06x}\" \
          stroke=\"#{:06x}\"/>",
         width - 1,
         height - 1,
-        palette.paper,
-        palette.edge,
+        palette.background,
+        palette.border,
     );
     // The three knobs of a window, which do nothing here.
     let _ = writeln!(
         svg,
         "<path d=\"M24 22h0m20 0h0m20 0h0\" stroke=\"#{:06x}\" stroke-width=\"12\" \
          stroke-linecap=\"round\"/>",
-        palette.edge,
+        palette.border,
     );
     let _ = writeln!(
         svg,
@@ -119,16 +119,16 @@ fn window(svg: &mut String, width: usize, height: usize, palette: &Palette) {
 
 /// How letters look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Look {
-    ink: Rgb,
+struct TextStyle {
+    foreground: Rgb,
     bold: bool,
     underline: bool,
 }
 
 /// Letters beside each other that look the same.
 #[derive(Debug)]
-struct Run {
-    look: Look,
+struct TextRun {
+    style: TextStyle,
     x: usize,
     y: usize,
     cells: usize,
@@ -138,72 +138,73 @@ struct Run {
 /// What is drawn, by colour: a path each, as small as it gets.
 #[derive(Debug, Default)]
 struct Layers {
-    papers: BTreeMap<Rgb, Vec<Rect>>,
-    blocks: BTreeMap<Rgb, Vec<Rect>>,
+    backgrounds: BTreeMap<Rgb, Vec<QuarterRect>>,
+    blocks: BTreeMap<Rgb, Vec<QuarterRect>>,
     /// By colour and width in hundredths of a dot.
-    lines: BTreeMap<(Rgb, u32), Lines>,
+    lines: BTreeMap<(Rgb, u32), StrokePath>,
     dots: BTreeMap<Rgb, String>,
-    runs: Vec<Run>,
+    runs: Vec<TextRun>,
 }
 
 /// Left, top, width and height in quarters of a dot.
-type Rect = [usize; 4];
+type QuarterRect = [usize; 4];
 
 impl Layers {
-    fn add(&mut self, x: usize, y: usize, cell: &Cell, palette: &Palette) {
-        let mut ink = palette.colour(cell.ink, palette.ink);
-        let mut paper = palette.colour(cell.paper, palette.paper);
+    fn add(&mut self, x: usize, y: usize, cell: &SvgCell, palette: &SvgPalette) {
+        let mut foreground = palette.colour(cell.foreground, palette.foreground);
+        let mut background = palette.colour(cell.background, palette.background);
         if cell.dim {
-            ink = mix(ink, paper, 60);
+            foreground = mix(foreground, background, 60);
         }
         if cell.reverse {
-            std::mem::swap(&mut ink, &mut paper);
+            std::mem::swap(&mut foreground, &mut background);
         }
         let (left, top) = (x * CELL.0, y * CELL.1);
         let whole = [left * 4, top * 4, CELL.0 * 4, CELL.1 * 4];
-        if paper != palette.paper {
-            join(self.papers.entry(paper).or_default(), whole);
+        if background != palette.background {
+            join(self.backgrounds.entry(background).or_default(), whole);
         }
-        let mut signs = cell.text.chars();
-        let sign = match (signs.next(), signs.next()) {
+        let mut characters = cell.text.chars();
+        let character = match (characters.next(), characters.next()) {
             (Some(sign), None) => sign,
             _ => '\0',
         };
-        match sign {
+        match character {
             '\u{2800}'..='\u{28ff}' => {
-                let path = self.dots.entry(ink).or_default();
-                for (dx, dy) in signs::dots(sign) {
+                let path = self.dots.entry(foreground).or_default();
+                for (dx, dy) in glyphs::dots(character) {
                     let _ = write!(path, "M{} {}h0", left + dx, top + dy);
                 }
             }
             '\u{2591}'..='\u{2593}' => {
-                let shade = mix(ink, paper, 25 * (sign as u32 - 0x2590));
+                let shade = mix(foreground, background, 25 * (character as u32 - 0x2590));
                 join(self.blocks.entry(shade).or_default(), whole);
             }
             '\u{2580}'..='\u{259f}' => {
-                for [x, y, width, height] in signs::blocks(sign) {
+                for [x, y, width, height] in glyphs::block_rects(character) {
                     let block = [left * 4 + x, top * 4 + 2 * y, width, 2 * height];
-                    join(self.blocks.entry(ink).or_default(), block);
+                    join(self.blocks.entry(foreground).or_default(), block);
                 }
             }
             _ => {
-                if let Some((width, strokes)) = signs::frame(sign) {
-                    self.lines.entry((ink, width)).or_default().add(left, top, strokes);
+                if let Some((width, strokes)) = glyphs::frame_strokes(character) {
+                    self.lines.entry((foreground, width)).or_default().add(left, top, strokes);
                 } else {
-                    let look = Look { ink, bold: cell.bold, underline: cell.underline };
-                    self.letter(x, y, look, &cell.text);
+                    let style =
+                        TextStyle { foreground, bold: cell.bold, underline: cell.underline };
+                    self.add_letter(x, y, style, &cell.text);
                 }
             }
         }
     }
 
     /// Appends to the last run if it goes on here; over one blank, too.
-    fn letter(&mut self, x: usize, y: usize, look: Look, text: &str) {
+    fn add_letter(&mut self, x: usize, y: usize, style: TextStyle, text: &str) {
         if text == " " {
             return;
         }
         if let Some(run) = self.runs.last_mut()
-            && (run.look, run.y) == (look, y)
+            && (run.style, run.y) == (style, y)
             && x - (run.x + run.cells) <= 1
         {
             if x > run.x + run.cells {
@@ -213,12 +214,12 @@ impl Layers {
             run.cells = x + 1 - run.x;
             return;
         }
-        self.runs.push(Run { look, x, y, cells: 1, text: text.to_owned() });
+        self.runs.push(TextRun { style, x, y, cells: 1, text: text.to_owned() });
     }
 
     fn write(mut self, svg: &mut String) {
         let _ = writeln!(svg, "<g transform=\"translate({MARGIN} {BAR}) scale({DOT})\">");
-        for (colour, rects) in self.papers.into_iter().chain(self.blocks) {
+        for (colour, rects) in self.backgrounds.into_iter().chain(self.blocks) {
             let _ = writeln!(svg, "<path fill=\"#{colour:06x}\" d=\"{}\"/>", outline(&rects));
         }
         *svg += "<g fill=\"none\">\n";
@@ -233,12 +234,12 @@ impl Layers {
             let _ = writeln!(svg, "<path stroke=\"#{colour:06x}\" d=\"{path}\"/>");
         }
         let _ = writeln!(svg, "</g>\n</g>\n<g {FONT}>");
-        self.runs.sort_by_key(|run| run.look);
-        for runs in self.runs.chunk_by(|one, next| one.look == next.look) {
-            let look = runs[0].look;
-            let bold = if look.bold { " font-weight=\"700\"" } else { "" };
-            let line = if look.underline { " text-decoration=\"underline\"" } else { "" };
-            let _ = writeln!(svg, "<g fill=\"#{:06x}\"{bold}{line}>", look.ink);
+        self.runs.sort_by_key(|run| run.style);
+        for runs in self.runs.chunk_by(|one, next| one.style == next.style) {
+            let style = runs[0].style;
+            let bold = if style.bold { " font-weight=\"700\"" } else { "" };
+            let line = if style.underline { " text-decoration=\"underline\"" } else { "" };
+            let _ = writeln!(svg, "<g fill=\"#{:06x}\"{bold}{line}>", style.foreground);
             for run in runs {
                 run.write(svg);
             }
@@ -248,7 +249,7 @@ impl Layers {
     }
 }
 
-impl Run {
+impl TextRun {
     fn write(&self, svg: &mut String) {
         let x = MARGIN + self.x * CELL.0 * DOT;
         let y = BAR + self.y * CELL.1 * DOT + BASELINE;
@@ -260,11 +261,11 @@ impl Run {
     }
 }
 
-impl Palette {
-    fn colour(&self, colour: vt100::Color, usual: Rgb) -> Rgb {
+impl SvgPalette {
+    fn colour(&self, colour: vt100::Color, fallback: Rgb) -> Rgb {
         match colour {
-            vt100::Color::Default => usual,
-            vt100::Color::Idx(index @ ..16) => self.sixteen[usize::from(index)],
+            vt100::Color::Default => fallback,
+            vt100::Color::Idx(index @ ..16) => self.ansi[usize::from(index)],
             // Six steps each of red, green and blue, then greys.
             vt100::Color::Idx(index @ 16..232) => {
                 let step = |part: usize| [0, 95, 135, 175, 215, 255][part % 6];
@@ -292,13 +293,13 @@ fn escape(text: &str) -> String {
 
 /// Lines, one after the other, as small as they get.
 #[derive(Debug, Default)]
-struct Lines {
+struct StrokePath {
     path: String,
     /// Where the last level line ended.
     pen: Option<(usize, usize)>,
 }
 
-impl Lines {
+impl StrokePath {
     fn add(&mut self, left: usize, top: usize, strokes: &[Stroke]) {
         for &(x, y, way) in strokes {
             let (x, y) = (left + x, top + y);
@@ -313,7 +314,7 @@ impl Lines {
 }
 
 /// Appends a rectangle; it becomes one with that on its left if they are of one height.
-fn join(rects: &mut Vec<Rect>, [x, y, width, height]: Rect) {
+fn join(rects: &mut Vec<QuarterRect>, [x, y, width, height]: QuarterRect) {
     match rects.last_mut() {
         Some(last) if last[0] + last[2] == x && (last[1], last[3]) == (y, height) => {
             last[2] += width;
@@ -322,7 +323,7 @@ fn join(rects: &mut Vec<Rect>, [x, y, width, height]: Rect) {
     }
 }
 
-fn outline(rects: &[Rect]) -> String {
+fn outline(rects: &[QuarterRect]) -> String {
     let mut path = String::new();
     for rect in rects {
         let [x, y, width, height] = rect.map(|quarters| quarters as f64 / 4.0);
@@ -332,19 +333,24 @@ fn outline(rects: &[Rect]) -> String {
 }
 
 /// Draws one row: what a terminal shows after this has been written to it.
-fn drawn(written: &str) -> String {
+fn draw_written(written: &str) -> String {
     let mut parser = vt100::Parser::new(NonZero::new(1).unwrap(), NonZero::new(12).unwrap(), 0);
     parser.process(written.as_bytes());
     let screen = parser.screen();
-    let row = (0..12).filter_map(|x| screen.cell(0, x)).map(Cell::from).collect();
-    let sixteen = std::array::from_fn(|index| 0xc0_00_00 + index as Rgb);
-    let palette =
-        Palette { ink: 0xee_ee_ee, paper: 0, edge: 0x11_11_11, title: 0x22_22_22, sixteen };
+    let row = (0..12).filter_map(|x| screen.cell(0, x)).map(SvgCell::from).collect();
+    let ansi = std::array::from_fn(|index| 0xc0_00_00 + index as Rgb);
+    let palette = SvgPalette {
+        foreground: 0xee_ee_ee,
+        background: 0,
+        border: 0x11_11_11,
+        title: 0x22_22_22,
+        ansi,
+    };
     draw("a & b", &[row], &palette)
 }
 
 fn check(written: &str, elements: &[&str]) {
-    let svg = drawn(written);
+    let svg = draw_written(written);
     for element in elements {
         assert!(svg.contains(element), "{written:?} gives {element}:\n{svg}");
     }
@@ -372,5 +378,5 @@ fn what_has_to_join_in_a_picture_is_drawn_and_not_written() {
     check("└──┬", &["d=\"M1 0v2h1M2 2h2h2M7 2v2M6 2h2\"/>"]);
     check("▄▄▌", &["d=\"M0 2h4v2h-4zM4 0h1v4h-1z\"/>"]);
     check("▞", &["d=\"M1 0h1v2h-1zM0 2h1v2h-1z\"/>"]);
-    assert!(!drawn("⠁└─▄").contains("<text x=\"20\""));
+    assert!(!draw_written("⠁└─▄").contains("<text x=\"20\""));
 }

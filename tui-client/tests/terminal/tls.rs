@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::authority::{Authority, Identity, Valid};
+use crate::authority::{Authority, Identity, Validity};
 use crate::stage::is_error;
 use loadline_agent::{
-    Address, Agent, Facts, Listener, Plaintext, Scripted, Settings, Tls, TlsFiles, provider,
-    read_identity,
+    Address, Agent, AgentSettings, Listener, MachineFacts, PlaintextPolicy, ScriptedSource,
+    ServerTls, ServerTlsFiles, provider, read_identity,
 };
 use tokio::sync::oneshot;
 use tokio_rustls::rustls::sign::SingleCertAndKey;
@@ -18,43 +18,45 @@ use tokio_rustls::rustls::version::TLS13;
 use tokio_rustls::rustls::{ServerConfig, ServerConnection};
 
 /// An agent in a thread of its own.
-struct Server {
+struct TlsAgent {
     port: u16,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Server {
+impl TlsAgent {
     /// One with this certificate, which asks clients for one of this CA.
-    fn start(identity: &Identity, client_ca: Option<&Authority>) -> Server {
+    fn start(identity: &Identity, client_ca: Option<&Authority>) -> TlsAgent {
         let Identity { cert, key } = identity.clone();
         let client_ca = client_ca.map(|authority| authority.ca.clone());
-        Server::speaking(Plaintext::Never(Tls::open(TlsFiles { cert, key, client_ca }).unwrap()))
+        TlsAgent::with_plaintext(PlaintextPolicy::Never(
+            ServerTls::open(ServerTlsFiles { cert, key, client_ca }).unwrap(),
+        ))
     }
 
-    fn speaking(plaintext: Plaintext) -> Server {
+    fn with_plaintext(plaintext: PlaintextPolicy) -> TlsAgent {
         let (stop, stopped) = oneshot::channel::<()>();
-        let (tell, told) = std::sync::mpsc::channel();
+        let (port_sender, port_receiver) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.unwrap().block_on(async {
-                let source = Scripted::plain(|_, values| values.extend([1.0; 6]));
+                let source = ScriptedSource::plain(|_, values| values.extend([1.0; 6]));
                 let interval = Duration::from_millis(50);
-                let settings = Settings { interval, ..Settings::default() };
-                let agent = Agent::start(source, Facts::default(), settings).await;
+                let settings = AgentSettings { interval, ..AgentSettings::default() };
+                let agent = Agent::start(source, MachineFacts::default(), settings).await;
                 let address = "127.0.0.1:0".parse().unwrap();
                 let bound = Listener::bind(&address, plaintext).await.unwrap();
                 let listener = bound.listen().unwrap();
                 let Address::Tcp { port, .. } = listener.address() else { panic!("it is TCP") };
-                tell.send(*port).unwrap();
+                port_sender.send(*port).unwrap();
                 agent.run(vec![listener], async { drop(stopped.await) }).await;
             });
         });
-        Server { port: told.recv().unwrap(), stop: Some(stop), thread: Some(thread) }
+        TlsAgent { port: port_receiver.recv().unwrap(), stop: Some(stop), thread: Some(thread) }
     }
 }
 
-impl Drop for Server {
+impl Drop for TlsAgent {
     fn drop(&mut self) {
         drop(self.stop.take());
         let ended = self.thread.take().unwrap().join();
@@ -73,8 +75,8 @@ fn loadline() -> Command {
 /// What it writes, and what it complains of.
 fn run(mut command: Command) -> (Option<i32>, String, String) {
     let output = command.output().unwrap();
-    let [out, told] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
-    (output.status.code(), out, told)
+    let [out, errors] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+    (output.status.code(), out, errors)
 }
 
 /// The options of a client that trusts `ca` and shows `identity`.
@@ -86,48 +88,48 @@ fn options(command: &mut Command, ca: &Authority, identity: Option<&Identity>) {
 }
 
 /// Rows arrive, in each of the ways to look at them.
-fn check_rows(server: &Server, ca: &Authority, identity: Option<&Identity>) {
+fn check_rows(server: &TlsAgent, ca: &Authority, identity: Option<&Identity>) {
     for host in ["localhost", "127.0.0.1"] {
         let source = format!("tls://{host}:{}", server.port);
         let mut command = loadline();
         command.args([&source, "-o", "csv", "-n", "3"]);
         options(&mut command, ca, identity);
-        let (code, out, told) = run(command);
-        assert_eq!((code, told.as_str()), (Some(0), ""), "{out}");
+        let (code, out, errors) = run(command);
+        assert_eq!((code, errors.as_str()), (Some(0), ""), "{out}");
         assert_eq!(out.lines().count(), 4, "{out}");
         assert!(out.lines().nth(1).unwrap().contains(&source), "{out}");
     }
 }
 
 /// No row arrives, and this is why: in one line, whether it is asked for rows or for a look.
-fn check_refused(server: &Server, ca: &Authority, identity: Option<&Identity>, why: &str) {
+fn check_refused(server: &TlsAgent, ca: &Authority, identity: Option<&Identity>, why: &str) {
     let source = format!("tls://localhost:{}", server.port);
     for look in [&["-o", "csv"][..], &["--check"]] {
         let mut command = loadline();
         command.arg(&source).args(look);
         options(&mut command, ca, identity);
-        let (code, out, told) = run(command);
-        assert_eq!((code, out.as_str()), (Some(1), ""), "{told}");
-        assert!(told.contains(&format!(": {why}")) && told.contains(&source), "{told}");
-        assert!(is_error(&told), "{told}");
+        let (code, out, errors) = run(command);
+        assert_eq!((code, out.as_str()), (Some(1), ""), "{errors}");
+        assert!(errors.contains(&format!(": {why}")) && errors.contains(&source), "{errors}");
+        assert!(is_error(&errors), "{errors}");
     }
 }
 
 #[test]
 fn rows_arrive_over_tls_from_a_server_that_is_trusted() {
     let ca = Authority::new("ours");
-    let server = Server::start(&ca.server(), None);
+    let server = TlsAgent::start(&ca.server(), None);
     check_rows(&server, &ca, None);
     // A certificate that nobody asks for does no harm.
     check_rows(&server, &ca, Some(&ca.client()));
-    let server = Server::start(&ca.server(), Some(&ca));
+    let server = TlsAgent::start(&ca.server(), Some(&ca));
     check_rows(&server, &ca, Some(&ca.client()));
 }
 
 #[test]
-fn without_a_ca_that_is_given_those_of_the_system_are_trusted() {
+fn without_a_given_ca_the_system_cas_are_trusted() {
     let ca = Authority::new("ours");
-    let server = Server::start(&ca.server(), None);
+    let server = TlsAgent::start(&ca.server(), None);
     let source = format!("tls://localhost:{}", server.port);
     let with = |file: &std::path::Path| {
         let mut command = loadline();
@@ -135,65 +137,68 @@ fn without_a_ca_that_is_given_those_of_the_system_are_trusted() {
         run(command)
     };
     assert_eq!(with(&ca.ca).0, Some(0));
-    let (_, _, told) = with(&Authority::new("theirs").ca);
-    assert!(told.contains("unknown issuer\nhint: give its CA by --tls-ca"), "{told}");
-    let (code, _, told) = with(std::path::Path::new("/nowhere/ca.pem"));
-    assert!(code == Some(1) && told.contains("no CAs that could be trusted"), "{told}");
-    assert!(is_error(&told), "{told}");
+    let (_, _, errors) = with(&Authority::new("theirs").ca);
+    assert!(errors.contains("unknown issuer\nhint: give its CA by --tls-ca"), "{errors}");
+    let (code, _, errors) = with(std::path::Path::new("/nowhere/ca.pem"));
+    assert!(code == Some(1) && errors.contains("no CAs that could be trusted"), "{errors}");
+    assert!(is_error(&errors), "{errors}");
 }
 
 #[test]
-fn a_server_that_is_not_to_be_trusted_is_told_with_the_cause() {
+fn an_untrusted_server_is_reported_with_the_cause() {
     let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
     let names = &["localhost"];
     for (identity, why) in [
-        (ours.sign("before", names, Valid::Before), "the server's certificate has expired"),
-        (ours.sign("later", names, Valid::Later), "the server's certificate is not valid yet"),
+        (ours.sign("before", names, Validity::Expired), "the server's certificate has expired"),
         (
-            ours.sign("other", &["web-1", "10.0.0.7"], Valid::Now),
+            ours.sign("later", names, Validity::NotYetValid),
+            "the server's certificate is not valid yet",
+        ),
+        (
+            ours.sign("other", &["web-1", "10.0.0.7"], Validity::Now),
             "the server's certificate is not for localhost, but for web-1, 10.0.0.7",
         ),
         (
-            theirs.sign("theirs", names, Valid::Now),
+            theirs.sign("theirs", names, Validity::Now),
             "the server's certificate is of an unknown issuer\nhint: give its CA by --tls-ca",
         ),
     ] {
-        check_refused(&Server::start(&identity, None), &ours, None, why);
+        check_refused(&TlsAgent::start(&identity, None), &ours, None, why);
     }
 }
 
 #[test]
-fn a_client_that_the_server_does_not_want_is_told_why() {
+fn a_refused_client_gets_the_reason() {
     let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
-    let server = Server::start(&ours.server(), Some(&ours));
+    let server = TlsAgent::start(&ours.server(), Some(&ours));
     let check = |identity: Option<&Identity>, why| check_refused(&server, &ours, identity, why);
     check(None, "a client certificate is wanted\nhint: give --tls-cert and --tls-key");
     check(Some(&theirs.client()), "our certificate is of a CA that the server does not know");
-    for valid in [Valid::Before, Valid::Later] {
+    for valid in [Validity::Expired, Validity::NotYetValid] {
         let client = ours.sign("dated", &["client"], valid);
         check(Some(&client), "our certificate has expired, or is not valid yet");
     }
 }
 
 #[test]
-fn tls_on_one_side_only_is_told_on_both() {
+fn tls_on_one_side_only_is_reported_on_both() {
     let ca = Authority::new("ours");
-    let plain = Server::speaking(Plaintext::LoopbackOnly);
+    let plain = TlsAgent::with_plaintext(PlaintextPolicy::LoopbackOnly);
     check_refused(&plain, &ca, None, "the server speaks no TLS\nhint: leave out tls://");
-    let server = Server::start(&ca.server(), None);
+    let server = TlsAgent::start(&ca.server(), None);
     let mut command = loadline();
     command.args([&format!("localhost:{}", server.port), "-o", "csv"]);
-    let (code, _, told) = run(command);
-    assert_eq!(code, Some(1), "{told}");
+    let (code, _, errors) = run(command);
+    assert_eq!(code, Some(1), "{errors}");
     assert!(
-        told.contains("refuses: this port speaks TLS\nhint: connect to tls://HOST:PORT"),
-        "{told}"
+        errors.contains("refuses: this port speaks TLS\nhint: connect to tls://HOST:PORT"),
+        "{errors}"
     );
 }
 
 /// A server that others wrote with the library answers in TLS whatever it hears.
 #[test]
-fn a_server_that_speaks_tls_and_is_no_agent_is_known_by_its_answer() {
+fn a_tls_server_that_is_no_agent_is_recognized_by_its_answer() {
     let ca = Authority::new("ours");
     let Identity { cert, key } = ca.server();
     let identity = SingleCertAndKey::from(read_identity(&cert, &key).unwrap());
@@ -202,32 +207,35 @@ fn a_server_that_speaks_tls_and_is_no_agent_is_known_by_its_answer() {
         .unwrap()
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(identity));
-    let door = TcpListener::bind("127.0.0.1:0").unwrap();
-    let source = door.local_addr().unwrap().to_string();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let source = listener.local_addr().unwrap().to_string();
     let server = std::thread::spawn(move || {
-        let (mut client, _) = door.accept().unwrap();
+        let (mut client, _) = listener.accept().unwrap();
         let mut session = ServerConnection::new(Arc::new(config)).unwrap();
         let _ = session.complete_io(&mut client);
     });
     let mut command = loadline();
     command.args([&source, "-o", "csv"]);
-    let (code, _, told) = run(command);
-    assert_eq!(code, Some(1), "{told}");
-    assert!(told.contains("refuses: the server speaks TLS\nhint: write tls://HOST:PORT"), "{told}");
+    let (code, _, errors) = run(command);
+    assert_eq!(code, Some(1), "{errors}");
+    assert!(
+        errors.contains("refuses: the server speaks TLS\nhint: write tls://HOST:PORT"),
+        "{errors}"
+    );
     server.join().unwrap();
 }
 
 #[test]
-fn a_file_that_cannot_be_used_is_told_before_anything_else() {
+fn an_unusable_file_is_reported_first() {
     let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
     let (client, other) = (ours.client(), theirs.client());
     let check = |ca: &str, cert: &std::path::Path, key: &std::path::Path, parts: [&str; 2]| {
         let mut command = loadline();
         command.args(["tls://127.0.0.1:1", "-o", "csv", "--tls-ca", ca, "--tls-cert"]);
         command.arg(cert).arg("--tls-key").arg(key);
-        let (code, _, told) = run(command);
-        assert!(code == Some(1) && is_error(&told), "{told}");
-        assert!(parts.iter().all(|part| told.contains(part)), "{told}");
+        let (code, _, errors) = run(command);
+        assert!(code == Some(1) && is_error(&errors), "{errors}");
+        assert!(parts.iter().all(|part| errors.contains(part)), "{errors}");
     };
     let ca = ours.ca.to_str().unwrap();
     check("/nowhere/ca.pem", &client.cert, &client.key, ["cannot read", "/nowhere/ca.pem"]);

@@ -7,39 +7,39 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::MetricType::{self, Counter, Gauge};
 
-use super::{COUNT_MAX, Part};
-use crate::metrics::families::Families;
-use crate::procfs::{Disk, Diskstats};
+use super::{COUNT_MAX, MetricCollector};
+use crate::metrics::family_writer::FamilyWriter;
+use crate::procfs::{DiskStats, DiskstatsFile};
 
 /// The collector `diskstats`.
-pub(super) struct Disks(Diskstats);
+pub(super) struct DiskstatsCollector(DiskstatsFile);
 
-impl Disks {
-    pub(super) fn new() -> Disks {
-        Disks(Diskstats::new())
+impl DiskstatsCollector {
+    pub(super) fn new() -> DiskstatsCollector {
+        DiskstatsCollector(DiskstatsFile::new())
     }
 }
 
-impl Part for Disks {
+impl MetricCollector for DiskstatsCollector {
     fn name(&self) -> &'static str {
         "diskstats"
     }
 
     fn read(&mut self) -> Option<Box<dyn Collector>> {
-        let mut told = Told(Vec::new());
-        let is_any = self.0.each(|disk| {
+        let mut snapshot = DiskstatsSnapshot(Vec::new());
+        let is_any = self.0.for_each(|disk| {
             let name = sanitize(disk.name).into_owned();
-            let is_known = told.0.iter().any(|(known, _)| *known == name);
-            if told.0.len() < COUNT_MAX && !is_known && !is_left_out(disk.name) {
-                told.0.push((name, values(&disk)));
+            let is_known = snapshot.0.iter().any(|(known, _)| *known == name);
+            if snapshot.0.len() < COUNT_MAX && !is_known && !is_ignored(disk.name) {
+                snapshot.0.push((name, disk_values(&disk)));
             }
         });
-        is_any.then(|| Box::new(told) as Box<dyn Collector>)
+        is_any.then(|| Box::new(snapshot) as Box<dyn Collector>)
     }
 }
 
 /// Parts of disks, and disks that are none: `^(z?ram|loop|fd|(h|s|v|xv)d[a-z]|nvme\d+n\d+p)\d+$`.
-fn is_left_out(name: &str) -> bool {
+fn is_ignored(name: &str) -> bool {
     let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
     if stem.len() == name.len() {
         return false;
@@ -50,11 +50,11 @@ fn is_left_out(name: &str) -> bool {
     let letter = ["hd", "sd", "vd", "xvd"].iter().find_map(|kind| stem.strip_prefix(kind));
     let is_part = letter
         .is_some_and(|rest| matches!(rest.as_bytes(), [letter] if letter.is_ascii_lowercase()));
-    is_part || is_part_of_nvme(stem)
+    is_part || is_nvme_partition(stem)
 }
 
 /// `nvme\d+n\d+p`
-fn is_part_of_nvme(stem: &str) -> bool {
+fn is_nvme_partition(stem: &str) -> bool {
     let numbers = stem.strip_prefix("nvme").and_then(|rest| rest.strip_suffix('p'));
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let pair = numbers.and_then(|numbers| numbers.split_once('n'));
@@ -86,10 +86,10 @@ const FIELDS: [(MetricType, &str, &str); 17] = [
     ),
 ];
 
-type Values = [Option<f64>; FIELDS.len()];
+type DiskValues = [Option<f64>; FIELDS.len()];
 
 /// What is told of a disk. Kernels count discards since 4.18 and flushes since 5.5.
-fn values(disk: &Disk) -> Values {
+fn disk_values(disk: &DiskStats) -> DiskValues {
     let count = |count: u64| Some(count as f64);
     let seconds = |ms: u64| Some(ms as f64 / 1e3);
     let (read, written) = (disk.read, disk.written);
@@ -117,11 +117,11 @@ fn values(disk: &Disk) -> Values {
 }
 
 #[derive(Debug)]
-struct Told(Vec<(String, Values)>);
+struct DiskstatsSnapshot(Vec<(String, DiskValues)>);
 
-impl Collector for Told {
+impl Collector for DiskstatsSnapshot {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let mut families = Families::new(encoder);
+        let mut families = FamilyWriter::new(encoder);
         for (at, (kind, name, help)) in FIELDS.into_iter().enumerate() {
             let values = self
                 .0
@@ -138,18 +138,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whole_disks_are_told_and_their_parts_are_not() {
+    fn whole_disks_are_exported_and_partitions_are_not() {
         let all = [
             "vda", "sda", "sdaa", "xvda", "nvme0n1", "mmcblk0", "dm-0", "md127", "sr0", "", "nvme",
             "rama", "nbd0", "sdaa1",
         ];
         for name in all {
-            assert!(!is_left_out(name), "{name}");
+            assert!(!is_ignored(name), "{name}");
         }
         for name in
             ["vda1", "sda12", "hdb3", "xvda1", "nvme0n1p1", "loop0", "ram15", "zram0", "fd0"]
         {
-            assert!(is_left_out(name), "{name}");
+            assert!(is_ignored(name), "{name}");
         }
     }
 }

@@ -7,44 +7,44 @@ use loadline_protocol::sanitize;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 
-use super::{COUNT_MAX, Part};
-use crate::metrics::families::{Families, Label};
-use crate::procfs::{Mount, Mounts, Space, is_disk_of_ours};
+use super::{COUNT_MAX, MetricCollector};
+use crate::metrics::family_writer::{FamilyWriter, Label};
+use crate::procfs::{Mount, MountsFile, Space, is_local_filesystem};
 
 /// The collector `filesystem`.
-pub(super) struct Filesystems(Mounts);
+pub(super) struct FilesystemCollector(MountsFile);
 
-impl Filesystems {
-    pub(super) fn new() -> Filesystems {
-        Filesystems(Mounts::of_the_system())
+impl FilesystemCollector {
+    pub(super) fn new() -> FilesystemCollector {
+        FilesystemCollector(MountsFile::system_wide())
     }
 }
 
-impl Part for Filesystems {
+impl MetricCollector for FilesystemCollector {
     fn name(&self) -> &'static str {
         "filesystem"
     }
 
     fn read(&mut self) -> Option<Box<dyn Collector>> {
-        let (mut seen, mut is_any) = (HashSet::new(), false);
-        let mut told = Vec::new();
-        self.0.each(|mount| {
+        let (mut known, mut is_any) = (HashSet::new(), false);
+        let mut snapshot = Vec::new();
+        self.0.for_each(|mount| {
             is_any = true;
-            let point = Mount::unescaped(mount.point);
-            if told.len() >= COUNT_MAX || !is_disk_of_ours(&point, mount.kind) {
+            let point = Mount::unescape(mount.point);
+            if snapshot.len() >= COUNT_MAX || !is_local_filesystem(&point, mount.kind) {
                 return;
             }
-            let labels = [&*Mount::unescaped(mount.device), &*point, mount.kind];
+            let labels = [&*Mount::unescape(mount.device), &*point, mount.kind];
             let labels = labels.map(|label| sanitize(label).into_owned());
-            if seen.insert(labels.clone()) {
+            if known.insert(labels.clone()) {
                 let space = Space::of(&point);
                 let options = [mount.options, mount.super_options];
                 let is_read_only =
                     options.iter().any(|options| options.split(',').any(|option| option == "ro"));
-                told.push(Filesystem { labels, is_read_only, space });
+                snapshot.push(Filesystem { labels, is_read_only, space });
             }
         });
-        is_any.then(|| Box::new(Told(told)) as Box<dyn Collector>)
+        is_any.then(|| Box::new(FilesystemSnapshot(snapshot)) as Box<dyn Collector>)
     }
 }
 
@@ -66,11 +66,11 @@ impl Filesystem {
 }
 
 #[derive(Debug)]
-struct Told(Vec<Filesystem>);
+struct FilesystemSnapshot(Vec<Filesystem>);
 
-type Field = (&'static str, &'static str, fn(&Space) -> u64);
+type FilesystemField = (&'static str, &'static str, fn(&Space) -> u64);
 
-const FIELDS: [Field; 5] = [
+const FIELDS: [FilesystemField; 5] = [
     ("size_bytes", "Filesystem size in bytes.", |space| space.size),
     ("free_bytes", "Filesystem free space in bytes.", |space| space.free),
     ("avail_bytes", "Filesystem space available to non-root users in bytes.", |space| {
@@ -80,9 +80,9 @@ const FIELDS: [Field; 5] = [
     ("files_free", "Filesystem total free file nodes.", |space| space.files_free),
 ];
 
-impl Collector for Told {
+impl Collector for FilesystemSnapshot {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let mut families = Families::new(encoder);
+        let mut families = FamilyWriter::new(encoder);
         for (name, help, field) in FIELDS {
             let values = self.0.iter().filter_map(|filesystem| {
                 Some((filesystem.labels(), field(filesystem.space.as_ref()?) as f64))

@@ -8,47 +8,47 @@ use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::MetricType::Gauge;
 use rustix::time::{ClockId, clock_gettime};
 
-use super::Part;
-use crate::metrics::families::Families;
-use crate::procfs::Loadavg;
+use super::MetricCollector;
+use crate::metrics::family_writer::FamilyWriter;
+use crate::procfs::LoadavgFile;
 
 /// The collector `loadavg`.
-pub(super) struct Loads(Loadavg);
+pub(super) struct LoadavgCollector(LoadavgFile);
 
-impl Loads {
-    pub(super) fn new() -> Loads {
-        Loads(Loadavg::new())
+impl LoadavgCollector {
+    pub(super) fn new() -> LoadavgCollector {
+        LoadavgCollector(LoadavgFile::new())
     }
 }
 
-impl Part for Loads {
+impl MetricCollector for LoadavgCollector {
     fn name(&self) -> &'static str {
         "loadavg"
     }
 
     fn read(&mut self) -> Option<Box<dyn Collector>> {
-        Some(Box::new(Averages(self.0.loads()?.averages)))
+        Some(Box::new(LoadavgSnapshot(self.0.read()?.averages)))
     }
 }
 
 #[derive(Debug)]
-struct Averages([f64; 3]);
+struct LoadavgSnapshot([f64; 3]);
 
-impl Collector for Averages {
+impl Collector for LoadavgSnapshot {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let mut families = Families::new(encoder);
+        let mut families = FamilyWriter::new(encoder);
         for (minutes, load) in ["1", "5", "15"].into_iter().zip(self.0) {
             let (name, help) = (format!("node_load{minutes}"), format!("{minutes}m load average."));
-            families.one(Gauge, &name, &help, Some(load))?;
+            families.unlabelled(Gauge, &name, &help, Some(load))?;
         }
         Ok(())
     }
 }
 
 /// The collector `uname`.
-pub(super) struct Uname;
+pub(super) struct UnameCollector;
 
-impl Part for Uname {
+impl MetricCollector for UnameCollector {
     fn name(&self) -> &'static str {
         "uname"
     }
@@ -63,42 +63,42 @@ impl Part for Uname {
             ("sysname", uname.sysname()),
             ("version", uname.version()),
         ];
-        let told = parts.map(|(label, part)| (label, sanitize(&part.to_string_lossy()).into()));
-        Some(Box::new(Kernel(told)))
+        let labels = parts.map(|(label, part)| (label, sanitize(&part.to_string_lossy()).into()));
+        Some(Box::new(UnameSnapshot(labels)))
     }
 }
 
 #[derive(Debug)]
-struct Kernel([(&'static str, String); 6]);
+struct UnameSnapshot([(&'static str, String); 6]);
 
-impl Collector for Kernel {
+impl Collector for UnameSnapshot {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let labels = self.0.each_ref().map(|(label, value)| (*label, value.as_str()));
         let help = "Labeled system information as provided by the uname system call.";
-        Families::new(encoder).info("node_uname", help, &labels)
+        FamilyWriter::new(encoder).info("node_uname", help, &labels)
     }
 }
 
 /// The collector `time`.
-pub(super) struct Time;
+pub(super) struct TimeCollector;
 
-impl Part for Time {
+impl MetricCollector for TimeCollector {
     fn name(&self) -> &'static str {
         "time"
     }
 
     fn read(&mut self) -> Option<Box<dyn Collector>> {
         let now = clock_gettime(ClockId::Realtime);
-        Some(Box::new(Now(now.tv_sec as f64 + now.tv_nsec as f64 / 1e9)))
+        Some(Box::new(TimeSnapshot(now.tv_sec as f64 + now.tv_nsec as f64 / 1e9)))
     }
 }
 
 #[derive(Debug)]
-struct Now(f64);
+struct TimeSnapshot(f64);
 
-impl Collector for Now {
+impl Collector for TimeSnapshot {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let help = "System time in seconds since epoch (1970).";
-        Families::new(encoder).one(Gauge, "node_time_seconds", help, Some(self.0))
+        FamilyWriter::new(encoder).unlabelled(Gauge, "node_time_seconds", help, Some(self.0))
     }
 }

@@ -6,86 +6,86 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::MetricType::{self, Gauge, Unknown};
 
-use super::Part;
-use crate::metrics::families::Families;
+use super::MetricCollector;
+use crate::metrics::family_writer::FamilyWriter;
 use crate::procfs::{self, Amount};
 
 /// How many lines are told of each file, which has about 60 or 200.
 const LINES_MAX: usize = 512;
 
 /// The collector `meminfo`.
-pub(super) struct Meminfo(procfs::Meminfo);
+pub(super) struct MeminfoCollector(procfs::MeminfoFile);
 
-impl Meminfo {
-    pub(super) fn new() -> Meminfo {
-        Meminfo(procfs::Meminfo::new())
+impl MeminfoCollector {
+    pub(super) fn new() -> MeminfoCollector {
+        MeminfoCollector(procfs::MeminfoFile::new())
     }
 }
 
-impl Part for Meminfo {
+impl MetricCollector for MeminfoCollector {
     fn name(&self) -> &'static str {
         "meminfo"
     }
 
     fn read(&mut self) -> Option<Box<dyn Collector>> {
-        let mut told = Told { kind: Gauge, values: Vec::new() };
-        self.0.each(|name, amount| {
+        let mut snapshot = MemorySnapshot { kind: Gauge, values: Vec::new() };
+        self.0.for_each(|name, amount| {
             let (suffix, value) = match amount {
                 Amount::Bytes(bytes) => ("_bytes", bytes),
                 Amount::Count(count) => ("", count),
             };
-            told.add(format!("node_memory_{}{suffix}", named(name)), value);
+            snapshot.add(format!("node_memory_{}{suffix}", metric_name(name)), value);
         });
-        told.known()
+        snapshot.into_collector()
     }
 }
 
 /// A name of the kernel as one of a metric: `Active(anon)` is `Active_anon`.
-fn named(name: &str) -> String {
+fn metric_name(name: &str) -> String {
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let named: String = name.chars().map(|c| if is_part(c) { c } else { '_' }).collect();
     named.trim_end_matches('_').to_owned()
 }
 
 /// The collector `vmstat`: the part of it that `node_exporter` tells.
-pub(super) struct Vmstat(procfs::Vmstat);
+pub(super) struct VmstatCollector(procfs::VmstatFile);
 
-impl Vmstat {
-    pub(super) fn new() -> Vmstat {
-        Vmstat(procfs::Vmstat::new())
+impl VmstatCollector {
+    pub(super) fn new() -> VmstatCollector {
+        VmstatCollector(procfs::VmstatFile::new())
     }
 }
 
-impl Part for Vmstat {
+impl MetricCollector for VmstatCollector {
     fn name(&self) -> &'static str {
         "vmstat"
     }
 
     fn read(&mut self) -> Option<Box<dyn Collector>> {
-        let mut told = Told { kind: Unknown, values: Vec::new() };
-        self.0.each(|name, count| {
-            if is_told(name) {
-                told.add(format!("node_vmstat_{}", named(name)), count);
+        let mut snapshot = MemorySnapshot { kind: Unknown, values: Vec::new() };
+        self.0.for_each(|name, count| {
+            if is_exported(name) {
+                snapshot.add(format!("node_vmstat_{}", metric_name(name)), count);
             }
         });
-        told.known()
+        snapshot.into_collector()
     }
 }
 
 /// `^(oom_kill|pgpg|pswp|pg.*fault).*`
-fn is_told(name: &str) -> bool {
+fn is_exported(name: &str) -> bool {
     let is_fault = name.strip_prefix("pg").is_some_and(|rest| rest.contains("fault"));
     is_fault || ["oom_kill", "pgpg", "pswp"].iter().any(|part| name.starts_with(part))
 }
 
 /// Names and values, of a metric each.
 #[derive(Debug)]
-struct Told {
+struct MemorySnapshot {
     kind: MetricType,
     values: Vec<(String, u64)>,
 }
 
-impl Told {
+impl MemorySnapshot {
     fn add(&mut self, name: String, value: u64) {
         // A name twice would spoil all of it.
         if self.values.len() < LINES_MAX && !self.values.iter().any(|(known, _)| *known == name) {
@@ -93,14 +93,14 @@ impl Told {
         }
     }
 
-    fn known(self) -> Option<Box<dyn Collector>> {
+    fn into_collector(self) -> Option<Box<dyn Collector>> {
         (!self.values.is_empty()).then(|| Box::new(self) as Box<dyn Collector>)
     }
 }
 
-impl Collector for Told {
+impl Collector for MemorySnapshot {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let mut families = Families::new(encoder);
+        let mut families = FamilyWriter::new(encoder);
         for (name, value) in &self.values {
             // Behind `node_memory_` or `node_vmstat_`.
             let field = name.splitn(3, '_').last().unwrap_or_default();
@@ -108,7 +108,7 @@ impl Collector for Told {
                 Unknown => format!("vmstat information field {field}."),
                 _ => format!("Memory information field {field}."),
             };
-            families.one(self.kind, name, &help, Some(*value as f64))?;
+            families.unlabelled(self.kind, name, &help, Some(*value as f64))?;
         }
         Ok(())
     }
@@ -126,12 +126,12 @@ mod tests {
             ("HugePages_Total", "HugePages_Total"),
             ("odd name\u{1b}", "odd_name"),
         ] {
-            assert_eq!(named(name), expected);
+            assert_eq!(metric_name(name), expected);
         }
     }
 
     #[test]
-    fn of_the_pages_that_is_told_which_alerts_are_about() {
+    fn only_vmstat_fields_of_node_exporter_are_exported() {
         for (name, expected) in [
             ("oom_kill", true),
             ("pgpgin", true),
@@ -142,15 +142,15 @@ mod tests {
             ("numa_pages_migrated", false),
             ("pgscan_kswapd", false),
         ] {
-            assert_eq!(is_told(name), expected, "{name}");
+            assert_eq!(is_exported(name), expected, "{name}");
         }
     }
 
     #[test]
-    fn a_name_that_comes_twice_is_told_once() {
-        let mut told = Told { kind: Gauge, values: Vec::new() };
-        told.add("a".to_owned(), 1);
-        told.add("a".to_owned(), 2);
-        assert_eq!(told.values, [("a".to_owned(), 1)]);
+    fn a_repeated_name_is_exported_once() {
+        let mut snapshot = MemorySnapshot { kind: Gauge, values: Vec::new() };
+        snapshot.add("a".to_owned(), 1);
+        snapshot.add("a".to_owned(), 2);
+        assert_eq!(snapshot.values, [("a".to_owned(), 1)]);
     }
 }

@@ -6,34 +6,34 @@ use loadline_protocol::sanitize;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 
-use super::{COUNT_MAX, Part};
-use crate::metrics::families::Families;
-use crate::procfs::{NetDev, Traffic};
+use super::{COUNT_MAX, MetricCollector};
+use crate::metrics::family_writer::FamilyWriter;
+use crate::procfs::{NetDevFile, Traffic};
 
 /// The collector `netdev`.
-pub(super) struct Netdev(NetDev);
+pub(super) struct NetdevCollector(NetDevFile);
 
-impl Netdev {
-    pub(super) fn new() -> Netdev {
-        Netdev(NetDev::new())
+impl NetdevCollector {
+    pub(super) fn new() -> NetdevCollector {
+        NetdevCollector(NetDevFile::new())
     }
 }
 
-impl Part for Netdev {
+impl MetricCollector for NetdevCollector {
     fn name(&self) -> &'static str {
         "netdev"
     }
 
     fn read(&mut self) -> Option<Box<dyn Collector>> {
-        let mut told = Told(Vec::new());
-        let is_any = self.0.each(|device| {
+        let mut snapshot = NetdevSnapshot(Vec::new());
+        let is_any = self.0.for_each(|device| {
             let name = sanitize(device.name);
-            if told.0.len() < COUNT_MAX && !told.0.iter().any(|known| known.name == name) {
+            if snapshot.0.len() < COUNT_MAX && !snapshot.0.iter().any(|known| known.name == name) {
                 let (received, sent) = (device.received, device.sent);
-                told.0.push(Interface { name: name.into(), received, sent });
+                snapshot.0.push(Interface { name: name.into(), received, sent });
             }
         });
-        is_any.then(|| Box::new(told) as Box<dyn Collector>)
+        is_any.then(|| Box::new(snapshot) as Box<dyn Collector>)
     }
 }
 
@@ -45,12 +45,12 @@ struct Interface {
 }
 
 #[derive(Debug)]
-struct Told(Vec<Interface>);
+struct NetdevSnapshot(Vec<Interface>);
 
 /// How what is counted of received traffic is called, and of sent traffic if that is another name.
-type Field = (&'static str, Option<&'static str>, fn(&Traffic) -> u64);
+type TrafficField = (&'static str, Option<&'static str>, fn(&Traffic) -> u64);
 
-const FIELDS: [Field; 8] = [
+const FIELDS: [TrafficField; 8] = [
     ("bytes", None, |traffic| traffic.bytes),
     ("packets", None, |traffic| traffic.packets),
     ("errs", None, |traffic| traffic.errors),
@@ -61,9 +61,9 @@ const FIELDS: [Field; 8] = [
     ("multicast", Some("compressed"), |traffic| traffic.multicast_or_compressed),
 ];
 
-impl Collector for Told {
+impl Collector for NetdevSnapshot {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let mut families = Families::new(encoder);
+        let mut families = FamilyWriter::new(encoder);
         let mut family = |name: String, values: &dyn Fn(&Interface) -> u64| {
             let help = format!("Network device statistic {name}.");
             let values = self

@@ -5,34 +5,34 @@ use std::fmt;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 
-use super::{COUNT_MAX, Part};
-use crate::metrics::families::Families;
-use crate::procfs::{self, Scaling};
+use super::{COUNT_MAX, MetricCollector};
+use crate::metrics::family_writer::FamilyWriter;
+use crate::procfs::{self, CoreFrequency};
 
 /// The collector `cpufreq`.
-pub(super) struct Cpufreq;
+pub(super) struct CpufreqCollector;
 
-impl Part for Cpufreq {
+impl MetricCollector for CpufreqCollector {
     fn name(&self) -> &'static str {
         "cpufreq"
     }
 
     fn read(&mut self) -> Option<Box<dyn Collector>> {
-        Some(Box::new(Told(procfs::scalings(COUNT_MAX))))
+        Some(Box::new(CpufreqSnapshot(procfs::core_frequencies(COUNT_MAX))))
     }
 }
 
 #[derive(Debug)]
-struct Told(Vec<Scaling>);
+struct CpufreqSnapshot(Vec<CoreFrequency>);
 
-type Field = fn(&Scaling) -> Option<u64>;
+type ScalingField = fn(&CoreFrequency) -> Option<u64>;
 
-impl Collector for Told {
+impl Collector for CpufreqSnapshot {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let mut families = Families::new(encoder);
+        let mut families = FamilyWriter::new(encoder);
         let cores: Vec<_> =
             self.0.iter().map(|scaling| (scaling.core.to_string(), scaling)).collect();
-        let fields: [(&str, &str, Field); 3] = [
+        let fields: [(&str, &str, ScalingField); 3] = [
             ("", "Current", |scaling| scaling.now_khz),
             ("_min", "Minimum", |scaling| scaling.min_khz),
             ("_max", "Maximum", |scaling| scaling.max_khz),

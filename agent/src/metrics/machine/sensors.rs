@@ -5,38 +5,38 @@ use std::fmt;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 
-use super::Part;
-use crate::metrics::families::Families;
+use super::MetricCollector;
+use crate::metrics::family_writer::FamilyWriter;
 use crate::procfs::{self, Chip};
 
 /// The part of the collector `hwmon` that is about temperatures.
-pub(super) struct Hwmon;
+pub(super) struct HwmonCollector;
 
-impl Part for Hwmon {
+impl MetricCollector for HwmonCollector {
     fn name(&self) -> &'static str {
         "hwmon"
     }
 
     fn read(&mut self) -> Option<Box<dyn Collector>> {
-        Some(Box::new(Told(procfs::chips()?)))
+        Some(Box::new(HwmonSnapshot(procfs::chips()?)))
     }
 }
 
 #[derive(Debug)]
-struct Told(Vec<Chip>);
+struct HwmonSnapshot(Vec<Chip>);
 
-impl Collector for Told {
+impl Collector for HwmonSnapshot {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let mut families = Families::new(encoder);
+        let mut families = FamilyWriter::new(encoder);
         let values = self.0.iter().flat_map(|chip| {
             chip.sensors.iter().map(|(sensor, celsius)| {
-                ([("chip", chip.place.as_str()), ("sensor", sensor.as_str())], *celsius)
+                ([("chip", chip.id.as_str()), ("sensor", sensor.as_str())], *celsius)
             })
         });
         let help = "Hardware monitor for temperature (input)";
         families.gauge("node_hwmon_temp_celsius", help, values)?;
         let names = self.0.iter().filter_map(|chip| {
-            Some(([("chip", chip.place.as_str()), ("chip_name", chip.name.as_deref()?)], 1.0))
+            Some(([("chip", chip.id.as_str()), ("chip_name", chip.name.as_deref()?)], 1.0))
         });
         let help = "Annotation metric for human-readable chip names";
         families.gauge("node_hwmon_chip_names", help, names)

@@ -4,46 +4,46 @@ use std::fmt::Write as _;
 
 use rustix::fs::{Access, access};
 
-use crate::procfs::each_numbered;
+use crate::procfs::for_each_numbered;
 
 /// The folders with the frequency of a core, or of a group of cores that change it together. They
 /// are looked for every now and then, and a look that finds the same ones allocates nothing.
-pub(super) struct Folders {
+pub(super) struct FrequencyFolders {
     /// The folder of all cores.
     cpus: String,
-    kind: Kind,
+    kind: FolderKind,
     /// The numbers of the folders, in their order.
     found: Vec<u32>,
     /// The same of the look before, kept for its memory.
-    before: Vec<u32>,
+    previous: Vec<u32>,
     /// A path in the making, kept for its memory.
     path: String,
 }
 
 /// What has a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum FolderKind {
     /// A group of cores.
     Policy,
     /// A core.
     Core,
 }
 
-impl Folders {
-    pub(super) fn new(cpus: &str) -> Folders {
-        let (found, before, path) = (Vec::new(), Vec::new(), String::new());
-        Folders { cpus: cpus.to_owned(), kind: Kind::Policy, found, before, path }
+impl FrequencyFolders {
+    pub(super) fn new(cpus: &str) -> FrequencyFolders {
+        let (found, previous, path) = (Vec::new(), Vec::new(), String::new());
+        FrequencyFolders { cpus: cpus.to_owned(), kind: FolderKind::Policy, found, previous, path }
     }
 
     /// Looks for them; whether they are others than at the last look.
     pub(super) fn have_changed(&mut self) -> bool {
-        std::mem::swap(&mut self.found, &mut self.before);
+        std::mem::swap(&mut self.found, &mut self.previous);
         let kind = self.kind;
-        self.look(Kind::Policy);
+        self.scan(FolderKind::Policy);
         if self.found.is_empty() {
-            self.look(Kind::Core);
+            self.scan(FolderKind::Core);
         }
-        (kind, &self.before) != (self.kind, &self.found)
+        (kind, &self.previous) != (self.kind, &self.found)
     }
 
     /// Their paths.
@@ -55,15 +55,15 @@ impl Folders {
         })
     }
 
-    fn look(&mut self, kind: Kind) {
-        let Folders { cpus, found, path, .. } = self;
+    fn scan(&mut self, kind: FolderKind) {
+        let FrequencyFolders { cpus, found, path, .. } = self;
         self.kind = kind;
         found.clear();
         path.clear();
         path.push_str(cpus);
         path.push_str(kind.folder());
-        each_numbered(path, kind.prefix(), |number| found.push(number));
-        if kind == Kind::Core {
+        for_each_numbered(path, kind.prefix(), |number| found.push(number));
+        if kind == FolderKind::Core {
             found.retain(|number| {
                 kind.write_path(cpus, *number, path);
                 access(path.as_str(), Access::EXISTS).is_ok()
@@ -73,20 +73,20 @@ impl Folders {
     }
 }
 
-impl Kind {
+impl FolderKind {
     /// Where the folders of this kind are, below that of all cores.
     fn folder(self) -> &'static str {
         match self {
-            Kind::Policy => "/cpufreq",
-            Kind::Core => "",
+            FolderKind::Policy => "/cpufreq",
+            FolderKind::Core => "",
         }
     }
 
     /// What stands before the number in the name of one.
     fn prefix(self) -> &'static [u8] {
         match self {
-            Kind::Policy => b"policy",
-            Kind::Core => b"cpu",
+            FolderKind::Policy => b"policy",
+            FolderKind::Core => b"cpu",
         }
     }
 
@@ -95,8 +95,8 @@ impl Kind {
         path.clear();
         // Writing to a String does not fail.
         let _ = match self {
-            Kind::Policy => write!(path, "{cpus}/cpufreq/policy{number}"),
-            Kind::Core => write!(path, "{cpus}/cpu{number}/cpufreq"),
+            FolderKind::Policy => write!(path, "{cpus}/cpufreq/policy{number}"),
+            FolderKind::Core => write!(path, "{cpus}/cpu{number}/cpufreq"),
         };
     }
 }

@@ -4,15 +4,15 @@ use std::time::Instant;
 
 use loadline_protocol::CpuLimit;
 
-pub(super) struct Limits;
+pub(super) struct ContainerLimits;
 
 #[expect(clippy::unused_self, reason = "Linux has limits to keep")]
-impl Limits {
-    pub(super) fn new() -> Limits {
-        Limits
+impl ContainerLimits {
+    pub(super) fn new() -> ContainerLimits {
+        ContainerLimits
     }
 
-    pub(super) fn look(&mut self, _: Instant) {}
+    pub(super) fn refresh(&mut self, _: Instant) {}
 
     pub(super) fn cpu_limit(&self) -> Option<CpuLimit> {
         None

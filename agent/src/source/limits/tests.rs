@@ -7,11 +7,11 @@ use super::*;
 const MIB: u64 = 1024 * 1024;
 
 /// A machine of files.
-struct Tree(TempDir);
+struct MachineFiles(TempDir);
 
-impl Tree {
-    fn new(cgroup: &str, mounts: &[&str]) -> Tree {
-        let tree = Tree(tempfile::tempdir().unwrap());
+impl MachineFiles {
+    fn new(cgroup: &str, mounts: &[&str]) -> MachineFiles {
+        let tree = MachineFiles(tempfile::tempdir().unwrap());
         tree.write("proc/1/cgroup", cgroup);
         tree.write("proc/self/mountinfo", &mounts.concat());
         tree
@@ -23,24 +23,25 @@ impl Tree {
         fs::write(path, text).unwrap();
     }
 
-    fn two(&self, group: &str, cpu_max: &str, memory_max: &str) {
+    fn write_v2(&self, group: &str, cpu_max: &str, memory_max: &str) {
         let folder = format!("sys/fs/cgroup{group}");
         self.write(&format!("{folder}/cpu.max"), cpu_max);
         self.write(&format!("{folder}/memory.max"), memory_max);
         self.write(&format!("{folder}/memory.current"), &(300 * MIB).to_string());
         let stat = format!("anon 5\ninactive_file {}\nslab 5\n", 100 * MIB);
         self.write(&format!("{folder}/memory.stat"), &stat);
-        self.use_two(group, [0, 0, 0]);
+        self.write_v2_usage(group, [0, 0, 0]);
     }
 
-    fn use_two(&self, group: &str, [total, user, system]: [u64; 3]) {
+    fn write_v2_usage(&self, group: &str, [total, user, system]: [u64; 3]) {
         let stat = format!("usage_usec {total}\nuser_usec {user}\nsystem_usec {system}\n");
         self.write(&format!("sys/fs/cgroup{group}/cpu.stat"), &stat);
     }
 
-    fn limits(&self) -> Limits {
-        let mut limits = Limits::of(self.0.path(), Whole { cores: 4, memory: 8192 * MIB });
-        limits.look(Instant::now());
+    fn limits(&self) -> ContainerLimits {
+        let mut limits =
+            ContainerLimits::of(self.0.path(), HostCapacity { cores: 4, memory: 8192 * MIB });
+        limits.refresh(Instant::now());
         limits
     }
 
@@ -51,53 +52,53 @@ impl Tree {
     }
 }
 
-const TWO: &str = "31 23 0:28 / /sys/fs/cgroup rw shared:9 - cgroup2 cgroup2 rw,nsdelegate\n";
+const V2_MOUNT: &str = "31 23 0:28 / /sys/fs/cgroup rw shared:9 - cgroup2 cgroup2 rw,nsdelegate\n";
 
 #[test]
-fn a_container_has_what_its_group_may_have() {
-    let tree = Tree::new("0::/\n", &[TWO]);
-    tree.two("", "150000 100000\n", "536870912\n");
+fn limits_of_a_container_are_those_of_its_cgroup() {
+    let tree = MachineFiles::new("0::/\n", &[V2_MOUNT]);
+    tree.write_v2("", "150000 100000\n", "536870912\n");
     tree.check((Some(1500), Some(512)));
     for (cpu, memory) in [("max 100000\n", "max\n"), ("400000 100000", "9999999999999"), ("", "")] {
-        tree.two("", cpu, memory);
+        tree.write_v2("", cpu, memory);
         tree.check((None, None));
     }
     for absurd in ["0 0", "1", "-1 100000", "5 x", "0 100000", "99999999999999999999 1"] {
-        tree.two("", absurd, "-1");
+        tree.write_v2("", absurd, "-1");
         tree.check((None, None));
     }
 }
 
 #[test]
-fn the_machine_itself_has_no_limits_whatever_its_services_have() {
-    let tree = Tree::new("0::/init.scope\n", &[TWO]);
-    tree.two("/init.scope", "10000 100000", "1048576");
-    tree.two("/system.slice/loadline-agent.service", "10000 100000", "1048576");
+fn the_machine_itself_has_no_limits() {
+    let tree = MachineFiles::new("0::/init.scope\n", &[V2_MOUNT]);
+    tree.write_v2("/init.scope", "10000 100000", "1048576");
+    tree.write_v2("/system.slice/loadline-agent.service", "10000 100000", "1048576");
     tree.check((None, None));
 }
 
 #[test]
-fn a_container_that_sees_the_processes_of_the_machine_watches_the_machine() {
-    let tree = Tree::new("0::/../../init.scope\n", &[TWO]);
-    tree.two("", "150000 100000\n", "536870912\n");
+fn a_container_in_the_host_pid_namespace_has_no_limits() {
+    let tree = MachineFiles::new("0::/../../init.scope\n", &[V2_MOUNT]);
+    tree.write_v2("", "150000 100000\n", "536870912\n");
     tree.check((None, None));
 }
 
 #[test]
-fn the_narrowest_of_the_groups_around_counts() {
-    let tree = Tree::new("0::/pods/pod1/main/init.scope\n", &[TWO]);
-    tree.two("/pods/pod1/main", "200000 100000", "max");
-    tree.two("/pods/pod1", "50000 100000", "536870912");
-    tree.two("/pods", "300000 100000", "1073741824");
+fn the_lowest_limit_of_the_ancestor_cgroups_counts() {
+    let tree = MachineFiles::new("0::/pods/pod1/main/init.scope\n", &[V2_MOUNT]);
+    tree.write_v2("/pods/pod1/main", "200000 100000", "max");
+    tree.write_v2("/pods/pod1", "50000 100000", "536870912");
+    tree.write_v2("/pods", "300000 100000", "1073741824");
     tree.check((Some(500), Some(512)));
 }
 
 #[test]
-fn the_first_version_has_a_hierarchy_for_each_kind() {
+fn cgroup_v1_has_a_hierarchy_for_each_controller() {
     let mounts = ["cpu", "cpuacct", "memory"].map(|kind| {
         format!("32 31 0:29 /docker/12ab /sys/fs/cgroup/{kind} rw - cgroup cgroup rw,{kind}\n")
     });
-    let tree = Tree::new(
+    let tree = MachineFiles::new(
         "4:memory:/docker/12ab\n2:cpuacct:/docker/12ab\n1:cpu:/docker/12ab\n0::/\n",
         &mounts.each_ref().map(String::as_str),
     );
@@ -127,9 +128,9 @@ fn the_first_version_has_a_hierarchy_for_each_kind() {
 }
 
 #[test]
-fn of_a_limit_all_is_100_percent() {
-    let tree = Tree::new("0::/\n", &[TWO]);
-    tree.two("", "150000 100000\n", "536870912\n");
+fn using_the_whole_limit_is_100_percent() {
+    let tree = MachineFiles::new("0::/\n", &[V2_MOUNT]);
+    tree.write_v2("", "150000 100000\n", "536870912\n");
     let mut limits = tree.limits();
     assert_eq!(limits.memory_use(), Some((200 * MIB, 512 * MIB)));
     let mut at = Instant::now();
@@ -139,32 +140,33 @@ fn of_a_limit_all_is_100_percent() {
         ([1_650_000, 1_050_000, 600_000], [10, 10, 0]),
         ([9_650_000, 1_050_000, 600_000], [100, 0, 0]),
     ] {
-        tree.use_two("", used);
+        tree.write_v2_usage("", used);
         at += Duration::from_secs(1);
         let percents = limits.cpu_use(at).unwrap();
         assert_eq!(percents.map(|percent| percent.round() as u32), expected);
     }
-    tree.use_two("", [5, 5, 5]);
+    tree.write_v2_usage("", [5, 5, 5]);
     at += Duration::from_secs(1);
     assert!(limits.cpu_use(at).unwrap()[0].is_nan(), "a counter that goes back is a gap");
 }
 
 #[test]
-fn limits_that_change_are_seen_before_long() {
-    let tree = Tree::new("0::/\n", &[TWO]);
-    tree.two("", "max 100000\n", "max\n");
+fn changed_limits_are_noticed_by_the_next_refresh() {
+    let tree = MachineFiles::new("0::/\n", &[V2_MOUNT]);
+    tree.write_v2("", "max 100000\n", "max\n");
     let mut limits = tree.limits();
-    tree.two("", "50000 100000\n", "1048576\n");
-    limits.look(Instant::now() + LOOK_EVERY * 2);
+    tree.write_v2("", "50000 100000\n", "1048576\n");
+    limits.refresh(Instant::now() + REFRESH_INTERVAL * 2);
     assert_eq!((limits.cpu_limit(), limits.memory_limit()), (Some(CpuLimit(500)), Some(MIB)));
 }
 
 #[test]
-fn files_that_make_no_sense_are_no_limits() {
+fn malformed_files_mean_no_limits() {
     for list in ["", "::", "x", "0::", "0::/a/../../..", "1:cpu:/\n", "0::/nowhere/at/all"] {
-        for mounts in ["", "- - -\n", TWO, "1 2 3 /docker /sys/fs/cgroup rw - cgroup2 x rw\n"] {
-            Tree::new(list, &[mounts]).check((None, None));
+        for mounts in ["", "- - -\n", V2_MOUNT, "1 2 3 /docker /sys/fs/cgroup rw - cgroup2 x rw\n"]
+        {
+            MachineFiles::new(list, &[mounts]).check((None, None));
         }
     }
-    assert_eq!(groups::path_of("4:cpu,cpuacct:/a:b\n0::/c", "cpuacct"), Some("/a:b"));
+    assert_eq!(cgroups::cgroup_path("4:cpu,cpuacct:/a:b\n0::/c", "cpuacct"), Some("/a:b"));
 }

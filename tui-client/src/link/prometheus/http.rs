@@ -15,17 +15,17 @@ use hyper_util::rt::TokioIo;
 use loadline_protocol::sanitize;
 use tokio::time::timeout;
 
-use super::answer;
-use crate::link::connector::Stream;
-use crate::link::tcp::Tcp;
+use super::response;
+use crate::link::connector::ByteStream;
+use crate::link::tcp::TcpTransport;
 use crate::link::tls;
 use crate::source::{Prometheus, Secret};
 
 /// The longest answer that is taken; questions are cut so that theirs are shorter.
-const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+const RESPONSE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// How long a question may take, with a connection for it and the whole of the answer.
-const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What the headers of an answer may take.
 const HEADER_BYTES_MAX: usize = 64 * 1024;
@@ -34,7 +34,7 @@ const HEADER_BYTES_MAX: usize = 64 * 1024;
 const HEADERS_MAX: usize = 100;
 
 /// How much of what a server says is told.
-const SAID_MAX: usize = 200;
+const REASON_CHARS_MAX: usize = 200;
 
 /// What a server may want to know of who asks, beside what stands in its address.
 #[derive(Debug, Clone, Default)]
@@ -46,16 +46,16 @@ pub struct Secrets {
 }
 
 /// How the server is reached.
-pub(super) enum Road {
-    Plain(Tcp),
-    Tls(Box<tls::Way>),
+pub(super) enum HttpTransport {
+    Plain(TcpTransport),
+    Tls(Box<tls::TlsTransport>),
 }
 
-impl Road {
-    async fn connect(&mut self) -> io::Result<Box<dyn Stream>> {
+impl HttpTransport {
+    async fn connect(&mut self) -> io::Result<Box<dyn ByteStream>> {
         Ok(match self {
-            Road::Plain(tcp) => Box::new(tcp.connect().await?),
-            Road::Tls(tls) => Box::new(tls.connect().await?),
+            HttpTransport::Plain(tcp) => Box::new(tcp.connect().await?),
+            HttpTransport::Tls(tls) => Box::new(tls.connect().await?),
         })
     }
 }
@@ -68,7 +68,7 @@ pub(super) struct Failure(String);
 
 impl Failure {
     pub(super) fn new(reason: &str) -> Failure {
-        Failure(sanitize(reason).chars().take(SAID_MAX).collect())
+        Failure(sanitize(reason).chars().take(REASON_CHARS_MAX).collect())
     }
 }
 
@@ -79,8 +79,8 @@ impl fmt::Display for Failure {
 }
 
 /// Asks one server.
-pub(super) struct Client {
-    road: Road,
+pub(super) struct HttpClient {
+    transport: HttpTransport,
     authority: String,
     prefix: String,
     authorization: Option<HeaderValue>,
@@ -88,10 +88,14 @@ pub(super) struct Client {
     sender: Option<SendRequest<Full<Bytes>>>,
 }
 
-impl Client {
-    pub(super) fn new(server: &Prometheus, secrets: &Secrets, road: Road) -> Client {
-        Client {
-            road,
+impl HttpClient {
+    pub(super) fn new(
+        server: &Prometheus,
+        secrets: &Secrets,
+        transport: HttpTransport,
+    ) -> HttpClient {
+        HttpClient {
+            transport,
             authority: server.authority(),
             prefix: server.prefix.clone(),
             authorization: authorization(server, secrets),
@@ -100,24 +104,24 @@ impl Client {
     }
 
     /// Asks, and gives the whole answer. A connection that failed is made anew the next time.
-    pub(super) async fn ask(
+    pub(super) async fn post(
         &mut self,
-        what: &str,
+        endpoint: &str,
         form: &[(&str, &str)],
     ) -> Result<Bytes, Failure> {
-        let asked = timeout(ANSWER_TIME_MAX, self.asked(what, form)).await;
-        let answer = asked.unwrap_or_else(|_| Err(Failure::new("timed out")));
+        let result = timeout(RESPONSE_TIMEOUT, self.try_post(endpoint, form)).await;
+        let answer = result.unwrap_or_else(|_| Err(Failure::new("timed out")));
         if answer.is_err() {
             self.sender = None;
         }
         answer
     }
 
-    async fn asked(&mut self, what: &str, form: &[(&str, &str)]) -> Result<Bytes, Failure> {
+    async fn try_post(&mut self, endpoint: &str, form: &[(&str, &str)]) -> Result<Bytes, Failure> {
         let body: Bytes =
             form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish().into();
-        let path = format!("{}/api/v1/{what}", self.prefix);
-        let kept = match self.sender.take() {
+        let path = format!("{}/api/v1/{endpoint}", self.prefix);
+        let reused = match self.sender.take() {
             Some(mut sender) => match sender.ready().await {
                 // It may be closed only when it is used: then another one is made.
                 Ok(()) => self.send(sender, &path, body.clone()).await.ok(),
@@ -125,20 +129,20 @@ impl Client {
             },
             None => None,
         };
-        let response = if let Some(response) = kept {
+        let response = if let Some(response) = reused {
             response
         } else {
             let sender = self.connect().await?;
-            self.send(sender, &path, body).await.map_err(|error| broken(&error))?
+            self.send(sender, &path, body).await.map_err(|error| describe_error(&error))?
         };
-        read(response, &path).await
+        read_body(response, &path).await
     }
 
     async fn connect(&mut self) -> Result<SendRequest<Full<Bytes>>, Failure> {
-        let stream = self.road.connect().await;
+        let stream = self.transport.connect().await;
         let stream = stream.map_err(|error| {
             // What is said of TLS names the address of an agent.
-            let reason = super::super::broken(&error).reason.to_string();
+            let reason = super::super::classify_error(&error).reason.to_string();
             Failure::new(&reason.replace("leave out tls://", "write prom+http://"))
         })?;
         let made = http1::Builder::new()
@@ -146,7 +150,7 @@ impl Client {
             .max_headers(HEADERS_MAX)
             .handshake(TokioIo::new(stream))
             .await;
-        let (sender, connection) = made.map_err(|error| broken(&error))?;
+        let (sender, connection) = made.map_err(|error| describe_error(&error))?;
         // It ends with its sender. How it fails is told where something is asked.
         tokio::spawn(connection);
         Ok(sender)
@@ -195,23 +199,23 @@ fn authorization(server: &Prometheus, secrets: &Secrets) -> Option<HeaderValue> 
 }
 
 /// The body of a good answer, or what the other kinds of answer mean.
-async fn read(response: Response<Incoming>, path: &str) -> Result<Bytes, Failure> {
+async fn read_body(response: Response<Incoming>, path: &str) -> Result<Bytes, Failure> {
     let status = response.status();
     if status.is_redirection() {
         let to = response.headers().get(LOCATION);
         let to = to.map_or("elsewhere".into(), |to| String::from_utf8_lossy(to.as_bytes()));
         return Err(Failure::new(&format!("the server leads to {to}; give that address")));
     }
-    let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
+    let body = Limited::new(response.into_body(), RESPONSE_BYTES_MAX).collect().await;
     let body = match body {
         Ok(body) => body.to_bytes(),
         Err(error) if error.is::<LengthLimitError>() => {
-            let mib = ANSWER_BYTES_MAX / (1024 * 1024);
+            let mib = RESPONSE_BYTES_MAX / (1024 * 1024);
             return Err(Failure::new(&format!("the answer is longer than {mib} MiB")));
         }
         Err(error) => {
             let of_hyper = error.downcast_ref::<hyper::Error>();
-            return Err(of_hyper.map_or_else(|| Failure::new(&error.to_string()), broken));
+            return Err(of_hyper.map_or_else(|| Failure::new(&error.to_string()), describe_error));
         }
     };
     if status.is_success() {
@@ -228,26 +232,28 @@ async fn read(response: Response<Incoming>, path: &str) -> Result<Bytes, Failure
             format!("nothing answers at {path} (404); does a path belong there?")
         }
         // Prometheus says what it does not like about a question, a proxy does not.
-        status => answer::error(&body).unwrap_or_else(|| format!("the server answers {status}")),
+        status => {
+            response::error_message(&body).unwrap_or_else(|| format!("the server answers {status}"))
+        }
     }))
 }
 
 /// Why a conversation broke off.
-fn broken(error: &hyper::Error) -> Failure {
+fn describe_error(error: &hyper::Error) -> Failure {
     let reason = if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
         "closed by the server"
     } else if error.is_parse() {
         "what answers there speaks no HTTP"
     } else {
-        &source_of(error).unwrap_or_else(|| error.to_string())
+        &io_cause(error).unwrap_or_else(|| error.to_string())
     };
     Failure::new(reason)
 }
 
 /// What happened to the connection, as it is told of any other one.
-fn source_of(error: &hyper::Error) -> Option<String> {
+fn io_cause(error: &hyper::Error) -> Option<String> {
     let inner = std::error::Error::source(error)?.downcast_ref::<io::Error>()?;
-    Some(super::super::broken(inner).reason.to_string())
+    Some(super::super::classify_error(inner).reason.to_string())
 }
 
 #[cfg(test)]

@@ -7,15 +7,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use loadline_agent::with_choices;
+use loadline_agent::with_suggestion;
 use loadline_protocol::{
     Column, Decoder, Header, LineError, Note, Request, RunId, SafeText, Schema, Stamp, VERSION,
 };
 use tokio::io::{AsyncRead, AsyncReadExt as _, DuplexStream, ReadBuf};
 use tokio::sync::mpsc;
 
-use super::hub::{self, Follower, Row, Told};
-use super::queries::Known;
+use super::hub::{self, Follower, FollowerEvent, StepRow};
+use super::queries::ColumnQuery;
 
 /// What is told at a time: texts in front of who reads them.
 pub(super) const TEXTS_MAX: usize = 2;
@@ -27,37 +27,37 @@ const ROWS_MAX: usize = 256;
 pub(super) const REQUEST_BYTES: usize = 16 * 1024;
 
 /// What is known of an instance before it is watched.
-pub(super) struct About {
+pub(super) struct InstanceInfo {
     /// Its place among those that are watched.
-    pub(super) place: usize,
+    pub(super) index: usize,
     pub(super) host: SafeText,
     pub(super) run: RunId,
-    pub(super) columns: Vec<&'static Known>,
+    pub(super) columns: Vec<&'static ColumnQuery>,
     pub(super) cores: Option<u32>,
     pub(super) memory: Option<u64>,
     /// The time between its samples.
-    pub(super) pace: Duration,
+    pub(super) scrape_interval: Duration,
     /// The time between two questions.
     pub(super) step: Duration,
 }
 
-impl About {
+impl InstanceInfo {
     /// The time between rows, if that is wished: as an agent does it, it is rounded up.
-    fn interval(&self, wished: Option<Duration>) -> Duration {
-        let least = wished.unwrap_or(Duration::ZERO).max(self.pace).max(self.step);
+    fn interval(&self, requested: Option<Duration>) -> Duration {
+        let least = requested.unwrap_or(Duration::ZERO).max(self.scrape_interval).max(self.step);
         let step_ms = self.step.as_millis().max(1);
         let ms = least.as_millis().div_ceil(step_ms).saturating_mul(step_ms);
         Duration::from_millis(u64::try_from(ms).unwrap_or(u64::MAX))
     }
 
     /// Which columns are told, and what stands above them.
-    fn answer(&self, request: &Request) -> Result<Answer, SafeText> {
+    fn subscribe(&self, request: &Request) -> Result<Subscription, SafeText> {
         let columns = match &request.columns {
             None => self.columns.clone(),
             Some(names) => {
                 let known = |name: &String| {
                     let found = self.columns.iter().find(|column| column.name == name);
-                    found.copied().ok_or_else(|| self.unknown(name))
+                    found.copied().ok_or_else(|| self.unknown_column(name))
                 };
                 names.iter().map(known).collect::<Result<_, _>>()?
             }
@@ -76,36 +76,37 @@ impl About {
             ..Header::default()
         };
         // Who asks for what there is anyway gets each sample, however uneven they come.
-        let thin_ms = if interval <= self.pace { 1 } else { interval.as_millis() as i64 };
-        Ok(Answer { columns, schema, header, thin_ms, last_ms: None })
+        let thinning_ms =
+            if interval <= self.scrape_interval { 1 } else { interval.as_millis() as i64 };
+        Ok(Subscription { columns, schema, header, thinning_ms, last_ms: None })
     }
 
-    fn unknown(&self, name: &str) -> SafeText {
+    fn unknown_column(&self, name: &str) -> SafeText {
         let names: Vec<&str> = self.columns.iter().map(|column| column.name).collect();
-        SafeText::new(&with_choices(&format!("unknown column {name}"), name, &names))
+        SafeText::new(&with_suggestion(&format!("unknown column {name}"), name, &names))
     }
 }
 
 /// What was answered to the last request.
-struct Answer {
-    columns: Vec<&'static Known>,
+struct Subscription {
+    columns: Vec<&'static ColumnQuery>,
     schema: Schema,
     header: Header,
     /// Of the rows of so long a time, the first one is told.
-    thin_ms: i64,
+    thinning_ms: i64,
     last_ms: Option<i64>,
 }
 
-impl Answer {
-    fn heading(&self) -> String {
+impl Subscription {
+    fn header_lines(&self) -> String {
         let (header, columns) = (Note::Header(self.header.clone()), &self.schema);
         format!("{header}\n{}\n", Note::Columns(columns.clone()))
     }
 
     /// Appends a row, if it is not left out.
-    fn write(&mut self, row: &Row, text: &mut String) {
+    fn write_row(&mut self, row: &StepRow, text: &mut String) {
         let at_ms = row.time.as_millis();
-        let turn = |ms: i64| ms.div_euclid(self.thin_ms.max(1));
+        let turn = |ms: i64| ms.div_euclid(self.thinning_ms.max(1));
         if self.last_ms.is_some_and(|last_ms| turn(last_ms) == turn(at_ms)) {
             return;
         }
@@ -119,34 +120,34 @@ impl Answer {
 
 /// Answers the requests of a link, and tells what the hub tells, until either of them ends.
 pub(super) async fn serve(
-    about: Arc<About>,
+    info: Arc<InstanceInfo>,
     mut requests: DuplexStream,
     lines: mpsc::Sender<io::Result<String>>,
-    hub: mpsc::Sender<hub::Request>,
+    hub: mpsc::Sender<hub::HubRequest>,
 ) {
-    let (tell, mut told) = mpsc::channel(TEXTS_MAX);
-    let mut tell = Some(tell);
+    let (event_sender, mut hub_events) = mpsc::channel(TEXTS_MAX);
+    let mut event_sender = Some(event_sender);
     let mut decoder = Decoder::new();
     let mut bytes = vec![0; REQUEST_BYTES];
-    let mut answer: Option<Answer> = None;
+    let mut subscription: Option<Subscription> = None;
     let mut is_live = false;
     loop {
         let text = tokio::select! {
             count = requests.read(&mut bytes) => {
                 let Ok(count @ 1..) = count else { return };
                 let Some(request) = last_request(&mut decoder, &bytes[..count]) else { continue };
-                match about.answer(&request) {
+                match info.subscribe(&request) {
                     Ok(new) => {
-                        let before = answer.as_ref().and_then(|answer| answer.last_ms);
-                        let new = answer.insert(Answer { last_ms: before, ..new });
-                        let mut text = new.heading();
+                        let before = subscription.as_ref().and_then(|answer| answer.last_ms);
+                        let new = subscription.insert(Subscription { last_ms: before, ..new });
+                        let mut text = new.header_lines();
                         if is_live {
-                            text.push_str(&live());
+                            text.push_str(&live_line());
                         }
-                        if let Some(tell) = tell.take() {
+                        if let Some(event_sender) = event_sender.take() {
                             let history = request.history.unwrap_or_default();
-                            let follower = Follower { instance: about.place, history, tell };
-                            if hub.send(hub::Request::Follow(follower)).await.is_err() {
+                            let follower = Follower { index: info.index, history, events: event_sender };
+                            if hub.send(hub::HubRequest::Follow(follower)).await.is_err() {
                                 return;
                             }
                         }
@@ -155,23 +156,23 @@ pub(super) async fn serve(
                     Err(why) => format!("{}\n", Note::Error(why)),
                 }
             }
-            it = told.recv() => match (it, &mut answer) {
-                (Some(Told::Rows(rows)), Some(answer)) => {
-                    if pass(&rows, answer, &lines).await.is_err() {
+            it = hub_events.recv() => match (it, &mut subscription) {
+                (Some(FollowerEvent::Rows(rows)), Some(subscription)) => {
+                    if forward_rows(&rows, subscription, &lines).await.is_err() {
                         return;
                     }
                     continue;
                 }
-                (Some(Told::Live), _) => {
+                (Some(FollowerEvent::Live), _) => {
                     is_live = true;
-                    live()
+                    live_line()
                 }
-                (Some(Told::Failed(why)), _) => {
+                (Some(FollowerEvent::Failed(why)), _) => {
                     // An error says that nobody reads any more.
                     let _ = lines.send(Err(io::Error::other(why.to_string()))).await;
                     return;
                 }
-                (None | Some(Told::Rows(_)), _) => return,
+                (None | Some(FollowerEvent::Rows(_)), _) => return,
             }
         };
         if lines.send(Ok(text)).await.is_err() {
@@ -181,20 +182,20 @@ pub(super) async fn serve(
 }
 
 /// The line that says that the history is through.
-fn live() -> String {
+fn live_line() -> String {
     format!("{}\n", Note::Live)
 }
 
 /// Passes rows on, not too many at a time.
-async fn pass(
-    rows: &[Row],
-    answer: &mut Answer,
+async fn forward_rows(
+    rows: &[StepRow],
+    subscription: &mut Subscription,
     lines: &mpsc::Sender<io::Result<String>>,
 ) -> Result<(), mpsc::error::SendError<io::Result<String>>> {
     for rows in rows.chunks(ROWS_MAX) {
         let mut text = String::new();
         for row in rows {
-            answer.write(row, &mut text);
+            subscription.write_row(row, &mut text);
         }
         if !text.is_empty() {
             lines.send(Ok(text)).await?;
@@ -213,19 +214,19 @@ fn last_request(decoder: &mut Decoder, mut bytes: &[u8]) -> Option<Request> {
 }
 
 /// Texts as a stream of bytes.
-pub(super) struct Lines {
+pub(super) struct TextStream {
     texts: mpsc::Receiver<io::Result<String>>,
     text: String,
     read: usize,
 }
 
-impl Lines {
-    pub(super) fn new(texts: mpsc::Receiver<io::Result<String>>) -> Lines {
-        Lines { texts, text: String::new(), read: 0 }
+impl TextStream {
+    pub(super) fn new(texts: mpsc::Receiver<io::Result<String>>) -> TextStream {
+        TextStream { texts, text: String::new(), read: 0 }
     }
 }
 
-impl AsyncRead for Lines {
+impl AsyncRead for TextStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

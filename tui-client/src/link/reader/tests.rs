@@ -38,30 +38,30 @@ fn rows(events: &[Event]) -> impl Iterator<Item = Sample<'_>> {
 
 /// One connection after another that ends with nothing more to say.
 struct Case {
-    progress: Progress,
-    reading: Reading,
+    state: ResumeState,
+    options: ReadOptions,
     now: i64,
 }
 
 impl Case {
     fn new() -> Case {
-        Case { progress: Progress::default(), reading: Reading::default(), now: 5000 }
+        Case { state: ResumeState::default(), options: ReadOptions::default(), now: 5000 }
     }
 
     fn columns(names: &str) -> Case {
         let columns = Some(names.split(',').map(str::to_owned).collect());
-        Case { reading: Reading { columns, keep_lines: false }, ..Case::new() }
+        Case { options: ReadOptions { columns, keep_lines: false }, ..Case::new() }
     }
 
     /// What a connection says on which this comes, and then nothing for long.
     fn connection(&mut self, stream: &str) -> String {
-        let mut reader = Reader::new(self.reading.clone());
+        let mut reader = StreamReader::new(self.options.clone());
         let mut events = Vec::new();
         let now = Time::from_millis(self.now);
-        reader.take(stream.as_bytes(), now, &mut self.progress, &mut events);
-        reader.decide_plain(&mut self.progress, &mut events);
-        let told = events.iter().filter(|event| **event != Event::Heading);
-        told.map(short).collect::<Vec<_>>().join(" ")
+        reader.feed(stream.as_bytes(), now, &mut self.state, &mut events);
+        reader.decide_plain(&mut self.state, &mut events);
+        let shown = events.iter().filter(|event| **event != Event::HeadingLine);
+        shown.map(short).collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -95,7 +95,7 @@ fn no_sample_is_taken_twice_after_a_reconnection() {
     case.connection(&format!("{HEADER}1.000 7 1 2\n2.000 8 1 2\n"));
     let again = format!("{HEADER}2.000 8 1 2\n3.000 9 5 6\n");
     assert_eq!(case.connection(&again), "stream(time:s seq a b) 3000#9=[5.0, 6.0]");
-    let resume = case.progress.last.map(|resume| resume.to_string());
+    let resume = case.state.last.map(|resume| resume.to_string());
     assert_eq!(resume.as_deref(), Some("0000000a:9"));
     // Another run counts anew, and its clock may show less.
     let other = again.replace("0000000a", "0000000b");
@@ -106,7 +106,7 @@ fn no_sample_is_taken_twice_after_a_reconnection() {
 }
 
 #[test]
-fn what_is_no_row_is_counted_and_the_next_line_read() {
+fn invalid_lines_are_counted_and_skipped() {
     let lines = "hello\n1.000 7 1 2\n2.000 8 1\n2.000 8 inf 2\n# skipped from=x\n0.5 9 1 2\n\n3.000 9 1 2\n";
     assert_eq!(
         Case::new().connection(&format!("{HEADER}{lines}")),
@@ -133,7 +133,7 @@ fn a_plain_stream_keeps_its_columns_over_a_reconnection_unless_others_stay() {
 #[test]
 fn comments_of_a_plain_stream_keep_their_place() {
     let mut case = Case::new();
-    case.reading.keep_lines = true;
+    case.options.keep_lines = true;
     assert_eq!(
         case.connection("1\n# deploy\n2\n"),
         "plain(c1) 5000=[1.0] Note(Other(Text(\"deploy\"))) 5001=[2.0]"
@@ -143,15 +143,19 @@ fn comments_of_a_plain_stream_keep_their_place() {
 #[test]
 fn a_flood_of_comments_or_rows_is_no_answer_to_a_request_and_is_held_up_to_a_bound() {
     for line in ["# deploy\n", "1 2\n"] {
-        let reading = Reading { keep_lines: true, ..Reading::default() };
-        let mut reader = Reader::new(reading);
+        let options = ReadOptions { keep_lines: true, ..ReadOptions::default() };
+        let mut reader = StreamReader::new(options);
         let mut take = |text: &str| {
-            let (now, mut progress) = (Time::from_millis(5000), Progress::default());
+            let (now, mut state) = (Time::from_millis(5000), ResumeState::default());
             let mut events = Vec::new();
-            reader.take(text.as_bytes(), now, &mut progress, &mut events);
+            reader.feed(text.as_bytes(), now, &mut state, &mut events);
             (reader.is_undecided(), !events.is_empty())
         };
-        assert_eq!(take(&line.repeat(held::HELD_MAX - 1)), (true, false), "{line}");
+        assert_eq!(
+            take(&line.repeat(pending_lines::PENDING_LINES_MAX - 1)),
+            (true, false),
+            "{line}"
+        );
         assert_eq!(take(line), (false, true), "{line}");
     }
 }
@@ -193,11 +197,11 @@ fn a_heading_names_the_columns_of_the_rows_below_it() {
 #[test]
 fn a_line_that_names_no_columns_is_a_fault_in_the_end() {
     let mut case = Case::new();
-    let mut reader = Reader::unasked(Reading::default());
+    let mut reader = StreamReader::without_request(ReadOptions::default());
     let mut events = Vec::new();
-    reader.take(b"hello\nwor", Time::default(), &mut case.progress, &mut events);
+    reader.feed(b"hello\nwor", Time::default(), &mut case.state, &mut events);
     assert!(events.is_empty());
-    reader.end(&mut case.progress, &mut events);
+    reader.finish(&mut case.state, &mut events);
     let faults: Vec<_> = events
         .iter()
         .map(|event| match event {
@@ -209,16 +213,16 @@ fn a_line_that_names_no_columns_is_a_fault_in_the_end() {
 }
 
 /// What a recording says whose rows without a time stand a second apart from the first second on.
-fn recording(text: &str, columns: Option<&str>) -> (String, Option<String>) {
+fn read_recording(text: &str, columns: Option<&str>) -> (String, Option<String>) {
     let columns = columns.map(|names| names.split(',').map(str::to_owned).collect());
-    let reading = Reading { columns, keep_lines: false };
-    let mut progress = Progress::default();
+    let options = ReadOptions { columns, keep_lines: false };
+    let mut state = ResumeState::default();
     let first = Time::from_millis(1000);
-    let mut reader = Reader::recorded(reading, first, Duration::from_secs(1));
+    let mut reader = StreamReader::for_recording(options, first, Duration::from_secs(1));
     let mut events = Vec::new();
     let now = Time::from_millis(99_000);
-    let end = reader.take(text.as_bytes(), now, &mut progress, &mut events);
-    reader.end(&mut progress, &mut events);
+    let end = reader.feed(text.as_bytes(), now, &mut state, &mut events);
+    reader.finish(&mut state, &mut events);
     assert!(rows(&events).all(|row| row.received == row.time));
     let events = events.iter().map(short).collect::<Vec<_>>().join(" ");
     (events, end.map(|end| end.reason.to_string()))
@@ -226,9 +230,9 @@ fn recording(text: &str, columns: Option<&str>) -> (String, Option<String>) {
 
 #[test]
 fn rows_of_a_file_have_their_own_times_or_even_ones() {
-    assert_eq!(recording("1\n2\n3\n", None).0, "plain(c1) 1000=[1.0] 2000=[2.0] 3000=[3.0]");
+    assert_eq!(read_recording("1\n2\n3\n", None).0, "plain(c1) 1000=[1.0] 2000=[2.0] 3000=[3.0]");
     assert_eq!(
-        recording(
+        read_recording(
             "# loadline/1\n# columns time:s a\n7.5 1\n# loadline/1\n# columns time:s a\n6 2\n",
             None
         )
@@ -236,15 +240,15 @@ fn rows_of_a_file_have_their_own_times_or_even_ones() {
         "plain(time:s a) 7500=[1.0] plain(time:s a) 6000=[2.0]"
     );
     // A client that asked when the first row was already on its way.
-    let asked = format!("1 2\n{HEADER}1.000 7 1 2\n");
-    assert_eq!(recording(&asked, None).0, "stream(time:s seq a b) 1000#7=[1.0, 2.0]");
+    let late_header = format!("1 2\n{HEADER}1.000 7 1 2\n");
+    assert_eq!(read_recording(&late_header, None).0, "stream(time:s seq a b) 1000#7=[1.0, 2.0]");
 }
 
 #[test]
-fn columns_are_picked_where_nobody_can_be_asked_for_them() {
+fn columns_of_a_recording_are_selected_by_the_client() {
     let file = format!("{HEADER}1.000 7 1 2\n");
-    assert_eq!(recording(&file, Some("b:V")).0, "stream(time:s seq b) 1000#7=[2.0]");
-    let (_, end) = recording(&file, Some("b,x"));
+    assert_eq!(read_recording(&file, Some("b:V")).0, "stream(time:s seq b) 1000#7=[2.0]");
+    let (_, end) = read_recording(&file, Some("b,x"));
     assert_eq!(end.as_deref(), Some("no column \"x\" here; there are a, b"));
 }
 
@@ -253,11 +257,11 @@ fn rows_of_one_burst_stand_a_millisecond_apart_and_a_flood_is_thinned() {
     let mut case = Case::new();
     assert_eq!(case.connection("1\n2\n"), "plain(c1) 5000=[1.0] 5001=[2.0]");
     let flood = "1\n".repeat(1500);
-    let mut reader = Reader::new(Reading::default());
+    let mut reader = StreamReader::new(ReadOptions::default());
     let mut events = Vec::new();
     let now = Time::from_millis(5000);
-    reader.decide_plain(&mut case.progress, &mut events);
-    reader.take(flood.as_bytes(), now, &mut case.progress, &mut events);
+    reader.decide_plain(&mut case.state, &mut events);
+    reader.feed(flood.as_bytes(), now, &mut case.state, &mut events);
     assert_eq!(rows(&events).count(), 998);
     assert_eq!(events.last(), Some(&Event::Skipped { count: 502 }));
 }
@@ -265,12 +269,12 @@ fn rows_of_one_burst_stand_a_millisecond_apart_and_a_flood_is_thinned() {
 #[test]
 fn rows_that_come_at_once_are_one_event_up_to_a_bound() {
     let mut case = Case::new();
-    let mut reader = Reader::new(Reading::default());
+    let mut reader = StreamReader::new(ReadOptions::default());
     let mut events = Vec::new();
     let row = |seq: usize| format!("{seq}.000 {seq} 1 2\n");
     let mut take = |text: String| {
         events.clear();
-        reader.take(text.as_bytes(), Time::default(), &mut case.progress, &mut events);
+        reader.feed(text.as_bytes(), Time::default(), &mut case.state, &mut events);
         let lengths = events.iter().map(|event| match event {
             Event::Rows(rows) => rows.len(),
             _ => 0,
@@ -312,31 +316,31 @@ fn a_header_in_mid_stream_changes_what_follows() {
 
 #[test]
 fn the_server_says_why_it_closes() {
-    let mut reader = Reader::new(Reading::default());
+    let mut reader = StreamReader::new(ReadOptions::default());
     let mut take = |bytes: &str| {
         let now = Time::from_millis(0);
-        reader.take(bytes.as_bytes(), now, &mut Progress::default(), &mut Vec::new())
+        reader.feed(bytes.as_bytes(), now, &mut ResumeState::default(), &mut Vec::new())
     };
     assert_eq!(take("# live\n"), None);
     assert_eq!(
         take("# error \"too many clients\"\n"),
-        Some(Farewell { reason: SafeText::new("too many clients"), refused: true })
+        Some(Disconnect { reason: SafeText::new("too many clients"), refused: true })
     );
     assert_eq!(
         take("# bye\n"),
-        Some(Farewell { reason: SafeText::new("the agent stopped"), refused: false })
+        Some(Disconnect { reason: SafeText::new("the agent stopped"), refused: false })
     );
 }
 
 #[test]
 fn lines_are_kept_as_they_came_but_safe() {
     let mut case = Case::new();
-    case.reading.keep_lines = true;
-    let mut reader = Reader::new(case.reading.clone());
+    case.options.keep_lines = true;
+    let mut reader = StreamReader::new(case.options.clone());
     let mut events = Vec::new();
     let stream = format!("{HEADER} 1.000,7;1\t2 \n# \x1b[2J\n");
-    reader.take(stream.as_bytes(), Time::from_millis(0), &mut case.progress, &mut events);
-    let kept: Vec<String> = events
+    reader.feed(stream.as_bytes(), Time::from_millis(0), &mut case.state, &mut events);
+    let lines: Vec<String> = events
         .iter()
         .flat_map(|event| match event {
             Event::Rows(rows) => {
@@ -346,7 +350,7 @@ fn lines_are_kept_as_they_came_but_safe() {
             _ => Vec::new(),
         })
         .collect();
-    assert_eq!(kept[2..], ["1.000,7;1\u{fffd}2", "# \u{fffd}[2J"]);
+    assert_eq!(lines[2..], ["1.000,7;1\u{fffd}2", "# \u{fffd}[2J"]);
 }
 
 proptest! {
@@ -364,23 +368,24 @@ proptest! {
         ),
     ) {
         let mut case = Case::new();
-        let mut reader = Reader::new(Reading::default());
+        let mut reader = StreamReader::new(ReadOptions::default());
         let mut events = Vec::new();
         for (at, piece) in pieces.iter().enumerate() {
             let now = Time::from_millis(at as i64);
-            reader.take(piece, now, &mut case.progress, &mut events);
+            reader.feed(piece, now, &mut case.state, &mut events);
         }
         prop_assert!(rows(&events).all(|row| row.values.iter().all(|v| !v.is_infinite())));
     }
 }
 
 #[test]
-fn what_came_before_an_answer_is_not_read_if_the_next_connection_has_it_again() {
+fn rows_before_an_answer_are_dropped_if_the_next_connection_repeats_them() {
     for (answered, count) in [(false, 1), (true, 0)] {
-        let mut reader = Reader::new(Reading::default());
-        let (mut progress, mut events) = (Progress { answered, ..Progress::default() }, Vec::new());
-        reader.take(b"1 2\n", Time::from_millis(1000), &mut progress, &mut events);
-        reader.close(&mut progress, &mut events);
+        let mut reader = StreamReader::new(ReadOptions::default());
+        let (mut state, mut events) =
+            (ResumeState { answered, ..ResumeState::default() }, Vec::new());
+        reader.feed(b"1 2\n", Time::from_millis(1000), &mut state, &mut events);
+        reader.close(&mut state, &mut events);
         assert_eq!(rows(&events).count(), count, "answered before: {answered}");
     }
 }

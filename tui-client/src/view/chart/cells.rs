@@ -23,7 +23,7 @@ use crate::theme::{AREA_LEVELS, Theme};
 
 /// Cells that one of several lines has before it is the next one's turn: enough for a whole period of each
 /// [`Pattern`] beside a reference line, and few enough that three lines are seen within half a small chart.
-const STRETCH: i64 = 4;
+const TURN_CELLS: i64 = 4;
 
 /// Dots of a cell in braille, by column and row.
 const BRAILLE: [[u8; 4]; 2] = [[0x01, 0x02, 0x04, 0x40], [0x08, 0x10, 0x20, 0x80]];
@@ -33,19 +33,19 @@ pub(in crate::view) struct Layer {
     strokes: Strokes,
     pattern: Pattern,
     /// What it is drawn with in ASCII.
-    sign: char,
+    symbol: char,
     style: Style,
 }
 
 /// A line across the whole panel.
-pub(in crate::view) struct Across {
+pub(in crate::view) struct HorizontalRule {
     /// Its row of cells.
     pub(in crate::view) row: u16,
     pub(in crate::view) style: Style,
 }
 
 /// The area below a line.
-pub(in crate::view) struct Area {
+pub(in crate::view) struct FilledArea {
     /// The line, the first at 0.
     pub(in crate::view) line: usize,
     /// Its styles by height, the lowest first.
@@ -60,15 +60,15 @@ pub(in crate::view) struct Cells {
     /// The most important line first.
     layers: Vec<Layer>,
     /// Where several share a row, the first is drawn.
-    pub(in crate::view) across: Vec<Across>,
-    pub(in crate::view) area: Option<Area>,
+    pub(in crate::view) rules: Vec<HorizontalRule>,
+    pub(in crate::view) area: Option<FilledArea>,
 }
 
 /// The dots of a line in a cell, as the bits of a braille character.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Dots {
     /// Those of runs of one row.
-    level: u8,
+    flat: u8,
     /// Those of level runs that the pattern of the line leaves in.
     shown: u8,
     /// Those of runs of several rows.
@@ -78,15 +78,15 @@ struct Dots {
 impl Layer {
     /// A line of a chart, the first at 0.
     pub(in crate::view) fn new(strokes: Strokes, line: usize, style: Style, theme: Theme) -> Layer {
-        let (pattern, sign) = (Pattern::of(line, theme), theme.line_sign(line));
-        Layer { strokes, pattern, sign, style }
+        let (pattern, sign) = (Pattern::of(line, theme), theme.line_symbol(line));
+        Layer { strokes, pattern, symbol: sign, style }
     }
 }
 
 impl Cells {
     /// Lines, and nothing behind them.
     pub(in crate::view) fn new(theme: Theme, window: Window, layers: Vec<Layer>) -> Cells {
-        Cells { theme, first_slot: window.first_slot(), layers, across: Vec::new(), area: None }
+        Cells { theme, first_slot: window.first_slot(), layers, rules: Vec::new(), area: None }
     }
 
     pub(in crate::view) fn render(&self, panel: Rect, buf: &mut Buffer) {
@@ -99,8 +99,8 @@ impl Cells {
         for x in 0..panel.width {
             let turn = first_cell + i64::from(x);
             let lines = self.rows(x, panel.height);
-            let is_across = |y: &u16| self.across.iter().any(|across| across.row == *y);
-            for y in (0..panel.height).filter(|y| lines.contains(y) || is_across(y)) {
+            let has_rule = |y: &u16| self.rules.iter().any(|across| across.row == *y);
+            for y in (0..panel.height).filter(|y| lines.contains(y) || has_rule(y)) {
                 for (dots, layer) in dots.iter_mut().zip(&self.layers) {
                     *dots = self.dots(layer, x, y);
                 }
@@ -116,7 +116,7 @@ impl Cells {
     fn rows(&self, x: u16, height: u16) -> RangeInclusive<u16> {
         let (_, rows) = self.theme.charset().pixels_per_cell();
         let lines = self.layers.iter().map(|layer| &layer.strokes);
-        let runs = lines.flat_map(|line| self.columns(x).filter_map(|(slot, _)| line.run(slot)));
+        let runs = lines.flat_map(|line| self.columns(x).filter_map(|(slot, _)| line.extent(slot)));
         let extent = runs.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
         let Some((first, last)) = extent else { return RangeInclusive::new(1, 0) };
         let row = |dots: i64| dots.div_euclid(rows as i64).clamp(0, i64::from(height) - 1) as u16;
@@ -127,39 +127,40 @@ impl Cells {
     fn cell(&self, dots: &[Dots], turn: i64, x: u16, y: u16, height: u16) -> Option<(char, Style)> {
         let is_steep = dots.iter().any(|dots| dots.steep != 0);
         // A line that rises or falls through a cell has it before those that only pass.
-        let claims = |dots: &Dots| if is_steep { dots.steep != 0 } else { dots.level != 0 };
+        let claims = |dots: &Dots| if is_steep { dots.steep != 0 } else { dots.flat != 0 };
         let count = dots.iter().filter(|dots| claims(dots)).count();
-        if let Some(across) = self.across.iter().find(|across| across.row == y)
-            && (count == 0 || !is_steep && turn.rem_euclid(STRETCH) == STRETCH - 1)
+        if let Some(rule) = self.rules.iter().find(|across| across.row == y)
+            && (count == 0 || !is_steep && turn.rem_euclid(TURN_CELLS) == TURN_CELLS - 1)
         {
-            return Some((self.theme.signs().reference, across.style));
+            return Some((self.theme.symbols().reference, rule.style));
         }
         if count == 0 {
             return self.area_cell(x, y, height);
         }
-        let nth = turn.div_euclid(STRETCH).rem_euclid(count as i64) as usize;
-        let (owner, own) = dots.iter().enumerate().filter(|(_, dots)| claims(dots)).nth(nth)?;
+        let nth = turn.div_euclid(TURN_CELLS).rem_euclid(count as i64) as usize;
+        let (owner, owner_dots) =
+            dots.iter().enumerate().filter(|(_, dots)| claims(dots)).nth(nth)?;
         let layer = &self.layers[owner];
         if self.theme.ascii {
-            return Some((layer.sign, layer.style));
+            return Some((layer.symbol, layer.style));
         }
         // Dots that only one line has are all drawn: no line has a hole where others pass. Others have the
         // pattern of the line whose turn it is.
         let (steep, once, twice) = dots.iter().fold((0, 0, 0), |(steep, once, twice), dots| {
-            (steep | dots.steep, once | dots.level, twice | once & dots.level)
+            (steep | dots.steep, once | dots.flat, twice | once & dots.flat)
         });
         let alone = if count > 1 { once & !twice } else { 0 };
-        let others = dots.iter().fold(0, |all, other| all | other.shown & !own.level);
-        let all = steep | alone | own.shown | others;
+        let others = dots.iter().fold(0, |all, other| all | other.shown & !owner_dots.flat);
+        let all = steep | alone | owner_dots.shown | others;
         (all != 0).then(|| (braille(all), layer.style))
     }
 
     /// Returns the part of an area in a cell without lines.
     fn area_cell(&self, x: u16, y: u16, height: u16) -> Option<(char, Style)> {
         let area = self.area.as_ref()?;
-        let dots = self.below(area.line, x, y);
+        let dots = self.bits_below(area.line, x, y);
         let level = usize::from(height - 1 - y) * AREA_LEVELS / usize::from(height);
-        let texture = self.theme.signs().area[level];
+        let texture = self.theme.symbols().area[level];
         // The dots of a character in braille are its last byte.
         let shown = if self.theme.ascii { dots } else { dots & texture as u32 as u8 };
         let symbol = if self.theme.ascii { texture } else { braille(shown) };
@@ -169,12 +170,12 @@ impl Cells {
     fn dots(&self, layer: &Layer, x: u16, y: u16) -> Dots {
         let mut dots = Dots::default();
         for (slot, column) in self.columns(x) {
-            let Some((first, last)) = layer.strokes.run(slot) else { continue };
+            let Some((first, last)) = layer.strokes.extent(slot) else { continue };
             let here = self.bits(column, y, first, last);
             if first < last {
                 dots.steep |= here;
             } else {
-                dots.level |= here;
+                dots.flat |= here;
                 let is_shown = layer.pattern.shows(self.first_slot + slot as i64);
                 dots.shown |= if is_shown { here } else { 0 };
             }
@@ -183,10 +184,10 @@ impl Cells {
     }
 
     /// Returns the dots of a cell that lie below a line.
-    fn below(&self, line: usize, x: u16, y: u16) -> u8 {
+    fn bits_below(&self, line: usize, x: u16, y: u16) -> u8 {
         let strokes = &self.layers[line].strokes;
         let below = |(slot, column)| {
-            let (_, lowest) = strokes.run(slot)?;
+            let (_, lowest) = strokes.extent(slot)?;
             Some(self.bits(column, y, lowest + 1, i64::MAX))
         };
         self.columns(x).filter_map(below).fold(0, |all, bits| all | bits)

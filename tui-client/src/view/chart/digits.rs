@@ -4,32 +4,32 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Modifier;
 
-use super::{Drawn, Heading};
+use super::{ChartContext, TitleText};
 use crate::digits::{cells, width};
 use crate::view::text::{Piece, put};
 
 /// Columns in front of the first digit.
 const MARGIN: u16 = 1;
 
-pub(super) fn render(drawn: &Drawn, heading: &Heading<'_>, buf: &mut Buffer) {
-    let (app, chart) = (drawn.app, drawn.chart);
-    let area = drawn.parts.digits;
-    let Some(size) = drawn.parts.large else { return };
+pub(super) fn render(context: &ChartContext, title_text: &TitleText<'_>, buf: &mut Buffer) {
+    let (app, chart) = (context.app, context.chart);
+    let area = context.parts.digits;
+    let Some(size) = context.parts.digits_size else { return };
     let share = area.width / size.values.max(1) as u16;
     for (at, line) in chart.lines.iter().take(size.values).enumerate() {
-        let value = heading.values.get(at).copied().unwrap_or(f64::NAN);
-        let (mut number, mut unit) = chart.look.parts(value);
+        let value = title_text.values.get(at).copied().unwrap_or(f64::NAN);
+        let (mut number, mut unit) = chart.format.number_and_unit(value);
         // There is a large one of this unit.
         if unit == "%" {
             number.push_str(&std::mem::take(&mut unit));
         }
-        let calm = app.theme.line(line.colour, heading.fresh);
-        let style = app.theme.level(heading.level(at), calm);
+        let normal = app.theme.line(line.colour, title_text.fresh);
+        let style = app.theme.level(title_text.level(at), normal);
         let x = area.x + share * at as u16 + MARGIN.min(share);
         let place = Rect { x, width: (area.x + share * (at as u16 + 1)).saturating_sub(x), ..area };
-        let is_told_by_sign = app.theme.has_signs() && !line.legend.is_empty();
-        let sign = is_told_by_sign.then(|| app.theme.line_sign(at).to_string());
-        let beside = [unit, sign.unwrap_or_default(), line.legend.clone()];
+        let has_symbol = app.theme.has_line_symbols() && !line.legend.is_empty();
+        let symbol = has_symbol.then(|| app.theme.line_symbol(at).to_string());
+        let beside = [unit, symbol.unwrap_or_default(), line.legend.clone()];
         let beside = beside.into_iter().filter(|text| !text.is_empty());
         let beside: Vec<String> = beside.collect();
         let beside = beside.join(" ");
@@ -46,10 +46,10 @@ pub(super) fn render(drawn: &Drawn, heading: &Heading<'_>, buf: &mut Buffer) {
             );
             continue;
         };
-        let sign = app.theme.signs().block;
+        let block = app.theme.symbols().block;
         for (x, y) in cells(&number, scale) {
             if let Some(cell) = buf.cell_mut((place.x + x, place.y + y)) {
-                cell.set_char(sign).set_style(style);
+                cell.set_char(block).set_style(style);
             }
         }
         let x = place.x + width(&number, scale);

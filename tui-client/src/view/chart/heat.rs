@@ -8,7 +8,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::Drawn;
+use super::ChartContext;
 use crate::store::Slot;
 use crate::theme::{HEAT_LEVELS, Theme};
 use crate::thresholds::Level;
@@ -16,39 +16,39 @@ use crate::view::text::{Piece, put_right};
 
 /// From these values on a cell is one level darker, in percent. What is less is seen as well: it is no
 /// gap.
-const LEVELS_FROM: [f64; HEAT_LEVELS - 1] = [5.0, 30.0, 55.0, 80.0];
+const LEVELS_FROM_PERCENT: [f64; HEAT_LEVELS - 1] = [5.0, 30.0, 55.0, 80.0];
 
 /// Higher rows tell nothing more.
-const ROWS_MAX: usize = 3;
+const ROW_HEIGHT_MAX: usize = 3;
 
-pub(super) fn render(drawn: &Drawn, buf: &mut Buffer) {
-    let panel = drawn.parts.panel;
+pub(super) fn render(context: &ChartContext, buf: &mut Buffer) {
+    let panel = context.parts.panel;
     let rows = usize::from(panel.height);
-    if drawn.lines.is_empty() || rows == 0 {
+    if context.lines.is_empty() || rows == 0 {
         return;
     }
     // Where there are fewer rows, some share one, which shows the greatest of them.
-    let shared = drawn.lines.len().div_ceil(rows);
+    let shared = context.lines.len().div_ceil(rows);
     // Where there are many more, each has some.
-    let high = (rows / drawn.lines.len()).clamp(1, ROWS_MAX);
+    let high = (rows / context.lines.len()).clamp(1, ROW_HEIGHT_MAX);
     let tops = (panel.top()..panel.bottom()).step_by(high);
-    for (y, first) in tops.zip((0..drawn.lines.len()).step_by(shared)) {
-        let last = (first + shared).min(drawn.lines.len()) - 1;
-        drawn.render_label(y, first, last, buf);
+    for (y, first) in tops.zip((0..context.lines.len()).step_by(shared)) {
+        let last = (first + shared).min(context.lines.len()) - 1;
+        context.render_label(y, first, last, buf);
         for y in y..y + high as u16 {
-            drawn.render_row(y, first, last, buf);
+            context.render_row(y, first, last, buf);
         }
     }
 }
 
-impl Drawn<'_> {
+impl ChartContext<'_> {
     /// The name of the first column of a row, and the number of the last one.
     fn render_label(&self, y: u16, first: usize, last: usize, buf: &mut Buffer) {
         let gutter = self.parts.gutter;
         if gutter.is_empty() {
             return;
         }
-        let (signs, faint) = (self.app.theme.signs(), self.app.theme.faint());
+        let (symbols, faint) = (self.app.theme.symbols(), self.app.theme.faint());
         let name = |at: usize| self.chart.lines[at].legend.as_str();
         let number = |at: usize| name(at).trim_start_matches(|c: char| !c.is_ascii_digit());
         let label = if first == last {
@@ -62,20 +62,20 @@ impl Drawn<'_> {
             put_right(buf, room, &[label]);
         }
         for y in gutter.top()..gutter.bottom() {
-            buf[(gutter.right() - 1, y)].set_char(signs.vertical).set_style(faint);
+            buf[(gutter.right() - 1, y)].set_char(symbols.vertical).set_style(faint);
         }
         if !self.parts.axis_line.is_empty() {
             let corner = (gutter.right() - 1, self.parts.axis_line.y);
-            buf[corner].set_char(signs.corner).set_style(faint);
+            buf[corner].set_char(symbols.corner).set_style(faint);
         }
     }
 
     fn render_row(&self, y: u16, first: usize, last: usize, buf: &mut Buffer) {
         let theme = self.app.theme;
         let panel = self.parts.panel;
-        let per_cell = (self.window.count() / usize::from(panel.width)).max(1);
-        let signs = signs(theme);
-        let seen = self.app.shown_seen();
+        let per_cell = (self.window.slot_count() / usize::from(panel.width)).max(1);
+        let symbols = heat_symbols(theme);
+        let view = self.app.shown_view();
         for (cell, x) in (panel.left()..panel.right()).enumerate() {
             let slots = cell * per_cell..(cell + 1) * per_cell;
             let of_line = |at: usize| Some((at, self.lines[at].slots.slots.get(slots.clone())?));
@@ -83,17 +83,17 @@ impl Drawn<'_> {
                 slots.iter().flatten().map(move |slot: &Slot| (at, slot.max))
             });
             let Some((at, value)) = greatest.max_by(|a, b| a.1.total_cmp(&b.1)) else { continue };
-            let heat = LEVELS_FROM.iter().filter(|from| value >= **from).count();
+            let heat = LEVELS_FROM_PERCENT.iter().filter(|from| value >= **from).count();
             let fresh = self.lines[first].fresh;
-            let style = match seen.level(self.chart.lines[at].column, value) {
-                level @ (Level::Warn | Level::Critical) if fresh => theme.threshold(level),
-                Level::Calm | Level::Warn | Level::Critical => theme.heat(heat, fresh),
+            let style = match view.level(self.chart.lines[at].column, value) {
+                level @ (Level::Warning | Level::Critical) if fresh => theme.threshold(level),
+                Level::Normal | Level::Warning | Level::Critical => theme.heat(heat, fresh),
             };
-            buf[(x, y)].set_char(signs[heat]).set_style(style);
+            buf[(x, y)].set_char(symbols[heat]).set_style(style);
         }
     }
 }
 
-fn signs(theme: Theme) -> [char; HEAT_LEVELS] {
+fn heat_symbols(theme: Theme) -> [char; HEAT_LEVELS] {
     if theme.ascii { ['.', ':', '+', '#', '@'] } else { ['·', '░', '▒', '▓', '█'] }
 }

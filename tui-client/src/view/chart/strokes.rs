@@ -13,7 +13,7 @@ const ROW_MAX: i64 = 1 << 20;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::view) struct Strokes {
     /// The highest and the lowest row of each column; `None` where nothing is.
-    runs: Vec<Option<(i64, i64)>>,
+    extents: Vec<Option<(i64, i64)>>,
 }
 
 /// A line's dashes where neither colours nor signs tell lines apart. A run of several rows is never left
@@ -49,7 +49,7 @@ impl Strokes {
     /// `row` gives the row of dots of a value, the highest at 0; it may lie outside of the panel.
     pub(in crate::view) fn of(slots: &Slots, row: impl Fn(f64) -> i64) -> Strokes {
         let row = |value: f64| row(value).clamp(-ROW_MAX, ROW_MAX);
-        let mut strokes = Strokes { runs: vec![None; slots.slots.len()] };
+        let mut strokes = Strokes { extents: vec![None; slots.slots.len()] };
         let mut last = slots.before.map(|point| (point.slot, row(point.value)));
         for (at, slot) in slots.slots.iter().enumerate() {
             let Some(slot) = slot else { continue };
@@ -65,7 +65,7 @@ impl Strokes {
 
     /// Adds rows to the run of a column.
     fn extend(&mut self, column: i64, a: i64, b: i64) {
-        let Some(run) = usize::try_from(column).ok().and_then(|at| self.runs.get_mut(at)) else {
+        let Some(run) = usize::try_from(column).ok().and_then(|at| self.extents.get_mut(at)) else {
             return;
         };
         let (top, bottom) = run.unwrap_or((a.min(b), a.max(b)));
@@ -78,7 +78,7 @@ impl Strokes {
         let (columns, rows) = (to.0 - from.0, to.1 - from.1);
         let row = |step: i64| from.1 + (2 * rows * step + columns).div_euclid(2 * columns.max(1));
         let first = (-1 - from.0).max(0);
-        let last = columns.min(self.runs.len() as i64 - from.0);
+        let last = columns.min(self.extents.len() as i64 - from.0);
         for step in first..last {
             let (here, next) = (row(step), row(step + 1));
             let middle = here + (next - here) / 2;
@@ -89,8 +89,8 @@ impl Strokes {
     }
 
     /// Returns the highest and the lowest row of a column; `None` where nothing is.
-    pub(super) fn run(&self, column: usize) -> Option<(i64, i64)> {
-        self.runs.get(column).copied().flatten()
+    pub(super) fn extent(&self, column: usize) -> Option<(i64, i64)> {
+        self.extents.get(column).copied().flatten()
     }
 }
 
@@ -99,7 +99,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::store::{Point, Slot};
+    use crate::store::{Slot, SlotPoint};
 
     #[expect(clippy::unnecessary_wraps, reason = "as it stands among slots, some of them empty")]
     fn slot(values: [f64; 4], broken: bool) -> Option<Slot> {
@@ -108,10 +108,10 @@ mod tests {
     }
 
     /// The dots of a line in ten rows, a value of 0 at the bottom.
-    fn drawn(slots: &Slots) -> Vec<String> {
+    fn draw(slots: &Slots) -> Vec<String> {
         let strokes = Strokes::of(slots, |value| 9 - value as i64);
         let is_set = |column: usize, row: i64| {
-            strokes.runs[column].is_some_and(|(top, bottom)| (top..=bottom).contains(&row))
+            strokes.extents[column].is_some_and(|(top, bottom)| (top..=bottom).contains(&row))
         };
         let rows = (0..10).map(|row| {
             let dots = (0..slots.slots.len()).map(|at| if is_set(at, row) { '#' } else { ' ' });
@@ -124,39 +124,39 @@ mod tests {
     fn a_slope_has_one_dot_a_column_and_a_cliff_no_hole() {
         let one = |value: f64| slot([value; 4], false);
         let slope = Slots { slots: vec![one(0.0), None, None, one(3.0)], before: None };
-        assert_eq!(drawn(&slope), ["   #", "  #", " #", "#"]);
+        assert_eq!(draw(&slope), ["   #", "  #", " #", "#"]);
         let cliff = Slots { slots: vec![one(0.0), one(5.0)], before: None };
-        assert_eq!(drawn(&cliff), [" #", " #", " #", "#", "#", "#"]);
+        assert_eq!(draw(&cliff), [" #", " #", " #", "#", "#", "#"]);
     }
 
     #[test]
-    fn a_slot_shows_all_from_its_least_to_its_greatest_value_and_a_gap_is_one() {
+    fn slot_spans_min_to_max_and_gap_stays_blank() {
         let slots = Slots {
             slots: vec![slot([2.0, 1.0, 4.0, 3.0], true), None, slot([0.0; 4], true)],
             before: None,
         };
-        assert_eq!(drawn(&slots), ["#", "#", "#", "#", "  #"]);
+        assert_eq!(draw(&slots), ["#", "#", "#", "#", "  #"]);
     }
 
     #[test]
-    fn a_line_comes_in_from_the_left() {
+    fn line_enters_from_the_left() {
         let slots = Slots {
-            before: Some(Point { slot: -2, value: 0.0 }),
+            before: Some(SlotPoint { slot: -2, value: 0.0 }),
             slots: vec![None, slot([3.0; 4], false), None],
         };
-        assert_eq!(drawn(&slots), [" #", "#", "", ""]);
+        assert_eq!(draw(&slots), [" #", "#", "", ""]);
     }
 
     #[test]
-    fn what_lies_outside_is_cut_off() {
+    fn rows_outside_the_panel_are_clipped() {
         let slots = Slots { slots: vec![slot([-1e300, -1e300, 1e300, 1e300], true)], before: None };
         let strokes = Strokes::of(&slots, |value| if value > 0.0 { i64::MIN } else { i64::MAX });
-        assert_eq!(strokes.run(0), Some((-ROW_MAX, ROW_MAX)));
+        assert_eq!(strokes.extent(0), Some((-ROW_MAX, ROW_MAX)));
     }
 
     proptest! {
         #[test]
-        fn where_the_window_begins_changes_no_column(
+        fn window_start_does_not_change_columns(
             values in prop::collection::vec(prop::option::weighted(0.6, (0..40_i64, prop::bool::weighted(0.1))), 2..40),
             cut in 1..20_usize,
         ) {
@@ -170,10 +170,10 @@ mod tests {
             let last = slots[..cut].iter().enumerate().rev().find_map(|(at, it)| Some((at, (*it)?)));
             let first = slots[cut..].iter().flatten().next();
             let before = last
-                .map(|(at, it)| Point { slot: at as i64 - cut as i64, value: it.last })
+                .map(|(at, it)| SlotPoint { slot: at as i64 - cut as i64, value: it.last })
                 .filter(|_| first.is_some_and(|it| !it.broken));
             let part = Slots { before, slots: slots[cut..].to_vec() };
-            let of = |slots: &Slots| Strokes::of(slots, |value| value as i64).runs;
+            let of = |slots: &Slots| Strokes::of(slots, |value| value as i64).extents;
             prop_assert_eq!(&of(&whole)[cut..], &of(&part)[..]);
         }
     }

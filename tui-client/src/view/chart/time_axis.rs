@@ -5,46 +5,46 @@ use malevich::scale::Ticks;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::Drawn;
+use super::ChartContext;
 use crate::store::Window;
 use crate::view::text::{Piece, put};
 
 /// Fewer labels do not make an axis, if there can be more.
-const LABELS: usize = 3;
+const LABELS_MIN: usize = 3;
 
 /// Columns from one tick to the next, at least: half of `14:03` and a blank.
 const COLUMNS_PER_TICK_MIN: usize = 3;
 
 /// A tick: the cell it stands at, and what is written there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Tick {
+struct AxisTick {
     cell: usize,
     label: String,
 }
 
-pub(super) fn render(drawn: &Drawn, buf: &mut Buffer) {
-    let (app, parts) = (drawn.app, drawn.parts);
-    let signs = app.theme.signs();
+pub(super) fn render(context: &ChartContext, buf: &mut Buffer) {
+    let (app, parts) = (context.app, context.parts);
+    let symbols = app.theme.symbols();
     let faint = app.theme.faint();
     for x in parts.axis_line.left()..parts.axis_line.right() {
         for y in parts.axis_line.top()..parts.axis_line.bottom() {
-            buf[(x, y)].set_char(signs.horizontal).set_style(faint);
+            buf[(x, y)].set_char(symbols.horizontal).set_style(faint);
         }
     }
     if parts.times.is_empty() {
         return;
     }
-    let ticks = ticks(drawn.window, |time| app.zone.offset_ms(time));
+    let ticks = ticks(context.window, |time| app.zone.utc_offset_ms(time));
     if !parts.axis_line.is_empty() {
         for tick in &ticks {
-            buf[(parts.times.x + tick.cell as u16, parts.axis_line.y)].set_char(signs.tick_down);
+            buf[(parts.times.x + tick.cell as u16, parts.axis_line.y)].set_char(symbols.tick_down);
         }
     }
     // The first label may reach out below the value axis.
     let mut free_from = parts.gutter.x;
     let every = label_stride(&ticks);
     // Part of a label would tell another time: beside the cursor's label there are whole labels or none.
-    let pointed = drawn.time_label().map(|(area, _)| area);
+    let crosshair_label = context.time_label().map(|(area, _)| area);
     for tick in ticks.into_iter().step_by(every) {
         let x = parts.times.x + tick.cell as u16;
         let label = Piece::new(tick.label, faint);
@@ -54,7 +54,7 @@ pub(super) fn render(drawn: &Drawn, buf: &mut Buffer) {
         let left = x.saturating_sub(wide / 2).max(parts.gutter.x).min(rightmost);
         if left >= free_from {
             let place = Rect { x: left, width: wide, ..parts.times };
-            if pointed.is_none_or(|pointed| !pointed.intersects(place)) {
+            if crosshair_label.is_none_or(|pointed| !pointed.intersects(place)) {
                 put(buf, place, &[label]);
             }
             free_from = left + wide + 1;
@@ -63,9 +63,9 @@ pub(super) fn render(drawn: &Drawn, buf: &mut Buffer) {
 }
 
 /// Which of the ticks have labels: each, or one in so many if else some would be left out here and there.
-fn label_stride(ticks: &[Tick]) -> usize {
+fn label_stride(ticks: &[AxisTick]) -> usize {
     let is_free = |stride: &usize| {
-        let labelled: Vec<&Tick> = ticks.iter().step_by(*stride).collect();
+        let labelled: Vec<&AxisTick> = ticks.iter().step_by(*stride).collect();
         labelled.windows(2).all(|pair| {
             let (left, right) = (pair[0].label.len(), pair[1].label.len());
             pair[1].cell - pair[0].cell > left.div_ceil(2) + right / 2
@@ -76,30 +76,34 @@ fn label_stride(ticks: &[Tick]) -> usize {
 
 /// As many ticks as have room for their labels; if those are few, more of them, and a label at every
 /// second one.
-fn ticks(window: Window, offset_ms: impl Fn(Time) -> i64) -> Vec<Tick> {
-    let fits = |ticks: &[Tick], per_label: usize| {
+fn ticks(window: Window, offset_ms: impl Fn(Time) -> i64) -> Vec<AxisTick> {
+    let fits = |ticks: &[AxisTick], per_label: usize| {
         let widest = ticks.iter().map(|tick| tick.label.len()).max().unwrap_or(0);
         ticks.windows(2).all(|pair| (pair[1].cell - pair[0].cell) * per_label > widest)
     };
-    let most = window.cells() / COLUMNS_PER_TICK_MIN + 1;
+    let most = window.cell_count() / COLUMNS_PER_TICK_MIN + 1;
     let mut targets = Vec::new();
     let mut target = most;
     while target >= 2 {
         targets.push(target);
         target = (target * 3 / 4).min(target - 1);
     }
-    let found: Vec<Vec<Tick>> =
-        targets.iter().map(|target| wall_ticks(window, *target, &offset_ms)).collect();
+    let found: Vec<Vec<AxisTick>> =
+        targets.iter().map(|target| wall_clock_ticks(window, *target, &offset_ms)).collect();
     let densest = |per_label: usize, least: usize| {
         found.iter().find(|ticks| ticks.len() >= least && fits(ticks, per_label))
     };
-    let best = densest(1, LABELS).or_else(|| densest(2, LABELS)).or_else(|| densest(1, 0));
+    let best = densest(1, LABELS_MIN).or_else(|| densest(2, LABELS_MIN)).or_else(|| densest(1, 0));
     best.or(found.last()).cloned().unwrap_or_default()
 }
 
 /// About so many ticks at round times of a clock on the wall. An hour that it shows twice has its ticks
 /// twice, one that it leaves out has none.
-fn wall_ticks(window: Window, target: usize, offset_ms: &impl Fn(Time) -> i64) -> Vec<Tick> {
+fn wall_clock_ticks(
+    window: Window,
+    target: usize,
+    offset_ms: &impl Fn(Time) -> i64,
+) -> Vec<AxisTick> {
     let (from, end) = (window.from_ms(), window.end_ms());
     let offsets = [from, end].map(|ms| offset_ms(Time::from_millis(ms)));
     let (least, most) = (offsets[0].min(offsets[1]), offsets[0].max(offsets[1]));
@@ -117,7 +121,7 @@ fn wall_ticks(window: Window, target: usize, offset_ms: &impl Fn(Time) -> i64) -
             let ms = wall_ms - offset;
             let is_shown_then = offset_ms(Time::from_millis(ms)) == offset;
             if let Some(cell) = window.cell_of(ms).filter(|_| is_shown_then) {
-                found.push(Tick { cell, label: tick.label.clone() });
+                found.push(AxisTick { cell, label: tick.label.clone() });
             }
         }
     }
@@ -133,10 +137,10 @@ mod tests {
     const HOUR: i64 = 3_600_000;
 
     /// 2026-10-25 01:00 UTC, when clocks in central Europe go from 3 to 2.
-    const BACK: i64 = 1_792_890_000_000;
+    const CLOCKS_BACK: i64 = 1_792_890_000_000;
 
     /// 2026-03-29 01:00 UTC, when they go from 2 to 3.
-    const AHEAD: i64 = 1_774_746_000_000;
+    const CLOCKS_FORWARD: i64 = 1_774_746_000_000;
 
     /// The labels of a window of so many hours that ends so many hours after a change of the clock.
     fn labels(change: i64, before: i64, after: i64, hours: i64, end: i64) -> String {
@@ -149,20 +153,20 @@ mod tests {
     }
 
     #[test]
-    fn an_hour_that_the_clock_shows_twice_has_its_ticks_twice() {
-        assert_eq!(labels(BACK, 2, 1, 6, 3), "Oct 25 01:00 02:00 02:00 03:00 04:00");
+    fn repeated_hour_has_its_ticks_twice() {
+        assert_eq!(labels(CLOCKS_BACK, 2, 1, 6, 3), "Oct 25 01:00 02:00 02:00 03:00 04:00");
     }
 
     #[test]
-    fn an_hour_that_the_clock_leaves_out_has_none() {
-        assert_eq!(labels(AHEAD, 1, 2, 6, 3), "23:00 Mar 29 01:00 03:00 04:00 05:00");
+    fn skipped_hour_has_no_ticks() {
+        assert_eq!(labels(CLOCKS_FORWARD, 1, 2, 6, 3), "23:00 Mar 29 01:00 03:00 04:00 05:00");
     }
 
     #[test]
-    fn a_short_window_over_a_change_of_the_clock_has_an_axis_too() {
-        let newest = Time::from_millis(BACK + 150_000);
+    fn short_window_across_a_clock_change_has_ticks() {
+        let newest = Time::from_millis(CLOCKS_BACK + 150_000);
         let window = Window::ending(newest, 300_000, 60, 2);
-        let offset = |time: Time| if time.as_millis() < BACK { 2 * HOUR } else { HOUR };
+        let offset = |time: Time| if time.as_millis() < CLOCKS_BACK { 2 * HOUR } else { HOUR };
         assert!(ticks(window, offset).len() >= 3);
     }
 }

@@ -5,10 +5,10 @@ mod labels;
 
 use crate::app::App;
 use crate::charts::Chart;
-use crate::layout::Parts;
-use crate::units::{AxisUnit, LABEL_WIDTH, PREFIX_FROM, Range};
-pub(super) use draw::{render, render_beyond};
-use labels::{labels, labels_of_any};
+use crate::layout::ChartParts;
+use crate::units::{AxisRange, AxisUnit, LABEL_WIDTH, PREFIX_MIN};
+pub(super) use draw::{render, render_overflow};
+use labels::{fallback_labels, labels};
 
 /// Rows between two labels, about.
 const ROWS_PER_TICK: u16 = 2;
@@ -17,10 +17,10 @@ const ROWS_PER_TICK: u16 = 2;
 const TICKS_MAX: usize = 9;
 
 /// Gaps between ticks that differ by such a part of them look equal, and so do two rows and three.
-const EVEN_PART: i64 = 3;
+const EVEN_GAP_DIVISOR: i64 = 3;
 
 /// A value that others are compared with stands in the chart if they come this near to it.
-const REFERENCE_PART: f64 = 4.0;
+const NEAR_REFERENCE_RATIO: f64 = 4.0;
 
 /// A fixed axis that values exceed by such a part shows them nevertheless: it is a matter of rounding.
 const FIXED_TOLERANCE: f64 = 1.001;
@@ -41,10 +41,10 @@ const STEPS: [(u32, f64); 10] = [
 
 /// An axis of at most so many steps may have fewer labels than steps, the ends among them, if the step is
 /// one, two or five.
-const UNLABELLED_MAX: usize = 5;
+const SPARSE_STEPS_MAX: usize = 5;
 
 /// So many labels are enough.
-const LABELS: usize = 5;
+const LABELS_TARGET: usize = 5;
 
 /// What it costs if there are but two labels, where more have room, and each label fewer than enough.
 const TWO_LABELS_COST: f64 = 0.5;
@@ -61,7 +61,7 @@ const DECIMALS_MAX: usize = 3;
 const ALL_DIGITS_COST: f64 = 0.25;
 
 /// Values that differ less than by such a part of them are one and the same on an axis.
-const EXACTNESS: f64 = 1e-9;
+const RELATIVE_EPSILON: f64 = 1e-9;
 
 /// What it costs if the labels of a fixed axis are not all equally far from each other.
 const UNEVEN_COST: f64 = 0.1;
@@ -71,12 +71,12 @@ const VALUE_MAX: f64 = 8e307;
 
 /// The room of a value axis.
 #[derive(Debug, Clone, Copy)]
-struct Room {
+struct AxisRoom {
     rows: u16,
     /// Rows of dots in a row.
-    dots: usize,
+    dots_per_row: usize,
     /// Columns of a label.
-    width: usize,
+    label_width: usize,
 }
 
 /// The values that a chart spans, in the unit that is shown, and where they are written.
@@ -94,44 +94,49 @@ impl ValueAxis {
         app: &App,
         chart: &Chart,
         extent: Option<(f64, f64)>,
-        parts: Parts,
+        parts: ChartParts,
     ) -> ValueAxis {
         let (_, dots) = app.theme.charset().pixels_per_cell();
         let width = usize::from(parts.gutter.width.checked_sub(1).unwrap_or(LABEL_WIDTH));
-        let room = Room { rows: parts.panel.height, dots, width };
+        let room = AxisRoom { rows: parts.panel.height, dots_per_row: dots, label_width: width };
         ValueAxis::new(chart, app.value_zoom(chart), extent, room)
     }
 
-    fn new(chart: &Chart, zoom: i8, extent: Option<(f64, f64)>, room: Room) -> ValueAxis {
-        let (least, greatest) = extent.map_or((0.0, 1.0), |(a, b)| (bounded(a), bounded(b)));
-        let fixed = match chart.look.range {
-            Range::Fixed(most) if greatest <= most * FIXED_TOLERANCE && least >= 0.0 => Some(most),
+    fn new(chart: &Chart, zoom: i8, extent: Option<(f64, f64)>, room: AxisRoom) -> ValueAxis {
+        let (least, greatest) =
+            extent.map_or((0.0, 1.0), |(a, b)| (clamp_value(a), clamp_value(b)));
+        let fixed = match chart.format.range {
+            AxisRange::Fixed(most) if greatest <= most * FIXED_TOLERANCE && least >= 0.0 => {
+                Some(most)
+            }
             _ => None,
         };
-        let (low, high) = match chart.look.range {
-            Range::Fixed(most) => (least.min(0.0), fixed.unwrap_or(greatest.max(most))),
-            Range::FromZero(most) => (least.min(0.0), greatest.max(most)),
-            Range::Fitted => (least, greatest),
+        let (low, high) = match chart.format.range {
+            AxisRange::Fixed(most) => (least.min(0.0), fixed.unwrap_or(greatest.max(most))),
+            AxisRange::FromZero(most) => (least.min(0.0), greatest.max(most)),
+            AxisRange::Fitted => (least, greatest),
         };
         let references = chart.references.iter().map(|reference| reference.value);
-        let near = references.filter(|value| greatest >= value / REFERENCE_PART);
+        let near = references.filter(|value| greatest >= value / NEAR_REFERENCE_RATIO);
         let high = near.fold(high, f64::max);
-        let (low, high) = apart(low, high);
-        let (low, high) = zoomed((low, high), zoom, (least, greatest));
+        let (low, high) = non_empty_span(low, high);
+        let (low, high) = zoom_span((low, high), zoom, (least, greatest));
         let is_fixed = fixed == Some(high) && zoom == 0;
-        let units = chart.look.axis_units(low.abs().max(high.abs()));
-        let scales = scales(&units, (low, high), is_fixed, chart.look.is_whole(), room);
-        let best = best(&scales, true, room).or_else(|| best(&scales, false, room));
+        let units = chart.format.axis_units(low.abs().max(high.abs()));
+        let candidates =
+            axis_candidates(&units, (low, high), is_fixed, chart.format.is_whole(), room);
+        let best =
+            best_axis(&candidates, true, room).or_else(|| best_axis(&candidates, false, room));
         let axis = best.unwrap_or_else(|| {
             // No step divides such a span.
-            let labels = labels_of_any(&[low, high], room.width);
+            let labels = fallback_labels(&[low, high], room.label_width);
             ValueAxis { low, high, ticks: [low, high].into_iter().zip(labels).collect() }
         });
-        axis.with_zero()
+        axis.with_zero_label()
     }
 
     /// The same with a label at 0, if values lie on both sides of it.
-    fn with_zero(mut self) -> ValueAxis {
+    fn with_zero_label(mut self) -> ValueAxis {
         let at = self.ticks.partition_point(|(value, _)| *value < 0.0);
         let is_between = at > 0 && self.ticks.get(at).is_some_and(|(value, _)| *value > 0.0);
         if is_between {
@@ -153,13 +158,13 @@ impl ValueAxis {
     }
 
     /// Whether a value lies above the axis.
-    pub(super) fn is_below(&self, value: f64) -> bool {
+    pub(super) fn is_exceeded_by(&self, value: f64) -> bool {
         value > self.high
     }
 }
 
 /// The span halved so many times around the values in sight, or doubled from its low end on.
-fn zoomed((low, high): (f64, f64), zoom: i8, values: (f64, f64)) -> (f64, f64) {
+fn zoom_span((low, high): (f64, f64), zoom: i8, values: (f64, f64)) -> (f64, f64) {
     let span = (high - low) / f64::from(zoom).exp2();
     if zoom <= 0 {
         return (low, (low + span).min(VALUE_MAX));
@@ -171,8 +176,8 @@ fn zoomed((low, high): (f64, f64), zoom: i8, values: (f64, f64)) -> (f64, f64) {
 }
 
 /// The same span if there is something in it; else one around its value.
-fn apart(low: f64, high: f64) -> (f64, f64) {
-    let least = low.abs().max(high.abs()) * EXACTNESS;
+fn non_empty_span(low: f64, high: f64) -> (f64, f64) {
+    let least = low.abs().max(high.abs()) * RELATIVE_EPSILON;
     if high - low > least {
         return (low, high);
     }
@@ -180,17 +185,17 @@ fn apart(low: f64, high: f64) -> (f64, f64) {
 }
 
 /// The value, or the greatest one that an axis has.
-fn bounded(value: f64) -> f64 {
+fn clamp_value(value: f64) -> f64 {
     value.clamp(-VALUE_MAX, VALUE_MAX)
 }
 
 /// The row of dots of a value on an axis over a span.
 fn dot_row((low, high): (f64, f64), value: f64, rows: i64) -> i64 {
-    ((high - bounded(value)) / (high - low) * (rows as f64 - 1.0)).round() as i64
+    ((high - clamp_value(value)) / (high - low) * (rows as f64 - 1.0)).round() as i64
 }
 
 /// An axis with ticks at round numbers whose labels are not written yet.
-struct Scale<'a> {
+struct AxisCandidate<'a> {
     /// What is wrong with it: the less, the better.
     cost: f64,
     low: f64,
@@ -203,13 +208,13 @@ struct Scale<'a> {
 
 /// The axes over a span with ticks at round numbers, the best first. A fixed axis ends where the span does,
 /// others at ticks.
-fn scales(
+fn axis_candidates(
     units: &[AxisUnit],
     (low, high): (f64, f64),
     is_fixed: bool,
     is_whole: bool,
-    room: Room,
-) -> Vec<Scale<'_>> {
+    room: AxisRoom,
+) -> Vec<AxisCandidate<'_>> {
     let most = usize::from(room.rows / ROWS_PER_TICK).clamp(1, TICKS_MAX - 1) + 1;
     let mut found = Vec::new();
     for unit in units {
@@ -218,14 +223,15 @@ fn scales(
         let steps =
             (magnitude - 1..=magnitude + 1).flat_map(|exponent| STEPS.map(|it| (it, exponent)));
         for ((digits, cost), exponent) in steps {
-            let Some(step) = Step::new(digits, exponent) else { continue };
-            let one = step.of(1.0) * unit.factor;
-            let is_part = is_whole && (one - one.round()).abs() > one * EXACTNESS;
-            let scale = step.scale((low, high), is_fixed, unit, most).filter(|_| !is_part);
-            found.extend(scale.map(|scale| {
+            let Some(step) = TickStep::new(digits, exponent) else { continue };
+            let one = step.multiple(1.0) * unit.factor;
+            let is_part = is_whole && (one - one.round()).abs() > one * RELATIVE_EPSILON;
+            let candidate =
+                step.axis_candidate((low, high), is_fixed, unit, most).filter(|_| !is_part);
+            found.extend(candidate.map(|scale| {
                 let is_uneven = scale.gaps(room).is_some_and(|(least, most)| least < most);
                 let uneven = if is_fixed && is_uneven { UNEVEN_COST } else { 0.0 };
-                Scale { cost: scale.cost + cost + uneven, ..scale }
+                AxisCandidate { cost: scale.cost + cost + uneven, ..scale }
             }));
         }
     }
@@ -234,27 +240,34 @@ fn scales(
 }
 
 /// The best axis of these, which are in order of their costs without those of their labels.
-fn best(scales: &[Scale], must_be_even: bool, room: Room) -> Option<ValueAxis> {
+fn best_axis(
+    candidates: &[AxisCandidate],
+    must_be_even: bool,
+    room: AxisRoom,
+) -> Option<ValueAxis> {
     let mut best: Option<(f64, ValueAxis)> = None;
-    for scale in scales.iter().filter(|scale| !must_be_even || scale.is_even(room)) {
-        if best.as_ref().is_some_and(|(cost, _)| *cost <= scale.cost) {
+    for candidate in candidates.iter().filter(|scale| !must_be_even || scale.is_even(room)) {
+        if best.as_ref().is_some_and(|(cost, _)| *cost <= candidate.cost) {
             break;
         }
-        let (cost, labels) = labels(&scale.ticks, scale.decimals, scale.unit, room.width);
-        let cost = cost + scale.cost;
+        let (cost, labels) =
+            labels(&candidate.ticks, candidate.decimals, candidate.unit, room.label_width);
+        let cost = cost + candidate.cost;
         if best.as_ref().is_none_or(|(other, _)| cost < *other) {
-            let ticks = scale.ticks.iter().map(|tick| tick * scale.unit.factor).zip(labels);
-            let axis = ValueAxis { low: scale.low, high: scale.high, ticks: ticks.collect() };
+            let ticks = candidate.ticks.iter().map(|tick| tick * candidate.unit.factor).zip(labels);
+            let axis =
+                ValueAxis { low: candidate.low, high: candidate.high, ticks: ticks.collect() };
             best = Some((cost, axis));
         }
     }
     best.map(|(_, axis)| axis)
 }
 
-impl Scale<'_> {
+impl AxisCandidate<'_> {
     /// The least and the greatest number of rows from one tick to the next.
-    fn gaps(&self, room: Room) -> Option<(i64, i64)> {
-        let (dots, dot_rows) = (room.dots as i64, i64::from(room.rows) * room.dots as i64);
+    fn gaps(&self, room: AxisRoom) -> Option<(i64, i64)> {
+        let (dots, dot_rows) =
+            (room.dots_per_row as i64, i64::from(room.rows) * room.dots_per_row as i64);
         let row = |tick: &f64| {
             dot_row((self.low, self.high), tick * self.unit.factor, dot_rows).div_euclid(dots)
         };
@@ -264,24 +277,24 @@ impl Scale<'_> {
 
     /// Whether the rows of the ticks are about equally far from each other: labels one row apart here and
     /// two there would look like a mistake.
-    fn is_even(&self, room: Room) -> bool {
+    fn is_even(&self, room: AxisRoom) -> bool {
         self.gaps(room).is_some_and(|(least, most)| {
-            least > 0 && most - least <= (least / EVEN_PART).max(i64::from(least > 1))
+            least > 0 && most - least <= (least / EVEN_GAP_DIVISOR).max(i64::from(least > 1))
         })
     }
 }
 
 /// The distance between two ticks, in the unit of the axis: some digits and a power of ten.
-struct Step {
+struct TickStep {
     digits: f64,
     /// A power of ten by which to multiply, and one by which to divide: an exact one.
     power: (f64, f64),
     decimals: usize,
 }
 
-impl Step {
+impl TickStep {
     /// A step of tenths of a power of ten; `None` if it is no number.
-    fn new(tenths: u32, exponent: i32) -> Option<Step> {
+    fn new(tenths: u32, exponent: i32) -> Option<TickStep> {
         let (digits, exponent) = if tenths.is_multiple_of(10) {
             (tenths / 10, exponent)
         } else {
@@ -289,29 +302,29 @@ impl Step {
         };
         let power = (10f64.powi(exponent.max(0)), 10f64.powi((-exponent).max(0)));
         let decimals = usize::try_from(-exponent).unwrap_or(0);
-        let step = Step { digits: f64::from(digits), power, decimals };
-        let one = step.of(1.0);
+        let step = TickStep { digits: f64::from(digits), power, decimals };
+        let one = step.multiple(1.0);
         (one.is_finite() && one > 0.0).then_some(step)
     }
 
     /// So many steps, as exactly as a number can be.
-    fn of(&self, count: f64) -> f64 {
+    fn multiple(&self, count: f64) -> f64 {
         count * self.digits * self.power.0 / self.power.1
     }
 
     /// The axis with ticks at the multiples of the step, at most so many.
-    fn scale<'a>(
+    fn axis_candidate<'a>(
         &self,
         (low, high): (f64, f64),
         is_fixed: bool,
         unit: &'a AxisUnit,
         most: usize,
-    ) -> Option<Scale<'a>> {
-        let one = self.of(1.0) * unit.factor;
+    ) -> Option<AxisCandidate<'a>> {
+        let one = self.multiple(1.0) * unit.factor;
         let (first, last) = if is_fixed {
-            ((low / one - EXACTNESS).ceil(), (high / one + EXACTNESS).floor())
+            ((low / one - RELATIVE_EPSILON).ceil(), (high / one + RELATIVE_EPSILON).floor())
         } else {
-            ((low / one + EXACTNESS).floor(), (high / one - EXACTNESS).ceil())
+            ((low / one + RELATIVE_EPSILON).floor(), (high / one - RELATIVE_EPSILON).ceil())
         };
         let steps = last - first;
         if !(1.0..=TICKS_MAX as f64).contains(&steps) {
@@ -321,11 +334,11 @@ impl Step {
         let is_plain = [1.0, 2.0, 5.0].contains(&self.digits) && !is_fixed;
         let mut strides = (1..=steps).filter(|stride| steps.is_multiple_of(*stride));
         let stride = strides.find(|stride| steps / stride < most)?;
-        if stride > 1 && !(is_plain && steps <= UNLABELLED_MAX) {
+        if stride > 1 && !(is_plain && steps <= SPARSE_STEPS_MAX) {
             return None;
         }
         let counts = (0..=steps).step_by(stride).map(|at| first + at as f64);
-        let ticks: Vec<f64> = counts.map(|count| self.of(count)).collect();
+        let ticks: Vec<f64> = counts.map(|count| self.multiple(count)).collect();
         let (first, last) = (ticks[0], ticks[ticks.len() - 1]);
         let (bottom, top) = (first * unit.factor, last * unit.factor);
         let mut cost = if is_fixed {
@@ -333,21 +346,21 @@ impl Step {
         } else {
             (top - bottom) / (high - low) - 1.0
         };
-        let missing = most.min(LABELS).saturating_sub(ticks.len());
+        let missing = most.min(LABELS_TARGET).saturating_sub(ticks.len());
         cost += match ticks.len() {
             2 if missing > 0 => TWO_LABELS_COST,
             _ => FEWER_LABELS_COST * missing as f64,
         };
         let most = first.abs().max(last.abs());
         cost += match unit.prefix {
-            "" if most >= PREFIX_FROM => ALL_DIGITS_COST,
+            "" if most >= PREFIX_MIN => ALL_DIGITS_COST,
             "" => 0.0,
             _ if most >= 1000.0 || self.decimals > DECIMALS_MAX => LONG_NUMBER_COST,
             _ => 0.0,
         };
         let (low, high) = if is_fixed { (low, high) } else { (bottom, top) };
         let spans = low < high && (high - low).is_finite();
-        spans.then_some(Scale { cost, low, high, ticks, decimals: self.decimals, unit })
+        spans.then_some(AxisCandidate { cost, low, high, ticks, decimals: self.decimals, unit })
     }
 }
 
@@ -357,33 +370,38 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::charts::{charts, look};
-    use crate::store::{Magnitude, Values};
-    use crate::units::{Machine, Units};
+    use crate::charts::{charts, value_format};
+    use crate::store::{Magnitude, ValueKind};
+    use crate::units::{MachineCapacity, Units};
 
     /// The chart of a column whose values are of a kind.
-    fn chart(column: &str, values: Values, units: Units) -> Chart {
+    fn chart(column: &str, values: ValueKind, units: Units) -> Chart {
         let schema: Schema = column.parse().unwrap();
-        let machine = Machine::default();
+        let machine = MachineCapacity::default();
         let looks: Vec<_> = schema
             .columns()
             .iter()
-            .map(|it| look(it, values, Magnitude::ZERO, units, machine))
+            .map(|it| value_format(it, values, Magnitude::ZERO, units, machine))
             .collect();
         charts(&schema, &looks, machine).remove(0)
     }
 
     fn axis_in(chart: &Chart, zoom: i8, extent: (f64, f64), rows: u16) -> ValueAxis {
-        let width = usize::from(chart.look.label_width());
-        ValueAxis::new(chart, zoom, Some(extent), Room { rows, dots: 4, width })
+        let width = usize::from(chart.format.label_width());
+        ValueAxis::new(
+            chart,
+            zoom,
+            Some(extent),
+            AxisRoom { rows, dots_per_row: 4, label_width: width },
+        )
     }
 
     fn axis(column: &str, extent: (f64, f64), rows: u16) -> ValueAxis {
-        axis_in(&chart(column, Values::Fractional, Units::Usual), 0, extent, rows)
+        axis_in(&chart(column, ValueKind::Fractional, Units::Standard), 0, extent, rows)
     }
 
     /// The labels, lowest first.
-    fn written(axis: &ValueAxis) -> String {
+    fn labels_text(axis: &ValueAxis) -> String {
         let labels: Vec<_> = axis.ticks.iter().map(|(_, label)| label.as_str()).collect();
         labels.join(", ")
     }
@@ -403,11 +421,11 @@ mod tests {
             ("load1", 0.3, 6, "0.0, 0.5, 1.0"),
         ] {
             let axis = axis(column, (0.0, greatest), rows);
-            assert_eq!(written(&axis), expected, "{column} {greatest}");
+            assert_eq!(labels_text(&axis), expected, "{column} {greatest}");
         }
-        let bits = chart("net_rx:B/s", Values::Whole, Units::Other);
+        let bits = chart("net_rx:B/s", ValueKind::Whole, Units::Alternative);
         let axis = axis_in(&bits, 0, (0.0, 93e6), 6);
-        assert_eq!(written(&axis), "0 Mbit/s, 50 Mbit/s, 100 Mbit/s");
+        assert_eq!(labels_text(&axis), "0 Mbit/s, 50 Mbit/s, 100 Mbit/s");
     }
 
     #[test]
@@ -415,7 +433,7 @@ mod tests {
         let load = |rows| {
             let axis = axis("load1", (1.1, 2.7), rows);
             assert_eq!((axis.low, axis.high), (0.0, 3.0), "{rows} rows");
-            written(&axis)
+            labels_text(&axis)
         };
         assert_eq!(load(7), "0, 1, 2, 3");
         assert_eq!(load(6), "0.0, 1.5, 3.0");
@@ -424,28 +442,28 @@ mod tests {
 
     #[test]
     fn large_numbers_that_hardly_differ_keep_their_labels() {
-        let whole = chart("free", Values::Whole, Units::Usual);
+        let whole = chart("free", ValueKind::Whole, Units::Standard);
         let of = |around: f64, by: f64, rows| {
-            written(&axis_in(&whole, 0, (around - by, around + by), rows))
+            labels_text(&axis_in(&whole, 0, (around - by, around + by), rows))
         };
         assert_eq!(of(21_633_256.0, 6000.0, 7), "21.625M, 21.630M, 21.635M, 21.640M");
         assert_eq!(of(21_633_256.0, 60.0, 5), "2.163e7, +100, +200");
-        let wide = Room { rows: 5, dots: 4, width: 11 };
+        let wide = AxisRoom { rows: 5, dots_per_row: 4, label_width: 11 };
         let axis = ValueAxis::new(&whole, 0, Some((12_345_678_901.0, 12_345_678_999.0)), wide);
-        assert_eq!(written(&axis), "12345678900, 12345678950, 12345679000");
+        assert_eq!(labels_text(&axis), "12345678900, 12345678950, 12345679000");
         assert_eq!(of(85_236.0, 0.0, 6), "75k, 85k, 95k");
         assert_eq!(of(5.0, 0.0, 3), "4, 6", "whole numbers have no halves");
     }
 
     #[test]
-    fn values_on_both_sides_of_0_have_a_label_there() {
-        assert_eq!(written(&axis("x", (-10.0, 10.0), 3)), "-10, 0, 10");
-        assert_eq!(written(&axis("cpu:%", (-30.0, 380.0), 3)), "-100%, 0, 400%");
-        assert_eq!(written(&axis("x", (0.0, 10.0), 3)), "0, 10");
+    fn axis_across_zero_has_a_zero_label() {
+        assert_eq!(labels_text(&axis("x", (-10.0, 10.0), 3)), "-10, 0, 10");
+        assert_eq!(labels_text(&axis("cpu:%", (-30.0, 380.0), 3)), "-100%, 0, 400%");
+        assert_eq!(labels_text(&axis("x", (0.0, 10.0), 3)), "0, 10");
     }
 
     #[test]
-    fn percentages_have_labels_in_rows_that_are_evenly_far_apart() {
+    fn percentage_labels_are_evenly_spaced() {
         for rows in 5..40 {
             let axis = axis("cpu:%", (0.0, 99.0), rows);
             let at: Vec<_> =
@@ -458,7 +476,7 @@ mod tests {
     }
 
     #[test]
-    fn the_greatest_numbers_stand_within_their_axis() {
+    fn greatest_numbers_lie_within_their_axis() {
         let axis = axis("x", (-1e308, 1e308), 10);
         assert!(axis.low < -5e307 && axis.high > 5e307, "{axis:?}");
         assert_eq!([1e308, -1e308].map(|value| axis.dot_row(value, 40)), [0, 39]);
@@ -491,10 +509,10 @@ mod tests {
 
     #[test]
     fn zooming_in_halves_the_span_around_the_values() {
-        assert_eq!(zoomed((0.0, 100.0), 0, (10.0, 20.0)), (0.0, 100.0));
-        assert_eq!(zoomed((0.0, 100.0), 1, (40.0, 48.0)), (25.0, 75.0));
-        assert_eq!(zoomed((0.0, 100.0), 1, (95.0, 99.0)), (50.0, 100.0));
-        assert_eq!(zoomed((0.0, 100.0), -1, (40.0, 48.0)), (0.0, 200.0));
+        assert_eq!(zoom_span((0.0, 100.0), 0, (10.0, 20.0)), (0.0, 100.0));
+        assert_eq!(zoom_span((0.0, 100.0), 1, (40.0, 48.0)), (25.0, 75.0));
+        assert_eq!(zoom_span((0.0, 100.0), 1, (95.0, 99.0)), (50.0, 100.0));
+        assert_eq!(zoom_span((0.0, 100.0), -1, (40.0, 48.0)), (0.0, 200.0));
     }
 
     fn any_value() -> impl Strategy<Value = f64> {
@@ -503,35 +521,35 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_axis_spans_something_whatever_the_values(
+        fn axis_span_is_never_empty(
             a in -1e300..1e300_f64,
             b in -1e300..1e300_f64,
             zoom in -3..13_i8,
         ) {
             let (low, high) = (a.min(b), a.max(b));
             prop_assume!(low < high && (high - low).is_finite());
-            let (from, to) = zoomed((low, high), zoom, (low, high));
+            let (from, to) = zoom_span((low, high), zoom, (low, high));
             prop_assert!(from < to && from.is_finite() && to.is_finite(), "{from} {to}");
         }
 
         #[test]
-        fn each_tick_has_a_label_that_fits_and_values_stand_within(
+        fn each_tick_has_a_fitting_label_and_values_lie_within(
             a in any_value(),
             b in any_value(),
             column in prop::sample::select(vec!["x", "cpu:%", "load1", "x:B/s", "x:ms", "freq:MHz"]),
             is_whole: bool,
             rows in 0..40_u16,
-            width in 7..11_usize,
+            label_width in 7..11_usize,
             zoom in -3..13_i8,
         ) {
-            let values = if is_whole { Values::Whole } else { Values::Fractional };
-            let chart = chart(column, values, Units::Usual);
+            let values = if is_whole { ValueKind::Whole } else { ValueKind::Fractional };
+            let chart = chart(column, values, Units::Standard);
             let (low, high) = (a.min(b), a.max(b));
-            let room = Room { rows, dots: 4, width };
+            let room = AxisRoom { rows, dots_per_row: 4, label_width };
             let axis = ValueAxis::new(&chart, zoom, Some((low, high)), room);
             prop_assert!(axis.low < axis.high && axis.ticks.len() >= 2, "{axis:?}");
             for (value, label) in &axis.ticks {
-                prop_assert!(!label.is_empty() && label.chars().count() <= width, "{axis:?}");
+                prop_assert!(!label.is_empty() && label.chars().count() <= label_width, "{axis:?}");
                 prop_assert!(*value >= axis.low && *value <= axis.high, "{axis:?}");
             }
             let slack = (axis.high - axis.low) / 500.0;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 /// How many bytes are written at once where it does not matter how many.
 const WRITE_BYTES: usize = 64 * 1024;
 
-pub(super) struct Peer {
+pub(super) struct HostilePeer {
     stream: TcpStream,
     /// How many connections there were before this one.
     pub(super) number: u64,
@@ -15,9 +15,9 @@ pub(super) struct Peer {
     end: Instant,
 }
 
-impl Peer {
-    pub(super) fn new(stream: TcpStream, number: u64, end: Instant) -> Peer {
-        Peer { stream, number, end }
+impl HostilePeer {
+    pub(super) fn new(stream: TcpStream, number: u64, end: Instant) -> HostilePeer {
+        HostilePeer { stream, number, end }
     }
 
     pub(super) fn send(&mut self, text: impl AsRef<[u8]>) -> io::Result<()> {
@@ -25,8 +25,8 @@ impl Peer {
     }
 
     /// Waits for the client's request.
-    pub(super) fn hear(&mut self) -> io::Result<()> {
-        self.left()?;
+    pub(super) fn read_request(&mut self) -> io::Result<()> {
+        self.check_time_left()?;
         let mut byte = [0];
         while byte[0] != b'\n' {
             self.stream.read_exact(&mut byte)?;
@@ -35,17 +35,17 @@ impl Peer {
     }
 
     /// Says nothing more until the client goes.
-    pub(super) fn stay(&mut self) -> io::Result<()> {
-        self.left()?;
-        let mut heard = [0; 1024];
-        while self.stream.read(&mut heard)? > 0 {}
+    pub(super) fn hold_open(&mut self) -> io::Result<()> {
+        self.check_time_left()?;
+        let mut ignored = [0; 1024];
+        while self.stream.read(&mut ignored)? > 0 {}
         Ok(())
     }
 
     /// Sends `chunk(n)` for n = 0, 1, 2, …, as fast as it is taken.
     pub(super) fn pour(&mut self, chunk: impl Fn(u64) -> Vec<u8>) -> io::Result<()> {
         for number in 0.. {
-            self.left()?;
+            self.check_time_left()?;
             self.stream.write_all(&chunk(number))?;
         }
         Ok(())
@@ -58,7 +58,7 @@ impl Peer {
             text += &line(number);
             text.push('\n');
             if text.len() >= WRITE_BYTES {
-                self.left()?;
+                self.check_time_left()?;
                 self.stream.write_all(text.as_bytes())?;
                 text.clear();
             }
@@ -73,7 +73,7 @@ impl Peer {
         piece: impl Fn(u64) -> String,
     ) -> io::Result<()> {
         for number in 1.. {
-            self.left()?;
+            self.check_time_left()?;
             self.stream.write_all(piece(number).as_bytes())?;
             std::thread::sleep(pause);
         }
@@ -86,7 +86,7 @@ impl Peer {
     }
 
     /// An error when it is time to give up.
-    fn left(&self) -> io::Result<()> {
+    fn check_time_left(&self) -> io::Result<()> {
         let left = self.end.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(io::ErrorKind::TimedOut.into());

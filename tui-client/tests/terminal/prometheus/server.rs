@@ -9,18 +9,18 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 /// The time between samples.
-pub(crate) const PACE_MS: i64 = 200;
+pub(crate) const SAMPLE_INTERVAL_MS: i64 = 200;
 
 /// For so long a server repeats the last sample of who is down.
 const LOOK_BACK_MS: i64 = 300_000;
 
 /// What is known of the server, and what it is to do.
 #[derive(Default)]
-pub(crate) struct Known {
+pub(crate) struct FakePrometheus {
     /// Connections that were made.
     pub(crate) connections: AtomicU64,
     /// Ranges that were asked for.
-    pub(crate) ranges: AtomicU64,
+    pub(crate) range_queries: AtomicU64,
     /// Each connection is closed.
     pub(crate) is_away: AtomicBool,
     /// When the machines went down; never if 0.
@@ -32,16 +32,16 @@ pub(crate) fn now_ms() -> i64 {
 }
 
 /// Serves two machines, `web-1` and `web-2`. Their load is the second in which it was sampled.
-pub(crate) async fn serve() -> (SocketAddr, Arc<Known>) {
-    let door = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = door.local_addr().unwrap();
-    let known = Arc::new(Known::default());
+pub(crate) async fn serve() -> (SocketAddr, Arc<FakePrometheus>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let known = Arc::new(FakePrometheus::default());
     let shared = known.clone();
     tokio::spawn(async move {
-        while let Ok((stream, _)) = door.accept().await {
+        while let Ok((stream, _)) = listener.accept().await {
             if !shared.is_away.load(Ordering::SeqCst) {
                 shared.connections.fetch_add(1, Ordering::SeqCst);
-                tokio::spawn(converse(stream, shared.clone()));
+                tokio::spawn(serve_connection(stream, shared.clone()));
             }
         }
     });
@@ -50,12 +50,12 @@ pub(crate) async fn serve() -> (SocketAddr, Arc<Known>) {
 
 /// Sends these bytes to whoever asks, again and again if they have no end, or keeps silent.
 pub(crate) async fn serve_bytes(bytes: &'static [u8], is_endless: bool) -> SocketAddr {
-    let door = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = door.local_addr().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
-        while let Ok((mut stream, _)) = door.accept().await {
+        while let Ok((mut stream, _)) = listener.accept().await {
             tokio::spawn(async move {
-                if request(&mut stream).await.is_none() {
+                if read_request(&mut stream).await.is_none() {
                     return;
                 }
                 let mut written = stream.write_all(bytes).await;
@@ -72,12 +72,12 @@ pub(crate) async fn serve_bytes(bytes: &'static [u8], is_endless: bool) -> Socke
     address
 }
 
-async fn converse(mut stream: TcpStream, known: Arc<Known>) {
-    while let Some((path, form)) = request(&mut stream).await {
+async fn serve_connection(mut stream: TcpStream, known: Arc<FakePrometheus>) {
+    while let Some((path, form)) = read_request(&mut stream).await {
         if known.is_away.load(Ordering::SeqCst) {
             return;
         }
-        let body = answer(&path, &form, &known);
+        let body = response_body(&path, &form, &known);
         let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
         if stream.write_all((head + &body).as_bytes()).await.is_err() {
             return;
@@ -86,7 +86,7 @@ async fn converse(mut stream: TcpStream, known: Arc<Known>) {
 }
 
 /// The path and the form of a request.
-async fn request(stream: &mut TcpStream) -> Option<(String, Vec<(String, String)>)> {
+async fn read_request(stream: &mut TcpStream) -> Option<(String, Vec<(String, String)>)> {
     let mut bytes = Vec::new();
     loop {
         if stream.read_buf(&mut bytes).await.ok()? == 0 {
@@ -105,7 +105,7 @@ async fn request(stream: &mut TcpStream) -> Option<(String, Vec<(String, String)
     }
 }
 
-fn answer(path: &str, form: &[(String, String)], known: &Known) -> String {
+fn response_body(path: &str, form: &[(String, String)], known: &FakePrometheus) -> String {
     let of = |key: &str| form.iter().find(|(it, _)| it == key).map_or("", |(_, value)| value);
     let ms = |key: &str| (of(key).parse::<f64>().unwrap() * 1000.0).round() as i64;
     let machine = |name: &str, more: &str| format!(r#"{{"instance":"{name}","job":"node"{more}}}"#);
@@ -127,10 +127,10 @@ fn answer(path: &str, form: &[(String, String)], known: &Known) -> String {
             [both("load1", r#""value":[1,"1"]"#), both("cores", r#""value":[1,"8"]"#)].join(",")
         }
         ("/api/v1/query_range", _) => {
-            known.ranges.fetch_add(1, Ordering::SeqCst);
+            known.range_queries.fetch_add(1, Ordering::SeqCst);
             let step = ms("step") as usize;
             let times: Vec<i64> = (ms("start")..=ms("end")).step_by(step).collect();
-            let sampled = times.iter().filter_map(|at| Some((*at, sample(*at, known)?)));
+            let sampled = times.iter().filter_map(|at| Some((*at, sample_time_ms(*at, known)?)));
             let values: Vec<String> = sampled
                 .map(|(at, sampled)| {
                     format!(r#"[{},"{}"]"#, at as f64 / 1000.0, sampled as f64 / 1000.0)
@@ -145,11 +145,11 @@ fn answer(path: &str, form: &[(String, String)], known: &Known) -> String {
 }
 
 /// When the sample was taken that counts at a time.
-fn sample(at_ms: i64, known: &Known) -> Option<i64> {
+fn sample_time_ms(at_ms: i64, known: &FakePrometheus) -> Option<i64> {
     let down_ms = match known.down_ms.load(Ordering::SeqCst) {
         0 => i64::MAX,
         down_ms => down_ms,
     };
-    let taken = at_ms.min(down_ms).div_euclid(PACE_MS) * PACE_MS;
+    let taken = at_ms.min(down_ms).div_euclid(SAMPLE_INTERVAL_MS) * SAMPLE_INTERVAL_MS;
     (at_ms - taken < LOOK_BACK_MS).then_some(taken)
 }

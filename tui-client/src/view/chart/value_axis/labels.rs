@@ -14,7 +14,7 @@ pub(super) fn labels(
     width: usize,
 ) -> (f64, Vec<String>) {
     let numbers: Vec<String> = values.iter().map(|value| format!("{value:.decimals$}")).collect();
-    let numbers = trimmed(numbers);
+    let numbers = trim_zeros(numbers);
     let behind = |text: &str| numbers.iter().map(|number| format!("{number}{text}")).collect();
     let all: Vec<String> = behind(&unit.text);
     let mut at_top = numbers.clone();
@@ -24,12 +24,12 @@ pub(super) fn labels(
     let forms = [(0.0, all), (0.15, at_top), (0.4, prefixed)];
     forms.into_iter().find(|(_, texts)| fits(texts)).unwrap_or_else(|| {
         let values: Vec<f64> = values.iter().map(|value| value * unit.factor).collect();
-        (1.0, labels_of_any(&values, width))
+        (1.0, fallback_labels(&values, width))
     })
 }
 
 /// The numbers without the zeros at their ends that all of them have.
-fn trimmed(mut numbers: Vec<String>) -> Vec<String> {
+fn trim_zeros(mut numbers: Vec<String>) -> Vec<String> {
     while numbers.iter().all(|number| number.contains('.') && number.ends_with('0')) {
         for number in &mut numbers {
             number.pop();
@@ -40,7 +40,7 @@ fn trimmed(mut numbers: Vec<String>) -> Vec<String> {
 
 /// Labels of any numbers in so many columns: with all digits, with exponents, or else the lowest number about,
 /// and the others by how much they are greater.
-pub(super) fn labels_of_any(values: &[f64], width: usize) -> Vec<String> {
+pub(super) fn fallback_labels(values: &[f64], width: usize) -> Vec<String> {
     let scientific = |value: f64, digits: usize| format!("{value:.digits$e}");
     let differ = |texts: &[String]| texts.windows(2).all(|pair| pair[0] != pair[1]);
     let fits = |texts: &Vec<String>| differ(texts) && texts.iter().all(|text| text.len() <= width);
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn without_room_for_all_units_the_top_has_it_and_the_others_count_in_it() {
+    fn in_a_narrow_axis_only_the_top_label_has_the_unit() {
         let unit = AxisUnit { factor: 1.0, prefix: "Mi", text: " MiB/s".into() };
         let of = |values: &[f64], width| labels(values, 0, &unit, width).1.join(", ");
         assert_eq!(of(&[0.0, 5.0], 7), "0 MiB/s, 5 MiB/s");

@@ -1,0 +1,107 @@
+//! How the agent is, as metrics.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
+use prometheus_client::metrics::MetricType::{Counter, Gauge};
+
+use super::family_writer::FamilyWriter;
+use crate::ring::RingHandle;
+use crate::vitals::{Totals, process};
+
+/// Where it stands how the agent is.
+pub(crate) struct AgentMetrics {
+    totals: Arc<Totals>,
+    ring: RingHandle,
+    interval: Duration,
+    /// When the process was started, seconds since the Unix epoch.
+    start_time: Option<f64>,
+}
+
+impl AgentMetrics {
+    pub(crate) fn new(totals: Arc<Totals>, ring: RingHandle, interval: Duration) -> AgentMetrics {
+        AgentMetrics { totals, ring, interval, start_time: process::start_seconds() }
+    }
+
+    pub(super) fn interval(&self) -> Duration {
+        self.interval
+    }
+
+    /// How long ago the newest sample was taken.
+    pub(super) fn since_newest(&self) -> Duration {
+        self.totals.since_newest()
+    }
+
+    /// How the agent is now; `reading` is how long it took to read the machine.
+    pub(super) fn snapshot(&self, scrape_duration: Duration) -> AgentSnapshot {
+        let count = |count: u64| count as f64;
+        AgentSnapshot {
+            samples: count(self.totals.samples()),
+            late: count(self.totals.late()),
+            clients: count(self.ring.clients()),
+            history_rows: self.ring.sample_count() as f64,
+            history_bytes: count(self.ring.bytes()),
+            interval: self.interval.as_secs_f64(),
+            scrape_duration: scrape_duration.as_secs_f64(),
+            cpu: process::cpu_time().map(|cpu| cpu.as_secs_f64()),
+            resident_bytes: process::resident_bytes().map(count),
+            start_time: self.start_time,
+            open_files: process::open_files().map(count),
+            open_files_max: process::open_files_max().map(count),
+        }
+    }
+}
+
+/// How the agent was at a time.
+#[derive(Debug)]
+pub(super) struct AgentSnapshot {
+    samples: f64,
+    late: f64,
+    clients: f64,
+    history_rows: f64,
+    history_bytes: f64,
+    interval: f64,
+    scrape_duration: f64,
+    cpu: Option<f64>,
+    resident_bytes: Option<f64>,
+    start_time: Option<f64>,
+    open_files: Option<f64>,
+    open_files_max: Option<f64>,
+}
+
+impl Collector for AgentSnapshot {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut families = FamilyWriter::new(encoder);
+        let version = [("version", env!("CARGO_PKG_VERSION"))];
+        families.info("loadline_agent_build", "What the agent was built from.", &version)?;
+        for (kind, name, help, value) in [
+            (Counter, "samples", "Samples taken.", self.samples),
+            (Counter, "late_samples", "Samples that came late, or not at all.", self.late),
+            (Gauge, "clients", "Clients that read the stream.", self.clients),
+            (Gauge, "sample_interval_seconds", "Time between two samples.", self.interval),
+            (Gauge, "history_rows", "Samples that are kept.", self.history_rows),
+            (Gauge, "history_bytes", "Bytes of the rows that are kept.", self.history_bytes),
+            (Gauge, "scrape_duration_seconds", "Time it took to read this.", self.scrape_duration),
+        ] {
+            families.unlabelled(kind, &format!("loadline_agent_{name}"), help, Some(value))?;
+        }
+        for (kind, name, help, value) in [
+            (Counter, "cpu_seconds", "CPU time of the agent.", self.cpu),
+            (Gauge, "resident_memory_bytes", "Memory of the agent.", self.resident_bytes),
+            (
+                Gauge,
+                "start_time_seconds",
+                "When the agent was started, Unix time.",
+                self.start_time,
+            ),
+            (Gauge, "open_fds", "Files and sockets that are open.", self.open_files),
+            (Gauge, "max_fds", "Files and sockets that may be open.", self.open_files_max),
+        ] {
+            families.unlabelled(kind, &format!("process_{name}"), help, value)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,67 @@
+//! What a request is answered with.
+
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::{Method, Request, Response, StatusCode};
+
+use super::Metrics;
+use super::format::ExpositionFormat;
+
+/// What is written in each answer that is no page of metrics.
+const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
+
+const INDEX_PAGE: &str = "loadline-agent\n\n/metrics  what this machine and the agent are doing, for \
+                     Prometheus\n/healthz  whether samples are taken\n";
+
+/// What all answers are.
+pub(super) type MetricsResponse = Response<Full<Bytes>>;
+
+/// The answer to a request. Of its body nothing is read: hyper closes the connection if it is long.
+pub(super) async fn respond(metrics: &Metrics, request: Request<Incoming>) -> MetricsResponse {
+    let path = request.uri().path();
+    if !matches!(path, "/" | "/metrics" | "/healthz") {
+        return text_response(StatusCode::NOT_FOUND, "there is /metrics and /healthz\n");
+    }
+    // For HEAD hyper leaves out the body.
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        let mut refusal = text_response(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
+        refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return refusal;
+    }
+    match path {
+        "/metrics" => metrics_response(metrics, requested_format(&request)).await,
+        "/healthz" => match metrics.health_error() {
+            None => text_response(StatusCode::OK, "ok\n"),
+            Some(why) => text_response(StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
+        },
+        _ => text_response(StatusCode::OK, INDEX_PAGE),
+    }
+}
+
+/// The form that the client asks for. There may be several headers, which are as good as one.
+fn requested_format(request: &Request<Incoming>) -> ExpositionFormat {
+    let accept = request.headers().get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    ExpositionFormat::negotiate(&accept.collect::<Vec<_>>().join(","))
+}
+
+async fn metrics_response(metrics: &Metrics, format: ExpositionFormat) -> MetricsResponse {
+    if let Some(text) = metrics.scrape(format).await {
+        return build_response(StatusCode::OK, format.content_type(), text);
+    }
+    let why = "the machine does not tell how it is\n";
+    let mut refusal = text_response(StatusCode::SERVICE_UNAVAILABLE, why);
+    refusal.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("10"));
+    refusal
+}
+
+fn text_response(status: StatusCode, text: impl Into<Bytes>) -> MetricsResponse {
+    build_response(status, PLAIN_TEXT, text.into())
+}
+
+fn build_response(status: StatusCode, kind: &'static str, text: Bytes) -> MetricsResponse {
+    let mut response = Response::new(Full::new(text));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}

@@ -1,0 +1,23 @@
+//! Folders whose entries have numbers: of cores, of processes.
+
+use std::mem::MaybeUninit;
+
+use rustix::fs::{Mode, OFlags, RawDir, open};
+
+/// Room for some of the entries of a folder; one with more of them is read in several pieces.
+const BUFFER_BYTES: usize = 4 * 1024;
+
+/// The numbers of the entries of a folder whose name is `prefix` and a number. What cannot be read is
+/// not there.
+pub(crate) fn for_each_numbered(folder: &str, prefix: &[u8], mut each: impl FnMut(u32)) {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let Ok(folder) = open(folder, flags, Mode::empty()) else { return };
+    let mut buffer = [MaybeUninit::<u8>::uninit(); BUFFER_BYTES];
+    let mut entries = RawDir::new(folder, &mut buffer);
+    while let Some(Ok(entry)) = entries.next() {
+        let digits = entry.file_name().to_bytes().strip_prefix(prefix);
+        let digits = digits.filter(|digits| digits.iter().all(u8::is_ascii_digit));
+        let number = digits.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
+        number.into_iter().for_each(&mut each);
+    }
+}

@@ -1,0 +1,195 @@
+//! Which columns an agent has: groups of them, chosen by name.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::usage::nearest;
+
+/// Columns that are collected together, or not at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Group {
+    /// `user system iowait steal`
+    Cpu,
+    /// `freq`
+    Freq,
+    /// `mem_used mem_available mem_total`
+    Mem,
+    /// `load1 load5 load15`
+    Load,
+    /// `swap swap_used`
+    Swap,
+    /// `net_rx net_tx`
+    Net,
+    /// `disk_read disk_write disk_used`
+    Disk,
+    /// `psi_cpu psi_mem psi_io`
+    Pressure,
+    /// `core0 … coreN`
+    Cores,
+    /// `temp`
+    Temp,
+    /// `procs`
+    Procs,
+    /// `uptime`
+    Uptime,
+}
+
+/// In the order of their columns.
+const GROUPS: [Group; 12] = [
+    Group::Cpu,
+    Group::Freq,
+    Group::Mem,
+    Group::Load,
+    Group::Swap,
+    Group::Net,
+    Group::Disk,
+    Group::Pressure,
+    Group::Cores,
+    Group::Temp,
+    Group::Procs,
+    Group::Uptime,
+];
+
+/// So many of them are collected if nothing else is said.
+const DEFAULT_COUNT: usize = 8;
+
+/// Which groups of columns a [`Machine`](crate::Machine) has beside the six of the plain stream,
+/// which are always there. Written as a list of names: `cpu,net,disk`, or `all`.
+///
+/// ```
+/// use loadline_agent::Collect;
+/// assert_eq!(Collect::default().to_string(), "cpu,freq,mem,load,swap,net,disk,pressure");
+/// assert_eq!("uptime, net".parse::<Collect>().unwrap().to_string(), "net,uptime");
+/// let error = "dsik".parse::<Collect>().unwrap_err().to_string();
+/// assert!(error.starts_with("there is no group dsik; did you mean disk?"), "{error}");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupSet {
+    /// In the order of [`GROUPS`], each once.
+    groups: Vec<Group>,
+}
+
+/// A name that no group has.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "there is no group {}; {}the groups are {}, or all",
+    loadline_protocol::sanitize(name),
+    suggestion(name),
+    names(&GROUPS)
+)]
+pub struct GroupError {
+    name: String,
+}
+
+impl Group {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Group::Cpu => "cpu",
+            Group::Freq => "freq",
+            Group::Mem => "mem",
+            Group::Load => "load",
+            Group::Swap => "swap",
+            Group::Net => "net",
+            Group::Disk => "disk",
+            Group::Pressure => "pressure",
+            Group::Cores => "cores",
+            Group::Temp => "temp",
+            Group::Procs => "procs",
+            Group::Uptime => "uptime",
+        }
+    }
+}
+
+impl GroupSet {
+    /// All groups there are.
+    #[must_use]
+    pub fn all() -> GroupSet {
+        GroupSet { groups: GROUPS.into() }
+    }
+
+    /// No group: the six columns of the plain stream.
+    #[must_use]
+    pub fn plain() -> GroupSet {
+        GroupSet { groups: Vec::new() }
+    }
+
+    /// In the order of their columns.
+    pub(crate) fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+}
+
+impl Default for GroupSet {
+    fn default() -> GroupSet {
+        GroupSet { groups: GROUPS[..DEFAULT_COUNT].into() }
+    }
+}
+
+impl FromStr for GroupSet {
+    type Err = GroupError;
+
+    fn from_str(text: &str) -> Result<GroupSet, GroupError> {
+        if text.trim() == "all" {
+            return Ok(GroupSet::all());
+        }
+        let mut groups = Vec::new();
+        for name in text.split(',').map(str::trim) {
+            let group = GROUPS.into_iter().find(|group| group.name() == name);
+            groups.push(group.ok_or_else(|| GroupError { name: name.to_owned() })?);
+        }
+        groups.sort_unstable();
+        groups.dedup();
+        Ok(GroupSet { groups })
+    }
+}
+
+impl fmt::Display for GroupSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&names(&self.groups))
+    }
+}
+
+fn names(groups: &[Group]) -> String {
+    groups.iter().map(|group| group.name()).collect::<Vec<_>>().join(",")
+}
+
+/// The group that was meant, if it can be told.
+fn suggestion(name: &str) -> String {
+    let suggested = nearest(name, GROUPS.iter().map(|group| group.name()));
+    suggested.map_or(String::new(), |meant| format!("did you mean {meant}? "))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn groups_are_sorted_in_the_order_of_their_columns() {
+        let read = |text: &str| text.parse::<GroupSet>().map(|collect| collect.to_string());
+        assert_eq!(read("cores,cpu,cores").unwrap(), "cpu,cores");
+        assert_eq!(read(" all ").unwrap(), GroupSet::all().to_string());
+        for (wrong, expected) in [
+            ("", "there is no group ; the groups are cpu,"),
+            ("cpu,", "there is no group ; the groups"),
+            ("pressur", "there is no group pressur; did you mean pressure? the groups are"),
+            ("memory", "did you mean mem?"),
+            ("xyz", "there is no group xyz; the groups are cpu,freq,mem,load,swap,net,disk,"),
+            ("\x1b[2J", "there is no group \u{fffd}[2J"),
+        ] {
+            let error = read(wrong).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_parses_or_gives_a_one_line_error(text: String) {
+            match text.parse::<GroupSet>() {
+                Ok(collect) => prop_assert_eq!(collect.to_string().parse(), Ok(collect)),
+                Err(error) => prop_assert!(!error.to_string().contains('\n')),
+            }
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! The control groups that bound process 1, and the files of each.
+
+use std::fs::File;
+use std::io::Read as _;
+
+use loadline_protocol::CpuLimit;
+
+use super::{Path, PathBuf};
+use crate::procfs::{Mount, MountsFile, OpenFile};
+
+/// Groups within groups: more of them are looked at by nobody.
+const CGROUPS_MAX: usize = 16;
+
+/// What is read of the list of groups of a process: a dozen lines of a path each.
+const LIST_MAX: u64 = 64 * 1024;
+
+/// Room for what a group tells of its memory: some fifty lines.
+const STAT_BYTES_MAX: usize = 4 * 1024;
+
+/// A group that may have a limit of the processor.
+pub(super) enum CpuCgroup {
+    /// The second version has all in one hierarchy.
+    V2 { max: OpenFile, stat: OpenFile },
+    /// The first one has a hierarchy that bounds, and one that counts.
+    V1 { quota: OpenFile, period: OpenFile, total: OpenFile, user: OpenFile, system: OpenFile },
+}
+
+/// A group that may have a limit of the memory.
+pub(super) enum MemoryCgroup {
+    V2 { max: OpenFile, current: OpenFile, stat: OpenFile },
+    V1 { limit: OpenFile, usage: OpenFile, stat: OpenFile },
+}
+
+impl CpuCgroup {
+    pub(super) fn limit(&mut self) -> Option<CpuLimit> {
+        let (quota, period) = match self {
+            CpuCgroup::V2 { max, .. } => cpu_max(max.read_prefix(&mut [0; 64])?)?,
+            // Without a limit it is −1, which is no number here.
+            CpuCgroup::V1 { quota, period, .. } => (number(quota)?, number(period)?),
+        };
+        let thousandths = u128::from(quota) * 1000 / u128::from(period).max(1);
+        let thousandths = u32::try_from(thousandths).ok()?;
+        (period > 0 && thousandths > 0).then_some(CpuLimit(thousandths))
+    }
+
+    /// In all, by programs, and by the kernel for them, ns.
+    pub(super) fn used(&mut self) -> Option<[u64; 3]> {
+        match self {
+            CpuCgroup::V2 { stat, .. } => {
+                let mut buffer = [0; STAT_BYTES_MAX];
+                let text = stat.read_prefix(&mut buffer)?;
+                let of = |name| field(text, name)?.checked_mul(1000);
+                Some([of("usage_usec")?, of("user_usec")?, of("system_usec")?])
+            }
+            CpuCgroup::V1 { total, user, system, .. } => {
+                Some([number(total)?, number(user)?, number(system)?])
+            }
+        }
+    }
+}
+
+impl MemoryCgroup {
+    pub(super) fn limit(&mut self) -> Option<u64> {
+        match self {
+            MemoryCgroup::V2 { max: limit, .. } | MemoryCgroup::V1 { limit, .. } => number(limit),
+        }
+    }
+
+    /// What is in use, without the files that nobody has used for long: those are given up first.
+    pub(super) fn used(&mut self) -> Option<u64> {
+        let (usage, stat, name) = match self {
+            MemoryCgroup::V2 { current, stat, .. } => (current, stat, "inactive_file"),
+            MemoryCgroup::V1 { usage, stat, .. } => (usage, stat, "total_inactive_file"),
+        };
+        let used = number(usage)?;
+        let mut buffer = [0; STAT_BYTES_MAX];
+        let text = stat.read_prefix(&mut buffer).unwrap_or_default();
+        Some(used.saturating_sub(field(text, name).unwrap_or_default()))
+    }
+}
+
+/// `150000 100000`; without a limit `max 100000`
+fn cpu_max(text: &str) -> Option<(u64, u64)> {
+    let mut words = text.split_ascii_whitespace().map(|word| word.parse().ok());
+    Some((words.next()??, words.next()??))
+}
+
+/// A file that is a number.
+fn number(file: &mut OpenFile) -> Option<u64> {
+    file.read_prefix(&mut [0; 32])?.trim().parse().ok()
+}
+
+/// The number on the line of this name, if the line is whole.
+fn field(text: &str, name: &str) -> Option<u64> {
+    let (whole_lines, _) = text.rsplit_once('\n')?;
+    whole_lines.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+}
+
+pub(super) fn cpu_cgroups(root: &Path) -> Vec<CpuCgroup> {
+    let file = |folder: &Path, name| OpenFile::new(folder.join(name));
+    match hierarchy(root, "cpu") {
+        Hierarchy::V2(folders) => folders
+            .iter()
+            .map(|it| CpuCgroup::V2 { max: file(it, "cpu.max"), stat: file(it, "cpu.stat") })
+            .collect(),
+        Hierarchy::V1(folders) => {
+            let Hierarchy::V1(counting) = hierarchy(root, "cpuacct") else { return Vec::new() };
+            let group = |(bounds, counts): (&PathBuf, &PathBuf)| CpuCgroup::V1 {
+                quota: file(bounds, "cpu.cfs_quota_us"),
+                period: file(bounds, "cpu.cfs_period_us"),
+                total: file(counts, "cpuacct.usage"),
+                user: file(counts, "cpuacct.usage_user"),
+                system: file(counts, "cpuacct.usage_sys"),
+            };
+            folders.iter().zip(&counting).map(group).collect()
+        }
+    }
+}
+
+pub(super) fn memory_cgroups(root: &Path) -> Vec<MemoryCgroup> {
+    let file = |folder: &Path, name| OpenFile::new(folder.join(name));
+    match hierarchy(root, "memory") {
+        Hierarchy::V2(folders) => folders
+            .iter()
+            .map(|it| MemoryCgroup::V2 {
+                max: file(it, "memory.max"),
+                current: file(it, "memory.current"),
+                stat: file(it, "memory.stat"),
+            })
+            .collect(),
+        Hierarchy::V1(folders) => folders
+            .iter()
+            .map(|it| MemoryCgroup::V1 {
+                limit: file(it, "memory.limit_in_bytes"),
+                usage: file(it, "memory.usage_in_bytes"),
+                stat: file(it, "memory.stat"),
+            })
+            .collect(),
+    }
+}
+
+/// The folders of the groups that process 1 is in, from the innermost one outwards.
+enum Hierarchy {
+    V1(Vec<PathBuf>),
+    V2(Vec<PathBuf>),
+}
+
+/// The groups that a controller bounds. A machine may have both versions, each for other controllers.
+fn hierarchy(root: &Path, controller: &str) -> Hierarchy {
+    let list = read_cgroup_list(root).unwrap_or_default();
+    if let Some(path) = cgroup_path(&list, controller) {
+        return Hierarchy::V1(cgroup_folders(root, path, |mount| {
+            mount.kind == "cgroup" && mount.super_options.split(',').any(|it| it == controller)
+        }));
+    }
+    let path = cgroup_path(&list, "").unwrap_or("/..");
+    Hierarchy::V2(cgroup_folders(root, path, |mount| mount.kind == "cgroup2"))
+}
+
+fn read_cgroup_list(root: &Path) -> Option<String> {
+    let mut list = String::new();
+    let file = File::open(root.join("proc/1/cgroup")).ok()?;
+    file.take(LIST_MAX).read_to_string(&mut list).ok()?;
+    Some(list)
+}
+
+/// `4:cpu,cpuacct:/docker/12ab`, or of the second version `0::/docker/12ab`
+pub(super) fn cgroup_path<'a>(list: &'a str, controller: &str) -> Option<&'a str> {
+    list.lines().find_map(|line| {
+        let mut parts = line.splitn(3, ':');
+        let (_, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);
+        controllers.split(',').any(|it| it == controller).then_some(path)
+    })
+}
+
+/// Where a path is in the hierarchy that is mounted, and the groups around it.
+fn cgroup_folders(root: &Path, path: &str, is_match: impl Fn(&Mount) -> bool) -> Vec<PathBuf> {
+    // It begins like this where process 1 is outside of our own container: it is the machine's, as
+    // with `--pid=host`.
+    if path.starts_with("/..") {
+        return Vec::new();
+    }
+    // systemd puts itself into a group of its own.
+    let path = path.strip_suffix("/init.scope").unwrap_or(path);
+    let mut found = None;
+    let mounts = root.join("proc/self/mountinfo");
+    MountsFile::of(&mounts.to_string_lossy()).for_each(|mount| {
+        if found.is_none() && is_match(&mount) {
+            let rest = path_below(path, &Mount::unescape(mount.root)).to_owned();
+            found = Some((Mount::unescape(mount.point).into_owned(), rest));
+        }
+    });
+    let Some((point, rest)) = found else { return Vec::new() };
+    let top = root.join(point.trim_start_matches('/'));
+    let innermost = top.join(rest.trim_start_matches('/'));
+    // A path that leads elsewhere is none of ours.
+    if rest.split('/').any(|part| part == "..") {
+        return Vec::new();
+    }
+    let around = innermost.ancestors().take_while(|folder| folder.starts_with(&top));
+    around.take(CGROUPS_MAX).map(Path::to_path_buf).collect()
+}
+
+/// The part of a path below the folder that is mounted. A container may see no more of the hierarchy
+/// than its own group, and that is mounted then.
+fn path_below<'a>(path: &'a str, mounted: &str) -> &'a str {
+    if mounted == "/" {
+        return path;
+    }
+    let rest = path.strip_prefix(mounted).filter(|rest| rest.is_empty() || rest.starts_with('/'));
+    rest.unwrap_or("")
+}

@@ -1,0 +1,95 @@
+//! Why a handshake failed, in words for the log.
+
+use std::fmt;
+use std::io;
+
+use loadline_protocol::sanitize;
+use tokio_rustls::rustls::{AlertDescription, CertificateError, Error, PeerIncompatible};
+
+use super::stream::HANDSHAKE_TIMEOUT;
+
+/// Why there is no TLS with a client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum HandshakeFailure {
+    /// It left before it said anything.
+    Disconnected,
+    /// It says something that is no TLS, or waits for rows.
+    NotTls,
+    /// It took too long.
+    TimedOut,
+    /// The two of them could not agree, and this is why.
+    Failed(String),
+}
+
+impl From<io::Error> for HandshakeFailure {
+    fn from(error: io::Error) -> HandshakeFailure {
+        let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+        match inner {
+            // Some of it may be of the other side's making.
+            Some(inner) => HandshakeFailure::Failed(sanitize(&describe(inner)).into_owned()),
+            None if error.kind() == io::ErrorKind::UnexpectedEof => {
+                HandshakeFailure::Failed("it left during the handshake".to_owned())
+            }
+            None => HandshakeFailure::Failed(error.to_string()),
+        }
+    }
+}
+
+impl fmt::Display for HandshakeFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            HandshakeFailure::Disconnected => f.write_str("it left at once"),
+            HandshakeFailure::NotTls => f.write_str("it speaks no TLS"),
+            HandshakeFailure::TimedOut => {
+                write!(f, "its handshake takes longer than {} s", HANDSHAKE_TIMEOUT.as_secs())
+            }
+            HandshakeFailure::Failed(why) => f.write_str(why),
+        }
+    }
+}
+
+fn describe(error: &Error) -> String {
+    match error {
+        Error::NoCertificatesPresented => {
+            "it has no client certificate, and --tls-client-ca asks for one".to_owned()
+        }
+        Error::InvalidCertificate(fault) => {
+            format!("its certificate {}", describe_certificate_error(fault))
+        }
+        Error::AlertReceived(alert) => format!("it {}", describe_alert(*alert)),
+        Error::InvalidMessage(_) => "it speaks no TLS".to_owned(),
+        Error::PeerIncompatible(
+            PeerIncompatible::Tls12NotOffered
+            | PeerIncompatible::Tls13RequiredForQuic
+            | PeerIncompatible::SupportedVersionsExtensionRequired,
+        ) => "it speaks no TLS 1.3".to_owned(),
+        error => error.to_string(),
+    }
+}
+
+fn describe_certificate_error(fault: &CertificateError) -> String {
+    match fault {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            "has expired".to_owned()
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "is not valid yet".to_owned()
+        }
+        CertificateError::UnknownIssuer => "is of no CA in --tls-client-ca".to_owned(),
+        fault => format!("cannot be used: {fault}"),
+    }
+}
+
+fn describe_alert(alert: AlertDescription) -> String {
+    match alert {
+        AlertDescription::UnknownCA => "does not know the CA of our certificate".to_owned(),
+        AlertDescription::CertificateExpired => {
+            "says that our certificate is out of date".to_owned()
+        }
+        AlertDescription::BadCertificate | AlertDescription::CertificateUnknown => {
+            "does not take our certificate; it may be for another name".to_owned()
+        }
+        AlertDescription::ProtocolVersion => "speaks no TLS 1.3".to_owned(),
+        alert => format!("ended the handshake: {alert:?}"),
+    }
+}

@@ -1,0 +1,209 @@
+//! What the keys do, but for those that lead through time.
+
+use std::time::Duration;
+
+use loadline_protocol::DurationText;
+
+use super::{App, CYCLE_INTERVAL, Flow, Screen};
+use crate::keys::Action;
+use crate::layout::{Page, TablePosition};
+
+/// How far the value axis can be zoomed in, and out: each step halves or doubles it.
+const VALUE_ZOOM_RANGE: (i8, i8) = (-3, 12);
+
+/// What an agent can be asked for with one key.
+const INTERVALS_MS: [u64; 12] =
+    [250, 500, 1000, 2000, 5000, 10_000, 30_000, 60_000, 300_000, 600_000, 1_800_000, 3_600_000];
+
+impl App {
+    pub(super) fn handle_action(&mut self, action: Action) -> Flow {
+        match action {
+            Action::Quit => return Flow::Quit,
+            Action::Redraw => return Flow::Redraw,
+            Action::Suspend => return Flow::Suspend,
+            Action::AskAgain => return self.request_terminal(),
+            Action::Faster | Action::Slower => {
+                return self.request_interval(action == Action::Faster);
+            }
+            _ => {}
+        }
+        match self.screen {
+            Screen::Help { page, scroll } => self.handle_help_action(action, page, scroll),
+            Screen::Page(page) => self.handle_page_action(action, page),
+        }
+        Flow::Continue
+    }
+
+    pub(super) fn handle_help_action(&mut self, action: Action, page: Page, scroll: u16) {
+        let (_, area, scroll_max) = self.help_layout(self.area());
+        let inside = area.height.saturating_sub(2);
+        let lines = match action {
+            Action::Help | Action::Back => {
+                self.screen = Screen::Page(page);
+                return;
+            }
+            Action::Up => -1,
+            Action::Down => 1,
+            Action::ScreenLeft => -i32::from(inside),
+            Action::ScreenRight => i32::from(inside),
+            Action::Oldest => i32::MIN,
+            Action::Live => i32::MAX,
+            // What lies behind the help stays as it is.
+            _ => return,
+        };
+        let scroll = i32::from(scroll).saturating_add(lines).clamp(0, i32::from(scroll_max));
+        self.screen = Screen::Help { page, scroll: scroll as u16 };
+    }
+
+    fn handle_page_action(&mut self, action: Action, page: Page) {
+        let is_done = match page {
+            Page::Overview => self.handle_overview_action(action),
+            Page::CompareOverlay | Page::CompareGrid => self.handle_compare_action(action, page),
+            Page::Dashboard | Page::Fullscreen => false,
+        };
+        if is_done {
+            return;
+        }
+        match action {
+            Action::Help => self.screen = Screen::Help { page, scroll: 0 },
+            Action::Back => self.go_back(page),
+            Action::Fullscreen => {
+                self.cycle_at = None;
+                self.screen = Screen::Page(match page {
+                    Page::Dashboard => Page::Fullscreen,
+                    Page::Fullscreen
+                    | Page::Overview
+                    | Page::CompareOverlay
+                    | Page::CompareGrid => Page::Dashboard,
+                });
+            }
+            Action::Cycle => {
+                let next = self.time_after_ms(CYCLE_INTERVAL.as_millis() as i64);
+                self.cycle_at = if self.cycle_at.is_some() { None } else { Some(next) };
+                self.screen = Screen::Page(Page::Fullscreen);
+            }
+            Action::NextChart => self.choose_adjacent_chart(true),
+            Action::PreviousChart => self.choose_adjacent_chart(false),
+            Action::Chart(at) => self.choose_nth_chart(at),
+            // Where there is no data table.
+            Action::Table if page != Page::Dashboard => {}
+            Action::Table => {
+                self.table = match self.table {
+                    TablePosition::Below => TablePosition::Alone,
+                    TablePosition::Alone => TablePosition::Off,
+                    TablePosition::Off => TablePosition::Below,
+                }
+            }
+            Action::Units => {
+                self.units = self.units.next();
+                let (units, thresholds) = (self.units, &self.thresholds);
+                self.sources.iter_mut().for_each(|view| view.make_charts(units, thresholds));
+            }
+            Action::Theme => self.theme = self.theme.next_palette(),
+            Action::Fill => self.theme.fill = !self.theme.fill,
+            Action::ValueIn => self.zoom_values(1),
+            Action::ValueOut => self.zoom_values(-1),
+            Action::ColumnsLeft => self.first_column = self.first_column.saturating_sub(1),
+            Action::ColumnsRight => {
+                let columns = self.watched().columns().map_or(0, <[_]>::len);
+                self.first_column = (self.first_column + 1).min(columns.saturating_sub(1));
+            }
+            Action::NextSource => self.step_source(1),
+            Action::PreviousSource => self.step_source(self.sources.len() - 1),
+            Action::Compare => self.start_compare(page),
+            Action::Order if self.has_single_source() => self.step_source(1),
+            _ => self.navigate(action),
+        }
+    }
+
+    /// One step back of what is pointed out; false if there is none.
+    pub(super) fn dismiss_marker(&mut self) -> bool {
+        if self.drag.take().is_some() {
+            return true;
+        }
+        if self.mark.take().is_some() {
+            self.update_statistics();
+            return true;
+        }
+        self.crosshair.take().is_some()
+    }
+
+    /// One step back towards the first page.
+    fn go_back(&mut self, page: Page) {
+        if self.dismiss_marker() {
+        } else if page == Page::Fullscreen {
+            self.cycle_at = None;
+            self.screen = Screen::Page(Page::Dashboard);
+        } else if page == Page::Dashboard && self.table == TablePosition::Alone {
+            self.table = TablePosition::Below;
+        } else {
+            self.screen = Screen::Page(self.home());
+        }
+    }
+
+    /// Lets ssh ask in the plain terminal what it must not ask over the screen.
+    fn request_terminal(&mut self) -> Flow {
+        if self.watched().may_prompt && self.watched().state(self.now).outage().is_some() {
+            return Flow::LendTerminal { source: self.shown_source };
+        }
+        self.show_message("there is nothing to ask for".to_owned());
+        Flow::Continue
+    }
+
+    /// Asks for the next shorter or longer interval.
+    fn request_interval(&mut self, shorter: bool) -> Flow {
+        let has_header = self.watched().stream.as_ref().is_some_and(|it| it.header.is_some());
+        let Some(now) = self
+            .shown_view()
+            .requested_interval
+            .or(self.watched().interval())
+            .filter(|_| has_header)
+        else {
+            self.show_message("this source has a pace of its own".to_owned());
+            return Flow::Continue;
+        };
+        let mut steps = INTERVALS_MS.into_iter().map(Duration::from_millis);
+        let next =
+            if shorter { steps.rfind(|step| *step < now) } else { steps.find(|step| *step > now) };
+        let Some(next) = next else {
+            self.show_message(format!("no agent gives more than every {}", DurationText(now)));
+            return Flow::Continue;
+        };
+        let source = self.shown_source;
+        self.sources[source].requested_interval = Some(next);
+        self.show_message(format!("asked for a row every {}", DurationText(next)));
+        Flow::RequestInterval { source, interval: next }
+    }
+
+    /// Whether the agent gives the interval that it was asked for.
+    pub(super) fn check_granted_interval(&mut self, source: usize) {
+        let is_alone = self.has_single_source();
+        let view = &mut self.sources[source];
+        if let (Some(requested), Some(granted)) =
+            (view.requested_interval.take(), view.watched.interval())
+            && requested != granted
+        {
+            let name = &view.watched.name;
+            // It may be another source than the one in sight.
+            let prefix = if is_alone { String::new() } else { format!("{name}: ") };
+            self.show_message(format!(
+                "{prefix}the agent gives a row every {}",
+                DurationText(granted)
+            ));
+        }
+    }
+
+    fn zoom_values(&mut self, by: i8) {
+        let title = match self.screen.page() {
+            Page::CompareOverlay | Page::CompareGrid => {
+                self.compared_metric().map(|(_, title)| title.to_owned())
+            }
+            Page::Overview | Page::Dashboard | Page::Fullscreen => {
+                self.charts().get(self.chosen_chart()).map(|chart| chart.title.clone())
+            }
+        };
+        let Some(title) = title else { return };
+        let zoom = self.value_zoom.entry(title).or_default();
+        *zoom = (*zoom + by).clamp(VALUE_ZOOM_RANGE.0, VALUE_ZOOM_RANGE.1);
+    }
+}

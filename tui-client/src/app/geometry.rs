@@ -1,0 +1,193 @@
+//! Where everything stands, and what the charts span.
+
+use ratatui::layout::{Constraint, Layout as Split, Position, Rect};
+use unicode_width::UnicodeWidthStr as _;
+
+use super::App;
+use crate::charts::{ChartKind, has_uncrowded_first_page};
+use crate::digits;
+use crate::keys::{HELP_WIDTH, HelpLine};
+use crate::layout::{
+    ChartParts, ChartRect, ChartShape, Layout, LayoutShape, Page, SourceRowParts, chart_parts,
+    layout, popup, source_row_parts,
+};
+use crate::store::Window;
+use crate::units::AxisRange;
+
+/// A longer name at the end of a line is cut.
+const NAME_MAX: usize = 8;
+
+/// The most rows that statistics could fill: more than any screen has.
+const STATISTICS_ROWS_MAX: usize = 1000;
+
+/// Rows above the statistics: one for the span, one for what the numbers are.
+const STATISTICS_HEADER_ROWS: u16 = 2;
+
+/// Where there are fewer rows for more series than have room, both share one.
+const SEPARATE_HEADERS_ROWS_MIN: usize = 4;
+
+impl App {
+    /// The whole terminal.
+    #[must_use]
+    pub fn area(&self) -> Rect {
+        Rect::from((Position::ORIGIN, self.size))
+    }
+
+    /// Where everything stands in an area.
+    #[must_use]
+    pub fn layout(&self, area: Rect) -> Layout {
+        let page = self.screen.page();
+        let (chart_count, chosen) = match page {
+            Page::Overview | Page::Dashboard | Page::Fullscreen => {
+                (self.charts().len(), self.chosen_chart())
+            }
+            Page::CompareOverlay => {
+                (self.metric_titles().len(), self.compared_metric().map_or(0, |(at, _)| at))
+            }
+            Page::CompareGrid => (
+                if self.metric_titles().is_empty() { 0 } else { self.sources().len() },
+                self.shown_source(),
+            ),
+        };
+        let lines = match page {
+            Page::Overview | Page::CompareOverlay | Page::CompareGrid => 0,
+            Page::Dashboard => self.charts().iter().map(|chart| chart.lines.len()).sum(),
+            Page::Fullscreen => self.charts().get(chosen).map_or(0, |chart| chart.lines.len()),
+        };
+        let is_measured = self.mark.is_some() && !self.shows_all_sources();
+        let stats_rows = if is_measured {
+            lines.min(STATISTICS_ROWS_MAX) as u16 + STATISTICS_HEADER_ROWS
+        } else {
+            0
+        };
+        let compared_sources = self.compared_sources().len();
+        let is_roomy = page == Page::Dashboard && has_uncrowded_first_page(self.charts());
+        let table = self.table;
+        let shape = LayoutShape {
+            page,
+            table,
+            chart_count,
+            chosen,
+            is_roomy,
+            stats_rows,
+            compared_sources,
+        };
+        layout(area, shape)
+    }
+
+    /// The parts of the statistics of so many series: the row for the span, which may have none of its
+    /// own, that for what the numbers are, and those for the series.
+    #[must_use]
+    pub fn statistics_parts(area: Rect, series: usize) -> [Rect; 3] {
+        let wanted = SEPARATE_HEADERS_ROWS_MIN.min(series + usize::from(STATISTICS_HEADER_ROWS));
+        let span = u16::from(usize::from(area.height) >= wanted);
+        let rows = [Constraint::Length(span), Constraint::Length(1), Constraint::Fill(1)];
+        Split::vertical(rows).areas(area)
+    }
+
+    /// Whether the page shows all sources, and not one of them.
+    #[must_use]
+    pub fn shows_all_sources(&self) -> bool {
+        matches!(self.screen.page(), Page::Overview | Page::CompareOverlay | Page::CompareGrid)
+    }
+
+    /// The parts of a chart that the layout has placed, if there is one. The panels of charts one below the
+    /// other are of one width, and so are their times.
+    #[must_use]
+    pub fn chart_parts(&self, place: ChartRect) -> Option<ChartParts> {
+        let shape = ChartShape { axis_rows: place.axis_rows, ..ChartShape::default() };
+        let shape = match self.screen.page() {
+            Page::Dashboard | Page::Fullscreen => {
+                let chart = self.charts().get(place.index)?;
+                let labels = self.shown_view().label_width;
+                // The names of a heat map stand where others have their values.
+                if self.screen.page() == Page::Dashboard || chart.kind == ChartKind::Heat {
+                    ChartShape { label_width: labels, ..shape }
+                } else {
+                    let names = chart.lines.iter().map(|line| line.legend.chars().count());
+                    let names = names.max().unwrap_or(0).min(NAME_MAX) as u16;
+                    let is_empty = self.shown_view().empty_reason(chart).is_some();
+                    let large = digits::size(chart.lines.len(), place.area);
+                    ChartShape {
+                        name_width: names,
+                        digits_size: large.filter(|_| !is_empty),
+                        label_width: labels,
+                        ..shape
+                    }
+                }
+            }
+            Page::Overview | Page::CompareOverlay | Page::CompareGrid => {
+                let labels = self.sources().iter().map(|view| view.label_width).max().unwrap_or(0);
+                ChartShape { label_width: labels, ..shape }
+            }
+        };
+        Some(chart_parts(place.area, shape))
+    }
+
+    /// The columns of the dots of the chosen chart, as it is drawn.
+    pub(super) fn panel_width(&self) -> Option<u16> {
+        let layout = self.layout(self.area());
+        if self.screen.page() == Page::Overview {
+            return Some(self.line_parts(layout.sources).chart.width);
+        }
+        let chosen = match self.screen.page() {
+            Page::CompareGrid => self.shown_source(),
+            Page::CompareOverlay => self.compared_metric()?.0,
+            Page::Overview | Page::Dashboard | Page::Fullscreen => self.chosen_chart(),
+        };
+        let place = layout.charts.iter().find(|place| place.index == chosen)?;
+        Some(self.chart_parts(*place)?.panel.width)
+    }
+
+    /// The parts of a line of the overview, the same for all.
+    #[must_use]
+    pub fn line_parts(&self, area: Rect) -> SourceRowParts {
+        let names = self.sources().iter().map(|view| view.watched.name.chars().count());
+        let names = names.max().unwrap_or(0).min(usize::from(area.width)) as u16;
+        let all = 0..self.sources().len();
+        let has_clock = all.clone().any(|at| self.clock_offset_ms(at) != 0);
+        let parts = |value| source_row_parts(area, names, value, has_clock);
+        // How many values have room decides which.
+        let count = usize::from(parts(0).value_count);
+        let values = all.flat_map(|source| {
+            let columns = self.overview_columns(source, count).into_iter();
+            columns.map(move |column| self.value_width(source, column))
+        });
+        parts(values.max().unwrap_or(0).min(usize::from(area.width)) as u16)
+    }
+
+    /// Columns of a value with its name, the same for all values of a percentage.
+    fn value_width(&self, source: usize, column: usize) -> usize {
+        let view = &self.sources()[source];
+        let (Some(look), Some(columns)) = (view.looks.get(column), view.watched.columns()) else {
+            return 0;
+        };
+        let value = match look.range {
+            AxisRange::Fixed(most) => most / look.scale,
+            AxisRange::FromZero(_) | AxisRange::Fitted => {
+                self.sample_of(source).map_or(f64::NAN, |sample| sample.value(column))
+            }
+        };
+        let value = look.value(value).width().max(look.compact_width());
+        columns[column].name().width() + 1 + value
+    }
+
+    /// What a chart with a panel of so many columns spans.
+    #[must_use]
+    pub fn window_of(&self, panel_width: u16) -> Option<Window> {
+        let (dots, _) = self.theme.charset().pixels_per_cell();
+        let span_ms = i64::try_from(self.window.as_millis()).unwrap_or(i64::MAX);
+        Some(Window::ending(self.window_end_time()?, span_ms, usize::from(panel_width), dots))
+    }
+
+    /// The help in its columns, where it stands in an area, above the footer, and how far it can be
+    /// scrolled.
+    #[must_use]
+    pub fn help_layout(&self, area: Rect) -> (Vec<Vec<HelpLine>>, Rect, u16) {
+        let columns = self.keys.help(area.width, !self.has_single_source(), self.theme.ascii);
+        let lines = columns.iter().map(Vec::len).max().unwrap_or(0);
+        let available = Rect { height: area.height - self.layout(area).footer.height, ..area };
+        let (place, scroll_max) = popup(available, columns.len() as u16 * HELP_WIDTH, lines as u16);
+        (columns, place, scroll_max)
+    }
+}

@@ -1,0 +1,129 @@
+//! What there is between mark and cursor.
+
+use std::time::Duration;
+
+use loadline_protocol::Time;
+
+use super::App;
+use crate::charts::{Chart, ChartLine};
+use crate::layout::{Layout, Page};
+
+/// The samples from the mark to the cursor, both included.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Statistics {
+    /// The earlier end.
+    pub from: Time,
+    /// The later end.
+    pub to: Time,
+    /// How many samples there are.
+    pub samples: usize,
+    /// One for each column of the store; `None` where no sample has a value.
+    pub columns: Vec<Option<ColumnStats>>,
+}
+
+/// The values of a column over a span, in the unit of the stream. Missing ones do not count.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ColumnStats {
+    /// The least.
+    pub min: f64,
+    /// The arithmetic mean.
+    pub mean: f64,
+    /// The greatest.
+    pub max: f64,
+    /// The last.
+    pub last: f64,
+}
+
+impl Statistics {
+    /// How much time lies between its ends.
+    #[must_use]
+    pub fn duration(&self) -> Duration {
+        Duration::from_millis((self.to.as_millis() - self.from.as_millis()).max(0) as u64)
+    }
+}
+
+impl App {
+    /// Looks at each sample between mark and cursor: to be called when one of them has moved.
+    pub(super) fn update_statistics(&mut self) {
+        self.statistics = self.compute_statistics();
+    }
+
+    /// The series that are measured, each with its chart: those of the charts in sight, then the others;
+    /// of one chart over the whole screen, its own.
+    #[must_use]
+    pub fn measured_series(&self, layout: &Layout) -> Vec<(&Chart, &ChartLine)> {
+        let is_in_sight = |at: usize| layout.charts.iter().any(|place| place.index == at);
+        let charts = || self.charts().iter().enumerate();
+        let in_sight = charts().filter(|(at, _)| is_in_sight(*at));
+        let others = charts().filter(|(at, _)| !is_in_sight(*at));
+        let others = others.filter(|_| self.screen.page() == Page::Dashboard);
+        let series = in_sight
+            .chain(others)
+            .flat_map(|(_, chart)| chart.lines.iter().map(move |line| (chart, line)));
+        series.collect()
+    }
+
+    /// The first series of the statistics that is in sight, how many are, and how many there are.
+    #[must_use]
+    pub fn series_in_sight(&self, layout: &Layout) -> (usize, usize, usize) {
+        let all = self.measured_series(layout).len();
+        let rows = usize::from(App::statistics_parts(layout.stats, all)[2].height).min(all);
+        (self.first_series.min(all - rows), rows, all)
+    }
+
+    /// Scrolls the statistics.
+    pub(super) fn scroll_series(&mut self, lines: i64) {
+        let (first, rows, all) = self.series_in_sight(&self.layout(self.area()));
+        let last = (all - rows) as i64;
+        self.first_series = (first as i64).saturating_add(lines).clamp(0, last) as usize;
+    }
+
+    fn compute_statistics(&self) -> Option<Statistics> {
+        let store = &self.watched().store;
+        let (mark, crosshair) = (self.sample_index(self.mark?), self.sample_index(self.crosshair?));
+        let (first, last) = (mark.min(crosshair), mark.max(crosshair));
+        let (from, to) = (self.time_at(first)?, self.time_at(last)?);
+        let columns = self.watched().columns().map_or(0, <[_]>::len);
+        let stats = (0..columns).map(|column| {
+            let values = (first..=last).filter_map(|at| store.get(at));
+            column_stats(values.map(|sample| sample.value(column)))
+        });
+        Some(Statistics { from, to, samples: last - first + 1, columns: stats.collect() })
+    }
+}
+
+fn column_stats(values: impl Iterator<Item = f64>) -> Option<ColumnStats> {
+    let mut values = values.filter(|value| !value.is_nan());
+    let first = values.next()?;
+    let mut stat = ColumnStats { min: first, mean: first, max: first, last: first };
+    let mut count = 1.0;
+    for value in values {
+        count += 1.0;
+        stat.min = stat.min.min(value);
+        stat.max = stat.max.max(value);
+        // The running mean stays within the values, where a sum may leave all numbers.
+        stat.mean += value / count - stat.mean / count;
+        stat.last = value;
+    }
+    Some(stat)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missing_values_do_not_count() {
+        let stat = |values: &[f64]| column_stats(values.iter().copied());
+        assert_eq!(stat(&[]), None);
+        assert_eq!(stat(&[f64::NAN]), None);
+        let expected = ColumnStats { min: 1.0, mean: 3.0, max: 5.0, last: 3.0 };
+        assert_eq!(stat(&[f64::NAN, 1.0, 5.0, f64::NAN, 3.0, f64::NAN]), Some(expected));
+    }
+
+    #[test]
+    fn the_mean_of_huge_values_is_a_number() {
+        let mean = column_stats([f64::MAX, f64::MAX, -f64::MAX].into_iter()).unwrap().mean;
+        assert!((mean / (f64::MAX / 3.0) - 1.0).abs() < 1e-12, "{mean}");
+    }
+}

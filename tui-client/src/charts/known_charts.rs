@@ -1,0 +1,59 @@
+//! The charts of the columns that agents are known to send.
+
+use loadline_protocol::Column;
+
+/// A column of a known name: the name, its legend, and which of the theme's colours it has wherever it
+/// is seen.
+pub(super) type KnownColumn = (&'static str, &'static str, usize);
+
+/// The charts that columns of a known name go into, in their order on the screen.
+pub(super) const KNOWN_CHARTS: &[(&str, &[KnownColumn])] = &[
+    ("CPU", &[("cpu", "", 0)]),
+    ("Memory", &[("mem", "", 3)]),
+    ("Frequency", &[("freq", "", 4)]),
+    ("Load", &[("load1", "1m", 0), ("load5", "5m", 1), ("load15", "15m", 2)]),
+    ("Network", &[("net_rx", "in", 3), ("net_tx", "out", 1)]),
+    ("Disk", &[("disk_read", "read", 4), ("disk_write", "write", 5)]),
+    ("Pressure", &[("psi_cpu", "cpu", 0), ("psi_mem", "mem", 3), ("psi_io", "io", 5)]),
+    (
+        "CPU time",
+        &[
+            ("user", "user", 0),
+            ("system", "system", 1),
+            ("iowait", "iowait", 5),
+            ("steal", "steal", 2),
+        ],
+    ),
+    (
+        "Memory size",
+        &[
+            ("mem_used", "used", 3),
+            ("mem_available", "available", 4),
+            ("mem_total", "total", 1),
+            ("swap_used", "swap", 2),
+        ],
+    ),
+    ("Swap", &[("swap", "", 2)]),
+    ("Disk space", &[("disk_used", "", 5)]),
+    ("Temperature", &[("temp", "", 5)]),
+    ("Processes", &[("procs", "", 4)]),
+    ("Uptime", &[("uptime", "", 1)]),
+];
+
+/// The chart of all cores.
+pub(super) const CORES_TITLE: &str = "Cores";
+
+/// Whether a column is one of ours, whose values are never negative.
+pub(super) fn is_known(column: &Column) -> bool {
+    is_core(column)
+        || KNOWN_CHARTS
+            .iter()
+            .any(|(_, members)| members.iter().any(|(name, ..)| *name == column.name()))
+}
+
+/// Whether a column is the utilization of one core: `core0:%`.
+pub(super) fn is_core(column: &Column) -> bool {
+    let number = column.name().strip_prefix("core");
+    let is_number = |it: &str| !it.is_empty() && it.bytes().all(|byte| byte.is_ascii_digit());
+    column.unit() == "%" && number.is_some_and(is_number)
+}

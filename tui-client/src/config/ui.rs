@@ -1,0 +1,168 @@
+//! Colours, keys and thresholds.
+
+use std::ops::Range;
+
+use ratatui::style::Color;
+use toml::de::{DeTable, DeValue};
+
+use super::text::{ConfigError, ConfigText};
+use super::values::{ConfigEntry, entries, unknown_name};
+use crate::keys::{Action, Conflict, Key, Keys, action_named, bindable_actions};
+use crate::theme::{ColourOverrides, LINE_COLOURS};
+use crate::thresholds::{ThresholdLevels, Thresholds};
+
+/// What has a colour.
+pub(super) const ROLES: [&str; 5] = ["lines", "faint", "good", "warning", "alarm"];
+
+/// What is written for a colour.
+const COLOUR: &str =
+    "a name like \"cyan\" or \"light-red\", \"#4fc3d9\", or a number from 0 to 255";
+
+pub(super) fn colours(text: &ConfigText, table: &DeTable) -> Result<ColourOverrides, ConfigError> {
+    let mut colours = ColourOverrides::NONE;
+    for entry in entries(table) {
+        match entry.name() {
+            "lines" => colours.lines = lines(text, &entry)?,
+            "faint" => colours.faint = Some(colour(text, entry.value(), entry.value_span())?),
+            "good" => colours.good = Some(colour(text, entry.value(), entry.value_span())?),
+            "warning" => colours.warning = Some(colour(text, entry.value(), entry.value_span())?),
+            "alarm" => colours.alarm = Some(colour(text, entry.value(), entry.value_span())?),
+            name => return Err(entry.key_error(text, unknown_name("colour", name, ROLES))),
+        }
+    }
+    Ok(colours)
+}
+
+fn lines(
+    text: &ConfigText,
+    entry: &ConfigEntry,
+) -> Result<[Option<Color>; LINE_COLOURS], ConfigError> {
+    let given = entry.value().as_array();
+    let given = given
+        .ok_or_else(|| entry.type_error(text, "colours in brackets, as in [\"cyan\", \"red\"]"))?;
+    if let Some(more) = given.get(LINE_COLOURS) {
+        let what = format!("a chart has {LINE_COLOURS} colours; leave out what is more");
+        return Err(text.error_at(more.span(), what));
+    }
+    let mut lines = [None; LINE_COLOURS];
+    for (line, given) in lines.iter_mut().zip(given.iter()) {
+        *line = Some(colour(text, given.get_ref(), given.span())?);
+    }
+    Ok(lines)
+}
+
+fn colour(text: &ConfigText, value: &DeValue, span: Range<usize>) -> Result<Color, ConfigError> {
+    let found = match value {
+        DeValue::String(name) => name.parse().ok(),
+        DeValue::Integer(_) => {
+            let index = number(value).filter(|it| (0.0..=255.0).contains(it));
+            index.map(|index| Color::Indexed(index as u8))
+        }
+        _ => None,
+    };
+    found.ok_or_else(|| text.error_at(span, format!("this is no colour; write {COLOUR}")))
+}
+
+/// More keys for one action than anybody remembers.
+const KEYS_MAX: usize = 16;
+
+/// The keys of an action, as they are written.
+struct KeyChange {
+    action: Action,
+    keys: Vec<Key>,
+    spans: Vec<Range<usize>>,
+}
+
+pub(super) fn keys(text: &ConfigText, table: &DeTable) -> Result<Keys, ConfigError> {
+    let mut changes = Vec::new();
+    for entry in entries(table) {
+        changes.push(change(text, &entry)?);
+    }
+    let wanted: Vec<(Action, Vec<Key>)> =
+        changes.iter().map(|change| (change.action, change.keys.clone())).collect();
+    Keys::with_changes(&wanted).map_err(|conflict| {
+        let span = changes[conflict.change_index].spans[conflict.key_index].clone();
+        text.error_at(span, conflict_text(&conflict))
+    })
+}
+
+fn change(text: &ConfigText, entry: &ConfigEntry) -> Result<KeyChange, ConfigError> {
+    let name = entry.name();
+    let Some(action) = action_named(name) else {
+        let all = bindable_actions().map(|it| it.name);
+        return Err(entry.key_error(text, unknown_name("action", name, all)));
+    };
+    let written = entry.strings(text, "keys in quotes, as in [\"q\", \"ctrl-x\", \"F10\"]")?;
+    if action == Action::Quit && written.is_empty() {
+        return Err(entry.error(text, "quit needs a key; write one, as in [\"q\"]"));
+    }
+    if let Some((_, span)) = written.get(KEYS_MAX) {
+        let what = format!("an action has {KEYS_MAX} keys at most; leave out what is more");
+        return Err(text.error_at(span.clone(), what));
+    }
+    let (mut keys, mut spans) = (Vec::new(), Vec::new());
+    for (key, span) in written {
+        let key =
+            key.parse::<Key>().map_err(|error| text.error_at(span.clone(), error.to_string()))?;
+        keys.push(key);
+        spans.push(span);
+    }
+    Ok(KeyChange { action, keys, spans })
+}
+
+fn conflict_text(conflict: &Conflict) -> String {
+    let Conflict { key, wanted_by: wants, bound_to: has, by_default, .. } = conflict;
+    if *key == Key::CTRL_C && wants != has {
+        return format!("ctrl-c always quits; give {wants} another key");
+    }
+    let key = key.to_string();
+    if wants == has {
+        return format!("{key:?} stands here twice; leave one out");
+    }
+    if *by_default {
+        return format!(
+            "{key:?} cannot be the key of {wants}: {has} has it by default; give {has} another key, or \
+             none by {has} = []"
+        );
+    }
+    format!("{key:?} cannot be the key of both {has} and {wants}; take it from one of them")
+}
+
+/// What is written for a threshold.
+const THRESHOLD_SYNTAX: &str = "{ warn = 80, critical = 95 }, or one of the two";
+
+pub(super) fn thresholds(text: &ConfigText, table: &DeTable) -> Result<Thresholds, ConfigError> {
+    let mut thresholds = Thresholds::default();
+    for column in entries(table) {
+        let mut levels = ThresholdLevels::default();
+        for entry in entries(column.table(text, THRESHOLD_SYNTAX)?) {
+            let limit = match entry.name() {
+                "warn" => &mut levels.warn,
+                "critical" => &mut levels.critical,
+                name => {
+                    let all = ["warn", "critical"];
+                    return Err(entry.key_error(text, unknown_name("threshold", name, all)));
+                }
+            };
+            let value = number(entry.value()).filter(|value| value.is_finite());
+            *limit =
+                Some(value.ok_or_else(|| entry.type_error(text, "a number, as in 80 or 1.5"))?);
+        }
+        if levels.warn.zip(levels.critical).is_some_and(|(warn, critical)| critical < warn) {
+            let what = "critical is less than warn; write the greater of the two as critical";
+            return Err(column.error(text, what));
+        }
+        thresholds.0.insert(column.name().to_owned(), levels);
+    }
+    Ok(thresholds)
+}
+
+fn number(value: &DeValue) -> Option<f64> {
+    match value {
+        DeValue::Integer(it) => {
+            i64::from_str_radix(it.as_str(), it.radix()).ok().map(|it| it as f64)
+        }
+        DeValue::Float(it) => it.as_str().parse().ok(),
+        _ => None,
+    }
+}

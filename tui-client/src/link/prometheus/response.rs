@@ -1,0 +1,141 @@
+//! What a server of Prometheus' kind answers, as numbers. Pure.
+
+use serde::Deserialize;
+
+use super::http::Failure;
+
+/// An answer, of which numbers stay where they are.
+#[derive(Debug, Deserialize)]
+struct QueryResponse<'a> {
+    status: String,
+    #[serde(default)]
+    error: String,
+    #[serde(borrow)]
+    data: Option<ResponseData<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ResponseData<'a> {
+    #[serde(borrow)]
+    result: Vec<Series<'a>>,
+}
+
+/// Values of the same labels: one of them, or several with their times.
+#[derive(Debug, Deserialize)]
+pub(super) struct Series<'a> {
+    pub(super) metric: Labels,
+    #[serde(borrow)]
+    value: Option<RawPoint<'a>>,
+    #[serde(borrow, default)]
+    values: Vec<RawPoint<'a>>,
+}
+
+/// A time and a number; the latter as text, as JSON has neither NaN nor infinity.
+#[derive(Debug, Clone, Copy, Deserialize)]
+struct RawPoint<'a>(f64, &'a str);
+
+/// The labels that our questions ask for. What is missing is empty, as it is in Prometheus.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[serde(default)]
+pub(super) struct Labels {
+    pub(super) instance: String,
+    pub(super) job: String,
+    /// What the numbers are; we put it there.
+    pub(super) column: String,
+}
+
+impl Series<'_> {
+    /// Times in milliseconds and numbers, in the order of the answer; NaN for what is no number.
+    pub(super) fn points(&self) -> impl Iterator<Item = (i64, f64)> {
+        self.value.iter().chain(&self.values).map(|RawPoint(seconds, text)| {
+            let value = text.parse::<f64>().ok().filter(|value| value.is_finite());
+            ((seconds * 1000.0).round() as i64, value.unwrap_or(f64::NAN))
+        })
+    }
+
+    /// The last number, if there is one.
+    pub(super) fn last(&self) -> Option<f64> {
+        self.points().last().map(|(_, value)| value).filter(|value| value.is_finite())
+    }
+}
+
+/// Reads an answer.
+pub(super) fn parse(bytes: &[u8]) -> Result<Vec<Series<'_>>, Failure> {
+    let answer: QueryResponse<'_> = serde_json::from_slice(bytes)
+        .map_err(|_| Failure::new("what answers there is no Prometheus"))?;
+    match answer.data {
+        Some(data) if answer.status == "success" => Ok(data.result),
+        _ if answer.error.is_empty() => Err(Failure::new("the server answers nothing")),
+        _ => Err(Failure::new(&answer.error)),
+    }
+}
+
+/// What the server says is wrong, if it says that in the way of Prometheus.
+pub(super) fn error_message(bytes: &[u8]) -> Option<String> {
+    let answer: QueryResponse<'_> = serde_json::from_slice(bytes).ok()?;
+    Some(answer.error).filter(|error| !error.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: Result<&[(i64, f64)], &str>) {
+        let found = parse(text.as_bytes()).map(|series| {
+            series.iter().flat_map(|series| series.points().collect::<Vec<_>>()).collect::<Vec<_>>()
+        });
+        let found = found.map_err(|failure| failure.to_string());
+        assert_eq!(format!("{found:?}"), format!("{expected:?}"), "{text}");
+    }
+
+    #[test]
+    fn one_value_and_several_are_read_alike() {
+        let vector = r#"{"status":"success","data":{"resultType":"vector","result":[
+            {"metric":{"instance":"a","x":"y"},"value":[1.5,"0.25"]}]}}"#;
+        check(vector, Ok(&[(1500, 0.25)]));
+        let matrix = r#"{"status":"success","data":{"resultType":"matrix","result":[
+            {"metric":{},"values":[[1,"1"],[2,"NaN"],[3,"+Inf"],[4.001,"-2e3"],[5,"high"]]}]}}"#;
+        let nan = f64::NAN;
+        check(matrix, Ok(&[(1000, 1.0), (2000, nan), (3000, nan), (4001, -2000.0), (5000, nan)]));
+        check(r#"{"status":"success","data":{"result":[]},"warnings":["x"]}"#, Ok(&[]));
+    }
+
+    #[test]
+    fn errors_of_the_server_are_sanitized_and_bounded() {
+        check(
+            r#"{"status":"error","errorType":"bad_data","error":"parse error"}"#,
+            Err("parse error"),
+        );
+        check(
+            "{\"status\":\"error\",\"error\":\"a\\u001b[2J\\u202eb\"}",
+            Err("a\u{fffd}[2J\u{fffd}b"),
+        );
+        let long = format!(r#"{{"status":"error","error":"{}"}}"#, "x".repeat(9999));
+        let long = parse(long.as_bytes());
+        assert_eq!(long.unwrap_err().to_string().len(), 200);
+    }
+
+    #[test]
+    fn malformed_responses_are_rejected() {
+        let none = "what answers there is no Prometheus";
+        for text in [
+            "",
+            "{",
+            "[]",
+            "null",
+            "<!doctype html>",
+            r#"{"status":1}"#,
+            r#"{"status":"success","data":{"result":{}}}"#,
+            r#"{"status":"success","data":{"result":[{"metric":7,"value":[1,"2"]}]}}"#,
+            r#"{"status":"success","data":{"result":[{"metric":{},"value":[1,2]}]}}"#,
+            r#"{"status":"success","data":{"result":[{"metric":{},"value":["1","2"]}]}}"#,
+            r#"{"status":"success","data":{"result":[{"metric":{},"value":[1e999,"2"]}]}}"#,
+            &"[".repeat(100_000),
+        ] {
+            check(text, Err(none));
+        }
+        check(r#"{"status":"success"}"#, Err("the server answers nothing"));
+        let far = r#"{"status":"success","data":{"result":[{"metric":{},"value":[1e300,"1"]}]}}"#;
+        check(far, Ok(&[(i64::MAX, 1.0)]));
+    }
+}

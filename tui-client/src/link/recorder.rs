@@ -1,0 +1,282 @@
+//! What was seen, kept: each row as a line of the format, under a header that explains it.
+//!
+//! A recording is a stream as an agent sends it, so that what reads one reads the other. Each start
+//! writes a header of its own; a source that tells no times gets those of receipt.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::Path;
+use std::sync::Arc;
+
+use loadline_protocol::{Header, LINE_MAX, Note, RunId, SafeText, Schema, Stamp, Time, VERSION};
+use tokio::io::AsyncWriteExt as _;
+use tokio::sync::mpsc;
+
+use super::send;
+use crate::event::{Event, Rows, Sample, StreamInfo};
+
+/// Events between the link and the recording; behind it, [`EVENTS_MAX`](super::EVENTS_MAX) more.
+const QUEUED_EVENTS_MAX: usize = 8;
+
+/// Turns events into the lines of a recording.
+#[derive(Debug, Default)]
+pub struct Recorder {
+    stream: Option<(Arc<StreamInfo>, Schema)>,
+    /// The last row.
+    last: Option<LastRow>,
+    rows: u64,
+    /// After how many rows it is complete.
+    rows_max: Option<u64>,
+    /// Rows that were left out: as lines, they or what explains them would be too long to be read.
+    too_long: u64,
+}
+
+/// A row that was written.
+#[derive(Debug, Clone, Copy)]
+struct LastRow {
+    run: Option<RunId>,
+    time: Time,
+    seq: Option<u64>,
+    /// Another header was written since.
+    is_before_header: bool,
+}
+
+impl Recorder {
+    /// A recording that has not begun, of so many rows at most.
+    #[must_use]
+    pub fn new(rows_max: Option<u64>) -> Recorder {
+        Recorder { rows_max, ..Recorder::default() }
+    }
+
+    /// How many rows were left out because no line of the format holds them.
+    #[must_use]
+    pub fn too_long(&self) -> u64 {
+        self.too_long
+    }
+
+    /// Appends what an event says to `out`, as whole lines.
+    pub fn record(&mut self, event: &Event, out: &mut String) {
+        match event {
+            Event::Stream(stream) => {
+                // What has no number of its own is not numbered.
+                let stamp = match stream.schema.stamp() {
+                    Stamp::None | Stamp::Time => Stamp::Time,
+                    Stamp::TimeSeq => Stamp::TimeSeq,
+                };
+                self.stream = Some((stream.clone(), stream.schema.clone().with_stamp(stamp)));
+                self.write_header(out);
+            }
+            Event::Rows(rows) => self.record_rows(rows, out),
+            Event::Skipped { count } if self.last.is_some_and(|last| !last.is_before_header) => {
+                let last = self.last.and_then(|last| last.seq).unwrap_or(0);
+                let (from, to) = (last.saturating_add(1), last.saturating_add(*count));
+                push_note(out, &Note::Skipped { from: from.min(to), to });
+            }
+            _ => {}
+        }
+    }
+
+    /// Writes the header: what follows belongs together.
+    fn write_header(&mut self, out: &mut String) {
+        let Some((stream, schema)) = &self.stream else { return };
+        let mut header = stream.header.clone().unwrap_or_else(minimal_header);
+        header.run = run_id(stream);
+        let header = Note::Header(header).to_string();
+        let columns = Note::Columns(schema.clone()).to_string();
+        if let Some(last) = &mut self.last {
+            last.is_before_header = true;
+        }
+        if header.len().max(columns.len()) > LINE_MAX {
+            self.stream = None;
+            return;
+        }
+        for note in [header, columns] {
+            out.push_str(&note);
+            out.push('\n');
+        }
+    }
+
+    fn run_id(&self) -> Option<RunId> {
+        self.stream.as_ref().and_then(|(stream, _)| run_id(stream))
+    }
+
+    /// Whether who reads a row behind the last one would take it for one that came already: times and
+    /// numbers rise below a header and within a run. Our clock was set back, or a run told twice.
+    fn is_repeated(&self, last: LastRow, sample: Sample<'_>) -> bool {
+        let run = self.run_id();
+        let is_of_run = run.is_some() && run == last.run;
+        let is_numbered =
+            is_of_run && sample.seq.zip(last.seq).is_some_and(|(now, last)| now <= last);
+        (is_of_run || !last.is_before_header) && (sample.time <= last.time || is_numbered)
+    }
+
+    fn record_rows(&mut self, rows: &Rows, out: &mut String) {
+        for sample in rows.iter() {
+            if self.rows_max.is_some_and(|most| self.rows >= most) {
+                return;
+            }
+            if self.last.is_some_and(|last| self.is_repeated(last, sample)) {
+                // Without a run, nothing of what follows is known already.
+                push_note(out, &Note::Header(minimal_header()));
+                self.write_header(out);
+            }
+            let Some((_, schema)) = &self.stream else {
+                self.too_long += 1;
+                continue;
+            };
+            let (start, values) = (out.len(), sample.values.iter().copied());
+            schema.write_row(out, Some(sample.time), sample.seq, values);
+            if out.len() - start > LINE_MAX {
+                out.truncate(start);
+                self.too_long += 1;
+                continue;
+            }
+            out.push('\n');
+            let run = self.run_id();
+            self.last =
+                Some(LastRow { run, time: sample.time, seq: sample.seq, is_before_header: false });
+            self.rows += 1;
+        }
+    }
+}
+
+/// The header of who says nothing of itself.
+fn minimal_header() -> Header {
+    Header { version: VERSION, ..Header::default() }
+}
+
+/// The run of rows that have times of their own: times of receipt need not rise within it.
+fn run_id(stream: &StreamInfo) -> Option<RunId> {
+    let header = stream.header.as_ref().filter(|_| stream.schema.stamp() != Stamp::None);
+    header.and_then(|header| header.run)
+}
+
+fn push_note(out: &mut String, note: &Note) {
+    out.push_str(&note.to_string());
+    out.push('\n');
+}
+
+/// Opens a recording to append to it. If it ends in half a line, that one is ended first.
+///
+/// # Errors
+/// The file can be neither made nor written to.
+pub fn open(path: &Path) -> io::Result<File> {
+    let mut file = OpenOptions::new().append(true).create(true).open(path)?;
+    if file.metadata()?.is_file() && ends_mid_line(path) {
+        file.write_all(b"\n")?;
+    }
+    Ok(file)
+}
+
+/// What may not be read is taken as whole.
+fn ends_mid_line(path: &Path) -> bool {
+    let last = || -> io::Result<u8> {
+        let mut file = File::open(path)?;
+        file.seek(SeekFrom::End(-1))?;
+        let mut last = [0];
+        file.read_exact(&mut last)?;
+        Ok(last[0])
+    };
+    last().is_ok_and(|byte| byte != b'\n')
+}
+
+/// Records into `file` what is sent, and passes it on to `events` once it is written: of what is
+/// seen, all is kept. If it cannot be written, that is told once, and the rest is passed on only.
+#[must_use]
+pub fn spawn_recorder(
+    file: File,
+    name: String,
+    recorder: Recorder,
+    events: mpsc::Sender<Event>,
+) -> mpsc::Sender<Event> {
+    let (sender, receiver) = mpsc::channel(QUEUED_EVENTS_MAX);
+    tokio::spawn(forward(file, name, recorder, receiver, events));
+    sender
+}
+
+async fn forward(
+    file: File,
+    name: String,
+    mut recorder: Recorder,
+    mut from: mpsc::Receiver<Event>,
+    to: mpsc::Sender<Event>,
+) {
+    let mut file = Some(tokio::fs::File::from_std(file));
+    let mut text = String::new();
+    let mut is_reported = false;
+    loop {
+        let event = tokio::select! {
+            event = from.recv() => event,
+            // Then the link ends, too.
+            () = to.closed() => return,
+        };
+        let Some(event) = event else { return };
+        if let Some(open) = &mut file {
+            recorder.record(&event, &mut text);
+            if let Err(error) = write(open, &text).await {
+                file = None;
+                let message = format!("{name}: {error}; nothing more is recorded");
+                if send(&to, Event::Warning(SafeText::new(&message))).await.is_err() {
+                    return;
+                }
+            }
+            text.clear();
+            if recorder.too_long() > 0 && !std::mem::replace(&mut is_reported, true) {
+                let message = format!("{name}: a row is too long for a line, and is not recorded");
+                if send(&to, Event::Warning(SafeText::new(&message))).await.is_err() {
+                    return;
+                }
+            }
+        }
+        if send(&to, event).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn write(file: &mut tokio::fs::File, text: &str) -> io::Result<()> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    file.write_all(text.as_bytes()).await?;
+    file.flush().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As wide as a number gets.
+    const WIDE: f64 = -1.234_567_890_123_456_7e-300;
+
+    #[tokio::test]
+    async fn a_row_too_long_for_a_line_is_skipped_and_reported_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("wide.load");
+        let (sender, mut events) = mpsc::channel(64);
+        let recording =
+            spawn_recorder(open(&path).unwrap(), "wide.load".into(), Recorder::new(None), sender);
+        let stream = StreamInfo { header: None, schema: Schema::plain(1000) };
+        recording.send(Event::Stream(Arc::new(stream))).await.unwrap();
+        for (second, value) in [(1, WIDE), (2, WIDE), (3, 1.0)] {
+            let time = Time::from_millis(1000 * second);
+            let sample =
+                Sample { time, seq: None, received: time, values: &[value; 1000], line: None };
+            recording.send(Event::Rows(Rows::one(sample))).await.unwrap();
+        }
+        drop(recording);
+        let mut reported = 0;
+        let mut passed = 0;
+        while let Some(event) = events.recv().await {
+            match event {
+                Event::Warning(_) => reported += 1,
+                _ => passed += 1,
+            }
+        }
+        assert_eq!((reported, passed), (1, 4), "all of it is shown");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let rows: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        assert_eq!(rows.len(), 1);
+        assert!(rows[0].starts_with("3.000 1.00 "), "{text}");
+    }
+}

@@ -1,0 +1,103 @@
+//! The stream of an ssh that is connected.
+
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::process::{ChildStdin, ChildStdout};
+
+use super::SshProcess;
+
+/// Reads what the agent writes, writes what it reads. At the end of the stream stands an error, which
+/// says why it ended.
+pub(in crate::link) struct SshStream {
+    /// What came while it was open whether anything would, not read yet.
+    first_bytes: Vec<u8>,
+    stdout: ChildStdout,
+    stdin: ChildStdin,
+    exit: ExitState,
+}
+
+enum ExitState {
+    /// It has not come.
+    Running(Box<SshProcess>),
+    /// It has; ssh is asked why.
+    Waiting(Pin<Box<dyn Future<Output = io::Error> + Send>>),
+    /// That has been said.
+    Reported,
+}
+
+impl SshStream {
+    pub(super) fn new(
+        first_bytes: Vec<u8>,
+        stdout: ChildStdout,
+        stdin: ChildStdin,
+        process: SshProcess,
+    ) -> SshStream {
+        SshStream { first_bytes, stdout, stdin, exit: ExitState::Running(Box::new(process)) }
+    }
+
+    fn poll_exit(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.exit = match std::mem::replace(&mut self.exit, ExitState::Reported) {
+            ExitState::Running(process) => ExitState::Waiting(Box::pin(process.exit_error())),
+            exit => exit,
+        };
+        let ExitState::Waiting(answer) = &mut self.exit else { return Poll::Ready(Ok(())) };
+        let error = ready!(answer.as_mut().poll(context));
+        self.exit = ExitState::Reported;
+        Poll::Ready(Err(error))
+    }
+}
+
+impl AsyncRead for SshStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if !self.first_bytes.is_empty() {
+            let count = self.first_bytes.len().min(into.remaining());
+            into.put_slice(&self.first_bytes[..count]);
+            self.first_bytes.drain(..count);
+            return Poll::Ready(Ok(()));
+        }
+        if matches!(self.exit, ExitState::Running(_)) {
+            let before = into.filled().len();
+            ready!(Pin::new(&mut self.stdout).poll_read(context, into))?;
+            if into.filled().len() > before {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        self.poll_exit(context)
+    }
+}
+
+impl AsyncWrite for SshStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match ready!(Pin::new(&mut self.stdin).poll_write(context, bytes)) {
+            // Why it has ended is said where it is read.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Poll::Ready(Ok(bytes.len())),
+            written => Poll::Ready(written),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stdin).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stdin).poll_shutdown(context)
+    }
+}
+
+impl fmt::Debug for SshStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").finish_non_exhaustive()
+    }
+}
