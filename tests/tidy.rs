@@ -99,7 +99,7 @@ fn only_the_sampler_reads_the_agents_clock() {
     let is_other = |path: &Path| {
         !["clock.rs", "sampler.rs", "agent.rs"].iter().any(|name| path.ends_with(name))
     };
-    forbid("agent/src", is_other, &["SystemTime", "Clock::system", ".look()"]);
+    forbid("agent/src", is_other, &["SystemTime", "Clock::system", ".now_with_step()"]);
 }
 
 #[test]

@@ -74,7 +74,7 @@ pub struct Agent {
 
 impl Agent {
     /// An agent with its first sample, which is taken when the source has a true one: of the
-    /// [`Machine`](crate::Machine) after 200 ms. The system's clock and timer drive it.
+    /// [`MachineMetrics`](crate::Machine) after 200 ms. The system's clock and timer drive it.
     ///
     /// # Panics
     /// If the source has no columns, or two of the same name.

@@ -237,7 +237,7 @@ enum ListenerKind<T, U> {
 }
 
 impl Listener {
-    /// Takes an address. Nobody is let in before [`Bound::listen`]: an agent opens its doors when
+    /// Takes an address. Nobody is let in before [`BoundAddress::listen`]: an agent opens its doors when
     /// it has something to show, but a port that is in use is to fail at once.
     ///
     /// # Errors

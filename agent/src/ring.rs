@@ -34,7 +34,7 @@ pub const SAMPLES_MAX: usize = 1_000_000;
 pub(crate) const BATCH_BYTES: usize = 4 * 1024;
 
 /// The writer. Dropping it closes the ring: readers get what is in it, and then
-/// [`Read::Closed`].
+/// [`ReadOutcome::Closed`].
 pub(crate) struct Ring {
     handle: RingHandle,
     schema: Schema,

@@ -16,7 +16,7 @@ pub(crate) fn notify_ready(status: &str) {
     notify(&[Ready, Status(status)]);
 }
 
-/// The agent reads its files anew; [`ready`] says when it has.
+/// The agent reads its files anew; [`notify_ready`] says when it has.
 #[cfg(target_os = "linux")]
 pub(crate) fn notify_reloading() {
     use sd_notify::NotifyState;

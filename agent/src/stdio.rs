@@ -40,7 +40,7 @@ pub async fn probe_agent(address: SocketAddr) -> Option<TcpStream> {
 }
 
 /// Serves one client until its `input` ends, `output` takes no more, or `stop` comes true: with the
-/// stream of the agent at `resident`, byte for byte both ways, if one answers there, else with that
+/// stream of the agent at `local_agent`, byte for byte both ways, if one answers there, else with that
 /// of `agent`, which is not begun otherwise.
 ///
 /// # Panics

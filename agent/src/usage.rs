@@ -135,8 +135,8 @@ fn strings(value: Option<&ContextValue>) -> Vec<&str> {
 /// Message of an unknown word: `error`, then the nearest of `words`, then all of them.
 ///
 /// ```
-/// use loadline_agent::with_choices;
-/// let message = with_choices("unknown column laod1", "laod1", &["cpu", "load1"]);
+/// use loadline_agent::with_suggestion;
+/// let message = with_suggestion("unknown column laod1", "laod1", &["cpu", "load1"]);
 /// assert_eq!(message, "unknown column laod1; did you mean load1? available: cpu, load1");
 /// ```
 #[must_use]

@@ -62,7 +62,7 @@ pub(crate) struct FaultPlan {
 }
 
 impl FaultPlan {
-    /// Draws faults, all of which are mended at `healed`; `walls` are the clocks of all hosts.
+    /// Draws faults, all of which are mended at `repaired_at`; `walls` are the clocks of all hosts.
     pub(crate) fn plan(
         random: &mut SmallRng,
         repaired_at: Duration,

@@ -148,7 +148,7 @@ pub struct FooterMessage {
 /// The state of the screen.
 #[derive(Debug, Clone)]
 pub struct App {
-    /// What is watched. **Invariant:** there is at least one, and `shown` is one of them.
+    /// What is watched. **Invariant:** there is at least one, and `shown_source` is one of them.
     sources: Vec<SourceView>,
     shown_source: usize,
     /// What is to be seen.

@@ -2,7 +2,7 @@
 //!
 //! 1. Columns of a known name go into the charts of `KNOWN`, and `core0 … coreN` into a heat map.
 //! 2. If there are more than `SINGLES_MAX` others, those of one unit share charts of
-//!    `LINES_MAX` lines.
+//!    `COMPARED_SOURCES_MAX` lines.
 //! 3. Columns without a unit share charts only if there are many of them, as nothing says that they
 //!    are alike: more than `NAMELESS_MAX` if nobody has named them, else `NAMED_MAX`.
 //! 4. Each other column has a chart of its own.
@@ -72,7 +72,7 @@ pub enum ChartKind {
 /// Number of charts that the first page always has: CPU, memory, frequency and load.
 pub const FIRST_PAGE_CHARTS: usize = 4;
 
-/// Returns whether the first page is kept calm: there are more than [`CALM`] charts, and the first ones are
+/// Returns whether the first page is kept calm: there are more than [`FIRST_PAGE_CHARTS`] charts, and the first ones are
 /// of known columns. Further charts then need [room](crate::layout) that leaves the others readable.
 #[must_use]
 pub fn has_uncrowded_first_page(charts: &[Chart]) -> bool {
@@ -104,7 +104,7 @@ pub struct ReferenceLine {
     pub level: Level,
 }
 
-/// The charts of a schema: first those of known columns, then those of the others in their order. `looks`
+/// The charts of a schema: first those of known columns, then those of the others in their order. `formats`
 /// has the look of each column.
 #[must_use]
 pub fn charts(schema: &Schema, formats: &[ValueFormat], machine: MachineCapacity) -> Vec<Chart> {

@@ -26,7 +26,7 @@ pub enum Event {
     HeadingLine,
     /// A word to the user.
     Warning(SafeText),
-    /// There is no connection, and this is why; the next try is made at `retry`.
+    /// There is no connection, and this is why; the next try is made at `retry_at`.
     Disconnected {
         /// Why, in words.
         reason: SafeText,

@@ -232,7 +232,7 @@ const CLOCK_WIDTH: u16 = 14;
 /// A small chart of fewer columns tells nothing.
 const SPARKLINE_WIDTH_MIN: u16 = 10;
 
-/// Parts the lines of a list of sources: `names` is what the longest name takes, `value` what the longest
+/// Parts the lines of a list of sources: `name_width` is what the longest name takes, `value_width` what the longest
 /// value does with its name, and `has_clock` says whether any clock differs.
 #[must_use]
 pub fn source_row_parts(

@@ -71,7 +71,7 @@ const BACKOFF_MAX: Duration = Duration::from_secs(10);
 const READ_BYTES: usize = 16 * 1024;
 
 /// Events between a link and who follows it. When they are full, the source is not read. An event
-/// holds the rows of one read, [`Rows::NUMBERS_MAX`](crate::event::Rows::NUMBERS_MAX) numbers at
+/// holds the rows of one read, [`Rows::VALUES_MAX`](crate::event::Rows::NUMBERS_MAX) numbers at
 /// most, so that all of them together take no more than some 12 MiB.
 pub const EVENTS_MAX: usize = 64;
 

@@ -42,7 +42,7 @@ const SETTLED_SAMPLES_MIN: u64 = 3;
 /// it is less than 12 bytes a value.
 ///
 /// **Invariant:** times strictly increase; the newest sample is at most `keep` younger than the
-/// oldest, and there are at most [`VALUES_MAX`] numbers. The first `gone` rows of the first chunk
+/// oldest, and there are at most [`VALUES_MAX`] numbers. The first `dropped_rows` rows of the first chunk
 /// are no samples any more, the next `len` rows are; no chunk is without a sample, but for one
 /// whose samples all are gone.
 #[derive(Debug, Clone)]
@@ -296,7 +296,7 @@ impl Store {
         self.first_from(time.as_millis() + 1)
     }
 
-    /// The first sample that is not earlier than `ms`; the number of samples if there is none.
+    /// The first sample that is not earlier than `time_ms`; the number of samples if there is none.
     fn first_from(&self, ms: i64) -> usize {
         let (mut start, mut end) = (0, self.len);
         while start < end {

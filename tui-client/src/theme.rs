@@ -93,7 +93,7 @@ pub struct Symbols {
 }
 
 impl Theme {
-    /// Finds out what the terminal can show. `colour` is whether there may be colours, if the user said
+    /// Finds out what the terminal can show. `has_colour` is whether there may be colours, if the user said
     /// so, and `palette` what the user asked for; `variable` gives the variables of the environment.
     #[must_use]
     pub fn detect(
@@ -237,7 +237,7 @@ impl Theme {
         self.fg(|colours| Some(colours.alarm)).add_modifier(Modifier::BOLD | Modifier::REVERSED)
     }
 
-    /// What is written of a value that is worth a look, instead of `calm`.
+    /// What is written of a value that is worth a look, instead of `normal`.
     #[must_use]
     pub fn level(self, level: Level, normal: Style) -> Style {
         match (level, self.colours().and_then(|colours| colours.warning)) {

@@ -151,7 +151,7 @@ impl ValueFormat {
         ValueFormat { range, scale, suffix, decimals, magnitude, prefixes, table_unit: None }
     }
 
-    /// The look of a column; `known` says whether it is one of ours, which are never negative.
+    /// The look of a column; `is_known` says whether it is one of ours, which are never negative.
     #[must_use]
     pub fn for_column(
         column: &Column,
@@ -328,13 +328,13 @@ impl ValueFormat {
         Some(format!("{} {prefix}{}", number_text(scaled, decimals), self.suffix))
     }
 
-    /// Columns of the longest value that [`Look::compact`] gives: `1023 KiB/s`.
+    /// Columns of the longest value that [`ValueFormat::compact`] gives: `1023 KiB/s`.
     #[must_use]
     pub fn compact_width(&self) -> usize {
         if self.prefixes == Prefixes::None { 0 } else { "1023 Ki".len() + self.suffix.len() }
     }
 
-    /// Units for the labels of an axis up to `most`, the best first.
+    /// Units for the labels of an axis up to `max`, the best first.
     #[must_use]
     pub fn axis_units(&self, max: f64) -> Vec<AxisUnit> {
         let blank = if matches!(self.suffix.as_str(), "" | "%") { "" } else { " " };

@@ -26,7 +26,7 @@ impl Zone {
         }
     }
 
-    /// The times at which a clock on the wall shows `wall`: two or none where it is set.
+    /// The times at which a clock on the wall shows `local_time`: two or none where it is set.
     #[must_use]
     pub fn instants(self, wall: NaiveDateTime) -> MappedLocalTime<Time> {
         fn of(zone: &impl TimeZone, wall: NaiveDateTime) -> MappedLocalTime<Time> {

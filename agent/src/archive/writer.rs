@@ -173,7 +173,7 @@ impl ArchiveWriter {
     }
 }
 
-/// Waits for [`RETRY`], however often it is woken.
+/// Waits for [`RETRY_INTERVAL`], however often it is woken.
 fn wait_for_retry() {
     let until = Instant::now() + RETRY_INTERVAL;
     while let Some(left) =

@@ -35,7 +35,7 @@ impl AgentMetrics {
         self.totals.since_newest()
     }
 
-    /// How the agent is now; `reading` is how long it took to read the machine.
+    /// How the agent is now; `scrape_duration` is how long it took to read the machine.
     pub(super) fn snapshot(&self, scrape_duration: Duration) -> AgentSnapshot {
         let count = |count: u64| count as f64;
         AgentSnapshot {

@@ -12,7 +12,7 @@ pub(crate) struct MountsFile {
 }
 
 /// A file system that is mounted. As in the kernel's file, a blank in a path is `\040` there; see
-/// [`Mount::unescaped`].
+/// [`Mount::unescape`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Mount<'a> {
     /// The number of the device, as in `254:0`.

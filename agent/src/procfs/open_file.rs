@@ -18,7 +18,7 @@ impl OpenFile {
         OpenFile { path: path.into(), file: None }
     }
 
-    /// The beginning of the text, as much of it as `room` holds and one reading gives. `None` if
+    /// The beginning of the text, as much of it as `buffer` holds and one reading gives. `None` if
     /// there is none to be had now.
     pub(crate) fn read_prefix<'a>(&mut self, buffer: &'a mut [u8]) -> Option<&'a str> {
         let length = self.read(buffer, 0)?;
@@ -26,7 +26,7 @@ impl OpenFile {
     }
 
     /// Hands out each line of the text without its end, for the price of one pass, as long as `each`
-    /// is true: whoever has seen enough saves the rest. A line that `room` cannot hold is left out,
+    /// is true: whoever has seen enough saves the rest. A line that `buffer` cannot hold is left out,
     /// and so is all that follows a failure.
     pub(crate) fn for_each_line(&mut self, buffer: &mut [u8], mut each: impl FnMut(&[u8]) -> bool) {
         let (mut offset, mut pending, mut skipping) = (0, 0, false);

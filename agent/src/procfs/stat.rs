@@ -64,7 +64,7 @@ impl StatFile {
         StatFile { file: OpenFile::new(path), buffer: vec![0; buffer_bytes].into() }
     }
 
-    /// Hands out what the lines tell, as long as `each` is true.
+    /// Hands out what the lines tell, as long as `for_each` is true.
     pub(crate) fn for_each(&mut self, mut each: impl FnMut(StatLine) -> bool) {
         self.file
             .for_each_line(&mut self.buffer, |line| StatLine::parse(line).is_none_or(&mut each));

@@ -68,7 +68,7 @@ struct Position {
 pub(crate) enum ReadOutcome {
     /// Lines were appended. There may be more.
     Rows,
-    /// Rows were appended, and the waker will be called as for [`Read::Wait`].
+    /// Rows were appended, and the waker will be called as for [`ReadOutcome::Wait`].
     LastRows,
     /// The history that there was at the [`Cursor::seek`] is through; told once.
     Live,
@@ -132,7 +132,7 @@ impl Cursor {
         self.history_last = Some(history_last);
     }
 
-    /// Appends the lines that come next, up to [`BATCH`] bytes in `out`; of the plain stream, one.
+    /// Appends the lines that come next, up to [`BATCH_BYTES`] bytes in `out`; of the plain stream, one.
     pub(crate) fn read(
         &mut self,
         selection: &Selection,

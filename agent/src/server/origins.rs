@@ -22,7 +22,7 @@ impl From<IpAddr> for Origin {
 
 /// How many clients there are of each origin.
 ///
-/// **Invariant:** no more than `each_max` of each; there is nothing of those that have none.
+/// **Invariant:** no more than `per_origin_max` of each; there is nothing of those that have none.
 #[derive(Debug)]
 pub(crate) struct Origins {
     per_origin_max: usize,

@@ -36,7 +36,7 @@ pub(super) enum ClientInput {
     Request(Request),
     /// Something that was meant as a request, and what is wrong with it.
     InvalidRequest(String),
-    /// More than [`NOISE_MAX`] bytes of something else.
+    /// More than [`NOISE_BYTES_MAX`] bytes of something else.
     Noise,
 }
 

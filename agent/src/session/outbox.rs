@@ -29,7 +29,7 @@ thread_local! {
 /// Bytes on their way to a client.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
-    /// Never much more than [`BATCH`]: nothing is added when there is no room.
+    /// Never much more than [`BATCH_BYTES`]: nothing is added when there is no room.
     bytes: Vec<u8>,
     /// How many of them the client has taken.
     sent: usize,

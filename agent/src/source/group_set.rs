@@ -53,7 +53,7 @@ const GROUPS: [Group; 12] = [
 /// So many of them are collected if nothing else is said.
 const DEFAULT_COUNT: usize = 8;
 
-/// Which groups of columns a [`Machine`](crate::Machine) has beside the six of the plain stream,
+/// Which groups of columns a [`MachineMetrics`](crate::Machine) has beside the six of the plain stream,
 /// which are always there. Written as a list of names: `cpu,net,disk`, or `all`.
 ///
 /// ```

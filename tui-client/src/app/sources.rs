@@ -256,7 +256,7 @@ impl App {
     }
 
     /// Fits the time span to the samples until the user zooms: recordings are in sight as a whole, and
-    /// what comes live from its first sample on, as far as the longest of [`FIT_SPANS`] leads.
+    /// what comes live from its first sample on, as far as the longest of [`FITTED_WINDOWS`] leads.
     pub(super) fn fit_window(&mut self) {
         // Beside what comes live, a recording is not all that there is to see.
         let is_recorded = |view: &SourceView| view.watched.recording_duration().is_some();

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use super::{CHART_ROWS_MIN, ChartRect, LayoutShape, axis_rows};
 use crate::charts::FIRST_PAGE_CHARTS;
 
-/// Fewest rows of a calm chart: a title and six rows of dots. Charts beyond the first [`CALM`] that would
+/// Fewest rows of a calm chart: a title and six rows of dots. Charts beyond the first [`FIRST_PAGE_CHARTS`] that would
 /// leave the others less go to the next page.
 const ROOMY_CHART_ROWS: u16 = 7;
 

@@ -66,7 +66,7 @@ type ConnectFuture = Pin<Box<dyn Future<Output = io::Result<Box<dyn ByteStream>>
 
 impl Connector {
     /// The way to a source; if it is by ssh, with this command, if over TLS, with what `tls` trusts.
-    /// For [`Source::Here`] it looks whether an agent answers; if none does, it runs one in this
+    /// For [`Source::Localhost`] it looks whether an agent answers; if none does, it runs one in this
     /// process, which samples at `interval`.
     ///
     /// The machines that a server of Prometheus' kind knows are found by [`Fleet`](super::Fleet).

@@ -35,7 +35,7 @@ impl Events {
         Events { links: links.into_iter().map(Some).collect(), next: 0 }
     }
 
-    /// Waits for events and appends them to `batch`, each with the number of its link: `most` at
+    /// Waits for events and appends them to `batch`, each with the number of its link: `limit` at
     /// most, one of each link in turn. Gives how many there are, which is 0 if all links have ended.
     /// Nothing is lost if the future is dropped.
     pub async fn receive(&mut self, batch: &mut Vec<(usize, Event)>, limit: usize) -> usize {

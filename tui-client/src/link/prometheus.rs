@@ -103,7 +103,7 @@ impl std::fmt::Debug for ColumnQuery {
 }
 
 impl Fleet {
-    /// Asks a server which instances it knows, and takes so many of them as there is `room`. Their rates are
+    /// Asks a server which instances it knows, and takes so many of them as there is `limit`. Their rates are
     /// taken over `interval` at least. A name that `is_taken` gets that of the server behind it.
     ///
     /// # Errors

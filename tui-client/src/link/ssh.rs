@@ -148,7 +148,7 @@ impl SshTransport {
         arguments
     }
 
-    /// Those of [`DEFAULTS`] that the user's configuration does not set. It is asked, as an option of
+    /// Those of [`DEFAULT_OPTIONS`] that the user's configuration does not set. It is asked, as an option of
     /// the command line would win over it. A program that does not answer gets them all.
     async fn query_configuration(&self) -> Vec<&'static str> {
         let mut command = Command::new(self.command.program.first().map_or("", String::as_str));
@@ -165,7 +165,7 @@ impl SshTransport {
     }
 }
 
-/// Those of [`DEFAULTS`] that a configuration, as `ssh -G` prints it, does not set.
+/// Those of [`DEFAULT_OPTIONS`] that a configuration, as `ssh -G` prints it, does not set.
 fn missing_defaults(configuration: &str) -> Vec<&'static str> {
     let is_set = |key: &str, nothing: &str| {
         let words = configuration.lines().filter_map(|line| line.split_once(' '));

@@ -33,7 +33,7 @@ pub struct ProgressLine<W: Write, F> {
 }
 
 impl<W: Write, F> ProgressLine<W, F> {
-    /// Lines go to `line`, what is rewritten to the terminal, if there is one.
+    /// Lines go to `message`, what is rewritten to the terminal, if there is one.
     pub fn new(terminal: Option<W>, line: F) -> ProgressLine<W, F> {
         ProgressLine { terminal, line, is_shown: false }
     }

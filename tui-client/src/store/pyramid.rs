@@ -108,7 +108,7 @@ pub(super) struct Pyramid<'a> {
 }
 
 impl<'a> Pyramid<'a> {
-    /// `blocks` are as [`complete`] wrote them.
+    /// `blocks` are as [`complete_blocks`] wrote them.
     pub(super) fn new(values: &'a [f64], blocks: &'a [Extremes]) -> Pyramid<'a> {
         Pyramid { values, blocks }
     }

@@ -26,8 +26,8 @@ pub struct Window {
 }
 
 impl Window {
-    /// The window over `span_ms` (at least) that ends with the cell that holds `newest`, in `cells`
-    /// cells of `per_cell` slots each. What is later than `newest` is not in it.
+    /// The window over `span_ms` (at least) that ends with the cell that holds `newest`, in `cell_count`
+    /// cells of `slots_per_cell` slots each. What is later than `newest` is not in it.
     #[must_use]
     pub fn ending(newest: Time, span_ms: i64, cells: usize, per_cell: usize) -> Window {
         let per_cell = per_cell.max(1);

@@ -236,7 +236,7 @@ impl ChartContext<'_> {
     }
 
     /// Draws the lines, and those references that the title names or that have room for their names. The
-    /// title names the first `named` references.
+    /// title names the first `named_count` references.
     fn render_lines(&self, named_count: usize, buf: &mut Buffer) {
         let theme = self.app.theme;
         let panel = self.parts.panel;

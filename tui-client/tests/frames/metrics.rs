@@ -17,7 +17,7 @@ const EXTRA_COLUMNS: &str = "user:% system:% iowait:% steal:% mem_used:B mem_ava
 
 const MEMORY: f64 = 67_385_159_680.0;
 
-/// The values of [`FURTHER`] on a server that is at work.
+/// The values of [`EXTRA_COLUMNS`] on a server that is at work.
 fn extra_values(second: i64) -> Vec<f64> {
     let t = second as f64;
     let wave = (t / 17.0).sin();
@@ -44,7 +44,7 @@ fn extra_values(second: i64) -> Vec<f64> {
     ]
 }
 
-/// The values of an agent that collects [`FURTHER`], too.
+/// The values of an agent that collects [`EXTRA_COLUMNS`], too.
 pub(crate) fn values(second: i64) -> Vec<f64> {
     [server_values(second), extra_values(second)].concat()
 }

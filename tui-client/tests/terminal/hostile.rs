@@ -32,7 +32,7 @@ const CONNECTIONS_MAX: u64 = 1000;
 
 /// Beginnings of sequences for the terminal that the client has no use for: titles, clipboards,
 /// device control and its like, questions to which the terminal would type an answer, and what
-/// [`PLANTED`] contains.
+/// [`INJECTED`] contains.
 const FORBIDDEN: &[&str] = &[
     "\x1b]",
     "\x1bP",

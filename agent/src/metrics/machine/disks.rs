@@ -61,7 +61,7 @@ fn is_nvme_partition(stem: &str) -> bool {
     pair.is_some_and(|(controller, space)| is_number(controller) && is_number(space))
 }
 
-/// How what is told is called, in the order of [`values`].
+/// How what is told is called, in the order of [`disk_values`].
 const FIELDS: [(MetricType, &str, &str); 17] = [
     (Counter, "reads_completed", "The total number of reads completed successfully."),
     (Counter, "reads_merged", "The total number of reads merged."),

@@ -98,6 +98,6 @@ impl AsyncWrite for SshStream {
 
 impl fmt::Debug for SshStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Session").finish_non_exhaustive()
+        f.debug_struct("SshStream").finish_non_exhaustive()
     }
 }

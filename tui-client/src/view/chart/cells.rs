@@ -1,7 +1,7 @@
 //! Cells of a panel: the dots of each cell, and the line whose colour it has.
 //!
 //! A cell has one colour. Where lines share cells, the dots of all are drawn, in the colour of each line in
-//! turn for [`STRETCH`] cells, the first line first, and a reference line has the last cell of each stretch:
+//! turn for [`TURN_CELLS`] cells, the first line first, and a reference line has the last cell of each stretch:
 //!
 //! ```text
 //!  three equal lines                  aaaabbbbccccaaaabbbbcccc
