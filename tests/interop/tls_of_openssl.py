@@ -176,7 +176,7 @@ def the_client_shows_its_certificate_to_s_server_that_wants_one(programs):
 
 
 def a_certificate_that_signs_itself_is_enough_made_as_we_say(programs):
-    text = (Path(__file__).parents[2] / "SECURITY.md").read_text()
+    text = Path(__file__).parents[2].joinpath("docs", "service.md").read_text()
     command = re.search(r"^ *(openssl req (?:.*\\\n)*.*)$", text, re.MULTILINE)[1]
     command = command.replace("web-1", "localhost")
     with tempfile.TemporaryDirectory() as folder:
