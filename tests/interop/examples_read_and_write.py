@@ -1,4 +1,4 @@
-"""The examples of docs/line-format.md read the agent, and the client reads the example server."""
+"""The examples of docs/examples read the agent, and the client reads the example server."""
 
 import contextlib
 import csv
@@ -190,7 +190,7 @@ def awk_says_when_the_cpu_is_busy(programs):
 
 
 def awk_lines_of_the_page_do_what_they_say(programs):
-    page = (EXAMPLES.parent / "line-format.md").read_text()
+    page = (EXAMPLES / "README.md").read_text()
     lines = re.findall(r"awk '([^']+)'", page)
     assert len(lines) >= 3, f"the page has {len(lines)} lines of awk"
     with agent(programs, "--interval", "250ms") as port:

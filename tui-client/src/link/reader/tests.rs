@@ -136,7 +136,7 @@ fn comments_of_a_plain_stream_keep_their_place() {
     case.options.keep_lines = true;
     assert_eq!(
         case.connection("1\n# deploy\n2\n"),
-        "plain(c1) 5000=[1.0] Note(Other(Text(\"deploy\"))) 5001=[2.0]"
+        "plain(c1) 5000=[1.0] Note(Other(SafeText(\"deploy\"))) 5001=[2.0]"
     );
 }
 
