@@ -249,7 +249,7 @@ fn columns_of_a_recording_are_selected_by_the_client() {
     let file = format!("{HEADER}1.000 7 1 2\n");
     assert_eq!(read_recording(&file, Some("b:V")).0, "stream(time:s seq b) 1000#7=[2.0]");
     let (_, end) = read_recording(&file, Some("b,x"));
-    assert_eq!(end.as_deref(), Some("no column \"x\" here; there are a, b"));
+    assert_eq!(end.as_deref(), Some("no column \"x\" here; available: a, b"));
 }
 
 #[test]
