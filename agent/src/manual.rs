@@ -29,8 +29,8 @@ fn stream() -> Vec<ManualEntry> {
         ),
         text(
             "A client that sends the line loadline/1 gets a subscribed stream: a header with the \
-             names of all columns, and lines that begin with the time and the number of the sample. \
-             The request may add interval=2s, history=10m, columns=cpu,mem and resume=RUN:SEQ.",
+             names of all columns, and lines that begin with time and number of the sample. The \
+             request may add interval=2s, history=10m, columns=cpu,mem and resume=RUN:SEQ.",
         ),
         text(
             "Addresses that other machines can reach need TLS or --allow-plaintext. Without \

@@ -2,7 +2,8 @@
 //! not at all, and for the counters of `/metrics`.
 //!
 //! Readers keep their files open and read them from the start on each call. Parsers take text, not
-//! files. Once the buffers exist, nothing is allocated. Unreadable or implausible values are missing.
+//! files. Once the buffers exist, nothing is allocated. A value that is unreadable or implausible
+//! is missing.
 
 #[cfg(feature = "metrics")]
 mod cpufreq;

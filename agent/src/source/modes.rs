@@ -27,7 +27,7 @@ impl Collector for CpuModesCollector {
             shares[..2].copy_from_slice(&container_modes);
         }
         values.extend(shares);
-        // No warning: other systems have no modes, and nobody can change that.
+        // True on other systems too: a warning about missing modes would not help.
         true
     }
 }
