@@ -1,5 +1,5 @@
-//! Says which commit is built, and what is built in. The date is that of the commit, so that the same
-//! sources make the same program at any time.
+//! Puts commit, date and features into the build. The date is the commit's, so that the same
+//! sources give the same program at any time.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,7 +10,7 @@ fn main() {
     let features: Vec<&str> =
         features.split(',').filter(|it| !it.is_empty() && *it != "default").collect();
     println!("cargo::rustc-env=LOADLINE_FEATURES={}", features.join(" "));
-    // Without git, or in a folder of another project, nothing is known of the commit.
+    // Without git, or in a folder of another project, the commit is unknown.
     if git(&["rev-parse", "--show-prefix"]).as_deref() != Some("agent/") {
         return;
     }
@@ -21,7 +21,7 @@ fn main() {
         println!("cargo::rustc-env=LOADLINE_COMMIT={commit}, {date}");
         println!("cargo::rustc-env=LOADLINE_COMMIT_DATE={date}");
     }
-    // What changes with the commit; a file that is not there would have this run at each build.
+    // Files that change with the commit. A missing file would rerun this script at each build.
     let branch = git(&["symbolic-ref", "--quiet", "HEAD"]);
     for name in ["HEAD", "logs/HEAD", "packed-refs"].into_iter().chain(branch.as_deref()) {
         let path = git(&["rev-parse", "--git-path", name]);
@@ -31,7 +31,7 @@ fn main() {
     }
 }
 
-/// What git answers, if it does.
+/// Returns the output of git, if git succeeds.
 fn git(arguments: &[&str]) -> Option<String> {
     let output = Command::new("git").args(arguments).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;

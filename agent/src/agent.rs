@@ -1,4 +1,4 @@
-//! Sampler, ring, sessions and server, put together.
+//! Agent: sampler, ring, sessions and server, put together.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -25,28 +25,28 @@ use crate::source::GroupSet;
 use crate::source::{MachineFacts, MetricSource};
 use crate::ticker::TickClock;
 
-/// How long the disk has to take the last samples.
+/// Timeout for writing the last samples to disk: 500 ms, because the agent has to end.
 const ARCHIVE_FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// How an agent samples and serves.
+/// Sampling interval, history and client limits of an agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AgentSettings {
-    /// The time between samples, whole milliseconds and at least one.
+    /// Time between samples, rounded down to milliseconds, at least 1 ms.
     pub interval: Duration,
-    /// How long samples are kept; [`SAMPLES_MAX`](crate::SAMPLES_MAX) of them at most.
+    /// Time that samples are kept, at most [`SAMPLES_MAX`](crate::SAMPLES_MAX) of them.
     pub history: Duration,
-    /// How many clients the listeners let in at a time.
+    /// Limit of concurrent clients of all listeners.
     pub clients_max: usize,
-    /// How many of them may come from one address of the network.
+    /// Limit of concurrent clients from one network address.
     pub clients_per_address_max: usize,
 }
 
 impl AgentSettings {
-    /// Shortest interval: 250 ms. sysinfo needs 200 ms between two readings of the CPU use; the rest is
-    /// for ticks that are heard late.
+    /// Shortest interval: 250 ms. sysinfo needs 200 ms between two CPU refreshes; 50 ms are for
+    /// late ticks.
     pub const INTERVAL_MIN: Duration = Duration::from_millis(250);
 
-    /// Longest interval: an hour.
+    /// Longest interval: one hour.
     pub const INTERVAL_MAX: Duration = Duration::from_hours(1);
 }
 
@@ -61,20 +61,20 @@ impl Default for AgentSettings {
     }
 }
 
-/// Samples a source and serves the samples to any number of clients.
+/// Agent that samples a source and serves the samples to any number of clients.
 pub struct Agent {
     sampler: Sampler,
     service: Service,
     settings: AgentSettings,
-    /// Who reads metrics, if anybody may.
+    /// HTTP server for metrics, if enabled.
     exporter: Option<Exporter<Listener>>,
-    /// Comes true when the samples are on the disk, some time after the sampler is gone.
+    /// Resolves once all samples are on disk, after the sampler was dropped.
     archive_flushed: Option<oneshot::Receiver<()>>,
 }
 
 impl Agent {
-    /// An agent with its first sample, which is taken when the source has a true one: of the
-    /// [`MachineMetrics`](crate::Machine) after 200 ms. The system's clock and timer drive it.
+    /// Starts an agent with its first sample. A [`Machine`](crate::Machine) has its first valid
+    /// sample after 200 ms. Timestamps and ticks come from the system's clock and timer.
     ///
     /// # Panics
     /// If the source has no columns, or two of the same name.
@@ -86,8 +86,8 @@ impl Agent {
         Agent::start_with_archive(source, facts, settings, None).await
     }
 
-    /// [`Agent::start`] with the samples of earlier agents that are in the archive, in which its own
-    /// are kept as well.
+    /// Starts an agent as [`Agent::start`] does, with the history from the archive. New samples are
+    /// added to the archive.
     ///
     /// # Panics
     /// As [`Agent::start`].
@@ -101,8 +101,8 @@ impl Agent {
         Agent::start_inner(drive, Box::new(source), facts, settings, archive).await
     }
 
-    /// [`Agent::start`] with another clock than this machine's, and with the runtime's timer, which
-    /// a test or a simulation may halt and turn forward.
+    /// Starts an agent as [`Agent::start`] does, with another clock, and with the timer of the
+    /// runtime, which a test or a simulation may pause and advance.
     ///
     /// # Panics
     /// As [`Agent::start`].
@@ -124,7 +124,7 @@ impl Agent {
         mut archive: Option<Archive>,
     ) -> Agent {
         let schema = Schema::new(Stamp::TimeSeq, source.columns())
-            .expect("a source has columns, each of another name");
+            .expect("a source has columns with unique names");
         let interval = Duration::from_millis(settings.interval.as_millis().max(1) as u64);
         let mut ring = Ring::new(&schema, interval, settings.history);
         if let Some(archive) = &mut archive {
@@ -138,12 +138,12 @@ impl Agent {
         Agent { sampler, service, settings, exporter: None, archive_flushed: archived }
     }
 
-    /// The same agent that, while it [runs](Agent::run), also tells `OpenMetrics` over HTTP to who
-    /// comes in by `listeners`: `/metrics` has these groups of the machine by the names of Prometheus'
-    /// own `node_exporter`, and the agent; `/healthz` says whether samples are taken.
+    /// Adds an HTTP server that serves `OpenMetrics` while the agent [runs](Agent::run). `/metrics`
+    /// has the groups of `collect` under the names of Prometheus' `node_exporter`, and the metrics
+    /// of the agent. `/healthz` reports whether samples are taken.
     ///
     /// # Errors
-    /// The system has no thread left.
+    /// If the system has no thread left.
     #[cfg(feature = "metrics")]
     pub fn with_metrics(
         mut self,
@@ -154,31 +154,30 @@ impl Agent {
         Ok(self)
     }
 
-    /// Where it stands how this agent is.
+    /// Returns the counters behind the agent's own metrics.
     #[cfg(feature = "metrics")]
     pub(crate) fn agent_metrics(&self) -> AgentMetrics {
         let ring = self.sampler.ring();
         AgentMetrics::new(self.sampler.totals(), ring.handle(), ring.interval())
     }
 
-    /// A handle that serves one client over any stream; of an agent that does not
-    /// [`run`](Agent::run), the first sample and no more.
+    /// Returns a handle that serves one client over any stream. Unless the agent
+    /// [runs](Agent::run), the client gets the first sample only.
     #[must_use]
     pub fn service(&self) -> Service {
         self.service.clone()
     }
 
-    /// Samples, and serves who comes in by `listeners` (none is fine, see [`Agent::service`]),
-    /// until `stop` comes true. Then subscribed clients get `# bye`, and all sessions end within a
-    /// second.
+    /// Takes samples and serves the clients of `listeners`, if any, until `stop` resolves. Then
+    /// subscribed clients get `# bye`, and all sessions end within a second.
     ///
     /// # Panics
-    /// If a session does.
+    /// If a session panics.
     pub async fn run(self, listeners: Vec<Listener>, stop: impl Future<Output = ()>) {
         self.run_with(listeners, stop).await;
     }
 
-    /// [`Agent::run`] with any way in.
+    /// Runs the agent as [`Agent::run`] does, with any kind of listener.
     ///
     /// # Panics
     /// As [`Agent::run`].
@@ -193,7 +192,7 @@ impl Agent {
             never = serve_metrics(exporter.as_mut()) => match never {},
             () = stop => {}
         }
-        // The ring closes with the sampler. That tells the sessions to end.
+        // Dropping the sampler closes the ring, which ends the sessions.
         drop(sampler);
         let stop_metrics = async {
             if let Some(exporter) = exporter {
@@ -202,7 +201,7 @@ impl Agent {
         };
         tokio::join!(server.stop(), stop_metrics);
         if let Some(archived) = archived {
-            // What a disk takes no more is lost; it was told.
+            // After the timeout, unwritten samples are lost. The archive has logged why.
             let _ = timeout(ARCHIVE_FLUSH_TIMEOUT, archived).await;
         }
     }

@@ -1,4 +1,4 @@
-//! What all streams of an agent have in common.
+//! Properties that all streams of an agent share.
 
 use std::time::Duration;
 
@@ -8,12 +8,11 @@ use crate::ring::{Columns, Selection};
 use crate::source::MachineFacts;
 use crate::usage::with_suggestion;
 
-/// What an agent says of itself, and of its columns.
+/// Properties of the agent and its columns.
 pub(crate) struct AgentInfo {
     facts: MachineFacts,
-    /// All columns, behind the time and the number.
+    /// All columns, behind timestamp and sequence number.
     pub(crate) schema: Schema,
-    /// The time between two samples of this agent.
     pub(crate) interval: Duration,
 }
 
@@ -22,7 +21,7 @@ impl AgentInfo {
         AgentInfo { facts, schema: schema.with_stamp(Stamp::TimeSeq), interval }
     }
 
-    /// The header of a stream of every `every`th sample of this run.
+    /// Returns the header of a stream with every `every`th sample of `run`.
     pub(crate) fn header(&self, run: RunId, interval: Duration, every: u64) -> Note {
         let interval_ms = interval.as_millis() as u64;
         Note::Header(Header {
@@ -39,7 +38,7 @@ impl AgentInfo {
         })
     }
 
-    /// Where the columns of these names are; else what to tell the client.
+    /// Returns the positions of the named columns, or the error message for the client.
     pub(crate) fn positions(&self, names: &[String]) -> Result<Box<[u16]>, SafeText> {
         let position = |name: &String| match self.schema.position(name) {
             Some(at) => Ok(at as u16),
@@ -53,8 +52,8 @@ impl AgentInfo {
         SafeText::new(&with_suggestion(&format!("unknown column {name}"), name, &names))
     }
 
-    /// The schema of a subscribed stream; a column that was chosen twice makes none, and what to
-    /// tell the client.
+    /// Returns the schema of a subscribed stream, or the error message for the client if a column
+    /// was chosen twice.
     pub(crate) fn schema_of(&self, selection: &Selection) -> Result<Schema, SafeText> {
         let Columns::Chosen(chosen) = &selection.columns else { return Ok(self.schema.clone()) };
         let all = self.schema.columns();

@@ -1,4 +1,4 @@
-//! When a sample was taken.
+//! Clock for the timestamps of samples.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -6,32 +6,33 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use loadline_protocol::Time;
 use tokio::time::Instant;
 
-/// A wall clock that nobody bends: anchored once, then driven by the monotonic clock.
+/// Wall clock without small corrections: anchored once, then driven by the monotonic clock.
 ///
-/// What time synchronisation does within [`Clock::TOLERANCE`] leaves no trace in it. A wall clock
-/// that is further off has jumped, or the machine slept: then the anchor is set anew.
+/// Corrections by time synchronisation within [`Clock::TOLERANCE`] have no effect. A larger
+/// deviation means that the wall clock jumped, or that the machine slept: the clock is anchored
+/// again.
 pub struct Clock {
     wall_ms: Box<dyn FnMut() -> i64 + Send>,
     anchor_ms: i64,
     anchored_at: Instant,
 }
 
-/// Whether the wall clock jumped since the last look.
+/// Jump of the wall clock since the previous call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClockStep {
-    /// It did not: time went on as it should.
+    /// No jump.
     Steady,
-    /// It jumped ahead, as after a suspension: time has a hole.
+    /// Jump forward, for example after a suspension: timestamps have a gap.
     Forward,
-    /// It jumped back: the same times are about to come again.
+    /// Jump back: timestamps are about to repeat.
     Back,
 }
 
 impl Clock {
-    /// How far the wall clock may be off before that counts as a jump.
+    /// Largest deviation of the wall clock that is not a jump: 1 s, for time synchronisation.
     pub const TOLERANCE: Duration = Duration::from_secs(1);
 
-    /// The clock of this machine.
+    /// Returns the clock of this machine.
     #[must_use]
     pub fn system() -> Clock {
         Clock::new(|| {
@@ -40,19 +41,19 @@ impl Clock {
         })
     }
 
-    /// A clock that is anchored to `wall_ms`: milliseconds since the Unix epoch.
+    /// Returns a clock that is anchored to `wall_ms`, in milliseconds since the Unix epoch.
     #[must_use]
     pub fn new(mut wall_ms: impl FnMut() -> i64 + Send + 'static) -> Clock {
         let anchor_ms = wall_ms();
         Clock { wall_ms: Box::new(wall_ms), anchor_ms, anchored_at: Instant::now() }
     }
 
-    /// The time.
+    /// Returns the current time.
     pub fn now(&mut self) -> Time {
         self.now_with_step().0
     }
 
-    /// The time, and whether it jumped since the last look.
+    /// Returns the current time, and the jump of the wall clock since the previous call.
     pub fn now_with_step(&mut self) -> (Time, ClockStep) {
         let now = Instant::now();
         let elapsed_ms = now.duration_since(self.anchored_at).as_millis() as i64;
@@ -83,7 +84,7 @@ mod tests {
 
     use super::*;
 
-    /// What a clock shows 10 s after its start, if the wall clock has gone on by so much.
+    /// Checks time and step 10 s after the start, when the wall clock has advanced by `wall_ms`.
     async fn check(wall_ms: i64, expected: (i64, ClockStep)) {
         let wall = Arc::new(AtomicI64::new(1_000_000));
         let mut clock = Clock::new({
@@ -94,7 +95,7 @@ mod tests {
         wall.fetch_add(wall_ms, Ordering::Relaxed);
         let (time, step) = clock.now_with_step();
         assert_eq!((time.as_millis() - 1_000_000, step), expected, "wall clock: {wall_ms} ms on");
-        assert_eq!(clock.now_with_step(), (time, ClockStep::Steady), "a jump is told once");
+        assert_eq!(clock.now_with_step(), (time, ClockStep::Steady), "a jump is reported once");
     }
 
     #[tokio::test(start_paused = true)]
@@ -105,7 +106,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn after_a_suspension_time_goes_on_at_the_wall_clock() {
+    async fn after_a_suspension_the_clock_follows_the_wall_clock() {
         check(11_001, (11_001, ClockStep::Forward)).await;
         check(3_600_000, (3_600_000, ClockStep::Forward)).await;
     }

@@ -1,45 +1,45 @@
-//! The agent of loadline: samples a machine and serves it, a line a sample.
+//! Agent of loadline: samples a machine and serves the samples as lines of text.
 //!
-//! A library first: the program, the client that embeds an agent, and the tests run the same
-//! [`Agent`] by the same calls.
+//! The agent program, clients that embed an agent, and the tests all run the same [`Agent`].
 //!
 //! ```text
-//!  usage     how wrong words are told; manual page and completions of both programs
-//!  clock     when a sample was taken: anchored once, bent by nothing
-//!  beat      when it is time for one: a tick is one wake-up
-//!  vitals    how the agent itself is
-//!  procfs    what Linux tells of the machine, file by file
-//!  source    what is sampled; this and procfs alone touch the machine
+//!  usage      command-line errors, manual page and shell completions of both programs
+//!  clock      timestamps: anchored once to the wall clock, then driven by the monotonic clock
+//!  ticker     ticks at a fixed interval, one wake-up each
+//!  vitals     health of the agent process
+//!  procfs     readers of Linux kernel files, one module for each file
+//!  source     collectors of columns; only source and procfs read the machine
 //!    │ values, one for each column
 //!    ▼
-//!  ring      the samples of the last while, each encoded once: THE ONLY QUEUE
+//!  ring       ring buffer of the newest samples, each encoded once: THE ONLY QUEUE
 //!    │ ▲
-//!    │ └── sampler   one sample a tick, the only code here that reads the clock
+//!    │ └── sampler   one sample per tick; the only module that reads the agent's clock
 //!    ▼ cursor
-//!  about     what all streams of an agent say of it
-//!  archive   what of the samples outlives the agent
-//!  session   one client: its requests in, its rows out
+//!  agent_info header and columns, common to all streams of an agent
+//!  archive    samples on disk, which outlive the agent
+//!  session    one client: requests in, rows out
 //!    │ bytes
 //!    ▼
-//!  tls_files where its certificate is
-//!  tls       what makes a TCP port private
-//!  listen    addresses, and who comes in by them
-//!  server    all clients: accepts them, bounds their number, stops them
-//!  metrics   those who read metrics over HTTP, and what they read
-//!  agent     everything above, put together
-//!  stdio     one client on standard input and output, as ssh brings it
+//!  tls_files  paths of certificate, key and client CA
+//!  tls        encryption of TCP connections
+//!  listen     addresses, listeners and accepted connections
+//!  server     all clients: accepts them, limits their number, stops them
+//!  metrics    HTTP server for Prometheus, with its metrics
+//!  agent      all modules above, put together
+//!  stdio      one client on standard input and output, as started by ssh
 //! ```
 //!
-//! The same stream comes out of a socket and out of an in-memory pipe:
+//! A socket and an in-memory pipe carry the same stream:
 //!
 //! ```
-//! use loadline_agent::{Agent, Facts, Scripted, Settings};
+//! use loadline_agent::{Agent, AgentSettings, MachineFacts, ScriptedSource};
 //! use tokio::io::AsyncReadExt as _;
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> std::io::Result<()> {
-//! let source = Scripted::plain(|_, values| values.extend([12.5, 2400.0, 43.1, 0.52, 0.44, 0.4]));
-//! let agent = Agent::start(source, Facts::default(), Settings::default()).await;
+//! let values = [12.5, 2400.0, 43.1, 0.52, 0.44, 0.4];
+//! let source = ScriptedSource::plain(move |_, row| row.extend(values));
+//! let agent = Agent::start(source, MachineFacts::default(), AgentSettings::default()).await;
 //! let service = agent.service();
 //! let (mut client, server) = tokio::io::duplex(1024);
 //! tokio::spawn(async move { service.serve(server).await });
@@ -62,7 +62,7 @@ mod metrics;
 #[path = "metrics/none.rs"]
 mod metrics;
 #[cfg(target_os = "linux")]
-#[cfg_attr(not(any(test, feature = "metrics")), expect(dead_code, reason = "some is for metrics"))]
+#[cfg_attr(not(any(test, feature = "metrics")), expect(dead_code, reason = "partly for metrics"))]
 mod procfs;
 mod ring;
 mod sampler;

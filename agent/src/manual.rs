@@ -1,19 +1,18 @@
-//! What the manual page of the agent says besides its options.
+//! Text of the agent's manual page besides the options.
 
 use loadline_agent::{Manual, ManualEntry};
 
-/// All of it.
 pub(crate) fn manual() -> Manual {
     Manual {
         before: vec![("STREAM", stream()), ("SIGNALS", signals())],
         environment: vec![
             ManualEntry::term(
                 "NOTIFY_SOCKET, WATCHDOG_USEC, LISTEN_FDS, LISTEN_PID",
-                "How systemd is told that the agent runs, and how it hands over sockets.",
+                "Set by systemd: for readiness and watchdog messages, and sockets to listen on.",
             ),
             ManualEntry::term(
                 "NO_COLOR, CLICOLOR",
-                "The log on a terminal has no colours if the first is set, or the second is 0.",
+                "The log on a terminal has no colours if NO_COLOR is set, or if CLICOLOR is 0.",
             ),
         ],
         after: vec![("FILES", files()), ("EXAMPLES", examples()), ("SEE ALSO", see_also())],
@@ -24,18 +23,18 @@ fn stream() -> Vec<ManualEntry> {
     let text = |text: &str| ManualEntry::Text(text.to_owned());
     vec![
         text(
-            "A client that says nothing gets a line of six numbers a sample, from the moment of \
-             connecting: cpu (%), freq (MHz), mem (%), load1, load5 and load15. The first line comes at \
-             once; nan is a value that is not known.",
+            "A client that sends nothing gets a plain stream: six numbers for each sample, \
+             cpu (%), freq (MHz), mem (%), load1, load5 and load15. The first line comes at \
+             once. A value that is not known is nan.",
         ),
         text(
-            "A client that sends the line loadline/1 gets a header with the names of all columns, and \
-             lines that begin with the time and the number of the sample. It may add interval=2s, \
-             history=10m, columns=cpu,mem and resume=RUN:SEQ.",
+            "A client that sends the line loadline/1 gets a subscribed stream: a header with the \
+             names of all columns, and lines that begin with time and number of the sample. The \
+             request may add interval=2s, history=10m, columns=cpu,mem and resume=RUN:SEQ.",
         ),
         text(
-            "Addresses that other machines can reach need TLS, or --allow-plaintext. Without either, \
-             clients come by ssh: loadline USER@HOST.",
+            "Addresses that other machines can reach need TLS or --allow-plaintext. Without \
+             either, clients connect by ssh: loadline USER@HOST.",
         ),
     ]
 }
@@ -44,11 +43,11 @@ fn signals() -> Vec<ManualEntry> {
     vec![
         ManualEntry::term(
             "SIGTERM, SIGINT",
-            "Says goodbye to the clients, and ends within two seconds.",
+            "Ends within two seconds, after a note to subscribed clients.",
         ),
         ManualEntry::term(
             "SIGHUP",
-            "Has the files of --tls-cert, --tls-key and --tls-client-ca read anew.",
+            "Reloads the files of --tls-cert, --tls-key and --tls-client-ca.",
         ),
     ]
 }
@@ -57,11 +56,11 @@ fn files() -> Vec<ManualEntry> {
     vec![
         ManualEntry::term(
             "/etc/default/loadline-agent",
-            "The environment of the service: options, as in LOADLINE_AGENT_INTERVAL=2s.",
+            "Environment of the service: options, such as LOADLINE_AGENT_INTERVAL=2s.",
         ),
         ManualEntry::term(
             "/var/lib/loadline-agent",
-            "Where the service keeps its samples, so that they survive a restart.",
+            "Samples of the service, kept across restarts.",
         ),
     ]
 }
@@ -70,11 +69,11 @@ fn examples() -> Vec<ManualEntry> {
     vec![
         ManualEntry::term(
             "loadline-agent",
-            "Samples this machine, and serves it on 127.0.0.1:1027.",
+            "Samples this machine, and serves the samples on 127.0.0.1:1027.",
         ),
         ManualEntry::term(
             "loadline-agent --interval 250ms --history 10m",
-            "Four samples a second; clients can ask for those of the last ten minutes.",
+            "Takes four samples a second, and keeps the last ten minutes for clients.",
         ),
         ManualEntry::term(
             "loadline-agent --listen unix:/run/user/1000/loadline",
@@ -82,9 +81,9 @@ fn examples() -> Vec<ManualEntry> {
         ),
         ManualEntry::term(
             "loadline-agent --listen 0.0.0.0:1027 --tls-cert cert.pem --tls-key key.pem",
-            "Serves other machines, over TLS.",
+            "Serves other machines over TLS.",
         ),
-        ManualEntry::term("nc 127.0.0.1 1027", "Six numbers a second, without any client."),
+        ManualEntry::term("nc 127.0.0.1 1027", "Prints six numbers a second, without a client."),
     ]
 }
 

@@ -1,9 +1,9 @@
-//! What Linux tells of the machine: one file of this folder for one of the kernel's. For columns that
-//! sysinfo has wrong or not at all, and for `/metrics`, whose counters sysinfo does not have.
+//! Readers of Linux kernel files, one module for each file: for columns that sysinfo has wrong or
+//! not at all, and for the counters of `/metrics`.
 //!
-//! Each keeps its file open, and reads it from its beginning when it is asked; a parser beside it
-//! takes what stands there, and knows no file. Once each buffer is there, nothing is allocated. What
-//! cannot be read, or makes no sense, is not there.
+//! Readers keep their files open and read them from the start on each call. Parsers take text, not
+//! files. Once the buffers exist, nothing is allocated. A value that is unreadable or implausible
+//! is missing.
 
 #[cfg(feature = "metrics")]
 mod cpufreq;
@@ -51,12 +51,12 @@ pub(crate) use stat::{CpuTimes, StatFile, StatLine};
 #[cfg(feature = "metrics")]
 pub(crate) use vmstat::VmstatFile;
 
-/// What stands between blanks.
+/// Returns the words of a line.
 fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty())
 }
 
-/// A number that counts something: digits, and nothing else.
+/// Parses an unsigned number: digits only.
 fn number(word: &[u8]) -> Option<u64> {
     let digits = std::str::from_utf8(word).ok().filter(|_| word.iter().all(u8::is_ascii_digit))?;
     digits.parse().ok()

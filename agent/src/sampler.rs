@@ -1,4 +1,4 @@
-//! One sample a tick. The only code of the agent that reads its clock.
+//! Sampler: takes one sample per tick. Only this module reads the agent's clock.
 
 use std::convert::Infallible;
 
@@ -11,7 +11,7 @@ use crate::source::MetricSource;
 use crate::ticker::{TickClock, Ticker};
 use crate::vitals::Vitals;
 
-/// Fills the ring, tick by tick.
+/// Task that fills the ring, tick by tick.
 pub(crate) struct Sampler {
     source: Box<dyn MetricSource>,
     columns: Vec<Column>,
@@ -19,14 +19,13 @@ pub(crate) struct Sampler {
     ticker: Ticker,
     ring: Ring,
     vitals: Vitals,
-    /// When the newest sample was taken.
     sampled_at: Instant,
-    /// The values of the newest sample, kept for their memory.
+    /// Values of the newest sample. The buffer is reused.
     values: Vec<f64>,
 }
 
 impl Sampler {
-    /// Waits until the source has a true sample, and begins the ring with it.
+    /// Waits until the source has a valid sample, and begins the ring with it.
     pub(crate) async fn start(
         mut source: Box<dyn MetricSource>,
         mut clock: Clock,
@@ -36,7 +35,7 @@ impl Sampler {
         sleep(source.min_interval()).await;
         let columns = source.columns();
         let mut values = Vec::with_capacity(columns.len());
-        // Ticks are counted from the first sample on.
+        // The first sample starts the tick schedule.
         let ticker = Ticker::new(tick_clock, ring.interval());
         let time = clock.now();
         sample(source.as_mut(), &columns, &mut values);
@@ -47,18 +46,17 @@ impl Sampler {
         Sampler { source, columns, clock, ticker, ring, vitals, sampled_at, values }
     }
 
-    /// Where the samples are.
     pub(crate) fn ring(&self) -> &Ring {
         &self.ring
     }
 
-    /// What happened since the beginning.
+    /// Returns the counters since the start of the agent.
     #[cfg(feature = "metrics")]
     pub(crate) fn totals(&self) -> std::sync::Arc<crate::vitals::Totals> {
         self.vitals.totals()
     }
 
-    /// Samples until it is dropped.
+    /// Samples until the future is dropped.
     pub(crate) async fn run(&mut self) -> Infallible {
         loop {
             let tick = self.ticker.tick().await;
@@ -68,9 +66,9 @@ impl Sampler {
         }
     }
 
-    /// Waits until the shortest interval of the source has passed since the newest sample. A tick that
-    /// is heard late is closer to the next tick than an interval; the sample of the next tick then waits
-    /// for the rest. Ticks stay where they are, and no sample is lost.
+    /// Waits until the minimum interval of the source has passed since the newest sample. After a
+    /// late tick, the next tick comes sooner than one interval. Its sample then waits for the rest.
+    /// The tick schedule does not move, and no sample is lost.
     async fn wait_min_interval(&mut self) {
         let earliest = self.sampled_at + self.source.min_interval();
         if Instant::now() < earliest {
@@ -92,14 +90,14 @@ impl Sampler {
         }
     }
 
-    /// Times that come a second time belong to another run.
+    /// Begins a new run. Within a run, timestamps must not repeat.
     fn restart(&mut self, time: Time) {
         tracing::warn!(%time, "the clock was set back: a new run begins");
         self.ring.restart(time, &self.values);
     }
 }
 
-/// One sample: a value for each column, with the decimals of its unit, NaN where it is not known.
+/// Takes one sample: a value for each column, rounded to the decimals of its unit, NaN if unknown.
 fn sample(source: &mut dyn MetricSource, columns: &[Column], values: &mut Vec<f64>) {
     values.clear();
     source.sample(values);
@@ -123,7 +121,7 @@ mod tests {
         Duration::from_millis(ms)
     }
 
-    /// A source that notes when it is sampled, and says that it needs 200 ms between two samples.
+    /// Source that records when it is sampled. Its minimum interval is 200 ms.
     struct RecordingSource {
         begin: Instant,
         times: Arc<Mutex<Vec<Duration>>>,
@@ -152,7 +150,8 @@ mod tests {
         let clock = Clock::new(move || begin.elapsed().as_millis() as i64);
         let ring = Ring::new(&schema, ms(250), ms(10_000));
         let mut sampler = Sampler::start(Box::new(source), clock, TickClock::Runtime, ring).await;
-        // The first tick, due at 450 ms, is heard 60 ms late; the second 249 ms, due at 700 ms.
+        // The first tick, due at 450 ms, is handled 60 ms late; the second, due at 700 ms, 249 ms
+        // late.
         tokio::time::sleep(ms(310)).await;
         let _ = timeout(ms(1), sampler.run()).await;
         tokio::time::sleep_until(begin + ms(949)).await;

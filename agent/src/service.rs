@@ -1,34 +1,34 @@
-//! What a service manager is told: systemd, or whoever made the socket in `NOTIFY_SOCKET`. Where
-//! nobody asked, nothing is done.
+//! Notifications to the service manager: systemd, or another owner of the socket in
+//! `NOTIFY_SOCKET`. Nothing is sent without that variable.
 
 use std::convert::Infallible;
 use std::time::Duration;
 
 use loadline_agent::Service;
 
-/// How many intervals may pass without a sample before the agent is not well.
+/// Number of intervals that may pass without a sample before the watchdog pings stop.
 const OVERDUE_INTERVALS: u32 = 2;
 
-/// Clients can come in.
+/// Reports that clients can connect.
 #[cfg(target_os = "linux")]
 pub(crate) fn notify_ready(status: &str) {
     use sd_notify::NotifyState::{Ready, Status};
     notify(&[Ready, Status(status)]);
 }
 
-/// The agent reads its files anew; [`notify_ready`] says when it has.
+/// Reports that the agent reloads its files. [`notify_ready`] reports the end of the reload.
 #[cfg(target_os = "linux")]
 pub(crate) fn notify_reloading() {
     use sd_notify::NotifyState;
 
-    // Without the time the manager takes it all the same, unless it is a unit that waits for it.
+    // Only units of `Type=notify-reload` need the time.
     match NotifyState::monotonic_usec_now() {
         Ok(now) => notify(&[NotifyState::Reloading, now]),
         Err(_) => notify(&[NotifyState::Reloading]),
     }
 }
 
-/// The agent is about to end.
+/// Reports that the agent is about to end.
 #[cfg(target_os = "linux")]
 pub(crate) fn notify_stopping() {
     notify(&[sd_notify::NotifyState::Stopping]);
@@ -37,12 +37,13 @@ pub(crate) fn notify_stopping() {
 #[cfg(target_os = "linux")]
 fn notify(states: &[sd_notify::NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        tracing::warn!(%error, "the service manager cannot be told how the agent is");
+        let error = loadline_agent::without_error_number(&error.to_string());
+        tracing::warn!(%error, "cannot notify the service manager");
     }
 }
 
-/// Tells again and again that the agent is well, as long as there is a sample when there should be:
-/// a program that hangs, or that only answers, is started anew.
+/// Pings the watchdog of the service manager as long as samples are taken in time. An agent that
+/// hangs, or that answers clients but does not sample, gets restarted.
 #[cfg(target_os = "linux")]
 pub(crate) async fn run_watchdog(service: Service, interval: Duration) -> Infallible {
     use tokio::time::{Instant, sleep};
@@ -53,7 +54,7 @@ pub(crate) async fn run_watchdog(service: Service, interval: Duration) -> Infall
     let overdue = interval * OVERDUE_INTERVALS + period;
     let mut last = (service.progress(), Instant::now());
     loop {
-        // The half of it, so that one that comes late is in time.
+        // Half the period, so that a late ping is still in time.
         sleep(period / 2).await;
         let progress = service.progress();
         if progress != last.0 {

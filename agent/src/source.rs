@@ -1,10 +1,10 @@
-//! What is sampled: the machine, or a script. Beside what Linux tells in `procfs`, the only code that
-//! touches the machine.
+//! Sources of samples: the machine, or a script. Only `source` and `procfs` read the machine.
 //!
-//! sysinfo reads CPU use, memory, swap, load averages, uptime and temperatures on every system. Own
-//! readers stay where it is wrong or incomplete, or can block; the first lines of each file say why.
+//! sysinfo reads CPU use, memory, swap, load averages, uptime and temperatures on every system.
+//! Readers of our own replace sysinfo where its values are wrong or incomplete, or where it can
+//! block. The module docs of each reader give the reason.
 //!
-//! A new metric is one file beside this one's children, and one line in `part`.
+//! To add a metric, add a file to this folder and a line to `collector_for`.
 
 mod cores;
 mod cpu;
@@ -39,8 +39,8 @@ use self::limits::ContainerLimits;
 use self::snapshot::SystemSnapshot;
 use self::system::Reserve;
 
-/// Shortest time between two samples of the machine: sysinfo skips a reading of the CPU use that comes
-/// sooner, and the sample would repeat the previous one. At least 200 ms, for systems count CPU time in
+/// Shortest time between two samples of the machine. sysinfo skips a CPU refresh that comes sooner,
+/// and the sample would repeat the previous one. At least 200 ms, because systems count CPU time in
 /// hundredths of a second.
 const MIN_INTERVAL: Duration = if MINIMUM_CPU_UPDATE_INTERVAL.as_millis() > 200 {
     MINIMUM_CPU_UPDATE_INTERVAL
@@ -48,58 +48,59 @@ const MIN_INTERVAL: Duration = if MINIMUM_CPU_UPDATE_INTERVAL.as_millis() > 200 
     Duration::from_millis(200)
 };
 
-/// Something that has a value for each of its columns whenever it is asked.
+/// Source of samples: provides one value for each of its columns on request.
 pub trait MetricSource: Send {
-    /// The columns, always the same and each name once.
+    /// Returns the column definitions. Constant for the lifetime of the source; names are unique.
     fn columns(&self) -> Vec<Column>;
 
-    /// Appends one value for each column, NaN where it is not known. Never panics.
+    /// Appends one value for each column, NaN if unknown. Never panics.
     ///
-    /// A true sample needs [`min_interval`](Source::min_interval) since the previous one.
+    /// Values are valid if [`min_interval`](MetricSource::min_interval) has passed since the last
+    /// call.
     fn sample(&mut self, values: &mut Vec<f64>);
 
-    /// Shortest time between two samples, and between the making of the source and its first sample.
+    /// Returns the shortest time between two samples, and between creation and the first sample.
     fn min_interval(&self) -> Duration {
         Duration::ZERO
     }
 }
 
-/// Some columns of the machine.
+/// Collector of a group of columns of the machine.
 trait Collector: Send {
-    /// The columns, always the same.
+    /// Returns the column definitions, constant for the lifetime of the collector.
     fn columns(&self) -> Vec<Column>;
 
-    /// Appends one value for each column, NaN where it is not known. Whether the machine tells of them
-    /// at all; a gap between numbers does not count.
+    /// Appends one value for each column, NaN if unknown. Returns false if the machine does not
+    /// provide the columns at all; a single missing value does not count.
     fn sample(&mut self, now: &SystemSnapshot, values: &mut Vec<f64>) -> bool;
 }
 
-/// The machine that this program runs on.
+/// Machine that this program runs on.
 pub struct Machine {
     snapshot: SystemSnapshot,
     reserve: Reserve,
-    /// In the order of the columns; the plain stream is the first six of them, forever.
+    /// In column order. The first six columns are always those of the plain stream.
     collectors: Vec<GroupCollector>,
 }
 
-/// A part of the machine, and whose wish it is.
+/// Collector, with the group that selected it.
 struct GroupCollector {
     collector: Box<dyn Collector>,
-    /// `None` of the plain stream, which nobody chose.
+    /// `None` for the columns of the plain stream, which are always collected.
     group: Option<Group>,
-    /// That the machine does not tell of it has been said.
+    /// True once the log has said that the group is not available.
     has_warned: bool,
 }
 
 impl Machine {
-    /// The columns that an agent has if nothing else is said. Rates are measured from now on.
+    /// Returns the machine with the default groups. Rates are measured from now on.
     #[must_use]
     pub fn new() -> Machine {
         Machine::with_groups(&GroupSet::default())
     }
 
-    /// The six columns of the plain stream, then those of these groups. Rates are measured from now
-    /// on. What the machine does not tell is said once in the log.
+    /// Returns the machine with the six columns of the plain stream, then the columns of `collect`.
+    /// Rates are measured from now on. Groups that are not available are logged once.
     #[must_use]
     pub fn with_groups(collect: &GroupSet) -> Machine {
         let cores = if collect.groups().contains(&Group::Cores) { topology::count() } else { 0 };
@@ -117,13 +118,13 @@ impl Machine {
         let collectors = plain.chain(chosen).map(group_collector).collect();
         let (snapshot, reserve) = (SystemSnapshot::new(cores), Reserve::new());
         let mut machine = Machine { snapshot, reserve, collectors };
-        // The first reading is what the next one is compared with.
+        // The first sample is the baseline for the rates of the next one.
         machine.sample(&mut Vec::new());
         machine
     }
 }
 
-/// What reads the columns of a group that are not those of the plain stream.
+/// Returns the collector of a group. `None` if all its columns belong to the plain stream.
 fn collector_for(group: Group, cores: usize) -> Option<Box<dyn Collector>> {
     Some(match group {
         Group::Freq | Group::Load => return None,
@@ -160,7 +161,7 @@ impl MetricSource for Machine {
                 entry.has_warned = true;
                 tracing::warn!(
                     group = group.name(),
-                    "this machine does not tell; the columns are nan, and --collect can leave them out"
+                    "not available on this machine, reported as NaN; --collect can leave it out"
                 );
             }
         }
@@ -178,22 +179,21 @@ impl fmt::Debug for Machine {
     }
 }
 
-/// A source whose values a closure makes up: for tests, and for whatever else can be counted.
+/// Source whose values come from a closure, for tests and for custom metrics.
 pub struct ScriptedSource<F> {
     columns: Vec<Column>,
-    /// Samples taken so far.
     samples_taken: u64,
     values: F,
 }
 
 impl<F: FnMut(u64, &mut Vec<f64>) + Send> ScriptedSource<F> {
-    /// A source of these columns; `values` gets the number of the sample, from 1 on, and appends
-    /// its values.
+    /// Returns a source of `columns`. The closure gets the number of the sample, from 1, and
+    /// appends the values.
     pub fn new(columns: Vec<Column>, values: F) -> ScriptedSource<F> {
         ScriptedSource { columns, samples_taken: 0, values }
     }
 
-    /// A source of the six columns of the plain stream.
+    /// Returns a source of the six columns of the plain stream.
     pub fn plain(values: F) -> ScriptedSource<F> {
         let columns = PLAIN_COLUMNS.iter().map(|(name, unit)| Column::new(name, unit));
         ScriptedSource::new(columns.collect(), values)
@@ -213,29 +213,29 @@ impl<F: FnMut(u64, &mut Vec<f64>) + Send> MetricSource for ScriptedSource<F> {
 
 impl<F> fmt::Debug for ScriptedSource<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Scripted").field("columns", &self.columns).finish_non_exhaustive()
+        f.debug_struct("ScriptedSource").field("columns", &self.columns).finish_non_exhaustive()
     }
 }
 
-/// What does not change while the agent runs, for the header of a stream.
+/// Properties of a machine that do not change while the agent runs, for the header of a stream.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct MachineFacts {
-    /// The name of the host.
+    /// Host name.
     pub host: SafeText,
-    /// The operating system, for people.
+    /// Name and version of the operating system, for display.
     pub os: Option<SafeText>,
-    /// The number of logical cores.
+    /// Number of logical cores.
     pub cores: Option<u32>,
-    /// The size of the main memory, bytes; where it is limited, the limit.
+    /// Size of the main memory in bytes; in a container with a memory limit, the limit.
     pub memory: Option<u64>,
-    /// How many cores the container may use, where it is limited.
+    /// Number of cores that the container may use, if limited.
     pub cpu_limit: Option<CpuLimit>,
-    /// How many bytes of memory the container may use, where it is limited.
+    /// Bytes of memory that the container may use, if limited.
     pub memory_limit: Option<u64>,
 }
 
 impl MachineFacts {
-    /// What is known of the machine that this program runs on.
+    /// Returns the facts of the machine that this program runs on.
     #[must_use]
     pub fn of_this_machine() -> MachineFacts {
         let host = System::host_name().ok().filter(|name| !name.is_empty());
@@ -255,7 +255,7 @@ impl MachineFacts {
     }
 }
 
-/// Such as `Debian GNU/Linux 12`.
+/// Returns the name of the operating system, such as `Debian GNU/Linux 12`.
 fn os() -> Option<String> {
     let name = System::name().ok().filter(|name| !name.is_empty());
     match (name, System::os_version().ok()) {
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn the_plain_stream_is_there_whatever_is_collected() {
+    fn the_plain_columns_are_there_for_any_set_of_groups() {
         let names = |collect: &GroupSet| {
             let columns = Machine::with_groups(collect).columns();
             columns.iter().map(Column::to_string).collect::<Vec<_>>().join(" ")
@@ -313,11 +313,11 @@ mod tests {
     }
 
     #[test]
-    fn the_first_sample_is_no_average_since_boot() {
+    fn the_first_sample_is_not_an_average_since_boot() {
         let mut machine = Machine::with_groups(&GroupSet::plain());
         let begin = Instant::now();
         while begin.elapsed() < machine.min_interval() {
-            // Keeps a core busy, which the average since the start does not show.
+            // Keeps a core busy. An average since boot would not show that.
             std::hint::spin_loop();
         }
         let mut values = Vec::new();
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn a_script_knows_the_number_of_its_sample() {
+    fn a_scripted_source_gets_the_number_of_the_sample() {
         let mut script = ScriptedSource::plain(|number, values| values.push(number as f64));
         let mut values = Vec::new();
         script.sample(&mut values);

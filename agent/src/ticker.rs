@@ -1,36 +1,36 @@
-//! When it is time for a sample.
+//! Ticks at which samples are taken.
 
 use std::time::Duration;
 
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
-/// Which clock the beat follows.
+/// Clock that drives the ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TickClock {
-    /// That of the system, at the price of one wake-up a tick where the system can do it.
+    /// Kernel timer (timerfd): one wake-up per tick. `Runtime` where it is not available.
     System,
-    /// That of the runtime, which tests may halt and turn forward; two or three wake-ups a tick.
+    /// Timer of the tokio runtime, which tests may pause: two or three wake-ups per tick.
     Runtime,
 }
 
-/// Timers and clocks may disagree by so much about whether it is time.
+/// Tolerance for ticks that arrive early, because timers and clocks differ: 1 ms.
 const EARLY_MAX: Duration = Duration::from_millis(1);
 
-/// A tick that was heard.
+/// Delivered tick.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Tick {
-    /// The ticks before it that nobody heard: the machine or the program stood still.
+    /// Number of ticks missed before this one, because the machine or the program stood still.
     pub(crate) missed: u64,
-    /// How long after its time it was heard.
+    /// Time from the due time of the tick to its delivery.
     pub(crate) late: Duration,
 }
 
-/// Ticks at a fixed distance, counted from its making: work and late wake-ups move none of them. One
-/// that is missed, as in a suspended machine, is missed.
+/// Ticks at a fixed interval, counted from creation. Neither work nor late wake-ups move the
+/// schedule. Missed ticks, as in a suspended machine, are skipped.
 pub(crate) struct Ticker {
     kind: TickerKind,
     interval: Duration,
-    /// When the last tick was due.
+    /// Due time of the last tick.
     last: Instant,
 }
 
@@ -46,8 +46,11 @@ impl TickerKind {
         if tick_clock == TickClock::System {
             match timer::Timer::new(interval) {
                 Ok(timer) => return TickerKind::Timer(timer),
-                // A sandbox may forbid it.
-                Err(error) => tracing::debug!(%error, "no timer of the system"),
+                // A sandbox may forbid timerfd.
+                Err(error) => {
+                    let error = crate::usage::without_error_number(&error.to_string());
+                    tracing::debug!(%error, "cannot create a kernel timer, using the runtime's");
+                }
             }
         }
         #[cfg(not(target_os = "linux"))]
@@ -69,15 +72,15 @@ impl TickerKind {
 }
 
 impl Ticker {
-    /// Ticks every `interval`, for the first time one from now.
+    /// Returns a ticker whose first tick is due after one `interval`.
     ///
     /// # Panics
-    /// Outside a runtime, and if `interval` is zero.
+    /// Outside a tokio runtime, or if `interval` is zero.
     pub(crate) fn new(tick_clock: TickClock, interval: Duration) -> Ticker {
         Ticker { last: Instant::now(), interval, kind: TickerKind::new(tick_clock, interval) }
     }
 
-    /// Waits for the next tick. To be dropped while it waits is harmless.
+    /// Waits for the next tick. Cancel safe.
     pub(crate) async fn tick(&mut self) -> Tick {
         self.kind.tick().await;
         let since = self.last.elapsed();
@@ -104,7 +107,7 @@ mod timer {
     use tokio::io::Interest;
     use tokio::io::unix::AsyncFd;
 
-    /// A timer of the kernel, which rings through a file.
+    /// Kernel timer that signals ticks through a file descriptor.
     pub(super) struct Timer(AsyncFd<OwnedFd>);
 
     impl Timer {
@@ -117,7 +120,7 @@ mod timer {
             };
             let every = Itimerspec { it_interval: interval, it_value: interval };
             timerfd_settime(&timer, TimerfdTimerFlags::empty(), &every)?;
-            #[expect(deprecated, reason = "what takes its place is unsafe; this file is owned")]
+            #[expect(deprecated, reason = "the replacement is unsafe; this file is owned")]
             let timer = AsyncFd::with_interest(timer, Interest::READABLE)?;
             Ok(Timer(timer))
         }
@@ -125,20 +128,20 @@ mod timer {
         pub(super) async fn tick(&mut self) {
             loop {
                 let Ok(mut ready) = self.0.readable().await else {
-                    // Only a runtime that is shutting down has no events any more.
+                    // Fails only while the runtime shuts down.
                     return future::pending().await;
                 };
-                // How many ticks there were since the last reading: all but the last are missed.
+                // Number of expirations since the last read: all but the last one are missed.
                 let mut ticks = [0; 8];
                 match rustix::io::read(self.0.get_ref(), &mut ticks) {
                     Ok(_) => {
-                        // It is not ready until it rings again, so that nobody need try.
+                        // Not readable until the next tick: avoids a failing read.
                         ready.clear_ready();
                         return;
                     }
                     Err(Errno::AGAIN) => ready.clear_ready(),
                     Err(Errno::INTR) => {}
-                    Err(error) => panic!("a timer that can be made can be read: {error}"),
+                    Err(error) => panic!("cannot read a timerfd: {error}"),
                 }
             }
         }
@@ -149,8 +152,8 @@ mod timer {
 mod tests {
     use super::*;
 
-    /// Each of the first `count` ticks, and when it is heard by somebody who is busy for the first
-    /// while.
+    /// Returns the first `count` ticks with their arrival times. The receiver is busy during the
+    /// first 3.5 intervals.
     async fn collect_ticks(
         tick_clock: TickClock,
         interval: Duration,
@@ -159,37 +162,37 @@ mod tests {
         let begin = Instant::now();
         let mut ticker = Ticker::new(tick_clock, interval);
         tokio::time::sleep(interval * 7 / 2).await;
-        let mut heard = Vec::new();
+        let mut received = Vec::new();
         for _ in 0..count {
             let tick = ticker.tick().await;
-            heard.push((begin.elapsed(), tick));
+            received.push((begin.elapsed(), tick));
         }
-        heard
+        received
     }
 
     #[tokio::test(start_paused = true)]
     async fn missed_ticks_are_skipped_and_later_ticks_stay_on_schedule() {
         let ms = Duration::from_millis;
         let tick = |missed, late| Tick { missed, late: ms(late) };
-        let heard = collect_ticks(TickClock::Runtime, ms(1000), 3).await;
+        let received = collect_ticks(TickClock::Runtime, ms(1000), 3).await;
         let expected = [(ms(3500), tick(2, 500)), (ms(4000), tick(0, 0)), (ms(5000), tick(0, 0))];
-        assert_eq!(heard, expected);
+        assert_eq!(received, expected);
     }
 
     #[tokio::test]
-    async fn the_system_skips_missed_ticks_as_well_and_does_not_drift() {
+    async fn the_kernel_timer_skips_missed_ticks_and_does_not_drift() {
         let interval = Duration::from_millis(10);
-        let heard = collect_ticks(TickClock::System, interval, 9).await;
-        // However late each is heard: between one and the next but one lies an interval.
-        for ticks in heard.windows(3) {
-            assert!(ticks[2].0 > ticks[0].0 + interval, "{heard:?}");
+        let received = collect_ticks(TickClock::System, interval, 9).await;
+        // Even if ticks arrive late, three consecutive ticks span more than one interval.
+        for ticks in received.windows(3) {
+            assert!(ticks[2].0 > ticks[0].0 + interval, "{received:?}");
         }
-        assert!(heard[8].0 >= interval * 11, "{heard:?}");
-        assert!(heard[0].1.missed >= 2, "{heard:?}");
-        // What was missed and what was heard, together with how late, is the time that passed.
-        let ticks = heard.iter().map(|(_, tick)| tick.missed + 1).sum::<u64>() as u32;
-        let (at, last) = heard[8];
+        assert!(received[8].0 >= interval * 11, "{received:?}");
+        assert!(received[0].1.missed >= 2, "{received:?}");
+        // Missed and received ticks, plus the last delay, add up to the elapsed time.
+        let ticks = received.iter().map(|(_, tick)| tick.missed + 1).sum::<u64>() as u32;
+        let (at, last) = received[8];
         let passed = interval * ticks + last.late;
-        assert!(at.abs_diff(passed) < interval, "{heard:?}");
+        assert!(at.abs_diff(passed) < interval, "{received:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! How the agent itself is.
+//! Health of the agent process: late samples, missing values, CPU time and memory.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -9,17 +9,17 @@ use tokio::time::Instant;
 
 use crate::ticker::Tick;
 
-/// How often the agent tells how it is.
+/// Interval between health reports: one minute.
 pub(crate) const HEALTH_INTERVAL: Duration = Duration::from_mins(1);
 
-/// A sample that is taken longer after its time is late.
+/// Delay beyond which a sample counts as late: 100 ms.
 const LATE_MIN: Duration = Duration::from_millis(100);
 
-/// What happened since the agent was started, for whoever asks and whenever.
+/// Counters since the start of the agent, readable at any time.
 #[derive(Debug)]
 pub(crate) struct Totals {
     started_at: Instant,
-    /// How long after the begin the newest sample was taken.
+    /// Time from `started_at` to the newest sample, ms.
     newest_ms: AtomicU64,
     samples: AtomicU64,
     late: AtomicU64,
@@ -39,42 +39,41 @@ impl Totals {
 
 #[cfg(feature = "metrics")]
 impl Totals {
-    /// How many samples were taken.
+    /// Returns the number of samples taken.
     pub(crate) fn samples(&self) -> u64 {
         self.samples.load(Relaxed)
     }
 
-    /// How many came late, or not at all.
+    /// Returns the number of samples that were late or missed.
     pub(crate) fn late(&self) -> u64 {
         self.late.load(Relaxed)
     }
 
-    /// How long ago the newest sample was taken.
+    /// Returns the age of the newest sample.
     pub(crate) fn since_newest(&self) -> Duration {
         let newest = Duration::from_millis(self.newest_ms.load(Relaxed));
         self.started_at.elapsed().saturating_sub(newest)
     }
 }
 
-/// What happened since it was last told.
+/// Counters since the last health report.
 pub(crate) struct Vitals {
     totals: Arc<Totals>,
     since: Instant,
     cpu: Option<Duration>,
     late: u64,
     missing: u64,
-    /// What is known of each column.
     statuses: Vec<ColumnStatus>,
 }
 
-/// What is known of a column.
+/// History of values of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ColumnStatus {
-    /// It never had a value: the system has none.
+    /// No value yet: the system has none.
     NeverKnown,
-    /// It had a value, always since.
+    /// Values in all samples since the first known value.
     Present,
-    /// It had a value, and then lacked it.
+    /// At least one missing value after a known one.
     Lost,
 }
 
@@ -90,13 +89,13 @@ impl Vitals {
         }
     }
 
-    /// What happened since the beginning.
+    /// Returns the counters since the start of the agent.
     #[cfg(feature = "metrics")]
     pub(crate) fn totals(&self) -> Arc<Totals> {
         self.totals.clone()
     }
 
-    /// Takes note of a tick.
+    /// Counts late and missed ticks.
     pub(crate) fn record_tick(&mut self, tick: Tick) {
         let late = tick.missed.saturating_add(u64::from(tick.late > LATE_MIN));
         self.late = self.late.saturating_add(late);
@@ -106,7 +105,7 @@ impl Vitals {
         }
     }
 
-    /// Takes note of the values of a sample. That a column has none any more is said once.
+    /// Counts missing values. Logs once for each column that loses its value.
     pub(crate) fn record_sample(&mut self, columns: &[Column], values: &[f64]) {
         self.totals.record_sample();
         for ((status, value), column) in self.statuses.iter_mut().zip(values).zip(columns) {
@@ -115,7 +114,7 @@ impl Vitals {
                 (ColumnStatus::Present, true) => {
                     *status = ColumnStatus::Lost;
                     self.missing = self.missing.saturating_add(1);
-                    tracing::warn!(column = column.name(), "the system tells no value any more");
+                    tracing::warn!(column = column.name(), "no longer available, reported as NaN");
                 }
                 (ColumnStatus::Lost, true) => self.missing = self.missing.saturating_add(1),
                 (ColumnStatus::NeverKnown, true)
@@ -124,7 +123,7 @@ impl Vitals {
         }
     }
 
-    /// What to tell if it is time for that; then it begins anew.
+    /// Returns the health report if one is due, and resets its counters.
     pub(crate) fn poll_health(&mut self, clients: u64) -> Option<Health> {
         let passed = self.since.elapsed();
         if passed < HEALTH_INTERVAL {
@@ -158,23 +157,23 @@ pub(crate) mod process {
     use rustix::param::page_size;
     use rustix::time::{ClockId, clock_gettime};
 
-    /// The CPU time of this process, all its threads together.
+    /// CPU time of all threads of this process.
     pub(crate) fn cpu_time() -> Option<Duration> {
         clock_gettime(ClockId::ProcessCPUTime).try_into().ok()
     }
 
-    /// The resident memory of this process (`/proc/self/statm`).
+    /// Resident memory of this process. Source: `/proc/self/statm`.
     pub(crate) fn resident_bytes() -> Option<u64> {
         let text = fs::read_to_string("/proc/self/statm").ok()?;
         let pages: u64 = text.split(' ').nth(1)?.parse().ok()?;
         pages.checked_mul(page_size() as u64)
     }
 
-    /// When this process was started, seconds since the Unix epoch.
+    /// Start time of this process, in seconds since the Unix epoch.
     #[cfg(feature = "metrics")]
     pub(crate) fn start_seconds() -> Option<f64> {
         let stat = fs::read_to_string("/proc/self/stat").ok()?;
-        // The name of the program stands in parentheses, and may have anything in it.
+        // The program name stands in parentheses and may contain any character.
         let (_, words) = stat.rsplit_once(')')?;
         let ticks: u64 = words.split_ascii_whitespace().nth(19)?.parse().ok()?;
         let machine = fs::read_to_string("/proc/stat").ok()?;
@@ -183,18 +182,18 @@ pub(crate) mod process {
         Some(boot + ticks as f64 / clock_ticks_per_second() as f64)
     }
 
-    /// How many files, sockets among them, this process has open.
+    /// Number of open files of this process, sockets included.
     #[cfg(feature = "metrics")]
     pub(crate) fn open_files() -> Option<u64> {
         let folder = "/proc/self/fd";
-        // Linux tells the number as the size of the folder since 6.2; before, they are counted.
+        // Since Linux 6.2, the size of the folder is the number of files. Before, the size is 0.
         match fs::metadata(folder).ok()?.len() {
             0 => Some(fs::read_dir(folder).ok()?.count() as u64),
             count => Some(count),
         }
     }
 
-    /// How many files it may have open.
+    /// Limit of open files of this process.
     #[cfg(feature = "metrics")]
     pub(crate) fn open_files_max() -> Option<u64> {
         use rustix::process::{Resource, getrlimit};
@@ -203,7 +202,7 @@ pub(crate) mod process {
     }
 }
 
-/// Other systems tell it in ways of their own.
+/// Process values are only known on Linux.
 #[cfg(not(target_os = "linux"))]
 pub(crate) mod process {
     use std::time::Duration;
@@ -271,7 +270,6 @@ mod tests {
         assert_eq!(vitals.poll_health(0).unwrap().missing, Some(3));
     }
 
-    /// A log in memory.
     #[derive(Clone, Default)]
     struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -306,7 +304,7 @@ mod tests {
             log.lines().map(|line| line.split(" WARN ").nth(1).unwrap()).collect();
         assert_eq!(warnings.len(), 2, "{log}");
         for (line, column) in warnings.into_iter().zip(["cpu", "freq"]) {
-            assert!(line.contains("the system tells no value any more"), "{line}");
+            assert!(line.contains("no longer available, reported as NaN"), "{line}");
             assert!(line.contains(&format!("column=\"{column}\"")), "{line}");
         }
     }

@@ -1,4 +1,4 @@
-//! `/sys/devices/system/cpu/cpu*/cpufreq/`: how fast each core runs, and may run.
+//! `/sys/devices/system/cpu/cpu*/cpufreq/`: frequency of each core, and its limits.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -7,10 +7,10 @@ use super::{for_each_numbered, number};
 
 const CPU_FOLDER: &str = "/sys/devices/system/cpu";
 
-/// Room for a number, as long as it can be.
+/// Buffer for the longest possible number.
 const NUMBER_BYTES: usize = 32;
 
-/// How fast a core runs, kHz.
+/// Frequency of a core and its limits, kHz.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct CoreFrequency {
     pub(crate) core: u32,
@@ -19,7 +19,7 @@ pub(crate) struct CoreFrequency {
     pub(crate) max_khz: Option<u64>,
 }
 
-/// How fast each core runs for which the kernel says so, at most so many of them.
+/// Returns the known frequencies of the cores, at most `count_max`.
 pub(crate) fn core_frequencies(count_max: usize) -> Vec<CoreFrequency> {
     core_frequencies_in(CPU_FOLDER, count_max)
 }

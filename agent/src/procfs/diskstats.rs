@@ -1,15 +1,15 @@
-//! `/proc/diskstats`: what each block device has done.
+//! `/proc/diskstats`: counters of block devices.
 
 use super::{OpenFile, number, words};
 
-/// The kernel's file.
+/// Reader of `/proc/diskstats`.
 #[derive(Debug)]
 pub(crate) struct DiskstatsFile {
     file: OpenFile,
     buffer: Box<[u8]>,
 }
 
-/// A block device, a whole one or a part of one, and what it has done since it is there.
+/// Counters of a block device or partition since it appeared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct DiskStats<'a> {
     pub(crate) major: u32,
@@ -17,33 +17,33 @@ pub(crate) struct DiskStats<'a> {
     pub(crate) name: &'a str,
     pub(crate) read: Transfers,
     pub(crate) written: Transfers,
-    /// Requests that are not done yet.
+    /// Number of requests in progress.
     pub(crate) in_flight: u64,
-    /// How long there was at least one, ms.
+    /// Time with at least one request in progress, ms.
     pub(crate) busy_ms: u64,
-    /// The same, each request counted by itself, ms.
+    /// Sum of the time of all requests, ms.
     pub(crate) weighted_ms: u64,
-    /// What was given back; kernels count it since 4.18.
+    /// Discards. Since Linux 4.18.
     pub(crate) discarded: Option<Transfers>,
-    /// Flushes, and how long they took, ms; kernels count them since 5.5.
+    /// Number of flushes and their time, ms. Since Linux 5.5.
     pub(crate) flushed: Option<(u64, u64)>,
 }
 
-/// What was read, or written.
+/// Counters of one kind of request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Transfers {
     pub(crate) completed: u64,
     pub(crate) merged: u64,
-    /// Of 512 bytes, whatever the device has.
+    /// In units of 512 bytes, for every device.
     pub(crate) sectors: u64,
-    /// How long it took, ms.
+    /// Time of all requests, ms.
     pub(crate) ms: u64,
 }
 
-/// The bytes of a sector in this file.
+/// Size of a sector in this file, bytes.
 pub(crate) const SECTOR_BYTES: u64 = 512;
 
-/// The kernel gives about a page at a time, and no line is nearly so long.
+/// Buffer: the kernel returns about a page per read, and no line is nearly as long.
 const BUFFER_BYTES: usize = 8 * 1024;
 
 impl DiskstatsFile {
@@ -55,29 +55,29 @@ impl DiskstatsFile {
         DiskstatsFile { file: OpenFile::new(path), buffer: vec![0; BUFFER_BYTES].into() }
     }
 
-    /// Hands out each device, in the kernel's order. Whether there was one.
+    /// Passes each device to `each`, in the kernel's order. Returns whether there was one.
     pub(crate) fn for_each(&mut self, mut each: impl FnMut(DiskStats)) -> bool {
-        let mut is_any = false;
+        let mut found_any = false;
         self.file.for_each_line(&mut self.buffer, |line| {
             if let Some(disk) = DiskStats::parse(line) {
-                is_any = true;
+                found_any = true;
                 each(disk);
             }
             true
         });
-        is_any
+        found_any
     }
 }
 
 impl Transfers {
-    /// How many bytes were moved.
+    /// Returns the number of bytes transferred.
     pub(crate) fn bytes(self) -> u64 {
         self.sectors.saturating_mul(SECTOR_BYTES)
     }
 }
 
 impl DiskStats<'_> {
-    /// ` 254       0 vda 99615 27188 14462498 64450 145132 415238 157672912 1089561 0 97736 1193252 …`
+    /// Parses ` 254       0 vda 99615 27188 14462498 64450 145132 415238 157672912 1089561 0 …`.
     pub(crate) fn parse(line: &[u8]) -> Option<DiskStats<'_>> {
         let mut words = words(line);
         let (major, minor) = (number(words.next()?)?, number(words.next()?)?);
@@ -121,7 +121,7 @@ mod tests {
                     8       1 sda1 1 2 3 4\n   8      17 sdb1 1 0 2 0 3 0 4 0 0 0 0\n";
         std::fs::write(&path, text).unwrap();
         let mut found = Vec::new();
-        let is_any = DiskstatsFile::of(path.to_str().unwrap()).for_each(|disk| {
+        let found_any = DiskstatsFile::of(path.to_str().unwrap()).for_each(|disk| {
             found.push(format!(
                 "{} {}:{} {} {} {} {} {}",
                 disk.name,
@@ -134,7 +134,7 @@ mod tests {
                 disk.weighted_ms
             ));
         });
-        assert!(is_any);
+        assert!(found_any);
         assert_eq!(found, ["vda 254:0 1536 3584 9 10 11", "sdb1 8:17 1024 2048 0 0 0"]);
         assert!(!DiskstatsFile::of("/proc/no/such/file").for_each(|_| {}));
     }

@@ -1,7 +1,7 @@
-//! Which file systems are on disks of this machine.
+//! Filter for local file systems.
 
-/// Whether the file system of this kind, mounted there, is worth telling how full it is: not what
-/// `node_exporter` leaves out by default, nor what is across a network, where to ask may take for ever.
+/// Returns whether a file system of type `kind` at `point` is local and holds data. False for those
+/// that `node_exporter` excludes by default, and on a network, where a query may block forever.
 pub(crate) fn is_local_filesystem(point: &str, kind: &str) -> bool {
     let is_below = |folder: &str| {
         point.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))

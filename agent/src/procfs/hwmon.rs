@@ -1,4 +1,4 @@
-//! `/sys/class/hwmon/`: the chips that measure, and how hot it is there.
+//! `/sys/class/hwmon/`: temperatures of hardware monitoring chips.
 
 use std::fs::{self, File};
 use std::io::Read as _;
@@ -6,27 +6,27 @@ use std::path::Path;
 
 const HWMON_FOLDER: &str = "/sys/class/hwmon";
 
-/// Machines have a few dozen.
+/// Highest number of chips that are read. Machines have a few dozen.
 const CHIPS_MAX: usize = 256;
 
-/// One chip has no more files than this, a few for each sensor.
+/// Highest number of files that are read per chip: each sensor has a few.
 const FILES_MAX: usize = 1024;
 
-/// Room for a name or a number.
+/// Buffer for a name or a number.
 const VALUE_BYTES: usize = 128;
 
-/// A chip.
+/// Hardware monitoring chip.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Chip {
-    /// What it is called by where it is, as in `platform_coretemp_0`.
+    /// Identifier from the device path, such as `platform_coretemp_0`.
     pub(crate) id: String,
-    /// What it calls itself, as in `coretemp`.
+    /// Name from the driver, such as `coretemp`.
     pub(crate) name: Option<String>,
-    /// Its sensors, as in `temp1`, each with what it measures, °C.
+    /// Temperatures by sensor, such as `temp1`, °C.
     pub(crate) sensors: Vec<(String, f64)>,
 }
 
-/// The chips that measure how hot it is. `None` if there is no telling.
+/// Returns the chips with temperatures. `None` if unknown.
 pub(crate) fn chips() -> Option<Vec<Chip>> {
     chips_in(Path::new(HWMON_FOLDER))
 }
@@ -35,7 +35,7 @@ fn chips_in(folder: &Path) -> Option<Vec<Chip>> {
     let entries = fs::read_dir(folder).ok()?.flatten().take(CHIPS_MAX);
     let mut chips: Vec<_> = entries.filter_map(|entry| chip(&entry.path())).collect();
     chips.sort_by(|one, other| one.id.cmp(&other.id));
-    // Two of one name would spoil all.
+    // Duplicate names would make the metrics invalid.
     chips.dedup_by(|one, other| one.id == other.id);
     Some(chips)
 }
@@ -63,7 +63,7 @@ fn chip(folder: &Path) -> Option<Chip> {
     (!sensors.is_empty()).then_some(Chip { id, name, sensors })
 }
 
-/// Where the device is: the last two words of its path.
+/// Returns an identifier from the last two parts of the device path.
 fn device_id(folder: &Path) -> Option<String> {
     let device = fs::canonicalize(folder.join("device")).ok()?;
     let word = |path: &Path| Some(clean_name(&path.file_name()?.to_string_lossy()));
@@ -71,7 +71,7 @@ fn device_id(folder: &Path) -> Option<String> {
     (!kind.is_empty() && !name.is_empty()).then(|| format!("{kind}_{name}"))
 }
 
-/// A name as `node_exporter` writes it: `coretemp.0` is `coretemp_0`.
+/// Returns a name as `node_exporter` writes it: `coretemp_0` for `coretemp.0`.
 fn clean_name(name: &str) -> String {
     let is_part = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, ':' | '_');
     let lower = name.to_lowercase();

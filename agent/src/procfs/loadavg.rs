@@ -1,24 +1,24 @@
-//! `/proc/loadavg`: how many tasks want to run.
+//! `/proc/loadavg`: load averages.
 
 use super::{OpenFile, number, words};
 
-/// The kernel's file.
+/// Reader of `/proc/loadavg`.
 #[derive(Debug)]
 pub(crate) struct LoadavgFile(OpenFile);
 
-/// What stands in it.
+/// Content of `/proc/loadavg`.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(crate) struct LoadAverages {
     /// Over 1, 5 and 15 minutes.
     pub(crate) averages: [f64; 3],
-    /// Threads that want to run, and all threads; where the kernel says so.
+    /// Number of runnable threads, and of all threads, if known.
     pub(crate) threads: Option<(u64, u64)>,
 }
 
-/// Linux has no more tasks than this, so no more of them can want to run.
+/// Highest plausible load: the maximum number of tasks in Linux.
 const LOAD_MAX: f64 = (1 << 22) as f64;
 
-/// Room for numbers as long as they can be.
+/// Buffer for the longest possible numbers.
 const TEXT_BYTES: usize = 128;
 
 impl LoadavgFile {
@@ -32,7 +32,7 @@ impl LoadavgFile {
 }
 
 impl LoadAverages {
-    /// `0.52 0.44 0.40 1/123 4567`
+    /// Parses `0.52 0.44 0.40 1/123 4567`.
     pub(crate) fn parse(text: &[u8]) -> Option<LoadAverages> {
         let mut words = words(text);
         let mut average = || {
@@ -44,7 +44,7 @@ impl LoadAverages {
     }
 }
 
-/// `1/123`
+/// Parses `1/123`.
 fn threads(word: &[u8]) -> Option<(u64, u64)> {
     let slash = word.iter().position(|byte| *byte == b'/')?;
     Some((number(&word[..slash])?, number(&word[slash + 1..])?))

@@ -1,21 +1,21 @@
-//! `/proc/meminfo`: how much memory there is, and what it is used for.
+//! `/proc/meminfo`: size and use of the memory.
 
 use super::{OpenFile, number, words};
 
-/// The kernel's file.
+/// Reader of `/proc/meminfo`.
 #[derive(Debug)]
 pub(crate) struct MeminfoFile(OpenFile);
 
-/// What a line of it says.
+/// Value of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Amount {
-    /// So many bytes.
+    /// Size in bytes.
     Bytes(u64),
-    /// So many of something else: huge pages.
+    /// Number of items, such as huge pages.
     Count(u64),
 }
 
-/// Room for all of it, which is about 60 lines.
+/// Buffer for the whole file: about 60 lines.
 const BUFFER_BYTES: usize = 8 * 1024;
 
 impl MeminfoFile {
@@ -27,7 +27,7 @@ impl MeminfoFile {
         MeminfoFile(OpenFile::new(path))
     }
 
-    /// Hands out each line: its name, as in `Active(anon)`, and what it says.
+    /// Passes the name of each line, such as `Active(anon)`, and its value to `each`.
     pub(crate) fn for_each(&mut self, mut each: impl FnMut(&str, Amount)) {
         self.0.for_each_line(&mut [0; BUFFER_BYTES], |line| {
             if let Some((name, amount)) = parse(line) {
@@ -38,7 +38,7 @@ impl MeminfoFile {
     }
 }
 
-/// `MemTotal:       67385156 kB`
+/// Parses `MemTotal:       67385156 kB`.
 fn parse(line: &[u8]) -> Option<(&str, Amount)> {
     let colon = line.iter().position(|byte| *byte == b':')?;
     let name = std::str::from_utf8(&line[..colon]).ok()?;

@@ -1,51 +1,50 @@
-//! `/proc/self/mountinfo`: which file systems are where; and how full one is.
+//! `/proc/self/mountinfo`: mounted file systems, and their size.
 
 use std::borrow::Cow;
 
 use super::OpenFile;
 
-/// The kernel's file.
+/// Reader of `/proc/self/mountinfo`.
 #[derive(Debug)]
 pub(crate) struct MountsFile {
     file: OpenFile,
     buffer: Box<[u8]>,
 }
 
-/// A file system that is mounted. As in the kernel's file, a blank in a path is `\040` there; see
-/// [`Mount::unescape`].
+/// Mounted file system. Blanks in paths are escaped as `\040`, see [`Mount::unescape`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Mount<'a> {
-    /// The number of the device, as in `254:0`.
+    /// Device number, such as `254:0`.
     pub(crate) device_number: &'a str,
-    /// Which folder of the file system is mounted.
+    /// Folder of the file system that is mounted.
     pub(crate) root: &'a str,
-    /// Where.
+    /// Mount point.
     pub(crate) point: &'a str,
-    /// How, as in `rw,relatime`.
+    /// Options of the mount, such as `rw,relatime`.
     pub(crate) options: &'a str,
-    /// The kind of file system, as in `ext4`.
+    /// File system type, such as `ext4`.
     pub(crate) kind: &'a str,
-    /// Such as `/dev/vda`.
+    /// Device, such as `/dev/vda`.
     pub(crate) device: &'a str,
-    /// How the file system itself is used, as in `rw,cpu,cpuacct`.
+    /// Options of the file system, such as `rw,cpu,cpuacct`.
     pub(crate) super_options: &'a str,
 }
 
-/// How full a file system is, bytes.
+/// Size and use of a file system, bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Space {
     pub(crate) size: u64,
     pub(crate) free: u64,
-    /// What users other than root may still take.
+    /// Bytes available to users other than root.
     pub(crate) available: u64,
-    /// Files that there can be.
+    /// Capacity for files.
     pub(crate) files: u64,
-    /// And how many more.
+    /// Number of files that can still be created.
     pub(crate) files_free: u64,
     pub(crate) is_read_only: bool,
 }
 
-/// Room for a line: two paths of 4 KiB at most, and options.
+/// Buffer for a line: two paths of up to 4 KiB, and options.
 const BUFFER_BYTES: usize = 16 * 1024;
 
 impl MountsFile {
@@ -53,8 +52,8 @@ impl MountsFile {
         MountsFile::of("/proc/self/mountinfo")
     }
 
-    /// Those of the whole system, if we may see them: a service has some of its own, most of them
-    /// read-only.
+    /// Returns the mounts of the whole system if readable, else those of this process. A service
+    /// sees mounts of its own, mostly read-only.
     #[cfg(feature = "metrics")]
     pub(crate) fn system_wide() -> MountsFile {
         let whole = "/proc/1/mountinfo";
@@ -65,7 +64,7 @@ impl MountsFile {
         MountsFile { file: OpenFile::new(path), buffer: vec![0; BUFFER_BYTES].into() }
     }
 
-    /// Hands out each, in the order in which they were mounted.
+    /// Passes each mount to `each`, in mount order.
     pub(crate) fn for_each(&mut self, mut each: impl FnMut(Mount)) {
         self.file.for_each_line(&mut self.buffer, |line| {
             if let Some(mount) = Mount::parse(line) {
@@ -77,8 +76,8 @@ impl MountsFile {
 }
 
 impl Mount<'_> {
-    /// `36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue`, with none,
-    /// one or several words before the dash.
+    /// Parses `36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue`.
+    /// There may be any number of words like `master:1` before the dash.
     pub(crate) fn parse(line: &[u8]) -> Option<Mount<'_>> {
         let mut words = std::str::from_utf8(line).ok()?.split(' ');
         let number = words.nth(2)?;
@@ -89,7 +88,7 @@ impl Mount<'_> {
         Some(Mount { device_number: number, root, point, options, kind, device, super_options })
     }
 
-    /// A path or a device as it is called: `\040` is a blank.
+    /// Replaces the escapes in a path or device: `\040` is a blank.
     pub(crate) fn unescape(text: &str) -> Cow<'_, str> {
         if !text.contains('\\') {
             return Cow::Borrowed(text);
@@ -104,7 +103,7 @@ impl Mount<'_> {
     }
 }
 
-/// Three digits that are a byte.
+/// Parses three octal digits as a byte.
 fn octal(digits: &[u8]) -> Option<u8> {
     digits.iter().try_fold(0_u8, |sum, digit| {
         let value = digit.checked_sub(b'0').filter(|value| *value < 8)?;
@@ -113,7 +112,7 @@ fn octal(digits: &[u8]) -> Option<u8> {
 }
 
 impl Space {
-    /// Of the file system that this path is on. It may take long where that is across a network.
+    /// Returns the size of the file system of `path`. May block on a network file system.
     pub(crate) fn of(path: &str) -> Option<Space> {
         let stats = rustix::fs::statvfs(path).ok()?;
         let bytes = |blocks: u64| blocks.saturating_mul(stats.f_frsize);

@@ -1,15 +1,15 @@
-//! `/proc/net/dev`: what has passed each network interface.
+//! `/proc/net/dev`: counters of network interfaces.
 
 use super::{OpenFile, number, words};
 
-/// The kernel's file.
+/// Reader of `/proc/net/dev`.
 #[derive(Debug)]
 pub(crate) struct NetDevFile {
     file: OpenFile,
     buffer: Box<[u8]>,
 }
 
-/// An interface, and what has passed it since it is there.
+/// Counters of an interface since it appeared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NetDevice<'a> {
     pub(crate) name: &'a str,
@@ -17,7 +17,7 @@ pub(crate) struct NetDevice<'a> {
     pub(crate) sent: Traffic,
 }
 
-/// What has passed in one direction.
+/// Counters of one direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Traffic {
     pub(crate) bytes: u64,
@@ -25,15 +25,15 @@ pub(crate) struct Traffic {
     pub(crate) errors: u64,
     pub(crate) dropped: u64,
     pub(crate) overruns: u64,
-    /// Of what was received, frames that were none; of what was sent, collisions.
+    /// Framing errors if received, collisions if sent.
     pub(crate) frames_or_collisions: u64,
-    /// What was received compressed; of what was sent, how often the line was lost.
+    /// Compressed packets if received, carrier losses if sent.
     pub(crate) compressed_or_carrier: u64,
-    /// What was received by many; what was sent compressed.
+    /// Multicast packets if received, compressed packets if sent.
     pub(crate) multicast_or_compressed: u64,
 }
 
-/// The kernel gives about a page at a time, and no line is nearly so long.
+/// Buffer: the kernel returns about a page per read, and no line is nearly as long.
 const BUFFER_BYTES: usize = 8 * 1024;
 
 impl NetDevFile {
@@ -45,23 +45,23 @@ impl NetDevFile {
         NetDevFile { file: OpenFile::new(path), buffer: vec![0; BUFFER_BYTES].into() }
     }
 
-    /// Hands out each interface, in the kernel's order. Whether there was one.
+    /// Passes each interface to `each`, in the kernel's order. Returns whether there was one.
     pub(crate) fn for_each(&mut self, mut each: impl FnMut(NetDevice)) -> bool {
-        let mut is_any = false;
+        let mut found_any = false;
         self.file.for_each_line(&mut self.buffer, |line| {
             if let Some(device) = NetDevice::parse(line) {
-                is_any = true;
+                found_any = true;
                 each(device);
             }
             true
         });
-        is_any
+        found_any
     }
 }
 
 impl NetDevice<'_> {
-    /// `  eth0: 757563584   50593    0    0    0     0          0         0  4147551   49671 …`; some
-    /// kernels write no blank behind the name.
+    /// Parses `  eth0: 757563584   50593    0    0    0     0          0         0  4147551 …`.
+    /// Some kernels write no blank after the colon.
     pub(crate) fn parse(line: &[u8]) -> Option<NetDevice<'_>> {
         let colon = line.iter().rposition(|byte| *byte == b':')?;
         let name = std::str::from_utf8(line[..colon].trim_ascii()).ok()?;
@@ -101,7 +101,7 @@ mod tests {
                     br-1:7575 5 0 0 0 0 0 0 4147 4 0 0 0 0 0 0\n";
         std::fs::write(&path, text).unwrap();
         let mut found = Vec::new();
-        let is_any = NetDevFile::of(path.to_str().unwrap()).for_each(|device| {
+        let found_any = NetDevFile::of(path.to_str().unwrap()).for_each(|device| {
             found.push(format!(
                 "{} {}/{} {}/{}",
                 device.name,
@@ -111,7 +111,7 @@ mod tests {
                 device.sent.dropped
             ));
         });
-        assert!(is_any);
+        assert!(found_any);
         assert_eq!(found, ["lo 45/2 46/8", "br-1 7575/0 4147/0"]);
         assert!(!NetDevFile::of("/proc/no/such/file").for_each(|_| {}));
     }

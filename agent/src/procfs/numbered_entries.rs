@@ -1,14 +1,14 @@
-//! Folders whose entries have numbers: of cores, of processes.
+//! Folders with numbered entries, such as cores or processes.
 
 use std::mem::MaybeUninit;
 
 use rustix::fs::{Mode, OFlags, RawDir, open};
 
-/// Room for some of the entries of a folder; one with more of them is read in several pieces.
+/// Buffer for a part of the entries. Larger folders are read in several parts.
 const BUFFER_BYTES: usize = 4 * 1024;
 
-/// The numbers of the entries of a folder whose name is `prefix` and a number. What cannot be read is
-/// not there.
+/// Passes the number of each entry named `prefix` plus a number to `each`. Ignores unreadable
+/// entries.
 pub(crate) fn for_each_numbered(folder: &str, prefix: &[u8], mut each: impl FnMut(u32)) {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let Ok(folder) = open(folder, flags, Mode::empty()) else { return };

@@ -1,12 +1,12 @@
-//! Files in which the system tells how it is: opened once, and read from their beginning each time.
+//! Kernel files that are opened once, and read from the start each time.
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 
-/// A file that stays open. One that is not there, or that the system has taken away as it does with
-/// those of a core that goes offline, is opened again when it is asked for the next time.
+/// File that stays open. If it is missing, or was removed like the files of an offline core, the
+/// next read opens it again.
 #[derive(Debug)]
 pub(crate) struct OpenFile {
     path: PathBuf,
@@ -18,16 +18,15 @@ impl OpenFile {
         OpenFile { path: path.into(), file: None }
     }
 
-    /// The beginning of the text, as much of it as `buffer` holds and one reading gives. `None` if
-    /// there is none to be had now.
+    /// Returns the start of the text: as much as one read returns and `buffer` holds. `None` if
+    /// unreadable.
     pub(crate) fn read_prefix<'a>(&mut self, buffer: &'a mut [u8]) -> Option<&'a str> {
         let length = self.read(buffer, 0)?;
         std::str::from_utf8(&buffer[..length]).ok()
     }
 
-    /// Hands out each line of the text without its end, for the price of one pass, as long as `each`
-    /// is true: whoever has seen enough saves the rest. A line that `buffer` cannot hold is left out,
-    /// and so is all that follows a failure.
+    /// Passes each line without its end to `each`, in one pass, until `each` returns false. Skips
+    /// lines that are longer than `buffer`. Stops at a read error.
     pub(crate) fn for_each_line(&mut self, buffer: &mut [u8], mut each: impl FnMut(&[u8]) -> bool) {
         let (mut offset, mut pending, mut skipping) = (0, 0, false);
         while let Some(read @ 1..) = self.read(&mut buffer[pending..], offset) {
@@ -51,7 +50,7 @@ impl OpenFile {
         }
     }
 
-    /// How many bytes were read.
+    /// Returns the number of bytes read.
     fn read(&mut self, buffer: &mut [u8], offset: u64) -> Option<usize> {
         if let Some(file) = &self.file {
             if let Ok(length) = read_at(file, buffer, offset) {

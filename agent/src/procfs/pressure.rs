@@ -1,34 +1,34 @@
-//! `/proc/pressure/`: how long tasks had to wait for something that others had.
+//! `/proc/pressure/`: time that tasks waited for a busy resource.
 
 use super::{OpenFile, number, words};
 
-/// One of the kernel's files: `cpu`, `memory` or `io`.
+/// Reader of `cpu`, `memory` or `io` in `/proc/pressure/`.
 #[derive(Debug)]
 pub(crate) struct PressureFile(OpenFile);
 
-/// How much of the time somebody waited, and how much everybody.
+/// Stall times of a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(crate) struct Stalls {
-    /// When at least one task waited.
+    /// Time in which at least one task waited.
     pub(crate) some: Option<Stall>,
-    /// When all tasks that were not idle did.
+    /// Time in which all non-idle tasks waited.
     pub(crate) full: Option<Stall>,
 }
 
-/// For how long.
+/// Stall time.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(crate) struct Stall {
-    /// Of the last ten seconds, %.
+    /// Share of the last ten seconds, %.
     pub(crate) avg10: f64,
-    /// Since the machine was started, µs.
+    /// Total since boot, µs.
     pub(crate) total_us: u64,
 }
 
-/// Two lines, each of five words as long as they can be.
+/// Buffer for two lines of five words of maximum length.
 const TEXT_BYTES: usize = 512;
 
 impl PressureFile {
-    /// The pressure on this: `cpu`, `memory` or `io`.
+    /// Returns the reader for `cpu`, `memory` or `io`.
     pub(crate) fn for_resource(resource: &str) -> PressureFile {
         PressureFile::of(&format!("/proc/pressure/{resource}"))
     }
@@ -37,7 +37,7 @@ impl PressureFile {
         PressureFile(OpenFile::new(path))
     }
 
-    /// `None` where the kernel does not know, or was told not to.
+    /// Returns `None` if the kernel does not support or has disabled pressure.
     pub(crate) fn read(&mut self) -> Option<Stalls> {
         Stalls::parse(self.0.read_prefix(&mut [0; TEXT_BYTES])?.as_bytes())
     }
@@ -59,7 +59,7 @@ impl Stalls {
 }
 
 impl Stall {
-    /// `avg10=0.12 avg60=0.34 avg300=0.56 total=789`
+    /// Parses `avg10=0.12 avg60=0.34 avg300=0.56 total=789`.
     fn parse<'a>(words: impl Iterator<Item = &'a [u8]>) -> Option<Stall> {
         let (mut avg10, mut total_us) = (None, None);
         for word in words {

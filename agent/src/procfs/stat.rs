@@ -1,38 +1,37 @@
-//! `/proc/stat`: what the cores have done since the machine was started, and what was counted
-//! meanwhile.
+//! `/proc/stat`: CPU times and other counters since boot.
 
 use super::{OpenFile, number, words};
 
-/// The kernel's file.
+/// Reader of `/proc/stat`.
 #[derive(Debug)]
 pub(crate) struct StatFile {
     file: OpenFile,
     buffer: Box<[u8]>,
 }
 
-/// What a line of it tells.
+/// Value of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StatLine {
-    /// All cores together: the first line.
+    /// Times of all cores together: the first line.
     AllCpus(CpuTimes),
-    /// The core of this number. Those that are offline have no line.
+    /// Number and times of a core. Offline cores have no line.
     Cpu(u32, CpuTimes),
-    /// Interrupts since the start.
+    /// Number of interrupts since boot.
     Interrupts(u64),
-    /// How often a core went from one task to another.
+    /// Number of context switches since boot.
     ContextSwitches(u64),
-    /// When the machine was started, Unix seconds.
+    /// Boot time, in seconds since the Unix epoch.
     BootTime(u64),
-    /// Tasks begun since the start.
+    /// Number of tasks started since boot.
     Forks(u64),
-    /// Tasks that run, or could.
+    /// Number of runnable tasks.
     Running(u64),
-    /// Tasks that wait for a disk.
+    /// Number of tasks that wait for a disk.
     Blocked(u64),
 }
 
-/// How much time was spent on what, in ticks: hundredths of a second, on all but the oddest kernels.
-/// What guests used is in `user` and `nice` as well.
+/// CPU times by mode, in ticks: 1/100 s on almost all kernels. `user` and `nice` include the time
+/// of guests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct CpuTimes {
     pub(crate) user: u64,
@@ -48,14 +47,14 @@ pub(crate) struct CpuTimes {
 }
 
 impl StatFile {
-    /// Room for all that one reading gives of a machine with a few hundred cores, its line of
-    /// interrupts included. Of a larger one, the file is read in pieces.
+    /// Buffer for one read on a machine with a few hundred cores, with the line of interrupts. On
+    /// larger machines the file is read in pieces.
     pub(crate) const BUFFER_BYTES: usize = 64 * 1024;
 
-    /// Room for the first line: eleven words, each as long as a number can be.
+    /// Buffer for the first line: eleven words of maximum length.
     pub(crate) const LINE_BYTES: usize = 256;
 
-    /// The file, to be read in pieces of `room`.
+    /// Returns a reader that reads pieces of `buffer_bytes`.
     pub(crate) fn new(buffer_bytes: usize) -> StatFile {
         StatFile::of("/proc/stat", buffer_bytes)
     }
@@ -64,7 +63,7 @@ impl StatFile {
         StatFile { file: OpenFile::new(path), buffer: vec![0; buffer_bytes].into() }
     }
 
-    /// Hands out what the lines tell, as long as `for_each` is true.
+    /// Passes each known line to `each`, until `each` returns false.
     pub(crate) fn for_each(&mut self, mut each: impl FnMut(StatLine) -> bool) {
         self.file
             .for_each_line(&mut self.buffer, |line| StatLine::parse(line).is_none_or(&mut each));
@@ -96,8 +95,8 @@ impl StatLine {
 }
 
 impl CpuTimes {
-    /// `user nice system idle iowait irq softirq steal guest guest_nice`; old kernels end earlier,
-    /// but never before `idle`.
+    /// Parses `user nice system idle iowait irq softirq steal guest guest_nice`. Old kernels have
+    /// fewer values, at least up to `idle`.
     fn parse<'a>(words: impl Iterator<Item = &'a [u8]>) -> Option<CpuTimes> {
         let mut ticks = [0; 10];
         let mut count = 0;
@@ -111,14 +110,14 @@ impl CpuTimes {
         (count >= 4 && times.checked_total().is_some()).then_some(times)
     }
 
-    /// All the time there was. Of what was read it is always known.
+    /// Returns the total. Guest time is part of `user` and `nice`. Always `Some` after `parse`.
     fn checked_total(self) -> Option<u64> {
         let parts = [self.user, self.nice, self.system, self.idle, self.iowait];
         let more = [self.irq, self.softirq, self.steal];
         parts.into_iter().chain(more).try_fold(0, u64::checked_add)
     }
 
-    /// All the time there was.
+    /// Returns the total time.
     pub(crate) fn total(self) -> u64 {
         self.checked_total().unwrap_or(u64::MAX)
     }

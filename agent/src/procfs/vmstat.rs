@@ -1,12 +1,12 @@
-//! `/proc/vmstat`: what became of the pages of the memory.
+//! `/proc/vmstat`: counters of memory pages.
 
 use super::{OpenFile, number, words};
 
-/// The kernel's file.
+/// Reader of `/proc/vmstat`.
 #[derive(Debug)]
 pub(crate) struct VmstatFile(OpenFile);
 
-/// The kernel gives about a page at a time, and no line is nearly so long.
+/// Buffer: the kernel returns about a page per read, and no line is nearly as long.
 const BUFFER_BYTES: usize = 8 * 1024;
 
 impl VmstatFile {
@@ -18,7 +18,7 @@ impl VmstatFile {
         VmstatFile(OpenFile::new(path))
     }
 
-    /// Hands out each line: its name, as in `pgmajfault`, and the number that stands there.
+    /// Passes the name of each line, such as `pgmajfault`, and its number to `each`.
     pub(crate) fn for_each(&mut self, mut each: impl FnMut(&str, u64)) {
         self.0.for_each_line(&mut [0; BUFFER_BYTES], |line| {
             if let Some((name, count)) = parse(line) {

@@ -5,7 +5,7 @@ use loadline_protocol::Column;
 use super::Collector;
 use super::snapshot::SystemSnapshot;
 
-/// A column for each core that the machine has, whether it is online or not.
+/// Collector of `core0 … coreN`: a column for each core of the machine, offline cores included.
 pub(super) struct CoresCollector {
     count: usize,
 }

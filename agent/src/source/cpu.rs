@@ -5,7 +5,7 @@ use loadline_protocol::Column;
 use super::Collector;
 use super::snapshot::SystemSnapshot;
 
-/// CPU use of all cores since the previous sample.
+/// Collector of `cpu`: use of all cores since the previous sample.
 pub(super) struct CpuUsageCollector;
 
 impl Collector for CpuUsageCollector {

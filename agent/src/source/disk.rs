@@ -1,5 +1,5 @@
-//! Traffic of the disks, and how full the root file system is. Own reader on Linux: sysinfo asks each
-//! mount for its size, which blocks for a server that is gone, and lists a disk once for each mount.
+//! Disk traffic, and use of the root file system. Own reader on Linux: sysinfo asks each mount for
+//! its size, which blocks if a network server is gone, and lists a disk once for each mount.
 
 use loadline_protocol::Column;
 
@@ -7,8 +7,8 @@ use super::Collector;
 use super::rates::Rates;
 use super::snapshot::SystemSnapshot;
 
-/// Bytes a second from and to the physical disks, and how full the file system of the root is, as `df`
-/// has it: of what users other than root may have.
+/// Collector of bytes per second read and written on physical disks, and of the use of the root
+/// file system. As in `df`, space reserved for root does not count.
 pub(super) struct DiskCollector {
     reader: reader::DiskReader,
     rates: Rates,
@@ -29,11 +29,11 @@ impl Collector for DiskCollector {
     fn sample(&mut self, now: &SystemSnapshot, values: &mut Vec<f64>) -> bool {
         let DiskCollector { reader, rates } = self;
         rates.begin();
-        let is_any = reader.for_each(|name, counts| rates.add_device(name, counts));
+        let found_any = reader.for_each(|name, counts| rates.add_device(name, counts));
         values.extend(rates.finish(now.at, reader::select_physical));
         let used = reader.root_usage().and_then(|(used, available)| used_percent(used, available));
         values.push(used.unwrap_or(f64::NAN));
-        is_any || used.is_some()
+        found_any || used.is_some()
     }
 }
 
@@ -48,7 +48,7 @@ mod reader {
 
     use crate::procfs::{DiskstatsFile, Space};
 
-    /// How the names of disks begin that are made of others, or of memory.
+    /// Name prefixes of disks that consist of other disks or of memory.
     const VIRTUAL_PREFIXES: &[&str] =
         &["loop", "ram", "zram", "dm-", "md", "nbd", "sr", "fd", "drbd", "bcache"];
 
@@ -63,8 +63,8 @@ mod reader {
             self.0.for_each(|disk| each(disk.name, [disk.read.bytes(), disk.written.bytes()]))
         }
 
-        /// What is used, and what users may still have.
-        #[expect(clippy::unused_self, reason = "elsewhere there is something to keep")]
+        /// Returns the bytes in use, and the bytes available to users other than root.
+        #[expect(clippy::unused_self, reason = "other systems have state here")]
         pub(super) fn root_usage(&mut self) -> Option<(u64, u64)> {
             let space = Space::of("/")?;
             Some((space.size.saturating_sub(space.free), space.available))
@@ -75,11 +75,11 @@ mod reader {
         select_physical_in("/sys/block", names)
     }
 
-    /// A whole disk has a folder, a part of one has not. Physical is what belongs to a device; where
-    /// nothing does, names have to tell.
+    /// Selects the physical disks of `names`. Only whole disks have a folder, and only physical
+    /// disks a `device` entry. If no disk has a `device`, the name decides.
     pub(super) fn select_physical_in(folder: &str, names: &[&str]) -> Vec<bool> {
         let is_there = |path: String| access(path, Access::EXISTS).is_ok();
-        // In the kernel's names of folders, a slash is an exclamation mark.
+        // The kernel replaces a slash in a folder name by an exclamation mark.
         let folder_of = |name: &str| format!("{folder}/{}", name.replace('/', "!"));
         let is_likely = |name: &str| !VIRTUAL_PREFIXES.iter().any(|kind| name.starts_with(kind));
         let is_physical = |name: &&str| is_likely(name) && is_there(folder_of(name) + "/device");
@@ -108,7 +108,7 @@ mod reader {
         pub(super) fn for_each(&mut self, mut for_each: impl FnMut(&str, [u64; 2])) -> bool {
             let Some(disks) = &mut self.0 else { return false };
             disks.refresh(true);
-            // Several file systems of a disk have the counters of the disk.
+            // Several file systems of one disk report the same counters.
             let mut last = None;
             for disk in disks.iter() {
                 let name = Some(disk.name());

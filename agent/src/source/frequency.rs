@@ -1,5 +1,5 @@
-//! Mean frequency of the cores. Own reader on Linux: sysinfo takes the first core for all where no core
-//! changes its own frequency, and reads the whole of `/proc/cpuinfo` once a core.
+//! Mean frequency of the cores. Own reader on Linux: sysinfo reads the whole of `/proc/cpuinfo` for
+//! each core. If no core changes its own frequency, sysinfo takes the first core for all.
 
 #[cfg(target_os = "linux")]
 mod folders;
@@ -9,7 +9,7 @@ use loadline_protocol::Column;
 use super::Collector;
 use super::snapshot::SystemSnapshot;
 
-/// The mean current frequency of the cores that are online.
+/// Collector of `freq`: mean current frequency of the online cores in MHz.
 pub(super) struct FrequencyCollector(reader::FrequencyReader);
 
 impl FrequencyCollector {
@@ -29,10 +29,10 @@ impl Collector for FrequencyCollector {
     }
 }
 
-/// No core is nearly so fast: what tells more tells nothing.
+/// Highest plausible frequency, MHz: no core is nearly as fast. Higher values are ignored.
 const MHZ_MAX: f64 = 1e6;
 
-/// A mean in the making.
+/// Running mean.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 struct Mean {
     sum: f64,
@@ -47,7 +47,7 @@ impl Mean {
         }
     }
 
-    /// `None` of nothing, and of zeros: that is how systems say that they do not know.
+    /// `None` without values, and if all are 0: systems report an unknown frequency as 0.
     fn get(self) -> Option<f64> {
         (self.sum > 0.0).then(|| self.sum / self.count as f64)
     }
@@ -59,34 +59,33 @@ mod reader {
     use super::folders::FrequencyFolders;
     use crate::procfs::OpenFile;
 
-    /// After so many samples, cores whose frequency was not known before are looked for.
+    /// Number of samples between two searches for new cores.
     pub(super) const RESCAN_SAMPLES: u32 = 64;
 
-    /// Room for a piece of the kernel's list of cores, of which no line is nearly so long.
+    /// Size of a piece of `/proc/cpuinfo`. No line is nearly as long.
     const LIST_BUFFER_BYTES: usize = 8 * 1024;
 
-    /// The mean of what `psutil.cpu_freq()` has the mean of: the cores, or groups of cores, that
-    /// change their frequency together, if there are any; else the kernel's list of cores. Where
-    /// both tell the frequency of each core they have it from the same place in the kernel, and
-    /// the files are by far the shorter text.
+    /// Mean frequency from the files that `psutil.cpu_freq()` reads: cpufreq folders of cores or of
+    /// groups of cores that change their frequency together, else `/proc/cpuinfo`. If both have a
+    /// frequency for each core, the kernel takes both from the same place, and the cpufreq files
+    /// are much shorter.
     pub(super) struct FrequencyReader {
         folders: FrequencyFolders,
         list: OpenFile,
-        /// How many cores it had at the last look: behind the last of them nothing need be read.
+        /// Number of cores in the list at the last read. Nothing behind the last core is read.
         listed_cores: Option<usize>,
-        /// One for each core or group of cores that changes its frequency.
+        /// Files of each core, or group of cores, that changes its frequency.
         files: Vec<FrequencyFiles>,
-        /// How many samples are still taken before cores are looked for again.
+        /// Number of samples until the next search for cores.
         rescan_in: u32,
-        /// A piece of the list.
         buffer: Box<[u8]>,
     }
 
-    /// A folder with the frequency of a core, or of a group of cores.
+    /// Frequency files of a core, or of a group of cores.
     struct FrequencyFiles {
-        /// What governs the frequency says so.
+        /// Frequency according to the scaling driver.
         scaling_cur_freq: OpenFile,
-        /// The hardware says so, if nothing else does.
+        /// Frequency measured by the hardware, used if the scaling driver has none.
         cpuinfo_cur_freq: OpenFile,
     }
 
@@ -125,7 +124,7 @@ mod reader {
             mean.get()
         }
 
-        /// Files that are open already stay so.
+        /// Searches for cores. Open files stay open if the folders are unchanged.
         fn rescan(&mut self) {
             self.rescan_in = RESCAN_SAMPLES;
             self.listed_cores = None;
@@ -145,19 +144,19 @@ mod reader {
             }
         }
 
-        /// `None` of a core that is offline.
+        /// `None` if the core is offline.
         fn mhz(&mut self) -> Option<f64> {
             file_mhz(&mut self.scaling_cur_freq).or_else(|| file_mhz(&mut self.cpuinfo_cur_freq))
         }
     }
 
-    /// `2400000`, which are kHz
+    /// Parses `2400000`, in kHz.
     fn file_mhz(file: &mut OpenFile) -> Option<f64> {
         let khz: u32 = file.read_prefix(&mut [0; 32])?.trim().parse().ok()?;
         Some(f64::from(khz) / 1000.0)
     }
 
-    /// `cpu MHz : 2400.000`
+    /// Parses `cpu MHz : 2400.000`.
     fn line_mhz(line: &[u8]) -> Option<f64> {
         let key = b"cpu mhz";
         if !line.get(..key.len())?.eq_ignore_ascii_case(key) {
@@ -202,7 +201,7 @@ mod tests {
 
     use super::reader::{FrequencyReader, RESCAN_SAMPLES};
 
-    /// A machine of files: those of its cores below `cpu/`, and `cpuinfo`.
+    /// Simulated machine: folders of cores below `cpu/`, and `cpuinfo`.
     struct Files(TempDir);
 
     impl Files {
@@ -218,7 +217,7 @@ mod tests {
             fs::write(path, text).unwrap();
         }
 
-        /// Takes a core away as the system does.
+        /// Removes a core, as the system does when a core goes offline.
         fn remove(&self, folder: &str) {
             fs::remove_dir_all(self.0.path().join(folder)).unwrap();
         }
@@ -229,7 +228,7 @@ mod tests {
         }
     }
 
-    /// The mean after the next look for cores.
+    /// Returns the mean after the next search for cores.
     fn after_rescan(reader: &mut FrequencyReader) -> Option<f64> {
         (0..RESCAN_SAMPLES).fold(None, |_, _| reader.mean_mhz())
     }

@@ -1,11 +1,13 @@
-//! Which columns an agent has: groups of them, chosen by name.
+//! Groups of columns, chosen by name.
 
 use std::fmt;
 use std::str::FromStr;
 
-use crate::usage::nearest;
+use loadline_protocol::sanitize;
 
-/// Columns that are collected together, or not at all.
+use crate::usage::with_suggestion;
+
+/// Group of columns that are collected together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Group {
     /// `user system iowait steal`
@@ -34,7 +36,7 @@ pub(crate) enum Group {
     Uptime,
 }
 
-/// In the order of their columns.
+/// All groups, in column order.
 const GROUPS: [Group; 12] = [
     Group::Cpu,
     Group::Freq,
@@ -50,18 +52,18 @@ const GROUPS: [Group; 12] = [
     Group::Uptime,
 ];
 
-/// So many of them are collected if nothing else is said.
+/// Number of groups that are collected by default.
 const DEFAULT_COUNT: usize = 8;
 
-/// Which groups of columns a [`MachineMetrics`](crate::Machine) has beside the six of the plain stream,
-/// which are always there. Written as a list of names: `cpu,net,disk`, or `all`.
+/// Set of column groups of a [`Machine`](crate::Machine), besides the six columns of the plain
+/// stream, which are always collected. Written as a list of names: `cpu,net,disk`, or `all`.
 ///
 /// ```
-/// use loadline_agent::Collect;
-/// assert_eq!(Collect::default().to_string(), "cpu,freq,mem,load,swap,net,disk,pressure");
-/// assert_eq!("uptime, net".parse::<Collect>().unwrap().to_string(), "net,uptime");
-/// let error = "dsik".parse::<Collect>().unwrap_err().to_string();
-/// assert!(error.starts_with("there is no group dsik; did you mean disk?"), "{error}");
+/// use loadline_agent::GroupSet;
+/// assert_eq!(GroupSet::default().to_string(), "cpu,freq,mem,load,swap,net,disk,pressure");
+/// assert_eq!("uptime, net".parse::<GroupSet>().unwrap().to_string(), "net,uptime");
+/// let error = "dsik".parse::<GroupSet>().unwrap_err().to_string();
+/// assert!(error.starts_with("unknown group `dsik`; did you mean disk?"), "{error}");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupSet {
@@ -69,14 +71,9 @@ pub struct GroupSet {
     groups: Vec<Group>,
 }
 
-/// A name that no group has.
+/// Unknown group name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "there is no group {}; {}the groups are {}, or all",
-    loadline_protocol::sanitize(name),
-    suggestion(name),
-    names(&GROUPS)
-)]
+#[error("{}", unknown_group(name))]
 pub struct GroupError {
     name: String,
 }
@@ -101,19 +98,19 @@ impl Group {
 }
 
 impl GroupSet {
-    /// All groups there are.
+    /// Returns all groups.
     #[must_use]
     pub fn all() -> GroupSet {
         GroupSet { groups: GROUPS.into() }
     }
 
-    /// No group: the six columns of the plain stream.
+    /// Returns no group: the six columns of the plain stream.
     #[must_use]
     pub fn plain() -> GroupSet {
         GroupSet { groups: Vec::new() }
     }
 
-    /// In the order of their columns.
+    /// Returns the groups in column order.
     pub(crate) fn groups(&self) -> &[Group] {
         &self.groups
     }
@@ -153,10 +150,9 @@ fn names(groups: &[Group]) -> String {
     groups.iter().map(|group| group.name()).collect::<Vec<_>>().join(",")
 }
 
-/// The group that was meant, if it can be told.
-fn suggestion(name: &str) -> String {
-    let suggested = nearest(name, GROUPS.iter().map(|group| group.name()));
-    suggested.map_or(String::new(), |meant| format!("did you mean {meant}? "))
+fn unknown_group(name: &str) -> String {
+    let names: Vec<&str> = GROUPS.iter().map(|group| group.name()).chain(["all"]).collect();
+    with_suggestion(&format!("unknown group `{}`", sanitize(name)), name, &names)
 }
 
 #[cfg(test)]
@@ -171,12 +167,12 @@ mod tests {
         assert_eq!(read("cores,cpu,cores").unwrap(), "cpu,cores");
         assert_eq!(read(" all ").unwrap(), GroupSet::all().to_string());
         for (wrong, expected) in [
-            ("", "there is no group ; the groups are cpu,"),
-            ("cpu,", "there is no group ; the groups"),
-            ("pressur", "there is no group pressur; did you mean pressure? the groups are"),
+            ("", "unknown group ``; available: cpu, freq,"),
+            ("cpu,", "unknown group ``; available: cpu, freq,"),
+            ("pressur", "unknown group `pressur`; did you mean pressure? available: cpu,"),
             ("memory", "did you mean mem?"),
-            ("xyz", "there is no group xyz; the groups are cpu,freq,mem,load,swap,net,disk,"),
-            ("\x1b[2J", "there is no group \u{fffd}[2J"),
+            ("xyz", "unknown group `xyz`; available: cpu, freq, mem, load, swap, net, disk,"),
+            ("\x1b[2J", "unknown group `\u{fffd}[2J`"),
         ] {
             let error = read(wrong).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");

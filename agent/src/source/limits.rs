@@ -1,8 +1,8 @@
-//! What a container may have: the limits of its control group. Own reader: sysinfo has no CPU limit, and
-//! no use of it.
+//! CPU and memory limits of the container. Own reader: sysinfo has no CPU limit, and no CPU use of
+//! the container.
 //!
-//! They are those of process 1 as this one sees it. In a container, that is the container. On the
-//! machine itself it is the machine, whatever the service that runs the agent may have.
+//! The limits are those of the cgroup of process 1, as this process sees it: in a container, the
+//! container's. On the machine itself there are none, even if the agent's own service has limits.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -14,25 +14,25 @@ use super::{system, topology};
 
 mod cgroups;
 
-/// Limits are changed while a container runs, but seldom.
+/// Limits may change while a container runs, but rarely do.
 const REFRESH_INTERVAL: Duration = Duration::from_mins(1);
 
-/// What is used of limits, where there are any.
+/// Container limits, and the use of the limited cgroups.
 pub(super) struct ContainerLimits {
-    /// From the innermost group outwards: each of them may limit.
+    /// Cgroups from the innermost outwards. Each of them may have a limit.
     cpu: Vec<CpuCgroup>,
     memory: Vec<MemoryCgroup>,
-    /// What there is: more than that is no limit.
+    /// A limit above the capacity of the host is no limit.
     capacity: HostCapacity,
     refreshed_at: Option<Instant>,
-    /// Which group limits, and to what.
+    /// Position of the cgroup with the lowest limit, and the limit.
     cpu_limit: Option<(usize, CpuLimit)>,
     memory_limit: Option<(usize, u64)>,
-    /// When the limited group had used how much: in all, by programs, and by the kernel for them, ns.
+    /// Time and CPU use of the limited cgroup at the last call: total, user and system, ns.
     last: Option<(Instant, [u64; 3])>,
 }
 
-/// What a machine has.
+/// Capacity of the host.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct HostCapacity {
     pub(super) cores: u32,
@@ -46,7 +46,7 @@ impl ContainerLimits {
         ContainerLimits::of(Path::new("/"), HostCapacity { cores, memory })
     }
 
-    /// Of a machine whose files are below this folder.
+    /// Returns the limits of a machine whose files are below `root`.
     pub(super) fn of(root: &Path, capacity: HostCapacity) -> ContainerLimits {
         ContainerLimits {
             cpu: cpu_cgroups(root),
@@ -59,7 +59,7 @@ impl ContainerLimits {
         }
     }
 
-    /// Sees what the limits are, if that was long ago.
+    /// Reads the limits, unless they are recent.
     pub(super) fn refresh(&mut self, at: Instant) {
         let is_fresh = |refreshed_at| at.saturating_duration_since(refreshed_at) < REFRESH_INTERVAL;
         if self.refreshed_at.is_some_and(is_fresh) {
@@ -80,18 +80,18 @@ impl ContainerLimits {
         self.memory_limit = memory.min_by_key(|(_, limit)| *limit);
     }
 
-    /// How many cores there are to be had.
+    /// Returns the number of cores that the container may use.
     pub(super) fn cpu_limit(&self) -> Option<CpuLimit> {
         self.cpu_limit.map(|(_, limit)| limit)
     }
 
-    /// How many bytes there are to be had.
+    /// Returns the bytes of memory that the container may use.
     pub(super) fn memory_limit(&self) -> Option<u64> {
         self.memory_limit.map(|(_, limit)| limit)
     }
 
-    /// If there is a limit: how much of it was used since this was asked the last time, %: in all, by
-    /// programs, and by the kernel for them.
+    /// Returns the CPU use since the previous call in % of the limit: total, user and system.
+    /// `None` if there is no limit.
     pub(super) fn cpu_use(&mut self, at: Instant) -> Option<[f64; 3]> {
         let (group, limit) = self.cpu_limit?;
         let used = self.cpu.get_mut(group)?.used();
@@ -103,14 +103,14 @@ impl ContainerLimits {
         Some(percents.unwrap_or([f64::NAN; 3]))
     }
 
-    /// If there is a limit: the bytes in use, and the limit.
+    /// Returns the bytes in use, and the limit. `None` if there is no limit.
     pub(super) fn memory_use(&mut self) -> Option<(u64, u64)> {
         let (group, limit) = self.memory_limit?;
         Some((self.memory.get_mut(group)?.used()?, limit))
     }
 }
 
-/// `None` if no time has passed, or a counter went back.
+/// `None` if no time has passed, or if a counter went back.
 fn percents(
     before: [u64; 3],
     used: [u64; 3],
@@ -120,7 +120,7 @@ fn percents(
     let capacity_ns = passed.as_secs_f64() * limit.cores() * 1e9;
     let mut percents = [f64::NAN; 3];
     for (percent, (used, before)) in percents.iter_mut().zip(used.into_iter().zip(before)) {
-        // What is left of one period may be used in the next: for a moment it can be more than all.
+        // The rest of one period can be used in the next: use may exceed the limit for a moment.
         *percent = (used.checked_sub(before)? as f64 / capacity_ns * 100.0).min(100.0);
     }
     (capacity_ns > 0.0).then_some(percents)

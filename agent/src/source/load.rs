@@ -1,4 +1,4 @@
-//! How many tasks want to run.
+//! Load averages.
 
 use loadline_protocol::Column;
 use sysinfo::System;
@@ -6,7 +6,7 @@ use sysinfo::System;
 use super::Collector;
 use super::snapshot::SystemSnapshot;
 
-/// The load averages over 1, 5 and 15 minutes.
+/// Collector of the load averages over 1, 5 and 15 minutes.
 pub(super) struct LoadCollector;
 
 impl Collector for LoadCollector {
@@ -15,7 +15,7 @@ impl Collector for LoadCollector {
     }
 
     fn sample(&mut self, _: &SystemSnapshot, values: &mut Vec<f64>) -> bool {
-        // Windows has none, and sysinfo shows zeros for them.
+        // Windows has no load averages, and sysinfo returns zeros.
         let load = System::load_average().ok().filter(|_| cfg!(unix));
         values.extend(load.map_or([f64::NAN; 3], |load| [load.one, load.five, load.fifteen]));
         true

@@ -1,4 +1,4 @@
-//! How full the main memory is.
+//! Use of the main memory.
 
 use loadline_protocol::Column;
 
@@ -6,10 +6,10 @@ use super::Collector;
 use super::snapshot::SystemSnapshot;
 use super::system::MemorySizes;
 
-/// The part of the memory that programs cannot get any more.
+/// Collector of `mem`: memory that is not available to programs, in % of the total.
 pub(super) struct MemoryPercentCollector;
 
-/// The same in bytes, how much a program could get, and how much there is.
+/// Collector of used, available and total memory in bytes.
 pub(super) struct MemoryBytesCollector;
 
 impl Collector for MemoryPercentCollector {
@@ -36,7 +36,7 @@ impl Collector for MemoryBytesCollector {
 }
 
 impl MemorySizes {
-    // sysinfo's own `used_memory()` overflows if more is available than there is.
+    // sysinfo's `used_memory()` overflows if more is available than the total.
     fn used(self) -> u64 {
         self.total.saturating_sub(self.available)
     }
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_available_is_in_use() {
+    fn used_memory_is_total_minus_available() {
         let percent = |total, available| {
             MemorySizes { total, available, swap_total: 0, swap_free: 0 }.percent()
         };

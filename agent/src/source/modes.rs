@@ -1,13 +1,13 @@
-//! Time of the cores by mode. Own reader on Linux: sysinfo has the CPU use as one number only.
+//! CPU time by mode. Own reader on Linux: sysinfo has only the total CPU use.
 
 use loadline_protocol::Column;
 
 use super::Collector;
 use super::snapshot::SystemSnapshot;
 
-/// Shares of the time of all cores since the previous sample: programs (`user`, nice ones and guests
-/// included), the kernel (`system`, with interrupts), waiting for disks (`iowait`), and other virtual
-/// machines on the same hardware (`steal`). `cpu` is `user`, `system` and `steal` together.
+/// Collector of shares of the time of all cores since the previous sample: `user` (with nice and
+/// guests), `system` (with interrupts), `iowait`, and `steal` (time used by other virtual machines
+/// on the same hardware). `cpu` is the sum of `user`, `system` and `steal`.
 pub(super) struct CpuModesCollector(reader::CpuModesReader);
 
 impl CpuModesCollector {
@@ -27,7 +27,7 @@ impl Collector for CpuModesCollector {
             shares[..2].copy_from_slice(&container_modes);
         }
         values.extend(shares);
-        // Other systems have no modes, and there is nothing to do about it.
+        // True on other systems too: a warning about missing modes would not help.
         true
     }
 }
@@ -46,14 +46,14 @@ mod reader {
             CpuModesReader { stat: StatFile::new(StatFile::LINE_BYTES), last: None }
         }
 
-        /// Shares since the previous call, in the order of the columns, %.
+        /// Returns the shares since the previous call in column order, %.
         pub(super) fn shares(&mut self) -> Option<[f64; 4]> {
             let mut now = None;
             self.stat.for_each(|line| {
                 if let StatLine::AllCpus(times) = line {
                     now = Some(times);
                 }
-                // The line of all cores together is the first.
+                // The first line has the totals of all cores.
                 false
             });
             let last = std::mem::replace(&mut self.last, now);
@@ -61,10 +61,10 @@ mod reader {
         }
     }
 
-    /// `None` if there was no time between the two.
+    /// `None` if no time has passed.
     pub(super) fn shares_between(last: CpuTimes, now: CpuTimes) -> Option<[f64; 4]> {
         let total = now.total().checked_sub(last.total()).filter(|ticks| *ticks > 0)?;
-        // The count of the time spent waiting for disks may go back a little.
+        // The kernel's iowait counter may go back a little.
         let more = |now: u64, last: u64| now.saturating_sub(last).min(total);
         let percent = |ticks: u64| ticks.min(total) as f64 / total as f64 * 100.0;
         let system = more(now.system, last.system);
@@ -87,7 +87,7 @@ mod reader {
             CpuModesReader
         }
 
-        #[expect(clippy::unused_self, reason = "the reader of Linux has something to keep")]
+        #[expect(clippy::unused_self, reason = "same interface as on Linux")]
         pub(super) fn shares(&mut self) -> Option<[f64; 4]> {
             None
         }

@@ -1,5 +1,5 @@
-//! Traffic of the network interfaces. Own reader on Linux: sysinfo reads a dozen files for each
-//! interface, and does not say which interfaces are physical.
+//! Network traffic. Own reader on Linux: sysinfo reads a dozen files for each interface, and does
+//! not mark physical interfaces.
 
 use loadline_protocol::Column;
 
@@ -7,7 +7,7 @@ use super::Collector;
 use super::rates::Rates;
 use super::snapshot::SystemSnapshot;
 
-/// Bytes a second in and out, the sum of the physical interfaces.
+/// Collector of bytes per second received and sent, summed over the physical interfaces.
 pub(super) struct NetCollector {
     reader: reader::NetReader,
     rates: Rates,
@@ -27,21 +27,21 @@ impl Collector for NetCollector {
     fn sample(&mut self, now: &SystemSnapshot, values: &mut Vec<f64>) -> bool {
         let NetCollector { reader, rates } = self;
         rates.begin();
-        let is_any = reader.for_each(|name, counts| rates.add_device(name, counts));
+        let found_any = reader.for_each(|name, counts| rates.add_device(name, counts));
         values.extend(rates.finish(now.at, reader::select_physical));
-        is_any
+        found_any
     }
 }
 
-/// How the names of interfaces begin behind which another one is, or none at all: counted as well,
-/// their traffic would be counted twice.
+/// Name prefixes of virtual interfaces. Their traffic passes another interface, or none: counting
+/// both would count the traffic twice.
 const VIRTUAL_PREFIXES: &[&str] = &[
     "lo", "veth", "docker", "br-", "virbr", "vnet", "tun", "tap", "wg", "ifb", "dummy", "bond",
     "team", "cni", "cali", "flannel", "vxlan", "gre", "sit", "ip6", "lxc", "lxdbr", "vmbr", "utun",
     "awdl", "bridge", "llw", "gif", "stf",
 ];
 
-/// Whether this is likely to lead somewhere, by its name. `eth0.5` is a network within `eth0`.
+/// Returns whether an interface looks physical by its name. `eth0.5` is a VLAN on `eth0`.
 fn is_likely_physical(name: &str) -> bool {
     !name.contains('.') && !VIRTUAL_PREFIXES.iter().any(|kind| name.starts_with(kind))
 }
@@ -68,14 +68,14 @@ mod reader {
         select_physical_in("/sys/class/net", names)
     }
 
-    /// Physical is what belongs to a device. Where nothing does, as in a container, names have to
-    /// tell.
+    /// Selects the interfaces that belong to a device. If none does, as in a container, the name
+    /// decides.
     pub(super) fn select_physical_in(folder: &str, names: &[&str]) -> Vec<bool> {
         let has = |name: &str, file: &str| {
             access(format!("{folder}/{name}/{file}"), Access::EXISTS).is_ok()
         };
-        // What belongs to another one that belongs to a device is counted there: so it is with the
-        // accelerated interfaces of some clouds.
+        // The master counts the traffic as well if both belong to a device, as with the accelerated
+        // interfaces of some clouds.
         let is_physical = |name: &&str| has(name, "device") && !has(name, "master/device");
         let physical: Vec<bool> = names.iter().map(is_physical).collect();
         if physical.contains(&true) {
@@ -137,7 +137,7 @@ mod tests {
         make("eth0/device");
         make("bond0");
         make("enp1s0/device");
-        // A port of the bond, and an accelerated one of eth0.
+        // A port of the bond, and an accelerated port of eth0.
         make("enp1s0/master");
         make("enP2/device");
         make("enP2/master/device");

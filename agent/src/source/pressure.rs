@@ -1,12 +1,12 @@
-//! How long tasks have to wait for what others have. Own reader on Linux: sysinfo has no pressure.
+//! Pressure stall information (PSI). Own reader on Linux: sysinfo has none.
 
 use loadline_protocol::Column;
 
 use super::Collector;
 use super::snapshot::SystemSnapshot;
 
-/// The part of the last ten seconds in which at least one task waited for a core, for memory, or for a
-/// disk. Only Linux counts it.
+/// Collector of the share of the last ten seconds in which at least one task waited for CPU, memory
+/// or disk. Linux only.
 pub(super) struct PressureCollector(reader::PressureReader);
 
 impl PressureCollector {
@@ -56,7 +56,7 @@ mod reader {
             PressureReader
         }
 
-        #[expect(clippy::unused_self, reason = "the reader of Linux has something to keep")]
+        #[expect(clippy::unused_self, reason = "same interface as on Linux")]
         pub(super) fn percents(&mut self) -> [f64; 3] {
             [f64::NAN; 3]
         }

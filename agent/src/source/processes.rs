@@ -5,7 +5,7 @@ use loadline_protocol::Column;
 use super::Collector;
 use super::snapshot::SystemSnapshot;
 
-/// The processes that this one can see, each counted once however many threads it has.
+/// Collector of `procs`: processes visible to this one. Threads do not count.
 pub(super) struct ProcessCollector(reader::ProcessReader);
 
 impl ProcessCollector {
@@ -37,11 +37,11 @@ mod reader {
             ProcessReader
         }
 
-        #[expect(clippy::unused_self, reason = "elsewhere there is something to keep")]
+        #[expect(clippy::unused_self, reason = "other systems have state here")]
         pub(super) fn count(&mut self) -> Option<usize> {
             let mut count = 0;
             for_each_numbered("/proc", b"", |_| count += 1);
-            // This one is there at least.
+            // The count includes this process.
             (count > 0).then_some(count)
         }
     }

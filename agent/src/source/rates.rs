@@ -1,28 +1,28 @@
-//! How fast counters go up.
+//! Rates of counters.
 
 use std::time::Instant;
 
-/// The most devices that are told apart; on a machine with more of them, the rest are not counted.
+/// Highest number of tracked devices. Further devices are not counted.
 const DEVICES_MAX: usize = 4096;
 
-/// How fast two counters go up, summed over the devices that are meant.
+/// Rates of two counters, summed over the selected devices.
 ///
-/// A device that appears adds nothing until it was read twice. A counter that goes back makes a gap:
-/// nobody knows how far it had come before.
+/// A new device counts from its second sample on. A counter that goes back makes a gap, because its
+/// increase is unknown.
 #[derive(Debug, Default)]
 pub(super) struct Rates {
-    /// In the order in which they were read the last time.
+    /// Devices read in this sample, then the others in the order of the previous one.
     devices: Vec<DeviceCounters>,
-    /// How many of them were read this time.
+    /// Number of devices read in this sample.
     read_count: usize,
-    /// Whether there are other devices than the last time.
+    /// True if the devices differ from the previous sample.
     has_changed: bool,
-    /// What the counters of all that is meant have gone up by; `None` if one went back.
+    /// Increase of the counters of all selected devices. `None` if a counter went back.
     sums: Option<[u64; 2]>,
     last: Option<Instant>,
 }
 
-/// A device at its last reading.
+/// Counters of a device at the last sample.
 #[derive(Debug)]
 struct DeviceCounters {
     name: String,
@@ -31,12 +31,12 @@ struct DeviceCounters {
 }
 
 impl Rates {
-    /// Begins a reading.
+    /// Begins a sample.
     pub(super) fn begin(&mut self) {
         (self.read_count, self.has_changed, self.sums) = (0, false, Some([0; 2]));
     }
 
-    /// Takes the counters of a device, each device once a reading.
+    /// Adds the counters of a device. Call once for each device and sample.
     pub(super) fn add_device(&mut self, name: &str, counts: [u64; 2]) {
         let offset = self.devices[self.read_count..].iter().position(|device| device.name == name);
         let Some(offset) = offset else {
@@ -48,7 +48,7 @@ impl Rates {
             }
             return;
         };
-        // Devices keep their order, and then there is nothing to move.
+        // Devices usually keep their order, so that nothing moves.
         self.devices[self.read_count..=self.read_count + offset].rotate_right(1);
         let device = &mut self.devices[self.read_count];
         self.read_count += 1;
@@ -61,20 +61,20 @@ impl Rates {
         }
     }
 
-    /// Ends a reading: how much a second since the last one. If there are other devices than then,
-    /// `choose` is asked which of them are meant.
+    /// Ends a sample and returns the increase per second since the previous one. If the devices
+    /// have changed, `select` returns which of them count.
     pub(super) fn finish(
         &mut self,
         at: Instant,
-        choose: impl Fn(&[&str]) -> Vec<bool>,
+        select: impl Fn(&[&str]) -> Vec<bool>,
     ) -> [f64; 2] {
         self.has_changed |= self.devices.len() > self.read_count;
         self.devices.truncate(self.read_count);
-        // What is meant from now on adds nothing to the sums of before.
-        let is_any = self.devices.iter().any(|device| device.is_counted);
+        // The sums include only devices selected in the previous sample.
+        let any_counted = self.devices.iter().any(|device| device.is_counted);
         if self.has_changed {
             let names: Vec<&str> = self.devices.iter().map(|device| device.name.as_str()).collect();
-            let selected = choose(&names);
+            let selected = select(&names);
             for (device, is_counted) in self.devices.iter_mut().zip(selected) {
                 device.is_counted = is_counted;
             }
@@ -82,7 +82,7 @@ impl Rates {
         let last = self.last.replace(at);
         let passed = last.map(|last| at.saturating_duration_since(last).as_secs_f64());
         match (self.sums, passed.filter(|seconds| *seconds > 0.0)) {
-            (Some(sums), Some(seconds)) if is_any => sums.map(|sum| sum as f64 / seconds),
+            (Some(sums), Some(seconds)) if any_counted => sums.map(|sum| sum as f64 / seconds),
             _ => [f64::NAN; 2],
         }
     }
@@ -96,21 +96,21 @@ mod tests {
 
     use super::*;
 
-    /// The devices of a reading with their counters, and the rate that is made of them.
-    type Reading<'a> = (&'a [(&'a str, u64)], Option<f64>);
+    /// Devices of a sample with their counters, and the expected rate.
+    type Sample<'a> = (&'a [(&'a str, u64)], Option<f64>);
 
-    /// Readings two seconds apart, and what is made of each.
-    fn check(readings: &[Reading<'_>]) {
+    /// Checks the rates of samples that are two seconds apart.
+    fn check(samples: &[Sample<'_>]) {
         let mut rates = Rates::default();
         let mut at = Instant::now();
-        for (number, (devices, expected)) in readings.iter().enumerate() {
+        for (number, (devices, expected)) in samples.iter().enumerate() {
             at += Duration::from_secs(2);
             rates.begin();
             for (name, count) in *devices {
                 rates.add_device(name, [*count, count / 2]);
             }
-            let choose = |names: &[&str]| names.iter().map(|name| *name != "lo").collect();
-            let [rate, _] = rates.finish(at, choose);
+            let select = |names: &[&str]| names.iter().map(|name| *name != "lo").collect();
+            let [rate, _] = rates.finish(at, select);
             assert_eq!(Some(rate).filter(|rate| !rate.is_nan()), *expected, "{number}: {rates:?}");
         }
     }
@@ -152,12 +152,12 @@ mod tests {
     proptest! {
         #[test]
         fn rates_are_never_negative(
-            readings in prop::collection::vec(
+            samples in prop::collection::vec(
                 prop::collection::btree_map("[abc]", any::<[u64; 2]>(), 0..4), 1..9),
         ) {
             let mut rates = Rates::default();
             let mut at = Instant::now();
-            for devices in readings {
+            for devices in samples {
                 at += Duration::from_millis(200);
                 rates.begin();
                 for (name, counts) in &devices {

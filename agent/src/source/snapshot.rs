@@ -1,29 +1,29 @@
-//! Values that several columns are made of, read once a sample.
+//! Values that several columns share, read once per sample.
 
 use std::time::Instant;
 
 use super::limits::ContainerLimits;
 use super::system::{MemorySizes, SystemReader};
 
-/// State of the machine at one sample, and since the previous one.
+/// State of the machine at one sample, and changes since the previous one.
 pub(super) struct SystemSnapshot {
-    /// Time of the sample, by a clock that nobody sets.
+    /// Time of the sample, by the monotonic clock.
     pub(super) at: Instant,
-    /// CPU use of all cores together since the previous sample, %; in a container with a CPU limit,
-    /// of that limit. NaN if unknown.
+    /// CPU use of all cores since the previous sample, in % of all cores, or of the container's CPU
+    /// limit. NaN if unknown.
     pub(super) cpu: f64,
-    /// CPU use of each core since the previous sample, %; NaN of a core that is offline.
+    /// CPU use of each core since the previous sample, %. NaN if the core is offline.
     pub(super) cores: Vec<f64>,
-    /// Memory and swap space; in a container with a memory limit, of that limit.
+    /// Memory and swap space. A container's memory limit replaces the total.
     pub(super) memory: Option<MemorySizes>,
-    /// In a container with a CPU limit, the shares of the limit that programs and the kernel used, %.
+    /// User and system time in % of the container's CPU limit. `None` without a limit.
     pub(super) container_modes: Option<[f64; 2]>,
     system: SystemReader,
     limits: ContainerLimits,
 }
 
 impl SystemSnapshot {
-    /// State with so many cores one by one.
+    /// Returns a snapshot without values, for `cores` single cores.
     pub(super) fn new(cores: usize) -> SystemSnapshot {
         SystemSnapshot {
             at: Instant::now(),
@@ -36,7 +36,7 @@ impl SystemSnapshot {
         }
     }
 
-    /// Advances to now. sysinfo is asked only if it can open its files, else its values are unknown.
+    /// Reads the current values. Values of sysinfo are unknown if it cannot open its files.
     pub(super) fn advance(&mut self, can_open: bool) {
         self.at = Instant::now();
         self.cores.fill(f64::NAN);

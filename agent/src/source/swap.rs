@@ -1,4 +1,4 @@
-//! How full the swap space is.
+//! Use of the swap space.
 
 use loadline_protocol::Column;
 
@@ -6,8 +6,7 @@ use super::Collector;
 use super::snapshot::SystemSnapshot;
 use super::system::MemorySizes;
 
-/// The part of the swap space that is in use, and how much that is. Where there is none, none is in
-/// use.
+/// Collector of used swap space, in % and in bytes. Both are 0 without swap space.
 pub(super) struct SwapCollector;
 
 impl Collector for SwapCollector {
@@ -31,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_free_is_in_use() {
+    fn used_swap_is_total_minus_free() {
         let used = |swap_total, swap_free| {
             let memory = MemorySizes { total: 0, available: 0, swap_total, swap_free };
             used(memory).map(|number| number as u32)

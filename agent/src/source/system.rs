@@ -6,7 +6,7 @@ use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
 use super::topology::OnlineCores;
 
-/// Sizes of the memory and of the swap space, bytes.
+/// Sizes of memory and swap space, bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct MemorySizes {
     pub(super) total: u64,
@@ -18,19 +18,19 @@ pub(super) struct MemorySizes {
 /// Reader of CPU use and memory.
 ///
 /// sysinfo computes CPU use between two refreshes, and silently skips a refresh within
-/// [`MINIMUM_CPU_UPDATE_INTERVAL`](sysinfo::MINIMUM_CPU_UPDATE_INTERVAL) of another one: samples are
-/// at least [`MIN_INTERVAL`](super::MIN_INTERVAL) apart. A refresh of frequencies or processes counts
-/// as another one, so those have a `System` of their own.
+/// [`MINIMUM_CPU_UPDATE_INTERVAL`](sysinfo::MINIMUM_CPU_UPDATE_INTERVAL) of another one. Samples
+/// are therefore at least [`MIN_INTERVAL`](super::MIN_INTERVAL) apart. Refreshes of frequencies or
+/// processes count too, so other collectors have a `System` of their own.
 pub(super) struct SystemReader {
-    /// `None` on a system that sysinfo does not know.
+    /// `None` on systems that sysinfo does not support.
     system: Option<System>,
     online: OnlineCores,
 }
 
-/// A file descriptor in reserve.
+/// Spare file descriptor.
 ///
-/// sysinfo opens its files anew for each sample. If it cannot, because clients hold all descriptors,
-/// it silently keeps the previous values: a sample would repeat the previous one.
+/// sysinfo opens its files for each sample. If clients hold all descriptors, opening fails, and
+/// sysinfo silently keeps the previous values: a sample would repeat the previous one.
 pub(super) struct Reserve(Option<File>);
 
 impl SystemReader {
@@ -38,7 +38,7 @@ impl SystemReader {
         SystemReader::with_online(OnlineCores::new())
     }
 
-    /// A reader for a list of online cores.
+    /// Returns a reader for a list of online cores.
     fn with_online(mut online: OnlineCores) -> SystemReader {
         // Before the first refresh, so that no change is missed.
         online.has_changed();
@@ -46,7 +46,7 @@ impl SystemReader {
         SystemReader { system: System::new_with_specifics(usage).ok(), online }
     }
 
-    /// CPU use of all cores together since the previous call, %; and of each core into `cores`.
+    /// Returns the CPU use of all cores since the previous call, %. Writes each core's to `cores`.
     pub(super) fn cpu(&mut self, cores: &mut [f64]) -> Option<f64> {
         let system = self.system.as_mut()?;
         system.refresh_cpu_usage();
@@ -58,13 +58,13 @@ impl SystemReader {
             return Some(busy);
         }
         if self.online.has_changed() {
-            // sysinfo takes the cores in their order: with another list, the values of one core
-            // would be compared with those of another.
+            // sysinfo identifies cores by position: with another list, a core would be compared
+            // with another core.
             system.refresh_cpu_list(CpuRefreshKind::nothing().with_usage());
             return Some(busy);
         }
         for (position, cpu) in system.cpus().iter().enumerate() {
-            // Where the name has the number, cores that are offline are left out of the list.
+            // If names have numbers, the list omits offline cores.
             let number = cpu.name().strip_prefix("cpu").and_then(|number| number.parse().ok());
             if let Some(core) = cores.get_mut(number.unwrap_or(position)) {
                 *core = percent(cpu.usage());
@@ -96,7 +96,7 @@ impl Reserve {
         Reserve(Reserve::open())
     }
 
-    /// Releases the descriptor for the files of a sample. False if there is none to release.
+    /// Releases the descriptor for the files of a sample. Returns false if none was available.
     pub(super) fn release(&mut self) -> bool {
         self.0.take().or_else(Reserve::open).is_some() || cfg!(not(target_os = "linux"))
     }
@@ -106,13 +106,13 @@ impl Reserve {
         self.0 = Reserve::open();
     }
 
-    /// Opens what sysinfo reads; other systems than Linux have no files for it.
+    /// Opens a file that sysinfo reads. Only Linux needs the descriptor.
     fn open() -> Option<File> {
         File::open("/proc/stat").ok()
     }
 }
 
-/// Size of the main memory, bytes.
+/// Returns the size of the main memory, bytes.
 pub(super) fn total_memory() -> Option<u64> {
     let amount = RefreshKind::nothing().with_memory(MemoryRefreshKind::nothing().with_ram());
     let system = System::new_with_specifics(amount).ok()?;
@@ -128,7 +128,7 @@ mod tests {
 
     use super::*;
 
-    /// Keeps a core busy until sysinfo reads again.
+    /// Keeps a core busy until sysinfo refreshes again.
     fn wait() {
         let begin = std::time::Instant::now();
         while begin.elapsed() < MINIMUM_CPU_UPDATE_INTERVAL {

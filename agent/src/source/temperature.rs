@@ -1,4 +1,4 @@
-//! How hot the machine is.
+//! Temperature of the machine.
 
 use loadline_protocol::Column;
 use sysinfo::{Component, Components};
@@ -6,12 +6,12 @@ use sysinfo::{Component, Components};
 use super::Collector;
 use super::snapshot::SystemSnapshot;
 
-/// After so many samples without any temperature, sensors are looked for again.
+/// Number of samples without a temperature after which sensors are searched again.
 const RESCAN_SAMPLES: u32 = 64;
 
-/// The hottest sensor that makes sense.
+/// Collector of `temp`: the hottest plausible sensor.
 pub(super) struct TemperatureCollector {
-    /// `None` on a system that sysinfo does not know.
+    /// `None` on systems that sysinfo does not support.
     sensors: Option<Components>,
     rescan_in: u32,
 }
@@ -28,7 +28,7 @@ impl TemperatureCollector {
             self.rescan_in = RESCAN_SAMPLES;
             sensors.refresh(true);
         }
-        // Each by itself: that reads one file a sensor, where the list is made of a dozen.
+        // Refreshing each sensor reads one file per sensor. Refreshing the list reads a dozen.
         sensors.iter_mut().for_each(Component::refresh);
         let hottest = hottest(sensors.iter().filter_map(Component::temperature).map(f64::from));
         if hottest.is_none() {
@@ -50,8 +50,8 @@ impl Collector for TemperatureCollector {
     }
 }
 
-/// The hottest of those that make sense. A machine that runs is neither colder nor hotter than this; a
-/// sensor that is not there, or that is broken, says 0, 127, 255 or −273.
+/// Returns the highest temperature from 1 to 125 °C. A running machine is neither colder nor
+/// hotter. Missing or broken sensors report 0, 127, 255 or −273.
 fn hottest(all: impl Iterator<Item = f64>) -> Option<f64> {
     all.filter(|celsius| (1.0..=125.0).contains(celsius)).reduce(f64::max)
 }
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_hottest_sensor_that_makes_sense_is_shown() {
+    fn the_hottest_plausible_sensor_is_reported() {
         let check = |all: &[f64], expected| {
             assert_eq!(hottest(all.iter().copied()), expected, "{all:?}");
         };

@@ -1,20 +1,20 @@
-//! Cores of the machine: how many there are, and which are online. Own reader on Linux: sysinfo lists
-//! the cores that are online when it starts, and does not notice that one comes or goes.
+//! Number of cores, and the list of online cores. Own reader on Linux: sysinfo lists the cores that
+//! are online at its start, and does not notice changes.
 
 use sysinfo::{CpuRefreshKind, RefreshKind, System};
 
 pub(super) use self::reader::OnlineCores;
 
-/// Highest number of cores with a column of their own; the names of 512 columns fill a line.
+/// Highest number of cores with a column. The names of 512 columns fill a line.
 const CORES_MAX: usize = 512;
 
-/// Number of cores, those that are offline included.
+/// Returns the number of cores, offline cores included.
 pub(super) fn count() -> usize {
     let logical = || logical_cores().map(|cores| cores as usize);
     reader::present().or_else(logical).unwrap_or(0).min(CORES_MAX)
 }
 
-/// Number of logical cores that are online.
+/// Returns the number of online logical cores.
 pub(super) fn logical_cores() -> Option<u32> {
     let usage = CpuRefreshKind::nothing().with_usage();
     let system = System::new_with_specifics(RefreshKind::nothing().with_cpu(usage)).ok()?;
@@ -27,10 +27,10 @@ mod reader {
 
     use crate::procfs::OpenFile;
 
-    /// Length of a list of cores that is compared: a list of single numbers up to 512 is shorter.
+    /// Buffer for a list of cores. A list of single numbers up to 512 is shorter.
     const LIST_BYTES: usize = 2048;
 
-    /// List of the cores that are online.
+    /// List of the online cores.
     pub(crate) struct OnlineCores {
         file: OpenFile,
         last: Vec<u8>,
@@ -45,7 +45,7 @@ mod reader {
             OnlineCores { file: OpenFile::new(path), last: Vec::with_capacity(LIST_BYTES) }
         }
 
-        /// True if the list is another one than at the previous call.
+        /// Returns true if the list differs from the previous call.
         pub(crate) fn has_changed(&mut self) -> bool {
             let mut buffer = [0; LIST_BYTES];
             let list = self.file.read_prefix(&mut buffer).unwrap_or_default().as_bytes();
@@ -56,13 +56,13 @@ mod reader {
         }
     }
 
-    /// Number of the last core that is there, plus one. Cores that are offline count; cores that a
-    /// virtual machine might get one day do not, for there may be hundreds.
+    /// Returns the number of the last present core, plus one. Includes offline cores, but not
+    /// possible cores, which a virtual machine could get later: there may be hundreds.
     pub(super) fn present() -> Option<usize> {
         parse(OpenFile::new("/sys/devices/system/cpu/present").read_prefix(&mut [0; LIST_BYTES])?)
     }
 
-    /// `0-3,8-15`
+    /// Parses a list such as `0-3,8-15`.
     pub(super) fn parse(list: &str) -> Option<usize> {
         let number = list.trim().rsplit([',', '-']).next()?;
         number.parse::<usize>().ok()?.checked_add(1)
@@ -71,7 +71,7 @@ mod reader {
 
 #[cfg(not(target_os = "linux"))]
 mod reader {
-    /// List of the cores that are online; it never changes.
+    /// List of the online cores. Never changes.
     pub(crate) struct OnlineCores;
 
     impl OnlineCores {
@@ -79,7 +79,7 @@ mod reader {
             OnlineCores
         }
 
-        #[expect(clippy::unused_self, reason = "Linux has a list to keep")]
+        #[expect(clippy::unused_self, reason = "same interface as on Linux")]
         pub(crate) fn has_changed(&mut self) -> bool {
             false
         }
@@ -96,7 +96,7 @@ mod tests {
     use super::reader::parse;
 
     #[test]
-    fn the_last_number_of_a_list_says_how_many_there_are() {
+    fn the_number_of_cores_is_the_last_of_the_list_plus_one() {
         assert_eq!(parse("0\n"), Some(1));
         assert_eq!(parse("0-3,8-15\n"), Some(16));
         assert_eq!(parse("0-3,7\n"), Some(8));

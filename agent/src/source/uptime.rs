@@ -1,4 +1,4 @@
-//! How long the machine has been running.
+//! Uptime of the machine.
 
 use loadline_protocol::Column;
 use sysinfo::System;
@@ -6,7 +6,7 @@ use sysinfo::System;
 use super::Collector;
 use super::snapshot::SystemSnapshot;
 
-/// Whole seconds since the machine was started, the time that it slept included.
+/// Collector of `uptime`: whole seconds since boot, time in suspension included.
 pub(super) struct UptimeCollector;
 
 impl Collector for UptimeCollector {

@@ -1,4 +1,4 @@
-//! Where Linux tells how fast each core runs.
+//! Search for the sysfs folders with the frequency of the cores.
 
 use std::fmt::Write as _;
 
@@ -6,26 +6,26 @@ use rustix::fs::{Access, access};
 
 use crate::procfs::for_each_numbered;
 
-/// The folders with the frequency of a core, or of a group of cores that change it together. They
-/// are looked for every now and then, and a look that finds the same ones allocates nothing.
+/// Folders with the frequency of a core, or of a group of cores that change it together. The search
+/// is repeated now and then, and allocates nothing if the result is unchanged.
 pub(super) struct FrequencyFolders {
-    /// The folder of all cores.
+    /// Parent folder of all cores.
     cpus: String,
     kind: FolderKind,
-    /// The numbers of the folders, in their order.
+    /// Numbers of the folders, in ascending order.
     found: Vec<u32>,
-    /// The same of the look before, kept for its memory.
+    /// Result of the previous search. The buffer is reused.
     previous: Vec<u32>,
-    /// A path in the making, kept for its memory.
+    /// Buffer for paths.
     path: String,
 }
 
-/// What has a folder.
+/// Owner of a frequency folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum FolderKind {
-    /// A group of cores.
+    /// Group of cores.
     Policy,
-    /// A core.
+    /// Single core.
     Core,
 }
 
@@ -35,7 +35,7 @@ impl FrequencyFolders {
         FrequencyFolders { cpus: cpus.to_owned(), kind: FolderKind::Policy, found, previous, path }
     }
 
-    /// Looks for them; whether they are others than at the last look.
+    /// Repeats the search. Returns whether the result has changed.
     pub(super) fn have_changed(&mut self) -> bool {
         std::mem::swap(&mut self.found, &mut self.previous);
         let kind = self.kind;
@@ -46,7 +46,6 @@ impl FrequencyFolders {
         (kind, &self.previous) != (self.kind, &self.found)
     }
 
-    /// Their paths.
     pub(super) fn paths(&self) -> impl Iterator<Item = String> {
         self.found.iter().map(|number| {
             let mut path = String::new();
@@ -74,7 +73,7 @@ impl FrequencyFolders {
 }
 
 impl FolderKind {
-    /// Where the folders of this kind are, below that of all cores.
+    /// Returns the parent of the folders of this kind, relative to the folder of all cores.
     fn folder(self) -> &'static str {
         match self {
             FolderKind::Policy => "/cpufreq",
@@ -82,7 +81,7 @@ impl FolderKind {
         }
     }
 
-    /// What stands before the number in the name of one.
+    /// Returns the part of the folder name before the number.
     fn prefix(self) -> &'static [u8] {
         match self {
             FolderKind::Policy => b"policy",
@@ -90,10 +89,10 @@ impl FolderKind {
         }
     }
 
-    /// Makes `path` that of the folder with this number.
+    /// Writes the path of the folder with this number to `path`.
     fn write_path(self, cpus: &str, number: u32, path: &mut String) {
         path.clear();
-        // Writing to a String does not fail.
+        // Writing to a `String` cannot fail.
         let _ = match self {
             FolderKind::Policy => write!(path, "{cpus}/cpufreq/policy{number}"),
             FolderKind::Core => write!(path, "{cpus}/cpu{number}/cpufreq"),

@@ -1,4 +1,4 @@
-//! The control groups that bound process 1, and the files of each.
+//! Cgroups of process 1, and their files.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -8,24 +8,24 @@ use loadline_protocol::CpuLimit;
 use super::{Path, PathBuf};
 use crate::procfs::{Mount, MountsFile, OpenFile};
 
-/// Groups within groups: more of them are looked at by nobody.
+/// Highest number of nested cgroups that are read.
 const CGROUPS_MAX: usize = 16;
 
-/// What is read of the list of groups of a process: a dozen lines of a path each.
+/// Size limit of `/proc/1/cgroup`: a dozen lines with a path each.
 const LIST_MAX: u64 = 64 * 1024;
 
-/// Room for what a group tells of its memory: some fifty lines.
+/// Buffer for `cpu.stat` and `memory.stat`: about fifty lines.
 const STAT_BYTES_MAX: usize = 4 * 1024;
 
-/// A group that may have a limit of the processor.
+/// Cgroup that may have a CPU limit.
 pub(super) enum CpuCgroup {
-    /// The second version has all in one hierarchy.
+    /// cgroup v2: one hierarchy for all controllers.
     V2 { max: OpenFile, stat: OpenFile },
-    /// The first one has a hierarchy that bounds, and one that counts.
+    /// cgroup v1: one hierarchy for the limit, and one for the counters.
     V1 { quota: OpenFile, period: OpenFile, total: OpenFile, user: OpenFile, system: OpenFile },
 }
 
-/// A group that may have a limit of the memory.
+/// Cgroup that may have a memory limit.
 pub(super) enum MemoryCgroup {
     V2 { max: OpenFile, current: OpenFile, stat: OpenFile },
     V1 { limit: OpenFile, usage: OpenFile, stat: OpenFile },
@@ -35,7 +35,7 @@ impl CpuCgroup {
     pub(super) fn limit(&mut self) -> Option<CpuLimit> {
         let (quota, period) = match self {
             CpuCgroup::V2 { max, .. } => cpu_max(max.read_prefix(&mut [0; 64])?)?,
-            // Without a limit it is −1, which is no number here.
+            // Without a limit, the quota is −1, which does not parse.
             CpuCgroup::V1 { quota, period, .. } => (number(quota)?, number(period)?),
         };
         let thousandths = u128::from(quota) * 1000 / u128::from(period).max(1);
@@ -43,7 +43,7 @@ impl CpuCgroup {
         (period > 0 && thousandths > 0).then_some(CpuLimit(thousandths))
     }
 
-    /// In all, by programs, and by the kernel for them, ns.
+    /// Returns the CPU time used: total, user and system, ns.
     pub(super) fn used(&mut self) -> Option<[u64; 3]> {
         match self {
             CpuCgroup::V2 { stat, .. } => {
@@ -66,7 +66,7 @@ impl MemoryCgroup {
         }
     }
 
-    /// What is in use, without the files that nobody has used for long: those are given up first.
+    /// Returns the bytes in use, without inactive file cache, which the kernel reclaims first.
     pub(super) fn used(&mut self) -> Option<u64> {
         let (usage, stat, name) = match self {
             MemoryCgroup::V2 { current, stat, .. } => (current, stat, "inactive_file"),
@@ -79,18 +79,18 @@ impl MemoryCgroup {
     }
 }
 
-/// `150000 100000`; without a limit `max 100000`
+/// Parses `150000 100000`. `None` for `max 100000`, which means no limit.
 fn cpu_max(text: &str) -> Option<(u64, u64)> {
     let mut words = text.split_ascii_whitespace().map(|word| word.parse().ok());
     Some((words.next()??, words.next()??))
 }
 
-/// A file that is a number.
+/// Reads a file that contains a number.
 fn number(file: &mut OpenFile) -> Option<u64> {
     file.read_prefix(&mut [0; 32])?.trim().parse().ok()
 }
 
-/// The number on the line of this name, if the line is whole.
+/// Returns the number in the line that starts with `name`. A cut-off last line is ignored.
 fn field(text: &str, name: &str) -> Option<u64> {
     let (whole_lines, _) = text.rsplit_once('\n')?;
     whole_lines.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
@@ -139,13 +139,13 @@ pub(super) fn memory_cgroups(root: &Path) -> Vec<MemoryCgroup> {
     }
 }
 
-/// The folders of the groups that process 1 is in, from the innermost one outwards.
+/// Folders of the cgroups of process 1, from the innermost outwards.
 enum Hierarchy {
     V1(Vec<PathBuf>),
     V2(Vec<PathBuf>),
 }
 
-/// The groups that a controller bounds. A machine may have both versions, each for other controllers.
+/// Returns the hierarchy of a controller. A machine may use v1 and v2 for different controllers.
 fn hierarchy(root: &Path, controller: &str) -> Hierarchy {
     let list = read_cgroup_list(root).unwrap_or_default();
     if let Some(path) = cgroup_path(&list, controller) {
@@ -164,7 +164,7 @@ fn read_cgroup_list(root: &Path) -> Option<String> {
     Some(list)
 }
 
-/// `4:cpu,cpuacct:/docker/12ab`, or of the second version `0::/docker/12ab`
+/// Parses `4:cpu,cpuacct:/docker/12ab`, or in cgroup v2 `0::/docker/12ab`.
 pub(super) fn cgroup_path<'a>(list: &'a str, controller: &str) -> Option<&'a str> {
     list.lines().find_map(|line| {
         let mut parts = line.splitn(3, ':');
@@ -173,14 +173,13 @@ pub(super) fn cgroup_path<'a>(list: &'a str, controller: &str) -> Option<&'a str
     })
 }
 
-/// Where a path is in the hierarchy that is mounted, and the groups around it.
+/// Returns the folders of a cgroup and its ancestors, in the mounted hierarchy.
 fn cgroup_folders(root: &Path, path: &str, is_match: impl Fn(&Mount) -> bool) -> Vec<PathBuf> {
-    // It begins like this where process 1 is outside of our own container: it is the machine's, as
-    // with `--pid=host`.
+    // Process 1 is outside of our container, as with `--pid=host`: its cgroup is the machine's.
     if path.starts_with("/..") {
         return Vec::new();
     }
-    // systemd puts itself into a group of its own.
+    // systemd moves itself into a cgroup of its own.
     let path = path.strip_suffix("/init.scope").unwrap_or(path);
     let mut found = None;
     let mounts = root.join("proc/self/mountinfo");
@@ -193,7 +192,7 @@ fn cgroup_folders(root: &Path, path: &str, is_match: impl Fn(&Mount) -> bool) ->
     let Some((point, rest)) = found else { return Vec::new() };
     let top = root.join(point.trim_start_matches('/'));
     let innermost = top.join(rest.trim_start_matches('/'));
-    // A path that leads elsewhere is none of ours.
+    // A path with `..` leads out of the mounted hierarchy.
     if rest.split('/').any(|part| part == "..") {
         return Vec::new();
     }
@@ -201,8 +200,8 @@ fn cgroup_folders(root: &Path, path: &str, is_match: impl Fn(&Mount) -> bool) ->
     around.take(CGROUPS_MAX).map(Path::to_path_buf).collect()
 }
 
-/// The part of a path below the folder that is mounted. A container may see no more of the hierarchy
-/// than its own group, and that is mounted then.
+/// Returns the part of `path` below the mounted folder. Empty if a container sees only its own
+/// cgroup, which is then the mounted folder.
 fn path_below<'a>(path: &'a str, mounted: &str) -> &'a str {
     if mounted == "/" {
         return path;

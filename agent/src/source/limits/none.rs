@@ -1,4 +1,4 @@
-//! Other systems than Linux have no control groups.
+//! Container limits of systems without cgroups: none.
 
 use std::time::Instant;
 
@@ -6,7 +6,7 @@ use loadline_protocol::CpuLimit;
 
 pub(super) struct ContainerLimits;
 
-#[expect(clippy::unused_self, reason = "Linux has limits to keep")]
+#[expect(clippy::unused_self, reason = "same interface as on Linux")]
 impl ContainerLimits {
     pub(super) fn new() -> ContainerLimits {
         ContainerLimits

@@ -6,7 +6,7 @@ use super::*;
 
 const MIB: u64 = 1024 * 1024;
 
-/// A machine of files.
+/// Simulated machine: a folder with its files.
 struct MachineFiles(TempDir);
 
 impl MachineFiles {
