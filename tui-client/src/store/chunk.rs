@@ -24,7 +24,7 @@ pub(super) struct Chunk {
     blocks: Box<[Extremes]>,
 }
 
-/// Returns the number of rows in a chunk, as a power of two: at least the rows of one block.
+/// Returns the binary logarithm of the number of rows in a chunk: at least that of [`BRANCHING`].
 pub(super) fn rows_log2(columns: usize) -> u32 {
     (CHUNK_NUMBERS / (columns + STAMP_NUMBERS)).max(BRANCHING).ilog2()
 }
