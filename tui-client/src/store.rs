@@ -74,12 +74,12 @@ pub enum ValueKind {
     Fractional,
 }
 
-/// Size of the values that a column has had since its store was new. It only grows.
+/// Size of the values that a column has had since its store was new, which only grows.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Magnitude {
     /// Power of ten of the greatest absolute value.
     pub exponent: i16,
-    /// Whether a value was negative.
+    /// True if a value was negative.
     pub is_negative: bool,
     /// Absolute value from which the exponent is greater.
     limit: f64,

@@ -1,4 +1,4 @@
-//! The colours of each palette.
+//! Colours of each palette.
 
 use ratatui::style::Color;
 

@@ -143,7 +143,7 @@ impl HttpClient {
         let stream = stream.map_err(|error| {
             // The hint of a TLS error is meant for the address of an agent.
             let reason = super::super::classify_error(&error).reason.to_string();
-            Failure::new(&reason.replace("leave out tls://", "write prom+http://"))
+            Failure::new(&reason.replace("remove tls://", "use prom+http://"))
         })?;
         let made = http1::Builder::new()
             .max_buf_size(HEADER_BYTES_MAX)
@@ -175,8 +175,8 @@ impl HttpClient {
             USER_AGENT,
             HeaderValue::from_static(concat!("loadline/", env!("CARGO_PKG_VERSION"))),
         );
-        if let Some(who) = &self.authorization {
-            headers.insert(AUTHORIZATION, who.clone());
+        if let Some(credentials) = &self.authorization {
+            headers.insert(AUTHORIZATION, credentials.clone());
         }
         let response = sender.send_request(request).await?;
         self.sender = Some(sender);

@@ -244,7 +244,7 @@ impl Hub {
             return Ok(server_ms + at.elapsed().as_millis() as i64);
         }
         self.clock = None;
-        let asked = Instant::now();
+        let sent_at = Instant::now();
         let bytes =
             self.client.post("query", &[("query", "vector(time())"), NO_LATENCY_OFFSET]).await?;
         let seconds = response::parse(&bytes)?.first().and_then(response::Series::last);
@@ -252,7 +252,7 @@ impl Hub {
         let server_ms =
             (seconds.ok_or_else(|| Failure::new("the server returned no time"))? * 1000.0) as i64;
         // The server read its clock about half way through the exchange.
-        self.clock = Some((server_ms, asked + asked.elapsed() / 2));
+        self.clock = Some((server_ms, sent_at + sent_at.elapsed() / 2));
         Ok(server_ms)
     }
 
@@ -272,8 +272,8 @@ impl Hub {
         for it in &mut self.followers {
             // New and slow followers get the rest in the next round.
             if it.next_ms > end_ms {
-                let again = (OVERLAP_MS / self.step_ms).max(1);
-                it.next_ms = end_ms + (1 - again) * self.step_ms;
+                let repeated_steps = (OVERLAP_MS / self.step_ms).max(1);
+                it.next_ms = end_ms + (1 - repeated_steps) * self.step_ms;
                 it.is_live = it.is_live || it.send(FollowerEvent::Live).await;
             }
         }
