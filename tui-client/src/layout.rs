@@ -153,7 +153,7 @@ pub fn layout(area: Rect, shape: LayoutShape) -> Layout {
     match (shape.page, shape.table) {
         (Page::Overview, _) => layout.sources = body,
         (Page::CompareGrid, _) if body.height >= CHART_ROWS_MIN => {
-            layout.charts = grid(body, shape)
+            layout.charts = grid(body, shape);
         }
         (Page::CompareOverlay, _) if body.height > CHART_ROWS_MIN => {
             let wide =

@@ -15,7 +15,7 @@ pub(super) struct Transit {
     current_fastest: Option<i64>,
     previous_fastest: Option<i64>,
     /// Transit of the newest row of a history.
-    history_transit: Option<i64>,
+    newest_of_history: Option<i64>,
 }
 
 impl Transit {
@@ -32,14 +32,14 @@ impl Transit {
 
     /// Adds a row of a history, which counts only before the first live row.
     pub(super) fn add_history(&mut self, sample: Sample<'_>) {
-        self.history_transit = Some(sample.received.as_millis() - sample.time.as_millis());
+        self.newest_of_history = Some(sample.received.as_millis() - sample.time.as_millis());
     }
 
     /// Returns the fastest transit. Before the first live row, the newest row of a history decides:
     /// 0 if its transit is from 0 to `oldest`, because the clocks may agree, else its transit.
     pub(super) fn fastest_ms(&self, oldest: Duration) -> Option<i64> {
         let guess = || {
-            self.history_transit
+            self.newest_of_history
                 .map(|ms| if (0..=oldest.as_millis() as i64).contains(&ms) { 0 } else { ms })
         };
         [self.current_fastest, self.previous_fastest].into_iter().flatten().min().or_else(guess)

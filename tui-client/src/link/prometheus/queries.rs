@@ -1,4 +1,4 @@
-//! PromQL queries. Pure.
+//! `PromQL` queries. Pure.
 //!
 //! A single query returns all columns of all instances: we label each of its parts with the name
 //! of its column. The metrics are those of `node_exporter`.
