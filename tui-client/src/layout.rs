@@ -152,9 +152,6 @@ pub fn layout(area: Rect, shape: LayoutShape) -> Layout {
     }
     match (shape.page, shape.table) {
         (Page::Overview, _) => layout.sources = body,
-        (Page::CompareGrid, _) if body.height >= CHART_ROWS_MIN => {
-            layout.charts = grid(body, shape);
-        }
         (Page::CompareOverlay, _) if body.height > CHART_ROWS_MIN => {
             let wide =
                 if body.height < WIDE_LEGEND_FROM_ROWS { LEGEND_WIDTH_LOW } else { LEGEND_WIDTH };
@@ -171,7 +168,7 @@ pub fn layout(area: Rect, shape: LayoutShape) -> Layout {
             layout.table = take_bottom(&mut body, rows);
             layout.charts = grid(body, shape);
         }
-        (Page::Dashboard, TablePosition::Below | TablePosition::Off)
+        (Page::CompareGrid, _) | (Page::Dashboard, TablePosition::Below | TablePosition::Off)
             if body.height >= CHART_ROWS_MIN =>
         {
             layout.charts = grid(body, shape);
