@@ -173,32 +173,32 @@ async fn a_machine_that_is_down_gets_no_row_though_the_server_repeats_its_last_s
 async fn an_unknown_instance_is_reported_with_the_known_ones() {
     let (address, _) = serve().await;
     let error = find(address, "?instance=nobody", 256).await.unwrap_err();
-    assert!(error.ends_with("no instance matches; there are web-1, web-2"), "{error}");
+    assert!(error.ends_with("no instance matches; available: web-1, web-2"), "{error}");
 }
 
 #[tokio::test]
 async fn a_useless_answer_is_reported_in_one_line() {
     let kinds: &[(&str, bool, &str)] = &[
-        ("HTTP/1.1 200 OK\r\n\r\n", true, "longer than 16 MiB"),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n", true, "longer than 16 MiB"),
-        ("HTTP/1.1 200 OK\r\nX: ", true, "no HTTP"),
-        ("SSH-2.0-OpenSSH_9.2p1\r\n", false, "no HTTP"),
+        ("HTTP/1.1 200 OK\r\n\r\n", true, "exceeds 16 MiB"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n", true, "exceeds 16 MiB"),
+        ("HTTP/1.1 200 OK\r\nX: ", true, "not an HTTP server"),
+        ("SSH-2.0-OpenSSH_9.2p1\r\n", false, "not an HTTP server"),
         ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", false, "closed by the server"),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", false, "no Prometheus"),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n[[[", false, "no Prometheus"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", false, "not a Prometheus server"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n[[[", false, "not a Prometheus server"),
         (
             "HTTP/1.1 302 Found\r\nLocation: https://else\x01where/\r\nContent-Length: 0\r\n\r\n",
             false,
-            "no HTTP",
+            "not an HTTP server",
         ),
         (
             "HTTP/1.1 302 Found\r\nLocation: https://elsewhere/\r\nContent-Length: 0\r\n\r\n",
             false,
-            "leads to https://elsewhere/; give that address",
+            "redirected to https://elsewhere/; use that address",
         ),
         ("HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n", false, "LOADLINE_PROM_TOKEN"),
         ("HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n", false, "(403)"),
-        ("HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n", false, "/api/v1/query (404)"),
+        ("HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n", false, "/api/v1/query not found (404)"),
         ("HTTP/1.1 502 No\r\nContent-Length: 0\r\n\r\n", false, "502 Bad Gateway"),
         (
             "HTTP/1.1 503 No\r\nContent-Length: 46\r\n\r\n{\"status\":\"error\",\"error\":\"a\\u001b[2Jb\\u202e\"}",
