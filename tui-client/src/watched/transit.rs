@@ -2,16 +2,18 @@
 
 use std::time::Duration;
 
+use loadline_protocol::{Time, duration_ms};
+
 use crate::event::Sample;
 
 /// How long the fastest transit of a sample counts: clocks drift apart.
-const TRANSIT_PERIOD_MS: i64 = 60_000;
+const TRANSIT_PERIOD: Duration = Duration::from_mins(1);
 
 /// The fastest transit of a sample, from its time by the agent's clock to its receipt by ours, over
 /// one to two minutes: the difference of the clocks and the shortest way.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Transit {
-    period_start_ms: i64,
+    period_start: Time,
     current_fastest: Option<i64>,
     previous_fastest: Option<i64>,
     /// That of the newest row of a history.
@@ -20,19 +22,18 @@ pub(super) struct Transit {
 
 impl Transit {
     pub(super) fn add(&mut self, sample: Sample<'_>) {
-        let received = sample.received.as_millis();
-        if received - self.period_start_ms >= TRANSIT_PERIOD_MS {
+        if sample.received - self.period_start >= TRANSIT_PERIOD {
             self.previous_fastest = self.current_fastest.take();
-            self.period_start_ms = received;
+            self.period_start = sample.received;
         }
-        let transit = received - sample.time.as_millis();
+        let transit = sample.received.ms_since(sample.time);
         self.current_fastest =
             Some(self.current_fastest.map_or(transit, |fastest| fastest.min(transit)));
     }
 
     /// Takes the newest row of a history for want of a better one.
     pub(super) fn add_history(&mut self, sample: Sample<'_>) {
-        self.history_transit = Some(sample.received.as_millis() - sample.time.as_millis());
+        self.history_transit = Some(sample.received.ms_since(sample.time));
     }
 
     /// Before a row came live: none, if the clocks may agree because the newest row of the history is
@@ -40,7 +41,7 @@ impl Transit {
     pub(super) fn fastest_ms(&self, oldest: Duration) -> Option<i64> {
         let guess = || {
             self.history_transit
-                .map(|ms| if (0..=oldest.as_millis() as i64).contains(&ms) { 0 } else { ms })
+                .map(|ms| if (0..=duration_ms(oldest)).contains(&ms) { 0 } else { ms })
         };
         [self.current_fastest, self.previous_fastest].into_iter().flatten().min().or_else(guess)
     }
