@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use loadline_protocol::Time;
+use loadline_protocol::{Time, duration_ms};
 use tokio::time::Instant;
 
 /// Wall clock without small corrections: anchored once, then driven by the monotonic clock.
@@ -37,7 +37,7 @@ impl Clock {
     pub fn system() -> Clock {
         Clock::new(|| {
             let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
+            duration_ms(since_epoch)
         })
     }
 

@@ -116,7 +116,7 @@ impl Ring {
             let RingState { samples, .. } = &*self.handle.lock();
             (samples.newest_time(), samples.next_seq())
         };
-        let time = time.max(Time::from_millis(newest_time.as_millis() + 1));
+        let time = time.max(newest_time.shifted_ms(1));
         let plain = self.encode(time, seq, values);
         self.update_samples(|samples, row, history| samples.push(time, row, plain, history));
     }

@@ -71,7 +71,7 @@ pub use schema::{
     COLUMNS_MAX, Column, PLAIN_COLUMNS, Schema, Stamp, parse_plain_row, parse_plain_row_into,
 };
 pub use text::{SafeText, sanitize};
-pub use time::{DurationText, Time, parse_duration};
+pub use time::{DurationText, Time, duration_ms, parse_duration};
 
 /// The version of the line format that this crate speaks.
 pub const VERSION: u32 = 1;

@@ -1,6 +1,7 @@
 //! Times and durations as the line format writes them.
 
 use std::fmt;
+use std::ops::{Add, Sub};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -32,6 +33,51 @@ impl Time {
     pub const fn as_millis(self) -> i64 {
         self.0
     }
+
+    /// Milliseconds since `earlier`; negative if `earlier` is later.
+    #[must_use]
+    pub const fn ms_since(self, earlier: Time) -> i64 {
+        self.0 - earlier.0
+    }
+
+    /// Time `ms` milliseconds later, or earlier if negative, brought into the range.
+    #[must_use]
+    pub fn shifted_ms(self, ms: i64) -> Time {
+        Time::from_millis(self.0.saturating_add(ms))
+    }
+}
+
+/// The sum ends at [`Time::MAX`].
+impl Add<Duration> for Time {
+    type Output = Time;
+
+    fn add(self, duration: Duration) -> Time {
+        self.shifted_ms(duration_ms(duration))
+    }
+}
+
+/// The difference begins at the epoch.
+impl Sub<Duration> for Time {
+    type Output = Time;
+
+    fn sub(self, duration: Duration) -> Time {
+        self.shifted_ms(-duration_ms(duration))
+    }
+}
+
+/// Duration since the other time; zero if that is later.
+impl Sub for Time {
+    type Output = Duration;
+
+    fn sub(self, earlier: Time) -> Duration {
+        Duration::from_millis(u64::try_from(self.ms_since(earlier)).unwrap_or(0))
+    }
+}
+
+/// Whole milliseconds of a duration, at most `i64::MAX`.
+#[must_use]
+pub fn duration_ms(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 impl fmt::Display for Time {

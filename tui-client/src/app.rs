@@ -43,7 +43,7 @@ pub use statistics::{ColumnStats, Statistics};
 pub const CYCLE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How long a notice stands in the footer.
-const FOOTER_MESSAGE_MS: i64 = 4000;
+const FOOTER_MESSAGE_TIME: Duration = Duration::from_secs(4);
 
 /// Everything that can happen to the screen.
 #[derive(Debug, Clone)]
@@ -317,12 +317,7 @@ impl App {
     }
 
     fn show_message(&mut self, text: String) {
-        self.footer_message =
-            Some(FooterMessage { text, until: self.time_after_ms(FOOTER_MESSAGE_MS) });
-    }
-
-    fn time_after_ms(&self, ms: i64) -> Time {
-        Time::from_millis(self.now.as_millis().saturating_add(ms))
+        self.footer_message = Some(FooterMessage { text, until: self.now + FOOTER_MESSAGE_TIME });
     }
 
     fn choose_nth_chart(&mut self, at: usize) {

@@ -164,7 +164,7 @@ impl CheckReport {
                 schema.write_row(&mut values, None, None, shown);
                 self.first_rows.push(format!("{time}{seq}  {values}"));
             }
-            let transit = sample.received.as_millis() - sample.time.as_millis();
+            let transit = sample.received.ms_since(sample.time);
             self.transit_ms = Some(self.transit_ms.map_or(transit, |least| least.min(transit)));
         }
     }

@@ -114,19 +114,15 @@ impl CliSettings {
     /// Looks at these times: the charts span them, and the history reaches back to them. `recorded` has
     /// the oldest and the newest time of recordings, if there is nothing else to look at.
     pub fn apply_bounds(&mut self, bounds: TimeBounds, recorded: Option<(Time, Time)>, now: Time) {
-        let between = |from: Time, to: Time| {
-            let ms = to.as_millis().saturating_sub(from.as_millis());
-            Duration::from_millis(ms.max(0) as u64)
-        };
         let newest = recorded.map_or(now, |(_, newest)| newest);
         let end = bounds.to.unwrap_or(newest);
         let begin = bounds.from.or(recorded.map(|(oldest, _)| oldest));
-        let span = begin.map(|begin| between(begin, end).max(WINDOW_MIN));
+        let span = begin.map(|begin| (end - begin).max(WINDOW_MIN));
         let window = span.or(self.window).unwrap_or(DEFAULT_WINDOW);
         self.window = Some(window);
         let needed = match (bounds.from, self.format) {
-            (Some(from), _) => Some(between(from, now)),
-            (None, OutputFormat::Tui) => Some(between(end, now) + window),
+            (Some(from), _) => Some(now - from),
+            (None, OutputFormat::Tui) => Some(now - end + window),
             (
                 None,
                 OutputFormat::Table | OutputFormat::Csv | OutputFormat::Json | OutputFormat::Raw,

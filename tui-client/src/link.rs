@@ -108,8 +108,7 @@ impl LinkOptions {
     /// came is asked for in any case.
     fn history_since(&self, state: &ResumeState, now: Time) -> History {
         let Some(last_received) = state.last_received else { return self.history };
-        let silent_ms = (now.as_millis() - last_received.as_millis()).max(0) as u64;
-        let silent = Duration::from_millis(silent_ms) + OUTAGE_MARGIN;
+        let silent = now - last_received + OUTAGE_MARGIN;
         match self.history {
             History::All => History::All,
             History::Last(span) => History::Last(span.max(silent)),
@@ -197,10 +196,9 @@ impl Link {
             };
             let delay =
                 backoff.get_or_insert_with(backoff_delays).next().map_or(BACKOFF_MAX, cap_delay);
-            let retry = self.now().as_millis() + delay.as_millis() as i64;
+            let retry_at = self.now() + delay;
             let Disconnect { reason, refused } = end;
-            let retry = Time::from_millis(retry);
-            send(events, Event::Disconnected { reason, refused, retry_at: retry }).await?;
+            send(events, Event::Disconnected { reason, refused, retry_at }).await?;
             tokio::select! {
                 () = sleep(delay) => {}
                 Some(lent) = self.loans.recv() => loan = Some(lent),

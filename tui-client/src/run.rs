@@ -17,7 +17,6 @@ use crossterm::terminal::{
 };
 use futures_util::StreamExt as _;
 use loadline_agent::Clock;
-use loadline_protocol::Time;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Rect, Size};
 use rustix::event::{PollFd, PollFlags, poll};
@@ -371,7 +370,7 @@ impl FrameSchedule {
         let now = Instant::now();
         self.draw_at = None;
         (self.last_drawn, self.earliest_draw) = (now, now + FRAME_INTERVAL_MIN);
-        self.next_tick = now + duration_until(app.now, app.changes_at(app.now));
+        self.next_tick = now + (app.changes_at(app.now) - app.now);
     }
 
     /// When to look again although nothing happens.
@@ -382,8 +381,4 @@ impl FrameSchedule {
             (None, None) => self.next_tick,
         }
     }
-}
-
-fn duration_until(now: Time, then: Time) -> Duration {
-    Duration::from_millis((then.as_millis() - now.as_millis()).max(0) as u64)
 }

@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::time::Duration;
 
-use loadline_protocol::Time;
+use loadline_protocol::{Time, duration_ms};
 
 use chunk::{Chunk, STAMP_NUMBERS};
 pub use slots::{Slot, SlotPoint, Slots, Window};
@@ -127,7 +127,7 @@ impl Store {
     }
 
     fn with_chunk_rows(chunk_rows_log2: u32, columns: usize, keep: Duration) -> Store {
-        let keep_ms = i64::try_from(keep.as_millis()).unwrap_or(i64::MAX);
+        let keep_ms = duration_ms(keep);
         let values_max = VALUES_MAX;
         let chunks = VecDeque::new();
         let kinds = vec![ValueKind::None; columns];

@@ -86,10 +86,7 @@ impl TimeSpec {
         let at = |local: NaiveDateTime| resolve_local(local, latest, |local| zone.instants(local));
         let before = |day: NaiveDate| day.pred_opt().unwrap_or(day);
         match self {
-            TimeSpec::Ago(ago) => {
-                let ago_ms = i64::try_from(ago.as_millis()).unwrap_or(i64::MAX);
-                Time::from_millis(now.as_millis().saturating_sub(ago_ms))
-            }
+            TimeSpec::Ago(ago) => now - ago,
             TimeSpec::TimeOfDay(time) => {
                 let day = zone.local_time(latest).date();
                 let today = at(day.and_time(time));

@@ -7,7 +7,7 @@ mod transit;
 use std::sync::Arc;
 use std::time::Duration;
 
-use loadline_protocol::{Column, Health, RunId, SafeText, Time};
+use loadline_protocol::{Column, Health, RunId, SafeText, Time, duration_ms};
 
 use crate::event::{Event, Sample, StreamInfo};
 use crate::store::{ALL_VALUES_MAX, Store, VALUES_MAX};
@@ -25,8 +25,8 @@ const STALE_MIN: Duration = Duration::from_secs(3);
 /// Largest clock offset in milliseconds that counts as none: nobody notices it.
 const CLOCK_OFFSET_MIN_MS: i64 = 1000;
 
-/// Duration in milliseconds after which a connection without a header is not going to get one.
-const HEADER_TIMEOUT_MS: i64 = 15_000;
+/// Duration after which a connection without a header is not going to get one.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Minimum change of the clock offset in milliseconds. A change moves the whole chart, and the
 /// transit times of rows vary a little.
@@ -138,9 +138,9 @@ impl Watched {
     /// Sets the current time. If the clock was set back, ages stay the same: otherwise old rows
     /// would be fresh again.
     pub fn set_now(&mut self, now: Time) {
-        let back_ms = (self.now.as_millis() - now.as_millis()).max(0);
+        let back = self.now - now;
         self.now = now;
-        let earlier = |time: &mut Time| *time = Time::from_millis(time.as_millis() - back_ms);
+        let earlier = |time: &mut Time| *time = *time - back;
         self.last_received.iter_mut().for_each(earlier);
         if let LinkStatus::Connected { since } = &mut self.link {
             earlier(since);
@@ -171,7 +171,7 @@ impl Watched {
             }
             Event::Disconnected { reason, retry_at: retry, .. } => {
                 if let LinkStatus::Connected { since } = self.link
-                    && now.as_millis() - since.as_millis() > HEADER_TIMEOUT_MS
+                    && now - since > HEADER_TIMEOUT
                 {
                     self.rows_before_header = 0;
                 }
@@ -232,11 +232,13 @@ impl Watched {
     fn apply_sample(&mut self, sample: Sample<'_>) {
         self.settle_rows_before_header();
         let before = self.store.newest();
-        let pause_ms = before.map(|before| sample.time.as_millis() - before.as_millis());
+        // Negative if a clock was set back.
+        let pause_ms = before.map(|before| sample.time.ms_since(before));
         let pause_ms = pause_ms.filter(|_| !std::mem::take(&mut self.gap_pending));
         self.gap_pending = false;
         self.row_interval.add(pause_ms);
-        let joined = pause_ms.is_some_and(|pause| pause as u128 <= self.gap_after().as_millis());
+        let joined =
+            pause_ms.is_some_and(|pause| (0..=duration_ms(self.gap_after())).contains(&pause));
         // Rows of a history are old when they arrive: they say little about transit times.
         let is_plain = self.stream.as_ref().is_none_or(|stream| stream.header.is_none());
         if self.caught_up || is_plain {
@@ -255,7 +257,7 @@ impl Watched {
     pub fn recording_duration(&self) -> Option<Duration> {
         let LinkStatus::Recording(_) = self.link else { return None };
         let (oldest, newest) = (self.store.oldest()?, self.store.newest()?);
-        Some(Duration::from_millis((newest.as_millis() - oldest.as_millis()).max(0) as u64))
+        Some(newest - oldest)
     }
 
     /// Returns the number of rows that did not fit, for a recording that is to be kept whole.
@@ -361,7 +363,7 @@ impl Watched {
 
     /// Returns the time at which the source becomes stale if silent since `time`.
     fn stale_at(&self, time: Time) -> Time {
-        Time::from_millis(time.as_millis().saturating_add(self.stale_after().as_millis() as i64))
+        time + self.stale_after()
     }
 
     /// Returns the time at which the display of the state may change without an event.
@@ -372,9 +374,8 @@ impl Watched {
             LinkStatus::Connected { .. } => self.state_changes_at(now),
             LinkStatus::Connecting(outage) => {
                 // The display counts down the seconds to the next attempt.
-                let left = outage.as_ref()?.retry.as_millis() - now.as_millis();
-                let next = now.as_millis() + (left - 1).rem_euclid(1000) + 1;
-                (left > 0).then_some(Time::from_millis(next))
+                let left_ms = outage.as_ref()?.retry.ms_since(now);
+                (left_ms > 0).then(|| now.shifted_ms((left_ms - 1) % 1000 + 1))
             }
         }
     }
@@ -393,8 +394,8 @@ impl Watched {
     #[must_use]
     pub fn age(&self, now: Time) -> Option<Duration> {
         let newest = self.store.newest()?;
-        let taken = newest.as_millis() + self.transit.fastest_ms(self.stale_after())?;
-        Some(Duration::from_millis((now.as_millis() - taken).max(0) as u64))
+        let taken_ms = self.transit.fastest_ms(self.stale_after())?;
+        Some(now - newest.shifted_ms(taken_ms))
     }
 }
 
@@ -495,7 +496,7 @@ mod tests {
         let mut cut = watched_at(5000, plain.clone());
         let mut ended = cut.clone();
         cut.apply(ms(5500), down.clone());
-        ended.apply(ms(5000 + HEADER_TIMEOUT_MS + 1), down);
+        ended.apply(ms(5000) + HEADER_TIMEOUT + Duration::from_millis(1), down);
         for (watched, kept) in [(&mut cut, vec![4000]), (&mut ended, vec![5000, 8000])] {
             let later = if kept.len() > 1 { 8000 } else { 4000 };
             for event in header.clone() {

@@ -133,10 +133,9 @@ impl Samples {
     }
 
     fn evict(&mut self, now: Time, history: Duration) {
-        let history_ms = i64::try_from(history.as_millis()).unwrap_or(i64::MAX);
-        let oldest_ms = now.as_millis().saturating_sub(history_ms);
+        let oldest = now - history;
         while let Some(slot) = self.entries.front()
-            && (slot.time.as_millis() < oldest_ms || self.entries.len() >= SAMPLES_MAX)
+            && (slot.time < oldest || self.entries.len() >= SAMPLES_MAX)
         {
             self.text.drain(..(slot.end - self.evicted_bytes) as usize);
             self.evicted_bytes = slot.end;
@@ -217,8 +216,8 @@ impl Samples {
 
     /// The first sample of the last `span`.
     pub(super) fn first_within(&self, span: Duration) -> u64 {
-        let since_ms = self.newest_time().as_millis().saturating_sub(span.as_millis() as i64);
-        self.tail + self.entries.partition_point(|slot| slot.time.as_millis() < since_ms) as u64
+        let since = self.newest_time() - span;
+        self.tail + self.entries.partition_point(|slot| slot.time < since) as u64
     }
 
     /// Appends the row of a sample in this form, with its line end. False if it is not there.

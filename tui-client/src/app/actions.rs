@@ -78,7 +78,7 @@ impl App {
                 });
             }
             Action::Cycle => {
-                let next = self.time_after_ms(CYCLE_INTERVAL.as_millis() as i64);
+                let next = self.now + CYCLE_INTERVAL;
                 self.cycle_at = if self.cycle_at.is_some() { None } else { Some(next) };
                 self.screen = Screen::Page(Page::Fullscreen);
             }

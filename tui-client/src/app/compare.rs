@@ -1,7 +1,5 @@
 //! One metric of all sources beside each other.
 
-use loadline_protocol::Time;
-
 use super::{App, Screen};
 use crate::charts::ChartKind;
 use crate::keys::Action;
@@ -79,7 +77,7 @@ impl App {
     /// Moves the cursor where no source has it for itself: to a sample of any of them.
     pub(super) fn move_shared_crosshair(&mut self, by_ms: i64) {
         let Some(here) = self.crosshair else { return };
-        let target = Time::from_millis(here.as_millis().saturating_add(by_ms));
+        let target = here.shifted_ms(by_ms);
         let there = if by_ms < 0 {
             self.latest_until(target).or_else(|| self.oldest())
         } else {
@@ -96,7 +94,7 @@ impl App {
     pub(super) fn step_shared_samples(&mut self, steps: i64) {
         let Some(here) = self.crosshair.or_else(|| self.window_end_time()) else { return };
         let there = if steps < 0 {
-            self.latest_until(Time::from_millis(here.as_millis() - 1))
+            self.latest_until(here.shifted_ms(-1))
         } else {
             self.earliest_after(here)
         };

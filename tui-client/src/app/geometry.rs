@@ -1,5 +1,6 @@
 //! Where everything stands, and what the charts span.
 
+use loadline_protocol::duration_ms;
 use ratatui::layout::{Constraint, Layout as Split, Position, Rect};
 use unicode_width::UnicodeWidthStr as _;
 
@@ -176,7 +177,7 @@ impl App {
     #[must_use]
     pub fn window_of(&self, panel_width: u16) -> Option<Window> {
         let (dots, _) = self.theme.charset().pixels_per_cell();
-        let span_ms = i64::try_from(self.window.as_millis()).unwrap_or(i64::MAX);
+        let span_ms = duration_ms(self.window);
         Some(Window::ending(self.window_end_time()?, span_ms, usize::from(panel_width), dots))
     }
 

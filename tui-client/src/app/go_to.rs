@@ -73,18 +73,17 @@ impl App {
     /// none at that time.
     fn go_to(&mut self, time: Time, typed: &str) {
         let (Some(oldest), Some(newest)) = (self.oldest(), self.newest()) else { return };
-        let distance = |there: &Time| there.as_millis().abs_diff(time.as_millis());
-        let gap_ms = self.watched().stale_after().as_millis();
-        let is_there = |there: &Time| u128::from(distance(there)) <= gap_ms;
+        let distance = |there: &Time| (*there - time).max(time - *there);
+        let gap = self.watched().stale_after();
+        let is_there = |there: &Time| distance(there) <= gap;
         let [before, after] = self.times_around(time);
         let nearest = || before.into_iter().chain(after).min_by_key(distance);
         let Some(there) = before.filter(is_there).or_else(nearest) else { return };
         let is_far = !is_there(&there);
         // As panning, it ends where the samples do.
-        let least = oldest.as_millis().saturating_add(self.window_ms()).min(newest.as_millis());
-        let centred = there.as_millis().saturating_add(self.window_ms() / 2);
-        let until = centred.clamp(least, newest.as_millis());
-        self.window_end = WindowEnd::Paused(Time::from_millis(until));
+        let least = (oldest + self.window).min(newest);
+        let until = (there + self.window / 2).clamp(least, newest);
+        self.window_end = WindowEnd::Paused(until);
         self.crosshair = Some(there);
         self.update_statistics();
         if is_far {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use loadline_protocol::Time;
+use loadline_protocol::{Time, duration_ms};
 
 use super::sources::FITTED_WINDOWS;
 use super::{App, WindowEnd};
@@ -17,7 +17,7 @@ const WINDOWS_S: [u64; 22] = [
 ];
 
 /// The shortest time span that can be drawn out with the mouse.
-pub(super) const ZOOM_MIN_MS: i64 = 1000;
+pub(super) const ZOOM_MIN: Duration = Duration::from_secs(1);
 
 /// A time as a label, the longest first: of today, and of another day.
 const TODAY_FORMATS: &[&str] = &["%H:%M:%S%.3f", "%H:%M:%S"];
@@ -66,7 +66,7 @@ impl App {
     }
 
     pub(super) fn window_ms(&self) -> i64 {
-        i64::try_from(self.window.as_millis()).unwrap_or(i64::MAX / 4).min(i64::MAX / 4)
+        duration_ms(self.window).min(i64::MAX / 4)
     }
 
     /// The window of the chosen chart, as it is drawn; of a chart of a hundred columns where none is.
@@ -100,10 +100,9 @@ impl App {
     pub(super) fn pan(&mut self, by_ms: i64) {
         let (Some(oldest), Some(until)) = (self.oldest(), self.window_end_time()) else { return };
         // At the left end, the oldest sample stands at the left edge.
-        let least = oldest.as_millis().saturating_add(self.window_ms());
-        let target = until.as_millis().saturating_add(by_ms);
-        let target = if by_ms < 0 { target.max(least.min(until.as_millis())) } else { target };
-        self.set_window_end(Time::from_millis(target));
+        let least = oldest + self.window;
+        let target = until.shifted_ms(by_ms);
+        self.set_window_end(if by_ms < 0 { target.max(least.min(until)) } else { target });
     }
 
     /// Puts the right edge at a time; live from the newest sample on.
@@ -125,9 +124,8 @@ impl App {
         let Some(next) = next else { return };
         if let (Some(anchor), Some(until)) = (anchor, self.window_end_time()) {
             let ratio = next.as_secs_f64() / self.window.as_secs_f64();
-            let right_ms = (until.as_millis() - anchor.as_millis()) as f64 * ratio;
-            let until = anchor.as_millis().saturating_add(right_ms as i64);
-            self.set_window_end(Time::from_millis(until));
+            let right_ms = until.ms_since(anchor) as f64 * ratio;
+            self.set_window_end(anchor.shifted_ms(right_ms as i64));
         }
         self.window = next;
         self.is_window_automatic = false;
@@ -136,9 +134,8 @@ impl App {
     /// Shows this span and no more.
     pub(super) fn zoom_to(&mut self, from: Time, to: Time) {
         let (from, to) = (from.min(to), from.max(to));
-        let span_ms = to.as_millis() - from.as_millis();
-        if span_ms >= ZOOM_MIN_MS {
-            self.window = Duration::from_millis(span_ms as u64);
+        if to - from >= ZOOM_MIN {
+            self.window = to - from;
             self.is_window_automatic = false;
             self.set_window_end(to);
         }
@@ -146,8 +143,7 @@ impl App {
 
     fn show_oldest(&mut self) {
         let Some(oldest) = self.oldest() else { return };
-        let until = oldest.as_millis().saturating_add(self.window_ms());
-        self.set_window_end(Time::from_millis(until));
+        self.set_window_end(oldest + self.window);
         if self.crosshair.is_some() {
             self.set_crosshair(oldest);
         }
@@ -193,8 +189,7 @@ impl App {
         self.update_statistics();
         let Some(window) = self.chosen_window() else { return };
         if time.as_millis() < window.from_ms() {
-            let until = time.as_millis().saturating_add(self.window_ms() - window.cell_ms());
-            self.set_window_end(Time::from_millis(until));
+            self.set_window_end(time.shifted_ms(self.window_ms() - window.cell_ms()));
         } else if Some(time) > self.window_end_time() {
             self.set_window_end(time);
         }
@@ -207,7 +202,7 @@ impl App {
         }
         let Some(at) = self.crosshair_index() else { return };
         let Some(here) = self.time_at(at) else { return };
-        let target = Time::from_millis(here.as_millis().saturating_add(by_ms));
+        let target = here.shifted_ms(by_ms);
         let there = self.sample_index(target);
         // At least to the sample beside it, however long a way that is.
         let there = if by_ms < 0 { there.min(at.saturating_sub(1)) } else { there.max(at + 1) };
@@ -259,7 +254,7 @@ impl App {
     fn zoom_anchor(&self) -> Option<Time> {
         let window = self.chosen_window()?;
         let crosshair = self.crosshair.filter(|time| window.cell_of(time.as_millis()).is_some());
-        let middle = |until: Time| Time::from_millis(until.as_millis() - self.window_ms() / 2);
+        let middle = |until: Time| until - self.window / 2;
         crosshair.or(match self.window_end {
             WindowEnd::Live => None,
             WindowEnd::Paused(until) => Some(middle(until)),

@@ -171,7 +171,7 @@ impl App {
         self.click_chart(chart);
         let cell = i64::from(position.x) - i64::from(panel.x);
         // The last sample of the cell, so that a click beside the newest one finds it.
-        let end = Time::from_millis(window.time_of_cell(cell + 1).as_millis() - 1);
+        let end = window.time_of_cell(cell + 1).shifted_ms(-1);
         let there = if self.shows_all_sources() {
             self.latest_until(end)
         } else {

@@ -212,7 +212,7 @@ impl App {
     /// Where a time of a source's clock stands on the time axis.
     #[must_use]
     pub fn axis_time(&self, source: usize, time: Time) -> Time {
-        Time::from_millis(time.as_millis() - self.clock_offset_ms(source))
+        time.shifted_ms(-self.clock_offset_ms(source))
     }
 
     /// How many samples of a source are not later than a time on the axis.
@@ -268,8 +268,7 @@ impl App {
             return;
         }
         let (Some(oldest), Some(newest)) = (self.oldest(), self.newest()) else { return };
-        let ms = newest.as_millis().saturating_sub(oldest.as_millis());
-        let span = Duration::from_millis(ms.max(0) as u64);
+        let span = newest - oldest;
         if span.is_zero() {
             return;
         }
@@ -317,8 +316,8 @@ impl App {
             return watched.store.get(watched.store.len().checked_sub(1)?);
         };
         let sample = watched.store.get(self.count_until(source, time).checked_sub(1)?)?;
-        let age_ms = time.as_millis() - self.axis_time(source, sample.time()).as_millis();
-        (age_ms as u128 <= watched.stale_after().as_millis()).then_some(sample)
+        let age = time - self.axis_time(source, sample.time());
+        (age <= watched.stale_after()).then_some(sample)
     }
 
     /// Whether what is shown of a source may look live: rows arrive, or it says that it is of another time.

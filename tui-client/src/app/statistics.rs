@@ -38,7 +38,7 @@ impl Statistics {
     /// How much time lies between its ends.
     #[must_use]
     pub fn duration(&self) -> Duration {
-        Duration::from_millis((self.to.as_millis() - self.from.as_millis()).max(0) as u64)
+        self.to - self.from
     }
 }
 

@@ -11,7 +11,7 @@ use crate::watched::State;
 const TICKING_INTERVAL_MAX: Duration = Duration::from_secs(1);
 
 /// When the clock goes on without a row that was due: a little later than the row.
-const TICK_DELAY_MS: i64 = 1100;
+const TICK_DELAY: Duration = Duration::from_millis(1100);
 
 impl App {
     /// What time alone changes.
@@ -20,7 +20,7 @@ impl App {
             self.footer_message = None;
         }
         if self.cycle_at.is_some_and(|next| next <= self.now) {
-            self.cycle_at = Some(self.time_after_ms(CYCLE_INTERVAL.as_millis() as i64));
+            self.cycle_at = Some(self.now + CYCLE_INTERVAL);
             self.choose_adjacent_chart(true);
         }
     }
@@ -33,16 +33,16 @@ impl App {
             watched.state(now) == State::Live && interval <= TICKING_INTERVAL_MAX
         });
         let second = if is_ticking {
-            now.as_millis() + TICK_DELAY_MS
+            now + TICK_DELAY
         } else {
-            now.as_millis() + 1000 - now.as_millis() % 1000
+            now.shifted_ms(1000 - now.as_millis() % 1000)
         };
         let message_end = self.footer_message.as_ref().map(|notice| notice.until);
         // Only of the source that is shown are the seconds to the next try counted down.
         let states = self.sources.iter().filter_map(|view| view.watched.state_changes_at(now));
         let others =
             [self.watched().changes_at(now), self.cycle_at, message_end].into_iter().flatten();
-        let next = others.chain(states).map(Time::as_millis).min().unwrap_or(second);
-        Time::from_millis(second.min(next))
+        let next = others.chain(states).min().unwrap_or(second);
+        second.min(next)
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use loadline_agent::Clock;
-use loadline_protocol::{SafeText, Stamp, Time};
+use loadline_protocol::{SafeText, Stamp, Time, duration_ms};
 use tokio::fs::File;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::sync::mpsc;
@@ -304,7 +304,7 @@ impl Recording<'_> {
         };
         let written = self.file.metadata().await.and_then(|metadata| metadata.modified());
         Ok(survey.and_then(|survey| {
-            let step_ms = i64::try_from(self.row_interval().as_millis()).unwrap_or(i64::MAX);
+            let step_ms = duration_ms(self.row_interval());
             let last_ms = match survey.first {
                 Some(first) => first.as_millis().saturating_sub(step_ms),
                 None => unix_ms(written?),
@@ -375,7 +375,7 @@ async fn survey_rows(
 
 fn unix_ms(time: SystemTime) -> i64 {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    duration_ms(since)
 }
 
 #[cfg(test)]

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use loadline_protocol::{
-    Decoder, Header, Line, LineError, Note, Resume, Row, SafeText, Schema, Stamp, Time, sanitize,
+    Decoder, Header, Line, LineError, Note, Resume, Row, SafeText, Schema, Stamp, Time,
+    duration_ms, sanitize,
 };
 
 use super::greeting::Greeting;
@@ -134,7 +135,7 @@ impl StreamReader {
     /// A reader of a recording. Rows that have no time stand `step` apart, the first at `first`.
     #[must_use]
     pub fn for_recording(options: ReadOptions, first: Time, step: Duration) -> StreamReader {
-        let step_ms = i64::try_from(step.as_millis()).unwrap_or(i64::MAX);
+        let step_ms = duration_ms(step);
         let clock = RowClock::Even { next_ms: first.as_millis(), step_ms };
         StreamReader {
             greeting: None,

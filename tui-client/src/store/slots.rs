@@ -49,7 +49,7 @@ impl Window {
     /// Returns the same window by a clock that is `offset_ms` ahead.
     #[must_use]
     pub fn with_clock_offset(&self, offset_ms: i64) -> Window {
-        let newest = Time::from_millis(self.newest.as_millis().saturating_add(offset_ms));
+        let newest = self.newest.shifted_ms(offset_ms);
         Window { from_ms: self.from_ms.saturating_add(offset_ms), newest, ..*self }
     }
 

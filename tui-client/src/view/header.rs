@@ -225,8 +225,8 @@ fn state_counts(app: &App) -> impl Iterator<Item = (State, usize)> {
 /// That the view stands still, and how far behind.
 fn paused_text(app: &App) -> Option<String> {
     let WindowEnd::Paused(until) = app.window_end else { return None };
-    let behind = (app.newest()?.as_millis() - until.as_millis()).max(0) as u64;
-    Some(format!(" PAUSED +{} ", age_text(Duration::from_millis(behind))))
+    let behind = app.newest()? - until;
+    Some(format!(" PAUSED +{} ", age_text(behind)))
 }
 
 /// How the word of a state looks.
@@ -263,8 +263,8 @@ fn source_name(watched: &Watched) -> (String, Option<&str>) {
 
 /// Why there is no connection, and when the next try is made.
 pub(super) fn outage_text(outage: &Outage, app: &App) -> String {
-    let left = (outage.retry.as_millis() - app.now.as_millis()).max(0);
-    match (left + 999) / 1000 {
+    let left = outage.retry - app.now;
+    match left.as_millis().div_ceil(1000) {
         0 => format!("{}; trying", outage.reason),
         seconds => format!("{}; next try in {seconds} s", outage.reason),
     }

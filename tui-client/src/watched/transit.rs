@@ -2,16 +2,18 @@
 
 use std::time::Duration;
 
+use loadline_protocol::{Time, duration_ms};
+
 use crate::event::Sample;
 
-/// Period in milliseconds for which the fastest transit counts: clocks drift apart.
-const TRANSIT_PERIOD_MS: i64 = 60_000;
+/// Period for which the fastest transit counts: clocks drift apart.
+const TRANSIT_PERIOD: Duration = Duration::from_mins(1);
 
 /// Fastest transit of a sample in the last one to two minutes, in milliseconds: from its time by
 /// the agent's clock to its arrival by ours. The difference of the clocks is included.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Transit {
-    period_start_ms: i64,
+    period_start: Time,
     current_fastest: Option<i64>,
     previous_fastest: Option<i64>,
     /// Transit of the newest row of a history.
@@ -20,19 +22,18 @@ pub(super) struct Transit {
 
 impl Transit {
     pub(super) fn add(&mut self, sample: Sample<'_>) {
-        let received = sample.received.as_millis();
-        if received - self.period_start_ms >= TRANSIT_PERIOD_MS {
+        if sample.received - self.period_start >= TRANSIT_PERIOD {
             self.previous_fastest = self.current_fastest.take();
-            self.period_start_ms = received;
+            self.period_start = sample.received;
         }
-        let transit = received - sample.time.as_millis();
+        let transit = sample.received.ms_since(sample.time);
         self.current_fastest =
             Some(self.current_fastest.map_or(transit, |fastest| fastest.min(transit)));
     }
 
     /// Adds a row of a history, which counts only before the first live row.
     pub(super) fn add_history(&mut self, sample: Sample<'_>) {
-        self.newest_of_history = Some(sample.received.as_millis() - sample.time.as_millis());
+        self.newest_of_history = Some(sample.received.ms_since(sample.time));
     }
 
     /// Returns the fastest transit. Before the first live row, the newest row of a history decides:
@@ -40,7 +41,7 @@ impl Transit {
     pub(super) fn fastest_ms(&self, oldest: Duration) -> Option<i64> {
         let guess = || {
             self.newest_of_history
-                .map(|ms| if (0..=oldest.as_millis() as i64).contains(&ms) { 0 } else { ms })
+                .map(|ms| if (0..=duration_ms(oldest)).contains(&ms) { 0 } else { ms })
         };
         [self.current_fastest, self.previous_fastest].into_iter().flatten().min().or_else(guess)
     }

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use loadline_protocol::{History, Time};
+use loadline_protocol::{History, Time, duration_ms};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -95,7 +95,7 @@ pub(super) struct Instance {
 
 impl Instance {
     pub(super) fn new(labels: Labels, scrape_interval: Duration) -> Instance {
-        let scrape_interval_ms = i64::try_from(scrape_interval.as_millis()).unwrap_or(i64::MAX);
+        let scrape_interval_ms = duration_ms(scrape_interval);
         Instance { labels, scrape_interval_ms, last_sent: None }
     }
 
@@ -162,7 +162,7 @@ impl Hub {
     ) -> Hub {
         let key = |it: &Instance| (it.labels.instance.clone(), it.labels.job.clone());
         let indices = instances.iter().enumerate().map(|(at, it)| (key(it), at)).collect();
-        let step_ms = i64::try_from(step.as_millis()).unwrap_or(i64::MAX).max(1);
+        let step_ms = duration_ms(step).max(1);
         let (followers, clock) = (Vec::new(), None);
         Hub { client, instances, query, step_ms, requests, indices, followers, clock }
     }
@@ -386,7 +386,7 @@ fn first_step_ms(history: History, end_ms: i64, step_ms: i64) -> i64 {
         History::Last(span) => span,
         History::All => HISTORY_ALL,
     };
-    let span_ms = i64::try_from(span.as_millis()).unwrap_or(i64::MAX).min(end_ms);
+    let span_ms = duration_ms(span).min(end_ms);
     end_ms - span_ms / step_ms * step_ms
 }
 
