@@ -111,7 +111,7 @@ pub(super) const HOSTILE_SERVERS: &[HostileServer] = &[
     // Another protocol.
     hostile_server(
         "a web server",
-        &["CONNECTING", "a web server (HTTP) answers there, no agent"],
+        &["CONNECTING", "a web server (HTTP) answered, not an agent"],
         |peer| {
             peer.read_request()?;
             peer.send("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
