@@ -228,7 +228,8 @@ def each_way_to_fail_is_told_in_a_line(programs):
         )
         said = result.stderr
         assert result.returncode == 1, f"it ends with {result.returncode}: {said}"
-        assert said.count("\n") == 1 + said.count("\nhint: ") and expected in said, f"not {expected!r}, but {said!r}"
+        lines = 1 + said.count("\nhint: ")
+        assert said.count("\n") == lines and expected in said, f"not {expected!r}, but {said!r}"
         assert result.stdout == "", f"it writes {result.stdout!r}"
 
     with server(programs) as there:

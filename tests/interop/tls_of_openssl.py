@@ -141,7 +141,8 @@ def refuses(programs, identity, ours: Authority, why: str, server=(), client=())
                 command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=DEADLINE
             )
         assert result.returncode == 1 and why in result.stderr, result.stderr
-        assert len(result.stderr.splitlines()) == 1 + result.stderr.count("\nhint: "), result.stderr
+        lines = 1 + result.stderr.count("\nhint: ")
+        assert len(result.stderr.splitlines()) == lines, result.stderr
 
 
 def the_client_takes_rows_of_s_server_that_it_may_trust_and_no_others(programs):

@@ -83,9 +83,7 @@ impl Connector {
             Source::Unix(path) => Transport::Unix(path.clone()),
             Source::Ssh(to) => Transport::Ssh(Box::new(SshTransport::new(ssh.clone(), to.clone()))),
             Source::Prometheus(_) => Transport::Custom(Box::new(|| {
-                Box::pin(async {
-                    Err(io::Error::other("a Prometheus source stands for several instances"))
-                })
+                Box::pin(async { Err(io::Error::other("Prometheus instances need `Fleet`")) })
             })),
             Source::Stdin => return Ok(Connector::local(LocalInput::Stdin)),
             Source::Path(path) => return Ok(Connector::local(LocalInput::Path(path.clone()))),

@@ -202,9 +202,7 @@ impl SshProcess {
 fn exit_reason(status: Option<ExitStatus>, last_line: &str, agent: &str) -> String {
     match status.map(|status| status.code()) {
         Some(Some(COMMAND_NOT_FOUND)) => {
-            format!(
-                "{agent} not found on the server; install it there or give --agent-command PATH"
-            )
+            format!("{agent} not found on the server; install it or give --agent-command PATH")
         }
         _ if !last_line.is_empty() => last_line.trim_end_matches('.').to_owned(),
         Some(Some(0)) => "closed by the server".to_owned(),

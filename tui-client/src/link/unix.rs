@@ -9,9 +9,9 @@ use tokio::net::UnixStream;
 pub(super) async fn connect(path: &Path) -> io::Result<UnixStream> {
     UnixStream::connect(path).await.map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => io::Error::other("no such socket; check the path"),
-        io::ErrorKind::PermissionDenied => io::Error::other(
-            "permission denied; connect as the owner or a group member of the socket",
-        ),
+        io::ErrorKind::PermissionDenied => {
+            io::Error::other("permission denied; connect as owner or group member of the socket")
+        }
         _ => error,
     })
 }
