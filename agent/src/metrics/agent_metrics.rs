@@ -1,4 +1,4 @@
-//! How the agent is, as metrics.
+//! Metrics of the agent itself.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,12 +12,12 @@ use super::family_writer::FamilyWriter;
 use crate::ring::RingHandle;
 use crate::vitals::{Totals, process};
 
-/// Where it stands how the agent is.
+/// Sources of the agent's metrics.
 pub(crate) struct AgentMetrics {
     totals: Arc<Totals>,
     ring: RingHandle,
     interval: Duration,
-    /// When the process was started, seconds since the Unix epoch.
+    /// Start time of the process in seconds since the Unix epoch.
     start_time: Option<f64>,
 }
 
@@ -30,12 +30,13 @@ impl AgentMetrics {
         self.interval
     }
 
-    /// How long ago the newest sample was taken.
+    /// Time since the newest sample.
     pub(super) fn since_newest(&self) -> Duration {
         self.totals.since_newest()
     }
 
-    /// How the agent is now; `scrape_duration` is how long it took to read the machine.
+    /// Returns the current values. `scrape_duration` is the time that the machine's collectors
+    /// took.
     pub(super) fn snapshot(&self, scrape_duration: Duration) -> AgentSnapshot {
         let count = |count: u64| count as f64;
         AgentSnapshot {
@@ -55,7 +56,7 @@ impl AgentMetrics {
     }
 }
 
-/// How the agent was at a time.
+/// Values of the agent's metrics at one time.
 #[derive(Debug)]
 pub(super) struct AgentSnapshot {
     samples: f64,

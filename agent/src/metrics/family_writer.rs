@@ -1,14 +1,14 @@
-//! How families of metrics are written.
+//! Writer of metric families.
 
 use std::fmt;
 
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
-/// Writes families, one after the other.
+/// Writer of metric families.
 pub(super) struct FamilyWriter<'a>(DescriptorEncoder<'a>);
 
-/// A label and its value.
+/// Name and value of a label.
 pub(super) type Label<'a> = (&'static str, &'a str);
 
 impl<'a> FamilyWriter<'a> {
@@ -16,7 +16,7 @@ impl<'a> FamilyWriter<'a> {
         FamilyWriter(encoder)
     }
 
-    /// Writes a counter. `name` is without the `_total` that is put behind it.
+    /// Writes a counter. The encoder appends `_total` to `name`.
     #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "the machine tells nothing"))]
     pub(super) fn counter<'l, const N: usize>(
         &mut self,
@@ -49,7 +49,7 @@ impl<'a> FamilyWriter<'a> {
         self.family(kind, name, help, value.map(|value| ([], value)))
     }
 
-    /// Writes what does not change, in labels. `name` is without the `_info` that is put behind it.
+    /// Writes constant information as labels. The encoder appends `_info` to `name`.
     pub(super) fn info<const N: usize>(
         &mut self,
         name: &str,
@@ -60,7 +60,7 @@ impl<'a> FamilyWriter<'a> {
         family.encode_info(labels)
     }
 
-    /// Writes a family; nothing of one that has no values.
+    /// Writes a family, unless it has no values.
     pub(super) fn family<'l, const N: usize>(
         &mut self,
         kind: MetricType,

@@ -1,4 +1,4 @@
-//! What takes its time, in no time.
+//! Tests of timeouts and shutdown, with paused time.
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio::time::Instant;
@@ -7,7 +7,7 @@ use super::timeout::{IDLE_TIMEOUT, REQUEST_TIMEOUT};
 use super::*;
 use crate::{Agent, AgentSettings, MachineFacts, ScriptedSource};
 
-/// An agent that is started, but does not run, and its metrics.
+/// Returns an agent that started but does not run, and its metrics.
 async fn metrics() -> (Agent, Metrics) {
     let source = ScriptedSource::plain(|_, values| values.extend([1.0; 6]));
     let agent = Agent::start(source, MachineFacts::default(), AgentSettings::default()).await;
@@ -15,7 +15,7 @@ async fn metrics() -> (Agent, Metrics) {
     (agent, metrics)
 }
 
-/// A client, and what holds the door open for it.
+/// Connects a client. Dropping the sender stops the connection.
 fn connect(metrics: &Metrics) -> (DuplexStream, watch::Sender<()>) {
     let (client, server) = duplex(64 * 1024);
     let (stop, stopped) = watch::channel(());
@@ -24,7 +24,7 @@ fn connect(metrics: &Metrics) -> (DuplexStream, watch::Sender<()>) {
     (client, stop)
 }
 
-/// All that comes until the end.
+/// Reads until the end of the stream.
 async fn rest(client: &mut DuplexStream) -> String {
     let mut rest = String::new();
     client.read_to_string(&mut rest).await.unwrap();

@@ -1,4 +1,4 @@
-//! Why a handshake failed, in words for the log.
+//! Reasons of failed handshakes, in words for the log.
 
 use std::fmt;
 use std::io;
@@ -8,16 +8,16 @@ use tokio_rustls::rustls::{AlertDescription, CertificateError, Error, PeerIncomp
 
 use super::stream::HANDSHAKE_TIMEOUT;
 
-/// Why there is no TLS with a client.
+/// Failure of a handshake.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum HandshakeFailure {
-    /// It left before it said anything.
+    /// The client disconnected before it sent a byte.
     Disconnected,
-    /// It says something that is no TLS, or waits for rows.
+    /// The client does not use TLS, or waits for rows.
     NotTls,
-    /// It took too long.
+    /// The handshake exceeded [`HANDSHAKE_TIMEOUT`].
     TimedOut,
-    /// The two of them could not agree, and this is why.
+    /// The handshake failed for this reason.
     Failed(String),
 }
 
@@ -25,7 +25,7 @@ impl From<io::Error> for HandshakeFailure {
     fn from(error: io::Error) -> HandshakeFailure {
         let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
         match inner {
-            // Some of it may be of the other side's making.
+            // The peer may have chosen a part of the text.
             Some(inner) => HandshakeFailure::Failed(sanitize(&describe(inner)).into_owned()),
             None if error.kind() == io::ErrorKind::UnexpectedEof => {
                 HandshakeFailure::Failed("it left during the handshake".to_owned())
