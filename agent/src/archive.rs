@@ -24,6 +24,7 @@ use tokio::sync::oneshot;
 
 use crate::agent_info::AgentInfo;
 use crate::ring::{Ring, RingHandle};
+use crate::usage::without_error_number;
 use loader::LoadedFile;
 use writer::ArchiveWriter;
 
@@ -50,14 +51,16 @@ pub struct Archive {
 #[derive(Debug, Error)]
 pub enum ArchiveError {
     /// Another agent uses the directory.
-    #[error("cannot keep samples in {folder}: another agent does; give each a folder of its own")]
+    #[error(
+        "cannot keep samples in {folder}: in use by another agent; give each its own --state-dir"
+    )]
     InUse {
         /// The state directory.
         folder: PathBuf,
     },
     /// The directory cannot be created, read or written.
     #[error(
-        "cannot keep samples in {folder}: {why}; give --state-dir a folder in which the agent may write"
+        "cannot keep samples in {folder}: {why}; give --state-dir a directory that the agent can write to"
     )]
     Unusable {
         /// The state directory.
@@ -105,16 +108,16 @@ impl Archive {
         for path in [self.older(), self.newer()] {
             self.newer_row_bytes = 0;
             match loader::restore(&path, ring, schema) {
-                Ok(LoadedFile { invalid_lines: faults, row_bytes }) => {
+                Ok(LoadedFile { invalid_lines, row_bytes }) => {
                     self.newer_row_bytes = row_bytes;
-                    if faults > 0 {
+                    if invalid_lines > 0 {
                         let path = path.display();
-                        tracing::warn!(faults, %path, "lines that are no samples were left out");
+                        tracing::warn!(invalid_lines, %path, "skipped invalid lines of earlier samples");
                     }
                 }
                 Err(error) => {
-                    let path = path.display();
-                    tracing::warn!(%error, %path, "earlier samples cannot be read: left out");
+                    let (path, error) = (path.display(), without_error_number(&error.to_string()));
+                    tracing::warn!(%error, %path, "cannot read earlier samples");
                 }
             }
         }
@@ -138,7 +141,8 @@ impl Archive {
         match thread::Builder::new().name("archive".to_owned()).spawn(write) {
             Ok(_) => Some(finished),
             Err(error) => {
-                tracing::error!(%error, "samples cannot be kept: there is no thread for it");
+                let error = without_error_number(&error.to_string());
+                tracing::error!(%error, "cannot keep samples: cannot start a thread");
                 None
             }
         }

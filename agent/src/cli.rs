@@ -19,6 +19,9 @@ use tracing::Level;
 /// Default port of an agent.
 const DEFAULT_PORT: u16 = 1027;
 
+/// Highest value of `--max-clients` and `--max-clients-per-address`.
+const CLIENT_LIMIT_MAX: u32 = 1_000_000;
+
 /// Environment variable with the address at which `--stdio` looks for the local agent. Not an
 /// option, since only tests need it.
 const LOCAL_AGENT_VARIABLE: &str = "LOADLINE_AGENT_RESIDENT";
@@ -124,7 +127,7 @@ pub(crate) struct Options {
         env = "LOADLINE_AGENT_MAX_CLIENTS",
         hide_env = true,
         default_value_t = 1024,
-        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+        value_parser = parse_client_limit
     )]
     max_clients: u32,
 
@@ -135,7 +138,7 @@ pub(crate) struct Options {
         env = "LOADLINE_AGENT_MAX_CLIENTS_PER_ADDRESS",
         hide_env = true,
         default_value_t = 256,
-        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+        value_parser = parse_client_limit
     )]
     max_clients_per_address: u32,
 
@@ -191,26 +194,25 @@ impl Options {
         // Settings in the environment are for all agents of a machine and conflict with nothing.
         let is_typed = |id| matches.value_source(id) == Some(ValueSource::CommandLine);
         if options.stdio && is_typed("listen") {
-            let why = "--stdio serves one client and listens nowhere; leave out --listen";
+            let why = "--stdio serves one client and cannot listen; leave out --listen";
             return Err(command.error(ErrorKind::ArgumentConflict, why));
         }
         if options.stdio && is_typed("metrics_listen") {
-            let why = "--stdio serves one client and listens nowhere; leave out --metrics-listen";
+            let why = "--stdio serves one client and cannot listen; leave out --metrics-listen";
             return Err(command.error(ErrorKind::ArgumentConflict, why));
         }
         if !options.metrics_listen.is_empty() && !cfg!(feature = "metrics") {
-            let why = "--metrics-listen: this program was built without metrics; build it with its \
-                       feature `metrics`";
+            let why = "--metrics-listen: built without metrics; rebuild with --features metrics";
             return Err(command.error(ErrorKind::InvalidValue, why));
         }
         if options.stdio && is_typed("state_dir") {
-            let why = "--stdio ends with its client and keeps nothing; leave out --state-dir";
+            let why = "--stdio ends with its client and keeps no samples; leave out --state-dir";
             return Err(command.error(ErrorKind::ArgumentConflict, why));
         }
         let typed_tls =
             ["tls_cert", "tls_key", "tls_client_ca"].into_iter().find(|id| is_typed(id));
         if options.stdio && typed_tls.is_some() {
-            let why = "--stdio is private by the ssh that it runs in; leave out --tls-cert";
+            let why = "--stdio does not use TLS, ssh encrypts its stream; leave out --tls-cert";
             return Err(command.error(ErrorKind::ArgumentConflict, why));
         }
         if let Some(why) = options.tls_error() {
@@ -260,10 +262,10 @@ impl Options {
     fn tls_error(&self) -> Option<&'static str> {
         match (&self.tls_cert, &self.tls_key, &self.tls_client_ca) {
             (Some(_), Some(_), _) | (None, None, None) => None,
-            (Some(_), None, _) => Some("--tls-cert needs its key; give --tls-key as well"),
-            (None, Some(_), _) => Some("--tls-key needs its certificate; give --tls-cert as well"),
+            (Some(_), None, _) => Some("--tls-cert needs a key; give --tls-key"),
+            (None, Some(_), _) => Some("--tls-key needs a certificate; give --tls-cert"),
             (None, None, Some(_)) => {
-                Some("--tls-client-ca needs TLS; give --tls-cert and --tls-key as well")
+                Some("--tls-client-ca needs TLS; give --tls-cert and --tls-key")
             }
         }
     }
@@ -282,13 +284,15 @@ impl Options {
     fn history_error(&self) -> Option<String> {
         let (history, interval) = (DurationText(self.history), DurationText(self.interval));
         if self.history < self.interval {
-            return Some(format!("--history {history} is shorter than --interval {interval}"));
+            return Some(format!(
+                "--history {history} is shorter than --interval {interval}; give a longer history"
+            ));
         }
         let samples = self.history.as_millis() / self.interval.as_millis();
         (samples > SAMPLES_MAX as u128).then(|| {
             format!(
-                "--history {history} is {samples} samples at --interval {interval}, and at most \
-                 {SAMPLES_MAX} are kept; choose a shorter history or a longer interval"
+                "--history {history} has {samples} samples at --interval {interval}, more than the \
+                 limit of {SAMPLES_MAX}; give a shorter history or a longer interval"
             )
         })
     }
@@ -296,19 +300,16 @@ impl Options {
 
 fn parse_interval(text: &str) -> Result<Duration, String> {
     let interval = parse_duration(text)?;
-    if interval < AgentSettings::INTERVAL_MIN {
-        return Err(format!(
-            "the shortest interval is {}",
-            DurationText(AgentSettings::INTERVAL_MIN)
-        ));
+    let (min, max) = (AgentSettings::INTERVAL_MIN, AgentSettings::INTERVAL_MAX);
+    if (min..=max).contains(&interval) {
+        return Ok(interval);
     }
-    if interval > AgentSettings::INTERVAL_MAX {
-        return Err(format!(
-            "the longest interval is {}",
-            DurationText(AgentSettings::INTERVAL_MAX)
-        ));
-    }
-    Ok(interval)
+    Err(format!("must be from {} to {}", DurationText(min), DurationText(max)))
+}
+
+fn parse_client_limit(text: &str) -> Result<u32, String> {
+    let limit = text.parse().ok().filter(|limit| (1..=CLIENT_LIMIT_MAX).contains(limit));
+    limit.ok_or_else(|| format!("must be a whole number from 1 to {CLIENT_LIMIT_MAX}"))
 }
 
 #[cfg(test)]
@@ -356,7 +357,7 @@ mod tests {
         assert!(history_error("1s", "1000001s").unwrap().contains("1000001 samples"));
         assert_eq!(
             history_error("1s", "999ms").unwrap(),
-            "--history 999ms is shorter than --interval 1s"
+            "--history 999ms is shorter than --interval 1s; give a longer history"
         );
         assert!(history_error("250ms", "1000000s").unwrap().contains("4000000 samples"));
     }

@@ -39,21 +39,27 @@ pub enum Address {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum AddressError {
     /// The port is missing.
-    #[error("no port from 0 to 65535; write HOST:PORT, as in 127.0.0.1:1027")]
-    Port,
-    /// The host is missing or invalid.
-    #[error("no host; write HOST:PORT, as in 127.0.0.1:1027")]
-    Host,
+    #[error("missing port; write HOST:PORT, for example 127.0.0.1:1027")]
+    MissingPort,
+    /// The port is no number from 0 to 65535.
+    #[error("invalid port; write a number from 0 to 65535")]
+    InvalidPort,
+    /// The host is missing.
+    #[error("missing host; write HOST:PORT, for example 127.0.0.1:1027")]
+    MissingHost,
+    /// The host has an invalid character, such as a blank or `@`.
+    #[error("invalid host; write HOST:PORT, for example 127.0.0.1:1027")]
+    InvalidHost,
     /// An IPv6 address without brackets, whose last group could be the port.
-    #[error("an IPv6 address stands in brackets, as in [::1]:1027")]
+    #[error("IPv6 address without brackets; write [ADDRESS]:PORT, for example [::1]:1027")]
     Brackets,
     /// The path of a Unix socket is empty or has control characters.
     #[cfg(unix)]
-    #[error("no path; write unix:PATH, as in unix:/run/loadline.sock")]
+    #[error("missing or invalid path; write unix:PATH, for example unix:/run/loadline.sock")]
     Path,
     /// A Unix socket, on a system without them.
     #[cfg(not(unix))]
-    #[error("there are no Unix sockets here; write HOST:PORT")]
+    #[error("this system has no Unix sockets; write HOST:PORT")]
     Unix,
 }
 
@@ -64,17 +70,31 @@ impl FromStr for Address {
         if let Some(path) = text.strip_prefix("unix:") {
             return parse_unix(path);
         }
-        let (host, port) = text.rsplit_once(':').ok_or(AddressError::Port)?;
+        let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        let Some((host, port)) = text.rsplit_once(':') else {
+            let is_port = is_number(text);
+            return Err(if is_port {
+                AddressError::MissingHost
+            } else {
+                AddressError::MissingPort
+            });
+        };
         let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         let host = match bracketed {
             None if host.contains(':') => return Err(AddressError::Brackets),
             _ => bracketed.unwrap_or(host),
         };
-        if host.is_empty() || host.contains(|c: char| c.is_whitespace() || "[]/@".contains(c)) {
-            return Err(AddressError::Host);
+        if host.is_empty() {
+            return Err(AddressError::MissingHost);
         }
-        let digits = port.bytes().all(|byte| byte.is_ascii_digit());
-        let port = port.parse().ok().filter(|_| digits).ok_or(AddressError::Port)?;
+        if host.contains(|c: char| c.is_whitespace() || "[]/@".contains(c)) {
+            return Err(AddressError::InvalidHost);
+        }
+        if port.is_empty() {
+            return Err(AddressError::MissingPort);
+        }
+        let parsed = port.parse().ok().filter(|_| is_number(port));
+        let port = parsed.ok_or(AddressError::InvalidPort)?;
         Ok(Address::Tcp { host: host.to_owned(), port })
     }
 }
@@ -128,7 +148,7 @@ impl PlaintextPolicy {
 #[derive(Debug, Error)]
 pub enum ListenError {
     /// The host name has no address.
-    #[error("cannot find the address of {address}: {why}; check the name, or give an IP address")]
+    #[error("cannot resolve {address}: {why}; check the host name, or give an IP address")]
     Resolve {
         /// The address as given.
         address: Address,
@@ -137,8 +157,8 @@ pub enum ListenError {
     },
     /// The address is open to the network, and the stream would not be encrypted.
     #[error(
-        "refuses to listen on {address}: the stream is not encrypted and this address is open to \
-         the network; listen on 127.0.0.1 and come in by ssh, as in `loadline USER@HOST`, give \
+        "refusing to listen on {address}: the address is open to the network and the stream is not \
+         encrypted; listen on 127.0.0.1 and connect through ssh with `loadline USER@HOST`, give \
          --tls-cert and --tls-key, or give --allow-plaintext in a network you trust"
     )]
     Plaintext {
@@ -146,7 +166,9 @@ pub enum ListenError {
         address: Address,
     },
     /// A socket that another program opened for this one cannot be used.
-    #[error("cannot listen on a socket that was handed over: {why}; it has to be a stream socket")]
+    #[error(
+        "cannot listen on an inherited socket: {why}; pass a stream socket, ListenStream= in systemd"
+    )]
     Inherited {
         /// Error of the system.
         why: io::Error,
@@ -166,17 +188,17 @@ fn advice(address: &Address, kind: io::ErrorKind) -> &'static str {
     use io::ErrorKind::{AddrInUse, AddrNotAvailable, NotFound, PermissionDenied};
     match (address, kind) {
         (Address::Tcp { .. }, AddrInUse) => {
-            "stop the program that has the port, or choose another port"
+            "stop the program that uses the port, or choose another port"
         }
-        (Address::Tcp { .. }, PermissionDenied) => "choose a port from 1024 on",
+        (Address::Tcp { .. }, PermissionDenied) => "choose a port above 1023",
         (Address::Tcp { .. }, AddrNotAvailable) => "choose an address of this machine",
         (Address::Tcp { .. }, _) => "choose another address",
         #[cfg(unix)]
-        (Address::Unix(_), AddrInUse) => "stop the program that has it, or choose another path",
+        (Address::Unix(_), AddrInUse) => "stop the program that uses it, or choose another path",
         #[cfg(unix)]
-        (Address::Unix(_), NotFound) => "make its folder first",
+        (Address::Unix(_), NotFound) => "create its directory first",
         #[cfg(unix)]
-        (Address::Unix(_), PermissionDenied) => "choose a folder in which you may write",
+        (Address::Unix(_), PermissionDenied) => "choose a directory that the agent can write to",
         #[cfg(unix)]
         (Address::Unix(_), _) => "choose another path",
     }
@@ -335,13 +357,14 @@ mod tests {
             ("127.0.0.1:1027", Ok(("127.0.0.1", 1027))),
             ("[::1]:0", Ok(("::1", 0))),
             ("web-1.example.org:65535", Ok(("web-1.example.org", 65535))),
-            ("localhost", Err(AddressError::Port)),
-            ("localhost:", Err(AddressError::Port)),
-            ("localhost:+1", Err(AddressError::Port)),
-            ("localhost:65536", Err(AddressError::Port)),
-            ("", Err(AddressError::Port)),
-            (":1027", Err(AddressError::Host)),
-            ("me@host:1027", Err(AddressError::Host)),
+            ("localhost", Err(AddressError::MissingPort)),
+            ("localhost:", Err(AddressError::MissingPort)),
+            ("localhost:+1", Err(AddressError::InvalidPort)),
+            ("localhost:65536", Err(AddressError::InvalidPort)),
+            ("", Err(AddressError::MissingHost)),
+            ("1027", Err(AddressError::MissingHost)),
+            (":1027", Err(AddressError::MissingHost)),
+            ("me@host:1027", Err(AddressError::InvalidHost)),
             ("::1:1027", Err(AddressError::Brackets)),
             ("::1", Err(AddressError::Brackets)),
         ] {

@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use clap::CommandFactory as _;
 use loadline_agent::{
     Address, Agent, Archive, BoundAddress, ListenError, Listener, Machine, MachineFacts,
-    PlaintextPolicy, ServerTls, error_text, serve_stdio, usage_error,
+    PlaintextPolicy, ServerTls, error_text, serve_stdio, usage_error, without_error_number,
 };
 use loadline_protocol::sanitize;
 
@@ -24,7 +24,7 @@ const USAGE_EXIT_CODE: u8 = 2;
 /// Open files besides those of clients: kernel files and connections for metrics.
 const OTHER_FILES_MAX: u64 = 160;
 
-const NO_SIGNALS: &str = "cannot wait for signals";
+const NO_SIGNALS: &str = "cannot handle signals";
 
 fn main() -> ExitCode {
     let options = match Options::read() {
@@ -80,7 +80,7 @@ fn run(options: &Options) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .context("cannot start")?;
+        .context("cannot start the runtime")?;
     if options.stdio {
         let result = runtime.block_on(run_stdio(options));
         // A pending read of standard input would block the shutdown.
@@ -102,8 +102,8 @@ async fn run_server(options: &Options) -> anyhow::Result<()> {
     let hangups = hangups().context(NO_SIGNALS)?;
     let tls = options.tls_files().map(ServerTls::open).transpose()?;
     if let Some(tls) = &tls {
-        let clients = if tls.requires_client_certificates() { "with certificates" } else { "any" };
-        tracing::info!(clients, "TCP ports speak TLS");
+        let client_certificates = tls.requires_client_certificates();
+        tracing::info!(client_certificates, "TCP ports speak TLS");
     }
     let plaintext = options.plaintext(tls.clone());
     let mut listeners = inherited(&plaintext)?;
@@ -133,7 +133,7 @@ async fn run_server(options: &Options) -> anyhow::Result<()> {
     let agent = if metrics.is_empty() {
         agent
     } else {
-        agent.with_metrics(metrics, &options.collect).context("cannot tell metrics")?
+        agent.with_metrics(metrics, &options.collect).context("cannot serve metrics")?
     };
     let addresses: Vec<_> = listeners.iter().map(|it| it.address().to_string()).collect();
     let status = format!("listening on {}", addresses.join(", "));
@@ -193,9 +193,12 @@ async fn reload_on_hangup(
         hangups.next().await;
         service::notify_reloading();
         match tls.as_ref().map(ServerTls::reload) {
-            Some(Ok(())) => tracing::info!("new connections get the certificate as it is now"),
-            Some(Err(error)) => tracing::error!("the old certificate stays: {error}"),
-            None => tracing::info!("SIGHUP has certificates read anew, and there are none"),
+            Some(Ok(())) => tracing::info!("reloaded the TLS files, for new connections"),
+            Some(Err(error)) => {
+                let error = without_error_number(&error.to_string());
+                tracing::error!("keeping the previous certificate: {error}");
+            }
+            None => tracing::info!("nothing to reload on SIGHUP without TLS"),
         }
         service::notify_ready(status);
     }
@@ -318,7 +321,11 @@ fn raise_open_files_limit(wanted: u64) {
     let raised = Rlimit { current: Some(allowed), maximum: limit.maximum };
     let now = if setrlimit(Resource::Nofile, raised).is_ok() { allowed } else { current };
     if now < wanted {
-        tracing::warn!(wanted, allowed = now, "not all of --max-clients will find a free file");
+        tracing::warn!(
+            wanted,
+            allowed = now,
+            "the limit of open files is too low for --max-clients"
+        );
     }
 }
 

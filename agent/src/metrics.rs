@@ -95,7 +95,7 @@ impl Metrics {
         let (reply, page) = oneshot::channel();
         self.requests.try_send(ScrapeRequest { format, reply }).ok()?;
         let page = timeout(SCRAPE_TIMEOUT, page).await.ok()?;
-        Some(page.expect("a thread that reads for as long as somebody can ask"))
+        Some(page.expect("the scraper thread runs until all senders are dropped"))
     }
 
     /// Returns why the agent is unhealthy. `None` if it is healthy.
@@ -104,7 +104,7 @@ impl Metrics {
         (passed > interval * OVERDUE_INTERVALS).then(|| {
             let passed = Duration::from_millis(passed.as_millis() as u64);
             let [passed, interval] = [passed, interval].map(DurationText);
-            format!("the newest sample is {passed} old, and there should be one each {interval}")
+            format!("the newest sample is {passed} old, expected one every {interval}")
         })
     }
 
@@ -196,12 +196,12 @@ impl<L: Accept> Exporter<L> {
             let peer = peer.name.clone();
             self.connections.spawn(async move {
                 if let Err(error) = metrics.serve(stream, stop).await {
-                    tracing::debug!(peer, %error, "a connection for metrics ended");
+                    tracing::debug!(peer, %error, "metrics connection failed");
                 }
                 origin
             });
         } else if self.refusals.len() < REFUSALS_MAX {
-            tracing::debug!(peer = peer.name, "refused a connection for metrics");
+            tracing::debug!(peer = peer.name, "refused a metrics connection");
             self.refusals.spawn(refuse(stream));
         }
     }
@@ -223,7 +223,7 @@ impl<L: Accept> Exporter<L> {
             }
         };
         if timeout(STOP_TIMEOUT, all_ended).await.is_err() {
-            tracing::debug!(connections = connections.len(), "readers of metrics that did not end");
+            tracing::debug!(connections = connections.len(), "aborted metrics connections");
         }
     }
 }

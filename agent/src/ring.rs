@@ -213,7 +213,7 @@ impl RingHandle {
         self.lock().samples.bytes()
     }
 
-    #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "told in metrics only"))]
+    #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "used by metrics only"))]
     pub(crate) fn sample_count(&self) -> usize {
         self.lock().samples.len()
     }
@@ -466,11 +466,7 @@ mod tests {
         ring.push(second(100_000), &[4.0]);
         let resume = Some(Resume { run: RunId(7), seq: 8 });
         cursor.seek(History::None, resume, 1);
-        assert_eq!(
-            read_all(&mut cursor, &ALL),
-            ["live", "4"],
-            "nothing is known of that run any more"
-        );
+        assert_eq!(read_all(&mut cursor, &ALL), ["live", "4"], "the run is no longer in the ring");
     }
 
     #[test]

@@ -22,6 +22,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::listen::{Accept, Peer};
 use crate::session::{self, Service};
+use crate::usage::without_error_number;
 use origins::{Origin, Origins};
 use rate_limiter::RateLimiter;
 
@@ -121,7 +122,7 @@ impl Server {
             }
         };
         if timeout(STOP_TIMEOUT, all_ended).await.is_err() {
-            tracing::debug!(clients = self.sessions.len(), "clients that did not listen");
+            tracing::debug!(clients = self.sessions.len(), "aborted sessions");
         }
     }
 }
@@ -133,9 +134,9 @@ async fn run_session<S: AsyncRead + AsyncWrite + Unpin>(
     peer: String,
     origin: Option<Origin>,
 ) -> Option<Origin> {
-    tracing::debug!(peer, "client came");
+    tracing::debug!(peer, "client connected");
     let ending = service.serve(stream).await;
-    tracing::debug!(peer, ?ending, "client went");
+    tracing::debug!(peer, ?ending, "client disconnected");
     origin
 }
 
@@ -148,7 +149,7 @@ pub(crate) async fn run_accept_loop<L: Accept>(
     let mut limiter = RateLimiter::new();
     loop {
         if limiter.acquire().await {
-            tracing::warn!("clients come faster than they can be let in, and wait");
+            tracing::warn!("too many new connections, accepting them more slowly");
         }
         match listener.accept().await {
             Ok(client) => {
@@ -161,7 +162,8 @@ pub(crate) async fn run_accept_loop<L: Accept>(
             Err(error) => {
                 let now = Instant::now();
                 if last_failure.replace(now).is_none_or(|failed| now - failed > RECOVERY_PERIOD) {
-                    tracing::error!(%error, "no client can come in; trying again until one does");
+                    let error = without_error_number(&error.to_string());
+                    tracing::error!(%error, "cannot accept clients, retrying");
                 }
                 sleep(ACCEPT_BACKOFF).await;
             }

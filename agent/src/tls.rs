@@ -90,9 +90,9 @@ impl ServerTls {
             failure_log.record(why, Instant::now())
         };
         match others {
-            Some(0) => tracing::warn!(peer, %why, "no TLS with a client"),
-            Some(others) => tracing::warn!(peer, %why, others, "no TLS with clients"),
-            None => tracing::debug!(peer, %why, "no TLS with a client"),
+            Some(0) => tracing::warn!(peer, %why, "TLS handshake failed"),
+            Some(others) => tracing::warn!(peer, %why, others, "TLS handshakes failed"),
+            None => tracing::debug!(peer, %why, "TLS handshake failed"),
         }
     }
 }

@@ -163,16 +163,20 @@ pub fn nearest<'a>(wrong: &str, words: impl Iterator<Item = &'a str>) -> Option<
 
 #[cfg(test)]
 mod tests {
-    use clap::{Arg, value_parser};
+    use clap::Arg;
 
     use super::*;
+
+    fn parse_count(text: &str) -> Result<u8, &'static str> {
+        text.parse().map_err(|_| "must be a whole number")
+    }
 
     fn check(arguments: &[&str], expected: &str) {
         let command = Command::new("test")
             .arg(
                 Arg::new("output").long("output").value_name("FORM").value_parser(["table", "csv"]),
             )
-            .arg(Arg::new("count").long("count").value_name("N").value_parser(value_parser!(u8)));
+            .arg(Arg::new("count").long("count").value_name("N").value_parser(parse_count));
         let arguments = [&["test"], arguments].concat();
         let error = command.try_get_matches_from(arguments).unwrap_err();
         assert_eq!(usage_error(&error), expected);
@@ -200,7 +204,7 @@ mod tests {
         check(&["--zzz"], "unexpected argument '--zzz' found; see --help");
         check(
             &["--count", "x\u{202e}"],
-            "invalid value 'x\u{fffd}' for '--count <N>': invalid digit found in string; see --help",
+            "invalid value 'x\u{fffd}' for '--count <N>': must be a whole number; see --help",
         );
         check(
             &["--output"],

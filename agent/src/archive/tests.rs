@@ -175,7 +175,7 @@ async fn folder_errors_are_one_line() {
     let folder = tempfile::tempdir().unwrap();
     let archive = Archive::open(&folder.path().join("new/one")).unwrap();
     let error = Archive::open(&folder.path().join("new/one")).unwrap_err().to_string();
-    assert!(error.ends_with("another agent does; give each a folder of its own"), "{error}");
+    assert!(error.ends_with("in use by another agent; give each its own --state-dir"), "{error}");
     drop(archive);
     Archive::open(&folder.path().join("new/one")).unwrap();
     fs::write(folder.path().join("file"), "mine").unwrap();

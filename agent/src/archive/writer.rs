@@ -13,6 +13,7 @@ use loadline_protocol::Note;
 use super::Archive;
 use crate::agent_info::AgentInfo;
 use crate::ring::{Cursor, ReadOutcome, RingHandle, Selection};
+use crate::usage::without_error_number;
 
 /// Pause between two attempts to write to a failing disk: 1 s.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
@@ -111,14 +112,15 @@ impl ArchiveWriter {
             match self.try_write() {
                 Ok(()) => {
                     if !std::mem::replace(&mut self.healthy, true) {
-                        tracing::info!(path = %self.newer.display(), "samples are kept again");
+                        tracing::info!(path = %self.newer.display(), "keeping samples again");
                     }
                     return true;
                 }
                 Err(error) => {
                     if std::mem::take(&mut self.healthy) {
+                        let error = without_error_number(&error.to_string());
                         let path = self.newer.display();
-                        tracing::error!(%error, %path, "samples cannot be kept; trying again");
+                        tracing::error!(%error, %path, "cannot keep samples, retrying");
                     }
                     if self.ring.is_closed() {
                         return false;

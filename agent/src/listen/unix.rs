@@ -71,7 +71,7 @@ impl UnixEndpoint {
         let _ = set_socket_send_buffer_size(&stream, SEND_BUFFER_BYTES);
         let name = match stream.peer_cred() {
             Ok(peer) => format!("user {}", peer.uid()),
-            Err(_) => "somebody".to_owned(),
+            Err(_) => "unknown user".to_owned(),
         };
         Ok((Box::new(stream), Peer { name, address: None }))
     }
@@ -80,7 +80,7 @@ impl UnixEndpoint {
 /// Removes the socket of an agent that ended without removing it.
 async fn remove_if_stale(path: &Path) -> io::Result<()> {
     if !fs::symlink_metadata(path)?.file_type().is_socket() {
-        let why = "there is a file that is no socket";
+        let why = "the file exists and is not a socket";
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, why));
     }
     match UnixStream::connect(path).await {
@@ -153,12 +153,12 @@ mod tests {
     async fn other_files_are_never_removed() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(socket_path(&folder), "mine").unwrap();
-        assert!(bind_error(&socket_path(&folder)).await.contains("no socket"));
+        assert!(bind_error(&socket_path(&folder)).await.contains("not a socket"));
         assert_eq!(fs::read_to_string(socket_path(&folder)).unwrap(), "mine");
         // Nor is the target of a link.
         let link = folder.path().join("link");
         std::os::unix::fs::symlink(socket_path(&folder), &link).unwrap();
-        assert!(bind_error(&link).await.contains("no socket"));
+        assert!(bind_error(&link).await.contains("not a socket"));
         assert!(link.exists());
     }
 

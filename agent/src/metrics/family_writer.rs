@@ -17,7 +17,7 @@ impl<'a> FamilyWriter<'a> {
     }
 
     /// Writes a counter. The encoder appends `_total` to `name`.
-    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "the machine tells nothing"))]
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "no metrics of the machine"))]
     pub(super) fn counter<'l, const N: usize>(
         &mut self,
         name: &str,
@@ -28,7 +28,7 @@ impl<'a> FamilyWriter<'a> {
     }
 
     /// Writes a gauge.
-    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "the machine tells nothing"))]
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "no metrics of the machine"))]
     pub(super) fn gauge<'l, const N: usize>(
         &mut self,
         name: &str,

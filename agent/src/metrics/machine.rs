@@ -90,7 +90,7 @@ struct CollectorStatus(Vec<(&'static str, bool)>);
 
 impl Collector for CollectorStatus {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let help = "Whether this part of the machine could be read.";
+        let help = "Whether the collector succeeded.";
         let values = self
             .0
             .iter()

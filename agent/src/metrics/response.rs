@@ -11,8 +11,8 @@ use super::format::ExpositionFormat;
 /// Content type of all pages but `/metrics`.
 const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 
-const INDEX_PAGE: &str = "loadline-agent\n\n/metrics  what this machine and the agent are doing, for \
-                     Prometheus\n/healthz  whether samples are taken\n";
+const INDEX_PAGE: &str = "loadline-agent\n\n/metrics  metrics of this machine and the agent, for \
+                     Prometheus\n/healthz  200 if samples are taken in time, else 503\n";
 
 pub(super) type MetricsResponse = Response<Full<Bytes>>;
 
@@ -20,11 +20,12 @@ pub(super) type MetricsResponse = Response<Full<Bytes>>;
 pub(super) async fn respond(metrics: &Metrics, request: Request<Incoming>) -> MetricsResponse {
     let path = request.uri().path();
     if !matches!(path, "/" | "/metrics" | "/healthz") {
-        return text_response(StatusCode::NOT_FOUND, "there is /metrics and /healthz\n");
+        return text_response(StatusCode::NOT_FOUND, "not found, try /metrics or /healthz\n");
     }
     // hyper omits the body for HEAD.
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        let mut refusal = text_response(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
+        let mut refusal =
+            text_response(StatusCode::METHOD_NOT_ALLOWED, "method not allowed, use GET or HEAD\n");
         refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return refusal;
     }
@@ -48,7 +49,7 @@ async fn metrics_response(metrics: &Metrics, format: ExpositionFormat) -> Metric
     if let Some(text) = metrics.scrape(format).await {
         return build_response(StatusCode::OK, format.content_type(), text);
     }
-    let why = "the machine does not tell how it is\n";
+    let why = "reading the metrics takes too long, try again later\n";
     let mut refusal = text_response(StatusCode::SERVICE_UNAVAILABLE, why);
     refusal.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("10"));
     refusal

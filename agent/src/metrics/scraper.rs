@@ -42,7 +42,10 @@ struct CachedPage {
 
 impl Scraper {
     /// Creates a scraper for these groups of metrics.
-    #[cfg_attr(not(target_os = "linux"), expect(unused_variables, reason = "there is no machine"))]
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(unused_variables, reason = "no metrics of the machine")
+    )]
     pub(super) fn new(agent: Arc<AgentMetrics>, collect: &GroupSet) -> Scraper {
         Scraper {
             agent,

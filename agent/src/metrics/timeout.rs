@@ -169,12 +169,12 @@ mod tests {
         let (mut client, mut stream) = pair();
         client.write_all(b"ask").await.unwrap();
         stream.read_exact(&mut [0; 3]).await.unwrap();
-        stream.write_all(b"told").await.unwrap();
+        stream.write_all(b"done").await.unwrap();
         stream.flush().await.unwrap();
         assert_eq!(time_to_timeout(read_on(&mut stream)).await.as_secs(), IDLE_TIMEOUT.as_secs());
 
         let (mut client, mut stream) = pair();
-        stream.write_all(b"told").await.unwrap();
+        stream.write_all(b"done").await.unwrap();
         stream.flush().await.unwrap();
         sleep(Duration::from_mins(1)).await;
         client.write_all(b"ask").await.unwrap();

@@ -56,7 +56,7 @@ mod tests {
             assert!(!limiter.acquire().await);
         }
         assert_eq!(start.elapsed(), Duration::ZERO);
-        assert!(limiter.acquire().await, "told when it begins");
+        assert!(limiter.acquire().await, "reported when it begins");
         for _ in 1..5000 {
             assert!(!limiter.acquire().await, "and not again");
         }

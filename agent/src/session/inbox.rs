@@ -105,7 +105,7 @@ fn is_request(line: &[u8]) -> bool {
 }
 
 fn request_too_long() -> ClientInput {
-    ClientInput::InvalidRequest(format!("a request has at most {REQUEST_MAX} bytes"))
+    ClientInput::InvalidRequest(format!("request longer than {REQUEST_MAX} bytes"))
 }
 
 #[cfg(test)]

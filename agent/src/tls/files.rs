@@ -20,7 +20,7 @@ const FILE_BYTES_MAX: u64 = 1024 * 1024;
 #[derive(Debug, Error)]
 pub enum TlsFileError {
     /// The file cannot be read.
-    #[error("cannot read {}: {why}; check the path, and who may read it", path.display())]
+    #[error("cannot read {}: {why}; check the path and its permissions", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -28,14 +28,14 @@ pub enum TlsFileError {
         why: io::Error,
     },
     /// The file has more than 1 MiB.
-    #[error("{} is larger than a file of certificates; check the path", path.display())]
+    #[error("{} is too large for a PEM file, over 1 MiB; check the path", path.display())]
     TooLarge {
         /// The file.
         path: PathBuf,
     },
     /// The file has no certificate.
     #[error(
-        "there is no PEM certificate in {}; give the file that has BEGIN CERTIFICATE in it",
+        "no PEM certificate in {}; give the file that contains BEGIN CERTIFICATE",
         path.display()
     )]
     NoCertificate {
@@ -44,7 +44,7 @@ pub enum TlsFileError {
     },
     /// The file has no key, or an encrypted one.
     #[error(
-        "there is no PEM key in {}; give the file that has BEGIN PRIVATE KEY in it, not encrypted",
+        "no PEM key in {}; give the file that contains BEGIN PRIVATE KEY, not encrypted",
         path.display()
     )]
     NoKey {
@@ -53,7 +53,7 @@ pub enum TlsFileError {
     },
     /// The key is not that of the certificate.
     #[error(
-        "the key in {} does not match the certificate in {}; give the two that belong together",
+        "the key in {} does not match the certificate in {}; give a certificate and its own key",
         key.display(),
         cert.display()
     )]
@@ -64,7 +64,7 @@ pub enum TlsFileError {
         key: PathBuf,
     },
     /// The certificate or key in the file is invalid or of an unsupported type.
-    #[error("what is in {} cannot be used: {why}; have it made anew", path.display())]
+    #[error("invalid certificate or key in {}: {why}; create a new one", path.display())]
     Unusable {
         /// The file.
         path: PathBuf,
@@ -194,10 +194,14 @@ mod tests {
         check(&cert, &cert, &["no PEM key in", "cert.pem"]);
         check(&cert, &other_key, &["does not match", "cert.pem", "key.pem"]);
         let nonsense = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-        check(&at("n.pem", nonsense.as_bytes()), &key, &["n.pem cannot be used"]);
+        check(&at("n.pem", nonsense.as_bytes()), &key, &["invalid certificate or key in", "n.pem"]);
         let nonsense = nonsense.replace("CERTIFICATE", "PRIVATE KEY");
-        check(&cert, &at("n.pem", nonsense.as_bytes()), &["n.pem cannot be used"]);
+        check(
+            &cert,
+            &at("n.pem", nonsense.as_bytes()),
+            &["invalid certificate or key in", "n.pem"],
+        );
         let large = at("large.pem", &vec![b'x'; FILE_BYTES_MAX as usize + 1]);
-        check(&large, &key, &["large.pem is larger"]);
+        check(&large, &key, &["large.pem is too large"]);
     }
 }

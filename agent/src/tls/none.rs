@@ -12,7 +12,7 @@ use crate::tls_files::ServerTlsFiles;
 
 /// Error: this build has no TLS.
 #[derive(Debug, Error)]
-#[error("this program was built without TLS; build it with its feature `tls`, or come in by ssh")]
+#[error("built without TLS; rebuild with --features tls, or connect through ssh")]
 pub struct TlsFileError;
 
 /// **Invariant:** never constructed.

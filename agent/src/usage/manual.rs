@@ -78,12 +78,9 @@ fn tidy(page: &str) -> String {
 /// Exit status of both programs.
 fn exit_status() -> [ManualEntry; 3] {
     [
-        ManualEntry::term(
-            "0",
-            "It did what it was asked for. That nobody reads its output any more is no failure.",
-        ),
-        ManualEntry::term("1", "It failed while it ran, and said why in one line."),
-        ManualEntry::term("2", "It was called in a wrong way, and said what is wrong in one line."),
+        ManualEntry::term("0", "Success. A standard output that is closed early is no failure."),
+        ManualEntry::term("1", "Failure at run time. The reason is on standard error."),
+        ManualEntry::term("2", "Usage error. The reason is on standard error."),
     ]
 }
 
@@ -93,7 +90,7 @@ fn variables(command: &Command) -> Vec<ManualEntry> {
         let variable = arg.get_env()?.to_string_lossy().into_owned();
         let option = arg.get_long()?;
         let does = arg.get_help().map(ToString::to_string).unwrap_or_default();
-        Some(ManualEntry::Term(variable, format!("As --{option}, which goes before it: {does}.")))
+        Some(ManualEntry::Term(variable, format!("{does}. Overridden by --{option}.")))
     };
     command.get_arguments().filter(|arg| !arg.is_hide_set()).filter_map(of).collect()
 }
