@@ -206,7 +206,6 @@ impl<L: Accept> Exporter<L> {
         }
     }
 
-    /// Frees the place of an ended connection.
     fn reap(&mut self, ended: Result<Option<Origin>, JoinError>) {
         if let Some(origin) = propagate_panic(ended).flatten() {
             self.origins.leave(origin);

@@ -52,7 +52,6 @@ pub(crate) struct SampleId {
     pub(crate) run: RunId,
     /// Sampling interval of the run.
     pub(crate) interval: Duration,
-    /// Sequence number within the run.
     pub(crate) seq: u64,
 }
 
@@ -150,7 +149,6 @@ impl Ring {
         let _ = writeln!(line, "{note}");
     }
 
-    /// Sampling interval of this agent.
     pub(crate) fn interval(&self) -> Duration {
         self.interval
     }

@@ -107,7 +107,6 @@ impl Server {
         }
     }
 
-    /// Frees the place of an ended session.
     fn reap(&mut self, ended: Result<Option<Origin>, JoinError>) {
         if let Some(origin) = propagate_panic(ended).flatten() {
             self.origins.leave(origin);

@@ -26,8 +26,8 @@ const PROBE_TIMEOUT: Duration = Duration::from_millis(200);
 /// Time in which the session can end.
 const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Connects to the agent at a local address. `None` unless it sends, within [`PROBE_TIMEOUT`], the
-/// first byte of a row or a note.
+/// Connects to the agent at a local address. `None` unless it sends the first byte of a row or a
+/// note within 200 ms.
 pub async fn probe_agent(address: SocketAddr) -> Option<TcpStream> {
     let answer = async {
         let stream = TcpStream::connect(address).await?;

@@ -77,7 +77,6 @@ pub(super) fn restore(path: &Path, ring: &mut Ring, schema: &Schema) -> io::Resu
 /// Parser of the lines of a file.
 struct Loader<'a> {
     ring: &'a mut Ring,
-    /// Columns of the ring.
     columns: &'a [Column],
     /// Run and interval of the following rows, from the last header.
     run: Option<(RunId, Duration)>,

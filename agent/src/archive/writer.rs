@@ -185,7 +185,6 @@ fn wait_for_retry() {
     }
 }
 
-/// Waker that unparks a thread.
 struct ThreadWaker(Thread);
 
 impl Wake for ThreadWaker {

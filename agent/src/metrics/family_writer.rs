@@ -5,10 +5,8 @@ use std::fmt;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
-/// Writer of metric families.
 pub(super) struct FamilyWriter<'a>(DescriptorEncoder<'a>);
 
-/// Name and value of a label.
 pub(super) type Label<'a> = (&'static str, &'a str);
 
 impl<'a> FamilyWriter<'a> {
@@ -27,7 +25,6 @@ impl<'a> FamilyWriter<'a> {
         self.family(MetricType::Counter, name, help, values)
     }
 
-    /// Writes a gauge.
     #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "no metrics of the machine"))]
     pub(super) fn gauge<'l, const N: usize>(
         &mut self,

@@ -27,7 +27,6 @@ const COUNT_MAX: usize = 4096;
 
 /// Collector that can fail independently of the others.
 trait MetricCollector: Send {
-    /// Name of the collector.
     fn name(&self) -> &'static str;
 
     /// Reads the current values. `None` on failure.

@@ -58,9 +58,7 @@ pub(crate) struct Cursor {
 /// Position before a sample.
 #[derive(Debug, Default)]
 struct Position {
-    /// Position of the sample.
     next: u64,
-    /// Segment of the sample.
     segment: Segment,
 }
 
@@ -73,13 +71,8 @@ pub(crate) enum ReadOutcome {
     LastRows,
     /// The history, as of the [`Cursor::seek`], was read. Returned once.
     Live,
-    /// These samples are lost to the reader: evicted before they were read, or never in the ring.
-    Skipped {
-        /// First sequence number.
-        from: u64,
-        /// Last sequence number.
-        to: u64,
-    },
+    /// The samples `from` to `to` are lost: evicted before they were read, or never in the ring.
+    Skipped { from: u64, to: u64 },
     /// The next samples belong to another run.
     NewRun,
     /// All samples were read. The waker is called for the next sample, and when the ring is closed.
@@ -103,7 +96,6 @@ impl Cursor {
         cursor
     }
 
-    /// Run of the current position.
     pub(crate) fn run(&self) -> RunId {
         self.position.segment.run
     }
@@ -182,7 +174,6 @@ impl Cursor {
 }
 
 impl Position {
-    /// Sequence number of the sample.
     fn seq(&self) -> u64 {
         self.segment.seq_of(self.next)
     }

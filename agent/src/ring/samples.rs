@@ -43,9 +43,7 @@ pub(super) struct Segment {
     pub(super) run: RunId,
     /// Sampling interval of the run.
     pub(super) interval: Duration,
-    /// Position of the first sample.
     first_position: u64,
-    /// Sequence number of the first sample.
     first_seq: u64,
 }
 
@@ -68,7 +66,6 @@ struct SampleEntry {
 /// Offsets of the fields of a row. The last entry is the row's length plus 1.
 #[derive(Default)]
 struct FieldOffsets {
-    /// Position of the sample.
     position: u64,
     starts: Vec<usize>,
 }

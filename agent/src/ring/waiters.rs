@@ -9,7 +9,6 @@ use std::task::Waker;
 #[derive(Default)]
 pub(super) struct Waiters {
     slots: Vec<Option<Waker>>,
-    /// Unused slots.
     free: Vec<u32>,
 }
 

@@ -42,7 +42,6 @@ impl Origins {
         has_room
     }
 
-    /// Removes a client.
     pub(crate) fn leave(&mut self, origin: Origin) {
         if let Some(clients) = self.clients.get_mut(&origin) {
             *clients = clients.saturating_sub(1);

@@ -29,7 +29,6 @@ pub(super) struct Inbox {
     ended: bool,
 }
 
-/// Input of a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ClientInput {
     Request(Request),

@@ -26,7 +26,6 @@ thread_local! {
     static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// Queue of bytes for one client.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     /// Hardly more than [`BATCH_BYTES`]: nothing is added to a full outbox.

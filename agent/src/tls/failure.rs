@@ -52,7 +52,7 @@ impl fmt::Display for HandshakeFailure {
 fn describe(error: &Error) -> String {
     match error {
         Error::NoCertificatesPresented => {
-            "the client has no certificate, --tls-client-ca requires one".to_owned()
+            "no client certificate, required by --tls-client-ca".to_owned()
         }
         Error::InvalidCertificate(fault) => {
             format!("the client's certificate {}", describe_certificate_error(fault))

@@ -25,7 +25,6 @@ const HANDSHAKE_RECORD: u8 = 0x16;
 /// Error note for a client without TLS.
 const NO_TLS_MESSAGE: &str = "this port speaks TLS; connect to tls://HOST:PORT";
 
-/// Connection over TLS.
 pub(crate) struct TlsConnection {
     state: HandshakeState,
     /// Bytes of a write that are encrypted but not yet accepted by the system.

@@ -310,7 +310,7 @@ fn metrics_beyond_loopback_need_permission() {
         let output = program(arguments).output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{stderr}");
-        assert!(stderr.contains(expected) && stderr.lines().count() == 1, "{stderr}");
+        assert!(stderr.contains(expected) && stderr.lines().count() == 2, "{stderr}");
         assert!(output.stdout.is_empty());
     }
     let mut command = program("-l 127.0.0.1:0 --allow-plaintext");

@@ -198,11 +198,11 @@ async fn an_invalid_request_is_refused_with_a_reason() {
     for (request, why) in [
         (
             "loadline/1 columns=cpu,foo",
-            "unknown column foo; there are cpu, freq, mem, load1, load5, load15",
+            "unknown column foo; available: cpu, freq, mem, load1, load5, load15",
         ),
         (
             "loadline/1 columns=laod1",
-            "unknown column laod1; did you mean load1? there are cpu, freq, mem, load1, load5, load15",
+            "unknown column laod1; did you mean load1? available: cpu, freq, mem, load1, load5, load15",
         ),
         ("loadline/1 columns=cpu,cpu", r#"column \"cpu\" is named twice"#),
         ("loadline/1 history=lots", "history=lots: "),

@@ -11,7 +11,6 @@ use super::{COUNT_MAX, MetricCollector};
 use crate::metrics::family_writer::FamilyWriter;
 use crate::procfs::{DiskStats, DiskstatsFile};
 
-/// Collector `diskstats`.
 pub(super) struct DiskstatsCollector(DiskstatsFile);
 
 impl DiskstatsCollector {

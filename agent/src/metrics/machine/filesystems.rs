@@ -11,7 +11,6 @@ use super::{COUNT_MAX, MetricCollector};
 use crate::metrics::family_writer::{FamilyWriter, Label};
 use crate::procfs::{Mount, MountsFile, Space, is_local_filesystem};
 
-/// Collector `filesystem`.
 pub(super) struct FilesystemCollector(MountsFile);
 
 impl FilesystemCollector {

@@ -12,7 +12,6 @@ use super::MetricCollector;
 use crate::metrics::family_writer::FamilyWriter;
 use crate::procfs::LoadavgFile;
 
-/// Collector `loadavg`.
 pub(super) struct LoadavgCollector(LoadavgFile);
 
 impl LoadavgCollector {
@@ -45,7 +44,6 @@ impl Collector for LoadavgSnapshot {
     }
 }
 
-/// Collector `uname`.
 pub(super) struct UnameCollector;
 
 impl MetricCollector for UnameCollector {
@@ -79,7 +77,6 @@ impl Collector for UnameSnapshot {
     }
 }
 
-/// Collector `time`.
 pub(super) struct TimeCollector;
 
 impl MetricCollector for TimeCollector {

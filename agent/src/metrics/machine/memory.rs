@@ -13,7 +13,6 @@ use crate::procfs::{self, Amount};
 /// Limit of exported lines per file. `/proc/meminfo` has about 60, `/proc/vmstat` about 200.
 const LINES_MAX: usize = 512;
 
-/// Collector `meminfo`.
 pub(super) struct MeminfoCollector(procfs::MeminfoFile);
 
 impl MeminfoCollector {

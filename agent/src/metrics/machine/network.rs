@@ -10,7 +10,6 @@ use super::{COUNT_MAX, MetricCollector};
 use crate::metrics::family_writer::FamilyWriter;
 use crate::procfs::{NetDevFile, Traffic};
 
-/// Collector `netdev`.
 pub(super) struct NetdevCollector(NetDevFile);
 
 impl NetdevCollector {

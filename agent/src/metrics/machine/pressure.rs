@@ -10,7 +10,6 @@ use super::MetricCollector;
 use crate::metrics::family_writer::FamilyWriter;
 use crate::procfs::{PressureFile, Stall, Stalls};
 
-/// Collector `pressure`.
 pub(super) struct PsiCollector([(&'static str, PressureFile); 3]);
 
 impl PsiCollector {

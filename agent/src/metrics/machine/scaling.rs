@@ -9,7 +9,6 @@ use super::{COUNT_MAX, MetricCollector};
 use crate::metrics::family_writer::FamilyWriter;
 use crate::procfs::{self, CoreFrequency};
 
-/// Collector `cpufreq`.
 pub(super) struct CpufreqCollector;
 
 impl MetricCollector for CpufreqCollector {
