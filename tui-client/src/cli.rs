@@ -262,15 +262,11 @@ fn check_single_source(
         return Ok(());
     }
     if format == OutputFormat::Raw {
-        return Err(format!(
-            "-o raw takes one source, but {count} are given; choose -o csv, json or table"
-        ));
+        return Err(format!("-o raw takes one source, not {count}; choose -o csv, json or table"));
     }
     let options = [("--record", record), ("--check", check), ("--follow", follow)];
     match options.iter().find(|(_, is_given)| *is_given) {
-        Some((option, _)) => {
-            Err(format!("{option} takes one source, but {count} are given; give one source"))
-        }
+        Some((option, _)) => Err(format!("{option} takes one source, not {count}; give one")),
         None => Ok(()),
     }
 }
@@ -327,18 +323,14 @@ fn check_typed(
     let of_tls = ["tls_ca", "tls_cert", "tls_key"].into_iter().find(|id| command_line.is_typed(id));
     if let Some(id) = of_tls.filter(|_| !sources.iter().any(is_tls)) {
         let of = if id == "tls_ca" { "--tls-ca" } else { "--tls-cert" };
-        return Err(format!(
-            "{of} takes a source with TLS; write it as tls://HOST or prom+https://HOST"
-        ));
+        return Err(format!("{of} needs a TLS source; write tls://HOST or prom+https://HOST"));
     }
     if command_line.is_typed("follow") && !sources.iter().all(|chosen| is_recording(&chosen.source))
     {
         return Err("--follow takes recordings only; give the path of a recording".to_owned());
     }
     if format == OutputFormat::Tui && command_line.is_typed("count") {
-        return Err(
-            "--count does not work with -o tui; choose -o table, csv, json or raw".to_owned()
-        );
+        return Err("--count does not work with tui; choose -o table, csv, json or raw".to_owned());
     }
     if command_line.is_typed("from") && command_line.is_typed("window") {
         return Err("--window cannot be used with --from; leave out --window".to_owned());

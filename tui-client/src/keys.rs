@@ -50,7 +50,7 @@ pub enum Action {
     ValueIn,
     /// Zoom out of the value axis of the selected chart.
     ValueOut,
-    /// Restore the initial time window, and go live.
+    /// Reset all zoom, and go live.
     Reset,
     /// Ask for a time, and move the time window there.
     GoTo,

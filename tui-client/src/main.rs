@@ -102,8 +102,7 @@ async fn watch(mut settings: CliSettings) -> anyhow::Result<()> {
         links.push(events);
         tokio::spawn(link.run(sender));
         if watched_source.may_prompt {
-            // The terminal is still plain: ssh can ask for a password. Without a screen, a failure
-            // is one line, so ssh's own output is not echoed.
+            // The terminal is still plain, so ssh can prompt. Without a screen, a failure is one line.
             tokio::select! {
                 () = run::lend_plain_terminal(&lender, settings.format == OutputFormat::Tui) => {}
                 () = &mut stop => return Ok(()),

@@ -57,8 +57,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "DURATION", value_parser = History::parse, env = "LOADLINE_HISTORY", hide_env = true)]
     pub(super) history: Option<History>,
 
-    /// Time window of the charts [default: 1m, 2m or 5m to fit the samples, or the whole of a
-    /// recording]
+    /// Time window of the charts [default: 1m, 2m or 5m to fit the samples; all of a recording]
     #[arg(short, long, value_name = "DURATION", value_parser = window, env = "LOADLINE_WINDOW", hide_env = true)]
     pub(super) window: Option<Duration>,
 
@@ -83,7 +82,7 @@ pub(super) struct Args {
     )]
     pub(super) to: Option<TimeSpec>,
 
-    /// Time span of samples to keep in memory [default: 24h, or the whole of a recording]
+    /// Time span of samples to keep in memory [default: 24h; all of a recording]
     #[arg(long, value_name = "DURATION", value_parser = positive, env = "LOADLINE_KEEP", hide_env = true)]
     pub(super) keep: Option<Duration>,
 
@@ -151,8 +150,7 @@ pub(super) struct Args {
     #[arg(long)]
     pub(super) mouse: bool,
 
-    /// Configuration file, '' for none [default: ~/.config/loadline/config.toml, or below
-    /// `XDG_CONFIG_HOME`]
+    /// Configuration file, '' for none [default: ~/.config/loadline/config.toml]
     #[arg(long, value_name = "FILE", env = "LOADLINE_CONFIG", hide_env = true)]
     pub(super) config: Option<OsString>,
 

@@ -45,8 +45,7 @@ impl CommandLine {
         given.contains(&self.matches.value_source(id))
     }
 
-    /// Returns all options, with `settings` in place of options that are not given. The first setting of
-    /// an option wins.
+    /// Fills options that are not given from `settings`. The first setting of an option wins.
     pub(super) fn with_settings<'a>(
         &self,
         settings: impl IntoIterator<Item = &'a Setting>,
@@ -64,10 +63,7 @@ impl CommandLine {
     }
 }
 
-/// Checks the value of each setting.
-///
-/// # Errors
-/// The first setting with an invalid value, with its line.
+/// Checks the values of all settings; the error shows the line of the first invalid value.
 pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     for setting in config.options.iter().chain(config.sources.source_settings()) {
         let Some(argument) = setting.argument() else { continue };

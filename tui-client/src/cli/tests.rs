@@ -111,28 +111,25 @@ fn a_wrong_command_line_is_explained_in_one_line() {
         ("loadline --from 25:00", "\"25:00\" is no time; write it like 03:12, yesterday 03:12"),
         ("loadline --from -2h -w 5m", "leave out --window"),
         ("loadline --check --to 03:12", "leave out --to"),
-        ("loadline a b -o raw", "-o raw takes one source, but 2 are given"),
+        ("loadline a b -o raw", "-o raw takes one source, not 2; choose -o csv"),
         ("loadline tls://a --tls-cert a.pem", "give --tls-key"),
         ("loadline prom+http://me:secret@a:0/", "invalid port in \"a:0\""),
-        ("loadline prom+http://a/ --tls-ca a.pem", "write it as tls://HOST or prom+https://HOST"),
+        ("loadline prom+http://a/ --tls-ca a.pem", "write tls://HOST or prom+https://HOST"),
         ("loadline http://a:9090/", "write prom+http://HOST:PORT/?instance=REGEX"),
         ("loadline tls://a --tls-key a.pem", "give --tls-cert"),
-        ("loadline a --tls-ca a.pem", "write it as tls://HOST or prom+https://HOST"),
-        (
-            "loadline --tls-cert a.pem --tls-key a.pem",
-            "write it as tls://HOST or prom+https://HOST",
-        ),
+        ("loadline a --tls-ca a.pem", "write tls://HOST or prom+https://HOST"),
+        ("loadline --tls-cert a.pem --tls-key a.pem", "write tls://HOST or prom+https://HOST"),
     ] {
         let error = settings(line, false).expect_err(line);
         assert!(error.contains(part) && !error.contains('\n'), "{line}: {error}");
         assert!(!error.contains("secret"), "{line}: {error}");
     }
     for (line, part) in [
-        ("loadline -n 3", "--count does not work with -o tui"),
+        ("loadline -n 3", "--count does not work with tui"),
         ("loadline -", "standard input is a terminal"),
         ("loadline web-1 -", "standard input is a terminal"),
         ("loadline web-1 --follow", "takes recordings only"),
-        ("loadline web-1 web-2 --record both.load", "--record takes one source, but 2 are given"),
+        ("loadline web-1 web-2 --record both.load", "--record takes one source, not 2; give one"),
         ("loadline web-1 web-2 --check", "--check takes one source"),
         ("loadline ./a.load ./b.load --follow", "--follow takes one source"),
     ] {

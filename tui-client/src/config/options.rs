@@ -14,7 +14,7 @@ use super::values::{ConfigEntry, entries, unknown_name};
 pub(super) struct KnownOption {
     pub(super) name: &'static str,
     kind: OptionKind,
-    /// Default in TOML. `None` if the default depends on other options.
+    /// Default in TOML. `None` if there is no fixed default.
     pub(super) default: Option<&'static str>,
     /// Example in TOML, for an option without a fixed default.
     pub(super) example: &'static str,
@@ -27,8 +27,7 @@ enum OptionKind {
     List,
     /// Path, relative to the folder of the file.
     Path,
-    /// Boolean. Only the value in the field becomes a flag (`--NAME` or `--no-NAME`); the other is the
-    /// default.
+    /// Boolean with one flag, for this value: `--NAME` or `--no-NAME`.
     Switch(bool),
 }
 
@@ -104,10 +103,7 @@ impl Setting {
     }
 }
 
-/// Reads a table of options.
-///
-/// # Errors
-/// An option that is not in `allowed`, or a value of the wrong type.
+/// Reads a table of options. An option outside `allowed` is an error.
 pub(super) fn read(
     text: &ConfigText,
     folder: Option<&Path>,

@@ -197,7 +197,7 @@ fn strip_modifier(text: &str) -> Option<(KeyModifiers, &str)> {
 fn parse_code(text: &str) -> Option<KeyCode> {
     let mut chars = text.chars();
     if let (Some(c), None) = (chars.next(), chars.next()) {
-        // Control characters can neither be typed nor shown.
+        // Control and formatting characters can neither be typed nor shown.
         return (sanitize(text) == text).then_some(KeyCode::Char(c));
     }
     let text = text.to_ascii_lowercase();
