@@ -82,8 +82,8 @@ pub(super) const SECTIONS: &[Section] = &[
                 "previous chart",
             ),
             bind(Action::Chart(0), "chart", CHART_KEYS, "select a chart"),
-            bind(Action::ValueIn, "value-in", &[Key::char('y')], "zoom in on values"),
-            bind(Action::ValueOut, "value-out", &[Key::char('Y')], "zoom out of values"),
+            bind(Action::ValueIn, "value-in", &[Key::char('y')], "zoom the value axis in"),
+            bind(Action::ValueOut, "value-out", &[Key::char('Y')], "zoom the value axis out"),
             bind(
                 Action::Units,
                 "units",
