@@ -266,7 +266,9 @@ fn check_single_source(
     }
     let options = [("--record", record), ("--check", check), ("--follow", follow)];
     match options.iter().find(|(_, is_given)| *is_given) {
-        Some((option, _)) => Err(format!("{option} takes one source, not {count}; give one")),
+        Some((option, _)) => {
+            Err(format!("{option} takes one source, not {count}; give one source"))
+        }
         None => Ok(()),
     }
 }

@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_is_reached_over_tls_when_it_says_so() {
+    fn a_tls_url_is_a_source_with_tls() {
         let tls = |host: &str, port| Ok(Source::Tls { host: host.to_owned(), port });
         assert_eq!("tls://web-1".parse(), tls("web-1", 1027));
         assert_eq!("tls://web-1:2000/".parse(), tls("web-1", 2000));
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_ssh_would_take_for_an_option_is_given_to_it() {
+    fn a_destination_that_ssh_would_take_for_an_option_is_rejected() {
         for text in [
             "-oProxyCommand=x@web-1",
             "deploy@-oProxyCommand=x",

@@ -17,7 +17,7 @@ fn parse_with_config(file: &str, line: &str, is_terminal: bool) -> Result<CliSet
 }
 
 #[test]
-fn the_output_follows_the_terminal_and_the_history_the_output() {
+fn the_default_format_depends_on_the_terminal_and_the_default_history_on_the_format() {
     let here = settings("loadline", true).unwrap();
     assert_eq!((&here.sources[0].source, here.format), (&Source::Localhost, OutputFormat::Tui));
     assert_eq!(here.history, History::Last(Duration::from_mins(10)));
@@ -129,7 +129,10 @@ fn a_wrong_command_line_is_explained_in_one_line() {
         ("loadline -", "standard input is a terminal"),
         ("loadline web-1 -", "standard input is a terminal"),
         ("loadline web-1 --follow", "takes recordings only"),
-        ("loadline web-1 web-2 --record both.load", "--record takes one source, not 2; give one"),
+        (
+            "loadline web-1 web-2 --record both.load",
+            "--record takes one source, not 2; give one source",
+        ),
         ("loadline web-1 web-2 --check", "--check takes one source"),
         ("loadline ./a.load ./b.load --follow", "--follow takes one source"),
     ] {
