@@ -89,7 +89,7 @@ fn the_help_is_wrapped_and_scrolled_where_there_is_little_room_and_nothing_is_cu
         stage.press(KeyCode::PageDown);
     }
     assert!(!seen.contains('~'), "{seen}");
-    for text in ["one chart over the", "whole screen", "zoom to the span"] {
+    for text in ["switch units: GiB,", "MHz, load per core", "zoom to the selected"] {
         assert!(seen.contains(text), "{text}: {seen}");
     }
     check_frame("help_end", &mut stage, 40, 12);

@@ -67,7 +67,7 @@ fn each_failure_is_one_error_with_its_exit_code() {
     let nobody = format!("127.0.0.1:{}", free_port());
     for (args, code, part) in [
         (&["--interval", "fast"][..], 2, "no duration"),
-        (&["-o", "tui"], 2, "no terminal"),
+        (&["-o", "tui"], 2, "not a terminal"),
         (&["--nonsense"], 2, "--help"),
         (&["-o", "tabel"], 2, "did you mean 'table'? possible values: tui, table, csv, json, raw"),
         (&["--intervall", "1s"], 2, "did you mean '--interval'? see --help"),
@@ -78,10 +78,10 @@ fn each_failure_is_one_error_with_its_exit_code() {
         (&["me@web-1", "-o", "csv", "--ssh", "sh -c 'exit 255'"], 1, "exited with code 255"),
         (&["me@web-1", "-o", "csv", "--ssh", "sh -c 'exit 127'"], 1, "--agent-command PATH"),
         (&["unix:/nowhere/socket", "-o", "csv"], 1, "no such socket"),
-        (&["web-1:0", "-o", "csv"], 2, "no usable port"),
+        (&["web-1:0", "-o", "csv"], 2, "invalid port in \"web-1:0\""),
         (&[&nobody, "-o", "csv"], 1, "connection refused"),
         (&["web-1", "web-2", "web-1:1027", "-o", "csv"], 2, "web-1:1027 is given twice"),
-        (&["web-1", "web-2", "-o", "raw"], 2, "stream of one source"),
+        (&["web-1", "web-2", "-o", "raw"], 2, "-o raw takes one source"),
     ] {
         let output = output(args);
         let errors = String::from_utf8(output.stderr).unwrap();
