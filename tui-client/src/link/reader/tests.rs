@@ -209,7 +209,7 @@ fn a_line_that_names_no_columns_is_a_fault_in_the_end() {
             other => panic!("{other:?}"),
         })
         .collect();
-    assert_eq!(faults, ["field 1: \"hello\" is no number", "the last line has no end"]);
+    assert_eq!(faults, ["field 1: invalid number \"hello\"", "the last line has no end"]);
 }
 
 /// What a recording says whose rows without a time stand a second apart from the first second on.
