@@ -12,7 +12,7 @@ pub enum LineError {
     #[error("line is not valid UTF-8")]
     NotUtf8,
     /// The number of fields in a row differs from the schema.
-    #[error("expected {expected} {}, found {found}", fields(*expected))]
+    #[error("{}", wrong_count(*expected, *found))]
     FieldCount {
         /// Fields in a row of the schema, timestamp and sequence number included.
         expected: usize,
@@ -43,8 +43,11 @@ pub enum LineError {
     ColumnCount(usize),
 }
 
-fn fields(count: usize) -> &'static str {
-    if count == 1 { "field" } else { "fields" }
+fn wrong_count(expected: usize, found: usize) -> String {
+    match expected {
+        1 => format!("expected 1 field, found {found}"),
+        _ => format!("expected {expected} fields, found {found}"),
+    }
 }
 
 /// Maximum number of characters of a field in an error message.
