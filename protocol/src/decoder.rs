@@ -4,9 +4,9 @@ use crate::{LINE_MAX, LineError};
 
 /// Incremental line decoder for bytes that arrive in pieces.
 ///
-/// The decoder buffers one incomplete line: at most [`LINE_MAX`] bytes and a carriage return. After a
-/// line that is too long or not UTF-8, decoding continues with the next line. The result does not
-/// depend on the boundaries between pieces.
+/// The decoder buffers one incomplete line: at most [`LINE_MAX`] bytes and a carriage return. It
+/// continues after a line that is too long or not UTF-8. The result does not depend on the
+/// boundaries between pieces.
 ///
 /// ```
 /// use loadline_protocol::Decoder;
@@ -40,8 +40,8 @@ impl Decoder {
         Decoder::default()
     }
 
-    /// Returns the next line without its line end, and advances `input` past it. Returns `None` when
-    /// `input` is used up and more bytes are needed.
+    /// Returns the next line without its line end, and advances `input` past it. Returns `None`
+    /// when `input` is used up and more bytes are needed.
     pub fn decode<'d, 'i: 'd>(
         &'d mut self,
         input: &mut &'i [u8],
@@ -76,7 +76,7 @@ impl Decoder {
         None
     }
 
-    /// Number of buffered bytes of an incomplete line. At the end of a stream: a line that was cut off.
+    /// Number of buffered bytes of an incomplete line. At the end of a stream, the line was cut off.
     #[must_use]
     pub fn pending(&self) -> usize {
         if self.handed_out { 0 } else { self.partial.len() }
@@ -92,7 +92,7 @@ impl Decoder {
     }
 }
 
-/// Checks length and encoding of a whole line; removes `\r` and, on the first line, the byte order mark.
+/// Checks length and encoding of a whole line, and removes `\r` and byte order mark.
 fn finish(line: &[u8], first: bool) -> Result<&str, LineError> {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     if line.len() > LINE_MAX {

@@ -5,7 +5,7 @@ use thiserror::Error;
 /// Error in a line of a stream.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum LineError {
-    /// The line is longer than [`LINE_MAX`](crate::LINE_MAX). The decoder skips the rest of the line.
+    /// The line is longer than [`LINE_MAX`](crate::LINE_MAX). The decoder skips the whole line.
     #[error("line longer than {max} bytes", max = crate::LINE_MAX)]
     TooLong,
     /// The line is not UTF-8.

@@ -61,8 +61,7 @@ pub struct Header {
     pub agent: Option<SafeText>,
 }
 
-/// Random identifier of a run, written as eight hex digits. New at each start of the agent, and when
-/// its clock steps back.
+/// Random run identifier of eight hex digits, new at each start and when the clock steps back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct RunId(pub u32);
 
@@ -127,7 +126,7 @@ impl Note {
                 Err(_) => other(),
             };
         }
-        // A free-text comment may begin with a known word. A real event has only `key=value` fields.
+        // A comment in prose may begin with a known word. Events have only `key=value` fields.
         let is_event = || fields(rest).all(|(_, value)| value.is_some());
         match word {
             "columns" => rest.parse().map(Note::Columns),

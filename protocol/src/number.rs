@@ -8,8 +8,8 @@ pub fn parse_number(text: &str) -> Option<f64> {
     text.parse::<f64>().ok().filter(|number| !number.is_infinite())
 }
 
-/// Appends `value` with at least `decimals` decimals, and with more if [`parse_number`] needs more to
-/// return exactly `value` again. NaN and infinity are written as `nan`.
+/// Appends `value` with at least `decimals` decimals, and with as many as [`parse_number`] needs to
+/// return exactly `value`. NaN and infinity are written as `nan`.
 ///
 /// ```
 /// let mut line = String::new();
@@ -45,8 +45,8 @@ const SCALES: [f64; 4] = [1.0, 10.0, 100.0, 1000.0];
 /// Whole numbers below this have at most 15 digits, which a double represents exactly.
 const SCALED_MAX: f64 = 1e15;
 
-/// Fast path for numbers that need only their usual `decimals`, as most do. Several times faster than
-/// the search for the shortest text. Returns false, and writes nothing, for other numbers.
+/// Fast path for numbers that need only their usual `decimals`, as most do: several times as fast
+/// as the search for the shortest text. Returns false, and writes nothing, for other numbers.
 ///
 /// `value` equals a whole number divided by a power of ten, both exact. Division and parsing round
 /// alike, so the text parses to `value`. With at most 15 digits, no shorter text would.

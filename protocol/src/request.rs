@@ -54,7 +54,9 @@ impl History {
         match text {
             "none" => Ok(History::None),
             "all" => Ok(History::All),
-            _ => parse_duration(text).map(History::Last).map_err(|why| why + ", or give all or none"),
+            _ => {
+                parse_duration(text).map(History::Last).map_err(|why| why + ", or give all or none")
+            }
         }
     }
 }
@@ -223,7 +225,10 @@ mod tests {
             ("loadline/1 interval=0s", "interval=0s: must be longer than zero"),
             ("loadline/1 columns=", "columns=: empty name; separate names by commas"),
             ("loadline/1 resume=9f3a17c2", "resume=9f3a17c2: invalid position; write RUN:SEQ"),
-            ("loadline/1 resume=\x1b[2J:1", "resume=\u{fffd}[2J:1: invalid position; write RUN:SEQ"),
+            (
+                "loadline/1 resume=\x1b[2J:1",
+                "resume=\u{fffd}[2J:1: invalid position; write RUN:SEQ",
+            ),
         ] {
             let error = Request::parse(line).unwrap().unwrap_err();
             assert_eq!(error.to_string(), expected);

@@ -306,7 +306,7 @@ fn read_value(field: &str) -> Option<f64> {
     if field.is_empty() { Some(f64::NAN) } else { crate::parse_number(field) }
 }
 
-/// Splits a row into fields. A run of blanks is one separator; each comma or semicolon is a separator.
+/// Splits a row into fields. A run of blanks is one separator, and so is each comma or semicolon.
 fn row_fields(line: &str) -> RowFields<'_> {
     let line = line.trim_matches(BLANKS);
     RowFields { rest: (!line.is_empty()).then_some(line) }

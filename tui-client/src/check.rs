@@ -277,7 +277,7 @@ mod tests {
                           cores=1 memory=68719476736 agent=0.1.0\n\
                           # columns time:s seq cpu:% load1\n";
 
-    /// Returns the report and the result for `text`, received at 10 s over a connection that stays open.
+    /// Returns the report and the result for `text`, received at 10 s over an open connection.
     async fn check(text: &str) -> (String, String) {
         let mut events = vec![Event::Connecting, Event::Connected];
         let mut reader = StreamReader::without_request(ReadOptions::default());

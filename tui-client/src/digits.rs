@@ -39,12 +39,12 @@ pub struct DigitSize {
     pub values: usize,
 }
 
-/// Maximum part of the height for digits: 1/3 at scale 1, 1/5 at larger scales. The chart below the digits
+/// Divisors of the height that limit digits: 1/3 at scale 1, 1/5 at larger scales. The chart below
 /// needs room, and each changed row of a digit is sent to the terminal.
 const HEIGHT_SHARES: (u16, u16) = (3, 5);
 
-/// Returns the largest size at which `values` numbers fit side by side, else the largest size of the
-/// first number alone. Returns `None` if no number fits.
+/// Returns the largest size at which `values` numbers fit side by side, else the largest size of
+/// the first number alone. Returns `None` if no number fits.
 #[must_use]
 pub fn size(values: usize, area: Rect) -> Option<DigitSize> {
     let fits = |values: usize, scale: u16| {

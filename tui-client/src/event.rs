@@ -90,11 +90,10 @@ pub struct Sample<'a> {
     pub line: Option<&'a str>,
 }
 
-/// Batch of samples of one stream that arrived together, up to [`Rows::NUMBERS_MAX`]. Batching saves an
-/// allocation per row.
+/// Batch of samples of one stream that arrived together. Batching saves an allocation per row.
 ///
-/// **Invariant:** at least one sample. All samples have the same number of values, and either all or
-/// none have a line.
+/// **Invariant:** at least one sample, at most [`Rows::NUMBERS_MAX`] numbers. All samples have the
+/// same number of values, and either all or none have a line.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rows {
     columns: usize,
@@ -107,7 +106,7 @@ pub struct Rows {
 
 impl Rows {
     /// Maximum count of numbers in a batch of several samples, including two times and a sequence
-    /// number each. A single sample may have more. A read of 16 KiB holds as many, at two bytes each.
+    /// number each: as many as a read of 16 KiB holds at two bytes each. One sample may have more.
     pub const NUMBERS_MAX: usize = 8 * 1024;
 
     /// Creates a batch of one sample.
@@ -123,8 +122,8 @@ impl Rows {
         }
     }
 
-    /// Appends a sample. Returns false, and changes nothing, if the batch is full or the sample differs
-    /// from the others in its number of values or in having a line.
+    /// Appends a sample. Returns false, and changes nothing, if the batch is full or the sample
+    /// would break the invariant.
     #[must_use]
     pub fn try_append(&mut self, sample: Sample<'_>) -> bool {
         let is_alike =

@@ -80,7 +80,7 @@ fn read(text: &str) -> Option<TimeSpec> {
 
 impl TimeSpec {
     /// Resolves the time. Relative times count back from `now`. A time of day alone is its latest
-    /// occurrence that is not after `latest`.
+    /// occurrence up to `latest`.
     #[must_use]
     pub fn resolve(self, now: Time, latest: Time, zone: Zone) -> Time {
         let at = |local: NaiveDateTime| resolve_local(local, latest, |local| zone.instants(local));
@@ -107,8 +107,8 @@ pub fn parse(text: &str, now: Time, zone: Zone) -> Result<Time, TimeSpecError> {
     text.parse::<TimeSpec>().map(|spec| spec.resolve(now, now, zone))
 }
 
-/// Converts a local time. A repeated local time is its second occurrence, or the first one if the second
-/// is after `latest`. A skipped local time is the time at which the clock is put forward.
+/// Converts a local time. A repeated local time is its second occurrence, or the first one if the
+/// second is after `latest`. A skipped local time is the time at which the clock is put forward.
 fn resolve_local(
     local: NaiveDateTime,
     latest: Time,
@@ -152,8 +152,8 @@ pub struct TimeBounds {
 }
 
 impl TimeRange {
-    /// Resolves both ends relative to `now`. A time of day as the start is its latest occurrence before
-    /// the end.
+    /// Resolves both ends relative to `now`. A time of day as the start is its latest occurrence
+    /// before the end.
     ///
     /// # Errors
     /// The range is empty.

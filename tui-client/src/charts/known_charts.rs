@@ -42,7 +42,7 @@ pub(super) const KNOWN_CHARTS: &[(&str, &[KnownColumn])] = &[
 /// Title of the heat map of all cores.
 pub(super) const CORES_TITLE: &str = "Cores";
 
-/// Returns whether the agent sends a column of this name. Values of such columns are never negative.
+/// Returns whether the agent sends a column of this name. Its values are never negative.
 pub(super) fn is_known(column: &Column) -> bool {
     is_core(column)
         || KNOWN_CHARTS
