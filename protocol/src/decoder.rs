@@ -76,7 +76,7 @@ impl Decoder {
         None
     }
 
-    /// Number of buffered bytes of an incomplete line. At the end of a stream, the line was cut off.
+    /// Number of buffered bytes of an incomplete line. At the end of a stream: of a truncated line.
     #[must_use]
     pub fn pending(&self) -> usize {
         if self.handed_out { 0 } else { self.partial.len() }

@@ -12,7 +12,7 @@ pub enum LineError {
     #[error("line is not valid UTF-8")]
     NotUtf8,
     /// The number of fields in a row differs from the schema.
-    #[error("{}", wrong_count(*expected, *found))]
+    #[error("wrong number of fields: {found} instead of {expected}")]
     FieldCount {
         /// Fields in a row of the schema, timestamp and sequence number included.
         expected: usize,
@@ -39,15 +39,8 @@ pub enum LineError {
     #[error("duplicate column {0:?}")]
     DuplicateColumn(String),
     /// A schema has no columns, or more than [`COLUMNS_MAX`](crate::COLUMNS_MAX).
-    #[error("expected 1 to {max} columns, found {0}", max = crate::COLUMNS_MAX)]
+    #[error("wrong number of columns: {0} instead of 1 to {max}", max = crate::COLUMNS_MAX)]
     ColumnCount(usize),
-}
-
-fn wrong_count(expected: usize, found: usize) -> String {
-    match expected {
-        1 => format!("expected 1 field, found {found}"),
-        _ => format!("expected {expected} fields, found {found}"),
-    }
 }
 
 /// Maximum number of characters of a field in an error message.

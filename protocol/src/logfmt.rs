@@ -35,8 +35,7 @@ impl<'a> Iterator for LogfmtFields<'a> {
     }
 }
 
-/// Splits a value off the front of `text`. The value ends at its closing quote or, unquoted, at the
-/// next blank.
+/// Splits a value off the front of `text`, up to its closing quote or, unquoted, to the next blank.
 pub(crate) fn take_value(text: &str) -> (Cow<'_, str>, &str) {
     let Some(quoted) = text.strip_prefix('"') else {
         let end = text.find(char::is_whitespace).unwrap_or(text.len());

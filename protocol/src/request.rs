@@ -55,7 +55,7 @@ impl History {
             "none" => Ok(History::None),
             "all" => Ok(History::All),
             _ => {
-                parse_duration(text).map(History::Last).map_err(|why| why + ", or give all or none")
+                parse_duration(text).map(History::Last).map_err(|why| why + ", or use all or none")
             }
         }
     }

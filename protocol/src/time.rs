@@ -80,9 +80,8 @@ const DURATION_MAX: Duration = Duration::from_hours(100 * 365 * 24);
 /// A message that names the problem and shows the format of a duration.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let shown = crate::sanitize(text);
-    let duration = humantime::parse_duration(text).map_err(|_| {
-        format!("invalid duration {shown:?}; write it like 250ms, 1s, 10m or 1h30m")
-    })?;
+    let wrong = |_| format!("invalid duration {shown:?}; write it like 250ms, 1s, 10m or 1h30m");
+    let duration = humantime::parse_duration(text).map_err(wrong)?;
     if duration > DURATION_MAX {
         return Err(format!("duration {shown:?} is too long; give at most 100 years"));
     }

@@ -4,7 +4,7 @@
 //! 2. If there are more than `SINGLES_MAX` other columns, those of the same unit share charts of up
 //!    to `LINES_MAX` lines.
 //! 3. Columns without a unit may be unrelated. They share charts only if there are more than
-//!    `NAMELESS_MAX` of them, all with generated names (`c1 … cN`), or else more than `NAMED_MAX`.
+//!    `NAMELESS_MAX` columns with generated names (`c1 … cN`), or `NAMED_MAX` if some have names.
 //! 4. Each remaining column has its own chart.
 //!
 //! Values have no influence, so the charts stay the same while samples arrive.
@@ -20,13 +20,13 @@ use crate::thresholds::Level;
 use crate::units::{MachineCapacity, Units, ValueFormat};
 use known_charts::{CORES_TITLE, KNOWN_CHARTS, is_core, is_known};
 
-/// Number of unknown columns up to which each one has its own chart, whatever its unit.
+/// Maximum number of unknown columns that all have their own charts, whatever their units.
 const SINGLES_MAX: usize = 4;
 
-/// Number of columns `c1 … cN` up to which each one has its own chart. A common terminal shows 12.
+/// Maximum number of columns `c1 … cN` that all have their own charts. A common terminal shows 12.
 const NAMELESS_MAX: usize = 12;
 
-/// Number of named columns without a unit up to which each one has its own chart.
+/// Maximum number of named columns without a unit that all have their own charts.
 const NAMED_MAX: usize = 3 * NAMELESS_MAX;
 
 /// Maximum number of lines in a shared chart: the theme has six distinct colours.

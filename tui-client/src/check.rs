@@ -222,9 +222,7 @@ impl CheckReport {
         let ahead_ms = -self.transit_ms.filter(|_| !self.is_recording && stamp != Stamp::None)?;
         let seconds = ahead_ms.unsigned_abs() as f64 / 1000.0;
         Some(match ahead_ms {
-            _ if ahead_ms.abs() < CLOCK_TOLERANCE_MS => {
-                format!("in sync with this machine, within {seconds:.3} s")
-            }
+            _ if ahead_ms.abs() < CLOCK_TOLERANCE_MS => format!("in sync within {seconds:.3} s"),
             1.. => format!("{seconds:.1} s ahead of this machine"),
             _ => format!("{seconds:.1} s behind this machine, or rows arrive that late"),
         })
@@ -314,7 +312,7 @@ mod tests {
              1970-01-01T00:00:09.990Z #7  12.5 0.40\n         \
              1970-01-01T00:00:09.995Z #8  nan 0.41\n\
              faults   1, first: field 1: invalid number \"hello\"\n\
-             clock    in sync with this machine, within 0.005 s\n"
+             clock    in sync within 0.005 s\n"
         );
     }
 

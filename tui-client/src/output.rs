@@ -276,7 +276,7 @@ impl OutputWriter<'_> {
                     && !std::mem::replace(&mut status.is_column_change_reported, true)
                 {
                     reporter.message(&format!(
-                        "{name}: columns changed, the csv output keeps those of its header"
+                        "{name}: columns changed, but csv keeps those of its header"
                     ));
                 }
             }

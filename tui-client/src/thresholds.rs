@@ -71,8 +71,8 @@ pub struct Thresholds(pub BTreeMap<String, ThresholdLevels>);
 const PER_CORE: &str = "/core";
 
 impl Thresholds {
-    /// Returns the thresholds of a column. Thresholds of the column itself take precedence over those
-    /// per core, which need the number of `cores`.
+    /// Returns the thresholds of a column. Thresholds of the column itself take precedence over
+    /// thresholds per core, which need the number of `cores`.
     #[must_use]
     pub fn of(&self, column: &str, cores: Option<f64>) -> ThresholdLevels {
         if let Some(limits) = self.0.get(column) {

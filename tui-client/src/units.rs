@@ -361,7 +361,7 @@ impl ValueFormat {
         let prefix = if self.prefixes == Prefixes::Binary { 2 } else { 1 };
         let prefix = if self.prefixes == Prefixes::None { 0 } else { prefix };
         let unit = self.suffix.chars().count() as u16 + prefix;
-        // Three digits and a blank, or two digits with a point and a blank. Whole numbers: thousands.
+        // Three digits and a blank, or two, a point and a blank. Whole numbers have thousands, too.
         let number = if self.is_whole() { 5 } else { 4 };
         // Labels of large, nearly equal numbers show all digits.
         let digits = Some(self.integer_width() as u16).filter(|width| *width <= LABEL_DIGITS_MAX);

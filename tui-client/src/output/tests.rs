@@ -110,7 +110,7 @@ async fn values_stay_under_their_header_when_the_columns_change() {
         row(Some(2), &[3.0, 4.0]),
     ];
     let (csv, reported, _) = output(OutputFormat::Csv, None, events).await;
-    let changed = "web-1:1027: columns changed, the csv output keeps those of its header";
+    let changed = "web-1:1027: columns changed, but csv keeps those of its header";
     assert_eq!(reported, changed);
     let tails: Vec<_> = csv.lines().map(|line| line.splitn(5, ',').last().unwrap()).collect();
     assert_eq!(tails, ["a,b", "1.00,2.00", ",3.00"]);
@@ -352,7 +352,7 @@ async fn a_silent_source_delays_the_header_by_a_second_and_its_later_columns_are
         tails(std::str::from_utf8(&out).unwrap()),
         ["source,seq,a", "web-1,1,1.00", "web-2,2,3.00"]
     );
-    assert_eq!(reported, ["web-2: columns changed, the csv output keeps those of its header"]);
+    assert_eq!(reported, ["web-2: columns changed, but csv keeps those of its header"]);
 }
 
 #[tokio::test(start_paused = true)]
