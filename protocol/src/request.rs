@@ -154,7 +154,7 @@ fn split_version(line: &str) -> Option<(&str, &str)> {
 fn read_interval(value: &str) -> Result<Duration, RequestError> {
     let wrong = |why: String| RequestError::new("interval", value, why);
     match parse_duration(value).map_err(wrong)? {
-        Duration::ZERO => Err(wrong("must be longer than zero".into())),
+        Duration::ZERO => Err(wrong("must be greater than 0".into())),
         interval => Ok(interval),
     }
 }
@@ -222,7 +222,7 @@ mod tests {
                 "loadline/1 interval=fast",
                 "interval=fast: invalid duration \"fast\"; write it like 250ms, 1s, 10m or 1h30m",
             ),
-            ("loadline/1 interval=0s", "interval=0s: must be longer than zero"),
+            ("loadline/1 interval=0s", "interval=0s: must be greater than 0"),
             ("loadline/1 columns=", "columns=: empty name; separate names by commas"),
             ("loadline/1 resume=9f3a17c2", "resume=9f3a17c2: invalid position; write RUN:SEQ"),
             (

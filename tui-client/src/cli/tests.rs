@@ -91,7 +91,7 @@ fn ssh_is_a_program_with_options() {
 fn a_wrong_command_line_is_explained_in_one_line() {
     for (line, part) in [
         ("loadline -o tui", "no terminal"),
-        ("loadline -i fast", "no duration"),
+        ("loadline -i fast", "invalid duration"),
         ("loadline -i 0s", "longer than nothing"),
         ("loadline -w 10ms", "at least 1s"),
         ("loadline -n 0", "0 is not in"),
