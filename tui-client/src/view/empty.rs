@@ -1,4 +1,4 @@
-//! What stands where the charts will be, as long as there is nothing to draw.
+//! Text in place of the charts while there is nothing to draw.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::keys::{Action, spell_arrows};
 use crate::watched::State;
 
-/// What to do about a source that cannot be reached.
+/// Returns hints for a source that cannot be reached.
 fn advice(app: &App) -> Vec<Line<'static>> {
     let strong = app.theme.strong();
     if app.watched().may_prompt {

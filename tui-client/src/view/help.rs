@@ -1,4 +1,4 @@
-//! All keys, in a box in the middle.
+//! Popup with all keys, in the middle of the screen.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Margin, Rect};
@@ -51,7 +51,8 @@ fn text(app: &App, line: &HelpLine) -> Line<'static> {
     }
 }
 
-/// The key to teach for an action: where only ASCII may be drawn, rather one that can be.
+/// Returns the key that the help names for an action. In ASCII mode, prefers a key with an ASCII
+/// name.
 fn key(app: &App, action: Action) -> String {
     let names = app.keys.labels(action);
     let drawn = names.iter().find(|name| !app.theme.ascii || name.is_ascii());

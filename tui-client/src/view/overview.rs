@@ -1,4 +1,4 @@
-//! All sources at a glance: a line for each, with its state, its newest values and a small chart.
+//! Overview: one row per source, with its state, its newest values and a small chart.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -33,7 +33,7 @@ pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
     }
 }
 
-/// The line of a source.
+/// Row of a source.
 struct SourceRow<'a> {
     app: &'a App,
     source: usize,
@@ -41,7 +41,7 @@ struct SourceRow<'a> {
     state: State,
     fresh: bool,
     y: u16,
-    /// Where the list ends.
+    /// Right edge of the list.
     right: u16,
 }
 
@@ -53,14 +53,14 @@ impl SourceRow<'_> {
         self.render_name(parts, common, buf);
         let watched = &self.view.watched;
         if watched.store.is_empty() {
-            // There is nothing else to say of it than why.
+            // Without samples, only the reason is shown.
             let room = Rect { width: self.right.saturating_sub(parts.values.x), ..parts.values };
             let reason = self.state.outage().map_or(String::new(), |it| outage_text(it, self.app));
             put(buf, self.row(room), &[Piece::new(reason, theme.faint())]);
             return;
         }
         self.render_values(parts, buf);
-        // Values of another time have none.
+        // Values of an earlier time have no age.
         let is_newest = self.app.crosshair.is_none() && self.app.window_end == WindowEnd::Live;
         if let Some(age) = watched.age(self.app.now).filter(|_| is_newest) {
             let style = if self.state.is_up_to_date() { theme.faint() } else { theme.strong() };
@@ -85,7 +85,7 @@ impl SourceRow<'_> {
         let place = self.row(parts.name);
         let most = usize::from(place.width.saturating_sub(1));
         let chosen = self.source == self.app.shown_source();
-        // Where there is no room for a word, the name says whether all is well.
+        // Without room for the state, the name has the state's style.
         let style = match self.state {
             State::Live | State::Replay(_) => theme.strong(),
             _ if parts.state.is_empty() => state_style(theme, &self.state),
@@ -108,7 +108,7 @@ impl SourceRow<'_> {
             let level = if self.fresh { self.view.level(at, value) } else { Level::Normal };
             let style = theme.level(level, theme.line(self.view.colour(at), self.fresh));
             let value = Piece::new(look.value(value), style);
-            // A value that is cut would be another one: the name has what is left.
+            // A cut value would be a different one, so only the name is shortened.
             let left = usize::from(place.width).saturating_sub(value.width() + 1);
             if value.width() > usize::from(place.width) {
                 put(buf, place, &[Piece::new("-", theme.faint())]);
@@ -141,7 +141,7 @@ impl SourceRow<'_> {
         self.render_crosshair(window, place, buf);
     }
 
-    /// The greatest value of each cell as a sign.
+    /// Draws the maximum of each cell as a symbol.
     fn render_levels(
         &self,
         look: &ValueFormat,
@@ -171,10 +171,11 @@ impl SourceRow<'_> {
     }
 }
 
-/// Signs that stand higher and higher, for a chart of one row without dots.
+/// Symbols of increasing height, for a chart of one row without dots.
 const LEVEL_SYMBOLS: [char; 5] = ['_', '.', '-', '\'', '^'];
 
-/// The row of dots of a value, the highest at 0: over all that the unit can be, or what is in sight.
+/// Returns the dot row of a value, 0 at the top. The rows span the unit's range, or the values in
+/// sight.
 fn scale(look: &ValueFormat, slots: &Slots, dots: i64) -> impl Fn(f64) -> i64 {
     let (least, greatest) = slots.extent().unwrap_or((0.0, 1.0));
     let (low, high) = match look.range {
@@ -186,7 +187,7 @@ fn scale(look: &ValueFormat, slots: &Slots, dots: i64) -> impl Fn(f64) -> i64 {
     move |value| ((high - value) / span * (dots as f64 - 1.0)).round() as i64
 }
 
-/// The lines that are in sight, if not all of them are.
+/// Returns the range of rows in sight, unless all are.
 pub(super) fn visible_range_text(app: &App, rows: u16) -> Option<String> {
     let all = app.sources().len();
     let shown = usize::from(rows).min(all);

@@ -1,4 +1,4 @@
-//! The data table: a row a sample, the newest at the bottom.
+//! Data table: one row per sample, the newest at the bottom.
 
 use loadline_protocol::Column;
 use ratatui::buffer::Buffer;
@@ -11,23 +11,22 @@ use crate::app::{App, TableRow};
 use crate::store::StoredSample;
 use crate::units::{ValueFormat, number_text};
 
-/// `14:03:07.123`
+/// Width of `14:03:07.123`.
 const TIME_WIDTH: u16 = 12;
 
-/// The narrowest column: a value of a usual size and the space before it. The width of a column follows
-/// from its name, its unit and the magnitude of its values, which only grows, so that columns stand still.
+/// Minimum column width: a value of common size and a leading blank. The width depends on name,
+/// unit and magnitude of the values. A magnitude only grows, so columns do not jump.
 const COLUMN_WIDTH_MIN: usize = 9;
 
-/// The widest column; a longer name is cut.
+/// Maximum column width. A longer name is cut.
 const COLUMN_WIDTH_MAX: usize = 18;
 
-/// A column of the table.
 enum TableColumn<'a> {
     Seq,
     Metric(MetricColumn<'a>),
 }
 
-/// A metric, and how it is written.
+/// A metric and its format.
 struct MetricColumn<'a> {
     index: usize,
     column: &'a Column,
@@ -65,8 +64,8 @@ pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
     }
 }
 
-/// The columns that have room, and where: the sequence number, then the metrics from the first that is
-/// asked for on.
+/// Returns the columns that fit, with their places: the sequence number, then the metrics from
+/// [`App::first_column`] on.
 fn columns(app: &App, area: Rect) -> Vec<(TableColumn<'_>, Rect)> {
     let store = &app.watched().store;
     let all = app.watched().columns().unwrap_or_default();
@@ -85,7 +84,7 @@ fn columns(app: &App, area: Rect) -> Vec<(TableColumn<'_>, Rect)> {
         right += wide;
         columns.push((column, Rect { x: right - wide, width: wide, y: area.y, height: 1 }));
     }
-    // The last column makes room for the sign that there are more.
+    // The last column makes room for the number of hidden columns.
     let hidden = hidden_count(app, &columns);
     let least = Piece::new(more_text(app, hidden).1, Style::new()).width() as u16 + 1;
     if hidden > 0 && columns.len() > 1 && area.right() - right < least {
@@ -94,7 +93,7 @@ fn columns(app: &App, area: Rect) -> Vec<(TableColumn<'_>, Rect)> {
     columns
 }
 
-/// How many columns lie to the right of those that are shown.
+/// Returns the number of columns hidden to the right.
 fn hidden_count(app: &App, columns: &[(TableColumn, Rect)]) -> usize {
     let all = app.watched().columns().map_or(0, <[_]>::len);
     let last = columns.iter().rev().find_map(|(column, _)| match column {
@@ -104,8 +103,7 @@ fn hidden_count(app: &App, columns: &[(TableColumn, Rect)]) -> usize {
     all.saturating_sub(last.unwrap_or(app.first_column))
 }
 
-/// What says that there are so many more columns to the right, where there is room and where there is
-/// little.
+/// Returns the text for `count` hidden columns on the right, in a long and a short form.
 fn more_text(app: &App, count: usize) -> (String, String) {
     let arrow = if app.theme.ascii { '>' } else { '→' };
     (format!("{count} more {arrow}"), format!("+{count} {arrow}"))
@@ -163,7 +161,8 @@ fn render_sample(
     }
 }
 
-/// A value in so many columns at most. One that is cut would be another value: it is rounded.
+/// Formats a value in at most `width` columns. A value that is too long is rounded, not cut: a cut
+/// value would be a different one.
 fn fit_number(value: f64, decimals: usize, width: usize) -> String {
     if value.is_nan() {
         return "-".to_owned();
@@ -216,10 +215,10 @@ impl TableColumn<'_> {
 }
 
 impl MetricColumn<'_> {
-    /// A value in so many columns at most.
+    /// Formats a value in at most `width` columns.
     fn text(&self, value: f64, width: usize) -> String {
         if let Some((_, scale)) = self.look.table_unit {
-            // Another unit than that of the stream is rounded as it is in the charts.
+            // A unit other than the stream's has two decimals, as in the charts.
             return fit_number(value * scale, 2, width);
         }
         let compact = if self.look.is_uptime() && value >= 0.0 {
@@ -235,7 +234,7 @@ impl MetricColumn<'_> {
     }
 }
 
-/// A sequence number; of one that is too long the end, which is what changes.
+/// Formats a sequence number. If it is too long, keeps the last digits: these change.
 fn last_digits(seq: Option<u64>, width: usize) -> String {
     let text = seq.map_or(String::new(), |seq| seq.to_string());
     if text.len() <= width {

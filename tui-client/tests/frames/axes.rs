@@ -1,4 +1,4 @@
-//! Which charts come first, their axes, and the table below them.
+//! Order of the charts, their axes, and the table below.
 
 use crossterm::event::KeyCode;
 use loadline::event::{Event, StreamInfo};
@@ -8,14 +8,14 @@ use std::sync::Arc;
 use crate::metrics::{all_metrics, with_extra_columns};
 use crate::stage::{AppStage, check_frame, check_frames};
 
-/// The rows of a screen that have labels of a time axis.
+/// Returns the number of rows with labels of a time axis.
 fn time_rows(screen: &str) -> usize {
     screen.lines().filter(|line| line.contains(" 14:01 ") || line.contains(" 14:02 ")).count()
 }
 
 #[test]
 fn the_first_page_has_cpu_memory_frequency_and_load_over_one_time_axis_a_column() {
-    // On the wide screens, the third column has a chart less than the others.
+    // On the wide screens, the third column has one chart less than the others.
     for (width, height, rows) in [(80, 24, 1), (120, 36, 1), (200, 50, 2), (300, 80, 2)] {
         let screen = all_metrics().frame(width, height);
         for title in ["1  CPU", "2  Memory", "3  Frequency", "4  Load"] {
@@ -36,14 +36,14 @@ fn a_column_of_fewer_charts_has_its_time_axis_higher_up() {
     let mut stage = AppStage::plain(3, 200);
     let screen = stage.frame(80, 24);
     assert_eq!(time_rows(&screen), 2, "{screen}");
-    // What stands at the crosshair is said once in each column.
+    // Each column has the time of the crosshair once.
     stage.type_keys("c");
     let screen = stage.frame(80, 24);
     let labels = screen.lines().take(17).map(|line| line.matches("14:03:19.000").count());
     assert_eq!(labels.sum::<usize>(), 2, "{screen}");
 }
 
-/// An agent whose temperature and network are not there, until the network is.
+/// Returns an agent without temperature and network values.
 fn without_network() -> AppStage {
     with_extra_columns("net_rx:B/s net_tx:B/s temp:°C procs uptime:s", |second| {
         vec![f64::NAN, f64::NAN, f64::NAN, 412.0, 272_000.0 + second as f64]
@@ -68,7 +68,7 @@ fn a_chart_without_values_gives_way_says_why_and_comes_back() {
     stage.type_keys("1");
     let screen = stage.frame(120, 36);
     assert!(screen.contains("5  Network") && screen.contains("6  Processes"), "{screen}");
-    // It stays, though it has no more values.
+    // The chart stays, although no more values follow.
     row[6..8].fill(f64::NAN);
     stage.row(241, &row);
     assert!(stage.frame(120, 36).contains("5  Network"));
@@ -153,7 +153,7 @@ fn the_table_counts_as_people_do_and_its_columns_stand_still() {
     assert!(screen.contains("< 2 more") && screen.contains("more >"), "{screen}");
 }
 
-/// A plain source of some columns whose rows are those of a function.
+/// Returns a plain source with these columns, whose rows come from a function.
 fn plain_columns(columns: &str, rows: i64, row: impl Fn(i64) -> Vec<f64>) -> AppStage {
     let mut stage = AppStage::new("numbers");
     stage.event(Event::Connected);

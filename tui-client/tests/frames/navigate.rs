@@ -1,4 +1,4 @@
-//! Through time with the keys.
+//! Navigation in time with the keys.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use loadline_protocol::Time;
 
 use crate::stage::{AppStage, START, check_frame, check_frames, server_values};
 
-/// The time of the newest sample of a live stage, seconds after the start.
+/// Time of the newest sample of a live stage, seconds after the start.
 const NEWEST: i64 = 239;
 
-/// The right edge of the charts, seconds after the start.
+/// Returns the right edge of the charts, in seconds after the start.
 fn window_end(stage: &AppStage) -> i64 {
     let until = stage.app.window_end_time().map_or(0, Time::as_millis);
     (until - START) / 1000
@@ -22,7 +22,7 @@ fn crosshair(stage: &AppStage) -> Option<i64> {
     stage.app.crosshair.map(|time| (time.as_millis() - START) / 1000)
 }
 
-/// A live stage with a window of a minute on a screen of 80x24.
+/// Returns a live stage with a window of one minute, on a screen of 80x24.
 fn one_minute() -> AppStage {
     let mut stage = AppStage::live();
     stage.frame(80, 24);
@@ -116,7 +116,7 @@ fn the_cursor_shows_the_values_of_one_sample_everywhere() {
     assert!(frame.contains(&format!("{:.1} %", expected[0])), "{frame}");
     assert!(frame.contains(&format!("1m {:.2}", expected[3])), "{frame}");
     check_frames("cursor", &mut stage);
-    // At the ends of what there is, it stays.
+    // At the ends, the crosshair stays.
     stage.press(KeyCode::End);
     stage.type_keys("t");
     assert_eq!(crosshair(&stage), Some(NEWEST));
@@ -156,7 +156,7 @@ fn the_table_scrolls_by_rows_and_follows_the_cursor() {
     assert_eq!(window_end(&stage), NEWEST - 2);
     let last = |stage: &mut AppStage| stage.frame(80, 24).lines().nth(22).unwrap().to_owned();
     assert!(last(&mut stage).starts_with("14:03:57.000"));
-    // A page is what is in sight.
+    // A page has as many rows as are visible.
     stage.press(KeyCode::PageUp);
     assert_eq!(window_end(&stage), NEWEST - 2 - 21);
     stage.press(KeyCode::Home);
@@ -214,7 +214,7 @@ fn the_agent_is_asked_for_another_pace() {
     assert_eq!(asked(&mut stage, ']'), Some(5000));
     assert_eq!(asked(&mut stage, '['), Some(2000));
     assert!(stage.frame(80, 24).contains("asked for a row every 2s"));
-    // The agent answers that it gives a row a second all the same.
+    // The agent keeps its interval of one second.
     stage.connect(7);
     assert!(stage.frame(80, 24).contains("the agent gives a row every 1s"));
     stage.wait(5000);

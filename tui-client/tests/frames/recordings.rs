@@ -1,4 +1,4 @@
-//! What was recorded looks as it did live.
+//! Recordings look like the live screen.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ use loadline_protocol::Time;
 
 use crate::stage::{AppStage, check_frame, check_frames, server_values};
 
-/// A screen that has read these lines as a recording, whole.
+/// Returns a screen that has read these lines as a whole recording.
 fn replay(name: &str, text: &str, now: i64) -> AppStage {
     let mut stage = AppStage::new(name);
     stage.now = now;
@@ -21,7 +21,7 @@ fn replay_on(stage: &mut AppStage, text: &str) {
     replay_as(stage, 0, text);
 }
 
-/// The source of this number is a recording of these lines.
+/// Feeds these lines to a source as a recording.
 fn replay_as(stage: &mut AppStage, source: usize, text: &str) {
     stage.source_event(source, Event::Replaying);
     let first = Time::from_millis(stage.now);
@@ -60,7 +60,7 @@ fn record(events: &[Event]) -> String {
     text
 }
 
-/// A frame without its first row.
+/// Returns a frame without its header row.
 fn below_the_header(stage: &mut AppStage, width: u16, height: u16) -> String {
     let frame = stage.frame(width, height);
     frame.split_once('\n').map_or("", |(_, rest)| rest).to_owned()
@@ -132,7 +132,7 @@ fn a_recording_that_does_not_fit_says_so() {
 #[test]
 fn a_recording_is_seen_as_a_whole() {
     let mut live = AppStage::live();
-    // Half an hour later, another run.
+    // Another run, half an hour later.
     live.connect(8);
     for second in 2040..2280 {
         live.row(second, &server_values(second));
@@ -178,6 +178,6 @@ fn a_recording_beside_a_server_that_lives_leaves_its_span_alone() {
     assert_eq!(stage.app.window, span);
     let frame = stage.frame(120, 36);
     assert!(frame.contains(" 3 LIVE ") && frame.contains(" 1 REPLAY "), "{frame}");
-    // No more is to come of it: it is no less fresh than they are.
+    // A recording has no more rows to come, so it is as fresh as the live sources.
     assert!(stage.app.is_source_fresh(3));
 }

@@ -1,4 +1,4 @@
-//! The states and views of the screen.
+//! States and views of the screen.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ fn what_the_agent_costs_stands_at_the_end_of_the_header_where_there_is_room() {
         |stage: &mut AppStage, width| stage.frame(width, 24).lines().next().unwrap().to_owned();
     assert!(header(&mut stage, 120).contains("  agent 0.05 % 3.1 MiB"));
     assert_eq!(header(&mut stage, 80), header(&mut AppStage::live(), 80));
-    // That it does not keep up matters more than what it costs.
+    // Late samples matter more than the agent's resource use.
     stage.event(health("agent cpu=0.05% late=7"));
     assert!(header(&mut stage, 120).contains("  7 late  agent 0.05 %"));
     stage.event(Event::Connected);
@@ -80,7 +80,7 @@ fn the_help_is_wrapped_and_scrolled_where_there_is_little_room_and_nothing_is_cu
     let mut rows = 0;
     for _ in 0..20 {
         let frame = stage.frame(40, 12);
-        // Each screen goes on where the one before ended.
+        // Each page continues the previous one.
         let last = frame.lines().find_map(|line| line.split_once(" of ")?.0.rsplit(' ').next());
         let last: usize = last.unwrap().parse().unwrap();
         assert!(last <= rows + 9, "{rows}: {frame}");
@@ -120,7 +120,7 @@ fn a_key_lets_ssh_ask_while_there_is_no_connection() {
     stage.down("me@web-1: Permission denied (publickey)");
     check_frame("ssh_refused", &mut stage, 100, 24);
     assert_eq!(stage.press(KeyCode::Char('r')), Flow::LendTerminal { source: 0 });
-    // Over the help as well, as the state is in sight there, too.
+    // The key works in the help as well, since the state is visible there.
     stage.type_keys("?");
     assert_eq!(stage.press(KeyCode::Char('r')), Flow::LendTerminal { source: 0 });
 }
@@ -298,7 +298,7 @@ fn two_hundred_columns_are_pages_of_charts() {
     check_frame("columns_200_chart", &mut stage, 120, 36);
 }
 
-/// A stream that nobody was asked for, as it comes through a pipe.
+/// Returns a stage that has read an unrequested stream from a pipe.
 fn from_pipe(text: &str) -> AppStage {
     let mut stage = AppStage::new("stdin");
     stage.event(Event::Connected);

@@ -1,4 +1,4 @@
-//! Several sources: all of them at a glance, one metric of all, and the way between.
+//! Several sources: overview, compare pages, and the way between.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ fn page(stage: &AppStage) -> Page {
     stage.app.screen.page()
 }
 
-/// The names on the lines of the overview, top to bottom.
+/// Returns the names in the rows of the overview, top to bottom.
 fn names(stage: &mut AppStage, width: u16, height: u16) -> Vec<String> {
     let frame = stage.frame(width, height);
     let words = frame.lines().skip(1).filter_map(|line| {
@@ -89,7 +89,7 @@ fn a_hundred_sources_scroll_line_by_line_and_page_by_page() {
         (stage.app.shown_source(), names(&mut stage, 80, 24).last().unwrap().as_str()),
         (99, "web-100")
     );
-    // A larger screen has no empty lines at the end.
+    // A larger screen has no empty rows at the end.
     assert_eq!(names(&mut stage, 80, 44).first().unwrap(), "web-59");
 }
 
@@ -111,7 +111,7 @@ fn the_hottest_stand_first_and_those_that_do_not_live_last() {
     let heats: Vec<f64> = lines[..8].iter().map(|line| cpu(line)).collect();
     assert!(heats.windows(2).all(|pair| pair[0] >= pair[1]), "{heats:?}");
     check_frame("overview_hottest", &mut stage, 120, 36);
-    // What becomes hot goes up, and the line that is chosen stays the one of its source.
+    // A hot source moves up, and the chosen source stays the same.
     stage.source_row(8, 240, 0, &[100.0, 2400.0, 43.0, 0.5, 0.4, 0.4]);
     assert_eq!(names(&mut stage, 120, 36)[0], "web-9");
     assert_eq!(stage.app.shown_source(), 0);
@@ -201,8 +201,8 @@ fn the_cursor_stands_at_one_time_of_all_sources_and_shows_their_values_there() {
     }
     stage.type_keys("v");
     check_frame("apart_cursor", &mut stage, 120, 36);
-    // It goes on to the other pages, and each sample of any source is a step, also that of the clock
-    // that is corrected: its rows are taken to be under way for no time, and stand 3 ms later.
+    // The crosshair stays on the other pages. Each sample of any source is a step. The corrected
+    // clock assumes no network delay, so its samples are 3 ms later.
     stage.type_keys("t");
     assert_eq!(stage.app.crosshair.map(Time::as_millis), Some(cursor + 997));
     stage.type_keys("TT");
@@ -218,7 +218,7 @@ fn where_a_source_had_no_sample_the_cursor_finds_no_value() {
     let mut stage = AppStage::several_sources(6);
     stage.type_keys("vc");
     let frame = stage.frame(120, 36);
-    // The fifth fell silent ten seconds before.
+    // The fifth source fell silent ten seconds earlier.
     let line = frame.lines().find(|line| line.contains("web-5:1027")).unwrap();
     let cell = &line[line.find("web-5:1027").unwrap()..];
     assert_eq!(cell.split_whitespace().nth(1), Some("-"), "{frame}");
@@ -227,7 +227,7 @@ fn where_a_source_had_no_sample_the_cursor_finds_no_value() {
 #[test]
 fn a_clock_that_is_off_makes_no_difference_on_the_axis() {
     let mut stage = AppStage::several_sources(6);
-    // But for the 3 ms that its rows take, which nobody can know.
+    // Rows take 3 ms, which is not known to the client.
     assert_eq!(stage.app.newest().map(Time::as_millis), Some(START + 239_003));
     let window = stage.app.window_of(60).unwrap();
     let peak = |stage: &AppStage, source: usize, window: Window| {
@@ -236,7 +236,7 @@ fn a_clock_that_is_off_makes_no_difference_on_the_axis() {
         let max = |at: usize| slots[at].map_or(f64::MIN, |slot| slot.max);
         (0..slots.len()).max_by(|a, b| max(*a).total_cmp(&max(*b)))
     };
-    // A source without a shift of its wave beside the one whose clock is ahead.
+    // A source without a shifted wave, and the one whose clock is ahead.
     for second in 0..240 {
         let values = server_values(second + 33);
         stage.source_row(0, 300 + second, 0, &values);

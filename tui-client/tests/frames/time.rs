@@ -1,4 +1,4 @@
-//! The time that the charts span, and going to a time.
+//! Time span of the charts, and going to a time.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use ratatui::style::Modifier;
 
 use crate::stage::{AppStage, START, check_frame, check_frames, server_values, text};
 
-/// A server that has been watched for so many seconds.
+/// Returns a server that has been watched for `seconds`.
 fn watched_for(seconds: i64) -> AppStage {
     let mut stage = AppStage::new("127.0.0.1:1027");
     stage.connect(7);
@@ -27,7 +27,7 @@ fn add_rows(stage: &mut AppStage, from: i64, to: i64) {
     }
 }
 
-/// An hour and ten minutes of a server, with a gap from 14:20 to 14:40.
+/// Returns an hour and ten minutes of a server, with a gap from 14:20 to 14:40.
 fn hour_with_gap() -> AppStage {
     let mut stage = AppStage::new("web-1");
     stage.connect(7);
@@ -143,7 +143,7 @@ fn a_time_is_typed_and_the_view_goes_there() {
         assert!(matches!(stage.app.window_end, WindowEnd::Paused(_)), "{text}");
         assert_eq!(stage.app.footer_message, None, "{text}");
     }
-    // At the ends, as far as the samples go.
+    // At both ends, the view stops where the samples end.
     go_to(&mut stage, "14:00");
     assert_eq!(seconds_since_start(stage.app.window_end_time()), Some(300));
     go_to(&mut stage, "-0s");
@@ -159,7 +159,7 @@ fn where_there_are_no_samples_it_goes_to_the_nearest_and_says_so() {
     go_to(&mut stage, "14:35");
     assert_eq!(footer(&mut stage, 80), "no samples at 14:35; nearest 14:40:00");
     go_to(&mut stage, "yesterday 03:12");
-    // Older samples than those that are loaded, the agent may have.
+    // The agent may have samples older than the loaded ones.
     let loaded = "no samples loaded at yesterday 03:12; nearest 14:00:00";
     assert_eq!(footer(&mut stage, 80), loaded);
     stage.frame(120, 24);
@@ -176,7 +176,7 @@ fn where_there_are_no_samples_it_goes_to_the_nearest_and_says_so() {
     stage.wait(86_400_000);
     go_to(&mut stage, "2025-11-20 03:12");
     assert_eq!(footer(&mut stage, 40), "nearest sample: 11-22 14:00:00");
-    // What does not keep any has no more than what came.
+    // A source without a history has only the received samples.
     let mut plain = AppStage::plain(2, 300);
     plain.frame(80, 24);
     go_to(&mut plain, "-2h");
@@ -204,7 +204,7 @@ fn what_is_no_time_stays_to_be_corrected_and_esc_leaves_the_line() {
     assert!(said.starts_with("go to 15:00") && !said.contains("no time"), "{said}");
     stage.press(KeyCode::Esc);
     assert_eq!(stage.frame(80, 24), before);
-    // Keys are letters there, but for those that are the program's.
+    // In the input line, keys are letters, except for commands with Ctrl.
     stage.type_keys("gq?5µ");
     assert!(footer(&mut stage, 80).starts_with("go to q?5 "), "{}", footer(&mut stage, 80));
     stage.type_keys(&"1".repeat(100));
@@ -228,13 +228,13 @@ fn the_time_is_one_of_all_sources_where_the_page_shows_all() {
         let is_pointed = |x: &u16| buffer[(*x, row)].modifier.contains(Modifier::REVERSED);
         (0..120).filter(is_pointed).collect()
     };
-    // The header has the time as it is pointed out, each line the column in its chart.
+    // The header highlights the time, and each row highlights a column of its chart.
     let at = frame.lines().next().unwrap().find("at 14:02:00").unwrap() as u16;
     assert!(pointed(0).contains(&at), "{frame}");
     let column = *pointed(2).last().unwrap();
     assert!(column > 80, "{column}: {frame}");
     assert!((2..6).all(|row| pointed(row).contains(&column)), "{frame}");
-    // Values of another time have no age.
+    // Values of an earlier time have no age.
     assert!(!frame.lines().skip(1).any(|line| line.contains("0.0 s")), "{frame}");
     assert!(stage.frame(40, 12).lines().next().unwrap().contains("at 14:02:00"));
     stage.press(KeyCode::Esc);
@@ -274,7 +274,7 @@ fn labels_have_a_date_where_it_is_not_todays_or_the_charts_span_days() {
     today.type_keys("cTTm");
     let frame = today.frame(120, 36);
     assert!(frame.contains(" 15:09:57.000 ") && !frame.contains("2025-11-22"), "{frame}");
-    // Later, and over more than a day.
+    // On a later day, and over more than a day.
     let mut later = hour_with_gap();
     later.wait(86_400_000);
     later.type_keys("cm");
@@ -306,7 +306,7 @@ fn beside_the_time_at_the_cursor_stand_whole_labels_or_none() {
             let mut words = times.unwrap_or(&screen).split_whitespace().peekable();
             while let Some(word) = words.next() {
                 let is_date = word == "Nov" && words.next_if(|day| day.len() == 2).is_some();
-                // `12:00` or the cursor's `2025-11-22 18:10:00.000`.
+                // `12:00` or the crosshair's `2025-11-22 18:10:00.000`.
                 let is_whole = word.len() >= 5 && word.contains([':', '-']);
                 assert!(is_date || is_whole, "{times:?}");
             }
