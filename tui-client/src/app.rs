@@ -361,8 +361,7 @@ impl App {
         self.charts().iter().position(|chart| chart.title == self.chosen_title).unwrap_or(0)
     }
 
-    /// Returns the zoom of a chart's value axis: how often its span is halved. A negative zoom
-    /// doubles the span.
+    /// Returns how often the span of a chart's value axis is halved, or doubled if negative.
     #[must_use]
     pub fn value_zoom(&self, chart: &Chart) -> i8 {
         self.value_zoom.get(&chart.title).copied().unwrap_or(0)
@@ -383,16 +382,14 @@ impl App {
         self.window_end_time().map_or(0, |until| self.count_until(self.shown_source, until))
     }
 
-    /// Returns the sample whose values are shown as numbers: at the crosshair, else the latest in
-    /// sight.
+    /// Returns the sample shown as numbers: at the crosshair, else the latest in sight.
     #[must_use]
     pub fn shown_sample(&self) -> Option<StoredSample<'_>> {
         let at = self.crosshair_index().or_else(|| self.count_until_window_end().checked_sub(1))?;
         self.watched().store.get(at)
     }
 
-    /// Returns whether the shown values are up to date, or the view is paused. Other values are
-    /// drawn faint.
+    /// Returns whether the shown values are up to date or paused. Others are drawn faint.
     #[must_use]
     pub fn is_fresh(&self) -> bool {
         self.is_source_fresh(self.shown_source)

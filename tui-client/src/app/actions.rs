@@ -146,7 +146,7 @@ impl App {
         if self.watched().may_prompt && self.watched().state(self.now).outage().is_some() {
             return Flow::LendTerminal { source: self.shown_source };
         }
-        self.show_message("there is nothing to ask for".to_owned());
+        self.show_message("no ssh connection to retry".to_owned());
         Flow::Continue
     }
 
@@ -159,19 +159,20 @@ impl App {
             .or(self.watched().interval())
             .filter(|_| has_header)
         else {
-            self.show_message("this source has a pace of its own".to_owned());
+            self.show_message("the interval of this source cannot be changed".to_owned());
             return Flow::Continue;
         };
         let mut steps = INTERVALS_MS.into_iter().map(Duration::from_millis);
         let next =
             if shorter { steps.rfind(|step| *step < now) } else { steps.find(|step| *step > now) };
         let Some(next) = next else {
-            self.show_message(format!("no agent gives more than every {}", DurationText(now)));
+            let word = if shorter { "shorter" } else { "longer" };
+            self.show_message(format!("no agent has a {word} interval than {}", DurationText(now)));
             return Flow::Continue;
         };
         let source = self.shown_source;
         self.sources[source].requested_interval = Some(next);
-        self.show_message(format!("asked for a row every {}", DurationText(next)));
+        self.show_message(format!("requested an interval of {}", DurationText(next)));
         Flow::RequestInterval { source, interval: next }
     }
 
@@ -187,7 +188,7 @@ impl App {
             // The source may be another one than the shown one.
             let prefix = if is_alone { String::new() } else { format!("{name}: ") };
             self.show_message(format!(
-                "{prefix}the agent gives a row every {}",
+                "{prefix}the agent granted an interval of {}",
                 DurationText(granted)
             ));
         }

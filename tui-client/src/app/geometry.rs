@@ -156,8 +156,7 @@ impl App {
         parts(values.max().unwrap_or(0).min(usize::from(area.width)) as u16)
     }
 
-    /// Returns the columns of a value with its name. All values of a percentage have the same
-    /// width.
+    /// Returns the columns of a value with its name, the same for all values of a percentage.
     fn value_width(&self, source: usize, column: usize) -> usize {
         let view = &self.sources()[source];
         let (Some(look), Some(columns)) = (view.looks.get(column), view.watched.columns()) else {

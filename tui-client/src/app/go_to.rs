@@ -29,7 +29,7 @@ impl App {
             self.footer_message = None;
             self.time_input = Some(TimeInput::default());
         } else {
-            self.show_message("there are no samples to go to".to_owned());
+            self.show_message("no samples yet".to_owned());
         }
     }
 
@@ -102,18 +102,17 @@ impl App {
         is_agent && !matches!(watched.state(self.now), State::Replay(_))
     }
 
-    /// Returns a message that there is no sample at a time, with the nearest one: the longest text
-    /// that fits.
+    /// Returns the longest fitting message about a time without samples and the nearest one.
     fn no_sample_text(&self, typed: &str, there: Time, is_older: bool) -> String {
         let nearest = self.time_label_within(there, "14:02:49".len());
         let text = if is_older {
-            format!("no samples loaded at {typed}; nearest {nearest}")
+            format!("no samples loaded at {typed}, nearest: {nearest}")
         } else {
-            format!("no samples at {typed}; nearest {nearest}")
+            format!("no samples at {typed}, nearest: {nearest}")
         };
         // The shell splits at blanks.
         let quote = if typed.contains(' ') { "'" } else { "" };
-        let hint = format!("{text}; --from {quote}{typed}{quote} loads older ones");
+        let hint = format!("{text}; restart with --from {quote}{typed}{quote}");
         let texts = [is_older.then_some(hint), Some(text)].into_iter().flatten();
         let width = usize::from(self.size.width);
         let mut fitting = texts.filter(|text| text.len() <= width);

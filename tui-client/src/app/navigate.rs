@@ -69,8 +69,7 @@ impl App {
         i64::try_from(self.window.as_millis()).unwrap_or(i64::MAX / 4).min(i64::MAX / 4)
     }
 
-    /// Returns the window of the chosen chart. If no chart is drawn, assumes a panel of 100
-    /// columns.
+    /// Returns the window of the chosen chart, or for 100 columns if no chart is drawn.
     fn chosen_window(&self) -> Option<Window> {
         self.window_of(self.panel_width().filter(|width| *width > 0).unwrap_or(100))
     }

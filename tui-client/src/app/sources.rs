@@ -86,7 +86,7 @@ impl SourceView {
     #[must_use]
     pub fn empty_reason(&self, chart: &Chart) -> Option<&'static str> {
         let is_agent = self.watched.stream.as_ref().is_some_and(|it| it.header.is_some());
-        let why = if is_agent { "not available on this machine" } else { "no value so far" };
+        let why = if is_agent { "not available on this machine" } else { "no values yet" };
         is_missing(&self.watched, chart).then_some(why)
     }
 
@@ -320,8 +320,7 @@ impl App {
         (age_ms as u128 <= watched.stale_after().as_millis()).then_some(sample)
     }
 
-    /// Returns whether a source's values are up to date, or the view is paused. Other values are
-    /// drawn faint.
+    /// Returns whether a source's values are up to date or paused. Others are drawn faint.
     #[must_use]
     pub fn is_source_fresh(&self, source: usize) -> bool {
         let is_well = || self.sources[source].watched.state(self.now).is_up_to_date();
@@ -341,8 +340,7 @@ impl App {
     }
 }
 
-/// Returns the lowest threshold of each line as a reference line. Has the name of the line unless
-/// all thresholds are equal.
+/// Returns reference lines at the lowest thresholds, with a line's name unless all are equal.
 fn threshold_references(chart: &Chart, limits: &[ThresholdLevels]) -> Vec<ReferenceLine> {
     let first = |line: &ChartLine| limits.get(line.column).and_then(ThresholdLevels::first);
     let all = chart.lines.first().and_then(first);

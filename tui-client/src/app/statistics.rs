@@ -63,8 +63,7 @@ impl App {
         series.collect()
     }
 
-    /// Returns the index of the first visible series, the number of visible ones, and the number of
-    /// all.
+    /// Returns the first visible series, the number of visible ones, and the number of all.
     #[must_use]
     pub fn series_in_sight(&self, layout: &Layout) -> (usize, usize, usize) {
         let all = self.measured_series(layout).len();

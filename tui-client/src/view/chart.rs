@@ -316,8 +316,7 @@ impl ChartContext<'_> {
         false
     }
 
-    /// Draws the names of the lines, each beside its latest value. A name whose row is taken moves
-    /// down.
+    /// Draws the lines' names beside their latest values. If a row is taken, a name moves down.
     fn render_names(&self, buf: &mut Buffer) {
         let names = self.parts.names;
         if names.is_empty() {

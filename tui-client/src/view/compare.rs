@@ -37,8 +37,7 @@ fn charts_with_title<'a>(
     sources.filter_map(move |at| Some((at, app.sources().get(at)?.chart(title)?)))
 }
 
-/// Returns a chart with room for the values of all charts: the format of the first, over the widest
-/// range.
+/// Returns a chart for the values of all charts: the first one's format, the widest range.
 fn merged_chart<'a>(charts: impl Iterator<Item = &'a Chart>) -> Option<Chart> {
     let merged = charts.cloned().reduce(|mut all, chart| {
         all.format.range = match (all.format.range, chart.format.range) {

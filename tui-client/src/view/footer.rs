@@ -18,10 +18,10 @@ const CHART: Hint = (&[Action::NextChart], "chart");
 const TABLE: Hint = (&[Action::Table], "table");
 const ZOOM: Hint = (&[Action::ZoomIn, Action::ZoomOut], "zoom");
 const PAN: Hint = (&[Action::Left, Action::Right], "pan");
-const CROSSHAIR: Hint = (&[Action::Crosshair], "cursor");
+const CROSSHAIR: Hint = (&[Action::Crosshair], "crosshair");
 const SCROLL: Hint = (&[Action::Up, Action::Down], "scroll");
 const LIVE: Hint = (&[Action::Live], "live");
-const ASK_AGAIN: Hint = (&[Action::AskAgain], "let ssh ask");
+const ASK_AGAIN: Hint = (&[Action::AskAgain], "ssh prompt");
 const SOURCE: Hint = (&[Action::NextSource, Action::PreviousSource], "source");
 const COMPARE: Hint = (&[Action::Compare], "compare");
 const UNITS: Hint = (&[Action::Units], "units");
@@ -35,7 +35,7 @@ fn hints(app: &App, layout: &Layout) -> Vec<Hint> {
     };
     let pause = match app.window_end {
         WindowEnd::Live => (&[Action::Pause][..], "pause"),
-        WindowEnd::Paused(_) => (&[Action::Pause][..], "go on"),
+        WindowEnd::Paused(_) => (&[Action::Pause][..], "continue"),
     };
     if app.crosshair.is_some() {
         return crosshair_hints(app, layout);
@@ -46,7 +46,7 @@ fn hints(app: &App, layout: &Layout) -> Vec<Hint> {
     }
     match (page, app.table) {
         (Page::Overview, _) => {
-            let order = if app.order == Order::AsListed { "hottest first" } else { "as given" };
+            let order = if app.order == Order::AsListed { "hottest first" } else { "as listed" };
             hints.extend([
                 (&[Action::Up, Action::Down][..], "choose"),
                 (&[Action::Fullscreen], "open"),
@@ -55,7 +55,7 @@ fn hints(app: &App, layout: &Layout) -> Vec<Hint> {
             ]);
         }
         (Page::CompareOverlay | Page::CompareGrid, _) => {
-            let next = if page == Page::CompareOverlay { "apart" } else { "back" };
+            let next = if page == Page::CompareOverlay { "grid" } else { "back" };
             hints.extend([
                 (&[Action::Compare][..], next),
                 (&[Action::NextChart], "metric"),
@@ -64,7 +64,7 @@ fn hints(app: &App, layout: &Layout) -> Vec<Hint> {
         }
         (Page::Fullscreen, _) => {
             hints.extend([(&[Action::Fullscreen][..], "all charts"), CHART]);
-            let cycle = if app.cycle_at.is_some() { "stay" } else { "cycle" };
+            let cycle = if app.cycle_at.is_some() { "stop cycling" } else { "cycle" };
             hints.push((&[Action::Cycle], cycle));
         }
         (Page::Dashboard, TablePosition::Alone) => {
@@ -93,16 +93,16 @@ fn hints(app: &App, layout: &Layout) -> Vec<Hint> {
 fn crosshair_hints(app: &App, layout: &Layout) -> Vec<Hint> {
     let mut hints: Vec<Hint> = vec![
         (&[Action::Left, Action::Right], "move"),
-        (&[Action::SampleForward, Action::SampleBack], "a sample"),
+        (&[Action::SampleForward, Action::SampleBack], "one sample"),
     ];
     if !app.shows_all_sources() {
-        hints.push((&[Action::Mark], if app.mark.is_some() { "mark here" } else { "mark" }));
+        hints.push((&[Action::Mark], if app.mark.is_some() { "move mark" } else { "mark" }));
     }
     let (_, rows, all) = app.series_in_sight(layout);
     if !layout.stats.is_empty() && rows < all {
         hints.push((&[Action::SeriesUp, Action::SeriesDown], "scroll"));
     }
-    let back = if app.mark.is_some() { "unmark" } else { "cursor off" };
+    let back = if app.mark.is_some() { "remove mark" } else { "crosshair off" };
     hints.extend([ZOOM, (&[Action::Back][..], back), HELP, QUIT]);
     hints
 }
@@ -168,9 +168,9 @@ fn render_time_input(app: &App, typed: &TimeInput, area: Rect, buf: &mut Buffer)
     let (before, behind) = text.split_at_checked(at).unwrap_or((&text, ""));
     let (under, behind) = behind.split_at_checked(1).unwrap_or((" ", ""));
     let (word, style) = if typed.is_invalid {
-        ("  is no time: ", theme.warning())
+        ("  invalid; try ", theme.warning())
     } else {
-        ("  as ", theme.faint())
+        ("  e.g. ", theme.faint())
     };
     let pieces = [
         Piece::new("go to ", theme.faint()),

@@ -59,8 +59,7 @@ const NAME_WIDTH_MIN: usize = 12;
 const EXCEEDED_RANK: u8 = 1;
 const OUTAGE_RANK: u8 = 2;
 
-/// Shortens the longest item of a rank so that the header fits. Returns false if too little of the
-/// item would remain.
+/// Shortens the longest item of a rank to fit. Returns false if too little would remain.
 fn shorten_longest(items: &mut [HeaderItem], rank: u8, width: u16) -> bool {
     let over = items_width(items).saturating_sub(usize::from(width));
     let next = items.iter_mut().filter(|part| part.rank == rank);
@@ -254,7 +253,7 @@ fn source_name(watched: &Watched) -> (String, Option<&str>) {
     let host = stream.and_then(|stream| stream.header.as_ref()?.host.as_ref());
     let name = host.map_or_else(|| watched.name.clone(), ToString::to_string);
     let via = match (watched.embedded, host, stream) {
-        (true, ..) => Some("agent inside"),
+        (true, ..) => Some("embedded agent"),
         (false, Some(_), _) => Some(watched.name.as_str()),
         (false, None, Some(stream)) if stream.header.is_none() => Some("plain"),
         (false, None, _) => None,
@@ -266,8 +265,8 @@ fn source_name(watched: &Watched) -> (String, Option<&str>) {
 pub(super) fn outage_text(outage: &Outage, app: &App) -> String {
     let left = (outage.retry.as_millis() - app.now.as_millis()).max(0);
     match (left + 999) / 1000 {
-        0 => format!("{}; trying", outage.reason),
-        seconds => format!("{}; next try in {seconds} s", outage.reason),
+        0 => format!("{} (retrying)", outage.reason),
+        seconds => format!("{} (retry in {seconds} s)", outage.reason),
     }
 }
 

@@ -51,8 +51,7 @@ fn text(app: &App, line: &HelpLine) -> Line<'static> {
     }
 }
 
-/// Returns the key that the help names for an action. In ASCII mode, prefers a key with an ASCII
-/// name.
+/// Returns the key to name for an action. In ASCII mode, prefers a key with an ASCII name.
 fn key(app: &App, action: Action) -> String {
     let names = app.keys.labels(action);
     let drawn = names.iter().find(|name| !app.theme.ascii || name.is_ascii());

@@ -174,8 +174,7 @@ impl SourceRow<'_> {
 /// Symbols of increasing height, for a chart of one row without dots.
 const LEVEL_SYMBOLS: [char; 5] = ['_', '.', '-', '\'', '^'];
 
-/// Returns the dot row of a value, 0 at the top. The rows span the unit's range, or the values in
-/// sight.
+/// Returns the dot row of a value, 0 at the top, over the unit's range or the visible values.
 fn scale(look: &ValueFormat, slots: &Slots, dots: i64) -> impl Fn(f64) -> i64 {
     let (least, greatest) = slots.extent().unwrap_or((0.0, 1.0));
     let (low, high) = match look.range {

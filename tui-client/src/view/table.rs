@@ -161,8 +161,7 @@ fn render_sample(
     }
 }
 
-/// Formats a value in at most `width` columns. A value that is too long is rounded, not cut: a cut
-/// value would be a different one.
+/// Formats a value in at most `width` columns: rounded, since a cut value would be wrong.
 fn fit_number(value: f64, decimals: usize, width: usize) -> String {
     if value.is_nan() {
         return "-".to_owned();

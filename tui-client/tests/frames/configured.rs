@@ -45,7 +45,7 @@ fn help_and_footer_name_the_keys_that_are_bound() {
 }
 
 #[test]
-fn a_key_that_is_bound_works_and_the_one_that_was_does_not() {
+fn a_rebound_action_has_only_its_new_keys() {
     let mut stage = with_keys(AppStage::live(), KEY_CHANGES);
     assert_eq!(stage.press(KeyCode::Char('q')), Flow::Continue);
     stage.press(KeyCode::Char('?'));
@@ -133,7 +133,7 @@ fn a_threshold_exceeded_on_another_host_is_seen_in_the_overview_and_from_a_dashb
 }
 
 #[test]
-fn of_several_thresholds_that_a_line_exceeds_none_is_hidden() {
+fn every_exceeded_threshold_is_in_its_row_or_in_the_header() {
     let limits = [("cpu", 1.0, 2.0), ("freq", 1.0, 9000.0), ("load15", 1.0, 1.3)];
     let mut stage = with_thresholds(AppStage::several_sources(2), &limits);
     let frame = stage.frame(120, 24);
@@ -156,7 +156,7 @@ fn style_of(buffer: &Buffer, row: u16, text_to_find: &str) -> Style {
 }
 
 #[test]
-fn a_value_that_is_worth_a_look_has_the_colour_of_a_warning_or_an_alarm() {
+fn a_value_above_its_threshold_has_the_colour_of_its_level() {
     let mut stage = with_limits(THEME);
     check_frame("limits", &mut stage, 120, 36);
     let buffer = stage.draw(120, 36);
@@ -182,7 +182,7 @@ fn a_value_that_is_worth_a_look_has_the_colour_of_a_warning_or_an_alarm() {
 }
 
 #[test]
-fn without_colours_a_value_that_is_worth_a_look_is_underlined_or_reversed() {
+fn without_colours_a_value_above_its_threshold_is_underlined_or_reversed() {
     let mut stage = with_limits(Theme { palette: Palette::Mono, ..THEME });
     let buffer = stage.draw(120, 36);
     let titles: Vec<u16> = (0..)
@@ -196,7 +196,7 @@ fn without_colours_a_value_that_is_worth_a_look_is_underlined_or_reversed() {
 }
 
 #[test]
-fn in_large_digits_and_among_several_sources_it_is_seen_too() {
+fn large_digits_and_the_overview_have_the_colours_of_levels_too() {
     let mut stage = with_limits(THEME);
     stage.type_keys("2f");
     let buffer = stage.draw(80, 24);

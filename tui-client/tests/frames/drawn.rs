@@ -43,7 +43,7 @@ fn area_of(stage: &AppStage, title: &str) -> Rect {
     let layout = stage.app.layout(stage.app.area());
     let charts = stage.app.charts();
     let found = layout.charts.iter().find(|place| charts[place.index].title == title);
-    found.unwrap_or_else(|| panic!("{title} is on the page")).area
+    found.unwrap_or_else(|| panic!("{title} is not on the page")).area
 }
 
 fn chart(stage: &mut AppStage, title: &str, width: u16, height: u16) -> (Buffer, Rect) {
@@ -58,7 +58,7 @@ fn check_chart(name: &str, stage: &mut AppStage, title: &str) {
 }
 
 #[test]
-fn three_equal_lines_are_all_seen_and_so_is_the_line_they_are_compared_with() {
+fn three_equal_lines_and_an_equal_reference_line_are_all_visible() {
     for (look, theme) in LOOKS {
         check_chart(&format!("equal_lines_{look}"), &mut with_loads(|_| [1.5; 3], theme), "Load");
         check_chart(
@@ -151,7 +151,7 @@ fn a_threshold_of_one_core_names_it_and_one_of_all_does_not() {
 }
 
 #[test]
-fn a_gap_is_no_area() {
+fn a_gap_is_not_filled() {
     let mut stage = AppStage::new("web-1");
     stage.connect(7);
     for second in (0..100).chain(200..300) {
@@ -163,7 +163,7 @@ fn a_gap_is_no_area() {
 }
 
 #[test]
-fn a_cursor_and_a_mark_are_seen_in_an_area() {
+fn crosshair_and_mark_are_visible_in_a_filled_area() {
     let mut stage = AppStage::live();
     stage.type_keys("Fcm");
     for _ in 0..12 {
@@ -173,7 +173,7 @@ fn a_cursor_and_a_mark_are_seen_in_an_area() {
 }
 
 #[test]
-fn where_sources_are_compared_the_area_is_that_of_the_chosen_one() {
+fn on_the_compare_page_the_line_of_the_chosen_source_is_filled() {
     let mut stage = AppStage::several_sources(3);
     stage.type_keys("Fvj");
     let buffer = stage.draw(80, 24);
@@ -357,7 +357,7 @@ fn at_any_width_each_line_that_is_drawn_is_named() {
 }
 
 #[test]
-fn at_any_size_each_source_whose_line_is_drawn_stands_below_the_chart() {
+fn at_any_size_each_source_with_a_line_is_in_the_legend() {
     let mut stage = AppStage::several_sources(12);
     stage.type_keys("v");
     for (width, height) in (20..=120).flat_map(|width| (8..=24).map(move |height| (width, height)))

@@ -59,7 +59,7 @@ fn check_statistics(span: &Statistics, csv: &str, from: u64, to: u64) {
 }
 
 #[test]
-fn between_mark_and_cursor_each_series_has_its_statistics() {
+fn between_mark_and_crosshair_each_series_has_statistics() {
     let mut stage = AppStage::live();
     stage.frame(120, 36);
     stage.type_keys("TTTTTTTTTTm");
@@ -123,10 +123,10 @@ fn a_mark_does_not_outlive_its_columns() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
     #[test]
-    fn the_numbers_are_those_of_the_csv_of_the_same_rows(
+    fn statistics_equal_those_of_the_same_rows_as_csv(
         missing in prop::collection::vec(any::<bool>(), 80),
         mark in 0..80_usize,
-        cursor in 0..80_usize,
+        crosshair in 0..80_usize,
     ) {
         let mut stage = AppStage::new("web-1");
         stage.connect(7);
@@ -143,10 +143,10 @@ proptest! {
         stage.press(KeyCode::Char('c'));
         stage.type_keys(&"T".repeat(79 - mark));
         stage.type_keys("m");
-        let (key, steps) = if cursor > mark { ("t", cursor - mark) } else { ("T", mark - cursor) };
+        let (key, steps) = if crosshair > mark { ("t", crosshair - mark) } else { ("T", mark - crosshair) };
         stage.type_keys(&key.repeat(steps));
         let span = stage.app.statistics.clone().expect("a span");
-        let (from, to) = (mark.min(cursor) as u64 + 1, mark.max(cursor) as u64 + 1);
+        let (from, to) = (mark.min(crosshair) as u64 + 1, mark.max(crosshair) as u64 + 1);
         prop_assert_eq!(span.samples as u64, to - from + 1);
         check_statistics(&span, &csv(events), from, to);
     }

@@ -85,7 +85,7 @@ pub(crate) fn with_cores(count: usize) -> AppStage {
 }
 
 #[test]
-fn the_first_look_is_calm_and_the_rest_is_a_page_away() {
+fn the_first_page_has_six_charts_and_the_next_page_has_the_rest() {
     let mut stage = all_metrics();
     check_frames("metrics", &mut stage);
     let screen = stage.frame(120, 36);
@@ -113,14 +113,14 @@ fn the_cores_are_a_heat_map_with_a_row_each() {
     check_frames("cores", &mut stage);
     stage.type_keys("ff");
     let live = stage.draw(120, 36);
-    assert_eq!(colour_of(&live, "█"), Some(Color::Cyan), "a busy core is nothing critical");
+    assert_eq!(colour_of(&live, "█"), Some(Color::Cyan), "a busy core is not critical");
     stage.wait(60_000);
     let silent = stage.draw(120, 36);
     assert_eq!(colour_of(&silent, "█"), Some(Color::DarkGray));
 }
 
 #[test]
-fn cores_share_rows_where_there_are_more_of_them() {
+fn cores_share_rows_if_there_are_fewer_rows_than_cores() {
     let mut stage = with_cores(100);
     stage.type_keys("5");
     check_frames("cores_100", &mut stage);
@@ -131,7 +131,7 @@ fn cores_share_rows_where_there_are_more_of_them() {
 }
 
 #[test]
-fn the_cursor_says_which_core_is_the_busiest() {
+fn the_title_names_the_busiest_core_at_the_crosshair() {
     let mut stage = with_cores(4);
     stage.type_keys("5fc");
     stage.press(KeyCode::Left);
@@ -139,7 +139,7 @@ fn the_cursor_says_which_core_is_the_busiest() {
 }
 
 #[test]
-fn the_header_says_what_a_container_may_use() {
+fn the_header_shows_the_container_limits() {
     let mut stage = AppStage::new("127.0.0.1:1027");
     let Event::Stream(mut stream) = header(7) else { panic!("a header begins a stream") };
     let header = Arc::make_mut(&mut stream).header.as_mut().unwrap();

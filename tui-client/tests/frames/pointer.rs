@@ -14,7 +14,7 @@ fn stage() -> AppStage {
 /// Returns the screen column of a time in the first chart, with the window of the start.
 fn column_of(stage: &AppStage, second: i64) -> u16 {
     let window = stage.app.window_of(31).expect("there are samples");
-    8 + window.cell_of(START + second * 1000).expect("in sight") as u16
+    8 + window.cell_of(START + second * 1000).expect("the time is in the window") as u16
 }
 
 fn crosshair(stage: &AppStage) -> Option<i64> {
@@ -22,7 +22,7 @@ fn crosshair(stage: &AppStage) -> Option<i64> {
 }
 
 #[test]
-fn a_click_chooses_a_chart_and_one_among_its_dots_sets_the_cursor() {
+fn a_click_chooses_a_chart_and_a_click_in_its_panel_sets_the_crosshair() {
     let mut stage = stage();
     // The title of the second chart.
     stage.drag(MouseButton::Left, (50, 1), (50, 1));
@@ -30,13 +30,13 @@ fn a_click_chooses_a_chart_and_one_among_its_dots_sets_the_cursor() {
     let column = column_of(&stage, 100);
     stage.drag(MouseButton::Left, (column, 12), (column, 12));
     assert_eq!(stage.app.chosen_chart(), 2);
-    let at = crosshair(&stage).expect("a cursor");
+    let at = crosshair(&stage).expect("a crosshair");
     assert!((90..=110).contains(&at), "{at}");
     assert_eq!(stage.app.window_end, WindowEnd::Live);
 }
 
 #[test]
-fn a_click_on_a_row_of_the_table_sets_the_cursor_there() {
+fn a_click_on_a_row_of_the_table_sets_the_crosshair() {
     let mut stage = stage();
     let frame = stage.frame(80, 24);
     let row = frame.lines().position(|line| line.starts_with("14:03:57.000")).expect("a row");
@@ -77,14 +77,14 @@ fn the_wheel_scrolls_the_table_and_the_help() {
 }
 
 #[test]
-fn a_drag_takes_the_charts_along() {
+fn a_drag_moves_the_charts() {
     let mut stage = stage();
     stage.type_keys("++");
     let column = column_of(&stage, 200);
     stage.drag(MouseButton::Left, (column, 4), (column + 9, 5));
     assert!(matches!(stage.app.window_end, WindowEnd::Paused(_)));
     assert_eq!(column_of(&stage, 200), column + 9);
-    assert_eq!(crosshair(&stage), None, "a drag is no click");
+    assert_eq!(crosshair(&stage), None, "a drag is not a click");
 }
 
 #[test]

@@ -144,7 +144,7 @@ fn user_step() -> impl Strategy<Value = UserStep> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
-    fn whatever_comes_and_is_pressed_the_screen_is_drawn_and_esc_leads_home(
+    fn after_any_rows_and_keys_esc_leads_home(
         steps in prop::collection::vec(user_step(), 0..60),
     ) {
         let mut stage = AppStage::live();
@@ -286,7 +286,7 @@ fn any_step() -> impl Strategy<Value = AnyStep> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
-    fn whatever_several_sources_send_and_a_user_does_esc_leads_to_the_first_page(
+    fn after_any_events_and_keys_of_several_sources_esc_leads_to_the_overview(
         steps in prop::collection::vec(any_step(), 0..60),
         count in 2..9_usize,
     ) {

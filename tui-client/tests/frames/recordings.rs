@@ -42,7 +42,7 @@ fn replay_as(stage: &mut AppStage, source: usize, text: &str) {
 }
 
 #[test]
-fn a_large_recording_says_how_far_it_is_read() {
+fn a_large_recording_shows_its_read_progress() {
     let mut stage = AppStage::new("big.load");
     stage.event(Event::Replaying);
     stage.event(Event::ReadProgress(43));
@@ -67,7 +67,7 @@ fn below_the_header(stage: &mut AppStage, width: u16, height: u16) -> String {
 }
 
 #[test]
-fn a_replay_looks_as_the_live_screen_did_at_that_time() {
+fn a_replay_looks_like_the_live_screen_at_that_time() {
     let mut agent = AppStage::live();
     agent.event(Event::Skipped { count: 3 });
     agent.row(243, &server_values(243));
@@ -115,7 +115,7 @@ fn a_recording_cut_off_at_any_byte_still_opens() {
 }
 
 #[test]
-fn a_recording_that_does_not_fit_says_so() {
+fn a_recording_that_does_not_fit_shows_a_message() {
     let names: Vec<String> = (1..=998).map(|number| format!("x{number}")).collect();
     let mut text = format!("# columns time:s {}\n", names.join(" "));
     let rows = loadline::store::VALUES_MAX / 1000 + 7;
@@ -130,7 +130,7 @@ fn a_recording_that_does_not_fit_says_so() {
 }
 
 #[test]
-fn a_recording_is_seen_as_a_whole() {
+fn a_recording_is_shown_as_a_whole() {
     let mut live = AppStage::live();
     // Another run, half an hour later.
     live.connect(8);
@@ -144,7 +144,7 @@ fn a_recording_is_seen_as_a_whole() {
 }
 
 #[test]
-fn recordings_beside_each_other_are_seen_as_a_whole_on_one_axis() {
+fn several_recordings_are_shown_as_a_whole_on_one_axis() {
     let mut live = AppStage::live();
     let early = record(&live.sent_events);
     live.sent_events.truncate(2);
@@ -161,14 +161,14 @@ fn recordings_beside_each_other_are_seen_as_a_whole_on_one_axis() {
     assert!(stage.app.window.as_secs() >= 3239, "{:?}", stage.app.window);
     let frame = stage.frame(120, 36);
     assert!(frame.contains("2 sources") && frame.contains(" 2 REPLAY "), "{frame}");
-    assert!(!frame.contains("clock"), "nobody knows how far a recorded clock was off: {frame}");
+    assert!(!frame.contains("clock"), "the clock offset of a recording is unknown: {frame}");
     check_frame("replay_beside", &mut stage, 120, 36);
     stage.type_keys("v");
     check_frame("replay_together", &mut stage, 120, 36);
 }
 
 #[test]
-fn a_recording_beside_a_server_that_lives_leaves_its_span_alone() {
+fn a_recording_beside_a_live_server_does_not_change_the_time_span() {
     let text = record(&AppStage::live().sent_events);
     let mut stage = AppStage::several_sources(3);
     let keep = std::time::Duration::MAX;

@@ -236,9 +236,9 @@ pub(crate) fn header(run: u32) -> Event {
          memory=67385159680 agent=0.1.0",
         RunId(run)
     )) else {
-        panic!("the header is readable");
+        panic!("the header is invalid");
     };
-    let Note::Header(header) = note else { panic!("it is a header") };
+    let Note::Header(header) = note else { panic!("the note is not a header") };
     let schema = Schema::plain(6).with_stamp(Stamp::TimeSeq);
     Event::Stream(Arc::new(StreamInfo { header: Some(header), schema }))
 }

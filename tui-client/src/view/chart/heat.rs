@@ -27,8 +27,7 @@ pub(super) fn render(context: &ChartContext, buf: &mut Buffer) {
     if context.lines.is_empty() || rows == 0 {
         return;
     }
-    // If there are fewer rows than columns, several columns share a row. The row shows their
-    // maximum.
+    // With fewer rows than columns, columns share a row, which shows their maximum.
     let shared = context.lines.len().div_ceil(rows);
     // If there are many more rows, each column has several.
     let high = (rows / context.lines.len()).clamp(1, ROW_HEIGHT_MAX);
@@ -43,8 +42,7 @@ pub(super) fn render(context: &ChartContext, buf: &mut Buffer) {
 }
 
 impl ChartContext<'_> {
-    /// Draws the label of a row: the name of its column, or the numbers of its first and last
-    /// column.
+    /// Draws the label of a row: its column's name, or the numbers of its first and last column.
     fn render_label(&self, y: u16, first: usize, last: usize, buf: &mut Buffer) {
         let gutter = self.parts.gutter;
         if gutter.is_empty() {

@@ -46,8 +46,7 @@ impl Pattern {
 }
 
 impl Strokes {
-    /// Creates the runs of a series. `row` maps a value to a row of dots, 0 at the top; the row may
-    /// lie outside the panel.
+    /// Creates runs. `row` maps a value to a dot row, 0 at the top, possibly outside the panel.
     pub(in crate::view) fn of(slots: &Slots, row: impl Fn(f64) -> i64) -> Strokes {
         let row = |value: f64| row(value).clamp(-ROW_MAX, ROW_MAX);
         let mut strokes = Strokes { extents: vec![None; slots.slots.len()] };

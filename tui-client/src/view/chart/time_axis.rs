@@ -43,8 +43,7 @@ pub(super) fn render(context: &ChartContext, buf: &mut Buffer) {
     // The first label may extend below the value axis.
     let mut free_from = parts.gutter.x;
     let every = label_stride(&ticks);
-    // A cut label would show a different time, so a label that overlaps the crosshair's label is
-    // left out.
+    // A cut label would show a wrong time, so no label overlaps the crosshair's label.
     let crosshair_label = context.time_label().map(|(area, _)| area);
     for tick in ticks.into_iter().step_by(every) {
         let x = parts.times.x + tick.cell as u16;

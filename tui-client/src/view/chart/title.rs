@@ -174,8 +174,7 @@ fn legends(app: &App, chart: &Chart, title_text: &TitleText<'_>, large: usize) -
     legends
 }
 
-/// Returns `letters` letters of each name: the first ones, or the last ones if all names begin
-/// alike.
+/// Returns `letters` letters of each name: the first, or the last if all names begin alike.
 fn cut_names<'a>(names: &[&'a str], letters: usize) -> Vec<&'a str> {
     let head = |name: &'a str| {
         let end = name.char_indices().nth(letters).map_or(name.len(), |(at, _)| at);

@@ -16,8 +16,7 @@ const ROWS_PER_TICK: u16 = 2;
 /// Maximum number of ticks. More labels are no clearer.
 const TICKS_MAX: usize = 9;
 
-/// Divisor of a gap between ticks. Gaps that differ by up to a third look equal; so do 2 and 3
-/// rows.
+/// Divisor of a gap: gaps that differ by up to a third look equal, and so do 2 and 3 rows.
 const EVEN_GAP_DIVISOR: i64 = 3;
 
 /// A reference line is part of the axis if the values reach this fraction of it: a quarter.
@@ -54,8 +53,7 @@ const FEWER_LABELS_COST: f64 = 0.04;
 /// Cost of a fixed axis without a label at its end, as a share of the span.
 const BARE_END_COST: f64 = 0.5;
 
-/// Cost of an axis that reaches 1,000 of a prefixed unit, or has more than [`DECIMALS_MAX`]
-/// decimals.
+/// Cost of reaching 1,000 of a prefixed unit, or of more than [`DECIMALS_MAX`] decimals.
 const LONG_NUMBER_COST: f64 = 0.5;
 const DECIMALS_MAX: usize = 3;
 
@@ -147,8 +145,7 @@ impl ValueAxis {
         self
     }
 
-    /// Returns the row of dots of a value among `rows`. A value beyond the axis has a row outside
-    /// of them.
+    /// Returns the dot row of a value among `rows`, or a row outside if it is beyond the axis.
     pub(super) fn dot_row(&self, value: f64, rows: i64) -> i64 {
         dot_row((self.low, self.high), value, rows)
     }
