@@ -183,7 +183,6 @@ pub struct App {
     pub theme: Theme,
     /// Key bindings.
     pub keys: Keys,
-    /// Thresholds of the values.
     thresholds: Thresholds,
     /// Time of the last message, by the client's clock.
     pub now: Time,

@@ -159,16 +159,17 @@ impl App {
     /// Returns the columns of a value with its name, the same for all values of a percentage.
     fn value_width(&self, source: usize, column: usize) -> usize {
         let view = &self.sources()[source];
-        let (Some(look), Some(columns)) = (view.looks.get(column), view.watched.columns()) else {
+        let (Some(format), Some(columns)) = (view.formats.get(column), view.watched.columns())
+        else {
             return 0;
         };
-        let value = match look.range {
-            AxisRange::Fixed(most) => most / look.scale,
+        let value = match format.range {
+            AxisRange::Fixed(most) => most / format.scale,
             AxisRange::FromZero(_) | AxisRange::Fitted => {
                 self.sample_of(source).map_or(f64::NAN, |sample| sample.value(column))
             }
         };
-        let value = look.value(value).width().max(look.compact_width());
+        let value = format.value(value).width().max(format.compact_width());
         columns[column].name().width() + 1 + value
     }
 

@@ -44,7 +44,7 @@ impl App {
     /// Edits the text, jumps to its time, or closes the input line.
     pub(super) fn edit_time_input(&mut self, key: KeyEvent) {
         let newest = self.newest();
-        let Some(TimeInput { input, is_invalid: is_wrong }) = &mut self.time_input else { return };
+        let Some(TimeInput { input, is_invalid }) = &mut self.time_input else { return };
         match (key.code, newest) {
             (KeyCode::Esc, _) | (KeyCode::Enter, None) => self.time_input = None,
             (KeyCode::Enter, Some(newest)) => {
@@ -54,7 +54,7 @@ impl App {
                         self.time_input = None;
                         self.go_to(time, &typed);
                     }
-                    Err(_) => *is_wrong = true,
+                    Err(_) => *is_invalid = true,
                 }
             }
             _ => {
@@ -64,7 +64,7 @@ impl App {
                 if input.value().len() > TEXT_BYTES_MAX || !input.value().is_ascii() {
                     *input = before;
                 }
-                *is_wrong = false;
+                *is_invalid = false;
             }
         }
     }

@@ -31,7 +31,7 @@ pub struct SourceView {
     /// Charts in the order on the screen. Charts without any value are last.
     pub charts: Vec<Chart>,
     /// Value formats of the columns.
-    pub looks: Vec<ValueFormat>,
+    pub formats: Vec<ValueFormat>,
     /// Width of the longest label on the value axes in columns. All charts share it, so that charts
     /// below each other span the same time.
     pub label_width: u16,
@@ -43,11 +43,11 @@ pub struct SourceView {
 
 impl SourceView {
     pub(super) fn new(watched: Watched) -> SourceView {
-        let (charts, looks, limits) = (Vec::new(), Vec::new(), Vec::new());
+        let (charts, formats, limits) = (Vec::new(), Vec::new(), Vec::new());
         SourceView {
             watched,
             charts,
-            looks,
+            formats,
             label_width: 0,
             threshold_levels: limits,
             requested_interval: None,
@@ -61,12 +61,12 @@ impl SourceView {
         let format = |(column, (kind, magnitude)): (&_, (&_, &_))| {
             value_format(column, *kind, *magnitude, units, machine)
         };
-        self.looks = columns.iter().zip(values).map(format).collect();
-        self.label_width = self.looks.iter().map(ValueFormat::label_width).max().unwrap_or(0);
+        self.formats = columns.iter().zip(values).map(format).collect();
+        self.label_width = self.formats.iter().map(ValueFormat::label_width).max().unwrap_or(0);
         self.charts = watched
             .stream
             .as_ref()
-            .map_or_else(Vec::new, |stream| charts(&stream.schema, &self.looks, machine));
+            .map_or_else(Vec::new, |stream| charts(&stream.schema, &self.formats, machine));
         self.charts.sort_by_key(|chart| is_missing(watched, chart));
         self.threshold_levels =
             columns.iter().map(|it| thresholds.of(it.name(), machine.cores)).collect();

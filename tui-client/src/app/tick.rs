@@ -16,7 +16,7 @@ const TICK_DELAY_MS: i64 = 1100;
 impl App {
     /// Applies the changes caused by time alone.
     pub(super) fn handle_tick(&mut self) {
-        if self.footer_message.as_ref().is_some_and(|notice| notice.until <= self.now) {
+        if self.footer_message.as_ref().is_some_and(|message| message.until <= self.now) {
             self.footer_message = None;
         }
         if self.cycle_at.is_some_and(|next| next <= self.now) {
@@ -37,7 +37,7 @@ impl App {
         } else {
             now.as_millis() + 1000 - now.as_millis() % 1000
         };
-        let message_end = self.footer_message.as_ref().map(|notice| notice.until);
+        let message_end = self.footer_message.as_ref().map(|message| message.until);
         // Only the shown source shows a countdown to its next attempt.
         let states = self.sources.iter().filter_map(|view| view.watched.state_changes_at(now));
         let others =

@@ -106,7 +106,7 @@ fn render_legend(app: &App, title: &str, layout: &Layout, buf: &mut Buffer) {
     // Every source with a line is listed: if necessary, its name is shortened.
     let needed = (app.compared_sources().len() as u16).div_ceil(area.height);
     let columns = layout.legend_columns.max(needed).max(1);
-    let wide = area.width / columns;
+    let cell_width = area.width / columns;
     let common = CommonAffixes::of(app.sources().iter().map(|view| view.watched.name.as_str()));
     for (place, source) in (0..).zip(app.compared_sources()) {
         let (row, column) = (place / columns, place % columns);
@@ -114,9 +114,9 @@ fn render_legend(app: &App, title: &str, layout: &Layout, buf: &mut Buffer) {
             break;
         }
         let cell = Rect {
-            x: area.x + column * wide,
+            x: area.x + column * cell_width,
             y: area.y + row,
-            width: wide.saturating_sub(2),
+            width: cell_width.saturating_sub(2),
             height: 1,
         };
         let view = &app.sources()[source];

@@ -19,8 +19,8 @@ fn advice(app: &App) -> Vec<Line<'static>> {
             return Vec::new();
         }
         let key = Span::styled(format!(" {}", spell_arrows(&key, app.theme.ascii)), strong);
-        let does = " reconnects in the plain terminal, where ssh can ask for a password.";
-        return vec![Line::from(vec![key, Span::raw(does)])];
+        let effect = " reconnects in the plain terminal, where ssh can ask for a password.";
+        return vec![Line::from(vec![key, Span::raw(effect)])];
     }
     vec![
         Line::raw(" Is the agent running? Start it on the server:"),

@@ -35,7 +35,7 @@ fn hints(app: &App, layout: &Layout) -> Vec<Hint> {
     };
     let pause = match app.window_end {
         WindowEnd::Live => (&[Action::Pause][..], "pause"),
-        WindowEnd::Paused(_) => (&[Action::Pause][..], "continue"),
+        WindowEnd::Paused(_) => (&[Action::Pause][..], "resume"),
     };
     if app.crosshair.is_some() {
         return crosshair_hints(app, layout);
@@ -46,9 +46,9 @@ fn hints(app: &App, layout: &Layout) -> Vec<Hint> {
     }
     match (page, app.table) {
         (Page::Overview, _) => {
-            let order = if app.order == Order::AsListed { "hottest first" } else { "as listed" };
+            let order = if app.order == Order::AsListed { "hottest first" } else { "as given" };
             hints.extend([
-                (&[Action::Up, Action::Down][..], "choose"),
+                (&[Action::Up, Action::Down][..], "select"),
                 (&[Action::Fullscreen], "open"),
                 (&[Action::Order], order),
                 COMPARE,
@@ -93,7 +93,7 @@ fn hints(app: &App, layout: &Layout) -> Vec<Hint> {
 fn crosshair_hints(app: &App, layout: &Layout) -> Vec<Hint> {
     let mut hints: Vec<Hint> = vec![
         (&[Action::Left, Action::Right], "move"),
-        (&[Action::SampleForward, Action::SampleBack], "one sample"),
+        (&[Action::SampleForward, Action::SampleBack], "step"),
     ];
     if !app.shows_all_sources() {
         hints.push((&[Action::Mark], if app.mark.is_some() { "move mark" } else { "mark" }));
@@ -102,7 +102,7 @@ fn crosshair_hints(app: &App, layout: &Layout) -> Vec<Hint> {
     if !layout.stats.is_empty() && rows < all {
         hints.push((&[Action::SeriesUp, Action::SeriesDown], "scroll"));
     }
-    let back = if app.mark.is_some() { "remove mark" } else { "crosshair off" };
+    let back = if app.mark.is_some() { "unmark" } else { "crosshair off" };
     hints.extend([ZOOM, (&[Action::Back][..], back), HELP, QUIT]);
     hints
 }
@@ -116,8 +116,8 @@ pub(super) fn render(app: &App, layout: &Layout, screen: Rect, buf: &mut Buffer)
         render_time_input(app, typed, last.intersection(screen), buf);
         return;
     }
-    if let Some(notice) = &app.footer_message {
-        put(buf, area, &[Piece::new(notice.text.clone(), theme.strong())]);
+    if let Some(message) = &app.footer_message {
+        put(buf, area, &[Piece::new(message.text.clone(), theme.strong())]);
         return;
     }
     let range = visible_range(app, layout);

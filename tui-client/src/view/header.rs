@@ -83,9 +83,9 @@ fn source_items(app: &App, layout: &Layout, name_max: usize) -> Vec<HeaderItem> 
     let watched = app.watched();
     let state = watched.state(app.now);
     let mut items = Vec::new();
-    let mut add = |goes, text: String, style| {
+    let mut add = |rank, text: String, style| {
         if !text.is_empty() {
-            items.push(HeaderItem { rank: goes, piece: Piece::new(text, style) });
+            items.push(HeaderItem { rank, piece: Piece::new(text, style) });
         }
     };
     let (name, via) = source_name(watched);
@@ -108,8 +108,8 @@ fn source_items(app: &App, layout: &Layout, name_max: usize) -> Vec<HeaderItem> 
         _ => state.outage().map(|outage| outage_text(outage, app)),
     };
     add(OUTAGE_RANK, reason.unwrap_or_default(), theme.strong());
-    for (goes, text, style) in exceeded_items(app, layout) {
-        add(goes, text, style);
+    for (rank, text, style) in exceeded_items(app, layout) {
+        add(rank, text, style);
     }
     if let Some(percent) = watched.read_percent {
         add(1, format!("reading {percent} %"), theme.strong());
@@ -175,8 +175,8 @@ fn row_interval_text(watched: &Watched) -> String {
 fn all_sources_items(app: &App, layout: &Layout) -> Vec<HeaderItem> {
     let theme = app.theme;
     let mut items = Vec::new();
-    let mut add = |goes, text: String, style| {
-        items.push(HeaderItem { rank: goes, piece: Piece::new(text, style) });
+    let mut add = |rank, text: String, style| {
+        items.push(HeaderItem { rank, piece: Piece::new(text, style) });
     };
     add(5, format!("{} sources", app.sources().len()), theme.strong());
     if let Some(text) = paused_text(app) {
@@ -187,11 +187,11 @@ fn all_sources_items(app: &App, layout: &Layout) -> Vec<HeaderItem> {
         let time = app.time_label_within(time, "14:02:49".len());
         add(0, format!(" at {time} "), theme.highlight());
     }
-    for (goes, (state, count)) in [0, 2, 3, 4, 5].into_iter().zip(state_counts(app)) {
-        add(goes, format!(" {count} {} ", state.word()), state_style(theme, &state));
+    for (rank, (state, count)) in [0, 2, 3, 4, 5].into_iter().zip(state_counts(app)) {
+        add(rank, format!(" {count} {} ", state.word()), state_style(theme, &state));
     }
-    for (goes, text, style) in exceeded_items(app, layout) {
-        add(goes, text, style);
+    for (rank, text, style) in exceeded_items(app, layout) {
+        add(rank, text, style);
     }
     if let (Page::CompareGrid, Some((_, metric))) = (app.screen.page(), app.compared_metric()) {
         add(1, metric.to_owned(), theme.strong());

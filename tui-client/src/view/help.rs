@@ -43,8 +43,8 @@ fn text(app: &App, line: &HelpLine) -> Line<'static> {
         HelpLine::Blank => Line::raw(""),
         HelpLine::Title(title) => Line::styled(format!(" {title}"), theme.faint()),
         HelpLine::Keys(names, description) => {
-            let wide = HELP_WIDTHS.0;
-            let keys = Span::styled(format!(" {}  ", pad(names, wide)), theme.strong());
+            let width = HELP_WIDTHS.0;
+            let keys = Span::styled(format!(" {}  ", pad(names, width)), theme.strong());
             Line::from(vec![keys, Span::raw(description.clone())])
         }
         HelpLine::Continuation(text) => Line::raw(text.clone()),
@@ -58,8 +58,8 @@ fn key(app: &App, action: Action) -> String {
     drawn.or(names.first()).map_or(String::new(), |name| spell_arrows(name, app.theme.ascii))
 }
 
-fn pad(text: &str, wide: usize) -> String {
-    let text = shortened(text, wide);
-    let blanks = wide.saturating_sub(text.width());
+fn pad(text: &str, width: usize) -> String {
+    let text = shortened(text, width);
+    let blanks = width.saturating_sub(text.width());
     text + &" ".repeat(blanks)
 }

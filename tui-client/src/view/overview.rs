@@ -101,13 +101,13 @@ impl SourceRow<'_> {
         let columns = self.view.watched.columns().unwrap_or_default();
         let shown = self.app.overview_columns(self.source, usize::from(parts.value_count));
         for (cell, at) in (0..parts.value_count).zip(shown) {
-            let (name, look) = (columns[at].name(), &self.view.looks[at]);
+            let (name, format) = (columns[at].name(), &self.view.formats[at]);
             let x = parts.values.x + cell * parts.value_width;
             let place = self.row(Rect { x, width: parts.value_width - 2, ..parts.values });
             let value = sample.map_or(f64::NAN, |sample| sample.value(at));
             let level = if self.fresh { self.view.level(at, value) } else { Level::Normal };
             let style = theme.level(level, theme.line(self.view.colour(at), self.fresh));
-            let value = Piece::new(look.value(value), style);
+            let value = Piece::new(format.value(value), style);
             // A cut value would be a different one, so only the name is shortened.
             let left = usize::from(place.width).saturating_sub(value.width() + 1);
             if value.width() > usize::from(place.width) {
@@ -124,16 +124,16 @@ impl SourceRow<'_> {
         let app = self.app;
         let Some(window) = app.window_of(place.width).filter(|_| !place.is_empty()) else { return };
         let column = self.view.heat_column();
-        let Some(look) = self.view.looks.get(column) else { return };
+        let Some(format) = self.view.formats.get(column) else { return };
         let source_window = window.with_clock_offset(app.clock_offset_ms(self.source));
         let slots = self.view.watched.store.slots(column, source_window);
         if app.theme.ascii {
-            self.render_levels(look, &slots, column, place, buf);
+            self.render_levels(format, &slots, column, place, buf);
             self.render_crosshair(window, place, buf);
             return;
         }
         let (_, dots) = app.theme.charset().pixels_per_cell();
-        let row = scale(look, &slots, dots as i64);
+        let row = scale(format, &slots, dots as i64);
         let strokes = Strokes::of(&slots, row);
         let style = app.theme.line(self.view.colour(column), self.fresh);
         let layer = Layer::new(strokes, 0, style, app.theme);
@@ -144,13 +144,13 @@ impl SourceRow<'_> {
     /// Draws the maximum of each cell as a symbol.
     fn render_levels(
         &self,
-        look: &ValueFormat,
+        format: &ValueFormat,
         slots: &Slots,
         column: usize,
         place: Rect,
         buf: &mut Buffer,
     ) {
-        let row = scale(look, slots, LEVEL_SYMBOLS.len() as i64);
+        let row = scale(format, slots, LEVEL_SYMBOLS.len() as i64);
         let style = self.app.theme.line(self.view.colour(column), self.fresh);
         let per_cell = (slots.slots.len() / usize::from(place.width)).max(1);
         for (x, cell) in (place.left()..place.right()).zip(slots.slots.chunks(per_cell)) {
@@ -175,11 +175,11 @@ impl SourceRow<'_> {
 const LEVEL_SYMBOLS: [char; 5] = ['_', '.', '-', '\'', '^'];
 
 /// Returns the dot row of a value, 0 at the top, over the unit's range or the visible values.
-fn scale(look: &ValueFormat, slots: &Slots, dots: i64) -> impl Fn(f64) -> i64 {
+fn scale(format: &ValueFormat, slots: &Slots, dots: i64) -> impl Fn(f64) -> i64 {
     let (least, greatest) = slots.extent().unwrap_or((0.0, 1.0));
-    let (low, high) = match look.range {
-        AxisRange::Fixed(most) => (0.0, greatest.max(most / look.scale)),
-        AxisRange::FromZero(most) => (least.min(0.0), greatest.max(most / look.scale)),
+    let (low, high) = match format.range {
+        AxisRange::Fixed(most) => (0.0, greatest.max(most / format.scale)),
+        AxisRange::FromZero(most) => (least.min(0.0), greatest.max(most / format.scale)),
         AxisRange::Fitted => (least, greatest),
     };
     let span = (high - low).max(f64::MIN_POSITIVE);

@@ -30,7 +30,7 @@ enum TableColumn<'a> {
 struct MetricColumn<'a> {
     index: usize,
     column: &'a Column,
-    look: &'a ValueFormat,
+    format: &'a ValueFormat,
 }
 
 pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
@@ -69,20 +69,21 @@ pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
 fn columns(app: &App, area: Rect) -> Vec<(TableColumn<'_>, Rect)> {
     let store = &app.watched().store;
     let all = app.watched().columns().unwrap_or_default();
-    let looks = &app.shown_view().looks;
-    let values = all.iter().zip(looks).enumerate().skip(app.first_column);
-    let values = values
-        .map(|(at, (column, look))| TableColumn::Metric(MetricColumn { index: at, column, look }));
+    let formats = &app.shown_view().formats;
+    let values = all.iter().zip(formats).enumerate().skip(app.first_column);
+    let values = values.map(|(at, (column, format))| {
+        TableColumn::Metric(MetricColumn { index: at, column, format })
+    });
     let seq = store.get(0).and_then(|sample| sample.seq()).map(|_| TableColumn::Seq);
     let mut columns = Vec::new();
     let mut right = area.x + TIME_WIDTH.min(area.width);
     for column in seq.into_iter().chain(values) {
-        let wide = column.width();
-        if right + wide > area.right() {
+        let width = column.width();
+        if right + width > area.right() {
             break;
         }
-        right += wide;
-        columns.push((column, Rect { x: right - wide, width: wide, y: area.y, height: 1 }));
+        right += width;
+        columns.push((column, Rect { x: right - width, width, y: area.y, height: 1 }));
     }
     // The last column makes room for the number of hidden columns.
     let hidden = hidden_count(app, &columns);
@@ -177,17 +178,17 @@ fn fit_number(value: f64, decimals: usize, width: usize) -> String {
 
 impl TableColumn<'_> {
     fn head(&self) -> String {
-        let TableColumn::Metric(MetricColumn { column, look, .. }) = self else {
+        let TableColumn::Metric(MetricColumn { column, format, .. }) = self else {
             return "seq".to_owned();
         };
-        match look.table_unit {
+        match format.table_unit {
             Some((unit, _)) => {
                 // `load1/core` is one word, `mem GiB` are two.
                 let blank = if unit.starts_with('/') { "" } else { " " };
                 format!("{}{blank}{unit}", column.name())
             }
             // The unit stands behind each value.
-            None if look.compact_width() > 0 || look.is_uptime() => column.name().to_owned(),
+            None if format.compact_width() > 0 || format.is_uptime() => column.name().to_owned(),
             None => column.heading(),
         }
     }
@@ -195,8 +196,8 @@ impl TableColumn<'_> {
     fn width(&self) -> u16 {
         use unicode_width::UnicodeWidthStr;
         let value = match self {
-            TableColumn::Metric(MetricColumn { look, .. }) if look.table_unit.is_none() => {
-                look.compact_width().max(look.number_width()) + 1
+            TableColumn::Metric(MetricColumn { format, .. }) if format.table_unit.is_none() => {
+                format.compact_width().max(format.number_width()) + 1
             }
             _ => 0,
         };
@@ -216,17 +217,17 @@ impl TableColumn<'_> {
 impl MetricColumn<'_> {
     /// Formats a value in at most `width` columns.
     fn text(&self, value: f64, width: usize) -> String {
-        if let Some((_, scale)) = self.look.table_unit {
+        if let Some((_, scale)) = self.format.table_unit {
             // A unit other than the stream's has two decimals, as in the charts.
             return fit_number(value * scale, 2, width);
         }
-        let compact = if self.look.is_uptime() && value >= 0.0 {
-            Some(self.look.value(value))
+        let compact = if self.format.is_uptime() && value >= 0.0 {
+            Some(self.format.value(value))
         } else {
-            self.look.compact(value)
+            self.format.compact(value)
         };
-        let is_plain = self.look.is_unscaled();
-        let decimals = if is_plain { self.look.decimals } else { self.column.decimals() };
+        let is_plain = self.format.is_unscaled();
+        let decimals = if is_plain { self.format.decimals } else { self.column.decimals() };
         compact
             .filter(|text| text.len() <= width)
             .unwrap_or_else(|| fit_number(value, decimals, width))

@@ -79,8 +79,8 @@ struct Dots {
 impl Layer {
     /// Creates a layer for the line with this index in its chart.
     pub(in crate::view) fn new(strokes: Strokes, line: usize, style: Style, theme: Theme) -> Layer {
-        let (pattern, sign) = (Pattern::of(line, theme), theme.line_symbol(line));
-        Layer { strokes, pattern, symbol: sign, style }
+        let (pattern, symbol) = (Pattern::of(line, theme), theme.line_symbol(line));
+        Layer { strokes, pattern, symbol, style }
     }
 }
 
@@ -100,7 +100,7 @@ impl Cells {
         for x in 0..panel.width {
             let turn = first_cell + i64::from(x);
             let lines = self.rows(x, panel.height);
-            let has_rule = |y: &u16| self.rules.iter().any(|across| across.row == *y);
+            let has_rule = |y: &u16| self.rules.iter().any(|rule| rule.row == *y);
             for y in (0..panel.height).filter(|y| lines.contains(y) || has_rule(y)) {
                 for (dots, layer) in dots.iter_mut().zip(&self.layers) {
                     *dots = self.dots(layer, x, y);
@@ -130,7 +130,7 @@ impl Cells {
         // A line that rises or falls through a cell takes precedence over level lines.
         let claims = |dots: &Dots| if is_steep { dots.steep != 0 } else { dots.flat != 0 };
         let count = dots.iter().filter(|dots| claims(dots)).count();
-        if let Some(rule) = self.rules.iter().find(|across| across.row == y)
+        if let Some(rule) = self.rules.iter().find(|rule| rule.row == y)
             && (count == 0 || !is_steep && turn.rem_euclid(TURN_CELLS) == TURN_CELLS - 1)
         {
             return Some((self.theme.symbols().reference, rule.style));

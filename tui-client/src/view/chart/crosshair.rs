@@ -59,10 +59,10 @@ impl ChartContext<'_> {
         let room = usize::from(times.right() - left);
         let text = self.app.time_label_within(time, room.saturating_sub(2));
         let label = Piece::new(format!(" {text} "), self.app.theme.highlight());
-        let wide = label.width() as u16;
-        let rightmost = times.right().saturating_sub(wide).max(left);
-        let x = (times.x + cell as u16).saturating_sub(wide / 2).clamp(left, rightmost);
-        Some((Rect { x, width: wide.min(times.right() - x), ..times }, label))
+        let width = label.width() as u16;
+        let rightmost = times.right().saturating_sub(width).max(left);
+        let x = (times.x + cell as u16).saturating_sub(width / 2).clamp(left, rightmost);
+        Some((Rect { x, width: width.min(times.right() - x), ..times }, label))
     }
 
     fn render_drag(&self, from: Time, to: Time, buf: &mut Buffer) {

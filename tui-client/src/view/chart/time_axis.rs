@@ -48,16 +48,16 @@ pub(super) fn render(context: &ChartContext, buf: &mut Buffer) {
     for tick in ticks.into_iter().step_by(every) {
         let x = parts.times.x + tick.cell as u16;
         let label = Piece::new(tick.label, faint);
-        let wide = label.width() as u16;
+        let width = label.width() as u16;
         // At the edges, a label stands beside its tick instead of below it.
-        let rightmost = parts.times.right().saturating_sub(wide);
-        let left = x.saturating_sub(wide / 2).max(parts.gutter.x).min(rightmost);
+        let rightmost = parts.times.right().saturating_sub(width);
+        let left = x.saturating_sub(width / 2).max(parts.gutter.x).min(rightmost);
         if left >= free_from {
-            let place = Rect { x: left, width: wide, ..parts.times };
-            if crosshair_label.is_none_or(|pointed| !pointed.intersects(place)) {
+            let place = Rect { x: left, width, ..parts.times };
+            if crosshair_label.is_none_or(|taken| !taken.intersects(place)) {
                 put(buf, place, &[label]);
             }
-            free_from = left + wide + 1;
+            free_from = left + width + 1;
         }
     }
 }

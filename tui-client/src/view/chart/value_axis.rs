@@ -379,12 +379,12 @@ mod tests {
     fn chart(column: &str, values: ValueKind, units: Units) -> Chart {
         let schema: Schema = column.parse().unwrap();
         let machine = MachineCapacity::default();
-        let looks: Vec<_> = schema
+        let formats: Vec<_> = schema
             .columns()
             .iter()
             .map(|it| value_format(it, values, Magnitude::ZERO, units, machine))
             .collect();
-        charts(&schema, &looks, machine).remove(0)
+        charts(&schema, &formats, machine).remove(0)
     }
 
     fn axis_in(chart: &Chart, zoom: i8, extent: (f64, f64), rows: u16) -> ValueAxis {
