@@ -325,7 +325,7 @@ impl App {
     }
 
     fn choose_nth_chart(&mut self, at: usize) {
-        // With other charts in sight, other series come first.
+        // With other charts visible, other series come first.
         self.first_series = 0;
         let title = match self.screen.page() {
             Page::CompareOverlay | Page::CompareGrid => {
@@ -381,7 +381,7 @@ impl App {
         self.window_end_time().map_or(0, |until| self.count_until(self.shown_source, until))
     }
 
-    /// Returns the sample shown as numbers: at the crosshair, else the latest in sight.
+    /// Returns the sample shown as numbers: at the crosshair, else the latest visible one.
     #[must_use]
     pub fn shown_sample(&self) -> Option<StoredSample<'_>> {
         let at = self.crosshair_index().or_else(|| self.count_until_window_end().checked_sub(1))?;

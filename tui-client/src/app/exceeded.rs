@@ -45,7 +45,7 @@ impl App {
         })
     }
 
-    /// Returns the exceeded thresholds of all sources that are not in sight, the worst first.
+    /// Returns the exceeded thresholds of all sources that are not visible, the worst first.
     #[must_use]
     pub fn hidden_exceeded_thresholds(&self, layout: &Layout) -> Vec<ExceededThreshold<'_>> {
         if self.thresholds.0.is_empty() {

@@ -209,7 +209,7 @@ impl App {
     fn click_chart(&mut self, at: usize) {
         match self.screen.page() {
             Page::CompareGrid => self.show_source(at),
-            // Only one metric is in sight.
+            // Only one metric is visible.
             Page::CompareOverlay => {}
             Page::Overview | Page::Dashboard | Page::Fullscreen => self.choose_nth_chart(at),
         }

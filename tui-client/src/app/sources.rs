@@ -254,8 +254,8 @@ impl App {
         self.source_times(|watched| watched.store.oldest()).min()
     }
 
-    /// Fits the time span to the samples until the user zooms. Recordings are in sight as a whole.
-    /// Live samples are in sight from the first one on, up to the longest of [`FITTED_WINDOWS`].
+    /// Fits the time span to the samples until the user zooms. Recordings are shown as a whole.
+    /// Live samples are shown from the first one on, up to the longest of [`FITTED_WINDOWS`].
     pub(super) fn fit_window(&mut self) {
         // Beside a live source, a recording does not decide the time span.
         let is_recorded = |view: &SourceView| view.watched.recording_duration().is_some();

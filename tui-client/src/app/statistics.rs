@@ -48,7 +48,7 @@ impl App {
         self.statistics = self.compute_statistics();
     }
 
-    /// Returns the measured series with their charts: first those of the charts in sight, then the
+    /// Returns the measured series with their charts: first those of visible charts, then the
     /// others. In fullscreen, only the chart's own series are measured.
     #[must_use]
     pub fn measured_series(&self, layout: &Layout) -> Vec<(&Chart, &ChartLine)> {

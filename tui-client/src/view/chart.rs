@@ -5,7 +5,7 @@
 //!    100%┤
 //!        │          ⢀⡀                       value axis, panel
 //!      0%┤⣀⣀⣀⣀⣀⣀⡠⠔⠊⠁⠈⠑⠢⣀⣀⣀⣀⣀⣀
-//!        └────┬──────────┬─────              time axis, in local time: of the lowest chart of a column
+//!        └────┬──────────┬─────              time axis in local time: lowest chart of a column
 //!           14:02      14:03
 //! ```
 

@@ -149,7 +149,7 @@ fn render_legend(app: &App, title: &str, layout: &Layout, buf: &mut Buffer) {
     }
 }
 
-/// Draws a chart for each source. All charts have the value axis of the sources in sight.
+/// Draws a chart for each source. All charts have the value axis of the visible sources.
 fn render_grid(app: &App, title: &str, places: &[ChartRect], buf: &mut Buffer) {
     let first = places.first().and_then(|place| app.chart_parts(*place));
     let Some(window) = first.map(|parts| chart::window(app, parts)) else { return };

@@ -189,7 +189,7 @@ fn render_time_input(app: &App, typed: &TimeInput, area: Rect, buf: &mut Buffer)
     }
 }
 
-/// Returns the range of charts, sources or series in sight, unless all are.
+/// Returns the visible range of charts, sources or series, unless all are visible.
 fn visible_range(app: &App, layout: &Layout) -> Vec<Piece> {
     let text = match app.screen.page() {
         _ if !layout.stats.is_empty() => {

@@ -142,7 +142,7 @@ fn source_items(app: &App, layout: &Layout, name_max: usize) -> Vec<HeaderItem> 
     items
 }
 
-/// Returns the worst exceeded threshold that is not in sight, its place, and the number of others.
+/// Returns the worst exceeded threshold that is not visible, its place, and the number of others.
 fn exceeded_items(app: &App, layout: &Layout) -> Vec<(u8, String, Style)> {
     let found = app.hidden_exceeded_thresholds(layout);
     let Some(worst) = found.first() else { return Vec::new() };

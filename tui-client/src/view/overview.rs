@@ -163,7 +163,7 @@ impl SourceRow<'_> {
     }
 
     fn render_crosshair(&self, window: Window, place: Rect, buf: &mut Buffer) {
-        let crosshair = self.app.crosshair.and_then(|cursor| window.cell_of(cursor.as_millis()));
+        let crosshair = self.app.crosshair.and_then(|time| window.cell_of(time.as_millis()));
         if let Some(cell) = crosshair {
             let theme = self.app.theme;
             cross_cell(&mut buf[(place.x + cell as u16, place.y)], theme, theme.highlight());
@@ -186,7 +186,7 @@ fn scale(format: &ValueFormat, slots: &Slots, dots: i64) -> impl Fn(f64) -> i64 
     move |value| ((high - value) / span * (dots as f64 - 1.0)).round() as i64
 }
 
-/// Returns the range of rows in sight, unless all are.
+/// Returns the visible range of rows, unless all rows are visible.
 pub(super) fn visible_range_text(app: &App, rows: u16) -> Option<String> {
     let all = app.sources().len();
     let shown = usize::from(rows).min(all);

@@ -42,7 +42,7 @@ pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
     let style = if app.is_fresh() { Style::new() } else { app.theme.faint() };
     let rows = Rect { y: area.y + 1, height: area.height - 1, ..area };
     let store = &app.watched().store;
-    let cursor = app.crosshair_index();
+    let crosshair = app.crosshair_index();
     let mark = app.mark.map(|mark| app.sample_index(mark));
     for (y, row) in (rows.top()..rows.bottom()).zip(app.table_rows(rows.height)) {
         let place = Rect { y, height: 1, ..rows };
@@ -54,7 +54,7 @@ pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
             TableRow::Sample(at) => {
                 let Some(sample) = store.get(at) else { continue };
                 render_sample(app, sample, &columns, style, place, buf);
-                if cursor == Some(at) {
+                if crosshair == Some(at) {
                     buf.set_style(place, app.theme.highlight());
                 } else if mark == Some(at) {
                     buf.set_style(place, app.theme.strong());

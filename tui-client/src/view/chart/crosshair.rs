@@ -50,7 +50,7 @@ impl ChartContext<'_> {
         }
     }
 
-    /// Returns the label of the crosshair's time and its place, if the crosshair is in sight.
+    /// Returns the label of the crosshair's time and its place, if the crosshair is visible.
     pub(super) fn time_label(&self) -> Option<(Rect, Piece)> {
         let times = self.parts.times;
         let time = self.app.crosshair_time().filter(|_| !times.is_empty())?;

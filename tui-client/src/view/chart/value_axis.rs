@@ -163,7 +163,7 @@ impl ValueAxis {
     }
 }
 
-/// Returns the span, halved `zoom` times around the values in sight. A negative zoom doubles the
+/// Returns the span, halved `zoom` times around the visible values. A negative zoom doubles the
 /// span from its low end.
 fn zoom_span((low, high): (f64, f64), zoom: i8, values: (f64, f64)) -> (f64, f64) {
     let span = (high - low) / f64::from(zoom).exp2();
