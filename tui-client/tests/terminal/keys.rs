@@ -70,7 +70,7 @@ fn help_pages_and_charts() {
     press(term, "\r", "CPU", "██");
     press(term, F11, "2  Memory", "CPU");
     press(term, ESC, "CPU", "██");
-    press(term, "a", "a stay", "");
+    press(term, "a", "a stop cycling", "");
     press(term, "f", "CPU", "██");
     press(term, "d", "seq", "CPU");
     press(term, ">", "← 1 more", "cpu %");
