@@ -286,7 +286,7 @@ def ask_for_passphrase(there: Server, host: str):
         shown.wait_for("RECONNECTING", "Connection refused")
         there.start()
         # Nobody is there to be asked.
-        shown.wait_for("Permission denied (publickey)", "r let ssh ask")
+        shown.wait_for("Permission denied (publickey)", "r ssh prompt")
         shown.type("r")
         shown.wait_for("Enter passphrase for key")
         assert "RECONNECTING" not in shown.text(), "the screen is there"

@@ -70,7 +70,7 @@ fn help_pages_and_charts() {
     press(term, "\r", "CPU", "██");
     press(term, F11, "2  Memory", "CPU");
     press(term, ESC, "CPU", "██");
-    press(term, "a", "a stay", "");
+    press(term, "a", "a stop cycling", "");
     press(term, "f", "CPU", "██");
     press(term, "d", "seq", "CPU");
     press(term, ">", "← 1 more", "cpu %");
@@ -119,7 +119,7 @@ fn time_cursor_and_table() {
         terminal_.press(forward);
         press(terminal_, END, " LIVE ", "PAUSED");
     }
-    press(terminal_, "c", "cursor off", "");
+    press(terminal_, "c", "crosshair off", "");
     press(terminal_, "m", "1 sample", "");
     press(terminal_, "TTT", "4 samples", "");
     press(terminal_, "t", "3 samples", "");
@@ -127,9 +127,9 @@ fn time_cursor_and_table() {
     press(terminal_, "j", "3 samples", "");
     press(terminal_, LEFT, "mean", "3 samples");
     press(terminal_, RIGHT, "mean", "");
-    press(terminal_, ESC, "cursor off", "mean");
-    press(terminal_, ESC, "d table", "cursor off");
-    press(terminal_, "]", "asked for a row every", "");
+    press(terminal_, ESC, "crosshair off", "mean");
+    press(terminal_, ESC, "d table", "crosshair off");
+    press(terminal_, "]", "requested an interval of", "");
     terminal_.wait_for_text("every 250ms");
     press(terminal_, "]", "every 500ms", "");
     terminal_.wait_for("the pace", |screen| screen.lines().next().unwrap().contains("every 500ms"));
@@ -145,8 +145,8 @@ fn the_mouse_chooses_points_and_zooms() {
     press(terminal_, "\x1b[<0;50;2M\x1b[<0;50;2mf", "2  Memory", "CPU");
     press(terminal_, ESC, "CPU", "██");
     // At the right edge of the first chart, where the newest samples are.
-    press(terminal_, "\x1b[<0;39;4M\x1b[<0;39;4m", "cursor off", "");
-    press(terminal_, ESC, "d table", "cursor off");
+    press(terminal_, "\x1b[<0;39;4M\x1b[<0;39;4m", "crosshair off", "");
+    press(terminal_, ESC, "d table", "crosshair off");
     press(terminal_, "\x1b[<65;39;4M", "span 20s", "");
     press(terminal_, "\x1b[<64;39;4M", "span 10s", "");
     let written = end(server, terminal);

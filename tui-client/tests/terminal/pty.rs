@@ -93,7 +93,7 @@ fn without_a_source_it_shows_this_machine() {
     let mut terminal = PtyTerminal::run_loadline(&[]);
     let screen = terminal.wait_for("machine", |s| s.contains("LIVE") && s.contains("CPU"));
     // Somebody may run an agent here already.
-    let inside = screen.contains("(agent inside)");
+    let inside = screen.contains("(embedded agent)");
     assert!(inside || screen.contains("(127.0.0.1:1027)"), "{screen}");
     terminal.press("q");
     assert!(terminal.wait_for_end().0.success());

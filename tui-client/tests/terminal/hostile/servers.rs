@@ -71,7 +71,7 @@ pub(super) const HOSTILE_SERVERS: &[HostileServer] = &[
         HostilePeer::hold_open,
     ),
     // Whether the end comes first or the answer to a request that nobody takes.
-    hostile_server("closed at once", &["CONNECTING", "next try in"], |_| Ok(())),
+    hostile_server("closed at once", &["CONNECTING", "retry in"], |_| Ok(())),
     hostile_server("reset at once", &["CONNECTING", "connection reset"], HostilePeer::reset),
     hostile_server(
         "closed after the request",
@@ -133,7 +133,7 @@ pub(super) const HOSTILE_SERVERS: &[HostileServer] = &[
     hostile_server("SMTP", &["a mail or file server (SMTP, FTP) answered"], |peer| {
         greet(peer, b"220 mail.example.org ESMTP Postfix (Debian/GNU)\r\n")
     }),
-    hostile_server("words", &["What comes is no row of numbers"], |peer| {
+    hostile_server("words", &["Received invalid data"], |peer| {
         greet(peer, format!("Welcome! {INJECTED} Log in, please:\n{INJECTED}\n").as_bytes())
     }),
     // No lines of text.
