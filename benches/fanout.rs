@@ -71,11 +71,8 @@ mod linux {
         runtime.block_on(async {
             let source = ScriptedSource::plain(|number, sample| sample.extend(values(number)));
             let (clients_max, clients_per_address_max) = (usize::MAX, usize::MAX);
-            let settings = AgentSettings {
-                clients_max,
-                clients_per_address_max,
-                ..AgentSettings::default()
-            };
+            let settings =
+                AgentSettings { clients_max, clients_per_address_max, ..AgentSettings::default() };
             let agent = Agent::start(source, MachineFacts::default(), settings).await;
             let address = "127.0.0.1:0".parse().unwrap();
             let bound = Listener::bind(&address, PlaintextPolicy::LoopbackOnly).await.unwrap();

@@ -13,7 +13,7 @@ use loadline::watched::{State, Watched};
 use loadline::zone::Zone;
 use loadline_agent::{Clock, MachineFacts, ScriptedSource};
 use loadline_protocol::{History, SafeText};
-use loadline_tests::{TcpProxy, DEADLINE, LoopbackAgent, collect_output_of_all};
+use loadline_tests::{DEADLINE, LoopbackAgent, TcpProxy, collect_output_of_all};
 use ratatui::layout::Size;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
@@ -153,7 +153,9 @@ async fn eight_agents_line_up_and_faults_of_three_do_not_affect_the_others() {
     for _ in 0..3 {
         proxy.cut().await;
         let before = sample_count(&offscreen.app, 3);
-        offscreen.wait_until("more samples of source 3", |app| sample_count(app, 3) > before + 50).await;
+        offscreen
+            .wait_until("more samples of source 3", |app| sample_count(app, 3) > before + 50)
+            .await;
     }
     let app = &offscreen.app;
     assert!(matches!(state_of(app, 0), State::Reconnecting(Some(_))), "{:?}", state_of(app, 0));
@@ -199,7 +201,9 @@ async fn a_flooding_source_does_not_affect_the_others() {
         (LoopbackAgent::start(INTERVAL).await, LoopbackAgent::start(INTERVAL).await);
     let mut offscreen = OffscreenApp::new(&[quiet.address, start_flood().await, other.address]);
     let flooded = |app: &App| sample_count(app, 1) > 1000;
-    offscreen.wait_until("rows of the flood", |app| flooded(app) && sample_count(app, 0) > 100).await;
+    offscreen
+        .wait_until("rows of the flood", |app| flooded(app) && sample_count(app, 0) > 100)
+        .await;
     for source in [0, 2] {
         let watched = &offscreen.app.sources()[source].watched;
         assert_eq!(state_of(&offscreen.app, source), State::Live);

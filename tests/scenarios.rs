@@ -8,7 +8,9 @@ use loadline::output::OutputFormat;
 use loadline::watched::Watched;
 use loadline_agent::Clock;
 use loadline_protocol::{History, Note, Schema};
-use loadline_tests::{TcpProxy, DEADLINE, LoopbackAgent, RawConnection, collect_output, serve_lines};
+use loadline_tests::{
+    DEADLINE, LoopbackAgent, RawConnection, TcpProxy, collect_output, serve_lines,
+};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -138,7 +140,11 @@ async fn twenty_cuts_in_a_minute_lose_and_duplicate_nothing() {
     assert!(seqs.len() >= 290, "a minute of samples: {}", seqs.len());
     let lost = written.messages.iter().filter(|line| line.contains("connection lost")).count();
     assert_eq!(lost, 20, "{:?}", written.messages);
-    assert_eq!(written.end.map(|summary| summary.faults), Ok(0), "a line that is cut in two is not a fault");
+    assert_eq!(
+        written.end.map(|summary| summary.faults),
+        Ok(0),
+        "a line that is cut in two is not a fault"
+    );
     server.stop().await;
 }
 

@@ -70,5 +70,8 @@ fn no_sample_is_lost_or_repeated_and_every_state_is_correct() {
 #[test]
 fn a_resume_that_is_off_by_one_is_noticed() {
     let failure = try_seeds(0..SEEDS_UNTIL_NOTICED, ResumeMode::OffByOne);
-    assert!(failure.is_some_and(|why| why.contains("is missing")), "the broken resume was not noticed");
+    assert!(
+        failure.is_some_and(|why| why.contains("is missing")),
+        "the broken resume was not noticed"
+    );
 }

@@ -189,7 +189,10 @@ fn no_crate_has_unsafe_code_or_lints_of_its_own() {
     let members = workspace.lines().find_map(|line| line.strip_prefix("members = [")).unwrap();
     for member in members.trim_end_matches(']').split(", ").map(|member| member.trim_matches('"')) {
         let manifest = fs::read_to_string(root().join(member).join("Cargo.toml")).unwrap();
-        assert!(manifest.contains("\n[lints]\nworkspace = true\n"), "{member} does not inherit the lints");
+        assert!(
+            manifest.contains("\n[lints]\nworkspace = true\n"),
+            "{member} does not inherit the lints"
+        );
         for (path, text) in texts(member) {
             for (number, line) in text.lines().enumerate() {
                 assert!(!has_unsafe_code(line), "{}:{}", path.display(), number + 1);

@@ -8,7 +8,7 @@ use loadline::link::{Connector, EVENTS_MAX, Link, LinkOptions, SshCommand, TlsCl
 use loadline::source::Source;
 use loadline_agent::{Clock, PlaintextPolicy, ServerTlsFiles as ServerFiles};
 use loadline_protocol::History;
-use loadline_tests::{TcpProxy, DEADLINE, LoopbackAgent};
+use loadline_tests::{DEADLINE, LoopbackAgent, TcpProxy};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 

@@ -280,7 +280,9 @@ impl AgentView {
         self.check_store()?;
         match self.live_since {
             Some(since) if since <= live => Ok(()),
-            since => Err(format!("live since {since:?}, connecting since {:?}", self.connecting_since)),
+            since => {
+                Err(format!("live since {since:?}, connecting since {:?}", self.connecting_since))
+            }
         }
     }
 

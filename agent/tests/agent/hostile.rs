@@ -153,9 +153,7 @@ const ATTACKS: &[(&str, Attack)] = &[
     ("a history beyond the range of numbers", |mut client| {
         client.expect_refused("history=99999999999999999999d", "history");
     }),
-    ("a negative history", |mut client| {
-        client.expect_refused("history=-1s", "history")
-    }),
+    ("a negative history", |mut client| client.expect_refused("history=-1s", "history")),
     ("a history of zero seconds", |mut client| client.expect_served("loadline/1 history=0s")),
     ("a history of NaN", |mut client| client.expect_refused("history=nan", "history")),
     ("an unknown run", |mut client| {
@@ -180,9 +178,7 @@ const ATTACKS: &[(&str, Attack)] = &[
         let names: Vec<_> = (0..200).map(|number| format!("c{number}")).collect();
         client.expect_refused(&format!("columns={}", names.join(",")), "c0");
     }),
-    ("unknown keys", |mut client| {
-        client.expect_served("loadline/1 from=-1 to=99999999999 x")
-    }),
+    ("unknown keys", |mut client| client.expect_served("loadline/1 from=-1 to=99999999999 x")),
     ("a future version", |mut client| client.expect_served("loadline/99 history=none")),
     ("half closed", |mut client| {
         client.send("loadline/1\n").unwrap();
@@ -265,7 +261,9 @@ fn hostile_clients_do_not_disturb_a_healthy_one_and_leave_nothing_behind() {
         let rows = healthy.join().unwrap();
         assert!(ends.iter().all(Result::is_ok), "every client is answered or dropped");
         let after = wait_until_settled(&agent, before.1);
-        println!("healthy client: {rows} rows; agent (KiB, files): {before:?} before, {after:?} after");
+        println!(
+            "healthy client: {rows} rows; agent (KiB, files): {before:?} before, {after:?} after"
+        );
         assert!(after.0 < before.0 + GROWTH_MAX_KIB, "{} KiB, then {}", before.0, after.0);
     });
 }

@@ -108,11 +108,7 @@ fn a_killed_agent_under_load_loses_at_most_its_last_sample() {
     });
     let mut agent = start_with_state(folder.path());
     let samples = history(&agent.address());
-    assert_eq!(
-        samples.len(),
-        lives.len() + 1,
-        "one run for each start, including the last"
-    );
+    assert_eq!(samples.len(), lives.len() + 1, "one run for each start, including the last");
     for (run, last) in lives {
         let numbers: Vec<_> = samples[&run].keys().copied().collect();
         let newest = *numbers.last().unwrap();
@@ -190,7 +186,10 @@ fn under_fourfold_load_ticks_stay_on_time_and_missed_samples_are_logged() {
     let logged: i64 = logged.map(|missed| missed.parse::<i64>().unwrap()).sum();
     println!("{} samples, {missed} missed", rows.len());
     // The agent continues while the last row is in transit.
-    assert!((missed - 1..=missed + 10).contains(&logged), "{missed} missed, {logged} logged: {log}");
+    assert!(
+        (missed - 1..=missed + 10).contains(&logged),
+        "{missed} missed, {logged} logged: {log}"
+    );
     assert!(rows.len() as i64 > missed, "most samples are taken: {rows:?}");
 }
 
