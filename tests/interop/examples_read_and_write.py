@@ -126,7 +126,7 @@ def the_reader_in_python_ends_where_the_agent_refuses(programs):
         command = [*PYTHON, "-c", text, "127.0.0.1", str(port)]
         result = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE)
     assert result.returncode == 1, f"it ends with {result.returncode}"
-    assert "the agent says" in result.stderr, f"it says {result.stderr!r}"
+    assert "the agent refuses" in result.stderr, f"it says {result.stderr!r}"
 
 
 # Lines with which something is wrong, and one that is a row.
