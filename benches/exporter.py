@@ -155,8 +155,11 @@ def report(samples: int, scrapes: int, sizes: list[int], used: list[int], memory
         ("memory / node_exporter's memory", memory[0] / memory[2]),
     ]:
         print(f"{name:34} {ratio:8.3f}       goal {GOAL}: {'met' if ratio <= GOAL else 'MISSED'}")
-    print(f"{"scrape / node_exporter's scrape":34} {ours / theirs:8.3f}")
-    print(f"{"memory, scraped / node_exporter's":34} {memory[1] / memory[2]:8.3f}")
+    for name, ratio in [
+        ("scrape / node_exporter's scrape", ours / theirs),
+        ("memory, scraped / node_exporter's", memory[1] / memory[2]),
+    ]:
+        print(f"{name:34} {ratio:8.3f}")
 
 
 if __name__ == "__main__":
