@@ -342,8 +342,8 @@ fn a_type_name_has_one_meaning_in_its_crate() {
         let mut places: HashMap<String, Vec<PathBuf>> = HashMap::new();
         for (path, code) in sources(folder) {
             for line in code.lines().map(str::trim) {
-                let keyword = ["struct ", "enum ", "trait "].into_iter();
-                let definition = keyword.filter_map(|keyword| line.split_once(keyword)).next();
+                let mut keywords = ["struct ", "enum ", "trait "].into_iter();
+                let definition = keywords.find_map(|keyword| line.split_once(keyword));
                 let Some((before, name)) = definition else { continue };
                 if before.is_empty() || before.starts_with("pub") {
                     let name = name.split(|c: char| !c.is_alphanumeric()).next().unwrap();
