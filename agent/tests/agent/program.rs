@@ -1,4 +1,4 @@
-//! The program: its command line, its output, its signals.
+//! The program: command line, output and signals.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -28,7 +28,7 @@ fn the_first_row_is_valid_and_the_next_comes_an_interval_later() {
 
 #[test]
 #[cfg(unix)]
-fn a_signal_stops_it_with_a_goodbye_to_subscribers() {
+fn a_signal_stops_the_agent_and_subscribers_get_a_bye() {
     use rustix::process::Signal;
 
     for signal in [Signal::TERM, Signal::INT] {
@@ -47,7 +47,7 @@ fn a_signal_stops_it_with_a_goodbye_to_subscribers() {
 }
 
 #[test]
-fn it_prints_each_listening_address_once() {
+fn each_listening_address_is_printed_once() {
     let mut agent = RunningAgent::start(program("-l 127.0.0.1:0 -l localhost:0"));
     let addresses = [agent.address(), agent.address()];
     assert_ne!(addresses[0], addresses[1]);
@@ -58,8 +58,8 @@ fn it_prints_each_listening_address_once() {
 }
 
 #[test]
-fn it_serves_with_a_closed_stdout() {
-    // A port that was free a moment ago.
+fn the_agent_serves_with_a_closed_stdout() {
+    // The system has just assigned this port, so it is probably free.
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let mut agent = RunningAgent::start(program(&format!("-l {address}")));
     agent.stdout = None;
@@ -83,7 +83,8 @@ fn options_are_read_from_the_environment() {
     assert!(line(&mut client).contains(" interval=7000ms "));
 }
 
-/// Checks the exit code of a program that does not start, and its error of one line, with a hint or without.
+/// Checks the exit code and the error of a program that does not start: one line, and a hint if
+/// there is one.
 fn check(arguments: &str, code: i32, expected: &str) {
     let Output { status, stdout, stderr } = program(arguments).output().unwrap();
     let stderr = String::from_utf8(stderr).unwrap();
@@ -128,8 +129,8 @@ fn a_usage_error_is_one_line_and_a_hint() {
 
 #[test]
 fn a_port_in_use_is_an_error_of_one_line() {
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = taken.local_addr().unwrap();
+    let occupied = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = occupied.local_addr().unwrap();
     check(&format!("--listen {address}"), 1, &format!("cannot listen on {address}: "));
 }
 
@@ -188,7 +189,7 @@ fn a_unix_socket_exists_as_long_as_the_agent() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("agent.sock");
     let arguments = format!("--listen unix:{}", path.display());
-    let begin = || {
+    let start = || {
         let mut agent = RunningAgent::start(program(&arguments));
         assert_eq!(agent.address(), format!("unix:{}", path.display()));
         let mut row = String::new();
@@ -196,10 +197,10 @@ fn a_unix_socket_exists_as_long_as_the_agent() {
         assert_eq!(row.split_whitespace().count(), 6, "{row}");
         agent
     };
-    // Killed, it leaves its socket, and the next one takes its place.
-    drop(begin());
+    // A killed agent leaves its socket behind; the next agent replaces it.
+    drop(start());
     assert!(path.exists());
-    let mut agent = begin();
+    let mut agent = start();
     check(&arguments, 1, "stop the program that uses it");
     agent.signal(rustix::process::Signal::TERM);
     assert_eq!(agent.wait_exit().0, Some(0));
