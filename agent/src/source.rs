@@ -1,4 +1,4 @@
-//! Sources of samples: the machine, or a script. Only `source` and `procfs` read the machine.
+//! Sources of samples: the machine, or a script. Only `source` and `kernel` read the machine.
 //!
 //! sysinfo reads CPU use, memory, swap, load averages, uptime and temperatures on every system.
 //! Readers of our own replace sysinfo where its values are wrong or incomplete, or where it can

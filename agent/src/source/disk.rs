@@ -46,7 +46,7 @@ fn used_percent(used: u64, available: u64) -> Option<f64> {
 mod reader {
     use rustix::fs::{Access, access};
 
-    use crate::procfs::{DiskstatsFile, Space};
+    use crate::kernel::{DiskstatsFile, Space};
 
     /// Name prefixes of disks that consist of other disks or of memory.
     const VIRTUAL_PREFIXES: &[&str] =

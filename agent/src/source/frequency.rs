@@ -57,7 +57,7 @@ impl Mean {
 mod reader {
     use super::Mean;
     use super::folders::FrequencyFolders;
-    use crate::procfs::OpenFile;
+    use crate::kernel::OpenFile;
 
     /// Number of samples between two searches for new cores.
     pub(super) const RESCAN_SAMPLES: u32 = 64;

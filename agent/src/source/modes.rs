@@ -34,7 +34,7 @@ impl Collector for CpuModesCollector {
 
 #[cfg(target_os = "linux")]
 mod reader {
-    use crate::procfs::{CpuTimes, StatFile, StatLine};
+    use crate::kernel::{CpuTimes, StatFile, StatLine};
 
     pub(super) struct CpuModesReader {
         stat: StatFile,
@@ -98,7 +98,7 @@ mod reader {
 #[cfg(target_os = "linux")]
 mod tests {
     use super::reader::shares_between;
-    use crate::procfs::CpuTimes;
+    use crate::kernel::CpuTimes;
 
     #[test]
     fn shares_are_percentages_of_the_elapsed_time() {

@@ -50,7 +50,7 @@ fn is_likely_physical(name: &str) -> bool {
 mod reader {
     use rustix::fs::{Access, access};
 
-    use crate::procfs::NetDevFile;
+    use crate::kernel::NetDevFile;
 
     pub(super) struct NetReader(NetDevFile);
 

@@ -29,7 +29,7 @@ impl Collector for PressureCollector {
 
 #[cfg(target_os = "linux")]
 mod reader {
-    use crate::procfs::PressureFile;
+    use crate::kernel::PressureFile;
 
     pub(super) struct PressureReader([PressureFile; 3]);
 

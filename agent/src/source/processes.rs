@@ -28,7 +28,7 @@ impl Collector for ProcessCollector {
 
 #[cfg(target_os = "linux")]
 mod reader {
-    use crate::procfs::for_each_numbered;
+    use crate::kernel::for_each_numbered;
 
     pub(super) struct ProcessReader;
 

@@ -25,7 +25,7 @@ pub(super) fn logical_cores() -> Option<u32> {
 mod reader {
     use std::path::PathBuf;
 
-    use crate::procfs::OpenFile;
+    use crate::kernel::OpenFile;
 
     /// Buffer for a list of cores. A list of single numbers up to 512 is shorter.
     const LIST_BYTES: usize = 2048;

@@ -9,8 +9,8 @@ use prometheus_client::metrics::MetricType::{self, Counter, Gauge};
 use rustix::param::clock_ticks_per_second;
 
 use super::{COUNT_MAX, MetricCollector};
+use crate::kernel::{CpuTimes, StatFile, StatLine};
 use crate::metrics::family_writer::FamilyWriter;
-use crate::procfs::{CpuTimes, StatFile, StatLine};
 
 /// A core whose idle time goes back by so many seconds was away, and begins anew.
 const BACKWARD_SECONDS_MAX: u64 = 3;

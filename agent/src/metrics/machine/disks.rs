@@ -8,8 +8,8 @@ use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::MetricType::{self, Counter, Gauge};
 
 use super::{COUNT_MAX, MetricCollector};
+use crate::kernel::{DiskStats, DiskstatsFile};
 use crate::metrics::family_writer::FamilyWriter;
-use crate::procfs::{DiskStats, DiskstatsFile};
 
 /// The collector `diskstats`.
 pub(super) struct DiskstatsCollector(DiskstatsFile);

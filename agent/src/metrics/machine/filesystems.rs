@@ -8,8 +8,8 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 
 use super::{COUNT_MAX, MetricCollector};
+use crate::kernel::{Mount, MountsFile, Space, is_local_filesystem};
 use crate::metrics::family_writer::{FamilyWriter, Label};
-use crate::procfs::{Mount, MountsFile, Space, is_local_filesystem};
 
 /// The collector `filesystem`.
 pub(super) struct FilesystemCollector(MountsFile);

@@ -9,8 +9,8 @@ use prometheus_client::metrics::MetricType::Gauge;
 use rustix::time::{ClockId, clock_gettime};
 
 use super::MetricCollector;
+use crate::kernel::LoadavgFile;
 use crate::metrics::family_writer::FamilyWriter;
-use crate::procfs::LoadavgFile;
 
 /// The collector `loadavg`.
 pub(super) struct LoadavgCollector(LoadavgFile);

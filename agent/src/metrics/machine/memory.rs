@@ -7,18 +7,18 @@ use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::MetricType::{self, Gauge, Unknown};
 
 use super::MetricCollector;
+use crate::kernel::{self, Amount};
 use crate::metrics::family_writer::FamilyWriter;
-use crate::procfs::{self, Amount};
 
 /// How many lines are told of each file, which has about 60 or 200.
 const LINES_MAX: usize = 512;
 
 /// The collector `meminfo`.
-pub(super) struct MeminfoCollector(procfs::MeminfoFile);
+pub(super) struct MeminfoCollector(kernel::MeminfoFile);
 
 impl MeminfoCollector {
     pub(super) fn new() -> MeminfoCollector {
-        MeminfoCollector(procfs::MeminfoFile::new())
+        MeminfoCollector(kernel::MeminfoFile::new())
     }
 }
 
@@ -48,11 +48,11 @@ fn metric_name(name: &str) -> String {
 }
 
 /// The collector `vmstat`: the part of it that `node_exporter` tells.
-pub(super) struct VmstatCollector(procfs::VmstatFile);
+pub(super) struct VmstatCollector(kernel::VmstatFile);
 
 impl VmstatCollector {
     pub(super) fn new() -> VmstatCollector {
-        VmstatCollector(procfs::VmstatFile::new())
+        VmstatCollector(kernel::VmstatFile::new())
     }
 }
 

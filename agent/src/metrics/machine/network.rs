@@ -7,8 +7,8 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 
 use super::{COUNT_MAX, MetricCollector};
+use crate::kernel::{NetDevFile, Traffic};
 use crate::metrics::family_writer::FamilyWriter;
-use crate::procfs::{NetDevFile, Traffic};
 
 /// The collector `netdev`.
 pub(super) struct NetdevCollector(NetDevFile);

@@ -7,8 +7,8 @@ use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::MetricType::Counter;
 
 use super::MetricCollector;
+use crate::kernel::{PressureFile, Stall, Stalls};
 use crate::metrics::family_writer::FamilyWriter;
-use crate::procfs::{PressureFile, Stall, Stalls};
 
 /// The collector `pressure`.
 pub(super) struct PsiCollector([(&'static str, PressureFile); 3]);

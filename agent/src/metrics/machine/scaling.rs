@@ -6,8 +6,8 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 
 use super::{COUNT_MAX, MetricCollector};
+use crate::kernel::{self, CoreFrequency};
 use crate::metrics::family_writer::FamilyWriter;
-use crate::procfs::{self, CoreFrequency};
 
 /// The collector `cpufreq`.
 pub(super) struct CpufreqCollector;
@@ -18,7 +18,7 @@ impl MetricCollector for CpufreqCollector {
     }
 
     fn read(&mut self) -> Option<Box<dyn Collector>> {
-        Some(Box::new(CpufreqSnapshot(procfs::core_frequencies(COUNT_MAX))))
+        Some(Box::new(CpufreqSnapshot(kernel::core_frequencies(COUNT_MAX))))
     }
 }
 

@@ -6,8 +6,8 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 
 use super::MetricCollector;
+use crate::kernel::{self, Chip};
 use crate::metrics::family_writer::FamilyWriter;
-use crate::procfs::{self, Chip};
 
 /// The part of the collector `hwmon` that is about temperatures.
 pub(super) struct HwmonCollector;
@@ -18,7 +18,7 @@ impl MetricCollector for HwmonCollector {
     }
 
     fn read(&mut self) -> Option<Box<dyn Collector>> {
-        Some(Box::new(HwmonSnapshot(procfs::chips()?)))
+        Some(Box::new(HwmonSnapshot(kernel::chips()?)))
     }
 }
 

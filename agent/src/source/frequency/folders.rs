@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use rustix::fs::{Access, access};
 
-use crate::procfs::for_each_numbered;
+use crate::kernel::for_each_numbered;
 
 /// Folders with the frequency of a core, or of a group of cores that change it together. The search
 /// is repeated now and then, and allocates nothing if the result is unchanged.

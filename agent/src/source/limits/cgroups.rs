@@ -6,7 +6,7 @@ use std::io::Read as _;
 use loadline_protocol::CpuLimit;
 
 use super::{Path, PathBuf};
-use crate::procfs::{Mount, MountsFile, OpenFile};
+use crate::kernel::{Mount, MountsFile, OpenFile};
 
 /// Highest number of nested cgroups that are read.
 const CGROUPS_MAX: usize = 16;
