@@ -103,15 +103,15 @@ fn only_the_sampler_reads_the_agents_clock() {
 }
 
 #[test]
-fn only_the_sources_touch_the_machine() {
-    let is_other = |path: &Path| {
+fn only_the_sources_use_sysinfo_and_only_the_kernel_module_has_paths_of_the_kernel() {
+    let is_in = |path: &Path, module: &str| {
         let inside = path.strip_prefix(root().join("agent/src")).unwrap();
-        // What the agent itself costs is no sample.
-        let is_vitals = inside.starts_with("vitals.rs");
-        let places = ["source", "source.rs", "kernel", "kernel.rs"];
-        !places.iter().any(|place| inside.starts_with(place)) && !is_vitals
+        inside.starts_with(module) || inside == Path::new(&format!("{module}.rs"))
     };
-    forbid("agent/src", is_other, &["sysinfo", "/proc", "/sys/"]);
+    forbid("agent/src", |path| !is_in(path, "source"), &["sysinfo"]);
+    forbid("agent/src", |path| !is_in(path, "kernel"), &["/proc", "\"proc/", "/sys/", "\"sys/"]);
+    // Paths are relative to the root.
+    forbid("agent/src", |_| true, &["\"/proc/", "\"/sys/"]);
 }
 
 /// The modules of the client in the order of its `lib.rs`.

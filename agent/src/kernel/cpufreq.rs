@@ -1,14 +1,24 @@
 //! `/sys/devices/system/cpu/cpu*/cpufreq/`: frequency of each core, and its limits.
 
-use std::fs::File;
-use std::io::Read as _;
+use std::ffi::{OsStr, OsString};
+use std::fmt::Write as _;
+use std::path::Path;
 
-use super::{for_each_numbered, number};
+use rustix::fs::{Access, access};
 
-const CPU_FOLDER: &str = "/sys/devices/system/cpu";
+use super::numbered_entries::for_each_numbered;
+use super::open_file::OpenFile;
+use super::root::Root;
+
+const CPU_FOLDER: &str = "sys/devices/system/cpu";
 
 /// Buffer for the longest possible number.
 const NUMBER_BYTES: usize = 32;
+
+/// Reads `2400000`, in kHz.
+fn read_khz(file: &mut OpenFile) -> Option<u64> {
+    file.read_prefix(&mut [0; NUMBER_BYTES])?.trim().parse().ok()
+}
 
 /// Frequency of a core and its limits, kHz.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,53 +30,168 @@ pub(crate) struct CoreFrequency {
 }
 
 /// Returns the known frequencies of the cores, at most `count_max`.
-pub(crate) fn core_frequencies(count_max: usize) -> Vec<CoreFrequency> {
-    core_frequencies_in(CPU_FOLDER, count_max)
-}
-
-fn core_frequencies_in(cores: &str, count_max: usize) -> Vec<CoreFrequency> {
+pub(crate) fn core_frequencies(root: &Root, count_max: usize) -> Vec<CoreFrequency> {
     let mut found = Vec::new();
-    for_each_numbered(cores, b"cpu", |core| {
+    for_each_numbered(&root.path(CPU_FOLDER), b"cpu", |core| {
         if found.len() < count_max {
-            let of = |file| read(&format!("{cores}/cpu{core}/cpufreq/scaling_{file}_freq"));
-            let [now_khz, min_khz, max_khz] = ["cur", "min", "max"].map(of);
-            found.extend(now_khz.is_some().then_some(CoreFrequency {
-                core,
-                now_khz,
-                min_khz,
-                max_khz,
-            }));
+            let folder = root.path(&format!("{CPU_FOLDER}/cpu{core}/cpufreq"));
+            let khz =
+                |name| read_khz(&mut OpenFile::new(folder.join(format!("scaling_{name}_freq"))));
+            let [now_khz, min_khz, max_khz] = ["cur", "min", "max"].map(khz);
+            let frequency = CoreFrequency { core, now_khz, min_khz, max_khz };
+            found.extend(now_khz.is_some().then_some(frequency));
         }
     });
-    found.sort_unstable_by_key(|scaling| scaling.core);
+    found.sort_unstable_by_key(|frequency| frequency.core);
     found
 }
 
-fn read(path: &str) -> Option<u64> {
-    let mut buffer = [0; NUMBER_BYTES];
-    let length = File::open(path).ok()?.read(&mut buffer).ok()?;
-    number(buffer[..length].trim_ascii())
+/// Frequency files of the cores, or of groups of cores that change their frequency together: those
+/// that `psutil.cpu_freq()` reads.
+///
+/// The search for cores is repeated now and then, and allocates nothing if the result is unchanged.
+pub(crate) struct FrequencyFiles {
+    /// Parent folder of all cores.
+    cpus: OsString,
+    owner: Owner,
+    /// Numbers of the cores or groups, in ascending order.
+    found: Vec<u32>,
+    /// Result of the previous search. The buffer is reused.
+    previous: Vec<u32>,
+    /// Buffer for paths.
+    path: OsString,
+    files: Vec<FrequencyFile>,
+}
+
+/// Frequency files of a core, or of a group of cores.
+struct FrequencyFile {
+    /// Frequency according to the scaling driver.
+    scaling_cur_freq: OpenFile,
+    /// Frequency measured by the hardware, used if the scaling driver has none.
+    cpuinfo_cur_freq: OpenFile,
+}
+
+/// Owner of a frequency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    /// Group of cores.
+    Policy,
+    /// Single core.
+    Core,
+}
+
+impl FrequencyFiles {
+    /// Returns no files: they are found by [`rescan`](FrequencyFiles::rescan).
+    pub(crate) fn new(root: &Root) -> FrequencyFiles {
+        FrequencyFiles {
+            cpus: root.path(CPU_FOLDER).into_os_string(),
+            owner: Owner::Policy,
+            found: Vec::new(),
+            previous: Vec::new(),
+            path: OsString::new(),
+            files: Vec::new(),
+        }
+    }
+
+    /// Searches for cores. Open files stay open if the folders are unchanged.
+    pub(crate) fn rescan(&mut self) {
+        std::mem::swap(&mut self.found, &mut self.previous);
+        let owner = self.owner;
+        self.scan(Owner::Policy);
+        if self.found.is_empty() {
+            self.scan(Owner::Core);
+        }
+        if (owner, &self.previous) != (self.owner, &self.found) {
+            let folders = self.found.iter().map(|number| {
+                self.owner.write_folder(&mut self.path, &self.cpus, *number);
+                FrequencyFile::new(Path::new(&self.path))
+            });
+            self.files = folders.collect();
+        }
+    }
+
+    fn scan(&mut self, owner: Owner) {
+        let FrequencyFiles { cpus, found, path, .. } = self;
+        self.owner = owner;
+        found.clear();
+        path.clear();
+        path.push(&*cpus);
+        path.push(owner.parent());
+        for_each_numbered(Path::new(path), owner.prefix(), |number| found.push(number));
+        if owner == Owner::Core {
+            found.retain(|number| {
+                owner.write_folder(path, cpus, *number);
+                access(&*path, Access::EXISTS).is_ok()
+            });
+        }
+        found.sort_unstable();
+    }
+
+    /// Passes each known frequency to `each`, MHz. Offline cores have none.
+    pub(crate) fn for_each_mhz(&mut self, mut each: impl FnMut(f64)) {
+        let khz = self.files.iter_mut().filter_map(FrequencyFile::khz);
+        khz.for_each(|khz| each(khz as f64 / 1000.0));
+    }
+}
+
+impl FrequencyFile {
+    fn new(folder: &Path) -> FrequencyFile {
+        let [scaling_cur_freq, cpuinfo_cur_freq] =
+            ["scaling_cur_freq", "cpuinfo_cur_freq"].map(|name| OpenFile::new(folder.join(name)));
+        FrequencyFile { scaling_cur_freq, cpuinfo_cur_freq }
+    }
+
+    fn khz(&mut self) -> Option<u64> {
+        read_khz(&mut self.scaling_cur_freq).or_else(|| read_khz(&mut self.cpuinfo_cur_freq))
+    }
+}
+
+impl Owner {
+    /// Returns the parent of the folders, relative to the folder of all cores.
+    fn parent(self) -> &'static str {
+        match self {
+            Owner::Policy => "/cpufreq",
+            Owner::Core => "",
+        }
+    }
+
+    /// Returns the part of the folder name before the number.
+    fn prefix(self) -> &'static [u8] {
+        match self {
+            Owner::Policy => b"policy",
+            Owner::Core => b"cpu",
+        }
+    }
+
+    /// Writes the path of the folder with this number to `path`.
+    fn write_folder(self, path: &mut OsString, cpus: &OsStr, number: u32) {
+        path.clear();
+        path.push(cpus);
+        // Writing to memory cannot fail.
+        let _ = match self {
+            Owner::Policy => write!(path, "/cpufreq/policy{number}"),
+            Owner::Core => write!(path, "/cpu{number}/cpufreq"),
+        };
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
+    use crate::kernel::tests::TestRoot;
 
     #[test]
     fn core_frequencies_are_sorted_by_core_number() {
-        let folder = tempfile::tempdir().unwrap();
+        let root = TestRoot::new();
         for (core, files) in [
             ("cpu10", &[("scaling_cur_freq", "800000\n"), ("scaling_max_freq", "4000000\n")][..]),
             ("cpu2", &[("scaling_cur_freq", "1200000\n"), ("scaling_min_freq", "x\n")]),
             ("cpu3", &[]),
             ("cpuidle", &[("scaling_cur_freq", "1\n")]),
         ] {
-            let files_of = folder.path().join(core).join("cpufreq");
-            fs::create_dir_all(&files_of).unwrap();
+            root.make_folder(&format!("{CPU_FOLDER}/{core}"));
             for (file, text) in files {
-                fs::write(files_of.join(file), text).unwrap();
+                root.write(&format!("{CPU_FOLDER}/{core}/cpufreq/{file}"), text);
             }
         }
         let slow =
@@ -77,9 +202,8 @@ mod tests {
             min_khz: None,
             max_khz: Some(4_000_000),
         };
-        let cores = folder.path().to_str().unwrap();
-        assert_eq!(core_frequencies_in(cores, 9), [slow, fast]);
-        assert_eq!(core_frequencies_in(cores, 1).len(), 1);
-        assert_eq!(core_frequencies_in(&format!("{cores}/none"), 9), []);
+        assert_eq!(core_frequencies(&root.root(), 9), [slow, fast]);
+        assert_eq!(core_frequencies(&root.root(), 1).len(), 1);
+        assert_eq!(core_frequencies(&TestRoot::new().root(), 9), []);
     }
 }

@@ -1,13 +1,10 @@
 //! `/proc/diskstats`: counters of block devices.
 
-use super::{OpenFile, number, words};
+use super::record_file::{Record, RecordFile};
+use super::{number, words};
 
-/// Reader of `/proc/diskstats`.
-#[derive(Debug)]
-pub(crate) struct DiskstatsFile {
-    file: OpenFile,
-    buffer: Box<[u8]>,
-}
+/// Reader of `/proc/diskstats`: devices in the kernel's order.
+pub(crate) type DiskstatsFile = RecordFile<DiskStats<'static>>;
 
 /// Counters of a block device or partition since it appeared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,32 +40,6 @@ pub(crate) struct Transfers {
 /// Size of a sector in this file, bytes.
 pub(crate) const SECTOR_BYTES: u64 = 512;
 
-/// Buffer: the kernel returns about a page per read, and no line is nearly as long.
-const BUFFER_BYTES: usize = 8 * 1024;
-
-impl DiskstatsFile {
-    pub(crate) fn new() -> DiskstatsFile {
-        DiskstatsFile::of("/proc/diskstats")
-    }
-
-    pub(crate) fn of(path: &str) -> DiskstatsFile {
-        DiskstatsFile { file: OpenFile::new(path), buffer: vec![0; BUFFER_BYTES].into() }
-    }
-
-    /// Passes each device to `each`, in the kernel's order. Returns whether there was one.
-    pub(crate) fn for_each(&mut self, mut each: impl FnMut(DiskStats)) -> bool {
-        let mut found_any = false;
-        self.file.for_each_line(&mut self.buffer, |line| {
-            if let Some(disk) = DiskStats::parse(line) {
-                found_any = true;
-                each(disk);
-            }
-            true
-        });
-        found_any
-    }
-}
-
 impl Transfers {
     /// Returns the number of bytes transferred.
     pub(crate) fn bytes(self) -> u64 {
@@ -76,9 +47,13 @@ impl Transfers {
     }
 }
 
-impl DiskStats<'_> {
+impl Record for DiskStats<'static> {
+    type Of<'a> = DiskStats<'a>;
+
+    const PATH: &'static str = "proc/diskstats";
+
     /// Parses ` 254       0 vda 99615 27188 14462498 64450 145132 415238 157672912 1089561 0 …`.
-    pub(crate) fn parse(line: &[u8]) -> Option<DiskStats<'_>> {
+    fn parse(line: &[u8]) -> Option<DiskStats<'_>> {
         let mut words = words(line);
         let (major, minor) = (number(words.next()?)?, number(words.next()?)?);
         let name = std::str::from_utf8(words.next()?).ok()?;
@@ -109,19 +84,16 @@ impl DiskStats<'_> {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
+    use crate::kernel::tests::TestRoot;
 
     #[test]
     fn counters_of_each_device_are_parsed() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("diskstats");
         let text = " 254       0 vda 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17\n   \
                     8       1 sda1 1 2 3 4\n   8      17 sdb1 1 0 2 0 3 0 4 0 0 0 0\n";
-        std::fs::write(&path, text).unwrap();
+        let files = TestRoot::with(&[("proc/diskstats", text)]);
         let mut found = Vec::new();
-        let found_any = DiskstatsFile::of(path.to_str().unwrap()).for_each(|disk| {
+        let found_any = DiskstatsFile::new(&files.root()).for_each(|disk| {
             found.push(format!(
                 "{} {}:{} {} {} {} {} {}",
                 disk.name,
@@ -136,7 +108,7 @@ mod tests {
         });
         assert!(found_any);
         assert_eq!(found, ["vda 254:0 1536 3584 9 10 11", "sdb1 8:17 1024 2048 0 0 0"]);
-        assert!(!DiskstatsFile::of("/proc/no/such/file").for_each(|_| {}));
+        assert!(!DiskstatsFile::new(&TestRoot::new().root()).for_each(|_| {}));
     }
 
     #[test]
@@ -156,12 +128,5 @@ mod tests {
         assert_eq!(DiskStats::parse(b"254 0 \xff 1 2 3 4 5 6 7 8 9 10 11"), None);
         let most = Transfers { sectors: u64::MAX, ..Transfers::default() };
         assert_eq!(most.bytes(), u64::MAX);
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_are_a_device_or_none(line: Vec<u8>) {
-            let _ = DiskStats::parse(&line);
-        }
     }
 }

@@ -1,10 +1,10 @@
 //! `/sys/class/hwmon/`: temperatures of hardware monitoring chips.
 
-use std::fs::{self, File};
-use std::io::Read as _;
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
-const HWMON_FOLDER: &str = "/sys/class/hwmon";
+use super::open_file::OpenFile;
+use super::root::Root;
 
 /// Highest number of chips that are read. Machines have a few dozen.
 const CHIPS_MAX: usize = 256;
@@ -27,12 +27,8 @@ pub(crate) struct Chip {
 }
 
 /// Returns the chips with temperatures. `None` if unknown.
-pub(crate) fn chips() -> Option<Vec<Chip>> {
-    chips_in(Path::new(HWMON_FOLDER))
-}
-
-fn chips_in(folder: &Path) -> Option<Vec<Chip>> {
-    let entries = fs::read_dir(folder).ok()?.flatten().take(CHIPS_MAX);
+pub(crate) fn chips(root: &Root) -> Option<Vec<Chip>> {
+    let entries = fs::read_dir(root.path("sys/class/hwmon")).ok()?.flatten().take(CHIPS_MAX);
     let mut chips: Vec<_> = entries.filter_map(|entry| chip(&entry.path())).collect();
     chips.sort_by(|one, other| one.id.cmp(&other.id));
     // Duplicate names would make the metrics invalid.
@@ -44,23 +40,30 @@ fn chip(folder: &Path) -> Option<Chip> {
     let mut sensors = Vec::new();
     for entry in fs::read_dir(folder).ok()?.flatten().take(FILES_MAX) {
         let file = entry.file_name();
-        let sensor = file.to_str().and_then(|file| file.strip_suffix("_input"));
-        let number = sensor.and_then(|sensor| sensor.strip_prefix("temp"));
-        let is_temperature =
-            number.is_some_and(|number| number.bytes().all(|b| b.is_ascii_digit()));
-        let Some(sensor) = sensor.filter(|_| is_temperature) else { continue };
-        let thousandths = read(&entry.path()).and_then(|text| text.parse::<i32>().ok());
-        if let Some(thousandths) = thousandths {
-            sensors.push((sensor.to_owned(), f64::from(thousandths) / 1000.0));
+        let Some(sensor) = file.to_str().and_then(temperature_sensor) else { continue };
+        if let Some(celsius) = read(entry.path()).and_then(|text| parse_celsius(&text)) {
+            sensors.push((sensor.to_owned(), celsius));
         }
     }
     sensors.sort_by(|one, other| one.0.cmp(&other.0));
-    let name =
-        read(&folder.join("name")).map(|name| clean_name(&name)).filter(|name| !name.is_empty());
+    let name = read(folder.join("name")).map(|name| clean_name(&name));
+    let name = name.filter(|name| !name.is_empty());
     let id = device_id(folder)
         .or_else(|| name.clone())
         .or_else(|| Some(clean_name(&folder.file_name()?.to_string_lossy())))?;
     (!sensors.is_empty()).then_some(Chip { id, name, sensors })
+}
+
+/// Parses a file name such as `temp1_input`: returns `temp1`.
+fn temperature_sensor(file: &str) -> Option<&str> {
+    let sensor = file.strip_suffix("_input")?;
+    let number = sensor.strip_prefix("temp")?;
+    number.bytes().all(|byte| byte.is_ascii_digit()).then_some(sensor)
+}
+
+/// Parses `51500`, in thousandths of a degree.
+pub(super) fn parse_celsius(text: &str) -> Option<f64> {
+    Some(f64::from(text.trim().parse::<i32>().ok()?) / 1000.0)
 }
 
 /// Returns an identifier from the last two parts of the device path.
@@ -79,38 +82,32 @@ fn clean_name(name: &str) -> String {
     cleaned.trim_matches('_').to_owned()
 }
 
-fn read(path: &Path) -> Option<String> {
-    let mut buffer = [0; VALUE_BYTES];
-    let length = File::open(path).ok()?.read(&mut buffer).ok()?;
-    Some(std::str::from_utf8(&buffer[..length]).ok()?.trim().to_owned())
+fn read(path: PathBuf) -> Option<String> {
+    Some(OpenFile::new(path).read_prefix(&mut [0; VALUE_BYTES])?.trim().to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::tests::TestRoot;
 
     #[test]
     #[cfg(unix)]
     fn a_chip_has_an_id_a_name_and_temperatures() {
-        let folder = tempfile::tempdir().unwrap();
-        let of = |path: &str| folder.path().join(path);
-        for (file, text) in [
-            ("devices/platform/coretemp.0/none", ""),
-            ("class/hwmon0/name", "coretemp\n"),
-            ("class/hwmon0/temp2_input", "51500\n"),
-            ("class/hwmon0/temp1_input", "-2000\n"),
-            ("class/hwmon0/temp1_label", "Package id 0\n"),
-            ("class/hwmon0/temp3_input", "broken\n"),
-            ("class/hwmon1/name", "acpi tz\n"),
-            ("class/hwmon1/temp1_input", "27800\n"),
-            ("class/hwmon2/name", "fan\n"),
-            ("class/hwmon2/fan1_input", "900\n"),
-        ] {
-            fs::create_dir_all(of(file).parent().unwrap()).unwrap();
-            fs::write(of(file), text).unwrap();
-        }
-        let device = of("devices/platform/coretemp.0");
-        std::os::unix::fs::symlink(device, of("class/hwmon0/device")).unwrap();
+        let files = TestRoot::with(&[
+            ("sys/devices/platform/coretemp.0/none", ""),
+            ("sys/class/hwmon/hwmon0/name", "coretemp\n"),
+            ("sys/class/hwmon/hwmon0/temp2_input", "51500\n"),
+            ("sys/class/hwmon/hwmon0/temp1_input", "-2000\n"),
+            ("sys/class/hwmon/hwmon0/temp1_label", "Package id 0\n"),
+            ("sys/class/hwmon/hwmon0/temp3_input", "broken\n"),
+            ("sys/class/hwmon/hwmon1/name", "acpi tz\n"),
+            ("sys/class/hwmon/hwmon1/temp1_input", "27800\n"),
+            ("sys/class/hwmon/hwmon2/name", "fan\n"),
+            ("sys/class/hwmon/hwmon2/fan1_input", "900\n"),
+        ]);
+        let link = files.root().path("sys/class/hwmon/hwmon0/device");
+        std::os::unix::fs::symlink("../../../devices/platform/coretemp.0", link).unwrap();
         let chip = |id: &str, name: &str, sensors: &[(&str, f64)]| Chip {
             id: id.to_owned(),
             name: Some(name.to_owned()),
@@ -120,7 +117,7 @@ mod tests {
             chip("acpi_tz", "acpi_tz", &[("temp1", 27.8)]),
             chip("platform_coretemp_0", "coretemp", &[("temp1", -2.0), ("temp2", 51.5)]),
         ];
-        assert_eq!(chips_in(&of("class")), Some(expected));
-        assert_eq!(chips_in(&of("none")), None);
+        assert_eq!(chips(&files.root()), Some(expected));
+        assert_eq!(chips(&TestRoot::new().root()), None);
     }
 }

@@ -2,14 +2,11 @@
 
 use std::borrow::Cow;
 
-use super::OpenFile;
+use super::record_file::{Record, RecordFile};
+use super::root::Root;
 
-/// Reader of `/proc/self/mountinfo`.
-#[derive(Debug)]
-pub(crate) struct MountsFile {
-    file: OpenFile,
-    buffer: Box<[u8]>,
-}
+/// Reader of `/proc/self/mountinfo`: mounts in mount order.
+pub(crate) type MountsFile = RecordFile<Mount<'static>>;
 
 /// Mounted file system. Blanks in paths are escaped as `\040`, see [`Mount::unescape`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,50 +41,38 @@ pub(crate) struct Space {
     pub(crate) is_read_only: bool,
 }
 
-/// Buffer for a line: two paths of up to 4 KiB, and options.
-const BUFFER_BYTES: usize = 16 * 1024;
-
-impl MountsFile {
-    pub(crate) fn new() -> MountsFile {
-        MountsFile::of("/proc/self/mountinfo")
+/// Returns the mounts of the whole system if readable, else those of this process. A service sees
+/// mounts of its own, mostly read-only.
+pub(crate) fn system_wide_mounts(root: &Root) -> MountsFile {
+    let path = root.path("proc/1/mountinfo");
+    if std::fs::File::open(&path).is_ok() {
+        return MountsFile::with_buffer(path, Mount::BUFFER_BYTES);
     }
-
-    /// Returns the mounts of the whole system if readable, else those of this process. A service
-    /// sees mounts of its own, mostly read-only.
-    #[cfg(feature = "metrics")]
-    pub(crate) fn system_wide() -> MountsFile {
-        let whole = "/proc/1/mountinfo";
-        if std::fs::File::open(whole).is_ok() { MountsFile::of(whole) } else { MountsFile::new() }
-    }
-
-    pub(crate) fn of(path: &str) -> MountsFile {
-        MountsFile { file: OpenFile::new(path), buffer: vec![0; BUFFER_BYTES].into() }
-    }
-
-    /// Passes each mount to `each`, in mount order.
-    pub(crate) fn for_each(&mut self, mut each: impl FnMut(Mount)) {
-        self.file.for_each_line(&mut self.buffer, |line| {
-            if let Some(mount) = Mount::parse(line) {
-                each(mount);
-            }
-            true
-        });
-    }
+    MountsFile::new(root)
 }
 
-impl Mount<'_> {
+impl Record for Mount<'static> {
+    type Of<'a> = Mount<'a>;
+
+    const PATH: &'static str = "proc/self/mountinfo";
+
+    /// Buffer for a line: two paths of up to 4 KiB, and options.
+    const BUFFER_BYTES: usize = 16 * 1024;
+
     /// Parses `36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue`.
     /// There may be any number of words like `master:1` before the dash.
-    pub(crate) fn parse(line: &[u8]) -> Option<Mount<'_>> {
+    fn parse(line: &[u8]) -> Option<Mount<'_>> {
         let mut words = std::str::from_utf8(line).ok()?.split(' ');
-        let number = words.nth(2)?;
+        let device_number = words.nth(2)?;
         let (root, point, options) = (words.next()?, words.next()?, words.next()?);
         words.by_ref().find(|word| *word == "-")?;
         let (kind, device) = (words.next()?, words.next()?);
         let super_options = words.next().unwrap_or_default();
-        Some(Mount { device_number: number, root, point, options, kind, device, super_options })
+        Some(Mount { device_number, root, point, options, kind, device, super_options })
     }
+}
 
+impl Mount<'_> {
     /// Replaces the escapes in a path or device: `\040` is a blank.
     pub(crate) fn unescape(text: &str) -> Cow<'_, str> {
         if !text.contains('\\') {
@@ -111,9 +96,10 @@ fn octal(digits: &[u8]) -> Option<u8> {
     })
 }
 
+#[cfg(target_os = "linux")]
 impl Space {
     /// Returns the size of the file system of `path`. May block on a network file system.
-    pub(crate) fn of(path: &str) -> Option<Space> {
+    pub(crate) fn of(path: &std::path::Path) -> Option<Space> {
         let stats = rustix::fs::statvfs(path).ok()?;
         let bytes = |blocks: u64| blocks.saturating_mul(stats.f_frsize);
         Some(Space {
@@ -129,7 +115,7 @@ impl Space {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
+    use std::path::Path;
 
     use super::*;
 
@@ -137,9 +123,11 @@ mod tests {
     fn fields_of_a_mount_are_parsed() {
         let check = |line: &str, expected: [&str; 7]| {
             let mount = Mount::parse(line.as_bytes()).unwrap();
-            let Mount { device_number: number, root, point, options, kind, device, super_options } =
-                mount;
-            assert_eq!([number, root, point, options, kind, device, super_options], expected);
+            let Mount { device_number, root, point, options, kind, device, super_options } = mount;
+            assert_eq!(
+                [device_number, root, point, options, kind, device, super_options],
+                expected
+            );
         };
         check(
             "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue",
@@ -170,23 +158,18 @@ mod tests {
     }
 
     #[test]
+    #[cfg(target_os = "linux")]
     fn the_root_has_space() {
-        let space = Space::of("/").unwrap();
+        let space = Space::of(Path::new("/")).unwrap();
         assert!(space.size >= space.free && space.free >= space.available, "{space:?}");
-        assert_eq!(Space::of("/no/such/place"), None);
+        assert_eq!(Space::of(Path::new("/no/such/place")), None);
     }
 
     #[test]
+    #[cfg(target_os = "linux")]
     fn this_machine_has_a_root() {
         let mut is_there = false;
-        MountsFile::new().for_each(|mount| is_there |= mount.point == "/");
+        MountsFile::new(&Root::of_this_machine()).for_each(|mount| is_there |= mount.point == "/");
         assert!(is_there);
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_are_a_mount_or_none(line: Vec<u8>, text: String) {
-            let _ = (Mount::parse(&line), Mount::unescape(&text));
-        }
     }
 }

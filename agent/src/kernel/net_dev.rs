@@ -1,13 +1,10 @@
 //! `/proc/net/dev`: counters of network interfaces.
 
-use super::{OpenFile, number, words};
+use super::record_file::{Record, RecordFile};
+use super::{number, words};
 
-/// Reader of `/proc/net/dev`.
-#[derive(Debug)]
-pub(crate) struct NetDevFile {
-    file: OpenFile,
-    buffer: Box<[u8]>,
-}
+/// Reader of `/proc/net/dev`: interfaces in the kernel's order.
+pub(crate) type NetDevFile = RecordFile<NetDevice<'static>>;
 
 /// Counters of an interface since it appeared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,36 +30,14 @@ pub(crate) struct Traffic {
     pub(crate) multicast_or_compressed: u64,
 }
 
-/// Buffer: the kernel returns about a page per read, and no line is nearly as long.
-const BUFFER_BYTES: usize = 8 * 1024;
+impl Record for NetDevice<'static> {
+    type Of<'a> = NetDevice<'a>;
 
-impl NetDevFile {
-    pub(crate) fn new() -> NetDevFile {
-        NetDevFile::of("/proc/net/dev")
-    }
+    const PATH: &'static str = "proc/net/dev";
 
-    pub(crate) fn of(path: &str) -> NetDevFile {
-        NetDevFile { file: OpenFile::new(path), buffer: vec![0; BUFFER_BYTES].into() }
-    }
-
-    /// Passes each interface to `each`, in the kernel's order. Returns whether there was one.
-    pub(crate) fn for_each(&mut self, mut each: impl FnMut(NetDevice)) -> bool {
-        let mut found_any = false;
-        self.file.for_each_line(&mut self.buffer, |line| {
-            if let Some(device) = NetDevice::parse(line) {
-                found_any = true;
-                each(device);
-            }
-            true
-        });
-        found_any
-    }
-}
-
-impl NetDevice<'_> {
     /// Parses `  eth0: 757563584   50593    0    0    0     0          0         0  4147551 …`.
     /// Some kernels write no blank after the colon.
-    pub(crate) fn parse(line: &[u8]) -> Option<NetDevice<'_>> {
+    fn parse(line: &[u8]) -> Option<NetDevice<'_>> {
         let colon = line.iter().rposition(|byte| *byte == b':')?;
         let name = std::str::from_utf8(line[..colon].trim_ascii()).ok()?;
         let mut counts = [0; 16];
@@ -87,21 +62,18 @@ impl NetDevice<'_> {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
+    use crate::kernel::tests::TestRoot;
 
     #[test]
     fn each_interface_has_a_line_below_the_headings() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("dev");
         let text = "Inter-|   Receive                |  Transmit\n \
                     face |bytes    packets errs drop fifo frame compressed multicast|bytes    pack\n    \
                     lo: 45    25    1    2    3     4          5         6 46    26 7 8 9 10 11 12\n  \
                     br-1:7575 5 0 0 0 0 0 0 4147 4 0 0 0 0 0 0\n";
-        std::fs::write(&path, text).unwrap();
+        let files = TestRoot::with(&[("proc/net/dev", text)]);
         let mut found = Vec::new();
-        let found_any = NetDevFile::of(path.to_str().unwrap()).for_each(|device| {
+        let found_any = NetDevFile::new(&files.root()).for_each(|device| {
             found.push(format!(
                 "{} {}/{} {}/{}",
                 device.name,
@@ -113,7 +85,7 @@ mod tests {
         });
         assert!(found_any);
         assert_eq!(found, ["lo 45/2 46/8", "br-1 7575/0 4147/0"]);
-        assert!(!NetDevFile::of("/proc/no/such/file").for_each(|_| {}));
+        assert!(!NetDevFile::new(&TestRoot::new().root()).for_each(|_| {}));
     }
 
     #[test]
@@ -132,12 +104,5 @@ mod tests {
             assert_eq!(NetDevice::parse(wrong.as_bytes()), None, "{wrong:?}");
         }
         assert_eq!(NetDevice::parse(b"\xff: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16"), None);
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_are_an_interface_or_none(line: Vec<u8>) {
-            let _ = NetDevice::parse(&line);
-        }
     }
 }

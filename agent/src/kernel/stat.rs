@@ -1,13 +1,11 @@
 //! `/proc/stat`: CPU times and other counters since boot.
 
-use super::{OpenFile, number, words};
+use super::record_file::{Record, RecordFile};
+use super::root::Root;
+use super::{number, words};
 
 /// Reader of `/proc/stat`.
-#[derive(Debug)]
-pub(crate) struct StatFile {
-    file: OpenFile,
-    buffer: Box<[u8]>,
-}
+pub(crate) type StatFile = RecordFile<StatLine>;
 
 /// Value of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,32 +44,24 @@ pub(crate) struct CpuTimes {
     pub(crate) guest_nice: u64,
 }
 
-impl StatFile {
-    /// Buffer for one read on a machine with a few hundred cores, with the line of interrupts. On
-    /// larger machines the file is read in pieces.
-    pub(crate) const BUFFER_BYTES: usize = 64 * 1024;
+/// Buffer for the first line: eleven words of maximum length.
+const FIRST_LINE_BYTES: usize = 256;
 
-    /// Buffer for the first line: eleven words of maximum length.
-    pub(crate) const LINE_BYTES: usize = 256;
-
-    /// Returns a reader that reads pieces of `buffer_bytes`.
-    pub(crate) fn new(buffer_bytes: usize) -> StatFile {
-        StatFile::of("/proc/stat", buffer_bytes)
-    }
-
-    pub(crate) fn of(path: &str, buffer_bytes: usize) -> StatFile {
-        StatFile { file: OpenFile::new(path), buffer: vec![0; buffer_bytes].into() }
-    }
-
-    /// Passes each known line to `each`, until `each` returns false.
-    pub(crate) fn for_each(&mut self, mut each: impl FnMut(StatLine) -> bool) {
-        self.file
-            .for_each_line(&mut self.buffer, |line| StatLine::parse(line).is_none_or(&mut each));
-    }
+/// Returns a reader for the first line, with the times of all cores together.
+pub(crate) fn first_stat_line(root: &Root) -> StatFile {
+    StatFile::with_buffer(root.path(StatLine::PATH), FIRST_LINE_BYTES)
 }
 
-impl StatLine {
-    pub(crate) fn parse(line: &[u8]) -> Option<StatLine> {
+impl Record for StatLine {
+    type Of<'a> = StatLine;
+
+    const PATH: &'static str = "proc/stat";
+
+    /// Buffer for one read on a machine with a few hundred cores, with the line of interrupts. On
+    /// larger machines the file is read in pieces.
+    const BUFFER_BYTES: usize = 64 * 1024;
+
+    fn parse(line: &[u8]) -> Option<StatLine> {
         let mut words = words(line);
         let name = words.next()?;
         if let Some(suffix) = name.strip_prefix(b"cpu") {
@@ -125,9 +115,8 @@ impl CpuTimes {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
+    use crate::kernel::tests::TestRoot;
 
     fn times(ticks: [u64; 10]) -> CpuTimes {
         let [user, nice, system, idle, iowait, irq, softirq, steal, guest, guest_nice] = ticks;
@@ -136,18 +125,13 @@ mod tests {
 
     #[test]
     fn all_known_lines_are_parsed() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("stat");
         let text = "cpu  100 20 30 400 50 6 7 8 9 10\ncpu0 1 2 3 4\ncpu12 1 2 3 4 5 6 7 8\n\
                     page 5 6\nintr 9225179 0 0\nctxt 11\nbtime 1795687891\nprocesses 12\n\
                     procs_running 3\nprocs_blocked 1\nsoftirq 5 6\n";
-        std::fs::write(&path, text).unwrap();
-        let mut stat = StatFile::of(path.to_str().unwrap(), 64);
+        let files = TestRoot::with(&[("proc/stat", text)]);
+        let mut stat = StatFile::with_buffer(files.root().path("proc/stat"), 64);
         let mut lines = Vec::new();
-        stat.for_each(|line| {
-            lines.push(line);
-            true
-        });
+        stat.for_each(|line| lines.push(line));
         let expected = [
             StatLine::AllCpus(times([100, 20, 30, 400, 50, 6, 7, 8, 9, 10])),
             StatLine::Cpu(0, times([1, 2, 3, 4, 0, 0, 0, 0, 0, 0])),
@@ -192,14 +176,6 @@ mod tests {
             &absurd,
         ] {
             assert_eq!(StatLine::parse(wrong.as_bytes()), None, "{wrong:?}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_are_a_line_or_none(line: Vec<u8>, name in "cpu[0-9]*|intr|btime") {
-            let named = [name.as_bytes(), b" ", &line].concat();
-            let _ = (StatLine::parse(&line), StatLine::parse(&named));
         }
     }
 }

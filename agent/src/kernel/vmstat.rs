@@ -1,37 +1,24 @@
 //! `/proc/vmstat`: counters of memory pages.
 
-use super::{OpenFile, number, words};
+use super::record_file::{Record, RecordFile};
+use super::{number, words};
 
 /// Reader of `/proc/vmstat`.
-#[derive(Debug)]
-pub(crate) struct VmstatFile(OpenFile);
+pub(crate) type VmstatFile = RecordFile<PageCount>;
 
-/// Buffer: the kernel returns about a page per read, and no line is nearly as long.
-const BUFFER_BYTES: usize = 8 * 1024;
+/// Number of a line.
+pub(crate) struct PageCount;
 
-impl VmstatFile {
-    pub(crate) fn new() -> VmstatFile {
-        VmstatFile::of("/proc/vmstat")
+impl Record for PageCount {
+    /// Name of the line, such as `pgmajfault`, and its number.
+    type Of<'a> = (&'a str, u64);
+
+    const PATH: &'static str = "proc/vmstat";
+
+    fn parse(line: &[u8]) -> Option<(&str, u64)> {
+        let mut words = words(line);
+        Some((std::str::from_utf8(words.next()?).ok()?, number(words.next()?)?))
     }
-
-    pub(crate) fn of(path: &str) -> VmstatFile {
-        VmstatFile(OpenFile::new(path))
-    }
-
-    /// Passes the name of each line, such as `pgmajfault`, and its number to `each`.
-    pub(crate) fn for_each(&mut self, mut each: impl FnMut(&str, u64)) {
-        self.0.for_each_line(&mut [0; BUFFER_BYTES], |line| {
-            if let Some((name, count)) = parse(line) {
-                each(name, count);
-            }
-            true
-        });
-    }
-}
-
-fn parse(line: &[u8]) -> Option<(&str, u64)> {
-    let mut words = words(line);
-    Some((std::str::from_utf8(words.next()?).ok()?, number(words.next()?)?))
 }
 
 #[cfg(test)]
@@ -40,9 +27,9 @@ mod tests {
 
     #[test]
     fn a_line_is_a_name_and_a_number() {
-        assert_eq!(parse(b"pgmajfault 8135"), Some(("pgmajfault", 8135)));
+        assert_eq!(PageCount::parse(b"pgmajfault 8135"), Some(("pgmajfault", 8135)));
         for wrong in [&b""[..], b"pgmajfault", b"pgmajfault -1", b"\xff 1"] {
-            assert_eq!(parse(wrong), None, "{wrong:?}");
+            assert_eq!(PageCount::parse(wrong), None, "{wrong:?}");
         }
     }
 }

@@ -20,6 +20,7 @@ use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::registry::Registry;
 
 use super::family_writer::FamilyWriter;
+use crate::kernel::root::Root;
 use crate::source::{Group, GroupSet};
 
 /// Of cores, devices and file systems, as many of each as are told. No machine is known with more.
@@ -35,29 +36,29 @@ trait MetricCollector: Send {
 }
 
 /// A part, and the groups that want it; none is for all.
-type CollectorEntry = (&'static [Group], fn() -> Box<dyn MetricCollector>);
+type CollectorEntry = (&'static [Group], fn(&Root) -> Box<dyn MetricCollector>);
 
 /// All that is told of the machine.
 pub(super) struct MachineMetrics(Vec<Box<dyn MetricCollector>>);
 
 impl MachineMetrics {
     /// What belongs to these groups, and what any dashboard asks for.
-    pub(super) fn new(collect: &GroupSet) -> MachineMetrics {
+    pub(super) fn new(root: &Root, collect: &GroupSet) -> MachineMetrics {
         use Group::{Cores, Cpu, Disk, Freq, Load, Mem, Net, Pressure, Procs, Swap, Temp, Uptime};
 
         let collectors: [CollectorEntry; 12] = [
-            (&[Cpu, Cores, Procs, Uptime], || Box::new(cpu::CpuCollector::new())),
-            (&[Freq], || Box::new(scaling::CpufreqCollector)),
-            (&[Load], || Box::new(kernel::LoadavgCollector::new())),
-            (&[Mem, Swap], || Box::new(memory::MeminfoCollector::new())),
-            (&[Mem, Swap], || Box::new(memory::VmstatCollector::new())),
-            (&[Net], || Box::new(network::NetdevCollector::new())),
-            (&[Disk], || Box::new(disks::DiskstatsCollector::new())),
-            (&[Disk], || Box::new(filesystems::FilesystemCollector::new())),
-            (&[Pressure], || Box::new(pressure::PsiCollector::new())),
-            (&[Temp], || Box::new(sensors::HwmonCollector)),
-            (&[], || Box::new(kernel::UnameCollector)),
-            (&[], || Box::new(kernel::TimeCollector)),
+            (&[Cpu, Cores, Procs, Uptime], |root| Box::new(cpu::CpuCollector::new(root))),
+            (&[Freq], |root| Box::new(scaling::CpufreqCollector(root.clone()))),
+            (&[Load], |root| Box::new(kernel::LoadavgCollector::new(root))),
+            (&[Mem, Swap], |root| Box::new(memory::MeminfoCollector::new(root))),
+            (&[Mem, Swap], |root| Box::new(memory::VmstatCollector::new(root))),
+            (&[Net], |root| Box::new(network::NetdevCollector::new(root))),
+            (&[Disk], |root| Box::new(disks::DiskstatsCollector::new(root))),
+            (&[Disk], |root| Box::new(filesystems::FilesystemCollector::new(root))),
+            (&[Pressure], |root| Box::new(pressure::PsiCollector::new(root))),
+            (&[Temp], |root| Box::new(sensors::HwmonCollector(root.clone()))),
+            (&[], |_| Box::new(kernel::UnameCollector)),
+            (&[], |_| Box::new(kernel::TimeCollector)),
         ];
         let is_wanted =
             |of: &[Group]| of.is_empty() || of.iter().any(|group| collect.groups().contains(group));
@@ -65,7 +66,7 @@ impl MachineMetrics {
             collectors
                 .into_iter()
                 .filter(|(of, _)| is_wanted(of))
-                .map(|(_, part)| part())
+                .map(|(_, part)| part(root))
                 .collect(),
         )
     }
@@ -105,7 +106,7 @@ mod tests {
 
     /// The collectors that are read when these groups are collected.
     fn check(collect: &str, expected: &str) {
-        let machine = MachineMetrics::new(&collect.parse().unwrap());
+        let machine = MachineMetrics::new(&Root::of_this_machine(), &collect.parse().unwrap());
         let names: Vec<_> = machine.0.iter().map(|part| part.name()).collect();
         assert_eq!(names.join(" "), format!("{expected} uname time"), "{collect}");
     }
@@ -123,7 +124,7 @@ mod tests {
     #[test]
     fn both_formats_have_the_same_samples() {
         let mut registry = Registry::default();
-        MachineMetrics::new(&GroupSet::all()).read(&mut registry);
+        MachineMetrics::new(&Root::of_this_machine(), &GroupSet::all()).read(&mut registry);
         let (mut classic, mut open) = (String::new(), String::new());
         prometheus_client::encoding::prometheus_text::encode(&mut classic, &registry).unwrap();
         prometheus_client::encoding::text::encode(&mut open, &registry).unwrap();

@@ -12,6 +12,7 @@ use super::agent_metrics::AgentMetrics;
 use super::format::ExpositionFormat;
 #[cfg(target_os = "linux")]
 use super::machine::MachineMetrics;
+use crate::kernel::root::Root;
 use crate::source::GroupSet;
 
 /// Who asks so soon after another gets the same: a crowd costs no more than one.
@@ -43,11 +44,11 @@ struct CachedPage {
 impl Scraper {
     /// Reads these groups of the machine.
     #[cfg_attr(not(target_os = "linux"), expect(unused_variables, reason = "there is no machine"))]
-    pub(super) fn new(agent: Arc<AgentMetrics>, collect: &GroupSet) -> Scraper {
+    pub(super) fn new(agent: Arc<AgentMetrics>, root: &Root, collect: &GroupSet) -> Scraper {
         Scraper {
             agent,
             #[cfg(target_os = "linux")]
-            machine: MachineMetrics::new(collect),
+            machine: MachineMetrics::new(root, collect),
             page: None,
         }
     }

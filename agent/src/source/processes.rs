@@ -4,13 +4,14 @@ use loadline_protocol::Column;
 
 use super::Collector;
 use super::snapshot::SystemSnapshot;
+use crate::kernel::root::Root;
 
 /// Collector of `procs`: processes visible to this one. Threads do not count.
 pub(super) struct ProcessCollector(reader::ProcessReader);
 
 impl ProcessCollector {
-    pub(super) fn new() -> ProcessCollector {
-        ProcessCollector(reader::ProcessReader::new())
+    pub(super) fn new(root: &Root) -> ProcessCollector {
+        ProcessCollector(reader::ProcessReader::new(root))
     }
 }
 
@@ -28,21 +29,19 @@ impl Collector for ProcessCollector {
 
 #[cfg(target_os = "linux")]
 mod reader {
-    use crate::kernel::for_each_numbered;
+    use crate::kernel::numbered_entries::ProcessFolders;
+    use crate::kernel::root::Root;
 
-    pub(super) struct ProcessReader;
+    pub(super) struct ProcessReader(ProcessFolders);
 
     impl ProcessReader {
-        pub(super) fn new() -> ProcessReader {
-            ProcessReader
+        pub(super) fn new(root: &Root) -> ProcessReader {
+            ProcessReader(ProcessFolders::new(root))
         }
 
-        #[expect(clippy::unused_self, reason = "other systems have state here")]
         pub(super) fn count(&mut self) -> Option<usize> {
-            let mut count = 0;
-            for_each_numbered("/proc", b"", |_| count += 1);
             // The count includes this process.
-            (count > 0).then_some(count)
+            Some(self.0.count()).filter(|count| *count > 0)
         }
     }
 }
@@ -51,10 +50,12 @@ mod reader {
 mod reader {
     use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, RefreshKind, System};
 
+    use crate::kernel::root::Root;
+
     pub(super) struct ProcessReader(Option<System>);
 
     impl ProcessReader {
-        pub(super) fn new() -> ProcessReader {
+        pub(super) fn new(_: &Root) -> ProcessReader {
             ProcessReader(System::new_with_specifics(RefreshKind::nothing()).ok())
         }
 

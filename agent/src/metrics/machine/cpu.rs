@@ -9,7 +9,8 @@ use prometheus_client::metrics::MetricType::{self, Counter, Gauge};
 use rustix::param::clock_ticks_per_second;
 
 use super::{COUNT_MAX, MetricCollector};
-use crate::kernel::{CpuTimes, StatFile, StatLine};
+use crate::kernel::root::Root;
+use crate::kernel::stat::{CpuTimes, StatFile, StatLine};
 use crate::metrics::family_writer::FamilyWriter;
 
 /// A core whose idle time goes back by so many seconds was away, and begins anew.
@@ -23,8 +24,8 @@ pub(super) struct CpuCollector {
 }
 
 impl CpuCollector {
-    pub(super) fn new() -> CpuCollector {
-        CpuCollector { stat: StatFile::new(StatFile::BUFFER_BYTES), last: BTreeMap::new() }
+    pub(super) fn new(root: &Root) -> CpuCollector {
+        CpuCollector { stat: StatFile::new(root), last: BTreeMap::new() }
     }
 }
 
@@ -37,10 +38,7 @@ impl MetricCollector for CpuCollector {
         let mut snapshot =
             CpuSnapshot { ticks_per_second: clock_ticks_per_second(), ..CpuSnapshot::default() };
         let last = &self.last;
-        self.stat.for_each(|line| {
-            snapshot.add_line(line, last);
-            true
-        });
+        self.stat.for_each(|line| snapshot.add_line(line, last));
         if snapshot.cores.is_empty() {
             return None;
         }

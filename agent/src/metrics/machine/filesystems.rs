@@ -8,15 +8,20 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 
 use super::{COUNT_MAX, MetricCollector};
-use crate::kernel::{Mount, MountsFile, Space, is_local_filesystem};
+use crate::kernel::filesystem_filter::is_local_filesystem;
+use crate::kernel::mounts::{Mount, MountsFile, Space, system_wide_mounts};
+use crate::kernel::root::Root;
 use crate::metrics::family_writer::{FamilyWriter, Label};
 
 /// The collector `filesystem`.
-pub(super) struct FilesystemCollector(MountsFile);
+pub(super) struct FilesystemCollector {
+    mounts: MountsFile,
+    root: Root,
+}
 
 impl FilesystemCollector {
-    pub(super) fn new() -> FilesystemCollector {
-        FilesystemCollector(MountsFile::system_wide())
+    pub(super) fn new(root: &Root) -> FilesystemCollector {
+        FilesystemCollector { mounts: system_wide_mounts(root), root: root.clone() }
     }
 }
 
@@ -28,7 +33,8 @@ impl MetricCollector for FilesystemCollector {
     fn read(&mut self) -> Option<Box<dyn Collector>> {
         let (mut known, mut is_any) = (HashSet::new(), false);
         let mut snapshot = Vec::new();
-        self.0.for_each(|mount| {
+        let FilesystemCollector { mounts, root } = self;
+        mounts.for_each(|mount| {
             is_any = true;
             let point = Mount::unescape(mount.point);
             if snapshot.len() >= COUNT_MAX || !is_local_filesystem(&point, mount.kind) {
@@ -37,7 +43,7 @@ impl MetricCollector for FilesystemCollector {
             let labels = [&*Mount::unescape(mount.device), &*point, mount.kind];
             let labels = labels.map(|label| sanitize(label).into_owned());
             if known.insert(labels.clone()) {
-                let space = Space::of(&point);
+                let space = Space::of(&root.path(&point));
                 let options = [mount.options, mount.super_options];
                 let is_read_only =
                     options.iter().any(|options| options.split(',').any(|option| option == "ro"));

@@ -9,15 +9,16 @@ use prometheus_client::metrics::MetricType::Gauge;
 use rustix::time::{ClockId, clock_gettime};
 
 use super::MetricCollector;
-use crate::kernel::LoadavgFile;
+use crate::kernel::loadavg::LoadavgFile;
+use crate::kernel::root::Root;
 use crate::metrics::family_writer::FamilyWriter;
 
 /// The collector `loadavg`.
 pub(super) struct LoadavgCollector(LoadavgFile);
 
 impl LoadavgCollector {
-    pub(super) fn new() -> LoadavgCollector {
-        LoadavgCollector(LoadavgFile::new())
+    pub(super) fn new(root: &Root) -> LoadavgCollector {
+        LoadavgCollector(LoadavgFile::new(root))
     }
 }
 

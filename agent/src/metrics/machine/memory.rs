@@ -7,18 +7,20 @@ use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::MetricType::{self, Gauge, Unknown};
 
 use super::MetricCollector;
-use crate::kernel::{self, Amount};
+use crate::kernel::meminfo::{Amount, MeminfoFile};
+use crate::kernel::root::Root;
+use crate::kernel::vmstat::VmstatFile;
 use crate::metrics::family_writer::FamilyWriter;
 
 /// How many lines are told of each file, which has about 60 or 200.
 const LINES_MAX: usize = 512;
 
 /// The collector `meminfo`.
-pub(super) struct MeminfoCollector(kernel::MeminfoFile);
+pub(super) struct MeminfoCollector(MeminfoFile);
 
 impl MeminfoCollector {
-    pub(super) fn new() -> MeminfoCollector {
-        MeminfoCollector(kernel::MeminfoFile::new())
+    pub(super) fn new(root: &Root) -> MeminfoCollector {
+        MeminfoCollector(MeminfoFile::new(root))
     }
 }
 
@@ -29,7 +31,7 @@ impl MetricCollector for MeminfoCollector {
 
     fn read(&mut self) -> Option<Box<dyn Collector>> {
         let mut snapshot = MemorySnapshot { kind: Gauge, values: Vec::new() };
-        self.0.for_each(|name, amount| {
+        self.0.for_each(|(name, amount)| {
             let (suffix, value) = match amount {
                 Amount::Bytes(bytes) => ("_bytes", bytes),
                 Amount::Count(count) => ("", count),
@@ -48,11 +50,11 @@ fn metric_name(name: &str) -> String {
 }
 
 /// The collector `vmstat`: the part of it that `node_exporter` tells.
-pub(super) struct VmstatCollector(kernel::VmstatFile);
+pub(super) struct VmstatCollector(VmstatFile);
 
 impl VmstatCollector {
-    pub(super) fn new() -> VmstatCollector {
-        VmstatCollector(kernel::VmstatFile::new())
+    pub(super) fn new(root: &Root) -> VmstatCollector {
+        VmstatCollector(VmstatFile::new(root))
     }
 }
 
@@ -63,7 +65,7 @@ impl MetricCollector for VmstatCollector {
 
     fn read(&mut self) -> Option<Box<dyn Collector>> {
         let mut snapshot = MemorySnapshot { kind: Unknown, values: Vec::new() };
-        self.0.for_each(|name, count| {
+        self.0.for_each(|(name, count)| {
             if is_exported(name) {
                 snapshot.add(format!("node_vmstat_{}", metric_name(name)), count);
             }

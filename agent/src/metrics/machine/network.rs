@@ -7,15 +7,16 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 
 use super::{COUNT_MAX, MetricCollector};
-use crate::kernel::{NetDevFile, Traffic};
+use crate::kernel::net_dev::{NetDevFile, Traffic};
+use crate::kernel::root::Root;
 use crate::metrics::family_writer::FamilyWriter;
 
 /// The collector `netdev`.
 pub(super) struct NetdevCollector(NetDevFile);
 
 impl NetdevCollector {
-    pub(super) fn new() -> NetdevCollector {
-        NetdevCollector(NetDevFile::new())
+    pub(super) fn new(root: &Root) -> NetdevCollector {
+        NetdevCollector(NetDevFile::new(root))
     }
 }
 

@@ -7,17 +7,17 @@ use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::MetricType::Counter;
 
 use super::MetricCollector;
-use crate::kernel::{PressureFile, Stall, Stalls};
+use crate::kernel::pressure::{PressureFile, Stall, Stalls};
+use crate::kernel::root::Root;
 use crate::metrics::family_writer::FamilyWriter;
 
 /// The collector `pressure`.
 pub(super) struct PsiCollector([(&'static str, PressureFile); 3]);
 
 impl PsiCollector {
-    pub(super) fn new() -> PsiCollector {
+    pub(super) fn new(root: &Root) -> PsiCollector {
         PsiCollector(
-            ["cpu", "memory", "io"]
-                .map(|resource| (resource, PressureFile::for_resource(resource))),
+            ["cpu", "memory", "io"].map(|resource| (resource, PressureFile::new(root, resource))),
         )
     }
 }

@@ -6,11 +6,12 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 
 use super::{COUNT_MAX, MetricCollector};
-use crate::kernel::{self, CoreFrequency};
+use crate::kernel::cpufreq::{CoreFrequency, core_frequencies};
+use crate::kernel::root::Root;
 use crate::metrics::family_writer::FamilyWriter;
 
 /// The collector `cpufreq`.
-pub(super) struct CpufreqCollector;
+pub(super) struct CpufreqCollector(pub(super) Root);
 
 impl MetricCollector for CpufreqCollector {
     fn name(&self) -> &'static str {
@@ -18,7 +19,7 @@ impl MetricCollector for CpufreqCollector {
     }
 
     fn read(&mut self) -> Option<Box<dyn Collector>> {
-        Some(Box::new(CpufreqSnapshot(kernel::core_frequencies(COUNT_MAX))))
+        Some(Box::new(CpufreqSnapshot(core_frequencies(&self.0, COUNT_MAX))))
     }
 }
 

@@ -6,11 +6,12 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 
 use super::MetricCollector;
-use crate::kernel::{self, Chip};
+use crate::kernel::hwmon::{Chip, chips};
+use crate::kernel::root::Root;
 use crate::metrics::family_writer::FamilyWriter;
 
 /// The part of the collector `hwmon` that is about temperatures.
-pub(super) struct HwmonCollector;
+pub(super) struct HwmonCollector(pub(super) Root);
 
 impl MetricCollector for HwmonCollector {
     fn name(&self) -> &'static str {
@@ -18,7 +19,7 @@ impl MetricCollector for HwmonCollector {
     }
 
     fn read(&mut self) -> Option<Box<dyn Collector>> {
-        Some(Box::new(HwmonSnapshot(kernel::chips()?)))
+        Some(Box::new(HwmonSnapshot(chips(&self.0)?)))
     }
 }
 

@@ -2,11 +2,13 @@
 
 use std::fs::File;
 use std::io::Read as _;
+use std::path::{Path, PathBuf};
 
 use loadline_protocol::CpuLimit;
 
-use super::{Path, PathBuf};
-use crate::kernel::{Mount, MountsFile, OpenFile};
+use super::mounts::{Mount, MountsFile};
+use super::open_file::OpenFile;
+use super::root::Root;
 
 /// Highest number of nested cgroups that are read.
 const CGROUPS_MAX: usize = 16;
@@ -18,7 +20,7 @@ const LIST_MAX: u64 = 64 * 1024;
 const STAT_BYTES_MAX: usize = 4 * 1024;
 
 /// Cgroup that may have a CPU limit.
-pub(super) enum CpuCgroup {
+pub(crate) enum CpuCgroup {
     /// cgroup v2: one hierarchy for all controllers.
     V2 { max: OpenFile, stat: OpenFile },
     /// cgroup v1: one hierarchy for the limit, and one for the counters.
@@ -26,15 +28,15 @@ pub(super) enum CpuCgroup {
 }
 
 /// Cgroup that may have a memory limit.
-pub(super) enum MemoryCgroup {
+pub(crate) enum MemoryCgroup {
     V2 { max: OpenFile, current: OpenFile, stat: OpenFile },
     V1 { limit: OpenFile, usage: OpenFile, stat: OpenFile },
 }
 
 impl CpuCgroup {
-    pub(super) fn limit(&mut self) -> Option<CpuLimit> {
+    pub(crate) fn limit(&mut self) -> Option<CpuLimit> {
         let (quota, period) = match self {
-            CpuCgroup::V2 { max, .. } => cpu_max(max.read_prefix(&mut [0; 64])?)?,
+            CpuCgroup::V2 { max, .. } => parse_cpu_max(max.read_prefix(&mut [0; 64])?)?,
             // Without a limit, the quota is −1, which does not parse.
             CpuCgroup::V1 { quota, period, .. } => (number(quota)?, number(period)?),
         };
@@ -44,13 +46,10 @@ impl CpuCgroup {
     }
 
     /// Returns the CPU time used: total, user and system, ns.
-    pub(super) fn used(&mut self) -> Option<[u64; 3]> {
+    pub(crate) fn used(&mut self) -> Option<[u64; 3]> {
         match self {
             CpuCgroup::V2 { stat, .. } => {
-                let mut buffer = [0; STAT_BYTES_MAX];
-                let text = stat.read_prefix(&mut buffer)?;
-                let of = |name| field(text, name)?.checked_mul(1000);
-                Some([of("usage_usec")?, of("user_usec")?, of("system_usec")?])
+                parse_cpu_stat(stat.read_prefix(&mut [0; STAT_BYTES_MAX])?)
             }
             CpuCgroup::V1 { total, user, system, .. } => {
                 Some([number(total)?, number(user)?, number(system)?])
@@ -60,14 +59,14 @@ impl CpuCgroup {
 }
 
 impl MemoryCgroup {
-    pub(super) fn limit(&mut self) -> Option<u64> {
+    pub(crate) fn limit(&mut self) -> Option<u64> {
         match self {
             MemoryCgroup::V2 { max: limit, .. } | MemoryCgroup::V1 { limit, .. } => number(limit),
         }
     }
 
     /// Returns the bytes in use, without inactive file cache, which the kernel reclaims first.
-    pub(super) fn used(&mut self) -> Option<u64> {
+    pub(crate) fn used(&mut self) -> Option<u64> {
         let (usage, stat, name) = match self {
             MemoryCgroup::V2 { current, stat, .. } => (current, stat, "inactive_file"),
             MemoryCgroup::V1 { usage, stat, .. } => (usage, stat, "total_inactive_file"),
@@ -80,9 +79,15 @@ impl MemoryCgroup {
 }
 
 /// Parses `150000 100000`. `None` for `max 100000`, which means no limit.
-fn cpu_max(text: &str) -> Option<(u64, u64)> {
+pub(super) fn parse_cpu_max(text: &str) -> Option<(u64, u64)> {
     let mut words = text.split_ascii_whitespace().map(|word| word.parse().ok());
     Some((words.next()??, words.next()??))
+}
+
+/// Parses the `cpu.stat` of cgroup v2: total, user and system time, ns.
+pub(super) fn parse_cpu_stat(text: &str) -> Option<[u64; 3]> {
+    let ns = |name| field(text, name)?.checked_mul(1000);
+    Some([ns("usage_usec")?, ns("user_usec")?, ns("system_usec")?])
 }
 
 /// Reads a file that contains a number.
@@ -96,7 +101,7 @@ fn field(text: &str, name: &str) -> Option<u64> {
     whole_lines.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
 }
 
-pub(super) fn cpu_cgroups(root: &Path) -> Vec<CpuCgroup> {
+pub(crate) fn cpu_cgroups(root: &Root) -> Vec<CpuCgroup> {
     let file = |folder: &Path, name| OpenFile::new(folder.join(name));
     match hierarchy(root, "cpu") {
         Hierarchy::V2(folders) => folders
@@ -117,7 +122,7 @@ pub(super) fn cpu_cgroups(root: &Path) -> Vec<CpuCgroup> {
     }
 }
 
-pub(super) fn memory_cgroups(root: &Path) -> Vec<MemoryCgroup> {
+pub(crate) fn memory_cgroups(root: &Root) -> Vec<MemoryCgroup> {
     let file = |folder: &Path, name| OpenFile::new(folder.join(name));
     match hierarchy(root, "memory") {
         Hierarchy::V2(folders) => folders
@@ -146,7 +151,7 @@ enum Hierarchy {
 }
 
 /// Returns the hierarchy of a controller. A machine may use v1 and v2 for different controllers.
-fn hierarchy(root: &Path, controller: &str) -> Hierarchy {
+fn hierarchy(root: &Root, controller: &str) -> Hierarchy {
     let list = read_cgroup_list(root).unwrap_or_default();
     if let Some(path) = cgroup_path(&list, controller) {
         return Hierarchy::V1(cgroup_folders(root, path, |mount| {
@@ -157,15 +162,15 @@ fn hierarchy(root: &Path, controller: &str) -> Hierarchy {
     Hierarchy::V2(cgroup_folders(root, path, |mount| mount.kind == "cgroup2"))
 }
 
-fn read_cgroup_list(root: &Path) -> Option<String> {
+fn read_cgroup_list(root: &Root) -> Option<String> {
     let mut list = String::new();
-    let file = File::open(root.join("proc/1/cgroup")).ok()?;
+    let file = File::open(root.path("proc/1/cgroup")).ok()?;
     file.take(LIST_MAX).read_to_string(&mut list).ok()?;
     Some(list)
 }
 
 /// Parses `4:cpu,cpuacct:/docker/12ab`, or in cgroup v2 `0::/docker/12ab`.
-pub(super) fn cgroup_path<'a>(list: &'a str, controller: &str) -> Option<&'a str> {
+pub(crate) fn cgroup_path<'a>(list: &'a str, controller: &str) -> Option<&'a str> {
     list.lines().find_map(|line| {
         let mut parts = line.splitn(3, ':');
         let (_, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);
@@ -174,23 +179,18 @@ pub(super) fn cgroup_path<'a>(list: &'a str, controller: &str) -> Option<&'a str
 }
 
 /// Returns the folders of a cgroup and its ancestors, in the mounted hierarchy.
-fn cgroup_folders(root: &Path, path: &str, is_match: impl Fn(&Mount) -> bool) -> Vec<PathBuf> {
+fn cgroup_folders(root: &Root, path: &str, is_match: impl Fn(&Mount) -> bool) -> Vec<PathBuf> {
     // Process 1 is outside of our container, as with `--pid=host`: its cgroup is the machine's.
     if path.starts_with("/..") {
         return Vec::new();
     }
     // systemd moves itself into a cgroup of its own.
     let path = path.strip_suffix("/init.scope").unwrap_or(path);
-    let mut found = None;
-    let mounts = root.join("proc/self/mountinfo");
-    MountsFile::of(&mounts.to_string_lossy()).for_each(|mount| {
-        if found.is_none() && is_match(&mount) {
-            let rest = path_below(path, &Mount::unescape(mount.root)).to_owned();
-            found = Some((Mount::unescape(mount.point).into_owned(), rest));
-        }
+    let found = MountsFile::new(root).find_map(|mount| {
+        let rest = || path_below(path, &Mount::unescape(mount.root)).to_owned();
+        is_match(&mount).then(|| (root.path(&Mount::unescape(mount.point)), rest()))
     });
-    let Some((point, rest)) = found else { return Vec::new() };
-    let top = root.join(point.trim_start_matches('/'));
+    let Some((top, rest)) = found else { return Vec::new() };
     let innermost = top.join(rest.trim_start_matches('/'));
     // A path with `..` leads out of the mounted hierarchy.
     if rest.split('/').any(|part| part == "..") {
