@@ -245,9 +245,15 @@ impl MachineFacts {
     /// Returns the facts of the machine that this program runs on.
     #[must_use]
     pub fn of_this_machine() -> MachineFacts {
+        MachineFacts::at_root(&Root::of_this_machine())
+    }
+
+    /// Returns the facts of the machine whose kernel files are below `root`. sysinfo still reads
+    /// this machine.
+    pub(crate) fn at_root(root: &Root) -> MachineFacts {
         let host = System::host_name().ok().filter(|name| !name.is_empty());
         let cores = std::thread::available_parallelism().ok();
-        let mut limits = ContainerLimits::new(&Root::of_this_machine());
+        let mut limits = ContainerLimits::new(root);
         limits.refresh(Instant::now());
         let memory_limit = limits.memory_limit();
         MachineFacts {

@@ -1,6 +1,7 @@
 //! Files of another machine for tests, and properties that all parsers share.
 
 use std::fs;
+use std::path::Path;
 
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -26,6 +27,19 @@ impl TestRoot {
         root
     }
 
+    /// Returns a root with the files of a folder in `agent/tests/fixtures`.
+    pub(crate) fn fixture(name: &str) -> TestRoot {
+        let root = TestRoot::new();
+        root.overlay(name);
+        root
+    }
+
+    /// Adds and replaces files by those of a folder in `agent/tests/fixtures`.
+    pub(crate) fn overlay(&self, name: &str) {
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+        copy_tree(&fixtures.join(name), self.0.path());
+    }
+
     pub(crate) fn root(&self) -> Root {
         Root::at(self.0.path())
     }
@@ -44,6 +58,22 @@ impl TestRoot {
     /// Removes a folder, as the kernel does if a core goes offline.
     pub(crate) fn remove_folder(&self, path: &str) {
         fs::remove_dir_all(self.root().path(path)).unwrap();
+    }
+}
+
+fn copy_tree(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() {
+            copy_tree(&entry.path(), &to);
+        } else if kind.is_symlink() {
+            std::os::unix::fs::symlink(fs::read_link(entry.path()).unwrap(), to).unwrap();
+        } else {
+            fs::write(to, fs::read(entry.path()).unwrap()).unwrap();
+        }
     }
 }
 

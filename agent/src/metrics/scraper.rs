@@ -59,15 +59,15 @@ impl Scraper {
             // Whoever waited too long for the one before is gone.
             if !answer.is_closed() {
                 // An error means the same.
-                let _ = answer.send(self.cached_page().text(form));
+                let _ = answer.send(self.page(form));
             }
         }
     }
 
-    fn cached_page(&mut self) -> &mut CachedPage {
+    pub(super) fn page(&mut self, format: ExpositionFormat) -> Bytes {
         let page = self.page.take().filter(|page| page.read_at.elapsed() < CACHE_AGE_MAX);
         let page = page.unwrap_or_else(|| self.read());
-        self.page.insert(page)
+        self.page.insert(page).text(format)
     }
 
     fn read(&mut self) -> CachedPage {
