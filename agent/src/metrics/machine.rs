@@ -102,7 +102,19 @@ impl Collector for CollectorStatus {
 
 #[cfg(test)]
 mod tests {
+    use prometheus_client::encoding::prometheus_text;
+
     use super::*;
+
+    /// Returns the samples of a collector, a line each. `None` if nothing can be read.
+    pub(super) fn samples(collector: &mut dyn MetricCollector) -> Option<String> {
+        let mut registry = Registry::default();
+        registry.register_collector(collector.read()?);
+        let mut text = String::new();
+        prometheus_text::encode(&mut text, &registry).unwrap();
+        let samples = text.lines().filter(|line| !line.starts_with('#'));
+        Some(samples.map(|line| line.to_owned() + "\n").collect())
+    }
 
     /// The collectors that are read when these groups are collected.
     fn check(collect: &str, expected: &str) {
@@ -126,7 +138,7 @@ mod tests {
         let mut registry = Registry::default();
         MachineMetrics::new(&Root::of_this_machine(), &GroupSet::all()).read(&mut registry);
         let (mut classic, mut open) = (String::new(), String::new());
-        prometheus_client::encoding::prometheus_text::encode(&mut classic, &registry).unwrap();
+        prometheus_text::encode(&mut classic, &registry).unwrap();
         prometheus_client::encoding::text::encode(&mut open, &registry).unwrap();
         let samples = |text: &str| -> Vec<String> {
             text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()

@@ -156,9 +156,27 @@ impl Collector for CpuSnapshot {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::tests::TestRoot;
+    use crate::metrics::machine::tests::samples;
 
     fn times(idle: u64, iowait: u64) -> CpuTimes {
         CpuTimes { idle, iowait, ..CpuTimes::default() }
+    }
+
+    #[test]
+    fn a_counter_does_not_go_back_from_one_scrape_to_the_next() {
+        let files = TestRoot::with(&[("proc/stat", "cpu0 0 0 0 1000 50\nctxt 5\n")]);
+        let mut collector = CpuCollector::new(&files.root());
+        let mut idle_and_iowait = || {
+            let samples = samples(&mut collector).unwrap();
+            let values = samples.lines().take(2).map(|line| line.rsplit(' ').next().unwrap());
+            values.collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(idle_and_iowait(), "10.0 0.5");
+        files.write("proc/stat", "cpu0 0 0 0 1100 45\n");
+        assert_eq!(idle_and_iowait(), "11.0 0.5");
+        files.write("proc/stat", "cpu0 0 0 0 7 1\n");
+        assert_eq!(idle_and_iowait(), "0.07 0.01");
     }
 
     #[test]

@@ -105,3 +105,60 @@ impl Collector for FilesystemSnapshot {
         families.gauge("node_filesystem_device_error", help, errors)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::tests::TestRoot;
+    use crate::metrics::machine::tests::samples;
+
+    /// Returns the device errors and read-only flags of mounts: one line for each file system.
+    fn check(mounts: &str, expected: &[&str]) {
+        let files = TestRoot::with(&[("proc/self/mountinfo", mounts), ("srv/here", "")]);
+        let samples = samples(&mut FilesystemCollector::new(&files.root())).unwrap();
+        let flags = samples.lines().filter_map(|line| {
+            let line = line.strip_prefix("node_filesystem_")?;
+            (line.starts_with("readonly") || line.starts_with("device_error")).then_some(line)
+        });
+        assert_eq!(flags.collect::<Vec<_>>(), expected);
+        assert_eq!(samples.contains("node_filesystem_size_bytes{"), mounts.contains("/srv "));
+    }
+
+    #[test]
+    fn each_local_filesystem_is_exported_once() {
+        let labels = r#"{device="/dev/sda1",fstype="ext4",mountpoint="/srv"}"#;
+        check(
+            "27 1 8:1 / /srv rw - ext4 /dev/sda1 rw\n28 1 8:1 / /srv rw - ext4 /dev/sda1 rw\n\
+             29 1 0:9 / /proc rw - proc proc rw\n30 1 0:8 / /far rw - nfs4 files:/far rw\n",
+            &[&format!("readonly{labels} 0.0"), &format!("device_error{labels} 0.0")],
+        );
+        check("29 1 0:9 / /proc rw - proc proc rw\n", &[]);
+    }
+
+    #[test]
+    fn a_filesystem_without_sizes_is_an_error_and_may_be_read_only() {
+        for (mount, superblock) in [("ro,relatime", "rw"), ("rw", "rw,ro")] {
+            let labels = r#"{device="/dev/my disk",fstype="xfs",mountpoint="/none"}"#;
+            check(
+                &format!("27 1 8:1 / /none {mount} - xfs /dev/my\\040disk {superblock}\n"),
+                &[&format!("readonly{labels} 1.0"), &format!("device_error{labels} 1.0")],
+            );
+        }
+    }
+
+    #[test]
+    fn without_mounts_there_is_nothing_to_export() {
+        let files = TestRoot::with(&[("proc/self/mountinfo", "what is this\n")]);
+        assert_eq!(samples(&mut FilesystemCollector::new(&files.root())), None);
+    }
+
+    #[test]
+    fn mounts_of_the_whole_system_come_first() {
+        let files = TestRoot::with(&[
+            ("proc/self/mountinfo", "27 1 8:1 / /mine rw - ext4 /dev/sda1 rw\n"),
+            ("proc/1/mountinfo", "27 1 8:1 / /all rw - ext4 /dev/sda1 rw\n"),
+        ]);
+        let samples = samples(&mut FilesystemCollector::new(&files.root())).unwrap();
+        assert!(samples.contains("/all") && !samples.contains("/mine"), "{samples}");
+    }
+}

@@ -52,3 +52,29 @@ impl Collector for CpufreqSnapshot {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::tests::TestRoot;
+    use crate::metrics::machine::tests::samples;
+
+    #[test]
+    fn frequencies_are_exported_in_hertz_where_they_are_known() {
+        let folder = "sys/devices/system/cpu";
+        let files = TestRoot::with(&[
+            (&format!("{folder}/cpu0/cpufreq/scaling_cur_freq"), "800000\n"),
+            (&format!("{folder}/cpu0/cpufreq/scaling_max_freq"), "3600000\n"),
+            (&format!("{folder}/cpu1/cpufreq/scaling_max_freq"), "3600000\n"),
+        ]);
+        let expected = "node_cpu_scaling_frequency_hertz{cpu=\"0\"} 800000000.0\n\
+                        node_cpu_scaling_frequency_max_hertz{cpu=\"0\"} 3600000000.0\n";
+        assert_eq!(samples(&mut CpufreqCollector(files.root())).as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn a_machine_without_frequencies_is_no_failure() {
+        let files = TestRoot::new();
+        assert_eq!(samples(&mut CpufreqCollector(files.root())).as_deref(), Some(""));
+    }
+}
