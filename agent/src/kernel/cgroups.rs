@@ -24,13 +24,16 @@ pub(crate) enum CpuCgroup {
     /// cgroup v2: one hierarchy for all controllers.
     V2 { max: OpenFile, stat: OpenFile },
     /// cgroup v1: one hierarchy for the limit, and one for the counters.
-    V1 { quota: OpenFile, period: OpenFile, total: OpenFile, user: OpenFile, system: OpenFile },
+    V1 { quota: OpenFile, period: OpenFile, used: [OpenFile; 3] },
 }
 
 /// Cgroup that may have a memory limit.
-pub(crate) enum MemoryCgroup {
-    V2 { max: OpenFile, current: OpenFile, stat: OpenFile },
-    V1 { limit: OpenFile, usage: OpenFile, stat: OpenFile },
+pub(crate) struct MemoryCgroup {
+    limit: OpenFile,
+    usage: OpenFile,
+    stat: OpenFile,
+    /// Name of the field of `stat` with the inactive file cache.
+    inactive_file: &'static str,
 }
 
 impl CpuCgroup {
@@ -51,7 +54,7 @@ impl CpuCgroup {
             CpuCgroup::V2 { stat, .. } => {
                 parse_cpu_stat(stat.read_prefix(&mut [0; STAT_BYTES_MAX])?)
             }
-            CpuCgroup::V1 { total, user, system, .. } => {
+            CpuCgroup::V1 { used: [total, user, system], .. } => {
                 Some([number(total)?, number(user)?, number(system)?])
             }
         }
@@ -60,21 +63,15 @@ impl CpuCgroup {
 
 impl MemoryCgroup {
     pub(crate) fn limit(&mut self) -> Option<u64> {
-        match self {
-            MemoryCgroup::V2 { max: limit, .. } | MemoryCgroup::V1 { limit, .. } => number(limit),
-        }
+        number(&mut self.limit)
     }
 
     /// Returns the bytes in use, without inactive file cache, which the kernel reclaims first.
     pub(crate) fn used(&mut self) -> Option<u64> {
-        let (usage, stat, name) = match self {
-            MemoryCgroup::V2 { current, stat, .. } => (current, stat, "inactive_file"),
-            MemoryCgroup::V1 { usage, stat, .. } => (usage, stat, "total_inactive_file"),
-        };
-        let used = number(usage)?;
+        let used = number(&mut self.usage)?;
         let mut buffer = [0; STAT_BYTES_MAX];
-        let text = stat.read_prefix(&mut buffer).unwrap_or_default();
-        Some(used.saturating_sub(field(text, name).unwrap_or_default()))
+        let text = self.stat.read_prefix(&mut buffer).unwrap_or_default();
+        Some(used.saturating_sub(parse_field(text, self.inactive_file).unwrap_or_default()))
     }
 }
 
@@ -86,7 +83,7 @@ pub(super) fn parse_cpu_max(text: &str) -> Option<(u64, u64)> {
 
 /// Parses the `cpu.stat` of cgroup v2: total, user and system time, ns.
 pub(super) fn parse_cpu_stat(text: &str) -> Option<[u64; 3]> {
-    let ns = |name| field(text, name)?.checked_mul(1000);
+    let ns = |name| parse_field(text, name)?.checked_mul(1000);
     Some([ns("usage_usec")?, ns("user_usec")?, ns("system_usec")?])
 }
 
@@ -96,7 +93,7 @@ fn number(file: &mut OpenFile) -> Option<u64> {
 }
 
 /// Returns the number in the line that starts with `name`. A cut-off last line is ignored.
-fn field(text: &str, name: &str) -> Option<u64> {
+pub(super) fn parse_field(text: &str, name: &str) -> Option<u64> {
     let (whole_lines, _) = text.rsplit_once('\n')?;
     whole_lines.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
 }
@@ -113,9 +110,8 @@ pub(crate) fn cpu_cgroups(root: &Root) -> Vec<CpuCgroup> {
             let group = |(bounds, counts): (&PathBuf, &PathBuf)| CpuCgroup::V1 {
                 quota: file(bounds, "cpu.cfs_quota_us"),
                 period: file(bounds, "cpu.cfs_period_us"),
-                total: file(counts, "cpuacct.usage"),
-                user: file(counts, "cpuacct.usage_user"),
-                system: file(counts, "cpuacct.usage_sys"),
+                used: ["cpuacct.usage", "cpuacct.usage_user", "cpuacct.usage_sys"]
+                    .map(|name| file(counts, name)),
             };
             folders.iter().zip(&counting).map(group).collect()
         }
@@ -123,25 +119,19 @@ pub(crate) fn cpu_cgroups(root: &Root) -> Vec<CpuCgroup> {
 }
 
 pub(crate) fn memory_cgroups(root: &Root) -> Vec<MemoryCgroup> {
-    let file = |folder: &Path, name| OpenFile::new(folder.join(name));
-    match hierarchy(root, "memory") {
-        Hierarchy::V2(folders) => folders
-            .iter()
-            .map(|it| MemoryCgroup::V2 {
-                max: file(it, "memory.max"),
-                current: file(it, "memory.current"),
-                stat: file(it, "memory.stat"),
-            })
-            .collect(),
-        Hierarchy::V1(folders) => folders
-            .iter()
-            .map(|it| MemoryCgroup::V1 {
-                limit: file(it, "memory.limit_in_bytes"),
-                usage: file(it, "memory.usage_in_bytes"),
-                stat: file(it, "memory.stat"),
-            })
-            .collect(),
-    }
+    let (folders, limit, usage, inactive_file) = match hierarchy(root, "memory") {
+        Hierarchy::V2(folders) => (folders, "memory.max", "memory.current", "inactive_file"),
+        Hierarchy::V1(folders) => {
+            let usage = "memory.usage_in_bytes";
+            (folders, "memory.limit_in_bytes", usage, "total_inactive_file")
+        }
+    };
+    let group = |folder: &PathBuf| {
+        let [limit, usage, stat] =
+            [limit, usage, "memory.stat"].map(|name| OpenFile::new(folder.join(name)));
+        MemoryCgroup { limit, usage, stat, inactive_file }
+    };
+    folders.iter().map(group).collect()
 }
 
 /// Folders of the cgroups of process 1, from the innermost outwards.

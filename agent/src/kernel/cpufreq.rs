@@ -53,11 +53,11 @@ pub(crate) fn core_frequencies(root: &Root, count_max: usize) -> Vec<CoreFrequen
 pub(crate) struct FrequencyFiles {
     /// Parent folder of all cores.
     cpus: OsString,
-    owner: Owner,
-    /// Numbers of the cores or groups, in ascending order.
+    /// Paths and numbers of the folders, in ascending order.
+    paths: PathPattern,
+    numbers: Vec<u32>,
+    /// Result of the search. The buffer is reused.
     found: Vec<u32>,
-    /// Result of the previous search. The buffer is reused.
-    previous: Vec<u32>,
     /// Buffer for paths.
     path: OsString,
     files: Vec<FrequencyFile>,
@@ -71,23 +71,28 @@ struct FrequencyFile {
     cpuinfo_cur_freq: OpenFile,
 }
 
-/// Owner of a frequency.
+/// Paths of the folders with frequency files, below the folder of all cores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Owner {
-    /// Group of cores.
-    Policy,
-    /// Single core.
-    Core,
+struct PathPattern {
+    parent: &'static str,
+    /// Parts of the path before and after the number of the core or group.
+    around: [&'static str; 2],
 }
+
+/// Folders of groups of cores.
+const POLICIES: PathPattern = PathPattern { parent: "/cpufreq", around: ["policy", ""] };
+
+/// Folders of single cores.
+const CORES: PathPattern = PathPattern { parent: "", around: ["cpu", "/cpufreq"] };
 
 impl FrequencyFiles {
     /// Returns no files: they are found by [`rescan`](FrequencyFiles::rescan).
     pub(crate) fn new(root: &Root) -> FrequencyFiles {
         FrequencyFiles {
             cpus: root.path(CPU_FOLDER).into_os_string(),
-            owner: Owner::Policy,
+            paths: POLICIES,
+            numbers: Vec::new(),
             found: Vec::new(),
-            previous: Vec::new(),
             path: OsString::new(),
             files: Vec::new(),
         }
@@ -95,35 +100,34 @@ impl FrequencyFiles {
 
     /// Searches for cores. Open files stay open if the folders are unchanged.
     pub(crate) fn rescan(&mut self) {
-        std::mem::swap(&mut self.found, &mut self.previous);
-        let owner = self.owner;
-        self.scan(Owner::Policy);
-        if self.found.is_empty() {
-            self.scan(Owner::Core);
+        self.scan(POLICIES);
+        let paths = if self.found.is_empty() { CORES } else { POLICIES };
+        if paths == CORES {
+            self.scan(CORES);
         }
-        if (owner, &self.previous) != (self.owner, &self.found) {
-            let folders = self.found.iter().map(|number| {
-                self.owner.write_folder(&mut self.path, &self.cpus, *number);
+        if (paths, &self.found) != (self.paths, &self.numbers) {
+            self.paths = paths;
+            self.numbers.clone_from(&self.found);
+            let folders = self.numbers.iter().map(|number| {
+                paths.write(&mut self.path, &self.cpus, *number);
                 FrequencyFile::new(Path::new(&self.path))
             });
             self.files = folders.collect();
         }
     }
 
-    fn scan(&mut self, owner: Owner) {
+    fn scan(&mut self, paths: PathPattern) {
         let FrequencyFiles { cpus, found, path, .. } = self;
-        self.owner = owner;
         found.clear();
         path.clear();
         path.push(&*cpus);
-        path.push(owner.parent());
-        for_each_numbered(Path::new(path), owner.prefix(), |number| found.push(number));
-        if owner == Owner::Core {
-            found.retain(|number| {
-                owner.write_folder(path, cpus, *number);
-                access(&*path, Access::EXISTS).is_ok()
-            });
-        }
+        path.push(paths.parent);
+        let prefix = paths.around[0].as_bytes();
+        for_each_numbered(Path::new(path), prefix, |number| found.push(number));
+        found.retain(|number| {
+            paths.write(path, cpus, *number);
+            access(&*path, Access::EXISTS).is_ok()
+        });
         found.sort_unstable();
     }
 
@@ -136,9 +140,9 @@ impl FrequencyFiles {
 
 impl FrequencyFile {
     fn new(folder: &Path) -> FrequencyFile {
-        let [scaling_cur_freq, cpuinfo_cur_freq] =
-            ["scaling_cur_freq", "cpuinfo_cur_freq"].map(|name| OpenFile::new(folder.join(name)));
-        FrequencyFile { scaling_cur_freq, cpuinfo_cur_freq }
+        let file = |name| OpenFile::new(folder.join(name));
+        let (scaling, measured) = (file("scaling_cur_freq"), file("cpuinfo_cur_freq"));
+        FrequencyFile { scaling_cur_freq: scaling, cpuinfo_cur_freq: measured }
     }
 
     fn khz(&mut self) -> Option<u64> {
@@ -146,32 +150,14 @@ impl FrequencyFile {
     }
 }
 
-impl Owner {
-    /// Returns the parent of the folders, relative to the folder of all cores.
-    fn parent(self) -> &'static str {
-        match self {
-            Owner::Policy => "/cpufreq",
-            Owner::Core => "",
-        }
-    }
-
-    /// Returns the part of the folder name before the number.
-    fn prefix(self) -> &'static [u8] {
-        match self {
-            Owner::Policy => b"policy",
-            Owner::Core => b"cpu",
-        }
-    }
-
+impl PathPattern {
     /// Writes the path of the folder with this number to `path`.
-    fn write_folder(self, path: &mut OsString, cpus: &OsStr, number: u32) {
+    fn write(self, path: &mut OsString, cpus: &OsStr, number: u32) {
+        let PathPattern { parent, around: [before, after] } = self;
         path.clear();
         path.push(cpus);
         // Writing to memory cannot fail.
-        let _ = match self {
-            Owner::Policy => write!(path, "/cpufreq/policy{number}"),
-            Owner::Core => write!(path, "/cpu{number}/cpufreq"),
-        };
+        let _ = write!(path, "{parent}/{before}{number}{after}");
     }
 }
 

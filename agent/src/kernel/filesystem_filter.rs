@@ -9,8 +9,9 @@ pub(crate) fn is_local_filesystem(point: &str, kind: &str) -> bool {
     let is_inside = |folder: &str| point.strip_prefix(folder).is_some_and(|rest| !rest.is_empty());
     let is_technical = EXCLUDED_FOLDERS.into_iter().any(is_below);
     let is_of_containers = EXCLUDED_PARENTS.into_iter().any(is_inside);
-    let is_remote = REMOTE_KINDS.contains(&kind) || kind.starts_with("fuse.");
-    !(is_technical || is_of_containers || is_remote || EXCLUDED_KINDS.contains(&kind))
+    let is_listed = |kinds: &str| kinds.split(' ').any(|listed| listed == kind);
+    let is_remote = is_listed(REMOTE_KINDS) || kind.starts_with("fuse.");
+    !(is_technical || is_of_containers || is_remote || is_listed(EXCLUDED_KINDS))
 }
 
 const EXCLUDED_FOLDERS: [&str; 3] = ["/dev", "/proc", "/sys"];
@@ -18,52 +19,12 @@ const EXCLUDED_FOLDERS: [&str; 3] = ["/dev", "/proc", "/sys"];
 const EXCLUDED_PARENTS: [&str; 3] =
     ["/run/credentials/", "/var/lib/docker/", "/var/lib/containers/storage/"];
 
-const EXCLUDED_KINDS: [&str; 25] = [
-    "autofs",
-    "binfmt_misc",
-    "bpf",
-    "cgroup",
-    "cgroup2",
-    "configfs",
-    "debugfs",
-    "devpts",
-    "devtmpfs",
-    "erofs",
-    "fusectl",
-    "hugetlbfs",
-    "iso9660",
-    "mqueue",
-    "nsfs",
-    "overlay",
-    "proc",
-    "procfs",
-    "pstore",
-    "rpc_pipefs",
-    "securityfs",
-    "selinuxfs",
-    "squashfs",
-    "sysfs",
-    "tracefs",
-];
+const EXCLUDED_KINDS: &str = "autofs binfmt_misc bpf cgroup cgroup2 configfs debugfs devpts \
+    devtmpfs erofs fusectl hugetlbfs iso9660 mqueue nsfs overlay proc procfs pstore rpc_pipefs \
+    securityfs selinuxfs squashfs sysfs tracefs";
 
-const REMOTE_KINDS: [&str; 16] = [
-    "9p",
-    "afs",
-    "beegfs",
-    "ceph",
-    "cifs",
-    "coda",
-    "fuse",
-    "gfs2",
-    "glusterfs",
-    "gpfs",
-    "lustre",
-    "ncpfs",
-    "nfs",
-    "nfs4",
-    "smb3",
-    "smbfs",
-];
+const REMOTE_KINDS: &str =
+    "9p afs beegfs ceph cifs coda fuse gfs2 glusterfs gpfs lustre ncpfs nfs nfs4 smb3 smbfs";
 
 #[cfg(test)]
 mod tests {

@@ -1,8 +1,8 @@
 //! `/proc/pressure/`: time that tasks waited for a busy resource.
 
+use super::number;
 use super::open_file::OpenFile;
 use super::root::Root;
-use super::{number, words};
 
 /// Reader of `cpu`, `memory` or `io` in `/proc/pressure/`.
 #[derive(Debug)]
@@ -37,18 +37,18 @@ impl PressureFile {
 
     /// Returns `None` if the kernel does not support or has disabled pressure.
     pub(crate) fn read(&mut self) -> Option<Stalls> {
-        Stalls::parse(self.0.read_prefix(&mut [0; TEXT_BYTES])?.as_bytes())
+        Stalls::parse(self.0.read_prefix(&mut [0; TEXT_BYTES])?)
     }
 }
 
 impl Stalls {
-    pub(crate) fn parse(text: &[u8]) -> Option<Stalls> {
+    pub(crate) fn parse(text: &str) -> Option<Stalls> {
         let mut stalls = Stalls::default();
-        for line in text.split(|byte| *byte == b'\n') {
-            let mut words = words(line);
+        for line in text.lines() {
+            let mut words = line.split_ascii_whitespace();
             match words.next() {
-                Some(b"some") => stalls.some = Stall::parse(words),
-                Some(b"full") => stalls.full = Stall::parse(words),
+                Some("some") => stalls.some = Stall::parse(words),
+                Some("full") => stalls.full = Stall::parse(words),
                 _ => {}
             }
         }
@@ -58,14 +58,13 @@ impl Stalls {
 
 impl Stall {
     /// Parses `avg10=0.12 avg60=0.34 avg300=0.56 total=789`.
-    fn parse<'a>(words: impl Iterator<Item = &'a [u8]>) -> Option<Stall> {
+    fn parse<'a>(words: impl Iterator<Item = &'a str>) -> Option<Stall> {
         let (mut avg10, mut total_us) = (None, None);
-        for word in words {
-            if let Some(percent) = word.strip_prefix(b"avg10=") {
-                let percent: f64 = std::str::from_utf8(percent).ok()?.parse().ok()?;
-                avg10 = Some(percent).filter(|percent| (0.0..=100.0).contains(percent));
-            } else if let Some(total) = word.strip_prefix(b"total=") {
-                total_us = number(total);
+        for (name, value) in words.filter_map(|word| word.split_once('=')) {
+            match name {
+                "avg10" => avg10 = value.parse().ok().filter(|it| (0.0..=100.0).contains(it)),
+                "total" => total_us = number(value.as_bytes()),
+                _ => {}
             }
         }
         Some(Stall { avg10: avg10?, total_us: total_us? })
@@ -82,8 +81,8 @@ mod tests {
         let full = "full avg10=100.00 avg60=0.00 avg300=0.00 total=0\n";
         let stall = |avg10, total_us| Some(Stall { avg10, total_us });
         let both = Stalls { some: stall(1.5, 789), full: stall(100.0, 0) };
-        assert_eq!(Stalls::parse(format!("{some}{full}").as_bytes()), Some(both));
-        assert_eq!(Stalls::parse(some.as_bytes()), Some(Stalls { full: None, ..both }));
+        assert_eq!(Stalls::parse(&format!("{some}{full}")), Some(both));
+        assert_eq!(Stalls::parse(some), Some(Stalls { full: None, ..both }));
     }
 
     #[test]
@@ -102,7 +101,7 @@ mod tests {
             "most avg10=1 total=5",
             "\u{0}\u{0}",
         ] {
-            assert_eq!(Stalls::parse(wrong.as_bytes()), None, "{wrong:?}");
+            assert_eq!(Stalls::parse(wrong), None, "{wrong:?}");
         }
     }
 }

@@ -91,7 +91,7 @@ proptest! {
         let _ = (meminfo::Amount::parse(&line), vmstat::PageCount::parse(&line));
         let _ = (mounts::Mount::parse(&line), mounts::Mount::unescape(&text));
         let _ = (stat::StatLine::parse(&line), cpuinfo::CoreMhz::parse(&line));
-        let _ = (loadavg::LoadAverages::parse(&line), pressure::Stalls::parse(&line));
+        let _ = (loadavg::parse(&text), pressure::Stalls::parse(&text));
         let _ = (own_process::parse_statm(&text), own_process::parse_start(&text));
         let _ = (cgroups::parse_cpu_max(&text), cgroups::parse_cpu_stat(&text));
         let _ = (cgroups::cgroup_path(&text, "cpu"), core_lists::parse_count(&text));

@@ -28,7 +28,7 @@ impl MetricCollector for LoadavgCollector {
     }
 
     fn read(&mut self) -> Option<Box<dyn Collector>> {
-        Some(Box::new(LoadavgSnapshot(self.0.read()?.averages)))
+        Some(Box::new(LoadavgSnapshot(self.0.read()?)))
     }
 }
 
