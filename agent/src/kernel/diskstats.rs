@@ -9,8 +9,6 @@ pub(crate) type DiskstatsFile = RecordFile<DiskStats<'static>>;
 /// Counters of a block device or partition since it appeared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct DiskStats<'a> {
-    pub(crate) major: u32,
-    pub(crate) minor: u32,
     pub(crate) name: &'a str,
     pub(crate) read: Transfers,
     pub(crate) written: Transfers,
@@ -55,7 +53,7 @@ impl Record for DiskStats<'static> {
     /// Parses ` 254       0 vda 99615 27188 14462498 64450 145132 415238 157672912 1089561 0 …`.
     fn parse(line: &[u8]) -> Option<DiskStats<'_>> {
         let mut words = words(line);
-        let (major, minor) = (number(words.next()?)?, number(words.next()?)?);
+        let (_major, _minor) = (number(words.next()?)?, number(words.next()?)?);
         let name = std::str::from_utf8(words.next()?).ok()?;
         let mut next = || number(words.next()?);
         let transfers = |next: &mut dyn FnMut() -> Option<u64>| {
@@ -64,21 +62,9 @@ impl Record for DiskStats<'static> {
         };
         let (read, written) = (transfers(&mut next)?, transfers(&mut next)?);
         let (in_flight, busy_ms, weighted_ms) = (next()?, next()?, next()?);
-        let (major, minor) = (major.try_into().ok()?, minor.try_into().ok()?);
         let discarded = transfers(&mut next);
         let flushed = next().zip(next());
-        Some(DiskStats {
-            major,
-            minor,
-            name,
-            read,
-            written,
-            in_flight,
-            busy_ms,
-            weighted_ms,
-            discarded,
-            flushed,
-        })
+        Some(DiskStats { name, read, written, in_flight, busy_ms, weighted_ms, discarded, flushed })
     }
 }
 
@@ -95,10 +81,8 @@ mod tests {
         let mut found = Vec::new();
         let found_any = DiskstatsFile::new(&files.root()).for_each(|disk| {
             found.push(format!(
-                "{} {}:{} {} {} {} {} {}",
+                "{} {} {} {} {} {}",
                 disk.name,
-                disk.major,
-                disk.minor,
                 disk.read.bytes(),
                 disk.written.bytes(),
                 disk.in_flight,
@@ -107,7 +91,7 @@ mod tests {
             ));
         });
         assert!(found_any);
-        assert_eq!(found, ["vda 254:0 1536 3584 9 10 11", "sdb1 8:17 1024 2048 0 0 0"]);
+        assert_eq!(found, ["vda 1536 3584 9 10 11", "sdb1 1024 2048 0 0 0"]);
         assert!(!DiskstatsFile::new(&TestRoot::new().root()).for_each(|_| {}));
     }
 
@@ -120,7 +104,6 @@ mod tests {
             "254 0 vda 1 2 3 4 5 6 7 8 9 10",
             "254 0 vda 1 2 3 4 5 6 7 8 9 10 x",
             "-1 0 vda 1 2 3 4 5 6 7 8 9 10 11",
-            "4294967296 0 vda 1 2 3 4 5 6 7 8 9 10 11",
             "254 0 vda 1 2 99999999999999999999 4 5 6 7 8 9 10 11",
         ] {
             assert_eq!(DiskStats::parse(wrong.as_bytes()), None, "{wrong:?}");

@@ -11,8 +11,6 @@ pub(crate) type MountsFile = RecordFile<Mount<'static>>;
 /// Mounted file system. Blanks in paths are escaped as `\040`, see [`Mount::unescape`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Mount<'a> {
-    /// Device number, such as `254:0`.
-    pub(crate) device_number: &'a str,
     /// Folder of the file system that is mounted.
     pub(crate) root: &'a str,
     /// Mount point.
@@ -38,7 +36,6 @@ pub(crate) struct Space {
     pub(crate) files: u64,
     /// Number of files that can still be created.
     pub(crate) files_free: u64,
-    pub(crate) is_read_only: bool,
 }
 
 /// Returns the mounts of the whole system if readable, else those of this process. A service sees
@@ -63,12 +60,12 @@ impl Record for Mount<'static> {
     /// There may be any number of words like `master:1` before the dash.
     fn parse(line: &[u8]) -> Option<Mount<'_>> {
         let mut words = std::str::from_utf8(line).ok()?.split(' ');
-        let device_number = words.nth(2)?;
+        words.nth(2)?;
         let (root, point, options) = (words.next()?, words.next()?, words.next()?);
         words.by_ref().find(|word| *word == "-")?;
         let (kind, device) = (words.next()?, words.next()?);
         let super_options = words.next().unwrap_or_default();
-        Some(Mount { device_number, root, point, options, kind, device, super_options })
+        Some(Mount { root, point, options, kind, device, super_options })
     }
 }
 
@@ -108,7 +105,6 @@ impl Space {
             available: bytes(stats.f_bavail),
             files: stats.f_files,
             files_free: stats.f_ffree,
-            is_read_only: stats.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY),
         })
     }
 }
@@ -121,21 +117,18 @@ mod tests {
 
     #[test]
     fn fields_of_a_mount_are_parsed() {
-        let check = |line: &str, expected: [&str; 7]| {
+        let check = |line: &str, expected: [&str; 6]| {
             let mount = Mount::parse(line.as_bytes()).unwrap();
-            let Mount { device_number, root, point, options, kind, device, super_options } = mount;
-            assert_eq!(
-                [device_number, root, point, options, kind, device, super_options],
-                expected
-            );
+            let Mount { root, point, options, kind, device, super_options } = mount;
+            assert_eq!([root, point, options, kind, device, super_options], expected);
         };
         check(
             "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue",
-            ["98:0", "/mnt1", "/mnt2", "rw,noatime", "ext3", "/dev/root", "rw,errors=continue"],
+            ["/mnt1", "/mnt2", "rw,noatime", "ext3", "/dev/root", "rw,errors=continue"],
         );
         check(
             "32 31 0:29 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu",
-            ["0:29", "/", "/sys/fs/cgroup/cpu", "rw", "cgroup", "cgroup", "rw,cpu"],
+            ["/", "/sys/fs/cgroup/cpu", "rw", "cgroup", "cgroup", "rw,cpu"],
         );
         for wrong in ["", "36 35 98:0 /mnt1 /mnt2 rw", "36 35 98:0 / / rw -", "- - - - - - - -"] {
             assert_eq!(Mount::parse(wrong.as_bytes()), None, "{wrong}");
