@@ -56,7 +56,7 @@ mod agent_info;
 mod archive;
 mod clock;
 #[cfg_attr(
-    not(any(test, all(feature = "metrics", target_os = "linux"))),
+    not(all(feature = "metrics", target_os = "linux")),
     expect(dead_code, reason = "partly for metrics of Linux")
 )]
 mod kernel;
