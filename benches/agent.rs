@@ -1,11 +1,11 @@
-//! The agent's parts: a sample, a row, and the way of both through the ring to clients.
+//! Benchmarks of the agent: a sample, a row, and the path of both through the ring to clients.
 //!
 //! ```text
 //! cargo bench -p loadline-benches --bench agent
 //! ```
 //!
-//! Items are samples. Beside the times stand the allocations of each iteration. What a line costs
-//! with the system's sockets is measured by `fanout`.
+//! Items are samples. The allocations of each iteration are beside the times. The cost of a line
+//! over real sockets is measured by `fanout`.
 
 use std::future::pending;
 use std::hint::black_box;
@@ -29,7 +29,8 @@ fn main() {
     divan::main();
 }
 
-/// A sample of this machine, as far apart as samples may be: sooner, sysinfo skips the CPU use.
+/// Samples this machine at the shortest interval. In a shorter one, sysinfo skips the CPU
+/// utilization.
 #[divan::bench(sample_count = 40, sample_size = 1)]
 fn sample(bencher: Bencher<'_, '_>) {
     let mut machine = Machine::new();
@@ -41,7 +42,7 @@ fn sample(bencher: Bencher<'_, '_>) {
     });
 }
 
-/// The row of a subscribed stream, of six columns.
+/// Encodes subscribed rows of six columns.
 #[divan::bench]
 fn encode(bencher: Bencher<'_, '_>) {
     let samples: Vec<_> = samples().take(1000).collect();
@@ -56,7 +57,8 @@ fn encode(bencher: Bencher<'_, '_>) {
     });
 }
 
-/// An agent at one sample a second, whose clock goes as fast as it can, and clients on pipes.
+/// Agent with one sample a second and clients on in-memory pipes. Its clock is paused and advances
+/// at once.
 struct BenchAgent {
     runtime: Runtime,
     clients: Vec<DuplexStream>,
@@ -68,7 +70,7 @@ impl BenchAgent {
             .enable_all()
             .start_paused(true)
             .build()
-            .expect("a runtime without threads needs nothing that could be missing");
+            .expect("a runtime of the current thread always starts");
         let clients = runtime.block_on(async {
             let mut samples = samples();
             let source = ScriptedSource::plain(move |_, values| {
@@ -91,14 +93,14 @@ impl BenchAgent {
         BenchAgent { runtime, clients }
     }
 
-    /// Lets so many ticks pass; each client reads its rows.
+    /// Lets `ticks` ticks pass. Each client reads its rows.
     fn advance(&mut self, ticks: u32) {
         self.runtime.block_on(async {
-            let mut room = [0; 256];
+            let mut buffer = [0; 256];
             for _ in 0..ticks {
                 sleep(Duration::from_secs(1)).await;
                 for client in &mut self.clients {
-                    black_box(client.read(&mut room).await.expect("an agent that goes on"));
+                    black_box(client.read(&mut buffer).await.expect("the agent goes on"));
                 }
             }
         });
@@ -107,7 +109,7 @@ impl BenchAgent {
 
 const TICKS: u32 = 100;
 
-/// A sample from the beat into the ring, and from there to so many clients.
+/// Takes a sample, pushes it into the ring and sends it to `clients` clients.
 #[divan::bench(args = [0, 1, 10, 1000])]
 fn tick(bencher: Bencher<'_, '_>, clients: usize) {
     let mut running = BenchAgent::start(clients);

@@ -1,10 +1,10 @@
-//! The client below the screen: from bytes to the store, and from the store to slots.
+//! Benchmarks of the client: from bytes to the store, and from the store to slots and frames.
 //!
 //! ```text
 //! cargo bench -p loadline-benches --bench client
 //! ```
 //!
-//! Items a second are rows, or samples. Beside the times stand the allocations of each iteration.
+//! Items are rows or samples. The allocations of each iteration are beside the times.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -33,13 +33,13 @@ fn main() {
     divan::main();
 }
 
-/// What a week of six columns takes.
-#[expect(clippy::print_stdout, reason = "a figure beside those of divan")]
+/// Prints the memory of a week of six columns.
+#[expect(clippy::print_stdout, reason = "prints a figure beside those of divan")]
 fn memory() {
     let store = filled_store(WEEK);
     let values = (6 * store.len()) as f64;
     println!(
-        "a week of six columns: {:.1} MiB, {:.2} bytes a value",
+        "a week of six columns: {:.1} MiB, {:.2} bytes per value",
         store.bytes() as f64 / f64::from(1 << 20),
         store.bytes() as f64 / values
     );
@@ -49,7 +49,7 @@ const ROWS: usize = 100_000;
 
 const MILLION: usize = 1_000_000;
 
-/// Rows of six columns, from their bytes to the events of a link, with times and sequence numbers.
+/// Decodes rows of six columns with timestamps and sequence numbers into events.
 #[divan::bench]
 fn rows_to_events(bencher: Bencher<'_, '_>) {
     let stream = subscribed_stream(ROWS);
@@ -58,28 +58,28 @@ fn rows_to_events(bencher: Bencher<'_, '_>) {
     });
 }
 
-/// From their bytes to the store.
+/// Decodes rows into the store.
 #[divan::bench(args = ["subscribed", "plain"])]
 fn rows_to_store(bencher: Bencher<'_, '_>, kind: &str) {
     let stream = if kind == "plain" { plain_stream(ROWS) } else { subscribed_stream(ROWS) };
     bencher.counter(ItemsCount::new(ROWS)).bench_local(|| {
         let mut watched = Watched::new("web-1", false, RETENTION);
         replay(&stream, |now, event| watched.apply(now, event));
-        assert_eq!(watched.store.len(), ROWS, "each row arrives");
+        assert_eq!(watched.store.len(), ROWS, "every row is stored");
         watched
     });
 }
 
-/// A recording of a million rows, from the file to the store. Beside it, of the same bytes: a file that
-/// has no times is read twice.
+/// Reads a file of a million rows into the store: a recording, and plain rows of the same values. A
+/// file without timestamps is read twice.
 #[divan::bench(args = ["recording", "plain"], sample_count = 5)]
 fn open_a_file(bencher: Bencher<'_, '_>, kind: &str) {
-    let folder = tempfile::tempdir().expect("there is room for a file");
+    let folder = tempfile::tempdir().expect("the file can be written");
     let path = folder.path().join("a.load");
     let text = if kind == "plain" { plain_stream(MILLION) } else { subscribed_stream(MILLION) };
-    std::fs::write(&path, text).expect("there is room for a file");
+    std::fs::write(&path, text).expect("the file can be written");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.expect("there is a runtime");
+    let runtime = runtime.expect("a runtime of the current thread always starts");
     bencher.counter(ItemsCount::new(MILLION)).bench_local(|| {
         runtime.block_on(async {
             let (sender, mut events) = tokio::sync::mpsc::channel(EVENTS_MAX);
@@ -98,8 +98,8 @@ fn open_a_file(bencher: Bencher<'_, '_>, kind: &str) {
     });
 }
 
-/// A sample of six columns, appended to a store: one that grows, and one that drops a sample each
-/// time.
+/// Appends samples of six columns to a store: one that grows, and one that drops a sample for each
+/// new one.
 #[divan::bench(args = [RETENTION, Duration::from_hours(1)])]
 fn append(bencher: Bencher<'_, '_>, keep: Duration) {
     let samples: Vec<_> = samples().take(100_000).collect();
@@ -112,7 +112,7 @@ fn append(bencher: Bencher<'_, '_>, keep: Duration) {
     });
 }
 
-/// A whole frame of the dashboard: four charts, the table, what surrounds them.
+/// Renders a frame of the dashboard: four charts, the table, and everything around them.
 #[divan::bench(args = [MINUTES, 3600, 24 * 3600, WEEK])]
 fn frame(bencher: Bencher<'_, '_>, samples: usize) {
     let app = screen(samples);
@@ -123,19 +123,19 @@ fn frame(bencher: Bencher<'_, '_>, samples: usize) {
     });
 }
 
-/// What of a frame goes to the terminal, a second after the one before.
+/// Writes the difference between two consecutive frames, a second apart.
 #[divan::bench]
 fn frame_to_bytes(bencher: Bencher<'_, '_>) {
-    let mut pictures = [screen(MINUTES), screen(MINUTES + 1)].map(|app| {
+    let mut frames = [screen(MINUTES), screen(MINUTES + 1)].map(|app| {
         let mut buffer = Buffer::empty(app.area());
         view::render(&app, app.area(), &mut buffer);
         (view::scrolling_rows(&app), buffer)
     });
     let mut bytes = Vec::new();
-    let mut canvas = Canvas::new(pictures[0].1.area);
+    let mut canvas = Canvas::new(frames[0].1.area);
     bencher.bench_local(|| {
-        // What was shown comes back, and is the next one again.
-        let [(rolling, one), (_, other)] = &mut pictures;
+        // Swaps the frames, so that each follows the other.
+        let [(rolling, one), (_, other)] = &mut frames;
         bytes.clear();
         canvas.draw(black_box(one), *rolling, &mut bytes);
         std::mem::swap(one, other);
@@ -145,7 +145,7 @@ fn frame_to_bytes(bencher: Bencher<'_, '_>) {
 
 const MINUTES: usize = 5 * 60;
 
-/// All six columns over a window of so many samples, as each frame asks for them, from a store that
+/// Computes the slots of all six columns over a window of `samples` samples, from a store that
 /// holds a week.
 #[divan::bench(args = [MINUTES, 3600, 24 * 3600, WEEK])]
 fn slots_of_a_store(bencher: Bencher<'_, '_>, samples: usize) {
@@ -159,7 +159,7 @@ fn slots_of_a_store(bencher: Bencher<'_, '_>, samples: usize) {
     });
 }
 
-/// For comparison: by a look at each sample, in plain arrays.
+/// Computes the same slots by a scan of plain arrays, for comparison.
 #[divan::bench(args = [MINUTES, 3600, 24 * 3600, WEEK])]
 fn slots_by_a_scan(bencher: Bencher<'_, '_>, count: usize) {
     let all: Vec<(Time, SampleValues)> = samples().take(count).collect();

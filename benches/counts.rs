@@ -1,13 +1,13 @@
-//! How many instructions the parts take that run for every sample, every row and every frame.
+//! Instruction counts of the code that runs for every sample, every row and every frame.
 //!
 //! ```text
 //! benches/counts
 //! ```
 //!
-//! The counts are nearly the same on each machine and in each run, however busy it is: what creeps
-//! in here is seen at once. `counts.txt` holds the ones that are agreed on.
+//! The counts hardly depend on the machine and its load, so that small regressions show.
+//! `counts.txt` has the expected counts.
 
-#![expect(missing_docs, reason = "gungraun makes modules of the functions")]
+#![expect(missing_docs, reason = "gungraun turns the functions into modules")]
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -27,7 +27,7 @@ use ratatui::buffer::Buffer;
 use tokio::io::AsyncReadExt as _;
 use tokio::runtime::Runtime;
 
-/// Rows that are encoded or decoded at a time, and ticks of an agent.
+/// Rows to encode or decode, and ticks of an agent.
 const ROWS: usize = 1000;
 
 fn some_samples() -> Vec<(Time, SampleValues)> {
@@ -65,13 +65,13 @@ fn decode(text: String) -> u64 {
     read
 }
 
-/// An agent whose clock goes as fast as it can, and whose ring is full.
-fn an_agent() -> (Runtime, Service) {
+/// Returns an agent whose ring is full. Its clock is paused and advances at once.
+fn agent_with_full_ring() -> (Runtime, Service) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
         .build()
-        .expect("a runtime without threads needs nothing that could be missing");
+        .expect("a runtime of the current thread always starts");
     let service = runtime.block_on(async {
         let mut samples = samples();
         let source = ScriptedSource::plain(move |_, values| {
@@ -90,8 +90,8 @@ fn an_agent() -> (Runtime, Service) {
     (runtime, service)
 }
 
-// A sample of a source that costs next to nothing, encoded and put into the ring.
-#[library_benchmark(setup = an_agent)]
+// Takes samples from a source of negligible cost, encodes them and pushes them into the ring.
+#[library_benchmark(setup = agent_with_full_ring)]
 fn push((runtime, service): (Runtime, Service)) -> (Runtime, Service) {
     runtime.block_on(async {
         tokio::time::sleep(ROWS as u32 * Duration::from_secs(1)).await;
@@ -99,23 +99,23 @@ fn push((runtime, service): (Runtime, Service)) -> (Runtime, Service) {
     (runtime, service)
 }
 
-// The same, and its row to a client.
-#[library_benchmark(setup = an_agent)]
+// Does the same and sends the rows to a client.
+#[library_benchmark(setup = agent_with_full_ring)]
 fn push_and_send((runtime, service): (Runtime, Service)) -> (Runtime, usize) {
     let read = runtime.block_on(async move {
         let (mut client, server) = tokio::io::duplex(256);
         tokio::spawn(async move { service.serve(server).await });
-        let (mut room, mut rows) = ([0; 256], 0);
+        let (mut buffer, mut rows) = ([0; 256], 0);
         while rows < ROWS {
-            let read = client.read(&mut room).await.expect("an agent that goes on");
-            rows += room[..read].split(|byte| *byte == b'\n').count() - 1;
+            let read = client.read(&mut buffer).await.expect("the agent goes on");
+            rows += buffer[..read].split(|byte| *byte == b'\n').count() - 1;
         }
         rows
     });
     (runtime, read)
 }
 
-// A sample of six columns into the client's store.
+// Appends samples of six columns to the client's store.
 #[library_benchmark(setup = some_samples)]
 fn append(samples: Vec<(Time, SampleValues)>) -> Store {
     let mut store = Store::new(6, RETENTION);
@@ -127,26 +127,26 @@ fn append(samples: Vec<(Time, SampleValues)>) -> Store {
 
 const DAY: usize = 24 * 3600;
 
-fn a_day() -> Store {
+fn store_of_a_day() -> Store {
     filled_store(DAY)
 }
 
-// All six columns over a day, as each frame asks for them.
-#[library_benchmark(setup = a_day)]
+// Computes the slots of all six columns over a day, as each frame needs them.
+#[library_benchmark(setup = store_of_a_day)]
 fn slots(store: Store) -> (Store, Vec<Slots>) {
     let window = window(store.newest().unwrap_or_default(), DAY);
     let slots = store.slots_of(black_box(&[0, 1, 2, 3, 4, 5]), window);
     (store, slots)
 }
 
-fn a_screen() -> (App, Buffer) {
+fn screen_of_a_day() -> (App, Buffer) {
     let app = screen(DAY);
     let buffer = Buffer::empty(app.area());
     (app, buffer)
 }
 
-// A whole frame of the dashboard, with a day in sight.
-#[library_benchmark(setup = a_screen)]
+// Renders a frame of the dashboard with a window of a day.
+#[library_benchmark(setup = screen_of_a_day)]
 fn frame((app, mut buffer): (App, Buffer)) -> (App, Buffer) {
     view::render(black_box(&app), app.area(), &mut buffer);
     (app, buffer)

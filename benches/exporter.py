@@ -1,15 +1,14 @@
 #!/usr/bin/env -S python3 -B
-"""What a sample of the agent costs beside a scrape of node_exporter, and a scrape beside a scrape. Linux only.
+"""Compares the cost of the agent's samples and scrapes with scrapes of node_exporter. Linux only.
 
     cargo build --profile dist --workspace
     benches/exporter.py [--seconds 30] [--bin target/dist]
 
-Both programs run at the same time. The agent samples each 250 ms for one client, and nobody scrapes it: its
-CPU time by its samples. node_exporter has the collectors of the same groups, and is scraped five times a
-second on one connection, as Prometheus would: its CPU time by those scrapes. A second agent takes a sample
-an hour and is scraped in the same way. Memory is what is resident at the end. The first seconds do not
-count. The goals: a sample takes at most half of what a scrape of node_exporter takes,
-and the agent at most half of its memory.
+All programs run at the same time. An agent samples every 250 ms for one client and is not scraped: CPU time per
+sample. node_exporter has the same collectors and is scraped five times a second over one connection, as by
+Prometheus: CPU time per scrape. A second agent samples once an hour and is scraped in the same way. Memory is
+the resident memory at the end. The first seconds do not count. Goals: a sample costs at most half of a scrape
+of node_exporter, and the agent uses at most half of its memory.
 """
 
 import argparse
@@ -26,10 +25,10 @@ from measured import Agent, Server, cpu_ns, memory_mib
 
 COLLECTORS = ["cpu", "cpufreq", "meminfo", "loadavg", "netdev", "diskstats", "filesystem", "pressure"]
 
-# Five a second, of each.
-APART = 0.2
+# Interval between scrapes in seconds.
+SCRAPE_INTERVAL = 0.2
 
-# What is read before that, so that memory is taken and pages are there.
+# Warm-up in seconds, which does not count.
 WARM_UP = 3.0
 
 GOAL = 0.5
@@ -58,8 +57,8 @@ class NodeExporter:
         self.process.wait(10)
 
 
-class Exposing(Server):
-    """An agent that hardly samples, for those who scrape."""
+class ScrapedAgent(Server):
+    """Agent with metrics that hardly samples."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(
@@ -74,7 +73,7 @@ class Exposing(Server):
 
 
 class Scraper:
-    """One connection, over which all is read again and again."""
+    """Connection that scrapes repeatedly."""
 
     def __init__(self, port: int) -> None:
         until = time.monotonic() + 10
@@ -90,14 +89,14 @@ class Scraper:
 
     def scrape(self) -> int:
         self.connection.request("GET", "/metrics", headers=OPEN)
-        answer = self.connection.getresponse()
-        if answer.status != 200:
-            raise ValueError(f"{answer.status} {answer.reason}")
-        return len(answer.read())
+        response = self.connection.getresponse()
+        if response.status != 200:
+            raise ValueError(f"{response.status} {response.reason}")
+        return len(response.read())
 
 
 def rows(client: socket.socket) -> int:
-    """How many rows have come meanwhile."""
+    """Returns the number of rows that have arrived."""
     count = 0
     with contextlib.suppress(BlockingIOError):
         while piece := client.recv(65536):
@@ -111,30 +110,30 @@ def main() -> None:
     parser.add_argument("--bin", type=Path, default=Path("target/dist"))
     options = parser.parse_args()
     if not shutil.which("prometheus-node-exporter"):
-        sys.exit("exporter.py: there is no prometheus-node-exporter; install it")
+        sys.exit("exporter.py: prometheus-node-exporter is missing; install it")
     with contextlib.ExitStack() as stack:
-        agent, ours, theirs = Agent(options.bin, "250ms"), Exposing(options.bin), NodeExporter()
+        agent, ours, theirs = Agent(options.bin, "250ms"), ScrapedAgent(options.bin), NodeExporter()
         for program in (agent, ours, theirs):
             stack.callback(program.end)
         client = agent.connect()
-        # All columns, not the six of the plain stream.
+        # Subscribes to all columns.
         client.sendall(b"loadline/1\n")
         client.setblocking(False)
-        ways = [Scraper(ours.port), Scraper(theirs.port)]
+        scrapers = [Scraper(ours.port), Scraper(theirs.port)]
         samples, scrapes, bytes_ = 0, 0, [0, 0]
         begin = time.monotonic()
         before = None
-        turn = begin
+        due = begin
         while (now := time.monotonic()) < begin + WARM_UP + options.seconds:
             if before is None and now >= begin + WARM_UP:
                 rows(client)
                 before = [cpu_ns(program.pid) for program in (agent, ours, theirs)]
                 samples = scrapes = 0
-            bytes_ = [way.scrape() for way in ways]
+            bytes_ = [scraper.scrape() for scraper in scrapers]
             samples += rows(client)
             scrapes += 1
-            turn += APART
-            time.sleep(max(0.0, turn - time.monotonic()))
+            due += SCRAPE_INTERVAL
+            time.sleep(max(0.0, due - time.monotonic()))
         samples += rows(client)
         used = [cpu_ns(it.pid) - was for it, was in zip((agent, ours, theirs), before, strict=True)]
         memory = [memory_mib(program.pid) for program in (agent, ours, theirs)]
@@ -152,12 +151,15 @@ def report(samples: int, scrapes: int, sizes: list[int], used: list[int], memory
     print(f"agent that is scraped, memory      {memory[1]:8.1f} MiB")
     print(f"node_exporter, memory              {memory[2]:8.1f} MiB")
     for name, ratio in [
-        ("our sample / its scrape", sample / theirs),
-        ("our memory / its memory", memory[0] / memory[2]),
+        ("sample / node_exporter's scrape", sample / theirs),
+        ("memory / node_exporter's memory", memory[0] / memory[2]),
     ]:
         print(f"{name:34} {ratio:8.3f}       goal {GOAL}: {'met' if ratio <= GOAL else 'MISSED'}")
-    print(f"{'our scrape / its scrape':34} {ours / theirs:8.3f}")
-    print(f"{'our memory, scraped / its memory':34} {memory[1] / memory[2]:8.3f}")
+    for name, ratio in [
+        ("scrape / node_exporter's scrape", ours / theirs),
+        ("memory, scraped / node_exporter's", memory[1] / memory[2]),
+    ]:
+        print(f"{name:34} {ratio:8.3f}")
 
 
 if __name__ == "__main__":

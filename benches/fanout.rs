@@ -1,13 +1,13 @@
-//! What a line costs that thousands of clients get, beside a loop that does nothing but write.
+//! Cost of sending a line to thousands of clients, compared with a loop that only writes.
 //!
 //! ```text
 //! cargo bench -p loadline-benches --bench fanout
 //! ```
 //!
-//! An agent and a bare loop, each in a process of its own, write the same line to as many clients,
-//! by turns: one at the full second, the other half a second later. The clients do not read
-//! meanwhile, so that nobody is woken by what is measured; a few of them do, spread over all, to
-//! see when a line arrives. At the end all lines are read, and none may be missing. Linux only.
+//! An agent and a bare loop, each in a process of its own, write the same line to equally many
+//! clients. They take turns, half a second apart. Most clients do not read meanwhile, so that
+//! wake-ups do not disturb the measurement. A few watchers read and measure the delay of each line.
+//! At the end all lines are read, and none may be missing. Linux only.
 
 #[cfg(target_os = "linux")]
 fn main() -> std::io::Result<()> {
@@ -15,7 +15,7 @@ fn main() -> std::io::Result<()> {
         Some("agent") => linux::serve_by_the_agent(),
         Some("bare") => linux::serve_by_a_bare_loop(),
         Some("--bench") => linux::compare(10_000, 20),
-        // As a test: it has to run, and what it says does not matter.
+        // A test only checks that the benchmark runs.
         _ => linux::compare(50, 2),
     }
 }
@@ -24,8 +24,8 @@ fn main() -> std::io::Result<()> {
 fn main() {}
 
 #[cfg(target_os = "linux")]
-#[expect(clippy::print_stdout, reason = "figures for people; and where a server listens")]
-#[expect(clippy::unwrap_used, reason = "a benchmark that cannot go on ends")]
+#[expect(clippy::print_stdout, reason = "prints figures, and the address of a server")]
+#[expect(clippy::unwrap_used, reason = "benchmarks fail by panicking")]
 mod linux {
     use std::fs;
     use std::future::pending;
@@ -43,24 +43,24 @@ mod linux {
 
     const INTERVAL: Duration = Duration::from_secs(1);
 
-    /// As the agent has it.
+    /// Send buffer size of the agent.
     const SEND_BUFFER_BYTES: usize = 64 * 1024;
 
-    /// The clients that read at once.
+    /// Number of clients that read at once.
     const WATCHERS: usize = 20;
 
-    /// Room for any line that is sent here.
+    /// Enough for any line that is sent here.
     const LINE_BYTES_MAX: usize = 128;
 
-    /// Longer than it takes until a line comes.
+    /// Longer than the wait for a line.
     const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
-    /// What is sent for the sample `number`: that, and when it was taken.
+    /// Returns the values of sample `number`. The first is the number, the second the current time.
     fn values(number: u64) -> [f64; 6] {
         [number as f64, clock_ms(), 43.1, 0.52, 0.44, 0.4]
     }
 
-    /// Milliseconds that are short enough for a line.
+    /// Returns the time in milliseconds modulo 10,000 s, to keep the line short.
     fn clock_ms() -> f64 {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         (now.as_micros() % 10_000_000_000) as f64 / 1000.0
@@ -70,12 +70,9 @@ mod linux {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             let source = ScriptedSource::plain(|number, sample| sample.extend(values(number)));
-            let (clients_max, clients_of_address_max) = (usize::MAX, usize::MAX);
-            let settings = AgentSettings {
-                clients_max,
-                clients_per_address_max: clients_of_address_max,
-                ..AgentSettings::default()
-            };
+            let (clients_max, clients_per_address_max) = (usize::MAX, usize::MAX);
+            let settings =
+                AgentSettings { clients_max, clients_per_address_max, ..AgentSettings::default() };
             let agent = Agent::start(source, MachineFacts::default(), settings).await;
             let address = "127.0.0.1:0".parse().unwrap();
             let bound = Listener::bind(&address, PlaintextPolicy::LoopbackOnly).await.unwrap();
@@ -86,7 +83,7 @@ mod linux {
         Ok(())
     }
 
-    /// The first line of its input says how many clients will come, the second one when to start.
+    /// Reads two lines from standard input: the number of clients, then the signal to start.
     pub(super) fn serve_by_a_bare_loop() -> io::Result<()> {
         let line = |number| {
             let [first, time, rest @ ..] = values(number);
@@ -98,8 +95,8 @@ mod linux {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         SockRef::from(&listener).set_send_buffer_size(SEND_BUFFER_BYTES)?;
         println!("{}", listener.local_addr()?);
-        let mut orders = io::stdin().lines();
-        let count: usize = orders.next().unwrap()?.parse().unwrap();
+        let mut commands = io::stdin().lines();
+        let count: usize = commands.next().unwrap()?.parse().unwrap();
         let mut clients = Vec::with_capacity(count);
         while clients.len() < count {
             let (mut client, _) = listener.accept()?;
@@ -107,7 +104,7 @@ mod linux {
             client.write_all(line(1).as_bytes())?;
             clients.push(client);
         }
-        orders.next().unwrap()?;
+        commands.next().unwrap()?;
         let start = Instant::now();
         for number in 2.. {
             let line = line(number);
@@ -119,13 +116,13 @@ mod linux {
         Ok(())
     }
 
-    /// One of the two servers, with its clients.
+    /// Server with its clients.
     struct FanoutServer {
         process: Child,
         address: SocketAddr,
         clients: Vec<FanoutClient>,
         watchers: Vec<JoinHandle<WatcherLog>>,
-        /// What it took when it had no client yet.
+        /// Resident memory before the first client.
         empty_bytes: u64,
     }
 
@@ -134,7 +131,7 @@ mod linux {
         received: Vec<u8>,
     }
 
-    /// What came to a client that reads at once, and how late each of its lines was.
+    /// Lines of a client that reads at once, with the delay of each.
     struct WatcherLog {
         received: Vec<u8>,
         late_ms: Vec<f64>,
@@ -156,13 +153,13 @@ mod linux {
             Ok(server)
         }
 
-        fn order(&mut self, order: &str) -> io::Result<()> {
-            let orders = self.process.stdin.as_mut().unwrap();
-            orders.write_all(format!("{order}\n").as_bytes())?;
-            orders.flush()
+        fn send_command(&mut self, command: &str) -> io::Result<()> {
+            let commands = self.process.stdin.as_mut().unwrap();
+            commands.write_all(format!("{command}\n").as_bytes())?;
+            commands.flush()
         }
 
-        /// Lets so many clients connect, each when the one before has its first line.
+        /// Connects `count` clients, each after the previous one has its first line.
         fn connect_clients(&mut self, count: usize) -> io::Result<()> {
             for _ in 0..count {
                 let mut stream = TcpStream::connect(self.address)?;
@@ -174,7 +171,7 @@ mod linux {
             Ok(())
         }
 
-        /// Lets a few of the clients read from now on; the last one is among them.
+        /// Lets about [`WATCHERS`] clients read from now on, including the last one.
         fn start_watchers(&mut self) {
             let step = (self.clients.len() / WATCHERS).max(1);
             let mut index = self.clients.len();
@@ -185,7 +182,7 @@ mod linux {
             }
         }
 
-        /// The time on a core so far.
+        /// Returns the CPU time of all threads so far.
         fn cpu_ns(&self) -> u64 {
             let threads = fs::read_dir(format!("/proc/{}/task", self.process.id())).unwrap();
             let of_thread = |folder: io::Result<fs::DirEntry>| {
@@ -201,16 +198,16 @@ mod linux {
             line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
         }
 
-        /// Ends the server, which is to be between two ticks.
+        /// Kills the server. Must be called between two ticks.
         fn stop(&mut self) -> io::Result<()> {
             self.process.kill()?;
             self.process.wait()?;
             Ok(())
         }
 
-        /// Reads what the clients of a stopped server got, and checks that each got every line.
-        /// Gives how many lines were delivered, and for each of the last so many ticks how late the
-        /// line of the last watcher was.
+        /// Reads the lines of all clients of a stopped server, and checks that none is missing.
+        /// Returns the number of lines, and for each of the last `ticks` ticks the longest delay of
+        /// a watcher.
         fn finish(mut self, ticks: usize) -> io::Result<Delivery> {
             let mut texts = Vec::new();
             let mut late_ms = vec![0.0_f64; ticks];
@@ -240,7 +237,7 @@ mod linux {
 
     impl Drop for FanoutServer {
         fn drop(&mut self) {
-            // An error only means that it has ended.
+            // An error only means that the process has ended.
             let _ = self.process.kill();
             let _ = self.process.wait();
         }
@@ -249,10 +246,10 @@ mod linux {
     impl FanoutClient {
         fn watch(mut self) -> WatcherLog {
             let mut late_ms = Vec::new();
-            let mut room = [0; LINE_BYTES_MAX];
-            while let Ok(length @ 1..) = self.stream.read(&mut room) {
+            let mut buffer = [0; LINE_BYTES_MAX];
+            while let Ok(length @ 1..) = self.stream.read(&mut buffer) {
                 let now_ms = clock_ms();
-                let line = std::str::from_utf8(&room[..length]).unwrap();
+                let line = std::str::from_utf8(&buffer[..length]).unwrap();
                 let time: f64 = line.split(' ').nth(1).unwrap().parse().unwrap();
                 late_ms.push(now_ms - time);
                 self.received.extend(line.as_bytes());
@@ -261,17 +258,18 @@ mod linux {
         }
     }
 
-    /// The numbers of the samples in a text.
+    /// Returns the sample numbers in a text.
     fn numbers(text: &[u8]) -> impl Iterator<Item = u64> {
         let lines = text.split_inclusive(|byte| *byte == b'\n');
         lines.map(|line| {
             let line = std::str::from_utf8(line).unwrap();
-            assert!(line.ends_with('\n'), "a line that was cut: {line:?}");
+            assert!(line.ends_with('\n'), "truncated line: {line:?}");
             line.split('.').next().unwrap().parse().unwrap()
         })
     }
 
-    /// So many clients for each of two servers, or as many as this process may have files for.
+    /// Returns the clients for each of two servers: `clients`, or as many as the limit on open
+    /// files permits.
     fn allowed_clients(clients: usize) -> usize {
         let wanted = 2 * clients as u64 + 200;
         let limit = getrlimit(Resource::Nofile);
@@ -284,23 +282,23 @@ mod linux {
         clients.min((allowed.saturating_sub(200) / 2) as usize)
     }
 
-    /// What both servers take on a core for each line, over so many ticks.
+    /// Compares the CPU time of both servers for each line, over `ticks` ticks.
     pub(super) fn compare(clients: usize, ticks: usize) -> io::Result<()> {
         let clients = allowed_clients(clients);
         let (mut agent, mut bare) = (FanoutServer::start("agent")?, FanoutServer::start("bare")?);
-        bare.order(&clients.to_string())?;
+        bare.send_command(&clients.to_string())?;
         bare.connect_clients(clients)?;
         agent.connect_clients(clients)?;
         bare.start_watchers();
-        // The next line of the agent says when its second is full; half of one later is the other's
-        // turn, and in the middle between the two is the time to look at the clock.
+        // The agent's next line marks its tick. The bare loop starts half an interval later. CPU
+        // times are read midway between the two.
         let last = agent.clients.last_mut().unwrap();
         let mut line = [0; LINE_BYTES_MAX];
         let length = last.stream.read(&mut line)?;
         last.received.extend(&line[..length]);
         agent.start_watchers();
         thread::sleep(INTERVAL / 2);
-        bare.order("start")?;
+        bare.send_command("start")?;
         thread::sleep(INTERVAL / 4 * 3);
         let start = Instant::now();
         let mut costs = Vec::new();
@@ -308,8 +306,8 @@ mod linux {
         for tick in 1..=ticks {
             thread::sleep((INTERVAL * tick as u32).saturating_sub(start.elapsed()));
             let after = [agent.cpu_ns(), bare.cpu_ns()];
-            let us_a_line = |at: usize| (after[at] - before[at]) as f64 / clients as f64 / 1000.0;
-            costs.push([us_a_line(0), us_a_line(1)]);
+            let us_per_line = |at: usize| (after[at] - before[at]) as f64 / clients as f64 / 1000.0;
+            costs.push([us_per_line(0), us_per_line(1)]);
             before = after;
         }
         let bytes = [&agent, &bare].map(|server| {
@@ -321,14 +319,14 @@ mod linux {
         Ok(())
     }
 
-    /// A server's lines that were delivered, and for each tick how late the last client was.
+    /// Number of delivered lines, and the longest delay in milliseconds of each tick.
     type Delivery = (usize, Vec<f64>);
 
     fn report(clients: usize, costs: &[[f64; 2]], bytes: [u64; 2], delivered: &[Delivery; 2]) {
-        println!("{clients} clients, {} ticks, {INTERVAL:?} apart, by turns", costs.len());
+        println!("{clients} clients, {} ticks, {INTERVAL:?} apart, in turns", costs.len());
         println!("                     agent   bare loop");
         let [agent, bare] = [0, 1].map(|at| median(costs.iter().map(|cost| cost[at])));
-        println!("CPU a line        {agent:5.2} µs    {bare:5.2} µs");
+        println!("CPU per line      {agent:5.2} µs    {bare:5.2} µs");
         let ratios = || costs.iter().map(|[agent, bare]| agent / bare);
         let least = ratios().fold(f64::INFINITY, f64::min);
         let most = ratios().fold(0.0, f64::max);
@@ -336,7 +334,7 @@ mod linux {
             "ratio             {:8.3}  (of single ticks: {least:.3} to {most:.3})",
             median(ratios())
         );
-        println!("the last client's line, after its sample");
+        println!("delay of the last client's line");
         let late = |label, of: &dyn Fn(&[f64]) -> f64| {
             let [agent, bare] = delivered.each_ref().map(|(_, late_ms)| of(late_ms));
             println!("  {label:15} {agent:5.1} ms    {bare:5.1} ms");
@@ -344,7 +342,7 @@ mod linux {
         late("best tick", &|late_ms| late_ms.iter().copied().fold(f64::INFINITY, f64::min));
         late("median", &|late_ms| median(late_ms.iter().copied()));
         late("worst tick", &|late_ms| late_ms.iter().copied().fold(0.0, f64::max));
-        println!("resident a client {:6} B     {:6} B", bytes[0], bytes[1]);
+        println!("memory per client {:6} B     {:6} B", bytes[0], bytes[1]);
         println!("lines delivered   {:8}    {:8}, none missing", delivered[0].0, delivered[1].0);
     }
 

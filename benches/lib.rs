@@ -1,5 +1,5 @@
-//! What the benchmarks are fed with: numbers that wander as those of a machine do, and the bytes of
-//! a stream of them. They are the same in each run.
+//! Input of the benchmarks: values that change like those of a machine, and streams of them. Each
+//! run gets the same input.
 
 use std::time::Duration;
 
@@ -13,29 +13,29 @@ use loadline::zone::Zone;
 use loadline_protocol::{Schema, Stamp, Time};
 use ratatui::layout::Size;
 
-/// The time of the first sample.
+/// Timestamp of the first sample, in milliseconds since 1970.
 pub const BEGIN_MS: i64 = 1_763_836_800_123;
 
-/// Seconds of a week.
+/// Seconds in a week.
 pub const WEEK: usize = 7 * 24 * 3600;
 
-/// Bytes of a read, as the link does them.
+/// Size of a read. Equals that of the link.
 const READ_BYTES: usize = 16 * 1024;
 
-/// How long the samples are kept: all of them are.
+/// Retention of the stores: longer than the longest input.
 pub const RETENTION: Duration = Duration::from_hours(8 * 24);
 
-/// Columns of dots in the charts of a terminal of 120x36.
+/// Slots of a chart in a terminal of 120x36.
 const SLOTS: usize = 232;
 
-/// The six numbers of a sample, as the plain stream has them: cpu, freq, mem and three loads.
+/// Values of a sample in the plain stream: cpu, freq, mem and three loads.
 pub type SampleValues = [f64; 6];
 
-/// A sample a second, each with its six numbers, to the usual decimals.
+/// Returns endless samples, one a second, rounded to the decimals of their columns.
 pub fn samples() -> impl Iterator<Item = (Time, SampleValues)> {
     let mut random = 0x2545_f491_4f6c_dd1d_u64;
     let mut next = move || {
-        // Xorshift: what it draws is not good, but the same everywhere.
+        // Xorshift: weak, but the same everywhere.
         random ^= random << 13;
         random ^= random >> 7;
         random ^= random << 17;
@@ -55,7 +55,7 @@ pub fn samples() -> impl Iterator<Item = (Time, SampleValues)> {
     })
 }
 
-/// What comes over a connection to an agent: the headers, then so many rows.
+/// Returns a subscribed stream of `rows` rows, with its header.
 #[must_use]
 pub fn subscribed_stream(rows: usize) -> String {
     let schema = Schema::plain(6).with_stamp(Stamp::TimeSeq);
@@ -69,7 +69,7 @@ pub fn subscribed_stream(rows: usize) -> String {
     text
 }
 
-/// What a server sends that only writes rows: so many of them.
+/// Returns a plain stream of `rows` rows.
 #[must_use]
 pub fn plain_stream(rows: usize) -> String {
     let schema = Schema::plain(6);
@@ -81,7 +81,7 @@ pub fn plain_stream(rows: usize) -> String {
     text
 }
 
-/// A store of six columns with so many samples.
+/// Returns a store of six columns with `count` samples.
 #[must_use]
 pub fn filled_store(count: usize) -> Store {
     let mut store = Store::new(6, RETENTION);
@@ -91,7 +91,8 @@ pub fn filled_store(count: usize) -> Store {
     store
 }
 
-/// Passes the events of a stream on that comes in reads of a second each.
+/// Passes the events of a stream to `handle`. Each read brings a chunk, a second after the previous
+/// one.
 pub fn replay(stream: &str, mut handle: impl FnMut(Time, Event)) {
     let (mut reader, mut progress) =
         (StreamReader::new(ReadOptions::default()), ResumeState::default());
@@ -103,17 +104,17 @@ pub fn replay(stream: &str, mut handle: impl FnMut(Time, Event)) {
     }
 }
 
-/// The slots of a chart on a terminal of 120x36, over so many samples.
+/// Returns the window of a chart in a terminal of 120x36 over `samples` samples.
 #[must_use]
 pub fn window(newest: Time, samples: usize) -> Window {
     Window::ending(newest, samples as i64 * 1000, SLOTS / 2, 2)
 }
 
-/// A screen of 120x36 over so many samples, with all of them in sight.
+/// Returns a screen of 120x36 with `samples` samples, all of them in its window.
 ///
 /// # Panics
 ///
-/// Where a sample is missing in it: what is measured would not be what is meant.
+/// If a sample is missing, because the measurement would be wrong.
 #[must_use]
 pub fn screen(samples: usize) -> App {
     let settings = ScreenSettings {
@@ -128,6 +129,6 @@ pub fn screen(samples: usize) -> App {
     replay(&subscribed_stream(samples), |now, event| {
         app.update(now, Message::Event { source: 0, event });
     });
-    assert_eq!(app.watched().store.len(), samples, "all are there");
+    assert_eq!(app.watched().store.len(), samples, "every sample is stored");
     app
 }

@@ -1,4 +1,4 @@
-"""Programs that are measured, as the system counts: started, watched and ended. Linux only."""
+"""Helpers of the benchmarks: start, watch and end programs, and read their CPU time and memory. Linux only."""
 
 import contextlib
 import fcntl
@@ -17,7 +17,7 @@ LINES, COLUMNS = 36, 120
 
 
 def cpu_ns(pid: int) -> int:
-    """Time on a core of all threads so far, exact to the nanosecond."""
+    """Returns the CPU time of all threads in nanoseconds."""
     threads = Path(f"/proc/{pid}/task").iterdir()
     return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads)
 
@@ -30,7 +30,7 @@ def memory_mib(pid: int) -> float:
 
 
 class Server:
-    """A program that says where it listens in its first line."""
+    """Program that prints its address in its first line."""
 
     def __init__(self, *command: str | Path) -> None:
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -54,7 +54,7 @@ class Agent(Server):
 
 
 class Screen:
-    """A program in a pseudo-terminal of its own."""
+    """Program in a pseudo-terminal."""
 
     def __init__(self, *command: str | Path, environment: dict[str, str] | None = None) -> None:
         self.pid, self.terminal = pty.fork()
@@ -75,7 +75,7 @@ class Screen:
         os.write(self.terminal, b"q")
         end = time.monotonic() + 5
         while time.monotonic() < end and os.waitpid(self.pid, os.WNOHANG) == (0, 0):
-            # A program that ends may have something left to say.
+            # Drains the last output of the program.
             watch([self], 0.05)
         with contextlib.suppress(ProcessLookupError, ChildProcessError):
             os.kill(self.pid, signal.SIGKILL)
@@ -84,7 +84,7 @@ class Screen:
 
 
 def watch(sources: list, seconds: float) -> list[bytes]:
-    """What comes from sockets and screens within so many seconds."""
+    """Reads sockets and screens for `seconds`. Returns the bytes of each."""
     received = [b""] * len(sources)
     with selectors.DefaultSelector() as selector:
         for at, source in enumerate(sources):

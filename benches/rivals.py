@@ -1,17 +1,17 @@
 #!/usr/bin/env -S python3 -B
-"""What loadline costs beside other programs for the same purpose, in one run. Linux only.
+"""Compares the cost of loadline with other programs for the same purpose. Linux only.
 
     cargo build --profile dist --workspace
     benches/rivals.py [--rounds 5] [--seconds 20] [--bin target/dist] [--python python3] [--only servers]
 
-Servers, with one client each: loadline-agent; the server of many a tutorial (psutil's numbers, in
-tests/interop/tutorial_server.py; name a Python that has psutil); node_exporter with the same collectors,
-scraped each second as Prometheus does it, over one connection and compressed.
+Servers, with one client each: loadline-agent; a server as in tutorials (tests/interop/tutorial_server.py, which
+needs a Python with psutil); node_exporter with the same collectors, scraped every second as by Prometheus, over
+one connection and compressed.
 Screens, in pseudo-terminals of 120x36, each drawing once a second: loadline, btop, bottom and htop.
 
-In each round all programs of a kind are started anew, in another order and at random parts of a second, and
-run side by side; so what else this machine does meets them all. The figures are medians over the rounds, and
-so are the ratios, which are taken within each round. What is not installed is left out.
+In each round all programs of a kind start in random order, at random fractions of a second, and run side by side,
+so that other load of the machine affects all of them. Figures are medians over the rounds. Ratios are computed
+within each round; their median is shown. Programs that are not installed are left out.
 """
 
 import argparse
@@ -32,13 +32,13 @@ from measured import Agent, Screen, Server, cpu_ns, memory_mib, watch
 HERE = Path(__file__).resolve().parent
 TUTORIAL = HERE.parent / "tests/interop/tutorial_server.py"
 
-# Until everything that is done once is done.
-SETTLE = 4.0
+# Time in seconds for the programs to start up.
+STARTUP_SECONDS = 4.0
 
 
 @dataclass
 class Cost:
-    """What a program took within some seconds."""
+    """Resources that a program used within some seconds."""
 
     cpu_ns: int
     mib: float
@@ -47,24 +47,24 @@ class Cost:
     lines: int = 1
 
     @property
-    def us_a_line(self) -> float:
+    def us_per_line(self) -> float:
         return self.cpu_ns / self.lines / 1e3
 
     @property
-    def ms_a_second(self) -> float:
+    def ms_per_second(self) -> float:
         return self.cpu_ns / self.seconds / 1e6
 
     @property
-    def bytes_a_line(self) -> float:
+    def bytes_per_line(self) -> float:
         return self.bytes / self.lines
 
     @property
-    def bytes_a_second(self) -> float:
+    def bytes_per_second(self) -> float:
         return self.bytes / self.seconds
 
 
 class Exporter:
-    """node_exporter, and a thread that scrapes it; what it gets comes out of a socket."""
+    """node_exporter with a thread that scrapes it and writes each response to a socket."""
 
     COLLECTORS = ("cpu", "cpufreq", "meminfo", "loadavg")
 
@@ -95,9 +95,9 @@ class Exporter:
             try:
                 connection = connection or http.client.HTTPConnection("127.0.0.1", self.port)
                 connection.request("GET", "/metrics", headers={"Accept-Encoding": "gzip"})
-                answer = connection.getresponse()
-                # Each scrape counts as a line: its bytes, and one line end.
-                to.sendall(answer.read().replace(b"\n", b" ") + b"\n")
+                response = connection.getresponse()
+                # Each scrape counts as one line.
+                to.sendall(response.read().replace(b"\n", b" ") + b"\n")
             except (OSError, http.client.HTTPException):
                 connection = None
 
@@ -108,7 +108,7 @@ class Exporter:
 
 
 def measure(kinds: dict, seconds: float, connect) -> dict[str, Cost]:
-    """One round: what each program costs that these functions start."""
+    """Runs one round. Returns the cost of each program that the functions start."""
     order = list(kinds)
     random.shuffle(order)
     running, sources = {}, {}
@@ -116,7 +116,7 @@ def measure(kinds: dict, seconds: float, connect) -> dict[str, Cost]:
         running[name] = kinds[name]()
         sources[name] = connect(running[name])
         time.sleep(random.random())
-    watch(list(sources.values()), SETTLE)
+    watch(list(sources.values()), STARTUP_SECONDS)
     before = {name: cpu_ns(program.pid) for name, program in running.items()}
     begin = time.monotonic()
     received = watch(list(sources.values()), seconds)
@@ -139,12 +139,12 @@ def rounds(kinds: dict, options, connect) -> list[dict[str, Cost]]:
         found.append(measure(kinds, options.seconds, connect))
         first = next(iter(kinds))
         print(f"  round {number + 1} of {options.rounds}: {first} took "
-              f"{found[-1][first].ms_a_second:.3f} ms a second", flush=True)
+              f"{found[-1][first].ms_per_second:.3f} ms per second", flush=True)
     return found
 
 
 def show(found: list[dict[str, Cost]], names: list[str], columns: dict[str, str]) -> None:
-    """A line for each program: the medians, and the ratio of the first to it."""
+    """Prints a line for each program: the medians, and the ratio of the first program to it."""
     first, cpu = names[0], next(iter(columns))
     print(f"  {'':26}" + "".join(f"{heading:>16}" for heading in columns.values())
           + f"   CPU of {first}, as a ratio")
@@ -167,28 +167,28 @@ def servers(options) -> None:
     has_psutil = not subprocess.run([options.python, "-c", "import psutil"], stderr=subprocess.DEVNULL).returncode
     for interval, seconds in (("1s", "1"), ("250ms", "0.25")):
         print(f"\nservers, a line every {interval}, one client each")
-        # The six columns that the others have, and no more.
+        # Only the six columns of the plain stream, as the others have no more.
         kinds = {"loadline-agent": lambda: Agent(options.bin, interval, "--collect", "load")}
         if has_psutil:
-            kinds["the tutorial's (psutil)"] = lambda: Server(options.python, "-B", TUTORIAL, seconds)
+            kinds["tutorial (psutil)"] = lambda: Server(options.python, "-B", TUTORIAL, seconds)
         else:
-            print(f"  the tutorial's: {options.python} has no psutil, left out; see --python")
+            print(f"  tutorial: {options.python} has no psutil, left out; see --python")
         if interval == "1s" and (exporter := installed("prometheus-node-exporter", "node_exporter")):
             kinds["node_exporter"] = lambda: Exporter(exporter)
         found = rounds(kinds, options, lambda server: server.connect())
-        show(found, list(kinds), {"us_a_line": "µs a line", "mib": "MiB", "bytes_a_line": "bytes a line"})
+        show(found, list(kinds), {"us_per_line": "µs per line", "mib": "MiB", "bytes_per_line": "bytes per line"})
 
 
 def screens(options) -> None:
     print("\nscreens of 120x36, drawn once a second")
     agent = Agent(options.bin, "1s")
     with tempfile.TemporaryDirectory() as home:
-        # btop has no option for it.
+        # btop has no option for its interval.
         folder = Path(home, ".config/btop")
         folder.mkdir(parents=True)
         (folder / "btop.conf").write_text("update_ms = 1000\n")
         place = {"HOME": home, "XDG_CONFIG_HOME": f"{home}/.config", "LC_ALL": "C.UTF-8"}
-        # Five minutes after its start, loadline shows five minutes; at first it shows one, which moves faster.
+        # A window of five minutes, as after five minutes. At the start the window is shorter and moves faster.
         ours = {"loadline": ["--window", "5m"], "loadline --fill": ["--window", "5m", "--fill"], "loadline at first": []}
         kinds = {
             name: lambda words=words: Screen(options.bin / "loadline", *words, agent.address, environment=place)
@@ -198,16 +198,16 @@ def screens(options) -> None:
             if program := installed(name):
                 kinds[name] = lambda program=program, words=words: Screen(program, *words, environment=place)
         found = rounds(kinds, options, lambda screen: screen)
-        show(found, list(kinds), {"ms_a_second": "ms a second", "mib": "MiB", "bytes_a_second": "bytes a second"})
+        show(found, list(kinds), {"ms_per_second": "ms per second", "mib": "MiB", "bytes_per_second": "bytes per second"})
         if len(kinds) > len(ours):
             for name in ours:
-                for what, column in (("CPU", "ms_a_second"), ("bytes", "bytes_a_second")):
+                for what, column in (("CPU", "ms_per_second"), ("bytes", "bytes_per_second")):
                     of_best = [
                         getattr(costs[name], column)
                         / min(getattr(cost, column) for other, cost in costs.items() if other not in ours)
                         for costs in found
                     ]
-                    print(f"  {what} of {name} to the best of the others: {statistics.median(of_best):.2f}")
+                    print(f"  {what} of {name} relative to the best other program: {statistics.median(of_best):.2f}")
     agent.end()
 
 
@@ -216,7 +216,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--bin", type=Path, default=Path("target/dist"))
-    parser.add_argument("--python", default="python3", help="a Python that has psutil")
+    parser.add_argument("--python", default="python3", help="a Python with psutil")
     parser.add_argument("--only", choices=["servers", "screens"])
     options = parser.parse_args()
     if options.only != "screens":

@@ -1,17 +1,17 @@
 #!/usr/bin/env -S python3 -B
-"""Whether an agent endures: a crowd that comes and goes, and an hour with many clients. Linux only.
+"""Soak test of the agent: many clients that come and go, and an hour with many clients. Linux only.
 
     cargo build --profile dist --workspace
     benches/soak.py [--churn 60] [--crowd 1] [--minutes 60] [--clients 200] [--bin target/dist]
 
-First an agent at 1 s has 2,000 clients that ask for everything and never read, 2,000 that never end sending
-nonsense and requests, and 10,000 more that come and go at random within so many seconds. How late its rows
-reach healthy clients is told, and what of its memory and descriptors does not come back. Stuck and noisy
-clients that the agent cuts off come again. Then the same crowd comes once more: what the C library keeps of
-the memory of the first one serves the second, and what the second leaves behind would be a leak.
-Then an agent at 250 ms, with a ring that is full after eight minutes, has so many clients for so many minutes:
-every other one subscribed, the others plain. Its memory is read every ten seconds. A line is laid through what
-was read after the first ten minutes: its slope is what leaks.
+1. An agent at 1 s serves 2,000 clients that request the history and never read, 2,000 that send noise and
+   requests endlessly, and 10,000 that come and go at random within --churn seconds. Stuck and noisy clients
+   reconnect when the agent closes their connections. Reported are the delay of rows to healthy clients, and the
+   memory and descriptors that are not released. The same clients come a second time: they reuse memory that the
+   C library kept after the first time, so any further growth is a leak.
+2. An agent at 250 ms, whose ring is full after eight minutes, serves --clients clients for --minutes minutes, half
+   of them subscribed, half plain. Its memory is read every ten seconds. The slope of a linear regression after
+   the first ten minutes is the leak.
 """
 
 import argparse
@@ -26,10 +26,10 @@ from pathlib import Path
 
 from measured import Server, memory_mib
 
-STUCK, NOISY, COMERS = 2_000, 2_000, 10_000
+STUCK, NOISY, VISITORS = 2_000, 2_000, 10_000
 HEALTHY = 20
-# What belongs to filling the ring, and to the first clients.
-WARM_MINUTES = 10
+# Warm-up: the ring fills, and the first clients connect.
+WARM_UP_MINUTES = 10
 NOISE = [b"\x16\x03\x01\x02\x00\x01\xff\n", b"GET / HTTP/1.1\r\n\r\n", b"loadline/1 interval=1ms\n", b"\n" * 50]
 SUBSCRIBE = b"loadline/1 history=none\n"
 
@@ -51,17 +51,17 @@ async def connect(server: Server) -> tuple[asyncio.StreamReader, asyncio.StreamW
     return await asyncio.open_connection(host, int(port))
 
 
-async def again(client) -> None:
-    """A client that comes again when it is cut off."""
+async def reconnect(client) -> None:
+    """Runs a client again whenever its connection ends."""
     while True:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             await client()
         await asyncio.sleep(random.random())
 
 
-async def be_stuck(server: Server) -> None:
+async def run_stuck_client(server: Server) -> None:
     reader, writer = await connect(server)
-    # What is not read stays with the kernel, and then with the agent.
+    # Unread data fills the buffers of the kernel, then those of the agent.
     writer.transport.pause_reading()
     writer.write(b"loadline/1 history=all interval=1s\n")
     try:
@@ -73,7 +73,7 @@ async def be_stuck(server: Server) -> None:
         writer.transport.abort()
 
 
-async def be_noisy(server: Server) -> None:
+async def run_noisy_client(server: Server) -> None:
     reader, writer = await connect(server)
     try:
         while await asyncio.wait_for(reader.read(65536), 3) if random.random() < 0.3 else True:
@@ -86,7 +86,7 @@ async def be_noisy(server: Server) -> None:
         writer.transport.abort()
 
 
-async def come_and_go(server: Server, seconds: float) -> None:
+async def run_visitor(server: Server, seconds: float) -> None:
     await asyncio.sleep(seconds * random.random())
     with contextlib.suppress(OSError):
         reader, writer = await connect(server)
@@ -106,13 +106,13 @@ async def come_and_go(server: Server, seconds: float) -> None:
 
 
 def watch_rows(server: Server, clients: int, until: float, plain_too: bool) -> tuple[list[float], int]:
-    """How many milliseconds after its time each row of the subscribed clients came, and how many rows."""
+    """Reads rows until a time. Returns the delays of the subscribed clients in ms, and the number of rows."""
 
     async def read(subscribed: bool, late: list[float], count: list[int]) -> None:
         reader, writer = await connect(server)
         if subscribed:
             writer.write(SUBSCRIBE)
-            # A plain row may come before the request is read, and the newest sample is as old as it is.
+            # Skips plain rows from before the request, and the newest sample, which may be old.
             await reader.readuntil(b"# live\n")
             await reader.readline()
         while line := await reader.readline():
@@ -137,13 +137,13 @@ def watch_rows(server: Server, clients: int, until: float, plain_too: bool) -> t
 
 
 def troublemakers(server: Server, seconds: float, scale: float) -> None:
-    """The crowd, in a process of its own; it ends with all its connections."""
+    """Runs stuck, noisy and visiting clients until the last visitor has left."""
 
     async def crowd() -> None:
-        standing = [asyncio.create_task(again(lambda: be_stuck(server))) for _ in range(int(scale * STUCK))]
-        standing += [asyncio.create_task(again(lambda: be_noisy(server))) for _ in range(int(scale * NOISY))]
-        await asyncio.gather(*(come_and_go(server, seconds) for _ in range(int(scale * COMERS))))
-        for task in standing:
+        permanent = [asyncio.create_task(reconnect(lambda: run_stuck_client(server))) for _ in range(int(scale * STUCK))]
+        permanent += [asyncio.create_task(reconnect(lambda: run_noisy_client(server))) for _ in range(int(scale * NOISY))]
+        await asyncio.gather(*(run_visitor(server, seconds) for _ in range(int(scale * VISITORS))))
+        for task in permanent:
             task.cancel()
 
     asyncio.run(crowd())
@@ -160,25 +160,25 @@ def churn(folder: Path, seconds: float, scale: float) -> None:
     server = agent(folder, "1s", "1h")
     watch_rows(server, HEALTHY, time.time() + 5, False)
     time.sleep(2)
-    counts = [f"{int(scale * count):,}" for count in (COMERS, STUCK, NOISY)]
-    print("crowd    {} come and go, {} are stuck, {} noisy; {} others read".format(*counts, HEALTHY))
-    tell_costs(server, "before")
+    counts = [f"{int(scale * count):,}" for count in (VISITORS, STUCK, NOISY)]
+    print("crowd    {} come and go, {} are stuck, {} noisy; {} healthy".format(*counts, HEALTHY))
+    print_costs(server, "before")
     for name in ("first", "second"):
         crowd = os.fork()
         if crowd == 0:
             troublemakers(server, seconds, scale)
             os._exit(0)
         late, rows = watch_rows(server, HEALTHY, time.time() + seconds, False)
-        tell_costs(server, f"within the {name}")
+        print_costs(server, f"during the {name}")
         os.waitpid(crowd, 0)
-        # Who went without a word is noticed, and what they had is given back.
+        # Time for the agent to notice lost clients and to free their memory.
         time.sleep(5)
-        tell_costs(server, f"after the {name}")
+        print_costs(server, f"after the {name}")
         print(f"         {rows} rows, late: {spread(late)}", flush=True)
     server.end()
 
 
-def tell_costs(server: Server, name: str) -> None:
+def print_costs(server: Server, name: str) -> None:
     print(f"         {name:18} {memory_mib(server.pid):6.1f} MiB  {descriptors(server.pid):5} descriptors", flush=True)
 
 
@@ -191,18 +191,18 @@ def soak(folder: Path, minutes: float, clients: int) -> None:
         late, rows = watch_rows(server, clients, begin + 60 * minutes, True)
         os.write(writing, f"{rows} rows, late: {spread(late)}".encode())
         os._exit(0)
-    seen = []
+    memory = []
     while (passed := time.time() - begin) < 60 * minutes:
         time.sleep(10)
-        seen.append((passed / 3600, 1024 * memory_mib(server.pid)))
+        memory.append((passed / 3600, 1024 * memory_mib(server.pid)))
     os.waitpid(crowd, 0)
-    told = os.read(reading, 4096).decode()
-    flat = [at for at in seen if at[0] > WARM_MINUTES / 60] or seen
-    slope, _ = statistics.linear_regression(*zip(*flat))
-    print(f"soak     {minutes:g} minutes at 250ms, {clients} clients: {told}")
+    delays = os.read(reading, 4096).decode()
+    after_warm_up = [at for at in memory if at[0] > WARM_UP_MINUTES / 60] or memory
+    slope, _ = statistics.linear_regression(*zip(*after_warm_up))
+    print(f"soak     {minutes:g} minutes at 250ms, {clients} clients: {delays}")
     print(
-        f"         memory {seen[0][1] / 1024:.1f} MiB at first, {flat[0][1] / 1024:.1f} after the warm-up,"
-        f" {seen[-1][1] / 1024:.1f} at the end; slope {slope:+.0f} KiB/h",
+        f"         memory {memory[0][1] / 1024:.1f} MiB at first, {after_warm_up[0][1] / 1024:.1f} after the warm-up,"
+        f" {memory[-1][1] / 1024:.1f} at the end; slope {slope:+.0f} KiB/h",
         flush=True,
     )
     server.end()
@@ -210,18 +210,18 @@ def soak(folder: Path, minutes: float, clients: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--churn", type=float, default=60, help="seconds; 0 leaves it out")
-    parser.add_argument("--crowd", type=float, default=1, help="how large it is")
-    parser.add_argument("--minutes", type=float, default=60, help="0 leaves it out")
+    parser.add_argument("--churn", type=float, default=60, help="seconds of part 1; 0 skips it")
+    parser.add_argument("--crowd", type=float, default=1, help="factor for the numbers of clients")
+    parser.add_argument("--minutes", type=float, default=60, help="minutes of part 2; 0 skips it")
     parser.add_argument("--clients", type=int, default=200)
     parser.add_argument("--bin", type=Path, default=Path("target/dist"))
-    given = parser.parse_args()
+    options = parser.parse_args()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 65536) if most > 0 else 65536, most))
-    if given.churn:
-        churn(given.bin, given.churn, given.crowd)
-    if given.minutes:
-        soak(given.bin, given.minutes, given.clients)
+    if options.churn:
+        churn(options.bin, options.churn, options.crowd)
+    if options.minutes:
+        soak(options.bin, options.minutes, options.clients)
 
 
 if __name__ == "__main__":

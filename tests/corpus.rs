@@ -1,13 +1,13 @@
-//! What a fuzzer is set off with, and what it has found: each file is tried again.
+//! Replay of the fuzzing corpus: seed inputs and inputs that once failed.
 
-#![expect(clippy::print_stdout, reason = "it tells which file it was")]
+#![expect(clippy::print_stdout, reason = "names the file that fails")]
 
 use std::fs;
 use std::path::Path;
 
 use loadline_tests::fuzzed;
 
-/// Tries each file of a corpus.
+/// Checks each file of a corpus.
 fn replay(name: &str, check: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(name);
     let mut count = 0;
@@ -17,25 +17,25 @@ fn replay(name: &str, check: fn(&[u8])) {
         check(&fs::read(path).unwrap());
         count += 1;
     }
-    assert!(count >= 10, "a corpus of {count}");
+    assert!(count >= 10, "only {count} files in the corpus");
 }
 
 #[test]
-fn lines_of_any_bytes_read_back() {
+fn lines_of_any_bytes_survive_a_round_trip() {
     replay("decoder", fuzzed::decoder);
 }
 
 #[test]
-fn requests_of_any_bytes_read_back_or_are_refused() {
+fn requests_of_any_bytes_survive_a_round_trip_or_are_refused() {
     replay("request", fuzzed::request);
 }
 
 #[test]
-fn a_recording_of_any_file_reads_back() {
+fn recordings_of_any_file_survive_a_round_trip() {
     replay("recording", fuzzed::recording);
 }
 
 #[test]
-fn fields_of_any_text_read_back() {
+fn fields_of_any_text_survive_a_round_trip() {
     replay("logfmt", fuzzed::logfmt);
 }

@@ -1,4 +1,4 @@
-//! What the documentation promises that can be looked up: links lead somewhere, messages exist.
+//! Checks of the documentation: links have targets, and quoted messages exist in the code.
 
 use std::collections::HashMap;
 use std::fs;
@@ -8,11 +8,11 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// Folders that are no part of the project's own texts.
+/// Folders that hold no pages of the project.
 const SKIPPED_FOLDERS: &[&str] = &["target", ".git", "node_modules"];
 
-/// The files below a folder with this ending, each with its text.
-fn texts(folder: &Path, ending: &str) -> Vec<(PathBuf, String)> {
+/// Returns the files below a folder with this extension, each with its text.
+fn texts(folder: &Path, extension: &str) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -21,16 +21,16 @@ fn texts(folder: &Path, ending: &str) -> Vec<(PathBuf, String)> {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if path.is_dir() && !SKIPPED_FOLDERS.contains(&name.as_str()) {
                 folders.push(path);
-            } else if path.extension().is_some_and(|it| it == ending) {
+            } else if path.extension().is_some_and(|it| it == extension) {
                 found.push((path.clone(), fs::read_to_string(&path).unwrap()));
             }
         }
     }
-    assert!(!found.is_empty(), "there are files that end in {ending}");
+    assert!(!found.is_empty(), "no files with extension {extension}");
     found
 }
 
-/// The lines of a page outside of its blocks of code.
+/// Returns the lines of a page outside of code blocks.
 fn prose(page: &str) -> Vec<&str> {
     let mut is_code = false;
     let mut lines = Vec::new();
@@ -44,14 +44,14 @@ fn prose(page: &str) -> Vec<&str> {
     lines
 }
 
-/// A heading as GitHub makes an anchor of it.
+/// Returns GitHub's anchor of a heading.
 fn anchor(heading: &str) -> String {
     let heading = heading.trim_start_matches('#').trim().to_lowercase();
     let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
     kept.map(|c| if c == ' ' { '-' } else { c }).collect()
 }
 
-/// Where the links of a page lead: those of Markdown, and of pictures.
+/// Returns the link targets of a page: Markdown links and images.
 fn links(page: &str) -> Vec<String> {
     let text = prose(page).join("\n");
     let mut found = Vec::new();
@@ -65,7 +65,7 @@ fn links(page: &str) -> Vec<String> {
 }
 
 #[test]
-fn each_link_between_pages_leads_to_a_file_and_to_a_heading_in_it() {
+fn each_link_between_pages_has_a_file_and_a_heading_as_its_target() {
     let pages: HashMap<PathBuf, String> = texts(&root(), "md")
         .into_iter()
         .map(|(path, text)| (path.canonicalize().unwrap(), text))
@@ -81,7 +81,7 @@ fn each_link_between_pages_leads_to_a_file_and_to_a_heading_in_it() {
             let there = path.parent().unwrap().join(file);
             let there = if file.is_empty() { path.clone() } else { there };
             let is_there = there.canonicalize();
-            assert!(is_there.is_ok(), "{}: nothing is at {link}", path.display());
+            assert!(is_there.is_ok(), "{}: broken link {link}", path.display());
             if let (false, Some(page)) = (heading.is_empty(), pages.get(&is_there.unwrap())) {
                 let mut headings = prose(page).into_iter().filter(|line| line.starts_with('#'));
                 let is_there = headings.any(|line| anchor(line) == heading);
@@ -92,8 +92,8 @@ fn each_link_between_pages_leads_to_a_file_and_to_a_heading_in_it() {
     assert!(count > 60, "{count} links");
 }
 
-/// The text of a source as its compiler joins it: what follows a backslash at the end of a line is
-/// one text.
+/// Returns a source with continued string literals joined: a backslash at the end of a line removes
+/// the line break and the indentation.
 fn joined(source: &str) -> String {
     let mut text = String::with_capacity(source.len());
     let mut lines = source.lines();
@@ -109,12 +109,12 @@ fn joined(source: &str) -> String {
     text
 }
 
-/// The same with quotes in texts as they are said.
+/// Returns the code of a source with quotes in string literals unescaped.
 fn unescaped(source: &str) -> String {
     joined(&code(source)).replace("\\\"", "\"")
 }
 
-/// The sources of both programs and of what they speak.
+/// Returns the sources of both programs and of the protocol.
 fn sources() -> Vec<String> {
     let folders = ["agent/src", "tui-client/src", "protocol/src"];
     let files = folders.iter().flat_map(|folder| texts(&root().join(folder), "rs"));
@@ -125,14 +125,14 @@ fn troubleshooting() -> String {
     fs::read_to_string(root().join("docs/troubleshooting.md")).unwrap()
 }
 
-/// A source without its comments and its inline tests.
+/// Returns a source without comments and inline tests.
 fn code(source: &str) -> String {
     let source = source.split("#[cfg(test)]").next().unwrap_or_default();
     let lines = source.lines().filter(|line| !line.trim_start().starts_with("//"));
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Messages that a page explains: code spans in the first cell of a row of a table.
+/// Returns the messages that a page explains: code spans in the first cells of tables.
 fn messages(page: &str) -> Vec<String> {
     let rows = prose(page).into_iter().filter_map(|line| line.strip_prefix("| "));
     let cells = rows.filter_map(|row| row.split(" | ").next());
@@ -148,7 +148,7 @@ fn each_explained_message_exists_in_the_code() {
     let missing: Vec<&String> = messages
         .iter()
         .filter(|message| {
-            // The parts between what differs, all in one file.
+            // All parts between the placeholders must occur in one file.
             let parts: Vec<&str> = message
                 .split('…')
                 .map(str::trim)
@@ -157,11 +157,11 @@ fn each_explained_message_exists_in_the_code() {
             !sources.iter().any(|text| parts.iter().all(|part| text.contains(part)))
         })
         .collect();
-    assert!(missing.is_empty(), "nobody says these: {missing:#?}");
+    assert!(missing.is_empty(), "messages that no program has: {missing:#?}");
 }
 
 #[test]
-fn headings_become_anchors_as_on_the_web() {
+fn headings_become_anchors_as_on_github() {
     assert_eq!(anchor("## Its servers on our screen"), "its-servers-on-our-screen");
     assert_eq!(anchor("# htop, btop, bottom"), "htop-btop-bottom");
     assert_eq!(anchor("### `--check`: look first"), "--check-look-first");

@@ -1,5 +1,5 @@
-//! What has to hold whatever bytes come from outside: what a fuzzer tries, and what the corpus in
-//! `fuzz/corpus/` is replayed on.
+//! Properties that hold for any input. The fuzzer checks them, and tests replay the corpus in
+//! `fuzz/corpus/`.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use loadline_protocol::{
     Decoder, LINE_MAX, Line, Note, REQUEST_MAX, Request, SafeText, Schema, Time, sanitize,
 };
 
-/// What a decoder makes of bytes: each line, or what is wrong with it.
+/// Decodes bytes into lines or errors. Returns these and the number of pending bytes.
 fn lines<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<Result<String, String>>, usize) {
     let mut decoder = Decoder::new();
     let mut lines = Vec::new();
@@ -17,25 +17,25 @@ fn lines<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<Result<String, Stri
         while let Some(line) = decoder.decode(&mut piece) {
             lines.push(line.map(str::to_owned).map_err(|fault| fault.to_string()));
         }
-        assert!(decoder.pending() <= LINE_MAX + 1, "it holds {} bytes", decoder.pending());
+        assert!(decoder.pending() <= LINE_MAX + 1, "{} bytes are pending", decoder.pending());
     }
     (lines, decoder.pending())
 }
 
-/// The lines of a stream: where it is cut makes no difference, none is too long, and what is read of
-/// them is the same when it is written and read again.
+/// Checks the lines of a stream: chunk boundaries make no difference, no line is too long, and each
+/// parsed line survives a round trip.
 pub fn decoder(bytes: &[u8]) {
     let whole = lines(std::iter::once(bytes));
-    // The first byte tells where it is cut.
+    // The first byte determines the chunk size.
     let size = 1 + usize::from(bytes.first().copied().unwrap_or(0) % 61);
-    assert_eq!(whole, lines(bytes.chunks(size)), "in pieces of {size}");
+    assert_eq!(whole, lines(bytes.chunks(size)), "in chunks of {size}");
     let mut schema = Schema::plain(6);
     for line in whole.0.iter().flatten() {
         assert!(line.len() <= LINE_MAX);
         match Line::parse(line) {
             Ok(Line::Note(note)) => {
                 let printed = note.to_string();
-                assert_eq!(sanitize(&printed), printed.as_str(), "a terminal may get it");
+                assert_eq!(sanitize(&printed), printed.as_str(), "safe for a terminal");
                 assert_eq!(Line::parse(&printed), Ok(Line::Note(note.clone())), "{printed:?}");
                 if let Note::Columns(columns) = note {
                     schema = columns;
@@ -58,18 +58,18 @@ fn check_row(schema: &Schema, line: &str) {
             (again.time, again.seq) == (row.time, row.seq)
                 && have_same_bits(&again.values, &row.values)
         }),
-        "{line:?} is {row:?}, printed {printed:?}, and that is {again:?}"
+        "{line:?} is {row:?}, printed as {printed:?}, which is {again:?}"
     );
 }
 
-/// Whether numbers are the same to the bit; a missing value is one whatever its bits.
+/// Returns whether numbers are equal bit by bit. All NaNs count as equal.
 fn have_same_bits(one: &[f64], other: &[f64]) -> bool {
     let bits = |value: &f64| if value.is_nan() { f64::NAN.to_bits() } else { value.to_bits() };
     one.iter().map(bits).eq(other.iter().map(bits))
 }
 
-/// A request: what is understood of it is the same when it is written and read again, and the answer
-/// to one that is not is a line that can be shown.
+/// Checks a request: a valid one survives a round trip, and the error of an invalid one is safe to
+/// print.
 pub fn request(bytes: &[u8]) {
     let Ok(line) = std::str::from_utf8(bytes) else { return };
     if line.len() > REQUEST_MAX {
@@ -91,7 +91,7 @@ pub fn request(bytes: &[u8]) {
     }
 }
 
-/// The fields of a note: quoted or bare, each value comes back as it was.
+/// Checks the fields of a note: each value, quoted or bare, survives a round trip.
 pub fn logfmt(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     for note in [text.to_owned(), format!("loadline/1 host={text}"), format!("error {text}")] {
@@ -100,7 +100,7 @@ pub fn logfmt(bytes: &[u8]) {
         let read = printed.strip_prefix('#').map(Note::parse);
         assert_eq!(read, Some(Ok(note)), "{printed:?}");
     }
-    // Any text at all, as a value that has to be quoted or not.
+    // Any text as a value, quoted if necessary.
     let value = SafeText::new(text);
     let header = loadline_protocol::Header {
         version: 1,
@@ -113,10 +113,11 @@ pub fn logfmt(bytes: &[u8]) {
     assert_eq!(printed.strip_prefix('#').map(Note::parse), Some(Ok(Note::Header(header))));
 }
 
-/// A sample as it was read: its time, its number and the bits of its values.
+/// Timestamp, sequence number and bits of the values of a sample.
 type SampleBits = (Time, Option<u64>, Vec<u64>);
 
-/// What a file says, and the file that is recorded of it.
+/// Reads a file and records it. Returns the samples, the recording and the number of rows too long
+/// for it.
 fn read_and_record(bytes: &[u8]) -> (Vec<SampleBits>, String, u64) {
     let mut reader = StreamReader::for_recording(
         ReadOptions::default(),
@@ -125,8 +126,8 @@ fn read_and_record(bytes: &[u8]) -> (Vec<SampleBits>, String, u64) {
     );
     let (mut progress, mut events) = (ResumeState::default(), Vec::new());
     for piece in bytes.chunks(1000) {
-        let farewell = reader.feed(piece, Time::default(), &mut progress, &mut events);
-        if farewell.is_some_and(|farewell| farewell.refused) {
+        let ending = reader.feed(piece, Time::default(), &mut progress, &mut events);
+        if ending.is_some_and(|ending| ending.refused) {
             break;
         }
     }
@@ -146,7 +147,7 @@ fn read_and_record(bytes: &[u8]) -> (Vec<SampleBits>, String, u64) {
     (samples, text, recorder.too_long())
 }
 
-/// A recording: whatever the file is, what is read of it is recorded so that it reads back the same.
+/// Checks a recording: the samples of any file survive being recorded and read again.
 pub fn recording(bytes: &[u8]) {
     let (samples, text, too_long) = read_and_record(bytes);
     assert!(text.lines().all(|line| line.len() <= LINE_MAX && sanitize(line) == line));

@@ -1,6 +1,6 @@
-//! A user's view of loadline, checked over all crates together.
+//! End-to-end tests of all crates together.
 
-#![expect(clippy::unwrap_used, reason = "a test fails where something is not as it should be")]
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 #[cfg(feature = "tls")]
 #[path = "../agent/tests/agent/authority.rs"]

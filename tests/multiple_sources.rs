@@ -13,18 +13,20 @@ use loadline::watched::{State, Watched};
 use loadline::zone::Zone;
 use loadline_agent::{Clock, MachineFacts, ScriptedSource};
 use loadline_protocol::{History, SafeText};
-use loadline_tests::{Cable, DEADLINE, LoopbackAgent, collect_output_of_all};
+use loadline_tests::{DEADLINE, LoopbackAgent, TcpProxy, collect_output_of_all};
 use ratatui::layout::Size;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
-/// The pace of the agents, and how long their waves are.
+/// Sampling interval of the agents.
 const INTERVAL: Duration = Duration::from_millis(20);
+
+/// Period of the sine waves.
 const WAVE_MS: i64 = 2000;
 
-/// How far the clock of one agent is ahead: no whole number of waves.
+/// Clock offset of one agent. Not a multiple of the period of the waves.
 const CLOCK_OFFSET_MS: i64 = 90_700;
 
 fn wall_ms() -> i64 {
@@ -32,8 +34,8 @@ fn wall_ms() -> i64 {
     i64::try_from(since.as_millis()).unwrap()
 }
 
-/// An agent whose utilization is a sine of the time, later by so many eighths of a wave, and whose
-/// clock may be ahead.
+/// Starts an agent whose CPU utilization is a sine of the time, delayed by `eighths` of a period,
+/// and whose clock is ahead by `offset_ms`.
 async fn start_wave_agent(eighths: i64, offset_ms: i64) -> LoopbackAgent {
     let source = ScriptedSource::plain(move |number, values| {
         let phase = (wall_ms() - eighths * WAVE_MS / 8).rem_euclid(WAVE_MS) as f64 / WAVE_MS as f64;
@@ -45,7 +47,7 @@ async fn start_wave_agent(eighths: i64, offset_ms: i64) -> LoopbackAgent {
     LoopbackAgent::start_with_source(source, facts, clock, INTERVAL).await
 }
 
-/// A screen that follows sources, without a terminal.
+/// Application that follows sources without a terminal.
 struct OffscreenApp {
     app: App,
     events: Events,
@@ -78,12 +80,12 @@ impl OffscreenApp {
         OffscreenApp { app, events: Events::new(links), clock }
     }
 
-    /// Takes in what comes until something holds.
+    /// Handles events until `holds` returns true.
     async fn wait_until(&mut self, what: &str, holds: impl Fn(&App) -> bool) {
         let end = Instant::now() + DEADLINE;
         let mut batch = Vec::new();
         while !holds(&self.app) {
-            assert!(Instant::now() < end, "{what} does not come");
+            assert!(Instant::now() < end, "timed out waiting for {what}");
             let tick = Duration::from_millis(50);
             let _ = timeout(tick, self.events.receive(&mut batch, 256)).await;
             let now = self.clock.now();
@@ -103,8 +105,8 @@ fn sample_count(app: &App, source: usize) -> usize {
     app.sources()[source].watched.store.len()
 }
 
-/// Where on the shared axis the peaks of a source stand within its wave, milliseconds after the sine's
-/// own peak: of each wave the middle of the slots that are highest.
+/// Returns the peaks of a source on the shared time axis, in milliseconds after the sine's true
+/// peak. The peak of a wave is the middle of its highest slots.
 fn peaks_ms(app: &App, source: usize, eighths: i64, window: Window) -> Vec<i64> {
     let store = &app.sources()[source].watched.store;
     let slots = store.slots(0, window.with_clock_offset(app.clock_offset_ms(source))).slots;
@@ -115,7 +117,7 @@ fn peaks_ms(app: &App, source: usize, eighths: i64, window: Window) -> Vec<i64> 
         let ms = window.from_ms() + at * slot_ms + slot_ms / 2 - eighths * WAVE_MS / 8;
         waves.entry(ms.div_euclid(WAVE_MS)).or_default().push((ms.rem_euclid(WAVE_MS), slot.max));
     }
-    // A wave of which a part is missing may have lost its peak.
+    // An incomplete wave may lack its peak.
     let whole = waves.into_values().filter(|wave| wave.len() as i64 >= WAVE_MS / slot_ms - 2);
     whole
         .map(|wave| {
@@ -130,7 +132,6 @@ fn peaks_ms(app: &App, source: usize, eighths: i64, window: Window) -> Vec<i64> 
         .collect()
 }
 
-/// The acceptance of the issue.
 #[tokio::test]
 async fn eight_agents_line_up_and_faults_of_three_do_not_affect_the_others() {
     let mut servers = Vec::new();
@@ -138,23 +139,25 @@ async fn eight_agents_line_up_and_faults_of_three_do_not_affect_the_others() {
         servers
             .push(start_wave_agent(eighths, if eighths == 2 { CLOCK_OFFSET_MS } else { 0 }).await);
     }
-    let cable = Cable::lay(servers[1].address).await;
+    let proxy = TcpProxy::start(servers[1].address).await;
     let mut addresses: Vec<_> = servers.iter().map(|server| server.address).collect();
-    addresses[1] = cable.address;
-    let mut follower = OffscreenApp::new(&addresses);
-    follower
-        .wait_until("four waves of each", |app| (0..8).all(|at| sample_count(app, at) > 400))
+    addresses[1] = proxy.address;
+    let mut offscreen = OffscreenApp::new(&addresses);
+    offscreen
+        .wait_until("four waves of each source", |app| (0..8).all(|at| sample_count(app, at) > 400))
         .await;
-    assert!((0..8).all(|at| state_of(&follower.app, at) == State::Live));
+    assert!((0..8).all(|at| state_of(&offscreen.app, at) == State::Live));
 
-    // One stops, one is cut off again and again, one has had another clock all the time.
+    // Source 0 stops, source 1 loses its connection repeatedly, source 2 has a clock offset.
     servers.remove(0).stop().await;
     for _ in 0..3 {
-        cable.cut().await;
-        let before = sample_count(&follower.app, 3);
-        follower.wait_until("more of the others", |app| sample_count(app, 3) > before + 50).await;
+        proxy.cut().await;
+        let before = sample_count(&offscreen.app, 3);
+        offscreen
+            .wait_until("more samples of source 3", |app| sample_count(app, 3) > before + 50)
+            .await;
     }
-    let app = &follower.app;
+    let app = &offscreen.app;
     assert!(matches!(state_of(app, 0), State::Reconnecting(Some(_))), "{:?}", state_of(app, 0));
     let ahead_ms = app.sources()[2].watched.clock_offset_ms();
     assert!((ahead_ms - CLOCK_OFFSET_MS).abs() < 500, "{ahead_ms}");
@@ -163,7 +166,7 @@ async fn eight_agents_line_up_and_faults_of_three_do_not_affect_the_others() {
     for source in 1..8 {
         let peaks = peaks_ms(app, source, source as i64, window);
         assert!(source == 1 || peaks.len() >= 2, "{source}: {peaks:?}");
-        // A quarter of a wave apart would be the neighbour's neighbour.
+        // Neighbours are an eighth of a period apart.
         assert!(peaks.iter().all(|ms| ms.abs() < WAVE_MS / 16), "{source}: {peaks:?}");
     }
     for source in 3..8 {
@@ -173,14 +176,14 @@ async fn eight_agents_line_up_and_faults_of_three_do_not_affect_the_others() {
         let seqs: Vec<_> = (0..sample_count(app, source))
             .map(|at| watched.store.get(at).unwrap().seq().unwrap())
             .collect();
-        assert!(seqs.windows(2).all(|pair| pair[1] == pair[0] + 1), "all samples, each once");
+        assert!(seqs.windows(2).all(|pair| pair[1] == pair[0] + 1), "every sample exactly once");
     }
     for server in servers {
         server.stop().await;
     }
 }
 
-/// A server that writes rows as fast as anybody takes them.
+/// Starts a server that writes rows as fast as its client reads.
 async fn start_flood() -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -196,38 +199,40 @@ async fn start_flood() -> SocketAddr {
 async fn a_flooding_source_does_not_affect_the_others() {
     let (quiet, other) =
         (LoopbackAgent::start(INTERVAL).await, LoopbackAgent::start(INTERVAL).await);
-    let mut follower = OffscreenApp::new(&[quiet.address, start_flood().await, other.address]);
+    let mut offscreen = OffscreenApp::new(&[quiet.address, start_flood().await, other.address]);
     let flooded = |app: &App| sample_count(app, 1) > 1000;
-    follower.wait_until("a flood", |app| flooded(app) && sample_count(app, 0) > 100).await;
+    offscreen
+        .wait_until("rows of the flood", |app| flooded(app) && sample_count(app, 0) > 100)
+        .await;
     for source in [0, 2] {
-        let watched = &follower.app.sources()[source].watched;
-        assert_eq!(state_of(&follower.app, source), State::Live);
+        let watched = &offscreen.app.sources()[source].watched;
+        assert_eq!(state_of(&offscreen.app, source), State::Live);
         assert_eq!((watched.faults, watched.skipped), (0, 0));
-        assert!(sample_count(&follower.app, source) > 50);
+        assert!(sample_count(&offscreen.app, source) > 50);
         let first = watched.store.get(0).unwrap().seq();
         let last = watched.store.get(watched.store.len() - 1).unwrap().seq();
-        assert_eq!((first, last), (Some(1), Some(watched.store.len() as u64)), "all of them");
+        assert_eq!((first, last), (Some(1), Some(watched.store.len() as u64)), "every sample");
     }
-    drop(follower);
+    drop(offscreen);
     quiet.stop().await;
     other.stop().await;
 }
 
 #[tokio::test]
-async fn csv_of_three_agents_has_each_of_their_samples_once() {
+async fn csv_of_two_agents_and_a_dead_address_has_every_sample_once() {
     let (one, two) = (LoopbackAgent::start(INTERVAL).await, LoopbackAgent::start(INTERVAL).await);
-    // Nobody listens there any more.
+    // Nothing listens at this address any more.
     let dead = LoopbackAgent::start(INTERVAL).await;
-    let gone = dead.address;
+    let dead_address = dead.address;
     dead.stop().await;
-    let addresses = [one.address, gone, two.address];
+    let addresses = [one.address, dead_address, two.address];
     let options = LinkOptions { history: History::All, ..LinkOptions::default() };
     let never = std::future::pending();
     let written =
         collect_output_of_all(&addresses, OutputFormat::Csv, options, Some(60), never).await;
     assert!(written.end.is_ok(), "{:?}", written.end);
     assert!(
-        written.messages[0].contains(&format!("cannot connect to {gone}")),
+        written.messages[0].contains(&format!("cannot connect to {dead_address}")),
         "{:?}",
         written.messages
     );
@@ -239,7 +244,7 @@ async fn csv_of_three_agents_has_each_of_their_samples_once() {
         let seqs: Vec<u64> =
             of.map(|(_, rest)| rest.split(',').next().unwrap().parse().unwrap()).collect();
         assert_eq!(seqs, (1..=seqs.len() as u64).collect::<Vec<_>>());
-        assert!(seqs.len() > 10, "both are written: {}", seqs.len());
+        assert!(seqs.len() > 10, "too few rows: {}", seqs.len());
         rows += seqs.len();
     }
     assert_eq!(rows, 60);

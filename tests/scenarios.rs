@@ -1,4 +1,4 @@
-//! What users see, over real sockets.
+//! End-to-end scenarios with one source, over real sockets.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,7 +8,9 @@ use loadline::output::OutputFormat;
 use loadline::watched::Watched;
 use loadline_agent::Clock;
 use loadline_protocol::{History, Note, Schema};
-use loadline_tests::{Cable, DEADLINE, LoopbackAgent, RawConnection, collect_output, serve_lines};
+use loadline_tests::{
+    DEADLINE, LoopbackAgent, RawConnection, TcpProxy, collect_output, serve_lines,
+};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -18,7 +20,7 @@ fn link_options(history: History) -> LinkOptions {
     LinkOptions { history, ..LinkOptions::default() }
 }
 
-/// The field of each row of a csv, by the name of its column.
+/// Returns the fields of a CSV column by its name.
 fn column(csv: &str, name: &str) -> Vec<String> {
     let mut lines = csv.lines();
     let at = lines.next().and_then(|head| head.split(',').position(|column| column == name));
@@ -30,7 +32,7 @@ fn numbers(fields: &[String]) -> Vec<u64> {
     fields.iter().filter_map(|field| field.parse().ok()).collect()
 }
 
-/// Waits until an agent has taken so many samples.
+/// Waits until an agent has taken `count` samples.
 async fn wait_for_samples(server: &LoopbackAgent, count: u64) {
     let mut connection = RawConnection::connect(server.address).await;
     loop {
@@ -43,7 +45,7 @@ async fn wait_for_samples(server: &LoopbackAgent, count: u64) {
 }
 
 #[tokio::test]
-async fn a_client_that_says_nothing_gets_the_newest_sample_and_then_one_by_one() {
+async fn a_silent_client_gets_the_newest_sample_and_then_every_new_one() {
     let server = LoopbackAgent::start(FAST_INTERVAL).await;
     wait_for_samples(&server, 3).await;
     let mut connection = RawConnection::connect(server.address).await;
@@ -52,9 +54,9 @@ async fn a_client_that_says_nothing_gets_the_newest_sample_and_then_one_by_one()
     for _ in 0..10 {
         let line = connection.next_line().await.unwrap();
         let row = schema.parse_row(&line).unwrap();
-        assert_eq!(row.to_line(&schema), line, "single blanks, usual decimals");
+        assert_eq!(row.to_line(&schema), line, "single spaces, decimals of the column");
         let number = (row.values[0] * 10.0).round();
-        assert!(number > before, "each sample once: {number} after {before}");
+        assert!(number > before, "repeated: {number} after {before}");
         before = number;
     }
     server.stop().await;
@@ -64,7 +66,7 @@ async fn a_client_that_says_nothing_gets_the_newest_sample_and_then_one_by_one()
 }
 
 #[tokio::test]
-async fn csv_has_the_whole_history_and_then_what_comes() {
+async fn csv_has_the_whole_history_and_then_new_samples() {
     let server = LoopbackAgent::start(FAST_INTERVAL).await;
     wait_for_samples(&server, 20).await;
     let never = std::future::pending();
@@ -118,27 +120,31 @@ async fn an_unknown_column_is_an_error_that_names_it() {
     server.stop().await;
 }
 
-/// The acceptance of the issue: cut off 20 times in 60 s at 200 ms, every sample exactly once.
+/// Cuts the connection 20 times in 60 s. The agent takes a sample every 200 ms.
 #[tokio::test]
 async fn twenty_cuts_in_a_minute_lose_and_duplicate_nothing() {
     let server = LoopbackAgent::start(Duration::from_millis(200)).await;
-    let cable = Cable::lay(server.address).await;
+    let proxy = TcpProxy::start(server.address).await;
     let cuts = async {
         for _ in 0..20 {
             sleep(Duration::from_millis(2950)).await;
-            cable.cut().await;
+            proxy.cut().await;
         }
         sleep(Duration::from_secs(1)).await;
     };
     let written =
-        collect_output(cable.address, OutputFormat::Csv, link_options(History::All), None, cuts)
+        collect_output(proxy.address, OutputFormat::Csv, link_options(History::All), None, cuts)
             .await;
     let seqs = numbers(&column(&written.text, "seq"));
     assert_eq!(seqs, (1..=seqs.len() as u64).collect::<Vec<_>>());
     assert!(seqs.len() >= 290, "a minute of samples: {}", seqs.len());
     let lost = written.messages.iter().filter(|line| line.contains("connection lost")).count();
     assert_eq!(lost, 20, "{:?}", written.messages);
-    assert_eq!(written.end.map(|summary| summary.faults), Ok(0), "a line cut in two is no fault");
+    assert_eq!(
+        written.end.map(|summary| summary.faults),
+        Ok(0),
+        "a line that is cut in two is not a fault"
+    );
     server.stop().await;
 }
 
@@ -166,16 +172,16 @@ async fn follow_into_a_new_run(history: History) {
     let _ = done.send(());
     let written = client.await.unwrap();
     let seqs = numbers(&column(&written.text, "seq"));
-    let anew = seqs.iter().skip(1).position(|seq| *seq == 1).expect("a second run") + 1;
-    assert!(seqs[..anew].windows(2).all(|pair| pair[1] == pair[0] + 1), "{seqs:?}");
-    assert_eq!(seqs[anew..], (1..=(seqs.len() - anew) as u64).collect::<Vec<_>>());
-    assert!(seqs.len() - anew >= 40, "{seqs:?}");
+    let border = seqs.iter().skip(1).position(|seq| *seq == 1).expect("a second run") + 1;
+    assert!(seqs[..border].windows(2).all(|pair| pair[1] == pair[0] + 1), "{seqs:?}");
+    assert_eq!(seqs[border..], (1..=(seqs.len() - border) as u64).collect::<Vec<_>>());
+    assert!(seqs.len() - border >= 40, "{seqs:?}");
     assert!(written.messages[0].contains("the agent stopped"), "{:?}", written.messages);
     server.stop().await;
 }
 
 #[tokio::test]
-async fn a_script_that_knows_no_requests_is_read_and_its_faults_are_counted() {
+async fn plain_rows_of_a_script_are_read_and_its_faults_are_counted() {
     let lines = ["1 2 3 4 5 6", "hello", "1 2 3", "2 3 4 5 6 nan", "inf 1 1 1 1 1", "3 4 5 6 7 8"];
     let lines: &'static [&'static str] = Vec::from(lines).leak();
     let address = serve_lines(lines, FAST_INTERVAL).await;
@@ -189,7 +195,7 @@ async fn a_script_that_knows_no_requests_is_read_and_its_faults_are_counted() {
     assert_eq!(column(&written.text, "seq"), ["", "", ""]);
     assert_eq!(written.end.map(|summary| summary.faults), Ok(3));
     assert!(start.elapsed() < Duration::from_secs(15));
-    // A row that was held back while an answer was possible keeps the time of its receipt.
+    // A row that was held back while waiting for a header keeps the time of its arrival.
     let times = column(&written.text, "timestamp");
     assert!(times.is_sorted() && times[0] < times[1], "{times:?}");
 }
@@ -215,7 +221,7 @@ async fn a_subscribed_stream_begins_with_its_headers_and_ends_with_bye() {
     assert_eq!(last, "# bye");
 }
 
-/// Says what it should on each of its connections, with pauses, and closes.
+/// Serves one connection after another: writes each text after its pause, then closes.
 async fn serve_connections(connections: Vec<Vec<(u64, &'static str)>>) -> std::net::SocketAddr {
     use tokio::io::AsyncWriteExt as _;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -233,11 +239,11 @@ async fn serve_connections(connections: Vec<Vec<(u64, &'static str)>>) -> std::n
 }
 
 #[tokio::test]
-async fn a_late_answer_after_an_outage_duplicates_nothing() {
+async fn a_late_header_after_a_reconnect_duplicates_nothing() {
     const HEAD: &str = "# loadline/1 run=0000000a interval=1000ms\n# columns time:s seq a\n";
     let address = serve_connections(vec![
         vec![(0, HEAD), (0, "1.000 1 5\n")],
-        // A plain row at once, as an agent sends it, and the answer long after.
+        // A plain row at once, as an agent sends it, and the header much later.
         vec![(0, "6\n"), (2500, HEAD), (0, "2.000 2 6\n3.000 3 7\n")],
     ])
     .await;
@@ -249,7 +255,7 @@ async fn a_late_answer_after_an_outage_duplicates_nothing() {
     assert_eq!(column(&written.text, "a"), ["5.00", "6.00", "7.00"]);
 }
 
-/// An agent that keeps its samples in a folder, when it has so many more.
+/// Starts an agent with an archive and waits until it has taken `samples` samples.
 async fn start_with_samples(folder: &Path, samples: u64) -> LoopbackAgent {
     let server = LoopbackAgent::start_with_archive(folder, FAST_INTERVAL).await;
     wait_for_samples(&server, samples).await;
@@ -257,11 +263,11 @@ async fn start_with_samples(folder: &Path, samples: u64) -> LoopbackAgent {
 }
 
 #[tokio::test]
-async fn after_a_restart_come_the_old_samples_a_gap_and_the_new_run() {
+async fn after_a_restart_the_history_has_the_old_run_a_gap_and_the_new_run() {
     let folder = tempfile::tempdir().unwrap();
     let first = start_with_samples(folder.path(), 20).await;
     first.stop().await;
-    // Longer than a gap has to be to be seen.
+    // Long enough to count as a gap.
     sleep(FAST_INTERVAL * 10).await;
     let second = start_with_samples(folder.path(), 10).await;
     let never = std::future::pending();
@@ -274,7 +280,7 @@ async fn after_a_restart_come_the_old_samples_a_gap_and_the_new_run() {
     )
     .await;
     let seqs = numbers(&column(&written.text, "seq"));
-    let border = seqs.iter().rposition(|seq| *seq == 1).expect("the new run from its beginning");
+    let border = seqs.iter().rposition(|seq| *seq == 1).expect("the first sample of the new run");
     let (old, new) = seqs.split_at(border);
     assert_eq!(old, (1..=old.len() as u64).collect::<Vec<_>>());
     assert_eq!(new, (1..=new.len() as u64).collect::<Vec<_>>());

@@ -1,37 +1,37 @@
-//! Agents and clients in a simulated network, under faults that a seed decides on: whatever happens,
-//! nothing is lost and nothing doubled, and no state is a lie.
+//! Agents and clients in a simulated network, under random faults that depend on a seed. No sample
+//! may be lost or repeated, and no client may show a wrong state.
 //!
-//! `LOADLINE_SEEDS=2000` tries so many seeds, `LOADLINE_SEED=4711` that one.
+//! `LOADLINE_SEEDS=2000` runs 2000 seeds, `LOADLINE_SEED=4711` runs that seed.
 
 use std::panic;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::simulated::{ResumeMode, run};
 
-/// Seeds that are tried if nothing else is said.
+/// Number of seeds unless the environment says otherwise.
 const DEFAULT_SEEDS: u64 = 100;
 
-/// After so many seeds, a resume that is broken has been caught.
-const SEEDS_UNTIL_CAUGHT: u64 = 20;
+/// Number of seeds within which a broken resume must be noticed.
+const SEEDS_UNTIL_NOTICED: u64 = 20;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().expect("a number"))
 }
 
-/// What is wrong with a simulation, if something is.
+/// Runs a simulation. Describes its failure, if any.
 fn failure(seed: u64, resume: ResumeMode) -> Option<String> {
     let ended = panic::catch_unwind(|| run(seed, resume));
     let why = match ended {
         Ok(Ok(())) => return None,
         Ok(Err(why)) => why,
-        Err(_) => "it panicked".to_owned(),
+        Err(_) => "the simulation panicked".to_owned(),
     };
     Some(format!(
-        "{why}\nto see it again: LOADLINE_SEED={seed} cargo test -p loadline-tests simulation"
+        "{why}\nto reproduce: LOADLINE_SEED={seed} cargo test -p loadline-tests simulation"
     ))
 }
 
-/// Tries seeds on all cores; gives the first fault that was found.
+/// Runs seeds on all cores. Returns the first failure.
 fn try_seeds(seeds: std::ops::Range<u64>, resume: ResumeMode) -> Option<String> {
     let next = AtomicU64::new(seeds.start);
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -43,7 +43,7 @@ fn try_seeds(seeds: std::ops::Range<u64>, resume: ResumeMode) -> Option<String> 
                     return None;
                 }
                 if let Some(why) = failure(seed, resume) {
-                    // The others need not go on.
+                    // The other threads can stop.
                     next.store(seeds.end, Ordering::Relaxed);
                     return Some(why);
                 }
@@ -55,7 +55,7 @@ fn try_seeds(seeds: std::ops::Range<u64>, resume: ResumeMode) -> Option<String> 
 }
 
 #[test]
-fn nothing_is_lost_or_duplicated_and_every_state_is_true() {
+fn no_sample_is_lost_or_repeated_and_every_state_is_correct() {
     let seeds = match (number("LOADLINE_SEED"), number("LOADLINE_SEEDS")) {
         (Some(seed), _) => seed..seed + 1,
         (None, seeds) => 0..seeds.unwrap_or(DEFAULT_SEEDS),
@@ -68,7 +68,10 @@ fn nothing_is_lost_or_duplicated_and_every_state_is_true() {
 }
 
 #[test]
-fn a_resume_that_is_off_by_one_is_caught() {
-    let caught = try_seeds(0..SEEDS_UNTIL_CAUGHT, ResumeMode::OffByOne);
-    assert!(caught.is_some_and(|why| why.contains("is missing")), "it went unnoticed");
+fn a_resume_that_is_off_by_one_is_noticed() {
+    let failure = try_seeds(0..SEEDS_UNTIL_NOTICED, ResumeMode::OffByOne);
+    assert!(
+        failure.is_some_and(|why| why.contains("is missing")),
+        "the broken resume was not noticed"
+    );
 }

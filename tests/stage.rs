@@ -1,8 +1,8 @@
-//! A stage for scenarios: a machine that is made up, its agent on a free port of this machine, a
-//! line that can be cut, and a client whose screen and output are text.
+//! Parts of scenarios: an agent with scripted samples on a free port, a TCP proxy whose connections
+//! can be cut, and a client whose output is text.
 
-#![expect(clippy::missing_panics_doc, reason = "a scenario fails where its stage does")]
-#![expect(clippy::unwrap_used, reason = "a scenario fails where its stage does")]
+#![expect(clippy::missing_panics_doc, reason = "scenarios fail by panicking")]
+#![expect(clippy::unwrap_used, reason = "scenarios fail by panicking")]
 
 pub mod fuzzed;
 
@@ -25,28 +25,28 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-/// How long anything may take on a machine that is busy with something else.
+/// Time limit for anything, on a machine that is busy with other work.
 pub const DEADLINE: Duration = Duration::from_secs(20);
 
-/// How long a client may write: the longest scenario takes a minute.
+/// Time limit for a client's output. The longest scenario takes a minute.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(100);
 
-/// An agent of a machine whose CPU utilization counts its samples: 0.1 % for each.
+/// Agent on a loopback port. By default its CPU utilization counts the samples: 0.1 % for each.
 #[derive(Debug)]
 pub struct LoopbackAgent {
-    /// Where it listens.
+    /// Address of its listener.
     pub address: SocketAddr,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
 
 impl LoopbackAgent {
-    /// An agent on a free port.
+    /// Starts an agent on a free port.
     pub async fn start(interval: Duration) -> LoopbackAgent {
         LoopbackAgent::start_on(0, interval).await
     }
 
-    /// An agent on a port that was free a moment ago.
+    /// Starts an agent on this port; port 0 picks a free one.
     pub async fn start_on(port: u16, interval: Duration) -> LoopbackAgent {
         let source = counting_source();
         let facts = MachineFacts { host: SafeText::new("web-1"), ..MachineFacts::default() };
@@ -60,7 +60,7 @@ impl LoopbackAgent {
         .await
     }
 
-    /// An agent on a free port that speaks what is said.
+    /// Starts an agent on a free port with this policy for connections without TLS.
     pub async fn start_with_plaintext(
         plaintext: PlaintextPolicy,
         interval: Duration,
@@ -70,7 +70,7 @@ impl LoopbackAgent {
         LoopbackAgent::serve(0, source, facts, (Clock::system(), plaintext), interval).await
     }
 
-    /// An agent that keeps its samples in a folder, on a free port.
+    /// Starts an agent on a free port that archives its samples in a folder.
     pub async fn start_with_archive(folder: &Path, interval: Duration) -> LoopbackAgent {
         let facts = MachineFacts { host: SafeText::new("web-1"), ..MachineFacts::default() };
         let settings = AgentSettings { interval, ..AgentSettings::default() };
@@ -79,7 +79,7 @@ impl LoopbackAgent {
         LoopbackAgent::open(0, agent, PlaintextPolicy::LoopbackOnly).await
     }
 
-    /// An agent of any machine and with any clock, on a free port.
+    /// Starts an agent on a free port with this source and clock.
     pub async fn start_with_source(
         source: impl MetricSource + 'static,
         facts: MachineFacts,
@@ -115,7 +115,7 @@ impl LoopbackAgent {
         LoopbackAgent { address, stop, task }
     }
 
-    /// Stops it as a signal would.
+    /// Stops the agent as a signal does.
     pub async fn stop(self) {
         let _ = self.stop.send(());
         self.task.await.unwrap();
@@ -128,17 +128,17 @@ fn counting_source() -> impl MetricSource + 'static {
     })
 }
 
-/// A line to a server that can be cut: all its connections break at once.
+/// TCP proxy in front of a server. All its connections can be cut at once.
 #[derive(Debug)]
-pub struct Cable {
-    /// Where to connect instead of to the server.
+pub struct TcpProxy {
+    /// Address to connect to instead of the server's.
     pub address: SocketAddr,
     cuts: watch::Sender<u64>,
 }
 
-impl Cable {
-    /// A line to the server at `to`.
-    pub async fn lay(to: SocketAddr) -> Cable {
+impl TcpProxy {
+    /// Starts a proxy of the server at `to`.
+    pub async fn start(to: SocketAddr) -> TcpProxy {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (cuts, cut) = watch::channel(0);
@@ -148,7 +148,7 @@ impl Cable {
                 cut.mark_unchanged();
                 tokio::spawn(async move {
                     let Ok(mut far) = TcpStream::connect(to).await else { return };
-                    // Whichever comes first; what was under way in the line is lost.
+                    // A cut loses the data in transit.
                     tokio::select! {
                         _ = copy_bidirectional(&mut near, &mut far) => {}
                         _ = cut.changed() => {}
@@ -156,12 +156,12 @@ impl Cable {
                 });
             }
         });
-        Cable { address, cuts }
+        TcpProxy { address, cuts }
     }
 
-    /// Breaks all connections; waits until there is one.
+    /// Cuts all connections. Waits for a connection if there is none.
     pub async fn cut(&self) {
-        // One receiver waits for connections, each connection has another.
+        // The listener holds one receiver, each connection another.
         while self.cuts.receiver_count() < 2 {
             sleep(Duration::from_millis(10)).await;
         }
@@ -169,8 +169,8 @@ impl Cable {
     }
 }
 
-/// A program that writes lines to whoever connects, one client after the other, and knows nothing
-/// of requests.
+/// Starts a server that writes `lines` to each client, one client after the other, and ignores
+/// requests.
 pub async fn serve_lines(lines: &'static [&'static str], pause: Duration) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -188,14 +188,14 @@ pub async fn serve_lines(lines: &'static [&'static str], pause: Duration) -> Soc
     address
 }
 
-/// What the client writes of a source, and what it tells besides.
+/// Output of the client.
 #[derive(Debug)]
 pub struct ClientOutput {
-    /// What went to standard output.
+    /// Standard output.
     pub text: String,
-    /// What people were told.
+    /// Messages to the user.
     pub messages: Vec<String>,
-    /// How it ended.
+    /// Summary, or the error that ended the client.
     pub end: Result<Summary, String>,
 }
 
@@ -211,7 +211,7 @@ pub async fn collect_output(
     collect_output_as(names, &[address], format, options, count, stop).await
 }
 
-/// The same on several sources, each called by its address.
+/// Runs the client on several sources like [`collect_output`]. Each source is named by its address.
 pub async fn collect_output_of_all(
     addresses: &[SocketAddr],
     format: OutputFormat,
@@ -244,12 +244,12 @@ async fn collect_output_as(
     let mut text = Vec::new();
     let report = |line: &str| messages.push(line.to_owned());
     let end = timeout(WRITE_TIMEOUT, output::run(&job, events, &mut text, report, stop)).await;
-    let end = end.expect("the client ends in time");
+    let end = end.expect("an end in time");
     let text = String::from_utf8(text).unwrap();
     ClientOutput { text, messages, end: end.map_err(|error| format!("{error:#}")) }
 }
 
-/// A connection in the hands of a test.
+/// Connection that a test reads and writes line by line.
 #[derive(Debug)]
 pub struct RawConnection {
     stream: TcpStream,
@@ -257,7 +257,7 @@ pub struct RawConnection {
 }
 
 impl RawConnection {
-    /// Connects.
+    /// Connects to a server.
     pub async fn connect(address: SocketAddr) -> RawConnection {
         RawConnection { stream: TcpStream::connect(address).await.unwrap(), unread: String::new() }
     }
@@ -267,7 +267,7 @@ impl RawConnection {
         self.stream.write_all(text.as_bytes()).await.unwrap();
     }
 
-    /// The next line, without its end; `None` at the end of the stream.
+    /// Returns the next line without its line end. `None` at the end of the stream.
     pub async fn next_line(&mut self) -> Option<String> {
         let mut bytes = [0; 1024];
         loop {
@@ -277,7 +277,7 @@ impl RawConnection {
                 return Some(line);
             }
             let read = timeout(DEADLINE, self.stream.read(&mut bytes)).await;
-            let count = read.expect("a line comes in time").unwrap_or(0);
+            let count = read.expect("a line in time").unwrap_or(0);
             if count == 0 {
                 return None;
             }

@@ -1,16 +1,16 @@
-//! Rules of the house that no compiler checks.
+//! Rules of the project that no compiler checks.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A file with more lines, its tests not counted, has more than one reason to change.
+/// Lines of a source file without tests. A longer file has more than one reason to change.
 const LINES_MAX: usize = 400;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// The Rust files below a folder, each with its text.
+/// Returns the Rust files below a folder, each with its text.
 fn texts(folder: &str) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     let mut folders = vec![root().join(folder)];
@@ -25,11 +25,11 @@ fn texts(folder: &str) -> Vec<(PathBuf, String)> {
             }
         }
     }
-    assert!(!found.is_empty(), "{folder} has sources");
+    assert!(!found.is_empty(), "no Rust files in {folder}");
     found
 }
 
-/// The same without inline tests.
+/// Returns the Rust files below a folder, without their inline tests.
 fn sources(folder: &str) -> Vec<(PathBuf, String)> {
     let mut found = texts(folder);
     for (_, text) in &mut found {
@@ -40,7 +40,7 @@ fn sources(folder: &str) -> Vec<(PathBuf, String)> {
 
 fn forbid(folder: &str, is_included: impl Fn(&Path) -> bool, words: &[&str]) {
     let files: Vec<_> = sources(folder).into_iter().filter(|(path, _)| is_included(path)).collect();
-    assert!(!files.is_empty(), "something in {folder} is meant");
+    assert!(!files.is_empty(), "no file of {folder} is checked");
     for (path, code) in files {
         for (number, line) in code.lines().enumerate() {
             let code = line.split("//").next().unwrap_or("");
@@ -66,7 +66,7 @@ const EFFECTS: &[&str] = &[
 ];
 
 #[test]
-fn state_and_picture_of_the_screen_are_pure() {
+fn state_and_rendering_of_the_screen_are_pure() {
     let pure = [
         "app",
         "store",
@@ -90,7 +90,7 @@ fn state_and_picture_of_the_screen_are_pure() {
 }
 
 #[test]
-fn the_protocol_does_no_input_or_output_and_looks_at_no_clock() {
+fn the_protocol_does_no_io_and_reads_no_clock() {
     forbid("protocol/src", |_| true, EFFECTS);
 }
 
@@ -114,7 +114,7 @@ fn only_the_sources_use_sysinfo_and_only_the_kernel_module_has_paths_of_the_kern
     forbid("agent/src", |_| true, &["\"/proc/", "\"/sys/"]);
 }
 
-/// The modules of the client in the order of its `lib.rs`.
+/// Modules of the client in the order of its `lib.rs`.
 const CLIENT_MODULES: &[&str] = &[
     "source",
     "event",
@@ -142,25 +142,25 @@ const CLIENT_MODULES: &[&str] = &[
 ];
 
 #[test]
-fn a_module_of_the_client_imports_from_those_above_it_only() {
+fn client_modules_import_only_from_modules_above_them() {
     for (path, code) in sources("tui-client/src") {
         let inside = path.strip_prefix(root().join("tui-client/src")).unwrap();
         let module = inside.components().next().unwrap().as_os_str().to_string_lossy().into_owned();
         let place = |name: &str| CLIENT_MODULES.iter().position(|module| *module == name);
         let Some(here) = place(module.trim_end_matches(".rs")) else {
-            assert_eq!(module, "lib.rs", "a module that the list does not have");
+            assert_eq!(module, "lib.rs", "missing in CLIENT_MODULES");
             continue;
         };
         for import in code.lines().filter_map(|line| line.trim().strip_prefix("use crate::")) {
             let name = import.split([':', ';']).next().unwrap();
             let there = place(name).unwrap();
-            assert!(there <= here, "{}: {name} stands below {module}", path.display());
+            assert!(there <= here, "{}: {name} is below {module}", path.display());
         }
     }
 }
 
 #[test]
-fn nothing_is_left_to_do_and_no_file_is_too_long() {
+fn no_file_has_a_todo_or_is_too_long() {
     for folder in ["protocol/src", "agent/src", "tui-client/src"] {
         for (path, code) in sources(folder) {
             for word in ["todo!", "unimplemented!", "TODO", "FIXME", "dbg!", "#[allow("] {
@@ -173,8 +173,8 @@ fn nothing_is_left_to_do_and_no_file_is_too_long() {
     }
 }
 
-/// Whether a line has the keyword, or names the lint that forbids it. In a comment or a text it is
-/// a word like any other.
+/// Returns whether the code of a line has the keyword or names the lint that forbids it. Comments
+/// and strings do not count.
 fn has_unsafe_code(line: &str) -> bool {
     let code = line.split("//").next().unwrap_or("");
     let code = code.split('"').step_by(2).collect::<Vec<_>>().join(" ");
@@ -183,13 +183,16 @@ fn has_unsafe_code(line: &str) -> bool {
 }
 
 #[test]
-fn no_code_of_ours_is_unsafe_and_no_member_may_change_that() {
+fn no_crate_has_unsafe_code_or_lints_of_its_own() {
     let workspace = fs::read_to_string(root().join("Cargo.toml")).unwrap();
     assert!(workspace.contains("\nunsafe_code = \"forbid\"\n"));
     let members = workspace.lines().find_map(|line| line.strip_prefix("members = [")).unwrap();
     for member in members.trim_end_matches(']').split(", ").map(|member| member.trim_matches('"')) {
         let manifest = fs::read_to_string(root().join(member).join("Cargo.toml")).unwrap();
-        assert!(manifest.contains("\n[lints]\nworkspace = true\n"), "{member} inherits the lints");
+        assert!(
+            manifest.contains("\n[lints]\nworkspace = true\n"),
+            "{member} does not inherit the lints"
+        );
         for (path, text) in texts(member) {
             for (number, line) in text.lines().enumerate() {
                 assert!(!has_unsafe_code(line), "{}:{}", path.display(), number + 1);
@@ -202,9 +205,9 @@ fn no_code_of_ours_is_unsafe_and_no_member_may_change_that() {
 fn every_dependency_is_locked_to_the_registry() {
     let lock = fs::read_to_string(root().join("Cargo.lock")).unwrap();
     let sources: Vec<_> = lock.lines().filter(|line| line.starts_with("source = ")).collect();
-    assert!(sources.len() > 100, "the versions of all that is used");
+    assert!(sources.len() > 100, "Cargo.lock has all dependencies");
     assert!(sources.iter().all(|source| source.starts_with("source = \"registry+")));
     let ignored = fs::read_to_string(root().join(".gitignore")).unwrap();
-    assert!(!ignored.contains("Cargo.lock"), "it is kept with the sources");
+    assert!(!ignored.contains("Cargo.lock"), "Cargo.lock is committed");
     assert!(root().join("deny.toml").exists());
 }

@@ -1,4 +1,4 @@
-//! A source over TLS is one as any other: its line may break, and nothing is lost.
+//! Source over TLS: cut connections lose no samples.
 
 use std::time::Duration;
 
@@ -8,23 +8,23 @@ use loadline::link::{Connector, EVENTS_MAX, Link, LinkOptions, SshCommand, TlsCl
 use loadline::source::Source;
 use loadline_agent::{Clock, PlaintextPolicy, ServerTlsFiles as ServerFiles};
 use loadline_protocol::History;
-use loadline_tests::{Cable, DEADLINE, LoopbackAgent};
+use loadline_tests::{DEADLINE, LoopbackAgent, TcpProxy};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-/// Rows of a connection, before it is cut.
+/// Rows to read from each connection before it is cut.
 const ROWS_PER_CONNECTION: usize = 20;
 
-/// The numbers of the rows that come, until a connection has been made and has brought some.
+/// Collects sequence numbers until a new connection has delivered [`ROWS_PER_CONNECTION`] rows.
 async fn numbers(events: &mut mpsc::Receiver<Event>) -> Vec<u64> {
     let mut numbers = Vec::new();
-    let mut left = None;
-    while left != Some(0) {
+    let mut missing = None;
+    while missing != Some(0) {
         match timeout(DEADLINE, events.recv()).await.expect("events in time").unwrap() {
-            Event::Connected => left = Some(ROWS_PER_CONNECTION),
+            Event::Connected => missing = Some(ROWS_PER_CONNECTION),
             Event::Rows(rows) => {
                 numbers.extend(rows.iter().filter_map(|sample| sample.seq));
-                left = left.map(|left| left.saturating_sub(rows.iter().count()));
+                missing = missing.map(|missing| missing.saturating_sub(rows.iter().count()));
             }
             _ => {}
         }
@@ -43,11 +43,11 @@ async fn a_broken_tls_connection_resumes_without_lost_or_duplicate_samples() {
         Duration::from_millis(20),
     )
     .await;
-    let cable = Cable::lay(server.address).await;
+    let proxy = TcpProxy::start(server.address).await;
 
     let Identity { cert, key } = ca.client();
     let files = TlsClientFiles { ca: Some(ca.ca.clone()), identity: Some((cert, key)) };
-    let port = cable.address.port();
+    let port = proxy.address.port();
     let source = Source::Tls { host: "localhost".to_owned(), port };
     let trust = loadline::link::TlsClient::new(files);
     let connector = Connector::open(&source, None, &SshCommand::default(), &trust).await.unwrap();
@@ -58,8 +58,8 @@ async fn a_broken_tls_connection_resumes_without_lost_or_duplicate_samples() {
 
     let mut received = numbers(&mut events).await;
     for _ in 0..3 {
-        cable.cut().await;
-        // Those that come get another certificate.
+        proxy.cut().await;
+        // New connections get another certificate.
         ca.server();
         tls.reload().unwrap();
         received.extend(numbers(&mut events).await);

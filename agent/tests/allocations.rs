@@ -1,10 +1,9 @@
-//! Allocations of a sample, once warm: the memory of an agent that runs for years is that of its first
-//! hour.
+//! Allocations of the agent after a warm-up: memory must not grow over years of uptime.
 //!
-//! The way of a row (encoding, ring, fan-out to clients) allocates nothing. sysinfo, which reads this
-//! machine, allocates its buffers anew for each sample; their number is bounded, and none is kept.
+//! The path of a row (encoding, ring, fan-out to clients) allocates nothing. Reading the machine
+//! with sysinfo allocates buffers for each sample; their number is bounded and all are freed.
 #![cfg(target_os = "linux")]
-#![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "test helpers fail by panicking")]
 
 use std::alloc::System;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -23,26 +22,27 @@ use tokio::sync::oneshot;
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// The allocator counts for the whole process: one test at a time.
+/// Serializes the tests, because the allocator counts for the whole process.
 static SERIAL: Mutex<()> = Mutex::new(());
 
-/// Stretches of samples that are watched until one is as it should be: on a busy machine a client lags
-/// for once further than before, and takes a larger buffer.
+/// Number of rounds, of which one must pass. On a busy machine a client may lag further than ever
+/// before and need a larger buffer.
 const ROUNDS_MAX: usize = 8;
 
-/// Allocations of sysinfo in one sample: buffers for three files, and for each line of a core a few that
-/// grow with it.
+/// Permitted allocations of sysinfo for one sample: buffers for three files, plus some for each
+/// core.
 const ALLOCATIONS_MAX: usize = 16;
 const ALLOCATIONS_PER_CORE_MAX: usize = 4;
 
-/// Bytes of them: the text of `/proc/meminfo`, a buffer for `/proc/stat`, and short ones.
+/// Permitted bytes for one sample: the text of `/proc/meminfo`, a buffer for `/proc/stat`, and
+/// short ones.
 const BYTES_MAX: usize = 64 * 1024;
 
-/// A source that reports the allocations from one sample to another.
+/// Source that reports the allocations of each round of samples.
 struct MeteredSource<S> {
     source: S,
     samples_taken: u64,
-    /// Samples before the first stretch, and in each.
+    /// Samples before the first round.
     warm_up_samples: u64,
     round_samples: u64,
     is_fine: fn(&Stats, u64) -> bool,
@@ -81,7 +81,7 @@ impl<S: MetricSource> MetricSource for MeteredSource<S> {
     }
 }
 
-/// Reads all that comes, and allocates nothing once it has its buffer.
+/// Reads the stream to its end. Allocates nothing once the buffer has its size.
 fn read(address: String, request: &'static str, rows: Arc<Mutex<u64>>) {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
@@ -95,14 +95,14 @@ fn read(address: String, request: &'static str, rows: Arc<Mutex<u64>>) {
     });
 }
 
-/// Runs an agent with three clients until a stretch of samples is as it should be.
+/// Runs an agent with three clients until a round passes.
 fn check(
     source: impl MetricSource + 'static,
     interval: Duration,
     (warm_up_samples, round_samples): (u64, u64),
     is_fine: fn(&Stats, u64) -> bool,
 ) {
-    let _alone = SERIAL.lock().unwrap_or_else(PoisonError::into_inner);
+    let _guard = SERIAL.lock().unwrap_or_else(PoisonError::into_inner);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (sender, receiver) = oneshot::channel();
     let (region, rounds) = (None, Vec::new());
@@ -132,23 +132,23 @@ fn check(
         agent.run(vec![listener], async { stats = receiver.await.ok() }).await;
         stats.unwrap()
     });
-    assert!(*rows.lock().unwrap() > round_samples, "the clients had their rows");
+    assert!(*rows.lock().unwrap() > round_samples, "the clients got their rows");
     assert!(stats.last().is_some_and(|last| is_fine(last, round_samples)), "{stats:?}");
 }
 
 #[test]
-fn a_row_allocates_nothing_once_warm_on_its_way_to_the_clients() {
+fn after_a_warm_up_a_row_is_sent_without_allocations() {
     let source = ScriptedSource::plain(|number, values| {
         values.extend([number as f64 % 100.0, 2400.0, 43.1, 0.52, 0.44, 0.4]);
     });
-    // By then the ring is full several times over, and each buffer as large as it gets.
+    // After the warm-up the ring has wrapped several times and each buffer has its final size.
     check(source, Duration::from_millis(1), (1000, 300), |stats, _| {
         (stats.allocations, stats.reallocations, stats.bytes_allocated) == (0, 0, 0)
     });
 }
 
 #[test]
-fn a_sample_of_this_machine_allocates_no_more_than_it_did_and_keeps_nothing() {
+fn a_sample_of_this_machine_stays_within_its_budget_and_frees_all() {
     check(Machine::new(), AgentSettings::INTERVAL_MIN, (4, 4), |stats, samples| {
         let cores = std::thread::available_parallelism().unwrap().get();
         let most = samples as usize * (ALLOCATIONS_MAX + ALLOCATIONS_PER_CORE_MAX * cores);

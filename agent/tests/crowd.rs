@@ -1,7 +1,7 @@
-//! A thousand clients on real sockets, some of them stuck and some sending noise: the others notice
-//! nothing, and the agent stays small.
+//! A thousand clients on real sockets, some stuck, some sending noise. The others get their rows in
+//! time, and the agent's memory stays small.
 #![cfg(target_os = "linux")]
-#![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "test helpers fail by panicking")]
 
 use std::io::{self, BufRead as _};
 use std::process::{Child, Command, Stdio};
@@ -22,19 +22,19 @@ const NOISY: usize = 200;
 /// Rows that each healthy client reads, 250 ms apart.
 const ROWS: u64 = 20;
 
-/// How late the row of a healthy client may be, in the median of the best of [`ROUNDS_MAX`] rounds: the
-/// clients count in it, and so does whatever else this machine does.
+/// Permitted delay of a row to a healthy client: the median of the best of [`ROUNDS_MAX`] rounds.
+/// Includes the work of the clients and of everything else on this machine.
 const LATE_MAX_MS: i64 = 50;
 
 const ROUNDS_MAX: usize = 5;
 
-/// What a client may cost the agent.
+/// Permitted memory of the agent for each client.
 const CLIENT_BYTES_MAX: usize = 8 * 1024;
 
 const DEADLINE: Duration = Duration::from_mins(2);
 
 #[tokio::test]
-async fn a_crowd_with_stuck_and_noisy_clients_costs_the_others_nothing() {
+async fn stuck_and_noisy_clients_do_not_disturb_a_thousand_others() {
     let clients = allow_clients();
     let (agent, address) = start_agent();
     let before = resident_bytes(&agent);
@@ -49,7 +49,7 @@ async fn a_crowd_with_stuck_and_noisy_clients_costs_the_others_nothing() {
     }
     let troublemakers = others.len();
     let all_settled = settled.acquire_many(troublemakers as u32);
-    drop(timeout(DEADLINE, all_settled).await.expect("all troublemakers at work in time"));
+    drop(timeout(DEADLINE, all_settled).await.expect("all troublemakers start in time"));
 
     let healthy = clients - troublemakers;
     let mut late_ms = i64::MAX;
@@ -67,8 +67,8 @@ async fn a_crowd_with_stuck_and_noisy_clients_costs_the_others_nothing() {
     assert!(late_ms < LATE_MAX_MS, "{late_ms} ms");
 }
 
-/// Lets so many healthy clients read their rows: how late these came, in the median, and the memory of
-/// the agent while the last clients are still there.
+/// Lets `healthy` clients read their rows. Returns the median delay in milliseconds and the agent's
+/// memory in bytes while the last clients are still connected.
 async fn read_rows(agent: &CrowdAgent, address: &str, healthy: usize) -> (i64, usize) {
     let mut readers = JoinSet::new();
     for number in 0..healthy {
@@ -82,7 +82,7 @@ async fn read_rows(agent: &CrowdAgent, address: &str, healthy: usize) -> (i64, u
     let mut late_ms = Vec::new();
     let mut resident = 0;
     while let Some(read) = timeout(DEADLINE, readers.join_next()).await.expect("rows in time") {
-        // While the first is through, the others are still there.
+        // When the first client ends, the others are still connected.
         if resident == 0 {
             resident = resident_bytes(agent);
         }
@@ -92,7 +92,7 @@ async fn read_rows(agent: &CrowdAgent, address: &str, healthy: usize) -> (i64, u
     (late_ms[late_ms.len() / 2], resident)
 }
 
-/// As many clients as this process may have files for.
+/// Returns the number of clients that the limit on open files permits.
 fn allow_clients() -> usize {
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
@@ -100,12 +100,12 @@ fn allow_clients() -> usize {
     CLIENTS.min(usize::try_from(files).unwrap_or(usize::MAX).saturating_sub(100))
 }
 
-/// A running agent; killed when the test is through with it.
+/// Running agent. Killed on drop.
 struct CrowdAgent(Child);
 
 impl Drop for CrowdAgent {
     fn drop(&mut self) {
-        // An error only means that it has ended.
+        // An error only means that the process has ended.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -123,26 +123,26 @@ fn start_agent() -> (CrowdAgent, String) {
     (CrowdAgent(agent), line.strip_prefix("listening on ").unwrap().trim_end().to_owned())
 }
 
-/// The memory of the agent, as the system counts it.
+/// Returns the resident memory of the agent.
 fn resident_bytes(agent: &CrowdAgent) -> usize {
     let status = std::fs::read_to_string(format!("/proc/{}/status", agent.0.id())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
 }
 
-/// Asks for more than the system holds for it, and reads nothing.
+/// Requests more than the socket buffers hold, and reads nothing.
 async fn run_stuck_client(address: String, settled: Arc<Semaphore>) -> io::Result<()> {
     let socket = TcpSocket::new_v4()?;
     socket.set_recv_buffer_size(1024)?;
     let mut stream = socket.connect(address.parse().unwrap()).await?;
     let requests = "loadline/1 history=all\n".repeat(1000);
-    // Once the agent has no room for an answer it takes no request either.
+    // The agent stops reading requests while it has no room for an answer.
     let _ = timeout(Duration::from_secs(2), stream.write_all(requests.as_bytes())).await;
     settled.add_permits(1);
     std::future::pending().await
 }
 
-/// Sends what is no request until it is thrown out, and comes again.
+/// Sends noise until the agent closes the connection, then reconnects.
 async fn run_noisy_client(address: String, settled: Arc<Semaphore>) -> io::Result<()> {
     settled.add_permits(1);
     loop {
@@ -156,7 +156,7 @@ async fn run_noisy_client(address: String, settled: Arc<Semaphore>) -> io::Resul
     }
 }
 
-/// Reads plain rows; how late they came cannot be told.
+/// Reads plain rows. Returns no delays, because plain rows have no timestamps.
 async fn read_plain(address: String) -> Vec<i64> {
     let mut lines =
         BufReader::with_capacity(256, TcpStream::connect(address).await.unwrap()).lines();
@@ -167,7 +167,8 @@ async fn read_plain(address: String) -> Vec<i64> {
     Vec::new()
 }
 
-/// Reads subscribed rows, each exactly once; how late each came.
+/// Reads subscribed rows and checks that none is missing or repeated. Returns their delays in
+/// milliseconds.
 async fn read_subscribed(address: String) -> Vec<i64> {
     let mut stream = BufReader::with_capacity(256, TcpStream::connect(address).await.unwrap());
     stream.write_all(b"loadline/1\n").await.unwrap();

@@ -1,8 +1,8 @@
-# Says when the CPU begins and ends to be busy, from a stream with times and names:
+# Reports when the CPU becomes busy and idle again, from a stream with timestamps and names:
 #
 #   loadline 127.0.0.1:1027 -o raw -c cpu | awk -v limit=80 -f busy.awk
 #
-# The columns are found by their names, so it does not matter which others there are.
+# Columns are found by name, so the stream may have others.
 
 BEGIN { if (limit == "") limit = 80 }
 
@@ -15,7 +15,7 @@ $1 == "#" && $2 == "columns" {
 
 /^#/ || NF == 0 || !("cpu" in column) { next }
 
-# A missing value says nothing about how busy it is.
+# The value is not known.
 $column["cpu"] == "nan" { next }
 
 ($column["cpu"] + 0 >= limit + 0) != busy {

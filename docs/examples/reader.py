@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Prints the samples of a loadline-agent, with their time, and resumes when the connection ends.
+"""Prints the samples of a loadline-agent with their timestamps, and resumes when the connection ends.
 
 usage: reader.py [HOST [PORT [COUNT]]]
 """
@@ -11,25 +11,25 @@ import sys
 import time
 
 LINE_MAX = 8 * 1024
-PATIENCE = 10.0
+TIMEOUT = 10.0
 WAIT_MAX = 10.0
 NAMES = ["time", "seq", "cpu", "mem"]
 FIELD = re.compile(r'([^\s=]+)=("(?:[^"\\]|\\.)*"|\S*)')
 
 
 def lines(connection):
-    """The lines of a connection; one that is too long is left out."""
+    """Yields the lines of a connection, without those that are too long."""
     with connection.makefile("rb") as stream:
-        whole = True
+        complete = True
         while piece := stream.readline(LINE_MAX + 2):
-            ended = piece.endswith(b"\n")
-            if whole and ended:
+            has_end = piece.endswith(b"\n")
+            if complete and has_end:
                 yield piece.decode("utf-8", "replace").strip()
-            whole = ended
+            complete = has_end
 
 
 class Reader:
-    """What has to be known from one connection to the next."""
+    """State that outlasts a connection."""
 
     def __init__(self):
         self.run = None
@@ -43,12 +43,12 @@ class Reader:
         return (" ".join(words) + "\n").encode()
 
     def row(self, line: str):
-        """The row that a line is, by the names of its columns; None if the line is none."""
+        """Returns the row of a line by column names, or None if the line is not a row."""
         if line.startswith("#"):
             self.note(line[1:].strip())
             return None
         if self.columns is None:
-            return None  # A plain row, sent before the request was read.
+            return None  # A plain row from before the request.
         try:
             values = [float(word) for word in line.split()]
             if any(map(math.isinf, values)):
@@ -68,27 +68,27 @@ class Reader:
         elif kind == "columns":
             self.columns = [name.partition(":")[0] for name in rest.split()]
             if self.columns != NAMES:
-                sys.exit("it sends other columns than it was asked for")
+                sys.exit("the agent sends other columns than requested")
         elif kind == "error":
-            sys.exit(f"the agent says {rest}")
+            sys.exit(f"the agent refuses: {rest}")
         elif kind == "skipped":
             print(f"rows are lost: {rest}", file=sys.stderr)
 
 
 def rows(host: str, port: int):
-    """The rows of an agent, for ever."""
+    """Yields the rows of an agent, endlessly."""
     reader, wait = Reader(), 0.25
     while True:
         try:
-            with socket.create_connection((host, port), timeout=PATIENCE) as connection:
+            with socket.create_connection((host, port), timeout=TIMEOUT) as connection:
                 reader.columns = None
                 connection.sendall(reader.request())
                 for line in lines(connection):
                     if row := reader.row(line):
                         wait = 0.25
                         yield row
-        except OSError as why:
-            print(f"{host}:{port}: {why}", file=sys.stderr)
+        except OSError as error:
+            print(f"{host}:{port}: {error}", file=sys.stderr)
         time.sleep(wait)
         wait = min(2 * wait, WAIT_MAX)
 

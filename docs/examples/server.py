@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Serves a column of its own to loadline: a plain stream, and one with times and history for a
-client that asks.
+"""Serves two columns of its own to loadline: as a plain stream, and with timestamps and history to a client
+that sends a request.
 
 usage: server.py [PORT [SECONDS]]
 """
@@ -20,7 +20,7 @@ RUN = secrets.token_hex(4)
 
 
 class Samples:
-    """The newest samples, and a way to wait for the next one."""
+    """The newest samples, and a condition to wait for the next one."""
 
     def __init__(self):
         self.rows = collections.deque(maxlen=HISTORY)
@@ -30,7 +30,7 @@ class Samples:
         seq, last = 0, 0.0
         while True:
             now = time.time()
-            if now > last:  # Times rise within a run, whatever is done to the clock.
+            if now > last:  # Timestamps rise within a run, even if the clock is set back.
                 seq, last = seq + 1, now
                 wave = 50 + 50 * math.sin(now / 10)
                 async with self.more:
@@ -39,14 +39,14 @@ class Samples:
             await asyncio.sleep(seconds)
 
     async def after(self, seq: int):
-        """The samples behind this one, as soon as there are any."""
+        """Waits for samples after `seq`, and returns them."""
         async with self.more:
             await self.more.wait_for(lambda: self.rows and self.rows[-1][0] > seq)
             return [row for row in self.rows if row[0] > seq]
 
 
 async def request(reader: asyncio.StreamReader) -> dict:
-    """The fields of the request, once it comes. Other lines are none."""
+    """Waits for a request and returns its fields. Other lines are ignored."""
     read = 0
     while read < NOISE_MAX:
         line = await reader.readline()
@@ -56,31 +56,31 @@ async def request(reader: asyncio.StreamReader) -> dict:
         words = line.decode("utf-8", "replace").split()
         if words and words[0].startswith("loadline/"):
             return dict(word.partition("=")[::2] for word in words[1:])
-    await asyncio.get_running_loop().create_future()  # It only listens, and never asks.
+    await asyncio.get_running_loop().create_future()  # The client only listens.
 
 
 def begin(fields: dict, samples: Samples) -> int:
-    """The sample behind which a client begins."""
+    """Returns the sequence number after which the client's rows begin."""
     run, _, seq = fields.get("resume", "").partition(":")
     if run == RUN and seq.isdecimal():
         return int(seq)
     newest = samples.rows[-1][0]
-    # Whoever asks for some history gets all there is: more than asked for is never wrong.
+    # A request for any history gets all of it: more than requested is always allowed.
     return 0 if fields.get("history", "none") != "none" else newest
 
 
 async def serve(samples: Samples, reader, writer):
-    asked = asyncio.ensure_future(request(reader))
+    pending = asyncio.ensure_future(request(reader))
     try:
         await samples.after(0)
         seq, subscribed, live = samples.rows[-1][0] - 1, False, True
         while True:
             more = asyncio.ensure_future(samples.after(seq))
-            waits = {more} if subscribed else {more, asked}
+            waits = {more} if subscribed else {more, pending}
             done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            if asked in done:
+            if pending in done:
                 more.cancel()
-                seq, subscribed, live = begin(asked.result(), samples), True, False
+                seq, subscribed, live = begin(pending.result(), samples), True, False
                 writer.write(f"# loadline/1 run={RUN} host=example\n{COLUMNS}\n".encode())
                 if seq >= samples.rows[-1][0]:
                     writer.write(b"# live\n")
@@ -94,9 +94,9 @@ async def serve(samples: Samples, reader, writer):
                 writer.write(b"# live\n")
                 live = True
     except (OSError, ValueError):
-        pass  # The client went, or sent a line that is too long.
+        pass  # The client left, or sent a line that is too long.
     finally:
-        asked.cancel()
+        pending.cancel()
         writer.close()
 
 

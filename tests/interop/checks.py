@@ -1,60 +1,60 @@
-"""Runs all checks, one after the other, and counts them. See `run`."""
+"""Runs all checks in sequence and counts the results. See `run`."""
 
 import signal
 import sys
 
-import columns_are_true
-import docs_are_true
-import examples_read_and_write
+import columns_match_the_system
+import docs_commands_work
+import examples_work
 import installs_from_packages
 import limits_of_a_container
-import numbers_are_true
-import others_read_the_agent
-import prometheus_is_a_source
+import plain_rows_match_psutil
+import numpy_and_gnuplot_read
+import prometheus_as_a_source
 import prometheus_scrapes
-import roads_of_ssh
+import ssh_transport
 import runs_as_a_service
-import sockets_of_labplot
-import tls_of_openssl
-import tutorial_is_read
+import labplot_connections
+import tls_with_openssl
+import tutorial_script
 from stage import Programs, Skip
 
 
 def main() -> int:
-    # So that `finally` and `with` end what was started.
+    # Lets `finally` and `with` end the started programs.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     programs = Programs.built(sys.argv[1])
     passed = failed = skipped = 0
     modules = [
-        docs_are_true,
-        tutorial_is_read,
-        others_read_the_agent,
-        examples_read_and_write,
-        numbers_are_true,
-        columns_are_true,
+        docs_commands_work,
+        tutorial_script,
+        numpy_and_gnuplot_read,
+        examples_work,
+        plain_rows_match_psutil,
+        columns_match_the_system,
         limits_of_a_container,
-        sockets_of_labplot,
-        roads_of_ssh,
+        labplot_connections,
+        ssh_transport,
         runs_as_a_service,
         installs_from_packages,
-        tls_of_openssl,
+        tls_with_openssl,
         prometheus_scrapes,
-        prometheus_is_a_source,
+        prometheus_as_a_source,
     ]
     for module in modules:
         for check in module.CHECKS:
             name = check.__name__.replace("_", " ")
             try:
-                said = check(programs)
-            except Skip as why:
+                result = check(programs)
+            except Skip as error:
                 skipped += 1
-                print(f"skipped  {name}: {why}", flush=True)
-            except Exception as why:
+                print(f"skipped  {name}: {error}", flush=True)
+            except Exception as error:
                 failed += 1
-                print(f"FAILED   {name}: {why or type(why).__name__}", flush=True)
+                print(f"FAILED   {name}: {error or type(error).__name__}", flush=True)
             else:
                 passed += 1
-                print(f"ok       {name}" + (f": {said}" if said else ""), flush=True)
+                print(f"ok       {name}" + (f": {result}" if result else ""), flush=True)
     print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
     return 1 if failed else 0
 

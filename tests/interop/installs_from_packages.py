@@ -1,4 +1,4 @@
-"""The packages are built and installed into a clean root: what is there, and whether it works there."""
+"""Packages: their contents, and their installation and operation in a clean root."""
 
 import contextlib
 import functools
@@ -16,20 +16,20 @@ from stage import DEADLINE, HERE, Skip, output, port_of, running
 REPOSITORY = HERE.parents[1]
 PROGRAMS = ("loadline-agent", "loadline")
 
-# What is packed is compressed, and a clean root is downloaded.
-SLOW = 300.0
+# Time limit in seconds for compressing packages and downloading a root.
+LONG_TIMEOUT = 300.0
 
-# Exposure as systemd counts it, from 0 (best) to 10.
+# Limit of systemd's exposure level, from 0 (best) to 10.
 EXPOSURE_MAX = 2.0
 
-# The pages are in the root, and `man` is not.
+# The root has the manual pages, but not `man`.
 VERIFY = ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no"]
 
 UNIT = "usr/lib/systemd/system/loadline-agent.service"
 CONFIGURATION = "etc/default/loadline-agent"
 
 
-def run(*command: str, within: float = SLOW) -> str:
+def run(*command: str, within: float = LONG_TIMEOUT) -> str:
     result = subprocess.run(
         command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=within
     )
@@ -39,13 +39,13 @@ def run(*command: str, within: float = SLOW) -> str:
 
 def need(command: str, what: str):
     if not shutil.which(command):
-        raise Skip(f"{command} is not there; {what}")
+        raise Skip(f"{command} is missing; {what}")
 
 
 @functools.cache
 def packages(agent: str) -> Path:
-    """The folder of the packages, of the programs that are under test."""
-    need("cargo-deb", "`cargo install cargo-deb --locked` brings it")
+    """Builds packages of the programs under test. Returns their folder."""
+    need("cargo-deb", "install it with `cargo install cargo-deb --locked`")
     flags = {"debug": ["--debug"], "release": []}[Path(agent).parent.name]
     return Path(run(str(REPOSITORY / "packaging" / "build"), *flags).splitlines()[-1])
 
@@ -57,38 +57,38 @@ def deb(programs, name: str) -> Path:
 
 @functools.cache
 def scratch() -> tempfile.TemporaryDirectory:
-    """Where the roots are; it goes away with the program."""
+    """Returns the folder of the roots, which is removed at exit."""
     return tempfile.TemporaryDirectory(prefix="loadline-root-", ignore_cleanup_errors=True)
 
 
 @functools.cache
 def as_root() -> list[str]:
-    """What to put in front of a command that only root may run."""
+    """Returns the prefix of commands that need root."""
     if os.geteuid() == 0:
         return []
     sudo = ["sudo", "--non-interactive"]
     if not shutil.which("sudo") or subprocess.run([*sudo, "true"], capture_output=True).returncode:
-        raise Skip("only root may install into another root")
+        raise Skip("an installation into another root needs root")
     return sudo
 
 
 @functools.cache
 def clean_root() -> Path:
-    """The least of a Debian, as a machine that nothing was installed on."""
+    """Returns a minimal Debian root without additional packages."""
     prefix = as_root()
     path = f"{os.environ['PATH']}:/usr/sbin"
     if not shutil.which("debootstrap", path=path):
-        raise Skip("debootstrap is not there; `apt install debootstrap` brings it")
+        raise Skip("debootstrap is missing; install it with `apt install debootstrap`")
     root = Path(scratch().name) / "debian"
     release = re.search(r"^VERSION_CODENAME=(\w+)", Path("/etc/os-release").read_text(), re.M)
     if not release:
-        raise Skip("this system has no name that debootstrap knows")
-    # Its mirror is the one that this machine installs from.
+        raise Skip("debootstrap needs a release name, which this system does not have")
+    # Uses the mirror of this machine.
     command = ["env", f"PATH={path}", "debootstrap", "--variant=minbase", release[1], str(root)]
     command = [*prefix, *command, *mirror()]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=SLOW)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=LONG_TIMEOUT)
     if result.returncode != 0:
-        raise Skip(f"no clean root can be had here: {result.stdout[-300:]}")
+        raise Skip(f"no clean root can be created: {result.stdout[-300:]}")
     return root
 
 
@@ -101,7 +101,7 @@ def mirror() -> list[str]:
 
 @functools.cache
 def unpacked(agent: str) -> Path:
-    """What the packages bring, in a fresh folder: for this, nobody has to be root."""
+    """Unpacks the packages into a new folder, which does not need root."""
     root = Path(scratch().name) / "prefix"
     for package in packages(agent).glob("*.deb"):
         run("dpkg-deb", "--extract", str(package), str(root))
@@ -110,7 +110,7 @@ def unpacked(agent: str) -> Path:
 
 @functools.cache
 def installed(agent: str) -> Path:
-    """The clean root, with both packages installed as an administrator would."""
+    """Returns the clean root with both packages installed by dpkg."""
     root = clean_root()
     found = sorted(packages(agent).glob("*.deb"))
     for package in found:
@@ -120,9 +120,9 @@ def installed(agent: str) -> Path:
 
 
 def chroot(root: Path, *command: str) -> list[str]:
-    """A command in the root, with a /proc that goes away with it."""
+    """Returns a command that runs in the root, with a temporary /proc."""
     script = 'mount -t proc proc "$0/proc" && exec chroot "$0" "$@"'
-    # What PATH and LANG the caller has is of no use in there.
+    # The caller's PATH and LANG do not apply in the root.
     clean = ["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND=noninteractive"]
     return [*as_root(), *clean, "unshare", "--mount", "sh", "-c", script, str(root), *command]
 
@@ -131,7 +131,7 @@ def inside(root: Path, *command: str) -> str:
     return run(*chroot(root, *command))
 
 
-def each_file_of_the_packages_is_where_it_belongs(programs):
+def the_packages_have_the_expected_files(programs):
     root = unpacked(programs.agent)
     expected = [CONFIGURATION, UNIT, UNIT.replace(".service", ".socket")]
     for name in PROGRAMS:
@@ -153,11 +153,11 @@ def each_file_of_the_packages_is_where_it_belongs(programs):
     assert not [line for line in settings if line and not line.startswith("#")], settings
 
 
-def the_rpm_packages_have_the_same(programs):
-    need("rpm", "`apt install rpm` brings it")
+def the_rpm_packages_have_the_same_files(programs):
+    need("rpm", "install it with `apt install rpm`")
     found = sorted(packages(programs.agent).glob("*.rpm"))
     if not found:
-        raise Skip("cargo-generate-rpm is not there")
+        raise Skip("cargo-generate-rpm is missing")
     files = [run("rpm", "-qlp", str(package)).split() for package in found]
     files = {name for names in files for name in names}
     for name in PROGRAMS:
@@ -168,8 +168,8 @@ def the_rpm_packages_have_the_same(programs):
     assert run("rpm", "-qp", "--configfiles", agent).split() == [f"/{CONFIGURATION}"]
 
 
-def the_manual_pages_have_no_fault(programs):
-    need("mandoc", "`apt install mandoc` brings it")
+def mandoc_accepts_the_manual_pages(programs):
+    need("mandoc", "install it with `apt install mandoc`")
     sections = ["NAME", "SYNOPSIS", "OPTIONS", "EXIT STATUS", "ENVIRONMENT", "FILES", "EXAMPLES"]
     lines = []
     for name in PROGRAMS:
@@ -202,31 +202,31 @@ def shells_complete_options_and_values(programs):
             '"$name" "$1" "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"; '
             'echo "${COMPREPLY[*]}"'
         )
-        said = run("bash", "--norc", "-c", script, str(bash / words[0]), *words)
-        assert said.split() == expected, f"{words}: {said}"
+        completions = run("bash", "--norc", "-c", script, str(bash / words[0]), *words)
+        assert completions.split() == expected, f"{words}: {completions}"
     others = {
         "zsh": ["usr/share/zsh/vendor-completions/_loadline"],
         "fish": ["usr/share/fish/vendor_completions.d/loadline.fish"],
     }
     for name in ("loadline", "loadline-agent"):
         run("bash", "-n", str(bash / name))
-    read = ["bash"]
+    checked = ["bash"]
     for shell, files in others.items():
         if shutil.which(shell):
             for file in files:
                 run(shell, "-n", str(root / file))
-            read.append(shell)
-    return ", ".join(read)
+            checked.append(shell)
+    return ", ".join(checked)
 
 
-def the_installed_unit_is_what_systemd_understands(programs):
+def systemd_accepts_the_installed_unit(programs):
     root = installed(programs.agent)
     result = subprocess.run(
         [*VERIFY, f"--root={root}", "loadline-agent.service"],
         capture_output=True, text=True, timeout=DEADLINE,
     )
     complaints = [line for line in result.stderr.splitlines() if "loadline-agent.service:" in line]
-    # `kill` comes with what a root that nothing boots does not have.
+    # The minimal root has no `kill`.
     if not (root / "bin/kill").exists():
         complaints = [line for line in complaints if "Command /bin/kill" not in line]
     assert not complaints, result.stderr
@@ -237,53 +237,53 @@ def the_installed_unit_is_what_systemd_understands(programs):
     return f"exposure {found[1]}"
 
 
-def installing_enables_the_service_and_opens_nothing_else(programs):
+def an_installation_enables_only_the_service(programs):
     wanted = installed(programs.agent) / "etc/systemd/system"
     enabled = sorted(str(link.relative_to(wanted)) for link in wanted.rglob("loadline*"))
     assert enabled == ["multi-user.target.wants/loadline-agent.service"], enabled
 
 
-def the_installed_client_finds_the_installed_agent(programs):
+def the_installed_client_reads_the_installed_agent(programs):
     root = installed(programs.agent)
     with contextlib.ExitStack() as stack:
-        # Its own address, if nobody else has it.
+        # The default address, if it is free.
         with socket.socket() as probe:
             is_free = probe.connect_ex(("127.0.0.1", 1027)) != 0
         settings = [] if is_free else ["LOADLINE_AGENT_LISTEN=127.0.0.1:0"]
         command = chroot(root, "env", *settings, "/usr/bin/loadline-agent", "--interval", "250ms")
         agent = stack.enter_context(running(*command))
-        # By its signal: who runs it for us would leave it behind.
+        # Ends the agent by a signal; killing sudo would leave it running.
         stack.callback(agent.end)
         port = port_of(agent)
         source = [] if is_free else [f"127.0.0.1:{port}"]
-        # Only an agent that was there before has history.
+        # Only a running agent has history.
         lines = inside(root, "/usr/bin/loadline", *source, "-o", "raw", "-n", "3", "--history", "all")
         assert " interval=250ms " in lines, lines
         assert inside(root, "/usr/bin/loadline", "-V") == output(programs.client, "-V")
     return f"on port {port}"
 
 
-def a_purge_leaves_nothing(programs):
+def a_purge_leaves_no_files(programs):
     root = installed(programs.agent)
-    # As systemd makes it for a user that is there only while the service runs.
-    kept = "/var/lib/private/loadline-agent"
-    inside(root, "mkdir", "--parents", kept)
+    # Like the state folder of a dynamic user.
+    state = "/var/lib/private/loadline-agent"
+    inside(root, "mkdir", "--parents", state)
     inside(root, "ln", "--symbolic", "private/loadline-agent", "/var/lib/loadline-agent")
     inside(root, "dpkg", "--remove", *PROGRAMS)
-    # A package that is removed can come back.
-    inside(root, "ls", f"/{CONFIGURATION}", kept)
+    # A removal keeps configuration and state.
+    inside(root, "ls", f"/{CONFIGURATION}", state)
     inside(root, "dpkg", "--purge", *PROGRAMS)
     search = ["find", "/", "-xdev", "-path", "/tmp", "-prune", "-o", "-name", "*loadline*", "-print"]
     assert not inside(root, *search), inside(root, *search)
 
 
 CHECKS = [
-    each_file_of_the_packages_is_where_it_belongs,
-    the_rpm_packages_have_the_same,
-    the_manual_pages_have_no_fault,
+    the_packages_have_the_expected_files,
+    the_rpm_packages_have_the_same_files,
+    mandoc_accepts_the_manual_pages,
     shells_complete_options_and_values,
-    the_installed_unit_is_what_systemd_understands,
-    installing_enables_the_service_and_opens_nothing_else,
-    the_installed_client_finds_the_installed_agent,
-    a_purge_leaves_nothing,
+    systemd_accepts_the_installed_unit,
+    an_installation_enables_only_the_service,
+    the_installed_client_reads_the_installed_agent,
+    a_purge_leaves_no_files,
 ]

@@ -1,4 +1,4 @@
-"""In a container, its limits are what 100 % means: checked in a control group made for it."""
+"""In a container, 100 % means its limits. Checked in a temporary control group."""
 
 import contextlib
 import os
@@ -12,19 +12,19 @@ import tempfile
 import time
 from pathlib import Path
 
-from columns_are_true import MIB, subscribed
+from columns_match_the_system import MIB, subscribed
 from stage import DEADLINE, Skip, running
 
 CORES = 0.5
 MEMORY = 256 * MIB
-HOGGED = 128 * MIB
+ALLOCATED = 128 * MIB
 
 READINGS = 15
 
-# Takes memory and a core, and ends by itself, should nobody end it.
+# Uses memory and a core. Ends by itself if nothing else ends it.
 LOAD = f"""
 import time
-memory = bytearray({HOGGED})
+memory = bytearray({ALLOCATED})
 for at in range(0, len(memory), 4096):
     memory[at] = 1
 end = time.monotonic() + 40
@@ -38,7 +38,7 @@ def write(path: Path, text: str):
         file.write(text)
 
 
-def group_of_version_two(root: Path, name: str) -> list[Path]:
+def cgroup_v2(root: Path, name: str) -> list[Path]:
     group = root / name
     group.mkdir()
     try:
@@ -50,7 +50,7 @@ def group_of_version_two(root: Path, name: str) -> list[Path]:
     return [group]
 
 
-def groups_of_version_one(root: Path, name: str) -> list[Path]:
+def cgroups_v1(root: Path, name: str) -> list[Path]:
     groups = []
     for kind in ("cpu", "cpuacct", "memory"):
         group = root / kind / name
@@ -64,7 +64,7 @@ def groups_of_version_one(root: Path, name: str) -> list[Path]:
 
 
 def remove(groups: list[Path]):
-    """Ends what is still in them, and takes them away."""
+    """Kills the remaining processes of control groups and removes the groups."""
     until = time.monotonic() + DEADLINE
     for group in groups:
         while True:
@@ -82,30 +82,30 @@ def remove(groups: list[Path]):
 
 @contextlib.contextmanager
 def limited():
-    """Control groups with limits, gone afterwards."""
+    """Creates control groups with limits, and removes them afterwards."""
     if os.geteuid():
-        raise Skip("it takes root to make a control group")
+        raise Skip("a control group needs root")
     root, name = Path("/sys/fs/cgroup"), f"loadline-check-{os.getpid()}"
-    is_two = (root / "cgroup.controllers").exists()
+    is_v2 = (root / "cgroup.controllers").exists()
     try:
-        groups = (group_of_version_two if is_two else groups_of_version_one)(root, name)
-    except OSError as why:
-        raise Skip(f"no control group can be made here: {why}") from why
+        groups = (cgroup_v2 if is_v2 else cgroups_v1)(root, name)
+    except OSError as error:
+        raise Skip(f"no control group can be created: {error}") from error
     try:
         yield groups
     finally:
         remove(groups)
 
 
-def the_limits_of_a_container_are_what_100_percent_means(programs):
+def in_a_container_100_percent_means_its_limits(programs):
     with limited() as groups, tempfile.TemporaryDirectory() as folder:
         enter = "; ".join(f"echo 0 > {group}/cgroup.procs" for group in groups)
         listen = f"--listen unix:{folder}/agent --interval 1s --collect cpu,mem"
-        # Within, it is process 1 that everything else descends from, as in a container.
+        # The shell is process 1 of its namespace, as in a container.
         inside = f"{sys.executable} -c '{LOAD}' & {programs.agent} {listen}; exit"
         unshared = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", inside]
         if subprocess.run([*unshared[:-3], "true"], capture_output=True).returncode:
-            raise Skip("no process namespace can be made here")
+            raise Skip("no process namespace can be created")
         command = ["sh", "-c", f'{enter}; exec "$@"', "sh", *unshared]
         with running(*command) as process:
             process.out.line()
@@ -118,13 +118,13 @@ def the_limits_of_a_container_are_what_100_percent_means(programs):
     assert f"memory={MEMORY}" in header.split(), header
     assert all(row["mem_total"] == MEMORY for row in rows)
     cpu, mem = (statistics.median(row[name] for row in rows[3:]) for name in ("cpu", "mem"))
-    told = f"cpu {cpu:.1f} %, mem {mem:.1f} %"
-    # One core of a loop is twice what the group may have; half of its memory is hogged, and two
-    # interpreters and an agent take some more.
-    assert 90 <= cpu <= 100, told
-    least = HOGGED / MEMORY * 100
-    assert least <= mem <= least + 15, told
-    return told
+    result = f"cpu {cpu:.1f} %, mem {mem:.1f} %"
+    # The loop would use twice the CPU limit. Half of the memory is allocated; two interpreters and the
+    # agent need some more.
+    assert 90 <= cpu <= 100, result
+    least = ALLOCATED / MEMORY * 100
+    assert least <= mem <= least + 15, result
+    return result
 
 
 def read(client) -> tuple[str, list[dict[str, float]]]:
@@ -135,4 +135,4 @@ def read(client) -> tuple[str, list[dict[str, float]]]:
             return header, [next(rows) for _ in range(READINGS)]
 
 
-CHECKS = [the_limits_of_a_container_are_what_100_percent_means]
+CHECKS = [in_a_container_100_percent_means_its_limits]

@@ -1,5 +1,5 @@
-"""Prometheus scrapes the agent beside node_exporter, and both say the same; so does VictoriaMetrics. promtool
-accepts what we hand out for them."""
+"""Prometheus scrapes the agent and node_exporter, and their values match. VictoriaMetrics scrapes the agent.
+promtool accepts the example configurations and alerts."""
 
 import contextlib
 import json
@@ -17,17 +17,17 @@ from pathlib import Path
 
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from stage import DEADLINE, Process, running, some_time_or_other
-from tls_of_openssl import authorities
+from stage import DEADLINE, Process, running, retry
+from tls_with_openssl import authorities
 
 PACKAGING = Path(__file__).parents[2] / "packaging"
 
 OPEN = "application/openmetrics-text; version=1.0.0"
 
-# How long both are watched, seconds.
-WATCHED = 12
+# Observation time in seconds.
+OBSERVED_SECONDS = 12
 
-# The same group of collectors as ours; the interface that Debian's leaves out is the one with traffic.
+# The same collectors as the agent's. Debian excludes interfaces, but the one with traffic is needed.
 COLLECTORS = [
     "--collector.disable-defaults",
     *(f"--collector.{name}" for name in "cpu cpufreq meminfo loadavg netdev diskstats".split()),
@@ -35,7 +35,7 @@ COLLECTORS = [
     "--collector.netdev.device-exclude=^$",
 ]
 
-# What is compared as it stands, and by how much it may differ, as a part of it and besides.
+# Values to compare, each with its relative and its absolute tolerance.
 LEVELS = [
     ("node_load1", 0.05, 0.1),
     ("node_memory_MemTotal_bytes", 0, 0),
@@ -46,7 +46,7 @@ LEVELS = [
     ("node_boot_time_seconds", 0, 1),
 ]
 
-# What is compared by how fast it goes up. Both read at other moments of each second.
+# Counters to compare by their rates, with the same tolerances. The two are scraped at different times.
 RATES = [
     ('sum by (job) (node_cpu_seconds_total{mode!="idle"})', 0.1, 0.1),
     ('sum by (job) (node_cpu_seconds_total{mode="idle"})', 0.1, 0.1),
@@ -62,18 +62,18 @@ RATES = [
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return free.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
 
 
 @contextlib.contextmanager
 def exposing(programs, *options: str):
-    """An agent, and where its metrics are."""
+    """Runs an agent with metrics. Yields their port."""
     command = [programs.agent, "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"]
     with running(*command, *options) as process:
         process.out.line()
         found = re.fullmatch(r"listening on https?://127\.0\.0\.1:(\d+)/metrics", process.out.line())
-        assert found, process.said()
+        assert found, process.stderr()
         yield int(found[1])
 
 
@@ -82,14 +82,14 @@ def node_exporter():
     port = free_port()
     command = ["prometheus-node-exporter", f"--web.listen-address=127.0.0.1:{port}", *COLLECTORS]
     with running(*command) as process:
-        some_time_or_other(lambda: answers(port, "/metrics", process), 100)
+        retry(lambda: answers(port, "/metrics", process), 100)
         yield port
 
 
 def fetch(port: int, path: str, accept: str = "") -> str:
     request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers={"Accept": accept})
-    with urllib.request.urlopen(request, timeout=DEADLINE) as answer:
-        return answer.read().decode()
+    with urllib.request.urlopen(request, timeout=DEADLINE) as response:
+        return response.read().decode()
 
 
 def answers(port: int, path: str, process: Process) -> str:
@@ -97,13 +97,13 @@ def answers(port: int, path: str, process: Process) -> str:
         return fetch(port, path)
     except (urllib.error.URLError, ConnectionError) as error:
         time.sleep(0.1)
-        raise AssertionError(f"{process.name} does not answer: {error}\n{process.said()}") from error
+        raise AssertionError(f"{process.name} does not answer: {error}\n{process.stderr()}") from error
 
 
-def promtool(*arguments: str, given: str = "", folder: str | None = None) -> subprocess.CompletedProcess:
+def promtool(*arguments: str, text: str = "", folder: str | None = None) -> subprocess.CompletedProcess:
     return subprocess.run(
         ["promtool", *arguments],
-        input=given,
+        input=text,
         capture_output=True,
         text=True,
         timeout=DEADLINE,
@@ -111,20 +111,20 @@ def promtool(*arguments: str, given: str = "", folder: str | None = None) -> sub
     )
 
 
-def complaints(text: str) -> set[str]:
-    """What promtool does not like; what it cannot read is an error."""
-    checked = promtool("check", "metrics", given=text)
+def warnings(text: str) -> set[str]:
+    """Returns the warnings of promtool. Fails if promtool cannot parse the text."""
+    checked = promtool("check", "metrics", text=text)
     assert checked.returncode in (0, 3), checked.stderr
     return set(checked.stderr.splitlines())
 
 
-def both_forms_are_what_promtool_and_openmetrics_take(programs):
+def promtool_and_an_openmetrics_parser_accept_both_formats(programs):
     with exposing(programs) as port, node_exporter() as theirs:
-        classic, opened = fetch(port, "/metrics"), fetch(port, "/metrics", OPEN)
-        # Names that it does not like are those that node_exporter gives.
-        unlike_theirs = complaints(classic) - complaints(fetch(theirs, "/metrics"))
-        assert not unlike_theirs, unlike_theirs
-    families = {family.name: family for family in text_string_to_metric_families(opened)}
+        classic, open_metrics = fetch(port, "/metrics"), fetch(port, "/metrics", OPEN)
+        # Warnings about names of node_exporter are expected.
+        unexpected = warnings(classic) - warnings(fetch(theirs, "/metrics"))
+        assert not unexpected, unexpected
+    families = {family.name: family for family in text_string_to_metric_families(open_metrics)}
     assert families["loadline_agent_samples"].type == "counter"
     assert families["node_cpu_seconds"].type == "counter"
     typed = set(re.findall(r"^# TYPE (\S+) counter$", classic, re.MULTILINE))
@@ -133,7 +133,7 @@ def both_forms_are_what_promtool_and_openmetrics_take(programs):
     return f"{len(families)} families"
 
 
-def promtool_accepts_our_configurations_and_our_alerts(programs):
+def promtool_accepts_the_configurations_and_alerts(programs):
     folder = str(PACKAGING / "prometheus")
     for arguments in [
         ("check", "config", "prometheus.yml"),
@@ -151,22 +151,22 @@ def promtool_accepts_our_configurations_and_our_alerts(programs):
 
 
 class Prometheus:
-    """A Prometheus that has our example for its configuration."""
+    """HTTP API of a Prometheus or VictoriaMetrics."""
 
     def __init__(self, port: int):
         self.port = port
 
-    def ask(self, path: str, **parameters) -> dict:
+    def get(self, path: str, **parameters) -> dict:
         query = urllib.parse.urlencode(parameters)
         try:
-            answer = json.loads(fetch(self.port, f"/api/v1/{path}?{query}"))
+            response = json.loads(fetch(self.port, f"/api/v1/{path}?{query}"))
         except urllib.error.HTTPError as error:
             raise AssertionError(f"{parameters}: {error.read().decode()}") from error
-        assert answer["status"] == "success", answer
-        return answer["data"]
+        assert response["status"] == "success", response
+        return response["data"]
 
     def query(self, expression: str, **parameters) -> list[dict]:
-        return self.ask("query", query=expression, **parameters)["result"]
+        return self.get("query", query=expression, **parameters)["result"]
 
     def value(self, expression: str) -> float:
         result = self.query(expression)
@@ -174,17 +174,17 @@ class Prometheus:
         return float(result[0]["value"][1])
 
     def points(self, expression: str, end: float) -> list[tuple[float, float]]:
-        """The sum of what was scraped, at each whole step."""
+        """Returns the values of a single series at whole seconds."""
         end = round(end)
-        result = self.ask(
-            "query_range", query=expression, start=end - WATCHED, end=end, step=1
+        result = self.get(
+            "query_range", query=expression, start=end - OBSERVED_SECONDS, end=end, step=1
         )["result"]
         assert len(result) == 1, f"{expression}: {len(result)} series"
         return [(time, float(value)) for time, value in result[0]["values"]]
 
 
 def configuration(ports: dict[str, int], files: dict[str, str]) -> str:
-    """The example, with what is commented out in it as well, on other ports and each second."""
+    """Returns the example configuration with all jobs enabled, on other ports and with an interval of 1 s."""
     text = (PACKAGING / "prometheus" / "prometheus.yml").read_text()
     settings, jobs = text.split("scrape_configs:\n")
     jobs = re.sub(r"(?m)^  # (?=- |  )", "  ", jobs)
@@ -201,15 +201,15 @@ def configuration(ports: dict[str, int], files: dict[str, str]) -> str:
 
 @contextlib.contextmanager
 def scraping(programs):
-    """Prometheus on an agent, on one over TLS, and on node_exporter."""
+    """Runs Prometheus, which scrapes an agent, an agent over TLS, and node_exporter."""
     with contextlib.ExitStack() as stack:
         ours, _ = stack.enter_context(authorities())
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         (server, key), (client, client_key) = ours.sign("server"), ours.sign("client")
-        private = ["--tls-cert", server, "--tls-key", key, "--tls-client-ca", ours.cert]
+        tls = ["--tls-cert", server, "--tls-key", key, "--tls-client-ca", ours.cert]
         ports = {
             "loadline": stack.enter_context(exposing(programs)),
-            "loadline-tls": stack.enter_context(exposing(programs, *private)),
+            "loadline-tls": stack.enter_context(exposing(programs, *tls)),
             "node": stack.enter_context(node_exporter()),
         }
         files = {
@@ -231,22 +231,22 @@ def scraping(programs):
                 "--log.level=warn",
             )
         )
-        some_time_or_other(lambda: answers(port, "/-/ready", process), 200)
+        retry(lambda: answers(port, "/-/ready", process), 200)
         yield Prometheus(port)
 
 
 @contextlib.contextmanager
 def busy():
-    """A machine with something to do: for the processor, the loopback interface and the disk."""
+    """Loads the CPU, the loopback interface and the disk."""
     stopped = threading.Event()
     threads = [threading.Thread(target=work, args=[stopped]) for work in (send, write)]
     for thread in threads:
         thread.start()
-    spin = Process("sh", "-c", "while :; do :; done")
+    busy_loop = Process("sh", "-c", "while :; do :; done")
     try:
         yield
     finally:
-        spin.kill()
+        busy_loop.kill()
         stopped.set()
         for thread in threads:
             thread.join(DEADLINE)
@@ -255,17 +255,17 @@ def busy():
 def send(stopped: threading.Event):
     with socket.create_server(("127.0.0.1", 0)) as server:
         out = socket.create_connection(server.getsockname())
-        inside, _ = server.accept()
-        with out, inside:
+        receiver, _ = server.accept()
+        with out, receiver:
             while not stopped.wait(0.02):
                 out.sendall(bytes(20_000))
-                left = 20_000
-                while left:
-                    left -= len(inside.recv(left))
+                missing = 20_000
+                while missing:
+                    missing -= len(receiver.recv(missing))
 
 
 def write(stopped: threading.Event):
-    # Where temporary files are may be memory.
+    # The folder for temporary files may be in memory.
     with tempfile.NamedTemporaryFile(dir=Path(__file__).parents[2] / "target") as file:
         while not stopped.wait(0.1):
             file.seek(0)
@@ -274,11 +274,11 @@ def write(stopped: threading.Event):
             os.fsync(file.fileno())
 
 
-def prometheus_gets_the_same_from_the_agent_as_from_node_exporter(programs):
+def the_agent_and_node_exporter_have_the_same_values(programs):
     with busy(), scraping(programs) as prometheus:
         wait_until_all_are_up(prometheus)
-        time.sleep(WATCHED + 2)
-        worst = some_time_or_other(lambda: compare(prometheus), 4)
+        time.sleep(OBSERVED_SECONDS + 2)
+        worst = retry(lambda: compare(prometheus), 4)
         panels = dashboard_has_data(prometheus)
         rules_are_evaluated(prometheus)
     return f"{worst}; {panels} expressions of the dashboard have data"
@@ -290,60 +290,60 @@ def wait_until_all_are_up(prometheus: Prometheus):
         up = {it["metric"]["job"]: it["value"][1] for it in prometheus.query("up")}
         if up == {"loadline": "1", "loadline-tls": "1", "node": "1"}:
             return
-        targets = prometheus.ask("targets")["activeTargets"]
+        targets = prometheus.get("targets")["activeTargets"]
         errors = [target["lastError"] for target in targets]
         assert time.monotonic() < until, f"{up} {errors}"
         time.sleep(0.2)
 
 
-def of(job: str, expression: str) -> str:
-    """The expression about what one of them told."""
+def for_job(job: str, expression: str) -> str:
+    """Returns the expression restricted to one job."""
     with_labels = re.sub(r"(node_\w+)\{", rf'\1{{job="{job}",', expression)
     return re.sub(r"(node_\w+)(?![\w{])", rf'\1{{job="{job}"}}', with_labels)
 
 
 def compare(prometheus: Prometheus) -> str:
-    """The same panels of both; gives where they differ most."""
+    """Compares all expressions of the jobs. Returns the largest difference."""
     worst, compared = (0.0, ""), set()
-    # By then both have been scraped once more.
+    # Waits for one more scrape of each job.
     end = time.time()
     time.sleep(1.5)
-    for expression, part, besides in LEVELS + RATES:
-        is_rate = (expression, part, besides) in RATES
-        if not is_known(prometheus, expression):
+    for expression, relative, absolute in LEVELS + RATES:
+        is_rate = (expression, relative, absolute) in RATES
+        if not has_data(prometheus, expression):
             continue
         for job in ("loadline", "loadline-tls"):
-            both = [of(job, expression), of("node", expression)]
+            both = [for_job(job, expression), for_job("node", expression)]
             if is_rate:
                 ours, theirs = (rate(prometheus.points(it, end)) for it in both)
             else:
                 ours, theirs = (prometheus.value(it) for it in both)
-            differs = abs(ours - theirs)
-            assert differs <= part * abs(theirs) + besides, f"{expression}: {ours} and {theirs}"
-            # Of little there is nothing to tell.
-            if abs(theirs) > 10 * besides:
+            difference = abs(ours - theirs)
+            assert difference <= relative * abs(theirs) + absolute, f"{expression}: {ours} and {theirs}"
+            # Small values have no meaningful relative difference.
+            if abs(theirs) > 10 * absolute:
                 compared.add(expression)
-                worst = max(worst, (differs / abs(theirs), expression))
-    made_busy = {expression for expression in compared if "_network_" in expression}
-    assert made_busy, f"nothing happened on this machine: {compared}"
+                worst = max(worst, (difference / abs(theirs), expression))
+    loaded = {expression for expression in compared if "_network_" in expression}
+    assert loaded, f"no network load to compare: {compared}"
     return f"{len(compared)} compared, {worst[1]} differs most, by {worst[0]:.1%}"
 
 
-def is_known(prometheus: Prometheus, expression: str) -> bool:
-    """Whether the machine tells that at all; node_exporter is who knows."""
-    return bool(prometheus.query(of("node", expression)))
+def has_data(prometheus: Prometheus, expression: str) -> bool:
+    """Returns whether node_exporter has the metric on this machine."""
+    return bool(prometheus.query(for_job("node", expression)))
 
 
 def rate(points: list[tuple[float, float]]) -> float:
     (begin, first), (end, last) = points[0], points[-1]
-    assert end - begin >= WATCHED / 2, points
+    assert end - begin >= OBSERVED_SECONDS / 2, points
     return (last - first) / (end - begin)
 
 
 def dashboard_has_data(prometheus: Prometheus) -> int:
     dashboard = json.loads((PACKAGING / "grafana" / "loadline.json").read_text())
-    known = {it["name"] for it in dashboard["templating"]["list"]}
-    assert known == {"datasource", "job", "instance"}, known
+    variables = {it["name"] for it in dashboard["templating"]["list"]}
+    assert variables == {"datasource", "job", "instance"}, variables
     count = 0
     for panel in dashboard["panels"]:
         for target in panel.get("targets", []):
@@ -362,7 +362,7 @@ def dashboard_has_data(prometheus: Prometheus) -> int:
 def rules_are_evaluated(prometheus: Prometheus):
     until = time.monotonic() + DEADLINE
     while True:
-        groups = prometheus.ask("rules")["groups"]
+        groups = prometheus.get("rules")["groups"]
         rules = [rule for group in groups for rule in group["rules"]]
         if rules and all(rule["health"] == "ok" for rule in rules):
             return
@@ -370,7 +370,7 @@ def rules_are_evaluated(prometheus: Prometheus):
         time.sleep(0.2)
 
 
-def victoriametrics_scrapes_the_agent_and_takes_our_alerts(programs):
+def victoriametrics_scrapes_the_agent_and_vmalert_accepts_the_alerts(programs):
     alerts = PACKAGING / "prometheus" / "alerts.yml"
     checked = subprocess.run(
         ["vmalert", "-dryRun", f"-rule={alerts}"], capture_output=True, text=True, timeout=DEADLINE
@@ -388,14 +388,14 @@ def victoriametrics_scrapes_the_agent_and_takes_our_alerts(programs):
             f"-promscrape.config={config}",
             f"-storageDataPath={folder}/data",
             f"-httpListenAddr=127.0.0.1:{port}",
-            # What it has just got it tells at once.
+            # Makes new samples visible at once.
             "-search.latencyOffset=0s",
             "-search.disableCache",
         ]
         with running(*command) as process:
-            some_time_or_other(lambda: answers(port, "/health", process), 200)
+            retry(lambda: answers(port, "/health", process), 200)
             engine = Prometheus(port)
-            return some_time_or_other(lambda: has_scraped(engine), 200)
+            return retry(lambda: has_scraped(engine), 200)
 
 
 def has_scraped(engine: Prometheus) -> str:
@@ -408,8 +408,8 @@ def has_scraped(engine: Prometheus) -> str:
 
 
 CHECKS = [
-    both_forms_are_what_promtool_and_openmetrics_take,
-    promtool_accepts_our_configurations_and_our_alerts,
-    prometheus_gets_the_same_from_the_agent_as_from_node_exporter,
-    victoriametrics_scrapes_the_agent_and_takes_our_alerts,
+    promtool_and_an_openmetrics_parser_accept_both_formats,
+    promtool_accepts_the_configurations_and_alerts,
+    the_agent_and_node_exporter_have_the_same_values,
+    victoriametrics_scrapes_the_agent_and_vmalert_accepts_the_alerts,
 ]

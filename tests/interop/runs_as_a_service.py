@@ -1,4 +1,4 @@
-"""systemd understands the unit files, and hands the agent its socket."""
+"""systemd accepts the unit files, and the agent serves on its sockets."""
 
 import re
 import socket
@@ -7,20 +7,20 @@ import tempfile
 import time
 from pathlib import Path
 
-from stage import DEADLINE, connect, running, some_time_or_other
+from stage import DEADLINE, connect, running, retry
 
 UNITS = Path(__file__).parents[2] / "packaging" / "systemd"
 
-# Exposure as systemd counts it, from 0 (best) to 10. Half of what is left is what a monitor is for:
-# it sees the machine and the network.
+# Limit of systemd's exposure level, from 0 (best) to 10. Half of it is unavoidable for a monitor, which
+# sees the machine and uses the network.
 EXPOSURE_MAX = 1.7
 
 
-def the_unit_files_are_what_systemd_understands(programs):
+def systemd_accepts_the_unit_files(programs):
     with tempfile.TemporaryDirectory() as folder:
         units = []
         for unit in UNITS.iterdir():
-            # The agent is not installed here, nor are its pages.
+            # Neither the agent nor its manual page is installed.
             text = unit.read_text().replace("/usr/bin/loadline-agent", programs.agent)
             lines = [line for line in text.splitlines() if not line.startswith("Documentation=")]
             units.append(Path(folder) / unit.name)
@@ -31,7 +31,7 @@ def the_unit_files_are_what_systemd_understands(programs):
         assert result.returncode == 0 and not complaints, result.stderr
 
 
-def the_service_is_exposed_no_more_than_a_monitor_has_to_be(programs):
+def the_exposure_of_the_service_is_low(programs):
     unit = UNITS / "loadline-agent.service"
     command = ["systemd-analyze", "security", "--offline=true", "--no-pager", str(unit)]
     result = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE)
@@ -46,8 +46,8 @@ def the_agent_serves_on_the_socket_that_systemd_opened(programs):
         port = free.getsockname()[1]
     activate = ["systemd-socket-activate", "-l", f"127.0.0.1:{port}", programs.agent, "-i", "250ms"]
     with running(*activate) as service:
-        # The first connection is what the agent is started for.
-        client = some_time_or_other(lambda: first_connection(port), 100)
+        # The first connection starts the agent.
+        client = retry(lambda: first_connection(port), 100)
         with client, client.makefile() as lines:
             assert service.out.line() == f"listening on 127.0.0.1:{port}"
             rows = [lines.readline().split() for _ in range(3)]
@@ -60,11 +60,11 @@ def first_connection(port: int) -> socket.socket:
         return connect(port)
     except ConnectionRefusedError as error:
         time.sleep(0.05)
-        raise AssertionError("nobody listens yet") from error
+        raise AssertionError("nothing listens yet") from error
 
 
 CHECKS = [
-    the_unit_files_are_what_systemd_understands,
-    the_service_is_exposed_no_more_than_a_monitor_has_to_be,
+    systemd_accepts_the_unit_files,
+    the_exposure_of_the_service_is_low,
     the_agent_serves_on_the_socket_that_systemd_opened,
 ]

@@ -1,4 +1,4 @@
-"""The programs under test, started and ended; connections to them; waiting with a deadline."""
+"""Helpers: programs under test, connections to them, and waits with a deadline."""
 
 import contextlib
 import json
@@ -15,12 +15,12 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 
-# Long enough for a machine that does something else as well.
+# Time limit for anything in seconds, on a machine that is busy with other work.
 DEADLINE = 20.0
 
 
 class Skip(Exception):
-    """This machine cannot show what the check is about."""
+    """The check cannot run on this machine."""
 
 
 @dataclass
@@ -30,7 +30,7 @@ class Programs:
 
     @staticmethod
     def built(messages: str) -> "Programs":
-        """Where cargo says that it has put them."""
+        """Returns the paths of the programs from the messages of cargo."""
         found = {}
         for line in Path(messages).read_text().splitlines():
             message = json.loads(line)
@@ -39,11 +39,11 @@ class Programs:
         return Programs(agent=found["loadline-agent"], client=found["loadline"])
 
 
-class Reader:
-    """Lines of a file descriptor, each waited for until a deadline."""
+class LineReader:
+    """Reads lines of a file descriptor, each with a deadline."""
 
-    def __init__(self, fd: int, of: str):
-        self.fd, self.of, self.bytes = fd, of, b""
+    def __init__(self, fd: int, name: str):
+        self.fd, self.name, self.bytes = fd, name, b""
         self.selector = selectors.DefaultSelector()
         self.selector.register(fd, selectors.EVENT_READ)
 
@@ -52,17 +52,17 @@ class Reader:
         while b"\n" not in self.bytes:
             left = until - time.monotonic()
             if left <= 0 or not self.selector.select(left):
-                raise AssertionError(f"{self.of} wrote no line within {within:g} s")
+                raise AssertionError(f"{self.name} wrote no line within {within:g} s")
             more = os.read(self.fd, 65536)
             if not more:
-                raise AssertionError(f"{self.of} ended: {self.bytes!r}")
+                raise AssertionError(f"{self.name} ended: {self.bytes!r}")
             self.bytes += more
         line, self.bytes = self.bytes.split(b"\n", 1)
         return line.decode()
 
 
 class Process:
-    """A program that runs until it is ended."""
+    """Program that runs until it is ended."""
 
     def __init__(self, *command: str):
         self.name = Path(command[0]).name
@@ -70,15 +70,15 @@ class Process:
         self.child = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.errors
         )
-        self.out = Reader(self.child.stdout.fileno(), self.name)
+        self.out = LineReader(self.child.stdout.fileno(), self.name)
 
-    def said(self) -> str:
-        """What stands on its standard error."""
+    def stderr(self) -> str:
+        """Returns its standard error."""
         self.errors.seek(0)
         return self.errors.read().decode()
 
     def end(self) -> int:
-        """Asks it to end, and gives its exit code."""
+        """Terminates the program and returns its exit code."""
         self.child.terminate()
         return self.child.wait(DEADLINE)
 
@@ -101,14 +101,14 @@ def running(*command: str):
 
 @contextlib.contextmanager
 def agent(programs: Programs, *options: str):
-    """An agent on a free port; gives the port."""
+    """Runs an agent on a free port and yields the port."""
     with running(programs.agent, "--listen", "127.0.0.1:0", *options) as process:
         yield port_of(process)
 
 
 @contextlib.contextmanager
 def tutorial(interval: str, port: int = 0):
-    """The tutorial's server; gives the process and its port."""
+    """Runs the server of the tutorial and yields the process and its port."""
     command = [sys.executable, "-B", str(HERE / "tutorial_server.py"), interval, str(port)]
     with running(*command) as process:
         yield process, port_of(process)
@@ -117,12 +117,12 @@ def tutorial(interval: str, port: int = 0):
 def port_of(process: Process) -> int:
     line = process.out.line()
     found = re.fullmatch(r"listening on 127\.0\.0\.1:(\d+)", line)
-    assert found, f"{process.name} says {line!r}"
+    assert found, f"unexpected output of {process.name}: {line!r}"
     return int(found[1])
 
 
 def output(*command: str) -> str:
-    """What a program writes that ends by itself, and well."""
+    """Runs a program to its successful end and returns its standard output."""
     result = subprocess.run(
         command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=DEADLINE
     )
@@ -130,15 +130,20 @@ def output(*command: str) -> str:
     return result.stdout
 
 
+def is_error(text: str) -> bool:
+    """Returns whether a text is one error: a line, and at most one hint."""
+    return re.fullmatch(r"error: .*\n(hint: .*\n)?", text) is not None
+
+
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as door:
-        return door.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
 
 
 def wait_until(what: str, holds, within: float = DEADLINE):
     until = time.monotonic() + within
     while not (found := holds()):
-        assert time.monotonic() < until, f"{what} does not come within {within:g} s"
+        assert time.monotonic() < until, f"timed out after {within:g} s, waiting for {what}"
         time.sleep(0.02)
     return found
 
@@ -147,8 +152,8 @@ def connect(port: int) -> socket.socket:
     return socket.create_connection(("127.0.0.1", port), timeout=DEADLINE)
 
 
-def some_time_or_other(attempt, tries: int):
-    """What an attempt gives that needs a machine that is not too busy."""
+def retry(attempt, tries: int):
+    """Returns the result of an attempt, repeated up to `tries` times because the machine may be busy."""
     for left in reversed(range(tries)):
         try:
             return attempt()

@@ -1,4 +1,4 @@
-"""The client in a terminal, and what is on its screen."""
+"""The client in a terminal, and the contents of its screen."""
 
 import contextlib
 import os
@@ -12,24 +12,24 @@ from stage import wait_until
 
 
 class Screen:
-    """A terminal with a program in it."""
+    """Terminal with a running program."""
 
     def __init__(self, *command: str):
         columns, rows = 100, 30
         self.screen = pyte.Screen(columns, rows)
         self.stream = pyte.ByteStream(self.screen)
-        self.process, self.terminal = pty.fork()
+        self.process, self.fd = pty.fork()
         if self.process == 0:
             termios.tcsetwinsize(0, (rows, columns))
             os.environ.update(TERM="xterm-256color", LC_ALL="C.UTF-8")
             os.execv(command[0], command)
 
     def text(self) -> str:
-        while select.select([self.terminal], [], [], 0)[0]:
+        while select.select([self.fd], [], [], 0)[0]:
             try:
-                self.stream.feed(os.read(self.terminal, 65536))
+                self.stream.feed(os.read(self.fd, 65536))
             except OSError:
-                # Nobody has it open any more.
+                # The program has ended.
                 break
         return "\n".join(self.screen.display)
 
@@ -38,11 +38,11 @@ class Screen:
             return wait_until(
                 " and ".join(words), lambda: all(word in self.text() for word in words) and self.text()
             )
-        except AssertionError as why:
-            raise AssertionError(f"{why}; on the screen is\n{self.text()}") from None
+        except AssertionError as error:
+            raise AssertionError(f"{error}; the screen is\n{self.text()}") from None
 
     def type(self, keys: str):
-        os.write(self.terminal, keys.encode())
+        os.write(self.fd, keys.encode())
 
     def quit(self):
         self.type("q")
@@ -51,11 +51,11 @@ class Screen:
 
 @contextlib.contextmanager
 def screen(*command: str):
-    shown = Screen(*command)
+    terminal = Screen(*command)
     try:
-        yield shown
+        yield terminal
     finally:
         with contextlib.suppress(ProcessLookupError, ChildProcessError):
-            os.kill(shown.process, 9)
-            os.waitpid(shown.process, 0)
-        os.close(shown.terminal)
+            os.kill(terminal.process, 9)
+            os.waitpid(terminal.process, 0)
+        os.close(terminal.fd)

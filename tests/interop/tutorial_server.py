@@ -1,4 +1,4 @@
-"""The server of many a tutorial: psutil's numbers, a line at a time, to one client at a time.
+"""Server as in tutorials: sends the numbers of psutil as lines, to one client at a time.
 
 usage: tutorial_server.py [SECONDS [PORT]]
 """
@@ -35,7 +35,7 @@ def main():
                     client.sendall(f"{line}\n".encode())
                     time.sleep(seconds)
             except OSError:
-                pass  # The client went; the next one may come.
+                pass  # The client left. Waits for the next one.
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-//! What goes wrong.
+//! Faults of the simulated network, hosts and clocks.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -9,24 +9,24 @@ use turmoil::Sim;
 
 use super::hosts::{AGENTS, CLIENTS, WallClock};
 
-/// What can happen to the network, to a host, or to its clock.
+/// Fault of the network, of a host, or of its clock.
 #[derive(Debug, Clone, Copy)]
 enum Fault {
-    /// What one host sends to the other is lost, and the other way round perhaps.
+    /// Packets between two hosts are lost, in one direction or in both.
     Partition { both: bool },
-    /// What is sent stays under way.
+    /// Packets are held back until the repair.
     Hold,
-    /// Some of what is sent is lost.
+    /// Some packets are lost.
     Loss,
-    /// All takes long.
+    /// Packets take up to 1.5 s.
     Delay,
-    /// An agent is killed, and started again afterwards.
+    /// An agent is killed, and started again at the repair.
     Crash,
-    /// The network goes, and then the agent: nobody hears of its end.
+    /// An agent's network fails, then the agent: its peers do not see the connection end.
     PowerFailure,
-    /// A host is started again at once.
+    /// A host restarts at once.
     Restart,
-    /// A clock is set ahead or back, by seconds or by an hour.
+    /// A clock is set ahead or back, by seconds or by up to an hour.
     Step,
 }
 
@@ -43,7 +43,7 @@ const FAULTS: [Fault; 10] = [
     Fault::Step,
 ];
 
-/// A fault at its time, between two hosts.
+/// Fault between two hosts, with its begin and end.
 struct PlannedFault {
     fault: Fault,
     agent: usize,
@@ -54,7 +54,7 @@ struct PlannedFault {
     ended: bool,
 }
 
-/// The faults of a simulation.
+/// Faults of one simulation.
 pub(crate) struct FaultPlan {
     planned: Vec<PlannedFault>,
     walls: Vec<WallClock>,
@@ -62,7 +62,7 @@ pub(crate) struct FaultPlan {
 }
 
 impl FaultPlan {
-    /// Draws faults, all of which are mended at `repaired_at`; `walls` are the clocks of all hosts.
+    /// Draws faults, all of which end before `repaired_at`. `walls` are the clocks of all hosts.
     pub(crate) fn plan(
         random: &mut SmallRng,
         repaired_at: Duration,
@@ -86,12 +86,12 @@ impl FaultPlan {
                 begun: false,
                 ended: false,
             });
-            // They may overlap; of those that do, each is mended by itself.
+            // Faults may overlap. Each is repaired on its own.
             at += ms(random.random_range(100..6000));
         }
     }
 
-    /// Lets happen what is due.
+    /// Begins and ends the faults that are due.
     pub(crate) fn apply(&mut self, sim: &mut Sim<'_>, random: &mut SmallRng) {
         let now = sim.elapsed();
         for planned in &mut self.planned {
@@ -108,7 +108,7 @@ impl FaultPlan {
         }
     }
 
-    /// What happened, for people.
+    /// Returns the faults so far, for the failure report.
     pub(crate) fn log(&self) -> &str {
         &self.log
     }

@@ -1,4 +1,4 @@
-//! What runs on the simulated hosts, and what has to hold of it.
+//! Agents and clients on the simulated hosts, and the checks of their behaviour.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -19,48 +19,47 @@ use turmoil::net::TcpListener;
 use super::wire::{PORT, SimulatedListener, SimulatedStream};
 use super::{ResumeMode, TICK};
 
-/// The agents.
+/// Host names of the agents.
 pub(crate) const AGENTS: [&str; 2] = ["web-1", "web-2"];
 
-/// The clients.
 pub(crate) const CLIENTS: [SimulatedClient; 2] = [
     SimulatedClient { name: "wall", agents: &[0, 1], history: History::All },
     SimulatedClient { name: "desk", agents: &[0], history: History::Last(Duration::from_secs(5)) },
 ];
 
-/// How long the newest rows may take to be with a client.
+/// Number of newest samples that may not have reached a client yet.
 const IN_FLIGHT_MAX: u64 = 2;
 
-/// What a sample of the next start of an agent has more.
+/// Difference between the values of the same sample in two consecutive starts of an agent.
 const START_OFFSET: u64 = 1_000_000;
 
-/// How long a source may be called live without a row: three seconds, and the clocks of the link and
-/// of the screen may differ by twice what a clock puts up with.
+/// Permitted time in state live without a row: 3 s, plus twice the clock tolerance of 1 s, by which
+/// the clocks of link and screen may differ.
 const LIVE_MAX: Duration = Duration::from_secs(3 + 2);
 
-/// How often a client looks at its state.
+/// Interval between two checks of a client's state.
 const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
-/// When a simulation begins, by all clocks, milliseconds since 1970.
+/// Start of a simulation by all clocks, in milliseconds since 1970.
 const BEGIN_MS: i64 = 1_763_836_800_000;
 
-/// A client.
+/// Simulated client.
 #[derive(Debug)]
 pub(crate) struct SimulatedClient {
-    /// The name of its host.
+    /// Name of its host.
     pub name: &'static str,
-    /// Which agents it follows.
+    /// Indices in [`AGENTS`] of its sources.
     agents: &'static [usize],
-    /// How far back it asks.
+    /// History to request.
     history: History,
 }
 
-/// A wall clock, that is set now and then.
+/// Wall clock that can be set.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct WallClock(Arc<AtomicI64>);
 
 impl WallClock {
-    /// Sets it, ahead or back.
+    /// Sets the clock ahead, or back if `ms` is negative.
     pub(crate) fn step(&self, ms: i64) {
         self.0.fetch_add(ms, Ordering::Relaxed);
     }
@@ -75,20 +74,20 @@ impl WallClock {
     }
 }
 
-/// The time since the simulation began.
+/// Returns the time since the start of the simulation.
 fn now() -> Duration {
     turmoil::sim_elapsed().unwrap_or_default()
 }
 
-/// What the agents do: the clock of each, and when by this clock it took its samples, start by start.
+/// Wall clock and sample times of each agent.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SimulatedAgents(Arc<[(WallClock, Mutex<SampleTimes>); 2]>);
 
-/// When an agent took its samples, by its clock in milliseconds, start by start.
+/// Times of an agent's samples by its clock in milliseconds, one list for each start.
 type SampleTimes = Vec<Vec<i64>>;
 
 impl SimulatedAgents {
-    /// Their clocks.
+    /// Returns the clocks of all agents.
     pub(crate) fn walls(&self) -> Vec<WallClock> {
         self.0.iter().map(|(wall, _)| wall.clone()).collect()
     }
@@ -96,7 +95,8 @@ impl SimulatedAgents {
 
 type HostResult = Result<(), Box<dyn Error>>;
 
-/// An agent, from a start to its end. The value of a sample is its number, and that of the start.
+/// Runs an agent from a start to its end. A sample's value is its number plus [`START_OFFSET`] for
+/// each start.
 pub(crate) async fn run_agent(at: usize, agents: SimulatedAgents) -> HostResult {
     let start = {
         let mut starts = agents.0[at].1.lock().unwrap();
@@ -118,30 +118,30 @@ pub(crate) async fn run_agent(at: usize, agents: SimulatedAgents) -> HostResult 
     Ok(())
 }
 
-/// What a client has seen of an agent since its last start.
+/// View that a client has of an agent since the client's last start.
 pub(crate) struct AgentView {
-    /// Which agent.
+    /// Index in [`AGENTS`].
     pub agent: usize,
-    /// The number of each row that came, in the order of coming, with its time.
+    /// Value and timestamp of each row, in order of arrival.
     rows: Vec<(u64, Time)>,
     watched: Watched,
-    /// How many of them came before a header: the history has them again.
+    /// Number of last rows that arrived before a header. The history repeats them.
     headerless_rows: usize,
-    /// Whether the header has come.
+    /// True once the header has arrived.
     has_header: bool,
-    /// When the last row came.
+    /// Arrival of the last row.
     last_row_at: Option<Duration>,
-    /// When the client connected last, if it is not down.
+    /// Start of the last connection attempt. `None` while disconnected.
     connecting_since: Option<Duration>,
-    /// Since when it is live.
+    /// Begin of the current live state.
     live_since: Option<Duration>,
-    /// What happened, for people.
+    /// Events for the failure report.
     log: Vec<(Duration, String)>,
-    /// What was wrong.
+    /// First violation.
     failure: Option<String>,
 }
 
-/// A client, from a start to its end.
+/// Runs a client from a start to its end.
 pub(crate) async fn run_client(
     client: &'static SimulatedClient,
     views: Arc<Mutex<Vec<AgentView>>>,
@@ -151,7 +151,7 @@ pub(crate) async fn run_client(
     views.lock().unwrap().clear();
     for (index, &agent) in client.agents.iter().enumerate() {
         let watched = Watched::new(AGENTS[agent], false, Duration::MAX);
-        let (rows, story) = (Vec::new(), Vec::new());
+        let (rows, log) = (Vec::new(), Vec::new());
         views.lock().unwrap().push(AgentView {
             agent,
             rows,
@@ -161,7 +161,7 @@ pub(crate) async fn run_client(
             last_row_at: None,
             connecting_since: None,
             live_since: None,
-            log: story,
+            log,
             failure: None,
         });
         let name = AGENTS[agent];
@@ -174,7 +174,7 @@ pub(crate) async fn run_client(
     future::pending().await
 }
 
-/// Does with events what the screen does.
+/// Applies events to a view as the screen does, and checks the displayed state.
 async fn follow(
     index: usize,
     mut events: mpsc::Receiver<Event>,
@@ -235,7 +235,7 @@ impl AgentView {
         self.failure.get_or_insert(format!("{why} at {:?}", now()));
     }
 
-    /// Looks whether what is shown is so.
+    /// Checks that a live source has received a row recently.
     fn check_state(&mut self, clock_now: Time) {
         self.watched.set_now(clock_now);
         let state = self.watched.state(clock_now);
@@ -244,22 +244,23 @@ impl AgentView {
             return;
         }
         self.live_since.get_or_insert(now());
-        let silent = self.last_row_at.map(|heard| now().saturating_sub(heard));
+        let silent = self.last_row_at.map(|at| now().saturating_sub(at));
         if silent.is_none_or(|silent| silent > LIVE_MAX + CHECK_INTERVAL + TICK) {
-            self.fail(&format!("live, though the last row came {silent:?} ago"));
+            self.fail(&format!("live, but the last row arrived {silent:?} ago"));
         }
     }
 
-    /// What happened, for people.
+    /// Returns the last events, for the failure report.
     pub(crate) fn log_text(&self) -> String {
-        let mut story = String::new();
+        let mut text = String::new();
         for (at, what) in self.log.iter().rev().take(60).rev() {
-            let _ = writeln!(story, "{at:?} {what}");
+            let _ = writeln!(text, "{at:?} {what}");
         }
-        story
+        text
     }
 
-    /// Checks at the end of a simulation.
+    /// Checks the view at the end of a simulation. The source must be live since `live` at the
+    /// latest.
     pub(crate) fn check(
         &self,
         agents: &SimulatedAgents,
@@ -279,22 +280,25 @@ impl AgentView {
         self.check_store()?;
         match self.live_since {
             Some(since) if since <= live => Ok(()),
-            since => Err(format!("live since {since:?}, tried since {:?}", self.connecting_since)),
+            since => {
+                Err(format!("live since {since:?}, connecting since {:?}", self.connecting_since))
+            }
         }
     }
 
-    /// Each sample came once, in order, and none between two others is missing.
+    /// Checks that the rows are in order and that none is missing or repeated.
     fn check_rows(&self, client: &SimulatedClient, starts: &[Vec<i64>]) -> Result<(), String> {
         let mut before = None;
         for (number, _) in &self.rows {
             let (start, sample) = (number / START_OFFSET, number % START_OFFSET);
             let last: Option<u64> = before.replace(*number);
             if last.is_some_and(|last| *number <= last) {
-                return Err(format!("{number} is doubled, after {last:?}"));
+                return Err(format!("{number} is repeated after {last:?}"));
             }
             let first = match last {
                 Some(last) if last / START_OFFSET == start => last % START_OFFSET + 1,
-                // All was asked for, and the agent has all of its start.
+                // The client requested the whole history, and the agent holds all samples of this
+                // start.
                 _ if client.history == History::All => 1,
                 _ => sample,
             };
@@ -306,7 +310,8 @@ impl AgentView {
         Ok(())
     }
 
-    /// The store has the rows that came, but for those whose times came again: a clock was set back.
+    /// Checks the store: all rows in it, except those that rows of a clock that was set back
+    /// replaced.
     fn check_store(&self) -> Result<(), String> {
         let mut expected: Vec<(u64, Time)> = Vec::new();
         for (number, time) in &self.rows {
@@ -321,20 +326,21 @@ impl AgentView {
             .map(|sample| (sample.value(0) as u64, sample.time()))
             .collect();
         if stored != expected {
-            return Err(format!("{} rows are kept, not {}", stored.len(), expected.len()));
+            return Err(format!("the store has {} rows, not {}", stored.len(), expected.len()));
         }
         Ok(())
     }
 }
 
-/// The number of the first sample that an agent still has: it forgets all when its clock is set back,
-/// which is one that lags by more than a second behind the samples' distance of one.
+/// Returns the number of the oldest sample that an agent holds. The agent drops its history when
+/// its clock is set back: a sample's time is more than a second behind the time expected from the
+/// interval of 1 s.
 fn oldest_held_sample(samples: &[i64]) -> u64 {
     let tolerance_ms = Clock::TOLERANCE.as_millis() as i64;
     let (mut first, mut anchor) = (1, (0, samples[0]));
     for (at, wall_ms) in samples.iter().enumerate() {
         let ahead_ms = wall_ms - anchor.1 - 1000 * (at - anchor.0) as i64;
-        // The clock is looked at a step later.
+        // The agent reads its clock up to a step later.
         if ahead_ms < TICK.as_millis() as i64 - tolerance_ms {
             first = at as u64 + 1;
         }

@@ -1,4 +1,4 @@
-//! A minute of two agents and two clients, in simulated time.
+//! Simulation of two agents and two clients for a minute of simulated time.
 
 mod faults;
 mod hosts;
@@ -13,34 +13,33 @@ use rand::rngs::SmallRng;
 use faults::FaultPlan;
 use hosts::{AGENTS, AgentView, SimulatedAgents};
 
-/// How long a simulation lasts.
 const SIMULATION_LENGTH: Duration = Duration::from_mins(1);
 
-/// When the last fault is mended.
+/// End of the last fault.
 const REPAIRED_AT: Duration = Duration::from_secs(30);
 
-/// When each client has to be live again: it may have to notice first that its connection is dead,
-/// then a try that is under way fails, and then it waits for the next one.
+/// Time at which each client has to be live again. After the last fault it takes 6 s to notice a
+/// dead connection, 10 s until the current attempt fails, 10 s of backoff, and 2 s to connect.
 const LIVE_TIMEOUT: Duration = Duration::from_secs(30 + 6 + 10 + 10 + 2);
 
-/// What a simulated step takes.
+/// Simulated time of a step.
 const TICK: Duration = Duration::from_millis(10);
 
-/// Whether clients resume where they stopped, or, to show that it would be noticed, one row later.
+/// Resume behaviour of the clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ResumeMode {
-    /// As they do.
+    /// Continues behind the last received row.
     Correct,
-    /// With one row left out.
+    /// Skips a row, to prove that the simulation notices.
     OffByOne,
 }
 
-/// Simulates a minute; `number` is the seed.
+/// Simulates a minute with the seed `number`.
 ///
 /// # Errors
-/// What was not as it has to be.
+/// Describes the first violation.
 pub(crate) fn run(number: u64, resume: ResumeMode) -> Result<(), String> {
-    // The waits between tries are drawn from it.
+    // The backoff draws from this generator.
     fastrand::seed(number);
     let mut random = SmallRng::seed_from_u64(number);
     let mut sim = turmoil::Builder::new()
@@ -48,7 +47,7 @@ pub(crate) fn run(number: u64, resume: ResumeMode) -> Result<(), String> {
         .tick_duration(TICK)
         .min_message_latency(Duration::from_millis(1))
         .max_message_latency(Duration::from_millis(50))
-        // A socket holds some megabytes, and rows are small.
+        // Ample: a real socket buffers megabytes, and rows are small.
         .tcp_capacity(4096)
         .rng_seed(number)
         .build();

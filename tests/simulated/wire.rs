@@ -1,4 +1,4 @@
-//! The simulated network as the agent and the client use it.
+//! Simulated network as transport of the agent and the client.
 
 use std::io;
 use std::pin::Pin;
@@ -12,15 +12,14 @@ use turmoil::net::{TcpListener, TcpStream};
 
 use super::ResumeMode;
 
-/// A connection that says nothing for so long is dead. The system asks its peer with probes that are
-/// not simulated, and does so for longer than a simulated minute has time for; and a packet that is
-/// lost is not sent again here.
+/// Timeout of a silent connection. It stands for keepalive probes and retransmissions, which are not
+/// simulated. Real probes would need more than the simulated minute.
 const KEEPALIVE: Duration = Duration::from_secs(6);
 
-/// The port of all agents.
+/// TCP port of all agents.
 pub(crate) const PORT: u16 = 1027;
 
-/// A port of a simulated host.
+/// Listener of a simulated host.
 pub(crate) struct SimulatedListener(pub TcpListener);
 
 impl Accept for SimulatedListener {
@@ -32,7 +31,7 @@ impl Accept for SimulatedListener {
     }
 }
 
-/// A connection of a client.
+/// Connection of a simulated client.
 pub(crate) struct SimulatedStream {
     stream: TcpStream,
     keepalive: Pin<Box<Sleep>>,
@@ -77,7 +76,7 @@ impl AsyncWrite for SimulatedStream {
             ResumeMode::Correct => None,
             ResumeMode::OffByOne => off_by_one(bytes),
         };
-        // The request is one small write, which a simulated socket takes as a whole.
+        // The request is one small write, which a simulated socket accepts as a whole.
         let written =
             Pin::new(&mut this.stream).poll_write(cx, changed.as_deref().unwrap_or(bytes));
         written.map_ok(|written| if changed.is_some() { bytes.len() } else { written })
@@ -92,7 +91,7 @@ impl AsyncWrite for SimulatedStream {
     }
 }
 
-/// A request that resumes, with one row left out.
+/// Returns a resume request that skips one row, or `None` if it does not resume.
 fn off_by_one(request: &[u8]) -> Option<Vec<u8>> {
     let request = std::str::from_utf8(request).ok()?;
     let (head, resume) = request.trim_end().split_once(" resume=")?;

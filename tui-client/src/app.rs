@@ -1,4 +1,4 @@
-//! The state of the screen, and what changes it. Pure: the time comes with each message.
+//! State of the screen, and its changes. Pure: the time comes with each message.
 
 mod actions;
 mod compare;
@@ -39,73 +39,73 @@ pub use rows::TableRow;
 pub use sources::SourceView;
 pub use statistics::{ColumnStats, Statistics};
 
-/// How long a chart stands before the next one takes its place.
+/// Time until the next chart is shown, while the charts cycle.
 pub const CYCLE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// How long a notice stands in the footer.
+/// Display time of a message in the footer.
 const FOOTER_MESSAGE_MS: i64 = 4000;
 
-/// Everything that can happen to the screen.
+/// Input of [`App::update`].
 #[derive(Debug, Clone)]
 pub enum Message {
-    /// A source tells something.
+    /// An event of a source.
     Event {
-        /// Which, the first at 0.
+        /// Index of the source.
         source: usize,
-        /// What.
+        /// The event.
         event: Event,
     },
     /// A key was pressed.
     Key(KeyEvent),
     /// The mouse was used.
     Mouse(MouseEvent),
-    /// The terminal has another size.
+    /// The terminal was resized.
     Resize(Size),
     /// Time has passed.
     Tick,
 }
 
-/// How the program goes on after a message.
+/// Reaction of the program to a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flow {
-    /// As before.
+    /// Continue as before.
     Continue,
-    /// The terminal is to be cleared and drawn anew.
+    /// Clear the terminal and draw everything again.
     Redraw,
-    /// The terminal is given back, and the program stops until it is told to go on.
+    /// Release the terminal and suspend the process until it is continued.
     Suspend,
-    /// An agent is to be asked for another interval.
+    /// Request another interval from an agent.
     RequestInterval {
-        /// That of which source, the first at 0.
+        /// Index of the source.
         source: usize,
-        /// How far apart its rows should be.
+        /// Requested time between two rows.
         interval: Duration,
     },
-    /// The terminal is given back, for as long as this source is tried with it.
+    /// Release the terminal while this source connects, so that ssh can use it.
     LendTerminal {
-        /// Which source, the first at 0.
+        /// Index of the source.
         source: usize,
     },
-    /// It ends.
+    /// Quit the program.
     Quit,
 }
 
-/// What is to be seen.
+/// Content of the screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Screen {
     /// A page.
     Page(Page),
     /// The help, over a page.
     Help {
-        /// What lies behind it.
+        /// Page behind the help.
         page: Page,
-        /// The lines that are scrolled out at the top.
+        /// Lines scrolled out at the top.
         scroll: u16,
     },
 }
 
 impl Screen {
-    /// The page that is shown, or that behind the help.
+    /// Returns the shown page, or the page behind the help.
     #[must_use]
     pub fn page(self) -> Page {
         match self {
@@ -114,101 +114,100 @@ impl Screen {
     }
 }
 
-/// Which time the right edge of the charts and the last row of the table stand for.
+/// Time at the right edge of the charts and in the last row of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WindowEnd {
-    /// That of the newest sample.
+    /// Time of the newest sample.
     Live,
-    /// A fixed one; samples are kept meanwhile.
+    /// A fixed time. New samples are still stored.
     Paused(Time),
 }
 
-/// What a screen is told to begin with.
+/// Initial settings of a screen.
 #[derive(Debug, Clone, Copy)]
 pub struct ScreenSettings {
-    /// The charts' time span; `None`: what fits the samples.
+    /// Time span of the charts; `None` fits the samples.
     pub window: Option<Duration>,
-    /// Begin with one chart over the whole screen.
+    /// True to begin with one chart over the whole screen.
     pub fullscreen: bool,
-    /// The time zone of what is shown.
+    /// Time zone of the shown times.
     pub zone: Zone,
-    /// How it looks.
+    /// Colours and symbols.
     pub theme: Theme,
 }
 
-/// A word to the user that goes by itself.
+/// Message to the user that disappears after a while.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FooterMessage {
-    /// What is said.
+    /// Text of the message.
     pub text: String,
-    /// When it goes.
+    /// End of the display time.
     until: Time,
 }
 
-/// The state of the screen.
+/// State of the screen.
 #[derive(Debug, Clone)]
 pub struct App {
-    /// What is watched. **Invariant:** there is at least one, and `shown_source` is one of them.
+    /// Watched sources. **Invariant:** not empty, and `shown_source` is a valid index.
     sources: Vec<SourceView>,
     shown_source: usize,
-    /// What is to be seen.
+    /// Shown page or help.
     pub screen: Screen,
-    /// The order of the sources on the overview.
+    /// Order of the sources on the overview.
     pub order: Order,
-    /// Where the data table stands.
+    /// Position of the data table.
     pub table: TablePosition,
-    /// The first metric that the data table shows, counted from 0.
+    /// Index of the first metric in the data table.
     pub first_column: usize,
-    /// Which time is looked at.
+    /// Time at the right edge of the charts.
     pub window_end: WindowEnd,
-    /// The charts' time span.
+    /// Time span of the charts.
     pub window: Duration,
-    /// The time of the sample that is pointed out.
+    /// Time of the sample at the crosshair.
     pub crosshair: Option<Time>,
-    /// The other end of the span that is measured.
+    /// Time of the mark, the other end of the measured span.
     pub mark: Option<Time>,
-    /// What there is between mark and cursor.
+    /// Statistics between mark and crosshair.
     pub statistics: Option<Statistics>,
-    /// The first series of the statistics that is in sight, as it was left.
+    /// Scroll position of the statistics: index of the first visible series.
     first_series: usize,
-    /// The time that is being typed.
+    /// Time that is being typed.
     pub time_input: Option<TimeInput>,
-    /// The part of the charts that is being drawn out with the mouse.
+    /// Mouse drag in progress.
     pub drag: Option<Drag>,
-    /// The units of what is shown.
+    /// Units of the shown values.
     pub units: Units,
-    /// The time zone of what is shown.
+    /// Time zone of the shown times.
     pub zone: Zone,
-    /// How the screen looks.
+    /// Colours and symbols.
     pub theme: Theme,
-    /// Which key does what.
+    /// Key bindings.
     pub keys: Keys,
-    /// From where on values are worth a look.
     thresholds: Thresholds,
-    /// The time of the last message, by this machine's clock.
+    /// Time of the last message, by the client's clock.
     pub now: Time,
-    /// The size of the terminal.
+    /// Size of the terminal.
     pub size: Size,
-    /// When the next chart takes the place of this one, if they go by themselves.
+    /// Time of the change to the next chart, while the charts cycle.
     pub cycle_at: Option<Time>,
-    /// What the user should know.
+    /// Message in the footer.
     pub footer_message: Option<FooterMessage>,
-    /// The title of the chosen chart; the first one if there is none of it.
+    /// Title of the chosen chart. If no chart has this title, the first chart is chosen.
     chosen_title: String,
-    /// How far the value axes are zoomed in, by the title of their chart.
+    /// Zoom of the value axes, by the title of the chart.
     value_zoom: BTreeMap<String, i8>,
-    /// The first line of the overview that is in sight.
+    /// Scroll position of the overview: index of the first visible row.
     first_overview_line: usize,
-    /// The page that comparing began on.
+    /// Page from which compare was opened.
     page_before_compare: Page,
-    /// The time span of the start; `None`: what fits the samples.
+    /// Time span at the start; `None` fits the samples.
     initial_window: Option<Duration>,
-    /// Whether the time span still fits itself to the samples.
+    /// True while the time span fits itself to the samples.
     is_window_automatic: bool,
 }
 
 impl App {
-    /// A screen that watches a source of which nothing is known yet.
+    /// Creates a screen for a source without samples.
     #[must_use]
     pub fn new(watched: Watched, settings: ScreenSettings, size: Size, now: Time) -> App {
         let page = if settings.fullscreen { Page::Fullscreen } else { Page::Dashboard };
@@ -245,13 +244,13 @@ impl App {
         }
     }
 
-    /// The same screen with other keys, and with values that are worth a look.
+    /// Replaces the keys and the thresholds.
     #[must_use]
     pub fn with_keys_and_thresholds(self, keys: Keys, thresholds: Thresholds) -> App {
         App { keys, thresholds, ..self }
     }
 
-    /// Takes in what happened at `now`.
+    /// Processes a message that arrived at `now`.
     pub fn update(&mut self, now: Time, message: Message) -> Flow {
         self.set_now(now);
         match message {
@@ -280,7 +279,7 @@ impl App {
         let columns = view.watched.columns().map(<[_]>::to_vec);
         let (is_stream, goes_back) = match &event {
             Event::Stream(_) => (true, false),
-            // A clock was set back: what had been measured may be gone.
+            // The clock was set back: measured samples may be gone.
             Event::Rows(rows) => {
                 let first = rows.iter().next().map(|sample| sample.time);
                 (false, first.is_some() && view.watched.store.newest() >= first)
@@ -326,7 +325,7 @@ impl App {
     }
 
     fn choose_nth_chart(&mut self, at: usize) {
-        // Other charts in sight, other series above the rest.
+        // With other charts visible, other series come first.
         self.first_series = 0;
         let title = match self.screen.page() {
             Page::CompareOverlay | Page::CompareGrid => {
@@ -341,7 +340,7 @@ impl App {
         }
     }
 
-    /// The next chart, or the one before.
+    /// Chooses the next or the previous chart.
     fn choose_adjacent_chart(&mut self, forward: bool) {
         let (here, count) = match self.screen.page() {
             Page::CompareOverlay | Page::CompareGrid => {
@@ -355,19 +354,19 @@ impl App {
         self.choose_nth_chart((here + if forward { 1 } else { count - 1 }) % count);
     }
 
-    /// Where the chosen chart stands.
+    /// Returns the index of the chosen chart.
     #[must_use]
     pub fn chosen_chart(&self) -> usize {
         self.charts().iter().position(|chart| chart.title == self.chosen_title).unwrap_or(0)
     }
 
-    /// How far the value axis of a chart is zoomed in: its span is halved so many times, or doubled.
+    /// Returns how often the span of a chart's value axis is halved, or doubled if negative.
     #[must_use]
     pub fn value_zoom(&self, chart: &Chart) -> i8 {
         self.value_zoom.get(&chart.title).copied().unwrap_or(0)
     }
 
-    /// The latest time that is shown, on the axis: the newest sample's, or where the view stands still.
+    /// Returns the latest shown time on the axis: of the newest sample, or of the paused view.
     #[must_use]
     pub fn window_end_time(&self) -> Option<Time> {
         match self.window_end {
@@ -376,20 +375,20 @@ impl App {
         }
     }
 
-    /// How many samples of the store are not later than what is shown.
+    /// Returns the number of stored samples up to the latest shown time.
     #[must_use]
     pub fn count_until_window_end(&self) -> usize {
         self.window_end_time().map_or(0, |until| self.count_until(self.shown_source, until))
     }
 
-    /// The sample whose values are shown in numbers: that at the cursor, else the latest in sight.
+    /// Returns the sample shown as numbers: at the crosshair, else the latest visible one.
     #[must_use]
     pub fn shown_sample(&self) -> Option<StoredSample<'_>> {
         let at = self.crosshair_index().or_else(|| self.count_until_window_end().checked_sub(1))?;
         self.watched().store.get(at)
     }
 
-    /// Whether what is shown may look live: rows arrive, or it says that it is of another time.
+    /// Returns whether the shown values are up to date or paused. Others are drawn faint.
     #[must_use]
     pub fn is_fresh(&self) -> bool {
         self.is_source_fresh(self.shown_source)

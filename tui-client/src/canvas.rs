@@ -1,8 +1,7 @@
-//! From one picture to the next in as few bytes as a terminal understands: over a slow line, they are
-//! what a screen costs.
+//! Terminal output: from one frame to the next in as few bytes as possible, for slow connections.
 //!
-//! * Rows that moved up are moved by the terminal, not drawn again.
-//! * What did not change is stepped over, or written again where that is shorter.
+//! * Rows that moved up are scrolled by the terminal instead of being redrawn.
+//! * Unchanged cells are skipped, or written again where that is shorter.
 //! * Colours are set when they change, in the shortest form, and stay set from frame to frame.
 
 use std::io::Write as _;
@@ -11,50 +10,50 @@ use ratatui::buffer::{Buffer, Cell};
 use ratatui::layout::{Position, Rect};
 use ratatui::style::{Color, Modifier};
 
-/// What the terminal shows, and how it writes.
+/// Contents and state of the terminal.
 #[derive(Debug)]
 pub struct Canvas {
     shown: Buffer,
-    /// Where the next character goes; not known at first, and behind the last column.
+    /// Position of the next character; unknown at first and behind the last column.
     cursor: Option<Position>,
-    /// How it looks; not known at first.
+    /// Style of the next character; unknown at first.
     pen: Option<Pen>,
 }
 
-/// What a character looks like, besides its shape.
+/// Style of a character.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Pen {
     colour: Color,
     modifiers: Modifier,
 }
 
-/// The modifiers that a screen uses, and what sets them.
+/// Modifiers that a frame uses, and their SGR codes.
 const MODIFIERS: [(Modifier, u8); 4] =
     [(Modifier::BOLD, 1), (Modifier::DIM, 2), (Modifier::UNDERLINED, 4), (Modifier::REVERSED, 7)];
 
-/// Those that show on a blank, too.
+/// Modifiers that are visible on a blank.
 const VISIBLE_ON_BLANKS: Modifier = Modifier::UNDERLINED.union(Modifier::REVERSED);
 
-/// Rows that a picture may have moved by: more at a time are drawn anew.
+/// Maximum number of rows to scroll by. A frame that moved further is redrawn.
 const SCROLL_ROWS_MAX: u16 = 3;
 
 impl Canvas {
-    /// A terminal of this size of which nothing is known.
+    /// Returns the canvas of a terminal of this size with unknown contents.
     #[must_use]
     pub fn new(area: Rect) -> Canvas {
         Canvas { shown: Buffer::empty(area), cursor: None, pen: None }
     }
 
-    /// Appends to `out` what turns what is shown into `next`, and leaves there what was shown. Of another
-    /// size, or if nothing is known of the terminal, everything is drawn anew. In `rolling`, whole rows may
-    /// have moved up.
-    pub fn draw(&mut self, next: &mut Buffer, rolling: Rect, out: &mut Vec<u8>) {
+    /// Appends to `out` the bytes that turn the shown frame into `next`, and swaps the two frames.
+    /// Redraws everything if the size has changed or the contents of the terminal are unknown.
+    /// Within `scrolling`, whole rows may have moved up.
+    pub fn draw(&mut self, next: &mut Buffer, scrolling: Rect, out: &mut Vec<u8>) {
         if self.shown.area != next.area || self.pen.is_none() {
             out.extend_from_slice(b"\x1b[0m\x1b[2J");
             self.shown = Buffer::empty(next.area);
             (self.cursor, self.pen) = (None, Some(Pen::PLAIN));
         }
-        self.scroll_rows(next, rolling, out);
+        self.scroll_rows(next, scrolling, out);
         for y in next.area.top()..next.area.bottom() {
             self.draw_row(y, next, out);
         }
@@ -63,26 +62,26 @@ impl Canvas {
 
     fn draw_row(&mut self, y: u16, next: &Buffer, out: &mut Vec<u8>) {
         let mut x = next.area.left();
-        // Up to here, what was shown is gone, for a wide character that reached so far is.
-        let mut gone_to = x;
+        // Writing over a wide character erases all of it: redraw the cells before this column.
+        let mut erased_to = x;
         while x < next.area.right() {
             let (cell, shown) = (&next[(x, y)], &self.shown[(x, y)]);
             let wide = cell_width(cell);
-            if cell != shown || x < gone_to {
+            if cell != shown || x < erased_to {
                 let end = x.saturating_add(wide).min(next.area.right());
                 let reach = |x: u16| x.saturating_add(cell_width(&self.shown[(x, y)]));
-                gone_to = (x..end).map(reach).fold(gone_to, u16::max);
+                erased_to = (x..end).map(reach).fold(erased_to, u16::max);
                 self.move_to(Position { x, y }, next, out);
                 self.write_cell(cell, next.area, out);
             }
-            // What a wide character covers is no cell of its own.
+            // Skip the cells that a wide character covers.
             x = x.saturating_add(wide);
         }
     }
 
-    /// Lets the terminal move rows up if that is what happened.
+    /// Scrolls rows up in the terminal if `next` has them further up.
     fn scroll_rows(&mut self, next: &Buffer, area: Rect, out: &mut Vec<u8>) {
-        // A terminal moves whole rows only.
+        // A terminal scrolls whole rows only.
         let area = area.intersection(next.area);
         if area.width != next.area.width || area.height < 2 {
             return;
@@ -92,13 +91,13 @@ impl Canvas {
             rows.all(|y| row(next, y) == row(&self.shown, y + by))
         });
         let Some(by) = moved else { return };
-        // Where they are all alike, nothing moved.
+        // Identical rows match at any offset, although nothing moved.
         if (area.top()..area.bottom()).all(|y| row(next, y) == row(&self.shown, y)) {
             return;
         }
         self.write_pen(Pen::PLAIN, out);
         let (top, bottom) = (area.top() + 1, area.bottom());
-        // Within these rows, lines are deleted at the top: every terminal knows how.
+        // Deleting lines at the top of a scroll region works in every terminal.
         let _ = write!(out, "\x1b[{top};{bottom}r\x1b[{top}H\x1b[{by}M\x1b[r");
         self.cursor = None;
         let wide = usize::from(next.area.width);
@@ -110,7 +109,7 @@ impl Canvas {
         cells[kept..].iter_mut().for_each(Cell::reset);
     }
 
-    /// Goes where the next character is to be.
+    /// Moves the cursor to the next character.
     fn move_to(&mut self, to: Position, next: &Buffer, out: &mut Vec<u8>) {
         let start = out.len();
         match self.cursor {
@@ -134,8 +133,8 @@ impl Canvas {
         self.cursor = Some(to);
     }
 
-    /// Takes a step back, from `start` on, and writes what stands in between once more, if that takes no
-    /// more bytes.
+    /// Replaces the cursor movement from `start` on by the cells in between, if these take no more
+    /// bytes.
     fn rewrite_if_shorter(
         &self,
         from: Position,
@@ -153,7 +152,7 @@ impl Canvas {
         }
     }
 
-    /// Whether a cell looks right with the pen as it is.
+    /// Returns whether a cell looks right in the current style.
     fn matches_pen(&self, cell: &Cell) -> bool {
         let pen = Pen::of(cell);
         let is_blank = cell.symbol() == " " && !pen.modifiers.intersects(VISIBLE_ON_BLANKS);
@@ -167,7 +166,7 @@ impl Canvas {
             self.write_pen(Pen::of(cell), out);
         }
         out.extend_from_slice(cell.symbol().as_bytes());
-        // Terminals differ in where they stand behind the last column, and behind wide characters.
+        // The cursor position behind the last column or a wide character depends on the terminal.
         self.cursor = self
             .cursor
             .filter(|at| cell_width(cell) == 1 && at.x + 1 < area.right())
@@ -185,7 +184,7 @@ impl Canvas {
             return;
         }
         out.extend_from_slice(b"\x1b[");
-        // What is set can only be switched off with everything else.
+        // Only a reset of the whole style switches a modifier off.
         let is_reset = !pen.modifiers.contains(now.modifiers);
         let now = if is_reset { Pen::PLAIN } else { now };
         if is_reset {
@@ -200,7 +199,7 @@ impl Canvas {
             write_colour(pen.colour, out);
             out.push(b';');
         }
-        // The last one ends it.
+        // The last separator ends the sequence.
         if let Some(last) = out.last_mut() {
             *last = b'm';
         }
@@ -222,7 +221,7 @@ fn row(buffer: &Buffer, y: u16) -> &[Cell] {
     &buffer.content[start..start + wide]
 }
 
-/// How many columns a cell takes with what it shows: at least its own.
+/// Returns the number of columns that the contents of a cell take: at least 1.
 fn cell_width(cell: &Cell) -> u16 {
     use unicode_width::UnicodeWidthStr as _;
     let symbol = cell.symbol();
@@ -274,7 +273,7 @@ mod tests {
         vt100::Parser::new(size(area.height), size(area.width), 0)
     }
 
-    /// What a terminal shows that got some bytes, as far as a screen can tell it apart.
+    /// Asserts that a terminal shows a frame, as far as the difference is visible.
     fn check(terminal: &vt100::Parser, expected: &Buffer) {
         let screen = terminal.screen();
         for y in expected.area.rows().map(|row| row.y) {
@@ -371,13 +370,13 @@ mod tests {
             pages in prop::collection::vec((any_frame(AREA), 0..4_usize, any::<bool>()), 1..8),
             top in 0..5_u16,
         ) {
-            let rolling = Rect { y: top, height: AREA.height - top, ..AREA };
+            let scrolling = Rect { y: top, height: AREA.height - top, ..AREA };
             let mut canvas = Canvas::new(AREA);
             let mut terminal = terminal(AREA);
             let mut before = Buffer::empty(AREA);
             for (mut page, moved, is_moved) in pages {
                 if is_moved {
-                    // The rows of before, some further up, and new ones below.
+                    // The rows of the previous frame, some further up, and new ones below.
                     let wide = usize::from(AREA.width);
                     let (start, rows) = (usize::from(top), usize::from(AREA.height - top));
                     for y in start..start + rows.saturating_sub(moved) {
@@ -386,7 +385,7 @@ mod tests {
                     }
                 }
                 let mut bytes = Vec::new();
-                canvas.draw(&mut page.clone(), rolling, &mut bytes);
+                canvas.draw(&mut page.clone(), scrolling, &mut bytes);
                 terminal.process(&bytes);
                 check(&terminal, &page);
                 before = page;

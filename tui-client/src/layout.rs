@@ -1,11 +1,11 @@
-//! Where everything stands. Pure: for drawing as well as for what a click or a page up means.
+//! Positions of all parts of the screen. Pure: drawing uses them, and so do clicks and paging.
 //!
 //! ```text
 //!  header
 //!  ┌ chart ─┬ chart ─┐
-//!  ├ chart ─┼ chart ─┤   or one chart, or the table alone, or one line of numbers
+//!  ├ chart ─┼ chart ─┤   or one chart, or only the table, or one line of values
 //!  └ times ─┴ times ─┘   a time axis for each column of charts
-//!  ├ span ──┴────────┤   the values between mark and cursor
+//!  ├ stats ─┴────────┤   the statistics between mark and crosshair
 //!  └ table ──────────┘
 //!  footer
 //! ```
@@ -18,46 +18,46 @@ use crate::digits;
 use crate::units::LABEL_WIDTH;
 use grid::grid;
 
-/// A screen of fewer rows has no footer.
+/// Minimum rows of a screen with a footer.
 const FOOTER_FROM_ROWS: u16 = 8;
 
-/// A body of fewer rows has charts only.
+/// Minimum rows of a body with a table besides the charts.
 const TABLE_FROM_ROWS: u16 = 14;
 
-/// The rows of the table below the charts, its head included.
+/// Minimum and maximum rows of the table below the charts, its header included.
 const TABLE_ROWS: (u16, u16) = (4, 12);
 
-/// Fewest rows of a chart that stands alone: a title, two rows of dots, the time axis.
+/// Minimum rows of a single chart: a title, two rows of dots, the time axis.
 const CHART_ROWS_MIN: u16 = 4;
 
-/// Columns of the value axis, its line included. An axis of longer labels is wider, up to two fifths of
-/// the chart.
+/// Columns of the value axis, its line included. Longer labels make an axis wider, up to two fifths
+/// of the chart.
 const GUTTER_WIDTH: u16 = LABEL_WIDTH + 1;
 
-/// A chart of fewer columns has no value axis.
+/// Minimum columns of a chart with a value axis.
 const GUTTER_FROM_WIDTH: u16 = 20;
 
-/// Charts of fewer rows, the time axis not counted, have no row for the line of the time axis.
+/// Minimum rows of a chart, without the time axis, that has a row for the line of the time axis.
 const AXIS_LINE_FROM_ROWS: u16 = 6;
 
-/// A chart of fewer columns has no names at the ends of its lines.
+/// Minimum columns of a chart with names at the ends of its lines.
 const NAMES_FROM_WIDTH: u16 = 36;
 
-/// Columns of a value that is compared with those of other sources, its name included: where there
-/// are many rows, and where there are so few that names are better cut.
+/// Columns of a compared value with its name: in a body with many rows, and in one with so few rows
+/// that shorter names are better.
 const LEGEND_WIDTH: u16 = 28;
 const LEGEND_WIDTH_LOW: u16 = 20;
 
-/// A body of fewer rows has no row to spare.
+/// Minimum rows of a body with [`LEGEND_WIDTH`].
 const WIDE_LEGEND_FROM_ROWS: u16 = 16;
 
-/// Large digits take at most this part of a chart's rows.
+/// Fraction of a chart's rows that large digits may take: a third.
 const DIGITS_HEIGHT_DIVISOR: u16 = 3;
 
-/// What fills the screen.
+/// Contents of the screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Page {
-    /// A line for each source.
+    /// One row for each source.
     Overview,
     /// One metric of several sources in one chart.
     CompareOverlay,
@@ -65,75 +65,75 @@ pub enum Page {
     CompareGrid,
     /// All charts of a source.
     Dashboard,
-    /// The chosen chart alone, with its newest value in large digits.
+    /// The chosen chart only, with its newest value in large digits.
     Fullscreen,
 }
 
-/// Where the data table stands on the dashboard.
+/// Position of the data table on the dashboard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TablePosition {
     /// Below the charts.
     Below,
-    /// Alone.
+    /// In place of the charts.
     Alone,
-    /// Nowhere.
+    /// Hidden.
     Off,
 }
 
-/// The parts of a screen; what has no room is empty.
+/// Parts of the screen. A part without room is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Layout {
-    /// The source, its state, the clock.
+    /// Source, state and clock.
     pub header: Rect,
-    /// A line for each source.
+    /// Rows of the sources.
     pub sources: Rect,
-    /// The charts that are shown, left to right and then down.
+    /// Visible charts, from left to right and then down.
     pub charts: Vec<ChartRect>,
-    /// The values of the sources that stand in one chart.
+    /// Values of the compared sources.
     pub legend: Rect,
-    /// How many of them stand side by side.
+    /// Number of values side by side in the legend.
     pub legend_columns: u16,
-    /// The statistics between mark and cursor.
+    /// Statistics between mark and crosshair.
     pub stats: Rect,
-    /// The data table.
+    /// Data table.
     pub table: Rect,
-    /// The newest values in one line, where no chart has room.
+    /// Newest values in one line, if no chart has room.
     pub value_line: Rect,
-    /// The keys.
+    /// Keys.
     pub footer: Rect,
 }
 
-/// The place of a chart.
+/// Position of a chart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChartRect {
-    /// Position of the chart in the list of charts, or of its source in that of sources.
+    /// Index of the chart, or of its source when charts are of several sources.
     pub index: usize,
-    /// The whole chart; its time axis, if it has one, at the bottom.
+    /// Whole chart, with its time axis, if any, at the bottom.
     pub area: Rect,
-    /// Rows of the time axis: 0 where the chart below has it.
+    /// Rows of the time axis; 0 if a chart below has the axis.
     pub axis_rows: u16,
 }
 
-/// What a layout depends on besides the room.
+/// Properties, besides the area, on which a layout depends.
 #[derive(Debug, Clone, Copy)]
 pub struct LayoutShape {
-    /// What fills the screen.
+    /// Contents of the screen.
     pub page: Page,
-    /// Where the table stands.
+    /// Position of the table.
     pub table: TablePosition,
-    /// How many charts there are.
+    /// Number of charts.
     pub chart_count: usize,
-    /// Which of them is chosen.
+    /// Index of the chosen chart.
     pub chosen: usize,
-    /// Whether they do not crowd the page, however many there are.
+    /// True if many charts are split into pages instead of being crowded.
     pub is_roomy: bool,
-    /// Rows that the statistics between mark and cursor would fill; 0 without a mark.
+    /// Rows that the statistics between mark and crosshair need; 0 without a mark.
     pub stats_rows: u16,
-    /// How many sources stand in one chart, if it is one for several.
+    /// Number of sources in one chart, if several are compared.
     pub compared_sources: usize,
 }
 
-/// Parts the room.
+/// Divides the screen into its parts.
 #[must_use]
 pub fn layout(area: Rect, shape: LayoutShape) -> Layout {
     let mut layout = Layout::default();
@@ -146,15 +146,12 @@ pub fn layout(area: Rect, shape: LayoutShape) -> Layout {
     let mut body = Rect { y: area.y + header, height: area.height - header, ..area };
     layout.footer = take_bottom(&mut body, footer);
     if shape.stats_rows > 0 && body.height > CHART_ROWS_MIN {
-        // They may take a third, and leave room for a chart.
+        // Statistics take at most a third of the body and leave room for a chart.
         let most = (body.height / 3).max(1).min(body.height - CHART_ROWS_MIN);
         layout.stats = take_bottom(&mut body, shape.stats_rows.min(most));
     }
     match (shape.page, shape.table) {
         (Page::Overview, _) => layout.sources = body,
-        (Page::CompareGrid, _) if body.height >= CHART_ROWS_MIN => {
-            layout.charts = grid(body, shape)
-        }
         (Page::CompareOverlay, _) if body.height > CHART_ROWS_MIN => {
             let wide =
                 if body.height < WIDE_LEGEND_FROM_ROWS { LEGEND_WIDTH_LOW } else { LEGEND_WIDTH };
@@ -171,7 +168,7 @@ pub fn layout(area: Rect, shape: LayoutShape) -> Layout {
             layout.table = take_bottom(&mut body, rows);
             layout.charts = grid(body, shape);
         }
-        (Page::Dashboard, TablePosition::Below | TablePosition::Off)
+        (Page::CompareGrid, _) | (Page::Dashboard, TablePosition::Below | TablePosition::Off)
             if body.height >= CHART_ROWS_MIN =>
         {
             layout.charts = grid(body, shape);
@@ -184,14 +181,14 @@ pub fn layout(area: Rect, shape: LayoutShape) -> Layout {
     layout
 }
 
-/// Takes rows off the bottom of an area, as many as it has at most.
+/// Takes rows off the bottom of an area, limited to its height.
 fn take_bottom(area: &mut Rect, rows: u16) -> Rect {
     let rows = rows.min(area.height);
     area.height -= rows;
     Rect { y: area.bottom(), height: rows, ..*area }
 }
 
-/// The parts of the line of a source, as high as the whole list; what has no room is empty.
+/// Parts of the row of a source, as high as the whole list. A part without room is empty.
 ///
 /// ```text
 ///  state     │ name          │ values                    │ age    │ clock      │ chart
@@ -199,41 +196,41 @@ fn take_bottom(area: &mut Rect, rows: u16) -> Rect {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SourceRowParts {
-    /// Its state in a word.
+    /// State.
     pub state: Rect,
-    /// Its name.
+    /// Name.
     pub name: Rect,
-    /// Its newest values, one or more.
+    /// One or more of the newest values.
     pub values: Rect,
-    /// How many of them have room.
+    /// Number of values that have room.
     pub value_count: u16,
-    /// Columns of each, with the blanks behind it.
+    /// Columns of a value, the blanks behind it included.
     pub value_width: u16,
-    /// How old they are.
+    /// Age of the newest sample.
     pub age: Rect,
-    /// By how much its clock differs.
+    /// Clock offset.
     pub clock: Rect,
-    /// What it did of late.
+    /// Recent values as a small chart.
     pub chart: Rect,
 }
 
-/// Columns of a state word, and a list of fewer columns has none.
+/// Columns of a state, and the minimum columns of a list that has states.
 const STATE_WIDTH: u16 = 14;
 const STATE_FROM_WIDTH: u16 = 36;
 
-/// Columns of a value with its name, more where there is room for longer names, and the most of them.
+/// Minimum columns of a value with its name, and the maximum number of values.
 const VALUE_WIDTH: u16 = 14;
 const VALUES_MAX: u16 = 3;
 
-/// Columns of an age, and of a difference of clocks.
+/// Columns of an age, and of a clock offset.
 const AGE_WIDTH: u16 = 8;
 const CLOCK_WIDTH: u16 = 14;
 
-/// A small chart of fewer columns tells nothing.
+/// Minimum columns of a small chart: a narrower one is not readable.
 const SPARKLINE_WIDTH_MIN: u16 = 10;
 
-/// Parts the lines of a list of sources: `name_width` is what the longest name takes, `value_width` what the longest
-/// value does with its name, and `has_clock` says whether any clock differs.
+/// Divides the rows of a list of sources. `name_width` is the width of the longest name, and
+/// `value_width` of the longest value with its name. `has_clock` is true if any clock differs.
 #[must_use]
 pub fn source_row_parts(
     area: Rect,
@@ -255,7 +252,7 @@ pub fn source_row_parts(
         room -= if is_spent { width } else { 0 };
         if is_spent { width } else { 0 }
     };
-    // What matters most has room first, and stands further left.
+    // The most important parts get room first and are further left.
     let first = spend(true, VALUE_WIDTH, 0);
     let age = spend(true, AGE_WIDTH, 0);
     let clock = spend(has_clock, CLOCK_WIDTH, 0);
@@ -280,65 +277,65 @@ pub fn source_row_parts(
     }
 }
 
-/// The chosen chart alone.
+/// Returns the chosen chart over the whole area.
 fn single_chart(area: Rect, shape: LayoutShape) -> Option<ChartRect> {
     let axis_rows = axis_rows(area.height, 1);
     (shape.chosen < shape.chart_count).then_some(ChartRect { index: shape.chosen, area, axis_rows })
 }
 
-/// Rows of the time axis below so many rows of charts: its labels, and its line where there is room.
+/// Returns the rows of the time axis below `rows` charts: its labels, and its line if it has room.
 fn axis_rows(height: u16, rows: usize) -> u16 {
     let has_line = usize::from(height) >= rows * usize::from(AXIS_LINE_FROM_ROWS) + 2;
     1 + u16::from(has_line)
 }
 
-/// The parts of a chart's area; what has no room is empty.
+/// Parts of a chart's area. A part without room is empty.
 ///
 /// ```text
 ///  title                        1 CPU ─────────────────── 12.5 %
-///  digits                         12.5 %                            on a page of its own
+///  digits                         12.5 %                            in fullscreen
 ///  gutter │ panel │ names       100%┤       ⢀⡠⠤⠒           1m
 ///         │ axis_line               └────┬─────────┬────
 ///  times, below the gutter too         14:02     14:03
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ChartParts {
-    /// Its number, its name, the newest values.
+    /// Number, name and newest values.
     pub title: Rect,
-    /// The newest values in large digits.
+    /// Newest values in large digits.
     pub digits: Rect,
-    /// How large they are; `None` where there are none.
+    /// Size of the digits; `None` without digits.
     pub digits_size: Option<digits::DigitSize>,
-    /// The labels of the value axis and its line.
+    /// Labels and line of the value axis.
     pub gutter: Rect,
-    /// The dots.
+    /// Dots.
     pub panel: Rect,
-    /// The names of the lines, at their ends.
+    /// Names of the lines, at their ends.
     pub names: Rect,
-    /// The line of the time axis; empty where another chart has it.
+    /// Line of the time axis; empty if another chart has the axis.
     pub axis_line: Rect,
-    /// The labels of the time axis; empty where another chart has it.
+    /// Labels of the time axis; empty if another chart has the axis.
     pub times: Rect,
 }
 
-/// What the parts of a chart depend on besides the room.
+/// Properties, besides the area, on which the parts of a chart depend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ChartShape {
-    /// The widest name of its lines, columns; 0 if they have none.
+    /// Columns of the longest name of a line; 0 without names.
     pub name_width: u16,
-    /// How large its digits may be; `None` where there are none.
+    /// Maximum size of the digits; `None` without digits.
     pub digits_size: Option<digits::DigitSize>,
     /// Columns of the longest label of the value axis.
     pub label_width: u16,
-    /// Rows of the time axis: 2 with its line, 0 where another chart has it.
+    /// Rows of the time axis: 2 with its line; 0 if another chart has the axis.
     pub axis_rows: u16,
 }
 
-/// Parts the room of a chart.
+/// Divides the area of a chart into its parts.
 #[must_use]
 pub fn chart_parts(area: Rect, shape: ChartShape) -> ChartParts {
     let title = u16::from(area.height >= 2);
-    // A blank row is below them.
+    // A blank row separates the digits from the dots.
     let large = shape.digits_size.filter(|size| size.rows < area.height / DIGITS_HEIGHT_DIVISOR);
     let digits = large.map_or(0, |size| size.rows + 1);
     let times = u16::from(shape.axis_rows > 0 && area.height >= CHART_ROWS_MIN);
@@ -370,8 +367,8 @@ pub fn chart_parts(area: Rect, shape: ChartShape) -> ChartParts {
     }
 }
 
-/// Where a box of `wide` columns and `lines` rows inside stands, and how far what is in it can be
-/// scrolled.
+/// Returns the area of a box with `wide` columns and `lines` rows inside, and the maximum number of
+/// rows to scroll its contents by.
 #[must_use]
 pub fn popup(area: Rect, wide: u16, lines: u16) -> (Rect, u16) {
     let width = Constraint::Length(wide.saturating_add(2));
@@ -399,7 +396,7 @@ mod tests {
 
     #[test]
     fn parts_stay_inside_and_never_overlap_at_any_size() {
-        for (page, table, span_rows) in [
+        for (page, table, stats_rows) in [
             (Page::Dashboard, TablePosition::Below, 0),
             (Page::Dashboard, TablePosition::Below, 7),
             (Page::Dashboard, TablePosition::Alone, 7),
@@ -417,7 +414,7 @@ mod tests {
                     chart_count: 4,
                     chosen: 3,
                     is_roomy: false,
-                    stats_rows: span_rows,
+                    stats_rows,
                     compared_sources: 5,
                 };
                 let layout = layout(area, shape);

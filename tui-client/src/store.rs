@@ -1,10 +1,10 @@
-//! The samples of one source: a series per column, over one row of times.
+//! Samples of one source: a series per column, with shared timestamps.
 //!
 //! ```text
-//!  push ─▶ │ chunk │ chunk │ chunk │     chunk.rs     the rows, column by column
-//!              │ a column                pyramid.rs   the least and greatest of any run of it
+//!  push ─▶ │ chunk │ chunk │ chunk │     chunk.rs     rows, stored by column
+//!              │ a column                pyramid.rs   minimum and maximum of any range of it
 //!              ▼
-//!          slots(column, window)         slots.rs     what of it a screen needs
+//!          slots(column, window)         slots.rs     downsampled for the screen
 //! ```
 
 mod chunk;
@@ -20,31 +20,31 @@ use loadline_protocol::Time;
 use chunk::{Chunk, STAMP_NUMBERS};
 pub use slots::{Slot, SlotPoint, Slots, Window};
 
-/// The most numbers that a store keeps, times and sequence numbers counted in, whatever `--keep`
-/// says. A week of six columns at 1 s is 4.8 million, and nine days are what fits. With the block
-/// extremes above them they take less than [`BYTES_MAX`].
+/// Maximum number of values in a store, times and sequence numbers included, regardless of
+/// `--keep`. A week of six columns at 1 s is 4.8 million; nine days fit. With the pyramids above
+/// the values, the memory stays below [`BYTES_MAX`].
 pub const VALUES_MAX: usize = 6 << 20;
 
-/// The most numbers that the stores of all sources keep together: with eight sources or fewer, each
-/// has room for [`VALUES_MAX`].
+/// Maximum number of values in the stores of all sources together: with up to eight sources, each
+/// store may hold [`VALUES_MAX`].
 pub const ALL_VALUES_MAX: usize = 8 * VALUES_MAX;
 
-/// The most memory that the samples of a store take, in bytes.
+/// Maximum memory of the samples in a store, in bytes.
 pub const BYTES_MAX: usize = 64 << 20;
 
-/// Samples after which a column without a value has none: the first samples of a run may lack rates, which
-/// take two readings.
+/// Samples after which a column without a value counts as missing: the first samples of a run may
+/// lack rates, because a rate needs two samples.
 const SETTLED_SAMPLES_MIN: u64 = 3;
 
-/// Series of samples.
+/// Time series of one source.
 ///
-/// Memory is taken and given back a chunk of rows at a time, so it never doubles: with six columns
-/// it is less than 12 bytes a value.
+/// Memory is allocated and freed in chunks of rows, so it never doubles. With six columns, a value
+/// takes less than 12 bytes.
 ///
 /// **Invariant:** times strictly increase; the newest sample is at most `keep` younger than the
-/// oldest, and there are at most [`VALUES_MAX`] numbers. The first `dropped_rows` rows of the first chunk
-/// are no samples any more, the next `len` rows are; no chunk is without a sample, but for one
-/// whose samples all are gone.
+/// oldest, and there are at most [`VALUES_MAX`] values. The first `dropped_rows` rows of the first
+/// chunk are dropped samples, the next `len` rows are the samples. Each chunk has a sample, except
+/// one whose samples were all dropped.
 #[derive(Debug, Clone)]
 pub struct Store {
     chunks: VecDeque<Chunk>,
@@ -59,11 +59,11 @@ pub struct Store {
     /// Magnitude of the values of each column, and how often one has grown.
     magnitudes: Vec<Magnitude>,
     magnitude_changes: usize,
-    /// Samples since then.
+    /// Samples pushed since the store was new.
     pushed_count: u64,
 }
 
-/// Kind of the values that a column has had since its store was new, samples that are gone included.
+/// Kind of the values that a column has had since its store was new, dropped samples included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ValueKind {
     /// No value but NaN.
@@ -74,14 +74,14 @@ pub enum ValueKind {
     Fractional,
 }
 
-/// Size of the values that a column has had since its store was new. It only grows.
+/// Size of the values that a column has had since its store was new, which only grows.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Magnitude {
     /// Power of ten of the greatest absolute value.
     pub exponent: i16,
-    /// Whether a value was negative.
+    /// True if a value was negative.
     pub is_negative: bool,
-    /// Absolute value from which on the exponent is a greater one.
+    /// Absolute value from which the exponent is greater.
     limit: f64,
 }
 
@@ -90,7 +90,7 @@ impl Magnitude {
     pub const ZERO: Magnitude =
         Magnitude { exponent: i16::MIN, is_negative: false, limit: f64::MIN_POSITIVE };
 
-    /// Takes a value. Returns whether it is of a greater magnitude than those before.
+    /// Adds a value. Returns whether the magnitude has grown.
     fn update(&mut self, value: f64) -> bool {
         let is_larger = value.abs() >= self.limit;
         if is_larger {
@@ -103,16 +103,16 @@ impl Magnitude {
     }
 }
 
-/// What of a range of samples lies in one chunk.
+/// Part of a range of samples that lies in one chunk.
 struct ChunkRange<'a> {
     chunk: &'a Chunk,
-    /// Which of its rows.
+    /// Rows within the chunk.
     rows: Range<usize>,
-    /// Which sample the first of them is.
+    /// Index of the first row's sample in the store.
     first_sample: usize,
 }
 
-/// A sample in the store.
+/// Sample in a store.
 #[derive(Debug, Clone, Copy)]
 pub struct StoredSample<'a> {
     store: &'a Store,
@@ -120,7 +120,7 @@ pub struct StoredSample<'a> {
 }
 
 impl Store {
-    /// An empty store for rows of `columns` values.
+    /// Returns an empty store for rows of `columns` values that keeps samples for `keep`.
     #[must_use]
     pub fn new(columns: usize, keep: Duration) -> Store {
         Store::with_chunk_rows(chunk::rows_log2(columns), columns, keep)
@@ -147,16 +147,15 @@ impl Store {
         }
     }
 
-    /// The same with room for fewer numbers.
+    /// Lowers the maximum number of values.
     #[must_use]
     pub fn with_values_max(mut self, values_max: usize) -> Store {
         self.values_max = values_max.min(VALUES_MAX);
         self
     }
 
-    /// Appends a sample; `joined` says that no gap lies between it and the one before. Samples that
-    /// are not older than this one are dropped first: a clock was set back. What is older than
-    /// `keep` goes.
+    /// Appends a sample. `joined` means that no gap lies before the sample. Drops the samples that
+    /// are not older, because a clock was set back, and those that are older than `keep`.
     pub fn push(&mut self, time: Time, seq: Option<u64>, values: &[f64], joined: bool) {
         debug_assert_eq!(values.len(), self.columns);
         let joined = joined && self.newest().is_some_and(|newest| newest < time);
@@ -165,7 +164,7 @@ impl Store {
         }
         let rows_max = (self.values_max / (self.columns + STAMP_NUMBERS)).max(1);
         let oldest = time.as_millis().saturating_sub(self.keep_ms);
-        // Before the push: a full store takes no further chunk for one row more.
+        // Drop before the push: a full store needs no further chunk for one more row.
         while self.len >= rows_max || self.oldest().is_some_and(|time| time.as_millis() < oldest) {
             self.drop_oldest();
         }
@@ -198,7 +197,7 @@ impl Store {
         &self.magnitudes
     }
 
-    /// Returns whether a column has had no value although there were samples enough.
+    /// Returns whether a column has had no value in enough samples.
     #[must_use]
     pub fn is_missing(&self, column: usize) -> bool {
         self.is_settled() && self.kinds.get(column) == Some(&ValueKind::None)
@@ -208,15 +207,15 @@ impl Store {
         self.pushed_count >= SETTLED_SAMPLES_MIN
     }
 
-    /// Returns a number that changes whenever [`Store::is_missing`] or the kind or magnitude of the values of a
-    /// column does.
+    /// Returns a number that changes whenever [`Store::is_missing`], the kind or the magnitude of a
+    /// column changes.
     #[must_use]
     pub fn kinds_version(&self) -> usize {
         let kinds = self.kinds.iter().map(|kind| *kind as usize).sum::<usize>();
         kinds + self.magnitude_changes + usize::from(self.is_settled())
     }
 
-    /// Drops so many of the newest samples.
+    /// Drops the `count` newest samples.
     pub fn forget_newest(&mut self, count: usize) {
         for _ in 0..count.min(self.len) {
             self.drop_newest();
@@ -243,7 +242,7 @@ impl Store {
         1 << self.chunk_rows_log2
     }
 
-    /// The chunk of a sample, and its row therein.
+    /// Returns the chunk of a sample and the row in the chunk.
     fn locate(&self, at: usize) -> (usize, usize) {
         let row = self.dropped_rows + at;
         (row >> self.chunk_rows_log2, row & (self.chunk_rows() - 1))
@@ -254,49 +253,49 @@ impl Store {
         self.chunks[chunk].times()[row]
     }
 
-    /// The value of a sample in a column, which is one of the store's.
+    /// Returns the value of a sample. Panics if the store has no such column.
     fn value(&self, column: usize, at: usize) -> f64 {
         let (chunk, row) = self.locate(at);
         self.chunks[chunk].value(column, row)
     }
 
-    /// Whether a gap lies between a sample and the one before it.
+    /// Returns whether a gap lies before a sample.
     fn has_gap(&self, at: usize) -> bool {
         let (chunk, row) = self.locate(at);
         at > 0 && self.chunks[chunk].has_gap(row)
     }
 
-    /// How many samples there are.
+    /// Returns the number of samples.
     #[must_use]
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether there is no sample.
+    /// Returns whether the store has no samples.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// The time of the newest sample.
+    /// Returns the time of the newest sample.
     #[must_use]
     pub fn newest(&self) -> Option<Time> {
         Some(Time::from_millis(self.time_ms(self.len.checked_sub(1)?)))
     }
 
-    /// The time of the oldest sample.
+    /// Returns the time of the oldest sample.
     #[must_use]
     pub fn oldest(&self) -> Option<Time> {
         (!self.is_empty()).then(|| Time::from_millis(self.time_ms(0)))
     }
 
-    /// How many samples are not later than `time`.
+    /// Returns the number of samples up to and including `time`.
     #[must_use]
     pub fn count_until(&self, time: Time) -> usize {
         self.first_from(time.as_millis() + 1)
     }
 
-    /// The first sample that is not earlier than `time_ms`; the number of samples if there is none.
+    /// Returns the index of the first sample at or after `ms`, else the number of samples.
     fn first_from(&self, ms: i64) -> usize {
         let (mut start, mut end) = (0, self.len);
         while start < end {
@@ -310,7 +309,7 @@ impl Store {
         start
     }
 
-    /// A range of samples, chunk by chunk.
+    /// Splits a range of samples into the parts of each chunk.
     fn chunk_ranges(&self, range: Range<usize>) -> impl Iterator<Item = ChunkRange<'_>> {
         let mut at = range.start;
         std::iter::from_fn(move || {
@@ -326,26 +325,26 @@ impl Store {
         })
     }
 
-    /// The sample at a position, the oldest at 0.
+    /// Returns the sample at an index, the oldest at 0.
     #[must_use]
     pub fn get(&self, at: usize) -> Option<StoredSample<'_>> {
         (at < self.len()).then_some(StoredSample { store: self, index: at })
     }
 
-    /// What there is to draw of a column in `window`, slot by slot. It costs as much for a week as
-    /// for a minute, but for the logarithm of the number of samples.
+    /// Returns the slots of a column in `window`. The cost grows only with the logarithm of the
+    /// number of samples.
     #[must_use]
     pub fn slots(&self, column: usize, window: Window) -> Slots {
         self.slots_of(&[column], window).pop().unwrap_or_default()
     }
 
-    /// The same of several columns, whose slots are looked for once.
+    /// Returns the slots of several columns, with one search for the edges of the slots.
     #[must_use]
     pub fn slots_of(&self, columns: &[usize], window: Window) -> Vec<Slots> {
         slots::slots(self, columns, window)
     }
 
-    /// How much memory the samples take, in bytes.
+    /// Returns the memory of the samples in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         let unused = (self.chunks.capacity() - self.chunks.len()) * size_of::<Chunk>();
@@ -354,27 +353,27 @@ impl Store {
 }
 
 impl StoredSample<'_> {
-    /// Its time.
+    /// Returns the time.
     #[must_use]
     pub fn time(&self) -> Time {
         Time::from_millis(self.store.time_ms(self.index))
     }
 
-    /// Its number within the run.
+    /// Returns the sequence number within the run.
     #[must_use]
     pub fn seq(&self) -> Option<u64> {
         let (chunk, row) = self.store.locate(self.index);
         Some(self.store.chunks[chunk].seq(row)).filter(|seq| *seq > 0)
     }
 
-    /// Its value in a column; NaN where it is missing.
+    /// Returns the value of a column, NaN if missing.
     #[must_use]
     pub fn value(&self, column: usize) -> f64 {
         let is_known = column < self.store.columns;
         if is_known { self.store.value(column, self.index) } else { f64::NAN }
     }
 
-    /// How long before it nothing was sampled, if a gap lies there.
+    /// Returns the length of the gap before the sample, if there is one.
     #[must_use]
     pub fn gap_before(&self) -> Option<Duration> {
         let before = self.index.checked_sub(1).filter(|_| self.store.has_gap(self.index))?;
@@ -450,12 +449,12 @@ mod tests {
         assert!(store.get(1).unwrap().gap_before().is_some());
     }
 
-    /// A store of so many columns that holds as much as it can, with a gap before each sample.
+    /// Returns a full store with a gap before each sample.
     fn full(columns: usize) -> Store {
         let mut store = Store::new(columns, Duration::MAX);
         let values = vec![0.0; columns];
         let rows_max = VALUES_MAX / (columns + 2);
-        // The last chunk is not full, nor is the first one.
+        // The first and the last chunk are only partly used.
         for time in 0..=rows_max + store.chunk_rows() / 2 {
             store.push(ms(time as i64), Some(7), &values, false);
         }
@@ -465,8 +464,8 @@ mod tests {
 
     #[test]
     fn a_store_that_is_full_stays_within_64_mib() {
-        // Each way to cut chunks: long ones, those of most sources, one below and one above a
-        // power of two, the shortest ones, and the most columns that there are.
+        // One of each chunk size: the longest, the most common, one below and one above a power of
+        // two, the shortest, and the maximum number of columns.
         for columns in [0, 1, 2, 6, 14, 15, 2046, 2047, 4096] {
             let bytes = full(columns).bytes();
             assert!(bytes <= BYTES_MAX, "{columns} columns: {bytes} bytes");

@@ -1,4 +1,4 @@
-//! Colours and signs. Never a background: what is behind the text is the terminal's own.
+//! Colours and symbols. There are no background colours: the terminal keeps its own.
 
 mod colours;
 mod overrides;
@@ -11,24 +11,24 @@ use crate::thresholds::Level;
 use colours::Colours;
 pub use overrides::{ColourOverrides, LINE_COLOURS};
 
-/// How the screen looks.
+/// Look of the screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Theme {
-    /// The colours.
+    /// Set of colours.
     pub palette: Palette,
-    /// How many of them the terminal has.
+    /// Number of colours that the terminal supports.
     pub depth: ColourDepth,
-    /// Whether there may be colours at all.
+    /// True if colours are allowed.
     pub has_colour: bool,
-    /// Whether only ASCII may be drawn.
+    /// True if only ASCII may be drawn.
     pub ascii: bool,
-    /// Colours in place of those of a palette.
+    /// Colours that replace those of a palette.
     pub overrides: ColourOverrides,
-    /// Whether the area below a line is filled.
+    /// True if the area below a line is filled.
     pub fill: bool,
 }
 
-/// A set of colours.
+/// Set of colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum Palette {
     /// For a dark background.
@@ -36,41 +36,41 @@ pub enum Palette {
     Dark,
     /// For a light background.
     Light,
-    /// None: bold, faint, reverse and broken lines instead.
+    /// No colours: bold, faint, reverse and dashed lines instead.
     Mono,
 }
 
-/// How many colours a terminal has.
+/// Number of colours that a terminal supports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColourDepth {
-    /// The sixteen of its own theme.
+    /// The sixteen colours of the terminal's own theme.
     Sixteen,
-    /// Any that can be named.
+    /// 24-bit colours.
     Truecolor,
 }
 
-/// How many levels of heat are told apart.
+/// Number of heat levels.
 pub const HEAT_LEVELS: usize = 5;
 
-/// How many heights of an area are told apart.
+/// Number of height levels in the area below a line.
 pub const AREA_LEVELS: usize = 3;
 
-/// What is left of a colour at each height of an area, percent: the line above it has all of it.
+/// Strength of the colour at each height of an area, in percent. The line above has 100 %.
 const AREA_PERCENT: [u16; AREA_LEVELS] = [55, 68, 80];
 
-/// A colour whose parts differ by no more looks grey when it is mixed with black or white.
+/// Maximum spread of the RGB parts of a colour that looks grey when mixed with black or white.
 const GREY_SPREAD_MAX: u8 = 24;
 
-/// What is left of a colour at each level of heat, percent.
+/// Strength of the colour at each heat level, in percent.
 const HEAT_PERCENT: [u16; HEAT_LEVELS] = [60, 70, 80, 90, 100];
 
-/// What the lines of a chart are drawn with in ASCII.
+/// Characters of the lines of a chart in ASCII.
 const ASCII_LINE_SYMBOLS: [char; LINE_COLOURS] = ['*', 'o', 'x', '+', '@', '&'];
 
-/// What stands for them in a legend elsewhere: the patterns of their dots, where there are no colours.
+/// Legend symbols of lines in Unicode. Without colours, each stands for a pattern of dots.
 const PATTERN_SYMBOLS: [char; 3] = ['━', '╍', '┅'];
 
-/// The signs of axes and rules.
+/// Characters of axes and rules.
 #[derive(Debug, Clone, Copy)]
 pub struct Symbols {
     pub(crate) horizontal: char,
@@ -78,23 +78,23 @@ pub struct Symbols {
     pub(crate) corner: char,
     pub(crate) tick_left: char,
     pub(crate) tick_down: char,
-    /// A value that others are compared with.
+    /// Reference line.
     pub(crate) reference: char,
-    /// A line at a time that was pointed out.
+    /// Crosshair.
     pub(crate) crosshair: char,
-    /// A value that lies above the chart.
+    /// Marker of a value above the chart.
     pub(crate) above: char,
-    /// A value that lies below the chart.
+    /// Marker of a value below the chart.
     pub(crate) below: char,
-    /// A pixel of a large digit.
+    /// Pixel of a large digit.
     pub(crate) block: char,
-    /// The area below a line, the lowest first.
+    /// Area below a line, the lowest level first.
     pub(crate) area: [char; AREA_LEVELS],
 }
 
 impl Theme {
-    /// Finds out what the terminal can show. `has_colour` is whether there may be colours, if the user said
-    /// so, and `palette` what the user asked for; `variable` gives the variables of the environment.
+    /// Detects the capabilities of the terminal. `colour` and `palette` are the user's choices, if
+    /// any; `variable` returns an environment variable.
     #[must_use]
     pub fn detect(
         colour: Option<bool>,
@@ -102,7 +102,7 @@ impl Theme {
         variable: impl Fn(&str) -> Option<String>,
     ) -> Theme {
         let set = |name: &&str| variable(name).filter(|value| !value.is_empty());
-        // Without a word about it, a terminal of today understands UTF-8.
+        // Without a locale, assume UTF-8: current terminals support it.
         let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(set);
         let utf8 = locale.is_none_or(|locale| {
             let locale = locale.to_ascii_lowercase();
@@ -120,7 +120,7 @@ impl Theme {
         }
     }
 
-    /// The next palette; without colours there is but one.
+    /// Returns the theme with the next palette. Without colours, all palettes look alike.
     #[must_use]
     pub fn next_palette(self) -> Theme {
         let palette = match self.palette {
@@ -136,13 +136,13 @@ impl Theme {
         Some(self.overrides.apply(self.palette, colours))
     }
 
-    /// Whether nothing is told by colour.
+    /// Returns whether there are no colours.
     #[must_use]
     pub fn is_mono(self) -> bool {
         self.colours().is_none()
     }
 
-    /// The style of a line of a chart and of its values; grey if what it shows is not fresh.
+    /// Returns the style of a line in a chart and of its values: grey if not fresh.
     #[must_use]
     pub fn line(self, line: usize, fresh: bool) -> Style {
         if !fresh {
@@ -151,20 +151,20 @@ impl Theme {
         self.fg(|colours| Some(colours.lines[line % colours.lines.len()]))
     }
 
-    /// The styles of the area below a line, the lowest first.
+    /// Returns the styles of the area below a line, the lowest level first.
     #[must_use]
     pub fn area(self, line: usize, fresh: bool) -> [Style; AREA_LEVELS] {
         AREA_PERCENT.map(|percent| self.shade(line, percent, fresh))
     }
 
-    /// The style of a level of heat, the coldest at 0; its sign alone tells it, too.
+    /// Returns the style of a heat level, the coldest at 0. Symbols distinguish the levels too.
     #[must_use]
     pub fn heat(self, level: usize, fresh: bool) -> Style {
         self.shade(0, HEAT_PERCENT[level.min(HEAT_LEVELS - 1)], fresh)
     }
 
-    /// A line's style with so much of its colour, the rest of what is behind it. Where colours cannot be
-    /// mixed, or would become the grey of what is stale, it is that of the line, or faint without colours.
+    /// Returns a line's style with `percent` of its colour mixed into the background. A colour that
+    /// cannot be mixed, or would look as grey as a stale one, stays. Without colours it is faint.
     fn shade(self, line: usize, percent: u16, fresh: bool) -> Style {
         let style = self.line(line, fresh);
         let behind = if self.palette == Palette::Light { 0xff } else { 0 };
@@ -180,7 +180,7 @@ impl Theme {
         }
     }
 
-    /// What stands for a line of a chart in legends, and in ASCII in the chart, too.
+    /// Returns the symbol of a line in legends, and in ASCII also in the chart.
     #[must_use]
     pub fn line_symbol(self, line: usize) -> char {
         if self.ascii {
@@ -192,13 +192,13 @@ impl Theme {
         }
     }
 
-    /// Whether lines are told by their signs, besides their colours.
+    /// Returns whether symbols, besides colours, distinguish the lines.
     #[must_use]
     pub fn has_line_symbols(self) -> bool {
         self.ascii || self.is_mono()
     }
 
-    /// What frames and explains.
+    /// Returns the style of frames and explanations.
     #[must_use]
     pub fn faint(self) -> Style {
         match self.colours() {
@@ -207,37 +207,37 @@ impl Theme {
         }
     }
 
-    /// What catches the eye.
+    /// Returns the style of emphasized text.
     #[must_use]
     pub fn strong(self) -> Style {
         Style::new().add_modifier(Modifier::BOLD)
     }
 
-    /// What is pointed at.
+    /// Returns the style of the selected item.
     #[must_use]
     pub fn highlight(self) -> Style {
         Style::new().add_modifier(Modifier::REVERSED)
     }
 
-    /// All is well.
+    /// Returns the style of a good state.
     #[must_use]
     pub fn good(self) -> Style {
         self.fg(|colours| Some(colours.good)).add_modifier(Modifier::BOLD)
     }
 
-    /// Something is not as it should be.
+    /// Returns the style of a warning.
     #[must_use]
     pub fn warning(self) -> Style {
         self.fg(|colours| colours.warning).add_modifier(Modifier::BOLD | Modifier::REVERSED)
     }
 
-    /// Something is broken.
+    /// Returns the style of a failure.
     #[must_use]
     pub fn alarm(self) -> Style {
         self.fg(|colours| Some(colours.alarm)).add_modifier(Modifier::BOLD | Modifier::REVERSED)
     }
 
-    /// What is written of a value that is worth a look, instead of `normal`.
+    /// Returns the style of a value at a level. `normal` is its style below the warning level.
     #[must_use]
     pub fn level(self, level: Level, normal: Style) -> Style {
         match (level, self.colours().and_then(|colours| colours.warning)) {
@@ -248,7 +248,7 @@ impl Theme {
         }
     }
 
-    /// A line where a level begins, or one that values are only compared with.
+    /// Returns the style of the threshold of a level, or of a reference line at `Level::Normal`.
     #[must_use]
     pub fn threshold(self, level: Level) -> Style {
         match level {
@@ -264,13 +264,13 @@ impl Theme {
             .map_or(Style::new(), |colour| Style::new().fg(colour))
     }
 
-    /// The dots of a chart.
+    /// Returns the set of characters for the dots of a chart.
     #[must_use]
     pub fn charset(self) -> Charset {
         if self.ascii { Charset::Ascii } else { Charset::Braille }
     }
 
-    /// The signs of axes and rules.
+    /// Returns the characters of axes and rules.
     #[must_use]
     pub fn symbols(self) -> Symbols {
         if self.ascii {
@@ -304,7 +304,7 @@ impl Theme {
         }
     }
 
-    /// The frame of a box.
+    /// Returns the border of a box.
     #[must_use]
     pub fn border(self) -> border::Set<'static> {
         if !self.ascii {
@@ -394,7 +394,7 @@ mod tests {
         }
     }
 
-    /// Colours that differ by less look alike in dots, in units of CIELAB.
+    /// Minimum CIELAB difference: colours that differ by less look alike in dots.
     const DIFFERENCE_MIN: f64 = 25.0;
 
     fn difference(one: Color, other: Color) -> f64 {
@@ -406,7 +406,7 @@ mod tests {
     }
 
     fn lab(colour: Color) -> [f64; 3] {
-        let Color::Rgb(red, green, blue) = colour else { panic!("{colour} is not mixed") };
+        let Color::Rgb(red, green, blue) = colour else { panic!("{colour} is not RGB") };
         let [red, green, blue] = [red, green, blue].map(|part| (f64::from(part) / 255.0).powf(2.2));
         let x = (0.4124 * red + 0.3576 * green + 0.1805 * blue) / 0.9505;
         let y = 0.2126 * red + 0.7152 * green + 0.0722 * blue;
@@ -468,7 +468,7 @@ mod tests {
     }
 
     #[test]
-    fn a_theme_without_colours_has_none() {
+    fn a_mono_theme_sets_no_colours() {
         for theme in [
             Theme { palette: Palette::Mono, ..detect(&[]) },
             Theme { has_colour: false, ..detect(&[]) },

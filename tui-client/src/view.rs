@@ -1,4 +1,4 @@
-//! The screen as a picture of the state. Pure: it draws at any size, and writes nothing back.
+//! Rendering of the screen. Draws an [`App`] into a buffer of any size and changes no state.
 
 mod chart;
 mod compare;
@@ -45,7 +45,7 @@ pub fn render(app: &App, area: Rect, buf: &mut Buffer) {
     }
 }
 
-/// The rows that move up when a sample comes: those of the table, without its head.
+/// Returns the rows that move up with each new sample: the data table without its head.
 #[must_use]
 pub fn scrolling_rows(app: &App) -> Rect {
     let table = app.layout(app.area()).table;

@@ -1,4 +1,4 @@
-//! Everything that is known of one source, and what state it is in.
+//! State and samples of one source.
 
 mod rates;
 mod state;
@@ -16,20 +16,20 @@ use rates::{ByteRate, RowInterval};
 pub use state::{Outage, State};
 use transit::Transit;
 
-/// Rows that are late by so many intervals are missing.
+/// Intervals after which an expected row counts as missing.
 const LATE_INTERVALS: f64 = 2.5;
 
-/// The shortest silence that makes a source stale.
+/// Minimum silence after which a source is stale.
 const STALE_MIN: Duration = Duration::from_secs(3);
 
-/// Clocks that differ by no more agree as far as anybody sees.
+/// Largest clock offset in milliseconds that counts as none: nobody notices it.
 const CLOCK_OFFSET_MIN_MS: i64 = 1000;
 
-/// A connection that lasted longer without a header is one of a server that sends none.
+/// Duration in milliseconds after which a connection without a header is not going to get one.
 const HEADER_TIMEOUT_MS: i64 = 15_000;
 
-/// By how much the difference of the clocks has to change before it is another one: what is drawn
-/// moves with it, and each row is under way for a little longer or shorter than the others.
+/// Minimum change of the clock offset in milliseconds. A change moves the whole chart, and the
+/// transit times of rows vary a little.
 const CLOCK_OFFSET_STEP_MS: i64 = 250;
 
 #[derive(Debug, Clone)]
@@ -38,61 +38,61 @@ enum LinkStatus {
     Connected {
         since: Time,
     },
-    /// A recording, and why there is no more of it if there should be.
+    /// A recording, with the reason if reading it failed.
     Recording(Option<SafeText>),
-    /// Nothing follows any more.
+    /// The input has ended.
     Ended(SafeText),
 }
 
-/// One source: its link, its stream, its samples.
+/// Source with its connection state, schema and samples.
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Watched {
-    /// The name under which it is shown.
+    /// Display name.
     pub name: String,
-    /// Whether its agent runs inside this process.
+    /// True if its agent runs in this process.
     pub embedded: bool,
-    /// Whether the way to it may ask for something in the terminal, as ssh does.
+    /// True if the transport may ask for input in the terminal, as ssh does.
     pub may_prompt: bool,
-    /// What its rows mean; `None` before the first.
+    /// Header and columns of the rows; `None` before the first row.
     pub stream: Option<Arc<StreamInfo>>,
-    /// Its samples.
+    /// Samples.
     pub store: Store,
-    /// Lines that were no row.
+    /// Number of invalid lines.
     pub faults: u64,
-    /// What was wrong with the last of them.
+    /// Reason for the last invalid line.
     pub last_fault: Option<SafeText>,
-    /// Rows that the agent no longer had for us.
+    /// Number of rows that the agent had dropped before we got them.
     pub skipped: u64,
-    /// Whether the history of this connection is through.
+    /// True if the history of this connection is complete.
     pub caught_up: bool,
-    /// How much of a recording is read, percent, while it is not all.
+    /// Percentage of a recording that has been read; `None` once all of it is.
     pub read_percent: Option<u8>,
-    /// How the agent of this connection is, if it told.
+    /// Health of this connection's agent, if reported.
     pub health: Option<Health>,
     retention: Duration,
-    /// How many numbers its store may keep.
+    /// Maximum number of values in the store.
     values_max: usize,
-    /// Samples that came since the store was new.
+    /// Samples received since the store was new.
     received_rows: u64,
     link: LinkStatus,
     run: Option<RunId>,
-    /// Rows that came before a header that may still come, over this connection or the next one.
+    /// Rows so far without a header, which may still arrive over this connection or the next one.
     rows_before_header: usize,
-    /// A gap lies before the next row.
+    /// True if a gap lies before the next row.
     gap_pending: bool,
     last_received: Option<Time>,
-    /// The last time that was noticed, by our clock.
+    /// Current time by our clock.
     now: Time,
     transit: Transit,
-    /// How far the agent's clock is ahead of ours, transits included, milliseconds.
+    /// Clock offset in milliseconds, transit times included.
     raw_clock_offset_ms: i64,
     row_interval: RowInterval,
     byte_rate: ByteRate,
 }
 
 impl Watched {
-    /// A source of which nothing is known yet.
+    /// Returns a source without samples.
     #[must_use]
     pub fn new(name: &str, embedded: bool, retention: Duration) -> Watched {
         Watched {
@@ -123,7 +123,7 @@ impl Watched {
         }
     }
 
-    /// The same among so many sources, which share what memory there is for samples.
+    /// Limits the store to its share of the memory for all `sources`.
     #[must_use]
     pub fn with_memory_share(mut self, sources: usize) -> Watched {
         self.values_max = (ALL_VALUES_MAX / sources.max(1)).min(VALUES_MAX);
@@ -135,7 +135,7 @@ impl Watched {
         Store::new(columns, self.retention).with_values_max(self.values_max)
     }
 
-    /// Takes note of the time. If the clock was set back, what was an age ago still is: else old rows
+    /// Sets the current time. If the clock was set back, ages stay the same: otherwise old rows
     /// would be fresh again.
     pub fn set_now(&mut self, now: Time) {
         let back_ms = (self.now.as_millis() - now.as_millis()).max(0);
@@ -147,7 +147,7 @@ impl Watched {
         }
     }
 
-    /// Takes what the link tells.
+    /// Applies an event of the connection.
     pub fn apply(&mut self, now: Time, event: Event) {
         self.set_now(now);
         match event {
@@ -216,8 +216,8 @@ impl Watched {
         self.stream = Some(stream);
     }
 
-    /// Counts a row that has come without a header. The first one below a header that was late makes
-    /// room: those before are in the history that follows as well, with the times of the agent.
+    /// Counts a row without a header. The first row after a late header drops the counted ones: the
+    /// history behind the header has them too, with the agent's times.
     fn settle_rows_before_header(&mut self) {
         if self.stream.as_ref().is_none_or(|stream| stream.header.is_none()) {
             self.rows_before_header += 1;
@@ -237,20 +237,20 @@ impl Watched {
         self.gap_pending = false;
         self.row_interval.add(pause_ms);
         let joined = pause_ms.is_some_and(|pause| pause as u128 <= self.gap_after().as_millis());
-        // The rows of a history come late by nature: they say little about the way.
+        // Rows of a history are old when they arrive: they say little about transit times.
         let is_plain = self.stream.as_ref().is_none_or(|stream| stream.header.is_none());
         if self.caught_up || is_plain {
             self.transit.add(sample);
         } else {
             self.transit.add_history(sample);
         }
-        // The clock of the link may be ahead of ours, which may have been set back meanwhile.
+        // The connection's clock may be ahead of ours if ours was set back since.
         self.last_received = Some(sample.received.min(self.now));
         self.store.push(sample.time, sample.seq, sample.values, joined);
         self.received_rows += 1;
     }
 
-    /// The time that a recording spans so far; `None` of what comes live.
+    /// Returns the time that a recording spans so far; `None` for a live source.
     #[must_use]
     pub fn recording_duration(&self) -> Option<Duration> {
         let LinkStatus::Recording(_) = self.link else { return None };
@@ -258,7 +258,7 @@ impl Watched {
         Some(Duration::from_millis((newest.as_millis() - oldest.as_millis()).max(0) as u64))
     }
 
-    /// How many rows of a recording did not fit, if all of it was to be kept.
+    /// Returns the number of rows that did not fit, for a recording that is to be kept whole.
     #[must_use]
     pub fn overflow(&self) -> u64 {
         match self.link {
@@ -269,7 +269,7 @@ impl Watched {
         }
     }
 
-    /// While a history comes, its rows say nothing of the clocks, and those of a recording never do.
+    /// Updates the clock offset, unless a history is arriving or the source is a recording.
     fn update_clock_offset(&mut self) {
         if matches!(self.link, LinkStatus::Recording(_)) {
             return;
@@ -281,8 +281,8 @@ impl Watched {
         }
     }
 
-    /// How far the agent's clock is ahead of ours, milliseconds, or behind: then it is negative. 0
-    /// if they differ by no more than a second, or it is not known yet.
+    /// Returns the clock offset in milliseconds, negative if the agent's clock is behind ours. 0 if
+    /// the offset is at most a second or not known yet.
     #[must_use]
     pub fn clock_offset_ms(&self) -> i64 {
         if self.raw_clock_offset_ms.abs() > CLOCK_OFFSET_MIN_MS {
@@ -292,25 +292,25 @@ impl Watched {
         }
     }
 
-    /// The columns of its rows; `None` before the first.
+    /// Returns the columns of the rows; `None` before the first row.
     #[must_use]
     pub fn columns(&self) -> Option<&[Column]> {
         self.stream.as_ref().map(|stream| stream.schema.columns())
     }
 
-    /// What is known of the machine.
+    /// Returns the capacity of the machine, as far as it is known.
     #[must_use]
     pub fn machine(&self) -> MachineCapacity {
         MachineCapacity::of(self.stream.as_ref().and_then(|stream| stream.header.as_ref()))
     }
 
-    /// Bytes that come in a second, over the last few.
+    /// Returns the bytes per second, averaged over the last seconds.
     #[must_use]
     pub fn bytes_per_second(&self, now: Time) -> Option<u64> {
         self.byte_rate.bytes_per_second(now)
     }
 
-    /// The time between rows: what the agent says, else what the rows of a plain stream show.
+    /// Returns the interval in the header, or else the interval of a plain stream's rows.
     #[must_use]
     pub fn interval(&self) -> Option<Duration> {
         self.header_interval().or_else(|| self.row_interval.median())
@@ -320,7 +320,7 @@ impl Watched {
         self.stream.as_ref()?.header.as_ref()?.interval
     }
 
-    /// The longest pause between two rows that is no gap.
+    /// Returns the longest pause between two rows that is not a gap.
     fn gap_after(&self) -> Duration {
         match self.header_interval() {
             Some(interval) => interval.mul_f64(LATE_INTERVALS),
@@ -328,14 +328,14 @@ impl Watched {
         }
     }
 
-    /// The longest silence that is none.
+    /// Returns the silence after which the source is stale.
     #[must_use]
     pub fn stale_after(&self) -> Duration {
         let late = self.interval().unwrap_or_default().mul_f64(LATE_INTERVALS);
         late.max(STALE_MIN)
     }
 
-    /// What the source is doing.
+    /// Returns the state of the source.
     #[must_use]
     pub fn state(&self, now: Time) -> State {
         let waiting = |outage| match self.last_received {
@@ -359,19 +359,19 @@ impl Watched {
         }
     }
 
-    /// When silence since `time` makes the source stale.
+    /// Returns the time at which the source becomes stale if silent since `time`.
     fn stale_at(&self, time: Time) -> Time {
         Time::from_millis(time.as_millis().saturating_add(self.stale_after().as_millis() as i64))
     }
 
-    /// When what is told of the state may change although nothing happens.
+    /// Returns the time at which the display of the state may change without an event.
     #[must_use]
     pub fn changes_at(&self, now: Time) -> Option<Time> {
         match &self.link {
             LinkStatus::Recording(_) | LinkStatus::Ended(_) => None,
             LinkStatus::Connected { .. } => self.state_changes_at(now),
             LinkStatus::Connecting(outage) => {
-                // The seconds to the next try are counted down.
+                // The display counts down the seconds to the next attempt.
                 let left = outage.as_ref()?.retry.as_millis() - now.as_millis();
                 let next = now.as_millis() + (left - 1).rem_euclid(1000) + 1;
                 (left > 0).then_some(Time::from_millis(next))
@@ -379,7 +379,7 @@ impl Watched {
         }
     }
 
-    /// When the state itself may change although nothing happens.
+    /// Returns the time at which the state itself may change without an event.
     #[must_use]
     pub fn state_changes_at(&self, now: Time) -> Option<Time> {
         let LinkStatus::Connected { since } = &self.link else { return None };
@@ -388,8 +388,8 @@ impl Watched {
         ends.filter(|end| *end > now).min()
     }
 
-    /// How old the newest sample is: how long ago it came, and how much longer it was under way than
-    /// the fastest one of late. So clocks that differ make no difference.
+    /// Returns the age of the newest sample: the time since its arrival, plus its transit time
+    /// beyond the fastest recent one. A clock offset has no effect.
     #[must_use]
     pub fn age(&self, now: Time) -> Option<Duration> {
         let newest = self.store.newest()?;
@@ -477,11 +477,11 @@ mod tests {
             let kept = (0..store.len()).map(|at| store.get(at).unwrap().time());
             assert_eq!(kept.map(Time::as_millis).collect::<Vec<_>>(), times);
         };
-        // The agent's clock is ahead by half an hour.
+        // The agent's clock is half an hour ahead.
         let later = [row(1_805_000, 7000), row(1_806_000, 7000)];
         let history = [vec![stream(Some(1))], later.to_vec(), vec![Event::Live]].concat();
         check(history, &[1_805_000, 1_806_000]);
-        // No history was asked for.
+        // The client did not request a history.
         let none = [vec![stream(Some(1)), Event::Live], later.to_vec()].concat();
         check(none, &[5000, 6000, 1_805_000, 1_806_000]);
     }
@@ -532,7 +532,7 @@ mod tests {
         let mut watched = watched_at(0, rows);
         assert_eq!(watched.age(ms(2020)), Some(Duration::ZERO));
         assert_eq!(watched.age(ms(2500)), Some(Duration::from_millis(480)));
-        // A row that comes out of a full pipe 5 s late is 5 s old when it comes.
+        // A row that a full pipe delays by 5 s is 5 s old on arrival.
         watched.apply(ms(8020), row(503_000, 8020));
         assert_eq!(watched.age(ms(8020)), Some(Duration::from_secs(5)));
     }
@@ -548,9 +548,9 @@ mod tests {
         assert_eq!(offset(&[(91_000, 1020), (92_000, 2010)]), 89_980);
         assert_eq!(offset(&[(1000, 91_000), (2000, 92_000)]), -90_000);
         assert_eq!(offset(&[(1900, 1000)]), 0);
-        // A row that is late says nothing; a transit that is a little shorter moves nothing.
+        // A late row and a slightly shorter transit do not change the offset.
         assert_eq!(offset(&[(91_000, 1000), (92_000, 9000), (93_000, 2900)]), 90_000);
-        // A clock that is set anew is followed when the last minute has gone.
+        // After a clock change, the offset follows when the last minute is over.
         let set = (0..180).map(|s| (1000 * s + if s < 60 { 90_000 } else { 5000 }, 1000 * s + 10));
         assert_eq!(offset(&set.collect::<Vec<_>>()), 4990);
     }
@@ -580,13 +580,13 @@ mod tests {
             watched_at(100_000, rows).age(ms(100_000)).unwrap()
         };
         assert_eq!(history(99_200), Duration::from_millis(800));
-        // This old it cannot be: the clocks differ.
+        // No row is this old on arrival: the clocks differ.
         assert_eq!(history(50_000), Duration::ZERO);
         assert_eq!(history(150_000), Duration::ZERO);
     }
 
     #[test]
-    fn a_gap_lies_where_rows_are_missing() {
+    fn missing_rows_leave_a_gap() {
         let gaps = |events: Vec<Event>| -> Vec<bool> {
             let store = watched_at(0, events).store;
             (0..store.len()).map(|at| store.get(at).unwrap().gap_before().is_some()).collect()

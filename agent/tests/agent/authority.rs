@@ -1,5 +1,5 @@
-//! A CA, and what it signs, in files as a user has them.
-#![allow(dead_code, reason = "the tests of other crates have this file, too, and use less of it")]
+//! Test certificate authority that writes its certificates and keys to files.
+#![allow(dead_code, reason = "tests of other crates include this file and use less of it")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,22 +9,22 @@ use rcgen::{
     date_time_ymd,
 };
 
-/// A CA of its own in a folder of its own.
+/// Certificate authority (CA) with a temporary folder of its own.
 pub(crate) struct Authority {
     folder: tempfile::TempDir,
     issuer: Issuer<'static, KeyPair>,
-    /// Its certificate.
+    /// Path of the CA certificate.
     pub(crate) ca: PathBuf,
 }
 
-/// A certificate and its key.
+/// Paths of a certificate and its private key.
 #[derive(Debug, Clone)]
 pub(crate) struct Identity {
     pub(crate) cert: PathBuf,
     pub(crate) key: PathBuf,
 }
 
-/// When a certificate is valid.
+/// Validity period of a certificate, relative to now.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Validity {
     Now,
@@ -44,7 +44,7 @@ impl Authority {
         Authority { folder, issuer: Issuer::new(params, key), ca }
     }
 
-    /// For an agent on the loopback address.
+    /// Signs a certificate for an agent on the loopback address.
     pub(crate) fn server(&self) -> Identity {
         self.sign("server", &["localhost", "127.0.0.1"], Validity::Now)
     }
@@ -53,10 +53,11 @@ impl Authority {
         self.sign("client", &["client"], Validity::Now)
     }
 
-    /// A certificate for these names, in files that are called `file`; there may be some already.
-    pub(crate) fn sign(&self, file: &str, names: &[&str], valid: Validity) -> Identity {
+    /// Signs a certificate for `names` and writes it to `file`.pem, its key to `file`.key. Existing
+    /// files are replaced.
+    pub(crate) fn sign(&self, file: &str, names: &[&str], validity: Validity) -> Identity {
         let mut params = params(file, names);
-        match valid {
+        match validity {
             Validity::Now => {}
             Validity::Expired => params.not_after = date_time_ymd(2001, 1, 1),
             Validity::NotYetValid => params.not_before = date_time_ymd(3000, 1, 1),

@@ -1,5 +1,5 @@
-//! Clients that send what no client should: a healthy one gets its rows meanwhile, each of them is
-//! answered or dropped, and nothing is left of them.
+//! Clients that break the protocol. The agent answers or drops each one and keeps nothing of it.
+//! Meanwhile a healthy client gets all its rows in time.
 
 use std::io::{self, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
@@ -9,16 +9,16 @@ use std::time::{Duration, Instant};
 
 use crate::running_agent::{DEADLINE, RunningAgent, line, program};
 
-/// How often each kind comes.
+/// Number of times that every attack runs.
 const ROUNDS: usize = 20;
 
-/// How much more memory the agent may have afterwards.
+/// Permitted growth of the agent's resident memory over all rounds, in KiB.
 const GROWTH_MAX_KIB: u64 = 4 * 1024;
 
-/// How long a row of the healthy client may take; they are 250 ms apart.
+/// Permitted time for one row of the healthy client. Rows are 250 ms apart.
 const ROW_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A hostile client: it checks its own answer.
+/// Function that runs a hostile client and checks the agent's answer.
 type Attack = fn(HostileClient);
 
 /// A connection to the agent.
@@ -32,7 +32,7 @@ impl HostileClient {
         HostileClient(BufReader::new(stream))
     }
 
-    /// An error says that the agent has had enough of it.
+    /// Sends `bytes`. Fails once the agent has closed the connection.
     fn send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
         self.0.get_mut().write_all(bytes.as_ref())
     }
@@ -41,7 +41,7 @@ impl HostileClient {
         line(&mut self.0).trim_end().to_owned()
     }
 
-    /// The first line that is no row of the plain stream, which may come before the answer.
+    /// Returns the first line that is not a plain row. Plain rows may precede the answer.
     fn answer(&mut self) -> String {
         loop {
             let line = self.line();
@@ -51,7 +51,8 @@ impl HostileClient {
         }
     }
 
-    /// It is no request, but not yet too much: the plain stream goes on.
+    /// Expects the plain stream to continue after `bytes`, which are no request and within the
+    /// limit for noise.
     fn expect_ignored(&mut self, bytes: impl AsRef<[u8]>) {
         self.send(bytes).unwrap();
         for _ in 0..2 {
@@ -60,15 +61,16 @@ impl HostileClient {
         }
     }
 
-    /// It sends this until the agent drops it.
+    /// Sends `bytes` again and again until the agent drops the connection.
     fn expect_dropped(&mut self, bytes: impl AsRef<[u8]>) {
         let begin = Instant::now();
         while self.send(bytes.as_ref()).is_ok() {
-            assert!(begin.elapsed() < DEADLINE, "it may send without an end");
+            assert!(begin.elapsed() < DEADLINE, "the agent never drops the connection");
         }
     }
 
-    /// The request is refused in these words, and the connection closed.
+    /// Expects an error that contains `why` in answer to the request, and the end of the
+    /// connection.
     fn expect_refused(&mut self, request: &str, why: &str) {
         self.send(format!("loadline/1 {request}\n")).unwrap();
         let answer = self.answer();
@@ -76,7 +78,7 @@ impl HostileClient {
         assert_eq!(self.line(), "", "{request:.60}");
     }
 
-    /// The request is answered with a header, and rows follow.
+    /// Expects a header and then rows in answer to the request.
     fn expect_served(&mut self, request: &str) {
         self.send(format!("{request}\n")).unwrap();
         let answer = self.answer();
@@ -85,20 +87,21 @@ impl HostileClient {
         while self.line().starts_with('#') {}
     }
 
-    /// Ends the connection as a machine does that knows nothing of it.
+    /// Closes the connection with a TCP reset, as a machine that was restarted does.
     fn reset(self) {
         let stream = self.0.into_inner();
         rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO)).unwrap();
     }
 }
 
-/// Six numbers.
+/// Returns whether the line consists of six numbers.
 fn is_plain(line: &str) -> bool {
     let numbers = line.split(' ').filter(|word| word.parse::<f64>().is_ok());
     line.split(' ').count() == 6 && numbers.count() == 6
 }
 
-/// The beginning of a TLS connection: a record, a hello, and many bytes of anything.
+/// Returns the start of a TLS connection: a record header, a ClientHello header and 506 bytes of
+/// noise.
 fn tls_hello() -> Vec<u8> {
     let mut hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".to_vec();
     hello.extend((0..506_u32).map(|n| (n * 167 % 251) as u8));
@@ -116,10 +119,10 @@ const ATTACKS: &[(&str, Attack)] = &[
     ("noise", |mut client| client.expect_dropped(tls_hello().repeat(16))),
     ("zeros", |mut client| client.expect_dropped([0; 4096])),
     ("line ends", |mut client| client.expect_dropped("\n".repeat(4096))),
-    ("a line without an end", |mut client| client.expect_dropped("x".repeat(4096))),
-    ("a request without an end", |mut client| {
+    ("an endless line", |mut client| client.expect_dropped("x".repeat(4096))),
+    ("an endless request", |mut client| {
         client.send(format!("loadline/1 history={}", "9".repeat(2000))).unwrap();
-        assert_eq!(client.answer(), "# error \"a request has at most 1024 bytes\"");
+        assert_eq!(client.answer(), "# error \"request longer than 1024 bytes\"");
         assert_eq!(client.line(), "");
     }),
     ("a byte at a time", |mut client| {
@@ -129,8 +132,8 @@ const ATTACKS: &[(&str, Attack)] = &[
         }
         client.expect_served("");
     }),
-    ("half a request, and no more", |mut client| client.expect_ignored("loadline/1 history=")),
-    ("requests without an end", |mut client| {
+    ("half a request", |mut client| client.expect_ignored("loadline/1 history=")),
+    ("a thousand requests", |mut client| {
         for _ in 0..100 {
             client.send("loadline/1 history=all\n".repeat(10)).unwrap();
             for _ in 0..10 {
@@ -138,48 +141,45 @@ const ATTACKS: &[(&str, Attack)] = &[
             }
         }
     }),
-    ("requests whose answers nobody reads", |mut client| {
-        // The agent takes no more of them once it has no room for an answer.
+    ("requests whose answers are not read", |mut client| {
+        // The agent stops reading requests while it has no room for an answer.
         client.0.get_ref().set_write_timeout(Some(Duration::from_millis(200))).unwrap();
         let requests = "loadline/1 history=all\n".repeat(1000);
         let sent = (0..1000).take_while(|_| client.send(&requests).is_ok()).count();
-        assert!(sent < 1000, "it takes requests without an end");
+        assert!(sent < 1000, "the agent accepts requests without a limit");
         client.reset();
     }),
-    ("a history of all times", |mut client| client.expect_served("loadline/1 history=36500d")),
-    ("a history of more than that", |mut client| {
+    ("a history of a century", |mut client| client.expect_served("loadline/1 history=36500d")),
+    ("a history beyond the range of numbers", |mut client| {
         client.expect_refused("history=99999999999999999999d", "history");
     }),
-    ("a history before the beginning", |mut client| {
-        client.expect_refused("history=-1s", "history")
-    }),
-    ("a history of nothing", |mut client| client.expect_served("loadline/1 history=0s")),
-    ("a history that is no number", |mut client| client.expect_refused("history=nan", "history")),
-    ("a run of somebody else", |mut client| {
+    ("a negative history", |mut client| client.expect_refused("history=-1s", "history")),
+    ("a history of zero seconds", |mut client| client.expect_served("loadline/1 history=0s")),
+    ("a history of NaN", |mut client| client.expect_refused("history=nan", "history")),
+    ("an unknown run", |mut client| {
         client.expect_served("loadline/1 resume=ffffffff:18446744073709551615");
     }),
-    ("a row that cannot be", |mut client| {
+    ("a sequence number above 64 bits", |mut client| {
         client.expect_refused("resume=00000001:18446744073709551616", "resume");
     }),
-    ("no run", |mut client| client.expect_refused("resume=:-1", "resume")),
-    ("an interval of nothing", |mut client| client.expect_refused("interval=0s", "interval")),
+    ("an empty run", |mut client| client.expect_refused("resume=:-1", "resume")),
+    ("an interval of zero", |mut client| client.expect_refused("interval=0s", "interval")),
     ("an interval of a century", |mut client| {
         client.send("loadline/1 interval=36500d\n").unwrap();
         assert!(client.answer().starts_with("# loadline/1 run="));
-        // Else the agent would notice only at the next health note that it is gone.
+        // Without the reset, the agent would notice only at the next health note that the client is
+        // gone.
         client.reset();
     }),
-    ("a column that is not there", |mut client| client.expect_refused("columns=nope", "nope")),
+    ("an unknown column", |mut client| client.expect_refused("columns=nope", "nope")),
     ("a column twice", |mut client| client.expect_refused("columns=cpu,cpu", "cpu")),
     ("no column", |mut client| client.expect_refused("columns=", "column")),
-    ("columns by the hundred", |mut client| {
+    ("200 unknown columns", |mut client| {
         let names: Vec<_> = (0..200).map(|number| format!("c{number}")).collect();
         client.expect_refused(&format!("columns={}", names.join(",")), "c0");
     }),
-    ("a key of the future", |mut client| {
-        client.expect_served("loadline/1 from=-1 to=99999999999 x")
-    }),
-    ("a version of the future", |mut client| client.expect_served("loadline/99 history=none")),
+    ("unknown keys", |mut client| client.expect_served("loadline/1 from=-1 to=99999999999 x")),
+    ("a future version", |mut client| client.expect_served("loadline/99 history=none")),
     ("half closed", |mut client| {
         client.send("loadline/1\n").unwrap();
         client.0.get_ref().shutdown(Shutdown::Write).unwrap();
@@ -193,7 +193,7 @@ const ATTACKS: &[(&str, Attack)] = &[
 ];
 
 impl HostileClient {
-    /// It has said all, and still gets its rows.
+    /// Expects a header and three rows after the client has shut down its sending side.
     fn expect_still_served(&mut self) {
         assert!(self.answer().starts_with("# loadline/1 run="));
         let mut rows = 0;
@@ -205,7 +205,8 @@ impl HostileClient {
     }
 }
 
-/// Reads rows until there is trouble no more: each number once, each in time. Gives how many.
+/// Reads rows until `is_over`, checks that none is missing, repeated or late, and returns their
+/// number.
 fn run_healthy_client(mut client: HostileClient, is_over: &AtomicBool) -> usize {
     client.expect_served("loadline/1");
     let mut last: Option<u64> = None;
@@ -225,7 +226,7 @@ fn run_healthy_client(mut client: HostileClient, is_over: &AtomicBool) -> usize 
     rows
 }
 
-/// The memory of the agent, and the files that it has open.
+/// Returns the agent's resident memory in KiB and its number of open files.
 fn memory_and_files(agent: &RunningAgent) -> (u64, usize) {
     let status = agent.proc_file("status");
     let memory = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
@@ -235,13 +236,13 @@ fn memory_and_files(agent: &RunningAgent) -> (u64, usize) {
 }
 
 #[test]
-fn hostile_clients_cost_a_healthy_one_nothing_and_leave_nothing_behind() {
+fn hostile_clients_do_not_disturb_a_healthy_one_and_leave_nothing_behind() {
     let mut agent = RunningAgent::start(program("-l 127.0.0.1:0 -i 250ms"));
     let address = &agent.address();
     let is_over = &AtomicBool::new(false);
     thread::scope(|scope| {
         let healthy = scope.spawn(move || run_healthy_client(HostileClient::new(address), is_over));
-        // What a first time takes is no leak.
+        // The first round fills buffers and caches; that growth is not a leak.
         for (_, attack) in ATTACKS {
             attack(HostileClient::new(address));
         }
@@ -258,15 +259,17 @@ fn hostile_clients_cost_a_healthy_one_nothing_and_leave_nothing_behind() {
         let ends: Vec<_> = rounds.into_iter().map(thread::ScopedJoinHandle::join).collect();
         is_over.store(true, Ordering::Relaxed);
         let rows = healthy.join().unwrap();
-        assert!(ends.iter().all(Result::is_ok), "each of them is answered or dropped");
+        assert!(ends.iter().all(Result::is_ok), "every client is answered or dropped");
         let after = wait_until_settled(&agent, before.1);
-        println!("{rows} rows for the healthy client; {before:?}, then {after:?} KiB and files");
+        println!(
+            "healthy client: {rows} rows; agent (KiB, files): {before:?} before, {after:?} after"
+        );
         assert!(after.0 < before.0 + GROWTH_MAX_KIB, "{} KiB, then {}", before.0, after.0);
     });
 }
 
-/// What the agent holds when it has noticed who is gone, which it does at the next row or two: no
-/// more than so many files.
+/// Waits until at most `files_max` files are open and their number is stable. Returns the agent's
+/// memory in KiB and its open files. The agent notices within two rows that a client is gone.
 fn wait_until_settled(agent: &RunningAgent, files_max: usize) -> (u64, usize) {
     let begin = Instant::now();
     let mut last = memory_and_files(agent);

@@ -1,6 +1,6 @@
-//! The agent as its clients, its users and its service manager find it.
+//! Tests of the agent from outside: its clients, its command line, signals and the service manager.
 
-#![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "test helpers fail by panicking")]
 
 #[cfg(feature = "tls")]
 mod authority;

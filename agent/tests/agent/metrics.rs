@@ -1,4 +1,4 @@
-//! Metrics over HTTP, as those who read them find them.
+//! Metrics over HTTP: formats, connections, limits and TLS.
 
 use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -6,11 +6,11 @@ use std::time::Instant;
 
 use crate::running_agent::{DEADLINE, RunningAgent, program};
 
-/// What Prometheus says that it takes.
+/// `Accept` header of Prometheus.
 const ACCEPT_OPEN_METRICS: &str = "Accept: application/openmetrics-text;version=1.0.0,\
                     application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5\r\n";
 
-/// An agent, and where its metrics are.
+/// Starts an agent. Returns it with the address of its metrics.
 fn start(arguments: &str) -> (RunningAgent, String) {
     let listen = "-l 127.0.0.1:0 --metrics-listen 127.0.0.1:0 -i 250ms";
     let mut agent = RunningAgent::start(program(&format!("{listen} {arguments}")));
@@ -21,23 +21,23 @@ fn start(arguments: &str) -> (RunningAgent, String) {
     (agent, address)
 }
 
-/// An answer.
+/// HTTP response.
 #[derive(Debug)]
-struct HttpReply {
+struct HttpResponse {
     status: u16,
-    /// In lower case, each with its line end.
+    /// Header lines in lower case, each with its line end.
     headers: String,
     body: String,
 }
 
-impl HttpReply {
+impl HttpResponse {
     #[track_caller]
     fn expect_header(&self, header: &str) {
         assert!(self.headers.contains(&format!("\n{header}\r\n")), "{header}: {}", self.headers);
     }
 }
 
-/// A connection.
+/// HTTP connection to the agent's metrics.
 struct MetricsClient<S: Read>(BufReader<S>);
 
 impl MetricsClient<TcpStream> {
@@ -54,13 +54,13 @@ impl<S: Read + Write> MetricsClient<S> {
         self.0.get_mut().write_all(bytes.as_ref()).unwrap();
     }
 
-    /// The next answer; `None` at the end of the connection.
-    fn reply(&mut self, has_body: bool) -> Option<HttpReply> {
+    /// Reads the next response. `None` at the end of the connection.
+    fn response(&mut self, has_body: bool) -> Option<HttpResponse> {
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
             match self.0.read_line(&mut head) {
                 Ok(0) | Err(_) => {
-                    assert_eq!(head, "", "half an answer");
+                    assert_eq!(head, "", "truncated response");
                     return None;
                 }
                 Ok(_) => {}
@@ -72,28 +72,28 @@ impl<S: Read + Write> MetricsClient<S> {
         let length: usize = length.map_or(0, |length| length.trim().parse().unwrap());
         let mut body = vec![0; if has_body { length } else { 0 }];
         self.0.read_exact(&mut body).unwrap();
-        Some(HttpReply { status, headers, body: String::from_utf8(body).unwrap() })
+        Some(HttpResponse { status, headers, body: String::from_utf8(body).unwrap() })
     }
 
-    fn get(&mut self, path: &str, headers: &str) -> HttpReply {
+    fn get(&mut self, path: &str, headers: &str) -> HttpResponse {
         self.send(format!("GET {path} HTTP/1.1\r\nHost: here\r\n{headers}\r\n"));
-        self.reply(true).unwrap()
+        self.response(true).unwrap()
     }
 
-    /// Nothing follows any more.
+    /// Expects the connection to end without further bytes.
     fn expect_closed(&mut self) {
         let mut rest = Vec::new();
-        // A connection that is reset is closed as well.
+        // A reset closes the connection, too.
         let _ = self.0.read_to_end(&mut rest);
         assert!(rest.is_empty(), "{}", String::from_utf8_lossy(&rest));
     }
 }
 
-fn get(address: &str, path: &str, headers: &str) -> HttpReply {
+fn get(address: &str, path: &str, headers: &str) -> HttpResponse {
     MetricsClient::connect(address).get(path, headers)
 }
 
-/// The value of a metric that has no labels.
+/// Returns the value of a metric without labels.
 fn value(text: &str, name: &str) -> f64 {
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     line.unwrap_or_else(|| panic!("no {name} in {text}")).parse().unwrap()
@@ -137,7 +137,7 @@ fn machine_metrics_have_the_names_of_node_exporter() {
     ] {
         assert!(text.contains(&format!("\n{name}")), "{name}");
     }
-    // None is told twice.
+    // Each metric is described once.
     let mut names: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
     let count = names.len();
     names.sort_unstable();
@@ -152,13 +152,13 @@ fn counters_increase_and_close_scrapes_get_the_same_text() {
     let samples = |text: &str| value(text, "loadline_agent_samples_total");
     let first = client.get("/metrics", "").body;
     let begin = Instant::now();
-    let mut had_the_same = false;
+    let mut had_same_text = false;
     let mut last = first.clone();
-    // Whether two come within 200 ms is up to the machine, and whether one comes later.
-    while !(had_the_same && samples(&last) > samples(&first)) {
+    // The load of the machine decides whether two scrapes fall into the same 200 ms.
+    while !(had_same_text && samples(&last) > samples(&first)) {
         assert!(begin.elapsed() < DEADLINE, "{last}");
         let text = client.get("/metrics", "").body;
-        had_the_same |= text == last;
+        had_same_text |= text == last;
         assert!(samples(&text) >= samples(&last));
         last = text;
     }
@@ -171,7 +171,7 @@ fn a_connection_serves_many_requests_of_all_kinds() {
     for _ in 0..3 {
         assert_eq!(client.get("/healthz", "").body, "ok\n");
         client.send("HEAD /metrics HTTP/1.1\r\nHost: here\r\n\r\n");
-        let head = client.reply(false).unwrap();
+        let head = client.response(false).unwrap();
         assert_eq!(head.status, 200);
         assert!(!head.headers.contains("\ncontent-length: 0\r\n"), "{}", head.headers);
         let front = client.get("/?a=b", "");
@@ -180,7 +180,7 @@ fn a_connection_serves_many_requests_of_all_kinds() {
         assert_eq!(client.get("/%00../..", "").status, 404);
         for method in ["POST", "DELETE", "OPTIONS", "BREW"] {
             client.send(format!("{method} /metrics HTTP/1.1\r\nHost: here\r\n\r\n"));
-            let refusal = client.reply(true).unwrap();
+            let refusal = client.response(true).unwrap();
             assert_eq!(refusal.status, 405, "{method}");
             refusal.expect_header("allow: GET, HEAD".to_ascii_lowercase().as_str());
         }
@@ -190,7 +190,7 @@ fn a_connection_serves_many_requests_of_all_kinds() {
     client.expect_closed();
     client = MetricsClient::connect(&address);
     client.send("GET /healthz HTTP/1.0\r\n\r\n");
-    assert_eq!(client.reply(true).unwrap().body, "ok\n");
+    assert_eq!(client.response(true).unwrap().body, "ok\n");
     client.expect_closed();
 }
 
@@ -201,9 +201,9 @@ fn pipelined_requests_are_answered_in_order_and_junk_closes_the_connection() {
     let request = "GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n";
     client.send(format!("{}\u{1}\u{2} no request\r\n\r\n{request}", request.repeat(5)));
     for _ in 0..5 {
-        assert_eq!(client.reply(true).unwrap().status, 200);
+        assert_eq!(client.response(true).unwrap().status, 200);
     }
-    assert_eq!(client.reply(true).unwrap().status, 400);
+    assert_eq!(client.response(true).unwrap().status, 400);
     client.expect_closed();
 }
 
@@ -215,15 +215,15 @@ fn an_oversized_request_is_refused() {
     for headers in [many, long] {
         let mut client = MetricsClient::connect(&address);
         client.send(format!("GET /metrics HTTP/1.1\r\n{headers}\r\n"));
-        assert_eq!(client.reply(true).unwrap().status, 431);
+        assert_eq!(client.response(true).unwrap().status, 431);
         client.expect_closed();
     }
     let fits = "A: b\r\n".repeat(98);
     assert_eq!(get(&address, "/healthz", &fits).status, 200);
-    // A body is not waited for.
+    // The agent does not wait for the body of a request.
     let mut client = MetricsClient::connect(&address);
     client.send("POST /metrics HTTP/1.1\r\nHost: here\r\nContent-Length: 1000000000\r\n\r\nbegin");
-    assert_eq!(client.reply(true).unwrap().status, 405);
+    assert_eq!(client.response(true).unwrap().status, 405);
     client.expect_closed();
 }
 
@@ -243,7 +243,7 @@ fn invalid_bytes_close_only_their_own_connection() {
         &noise,
     ] {
         let mut client = MetricsClient::connect(&address);
-        // It may have had enough before it got all.
+        // The agent may close the connection before it has read all bytes.
         let _ = client.0.get_mut().write_all(bytes);
         let _ = client.0.get_mut().shutdown(std::net::Shutdown::Write);
         let mut rest = Vec::new();
@@ -257,21 +257,21 @@ fn invalid_bytes_close_only_their_own_connection() {
 #[test]
 fn connections_are_limited_and_leaving_makes_room() {
     let (_agent, address) = start("");
-    let mut inside = Vec::new();
+    let mut accepted = Vec::new();
     let begin = Instant::now();
     let refused = loop {
-        assert!(inside.len() <= 64 && begin.elapsed() < DEADLINE);
+        assert!(accepted.len() <= 64 && begin.elapsed() < DEADLINE);
         let mut client = MetricsClient::connect(&address);
-        // Whoever is one too many is told so unasked.
+        // The agent refuses an excess connection without reading its request.
         let _ = client.0.get_mut().write_all(b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n");
-        match client.reply(true).unwrap() {
-            HttpReply { status: 200, .. } => inside.push(client),
+        match client.response(true).unwrap() {
+            HttpResponse { status: 200, .. } => accepted.push(client),
             refused => break refused,
         }
     };
     assert_eq!((refused.status, refused.body.as_str()), (503, "too many connections\n"));
-    assert!(inside.iter_mut().all(|client| client.get("/healthz", "").status == 200));
-    drop(inside);
+    assert!(accepted.iter_mut().all(|client| client.get("/healthz", "").status == 200));
+    drop(accepted);
     while get(&address, "/healthz", "").status != 200 {
         assert!(begin.elapsed() < DEADLINE);
     }
@@ -338,7 +338,7 @@ mod tls {
 
     type TlsMetricsClient = MetricsClient<StreamOwned<ClientConnection, TcpStream>>;
 
-    /// A client that trusts `ca` and shows `identity`.
+    /// Connects a client that trusts `ca` and presents `identity`.
     fn connect(address: &str, ca: &Path, identity: Option<&Identity>) -> TlsMetricsClient {
         let config = ClientConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&TLS13])
@@ -372,7 +372,7 @@ mod tls {
             let text = client.get("/metrics", ACCEPT_OPEN_METRICS).body;
             assert!(text.ends_with("# EOF\n"), "{text}");
         }
-        // Who speaks no TLS hears of it.
+        // A client without TLS gets an error in plain text.
         let mut plain = MetricsClient::connect(&address);
         plain.send("GET /metrics HTTP/1.1\r\nHost: here\r\n\r\n");
         let mut received = String::new();
@@ -383,15 +383,15 @@ mod tls {
     #[test]
     fn a_client_without_the_required_certificate_reads_nothing() {
         let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
-        let asks = format!("--tls-client-ca {}", ours.ca.display());
-        let (_agent, address) = start_with_tls(&ours.server(), &asks);
+        let client_ca = format!("--tls-client-ca {}", ours.ca.display());
+        let (_agent, address) = start_with_tls(&ours.server(), &client_ca);
         let mut client = connect(&address, &ours.ca, Some(&ours.client()));
         assert_eq!(client.get("/healthz", "").body, "ok\n");
         for identity in [None, Some(&theirs.client())] {
             let mut client = connect(&address, &ours.ca, identity);
             let request = b"GET /metrics HTTP/1.1\r\nHost: here\r\n\r\n";
             let _ = client.0.get_mut().write_all(request);
-            assert!(client.reply(true).is_none());
+            assert!(client.response(true).is_none());
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The program: its command line, its output, its signals.
+//! The program: command line, output and signals.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -28,7 +28,7 @@ fn the_first_row_is_valid_and_the_next_comes_an_interval_later() {
 
 #[test]
 #[cfg(unix)]
-fn a_signal_stops_it_with_a_goodbye_to_subscribers() {
+fn a_signal_stops_the_agent_and_subscribers_get_a_bye() {
     use rustix::process::Signal;
 
     for signal in [Signal::TERM, Signal::INT] {
@@ -47,7 +47,7 @@ fn a_signal_stops_it_with_a_goodbye_to_subscribers() {
 }
 
 #[test]
-fn it_prints_each_listening_address_once() {
+fn each_listening_address_is_printed_once() {
     let mut agent = RunningAgent::start(program("-l 127.0.0.1:0 -l localhost:0"));
     let addresses = [agent.address(), agent.address()];
     assert_ne!(addresses[0], addresses[1]);
@@ -58,8 +58,8 @@ fn it_prints_each_listening_address_once() {
 }
 
 #[test]
-fn it_serves_with_a_closed_stdout() {
-    // A port that was free a moment ago.
+fn the_agent_serves_with_a_closed_stdout() {
+    // The system has just assigned this port, so it is probably free.
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let mut agent = RunningAgent::start(program(&format!("-l {address}")));
     agent.stdout = None;
@@ -83,7 +83,8 @@ fn options_are_read_from_the_environment() {
     assert!(line(&mut client).contains(" interval=7000ms "));
 }
 
-/// Checks the exit code of a program that does not start, and its error of one line, with a hint or without.
+/// Checks the exit code and the error of a program that does not start: one line, and a hint if
+/// there is one.
 fn check(arguments: &str, code: i32, expected: &str) {
     let Output { status, stdout, stderr } = program(arguments).output().unwrap();
     let stderr = String::from_utf8(stderr).unwrap();
@@ -96,18 +97,19 @@ fn check(arguments: &str, code: i32, expected: &str) {
 
 #[test]
 fn a_usage_error_is_one_line_and_a_hint() {
-    check("--listen localhost", 2, "no port");
+    check("--listen localhost", 2, "missing port");
+    check("--listen 1027", 2, "missing host");
     check("--listen 0.0.0.0:0", 2, "`loadline USER@HOST`");
     check("--listen 127.0.0.1:0 --listen [::]:0", 2, "--allow-plaintext");
     check("--interval fast", 2, "write it like 250ms");
-    check("--interval 249ms", 2, "the shortest interval is 250ms");
-    check("--interval 2h", 2, "the longest interval is 1h");
+    check("--interval 249ms", 2, "must be from 250ms to 1h");
+    check("--interval 2h", 2, "must be from 250ms to 1h");
     check("--history 10ms", 2, "shorter than --interval");
-    check("--history 10years", 2, "1000000 are kept");
-    check("--max-clients 0", 2, "1..");
+    check("--history 10years", 2, "the limit of 1000000");
+    check("--max-clients 0", 2, "must be a whole number from 1 to 1000000");
     check("--colour blue", 2, "--colour");
     check("--intervall 1s", 2, "did you mean '--interval'? see --help");
-    check("--max-clients-per-address 0", 2, "1..");
+    check("--max-clients-per-address x", 2, "must be a whole number from 1 to 1000000");
     check("--stdio --listen 127.0.0.1:0", 2, "leave out --listen");
     check("--stdio --state-dir here", 2, "leave out --state-dir");
     check("--listen 0.0.0.0:0", 2, "give --tls-cert and --tls-key");
@@ -122,13 +124,13 @@ fn a_usage_error_is_one_line_and_a_hint() {
     #[cfg(not(feature = "metrics"))]
     check("--metrics-listen 127.0.0.1:0", 2, "built without metrics");
     #[cfg(unix)]
-    check("--listen unix:", 2, "no path");
+    check("--listen unix:", 2, "missing or invalid path");
 }
 
 #[test]
 fn a_port_in_use_is_an_error_of_one_line() {
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = taken.local_addr().unwrap();
+    let occupied = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = occupied.local_addr().unwrap();
     check(&format!("--listen {address}"), 1, &format!("cannot listen on {address}: "));
 }
 
@@ -187,7 +189,7 @@ fn a_unix_socket_exists_as_long_as_the_agent() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("agent.sock");
     let arguments = format!("--listen unix:{}", path.display());
-    let begin = || {
+    let start = || {
         let mut agent = RunningAgent::start(program(&arguments));
         assert_eq!(agent.address(), format!("unix:{}", path.display()));
         let mut row = String::new();
@@ -195,16 +197,16 @@ fn a_unix_socket_exists_as_long_as_the_agent() {
         assert_eq!(row.split_whitespace().count(), 6, "{row}");
         agent
     };
-    // Killed, it leaves its socket, and the next one takes its place.
-    drop(begin());
+    // A killed agent leaves its socket behind; the next agent replaces it.
+    drop(start());
     assert!(path.exists());
-    let mut agent = begin();
-    check(&arguments, 1, "stop the program that has it");
+    let mut agent = start();
+    check(&arguments, 1, "stop the program that uses it");
     agent.signal(rustix::process::Signal::TERM);
     assert_eq!(agent.wait_exit().0, Some(0));
     assert!(!path.exists());
 
     std::fs::write(&path, "mine").unwrap();
-    check(&arguments, 1, "a file that is no socket\nhint: choose another path");
+    check(&arguments, 1, "the file exists and is not a socket\nhint: choose another path");
     assert!(path.exists());
 }

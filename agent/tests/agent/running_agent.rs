@@ -1,14 +1,14 @@
-//! The program, run as its users do.
+//! The `loadline-agent` program as a child process.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::TcpStream;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// How long anything may take on a machine that is busy with something else.
+/// Time limit for anything, on a machine that is busy with other work.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
-/// The program with these arguments, and nothing in its environment that it looks at.
+/// Returns a command with these arguments and without the agent's environment variables.
 pub(crate) fn program(arguments: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_loadline-agent"));
     for (name, _) in std::env::vars_os() {
@@ -20,10 +20,10 @@ pub(crate) fn program(arguments: &str) -> Command {
     command
 }
 
-/// A running program; killed when a test is through with it.
+/// Running agent. Killed on drop.
 pub(crate) struct RunningAgent {
     pub(crate) child: Child,
-    /// Until a test closes it.
+    /// `None` once a test has closed it.
     pub(crate) stdout: Option<BufReader<ChildStdout>>,
 }
 
@@ -34,7 +34,7 @@ impl RunningAgent {
         RunningAgent { child, stdout }
     }
 
-    /// The address of the next listener, from what the program prints.
+    /// Returns the address of the next listener, which the program prints.
     pub(crate) fn address(&mut self) -> String {
         let mut line = String::new();
         self.stdout.as_mut().unwrap().read_line(&mut line).unwrap();
@@ -42,9 +42,9 @@ impl RunningAgent {
         address.unwrap_or_else(|| panic!("{line:?}")).to_owned()
     }
 
-    /// Kills it, and gives what it wrote to its log.
+    /// Kills the agent and returns its log.
     pub(crate) fn kill(&mut self) -> String {
-        // An error only means that it has ended.
+        // An error only means that the process has ended.
         let _ = self.child.kill();
         let mut log = String::new();
         self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
@@ -52,7 +52,7 @@ impl RunningAgent {
         log
     }
 
-    /// Its log, up to the line that has this in it.
+    /// Reads the log up to the end of the line that contains `part`.
     pub(crate) fn log_until(&mut self, part: &str) -> String {
         let stderr = self.child.stderr.as_mut().unwrap();
         let mut log = Vec::new();
@@ -64,12 +64,12 @@ impl RunningAgent {
         String::from_utf8(log).unwrap()
     }
 
-    /// What Linux tells of it, in this file of `/proc`.
+    /// Returns the content of a file in the process's `/proc` folder.
     pub(crate) fn proc_file(&self, file: &str) -> String {
         std::fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).unwrap()
     }
 
-    /// A client, and the first line that it gets.
+    /// Connects a client and returns it with its first line.
     pub(crate) fn connect(&mut self) -> (BufReader<TcpStream>, String) {
         let stream = TcpStream::connect(self.address()).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
@@ -84,7 +84,7 @@ impl RunningAgent {
         rustix::process::kill_process(pid, signal).unwrap();
     }
 
-    /// The exit code, and how long it took.
+    /// Waits for the end. Returns the exit code and the time it took.
     #[cfg(unix)]
     pub(crate) fn wait_exit(&mut self) -> (Option<i32>, Duration) {
         let begin = Instant::now();
@@ -94,13 +94,13 @@ impl RunningAgent {
 
 impl Drop for RunningAgent {
     fn drop(&mut self) {
-        // An error only means that it has ended.
+        // An error only means that the process has ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// The next line, with its end; empty at the end of the stream.
+/// Reads a line with its line end. Empty at the end of the stream.
 pub(crate) fn line(client: &mut BufReader<TcpStream>) -> String {
     let mut line = String::new();
     client.read_line(&mut line).unwrap();

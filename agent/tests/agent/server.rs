@@ -1,4 +1,4 @@
-//! Many clients at a time: over real sockets, and over doors that a test opens.
+//! Several clients at a time, over real sockets and over in-memory listeners.
 
 use std::io;
 use std::net::IpAddr;
@@ -21,14 +21,14 @@ async fn agent(clients_max: usize) -> Agent {
     agent_for(clients_max, clients_max).await
 }
 
-/// An agent for so many clients, and so many of each address.
-async fn agent_for(clients_max: usize, clients_of_address_max: usize) -> Agent {
+/// Starts an agent with limits on its clients, in total and per address.
+async fn agent_for(clients_max: usize, clients_per_address_max: usize) -> Agent {
     let source = ScriptedSource::plain(|_, values| values.extend([1.0; 6]));
     let interval = Duration::from_millis(250);
     let settings = AgentSettings {
         interval,
         clients_max,
-        clients_per_address_max: clients_of_address_max,
+        clients_per_address_max,
         ..AgentSettings::default()
     };
     Agent::start(source, MachineFacts::default(), settings).await
@@ -39,7 +39,7 @@ async fn listener() -> Listener {
     Listener::bind(&any_port, PlaintextPolicy::LoopbackOnly).await.unwrap().listen().unwrap()
 }
 
-/// A running agent. Dropping the sender stops it.
+/// Runs an agent. Dropping the sender stops it.
 fn run<L: Accept>(agent: Agent, listeners: Vec<L>) -> (oneshot::Sender<()>, JoinHandle<()>) {
     let (stop, stopped) = oneshot::channel();
     let agent = tokio::spawn(agent.run_with(listeners, async {
@@ -48,7 +48,7 @@ fn run<L: Accept>(agent: Agent, listeners: Vec<L>) -> (oneshot::Sender<()>, Join
     (stop, agent)
 }
 
-/// The next line, or nothing at the end of the stream.
+/// Reads a line. Empty at the end of the stream.
 async fn line(stream: &mut BufReader<impl AsyncRead + Unpin>) -> String {
     let mut line = String::new();
     let _ = timeout(DEADLINE, stream.read_line(&mut line)).await.expect("a line in time");
@@ -58,7 +58,7 @@ async fn line(stream: &mut BufReader<impl AsyncRead + Unpin>) -> String {
 const ROW: &str = "1.0 1.0 1.0 1.00 1.00 1.00\n";
 
 #[tokio::test]
-async fn a_row_comes_at_once_by_every_address() {
+async fn every_address_sends_a_row_at_once() {
     let (one, other) = (listener().await, listener().await);
     let addresses = [one.address().to_string(), other.address().to_string()];
     let _running = run(agent(10).await, vec![one, other]);
@@ -80,7 +80,7 @@ async fn an_excess_client_is_refused_until_another_leaves() {
     assert_eq!(line(&mut third).await, "# error \"too many clients\"\n");
     assert_eq!(line(&mut third).await, "");
 
-    // The agent finds out at the next row or two that the client is gone.
+    // The agent notices within two rows that the client is gone.
     drop(first);
     let begin = Instant::now();
     while line(&mut connect().await).await != ROW {
@@ -89,7 +89,7 @@ async fn an_excess_client_is_refused_until_another_leaves() {
     assert_eq!(line(&mut second).await, ROW);
 }
 
-/// A way in that a test opens for each client by itself.
+/// Listener whose connections come from a channel, and the address of its clients.
 struct ChannelListener<S>(Mutex<mpsc::Receiver<io::Result<S>>>, Option<IpAddr>);
 
 impl<S> ChannelListener<S> {
@@ -98,7 +98,7 @@ impl<S> ChannelListener<S> {
         (sender, ChannelListener(Mutex::new(receiver), None))
     }
 
-    /// The same, by which clients come from this address.
+    /// Returns a listener whose clients have this address.
     fn with_address(address: &str) -> (mpsc::Sender<io::Result<S>>, ChannelListener<S>) {
         let (sender, ChannelListener(receiver, _)) = ChannelListener::new();
         (sender, ChannelListener(receiver, Some(address.parse().unwrap())))
@@ -149,7 +149,7 @@ async fn at_most_sixteen_refused_clients_get_a_reason_at_a_time() {
         replies.push(line(client).await);
     }
     assert_eq!(replies[..16], vec!["# error \"too many clients\"\n"; 16]);
-    assert_eq!(replies[16], "", "one more is cut off without a word");
+    assert_eq!(replies[16], "", "the next client is closed without a reason");
     drop(crowd);
     let begin = Instant::now();
     while line(&mut connect().await).await.is_empty() {
@@ -163,9 +163,9 @@ async fn clients_per_address_are_limited_and_others_still_fit() {
     let (neighbours, neighbour_listener) =
         ChannelListener::<DuplexStream>::with_address("2001:db8:0:1:ffff::2");
     let (theirs, their_listener) = ChannelListener::<DuplexStream>::with_address("192.0.2.1");
-    let of_address_max = 2;
+    let per_address_max = 2;
     let _running = run(
-        agent_for(10, of_address_max).await,
+        agent_for(10, per_address_max).await,
         vec![our_listener, neighbour_listener, their_listener],
     );
     let connect = async |sender: &mpsc::Sender<io::Result<DuplexStream>>| {
@@ -189,7 +189,7 @@ async fn clients_per_address_are_limited_and_others_still_fit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_agent_stops_in_a_second_whatever_its_clients_do() {
+async fn the_agent_stops_within_a_second_even_with_a_stuck_client() {
     let (sender, listener) = ChannelListener::new();
     let (stop, agent) = run(agent(10).await, vec![listener]);
     let (mut healthy, far) = tokio::io::duplex(1000);
@@ -205,7 +205,7 @@ async fn an_agent_stops_in_a_second_whatever_its_clients_do() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_session_that_panics_takes_the_agent_with_it() {
+async fn a_panic_in_a_session_ends_the_agent() {
     let (sender, listener) = ChannelListener::new();
     let (_stop, agent) = run(agent(10).await, vec![listener]);
     sender.send(Ok(PanickingStream)).await.unwrap();
@@ -213,7 +213,7 @@ async fn a_session_that_panics_takes_the_agent_with_it() {
     assert!(ended.unwrap_err().is_panic());
 }
 
-/// A stream that nobody can write to.
+/// Stream that panics on a write.
 struct PanickingStream;
 
 impl AsyncRead for PanickingStream {

@@ -1,4 +1,4 @@
-//! What a service manager is told.
+//! Notifications to the service manager.
 
 use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};
@@ -6,14 +6,13 @@ use std::time::{Duration, Instant};
 use crate::running_agent::{DEADLINE, RunningAgent, program};
 use rustix::process::Signal;
 
-/// How long the manager waits for a sign of life.
+/// Watchdog timeout of the service manager.
 const WATCHDOG: Duration = Duration::from_millis(600);
 
-/// The manager's end of the socket on which it is told.
+/// Service manager's end of the notification socket.
 struct ServiceManager(UnixDatagram);
 
 impl ServiceManager {
-    /// The next message.
     fn next_message(&self) -> String {
         let mut bytes = [0; 4096];
         let length = self.0.recv(&mut bytes).unwrap();
@@ -21,7 +20,7 @@ impl ServiceManager {
     }
 }
 
-/// An agent with a manager that it tells.
+/// Starts an agent with a service manager that it notifies.
 fn start_managed(folder: &std::path::Path, arguments: &str) -> (RunningAgent, ServiceManager) {
     let path = folder.join("notify");
     let socket = UnixDatagram::bind(&path).unwrap();
@@ -65,7 +64,7 @@ fn the_watchdog_is_notified_during_a_long_interval() {
     let (mut agent, manager) = start_managed(folder.path(), "-l 127.0.0.1:0 -i 1h");
     agent.address();
     manager.next_message();
-    // Longer than the manager waits, and no sample comes meanwhile.
+    // Three notifications take longer than the watchdog timeout, and no sample is due meanwhile.
     for _ in 0..4 {
         assert_eq!(manager.next_message(), "WATCHDOG=1\n");
     }

@@ -1,5 +1,4 @@
-//! An agent with a scripted source and a clock that a test can set, and clients that read its
-//! streams.
+//! Agent with a scripted source and an adjustable clock, and clients that read its streams.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -15,13 +14,13 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
-/// When the agent's clock was started.
+/// Time of the agent's clock at its start.
 const START_MS: i64 = 1_763_836_800_000;
 
-/// Longer than anything here takes, the farewell to a stuck client included.
+/// Longer than any step of a test, including the close of a stuck client.
 const DEADLINE: Duration = Duration::from_secs(100);
 
-/// A running agent. Its sample `n` is `n.0 2400.0 43.1 0.52 0.44 0.40`.
+/// Running agent. Its sample `n` is `n.0 2400.0 43.1 0.52 0.44 0.40`.
 pub(crate) struct AgentStage {
     service: Service,
     wall_offset_ms: Arc<AtomicI64>,
@@ -30,7 +29,7 @@ pub(crate) struct AgentStage {
 }
 
 impl AgentStage {
-    /// An agent that keeps samples for so long.
+    /// Starts an agent with a history of this length.
     pub(crate) async fn with_history(history: Duration) -> AgentStage {
         AgentStage::start(AgentSettings { history, ..AgentSettings::default() }).await
     }
@@ -59,7 +58,7 @@ impl AgentStage {
         self.service.clone()
     }
 
-    /// A client that has said nothing yet, on a pipe that holds so many bytes.
+    /// Connects a client that has not sent anything, over a pipe with a capacity of `pipe_bytes`.
     pub(crate) fn connect(&self, pipe_bytes: usize) -> StreamClient {
         let (near, far) = tokio::io::duplex(pipe_bytes);
         let service = self.service.clone();
@@ -68,7 +67,7 @@ impl AgentStage {
         StreamClient { reader: BufReader::with_capacity(1, reader), writer, session }
     }
 
-    /// A client that has sent a request and got a plain row.
+    /// Connects a client that has read a plain row and sent `request`.
     pub(crate) async fn request(&self, request: &str) -> StreamClient {
         let mut client = self.connect(64 * 1024);
         client.row().await;
@@ -76,7 +75,7 @@ impl AgentStage {
         client
     }
 
-    /// Sets the wall clock ahead, or back.
+    /// Moves the wall clock ahead, or back if `by_ms` is negative.
     pub(crate) fn shift_clock(&self, by_ms: i64) {
         self.wall_offset_ms.fetch_add(by_ms, Ordering::Relaxed);
     }
@@ -87,9 +86,9 @@ impl AgentStage {
     }
 }
 
-/// One end of a pipe whose other end the agent serves.
+/// Client end of a pipe whose other end the agent serves.
 pub(crate) struct StreamClient {
-    /// It buffers a byte, so that what the client does not read stays in the pipe.
+    /// Buffers one byte, so that unread bytes stay in the pipe.
     reader: BufReader<ReadHalf<DuplexStream>>,
     writer: WriteHalf<DuplexStream>,
     session: JoinHandle<Ending>,
@@ -104,12 +103,12 @@ impl StreamClient {
         self.writer.write_all(bytes).await.unwrap();
     }
 
-    /// Says that nothing more will be sent.
+    /// Closes the sending side.
     pub(crate) async fn hang_up(&mut self) {
         self.writer.shutdown().await.unwrap();
     }
 
-    /// The next line that is no word of the agent about itself; empty at the end of the stream.
+    /// Reads the next line that is not an agent note. Empty at the end of the stream.
     pub(crate) async fn line(&mut self) -> String {
         loop {
             let line = self.any_line().await;
@@ -119,7 +118,7 @@ impl StreamClient {
         }
     }
 
-    /// The next line; empty at the end of the stream.
+    /// Reads the next line. Empty at the end of the stream.
     pub(crate) async fn any_line(&mut self) -> String {
         let mut line = String::new();
         let read = self.reader.read_line(&mut line);
@@ -127,8 +126,8 @@ impl StreamClient {
         line.trim_end_matches('\n').to_owned()
     }
 
-    /// The next line, shortened: `7` for the plain row of sample 7, `#7` for its subscribed row,
-    /// the word of a header, a whole event.
+    /// Reads the next line and abbreviates it: `7` for the plain row of sample 7, `#7` for its
+    /// subscribed row, the first word of a header. Other notes stay whole.
     pub(crate) async fn row(&mut self) -> String {
         let line = self.line().await;
         if line.starts_with("# loadline/") || line.starts_with("# columns") {
@@ -144,7 +143,7 @@ impl StreamClient {
         }
     }
 
-    /// So many lines, shortened, with commas between them.
+    /// Reads `count` lines, abbreviated and separated by commas.
     pub(crate) async fn rows(&mut self, count: usize) -> String {
         let mut rows = Vec::new();
         for _ in 0..count {
@@ -153,7 +152,7 @@ impl StreamClient {
         rows.join(", ")
     }
 
-    /// Why the session ended.
+    /// Waits for the end of the session and returns its cause.
     pub(crate) async fn ending(self) -> Ending {
         timeout(DEADLINE, self.session).await.expect("an end in time").unwrap()
     }

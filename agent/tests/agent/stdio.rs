@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// A running `loadline-agent --stdio`; killed when a test is through with it.
+/// Running `loadline-agent --stdio`. Killed on drop.
 struct StdioAgent {
     child: Child,
     requests: Option<ChildStdin>,
@@ -23,19 +23,20 @@ struct StdioAgent {
 }
 
 impl StdioAgent {
-    /// With an agent of its own, as none answers at a port that was free a moment ago.
+    /// Starts the program on a machine without an agent: nothing listens on a port that was just
+    /// free.
     fn without_local_agent(options: &str) -> StdioAgent {
-        let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        StdioAgent::with_local_agent(nobody, options)
+        let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        StdioAgent::with_local_agent(unused, options)
     }
 
-    /// On a machine whose agent is at this address.
+    /// Starts the program on a machine whose agent has this address.
     fn with_local_agent(local_agent: SocketAddr, options: &str) -> StdioAgent {
         let mut child = Command::new(env!("CARGO_BIN_EXE_loadline-agent"))
             .arg("--stdio")
             .args(options.split_whitespace())
             .env("LOADLINE_AGENT_RESIDENT", local_agent.to_string())
-            // For all agents of a machine, and no matter here.
+            // Must be ignored: the variable configures the machine's resident agent.
             .env("LOADLINE_AGENT_LISTEN", "127.0.0.1:0")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -59,20 +60,20 @@ impl StdioAgent {
     fn lines_until(&mut self, holds: impl Fn(&str) -> bool) -> Vec<String> {
         let mut lines = vec![self.line()];
         while !holds(lines.last().unwrap()) {
-            assert!(!lines.last().unwrap().is_empty(), "it ended after {lines:?}");
+            assert!(!lines.last().unwrap().is_empty(), "the stream ended after {lines:?}");
             lines.push(self.line());
         }
         lines
     }
 
-    /// Waits for its end, which is a good one, and without a word.
+    /// Waits until the program ends with exit code 0 and without an error message.
     fn assert_ends(mut self) {
         let begin = Instant::now();
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status;
             }
-            assert!(begin.elapsed() < DEADLINE, "it does not end");
+            assert!(begin.elapsed() < DEADLINE, "the program does not end");
             std::thread::sleep(Duration::from_millis(5));
         };
         let mut stderr = String::new();
@@ -83,13 +84,14 @@ impl StdioAgent {
 
 impl Drop for StdioAgent {
     fn drop(&mut self) {
-        // An error only means that it has ended.
+        // An error only means that the process has ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// A server that gives each client a line, and keeps what the first one sends.
+/// Starts a server that sends `greeting` to its first client and forwards the lines that the client
+/// sends.
 fn greeting_server(greeting: &'static [u8]) -> (SocketAddr, mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -98,7 +100,7 @@ fn greeting_server(greeting: &'static [u8]) -> (SocketAddr, mpsc::Receiver<Strin
         let (client, _) = listener.accept().unwrap();
         (&client).write_all(greeting).unwrap();
         for line in BufReader::new(&client).lines() {
-            // An error means that the test is through, or that the client was killed.
+            // An error means that the test has ended or that the client was killed.
             let Ok(line) = line else { break };
             let _ = sender.send(line);
         }
@@ -108,7 +110,7 @@ fn greeting_server(greeting: &'static [u8]) -> (SocketAddr, mpsc::Receiver<Strin
 }
 
 #[test]
-fn it_answers_requests_and_ends_with_its_input() {
+fn requests_are_answered_until_the_input_ends() {
     let mut agent = StdioAgent::without_local_agent("--interval 250ms");
     assert_eq!(agent.line().split_whitespace().count(), 6);
     agent.send("loadline/1 columns=mem\n");
@@ -120,8 +122,8 @@ fn it_answers_requests_and_ends_with_its_input() {
 }
 
 #[test]
-fn it_ends_when_nobody_reads_it_any_more() {
-    // The next row would come in an hour.
+fn the_program_ends_when_its_output_is_closed() {
+    // The next row is due in an hour.
     let mut agent = StdioAgent::without_local_agent("--interval 1h");
     agent.line();
     agent.rows = None;
@@ -129,7 +131,7 @@ fn it_ends_when_nobody_reads_it_any_more() {
 }
 
 #[test]
-fn a_signal_ends_it_with_a_goodbye() {
+fn a_signal_ends_the_program_with_a_bye() {
     for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
         let mut agent = StdioAgent::without_local_agent("--interval 1h");
         agent.line();
@@ -157,7 +159,7 @@ fn the_stream_of_a_local_agent_is_proxied() {
 }
 
 #[test]
-fn a_proxied_stream_ends_when_nobody_reads() {
+fn a_proxied_stream_ends_when_the_output_is_closed() {
     let (local_agent, received) = greeting_server(b"1 2 3\n");
     let mut agent = StdioAgent::with_local_agent(local_agent, "");
     agent.line();
@@ -187,7 +189,7 @@ async fn the_client_gets_the_history_of_the_local_agent() {
     let listener = bound.listen().unwrap();
     let address: SocketAddr = listener.address().to_string().parse().unwrap();
     tokio::spawn(agent.run(vec![listener], std::future::pending()));
-    // Some rows for somebody else.
+    // Let the history grow to 20 rows.
     let mut other = lines(TcpStream::connect(address).await.unwrap());
     for _ in 0..20 {
         other.next_line().await.unwrap();
@@ -195,8 +197,8 @@ async fn the_client_gets_the_history_of_the_local_agent() {
 
     let (client, server) = tokio::io::duplex(64 * 1024);
     let (input, output) = tokio::io::split(server);
-    let no_other = async { panic!("one agent is enough") };
-    tokio::spawn(serve_stdio(address, no_other, input, output, std::future::pending()));
+    let start_agent = async { panic!("a second agent was started") };
+    tokio::spawn(serve_stdio(address, start_agent, input, output, std::future::pending()));
     let (rows, mut requests) = tokio::io::split(client);
     requests.write_all(b"loadline/1 history=all\n").await.unwrap();
     let mut rows = lines(rows);

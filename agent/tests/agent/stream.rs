@@ -1,4 +1,4 @@
-//! What a client gets, by a clock that does not wait.
+//! Streams of one agent, under a paused clock.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -20,7 +20,7 @@ fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
 }
 
-/// The lines that follow on a request to an agent with the samples 1 to 10.
+/// Checks the abbreviated lines that answer `request` when the agent has the samples 1 to 10.
 async fn check(request: &str, expected: &str) {
     let stage = AgentStage::with_history(HOUR).await;
     sleep(Duration::from_millis(9500)).await;
@@ -195,7 +195,7 @@ async fn a_request_may_arrive_in_pieces() {
 #[tokio::test(start_paused = true)]
 async fn an_invalid_request_is_refused_with_a_reason() {
     let long = format!("loadline/1 x={}", "x".repeat(1024));
-    for (request, why) in [
+    for (request, error) in [
         (
             "loadline/1 columns=cpu,foo",
             "unknown column foo; available: cpu, freq, mem, load1, load5, load15",
@@ -204,14 +204,14 @@ async fn an_invalid_request_is_refused_with_a_reason() {
             "loadline/1 columns=laod1",
             "unknown column laod1; did you mean load1? available: cpu, freq, mem, load1, load5, load15",
         ),
-        ("loadline/1 columns=cpu,cpu", r#"column \"cpu\" is named twice"#),
+        ("loadline/1 columns=cpu,cpu", r#"duplicate column \"cpu\""#),
         ("loadline/1 history=lots", "history=lots: "),
-        (&long, "a request has at most 1024 bytes"),
+        (&long, "request longer than 1024 bytes"),
     ] {
         let stage = AgentStage::with_history(HOUR).await;
         let mut client = stage.request(request).await;
         let line = client.line().await;
-        assert!(line.starts_with(&format!("# error \"{why}")), "{line}");
+        assert!(line.starts_with(&format!("# error \"{error}")), "{line}");
         assert_eq!(client.line().await, "");
         client.hang_up().await;
         assert!(matches!(client.ending().await, Ending::Refused(_)));
@@ -219,14 +219,14 @@ async fn an_invalid_request_is_refused_with_a_reason() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_of_a_later_version_is_answered_in_this_one() {
+async fn a_request_of_a_later_version_is_answered_in_version_1() {
     let stage = AgentStage::with_history(HOUR).await;
     let mut client = stage.request("loadline/9 sorted=yes").await;
     assert!(client.line().await.starts_with("# loadline/1 "));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_little_noise_is_ignored_and_a_lot_closes() {
+async fn some_noise_is_ignored_and_too_much_closes_the_connection() {
     let stage = AgentStage::with_history(HOUR).await;
     let mut client = stage.connect(PIPE_BYTES);
     client.send(&"\r\nGET / HTTP/1.1\r\n".repeat(4096 / 18)).await;
@@ -257,7 +257,7 @@ async fn a_client_that_is_gone_ends_its_session() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stuck_client_is_closed_after_30_seconds_and_the_others_notice_nothing() {
+async fn a_stuck_client_is_closed_after_30_seconds_and_others_are_not_delayed() {
     let stage = AgentStage::with_history(HOUR).await;
     let begin = Instant::now();
     let stuck = stage.connect(40);
@@ -271,10 +271,10 @@ async fn a_stuck_client_is_closed_after_30_seconds_and_the_others_notice_nothing
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_is_closed_when_it_has_taken_no_byte_for_30_seconds_and_no_sooner() {
+async fn a_client_is_closed_after_exactly_30_seconds_without_reading_a_byte() {
     let stage = AgentStage::with_history(HOUR).await;
     let begin = Instant::now();
-    // Half of the second row still fits.
+    // Half of the second row still fits into the pipe.
     let stuck = stage.connect(40);
     assert_eq!(stuck.ending().await, Ending::Stuck);
     let stalled = begin.elapsed().checked_sub(seconds(1)).unwrap();
@@ -283,7 +283,7 @@ async fn a_client_is_closed_when_it_has_taken_no_byte_for_30_seconds_and_no_soon
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_takes_a_byte_now_and_then_is_not_stuck() {
+async fn a_client_that_reads_now_and_then_is_not_stuck() {
     let stage = AgentStage::with_history(HOUR).await;
     let mut client = stage.connect(40);
     for number in 1..=10 {
@@ -406,7 +406,7 @@ async fn an_hour_of_samples_does_not_drift() {
     assert_eq!(begin.elapsed(), HOUR);
 }
 
-/// A stream that says nothing, and notes what is written to it, write by write.
+/// Stream that never sends, and records each write to it separately.
 struct WriteRecorder {
     writes: RecordedWrites,
 }
@@ -425,7 +425,7 @@ impl WriteRecorder {
 }
 
 impl RecordedWrites {
-    /// The first so many writes.
+    /// Waits for the first `count` writes and returns them.
     async fn first_writes(&self, count: usize) -> Vec<String> {
         while self.0.lock().unwrap().len() < count {
             sleep(Duration::from_millis(1)).await;
@@ -463,7 +463,7 @@ impl AsyncWrite for WriteRecorder {
     }
 }
 
-/// A stream that takes whatever is written to it, and asks for the same again and again.
+/// Stream that accepts all writes and sends the same request again and again.
 struct RequestFlood {
     requests_sent: Arc<Mutex<usize>>,
 }

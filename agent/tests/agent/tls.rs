@@ -1,4 +1,4 @@
-//! TLS as clients find it: who gets in, who does not and why, and certificates that change.
+//! TLS: accepted and refused clients, the reasons, and renewed certificates.
 
 use std::fs;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
@@ -14,10 +14,10 @@ use tokio_rustls::rustls::sign::SingleCertAndKey;
 use tokio_rustls::rustls::version::TLS13;
 use tokio_rustls::rustls::{ClientConfig, ClientConnection, StreamOwned};
 
-/// A client over TLS.
+/// Client over TLS.
 type TlsTestClient = BufReader<StreamOwned<ClientConnection, TcpStream>>;
 
-/// An agent with this certificate and these further arguments.
+/// Starts an agent with this certificate and further arguments.
 fn start(server: &Identity, arguments: &str) -> RunningAgent {
     let (cert, key) = (server.cert.display(), server.key.display());
     let listen = "-l 127.0.0.1:0 -i 250ms";
@@ -30,7 +30,8 @@ fn tcp(address: &str) -> TcpStream {
     tcp
 }
 
-/// A client that trusts `ca`, shows `identity`, and begins with the first row; or why there is none.
+/// Connects a client that trusts `ca` and presents `identity`, and reads a row. Returns the error
+/// if refused.
 fn connect(
     address: &str,
     ca: &Authority,
@@ -62,15 +63,15 @@ fn row(client: &mut TlsTestClient) -> io::Result<String> {
     Ok(line)
 }
 
-/// The serial number and all else of the certificate that the server shows.
+/// Returns the certificate that the server presented, as DER.
 fn server_certificate(client: &TlsTestClient) -> Vec<u8> {
     client.get_ref().conn.peer_certificates().unwrap()[0].to_vec()
 }
 
-/// The one who is not let in hears this alert, and the log says why.
+/// Checks the alert that a refused client receives and the reason in the log.
 #[track_caller]
 fn check(refused: io::Result<TlsTestClient>, alert: &str, agent: &mut RunningAgent, logged: &str) {
-    let error = refused.expect_err("nobody comes in").to_string();
+    let error = refused.expect_err("the client is refused").to_string();
     assert!(error.contains(alert), "{error}");
     let log = agent.log_until(logged);
     assert!(log.contains("WARN"), "{log}");
@@ -119,23 +120,23 @@ fn unix_sockets_stay_plain_with_tls() {
 #[test]
 fn with_a_client_ca_only_its_certificates_are_accepted() {
     let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
-    let begin = || start(&ours.server(), &format!("--tls-client-ca {}", ours.ca.display()));
-    let mut agent = begin();
+    let start_agent = || start(&ours.server(), &format!("--tls-client-ca {}", ours.ca.display()));
+    let mut agent = start_agent();
     connect(&agent.address(), &ours, Some(&ours.client())).unwrap();
 
-    let mut agent = begin();
+    let mut agent = start_agent();
     let refused = connect(&agent.address(), &ours, None);
     check(refused, "CertificateRequired", &mut agent, "no client certificate");
 
-    let mut agent = begin();
+    let mut agent = start_agent();
     let refused = connect(&agent.address(), &ours, Some(&theirs.client()));
-    check(refused, "UnknownCA", &mut agent, "of no CA in --tls-client-ca");
+    check(refused, "UnknownCA", &mut agent, "was not issued by a CA in --tls-client-ca");
 
-    for (valid, logged) in
+    for (validity, logged) in
         [(Validity::Expired, "has expired"), (Validity::NotYetValid, "not valid yet")]
     {
-        let mut agent = begin();
-        let client = ours.sign("dated", &["client"], valid);
+        let mut agent = start_agent();
+        let client = ours.sign("dated", &["client"], validity);
         let refused = connect(&agent.address(), &ours, Some(&client));
         check(refused, "CertificateExpired", &mut agent, logged);
     }
@@ -150,11 +151,11 @@ fn an_untrusting_client_is_logged_once_a_minute() {
         let error = connect(&address, &theirs, None).err().unwrap().to_string();
         assert!(error.contains("UnknownIssuer"), "{error}");
     }
-    // Somebody who only looks whether the port is open is not worth a word.
+    // A port scan, which sends nothing, is not logged.
     drop(tcp(&address));
     connect(&address, &ours, None).unwrap();
     let log = agent.kill();
-    assert!(log.contains("does not know the CA of our certificate"), "{log}");
+    assert!(log.contains("does not trust the CA of our certificate"), "{log}");
     assert_eq!(log.matches("WARN").count(), 1, "{log}");
 }
 
@@ -168,7 +169,7 @@ fn a_client_without_tls_gets_an_error() {
     client.read_to_string(&mut received).unwrap();
     assert_eq!(received, "# error \"this port speaks TLS; connect to tls://HOST:PORT\"\n");
     let log = agent.kill();
-    assert!(log.contains("it speaks no TLS"), "{log}");
+    assert!(log.contains("the client does not speak TLS"), "{log}");
 }
 
 #[test]
@@ -177,7 +178,7 @@ fn silent_clients_time_out_and_block_nobody() {
     let mut agent = start(&ca.server(), "");
     let address = agent.address();
     let begin = Instant::now();
-    // One waits in silence, as a client of the plain stream does; the others have begun to shake.
+    // One client is silent, like a client of the plain stream; the others start a handshake.
     let mut silent = tcp(&address);
     let slow: Vec<_> = (0..50)
         .map(|_| {
@@ -187,13 +188,13 @@ fn silent_clients_time_out_and_block_nobody() {
         })
         .collect();
     connect(&address, &ca, None).unwrap();
-    assert!(begin.elapsed() < Duration::from_secs(5), "others come in meanwhile");
+    assert!(begin.elapsed() < Duration::from_secs(5), "other clients connect meanwhile");
     let mut received = String::new();
     silent.read_to_string(&mut received).unwrap();
     assert!(received.starts_with("# error \"this port speaks TLS"), "{received}");
     for mut slow in slow {
         let mut bytes = Vec::new();
-        // Whether it ends in order or not, it ends.
+        // The connection may end cleanly or with a reset.
         let end = slow.read_to_end(&mut bytes).map_err(|error| error.kind());
         assert!(matches!(end, Ok(0) | Err(io::ErrorKind::ConnectionReset)), "{end:?}");
     }
@@ -210,7 +211,7 @@ fn a_handshake_counts_among_the_clients() {
     let mut late = connect_unchecked(&address, &ca);
     assert_eq!(row(&mut late).unwrap(), "# error \"too many clients\"\n");
     drop(slow);
-    // Their places are free when the agent has noticed.
+    // The slots become free once the agent has noticed.
     let begin = Instant::now();
     while !row(&mut connect_unchecked(&address, &ca))
         .unwrap()
@@ -220,7 +221,7 @@ fn a_handshake_counts_among_the_clients() {
     }
 }
 
-/// A client that trusts `ca`, in front of what it reads.
+/// Connects a client that trusts `ca`, without reading anything.
 fn connect_unchecked(address: &str, ca: &Authority) -> TlsTestClient {
     let config = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13])
@@ -232,7 +233,7 @@ fn connect_unchecked(address: &str, ca: &Authority) -> TlsTestClient {
     BufReader::new(StreamOwned::new(session, tcp(address)))
 }
 
-/// Looks again and again until a new connection shows another certificate than `before`.
+/// Reconnects until the server presents another certificate than `before`.
 #[cfg(unix)]
 fn wait_for_new_certificate(address: &str, ca: &Authority, before: &[u8]) -> TlsTestClient {
     let begin = Instant::now();
@@ -262,7 +263,7 @@ fn sighup_reloads_the_certificate_and_rejects_a_broken_one() {
     assert_eq!(
         server_certificate(&connect(&address, &ca, None).unwrap()),
         before,
-        "nobody said so yet"
+        "no reload was requested"
     );
     agent.signal(Signal::HUP);
     let mut second = wait_for_new_certificate(&address, &ca, &before);
@@ -271,13 +272,13 @@ fn sighup_reloads_the_certificate_and_rejects_a_broken_one() {
     let original = fs::read(&server.cert).unwrap();
     fs::write(&server.cert, "no certificate").unwrap();
     agent.signal(Signal::HUP);
-    let log = agent.log_until("the old certificate stays");
-    assert!(log.contains("there is no PEM certificate in"), "{log}");
+    let log = agent.log_until("keeping the previous certificate");
+    assert!(log.contains("no PEM certificate in"), "{log}");
     assert_eq!(server_certificate(&connect(&address, &ca, None).unwrap()), now);
 
     fs::write(&server.cert, original).unwrap();
     for client in [&mut first, &mut second] {
-        assert_eq!(row(client).unwrap().split(' ').count(), 6, "who is in stays in");
+        assert_eq!(row(client).unwrap().split(' ').count(), 6, "existing connections stay");
     }
 }
 

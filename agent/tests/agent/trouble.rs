@@ -1,4 +1,4 @@
-//! The machine in trouble: killed, stopped, without descriptors, without room on the disk.
+//! Faults: a killed or stopped agent, a loaded machine, no file descriptors, a full disk.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,20 +12,19 @@ use std::time::{Duration, Instant};
 use crate::running_agent::{DEADLINE, RunningAgent, line, program};
 use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 
-/// How often the agent is killed.
 const KILLS: u32 = 50;
 
-/// The clients that it has when it is.
+/// Clients that are connected while the agent is killed.
 const CLIENTS: usize = 8;
 
-/// A row of a subscribed stream: its time in milliseconds, its number.
+/// Returns the timestamp in milliseconds and the sequence number of a subscribed row.
 fn parse_stamp(row: &str) -> (i64, u64) {
     let mut fields = row.split(' ');
     let time: f64 = fields.next().unwrap().parse().unwrap();
     ((time * 1000.0).round() as i64, fields.next().unwrap().parse().unwrap())
 }
 
-/// A client that asked for this, behind the headers of the answer; and the run that they name.
+/// Connects a client, sends `request` and reads up to the header. Returns the client and the run.
 fn subscribe(address: &str, request: &str) -> (BufReader<TcpStream>, String) {
     let stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
@@ -36,14 +35,14 @@ fn subscribe(address: &str, request: &str) -> (BufReader<TcpStream>, String) {
         if let Some(run) = line.split(" run=").nth(1) {
             return (client, run[..8].to_owned());
         }
-        assert!(!line.is_empty(), "the stream ends in front of its header");
+        assert!(!line.is_empty(), "the stream ends before its header");
     }
 }
 
-/// What a client has seen, or what is in the history: the numbers of each run, and their times.
+/// Timestamps in milliseconds by sequence number, by run.
 type SamplesByRun = BTreeMap<String, BTreeMap<u64, i64>>;
 
-/// All that an agent holds.
+/// Returns all samples that the agent holds.
 fn history(address: &str) -> SamplesByRun {
     let (mut client, mut run) = subscribe(address, "history=all");
     let mut samples = SamplesByRun::new();
@@ -63,7 +62,7 @@ fn history(address: &str) -> SamplesByRun {
                 assert!(time > newest, "{row}");
                 newest = time;
                 let before = samples.entry(run.clone()).or_default().insert(seq, time);
-                assert_eq!(before, None, "each once: {row}");
+                assert_eq!(before, None, "repeated: {row}");
             }
         }
     }
@@ -75,7 +74,7 @@ fn start_with_state(folder: &Path) -> RunningAgent {
 }
 
 #[test]
-fn killed_again_and_again_under_load_it_forgets_no_more_than_its_last_sample() {
+fn a_killed_agent_under_load_loses_at_most_its_last_sample() {
     let folder = tempfile::tempdir().unwrap();
     let idle = AtomicBool::new(false);
     let mut lives = Vec::new();
@@ -99,7 +98,7 @@ fn killed_again_and_again_under_load_it_forgets_no_more_than_its_last_sample() {
                     last = parse_stamp(line.trim_end()).1;
                 }
             }
-            // At another moment between two samples each time.
+            // A different time between two samples in each round.
             thread::sleep(Duration::from_millis(u64::from(kill * 37 % 200)));
             agent.kill();
             drop(others);
@@ -109,11 +108,7 @@ fn killed_again_and_again_under_load_it_forgets_no_more_than_its_last_sample() {
     });
     let mut agent = start_with_state(folder.path());
     let samples = history(&agent.address());
-    assert_eq!(
-        samples.len(),
-        lives.len() + 1,
-        "each run is there, and that of the agent that told"
-    );
+    assert_eq!(samples.len(), lives.len() + 1, "one run for each start, including the last");
     for (run, last) in lives {
         let numbers: Vec<_> = samples[&run].keys().copied().collect();
         let newest = *numbers.last().unwrap();
@@ -123,7 +118,7 @@ fn killed_again_and_again_under_load_it_forgets_no_more_than_its_last_sample() {
 }
 
 #[test]
-fn after_a_stop_it_leaves_one_gap_and_no_burst() {
+fn a_stopped_agent_leaves_one_gap_and_no_burst() {
     let mut agent = RunningAgent::start(program("-l 127.0.0.1:0 -i 250ms"));
     let (mut client, _) = subscribe(&agent.address(), "");
     let mut row = || loop {
@@ -140,7 +135,7 @@ fn after_a_stop_it_leaves_one_gap_and_no_burst() {
     let rows: Vec<_> = (0..10).map(|_| row()).collect();
     let pauses: Vec<_> = rows.windows(2).map(|pair| pair[1].0 - pair[0].0).collect();
     assert!(rows.windows(2).all(|pair| pair[1].1 == pair[0].1 + 1), "{rows:?}");
-    // The first rows may have been on their way before it stopped.
+    // The first rows may have been sent before the stop.
     let gaps = pauses.iter().filter(|pause| **pause > 2000).count();
     assert!(gaps <= 1, "{pauses:?}");
     let burst = pauses.iter().filter(|pause| **pause < 100).count();
@@ -149,7 +144,7 @@ fn after_a_stop_it_leaves_one_gap_and_no_burst() {
     assert!((100..2000).contains(last), "{pauses:?}");
 }
 
-/// How long the machine has four times more to do than it can.
+/// Time with four busy threads for each core.
 const LOAD_DURATION: Duration = Duration::from_secs(5);
 
 #[test]
@@ -169,7 +164,7 @@ fn under_fourfold_load_ticks_stay_on_time_and_missed_samples_are_logged() {
             });
         }
         let begin = Instant::now();
-        // What fails in here would wait for the others for ever.
+        // A panic in here would wait forever for the busy threads.
         while begin.elapsed() < LOAD_DURATION {
             let line = line(&mut client);
             if !line.starts_with('#') {
@@ -180,8 +175,9 @@ fn under_fourfold_load_ticks_stay_on_time_and_missed_samples_are_logged() {
     });
     let rows: Vec<_> = rows.iter().map(|row| parse_stamp(row.trim_end())).collect();
     assert!(rows.windows(2).all(|pair| pair[1].1 == pair[0].1 + 1), "{rows:?}");
-    // Each is taken at its beat or somewhat later, and none moves those that follow: the beats that
-    // passed are the samples and those missed, give or take one for how late the first and last are.
+    // A sample may be late, but does not shift the next ones. So the ticks between the first and
+    // the last row are the rows plus the missed samples, give or take one for the delay of both
+    // rows.
     let passed_ms = (rows[rows.len() - 1].0 - rows[0].0) as f64;
     let ticks = (passed_ms / f64::from(INTERVAL_MS)).round() as i64;
     let missed = ticks - (rows.len() as i64 - 1);
@@ -189,50 +185,53 @@ fn under_fourfold_load_ticks_stay_on_time_and_missed_samples_are_logged() {
     let logged = log.lines().filter_map(|line| line.split(" missed=").nth(1)?.split(' ').next());
     let logged: i64 = logged.map(|missed| missed.parse::<i64>().unwrap()).sum();
     println!("{} samples, {missed} missed", rows.len());
-    // The program goes on while the last row is on its way.
-    assert!((missed - 1..=missed + 10).contains(&logged), "{missed} missed, {logged} told: {log}");
+    // The agent continues while the last row is in transit.
+    assert!(
+        (missed - 1..=missed + 10).contains(&logged),
+        "{missed} missed, {logged} logged: {log}"
+    );
     assert!(rows.len() as i64 > missed, "most samples are taken: {rows:?}");
 }
 
-/// Has a program no more than this of something.
+/// Limits a resource of the agent to `max`.
 fn limit(agent: &RunningAgent, resource: Resource, max: u64) {
     let pid = Pid::from_child(&agent.child);
     prlimit(Some(pid), resource, Rlimit { current: Some(max), maximum: Some(max) }).unwrap();
 }
 
 #[test]
-fn without_file_descriptors_it_logs_once_and_recovers() {
+fn an_agent_without_file_descriptors_logs_once_and_recovers() {
     let mut agent = RunningAgent::start(program("-l 127.0.0.1:0 -i 250ms"));
     let address = agent.address();
     let (mut early, _) = subscribe(&address, "");
     let open = fs::read_dir(format!("/proc/{}/fd", agent.child.id())).unwrap().count() as u64;
     limit(&agent, Resource::Nofile, open + 3);
     let others: Vec<_> = (0..20).map(|_| TcpStream::connect(&address).unwrap()).collect();
-    // Longer than it waits after a failure: it fails several times.
+    // Longer than the pause after a failed accept, so several fail.
     let begin = Instant::now();
     let mut rows = Vec::new();
     while begin.elapsed() < Duration::from_secs(1) {
         rows.extend(Some(line(&mut early)).filter(|line| !line.starts_with('#')));
     }
-    assert!(rows.len() >= 2, "who is in gets rows meanwhile");
+    assert!(rows.len() >= 2, "connected clients still get rows");
     for row in &rows {
-        // The time and the number, then cpu, freq, mem and the loads; not every machine has freq.
+        // Skips time and sequence number. `freq` (index 1) is not known on every machine.
         let values: Vec<_> = row.split(' ').skip(2).take(6).collect();
         let is_known = |at: usize| values[at] != "nan";
-        assert!([0, 2, 3, 4, 5].into_iter().all(is_known), "files can be opened: {row}");
+        assert!([0, 2, 3, 4, 5].into_iter().all(is_known), "files of /proc are still read: {row}");
     }
     drop(others);
     let mut late = BufReader::new(TcpStream::connect(&address).unwrap());
     late.get_ref().set_read_timeout(Some(DEADLINE)).unwrap();
-    assert_eq!(line(&mut late).split(' ').count(), 6, "and then others come in again");
+    assert_eq!(line(&mut late).split(' ').count(), 6, "new clients are accepted again");
     let log = agent.kill();
-    assert_eq!(log.matches("no client can come in").count(), 1, "{log}");
+    assert_eq!(log.matches("cannot accept clients").count(), 1, "{log}");
 }
 
 #[test]
-fn with_a_full_disk_it_serves_on_and_logs_once() {
+fn with_a_full_disk_the_agent_serves_on_and_logs_once() {
     let folder = tempfile::tempdir().unwrap();
-    // Each write to it fails as one to a full disk does.
+    // Each write fails like a write to a full disk.
     std::os::unix::fs::symlink("/dev/full", folder.path().join("newer.load")).unwrap();
     let mut agent = start_with_state(folder.path());
     let (mut client, _) = subscribe(&agent.address(), "");
@@ -241,6 +240,6 @@ fn with_a_full_disk_it_serves_on_and_logs_once() {
         rows += u32::from(!line(&mut client).starts_with('#'));
     }
     let log = agent.kill();
-    assert_eq!(log.matches("samples cannot be kept").count(), 1, "{log}");
+    assert_eq!(log.matches("cannot keep samples").count(), 1, "{log}");
     assert!(log.contains("No space left on device"), "{log}");
 }

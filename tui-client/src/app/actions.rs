@@ -1,4 +1,4 @@
-//! What the keys do, but for those that lead through time.
+//! Effects of the keys, except navigation in time.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use super::{App, CYCLE_INTERVAL, Flow, Screen};
 use crate::keys::Action;
 use crate::layout::{Page, TablePosition};
 
-/// How far the value axis can be zoomed in, and out: each step halves or doubles it.
+/// Range of the zoom of a value axis. Each step in halves its span, each step out doubles it.
 const VALUE_ZOOM_RANGE: (i8, i8) = (-3, 12);
 
-/// What an agent can be asked for with one key.
+/// Intervals that a key can request from an agent.
 const INTERVALS_MS: [u64; 12] =
     [250, 500, 1000, 2000, 5000, 10_000, 30_000, 60_000, 300_000, 600_000, 1_800_000, 3_600_000];
 
@@ -48,7 +48,7 @@ impl App {
             Action::ScreenRight => i32::from(inside),
             Action::Oldest => i32::MIN,
             Action::Live => i32::MAX,
-            // What lies behind the help stays as it is.
+            // The page behind the help stays as it is.
             _ => return,
         };
         let scroll = i32::from(scroll).saturating_add(lines).clamp(0, i32::from(scroll_max));
@@ -85,7 +85,7 @@ impl App {
             Action::NextChart => self.choose_adjacent_chart(true),
             Action::PreviousChart => self.choose_adjacent_chart(false),
             Action::Chart(at) => self.choose_nth_chart(at),
-            // Where there is no data table.
+            // Other pages have no data table.
             Action::Table if page != Page::Dashboard => {}
             Action::Table => {
                 self.table = match self.table {
@@ -116,7 +116,7 @@ impl App {
         }
     }
 
-    /// One step back of what is pointed out; false if there is none.
+    /// Removes the drag, else the mark, else the crosshair. Returns false if there is none.
     pub(super) fn dismiss_marker(&mut self) -> bool {
         if self.drag.take().is_some() {
             return true;
@@ -128,7 +128,7 @@ impl App {
         self.crosshair.take().is_some()
     }
 
-    /// One step back towards the first page.
+    /// Goes one step back towards the first page.
     fn go_back(&mut self, page: Page) {
         if self.dismiss_marker() {
         } else if page == Page::Fullscreen {
@@ -141,16 +141,16 @@ impl App {
         }
     }
 
-    /// Lets ssh ask in the plain terminal what it must not ask over the screen.
+    /// Lends the terminal to ssh, which must not ask for a password over the screen.
     fn request_terminal(&mut self) -> Flow {
         if self.watched().may_prompt && self.watched().state(self.now).outage().is_some() {
             return Flow::LendTerminal { source: self.shown_source };
         }
-        self.show_message("there is nothing to ask for".to_owned());
+        self.show_message("no ssh connection to retry".to_owned());
         Flow::Continue
     }
 
-    /// Asks for the next shorter or longer interval.
+    /// Requests the next shorter or longer interval.
     fn request_interval(&mut self, shorter: bool) -> Flow {
         let has_header = self.watched().stream.as_ref().is_some_and(|it| it.header.is_some());
         let Some(now) = self
@@ -159,23 +159,24 @@ impl App {
             .or(self.watched().interval())
             .filter(|_| has_header)
         else {
-            self.show_message("this source has a pace of its own".to_owned());
+            self.show_message("the interval of this source cannot be changed".to_owned());
             return Flow::Continue;
         };
         let mut steps = INTERVALS_MS.into_iter().map(Duration::from_millis);
         let next =
             if shorter { steps.rfind(|step| *step < now) } else { steps.find(|step| *step > now) };
         let Some(next) = next else {
-            self.show_message(format!("no agent gives more than every {}", DurationText(now)));
+            let word = if shorter { "shorter" } else { "longer" };
+            self.show_message(format!("no agent has a {word} interval than {}", DurationText(now)));
             return Flow::Continue;
         };
         let source = self.shown_source;
         self.sources[source].requested_interval = Some(next);
-        self.show_message(format!("asked for a row every {}", DurationText(next)));
+        self.show_message(format!("requested an interval of {}", DurationText(next)));
         Flow::RequestInterval { source, interval: next }
     }
 
-    /// Whether the agent gives the interval that it was asked for.
+    /// Shows a message if the agent grants another interval than requested.
     pub(super) fn check_granted_interval(&mut self, source: usize) {
         let is_alone = self.has_single_source();
         let view = &mut self.sources[source];
@@ -184,10 +185,10 @@ impl App {
             && requested != granted
         {
             let name = &view.watched.name;
-            // It may be another source than the one in sight.
+            // The source may be another one than the shown one.
             let prefix = if is_alone { String::new() } else { format!("{name}: ") };
             self.show_message(format!(
-                "{prefix}the agent gives a row every {}",
+                "{prefix}the agent granted an interval of {}",
                 DurationText(granted)
             ));
         }

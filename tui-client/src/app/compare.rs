@@ -1,4 +1,4 @@
-//! One metric of all sources beside each other.
+//! Comparison of one metric of all sources.
 
 use loadline_protocol::Time;
 
@@ -7,12 +7,12 @@ use crate::charts::ChartKind;
 use crate::keys::Action;
 use crate::layout::Page;
 
-/// The lines of a chart that holds several sources: as many as there are colours.
+/// Maximum number of sources in one chart: as many as there are colours.
 pub const COMPARED_SOURCES_MAX: usize = 6;
 
 impl App {
-    /// The titles of the charts that any source has, in the order in which they are met; without those
-    /// that no line stands for.
+    /// Returns the titles of the charts of all sources, in order of appearance. Heat maps have no
+    /// lines and are left out.
     #[must_use]
     pub fn metric_titles(&self) -> Vec<&str> {
         let mut titles: Vec<&str> = Vec::new();
@@ -24,7 +24,7 @@ impl App {
         titles
     }
 
-    /// The metric that is compared, and its number, the first at 0.
+    /// Returns the index and the title of the compared metric.
     #[must_use]
     pub fn compared_metric(&self) -> Option<(usize, &str)> {
         let titles = self.metric_titles();
@@ -32,14 +32,14 @@ impl App {
         titles.get(at).map(|title| (at, *title))
     }
 
-    /// The sources that stand in one chart, the chosen one among them.
+    /// Returns the sources in one chart, the chosen one among them.
     #[must_use]
     pub fn compared_sources(&self) -> std::ops::Range<usize> {
         let first = self.shown_source() / COMPARED_SOURCES_MAX * COMPARED_SOURCES_MAX;
         first..(first + COMPARED_SOURCES_MAX).min(self.sources().len())
     }
 
-    /// What a key does where sources are compared; false if it does there what it does elsewhere.
+    /// Handles an action on a compare page. Returns false if the action has its usual effect.
     pub(super) fn handle_compare_action(&mut self, action: Action, page: Page) -> bool {
         match action {
             Action::Compare => {
@@ -58,14 +58,14 @@ impl App {
             Action::Up => self.step_source(self.sources().len() - 1),
             Action::Down => self.step_source(1),
             Action::Fullscreen => self.screen = Screen::Page(Page::Dashboard),
-            // What is measured is measured on the dashboard, and there the table is.
+            // Only the dashboard has statistics and a data table.
             Action::Mark | Action::Table | Action::ColumnsLeft | Action::ColumnsRight => {}
             _ => return false,
         }
         true
     }
 
-    /// Begins to compare, and ends where it began.
+    /// Opens the compare page; closing it leads back to `page`.
     pub(super) fn start_compare(&mut self, page: Page) {
         if self.has_single_source() {
             self.show_message("this is the only source".to_owned());
@@ -76,7 +76,7 @@ impl App {
         }
     }
 
-    /// Moves the cursor where no source has it for itself: to a sample of any of them.
+    /// Moves the crosshair by a time span to a sample of any source.
     pub(super) fn move_shared_crosshair(&mut self, by_ms: i64) {
         let Some(here) = self.crosshair else { return };
         let target = Time::from_millis(here.as_millis().saturating_add(by_ms));
@@ -92,7 +92,7 @@ impl App {
         }
     }
 
-    /// Moves the cursor by samples of any source; without one, the view.
+    /// Moves the crosshair by one sample of any source. Without a crosshair, moves the view.
     pub(super) fn step_shared_samples(&mut self, steps: i64) {
         let Some(here) = self.crosshair.or_else(|| self.window_end_time()) else { return };
         let there = if steps < 0 {

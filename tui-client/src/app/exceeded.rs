@@ -1,4 +1,4 @@
-//! Values above their thresholds that the page does not show.
+//! Exceeded thresholds that the page does not show.
 
 use std::cmp::Reverse;
 
@@ -7,26 +7,26 @@ use crate::charts::{Chart, ChartLine};
 use crate::layout::{Layout, Page};
 use crate::thresholds::Level;
 
-/// A value above its threshold.
+/// Value above its threshold.
 #[derive(Debug, Clone, Copy)]
 pub struct ExceededThreshold<'a> {
-    /// Which threshold it is above.
+    /// Level of the threshold.
     pub level: Level,
-    /// The source, the first at 0.
+    /// Index of the source.
     pub source: usize,
-    /// The number of its chart, the first at 0.
+    /// Index of the chart.
     pub chart_index: usize,
-    /// Its chart.
+    /// Chart of the value.
     pub chart: &'a Chart,
-    /// Its line in the chart.
+    /// Line of the value in the chart.
     pub line: &'a ChartLine,
-    /// The value, in the unit of the stream.
+    /// Value in the unit of the stream.
     pub value: f64,
 }
 
 impl App {
-    /// The values of a source that are above a threshold, in the order of its charts. What is not fresh
-    /// has none.
+    /// Returns the values of a source above their thresholds, in the order of its charts. A source
+    /// without current values has none.
     pub fn exceeded_thresholds(
         &self,
         source: usize,
@@ -45,7 +45,7 @@ impl App {
         })
     }
 
-    /// Those that no chart and no line in sight shows, of all sources, the worst first.
+    /// Returns the exceeded thresholds of all sources that are not visible, the worst first.
     #[must_use]
     pub fn hidden_exceeded_thresholds(&self, layout: &Layout) -> Vec<ExceededThreshold<'_>> {
         if self.thresholds.0.is_empty() {

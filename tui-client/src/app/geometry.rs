@@ -1,4 +1,4 @@
-//! Where everything stands, and what the charts span.
+//! Layout of the screen, and time windows of the charts.
 
 use ratatui::layout::{Constraint, Layout as Split, Position, Rect};
 use unicode_width::UnicodeWidthStr as _;
@@ -14,26 +14,26 @@ use crate::layout::{
 use crate::store::Window;
 use crate::units::AxisRange;
 
-/// A longer name at the end of a line is cut.
+/// Maximum length of a name at the end of a line. A longer name is cut.
 const NAME_MAX: usize = 8;
 
-/// The most rows that statistics could fill: more than any screen has.
+/// Maximum number of rows of statistics: more than any screen has.
 const STATISTICS_ROWS_MAX: usize = 1000;
 
-/// Rows above the statistics: one for the span, one for what the numbers are.
+/// Rows above the statistics: one for the span, one for the column heads.
 const STATISTICS_HEADER_ROWS: u16 = 2;
 
-/// Where there are fewer rows for more series than have room, both share one.
+/// With fewer rows for more series than fit, the span and the column heads share a row.
 const SEPARATE_HEADERS_ROWS_MIN: usize = 4;
 
 impl App {
-    /// The whole terminal.
+    /// Returns the area of the whole terminal.
     #[must_use]
     pub fn area(&self) -> Rect {
         Rect::from((Position::ORIGIN, self.size))
     }
 
-    /// Where everything stands in an area.
+    /// Returns the layout of the screen in an area.
     #[must_use]
     pub fn layout(&self, area: Rect) -> Layout {
         let page = self.screen.page();
@@ -75,8 +75,8 @@ impl App {
         layout(area, shape)
     }
 
-    /// The parts of the statistics of so many series: the row for the span, which may have none of its
-    /// own, that for what the numbers are, and those for the series.
+    /// Returns the areas of the statistics for `series` series: the span, the column heads and the
+    /// series. The area of the span may be empty.
     #[must_use]
     pub fn statistics_parts(area: Rect, series: usize) -> [Rect; 3] {
         let wanted = SEPARATE_HEADERS_ROWS_MIN.min(series + usize::from(STATISTICS_HEADER_ROWS));
@@ -85,14 +85,14 @@ impl App {
         Split::vertical(rows).areas(area)
     }
 
-    /// Whether the page shows all sources, and not one of them.
+    /// Returns whether the page shows all sources.
     #[must_use]
     pub fn shows_all_sources(&self) -> bool {
         matches!(self.screen.page(), Page::Overview | Page::CompareOverlay | Page::CompareGrid)
     }
 
-    /// The parts of a chart that the layout has placed, if there is one. The panels of charts one below the
-    /// other are of one width, and so are their times.
+    /// Returns the parts of a chart at its place in the layout, if the chart exists. Panels below
+    /// each other have the same width, so their time axes agree.
     #[must_use]
     pub fn chart_parts(&self, place: ChartRect) -> Option<ChartParts> {
         let shape = ChartShape { axis_rows: place.axis_rows, ..ChartShape::default() };
@@ -100,7 +100,7 @@ impl App {
             Page::Dashboard | Page::Fullscreen => {
                 let chart = self.charts().get(place.index)?;
                 let labels = self.shown_view().label_width;
-                // The names of a heat map stand where others have their values.
+                // In a heat map, the names of the columns replace the value labels.
                 if self.screen.page() == Page::Dashboard || chart.kind == ChartKind::Heat {
                     ChartShape { label_width: labels, ..shape }
                 } else {
@@ -124,7 +124,7 @@ impl App {
         Some(chart_parts(place.area, shape))
     }
 
-    /// The columns of the dots of the chosen chart, as it is drawn.
+    /// Returns the width of the chosen chart's panel in columns.
     pub(super) fn panel_width(&self) -> Option<u16> {
         let layout = self.layout(self.area());
         if self.screen.page() == Page::Overview {
@@ -139,7 +139,7 @@ impl App {
         Some(self.chart_parts(*place)?.panel.width)
     }
 
-    /// The parts of a line of the overview, the same for all.
+    /// Returns the parts of a row of the overview, the same for all rows.
     #[must_use]
     pub fn line_parts(&self, area: Rect) -> SourceRowParts {
         let names = self.sources().iter().map(|view| view.watched.name.chars().count());
@@ -147,7 +147,7 @@ impl App {
         let all = 0..self.sources().len();
         let has_clock = all.clone().any(|at| self.clock_offset_ms(at) != 0);
         let parts = |value| source_row_parts(area, names, value, has_clock);
-        // How many values have room decides which.
+        // The number of values that fit decides which are shown.
         let count = usize::from(parts(0).value_count);
         let values = all.flat_map(|source| {
             let columns = self.overview_columns(source, count).into_iter();
@@ -156,23 +156,24 @@ impl App {
         parts(values.max().unwrap_or(0).min(usize::from(area.width)) as u16)
     }
 
-    /// Columns of a value with its name, the same for all values of a percentage.
+    /// Returns the columns of a value with its name, the same for all values of a percentage.
     fn value_width(&self, source: usize, column: usize) -> usize {
         let view = &self.sources()[source];
-        let (Some(look), Some(columns)) = (view.looks.get(column), view.watched.columns()) else {
+        let (Some(format), Some(columns)) = (view.formats.get(column), view.watched.columns())
+        else {
             return 0;
         };
-        let value = match look.range {
-            AxisRange::Fixed(most) => most / look.scale,
+        let value = match format.range {
+            AxisRange::Fixed(most) => most / format.scale,
             AxisRange::FromZero(_) | AxisRange::Fitted => {
                 self.sample_of(source).map_or(f64::NAN, |sample| sample.value(column))
             }
         };
-        let value = look.value(value).width().max(look.compact_width());
+        let value = format.value(value).width().max(format.compact_width());
         columns[column].name().width() + 1 + value
     }
 
-    /// What a chart with a panel of so many columns spans.
+    /// Returns the time window of a chart with a panel of `panel_width` columns.
     #[must_use]
     pub fn window_of(&self, panel_width: u16) -> Option<Window> {
         let (dots, _) = self.theme.charset().pixels_per_cell();
@@ -180,8 +181,7 @@ impl App {
         Some(Window::ending(self.window_end_time()?, span_ms, usize::from(panel_width), dots))
     }
 
-    /// The help in its columns, where it stands in an area, above the footer, and how far it can be
-    /// scrolled.
+    /// Returns the help in its columns, its area above the footer, and its maximum scroll position.
     #[must_use]
     pub fn help_layout(&self, area: Rect) -> (Vec<Vec<HelpLine>>, Rect, u16) {
         let columns = self.keys.help(area.width, !self.has_single_source(), self.theme.ascii);

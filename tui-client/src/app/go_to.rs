@@ -1,4 +1,4 @@
-//! Going to a time: the line it is typed into, and the jump.
+//! Jump to a time: the input line and the jump.
 
 use crossterm::event::{Event as TerminalEvent, KeyCode, KeyEvent, KeyModifiers};
 use loadline_protocol::Time;
@@ -10,30 +10,30 @@ use crate::keys::Action;
 use crate::time_spec;
 use crate::watched::State;
 
-/// Longest text that is taken, bytes: no time takes more.
+/// Maximum length of the input in bytes: no time is longer.
 const TEXT_BYTES_MAX: usize = 40;
 
-/// A time that is being typed.
+/// Time that is being typed.
 #[derive(Debug, Clone, Default)]
 pub struct TimeInput {
-    /// The text, and where its cursor stands.
+    /// Text and position of the text cursor.
     pub input: Input,
-    /// Whether Enter was pressed and the text is no time.
+    /// True if Enter was pressed and the text is not a valid time.
     pub is_invalid: bool,
 }
 
 impl App {
-    /// Opens the line for a time.
+    /// Opens the input line for a time.
     pub(super) fn open_time_input(&mut self) {
         if self.newest().is_some() {
             self.footer_message = None;
             self.time_input = Some(TimeInput::default());
         } else {
-            self.show_message("there are no samples to go to".to_owned());
+            self.show_message("no samples yet".to_owned());
         }
     }
 
-    /// Whether a key belongs to the line for a time. Ctrl-C quits there as well.
+    /// Returns whether a key belongs to the input line. Commands with Ctrl, such as Ctrl-C, do not.
     pub(super) fn is_for_time_input(&self, key: KeyEvent) -> bool {
         let action = self.keys.action(key);
         let is_program = matches!(action, Some(Action::Quit | Action::Redraw | Action::Suspend));
@@ -41,10 +41,10 @@ impl App {
         self.time_input.is_some() && !is_command
     }
 
-    /// Edits the text, goes to its time, or leaves it.
+    /// Edits the text, jumps to its time, or closes the input line.
     pub(super) fn edit_time_input(&mut self, key: KeyEvent) {
         let newest = self.newest();
-        let Some(TimeInput { input, is_invalid: is_wrong }) = &mut self.time_input else { return };
+        let Some(TimeInput { input, is_invalid }) = &mut self.time_input else { return };
         match (key.code, newest) {
             (KeyCode::Esc, _) | (KeyCode::Enter, None) => self.time_input = None,
             (KeyCode::Enter, Some(newest)) => {
@@ -54,23 +54,23 @@ impl App {
                         self.time_input = None;
                         self.go_to(time, &typed);
                     }
-                    Err(_) => *is_wrong = true,
+                    Err(_) => *is_invalid = true,
                 }
             }
             _ => {
                 let before = input.clone();
                 input.handle_event(&TerminalEvent::Key(key));
-                // No time has other letters.
+                // Valid times are ASCII.
                 if input.value().len() > TEXT_BYTES_MAX || !input.value().is_ascii() {
                     *input = before;
                 }
-                *is_wrong = false;
+                *is_invalid = false;
             }
         }
     }
 
-    /// Puts the cursor at the sample nearest to a time and the view around it, and says so if there is
-    /// none at that time.
+    /// Moves the crosshair to the sample nearest to a time, and centres the view. Shows a message
+    /// if there is no sample at that time.
     fn go_to(&mut self, time: Time, typed: &str) {
         let (Some(oldest), Some(newest)) = (self.oldest(), self.newest()) else { return };
         let distance = |there: &Time| there.as_millis().abs_diff(time.as_millis());
@@ -80,7 +80,7 @@ impl App {
         let nearest = || before.into_iter().chain(after).min_by_key(distance);
         let Some(there) = before.filter(is_there).or_else(nearest) else { return };
         let is_far = !is_there(&there);
-        // As panning, it ends where the samples do.
+        // As with panning, the view ends where the samples end.
         let least = oldest.as_millis().saturating_add(self.window_ms()).min(newest.as_millis());
         let centred = there.as_millis().saturating_add(self.window_ms() / 2);
         let until = centred.clamp(least, newest.as_millis());
@@ -94,33 +94,33 @@ impl App {
         }
     }
 
-    /// Whether the source that is shown may have samples older than those that are loaded: only an agent
-    /// keeps any.
+    /// Returns whether the shown source may have samples older than the loaded ones. Only an agent
+    /// keeps a history.
     fn may_have_older(&self) -> bool {
         let watched = self.watched();
         let is_agent = watched.stream.as_ref().is_some_and(|stream| stream.header.is_some());
         is_agent && !matches!(watched.state(self.now), State::Replay(_))
     }
 
-    /// That there is no sample at a time, and where the nearest one is: the longest text that has room.
+    /// Returns the longest fitting message about a time without samples and the nearest one.
     fn no_sample_text(&self, typed: &str, there: Time, is_older: bool) -> String {
         let nearest = self.time_label_within(there, "14:02:49".len());
         let text = if is_older {
-            format!("no samples loaded at {typed}; nearest {nearest}")
+            format!("no samples loaded at {typed}, nearest: {nearest}")
         } else {
-            format!("no samples at {typed}; nearest {nearest}")
+            format!("no samples at {typed}, nearest: {nearest}")
         };
-        // A shell takes blanks apart.
+        // The shell splits at blanks.
         let quote = if typed.contains(' ') { "'" } else { "" };
-        let hint = format!("{text}; --from {quote}{typed}{quote} loads older ones");
+        let hint = format!("{text}; restart with --from {quote}{typed}{quote}");
         let texts = [is_older.then_some(hint), Some(text)].into_iter().flatten();
         let width = usize::from(self.size.width);
         let mut fitting = texts.filter(|text| text.len() <= width);
         fitting.next().unwrap_or_else(|| format!("nearest sample: {nearest}"))
     }
 
-    /// The last sample that is not later than a time, and the first that is: of the source that is
-    /// shown, or of any where the page shows all.
+    /// Returns the last sample at or before a time, and the first one after it. They belong to the
+    /// shown source, or to any source if the page shows all.
     fn times_around(&self, time: Time) -> [Option<Time>; 2] {
         if self.shows_all_sources() {
             return [self.latest_until(time), self.earliest_after(time)];

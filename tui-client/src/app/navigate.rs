@@ -1,4 +1,4 @@
-//! Through time: pan, zoom, pause, the cursor.
+//! Navigation in time: pan, zoom, pause, crosshair.
 
 use std::time::Duration;
 
@@ -10,23 +10,23 @@ use crate::keys::Action;
 use crate::layout::{Page, TablePosition};
 use crate::store::Window;
 
-/// The time spans that a key leads to, seconds.
+/// Time spans of the zoom keys.
 const WINDOWS_S: [u64; 22] = [
     10, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800,
     259_200, 604_800, 1_209_600, 2_592_000, 7_776_000, 31_536_000,
 ];
 
-/// The shortest time span that can be drawn out with the mouse.
+/// Minimum time span that can be selected with the mouse.
 pub(super) const ZOOM_MIN_MS: i64 = 1000;
 
-/// A time as a label, the longest first: of today, and of another day.
+/// Formats of a time label, the longest first: for today, and for another day.
 const TODAY_FORMATS: &[&str] = &["%H:%M:%S%.3f", "%H:%M:%S"];
 const DATED_FORMATS: &[&str] = &["%Y-%m-%d %H:%M:%S%.3f", "%Y-%m-%d %H:%M:%S", "%m-%d %H:%M:%S"];
 
-/// A window that spans more shows times of several dates.
+/// Time span from which labels need a date.
 const DAY: Duration = Duration::from_hours(24);
 
-/// A key pans by this part of the time span.
+/// Divisor of the time span: a key pans by a tenth.
 const PAN_DIVISOR: i64 = 10;
 
 impl App {
@@ -60,7 +60,7 @@ impl App {
             Action::SeriesUp => self.scroll_series(-1),
             Action::SampleForward | Action::Down => self.step_samples(1),
             Action::SampleBack | Action::Up => self.step_samples(-1),
-            // The others are not about time.
+            // Other actions do not concern time.
             _ => {}
         }
     }
@@ -69,7 +69,7 @@ impl App {
         i64::try_from(self.window.as_millis()).unwrap_or(i64::MAX / 4).min(i64::MAX / 4)
     }
 
-    /// The window of the chosen chart, as it is drawn; of a chart of a hundred columns where none is.
+    /// Returns the window of the chosen chart, or for 100 columns if no chart is drawn.
     fn chosen_window(&self) -> Option<Window> {
         self.window_of(self.panel_width().filter(|width| *width > 0).unwrap_or(100))
     }
@@ -79,7 +79,7 @@ impl App {
         if self.crosshair.is_some() {
             self.move_crosshair(direction * window.cell_ms());
         } else {
-            // Whole cells, so that the picture moves and does not change.
+            // By whole cells, so that the picture moves and does not change.
             let cells = (window.cell_count() as i64 / PAN_DIVISOR).max(1);
             self.pan(direction * cells * window.cell_ms());
         }
@@ -99,22 +99,22 @@ impl App {
     /// Moves the view in time, as far as there are samples.
     pub(super) fn pan(&mut self, by_ms: i64) {
         let (Some(oldest), Some(until)) = (self.oldest(), self.window_end_time()) else { return };
-        // At the left end, the oldest sample stands at the left edge.
+        // The oldest sample does not go beyond the left edge.
         let least = oldest.as_millis().saturating_add(self.window_ms());
         let target = until.as_millis().saturating_add(by_ms);
         let target = if by_ms < 0 { target.max(least.min(until.as_millis())) } else { target };
         self.set_window_end(Time::from_millis(target));
     }
 
-    /// Puts the right edge at a time; live from the newest sample on.
+    /// Moves the right edge to a time. From the newest sample on, the view is live.
     pub(super) fn set_window_end(&mut self, until: Time) {
         let newest = self.newest();
         self.window_end =
             if Some(until) < newest { WindowEnd::Paused(until) } else { WindowEnd::Live };
     }
 
-    /// The next shorter or longer time span; what stands at `anchor` stays there, else at the right
-    /// edge.
+    /// Zooms to the next shorter or longer time span. `anchor` keeps its place; without it, the
+    /// right edge does.
     pub(super) fn zoom(&mut self, shorter: bool, anchor: Option<Time>) {
         let mut spans = WINDOWS_S.into_iter().map(Duration::from_secs);
         let next = if shorter {
@@ -133,7 +133,7 @@ impl App {
         self.is_window_automatic = false;
     }
 
-    /// Shows this span and no more.
+    /// Zooms to this time span, if it is at least [`ZOOM_MIN_MS`].
     pub(super) fn zoom_to(&mut self, from: Time, to: Time) {
         let (from, to) = (from.min(to), from.max(to));
         let span_ms = to.as_millis() - from.as_millis();
@@ -187,7 +187,7 @@ impl App {
         self.update_statistics();
     }
 
-    /// Puts the cursor at a sample, and the view where it can be seen.
+    /// Moves the crosshair to a sample, and the view so that it is visible.
     pub(super) fn set_crosshair(&mut self, time: Time) {
         self.crosshair = Some(time);
         self.update_statistics();
@@ -209,7 +209,7 @@ impl App {
         let Some(here) = self.time_at(at) else { return };
         let target = Time::from_millis(here.as_millis().saturating_add(by_ms));
         let there = self.sample_index(target);
-        // At least to the sample beside it, however long a way that is.
+        // At least to the next sample, however far away.
         let there = if by_ms < 0 { there.min(at.saturating_sub(1)) } else { there.max(at + 1) };
         let last = self.watched().store.len().saturating_sub(1);
         if let Some(time) = self.time_at(there.min(last)) {
@@ -217,7 +217,7 @@ impl App {
         }
     }
 
-    /// Moves the cursor by samples; without one, the view.
+    /// Moves the crosshair by samples. Without a crosshair, moves the view.
     pub(super) fn step_samples(&mut self, steps: i64) {
         if self.shows_all_sources() {
             self.step_shared_samples(steps);
@@ -235,16 +235,16 @@ impl App {
         }
     }
 
-    /// Where the sample stands that the cursor points at: the last that is not later than it was, if
-    /// that one is gone.
+    /// Returns the index of the sample at the crosshair. If that sample is gone, returns the last
+    /// one before it.
     #[must_use]
     pub fn crosshair_index(&self) -> Option<usize> {
         let at = self.sample_index(self.crosshair?);
         (at < self.watched().store.len()).then_some(at)
     }
 
-    /// The time that is pointed out: that of the sample at the cursor, or where all sources are shown
-    /// that of the cursor itself.
+    /// Returns the time of the sample at the crosshair. If the page shows all sources, returns the
+    /// time of the crosshair itself.
     #[must_use]
     pub fn crosshair_time(&self) -> Option<Time> {
         if self.shows_all_sources() {
@@ -254,8 +254,8 @@ impl App {
         }
     }
 
-    /// The time that stays where it is while a key zooms: the cursor's, else the middle of a view that
-    /// stands still; `None` for the live edge.
+    /// Returns the time that keeps its place while a key zooms: the crosshair's, else the middle of
+    /// a paused view. `None` stands for the live edge.
     fn zoom_anchor(&self) -> Option<Time> {
         let window = self.chosen_window()?;
         let crosshair = self.crosshair.filter(|time| window.cell_of(time.as_millis()).is_some());
@@ -266,20 +266,21 @@ impl App {
         })
     }
 
-    /// The time of a row of the table: with its day where the charts span more than one.
+    /// Formats a time for a row of the table. Has the day if the charts span more than a day.
     #[must_use]
     pub fn row_time(&self, time: Time) -> String {
         let format = if self.window > DAY { "%d %H:%M:%S" } else { "%H:%M:%S%.3f" };
         self.zone.local_time(time).format(format).to_string()
     }
 
-    /// A time as a label: with its date where that is not today's, or where the charts span days.
+    /// Formats a time as a label. Has the date if that is not today, or if the charts span more
+    /// than a day.
     #[must_use]
     pub fn time_label(&self, time: Time) -> String {
         self.time_label_within(time, usize::MAX)
     }
 
-    /// The same in so many columns at most, if it can be said in so few.
+    /// Formats a time as a label of at most `columns` columns, or in the shortest format.
     #[must_use]
     pub fn time_label_within(&self, time: Time, columns: usize) -> String {
         let wall = self.zone.local_time(time);

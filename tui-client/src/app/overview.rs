@@ -1,4 +1,4 @@
-//! All sources at a glance: their order, and the one that is chosen.
+//! Overview of all sources: their order and the chosen one.
 
 use std::cmp::Ordering;
 
@@ -7,33 +7,33 @@ use crate::keys::Action;
 use crate::layout::Page;
 use crate::thresholds::Level;
 
-/// The columns to show on the line of a source, if it has them; else its first ones.
+/// Columns in the row of a source, if it has them. Otherwise, the row has its first columns.
 const PREFERRED_COLUMNS: [&str; 3] = ["cpu", "mem", "load1"];
 
-/// The order of the sources.
+/// Order of the sources.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Order {
-    /// As they were given.
+    /// As given.
     #[default]
     AsListed,
-    /// The one with the highest value first; those without a value now last.
+    /// Highest value first. Sources without a current value are last.
     Hottest,
 }
 
 impl App {
-    /// The sources in the order in which the overview shows them.
+    /// Returns the sources in the order of the overview.
     #[must_use]
     pub fn ordered_sources(&self) -> Vec<usize> {
         let mut sources: Vec<usize> = (0..self.sources().len()).collect();
         if self.order == Order::Hottest {
             let heats: Vec<Option<f64>> = sources.iter().map(|at| self.heat(*at)).collect();
-            // The order in which they were given decides between equals.
+            // Equal sources keep the order in which they were given.
             sources.sort_by(|a, b| compare_heat(heats[*a], heats[*b]));
         }
         sources
     }
 
-    /// The value by which a source has its place; none if it is not known now.
+    /// Returns the value by which a source is ordered; `None` if there is no current value.
     fn heat(&self, source: usize) -> Option<f64> {
         let view = &self.sources()[source];
         if !view.watched.state(self.now).is_up_to_date() {
@@ -43,7 +43,7 @@ impl App {
         (!value.is_nan()).then_some(value)
     }
 
-    /// The sources that so many rows show.
+    /// Returns the sources that `rows` rows show.
     #[must_use]
     pub fn overview_sources(&self, rows: u16) -> Vec<usize> {
         let rows = usize::from(rows);
@@ -51,8 +51,8 @@ impl App {
         self.ordered_sources().into_iter().skip(first).take(rows).collect()
     }
 
-    /// The columns that the line of a source shows, so many at most. The worst of the others above its
-    /// threshold takes the last place of one that is less bad.
+    /// Returns the columns in the row of a source, at most `count_max`. The worst hidden column
+    /// above its threshold replaces the last shown one of a lower level.
     #[must_use]
     pub fn overview_columns(&self, source: usize, count_max: usize) -> Vec<usize> {
         let view = &self.sources()[source];
@@ -70,7 +70,7 @@ impl App {
             found.map_or(Level::Normal, |(_, level)| *level)
         };
         let hidden = exceeded.iter().filter(|(at, _)| !shown.contains(at));
-        // Of equals, the first.
+        // The first of equals.
         let worst = hidden.rev().max_by_key(|(_, level)| *level);
         if let Some((column, worst)) = worst
             && let Some(index) = shown.iter().rposition(|at| level(*at) < *worst)
@@ -80,7 +80,7 @@ impl App {
         shown
     }
 
-    /// The first line that is in sight, as it was left.
+    /// Returns the scroll position: the index of the first visible row.
     #[must_use]
     pub fn first_overview_line(&self) -> usize {
         self.first_overview_line
@@ -90,7 +90,7 @@ impl App {
         usize::from(self.layout(self.area()).sources.height).max(1)
     }
 
-    /// Scrolls the overview so that the source that is chosen is in sight.
+    /// Scrolls the overview so that the chosen source is visible.
     pub(super) fn scroll_to_shown_source(&mut self) {
         let rows = self.overview_rows();
         let place =
@@ -112,7 +112,7 @@ impl App {
         self.show_source(order[there as usize]);
     }
 
-    /// A click on the line of a source: the first chooses it, the second opens it.
+    /// Handles a click on a source: the first click chooses it, the second opens it.
     pub(super) fn click_source(&mut self, at: usize) {
         if at == self.shown_source() {
             self.screen = Screen::Page(Page::Dashboard);
@@ -121,7 +121,7 @@ impl App {
         }
     }
 
-    /// What a key does on the overview; false if it does there what it does elsewhere.
+    /// Handles an action on the overview. Returns false if the action has its usual effect.
     pub(super) fn handle_overview_action(&mut self, action: Action) -> bool {
         let rows = self.overview_rows() as i64;
         match action {
@@ -137,7 +137,7 @@ impl App {
                 };
                 self.first_overview_line = 0;
             }
-            // Here are no charts to choose, and nothing to measure.
+            // The overview has no charts to choose and no statistics.
             Action::NextChart
             | Action::PreviousChart
             | Action::Chart(_)
@@ -150,7 +150,7 @@ impl App {
     }
 }
 
-/// The higher value first, what is not known last.
+/// Orders higher values first and unknown ones last.
 fn compare_heat(a: Option<f64>, b: Option<f64>) -> Ordering {
     match (a, b) {
         (Some(a), Some(b)) => b.total_cmp(&a),

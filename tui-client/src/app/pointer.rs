@@ -1,4 +1,4 @@
-//! The mouse: what is under it, and what it does there.
+//! Mouse input: the target under the pointer, and the effect there.
 
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use loadline_protocol::Time;
@@ -9,39 +9,39 @@ use crate::keys::Action;
 use crate::layout::Page;
 use crate::store::Window;
 
-/// Rows that a turn of the wheel scrolls.
+/// Rows that one step of the wheel scrolls.
 const WHEEL_ROWS: i64 = 3;
 
-/// A button that is held down.
+/// Drag with a mouse button.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Drag {
-    /// The left one: the charts move with the pointer, once it has moved.
+    /// Left button: the charts move with the pointer.
     Pan {
-        /// Where the pointer was last.
+        /// Last column of the pointer.
         column: u16,
-        /// Whether it has moved.
+        /// True if the pointer has moved. Without a move, the drag is a click.
         moved: bool,
     },
-    /// The right one: a part of the charts is drawn out.
+    /// Right button: selects a time span.
     Zoom {
-        /// Where it began.
+        /// Start of the drag.
         from: Time,
-        /// Where the pointer is.
+        /// Time under the pointer.
         to: Time,
     },
 }
 
-/// What is under the pointer.
+/// Target under the pointer.
 enum Target {
-    /// The title or an axis of a chart.
+    /// Title or axis of a chart.
     Chart(usize),
-    /// The dots of a chart.
+    /// Panel of a chart.
     Panel { chart: usize, panel: Rect, window: Window },
-    /// The line of a source.
+    /// Row of a source.
     Source(usize),
-    /// A row of the table, the head at 0.
+    /// Row of the table, the head at 0.
     Table { row: u16, rows: u16 },
-    /// The statistics.
+    /// Statistics.
     Span,
 }
 
@@ -147,7 +147,7 @@ impl App {
         }
     }
 
-    /// The panel that the pointer is in, or else that of the chosen chart.
+    /// Returns the panel under the pointer, else the first panel.
     fn panel_at(&self, position: Position) -> Option<(Rect, Window)> {
         if let Some(Target::Panel { panel, window, .. }) = self.target_at(position) {
             return Some((panel, window));
@@ -165,7 +165,7 @@ impl App {
         }
     }
 
-    /// Chooses a chart and puts the cursor at the sample under the pointer.
+    /// Chooses a chart and moves the crosshair to the sample under the pointer.
     fn click(&mut self, position: Position) {
         let Some(Target::Panel { chart, panel, window }) = self.target_at(position) else { return };
         self.click_chart(chart);
@@ -186,7 +186,7 @@ impl App {
         match self.target_at(position) {
             Some(Target::Panel { panel, window, .. }) => {
                 let cell = i64::from(position.x) - i64::from(panel.x);
-                // At the right edge the newest sample is meant, and live stays live.
+                // At the right edge the newest sample is meant, so a live view stays live.
                 let is_edge = cell + 1 >= i64::from(panel.width);
                 let anchor = (!is_edge).then(|| window.time_of_cell(cell));
                 self.zoom(up, anchor);
@@ -205,11 +205,11 @@ impl App {
         }
     }
 
-    /// Chooses what a chart stands for: its metric, or its source.
+    /// Chooses the metric or the source of a chart.
     fn click_chart(&mut self, at: usize) {
         match self.screen.page() {
             Page::CompareGrid => self.show_source(at),
-            // There is but one metric in sight.
+            // Only one metric is visible.
             Page::CompareOverlay => {}
             Page::Overview | Page::Dashboard | Page::Fullscreen => self.choose_nth_chart(at),
         }

@@ -1,26 +1,26 @@
-//! The rows of the data table that are in sight.
+//! Visible rows of the data table.
 
 use std::time::Duration;
 
 use super::App;
 
-/// A row of the data table below its head.
+/// Row of the data table below its head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TableRow {
-    /// The sample at this place in the store.
+    /// Sample with this index in the store.
     Sample(usize),
-    /// There was none for so long.
+    /// Gap of this duration.
     Gap(Duration),
 }
 
 impl App {
-    /// The rows that are in sight, the oldest first: the latest at the bottom, or with a cursor that one
-    /// in the middle.
+    /// Returns the visible rows, the oldest first. The latest sample is at the bottom; with a
+    /// crosshair, its sample is in the middle.
     #[must_use]
     pub fn table_rows(&self, count: u16) -> Vec<TableRow> {
         let count = usize::from(count);
         let shown = self.count_until_window_end();
-        // A cursor may stand beyond what is shown.
+        // The crosshair may lie beyond the latest shown time.
         let crosshair = self.crosshair_index().map(|at| at.min(shown.saturating_sub(1)));
         let Some(anchor) = crosshair.or_else(|| shown.checked_sub(1)).filter(|_| count > 0) else {
             return Vec::new();
@@ -42,7 +42,7 @@ impl App {
         self.gap_and_row(at).into_iter().flatten()
     }
 
-    /// The gap before a sample, and the sample.
+    /// Returns the gap before a sample, and the sample.
     fn gap_and_row(&self, at: usize) -> [Option<TableRow>; 2] {
         let sample = self.watched().store.get(at);
         let gap = sample.and_then(|sample| sample.gap_before()).map(TableRow::Gap);

@@ -1,4 +1,4 @@
-//! The sources that are watched, on one time axis: that of this machine's clock.
+//! Watched sources on one time axis: that of the client's clock.
 
 use std::time::Duration;
 
@@ -13,41 +13,41 @@ use crate::thresholds::{Level, ThresholdLevels, Thresholds};
 use crate::units::{Units, ValueFormat};
 use crate::watched::{State, Watched};
 
-/// A recording that is seen as a whole spans so much more than its samples do: a cell at the end.
+/// Divisor of a recording's time span: so much is added at the end, for the newest cell.
 const FIT_MARGIN_DIVISOR: u32 = 16;
 
-/// The shortest time span that is drawn.
+/// Minimum time span for a recording.
 const FITTED_WINDOW_MIN: Duration = Duration::from_secs(1);
 
-/// Time spans that fit themselves to what has come live: the first that holds it, else the last.
+/// Time spans for live samples: the first that holds all samples, else the last.
 pub(super) const FITTED_WINDOWS: [Duration; 3] =
     [Duration::from_mins(1), Duration::from_mins(2), Duration::from_mins(5)];
 
-/// A source as the screen knows it.
+/// A source with its charts and formats.
 #[derive(Debug, Clone)]
 pub struct SourceView {
-    /// What is known of it.
+    /// State and samples of the source.
     pub watched: Watched,
-    /// The charts of its stream in their order on the screen: those without any value are the last.
+    /// Charts in the order on the screen. Charts without any value are last.
     pub charts: Vec<Chart>,
-    /// How the values of each column look.
-    pub looks: Vec<ValueFormat>,
-    /// Columns of the longest label on the value axes of its charts: one for all, so that a chart spans the
-    /// same time as those below it.
+    /// Value formats of the columns.
+    pub formats: Vec<ValueFormat>,
+    /// Width of the longest label on the value axes in columns. All charts share it, so that charts
+    /// below each other span the same time.
     pub label_width: u16,
-    /// From where on the values of each column are worth a look.
+    /// Thresholds of the columns.
     threshold_levels: Vec<ThresholdLevels>,
-    /// What its agent was asked for and has not answered yet.
+    /// Interval requested from the agent and not yet answered.
     pub(super) requested_interval: Option<Duration>,
 }
 
 impl SourceView {
     pub(super) fn new(watched: Watched) -> SourceView {
-        let (charts, looks, limits) = (Vec::new(), Vec::new(), Vec::new());
+        let (charts, formats, limits) = (Vec::new(), Vec::new(), Vec::new());
         SourceView {
             watched,
             charts,
-            looks,
+            formats,
             label_width: 0,
             threshold_levels: limits,
             requested_interval: None,
@@ -61,12 +61,12 @@ impl SourceView {
         let format = |(column, (kind, magnitude)): (&_, (&_, &_))| {
             value_format(column, *kind, *magnitude, units, machine)
         };
-        self.looks = columns.iter().zip(values).map(format).collect();
-        self.label_width = self.looks.iter().map(ValueFormat::label_width).max().unwrap_or(0);
+        self.formats = columns.iter().zip(values).map(format).collect();
+        self.label_width = self.formats.iter().map(ValueFormat::label_width).max().unwrap_or(0);
         self.charts = watched
             .stream
             .as_ref()
-            .map_or_else(Vec::new, |stream| charts(&stream.schema, &self.looks, machine));
+            .map_or_else(Vec::new, |stream| charts(&stream.schema, &self.formats, machine));
         self.charts.sort_by_key(|chart| is_missing(watched, chart));
         self.threshold_levels =
             columns.iter().map(|it| thresholds.of(it.name(), machine.cores)).collect();
@@ -75,42 +75,42 @@ impl SourceView {
         }
     }
 
-    /// Takes what the link tells, and returns whether this has changed the order or the looks of the charts.
+    /// Applies an event. Returns whether the order or the formats of the charts changed.
     pub(super) fn apply(&mut self, now: Time, event: Event) -> bool {
         let before = self.watched.store.kinds_version();
         self.watched.apply(now, event);
         self.watched.store.kinds_version() != before
     }
 
-    /// Returns why a chart has nothing to draw, if none of its columns has had a value.
+    /// Returns the reason for an empty chart, if none of its columns has had a value.
     #[must_use]
     pub fn empty_reason(&self, chart: &Chart) -> Option<&'static str> {
         let is_agent = self.watched.stream.as_ref().is_some_and(|it| it.header.is_some());
-        let why = if is_agent { "not available on this machine" } else { "no value so far" };
+        let why = if is_agent { "not available on this machine" } else { "no values yet" };
         is_missing(&self.watched, chart).then_some(why)
     }
 
-    /// Whether a value of a column is worth a look.
+    /// Returns the level of a column's value.
     #[must_use]
     pub fn level(&self, column: usize, value: f64) -> Level {
         self.threshold_levels.get(column).map_or(Level::Normal, |limits| limits.level(value))
     }
 
-    /// Which of the theme's colours a column has, as in its chart.
+    /// Returns the index of a column's colour in the theme, as in its chart.
     #[must_use]
     pub fn colour(&self, column: usize) -> usize {
         let mut lines = self.charts.iter().flat_map(|chart| &chart.lines);
         lines.find(|line| line.column == column).map_or(0, |line| line.colour)
     }
 
-    /// The column by which sources are compared at a glance: the first in percent, else the first.
+    /// Returns the column by which sources are compared: the first in percent, else the first.
     #[must_use]
     pub fn heat_column(&self) -> usize {
         let columns = self.watched.columns().unwrap_or_default();
         columns.iter().position(|column| column.unit() == "%").unwrap_or(0)
     }
 
-    /// The chart of a title.
+    /// Returns the chart with a title.
     #[must_use]
     pub fn chart(&self, title: &str) -> Option<&Chart> {
         self.charts.iter().find(|chart| chart.title == title)
@@ -123,8 +123,8 @@ fn is_missing(watched: &Watched, chart: &Chart) -> bool {
 }
 
 impl App {
-    /// The same screen with further sources, of which nothing is known yet either: it begins with
-    /// all of them at a glance, unless it was told to begin with one chart.
+    /// Adds further sources without samples. The screen then begins with the overview, unless it
+    /// begins in fullscreen.
     #[must_use]
     pub fn with_sources(mut self, others: impl IntoIterator<Item = Watched>) -> App {
         self.sources.extend(others.into_iter().map(SourceView::new));
@@ -134,43 +134,43 @@ impl App {
         self
     }
 
-    /// All sources, in the order in which they were given.
+    /// Returns all sources in the order in which they were given.
     #[must_use]
     pub fn sources(&self) -> &[SourceView] {
         &self.sources
     }
 
-    /// Whether there is but one source.
+    /// Returns whether there is only one source.
     #[must_use]
     pub fn has_single_source(&self) -> bool {
         self.sources.len() == 1
     }
 
-    /// Which source the dashboard shows: the one that is chosen.
+    /// Returns the index of the chosen source, which the dashboard shows.
     #[must_use]
     pub fn shown_source(&self) -> usize {
         self.shown_source
     }
 
-    /// The source that the dashboard shows, as the screen knows it.
+    /// Returns the chosen source with its charts.
     #[must_use]
     pub fn shown_view(&self) -> &SourceView {
         &self.sources[self.shown_source]
     }
 
-    /// The source that the dashboard shows.
+    /// Returns the chosen source.
     #[must_use]
     pub fn watched(&self) -> &Watched {
         &self.shown_view().watched
     }
 
-    /// Its charts.
+    /// Returns the charts of the chosen source.
     #[must_use]
     pub fn charts(&self) -> &[Chart] {
         &self.shown_view().charts
     }
 
-    /// The page that Esc leads to in the end.
+    /// Returns the page that Esc finally leads to.
     #[must_use]
     pub fn home(&self) -> Page {
         if self.has_single_source() { Page::Dashboard } else { Page::Overview }
@@ -194,7 +194,7 @@ impl App {
         }
     }
 
-    /// The time goes on, or the clock was set back.
+    /// Sets the time. It goes back if the clock was set back.
     pub(super) fn set_now(&mut self, now: Time) {
         if now < self.now {
             self.sources.iter_mut().for_each(|source| source.watched.set_now(now));
@@ -202,20 +202,20 @@ impl App {
         self.now = now;
     }
 
-    /// How far a source's clock is ahead on the time axis, milliseconds. A single source has the axis
-    /// for itself, whatever its clock shows.
+    /// Returns the clock offset of a source on the time axis in milliseconds. A single source has
+    /// the axis for itself: its offset is 0.
     #[must_use]
     pub fn clock_offset_ms(&self, source: usize) -> i64 {
         if self.has_single_source() { 0 } else { self.sources[source].watched.clock_offset_ms() }
     }
 
-    /// Where a time of a source's clock stands on the time axis.
+    /// Returns a time of a source's clock on the time axis.
     #[must_use]
     pub fn axis_time(&self, source: usize, time: Time) -> Time {
         Time::from_millis(time.as_millis() - self.clock_offset_ms(source))
     }
 
-    /// How many samples of a source are not later than a time on the axis.
+    /// Returns the number of a source's samples up to a time on the axis.
     pub(super) fn count_until(&self, source: usize, time: Time) -> usize {
         let ms = time.as_millis() + self.clock_offset_ms(source);
         if ms < 0 {
@@ -224,14 +224,13 @@ impl App {
         self.sources[source].watched.store.count_until(Time::from_millis(ms))
     }
 
-    /// The sample of the source that is shown that stands at a time on the axis: the last that is not
-    /// later.
+    /// Returns the index of the shown source's last sample at or before a time on the axis.
     #[must_use]
     pub fn sample_index(&self, time: Time) -> usize {
         self.count_until(self.shown_source, time).saturating_sub(1)
     }
 
-    /// Where a sample of the source that is shown stands on the axis.
+    /// Returns the time of a sample of the shown source on the axis.
     #[must_use]
     pub fn time_at(&self, at: usize) -> Option<Time> {
         let sample = self.watched().store.get(at)?;
@@ -243,22 +242,22 @@ impl App {
         sources.filter_map(move |(at, view)| Some(self.axis_time(at, of(&view.watched)?)))
     }
 
-    /// The newest sample of all sources, on the axis.
+    /// Returns the time of the newest sample of all sources on the axis.
     #[must_use]
     pub fn newest(&self) -> Option<Time> {
         self.source_times(|watched| watched.store.newest()).max()
     }
 
-    /// The oldest sample of all sources, on the axis.
+    /// Returns the time of the oldest sample of all sources on the axis.
     #[must_use]
     pub fn oldest(&self) -> Option<Time> {
         self.source_times(|watched| watched.store.oldest()).min()
     }
 
-    /// Fits the time span to the samples until the user zooms: recordings are in sight as a whole, and
-    /// what comes live from its first sample on, as far as the longest of [`FITTED_WINDOWS`] leads.
+    /// Fits the time span to the samples until the user zooms. Recordings are shown as a whole.
+    /// Live samples are shown from the first one on, up to the longest of [`FITTED_WINDOWS`].
     pub(super) fn fit_window(&mut self) {
-        // Beside what comes live, a recording is not all that there is to see.
+        // Beside a live source, a recording does not decide the time span.
         let is_recorded = |view: &SourceView| view.watched.recording_duration().is_some();
         let is_whole = self.is_window_automatic && self.sources.iter().all(is_recorded);
         let longest = FITTED_WINDOWS[FITTED_WINDOWS.len() - 1];
@@ -282,7 +281,7 @@ impl App {
         };
     }
 
-    /// The latest sample of any source that is not later than a time.
+    /// Returns the time of the latest sample of any source at or before a time.
     pub(super) fn latest_until(&self, time: Time) -> Option<Time> {
         let sources = 0..self.sources.len();
         let times = sources.filter_map(|source| {
@@ -293,7 +292,7 @@ impl App {
         times.max()
     }
 
-    /// The earliest sample of any source that is later than a time.
+    /// Returns the time of the earliest sample of any source after a time.
     pub(super) fn earliest_after(&self, time: Time) -> Option<Time> {
         let sources = 0..self.sources.len();
         let times = sources.filter_map(|source| {
@@ -303,8 +302,8 @@ impl App {
         times.min()
     }
 
-    /// The sample of a source whose values stand beside those of the others: that at the cursor, else
-    /// the latest in sight. None where it had a gap at that time.
+    /// Returns the sample of a source whose values are compared: at the crosshair, else the latest
+    /// in sight. `None` if the source has a gap at that time.
     #[must_use]
     pub fn sample_of(&self, source: usize) -> Option<StoredSample<'_>> {
         let watched = &self.sources[source].watched;
@@ -321,14 +320,14 @@ impl App {
         (age_ms as u128 <= watched.stale_after().as_millis()).then_some(sample)
     }
 
-    /// Whether what is shown of a source may look live: rows arrive, or it says that it is of another time.
+    /// Returns whether a source's values are up to date or paused. Others are drawn faint.
     #[must_use]
     pub fn is_source_fresh(&self, source: usize) -> bool {
         let is_well = || self.sources[source].watched.state(self.now).is_up_to_date();
         matches!(self.window_end, WindowEnd::Paused(_)) || is_well()
     }
 
-    /// Whether a source may have a history that has not come yet, and that a first frame should have.
+    /// Returns whether a source may still send a history that the first frame should include.
     #[must_use]
     pub fn awaits_history(&self) -> bool {
         self.sources.iter().any(|view| {
@@ -341,7 +340,7 @@ impl App {
     }
 }
 
-/// The lower threshold of each line of a chart, with the line's name unless all lines have the same one.
+/// Returns reference lines at the lowest thresholds, with a line's name unless all are equal.
 fn threshold_references(chart: &Chart, limits: &[ThresholdLevels]) -> Vec<ReferenceLine> {
     let first = |line: &ChartLine| limits.get(line.column).and_then(ThresholdLevels::first);
     let all = chart.lines.first().and_then(first);

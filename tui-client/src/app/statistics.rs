@@ -1,4 +1,4 @@
-//! What there is between mark and cursor.
+//! Statistics between mark and crosshair.
 
 use std::time::Duration;
 
@@ -8,34 +8,34 @@ use super::App;
 use crate::charts::{Chart, ChartLine};
 use crate::layout::{Layout, Page};
 
-/// The samples from the mark to the cursor, both included.
+/// Statistics of the samples from the mark to the crosshair, both included.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Statistics {
-    /// The earlier end.
+    /// Earlier end.
     pub from: Time,
-    /// The later end.
+    /// Later end.
     pub to: Time,
-    /// How many samples there are.
+    /// Number of samples.
     pub samples: usize,
-    /// One for each column of the store; `None` where no sample has a value.
+    /// Statistics of each column of the store; `None` if no sample has a value.
     pub columns: Vec<Option<ColumnStats>>,
 }
 
-/// The values of a column over a span, in the unit of the stream. Missing ones do not count.
+/// Statistics of a column, in the unit of the stream. NaN does not count.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ColumnStats {
-    /// The least.
+    /// Minimum.
     pub min: f64,
-    /// The arithmetic mean.
+    /// Arithmetic mean.
     pub mean: f64,
-    /// The greatest.
+    /// Maximum.
     pub max: f64,
-    /// The last.
+    /// Last value.
     pub last: f64,
 }
 
 impl Statistics {
-    /// How much time lies between its ends.
+    /// Returns the time between the ends.
     #[must_use]
     pub fn duration(&self) -> Duration {
         Duration::from_millis((self.to.as_millis() - self.from.as_millis()).max(0) as u64)
@@ -43,13 +43,13 @@ impl Statistics {
 }
 
 impl App {
-    /// Looks at each sample between mark and cursor: to be called when one of them has moved.
+    /// Computes the statistics anew. To be called when the mark or the crosshair has moved.
     pub(super) fn update_statistics(&mut self) {
         self.statistics = self.compute_statistics();
     }
 
-    /// The series that are measured, each with its chart: those of the charts in sight, then the others;
-    /// of one chart over the whole screen, its own.
+    /// Returns the measured series with their charts: first those of visible charts, then the
+    /// others. In fullscreen, only the chart's own series are measured.
     #[must_use]
     pub fn measured_series(&self, layout: &Layout) -> Vec<(&Chart, &ChartLine)> {
         let is_in_sight = |at: usize| layout.charts.iter().any(|place| place.index == at);
@@ -63,7 +63,7 @@ impl App {
         series.collect()
     }
 
-    /// The first series of the statistics that is in sight, how many are, and how many there are.
+    /// Returns the first visible series, the number of visible ones, and the number of all.
     #[must_use]
     pub fn series_in_sight(&self, layout: &Layout) -> (usize, usize, usize) {
         let all = self.measured_series(layout).len();
@@ -71,7 +71,6 @@ impl App {
         (self.first_series.min(all - rows), rows, all)
     }
 
-    /// Scrolls the statistics.
     pub(super) fn scroll_series(&mut self, lines: i64) {
         let (first, rows, all) = self.series_in_sight(&self.layout(self.area()));
         let last = (all - rows) as i64;
@@ -101,7 +100,7 @@ fn column_stats(values: impl Iterator<Item = f64>) -> Option<ColumnStats> {
         count += 1.0;
         stat.min = stat.min.min(value);
         stat.max = stat.max.max(value);
-        // The running mean stays within the values, where a sum may leave all numbers.
+        // A running mean stays within the values. A sum might overflow.
         stat.mean += value / count - stat.mean / count;
         stat.last = value;
     }

@@ -1,4 +1,4 @@
-//! What time alone changes, and when.
+//! Changes caused by time alone.
 
 use std::time::Duration;
 
@@ -7,16 +7,16 @@ use loadline_protocol::Time;
 use super::{App, CYCLE_INTERVAL, SourceView};
 use crate::watched::State;
 
-/// Rows that come at least so often make the clock go on.
+/// Maximum interval of rows that make the clock advance.
 const TICKING_INTERVAL_MAX: Duration = Duration::from_secs(1);
 
-/// When the clock goes on without a row that was due: a little later than the row.
+/// Time until the clock advances without a due row: a little later than the row.
 const TICK_DELAY_MS: i64 = 1100;
 
 impl App {
-    /// What time alone changes.
+    /// Applies the changes caused by time alone.
     pub(super) fn handle_tick(&mut self) {
-        if self.footer_message.as_ref().is_some_and(|notice| notice.until <= self.now) {
+        if self.footer_message.as_ref().is_some_and(|message| message.until <= self.now) {
             self.footer_message = None;
         }
         if self.cycle_at.is_some_and(|next| next <= self.now) {
@@ -25,7 +25,7 @@ impl App {
         }
     }
 
-    /// When the screen changes although nothing happens: a second is over, or the state another.
+    /// Returns the time of the next change without an event: the next second, or the next state.
     #[must_use]
     pub fn changes_at(&self, now: Time) -> Time {
         let is_ticking = self.sources.iter().any(|SourceView { watched, .. }| {
@@ -37,8 +37,8 @@ impl App {
         } else {
             now.as_millis() + 1000 - now.as_millis() % 1000
         };
-        let message_end = self.footer_message.as_ref().map(|notice| notice.until);
-        // Only of the source that is shown are the seconds to the next try counted down.
+        let message_end = self.footer_message.as_ref().map(|message| message.until);
+        // Only the shown source shows a countdown to its next attempt.
         let states = self.sources.iter().filter_map(|view| view.watched.state_changes_at(now));
         let others =
             [self.watched().changes_at(now), self.cycle_at, message_end].into_iter().flatten();

@@ -1,32 +1,32 @@
-//! Charts in rows and columns, over one time axis a column.
+//! Grid of charts, with one time axis for each column.
 
 use ratatui::layout::Rect;
 
 use super::{CHART_ROWS_MIN, ChartRect, LayoutShape, axis_rows};
 use crate::charts::FIRST_PAGE_CHARTS;
 
-/// Fewest rows of a calm chart: a title and six rows of dots. Charts beyond the first [`FIRST_PAGE_CHARTS`] that would
-/// leave the others less go to the next page.
+/// Minimum rows of a roomy chart: a title and six rows of dots. Charts beyond the first
+/// [`FIRST_PAGE_CHARTS`] go to the next page if they would leave the others less.
 const ROOMY_CHART_ROWS: u16 = 7;
 
-/// From this width on charts stand side by side.
+/// Minimum columns of an area with two charts side by side.
 const TWO_COLUMNS_FROM_WIDTH: u16 = 64;
 
-/// From this width on they may, if there are more than fit one below the other.
+/// Minimum columns for two charts side by side if there are more than fit one below the other.
 const TWO_COLUMNS_WIDTH_MIN: u16 = 40;
 
-/// Fewest columns of a chart where more than two stand side by side: four labels of the time axis.
+/// Minimum columns of a chart when more than two are side by side: four labels of the time axis.
 const MANY_COLUMNS_CHART_WIDTH_MIN: u16 = 60;
 
-/// Columns per row of a chart that reads best: three times as wide as high, a cell being twice as high as
-/// wide.
+/// Ratio of columns to rows at which a chart reads best: three times as wide as high, because a
+/// cell is twice as high as wide.
 const BEST_ASPECT_RATIO: f64 = 6.0;
 
 /// Columns between two charts.
 const CHART_SPACING: u16 = 2;
 
-/// As many charts as fit, the chosen one among them, left to right and then down. Below the lowest chart
-/// of a column stands the time axis of all of them.
+/// Returns as many charts as fit, including the chosen one, from left to right and then down. The
+/// lowest chart of each column has the time axis of the column.
 pub(super) fn grid(area: Rect, shape: LayoutShape) -> Vec<ChartRect> {
     if shape.chart_count == 0 {
         return Vec::new();
@@ -34,7 +34,7 @@ pub(super) fn grid(area: Rect, shape: LayoutShape) -> Vec<ChartRect> {
     let columns = grid_columns(area, shape);
     let rows = grid_rows(area.height, columns, shape);
     let shown = rows * columns;
-    // Pages of as many charts as are shown, so that a chart does not move while others are chosen.
+    // Pages are as large as the grid, so that charts do not move while others are chosen.
     let first = shape.chosen / shown * shown;
     let end = shape.chart_count.min(first + shown);
     let axis_rows = axis_rows(area.height, rows);
@@ -52,14 +52,14 @@ pub(super) fn grid(area: Rect, shape: LayoutShape) -> Vec<ChartRect> {
     (first..end).map(place).collect()
 }
 
-/// Where one of so many equal parts of a length begins, and how long it is.
+/// Returns the start and the length of one of `parts` equal parts.
 fn equal_part(length: u16, parts: usize, at: usize) -> (u16, u16) {
     let start = |at: usize| (usize::from(length) * at).div_ceil(parts) as u16;
     (start(at), start(at + 1) - start(at))
 }
 
-/// Number of charts side by side: of the numbers that leave each chart enough columns the one whose
-/// charts have about the best ratio of width and height.
+/// Returns the number of charts side by side: of the numbers that leave each chart enough columns,
+/// the one with the ratio of width to height that is nearest to the best.
 fn grid_columns(area: Rect, shape: LayoutShape) -> usize {
     let is_wide = area.width >= TWO_COLUMNS_FROM_WIDTH
         || (area.width >= TWO_COLUMNS_WIDTH_MIN
@@ -76,7 +76,7 @@ fn grid_columns(area: Rect, shape: LayoutShape) -> usize {
         let height = f64::from(area.height) / rows as f64;
         (width / height / BEST_ASPECT_RATIO).ln().abs()
     };
-    // A number that leaves a column empty is none.
+    // A number that would leave a column empty does not count.
     let is_used = |columns: &usize| {
         *columns <= shape.chart_count.div_ceil(grid_rows(area.height, *columns, shape))
     };
@@ -84,7 +84,7 @@ fn grid_columns(area: Rect, shape: LayoutShape) -> usize {
     best.unwrap_or(1)
 }
 
-/// Number of charts one below the other in so many columns.
+/// Returns the number of charts one below the other, for this number of columns.
 fn grid_rows(height: u16, columns: usize, shape: LayoutShape) -> usize {
     let most = usize::from(height / CHART_ROWS_MIN).max(1);
     let roomy_rows = usize::from(height.saturating_sub(1) / ROOMY_CHART_ROWS)
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
     use crate::layout::{ChartShape, Page, TablePosition, chart_parts, layout};
 
-    /// The dashboard of so many charts without anything else.
+    /// Returns the shape of a dashboard that has nothing but charts.
     fn dashboard(charts: usize, chosen: usize) -> LayoutShape {
         LayoutShape {
             page: Page::Dashboard,
@@ -129,7 +129,7 @@ mod tests {
                     let mut column = places.iter().filter(|it| it.area.x == place.area.x);
                     let has_lower = column.clone().any(|other| other.area.y > place.area.y);
                     assert_eq!(place.axis_rows == 0, has_lower, "{places:?}");
-                    // A column has one width, and so one time axis.
+                    // A column has one width, and so a single time axis.
                     assert!(column.all(|other| other.area.width == place.area.width));
                     let shape = ChartShape { axis_rows: place.axis_rows, ..ChartShape::default() };
                     let parts = chart_parts(place.area, shape);
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_usual_terminal_has_all_four_charts_and_the_table() {
+    fn common_terminal_sizes_show_four_charts_and_the_table() {
         for (width, height) in [(120, 36), (80, 24)] {
             let layout = layout(Rect::new(0, 0, width, height), dashboard(4, 0));
             assert_eq!(layout.charts.len(), 4);

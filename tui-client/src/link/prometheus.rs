@@ -1,15 +1,15 @@
-//! The way to machines that a server of Prometheus' kind knows: Prometheus, `VictoriaMetrics`, Mimir.
+//! Sources behind a server with the Prometheus API: Prometheus, `VictoriaMetrics`, Mimir.
 //!
 //! ```text
-//!  queries   what is asked, as text
+//!  queries   the queries, as text
 //!    ▼
-//!  http      one connection to the server, for all of its instances
+//!  http      one connection to the server, shared by all of its instances
 //!    ▼
-//!  answer    what it says, as numbers
+//!  response  values parsed from the answers
 //!    ▼
-//!  hub       the task that asks at each step, and hands out what each instance gets
+//!  hub       one task that queries each step and distributes the rows
 //!    ▼ rows
-//!  session   the same as lines, as an agent sends them; one for each link
+//!  session   the rows as lines of an agent; one task for each connection
 //! ```
 
 mod http;
@@ -39,52 +39,52 @@ use queries::{COLUMNS, ColumnQuery, Scope};
 use response::Labels;
 use session::{InstanceInfo, TextStream};
 
-/// How often an instance is sampled, if it cannot be told: Prometheus' examples have it so.
+/// Scrape interval of an instance if it cannot be measured, as in Prometheus' examples.
 const SCRAPE_INTERVAL_DEFAULT: Duration = Duration::from_secs(15);
 
-/// What samples an instance more often than that is not told apart.
+/// Lower bound of a measured scrape interval in milliseconds. Faster scrapes count as this one.
 const SCRAPE_INTERVAL_MIN_MS: i64 = 200;
 
-/// A rate is taken over so many samples: one that is late or lost leaves enough.
+/// Scrape intervals that a rate covers: a late or lost sample leaves enough.
 const WINDOW_INTERVALS: u32 = 4;
 
-/// Names that are told when none matches.
+/// Maximum number of instances that an error lists.
 const NAMES_SHOWN: usize = 5;
 
-/// What a server knows, each of them a source of its own.
+/// Instances of a server, each of them a source.
 #[derive(Debug)]
 pub struct Fleet {
-    /// The ways to them, in the order of their names.
+    /// Connectors to the instances, sorted by name.
     pub connectors: Vec<Connector>,
-    /// How many more match than there is room for.
+    /// Number of matching instances beyond the limit.
     pub left_out: usize,
 }
 
-/// Why a server gives no source.
+/// Error of [`Fleet::find`].
 #[derive(Debug, Error)]
 pub enum FleetError {
-    /// There is no TLS.
+    /// TLS is not available.
     #[error(transparent)]
     Tls(#[from] TlsClientError),
-    /// It does not answer, or not what was asked.
-    #[error("cannot ask {server}: {why}")]
+    /// The server does not answer, or not with a valid response.
+    #[error("cannot query {server}: {why}")]
     NoAnswer {
-        /// The server.
+        /// The server's address.
         server: String,
-        /// Why.
+        /// The reason.
         why: String,
     },
-    /// It knows none that is meant.
+    /// No instance matches.
     #[error("{server}: {why}")]
     NoInstance {
-        /// The server.
+        /// The server's address.
         server: String,
-        /// What it knows instead.
+        /// The reason, with the names of other instances.
         why: String,
     },
 }
 
-/// An instance that was found, and what there is of it.
+/// Instance that was found, with its columns and capacity.
 #[derive(Debug, Default)]
 struct FoundInstance {
     columns: Vec<&'static ColumnQuery>,
@@ -93,7 +93,7 @@ struct FoundInstance {
     scrape_interval: Option<Duration>,
 }
 
-/// The instances by their name and job.
+/// Instances by instance label and job label.
 type Instances = BTreeMap<(String, String), FoundInstance>;
 
 impl std::fmt::Debug for ColumnQuery {
@@ -103,11 +103,11 @@ impl std::fmt::Debug for ColumnQuery {
 }
 
 impl Fleet {
-    /// Asks a server which instances it knows, and takes so many of them as there is `limit`. Their rates are
-    /// taken over `interval` at least. A name that `is_taken` gets that of the server behind it.
+    /// Queries a server for its instances and returns connectors to the first `limit` of them.
+    /// Rates cover at least `interval`. If a name `is_taken`, the server's authority is appended.
     ///
     /// # Errors
-    /// It does not answer, or knows none that is meant.
+    /// TLS is not available, the server does not answer, or no instance matches.
     pub async fn find(
         server: &Prometheus,
         (tls, secrets): (&TlsClient, &Secrets),
@@ -158,7 +158,7 @@ async fn find_instances(client: &mut HttpClient, scope: &Scope) -> Result<Instan
             name => found.columns.extend(COLUMNS.iter().find(|column| column.name == name)),
         }
     }
-    // When a sample was taken is told by its load.
+    // The timestamp of `node_load1` is the time of a sample: without `load1` there are no rows.
     instances.retain(|_, found| found.columns.iter().any(|column| column.name == "load1"));
     for found in instances.values_mut() {
         let position = |column: &&ColumnQuery| COLUMNS.iter().position(|it| it.name == column.name);
@@ -168,7 +168,7 @@ async fn find_instances(client: &mut HttpClient, scope: &Scope) -> Result<Instan
     Ok(instances)
 }
 
-/// Finds out how often each instance is sampled.
+/// Measures the scrape interval of each instance by the times of its recent samples.
 async fn find_scrape_intervals(
     client: &mut HttpClient,
     scope: &Scope,
@@ -185,7 +185,7 @@ async fn find_scrape_intervals(
     Ok(())
 }
 
-/// The usual distance of samples, to the second where it is some.
+/// Returns the median distance of samples, rounded to 1 s, or to 100 ms if it is below 1 s.
 fn scrape_interval(times_ms: &[i64]) -> Option<Duration> {
     let mut distances: Vec<i64> =
         times_ms.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).collect();
@@ -193,12 +193,12 @@ fn scrape_interval(times_ms: &[i64]) -> Option<Duration> {
     let median = *distances.get(distances.len() / 2)?;
     let unit = if median < 1000 { 100 } else { 1000 };
     let rounded = median.saturating_add(unit / 2) / unit * unit;
-    // A day is no pace, but a clock that was set.
+    // A median of a day or more means that a clock was set.
     (median > 0 && median < 24 * 3_600_000)
         .then(|| Duration::from_millis(rounded.max(SCRAPE_INTERVAL_MIN_MS) as u64))
 }
 
-/// What the server knows when nothing matches: the names that are most alike first.
+/// Describes the instances of the server when none matches, the most similar names first.
 async fn describe_alternatives(
     client: &mut HttpClient,
     server: &Prometheus,
@@ -210,7 +210,9 @@ async fn describe_alternatives(
         .map(|series| (series.metric.instance, series.metric.job))
         .collect();
     if names.is_empty() {
-        return Ok("it knows no machine: there is no node_load1 in it".to_owned());
+        let reason = "no machines found (no node_load1); \
+                      add node_exporter or loadline-agent as a target";
+        return Ok(reason.to_owned());
     }
     names.sort();
     names.dedup();
@@ -227,10 +229,10 @@ async fn describe_alternatives(
     });
     let shown: Vec<String> = shown.collect();
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    Ok(format!("no instance matches; there are {}{more}", shown.join(", ")))
+    Ok(format!("no instance matches; available: {}{more}", shown.join(", ")))
 }
 
-/// Starts what asks for the instances, and gives the ways to them.
+/// Starts the hub and returns the connectors to its instances.
 fn build_connectors(
     server: &Prometheus,
     client: HttpClient,
@@ -252,11 +254,11 @@ fn build_connectors(
     let hub = Hub::new(client, watched_instances.collect(), scope.values(), step, request_receiver);
     tokio::spawn(hub.run());
     let run = RunId(RandomState::new().build_hasher().finish() as u32);
-    let is_twice = |name: &str| instances.keys().filter(|(it, _)| it == name).nth(1).is_some();
+    let is_ambiguous = |name: &str| instances.keys().filter(|(it, _)| it == name).nth(1).is_some();
     let connector =
         |(index, ((instance, job), found)): (usize, (&(String, String), &FoundInstance))| {
             let mut name = instance.clone();
-            if is_twice(instance) {
+            if is_ambiguous(instance) {
                 name = format!("{name} ({job})");
             }
             if is_taken(&name) {
@@ -280,7 +282,7 @@ fn build_connectors(
     instances.iter().enumerate().map(connector).collect()
 }
 
-/// The way to an instance, by the task that asks for all of them.
+/// Transport to one instance, by way of the hub.
 pub(super) struct PrometheusTransport {
     server: String,
     info: Arc<InstanceInfo>,
@@ -288,9 +290,9 @@ pub(super) struct PrometheusTransport {
 }
 
 impl PrometheusTransport {
-    /// Makes sure that the server answers, and gives what it tells of the instance as a stream.
+    /// Checks that the server answers, and returns the instance's rows as a stream of bytes.
     pub(super) async fn connect(&mut self) -> io::Result<impl ByteStream + use<>> {
-        let gone = || io::Error::other("nobody asks any more");
+        let gone = || io::Error::other("the task that queries the server has ended");
         let (reply, reached) = oneshot::channel();
         self.requests.send(hub::HubRequest::Ping(reply)).await.map_err(|_| gone())?;
         reached

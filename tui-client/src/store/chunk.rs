@@ -1,37 +1,36 @@
-//! Some rows side by side: the piece in which a store takes memory and gives it back.
+//! Chunks of rows: the units in which a store allocates and frees memory.
 
 use super::pyramid::{self, BRANCHING, Extremes, Pyramid};
 
-/// Numbers in a chunk, about: 256 KiB. A store is then a few hundred chunks at most, and what of
-/// its first and last one is not used does not count.
+/// Approximate number of values in a chunk: 256 KiB. A store then has at most a few hundred chunks,
+/// and the unused parts of its first and last one are negligible.
 const CHUNK_NUMBERS: usize = 1 << 15;
 
-/// Numbers of a row besides its values: the time and the sequence number.
+/// Numbers in a row besides its values: the time and the sequence number.
 pub(super) const STAMP_NUMBERS: usize = 2;
 
-/// Rows with a pyramid above each column.
+/// Rows with a min/max pyramid for each column.
 #[derive(Debug, Clone)]
 pub(super) struct Chunk {
     /// Milliseconds since the epoch.
     times: Box<[i64]>,
-    /// The number of each sample; 0 where it has none, as numbers begin with 1.
+    /// Sequence numbers. 0 means none, as they start at 1.
     seqs: Box<[u64]>,
-    /// A bit a row, the lowest first: whether a gap lies before it.
+    /// One bit per row, the lowest first: set if a gap lies before the row.
     gaps: Box<[u16]>,
     /// Column by column.
     values: Box<[f64]>,
-    /// Column by column, as many for each.
+    /// Blocks of the pyramids, column by column.
     blocks: Box<[Extremes]>,
 }
 
-/// How many rows a chunk of so many columns has, as a power of two. What a pyramid needs is the
-/// least.
+/// Returns the binary logarithm of the number of rows in a chunk: at least that of [`BRANCHING`].
 pub(super) fn rows_log2(columns: usize) -> u32 {
     (CHUNK_NUMBERS / (columns + STAMP_NUMBERS)).max(BRANCHING).ilog2()
 }
 
 impl Chunk {
-    /// Room for `rows` rows, which is a power of two and no less than [`BRANCHING`].
+    /// Allocates a chunk. `rows` is a power of two and at least [`BRANCHING`].
     pub(super) fn new(rows: usize, columns: usize) -> Chunk {
         let blocks = vec![Extremes::NONE; columns * pyramid::block_count(rows)];
         Chunk {
@@ -43,7 +42,7 @@ impl Chunk {
         }
     }
 
-    /// Writes the row at a place; those before it are written.
+    /// Writes the row at an index. All rows before it must have been written.
     pub(super) fn write_row(&mut self, at: usize, ms: i64, seq: u64, gap: bool, values: &[f64]) {
         let rows = self.times.len();
         self.times[at] = ms;
@@ -62,27 +61,25 @@ impl Chunk {
         }
     }
 
-    /// The times of all rows for which there is room, milliseconds since the epoch.
+    /// Returns the times of all rows, unused ones included, in milliseconds since the epoch.
     pub(super) fn times(&self) -> &[i64] {
         &self.times
     }
 
-    /// The number of a row; 0 where it has none.
+    /// Returns the sequence number of a row, 0 if it has none.
     pub(super) fn seq(&self, at: usize) -> u64 {
         self.seqs[at]
     }
 
-    /// Whether a gap lies before a row.
+    /// Returns whether a gap lies before a row.
     pub(super) fn has_gap(&self, at: usize) -> bool {
         self.gaps[at / BRANCHING] & (1 << (at % BRANCHING)) != 0
     }
 
-    /// The value of a row in a column.
     pub(super) fn value(&self, column: usize, at: usize) -> f64 {
         self.values[column * self.times.len() + at]
     }
 
-    /// The pyramid of a column.
     pub(super) fn column(&self, column: usize) -> Pyramid<'_> {
         let rows = self.times.len();
         let blocks = pyramid::block_count(rows);
@@ -92,7 +89,7 @@ impl Chunk {
         )
     }
 
-    /// How much memory it takes, in bytes.
+    /// Returns the memory of the chunk in bytes.
     pub(super) fn bytes(&self) -> usize {
         size_of::<Chunk>()
             + size_of_val(&*self.times)

@@ -1,37 +1,35 @@
-//! Block extremes: the least and the greatest of any run of values, without a look at each.
+//! Min/max pyramid: minimum and maximum of any range of values, without reading each value.
 //!
 //! ```text
-//!  level 2   ┌────────────────────────┐   a block of 256 values, or what is left of them
+//!  level 2   ┌────────────────────────┐   a block of 256 values, or of the remaining ones
 //!  level 1   ┌──┐┌──┐┌──┐┌──┐┌──┐┌──┐     blocks of 16 values
 //!  level 0   ························     the values
 //! ```
 //!
-//! A block is written when its last value is there, and read only by those who ask for all of its
-//! values. So values that are taken back need no more than to be written over.
+//! A block is written together with its last value, and read only for ranges that contain all of
+//! its values. So dropping the newest values needs no update: later values overwrite them.
 
 use std::ops::Range;
 
-/// How many blocks of a level make one of the level above.
+/// Number of blocks of a level that make one block of the level above.
 pub(super) const BRANCHING: usize = 1 << BRANCHING_LOG2;
 
 const BRANCHING_LOG2: u32 = 4;
 
-/// The least and the greatest of some values.
+/// Minimum and maximum of some values.
 ///
-/// **Invariant:** `min` is above `max` only where there is no value.
+/// **Invariant:** `min` is above `max` only if there is no value.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Extremes {
-    /// The least.
     pub(super) min: f64,
-    /// The greatest.
     pub(super) max: f64,
 }
 
 impl Extremes {
-    /// Those of no value at all.
+    /// Extremes of no values.
     pub(super) const NONE: Extremes = Extremes { min: f64::INFINITY, max: f64::NEG_INFINITY };
 
-    /// Those of `values`; a NaN is a missing value.
+    /// Returns the extremes of `values`. NaN is a missing value.
     fn of(values: &[f64]) -> Extremes {
         merge_all(values, |value| Extremes { min: *value, max: *value })
     }
@@ -40,24 +38,24 @@ impl Extremes {
         merge_all(blocks, |block| *block)
     }
 
-    /// Those of both.
+    /// Returns the extremes of both.
     pub(super) fn union(self, other: Extremes) -> Extremes {
-        // Written so that a NaN is passed over: no comparison with it holds.
+        // In this form NaN is ignored: no comparison with it is true.
         Extremes {
             min: if other.min < self.min { other.min } else { self.min },
             max: if other.max > self.max { other.max } else { self.max },
         }
     }
 
-    /// Whether there is no value.
+    /// Returns whether there is no value.
     pub(super) fn is_none(self) -> bool {
         self.min > self.max
     }
 }
 
-/// Those of all `items` together.
+/// Returns the extremes of all `items`.
 fn merge_all<T>(items: &[T], extremes: impl Fn(&T) -> Extremes) -> Extremes {
-    // Two side by side, as each comparison waits for the one before it.
+    // Two accumulators, because each comparison waits for the previous one.
     let (mut even, mut odd) = (Extremes::NONE, Extremes::NONE);
     let (pairs, rest) = items.as_chunks();
     for [one, other] in pairs {
@@ -67,23 +65,23 @@ fn merge_all<T>(items: &[T], extremes: impl Fn(&T) -> Extremes) -> Extremes {
     rest.iter().map(extremes).fold(even.union(odd), Extremes::union)
 }
 
-/// How many blocks stand above so many values, on all levels together.
+/// Returns the number of blocks above this number of values, on all levels.
 pub(super) fn block_count(values: usize) -> usize {
     level_start(level_count(values) + 1, values)
 }
 
-/// The number of levels above so many values; the topmost is a single block.
+/// Returns the number of levels above this number of values. The topmost is a single block.
 fn level_count(values: usize) -> u32 {
     values.max(2).ilog2().div_ceil(BRANCHING_LOG2)
 }
 
-/// Where a level begins among all blocks, the first level at 0.
+/// Returns the index of the first block of a level among all blocks. The first level starts at 0.
 fn level_start(level: u32, values: usize) -> usize {
     (1..level).map(|below| values.div_ceil(1 << (below * BRANCHING_LOG2))).sum()
 }
 
-/// Writes the blocks that became complete with the last of the first `count` values. The number of
-/// `values` is a power of two, and no less than [`BRANCHING`].
+/// Writes the blocks that the last of the first `count` values completes. The number of `values`
+/// is a power of two and at least [`BRANCHING`].
 pub(super) fn complete_blocks(blocks: &mut [Extremes], values: &[f64], count: usize) {
     if count == 0 || !count.is_multiple_of(BRANCHING) {
         return;
@@ -108,17 +106,16 @@ pub(super) struct Pyramid<'a> {
 }
 
 impl<'a> Pyramid<'a> {
-    /// `blocks` are as [`complete_blocks`] wrote them.
+    /// Combines values with the blocks that [`complete_blocks`] wrote for them.
     pub(super) fn new(values: &'a [f64], blocks: &'a [Extremes]) -> Pyramid<'a> {
         Pyramid { values, blocks }
     }
 
-    /// The values.
     pub(super) fn values(&self) -> &'a [f64] {
         self.values
     }
 
-    /// The extremes of the values in a range, which are there.
+    /// Returns the extremes of a range of values, all of which must have been written.
     pub(super) fn extremes(&self, range: Range<usize>) -> Extremes {
         if range.len() <= BRANCHING {
             return Extremes::of(&self.values[range]);
@@ -131,7 +128,7 @@ impl<'a> Pyramid<'a> {
         while at < range.end {
             let level = highest_level(at, range.end - at);
             let block = at >> (level * BRANCHING_LOG2);
-            // On to where a block of the level above begins, or to the last one that fits.
+            // Up to the next block of the level above, or to the last block within the range.
             let end = ((block | (BRANCHING - 1)) + 1).min(range.end >> (level * BRANCHING_LOG2));
             all = all.union(match level {
                 0 => Extremes::of(&self.values[block..end]),
@@ -142,7 +139,7 @@ impl<'a> Pyramid<'a> {
         all
     }
 
-    /// Where the first value in a range is that is not missing.
+    /// Returns the index of the first value in a range that is not missing.
     pub(super) fn first_index(&self, range: Range<usize>) -> Option<usize> {
         let mut at = range.start;
         while at < range.end {
@@ -154,7 +151,7 @@ impl<'a> Pyramid<'a> {
         None
     }
 
-    /// The last value in a range that is not missing; NaN if all are.
+    /// Returns the last value in a range that is not missing, or NaN.
     pub(super) fn last_value(&self, range: Range<usize>) -> f64 {
         let mut end = range.end;
         while end > range.start {
@@ -167,8 +164,8 @@ impl<'a> Pyramid<'a> {
         f64::NAN
     }
 
-    /// How long the largest block without a value is that stands at `place` among those of its
-    /// size, up to `level`; a single value at least.
+    /// Returns the size of the largest block without a value at `place` among the blocks of its
+    /// size, up to `level`. The minimum is 1, a single value.
     fn missing_len(&self, level: u32, place: impl Fn(usize) -> usize) -> usize {
         let size = |level: u32| 1_usize << (level * BRANCHING_LOG2);
         let is_missing =
@@ -181,7 +178,8 @@ impl<'a> Pyramid<'a> {
     }
 }
 
-/// The highest level of which a block ends or begins at `edge` and has no more than `room` values.
+/// Returns the highest level with a block that begins or ends at `edge` and has at most `room`
+/// values.
 fn highest_level(edge: usize, room: usize) -> u32 {
     let aligned = if edge == 0 { u32::MAX } else { edge.trailing_zeros() };
     aligned.min(room.ilog2()) / BRANCHING_LOG2

@@ -1,4 +1,4 @@
-//! A series as a screen sees it: one slot per column of dots.
+//! Series downsampled for the screen: one slot per column of dots.
 
 use std::ops::Range;
 
@@ -7,27 +7,27 @@ use loadline_protocol::Time;
 use super::pyramid::Extremes;
 use super::{ChunkRange, Store};
 
-/// The longest span: 10,000 years, all that a [`Time`] can tell.
+/// Longest span: 10,000 years, the range of [`Time`].
 const SPAN_MAX_MS: i64 = Time::MAX.as_millis();
 
-/// A span of time, cut into slots of equal length that stand at fixed times.
+/// Time span, divided into slots of equal length at fixed times.
 ///
-/// **Invariant:** `slot_ms` > 0, and `from_ms` is a multiple of the length of a cell, by the clock that
-/// the window was made for. So a sample keeps its slot while the window slides.
+/// **Invariant:** `slot_ms` > 0, and `from_ms` is a multiple of the length of a cell, by the clock
+/// for which the window was made. So a sample keeps its slot while the window slides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
     from_ms: i64,
     slot_ms: i64,
     slot_count: usize,
-    /// How many slots stand in one cell of the screen.
+    /// Slots per cell of the screen.
     slots_per_cell: usize,
-    /// Later samples are not in it, though its last cell may reach further.
+    /// Later samples are excluded, even if the last cell reaches further.
     newest: Time,
 }
 
 impl Window {
-    /// The window over `span_ms` (at least) that ends with the cell that holds `newest`, in `cell_count`
-    /// cells of `slots_per_cell` slots each. What is later than `newest` is not in it.
+    /// Returns the window over at least `span_ms` that ends with the cell of `newest`, in `cells`
+    /// cells of `per_cell` slots each. Samples after `newest` are excluded.
     #[must_use]
     pub fn ending(newest: Time, span_ms: i64, cells: usize, per_cell: usize) -> Window {
         let per_cell = per_cell.max(1);
@@ -46,101 +46,100 @@ impl Window {
         }
     }
 
-    /// The same window as a clock shows it that is so much ahead of the one it was made for.
+    /// Returns the same window by a clock that is `offset_ms` ahead.
     #[must_use]
     pub fn with_clock_offset(&self, offset_ms: i64) -> Window {
         let newest = Time::from_millis(self.newest.as_millis().saturating_add(offset_ms));
         Window { from_ms: self.from_ms.saturating_add(offset_ms), newest, ..*self }
     }
 
-    /// How many slots there are.
+    /// Returns the number of slots.
     #[must_use]
     pub fn slot_count(&self) -> usize {
         self.slot_count
     }
 
-    /// How many cells there are.
+    /// Returns the number of cells.
     #[must_use]
     pub fn cell_count(&self) -> usize {
         self.slot_count / self.slots_per_cell
     }
 
-    /// The length of a cell, milliseconds.
+    /// Returns the length of a cell in milliseconds.
     #[must_use]
     pub fn cell_ms(&self) -> i64 {
         self.slot_ms * self.slots_per_cell as i64
     }
 
-    /// When a cell begins, counted from the window's first.
+    /// Returns the start of a cell, counted from the window's first.
     #[must_use]
     pub fn time_of_cell(&self, cell: i64) -> Time {
         Time::from_millis(self.from_ms.saturating_add(cell.saturating_mul(self.cell_ms())))
     }
 
-    /// The number of the first slot since 1970, which it keeps while the window slides.
+    /// Returns the first slot, counted from 1970: a slot keeps this number as the window slides.
     #[must_use]
     pub fn first_slot(&self) -> i64 {
         self.from_ms.div_euclid(self.slot_ms)
     }
 
-    /// The cell of a time, if it is within the window.
+    /// Returns the cell of a time within the window.
     #[must_use]
     pub fn cell_of(&self, ms: i64) -> Option<usize> {
         let slot = usize::try_from(self.slot_of(ms)).ok().filter(|slot| *slot < self.slot_count)?;
         Some(slot / self.slots_per_cell)
     }
 
-    /// Where it begins, in milliseconds since the epoch.
+    /// Returns the start in milliseconds since the epoch.
     #[must_use]
     pub fn from_ms(&self) -> i64 {
         self.from_ms
     }
 
-    /// Where the next window would begin.
+    /// Returns the exclusive end in milliseconds since the epoch.
     #[must_use]
     pub fn end_ms(&self) -> i64 {
         self.from_ms + self.slot_ms * self.slot_count as i64
     }
 
-    /// The slot of a time, counted from the window's first; negative before it.
+    /// Returns the slot of a time, counted from the window's first. Negative before the window.
     #[must_use]
     pub fn slot_of(&self, ms: i64) -> i64 {
         (ms - self.from_ms).div_euclid(self.slot_ms)
     }
 }
 
-/// A value at its slot.
+/// Value at a slot.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SlotPoint {
-    /// The slot, counted from the window's first.
+    /// Slot, counted from the window's first.
     pub slot: i64,
-    /// The value.
+    /// Value.
     pub value: f64,
 }
 
-/// What a slot with samples holds. Drawing these four, in this order, gives the very picture that
-/// drawing all its samples gives.
+/// Summary of the samples in a slot. A line through these four values, in this order, covers the
+/// same dots as a line through all samples.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Slot {
-    /// The first value.
+    /// First value.
     pub first: f64,
-    /// The least.
+    /// Minimum.
     pub min: f64,
-    /// The greatest.
+    /// Maximum.
     pub max: f64,
-    /// The last value.
+    /// Last value.
     pub last: f64,
-    /// Whether a gap lies between the first value and the value before it.
+    /// True if the line is broken before the first value.
     pub broken: bool,
 }
 
 impl Slot {
-    /// A slot of one value.
     fn of(value: f64, broken: bool) -> Slot {
         Slot { first: value, min: value, max: value, last: value, broken }
     }
 
-    /// Adds what comes after.
+    /// Adds later values.
     fn extend(&mut self, min: f64, max: f64, last: f64) {
         self.min = self.min.min(min);
         self.max = self.max.max(max);
@@ -148,17 +147,17 @@ impl Slot {
     }
 }
 
-/// A column within a window.
+/// Slots of a column in a window.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Slots {
-    /// The last value before the window, if the line reaches in from there.
+    /// Last value before the window, if the line enters from there.
     pub before: Option<SlotPoint>,
-    /// The slots of the window; `None` where no value is.
+    /// Slots of the window; `None` without a value.
     pub slots: Vec<Option<Slot>>,
 }
 
 impl Slots {
-    /// The least and the greatest value, if there is one.
+    /// Returns the minimum and the maximum, if there is a value.
     #[must_use]
     pub fn extent(&self) -> Option<(f64, f64)> {
         let slots = self.slots.iter().flatten();
@@ -166,21 +165,20 @@ impl Slots {
     }
 }
 
-/// Where slots hold so many samples or fewer, to look for their edges takes longer than to look at
-/// each sample.
+/// Samples per slot up to which reading each sample is faster than searching the slots' edges.
 const DENSE_SAMPLES_PER_SLOT: usize = 3;
 
-/// What there is of some columns in the window, chunk by chunk.
+/// Computes the slots of some columns, chunk by chunk.
 pub(super) fn slots(store: &Store, columns: &[usize], window: Window) -> Vec<Slots> {
     let empty = || Slots { slots: vec![None; window.slot_count], ..Slots::default() };
     let mut answers: Vec<Slots> = columns.iter().map(|_| empty()).collect();
     let begin = store.first_from(window.from_ms);
-    // Seen by another clock, the window may lie where no time is.
+    // By a clock with an offset, the window may lie outside the range of `Time`.
     let end_ms = (window.newest.as_millis() + 1).min(window.end_ms());
     let end = store.first_from(end_ms).max(begin);
     let is_dense = end - begin > DENSE_SAMPLES_PER_SLOT * window.slot_count;
     let fill = if is_dense { fill_from_pyramid } else { fill_from_samples };
-    // Whether the line goes on from the sample before, if this one has a value.
+    // True if the line continues from the previous sample, provided that this one has a value.
     let is_joined = |column: usize, at: usize| {
         at > 0 && !store.has_gap(at) && !store.value(column, at - 1).is_nan()
     };
@@ -208,15 +206,15 @@ pub(super) fn slots(store: &Store, columns: &[usize], window: Window) -> Vec<Slo
     answers
 }
 
-/// A column that is being filled.
+/// Column whose slots are being filled.
 struct SlotBuilder<'a> {
     slots: &'a mut [Option<Slot>],
     column: usize,
-    /// Whether the line goes on into the first sample of the part.
+    /// True if the line continues into the first sample of the part.
     joined: bool,
 }
 
-/// Looks at each sample of a part.
+/// Fills slots by reading each sample of a part.
 fn fill_from_samples(builders: &mut [SlotBuilder], window: Window, range: &ChunkRange<'_>) {
     let rows = range.rows.clone();
     let times = &range.chunk.times()[rows.clone()];
@@ -238,12 +236,12 @@ fn fill_from_samples(builders: &mut [SlotBuilder], window: Window, range: &Chunk
     }
 }
 
-/// Looks for the edges of the slots that have samples in a part, and at the samples beside them;
-/// what lies between is known from the blocks of the pyramid.
+/// Fills slots by searching their edges in a part, and reading only the samples at the edges. The
+/// blocks of the pyramid give the rest.
 fn fill_from_pyramid(builders: &mut [SlotBuilder], window: Window, part: &ChunkRange<'_>) {
     let ChunkRange { chunk, rows: Range { start: begin, end }, .. } = part;
     let times = &chunk.times()[..*end];
-    // Most samples come at a steady pace.
+    // Most samples have a steady interval.
     let rows_per_ms = (end - begin) as f64 / (times[end - 1] - times[*begin] + 1) as f64;
     let mut start = *begin;
     while start < *end {
@@ -257,8 +255,8 @@ fn fill_from_pyramid(builders: &mut [SlotBuilder], window: Window, part: &ChunkR
             let Some(first) = column.first_index(rows.clone()) else { continue };
             let slot = slots[slot as usize].get_or_insert_with(|| {
                 let values = column.values();
-                let goes_on = || !chunk.has_gap(first) && !values[first - 1].is_nan();
-                let joined = if first == *begin { *joined } else { goes_on() };
+                let continues = || !chunk.has_gap(first) && !values[first - 1].is_nan();
+                let joined = if first == *begin { *joined } else { continues() };
                 Slot::of(values[first], !joined)
             });
             let Extremes { min, max } = column.extremes(first..rows.end);
@@ -267,8 +265,8 @@ fn fill_from_pyramid(builders: &mut [SlotBuilder], window: Window, part: &ChunkR
     }
 }
 
-/// The first of rising `times`, from `low` on, that is not before `ms`: their number if there is
-/// none. It is looked for near `guess`, then farther and farther away.
+/// Returns the index, from `low` on, of the first of ascending `times` at or after `ms`, else their
+/// number. The search starts near `guess` and then takes growing steps.
 fn next_edge(times: &[i64], low: usize, guess: usize, ms: i64) -> usize {
     let (mut low, mut high) = (low, times.len());
     let mut probe = guess.max(low);
@@ -308,7 +306,7 @@ mod tests {
         store
     }
 
-    /// Ten slots of 100 ms, in cells of two, ending with the cell of 1 950 ms.
+    /// Returns ten slots of 100 ms, in cells of two, ending with the cell of 1,950 ms.
     fn window() -> Window {
         Window::ending(Time::from_millis(1950), 1000, 5, 2)
     }
@@ -341,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn the_line_comes_in_from_the_left_unless_a_gap_lies_there() {
+    fn a_line_enters_from_the_left_unless_a_gap_lies_before_it() {
         let check = |samples: &[(i64, f64, bool)], before: Option<f64>| {
             let slots = store(samples).slots(0, window());
             assert_eq!(slots.before.map(|point| point.value), before, "{samples:?}");
@@ -366,20 +364,20 @@ mod tests {
         .slots(0, window());
         let broken: Vec<_> = slots.slots.iter().flatten().map(|slot| slot.broken).collect();
         assert_eq!(broken, [true, false, true, true]);
-        assert_eq!(slots.slots.last(), Some(&None), "what is later than the window is not in it");
+        assert_eq!(slots.slots.last(), Some(&None), "samples after the window are excluded");
     }
 
-    /// A sample as the tests keep it: its time, its value, and whether a gap lies before it.
+    /// Sample of the reference model: time, value, and whether a gap lies before it.
     type PlainSample = (i64, f64, bool);
 
-    /// What a look at each sample of the window gives.
+    /// Computes slots by reading each sample of the window.
     fn scan(samples: &[PlainSample], window: Window) -> Slots {
         let mut answer = Slots { slots: vec![None; window.slot_count], ..Slots::default() };
         let begin = samples.partition_point(|sample| sample.0 < window.from_ms);
         let point =
             |at: usize| SlotPoint { slot: window.slot_of(samples[at].0), value: samples[at].1 };
         let before = begin.checked_sub(1).map(point).filter(|point| !point.value.is_nan());
-        // Whether the line goes on from the sample before.
+        // True if the line continues from the previous sample.
         let mut joined = before.is_some();
         for (at, (_, _, gap)) in samples.iter().enumerate().skip(begin) {
             joined &= !gap;
@@ -410,7 +408,7 @@ mod tests {
         answer
     }
 
-    /// A store and all that it should hold, in the plainest form.
+    /// Store and its reference model: a list of all samples that the store should hold.
     #[derive(Debug)]
     struct Pair {
         store: Store,
@@ -431,8 +429,8 @@ mod tests {
     }
 
     prop_compose! {
-        /// Runs of samples of the same kind, in chunks so small that there are many of them: every
-        /// so often a run is missing, begins after a gap, or takes a good part of the others back.
+        /// Batches of samples in many small chunks. Some batches have no values, begin after a gap,
+        /// or set the clock back, which drops many earlier samples.
         fn pair()(
             runs in prop::collection::vec(
                 (
@@ -499,7 +497,7 @@ mod tests {
             slide in 1..5_usize,
         ) {
             let cell_ms = cell * 100;
-            // The last cell is cut at the newest sample: here it is whole.
+            // The window is cut at its newest sample: here it ends with a whole cell.
             let at = |newest: i64| {
                 let newest = (newest / cell_ms + 1) * cell_ms - 1;
                 Window::ending(Time::from_millis(newest), cell_ms * 50, 50, 2)

@@ -1,23 +1,23 @@
-//! The colours of each palette.
+//! Colours of each palette.
 
 use ratatui::style::Color;
 
 use super::{ColourDepth, LINE_COLOURS, Palette};
 
-/// What colours are for.
+/// Colours by purpose.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Colours {
-    /// The lines of a chart, in their order.
+    /// Lines of a chart, in their order.
     pub(super) lines: [Color; LINE_COLOURS],
     pub(super) faint: Color,
     pub(super) good: Color,
-    /// `None` where the sixteen have none that can be read there: reverse alone says it.
+    /// `None` if none of the sixteen colours is readable: reverse video alone marks a warning.
     pub(super) warning: Option<Color>,
     pub(super) alarm: Color,
 }
 
-// Lines are never red, yellow or grey, nor what a terminal may show like them: red says critical, yellow
-// warning, grey stale.
+// Lines are never red, yellow or grey, nor any colour that a terminal may show as one of these:
+// red means critical, yellow warning, grey stale.
 
 pub(super) const DARK_16: Colours = Colours {
     lines: [

@@ -1,31 +1,31 @@
-//! Colours of the user's own.
+//! Colours set by the user.
 
 use ratatui::style::Color;
 
 use super::{Colours, Palette};
 
-/// Lines of a chart that have a colour of their own.
+/// Number of different colours of the lines in a chart.
 pub const LINE_COLOURS: usize = 6;
 
-/// Colours in place of those of one palette; the others stay as they are.
+/// Colours that replace those of one palette. The others stay as they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ColourOverrides {
-    /// The palette; one without colours stays without.
+    /// Palette to change. [`Palette::Mono`] stays without colours.
     pub palette: Palette,
-    /// The lines of a chart, in their order.
+    /// Lines of a chart, in their order.
     pub lines: [Option<Color>; LINE_COLOURS],
-    /// What frames and explains.
+    /// Frames and explanations.
     pub faint: Option<Color>,
-    /// All is well.
+    /// Good states.
     pub good: Option<Color>,
-    /// Something is not as it should be.
+    /// Warnings.
     pub warning: Option<Color>,
-    /// Something is broken.
+    /// Failures.
     pub alarm: Option<Color>,
 }
 
 impl ColourOverrides {
-    /// No palette changes.
+    /// No overrides.
     pub const NONE: ColourOverrides = ColourOverrides {
         palette: Palette::Dark,
         lines: [None; LINE_COLOURS],
@@ -35,7 +35,7 @@ impl ColourOverrides {
         alarm: None,
     };
 
-    /// All colours of a palette, for a terminal of sixteen.
+    /// Returns all colours of a palette for a terminal with sixteen colours.
     #[must_use]
     pub fn from_palette(palette: Palette) -> ColourOverrides {
         let Some(colours) = Colours::of(palette, super::ColourDepth::Sixteen) else {

@@ -1,11 +1,11 @@
-//! One chart: a title with the values, dots, and two axes.
+//! Chart: a title with the values, a panel with dots, and two axes.
 //!
 //! ```text
 //!  1 CPU ─────────────────────── 12.5 %      title, legend
 //!    100%┤
 //!        │          ⢀⡀                       value axis, panel
 //!      0%┤⣀⣀⣀⣀⣀⣀⡠⠔⠊⠁⠈⠑⠢⣀⣀⣀⣀⣀⣀
-//!        └────┬──────────┬─────              time axis, in local time: of the lowest chart of a column
+//!        └────┬──────────┬─────              time axis in local time: lowest chart of a column
 //!           14:02      14:03
 //! ```
 
@@ -34,33 +34,32 @@ pub(super) use strokes::Strokes;
 pub(super) use title::TitleText;
 pub(super) use value_axis::ValueAxis;
 
-/// Columns in front of the name of a reference line.
+/// Columns before the name of a reference line.
 const LABEL_MARGIN: u16 = 1;
 
-/// What a chart shows, before it is known where its values stand.
+/// Content of a chart, before its values are mapped to rows.
 pub(super) struct ChartContent<'a> {
-    /// Its lines, their names and colours, and how values look.
+    /// Lines, names, colours and value format.
     pub(super) chart: &'a Chart,
-    /// What stands in its title.
     pub(super) title_text: TitleText<'a>,
-    /// What there is to draw of each line.
+    /// Data of the lines.
     pub(super) lines: Vec<ChartSeries>,
-    /// The line whose area is filled, the first at 0, if areas are.
+    /// Index of the line whose area is filled, if areas are filled.
     pub(super) filled_line: usize,
-    /// Why there is nothing to draw, if that is known.
+    /// Reason for an empty chart, if known.
     pub(super) empty_reason: Option<&'static str>,
 }
 
-/// A line of a chart, as there is of it to draw.
+/// Data of one line within the time window.
 pub(super) struct ChartSeries {
     pub(super) slots: Slots,
-    /// What its values are multiplied by before they are shown.
+    /// Factor from the unit of the stream to the shown unit.
     pub(super) scale: f64,
-    /// Whether it may look live.
+    /// True if the line has its colour, false if it is faint because its values are outdated.
     pub(super) fresh: bool,
 }
 
-/// What the parts of a chart are drawn from.
+/// Context for drawing the parts of a chart.
 struct ChartContext<'a> {
     app: &'a App,
     chart: &'a Chart,
@@ -71,7 +70,7 @@ struct ChartContext<'a> {
     axis: &'a ValueAxis,
 }
 
-/// Draws the charts of the source that is shown.
+/// Draws the charts of the shown source.
 pub(super) fn render_all(app: &App, charts: &[ChartRect], buf: &mut Buffer) {
     let places: Vec<PlacedChart> =
         charts.iter().filter_map(|place| PlacedChart::of(app, *place)).collect();
@@ -84,7 +83,7 @@ pub(super) fn render_all(app: &App, charts: &[ChartRect], buf: &mut Buffer) {
             draw(app, places[first].content(app, Vec::new()), None, places[first].parts, buf);
             continue;
         };
-        // Charts over the same window have the same slots: they are looked for once.
+        // Charts over the same window share one lookup of their slots.
         let together: Vec<usize> =
             (first..places.len()).filter(|at| places[*at].window == Some(window)).collect();
         let charts: Vec<&Chart> = together.iter().map(|at| places[*at].chart).collect();
@@ -98,13 +97,13 @@ pub(super) fn render_all(app: &App, charts: &[ChartRect], buf: &mut Buffer) {
     }
 }
 
-/// A chart of the source that is shown, and where it is drawn.
+/// A chart of the shown source and its place on the screen.
 struct PlacedChart<'a> {
-    /// Its position in the app.
+    /// Index among the charts of the source.
     index: usize,
     chart: &'a Chart,
     parts: ChartParts,
-    /// What it spans; `None` where there is nothing to draw, or no room.
+    /// Time window; `None` without samples or without room.
     window: Option<Window>,
 }
 
@@ -134,18 +133,18 @@ impl<'a> PlacedChart<'a> {
     }
 }
 
-/// What a panel spans; nothing if there is none, or no sample.
+/// Returns the time window of a panel; `None` without samples or without room.
 pub(super) fn window(app: &App, parts: ChartParts) -> Option<Window> {
     app.window_of(parts.panel.width).filter(|_| !parts.panel.is_empty())
 }
 
-/// The values of the lines of a chart in a sample; NaN where there is none.
+/// Returns the values of a chart's lines in a sample. NaN if unknown.
 pub(super) fn values(chart: &Chart, sample: Option<StoredSample<'_>>) -> Vec<f64> {
     let value = |line: &ChartLine| sample.map_or(f64::NAN, |sample| sample.value(line.column));
     chart.lines.iter().map(value).collect()
 }
 
-/// Which of these values are worth a look.
+/// Returns the levels of the values of a chart's lines in a sample.
 pub(super) fn levels(
     view: &SourceView,
     chart: &Chart,
@@ -155,7 +154,7 @@ pub(super) fn levels(
     chart.lines.iter().zip(values).map(|(line, value)| view.level(line.column, value)).collect()
 }
 
-/// What there is to draw of a chart of a source.
+/// Returns the data of a chart's lines within a window.
 pub(super) fn chart_series(
     app: &App,
     source: usize,
@@ -165,7 +164,7 @@ pub(super) fn chart_series(
     series_of_charts(app, source, &[chart], window).pop().unwrap_or_default()
 }
 
-/// What there is to draw of each of some charts of a source.
+/// Returns the data of the lines of several charts within a window.
 fn series_of_charts(
     app: &App,
     source: usize,
@@ -184,7 +183,7 @@ fn series_of_charts(
     charts.iter().map(chart_lines).collect()
 }
 
-/// The least and the greatest value of all lines as they are shown.
+/// Returns the minimum and the maximum of all lines, in the shown unit.
 pub(super) fn extent(lines: &[ChartSeries]) -> Option<(f64, f64)> {
     let extents = lines.iter().filter_map(|line| {
         let (least, greatest) = line.slots.extent()?;
@@ -193,7 +192,7 @@ pub(super) fn extent(lines: &[ChartSeries]) -> Option<(f64, f64)> {
     extents.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
 }
 
-/// Draws a figure; without a window and an axis, no more than its title.
+/// Draws a chart. Without a window and an axis, draws only its title.
 pub(super) fn draw(
     app: &App,
     figure: ChartContent<'_>,
@@ -226,7 +225,7 @@ pub(super) fn draw(
 }
 
 impl ChartContext<'_> {
-    /// The reason why a chart is empty, where its lines would be.
+    /// Draws the reason for an empty chart in the middle of its panel.
     fn render_empty_reason(&self, reason: &'static str, buf: &mut Buffer) {
         let panel = self.parts.panel;
         let row = Rect { y: panel.y + (panel.height - 1) / 2, height: 1, ..panel };
@@ -235,8 +234,8 @@ impl ChartContext<'_> {
         put(buf, Rect { x: row.x + left, width: row.width - left, ..row }, &[text]);
     }
 
-    /// Draws the lines, and those references that the title names or that have room for their names. The
-    /// title names the first `named_count` references.
+    /// Draws the lines and the reference lines. The title names the first `named_count` reference
+    /// lines. Another one is drawn only if its name has room in the panel.
     fn render_lines(&self, named_count: usize, buf: &mut Buffer) {
         let theme = self.app.theme;
         let panel = self.parts.panel;
@@ -262,7 +261,7 @@ impl ChartContext<'_> {
             cells.rules = references.iter().map(rule).collect();
             cells.render(panel, buf);
             let nameless = references.iter().position(|&(at, row, reference)| {
-                // At the lowest row, a line without its name beside it would be taken for the axis.
+                // In the lowest row, a reference line without a name looks like the axis.
                 let is_named = at < named_count;
                 let is_lowest = row + 1 == panel.height;
                 let is_labelled =
@@ -277,7 +276,7 @@ impl ChartContext<'_> {
         }
     }
 
-    /// The values that others are compared with: their numbers, and their rows in the panel.
+    /// Returns the reference lines within the panel: their indexes, rows and values.
     fn references(&self) -> Vec<(usize, u16, &ReferenceLine)> {
         let (_, dots) = self.app.theme.charset().pixels_per_cell();
         let row = |(at, reference)| -> Option<(usize, u16, &ReferenceLine)> {
@@ -287,8 +286,8 @@ impl ChartContext<'_> {
         self.chart.references.iter().enumerate().filter_map(row).collect()
     }
 
-    /// The name of a reference line in the line itself where nothing else is drawn, or in a free place of
-    /// the row above or below. Returns whether there is one.
+    /// Draws the name of a reference line where nothing else is drawn: in the row of the line,
+    /// above or below. Returns false if there is no room.
     fn render_reference_label(
         &self,
         row: u16,
@@ -317,8 +316,7 @@ impl ChartContext<'_> {
         false
     }
 
-    /// The names of the lines at their ends, each beside its latest value, or below a name that stands
-    /// there already.
+    /// Draws the lines' names beside their latest values. If a row is taken, a name moves down.
     fn render_names(&self, buf: &mut Buffer) {
         let names = self.parts.names;
         if names.is_empty() {
@@ -339,7 +337,7 @@ impl ChartContext<'_> {
         ends.sort_unstable();
         let mut free = 0;
         for (count, (row, at)) in ends.iter().enumerate() {
-            // Room is left for those that follow.
+            // Leave room for the names that follow.
             let lowest = usize::from(names.height).saturating_sub(ends.len() - count);
             let y = (*row).min(lowest as u16).max(free);
             if y >= names.height {
@@ -360,7 +358,7 @@ impl ChartContext<'_> {
     }
 }
 
-/// Whether nothing is drawn in a cell.
+/// Returns whether nothing is drawn in a cell.
 fn is_blank(symbol: &str) -> bool {
     matches!(symbol, " " | "\u{2800}")
 }

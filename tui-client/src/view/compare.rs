@@ -1,4 +1,4 @@
-//! One metric of several sources: a line for each in one chart, or a chart for each.
+//! Compare pages: one metric of several sources, in one chart or in a chart for each source.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -12,10 +12,10 @@ use crate::thresholds::Level;
 use crate::units::AxisRange;
 use crate::watched::State;
 
-/// A value that leaves its source fewer columns has no room.
+/// Minimum width of a source's name in the legend. If less is left, the value is not shown.
 const NAME_WIDTH_MIN: usize = 6;
 
-/// Draws the charts of the page on which sources are compared.
+/// Draws the charts of a compare page.
 pub(super) fn render(app: &App, layout: &Layout, buf: &mut Buffer) {
     let Some((number, title)) = app.compared_metric() else { return };
     if app.screen.page() == Page::CompareGrid {
@@ -28,7 +28,7 @@ pub(super) fn render(app: &App, layout: &Layout, buf: &mut Buffer) {
     render_legend(app, title, layout, buf);
 }
 
-/// The sources of a range that have a chart of this title, each with it.
+/// Returns the sources of a range that have a chart with this title, each with its chart.
 fn charts_with_title<'a>(
     app: &'a App,
     title: &'a str,
@@ -37,7 +37,7 @@ fn charts_with_title<'a>(
     sources.filter_map(move |at| Some((at, app.sources().get(at)?.chart(title)?)))
 }
 
-/// A chart that has room for the values of all of these: the look of the first, over the widest range.
+/// Returns a chart for the values of all charts: the first one's format, the widest range.
 fn merged_chart<'a>(charts: impl Iterator<Item = &'a Chart>) -> Option<Chart> {
     let merged = charts.cloned().reduce(|mut all, chart| {
         all.format.range = match (all.format.range, chart.format.range) {
@@ -47,7 +47,7 @@ fn merged_chart<'a>(charts: impl Iterator<Item = &'a Chart>) -> Option<Chart> {
         };
         all
     })?;
-    // What the values of one machine are compared with says nothing of the others.
+    // Reference lines of one machine do not apply to the others.
     Some(Chart { references: Vec::new(), ..merged })
 }
 
@@ -77,7 +77,7 @@ fn render_overlay(app: &App, number: usize, title: &str, place: ChartRect, buf: 
         lines.extend(first);
     }
     let axis = ValueAxis::of(app, &chart, chart::extent(&lines), parts);
-    // Of a chart with several lines, the first is compared.
+    // If a chart has several lines, the first one is compared.
     let of = charts_with_title(app, title, app.compared_sources())
         .find_map(|(_, chart)| chart.lines.first());
     let legend = of.map(|line| line.legend.as_str()).filter(|legend| !legend.is_empty());
@@ -96,17 +96,17 @@ fn render_overlay(app: &App, number: usize, title: &str, place: ChartRect, buf: 
     chart::draw(app, content, place, parts, buf);
 }
 
-/// The values of the sources that stand in the chart, in their colours.
+/// Draws the values of the compared sources, in the colours of their lines.
 fn render_legend(app: &App, title: &str, layout: &Layout, buf: &mut Buffer) {
     let area = layout.legend;
     if area.is_empty() {
         return;
     }
     let theme = app.theme;
-    // A source whose line is drawn is never left out: rather, its name is shortened.
+    // Every source with a line is listed: if necessary, its name is shortened.
     let needed = (app.compared_sources().len() as u16).div_ceil(area.height);
     let columns = layout.legend_columns.max(needed).max(1);
-    let wide = area.width / columns;
+    let cell_width = area.width / columns;
     let common = CommonAffixes::of(app.sources().iter().map(|view| view.watched.name.as_str()));
     for (place, source) in (0..).zip(app.compared_sources()) {
         let (row, column) = (place / columns, place % columns);
@@ -114,9 +114,9 @@ fn render_legend(app: &App, title: &str, layout: &Layout, buf: &mut Buffer) {
             break;
         }
         let cell = Rect {
-            x: area.x + column * wide,
+            x: area.x + column * cell_width,
             y: area.y + row,
-            width: wide.saturating_sub(2),
+            width: cell_width.saturating_sub(2),
             height: 1,
         };
         let view = &app.sources()[source];
@@ -129,7 +129,7 @@ fn render_legend(app: &App, title: &str, layout: &Layout, buf: &mut Buffer) {
             Some(Piece::new(chart.format.value(value), theme.level(level, line)))
         });
         let value = value.unwrap_or_else(|| Piece::new("-", line));
-        // Lines are numbered as they are drawn: those of sources without this metric are not.
+        // Lines are numbered as they are drawn. A source without this metric has no line.
         let number =
             charts_with_title(app, title, app.compared_sources()).position(|(at, _)| at == source);
         let symbol = number.map_or(' ', |number| theme.line_symbol(number));
@@ -149,12 +149,12 @@ fn render_legend(app: &App, title: &str, layout: &Layout, buf: &mut Buffer) {
     }
 }
 
-/// A chart for each source, all of them with the value axis of those in sight.
+/// Draws a chart for each source. All charts have the value axis of the visible sources.
 fn render_grid(app: &App, title: &str, places: &[ChartRect], buf: &mut Buffer) {
     let first = places.first().and_then(|place| app.chart_parts(*place));
     let Some(window) = first.map(|parts| chart::window(app, parts)) else { return };
     let sources = || charts_with_title(app, title, places.iter().map(|place| place.index));
-    // The range is that of all sources, so that it stays where it is from page to page.
+    // The range covers all sources, so that it does not change from page to page.
     let all = charts_with_title(app, title, 0..app.sources().len()).map(|(_, chart)| chart);
     let Some(all) = merged_chart(all) else { return };
     let lines = |source, chart| {

@@ -1,4 +1,4 @@
-//! What stands where the charts will be, as long as there is nothing to draw.
+//! Text in place of the charts while there is nothing to draw.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::keys::{Action, spell_arrows};
 use crate::watched::State;
 
-/// What to do about a source that cannot be reached.
+/// Returns hints for a source that cannot be reached.
 fn advice(app: &App) -> Vec<Line<'static>> {
     let strong = app.theme.strong();
     if app.watched().may_prompt {
@@ -19,13 +19,13 @@ fn advice(app: &App) -> Vec<Line<'static>> {
             return Vec::new();
         }
         let key = Span::styled(format!(" {}", spell_arrows(&key, app.theme.ascii)), strong);
-        let does = " tries again in the plain terminal, where ssh can ask for a password.";
-        return vec![Line::from(vec![key, Span::raw(does)])];
+        let effect = " reconnects in the plain terminal, where ssh can ask for a password.";
+        return vec![Line::from(vec![key, Span::raw(effect)])];
     }
     vec![
-        Line::raw(" Is an agent there? On the server, this starts one:"),
+        Line::raw(" Is the agent running? Start it on the server:"),
         Line::styled("   loadline-agent", strong),
-        Line::raw(" From afar, ssh starts one and leads to it:"),
+        Line::raw(" Or let ssh start one and connect to it:"),
         Line::styled("   loadline USER@HOST", strong),
     ]
 }
@@ -36,23 +36,23 @@ pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
     let state = app.watched().state(app.now);
     let mut lines = vec![Line::raw("")];
     if app.watched().embedded {
-        lines.push(Line::raw(" The agent inside takes its first sample."));
+        lines.push(Line::raw(" Waiting for the first sample of the embedded agent."));
     } else if let Some(outage) = state.outage() {
         let text = format!(" {source}: {}", outage_text(outage, app));
         lines.push(Line::styled(text, theme.strong()));
         lines.push(Line::raw(""));
         lines.extend(advice(app));
     } else if let State::Replay(remark) = &state {
-        let remark = remark.as_ref().map_or("no row is in it", |remark| remark.as_str());
+        let remark = remark.as_ref().map_or("no rows found", |remark| remark.as_str());
         lines.push(Line::styled(format!(" {source}: {remark}."), theme.strong()));
     } else {
-        let text = format!(" {source}: connected, and waiting for the first sample.");
+        let text = format!(" {source}: connected, waiting for the first sample.");
         lines.push(Line::raw(text));
     }
     if let Some(fault) = &app.watched().last_fault {
         lines.push(Line::raw(""));
         lines.push(Line::from(vec![
-            Span::raw(" What comes is no row of numbers: "),
+            Span::raw(" Received invalid data: "),
             Span::styled(fault.to_string(), theme.strong()),
         ]));
     }

@@ -1,4 +1,4 @@
-//! The last row: the keys that matter now, or what the user should know.
+//! Footer row: the keys that matter now, or a message to the user.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -9,7 +9,7 @@ use crate::app::{App, Order, Screen, TimeInput, WindowEnd};
 use crate::keys::{Action, spell_arrows};
 use crate::layout::{Layout, Page, TablePosition};
 
-/// Keys that belong together, and a word for what they do.
+/// Keys that belong together, and a word for their effect.
 type Hint = (&'static [Action], &'static str);
 
 const QUIT: Hint = (&[Action::Quit], "quit");
@@ -18,16 +18,16 @@ const CHART: Hint = (&[Action::NextChart], "chart");
 const TABLE: Hint = (&[Action::Table], "table");
 const ZOOM: Hint = (&[Action::ZoomIn, Action::ZoomOut], "zoom");
 const PAN: Hint = (&[Action::Left, Action::Right], "pan");
-const CROSSHAIR: Hint = (&[Action::Crosshair], "cursor");
+const CROSSHAIR: Hint = (&[Action::Crosshair], "crosshair");
 const SCROLL: Hint = (&[Action::Up, Action::Down], "scroll");
 const LIVE: Hint = (&[Action::Live], "live");
-const ASK_AGAIN: Hint = (&[Action::AskAgain], "let ssh ask");
+const ASK_AGAIN: Hint = (&[Action::AskAgain], "ssh prompt");
 const SOURCE: Hint = (&[Action::NextSource, Action::PreviousSource], "source");
 const COMPARE: Hint = (&[Action::Compare], "compare");
 const UNITS: Hint = (&[Action::Units], "units");
 const GO_TO: Hint = (&[Action::GoTo], "go to time");
 
-/// The keys that matter now, the first first.
+/// Returns the hints for the current state, the most important first.
 fn hints(app: &App, layout: &Layout) -> Vec<Hint> {
     let page = match app.screen {
         Screen::Help { .. } => return vec![SCROLL, (&[Action::Back], "back"), QUIT],
@@ -35,7 +35,7 @@ fn hints(app: &App, layout: &Layout) -> Vec<Hint> {
     };
     let pause = match app.window_end {
         WindowEnd::Live => (&[Action::Pause][..], "pause"),
-        WindowEnd::Paused(_) => (&[Action::Pause][..], "go on"),
+        WindowEnd::Paused(_) => (&[Action::Pause][..], "resume"),
     };
     if app.crosshair.is_some() {
         return crosshair_hints(app, layout);
@@ -48,14 +48,14 @@ fn hints(app: &App, layout: &Layout) -> Vec<Hint> {
         (Page::Overview, _) => {
             let order = if app.order == Order::AsListed { "hottest first" } else { "as given" };
             hints.extend([
-                (&[Action::Up, Action::Down][..], "choose"),
+                (&[Action::Up, Action::Down][..], "select"),
                 (&[Action::Fullscreen], "open"),
                 (&[Action::Order], order),
                 COMPARE,
             ]);
         }
         (Page::CompareOverlay | Page::CompareGrid, _) => {
-            let next = if page == Page::CompareOverlay { "apart" } else { "back" };
+            let next = if page == Page::CompareOverlay { "grid" } else { "back" };
             hints.extend([
                 (&[Action::Compare][..], next),
                 (&[Action::NextChart], "metric"),
@@ -64,7 +64,7 @@ fn hints(app: &App, layout: &Layout) -> Vec<Hint> {
         }
         (Page::Fullscreen, _) => {
             hints.extend([(&[Action::Fullscreen][..], "all charts"), CHART]);
-            let cycle = if app.cycle_at.is_some() { "stay" } else { "cycle" };
+            let cycle = if app.cycle_at.is_some() { "stop cycling" } else { "cycle" };
             hints.push((&[Action::Cycle], cycle));
         }
         (Page::Dashboard, TablePosition::Alone) => {
@@ -89,20 +89,20 @@ fn hints(app: &App, layout: &Layout) -> Vec<Hint> {
     hints
 }
 
-/// The keys that matter while a cursor is there. Nothing is measured where all sources are shown.
+/// Returns the hints while the crosshair is shown. Pages with all sources have no mark.
 fn crosshair_hints(app: &App, layout: &Layout) -> Vec<Hint> {
     let mut hints: Vec<Hint> = vec![
         (&[Action::Left, Action::Right], "move"),
-        (&[Action::SampleForward, Action::SampleBack], "a sample"),
+        (&[Action::SampleForward, Action::SampleBack], "step"),
     ];
     if !app.shows_all_sources() {
-        hints.push((&[Action::Mark], if app.mark.is_some() { "mark here" } else { "mark" }));
+        hints.push((&[Action::Mark], if app.mark.is_some() { "move mark" } else { "mark" }));
     }
     let (_, rows, all) = app.series_in_sight(layout);
     if !layout.stats.is_empty() && rows < all {
         hints.push((&[Action::SeriesUp, Action::SeriesDown], "scroll"));
     }
-    let back = if app.mark.is_some() { "unmark" } else { "cursor off" };
+    let back = if app.mark.is_some() { "unmark" } else { "crosshair off" };
     hints.extend([ZOOM, (&[Action::Back][..], back), HELP, QUIT]);
     hints
 }
@@ -111,13 +111,13 @@ pub(super) fn render(app: &App, layout: &Layout, screen: Rect, buf: &mut Buffer)
     let theme = app.theme;
     let area = layout.footer;
     if let Some(typed) = &app.time_input {
-        // It is there on a screen without a footer, too.
+        // The time input is shown even on a screen without a footer.
         let last = Rect { y: screen.bottom().saturating_sub(1), height: 1, ..screen };
         render_time_input(app, typed, last.intersection(screen), buf);
         return;
     }
-    if let Some(notice) = &app.footer_message {
-        put(buf, area, &[Piece::new(notice.text.clone(), theme.strong())]);
+    if let Some(message) = &app.footer_message {
+        put(buf, area, &[Piece::new(message.text.clone(), theme.strong())]);
         return;
     }
     let range = visible_range(app, layout);
@@ -131,7 +131,7 @@ pub(super) fn render(app: &App, layout: &Layout, screen: Rect, buf: &mut Buffer)
         let names =
             actions.iter().map(|action| spell_arrows(&app.keys.label(*action), theme.ascii));
         let names: Vec<String> = names.filter(|name| !name.is_empty()).collect();
-        // No key does this.
+        // No key is bound to these actions.
         if names.is_empty() {
             continue;
         }
@@ -139,7 +139,7 @@ pub(super) fn render(app: &App, layout: &Layout, screen: Rect, buf: &mut Buffer)
             Piece::new(names.join(" "), theme.strong()),
             Piece::new(format!(" {description}   "), theme.faint()),
         ];
-        // The blanks behind the last one need no room.
+        // The blanks behind the last hint need no room.
         if width(&pieces) > usize::from(left.width) + 3 {
             break;
         }
@@ -148,14 +148,14 @@ pub(super) fn render(app: &App, layout: &Layout, screen: Rect, buf: &mut Buffer)
     }
 }
 
-/// What is typed is never wider: the text in front of it would leave the screen.
+/// Divisor of the footer width: a longer input is scrolled, so that the prompt stays visible.
 const INPUT_WIDTH_DIVISOR: u16 = 2;
 
-/// What a time looks like: all of it where there is room, else the first ones.
+/// Examples of times, the longest first. The first one that fits is shown.
 const TIME_EXAMPLES: [&str; 3] =
     ["03:12, -2h, yesterday 03:12, 2026-11-28 03:12", "03:12, -2h, yesterday 03:12", "03:12, -2h"];
 
-/// The line that a time is typed into, with its cursor, and what can be typed there.
+/// Draws the input line for a time: the text, its cursor, and examples.
 fn render_time_input(app: &App, typed: &TimeInput, area: Rect, buf: &mut Buffer) {
     if area.is_empty() {
         return;
@@ -168,9 +168,9 @@ fn render_time_input(app: &App, typed: &TimeInput, area: Rect, buf: &mut Buffer)
     let (before, behind) = text.split_at_checked(at).unwrap_or((&text, ""));
     let (under, behind) = behind.split_at_checked(1).unwrap_or((" ", ""));
     let (word, style) = if typed.is_invalid {
-        ("  is no time: ", theme.warning())
+        ("  invalid; try ", theme.warning())
     } else {
-        ("  as ", theme.faint())
+        ("  e.g. ", theme.faint())
     };
     let pieces = [
         Piece::new("go to ", theme.faint()),
@@ -189,7 +189,7 @@ fn render_time_input(app: &App, typed: &TimeInput, area: Rect, buf: &mut Buffer)
     }
 }
 
-/// Which charts, sources or series are in sight, if not all of them are.
+/// Returns the visible range of charts, sources or series, unless all are visible.
 fn visible_range(app: &App, layout: &Layout) -> Vec<Piece> {
     let text = match app.screen.page() {
         _ if !layout.stats.is_empty() => {

@@ -1,4 +1,4 @@
-//! The first row: the source, its state, how old its newest sample is, and the clock.
+//! Header row: the source, its state, the age of its newest sample, and the clock.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::thresholds::Level;
 use crate::units::{container_limits_text, rate_text, span_text};
 use crate::watched::{Outage, State, Watched};
 
-/// What stands in the header, and what goes first where there is no room: the highest number.
+/// Item of the header. If there is too little room, the items with the highest rank go first.
 struct HeaderItem {
     rank: u8,
     piece: Piece,
@@ -49,17 +49,17 @@ pub(super) fn render(app: &App, layout: &Layout, buf: &mut Buffer) {
     }
 }
 
-/// The part of the header that a name may fill; a longer one is shortened.
+/// Divisor of the header width: a longer source name is shortened.
 const NAME_WIDTH_DIVISOR: usize = 3;
 
-/// Fewer columns say nothing of a name.
+/// Minimum width of a shortened text. Fewer columns are not recognizable.
 const NAME_WIDTH_MIN: usize = 12;
 
-/// When a value above its threshold and the reason of an outage go: last, and shortened before.
+/// Ranks of an exceeded threshold and of an outage. They go last, and are shortened before that.
 const EXCEEDED_RANK: u8 = 1;
 const OUTAGE_RANK: u8 = 2;
 
-/// Leaves of the longest part that goes next what fits; false if that says nothing.
+/// Shortens the longest item of a rank to fit. Returns false if too little would remain.
 fn shorten_longest(items: &mut [HeaderItem], rank: u8, width: u16) -> bool {
     let over = items_width(items).saturating_sub(usize::from(width));
     let next = items.iter_mut().filter(|part| part.rank == rank);
@@ -75,7 +75,7 @@ fn items_width(items: &[HeaderItem]) -> usize {
     items.iter().map(|part| part.piece.width() + 2).sum::<usize>().saturating_sub(2)
 }
 
-/// When the clock goes: after all that is only nice to know.
+/// Rank of the clock. All optional details have higher ranks and go first.
 const CLOCK_RANK: u8 = 6;
 
 fn source_items(app: &App, layout: &Layout, name_max: usize) -> Vec<HeaderItem> {
@@ -83,9 +83,9 @@ fn source_items(app: &App, layout: &Layout, name_max: usize) -> Vec<HeaderItem> 
     let watched = app.watched();
     let state = watched.state(app.now);
     let mut items = Vec::new();
-    let mut add = |goes, text: String, style| {
+    let mut add = |rank, text: String, style| {
         if !text.is_empty() {
-            items.push(HeaderItem { rank: goes, piece: Piece::new(text, style) });
+            items.push(HeaderItem { rank, piece: Piece::new(text, style) });
         }
     };
     let (name, via) = source_name(watched);
@@ -99,7 +99,7 @@ fn source_items(app: &App, layout: &Layout, name_max: usize) -> Vec<HeaderItem> 
     let paused = paused_text(app).unwrap_or_default();
     let is_paused = !paused.is_empty();
     add(0, paused, theme.warning());
-    // Rows that arrive while the view stands still are no news; that none arrive is.
+    // In a paused view, arriving rows change nothing, so LIVE is not shown. Other states are.
     if !is_paused || state != State::Live {
         add(0, format!(" {} ", state.word()), state_style(theme, &state));
     }
@@ -108,8 +108,8 @@ fn source_items(app: &App, layout: &Layout, name_max: usize) -> Vec<HeaderItem> 
         _ => state.outage().map(|outage| outage_text(outage, app)),
     };
     add(OUTAGE_RANK, reason.unwrap_or_default(), theme.strong());
-    for (goes, text, style) in exceeded_items(app, layout) {
-        add(goes, text, style);
+    for (rank, text, style) in exceeded_items(app, layout) {
+        add(rank, text, style);
     }
     if let Some(percent) = watched.read_percent {
         add(1, format!("reading {percent} %"), theme.strong());
@@ -142,7 +142,7 @@ fn source_items(app: &App, layout: &Layout, name_max: usize) -> Vec<HeaderItem> 
     items
 }
 
-/// The worst value above its threshold that is not in sight, where it is, and how many more there are.
+/// Returns the worst exceeded threshold that is not visible, its place, and the number of others.
 fn exceeded_items(app: &App, layout: &Layout) -> Vec<(u8, String, Style)> {
     let found = app.hidden_exceeded_thresholds(layout);
     let Some(worst) = found.first() else { return Vec::new() };
@@ -163,7 +163,7 @@ fn exceeded_items(app: &App, layout: &Layout) -> Vec<(u8, String, Style)> {
     texts
 }
 
-/// The time between rows, if it is known; what the rows of a plain stream show of it is about so.
+/// Returns the interval between rows, if known. The estimate for a plain stream is marked with `~`.
 fn row_interval_text(watched: &Watched) -> String {
     let is_declared = watched.stream.as_ref().is_none_or(|stream| stream.header.is_some());
     let about = if is_declared { "" } else { "~" };
@@ -171,27 +171,27 @@ fn row_interval_text(watched: &Watched) -> String {
     watched.interval().map(text).unwrap_or_default()
 }
 
-/// The header of a page that shows all sources: how many are in which state.
+/// Returns the header of a page that shows all sources: the number of sources in each state.
 fn all_sources_items(app: &App, layout: &Layout) -> Vec<HeaderItem> {
     let theme = app.theme;
     let mut items = Vec::new();
-    let mut add = |goes, text: String, style| {
-        items.push(HeaderItem { rank: goes, piece: Piece::new(text, style) });
+    let mut add = |rank, text: String, style| {
+        items.push(HeaderItem { rank, piece: Piece::new(text, style) });
     };
     add(5, format!("{} sources", app.sources().len()), theme.strong());
     if let Some(text) = paused_text(app) {
         add(0, text, theme.warning());
     }
-    // Elsewhere the charts have it.
+    // On other pages, the charts show this time.
     if let (Page::Overview, Some(time)) = (app.screen.page(), app.crosshair_time()) {
         let time = app.time_label_within(time, "14:02:49".len());
         add(0, format!(" at {time} "), theme.highlight());
     }
-    for (goes, (state, count)) in [0, 2, 3, 4, 5].into_iter().zip(state_counts(app)) {
-        add(goes, format!(" {count} {} ", state.word()), state_style(theme, &state));
+    for (rank, (state, count)) in [0, 2, 3, 4, 5].into_iter().zip(state_counts(app)) {
+        add(rank, format!(" {count} {} ", state.word()), state_style(theme, &state));
     }
-    for (goes, text, style) in exceeded_items(app, layout) {
-        add(goes, text, style);
+    for (rank, text, style) in exceeded_items(app, layout) {
+        add(rank, text, style);
     }
     if let (Page::CompareGrid, Some((_, metric))) = (app.screen.page(), app.compared_metric()) {
         add(1, metric.to_owned(), theme.strong());
@@ -204,7 +204,7 @@ fn all_sources_items(app: &App, layout: &Layout) -> Vec<HeaderItem> {
     items
 }
 
-/// How many sources are in which state; what matters most comes first.
+/// Returns the number of sources in each state, in order of importance.
 fn state_counts(app: &App) -> impl Iterator<Item = (State, usize)> {
     let kinds = [
         State::Live,
@@ -222,14 +222,14 @@ fn state_counts(app: &App) -> impl Iterator<Item = (State, usize)> {
     counts.filter(|(_, count)| *count > 0)
 }
 
-/// That the view stands still, and how far behind.
+/// Returns the PAUSED label with the time span between the view and the newest sample.
 fn paused_text(app: &App) -> Option<String> {
     let WindowEnd::Paused(until) = app.window_end else { return None };
     let behind = (app.newest()?.as_millis() - until.as_millis()).max(0) as u64;
     Some(format!(" PAUSED +{} ", age_text(Duration::from_millis(behind))))
 }
 
-/// How the word of a state looks.
+/// Returns the style of a state's word.
 pub(super) fn state_style(theme: Theme, state: &State) -> Style {
     match state {
         State::Live | State::Replay(_) => theme.good(),
@@ -238,22 +238,22 @@ pub(super) fn state_style(theme: Theme, state: &State) -> Style {
     }
 }
 
-/// By how much a clock is ahead of ours, or behind.
+/// Formats a clock offset. A positive offset means that the source's clock is ahead.
 pub(super) fn clock_offset_text(offset_ms: i64) -> String {
     let sign = if offset_ms < 0 { '-' } else { '+' };
     let size = offset_ms.unsigned_abs();
-    // 89.997 s are 90 s: nobody knows how long the way was.
+    // 89.997 s become 90 s: the network delay is not known more exactly.
     let size = if size < 10_000 { size } else { (size + 500) / 1000 * 1000 };
     format!("clock {sign}{}", age_text(Duration::from_millis(size)))
 }
 
-/// Which source it is: the host's own name where it is known, and how it is reached.
+/// Returns the host's own name if known, else the source's name, and a remark on the connection.
 fn source_name(watched: &Watched) -> (String, Option<&str>) {
     let stream = watched.stream.as_ref();
     let host = stream.and_then(|stream| stream.header.as_ref()?.host.as_ref());
     let name = host.map_or_else(|| watched.name.clone(), ToString::to_string);
     let via = match (watched.embedded, host, stream) {
-        (true, ..) => Some("agent inside"),
+        (true, ..) => Some("embedded agent"),
         (false, Some(_), _) => Some(watched.name.as_str()),
         (false, None, Some(stream)) if stream.header.is_none() => Some("plain"),
         (false, None, _) => None,
@@ -261,12 +261,12 @@ fn source_name(watched: &Watched) -> (String, Option<&str>) {
     (name, via)
 }
 
-/// Why there is no connection, and when the next try is made.
+/// Returns the reason of an outage and the time until the next attempt.
 pub(super) fn outage_text(outage: &Outage, app: &App) -> String {
     let left = (outage.retry.as_millis() - app.now.as_millis()).max(0);
     match (left + 999) / 1000 {
-        0 => format!("{}; trying", outage.reason),
-        seconds => format!("{}; next try in {seconds} s", outage.reason),
+        0 => format!("{} (retrying)", outage.reason),
+        seconds => format!("{} (retry in {seconds} s)", outage.reason),
     }
 }
 
@@ -278,8 +278,8 @@ fn rows_text(count: u64) -> String {
     if count == 1 { "1 row".to_owned() } else { format!("{count} rows") }
 }
 
-/// How many samples of the last minute the agent took late, and what it costs; empty if it is
-/// nothing, or not known.
+/// Returns the number of late samples in the last minute and the agent's CPU and memory use. A text
+/// is empty if its numbers are 0 or unknown.
 fn health_texts(health: &Health) -> (String, String) {
     let late = health.late.filter(|late| *late > 0).map(|late| format!("{late} late"));
     let cpu = health.cpu_percent().map(|percent| format!(" {percent} %"));
@@ -289,7 +289,7 @@ fn health_texts(health: &Health) -> (String, String) {
     (late.unwrap_or_default(), costs)
 }
 
-/// A pace as it was told, or about so.
+/// Formats an interval. Fractions of a second are rounded to one decimal from 1 s on.
 fn interval_text(interval: Duration) -> String {
     let ms = interval.as_millis();
     if ms >= 1000 && !ms.is_multiple_of(1000) {
@@ -299,7 +299,7 @@ fn interval_text(interval: Duration) -> String {
     }
 }
 
-/// A time that has passed, in the unit that people would take.
+/// Formats an elapsed time in a unit that fits its size.
 pub(super) fn age_text(age: Duration) -> String {
     let seconds = age.as_secs();
     match seconds {
@@ -311,7 +311,7 @@ pub(super) fn age_text(age: Duration) -> String {
     }
 }
 
-/// One line of numbers, where there is no room for charts.
+/// Draws the newest values in one row, for screens without room for charts.
 pub(super) fn render_value_line(app: &App, area: Rect, buf: &mut Buffer) {
     let theme = app.theme;
     let state = app.watched().state(app.now);
@@ -325,7 +325,7 @@ pub(super) fn render_value_line(app: &App, area: Rect, buf: &mut Buffer) {
     }
     let lines =
         app.charts().iter().flat_map(|chart| chart.lines.iter().map(move |line| (chart, line)));
-    // More than fit are not even formatted.
+    // Values beyond the end of the row are not even formatted.
     for (chart, line) in lines {
         let Some(newest) = newest.filter(|_| width(&pieces) < usize::from(area.width)) else {
             break;

@@ -1,4 +1,4 @@
-//! All keys, in a box in the middle.
+//! Popup with all keys, in the middle of the screen.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Margin, Rect};
@@ -43,23 +43,23 @@ fn text(app: &App, line: &HelpLine) -> Line<'static> {
         HelpLine::Blank => Line::raw(""),
         HelpLine::Title(title) => Line::styled(format!(" {title}"), theme.faint()),
         HelpLine::Keys(names, description) => {
-            let wide = HELP_WIDTHS.0;
-            let keys = Span::styled(format!(" {}  ", pad(names, wide)), theme.strong());
+            let width = HELP_WIDTHS.0;
+            let keys = Span::styled(format!(" {}  ", pad(names, width)), theme.strong());
             Line::from(vec![keys, Span::raw(description.clone())])
         }
         HelpLine::Continuation(text) => Line::raw(text.clone()),
     }
 }
 
-/// The key to teach for an action: where only ASCII may be drawn, rather one that can be.
+/// Returns the key to name for an action. In ASCII mode, prefers a key with an ASCII name.
 fn key(app: &App, action: Action) -> String {
     let names = app.keys.labels(action);
     let drawn = names.iter().find(|name| !app.theme.ascii || name.is_ascii());
     drawn.or(names.first()).map_or(String::new(), |name| spell_arrows(name, app.theme.ascii))
 }
 
-fn pad(text: &str, wide: usize) -> String {
-    let text = shortened(text, wide);
-    let blanks = wide.saturating_sub(text.width());
+fn pad(text: &str, width: usize) -> String {
+    let text = shortened(text, width);
+    let blanks = width.saturating_sub(text.width());
     text + &" ".repeat(blanks)
 }

@@ -1,4 +1,4 @@
-//! All sources at a glance: a line for each, with its state, its newest values and a small chart.
+//! Overview: one row per source, with its state, its newest values and a small chart.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -33,7 +33,7 @@ pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
     }
 }
 
-/// The line of a source.
+/// Row of a source.
 struct SourceRow<'a> {
     app: &'a App,
     source: usize,
@@ -41,7 +41,7 @@ struct SourceRow<'a> {
     state: State,
     fresh: bool,
     y: u16,
-    /// Where the list ends.
+    /// Right edge of the list.
     right: u16,
 }
 
@@ -53,14 +53,14 @@ impl SourceRow<'_> {
         self.render_name(parts, common, buf);
         let watched = &self.view.watched;
         if watched.store.is_empty() {
-            // There is nothing else to say of it than why.
+            // Without samples, only the reason is shown.
             let room = Rect { width: self.right.saturating_sub(parts.values.x), ..parts.values };
             let reason = self.state.outage().map_or(String::new(), |it| outage_text(it, self.app));
             put(buf, self.row(room), &[Piece::new(reason, theme.faint())]);
             return;
         }
         self.render_values(parts, buf);
-        // Values of another time have none.
+        // Values of an earlier time have no age.
         let is_newest = self.app.crosshair.is_none() && self.app.window_end == WindowEnd::Live;
         if let Some(age) = watched.age(self.app.now).filter(|_| is_newest) {
             let style = if self.state.is_up_to_date() { theme.faint() } else { theme.strong() };
@@ -85,7 +85,7 @@ impl SourceRow<'_> {
         let place = self.row(parts.name);
         let most = usize::from(place.width.saturating_sub(1));
         let chosen = self.source == self.app.shown_source();
-        // Where there is no room for a word, the name says whether all is well.
+        // Without room for the state, the name has the state's style.
         let style = match self.state {
             State::Live | State::Replay(_) => theme.strong(),
             _ if parts.state.is_empty() => state_style(theme, &self.state),
@@ -101,14 +101,14 @@ impl SourceRow<'_> {
         let columns = self.view.watched.columns().unwrap_or_default();
         let shown = self.app.overview_columns(self.source, usize::from(parts.value_count));
         for (cell, at) in (0..parts.value_count).zip(shown) {
-            let (name, look) = (columns[at].name(), &self.view.looks[at]);
+            let (name, format) = (columns[at].name(), &self.view.formats[at]);
             let x = parts.values.x + cell * parts.value_width;
             let place = self.row(Rect { x, width: parts.value_width - 2, ..parts.values });
             let value = sample.map_or(f64::NAN, |sample| sample.value(at));
             let level = if self.fresh { self.view.level(at, value) } else { Level::Normal };
             let style = theme.level(level, theme.line(self.view.colour(at), self.fresh));
-            let value = Piece::new(look.value(value), style);
-            // A value that is cut would be another one: the name has what is left.
+            let value = Piece::new(format.value(value), style);
+            // A cut value would be a different one, so only the name is shortened.
             let left = usize::from(place.width).saturating_sub(value.width() + 1);
             if value.width() > usize::from(place.width) {
                 put(buf, place, &[Piece::new("-", theme.faint())]);
@@ -124,16 +124,16 @@ impl SourceRow<'_> {
         let app = self.app;
         let Some(window) = app.window_of(place.width).filter(|_| !place.is_empty()) else { return };
         let column = self.view.heat_column();
-        let Some(look) = self.view.looks.get(column) else { return };
+        let Some(format) = self.view.formats.get(column) else { return };
         let source_window = window.with_clock_offset(app.clock_offset_ms(self.source));
         let slots = self.view.watched.store.slots(column, source_window);
         if app.theme.ascii {
-            self.render_levels(look, &slots, column, place, buf);
+            self.render_levels(format, &slots, column, place, buf);
             self.render_crosshair(window, place, buf);
             return;
         }
         let (_, dots) = app.theme.charset().pixels_per_cell();
-        let row = scale(look, &slots, dots as i64);
+        let row = scale(format, &slots, dots as i64);
         let strokes = Strokes::of(&slots, row);
         let style = app.theme.line(self.view.colour(column), self.fresh);
         let layer = Layer::new(strokes, 0, style, app.theme);
@@ -141,16 +141,16 @@ impl SourceRow<'_> {
         self.render_crosshair(window, place, buf);
     }
 
-    /// The greatest value of each cell as a sign.
+    /// Draws the maximum of each cell as a symbol.
     fn render_levels(
         &self,
-        look: &ValueFormat,
+        format: &ValueFormat,
         slots: &Slots,
         column: usize,
         place: Rect,
         buf: &mut Buffer,
     ) {
-        let row = scale(look, slots, LEVEL_SYMBOLS.len() as i64);
+        let row = scale(format, slots, LEVEL_SYMBOLS.len() as i64);
         let style = self.app.theme.line(self.view.colour(column), self.fresh);
         let per_cell = (slots.slots.len() / usize::from(place.width)).max(1);
         for (x, cell) in (place.left()..place.right()).zip(slots.slots.chunks(per_cell)) {
@@ -163,7 +163,7 @@ impl SourceRow<'_> {
     }
 
     fn render_crosshair(&self, window: Window, place: Rect, buf: &mut Buffer) {
-        let crosshair = self.app.crosshair.and_then(|cursor| window.cell_of(cursor.as_millis()));
+        let crosshair = self.app.crosshair.and_then(|time| window.cell_of(time.as_millis()));
         if let Some(cell) = crosshair {
             let theme = self.app.theme;
             cross_cell(&mut buf[(place.x + cell as u16, place.y)], theme, theme.highlight());
@@ -171,22 +171,22 @@ impl SourceRow<'_> {
     }
 }
 
-/// Signs that stand higher and higher, for a chart of one row without dots.
+/// Symbols of increasing height, for a chart of one row without dots.
 const LEVEL_SYMBOLS: [char; 5] = ['_', '.', '-', '\'', '^'];
 
-/// The row of dots of a value, the highest at 0: over all that the unit can be, or what is in sight.
-fn scale(look: &ValueFormat, slots: &Slots, dots: i64) -> impl Fn(f64) -> i64 {
+/// Returns the dot row of a value, 0 at the top, over the unit's range or the visible values.
+fn scale(format: &ValueFormat, slots: &Slots, dots: i64) -> impl Fn(f64) -> i64 {
     let (least, greatest) = slots.extent().unwrap_or((0.0, 1.0));
-    let (low, high) = match look.range {
-        AxisRange::Fixed(most) => (0.0, greatest.max(most / look.scale)),
-        AxisRange::FromZero(most) => (least.min(0.0), greatest.max(most / look.scale)),
+    let (low, high) = match format.range {
+        AxisRange::Fixed(most) => (0.0, greatest.max(most / format.scale)),
+        AxisRange::FromZero(most) => (least.min(0.0), greatest.max(most / format.scale)),
         AxisRange::Fitted => (least, greatest),
     };
     let span = (high - low).max(f64::MIN_POSITIVE);
     move |value| ((high - value) / span * (dots as f64 - 1.0)).round() as i64
 }
 
-/// The lines that are in sight, if not all of them are.
+/// Returns the visible range of rows, unless all rows are visible.
 pub(super) fn visible_range_text(app: &App, rows: u16) -> Option<String> {
     let all = app.sources().len();
     let shown = usize::from(rows).min(all);

@@ -1,4 +1,4 @@
-//! The statistics between mark and cursor: a table with a row for each series.
+//! Statistics between mark and crosshair: a table with one row per series.
 
 use std::time::Duration;
 
@@ -12,21 +12,21 @@ use crate::charts::{Chart, ChartLine};
 use crate::layout::Layout;
 use crate::units::span_text;
 
-/// What the numbers are, from left to right.
+/// Column heads, from left to right.
 const STATS: [&str; 4] = ["min", "mean", "max", "last"];
 
-/// Columns between two columns of the table; one is enough where units stand once.
+/// Spacing between table columns. One column is enough if units stand once per row.
 const COLUMN_SPACING: usize = 2;
 const COLUMN_SPACING_NARROW: usize = 1;
 
-/// Fewer columns say nothing of a name: then units stand once in a row, not at each number.
+/// Minimum width of the name column. If less is left, each row shows its unit only once.
 const NAME_WIDTH_MIN: usize = 12;
 
-/// A row of the table.
+/// Row of the table: the statistics of one series.
 struct StatsRow {
     name: String,
     colour: usize,
-    /// The unit of the numbers, where it stands once.
+    /// Unit of all numbers. Empty if each number has its own.
     unit: String,
     numbers: [String; 4],
 }
@@ -72,13 +72,13 @@ pub(super) fn render(app: &App, layout: &Layout, buf: &mut Buffer) {
 }
 
 impl StatsRow {
-    /// A row with a unit at each number.
+    /// Creates a row with a unit at each number.
     fn with_units(chart: &Chart, line: &ChartLine, span: &Statistics) -> StatsRow {
         let numbers = stats_of_line(line, span).map(|number| chart.format.value(number));
         StatsRow { name: chart.line_name(line), colour: line.colour, unit: String::new(), numbers }
     }
 
-    /// A row with all numbers in the unit of the greatest.
+    /// Creates a row with all numbers in the unit of the greatest one.
     fn with_one_unit(chart: &Chart, line: &ChartLine, span: &Statistics) -> StatsRow {
         let stats = stats_of_line(line, span);
         let greatest =
@@ -94,7 +94,7 @@ fn stats_of_line(line: &ChartLine, span: &Statistics) -> [f64; 4] {
     stat.map_or([f64::NAN; 4], |ColumnStats { min, mean, max, last }| [min, mean, max, last])
 }
 
-/// The widths of the columns behind the names: that of the unit, and one for each number.
+/// Returns the widths of the columns behind the name: the unit, then each number.
 fn column_widths(rows: &[StatsRow]) -> [usize; 5] {
     let widest = |least: usize, texts: &dyn Fn(&StatsRow) -> usize| {
         rows.iter().map(texts).max().unwrap_or(0).max(least)
@@ -103,12 +103,13 @@ fn column_widths(rows: &[StatsRow]) -> [usize; 5] {
     [widest(0, &|row| row.unit.width()), number(0), number(1), number(2), number(3)]
 }
 
-/// Columns of the screen that all of them take, with what is between them.
+/// Returns the total width of the columns behind the name, with spacing.
 fn columns_width(rows: &[StatsRow], between: usize) -> usize {
     column_widths(rows).into_iter().filter(|width| *width > 0).map(|width| width + between).sum()
 }
 
-/// Where they stand in a row. A number that is cut would be another one: what does not fit is empty.
+/// Returns the areas of the columns behind the name. A number that does not fit is left out, since
+/// a cut number would be a different one.
 fn column_rects(row: Rect, names: usize, widths: [usize; 5], between: usize) -> [Rect; 5] {
     let mut x = usize::from(row.x) + names;
     widths.map(|width| {
@@ -119,11 +120,11 @@ fn column_rects(row: Rect, names: usize, widths: [usize; 5], between: usize) -> 
     })
 }
 
-/// Where the span begins and ends, how long it is, and its samples, as far as there is room.
+/// Returns the title: duration, start, end and number of samples, as far as they fit.
 fn title_pieces(app: &App, span: &Statistics, width: u16) -> Vec<Piece> {
     let theme = app.theme;
     let (from, to) = (app.time_label(span.from), app.time_label(span.to));
-    // The date of both is said once.
+    // If both ends are on the same day, the date is shown once.
     let day = from.split_once(' ').map(|(day, _)| day);
     let to = match to.split_once(' ') {
         Some((same, time)) if Some(same) == day => time.to_owned(),
@@ -144,7 +145,7 @@ fn title_pieces(app: &App, span: &Statistics, width: u16) -> Vec<Piece> {
     pieces.into_iter().take_while(fits).collect()
 }
 
-/// To the millisecond below a minute.
+/// Formats a duration. Below a minute, it has milliseconds.
 fn duration_text(duration: Duration) -> String {
     if duration < Duration::from_mins(1) {
         format!("{:.3} s", duration.as_secs_f64())

@@ -1,4 +1,4 @@
-//! The data table: a row a sample, the newest at the bottom.
+//! Data table: one row per sample, the newest at the bottom.
 
 use loadline_protocol::Column;
 use ratatui::buffer::Buffer;
@@ -11,27 +11,26 @@ use crate::app::{App, TableRow};
 use crate::store::StoredSample;
 use crate::units::{ValueFormat, number_text};
 
-/// `14:03:07.123`
+/// Width of `14:03:07.123`.
 const TIME_WIDTH: u16 = 12;
 
-/// The narrowest column: a value of a usual size and the space before it. The width of a column follows
-/// from its name, its unit and the magnitude of its values, which only grows, so that columns stand still.
+/// Minimum column width: a value of common size and a leading blank. The width depends on name,
+/// unit and magnitude of the values. A magnitude only grows, so columns do not jump.
 const COLUMN_WIDTH_MIN: usize = 9;
 
-/// The widest column; a longer name is cut.
+/// Maximum column width. A longer name is cut.
 const COLUMN_WIDTH_MAX: usize = 18;
 
-/// A column of the table.
 enum TableColumn<'a> {
     Seq,
     Metric(MetricColumn<'a>),
 }
 
-/// A metric, and how it is written.
+/// A metric and its format.
 struct MetricColumn<'a> {
     index: usize,
     column: &'a Column,
-    look: &'a ValueFormat,
+    format: &'a ValueFormat,
 }
 
 pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
@@ -43,7 +42,7 @@ pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
     let style = if app.is_fresh() { Style::new() } else { app.theme.faint() };
     let rows = Rect { y: area.y + 1, height: area.height - 1, ..area };
     let store = &app.watched().store;
-    let cursor = app.crosshair_index();
+    let crosshair = app.crosshair_index();
     let mark = app.mark.map(|mark| app.sample_index(mark));
     for (y, row) in (rows.top()..rows.bottom()).zip(app.table_rows(rows.height)) {
         let place = Rect { y, height: 1, ..rows };
@@ -55,7 +54,7 @@ pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
             TableRow::Sample(at) => {
                 let Some(sample) = store.get(at) else { continue };
                 render_sample(app, sample, &columns, style, place, buf);
-                if cursor == Some(at) {
+                if crosshair == Some(at) {
                     buf.set_style(place, app.theme.highlight());
                 } else if mark == Some(at) {
                     buf.set_style(place, app.theme.strong());
@@ -65,27 +64,28 @@ pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
     }
 }
 
-/// The columns that have room, and where: the sequence number, then the metrics from the first that is
-/// asked for on.
+/// Returns the columns that fit, with their places: the sequence number, then the metrics from
+/// [`App::first_column`] on.
 fn columns(app: &App, area: Rect) -> Vec<(TableColumn<'_>, Rect)> {
     let store = &app.watched().store;
     let all = app.watched().columns().unwrap_or_default();
-    let looks = &app.shown_view().looks;
-    let values = all.iter().zip(looks).enumerate().skip(app.first_column);
-    let values = values
-        .map(|(at, (column, look))| TableColumn::Metric(MetricColumn { index: at, column, look }));
+    let formats = &app.shown_view().formats;
+    let values = all.iter().zip(formats).enumerate().skip(app.first_column);
+    let values = values.map(|(at, (column, format))| {
+        TableColumn::Metric(MetricColumn { index: at, column, format })
+    });
     let seq = store.get(0).and_then(|sample| sample.seq()).map(|_| TableColumn::Seq);
     let mut columns = Vec::new();
     let mut right = area.x + TIME_WIDTH.min(area.width);
     for column in seq.into_iter().chain(values) {
-        let wide = column.width();
-        if right + wide > area.right() {
+        let width = column.width();
+        if right + width > area.right() {
             break;
         }
-        right += wide;
-        columns.push((column, Rect { x: right - wide, width: wide, y: area.y, height: 1 }));
+        right += width;
+        columns.push((column, Rect { x: right - width, width, y: area.y, height: 1 }));
     }
-    // The last column makes room for the sign that there are more.
+    // The last column makes room for the number of hidden columns.
     let hidden = hidden_count(app, &columns);
     let least = Piece::new(more_text(app, hidden).1, Style::new()).width() as u16 + 1;
     if hidden > 0 && columns.len() > 1 && area.right() - right < least {
@@ -94,7 +94,7 @@ fn columns(app: &App, area: Rect) -> Vec<(TableColumn<'_>, Rect)> {
     columns
 }
 
-/// How many columns lie to the right of those that are shown.
+/// Returns the number of columns hidden to the right.
 fn hidden_count(app: &App, columns: &[(TableColumn, Rect)]) -> usize {
     let all = app.watched().columns().map_or(0, <[_]>::len);
     let last = columns.iter().rev().find_map(|(column, _)| match column {
@@ -104,8 +104,7 @@ fn hidden_count(app: &App, columns: &[(TableColumn, Rect)]) -> usize {
     all.saturating_sub(last.unwrap_or(app.first_column))
 }
 
-/// What says that there are so many more columns to the right, where there is room and where there is
-/// little.
+/// Returns the text for `count` hidden columns on the right, in a long and a short form.
 fn more_text(app: &App, count: usize) -> (String, String) {
     let arrow = if app.theme.ascii { '>' } else { '→' };
     (format!("{count} more {arrow}"), format!("+{count} {arrow}"))
@@ -163,7 +162,7 @@ fn render_sample(
     }
 }
 
-/// A value in so many columns at most. One that is cut would be another value: it is rounded.
+/// Formats a value in at most `width` columns: rounded, since a cut value would be wrong.
 fn fit_number(value: f64, decimals: usize, width: usize) -> String {
     if value.is_nan() {
         return "-".to_owned();
@@ -179,17 +178,17 @@ fn fit_number(value: f64, decimals: usize, width: usize) -> String {
 
 impl TableColumn<'_> {
     fn head(&self) -> String {
-        let TableColumn::Metric(MetricColumn { column, look, .. }) = self else {
+        let TableColumn::Metric(MetricColumn { column, format, .. }) = self else {
             return "seq".to_owned();
         };
-        match look.table_unit {
+        match format.table_unit {
             Some((unit, _)) => {
                 // `load1/core` is one word, `mem GiB` are two.
                 let blank = if unit.starts_with('/') { "" } else { " " };
                 format!("{}{blank}{unit}", column.name())
             }
             // The unit stands behind each value.
-            None if look.compact_width() > 0 || look.is_uptime() => column.name().to_owned(),
+            None if format.compact_width() > 0 || format.is_uptime() => column.name().to_owned(),
             None => column.heading(),
         }
     }
@@ -197,8 +196,8 @@ impl TableColumn<'_> {
     fn width(&self) -> u16 {
         use unicode_width::UnicodeWidthStr;
         let value = match self {
-            TableColumn::Metric(MetricColumn { look, .. }) if look.table_unit.is_none() => {
-                look.compact_width().max(look.number_width()) + 1
+            TableColumn::Metric(MetricColumn { format, .. }) if format.table_unit.is_none() => {
+                format.compact_width().max(format.number_width()) + 1
             }
             _ => 0,
         };
@@ -216,26 +215,26 @@ impl TableColumn<'_> {
 }
 
 impl MetricColumn<'_> {
-    /// A value in so many columns at most.
+    /// Formats a value in at most `width` columns.
     fn text(&self, value: f64, width: usize) -> String {
-        if let Some((_, scale)) = self.look.table_unit {
-            // Another unit than that of the stream is rounded as it is in the charts.
+        if let Some((_, scale)) = self.format.table_unit {
+            // A unit other than the stream's has two decimals, as in the charts.
             return fit_number(value * scale, 2, width);
         }
-        let compact = if self.look.is_uptime() && value >= 0.0 {
-            Some(self.look.value(value))
+        let compact = if self.format.is_uptime() && value >= 0.0 {
+            Some(self.format.value(value))
         } else {
-            self.look.compact(value)
+            self.format.compact(value)
         };
-        let is_plain = self.look.is_unscaled();
-        let decimals = if is_plain { self.look.decimals } else { self.column.decimals() };
+        let is_plain = self.format.is_unscaled();
+        let decimals = if is_plain { self.format.decimals } else { self.column.decimals() };
         compact
             .filter(|text| text.len() <= width)
             .unwrap_or_else(|| fit_number(value, decimals, width))
     }
 }
 
-/// A sequence number; of one that is too long the end, which is what changes.
+/// Formats a sequence number. If it is too long, keeps the last digits: these change.
 fn last_digits(seq: Option<u64>, width: usize) -> String {
     let text = seq.map_or(String::new(), |seq| seq.to_string());
     if text.len() <= width {

@@ -1,4 +1,4 @@
-//! Styled text on one row.
+//! Styled text in one row.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-/// Text of one style.
+/// Text in one style.
 #[derive(Debug, Clone)]
 pub(super) struct Piece {
     text: Cow<'static, str>,
@@ -19,18 +19,18 @@ impl Piece {
         Piece { text: text.into(), style }
     }
 
-    /// Columns that it takes.
+    /// Returns the width in columns.
     pub(super) fn width(&self) -> usize {
         self.text.width()
     }
 
-    /// Leaves no more than fits so many columns.
+    /// Shortens the text to at most `max_width` columns.
     pub(super) fn shorten(&mut self, max_width: usize) {
         self.text = shortened(&self.text, max_width).into();
     }
 }
 
-/// The beginning of a text that is too long, and a sign that it is no more than that.
+/// Returns the text in at most `max_width` columns. A cut text ends in `~`.
 pub(super) fn shortened(text: &str, max_width: usize) -> String {
     if text.width() <= max_width {
         return text.to_owned();
@@ -46,12 +46,12 @@ pub(super) fn shortened(text: &str, max_width: usize) -> String {
     short
 }
 
-/// What several names have in common, so that one that is too long keeps what tells it from the others.
+/// Common prefix and suffix of several names. A shortened name keeps the part that differs.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CommonAffixes {
-    /// Characters at the beginning.
+    /// Length of the prefix in characters.
     prefix: usize,
-    /// Characters at the end.
+    /// Length of the suffix in characters.
     suffix: usize,
 }
 
@@ -73,13 +73,13 @@ impl CommonAffixes {
             .unwrap_or(none)
     }
 
-    /// The name in so many columns at most: without what is common at its end, then at its beginning, then
-    /// without its middle.
+    /// Returns the name in at most `max_width` columns. Drops the common suffix first, then the
+    /// common prefix, then the middle.
     pub(super) fn shortened(self, name: &str, max_width: usize) -> String {
         let letters: Vec<char> = name.chars().collect();
         let before = self.prefix.min(letters.len());
         let end = letters.len() - self.suffix.min(letters.len() - before);
-        // Signs for what is left out take a column each.
+        // Each `~` takes one column.
         let room = max_width.saturating_sub(if end == letters.len() { 1 } else { 2 });
         if name.width() <= max_width || end < max_width {
             return shortened(name, max_width);
@@ -95,12 +95,12 @@ impl CommonAffixes {
     }
 }
 
-/// Columns that the pieces take.
+/// Returns the total width of the pieces in columns.
 pub(super) fn width(pieces: &[Piece]) -> usize {
     pieces.iter().map(Piece::width).sum()
 }
 
-/// Writes the pieces from the left, as far as they fit; gives the columns that they took.
+/// Writes the pieces from the left, as far as they fit. Returns the columns used.
 pub(super) fn put(buf: &mut Buffer, area: Rect, pieces: &[Piece]) -> u16 {
     let area = area.intersection(buf.area);
     if area.is_empty() {
@@ -109,7 +109,7 @@ pub(super) fn put(buf: &mut Buffer, area: Rect, pieces: &[Piece]) -> u16 {
     let mut x = area.x;
     for piece in pieces {
         let room = usize::from(area.right() - x);
-        // What stood there leaves nothing behind, not even its style.
+        // Earlier text leaves nothing behind, not even its style.
         for cell in x..area.right().min(x.saturating_add(piece.width() as u16)) {
             buf[(cell, area.y)].reset();
         }
@@ -118,7 +118,7 @@ pub(super) fn put(buf: &mut Buffer, area: Rect, pieces: &[Piece]) -> u16 {
     x - area.x
 }
 
-/// Writes the pieces so that they end at the right; from the left if they do not fit.
+/// Writes the pieces right-aligned. If they do not fit, writes them from the left.
 pub(super) fn put_right(buf: &mut Buffer, area: Rect, pieces: &[Piece]) {
     let taken = width(pieces).min(usize::from(area.width)) as u16;
     let area = Rect { x: area.right() - taken, width: taken, ..area };
@@ -143,7 +143,7 @@ mod tests {
         let hosts = ["rack-a-web-1.example.org", "rack-a-web-2.example.org"];
         check(&hosts, 9, &["~a-web-1~", "~a-web-2~"]);
         check(&hosts, 40, &hosts);
-        // Nothing is common: both ends may tell.
+        // Without a common part, both ends are kept.
         check(
             &["127.0.0.1:19001", "127.0.0.1:19002", "web"],
             9,

@@ -1,21 +1,21 @@
-//! How much comes from a source, and at what pace.
+//! Byte rate and interval of a source.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use loadline_protocol::Time;
 
-/// Pauses between rows from which the pace of a plain stream is told.
+/// Maximum number of pauses from which the interval of a plain stream is derived.
 const INTERVALS_MAX: usize = 15;
 
-/// How many seconds a rate is taken over.
+/// Period of the byte rate in seconds.
 const BYTE_RATE_S: i64 = 10;
 
-/// The bytes of each of the last seconds.
+/// Bytes received in each of the last seconds.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ByteRate {
-    /// The second since 1970, and what came in it; the oldest first, no more than the whole seconds of
-    /// the rate and the one that is not over.
+    /// Seconds since 1970 and their bytes, the oldest first: at most the whole seconds of the
+    /// period and the current one.
     seconds: VecDeque<(i64, u64)>,
 }
 
@@ -32,8 +32,8 @@ impl ByteRate {
         }
     }
 
-    /// Over the whole seconds since the first that is known. The first one is left out: what was on its
-    /// way before, such as a history, came in it.
+    /// Averages over whole seconds, without the first one that is known: bytes that were under way
+    /// before, such as a history, arrive in it.
     pub(super) fn bytes_per_second(&self, now: Time) -> Option<u64> {
         let second = now.as_millis() / 1000;
         let first = (second - BYTE_RATE_S).max(self.seconds.front()?.0 + 1);
@@ -43,7 +43,7 @@ impl ByteRate {
     }
 }
 
-/// The pauses between the last rows, milliseconds.
+/// Pauses between the last rows in milliseconds.
 #[derive(Debug, Clone, Default)]
 pub(super) struct RowInterval(VecDeque<i64>);
 
@@ -58,7 +58,7 @@ impl RowInterval {
     }
 
     pub(super) fn median(&self) -> Option<Duration> {
-        // On the stack, as each row of a plain stream asks for it.
+        // On the stack, because each row of a plain stream needs the median.
         let mut pauses = [i64::MAX; INTERVALS_MAX];
         pauses.iter_mut().zip(&self.0).for_each(|(place, pause)| *place = *pause);
         pauses.sort_unstable();
@@ -79,7 +79,7 @@ mod tests {
     fn rate_covers_the_last_whole_seconds() {
         let mut rate = ByteRate::default();
         assert_eq!(rate.bytes_per_second(ms(5000)), None);
-        // A history of 10 kB, and then 40 bytes a second.
+        // A history of 10 kB, and then 44 bytes a second.
         rate.add(ms(1200), 10_000);
         for second in 2..30 {
             rate.add(ms(second * 1000 + 200), 40);
@@ -87,7 +87,7 @@ mod tests {
         }
         assert_eq!(rate.bytes_per_second(ms(29_900)), Some(44));
         assert!(rate.seconds.len() <= BYTE_RATE_S as usize + 1);
-        // Nothing comes any more.
+        // No more bytes arrive.
         assert_eq!(rate.bytes_per_second(ms(35_000)), Some(44 * 5 / 10));
         assert_eq!(rate.bytes_per_second(ms(99_000)), Some(0));
     }

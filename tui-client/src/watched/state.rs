@@ -1,33 +1,33 @@
-//! What a source is doing, and what is to be said about it.
+//! State of a source.
 
 use loadline_protocol::{SafeText, Time};
 
-/// What a source is doing. The only place where it is decided what is fresh.
+/// State of a source. Nothing else decides whether its rows are fresh.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
-    /// No row has come yet.
+    /// No row has arrived yet.
     Connecting(Option<Outage>),
-    /// There were rows, but there is no connection now.
+    /// Rows have arrived, but the connection is lost.
     Reconnecting(Option<Outage>),
     /// Rows arrive.
     Live,
-    /// There is a connection, but no row for too long.
+    /// Connected, but rows are overdue.
     Stale,
-    /// A recording, or an input that has ended; with what is to be said about it.
+    /// A recording, or an input that has ended, with a message to show.
     Replay(Option<SafeText>),
 }
 
-/// Why there is no connection.
+/// Lack of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outage {
-    /// Why, in words.
+    /// Reason, in words.
     pub reason: SafeText,
-    /// When the next try is made.
+    /// Time of the next attempt.
     pub retry: Time,
 }
 
 impl State {
-    /// The word for it.
+    /// Returns the name of the state.
     #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
@@ -39,13 +39,13 @@ impl State {
         }
     }
 
-    /// Whether its newest rows are those that should be there: they arrive, or no more are to come.
+    /// Returns whether the newest rows are up to date: rows arrive, or no more are expected.
     #[must_use]
     pub fn is_up_to_date(&self) -> bool {
         matches!(self, State::Live | State::Replay(_))
     }
 
-    /// Why there is no connection, if there is none.
+    /// Returns the outage, if there is no connection.
     #[must_use]
     pub fn outage(&self) -> Option<&Outage> {
         match self {

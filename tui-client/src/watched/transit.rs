@@ -1,21 +1,21 @@
-//! How long samples are under way, by clocks that may differ.
+//! Transit times of samples, measured by two clocks that may differ.
 
 use std::time::Duration;
 
 use crate::event::Sample;
 
-/// How long the fastest transit of a sample counts: clocks drift apart.
+/// Period in milliseconds for which the fastest transit counts: clocks drift apart.
 const TRANSIT_PERIOD_MS: i64 = 60_000;
 
-/// The fastest transit of a sample, from its time by the agent's clock to its receipt by ours, over
-/// one to two minutes: the difference of the clocks and the shortest way.
+/// Fastest transit of a sample in the last one to two minutes, in milliseconds: from its time by
+/// the agent's clock to its arrival by ours. The difference of the clocks is included.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Transit {
     period_start_ms: i64,
     current_fastest: Option<i64>,
     previous_fastest: Option<i64>,
-    /// That of the newest row of a history.
-    history_transit: Option<i64>,
+    /// Transit of the newest row of a history.
+    newest_of_history: Option<i64>,
 }
 
 impl Transit {
@@ -30,16 +30,16 @@ impl Transit {
             Some(self.current_fastest.map_or(transit, |fastest| fastest.min(transit)));
     }
 
-    /// Takes the newest row of a history for want of a better one.
+    /// Adds a row of a history, which counts only before the first live row.
     pub(super) fn add_history(&mut self, sample: Sample<'_>) {
-        self.history_transit = Some(sample.received.as_millis() - sample.time.as_millis());
+        self.newest_of_history = Some(sample.received.as_millis() - sample.time.as_millis());
     }
 
-    /// Before a row came live: none, if the clocks may agree because the newest row of the history is
-    /// no older than a row can be; else that row counts as fresh.
+    /// Returns the fastest transit. Before the first live row, the newest row of a history decides:
+    /// 0 if its transit is from 0 to `oldest`, because the clocks may agree, else its transit.
     pub(super) fn fastest_ms(&self, oldest: Duration) -> Option<i64> {
         let guess = || {
-            self.history_transit
+            self.newest_of_history
                 .map(|ms| if (0..=oldest.as_millis() as i64).contains(&ms) { 0 } else { ms })
         };
         [self.current_fastest, self.previous_fastest].into_iter().flatten().min().or_else(guess)

@@ -1,4 +1,4 @@
-//! Which charts come first, their axes, and the table below them.
+//! Order of the charts, their axes, and the table below.
 
 use crossterm::event::KeyCode;
 use loadline::event::{Event, StreamInfo};
@@ -8,14 +8,14 @@ use std::sync::Arc;
 use crate::metrics::{all_metrics, with_extra_columns};
 use crate::stage::{AppStage, check_frame, check_frames};
 
-/// The rows of a screen that have labels of a time axis.
+/// Returns the number of rows with labels of a time axis.
 fn time_rows(screen: &str) -> usize {
     screen.lines().filter(|line| line.contains(" 14:01 ") || line.contains(" 14:02 ")).count()
 }
 
 #[test]
-fn the_first_page_has_cpu_memory_frequency_and_load_over_one_time_axis_a_column() {
-    // On the wide screens, the third column has a chart less than the others.
+fn the_first_page_has_cpu_memory_frequency_and_load_with_one_time_axis_per_column() {
+    // On the wide screens, the third column has one chart less than the others.
     for (width, height, rows) in [(80, 24, 1), (120, 36, 1), (200, 50, 2), (300, 80, 2)] {
         let screen = all_metrics().frame(width, height);
         for title in ["1  CPU", "2  Memory", "3  Frequency", "4  Load"] {
@@ -36,14 +36,14 @@ fn a_column_of_fewer_charts_has_its_time_axis_higher_up() {
     let mut stage = AppStage::plain(3, 200);
     let screen = stage.frame(80, 24);
     assert_eq!(time_rows(&screen), 2, "{screen}");
-    // What stands at the crosshair is said once in each column.
+    // Each column has the time of the crosshair once.
     stage.type_keys("c");
     let screen = stage.frame(80, 24);
     let labels = screen.lines().take(17).map(|line| line.matches("14:03:19.000").count());
     assert_eq!(labels.sum::<usize>(), 2, "{screen}");
 }
 
-/// An agent whose temperature and network are not there, until the network is.
+/// Returns an agent without temperature and network values.
 fn without_network() -> AppStage {
     with_extra_columns("net_rx:B/s net_tx:B/s temp:°C procs uptime:s", |second| {
         vec![f64::NAN, f64::NAN, f64::NAN, 412.0, 272_000.0 + second as f64]
@@ -51,7 +51,7 @@ fn without_network() -> AppStage {
 }
 
 #[test]
-fn a_chart_without_values_gives_way_says_why_and_comes_back() {
+fn a_chart_without_values_moves_to_the_end_with_a_reason_and_comes_back() {
     let mut stage = without_network();
     let screen = stage.frame(120, 36);
     assert!(screen.contains("5  Processes") && screen.contains("6  Uptime"), "{screen}");
@@ -68,7 +68,7 @@ fn a_chart_without_values_gives_way_says_why_and_comes_back() {
     stage.type_keys("1");
     let screen = stage.frame(120, 36);
     assert!(screen.contains("5  Network") && screen.contains("6  Processes"), "{screen}");
-    // It stays, though it has no more values.
+    // The chart stays, although no more values follow.
     row[6..8].fill(f64::NAN);
     stage.row(241, &row);
     assert!(stage.frame(120, 36).contains("5  Network"));
@@ -89,7 +89,7 @@ fn a_first_row_without_rates_moves_no_chart() {
     stage.row(2, &[f64::NAN, 0.0, 0.1]);
     assert_eq!(order(&stage), ["Load", "Disk", "Network"]);
     let screen = stage.frame(80, 24);
-    assert!(screen.contains("no value so far"), "{screen}");
+    assert!(screen.contains("no values yet"), "{screen}");
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn values_beyond_the_axis_are_marked_at_its_edge() {
 }
 
 #[test]
-fn a_container_that_takes_three_cores_is_drawn() {
+fn a_container_with_three_busy_cores_has_an_axis_above_100_percent() {
     let mut stage = AppStage::new("docker");
     stage.event(Event::Connected);
     let schema: Schema = "web:% free".parse().unwrap();
@@ -123,7 +123,7 @@ fn a_container_that_takes_three_cores_is_drawn() {
 }
 
 #[test]
-fn the_table_counts_as_people_do_and_its_columns_stand_still() {
+fn the_table_has_common_units_and_columns_of_constant_width() {
     let columns = "mem_used:B net_rx:B/s procs uptime:s errors";
     let used = |second: i64| [676_655_104.0, 9.9e8, 5.1e11][second as usize % 3];
     let mut stage = with_extra_columns(columns, |second| {
@@ -153,7 +153,7 @@ fn the_table_counts_as_people_do_and_its_columns_stand_still() {
     assert!(screen.contains("< 2 more") && screen.contains("more >"), "{screen}");
 }
 
-/// A plain source of some columns whose rows are those of a function.
+/// Returns a plain source with these columns, whose rows come from a function.
 fn plain_columns(columns: &str, rows: i64, row: impl Fn(i64) -> Vec<f64>) -> AppStage {
     let mut stage = AppStage::new("numbers");
     stage.event(Event::Connected);
@@ -209,7 +209,7 @@ fn large_and_small_numbers_have_one_notation_and_their_digits() {
 }
 
 #[test]
-fn a_column_of_the_table_has_one_number_of_decimals_a_day_and_a_mark_if_its_name_is_cut() {
+fn table_columns_have_equal_decimals_and_a_cut_name_ends_in_a_tilde() {
     let name = "a_name_that_is_much_longer_than_a_column";
     let mut stage = plain_columns(&format!("use:% load {name}"), 3, |second| {
         [[56.9, 2.863_604, 1.0], [50.82, 0.5, 2.0], [62.1, 3.0, 3.0]][second as usize].to_vec()

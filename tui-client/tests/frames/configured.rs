@@ -1,4 +1,4 @@
-//! Other keys, and values that are worth a look.
+//! Other keys, and thresholds.
 
 use crossterm::event::{KeyCode, KeyModifiers};
 use loadline::app::{Flow, Screen};
@@ -45,7 +45,7 @@ fn help_and_footer_name_the_keys_that_are_bound() {
 }
 
 #[test]
-fn a_key_that_is_bound_works_and_the_one_that_was_does_not() {
+fn a_rebound_action_has_only_its_new_keys() {
     let mut stage = with_keys(AppStage::live(), KEY_CHANGES);
     assert_eq!(stage.press(KeyCode::Char('q')), Flow::Continue);
     stage.press(KeyCode::Char('?'));
@@ -60,7 +60,7 @@ fn a_key_that_is_bound_works_and_the_one_that_was_does_not() {
     assert_eq!(stage.press_with(KeyCode::Char('c'), KeyModifiers::CONTROL), Flow::Quit);
 }
 
-/// A live server with the processor above its first limit, memory above its last, load below.
+/// Returns a live server with the CPU at warning, memory at critical and load at normal level.
 fn with_limits(theme: Theme) -> AppStage {
     let stage = AppStage::live();
     let limits = |warn, critical| ThresholdLevels { warn: Some(warn), critical: Some(critical) };
@@ -74,12 +74,12 @@ fn with_limits(theme: Theme) -> AppStage {
     let app = stage.app.with_keys_and_thresholds(Keys::default(), Thresholds(thresholds));
     let mut stage = AppStage { app, ..stage };
     stage.app.theme = theme;
-    // Twice: what is made when units change, as when a stream begins.
+    // Changing the units twice applies the thresholds, as a new stream does.
     stage.type_keys("uu");
     stage
 }
 
-/// The same stage with thresholds for columns: warning and critical.
+/// Returns the stage with thresholds for columns: warning and critical.
 fn with_thresholds(stage: AppStage, limits: &[(&str, f64, f64)]) -> AppStage {
     let limits = limits.iter().map(|(name, warn, critical)| {
         let limits = ThresholdLevels { warn: Some(*warn), critical: Some(*critical) };
@@ -87,7 +87,7 @@ fn with_thresholds(stage: AppStage, limits: &[(&str, f64, f64)]) -> AppStage {
     });
     let app = stage.app.with_keys_and_thresholds(Keys::default(), Thresholds(limits.collect()));
     let mut stage = AppStage { app, ..stage };
-    // Twice: what is made when units change, as when a stream begins.
+    // Changing the units twice applies the thresholds, as a new stream does.
     stage.type_keys("uu");
     stage
 }
@@ -104,11 +104,11 @@ fn a_threshold_exceeded_on_another_page_is_in_the_header() {
     assert!(header.contains(&expected), "{header}");
     assert_eq!(style_of(&buffer, 0, "critical").fg, Some(Color::Red));
     assert!(stage.frame(40, 12).lines().next().unwrap().contains("critical: Disk space 63.4 %"));
-    // Where its chart is in sight, it needs no words.
+    // A value whose chart is in sight is not in the header.
     stage.press(KeyCode::BackTab);
     let header = stage.frame(120, 36).lines().next().unwrap().to_owned();
     assert!(!header.contains("Disk space"), "{header}");
-    // What is not fresh says nothing of now.
+    // An outdated value is not in the header.
     let mut silent = with_thresholds(all_metrics(), &[("disk_used", 50.0, 60.0)]);
     silent.wait(60_000);
     assert!(!silent.frame(120, 36).contains("critical"));
@@ -133,22 +133,22 @@ fn a_threshold_exceeded_on_another_host_is_seen_in_the_overview_and_from_a_dashb
 }
 
 #[test]
-fn of_several_thresholds_that_a_line_exceeds_none_is_hidden() {
+fn every_exceeded_threshold_is_in_its_row_or_in_the_header() {
     let limits = [("cpu", 1.0, 2.0), ("freq", 1.0, 9000.0), ("load15", 1.0, 1.3)];
     let mut stage = with_thresholds(AppStage::several_sources(2), &limits);
     let frame = stage.frame(120, 24);
     let lines: Vec<&str> = frame.lines().take(2).collect();
-    // The worst that is not shown takes a place, and the header names what has none.
+    // The worst hidden value takes a place in the row. The header names the value without a place.
     assert!(lines[1].contains("cpu   67.1 %") && lines[1].contains("load15  1.40"), "{frame}");
     assert!(lines[0].contains("warning: web-1:1027 Frequency"), "{frame}");
     assert!(lines[0].contains("(1 more)"), "{frame}");
-    // A place of its own has none that is as bad.
+    // The only place stays with its own value, which is as bad.
     let narrow = stage.frame(40, 12);
     assert!(narrow.lines().nth(1).unwrap().contains("cpu   67.1 %"), "{narrow}");
     assert!(narrow.lines().next().unwrap().contains("critical: web-1:1027 L"), "{narrow}");
 }
 
-/// The style of the first cell of a text on a row of the screen.
+/// Returns the style of the first cell of a text in a row of the screen.
 fn style_of(buffer: &Buffer, row: u16, text_to_find: &str) -> Style {
     let line = text(buffer).lines().nth(usize::from(row)).unwrap().to_owned();
     let at = line.find(text_to_find).unwrap_or_else(|| panic!("{text_to_find} in {line}"));
@@ -156,7 +156,7 @@ fn style_of(buffer: &Buffer, row: u16, text_to_find: &str) -> Style {
 }
 
 #[test]
-fn a_value_that_is_worth_a_look_has_the_colour_of_a_warning_or_an_alarm() {
+fn a_value_above_its_threshold_has_the_colour_of_its_level() {
     let mut stage = with_limits(THEME);
     check_frame("limits", &mut stage, 120, 36);
     let buffer = stage.draw(120, 36);
@@ -175,14 +175,14 @@ fn a_value_that_is_worth_a_look_has_the_colour_of_a_warning_or_an_alarm() {
     );
     let last = (0..).zip(frame.lines()).filter(|(_, line)| line.contains("47.0")).last().unwrap().0;
     assert_eq!(style_of(&buffer, last, "47.0").fg, Some(Color::Red), "in the table as well");
-    // What is not fresh has no colour.
+    // An outdated value has no colour.
     stage.wait(60_000);
     let buffer = stage.draw(120, 36);
     assert_eq!(style_of(&buffer, titles[0], "47.0 %").fg, Some(Color::DarkGray));
 }
 
 #[test]
-fn without_colours_a_value_that_is_worth_a_look_is_underlined_or_reversed() {
+fn without_colours_a_value_above_its_threshold_is_underlined_or_reversed() {
     let mut stage = with_limits(Theme { palette: Palette::Mono, ..THEME });
     let buffer = stage.draw(120, 36);
     let titles: Vec<u16> = (0..)
@@ -196,7 +196,7 @@ fn without_colours_a_value_that_is_worth_a_look_is_underlined_or_reversed() {
 }
 
 #[test]
-fn in_large_digits_and_among_several_sources_it_is_seen_too() {
+fn large_digits_and_the_overview_have_the_colours_of_levels_too() {
     let mut stage = with_limits(THEME);
     stage.type_keys("2f");
     let buffer = stage.draw(80, 24);

@@ -1,4 +1,4 @@
-//! Lines that share cells, areas below lines, and legends that have little room.
+//! Lines that share cells, areas below lines, and legends with little room.
 
 use std::time::Duration;
 
@@ -23,10 +23,10 @@ const MONO: Theme = Theme { palette: Palette::Mono, ..THEME };
 const ASCII: Theme = Theme { ascii: true, ..THEME };
 const TRUECOLOR: Theme = Theme { depth: ColourDepth::Truecolor, ..THEME };
 
-/// The looks that differ in how lines are told apart.
+/// Looks with different ways to distinguish lines.
 const LOOKS: [(&str, Theme); 3] = [("colours", THEME), ("mono", MONO), ("ascii", ASCII)];
 
-/// A live server with four cores whose load averages are these.
+/// Returns a live server with four cores and these load averages.
 fn with_loads(load: impl Fn(i64) -> [f64; 3], theme: Theme) -> AppStage {
     let mut stage = AppStage::new("web-1");
     stage.connect(7);
@@ -38,12 +38,12 @@ fn with_loads(load: impl Fn(i64) -> [f64; 3], theme: Theme) -> AppStage {
     stage
 }
 
-/// Where a chart of the page stands.
+/// Returns the area of a chart on the page.
 fn area_of(stage: &AppStage, title: &str) -> Rect {
     let layout = stage.app.layout(stage.app.area());
     let charts = stage.app.charts();
     let found = layout.charts.iter().find(|place| charts[place.index].title == title);
-    found.unwrap_or_else(|| panic!("{title} is on the page")).area
+    found.unwrap_or_else(|| panic!("{title} is not on the page")).area
 }
 
 fn chart(stage: &mut AppStage, title: &str, width: u16, height: u16) -> (Buffer, Rect) {
@@ -58,7 +58,7 @@ fn check_chart(name: &str, stage: &mut AppStage, title: &str) {
 }
 
 #[test]
-fn three_equal_lines_are_all_seen_and_so_is_the_line_they_are_compared_with() {
+fn three_equal_lines_and_an_equal_reference_line_are_all_visible() {
     for (look, theme) in LOOKS {
         check_chart(&format!("equal_lines_{look}"), &mut with_loads(|_| [1.5; 3], theme), "Load");
         check_chart(
@@ -95,10 +95,10 @@ fn the_area_below_the_first_line_is_filled_the_denser_the_higher() {
 
 #[test]
 fn a_reference_line_is_named_wherever_it_is_drawn() {
-    // The window is full, and the axis so long that the line lies in the row of the 0.
+    // The window is full, and the axis is so long that the reference line lies in the row of the 0.
     let high = |second: i64| [if second % 100 == 50 { 39.5 } else { 1.0 }, 0.5, 0.2];
     check_chart("reference_in_the_lowest_row", &mut with_loads(high, THEME), "Load");
-    // Lines everywhere: no room, no line.
+    // Lines everywhere: without room for its name, a reference line is not drawn.
     let noise = |second: i64| [(second % 2) as f64 * 4.3, 0.0, 4.0];
     for (width, height) in [(80, 24), (40, 12), (120, 36), (60, 36), (40, 36)] {
         for load in [&high as &dyn Fn(i64) -> [f64; 3], &noise, &|_| [4.0; 3], &|_| [0.0; 3]] {
@@ -110,7 +110,7 @@ fn a_reference_line_is_named_wherever_it_is_drawn() {
     }
 }
 
-/// A live server with thresholds for columns: warning and critical.
+/// Returns the stage with thresholds for columns: warning and critical.
 fn with_thresholds(stage: AppStage, limits: &[(&str, Option<f64>, Option<f64>)]) -> AppStage {
     let limits = limits
         .iter()
@@ -151,7 +151,7 @@ fn a_threshold_of_one_core_names_it_and_one_of_all_does_not() {
 }
 
 #[test]
-fn a_gap_is_no_area() {
+fn a_gap_is_not_filled() {
     let mut stage = AppStage::new("web-1");
     stage.connect(7);
     for second in (0..100).chain(200..300) {
@@ -163,7 +163,7 @@ fn a_gap_is_no_area() {
 }
 
 #[test]
-fn a_cursor_and_a_mark_are_seen_in_an_area() {
+fn crosshair_and_mark_are_visible_in_a_filled_area() {
     let mut stage = AppStage::live();
     stage.type_keys("Fcm");
     for _ in 0..12 {
@@ -173,7 +173,7 @@ fn a_cursor_and_a_mark_are_seen_in_an_area() {
 }
 
 #[test]
-fn where_sources_are_compared_the_area_is_that_of_the_chosen_one() {
+fn on_the_compare_page_the_line_of_the_chosen_source_is_filled() {
     let mut stage = AppStage::several_sources(3);
     stage.type_keys("Fvj");
     let buffer = stage.draw(80, 24);
@@ -210,7 +210,7 @@ fn heat_is_red_where_it_is_critical_and_nowhere_else() {
     check_text("heat_of_a_critical_core", &text_and_colours(&buffer, area));
 }
 
-/// What a terminal of 120x36 gets in a second, on average, while a server works.
+/// Returns the bytes that a terminal of 120x36 gets per second, on average over a minute.
 fn bytes_a_second(theme: Theme) -> usize {
     const SECONDS: i64 = 60;
     let mut stage = all_metrics();
@@ -235,7 +235,7 @@ fn an_area_costs_few_bytes() {
     }
 }
 
-/// A letter and a colour for each cell of a panel.
+/// Returns the symbol and the colour of each cell of a panel.
 fn cells(buffer: &Buffer, panel: Rect) -> Vec<Vec<(String, Color)>> {
     let cell = |x, y| {
         let cell = &buffer[(x, y)];
@@ -286,12 +286,12 @@ proptest! {
         }
         let after = cells(&stage.draw(80, 24), panel);
         for (before, after) in before.iter().zip(&after) {
-            // The name of the reference line stands still, and the last cell is joined to what came.
+            // The name of the reference line stays, and the last cell is joined to new samples.
             let kept = before.len() - cells_moved - 1;
             let is_label = |cells: &[(String, Color)]| {
                 cells.iter().any(|(symbol, _)| symbol.starts_with(char::is_alphanumeric))
             };
-            // Without room for its name, that line is not drawn.
+            // Without room for its name, the reference line is not drawn.
             let has_line = |cells: &[(String, Color)]| {
                 cells.iter().any(|(symbol, _)| ["╌", "-"].contains(&symbol.as_str()))
             };
@@ -303,8 +303,8 @@ proptest! {
     }
 }
 
-/// Checks that the title of each chart on the page names each of its lines, as its sign or its colour says,
-/// but for those that large digits name.
+/// Checks that each line of a chart on the page is named in its title or by large digits. A line is
+/// recognized by its symbol or its colour.
 fn check_legends(stage: &mut AppStage, width: u16, height: u16) {
     let buffer = stage.draw(width, height);
     let layout = stage.app.layout(stage.app.area());
@@ -315,7 +315,7 @@ fn check_legends(stage: &mut AppStage, width: u16, height: u16) {
         let large = parts.digits_size.map_or(0, |size| size.values);
         let mut title = parts.title.positions();
         for (line, member) in chart.lines.iter().enumerate() {
-            // A line that is alone has the name of its chart.
+            // A single line has the name of its chart.
             let Some(letter) =
                 member.legend.chars().next().filter(|_| chart.kind == ChartKind::Lines)
             else {
@@ -323,7 +323,7 @@ fn check_legends(stage: &mut AppStage, width: u16, height: u16) {
             };
             let sign = if theme.has_line_symbols() { theme.line_symbol(line) } else { letter };
             let colour = theme.line(member.colour, true).fg.unwrap_or(Color::Reset);
-            // Beside its value, the name is faint, and the value has the colour.
+            // Beside a value, the name is faint and the value has the colour.
             let colours = [colour, theme.faint().fg.unwrap_or(Color::Reset)];
             let is_named = |at: ratatui::layout::Position| {
                 let cell = &buffer[at];
@@ -348,7 +348,7 @@ fn at_any_width_each_line_that_is_drawn_is_named() {
         stage.app.theme = theme;
         for keys in ["", "7", "3f", "9"] {
             stage.type_keys(keys);
-            // Of wide ones, which differ little from each other, one in eight.
+            // Wide screens differ little from each other: every eighth width is checked.
             for width in (20..=64).chain((72..=160).step_by(8)) {
                 check_legends(&mut stage, width, 24);
             }
@@ -357,7 +357,7 @@ fn at_any_width_each_line_that_is_drawn_is_named() {
 }
 
 #[test]
-fn at_any_size_each_source_whose_line_is_drawn_stands_below_the_chart() {
+fn at_any_size_each_source_with_a_line_is_in_the_legend() {
     let mut stage = AppStage::several_sources(12);
     stage.type_keys("v");
     for (width, height) in (20..=120).flat_map(|width| (8..=24).map(move |height| (width, height)))
@@ -370,7 +370,7 @@ fn at_any_size_each_source_whose_line_is_drawn_stands_below_the_chart() {
     }
 }
 
-/// The titles of all charts at a size.
+/// Returns the titles of all charts at a size.
 fn titles(stage: &mut AppStage, width: u16, height: u16) -> String {
     let mut found: Vec<String> = Vec::new();
     for chart in 0..stage.app.charts().len() {

@@ -1,6 +1,6 @@
-//! Whole frames as text: what a user sees, state by state, size by size and key by key.
+//! Whole frames as text, for each state, size and key.
 
-#![expect(clippy::unwrap_used, reason = "a test fails where something is not as it should be")]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod axes;
 mod configured;

@@ -1,4 +1,4 @@
-//! Mark and cursor: what is measured between them is what the csv of the same rows says.
+//! Mark and crosshair: the statistics between them equal those of the same rows as CSV.
 
 use crossterm::event::{KeyCode, KeyModifiers, MouseEventKind};
 use loadline::app::{ColumnStats, Statistics};
@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use crate::metrics::all_metrics;
 use crate::stage::{AppStage, check_frame, check_frames, server_values};
 
-/// The csv of some events.
+/// Returns events as CSV.
 fn csv(events: Vec<Event>) -> String {
     let job = Job {
         format: OutputFormat::Csv,
@@ -35,7 +35,7 @@ fn csv(events: Vec<Event>) -> String {
     String::from_utf8(written).unwrap()
 }
 
-/// The values of a column from one sequence number to another, as a csv has them.
+/// Returns the values of a CSV column between two sequence numbers.
 fn values(csv: &str, column: usize, from: u64, to: u64) -> Vec<f64> {
     let rows = csv.lines().skip(1).map(|line| line.split(',').collect::<Vec<_>>());
     let rows = rows.filter(|row| (from..=to).contains(&row[3].parse().unwrap()));
@@ -59,7 +59,7 @@ fn check_statistics(span: &Statistics, csv: &str, from: u64, to: u64) {
 }
 
 #[test]
-fn between_mark_and_cursor_each_series_has_its_statistics() {
+fn between_mark_and_crosshair_each_series_has_statistics() {
     let mut stage = AppStage::live();
     stage.frame(120, 36);
     stage.type_keys("TTTTTTTTTTm");
@@ -67,7 +67,7 @@ fn between_mark_and_cursor_each_series_has_its_statistics() {
     check_frames("measured", &mut stage);
     let span = stage.app.statistics.clone().expect("a span");
     assert_eq!((span.samples, span.duration().as_secs()), (61, 60));
-    // The mark again at the cursor, and it moves there; once more, and it goes.
+    // A second mark at the crosshair moves the mark. A third one removes it.
     stage.type_keys("m");
     assert_eq!(stage.app.statistics.as_ref().map(|span| span.samples), Some(1));
     stage.type_keys("m");
@@ -98,7 +98,7 @@ fn statistics_of_more_series_than_fit_are_scrolled_and_no_number_touches_another
     assert_eq!(series(&mut stage, 24), "16-20 of 23");
     stage.press_with(KeyCode::Up, KeyModifiers::SHIFT);
     assert_eq!(series(&mut stage, 24), "15-19 of 23");
-    // What a chart in sight shows stands first.
+    // The series of a visible chart comes first.
     stage.type_keys("9");
     let frame = stage.frame(120, 36);
     let row = frame.lines().find(|line| line.contains("mean")).unwrap();
@@ -123,10 +123,10 @@ fn a_mark_does_not_outlive_its_columns() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
     #[test]
-    fn the_numbers_are_those_of_the_csv_of_the_same_rows(
+    fn statistics_equal_those_of_the_same_rows_as_csv(
         missing in prop::collection::vec(any::<bool>(), 80),
         mark in 0..80_usize,
-        cursor in 0..80_usize,
+        crosshair in 0..80_usize,
     ) {
         let mut stage = AppStage::new("web-1");
         stage.connect(7);
@@ -143,10 +143,10 @@ proptest! {
         stage.press(KeyCode::Char('c'));
         stage.type_keys(&"T".repeat(79 - mark));
         stage.type_keys("m");
-        let (key, steps) = if cursor > mark { ("t", cursor - mark) } else { ("T", mark - cursor) };
+        let (key, steps) = if crosshair > mark { ("t", crosshair - mark) } else { ("T", mark - crosshair) };
         stage.type_keys(&key.repeat(steps));
         let span = stage.app.statistics.clone().expect("a span");
-        let (from, to) = (mark.min(cursor) as u64 + 1, mark.max(cursor) as u64 + 1);
+        let (from, to) = (mark.min(crosshair) as u64 + 1, mark.max(crosshair) as u64 + 1);
         prop_assert_eq!(span.samples as u64, to - from + 1);
         check_statistics(&span, &csv(events), from, to);
     }

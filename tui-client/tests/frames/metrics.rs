@@ -1,4 +1,4 @@
-//! An agent with all that it can collect.
+//! An agent with all columns that it can collect.
 
 use std::sync::Arc;
 
@@ -10,14 +10,14 @@ use ratatui::style::Color;
 
 use crate::stage::{AppStage, check_frame, check_frames, colour_of, header, server_values};
 
-/// What an agent collects if nobody says otherwise, behind the six of a plain stream.
+/// Columns that an agent collects by default, behind the six of a plain stream.
 const EXTRA_COLUMNS: &str = "user:% system:% iowait:% steal:% mem_used:B mem_available:B mem_total:B \
      swap:% swap_used:B net_rx:B/s net_tx:B/s disk_read:B/s disk_write:B/s disk_used:% psi_cpu:% \
      psi_mem:% psi_io:%";
 
 const MEMORY: f64 = 67_385_159_680.0;
 
-/// The values of [`EXTRA_COLUMNS`] on a server that is at work.
+/// Returns values for [`EXTRA_COLUMNS`] of a working server.
 fn extra_values(second: i64) -> Vec<f64> {
     let t = second as f64;
     let wave = (t / 17.0).sin();
@@ -44,12 +44,12 @@ fn extra_values(second: i64) -> Vec<f64> {
     ]
 }
 
-/// The values of an agent that collects [`EXTRA_COLUMNS`], too.
+/// Returns the values of an agent that also collects [`EXTRA_COLUMNS`].
 pub(crate) fn values(second: i64) -> Vec<f64> {
     [server_values(second), extra_values(second)].concat()
 }
 
-/// An agent with columns behind those of a plain stream, their values given by the second.
+/// Returns an agent with further columns behind those of a plain stream.
 pub(crate) fn with_extra_columns(columns: &str, values: impl Fn(i64) -> Vec<f64>) -> AppStage {
     let mut stage = AppStage::new("127.0.0.1:1027");
     stage.event(Event::Connected);
@@ -72,7 +72,7 @@ pub(crate) fn all_metrics() -> AppStage {
     with_extra_columns(EXTRA_COLUMNS, extra_values)
 }
 
-/// So many cores, each busy a little later than the one before.
+/// Returns an agent with `count` cores, each busy a little later than the previous one.
 pub(crate) fn with_cores(count: usize) -> AppStage {
     let names: Vec<String> = (0..count).map(|core| format!("core{core}:%")).collect();
     with_extra_columns(&names.join(" "), |second| {
@@ -85,7 +85,7 @@ pub(crate) fn with_cores(count: usize) -> AppStage {
 }
 
 #[test]
-fn the_first_look_is_calm_and_the_rest_is_a_page_away() {
+fn the_first_page_has_six_charts_and_the_next_page_has_the_rest() {
     let mut stage = all_metrics();
     check_frames("metrics", &mut stage);
     let screen = stage.frame(120, 36);
@@ -113,14 +113,14 @@ fn the_cores_are_a_heat_map_with_a_row_each() {
     check_frames("cores", &mut stage);
     stage.type_keys("ff");
     let live = stage.draw(120, 36);
-    assert_eq!(colour_of(&live, "█"), Some(Color::Cyan), "a busy core is nothing critical");
+    assert_eq!(colour_of(&live, "█"), Some(Color::Cyan), "a busy core is not critical");
     stage.wait(60_000);
     let silent = stage.draw(120, 36);
     assert_eq!(colour_of(&silent, "█"), Some(Color::DarkGray));
 }
 
 #[test]
-fn cores_share_rows_where_there_are_more_of_them() {
+fn cores_share_rows_if_there_are_fewer_rows_than_cores() {
     let mut stage = with_cores(100);
     stage.type_keys("5");
     check_frames("cores_100", &mut stage);
@@ -131,7 +131,7 @@ fn cores_share_rows_where_there_are_more_of_them() {
 }
 
 #[test]
-fn the_cursor_says_which_core_is_the_busiest() {
+fn the_title_names_the_busiest_core_at_the_crosshair() {
     let mut stage = with_cores(4);
     stage.type_keys("5fc");
     stage.press(KeyCode::Left);
@@ -139,7 +139,7 @@ fn the_cursor_says_which_core_is_the_busiest() {
 }
 
 #[test]
-fn the_header_says_what_a_container_may_use() {
+fn the_header_shows_the_container_limits() {
     let mut stage = AppStage::new("127.0.0.1:1027");
     let Event::Stream(mut stream) = header(7) else { panic!("a header begins a stream") };
     let header = Arc::make_mut(&mut stream).header.as_mut().unwrap();

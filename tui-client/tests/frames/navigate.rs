@@ -1,4 +1,4 @@
-//! Through time with the keys.
+//! Navigation in time with the keys.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use loadline_protocol::Time;
 
 use crate::stage::{AppStage, START, check_frame, check_frames, server_values};
 
-/// The time of the newest sample of a live stage, seconds after the start.
+/// Time of the newest sample of a live stage, seconds after the start.
 const NEWEST: i64 = 239;
 
-/// The right edge of the charts, seconds after the start.
+/// Returns the right edge of the charts, in seconds after the start.
 fn window_end(stage: &AppStage) -> i64 {
     let until = stage.app.window_end_time().map_or(0, Time::as_millis);
     (until - START) / 1000
@@ -22,7 +22,7 @@ fn crosshair(stage: &AppStage) -> Option<i64> {
     stage.app.crosshair.map(|time| (time.as_millis() - START) / 1000)
 }
 
-/// A live stage with a window of a minute on a screen of 80x24.
+/// Returns a live stage with a window of one minute, on a screen of 80x24.
 fn one_minute() -> AppStage {
     let mut stage = AppStage::live();
     stage.frame(80, 24);
@@ -32,7 +32,7 @@ fn one_minute() -> AppStage {
 }
 
 #[test]
-fn a_pan_leaves_live_and_says_how_far_behind_and_end_returns() {
+fn panning_pauses_and_shows_the_distance_to_live_and_end_returns() {
     let mut stage = one_minute();
     stage.press(KeyCode::PageUp);
     assert_eq!(window_end(&stage), NEWEST - 60);
@@ -45,7 +45,7 @@ fn a_pan_leaves_live_and_says_how_far_behind_and_end_returns() {
     assert_eq!(stage.app.window_end, WindowEnd::Live);
     stage.press(KeyCode::Left);
     let step = NEWEST - window_end(&stage);
-    assert!((1..=10).contains(&step), "a key moves by a part of the span: {step} s");
+    assert!((1..=10).contains(&step), "a key pans by a part of the span: {step} s");
     stage.press(KeyCode::End);
     assert_eq!(stage.app.window_end, WindowEnd::Live);
 }
@@ -64,7 +64,7 @@ fn home_shows_the_oldest_samples_and_nothing_lies_before_them() {
 }
 
 #[test]
-fn the_time_span_is_zoomed_in_steps_that_people_would_take() {
+fn the_time_span_is_zoomed_in_round_steps() {
     let mut stage = AppStage::live();
     stage.frame(80, 24);
     let spans = |stage: &mut AppStage, keys: &str| {
@@ -76,7 +76,7 @@ fn the_time_span_is_zoomed_in_steps_that_people_would_take() {
     };
     assert_eq!(spans(&mut stage, "+=x"), [120, 60, 30]);
     assert_eq!(spans(&mut stage, "-X-X-"), [60, 120, 300, 600, 900]);
-    assert_eq!(stage.app.window_end, WindowEnd::Live, "the right edge stays the newest sample");
+    assert_eq!(stage.app.window_end, WindowEnd::Live, "the newest sample stays at the right edge");
     let shortest = "+".repeat(40);
     assert_eq!(spans(&mut stage, &shortest).last(), Some(&10));
     let longest = "-".repeat(40);
@@ -85,7 +85,7 @@ fn the_time_span_is_zoomed_in_steps_that_people_would_take() {
 }
 
 #[test]
-fn what_the_cursor_points_at_stays_where_it_is_while_zooming() {
+fn the_crosshair_stays_in_place_while_zooming() {
     let mut stage = AppStage::live();
     stage.frame(80, 24);
     stage.type_keys("c");
@@ -97,26 +97,26 @@ fn what_the_cursor_points_at_stays_where_it_is_while_zooming() {
         let line = frame.lines().nth(2).unwrap_or_default().to_owned();
         line.chars().skip(8).position(|c| c == '│')
     };
-    let before = column(&mut stage).expect("the cursor stands in the first chart");
+    let before = column(&mut stage).expect("the crosshair is in the first chart");
     stage.type_keys("+");
-    let after = column(&mut stage).expect("and still does");
+    let after = column(&mut stage).expect("the crosshair is still there");
     assert!(before.abs_diff(after) <= 1, "{before} {after}");
 }
 
 #[test]
-fn the_cursor_shows_the_values_of_one_sample_everywhere() {
+fn the_crosshair_shows_the_values_of_one_sample_everywhere() {
     let mut stage = AppStage::live();
     stage.frame(80, 24);
     stage.type_keys("c");
     stage.type_keys("TTTTTTTTTTTTTTTTTTTTttt");
     assert_eq!(crosshair(&stage), Some(NEWEST - 17));
-    assert_eq!(stage.app.window_end, WindowEnd::Live, "the cursor does not stop the charts");
+    assert_eq!(stage.app.window_end, WindowEnd::Live, "the crosshair does not pause the charts");
     let frame = stage.frame(80, 24);
     let expected = server_values(NEWEST - 17);
     assert!(frame.contains(&format!("{:.1} %", expected[0])), "{frame}");
     assert!(frame.contains(&format!("1m {:.2}", expected[3])), "{frame}");
     check_frames("cursor", &mut stage);
-    // At the ends of what there is, it stays.
+    // At the ends, the crosshair stays.
     stage.press(KeyCode::End);
     stage.type_keys("t");
     assert_eq!(crosshair(&stage), Some(NEWEST));
@@ -130,7 +130,7 @@ fn the_cursor_shows_the_values_of_one_sample_everywhere() {
 }
 
 #[test]
-fn a_cursor_that_leaves_the_window_takes_it_along() {
+fn the_window_follows_the_crosshair() {
     let mut stage = one_minute();
     stage.type_keys("c");
     stage.press_with(KeyCode::Left, KeyModifiers::SHIFT);
@@ -145,7 +145,7 @@ fn a_cursor_that_leaves_the_window_takes_it_along() {
 }
 
 #[test]
-fn the_table_scrolls_by_rows_and_follows_the_cursor() {
+fn the_table_scrolls_by_rows_and_follows_the_crosshair() {
     let mut stage = AppStage::live();
     stage.type_keys("d");
     stage.frame(80, 24);
@@ -156,7 +156,7 @@ fn the_table_scrolls_by_rows_and_follows_the_cursor() {
     assert_eq!(window_end(&stage), NEWEST - 2);
     let last = |stage: &mut AppStage| stage.frame(80, 24).lines().nth(22).unwrap().to_owned();
     assert!(last(&mut stage).starts_with("14:03:57.000"));
-    // A page is what is in sight.
+    // A page has as many rows as are visible.
     stage.press(KeyCode::PageUp);
     assert_eq!(window_end(&stage), NEWEST - 2 - 21);
     stage.press(KeyCode::Home);
@@ -167,7 +167,7 @@ fn the_table_scrolls_by_rows_and_follows_the_cursor() {
 }
 
 #[test]
-fn more_columns_than_fit_are_reached_sideways() {
+fn hidden_columns_are_reached_by_scrolling_sideways() {
     let mut stage = AppStage::plain(12, 30);
     stage.type_keys("d");
     stage.frame(80, 12);
@@ -204,32 +204,32 @@ fn units_change_in_charts_and_table() {
 }
 
 #[test]
-fn the_agent_is_asked_for_another_pace() {
+fn another_interval_is_requested_from_the_agent() {
     let mut stage = AppStage::live();
-    let asked = |stage: &mut AppStage, key| match stage.press(KeyCode::Char(key)) {
+    let requested = |stage: &mut AppStage, key| match stage.press(KeyCode::Char(key)) {
         Flow::RequestInterval { source: 0, interval } => Some(interval.as_millis()),
         _ => None,
     };
-    assert_eq!(asked(&mut stage, ']'), Some(2000));
-    assert_eq!(asked(&mut stage, ']'), Some(5000));
-    assert_eq!(asked(&mut stage, '['), Some(2000));
-    assert!(stage.frame(80, 24).contains("asked for a row every 2s"));
-    // The agent answers that it gives a row a second all the same.
+    assert_eq!(requested(&mut stage, ']'), Some(2000));
+    assert_eq!(requested(&mut stage, ']'), Some(5000));
+    assert_eq!(requested(&mut stage, '['), Some(2000));
+    assert!(stage.frame(80, 24).contains("requested an interval of 2s"));
+    // The agent keeps its interval of one second.
     stage.connect(7);
-    assert!(stage.frame(80, 24).contains("the agent gives a row every 1s"));
+    assert!(stage.frame(80, 24).contains("the agent granted an interval of 1s"));
     stage.wait(5000);
-    assert!(stage.frame(80, 24).contains("quit"), "the notice goes");
-    assert_eq!(asked(&mut stage, '['), Some(500));
-    assert_eq!(asked(&mut stage, '['), Some(250));
-    assert_eq!(asked(&mut stage, '['), None);
-    assert!(stage.frame(80, 24).contains("no agent gives more than every 250ms"));
+    assert!(stage.frame(80, 24).contains("quit"), "the message disappears");
+    assert_eq!(requested(&mut stage, '['), Some(500));
+    assert_eq!(requested(&mut stage, '['), Some(250));
+    assert_eq!(requested(&mut stage, '['), None);
+    assert!(stage.frame(80, 24).contains("no agent has a shorter interval than 250ms"));
     let mut plain = AppStage::plain(3, 10);
-    assert_eq!(asked(&mut plain, ']'), None);
-    assert!(plain.frame(80, 24).contains("a pace of its own"));
+    assert_eq!(requested(&mut plain, ']'), None);
+    assert!(plain.frame(80, 24).contains("the interval of this source cannot be changed"));
 }
 
 #[test]
-fn charts_follow_each_other_by_themselves_on_a_wall_screen() {
+fn charts_cycle_on_a_wall_screen() {
     let mut stage = AppStage::live();
     stage.type_keys("a");
     assert!(stage.frame(120, 36).contains("1  CPU"));
@@ -247,7 +247,7 @@ fn charts_follow_each_other_by_themselves_on_a_wall_screen() {
 }
 
 #[test]
-fn everything_works_with_one_chart_over_the_whole_screen_too() {
+fn everything_works_in_fullscreen_too() {
     let mut stage = AppStage::live();
     stage.type_keys("f");
     stage.frame(120, 36);

@@ -1,4 +1,4 @@
-//! With the mouse, on a screen of 80x24: the panels of the charts begin at column 8.
+//! Mouse input on a screen of 80x24. The panels of the charts begin at column 8.
 
 use crossterm::event::{MouseButton, MouseEventKind};
 use loadline::app::{Screen, WindowEnd};
@@ -11,10 +11,10 @@ fn stage() -> AppStage {
     stage
 }
 
-/// The column of the dots of a time in the first chart, as the window is at the start.
+/// Returns the screen column of a time in the first chart, with the window of the start.
 fn column_of(stage: &AppStage, second: i64) -> u16 {
     let window = stage.app.window_of(31).expect("there are samples");
-    8 + window.cell_of(START + second * 1000).expect("in sight") as u16
+    8 + window.cell_of(START + second * 1000).expect("the time is in the window") as u16
 }
 
 fn crosshair(stage: &AppStage) -> Option<i64> {
@@ -22,7 +22,7 @@ fn crosshair(stage: &AppStage) -> Option<i64> {
 }
 
 #[test]
-fn a_click_chooses_a_chart_and_one_among_its_dots_sets_the_cursor() {
+fn a_click_chooses_a_chart_and_a_click_in_its_panel_sets_the_crosshair() {
     let mut stage = stage();
     // The title of the second chart.
     stage.drag(MouseButton::Left, (50, 1), (50, 1));
@@ -30,19 +30,19 @@ fn a_click_chooses_a_chart_and_one_among_its_dots_sets_the_cursor() {
     let column = column_of(&stage, 100);
     stage.drag(MouseButton::Left, (column, 12), (column, 12));
     assert_eq!(stage.app.chosen_chart(), 2);
-    let at = crosshair(&stage).expect("a cursor");
+    let at = crosshair(&stage).expect("a crosshair");
     assert!((90..=110).contains(&at), "{at}");
     assert_eq!(stage.app.window_end, WindowEnd::Live);
 }
 
 #[test]
-fn a_click_on_a_row_of_the_table_sets_the_cursor_there() {
+fn a_click_on_a_row_of_the_table_sets_the_crosshair() {
     let mut stage = stage();
     let frame = stage.frame(80, 24);
     let row = frame.lines().position(|line| line.starts_with("14:03:57.000")).expect("a row");
     stage.drag(MouseButton::Left, (20, row as u16), (20, row as u16));
     assert_eq!(crosshair(&stage), Some(237));
-    // The head is no row.
+    // The head of the table is not a row.
     stage.drag(MouseButton::Left, (20, 17), (20, 17));
     assert_eq!(crosshair(&stage), Some(237));
 }
@@ -58,7 +58,7 @@ fn the_wheel_zooms_under_the_pointer_and_at_the_right_edge_live_stays_live() {
     assert!(matches!(stage.app.window_end, WindowEnd::Paused(_)));
     let after = column_of(&stage, 100);
     assert!(after.abs_diff(column) <= 2, "{column} {after}");
-    // The way back leads to the newest sample.
+    // Zooming out again leads back to the newest sample.
     stage.mouse(MouseEventKind::ScrollDown, column, 4);
     stage.mouse(MouseEventKind::ScrollDown, column, 4);
     assert_eq!(stage.app.window_end, WindowEnd::Live);
@@ -77,14 +77,14 @@ fn the_wheel_scrolls_the_table_and_the_help() {
 }
 
 #[test]
-fn a_drag_takes_the_charts_along() {
+fn a_drag_moves_the_charts() {
     let mut stage = stage();
     stage.type_keys("++");
     let column = column_of(&stage, 200);
     stage.drag(MouseButton::Left, (column, 4), (column + 9, 5));
     assert!(matches!(stage.app.window_end, WindowEnd::Paused(_)));
     assert_eq!(column_of(&stage, 200), column + 9);
-    assert_eq!(crosshair(&stage), None, "a drag is no click");
+    assert_eq!(crosshair(&stage), None, "a drag is not a click");
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn a_drag_with_the_right_button_zooms_to_the_span() {
     assert!((50..=70).contains(&span), "{span}");
     let until = stage.app.window_end_time().map(|time| (time.as_millis() - START) / 1000);
     assert!(until.is_some_and(|until| (110..=130).contains(&until)), "{until:?}");
-    // A mere click with it changes nothing.
+    // A click with the right button changes nothing.
     stage.drag(MouseButton::Right, (20, 4), (20, 4));
     assert_eq!(stage.app.window.as_secs(), span);
 }

@@ -1,4 +1,4 @@
-//! Any stream, any size, any key.
+//! Properties for any stream, any size and any key.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,8 +16,7 @@ use ratatui::layout::Rect;
 
 use crate::stage::AppStage;
 
-/// The screens at which every size is tried; of large ones, which differ little from each other, one
-/// in so many.
+/// Returns the screens that are drawn at every size, each with the divisor for [`is_tried`].
 fn screens() -> Vec<(AppStage, u16)> {
     let screen = |keys: &str, wait_ms: i64| {
         let mut stage = AppStage::live();
@@ -67,12 +66,12 @@ fn the_help_fits_any_size() {
     }
 }
 
-/// Whether a size is tried: each small one, and of the large ones, which differ little, one in so many.
+/// Returns whether a size is tried: every small one, and some large ones, which differ little.
 fn is_tried(width: u16, height: u16, one_in: u16) -> bool {
     width <= 24 || height <= 14 || (width + height).is_multiple_of(one_in)
 }
 
-/// Draws into the middle of a larger buffer that is full of `x`.
+/// Draws into the middle of a larger buffer filled with `x`.
 fn check_size(stage: &mut AppStage, width: u16, height: u16) {
     let area = Rect::new(1, 1, width, height);
     let mut buffer =
@@ -145,7 +144,7 @@ fn user_step() -> impl Strategy<Value = UserStep> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
-    fn whatever_comes_and_is_pressed_the_screen_is_drawn_and_esc_leads_home(
+    fn after_any_rows_and_keys_esc_leads_home(
         steps in prop::collection::vec(user_step(), 0..60),
     ) {
         let mut stage = AppStage::live();
@@ -181,7 +180,8 @@ proptest! {
             }
             stage.draw(size.0, size.1);
         }
-        // Out of the line for a time, a drag, the help, mark, cursor, one chart alone, the table alone.
+        // Leaves the time input, a drag, the help, mark, crosshair, fullscreen, and the table
+        // alone.
         for _ in 0..7 {
             stage.press(KeyCode::Esc);
         }
@@ -201,9 +201,9 @@ enum SourceStep {
     Columns(usize),
 }
 
-/// What any source may tell.
+/// Returns any event of a source.
 fn source_step() -> impl Strategy<Value = SourceStep> {
-    // A clock may be off by nothing, by minutes, or by as much as a clock can show.
+    // The clock offset is 0, some minutes, or as large as a clock can show.
     let ahead = prop_oneof![
         4 => Just(0),
         2 => -200_000..200_000_i64,
@@ -219,10 +219,10 @@ fn source_step() -> impl Strategy<Value = SourceStep> {
     ]
 }
 
-/// Does as a user and several sources do at random; nothing but `q` ends it.
+/// Applies a random step of a user or a source. Only `q` would end the program.
 fn apply_step(stage: &mut AppStage, columns: &mut [usize], size: &mut (u16, u16), step: AnyStep) {
     match step {
-        // `q` ends the program, and what sources tell has steps of its own.
+        // `q` ends the program. Events of sources have their own steps.
         AnyStep::User(
             UserStep::Key(KeyCode::Char('q'), _)
             | UserStep::Row(_)
@@ -286,19 +286,19 @@ fn any_step() -> impl Strategy<Value = AnyStep> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
-    fn whatever_several_sources_send_and_a_user_does_esc_leads_to_the_first_page(
+    fn after_any_events_and_keys_of_several_sources_esc_leads_to_the_overview(
         steps in prop::collection::vec(any_step(), 0..60),
         count in 2..9_usize,
     ) {
         let mut stage = AppStage::several_sources(count);
         let (mut columns, mut size) = (vec![6; count], (80, 24));
-        // The last of six and more has told nothing yet.
+        // The last of six or more sources has not connected yet.
         stage.connect_source(count - 1, 7);
         for step in steps {
             apply_step(&mut stage, &mut columns, &mut size, step);
         }
-        // Out of the line for a time, a drag, the help, mark, cursor, a comparison, one chart alone, the
-        // table, a dashboard.
+        // Leaves the time input, a drag, the help, mark, crosshair, compare, fullscreen, the table
+        // and a dashboard.
         for _ in 0..10 {
             stage.press(KeyCode::Esc);
         }
@@ -317,13 +317,13 @@ proptest! {
         for step in steps {
             apply_step(&mut stage, &mut columns[..1], &mut size, AnyStep::Source(0, step));
         }
-        // But for the time that has passed.
+        // Only the time has passed.
         let after: Vec<_> = (1..3).map(|at| source_snapshot(&stage, at)).collect();
         prop_assert_eq!(before, after);
     }
 }
 
-/// All that a source has told and how it stands by its own clock, as far as a user sees it.
+/// Returns the rows, the clock offset and the state of a source by its own clock.
 fn source_snapshot(stage: &AppStage, source: usize) -> (Vec<(i64, Vec<u64>)>, i64, String) {
     let watched = &stage.app.sources()[source].watched;
     let rows = (0..watched.store.len()).filter_map(|at| watched.store.get(at)).map(|sample| {
@@ -334,7 +334,7 @@ fn source_snapshot(stage: &AppStage, source: usize) -> (Vec<(i64, Vec<u64>)>, i6
     (rows.collect(), watched.clock_offset_ms(), word.to_owned())
 }
 
-/// The dots of the first chart, and the text of its title.
+/// Returns the dots of the first chart.
 fn panel(stage: &mut AppStage) -> Vec<Vec<String>> {
     let buffer = stage.draw(80, 24);
     let rows = 2..7;
@@ -359,7 +359,7 @@ proptest! {
             second += if is_gap { 20 } else { 1 };
             stage.row(second, &[*value, 2400.0, 43.0, 0.5, 0.4, 0.4]);
         }
-        // Until the last cell is full: only there are dots added where it stands.
+        // Fill the last cell first: only there, dots are added in place.
         let cell_ms = stage.app.window_of(31).unwrap().cell_ms();
         let full = |second: i64| (crate::stage::START + second * 1000 + 1000).rem_euclid(cell_ms) < 1000;
         while !full(second) {
@@ -374,7 +374,7 @@ proptest! {
         }
         let after = panel(&mut stage);
         for (before, after) in before.iter().zip(&after) {
-            // The cell that was the last one is joined to what came.
+            // The previous last cell is joined to new samples.
             let kept = before.len() - cells - 1;
             prop_assert_eq!(&before[cells..cells + kept], &after[..kept]);
         }

@@ -1,4 +1,4 @@
-//! What was recorded looks as it did live.
+//! Recordings look like the live screen.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ use loadline_protocol::Time;
 
 use crate::stage::{AppStage, check_frame, check_frames, server_values};
 
-/// A screen that has read these lines as a recording, whole.
+/// Returns a screen that has read these lines as a whole recording.
 fn replay(name: &str, text: &str, now: i64) -> AppStage {
     let mut stage = AppStage::new(name);
     stage.now = now;
@@ -21,7 +21,7 @@ fn replay_on(stage: &mut AppStage, text: &str) {
     replay_as(stage, 0, text);
 }
 
-/// The source of this number is a recording of these lines.
+/// Feeds these lines to a source as a recording.
 fn replay_as(stage: &mut AppStage, source: usize, text: &str) {
     stage.source_event(source, Event::Replaying);
     let first = Time::from_millis(stage.now);
@@ -42,7 +42,7 @@ fn replay_as(stage: &mut AppStage, source: usize, text: &str) {
 }
 
 #[test]
-fn a_large_recording_says_how_far_it_is_read() {
+fn a_large_recording_shows_its_read_progress() {
     let mut stage = AppStage::new("big.load");
     stage.event(Event::Replaying);
     stage.event(Event::ReadProgress(43));
@@ -60,14 +60,14 @@ fn record(events: &[Event]) -> String {
     text
 }
 
-/// A frame without its first row.
+/// Returns a frame without its header row.
 fn below_the_header(stage: &mut AppStage, width: u16, height: u16) -> String {
     let frame = stage.frame(width, height);
     frame.split_once('\n').map_or("", |(_, rest)| rest).to_owned()
 }
 
 #[test]
-fn a_replay_looks_as_the_live_screen_did_at_that_time() {
+fn a_replay_looks_like_the_live_screen_at_that_time() {
     let mut agent = AppStage::live();
     agent.event(Event::Skipped { count: 3 });
     agent.row(243, &server_values(243));
@@ -115,7 +115,7 @@ fn a_recording_cut_off_at_any_byte_still_opens() {
 }
 
 #[test]
-fn a_recording_that_does_not_fit_says_so() {
+fn a_recording_that_does_not_fit_shows_a_message() {
     let names: Vec<String> = (1..=998).map(|number| format!("x{number}")).collect();
     let mut text = format!("# columns time:s {}\n", names.join(" "));
     let rows = loadline::store::VALUES_MAX / 1000 + 7;
@@ -130,9 +130,9 @@ fn a_recording_that_does_not_fit_says_so() {
 }
 
 #[test]
-fn a_recording_is_seen_as_a_whole() {
+fn a_recording_is_shown_as_a_whole() {
     let mut live = AppStage::live();
-    // Half an hour later, another run.
+    // Another run, half an hour later.
     live.connect(8);
     for second in 2040..2280 {
         live.row(second, &server_values(second));
@@ -144,7 +144,7 @@ fn a_recording_is_seen_as_a_whole() {
 }
 
 #[test]
-fn recordings_beside_each_other_are_seen_as_a_whole_on_one_axis() {
+fn several_recordings_are_shown_as_a_whole_on_one_axis() {
     let mut live = AppStage::live();
     let early = record(&live.sent_events);
     live.sent_events.truncate(2);
@@ -161,14 +161,14 @@ fn recordings_beside_each_other_are_seen_as_a_whole_on_one_axis() {
     assert!(stage.app.window.as_secs() >= 3239, "{:?}", stage.app.window);
     let frame = stage.frame(120, 36);
     assert!(frame.contains("2 sources") && frame.contains(" 2 REPLAY "), "{frame}");
-    assert!(!frame.contains("clock"), "nobody knows how far a recorded clock was off: {frame}");
+    assert!(!frame.contains("clock"), "the clock offset of a recording is unknown: {frame}");
     check_frame("replay_beside", &mut stage, 120, 36);
     stage.type_keys("v");
     check_frame("replay_together", &mut stage, 120, 36);
 }
 
 #[test]
-fn a_recording_beside_a_server_that_lives_leaves_its_span_alone() {
+fn a_recording_beside_a_live_server_does_not_change_the_time_span() {
     let text = record(&AppStage::live().sent_events);
     let mut stage = AppStage::several_sources(3);
     let keep = std::time::Duration::MAX;
@@ -178,6 +178,6 @@ fn a_recording_beside_a_server_that_lives_leaves_its_span_alone() {
     assert_eq!(stage.app.window, span);
     let frame = stage.frame(120, 36);
     assert!(frame.contains(" 3 LIVE ") && frame.contains(" 1 REPLAY "), "{frame}");
-    // No more is to come of it: it is no less fresh than they are.
+    // A recording has no more rows to come, so it is as fresh as the live sources.
     assert!(stage.app.is_source_fresh(3));
 }

@@ -1,4 +1,4 @@
-//! The states and views of the screen.
+//! States and views of the screen.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ fn the_dashboard_of_a_live_server() {
 }
 
 #[test]
-fn what_the_agent_costs_stands_at_the_end_of_the_header_where_there_is_room() {
+fn the_header_ends_with_the_agents_resource_use_if_there_is_room() {
     let mut stage = AppStage::live();
     let health = |text: &str| match Note::parse(text) {
         Ok(Note::Health(health)) => Event::Health(health),
@@ -35,11 +35,11 @@ fn what_the_agent_costs_stands_at_the_end_of_the_header_where_there_is_room() {
         |stage: &mut AppStage, width| stage.frame(width, 24).lines().next().unwrap().to_owned();
     assert!(header(&mut stage, 120).contains("  agent 0.05 % 3.1 MiB"));
     assert_eq!(header(&mut stage, 80), header(&mut AppStage::live(), 80));
-    // That it does not keep up matters more than what it costs.
+    // Late samples matter more than the agent's resource use.
     stage.event(health("agent cpu=0.05% late=7"));
     assert!(header(&mut stage, 120).contains("  7 late  agent 0.05 %"));
     stage.event(Event::Connected);
-    assert!(!header(&mut stage, 120).contains("agent 0"), "of an agent that is no more");
+    assert!(!header(&mut stage, 120).contains("agent 0"), "no resource use of a lost agent");
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn the_help_lists_every_key_and_esc_leaves_it() {
 }
 
 #[test]
-fn the_help_is_wrapped_and_scrolled_where_there_is_little_room_and_nothing_is_cut() {
+fn in_a_small_terminal_the_help_is_wrapped_and_scrolled_but_not_cut() {
     let mut stage = AppStage::live();
     stage.frame(40, 12);
     stage.type_keys("?");
@@ -80,7 +80,7 @@ fn the_help_is_wrapped_and_scrolled_where_there_is_little_room_and_nothing_is_cu
     let mut rows = 0;
     for _ in 0..20 {
         let frame = stage.frame(40, 12);
-        // Each screen goes on where the one before ended.
+        // Each page continues the previous one.
         let last = frame.lines().find_map(|line| line.split_once(" of ")?.0.rsplit(' ').next());
         let last: usize = last.unwrap().parse().unwrap();
         assert!(last <= rows + 9, "{rows}: {frame}");
@@ -89,7 +89,7 @@ fn the_help_is_wrapped_and_scrolled_where_there_is_little_room_and_nothing_is_cu
         stage.press(KeyCode::PageDown);
     }
     assert!(!seen.contains('~'), "{seen}");
-    for text in ["one chart over the", "whole screen", "zoom to the span"] {
+    for text in ["switch units: GiB,", "MHz, load per core", "zoom to the selected"] {
         assert!(seen.contains(text), "{text}: {seen}");
     }
     check_frame("help_end", &mut stage, 40, 12);
@@ -109,30 +109,30 @@ fn the_table_is_below_alone_or_off() {
 }
 
 #[test]
-fn a_key_lets_ssh_ask_while_there_is_no_connection() {
+fn a_key_lends_the_terminal_to_ssh_during_an_outage() {
     let mut watched = Watched::new("me@web-1", false, Duration::from_hours(1));
     watched.may_prompt = true;
     let mut stage = AppStage::watching(watched);
     stage.type_keys("r");
     let screen = stage.frame(80, 24);
-    assert!(screen.contains("there is nothing to ask") && !screen.contains("let ssh ask"));
+    assert!(screen.contains("no ssh connection to retry") && !screen.contains("ssh prompt"));
     stage.app.footer_message = None;
     stage.down("me@web-1: Permission denied (publickey)");
     check_frame("ssh_refused", &mut stage, 100, 24);
     assert_eq!(stage.press(KeyCode::Char('r')), Flow::LendTerminal { source: 0 });
-    // Over the help as well, as the state is in sight there, too.
+    // The key works in the help as well, since the state is visible there.
     stage.type_keys("?");
     assert_eq!(stage.press(KeyCode::Char('r')), Flow::LendTerminal { source: 0 });
 }
 
 #[test]
-fn nothing_has_come_yet() {
+fn no_sample_has_arrived_yet() {
     let mut stage = AppStage::new("web-1:1027");
     check_frames("connecting", &mut stage);
     stage.down("connection refused");
     check_frames("refused", &mut stage);
     stage.event(Event::Connected);
-    let last = SafeText::new("field 1: \"HTTP/1.1\" is no number");
+    let last = SafeText::new("field 1: invalid number \"HTTP/1.1\"");
     stage.event(Event::Faults { count: 3, first: last.clone(), last });
     check_frames("no_rows", &mut stage);
 }
@@ -153,7 +153,7 @@ fn stale_data_never_looks_live() {
 }
 
 #[test]
-fn a_lost_connection_says_why_and_what_was_seen_stays() {
+fn a_lost_connection_shows_its_reason_and_keeps_the_charts() {
     let mut stage = AppStage::live();
     stage.down("connection reset");
     check_frames("reconnecting", &mut stage);
@@ -161,21 +161,21 @@ fn a_lost_connection_says_why_and_what_was_seen_stays() {
 }
 
 #[test]
-fn a_long_reason_of_an_outage_is_shortened_and_does_not_vanish() {
+fn a_long_reason_of_an_outage_is_shortened_not_left_out() {
     let mut stage = AppStage::live();
-    stage.down("the server's certificate is of an unknown issuer; give its CA by --tls-ca");
+    stage.down("the server's certificate has an unknown issuer; give its CA with --tls-ca");
     let mut header = |width| stage.frame(width, 12).lines().next().unwrap_or_default().to_owned();
     let wide = header(160);
-    assert!(wide.contains("by --tls-ca; next try in "), "{wide}");
+    assert!(wide.contains("with --tls-ca (retry in "), "{wide}");
     let narrow = header(80);
-    assert!(narrow.contains("the server's certificate is of an unknown issuer"), "{narrow}");
+    assert!(narrow.contains("the server's certificate has an unknown issuer"), "{narrow}");
     assert!(narrow.trim_end().ends_with('~'), "{narrow}");
     let least = header(40);
     assert!(!least.contains("certificate"), "{least}");
 }
 
 #[test]
-fn after_an_outage_a_gap_is_a_gap() {
+fn an_outage_is_drawn_as_a_gap() {
     let mut stage = AppStage::live();
     stage.down("connection refused");
     stage.now += 60_000;
@@ -205,7 +205,7 @@ fn a_paused_view_stands_still_while_samples_are_kept() {
 }
 
 #[test]
-fn a_view_that_does_not_live_says_so_however_narrow_the_screen() {
+fn a_paused_view_shows_paused_at_any_width() {
     let mut stage = AppStage::live();
     stage.type_keys(" ");
     stage.wait(60_000);
@@ -238,7 +238,7 @@ fn a_metric_that_the_system_does_not_provide() {
 }
 
 #[test]
-fn a_terminal_that_knows_ascii_only_gets_no_other_character() {
+fn an_ascii_terminal_gets_ascii_only() {
     let mut stage = AppStage::live();
     stage.app.theme.ascii = true;
     check_frames("ascii", &mut stage);
@@ -257,7 +257,7 @@ fn without_colour_there_is_bold_and_reverse_and_no_colour() {
     assert!(buffer.content.iter().any(|cell| cell.modifier.contains(Modifier::BOLD)));
     assert!(buffer.content.iter().any(|cell| cell.modifier.contains(Modifier::REVERSED)));
     let title = buffer.content.iter().find(|cell| cell.symbol() == "C").unwrap();
-    assert_eq!(title.modifier, Modifier::BOLD, "the rule below a title does not dim it");
+    assert_eq!(title.modifier, Modifier::BOLD, "the rule behind a title does not dim the title");
 }
 
 #[test]
@@ -268,7 +268,7 @@ fn no_background_is_ever_painted() {
 }
 
 #[test]
-fn four_hundred_columns_and_a_name_that_is_too_long_still_make_a_screen() {
+fn four_hundred_columns_and_a_long_name_are_drawn() {
     let name = "a-very-long-host-name-".repeat(20);
     let mut stage = AppStage::new(&name);
     stage.event(Event::Connected);
@@ -298,7 +298,7 @@ fn two_hundred_columns_are_pages_of_charts() {
     check_frame("columns_200_chart", &mut stage, 120, 36);
 }
 
-/// A stream that nobody was asked for, as it comes through a pipe.
+/// Returns a stage that has read an unrequested stream from a pipe.
 fn from_pipe(text: &str) -> AppStage {
     let mut stage = AppStage::new("stdin");
     stage.event(Event::Connected);
@@ -318,7 +318,7 @@ fn from_pipe(text: &str) -> AppStage {
 }
 
 #[test]
-fn what_vmstat_writes_is_a_screen_at_once() {
+fn the_output_of_vmstat_is_drawn_without_options() {
     let heading =
         " r  b   swpd   free   buff  cache   si   so    bi    bo   in   cs us sy id wa st\n";
     let mut text =
@@ -346,7 +346,7 @@ fn what_vmstat_writes_is_a_screen_at_once() {
 }
 
 #[test]
-fn a_sine_of_two_columns_is_a_screen_at_once() {
+fn two_columns_of_a_sine_are_drawn_without_options() {
     let row = |second: i32| {
         let phase = f64::from(second) / 12.0;
         format!("{:.4}\t{:.4}\n", phase.sin(), phase.cos())
@@ -355,7 +355,7 @@ fn a_sine_of_two_columns_is_a_screen_at_once() {
 }
 
 #[test]
-fn a_csv_file_with_a_heading_is_a_screen_at_once() {
+fn a_csv_file_with_a_heading_is_drawn_without_options() {
     let mut text = "time,room temp (°C),fan,rx:B/s,tx:B/s,host\n".to_owned();
     for second in 0..200 {
         let wave = (f64::from(second) / 15.0).sin();
@@ -374,7 +374,7 @@ fn a_csv_file_with_a_heading_is_a_screen_at_once() {
 }
 
 #[test]
-fn large_digits_say_the_value_from_across_the_room() {
+fn fullscreen_has_large_digits() {
     let mut stage = AppStage::live();
     stage.type_keys("f");
     check_frames("presenter", &mut stage);

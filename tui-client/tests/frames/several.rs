@@ -1,4 +1,4 @@
-//! Several sources: all of them at a glance, one metric of all, and the way between.
+//! Several sources: overview, compare pages, and the way between.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ fn page(stage: &AppStage) -> Page {
     stage.app.screen.page()
 }
 
-/// The names on the lines of the overview, top to bottom.
+/// Returns the names in the rows of the overview, top to bottom.
 fn names(stage: &mut AppStage, width: u16, height: u16) -> Vec<String> {
     let frame = stage.frame(width, height);
     let words = frame.lines().skip(1).filter_map(|line| {
@@ -89,12 +89,12 @@ fn a_hundred_sources_scroll_line_by_line_and_page_by_page() {
         (stage.app.shown_source(), names(&mut stage, 80, 24).last().unwrap().as_str()),
         (99, "web-100")
     );
-    // A larger screen has no empty lines at the end.
+    // A larger screen has no empty rows at the end.
     assert_eq!(names(&mut stage, 80, 44).first().unwrap(), "web-59");
 }
 
 #[test]
-fn the_hottest_stand_first_and_those_that_do_not_live_last() {
+fn the_hottest_sources_are_first_and_sources_that_are_not_live_last() {
     let mut stage = AppStage::several_sources(12);
     stage.type_keys("o");
     assert_eq!(stage.app.order, Order::Hottest);
@@ -111,7 +111,7 @@ fn the_hottest_stand_first_and_those_that_do_not_live_last() {
     let heats: Vec<f64> = lines[..8].iter().map(|line| cpu(line)).collect();
     assert!(heats.windows(2).all(|pair| pair[0] >= pair[1]), "{heats:?}");
     check_frame("overview_hottest", &mut stage, 120, 36);
-    // What becomes hot goes up, and the line that is chosen stays the one of its source.
+    // A hot source moves up, and the chosen source stays the same.
     stage.source_row(8, 240, 0, &[100.0, 2400.0, 43.0, 0.5, 0.4, 0.4]);
     assert_eq!(names(&mut stage, 120, 36)[0], "web-9");
     assert_eq!(stage.app.shown_source(), 0);
@@ -154,7 +154,7 @@ fn a_click_chooses_a_source_a_second_one_opens_it_and_the_wheel_scrolls() {
 }
 
 #[test]
-fn one_metric_of_all_in_one_chart_and_in_a_chart_for_each() {
+fn one_metric_of_all_sources_in_one_chart_or_in_a_chart_each() {
     for count in [3, 12] {
         let mut stage = AppStage::several_sources(count);
         stage.type_keys("v");
@@ -181,18 +181,18 @@ fn one_metric_of_all_in_one_chart_and_in_a_chart_for_each() {
     assert_eq!(stage.app.watched().name, "web-11:1027");
     stage.type_keys("v");
     stage.press(KeyCode::Esc);
-    assert_eq!(page(&stage), Page::Dashboard, "back to where comparing began");
+    assert_eq!(page(&stage), Page::Dashboard, "back to the page from which compare was opened");
 }
 
 #[test]
-fn the_cursor_stands_at_one_time_of_all_sources_and_shows_their_values_there() {
+fn the_crosshair_shows_the_values_of_all_sources_at_one_time() {
     let mut stage = AppStage::several_sources(6);
     stage.type_keys("vc");
     for _ in 0..3 {
         stage.press(KeyCode::Left);
     }
-    let cursor = stage.app.crosshair.expect("a cursor").as_millis();
-    let second = (cursor - START) / 1000;
+    let crosshair = stage.app.crosshair.expect("a crosshair").as_millis();
+    let second = (crosshair - START) / 1000;
     check_frames("together_cursor", &mut stage);
     let frame = stage.frame(120, 36);
     for source in [0, 1, 2, 3] {
@@ -201,12 +201,12 @@ fn the_cursor_stands_at_one_time_of_all_sources_and_shows_their_values_there() {
     }
     stage.type_keys("v");
     check_frame("apart_cursor", &mut stage, 120, 36);
-    // It goes on to the other pages, and each sample of any source is a step, also that of the clock
-    // that is corrected: its rows are taken to be under way for no time, and stand 3 ms later.
+    // The crosshair stays on the other pages. Each sample of any source is a step. The corrected
+    // clock assumes no network delay, so its samples are 3 ms later.
     stage.type_keys("t");
-    assert_eq!(stage.app.crosshair.map(Time::as_millis), Some(cursor + 997));
+    assert_eq!(stage.app.crosshair.map(Time::as_millis), Some(crosshair + 997));
     stage.type_keys("TT");
-    assert_eq!(stage.app.crosshair.map(Time::as_millis), Some(cursor - 3));
+    assert_eq!(stage.app.crosshair.map(Time::as_millis), Some(crosshair - 3));
     stage.type_keys("v");
     assert!(stage.app.crosshair.is_some());
     stage.press(KeyCode::Esc);
@@ -214,20 +214,20 @@ fn the_cursor_stands_at_one_time_of_all_sources_and_shows_their_values_there() {
 }
 
 #[test]
-fn where_a_source_had_no_sample_the_cursor_finds_no_value() {
+fn the_crosshair_shows_no_value_in_a_gap_of_a_source() {
     let mut stage = AppStage::several_sources(6);
     stage.type_keys("vc");
     let frame = stage.frame(120, 36);
-    // The fifth fell silent ten seconds before.
+    // The fifth source fell silent ten seconds earlier.
     let line = frame.lines().find(|line| line.contains("web-5:1027")).unwrap();
     let cell = &line[line.find("web-5:1027").unwrap()..];
     assert_eq!(cell.split_whitespace().nth(1), Some("-"), "{frame}");
 }
 
 #[test]
-fn a_clock_that_is_off_makes_no_difference_on_the_axis() {
+fn a_clock_offset_does_not_shift_a_source_on_the_axis() {
     let mut stage = AppStage::several_sources(6);
-    // But for the 3 ms that its rows take, which nobody can know.
+    // Rows take 3 ms, which is not known to the client.
     assert_eq!(stage.app.newest().map(Time::as_millis), Some(START + 239_003));
     let window = stage.app.window_of(60).unwrap();
     let peak = |stage: &AppStage, source: usize, window: Window| {
@@ -236,7 +236,7 @@ fn a_clock_that_is_off_makes_no_difference_on_the_axis() {
         let max = |at: usize| slots[at].map_or(f64::MIN, |slot| slot.max);
         (0..slots.len()).max_by(|a, b| max(*a).total_cmp(&max(*b)))
     };
-    // A source without a shift of its wave beside the one whose clock is ahead.
+    // A source without a shifted wave, and the one whose clock is ahead.
     for second in 0..240 {
         let values = server_values(second + 33);
         stage.source_row(0, 300 + second, 0, &values);
@@ -248,22 +248,22 @@ fn a_clock_that_is_off_makes_no_difference_on_the_axis() {
     assert_eq!(
         stage.app.sources()[3].watched.store.newest().map(|time| time.as_millis() - START),
         Some(539_000 + 90_000),
-        "the store has the time of the agent"
+        "the store has times by the agent's clock"
     );
 }
 
 #[test]
-fn pause_pan_and_zoom_are_those_of_all_pages() {
+fn pause_pan_and_zoom_apply_to_all_pages() {
     let mut stage = AppStage::several_sources(12);
     stage.type_keys(" ");
-    let WindowEnd::Paused(until) = stage.app.window_end else { panic!("it is paused") };
+    let WindowEnd::Paused(until) = stage.app.window_end else { panic!("the view is not paused") };
     let before = stage.frame(120, 36);
     for second in 240..260 {
         stage.source_row(0, second, 0, &server_values(second));
     }
     let after = stage.frame(120, 36);
     let line = |frame: &str| frame.lines().nth(1).unwrap()[70..].to_owned();
-    assert_eq!(line(&before), line(&after), "chart and values stand still");
+    assert_eq!(line(&before), line(&after), "chart and values do not change");
     assert!(after.contains("PAUSED +19 s"), "{after}");
     stage.press(KeyCode::Enter);
     assert_eq!(stage.app.window_end_time(), Some(until));
@@ -277,11 +277,11 @@ fn pause_pan_and_zoom_are_those_of_all_pages() {
 }
 
 #[test]
-fn other_pace_is_asked_of_the_agent_that_is_chosen() {
+fn an_interval_is_requested_from_the_chosen_agent() {
     let mut stage = AppStage::several_sources(3);
     stage.type_keys("j");
     let Flow::RequestInterval { source, interval } = stage.press(KeyCode::Char(']')) else {
-        panic!("an agent is asked")
+        panic!("no interval is requested")
     };
     assert_eq!((source, interval.as_secs()), (1, 2));
 }
@@ -300,7 +300,7 @@ fn with_one_source_there_is_nothing_to_compare() {
 }
 
 #[test]
-fn nothing_has_come_from_any_source_yet() {
+fn no_source_has_sent_a_sample_yet() {
     let mut stage = AppStage::new("web-1:1027");
     let other =
         loadline::watched::Watched::new("web-2:1027", false, std::time::Duration::from_mins(1));

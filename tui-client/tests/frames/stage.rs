@@ -1,4 +1,4 @@
-//! A screen in the hands of a test, and what it shows as text.
+//! A screen driven by a test, and its content as text.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,10 +15,10 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Rect, Size};
 use ratatui::style::Color;
 
-/// 2025-11-22 14:00:00 in a zone an hour east of UTC.
+/// 2025-11-22 14:00:00 in a zone one hour east of UTC.
 pub(crate) const START: i64 = 1_763_816_400_000;
 
-/// What most terminals can show.
+/// Theme that most terminals can show.
 pub(crate) const THEME: Theme = Theme {
     palette: Palette::Dark,
     depth: ColourDepth::Sixteen,
@@ -28,11 +28,11 @@ pub(crate) const THEME: Theme = Theme {
     fill: false,
 };
 
-/// A screen in the hands of a test, which knows what time it is.
+/// A screen driven by a test, with the test's clock.
 pub(crate) struct AppStage {
     pub(crate) app: App,
     pub(crate) now: i64,
-    /// What it was told.
+    /// Events sent to the first source.
     pub(crate) sent_events: Vec<Event>,
 }
 
@@ -49,7 +49,7 @@ impl AppStage {
         AppStage::with_window(watched, None)
     }
 
-    /// The same with a time span of the user's.
+    /// Creates a stage with a configured time span.
     pub(crate) fn with_window(watched: Watched, window: Option<Duration>) -> AppStage {
         let settings =
             ScreenSettings { window, fullscreen: false, zone: Zone::Fixed(3600), theme: THEME };
@@ -58,7 +58,7 @@ impl AppStage {
         AppStage { app, now: START, sent_events: Vec::new() }
     }
 
-    /// An agent that is connected, and has sampled four minutes of a working server by now.
+    /// Returns a connected agent with four minutes of samples of a working server.
     pub(crate) fn live() -> AppStage {
         let mut stage = AppStage::new("127.0.0.1:1027");
         stage.connect(7);
@@ -70,7 +70,7 @@ impl AppStage {
         stage
     }
 
-    /// A plain source of so many columns that has sent so many rows.
+    /// Returns a plain source with `columns` columns that has sent `rows` rows.
     pub(crate) fn plain(columns: usize, rows: i64) -> AppStage {
         let mut stage = AppStage::new("10.0.0.7:5555");
         stage.event(Event::Connected);
@@ -83,9 +83,9 @@ impl AppStage {
         stage
     }
 
-    /// So many agents of working servers, each a little later in its wave than the one before. Of
-    /// every six, the fifth fell silent ten seconds ago, the sixth has lost its connection, and of the
-    /// first six the fourth has a clock that is 90 s ahead, the last has never answered.
+    /// Returns `count` agents of working servers, each a little later in its wave than the previous
+    /// one. Of every six, the fifth fell silent ten seconds ago and the sixth lost its connection.
+    /// The fourth agent's clock is 90 s ahead. From six agents on, the last one has never answered.
     pub(crate) fn several_sources(count: usize) -> AppStage {
         let name = |at: usize| format!("web-{}:1027", at + 1);
         let others = (1..count).map(|at| Watched::new(&name(at), false, Duration::from_hours(24)));
@@ -123,7 +123,7 @@ impl AppStage {
         stage
     }
 
-    /// A row of a source whose clock is so much ahead.
+    /// Sends a row of a source whose clock is `ahead_ms` ahead.
     pub(crate) fn source_row(&mut self, source: usize, second: i64, ahead_ms: i64, values: &[f64]) {
         self.now = self.now.max(START + second * 1000 + 3);
         let time = Time::from_millis(self.now - 3 + ahead_ms);
@@ -157,13 +157,13 @@ impl AppStage {
         });
     }
 
-    /// A row that was sampled so many seconds after the start, and came 3 ms later.
+    /// Sends a row that was sampled `second` seconds after the start and arrives 3 ms later.
     pub(crate) fn row(&mut self, second: i64, values: &[f64]) {
         self.now = START + second * 1000 + 3;
         let time = Time::from_millis(self.now - 3);
         let received = Time::from_millis(self.now);
         let stream = self.app.watched().stream.as_ref();
-        // A plain source numbers nothing.
+        // A plain source has no sequence numbers.
         let is_plain = stream.is_some_and(|stream| stream.header.is_none());
         let seq = (!is_plain).then_some(second as u64 + 1);
         self.event(Event::Received { bytes: 47 });
@@ -175,7 +175,7 @@ impl AppStage {
         self.source_event(0, event);
     }
 
-    /// What the source of this number tells.
+    /// Sends an event of a source.
     pub(crate) fn source_event(&mut self, source: usize, event: Event) {
         self.app.update(Time::from_millis(self.now), Message::Event { source, event });
     }
@@ -201,7 +201,7 @@ impl AppStage {
         self.app.update(Time::from_millis(self.now), Message::Mouse(mouse));
     }
 
-    /// Presses a button at one cell and lets it go at another.
+    /// Presses a button at one cell and releases it at another.
     pub(crate) fn drag(&mut self, button: MouseButton, from: (u16, u16), to: (u16, u16)) {
         self.mouse(MouseEventKind::Down(button), from.0, from.1);
         if from != to {
@@ -229,21 +229,21 @@ impl AppStage {
     }
 }
 
-/// What an agent says of itself and its rows.
+/// Returns the header of an agent.
 pub(crate) fn header(run: u32) -> Event {
     let Ok(note) = Note::parse(&format!(
         "loadline/1 run={} host=web-1 interval=1000ms os=\"Debian GNU/Linux 12\" cores=4 \
          memory=67385159680 agent=0.1.0",
         RunId(run)
     )) else {
-        panic!("the header is readable");
+        panic!("the header is invalid");
     };
-    let Note::Header(header) = note else { panic!("it is a header") };
+    let Note::Header(header) = note else { panic!("the note is not a header") };
     let schema = Schema::plain(6).with_stamp(Stamp::TimeSeq);
     Event::Stream(Arc::new(StreamInfo { header: Some(header), schema }))
 }
 
-/// The values of a server that is at work.
+/// Returns the values of a working server.
 pub(crate) fn server_values(second: i64) -> Vec<f64> {
     let t = second as f64;
     let wave = (t / 17.0).sin();
@@ -262,12 +262,12 @@ pub(crate) fn text(buffer: &Buffer) -> String {
     rows.map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// The colour of the first cell that shows a character.
+/// Returns the colour of the first cell that shows a symbol.
 pub(crate) fn colour_of(buffer: &Buffer, symbol: &str) -> Option<Color> {
     buffer.content.iter().find(|cell| cell.symbol() == symbol).map(|cell| cell.fg)
 }
 
-/// The cells of an area as text, and beside each row a letter for the colour of each cell.
+/// Returns the cells of an area as text. Letters beside each row stand for the cells' colours.
 pub(crate) fn text_and_colours(buffer: &Buffer, area: Rect) -> String {
     let mut mixed: Vec<Color> = Vec::new();
     let mut letter = |colour: Color| match colour {
@@ -281,7 +281,7 @@ pub(crate) fn text_and_colours(buffer: &Buffer, area: Rect) -> String {
         Color::DarkGray => '.',
         Color::Yellow => 'Y',
         Color::Red => 'R',
-        // Of others, the first that is met is A.
+        // Other colours are A, B, … in order of appearance.
         other => {
             let at = mixed.iter().position(|it| *it == other).unwrap_or(mixed.len());
             if at == mixed.len() {
@@ -302,7 +302,7 @@ pub(crate) fn text_and_colours(buffer: &Buffer, area: Rect) -> String {
     rows.collect::<Vec<_>>().join("\n")
 }
 
-/// Checks a scene against the pictures that were taken of it, at the usual sizes.
+/// Checks a scene against its snapshots, at the common sizes.
 pub(crate) fn check_frames(name: &str, stage: &mut AppStage) {
     for (width, height) in [(120, 36), (80, 24), (40, 12)] {
         check_frame(name, stage, width, height);
@@ -314,7 +314,7 @@ pub(crate) fn check_frame(name: &str, stage: &mut AppStage, width: u16, height: 
     check_text(&format!("{name}_{width}x{height}"), &frame);
 }
 
-/// Checks a text against the one that was taken of it.
+/// Checks a text against its snapshot.
 pub(crate) fn check_text(name: &str, text: &str) {
     insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
         insta::assert_snapshot!(name.to_owned(), text);

@@ -1,4 +1,4 @@
-//! The time that the charts span, and going to a time.
+//! Time span of the charts, and going to a time.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use ratatui::style::Modifier;
 
 use crate::stage::{AppStage, START, check_frame, check_frames, server_values, text};
 
-/// A server that has been watched for so many seconds.
+/// Returns a server that has been watched for `seconds`.
 fn watched_for(seconds: i64) -> AppStage {
     let mut stage = AppStage::new("127.0.0.1:1027");
     stage.connect(7);
@@ -27,7 +27,7 @@ fn add_rows(stage: &mut AppStage, from: i64, to: i64) {
     }
 }
 
-/// An hour and ten minutes of a server, with a gap from 14:20 to 14:40.
+/// Returns an hour and ten minutes of a server, with a gap from 14:20 to 14:40.
 fn hour_with_gap() -> AppStage {
     let mut stage = AppStage::new("web-1");
     stage.connect(7);
@@ -55,7 +55,7 @@ fn footer(stage: &mut AppStage, width: u16) -> String {
 }
 
 #[test]
-fn right_after_the_start_the_charts_span_what_there_is() {
+fn right_after_the_start_the_time_span_fits_the_samples() {
     for (watched, span) in
         [(0, 60), (20, 60), (56, 60), (57, 120), (112, 120), (113, 300), (600, 300)]
     {
@@ -64,8 +64,8 @@ fn right_after_the_start_the_charts_span_what_there_is() {
         let oldest = stage.app.oldest().map(Time::as_millis);
         let from = stage.app.window_of(31).map(|window| window.from_ms());
         assert!(watched > 300 || from <= oldest, "all samples are in sight after {watched} s");
-        let said = format!("span {}m", span / 60);
-        assert!(stage.frame(120, 36).contains(&said), "{said}");
+        let text = format!("span {}m", span / 60);
+        assert!(stage.frame(120, 36).contains(&text), "{text}");
     }
     check_frames("first_minute", &mut watched_for(20));
 }
@@ -77,7 +77,7 @@ fn the_time_span_is_the_users_once_it_is_zoomed_or_configured() {
     add_rows(&mut zoomed, 21, 400);
     assert_eq!(zoomed.app.window.as_secs(), 30);
     zoomed.type_keys("0");
-    assert_eq!(zoomed.app.window.as_secs(), 300, "the automatic one again");
+    assert_eq!(zoomed.app.window.as_secs(), 300, "the automatic time span again");
     let watched = Watched::new("web-1", false, Duration::from_hours(1));
     let mut configured = AppStage::with_window(watched, Some(Duration::from_secs(90)));
     configured.connect(7);
@@ -87,7 +87,7 @@ fn the_time_span_is_the_users_once_it_is_zoomed_or_configured() {
 }
 
 #[test]
-fn a_view_that_stands_still_keeps_its_time_span() {
+fn a_paused_view_keeps_its_time_span() {
     let mut stage = watched_for(20);
     stage.type_keys(" ");
     add_rows(&mut stage, 21, 200);
@@ -98,7 +98,7 @@ fn a_view_that_stands_still_keeps_its_time_span() {
 }
 
 #[test]
-fn of_several_sources_the_one_with_the_most_samples_decides() {
+fn the_source_with_the_most_samples_decides_the_time_span() {
     let mut stage = AppStage::new("web-1");
     let other = Watched::new("web-2", false, Duration::from_hours(1));
     stage.app = stage.app.with_sources([other]);
@@ -127,7 +127,7 @@ fn a_time_is_typed_and_the_view_goes_there() {
     assert_eq!(
         seconds_since_start(stage.app.window_end_time()),
         Some(there + 150),
-        "in the middle of 5 min"
+        "in the middle of 5 minutes"
     );
     check_frame("went_to", &mut stage, 120, 36);
     let frame = stage.frame(120, 36);
@@ -143,7 +143,7 @@ fn a_time_is_typed_and_the_view_goes_there() {
         assert!(matches!(stage.app.window_end, WindowEnd::Paused(_)), "{text}");
         assert_eq!(stage.app.footer_message, None, "{text}");
     }
-    // At the ends, as far as the samples go.
+    // At both ends, the view stops where the samples end.
     go_to(&mut stage, "14:00");
     assert_eq!(seconds_since_start(stage.app.window_end_time()), Some(300));
     go_to(&mut stage, "-0s");
@@ -151,24 +151,24 @@ fn a_time_is_typed_and_the_view_goes_there() {
 }
 
 #[test]
-fn where_there_are_no_samples_it_goes_to_the_nearest_and_says_so() {
+fn a_time_without_samples_leads_to_the_nearest_one_with_a_message() {
     let mut stage = hour_with_gap();
     go_to(&mut stage, "14:25");
     assert_eq!(seconds_since_start(stage.app.crosshair), Some(1199));
-    assert_eq!(footer(&mut stage, 80), "no samples at 14:25; nearest 14:19:59");
+    assert_eq!(footer(&mut stage, 80), "no samples at 14:25, nearest: 14:19:59");
     go_to(&mut stage, "14:35");
-    assert_eq!(footer(&mut stage, 80), "no samples at 14:35; nearest 14:40:00");
+    assert_eq!(footer(&mut stage, 80), "no samples at 14:35, nearest: 14:40:00");
     go_to(&mut stage, "yesterday 03:12");
-    // Older samples than those that are loaded, the agent may have.
-    let loaded = "no samples loaded at yesterday 03:12; nearest 14:00:00";
+    // The agent may have samples older than the loaded ones.
+    let loaded = "no samples loaded at yesterday 03:12, nearest: 14:00:00";
     assert_eq!(footer(&mut stage, 80), loaded);
     stage.frame(120, 24);
     go_to(&mut stage, "yesterday 03:12");
-    let hint = format!("{loaded}; --from 'yesterday 03:12' loads older ones");
+    let hint = format!("{loaded}; restart with --from 'yesterday 03:12'");
     assert_eq!(footer(&mut stage, 120), hint);
     stage.frame(80, 24);
     go_to(&mut stage, "-2h");
-    let hint = "no samples loaded at -2h; nearest 14:00:00; --from -2h loads older ones";
+    let hint = "no samples loaded at -2h, nearest: 14:00:00; restart with --from -2h";
     assert_eq!(footer(&mut stage, 80), hint);
     stage.frame(40, 12);
     go_to(&mut stage, "yesterday 03:12");
@@ -176,23 +176,23 @@ fn where_there_are_no_samples_it_goes_to_the_nearest_and_says_so() {
     stage.wait(86_400_000);
     go_to(&mut stage, "2025-11-20 03:12");
     assert_eq!(footer(&mut stage, 40), "nearest sample: 11-22 14:00:00");
-    // What does not keep any has no more than what came.
+    // A source without a history has only the received samples.
     let mut plain = AppStage::plain(2, 300);
     plain.frame(80, 24);
     go_to(&mut plain, "-2h");
-    assert_eq!(footer(&mut plain, 80), "no samples at -2h; nearest 14:00:00");
+    assert_eq!(footer(&mut plain, 80), "no samples at -2h, nearest: 14:00:00");
     let mut empty = AppStage::new("web-1");
     empty.type_keys("g");
-    assert_eq!(footer(&mut empty, 80), "there are no samples to go to");
+    assert_eq!(footer(&mut empty, 80), "no samples yet");
 }
 
 #[test]
-fn what_is_no_time_stays_to_be_corrected_and_esc_leaves_the_line() {
+fn an_invalid_time_can_be_corrected_and_esc_closes_the_input() {
     let mut stage = hour_with_gap();
     let before = stage.frame(80, 24);
     go_to(&mut stage, "25:00");
-    let said = footer(&mut stage, 120);
-    assert!(said.starts_with("go to 25:00") && said.contains("is no time: 03:12, -2h"), "{said}");
+    let text = footer(&mut stage, 120);
+    assert!(text.starts_with("go to 25:00") && text.contains("invalid; try 03:12, -2h"), "{text}");
     check_frame("go_to_wrong", &mut stage, 80, 24);
     check_frame("go_to_wrong", &mut stage, 40, 6);
     for _ in 0..4 {
@@ -200,11 +200,11 @@ fn what_is_no_time_stays_to_be_corrected_and_esc_leaves_the_line() {
     }
     stage.press(KeyCode::Backspace);
     stage.type_keys("1");
-    let said = footer(&mut stage, 120);
-    assert!(said.starts_with("go to 15:00") && !said.contains("no time"), "{said}");
+    let text = footer(&mut stage, 120);
+    assert!(text.starts_with("go to 15:00") && !text.contains("invalid"), "{text}");
     stage.press(KeyCode::Esc);
     assert_eq!(stage.frame(80, 24), before);
-    // Keys are letters there, but for those that are the program's.
+    // In the input line, keys are letters, except for commands with Ctrl.
     stage.type_keys("gq?5µ");
     assert!(footer(&mut stage, 80).starts_with("go to q?5 "), "{}", footer(&mut stage, 80));
     stage.type_keys(&"1".repeat(100));
@@ -215,7 +215,7 @@ fn what_is_no_time_stays_to_be_corrected_and_esc_leaves_the_line() {
 }
 
 #[test]
-fn the_time_is_one_of_all_sources_where_the_page_shows_all() {
+fn on_the_overview_a_time_applies_to_all_sources() {
     let mut stage = AppStage::several_sources(6);
     stage.frame(120, 36);
     go_to(&mut stage, "14:02");
@@ -228,13 +228,13 @@ fn the_time_is_one_of_all_sources_where_the_page_shows_all() {
         let is_pointed = |x: &u16| buffer[(*x, row)].modifier.contains(Modifier::REVERSED);
         (0..120).filter(is_pointed).collect()
     };
-    // The header has the time as it is pointed out, each line the column in its chart.
+    // The header highlights the time, and each row highlights a column of its chart.
     let at = frame.lines().next().unwrap().find("at 14:02:00").unwrap() as u16;
     assert!(pointed(0).contains(&at), "{frame}");
     let column = *pointed(2).last().unwrap();
     assert!(column > 80, "{column}: {frame}");
     assert!((2..6).all(|row| pointed(row).contains(&column)), "{frame}");
-    // Values of another time have no age.
+    // Values of an earlier time have no age.
     assert!(!frame.lines().skip(1).any(|line| line.contains("0.0 s")), "{frame}");
     assert!(stage.frame(40, 12).lines().next().unwrap().contains("at 14:02:00"));
     stage.press(KeyCode::Esc);
@@ -243,7 +243,7 @@ fn the_time_is_one_of_all_sources_where_the_page_shows_all() {
 }
 
 #[test]
-fn zooming_keeps_the_cursor_else_the_middle_of_a_view_that_stands_still_else_the_live_edge() {
+fn zooming_keeps_the_crosshair_else_the_middle_of_a_paused_view_else_the_live_edge() {
     let middle = |stage: &AppStage| {
         let until = stage.app.window_end_time().unwrap().as_millis();
         (until - START) / 1000 - stage.app.window.as_secs() as i64 / 2
@@ -269,12 +269,12 @@ fn zooming_keeps_the_cursor_else_the_middle_of_a_view_that_stands_still_else_the
 }
 
 #[test]
-fn labels_have_a_date_where_it_is_not_todays_or_the_charts_span_days() {
+fn labels_have_a_date_if_it_is_not_todays_or_the_charts_span_days() {
     let mut today = hour_with_gap();
     today.type_keys("cTTm");
     let frame = today.frame(120, 36);
     assert!(frame.contains(" 15:09:57.000 ") && !frame.contains("2025-11-22"), "{frame}");
-    // Later, and over more than a day.
+    // On a later day, and over more than a day.
     let mut later = hour_with_gap();
     later.wait(86_400_000);
     later.type_keys("cm");
@@ -290,7 +290,7 @@ fn labels_have_a_date_where_it_is_not_todays_or_the_charts_span_days() {
 }
 
 #[test]
-fn beside_the_time_at_the_cursor_stand_whole_labels_or_none() {
+fn labels_beside_the_crosshairs_time_are_whole_or_missing() {
     let mut stage = AppStage::new("web-1");
     stage.connect(7);
     for row in 0..300 {
@@ -306,7 +306,7 @@ fn beside_the_time_at_the_cursor_stand_whole_labels_or_none() {
             let mut words = times.unwrap_or(&screen).split_whitespace().peekable();
             while let Some(word) = words.next() {
                 let is_date = word == "Nov" && words.next_if(|day| day.len() == 2).is_some();
-                // `12:00` or the cursor's `2025-11-22 18:10:00.000`.
+                // `12:00` or the crosshair's `2025-11-22 18:10:00.000`.
                 let is_whole = word.len() >= 5 && word.contains([':', '-']);
                 assert!(is_date || is_whole, "{times:?}");
             }

@@ -1,11 +1,11 @@
-//! A terminal that is closed ends the program, whether a signal says so or not.
+//! Closing the terminal ends the program, with SIGHUP and without it.
 //!
-//! These tests have a process of their own: a terminal is closed when nobody has it open any more, and a
-//! child that another test starts at the wrong moment would inherit it.
+//! These tests have a process of their own. A terminal closes with its last open descriptor, which
+//! a child of another test could inherit.
 #![cfg(target_os = "linux")]
-#![expect(clippy::unwrap_used, reason = "a test fails where something is not as it should be")]
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
-#[expect(dead_code, reason = "it is the stage of other tests, too")]
+#[expect(dead_code, reason = "other tests use the rest")]
 #[path = "../terminal/stage.rs"]
 mod stage;
 
@@ -17,21 +17,21 @@ use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 
 use stage::{TestAgent, wait_until};
 
-/// One terminal at a time.
+/// Serializes the tests: one terminal at a time.
 static TERMINAL: Mutex<()> = Mutex::new(());
 
-/// Whether a process is there and is no zombie.
+/// Returns whether a process exists and is not a zombie.
 fn is_running(process: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
     let state = stat.rsplit(") ").next().and_then(|rest| rest.chars().next());
     state.is_some_and(|state| state != 'Z')
 }
 
-/// Closes the terminal of a program that was started by this shell command, in which `$0` is the
-/// program, `$1` its source and `$2` a file for its process id.
+/// Runs a shell command that starts the program, and closes its terminal. `$0` is the program, `$1`
+/// its source and `$2` a file for its process id.
 fn close_terminal(script: &str) {
-    // That the other test failed says nothing about this one.
-    let _alone = TERMINAL.lock().unwrap_or_else(PoisonError::into_inner);
+    // A failure of the other test does not matter here.
+    let _guard = TERMINAL.lock().unwrap_or_else(PoisonError::into_inner);
     let server = TestAgent::start(0, Duration::from_millis(100));
     let scratch = tempfile::tempdir().unwrap();
     let file = scratch.path().join("process");
@@ -64,12 +64,12 @@ fn close_terminal(script: &str) {
 }
 
 #[test]
-fn a_terminal_that_is_closed_ends_it() {
+fn closing_the_terminal_ends_the_program() {
     close_terminal("echo $$ >$2; exec $0 $1");
 }
 
 #[test]
-fn a_terminal_that_goes_without_a_signal_ends_it_too() {
-    // In a session of its own, the kernel does not tell it.
+fn closing_the_terminal_without_a_signal_ends_the_program_too() {
+    // The kernel sends no SIGHUP to a program in another session.
     close_terminal("setsid -w sh -c 'echo $$ >$2; exec $0 $1' $0 $1 $2");
 }

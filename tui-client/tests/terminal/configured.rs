@@ -1,4 +1,4 @@
-//! The configuration file, as the program reads it.
+//! Configuration file of the program.
 
 use std::fs;
 use std::io::Write as _;
@@ -12,7 +12,7 @@ use portable_pty::CommandBuilder;
 use crate::pty::assert_restored;
 use crate::stage::{PtyTerminal, TestAgent, is_error};
 
-/// A folder with a configuration.
+/// Returns a folder with this configuration, and the path of the file.
 fn config_folder(text: &str) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("loadline").join("config.toml");
@@ -21,7 +21,7 @@ fn config_folder(text: &str) -> (tempfile::TempDir, PathBuf) {
     (folder, path)
 }
 
-/// What the program does that finds its configuration in this folder, and has these variables.
+/// Runs the program with a configuration folder and environment variables.
 fn output(home: &Path, variables: &[(&str, &str)], args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_loadline"));
     command.env("XDG_CONFIG_HOME", home).env_remove("LOADLINE_CONFIG");
@@ -29,13 +29,13 @@ fn output(home: &Path, variables: &[(&str, &str)], args: &[&str]) -> Output {
     command.output().unwrap()
 }
 
-/// The first line that is written without a failure.
+/// Returns the first line of a successful run's output.
 fn first_line(output: &Output) -> String {
     assert!(output.status.success(), "{output:?}");
     String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().to_owned()
 }
 
-/// Sends a row of two numbers to each client.
+/// Starts a server that sends a row of two numbers to each client.
 fn serve_row() -> String {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
@@ -50,7 +50,7 @@ fn serve_row() -> String {
 }
 
 #[test]
-fn options_come_before_variables_and_these_before_the_file() {
+fn options_override_variables_and_variables_override_the_file() {
     let address = serve_row();
     let (home, path) = config_folder("[options]\noutput = \"csv\"\ncolumns = [\"file\", \"b\"]\n");
     let home = home.path();
@@ -71,8 +71,11 @@ fn options_come_before_variables_and_these_before_the_file() {
     let path = path.to_str().unwrap();
     let elsewhere = output(other.path(), &[("LOADLINE_CONFIG", path)], &[&address, "-n", "1"]);
     assert_eq!(first_line(&elsewhere), "timestamp,received,source,seq,file,b");
-    assert!(fs::read_dir(other.path()).unwrap().next().is_none(), "nothing is written there");
-    // Where there is no file, all is as usual.
+    assert!(
+        fs::read_dir(other.path()).unwrap().next().is_none(),
+        "the program creates no file there"
+    );
+    // Without a file, the defaults apply.
     let defaults = output(other.path(), &[], &[&address, "-n", "1", "-o", "csv"]);
     assert_eq!(first_line(&defaults), "timestamp,received,source,seq,c1,c2");
 }
@@ -94,31 +97,28 @@ fn a_group_is_watched_under_the_names_of_its_sources() {
 }
 
 #[test]
-fn a_wrong_configuration_is_shown_with_line_and_caret() {
+fn an_invalid_configuration_is_reported_with_line_and_caret() {
     let (home, path) = config_folder("[options]\nwindow = \"fast\"\n");
     let failed = output(home.path(), &[], &["-o", "csv"]);
     assert_eq!((failed.status.code(), failed.stdout.len()), (Some(2), 0));
     assert_eq!(
         String::from_utf8(failed.stderr).unwrap(),
         format!(
-            "error: {}:2:10: window: \"fast\" is no duration\n   2 | window = \"fast\"\n     \
+            "error: {}:2:10: window: invalid duration \"fast\"\n   2 | window = \"fast\"\n     \
              |          ^^^^^^\nhint: write it like 250ms, 1s, 10m or 1h30m\n",
             path.display()
         )
     );
     for (args, part) in [
-        (&["@prod"][..], "there is no group \"prod\"\nhint: the configuration names none"),
-        (
-            &["--config", "/nowhere/c.toml"],
-            "/nowhere/c.toml: there is no such file\nhint: choose another",
-        ),
+        (&["@prod"][..], "unknown group \"prod\"\nhint: the configuration has no groups"),
+        (&["--config", "/nowhere/c.toml"], "/nowhere/c.toml: no such file\nhint: choose another"),
     ] {
         let failed = output(tempfile::tempdir().unwrap().path(), &[], args);
         let errors = String::from_utf8(failed.stderr).unwrap();
         assert_eq!(failed.status.code(), Some(2));
         assert!(is_error(&errors) && errors.contains(part), "{errors}");
     }
-    // So that nobody looks for it where it was not typed.
+    // The error names the variable, so that nobody searches the command line for it.
     let variable = [("LOADLINE_WINDOW", "fast")];
     let failed = output(tempfile::tempdir().unwrap().path(), &variable, &["-o", "csv"]);
     let errors = String::from_utf8(failed.stderr).unwrap();
@@ -142,7 +142,7 @@ fn the_printed_configuration_is_valid() {
 }
 
 #[test]
-fn a_rebound_key_works_and_stands_in_help_and_footer() {
+fn a_rebound_key_works_and_is_in_help_and_footer() {
     let server = TestAgent::start(0, Duration::from_millis(20));
     let (_home, path) = config_folder(
         "[keys]\nquit = [\"F10\"]\nhelp = [\"h\"]\ncolumns-left = []\ntable = [\"ctrl-t\"]\n\
@@ -156,7 +156,7 @@ fn a_rebound_key_works_and_stands_in_help_and_footer() {
     let footer = screen.lines().last().unwrap_or_default();
     assert!(footer.starts_with("F10 quit   h help") && footer.contains("Ctrl-T table"), "{footer}");
     assert!(screen.contains("warning 40.0 %"), "{screen}");
-    // Both are free now: the third key shows that they were read, and did nothing.
+    // `?` and `q` are not bound any more. The effect of Ctrl-T shows that both were read.
     terminal.press("?q\x14");
     terminal
         .wait_for("the table alone", |screen| !screen.contains("CPU") && screen.contains("seq"));
@@ -171,7 +171,7 @@ fn a_rebound_key_works_and_stands_in_help_and_footer() {
 }
 
 #[test]
-fn the_user_says_whether_there_are_colours() {
+fn environment_variables_turn_colours_on_and_off() {
     let server = TestAgent::start(0, Duration::from_millis(20));
     for (variables, expected) in [
         (&[("CLICOLOR", "1")][..], true),

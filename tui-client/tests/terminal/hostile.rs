@@ -1,5 +1,5 @@
-//! Servers that send what no server should: the client stays alive, small and quick, says what is
-//! wrong, and nothing of it reaches the terminal.
+//! Servers that break the protocol. The client stays responsive and within its memory limit and
+//! names the problem, and no control sequence reaches the terminal.
 
 mod peer;
 mod servers;
@@ -14,25 +14,24 @@ use unicode_width::UnicodeWidthChar as _;
 
 use crate::stage::{DEADLINE, PtyTerminal};
 
-/// What a client may hold, whatever comes.
+/// Memory limit of the client for any input.
 const MEMORY_MAX_KIB: u64 = 100 * 1024;
 
-/// How long a key may take. What else runs here is not the client's fault: it is pressed again until
-/// an answer comes in time, or none did for as long as [`DEADLINE`].
+/// Permitted response time of a key. Other load on the machine may exceed it, so the key is pressed
+/// again until a response comes in time, for at most [`DEADLINE`].
 const KEY_RESPONSE_MAX: Duration = Duration::from_millis(200);
 
-/// So many at once: each has a server and a client that may take a core.
+/// Number of checks at a time. The server and the client of each may use a core.
 const PARALLEL_CHECKS_MAX: usize = 3;
 
-/// How long a server goes on, if its client does: longer than anything that a test waits for.
+/// Lifetime of a server whose client stays. Longer than any test waits.
 const SERVER_LIFETIME_MAX: Duration = Duration::from_mins(1);
 
-/// Connections that a server takes.
+/// Maximum number of connections to a server.
 const CONNECTIONS_MAX: u64 = 1000;
 
-/// Beginnings of sequences for the terminal that the client has no use for: titles, clipboards,
-/// device control and its like, questions to which the terminal would type an answer, and what
-/// [`INJECTED`] contains.
+/// Starts of control sequences that the client never sends: titles, clipboard, device control and
+/// the like, queries that the terminal would response as input, and the contents of [`INJECTED`].
 const FORBIDDEN: &[&str] = &[
     "\x1b]",
     "\x1bP",
@@ -48,15 +47,15 @@ const FORBIDDEN: &[&str] = &[
     "\0",
 ];
 
-/// What is planted wherever text may stand: a title, the clipboard, device control, an application's
-/// command, colours, a jump of the cursor, a question, a reset, the same in eight bits, and a bell.
+/// Control sequences for every place that takes text: title, clipboard, device control, application
+/// command, colours, cursor movement, query, reset, 8-bit forms of these, and a bell.
 const INJECTED: &str = "\x1b]0;pwned\x07\x1b]52;c;cHduZWQ=\x07\x1bPpwned\x1b\\\x1b_pwned\x1b\\\
                        \x1b[31337m\x1b[13;37H\x1b[6n\x1bc\u{9b}31337m\u{9d}0;pwned\u{9c}\x07\0\x7f";
 
-/// Writing directions, zero-width characters, separators, a soft hyphen, tags.
+/// Bidirectional controls, zero-width characters, separators, a soft hyphen, and a tag character.
 const INVISIBLE: &str = "\u{202e}\u{2066}\u{200f}\u{200b}\u{200d}\u{feff}\u{2028}\u{ad}\u{e0041}";
 
-/// Listens, and treats each client as its kind does.
+/// Starts a server. Each connection runs `server.serve`.
 fn serve(server: &'static HostileServer) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
@@ -64,30 +63,30 @@ fn serve(server: &'static HostileServer) -> SocketAddr {
         let end = Instant::now() + SERVER_LIFETIME_MAX;
         for number in 0..CONNECTIONS_MAX {
             let Ok((stream, _)) = listener.accept() else { return };
-            // An error says that the client is gone, which comes back or is through.
+            // An error means that the client has closed the connection.
             let _ = (server.serve)(&mut HostilePeer::new(stream, number, end));
         }
     });
     address
 }
 
-/// Watches such a server: the screen shows its sign, keys are answered, memory is bounded.
+/// Runs a client against a server: the expected texts appear, keys respond, and memory is bounded.
 fn check(server: &'static HostileServer) -> ClientCost {
     let mut terminal = PtyTerminal::run_loadline(&[&serve(server).to_string()]);
-    let what = format!("{:?} for {}", server.expected_texts, server.name);
-    let has_signs = |screen: &str| {
-        // A reason may be broken into lines.
+    let expected = format!("{:?} for {}", server.expected_texts, server.name);
+    let has_texts = |screen: &str| {
+        // A reason may be wrapped.
         let screen = screen.split_whitespace().collect::<Vec<_>>().join(" ");
-        server.expected_texts.iter().all(|sign| screen.contains(sign))
+        server.expected_texts.iter().all(|text| screen.contains(text))
     };
-    terminal.wait_for(&what, has_signs);
+    terminal.wait_for(&expected, has_texts);
     let start = Instant::now();
-    let answer = loop {
-        let answer = press_and_wait(&mut terminal);
-        if answer < KEY_RESPONSE_MAX {
-            break answer;
+    let response = loop {
+        let response = press_and_wait(&mut terminal);
+        if response < KEY_RESPONSE_MAX {
+            break response;
         }
-        assert!(start.elapsed() < DEADLINE, "{}: a key is answered after {answer:?}", server.name);
+        assert!(start.elapsed() < DEADLINE, "{}: a key responds after {response:?}", server.name);
     };
     let memory_kib = memory_kib(terminal.child.process_id().unwrap());
     assert!(memory_kib < MEMORY_MAX_KIB, "{}: {memory_kib} KiB", server.name);
@@ -97,16 +96,16 @@ fn check(server: &'static HostileServer) -> ClientCost {
     assert!(status.success(), "{}: {status:?}", server.name);
     let bytes = std::mem::take(&mut output.lock().unwrap().bytes);
     check_bytes(server.name, &bytes);
-    ClientCost { answer, memory_kib }
+    ClientCost { response, memory_kib }
 }
 
-/// What the client cost while it watched such a server.
+/// Response time of a key, and peak memory.
 struct ClientCost {
-    answer: Duration,
+    response: Duration,
     memory_kib: u64,
 }
 
-/// Nothing reached the terminal but what the client has to say to it.
+/// Checks that only the client's own control sequences reached the terminal.
 fn check_bytes(name: &str, bytes: &[u8]) {
     let text = std::str::from_utf8(bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
     for forbidden in FORBIDDEN {
@@ -118,22 +117,22 @@ fn check_bytes(name: &str, bytes: &[u8]) {
     let mut marks = 0;
     for c in text.chars() {
         marks = if c.width() == Some(0) { marks + 1 } else { 0 };
-        assert!(marks <= 4, "{name}: a heap of accents reached the terminal");
+        assert!(marks <= 4, "{name}: a pile of accents reached the terminal");
     }
 }
 
-/// How long it takes until a key shows.
+/// Returns the time until a key takes effect.
 fn press_and_wait(terminal: &mut PtyTerminal) -> Duration {
     let start = Instant::now();
     terminal.press("?");
     terminal.wait_for_text("this help");
-    let answer = start.elapsed();
+    let response = start.elapsed();
     terminal.press("?");
     terminal.wait_for("end of the help", |screen| !screen.contains("this help"));
-    answer
+    response
 }
 
-/// The most that a process has held so far.
+/// Returns the peak resident memory of a process.
 #[cfg(target_os = "linux")]
 fn memory_kib(process: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
@@ -147,25 +146,25 @@ fn memory_kib(_: u32) -> u64 {
 }
 
 #[test]
-fn whatever_a_server_sends_the_client_stays_alive_small_and_quick_and_says_what_is_wrong() {
+fn against_every_hostile_server_the_client_stays_small_and_responsive_and_names_the_problem() {
     let names: std::collections::HashSet<_> =
-        HOSTILE_SERVERS.iter().map(|kind| kind.name).collect();
-    assert_eq!(names.len(), HOSTILE_SERVERS.len(), "each kind has a name of its own");
-    // One of them may be looked for by its name.
+        HOSTILE_SERVERS.iter().map(|server| server.name).collect();
+    assert_eq!(names.len(), HOSTILE_SERVERS.len(), "names are unique");
+    // `LOADLINE_HOSTILE` selects servers by a part of their names.
     let only = std::env::var("LOADLINE_HOSTILE").unwrap_or_default();
-    let waiting = Mutex::new(HOSTILE_SERVERS.iter().filter(|kind| kind.name.contains(&only)));
+    let remaining = Mutex::new(HOSTILE_SERVERS.iter().filter(|server| server.name.contains(&only)));
     let failed = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..PARALLEL_CHECKS_MAX {
             scope.spawn(|| {
                 loop {
-                    let Some(server) = waiting.lock().unwrap().next() else { return };
+                    let Some(server) = remaining.lock().unwrap().next() else { return };
                     match std::panic::catch_unwind(|| check(server)) {
-                        Ok(ClientCost { answer, memory_kib }) => {
+                        Ok(ClientCost { response, memory_kib }) => {
                             println!(
                                 "{:7} KiB  {:4} ms  {}",
                                 memory_kib,
-                                answer.as_millis(),
+                                response.as_millis(),
                                 server.name
                             );
                         }
@@ -180,15 +179,15 @@ fn whatever_a_server_sends_the_client_stays_alive_small_and_quick_and_says_what_
 }
 
 #[test]
-fn no_sequence_reaches_a_terminal_by_way_of_another_output() {
-    for server in HOSTILE_SERVERS.iter().filter(|kind| kind.name.starts_with("sequences")) {
+fn no_control_sequence_reaches_a_terminal_through_another_output() {
+    for server in HOSTILE_SERVERS.iter().filter(|server| server.name.starts_with("sequences")) {
         let address = serve(server).to_string();
-        for form in ["table", "csv", "json", "raw"] {
+        for format in ["table", "csv", "json", "raw"] {
             let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_loadline"));
-            command.args([&address, "-o", form, "-n", "3"]).stdin(std::process::Stdio::null());
+            command.args([&address, "-o", format, "-n", "3"]).stdin(std::process::Stdio::null());
             command.env("LOADLINE_CONFIG", "");
             let output = command.output().unwrap();
-            let name = format!("{}, {form}", server.name);
+            let name = format!("{}, {format}", server.name);
             assert!(!output.stdout.is_empty() || !output.stderr.is_empty(), "{name}");
             check_bytes(&name, &output.stdout);
             check_bytes(&name, &output.stderr);

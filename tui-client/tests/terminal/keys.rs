@@ -1,4 +1,4 @@
-//! Each key does what it says, and so does the mouse.
+//! Keys and the mouse.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ const F1: &str = "\x1bOP";
 const F11: &str = "\x1b[23~";
 const SHIFT_TAB: &str = "\x1b[Z";
 
-/// A screen over an agent that has some seconds of history, with a span of one second.
+/// Starts an agent and the program, and waits for some seconds of history.
 fn watch(arguments: &[&str]) -> (TestAgent, PtyTerminal) {
     let server = TestAgent::start(0, Duration::from_millis(25));
     let address = server.address.to_string();
@@ -43,11 +43,11 @@ fn end(server: TestAgent, mut terminal: PtyTerminal) -> String {
     written
 }
 
-/// Presses keys, and waits until the screen shows one text and not another.
+/// Presses keys and waits until the screen shows `shown` and not `gone`.
 fn press(terminal: &mut PtyTerminal, keys: &str, shown: &str, gone: &str) {
     terminal.press(keys);
-    let what = format!("{shown:?} without {gone:?} after {keys:?}");
-    terminal.wait_for(&what, |screen| {
+    let expected = format!("{shown:?} without {gone:?} after {keys:?}");
+    terminal.wait_for(&expected, |screen| {
         screen.contains(shown) && (gone.is_empty() || !screen.contains(gone))
     });
 }
@@ -70,7 +70,7 @@ fn help_pages_and_charts() {
     press(term, "\r", "CPU", "██");
     press(term, F11, "2  Memory", "CPU");
     press(term, ESC, "CPU", "██");
-    press(term, "a", "a stay", "");
+    press(term, "a", "a stop cycling", "");
     press(term, "f", "CPU", "██");
     press(term, "d", "seq", "CPU");
     press(term, ">", "← 1 more", "cpu %");
@@ -94,17 +94,17 @@ fn help_pages_and_charts() {
 #[test]
 fn time_cursor_and_table() {
     let (server, mut terminal) = watch(&["-w", "1s"]);
-    let terminal_ = &mut terminal;
-    press(terminal_, "-", "span 10s", "");
-    press(terminal_, "X", "span 20s", "");
-    press(terminal_, "+", "span 10s", "");
-    press(terminal_, "-", "span 20s", "");
-    press(terminal_, "x", "span 10s", "");
-    press(terminal_, "-", "span 20s", "");
-    press(terminal_, "=", "span 10s", "");
-    press(terminal_, "0", "span 1s", "");
-    press(terminal_, " ", "PAUSED", " LIVE ");
-    press(terminal_, "p", " LIVE ", "PAUSED");
+    let term = &mut terminal;
+    press(term, "-", "span 10s", "");
+    press(term, "X", "span 20s", "");
+    press(term, "+", "span 10s", "");
+    press(term, "-", "span 20s", "");
+    press(term, "x", "span 10s", "");
+    press(term, "-", "span 20s", "");
+    press(term, "=", "span 10s", "");
+    press(term, "0", "span 1s", "");
+    press(term, " ", "PAUSED", " LIVE ");
+    press(term, "p", " LIVE ", "PAUSED");
     for (back, forward) in [
         (LEFT, END),
         (PAGE_UP, PAGE_DOWN),
@@ -114,47 +114,49 @@ fn time_cursor_and_table() {
         ("k", "0"),
         ("T", "0"),
     ] {
-        press(terminal_, back, "PAUSED", " LIVE ");
-        // It stands still, so a page forward may not reach what has come since.
-        terminal_.press(forward);
-        press(terminal_, END, " LIVE ", "PAUSED");
+        press(term, back, "PAUSED", " LIVE ");
+        // A paused screen does not advance, so a page forward may not reach the newest sample.
+        term.press(forward);
+        press(term, END, " LIVE ", "PAUSED");
     }
-    press(terminal_, "c", "cursor off", "");
-    press(terminal_, "m", "1 sample", "");
-    press(terminal_, "TTT", "4 samples", "");
-    press(terminal_, "t", "3 samples", "");
-    press(terminal_, UP, "4 samples", "");
-    press(terminal_, "j", "3 samples", "");
-    press(terminal_, LEFT, "mean", "3 samples");
-    press(terminal_, RIGHT, "mean", "");
-    press(terminal_, ESC, "cursor off", "mean");
-    press(terminal_, ESC, "d table", "cursor off");
-    press(terminal_, "]", "asked for a row every", "");
-    terminal_.wait_for_text("every 250ms");
-    press(terminal_, "]", "every 500ms", "");
-    terminal_.wait_for("the pace", |screen| screen.lines().next().unwrap().contains("every 500ms"));
-    press(terminal_, "[", "every 250ms", "every 500ms");
+    press(term, "c", "crosshair off", "");
+    press(term, "m", "1 sample", "");
+    press(term, "TTT", "4 samples", "");
+    press(term, "t", "3 samples", "");
+    press(term, UP, "4 samples", "");
+    press(term, "j", "3 samples", "");
+    press(term, LEFT, "mean", "3 samples");
+    press(term, RIGHT, "mean", "");
+    press(term, ESC, "crosshair off", "mean");
+    press(term, ESC, "d table", "crosshair off");
+    press(term, "]", "requested an interval of", "");
+    term.wait_for_text("every 250ms");
+    press(term, "]", "every 500ms", "");
+    term.wait_for("the new interval", |screen| {
+        screen.lines().next().unwrap().contains("every 500ms")
+    });
+    press(term, "[", "every 250ms", "every 500ms");
     end(server, terminal);
 }
 
 #[test]
-fn the_mouse_chooses_points_and_zooms() {
+fn the_mouse_selects_points_and_zooms() {
     let (server, mut terminal) = watch(&["-w", "10s"]);
-    let terminal_ = &mut terminal;
+    let term = &mut terminal;
     // Press and release on the title of the second chart, then the fullscreen key.
-    press(terminal_, "\x1b[<0;50;2M\x1b[<0;50;2mf", "2  Memory", "CPU");
-    press(terminal_, ESC, "CPU", "██");
-    // At the right edge of the first chart, where the newest samples are.
-    press(terminal_, "\x1b[<0;39;4M\x1b[<0;39;4m", "cursor off", "");
-    press(terminal_, ESC, "d table", "cursor off");
-    press(terminal_, "\x1b[<65;39;4M", "span 20s", "");
-    press(terminal_, "\x1b[<64;39;4M", "span 10s", "");
+    press(term, "\x1b[<0;50;2M\x1b[<0;50;2mf", "2  Memory", "CPU");
+    press(term, ESC, "CPU", "██");
+    // The right edge of the first chart, with the newest samples.
+    press(term, "\x1b[<0;39;4M\x1b[<0;39;4m", "crosshair off", "");
+    press(term, ESC, "d table", "crosshair off");
+    press(term, "\x1b[<65;39;4M", "span 20s", "");
+    press(term, "\x1b[<64;39;4M", "span 10s", "");
     let written = end(server, terminal);
     assert!(written.contains("\x1b[?1002h") && !written.contains("\x1b[?1003h"));
 }
 
 #[test]
-fn without_the_mouse_the_terminal_keeps_it() {
+fn with_no_mouse_the_terminal_keeps_the_mouse() {
     let (server, terminal) = watch(&["--no-mouse"]);
     let written = end(server, terminal);
     assert!(!written.contains("\x1b[?1000h") && !written.contains("\x1b[?1002h"));

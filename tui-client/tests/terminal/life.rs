@@ -1,4 +1,4 @@
-//! A terminal's life: resized and suspended; and the server's, stopped and continued.
+//! Terminals that are resized and suspended, and a server that stops and continues.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -8,16 +8,15 @@ use portable_pty::CommandBuilder;
 
 use crate::stage::{DEADLINE, PtyTerminal, TestAgent};
 
-/// Sends a signal to a process.
 fn signal(name: &str, process: u32) {
     let kill = Command::new("kill").args(["-s", name, &process.to_string()]).status();
     assert!(kill.unwrap().success(), "{name} to {process}");
 }
 
-/// Set for the child that is an agent.
+/// Environment variable that turns the test program into an agent.
 const AGENT: &str = "LOADLINE_TEST_AGENT";
 
-/// An agent in a process of its own, killed when the test is through with it.
+/// Agent in a process of its own. Killed on drop.
 struct AgentProcess {
     child: Child,
     address: String,
@@ -26,11 +25,7 @@ struct AgentProcess {
 impl AgentProcess {
     fn start() -> AgentProcess {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args([
-                "--exact",
-                "--nocapture",
-                "life::a_server_that_is_silent_is_stale_until_it_speaks",
-            ])
+            .args(["--exact", "--nocapture", "life::a_silent_server_is_stale_until_it_sends_again"])
             .env(AGENT, "1")
             .stdout(Stdio::piped())
             .spawn()
@@ -38,13 +33,13 @@ impl AgentProcess {
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let address =
             lines.find_map(|line| Some(line.unwrap().split_once("agent on ")?.1.to_owned()));
-        // Its output stays open for it, and nobody reads it.
+        // Drains the output, so that it does not block.
         std::thread::spawn(move || lines.for_each(drop));
         AgentProcess { child, address: address.unwrap() }
     }
 
-    /// What the child does, until it is killed.
-    #[expect(clippy::print_stdout, reason = "that is how its parent learns the address")]
+    /// Runs the agent in the child process until it is killed.
+    #[expect(clippy::print_stdout, reason = "the parent reads the address")]
     fn run_child() {
         let server = TestAgent::start(0, Duration::from_secs(1));
         println!("agent on {}", server.address);
@@ -60,7 +55,7 @@ impl Drop for AgentProcess {
 }
 
 #[test]
-fn a_server_that_is_silent_is_stale_until_it_speaks() {
+fn a_silent_server_is_stale_until_it_sends_again() {
     if std::env::var_os(AGENT).is_some() {
         return AgentProcess::run_child();
     }
@@ -77,7 +72,7 @@ fn a_server_that_is_silent_is_stale_until_it_speaks() {
 }
 
 #[test]
-fn a_storm_of_sizes_ends_in_a_whole_screen() {
+fn after_many_resizes_the_screen_is_complete() {
     let server = TestAgent::start(0, Duration::from_millis(20));
     let mut terminal = PtyTerminal::run_loadline(&[&server.address.to_string()]);
     terminal.wait_for_text("LIVE");
@@ -96,7 +91,7 @@ fn a_storm_of_sizes_ends_in_a_whole_screen() {
 }
 
 #[test]
-fn it_is_suspended_by_the_shell_and_comes_back() {
+fn the_shell_suspends_and_resumes_the_program() {
     let server = TestAgent::start(0, Duration::from_millis(100));
     let mut shell = CommandBuilder::new("bash");
     shell.args(["--norc", "--noprofile", "-i"]);
@@ -108,8 +103,8 @@ fn it_is_suspended_by_the_shell_and_comes_back() {
     terminal.wait_for_text("LIVE");
     terminal.press("\x1a");
     let screen = terminal.wait_for_text("Stopped");
-    assert!(!screen.contains("LIVE"), "the shell's own screen is back:\n{screen}");
-    // Echo and lines are the shell's again.
+    assert!(!screen.contains("LIVE"), "the screen is not the shell's:\n{screen}");
+    // The shell has echo and line editing again.
     terminal.press("echo $((6 * 7))\n");
     terminal.wait_for_text("42");
     terminal.press("fg\n");

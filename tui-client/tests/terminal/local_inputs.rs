@@ -1,4 +1,4 @@
-//! What is given: standard input, recordings that grow, and the making of recordings.
+//! Local inputs: standard input, recordings that grow, and the recording of streams.
 
 use std::fmt::Write as _;
 use std::fs::{self, OpenOptions};
@@ -23,7 +23,7 @@ fn output(args: &[&str]) -> Output {
     loadline(args).output().unwrap()
 }
 
-/// What is written without a failure.
+/// Returns the output of a successful run without messages.
 fn written(args: &[&str]) -> String {
     let output = output(args);
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -43,11 +43,11 @@ fn an_unknown_column_of_a_short_file_is_reported_with_a_suggestion() {
     let output = output(&[&file, "-o", "csv", "-c", "mme"]);
     let errors = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{errors}");
-    let expected = "no column \"mme\" here\nhint: did you mean mem? available: cpu, mem\n";
+    let expected = "unknown column \"mme\"\nhint: did you mean mem? available: cpu, mem\n";
     assert!(errors.ends_with(expected) && output.stdout.is_empty(), "{errors}");
 }
 
-/// Runs a shell's pipe in a terminal; `$LOADLINE` is the program.
+/// Runs a shell script in a terminal. `$LOADLINE` is the program.
 fn shell(script: &str) -> PtyTerminal {
     let mut command = CommandBuilder::new("sh");
     command.args(["-c", script]);
@@ -64,7 +64,7 @@ fn keys_work_while_rows_come_through_a_pipe() {
     terminal.press("?");
     terminal.wait_for_text("this help");
     terminal.press("?f");
-    terminal.wait_for("a chart alone", |screen| screen.contains("all charts"));
+    terminal.wait_for("a fullscreen chart", |screen| screen.contains("all charts"));
     terminal.press("q");
     let (status, written) = terminal.wait_for_end();
     assert!(status.success());
@@ -72,7 +72,7 @@ fn keys_work_while_rows_come_through_a_pipe() {
 }
 
 #[test]
-fn at_the_end_of_the_input_the_chart_stays_and_says_so() {
+fn at_the_end_of_the_input_the_chart_stays() {
     let mut terminal = shell("printf '1 2\\n3 4\\n' | \"$LOADLINE\" -");
     let screen = terminal.wait_for_text("end of input");
     assert!(screen.contains("REPLAY") && screen.contains("3        4"), "{screen}");
@@ -83,7 +83,7 @@ fn at_the_end_of_the_input_the_chart_stays_and_says_so() {
 }
 
 #[test]
-fn an_output_ends_with_its_input() {
+fn the_output_ends_with_the_input() {
     let mut child = loadline(&["-", "-o", "csv"]).stdin(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(b"volts;amps\n1;2\n3;\n").unwrap();
     let output = child.wait_with_output().unwrap();
@@ -95,7 +95,7 @@ fn an_output_ends_with_its_input() {
 }
 
 #[test]
-fn several_files_are_one_output_and_one_screen() {
+fn several_files_share_one_output_and_one_screen() {
     let folder = tempfile::tempdir().unwrap();
     let files = ["a.csv", "b.csv"].map(|name| path(&folder, name));
     fs::write(&files[0], "volts;amps\n1;2\n3;4\n").unwrap();
@@ -112,7 +112,7 @@ fn several_files_are_one_output_and_one_screen() {
     assert!(terminal.wait_for_end().0.success());
 }
 
-/// The lines without the names of the sources and the times of receipt, which differ.
+/// Returns the rows of a CSV without the source and the time of receipt, which differ.
 fn rows(csv: &str) -> Vec<String> {
     let row = |line: &str| {
         let fields: Vec<&str> = line.split(',').collect();
@@ -134,7 +134,7 @@ fn a_recording_replays_the_rows_of_the_live_run() {
     let mut live = run("all");
     let replayed = rows(&written(&[&file, "-o", "csv"]));
     assert_eq!(replayed, live);
-    // A second run goes on in the same file. What it tells once more is no sample more.
+    // A second run appends to the same file. Its repeated samples do not count again.
     for row in run("none") {
         if !live.contains(&row) {
             live.push(row);
@@ -143,7 +143,7 @@ fn a_recording_replays_the_rows_of_the_live_run() {
     let replayed = rows(&written(&[&file, "-o", "csv"]));
     assert_eq!(replayed, live);
     server.stop();
-    // And our own CSV says the same again.
+    // The program's own CSV has the same rows.
     let csv = path(&folder, "a.csv");
     fs::write(&csv, written(&[&file, "-o", "csv"])).unwrap();
     assert_eq!(rows(&written(&[&csv, "-o", "csv"])), live);
@@ -151,7 +151,7 @@ fn a_recording_replays_the_rows_of_the_live_run() {
 }
 
 #[test]
-fn a_plain_source_is_recorded_with_times_and_after_half_a_line() {
+fn a_plain_source_is_recorded_with_timestamps_behind_a_truncated_line() {
     let folder = tempfile::tempdir().unwrap();
     let file = path(&folder, "a.load");
     fs::write(&file, "# columns time:s c1 c2\n1.000 1.0 2.0\n2.000 3").unwrap();
@@ -167,33 +167,33 @@ fn a_plain_source_is_recorded_with_times_and_after_half_a_line() {
 }
 
 #[test]
-fn a_check_says_what_there_is_and_whether_rows_come() {
+fn a_check_describes_the_source_and_fails_without_rows() {
     let server = TestAgent::start(0, Duration::from_millis(20));
     let address = server.address.to_string();
     let text = written(&[&address, "--check"]);
     server.stop();
     for part in
-        ["subscribed stream", "web-1", "6: cpu %, freq MHz", "every 20ms", "none", "as ours"]
+        ["subscribed stream", "web-1", "6: cpu %, freq MHz", "interval 20ms", "none", "in sync"]
     {
         assert!(text.contains(part), "{part}: {text}");
     }
-    let nobody = output(&[&address, "--check"]);
-    assert_eq!((nobody.status.code(), nobody.stdout.len()), (Some(1), 0));
-    assert!(String::from_utf8_lossy(&nobody.stderr).contains("connection refused"));
+    let refused = output(&[&address, "--check"]);
+    assert_eq!((refused.status.code(), refused.stdout.len()), (Some(1), 0));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("connection refused"));
     let folder = tempfile::tempdir().unwrap();
     let file = path(&folder, "a.csv");
     fs::write(&file, "a;b\n1;2\nx\n").unwrap();
     let text = written(&[&file, "--check"]);
-    for part in ["recording: csv", "2: a, b", "rows     1;", "faults   1; the first: 1 numbers"] {
+    for part in ["recording: csv", "2: a, b", "rows     1,", "faults   1, first: wrong number"] {
         assert!(text.contains(part), "{part}: {text}");
     }
 }
 
 #[test]
-fn a_range_of_a_recording_counts_from_its_end_and_not_from_now() {
+fn relative_times_of_a_recording_count_from_its_end() {
     let folder = tempfile::tempdir().unwrap();
     let file = path(&folder, "a.load");
-    // From 18:40:00 on 22 November 2025, UTC.
+    // From 18:40:00 UTC on 22 November 2025.
     let rows = (0..60).map(|second| format!("{}.000 {second}\n", 1_763_836_800 + second));
     fs::write(&file, format!("# columns time:s a\n{}", rows.collect::<String>())).unwrap();
     let values = |range: &[&str]| {
@@ -219,7 +219,7 @@ fn a_range_of_a_recording_counts_from_its_end_and_not_from_now() {
     assert_restored(&terminal.wait_for_end().1);
     let output = output(&[&file, "-o", "csv", "--from", "-1s", "--to", "-2s"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("--from is not before --to"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("--from must be before --to"));
 }
 
 #[test]
@@ -243,16 +243,16 @@ fn a_full_disk_is_reported_once_and_rows_continue() {
     assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), 6);
     let errors = String::from_utf8(output.stderr).unwrap();
     assert_eq!(errors.lines().count(), 1, "{errors}");
-    assert!(errors.contains("/dev/full: No space left"), "{errors}");
+    assert!(errors.contains("/dev/full stopped: No space left"), "{errors}");
     let mut terminal = PtyTerminal::run_loadline(&[&address, "-r", "/dev/full"]);
     terminal.wait_for("a notice", |screen| {
-        screen.contains("LIVE") && screen.contains("nothing more is recorded")
+        screen.contains("LIVE") && screen.contains("recording to /dev/full stopped")
     });
     let next = terminal.wait_for("the screen without the notice", |screen| {
-        screen.contains("LIVE") && !screen.contains("nothing more is recorded")
+        screen.contains("LIVE") && !screen.contains("recording to")
     });
-    let screen = terminal.wait_for("rows that go on", |screen| *screen != next);
-    assert!(screen.contains("LIVE") && !screen.contains("recorded"), "{screen}");
+    let screen = terminal.wait_for("further rows", |screen| *screen != next);
+    assert!(screen.contains("LIVE") && !screen.contains("recording to"), "{screen}");
     terminal.press("q");
     assert!(terminal.wait_for_end().0.success());
     server.stop();
@@ -269,7 +269,7 @@ fn end(mut child: Child) {
 }
 
 #[test]
-fn a_recording_is_followed_as_it_grows_is_emptied_and_replaced() {
+fn a_recording_is_followed_while_it_grows_is_truncated_and_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let file = path(&folder, "a.load");
     fs::write(&file, "# columns time:s a\n1.000 1\n2.000 2").unwrap();
@@ -290,7 +290,7 @@ fn a_recording_is_followed_as_it_grows_is_emptied_and_replaced() {
 }
 
 #[test]
-fn a_recording_is_shown_as_a_whole_and_time_keys_work() {
+fn a_whole_recording_is_shown_and_time_keys_work() {
     let folder = tempfile::tempdir().unwrap();
     let file = path(&folder, "a.load");
     let mut text = "# columns time:s a\n".to_owned();

@@ -1,6 +1,6 @@
-//! The program `loadline` as its users run it: in a terminal, and in a pipe.
+//! Tests of the program `loadline` from outside: in a terminal, and with redirected output.
 
-#![expect(clippy::unwrap_used, reason = "a test fails where something is not as it should be")]
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 #[cfg(feature = "tls")]
 #[path = "../../../agent/tests/agent/authority.rs"]

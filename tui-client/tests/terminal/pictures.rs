@@ -1,5 +1,5 @@
-//! The pictures of the README: made from the running program, and compared with it, so that they
-//! show the screen as it is.
+//! Pictures for the README. They are drawn from the running program and compared with it, so that
+//! they show the current screen.
 
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -14,17 +14,17 @@ use crate::svg::{self, SvgCell, SvgPalette};
 
 struct Picture {
     name: &'static str,
-    /// What it shows, for those who cannot see it.
+    /// Text for readers who cannot see the picture.
     title: &'static str,
-    /// What is typed behind the address.
+    /// Arguments after the address.
     args: &'static [&'static str],
-    /// The keys that lead from the first screen to this one. Each must change the screen.
+    /// Keys that lead from the first screen to this one. Each must change the screen.
     keys: &'static [&'static str],
     palette: &'static SvgPalette,
 }
 
 const DASHBOARD: &str = "loadline: charts and a table of a live server";
-const PRESENTER: &str = "loadline: one chart of a live server over the whole screen";
+const FULLSCREEN: &str = "loadline: one chart of a live server over the whole screen";
 
 const PICTURES: [Picture; 4] = [
     Picture { name: "dashboard-dark", title: DASHBOARD, args: &[], keys: &[], palette: &DARK },
@@ -35,10 +35,10 @@ const PICTURES: [Picture; 4] = [
         keys: &[],
         palette: &LIGHT,
     },
-    Picture { name: "presenter-dark", title: PRESENTER, args: &[], keys: &["f"], palette: &DARK },
+    Picture { name: "presenter-dark", title: FULLSCREEN, args: &[], keys: &["f"], palette: &DARK },
     Picture {
         name: "presenter-light",
-        title: PRESENTER,
+        title: FULLSCREEN,
         args: &["--theme", "light"],
         keys: &["f"],
         palette: &LIGHT,
@@ -71,67 +71,67 @@ const LIGHT: SvgPalette = SvgPalette {
 
 const SIZE: PtySize = PtySize { rows: 36, cols: 120, pixel_width: 0, pixel_height: 0 };
 
-/// How often a picture is tried: a machine that is busy with something else may be so slow that the
-/// source counts as stale before the frame is there.
-const TRIES: usize = 10;
+/// Attempts for each picture. On a busy machine the source may become stale before the frame is
+/// drawn.
+const ATTEMPTS: usize = 10;
 
-/// Ten minutes, the last sample at 14:03:59 on 2026-11-22.
+/// Ten minutes of rows. The last sample is at 14:03:59 on 2026-11-22.
 const ROW_COUNT: usize = 600;
 const NEWEST_S: u64 = 1_795_356_239;
-const NEWEST_SHOWN: &str = "14:03:59.1";
+const NEWEST_TEXT: &str = "14:03:59.1";
 
 #[test]
-fn the_pictures_of_the_readme_show_the_screen_as_it_is() {
+fn the_pictures_of_the_readme_match_the_program() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/pictures");
     let writes = std::env::var_os("LOADLINE_PICTURES").is_some_and(|word| word == "write");
-    let mut other = Vec::new();
+    let mut outdated = Vec::new();
     for picture in &PICTURES {
         let svg = svg::draw(picture.title, &screen(picture), picture.palette);
         let file = folder.join(picture.name).with_extension("svg");
         if writes {
             std::fs::create_dir_all(&folder).unwrap();
             std::fs::write(file, svg).unwrap();
-        } else if std::fs::read_to_string(file).ok().is_none_or(|kept| kept != svg) {
-            other.push(picture.name);
+        } else if std::fs::read_to_string(file).ok().is_none_or(|old| old != svg) {
+            outdated.push(picture.name);
         }
     }
     assert!(
-        other.is_empty(),
-        "the screen is no longer that of {}: remake the pictures with `LOADLINE_PICTURES=write \
+        outdated.is_empty(),
+        "these pictures are outdated: {}. Draw them again with `LOADLINE_PICTURES=write \
          cargo test -p loadline --test terminal pictures`, and look at them",
-        other.join(", "),
+        outdated.join(", "),
     );
 }
 
-/// What the program shows, in a terminal and on a server that are the same every time.
+/// Returns the screen of the program, in a fixed terminal and with a fixed server.
 fn screen(picture: &Picture) -> Vec<Vec<SvgCell>> {
-    let screen = (0..TRIES).find_map(|_| try_screen(picture));
-    screen.unwrap_or_else(|| panic!("{} is stale, {TRIES} times", picture.name))
+    let screen = (0..ATTEMPTS).find_map(|_| try_screen(picture));
+    screen.unwrap_or_else(|| panic!("{} is stale, {ATTEMPTS} times", picture.name))
 }
 
-/// None if the source was stale before the screen was there.
+/// Returns `None` if the source became stale first.
 fn try_screen(picture: &Picture) -> Option<Vec<Vec<SvgCell>>> {
     let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_loadline"));
     command.arg(serve().to_string());
     command.args(picture.args);
-    // Whatever else is set where the test runs must not be seen.
+    // The environment of the test must not influence the program.
     command.env_clear();
     command.env("TZ", "UTC");
     command.env("COLORTERM", "truecolor");
     let mut terminal = PtyTerminal::run_sized(SIZE, command);
     let mut screen = wait_until("the newest row", || {
-        let frame = terminal.whole_frame()?;
+        let frame = terminal.complete_frame()?;
         let mut rows = frame.rows(0, SIZE.cols);
-        // The bytes a second are known after a second or two.
-        let is_counted = rows.next().is_some_and(|header| header.contains("B/s"));
-        let is_there = rows.any(|row| row.contains(NEWEST_SHOWN));
-        (is_counted && is_there).then(|| cells(&frame))
+        // The data rate appears after a second or two.
+        let has_rate = rows.next().is_some_and(|header| header.contains("B/s"));
+        let has_newest = rows.any(|row| row.contains(NEWEST_TEXT));
+        (has_rate && has_newest).then(|| cells(&frame))
     });
     for key in picture.keys {
         terminal.press(key);
         let before = screen;
         screen = wait_until("a new screen", || {
-            terminal.whole_frame().map(|frame| cells(&frame)).filter(|now| *now != before)
+            terminal.complete_frame().map(|frame| cells(&frame)).filter(|now| *now != before)
         });
     }
     terminal.press("q");
@@ -148,37 +148,37 @@ fn cells(screen: &vt100::Screen) -> Vec<Vec<SvgCell>> {
     rows
 }
 
-/// What the header says of this moment and this connection, as it would be at another: the port, the
-/// age of the newest sample, the bytes a second, and the clock at the right end.
+/// Replaces the parts of the header that change: the port, the age of the newest sample, the data
+/// rate, and the clock at the right edge.
 fn normalize_header(header: &mut Vec<SvgCell>) {
-    let is_number = |sign: &char| sign.is_ascii_digit() || matches!(sign, '.' | ',');
-    let behind = |signs: &[char], word: &str| {
-        let start = find(signs, word)? + word.chars().count();
-        let length = signs[start..].iter().take_while(|sign| is_number(sign)).count();
+    let is_number = |c: &char| c.is_ascii_digit() || matches!(c, '.' | ',');
+    let number_after = |chars: &[char], word: &str| {
+        let start = find(chars, word)? + word.chars().count();
+        let length = chars[start..].iter().take_while(|c| is_number(c)).count();
         Some(start..start + length)
     };
-    replace(header, "1027", |signs| behind(signs, "127.0.0.1:"));
-    replace(header, "0.2", |signs| behind(signs, "age "));
-    replace(header, "160 B/s", |signs| {
-        let end = find(signs, "B/s")?;
-        let is_unit = |sign: &char| sign.is_ascii_alphabetic() || *sign == ' ';
-        let unit = signs[..end].iter().rev().take_while(|sign| is_unit(sign)).count();
-        let number = signs[..end - unit].iter().rev().take_while(|sign| is_number(sign)).count();
+    replace(header, "1027", |chars| number_after(chars, "127.0.0.1:"));
+    replace(header, "0.2", |chars| number_after(chars, "age "));
+    replace(header, "160 B/s", |chars| {
+        let end = find(chars, "B/s")?;
+        let is_unit = |c: &char| c.is_ascii_alphabetic() || *c == ' ';
+        let unit = chars[..end].iter().rev().take_while(|c| is_unit(c)).count();
+        let number = chars[..end - unit].iter().rev().take_while(|c| is_number(c)).count();
         Some(end - unit - number..end + 3)
     });
-    replace(header, "14:03:59", |signs| {
-        let clock = last_word(signs);
-        signs[clock.clone()].iter().filter(|sign| **sign == ':').nth(1).is_some().then_some(clock)
+    replace(header, "14:03:59", |chars| {
+        let clock = last_word(chars);
+        chars[clock.clone()].iter().filter(|c| **c == ':').nth(1).is_some().then_some(clock)
     });
 }
 
-/// Puts a text in the place of another. What stands behind it moves, but for the last word, which
-/// keeps to the right.
+/// Replaces a part of the header. Later text moves, except the last word, which stays at the right
+/// edge.
 fn replace(header: &mut Vec<SvgCell>, text: &str, find: impl Fn(&[char]) -> Option<Range<usize>>) {
     let width = header.len();
     let Some(place) = find(&characters(header)) else { return };
-    let Some(like) = header.get(place.start).cloned() else { return };
-    let cell = |sign: char| SvgCell { text: sign.to_string(), ..like.clone() };
+    let Some(style) = header.get(place.start).cloned() else { return };
+    let cell = |c: char| SvgCell { text: c.to_string(), ..style.clone() };
     header.splice(place, text.chars().map(cell).collect::<Vec<_>>());
     let end = last_word(&characters(header)).start - 1;
     if header.len() < width {
@@ -193,19 +193,19 @@ fn characters(row: &[SvgCell]) -> Vec<char> {
     row.iter().map(|cell| cell.text.chars().next().unwrap_or(' ')).collect()
 }
 
-fn find(signs: &[char], word: &str) -> Option<usize> {
+fn find(chars: &[char], word: &str) -> Option<usize> {
     let word: Vec<char> = word.chars().collect();
-    signs.windows(word.len()).position(|signs| signs == word)
+    chars.windows(word.len()).position(|chars| chars == word)
 }
 
-fn last_word(signs: &[char]) -> Range<usize> {
-    let end = signs.iter().rposition(|sign| *sign != ' ').map_or(0, |last| last + 1);
-    let start = signs[..end].iter().rposition(|sign| *sign == ' ').map_or(0, |blank| blank + 1);
+fn last_word(chars: &[char]) -> Range<usize> {
+    let end = chars.iter().rposition(|c| *c != ' ').map_or(0, |last| last + 1);
+    let start = chars[..end].iter().rposition(|c| *c == ' ').map_or(0, |blank| blank + 1);
     start..end
 }
 
-/// Answers the request of one client as an agent does that has held ten minutes, and keeps the
-/// connection until the client goes.
+/// Starts a server that answers one request like an agent with ten minutes of history. It decay the
+/// connection until the client closes it.
 fn serve() -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
@@ -220,7 +220,7 @@ fn serve() -> SocketAddr {
     address
 }
 
-/// The history, and one more row: when that is seen, all is there.
+/// Returns the history and one more row. When that row is on the screen, all rows have arrived.
 fn stream() -> String {
     let mut stream = String::from(
         "# loadline/1 run=9f3a17c2 host=web-1 interval=1000ms os=\"Debian GNU/Linux 12\" cores=8 \
@@ -251,16 +251,16 @@ fn stream() -> String {
     stream
 }
 
-/// The columns behind those of a plain stream, as they go with its processor and memory.
+/// Returns the columns after those of the plain stream, consistent with CPU and memory.
 fn extra_values(second: usize, cpu: f64, memory: f64) -> String {
     let t = second as f64;
     let writes = (second % 97) < 9 || (second % 211) < 14;
     let system = cpu * (0.18 + 0.1 * smooth_noise(8, t / 4.0));
     let iowait = if writes { 4.0 + 6.0 * smooth_noise(9, t) } else { 0.4 * smooth_noise(9, t) };
     let used = MEMORY * memory / 100.0;
-    let asked = smooth_noise(10, t / 25.0) + 0.5 * smooth_noise(11, t / 3.0) + cpu / 90.0;
+    let requests = smooth_noise(10, t / 25.0) + 0.5 * smooth_noise(11, t / 3.0) + cpu / 90.0;
     let (received, sent) =
-        (asked * 0.9e6 + 40e3, asked * 4.1e6 * (0.8 + 0.3 * smooth_noise(12, t / 2.0)));
+        (requests * 0.9e6 + 40e3, requests * 4.1e6 * (0.8 + 0.3 * smooth_noise(12, t / 2.0)));
     let read =
         if smooth_noise(13, t / 6.0) > 0.78 { 21e6 * smooth_noise(14, t / 2.0) } else { 0.0 };
     let written = if writes {
@@ -268,30 +268,30 @@ fn extra_values(second: usize, cpu: f64, memory: f64) -> String {
     } else {
         1.5e6 * smooth_noise(15, t / 3.0)
     };
-    let waits = (cpu - 35.0).max(0.0) / 4.0;
-    let pressed = if writes {
+    let cpu_pressure = (cpu - 35.0).max(0.0) / 4.0;
+    let io_pressure = if writes {
         9.0 + 8.0 * smooth_noise(16, t / 4.0)
     } else {
         0.6 * smooth_noise(16, t / 9.0)
     };
     format!(
         "{:.1} {system:.1} {iowait:.1} 0.0 {used:.0} {:.0} {MEMORY} 3.1 66584576 {received:.0} \
-         {sent:.0} {read:.0} {written:.0} 61.7 {waits:.1} 0.0 {pressed:.1}",
+         {sent:.0} {read:.0} {written:.0} 61.7 {cpu_pressure:.1} 0.0 {io_pressure:.1}",
         cpu - system,
         MEMORY - used,
     )
 }
 
-/// What the header says, bytes.
+/// Memory in bytes, as in the header.
 const MEMORY: f64 = 33_565_433_856.0;
 
-/// A server at work, made up.
+/// Synthetic server under load.
 struct SimulatedMachine {
     frequency: f64,
     loads: [f64; 3],
 }
 
-/// When something runs for a while: its first second, how many, and the percent of all cores.
+/// Jobs: first second, duration in seconds, and percent of all cores.
 const JOBS: [(usize, usize, f64); 8] = [
     (60, 70, 38.0),
     (210, 25, 52.0),
@@ -309,26 +309,26 @@ impl SimulatedMachine {
         let jobs: f64 = JOBS
             .iter()
             .map(|&(start, length, percent)| {
-                // It takes three seconds to get going, and to come to an end.
-                let inside = (t - start as f64).min((start + length) as f64 - t);
-                percent * (inside / 3.0).clamp(0.0, 1.0)
+                // A job takes three seconds to ramp up and to ramp down.
+                let ramp = (t - start as f64).min((start + length) as f64 - t);
+                percent * (ramp / 3.0).clamp(0.0, 1.0)
             })
             .sum();
         let idle = 6.0 + 13.0 * smooth_noise(1, t / 19.0) + 9.0 * smooth_noise(2, t / 2.0);
         let cpu = (idle
             + jobs * (0.72 + 0.3 * smooth_noise(3, t / 9.0) + 0.2 * smooth_noise(7, t / 1.5)))
         .min(100.0);
-        let wanted = 1700.0 + 2500.0 * (cpu / 65.0).min(1.0) + 160.0 * smooth_noise(4, t / 3.0);
-        self.frequency += 0.6 * (wanted - self.frequency);
-        // A job takes memory and gives most of it back; the rest grows slowly.
-        let held =
+        let target = 1700.0 + 2500.0 * (cpu / 65.0).min(1.0) + 160.0 * smooth_noise(4, t / 3.0);
+        self.frequency += 0.6 * (target - self.frequency);
+        // A job takes memory and returns most of it; the rest grows slowly.
+        let job_memory =
             11.0 * ((t - 440.0) / 14.0).clamp(0.0, 1.0) - 8.0 * ((t - 512.0) / 3.0).clamp(0.0, 1.0);
-        let memory = 38.0 + t / 150.0 + held + 0.8 * smooth_noise(5, t / 40.0);
-        // As Linux counts: every five seconds, with e^(-5/60), e^(-5/300) and e^(-5/900).
+        let memory = 38.0 + t / 150.0 + job_memory + 0.8 * smooth_noise(5, t / 40.0);
+        // Linux updates the loads every five seconds, with e^(-5/60), e^(-5/300) and e^(-5/900).
         if second.is_multiple_of(5) {
             let running = (cpu / 100.0 * 8.0 * (0.75 + 0.6 * smooth_noise(6, t / 5.0))).round();
-            for (load, keeps) in self.loads.iter_mut().zip([0.920_044, 0.983_471, 0.994_460]) {
-                *load = *load * keeps + running * (1.0 - keeps);
+            for (load, decay) in self.loads.iter_mut().zip([0.920_044, 0.983_471, 0.994_460]) {
+                *load = *load * decay + running * (1.0 - decay);
             }
         }
         let [minute, five, fifteen] = self.loads;
@@ -336,15 +336,15 @@ impl SimulatedMachine {
     }
 }
 
-/// A smooth function without a pattern, from 0 to 1: numbers drawn by lot at whole places, and a soft
-/// way from one to the next. Only what is exact everywhere is used: no sine, no power.
-fn smooth_noise(kind: u64, place: f64) -> f64 {
-    let lot = |at: f64| {
+/// Smooth noise from 0 to 1: random numbers at integers, and a smooth transition between them. Uses
+/// only operations that are exact everywhere, so neither sine nor power.
+fn smooth_noise(kind: u64, position: f64) -> f64 {
+    let random = |at: f64| {
         let mixed = (at as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ kind << 40;
         let mixed = (mixed ^ mixed >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         (mixed >> 40) as f64 / (1u64 << 24) as f64
     };
-    let (start, part) = (place.floor(), place.fract());
-    let way = part * part * (3.0 - 2.0 * part);
-    lot(start) * (1.0 - way) + lot(start + 1.0) * way
+    let (start, part) = (position.floor(), position.fract());
+    let weight = part * part * (3.0 - 2.0 * part);
+    random(start) * (1.0 - weight) + random(start + 1.0) * weight
 }

@@ -1,4 +1,4 @@
-//! The program without a screen: what it writes, what it says, and how it ends.
+//! The program without a screen: output, errors and exit codes.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -18,7 +18,8 @@ fn output(args: &[&str]) -> Output {
     loadline(args).output().unwrap()
 }
 
-/// Sends these bytes to each client, and keeps the connection until it goes.
+/// Starts a server that sends these bytes to each client and keeps the connection until the client
+/// closes it.
 fn serve_bytes(bytes: &'static [u8]) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
@@ -32,7 +33,7 @@ fn serve_bytes(bytes: &'static [u8]) -> SocketAddr {
     address
 }
 
-/// A port that was free a moment ago.
+/// Returns a port that was just free.
 fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
@@ -40,12 +41,15 @@ fn free_port() -> u16 {
 #[test]
 fn a_server_of_another_protocol_is_named() {
     for (greeting, expected) in [
-        (&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], "a web server (HTTP) answers there, no agent"),
-        (b"\x15\x03\x03\x00\x02\x02\x46", "the server speaks TLS\nhint: write tls://HOST:PORT"),
-        (b"SSH-2.0-OpenSSH_9.2p1\r\n", "an ssh server answers there, no agent"),
+        (
+            &b"HTTP/1.1 400 Bad Request\r\n\r\n"[..],
+            "a web server (HTTP) answered, not an agent\nhint: check the port",
+        ),
+        (b"\x15\x03\x03\x00\x02\x02\x46", "the server speaks TLS\nhint: use tls://HOST:PORT"),
+        (b"SSH-2.0-OpenSSH_9.2p1\r\n", "an ssh server answered, not an agent"),
         (
             b"220 mail.example.org ESMTP\r\n",
-            "a mail or file server (SMTP, FTP) answers there, no agent",
+            "a mail or file server (SMTP, FTP) answered, not an agent",
         ),
     ] {
         let address = serve_bytes(greeting).to_string();
@@ -61,24 +65,24 @@ fn a_server_of_another_protocol_is_named() {
 
 #[test]
 fn each_failure_is_one_error_with_its_exit_code() {
-    let nobody = format!("127.0.0.1:{}", free_port());
+    let unused = format!("127.0.0.1:{}", free_port());
     for (args, code, part) in [
-        (&["--interval", "fast"][..], 2, "no duration"),
-        (&["-o", "tui"], 2, "no terminal"),
+        (&["--interval", "fast"][..], 2, "invalid duration"),
+        (&["-o", "tui"], 2, "not a terminal"),
         (&["--nonsense"], 2, "--help"),
         (&["-o", "tabel"], 2, "did you mean 'table'? possible values: tui, table, csv, json, raw"),
         (&["--intervall", "1s"], 2, "did you mean '--interval'? see --help"),
         (&["--generate", "fsh"], 2, "did you mean 'fish'?"),
         (&["me@-web-1", "-o", "csv"], 2, "USER@HOST"),
-        (&["me@web-1", "-o", "csv", "--ssh", "/nowhere/ssh"], 1, "name one by --ssh"),
+        (&["me@web-1", "-o", "csv", "--ssh", "/nowhere/ssh"], 1, "name one with --ssh"),
         (&["me@web-1", "-o", "csv", "--ssh", "sh -c 'echo no way. >&2; exit 255'"], 1, "no way\n"),
-        (&["me@web-1", "-o", "csv", "--ssh", "sh -c 'exit 255'"], 1, "exit code 255"),
+        (&["me@web-1", "-o", "csv", "--ssh", "sh -c 'exit 255'"], 1, "exited with code 255"),
         (&["me@web-1", "-o", "csv", "--ssh", "sh -c 'exit 127'"], 1, "--agent-command PATH"),
         (&["unix:/nowhere/socket", "-o", "csv"], 1, "no such socket"),
-        (&["web-1:0", "-o", "csv"], 2, "no usable port"),
-        (&[&nobody, "-o", "csv"], 1, "connection refused"),
+        (&["web-1:0", "-o", "csv"], 2, "invalid port in \"web-1:0\""),
+        (&[&unused, "-o", "csv"], 1, "connection refused"),
         (&["web-1", "web-2", "web-1:1027", "-o", "csv"], 2, "web-1:1027 is given twice"),
-        (&["web-1", "web-2", "-o", "raw"], 2, "stream of one source"),
+        (&["web-1", "web-2", "-o", "raw"], 2, "-o raw takes one source"),
     ] {
         let output = output(args);
         let errors = String::from_utf8(output.stderr).unwrap();
@@ -108,7 +112,8 @@ fn a_program_behind_a_unix_socket_can_be_read() {
 
 #[test]
 fn an_agent_behind_ssh_is_subscribed_and_read() {
-    // In place of ssh, a shell that looks how it was called, and answers a request as an agent does.
+    // In place of ssh: a shell script that checks its arguments and answers a request like an
+    // agent.
     let script = r#"case "$*" in
         *-G*) exit;;
         *"-o BatchMode=yes"*) exit 1;;
@@ -136,7 +141,7 @@ fn help_and_version_go_to_standard_output() {
 }
 
 #[test]
-fn the_long_version_says_what_is_built_in() {
+fn the_long_version_lists_the_features() {
     let version = |option| String::from_utf8(output(&[option]).stdout).unwrap();
     let short = format!("loadline {}", env!("CARGO_PKG_VERSION"));
     assert_eq!(version("-V"), format!("{short}\n"));
@@ -155,10 +160,10 @@ fn the_manual_page_has_each_option_and_each_key() {
         assert!(page.contains(option), "{option}");
     }
     for bound in loadline::keys::bindable_actions() {
-        let has_all = bound.keys.iter().all(|key| page.contains(&key.label().replace('\\', "")));
-        // A key that it names stands in braces.
-        let does = bound.description.split('{').next().unwrap_or_default();
-        assert!(has_all && page.contains(does), "{}", bound.name);
+        let has_keys = bound.keys.iter().all(|key| page.contains(&key.label().replace('\\', "")));
+        // A key in a description is in braces.
+        let text = bound.description.split('{').next().unwrap_or_default();
+        assert!(has_keys && page.contains(text), "{}", bound.name);
     }
 }
 
@@ -203,12 +208,12 @@ fn escape_sequences_of_a_source_do_not_reach_raw_output() {
           # columns time:s seq \x1b]0;pwned\x07:%\n# \x1b[2J\n1.000 1 5\n",
     )
     .to_string();
-    for form in ["raw", "csv", "json", "table"] {
-        let output = output(&[&address, "-o", form, "-n", "1", "--history", "all"]);
+    for format in ["raw", "csv", "json", "table"] {
+        let output = output(&[&address, "-o", format, "-n", "1", "--history", "all"]);
         let text = String::from_utf8(output.stdout).unwrap();
-        assert!(output.status.success() && text.contains('5'), "{form}: {text}");
+        assert!(output.status.success() && text.contains('5'), "{format}: {text}");
         let is_safe = |c: char| c == '\n' || (!c.is_control() && c != '\u{202e}');
-        assert!(text.chars().all(is_safe), "{form}: {text:?}");
+        assert!(text.chars().all(is_safe), "{format}: {text:?}");
     }
 }
 
@@ -219,27 +224,27 @@ fn a_closed_pipe_is_a_normal_end() {
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     assert!(lines.next().unwrap().unwrap().starts_with("timestamp,received,source,seq,cpu"));
     drop(lines);
-    assert_ends_well(child);
+    assert_success(child);
     server.stop();
 }
 
 #[test]
-fn rows_are_flushed_as_they_come_and_a_signal_ends_it_well() {
+fn rows_are_flushed_at_once_and_a_signal_is_a_normal_end() {
     for signal in ["INT", "TERM"] {
         let server = TestAgent::start(0, Duration::from_millis(20));
         let mut child = loadline(&[&server.address.to_string()]).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        // A table, as standard output is no terminal.
+        // A table, because standard output is not a terminal.
         assert!(lines.next().unwrap().unwrap().starts_with("time "));
         assert!(lines.next().unwrap().unwrap().contains("2400.0"));
         let kill = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status();
         assert!(kill.unwrap().success());
-        assert_ends_well(child);
+        assert_success(child);
         server.stop();
     }
 }
 
-fn assert_ends_well(mut child: Child) {
+fn assert_success(mut child: Child) {
     let status = wait_until("the end", || child.try_wait().unwrap());
     assert_eq!(status.code(), Some(0));
 }

@@ -1,5 +1,5 @@
-//! Machines that a server of Prometheus' kind knows: each is a source, and nothing that the server
-//! says does any harm. `tests/interop/` has the real one.
+//! Sources from a server with the HTTP API of Prometheus, and harmful answers of such a server.
+//! `tests/interop/` tests a real Prometheus.
 
 mod server;
 
@@ -18,7 +18,7 @@ use server::{SAMPLE_INTERVAL_MS, now_ms, serve, serve_bytes};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-/// Long enough for a machine that does something else as well.
+/// Time limit for anything, on a machine that is busy with other work.
 const DEADLINE: Duration = Duration::from_secs(20);
 
 fn source(address: SocketAddr, query: &str) -> Prometheus {
@@ -38,19 +38,20 @@ async fn find(address: SocketAddr, query: &str, capacity: usize) -> Result<Fleet
 
 fn follow(connector: Connector, history: History) -> mpsc::Receiver<Event> {
     let (sender, events) = mpsc::channel(EVENTS_MAX);
-    let wish = LinkOptions { history, ..LinkOptions::default() };
-    tokio::spawn(Link::new(connector, wish, Clock::system()).run(sender));
+    let options = LinkOptions { history, ..LinkOptions::default() };
+    tokio::spawn(Link::new(connector, options, Clock::system()).run(sender));
     events
 }
 
-/// The times of rows until there are so many, each of which is that of its sample.
+/// Returns the timestamps of the next `count` rows. Checks that each value is the timestamp of its
+/// sample.
 async fn times(events: &mut mpsc::Receiver<Event>, count: usize) -> Vec<i64> {
     let mut times = Vec::new();
     while times.len() < count {
         match timeout(DEADLINE, events.recv()).await.expect("events in time").unwrap() {
             Event::Rows(rows) => {
                 for row in rows.iter() {
-                    // A load has two decimals.
+                    // The loads have two decimals, so they hold seconds with 10 ms.
                     assert_eq!((row.values[0] * 1000.0).round() as i64, row.time.as_millis());
                     times.push(row.time.as_millis());
                 }
@@ -64,12 +65,12 @@ async fn times(events: &mut mpsc::Receiver<Event>, count: usize) -> Vec<i64> {
 
 fn assert_no_gaps(times: &[i64]) {
     let pairs = times.windows(2).all(|pair| pair[1] - pair[0] == SAMPLE_INTERVAL_MS);
-    assert!(pairs, "each sample once: {times:?}");
+    assert!(pairs, "missing or repeated samples: {times:?}");
 }
 
 #[tokio::test]
-async fn all_instances_are_asked_for_over_one_connection() {
-    let (address, known) = serve().await;
+async fn all_instances_share_one_connection() {
+    let (address, server) = serve().await;
     let fleet = find(address, "?instance=web-.+", 256).await.unwrap();
     let names: Vec<String> = fleet.connectors.iter().map(ToString::to_string).collect();
     assert_eq!(names, ["web-1".to_owned(), format!("web-2 at {address}")]);
@@ -81,7 +82,7 @@ async fn all_instances_are_asked_for_over_one_connection() {
         let times = times(events, 310).await;
         assert_no_gaps(&times);
     }
-    assert_eq!(known.connections.load(Ordering::SeqCst), 1);
+    assert_eq!(server.connections.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]
@@ -107,10 +108,10 @@ async fn another_interval_is_a_multiple_of_the_scrape_interval() {
     let fleet = find(address, "?instance=web-1", 1).await.unwrap();
     let connector = fleet.connectors.into_iter().next().unwrap();
     let link = Link::new(connector, LinkOptions::default(), Clock::system());
-    let (ask, (sender, mut events)) = (link.interval_sender(), mpsc::channel(EVENTS_MAX));
+    let (interval, (sender, mut events)) = (link.interval_sender(), mpsc::channel(EVENTS_MAX));
     tokio::spawn(link.run(sender));
     times(&mut events, 2).await;
-    ask.send(Some(Duration::from_millis(500))).unwrap();
+    interval.send(Some(Duration::from_millis(500))).unwrap();
     loop {
         let event = timeout(DEADLINE, events.recv()).await.expect("events in time").unwrap();
         if let Event::Stream(stream) = event {
@@ -119,19 +120,19 @@ async fn another_interval_is_a_multiple_of_the_scrape_interval() {
             break;
         }
     }
-    // The first one may stand anywhere in its turn.
+    // The first row may be anywhere in its interval.
     let times = times(&mut events, 4).await;
     assert!(times[1..].windows(2).all(|pair| pair[1] - pair[0] == 600), "{times:?}");
 }
 
 #[tokio::test]
 async fn after_an_outage_the_gap_is_filled() {
-    let (address, known) = serve().await;
+    let (address, server) = serve().await;
     let fleet = find(address, "?instance=web-1", 1).await.unwrap();
     let mut events = follow(fleet.connectors.into_iter().next().unwrap(), History::None);
-    let mut seen = times(&mut events, 3).await;
+    let mut received = times(&mut events, 3).await;
     for _ in 0..2 {
-        known.is_away.store(true, Ordering::SeqCst);
+        server.is_offline.store(true, Ordering::SeqCst);
         loop {
             match timeout(DEADLINE, events.recv()).await.expect("events in time").unwrap() {
                 Event::Disconnected { reason, .. } => {
@@ -139,26 +140,26 @@ async fn after_an_outage_the_gap_is_filled() {
                     assert_eq!(reason, "closed by the server");
                     break;
                 }
-                Event::Rows(rows) => seen.extend(rows.iter().map(|row| row.time.as_millis())),
+                Event::Rows(rows) => received.extend(rows.iter().map(|row| row.time.as_millis())),
                 _ => {}
             }
         }
-        known.is_away.store(false, Ordering::SeqCst);
-        seen.extend(times(&mut events, 5).await);
+        server.is_offline.store(false, Ordering::SeqCst);
+        received.extend(times(&mut events, 5).await);
     }
-    assert_no_gaps(&seen);
+    assert_no_gaps(&received);
 }
 
 #[tokio::test]
-async fn a_machine_that_is_down_gets_no_row_though_the_server_repeats_its_last_sample() {
-    let (address, known) = serve().await;
+async fn a_machine_that_is_down_gets_no_rows_although_the_server_repeats_its_last_sample() {
+    let (address, server) = serve().await;
     let fleet = find(address, "?instance=web-1", 1).await.unwrap();
     let mut events = follow(fleet.connectors.into_iter().next().unwrap(), History::None);
     times(&mut events, 2).await;
     let down = now_ms();
-    known.down_ms.store(down, Ordering::SeqCst);
-    let ranges = known.range_queries.load(Ordering::SeqCst);
-    while known.range_queries.load(Ordering::SeqCst) < ranges + 5 {
+    server.down_ms.store(down, Ordering::SeqCst);
+    let ranges = server.range_queries.load(Ordering::SeqCst);
+    while server.range_queries.load(Ordering::SeqCst) < ranges + 5 {
         let event = tokio::select! {
             event = events.recv() => event.unwrap(),
             () = tokio::time::sleep(Duration::from_millis(20)) => continue,
@@ -173,32 +174,32 @@ async fn a_machine_that_is_down_gets_no_row_though_the_server_repeats_its_last_s
 async fn an_unknown_instance_is_reported_with_the_known_ones() {
     let (address, _) = serve().await;
     let error = find(address, "?instance=nobody", 256).await.unwrap_err();
-    assert!(error.ends_with("no instance matches; there are web-1, web-2"), "{error}");
+    assert!(error.ends_with("no instance matches; available: web-1, web-2"), "{error}");
 }
 
 #[tokio::test]
-async fn a_useless_answer_is_reported_in_one_line() {
-    let kinds: &[(&str, bool, &str)] = &[
-        ("HTTP/1.1 200 OK\r\n\r\n", true, "longer than 16 MiB"),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n", true, "longer than 16 MiB"),
-        ("HTTP/1.1 200 OK\r\nX: ", true, "no HTTP"),
-        ("SSH-2.0-OpenSSH_9.2p1\r\n", false, "no HTTP"),
+async fn an_unusable_answer_is_reported_in_one_line() {
+    let answers: &[(&str, bool, &str)] = &[
+        ("HTTP/1.1 200 OK\r\n\r\n", true, "exceeds 16 MiB"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n", true, "exceeds 16 MiB"),
+        ("HTTP/1.1 200 OK\r\nX: ", true, "not an HTTP server"),
+        ("SSH-2.0-OpenSSH_9.2p1\r\n", false, "not an HTTP server"),
         ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", false, "closed by the server"),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", false, "no Prometheus"),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n[[[", false, "no Prometheus"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", false, "not a Prometheus server"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n[[[", false, "not a Prometheus server"),
         (
             "HTTP/1.1 302 Found\r\nLocation: https://else\x01where/\r\nContent-Length: 0\r\n\r\n",
             false,
-            "no HTTP",
+            "not an HTTP server",
         ),
         (
             "HTTP/1.1 302 Found\r\nLocation: https://elsewhere/\r\nContent-Length: 0\r\n\r\n",
             false,
-            "leads to https://elsewhere/; give that address",
+            "redirected to https://elsewhere/; use that address",
         ),
         ("HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n", false, "LOADLINE_PROM_TOKEN"),
         ("HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n", false, "(403)"),
-        ("HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n", false, "/api/v1/query (404)"),
+        ("HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n", false, "/api/v1/query not found (404)"),
         ("HTTP/1.1 502 No\r\nContent-Length: 0\r\n\r\n", false, "502 Bad Gateway"),
         (
             "HTTP/1.1 503 No\r\nContent-Length: 46\r\n\r\n{\"status\":\"error\",\"error\":\"a\\u001b[2Jb\\u202e\"}",
@@ -206,7 +207,7 @@ async fn a_useless_answer_is_reported_in_one_line() {
             "a\u{fffd}[2Jb\u{fffd}",
         ),
     ];
-    for (bytes, is_endless, part) in kinds {
+    for (bytes, is_endless, part) in answers {
         let address = serve_bytes(bytes.as_bytes(), *is_endless).await;
         let error = find(address, "", 256).await.unwrap_err();
         assert!(error.contains(part), "{bytes:?}: {error}");

@@ -1,4 +1,4 @@
-//! The program in a real pseudo-terminal, over a real socket.
+//! The program in a real pseudo-terminal, with sources over real sockets.
 
 use std::io::Read as _;
 use std::net::{Ipv4Addr, TcpListener};
@@ -22,15 +22,15 @@ pub(crate) fn assert_restored(written: &str) {
     let left = written.rfind(LEAVE_ALTERNATE_SCREEN).expect("the alternate screen is left");
     let entered = written.rfind("\x1b[?1049h").expect("the alternate screen was entered");
     assert!(left > entered);
-    assert!(written[entered..].contains(SHOW_CURSOR), "the cursor is shown again");
+    assert!(written[entered..].contains(SHOW_CURSOR), "the cursor is visible again");
     let mouse_on = written.rfind("\x1b[?1000h").map_or(0, |at| at + 1);
-    assert!(written[mouse_on..].contains("\x1b[?1000l"), "the mouse is the terminal's again");
+    assert!(written[mouse_on..].contains("\x1b[?1000l"), "mouse reporting is off again");
 }
 
 #[test]
 fn the_first_frame_shows_the_history_that_the_agent_holds() {
     let server = TestAgent::start(0, Duration::from_millis(5));
-    // Wait until the agent holds something: its 50th row has come.
+    // Waits until the agent has taken 50 samples.
     let mut socket = std::net::TcpStream::connect(server.address).unwrap();
     let mut rows = String::new();
     while rows.lines().count() < 50 {
@@ -42,7 +42,7 @@ fn the_first_frame_shows_the_history_that_the_agent_holds() {
     let first = terminal.first_frame();
     // All rows of the table are filled, and the chart has more than one dot.
     assert!(first.contains("LIVE"), "{first}");
-    // On a machine that is busy with something else, the agent may have missed a beat.
+    // On a busy machine, the agent may have missed a tick.
     let is_row = |line: &&str| line.contains("2400.0") || line.contains("no samples for");
     let rows = first.lines().filter(is_row).count();
     assert_eq!(rows, 5, "{first}");
@@ -57,14 +57,14 @@ fn the_first_frame_shows_the_history_that_the_agent_holds() {
 }
 
 #[test]
-fn an_agent_that_goes_away_and_comes_back() {
+fn the_client_reconnects_to_a_restarted_agent() {
     let server = TestAgent::start(0, Duration::from_millis(100));
     let address = server.address;
     let mut terminal = PtyTerminal::run_loadline(&[&address.to_string()]);
     terminal.wait_for_text("LIVE");
     server.stop();
     let screen = terminal.wait_for("reason", |s| s.contains("RECONNECTING") && s.contains("try"));
-    assert!(screen.contains("2400.0"), "what was seen stays:\n{screen}");
+    assert!(screen.contains("2400.0"), "earlier rows are gone:\n{screen}");
     let server = TestAgent::start(address.port(), Duration::from_millis(100));
     terminal.wait_for_text("LIVE");
     terminal.press("d");
@@ -75,8 +75,8 @@ fn an_agent_that_goes_away_and_comes_back() {
 }
 
 #[test]
-fn a_server_that_is_not_there_yet_is_waited_for() {
-    // A port that was free a moment ago.
+fn the_client_waits_for_a_server_that_is_not_started_yet() {
+    // This port was just free.
     let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
     let mut terminal = PtyTerminal::run_loadline(&[&format!("127.0.0.1:{port}")]);
     let screen = terminal.wait_for_text("connection refused");
@@ -89,18 +89,18 @@ fn a_server_that_is_not_there_yet_is_waited_for() {
 }
 
 #[test]
-fn without_a_source_it_shows_this_machine() {
+fn without_a_source_the_program_shows_this_machine() {
     let mut terminal = PtyTerminal::run_loadline(&[]);
     let screen = terminal.wait_for("machine", |s| s.contains("LIVE") && s.contains("CPU"));
-    // Somebody may run an agent here already.
-    let inside = screen.contains("(agent inside)");
-    assert!(inside || screen.contains("(127.0.0.1:1027)"), "{screen}");
+    // This machine may run an agent of its own.
+    let is_built_in = screen.contains("(embedded agent)");
+    assert!(is_built_in || screen.contains("(127.0.0.1:1027)"), "{screen}");
     terminal.press("q");
     assert!(terminal.wait_for_end().0.success());
 }
 
 #[test]
-fn a_signal_leaves_the_terminal_whole() {
+fn a_signal_restores_the_terminal() {
     for signal in ["TERM", "HUP", "INT"] {
         let server = TestAgent::start(0, Duration::from_millis(100));
         let terminal = PtyTerminal::run_loadline(&[&server.address.to_string()]);
@@ -115,16 +115,16 @@ fn a_signal_leaves_the_terminal_whole() {
     }
 }
 
-/// Set for the child of the next test.
+/// Environment variable of the child process of the next test.
 const CHILD: &str = "LOADLINE_TEST_PANICS";
 
 #[test]
-fn a_panic_in_a_task_leaves_the_terminal_whole() {
+fn a_panic_in_a_task_restores_the_terminal() {
     if std::env::var_os(CHILD).is_some() {
         panic_in_a_task();
     }
     let mut command = CommandBuilder::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "--nocapture", "pty::a_panic_in_a_task_leaves_the_terminal_whole"]);
+    command.args(["--exact", "--nocapture", "pty::a_panic_in_a_task_restores_the_terminal"]);
     command.env(CHILD, "1");
     let (status, written) = PtyTerminal::run(command).wait_for_end();
     assert_eq!(status.exit_code(), 1);
@@ -133,7 +133,7 @@ fn a_panic_in_a_task_leaves_the_terminal_whole() {
     assert!(written[left..].contains("a bug, as an example"), "{written:?}");
 }
 
-/// Takes the terminal over as the program does, and fails in a task that nobody waits for.
+/// Opens the screen as the program does, and panics in a task that nothing awaits.
 fn panic_in_a_task() -> ! {
     loadline::run::exit_on_panic();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -7,12 +7,12 @@ use crate::stage::{PtyTerminal, TestAgent};
 const FAST: Duration = Duration::from_millis(50);
 
 #[test]
-fn two_servers_stand_side_by_side_and_one_that_ends_leaves_the_other_as_it_is() {
+fn two_servers_are_shown_and_the_end_of_one_does_not_affect_the_other() {
     let (one, two) = (TestAgent::start(0, FAST), TestAgent::start(0, FAST));
     let (first, second) = (one.address.to_string(), two.address.to_string());
     let mut terminal = PtyTerminal::run_loadline(&[&first, &second]);
     let both = |screen: &str| screen.contains("2 sources") && screen.contains("2 LIVE");
-    let screen = terminal.wait_for("both of them", both);
+    let screen = terminal.wait_for("both sources", both);
     let line = |screen: &str, name: &str| {
         screen.lines().find(|line| line.contains(name)).map(ToOwned::to_owned)
     };

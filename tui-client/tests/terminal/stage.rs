@@ -1,4 +1,4 @@
-//! A terminal, and servers for what runs in it.
+//! Terminals and agents for the tests.
 
 use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
@@ -14,17 +14,17 @@ use loadline_protocol::SafeText;
 use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native_pty_system};
 use tokio::sync::oneshot;
 
-/// How long anything may take on a machine that is busy with something else.
+/// Time limit for anything, on a machine that is busy with other work.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
-/// Returns whether a text is one error: a line, and a hint at most.
+/// Returns whether a text is one error: a line, and at most one hint.
 pub(crate) fn is_error(text: &str) -> bool {
     let mut lines = text.lines();
     let is_first = lines.next().is_some_and(|line| line.starts_with("error: "));
     is_first && lines.next().is_none_or(|line| line.starts_with("hint: ")) && lines.next().is_none()
 }
 
-/// An agent of a machine that is made up, in a thread of this process.
+/// Agent with scripted samples in a thread of this process.
 pub(crate) struct TestAgent {
     pub(crate) address: SocketAddr,
     stop: oneshot::Sender<()>,
@@ -68,20 +68,20 @@ fn nonzero(cells: u16) -> NonZero<u16> {
     NonZero::new(cells).unwrap()
 }
 
-/// The size of a terminal of which nothing else is said.
+/// Default size of a terminal.
 const DEFAULT_SIZE: PtySize = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
 
 fn emulator(size: PtySize) -> vt100::Parser {
     vt100::Parser::new(nonzero(size.rows), nonzero(size.cols), 0)
 }
 
-/// A terminal with a program in it.
+/// Pseudo-terminal with a running program.
 pub(crate) struct PtyTerminal {
     master: Box<dyn MasterPty + Send>,
     keyboard: Box<dyn std::io::Write + Send>,
     pub(crate) child: Box<dyn Child + Send + Sync>,
     pub(crate) output: Arc<Mutex<TerminalOutput>>,
-    /// How the terminal was set before the program.
+    /// Modes of the terminal before the start of the program.
     modes_before: String,
     reader: Option<JoinHandle<()>>,
 }
@@ -91,7 +91,7 @@ pub(crate) struct TerminalOutput {
     pub(crate) bytes: Vec<u8>,
 }
 
-/// Echo, line editing, signals and the like.
+/// Returns the modes of a terminal: echo, line editing, signals and the like.
 fn modes(terminal: &dyn MasterPty) -> String {
     let modes = terminal.get_termios().unwrap();
     format!("{:?} {:?} {:?}", modes.input_flags, modes.output_flags, modes.local_flags)
@@ -113,24 +113,24 @@ impl PtyTerminal {
         command.env("TERM", "xterm-256color");
         command.env("LC_ALL", "C.UTF-8");
         command.env_remove("NO_COLOR");
-        // What the user of this machine has configured is not under test.
+        // The configuration of this machine's user is not under test.
         if command.get_env("LOADLINE_CONFIG").is_none() {
             command.env("LOADLINE_CONFIG", "");
         }
         let modes_before = modes(&*pty.master);
         let child = pty.slave.spawn_command(command).unwrap();
         let parser = emulator(size);
-        let shown = Arc::new(Mutex::new(TerminalOutput { parser, bytes: Vec::new() }));
-        let mut output = pty.master.try_clone_reader().unwrap();
+        let output = Arc::new(Mutex::new(TerminalOutput { parser, bytes: Vec::new() }));
+        let mut pty_output = pty.master.try_clone_reader().unwrap();
         let reader = std::thread::spawn({
-            let shown = shown.clone();
+            let output = output.clone();
             move || {
                 let mut bytes = [0; 4096];
-                // The end of the program is an error or an end of file.
-                while let Ok(count @ 1..) = output.read(&mut bytes) {
-                    let mut shown = shown.lock().unwrap();
-                    shown.parser.process(&bytes[..count]);
-                    shown.bytes.extend_from_slice(&bytes[..count]);
+                // The end of the program shows as an error or as an end of file.
+                while let Ok(count @ 1..) = pty_output.read(&mut bytes) {
+                    let mut output = output.lock().unwrap();
+                    output.parser.process(&bytes[..count]);
+                    output.bytes.extend_from_slice(&bytes[..count]);
                 }
             }
         });
@@ -139,7 +139,7 @@ impl PtyTerminal {
             master: pty.master,
             keyboard,
             child,
-            output: shown,
+            output,
             modes_before,
             reader: Some(reader),
         }
@@ -149,12 +149,12 @@ impl PtyTerminal {
         self.keyboard.write_all(keys.as_bytes()).unwrap();
     }
 
-    /// Garbles what the terminal shows, as a message from elsewhere does.
+    /// Garbles the screen, as a message of another program does.
     pub(crate) fn garble(&self) {
         self.output.lock().unwrap().parser.process(b"\x1b[2J\x1b[5;5Hthe system is going down");
     }
 
-    /// Whether anything on the screen has a colour.
+    /// Returns whether any text on the screen has a colour.
     pub(crate) fn has_colour(&self) -> bool {
         let output = self.output.lock().unwrap();
         let screen = output.parser.screen();
@@ -169,7 +169,7 @@ impl PtyTerminal {
         self.output.lock().unwrap().parser.screen().contents()
     }
 
-    /// Waits until the screen shows what it should.
+    /// Waits until the screen meets a condition, and returns it.
     pub(crate) fn wait_for(&self, expected: &str, condition: impl Fn(&str) -> bool) -> String {
         let start = Instant::now();
         loop {
@@ -186,7 +186,7 @@ impl PtyTerminal {
         self.wait_for(text, |screen| screen.contains(text))
     }
 
-    /// The screen at the end of the first synchronized update.
+    /// Returns the screen at the end of the first synchronized update.
     pub(crate) fn first_frame(&self) -> String {
         let start = Instant::now();
         loop {
@@ -202,8 +202,8 @@ impl PtyTerminal {
         }
     }
 
-    /// What the terminal shows, if it is between two frames: then each is there to its last cell.
-    pub(crate) fn whole_frame(&self) -> Option<vt100::Screen> {
+    /// Returns the screen if it is complete, which is between two frames.
+    pub(crate) fn complete_frame(&self) -> Option<vt100::Screen> {
         let output = self.output.lock().unwrap();
         output.bytes.ends_with(END_OF_FRAME).then(|| output.parser.screen().clone())
     }
@@ -213,19 +213,19 @@ impl PtyTerminal {
         self.master.resize(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }).unwrap();
     }
 
-    /// Waits for the program to end; gives its status and all that it has written.
+    /// Waits for the end of the program. Returns its exit status and its output.
     pub(crate) fn wait_for_end(mut self) -> (ExitStatus, String) {
         let start = Instant::now();
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status;
             }
-            assert!(start.elapsed() < DEADLINE, "it does not end:\n{}", self.screen());
+            assert!(start.elapsed() < DEADLINE, "the program does not end:\n{}", self.screen());
             std::thread::sleep(Duration::from_millis(5));
         };
         let modes = modes(&*self.master);
-        assert_eq!(modes, self.modes_before, "the terminal's modes are as they were");
-        // Only then is everything read.
+        assert_eq!(modes, self.modes_before, "the terminal's modes are restored");
+        // The reader ends once the terminal is closed.
         drop(self.keyboard);
         drop(self.master);
         self.reader.take().unwrap().join().unwrap();
@@ -236,14 +236,14 @@ impl PtyTerminal {
 
 const END_OF_FRAME: &[u8] = b"\x1b[?2026l";
 
-/// Waits until there is something.
+/// Waits until `find` returns a value.
 pub(crate) fn wait_until<T>(expected: &str, mut find: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(found) = find() {
             return found;
         }
-        assert!(start.elapsed() < DEADLINE, "{expected} does not come");
+        assert!(start.elapsed() < DEADLINE, "timed out waiting for {expected}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

@@ -1,8 +1,8 @@
-//! A screen as a picture: cells in, SVG out.
+//! Drawing of a screen as SVG.
 //!
-//! Letters are text, and each stretch of them says where it begins and how wide it is, so that columns
-//! align in any font. What has to join or to lie on a grid, which fonts get wrong, is drawn: braille as
-//! dots, frames as lines, blocks as rectangles.
+//! Letters are text. Each run of letters has a position and a width, so that columns align in any
+//! font. Fonts are unreliable for characters that must join or lie on a grid. These are drawn:
+//! braille as dots, box drawing as lines, blocks as rectangles.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -12,25 +12,25 @@ use self::glyphs::Stroke;
 
 mod glyphs;
 
-/// A colour, 0xRRGGBB.
+/// Colour as 0xRRGGBB.
 pub(crate) type Rgb = u32;
 
-/// The colours of a terminal.
+/// Colours of a terminal.
 pub(crate) struct SvgPalette {
     pub(crate) foreground: Rgb,
     pub(crate) background: Rgb,
-    /// The line around the window.
+    /// Border of the window.
     pub(crate) border: Rgb,
-    /// What stands in the bar of the window.
+    /// Text in the title bar.
     pub(crate) title: Rgb,
     pub(crate) ansi: [Rgb; 16],
 }
 
-/// A place on the screen, and what stands there.
+/// Cell of the screen.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(clippy::struct_excessive_bools, reason = "a terminal has as many, each on its own")]
+#[expect(clippy::struct_excessive_bools, reason = "a terminal has these attributes")]
 pub(crate) struct SvgCell {
-    /// Empty where the character before is two cells wide.
+    /// Empty behind a character that is two cells wide.
     pub(crate) text: String,
     pub(crate) foreground: vt100::Color,
     pub(crate) background: vt100::Color,
@@ -55,22 +55,22 @@ impl From<&vt100::Cell> for SvgCell {
     }
 }
 
-/// The length of everything is told in dots of braille. A cell has two by four of them, a dot five
-/// pixels; so nearly all numbers are small and whole.
+/// Size of a cell in braille dots, the unit of all lengths. A dot is five pixels. So nearly all
+/// numbers are small integers.
 const CELL: (usize, usize) = (2, 4);
 const DOT: usize = 5;
 
-/// From the edge of the window to the cells, in pixels: at the sides and below, and above.
+/// Distance from the edge of the window to the cells in pixels: at the sides and below, and above.
 const MARGIN: usize = 20;
 const BAR: usize = 48;
 
-/// An advance of 0.6 em, as nearly all monospaced fonts have it, fills a cell.
+/// Most monospaced fonts have an advance of 0.6 em, which fills a cell at this size.
 const FONT: &str = "font-family=\"ui-monospace,SFMono-Regular,Menlo,'DejaVu Sans Mono',Consolas,\
                     monospace\" font-size=\"16.6\"";
-/// From the top of a cell to the foot of its letters, in pixels.
+/// Distance from the top of a cell to the baseline in pixels.
 const BASELINE: usize = 15;
 
-/// Draws rows of cells in a window.
+/// Draws rows of cells as a window.
 pub(crate) fn draw(title: &str, rows: &[Vec<SvgCell>], palette: &SvgPalette) -> String {
     let mut layers = Layers::default();
     for (y, row) in rows.iter().enumerate() {
@@ -102,7 +102,7 @@ fn window(svg: &mut String, width: usize, height: usize, palette: &SvgPalette) {
         palette.background,
         palette.border,
     );
-    // The three knobs of a window, which do nothing here.
+    // Decorative buttons of the window.
     let _ = writeln!(
         svg,
         "<path d=\"M24 22h0m20 0h0m20 0h0\" stroke=\"#{:06x}\" stroke-width=\"12\" \
@@ -117,7 +117,7 @@ fn window(svg: &mut String, width: usize, height: usize, palette: &SvgPalette) {
     );
 }
 
-/// How letters look.
+/// Style of letters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct TextStyle {
     foreground: Rgb,
@@ -125,7 +125,7 @@ struct TextStyle {
     underline: bool,
 }
 
-/// Letters beside each other that look the same.
+/// Adjacent letters of the same style.
 #[derive(Debug)]
 struct TextRun {
     style: TextStyle,
@@ -135,12 +135,12 @@ struct TextRun {
     text: String,
 }
 
-/// What is drawn, by colour: a path each, as small as it gets.
+/// Shapes by colour, one short path for each colour.
 #[derive(Debug, Default)]
 struct Layers {
     backgrounds: BTreeMap<Rgb, Vec<QuarterRect>>,
     blocks: BTreeMap<Rgb, Vec<QuarterRect>>,
-    /// By colour and width in hundredths of a dot.
+    /// Keyed by colour and width in hundredths of a dot.
     lines: BTreeMap<(Rgb, u32), StrokePath>,
     dots: BTreeMap<Rgb, String>,
     runs: Vec<TextRun>,
@@ -160,13 +160,13 @@ impl Layers {
             std::mem::swap(&mut foreground, &mut background);
         }
         let (left, top) = (x * CELL.0, y * CELL.1);
-        let whole = [left * 4, top * 4, CELL.0 * 4, CELL.1 * 4];
+        let cell_rect = [left * 4, top * 4, CELL.0 * 4, CELL.1 * 4];
         if background != palette.background {
-            join(self.backgrounds.entry(background).or_default(), whole);
+            join(self.backgrounds.entry(background).or_default(), cell_rect);
         }
         let mut characters = cell.text.chars();
         let character = match (characters.next(), characters.next()) {
-            (Some(sign), None) => sign,
+            (Some(c), None) => c,
             _ => '\0',
         };
         match character {
@@ -178,7 +178,7 @@ impl Layers {
             }
             '\u{2591}'..='\u{2593}' => {
                 let shade = mix(foreground, background, 25 * (character as u32 - 0x2590));
-                join(self.blocks.entry(shade).or_default(), whole);
+                join(self.blocks.entry(shade).or_default(), cell_rect);
             }
             '\u{2580}'..='\u{259f}' => {
                 for [x, y, width, height] in glyphs::block_rects(character) {
@@ -198,7 +198,7 @@ impl Layers {
         }
     }
 
-    /// Appends to the last run if it goes on here; over one blank, too.
+    /// Appends to the last run if the letter continues it, also after one blank.
     fn add_letter(&mut self, x: usize, y: usize, style: TextStyle, text: &str) {
         if text == " " {
             return;
@@ -266,7 +266,7 @@ impl SvgPalette {
         match colour {
             vt100::Color::Default => fallback,
             vt100::Color::Idx(index @ ..16) => self.ansi[usize::from(index)],
-            // Six steps each of red, green and blue, then greys.
+            // A cube of six steps each of red, green and blue, then greys.
             vt100::Color::Idx(index @ 16..232) => {
                 let step = |part: usize| [0, 95, 135, 175, 215, 255][part % 6];
                 let index = usize::from(index) - 16;
@@ -278,7 +278,7 @@ impl SvgPalette {
     }
 }
 
-/// So many percent of one colour, the rest of another.
+/// Mixes `percent` of the first colour with the second.
 fn mix(one: Rgb, other: Rgb, percent: u32) -> Rgb {
     let part = |shift: u32| {
         let (one, other) = (one >> shift & 0xff, other >> shift & 0xff);
@@ -291,29 +291,29 @@ fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-/// Lines, one after the other, as small as they get.
+/// Lines as one short path.
 #[derive(Debug, Default)]
 struct StrokePath {
     path: String,
-    /// Where the last level line ended.
+    /// End of the last horizontal line.
     pen: Option<(usize, usize)>,
 }
 
 impl StrokePath {
     fn add(&mut self, left: usize, top: usize, strokes: &[Stroke]) {
-        for &(x, y, way) in strokes {
+        for &(x, y, path) in strokes {
             let (x, y) = (left + x, top + y);
             if self.pen != Some((x, y)) {
                 let _ = write!(self.path, "M{x} {y}");
             }
-            self.path += way;
-            let length = way.strip_prefix('h').and_then(|length| length.parse::<usize>().ok());
+            self.path += path;
+            let length = path.strip_prefix('h').and_then(|length| length.parse::<usize>().ok());
             self.pen = length.map(|length| (x + length, y));
         }
     }
 }
 
-/// Appends a rectangle; it becomes one with that on its left if they are of one height.
+/// Appends a rectangle, or extends the last one if it is the left neighbour and as high.
 fn join(rects: &mut Vec<QuarterRect>, [x, y, width, height]: QuarterRect) {
     match rects.last_mut() {
         Some(last) if last[0] + last[2] == x && (last[1], last[3]) == (y, height) => {
@@ -332,7 +332,7 @@ fn outline(rects: &[QuarterRect]) -> String {
     path
 }
 
-/// Draws one row: what a terminal shows after this has been written to it.
+/// Draws one row of a terminal after this output.
 fn draw_written(written: &str) -> String {
     let mut parser = vt100::Parser::new(NonZero::new(1).unwrap(), NonZero::new(12).unwrap(), 0);
     parser.process(written.as_bytes());
@@ -357,7 +357,7 @@ fn check(written: &str, elements: &[&str]) {
 }
 
 #[test]
-fn letters_of_a_picture_keep_their_columns_and_their_colours() {
+fn letters_keep_their_columns_and_colours() {
     check(
         " a <b   \x1b[1;32mok",
         &[
@@ -373,7 +373,7 @@ fn letters_of_a_picture_keep_their_columns_and_their_colours() {
 }
 
 #[test]
-fn what_has_to_join_in_a_picture_is_drawn_and_not_written() {
+fn characters_that_join_are_drawn_and_not_written() {
     check("⠁⢀", &["<path stroke=\"#eeeeee\" d=\"M0 0h0M3 3h0\"/>"]);
     check("└──┬", &["d=\"M1 0v2h1M2 2h2h2M7 2v2M6 2h2\"/>"]);
     check("▄▄▌", &["d=\"M0 2h4v2h-4zM4 0h1v4h-1z\"/>"]);

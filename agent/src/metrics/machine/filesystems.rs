@@ -1,4 +1,4 @@
-//! How full each file system is.
+//! Size and use of file systems.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -13,7 +13,6 @@ use crate::kernel::mounts::{Mount, MountsFile, Space, system_wide_mounts};
 use crate::kernel::root::Root;
 use crate::metrics::family_writer::{FamilyWriter, Label};
 
-/// The collector `filesystem`.
 pub(super) struct FilesystemCollector {
     mounts: MountsFile,
     root: Root,
@@ -56,11 +55,12 @@ impl MetricCollector for FilesystemCollector {
 
 #[derive(Debug)]
 struct Filesystem {
-    /// Device, mount point and kind.
+    /// Device, mount point and type.
     labels: [String; 3],
-    /// As it is mounted for the system; for a service that is kept from writing it always is.
+    /// State of the mount in the system. In the view of a sandboxed service all mounts are
+    /// read-only.
     is_read_only: bool,
-    /// `None` if it does not say.
+    /// `None` if the file system reports an error.
     space: Option<Space>,
 }
 

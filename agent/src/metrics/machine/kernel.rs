@@ -1,4 +1,4 @@
-//! How many tasks want to run, which kernel it is, and what time.
+//! Load average, kernel version and system time.
 
 use std::fmt;
 
@@ -13,7 +13,6 @@ use crate::kernel::loadavg::LoadavgFile;
 use crate::kernel::root::Root;
 use crate::metrics::family_writer::FamilyWriter;
 
-/// The collector `loadavg`.
 pub(super) struct LoadavgCollector(LoadavgFile);
 
 impl LoadavgCollector {
@@ -46,7 +45,6 @@ impl Collector for LoadavgSnapshot {
     }
 }
 
-/// The collector `uname`.
 pub(super) struct UnameCollector;
 
 impl MetricCollector for UnameCollector {
@@ -80,7 +78,6 @@ impl Collector for UnameSnapshot {
     }
 }
 
-/// The collector `time`.
 pub(super) struct TimeCollector;
 
 impl MetricCollector for TimeCollector {

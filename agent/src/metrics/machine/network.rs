@@ -1,4 +1,4 @@
-//! What has passed each network interface.
+//! Traffic of network interfaces.
 
 use std::fmt;
 
@@ -11,7 +11,6 @@ use crate::kernel::net_dev::{NetDevFile, Traffic};
 use crate::kernel::root::Root;
 use crate::metrics::family_writer::FamilyWriter;
 
-/// The collector `netdev`.
 pub(super) struct NetdevCollector(NetDevFile);
 
 impl NetdevCollector {
@@ -48,7 +47,7 @@ struct Interface {
 #[derive(Debug)]
 struct NetdevSnapshot(Vec<Interface>);
 
-/// How what is counted of received traffic is called, and of sent traffic if that is another name.
+/// Name for received traffic, name for sent traffic if different, and value.
 type TrafficField = (&'static str, Option<&'static str>, fn(&Traffic) -> u64);
 
 const FIELDS: [TrafficField; 8] = [

@@ -1,4 +1,4 @@
-//! How fast each core runs, where the kernel says so.
+//! CPU frequencies per core, from cpufreq.
 
 use std::fmt;
 
@@ -10,7 +10,6 @@ use crate::kernel::cpufreq::{CoreFrequency, core_frequencies};
 use crate::kernel::root::Root;
 use crate::metrics::family_writer::FamilyWriter;
 
-/// The collector `cpufreq`.
 pub(super) struct CpufreqCollector(pub(super) Root);
 
 impl MetricCollector for CpufreqCollector {

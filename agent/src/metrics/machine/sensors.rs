@@ -1,4 +1,4 @@
-//! How hot the machine is, sensor by sensor.
+//! Temperature sensors.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use crate::kernel::hwmon::{Chip, chips};
 use crate::kernel::root::Root;
 use crate::metrics::family_writer::FamilyWriter;
 
-/// The part of the collector `hwmon` that is about temperatures.
+/// Collector `hwmon`, limited to temperatures.
 pub(super) struct HwmonCollector(pub(super) Root);
 
 impl MetricCollector for HwmonCollector {

@@ -1,4 +1,4 @@
-//! One connection of HTTP/1.1 to a server of Prometheus' kind, made when it is needed.
+//! HTTP/1.1 client of a Prometheus server: one connection, opened on demand.
 
 use std::fmt;
 use std::io;
@@ -21,31 +21,31 @@ use crate::link::tcp::TcpTransport;
 use crate::link::tls;
 use crate::source::{Prometheus, Secret};
 
-/// The longest answer that is taken; questions are cut so that theirs are shorter.
+/// Longest accepted response. The hub limits its queries so that their responses are shorter.
 const RESPONSE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// How long a question may take, with a connection for it and the whole of the answer.
+/// Timeout of a query: the connection, if one has to be made, and the whole response.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What the headers of an answer may take.
+/// Maximum size of a response's headers.
 const HEADER_BYTES_MAX: usize = 64 * 1024;
 
-/// Headers of an answer.
+/// Maximum number of headers in a response.
 const HEADERS_MAX: usize = 100;
 
-/// How much of what a server says is told.
+/// Maximum length of a reason: a server's message can have any length.
 const REASON_CHARS_MAX: usize = 200;
 
-/// What a server may want to know of who asks, beside what stands in its address.
+/// Credentials from outside the address.
 #[derive(Debug, Clone, Default)]
 pub struct Secrets {
-    /// The password of a user who has none in the address.
+    /// Password of a user whose address has none.
     pub password: Option<Secret>,
-    /// A token, for servers whose address has no user.
+    /// Bearer token for servers whose address has no user.
     pub token: Option<Secret>,
 }
 
-/// How the server is reached.
+/// Transport to the server.
 pub(super) enum HttpTransport {
     Plain(TcpTransport),
     Tls(Box<tls::TlsTransport>),
@@ -60,9 +60,9 @@ impl HttpTransport {
     }
 }
 
-/// Why there is no answer, in words that fit a header line.
+/// Reason for a failed query, short enough for a header line.
 ///
-/// **Invariant:** it is safe to show.
+/// **Invariant:** sanitized, so safe to show.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Failure(String);
 
@@ -78,13 +78,13 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Asks one server.
+/// HTTP client of one server.
 pub(super) struct HttpClient {
     transport: HttpTransport,
     authority: String,
     prefix: String,
     authorization: Option<HeaderValue>,
-    /// The connection, while there is one.
+    /// Idle connection, if any.
     sender: Option<SendRequest<Full<Bytes>>>,
 }
 
@@ -103,7 +103,7 @@ impl HttpClient {
         }
     }
 
-    /// Asks, and gives the whole answer. A connection that failed is made anew the next time.
+    /// Sends a query and returns the whole response. After a failure the next call reconnects.
     pub(super) async fn post(
         &mut self,
         endpoint: &str,
@@ -123,7 +123,7 @@ impl HttpClient {
         let path = format!("{}/api/v1/{endpoint}", self.prefix);
         let reused = match self.sender.take() {
             Some(mut sender) => match sender.ready().await {
-                // It may be closed only when it is used: then another one is made.
+                // A server may close an idle connection while the request is sent: then reconnect.
                 Ok(()) => self.send(sender, &path, body.clone()).await.ok(),
                 Err(_) => None,
             },
@@ -141,9 +141,9 @@ impl HttpClient {
     async fn connect(&mut self) -> Result<SendRequest<Full<Bytes>>, Failure> {
         let stream = self.transport.connect().await;
         let stream = stream.map_err(|error| {
-            // What is said of TLS names the address of an agent.
+            // The hint of a TLS error is meant for the address of an agent.
             let reason = super::super::classify_error(&error).reason.to_string();
-            Failure::new(&reason.replace("leave out tls://", "write prom+http://"))
+            Failure::new(&reason.replace("remove tls://", "use prom+http://"))
         })?;
         let made = http1::Builder::new()
             .max_buf_size(HEADER_BYTES_MAX)
@@ -151,7 +151,7 @@ impl HttpClient {
             .handshake(TokioIo::new(stream))
             .await;
         let (sender, connection) = made.map_err(|error| describe_error(&error))?;
-        // It ends with its sender. How it fails is told where something is asked.
+        // The task ends when the sender is dropped. The requests report its errors.
         tokio::spawn(connection);
         Ok(sender)
     }
@@ -164,7 +164,7 @@ impl HttpClient {
     ) -> hyper::Result<Response<Incoming>> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = hyper::Method::POST;
-        // A path that is none leads nowhere, as the server says.
+        // An invalid path becomes `/`, and the server reports the error.
         *request.uri_mut() = path.parse().unwrap_or_default();
         let headers = request.headers_mut();
         if let Ok(host) = HeaderValue::from_str(&self.authority) {
@@ -175,8 +175,8 @@ impl HttpClient {
             USER_AGENT,
             HeaderValue::from_static(concat!("loadline/", env!("CARGO_PKG_VERSION"))),
         );
-        if let Some(who) = &self.authorization {
-            headers.insert(AUTHORIZATION, who.clone());
+        if let Some(credentials) = &self.authorization {
+            headers.insert(AUTHORIZATION, credentials.clone());
         }
         let response = sender.send_request(request).await?;
         self.sender = Some(sender);
@@ -184,7 +184,7 @@ impl HttpClient {
     }
 }
 
-/// Who asks; what stands in the address comes first.
+/// Returns the header with the credentials. A user in the address takes precedence over a token.
 fn authorization(server: &Prometheus, secrets: &Secrets) -> Option<HeaderValue> {
     let text = if let Some(user) = &server.user {
         let password = server.password.as_ref().or(secrets.password.as_ref());
@@ -198,20 +198,20 @@ fn authorization(server: &Prometheus, secrets: &Secrets) -> Option<HeaderValue> 
     Some(value)
 }
 
-/// The body of a good answer, or what the other kinds of answer mean.
+/// Returns the body of a successful response; other responses become errors.
 async fn read_body(response: Response<Incoming>, path: &str) -> Result<Bytes, Failure> {
     let status = response.status();
     if status.is_redirection() {
         let to = response.headers().get(LOCATION);
-        let to = to.map_or("elsewhere".into(), |to| String::from_utf8_lossy(to.as_bytes()));
-        return Err(Failure::new(&format!("the server leads to {to}; give that address")));
+        let to = to.map_or("another address".into(), |to| String::from_utf8_lossy(to.as_bytes()));
+        return Err(Failure::new(&format!("redirected to {to}; use that address")));
     }
     let body = Limited::new(response.into_body(), RESPONSE_BYTES_MAX).collect().await;
     let body = match body {
         Ok(body) => body.to_bytes(),
         Err(error) if error.is::<LengthLimitError>() => {
             let mib = RESPONSE_BYTES_MAX / (1024 * 1024);
-            return Err(Failure::new(&format!("the answer is longer than {mib} MiB")));
+            return Err(Failure::new(&format!("the response exceeds {mib} MiB")));
         }
         Err(error) => {
             let of_hyper = error.downcast_ref::<hyper::Error>();
@@ -223,34 +223,33 @@ async fn read_body(response: Response<Incoming>, path: &str) -> Result<Bytes, Fa
     }
     Err(Failure::new(&match status {
         StatusCode::UNAUTHORIZED => {
-            "the server wants to know who asks (401): a user in the address with \
-             LOADLINE_PROM_PASSWORD, or LOADLINE_PROM_TOKEN"
+            "authentication required (401); put a user into the address and set \
+             LOADLINE_PROM_PASSWORD, or set LOADLINE_PROM_TOKEN"
                 .to_owned()
         }
-        StatusCode::FORBIDDEN => "the server does not let us ask (403)".to_owned(),
+        StatusCode::FORBIDDEN => "access denied (403)".to_owned(),
         StatusCode::NOT_FOUND => {
-            format!("nothing answers at {path} (404); does a path belong there?")
+            format!("{path} not found (404); add the server's path prefix to the address")
         }
-        // Prometheus says what it does not like about a question, a proxy does not.
-        status => {
-            response::error_message(&body).unwrap_or_else(|| format!("the server answers {status}"))
-        }
+        // Prometheus explains why it rejects a query, a proxy does not.
+        status => response::error_message(&body)
+            .unwrap_or_else(|| format!("the server returned {status}")),
     }))
 }
 
-/// Why a conversation broke off.
+/// Describes why an exchange failed.
 fn describe_error(error: &hyper::Error) -> Failure {
     let reason = if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
         "closed by the server"
     } else if error.is_parse() {
-        "what answers there speaks no HTTP"
+        "not an HTTP server; check the port"
     } else {
         &io_cause(error).unwrap_or_else(|| error.to_string())
     };
     Failure::new(reason)
 }
 
-/// What happened to the connection, as it is told of any other one.
+/// Returns the reason of a transport error, in the words of the other transports.
 fn io_cause(error: &hyper::Error) -> Option<String> {
     let inner = std::error::Error::source(error)?.downcast_ref::<io::Error>()?;
     Some(super::super::classify_error(inner).reason.to_string())

@@ -1,6 +1,6 @@
-//! One task asks the server for all instances that are watched, and hands out what each of them gets.
+//! Hub: one task that queries the server for all watched instances and distributes the rows.
 //!
-//! Time goes in steps. What lies between the last one that was asked for and now is asked for, be it
+//! Time advances in steps. A query covers all steps between the last one that was queried and now:
 //! the ten minutes of a history, the step that has just passed, or an outage.
 
 use std::collections::HashMap;
@@ -14,83 +14,82 @@ use super::http::{Failure, HttpClient};
 use super::queries::{PARTS_MAX, PartValues};
 use super::response::{self, Labels};
 
-/// How long after a step it is asked for: a sample takes its time to get to the server.
+/// Delay of a query after its step: samples take time to reach the server.
 const QUERY_DELAY_MS: i64 = 250;
 
-/// What is asked for again with the next step: a sample that took longer may have come meanwhile.
+/// Time that the next query covers again, because late samples may have arrived since.
 const OVERLAP_MS: i64 = 5_000;
 
-/// Numbers in an answer: each takes some 40 bytes, all together less than an answer may have.
+/// Maximum number of values in a response: at 40 bytes each they stay below its maximum size.
 const VALUES_MAX: usize = 300_000;
 
-/// Steps in an answer: Prometheus refuses more than 11,000.
+/// Maximum number of steps in a response: Prometheus refuses more than 11,000.
 const STEPS_MAX: usize = 10_000;
 
-/// How far back a history goes that is to have all: Prometheus keeps no more unless it is told to.
+/// Span of a history without a limit: the default retention of Prometheus.
 const HISTORY_ALL: Duration = Duration::from_hours(24 * 15);
 
-/// No history has more steps; an agent keeps no more samples either.
+/// Maximum number of steps in a history, as many samples as an agent keeps at most.
 const HISTORY_STEPS_MAX: i64 = 1_000_000;
 
-/// How long the server's clock is taken to go like ours: ours may stand still while the machine sleeps.
+/// Time before the server's clock is read again: ours may stand still while the machine sleeps.
 const CLOCK_TTL: Duration = Duration::from_mins(1);
 
-/// A server that takes longer for a step than a step takes is not asked for ever before it is told that
-/// these were all.
+/// Maximum number of rounds before a follower counts as live. A server that takes longer for a
+/// step than a step lasts never catches up.
 const CATCH_UP_ROUNDS_MAX: usize = 3;
 
-/// How long the others wait for one who takes nothing. After that, who is slow gets what there is when there is
-/// room for it.
+/// Time that all followers wait for one without room. After that, a slow follower gets events only
+/// when it has room.
 const SEND_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Requests that wait for the task: at the start, each of as many sources as there may be has one, and
-/// all of them are answered at once.
+/// Capacity of the request channel: at the start each source sends a request, and the hub answers
+/// all of them at once.
 pub(super) const REQUESTS_MAX: usize = 256;
 
-/// What the task is asked to do.
+/// Request to the hub.
 pub(super) enum HubRequest {
-    /// To tell whether the server answers.
+    /// Asks whether the server answers.
     Ping(PingReply),
-    /// To tell what there is of an instance, from now on.
+    /// Requests the rows of an instance from now on.
     Follow(Follower),
 }
 
-/// Who wants to know it.
+/// Receiver of the answer to [`HubRequest::Ping`].
 type PingReply = oneshot::Sender<Result<(), Failure>>;
 
-/// Who follows an instance.
+/// Subscriber to the rows of an instance.
 pub(super) struct Follower {
-    /// Its place among those that are watched.
+    /// Position among the watched instances.
     pub(super) index: usize,
     pub(super) history: History,
     pub(super) events: mpsc::Sender<FollowerEvent>,
 }
 
-/// What a follower is told.
+/// Event that the hub sends to a follower.
 #[derive(Debug, PartialEq)]
 pub(super) enum FollowerEvent {
-    /// Rows, each later than the one before.
+    /// Rows in ascending order of their times.
     Rows(Vec<StepRow>),
-    /// These were all until now.
+    /// The follower has all rows until now.
     Live,
-    /// Nothing follows, and why.
+    /// The query failed. No event follows.
     Failed(Failure),
 }
 
-/// The numbers of a step.
+/// Values of an instance at a step.
 #[derive(Debug, PartialEq)]
 pub(super) struct StepRow {
     pub(super) time: Time,
-    /// All that there may be, in the order of their parts.
+    /// All parts of the query, in their order.
     pub(super) parts: PartValues,
 }
 
-/// One of the instances that are watched, and what was told of it.
+/// Watched instance and the last row that was sent.
 pub(super) struct Instance {
     pub(super) labels: Labels,
-    /// How often it is sampled.
     pub(super) scrape_interval_ms: i64,
-    /// The last step that was told, and when its values were sampled.
+    /// Last step that was sent and the time of its sample, both in milliseconds.
     last_sent: Option<(i64, i64)>,
 }
 
@@ -100,8 +99,8 @@ impl Instance {
         Instance { labels, scrape_interval_ms, last_sent: None }
     }
 
-    /// Whether a step has something new: a server repeats its last value for minutes. The first one is
-    /// new if it is no older than a sample gets.
+    /// Returns whether a step has a new sample: a server repeats its last value for minutes. The
+    /// first sample is new unless its age reaches the scrape interval plus a step.
     fn is_new(&self, at_ms: i64, sampled_ms: i64, step_ms: i64) -> bool {
         match self.last_sent {
             Some((sent_ms, last_ms)) => at_ms > sent_ms && sampled_ms > last_ms,
@@ -110,22 +109,22 @@ impl Instance {
     }
 }
 
-/// Someone who is told, and from which step on.
+/// Follower and the next step to send.
 struct FollowerState {
     follower: Follower,
     next_ms: i64,
     is_live: bool,
-    /// The last time it took nothing.
+    /// The follower had no room for the last event.
     is_slow: bool,
 }
 
 impl FollowerState {
-    /// Whether it can be told anything.
+    /// Returns whether an event may be sent. A slow follower needs room in its channel.
     fn has_room(&self) -> bool {
         !self.is_slow || self.follower.events.capacity() > 0
     }
 
-    /// Tells it something; false if it has no room for it now.
+    /// Sends an event. Returns false if the follower has no room or is gone.
     async fn send(&mut self, event: FollowerEvent) -> bool {
         let events = &self.follower.events;
         let is_sent = match events.try_send(event) {
@@ -139,17 +138,17 @@ impl FollowerState {
     }
 }
 
-/// The task.
+/// Task that queries one server for its followers.
 pub(super) struct Hub {
     pub(super) client: HttpClient,
     pub(super) instances: Vec<Instance>,
-    /// What is asked for at each step.
+    /// Query of each step.
     pub(super) query: String,
     pub(super) step_ms: i64,
     pub(super) requests: mpsc::Receiver<HubRequest>,
     indices: HashMap<(String, String), usize>,
     followers: Vec<FollowerState>,
-    /// The server's time, and when by our clock it was that, if it is known.
+    /// The server's time in milliseconds, and the instant at which it was read.
     clock: Option<(i64, Instant)>,
 }
 
@@ -168,7 +167,7 @@ impl Hub {
         Hub { client, instances, query, step_ms, requests, indices, followers, clock }
     }
 
-    /// Asks until nobody can follow any more.
+    /// Runs until all request senders are dropped.
     pub(super) async fn run(mut self) {
         loop {
             let deadline = self.next_query_at();
@@ -186,15 +185,14 @@ impl Hub {
             if let Err(failure) = self.catch_up().await {
                 self.clock = None;
                 for mut it in self.followers.drain(..) {
-                    // Who is not told sees that nothing follows.
+                    // A follower without room sees that its channel closes.
                     it.send(FollowerEvent::Failed(failure.clone())).await;
                 }
             }
         }
     }
 
-    /// Takes a request, and those that wait behind it. The server is reached once for all who want to
-    /// know whether it is.
+    /// Handles a request and those queued behind it. One query answers all pings.
     async fn handle_requests(&mut self, first: Option<HubRequest>) {
         let mut pings = Vec::new();
         self.drain_requests(first, &mut pings);
@@ -204,7 +202,7 @@ impl Hub {
         let reached = self.now_ms().await.map(drop);
         self.drain_requests(None, &mut pings);
         for reply in pings {
-            // An error says that nobody waits any more.
+            // An error only means that the receiver was dropped.
             let _ = reply.send(reached.clone());
         }
     }
@@ -222,12 +220,12 @@ impl Hub {
 
     fn follow(&mut self, follower: Follower) {
         let Some(instance) = self.instances.get(follower.index) else { return };
-        // What was told is not told again. Without it, the history is told when the time is known.
+        // Continue behind the last row that was sent, else begin with the history.
         let next_ms = instance.last_sent.map_or(i64::MIN, |(sent_ms, _)| sent_ms + self.step_ms);
         self.followers.push(FollowerState { follower, next_ms, is_live: false, is_slow: false });
     }
 
-    /// When there is something to ask for.
+    /// Returns the instant of the next query.
     fn next_query_at(&self) -> Instant {
         let is_waiting = self.followers.iter().any(|it| !it.is_live && it.has_room());
         let Some((server_ms, at)) = self.clock.filter(|_| !is_waiting) else {
@@ -238,7 +236,7 @@ impl Hub {
         Instant::now() + Duration::from_millis(left as u64)
     }
 
-    /// The server's time.
+    /// Returns the server's time in milliseconds since 1970.
     async fn now_ms(&mut self) -> Result<i64, Failure> {
         if let Some((server_ms, at)) = self.clock
             && at.elapsed() < CLOCK_TTL
@@ -246,24 +244,24 @@ impl Hub {
             return Ok(server_ms + at.elapsed().as_millis() as i64);
         }
         self.clock = None;
-        let asked = Instant::now();
+        let sent_at = Instant::now();
         let bytes =
             self.client.post("query", &[("query", "vector(time())"), NO_LATENCY_OFFSET]).await?;
         let seconds = response::parse(&bytes)?.first().and_then(response::Series::last);
         let seconds = seconds.filter(|seconds| (0.0..MAX_SECONDS).contains(seconds));
         let server_ms =
-            (seconds.ok_or_else(|| Failure::new("the server has no time"))? * 1000.0) as i64;
-        // It looked at its clock about half way between.
-        self.clock = Some((server_ms, asked + asked.elapsed() / 2));
+            (seconds.ok_or_else(|| Failure::new("the server returned no time"))? * 1000.0) as i64;
+        // The server read its clock about half way through the exchange.
+        self.clock = Some((server_ms, sent_at + sent_at.elapsed() / 2));
         Ok(server_ms)
     }
 
-    /// Asks for all steps until now that somebody has not been told of.
+    /// Queries all steps until now that a follower lacks.
     async fn catch_up(&mut self) -> Result<(), Failure> {
         let mut end_ms = self.last_step().await?;
         self.catch_up_to(end_ms).await?;
         for _ in 1..CATCH_UP_ROUNDS_MAX {
-            // A history took its time: what is told as live is to be new.
+            // A history takes time, and the rows behind it must be up to date.
             let last_ms = self.last_step().await?;
             if last_ms <= end_ms {
                 break;
@@ -272,17 +270,17 @@ impl Hub {
             self.catch_up_to(end_ms).await?;
         }
         for it in &mut self.followers {
-            // Who came meanwhile, or is slow, gets the rest with the next turn.
+            // New and slow followers get the rest in the next round.
             if it.next_ms > end_ms {
-                let again = (OVERLAP_MS / self.step_ms).max(1);
-                it.next_ms = end_ms + (1 - again) * self.step_ms;
+                let repeated_steps = (OVERLAP_MS / self.step_ms).max(1);
+                it.next_ms = end_ms + (1 - repeated_steps) * self.step_ms;
                 it.is_live = it.is_live || it.send(FollowerEvent::Live).await;
             }
         }
         Ok(())
     }
 
-    /// The last step that can be asked for now.
+    /// Returns the newest step that may be queried now.
     async fn last_step(&mut self) -> Result<i64, Failure> {
         let now_ms = self.now_ms().await?;
         Ok((now_ms - QUERY_DELAY_MS).div_euclid(self.step_ms) * self.step_ms)
@@ -306,13 +304,13 @@ impl Hub {
             let table = self.query_steps(from_ms, until_ms).await?;
             self.publish(&table, from_ms, until_ms).await;
             from_ms = until_ms + step_ms;
-            // A long history keeps nobody waiting.
+            // Nobody waits for the end of a long history.
             self.handle_requests(None).await;
         }
         Ok(())
     }
 
-    /// The numbers of each instance, step by step.
+    /// Queries the values of each instance at each step.
     async fn query_steps(
         &mut self,
         from_ms: i64,
@@ -337,7 +335,7 @@ impl Hub {
             let row = &mut table[*at];
             row.resize_with(steps, PartValues::unknown);
             for (time_ms, value) in series.points() {
-                // What was not asked for is not taken.
+                // Ignore points outside of the query.
                 if (from_ms..=until_ms).contains(&time_ms) && (time_ms - from_ms) % step_ms == 0 {
                     row[((time_ms - from_ms) / step_ms) as usize].set(position, value);
                 }
@@ -346,7 +344,7 @@ impl Hub {
         Ok(table)
     }
 
-    /// Tells what is new.
+    /// Sends the new rows to the followers.
     async fn publish(&mut self, table: &[Vec<PartValues>], from_ms: i64, until_ms: i64) {
         for it in &mut self.followers {
             let Some(instance) = self.instances.get_mut(it.follower.index) else { continue };
@@ -368,20 +366,20 @@ impl Hub {
             if rows.is_empty() || it.send(FollowerEvent::Rows(rows)).await {
                 it.next_ms = until_ms + self.step_ms;
             } else {
-                // It is told another time.
+                // The follower gets the rows later.
                 instance.last_sent = before;
             }
         }
     }
 }
 
-/// A server of another kind would keep back what is newer than half a minute; others do not know the word.
+/// Makes `VictoriaMetrics` return values of the last 30 s. Other servers ignore the parameter.
 pub(super) const NO_LATENCY_OFFSET: (&str, &str) = ("latency_offset", "1ms");
 
-/// The first second that no time of ours can have.
+/// First second after the range of [`Time`].
 const MAX_SECONDS: f64 = 253_402_300_800.0;
 
-/// The step that a history begins with.
+/// Returns the first step of a history.
 fn first_step_ms(history: History, end_ms: i64, step_ms: i64) -> i64 {
     let span = match history {
         History::None => Duration::ZERO,
@@ -392,7 +390,7 @@ fn first_step_ms(history: History, end_ms: i64, step_ms: i64) -> i64 {
     end_ms - span_ms / step_ms * step_ms
 }
 
-/// Milliseconds as the seconds of a question.
+/// Formats milliseconds as seconds, as queries have them.
 fn format_seconds(ms: i64) -> String {
     Time::from_millis(ms).to_string()
 }
@@ -402,11 +400,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_that_is_repeated_is_not_new() {
+    fn a_repeated_value_is_not_new() {
         let mut instance = Instance::new(Labels::default(), Duration::from_secs(15));
         let new = |instance: &Instance, at, sampled| instance.is_new(at, sampled, 15_000);
         assert!(new(&instance, 600_000, 590_000));
-        assert!(!new(&instance, 600_000, 400_000), "what is so old is of who is down");
+        assert!(!new(&instance, 600_000, 400_000), "the machine is down, its value is old");
         instance.last_sent = Some((600_000, 590_000));
         assert!(!new(&instance, 615_000, 590_000));
         assert!(!new(&instance, 600_000, 595_000));

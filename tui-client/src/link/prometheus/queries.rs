@@ -1,12 +1,12 @@
-//! What is asked of a server of Prometheus' kind. Pure.
+//! `PromQL` queries. Pure.
 //!
-//! All columns of all instances are asked for in one query: each part of it is told apart by a label
-//! that we put there. The names are those of `node_exporter`.
+//! A single query returns all columns of all instances: we label each of its parts with the name
+//! of its column. The metrics are those of `node_exporter`.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
-/// A column: its name and unit, which series tell that an instance has it, and how it is asked for.
+/// Column: name, unit, metric that shows whether an instance has it, and query.
 pub(super) struct ColumnQuery {
     pub(super) name: &'static str,
     pub(super) unit: &'static str,
@@ -14,19 +14,19 @@ pub(super) struct ColumnQuery {
     kind: QueryKind,
 }
 
-/// How a column comes to its numbers.
+/// Computation of a column's values.
 enum QueryKind {
-    /// By a part of the query that has its name.
+    /// Part of the query with the column's name.
     Expression(fn(&Scope) -> String),
-    /// As the share of the time that the cores spend in these modes.
+    /// Share of these modes in the time of the cores, in percent.
     CpuModes(&'static [&'static str]),
 }
 
-/// A metric, and which of its series are meant, as matchers with a comma behind.
+/// Name and label matchers of a metric. Each matcher ends with a comma.
 type Metric = (&'static str, &'static str);
 
 const CPU: Metric = ("node_cpu_seconds_total", "");
-/// One core tells as much as all of them.
+/// Idle time of one core: enough to see whether an instance has CPU times.
 const CPU_0: Metric = ("node_cpu_seconds_total", "cpu=\"0\",mode=\"idle\",");
 const FREQ: Metric = ("node_cpu_scaling_frequency_hertz", "");
 const MEM_TOTAL: Metric = ("node_memory_MemTotal_bytes", "");
@@ -36,12 +36,12 @@ const SWAP_FREE: Metric = ("node_memory_SwapFree_bytes", "");
 const LOAD_1: Metric = ("node_load1", "");
 const LOAD_5: Metric = ("node_load5", "");
 const LOAD_15: Metric = ("node_load15", "");
-// What leads out of the machine, and not from one part of it to another.
+// Only interfaces to the outside: traffic within the machine does not count.
 const NET_RECEIVED: Metric =
     ("node_network_receive_bytes_total", "device!~\"lo|veth.*|docker.*|br-.*\",");
 const NET_SENT: Metric =
     ("node_network_transmit_bytes_total", "device!~\"lo|veth.*|docker.*|br-.*\",");
-// A disk that lies in another one would count twice.
+// Only whole disks: a device on top of another one would count twice.
 const DISK_READ: Metric =
     ("node_disk_read_bytes_total", "device!~\"loop.*|ram.*|zram.*|dm-.*|md.*\",");
 const DISK_WRITTEN: Metric =
@@ -66,7 +66,7 @@ const fn cpu_share(name: &'static str, modes: &'static [&'static str]) -> Column
     ColumnQuery { name, unit: "%", probe: CPU_0, kind: QueryKind::CpuModes(modes) }
 }
 
-/// The columns that there may be, in their order.
+/// All supported columns, in order.
 pub(super) const COLUMNS: &[ColumnQuery] = &[
     cpu_share("cpu", &["user", "nice", "system", "irq", "softirq", "steal"]),
     cpu_share("user", &["user", "nice"]),
@@ -93,7 +93,7 @@ pub(super) const COLUMNS: &[ColumnQuery] = &[
     expression("disk_write", "B/s", DISK_WRITTEN, |of| {
         format!("sum{BY}({})", of.rate(DISK_WRITTEN))
     }),
-    // As df has it: what is kept for root is not free.
+    // As in `df`: blocks reserved for root are not free.
     expression("disk_used", "%", ROOT_AVAILABLE, |of| {
         let used = format!("({} - {})", of.max(ROOT_SIZE), of.max(ROOT_FREE));
         format!("100 * {used} / ({used} + {})", of.max(ROOT_AVAILABLE))
@@ -103,57 +103,57 @@ pub(super) const COLUMNS: &[ColumnQuery] = &[
     expression("psi_io", "%", PSI_IO, |of| format!("100 * max{BY}({})", of.rate(PSI_IO))),
 ];
 
-/// The part that tells when the values of an instance were sampled, seconds since 1970.
+/// Name of the part with the sample time of each instance, in seconds since 1970.
 pub(super) const SAMPLE_TIME: &str = "sampled";
 
-/// What the parts of the modes begin with.
+/// Prefix of the parts with CPU modes.
 const MODE_PREFIX: &str = "mode.";
 
-/// How many numbers a row is made of, at most: when it was sampled, each mode and each column.
+/// Maximum number of values in a row: the sample time, each CPU mode and each column.
 pub(super) const PARTS_MAX: usize = 1 + MODES.len() + COLUMNS.len();
 
-/// An instance is found if it was seen in so long a time.
+/// Time range in which an instance must have a sample to be found.
 const PRESENCE_RANGE: &str = "10m";
 
-/// So much time tells how often an instance is sampled.
+/// Time range of the samples that give the scrape interval.
 const RECENT_RANGE: &str = "5m";
 
-/// An instance is one of a job, whatever other labels there are.
+/// Grouping by instance and job, regardless of other labels.
 const BY: &str = " by (instance, job) ";
 
-/// Of what there is left of a whole, what is taken, in percent.
+/// Returns the used share of `whole` in percent, from the metric of the part that is `left`.
 fn used_percent(of: &Scope, left: Metric, whole: Metric) -> String {
     format!("100 * (1 - {} / {})", of.max(left), of.max(whole))
 }
 
-/// Which instances are meant, and over which time rates are taken.
+/// Selected instances, and the time range of rates.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Scope {
-    /// Matchers, each with a comma behind.
+    /// Label matchers, each with a trailing comma.
     matchers: String,
     window_ms: u128,
 }
 
 impl Scope {
-    /// Those that both expressions match; all, where there is none.
+    /// Selects the instances that match both regular expressions. `None` matches all.
     pub(super) fn matching(instance: Option<&str>, job: Option<&str>) -> Scope {
         let mut matchers = String::new();
         for (label, regex) in [("instance", instance), ("job", job)] {
             if let Some(regex) = regex {
-                // Writing to a String does not fail.
+                // Writing to a String cannot fail.
                 let _ = write!(matchers, "{label}=~{},", quote(regex));
             }
         }
         Scope { matchers, window_ms: 0 }
     }
 
-    /// Only those of these names, still of the same jobs.
+    /// Selects the instances with these names, in the same jobs.
     pub(super) fn named<'a>(names: impl Iterator<Item = &'a str>, job: Option<&str>) -> Scope {
         let names: Vec<String> = names.map(exact_regex).collect();
         Scope::matching(Some(&names.join("|")), job)
     }
 
-    /// With rates over so long a time.
+    /// Sets the time range of rates.
     pub(super) fn with_window(self, window: Duration) -> Scope {
         Scope { window_ms: window.as_millis(), ..self }
     }
@@ -170,7 +170,7 @@ impl Scope {
         format!("rate({}[{}ms])", self.series(metric), self.window_ms)
     }
 
-    /// What there is of each instance: its columns, and how many cores it has.
+    /// Returns the query for the columns, cores and memory of each instance.
     pub(super) fn presence(&self) -> String {
         let count_recent = |metric| {
             format!("count{BY}(last_over_time({}[{PRESENCE_RANGE}]))", self.series(metric))
@@ -187,17 +187,17 @@ impl Scope {
         parts.join(" or ")
     }
 
-    /// When each instance was sampled of late.
+    /// Returns the query for the recent samples of each instance.
     pub(super) fn recent_samples(&self) -> String {
         format!("{}[{RECENT_RANGE}]", self.series(LOAD_1))
     }
 
-    /// Which instances there are at all.
+    /// Returns the query for all instances.
     pub(super) fn names(&self) -> String {
         format!("count{BY}(last_over_time({}[{PRESENCE_RANGE}]))", self.series(LOAD_1))
     }
 
-    /// The values of all columns.
+    /// Returns the query for the values of all columns.
     pub(super) fn values(&self) -> String {
         let sampled = format!("max{BY}(timestamp({}))", self.series(LOAD_1));
         let modes = format!("sum by (instance, job, mode) ({})", self.rate(CPU));
@@ -214,23 +214,23 @@ impl Scope {
     }
 }
 
-/// What [`Scope::presence`] calls the number of cores.
+/// Name of the part with the number of cores in [`Scope::presence`].
 pub(super) const CORES: &str = "cores";
 
-/// What it calls the size of the memory.
+/// Name of the part with the size of the memory in bytes in [`Scope::presence`].
 pub(super) const MEMORY: &str = "memory";
 
-/// A part of a query that is told apart from the others.
+/// Labels an expression as a part of a query.
 fn labelled(expression: &str, name: &str) -> String {
     format!("label_replace({expression}, \"column\", \"{name}\", \"\", \"\")")
 }
 
-/// A text as a query has it.
+/// Quotes a string for a query.
 fn quote(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-/// An expression that matches this text and no other.
+/// Returns a regular expression that matches only `text`.
 fn exact_regex(text: &str) -> String {
     let mut expression = String::new();
     for c in text.chars() {
@@ -242,17 +242,17 @@ fn exact_regex(text: &str) -> String {
     expression
 }
 
-/// Where the numbers of a row stand by the name of their part; the modes of the cores as one.
+/// Values of a row, one per part of the query. A CPU mode is summed over all cores.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct PartValues(Vec<f64>);
 
 impl PartValues {
-    /// None of them known.
+    /// Returns values that are all NaN.
     pub(super) fn unknown() -> PartValues {
         PartValues(vec![f64::NAN; PARTS_MAX])
     }
 
-    /// The place of a part, if it is one of ours.
+    /// Returns the position of a part, or `None` if the name is unknown.
     pub(super) fn position(name: &str) -> Option<usize> {
         if name == SAMPLE_TIME {
             return Some(0);
@@ -270,19 +270,19 @@ impl PartValues {
         }
     }
 
-    /// When the values were sampled, milliseconds.
+    /// Returns the sample time in milliseconds since 1970.
     pub(super) fn sampled_ms(&self) -> Option<i64> {
         self.0.first().filter(|seconds| seconds.is_finite()).map(|it| (it * 1000.0).round() as i64)
     }
 
-    /// The value of a column.
+    /// Returns the value of a column, NaN if unknown.
     pub(super) fn value(&self, column: &ColumnQuery) -> f64 {
         match column.kind {
             QueryKind::Expression(_) => {
                 PartValues::position(column.name).map_or(f64::NAN, |place| self.0[place])
             }
             QueryKind::CpuModes(modes) => {
-                // A mode that the system does not tell takes no time.
+                // A mode that the system does not report counts as 0.
                 let sum = |modes: &[&str]| -> f64 {
                     let known = |mode: &&str| PartValues::position(&format!("{MODE_PREFIX}{mode}"));
                     let spent = modes.iter().filter_map(known).map(|position| self.0[position]);
@@ -297,7 +297,7 @@ impl PartValues {
     }
 }
 
-/// What a core spends its time with. The time of guests is in that of users.
+/// CPU modes. The time of guests is part of `user`.
 const MODES: &[&str] = &["idle", "iowait", "irq", "nice", "softirq", "steal", "system", "user"];
 
 #[cfg(test)]
@@ -305,7 +305,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_expression_stays_inside_its_quotes() {
+    fn a_regex_stays_inside_its_quotes() {
         let scope = Scope::matching(Some(r#"a\.b"} or vector(1)"#), Some("node"));
         assert_eq!(
             scope.names(),
@@ -314,13 +314,13 @@ mod tests {
     }
 
     #[test]
-    fn names_match_themselves_only() {
+    fn exact_names_match_only_themselves() {
         let scope = Scope::named(["web-1:9100", "a|b"].into_iter(), None);
         assert_eq!(scope.matchers, r#"instance=~"web\\-1\\:9100|a\\|b","#);
     }
 
     #[test]
-    fn all_columns_are_asked_for_at_once() {
+    fn one_query_covers_all_columns() {
         let scope = Scope::matching(None, None).with_window(Duration::from_mins(1));
         let query = scope.values();
         assert!(query.contains(
@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn a_share_is_that_of_all_time_that_was_spent() {
+    fn cpu_columns_are_shares_of_the_time_in_all_modes() {
         let value = |name: &str, set: &[(&str, f64)]| {
             let mut parts = PartValues::unknown();
             for (name, value) in set {

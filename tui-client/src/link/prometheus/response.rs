@@ -1,10 +1,10 @@
-//! What a server of Prometheus' kind answers, as numbers. Pure.
+//! Parser for the responses of a Prometheus server. Pure.
 
 use serde::Deserialize;
 
 use super::http::Failure;
 
-/// An answer, of which numbers stay where they are.
+/// Body of a response. The values borrow from its text.
 #[derive(Debug, Deserialize)]
 struct QueryResponse<'a> {
     status: String,
@@ -20,7 +20,7 @@ struct ResponseData<'a> {
     result: Vec<Series<'a>>,
 }
 
-/// Values of the same labels: one of them, or several with their times.
+/// Values of one set of labels: a single one, or several with their times.
 #[derive(Debug, Deserialize)]
 pub(super) struct Series<'a> {
     pub(super) metric: Labels,
@@ -30,22 +30,22 @@ pub(super) struct Series<'a> {
     values: Vec<RawPoint<'a>>,
 }
 
-/// A time and a number; the latter as text, as JSON has neither NaN nor infinity.
+/// Time in seconds and value. Values are strings, because JSON has neither NaN nor infinity.
 #[derive(Debug, Clone, Copy, Deserialize)]
 struct RawPoint<'a>(f64, &'a str);
 
-/// The labels that our questions ask for. What is missing is empty, as it is in Prometheus.
+/// Labels that our queries return. A missing label is empty, as in Prometheus.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
 #[serde(default)]
 pub(super) struct Labels {
     pub(super) instance: String,
     pub(super) job: String,
-    /// What the numbers are; we put it there.
+    /// Name of the query's part, a label that our queries add.
     pub(super) column: String,
 }
 
 impl Series<'_> {
-    /// Times in milliseconds and numbers, in the order of the answer; NaN for what is no number.
+    /// Returns times in milliseconds and values, in order. A value that is not finite is NaN.
     pub(super) fn points(&self) -> impl Iterator<Item = (i64, f64)> {
         self.value.iter().chain(&self.values).map(|RawPoint(seconds, text)| {
             let value = text.parse::<f64>().ok().filter(|value| value.is_finite());
@@ -53,24 +53,24 @@ impl Series<'_> {
         })
     }
 
-    /// The last number, if there is one.
+    /// Returns the last value if it is finite.
     pub(super) fn last(&self) -> Option<f64> {
         self.points().last().map(|(_, value)| value).filter(|value| value.is_finite())
     }
 }
 
-/// Reads an answer.
+/// Parses a response. Fails with the server's error message, if it has one.
 pub(super) fn parse(bytes: &[u8]) -> Result<Vec<Series<'_>>, Failure> {
     let answer: QueryResponse<'_> = serde_json::from_slice(bytes)
-        .map_err(|_| Failure::new("what answers there is no Prometheus"))?;
+        .map_err(|_| Failure::new("not a Prometheus server; check the address"))?;
     match answer.data {
         Some(data) if answer.status == "success" => Ok(data.result),
-        _ if answer.error.is_empty() => Err(Failure::new("the server answers nothing")),
+        _ if answer.error.is_empty() => Err(Failure::new("the response has no data")),
         _ => Err(Failure::new(&answer.error)),
     }
 }
 
-/// What the server says is wrong, if it says that in the way of Prometheus.
+/// Returns the server's error message, if the response has one.
 pub(super) fn error_message(bytes: &[u8]) -> Option<String> {
     let answer: QueryResponse<'_> = serde_json::from_slice(bytes).ok()?;
     Some(answer.error).filter(|error| !error.is_empty())
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn one_value_and_several_are_read_alike() {
+    fn instant_and_range_results_are_parsed() {
         let vector = r#"{"status":"success","data":{"resultType":"vector","result":[
             {"metric":{"instance":"a","x":"y"},"value":[1.5,"0.25"]}]}}"#;
         check(vector, Ok(&[(1500, 0.25)]));
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn malformed_responses_are_rejected() {
-        let none = "what answers there is no Prometheus";
+        let none = "not a Prometheus server; check the address";
         for text in [
             "",
             "{",
@@ -134,7 +134,7 @@ mod tests {
         ] {
             check(text, Err(none));
         }
-        check(r#"{"status":"success"}"#, Err("the server answers nothing"));
+        check(r#"{"status":"success"}"#, Err("the response has no data"));
         let far = r#"{"status":"success","data":{"result":[{"metric":{},"value":[1e300,"1"]}]}}"#;
         check(far, Ok(&[(i64::MAX, 1.0)]));
     }

@@ -1,5 +1,5 @@
-//! What is known of an instance as the lines that an agent would send: so nothing behind it knows where
-//! they come from.
+//! Lines for one instance, in the form that an agent sends: the code behind them needs no special
+//! case for Prometheus.
 
 use std::io;
 use std::pin::Pin;
@@ -17,32 +17,31 @@ use tokio::sync::mpsc;
 use super::hub::{self, Follower, FollowerEvent, StepRow};
 use super::queries::ColumnQuery;
 
-/// What is told at a time: texts in front of who reads them.
+/// Capacity of the channels for texts and for events of the hub.
 pub(super) const TEXTS_MAX: usize = 2;
 
-/// Rows of a text: some 50 KiB.
+/// Maximum number of rows in a text: about 50 KiB.
 const ROWS_MAX: usize = 256;
 
-/// What a request may take on its way here, with another one behind it.
+/// Capacity of the pipe for requests: one request, and another one behind it.
 pub(super) const REQUEST_BYTES: usize = 16 * 1024;
 
-/// What is known of an instance before it is watched.
+/// Properties of an instance that are known before it is watched.
 pub(super) struct InstanceInfo {
-    /// Its place among those that are watched.
+    /// Position among the watched instances.
     pub(super) index: usize,
     pub(super) host: SafeText,
     pub(super) run: RunId,
     pub(super) columns: Vec<&'static ColumnQuery>,
     pub(super) cores: Option<u32>,
     pub(super) memory: Option<u64>,
-    /// The time between its samples.
     pub(super) scrape_interval: Duration,
-    /// The time between two questions.
+    /// Time between two queries.
     pub(super) step: Duration,
 }
 
 impl InstanceInfo {
-    /// The time between rows, if that is wished: as an agent does it, it is rounded up.
+    /// Returns the time between rows for a requested interval: rounded up, as an agent does.
     fn interval(&self, requested: Option<Duration>) -> Duration {
         let least = requested.unwrap_or(Duration::ZERO).max(self.scrape_interval).max(self.step);
         let step_ms = self.step.as_millis().max(1);
@@ -50,7 +49,7 @@ impl InstanceInfo {
         Duration::from_millis(u64::try_from(ms).unwrap_or(u64::MAX))
     }
 
-    /// Which columns are told, and what stands above them.
+    /// Selects the requested columns and builds the header.
     fn subscribe(&self, request: &Request) -> Result<Subscription, SafeText> {
         let columns = match &request.columns {
             None => self.columns.clone(),
@@ -75,7 +74,7 @@ impl InstanceInfo {
             memory: self.memory,
             ..Header::default()
         };
-        // Who asks for what there is anyway gets each sample, however uneven they come.
+        // At the scrape interval or below, all samples are sent, however uneven their distances.
         let thinning_ms =
             if interval <= self.scrape_interval { 1 } else { interval.as_millis() as i64 };
         Ok(Subscription { columns, schema, header, thinning_ms, last_ms: None })
@@ -87,12 +86,12 @@ impl InstanceInfo {
     }
 }
 
-/// What was answered to the last request.
+/// Answer to the last request.
 struct Subscription {
     columns: Vec<&'static ColumnQuery>,
     schema: Schema,
     header: Header,
-    /// Of the rows of so long a time, the first one is told.
+    /// Length of a period in milliseconds: only the first row of each period is sent.
     thinning_ms: i64,
     last_ms: Option<i64>,
 }
@@ -103,7 +102,7 @@ impl Subscription {
         format!("{header}\n{}\n", Note::Columns(columns.clone()))
     }
 
-    /// Appends a row, if it is not left out.
+    /// Appends a row, unless its period has one already.
     fn write_row(&mut self, row: &StepRow, text: &mut String) {
         let at_ms = row.time.as_millis();
         let turn = |ms: i64| ms.div_euclid(self.thinning_ms.max(1));
@@ -118,7 +117,7 @@ impl Subscription {
     }
 }
 
-/// Answers the requests of a link, and tells what the hub tells, until either of them ends.
+/// Answers the requests of a connection and forwards the hub's events until one of them ends.
 pub(super) async fn serve(
     info: Arc<InstanceInfo>,
     mut requests: DuplexStream,
@@ -168,7 +167,7 @@ pub(super) async fn serve(
                     live_line()
                 }
                 (Some(FollowerEvent::Failed(why)), _) => {
-                    // An error says that nobody reads any more.
+                    // An error only means that the receiver was dropped.
                     let _ = lines.send(Err(io::Error::other(why.to_string()))).await;
                     return;
                 }
@@ -181,12 +180,12 @@ pub(super) async fn serve(
     }
 }
 
-/// The line that says that the history is through.
+/// Returns the note at the end of the history.
 fn live_line() -> String {
     format!("{}\n", Note::Live)
 }
 
-/// Passes rows on, not too many at a time.
+/// Forwards rows in texts of at most [`ROWS_MAX`] rows.
 async fn forward_rows(
     rows: &[StepRow],
     subscription: &mut Subscription,
@@ -204,7 +203,7 @@ async fn forward_rows(
     Ok(())
 }
 
-/// The last of the requests that have come: it is the one that counts.
+/// Returns the last request that was received, which replaces all previous ones.
 fn last_request(decoder: &mut Decoder, mut bytes: &[u8]) -> Option<Request> {
     let mut last = None;
     while let Some(line) = decoder.decode(&mut bytes) {
@@ -213,7 +212,7 @@ fn last_request(decoder: &mut Decoder, mut bytes: &[u8]) -> Option<Request> {
     last
 }
 
-/// Texts as a stream of bytes.
+/// Stream of bytes from a channel of texts.
 pub(super) struct TextStream {
     texts: mpsc::Receiver<io::Result<String>>,
     text: String,

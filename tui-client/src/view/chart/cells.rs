@@ -1,15 +1,16 @@
-//! Cells of a panel: the dots of each cell, and the line whose colour it has.
+//! Cells of a panel: the dots of each cell, and the line that gives the cell its colour.
 //!
-//! A cell has one colour. Where lines share cells, the dots of all are drawn, in the colour of each line in
-//! turn for [`TURN_CELLS`] cells, the first line first, and a reference line has the last cell of each stretch:
+//! A cell has one colour. If lines share cells, the dots of all lines are drawn. The colour changes
+//! from line to line every [`TURN_CELLS`] cells, the first line first. A reference line has the
+//! last cell of each turn:
 //!
 //! ```text
 //!  three equal lines                  aaaabbbbccccaaaabbbbcccc
 //!  beside a reference line            aaa╌bbb╌ccc╌aaa╌bbb╌ccc╌
 //! ```
 //!
-//! Whose turn it is follows from the number of the cell since 1970 and from what is in the cell: as time
-//! passes, the picture moves by whole cells and does not change.
+//! The turn depends on the number of the cell since 1970 and on the cell's content. As time passes,
+//! the picture moves by whole cells and does not change.
 
 use std::ops::RangeInclusive;
 
@@ -21,70 +22,70 @@ use super::strokes::{Pattern, Strokes};
 use crate::store::Window;
 use crate::theme::{AREA_LEVELS, Theme};
 
-/// Cells that one of several lines has before it is the next one's turn: enough for a whole period of each
-/// [`Pattern`] beside a reference line, and few enough that three lines are seen within half a small chart.
+/// Cells until the next line has its turn. Four cells hold a whole period of each [`Pattern`]
+/// beside a reference line. Three lines are all visible within half a small chart.
 const TURN_CELLS: i64 = 4;
 
-/// Dots of a cell in braille, by column and row.
+/// Braille dots of a cell, by column and row.
 const BRAILLE: [[u8; 4]; 2] = [[0x01, 0x02, 0x04, 0x40], [0x08, 0x10, 0x20, 0x80]];
 
-/// A line of a chart.
+/// Line of a chart with its style.
 pub(in crate::view) struct Layer {
     strokes: Strokes,
     pattern: Pattern,
-    /// What it is drawn with in ASCII.
+    /// Character of the line in ASCII mode.
     symbol: char,
     style: Style,
 }
 
-/// A line across the whole panel.
+/// Line across the whole panel.
 pub(in crate::view) struct HorizontalRule {
-    /// Its row of cells.
+    /// Row of cells in the panel.
     pub(in crate::view) row: u16,
     pub(in crate::view) style: Style,
 }
 
-/// The area below a line.
+/// Area below a line.
 pub(in crate::view) struct FilledArea {
-    /// The line, the first at 0.
+    /// Index of the line.
     pub(in crate::view) line: usize,
-    /// Its styles by height, the lowest first.
+    /// Styles by height, the lowest first.
     pub(in crate::view) styles: [Style; AREA_LEVELS],
 }
 
-/// Everything that is drawn in a panel.
+/// Content of a panel.
 pub(in crate::view) struct Cells {
     theme: Theme,
-    /// The number of the first slot since 1970.
+    /// Number of the first slot since 1970.
     first_slot: i64,
-    /// The most important line first.
+    /// Lines, the most important first.
     layers: Vec<Layer>,
-    /// Where several share a row, the first is drawn.
+    /// Reference lines. If several share a row, the first is drawn.
     pub(in crate::view) rules: Vec<HorizontalRule>,
     pub(in crate::view) area: Option<FilledArea>,
 }
 
-/// The dots of a line in a cell, as the bits of a braille character.
+/// Dots of a line in a cell, as the bits of a braille character.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Dots {
-    /// Those of runs of one row.
+    /// Dots of runs within one row.
     flat: u8,
-    /// Those of level runs that the pattern of the line leaves in.
+    /// Dots of such runs that the line's pattern shows.
     shown: u8,
-    /// Those of runs of several rows.
+    /// Dots of runs over several rows.
     steep: u8,
 }
 
 impl Layer {
-    /// A line of a chart, the first at 0.
+    /// Creates a layer for the line with this index in its chart.
     pub(in crate::view) fn new(strokes: Strokes, line: usize, style: Style, theme: Theme) -> Layer {
-        let (pattern, sign) = (Pattern::of(line, theme), theme.line_symbol(line));
-        Layer { strokes, pattern, symbol: sign, style }
+        let (pattern, symbol) = (Pattern::of(line, theme), theme.line_symbol(line));
+        Layer { strokes, pattern, symbol, style }
     }
 }
 
 impl Cells {
-    /// Lines, and nothing behind them.
+    /// Creates a panel with lines only.
     pub(in crate::view) fn new(theme: Theme, window: Window, layers: Vec<Layer>) -> Cells {
         Cells { theme, first_slot: window.first_slot(), layers, rules: Vec::new(), area: None }
     }
@@ -99,7 +100,7 @@ impl Cells {
         for x in 0..panel.width {
             let turn = first_cell + i64::from(x);
             let lines = self.rows(x, panel.height);
-            let has_rule = |y: &u16| self.rules.iter().any(|across| across.row == *y);
+            let has_rule = |y: &u16| self.rules.iter().any(|rule| rule.row == *y);
             for y in (0..panel.height).filter(|y| lines.contains(y) || has_rule(y)) {
                 for (dots, layer) in dots.iter_mut().zip(&self.layers) {
                     *dots = self.dots(layer, x, y);
@@ -112,7 +113,7 @@ impl Cells {
         }
     }
 
-    /// Returns the rows of a column of cells in which lines and areas are.
+    /// Returns the rows of a column of cells that contain lines or areas.
     fn rows(&self, x: u16, height: u16) -> RangeInclusive<u16> {
         let (_, rows) = self.theme.charset().pixels_per_cell();
         let lines = self.layers.iter().map(|layer| &layer.strokes);
@@ -123,13 +124,13 @@ impl Cells {
         row(first)..=if self.area.is_some() { height - 1 } else { row(last) }
     }
 
-    /// Returns what a cell shows; `None` if that is nothing.
+    /// Returns the symbol and the style of a cell; `None` if the cell is empty.
     fn cell(&self, dots: &[Dots], turn: i64, x: u16, y: u16, height: u16) -> Option<(char, Style)> {
         let is_steep = dots.iter().any(|dots| dots.steep != 0);
-        // A line that rises or falls through a cell has it before those that only pass.
+        // A line that rises or falls through a cell takes precedence over level lines.
         let claims = |dots: &Dots| if is_steep { dots.steep != 0 } else { dots.flat != 0 };
         let count = dots.iter().filter(|dots| claims(dots)).count();
-        if let Some(rule) = self.rules.iter().find(|across| across.row == y)
+        if let Some(rule) = self.rules.iter().find(|rule| rule.row == y)
             && (count == 0 || !is_steep && turn.rem_euclid(TURN_CELLS) == TURN_CELLS - 1)
         {
             return Some((self.theme.symbols().reference, rule.style));
@@ -144,8 +145,8 @@ impl Cells {
         if self.theme.ascii {
             return Some((layer.symbol, layer.style));
         }
-        // Dots that only one line has are all drawn: no line has a hole where others pass. Others have the
-        // pattern of the line whose turn it is.
+        // In a shared cell, the dots of only one line are all drawn, so that no line has a hole.
+        // Shared dots have the pattern of the line whose turn it is.
         let (steep, once, twice) = dots.iter().fold((0, 0, 0), |(steep, once, twice), dots| {
             (steep | dots.steep, once | dots.flat, twice | once & dots.flat)
         });
@@ -155,13 +156,13 @@ impl Cells {
         (all != 0).then(|| (braille(all), layer.style))
     }
 
-    /// Returns the part of an area in a cell without lines.
+    /// Returns the part of the area in a cell without lines.
     fn area_cell(&self, x: u16, y: u16, height: u16) -> Option<(char, Style)> {
         let area = self.area.as_ref()?;
         let dots = self.bits_below(area.line, x, y);
         let level = usize::from(height - 1 - y) * AREA_LEVELS / usize::from(height);
         let texture = self.theme.symbols().area[level];
-        // The dots of a character in braille are its last byte.
+        // The last byte of a braille character holds its dots.
         let shown = if self.theme.ascii { dots } else { dots & texture as u32 as u8 };
         let symbol = if self.theme.ascii { texture } else { braille(shown) };
         (shown != 0).then_some((symbol, area.styles[level]))
@@ -183,7 +184,7 @@ impl Cells {
         dots
     }
 
-    /// Returns the dots of a cell that lie below a line.
+    /// Returns the dots of a cell below a line.
     fn bits_below(&self, line: usize, x: u16, y: u16) -> u8 {
         let strokes = &self.layers[line].strokes;
         let below = |(slot, column)| {
@@ -193,13 +194,13 @@ impl Cells {
         self.columns(x).filter_map(below).fold(0, |all, bits| all | bits)
     }
 
-    /// The columns of dots of a cell: their slots, and their places in the cell.
+    /// Returns the columns of dots of a cell: their slots, and their positions in the cell.
     fn columns(&self, x: u16) -> impl Iterator<Item = (usize, usize)> + use<> {
         let (columns, _) = self.theme.charset().pixels_per_cell();
         (0..columns).map(move |column| (usize::from(x) * columns + column, column))
     }
 
-    /// Returns the dots of a column of a cell that lie within these rows of the panel.
+    /// Returns the dots of a cell's column within the rows `first` to `last` of the panel.
     fn bits(&self, column: usize, y: u16, first: i64, last: i64) -> u8 {
         let (_, rows) = self.theme.charset().pixels_per_cell();
         let rows = rows as i64;

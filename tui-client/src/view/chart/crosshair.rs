@@ -1,4 +1,4 @@
-//! What is pointed out in a chart: the cursor, the mark, and what is drawn out with the mouse.
+//! Crosshair, mark, and the time span that is selected with the mouse.
 
 use loadline_protocol::Time;
 use ratatui::buffer::{Buffer, Cell};
@@ -26,7 +26,7 @@ pub(super) fn render(context: &ChartContext, buf: &mut Buffer) {
     }
 }
 
-/// Draws an upright line through a cell; dots are set off, not covered.
+/// Draws a vertical line through a cell. Dots are highlighted, not covered.
 pub(in crate::view) fn cross_cell(cell: &mut Cell, theme: Theme, crossing: Style) {
     let symbols = theme.symbols();
     let is_behind = cell.symbol().starts_with(symbols.reference)
@@ -40,7 +40,7 @@ pub(in crate::view) fn cross_cell(cell: &mut Cell, theme: Theme, crossing: Style
 }
 
 impl ChartContext<'_> {
-    /// A line from top to bottom at a time. Dots that it crosses are set off, not covered.
+    /// Draws a vertical line at a time. Dots are highlighted, not covered.
     fn render_vertical_line(&self, time: Time, crossing: Style, buf: &mut Buffer) {
         let Some(cell) = self.window.cell_of(time.as_millis()) else { return };
         let panel = self.parts.panel;
@@ -50,7 +50,7 @@ impl ChartContext<'_> {
         }
     }
 
-    /// The time at the cursor and its place on the time axis, if there is a cursor in sight.
+    /// Returns the label of the crosshair's time and its place, if the crosshair is visible.
     pub(super) fn time_label(&self) -> Option<(Rect, Piece)> {
         let times = self.parts.times;
         let time = self.app.crosshair_time().filter(|_| !times.is_empty())?;
@@ -59,10 +59,10 @@ impl ChartContext<'_> {
         let room = usize::from(times.right() - left);
         let text = self.app.time_label_within(time, room.saturating_sub(2));
         let label = Piece::new(format!(" {text} "), self.app.theme.highlight());
-        let wide = label.width() as u16;
-        let rightmost = times.right().saturating_sub(wide).max(left);
-        let x = (times.x + cell as u16).saturating_sub(wide / 2).clamp(left, rightmost);
-        Some((Rect { x, width: wide.min(times.right() - x), ..times }, label))
+        let width = label.width() as u16;
+        let rightmost = times.right().saturating_sub(width).max(left);
+        let x = (times.x + cell as u16).saturating_sub(width / 2).clamp(left, rightmost);
+        Some((Rect { x, width: width.min(times.right() - x), ..times }, label))
     }
 
     fn render_drag(&self, from: Time, to: Time, buf: &mut Buffer) {

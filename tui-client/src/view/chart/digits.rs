@@ -1,4 +1,4 @@
-//! The values of a chart in large digits, readable from across a room.
+//! Values of a chart in large digits, readable from across a room.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -8,7 +8,7 @@ use super::{ChartContext, TitleText};
 use crate::digits::{cells, width};
 use crate::view::text::{Piece, put};
 
-/// Columns in front of the first digit.
+/// Columns before the first digit.
 const MARGIN: u16 = 1;
 
 pub(super) fn render(context: &ChartContext, title_text: &TitleText<'_>, buf: &mut Buffer) {
@@ -19,7 +19,7 @@ pub(super) fn render(context: &ChartContext, title_text: &TitleText<'_>, buf: &m
     for (at, line) in chart.lines.iter().take(size.values).enumerate() {
         let value = title_text.values.get(at).copied().unwrap_or(f64::NAN);
         let (mut number, mut unit) = chart.format.number_and_unit(value);
-        // There is a large one of this unit.
+        // The percent sign exists as a large digit.
         if unit == "%" {
             number.push_str(&std::mem::take(&mut unit));
         }
@@ -38,7 +38,7 @@ pub(super) fn render(context: &ChartContext, title_text: &TitleText<'_>, buf: &m
             (1..=size.scale).rev().find(|scale| width(&number, *scale) + taken <= place.width);
         let bold = style.add_modifier(Modifier::BOLD);
         let Some(scale) = scale else {
-            // No room for large ones: what matters is that the number is right.
+            // Without room for large digits, the number is written in normal size.
             put(
                 buf,
                 Rect { height: 1, ..place },

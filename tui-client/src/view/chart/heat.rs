@@ -1,4 +1,4 @@
-//! A chart of many columns as a heat map: a row each, and in it the darker the greater the value.
+//! Heat map of many columns: one row per column, darker for greater values.
 //!
 //! ```text
 //!   core0│··░░▒▓██▓▒░··
@@ -14,11 +14,11 @@ use crate::theme::{HEAT_LEVELS, Theme};
 use crate::thresholds::Level;
 use crate::view::text::{Piece, put_right};
 
-/// From these values on a cell is one level darker, in percent. What is less is seen as well: it is no
-/// gap.
+/// Values from which a cell is one level darker, in percent. Lower values have a symbol too: a
+/// blank cell is a gap.
 const LEVELS_FROM_PERCENT: [f64; HEAT_LEVELS - 1] = [5.0, 30.0, 55.0, 80.0];
 
-/// Higher rows tell nothing more.
+/// Maximum height of a row. Higher rows show no more detail.
 const ROW_HEIGHT_MAX: usize = 3;
 
 pub(super) fn render(context: &ChartContext, buf: &mut Buffer) {
@@ -27,9 +27,9 @@ pub(super) fn render(context: &ChartContext, buf: &mut Buffer) {
     if context.lines.is_empty() || rows == 0 {
         return;
     }
-    // Where there are fewer rows, some share one, which shows the greatest of them.
+    // With fewer rows than columns, columns share a row, which shows their maximum.
     let shared = context.lines.len().div_ceil(rows);
-    // Where there are many more, each has some.
+    // If there are many more rows, each column has several.
     let high = (rows / context.lines.len()).clamp(1, ROW_HEIGHT_MAX);
     let tops = (panel.top()..panel.bottom()).step_by(high);
     for (y, first) in tops.zip((0..context.lines.len()).step_by(shared)) {
@@ -42,7 +42,7 @@ pub(super) fn render(context: &ChartContext, buf: &mut Buffer) {
 }
 
 impl ChartContext<'_> {
-    /// The name of the first column of a row, and the number of the last one.
+    /// Draws the label of a row: its column's name, or the numbers of its first and last column.
     fn render_label(&self, y: u16, first: usize, last: usize, buf: &mut Buffer) {
         let gutter = self.parts.gutter;
         if gutter.is_empty() {

@@ -1,23 +1,23 @@
-//! A line of a chart as dots: for each column of dots one run, from its highest to its lowest row.
+//! Line of a chart as dots: one vertical run for each column of dots.
 //!
-//! What a column shows follows from the samples around it and from nothing else, not from where the
-//! window begins: as time passes, the picture moves by whole columns and does not change.
+//! A run depends only on the samples around it, not on the start of the window. As time passes, the
+//! picture moves by whole columns and does not change.
 
 use crate::store::Slots;
 use crate::theme::Theme;
 
-/// Rows beyond the panel are as good as these.
+/// Limit for rows outside the panel. Rows beyond it are clamped.
 const ROW_MAX: i64 = 1 << 20;
 
-/// The runs of a line.
+/// Runs of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::view) struct Strokes {
-    /// The highest and the lowest row of each column; `None` where nothing is.
+    /// Highest and lowest row of each column; `None` if the column is empty.
     extents: Vec<Option<(i64, i64)>>,
 }
 
-/// A line's dashes where neither colours nor signs tell lines apart. A run of several rows is never left
-/// out: no spike is hidden.
+/// Dash pattern of a line, if neither colours nor symbols distinguish lines. A run of several rows
+/// is always drawn: no spike is hidden.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::view) enum Pattern {
     Solid,
@@ -26,7 +26,7 @@ pub(in crate::view) enum Pattern {
 }
 
 impl Pattern {
-    /// The pattern of a line of a chart, the first at 0.
+    /// Returns the pattern of the line with this index in its chart.
     pub(in crate::view) fn of(line: usize, theme: Theme) -> Pattern {
         if theme.is_mono() && !theme.ascii {
             [Pattern::Solid, Pattern::Dashed, Pattern::Dotted][line % 3]
@@ -46,7 +46,7 @@ impl Pattern {
 }
 
 impl Strokes {
-    /// `row` gives the row of dots of a value, the highest at 0; it may lie outside of the panel.
+    /// Creates runs. `row` maps a value to a dot row, 0 at the top, possibly outside the panel.
     pub(in crate::view) fn of(slots: &Slots, row: impl Fn(f64) -> i64) -> Strokes {
         let row = |value: f64| row(value).clamp(-ROW_MAX, ROW_MAX);
         let mut strokes = Strokes { extents: vec![None; slots.slots.len()] };
@@ -72,8 +72,8 @@ impl Strokes {
         *run = Some((top.min(a).min(b), bottom.max(a).max(b)));
     }
 
-    /// The straight line between two points, the first left of the second. Where it leaves out rows
-    /// from one column to the next, each of the two takes half of them.
+    /// Adds the straight line between two points, the first left of the second. Two neighbouring
+    /// columns take half of the rows between them each.
     fn join(&mut self, from: (i64, i64), to: (i64, i64)) {
         let (columns, rows) = (to.0 - from.0, to.1 - from.1);
         let row = |step: i64| from.1 + (2 * rows * step + columns).div_euclid(2 * columns.max(1));
@@ -88,7 +88,7 @@ impl Strokes {
         }
     }
 
-    /// Returns the highest and the lowest row of a column; `None` where nothing is.
+    /// Returns the highest and the lowest row of a column; `None` if the column is empty.
     pub(super) fn extent(&self, column: usize) -> Option<(i64, i64)> {
         self.extents.get(column).copied().flatten()
     }
@@ -107,7 +107,7 @@ mod tests {
         Some(Slot { first, min, max, last, broken })
     }
 
-    /// The dots of a line in ten rows, a value of 0 at the bottom.
+    /// Draws a line in ten rows of dots, with 0 at the bottom.
     fn draw(slots: &Slots) -> Vec<String> {
         let strokes = Strokes::of(slots, |value| 9 - value as i64);
         let is_set = |column: usize, row: i64| {
@@ -166,7 +166,7 @@ mod tests {
                 .collect();
             let cut = cut.min(slots.len() - 1);
             let whole = Slots { slots: slots.clone(), before: None };
-            // The same without its beginning, of which the last value reaches in.
+            // The same without its beginning. The last value before the cut enters from the left.
             let last = slots[..cut].iter().enumerate().rev().find_map(|(at, it)| Some((at, (*it)?)));
             let first = slots[cut..].iter().flatten().next();
             let before = last

@@ -1,4 +1,4 @@
-//! The time axis: ticks at round times of the wall clock, whatever it does in between.
+//! Time axis: ticks at round local times, even if the clock is changed in between.
 
 use loadline_protocol::Time;
 use malevich::scale::Ticks;
@@ -9,13 +9,13 @@ use super::ChartContext;
 use crate::store::Window;
 use crate::view::text::{Piece, put};
 
-/// Fewer labels do not make an axis, if there can be more.
+/// Minimum number of labels, if that many fit.
 const LABELS_MIN: usize = 3;
 
-/// Columns from one tick to the next, at least: half of `14:03` and a blank.
+/// Minimum number of columns between two ticks: half of `14:03` and a blank.
 const COLUMNS_PER_TICK_MIN: usize = 3;
 
-/// A tick: the cell it stands at, and what is written there.
+/// Tick with its cell and its label.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct AxisTick {
     cell: usize,
@@ -40,29 +40,29 @@ pub(super) fn render(context: &ChartContext, buf: &mut Buffer) {
             buf[(parts.times.x + tick.cell as u16, parts.axis_line.y)].set_char(symbols.tick_down);
         }
     }
-    // The first label may reach out below the value axis.
+    // The first label may extend below the value axis.
     let mut free_from = parts.gutter.x;
     let every = label_stride(&ticks);
-    // Part of a label would tell another time: beside the cursor's label there are whole labels or none.
+    // A cut label would show a wrong time, so no label overlaps the crosshair's label.
     let crosshair_label = context.time_label().map(|(area, _)| area);
     for tick in ticks.into_iter().step_by(every) {
         let x = parts.times.x + tick.cell as u16;
         let label = Piece::new(tick.label, faint);
-        let wide = label.width() as u16;
-        // At the edges a label stands beside its tick rather than below it.
-        let rightmost = parts.times.right().saturating_sub(wide);
-        let left = x.saturating_sub(wide / 2).max(parts.gutter.x).min(rightmost);
+        let width = label.width() as u16;
+        // At the edges, a label stands beside its tick instead of below it.
+        let rightmost = parts.times.right().saturating_sub(width);
+        let left = x.saturating_sub(width / 2).max(parts.gutter.x).min(rightmost);
         if left >= free_from {
-            let place = Rect { x: left, width: wide, ..parts.times };
-            if crosshair_label.is_none_or(|pointed| !pointed.intersects(place)) {
+            let place = Rect { x: left, width, ..parts.times };
+            if crosshair_label.is_none_or(|taken| !taken.intersects(place)) {
                 put(buf, place, &[label]);
             }
-            free_from = left + wide + 1;
+            free_from = left + width + 1;
         }
     }
 }
 
-/// Which of the ticks have labels: each, or one in so many if else some would be left out here and there.
+/// Returns the distance between ticks with labels: 1, or more if labels would overlap.
 fn label_stride(ticks: &[AxisTick]) -> usize {
     let is_free = |stride: &usize| {
         let labelled: Vec<&AxisTick> = ticks.iter().step_by(*stride).collect();
@@ -74,8 +74,8 @@ fn label_stride(ticks: &[AxisTick]) -> usize {
     (1..=ticks.len()).find(is_free).unwrap_or(1)
 }
 
-/// As many ticks as have room for their labels; if those are few, more of them, and a label at every
-/// second one.
+/// Returns as many ticks as have room for their labels. If these are fewer than [`LABELS_MIN`],
+/// returns as many as have room with every second one labelled.
 fn ticks(window: Window, offset_ms: impl Fn(Time) -> i64) -> Vec<AxisTick> {
     let fits = |ticks: &[AxisTick], per_label: usize| {
         let widest = ticks.iter().map(|tick| tick.label.len()).max().unwrap_or(0);
@@ -97,8 +97,8 @@ fn ticks(window: Window, offset_ms: impl Fn(Time) -> i64) -> Vec<AxisTick> {
     best.or(found.last()).cloned().unwrap_or_default()
 }
 
-/// About so many ticks at round times of a clock on the wall. An hour that it shows twice has its ticks
-/// twice, one that it leaves out has none.
+/// Returns about `target` ticks at round local times. A repeated hour has its ticks twice, a
+/// skipped hour has none.
 fn wall_clock_ticks(
     window: Window,
     target: usize,
@@ -109,7 +109,7 @@ fn wall_clock_ticks(
     let (least, most) = (offsets[0].min(offsets[1]), offsets[0].max(offsets[1]));
     let seconds = |ms: i64| ms as f64 / 1000.0;
     let (wall_from, wall_end) = (seconds(from + least), seconds(end + most));
-    // Some of these fall outside, if the clock is set within the window.
+    // If the clock is changed within the window, some of these ticks fall outside.
     let wider = (wall_end - wall_from) / seconds(end - from).max(0.001);
     let target = (target as f64 * wider).round() as usize;
     let mut found = Vec::new();
@@ -136,13 +136,14 @@ mod tests {
 
     const HOUR: i64 = 3_600_000;
 
-    /// 2026-10-25 01:00 UTC, when clocks in central Europe go from 3 to 2.
+    /// 2026-10-25 01:00 UTC: clocks in central Europe go back from 3:00 to 2:00.
     const CLOCKS_BACK: i64 = 1_792_890_000_000;
 
-    /// 2026-03-29 01:00 UTC, when they go from 2 to 3.
+    /// 2026-03-29 01:00 UTC: clocks in central Europe go forward from 2:00 to 3:00.
     const CLOCKS_FORWARD: i64 = 1_774_746_000_000;
 
-    /// The labels of a window of so many hours that ends so many hours after a change of the clock.
+    /// Returns the labels of a window of `hours` that ends `end` hours after a clock change.
+    /// `before` and `after` are UTC offsets in hours.
     fn labels(change: i64, before: i64, after: i64, hours: i64, end: i64) -> String {
         let newest = Time::from_millis(change + end * HOUR - 1);
         let window = Window::ending(newest, hours * HOUR, 60, 2);

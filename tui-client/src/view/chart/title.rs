@@ -1,4 +1,4 @@
-//! The title of a chart: its number, its name, the values of its lines.
+//! Title of a chart: its number, its name, the values of its lines.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -11,47 +11,46 @@ use crate::layout::ChartParts;
 use crate::thresholds::Level;
 use crate::view::text::{Piece, put, put_right, shortened, width};
 
-/// What stands in a title, besides what the chart itself says.
+/// Content of a title that is not part of the chart itself.
 pub(in crate::view) struct TitleText<'a> {
-    /// The name of the chart.
+    /// Name of the chart.
     pub(in crate::view) title: &'a str,
-    /// The number by which it is chosen, the first at 0.
+    /// Index of the chart; the key that chooses the chart is one higher.
     pub(in crate::view) number: Option<usize>,
-    /// Whether it is the chosen one.
     pub(in crate::view) is_chosen: bool,
-    /// The values of its lines; none if they stand elsewhere.
+    /// Values of the lines; empty if they are shown elsewhere.
     pub(in crate::view) values: Vec<f64>,
-    /// Which of them are worth a look.
+    /// Levels of the values.
     pub(in crate::view) levels: Vec<Level>,
-    /// Whether they may look live.
+    /// True if the values have their colours, false if they are faint because they are outdated.
     pub(in crate::view) fresh: bool,
 }
 
 impl TitleText<'_> {
-    /// Whether a value is worth a look now.
+    /// Returns the level of a line's value. Outdated values have no level.
     pub(super) fn level(&self, line: usize) -> Level {
         let level = self.levels.get(line).copied().filter(|_| self.fresh);
         level.unwrap_or_default()
     }
 }
 
-/// How much of a line's legend is shown.
+/// Detail of a line's legend.
 #[derive(Debug, Clone, Copy)]
 enum LegendDetail {
-    /// Its name and its value.
+    /// Name and value.
     Value,
-    /// The same, the unit no longer than its prefix.
+    /// As `Value`, with the unit reduced to its prefix.
     Number,
-    /// The same, the value in few digits.
+    /// As `Value`, with few digits.
     Brief,
-    /// Its name.
+    /// Name only.
     Name,
 }
 
-/// A name that is cut keeps at most so many letters: further ones tell little.
+/// Maximum length of a cut name in letters. More letters are no clearer.
 const CUT_NAME_MAX: usize = 5;
 
-/// Draws the title. Returns how many of the values that others are compared with it names.
+/// Draws the title. Returns the number of reference lines that it names.
 pub(super) fn render(
     app: &App,
     chart: &Chart,
@@ -74,7 +73,7 @@ pub(super) fn render(
     let shortest = legends.last().map_or(0, |legend| width(legend));
     let title = title(app, chart, title_text, usize::from(area.width).saturating_sub(shortest));
     let used = put(buf, area, &title);
-    // The blank behind the name is the one in front of a legend as well.
+    // The name and the legend share the blank between them.
     let used = used.saturating_sub(1);
     let room = Rect { x: area.x + used, width: area.width - used, ..area };
     let fits = |legend: &[Piece]| width(legend) <= usize::from(room.width);
@@ -93,7 +92,7 @@ pub(super) fn render(
     0
 }
 
-/// The number and the name of a chart, in so many columns: the name is shortened last.
+/// Returns the number and the name of a chart in `room` columns. The name is shortened last.
 fn title(app: &App, chart: &Chart, title_text: &TitleText<'_>, room: usize) -> Vec<Piece> {
     let theme = app.theme;
     let chosen = if title_text.is_chosen { Modifier::REVERSED } else { Modifier::empty() };
@@ -123,9 +122,9 @@ fn title(app: &App, chart: &Chart, title_text: &TitleText<'_>, room: usize) -> V
     title
 }
 
-/// The legends of the lines without those that stand there in large digits, the longest first: with all
-/// values, with fewer units, with fewer digits, with fewer letters, with values of the first lines only, with
-/// names only, with fewer letters.
+/// Returns the legends of the lines that are not shown in large digits, the longest first. The
+/// steps: all values, fewer units, fewer digits, shorter names, values of the first lines only,
+/// names only, shorter names.
 fn legends(app: &App, chart: &Chart, title_text: &TitleText<'_>, large: usize) -> Vec<Vec<Piece>> {
     if chart.kind == ChartKind::Heat {
         let all = busiest_line(app, chart, title_text);
@@ -142,7 +141,7 @@ fn legends(app: &App, chart: &Chart, title_text: &TitleText<'_>, large: usize) -
         };
         lines.flat_map(of_line).collect()
     };
-    // Where lines have signs, those alone are legends, too.
+    // If lines have symbols, a legend can be the symbol alone.
     let least = usize::from(!app.theme.has_line_symbols());
     let cuts = (least..longest.min(CUT_NAME_MAX + 1)).rev();
     let is_clear = |letters: &usize| {
@@ -150,7 +149,7 @@ fn legends(app: &App, chart: &Chart, title_text: &TitleText<'_>, large: usize) -
         names_cut.sort_unstable();
         *letters == 0 || names_cut.windows(2).all(|pair| pair[0] != pair[1])
     };
-    // Beside a value, a name of digits would be taken for another one.
+    // Beside a value, a name of digits would look like another value.
     let is_number = |name: &&str| !name.is_empty() && name.chars().all(|c| c.is_ascii_digit());
     let brief =
         |letters: &usize| is_clear(letters) && !cut_names(&names, *letters).iter().any(is_number);
@@ -175,7 +174,7 @@ fn legends(app: &App, chart: &Chart, title_text: &TitleText<'_>, large: usize) -
     legends
 }
 
-/// So many letters of each name: the first ones, or the last ones where all names begin alike.
+/// Returns `letters` letters of each name: the first, or the last if all names begin alike.
 fn cut_names<'a>(names: &[&'a str], letters: usize) -> Vec<&'a str> {
     let head = |name: &'a str| {
         let end = name.char_indices().nth(letters).map_or(name.len(), |(at, _)| at);
@@ -189,7 +188,7 @@ fn cut_names<'a>(names: &[&'a str], letters: usize) -> Vec<&'a str> {
     names.iter().map(|name| if begin_alike { tail(name) } else { head(name) }).collect()
 }
 
-/// The legend of a line under such a name.
+/// Returns the legend of a line with a given name.
 fn line_legend(
     app: &App,
     chart: &Chart,
@@ -216,7 +215,7 @@ fn line_legend(
     name.into_iter().chain([Piece::new(value, style)]).collect()
 }
 
-/// Of many columns, the one with the greatest value.
+/// Returns the legend of the line with the greatest value.
 fn busiest_line(app: &App, chart: &Chart, title_text: &TitleText<'_>) -> Vec<Piece> {
     let known = chart.lines.iter().zip(&title_text.values).filter(|(_, value)| value.is_finite());
     let Some((line, value)) = known.max_by(|a, b| a.1.total_cmp(b.1)) else { return Vec::new() };
@@ -227,7 +226,7 @@ fn busiest_line(app: &App, chart: &Chart, title_text: &TitleText<'_>) -> Vec<Pie
     ]
 }
 
-/// What the values are compared with, a piece each, and whether it lies beyond the axis.
+/// Returns the names of the reference lines. A symbol marks those above the axis.
 fn reference_pieces(app: &App, chart: &Chart, axis: &ValueAxis) -> Vec<Piece> {
     let symbols = app.theme.symbols();
     let piece = |reference: &ReferenceLine| {

@@ -1,4 +1,4 @@
-//! The value axis: what it spans, its ticks and their labels.
+//! Value axis: its span, its ticks and their labels.
 
 mod draw;
 mod labels;
@@ -10,22 +10,22 @@ use crate::units::{AxisRange, AxisUnit, LABEL_WIDTH, PREFIX_MIN};
 pub(super) use draw::{render, render_overflow};
 use labels::{fallback_labels, labels};
 
-/// Rows between two labels, about.
+/// Approximate number of rows between two labels.
 const ROWS_PER_TICK: u16 = 2;
 
-/// More labels tell nothing more.
+/// Maximum number of ticks. More labels are no clearer.
 const TICKS_MAX: usize = 9;
 
-/// Gaps between ticks that differ by such a part of them look equal, and so do two rows and three.
+/// Divisor of a gap: gaps that differ by up to a third look equal, and so do 2 and 3 rows.
 const EVEN_GAP_DIVISOR: i64 = 3;
 
-/// A value that others are compared with stands in the chart if they come this near to it.
+/// A reference line is part of the axis if the values reach this fraction of it: a quarter.
 const NEAR_REFERENCE_RATIO: f64 = 4.0;
 
-/// A fixed axis that values exceed by such a part shows them nevertheless: it is a matter of rounding.
+/// Tolerance of a fixed axis. Values that exceed its end by 0.1 % do so by rounding.
 const FIXED_TOLERANCE: f64 = 1.001;
 
-/// Steps between two ticks, as decimal digits, and what each costs in comparison with the others.
+/// Steps between two ticks in tenths of a power of ten, with their costs.
 const STEPS: [(u32, f64); 10] = [
     (10, 0.0),
     (15, 0.15),
@@ -39,37 +39,37 @@ const STEPS: [(u32, f64); 10] = [
     (80, 0.2),
 ];
 
-/// An axis of at most so many steps may have fewer labels than steps, the ends among them, if the step is
-/// one, two or five.
+/// Maximum number of steps of an axis that has fewer labels than steps. The ends have labels, and
+/// the step is 1, 2 or 5.
 const SPARSE_STEPS_MAX: usize = 5;
 
-/// So many labels are enough.
+/// Number of labels that is enough.
 const LABELS_TARGET: usize = 5;
 
-/// What it costs if there are but two labels, where more have room, and each label fewer than enough.
+/// Cost of only two labels where more have room, and of each label below [`LABELS_TARGET`].
 const TWO_LABELS_COST: f64 = 0.5;
 const FEWER_LABELS_COST: f64 = 0.04;
 
-/// What it costs, as a part of it, if a fixed axis has no label at its end.
+/// Cost of a fixed axis without a label at its end, as a share of the span.
 const BARE_END_COST: f64 = 0.5;
 
-/// What it costs if an axis reaches 1,000 of a unit that has a larger one, or more decimals than that takes.
+/// Cost of reaching 1,000 of a prefixed unit, or of more than [`DECIMALS_MAX`] decimals.
 const LONG_NUMBER_COST: f64 = 0.5;
 const DECIMALS_MAX: usize = 3;
 
-/// What it costs if numbers that could have a prefix have all their digits.
+/// Cost of numbers that are long enough for a prefix but have none.
 const ALL_DIGITS_COST: f64 = 0.25;
 
-/// Values that differ less than by such a part of them are one and the same on an axis.
+/// Relative difference below which two values are equal on an axis.
 const RELATIVE_EPSILON: f64 = 1e-9;
 
-/// What it costs if the labels of a fixed axis are not all equally far from each other.
+/// Cost of unequal gaps between the labels of a fixed axis.
 const UNEVEN_COST: f64 = 0.1;
 
-/// Values beyond this stand at the end of an axis: the difference of two greater ones may not be finite.
+/// Maximum value on an axis. Greater values are clamped, since their difference may be infinite.
 const VALUE_MAX: f64 = 8e307;
 
-/// The room of a value axis.
+/// Room of a value axis.
 #[derive(Debug, Clone, Copy)]
 struct AxisRoom {
     rows: u16,
@@ -79,17 +79,17 @@ struct AxisRoom {
     label_width: usize,
 }
 
-/// The values that a chart spans, in the unit that is shown, and where they are written.
+/// Range and labels of a value axis, in the shown unit.
 #[derive(Debug, Clone)]
 pub(in crate::view) struct ValueAxis {
     low: f64,
     high: f64,
-    /// Shown values and their labels, lowest first.
+    /// Values and labels of the ticks, the lowest first.
     ticks: Vec<(f64, String)>,
 }
 
 impl ValueAxis {
-    /// The axis of a chart for values within `extent`, in the unit that is shown.
+    /// Creates the axis of a chart for values within `extent`, in the shown unit.
     pub(in crate::view) fn of(
         app: &App,
         chart: &Chart,
@@ -135,7 +135,7 @@ impl ValueAxis {
         axis.with_zero_label()
     }
 
-    /// The same with a label at 0, if values lie on both sides of it.
+    /// Adds a label at 0 if there are ticks on both sides of it.
     fn with_zero_label(mut self) -> ValueAxis {
         let at = self.ticks.partition_point(|(value, _)| *value < 0.0);
         let is_between = at > 0 && self.ticks.get(at).is_some_and(|(value, _)| *value > 0.0);
@@ -145,25 +145,26 @@ impl ValueAxis {
         self
     }
 
-    /// The row of dots of a value among so many; outside of them for a value beyond the axis.
+    /// Returns the dot row of a value among `rows`, or a row outside if it is beyond the axis.
     pub(super) fn dot_row(&self, value: f64, rows: i64) -> i64 {
         dot_row((self.low, self.high), value, rows)
     }
 
-    /// The row of a value in a panel of so many rows, if it lies there.
+    /// Returns the row of a value in a panel of `rows` rows; `None` if it lies outside.
     pub(super) fn row(&self, value: f64, rows: u16, dots: usize) -> Option<u16> {
         let dot_rows = i64::from(rows) * dots as i64;
         let dot = self.dot_row(value, dot_rows);
         (0..dot_rows).contains(&dot).then_some((dot / dots as i64) as u16)
     }
 
-    /// Whether a value lies above the axis.
+    /// Returns whether a value lies above the axis.
     pub(super) fn is_exceeded_by(&self, value: f64) -> bool {
         value > self.high
     }
 }
 
-/// The span halved so many times around the values in sight, or doubled from its low end on.
+/// Returns the span, halved `zoom` times around the visible values. A negative zoom doubles the
+/// span from its low end.
 fn zoom_span((low, high): (f64, f64), zoom: i8, values: (f64, f64)) -> (f64, f64) {
     let span = (high - low) / f64::from(zoom).exp2();
     if zoom <= 0 {
@@ -175,7 +176,7 @@ fn zoom_span((low, high): (f64, f64), zoom: i8, values: (f64, f64)) -> (f64, f64
     if from.is_finite() && from + span > from { (from, from + span) } else { (low, high) }
 }
 
-/// The same span if there is something in it; else one around its value.
+/// Returns the span, or a span around its value if it is empty.
 fn non_empty_span(low: f64, high: f64) -> (f64, f64) {
     let least = low.abs().max(high.abs()) * RELATIVE_EPSILON;
     if high - low > least {
@@ -184,30 +185,30 @@ fn non_empty_span(low: f64, high: f64) -> (f64, f64) {
     if low == 0.0 { (0.0, 1.0) } else { (low - low.abs() / 10.0, high + high.abs() / 10.0) }
 }
 
-/// The value, or the greatest one that an axis has.
+/// Returns the value, limited to the range of an axis.
 fn clamp_value(value: f64) -> f64 {
     value.clamp(-VALUE_MAX, VALUE_MAX)
 }
 
-/// The row of dots of a value on an axis over a span.
+/// Returns the row of dots of a value on an axis over a span.
 fn dot_row((low, high): (f64, f64), value: f64, rows: i64) -> i64 {
     ((high - clamp_value(value)) / (high - low) * (rows as f64 - 1.0)).round() as i64
 }
 
-/// An axis with ticks at round numbers whose labels are not written yet.
+/// Possible axis with ticks at round numbers, without labels.
 struct AxisCandidate<'a> {
-    /// What is wrong with it: the less, the better.
+    /// Cost without that of the labels. The lowest cost wins.
     cost: f64,
     low: f64,
     high: f64,
-    /// The ticks in a unit, lowest first.
+    /// Ticks in the unit, the lowest first.
     ticks: Vec<f64>,
     decimals: usize,
     unit: &'a AxisUnit,
 }
 
-/// The axes over a span with ticks at round numbers, the best first. A fixed axis ends where the span does,
-/// others at ticks.
+/// Returns the possible axes over a span, the cheapest first. A fixed axis ends with the span,
+/// others end at ticks.
 fn axis_candidates(
     units: &[AxisUnit],
     (low, high): (f64, f64),
@@ -239,7 +240,7 @@ fn axis_candidates(
     found
 }
 
-/// The best axis of these, which are in order of their costs without those of their labels.
+/// Returns the best axis. The candidates are sorted by their cost without labels.
 fn best_axis(
     candidates: &[AxisCandidate],
     must_be_even: bool,
@@ -264,7 +265,7 @@ fn best_axis(
 }
 
 impl AxisCandidate<'_> {
-    /// The least and the greatest number of rows from one tick to the next.
+    /// Returns the minimum and the maximum number of rows between two ticks.
     fn gaps(&self, room: AxisRoom) -> Option<(i64, i64)> {
         let (dots, dot_rows) =
             (room.dots_per_row as i64, i64::from(room.rows) * room.dots_per_row as i64);
@@ -275,7 +276,7 @@ impl AxisCandidate<'_> {
         gaps.clone().min().zip(gaps.max())
     }
 
-    /// Whether the rows of the ticks are about equally far from each other: labels one row apart here and
+    /// Returns whether the ticks are about evenly spaced. Labels that are one row apart here and
     /// two there would look like a mistake.
     fn is_even(&self, room: AxisRoom) -> bool {
         self.gaps(room).is_some_and(|(least, most)| {
@@ -284,16 +285,16 @@ impl AxisCandidate<'_> {
     }
 }
 
-/// The distance between two ticks, in the unit of the axis: some digits and a power of ten.
+/// Distance between two ticks in the unit of the axis: digits and a power of ten.
 struct TickStep {
     digits: f64,
-    /// A power of ten by which to multiply, and one by which to divide: an exact one.
+    /// Power of ten to multiply by, and power of ten to divide by. Both are exact.
     power: (f64, f64),
     decimals: usize,
 }
 
 impl TickStep {
-    /// A step of tenths of a power of ten; `None` if it is no number.
+    /// Creates a step from tenths of a power of ten; `None` if the step is zero or infinite.
     fn new(tenths: u32, exponent: i32) -> Option<TickStep> {
         let (digits, exponent) = if tenths.is_multiple_of(10) {
             (tenths / 10, exponent)
@@ -307,12 +308,12 @@ impl TickStep {
         (one.is_finite() && one > 0.0).then_some(step)
     }
 
-    /// So many steps, as exactly as a number can be.
+    /// Returns `count` steps, as exactly as possible.
     fn multiple(&self, count: f64) -> f64 {
         count * self.digits * self.power.0 / self.power.1
     }
 
-    /// The axis with ticks at the multiples of the step, at most so many.
+    /// Returns the axis with at most `most` ticks, at multiples of the step.
     fn axis_candidate<'a>(
         &self,
         (low, high): (f64, f64),
@@ -374,16 +375,16 @@ mod tests {
     use crate::store::{Magnitude, ValueKind};
     use crate::units::{MachineCapacity, Units};
 
-    /// The chart of a column whose values are of a kind.
+    /// Returns the chart of a column with values of a kind.
     fn chart(column: &str, values: ValueKind, units: Units) -> Chart {
         let schema: Schema = column.parse().unwrap();
         let machine = MachineCapacity::default();
-        let looks: Vec<_> = schema
+        let formats: Vec<_> = schema
             .columns()
             .iter()
             .map(|it| value_format(it, values, Magnitude::ZERO, units, machine))
             .collect();
-        charts(&schema, &looks, machine).remove(0)
+        charts(&schema, &formats, machine).remove(0)
     }
 
     fn axis_in(chart: &Chart, zoom: i8, extent: (f64, f64), rows: u16) -> ValueAxis {
@@ -400,7 +401,7 @@ mod tests {
         axis_in(&chart(column, ValueKind::Fractional, Units::Standard), 0, extent, rows)
     }
 
-    /// The labels, lowest first.
+    /// Returns the labels, the lowest first.
     fn labels_text(axis: &ValueAxis) -> String {
         let labels: Vec<_> = axis.ticks.iter().map(|(_, label)| label.as_str()).collect();
         labels.join(", ")

@@ -1,17 +1,17 @@
-//! One connection of a hostile server.
+//! Connection of a hostile server.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-/// How many bytes are written at once where it does not matter how many.
+/// Size of a write that has no particular size.
 const WRITE_BYTES: usize = 64 * 1024;
 
 pub(super) struct HostilePeer {
     stream: TcpStream,
-    /// How many connections there were before this one.
+    /// Number of earlier connections to the server.
     pub(super) number: u64,
-    /// When the server gives up.
+    /// Time at which the server gives up.
     end: Instant,
 }
 
@@ -24,7 +24,7 @@ impl HostilePeer {
         self.stream.write_all(text.as_ref())
     }
 
-    /// Waits for the client's request.
+    /// Reads the client's request.
     pub(super) fn read_request(&mut self) -> io::Result<()> {
         self.check_time_left()?;
         let mut byte = [0];
@@ -34,7 +34,7 @@ impl HostilePeer {
         Ok(())
     }
 
-    /// Says nothing more until the client goes.
+    /// Sends nothing more until the client closes the connection.
     pub(super) fn hold_open(&mut self) -> io::Result<()> {
         self.check_time_left()?;
         let mut ignored = [0; 1024];
@@ -42,7 +42,7 @@ impl HostilePeer {
         Ok(())
     }
 
-    /// Sends `chunk(n)` for n = 0, 1, 2, …, as fast as it is taken.
+    /// Sends `chunk(n)` for n = 0, 1, 2, … as fast as the client reads.
     pub(super) fn pour(&mut self, chunk: impl Fn(u64) -> Vec<u8>) -> io::Result<()> {
         for number in 0.. {
             self.check_time_left()?;
@@ -51,7 +51,7 @@ impl HostilePeer {
         Ok(())
     }
 
-    /// Sends `line(n)` for n = 1, 2, 3, …, as fast as it is taken, many at once.
+    /// Sends `line(n)` for n = 1, 2, 3, … as fast as the client reads, many lines in a write.
     pub(super) fn flood(&mut self, line: impl Fn(u64) -> String) -> io::Result<()> {
         let mut text = String::new();
         for number in 1.. {
@@ -66,7 +66,7 @@ impl HostilePeer {
         Ok(())
     }
 
-    /// Sends `line(n)` for n = 1, 2, 3, …, one each `pause`.
+    /// Sends `piece(n)` for n = 1, 2, 3, … with a pause after each.
     pub(super) fn drip(
         &mut self,
         pause: Duration,
@@ -80,12 +80,12 @@ impl HostilePeer {
         Ok(())
     }
 
-    /// Ends the connection as a machine does that knows nothing of it.
+    /// Makes the end of the connection a TCP reset, as after a restart of the machine.
     pub(super) fn reset(&mut self) -> io::Result<()> {
         socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO))
     }
 
-    /// An error when it is time to give up.
+    /// Fails if the server's time is over.
     fn check_time_left(&self) -> io::Result<()> {
         let left = self.end.saturating_duration_since(Instant::now());
         if left.is_zero() {

@@ -1,4 +1,4 @@
-//! The kinds of hostile servers, and what the client shows of each.
+//! Hostile servers, and the texts that the client shows for each.
 
 use std::io;
 use std::time::Duration;
@@ -6,12 +6,12 @@ use std::time::Duration;
 use super::peer::HostilePeer;
 use super::{INJECTED, INVISIBLE};
 
-/// A kind of server.
+/// Hostile server.
 pub(super) struct HostileServer {
     pub(super) name: &'static str,
-    /// What the screen shows sooner or later, all at once.
+    /// Texts that are on the screen at the same time at some point.
     pub(super) expected_texts: &'static [&'static str],
-    /// What a connection of it does. It closes at the end.
+    /// Serves one connection, which closes at the end.
     pub(super) serve: fn(&mut HostilePeer) -> io::Result<()>,
 }
 
@@ -28,12 +28,12 @@ const HEADER: &str =
 
 const DRIP_INTERVAL: Duration = Duration::from_millis(50);
 
-/// The times and numbers of rows that follow each other: `7.000 7`.
+/// Returns the timestamp and sequence number of a row: `7.000 7`.
 fn stamp(number: u64) -> String {
     format!("{number}.000 {number}")
 }
 
-/// Bytes that look like nothing.
+/// Returns 64 KiB of noise.
 fn noise(number: u64) -> Vec<u8> {
     let mut state = number | 1;
     let mut next = || {
@@ -43,35 +43,35 @@ fn noise(number: u64) -> Vec<u8> {
     (0..64 * 1024).map(|_| next()).collect()
 }
 
-/// A header with this in it, then a row of each number.
+/// Sends a header, then a row every [`DRIP_INTERVAL`].
 fn drip_rows(peer: &mut HostilePeer, header: &str, values: &str) -> io::Result<()> {
     peer.read_request()?;
     peer.send(header)?;
     peer.drip(DRIP_INTERVAL, |number| format!("{} {values}\n", stamp(number)))
 }
 
-/// Rows below the usual header.
+/// Sends [`HEADER`], then lines as fast as the client reads.
 fn flood_rows(peer: &mut HostilePeer, line: impl Fn(u64) -> String) -> io::Result<()> {
     peer.read_request()?;
     peer.send(HEADER)?;
     peer.flood(line)
 }
 
-/// What another protocol says, which then waits.
+/// Sends the greeting of another protocol, then waits.
 fn greet(peer: &mut HostilePeer, greeting: &[u8]) -> io::Result<()> {
     peer.send(greeting)?;
     peer.hold_open()
 }
 
 pub(super) const HOSTILE_SERVERS: &[HostileServer] = &[
-    // It says little.
+    // Few bytes.
     hostile_server(
         "silence",
         &["CONNECTING", "waiting for the first sample"],
         HostilePeer::hold_open,
     ),
-    // Whether the end comes first or the answer to a request that nobody takes.
-    hostile_server("closed at once", &["CONNECTING", "next try in"], |_| Ok(())),
+    // The connection may end before the request is sent, or after.
+    hostile_server("closed at once", &["CONNECTING", "retry in"], |_| Ok(())),
     hostile_server("reset at once", &["CONNECTING", "connection reset"], HostilePeer::reset),
     hostile_server(
         "closed after the request",
@@ -97,27 +97,27 @@ pub(super) const HOSTILE_SERVERS: &[HostileServer] = &[
         peer.drip(DRIP_INTERVAL, |number| if number % 500 == 0 { "\n" } else { "7" }.to_owned())
     }),
     hostile_server(
-        "a storm of connections that end behind the header",
+        "many connections that end after the header",
         &["closed by the server"],
         |peer| {
             peer.read_request()?;
             peer.send(HEADER)
         },
     ),
-    hostile_server("a storm of connections with a row each", &["closed by the server"], |peer| {
+    hostile_server("many connections with one row each", &["closed by the server"], |peer| {
         peer.read_request()?;
         peer.send(format!("{HEADER}{} 1 2\n", stamp(peer.number + 1)))
     }),
-    // Another protocol.
+    // Other protocols.
     hostile_server(
         "a web server",
-        &["CONNECTING", "a web server (HTTP) answers there, no agent"],
+        &["CONNECTING", "a web server (HTTP) answered, not an agent"],
         |peer| {
             peer.read_request()?;
             peer.send("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
         },
     ),
-    hostile_server("a page without an end", &["a web server (HTTP) answers there"], |peer| {
+    hostile_server("an endless page", &["a web server (HTTP) answered"], |peer| {
         peer.flood(|number| format!("<html><p>{number} {INJECTED}</p>"))
     }),
     hostile_server("TLS, an alert", &["the server speaks TLS"], |peer| {
@@ -127,17 +127,17 @@ pub(super) const HOSTILE_SERVERS: &[HostileServer] = &[
     hostile_server("TLS, a hello", &["the server speaks TLS"], |peer| {
         greet(peer, b"\x16\x03\x03\x00\x5a\x02\x00\x00\x56\x03\x03\x00\x00\x00\x00")
     }),
-    hostile_server("ssh", &["an ssh server answers there"], |peer| {
+    hostile_server("ssh", &["an ssh server answered"], |peer| {
         greet(peer, b"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\r\n")
     }),
-    hostile_server("SMTP", &["a mail or file server (SMTP, FTP) answers there"], |peer| {
+    hostile_server("SMTP", &["a mail or file server (SMTP, FTP) answered"], |peer| {
         greet(peer, b"220 mail.example.org ESMTP Postfix (Debian/GNU)\r\n")
     }),
-    hostile_server("words", &["What comes is no row of numbers"], |peer| {
+    hostile_server("words", &["Received invalid data"], |peer| {
         greet(peer, format!("Welcome! {INJECTED} Log in, please:\n{INJECTED}\n").as_bytes())
     }),
-    // No lines of text.
-    hostile_server("a line without an end", &["faulty line"], |peer| {
+    // Not lines of text.
+    hostile_server("an endless line", &["faulty line"], |peer| {
         peer.pour(|_| vec![b'7'; 64 * 1024])
     }),
     hostile_server("noise", &["faulty line"], |peer| peer.pour(noise)),
@@ -150,16 +150,16 @@ pub(super) const HOSTILE_SERVERS: &[HostileServer] = &[
     hostile_server("line ends", &["CONNECTING", "waiting"], |peer| {
         peer.pour(|_| vec![b'\n'; 64 * 1024])
     }),
-    hostile_server("controls of eight bits", &["faulty line"], |peer| {
+    hostile_server("8-bit controls", &["faulty line"], |peer| {
         flood_rows(peer, |_| format!("{INJECTED} \u{9b}31337m \u{90}pwned\u{9c}"))
     }),
-    hostile_server("controls of eight bits that are no text", &["faulty line"], |peer| {
+    hostile_server("8-bit controls that are not UTF-8", &["faulty line"], |peer| {
         peer.read_request()?;
         peer.send(HEADER)?;
         peer.pour(|_| b"\x9b31337m \x9d0;pwned\x9c\n\x901\x9c\n# \x9b6n\n".repeat(1000))
     }),
-    // Sequences where text is due.
-    hostile_server("sequences in the name of the host", &["LIVE"], |peer| {
+    // Control sequences in place of text.
+    hostile_server("sequences in the host name", &["LIVE"], |peer| {
         let host = format!("web{INJECTED}{INVISIBLE}");
         let head =
             format!("# loadline/1 run=0000000a host=\"{host}\" os=\"{host}\" agent=\"{host}\"");
@@ -181,19 +181,19 @@ pub(super) const HOSTILE_SERVERS: &[HostileServer] = &[
             _ => format!("{} 1 2", stamp(number)),
         })
     }),
-    hostile_server("a heap of accents", &["LIVE"], |peer| {
+    hostile_server("a pile of accents", &["LIVE"], |peer| {
         let word = "a\u{301}\u{323}".to_owned() + &"\u{336}\u{489}\u{20dd}".repeat(300);
         let head = format!("# loadline/1 run=0000000a host=\"{word}\" interval=50ms\n");
         drip_rows(peer, &format!("{head}# columns time:s seq {word}:{word} b\n"), "1 2")
     }),
-    // Headers that cannot be, or never end.
-    hostile_server("an interval of nothing", &["LIVE"], |peer| {
+    // Headers that are invalid or never end.
+    hostile_server("an interval of zero", &["LIVE"], |peer| {
         drip_rows(peer, &HEADER.replace("1000ms", "0ms"), "1 2")
     }),
     hostile_server("an interval of a century", &["LIVE"], |peer| {
         drip_rows(peer, &HEADER.replace("1000ms", "36500d"), "1 2")
     }),
-    hostile_server("an interval that is no number", &["faulty line"], |peer| {
+    hostile_server("an interval of NaN", &["faulty line"], |peer| {
         drip_rows(peer, &HEADER.replace("1000ms", "nan"), "1 2")
     }),
     hostile_server("too many columns", &["faulty line"], |peer| {
@@ -203,10 +203,10 @@ pub(super) const HOSTILE_SERVERS: &[HostileServer] = &[
         let name = "n".repeat(8000);
         drip_rows(peer, &format!("{HEADER}# columns time:s seq {name} b:%\n"), "1 2")
     }),
-    hostile_server("a name twice", &["faulty line"], |peer| {
+    hostile_server("a repeated name", &["faulty line"], |peer| {
         drip_rows(peer, &format!("{HEADER}# columns time:s seq a a\n"), "1 2")
     }),
-    hostile_server("columns that change in mid-stream", &["LIVE"], |peer| {
+    hostile_server("columns that change during the stream", &["LIVE"], |peer| {
         peer.read_request()?;
         peer.send(HEADER)?;
         peer.drip(DRIP_INTERVAL, |number| {
@@ -215,7 +215,7 @@ pub(super) const HOSTILE_SERVERS: &[HostileServer] = &[
             format!("# columns time:s seq {names}\n{} {values}\n", stamp(number))
         })
     }),
-    hostile_server("columns that change by the thousand", &["LIVE"], |peer| {
+    hostile_server("a thousand columns that change", &["LIVE"], |peer| {
         peer.read_request()?;
         peer.flood(|number| {
             let names: Vec<_> = (0..1000).map(|column| format!("{:x}", column + number)).collect();
@@ -236,7 +236,7 @@ pub(super) const HOSTILE_SERVERS: &[HostileServer] = &[
             _ => format!("# note {number} {INJECTED}{INVISIBLE}"),
         })
     }),
-    hostile_server("notes that lie", &["skipped"], |peer| {
+    hostile_server("false notes", &["skipped"], |peer| {
         let most = u64::MAX;
         flood_rows(peer, |number| match number % 6 {
             0 => format!("# skipped from=0 to={most}"),
@@ -247,16 +247,16 @@ pub(super) const HOSTILE_SERVERS: &[HostileServer] = &[
             _ => format!("{} 1 2", stamp(number)),
         })
     }),
-    hostile_server("farewells that lie", &["the agent stopped"], |peer| {
+    hostile_server("rows after a bye", &["the agent stopped"], |peer| {
         peer.read_request()?;
         peer.send(format!("{HEADER}{} 1 2\n# bye\n", stamp(peer.number + 1)))?;
         peer.flood(|number| format!("{} 1 2\n# bye", stamp(number)))
     }),
-    // Rows that cannot be, or never end.
-    hostile_server("a flood of faults", &["faulty line"], |peer| {
+    // Rows that are invalid or never end.
+    hostile_server("a flood of faulty lines", &["faulty line"], |peer| {
         flood_rows(peer, |number| format!("{number} x"))
     }),
-    hostile_server("rows of a wrong count", &["faulty line"], |peer| {
+    hostile_server("rows with a wrong number of values", &["faulty line"], |peer| {
         flood_rows(peer, |number| {
             format!("{} {}", stamp(number), "1 ".repeat(number as usize % 20))
         })
@@ -264,12 +264,12 @@ pub(super) const HOSTILE_SERVERS: &[HostileServer] = &[
     hostile_server("a flood of plain rows", &["skipped"], |peer| {
         peer.flood(|_| "12.5 2400.0 43.1 0.52 0.44 0.40".to_owned())
     }),
-    hostile_server("a history that never ends", &["LIVE"], |peer| {
+    hostile_server("an endless history", &["LIVE"], |peer| {
         flood_rows(peer, |number| {
             format!("{}.{:03} {number} 1e300 -1e300", number / 1000, number % 1000)
         })
     }),
-    hostile_server("the largest rows that there are", &["LIVE"], |peer| {
+    hostile_server("the longest rows", &["LIVE"], |peer| {
         let names: Vec<_> = (0..2000).map(|column| format!("{column:x}")).collect();
         peer.read_request()?;
         peer.send(format!("{HEADER}# columns time:s seq {}\n", names.join(" ")))?;
@@ -278,7 +278,7 @@ pub(super) const HOSTILE_SERVERS: &[HostileServer] = &[
     hostile_server("nothing but missing values", &["CPU"], |peer| {
         peer.flood(|_| "nan nan nan nan nan nan".to_owned())
     }),
-    hostile_server("numbers at the end of all numbers", &["LIVE", "faulty line"], |peer| {
+    hostile_server("extreme numbers", &["LIVE", "faulty line"], |peer| {
         peer.read_request()?;
         peer.send(HEADER)?;
         peer.drip(Duration::from_millis(5), |number| {
@@ -296,13 +296,13 @@ pub(super) const HOSTILE_SERVERS: &[HostileServer] = &[
             format!("{} {values}\n", stamp(number))
         })
     }),
-    hostile_server("times that go back and lie", &["faulty line"], |peer| {
+    hostile_server("timestamps that jump back and forth", &["faulty line"], |peer| {
         flood_rows(peer, |number| match number % 2 {
             0 => format!("{number}.000 {number} 1 2"),
             _ => format!("253402300799.999 {number} 1 2"),
         })
     }),
-    hostile_server("times that no clock shows", &["faulty line"], |peer| {
+    hostile_server("impossible timestamps", &["faulty line"], |peer| {
         flood_rows(peer, |number| {
             let time = [
                 "0",
@@ -317,19 +317,19 @@ pub(super) const HOSTILE_SERVERS: &[HostileServer] = &[
             format!("{time} {number} 1 2")
         })
     }),
-    hostile_server("a time in the year 9999", &["LIVE"], |peer| {
+    hostile_server("timestamps in the year 9999", &["LIVE"], |peer| {
         peer.read_request()?;
         peer.send(format!("{HEADER}# live\n"))?;
         peer.drip(DRIP_INTERVAL, |number| {
             format!("2534023007{:02}.000 {number} 1 2\n", number.min(99))
         })
     }),
-    hostile_server("times without a moment between", &["LIVE"], |peer| {
+    hostile_server("the first and the last possible timestamp", &["LIVE"], |peer| {
         peer.read_request()?;
         peer.send(format!("{HEADER}0.000 1 1 2\n253402300799.999 2 1 2\n# live\n"))?;
         peer.hold_open()
     }),
-    hostile_server("numbers of rows that jump and come again", &["LIVE"], |peer| {
+    hostile_server("sequence numbers that jump and repeat", &["LIVE"], |peer| {
         peer.read_request()?;
         peer.send(HEADER)?;
         peer.drip(Duration::from_millis(5), |number| {
@@ -337,7 +337,7 @@ pub(super) const HOSTILE_SERVERS: &[HostileServer] = &[
             format!("{number}.000 {seq} 1 2\n{number}.500 18446744073709551616 1 2\n")
         })
     }),
-    hostile_server("a resumed run that lies", &["closed by the server"], |peer| {
+    hostile_server("a resumed run with other rows", &["closed by the server"], |peer| {
         peer.read_request()?;
         let run = ["0000000a", "0000000b", "0000000a"][peer.number as usize % 3];
         peer.send(HEADER.replace("0000000a", run))?;

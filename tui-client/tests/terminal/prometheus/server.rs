@@ -1,4 +1,5 @@
-//! A server of Prometheus' kind, as far as it is asked for anything, and servers that are none.
+//! Imitation of a Prometheus server, as far as the client uses it, and servers that are not
+//! Prometheus.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,22 +9,22 @@ use std::time::SystemTime;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-/// The time between samples.
+/// Scrape interval.
 pub(crate) const SAMPLE_INTERVAL_MS: i64 = 200;
 
-/// For so long a server repeats the last sample of who is down.
+/// Time for which the server repeats the last sample of a machine that is down.
 const LOOK_BACK_MS: i64 = 300_000;
 
-/// What is known of the server, and what it is to do.
+/// State and behaviour of the server.
 #[derive(Default)]
 pub(crate) struct FakePrometheus {
-    /// Connections that were made.
+    /// Number of accepted connections.
     pub(crate) connections: AtomicU64,
-    /// Ranges that were asked for.
+    /// Number of range queries.
     pub(crate) range_queries: AtomicU64,
-    /// Each connection is closed.
-    pub(crate) is_away: AtomicBool,
-    /// When the machines went down; never if 0.
+    /// True if the server closes all connections.
+    pub(crate) is_offline: AtomicBool,
+    /// Time at which the machines went down, or 0.
     pub(crate) down_ms: AtomicI64,
 }
 
@@ -31,24 +32,26 @@ pub(crate) fn now_ms() -> i64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis() as i64
 }
 
-/// Serves two machines, `web-1` and `web-2`. Their load is the second in which it was sampled.
+/// Starts a server with two machines, `web-1` and `web-2`. Their load is the time of the sample in
+/// seconds.
 pub(crate) async fn serve() -> (SocketAddr, Arc<FakePrometheus>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let known = Arc::new(FakePrometheus::default());
-    let shared = known.clone();
+    let server = Arc::new(FakePrometheus::default());
+    let shared = server.clone();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            if !shared.is_away.load(Ordering::SeqCst) {
+            if !shared.is_offline.load(Ordering::SeqCst) {
                 shared.connections.fetch_add(1, Ordering::SeqCst);
                 tokio::spawn(serve_connection(stream, shared.clone()));
             }
         }
     });
-    (address, known)
+    (address, server)
 }
 
-/// Sends these bytes to whoever asks, again and again if they have no end, or keeps silent.
+/// Starts a server that answers with these bytes, followed by endless blanks if `is_endless`. If
+/// there are no bytes, it does not answer.
 pub(crate) async fn serve_bytes(bytes: &'static [u8], is_endless: bool) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -63,7 +66,7 @@ pub(crate) async fn serve_bytes(bytes: &'static [u8], is_endless: bool) -> Socke
                     written = stream.write_all(&[b' '; 4096]).await;
                 }
                 if bytes.is_empty() {
-                    // Until the other side has enough of it.
+                    // Until the client closes the connection.
                     let _ = stream.read(&mut [0]).await;
                 }
             });
@@ -72,12 +75,12 @@ pub(crate) async fn serve_bytes(bytes: &'static [u8], is_endless: bool) -> Socke
     address
 }
 
-async fn serve_connection(mut stream: TcpStream, known: Arc<FakePrometheus>) {
+async fn serve_connection(mut stream: TcpStream, server: Arc<FakePrometheus>) {
     while let Some((path, form)) = read_request(&mut stream).await {
-        if known.is_away.load(Ordering::SeqCst) {
+        if server.is_offline.load(Ordering::SeqCst) {
             return;
         }
-        let body = response_body(&path, &form, &known);
+        let body = response_body(&path, &form, &server);
         let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
         if stream.write_all((head + &body).as_bytes()).await.is_err() {
             return;
@@ -85,7 +88,7 @@ async fn serve_connection(mut stream: TcpStream, known: Arc<FakePrometheus>) {
     }
 }
 
-/// The path and the form of a request.
+/// Reads the path and the form of a request.
 async fn read_request(stream: &mut TcpStream) -> Option<(String, Vec<(String, String)>)> {
     let mut bytes = Vec::new();
     loop {
@@ -105,16 +108,16 @@ async fn read_request(stream: &mut TcpStream) -> Option<(String, Vec<(String, St
     }
 }
 
-fn response_body(path: &str, form: &[(String, String)], known: &FakePrometheus) -> String {
-    let of = |key: &str| form.iter().find(|(it, _)| it == key).map_or("", |(_, value)| value);
-    let ms = |key: &str| (of(key).parse::<f64>().unwrap() * 1000.0).round() as i64;
+fn response_body(path: &str, form: &[(String, String)], server: &FakePrometheus) -> String {
+    let field = |key: &str| form.iter().find(|(it, _)| it == key).map_or("", |(_, value)| value);
+    let ms = |key: &str| (field(key).parse::<f64>().unwrap() * 1000.0).round() as i64;
     let machine = |name: &str, more: &str| format!(r#"{{"instance":"{name}","job":"node"{more}}}"#);
     let both = |column: &str, value: &str| {
         let more = format!(r#","column":"{column}""#);
         let one = |name| format!(r#"{{"metric":{},{value}}}"#, machine(name, &more));
         format!("{},{}", one("web-1"), one("web-2"))
     };
-    let result = match (path, of("query")) {
+    let result = match (path, field("query")) {
         ("/api/v1/query", "vector(time())") => {
             let now = now_ms() as f64 / 1000.0;
             format!(r#"{{"metric":{{}},"value":[{now},"{now}"]}}"#)
@@ -127,10 +130,10 @@ fn response_body(path: &str, form: &[(String, String)], known: &FakePrometheus) 
             [both("load1", r#""value":[1,"1"]"#), both("cores", r#""value":[1,"8"]"#)].join(",")
         }
         ("/api/v1/query_range", _) => {
-            known.range_queries.fetch_add(1, Ordering::SeqCst);
+            server.range_queries.fetch_add(1, Ordering::SeqCst);
             let step = ms("step") as usize;
             let times: Vec<i64> = (ms("start")..=ms("end")).step_by(step).collect();
-            let sampled = times.iter().filter_map(|at| Some((*at, sample_time_ms(*at, known)?)));
+            let sampled = times.iter().filter_map(|at| Some((*at, sample_time_ms(*at, server)?)));
             let values: Vec<String> = sampled
                 .map(|(at, sampled)| {
                     format!(r#"[{},"{}"]"#, at as f64 / 1000.0, sampled as f64 / 1000.0)
@@ -144,9 +147,9 @@ fn response_body(path: &str, form: &[(String, String)], known: &FakePrometheus) 
     format!(r#"{{"status":"success","data":{{"resultType":"any","result":[{result}]}}}}"#)
 }
 
-/// When the sample was taken that counts at a time.
-fn sample_time_ms(at_ms: i64, known: &FakePrometheus) -> Option<i64> {
-    let down_ms = match known.down_ms.load(Ordering::SeqCst) {
+/// Returns the time of the sample that is valid at a time.
+fn sample_time_ms(at_ms: i64, server: &FakePrometheus) -> Option<i64> {
+    let down_ms = match server.down_ms.load(Ordering::SeqCst) {
         0 => i64::MAX,
         down_ms => down_ms,
     };

@@ -1,13 +1,12 @@
-//! The characters that a picture draws because they join or lie on a grid: what each has in its cell,
-//! which is two dots of braille wide and four high.
+//! Shapes of characters that join or lie on a grid, in a cell of 2 by 4 braille dots.
 
-/// Where a braille character has dots.
+/// Returns the positions of the dots of a braille character.
 pub(super) fn dots(character: char) -> impl Iterator<Item = (usize, usize)> {
     let positions = [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (0, 3), (1, 3)];
     (0..8).filter(move |bit| character as u32 >> bit & 1 == 1).map(move |bit| positions[bit])
 }
 
-/// What a block element fills of its cell: left, top, width and height in eighths of the cell's.
+/// Returns the rectangles of a block element: left, top, width and height in eighths of the cell's.
 pub(super) fn block_rects(character: char) -> Vec<[usize; 4]> {
     let code = character as usize;
     match character {
@@ -18,7 +17,7 @@ pub(super) fn block_rects(character: char) -> Vec<[usize; 4]> {
         '▔' => vec![[0, 0, 8, 1]],
         '▕' => vec![[7, 0, 1, 8]],
         '▖'..='▟' => {
-            // A bit for each quarter: above left, above right, below left, below right.
+            // One bit for each quarter: top left, top right, bottom left, bottom right.
             let quarters = [4, 8, 1, 13, 9, 7, 11, 2, 6, 14][code - 0x2596];
             let positions = [[0, 0, 4, 4], [4, 0, 4, 4], [0, 4, 4, 4], [4, 4, 4, 4]];
             (0..4).filter(|bit| quarters >> bit & 1 == 1).map(|bit| positions[bit]).collect()
@@ -27,10 +26,10 @@ pub(super) fn block_rects(character: char) -> Vec<[usize; 4]> {
     }
 }
 
-/// Where in its cell of 2 by 4 a line begins, and how it goes on, as a path says it.
+/// Start of a line in its cell of 2 by 4, and the rest of it as SVG path commands.
 pub(super) type Stroke = (usize, usize, &'static str);
 
-/// The lines of a character of frames, and their width in hundredths of a dot.
+/// Returns the lines of a box-drawing character and their width in hundredths of a dot.
 pub(super) fn frame_strokes(character: char) -> Option<(u32, &'static [Stroke])> {
     let strokes: &[Stroke] = match character {
         '─' | '━' => &[(0, 2, "h2")],

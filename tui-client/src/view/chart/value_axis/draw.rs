@@ -1,4 +1,4 @@
-//! The value axis on the screen.
+//! Drawing of the value axis.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -37,12 +37,12 @@ pub(in crate::view::chart) fn render(context: &ChartContext, buf: &mut Buffer) {
     }
 }
 
-/// Draws a mark at the edge of the panel wherever a line has a value beyond the axis.
+/// Draws a symbol at the edge of the panel wherever a line has a value beyond the axis.
 pub(in crate::view::chart) fn render_overflow(context: &ChartContext, buf: &mut Buffer) {
     let (theme, panel) = (context.app.theme, context.parts.panel);
     let (per_cell, dots) = theme.charset().pixels_per_cell();
     let rows = i64::from(panel.height) * dots as i64;
-    // The first line matters most: it is drawn last.
+    // The first line is the most important one, so it is drawn last.
     for (member, line) in context.chart.lines.iter().zip(&context.lines).rev() {
         let row = |value: f64| context.axis.dot_row(value * line.scale, rows);
         let style = theme.line(member.colour, line.fresh);

@@ -1,12 +1,12 @@
-//! The labels of a value axis: one unit, one number of decimals.
+//! Labels of a value axis: one unit, one number of decimals.
 
 use unicode_width::UnicodeWidthStr as _;
 
 use crate::units::AxisUnit;
 
-/// The labels of ticks, all with the same decimals and in one unit, and what is wrong with them. The unit
-/// stands behind all of them or, where that takes too much room, at the top; else as much of it as there is
-/// room for. No label is longer than `width`, and none is missing.
+/// Returns the labels of ticks and their cost. All labels have the same unit and decimals. The unit
+/// stands at each label, or at the top label only, or is reduced to its prefix, whichever fits
+/// first. No label is missing or longer than `width`.
 pub(super) fn labels(
     values: &[f64],
     decimals: usize,
@@ -28,7 +28,7 @@ pub(super) fn labels(
     })
 }
 
-/// The numbers without the zeros at their ends that all of them have.
+/// Removes the trailing zeros that all numbers have.
 fn trim_zeros(mut numbers: Vec<String>) -> Vec<String> {
     while numbers.iter().all(|number| number.contains('.') && number.ends_with('0')) {
         for number in &mut numbers {
@@ -38,8 +38,8 @@ fn trim_zeros(mut numbers: Vec<String>) -> Vec<String> {
     numbers.into_iter().map(|number| number.trim_end_matches('.').to_owned()).collect()
 }
 
-/// Labels of any numbers in so many columns: with all digits, with exponents, or else the lowest number about,
-/// and the others by how much they are greater.
+/// Formats any numbers in `width` columns: with all digits, or with exponents. Otherwise, the
+/// lowest number is approximate and the others are differences to it.
 pub(super) fn fallback_labels(values: &[f64], width: usize) -> Vec<String> {
     let scientific = |value: f64, digits: usize| format!("{value:.digits$e}");
     let differ = |texts: &[String]| texts.windows(2).all(|pair| pair[0] != pair[1]);

@@ -1,4 +1,4 @@
-"""The client reaches an agent through a real sshd, with keys and a configuration of its own."""
+"""Sources over ssh: a real sshd with keys and a configuration of its own."""
 
 import contextlib
 import csv
@@ -16,24 +16,24 @@ from pathlib import Path
 
 import psutil
 
-from stage import DEADLINE, agent, free_port, output, running, wait_until
+from stage import DEADLINE, agent, free_port, is_error, output, running, wait_until
 from terminal import screen
 
-# What has to be gone is gone by then.
-GONE_WITHIN = 2.0
+# Time limit in seconds for the end of an agent whose client is gone.
+AGENT_END_TIMEOUT = 2.0
 
 PASSPHRASE = "open sesame"
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 
 
-class Server:
-    """An sshd on a port of its own, for one user with one key, and an ssh configuration that leads
-    there in many ways, some of them through itself and some of them wrong."""
+class SshServer:
+    """An sshd on a free port for one user, and an ssh configuration with several hosts that lead to it:
+    directly, through a jump host, and with errors."""
 
     def __init__(self, programs, folder: str):
         self.folder, self.client = Path(folder), programs.client
-        self.port, self.nobody = free_port(), free_port()
+        self.port, self.unused_port = free_port(), free_port()
         for name, passphrase in [("host", ""), ("user", ""), ("other", ""), ("locked", PASSPHRASE)]:
             self.make_key(name, passphrase)
         public = [self.path(name + ".pub").read_text() for name in ("user", "locked")]
@@ -41,7 +41,7 @@ class Server:
         host = self.path("host.pub").read_text()
         self.path("known").write_text(f"[127.0.0.1]:{self.port} {host}")
         self.path("nobody-known").write_text("")
-        # The agent is found as an installed one is.
+        # Puts the agent on the PATH, as an installed one is.
         tools = self.path("bin")
         tools.mkdir()
         self.agent = tools / "loadline-agent"
@@ -68,7 +68,7 @@ class Server:
             StrictModes no
             UsePAM no
             PidFile none
-            SetEnv PATH={self.path("bin")}:/usr/bin:/bin LOADLINE_AGENT_RESIDENT=127.0.0.1:{self.nobody}
+            SetEnv PATH={self.path("bin")}:/usr/bin:/bin LOADLINE_AGENT_RESIDENT=127.0.0.1:{self.unused_port}
         """
 
     def ssh_config(self) -> str:
@@ -85,13 +85,13 @@ class Server:
         return "".join(
             [
                 host("web-1"),
-                host("behind", more="ProxyJump web-1"),
+                host("through-jump-host", more="ProxyJump web-1"),
                 host("other-key", key="other"),
-                host("stranger", known="nobody-known"),
-                host("dead", port=self.nobody),
+                host("unknown-host-key", known="nobody-known"),
+                host("closed-port", port=self.unused_port),
                 host("locked", key="locked"),
-                host("behind-locked", more="ProxyJump locked"),
-                # As if there were no other configuration and no agent that holds keys.
+                host("through-locked-jump-host", more="ProxyJump locked"),
+                # Ignores the user's configuration and key agent.
                 f"""
                 Host *
                     User {ME}
@@ -104,7 +104,7 @@ class Server:
         )
 
     def start(self):
-        # sshd refuses to start as root without this folder, which only its service makes.
+        # sshd refuses to start as root without this folder, which only its service creates.
         if os.getuid() == 0:
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
         program = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:" + os.environ["PATH"])
@@ -122,7 +122,7 @@ class Server:
         raise AssertionError("sshd does not answer")
 
     def stop(self):
-        """Ends sshd and all of its connections, as a machine that goes down does."""
+        """Kills sshd and all its connections, like a shutdown of the machine."""
         if self.sshd is None:
             return
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -135,8 +135,8 @@ class Server:
         self.sshd = None
 
     def agents(self) -> list[psutil.Process]:
-        """The agents that ssh has started here."""
-        ours = f"127.0.0.1:{self.nobody}"
+        """Returns the agents that this sshd has started."""
+        ours = f"127.0.0.1:{self.unused_port}"
         found = []
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
@@ -151,18 +151,18 @@ class Server:
 
 
 @contextlib.contextmanager
-def server(programs):
+def ssh_server(programs):
     with tempfile.TemporaryDirectory() as folder:
-        there = Server(programs, folder)
-        there.start()
+        server = SshServer(programs, folder)
+        server.start()
         try:
-            yield there
+            yield server
         finally:
-            there.stop()
+            server.stop()
 
 
 def listeners() -> set:
-    """Where what was started here listens; others on this machine may come and go."""
+    """Returns the listening addresses of this process's children. Other programs do not count."""
     ours = {process.pid for process in psutil.Process().children(recursive=True)}
     return {
         connection.laddr
@@ -179,132 +179,132 @@ def assert_rows(text: str, count: int):
     assert numbers == list(range(numbers[0], numbers[0] + count)), f"the rows are {numbers}"
 
 
-def a_user_at_a_host_is_watched_as_the_configuration_of_ssh_says(programs):
-    with server(programs) as there:
-        assert_rows(output(*there.command("web-1", "-o", "csv", "-n", "3")), 3)
+def a_host_of_the_ssh_configuration_is_a_source(programs):
+    with ssh_server(programs) as server:
+        assert_rows(output(*server.command("web-1", "-o", "csv", "-n", "3")), 3)
 
 
-def a_host_behind_another_one_is_watched_through_it(programs):
-    with server(programs) as there:
-        assert_rows(output(*there.command("behind", "-o", "csv", "-n", "3")), 3)
+def a_host_is_reached_through_a_jump_host(programs):
+    with ssh_server(programs) as server:
+        assert_rows(output(*server.command("through-jump-host", "-o", "csv", "-n", "3")), 3)
 
 
-def nothing_listens_that_did_not_before(programs):
-    with server(programs) as there:
+def an_ssh_source_opens_no_listener(programs):
+    with ssh_server(programs) as server:
         before = listeners()
         assert before, "sshd listens"
-        with running(*there.command("web-1", "-o", "csv")) as client:
+        with running(*server.command("web-1", "-o", "csv")) as client:
             client.out.line()
             client.out.line()
-            assert listeners() == before, f"{listeners() - before} are new"
+            assert listeners() == before, f"new listeners: {listeners() - before}"
 
 
 def a_client_that_is_killed_leaves_no_agent(programs):
-    with server(programs) as there:
-        for host in ["web-1", "behind"]:
-            with running(*there.command(host, "-o", "csv")) as client:
+    with ssh_server(programs) as server:
+        for host in ["web-1", "through-jump-host"]:
+            with running(*server.command(host, "-o", "csv")) as client:
                 client.out.line()
                 client.out.line()
-                assert len(there.agents()) == 1, f"{there.agents()} run"
+                assert len(server.agents()) == 1, f"{server.agents()} run"
                 client.child.kill()
                 begin = time.monotonic()
-                wait_until("the end of the agent", lambda: not there.agents(), GONE_WITHIN)
+                wait_until("the end of the agent", lambda: not server.agents(), AGENT_END_TIMEOUT)
         return f"{(time.monotonic() - begin) * 1000:.0f} ms later"
 
 
 def a_client_that_ends_leaves_no_agent(programs):
-    with server(programs) as there:
-        with running(*there.command("web-1", "-o", "csv")) as client:
+    with ssh_server(programs) as server:
+        with running(*server.command("web-1", "-o", "csv")) as client:
             client.out.line()
             client.out.line()
             assert client.end() == 0
-            wait_until("the end of the agent", lambda: not there.agents(), GONE_WITHIN)
+            wait_until("the end of the agent", lambda: not server.agents(), AGENT_END_TIMEOUT)
 
 
-def each_way_to_fail_is_told_in_a_line(programs):
+def each_failure_is_reported_in_a_line(programs):
     def fails(expected: str, *command: str):
         result = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=DEADLINE
         )
-        said = result.stderr
-        assert result.returncode == 1, f"it ends with {result.returncode}: {said}"
-        assert said.count("\n") == 1 and expected in said, f"not {expected!r}, but {said!r}"
-        assert result.stdout == "", f"it writes {result.stdout!r}"
+        errors = result.stderr
+        assert result.returncode == 1, f"exit code {result.returncode}: {errors}"
+        assert is_error(errors) and expected in errors, f"expected {expected!r}, got {errors!r}"
+        assert result.stdout == "", f"unexpected output: {result.stdout!r}"
 
-    with server(programs) as there:
+    with ssh_server(programs) as server:
         def csv_of(host: str, *more: str):
-            return there.command(host, "-o", "csv", "-n", "1", *more)
+            return server.command(host, "-o", "csv", "-n", "1", *more)
 
         fails("Permission denied (publickey)", *csv_of("other-key"))
-        fails("Host key verification failed", *csv_of("stranger"))
-        fails("Connection refused", *csv_of("dead"))
-        fails("no-such-agent is not there", *csv_of("web-1", "--agent-command", "no-such-agent"))
-        there.path("bin/loadline-agent").unlink()
-        fails("loadline-agent is not there: copy it", *csv_of("web-1"))
+        fails("Host key verification failed", *csv_of("unknown-host-key"))
+        fails("Connection refused", *csv_of("closed-port"))
+        fails("no-such-agent not found on the server", *csv_of("web-1", "--agent-command", "no-such-agent"))
+        server.path("bin/loadline-agent").unlink()
+        fails("loadline-agent not found on the server", *csv_of("web-1"))
 
 
-def an_outage_loses_no_row_that_an_agent_there_holds(programs):
-    with server(programs) as there, agent(programs, "--interval", "250ms") as port:
-        command = f"env LOADLINE_AGENT_RESIDENT=127.0.0.1:{port} {there.agent}"
-        csv_of = there.command("web-1", "-o", "csv", "--agent-command", command)
+def an_outage_loses_no_rows_that_the_agent_holds(programs):
+    with ssh_server(programs) as server, agent(programs, "--interval", "250ms") as port:
+        command = f"env LOADLINE_AGENT_RESIDENT=127.0.0.1:{port} {server.agent}"
+        csv_of = server.command("web-1", "-o", "csv", "--agent-command", command)
         with running(*csv_of) as client:
             text = [client.out.line() for _ in range(5)]
-            there.stop()
-            wait_until("word of the outage", lambda: "reconnecting" in client.said())
-            there.start()
+            server.stop()
+            wait_until("the report of the outage", lambda: "reconnecting" in client.stderr())
+            server.start()
             text += [client.out.line() for _ in range(20)]
             assert_rows("\n".join(text), 24)
-            said = client.said().strip()
-            assert re.fullmatch(r"warning: .*: connection lost: .*closed.*; reconnecting", said), said
-            return said.removeprefix("warning: ")
+            errors = client.stderr().strip()
+            assert re.fullmatch(r"warning: .*: connection lost, reconnecting: .*closed.*", errors), errors
+            return errors.removeprefix("warning: ")
 
 
-def the_screen_tells_an_outage_in_the_words_of_ssh_and_comes_back(programs):
-    with server(programs) as there, screen(*there.command("web-1")) as shown:
-        shown.wait_for(" LIVE ", f"{ME}@web-1")
-        there.stop()
-        shown.wait_for("RECONNECTING", "Connection refused")
-        there.start()
-        shown.wait_for(" LIVE ")
-        shown.quit()
+def the_screen_shows_the_error_of_ssh_and_reconnects(programs):
+    with ssh_server(programs) as server, screen(*server.command("web-1")) as terminal:
+        terminal.wait_for(" LIVE ", f"{ME}@web-1")
+        server.stop()
+        terminal.wait_for("RECONNECTING", "Connection refused")
+        server.start()
+        terminal.wait_for(" LIVE ")
+        terminal.quit()
 
 
-def a_passphrase_is_asked_for_in_the_plain_terminal_and_never_over_the_screen(programs):
-    with server(programs) as there:
-        for host in ["locked", "behind-locked"]:
-            ask_for_passphrase(there, host)
+def ssh_asks_for_a_passphrase_in_the_plain_terminal_only(programs):
+    with ssh_server(programs) as server:
+        for host in ["locked", "through-locked-jump-host"]:
+            enter_passphrase(server, host)
 
 
-def ask_for_passphrase(there: Server, host: str):
-    with screen(*there.command(host)) as shown:
-        shown.wait_for("Enter passphrase for key")
-        assert "CONNECTING" not in shown.text(), "the screen is there"
-        shown.type(PASSPHRASE + "\n")
-        shown.wait_for(" LIVE ")
-        there.stop()
-        shown.wait_for("RECONNECTING", "Connection refused")
-        there.start()
-        # Nobody is there to be asked.
-        shown.wait_for("Permission denied (publickey)", "r let ssh ask")
-        shown.type("r")
-        shown.wait_for("Enter passphrase for key")
-        assert "RECONNECTING" not in shown.text(), "the screen is there"
-        shown.type(PASSPHRASE + "\n")
-        shown.wait_for(" LIVE ")
-        # The keys are the screen's again.
-        shown.type("?")
-        shown.wait_for("this help")
-        shown.quit()
+def enter_passphrase(server: SshServer, host: str):
+    with screen(*server.command(host)) as terminal:
+        terminal.wait_for("Enter passphrase for key")
+        assert "CONNECTING" not in terminal.text(), "the screen is not suspended"
+        terminal.type(PASSPHRASE + "\n")
+        terminal.wait_for(" LIVE ")
+        server.stop()
+        terminal.wait_for("RECONNECTING", "Connection refused")
+        server.start()
+        # A reconnect cannot ask for the passphrase.
+        terminal.wait_for("Permission denied (publickey)", "r ssh prompt")
+        terminal.type("r")
+        terminal.wait_for("Enter passphrase for key")
+        assert "RECONNECTING" not in terminal.text(), "the screen is not suspended"
+        terminal.type(PASSPHRASE + "\n")
+        terminal.wait_for(" LIVE ")
+        # The screen gets the keys again.
+        terminal.type("?")
+        terminal.wait_for("this help")
+        terminal.quit()
 
 
 CHECKS = [
-    a_user_at_a_host_is_watched_as_the_configuration_of_ssh_says,
-    a_host_behind_another_one_is_watched_through_it,
-    nothing_listens_that_did_not_before,
+    a_host_of_the_ssh_configuration_is_a_source,
+    a_host_is_reached_through_a_jump_host,
+    an_ssh_source_opens_no_listener,
     a_client_that_is_killed_leaves_no_agent,
     a_client_that_ends_leaves_no_agent,
-    each_way_to_fail_is_told_in_a_line,
-    an_outage_loses_no_row_that_an_agent_there_holds,
-    the_screen_tells_an_outage_in_the_words_of_ssh_and_comes_back,
-    a_passphrase_is_asked_for_in_the_plain_terminal_and_never_over_the_screen,
+    each_failure_is_reported_in_a_line,
+    an_outage_loses_no_rows_that_the_agent_holds,
+    the_screen_shows_the_error_of_ssh_and_reconnects,
+    ssh_asks_for_a_passphrase_in_the_plain_terminal_only,
 ]

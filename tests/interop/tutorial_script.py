@@ -1,4 +1,4 @@
-"""The client reads a script that knows nothing of it."""
+"""The client reads the server script of a tutorial."""
 
 import csv
 import io
@@ -18,7 +18,7 @@ def assert_sane(values):
     assert len(loads) == 3 and all(load >= 0 for load in loads), f"loads are {loads}"
 
 
-def the_client_reads_the_script_of_the_tutorial_as_csv(programs):
+def the_client_reads_the_script_as_csv(programs):
     with tutorial("0.2") as (_, port):
         text = output(programs.client, f"127.0.0.1:{port}", "-o", "csv", "-n", "5")
     head, *rows = csv.reader(io.StringIO(text))
@@ -27,22 +27,22 @@ def the_client_reads_the_script_of_the_tutorial_as_csv(programs):
     for timestamp, received, source, seq, *values in rows:
         assert timestamp == received, f"sampled {timestamp}, received {received}"
         assert source == f"127.0.0.1:{port}", f"the source is {source}"
-        assert seq == "", f"a plain row has the number {seq}"
+        assert seq == "", f"a plain row has the sequence number {seq}"
         assert_sane(values)
 
 
-def two_clients_one_after_the_other_read_the_script_as_json(programs):
+def two_clients_in_sequence_read_the_script_as_json(programs):
     with tutorial("0.2") as (_, port):
         for _ in range(2):
             text = output(programs.client, f"127.0.0.1:{port}", "-o", "json", "-n", "2")
             rows = [json.loads(line) for line in text.splitlines()]
             assert len(rows) == 2, f"{len(rows)} rows came"
             for row in rows:
-                assert row["seq"] is None, f"a plain row has the number {row['seq']}"
+                assert row["seq"] is None, f"a plain row has the sequence number {row['seq']}"
                 assert_sane([row[name] for name in COLUMNS])
 
 
-def rows_go_on_when_the_script_is_started_again(programs):
+def rows_continue_after_a_restart_of_the_script(programs):
     with tutorial("0.2") as (server, port):
         with running(programs.client, f"127.0.0.1:{port}", "-o", "csv") as client:
             head = client.out.line()
@@ -50,16 +50,16 @@ def rows_go_on_when_the_script_is_started_again(programs):
             server.kill()
             with tutorial("0.2", port):
                 after = [client.out.line() for _ in range(3)]
-            assert head not in after, "the header came again"
+            assert head not in after, "the header is repeated"
             times = [row.split(",")[0] for row in before + after]
             assert times == sorted(set(times)), f"the times do not rise: {times}"
-            assert "reconnecting" in client.said(), f"it says {client.said()!r}"
-            assert client.child.poll() is None, f"it ended with {client.child.poll()}"
-            assert client.end() == 0, f"asked to end, it ends with {client.child.returncode}"
+            assert "reconnecting" in client.stderr(), f"unexpected error: {client.stderr()!r}"
+            assert client.child.poll() is None, f"the client ended with {client.child.poll()}"
+            assert client.end() == 0, f"after SIGTERM: exit code {client.child.returncode}"
 
 
 CHECKS = [
-    the_client_reads_the_script_of_the_tutorial_as_csv,
-    two_clients_one_after_the_other_read_the_script_as_json,
-    rows_go_on_when_the_script_is_started_again,
+    the_client_reads_the_script_as_csv,
+    two_clients_in_sequence_read_the_script_as_json,
+    rows_continue_after_a_restart_of_the_script,
 ]

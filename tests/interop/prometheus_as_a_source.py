@@ -1,4 +1,4 @@
-"""Machines that a real Prometheus knows are sources of the client."""
+"""Instances of a real Prometheus as sources of the client."""
 
 import atexit
 import base64
@@ -20,11 +20,11 @@ from pathlib import Path
 
 import psutil
 
-from stage import DEADLINE, Process, free_port, output, running, wait_until
+from stage import DEADLINE, Process, free_port, is_error, output, running, wait_until
 from terminal import screen
-from tls_of_openssl import Authority
+from tls_with_openssl import Authority
 
-# What a Prometheus scrapes: its name, and what serves it on a port of 127.0.0.1.
+# Scrape targets: name, and command that serves metrics on a port of 127.0.0.1.
 TARGETS = {
     "node_exporter": lambda programs, port: [
         "prometheus-node-exporter", f"--web.listen-address=127.0.0.1:{port}"
@@ -34,16 +34,16 @@ TARGETS = {
     ],
 }
 
-# A server starts, reads its log of writes, and scrapes twice.
-STARTED_WITHIN = 60.0
+# Time limit in seconds for a server to start, to replay its write-ahead log, and to scrape twice.
+START_TIMEOUT = 60.0
 
 ROWS = 8
 
-# Who may ask the server that wants to know: "secret", as the server keeps it.
+# User of the server with authentication. The server has a bcrypt hash of the password.
 USER, PASSWORD = "me", "secret"
-KEPT = "$2b$04$zcHAed21vSagDWjc9IAIO.4gEEzJzrJMDhKnxf9VoHxVy1EDwybKK"
+PASSWORD_HASH = "$2b$04$zcHAed21vSagDWjc9IAIO.4gEEzJzrJMDhKnxf9VoHxVy1EDwybKK"
 
-# The same numbers in words of our own; the cores are all that there are.
+# Independent queries for the same values, on a machine without a CPU limit.
 QUERIES = {
     "cpu": "100 - 100 * sum(rate(node_cpu_seconds_total{$,mode=~'idle|iowait'}[4s]))"
     " / sum(rate(node_cpu_seconds_total{$}[4s]))",
@@ -55,12 +55,12 @@ QUERIES = {
     "net_rx": "sum(rate(node_network_receive_bytes_total{$,device!~'lo|veth.*|docker.*|br-.*'}[4s]))",
 }
 
-# Half of the last decimal that is shown, in each unit.
+# Half of the last decimal, in the unit of the column.
 TOLERANCE = {"net_rx": 0.51, "mem_total": 0.51}
 
 
-class Server:
-    """A Prometheus that scrapes each second."""
+class PrometheusServer:
+    """Prometheus with a scrape interval of one second."""
 
     def __init__(self, folder: str, ports: list[int], *options: str):
         self.folder, self.port, self.options = Path(folder), free_port(), options
@@ -85,16 +85,16 @@ class Server:
     def stop(self):
         self.process.kill()
 
-    def asked(self, what: str, **form: str) -> list:
+    def get(self, endpoint: str, **form: str) -> list:
         query = urllib.parse.urlencode(form)
-        url = f"{self.url}/api/v1/{what}?{query}"
+        url = f"{self.url}/api/v1/{endpoint}?{query}"
         request = urllib.request.Request(url, headers=self.headers)
-        with urllib.request.urlopen(request, timeout=DEADLINE, context=self.trust) as answer:
-            return json.load(answer)["data"]["result"]
+        with urllib.request.urlopen(request, timeout=DEADLINE, context=self.trust) as response:
+            return json.load(response)["data"]["result"]
 
     def has_samples(self) -> bool:
         with contextlib.suppress(OSError, urllib.error.URLError):
-            counts = self.asked("query", query="count_over_time(node_load1[5s])")
+            counts = self.get("query", query="count_over_time(node_load1[5s])")
             return len(counts) == len(self.instances) and all(
                 int(count["value"][1]) > 3 for count in counts
             )
@@ -102,13 +102,13 @@ class Server:
 
     def value(self, query: str, instance: str, at: float) -> float:
         query = query.replace("$", f"instance='{instance}'")
-        return float(self.asked("query", query=query, time=f"{at:.3f}")[0]["value"][1])
+        return float(self.get("query", query=query, time=f"{at:.3f}")[0]["value"][1])
 
     def samples(self, instance: str, first: float, last: float) -> list[float]:
-        """The seconds that have a sample which the one before did not have."""
+        """Returns the times, in whole seconds, with a new sample."""
         query = f"timestamp(node_load1{{instance='{instance}'}})"
         before = f"{first - 1:.3f}"
-        values = self.asked("query_range", query=query, start=before, end=f"{last:.3f}", step="1")
+        values = self.get("query_range", query=query, start=before, end=f"{last:.3f}", step="1")
         found, newest = [], None
         for at, sampled in values[0]["values"]:
             if at >= first and sampled != newest:
@@ -119,7 +119,7 @@ class Server:
 
 @contextlib.contextmanager
 def exporters(programs, kind: str, count: int):
-    """The ports, and what listens there."""
+    """Runs exporters. Yields their ports and processes."""
     with contextlib.ExitStack() as stack:
         ports = [free_port() for _ in range(count)]
         commands = [TARGETS[kind](programs, port) for port in ports]
@@ -128,36 +128,36 @@ def exporters(programs, kind: str, count: int):
 
 @contextlib.contextmanager
 def prometheus(programs, kind: str, count: int = 2):
-    """A server with some samples, and what it scrapes."""
+    """Runs a server until it has samples. Yields the server and its targets."""
     with tempfile.TemporaryDirectory() as folder, exporters(programs, kind, count) as (ports, targets):
-        server = Server(folder, ports)
+        server = PrometheusServer(folder, ports)
         server.start()
         try:
-            wait_until("a sample", server.has_samples, STARTED_WITHIN)
+            wait_until("a sample", server.has_samples, START_TIMEOUT)
             yield server, targets
         finally:
             server.stop()
 
 
-# Servers that are only asked, one for each kind; the last one who asks ends them.
+# Servers that checks share because they only query them, one for each kind. Stopped at exit.
 SHARED = contextlib.ExitStack()
 atexit.register(SHARED.close)
 STARTED = {}
 
 
-def shared(programs, kind: str) -> Server:
-    """A server with two machines, which stays as it is."""
+def shared(programs, kind: str) -> PrometheusServer:
+    """Returns a shared server with two instances."""
     if kind not in STARTED:
         STARTED[kind] = SHARED.enter_context(prometheus(programs, kind))[0]
     return STARTED[kind]
 
 
-def source(server: Server, query: str = "") -> str:
+def source(server: PrometheusServer, query: str = "") -> str:
     return f"prom+http://127.0.0.1:{server.port}/{query}"
 
 
-def one_of(server: Server) -> str:
-    """The first of its machines, by the end of its name."""
+def first_instance(server: PrometheusServer) -> str:
+    """Returns the source of the first instance, matched by the end of its name."""
     return source(server, f"?instance=.*{server.instances[0][-5:]}")
 
 
@@ -169,7 +169,7 @@ def seconds(row: dict) -> float:
     return datetime.fromisoformat(row["timestamp"]).timestamp()
 
 
-def the_numbers_are_those_that_the_server_answers(programs):
+def values_match_independent_queries(programs):
     compared = 0
     for kind in TARGETS:
         server = shared(programs, kind)
@@ -185,12 +185,12 @@ def the_numbers_are_those_that_the_server_answers(programs):
     return f"{compared} numbers"
 
 
-def the_memory_and_the_load_are_those_of_psutil(programs):
+def memory_and_load_match_psutil(programs):
     worst = {"mem": 0.0, "load1": 0.0}
     for kind in TARGETS:
         server = shared(programs, kind)
         pairs = []
-        with running(programs.client, one_of(server), "-o", "csv") as client:
+        with running(programs.client, first_instance(server), "-o", "csv") as client:
             head = client.out.line()
             for _ in range(ROWS):
                 row = rows_of(f"{head}\n{client.out.line()}")[0]
@@ -200,12 +200,12 @@ def the_memory_and_the_load_are_those_of_psutil(programs):
         for name in worst:
             differences = [abs(float(row[name]) - numbers[name]) for row, numbers in pairs]
             worst[name] = max(worst[name], statistics.median(differences))
-    # A sample is up to a second old, and the load of a busy machine moves by that much.
+    # A sample is up to a second old, and the load changes meanwhile.
     assert worst["mem"] <= 2 and worst["load1"] <= 1, worst
     return f"memory within {worst['mem']:.2f} points, load within {worst['load1']:.2f}"
 
 
-def an_exporter_that_dies_gets_no_more_rows(programs):
+def a_dead_exporter_gets_no_more_rows(programs):
     for kind in TARGETS:
         with prometheus(programs, kind) as (server, targets):
             dead, alive = server.instances
@@ -219,23 +219,23 @@ def an_exporter_that_dies_gets_no_more_rows(programs):
             rows = rows_of("\n".join([head, *lines]))
             late = [row for row in rows if row["source"] == dead and seconds(row) > killed + 1]
             assert not late, f"{kind}: {late}"
-            with screen(programs.client, source(server)) as shown:
-                shown.wait_for("2 sources", " LIVE ", " STALE ", dead, alive)
-                shown.quit()
+            with screen(programs.client, source(server)) as terminal:
+                terminal.wait_for("2 sources", " LIVE ", " STALE ", dead, alive)
+                terminal.quit()
 
 
-def a_server_that_is_killed_and_comes_back_leaves_no_hole(programs):
-    told = []
+def a_restart_of_the_server_leaves_no_gap(programs):
+    row_counts = []
     for kind in TARGETS:
         with prometheus(programs, kind) as (server, _):
             with running(programs.client, source(server), "-o", "csv") as client:
                 head = client.out.line()
                 lines = [client.out.line() for _ in range(2 * ROWS)]
                 server.stop()
-                wait_until("word of the outage", lambda: "reconnecting" in client.said())
+                wait_until("the report of the outage", lambda: "reconnecting" in client.stderr())
                 server.start()
-                wait_until("a sample", server.has_samples, STARTED_WITHIN)
-                # It was down for some seconds, of which nobody has a sample.
+                wait_until("a sample", server.has_samples, START_TIMEOUT)
+                # There are no samples from the time of the restart.
                 came_back = time.time()
                 late = set()
                 while late != set(server.instances):
@@ -248,11 +248,11 @@ def a_server_that_is_killed_and_comes_back_leaves_no_hole(programs):
                 times = [seconds(row) for row in rows if row["source"] == instance]
                 expected = server.samples(instance, times[0], times[-1])
                 assert times == expected, f"{kind}: {times}, not {expected}"
-                told.append(len(times))
-    return f"{sum(told)} rows"
+                row_counts.append(len(times))
+    return f"{sum(row_counts)} rows"
 
 
-def a_history_is_what_the_server_has_and_recorded_like_any_other(programs):
+def the_history_of_the_server_is_complete_and_can_be_recorded(programs):
     for kind in TARGETS:
         server = shared(programs, kind)
         first = server.instances[0]
@@ -261,11 +261,11 @@ def a_history_is_what_the_server_has_and_recorded_like_any_other(programs):
             now = time.time()
             return len(server.samples(first, now - 15, now)) >= ROWS
 
-        wait_until("a history", has_history, STARTED_WITHIN)
+        wait_until("a history", has_history, START_TIMEOUT)
         with tempfile.TemporaryDirectory() as folder:
             recording = str(Path(folder, "instance.load"))
             command = ["-o", "csv", "--history", "20s", "-n", str(ROWS), "--record", recording]
-            rows = rows_of(output(programs.client, one_of(server), *command))
+            rows = rows_of(output(programs.client, first_instance(server), *command))
             replayed = rows_of(output(programs.client, recording, "-o", "csv"))
         times = [seconds(row) for row in rows]
         expected = server.samples(first, times[0], times[-1])
@@ -275,74 +275,73 @@ def a_history_is_what_the_server_has_and_recorded_like_any_other(programs):
             assert [one[name] for name in same] == [other[name] for name in same], (one, other)
 
 
-def the_screen_shows_all_instances_and_a_regex_fewer(programs):
+def the_screen_shows_all_instances_or_those_of_a_regex(programs):
     for kind in TARGETS:
         server = shared(programs, kind)
         first = server.instances[0]
-        with screen(programs.client, source(server, "?job=node")) as shown:
-            shown.wait_for("2 sources", "2 LIVE", *server.instances)
-            shown.quit()
-        with screen(programs.client, one_of(server)) as shown:
-            shown.wait_for(" LIVE ", first, "CPU", "Memory")
-            shown.quit()
-        said = fails(programs.client, source(server, "?instance=web-.*"), "-o", "csv")
-        assert "no instance matches" in said and first in said, said
-        said = fails(programs.client, source(server, "?instance=(web"), "-o", "csv")
-        assert "missing closing" in said, said
+        with screen(programs.client, source(server, "?job=node")) as terminal:
+            terminal.wait_for("2 sources", "2 LIVE", *server.instances)
+            terminal.quit()
+        with screen(programs.client, first_instance(server)) as terminal:
+            terminal.wait_for(" LIVE ", first, "CPU", "Memory")
+            terminal.quit()
+        error = fails(programs.client, source(server, "?instance=web-.*"), "-o", "csv")
+        assert "no instance matches" in error and first in error, error
+        error = fails(programs.client, source(server, "?instance=(web"), "-o", "csv")
+        assert "missing closing" in error, error
 
 
 def fails(*command: str) -> str:
-    """What a program says in a line that fails."""
+    """Runs a program that fails with one error. Returns the error."""
     result = subprocess.run(
         command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=DEADLINE
     )
-    said = result.stderr.strip()
-    assert (result.returncode, result.stdout, said.count("\n")) == (1, "", 0), result
-    return said
+    assert (result.returncode, result.stdout) == (1, "") and is_error(result.stderr), result
+    return result.stderr
 
 
-def a_server_behind_tls_a_path_and_a_password_is_asked(programs):
+def a_server_with_tls_a_path_and_a_password_is_a_source(programs):
     kind = next(iter(TARGETS))
     with tempfile.TemporaryDirectory() as folder, exporters(programs, kind, 1) as (ports, _):
         ours = Authority(folder, "ours")
         cert, key = ours.sign("server")
         Path(folder, "web.yml").write_text(
             f"tls_server_config: {{cert_file: {cert}, key_file: {key}}}\n"
-            f"basic_auth_users: {{{USER}: {KEPT}}}\n"
+            f"basic_auth_users: {{{USER}: {PASSWORD_HASH}}}\n"
         )
         options = [f"--web.config.file={folder}/web.yml", "--web.external-url=https://localhost/a/b/"]
-        server = Server(folder, ports, *options)
+        server = PrometheusServer(folder, ports, *options)
         server.url = f"https://localhost:{server.port}/a/b"
-        who = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
-        server.headers = {"Authorization": f"Basic {who}"}
+        credentials = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+        server.headers = {"Authorization": f"Basic {credentials}"}
         server.trust = ssl.create_default_context(cafile=ours.cert)
         server.start()
         try:
-            wait_until("a sample", server.has_samples, STARTED_WITHIN)
+            wait_until("a sample", server.has_samples, START_TIMEOUT)
             where = f"localhost:{server.port}/a/b/"
             trust = ["--tls-ca", ours.cert, "-o", "csv", "-n", "2"]
             output(programs.client, f"prom+https://{USER}:{PASSWORD}@{where}", *trust)
-            said = fails(programs.client, f"prom+https://{USER}:wrong@{where}", *trust)
-            assert "401" in said and "wrong" not in said, said
-            said = fails(programs.client, f"prom+https://{USER}@localhost:{server.port}/c/", *trust)
-            assert "401" in said, said
+            error = fails(programs.client, f"prom+https://{USER}:wrong@{where}", *trust)
+            assert "401" in error and "wrong" not in error, error
+            error = fails(programs.client, f"prom+https://{USER}@localhost:{server.port}/c/", *trust)
+            assert "401" in error, error
             os.environ["LOADLINE_PROM_PASSWORD"] = PASSWORD
             try:
                 output(programs.client, f"prom+https://{USER}@{where}", *trust)
             finally:
                 del os.environ["LOADLINE_PROM_PASSWORD"]
-            said = fails(programs.client, f"prom+https://{USER}:{PASSWORD}@localhost:{server.port}/c/", *trust)
-            assert "404" in said and PASSWORD not in said, said
+            error = fails(programs.client, f"prom+https://{USER}:{PASSWORD}@localhost:{server.port}/c/", *trust)
+            assert "404" in error and PASSWORD not in error, error
         finally:
             server.stop()
 
 
 CHECKS = [
-    the_numbers_are_those_that_the_server_answers,
-    the_memory_and_the_load_are_those_of_psutil,
-    a_history_is_what_the_server_has_and_recorded_like_any_other,
-    the_screen_shows_all_instances_and_a_regex_fewer,
-    an_exporter_that_dies_gets_no_more_rows,
-    a_server_that_is_killed_and_comes_back_leaves_no_hole,
-    a_server_behind_tls_a_path_and_a_password_is_asked,
+    values_match_independent_queries,
+    memory_and_load_match_psutil,
+    the_history_of_the_server_is_complete_and_can_be_recorded,
+    the_screen_shows_all_instances_or_those_of_a_regex,
+    a_dead_exporter_gets_no_more_rows,
+    a_restart_of_the_server_leaves_no_gap,
+    a_server_with_tls_a_path_and_a_password_is_a_source,
 ]

@@ -1,4 +1,4 @@
-"""OpenSSL at the other end of TLS: its client at our agent, its server at our client."""
+"""TLS with OpenSSL: s_client with the agent, s_server with the client."""
 
 import contextlib
 import re
@@ -6,13 +6,13 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from stage import DEADLINE, Reader, agent, output
+from stage import DEADLINE, LineReader, agent, is_error, output
 
 ROWS = 5
 
 
 class Authority:
-    """A CA, and what it signs, in files of a folder."""
+    """Certificate authority (CA) and its certificates, as files in a folder."""
 
     def __init__(self, folder: str, name: str):
         self.folder, self.name = Path(folder), name
@@ -20,17 +20,17 @@ class Authority:
         make_key(self.key)
         openssl("req", "-x509", "-new", "-key", self.key, "-subj", f"/CN={name}", "-out", self.cert)
 
-    def path(self, ending: str) -> str:
-        return str(self.folder / f"{self.name}.{ending}")
+    def path(self, extension: str) -> str:
+        return str(self.folder / f"{self.name}.{extension}")
 
     def sign(self, name: str, host: str = "localhost", days: int = 2) -> tuple[str, str]:
-        """A certificate and its key."""
-        key, asked, cert = (self.path(f"{name}.{ending}") for ending in ("key", "csr", "pem"))
+        """Signs a certificate. Returns the paths of it and its key."""
+        key, request, cert = (self.path(f"{name}.{extension}") for extension in ("key", "csr", "pem"))
         make_key(key)
         names = ["-addext", f"subjectAltName=DNS:{host}"]
-        openssl("req", "-new", "-key", key, "-subj", f"/CN={name}", *names, "-out", asked)
+        openssl("req", "-new", "-key", key, "-subj", f"/CN={name}", *names, "-out", request)
         by = ["-CA", self.cert, "-CAkey", self.key, "-copy_extensions", "copy"]
-        openssl("x509", "-req", "-in", asked, *by, "-days", str(days), "-out", cert)
+        openssl("x509", "-req", "-in", request, *by, "-days", str(days), "-out", cert)
         return cert, key
 
 
@@ -44,23 +44,23 @@ def make_key(path: str):
 
 @contextlib.contextmanager
 def authorities():
-    """Ours and another one."""
+    """Yields two authorities."""
     with tempfile.TemporaryDirectory() as folder:
         yield Authority(folder, "ours"), Authority(folder, "theirs")
 
 
-def an_agent(programs, ours: Authority, *options: str):
+def tls_agent(programs, ours: Authority, *options: str):
     cert, key = ours.sign("server")
     return agent(programs, "-i", "250ms", "--tls-cert", cert, "--tls-key", key, *options)
 
 
 @contextlib.contextmanager
-def talking(*command: str):
-    """A program whose input stays open; its lines, and what it complains of at the end."""
+def interactive(*command: str):
+    """Runs a program whose input stays open. Yields the process, its lines and its error file."""
     with tempfile.TemporaryFile() as errors:
         pipe = subprocess.PIPE
         child = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=errors)
-        lines = Reader(child.stdout.fileno(), command[1])
+        lines = LineReader(child.stdout.fileno(), command[1])
         try:
             yield child, lines, errors
         finally:
@@ -73,7 +73,7 @@ def talking(*command: str):
 
 def s_client(port: int, ours: Authority, *options: str):
     trust = ["-CAfile", ours.cert, "-verify_return_error", "-verify_hostname", "localhost"]
-    return talking("openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-quiet", *trust, *options)
+    return interactive("openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-quiet", *trust, *options)
 
 
 def gets_rows(port: int, ours: Authority, *options: str):
@@ -90,21 +90,21 @@ def is_refused(port: int, ours: Authority, why: str, *options: str):
     with s_client(port, ours, *options) as (client, _, errors):
         assert client.wait(DEADLINE) != 0
         errors.seek(0)
-        said = errors.read().decode()
-    assert why in said, said
+        messages = errors.read().decode()
+    assert why in messages, messages
 
 
-def s_client_gets_rows_of_the_agent_over_tls_1_3_alone(programs):
-    with authorities() as (ours, _), an_agent(programs, ours) as port:
+def s_client_gets_rows_over_tls_1_3_only(programs):
+    with authorities() as (ours, _), tls_agent(programs, ours) as port:
         gets_rows(port, ours)
         gets_rows(port, ours, "-tls1_3", "-ciphersuites", "TLS_CHACHA20_POLY1305_SHA256")
         is_refused(port, ours, "alert protocol version", "-tls1_2")
 
 
-def s_client_needs_a_certificate_where_the_agent_wants_one(programs):
+def s_client_needs_a_certificate_if_the_agent_requires_one(programs):
     with authorities() as (ours, theirs):
         cert, key = ours.sign("client")
-        with an_agent(programs, ours, "--tls-client-ca", ours.cert) as port:
+        with tls_agent(programs, ours, "--tls-client-ca", ours.cert) as port:
             gets_rows(port, ours, "-cert", cert, "-key", key)
             is_refused(port, ours, "alert certificate required")
             cert, key = theirs.sign("client")
@@ -115,10 +115,10 @@ def s_client_needs_a_certificate_where_the_agent_wants_one(programs):
 
 @contextlib.contextmanager
 def s_server(identity: tuple[str, str], *options: str):
-    """OpenSSL's server, which sends some rows to the first client; gives its port."""
+    """Runs OpenSSL's server, which sends rows to the first client. Yields its port."""
     cert, key = identity
     command = ["openssl", "s_server", "-accept", "127.0.0.1:0", "-cert", cert, "-key", key, *options]
-    with talking(*command) as (server, lines, _):
+    with interactive(*command) as (server, lines, _):
         while not (found := re.fullmatch(r"ACCEPT 127\.0\.0\.1:(\d+)", lines.line())):
             pass
         server.stdin.write(b"12.5 2400.0 43.1 0.52 0.44 0.40\n" * ROWS)
@@ -126,7 +126,7 @@ def s_server(identity: tuple[str, str], *options: str):
         yield int(found[1])
 
 
-def takes_rows(programs, identity, ours: Authority, server=(), client=()):
+def reads_rows(programs, identity, ours: Authority, server=(), client=()):
     with s_server(identity, *server) as port:
         options = ["-o", "csv", "-n", str(ROWS), "--tls-ca", ours.cert, *client]
         text = output(programs.client, f"tls://localhost:{port}", *options)
@@ -134,48 +134,48 @@ def takes_rows(programs, identity, ours: Authority, server=(), client=()):
 
 
 def refuses(programs, identity, ours: Authority, why: str, server=(), client=()):
-    for look in (["-o", "csv"], ["--check"]):
+    for mode in (["-o", "csv"], ["--check"]):
         with s_server(identity, *server) as port:
-            command = [programs.client, f"tls://localhost:{port}", "--tls-ca", ours.cert, *look, *client]
+            command = [programs.client, f"tls://localhost:{port}", "--tls-ca", ours.cert, *mode, *client]
             result = subprocess.run(
                 command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=DEADLINE
             )
         assert result.returncode == 1 and why in result.stderr, result.stderr
-        assert len(result.stderr.splitlines()) == 1, result.stderr
+        assert is_error(result.stderr), result.stderr
 
 
-def the_client_takes_rows_of_s_server_that_it_may_trust_and_no_others(programs):
+def the_client_reads_rows_only_of_a_trusted_s_server(programs):
     with authorities() as (ours, theirs):
-        takes_rows(programs, ours.sign("server"), ours)
+        reads_rows(programs, ours.sign("server"), ours)
         for identity, why in (
             (ours.sign("late", days=-1), "the server's certificate has expired"),
-            (ours.sign("other", host="web-1"), "is not for localhost, but for web-1"),
-            (theirs.sign("server"), "of an unknown issuer; give its CA by --tls-ca"),
-            ((ours.cert, ours.key), "is that of a CA itself"),
+            (ours.sign("other", host="web-1"), "is not valid for localhost, only for web-1"),
+            (theirs.sign("server"), "has an unknown issuer\nhint: give its CA with --tls-ca"),
+            ((ours.cert, ours.key), "is a CA certificate"),
         ):
             refuses(programs, identity, ours, why)
-        why = "the server speaks no TLS 1.3"
+        why = "the server does not support TLS 1.3"
         refuses(programs, ours.sign("server"), ours, why, server=["-tls1_2"])
 
 
-def the_client_shows_its_certificate_to_s_server_that_wants_one(programs):
+def the_client_presents_its_certificate_to_an_s_server_that_requires_one(programs):
     with authorities() as (ours, theirs):
-        server, asks = ours.sign("server"), ["-Verify", "1", "-verify_return_error"]
-        asks += ["-CAfile", ours.cert]
+        server, verify = ours.sign("server"), ["-Verify", "1", "-verify_return_error"]
+        verify += ["-CAfile", ours.cert]
 
-        def shows(identity):
+        def present(identity):
             return ["--tls-cert", identity[0], "--tls-key", identity[1]]
 
-        takes_rows(programs, server, ours, asks, shows(ours.sign("client")))
-        why = "a client certificate is wanted; give --tls-cert and --tls-key"
-        refuses(programs, server, ours, why, asks)
-        why = "our certificate is of a CA that the server does not know"
-        refuses(programs, server, ours, why, asks, shows(theirs.sign("client")))
-        why = "our certificate has expired"
-        refuses(programs, server, ours, why, asks, shows(ours.sign("late", days=-1)))
+        reads_rows(programs, server, ours, verify, present(ours.sign("client")))
+        why = "a client certificate is required\nhint: give --tls-cert and --tls-key"
+        refuses(programs, server, ours, why, verify)
+        why = "the server does not know the CA of the client certificate"
+        refuses(programs, server, ours, why, verify, present(theirs.sign("client")))
+        why = "the client certificate has expired"
+        refuses(programs, server, ours, why, verify, present(ours.sign("late", days=-1)))
 
 
-def a_certificate_that_signs_itself_is_enough_made_as_we_say(programs):
+def a_self_signed_certificate_made_as_documented_works(programs):
     text = Path(__file__).parents[2].joinpath("docs", "service.md").read_text()
     command = re.search(r"^ *(openssl req (?:.*\\\n)*.*)$", text, re.MULTILINE)[1]
     command = command.replace("web-1", "localhost")
@@ -190,9 +190,9 @@ def a_certificate_that_signs_itself_is_enough_made_as_we_say(programs):
 
 
 CHECKS = [
-    s_client_gets_rows_of_the_agent_over_tls_1_3_alone,
-    s_client_needs_a_certificate_where_the_agent_wants_one,
-    the_client_takes_rows_of_s_server_that_it_may_trust_and_no_others,
-    the_client_shows_its_certificate_to_s_server_that_wants_one,
-    a_certificate_that_signs_itself_is_enough_made_as_we_say,
+    s_client_gets_rows_over_tls_1_3_only,
+    s_client_needs_a_certificate_if_the_agent_requires_one,
+    the_client_reads_rows_only_of_a_trusted_s_server,
+    the_client_presents_its_certificate_to_an_s_server_that_requires_one,
+    a_self_signed_certificate_made_as_documented_works,
 ]
