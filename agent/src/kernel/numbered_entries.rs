@@ -18,11 +18,11 @@ impl ProcessFolders {
         ProcessFolders(root.path("proc"))
     }
 
-    /// Returns the number of processes that are visible to this one.
-    pub(crate) fn count(&self) -> usize {
+    /// Returns the number of processes that are visible to this one, and includes this one.
+    pub(crate) fn count(&self) -> Option<usize> {
         let mut count = 0;
         for_each_numbered(&self.0, b"", |_| count += 1);
-        count
+        (count > 0).then_some(count)
     }
 }
 

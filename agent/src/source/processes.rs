@@ -4,14 +4,18 @@ use loadline_protocol::Column;
 
 use super::Collector;
 use super::snapshot::SystemSnapshot;
+#[cfg(target_os = "linux")]
+use crate::kernel::numbered_entries::ProcessFolders as ProcessReader;
 use crate::kernel::root::Root;
+#[cfg(not(target_os = "linux"))]
+use reader::ProcessReader;
 
 /// Collector of `procs`: processes visible to this one. Threads do not count.
-pub(super) struct ProcessCollector(reader::ProcessReader);
+pub(super) struct ProcessCollector(ProcessReader);
 
 impl ProcessCollector {
     pub(super) fn new(root: &Root) -> ProcessCollector {
-        ProcessCollector(reader::ProcessReader::new(root))
+        ProcessCollector(ProcessReader::new(root))
     }
 }
 
@@ -24,25 +28,6 @@ impl Collector for ProcessCollector {
         let count = self.0.count();
         values.push(count.map_or(f64::NAN, |count| count as f64));
         count.is_some()
-    }
-}
-
-#[cfg(target_os = "linux")]
-mod reader {
-    use crate::kernel::numbered_entries::ProcessFolders;
-    use crate::kernel::root::Root;
-
-    pub(super) struct ProcessReader(ProcessFolders);
-
-    impl ProcessReader {
-        pub(super) fn new(root: &Root) -> ProcessReader {
-            ProcessReader(ProcessFolders::new(root))
-        }
-
-        pub(super) fn count(&mut self) -> Option<usize> {
-            // The count includes this process.
-            Some(self.0.count()).filter(|count| *count > 0)
-        }
     }
 }
 
