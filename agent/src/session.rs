@@ -148,7 +148,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
                     if !self.is_subscribed() => {}
                 ReadOutcome::Live => self.outbox.push_line(&Note::Live),
                 ReadOutcome::Skipped { from, to } => {
-                    self.outbox.push_line(&Note::Skipped { from, to })
+                    self.outbox.push_line(&Note::Skipped { from, to });
                 }
                 ReadOutcome::NewRun => self.write_headers()?,
             }

@@ -4,11 +4,11 @@ mod csv;
 mod json;
 mod progress;
 mod raw;
+mod status;
 mod table;
 
 use std::future::Future;
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -20,6 +20,8 @@ use crate::event::{Event, Sample, StreamInfo};
 use crate::link::Events;
 use crate::time_spec::TimeBounds;
 use crate::zone::Zone;
+
+use self::status::{ConnectionStatus, SourceStatus};
 
 pub use progress::{ProgressLine, Reporter};
 
@@ -163,44 +165,6 @@ struct OutputWriter<'a> {
     rows: u64,
     text: String,
     summary: Summary,
-}
-
-/// State of a source, and the messages already reported about it.
-#[derive(Default)]
-struct SourceStatus {
-    stream: Option<Arc<StreamInfo>>,
-    connection: ConnectionStatus,
-    rows: u64,
-    is_skip_reported: bool,
-    is_column_change_reported: bool,
-    is_refusal_reported: bool,
-}
-
-impl SourceStatus {
-    /// Returns whether the stream is known or there is no connection.
-    fn is_settled(&self) -> bool {
-        let is_away = matches!(
-            self.connection,
-            ConnectionStatus::Failed | ConnectionStatus::Lost | ConnectionStatus::Ended
-        );
-        self.stream.is_some() || is_away
-    }
-}
-
-/// State of a connection. An outage is reported once, not at each attempt.
-#[derive(Clone, Copy, PartialEq, Eq, Default)]
-enum ConnectionStatus {
-    /// No connection yet.
-    #[default]
-    None,
-    /// The first connection failed; reported.
-    Failed,
-    /// Connected.
-    Up,
-    /// The connection was lost; reported.
-    Lost,
-    /// The source has ended.
-    Ended,
 }
 
 impl OutputWriter<'_> {

@@ -100,7 +100,7 @@ fn is_plain(line: &str) -> bool {
     line.split(' ').count() == 6 && numbers.count() == 6
 }
 
-/// Returns the start of a TLS connection: a record header, a ClientHello header and 506 bytes of
+/// Returns the start of a TLS connection: a record header, a `ClientHello` header and 506 bytes of
 /// noise.
 fn tls_hello() -> Vec<u8> {
     let mut hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".to_vec();

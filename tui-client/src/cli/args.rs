@@ -31,6 +31,7 @@ static VERSION: LazyLock<String> =
     max_term_width = 100
 )]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag on the command line")]
+#[expect(clippy::doc_markdown, reason = "help texts have no markup")]
 pub(super) struct Args {
     /// Server, file or other source of samples: USER@HOST or ssh://[USER@]HOST[:PORT] starts an agent
     /// over ssh; HOST[:PORT], tls://HOST[:PORT] or unix:PATH connects to an agent, or any program that

@@ -227,11 +227,8 @@ impl Recording<'_> {
             Err(error) => return Ok(Err(error.into())),
         };
         read_progress.restart();
-        let mut reader = StreamReader::for_recording(
-            self.options.read_options.clone(),
-            first,
-            self.row_interval(),
-        );
+        let options = self.options.read_options.clone();
+        let mut reader = StreamReader::for_recording(options, first, self.row_interval());
         let mut state = ResumeState::default();
         let mut bytes = vec![0; CHUNK_BYTES];
         let mut batch = Vec::new();
@@ -274,11 +271,8 @@ impl Recording<'_> {
             }
             if self.was_replaced().await && self.reopen().await {
                 state = ResumeState::default();
-                reader = StreamReader::for_recording(
-                    self.options.read_options.clone(),
-                    Time::default(),
-                    ROW_INTERVAL,
-                );
+                let options = self.options.read_options.clone();
+                reader = StreamReader::for_recording(options, Time::default(), ROW_INTERVAL);
                 reader.go_live();
             }
         }

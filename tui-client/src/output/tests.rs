@@ -1,9 +1,9 @@
 //! Tests of the text outputs, from the events of short streams.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use loadline_protocol::{Header, SafeText, Schema, Stamp, Time};
-
 use tokio::sync::mpsc;
 
 use super::*;

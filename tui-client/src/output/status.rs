@@ -1,0 +1,43 @@
+//! State of the sources of an output.
+
+use std::sync::Arc;
+
+use crate::event::StreamInfo;
+
+/// State of a source, and the messages already reported about it.
+#[derive(Default)]
+pub(super) struct SourceStatus {
+    pub(super) stream: Option<Arc<StreamInfo>>,
+    pub(super) connection: ConnectionStatus,
+    pub(super) rows: u64,
+    pub(super) is_skip_reported: bool,
+    pub(super) is_column_change_reported: bool,
+    pub(super) is_refusal_reported: bool,
+}
+
+impl SourceStatus {
+    /// Returns whether the stream is known or there is no connection.
+    pub(super) fn is_settled(&self) -> bool {
+        let is_away = matches!(
+            self.connection,
+            ConnectionStatus::Failed | ConnectionStatus::Lost | ConnectionStatus::Ended
+        );
+        self.stream.is_some() || is_away
+    }
+}
+
+/// State of a connection. An outage is reported once, not at each attempt.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum ConnectionStatus {
+    /// No connection yet.
+    #[default]
+    None,
+    /// The first connection failed; reported.
+    Failed,
+    /// Connected.
+    Up,
+    /// The connection was lost; reported.
+    Lost,
+    /// The source has ended.
+    Ended,
+}
