@@ -104,15 +104,18 @@ fn only_the_sampler_reads_the_agents_clock() {
 }
 
 #[test]
-fn only_sources_read_the_machine() {
-    let is_other = |path: &Path| {
+fn only_sources_use_sysinfo_and_only_the_kernel_module_names_kernel_files() {
+    let is_outside = |path: &Path, module: &str| {
         let inside = path.strip_prefix(root().join("agent/src")).unwrap();
-        // The agent's own resource usage is not part of a sample.
-        let is_vitals = inside.starts_with("vitals.rs");
-        let places = ["source", "source.rs", "procfs", "procfs.rs"];
-        !places.iter().any(|place| inside.starts_with(place)) && !is_vitals
+        let is_module =
+            inside.starts_with(module) || inside.with_extension("") == Path::new(module);
+        !is_module && !inside.ends_with("tests.rs")
     };
-    forbid("agent/src", is_other, &["sysinfo", "/proc", "/sys/"]);
+    let kernel_files = ["/proc", "\"proc/", "/sys/", "\"sys/"];
+    forbid("agent/src", |path| is_outside(path, "source"), &["sysinfo"]);
+    forbid("agent/src", |path| is_outside(path, "kernel"), &kernel_files);
+    // Paths are relative to the root.
+    forbid("agent/src", |_| true, &["\"/proc/", "\"/sys/"]);
 }
 
 /// Modules of the client in the order of its `lib.rs`.

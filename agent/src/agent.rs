@@ -219,3 +219,7 @@ impl fmt::Debug for Agent {
         f.debug_struct("Agent").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests;

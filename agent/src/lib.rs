@@ -6,9 +6,9 @@
 //!  usage      command-line errors, manual page and shell completions of both programs
 //!  clock      timestamps: anchored once to the wall clock, then driven by the monotonic clock
 //!  ticker     ticks at a fixed interval, one wake-up each
+//!  kernel     parsers and readers of the files below /proc and /sys
 //!  vitals     health of the agent process
-//!  procfs     readers of Linux kernel files, one module for each file
-//!  source     collectors of columns; only source and procfs read the machine
+//!  source     collectors of columns: by sysinfo, or by the readers in kernel
 //!    │ values, one for each column
 //!    ▼
 //!  ring       ring buffer of the newest samples, each encoded once: THE ONLY QUEUE
@@ -55,15 +55,17 @@ mod agent;
 mod agent_info;
 mod archive;
 mod clock;
+#[cfg_attr(
+    not(all(feature = "metrics", target_os = "linux")),
+    expect(dead_code, reason = "partly for metrics of Linux")
+)]
+mod kernel;
 mod listen;
 #[cfg(feature = "metrics")]
 mod metrics;
 #[cfg(not(feature = "metrics"))]
 #[path = "metrics/none.rs"]
 mod metrics;
-#[cfg(target_os = "linux")]
-#[cfg_attr(not(any(test, feature = "metrics")), expect(dead_code, reason = "partly for metrics"))]
-mod procfs;
 mod ring;
 mod sampler;
 mod server;

@@ -36,6 +36,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 
+use crate::kernel::root::Root;
 use crate::listen::{Accept, Peer};
 use crate::server::origins::{Origin, Origins};
 use crate::server::{REFUSALS_MAX, STOP_TIMEOUT, propagate_panic, run_accept_loop};
@@ -82,7 +83,7 @@ impl Metrics {
         let itself = Arc::new(agent);
         // Each connection has at most one pending request.
         let (requests, receiver) = mpsc::channel(CONNECTIONS_MAX);
-        let scraper = Scraper::new(itself.clone(), collect);
+        let scraper = Scraper::new(itself.clone(), &Root::of_this_machine(), collect);
         std::thread::Builder::new().name("metrics".to_owned()).spawn(|| scraper.run(receiver))?;
         Ok(Metrics { requests, agent: itself })
     }

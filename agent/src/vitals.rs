@@ -149,7 +149,6 @@ impl Vitals {
 
 #[cfg(target_os = "linux")]
 pub(crate) mod process {
-    use std::fs;
     use std::time::Duration;
 
     #[cfg(feature = "metrics")]
@@ -157,40 +156,37 @@ pub(crate) mod process {
     use rustix::param::page_size;
     use rustix::time::{ClockId, clock_gettime};
 
+    use crate::kernel::own_process;
+    use crate::kernel::root::Root;
+    #[cfg(feature = "metrics")]
+    use crate::kernel::stat::{StatFile, StatLine};
+
     /// CPU time of all threads of this process.
     pub(crate) fn cpu_time() -> Option<Duration> {
         clock_gettime(ClockId::ProcessCPUTime).try_into().ok()
     }
 
-    /// Resident memory of this process. Source: `/proc/self/statm`.
+    /// Resident memory of this process.
     pub(crate) fn resident_bytes() -> Option<u64> {
-        let text = fs::read_to_string("/proc/self/statm").ok()?;
-        let pages: u64 = text.split(' ').nth(1)?.parse().ok()?;
-        pages.checked_mul(page_size() as u64)
+        own_process::resident_pages(&Root::of_this_machine())?.checked_mul(page_size() as u64)
     }
 
     /// Start time of this process, in seconds since the Unix epoch.
     #[cfg(feature = "metrics")]
     pub(crate) fn start_seconds() -> Option<f64> {
-        let stat = fs::read_to_string("/proc/self/stat").ok()?;
-        // The program name stands in parentheses and may contain any character.
-        let (_, words) = stat.rsplit_once(')')?;
-        let ticks: u64 = words.split_ascii_whitespace().nth(19)?.parse().ok()?;
-        let machine = fs::read_to_string("/proc/stat").ok()?;
-        let boot = machine.lines().find_map(|line| line.strip_prefix("btime "))?;
-        let boot: f64 = boot.trim().parse().ok()?;
-        Some(boot + ticks as f64 / clock_ticks_per_second() as f64)
+        let root = Root::of_this_machine();
+        let ticks = own_process::start_ticks(&root)?;
+        let boot = StatFile::new(&root).find_map(|line| match line {
+            StatLine::BootTime(seconds) => Some(seconds as f64),
+            _ => None,
+        });
+        Some(boot? + ticks as f64 / clock_ticks_per_second() as f64)
     }
 
     /// Number of open files of this process, sockets included.
     #[cfg(feature = "metrics")]
     pub(crate) fn open_files() -> Option<u64> {
-        let folder = "/proc/self/fd";
-        // Since Linux 6.2, the size of the folder is the number of files. Before, the size is 0.
-        match fs::metadata(folder).ok()?.len() {
-            0 => Some(fs::read_dir(folder).ok()?.count() as u64),
-            count => Some(count),
-        }
+        own_process::open_files(&Root::of_this_machine())
     }
 
     /// Limit of open files of this process.

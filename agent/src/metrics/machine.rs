@@ -20,6 +20,7 @@ use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::registry::Registry;
 
 use super::family_writer::FamilyWriter;
+use crate::kernel::root::Root;
 use crate::source::{Group, GroupSet};
 
 /// Limit of exported cores, devices and file systems, of each kind. No known machine has more.
@@ -34,29 +35,29 @@ trait MetricCollector: Send {
 }
 
 /// Collector and the groups that need it. Without groups it always runs.
-type CollectorEntry = (&'static [Group], fn() -> Box<dyn MetricCollector>);
+type CollectorEntry = (&'static [Group], fn(&Root) -> Box<dyn MetricCollector>);
 
 /// All collectors of the machine.
 pub(super) struct MachineMetrics(Vec<Box<dyn MetricCollector>>);
 
 impl MachineMetrics {
     /// Creates the collectors of these groups, and those that all dashboards need.
-    pub(super) fn new(collect: &GroupSet) -> MachineMetrics {
+    pub(super) fn new(root: &Root, collect: &GroupSet) -> MachineMetrics {
         use Group::{Cores, Cpu, Disk, Freq, Load, Mem, Net, Pressure, Procs, Swap, Temp, Uptime};
 
         let collectors: [CollectorEntry; 12] = [
-            (&[Cpu, Cores, Procs, Uptime], || Box::new(cpu::CpuCollector::new())),
-            (&[Freq], || Box::new(scaling::CpufreqCollector)),
-            (&[Load], || Box::new(kernel::LoadavgCollector::new())),
-            (&[Mem, Swap], || Box::new(memory::MeminfoCollector::new())),
-            (&[Mem, Swap], || Box::new(memory::VmstatCollector::new())),
-            (&[Net], || Box::new(network::NetdevCollector::new())),
-            (&[Disk], || Box::new(disks::DiskstatsCollector::new())),
-            (&[Disk], || Box::new(filesystems::FilesystemCollector::new())),
-            (&[Pressure], || Box::new(pressure::PsiCollector::new())),
-            (&[Temp], || Box::new(sensors::HwmonCollector)),
-            (&[], || Box::new(kernel::UnameCollector)),
-            (&[], || Box::new(kernel::TimeCollector)),
+            (&[Cpu, Cores, Procs, Uptime], |root| Box::new(cpu::CpuCollector::new(root))),
+            (&[Freq], |root| Box::new(scaling::CpufreqCollector(root.clone()))),
+            (&[Load], |root| Box::new(kernel::LoadavgCollector::new(root))),
+            (&[Mem, Swap], |root| Box::new(memory::MeminfoCollector::new(root))),
+            (&[Mem, Swap], |root| Box::new(memory::VmstatCollector::new(root))),
+            (&[Net], |root| Box::new(network::NetdevCollector::new(root))),
+            (&[Disk], |root| Box::new(disks::DiskstatsCollector::new(root))),
+            (&[Disk], |root| Box::new(filesystems::FilesystemCollector::new(root))),
+            (&[Pressure], |root| Box::new(pressure::PsiCollector::new(root))),
+            (&[Temp], |root| Box::new(sensors::HwmonCollector(root.clone()))),
+            (&[], |_| Box::new(kernel::UnameCollector)),
+            (&[], |_| Box::new(kernel::TimeCollector)),
         ];
         let is_wanted =
             |of: &[Group]| of.is_empty() || of.iter().any(|group| collect.groups().contains(group));
@@ -64,7 +65,7 @@ impl MachineMetrics {
             collectors
                 .into_iter()
                 .filter(|(of, _)| is_wanted(of))
-                .map(|(_, part)| part())
+                .map(|(_, part)| part(root))
                 .collect(),
         )
     }
@@ -100,11 +101,23 @@ impl Collector for CollectorStatus {
 
 #[cfg(test)]
 mod tests {
+    use prometheus_client::encoding::prometheus_text;
+
     use super::*;
+
+    /// Returns the samples of a collector, a line each. `None` if nothing can be read.
+    pub(super) fn samples(collector: &mut dyn MetricCollector) -> Option<String> {
+        let mut registry = Registry::default();
+        registry.register_collector(collector.read()?);
+        let mut text = String::new();
+        prometheus_text::encode(&mut text, &registry).unwrap();
+        let samples = text.lines().filter(|line| !line.starts_with('#'));
+        Some(samples.map(|line| line.to_owned() + "\n").collect())
+    }
 
     /// Checks the collectors for these groups.
     fn check(collect: &str, expected: &str) {
-        let machine = MachineMetrics::new(&collect.parse().unwrap());
+        let machine = MachineMetrics::new(&Root::of_this_machine(), &collect.parse().unwrap());
         let names: Vec<_> = machine.0.iter().map(|part| part.name()).collect();
         assert_eq!(names.join(" "), format!("{expected} uname time"), "{collect}");
     }
@@ -122,9 +135,9 @@ mod tests {
     #[test]
     fn both_formats_have_the_same_samples() {
         let mut registry = Registry::default();
-        MachineMetrics::new(&GroupSet::all()).read(&mut registry);
+        MachineMetrics::new(&Root::of_this_machine(), &GroupSet::all()).read(&mut registry);
         let (mut classic, mut open) = (String::new(), String::new());
-        prometheus_client::encoding::prometheus_text::encode(&mut classic, &registry).unwrap();
+        prometheus_text::encode(&mut classic, &registry).unwrap();
         prometheus_client::encoding::text::encode(&mut open, &registry).unwrap();
         let samples = |text: &str| -> Vec<String> {
             text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()

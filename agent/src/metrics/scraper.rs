@@ -12,6 +12,7 @@ use super::agent_metrics::AgentMetrics;
 use super::format::ExpositionFormat;
 #[cfg(target_os = "linux")]
 use super::machine::MachineMetrics;
+use crate::kernel::root::Root;
 use crate::source::GroupSet;
 
 /// Age up to which a page is served again: many scrapes at once cost as much as one.
@@ -46,11 +47,11 @@ impl Scraper {
         not(target_os = "linux"),
         expect(unused_variables, reason = "no metrics of the machine")
     )]
-    pub(super) fn new(agent: Arc<AgentMetrics>, collect: &GroupSet) -> Scraper {
+    pub(super) fn new(agent: Arc<AgentMetrics>, root: &Root, collect: &GroupSet) -> Scraper {
         Scraper {
             agent,
             #[cfg(target_os = "linux")]
-            machine: MachineMetrics::new(collect),
+            machine: MachineMetrics::new(root, collect),
             page: None,
         }
     }
@@ -61,15 +62,15 @@ impl Scraper {
             // The requester may have timed out in the meantime.
             if !answer.is_closed() {
                 // An error means that it has timed out now.
-                let _ = answer.send(self.cached_page().text(form));
+                let _ = answer.send(self.page(form));
             }
         }
     }
 
-    fn cached_page(&mut self) -> &mut CachedPage {
+    pub(super) fn page(&mut self, format: ExpositionFormat) -> Bytes {
         let page = self.page.take().filter(|page| page.read_at.elapsed() < CACHE_AGE_MAX);
         let page = page.unwrap_or_else(|| self.read());
-        self.page.insert(page)
+        self.page.insert(page).text(format)
     }
 
     fn read(&mut self) -> CachedPage {

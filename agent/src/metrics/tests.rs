@@ -5,6 +5,7 @@ use tokio::time::Instant;
 
 use super::timeout::{IDLE_TIMEOUT, REQUEST_TIMEOUT};
 use super::*;
+use crate::kernel::tests::TestRoot;
 use crate::{Agent, AgentSettings, MachineFacts, ScriptedSource};
 
 /// Returns an agent that started but does not run, and its metrics.
@@ -75,4 +76,34 @@ async fn an_idle_connection_ends_with_the_agent() {
     drop(stop);
     rest(&mut client).await;
     assert!(begin.elapsed() < STOP_TIMEOUT);
+}
+
+/// Golden file: the page of a machine whose kernel files are in `tests/fixtures`. Hidden are values
+/// of this test's machine and process: time, kernel name, sizes of file systems, and the cost of the
+/// agent.
+#[tokio::test]
+#[cfg(target_os = "linux")]
+async fn the_golden_page_of_a_server_is_unchanged() {
+    let (agent, _) = metrics().await;
+    let files = TestRoot::fixture("server");
+    let agent = Arc::new(agent.agent_metrics());
+    let mut scraper = Scraper::new(agent, &files.root(), &GroupSet::all());
+    let page = scraper.page(ExpositionFormat::PlainText);
+    let hidden = [
+        (r"(?m)^((?:node_time|loadline_agent_scrape_duration)_seconds) .*", "$1 [hidden]"),
+        (r"(?m)^(loadline_agent_history_bytes|process_\w+) .*", "$1 [hidden]"),
+        (
+            r"(?m)^(node_filesystem_(?:size_bytes|free_bytes|avail_bytes|files|files_free)\{.*\}) .*",
+            "$1 [hidden]",
+        ),
+        (r"(node_uname_info|loadline_agent_build_info)\{.*\}", "$1{[hidden]}"),
+    ];
+    insta::with_settings!({
+        filters => hidden,
+        snapshot_path => "../../tests/golden",
+        prepend_module_to_snapshot => false,
+        omit_expression => true,
+    }, {
+        insta::assert_snapshot!("metrics_of_a_server", std::str::from_utf8(&page).unwrap());
+    });
 }

@@ -6,6 +6,7 @@ use loadline_protocol::Column;
 use super::Collector;
 use super::rates::Rates;
 use super::snapshot::SystemSnapshot;
+use crate::kernel::root::Root;
 
 /// Collector of bytes per second read and written on physical disks, and of the use of the root
 /// file system. As in `df`, space reserved for root does not count.
@@ -15,8 +16,8 @@ pub(super) struct DiskCollector {
 }
 
 impl DiskCollector {
-    pub(super) fn new() -> DiskCollector {
-        DiskCollector { reader: reader::DiskReader::new(), rates: Rates::default() }
+    pub(super) fn new(root: &Root) -> DiskCollector {
+        DiskCollector { reader: reader::DiskReader::new(root), rates: Rates::default() }
     }
 }
 
@@ -30,7 +31,7 @@ impl Collector for DiskCollector {
         let DiskCollector { reader, rates } = self;
         rates.begin();
         let found_any = reader.for_each(|name, counts| rates.add_device(name, counts));
-        values.extend(rates.finish(now.at, reader::select_physical));
+        values.extend(rates.finish(now.at, |names| reader.select_physical(names)));
         let used = reader.root_usage().and_then(|(used, available)| used_percent(used, available));
         values.push(used.unwrap_or(f64::NAN));
         found_any || used.is_some()
@@ -44,51 +45,53 @@ fn used_percent(used: u64, available: u64) -> Option<f64> {
 
 #[cfg(target_os = "linux")]
 mod reader {
-    use rustix::fs::{Access, access};
+    use std::path::PathBuf;
 
-    use crate::procfs::{DiskstatsFile, Space};
+    use crate::kernel::device_folders::DeviceFolders;
+    use crate::kernel::diskstats::DiskstatsFile;
+    use crate::kernel::mounts::Space;
+    use crate::kernel::root::Root;
 
     /// Name prefixes of disks that consist of other disks or of memory.
     const VIRTUAL_PREFIXES: &[&str] =
         &["loop", "ram", "zram", "dm-", "md", "nbd", "sr", "fd", "drbd", "bcache"];
 
-    pub(super) struct DiskReader(DiskstatsFile);
+    pub(super) struct DiskReader {
+        counters: DiskstatsFile,
+        folders: DeviceFolders,
+        root_folder: PathBuf,
+    }
 
     impl DiskReader {
-        pub(super) fn new() -> DiskReader {
-            DiskReader(DiskstatsFile::new())
+        pub(super) fn new(root: &Root) -> DiskReader {
+            let (counters, folders) = (DiskstatsFile::new(root), DeviceFolders::of_disks(root));
+            DiskReader { counters, folders, root_folder: root.path("/") }
         }
 
         pub(super) fn for_each(&mut self, mut each: impl FnMut(&str, [u64; 2])) -> bool {
-            self.0.for_each(|disk| each(disk.name, [disk.read.bytes(), disk.written.bytes()]))
+            self.counters
+                .for_each(|disk| each(disk.name, [disk.read.bytes(), disk.written.bytes()]))
         }
 
         /// Returns the bytes in use, and the bytes available to users other than root.
-        #[expect(clippy::unused_self, reason = "other systems have state here")]
         pub(super) fn root_usage(&mut self) -> Option<(u64, u64)> {
-            let space = Space::of("/")?;
+            let space = Space::of(&self.root_folder)?;
             Some((space.size.saturating_sub(space.free), space.available))
         }
-    }
 
-    pub(super) fn select_physical(names: &[&str]) -> Vec<bool> {
-        select_physical_in("/sys/block", names)
-    }
-
-    /// Selects the physical disks of `names`. Only whole disks have a folder, and only physical
-    /// disks a `device` entry. If no disk has a `device`, the name decides.
-    pub(super) fn select_physical_in(folder: &str, names: &[&str]) -> Vec<bool> {
-        let is_there = |path: String| access(path, Access::EXISTS).is_ok();
-        // The kernel replaces a slash in a folder name by an exclamation mark.
-        let folder_of = |name: &str| format!("{folder}/{}", name.replace('/', "!"));
-        let is_likely = |name: &str| !VIRTUAL_PREFIXES.iter().any(|kind| name.starts_with(kind));
-        let is_physical = |name: &&str| is_likely(name) && is_there(folder_of(name) + "/device");
-        let physical: Vec<bool> = names.iter().map(is_physical).collect();
-        if physical.contains(&true) {
-            return physical;
+        /// Selects the physical disks of `names`. Only whole disks have a folder, and only physical
+        /// disks a `device` entry. If no disk has a `device`, the name decides.
+        pub(super) fn select_physical(&self, names: &[&str]) -> Vec<bool> {
+            let has = |name: &str, entry| {
+                let is_virtual = VIRTUAL_PREFIXES.iter().any(|kind| name.starts_with(kind));
+                !is_virtual && self.folders.has(name, entry)
+            };
+            let physical: Vec<bool> = names.iter().map(|name| has(name, "device")).collect();
+            if physical.contains(&true) {
+                return physical;
+            }
+            names.iter().map(|name| has(name, "")).collect()
         }
-        let whole = names.iter().map(|name| is_likely(name) && is_there(folder_of(name)));
-        whole.collect()
     }
 }
 
@@ -98,10 +101,12 @@ mod reader {
 
     use sysinfo::Disks;
 
+    use crate::kernel::root::Root;
+
     pub(super) struct DiskReader(Option<Disks>);
 
     impl DiskReader {
-        pub(super) fn new() -> DiskReader {
+        pub(super) fn new(_: &Root) -> DiskReader {
             DiskReader(Disks::new_with_refreshed_list().ok())
         }
 
@@ -127,10 +132,11 @@ mod reader {
             let available = disk.available_space();
             Some((disk.total_space().saturating_sub(available), available))
         }
-    }
 
-    pub(super) fn select_physical(names: &[&str]) -> Vec<bool> {
-        vec![true; names.len()]
+        #[expect(clippy::unused_self, reason = "same interface as on Linux")]
+        pub(super) fn select_physical(&self, names: &[&str]) -> Vec<bool> {
+            vec![true; names.len()]
+        }
     }
 }
 
@@ -149,16 +155,15 @@ mod tests {
 #[cfg(test)]
 #[cfg(target_os = "linux")]
 mod linux_tests {
-    use std::fs;
-
-    use super::reader::select_physical_in;
+    use super::reader::DiskReader;
+    use crate::kernel::tests::TestRoot;
 
     #[test]
     fn only_whole_physical_disks_are_counted() {
-        let folder = tempfile::tempdir().unwrap();
-        let make = |path: &str| fs::create_dir_all(folder.path().join(path)).unwrap();
+        let files = TestRoot::new();
+        let make = |path: &str| files.make_folder(&format!("sys/block/{path}"));
         let check = |names: &[&str], expected: &[&str]| {
-            let selected = select_physical_in(folder.path().to_str().unwrap(), names);
+            let selected = DiskReader::new(&files.root()).select_physical(names);
             let selected = names.iter().zip(selected).filter_map(|(name, is)| is.then_some(*name));
             assert_eq!(selected.collect::<Vec<_>>(), expected);
         };

@@ -1,20 +1,18 @@
 //! Mean frequency of the cores. Own reader on Linux: sysinfo reads the whole of `/proc/cpuinfo` for
 //! each core. If no core changes its own frequency, sysinfo takes the first core for all.
 
-#[cfg(target_os = "linux")]
-mod folders;
-
 use loadline_protocol::Column;
 
 use super::Collector;
 use super::snapshot::SystemSnapshot;
+use crate::kernel::root::Root;
 
 /// Collector of `freq`: mean current frequency of the online cores in MHz.
 pub(super) struct FrequencyCollector(reader::FrequencyReader);
 
 impl FrequencyCollector {
-    pub(super) fn new() -> FrequencyCollector {
-        FrequencyCollector(reader::FrequencyReader::new())
+    pub(super) fn new(root: &Root) -> FrequencyCollector {
+        FrequencyCollector(reader::FrequencyReader::new(root))
     }
 }
 
@@ -40,9 +38,9 @@ struct Mean {
 }
 
 impl Mean {
-    fn extend(&mut self, values: impl IntoIterator<Item = f64>) {
-        for value in values.into_iter().filter(|mhz| (0.0..=MHZ_MAX).contains(mhz)) {
-            self.sum += value;
+    fn add(&mut self, mhz: f64) {
+        if (0.0..=MHZ_MAX).contains(&mhz) {
+            self.sum += mhz;
             self.count += 1;
         }
     }
@@ -55,115 +53,53 @@ impl Mean {
 
 #[cfg(target_os = "linux")]
 mod reader {
-    use super::Mean;
-    use super::folders::FrequencyFolders;
-    use crate::procfs::OpenFile;
+    use super::{Mean, Root};
+    use crate::kernel::cpufreq::FrequencyFiles;
+    use crate::kernel::cpuinfo::CpuinfoFile;
 
     /// Number of samples between two searches for new cores.
     pub(super) const RESCAN_SAMPLES: u32 = 64;
 
-    /// Size of a piece of `/proc/cpuinfo`. No line is nearly as long.
-    const LIST_BUFFER_BYTES: usize = 8 * 1024;
-
-    /// Mean frequency from the files that `psutil.cpu_freq()` reads: cpufreq folders of cores or of
+    /// Mean frequency from the files that `psutil.cpu_freq()` reads: cpufreq files of cores or of
     /// groups of cores that change their frequency together, else `/proc/cpuinfo`. If both have a
     /// frequency for each core, the kernel takes both from the same place, and the cpufreq files
     /// are much shorter.
     pub(super) struct FrequencyReader {
-        folders: FrequencyFolders,
-        list: OpenFile,
+        files: FrequencyFiles,
+        list: CpuinfoFile,
         /// Number of cores in the list at the last read. Nothing behind the last core is read.
         listed_cores: Option<usize>,
-        /// Files of each core, or group of cores, that changes its frequency.
-        files: Vec<FrequencyFiles>,
         /// Number of samples until the next search for cores.
         rescan_in: u32,
-        buffer: Box<[u8]>,
-    }
-
-    /// Frequency files of a core, or of a group of cores.
-    struct FrequencyFiles {
-        /// Frequency according to the scaling driver.
-        scaling_cur_freq: OpenFile,
-        /// Frequency measured by the hardware, used if the scaling driver has none.
-        cpuinfo_cur_freq: OpenFile,
     }
 
     impl FrequencyReader {
-        pub(super) fn new() -> FrequencyReader {
-            FrequencyReader::of("/sys/devices/system/cpu", "/proc/cpuinfo")
-        }
-
-        pub(super) fn of(cpus: &str, list: &str) -> FrequencyReader {
-            FrequencyReader {
-                folders: FrequencyFolders::new(cpus),
-                list: OpenFile::new(list),
-                listed_cores: None,
-                files: Vec::new(),
-                rescan_in: 0,
-                buffer: vec![0; LIST_BUFFER_BYTES].into(),
-            }
+        pub(super) fn new(root: &Root) -> FrequencyReader {
+            let (files, list) = (FrequencyFiles::new(root), CpuinfoFile::new(root));
+            FrequencyReader { files, list, listed_cores: None, rescan_in: 0 }
         }
 
         pub(super) fn mean_mhz(&mut self) -> Option<f64> {
             if self.rescan_in == 0 {
-                self.rescan();
+                self.rescan_in = RESCAN_SAMPLES;
+                self.listed_cores = None;
+                self.files.rescan();
             }
             self.rescan_in -= 1;
             let mut mean = Mean::default();
-            mean.extend(self.files.iter_mut().filter_map(FrequencyFiles::mhz));
-            if let Some(mean) = mean.get() {
-                return Some(mean);
-            }
+            self.files.for_each_mhz(|mhz| mean.add(mhz));
+            mean.get().or_else(|| self.listed_mean())
+        }
+
+        fn listed_mean(&mut self) -> Option<f64> {
             let mut mean = Mean::default();
-            self.list.for_each_line(&mut self.buffer, |line| {
-                mean.extend(line_mhz(line));
-                Some(mean.count) != self.listed_cores
+            self.list.find_map(|mhz| {
+                mean.add(mhz);
+                (Some(mean.count) == self.listed_cores).then_some(())
             });
             self.listed_cores = Some(mean.count).filter(|count| *count > 0);
             mean.get()
         }
-
-        /// Searches for cores. Open files stay open if the folders are unchanged.
-        fn rescan(&mut self) {
-            self.rescan_in = RESCAN_SAMPLES;
-            self.listed_cores = None;
-            if self.folders.have_changed() {
-                self.files =
-                    self.folders.paths().map(|folder| FrequencyFiles::new(&folder)).collect();
-            }
-        }
-    }
-
-    impl FrequencyFiles {
-        fn new(folder: &str) -> FrequencyFiles {
-            let file = |name| OpenFile::new(format!("{folder}/{name}"));
-            FrequencyFiles {
-                scaling_cur_freq: file("scaling_cur_freq"),
-                cpuinfo_cur_freq: file("cpuinfo_cur_freq"),
-            }
-        }
-
-        /// `None` if the core is offline.
-        fn mhz(&mut self) -> Option<f64> {
-            file_mhz(&mut self.scaling_cur_freq).or_else(|| file_mhz(&mut self.cpuinfo_cur_freq))
-        }
-    }
-
-    /// Parses `2400000`, in kHz.
-    fn file_mhz(file: &mut OpenFile) -> Option<f64> {
-        let khz: u32 = file.read_prefix(&mut [0; 32])?.trim().parse().ok()?;
-        Some(f64::from(khz) / 1000.0)
-    }
-
-    /// Parses `cpu MHz : 2400.000`.
-    fn line_mhz(line: &[u8]) -> Option<f64> {
-        let key = b"cpu mhz";
-        if !line.get(..key.len())?.eq_ignore_ascii_case(key) {
-            return None;
-        }
-        let (_, value) = std::str::from_utf8(line).ok()?.split_once(':')?;
-        value.trim().parse().ok()
     }
 }
 
@@ -171,12 +107,12 @@ mod reader {
 mod reader {
     use sysinfo::{CpuRefreshKind, RefreshKind, System};
 
-    use super::Mean;
+    use super::{Mean, Root};
 
     pub(super) struct FrequencyReader(Option<System>);
 
     impl FrequencyReader {
-        pub(super) fn new() -> FrequencyReader {
+        pub(super) fn new(_: &Root) -> FrequencyReader {
             let frequency = CpuRefreshKind::nothing().with_frequency();
             let system = System::new_with_specifics(RefreshKind::nothing().with_cpu(frequency));
             FrequencyReader(system.ok())
@@ -186,7 +122,7 @@ mod reader {
             let system = self.0.as_mut()?;
             system.refresh_cpu_frequency();
             let mut mean = Mean::default();
-            mean.extend(system.cpus().iter().map(|cpu| cpu.frequency() as f64));
+            system.cpus().iter().for_each(|cpu| mean.add(cpu.frequency() as f64));
             mean.get()
         }
     }
@@ -195,36 +131,23 @@ mod reader {
 #[cfg(test)]
 #[cfg(target_os = "linux")]
 mod tests {
-    use std::fs;
-
-    use tempfile::TempDir;
-
     use super::reader::{FrequencyReader, RESCAN_SAMPLES};
+    use crate::kernel::tests::TestRoot;
 
     /// Simulated machine: folders of cores below `cpu/`, and `cpuinfo`.
-    struct Files(TempDir);
+    struct Files(TestRoot);
 
     impl Files {
         fn new(cpuinfo: &str) -> Files {
-            let files = Files(tempfile::tempdir().unwrap());
-            files.write("cpuinfo", cpuinfo);
-            files
+            Files(TestRoot::with(&[("proc/cpuinfo", cpuinfo)]))
         }
 
         fn write(&self, path: &str, text: &str) {
-            let path = self.0.path().join(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        }
-
-        /// Removes a core, as the system does when a core goes offline.
-        fn remove(&self, folder: &str) {
-            fs::remove_dir_all(self.0.path().join(folder)).unwrap();
+            self.0.write(&format!("sys/devices/system/{path}"), text);
         }
 
         fn reader(&self) -> FrequencyReader {
-            let folder = self.0.path().to_str().unwrap();
-            FrequencyReader::of(&format!("{folder}/cpu"), &format!("{folder}/cpuinfo"))
+            FrequencyReader::new(&self.0.root())
         }
     }
 
@@ -312,13 +235,13 @@ mod tests {
         let files = Files::new("cpu MHz : 5000\n");
         let mut reader = files.reader();
         assert_eq!(reader.mean_mhz(), Some(5000.0));
-        files.write("cpuinfo", "cpu MHz : 5000\ncpu MHz : 3000\n");
+        files.0.write("proc/cpuinfo", "cpu MHz : 5000\ncpu MHz : 3000\n");
         assert_eq!(after_rescan(&mut reader), Some(4000.0));
         files.write("cpu/cpufreq/policy0/scaling_cur_freq", "1000000\n");
         assert_eq!(after_rescan(&mut reader), Some(1000.0));
         files.write("cpu/cpufreq/policy1/scaling_cur_freq", "3000000\n");
         assert_eq!(after_rescan(&mut reader), Some(2000.0));
-        files.remove("cpu/cpufreq/policy0");
+        files.0.remove_folder("sys/devices/system/cpu/cpufreq/policy0");
         assert_eq!(after_rescan(&mut reader), Some(3000.0));
     }
 }

@@ -4,15 +4,14 @@
 //! The limits are those of the cgroup of process 1, as this process sees it: in a container, the
 //! container's. On the machine itself there are none, even if the agent's own service has limits.
 
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use loadline_protocol::CpuLimit;
+use tokio::time::Instant;
 
-use self::cgroups::{CpuCgroup, MemoryCgroup, cpu_cgroups, memory_cgroups};
 use super::{system, topology};
-
-mod cgroups;
+use crate::kernel::cgroups::{CpuCgroup, MemoryCgroup, cpu_cgroups, memory_cgroups};
+use crate::kernel::root::Root;
 
 /// Limits may change while a container runs, but rarely do.
 const REFRESH_INTERVAL: Duration = Duration::from_mins(1);
@@ -34,20 +33,20 @@ pub(super) struct ContainerLimits {
 
 /// Capacity of the host.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct HostCapacity {
-    pub(super) cores: u32,
-    pub(super) memory: u64,
+struct HostCapacity {
+    cores: u32,
+    memory: u64,
 }
 
 impl ContainerLimits {
-    pub(super) fn new() -> ContainerLimits {
+    pub(super) fn new(root: &Root) -> ContainerLimits {
         let memory = system::total_memory().unwrap_or(u64::MAX);
         let cores = topology::logical_cores().unwrap_or(u32::MAX);
-        ContainerLimits::of(Path::new("/"), HostCapacity { cores, memory })
+        ContainerLimits::of(root, HostCapacity { cores, memory })
     }
 
-    /// Returns the limits of a machine whose files are below `root`.
-    pub(super) fn of(root: &Path, capacity: HostCapacity) -> ContainerLimits {
+    /// Returns the limits on a host of this capacity.
+    fn of(root: &Root, capacity: HostCapacity) -> ContainerLimits {
         ContainerLimits {
             cpu: cpu_cgroups(root),
             memory: memory_cgroups(root),

@@ -4,15 +4,30 @@ use loadline_protocol::Column;
 
 use super::Collector;
 use super::snapshot::SystemSnapshot;
+use crate::kernel::root::Root;
+use crate::kernel::stat::{CpuTimes, StatFile, StatLine, first_stat_line};
 
 /// Collector of shares of the time of all cores since the previous sample: `user` (with nice and
 /// guests), `system` (with interrupts), `iowait`, and `steal` (time used by other virtual machines
 /// on the same hardware). `cpu` is the sum of `user`, `system` and `steal`.
-pub(super) struct CpuModesCollector(reader::CpuModesReader);
+pub(super) struct CpuModesCollector {
+    stat: StatFile,
+    last: Option<CpuTimes>,
+}
 
 impl CpuModesCollector {
-    pub(super) fn new() -> CpuModesCollector {
-        CpuModesCollector(reader::CpuModesReader::new())
+    pub(super) fn new(root: &Root) -> CpuModesCollector {
+        CpuModesCollector { stat: first_stat_line(root), last: None }
+    }
+
+    /// Returns the shares since the previous call in column order, %.
+    fn shares(&mut self) -> Option<[f64; 4]> {
+        let now = self.stat.find_map(|line| match line {
+            StatLine::AllCpus(times) => Some(times),
+            _ => None,
+        });
+        let last = std::mem::replace(&mut self.last, now);
+        shares_between(last?, now?)
     }
 }
 
@@ -22,7 +37,7 @@ impl Collector for CpuModesCollector {
     }
 
     fn sample(&mut self, now: &SystemSnapshot, values: &mut Vec<f64>) -> bool {
-        let mut shares = self.0.shares().unwrap_or([f64::NAN; 4]);
+        let mut shares = self.shares().unwrap_or([f64::NAN; 4]);
         if let Some(container_modes) = now.container_modes {
             shares[..2].copy_from_slice(&container_modes);
         }
@@ -32,73 +47,25 @@ impl Collector for CpuModesCollector {
     }
 }
 
-#[cfg(target_os = "linux")]
-mod reader {
-    use crate::procfs::{CpuTimes, StatFile, StatLine};
-
-    pub(super) struct CpuModesReader {
-        stat: StatFile,
-        last: Option<CpuTimes>,
-    }
-
-    impl CpuModesReader {
-        pub(super) fn new() -> CpuModesReader {
-            CpuModesReader { stat: StatFile::new(StatFile::LINE_BYTES), last: None }
-        }
-
-        /// Returns the shares since the previous call in column order, %.
-        pub(super) fn shares(&mut self) -> Option<[f64; 4]> {
-            let mut now = None;
-            self.stat.for_each(|line| {
-                if let StatLine::AllCpus(times) = line {
-                    now = Some(times);
-                }
-                // The first line has the totals of all cores.
-                false
-            });
-            let last = std::mem::replace(&mut self.last, now);
-            shares_between(last?, now?)
-        }
-    }
-
-    /// `None` if no time has passed.
-    pub(super) fn shares_between(last: CpuTimes, now: CpuTimes) -> Option<[f64; 4]> {
-        let total = now.total().checked_sub(last.total()).filter(|ticks| *ticks > 0)?;
-        // The kernel's iowait counter may go back a little.
-        let more = |now: u64, last: u64| now.saturating_sub(last).min(total);
-        let percent = |ticks: u64| ticks.min(total) as f64 / total as f64 * 100.0;
-        let system = more(now.system, last.system);
-        let interrupts = more(now.irq + now.softirq, last.irq + last.softirq);
-        Some([
-            percent(more(now.user + now.nice, last.user + last.nice)),
-            percent(system.saturating_add(interrupts)),
-            percent(more(now.iowait, last.iowait)),
-            percent(more(now.steal, last.steal)),
-        ])
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-mod reader {
-    pub(super) struct CpuModesReader;
-
-    impl CpuModesReader {
-        pub(super) fn new() -> CpuModesReader {
-            CpuModesReader
-        }
-
-        #[expect(clippy::unused_self, reason = "same interface as on Linux")]
-        pub(super) fn shares(&mut self) -> Option<[f64; 4]> {
-            None
-        }
-    }
+/// `None` if no time has passed.
+fn shares_between(last: CpuTimes, now: CpuTimes) -> Option<[f64; 4]> {
+    let total = now.total().checked_sub(last.total()).filter(|ticks| *ticks > 0)?;
+    // The kernel's iowait counter may go back a little.
+    let more = |now: u64, last: u64| now.saturating_sub(last).min(total);
+    let percent = |ticks: u64| ticks.min(total) as f64 / total as f64 * 100.0;
+    let system = more(now.system, last.system);
+    let interrupts = more(now.irq + now.softirq, last.irq + last.softirq);
+    Some([
+        percent(more(now.user + now.nice, last.user + last.nice)),
+        percent(system.saturating_add(interrupts)),
+        percent(more(now.iowait, last.iowait)),
+        percent(more(now.steal, last.steal)),
+    ])
 }
 
 #[cfg(test)]
-#[cfg(target_os = "linux")]
 mod tests {
-    use super::reader::shares_between;
-    use crate::procfs::CpuTimes;
+    use super::*;
 
     #[test]
     fn shares_are_percentages_of_the_elapsed_time() {

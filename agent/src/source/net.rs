@@ -6,6 +6,7 @@ use loadline_protocol::Column;
 use super::Collector;
 use super::rates::Rates;
 use super::snapshot::SystemSnapshot;
+use crate::kernel::root::Root;
 
 /// Collector of bytes per second received and sent, summed over the physical interfaces.
 pub(super) struct NetCollector {
@@ -14,8 +15,8 @@ pub(super) struct NetCollector {
 }
 
 impl NetCollector {
-    pub(super) fn new() -> NetCollector {
-        NetCollector { reader: reader::NetReader::new(), rates: Rates::default() }
+    pub(super) fn new(root: &Root) -> NetCollector {
+        NetCollector { reader: reader::NetReader::new(root), rates: Rates::default() }
     }
 }
 
@@ -28,7 +29,7 @@ impl Collector for NetCollector {
         let NetCollector { reader, rates } = self;
         rates.begin();
         let found_any = reader.for_each(|name, counts| rates.add_device(name, counts));
-        values.extend(rates.finish(now.at, reader::select_physical));
+        values.extend(rates.finish(now.at, |names| reader.select_physical(names)));
         found_any
     }
 }
@@ -48,40 +49,39 @@ fn is_likely_physical(name: &str) -> bool {
 
 #[cfg(target_os = "linux")]
 mod reader {
-    use rustix::fs::{Access, access};
+    use crate::kernel::device_folders::DeviceFolders;
+    use crate::kernel::net_dev::NetDevFile;
+    use crate::kernel::root::Root;
 
-    use crate::procfs::NetDevFile;
-
-    pub(super) struct NetReader(NetDevFile);
+    pub(super) struct NetReader {
+        counters: NetDevFile,
+        folders: DeviceFolders,
+    }
 
     impl NetReader {
-        pub(super) fn new() -> NetReader {
-            NetReader(NetDevFile::new())
+        pub(super) fn new(root: &Root) -> NetReader {
+            let (counters, folders) = (NetDevFile::new(root), DeviceFolders::of_interfaces(root));
+            NetReader { counters, folders }
         }
 
         pub(super) fn for_each(&mut self, mut each: impl FnMut(&str, [u64; 2])) -> bool {
-            self.0.for_each(|device| each(device.name, [device.received.bytes, device.sent.bytes]))
+            self.counters
+                .for_each(|device| each(device.name, [device.received.bytes, device.sent.bytes]))
         }
-    }
 
-    pub(super) fn select_physical(names: &[&str]) -> Vec<bool> {
-        select_physical_in("/sys/class/net", names)
-    }
-
-    /// Selects the interfaces that belong to a device. If none does, as in a container, the name
-    /// decides.
-    pub(super) fn select_physical_in(folder: &str, names: &[&str]) -> Vec<bool> {
-        let has = |name: &str, file: &str| {
-            access(format!("{folder}/{name}/{file}"), Access::EXISTS).is_ok()
-        };
-        // The master counts the traffic as well if both belong to a device, as with the accelerated
-        // interfaces of some clouds.
-        let is_physical = |name: &&str| has(name, "device") && !has(name, "master/device");
-        let physical: Vec<bool> = names.iter().map(is_physical).collect();
-        if physical.contains(&true) {
-            return physical;
+        /// Selects the interfaces that belong to a device. If none does, as in a container, the
+        /// name decides.
+        pub(super) fn select_physical(&self, names: &[&str]) -> Vec<bool> {
+            let has = |name: &str, entry| self.folders.has(name, entry);
+            // The master counts the traffic as well if both belong to a device, as with the
+            // accelerated interfaces of some clouds.
+            let is_physical = |name: &&str| has(name, "device") && !has(name, "master/device");
+            let physical: Vec<bool> = names.iter().map(is_physical).collect();
+            if physical.contains(&true) {
+                return physical;
+            }
+            names.iter().map(|name| super::is_likely_physical(name)).collect()
         }
-        names.iter().map(|name| super::is_likely_physical(name)).collect()
     }
 }
 
@@ -89,10 +89,12 @@ mod reader {
 mod reader {
     use sysinfo::Networks;
 
+    use crate::kernel::root::Root;
+
     pub(super) struct NetReader(Option<Networks>);
 
     impl NetReader {
-        pub(super) fn new() -> NetReader {
+        pub(super) fn new(_: &Root) -> NetReader {
             NetReader(Networks::new_with_refreshed_list().ok())
         }
 
@@ -107,26 +109,26 @@ mod reader {
             }
             !networks.is_empty()
         }
-    }
 
-    pub(super) fn select_physical(names: &[&str]) -> Vec<bool> {
-        names.iter().map(|name| super::is_likely_physical(name)).collect()
+        #[expect(clippy::unused_self, reason = "same interface as on Linux")]
+        pub(super) fn select_physical(&self, names: &[&str]) -> Vec<bool> {
+            names.iter().map(|name| super::is_likely_physical(name)).collect()
+        }
     }
 }
 
 #[cfg(test)]
 #[cfg(target_os = "linux")]
 mod tests {
-    use std::fs;
-
-    use super::reader::select_physical_in;
+    use super::reader::NetReader;
+    use crate::kernel::tests::TestRoot;
 
     #[test]
     fn physical_interfaces_are_counted_once() {
-        let folder = tempfile::tempdir().unwrap();
-        let make = |path: &str| fs::create_dir_all(folder.path().join(path)).unwrap();
+        let files = TestRoot::new();
+        let make = |path: &str| files.make_folder(&format!("sys/class/net/{path}"));
         let check = |names: &[&str], expected: &[&str]| {
-            let selected = select_physical_in(folder.path().to_str().unwrap(), names);
+            let selected = NetReader::new(&files.root()).select_physical(names);
             let selected = names.iter().zip(selected).filter_map(|(name, is)| is.then_some(*name));
             assert_eq!(selected.collect::<Vec<_>>(), expected);
         };

@@ -4,13 +4,18 @@ use loadline_protocol::Column;
 
 use super::Collector;
 use super::snapshot::SystemSnapshot;
+#[cfg(target_os = "linux")]
+use crate::kernel::numbered_entries::ProcessFolders as ProcessReader;
+use crate::kernel::root::Root;
+#[cfg(not(target_os = "linux"))]
+use reader::ProcessReader;
 
 /// Collector of `procs`: processes visible to this one. Threads do not count.
-pub(super) struct ProcessCollector(reader::ProcessReader);
+pub(super) struct ProcessCollector(ProcessReader);
 
 impl ProcessCollector {
-    pub(super) fn new() -> ProcessCollector {
-        ProcessCollector(reader::ProcessReader::new())
+    pub(super) fn new(root: &Root) -> ProcessCollector {
+        ProcessCollector(ProcessReader::new(root))
     }
 }
 
@@ -26,35 +31,16 @@ impl Collector for ProcessCollector {
     }
 }
 
-#[cfg(target_os = "linux")]
-mod reader {
-    use crate::procfs::for_each_numbered;
-
-    pub(super) struct ProcessReader;
-
-    impl ProcessReader {
-        pub(super) fn new() -> ProcessReader {
-            ProcessReader
-        }
-
-        #[expect(clippy::unused_self, reason = "other systems have state here")]
-        pub(super) fn count(&mut self) -> Option<usize> {
-            let mut count = 0;
-            for_each_numbered("/proc", b"", |_| count += 1);
-            // The count includes this process.
-            (count > 0).then_some(count)
-        }
-    }
-}
-
 #[cfg(not(target_os = "linux"))]
 mod reader {
     use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, RefreshKind, System};
 
+    use crate::kernel::root::Root;
+
     pub(super) struct ProcessReader(Option<System>);
 
     impl ProcessReader {
-        pub(super) fn new() -> ProcessReader {
+        pub(super) fn new(_: &Root) -> ProcessReader {
             ProcessReader(System::new_with_specifics(RefreshKind::nothing()).ok())
         }
 

@@ -1,6 +1,6 @@
 //! Rates of counters.
 
-use std::time::Instant;
+use tokio::time::Instant;
 
 /// Highest number of tracked devices. Further devices are not counted.
 const DEVICES_MAX: usize = 4096;

@@ -1,9 +1,10 @@
 //! Values that several columns share, read once per sample.
 
-use std::time::Instant;
+use tokio::time::Instant;
 
 use super::limits::ContainerLimits;
 use super::system::{MemorySizes, SystemReader};
+use crate::kernel::root::Root;
 
 /// State of the machine at one sample, and changes since the previous one.
 pub(super) struct SystemSnapshot {
@@ -24,15 +25,15 @@ pub(super) struct SystemSnapshot {
 
 impl SystemSnapshot {
     /// Returns a snapshot without values, for `cores` single cores.
-    pub(super) fn new(cores: usize) -> SystemSnapshot {
+    pub(super) fn new(root: &Root, cores: usize) -> SystemSnapshot {
         SystemSnapshot {
             at: Instant::now(),
             cpu: f64::NAN,
             cores: vec![f64::NAN; cores],
             memory: None,
             container_modes: None,
-            system: SystemReader::new(),
-            limits: ContainerLimits::new(),
+            system: SystemReader::new(root),
+            limits: ContainerLimits::new(root),
         }
     }
 

@@ -1,10 +1,14 @@
 //! CPU use and memory of the machine, read by sysinfo.
 
 use std::fs::File;
+use std::path::PathBuf;
 
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
-use super::topology::OnlineCores;
+use crate::kernel::core_lists::OnlineCores;
+use crate::kernel::record_file::Record as _;
+use crate::kernel::root::Root;
+use crate::kernel::stat::StatLine;
 
 /// Sizes of memory and swap space, bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,15 +35,15 @@ pub(super) struct SystemReader {
 ///
 /// sysinfo opens its files for each sample. If clients hold all descriptors, opening fails, and
 /// sysinfo silently keeps the previous values: a sample would repeat the previous one.
-pub(super) struct Reserve(Option<File>);
+pub(super) struct Reserve {
+    file: Option<File>,
+    /// Path of a file that sysinfo reads.
+    path: PathBuf,
+}
 
 impl SystemReader {
-    pub(super) fn new() -> SystemReader {
-        SystemReader::with_online(OnlineCores::new())
-    }
-
-    /// Returns a reader for a list of online cores.
-    fn with_online(mut online: OnlineCores) -> SystemReader {
+    pub(super) fn new(root: &Root) -> SystemReader {
+        let mut online = OnlineCores::new(root);
         // Before the first refresh, so that no change is missed.
         online.has_changed();
         let usage = RefreshKind::nothing().with_cpu(CpuRefreshKind::nothing().with_usage());
@@ -92,23 +96,24 @@ fn percent(usage: f32) -> f64 {
 }
 
 impl Reserve {
-    pub(super) fn new() -> Reserve {
-        Reserve(Reserve::open())
+    pub(super) fn new(root: &Root) -> Reserve {
+        let mut reserve = Reserve { file: None, path: root.path(StatLine::PATH) };
+        reserve.renew();
+        reserve
     }
 
-    /// Releases the descriptor for the files of a sample. Returns false if none was available.
+    /// Releases the descriptor for the files of a sample. Returns false if none was available. Only
+    /// Linux needs the descriptor.
     pub(super) fn release(&mut self) -> bool {
-        self.0.take().or_else(Reserve::open).is_some() || cfg!(not(target_os = "linux"))
+        if self.file.is_none() {
+            self.renew();
+        }
+        self.file.take().is_some() || cfg!(not(target_os = "linux"))
     }
 
     /// Takes a descriptor again.
     pub(super) fn renew(&mut self) {
-        self.0 = Reserve::open();
-    }
-
-    /// Opens a file that sysinfo reads. Only Linux needs the descriptor.
-    fn open() -> Option<File> {
-        File::open("/proc/stat").ok()
+        self.file = File::open(&self.path).ok();
     }
 }
 
@@ -122,11 +127,10 @@ pub(super) fn total_memory() -> Option<u64> {
 #[cfg(test)]
 #[cfg(target_os = "linux")]
 mod tests {
-    use std::fs;
-
     use sysinfo::MINIMUM_CPU_UPDATE_INTERVAL;
 
     use super::*;
+    use crate::kernel::tests::TestRoot;
 
     /// Keeps a core busy until sysinfo refreshes again.
     fn wait() {
@@ -138,10 +142,9 @@ mod tests {
 
     #[test]
     fn usage_is_not_mixed_up_when_cores_come_or_go() {
-        let folder = tempfile::tempdir().unwrap();
-        let list = folder.path().join("online");
-        fs::write(&list, "0-1\n").unwrap();
-        let mut reader = SystemReader::with_online(OnlineCores::of(&list));
+        let list = "sys/devices/system/cpu/online";
+        let files = TestRoot::with(&[(list, "0-1\n")]);
+        let mut reader = SystemReader::new(&files.root());
         let mut use_of_first = || {
             wait();
             let mut cores = [f64::NAN];
@@ -150,14 +153,14 @@ mod tests {
             Some(cores[0]).filter(|core| !core.is_nan())
         };
         assert!(use_of_first().is_some());
-        fs::write(&list, "0\n").unwrap();
+        files.write(list, "0\n");
         assert!(use_of_first().is_none(), "the list of cores is another one");
         assert!(use_of_first().is_some());
     }
 
     #[test]
     fn memory_is_known() {
-        let memory = SystemReader::new().memory().unwrap();
+        let memory = SystemReader::new(&Root::of_this_machine()).memory().unwrap();
         assert_eq!(Some(memory.total), total_memory());
         assert!((1..=memory.total).contains(&memory.available), "{memory:?}");
         assert!(memory.swap_free <= memory.swap_total, "{memory:?}");

@@ -9,8 +9,9 @@ use prometheus_client::metrics::MetricType::{self, Counter, Gauge};
 use rustix::param::clock_ticks_per_second;
 
 use super::{COUNT_MAX, MetricCollector};
+use crate::kernel::root::Root;
+use crate::kernel::stat::{CpuTimes, StatFile, StatLine};
 use crate::metrics::family_writer::FamilyWriter;
-use crate::procfs::{CpuTimes, StatFile, StatLine};
 
 /// Decrease of a core's idle time, in seconds, from which the core was offline and its counters
 /// restart.
@@ -24,8 +25,8 @@ pub(super) struct CpuCollector {
 }
 
 impl CpuCollector {
-    pub(super) fn new() -> CpuCollector {
-        CpuCollector { stat: StatFile::new(StatFile::BUFFER_BYTES), last: BTreeMap::new() }
+    pub(super) fn new(root: &Root) -> CpuCollector {
+        CpuCollector { stat: StatFile::new(root), last: BTreeMap::new() }
     }
 }
 
@@ -38,10 +39,7 @@ impl MetricCollector for CpuCollector {
         let mut snapshot =
             CpuSnapshot { ticks_per_second: clock_ticks_per_second(), ..CpuSnapshot::default() };
         let last = &self.last;
-        self.stat.for_each(|line| {
-            snapshot.add_line(line, last);
-            true
-        });
+        self.stat.for_each(|line| snapshot.add_line(line, last));
         if snapshot.cores.is_empty() {
             return None;
         }
@@ -159,9 +157,27 @@ impl Collector for CpuSnapshot {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::tests::TestRoot;
+    use crate::metrics::machine::tests::samples;
 
     fn times(idle: u64, iowait: u64) -> CpuTimes {
         CpuTimes { idle, iowait, ..CpuTimes::default() }
+    }
+
+    #[test]
+    fn a_counter_does_not_go_back_from_one_scrape_to_the_next() {
+        let files = TestRoot::with(&[("proc/stat", "cpu0 0 0 0 1000 50\nctxt 5\n")]);
+        let mut collector = CpuCollector::new(&files.root());
+        let mut idle_and_iowait = || {
+            let samples = samples(&mut collector).unwrap();
+            let values = samples.lines().take(2).map(|line| line.rsplit(' ').next().unwrap());
+            values.collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(idle_and_iowait(), "10.0 0.5");
+        files.write("proc/stat", "cpu0 0 0 0 1100 45\n");
+        assert_eq!(idle_and_iowait(), "11.0 0.5");
+        files.write("proc/stat", "cpu0 0 0 0 7 1\n");
+        assert_eq!(idle_and_iowait(), "0.07 0.01");
     }
 
     #[test]

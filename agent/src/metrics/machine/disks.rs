@@ -8,14 +8,15 @@ use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::MetricType::{self, Counter, Gauge};
 
 use super::{COUNT_MAX, MetricCollector};
+use crate::kernel::diskstats::{DiskStats, DiskstatsFile};
+use crate::kernel::root::Root;
 use crate::metrics::family_writer::FamilyWriter;
-use crate::procfs::{DiskStats, DiskstatsFile};
 
 pub(super) struct DiskstatsCollector(DiskstatsFile);
 
 impl DiskstatsCollector {
-    pub(super) fn new() -> DiskstatsCollector {
-        DiskstatsCollector(DiskstatsFile::new())
+    pub(super) fn new(root: &Root) -> DiskstatsCollector {
+        DiskstatsCollector(DiskstatsFile::new(root))
     }
 }
 

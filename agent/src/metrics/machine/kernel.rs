@@ -9,14 +9,15 @@ use prometheus_client::metrics::MetricType::Gauge;
 use rustix::time::{ClockId, clock_gettime};
 
 use super::MetricCollector;
+use crate::kernel::loadavg::LoadavgFile;
+use crate::kernel::root::Root;
 use crate::metrics::family_writer::FamilyWriter;
-use crate::procfs::LoadavgFile;
 
 pub(super) struct LoadavgCollector(LoadavgFile);
 
 impl LoadavgCollector {
-    pub(super) fn new() -> LoadavgCollector {
-        LoadavgCollector(LoadavgFile::new())
+    pub(super) fn new(root: &Root) -> LoadavgCollector {
+        LoadavgCollector(LoadavgFile::new(root))
     }
 }
 
@@ -26,7 +27,7 @@ impl MetricCollector for LoadavgCollector {
     }
 
     fn read(&mut self) -> Option<Box<dyn Collector>> {
-        Some(Box::new(LoadavgSnapshot(self.0.read()?.averages)))
+        Some(Box::new(LoadavgSnapshot(self.0.read()?)))
     }
 }
 
@@ -97,5 +98,34 @@ impl Collector for TimeSnapshot {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let help = "System time in seconds since epoch (1970).";
         FamilyWriter::new(encoder).unlabelled(Gauge, "node_time_seconds", help, Some(self.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::tests::TestRoot;
+    use crate::metrics::machine::tests::samples;
+
+    #[test]
+    fn load_averages_are_exported_if_they_are_plausible() {
+        let files = TestRoot::with(&[("proc/loadavg", "0.52 0.44 12.40 1/123 4567\n")]);
+        let mut collector = LoadavgCollector::new(&files.root());
+        let expected = "node_load1 0.52\nnode_load5 0.44\nnode_load15 12.4\n";
+        assert_eq!(samples(&mut collector).as_deref(), Some(expected));
+        files.write("proc/loadavg", "0.52 nan 12.40 1/123 4567\n");
+        assert_eq!(samples(&mut collector), None);
+    }
+
+    #[test]
+    fn kernel_and_time_are_those_of_this_machine() {
+        let uname = samples(&mut UnameCollector).unwrap();
+        let sysname = rustix::system::uname().sysname().to_string_lossy().into_owned();
+        assert!(uname.starts_with("node_uname_info{domainname=\""), "{uname}");
+        assert!(uname.contains(&format!(",sysname=\"{sysname}\",")), "{uname}");
+        let time = samples(&mut TimeCollector).unwrap();
+        let seconds: f64 = time.trim().strip_prefix("node_time_seconds ").unwrap().parse().unwrap();
+        let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs_f64();
+        assert!((now - 60.0..=now).contains(&seconds), "{seconds} {now}");
     }
 }

@@ -7,17 +7,19 @@ use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::MetricType::{self, Gauge, Unknown};
 
 use super::MetricCollector;
+use crate::kernel::meminfo::{Amount, MeminfoFile};
+use crate::kernel::root::Root;
+use crate::kernel::vmstat::VmstatFile;
 use crate::metrics::family_writer::FamilyWriter;
-use crate::procfs::{self, Amount};
 
 /// Limit of exported lines per file. `/proc/meminfo` has about 60, `/proc/vmstat` about 200.
 const LINES_MAX: usize = 512;
 
-pub(super) struct MeminfoCollector(procfs::MeminfoFile);
+pub(super) struct MeminfoCollector(MeminfoFile);
 
 impl MeminfoCollector {
-    pub(super) fn new() -> MeminfoCollector {
-        MeminfoCollector(procfs::MeminfoFile::new())
+    pub(super) fn new(root: &Root) -> MeminfoCollector {
+        MeminfoCollector(MeminfoFile::new(root))
     }
 }
 
@@ -28,7 +30,7 @@ impl MetricCollector for MeminfoCollector {
 
     fn read(&mut self) -> Option<Box<dyn Collector>> {
         let mut snapshot = MemorySnapshot { kind: Gauge, values: Vec::new() };
-        self.0.for_each(|name, amount| {
+        self.0.for_each(|(name, amount)| {
             let (suffix, value) = match amount {
                 Amount::Bytes(bytes) => ("_bytes", bytes),
                 Amount::Count(count) => ("", count),
@@ -47,11 +49,11 @@ fn metric_name(name: &str) -> String {
 }
 
 /// Collector `vmstat`, limited to the fields that `node_exporter` exports.
-pub(super) struct VmstatCollector(procfs::VmstatFile);
+pub(super) struct VmstatCollector(VmstatFile);
 
 impl VmstatCollector {
-    pub(super) fn new() -> VmstatCollector {
-        VmstatCollector(procfs::VmstatFile::new())
+    pub(super) fn new(root: &Root) -> VmstatCollector {
+        VmstatCollector(VmstatFile::new(root))
     }
 }
 
@@ -62,7 +64,7 @@ impl MetricCollector for VmstatCollector {
 
     fn read(&mut self) -> Option<Box<dyn Collector>> {
         let mut snapshot = MemorySnapshot { kind: Unknown, values: Vec::new() };
-        self.0.for_each(|name, count| {
+        self.0.for_each(|(name, count)| {
             if is_exported(name) {
                 snapshot.add(format!("node_vmstat_{}", metric_name(name)), count);
             }

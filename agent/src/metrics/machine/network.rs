@@ -7,14 +7,15 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 
 use super::{COUNT_MAX, MetricCollector};
+use crate::kernel::net_dev::{NetDevFile, Traffic};
+use crate::kernel::root::Root;
 use crate::metrics::family_writer::FamilyWriter;
-use crate::procfs::{NetDevFile, Traffic};
 
 pub(super) struct NetdevCollector(NetDevFile);
 
 impl NetdevCollector {
-    pub(super) fn new() -> NetdevCollector {
-        NetdevCollector(NetDevFile::new())
+    pub(super) fn new(root: &Root) -> NetdevCollector {
+        NetdevCollector(NetDevFile::new(root))
     }
 }
 
@@ -79,5 +80,49 @@ impl Collector for NetdevSnapshot {
             family(format!("transmit_{name}"), &|interface| field(&interface.sent))?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::tests::TestRoot;
+    use crate::metrics::machine::tests::samples;
+
+    #[test]
+    fn each_interface_is_exported_once_with_all_counters() {
+        let counts = "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16";
+        let text = format!("head | er\n  e\u{1b}0: {counts}\n  e\u{1b}0:{counts}\n  bad: 1 2\n");
+        let files = TestRoot::with(&[("proc/net/dev", &text)]);
+        let samples = samples(&mut NetdevCollector::new(&files.root())).unwrap();
+        let device = sanitize("e\u{1b}0");
+        let names = [
+            "receive_bytes",
+            "receive_packets",
+            "receive_errs",
+            "receive_drop",
+            "receive_fifo",
+            "receive_frame",
+            "receive_compressed",
+            "receive_multicast",
+            "transmit_bytes",
+            "transmit_packets",
+            "transmit_errs",
+            "transmit_drop",
+            "transmit_fifo",
+            "transmit_colls",
+            "transmit_carrier",
+            "transmit_compressed",
+        ];
+        let expected = names.iter().zip(1..).map(|(name, count)| {
+            format!("node_network_{name}_total{{device=\"{device}\"}} {count}.0\n")
+        });
+        assert_eq!(samples, expected.collect::<String>());
+    }
+
+    #[test]
+    fn without_interfaces_there_is_nothing_to_export() {
+        let files = TestRoot::with(&[("proc/net/dev", "Inter-|   Receive\n")]);
+        assert_eq!(samples(&mut NetdevCollector::new(&files.root())), None);
     }
 }

@@ -7,16 +7,16 @@ use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::MetricType::Counter;
 
 use super::MetricCollector;
+use crate::kernel::pressure::{PressureFile, Stall, Stalls};
+use crate::kernel::root::Root;
 use crate::metrics::family_writer::FamilyWriter;
-use crate::procfs::{PressureFile, Stall, Stalls};
 
 pub(super) struct PsiCollector([(&'static str, PressureFile); 3]);
 
 impl PsiCollector {
-    pub(super) fn new() -> PsiCollector {
+    pub(super) fn new(root: &Root) -> PsiCollector {
         PsiCollector(
-            ["cpu", "memory", "io"]
-                .map(|resource| (resource, PressureFile::for_resource(resource))),
+            ["cpu", "memory", "io"].map(|resource| (resource, PressureFile::new(root, resource))),
         )
     }
 }
@@ -64,5 +64,36 @@ impl Collector for PsiSnapshot {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::tests::TestRoot;
+    use crate::metrics::machine::tests::samples;
+
+    #[test]
+    fn only_known_stall_times_are_exported_and_none_for_a_stalled_cpu() {
+        let line = |kind, us: u32| format!("{kind} avg10=0.00 avg60=0.00 avg300=0.00 total={us}\n");
+        let both = line("some", 2_500_000) + &line("full", 500_000);
+        let files = TestRoot::with(&[
+            ("proc/pressure/cpu", &*both),
+            ("proc/pressure/memory", &line("some", 1_000_000)),
+        ]);
+        let mut collector = PsiCollector::new(&files.root());
+        let expected = "node_pressure_cpu_waiting_seconds_total 2.5\n\
+                        node_pressure_memory_waiting_seconds_total 1.0\n";
+        assert_eq!(samples(&mut collector).as_deref(), Some(expected));
+        files.write("proc/pressure/io", &both);
+        let expected = expected.to_owned()
+            + "node_pressure_io_waiting_seconds_total 2.5\n\
+               node_pressure_io_stalled_seconds_total 0.5\n";
+        assert_eq!(samples(&mut collector), Some(expected));
+    }
+
+    #[test]
+    fn a_kernel_without_pressure_has_nothing_to_export() {
+        assert_eq!(samples(&mut PsiCollector::new(&TestRoot::new().root())), None);
     }
 }

@@ -6,10 +6,11 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 
 use super::{COUNT_MAX, MetricCollector};
+use crate::kernel::cpufreq::{CoreFrequency, core_frequencies};
+use crate::kernel::root::Root;
 use crate::metrics::family_writer::FamilyWriter;
-use crate::procfs::{self, CoreFrequency};
 
-pub(super) struct CpufreqCollector;
+pub(super) struct CpufreqCollector(pub(super) Root);
 
 impl MetricCollector for CpufreqCollector {
     fn name(&self) -> &'static str {
@@ -17,7 +18,7 @@ impl MetricCollector for CpufreqCollector {
     }
 
     fn read(&mut self) -> Option<Box<dyn Collector>> {
-        Some(Box::new(CpufreqSnapshot(procfs::core_frequencies(COUNT_MAX))))
+        Some(Box::new(CpufreqSnapshot(core_frequencies(&self.0, COUNT_MAX))))
     }
 }
 
@@ -48,5 +49,31 @@ impl Collector for CpufreqSnapshot {
             )?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::tests::TestRoot;
+    use crate::metrics::machine::tests::samples;
+
+    #[test]
+    fn frequencies_are_exported_in_hertz_where_they_are_known() {
+        let folder = "sys/devices/system/cpu";
+        let files = TestRoot::with(&[
+            (&format!("{folder}/cpu0/cpufreq/scaling_cur_freq"), "800000\n"),
+            (&format!("{folder}/cpu0/cpufreq/scaling_max_freq"), "3600000\n"),
+            (&format!("{folder}/cpu1/cpufreq/scaling_max_freq"), "3600000\n"),
+        ]);
+        let expected = "node_cpu_scaling_frequency_hertz{cpu=\"0\"} 800000000.0\n\
+                        node_cpu_scaling_frequency_max_hertz{cpu=\"0\"} 3600000000.0\n";
+        assert_eq!(samples(&mut CpufreqCollector(files.root())).as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn a_machine_without_frequencies_is_no_failure() {
+        let files = TestRoot::new();
+        assert_eq!(samples(&mut CpufreqCollector(files.root())).as_deref(), Some(""));
     }
 }

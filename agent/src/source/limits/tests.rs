@@ -1,26 +1,21 @@
-use std::fs;
-
-use tempfile::TempDir;
-
 use super::*;
+use crate::kernel::cgroups::cgroup_path;
+use crate::kernel::tests::TestRoot;
 
 const MIB: u64 = 1024 * 1024;
 
 /// Simulated machine: a folder with its files.
-struct MachineFiles(TempDir);
+struct MachineFiles(TestRoot);
 
 impl MachineFiles {
     fn new(cgroup: &str, mounts: &[&str]) -> MachineFiles {
-        let tree = MachineFiles(tempfile::tempdir().unwrap());
-        tree.write("proc/1/cgroup", cgroup);
-        tree.write("proc/self/mountinfo", &mounts.concat());
-        tree
+        let mounts = mounts.concat();
+        let files = [("proc/1/cgroup", cgroup), ("proc/self/mountinfo", &*mounts)];
+        MachineFiles(TestRoot::with(&files))
     }
 
     fn write(&self, path: &str, text: &str) {
-        let path = self.0.path().join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
+        self.0.write(path, text);
     }
 
     fn write_v2(&self, group: &str, cpu_max: &str, memory_max: &str) {
@@ -40,7 +35,7 @@ impl MachineFiles {
 
     fn limits(&self) -> ContainerLimits {
         let mut limits =
-            ContainerLimits::of(self.0.path(), HostCapacity { cores: 4, memory: 8192 * MIB });
+            ContainerLimits::of(&self.0.root(), HostCapacity { cores: 4, memory: 8192 * MIB });
         limits.refresh(Instant::now());
         limits
     }
@@ -168,5 +163,5 @@ fn malformed_files_mean_no_limits() {
             MachineFiles::new(list, &[mounts]).check((None, None));
         }
     }
-    assert_eq!(cgroups::cgroup_path("4:cpu,cpuacct:/a:b\n0::/c", "cpuacct"), Some("/a:b"));
+    assert_eq!(cgroup_path("4:cpu,cpuacct:/a:b\n0::/c", "cpuacct"), Some("/a:b"));
 }

@@ -1,0 +1,107 @@
+//! `/proc/pressure/`: time that tasks waited for a busy resource.
+
+use super::number;
+use super::open_file::OpenFile;
+use super::root::Root;
+
+/// Reader of `cpu`, `memory` or `io` in `/proc/pressure/`.
+#[derive(Debug)]
+pub(crate) struct PressureFile(OpenFile);
+
+/// Stall times of a resource.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(crate) struct Stalls {
+    /// Time in which at least one task waited.
+    pub(crate) some: Option<Stall>,
+    /// Time in which all non-idle tasks waited.
+    pub(crate) full: Option<Stall>,
+}
+
+/// Stall time.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(crate) struct Stall {
+    /// Share of the last ten seconds, %.
+    pub(crate) avg10: f64,
+    /// Total since boot, µs.
+    pub(crate) total_us: u64,
+}
+
+/// Buffer for two lines of five words of maximum length.
+const TEXT_BYTES: usize = 512;
+
+impl PressureFile {
+    /// Returns the reader for `cpu`, `memory` or `io`.
+    pub(crate) fn new(root: &Root, resource: &str) -> PressureFile {
+        PressureFile(OpenFile::new(root.path(&format!("proc/pressure/{resource}"))))
+    }
+
+    /// Returns `None` if the kernel does not support or has disabled pressure.
+    pub(crate) fn read(&mut self) -> Option<Stalls> {
+        Stalls::parse(self.0.read_prefix(&mut [0; TEXT_BYTES])?)
+    }
+}
+
+impl Stalls {
+    pub(crate) fn parse(text: &str) -> Option<Stalls> {
+        let mut stalls = Stalls::default();
+        for line in text.lines() {
+            let mut words = line.split_ascii_whitespace();
+            match words.next() {
+                Some("some") => stalls.some = Stall::parse(words),
+                Some("full") => stalls.full = Stall::parse(words),
+                _ => {}
+            }
+        }
+        (stalls != Stalls::default()).then_some(stalls)
+    }
+}
+
+impl Stall {
+    /// Parses `avg10=0.12 avg60=0.34 avg300=0.56 total=789`.
+    fn parse<'a>(words: impl Iterator<Item = &'a str>) -> Option<Stall> {
+        let (mut avg10, mut total_us) = (None, None);
+        for (name, value) in words.filter_map(|word| word.split_once('=')) {
+            match name {
+                "avg10" => avg10 = value.parse().ok().filter(|it| (0.0..=100.0).contains(it)),
+                "total" => total_us = number(value.as_bytes()),
+                _ => {}
+            }
+        }
+        Some(Stall { avg10: avg10?, total_us: total_us? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_lines_are_read_and_one_may_be_missing() {
+        let some = "some avg10=1.50 avg60=0.34 avg300=0.56 total=789\n";
+        let full = "full avg10=100.00 avg60=0.00 avg300=0.00 total=0\n";
+        let stall = |avg10, total_us| Some(Stall { avg10, total_us });
+        let both = Stalls { some: stall(1.5, 789), full: stall(100.0, 0) };
+        assert_eq!(Stalls::parse(&format!("{some}{full}")), Some(both));
+        assert_eq!(Stalls::parse(some), Some(Stalls { full: None, ..both }));
+    }
+
+    #[test]
+    fn malformed_text_is_rejected() {
+        for wrong in [
+            "",
+            "some",
+            "some avg10=0.00",
+            "some total=5",
+            "some avg10=nan total=5",
+            "some avg10=-1 total=5",
+            "some avg10=100.01 total=5",
+            "some avg10=inf total=5",
+            "some avg10=1 total=-5",
+            "some avg10= total=",
+            "most avg10=1 total=5",
+            "\u{0}\u{0}",
+        ] {
+            assert_eq!(Stalls::parse(wrong), None, "{wrong:?}");
+        }
+    }
+}

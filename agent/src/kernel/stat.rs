@@ -1,0 +1,181 @@
+//! `/proc/stat`: CPU times and other counters since boot.
+
+use super::record_file::{Record, RecordFile};
+use super::root::Root;
+use super::{number, words};
+
+/// Reader of `/proc/stat`.
+pub(crate) type StatFile = RecordFile<StatLine>;
+
+/// Value of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StatLine {
+    /// Times of all cores together: the first line.
+    AllCpus(CpuTimes),
+    /// Number and times of a core. Offline cores have no line.
+    Cpu(u32, CpuTimes),
+    /// Number of interrupts since boot.
+    Interrupts(u64),
+    /// Number of context switches since boot.
+    ContextSwitches(u64),
+    /// Boot time, in seconds since the Unix epoch.
+    BootTime(u64),
+    /// Number of tasks started since boot.
+    Forks(u64),
+    /// Number of runnable tasks.
+    Running(u64),
+    /// Number of tasks that wait for a disk.
+    Blocked(u64),
+}
+
+/// CPU times by mode, in ticks: 1/100 s on almost all kernels. `user` and `nice` include the time
+/// of guests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct CpuTimes {
+    pub(crate) user: u64,
+    pub(crate) nice: u64,
+    pub(crate) system: u64,
+    pub(crate) idle: u64,
+    pub(crate) iowait: u64,
+    pub(crate) irq: u64,
+    pub(crate) softirq: u64,
+    pub(crate) steal: u64,
+    pub(crate) guest: u64,
+    pub(crate) guest_nice: u64,
+}
+
+/// Buffer for the first line: eleven words of maximum length.
+const FIRST_LINE_BYTES: usize = 256;
+
+/// Returns a reader for the first line, with the times of all cores together.
+pub(crate) fn first_stat_line(root: &Root) -> StatFile {
+    StatFile::with_buffer(root.path(StatLine::PATH), FIRST_LINE_BYTES)
+}
+
+impl Record for StatLine {
+    type Of<'a> = StatLine;
+
+    const PATH: &'static str = "proc/stat";
+
+    /// Buffer for one read on a machine with a few hundred cores, with the line of interrupts. On
+    /// larger machines the file is read in pieces.
+    const BUFFER_BYTES: usize = 64 * 1024;
+
+    fn parse(line: &[u8]) -> Option<StatLine> {
+        let mut words = words(line);
+        let name = words.next()?;
+        if let Some(suffix) = name.strip_prefix(b"cpu") {
+            let times = CpuTimes::parse(words)?;
+            if suffix.is_empty() {
+                return Some(StatLine::AllCpus(times));
+            }
+            return Some(StatLine::Cpu(number(suffix)?.try_into().ok()?, times));
+        }
+        let mut count = || number(words.next()?);
+        Some(match name {
+            b"intr" => StatLine::Interrupts(count()?),
+            b"ctxt" => StatLine::ContextSwitches(count()?),
+            b"btime" => StatLine::BootTime(count()?),
+            b"processes" => StatLine::Forks(count()?),
+            b"procs_running" => StatLine::Running(count()?),
+            b"procs_blocked" => StatLine::Blocked(count()?),
+            _ => return None,
+        })
+    }
+}
+
+impl CpuTimes {
+    /// Parses `user nice system idle iowait irq softirq steal guest guest_nice`. Old kernels have
+    /// fewer values, at least up to `idle`.
+    fn parse<'a>(words: impl Iterator<Item = &'a [u8]>) -> Option<CpuTimes> {
+        let mut ticks = [0; 10];
+        let mut count = 0;
+        for (tick, word) in ticks.iter_mut().zip(words) {
+            *tick = number(word)?;
+            count += 1;
+        }
+        let [user, nice, system, idle, iowait, irq, softirq, steal, guest, guest_nice] = ticks;
+        let times =
+            CpuTimes { user, nice, system, idle, iowait, irq, softirq, steal, guest, guest_nice };
+        (count >= 4 && times.checked_total().is_some()).then_some(times)
+    }
+
+    /// Returns the total. Guest time is part of `user` and `nice`. Always `Some` after `parse`.
+    fn checked_total(self) -> Option<u64> {
+        let parts = [self.user, self.nice, self.system, self.idle, self.iowait];
+        let more = [self.irq, self.softirq, self.steal];
+        parts.into_iter().chain(more).try_fold(0, u64::checked_add)
+    }
+
+    /// Returns the total time.
+    pub(crate) fn total(self) -> u64 {
+        self.checked_total().unwrap_or(u64::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::tests::TestRoot;
+
+    fn times(ticks: [u64; 10]) -> CpuTimes {
+        let [user, nice, system, idle, iowait, irq, softirq, steal, guest, guest_nice] = ticks;
+        CpuTimes { user, nice, system, idle, iowait, irq, softirq, steal, guest, guest_nice }
+    }
+
+    #[test]
+    fn all_known_lines_are_parsed() {
+        let text = "cpu  100 20 30 400 50 6 7 8 9 10\ncpu0 1 2 3 4\ncpu12 1 2 3 4 5 6 7 8\n\
+                    page 5 6\nintr 9225179 0 0\nctxt 11\nbtime 1795687891\nprocesses 12\n\
+                    procs_running 3\nprocs_blocked 1\nsoftirq 5 6\n";
+        let files = TestRoot::with(&[("proc/stat", text)]);
+        let mut stat = StatFile::with_buffer(files.root().path("proc/stat"), 64);
+        let mut lines = Vec::new();
+        stat.for_each(|line| lines.push(line));
+        let expected = [
+            StatLine::AllCpus(times([100, 20, 30, 400, 50, 6, 7, 8, 9, 10])),
+            StatLine::Cpu(0, times([1, 2, 3, 4, 0, 0, 0, 0, 0, 0])),
+            StatLine::Cpu(12, times([1, 2, 3, 4, 5, 6, 7, 8, 0, 0])),
+            StatLine::Interrupts(9_225_179),
+            StatLine::ContextSwitches(11),
+            StatLine::BootTime(1_795_687_891),
+            StatLine::Forks(12),
+            StatLine::Running(3),
+            StatLine::Blocked(1),
+        ];
+        assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn guest_time_is_counted_once() {
+        assert_eq!(times([100, 20, 30, 400, 50, 6, 7, 8, 9, 10]).total(), 621);
+    }
+
+    #[test]
+    fn malformed_lines_are_rejected() {
+        let absurd = format!("cpu {0} {0} {0} {0}", u64::MAX);
+        for wrong in [
+            "",
+            " ",
+            "cpu",
+            "cpu 1 2 3",
+            "cpux 1 2 3 4",
+            "cpu-1 1 2 3 4",
+            "cpu99999999999 1 2 3 4",
+            "intr",
+            "intr x",
+            "btime -5",
+            "ctxt 18446744073709551616",
+            "cpu -1 2 3 4",
+            "cpu +1 2 3 4",
+            "cpu 1 2 3 4 x",
+            "cpu 1 2 3 4 5 6 7 nan",
+            "cpu 1.5 2 3 4",
+            "cpu 1 2 3 18446744073709551616",
+            "\u{0}\u{0}\u{0}",
+            &absurd,
+        ] {
+            assert_eq!(StatLine::parse(wrong.as_bytes()), None, "{wrong:?}");
+        }
+    }
+}
