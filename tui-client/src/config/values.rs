@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::ops::Range;
 
-use loadline_agent::nearest;
+use loadline_common::nearest;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
