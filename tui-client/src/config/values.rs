@@ -96,10 +96,8 @@ pub(super) fn unknown_name<'a>(
     all: impl IntoIterator<Item = &'a str>,
 ) -> String {
     let all: Vec<&str> = all.into_iter().collect();
-    let (shown, is_whole) = match name.char_indices().nth(NAME_MAX) {
-        Some((end, _)) => (&name[..end], false),
-        None => (name, true),
-    };
+    let shown: String = name.chars().take(NAME_MAX).collect();
+    let is_whole = shown == name;
     let dots = if is_whole { "" } else { "..." };
     let mut text = format!("unknown {kind} {shown:?}{dots}; ");
     if all.is_empty() {
