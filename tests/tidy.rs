@@ -163,9 +163,51 @@ fn client_modules_import_only_from_modules_above_them() {
     }
 }
 
+/// Names that the transport to the embedded agent uses of the agent's library.
+const EMBEDDED_AGENT: &[&str] =
+    &["Agent", "AgentSettings", "Machine", "MachineFacts", "Service", "probe_agent"];
+
+/// The names that a text uses of a crate, such as `Clock` in `use loadline_agent::Clock;`. The
+/// crate alone, as in `use loadline_agent as agent;`, is the name `""`.
+fn names_used<'a>(code: &'a str, of: &str) -> Vec<&'a str> {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let mut names = Vec::new();
+    for rest in code.split(of).skip(1) {
+        let rest = rest.strip_prefix("::").unwrap_or("");
+        match rest.strip_prefix('{') {
+            Some(list) => {
+                let list = list.split('}').next().unwrap();
+                names.extend(list.split(',').map(str::trim).filter(|name| !name.is_empty()));
+            }
+            None => names.extend(rest.split(|c| !is_word(c)).next()),
+        }
+    }
+    names
+}
+
+#[test]
+fn the_client_uses_the_agent_for_the_clock_and_the_embedded_agent_only() {
+    let without_comments = |text: &str| {
+        let lines = text.lines().map(|line| line.split("//").next().unwrap_or("").to_owned());
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    for (path, text) in texts("tui-client/src") {
+        let code = without_comments(&text);
+        let allowed = if path.ends_with("link/embedded.rs") { EMBEDDED_AGENT } else { &["Clock"] };
+        for name in names_used(&code, "loadline_agent") {
+            assert!(allowed.contains(&name), "{}: {name:?} of the agent", path.display());
+        }
+        let mut exports = code.lines().filter(|line| line.trim_start().starts_with("pub"));
+        let exported = exports.find(|line| line.contains("loadline_agent"));
+        assert_eq!(exported, None, "{}: a way around", path.display());
+    }
+    let example = "use xx::{B, C as D};\nxx::E::f(xx::g, xx)";
+    assert_eq!(names_used(example, "xx"), ["B", "C as D", "E", "g", ""]);
+}
+
 #[test]
 fn no_file_has_a_todo_or_is_too_long() {
-    for folder in ["protocol/src", "agent/src", "tui-client/src"] {
+    for folder in ["protocol/src", "common/src", "agent/src", "tui-client/src"] {
         for (path, code) in sources(folder) {
             for word in ["todo!", "unimplemented!", "TODO", "FIXME", "dbg!", "#[allow("] {
                 assert!(!code.contains(word), "{}: {word}", path.display());
@@ -282,7 +324,7 @@ fn has_phrase(text: &str, phrase: &str) -> bool {
 
 #[test]
 fn comments_lead_with_a_noun_or_a_verb_and_use_plain_words() {
-    for folder in ["protocol/src", "agent/src", "tui-client/src"] {
+    for folder in ["protocol/src", "common/src", "agent/src", "tui-client/src"] {
         for (path, code) in sources(folder) {
             let mut previous = "";
             for (number, line) in code.lines().enumerate() {
@@ -341,7 +383,7 @@ fn pages_have_short_sentences_and_no_odd_phrases() {
 
 #[test]
 fn a_type_name_has_one_meaning_in_its_crate() {
-    for folder in ["protocol/src", "agent/src", "tui-client/src"] {
+    for folder in ["protocol/src", "common/src", "agent/src", "tui-client/src"] {
         let mut places: HashMap<String, Vec<PathBuf>> = HashMap::new();
         for (path, code) in sources(folder) {
             for line in code.lines().map(str::trim) {

@@ -6,7 +6,7 @@ use loadline_protocol::{Column, Header, LineError, Note, RunId, SafeText, Schema
 
 use crate::ring::{Columns, Selection};
 use crate::source::MachineFacts;
-use crate::usage::with_suggestion;
+use loadline_common::with_suggestion;
 
 /// Properties of the agent and its columns.
 pub(crate) struct AgentInfo {

@@ -24,8 +24,8 @@ use tokio::sync::oneshot;
 
 use crate::agent_info::AgentInfo;
 use crate::ring::{Ring, RingHandle};
-use crate::usage::without_error_number;
 use loader::LoadedFile;
+use loadline_common::without_error_number;
 use writer::ArchiveWriter;
 
 /// Rows before those of [`NEWER`].

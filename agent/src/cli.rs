@@ -10,9 +10,9 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, CommandFactory as _, FromArgMatches as _, Parser};
 use loadline_agent::{
-    Address, AgentSettings, GenerateTarget, GroupSet, PlaintextPolicy, SAMPLES_MAX, ServerTls,
-    ServerTlsFiles, version_text,
+    Address, AgentSettings, GroupSet, PlaintextPolicy, SAMPLES_MAX, ServerTls, ServerTlsFiles,
 };
+use loadline_common::{GenerateTarget, version_text};
 use loadline_protocol::{DurationText, parse_duration};
 use tracing::Level;
 
@@ -27,8 +27,10 @@ const CLIENT_LIMIT_MAX: u32 = 1_000_000;
 const LOCAL_AGENT_VARIABLE: &str = "LOADLINE_AGENT_RESIDENT";
 
 /// Output of `--version`; `-V` prints the version alone.
-static VERSION: LazyLock<String> =
-    LazyLock::new(|| version_text(env!("CARGO_PKG_VERSION"), env!("LOADLINE_FEATURES")));
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let features = [("metrics", cfg!(feature = "metrics")), ("tls", cfg!(feature = "tls"))];
+    version_text(env!("CARGO_PKG_VERSION"), &features)
+});
 
 /// Sample this machine and serve the samples, one line each
 ///

@@ -3,7 +3,6 @@
 //! The agent program, clients that embed an agent, and the tests all run the same [`Agent`].
 //!
 //! ```text
-//!  usage      command-line errors, manual page and shell completions of both programs
 //!  clock      timestamps: anchored once to the wall clock, then driven by the monotonic clock
 //!  ticker     ticks at a fixed interval, one wake-up each
 //!  kernel     parsers and readers of the files below /proc and /sys
@@ -79,7 +78,6 @@ mod tls;
 #[path = "tls/none.rs"]
 mod tls;
 mod tls_files;
-mod usage;
 mod vitals;
 
 pub use agent::{Agent, AgentSettings};
@@ -93,11 +91,5 @@ pub use ring::SAMPLES_MAX;
 pub use session::{Ending, Service};
 pub use source::{GroupError, GroupSet, Machine, MachineFacts, MetricSource, ScriptedSource};
 pub use stdio::{probe_agent, serve_stdio};
-pub use tls::{ServerTls, TlsFileError};
-#[cfg(feature = "tls")]
-pub use tls::{provider, read_authorities, read_identity};
+pub use tls::ServerTls;
 pub use tls_files::ServerTlsFiles;
-pub use usage::{
-    GenerateTarget, Manual, ManualEntry, error_text, nearest, usage_error, version_text,
-    with_suggestion, without_error_number,
-};

@@ -12,8 +12,9 @@ use anyhow::Context as _;
 use clap::CommandFactory as _;
 use loadline_agent::{
     Address, Agent, Archive, BoundAddress, ListenError, Listener, Machine, MachineFacts,
-    PlaintextPolicy, ServerTls, error_text, serve_stdio, usage_error, without_error_number,
+    PlaintextPolicy, ServerTls, serve_stdio,
 };
+use loadline_common::{error_text, usage_error, without_error_number};
 use loadline_protocol::sanitize;
 
 use crate::cli::Options;
@@ -33,7 +34,7 @@ fn main() -> ExitCode {
     };
     if let Some(kind) = options.generate {
         // An error only means that nobody reads standard output.
-        let _ = write!(io::stdout(), "{}", kind.text(Options::command(), &manual::manual()));
+        let _ = write!(io::stdout(), "{}", kind.text(Options::command(), manual::write_manual));
         return ExitCode::SUCCESS;
     }
     tracing_subscriber::fmt()

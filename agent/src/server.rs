@@ -22,7 +22,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::listen::{Accept, Peer};
 use crate::session::{self, Service};
-use crate::usage::without_error_number;
+use loadline_common::without_error_number;
 use origins::{Origin, Origins};
 use rate_limiter::RateLimiter;
 

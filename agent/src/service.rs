@@ -37,7 +37,7 @@ pub(crate) fn notify_stopping() {
 #[cfg(target_os = "linux")]
 fn notify(states: &[sd_notify::NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        let error = loadline_agent::without_error_number(&error.to_string());
+        let error = loadline_common::without_error_number(&error.to_string());
         tracing::warn!(%error, "cannot notify the service manager");
     }
 }

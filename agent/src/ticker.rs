@@ -48,7 +48,7 @@ impl TickerKind {
                 Ok(timer) => return TickerKind::Timer(timer),
                 // A sandbox may forbid timerfd.
                 Err(error) => {
-                    let error = crate::usage::without_error_number(&error.to_string());
+                    let error = loadline_common::without_error_number(&error.to_string());
                     tracing::debug!(%error, "cannot create a kernel timer, using the runtime's");
                 }
             }

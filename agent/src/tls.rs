@@ -1,8 +1,6 @@
 //! TLS of TCP ports: version 1.3 only, with the cryptography of ring.
 //!
 //! ```text
-//!  files      certificate, key and CAs from PEM files, with one-line errors
-//!    ▼
 //!  ServerTls  the configuration of new connections; reloaded while others continue
 //!    ▼
 //!  stream     a connection with a lazy handshake
@@ -11,13 +9,13 @@
 //! ```
 
 mod failure;
-mod files;
 mod stream;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use loadline_common::{TlsFileError, provider, read_authorities, read_identity};
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
@@ -26,7 +24,6 @@ use tokio_rustls::rustls::version::TLS13;
 use tokio_rustls::rustls::{Error, ServerConfig};
 
 use failure::HandshakeFailure;
-pub use files::{TlsFileError, provider, read_authorities, read_identity};
 pub(crate) use stream::TlsConnection;
 
 use crate::tls_files::ServerTlsFiles;

@@ -184,7 +184,7 @@ fn read(
 ) -> Result<CliSettings, EarlyExit> {
     let command_line = CommandLine::read(line)?;
     if let Some(kind) = command_line.args.generate {
-        return Err(EarlyExit::Print(kind.text(Args::command(), &manual::manual())));
+        return Err(EarlyExit::Print(kind.text(Args::command(), manual::write_manual)));
     }
     if command_line.args.print_config {
         return Err(EarlyExit::Print(default_config(option_help)));

@@ -32,7 +32,7 @@ pub use defaults::default_config;
 pub use options::Setting;
 pub use sources::{ResolvedSource, SOURCES_MAX, SourceNames};
 pub use text::{ConfigError, ConfigText};
-use values::{ConfigEntry, entries, unknown_name};
+use values::{ValueError, entries};
 
 /// Size limit: 1 MiB. A larger file is not a configuration written by hand.
 const BYTES_MAX: u64 = 1 << 20;
@@ -59,34 +59,28 @@ pub struct Config {
 impl Config {
     /// Reads the chosen file, or the default file if it exists. An empty name reads no file.
     pub fn load(chosen: Option<&OsStr>) -> Result<Config, ConfigError> {
-        let (path, is_chosen) = match chosen {
-            Some(path) if path.is_empty() => return Ok(Config::default()),
-            Some(path) => (PathBuf::from(path), true),
-            None => match default_path() {
-                Some(path) => (path, false),
-                None => return Ok(Config::default()),
-            },
+        let path = match chosen {
+            Some(path) => Some(PathBuf::from(path)).filter(|_| !path.is_empty()),
+            None => default_path().filter(|path| path.try_exists().unwrap_or(true)),
         };
+        let Some(path) = path else { return Ok(Config::default()) };
         let name = sanitize(&path.to_string_lossy()).into_owned();
-        match read(&path) {
-            Ok(bytes) if bytes.len() as u64 > BYTES_MAX => Err(ConfigError::for_file(&format!(
+        let bytes = read(&path).map_err(|error| {
+            let why = match error.kind() {
+                ErrorKind::NotFound => "no such file".to_owned(),
+                kind => kind.to_string(),
+            };
+            ConfigError::for_file(&format!(
+                "cannot read configuration {name}: {why}; choose another with --config, or none \
+                 with --config ''"
+            ))
+        })?;
+        if bytes.len() as u64 > BYTES_MAX {
+            return Err(ConfigError::for_file(&format!(
                 "configuration {name} is larger than 1 MiB; choose another with --config"
-            ))),
-            Ok(bytes) => Config::parse(name, path.parent(), bytes),
-            Err(error) if error.kind() == ErrorKind::NotFound && !is_chosen => {
-                Ok(Config::default())
-            }
-            Err(error) => {
-                let why = match error.kind() {
-                    ErrorKind::NotFound => "no such file".to_owned(),
-                    kind => kind.to_string(),
-                };
-                Err(ConfigError::for_file(&format!(
-                    "cannot read configuration {name}: {why}; choose another with --config, or none \
-                     with --config ''"
-                )))
-            }
+            )));
         }
+        Config::parse(name, path.parent(), bytes)
     }
 
     /// Parses the contents of a file. `folder` is the base of relative paths.
@@ -105,34 +99,30 @@ impl Config {
             }
         };
         let parsed = DeTable::parse(text.as_str()).map_err(|error| text.syntax_error(&error))?;
-        let mut config = Config::default();
-        for entry in entries(parsed.get_ref()) {
-            config.read_section(&text, folder, &entry)?;
+        match Config::read_sections(folder, parsed.get_ref()) {
+            Ok(config) => Ok(Config { text, ..config }),
+            Err(error) => Err(text.error_at(error.span(), error.into_inner())),
         }
-        config.sources.check(&text)?;
-        Ok(Config { text, ..config })
     }
 
-    fn read_section(
-        &mut self,
-        text: &ConfigText,
-        folder: Option<&Path>,
-        section: &ConfigEntry,
-    ) -> Result<(), ConfigError> {
-        let name = section.name();
-        if !SECTIONS.contains(&name) {
-            return Err(section.key_error(text, unknown_name("section", name, SECTIONS)));
+    fn read_sections(folder: Option<&Path>, sections: &DeTable) -> Result<Config, ValueError> {
+        let mut config = Config::default();
+        for section in entries(sections) {
+            if !SECTIONS.contains(&section.name()) {
+                return Err(section.unknown("section", SECTIONS));
+            }
+            let table = section.table("a section, as in [options]")?;
+            match section.name() {
+                "sources" => config.sources.add_sources(folder, table)?,
+                "groups" => config.sources.add_groups(table)?,
+                "options" => config.options = options::read(folder, table)?,
+                "theme" => config.colours = ui::colours(table)?,
+                "keys" => config.keys = ui::keys(table)?,
+                _ => config.thresholds = ui::thresholds(table)?,
+            }
         }
-        let table = section.table(text, "a section, as in [options]")?;
-        match name {
-            "sources" => self.sources.add_sources(text, folder, table)?,
-            "groups" => self.sources.add_groups(text, table)?,
-            "options" => self.options = options::read(text, folder, table, &options::names())?,
-            "theme" => self.colours = ui::colours(text, table)?,
-            "keys" => self.keys = ui::keys(text, table)?,
-            _ => self.thresholds = ui::thresholds(text, table)?,
-        }
-        Ok(())
+        config.sources.check()?;
+        Ok(config)
     }
 }
 

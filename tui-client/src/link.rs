@@ -24,7 +24,8 @@ use std::io;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use loadline_agent::{Clock, without_error_number};
+use loadline_agent::Clock;
+use loadline_common::without_error_number;
 use loadline_protocol::{History, Request, SafeText, Time};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{mpsc, watch};

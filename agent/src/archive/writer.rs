@@ -13,7 +13,7 @@ use loadline_protocol::Note;
 use super::Archive;
 use crate::agent_info::AgentInfo;
 use crate::ring::{Cursor, ReadOutcome, RingHandle, Selection};
-use crate::usage::without_error_number;
+use loadline_common::without_error_number;
 
 /// Pause between two attempts to write to a failing disk: 1 s.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);

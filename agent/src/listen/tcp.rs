@@ -115,7 +115,7 @@ impl TcpPort {
         let (tcp, peer) = accept_prepared(&self.listener).await?;
         let peer = Peer::from(peer);
         let stream: Box<dyn Connection> = match &self.tls {
-            Some(tls) => Box::new(TlsConnection::new(tcp, tls, peer.name.clone())),
+            Some(tls) => Box::new(TlsConnection::start(tcp, tls, peer.name.clone())),
             None => Box::new(tcp),
         };
         Ok((stream, peer))

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use loadline_protocol::sanitize;
 
-use crate::usage::with_suggestion;
+use loadline_common::with_suggestion;
 
 /// Group of columns that are collected together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

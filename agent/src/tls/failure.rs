@@ -7,7 +7,7 @@ use loadline_protocol::sanitize;
 use tokio_rustls::rustls::{AlertDescription, CertificateError, Error, PeerIncompatible};
 
 use super::stream::HANDSHAKE_TIMEOUT;
-use crate::usage::without_error_number;
+use loadline_common::without_error_number;
 
 /// Failure of a handshake.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,11 +1,6 @@
 //! Placeholders for a build without TLS.
 
-use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
 use thiserror::Error;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::tls_files::ServerTlsFiles;
@@ -44,39 +39,10 @@ impl ServerTls {
 }
 
 /// **Invariant:** never constructed.
-#[derive(Debug)]
 pub(crate) enum TlsConnection {}
 
 impl TlsConnection {
-    pub(crate) fn new(_tcp: TcpStream, tls: &ServerTls, _peer: String) -> TlsConnection {
+    pub(crate) fn start(_tcp: TcpStream, tls: &ServerTls, _peer: String) -> TcpStream {
         match *tls {}
-    }
-}
-
-impl AsyncRead for TlsConnection {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        _cx: &mut Context<'_>,
-        _into: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match *self {}
-    }
-}
-
-impl AsyncWrite for TlsConnection {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        _cx: &mut Context<'_>,
-        _bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match *self {}
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match *self {}
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match *self {}
     }
 }

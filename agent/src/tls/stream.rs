@@ -43,7 +43,7 @@ enum HandshakeState {
 
 impl TlsConnection {
     /// Starts the handshake timeout.
-    pub(crate) fn new(tcp: TcpStream, tls: &ServerTls, peer: String) -> TlsConnection {
+    pub(crate) fn start(tcp: TcpStream, tls: &ServerTls, peer: String) -> TlsConnection {
         let deadline = Instant::now() + HANDSHAKE_TIMEOUT;
         let state = HandshakeState::InProgress(Box::pin(perform_handshake(
             tcp,

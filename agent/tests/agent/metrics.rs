@@ -327,7 +327,7 @@ mod tls {
     use std::path::Path;
     use std::sync::Arc;
 
-    use loadline_agent::{provider, read_authorities, read_identity};
+    use loadline_common::{provider, read_authorities, read_identity};
     use tokio_rustls::rustls::pki_types::ServerName;
     use tokio_rustls::rustls::sign::SingleCertAndKey;
     use tokio_rustls::rustls::version::TLS13;

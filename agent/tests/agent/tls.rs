@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::authority::{Authority, Identity, Validity};
 use crate::running_agent::{DEADLINE, RunningAgent, program};
-use loadline_agent::{provider, read_authorities, read_identity};
+use loadline_common::{provider, read_authorities, read_identity};
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::sign::SingleCertAndKey;
 use tokio_rustls::rustls::version::TLS13;

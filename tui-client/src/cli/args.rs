@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
 use clap::{Parser, ValueHint};
-use loadline_agent::{GenerateTarget, version_text};
+use loadline_common::{GenerateTarget, version_text};
 use loadline_protocol::{Column, History, parse_duration};
 
 use crate::output::OutputFormat;
@@ -16,7 +16,7 @@ use crate::time_spec::TimeSpec;
 
 /// Version with commit and features, for `--version`. `-V` prints the version only.
 static VERSION: LazyLock<String> =
-    LazyLock::new(|| version_text(env!("CARGO_PKG_VERSION"), env!("LOADLINE_FEATURES")));
+    LazyLock::new(|| version_text(env!("CARGO_PKG_VERSION"), &[("tls", cfg!(feature = "tls"))]));
 
 /// Watch servers live in a terminal.
 ///

@@ -6,7 +6,7 @@ use clap::builder::Resettable;
 use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser as _};
-use loadline_agent::usage_error;
+use loadline_common::usage_error;
 use loadline_protocol::sanitize;
 
 use super::EarlyExit;

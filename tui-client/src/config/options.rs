@@ -2,12 +2,12 @@
 
 use std::ffi::OsString;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::text::{ConfigError, ConfigText};
-use super::values::{ConfigEntry, entries, unknown_name};
+use super::values::{ConfigEntry, ValueError, entries};
 
 /// Option that the file can set, under its long name.
 #[derive(Debug)]
@@ -63,11 +63,6 @@ pub(super) const OPTIONS: &[KnownOption] = &[
 pub(super) const SOURCE_OPTIONS: [&str; 7] =
     ["source", "columns", "agent-command", "ssh", "tls-ca", "tls-cert", "tls-key"];
 
-/// Returns the names of all options.
-pub(super) fn names() -> Vec<&'static str> {
-    OPTIONS.iter().map(|option| option.name).collect()
-}
-
 /// An option set in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting {
@@ -103,55 +98,36 @@ impl Setting {
     }
 }
 
-/// Reads a table of options. An option outside `allowed` is an error.
-pub(super) fn read(
-    text: &ConfigText,
-    folder: Option<&Path>,
-    table: &DeTable,
-    allowed: &[&str],
-) -> Result<Vec<Setting>, ConfigError> {
-    entries(table).iter().map(|entry| setting(text, folder, entry, allowed)).collect()
+/// Reads `[options]`.
+pub(super) fn read(folder: Option<&Path>, table: &DeTable) -> Result<Vec<Setting>, ValueError> {
+    let all: Vec<&str> = OPTIONS.iter().map(|option| option.name).collect();
+    entries(table).iter().map(|entry| setting(folder, entry, &all)).collect()
 }
 
+/// Reads an option. An option outside `allowed` is an error.
 pub(super) fn setting(
-    text: &ConfigText,
     folder: Option<&Path>,
     entry: &ConfigEntry,
     allowed: &[&str],
-) -> Result<Setting, ConfigError> {
-    let is_allowed = allowed.contains(&entry.name());
-    let option = OPTIONS.iter().find(|option| is_allowed && option.name == entry.name());
-    let Some(option) = option else {
-        return Err(
-            entry.key_error(text, unknown_name("option", entry.name(), allowed.iter().copied()))
-        );
-    };
+) -> Result<Setting, ValueError> {
+    let is_meant = |it: &&KnownOption| it.name == entry.name() && allowed.contains(&it.name);
+    let option = OPTIONS.iter().find(is_meant);
+    let option = option.ok_or_else(|| entry.unknown("option", allowed.iter().copied()))?;
+    let sample = option.default.unwrap_or(option.example);
     let value: OsString = match option.kind {
-        OptionKind::Text => entry
-            .string(text, &format!("a string in quotes, as in {}", option.sample_value()))?
-            .into(),
+        OptionKind::Text => entry.string(&format!("a string in quotes, as in {sample}"))?.into(),
         OptionKind::List => {
-            let all = entry
-                .strings(text, &format!("strings in brackets, as in {}", option.sample_value()))?;
-            all.into_iter().map(|(name, _)| name).collect::<Vec<_>>().join(",").into()
+            let words = entry.strings(&format!("strings in brackets, as in {sample}"))?;
+            words.into_iter().map(Spanned::into_inner).collect::<Vec<_>>().join(",").into()
         }
         OptionKind::Path => {
-            let path = entry
-                .string(text, &format!("a path in quotes, as in {}", option.sample_value()))?;
-            let path: PathBuf = folder.map_or_else(|| path.into(), |folder| folder.join(path));
-            path.into_os_string()
+            let path = entry.string(&format!("a path in quotes, as in {sample}"))?;
+            folder.unwrap_or(Path::new("")).join(path).into()
         }
-        OptionKind::Switch(_) => match entry.value() {
+        OptionKind::Switch(_) => match entry.value.get_ref() {
             DeValue::Boolean(value) => value.to_string().into(),
-            _ => return Err(entry.type_error(text, "true or false without quotes")),
+            _ => return Err(entry.type_error("true or false without quotes")),
         },
     };
-    Ok(Setting { name: option.name, span: entry.value_span(), kind: option.kind, value })
-}
-
-impl KnownOption {
-    /// Returns a valid value in TOML, for messages.
-    fn sample_value(&self) -> &'static str {
-        self.default.unwrap_or(self.example)
-    }
+    Ok(Setting { name: option.name, span: entry.value.span(), kind: option.kind, value })
 }

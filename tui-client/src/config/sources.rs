@@ -1,15 +1,14 @@
 //! Names of sources and groups.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
 use std::path::Path;
 
 use loadline_protocol::sanitize;
+use toml::Spanned;
 use toml::de::DeTable;
 
 use super::options::{SOURCE_OPTIONS, Setting, setting};
-use super::text::{ConfigError, ConfigText};
-use super::values::{ConfigEntry, entries, unknown_name};
+use super::values::{ConfigEntry, ValueError, entries, error_at, unknown_name};
 use crate::source::Source;
 
 /// Nesting limit of groups: 16. Deeper nesting is taken for a mistake.
@@ -34,20 +33,13 @@ const MEMBERS: &str = "sources in brackets, as in [\"web-1\", \"@test\", \"tcp:/
 #[derive(Debug, Clone, Default)]
 pub struct SourceNames {
     named: BTreeMap<String, NamedSource>,
-    groups: BTreeMap<String, Vec<GroupMember>>,
+    groups: BTreeMap<String, Vec<Spanned<String>>>,
 }
 
 #[derive(Debug, Clone)]
 struct NamedSource {
     source: Source,
     settings: Vec<Setting>,
-}
-
-/// Member of a group, with its byte range in the file.
-#[derive(Debug, Clone)]
-struct GroupMember {
-    word: String,
-    span: Range<usize>,
 }
 
 /// Source that a word on the command line resolves to.
@@ -64,28 +56,22 @@ pub struct ResolvedSource {
 impl SourceNames {
     pub(super) fn add_sources(
         &mut self,
-        text: &ConfigText,
         folder: Option<&Path>,
         table: &DeTable,
-    ) -> Result<(), ConfigError> {
+    ) -> Result<(), ValueError> {
         for entry in entries(table) {
-            check_name(text, &entry)?;
-            let named = read_source(text, folder, &entry)?;
-            self.named.insert(entry.name().to_owned(), named);
+            check_name(&entry)?;
+            self.named.insert(entry.name().to_owned(), read_source(folder, &entry)?);
         }
         Ok(())
     }
 
-    pub(super) fn add_groups(
-        &mut self,
-        text: &ConfigText,
-        table: &DeTable,
-    ) -> Result<(), ConfigError> {
+    pub(super) fn add_groups(&mut self, table: &DeTable) -> Result<(), ValueError> {
         for entry in entries(table) {
-            check_name(text, &entry)?;
-            let members = entry.strings(text, MEMBERS)?;
-            let member = |(word, span): (&str, _)| GroupMember { word: word.to_owned(), span };
-            self.groups.insert(entry.name().to_owned(), members.into_iter().map(member).collect());
+            check_name(&entry)?;
+            let members = entry.strings(MEMBERS)?.into_iter();
+            let members = members.map(|it| Spanned::new(it.span(), it.into_inner().to_owned()));
+            self.groups.insert(entry.name().to_owned(), members.collect());
         }
         Ok(())
     }
@@ -99,44 +85,42 @@ impl SourceNames {
     ///
     /// # Errors
     /// A member that is unknown, or a group that contains itself or nests too deeply.
-    pub(super) fn check(&self, text: &ConfigText) -> Result<(), ConfigError> {
+    pub(super) fn check(&self) -> Result<(), ValueError> {
         for member in self.groups.values().flatten() {
-            if let Err(why) = self.lookup(&member.word) {
-                return Err(text.error_at(member.span.clone(), why));
-            }
+            self.lookup(member.get_ref()).map_err(|why| error_at(member.span(), why))?;
         }
         let mut checked = BTreeSet::new();
         for name in self.groups.keys() {
-            self.check_group(text, name, &mut Vec::new(), &mut checked)?;
+            self.check_group(name, &mut Vec::new(), &mut checked)?;
         }
         Ok(())
     }
 
     fn check_group<'a>(
         &'a self,
-        text: &ConfigText,
         name: &'a str,
         above: &mut Vec<&'a str>,
         checked: &mut BTreeSet<(&'a str, usize)>,
-    ) -> Result<(), ConfigError> {
+    ) -> Result<(), ValueError> {
         // Each group is visited once per depth, so that a group with many paths is checked quickly.
         if !checked.insert((name, above.len())) {
             return Ok(());
         }
         above.push(name);
-        for GroupMember { word, span } in self.groups.get(name).into_iter().flatten() {
+        for member in self.groups.get(name).into_iter().flatten() {
+            let word = member.get_ref();
             let Some(inner) = word.strip_prefix(GROUP_PREFIX) else { continue };
             if let Some(first) = above.iter().position(|it| *it == inner) {
                 let path = [&above[first..], &[inner]].concat().join(" > ");
                 let message = format!("a group cannot contain itself: {path}; remove {word:?}");
-                return Err(text.error_at(span.clone(), message));
+                return Err(error_at(member.span(), message));
             }
             if above.len() >= GROUP_DEPTH_MAX {
                 let message =
                     format!("groups are nested too deeply; nest at most {GROUP_DEPTH_MAX} groups");
-                return Err(text.error_at(span.clone(), message));
+                return Err(error_at(member.span(), message));
             }
-            self.check_group(text, inner, above, checked)?;
+            self.check_group(inner, above, checked)?;
         }
         above.pop();
         Ok(())
@@ -158,7 +142,7 @@ impl SourceNames {
                 SourceOrGroup::Source(one) if found.iter().any(|it| it.source == one.source) => {}
                 SourceOrGroup::Source(one) => found.push(one),
                 SourceOrGroup::Group(members) => {
-                    pending.extend(members.iter().rev().map(|member| member.word.as_str()));
+                    pending.extend(members.iter().rev().map(|member| member.get_ref().as_str()));
                 }
             }
         }
@@ -184,11 +168,11 @@ impl SourceNames {
 /// Meaning of a word: one source, or the members of a group.
 enum SourceOrGroup<'a> {
     Source(ResolvedSource),
-    Group(&'a [GroupMember]),
+    Group(&'a [Spanned<String>]),
 }
 
 /// Checks that a name can be typed in a shell, and cannot be taken for an option, a group or a path.
-fn check_name(text: &ConfigText, entry: &ConfigEntry) -> Result<(), ConfigError> {
+fn check_name(entry: &ConfigEntry) -> Result<(), ValueError> {
     let name = entry.name();
     let is_name = !name.is_empty()
         && !name.starts_with(['-', GROUP_PREFIX])
@@ -201,19 +185,15 @@ fn check_name(text: &ConfigText, entry: &ConfigEntry) -> Result<(), ConfigError>
     let message = format!(
         "invalid name; use at most {NAME_MAX} characters, no blanks or slashes, and no - or @ in front"
     );
-    Err(entry.key_error(text, message))
+    Err(error_at(entry.key.span(), message))
 }
 
-fn read_source(
-    text: &ConfigText,
-    folder: Option<&Path>,
-    entry: &ConfigEntry,
-) -> Result<NamedSource, ConfigError> {
+fn read_source(folder: Option<&Path>, entry: &ConfigEntry) -> Result<NamedSource, ValueError> {
     let source = |entry: &ConfigEntry| {
-        let typed = entry.string(text, SOURCE)?;
-        typed.parse::<Source>().map_err(|error| entry.error(text, error.to_string()))
+        let source = entry.string(SOURCE)?.parse::<Source>();
+        source.map_err(|error| error_at(entry.value.span(), error.to_string()))
     };
-    let Some(table) = entry.value().as_table() else {
+    let Some(table) = entry.value.get_ref().as_table() else {
         return Ok(NamedSource { source: source(entry)?, settings: Vec::new() });
     };
     let (mut given, mut settings) = (None, Vec::new());
@@ -221,13 +201,10 @@ fn read_source(
         if inner.name() == "source" {
             given = Some(source(&inner)?);
         } else {
-            settings.push(setting(text, folder, &inner, &SOURCE_OPTIONS)?);
+            settings.push(setting(folder, &inner, &SOURCE_OPTIONS)?);
         }
     }
-    match given {
-        Some(source) => Ok(NamedSource { source, settings }),
-        None => {
-            Err(entry.key_error(text, format!("{} has no source; write {SOURCE}", entry.name())))
-        }
-    }
+    let missing = || format!("{} has no source; write {SOURCE}", entry.name());
+    let source = given.ok_or_else(|| error_at(entry.key.span(), missing()))?;
+    Ok(NamedSource { source, settings })
 }

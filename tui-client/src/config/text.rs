@@ -49,13 +49,16 @@ impl ConfigText {
     /// Returns an error at `span`, in bytes. `message` is `error; hint`.
     #[must_use]
     pub fn error_at(&self, span: Range<usize>, message: impl AsRef<str>) -> ConfigError {
-        let start = floor(&self.text, span.start);
+        let start = self.text.floor_char_boundary(span.start);
         let line_start = self.text[..start].rfind('\n').map_or(0, |at| at + 1);
         let line = self.text[line_start..].split(['\n', '\r']).next().unwrap_or_default();
         let number = self.text[..start].matches('\n').count() + 1;
         let before: Vec<char> = self.text[line_start..start].chars().collect();
         let column = before.len() + 1;
-        let end = floor(&self.text, span.end).clamp(start, (line_start + line.len()).max(start));
+        let end = self
+            .text
+            .floor_char_boundary(span.end)
+            .clamp(start, (line_start + line.len()).max(start));
         let marked = self.text[start..end].chars().take(SHOWN_MAX - BEFORE_MAX);
         // A long line is cut to the part around the error.
         let cut = before.len().saturating_sub(BEFORE_MAX);
@@ -88,9 +91,4 @@ fn shown_width(chars: impl Iterator<Item = char>) -> usize {
 /// Makes text of the file safe for the terminal; a tab becomes a blank.
 fn shown_text(text: &str) -> String {
     sanitize(&text.replace('\t', " ")).into_owned()
-}
-
-/// Returns the nearest character boundary at or before `at`.
-fn floor(text: &str, at: usize) -> usize {
-    text.floor_char_boundary(at)
 }

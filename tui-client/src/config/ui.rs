@@ -3,10 +3,10 @@
 use std::ops::Range;
 
 use ratatui::style::Color;
+use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::text::{ConfigError, ConfigText};
-use super::values::{ConfigEntry, entries, unknown_name};
+use super::values::{ConfigEntry, ValueError, entries, error_at};
 use crate::keys::{Action, Conflict, Key, Keys, action_named, bindable_actions};
 use crate::theme::{ColourOverrides, LINE_COLOURS};
 use crate::thresholds::{ThresholdLevels, Thresholds};
@@ -18,96 +18,85 @@ pub(super) const ROLES: [&str; 5] = ["lines", "faint", "good", "warning", "alarm
 const COLOUR: &str =
     "a name like \"cyan\" or \"light-red\", \"#4fc3d9\", or a number from 0 to 255";
 
-pub(super) fn colours(text: &ConfigText, table: &DeTable) -> Result<ColourOverrides, ConfigError> {
+pub(super) fn colours(table: &DeTable) -> Result<ColourOverrides, ValueError> {
     let mut colours = ColourOverrides::NONE;
     for entry in entries(table) {
-        match entry.name() {
-            "lines" => colours.lines = lines(text, &entry)?,
-            "faint" => colours.faint = Some(colour(text, entry.value(), entry.value_span())?),
-            "good" => colours.good = Some(colour(text, entry.value(), entry.value_span())?),
-            "warning" => colours.warning = Some(colour(text, entry.value(), entry.value_span())?),
-            "alarm" => colours.alarm = Some(colour(text, entry.value(), entry.value_span())?),
-            name => return Err(entry.key_error(text, unknown_name("colour", name, ROLES))),
-        }
+        let role = match entry.name() {
+            "lines" => {
+                colours.lines = lines(&entry)?;
+                continue;
+            }
+            "faint" => &mut colours.faint,
+            "good" => &mut colours.good,
+            "warning" => &mut colours.warning,
+            "alarm" => &mut colours.alarm,
+            _ => return Err(entry.unknown("colour", ROLES)),
+        };
+        *role = Some(colour(entry.value)?);
     }
     Ok(colours)
 }
 
-fn lines(
-    text: &ConfigText,
-    entry: &ConfigEntry,
-) -> Result<[Option<Color>; LINE_COLOURS], ConfigError> {
-    let given = entry.value().as_array();
-    let given = given
-        .ok_or_else(|| entry.type_error(text, "colours in brackets, as in [\"cyan\", \"red\"]"))?;
+fn lines(entry: &ConfigEntry) -> Result<[Option<Color>; LINE_COLOURS], ValueError> {
+    let allowed = "colours in brackets, as in [\"cyan\", \"red\"]";
+    let given = entry.value.get_ref().as_array().ok_or_else(|| entry.type_error(allowed))?;
     if let Some(more) = given.get(LINE_COLOURS) {
         let message = format!("a chart has at most {LINE_COLOURS} colours; remove the others");
-        return Err(text.error_at(more.span(), message));
+        return Err(error_at(more.span(), message));
     }
     let mut lines = [None; LINE_COLOURS];
     for (line, given) in lines.iter_mut().zip(given.iter()) {
-        *line = Some(colour(text, given.get_ref(), given.span())?);
+        *line = Some(colour(given)?);
     }
     Ok(lines)
 }
 
-fn colour(text: &ConfigText, value: &DeValue, span: Range<usize>) -> Result<Color, ConfigError> {
-    let found = match value {
+fn colour(value: &Spanned<DeValue>) -> Result<Color, ValueError> {
+    let found = match value.get_ref() {
         DeValue::String(name) => name.parse().ok(),
-        DeValue::Integer(_) => {
-            let index = number(value).filter(|it| (0.0..=255.0).contains(it));
-            index.map(|index| Color::Indexed(index as u8))
+        DeValue::Integer(index) => {
+            let index = u8::from_str_radix(index.as_str(), index.radix()).ok();
+            index.map(Color::Indexed)
         }
         _ => None,
     };
-    found.ok_or_else(|| text.error_at(span, format!("invalid colour; write {COLOUR}")))
+    found.ok_or_else(|| error_at(value.span(), format!("invalid colour; write {COLOUR}")))
 }
 
 /// Limit of keys for one action: 16. Nobody remembers more.
 const KEYS_MAX: usize = 16;
 
-/// Keys that the file binds to an action, with their byte ranges.
-struct KeyChange {
-    action: Action,
-    keys: Vec<Key>,
-    spans: Vec<Range<usize>>,
-}
-
-pub(super) fn keys(text: &ConfigText, table: &DeTable) -> Result<Keys, ConfigError> {
-    let mut changes = Vec::new();
+pub(super) fn keys(table: &DeTable) -> Result<Keys, ValueError> {
+    let (mut changes, mut spans) = (Vec::new(), Vec::new());
     for entry in entries(table) {
-        changes.push(change(text, &entry)?);
+        let action = action_named(entry.name());
+        let all = bindable_actions().map(|it| it.name);
+        let action = action.ok_or_else(|| entry.unknown("action", all))?;
+        let (keys, at): (Vec<_>, Vec<_>) = keys_of(action, &entry)?.into_iter().unzip();
+        changes.push((action, keys));
+        spans.push(at);
     }
-    let wanted: Vec<(Action, Vec<Key>)> =
-        changes.iter().map(|change| (change.action, change.keys.clone())).collect();
-    Keys::with_changes(&wanted).map_err(|conflict| {
-        let span = changes[conflict.change_index].spans[conflict.key_index].clone();
-        text.error_at(span, conflict_text(&conflict))
+    Keys::with_changes(&changes).map_err(|conflict| {
+        let span = spans[conflict.change_index][conflict.key_index].clone();
+        error_at(span, conflict_text(&conflict))
     })
 }
 
-fn change(text: &ConfigText, entry: &ConfigEntry) -> Result<KeyChange, ConfigError> {
-    let name = entry.name();
-    let Some(action) = action_named(name) else {
-        let all = bindable_actions().map(|it| it.name);
-        return Err(entry.key_error(text, unknown_name("action", name, all)));
-    };
-    let written = entry.strings(text, "keys in quotes, as in [\"q\", \"ctrl-x\", \"F10\"]")?;
+/// Returns the keys that the file binds to an action, each with its byte range.
+fn keys_of(action: Action, entry: &ConfigEntry) -> Result<Vec<(Key, Range<usize>)>, ValueError> {
+    let written = entry.strings("keys in quotes, as in [\"q\", \"ctrl-x\", \"F10\"]")?;
     if action == Action::Quit && written.is_empty() {
-        return Err(entry.error(text, "quit needs a key; write one, as in [\"q\"]"));
+        return Err(error_at(entry.value.span(), "quit needs a key; write one, as in [\"q\"]"));
     }
-    if let Some((_, span)) = written.get(KEYS_MAX) {
+    if let Some(more) = written.get(KEYS_MAX) {
         let message = format!("an action has at most {KEYS_MAX} keys; remove the others");
-        return Err(text.error_at(span.clone(), message));
+        return Err(error_at(more.span(), message));
     }
-    let (mut keys, mut spans) = (Vec::new(), Vec::new());
-    for (key, span) in written {
-        let key =
-            key.parse::<Key>().map_err(|error| text.error_at(span.clone(), error.to_string()))?;
-        keys.push(key);
-        spans.push(span);
-    }
-    Ok(KeyChange { action, keys, spans })
+    let key = |word: Spanned<&str>| match word.get_ref().parse::<Key>() {
+        Ok(key) => Ok((key, word.span())),
+        Err(error) => Err(error_at(word.span(), error.to_string())),
+    };
+    written.into_iter().map(key).collect()
 }
 
 fn conflict_text(conflict: &Conflict) -> String {
@@ -131,25 +120,22 @@ fn conflict_text(conflict: &Conflict) -> String {
 /// Syntax of a threshold, for messages.
 const THRESHOLD_SYNTAX: &str = "{ warn = 80, critical = 95 }, or one of the two";
 
-pub(super) fn thresholds(text: &ConfigText, table: &DeTable) -> Result<Thresholds, ConfigError> {
+pub(super) fn thresholds(table: &DeTable) -> Result<Thresholds, ValueError> {
     let mut thresholds = Thresholds::default();
     for column in entries(table) {
         let mut levels = ThresholdLevels::default();
-        for entry in entries(column.table(text, THRESHOLD_SYNTAX)?) {
+        for entry in entries(column.table(THRESHOLD_SYNTAX)?) {
             let limit = match entry.name() {
                 "warn" => &mut levels.warn,
                 "critical" => &mut levels.critical,
-                name => {
-                    let all = ["warn", "critical"];
-                    return Err(entry.key_error(text, unknown_name("threshold", name, all)));
-                }
+                _ => return Err(entry.unknown("threshold", ["warn", "critical"])),
             };
-            let value = number(entry.value()).filter(|value| value.is_finite());
-            *limit =
-                Some(value.ok_or_else(|| entry.type_error(text, "a number, as in 80 or 1.5"))?);
+            let value = number(entry.value.get_ref()).filter(|value| value.is_finite());
+            *limit = Some(value.ok_or_else(|| entry.type_error("a number, as in 80 or 1.5"))?);
         }
         if levels.warn.zip(levels.critical).is_some_and(|(warn, critical)| critical < warn) {
-            return Err(column.error(text, "critical is below warn; swap the two values"));
+            let message = "critical is below warn; swap the two values";
+            return Err(error_at(column.value.span(), message));
         }
         thresholds.0.insert(column.name().to_owned(), levels);
     }

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::time::Duration;
 
+use loadline_protocol::sanitize;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::embedded;
+use super::embedded::{self, EmbeddedAgent};
 use super::local::LocalInput;
 use super::prometheus;
 use super::ssh::{SshCommand, SshTransport};
@@ -17,8 +18,6 @@ use super::terminal::TerminalAccess;
 use super::tls::{self, TlsClient, TlsClientError};
 use super::unix;
 use crate::source::Source;
-use loadline_agent::Service;
-use loadline_protocol::sanitize;
 
 /// Connect timeout: 10 s. Longer than the loss of three packets.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -46,7 +45,7 @@ enum Transport {
     /// Standard input and output of an agent that ssh starts.
     Ssh(Box<SshTransport>),
     /// Agent in this process, over an in-memory pipe.
-    Embedded(Service),
+    Embedded(EmbeddedAgent),
     /// Instance of a Prometheus server.
     Prometheus(prometheus::PrometheusTransport),
     /// Local input, read without a connection.
@@ -87,9 +86,9 @@ impl Connector {
             })),
             Source::Stdin => return Ok(Connector::local(LocalInput::Stdin)),
             Source::Path(path) => return Ok(Connector::local(LocalInput::Path(path.clone()))),
-            Source::Localhost => match TcpTransport::to_local_agent().await {
-                Some(tcp) => return Ok(Connector::from_tcp(tcp)),
-                None => Transport::Embedded(embedded::run_agent(interval).await),
+            Source::Localhost => match embedded::connect_to_running_agent().await {
+                Some(tcp) => return Ok(Connector::from_tcp(TcpTransport::to_local_agent(tcp))),
+                None => Transport::Embedded(EmbeddedAgent::start(interval).await),
             },
         };
         Ok(Connector { transport, name })
@@ -189,7 +188,7 @@ impl Connector {
             Transport::Tls(tls) => Box::new(tls.connect().await?),
             Transport::Unix(path) => Box::new(unix::connect(path).await?),
             Transport::Ssh(ssh) => Box::new(ssh.connect(terminal).await?),
-            Transport::Embedded(service) => Box::new(embedded::connect(service)),
+            Transport::Embedded(agent) => Box::new(agent.connect()),
             Transport::Prometheus(instance) => Box::new(instance.connect().await?),
             Transport::Custom(connect) => connect().await?,
             Transport::Local(_) => return Err(io::ErrorKind::Unsupported.into()),

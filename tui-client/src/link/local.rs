@@ -5,7 +5,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use loadline_agent::{Clock, without_error_number};
+use loadline_agent::Clock;
+use loadline_common::without_error_number;
 use loadline_protocol::{SafeText, Stamp, Time, duration_ms};
 use tokio::fs::File;
 use tokio::io::{AsyncRead, AsyncReadExt as _};

@@ -8,7 +8,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 
-use loadline_agent::without_error_number;
+use loadline_common::without_error_number;
 use loadline_protocol::{Header, LINE_MAX, Note, RunId, SafeText, Schema, Stamp, Time, VERSION};
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::mpsc;

@@ -5,7 +5,6 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use loadline_agent::probe_agent;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
@@ -29,13 +28,12 @@ impl TcpTransport {
         TcpTransport { host: host.to_owned(), port, first_stream: None }
     }
 
-    /// Returns the transport to the agent of this machine, if one answers.
-    pub(super) async fn to_local_agent() -> Option<TcpTransport> {
-        let first_stream = probe_agent((Ipv4Addr::LOCALHOST, PORT).into()).await?;
-        Some(TcpTransport {
+    /// Creates the transport to the agent of this machine, with a connection that is open already.
+    pub(super) fn to_local_agent(first_stream: TcpStream) -> TcpTransport {
+        TcpTransport {
             first_stream: Some(first_stream),
             ..TcpTransport::new(&Ipv4Addr::LOCALHOST.to_string(), PORT)
-        })
+        }
     }
 
     pub(super) async fn connect(&mut self) -> io::Result<TcpStream> {

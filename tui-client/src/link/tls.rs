@@ -6,7 +6,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-use loadline_agent::{provider, read_authorities, read_identity};
+use loadline_common::{provider, read_authorities, read_identity};
 use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -34,7 +34,7 @@ pub struct TlsClientFiles {
 pub enum TlsClientError {
     /// A file cannot be used.
     #[error(transparent)]
-    File(#[from] loadline_agent::TlsFileError),
+    File(#[from] loadline_common::TlsFileError),
     /// No CA is trusted.
     #[error("no trusted CAs found on this system{0}; give one with --tls-ca FILE")]
     NoAuthorities(String),

@@ -10,8 +10,9 @@ use crate::authority::{Authority, Identity, Validity};
 use crate::stage::is_error;
 use loadline_agent::{
     Address, Agent, AgentSettings, Listener, MachineFacts, PlaintextPolicy, ScriptedSource,
-    ServerTls, ServerTlsFiles, provider, read_identity,
+    ServerTls, ServerTlsFiles,
 };
+use loadline_common::{provider, read_identity};
 use tokio::sync::oneshot;
 use tokio_rustls::rustls::sign::SingleCertAndKey;
 use tokio_rustls::rustls::version::TLS13;

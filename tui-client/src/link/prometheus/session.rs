@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use loadline_agent::with_suggestion;
+use loadline_common::with_suggestion;
 use loadline_protocol::{
     Column, Decoder, Header, LineError, Note, Request, RunId, SafeText, Schema, Stamp, VERSION,
 };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use loadline_agent::with_suggestion;
+use loadline_common::with_suggestion;
 use loadline_protocol::{
     Column, LineError, Note, SafeText, Schema, Stamp, Time, parse_plain_row_into,
 };

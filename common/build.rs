@@ -1,17 +1,13 @@
-//! Puts commit, date and features into the build. The date is the commit's, so that the same
-//! sources give the same program at any time.
+//! Puts commit and date into the build. The date is the commit's, so that the same sources give the
+//! same programs at any time.
 
 use std::path::Path;
 use std::process::Command;
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    let features = std::env::var("CARGO_CFG_FEATURE").unwrap_or_default();
-    let features: Vec<&str> =
-        features.split(',').filter(|it| !it.is_empty() && *it != "default").collect();
-    println!("cargo::rustc-env=LOADLINE_FEATURES={}", features.join(" "));
     // Without git, or in a folder of another project, the commit is unknown.
-    if git(&["rev-parse", "--show-prefix"]).as_deref() != Some("agent/") {
+    if git(&["rev-parse", "--show-prefix"]).as_deref() != Some("common/") {
         return;
     }
     if let Some((commit, date)) = git(&["log", "-1", "--abbrev=7", "--format=%h %cs"])

@@ -1,61 +1,10 @@
-//! Parts that both command lines share: usage errors, manual pages and shell completions.
-
-mod manual;
+//! Usage errors, with suggestions for misspelt words.
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Command, ValueEnum};
-use clap_complete::Shell;
 use loadline_protocol::sanitize;
-
-pub use manual::{Manual, ManualEntry};
 
 /// Similarity, from 0 to 1, from which a word is suggested.
 const SIMILARITY_MIN: f64 = 0.75;
-
-/// Output of `--generate`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum GenerateTarget {
-    /// Manual page
-    Man,
-    /// Completions for bash
-    Bash,
-    /// Completions for zsh
-    Zsh,
-    /// Completions for fish
-    Fish,
-    /// Completions for PowerShell
-    Powershell,
-    /// Completions for elvish
-    Elvish,
-}
-
-impl GenerateTarget {
-    /// Generates the text for a program.
-    #[must_use]
-    pub fn text(self, command: Command, manual: &Manual) -> String {
-        let shell = match self {
-            GenerateTarget::Man => return manual.render(command),
-            GenerateTarget::Bash => Shell::Bash,
-            GenerateTarget::Zsh => Shell::Zsh,
-            GenerateTarget::Fish => Shell::Fish,
-            GenerateTarget::Powershell => Shell::PowerShell,
-            GenerateTarget::Elvish => Shell::Elvish,
-        };
-        let (mut command, mut bytes) = (command, Vec::new());
-        let name = command.get_name().to_owned();
-        clap_complete::generate(shell, &mut command, name, &mut bytes);
-        String::from_utf8_lossy(&bytes).into_owned()
-    }
-}
-
-/// Text of `--version` after the program's name: the version, then in brackets the commit, if
-/// known, and the features that were built in.
-#[must_use]
-pub fn version_text(version: &str, features: &str) -> String {
-    let parts = [option_env!("LOADLINE_COMMIT").unwrap_or_default(), features];
-    let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-    if parts.is_empty() { version.to_owned() } else { format!("{version} ({})", parts.join("; ")) }
-}
 
 /// Message of a command-line error: the error, then `; ` and the hint.
 #[must_use]
@@ -87,7 +36,7 @@ pub fn usage_error(error: &clap::Error) -> String {
 /// (`(os error 2)`) are left out.
 ///
 /// ```
-/// use loadline_agent::error_text;
+/// use loadline_common::error_text;
 /// let text = error_text("cannot read a.pem: No such file or directory (os error 2); check the path");
 /// assert_eq!(text, "error: cannot read a.pem: No such file or directory\nhint: check the path");
 /// ```
@@ -134,7 +83,7 @@ fn strings(value: Option<&ContextValue>) -> Vec<&str> {
 /// Message of an unknown word: `error`, then the nearest of `words`, then all of them.
 ///
 /// ```
-/// use loadline_agent::with_suggestion;
+/// use loadline_common::with_suggestion;
 /// let message = with_suggestion("unknown column laod1", "laod1", &["cpu", "load1"]);
 /// assert_eq!(message, "unknown column laod1; did you mean load1? available: cpu, load1");
 /// ```
@@ -163,7 +112,7 @@ pub fn nearest<'a>(wrong: &str, words: impl Iterator<Item = &'a str>) -> Option<
 
 #[cfg(test)]
 mod tests {
-    use clap::Arg;
+    use clap::{Arg, Command};
 
     use super::*;
 

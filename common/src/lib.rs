@@ -1,0 +1,23 @@
+//! Parts that both programs of loadline share.
+//!
+//! ```text
+//!  usage     usage errors, with suggestions for misspelt words
+//!  version   text of `--version`
+//!  manual    manual page, from clap's options and texts of the program
+//!  generate  output of `--generate`: manual page and shell completions
+//!  pem       certificates, keys and CAs from files, for TLS
+//! ```
+
+mod generate;
+mod manual;
+#[cfg(feature = "tls")]
+mod pem;
+mod usage;
+mod version;
+
+pub use generate::GenerateTarget;
+pub use manual::Manual;
+#[cfg(feature = "tls")]
+pub use pem::{TlsFileError, provider, read_authorities, read_identity};
+pub use usage::{error_text, nearest, usage_error, with_suggestion, without_error_number};
+pub use version::version_text;
