@@ -128,6 +128,6 @@ pub fn screen(samples: usize) -> App {
     replay(&subscribed_stream(samples), |now, event| {
         app.update(now, Message::Event { source: 0, event });
     });
-    assert_eq!(app.watched().store.len(), samples, "all are there");
+    assert_eq!(app.watched().store().len(), samples, "all are there");
     app
 }

@@ -283,7 +283,7 @@ impl App {
             // A clock was set back: what had been measured may be gone.
             Event::Rows(rows) => {
                 let first = rows.iter().next().map(|sample| sample.time);
-                (false, first.is_some() && view.watched.store.newest() >= first)
+                (false, first.is_some() && view.watched.store().newest() >= first)
             }
             _ => (false, false),
         };
@@ -381,7 +381,7 @@ impl App {
     #[must_use]
     pub fn shown_sample(&self) -> Option<StoredSample<'_>> {
         let at = self.crosshair_index().or_else(|| self.count_until_window_end().checked_sub(1))?;
-        self.watched().store.get(at)
+        self.watched().store().get(at)
     }
 
     /// Whether what is shown may look live: rows arrive, or it says that it is of another time.

@@ -67,7 +67,7 @@ pub async fn run(
         end = found.handle_event(clock.now(), event);
     }
     let looked = start.elapsed();
-    if found.watched.stream.is_some() || found.watched.faults > 0 {
+    if found.watched.ingest.stream.is_some() || found.watched.ingest.faults > 0 {
         let mut report = found.to_text(looked);
         if let Some(CheckOutcome::Closed(reason)) = &end {
             push_line(&mut report, "end", reason.as_str());
@@ -152,7 +152,7 @@ impl CheckReport {
     }
 
     fn add_rows(&mut self, rows: &Rows) {
-        let Some(stream) = &self.watched.stream else { return };
+        let Some(stream) = &self.watched.ingest.stream else { return };
         for sample in rows.iter() {
             self.rows += 1;
             if self.first_rows.len() < ROWS_SHOWN {
@@ -174,7 +174,7 @@ impl CheckReport {
         let mut text = String::new();
         let mut line = |label: &str, what: &str| push_line(&mut text, label, what);
         line("source", &self.watched.name);
-        if let Some(stream) = &self.watched.stream {
+        if let Some(stream) = &self.watched.ingest.stream {
             line("kind", &self.kind_text(stream));
             if let Some(host) =
                 stream.header.as_ref().map(host_text).filter(|host| !host.is_empty())
@@ -194,7 +194,7 @@ impl CheckReport {
         }
         self.first_rows.iter().for_each(|row| line("", row));
         let faults = match &self.first_fault {
-            Some(first) => format!("{}; the first: {first}", self.watched.faults),
+            Some(first) => format!("{}; the first: {first}", self.watched.ingest.faults),
             None => "none".to_owned(),
         };
         line("faults", &faults);
@@ -218,7 +218,7 @@ impl CheckReport {
 
     /// What the clock of the source shows, if rows come with their times as they are sampled.
     fn clock_text(&self) -> Option<String> {
-        let stamp = self.watched.stream.as_ref()?.schema.stamp();
+        let stamp = self.watched.ingest.stream.as_ref()?.schema.stamp();
         let ahead_ms = -self.transit_ms.filter(|_| !self.is_recording && stamp != Stamp::None)?;
         let seconds = ahead_ms.unsigned_abs() as f64 / 1000.0;
         Some(match ahead_ms {

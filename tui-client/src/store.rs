@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::time::Duration;
 
-use loadline_protocol::{Time, duration_ms};
+use loadline_protocol::Time;
 
 use chunk::{Chunk, STAMP_NUMBERS};
 pub use slots::{Slot, SlotPoint, Slots, Window};
@@ -52,7 +52,7 @@ pub struct Store {
     columns: usize,
     dropped_rows: usize,
     len: usize,
-    keep_ms: i64,
+    keep: Duration,
     values_max: usize,
     /// Kind of values of each column since the store was new.
     kinds: Vec<ValueKind>,
@@ -127,7 +127,6 @@ impl Store {
     }
 
     fn with_chunk_rows(chunk_rows_log2: u32, columns: usize, keep: Duration) -> Store {
-        let keep_ms = duration_ms(keep);
         let values_max = VALUES_MAX;
         let chunks = VecDeque::new();
         let kinds = vec![ValueKind::None; columns];
@@ -138,7 +137,7 @@ impl Store {
             columns,
             dropped_rows: 0,
             len: 0,
-            keep_ms,
+            keep,
             values_max,
             kinds,
             magnitudes,
@@ -148,10 +147,14 @@ impl Store {
     }
 
     /// Lowers the maximum number of values.
-    #[must_use]
-    pub fn with_values_max(mut self, values_max: usize) -> Store {
+    pub(crate) fn with_values_max(mut self, values_max: usize) -> Store {
         self.values_max = values_max.min(VALUES_MAX);
         self
+    }
+
+    /// Returns an empty store with the same limits for rows of `columns` values.
+    pub(crate) fn emptied(&self, columns: usize) -> Store {
+        Store::new(columns, self.keep).with_values_max(self.values_max)
     }
 
     /// Appends a sample. `joined` means that no gap lies before the sample. Drops the samples that
@@ -163,9 +166,9 @@ impl Store {
             self.drop_newest();
         }
         let rows_max = (self.values_max / (self.columns + STAMP_NUMBERS)).max(1);
-        let oldest = time.as_millis().saturating_sub(self.keep_ms);
+        let oldest = time - self.keep;
         // Drop before the push: a full store needs no further chunk for one more row.
-        while self.len >= rows_max || self.oldest().is_some_and(|time| time.as_millis() < oldest) {
+        while self.len >= rows_max || self.oldest().is_some_and(|time| time < oldest) {
             self.drop_oldest();
         }
         let (chunk, row) = self.locate(self.len);
@@ -186,20 +189,17 @@ impl Store {
     }
 
     /// Returns the kind of the values that each column has had.
-    #[must_use]
-    pub fn kinds(&self) -> &[ValueKind] {
+    pub(crate) fn kinds(&self) -> &[ValueKind] {
         &self.kinds
     }
 
     /// Returns the magnitude of the values that each column has had.
-    #[must_use]
-    pub fn magnitudes(&self) -> &[Magnitude] {
+    pub(crate) fn magnitudes(&self) -> &[Magnitude] {
         &self.magnitudes
     }
 
     /// Returns whether a column has had no value in enough samples.
-    #[must_use]
-    pub fn is_missing(&self, column: usize) -> bool {
+    pub(crate) fn is_missing(&self, column: usize) -> bool {
         self.is_settled() && self.kinds.get(column) == Some(&ValueKind::None)
     }
 
@@ -209,14 +209,13 @@ impl Store {
 
     /// Returns a number that changes whenever [`Store::is_missing`], the kind or the magnitude of a
     /// column changes.
-    #[must_use]
-    pub fn kinds_version(&self) -> usize {
+    pub(crate) fn kinds_version(&self) -> usize {
         let kinds = self.kinds.iter().map(|kind| *kind as usize).sum::<usize>();
         kinds + self.magnitude_changes + usize::from(self.is_settled())
     }
 
     /// Drops the `count` newest samples.
-    pub fn forget_newest(&mut self, count: usize) {
+    pub(crate) fn forget_newest(&mut self, count: usize) {
         for _ in 0..count.min(self.len) {
             self.drop_newest();
         }
@@ -271,9 +270,14 @@ impl Store {
         self.len
     }
 
+    /// Returns the number of samples that did not fit, for a store that is to keep all of them.
+    pub(crate) fn overflow(&self) -> u64 {
+        let keeps_all = self.keep == Duration::MAX;
+        if keeps_all { self.pushed_count.saturating_sub(self.len as u64) } else { 0 }
+    }
+
     /// Returns whether the store has no samples.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }
 
@@ -284,14 +288,12 @@ impl Store {
     }
 
     /// Returns the time of the oldest sample.
-    #[must_use]
-    pub fn oldest(&self) -> Option<Time> {
+    pub(crate) fn oldest(&self) -> Option<Time> {
         (!self.is_empty()).then(|| Time::from_millis(self.time_ms(0)))
     }
 
     /// Returns the number of samples up to and including `time`.
-    #[must_use]
-    pub fn count_until(&self, time: Time) -> usize {
+    pub(crate) fn count_until(&self, time: Time) -> usize {
         self.first_from(time.as_millis() + 1)
     }
 
@@ -339,8 +341,7 @@ impl Store {
     }
 
     /// Returns the slots of several columns, with one search for the edges of the slots.
-    #[must_use]
-    pub fn slots_of(&self, columns: &[usize], window: Window) -> Vec<Slots> {
+    pub(crate) fn slots_of(&self, columns: &[usize], window: Window) -> Vec<Slots> {
         slots::slots(self, columns, window)
     }
 

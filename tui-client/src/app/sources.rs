@@ -57,16 +57,15 @@ impl SourceView {
     pub(super) fn make_charts(&mut self, units: Units, thresholds: &Thresholds) {
         let (watched, machine) = (&self.watched, self.watched.machine());
         let columns = watched.columns().unwrap_or_default();
-        let values = watched.store.kinds().iter().zip(watched.store.magnitudes());
+        let values = watched.store().kinds().iter().zip(watched.store().magnitudes());
         let format = |(column, (kind, magnitude)): (&_, (&_, &_))| {
             value_format(column, *kind, *magnitude, units, machine)
         };
         self.looks = columns.iter().zip(values).map(format).collect();
         self.label_width = self.looks.iter().map(ValueFormat::label_width).max().unwrap_or(0);
-        self.charts = watched
-            .stream
-            .as_ref()
-            .map_or_else(Vec::new, |stream| charts(&stream.schema, &self.looks, machine));
+        let stream = watched.ingest.stream.iter();
+        self.charts =
+            stream.flat_map(|stream| charts(&stream.schema, &self.looks, machine)).collect();
         self.charts.sort_by_key(|chart| is_missing(watched, chart));
         self.threshold_levels =
             columns.iter().map(|it| thresholds.of(it.name(), machine.cores)).collect();
@@ -77,15 +76,15 @@ impl SourceView {
 
     /// Takes what the link tells, and returns whether this has changed the order or the looks of the charts.
     pub(super) fn apply(&mut self, now: Time, event: Event) -> bool {
-        let before = self.watched.store.kinds_version();
+        let before = self.watched.store().kinds_version();
         self.watched.apply(now, event);
-        self.watched.store.kinds_version() != before
+        self.watched.store().kinds_version() != before
     }
 
     /// Returns why a chart has nothing to draw, if none of its columns has had a value.
     #[must_use]
     pub fn empty_reason(&self, chart: &Chart) -> Option<&'static str> {
-        let is_agent = self.watched.stream.as_ref().is_some_and(|it| it.header.is_some());
+        let is_agent = self.watched.header().is_some();
         let why = if is_agent { "not available on this machine" } else { "no value so far" };
         is_missing(&self.watched, chart).then_some(why)
     }
@@ -119,7 +118,7 @@ impl SourceView {
 
 /// Returns whether no column of a chart has had a value.
 fn is_missing(watched: &Watched, chart: &Chart) -> bool {
-    chart.lines.iter().all(|line| watched.store.is_missing(line.column))
+    chart.lines.iter().all(|line| watched.store().is_missing(line.column))
 }
 
 impl App {
@@ -221,7 +220,7 @@ impl App {
         if ms < 0 {
             return 0;
         }
-        self.sources[source].watched.store.count_until(Time::from_millis(ms))
+        self.sources[source].watched.store().count_until(Time::from_millis(ms))
     }
 
     /// The sample of the source that is shown that stands at a time on the axis: the last that is not
@@ -234,7 +233,7 @@ impl App {
     /// Where a sample of the source that is shown stands on the axis.
     #[must_use]
     pub fn time_at(&self, at: usize) -> Option<Time> {
-        let sample = self.watched().store.get(at)?;
+        let sample = self.watched().store().get(at)?;
         Some(self.axis_time(self.shown_source, sample.time()))
     }
 
@@ -246,20 +245,22 @@ impl App {
     /// The newest sample of all sources, on the axis.
     #[must_use]
     pub fn newest(&self) -> Option<Time> {
-        self.source_times(|watched| watched.store.newest()).max()
+        self.source_times(|watched| watched.store().newest()).max()
     }
 
     /// The oldest sample of all sources, on the axis.
     #[must_use]
     pub fn oldest(&self) -> Option<Time> {
-        self.source_times(|watched| watched.store.oldest()).min()
+        self.source_times(|watched| watched.store().oldest()).min()
     }
 
     /// Fits the time span to the samples until the user zooms: recordings are in sight as a whole, and
     /// what comes live from its first sample on, as far as the longest of [`FITTED_WINDOWS`] leads.
     pub(super) fn fit_window(&mut self) {
         // Beside what comes live, a recording is not all that there is to see.
-        let is_recorded = |view: &SourceView| view.watched.recording_duration().is_some();
+        let is_recorded = |SourceView { watched, .. }: &SourceView| {
+            watched.connection.is_recording() && !watched.store().is_empty()
+        };
         let is_whole = self.is_window_automatic && self.sources.iter().all(is_recorded);
         let longest = FITTED_WINDOWS[FITTED_WINDOWS.len() - 1];
         let may_grow =
@@ -286,7 +287,7 @@ impl App {
         let sources = 0..self.sources.len();
         let times = sources.filter_map(|source| {
             let at = self.count_until(source, time).checked_sub(1)?;
-            let sample = self.sources[source].watched.store.get(at)?;
+            let sample = self.sources[source].watched.store().get(at)?;
             Some(self.axis_time(source, sample.time()))
         });
         times.max()
@@ -296,7 +297,8 @@ impl App {
     pub(super) fn earliest_after(&self, time: Time) -> Option<Time> {
         let sources = 0..self.sources.len();
         let times = sources.filter_map(|source| {
-            let sample = self.sources[source].watched.store.get(self.count_until(source, time))?;
+            let sample =
+                self.sources[source].watched.store().get(self.count_until(source, time))?;
             Some(self.axis_time(source, sample.time()))
         });
         times.min()
@@ -313,9 +315,9 @@ impl App {
             (None, WindowEnd::Live) => None,
         };
         let Some(time) = fixed else {
-            return watched.store.get(watched.store.len().checked_sub(1)?);
+            return watched.store().get(watched.store().len().checked_sub(1)?);
         };
-        let sample = watched.store.get(self.count_until(source, time).checked_sub(1)?)?;
+        let sample = watched.store().get(self.count_until(source, time).checked_sub(1)?)?;
         let age = time - self.axis_time(source, sample.time());
         (age <= watched.stale_after()).then_some(sample)
     }
@@ -335,7 +337,7 @@ impl App {
                 view.watched.state(self.now),
                 State::Connecting(None) | State::Live | State::Replay(None)
             );
-            may_come && !view.watched.caught_up
+            may_come && !view.watched.connection.caught_up
         })
     }
 }
