@@ -1,4 +1,4 @@
-//! Says what is built in.
+//! Passes the names of the enabled features to the program, for `--version`.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

@@ -1,14 +1,13 @@
-//! What outlives the agent: its samples, as two recordings in a folder.
+//! Archive: the samples on disk, as two recordings in the state directory.
 //!
 //! ```text
-//!  older.load   newer.load            at a start: both are read into the ring
-//!  ───────────▶ ──────────▶ rows      then: a reader of the ring, as each client is, writes on
-//!               │ holds as much as the ring does: it takes the place of older.load
+//!  older.load   newer.load            at startup: both are read into the ring
+//!  ───────────▶ ──────────▶ rows      then: a writer thread reads the ring through a cursor
+//!               │ as large as the ring: replaces older.load
 //! ```
 //!
-//! So no more samples are on the disk than the ring holds twice, and never less than it holds. A disk that is
-//! slow or full is a client that lags: nobody waits for it, and what the ring still has is written
-//! when it can be.
+//! The disk holds at least the samples of the ring and at most twice as many. A slow or full disk
+//! is handled like a slow client: sampling does not wait, and the writer catches up from the ring.
 
 mod loader;
 mod writer;
@@ -25,54 +24,58 @@ use tokio::sync::oneshot;
 
 use crate::agent_info::AgentInfo;
 use crate::ring::{Ring, RingHandle};
+use crate::usage::without_error_number;
 use loader::LoadedFile;
 use writer::ArchiveWriter;
 
-/// The rows before those of [`NEWER`].
+/// Rows before those of [`NEWER`].
 const OLDER: &str = "older.load";
 
 /// The recording that is being written.
 const NEWER: &str = "newer.load";
 
-/// Held by the agent that writes here.
+/// Locked by the agent that uses the directory.
 const LOCK: &str = "lock";
 
-/// A folder in which an agent keeps its samples. No other agent can have it at the same time.
+/// State directory of an agent. Locked: no other agent can use it at the same time.
 #[derive(Debug)]
 pub struct Archive {
     folder: PathBuf,
-    /// Unlocked when it is closed, however the agent ends.
+    /// Closing the file unlocks it, however the agent ends.
     lock: File,
-    /// The bytes of the rows that [`NEWER`] has; 0 before it was read.
+    /// Size of the rows in [`NEWER`] in bytes; 0 before it was read.
     newer_row_bytes: u64,
 }
 
-/// Why samples cannot be kept in a folder.
+/// Error of [`Archive::open`].
 #[derive(Debug, Error)]
 pub enum ArchiveError {
-    /// Another agent keeps its samples there.
-    #[error("cannot keep samples in {folder}: another agent does; give each a folder of its own")]
+    /// Another agent uses the directory.
+    #[error(
+        "cannot keep samples in {folder}: in use by another agent; give each its own --state-dir"
+    )]
     InUse {
-        /// The folder.
+        /// The state directory.
         folder: PathBuf,
     },
-    /// It cannot be made, read or written.
+    /// The directory cannot be created, read or written.
     #[error(
-        "cannot keep samples in {folder}: {why}; give --state-dir a folder in which the agent may write"
+        "cannot keep samples in {folder}: {why}; give --state-dir a directory that the agent can write to"
     )]
     Unusable {
-        /// The folder.
+        /// The state directory.
         folder: PathBuf,
-        /// What the system says.
+        /// Error of the system.
         why: io::Error,
     },
 }
 
 impl Archive {
-    /// Takes a folder, and makes it if it is not there. What a crash left half written is cut off.
+    /// Locks a state directory, and creates it if necessary. Cuts off a line that a crash left
+    /// incomplete.
     ///
     /// # Errors
-    /// Another agent has it, or it cannot be made, read or written.
+    /// Another agent uses the directory, or it cannot be created, read or written.
     pub fn open(folder: &Path) -> Result<Archive, ArchiveError> {
         let unusable = |why| ArchiveError::Unusable { folder: folder.to_owned(), why };
         fs::create_dir_all(folder).map_err(unusable)?;
@@ -99,29 +102,29 @@ impl Archive {
         self.folder.join(NEWER)
     }
 
-    /// Puts what is there into a ring that has not begun. A file that cannot be read is left out,
-    /// and so told: an agent without a past is better than none.
+    /// Loads the samples into a ring that has not begun. Logs and skips a file that cannot be read:
+    /// an agent without history is better than none.
     pub(crate) fn restore(&mut self, ring: &mut Ring, schema: &Schema) {
         for path in [self.older(), self.newer()] {
             self.newer_row_bytes = 0;
             match loader::restore(&path, ring, schema) {
-                Ok(LoadedFile { invalid_lines: faults, row_bytes }) => {
+                Ok(LoadedFile { invalid_lines, row_bytes }) => {
                     self.newer_row_bytes = row_bytes;
-                    if faults > 0 {
+                    if invalid_lines > 0 {
                         let path = path.display();
-                        tracing::warn!(faults, %path, "lines that are no samples were left out");
+                        tracing::warn!(invalid_lines, %path, "skipped invalid lines of earlier samples");
                     }
                 }
                 Err(error) => {
-                    let path = path.display();
-                    tracing::warn!(%error, %path, "earlier samples cannot be read: left out");
+                    let (path, error) = (path.display(), without_error_number(&error.to_string()));
+                    tracing::warn!(%error, %path, "cannot read earlier samples");
                 }
             }
         }
     }
 
-    /// Writes down what comes into a ring, from its newest sample on, in a thread of its own. What
-    /// comes back comes true when the ring is closed and everything is written, or cannot be.
+    /// Starts a thread that writes the samples of a ring, from the newest one on. The receiver
+    /// resolves once the ring is closed and all samples are written, or cannot be.
     pub(crate) fn spawn_writer(
         self,
         ring: &RingHandle,
@@ -132,13 +135,14 @@ impl Archive {
         let write = move || {
             ArchiveWriter::new(&self, cursor, ring, info).run();
             drop(self.lock);
-            // An error only means that nobody waits for it.
+            // An error only means that the receiver was dropped.
             let _ = done.send(());
         };
         match thread::Builder::new().name("archive".to_owned()).spawn(write) {
             Ok(_) => Some(finished),
             Err(error) => {
-                tracing::error!(%error, "samples cannot be kept: there is no thread for it");
+                let error = without_error_number(&error.to_string());
+                tracing::error!(%error, "cannot keep samples: cannot start a thread");
                 None
             }
         }

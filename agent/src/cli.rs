@@ -1,4 +1,4 @@
-//! What was typed, and what it means.
+//! Command line and environment.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -16,26 +16,29 @@ use loadline_agent::{
 use loadline_protocol::{DurationText, parse_duration};
 use tracing::Level;
 
-/// The port of an agent to which nothing else was said.
+/// Default port of an agent.
 const DEFAULT_PORT: u16 = 1027;
 
-/// Says where `--stdio` looks for the agent of this machine. For tests, which have one of their own;
-/// so no option.
+/// Highest value of `--max-clients` and `--max-clients-per-address`.
+const CLIENT_LIMIT_MAX: u32 = 1_000_000;
+
+/// Environment variable with the address at which `--stdio` looks for the local agent. Not an
+/// option, since only tests need it.
 const LOCAL_AGENT_VARIABLE: &str = "LOADLINE_AGENT_RESIDENT";
 
-/// What `--version` says; `-V` is the version alone.
+/// Output of `--version`; `-V` prints the version alone.
 static VERSION: LazyLock<String> =
     LazyLock::new(|| version_text(env!("CARGO_PKG_VERSION"), env!("LOADLINE_FEATURES")));
 
-/// Samples this machine and serves it, a line a sample.
+/// Sample this machine and serve the samples, one line each
 ///
-/// A client that says nothing gets six numbers a line: cpu (%), freq (MHz), mem (%), load1, load5
-/// and load15. Each option is also read from the environment, as in `LOADLINE_AGENT_INTERVAL=2s`.
+/// A client that sends no request gets six numbers per line: cpu (%), freq (MHz), mem (%), load1,
+/// load5 and load15. Every option can also be set in the environment, for example
+/// `LOADLINE_AGENT_INTERVAL=2s`.
 #[derive(Debug, Parser)]
 #[command(name = "loadline-agent", version, long_version = VERSION.as_str())]
 pub(crate) struct Options {
-    /// Where clients connect: HOST:PORT, [v6]:PORT or unix:PATH; port 0 is any that is free.
-    /// Repeatable
+    /// Listen on HOST:PORT, [v6]:PORT or unix:PATH; port 0 picks a free port. Repeatable
     #[arg(
         short,
         long,
@@ -47,11 +50,10 @@ pub(crate) struct Options {
     )]
     pub(crate) listen: Vec<Address>,
 
-    /// Where Prometheus finds `/metrics`, and whoever wants to know `/healthz`; addresses as above.
-    /// Repeatable
+    /// Serve metrics for Prometheus on this address, at `/metrics` and `/healthz`. Repeatable
     ///
-    /// The names are those of `node_exporter`. TLS and `--allow-plaintext` are as for the stream. Where
-    /// it is stands in a line on standard output: `listening on http://127.0.0.1:9127/metrics`.
+    /// The names are those of `node_exporter`. TLS and `--allow-plaintext` apply as to `--listen`.
+    /// The URL is printed to standard output: `listening on http://127.0.0.1:9127/metrics`.
     #[arg(
         long,
         value_name = "ADDR",
@@ -61,14 +63,13 @@ pub(crate) struct Options {
     )]
     pub(crate) metrics_listen: Vec<Address>,
 
-    /// Nothing was said of where to listen.
+    /// No address was given, so [`Options::listen`] has the default.
     #[arg(skip)]
     pub(crate) listens_by_default: bool,
 
-    /// Serve one client on standard input and output, and end with it; how ssh brings one
+    /// Serve one client on standard input and output, then exit; used with ssh
     ///
-    /// If an agent answers on 127.0.0.1:1027, its stream is handed through, so that its history is
-    /// there.
+    /// If an agent runs on 127.0.0.1:1027, its stream is forwarded, with its history.
     #[arg(
         long,
         env = "LOADLINE_AGENT_STDIO",
@@ -89,7 +90,7 @@ pub(crate) struct Options {
     )]
     interval: Duration,
 
-    /// How long samples are kept for clients that ask for the past
+    /// Keep samples for this time, for clients that request history
     #[arg(
         long,
         value_name = "DURATION",
@@ -100,10 +101,10 @@ pub(crate) struct Options {
     )]
     history: Duration,
 
-    /// What to collect beside the six: cpu, freq, mem, load, swap, net, disk, pressure, cores, temp,
-    /// procs, uptime; or all
+    /// Collect these groups: cpu, freq, mem, load, swap, net, disk, pressure, cores, temp, procs,
+    /// uptime; or all
     ///
-    /// A client that says nothing gets its six numbers whatever is collected.
+    /// A client that sends no request gets its six numbers in any case.
     #[arg(
         long,
         value_name = "GROUP,…",
@@ -113,50 +114,50 @@ pub(crate) struct Options {
     )]
     pub(crate) collect: GroupSet,
 
-    /// Keep the samples in this folder as well, so that the history survives a restart
+    /// Also keep the samples in this directory, so that the history survives a restart
     ///
-    /// At most twice what `--history` keeps in memory.
+    /// Takes at most twice the size of the history in memory.
     #[arg(long, value_name = "DIR", env = "LOADLINE_AGENT_STATE_DIR", hide_env = true)]
     pub(crate) state_dir: Option<PathBuf>,
 
-    /// How many clients are served at a time
+    /// Serve at most this many clients at the same time
     #[arg(
         long,
         value_name = "N",
         env = "LOADLINE_AGENT_MAX_CLIENTS",
         hide_env = true,
         default_value_t = 1024,
-        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+        value_parser = parse_client_limit
     )]
     max_clients: u32,
 
-    /// How many of them may come from one address (of IPv6, from one /64 network)
+    /// Serve at most this many clients from one address (for IPv6, from one /64 network)
     #[arg(
         long,
         value_name = "N",
         env = "LOADLINE_AGENT_MAX_CLIENTS_PER_ADDRESS",
         hide_env = true,
         default_value_t = 256,
-        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+        value_parser = parse_client_limit
     )]
     max_clients_per_address: u32,
 
-    /// Speak TLS on TCP ports, with this certificate (PEM, with those that lead to its CA)
+    /// Use TLS on TCP ports, with this certificate chain (PEM)
     ///
-    /// Unix sockets and `--stdio` stay as they are. SIGHUP has the files of the three options read
-    /// anew.
+    /// Unix sockets and `--stdio` do not use TLS. SIGHUP reloads the files of all three TLS
+    /// options.
     #[arg(long, value_name = "FILE", env = "LOADLINE_AGENT_TLS_CERT", hide_env = true)]
     tls_cert: Option<PathBuf>,
 
-    /// The key of the certificate (PEM, not encrypted)
+    /// Private key of the certificate (PEM, not encrypted)
     #[arg(long, value_name = "FILE", env = "LOADLINE_AGENT_TLS_KEY", hide_env = true)]
     tls_key: Option<PathBuf>,
 
-    /// Let in only clients that have a certificate of a CA in this file
+    /// Require client certificates, issued by a CA in this file (PEM)
     #[arg(long, value_name = "FILE", env = "LOADLINE_AGENT_TLS_CLIENT_CA", hide_env = true)]
     tls_client_ca: Option<PathBuf>,
 
-    /// Listen on addresses that others can reach, though the stream is not encrypted
+    /// Listen on addresses open to the network without encryption
     #[arg(
         long,
         env = "LOADLINE_AGENT_ALLOW_PLAINTEXT",
@@ -165,15 +166,15 @@ pub(crate) struct Options {
     )]
     allow_plaintext: bool,
 
-    /// Less log; -qq for errors only
+    /// Log less; -qq for errors only
     #[arg(short, long, env = "LOADLINE_AGENT_QUIET", hide_env = true, action = ArgAction::Count)]
     quiet: u8,
 
-    /// More log; -vv for everything
+    /// Log more; -vv for everything
     #[arg(short, long, env = "LOADLINE_AGENT_VERBOSE", hide_env = true, action = ArgAction::Count)]
     verbose: u8,
 
-    /// Write the manual page, or what a shell completes, to standard output, and end
+    /// Print the manual page or a shell completion script, and exit
     #[arg(long, value_name = "WHAT", value_enum)]
     pub(crate) generate: Option<GenerateTarget>,
 }
@@ -190,29 +191,28 @@ impl Options {
             Options::from_arg_matches(matches).map_err(|error| error.format(&mut command))?;
         options.listens_by_default =
             matches.value_source("listen") == Some(ValueSource::DefaultValue);
-        // What stands in the environment for all agents of a machine is no contradiction.
+        // Settings in the environment are for all agents of a machine and conflict with nothing.
         let is_typed = |id| matches.value_source(id) == Some(ValueSource::CommandLine);
         if options.stdio && is_typed("listen") {
-            let why = "--stdio serves one client and listens nowhere; leave out --listen";
+            let why = "--stdio serves one client and cannot listen; leave out --listen";
             return Err(command.error(ErrorKind::ArgumentConflict, why));
         }
         if options.stdio && is_typed("metrics_listen") {
-            let why = "--stdio serves one client and listens nowhere; leave out --metrics-listen";
+            let why = "--stdio serves one client and cannot listen; leave out --metrics-listen";
             return Err(command.error(ErrorKind::ArgumentConflict, why));
         }
         if !options.metrics_listen.is_empty() && !cfg!(feature = "metrics") {
-            let why = "--metrics-listen: this program was built without metrics; build it with its \
-                       feature `metrics`";
+            let why = "--metrics-listen: built without metrics; rebuild with --features metrics";
             return Err(command.error(ErrorKind::InvalidValue, why));
         }
         if options.stdio && is_typed("state_dir") {
-            let why = "--stdio ends with its client and keeps nothing; leave out --state-dir";
+            let why = "--stdio ends with its client and keeps no samples; leave out --state-dir";
             return Err(command.error(ErrorKind::ArgumentConflict, why));
         }
         let typed_tls =
             ["tls_cert", "tls_key", "tls_client_ca"].into_iter().find(|id| is_typed(id));
         if options.stdio && typed_tls.is_some() {
-            let why = "--stdio is private by the ssh that it runs in; leave out --tls-cert";
+            let why = "--stdio does not use TLS, ssh encrypts its stream; leave out --tls-cert";
             return Err(command.error(ErrorKind::ArgumentConflict, why));
         }
         if let Some(why) = options.tls_error() {
@@ -224,7 +224,7 @@ impl Options {
         }
     }
 
-    /// Where the agent of this machine listens, if there is one and nothing else was said to it.
+    /// Address at which the agent of this machine listens by default.
     pub(crate) fn local_agent_address() -> SocketAddr {
         let configured =
             std::env::var(LOCAL_AGENT_VARIABLE).ok().and_then(|text| text.parse().ok());
@@ -243,7 +243,7 @@ impl Options {
         }
     }
 
-    /// What may leave the machine, if TCP ports have this TLS or none.
+    /// Returns the rule for plaintext, depending on TLS.
     pub(crate) fn plaintext(&self, tls: Option<ServerTls>) -> PlaintextPolicy {
         match tls {
             Some(tls) => PlaintextPolicy::Never(tls),
@@ -252,20 +252,20 @@ impl Options {
         }
     }
 
-    /// The files for TLS, if it is wanted.
+    /// Files for TLS, if it is used.
     pub(crate) fn tls_files(&self) -> Option<ServerTlsFiles> {
         let (cert, key) = self.tls_cert.clone().zip(self.tls_key.clone())?;
         Some(ServerTlsFiles { cert, key, client_ca: self.tls_client_ca.clone() })
     }
 
-    /// What is missing of the options for TLS: one alone would leave the ports open.
+    /// Error of incomplete TLS options. Ignoring one would leave the ports unencrypted.
     fn tls_error(&self) -> Option<&'static str> {
         match (&self.tls_cert, &self.tls_key, &self.tls_client_ca) {
             (Some(_), Some(_), _) | (None, None, None) => None,
-            (Some(_), None, _) => Some("--tls-cert needs its key; give --tls-key as well"),
-            (None, Some(_), _) => Some("--tls-key needs its certificate; give --tls-cert as well"),
+            (Some(_), None, _) => Some("--tls-cert needs a key; give --tls-key"),
+            (None, Some(_), _) => Some("--tls-key needs a certificate; give --tls-cert"),
             (None, None, Some(_)) => {
-                Some("--tls-client-ca needs TLS; give --tls-cert and --tls-key as well")
+                Some("--tls-client-ca needs TLS; give --tls-cert and --tls-key")
             }
         }
     }
@@ -280,17 +280,19 @@ impl Options {
         }
     }
 
-    /// What is wrong with `--history` beside this `--interval`.
+    /// Error of `--history` with this `--interval`.
     fn history_error(&self) -> Option<String> {
         let (history, interval) = (DurationText(self.history), DurationText(self.interval));
         if self.history < self.interval {
-            return Some(format!("--history {history} is shorter than --interval {interval}"));
+            return Some(format!(
+                "--history {history} is shorter than --interval {interval}; give a longer history"
+            ));
         }
         let samples = self.history.as_millis() / self.interval.as_millis();
         (samples > SAMPLES_MAX as u128).then(|| {
             format!(
-                "--history {history} is {samples} samples at --interval {interval}, and at most \
-                 {SAMPLES_MAX} are kept; choose a shorter history or a longer interval"
+                "--history {history} has {samples} samples at --interval {interval}, more than the \
+                 limit of {SAMPLES_MAX}; give a shorter history or a longer interval"
             )
         })
     }
@@ -298,19 +300,16 @@ impl Options {
 
 fn parse_interval(text: &str) -> Result<Duration, String> {
     let interval = parse_duration(text)?;
-    if interval < AgentSettings::INTERVAL_MIN {
-        return Err(format!(
-            "the shortest interval is {}",
-            DurationText(AgentSettings::INTERVAL_MIN)
-        ));
+    let (min, max) = (AgentSettings::INTERVAL_MIN, AgentSettings::INTERVAL_MAX);
+    if (min..=max).contains(&interval) {
+        return Ok(interval);
     }
-    if interval > AgentSettings::INTERVAL_MAX {
-        return Err(format!(
-            "the longest interval is {}",
-            DurationText(AgentSettings::INTERVAL_MAX)
-        ));
-    }
-    Ok(interval)
+    Err(format!("must be from {} to {}", DurationText(min), DurationText(max)))
+}
+
+fn parse_client_limit(text: &str) -> Result<u32, String> {
+    let limit = text.parse().ok().filter(|limit| (1..=CLIENT_LIMIT_MAX).contains(limit));
+    limit.ok_or_else(|| format!("must be a whole number from 1 to {CLIENT_LIMIT_MAX}"))
 }
 
 #[cfg(test)]
@@ -358,7 +357,7 @@ mod tests {
         assert!(history_error("1s", "1000001s").unwrap().contains("1000001 samples"));
         assert_eq!(
             history_error("1s", "999ms").unwrap(),
-            "--history 999ms is shorter than --interval 1s"
+            "--history 999ms is shorter than --interval 1s; give a longer history"
         );
         assert!(history_error("250ms", "1000000s").unwrap().contains("4000000 samples"));
     }

@@ -1,4 +1,4 @@
-//! Addresses, and who comes in by them.
+//! Addresses and their listeners.
 
 mod tcp;
 #[cfg(unix)]
@@ -16,44 +16,50 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::tls::ServerTls;
 
-/// How many connections the system holds for an agent that has not yet accepted them.
+/// Listen backlog: connections that the system holds until the agent accepts them.
 const BACKLOG: u32 = 1024;
 
-/// Where an agent can be reached.
+/// Address of an agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Address {
-    /// A TCP port; 0 is any that is free.
+    /// A TCP port; port 0 picks a free one.
     Tcp {
-        /// A name or an IP address, the latter without brackets.
+        /// A host name or an IP address, without brackets.
         host: String,
         /// The port.
         port: u16,
     },
-    /// A Unix socket, for those on this machine who may write to its file.
+    /// A Unix socket, for local users with write access to its file.
     #[cfg(unix)]
     Unix(PathBuf),
 }
 
-/// Why a text is no address.
+/// Error in the text of an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum AddressError {
-    /// There is no port, or none that can be read.
-    #[error("no port from 0 to 65535; write HOST:PORT, as in 127.0.0.1:1027")]
-    Port,
-    /// There is no host, or none that can be read.
-    #[error("no host; write HOST:PORT, as in 127.0.0.1:1027")]
-    Host,
-    /// An IPv6 address whose end cannot be told from the port.
-    #[error("an IPv6 address stands in brackets, as in [::1]:1027")]
+    /// The port is missing.
+    #[error("missing port; write HOST:PORT, for example 127.0.0.1:1027")]
+    MissingPort,
+    /// The port is no number from 0 to 65535.
+    #[error("invalid port; write a number from 0 to 65535")]
+    InvalidPort,
+    /// The host is missing.
+    #[error("missing host; write HOST:PORT, for example 127.0.0.1:1027")]
+    MissingHost,
+    /// The host has an invalid character, such as a blank or `@`.
+    #[error("invalid host; write HOST:PORT, for example 127.0.0.1:1027")]
+    InvalidHost,
+    /// An IPv6 address without brackets, whose last group could be the port.
+    #[error("IPv6 address without brackets; write [ADDRESS]:PORT, for example [::1]:1027")]
     Brackets,
-    /// A Unix socket without a path, or with one that cannot be shown in a line.
+    /// The path of a Unix socket is empty or has control characters.
     #[cfg(unix)]
-    #[error("no path; write unix:PATH, as in unix:/run/loadline.sock")]
+    #[error("missing or invalid path; write unix:PATH, for example unix:/run/loadline.sock")]
     Path,
-    /// A Unix socket, on a system that has none.
+    /// A Unix socket, on a system without them.
     #[cfg(not(unix))]
-    #[error("there are no Unix sockets here; write HOST:PORT")]
+    #[error("this system has no Unix sockets; write HOST:PORT")]
     Unix,
 }
 
@@ -64,17 +70,31 @@ impl FromStr for Address {
         if let Some(path) = text.strip_prefix("unix:") {
             return parse_unix(path);
         }
-        let (host, port) = text.rsplit_once(':').ok_or(AddressError::Port)?;
+        let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        let Some((host, port)) = text.rsplit_once(':') else {
+            let is_port = is_number(text);
+            return Err(if is_port {
+                AddressError::MissingHost
+            } else {
+                AddressError::MissingPort
+            });
+        };
         let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         let host = match bracketed {
             None if host.contains(':') => return Err(AddressError::Brackets),
             _ => bracketed.unwrap_or(host),
         };
-        if host.is_empty() || host.contains(|c: char| c.is_whitespace() || "[]/@".contains(c)) {
-            return Err(AddressError::Host);
+        if host.is_empty() {
+            return Err(AddressError::MissingHost);
         }
-        let digits = port.bytes().all(|byte| byte.is_ascii_digit());
-        let port = port.parse().ok().filter(|_| digits).ok_or(AddressError::Port)?;
+        if host.contains(|c: char| c.is_whitespace() || "[]/@".contains(c)) {
+            return Err(AddressError::InvalidHost);
+        }
+        if port.is_empty() {
+            return Err(AddressError::MissingPort);
+        }
+        let parsed = port.parse().ok().filter(|_| is_number(port));
+        let port = parsed.ok_or(AddressError::InvalidPort)?;
         Ok(Address::Tcp { host: host.to_owned(), port })
     }
 }
@@ -103,19 +123,19 @@ impl fmt::Display for Address {
     }
 }
 
-/// Whether a stream that nobody encrypts may leave the machine.
+/// Rule for streams without encryption.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PlaintextPolicy {
-    /// Only loopback addresses are listened on.
+    /// Plaintext on loopback addresses only; others are refused.
     LoopbackOnly,
-    /// Any address is, in a network that the user trusts.
+    /// Plaintext on any address: the user trusts the network.
     Anywhere,
-    /// Any address is, and all TCP ports speak TLS.
+    /// No plaintext on TCP ports: all of them use TLS.
     Never(ServerTls),
 }
 
 impl PlaintextPolicy {
-    /// What TCP ports speak instead.
+    /// Returns the TLS of TCP ports, if they use it.
     fn into_tls(self) -> Option<ServerTls> {
         match self {
             PlaintextPolicy::LoopbackOnly | PlaintextPolicy::Anywhere => None,
@@ -124,79 +144,81 @@ impl PlaintextPolicy {
     }
 }
 
-/// Why an agent cannot be reached by an address.
+/// Error of a listener.
 #[derive(Debug, Error)]
 pub enum ListenError {
-    /// The name of the host leads nowhere.
-    #[error("cannot find the address of {address}: {why}; check the name, or give an IP address")]
+    /// The host name has no address.
+    #[error("cannot resolve {address}: {why}; check the host name, or give an IP address")]
     Resolve {
-        /// The address as it was given.
+        /// The address as given.
         address: Address,
-        /// What the system says.
+        /// Error of the system.
         why: io::Error,
     },
-    /// Others could read what the agent sends.
+    /// The address is open to the network, and the stream would not be encrypted.
     #[error(
-        "refuses to listen on {address}: the stream is not encrypted and this address is open to \
-         the network; listen on 127.0.0.1 and come in by ssh, as in `loadline USER@HOST`, give \
+        "refusing to listen on {address}: the address is open to the network and the stream is not \
+         encrypted; listen on 127.0.0.1 and connect through ssh with `loadline USER@HOST`, give \
          --tls-cert and --tls-key, or give --allow-plaintext in a network you trust"
     )]
     Plaintext {
-        /// The address as it was given.
+        /// The address as given.
         address: Address,
     },
-    /// What was opened for this program cannot be used.
-    #[error("cannot listen on a socket that was handed over: {why}; it has to be a stream socket")]
+    /// A socket that another program opened for this one cannot be used.
+    #[error(
+        "cannot listen on an inherited socket: {why}; pass a stream socket, ListenStream= in systemd"
+    )]
     Inherited {
-        /// What the system says.
+        /// Error of the system.
         why: io::Error,
     },
-    /// The system does not give the address.
+    /// The system refuses the address.
     #[error("cannot listen on {address}: {why}; {}", advice(address, why.kind()))]
     Bind {
-        /// The address as it was given.
+        /// The address as given.
         address: Address,
-        /// What the system says.
+        /// Error of the system.
         why: io::Error,
     },
 }
 
-/// What to do about an address that the system does not give.
+/// Returns the hint for an address that the system refuses.
 fn advice(address: &Address, kind: io::ErrorKind) -> &'static str {
     use io::ErrorKind::{AddrInUse, AddrNotAvailable, NotFound, PermissionDenied};
     match (address, kind) {
         (Address::Tcp { .. }, AddrInUse) => {
-            "stop the program that has the port, or choose another port"
+            "stop the program that uses the port, or choose another port"
         }
-        (Address::Tcp { .. }, PermissionDenied) => "choose a port from 1024 on",
+        (Address::Tcp { .. }, PermissionDenied) => "choose a port above 1023",
         (Address::Tcp { .. }, AddrNotAvailable) => "choose an address of this machine",
         (Address::Tcp { .. }, _) => "choose another address",
         #[cfg(unix)]
-        (Address::Unix(_), AddrInUse) => "stop the program that has it, or choose another path",
+        (Address::Unix(_), AddrInUse) => "stop the program that uses it, or choose another path",
         #[cfg(unix)]
-        (Address::Unix(_), NotFound) => "make its folder first",
+        (Address::Unix(_), NotFound) => "create its directory first",
         #[cfg(unix)]
-        (Address::Unix(_), PermissionDenied) => "choose a folder in which you may write",
+        (Address::Unix(_), PermissionDenied) => "choose a directory that the agent can write to",
         #[cfg(unix)]
         (Address::Unix(_), _) => "choose another path",
     }
 }
 
-/// A way in for clients.
+/// Listener that accepts clients.
 pub trait Accept: Send + 'static {
-    /// The connection to a client.
+    /// Stream of a client.
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
-    /// Waits for a client. To be dropped while it waits is harmless.
+    /// Waits for a client. Cancel safe.
     fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, Peer)>> + Send;
 }
 
-/// Who a client is.
+/// Identity of a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
-    /// For the log.
+    /// Name for the log.
     pub name: String,
-    /// Where it comes from, if it comes over a network: there are only so many from one address.
+    /// Address of a network client, for the limit of clients per address.
     pub address: Option<IpAddr>,
 }
 
@@ -206,16 +228,16 @@ impl From<SocketAddr> for Peer {
     }
 }
 
-/// A connection to a client, of whatever kind.
+/// Stream of a client over any transport.
 pub trait Connection: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection for S {}
 
-/// An address that is taken, so that nobody else gets it, but not yet open.
+/// Address that is bound, so that no other program gets it, but does not accept connections yet.
 #[derive(Debug)]
 pub struct BoundAddress(ListenerKind<tcp::BoundTcp, UnixEndpoint>);
 
-/// An address that is open: clients can connect.
+/// Address that accepts connections.
 #[derive(Debug)]
 pub struct Listener {
     kind: ListenerKind<tcp::TcpPort, UnixEndpoint>,
@@ -225,7 +247,7 @@ pub struct Listener {
 #[cfg(unix)]
 type UnixEndpoint = unix::UnixEndpoint;
 
-/// There is none.
+/// Without Unix sockets, never constructed.
 #[cfg(not(unix))]
 type UnixEndpoint = std::convert::Infallible;
 
@@ -237,11 +259,11 @@ enum ListenerKind<T, U> {
 }
 
 impl Listener {
-    /// Takes an address. Nobody is let in before [`BoundAddress::listen`]: an agent opens its doors when
-    /// it has something to show, but a port that is in use is to fail at once.
+    /// Binds an address. Clients connect after [`BoundAddress::listen`]: the agent needs a first
+    /// sample, but a port in use must fail at once.
     ///
     /// # Errors
-    /// The address leads nowhere, leads out of the machine unasked, or is not to be had.
+    /// The host is unknown, plaintext is not allowed there, or the system refuses the address.
     pub async fn bind(
         address: &Address,
         plaintext: PlaintextPolicy,
@@ -259,18 +281,17 @@ impl Listener {
         }
     }
 
-    /// The sockets that were opened for this program, as systemd does; of those that it had in mind
-    /// for us, each that is no TCP port and no Unix socket is an error.
+    /// Takes over the sockets that systemd or another program opened for this one.
     ///
     /// # Errors
-    /// One leads out of the machine unasked, or is of another kind.
+    /// A socket is neither TCP nor Unix, or plaintext is not allowed on its address.
     #[cfg(unix)]
     pub fn inherited(plaintext: &PlaintextPolicy) -> Result<Vec<Listener>, ListenError> {
         let mut sockets = listenfd::ListenFd::from_env();
         let failed = |why| ListenError::Inherited { why };
         let mut listeners = Vec::new();
         for at in 0..sockets.len() {
-            // Whether it is of a kind is told by an error, after which it can be asked for again.
+            // A socket of another kind fails here and stays available.
             if let Ok(Some(listener)) = sockets.take_tcp_listener(at) {
                 let (port, address) = tcp::adopt(listener, plaintext)?;
                 listeners.push(Listener { kind: ListenerKind::Tcp(port), address });
@@ -283,7 +304,7 @@ impl Listener {
         Ok(listeners)
     }
 
-    /// The address, with the port that the system chose if it was free to.
+    /// Address of the listener, with the real port if 0 was given.
     #[must_use]
     pub fn address(&self) -> &Address {
         &self.address
@@ -291,10 +312,10 @@ impl Listener {
 }
 
 impl BoundAddress {
-    /// Lets clients in.
+    /// Starts to accept connections.
     ///
     /// # Errors
-    /// The system refuses; some tell only now that the port is in use.
+    /// The system refuses. Some systems report only now that the port is in use.
     pub fn listen(self) -> Result<Listener, ListenError> {
         match self.0 {
             ListenerKind::Tcp(bound) => {
@@ -336,13 +357,14 @@ mod tests {
             ("127.0.0.1:1027", Ok(("127.0.0.1", 1027))),
             ("[::1]:0", Ok(("::1", 0))),
             ("web-1.example.org:65535", Ok(("web-1.example.org", 65535))),
-            ("localhost", Err(AddressError::Port)),
-            ("localhost:", Err(AddressError::Port)),
-            ("localhost:+1", Err(AddressError::Port)),
-            ("localhost:65536", Err(AddressError::Port)),
-            ("", Err(AddressError::Port)),
-            (":1027", Err(AddressError::Host)),
-            ("me@host:1027", Err(AddressError::Host)),
+            ("localhost", Err(AddressError::MissingPort)),
+            ("localhost:", Err(AddressError::MissingPort)),
+            ("localhost:+1", Err(AddressError::InvalidPort)),
+            ("localhost:65536", Err(AddressError::InvalidPort)),
+            ("", Err(AddressError::MissingHost)),
+            ("1027", Err(AddressError::MissingHost)),
+            (":1027", Err(AddressError::MissingHost)),
+            ("me@host:1027", Err(AddressError::InvalidHost)),
             ("::1:1027", Err(AddressError::Brackets)),
             ("::1", Err(AddressError::Brackets)),
         ] {

@@ -12,19 +12,19 @@ use anyhow::Context as _;
 use clap::CommandFactory as _;
 use loadline_agent::{
     Address, Agent, Archive, BoundAddress, ListenError, Listener, Machine, MachineFacts,
-    PlaintextPolicy, ServerTls, error_text, serve_stdio, usage_error,
+    PlaintextPolicy, ServerTls, error_text, serve_stdio, usage_error, without_error_number,
 };
 use loadline_protocol::sanitize;
 
 use crate::cli::Options;
 
-/// The exit code for wrong usage.
+/// Exit code of a usage error.
 const USAGE_EXIT_CODE: u8 = 2;
 
-/// Files that are open beside those of the clients: what is sampled, and who reads metrics.
+/// Open files besides those of clients: kernel files and connections for metrics.
 const OTHER_FILES_MAX: u64 = 160;
 
-const NO_SIGNALS: &str = "cannot wait for signals";
+const NO_SIGNALS: &str = "cannot handle signals";
 
 fn main() -> ExitCode {
     let options = match Options::read() {
@@ -32,7 +32,7 @@ fn main() -> ExitCode {
         Err(error) => return print_clap_error(&error),
     };
     if let Some(kind) = options.generate {
-        // An error only means that nobody reads it.
+        // An error only means that nobody reads standard output.
         let _ = write!(io::stdout(), "{}", kind.text(Options::command(), &manual::manual()));
         return ExitCode::SUCCESS;
     }
@@ -55,15 +55,15 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether the environment has nothing against colours.
+/// Returns whether the environment allows colours.
 fn may_be_coloured() -> bool {
     !anstyle_query::no_color() && anstyle_query::clicolor() != Some(false)
 }
 
-/// Help and version are for reading; an error is one line.
+/// Prints help and version to standard output, an error to standard error.
 fn print_clap_error(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
-        // An error only means that nobody reads it.
+        // An error only means that nobody reads standard output.
         let _ = error.print();
         return ExitCode::SUCCESS;
     }
@@ -71,7 +71,7 @@ fn print_clap_error(error: &clap::Error) -> ExitCode {
     ExitCode::from(USAGE_EXIT_CODE)
 }
 
-/// Writes the reason for which the program ends to standard error.
+/// Prints the error that ends the program.
 fn print_error(message: &str) {
     let _ = writeln!(io::stderr(), "{}", error_text(&sanitize(message)));
 }
@@ -80,10 +80,10 @@ fn run(options: &Options) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .context("cannot start")?;
+        .context("cannot start the runtime")?;
     if options.stdio {
         let result = runtime.block_on(run_stdio(options));
-        // A read of standard input may hang in the background.
+        // A pending read of standard input would block the shutdown.
         runtime.shutdown_background();
         return result;
     }
@@ -102,13 +102,13 @@ async fn run_server(options: &Options) -> anyhow::Result<()> {
     let hangups = hangups().context(NO_SIGNALS)?;
     let tls = options.tls_files().map(ServerTls::open).transpose()?;
     if let Some(tls) = &tls {
-        let clients = if tls.requires_client_certificates() { "with certificates" } else { "any" };
-        tracing::info!(clients, "TCP ports speak TLS");
+        let client_certificates = tls.requires_client_certificates();
+        tracing::info!(client_certificates, "TCP ports speak TLS");
     }
     let plaintext = options.plaintext(tls.clone());
     let mut listeners = inherited(&plaintext)?;
     let mut bound = Vec::new();
-    // The default address is for an agent to which nobody gave a socket.
+    // The default address is only used without a socket from systemd.
     if listeners.is_empty() || !options.listens_by_default {
         bound = bind(&options.listen, &plaintext).await?;
     }
@@ -121,19 +121,19 @@ async fn run_server(options: &Options) -> anyhow::Result<()> {
     let metrics =
         metrics_bound.into_iter().map(BoundAddress::listen).collect::<Result<Vec<_>, _>>()?;
     for listener in &listeners {
-        // An error only means that nobody reads it.
+        // An error only means that nobody reads standard output.
         let _ = writeln!(io::stdout(), "listening on {}", listener.address());
     }
     for listener in &metrics {
         let url = metrics_url(listener.address(), tls.is_some());
-        // An error only means that nobody reads it.
+        // An error only means that nobody reads standard output.
         let _ = writeln!(io::stdout(), "listening on {url}");
     }
     #[cfg(feature = "metrics")]
     let agent = if metrics.is_empty() {
         agent
     } else {
-        agent.with_metrics(metrics, &options.collect).context("cannot tell metrics")?
+        agent.with_metrics(metrics, &options.collect).context("cannot serve metrics")?
     };
     let addresses: Vec<_> = listeners.iter().map(|it| it.address().to_string()).collect();
     let status = format!("listening on {}", addresses.join(", "));
@@ -163,7 +163,7 @@ async fn bind(
     Ok(bound)
 }
 
-/// Where metrics are; of a Unix socket as nginx and others write it.
+/// URL of the metrics; for a Unix socket in nginx's notation.
 fn metrics_url(address: &Address, is_private: bool) -> String {
     match address {
         Address::Tcp { .. } if is_private => format!("https://{address}/metrics"),
@@ -172,7 +172,7 @@ fn metrics_url(address: &Address, is_private: bool) -> String {
     }
 }
 
-/// The sockets that systemd opened for us.
+/// Returns the sockets that systemd opened.
 #[cfg(unix)]
 fn inherited(plaintext: &PlaintextPolicy) -> Result<Vec<Listener>, ListenError> {
     Listener::inherited(plaintext)
@@ -183,7 +183,7 @@ fn inherited(_plaintext: &PlaintextPolicy) -> Result<Vec<Listener>, ListenError>
     Ok(Vec::new())
 }
 
-/// Reads certificates anew whenever it is told to.
+/// Reloads the certificates at each SIGHUP.
 async fn reload_on_hangup(
     mut hangups: Hangups,
     tls: Option<ServerTls>,
@@ -193,9 +193,12 @@ async fn reload_on_hangup(
         hangups.next().await;
         service::notify_reloading();
         match tls.as_ref().map(ServerTls::reload) {
-            Some(Ok(())) => tracing::info!("new connections get the certificate as it is now"),
-            Some(Err(error)) => tracing::error!("the old certificate stays: {error}"),
-            None => tracing::info!("SIGHUP has certificates read anew, and there are none"),
+            Some(Ok(())) => tracing::info!("reloaded the TLS files, for new connections"),
+            Some(Err(error)) => {
+                let error = without_error_number(&error.to_string());
+                tracing::error!("keeping the previous certificate: {error}");
+            }
+            None => tracing::info!("nothing to reload on SIGHUP without TLS"),
         }
         service::notify_ready(status);
     }
@@ -215,7 +218,7 @@ async fn run_stdio(options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Comes true at SIGINT and SIGTERM; they are caught from this call on.
+/// Returns a future that resolves at SIGINT or SIGTERM. The signals are caught from now on.
 #[cfg(unix)]
 fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
@@ -230,7 +233,7 @@ fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// SIGHUP, time and again.
+/// Stream of SIGHUP signals.
 #[cfg(unix)]
 struct Hangups(tokio::signal::unix::Signal);
 
@@ -243,7 +246,7 @@ impl Hangups {
     }
 }
 
-/// It is caught from this call on, so that it does not end the agent.
+/// Catches SIGHUP from now on, so that it does not end the agent.
 #[cfg(unix)]
 fn hangups() -> io::Result<Hangups> {
     use tokio::signal::unix::{SignalKind, signal};
@@ -251,7 +254,7 @@ fn hangups() -> io::Result<Hangups> {
     signal(SignalKind::hangup()).map(Hangups)
 }
 
-/// There is no such signal.
+/// Windows has no SIGHUP.
 #[cfg(windows)]
 struct Hangups;
 
@@ -267,7 +270,7 @@ fn hangups() -> io::Result<Hangups> {
     Ok(Hangups)
 }
 
-/// Comes true at Ctrl-C; it is caught from this call on.
+/// Returns a future that resolves at Ctrl-C. The signal is caught from now on.
 #[cfg(windows)]
 fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     let mut interrupt = tokio::signal::windows::ctrl_c()?;
@@ -276,8 +279,8 @@ fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// Comes true when the other side goes: at SIGHUP, or when nobody can read standard output any more,
-/// though there may be nothing to write for an hour.
+/// Returns a future that resolves at SIGHUP, or when the reader of standard output is gone, even if
+/// there is nothing to write.
 #[cfg(unix)]
 fn hangup() -> io::Result<impl Future<Output = ()>> {
     use rustix::event::{PollFd, PollFlags, poll};
@@ -287,10 +290,10 @@ fn hangup() -> io::Result<impl Future<Output = ()>> {
     let (gone, closed) = tokio::sync::oneshot::channel::<()>();
     std::thread::Builder::new().spawn(move || {
         let stdout = io::stdout();
-        // Asked for nothing, it waits for what it always tells: that the other end is gone.
+        // With no events requested, `poll` still reports that the other end is closed.
         let wait = || poll(&mut [PollFd::new(&stdout, PollFlags::empty())], None);
         while wait() == Err(rustix::io::Errno::INTR) {}
-        // An error means that the program has ended before.
+        // An error means that the program is ending.
         let _ = gone.send(());
     })?;
     Ok(async move {
@@ -301,13 +304,13 @@ fn hangup() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// There is no such signal; a closed output shows when it is written to.
+/// Windows has no SIGHUP; a closed output fails at the next write.
 #[cfg(windows)]
 fn hangup() -> io::Result<impl Future<Output = ()>> {
     Ok(std::future::pending())
 }
 
-/// Each client takes a file descriptor, and many systems begin with room for fewer than they allow.
+/// Raises the limit of open files: each client needs a file descriptor, and many systems start low.
 #[cfg(unix)]
 fn raise_open_files_limit(wanted: u64) {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -318,7 +321,11 @@ fn raise_open_files_limit(wanted: u64) {
     let raised = Rlimit { current: Some(allowed), maximum: limit.maximum };
     let now = if setrlimit(Resource::Nofile, raised).is_ok() { allowed } else { current };
     if now < wanted {
-        tracing::warn!(wanted, allowed = now, "not all of --max-clients will find a free file");
+        tracing::warn!(
+            wanted,
+            allowed = now,
+            "the limit of open files is too low for --max-clients"
+        );
     }
 }
 

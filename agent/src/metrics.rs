@@ -1,17 +1,17 @@
-//! What Prometheus reads, over HTTP: the machine by the names of `node_exporter`, and the agent.
+//! Metrics over HTTP for Prometheus: the machine under the names of `node_exporter`, and the agent.
 //!
 //! ```text
-//!  listeners ─▶ Exporter ─▶ patience ─▶ hyper ─▶ answer ── form
-//!                                                  │ asks
+//!  listeners ─▶ Exporter ─▶ timeout ─▶ hyper ─▶ response ── format
+//!                                                  │ requests
 //!                                                  ▼
-//!                       scraper   a thread that reads when asked, once for all within 200 ms
+//!                       scraper   a thread that reads on request, at most once in 200 ms
 //!                         │
-//!                         ├─ machine    what Linux tells, a file for each collector
-//!                         ├─ itself     how the agent is
-//!                         └─ families   names, types and labels: written in either form
+//!                         ├─ machine         collectors of Linux, a file for each
+//!                         ├─ agent_metrics   metrics of the agent itself
+//!                         └─ family_writer   names, types and labels, for both formats
 //! ```
 //!
-//! Samples are taken while somebody reads metrics: the thread that reads is another one.
+//! Scrapes do not delay samples: they have their own thread.
 
 mod agent_metrics;
 mod family_writer;
@@ -47,29 +47,29 @@ use response::respond;
 use scraper::{ScrapeRequest, Scraper};
 use timeout::TimeoutStream;
 
-/// How many connections there may be: some servers that scrape, two connections each, and who looks.
+/// Limit of connections: a few Prometheus servers with two each, and some browsers.
 const CONNECTIONS_MAX: usize = 64;
 
-/// How many of them may come from one address.
+/// Limit of connections from one address.
 const CONNECTIONS_PER_ADDRESS_MAX: usize = 32;
 
-/// How long the head of a request may be.
+/// Limit of a request's head: 16 KiB.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 
-/// How many headers it may have.
+/// Limit of headers in a request.
 const HEADERS_MAX: usize = 100;
 
-/// How long the machine may take to tell how it is: less than a scrape may, by default.
+/// Timeout of the collectors: 5 s, less than Prometheus's default scrape timeout.
 const SCRAPE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// So many intervals without a sample are too many.
+/// Age of the newest sample, in intervals, from which the agent is unhealthy.
 const OVERDUE_INTERVALS: u32 = 3;
 
-/// What a client is told that is one too many.
+/// Response to a connection beyond the limit.
 const TOO_MANY_CONNECTIONS: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\n\
                         Content-Length: 21\r\nConnection: close\r\n\r\ntoo many connections\n";
 
-/// Answers requests. Cheap to clone; all clones are the same one.
+/// Handle of the scraper thread. Cheap to clone; clones share the thread.
 #[derive(Clone)]
 pub(crate) struct Metrics {
     requests: mpsc::Sender<ScrapeRequest>,
@@ -77,38 +77,38 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// Begins the thread that reads.
+    /// Starts the scraper thread.
     fn start(agent: AgentMetrics, collect: &GroupSet) -> std::io::Result<Metrics> {
         let itself = Arc::new(agent);
-        // Each connection asks one question at a time.
+        // Each connection has at most one pending request.
         let (requests, receiver) = mpsc::channel(CONNECTIONS_MAX);
         let scraper = Scraper::new(itself.clone(), collect);
         std::thread::Builder::new().name("metrics".to_owned()).spawn(|| scraper.run(receiver))?;
         Ok(Metrics { requests, agent: itself })
     }
 
-    /// The page of metrics, unless the machine takes too long to tell.
+    /// Returns the metrics page. `None` if the collectors take too long.
     ///
     /// # Panics
-    /// If the thread that reads did.
+    /// If the scraper thread panicked.
     async fn scrape(&self, format: ExpositionFormat) -> Option<Bytes> {
         let (reply, page) = oneshot::channel();
         self.requests.try_send(ScrapeRequest { format, reply }).ok()?;
         let page = timeout(SCRAPE_TIMEOUT, page).await.ok()?;
-        Some(page.expect("a thread that reads for as long as somebody can ask"))
+        Some(page.expect("the scraper thread runs until all senders are dropped"))
     }
 
-    /// Why the agent is not well.
+    /// Returns why the agent is unhealthy. `None` if it is healthy.
     fn health_error(&self) -> Option<String> {
         let (passed, interval) = (self.agent.since_newest(), self.agent.interval());
         (passed > interval * OVERDUE_INTERVALS).then(|| {
             let passed = Duration::from_millis(passed.as_millis() as u64);
             let [passed, interval] = [passed, interval].map(DurationText);
-            format!("the newest sample is {passed} old, and there should be one each {interval}")
+            format!("the newest sample is {passed} old, expected one every {interval}")
         })
     }
 
-    /// Serves one client, until it goes or `stop` is closed.
+    /// Serves one client until it disconnects or `stop` is closed.
     async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         stream: S,
@@ -118,7 +118,7 @@ impl Metrics {
         let mut connection = std::pin::pin!(
             http1::Builder::new()
                 .timer(TokioTimer::new())
-                // The stream has patience of its own, which is longer between two requests.
+                // [`TimeoutStream`] has its own timeouts, with a longer one between two requests.
                 .header_read_timeout(None)
                 .max_header_size(HEAD_BYTES_MAX)
                 .max_headers(HEADERS_MAX)
@@ -127,7 +127,7 @@ impl Metrics {
         );
         tokio::select! {
             ended = connection.as_mut() => return ended,
-            // An error says that the agent stops, which is what is waited for.
+            // The error is expected: the sender was dropped, since the agent stops.
             _ = stop.changed() => {}
         }
         connection.as_mut().graceful_shutdown();
@@ -135,24 +135,23 @@ impl Metrics {
     }
 }
 
-/// The clients that read metrics: accepts them, bounds their number, stops them.
+/// The HTTP clients: accepts and limits connections, serves them, stops them.
 pub(crate) struct Exporter<L> {
     metrics: Metrics,
     listeners: Vec<L>,
-    /// Each gives back where its client came from.
+    /// Connections. Each returns the origin of its client.
     connections: JoinSet<Option<Origin>>,
     origins: Origins,
     refusals: JoinSet<()>,
-    /// Closed when the agent stops.
+    /// Dropped when the agent stops.
     stop: watch::Sender<()>,
 }
 
 impl<L: Accept> Exporter<L> {
-    /// Clients that come in by these; what they read of the agent is in `itself`, and of the machine
-    /// what `collect` says.
+    /// Creates an exporter with its scraper thread. `collect` selects the metrics of the machine.
     ///
     /// # Errors
-    /// The system has no thread left.
+    /// The system cannot start a thread.
     pub(crate) fn new(
         listeners: Vec<L>,
         agent: AgentMetrics,
@@ -164,10 +163,10 @@ impl<L: Accept> Exporter<L> {
         Ok(Exporter { metrics, listeners, connections, origins, refusals, stop })
     }
 
-    /// Answers whoever comes in, until it is dropped.
+    /// Accepts and serves clients until it is dropped.
     ///
     /// # Panics
-    /// If a connection does: half an agent is worse than none.
+    /// If a connection panics: an agent in a broken state must not go on.
     pub(crate) async fn run(&mut self) -> Infallible {
         let (accepted_sender, mut accepted) = mpsc::channel(1);
         let mut accept_loops: JoinSet<()> = JoinSet::new();
@@ -180,7 +179,7 @@ impl<L: Accept> Exporter<L> {
                 Some(ended) = self.connections.join_next() => self.reap(ended),
                 Some(ended) = self.refusals.join_next() => drop(propagate_panic(ended)),
                 Some(ended) = accept_loops.join_next() => drop(propagate_panic(ended)),
-                // Without this the loop would have nothing to wait for, were there no listener.
+                // Without a listener the loop would have nothing to wait for.
                 () = std::future::pending() => {}
             }
         }
@@ -197,24 +196,23 @@ impl<L: Accept> Exporter<L> {
             let peer = peer.name.clone();
             self.connections.spawn(async move {
                 if let Err(error) = metrics.serve(stream, stop).await {
-                    tracing::debug!(peer, %error, "a connection for metrics ended");
+                    tracing::debug!(peer, %error, "metrics connection failed");
                 }
                 origin
             });
         } else if self.refusals.len() < REFUSALS_MAX {
-            tracing::debug!(peer = peer.name, "refused a connection for metrics");
+            tracing::debug!(peer = peer.name, "refused a metrics connection");
             self.refusals.spawn(refuse(stream));
         }
     }
 
-    /// A connection has ended.
     fn reap(&mut self, ended: Result<Option<Origin>, JoinError>) {
         if let Some(origin) = propagate_panic(ended).flatten() {
             self.origins.leave(origin);
         }
     }
 
-    /// Has answers finished that are on their way, and ends the connections.
+    /// Finishes pending responses and closes the connections.
     pub(crate) async fn stop(self) {
         let Exporter { mut connections, stop, .. } = self;
         drop(stop);
@@ -224,14 +222,14 @@ impl<L: Accept> Exporter<L> {
             }
         };
         if timeout(STOP_TIMEOUT, all_ended).await.is_err() {
-            tracing::debug!(connections = connections.len(), "readers of metrics that did not end");
+            tracing::debug!(connections = connections.len(), "aborted metrics connections");
         }
     }
 }
 
-/// Tells a client that it is one too many.
+/// Refuses a client with a 503 response.
 async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
-    // Over TLS the handshake comes first. A client that does not listen misses the reason.
+    // With TLS the handshake comes first. A client that does not read misses the reason.
     let sent = timeout(STOP_TIMEOUT, stream.write_all(TOO_MANY_CONNECTIONS.as_bytes())).await;
     if matches!(sent, Ok(Ok(()))) {
         session::drain_and_close(stream).await;

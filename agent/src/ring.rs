@@ -1,15 +1,15 @@
-//! The samples of the last while. The only queue of the agent.
+//! Ring buffer of encoded samples. The only queue of the agent.
 //!
 //! ```text
 //!           tail                                newest
 //!   gone  │  17  │  18  │  19  │  20  │  21  │  22  │   one writer: Ring
 //!      ▲            ▲                            ▲
 //!      │            └── history                  └── live
-//!      └── overtaken: jumps to the tail                 many readers: Cursor
+//!      └── overtaken: continues at the tail             many readers: Cursor
 //! ```
 //!
-//! A sample is encoded once, when it is pushed; a full ring allocates nothing any more. It may begin
-//! with samples of runs that ended before this agent was started.
+//! A sample is encoded once, when it is pushed; a full ring does not allocate. The oldest samples
+//! may belong to runs that ended before this agent started.
 
 mod cursor;
 mod samples;
@@ -27,65 +27,63 @@ pub(crate) use cursor::{Columns, Cursor, ReadOutcome, Selection};
 use samples::Samples;
 use waiters::Waiters;
 
-/// The most samples that a ring keeps, however long its history: more than 11 days of seconds.
+/// Capacity of a ring in samples, whatever its history: more than 11 days at one sample a second.
 pub const SAMPLES_MAX: usize = 1_000_000;
 
-/// The bytes of rows that [`Cursor::read`] copies at once; the row that reaches them is the last.
+/// Size from which [`Cursor::read`] ends a batch of rows, in bytes. The last row may exceed it.
 pub(crate) const BATCH_BYTES: usize = 4 * 1024;
 
-/// The writer. Dropping it closes the ring: readers get what is in it, and then
+/// Writer of the ring. Dropping it closes the ring: readers get the remaining rows, then
 /// [`ReadOutcome::Closed`].
 pub(crate) struct Ring {
     handle: RingHandle,
     schema: Schema,
     interval: Duration,
     history: Duration,
-    /// The row that is being encoded, kept for its memory.
+    /// Buffer for the row that is being encoded, reused.
     row: String,
-    /// Those who are being woken, kept for their memory.
+    /// Buffer for the wakers that are being called, reused.
     wakers: Vec<Waker>,
 }
 
-/// Which sample it is.
+/// Identity of a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SampleId {
-    /// The run that it belongs to.
     pub(crate) run: RunId,
-    /// The time between two samples of that run.
+    /// Sampling interval of the run.
     pub(crate) interval: Duration,
-    /// Its number in the run.
     pub(crate) seq: u64,
 }
 
-/// Where readers come from. Cheap to clone.
+/// Shared access to the ring. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct RingHandle(Arc<Mutex<RingState>>);
 
-/// What writer and readers share. It is locked while rows are copied, never while one is encoded or
-/// sent, nor while somebody is woken.
+/// State that the writer and the readers share. It is locked while rows are copied, never while a
+/// row is encoded or sent, nor while a waker runs.
 #[derive(Default)]
 struct RingState {
     samples: Samples,
     latest_note: LatestNote,
     waiters: Waiters,
-    /// How many readers are clients.
+    /// Number of cursors that belong to clients.
     clients: u64,
     closed: bool,
 }
 
-/// A note for those who subscribed. Who comes later reads it as well; the next takes its place.
+/// Newest note for subscribed clients, replaced by the next one. Later subscribers read it too.
 #[derive(Default)]
 struct LatestNote {
-    /// Which it is; 0 if there was none yet.
+    /// Number of the note; 0 before the first one.
     number: u32,
-    /// With its line end.
+    /// The note with its line end.
     line: String,
 }
 
 impl Ring {
-    /// A ring that keeps samples for `history`, one each `interval`. Its rows have the columns of
-    /// `schema`, behind the time and the number. Nobody may read it before it has
-    /// [begun](Ring::begin).
+    /// Creates a ring that keeps samples for `history`, one per `interval`. Its rows have a
+    /// timestamp, a sequence number and the columns of `schema`. No cursor may read before
+    /// [`Ring::begin`].
     pub(crate) fn new(schema: &Schema, interval: Duration, history: Duration) -> Ring {
         let schema = schema.clone().with_stamp(Stamp::TimeSeq);
         let handle = RingHandle(Arc::default());
@@ -93,7 +91,7 @@ impl Ring {
         Ring { handle, schema, interval, history, row, wakers }
     }
 
-    /// Adds a sample of an earlier agent. Those before it that have a later time give way: its clock
+    /// Adds a sample of an earlier agent. Drops samples with the same or a later time: the clock
     /// was set back.
     pub(crate) fn restore_sample(&mut self, id: SampleId, time: Time, values: &[f64]) {
         let plain = self.encode(time, id.seq, values);
@@ -104,13 +102,14 @@ impl Ring {
         });
     }
 
-    /// Begins the run of this agent with its first sample. Those of earlier agents stay if they are
-    /// older.
+    /// Begins the run of this agent with its first sample. Keeps the older samples of earlier
+    /// agents.
     pub(crate) fn begin(&mut self, time: Time, values: &[f64]) {
         self.begin_run(time, values, |samples| samples.forget_since(time));
     }
 
-    /// Adds a sample to the run. A time that does not follow the newest sample's is made to.
+    /// Adds a sample to the run. A `time` that is not after the newest sample's is moved 1 ms
+    /// behind it.
     pub(crate) fn push(&mut self, time: Time, values: &[f64]) {
         let (newest_time, seq) = {
             let RingState { samples, .. } = &*self.handle.lock();
@@ -121,7 +120,7 @@ impl Ring {
         self.update_samples(|samples, row, history| samples.push(time, row, plain, history));
     }
 
-    /// Begins a new run with this sample, and forgets the others.
+    /// Begins a new run with this sample and drops all others.
     pub(crate) fn restart(&mut self, time: Time, values: &[f64]) {
         self.begin_run(time, values, Samples::clear);
     }
@@ -136,12 +135,11 @@ impl Ring {
         });
     }
 
-    /// How many clients there are.
     pub(crate) fn clients(&self) -> u64 {
         self.handle.clients()
     }
 
-    /// Has a note sent to all who subscribed, behind the next sample.
+    /// Sends a note to all subscribed clients, after the next sample.
     pub(crate) fn publish_note(&mut self, note: &Note) {
         let mut state = self.handle.lock();
         let LatestNote { number, line } = &mut state.latest_note;
@@ -151,29 +149,28 @@ impl Ring {
         let _ = writeln!(line, "{note}");
     }
 
-    /// The time between two samples of this agent.
     pub(crate) fn interval(&self) -> Duration {
         self.interval
     }
 
-    /// Where readers of this ring come from.
     pub(crate) fn handle(&self) -> RingHandle {
         self.handle.clone()
     }
 
-    /// Writes the row of the subscribed stream with all columns, without its line end. Gives the
-    /// part of it that is the row of the plain stream.
+    /// Encodes the row of the subscribed stream with all columns, without its line end. Returns the
+    /// range that is the row of the plain stream.
     fn encode(&mut self, time: Time, seq: u64, values: &[f64]) -> Range<u32> {
         self.row.clear();
         self.schema.write_row(&mut self.row, Some(time), Some(seq), values.iter().copied());
         let mut blanks = self.row.bytes().enumerate().filter(|(_, byte)| *byte == b' ');
         let mut blank = |nth| blanks.nth(nth).map_or(self.row.len(), |(at, _)| at) as u32;
-        // Behind the time and the number, and before the column that is one too many.
+        // The plain row begins after timestamp and sequence number and ends before the first extra
+        // column.
         let (before, behind) = (blank(1), blank(PLAIN_COLUMNS.len() - 1));
         before + 1..behind
     }
 
-    /// Changes the samples, and wakes who waits for that.
+    /// Changes the samples and wakes the waiting readers.
     fn update_samples(&mut self, change: impl FnOnce(&mut Samples, &str, Duration)) {
         let mut state = self.handle.lock();
         change(&mut state.samples, &self.row, self.history);
@@ -194,44 +191,42 @@ impl Drop for Ring {
 }
 
 impl RingHandle {
-    /// A client that stands before the newest sample.
+    /// Returns the cursor of a client, before the newest sample.
     pub(crate) fn cursor(&self) -> Cursor {
         Cursor::new(self, 1)
     }
 
-    /// The same, that counts as no client.
+    /// Returns a cursor that does not count as a client.
     pub(crate) fn internal_cursor(&self) -> Cursor {
         Cursor::new(self, 0)
     }
 
-    /// Goes up by one with each sample.
+    /// Returns the position of the newest sample, which grows by one with each sample.
     pub(crate) fn newest_position(&self) -> u64 {
         self.lock().samples.newest()
     }
 
-    /// The bytes of all rows that there are, with their line ends.
+    /// Returns the size of all rows in bytes, with their line ends.
     pub(crate) fn bytes(&self) -> u64 {
         self.lock().samples.bytes()
     }
 
-    /// How many samples there are.
-    #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "told in metrics only"))]
+    #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "used by metrics only"))]
     pub(crate) fn sample_count(&self) -> usize {
         self.lock().samples.len()
     }
 
-    /// How many clients there are.
     pub(crate) fn clients(&self) -> u64 {
         self.lock().clients
     }
 
-    /// Whether nothing follows any more.
+    /// Returns whether the ring was closed: no sample follows.
     pub(crate) fn is_closed(&self) -> bool {
         self.lock().closed
     }
 
     fn lock(&self) -> MutexGuard<'_, RingState> {
-        // Whoever panics takes the program along; until then the samples are as good as before.
+        // A panic ends the program; until then the samples are intact.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -248,13 +243,13 @@ mod tests {
 
     const ALL: Selection = Selection::ALL;
 
-    /// Columns of two decimals each.
+    /// Schema with `count` columns.
     fn columns(count: usize) -> Schema {
         let columns = (1..=count).map(|number| Column::new(&format!("c{number}"), ""));
         Schema::new(Stamp::None, columns.collect()).unwrap()
     }
 
-    /// A ring with the samples 1 to `newest`, one a second, that keeps them for so many seconds.
+    /// Returns a ring with the samples 1 to `newest`, one per second, and a history of `history_s`.
     fn ring(newest: i64, history_s: u64) -> Ring {
         let mut ring = ring_of(2, Duration::from_secs(history_s));
         ring.begin(second(1), &[1.0, 0.5]);
@@ -262,7 +257,7 @@ mod tests {
         ring
     }
 
-    /// A ring that has not begun, for one sample a second of so many columns.
+    /// Returns a ring that has not begun, with an interval of 1 s.
     fn ring_of(columns: usize, history: Duration) -> Ring {
         Ring::new(&self::columns(columns), Duration::from_secs(1), history)
     }
@@ -271,7 +266,8 @@ mod tests {
         Time::from_millis(number * 1000)
     }
 
-    /// All that a cursor meets before it has to wait, its rows shortened to their numbers.
+    /// Returns all outcomes until the cursor has to wait. Rows are shortened to their sequence
+    /// numbers.
     fn read_all(cursor: &mut Cursor, selection: &Selection) -> Vec<String> {
         let mut outcomes = Vec::new();
         loop {
@@ -293,7 +289,7 @@ mod tests {
         row.split(' ').nth(1).unwrap().to_owned()
     }
 
-    /// What a cursor meets that asks a ring with the samples 5 to 10 in this way.
+    /// Checks the outcomes of a cursor after a seek in a ring with the samples 5 to 10.
     fn check(history: History, resume: Option<u64>, every: u64, expected: &str) {
         let ring = ring(10, 5);
         let mut cursor = ring.handle().cursor();
@@ -328,7 +324,7 @@ mod tests {
         check(History::All, None, 3, "6 9 live");
         check(History::None, Some(4), 3, "6 9 live");
         check(History::None, Some(1), 3, "lost 2-4 6 9 live");
-        // None of the samples that are gone would have been in this stream.
+        // No evicted sample is a multiple of 5, so nothing was skipped.
         check(History::None, Some(1), 5, "5 10 live");
         check(History::None, None, 7, "live 7");
         check(History::None, None, 11, "live");
@@ -366,8 +362,8 @@ mod tests {
         assert_ne!(live.run(), run);
     }
 
-    /// A ring with the samples 3 to 5 and 8 of run 7 and 1 to 2 of run 9, one a second from 103 s on,
-    /// and what this agent samples from 110 s on, which is the samples 1 and 2.
+    /// Returns a ring with the samples 3 to 5 and 8 of run 7, sample 1 of run 9, and the samples 1
+    /// and 2 of this agent's run, at 103 to 111 s.
     fn ring_with_restored_runs() -> Ring {
         let mut ring = ring_of(1, Duration::from_hours(1));
         for (run, seq, at) in [(7, 3, 103), (7, 4, 104), (7, 5, 105), (7, 8, 108), (9, 1, 109)] {
@@ -383,7 +379,7 @@ mod tests {
         ring
     }
 
-    /// What a cursor meets that asks a ring with a past in this way.
+    /// Checks the outcomes of a cursor after a seek in a ring with restored runs.
     fn check_restored(history: History, resume: Option<(u32, u64)>, every: u64, expected: &str) {
         let ring = ring_with_restored_runs();
         let mut cursor = ring.handle().cursor();
@@ -414,10 +410,10 @@ mod tests {
         check_restored(History::None, Some((9, 1)), 1, "new run 1 2 live");
         check_restored(History::None, Some((9, 50)), 1, "new run 1 2 live");
         check_restored(History::None, Some((9, 0)), 1, "1 new run 1 2 live");
-        // This client had seen nothing of what is there.
+        // The client has received less than the oldest restored sample.
         let gone = "lost 2-2 3 4 5 lost 6-7 8 new run 1 new run 1 2 live";
         check_restored(History::None, Some((7, 1)), 1, gone);
-        // This one has seen more than what is there.
+        // The client has received a sample that the restored run lacks.
         check_restored(History::None, Some((7, 6)), 1, "lost 6-7 8 new run 1 new run 1 2 live");
     }
 
@@ -468,11 +464,7 @@ mod tests {
         ring.push(second(100_000), &[4.0]);
         let resume = Some(Resume { run: RunId(7), seq: 8 });
         cursor.seek(History::None, resume, 1);
-        assert_eq!(
-            read_all(&mut cursor, &ALL),
-            ["live", "4"],
-            "nothing is known of that run any more"
-        );
+        assert_eq!(read_all(&mut cursor, &ALL), ["live", "4"], "the run is no longer in the ring");
     }
 
     #[test]
@@ -524,7 +516,7 @@ mod tests {
         assert_eq!(read_all(&mut cursor, &ALL), ["1", "2", "3", "live", "closed"]);
     }
 
-    /// A row of eight columns in this form.
+    /// Checks the row of a sample of eight columns.
     fn check_row(columns: Columns, expected: &str) {
         let values = [1.0, 2.5, f64::NAN, 4.0, 5.0, 6.25, 7.0, 8.0];
         let mut ring = ring_of(8, Duration::MAX);
@@ -561,7 +553,7 @@ mod tests {
         let mut ring = ring(100, 50);
         let before = ring.handle.lock().samples.memory();
         assert!((51..=51 * 9 / 8 + 1).contains(&before.0), "{before:?}");
-        // From `100.000 100 3.0 0.5` on, each row is as long.
+        // From `100.000 100 3.0 0.5` on, all rows have the same length.
         (101..=900).for_each(|number| ring.push(second(number), &[3.0, 0.5]));
         let after = ring.handle.lock().samples.memory();
         assert_eq!(after.0, before.0);
@@ -583,7 +575,7 @@ mod tests {
         assert_eq!((count(samples), samples.tail), (SAMPLES_MAX, oldest + 1));
     }
 
-    /// Rows of all lengths, so that the text begins anew at each place in a row.
+    /// Row lengths vary, so that the text wraps at every offset within a row.
     #[test]
     fn a_row_is_whole_wherever_the_text_wraps() {
         let mut ring = ring(1, 7);
@@ -609,7 +601,7 @@ mod tests {
         }
     }
 
-    /// A waker that counts how often it was called.
+    /// Waker that counts its calls.
     #[derive(Default)]
     struct WakeCounter(AtomicUsize);
 
@@ -670,7 +662,7 @@ mod tests {
         assert_eq!(times, [1000, 1001, 1002].map(Time::from_millis));
     }
 
-    /// What happens to a ring and its readers.
+    /// Step of the property test.
     #[derive(Debug, Clone)]
     enum RingEvent {
         Push { after_ms: i64 },

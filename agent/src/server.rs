@@ -1,4 +1,4 @@
-//! All clients: accepts them, bounds their number, stops them.
+//! All clients: accepts and limits connections, runs their sessions, stops them.
 //!
 //! ```text
 //!  Accept ─┐
@@ -22,27 +22,28 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::listen::{Accept, Peer};
 use crate::session::{self, Service};
+use crate::usage::without_error_number;
 use origins::{Origin, Origins};
 use rate_limiter::RateLimiter;
 
-/// How long an accept loop waits after a failure that is the system's, such as no descriptor left.
+/// Pause after a failed accept, such as no free file descriptor: 250 ms.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(250);
 
-/// So long after a failure the next one is another, and told: while descriptors are few, one comes
-/// in now and then.
+/// Time without failure after which the next one is logged again: 1 min. With few free descriptors
+/// an accept succeeds now and then.
 const RECOVERY_PERIOD: Duration = Duration::from_mins(1);
 
-/// How many clients too many are told so at a time; further ones are cut off without a word.
+/// Clients that are refused with a reason at the same time. Further ones are closed without one.
 pub(crate) const REFUSALS_MAX: usize = 16;
 
-/// How long the sessions have to say goodbye.
+/// Time in which sessions can end when the agent stops.
 pub(crate) const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The clients of an agent.
 pub(crate) struct Server {
     service: Service,
     clients_max: usize,
-    /// Each gives back where its client came from.
+    /// Sessions. Each returns the origin of its client.
     sessions: JoinSet<Option<Origin>>,
     origins: Origins,
     refusals: JoinSet<()>,
@@ -59,10 +60,10 @@ impl Server {
         Server { service, clients_max, sessions, origins, refusals }
     }
 
-    /// Serves whoever comes in, until it is dropped.
+    /// Accepts and serves clients until it is dropped.
     ///
     /// # Panics
-    /// If a session does: half an agent is worse than none.
+    /// If a session panics: an agent in a broken state must not go on.
     pub(crate) async fn run<L: Accept>(&mut self, listeners: Vec<L>) -> Infallible {
         let (accepted_sender, mut accepted) = mpsc::channel(1);
         let mut accept_loops: JoinSet<()> = JoinSet::new();
@@ -75,7 +76,7 @@ impl Server {
                 Some(ended) = self.sessions.join_next() => self.reap(ended),
                 Some(ended) = self.refusals.join_next() => drop(propagate_panic(ended)),
                 Some(ended) = accept_loops.join_next() => drop(propagate_panic(ended)),
-                // Without this the loop would have nothing to wait for, were there no listener.
+                // Without a listener the loop would have nothing to wait for.
                 () = std::future::pending() => {}
             }
         }
@@ -106,14 +107,13 @@ impl Server {
         }
     }
 
-    /// A session has ended.
     fn reap(&mut self, ended: Result<Option<Origin>, JoinError>) {
         if let Some(origin) = propagate_panic(ended).flatten() {
             self.origins.leave(origin);
         }
     }
 
-    /// Gives the sessions time to notice that the ring is closed, and ends those that do not.
+    /// Waits until the sessions have seen that the ring is closed, and aborts the others.
     pub(crate) async fn stop(mut self) {
         let all_ended = async {
             while let Some(ended) = self.sessions.join_next().await {
@@ -121,25 +121,25 @@ impl Server {
             }
         };
         if timeout(STOP_TIMEOUT, all_ended).await.is_err() {
-            tracing::debug!(clients = self.sessions.len(), "clients that did not listen");
+            tracing::debug!(clients = self.sessions.len(), "aborted sessions");
         }
     }
 }
 
-/// A client, from its coming to its going; gives back where it came from.
+/// Runs the session of one client. Returns the client's origin.
 async fn run_session<S: AsyncRead + AsyncWrite + Unpin>(
     service: Service,
     stream: S,
     peer: String,
     origin: Option<Origin>,
 ) -> Option<Origin> {
-    tracing::debug!(peer, "client came");
+    tracing::debug!(peer, "client connected");
     let ending = service.serve(stream).await;
-    tracing::debug!(peer, ?ending, "client went");
+    tracing::debug!(peer, ?ending, "client disconnected");
     origin
 }
 
-/// Passes on who comes in by one listener.
+/// Sends the clients of one listener to the server, at a limited rate.
 pub(crate) async fn run_accept_loop<L: Accept>(
     listener: L,
     accepted_sender: mpsc::Sender<(L::Stream, Peer)>,
@@ -148,7 +148,7 @@ pub(crate) async fn run_accept_loop<L: Accept>(
     let mut limiter = RateLimiter::new();
     loop {
         if limiter.acquire().await {
-            tracing::warn!("clients come faster than they can be let in, and wait");
+            tracing::warn!("too many new connections, accepting them more slowly");
         }
         match listener.accept().await {
             Ok(client) => {
@@ -156,12 +156,13 @@ pub(crate) async fn run_accept_loop<L: Accept>(
                     return;
                 }
             }
-            // That client thought better of it.
+            // The client gave up.
             Err(error) if is_peer_error(&error) => {}
             Err(error) => {
                 let now = Instant::now();
                 if last_failure.replace(now).is_none_or(|failed| now - failed > RECOVERY_PERIOD) {
-                    tracing::error!(%error, "no client can come in; trying again until one does");
+                    let error = without_error_number(&error.to_string());
+                    tracing::error!(%error, "cannot accept clients, retrying");
                 }
                 sleep(ACCEPT_BACKOFF).await;
             }
@@ -174,7 +175,7 @@ fn is_peer_error(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
-/// Passes on the panic of a task, and what one gives that ended by itself.
+/// Resumes the panic of a task. Returns the output of a finished one, `None` for a cancelled one.
 pub(crate) fn propagate_panic<T>(ended: Result<T, JoinError>) -> Option<T> {
     match ended {
         Ok(output) => Some(output),
@@ -190,8 +191,8 @@ mod tests {
     use super::*;
     use crate::{Agent, AgentSettings, MachineFacts, ScriptedSource};
 
-    /// What the task of a client may take; with what the runtime keeps beside it this makes a good
-    /// half of the 1.5 KiB that a client may cost.
+    /// Maximum size of a session's task. With the runtime's overhead that is about half of the 1.5
+    /// KiB budget for a client.
     const TASK_BYTES_MAX: usize = 512;
 
     #[tokio::test]

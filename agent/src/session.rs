@@ -1,4 +1,4 @@
-//! One client: its requests in, its rows out, over any stream.
+//! Session with one client: requests in, rows out, over any byte stream.
 //!
 //! ```text
 //!   cursor ──▶ Outbox ──▶ write ─┐
@@ -6,11 +6,11 @@
 //!   seek ◀──── Inbox ◀─── read ──┘
 //! ```
 //!
-//! What is half sent is in the outbox, what is half read in the inbox, and the cursor says what
-//! comes next: each wait can be given up for another one without losing anything.
+//! Half-sent rows are in the outbox, half-read requests in the inbox, and the cursor marks the next
+//! sample: cancelling any wait loses nothing.
 //!
-//! There are thousands of sessions and each is woken for each row. So what a session does all day is
-//! one poll without futures inside: a look into the ring, a write, a glance at what the client says.
+//! Thousands of sessions are woken for each sample. A step is therefore one poll without futures
+//! inside: read the ring, write to the stream, read from the stream.
 
 mod inbox;
 mod outbox;
@@ -30,34 +30,33 @@ use crate::ring::{Columns, Cursor, ReadOutcome, RingHandle, Selection};
 use inbox::{ClientInput, Inbox};
 use outbox::Outbox;
 
-/// How long a client whose request was refused has to read why.
+/// Time in which a refused client can read the reason.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What a client whose request was refused may still send meanwhile.
+/// Bytes that a refused client may still send in that time.
 const DISCARDED_BYTES_MAX: usize = 64 * 1024;
 
-/// How often a session reads and writes before the others are served: a client whose connection
-/// takes everything at once is not to keep them waiting.
+/// Steps of a session before it yields: a client whose connection accepts everything must not
+/// starve the others.
 const STEPS_PER_POLL_MAX: usize = 32;
 
-/// Serves clients, each over a stream of its own. Cheap to clone.
+/// Service that runs a session for each client stream. Cheap to clone.
 #[derive(Clone)]
 pub struct Service {
-    /// Where the rows are.
     ring: RingHandle,
     info: Arc<AgentInfo>,
 }
 
-/// Why the session with a client ended.
+/// Reason for the end of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
-    /// The client went away.
+    /// The client disconnected.
     Left,
-    /// The client took no byte for too long.
+    /// The client accepted no byte within the write timeout.
     Stuck,
-    /// The client sent too much that is no request.
+    /// The client sent too many bytes that are no request.
     Noisy,
-    /// The client asked for something that it cannot have; this is what it was told.
+    /// The request was refused, for this reason; the client received it.
     Refused(SafeText),
     /// The agent stopped.
     Stopped,
@@ -68,15 +67,15 @@ impl Service {
         Service { ring, info }
     }
 
-    /// A number that is another one with each sample.
+    /// Position of the newest sample, which changes with each sample.
     #[must_use]
     pub fn progress(&self) -> u64 {
         self.ring.newest_position()
     }
 
-    /// Serves one client until it leaves, is too slow or asks for what there is not, or until the
-    /// agent stops. Bytes that are written by one call to the stream are what the client should
-    /// get at once: on a socket, switch off Nagle's algorithm.
+    /// Serves one client until it leaves, is too slow, sends an invalid request, or the agent
+    /// stops. Each write to `stream` should reach the client at once: on a socket, disable Nagle's
+    /// algorithm.
     pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> Ending {
         let mut session = Session {
             info: &self.info,
@@ -87,7 +86,7 @@ impl Service {
             stream,
         };
         let ending = poll_fn(|cx| session.poll_run(cx)).await;
-        // What is needed once at the end does not take part of each session all the time.
+        // Boxed, since only the end needs this memory.
         Box::pin(session.close(&ending)).await;
         ending
     }
@@ -115,8 +114,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
         Poll::Pending
     }
 
-    /// Does what can be done now. Pending if that is nothing any more: then the waker is called when
-    /// it is something.
+    /// Reads and writes once. Pending if neither is possible now; the waker is then registered.
     fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Ending>> {
         let waits = self.outbox.is_empty() && self.fill_outbox(cx.waker())?;
         let mut done = false;
@@ -135,17 +133,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
         if done { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
-    /// Puts what comes next into an empty outbox. True if nothing comes behind it: then the waker
-    /// is called when something does.
+    /// Fills an empty outbox with the next lines. True if all samples were read; the waker is then
+    /// registered for the next one.
     fn fill_outbox(&mut self, waker: &Waker) -> Result<bool, Ending> {
         loop {
             match self.outbox.write_with(|bytes| self.cursor.read(&self.selection, bytes, waker)) {
                 ReadOutcome::Rows if self.is_subscribed() && self.outbox.has_room() => {}
                 ReadOutcome::Closed if self.outbox.is_empty() => return Err(Ending::Stopped),
                 ReadOutcome::Wait | ReadOutcome::LastRows => return Ok(true),
-                // Each row of the plain stream is a write of its own.
+                // Each row of the plain stream is a separate write.
                 ReadOutcome::Rows | ReadOutcome::Closed => return Ok(false),
-                // The plain stream is numbers and nothing else.
+                // The plain stream has rows only.
                 ReadOutcome::Live | ReadOutcome::Skipped { .. } | ReadOutcome::NewRun
                     if !self.is_subscribed() => {}
                 ReadOutcome::Live => self.outbox.push_line(&Note::Live),
@@ -178,7 +176,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
         self.write_headers()
     }
 
-    /// Puts the headers of the stream into the outbox.
+    /// Appends the header and the columns of the stream.
     fn write_headers(&mut self) -> Result<(), Ending> {
         let schema = self.info.schema_of(&self.selection).map_err(Ending::Refused)?;
         let interval = self.cursor.interval();
@@ -191,7 +189,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
         self.selection.columns != Columns::Plain
     }
 
-    /// Sends the last word, if there is one.
+    /// Sends the closing note, if there is one, and ends the stream.
     async fn close(&mut self, ending: &Ending) {
         match ending {
             Ending::Left | Ending::Stuck => {}
@@ -209,20 +207,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
         }
     }
 
-    /// Sends what is in the outbox, and that nothing follows.
+    /// Sends the rest of the outbox, and ends the stream.
     async fn finish(&mut self) -> Result<(), Ending> {
         while !self.outbox.is_empty() {
             poll_fn(|cx| self.outbox.poll_send(&mut self.stream, cx)).await?;
         }
-        // Standard output is written in the background, and its end would not wait for that.
+        // Standard output is written in the background; its shutdown does not wait for that.
         self.stream.flush().await.map_err(|_| Ending::Left)?;
         self.stream.shutdown().await.map_err(|_| Ending::Left)
     }
 
-    /// Ends a stream whose client may be sending: closing it with bytes unread would reset the
-    /// connection, and the last word would be lost.
+    /// Ends a stream whose client may be sending. Closing it with unread bytes would reset the
+    /// connection, and the closing note would be lost.
     async fn drain_and_close(&mut self) {
-        // A client that does not listen misses its farewell.
+        // A client that does not read misses the closing note.
         let _ = timeout(CLOSE_TIMEOUT, async {
             self.finish().await?;
             discard(&mut self.stream).await.map_err(|_| Ending::Left)
@@ -231,9 +229,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
     }
 }
 
-/// Tells a client that it cannot be served, and why.
+/// Refuses a client: sends the reason and closes the stream.
 pub(crate) async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, why: Note) {
-    // A client that does not listen misses the reason.
+    // A client that does not read misses the reason.
     let _ = timeout(CLOSE_TIMEOUT, async {
         stream.write_all(format!("{why}\n").as_bytes()).await?;
         stream.shutdown().await?;
@@ -242,10 +240,11 @@ pub(crate) async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, why
     .await;
 }
 
-/// Parts from a client that was told why: closing with bytes unread would take that back.
+/// Closes a refused client's stream after reading what it sends: else a reset could discard the
+/// reason.
 #[cfg(any(feature = "tls", feature = "metrics"))]
 pub(crate) async fn drain_and_close<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
-    // A client that does not listen misses the reason.
+    // A client that does not read misses the reason.
     let _ = timeout(CLOSE_TIMEOUT, async {
         stream.shutdown().await?;
         discard(&mut stream).await
@@ -253,7 +252,7 @@ pub(crate) async fn drain_and_close<S: AsyncRead + AsyncWrite + Unpin>(mut strea
     .await;
 }
 
-/// Reads what a client still sends and forgets it, up to a bound.
+/// Reads and drops bytes until the end of the stream, at most [`DISCARDED_BYTES_MAX`].
 async fn discard(reader: &mut (impl AsyncRead + Unpin)) -> io::Result<()> {
     let mut bytes = [0; 256];
     let mut left = DISCARDED_BYTES_MAX;

@@ -1,8 +1,8 @@
-//! One client on standard input and output, as ssh brings it.
+//! One client on standard input and output, as with ssh.
 //!
 //! ```text
-//!  stdin ──▶ requests ─┬─▶ the agent of this machine, if one answers: its history is there
-//!  stdout ◀─── rows ◀──┴── else a session of an agent of our own
+//!  stdin ──▶ requests ─┬─▶ the agent of this machine, if one answers: it has a history
+//!  stdout ◀─── rows ◀──┴── else a session of an agent in this process
 //! ```
 
 use std::io;
@@ -20,14 +20,14 @@ use crate::agent::Agent;
 use crate::listen::Listener;
 use crate::server;
 
-/// How long the agent on this machine has to answer before one is run in this process.
+/// Time in which the local agent must answer; then an agent is started in this process.
 const PROBE_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// How long the session has to say goodbye.
+/// Time in which the session can end.
 const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A connection to the agent at an address of this machine, if something there sends in time what
-/// a line of a stream begins with.
+/// Connects to the agent at a local address. `None` unless it sends the first byte of a row or a
+/// note within 200 ms.
 pub async fn probe_agent(address: SocketAddr) -> Option<TcpStream> {
     let answer = async {
         let stream = TcpStream::connect(address).await?;
@@ -39,12 +39,13 @@ pub async fn probe_agent(address: SocketAddr) -> Option<TcpStream> {
     timeout(PROBE_TIMEOUT, answer).await.ok()?.ok()?
 }
 
-/// Serves one client until its `input` ends, `output` takes no more, or `stop` comes true: with the
-/// stream of the agent at `local_agent`, byte for byte both ways, if one answers there, else with that
-/// of `agent`, which is not begun otherwise.
+/// Serves one client until `input` ends, `output` fails, or `stop` resolves.
+///
+/// Forwards the stream of the agent at `local_agent` unchanged, if one answers. Else awaits `agent`
+/// and serves its stream.
 ///
 /// # Panics
-/// If the session does.
+/// If the session panics.
 pub async fn serve_stdio(
     local_agent: SocketAddr,
     agent: impl Future<Output = Agent>,
@@ -66,11 +67,10 @@ async fn proxy(
     mut input: impl AsyncRead + Unpin,
     mut output: impl AsyncWrite + Unpin,
 ) {
-    // A request leaves when it is written. A connection that is gone already fails here, and again
-    // below.
+    // Sends requests at once. An error on a closed connection shows up again below.
     let _ = local_agent.set_nodelay(true);
     let (mut rows, mut requests) = local_agent.split();
-    // Whatever way one of them ends, it is over.
+    // The end of either direction ends both.
     tokio::select! {
         _ = copy(&mut input, &mut requests) => {}
         _ = copy(&mut rows, &mut output) => {}
@@ -95,14 +95,14 @@ async fn serve(
         }
     };
     agent.run(Vec::<Listener>::new(), finished).await;
-    // Nothing is left to wait for if it has ended before.
+    // Already ended if `session` is empty.
     if let Ok(Some(ended)) = timeout(STOP_TIMEOUT, session.join_next()).await {
         server::propagate_panic(ended);
     }
 }
 
-/// An input whose end is that of the client. On a socket, one that is done talking may still listen;
-/// here, somebody who has gone leaves no other trace.
+/// Input whose end is an error. A socket's peer may shut down its side and still read; for standard
+/// input, the end is the only sign that the client left.
 struct EofAsError<R>(R);
 
 impl<R: AsyncRead + Unpin> AsyncRead for EofAsError<R> {

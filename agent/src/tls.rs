@@ -1,13 +1,13 @@
-//! What a TCP port needs to speak TLS: 1.3, with the cryptography of ring, and nothing else.
+//! TLS of TCP ports: version 1.3 only, with the cryptography of ring.
 //!
 //! ```text
-//!  files   a certificate, its key, CAs: read, and told in a line if they cannot be used
+//!  files      certificate, key and CAs from PEM files, with one-line errors
 //!    ▼
-//!  Tls     what new connections get; read anew while others go on
+//!  ServerTls  the configuration of new connections; reloaded while others continue
 //!    ▼
-//!  stream  a connection whose handshake is done by whoever uses it first
+//!  stream     a connection with a lazy handshake
 //!    │
-//!  why     a handshake that failed, in words
+//!  failure    reasons of failed handshakes
 //! ```
 
 mod failure;
@@ -31,22 +31,22 @@ pub(crate) use stream::TlsConnection;
 
 use crate::tls_files::ServerTlsFiles;
 
-/// One handshake that fails is told in so long a time; how many others did is told with it.
+/// Log interval of failed handshakes: one a minute is logged, with the number of others before it.
 const FAILURE_LOG_INTERVAL: Duration = Duration::from_mins(1);
 
-/// What TCP ports speak TLS with. Cheap to clone; all clones are the same one.
+/// TLS configuration of the TCP ports. Cheap to clone; clones share the configuration.
 #[derive(Clone)]
 pub struct ServerTls(Arc<TlsShared>);
 
 struct TlsShared {
     files: ServerTlsFiles,
-    /// What the next handshake begins with. Locked to take a copy, or to put another one there.
+    /// Configuration of the next handshake. Locked only to copy or replace it.
     acceptor: Mutex<TlsAcceptor>,
-    /// What was told of failures. Sessions share it, so that a crowd of them does not fill the log.
+    /// Shared by all sessions, so that many failures do not fill the log.
     failure_log: Mutex<FailureLog>,
 }
 
-/// What was told of handshakes that failed.
+/// Rate limit of the log of failed handshakes.
 #[derive(Debug, Default)]
 struct FailureLog {
     last_logged: Option<Instant>,
@@ -54,26 +54,26 @@ struct FailureLog {
 }
 
 impl ServerTls {
-    /// TLS with what is in these files.
+    /// Loads the configuration from files.
     ///
     /// # Errors
-    /// One of them cannot be used; which one, why, and what to do.
+    /// A file cannot be used; the message has the path, the reason and a hint.
     pub fn open(files: ServerTlsFiles) -> Result<ServerTls, TlsFileError> {
         let acceptor = Mutex::new(acceptor(&files)?);
         Ok(ServerTls(Arc::new(TlsShared { files, acceptor, failure_log: Mutex::default() })))
     }
 
-    /// Reads the files anew, for connections that are still to come.
+    /// Reloads the files, for new connections.
     ///
     /// # Errors
-    /// One of them cannot be used. What there was before stays.
+    /// A file cannot be used. The previous configuration stays.
     pub fn reload(&self) -> Result<(), TlsFileError> {
         let read = acceptor(&self.0.files)?;
         *self.0.acceptor.lock().unwrap_or_else(PoisonError::into_inner) = read;
         Ok(())
     }
 
-    /// Whether a client needs a certificate of its own.
+    /// Returns whether clients need a certificate.
     #[must_use]
     pub fn requires_client_certificates(&self) -> bool {
         self.0.files.client_ca.is_some()
@@ -83,24 +83,25 @@ impl ServerTls {
         self.0.acceptor.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Says in the log that somebody could not come in.
+    /// Logs a failed handshake.
     fn log_failure(&self, peer: &str, why: &HandshakeFailure) {
         let others = {
             let mut failure_log = self.0.failure_log.lock().unwrap_or_else(PoisonError::into_inner);
             failure_log.record(why, Instant::now())
         };
         match others {
-            Some(0) => tracing::warn!(peer, %why, "no TLS with a client"),
-            Some(others) => tracing::warn!(peer, %why, others, "no TLS with clients"),
-            None => tracing::debug!(peer, %why, "no TLS with a client"),
+            Some(0) => tracing::warn!(peer, %why, "TLS handshake failed"),
+            Some(others) => tracing::warn!(peer, %why, others, "TLS handshakes failed"),
+            None => tracing::debug!(peer, %why, "TLS handshake failed"),
         }
     }
 }
 
 impl FailureLog {
-    /// How many were not told since the last one, if this one is to be.
+    /// Counts a failure. If it is to be logged, returns the number of failures suppressed before
+    /// it.
     fn record(&mut self, why: &HandshakeFailure, now: Instant) -> Option<u64> {
-        // Who only looks whether the port is open is nothing to look into.
+        // A probe of an open port is not worth a line.
         if *why == HandshakeFailure::Disconnected {
             return None;
         }
@@ -122,7 +123,7 @@ impl PartialEq for ServerTls {
 impl Eq for ServerTls {}
 
 impl fmt::Debug for ServerTls {
-    /// Without the key.
+    /// Omits the key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Tls").field(&self.0.files).finish()
     }
@@ -147,8 +148,8 @@ fn acceptor(files: &ServerTlsFiles) -> Result<TlsAcceptor, TlsFileError> {
         }
     };
     let mut config = config.with_cert_resolver(Arc::new(SingleCertAndKey::from(identity)));
-    // Each connection shows its certificate: one of a CA that is trusted no more does not come in
-    // by an earlier session. Connections last for hours, so a handshake costs nothing.
+    // No session resumption: each connection must show its certificate, in case its CA is no longer
+    // trusted. Connections last for hours, so the cost of a full handshake does not matter.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     Ok(TlsAcceptor::from(Arc::new(config)))

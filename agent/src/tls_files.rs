@@ -1,14 +1,14 @@
-//! What TLS is spoken with, by name.
+//! Paths of the files for TLS.
 
 use std::path::PathBuf;
 
-/// The files that TLS needs.
+/// Files for TLS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerTlsFiles {
-    /// The certificate of the server, and those that lead to its CA.
+    /// Certificate chain of the server.
     pub cert: PathBuf,
-    /// The key of the certificate.
+    /// Private key of the certificate.
     pub key: PathBuf,
-    /// The CAs of which clients need a certificate, if they need one.
+    /// CAs of client certificates. `None` if clients need no certificate.
     pub client_ca: Option<PathBuf>,
 }

@@ -1,5 +1,4 @@
-//! What the command lines of both programs have in common: how a wrong one is told, and what a
-//! program writes of itself for manuals and shells.
+//! Parts that both command lines share: usage errors, manual pages and shell completions.
 
 mod manual;
 
@@ -10,28 +9,28 @@ use loadline_protocol::sanitize;
 
 pub use manual::{Manual, ManualEntry};
 
-/// How alike two words have to be, from 0 to 1, for one to be meant by the other.
+/// Similarity, from 0 to 1, from which a word is suggested.
 const SIMILARITY_MIN: f64 = 0.75;
 
-/// What a program writes of itself.
+/// Output of `--generate`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum GenerateTarget {
-    /// Its manual page.
+    /// Manual page
     Man,
-    /// What bash completes.
+    /// Completions for bash
     Bash,
-    /// What zsh completes.
+    /// Completions for zsh
     Zsh,
-    /// What fish completes.
+    /// Completions for fish
     Fish,
-    /// What powershell completes.
+    /// Completions for PowerShell
     Powershell,
-    /// What elvish completes.
+    /// Completions for elvish
     Elvish,
 }
 
 impl GenerateTarget {
-    /// The text of this kind for a program.
+    /// Generates the text for a program.
     #[must_use]
     pub fn text(self, command: Command, manual: &Manual) -> String {
         let shell = match self {
@@ -49,8 +48,8 @@ impl GenerateTarget {
     }
 }
 
-/// What `--version` says behind the name: the version, and in brackets the commit that it was built
-/// from, if that is known, and the parts that were built in.
+/// Text of `--version` after the program's name: the version, then in brackets the commit, if
+/// known, and the features that were built in.
 #[must_use]
 pub fn version_text(version: &str, features: &str) -> String {
     let parts = [option_env!("LOADLINE_COMMIT").unwrap_or_default(), features];
@@ -58,12 +57,12 @@ pub fn version_text(version: &str, features: &str) -> String {
     if parts.is_empty() { version.to_owned() } else { format!("{version} ({})", parts.join("; ")) }
 }
 
-/// Message of a command-line error: the error, then `; ` and the way out.
+/// Message of a command-line error: the error, then `; ` and the hint.
 #[must_use]
 pub fn usage_error(error: &clap::Error) -> String {
     let text = error.to_string();
     let paragraph = text.split("\n\n").next().unwrap_or_default();
-    // clap lists the possible values on a line of its own.
+    // clap lists the possible values on a separate line.
     let lines =
         paragraph.lines().filter(|line| !line.trim_start().starts_with("[possible values:"));
     let words: Vec<&str> = lines.flat_map(str::split_whitespace).collect();
@@ -107,7 +106,7 @@ pub fn error_text(message: &str) -> String {
     text
 }
 
-/// `text` without the number that `std` adds to a system error: ` (os error 2)`.
+/// Returns `text` without the number that `std` adds to a system error: ` (os error 2)`.
 #[must_use]
 pub fn without_error_number(text: &str) -> String {
     let mut parts = text.split(" (os error ");
@@ -115,7 +114,7 @@ pub fn without_error_number(text: &str) -> String {
     parts.fold(first, |text, part| text + part.split_once(')').map_or(part, |(_, rest)| rest))
 }
 
-/// The option or value that the user probably meant.
+/// Returns the option or value that the user probably meant.
 fn suggestion(error: &clap::Error) -> Option<&str> {
     let first = |kind| strings(error.get(kind)).first().copied();
     let wrong = first(ContextKind::InvalidValue);
@@ -146,34 +145,38 @@ pub fn with_suggestion(error: &str, wrong: &str, words: &[&str]) -> String {
     format!("{error}; {suggestion}available: {}", words.join(", "))
 }
 
-/// The one of `words` that was probably meant by a wrong one.
+/// Returns the word that was probably meant by a wrong one.
 pub fn nearest<'a>(wrong: &str, words: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let wrong = wrong.to_lowercase();
     let similarity = |word: &str| {
         let word = word.to_lowercase();
-        // A slip of the finger, which means much in a short word.
+        // A single typo counts, although it makes a short word rather dissimilar.
         let is_slip = wrong.len() > 2 && strsim::osa_distance(&wrong, &word) == 1;
         let similarity = strsim::jaro_winkler(&wrong, &word);
         if is_slip { similarity.max(SIMILARITY_MIN) } else { similarity }
     };
     let candidates =
         words.map(|word| (similarity(word), word)).filter(|(it, _)| *it >= SIMILARITY_MIN);
-    // Of several, the first: the order is that in which they are known.
+    // The first one wins among equals: `words` are in their usual order.
     candidates.reduce(|best, next| if next.0 > best.0 { next } else { best }).map(|(_, word)| word)
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::{Arg, value_parser};
+    use clap::Arg;
 
     use super::*;
+
+    fn parse_count(text: &str) -> Result<u8, &'static str> {
+        text.parse().map_err(|_| "must be a whole number")
+    }
 
     fn check(arguments: &[&str], expected: &str) {
         let command = Command::new("test")
             .arg(
                 Arg::new("output").long("output").value_name("FORM").value_parser(["table", "csv"]),
             )
-            .arg(Arg::new("count").long("count").value_name("N").value_parser(value_parser!(u8)));
+            .arg(Arg::new("count").long("count").value_name("N").value_parser(parse_count));
         let arguments = [&["test"], arguments].concat();
         let error = command.try_get_matches_from(arguments).unwrap_err();
         assert_eq!(usage_error(&error), expected);
@@ -201,7 +204,7 @@ mod tests {
         check(&["--zzz"], "unexpected argument '--zzz' found; see --help");
         check(
             &["--count", "x\u{202e}"],
-            "invalid value 'x\u{fffd}' for '--count <N>': invalid digit found in string; see --help",
+            "invalid value 'x\u{fffd}' for '--count <N>': must be a whole number; see --help",
         );
         check(
             &["--output"],

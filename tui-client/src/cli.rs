@@ -1,4 +1,4 @@
-//! Options, and what they mean.
+//! Command line, and the settings from command line, environment and configuration.
 
 mod args;
 mod layers;
@@ -25,75 +25,75 @@ use crate::time_spec::{TimeBounds, TimeRange};
 use args::{Args, WINDOW_MIN, split_words};
 use layers::{CommandLine, redact_password};
 
-/// The charts' time span if all that is said is where they end.
+/// Time window of the charts if only `--to` is given.
 const DEFAULT_WINDOW: Duration = Duration::from_mins(5);
 
-/// By how much more history is asked for than is needed: it counts from the time of the connection, and
-/// until then a password may have to be typed.
+/// Extra history to request: 1 min. The agent counts history back from the connection, which a password
+/// prompt may delay.
 const CONNECT_MARGIN: Duration = Duration::from_mins(1);
 
-/// How much is kept, if nothing else is said.
+/// Default time span of samples in memory.
 const DEFAULT_RETENTION: Duration = Duration::from_hours(24);
 
-/// What the user wants.
+/// Settings of a run of the program.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
+#[expect(clippy::struct_excessive_bools, reason = "each is an independent option")]
 pub struct CliSettings {
-    /// Where samples come from: at least one, each another.
+    /// Distinct sources, at least one.
     pub sources: Vec<SourceSpec>,
-    /// How they are shown.
+    /// Output format.
     pub format: OutputFormat,
-    /// After how many rows to end.
+    /// Number of rows after which the program exits.
     pub count: Option<u64>,
-    /// How far apart rows should be.
+    /// Interval to request.
     pub interval: Option<Duration>,
-    /// How far back to begin.
+    /// History to request.
     pub history: History,
-    /// The charts' time span; `None`: what fits the samples.
+    /// Time window of the charts. `None` fits it to the samples.
     pub window: Option<Duration>,
-    /// The times that are looked at.
+    /// Time range from `--from` and `--to`.
     pub range: TimeRange,
-    /// How much to keep in memory, if that was said.
+    /// Time span of samples to keep in memory, if given.
     pub retention: Option<Duration>,
-    /// Begin with one chart over the whole screen.
+    /// True to start with one fullscreen chart.
     pub fullscreen: bool,
-    /// Where to record what comes.
+    /// Path of the recording to append to.
     pub record: Option<PathBuf>,
-    /// Only look what the source is.
+    /// True to report on the source and exit.
     pub check: bool,
-    /// Go on when a recording grows.
+    /// True to continue as a recording grows.
     pub follow: bool,
-    /// The colours.
+    /// Colour theme. `None` if not given.
     pub theme: Option<Palette>,
-    /// Those in place of colours of the theme.
+    /// Configured colours that replace colours of the theme.
     pub colours: ColourOverrides,
-    /// Fill the area below lines.
+    /// True to fill the area below lines.
     pub fill: bool,
-    /// Which key does what.
+    /// Key bindings.
     pub keys: Keys,
-    /// Which values are worth a look.
+    /// Warning and critical thresholds.
     pub thresholds: Thresholds,
-    /// Whether the mouse is listened to.
+    /// True to use the mouse.
     pub mouse: bool,
 }
 
-/// A source that is to be watched, and how.
+/// A source with its own options.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SourceSpec {
-    /// The name that the user has given it.
+    /// Name in the configuration.
     pub name: Option<String>,
-    /// The source.
+    /// Parsed source.
     pub source: Source,
-    /// Names of its columns, or which to take.
+    /// Names for its columns, or the columns to select.
     pub columns: Option<Vec<String>>,
-    /// What is run if ssh leads to it.
+    /// Commands for ssh sources.
     pub ssh: SshCommand,
-    /// What is read if it is reached over TLS.
+    /// Certificate files for TLS sources.
     pub tls: TlsClientFiles,
 }
 
 impl fmt::Display for SourceSpec {
-    /// The name under which it is shown.
+    /// Writes the name under which the source is shown.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.name {
             Some(name) => f.write_str(name),
@@ -103,16 +103,16 @@ impl fmt::Display for SourceSpec {
 }
 
 impl CliSettings {
-    /// Whether what is wanted can be had of so many sources; why not, in one line.
+    /// Checks that the options permit this number of sources.
     ///
     /// # Errors
-    /// It is for one source only.
+    /// A one-line message if an option takes one source only.
     pub fn check_source_count(&self, sources: usize) -> Result<(), String> {
         check_single_source(self.format, [self.record.is_some(), self.check, self.follow], sources)
     }
 
-    /// Looks at these times: the charts span them, and the history reaches back to them. `recorded` has
-    /// the oldest and the newest time of recordings, if there is nothing else to look at.
+    /// Sets time window and history so that they cover `bounds`. `recorded` has the oldest and newest
+    /// time if all sources are recordings.
     pub fn apply_bounds(&mut self, bounds: TimeBounds, recorded: Option<(Time, Time)>, now: Time) {
         let newest = recorded.map_or(now, |(_, newest)| newest);
         let end = bounds.to.unwrap_or(newest);
@@ -135,8 +135,8 @@ impl CliSettings {
         };
     }
 
-    /// How much of a source to keep in memory: what was said, else a day, or the history that is asked
-    /// for, or the whole of a recording; and never less than the charts show.
+    /// Returns the time span of samples to keep in memory: `--keep`, else 24 h or the requested history,
+    /// whichever is longer, and all of a recording. At least the time window of the charts.
     #[must_use]
     pub fn retention_of(&self, source: &Source) -> Duration {
         let default = match self.history {
@@ -152,14 +152,14 @@ fn is_recording(source: &Source) -> bool {
     matches!(source, Source::Path(_))
 }
 
-/// Why there is nothing to run.
+/// Reason to exit before anything runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EarlyExit {
-    /// The user asked for this text.
+    /// Text that the user requested, such as the help.
     Print(String),
-    /// The command line is wrong, and why, in one line.
+    /// Usage error in one line.
     Usage(String),
-    /// The configuration is wrong: why in one line, and below it the line of the file.
+    /// Configuration error: a message in one line, then the line of the file with a caret.
     Config(String),
 }
 
@@ -195,14 +195,14 @@ fn read(
     build_settings(&command_line, config, terminals)
 }
 
-/// What the help says of an option.
+/// Returns the help of an option with its possible values.
 fn option_help(name: &str) -> String {
     let command = Args::command();
     let option = command.get_arguments().find(|option| option.get_long() == Some(name));
     let Some(option) = option else { return String::new() };
     let help = option.get_help().map_or_else(String::new, ToString::to_string);
     let values = option.get_possible_values();
-    // Of a flag, they are true and false.
+    // A flag has the possible values true and false; leave them out.
     let names: Vec<&str> = values.iter().map(clap::builder::PossibleValue::get_name).collect();
     if names.is_empty() || !option.get_action().takes_values() {
         return help;
@@ -210,14 +210,14 @@ fn option_help(name: &str) -> String {
     format!("{help}: {}", names.join(", "))
 }
 
-/// What the program is connected to a terminal with.
+/// Standard streams that are terminals.
 #[derive(Debug, Clone, Copy)]
 struct Terminals {
     input: bool,
     output: bool,
 }
 
-/// The sources that were given; this machine if there are none.
+/// Resolves the given sources; this machine if there are none.
 fn resolve_sources(args: &Args, names: &SourceNames) -> Result<Vec<ResolvedSource>, String> {
     let mut typed: Vec<Source> = Vec::new();
     let mut found: Vec<ResolvedSource> = Vec::new();
@@ -229,17 +229,18 @@ fn resolve_sources(args: &Args, names: &SourceNames) -> Result<Vec<ResolvedSourc
             }
             typed.push(one.source.clone());
         }
-        // What is in two groups is watched once.
+        // A source in several groups is watched once.
         let is_new = |one: &ResolvedSource| !found.iter().any(|it| it.source == one.source);
         let new: Vec<ResolvedSource> = all.into_iter().filter(is_new).collect();
         found.extend(new);
         if found.len() > SOURCES_MAX {
             let count = found.len().max(args.sources.len());
-            return Err(format!("{count} sources are too many; give {SOURCES_MAX} at most"));
+            return Err(format!("too many sources: {count}; give at most {SOURCES_MAX}"));
         }
     }
     if found.is_empty() && !args.sources.is_empty() {
-        return Err("no source is in this group; write one into it".to_owned());
+        let groups = args.sources.join(" ");
+        return Err(format!("no source in {groups}; add one to the group in the configuration"));
     }
     if found.is_empty() {
         found.push(ResolvedSource { name: None, source: Source::Localhost, settings: Vec::new() });
@@ -247,7 +248,7 @@ fn resolve_sources(args: &Args, names: &SourceNames) -> Result<Vec<ResolvedSourc
     Ok(found)
 }
 
-/// Whether what is wanted, a recording, a look or to follow a file, can be had of so many sources.
+/// Rejects options that take one source only if there are several.
 fn check_single_source(
     format: OutputFormat,
     [record, check, follow]: [bool; 3],
@@ -257,30 +258,30 @@ fn check_single_source(
         return Ok(());
     }
     if format == OutputFormat::Raw {
-        return Err("raw is the stream of one source; choose -o csv, json or table".to_owned());
+        return Err(format!("-o raw takes one source, not {count}; choose -o csv, json or table"));
     }
-    let of_one =
-        [("--record keeps", record), ("--check looks at", check), ("--follow reads on in", follow)];
-    match of_one.iter().find(|(_, is_given)| *is_given) {
-        Some((what, _)) => Err(format!("{what} one source; {count} are given")),
+    let options = [("--record", record), ("--check", check), ("--follow", follow)];
+    match options.iter().find(|(_, is_given)| *is_given) {
+        Some((option, _)) => {
+            Err(format!("{option} takes one source, not {count}; give one source"))
+        }
         None => Ok(()),
     }
 }
 
-/// The files for TLS.
 fn tls_files(args: &Args) -> Result<TlsClientFiles, String> {
     let identity = match (args.tls_cert.clone(), args.tls_key.clone()) {
         (Some(cert), Some(key)) => Some((cert, key)),
         (None, None) => None,
-        (Some(_), None) => return Err("--tls-cert needs its key; give --tls-key".to_owned()),
+        (Some(_), None) => return Err("--tls-cert needs a key; give --tls-key".to_owned()),
         (None, Some(_)) => {
-            return Err("--tls-key needs its certificate; give --tls-cert".to_owned());
+            return Err("--tls-key needs a certificate; give --tls-cert".to_owned());
         }
     };
     Ok(TlsClientFiles { ca: args.tls_ca.clone(), identity })
 }
 
-/// How each source is watched.
+/// Resolves the sources, each with its own options.
 fn source_specs(
     command_line: &CommandLine,
     config: &Config,
@@ -297,15 +298,15 @@ fn source_specs(
             &args_of_source
         };
         let tls = tls_files(args).map_err(EarlyExit::Usage)?;
-        let program = split_words(&args.ssh).expect("it was read before");
+        let program = split_words(&args.ssh).expect("the value parser has split it before");
         let ssh = SshCommand { program, agent_command: args.agent_command.clone() };
         Ok(SourceSpec { name, source, columns: args.columns.clone(), ssh, tls })
     });
     chosen.collect()
 }
 
-/// What is typed and would be for nothing. In the environment or the configuration, which are there for
-/// whatever is watched, it is no oversight.
+/// Rejects typed options that would have no effect. Environment and configuration may have such options:
+/// they apply to all runs.
 fn check_typed(
     command_line: &CommandLine,
     args: &Args,
@@ -320,21 +321,21 @@ fn check_typed(
     let of_tls = ["tls_ca", "tls_cert", "tls_key"].into_iter().find(|id| command_line.is_typed(id));
     if let Some(id) = of_tls.filter(|_| !sources.iter().any(is_tls)) {
         let of = if id == "tls_ca" { "--tls-ca" } else { "--tls-cert" };
-        return Err(format!("{of} is for a source over TLS; write it as tls://HOST"));
+        return Err(format!("{of} needs a TLS source; write tls://HOST or prom+https://HOST"));
     }
     if command_line.is_typed("follow") && !sources.iter().all(|chosen| is_recording(&chosen.source))
     {
-        return Err("--follow is for recordings; give the path of one".to_owned());
+        return Err("--follow takes recordings only; give the path of a recording".to_owned());
     }
     if format == OutputFormat::Tui && command_line.is_typed("count") {
-        return Err("--count is not for the screen; choose -o table, csv, json or raw".to_owned());
+        return Err("--count does not work with tui; choose -o table, csv, json or raw".to_owned());
     }
     if command_line.is_typed("from") && command_line.is_typed("window") {
-        return Err("--from says what the charts span; leave out --window".to_owned());
+        return Err("--window cannot be used with --from; leave out --window".to_owned());
     }
-    let beside = ["output", "count", "record", "follow", "fullscreen", "from", "to"];
-    match beside.into_iter().find(|id| args.check && command_line.is_typed(id)) {
-        Some(id) => Err(format!("--check ends by itself and shows no rows; leave out --{id}")),
+    let excluded = ["output", "count", "record", "follow", "fullscreen", "from", "to"];
+    match excluded.into_iter().find(|id| args.check && command_line.is_typed(id)) {
+        Some(id) => Err(format!("--{id} cannot be used with --check; leave out --{id}")),
         None => Ok(()),
     }
 }
@@ -358,10 +359,10 @@ fn build_settings(
     check_typed(command_line, &args, format, &sources).map_err(EarlyExit::Usage)?;
     let reads_input = sources.iter().any(|chosen| chosen.source == Source::Stdin);
     if reads_input && format == OutputFormat::Tui && terminals.input {
-        return usage("standard input is the terminal; write `PROGRAM | loadline -`");
+        return usage("standard input is a terminal; write `PROGRAM | loadline -`");
     }
     if format == OutputFormat::Tui && !terminals.output {
-        return usage("standard output is no terminal; choose -o table, csv, json or raw");
+        return usage("standard output is not a terminal; choose -o table, csv, json or raw");
     }
     let history = match (args.history, format) {
         (Some(history), _) => history,

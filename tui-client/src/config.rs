@@ -1,12 +1,12 @@
-//! The configuration file: read once, at the start, and never written.
+//! Configuration file: read once, at the start, and never written.
 //!
 //! ```text
-//!  text       the file, and how a fault in it is shown: the line, a caret, what is allowed
-//!  values     tables, texts and numbers with their places in the file
-//!  options    defaults for the options, in their own syntax; `cli` reads them
-//!  sources    names of sources and groups, and what they stand for
-//!  looks      colours, keys and thresholds
-//!  usual      the file with all defaults, for `--print-config`
+//!  text       text of the file, and errors with its line, a caret and a hint
+//!  values     tables, strings and numbers with their positions in the file
+//!  options    defaults for options, in command-line syntax; `cli` parses them
+//!  sources    names of sources and groups
+//!  ui         colours, keys and thresholds
+//!  defaults   a file with all defaults, for `--print-config`
 //! ```
 
 mod defaults;
@@ -34,32 +34,30 @@ pub use sources::{ResolvedSource, SOURCES_MAX, SourceNames};
 pub use text::{ConfigError, ConfigText};
 use values::{ConfigEntry, entries, unknown_name};
 
-/// More is no configuration that anybody wrote.
+/// Size limit: 1 MiB. A larger file is not a configuration written by hand.
 const BYTES_MAX: u64 = 1 << 20;
 
-/// The sections of the file.
 const SECTIONS: [&str; 6] = ["sources", "groups", "options", "theme", "keys", "thresholds"];
 
-/// What the user has written down.
+/// Parsed configuration file.
 #[derive(Debug, Clone, Default)]
 pub struct Config {
-    /// The file, for faults that are found later.
+    /// Text of the file, for errors found later.
     pub text: ConfigText,
-    /// Names that stand for sources.
+    /// Names of sources and groups.
     pub sources: SourceNames,
     /// Defaults for options.
     pub options: Vec<Setting>,
-    /// Colours in place of those of the theme that is chosen.
+    /// Colours that replace colours of the theme.
     pub colours: ColourOverrides,
-    /// Which key does what.
+    /// Key bindings.
     pub keys: Keys,
-    /// Which values are worth a look.
+    /// Warning and critical thresholds.
     pub thresholds: Thresholds,
 }
 
 impl Config {
-    /// Reads the file that was chosen, none if that is an empty name; else the one at the usual place,
-    /// if there is one.
+    /// Reads the chosen file, or the default file if it exists. An empty name reads no file.
     pub fn load(chosen: Option<&OsStr>) -> Result<Config, ConfigError> {
         let (path, is_chosen) = match chosen {
             Some(path) if path.is_empty() => return Ok(Config::default()),
@@ -72,7 +70,7 @@ impl Config {
         let name = sanitize(&path.to_string_lossy()).into_owned();
         match read(&path) {
             Ok(bytes) if bytes.len() as u64 > BYTES_MAX => Err(ConfigError::for_file(&format!(
-                "the configuration {name} is larger than 1 MiB; choose another by --config"
+                "configuration {name} is larger than 1 MiB; choose another with --config"
             ))),
             Ok(bytes) => Config::parse(name, path.parent(), bytes),
             Err(error) if error.kind() == ErrorKind::NotFound && !is_chosen => {
@@ -80,18 +78,18 @@ impl Config {
             }
             Err(error) => {
                 let why = match error.kind() {
-                    ErrorKind::NotFound => "there is no such file".to_owned(),
+                    ErrorKind::NotFound => "no such file".to_owned(),
                     kind => kind.to_string(),
                 };
                 Err(ConfigError::for_file(&format!(
-                    "cannot read the configuration {name}: {why}; choose another by --config, or none \
-                     by --config ''"
+                    "cannot read configuration {name}: {why}; choose another with --config, or none \
+                     with --config ''"
                 )))
             }
         }
     }
 
-    /// Understands a file of this name, which lies in this folder.
+    /// Parses the contents of a file. `folder` is the base of relative paths.
     pub fn parse(
         name: String,
         folder: Option<&Path>,
@@ -103,7 +101,7 @@ impl Config {
                 let at = error.utf8_error().valid_up_to();
                 let text =
                     ConfigText::new(name, String::from_utf8_lossy(error.as_bytes()).into_owned());
-                return Err(text.error_at(at..at + 1, "this is no UTF-8; save the file as UTF-8"));
+                return Err(text.error_at(at..at + 1, "invalid UTF-8; save the file as UTF-8"));
             }
         };
         let parsed = DeTable::parse(text.as_str()).map_err(|error| text.syntax_error(&error))?;
@@ -138,7 +136,7 @@ impl Config {
     }
 }
 
-/// Where the configuration is if nothing else is said.
+/// Path of the default file: `loadline/config.toml` in `$XDG_CONFIG_HOME` or `~/.config`.
 fn default_path() -> Option<PathBuf> {
     let folder = etcetera::choose_base_strategy().ok()?.config_dir();
     Some(folder.join("loadline").join("config.toml"))

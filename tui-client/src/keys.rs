@@ -1,5 +1,4 @@
-//! The keys, and what they do. The one table that the loop, the help, the footer and the
-//! configuration read.
+//! Key bindings: the one table for event loop, help, footer and configuration.
 
 mod bindings;
 mod help;
@@ -12,100 +11,100 @@ pub use help::{HELP_WIDTH, HELP_WIDTHS, HelpLine};
 pub(crate) use help::{MOUSE_HELP, spell_arrows};
 pub use key::{Key, KeyError};
 
-/// What a user wants.
+/// Action that a key triggers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// End the program.
+    /// Quit the program.
     Quit,
-    /// Show or leave the help.
+    /// Show or hide the help.
     Help,
-    /// One step back.
+    /// Go one step back.
     Back,
-    /// Draw everything anew.
+    /// Redraw the whole screen.
     Redraw,
-    /// Give the terminal back, and stop until the shell says to go on.
+    /// Restore the terminal, and stop until SIGCONT.
     Suspend,
-    /// One chart over the whole screen, and back.
+    /// Toggle between fullscreen and dashboard.
     Fullscreen,
-    /// One chart after the other over the whole screen, by itself.
+    /// Cycle through the charts in fullscreen, automatically.
     Cycle,
-    /// Choose the next chart.
+    /// Select the next chart.
     NextChart,
-    /// Choose the chart before.
+    /// Select the previous chart.
     PreviousChart,
-    /// Choose a chart by its number, the first at 0.
+    /// Select a chart by index from 0.
     Chart(usize),
-    /// The data table: below the charts, alone, off.
+    /// Show the data table below the charts, alone, or not.
     Table,
-    /// Other units.
+    /// Switch units.
     Units,
-    /// Other colours.
+    /// Switch the theme.
     Theme,
-    /// The areas below lines: filled or not.
+    /// Fill the areas below lines, or not.
     Fill,
-    /// A shorter time span.
+    /// Shorten the time window.
     ZoomIn,
-    /// A longer time span.
+    /// Lengthen the time window.
     ZoomOut,
-    /// Fewer values on the axis of the chosen chart.
+    /// Zoom in on the value axis of the selected chart.
     ValueIn,
-    /// More values on it.
+    /// Zoom out of the value axis of the selected chart.
     ValueOut,
-    /// The time span of the start, and live.
+    /// Reset all zoom, and go live.
     Reset,
-    /// Ask for a time, and go there.
+    /// Ask for a time, and move the time window there.
     GoTo,
-    /// Pause and resume.
+    /// Pause or resume.
     Pause,
-    /// Back in time.
+    /// Move back in time.
     Left,
-    /// Forward in time.
+    /// Move forward in time.
     Right,
-    /// A screen back in time.
+    /// Move back by one time window.
     ScreenLeft,
-    /// A screen forward in time.
+    /// Move forward by one time window.
     ScreenRight,
-    /// The oldest samples.
+    /// Go to the oldest samples.
     Oldest,
-    /// The newest ones.
+    /// Go to the newest samples, live.
     Live,
-    /// A line through all charts at one sample.
+    /// Toggle the crosshair.
     Crosshair,
-    /// The other end of a span that is measured.
+    /// Set or remove the mark, the other end of the statistics.
     Mark,
-    /// The statistics of a span, further up.
+    /// Scroll the statistics up.
     SeriesUp,
-    /// The statistics, further down.
+    /// Scroll the statistics down.
     SeriesDown,
-    /// One sample forward.
+    /// Move one sample forward.
     SampleForward,
-    /// One sample back.
+    /// Move one sample back.
     SampleBack,
-    /// A row up in the table, or a line up in the help.
+    /// Move one row up in the table, or one line up in the help.
     Up,
-    /// A row down.
+    /// Move one row or line down.
     Down,
-    /// Columns of the table further left.
+    /// Scroll the table to the left.
     ColumnsLeft,
-    /// Columns of the table further right.
+    /// Scroll the table to the right.
     ColumnsRight,
-    /// Ask the agent for a shorter interval.
+    /// Request a shorter interval.
     Faster,
-    /// Ask it for a longer one.
+    /// Request a longer interval.
     Slower,
-    /// Try to connect at once, in the plain terminal.
+    /// Connect at once, in the plain terminal, where ssh can ask for a password.
     AskAgain,
-    /// The next source.
+    /// Select the next source.
     NextSource,
-    /// The source before.
+    /// Select the previous source.
     PreviousSource,
-    /// One metric of all sources: in one chart, in one for each, and back.
+    /// Compare one metric of all sources: in one chart, in a chart each, or not.
     Compare,
-    /// The order of the sources.
+    /// Switch the order of the sources.
     Order,
 }
 
-/// The action that is called so in a configuration.
+/// Returns the action with this name in the configuration.
 #[must_use]
 pub fn action_named(name: &str) -> Option<Action> {
     bindable_actions().find(|it| it.name == name).map(|it| it.action)
@@ -115,12 +114,12 @@ fn action_name(action: Action) -> &'static str {
     bindable_actions().find(|it| it.action == action).map_or("", |it| it.name)
 }
 
-/// Which key does what.
+/// Map of keys to actions.
 ///
-/// **Invariant:** each key does one thing, and [`Key::CTRL_C`] quits.
+/// **Invariant:** each key has at most one action, and [`Key::CTRL_C`] quits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Keys {
-    /// Each action with its keys, the one to teach first.
+    /// Each action with its keys. Hints show the first key.
     bindings: Vec<(Action, Vec<Key>)>,
 }
 
@@ -130,26 +129,29 @@ impl Default for Keys {
     }
 }
 
-/// Two actions that want the same key.
+/// Conflict of two actions over one key, or a key listed twice for one action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Conflict {
-    /// Which of the changes wants it, the first at 0.
+    /// Index of the change at fault, from 0.
     pub change_index: usize,
-    /// Which of its keys it is.
+    /// Index of the key in that change, from 0.
     pub key_index: usize,
-    /// The key.
+    /// Key in conflict.
     pub key: Key,
-    /// The name of the action that wants it.
+    /// Name of the action in the change.
     pub wanted_by: &'static str,
-    /// The name of the one that has it.
+    /// Name of the action that has the key already.
     pub bound_to: &'static str,
-    /// Whether that one has it because nothing else was said.
+    /// True if `bound_to` has the key by default.
     pub by_default: bool,
 }
 
 impl Keys {
-    /// The usual keys, but for these actions, which have those that stand beside them and no others.
+    /// Returns the default bindings with `changes`: a changed action has only the given keys.
     /// [`Key::CTRL_C`] still quits.
+    ///
+    /// # Errors
+    /// Two actions for one key, or a key listed twice.
     pub fn with_changes(changes: &[(Action, Vec<Key>)]) -> Result<Keys, Conflict> {
         let mut keys = Keys::default();
         let of = |action| changes.iter().position(|(changed, _)| *changed == action);
@@ -175,7 +177,7 @@ impl Keys {
                     return Err(conflict(*action, false));
                 }
                 let holds = |(_, keys): &&(Action, Vec<Key>)| keys.contains(key);
-                // Of two changes, the later one is at fault.
+                // The later of two conflicting changes is at fault.
                 if let Some((other, _)) = changes[..change_index].iter().find(holds) {
                     return Err(conflict(*other, false));
                 }
@@ -191,7 +193,7 @@ impl Keys {
         Ok(keys)
     }
 
-    /// What a key does, if anything.
+    /// Returns the action of a pressed key.
     #[must_use]
     pub fn action(&self, event: KeyEvent) -> Option<Action> {
         let key = Key::from_event(event);
@@ -199,14 +201,14 @@ impl Keys {
         bound.map(|(action, _)| *action)
     }
 
-    /// The keys of an action, as people call them; the first is the one to teach.
+    /// Returns the labels of an action's keys. Hints show the first.
     #[must_use]
     pub fn labels(&self, action: Action) -> Vec<String> {
         let bound = self.bindings.iter().find(|(bound, _)| *bound == action);
         bound.map_or_else(Vec::new, |(_, keys)| keys.iter().map(|key| key.label()).collect())
     }
 
-    /// The key to teach for an action; nothing if it has none.
+    /// Returns the label of an action's first key. Empty if it has none.
     #[must_use]
     pub fn label(&self, action: Action) -> String {
         self.labels(action).into_iter().next().unwrap_or_default()
@@ -232,7 +234,7 @@ mod tests {
     fn each_action_has_a_unique_name_and_a_key() {
         let names: Vec<&str> = bindable_actions().map(|it| it.name).collect();
         for (at, name) in names.iter().enumerate() {
-            assert!(!names[at + 1..].contains(name), "{name} stands for two");
+            assert!(!names[at + 1..].contains(name), "{name} is not unique");
             let action = action_named(name).unwrap();
             assert!(action_name(action) == *name && !Keys::default().label(action).is_empty());
         }

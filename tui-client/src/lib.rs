@@ -1,32 +1,32 @@
 //! loadline: watch servers live in a terminal.
 //!
-//! A sample walks down this list; a module imports from those above it only.
+//! The modules in the order of the data flow; a module imports only from modules above it.
 //!
 //! ```text
-//!  source    what was typed, and what it means
-//!  event     what a link tells: rows, streams, outages, faults
-//!  link      connect, ask, read, reconnect, resume: the only code that touches a source
+//!  source    parsed SOURCE arguments
+//!  event     events of a link: rows, columns, outages, faults
+//!  link      connect, subscribe, read, reconnect, resume: the only code that touches a source
 //!    │ events
-//!    │        zone: local time; time_spec: times as people type them
-//!    ├──────────▶ output   csv, json, table, raw: the same events without a screen
+//!    │        zone: local time; time_spec: times as users type them
+//!    ├──────────▶ output   csv, json, table, raw: the events without a screen
 //!    ▼
-//!  store     a series per column, gaps kept as gaps
-//!  units     how values look
-//!  watched   everything known of one source, and what state it is in
-//!    ├──────────▶ check    what a source is, in a few lines
+//!  store     one series per column, with gaps
+//!  units     formatting of values
+//!  watched   samples and state of one source
+//!    ├──────────▶ check    report on a source in a few lines
 //!    │
-//!  thresholds  which values are worth a look
-//!  charts    which charts the columns make
-//!  keys      what the keys do; theme: colours and signs; digits: large ones; layout: where all stands
-//!  app       the state of the screen, and what changes it
+//!  thresholds  warning and critical levels of columns
+//!  charts    assignment of columns to charts
+//!  keys      key bindings; theme: colours and signs; digits: large digits; layout: areas
+//!  app       state of the screen, and its transitions
 //!    ▼
-//!  view      the screen as a picture of that state
+//!  view      rendering of that state into a buffer
 //!    ▼
-//!  canvas    from one picture to the next, in few bytes
+//!  canvas    smallest update from one buffer to the next
 //!    ▼
-//!  run       the loop between terminal, link and app
-//!  config    what the user has written down
-//!  cli       options, and what they mean
+//!  run       event loop between terminal, link and app
+//!  config    configuration file
+//!  cli       command line and settings
 //! ```
 
 pub mod app;

@@ -1,4 +1,4 @@
-//! The way to one source: connect, ask, read, reconnect, resume. The only code that touches it.
+//! Link to one source: connect, request, read, reconnect, resume. Only this module reads a source.
 
 mod connector;
 mod embedded;
@@ -24,7 +24,7 @@ use std::io;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use loadline_agent::Clock;
+use loadline_agent::{Clock, without_error_number};
 use loadline_protocol::{History, Request, SafeText, Time};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{mpsc, watch};
@@ -42,60 +42,60 @@ use terminal::TerminalLoan;
 pub use terminal::{TerminalAccess, TerminalLender};
 pub use tls::{TlsClient, TlsClientError, TlsClientFiles};
 
-/// How long a server has to answer a request before its rows are taken as plain ones, unless making
-/// the connection showed that the way is longer.
+/// Answer timeout: 1 s, or four times the connect time if that is longer. A server that sends no
+/// header in time is read as a plain stream.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The same for a server that has answered before: it knows requests, and is only slow.
+/// Answer timeout of a server that has answered before: 10 s. The server knows requests.
 const ANSWER_TIMEOUT_LONG: Duration = Duration::from_secs(10);
 
-/// The longest that making a connection counts for: the look-up of a name counts in it.
+/// Upper bound of the connect time, which includes the name lookup, in the answer timeout: 1 s.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(1);
 
-/// How long a source may take to take a request.
+/// Timeout for writing a request: 10 s. A source that accepts no bytes for longer is gone.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What is asked for beyond the silence: a row was on its way.
+/// History to request beyond the outage: 1 s, for a row in flight when the connection ended.
 const OUTAGE_MARGIN: Duration = Duration::from_secs(1);
 
-/// How long a source that takes no request may take to say why.
+/// Timeout for reading the reason of a source that accepts no request: 1 s.
 const REASON_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The wait after the first failure; it doubles with each further one.
+/// First backoff delay: 250 ms. Each further failure doubles the delay.
 const BACKOFF_MIN: Duration = Duration::from_millis(250);
 
-/// The longest wait between two tries.
+/// Longest backoff delay: 10 s.
 const BACKOFF_MAX: Duration = Duration::from_secs(10);
 
-/// Bytes taken at once; what they say is passed on before more are read.
+/// Size of the read buffer: 16 KiB. All events of one read are sent before the next read.
 const READ_BYTES: usize = 16 * 1024;
 
-/// Events between a link and who follows it. When they are full, the source is not read. An event
-/// holds the rows of one read, [`Rows::VALUES_MAX`](crate::event::Rows::NUMBERS_MAX) numbers at
-/// most, so that all of them together take no more than some 12 MiB.
+/// Capacity of the event channel of a link. While the channel is full, the source is not read.
+/// A full channel takes about 12 MiB, because an event holds the rows of one read, at most
+/// [`Rows::NUMBERS_MAX`](crate::event::Rows::NUMBERS_MAX) numbers.
 pub const EVENTS_MAX: usize = 64;
 
-/// What to ask of the source, each time anew.
+/// Options of a link, applied to every connection.
 #[derive(Debug, Clone, Default)]
 pub struct LinkOptions {
-    /// The time between rows; the agent's if `None`.
+    /// Interval to request; the agent's own if `None`.
     pub interval: Option<Duration>,
-    /// How far back to begin.
+    /// History to request.
     pub history: History,
-    /// What to make of the rows.
+    /// Columns to read, and whether to keep the lines.
     pub read_options: ReadOptions,
-    /// Go on when a recording grows.
+    /// Continue when a recording grows.
     pub follow: bool,
 }
 
 impl LinkOptions {
-    /// The request of a connection that goes on after `progress`.
+    /// Returns the request that resumes after `state`.
     fn request(&self, state: &ResumeState, now: Time) -> Request {
         Request {
             interval: self.interval,
             history: Some(self.history_since(state, now)),
             columns: self.read_options.columns.as_ref().map(|columns| {
-                // A unit is ours to know: `cpu:%` names the column `cpu`.
+                // Requests name columns without units: `cpu` for `cpu:%`.
                 let name = |column: &String| column.split(':').next().unwrap_or("").to_owned();
                 columns.iter().map(name).collect()
             }),
@@ -104,8 +104,8 @@ impl LinkOptions {
         }
     }
 
-    /// How far back to begin if the run is another than before: what was sampled since the last row
-    /// came is asked for in any case.
+    /// Returns the history to request in case the run has changed: at least the time since the last
+    /// row arrived.
     fn history_since(&self, state: &ResumeState, now: Time) -> History {
         let Some(last_received) = state.last_received else { return self.history };
         let silent = now - last_received + OUTAGE_MARGIN;
@@ -117,25 +117,25 @@ impl LinkOptions {
     }
 }
 
-/// The link to one source.
+/// Link to one source.
 #[derive(Debug)]
 pub struct Link {
     connector: Connector,
     options: LinkOptions,
     clock: Clock,
     resume_state: ResumeState,
-    /// The interval that was asked for last; nobody asks any more once the other end is dropped.
+    /// Interval to request, as set last.
     interval_receiver: watch::Receiver<Option<Duration>>,
     interval_sender: watch::Sender<Option<Duration>>,
     loans: mpsc::Receiver<TerminalLoan>,
     lender: TerminalLender,
 }
 
-/// Nobody follows this link any more.
+/// The receiver of the events was dropped.
 struct ReceiverDropped;
 
 impl Link {
-    /// A link that is not connected yet.
+    /// Creates a link that is not connected yet.
     #[must_use]
     pub fn new(connector: Connector, options: LinkOptions, clock: Clock) -> Link {
         let (interval_sender, interval_receiver) = watch::channel(options.interval);
@@ -152,21 +152,21 @@ impl Link {
         }
     }
 
-    /// Asks the source for another interval, on this connection and on those that follow.
+    /// Returns the sender of the interval to request, on this connection and on later ones.
     #[must_use]
     pub fn interval_sender(&self) -> watch::Sender<Option<Duration>> {
         self.interval_sender.clone()
     }
 
-    /// Lends it the terminal, to try anew at once and to ask what it has to.
+    /// Returns the lender of the terminal. A loan retries at once and lets the transport prompt.
     #[must_use]
     pub fn lender(&self) -> TerminalLender {
         self.lender.clone()
     }
 
-    /// Connects and reads, again and again, until nobody receives the events any more.
+    /// Connects, reads and reconnects until the receiver of `events` is dropped.
     pub async fn run(mut self, events: mpsc::Sender<Event>) {
-        // An error only says that the receiver is gone.
+        // An error only means that the receiver was dropped.
         let _ = match self.connector.local_input() {
             Some(input) => input.run(&self.options, &mut self.clock, &events).await,
             None => self.keep_connected(&events).await,
@@ -207,7 +207,7 @@ impl Link {
         }
     }
 
-    /// Tries once to make a connection; anew if the terminal is lent meanwhile.
+    /// Makes one attempt to connect. Restarts the attempt if the terminal is lent meanwhile.
     async fn connect(
         &mut self,
         mut loan: Option<TerminalLoan>,
@@ -216,7 +216,7 @@ impl Link {
         loop {
             let terminal = TerminalLoan::access(loan.as_ref());
             let made = tokio::select! {
-                // A try that has not begun yet need not be ended.
+                // A waiting loan comes first: no attempt starts only to be restarted.
                 biased;
                 Some(lent) = self.loans.recv() => {
                     loan = Some(lent);
@@ -235,7 +235,7 @@ impl Link {
         }
     }
 
-    /// Asks and reads until the connection ends.
+    /// Sends the request and reads until the connection ends.
     async fn read_connection(
         &mut self,
         mut stream: Box<dyn ByteStream>,
@@ -265,7 +265,7 @@ impl Link {
                     }
                     continue;
                 }
-                // It is connected, and there is nothing to ask.
+                // Already connected: there is nothing to prompt for.
                 Some(loan) = self.loans.recv() => {
                     loan.give_back();
                     continue;
@@ -278,7 +278,6 @@ impl Link {
                     batch.push(Event::Received { bytes: count as u64 });
                     reader.feed(&bytes[..count], now, &mut self.resume_state, &mut batch)
                 }
-                // Nothing can follow any more that would explain the rows that were held back.
                 Ok(Some(0)) => Some(classify_error(&io::ErrorKind::BrokenPipe.into())),
                 Err(error) => Some(classify_error(&error)),
                 Ok(None) => {
@@ -287,6 +286,7 @@ impl Link {
                 }
             };
             if end.is_some() {
+                // No header can follow that would explain the pending rows.
                 reader.close(&mut self.resume_state, &mut batch);
             }
             for event in batch.drain(..) {
@@ -298,14 +298,14 @@ impl Link {
         }
     }
 
-    /// Sends the request for what is wished now.
+    /// Sends a request with the current interval and resume state.
     async fn send_request(&mut self, stream: &mut (impl AsyncWriteExt + Unpin)) -> io::Result<()> {
         self.options.interval = *self.interval_receiver.borrow_and_update();
         let now = self.now();
         let request = format!("{}\n", self.options.request(&self.resume_state, now));
         let written = timeout(REQUEST_TIMEOUT, async {
             stream.write_all(request.as_bytes()).await?;
-            // What is encrypted is not always on its way.
+            // TLS may buffer written bytes.
             stream.flush().await
         });
         match written.await {
@@ -319,8 +319,8 @@ impl Link {
     }
 }
 
-/// What the source says that takes no request; `error` if that is nothing. Over TLS it says only
-/// after the connection is made that it does not want us, and then closes.
+/// Returns the reason of a source that accepts no request; `error` if the source gives none. A TLS
+/// server rejects a client only after the connection is made, and then closes.
 async fn read_reason(stream: &mut (impl AsyncReadExt + Unpin), error: io::Error) -> io::Error {
     match timeout(REASON_TIMEOUT, stream.read(&mut [0; 1024])).await {
         Ok(Err(reason)) => reason,
@@ -328,7 +328,7 @@ async fn read_reason(stream: &mut (impl AsyncReadExt + Unpin), error: io::Error)
     }
 }
 
-/// Reads once; `None` when it is time to decide what kind of stream this is.
+/// Reads once. Returns `None` at `decide_at` if the kind of stream is still undecided.
 async fn read(
     stream: &mut (impl AsyncReadExt + Unpin),
     bytes: &mut [u8],
@@ -346,7 +346,7 @@ async fn read(
 }
 
 async fn send(events: &mpsc::Sender<Event>, event: Event) -> Result<(), ReceiverDropped> {
-    // A schema may have thousands of columns: there is one on its way at a time, not a queue full.
+    // A schema may have thousands of columns: wait for an empty queue, so only one is in flight.
     if matches!(event, Event::Stream(_)) {
         drop(events.reserve_many(events.max_capacity()).await.map_err(|_| ReceiverDropped)?);
     }
@@ -362,12 +362,12 @@ fn backoff_delays() -> impl Iterator<Item = Duration> {
         .build()
 }
 
-/// Jitter may not make the longest wait longer.
+/// Caps a delay, jitter included, at [`BACKOFF_MAX`].
 fn cap_delay(delay: Duration) -> Duration {
     delay.min(BACKOFF_MAX)
 }
 
-/// Why a connection cannot be made or has ended, in words that fit a header line.
+/// Returns why an attempt or a connection failed, in words that fit a header line.
 fn classify_error(error: &io::Error) -> Disconnect {
     if let Some(farewell) = tls::classify_error(error) {
         return farewell;
@@ -379,7 +379,7 @@ fn classify_error(error: &io::Error) -> Disconnect {
         io::ErrorKind::HostUnreachable => "host unreachable",
         io::ErrorKind::NetworkUnreachable => "network unreachable",
         io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof => "closed by the server",
-        _ => &error.to_string(),
+        _ => &without_error_number(&error.to_string()),
     };
     Disconnect { reason: SafeText::new(reason), refused: false }
 }
@@ -395,7 +395,7 @@ mod tests {
     #[test]
     fn backoff_doubles_up_to_ten_seconds_with_jitter() {
         let (ours, theirs) = (delays(), delays());
-        assert_ne!(ours, theirs, "clients that lost the same agent do not come back at once");
+        assert_ne!(ours, theirs, "clients that lost the same agent reconnect at different times");
         let mut least = BACKOFF_MIN;
         for wait in &ours {
             assert!(
@@ -420,12 +420,12 @@ mod tests {
         lender.lend(false).await;
         assert_eq!(events.recv().await, Some(Event::Connecting));
         assert!(matches!(events.recv().await, Some(Event::Disconnected { .. })));
-        // Now somebody is there; it need not wait for the next try.
+        // The listener is up now: a loan does not wait for the backoff.
         let _listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.unwrap();
         lender.lend(false).await;
         assert_eq!(events.recv().await, Some(Event::Connecting));
         assert_eq!(events.recv().await, Some(Event::Connected));
-        // It needs none any more.
+        // A connected link returns a loan at once.
         lender.lend(false).await;
     }
 

@@ -31,7 +31,7 @@ fn main() -> ExitCode {
     let settings = match cli::parse(std::env::args_os()) {
         Ok(settings) => settings,
         Err(EarlyExit::Print(text)) => {
-            // An error means that nobody reads it.
+            // An error means that the reader of standard output is gone.
             let _ = write!(std::io::stdout(), "{text}");
             return ExitCode::SUCCESS;
         }
@@ -44,12 +44,12 @@ fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            print_error(&format!("cannot start: {error}"));
+            print_error(&format!("cannot start the async runtime: {error}"));
             return ExitCode::FAILURE;
         }
     };
     let result = runtime.block_on(watch(settings));
-    // A write that nobody reads may hang in the background.
+    // A blocking write to a full pipe may still hang; do not wait for it.
     runtime.shutdown_background();
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -60,12 +60,12 @@ fn main() -> ExitCode {
     }
 }
 
-/// Writes the reason for which the program ends to standard error.
+/// Writes the error that ends the program to standard error.
 fn print_error(message: &str) {
     let _ = writeln!(std::io::stderr(), "{}", error_text(message));
 }
 
-/// Writes a fact that does not end the program to standard error.
+/// Writes a warning to standard error; the program goes on.
 fn print_warning(message: &str) {
     let _ = writeln!(std::io::stderr(), "warning: {}", without_error_number(message));
 }
@@ -88,7 +88,7 @@ async fn watch(mut settings: CliSettings) -> anyhow::Result<()> {
             local_input.check().with_context(|| format!("cannot open {connector}"))?;
         }
         let embedded = connector.is_embedded();
-        // Each machine of a server has a name of its own.
+        // A Prometheus source has many machines, each with its own name.
         let is_fleet = matches!(chosen.source, Source::Prometheus(_));
         let configured_name = chosen.name.clone().filter(|_| !is_fleet);
         let name = configured_name.unwrap_or_else(|| connector.to_string());
@@ -102,7 +102,7 @@ async fn watch(mut settings: CliSettings) -> anyhow::Result<()> {
         links.push(events);
         tokio::spawn(link.run(sender));
         if watched_source.may_prompt {
-            // Now there is a terminal to ask in. Without a screen, a failure is to be one line.
+            // The terminal is still plain, so ssh can prompt. Without a screen, a failure is one line.
             tokio::select! {
                 () = run::lend_plain_terminal(&lender, settings.format == OutputFormat::Tui) => {}
                 () = &mut stop => return Ok(()),
@@ -113,7 +113,7 @@ async fn watch(mut settings: CliSettings) -> anyhow::Result<()> {
     }
     if settings.check {
         let first = watched.into_iter().zip(links).next();
-        let (Watched { name, .. }, events) = first.context("there is no source")?;
+        let (Watched { name, .. }, events) = first.context("no source")?;
         return tokio::select! {
             () = stop => Ok(()),
             checked = check::run(&name, events, tokio::io::stdout()) => checked,
@@ -128,8 +128,8 @@ async fn watch(mut settings: CliSettings) -> anyhow::Result<()> {
     }
 }
 
-/// Turns `--from` and `--to` into times. They count from the newest sample: of recordings alone, that is
-/// their end, for which they are read once more.
+/// Resolves `--from` and `--to`. Relative times count back from now; if all sources are recordings, from
+/// their newest sample, so recordings are read twice.
 async fn resolve_range(settings: &mut CliSettings) -> anyhow::Result<TimeBounds> {
     if settings.range == TimeRange::default() {
         return Ok(TimeBounds::default());
@@ -142,7 +142,7 @@ async fn resolve_range(settings: &mut CliSettings) -> anyhow::Result<TimeBounds>
     Ok(bounds)
 }
 
-/// The oldest and the newest time of all sources; `None` unless they are recordings with samples.
+/// Returns the oldest and newest time of all sources. `None` unless all are recordings with samples.
 async fn recorded_range(settings: &CliSettings) -> anyhow::Result<Option<(Time, Time)>> {
     let is_file = |path: &Path| path.metadata().is_ok_and(|it| it.is_file());
     let mut range: Option<(Time, Time)> = None;
@@ -171,7 +171,7 @@ async fn recorded_range(settings: &CliSettings) -> anyhow::Result<Option<(Time, 
     Ok(range)
 }
 
-/// The ways to all sources. Of a server that knows several machines, each of these is one.
+/// Opens a connector for each source, and for each machine of a Prometheus server.
 async fn open_sources(settings: &CliSettings) -> anyhow::Result<Vec<(&SourceSpec, Connector)>> {
     let mut tls = TlsCache::default();
     let secret = |name| std::env::var(name).ok().filter(|it| !it.is_empty()).map(Secret::new);
@@ -197,8 +197,8 @@ async fn open_sources(settings: &CliSettings) -> anyhow::Result<Vec<(&SourceSpec
         if fleet.left_out > 0 {
             let (all, shown) = (fleet.connectors.len() + fleet.left_out, fleet.connectors.len());
             print_warning(&format!(
-                "{server}: {all} instances match, of which the first {shown} are shown; choose fewer \
-                 by instance=REGEX"
+                "{server}: {all} instances match, only the first {shown} are shown; narrow them down \
+                 with instance=REGEX"
             ));
         }
         sources.extend(fleet.connectors.into_iter().map(|connector| (chosen, connector)));
@@ -206,7 +206,6 @@ async fn open_sources(settings: &CliSettings) -> anyhow::Result<Vec<(&SourceSpec
     Ok(sources)
 }
 
-/// What is asked of a source.
 fn link_options(settings: &CliSettings, chosen: &SourceSpec) -> LinkOptions {
     LinkOptions {
         interval: settings.interval,
@@ -219,7 +218,7 @@ fn link_options(settings: &CliSettings, chosen: &SourceSpec) -> LinkOptions {
     }
 }
 
-/// What TLS is spoken with, made once for all sources that have the same files.
+/// TLS clients, one for all sources with the same certificate files.
 #[derive(Default)]
 struct TlsCache(Vec<(TlsClientFiles, TlsClient)>);
 
@@ -234,7 +233,7 @@ impl TlsCache {
     }
 }
 
-/// Records `source` on the way to `events`, if the user wants that.
+/// Puts a recorder in front of `events` if `--record` is given.
 fn record(
     settings: &CliSettings,
     source: &Source,
@@ -245,7 +244,9 @@ fn record(
     if let Source::Path(source) = source
         && path.canonicalize().is_ok_and(|path| source.canonicalize().is_ok_and(|it| it == path))
     {
-        anyhow::bail!("{name} cannot be read and recorded to at once; give --record another file");
+        anyhow::bail!(
+            "cannot record to {name}: this file is the source; give --record another file"
+        );
     }
     let file = link::open_recording(path).with_context(|| format!("cannot record to {name}"))?;
     Ok(link::spawn_recorder(file, name, Recorder::new(settings.count), events))
@@ -278,16 +279,15 @@ async fn show(
         },
     };
     let mut watched = watched.into_iter();
-    let first = watched.next().context("there is no source")?;
+    let first = watched.next().context("no source")?;
     let mut app = App::new(first, screen_settings, Size::default(), clock.now())
         .with_sources(watched)
         .with_keys_and_thresholds(settings.keys.clone(), settings.thresholds.clone());
-    // A view that ends later than now is live until then.
+    // A window that ends in the future is live until then.
     if let Some(to) = bounds.to.filter(|to| *to < clock.now()) {
         app.window_end = WindowEnd::Paused(to);
     }
-    let mut screen =
-        TerminalScreen::open(settings.mouse).context("cannot take over the terminal")?;
+    let mut screen = TerminalScreen::open(settings.mouse).context("cannot set up the terminal")?;
     let result = run::run(&mut screen, &mut app, events, clock, handles, stop).await;
     drop(screen);
     result.context("the terminal failed")
@@ -303,7 +303,7 @@ async fn write(
     let (format, count, zone) = (settings.format, settings.count, Zone::Local);
     let job = Job { format, count, bounds, sources, zone };
     let (out, errors) = (std::io::stdout(), std::io::stderr());
-    // Between rows on a terminal it would be in the way.
+    // On a terminal, the progress line would mix with the rows.
     let is_progress_visible = errors.is_terminal() && !out.is_terminal();
     let progress = ProgressLine::new(is_progress_visible.then_some(errors), print_warning);
     let summary = output::run(&job, events, tokio::io::stdout(), progress, stop).await?;
@@ -317,10 +317,10 @@ async fn write(
     Ok(())
 }
 
-/// Resolves when somebody asks the program to end.
+/// Returns a future that resolves on SIGINT, SIGTERM or SIGHUP.
 fn signals() -> anyhow::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
-    let watch = |kind| signal(kind).context("cannot watch for signals");
+    let watch = |kind| signal(kind).context("cannot install signal handlers");
     let mut interrupt = watch(SignalKind::interrupt())?;
     let mut terminate = watch(SignalKind::terminate())?;
     let mut hangup = watch(SignalKind::hangup())?;

@@ -1,5 +1,5 @@
-//! The loop between the terminal, the link and the app. Keys come first; a frame is drawn only when
-//! something has changed, and not more than so many times a second.
+//! Event loop between terminal, link and app. Keys have priority over events of sources; a frame is drawn
+//! only after a change, and at most 30 times a second.
 
 mod terminal_modes;
 
@@ -31,51 +31,50 @@ use crate::link::{Events, TerminalLender};
 use crate::view;
 pub use terminal_modes::lend_plain_terminal;
 
-/// At most 30 frames a second.
+/// Shortest time between frames: 33 ms, at most 30 frames a second.
 const FRAME_INTERVAL_MIN: Duration = Duration::from_millis(33);
 
-/// With several sources there is always one that has something new: rows alone are shown this often,
-/// and what the user does at once.
+/// Shortest time between frames for new rows alone, with several sources: 250 ms. Rows arrive all the
+/// time then; user input is still drawn at once.
 const EVENTS_FRAME_INTERVAL_MIN: Duration = Duration::from_millis(250);
 
-/// Events taken between two looks at the keyboard, those of all sources together.
+/// Events of all sources handled between two checks for keys.
 const BATCH_MAX: usize = 256;
 
-/// The first frame waits so long for the history, which then stands in it.
+/// Time that the first frame waits for the history: 250 ms.
 const FIRST_FRAME_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// How long the program may take to end when its terminal is gone.
+/// Time that the program may take to end after its terminal is gone: 300 ms.
 const EXIT_TIMEOUT: Duration = Duration::from_millis(300);
 
-/// How long the shell may take to stop us after it was asked to.
+/// Time to wait for SIGCONT after SIGTSTP: 500 ms. The stop may come late, or never without a shell.
 const SUSPEND_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Asks for buttons, the wheel and movement with a button held: not for every movement, which would cost
-/// bytes over a slow line.
+/// Enables reports of buttons, wheel and drags. Reports of all movement would load a slow line.
 const MOUSE_ON: &str = "\x1b[?1000h\x1b[?1002h\x1b[?1006h";
 
-/// Ends whatever style was set.
+/// Resets the text style.
 const RESET_STYLE: &str = "\x1b[m";
 
-/// What lies between the two is shown at once, where the terminal can do that.
+/// Synchronized update: terminals that support it show the bytes up to [`END_UPDATE`] at once.
 const BEGIN_UPDATE: &[u8] = b"\x1b[?2026h";
 const END_UPDATE: &[u8] = b"\x1b[?2026l";
 
 const MOUSE_OFF: &str = "\x1b[?1006l\x1b[?1002l\x1b[?1000l";
 
-/// The terminal, taken over; whole again when this is dropped.
+/// Terminal in raw mode and on the alternate screen, restored on drop.
 #[derive(Debug)]
 pub struct TerminalScreen {
     canvas: Canvas,
-    /// The picture that is being drawn, kept for its memory.
+    /// Buffer of the next frame, kept to reuse its memory.
     next_frame: Buffer,
-    /// What goes to the terminal, kept for its memory.
+    /// Bytes for the terminal, kept to reuse its memory.
     bytes: Vec<u8>,
     mouse: bool,
 }
 
 impl TerminalScreen {
-    /// Takes the terminal over, with its mouse or without.
+    /// Sets up the terminal, with mouse reports if `mouse`.
     pub fn open(mouse: bool) -> io::Result<TerminalScreen> {
         let canvas = Canvas::new(Rect::default());
         let mut screen = TerminalScreen {
@@ -92,7 +91,7 @@ impl TerminalScreen {
         if self.mouse { execute!(io::stdout(), Print(MOUSE_ON)) } else { Ok(()) }
     }
 
-    /// Gives the terminal back. What cannot be written to it any more is no matter.
+    /// Restores the terminal. Errors are ignored: the terminal may be gone.
     fn leave() {
         let mut stdout = io::stdout();
         let _ = execute!(stdout, EndSynchronizedUpdate, Print(MOUSE_OFF), Print(RESET_STYLE));
@@ -100,9 +99,9 @@ impl TerminalScreen {
         let _ = disable_raw_mode();
     }
 
-    /// Takes it over, whatever others did with it meanwhile.
+    /// Sets up the terminal, whatever state other programs left.
     fn enter(&mut self) -> io::Result<()> {
-        // It may be off though it was on: only from off to on is anything done.
+        // crossterm skips a mode that it believes to be on: turn raw mode off first.
         disable_raw_mode()?;
         enable_raw_mode()?;
         execute!(io::stdout(), EnterAlternateScreen, Hide)?;
@@ -116,12 +115,12 @@ impl TerminalScreen {
         Ok(Size { width: size.ws_col, height: size.ws_row })
     }
 
-    /// Makes the next frame draw every cell anew.
+    /// Makes the next frame redraw every cell.
     fn clear(&mut self) {
         self.canvas = Canvas::new(self.next_frame.area);
     }
 
-    /// Draws a frame, which the terminal shows at once and whole.
+    /// Draws a frame in one synchronized update.
     pub fn draw(&mut self, app: &App) -> io::Result<()> {
         self.next_frame.resize(app.area());
         self.next_frame.reset();
@@ -130,7 +129,7 @@ impl TerminalScreen {
         let begin = BEGIN_UPDATE.len();
         self.bytes.extend_from_slice(BEGIN_UPDATE);
         self.canvas.draw(&mut self.next_frame, view::scrolling_rows(app), &mut self.bytes);
-        // Nothing changed that can be seen.
+        // Nothing visible has changed.
         if self.bytes.len() == begin {
             return Ok(());
         }
@@ -147,8 +146,8 @@ impl Drop for TerminalScreen {
     }
 }
 
-/// A panic anywhere, in a task too, ends the program: a screen that goes on without its link would
-/// show old numbers as if nothing had happened. The terminal is given back before, if it was taken.
+/// Makes a panic in any thread or task end the program, after restoring the terminal. A screen without its
+/// link would go on showing old values.
 pub fn exit_on_panic() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
@@ -160,31 +159,31 @@ pub fn exit_on_panic() {
     }));
 }
 
-/// Comes true when the terminal is gone. With or without a signal that says so, its descriptor tells;
-/// a reader of keys would not notice, or never rest again.
+/// Returns a receiver that resolves when the terminal is gone, with or without SIGHUP. A thread polls the
+/// descriptor: the reader of keys would miss the hangup, or spin on it.
 fn watch_hangup() -> oneshot::Receiver<()> {
     let (sender, receiver) = oneshot::channel();
     std::thread::spawn(move || {
         let stdout = io::stdout();
         loop {
-            // Asked for nothing, it waits for what it always tells: that the other end is gone.
+            // Without requested events, poll still reports a hangup or an error.
             let mut terminal = [PollFd::new(&stdout, PollFlags::empty())];
             match poll(&mut terminal, None) {
                 Err(rustix::io::Errno::INTR) => {}
                 Ok(_) | Err(_) => break,
             }
         }
-        // An error means that the program has ended before.
+        // An error means that the loop has ended already.
         let _ = sender.send(());
-        // Who was just asking for keys may never come back from that: the terminal that does not answer
-        // any more is asked again and again.
+        // The reader of keys may hang: it retries reads from a terminal that is gone. End the program
+        // after a grace period.
         std::thread::sleep(EXIT_TIMEOUT);
         std::process::exit(0);
     });
     receiver
 }
 
-/// What the loop hears besides the source.
+/// Inputs of the loop other than the sources.
 struct LoopInputs {
     keys: EventStream,
     hangup: oneshot::Receiver<()>,
@@ -198,9 +197,8 @@ impl LoopInputs {
     }
 }
 
-/// Shows `app` until the user quits, the terminal goes or `stop` resolves. `handles` has, for each
-/// source, what gets the interval that the user asks for, and what gets the terminal when the source is to
-/// ask something.
+/// Runs `app` on the screen until the user quits, the terminal is gone or `stop` resolves. `handles` has
+/// for each source the sender of requested intervals, and the lender of the terminal for prompts.
 pub async fn run(
     screen: &mut TerminalScreen,
     app: &mut App,
@@ -217,7 +215,7 @@ pub async fn run(
     loop {
         if schedule.should_draw(app) {
             app.update(clock.now(), Message::Tick);
-            // Of many changes of the size in a row, the last one may not be told.
+            // The terminal may not report the last of several quick size changes.
             app.update(clock.now(), Message::Resize(TerminalScreen::size()?));
             screen.draw(app)?;
             schedule.mark_drawn(app);
@@ -236,7 +234,7 @@ pub async fn run(
             },
             count = events.receive(&mut batch, BATCH_MAX) => {
                 if count == 0 {
-                    return Err(io::Error::other("the link to the source has ended"));
+                    return Err(io::Error::other("all links to the sources have ended"));
                 }
                 let now = clock.now();
                 for (source, event) in batch.drain(..) {
@@ -251,7 +249,7 @@ pub async fn run(
             Some(Flow::Quit) => return Ok(()),
             Some(Flow::Redraw) => screen.clear(),
             Some(Flow::Suspend) => suspend(screen, &mut inputs.resumed).await?,
-            // An error means that the link has ended, which the events tell.
+            // An error means that the link has ended; an event reports that.
             Some(Flow::RequestInterval { source, interval }) => {
                 if let Some((ask, _)) = handles.get(source) {
                     let _ = ask.send(Some(interval));
@@ -271,14 +269,14 @@ pub async fn run(
     }
 }
 
-/// Gives the terminal to a link until it has tried its source. False if the program is to end meanwhile.
+/// Lends the terminal to a link until its connection attempt ends. Returns false to end the program.
 async fn lend_terminal(
     screen: &mut TerminalScreen,
     inputs: &mut LoopInputs,
     lender: &TerminalLender,
     stop: Pin<&mut impl Future<Output = ()>>,
 ) -> io::Result<bool> {
-    // Its thread would take what is typed for others.
+    // The old stream's thread would read input meant for the link's program.
     inputs.keys = EventStream::new();
     TerminalScreen::leave();
     tokio::select! {
@@ -288,15 +286,15 @@ async fn lend_terminal(
     }
 }
 
-/// Stops the program until the shell says to go on; the terminal is whole meanwhile.
+/// Restores the terminal and stops the program until SIGCONT.
 async fn suspend(
     screen: &mut TerminalScreen,
     resumed: &mut tokio::signal::unix::Signal,
 ) -> io::Result<()> {
     TerminalScreen::leave();
-    // All of the job: `cargo run` and the like wait in front of us.
+    // Stop the whole job: a parent such as `cargo run` belongs to it.
     kill_current_process_group(Signal::TSTP)?;
-    // The signal may reach another thread first. And where no shell could wake us, nothing stops.
+    // The signal may reach another thread first; without job control, the program does not stop at all.
     let _ = timeout(SUSPEND_TIMEOUT, resumed.recv()).await;
     screen.enter()
 }
@@ -310,26 +308,26 @@ fn to_message(event: &TerminalEvent) -> Option<Message> {
     }
 }
 
-/// When to draw.
+/// Schedule of frames.
 #[derive(Debug)]
 struct FrameSchedule {
-    /// When what has changed since the last frame is to be drawn.
+    /// Time to draw the changes since the last frame. `None` without changes.
     draw_at: Option<Instant>,
-    /// When the next frame may be drawn at the earliest.
+    /// Earliest time of the next frame.
     earliest_draw: Instant,
-    /// How long after the last frame events alone are drawn.
+    /// Time from the last frame to a frame for events alone.
     events_interval: Duration,
     last_drawn: Instant,
-    /// When the screen changes although nothing happens.
+    /// Time at which the screen changes without events.
     next_tick: Instant,
-    /// Until then the first frame waits for the history.
+    /// Time until which the first frame waits for the history.
     history_deadline: Option<Instant>,
 }
 
 impl FrameSchedule {
     fn new(sources: usize) -> FrameSchedule {
         let now = Instant::now();
-        let first_until = now + FIRST_FRAME_TIMEOUT;
+        let history_deadline = now + FIRST_FRAME_TIMEOUT;
         FrameSchedule {
             draw_at: Some(now),
             earliest_draw: now,
@@ -339,8 +337,8 @@ impl FrameSchedule {
                 FRAME_INTERVAL_MIN
             },
             last_drawn: now,
-            next_tick: first_until,
-            history_deadline: Some(first_until),
+            next_tick: history_deadline,
+            history_deadline: Some(history_deadline),
         }
     }
 
@@ -355,12 +353,12 @@ impl FrameSchedule {
         self.draw_at.is_some_and(|due| now >= due)
     }
 
-    /// Something has changed that the user waits for.
+    /// Requests a frame as soon as permitted.
     fn request_frame(&mut self) {
         self.draw_at = Some(self.earliest_draw);
     }
 
-    /// A source has told something.
+    /// Requests a frame for events, [`events_interval`](Self::events_interval) after the last one.
     fn request_events_frame(&mut self) {
         let due = self.last_drawn + self.events_interval;
         self.draw_at = Some(self.draw_at.map_or(due, |before| before.min(due)));
@@ -373,7 +371,7 @@ impl FrameSchedule {
         self.next_tick = now + (app.changes_at(app.now) - app.now);
     }
 
-    /// When to look again although nothing happens.
+    /// Returns the time of the next wake-up without events.
     fn wake_at(&self) -> Instant {
         match (self.history_deadline, self.draw_at) {
             (Some(until), _) => until,

@@ -1,4 +1,4 @@
-//! What was typed as SOURCE, and what it means.
+//! Sources, parsed from SOURCE arguments.
 
 mod prometheus;
 
@@ -11,44 +11,44 @@ use thiserror::Error;
 
 pub use prometheus::{Prometheus, Secret};
 
-/// The port of an agent if none is given.
+/// Default port of an agent.
 pub const PORT: u16 = 1027;
 
-/// Where samples come from.
+/// Origin of samples.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     /// This machine: the agent on 127.0.0.1:1027 if one answers, else an agent in this process.
     Localhost,
-    /// An agent, or any program that writes rows, behind a TCP port.
+    /// An agent, or any program that writes rows, at a TCP port.
     Tcp {
-        /// A name or an address, without brackets.
+        /// Name or address, without brackets.
         host: String,
-        /// The port.
+        /// Port.
         port: u16,
     },
-    /// The same over TLS.
+    /// An agent, or any program that writes rows, over TLS.
     Tls {
-        /// A name or an address, without brackets: the certificate has to be for it.
+        /// Name or address, without brackets. The certificate must be valid for it.
         host: String,
-        /// The port.
+        /// Port.
         port: u16,
     },
     /// Standard input.
     Stdin,
-    /// A recording, or what comes out of a pipe or a device.
+    /// A recording, a CSV file, a pipe or a device.
     Path(PathBuf),
-    /// The same behind a Unix socket.
+    /// An agent, or any program that writes rows, at a Unix socket.
     Unix(PathBuf),
-    /// An agent that ssh starts on the other side.
+    /// An agent that ssh starts on a server.
     Ssh(Destination),
-    /// Machines that a server of Prometheus' kind knows, each of which becomes a source of its own.
+    /// Machines of a Prometheus server, each of which becomes a source.
     Prometheus(Box<Prometheus>),
 }
 
-/// Where ssh leads.
+/// Destination of ssh.
 ///
-/// **Invariant:** neither user nor host begins with a dash, which ssh would take for an option, or has
-/// a blank or control character in it.
+/// **Invariant:** neither user nor host contains blanks or control characters or begins with a dash, which
+/// ssh would take for an option.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Destination {
     user: Option<String>,
@@ -57,7 +57,7 @@ pub struct Destination {
 }
 
 impl Destination {
-    /// `USER@HOST` or `HOST`, as ssh takes it.
+    /// Returns `USER@HOST` or `HOST`, the destination argument of ssh.
     #[must_use]
     pub fn name(&self) -> String {
         match &self.user {
@@ -66,33 +66,33 @@ impl Destination {
         }
     }
 
-    /// The port, if it is not left to ssh.
+    /// Returns the port. `None` leaves the port to ssh.
     #[must_use]
     pub fn port(&self) -> Option<u16> {
         self.port
     }
 }
 
-/// Why a SOURCE cannot be used.
+/// Reason why a SOURCE is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SourceError {
-    /// The host is missing or starts with a dash.
-    #[error("{0:?} names no host; write HOST or HOST:PORT")]
+    /// The host is missing, starts with a dash, or contains blanks or control characters.
+    #[error("missing or invalid host in {0:?}; write HOST or HOST:PORT")]
     Host(String),
     /// The port is not a number from 1 to 65535.
-    #[error("{0:?} has no usable port; write HOST:PORT with a port from 1 to 65535")]
+    #[error("invalid port in {0:?}; write HOST:PORT with a port from 1 to 65535")]
     Port(String),
-    /// There is no path behind `file:`.
-    #[error("\"file:\" names no file; write file:PATH")]
+    /// The path after `file:` is missing.
+    #[error("missing path in \"file:\"; write file:PATH")]
     File,
-    /// The path is missing.
-    #[error("{0:?} names no socket; write unix:PATH")]
+    /// The path after `unix:` is missing or contains control characters.
+    #[error("missing or invalid path in {0:?}; write unix:PATH")]
     Socket(String),
-    /// The user or the host of a way by ssh is missing, starts with a dash, or has a port behind it.
-    #[error("{0:?} is nothing for ssh; write USER@HOST or ssh://USER@HOST:PORT")]
+    /// The user or host for ssh is missing or invalid, or `USER@HOST` has a port.
+    #[error("invalid ssh destination {0:?}; write USER@HOST or ssh://USER@HOST:PORT")]
     Ssh(String),
-    /// What is asked of a server of Prometheus' kind is nothing that it could be asked.
-    #[error("{0}; write prom+http://HOST:PORT/?instance=REGEX")]
+    /// The path or query of a Prometheus address is invalid, or a web address lacks `prom+`.
+    #[error("{0}")]
     Query(String),
 }
 
@@ -114,7 +114,9 @@ impl FromStr for Source {
             }
         }
         if text.starts_with("http://") || text.starts_with("https://") {
-            return Err(SourceError::Query("a web address is none of an agent".to_owned()));
+            let message = "http:// and https:// are not sources; for Prometheus, write \
+                           prom+http://HOST:PORT/?instance=REGEX";
+            return Err(SourceError::Query(message.to_owned()));
         }
         if let Some(path) = text.strip_prefix("unix:") {
             let is_path = !path.is_empty() && !path.contains(char::is_control);
@@ -139,7 +141,7 @@ impl FromStr for Source {
     }
 }
 
-/// Whether there is something of this name that can be read.
+/// Returns whether the path exists and is not a folder.
 fn is_file(text: &str) -> bool {
     Path::new(text).metadata().is_ok_and(|metadata| !metadata.is_dir())
 }
@@ -149,7 +151,7 @@ fn parse_tcp(address: &str, shown: impl Fn() -> String) -> Result<Source, Source
     Ok(Source::Tcp { host, port })
 }
 
-/// Reads `HOST`, `HOST:PORT`, `[v6]`, `[v6]:PORT` or a bare IPv6 address.
+/// Parses `HOST`, `HOST:PORT`, `[v6]`, `[v6]:PORT` or a bare IPv6 address.
 fn parse_host(address: &str, shown: impl Fn() -> String) -> Result<(String, u16), SourceError> {
     let (host, port) = split_port(address).ok_or_else(|| SourceError::Host(shown()))?;
     if !is_name(host) {
@@ -158,16 +160,16 @@ fn parse_host(address: &str, shown: impl Fn() -> String) -> Result<(String, u16)
     Ok((host.to_owned(), parse_port(port, shown)?.unwrap_or(PORT)))
 }
 
-/// Reads `USER@HOST`, as it is given to ssh itself.
+/// Parses `USER@HOST`.
 fn parse_ssh(text: &str, shown: impl Fn() -> String) -> Result<Source, SourceError> {
     match split_port(text) {
         Some((name, None)) => parse_destination(name, None, shown),
-        // To ssh that would be part of the name.
+        // ssh would take the port for a part of the name.
         Some((_, Some(_))) | None => Err(SourceError::Ssh(shown())),
     }
 }
 
-/// Reads what stands behind `ssh://`.
+/// Parses the part after `ssh://`.
 fn parse_ssh_url(address: &str, shown: impl Fn() -> String) -> Result<Source, SourceError> {
     let (user, address) = match address.rsplit_once('@') {
         Some((user, address)) => (Some(user), address),
@@ -195,7 +197,7 @@ fn parse_destination(
     Ok(Source::Ssh(Destination { user, host, port }))
 }
 
-/// A host, without brackets, and what stands behind its colon.
+/// Splits an address into the host, without brackets, and the text after its colon.
 fn split_port(address: &str) -> Option<(&str, Option<&str>)> {
     if let Some(bracketed) = address.strip_prefix('[') {
         let (host, rest) = bracketed.split_once(']')?;
@@ -221,7 +223,7 @@ fn parse_port(port: Option<&str>, shown: impl Fn() -> String) -> Result<Option<u
 }
 
 impl fmt::Display for Source {
-    /// The name under which the source is shown.
+    /// Writes the name under which the source is shown.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Source::Localhost => f.write_str("localhost"),
@@ -284,27 +286,27 @@ mod tests {
     }
 
     #[test]
-    fn a_host_is_reached_over_tls_when_it_says_so() {
+    fn a_tls_url_is_a_source_with_tls() {
         let tls = |host: &str, port| Ok(Source::Tls { host: host.to_owned(), port });
         assert_eq!("tls://web-1".parse(), tls("web-1", 1027));
         assert_eq!("tls://web-1:2000/".parse(), tls("web-1", 2000));
         assert_eq!("tls://[::1]:2000".parse(), tls("::1", 2000));
-        check("tls://", Err("names no host"));
-        check("tls://web-1:0", Err("no usable port"));
+        check("tls://", Err("invalid host"));
+        check("tls://web-1:0", Err("invalid port"));
     }
 
     #[test]
     fn a_source_without_a_usable_host_or_port_is_rejected() {
-        check("", Err("names no host"));
-        check(":1027", Err("names no host"));
-        check("-oProxyCommand=x", Err("names no host"));
-        check("web 1", Err("names no host"));
-        check("[::1", Err("names no host"));
-        check("web-1:", Err("no usable port"));
-        check("web-1:0", Err("no usable port"));
-        check("web-1:70000", Err("no usable port"));
-        check("[::1]x", Err("no usable port"));
-        check("\x1b[2J:1", Ok(("\x1b[2J", 1)).and(Err("names no host")));
+        check("", Err("invalid host"));
+        check(":1027", Err("invalid host"));
+        check("-oProxyCommand=x", Err("invalid host"));
+        check("web 1", Err("invalid host"));
+        check("[::1", Err("invalid host"));
+        check("web-1:", Err("invalid port"));
+        check("web-1:0", Err("invalid port"));
+        check("web-1:70000", Err("invalid port"));
+        check("[::1]x", Err("invalid port"));
+        check("\x1b[2J:1", Ok(("\x1b[2J", 1)).and(Err("invalid host")));
     }
 
     #[test]
@@ -323,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_ssh_would_take_for_an_option_is_given_to_it() {
+    fn a_destination_that_ssh_would_take_for_an_option_is_rejected() {
         for text in [
             "-oProxyCommand=x@web-1",
             "deploy@-oProxyCommand=x",
@@ -339,14 +341,14 @@ mod tests {
             check(text, Err("write USER@HOST"));
         }
         check("deploy@web-1:22", Err("ssh://USER@HOST:PORT"));
-        check("ssh://web-1:0", Err("no usable port"));
+        check("ssh://web-1:0", Err("invalid port"));
     }
 
     #[test]
     fn a_unix_socket_has_a_path() {
         assert_eq!("unix:/run/x".parse(), Ok(Source::Unix("/run/x".into())));
-        check("unix:", Err("names no socket"));
-        check("unix:/run/\x1b[2J", Err("names no socket"));
+        check("unix:", Err("invalid path"));
+        check("unix:/run/\x1b[2J", Err("invalid path"));
     }
 
     #[test]
@@ -355,7 +357,7 @@ mod tests {
         assert_eq!("-".parse(), Ok(Source::Stdin));
         assert_eq!("./today.load".parse(), path("./today.load"));
         assert_eq!("file:today".parse(), path("today"));
-        assert_eq!("Cargo.toml".parse(), path("Cargo.toml"), "it is there");
+        assert_eq!("Cargo.toml".parse(), path("Cargo.toml"), "the file exists");
         assert_eq!("file:".parse::<Source>(), Err(SourceError::File));
     }
 

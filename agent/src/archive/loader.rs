@@ -1,4 +1,4 @@
-//! Samples that an earlier agent wrote down.
+//! Loader of the samples that an earlier agent wrote.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
@@ -9,10 +9,10 @@ use loadline_protocol::{Column, Decoder, Line, Note, Row, RunId, Schema, Stamp};
 
 use crate::ring::{Ring, SampleId};
 
-/// How much of a file is read at once.
+/// Buffer size for reading a file.
 const READ_BYTES: usize = 64 * 1024;
 
-/// Ends a file with a whole line. One that is not there has none.
+/// Cuts off an incomplete last line. A missing file is no error.
 pub(super) fn cut_torn_tail(path: &Path) -> io::Result<()> {
     let mut file = match OpenOptions::new().read(true).write(true).open(path) {
         Ok(file) => file,
@@ -36,23 +36,23 @@ pub(super) fn cut_torn_tail(path: &Path) -> io::Result<()> {
     if end < length { file.set_len(end) } else { Ok(()) }
 }
 
-/// What was in a file.
+/// Statistics of a loaded file.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct LoadedFile {
-    /// The bytes of its rows, with their line ends.
+    /// Size of its rows in bytes, with line ends.
     pub(super) row_bytes: u64,
-    /// How many lines were neither rows nor notes.
+    /// Number of lines that are neither rows nor notes.
     pub(super) invalid_lines: u64,
 }
 
-/// Puts the samples of a file into a ring. A file that is not there has none.
+/// Loads the samples of a file into a ring. A missing file is empty.
 pub(super) fn restore(path: &Path, ring: &mut Ring, schema: &Schema) -> io::Result<LoadedFile> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(LoadedFile::default()),
         Err(error) => return Err(error),
     };
-    // What stands there instead may have no end.
+    // The file may be a device without an end.
     let length = file.metadata()?.len();
     let mut file = file.take(length);
     let mut loader = Loader::new(ring, schema);
@@ -74,14 +74,13 @@ pub(super) fn restore(path: &Path, ring: &mut Ring, schema: &Schema) -> io::Resu
     }
 }
 
-/// The lines of a file, on their way into a ring.
+/// Parser of the lines of a file.
 struct Loader<'a> {
     ring: &'a mut Ring,
-    /// The columns of the ring.
     columns: &'a [Column],
-    /// What the rows that follow belong to, once the file has told.
+    /// Run and interval of the following rows, from the last header.
     run: Option<(RunId, Duration)>,
-    /// The columns of the rows, and which of them each column of the ring is.
+    /// Columns of the file's rows, and the index in them of each ring column.
     file_schema: Schema,
     positions: Vec<Option<usize>>,
     row: Row,
@@ -103,7 +102,7 @@ impl Loader<'_> {
         }
     }
 
-    /// Takes a line; `None` if it says nothing that can be understood.
+    /// Loads a line. `None` if it is invalid.
     fn load_line(&mut self, line: &str) -> Option<()> {
         match Line::parse(line).ok()? {
             Line::Row(row) => self.load_row(row)?,
@@ -114,7 +113,7 @@ impl Loader<'_> {
         Some(())
     }
 
-    /// A column that there was not is not known, and one that there is no more is left out.
+    /// A ring column that the file lacks becomes NaN; extra columns of the file are ignored.
     fn set_columns(&mut self, schema: Schema) {
         let position = |column: &Column| schema.position(column.name());
         self.positions = self.columns.iter().map(position).collect();

@@ -1,4 +1,4 @@
-//! Agents that come and go, and one folder.
+//! Tests with several agents that use one state directory in turn.
 
 use std::task::Waker;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use super::*;
 use crate::ring::{ReadOutcome, SampleId, Selection};
 use crate::source::MachineFacts;
 
-/// A history of so many seconds, one sample a second, of columns with these names.
+/// Returns a ring with one sample per second and a history of `history_s`.
 fn ring(names: &[&str], history_s: u64) -> (Ring, Schema) {
     let columns = names.iter().map(|name| Column::new(name, ""));
     let schema = Schema::new(Stamp::TimeSeq, columns.collect()).unwrap();
@@ -17,13 +17,13 @@ fn ring(names: &[&str], history_s: u64) -> (Ring, Schema) {
     (Ring::new(&schema, second, Duration::from_secs(history_s)), schema)
 }
 
-/// Seconds after the Unix epoch.
+/// Time `number` seconds after the Unix epoch.
 fn second(number: i64) -> Time {
     Time::from_millis(number * 1000)
 }
 
-/// The life of an agent that keeps as many seconds, from one second to another: the value of each
-/// column is the second. Gives what a client reads that comes at the end.
+/// Runs an agent from one second to another; the value of each column is the second. Returns all
+/// that a client reads at the end.
 async fn run_agent(
     folder: &Path,
     names: &[&str],
@@ -45,7 +45,7 @@ async fn run_agent(
     read
 }
 
-/// All that is in a ring: rows without their numbers, and the borders between runs.
+/// Returns the rows of a ring, without decimals, and `|` between runs.
 fn read(ring: &Ring) -> Vec<String> {
     let mut cursor = ring.handle().cursor();
     cursor.seek(History::All, None, 1);
@@ -79,7 +79,7 @@ async fn samples_of_earlier_agents_come_before_those_of_this_one() {
         run_agent(folder.path(), &["a", "b"], 3600, 120, 120).await,
     ];
     assert_eq!(reads[2], ["100", "101", "102", "|", "110", "111", "|", "120"]);
-    // What is older than the history is not read back, however much there is.
+    // Samples older than the history are not loaded.
     let last = run_agent(folder.path(), &["a", "b"], 10, 121, 121).await;
     assert_eq!(last, ["111", "|", "120", "|", "121"]);
 }
@@ -90,7 +90,7 @@ async fn the_disk_holds_the_whole_ring_and_at_most_twice_as_much() {
     let mut from = 1_000_000;
     for seconds in [1, 10, 300, 700, 40, 2000, 5] {
         let before = run_agent(folder.path(), &["a"], 300, from, from + seconds - 1).await;
-        // A row has 25 bytes; each file and each run has a head.
+        // A row has 25 bytes; each file and each run has a header.
         let (rows, heads) = (before.len().min(301) as u64 * 25, 2 * 200 * 8);
         let size = size(folder.path());
         assert!(size <= 2 * rows.max(4 * 1024) + heads, "{size} bytes for {rows}");
@@ -111,7 +111,7 @@ async fn a_torn_row_is_dropped_and_the_next_one_is_whole() {
     run_agent(folder.path(), &["a"], 3600, 100, 103).await;
     let path = folder.path().join(NEWER);
     let text = fs::read_to_string(&path).unwrap();
-    // The last row and its end.
+    // Up to the whole last row and the line end before it.
     for cut in 1..=17 {
         fs::write(&path, &text[..text.len() - cut]).unwrap();
         let read = run_agent(folder.path(), &["a"], 3600, 110, 110).await;
@@ -175,7 +175,7 @@ async fn folder_errors_are_one_line() {
     let folder = tempfile::tempdir().unwrap();
     let archive = Archive::open(&folder.path().join("new/one")).unwrap();
     let error = Archive::open(&folder.path().join("new/one")).unwrap_err().to_string();
-    assert!(error.ends_with("another agent does; give each a folder of its own"), "{error}");
+    assert!(error.ends_with("in use by another agent; give each its own --state-dir"), "{error}");
     drop(archive);
     Archive::open(&folder.path().join("new/one")).unwrap();
     fs::write(folder.path().join("file"), "mine").unwrap();
@@ -190,7 +190,7 @@ async fn folder_errors_are_one_line() {
 async fn a_failing_disk_is_retried_without_losing_samples() {
     let folder = tempfile::tempdir().unwrap();
     let archive = Archive::open(folder.path()).unwrap();
-    // A folder where the file should be: it cannot be opened.
+    // A directory of that name: the file cannot be opened.
     fs::create_dir(folder.path().join(NEWER)).unwrap();
     let (mut ring, schema) = ring(&["a"], 3600);
     ring.begin(second(100), &[1.0]);

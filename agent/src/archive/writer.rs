@@ -1,4 +1,4 @@
-//! Samples on their way to the disk.
+//! Writer of samples to disk.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -13,29 +13,30 @@ use loadline_protocol::Note;
 use super::Archive;
 use crate::agent_info::AgentInfo;
 use crate::ring::{Cursor, ReadOutcome, RingHandle, Selection};
+use crate::usage::without_error_number;
 
-/// How long a disk that takes nothing is left alone before it is tried again.
+/// Pause between two attempts to write to a failing disk: 1 s.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A file with less of rows is not worth a change of files.
+/// Size of rows below which a file is not rotated: 4 KiB.
 const FILE_BYTES_MIN: u64 = 4 * 1024;
 
-/// Reads the ring and writes down what it reads.
+/// Copies the rows of the ring to the file.
 pub(super) struct ArchiveWriter {
     older: PathBuf,
     newer: PathBuf,
-    /// None until it could be opened.
+    /// `None` until the file could be opened.
     file: Option<File>,
-    /// How many bytes of it are whole lines, and how many of these rows.
+    /// Size in bytes of the complete lines in the file, and of the rows among them.
     length: u64,
     row_bytes: u64,
     cursor: Cursor,
     ring: RingHandle,
     info: Arc<AgentInfo>,
-    /// The lines that are to be written, kept for their memory, and how many bytes are notes.
+    /// Lines to write, a reused buffer, and the size in bytes of the notes among them.
     lines: Vec<u8>,
     note_bytes: usize,
-    /// Nothing has failed since something was last written.
+    /// True if no write has failed since the last success.
     healthy: bool,
 }
 
@@ -66,8 +67,7 @@ impl ArchiveWriter {
         let waker = Waker::from(Arc::new(ThreadWaker(thread::current())));
         self.push_headers();
         loop {
-            // Lines are written before the next ones are read: what is not written yet is in the
-            // ring, and so is what follows.
+            // Lines are written before the next read. Unwritten samples stay in the ring.
             let outcome = self.cursor.read(&Selection::ALL, &mut self.lines, &waker);
             match outcome {
                 ReadOutcome::NewRun => self.push_headers(),
@@ -92,7 +92,7 @@ impl ArchiveWriter {
         }
     }
 
-    /// Says what the rows that follow are.
+    /// Appends the header and the columns of the following rows.
     fn push_headers(&mut self) {
         self.push_note(&self.info.header(self.cursor.run(), self.cursor.interval(), 1));
         self.push_note(&Note::Columns(self.info.schema.clone()));
@@ -105,21 +105,22 @@ impl ArchiveWriter {
         self.note_bytes += self.lines.len() - before;
     }
 
-    /// Writes the lines down, as soon as the disk takes them. False if the ring was closed before
-    /// that.
+    /// Writes the lines, and retries until the disk accepts them. False if the ring was closed
+    /// before.
     fn write(&mut self) -> bool {
         loop {
             match self.try_write() {
                 Ok(()) => {
                     if !std::mem::replace(&mut self.healthy, true) {
-                        tracing::info!(path = %self.newer.display(), "samples are kept again");
+                        tracing::info!(path = %self.newer.display(), "keeping samples again");
                     }
                     return true;
                 }
                 Err(error) => {
                     if std::mem::take(&mut self.healthy) {
+                        let error = without_error_number(&error.to_string());
                         let path = self.newer.display();
-                        tracing::error!(%error, %path, "samples cannot be kept; trying again");
+                        tracing::error!(%error, %path, "cannot keep samples, retrying");
                     }
                     if self.ring.is_closed() {
                         return false;
@@ -131,7 +132,8 @@ impl ArchiveWriter {
     }
 
     fn try_write(&mut self) -> io::Result<()> {
-        // With what is written now, the file would have more than the ring: both files have it all.
+        // With these lines the file would hold more than the ring: the older file is not needed any
+        // more.
         let rows = (self.lines.len() - self.note_bytes) as u64;
         if self.row_bytes + rows > self.ring.bytes().max(FILE_BYTES_MIN) {
             self.rotate()?;
@@ -144,7 +146,7 @@ impl ArchiveWriter {
             self.file.insert(file)
         };
         if let Err(error) = file.write_all(&self.lines) {
-            // The half of a line would be a fault for whoever reads it.
+            // An incomplete line would make the next one invalid.
             if file.set_len(self.length).is_err() {
                 self.file = None;
             }
@@ -157,11 +159,11 @@ impl ArchiveWriter {
         Ok(())
     }
 
-    /// Makes what is written the older file, and begins a newer one.
+    /// Renames the file to the older one and begins a new one.
     fn rotate(&mut self) -> io::Result<()> {
         self.file = None;
         match fs::rename(&self.newer, &self.older) {
-            // Somebody took it away: there is nothing to make room for.
+            // The file was removed by someone else: there is nothing to rename.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             result => result?,
         }
@@ -173,7 +175,7 @@ impl ArchiveWriter {
     }
 }
 
-/// Waits for [`RETRY_INTERVAL`], however often it is woken.
+/// Waits for [`RETRY_INTERVAL`], however often the thread is woken.
 fn wait_for_retry() {
     let until = Instant::now() + RETRY_INTERVAL;
     while let Some(left) =
@@ -183,7 +185,6 @@ fn wait_for_retry() {
     }
 }
 
-/// Wakes a thread.
 struct ThreadWaker(Thread);
 
 impl Wake for ThreadWaker {

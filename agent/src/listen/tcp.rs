@@ -8,11 +8,11 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 use super::{Address, BACKLOG, Connection, ListenError, Peer, PlaintextPolicy};
 use crate::tls::{ServerTls, TlsConnection};
 
-/// What the system holds for a client that does not read. Left alone it grows to megabytes, which
-/// would be a queue beside the ring; this is a quarter of an hour of rows.
+/// Send buffer of the system for a client that does not read: 64 KiB, a quarter of an hour of rows.
+/// By default it grows to megabytes, a second queue beside the ring.
 const SEND_BUFFER_BYTES: u32 = 64 * 1024;
 
-/// A port that is taken, and at which nobody can connect yet.
+/// Port that is bound but does not accept connections yet.
 #[derive(Debug)]
 pub(super) struct BoundTcp {
     socket: TcpSocket,
@@ -20,16 +20,16 @@ pub(super) struct BoundTcp {
     tls: Option<ServerTls>,
 }
 
-/// A port that is open.
+/// Port that accepts connections.
 #[derive(Debug)]
 pub(super) struct TcpPort {
     listener: TcpListener,
-    /// What is spoken there, if it is not plaintext.
+    /// `None` for plaintext.
     tls: Option<ServerTls>,
 }
 
 impl BoundTcp {
-    /// Takes the port; `address` is how it was asked for.
+    /// Binds the port; `address` is for error messages.
     pub(super) async fn new(
         address: &Address,
         host: &str,
@@ -57,7 +57,7 @@ impl BoundTcp {
         Err(ListenError::Bind { address: address.clone(), why })
     }
 
-    /// Lets clients connect, and tells at which address.
+    /// Starts to accept connections. Returns the address with the real port.
     pub(super) fn listen(self) -> Result<(TcpPort, Address), ListenError> {
         let tls = self.tls;
         let open = |socket: TcpSocket| {
@@ -75,17 +75,17 @@ fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
     };
-    // On Unix this makes a restart possible while old connections linger. On Windows it would take
-    // a port away from a program that is using it.
+    // On Unix this allows a restart while old connections linger. On Windows it would steal the
+    // port of a running program.
     #[cfg(unix)]
     socket.set_reuseaddr(true)?;
-    // Connections inherit it.
+    // Accepted connections inherit the size.
     socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
     socket.bind(address)?;
     Ok(socket)
 }
 
-/// Takes a port that is open already.
+/// Takes over a listening socket.
 #[cfg(unix)]
 pub(super) fn adopt(
     listener: std::net::TcpListener,
@@ -110,7 +110,7 @@ fn is_loopback(address: &SocketAddr) -> bool {
 }
 
 impl TcpPort {
-    /// Waits for a client. With TLS its handshake is still to come: whoever serves it waits for that.
+    /// Waits for a client. A TLS handshake follows with the first read or write.
     pub(super) async fn accept(&self) -> io::Result<(Box<dyn Connection>, Peer)> {
         let (tcp, peer) = accept_prepared(&self.listener).await?;
         let peer = Peer::from(peer);
@@ -124,8 +124,7 @@ impl TcpPort {
 
 async fn accept_prepared(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
     let (stream, peer) = listener.accept().await?;
-    // Each row leaves when it is written. A connection that is gone already fails here, and again
-    // where it is served.
+    // Sends each row at once. An error on a closed connection shows up again when it is served.
     let _ = stream.set_nodelay(true);
     Ok((stream, peer))
 }

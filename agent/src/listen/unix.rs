@@ -10,25 +10,25 @@ use tokio::net::{UnixListener, UnixSocket, UnixStream};
 
 use super::{BACKLOG, Connection, Peer};
 
-/// Who may connect: who may write to the file. The owner and the group, so that an administrator
-/// says by the group who else may watch.
+/// Permission to connect is write access to the file. Owner and group have it, so that an
+/// administrator can admit others by the group.
 const SOCKET_FILE_MODE: u32 = 0o660;
 
-/// What the system holds for a client that does not read: as on a TCP port, but the system counts
-/// each row of 40 bytes as about 800.
+/// Send buffer of the system for a client that does not read: 64 KiB, as for TCP. The system counts
+/// a row of 40 bytes as about 800.
 const SEND_BUFFER_BYTES: usize = 64 * 1024;
 
-/// A Unix socket; its file goes when this is dropped.
+/// Unix socket. Dropping it removes its file.
 ///
-/// Whoever connects before the agent accepts waits for it, unlike at a port: a socket at which nobody
-/// can connect is what an agent leaves that was killed, and another one would take its place.
+/// It queues connections as soon as it is bound, unlike a TCP port: another agent would take a
+/// socket that refuses connections for a stale one and replace it.
 #[derive(Debug)]
 pub(super) struct UnixEndpoint {
     listener: UnixListener,
     file: SocketFile,
 }
 
-/// The file of a socket, removed when this is dropped, unless it is another one by then.
+/// File of a socket. Dropping it removes the file, unless another one has its path by then.
 #[derive(Debug)]
 struct SocketFile {
     path: PathBuf,
@@ -36,7 +36,7 @@ struct SocketFile {
 }
 
 impl UnixEndpoint {
-    /// Takes a path. A socket that was left there is replaced; anything else stays and is an error.
+    /// Binds a path. Replaces a stale socket; any other file is an error and stays.
     pub(super) async fn bind(path: &Path) -> io::Result<UnixEndpoint> {
         let socket = UnixSocket::new_stream()?;
         if let Err(error) = socket.bind(path) {
@@ -56,7 +56,7 @@ impl UnixEndpoint {
         &self.file.path
     }
 
-    /// Takes a socket that is open already. Its file stays: whoever made it, needs it.
+    /// Takes over a listening socket. Its file stays: it belongs to the program that created it.
     pub(super) fn adopt(listener: std::os::unix::net::UnixListener) -> io::Result<UnixEndpoint> {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
@@ -67,30 +67,30 @@ impl UnixEndpoint {
 
     pub(super) async fn accept(&self) -> io::Result<(Box<dyn Connection>, Peer)> {
         let (stream, _) = self.listener.accept().await?;
-        // A connection that is gone already fails here, and again where it is served.
+        // An error on a closed connection shows up again when it is served.
         let _ = set_socket_send_buffer_size(&stream, SEND_BUFFER_BYTES);
         let name = match stream.peer_cred() {
             Ok(peer) => format!("user {}", peer.uid()),
-            Err(_) => "somebody".to_owned(),
+            Err(_) => "unknown user".to_owned(),
         };
         Ok((Box::new(stream), Peer { name, address: None }))
     }
 }
 
-/// Removes the socket of an agent that ended without doing so.
+/// Removes the socket of an agent that ended without removing it.
 async fn remove_if_stale(path: &Path) -> io::Result<()> {
     if !fs::symlink_metadata(path)?.file_type().is_socket() {
-        let why = "there is a file that is no socket";
+        let why = "the file exists and is not a socket";
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, why));
     }
     match UnixStream::connect(path).await {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
-        // There is a reason to think that somebody accepts: that its queue is full is one.
+        // Somebody may still accept, for example with a full backlog.
         Ok(_) | Err(_) => Err(io::ErrorKind::AddrInUse.into()),
     }
 }
 
-/// What tells a file from another one of the same name.
+/// Device and inode of a file, which identify it.
 fn identity(path: &Path) -> Option<(u64, u64)> {
     fs::symlink_metadata(path).ok().map(|file| (file.dev(), file.ino()))
 }
@@ -98,7 +98,7 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
 impl Drop for SocketFile {
     fn drop(&mut self) {
         if self.identity.is_some() && identity(&self.path) == self.identity {
-            // An error means that somebody else has removed it.
+            // An error means that the file is already removed.
             let _ = fs::remove_file(&self.path);
         }
     }
@@ -142,7 +142,7 @@ mod tests {
     #[tokio::test]
     async fn a_socket_in_use_is_not_replaced() {
         let folder = tempfile::tempdir().unwrap();
-        // Nobody is let in yet.
+        // No client is accepted yet.
         let socket = UnixEndpoint::bind(&socket_path(&folder)).await.unwrap();
         assert!(bind_error(&socket_path(&folder)).await.contains("in use"));
         assert!(UnixStream::connect(socket_path(&folder)).await.is_ok());
@@ -153,12 +153,12 @@ mod tests {
     async fn other_files_are_never_removed() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(socket_path(&folder), "mine").unwrap();
-        assert!(bind_error(&socket_path(&folder)).await.contains("no socket"));
+        assert!(bind_error(&socket_path(&folder)).await.contains("not a socket"));
         assert_eq!(fs::read_to_string(socket_path(&folder)).unwrap(), "mine");
-        // Nor is what a link leads to.
+        // Nor is the target of a link.
         let link = folder.path().join("link");
         std::os::unix::fs::symlink(socket_path(&folder), &link).unwrap();
-        assert!(bind_error(&link).await.contains("no socket"));
+        assert!(bind_error(&link).await.contains("not a socket"));
         assert!(link.exists());
     }
 

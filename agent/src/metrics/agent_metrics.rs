@@ -1,4 +1,4 @@
-//! How the agent is, as metrics.
+//! Metrics of the agent itself.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,12 +12,12 @@ use super::family_writer::FamilyWriter;
 use crate::ring::RingHandle;
 use crate::vitals::{Totals, process};
 
-/// Where it stands how the agent is.
+/// Sources of the agent's metrics.
 pub(crate) struct AgentMetrics {
     totals: Arc<Totals>,
     ring: RingHandle,
     interval: Duration,
-    /// When the process was started, seconds since the Unix epoch.
+    /// Start time of the process in seconds since the Unix epoch.
     start_time: Option<f64>,
 }
 
@@ -30,12 +30,13 @@ impl AgentMetrics {
         self.interval
     }
 
-    /// How long ago the newest sample was taken.
+    /// Time since the newest sample.
     pub(super) fn since_newest(&self) -> Duration {
         self.totals.since_newest()
     }
 
-    /// How the agent is now; `scrape_duration` is how long it took to read the machine.
+    /// Returns the current values. `scrape_duration` is the time that the machine's collectors
+    /// took.
     pub(super) fn snapshot(&self, scrape_duration: Duration) -> AgentSnapshot {
         let count = |count: u64| count as f64;
         AgentSnapshot {
@@ -55,7 +56,7 @@ impl AgentMetrics {
     }
 }
 
-/// How the agent was at a time.
+/// Values of the agent's metrics at one time.
 #[derive(Debug)]
 pub(super) struct AgentSnapshot {
     samples: f64,
@@ -76,29 +77,29 @@ impl Collector for AgentSnapshot {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut families = FamilyWriter::new(encoder);
         let version = [("version", env!("CARGO_PKG_VERSION"))];
-        families.info("loadline_agent_build", "What the agent was built from.", &version)?;
+        families.info("loadline_agent_build", "Version of the agent.", &version)?;
         for (kind, name, help, value) in [
             (Counter, "samples", "Samples taken.", self.samples),
-            (Counter, "late_samples", "Samples that came late, or not at all.", self.late),
-            (Gauge, "clients", "Clients that read the stream.", self.clients),
+            (Counter, "late_samples", "Samples taken late or missed.", self.late),
+            (Gauge, "clients", "Connected clients of the stream.", self.clients),
             (Gauge, "sample_interval_seconds", "Time between two samples.", self.interval),
-            (Gauge, "history_rows", "Samples that are kept.", self.history_rows),
-            (Gauge, "history_bytes", "Bytes of the rows that are kept.", self.history_bytes),
-            (Gauge, "scrape_duration_seconds", "Time it took to read this.", self.scrape_duration),
+            (Gauge, "history_rows", "Samples in the history.", self.history_rows),
+            (Gauge, "history_bytes", "Size of the history in bytes.", self.history_bytes),
+            (Gauge, "scrape_duration_seconds", "Duration of the scrape.", self.scrape_duration),
         ] {
             families.unlabelled(kind, &format!("loadline_agent_{name}"), help, Some(value))?;
         }
         for (kind, name, help, value) in [
-            (Counter, "cpu_seconds", "CPU time of the agent.", self.cpu),
-            (Gauge, "resident_memory_bytes", "Memory of the agent.", self.resident_bytes),
+            (Counter, "cpu_seconds", "Total user and system CPU time spent in seconds.", self.cpu),
+            (Gauge, "resident_memory_bytes", "Resident memory size in bytes.", self.resident_bytes),
             (
                 Gauge,
                 "start_time_seconds",
-                "When the agent was started, Unix time.",
+                "Start time of the process since unix epoch in seconds.",
                 self.start_time,
             ),
-            (Gauge, "open_fds", "Files and sockets that are open.", self.open_files),
-            (Gauge, "max_fds", "Files and sockets that may be open.", self.open_files_max),
+            (Gauge, "open_fds", "Number of open file descriptors.", self.open_files),
+            (Gauge, "max_fds", "Maximum number of open file descriptors.", self.open_files_max),
         ] {
             families.unlabelled(kind, &format!("process_{name}"), help, value)?;
         }

@@ -1,14 +1,12 @@
-//! How families of metrics are written.
+//! Writer of metric families.
 
 use std::fmt;
 
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
-/// Writes families, one after the other.
 pub(super) struct FamilyWriter<'a>(DescriptorEncoder<'a>);
 
-/// A label and its value.
 pub(super) type Label<'a> = (&'static str, &'a str);
 
 impl<'a> FamilyWriter<'a> {
@@ -16,8 +14,8 @@ impl<'a> FamilyWriter<'a> {
         FamilyWriter(encoder)
     }
 
-    /// Writes a counter. `name` is without the `_total` that is put behind it.
-    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "the machine tells nothing"))]
+    /// Writes a counter. The encoder appends `_total` to `name`.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "no metrics of the machine"))]
     pub(super) fn counter<'l, const N: usize>(
         &mut self,
         name: &str,
@@ -27,8 +25,7 @@ impl<'a> FamilyWriter<'a> {
         self.family(MetricType::Counter, name, help, values)
     }
 
-    /// Writes a gauge.
-    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "the machine tells nothing"))]
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "no metrics of the machine"))]
     pub(super) fn gauge<'l, const N: usize>(
         &mut self,
         name: &str,
@@ -49,7 +46,7 @@ impl<'a> FamilyWriter<'a> {
         self.family(kind, name, help, value.map(|value| ([], value)))
     }
 
-    /// Writes what does not change, in labels. `name` is without the `_info` that is put behind it.
+    /// Writes constant information as labels. The encoder appends `_info` to `name`.
     pub(super) fn info<const N: usize>(
         &mut self,
         name: &str,
@@ -60,7 +57,7 @@ impl<'a> FamilyWriter<'a> {
         family.encode_info(labels)
     }
 
-    /// Writes a family; nothing of one that has no values.
+    /// Writes a family, unless it has no values.
     pub(super) fn family<'l, const N: usize>(
         &mut self,
         kind: MetricType,

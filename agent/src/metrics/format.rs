@@ -1,11 +1,11 @@
-//! The two forms of text in which metrics are told, and which one a client asks for.
+//! Exposition formats, and their negotiation by the `Accept` header.
 
 use prometheus_client::encoding::prometheus_text;
 
-/// A form of text.
+/// Exposition format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum ExpositionFormat {
-    /// What each Prometheus and all that it came with can read.
+    /// The classic text format, which all Prometheus software can read.
     PlainText,
     /// `OpenMetrics` 1.0.
     OpenMetrics,
@@ -14,7 +14,7 @@ pub(super) enum ExpositionFormat {
 const OPEN_METRICS_TYPE: &str = "application/openmetrics-text";
 
 impl ExpositionFormat {
-    /// The form that a client likes best by its `Accept`; by none or an odd one, the classic form.
+    /// Returns the format that a client prefers; the classic one if `Accept` is missing or invalid.
     pub(super) fn negotiate(accept: &str) -> ExpositionFormat {
         let ranges = || accept.split(',').filter_map(MediaRange::parse);
         let open = ranges().filter(MediaRange::is_open_metrics).map(|range| range.quality);
@@ -28,7 +28,7 @@ impl ExpositionFormat {
         }
     }
 
-    /// Its name in a header.
+    /// Returns the value of the `Content-Type` header.
     pub(super) fn content_type(self) -> &'static str {
         match self {
             ExpositionFormat::PlainText => prometheus_text::CONTENT_TYPE,
@@ -39,11 +39,11 @@ impl ExpositionFormat {
     }
 }
 
-/// One of the kinds of content that a client names.
+/// Media range of an `Accept` header.
 struct MediaRange<'a> {
     kind: &'a str,
     version: Option<&'a str>,
-    /// How much it likes that, from 0 to 1.
+    /// Preference from 0 to 1.
     quality: f64,
 }
 
@@ -63,7 +63,7 @@ impl<'a> MediaRange<'a> {
     }
 
     fn is_open_metrics(&self) -> bool {
-        // Another version has another syntax.
+        // Other versions have another syntax.
         let is_ours = self.version.is_none_or(|version| matches!(version, "1.0.0" | "0.0.1"));
         self.kind.eq_ignore_ascii_case(OPEN_METRICS_TYPE) && is_ours
     }

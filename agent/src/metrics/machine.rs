@@ -1,7 +1,7 @@
-//! The machine, by the names and labels of `node_exporter`: who has its dashboards and alerts goes on
-//! with them.
+//! Metrics of the machine, with the names and labels of `node_exporter`, so that its dashboards and
+//! alerts work.
 //!
-//! A file for each of its collectors: what is read, and how that is told.
+//! There is one file for each collector or a few related ones.
 
 mod cpu;
 mod disks;
@@ -22,26 +22,25 @@ use prometheus_client::registry::Registry;
 use super::family_writer::FamilyWriter;
 use crate::source::{Group, GroupSet};
 
-/// Of cores, devices and file systems, as many of each as are told. No machine is known with more.
+/// Limit of exported cores, devices and file systems, of each kind. No known machine has more.
 const COUNT_MAX: usize = 4096;
 
-/// What is read by itself, and may fail by itself.
+/// Collector that can fail independently of the others.
 trait MetricCollector: Send {
-    /// The name of the collector.
     fn name(&self) -> &'static str;
 
-    /// What there is to tell now; `None` if it cannot be read.
+    /// Reads the current values. `None` on failure.
     fn read(&mut self) -> Option<Box<dyn Collector>>;
 }
 
-/// A part, and the groups that want it; none is for all.
+/// Collector and the groups that need it. Without groups it always runs.
 type CollectorEntry = (&'static [Group], fn() -> Box<dyn MetricCollector>);
 
-/// All that is told of the machine.
+/// All collectors of the machine.
 pub(super) struct MachineMetrics(Vec<Box<dyn MetricCollector>>);
 
 impl MachineMetrics {
-    /// What belongs to these groups, and what any dashboard asks for.
+    /// Creates the collectors of these groups, and those that all dashboards need.
     pub(super) fn new(collect: &GroupSet) -> MachineMetrics {
         use Group::{Cores, Cpu, Disk, Freq, Load, Mem, Net, Pressure, Procs, Swap, Temp, Uptime};
 
@@ -70,7 +69,7 @@ impl MachineMetrics {
         )
     }
 
-    /// Reads all of it, for whoever the registry is encoded for.
+    /// Runs all collectors, and registers their values and their success.
     pub(super) fn read(&mut self, registry: &mut Registry) {
         let mut successes = Vec::with_capacity(self.0.len());
         for collector in &mut self.0 {
@@ -84,13 +83,13 @@ impl MachineMetrics {
     }
 }
 
-/// Which parts could be read.
+/// Success of each collector.
 #[derive(Debug)]
 struct CollectorStatus(Vec<(&'static str, bool)>);
 
 impl Collector for CollectorStatus {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let help = "Whether this part of the machine could be read.";
+        let help = "Whether the collector succeeded.";
         let values = self
             .0
             .iter()
@@ -103,7 +102,7 @@ impl Collector for CollectorStatus {
 mod tests {
     use super::*;
 
-    /// The collectors that are read when these groups are collected.
+    /// Checks the collectors for these groups.
     fn check(collect: &str, expected: &str) {
         let machine = MachineMetrics::new(&collect.parse().unwrap());
         let names: Vec<_> = machine.0.iter().map(|part| part.name()).collect();

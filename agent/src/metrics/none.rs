@@ -1,9 +1,9 @@
-//! What there is of metrics in a program that was built without them: nobody who could read them.
+//! Placeholder for a build without metrics.
 
 use std::convert::Infallible;
 use std::marker::PhantomData;
 
-/// **Invariant:** there is none.
+/// **Invariant:** never constructed.
 pub(crate) struct Exporter<L> {
     never: Infallible,
     listeners: PhantomData<L>,

@@ -1,4 +1,4 @@
-//! What a request is answered with.
+//! Responses to HTTP requests.
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -8,24 +8,24 @@ use hyper::{Method, Request, Response, StatusCode};
 use super::Metrics;
 use super::format::ExpositionFormat;
 
-/// What is written in each answer that is no page of metrics.
+/// Content type of all pages but `/metrics`.
 const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 
-const INDEX_PAGE: &str = "loadline-agent\n\n/metrics  what this machine and the agent are doing, for \
-                     Prometheus\n/healthz  whether samples are taken\n";
+const INDEX_PAGE: &str = "loadline-agent\n\n/metrics  metrics of this machine and the agent, for \
+                     Prometheus\n/healthz  200 if samples are taken in time, else 503\n";
 
-/// What all answers are.
 pub(super) type MetricsResponse = Response<Full<Bytes>>;
 
-/// The answer to a request. Of its body nothing is read: hyper closes the connection if it is long.
+/// Responds to a request. Ignores its body; hyper closes the connection after a long one.
 pub(super) async fn respond(metrics: &Metrics, request: Request<Incoming>) -> MetricsResponse {
     let path = request.uri().path();
     if !matches!(path, "/" | "/metrics" | "/healthz") {
-        return text_response(StatusCode::NOT_FOUND, "there is /metrics and /healthz\n");
+        return text_response(StatusCode::NOT_FOUND, "not found, try /metrics or /healthz\n");
     }
-    // For HEAD hyper leaves out the body.
+    // hyper omits the body for HEAD.
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        let mut refusal = text_response(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
+        let mut refusal =
+            text_response(StatusCode::METHOD_NOT_ALLOWED, "method not allowed, use GET or HEAD\n");
         refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return refusal;
     }
@@ -39,7 +39,7 @@ pub(super) async fn respond(metrics: &Metrics, request: Request<Incoming>) -> Me
     }
 }
 
-/// The form that the client asks for. There may be several headers, which are as good as one.
+/// Returns the format that the client prefers. Several `Accept` headers count as one list.
 fn requested_format(request: &Request<Incoming>) -> ExpositionFormat {
     let accept = request.headers().get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     ExpositionFormat::negotiate(&accept.collect::<Vec<_>>().join(","))
@@ -49,7 +49,7 @@ async fn metrics_response(metrics: &Metrics, format: ExpositionFormat) -> Metric
     if let Some(text) = metrics.scrape(format).await {
         return build_response(StatusCode::OK, format.content_type(), text);
     }
-    let why = "the machine does not tell how it is\n";
+    let why = "reading the metrics takes too long, try again later\n";
     let mut refusal = text_response(StatusCode::SERVICE_UNAVAILABLE, why);
     refusal.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("10"));
     refusal

@@ -1,4 +1,4 @@
-//! The thread that reads the machine for whoever asks.
+//! Thread that reads the metrics for each scrape.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,25 +14,25 @@ use super::format::ExpositionFormat;
 use super::machine::MachineMetrics;
 use crate::source::GroupSet;
 
-/// Who asks so soon after another gets the same: a crowd costs no more than one.
+/// Age up to which a page is served again: many scrapes at once cost as much as one.
 const CACHE_AGE_MAX: Duration = Duration::from_millis(200);
 
-/// Somebody asks for the page.
+/// Request for the metrics page.
 pub(super) struct ScrapeRequest {
     pub(super) format: ExpositionFormat,
     pub(super) reply: oneshot::Sender<Bytes>,
 }
 
-/// Reads when it is asked.
+/// State of the scraper thread.
 pub(super) struct Scraper {
     agent: Arc<AgentMetrics>,
-    /// Other systems tell of the agent alone.
+    /// Other systems have metrics of the agent only.
     #[cfg(target_os = "linux")]
     machine: MachineMetrics,
     page: Option<CachedPage>,
 }
 
-/// What was read, and the texts that were made of it.
+/// Values of one scrape, and the pages rendered from them.
 struct CachedPage {
     read_at: Instant,
     registry: Registry,
@@ -41,8 +41,11 @@ struct CachedPage {
 }
 
 impl Scraper {
-    /// Reads these groups of the machine.
-    #[cfg_attr(not(target_os = "linux"), expect(unused_variables, reason = "there is no machine"))]
+    /// Creates a scraper for these groups of metrics.
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(unused_variables, reason = "no metrics of the machine")
+    )]
     pub(super) fn new(agent: Arc<AgentMetrics>, collect: &GroupSet) -> Scraper {
         Scraper {
             agent,
@@ -52,12 +55,12 @@ impl Scraper {
         }
     }
 
-    /// Answers until nobody can ask any more.
+    /// Answers requests until all senders are dropped.
     pub(super) fn run(mut self, mut requests: mpsc::Receiver<ScrapeRequest>) {
         while let Some(ScrapeRequest { format: form, reply: answer }) = requests.blocking_recv() {
-            // Whoever waited too long for the one before is gone.
+            // The requester may have timed out in the meantime.
             if !answer.is_closed() {
-                // An error means the same.
+                // An error means that it has timed out now.
                 let _ = answer.send(self.cached_page().text(form));
             }
         }

@@ -1,4 +1,4 @@
-//! What takes its time, in no time.
+//! Tests of timeouts and shutdown, with paused time.
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio::time::Instant;
@@ -7,7 +7,7 @@ use super::timeout::{IDLE_TIMEOUT, REQUEST_TIMEOUT};
 use super::*;
 use crate::{Agent, AgentSettings, MachineFacts, ScriptedSource};
 
-/// An agent that is started, but does not run, and its metrics.
+/// Returns an agent that started but does not run, and its metrics.
 async fn metrics() -> (Agent, Metrics) {
     let source = ScriptedSource::plain(|_, values| values.extend([1.0; 6]));
     let agent = Agent::start(source, MachineFacts::default(), AgentSettings::default()).await;
@@ -15,7 +15,7 @@ async fn metrics() -> (Agent, Metrics) {
     (agent, metrics)
 }
 
-/// A client, and what holds the door open for it.
+/// Connects a client. Dropping the sender stops the connection.
 fn connect(metrics: &Metrics) -> (DuplexStream, watch::Sender<()>) {
     let (client, server) = duplex(64 * 1024);
     let (stop, stopped) = watch::channel(());
@@ -24,7 +24,7 @@ fn connect(metrics: &Metrics) -> (DuplexStream, watch::Sender<()>) {
     (client, stop)
 }
 
-/// All that comes until the end.
+/// Reads until the end of the stream.
 async fn rest(client: &mut DuplexStream) -> String {
     let mut rest = String::new();
     client.read_to_string(&mut rest).await.unwrap();
@@ -38,16 +38,12 @@ async fn the_agent_is_healthy_while_samples_are_taken() {
     assert_eq!(metrics.health_error(), None);
     tokio::time::advance(Duration::from_millis(1)).await;
     let fault = metrics.health_error().unwrap();
-    assert_eq!(fault, "the newest sample is 3001ms old, and there should be one each 1s");
+    assert_eq!(fault, "the newest sample is 3001ms old, expected one every 1s");
     let (mut client, _stop) = connect(&metrics);
     client.write_all(b"GET /healthz HTTP/1.0\r\n\r\n").await.unwrap();
     let answer = rest(&mut client).await;
     assert!(answer.starts_with("HTTP/1.0 503 "), "{answer}");
-    assert!(
-        answer.ends_with(
-            "\r\n\r\nthe newest sample is 3001ms old, and there should be one each 1s\n"
-        )
-    );
+    assert!(answer.ends_with("\r\n\r\nthe newest sample is 3001ms old, expected one every 1s\n"));
 }
 
 #[tokio::test(start_paused = true)]

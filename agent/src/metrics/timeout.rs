@@ -1,4 +1,4 @@
-//! A connection on which nobody is waited for for ever.
+//! Connection with timeouts for each phase of an HTTP exchange.
 
 use std::io;
 use std::pin::Pin;
@@ -8,33 +8,32 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
-/// How long a client may take to send a request, from its first byte on; and how long a new one may
-/// take to begin.
+/// Timeout of a request, from its first byte on; for the first request from the connection on.
 pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a client may take to read an answer.
+/// Timeout of a response.
 pub(super) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long a client may stay without asking again: two scrapes at the pace of the slowest.
+/// Timeout of an idle connection: two scrapes at the longest usual interval.
 pub(super) const IDLE_TIMEOUT: Duration = Duration::from_mins(2);
 
-/// What is waited for.
+/// Phase of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum TimeoutPhase {
-    /// The rest of a request, and then our answer.
+    /// Until the request is received and the response begins.
     Request,
-    /// That the client takes the answer.
+    /// Until the client has received the response.
     Response,
-    /// The next request.
+    /// Until the next request begins.
     Idle,
 }
 
-/// A stream that fails when its other end takes too long for what it is at.
+/// Stream that fails with `TimedOut` when its peer exceeds the timeout of a phase.
 #[derive(Debug)]
 pub(super) struct TimeoutStream<S> {
     stream: S,
     phase: TimeoutPhase,
-    /// When it has been at that for too long.
+    /// End of the current phase's timeout.
     deadline: Pin<Box<Sleep>>,
 }
 
@@ -59,7 +58,7 @@ impl<S> TimeoutStream<S> {
         }
     }
 
-    /// What a wait comes to: an error when it has been too long.
+    /// Pending, or an error after the deadline.
     fn poll_timeout<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         match self.deadline.as_mut().poll(cx) {
             Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
@@ -102,7 +101,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for TimeoutStream<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match Pin::new(&mut self.stream).poll_flush(cx) {
-            // Flushed is what is written in full.
+            // A flush ends a complete response.
             Poll::Ready(Ok(())) => {
                 if self.phase == TimeoutPhase::Response {
                     self.enter(TimeoutPhase::Idle);
@@ -133,14 +132,14 @@ mod tests {
         (client, TimeoutStream::new(server))
     }
 
-    /// How long it lasts until the connection is given up.
+    /// Measures the time until the connection fails with `TimedOut`.
     async fn time_to_timeout(end: impl Future<Output = io::Error>) -> Duration {
         let begin = Instant::now();
         assert_eq!(end.await.kind(), io::ErrorKind::TimedOut);
         begin.elapsed()
     }
 
-    /// Reads until the connection is given up.
+    /// Reads until the connection fails.
     async fn read_on(stream: &mut TimeoutStream<DuplexStream>) -> io::Error {
         loop {
             if let Err(error) = stream.read_u8().await {
@@ -170,12 +169,12 @@ mod tests {
         let (mut client, mut stream) = pair();
         client.write_all(b"ask").await.unwrap();
         stream.read_exact(&mut [0; 3]).await.unwrap();
-        stream.write_all(b"told").await.unwrap();
+        stream.write_all(b"done").await.unwrap();
         stream.flush().await.unwrap();
         assert_eq!(time_to_timeout(read_on(&mut stream)).await.as_secs(), IDLE_TIMEOUT.as_secs());
 
         let (mut client, mut stream) = pair();
-        stream.write_all(b"told").await.unwrap();
+        stream.write_all(b"done").await.unwrap();
         stream.flush().await.unwrap();
         sleep(Duration::from_mins(1)).await;
         client.write_all(b"ask").await.unwrap();

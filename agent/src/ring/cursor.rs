@@ -1,4 +1,4 @@
-//! A reader of the ring.
+//! Cursors: the positions of readers in the ring.
 
 use std::task::Waker;
 use std::time::Duration;
@@ -8,88 +8,81 @@ use loadline_protocol::{History, Resume, RunId};
 use super::samples::{Samples, Segment};
 use super::{BATCH_BYTES, RingHandle, RingState};
 
-/// Which samples a stream has, and what of them.
+/// Samples and columns that a stream carries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Selection {
     pub(crate) columns: Columns,
-    /// The stream has the samples whose number is a multiple of this. Not 0.
+    /// The stream carries the samples whose sequence number is a multiple of this. Never 0.
     pub(crate) every: u64,
 }
 
-/// Which columns the rows of a stream have.
+/// Columns of the rows of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Columns {
-    /// Those of the plain stream, without a stamp.
+    /// The columns of the plain stream, without timestamp and sequence number.
     Plain,
-    /// The stamp, and all.
+    /// Timestamp, sequence number and all columns.
     All,
-    /// The stamp, and these, counted from 0; each is one that the ring has.
+    /// Timestamp, sequence number and these columns, as indexes of ring columns from 0. Each index
+    /// is valid.
     Chosen(Box<[u16]>),
 }
 
 impl Selection {
-    /// What a client gets that says nothing.
+    /// Selection of a client that sends no request.
     pub(crate) const PLAIN: Selection = Selection { columns: Columns::Plain, every: 1 };
 
-    /// Every sample, with all that is known of it.
+    /// Every sample with all columns.
     pub(crate) const ALL: Selection = Selection { columns: Columns::All, every: 1 };
 
-    /// Whether the stream has any of the samples `from` to `to`.
+    /// Returns whether the stream carries a sample with a sequence number from `from` to `to`.
     fn has_any(&self, from: u64, to: u64) -> bool {
         from.div_ceil(self.every) <= to / self.every
     }
 }
 
-/// A reader: a place in the ring, and nothing that could fill up.
+/// Position of a reader in the ring. It has no buffer that could fill up.
 pub(crate) struct Cursor {
     ring: RingHandle,
-    /// Where it waits.
+    /// Slot in [`Waiters`](super::waiters::Waiters).
     waiter: u32,
-    /// 1 if it is a client, else 0.
+    /// 1 for a client, else 0.
     clients: u8,
-    /// The number of the news that were read last.
+    /// Number of the note that was read last.
     note_number: u32,
     position: Position,
-    /// Where the last sample of the history is, until it is through.
+    /// Position of the last sample of the history, until [`ReadOutcome::Live`].
     history_last: Option<u64>,
 }
 
-/// A place before a sample.
+/// Position before a sample.
 #[derive(Debug, Default)]
 struct Position {
-    /// Where the sample is.
     next: u64,
-    /// What it belongs to.
     segment: Segment,
 }
 
-/// What a cursor met.
+/// Result of [`Cursor::read`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ReadOutcome {
-    /// Lines were appended. There may be more.
+    /// Lines were appended. More may follow.
     Rows,
-    /// Rows were appended, and the waker will be called as for [`ReadOutcome::Wait`].
+    /// Rows were appended; the waker is registered as for [`ReadOutcome::Wait`].
     LastRows,
-    /// The history that there was at the [`Cursor::seek`] is through; told once.
+    /// The history, as of the [`Cursor::seek`], was read. Returned once.
     Live,
-    /// The tail passed the cursor, or they were never there. The rows of these samples are lost to it.
-    Skipped {
-        /// The first.
-        from: u64,
-        /// The last.
-        to: u64,
-    },
-    /// The samples that follow belong to another run.
+    /// The samples `from` to `to` are lost: evicted before they were read, or never in the ring.
+    Skipped { from: u64, to: u64 },
+    /// The next samples belong to another run.
     NewRun,
-    /// There is no sample yet that was not read. The waker will be called when there is one, and
-    /// when the ring is closed.
+    /// All samples were read. The waker is called for the next sample, and when the ring is closed.
     Wait,
-    /// There will be none any more.
+    /// All samples were read, and the ring is closed.
     Closed,
 }
 
 impl Cursor {
-    /// A reader that stands before the newest sample.
+    /// Creates a cursor before the newest sample.
     pub(super) fn new(ring: &RingHandle, clients: u8) -> Cursor {
         let waiter = {
             let mut state = ring.lock();
@@ -103,17 +96,17 @@ impl Cursor {
         cursor
     }
 
-    /// The run that the cursor is in.
     pub(crate) fn run(&self) -> RunId {
         self.position.segment.run
     }
 
-    /// The time between two samples of that run.
+    /// Sampling interval of that run.
     pub(crate) fn interval(&self) -> Duration {
         self.position.segment.interval
     }
 
-    /// Goes where a stream of every `every`th sample begins that was asked for in this way.
+    /// Moves to the beginning of a stream of every `every`th sample. `resume` has priority over
+    /// `history`.
     pub(crate) fn seek(&mut self, history: History, resume: Option<Resume>, every: u64) {
         let RingState { samples, .. } = &*self.ring.lock();
         let newest = samples.newest();
@@ -132,7 +125,7 @@ impl Cursor {
         self.history_last = Some(history_last);
     }
 
-    /// Appends the lines that come next, up to [`BATCH_BYTES`] bytes in `out`; of the plain stream, one.
+    /// Appends the next lines, until `out` has [`BATCH_BYTES`] bytes; of the plain stream, one row.
     pub(crate) fn read(
         &mut self,
         selection: &Selection,
@@ -181,13 +174,12 @@ impl Cursor {
 }
 
 impl Position {
-    /// The number of the sample.
     fn seq(&self) -> u64 {
         self.segment.seq_of(self.next)
     }
 
-    /// Goes to where the sample is that comes next in truth: it may be gone, or one of another
-    /// stretch. Tells what the reader has to know of that.
+    /// Moves past evicted samples and into the next segment. Returns the outcome that the reader
+    /// must see first, if there is one.
     fn advance(&mut self, samples: &Samples, selection: &Selection) -> Option<ReadOutcome> {
         let next = self.next.max(samples.tail);
         let segment = samples.segment_at(next);
@@ -203,7 +195,7 @@ impl Position {
         (from <= to && selection.has_any(from, to)).then_some(ReadOutcome::Skipped { from, to })
     }
 
-    /// Appends the rows of the stretch, up to that of the sample at `last`; how many they are.
+    /// Appends rows of the segment, up to the sample at `last`. Returns their number.
     fn copy_rows(
         &mut self,
         samples: &mut Samples,

@@ -1,4 +1,4 @@
-//! What is in the ring: samples, encoded, side by side.
+//! Storage of the ring: encoded samples, one behind the other.
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
@@ -9,72 +9,69 @@ use loadline_protocol::{Resume, RunId, Time};
 
 use super::{Columns, SAMPLES_MAX};
 
-/// What is full grows by this part of itself: a ring that is about to be as long as it will ever be
-/// holds little that it does not need.
+/// A full buffer grows by 1/8: a ring that has almost reached its final length wastes little
+/// memory.
 const GROWTH_DIVISOR: usize = 8;
 
-/// A number that leaves no room to count from there is no place.
+/// Highest first position: half of `u64`, so that positions never overflow.
 const POSITION_MAX: u64 = u64::MAX / 2;
 
-/// The samples of one run or of several. They take the bytes of their rows and 24 more each.
+/// Samples of one or more runs. A sample takes the bytes of its row and 24 more.
 ///
-/// Each has a place: they are counted through all runs. In its run it has a number.
+/// Positions count samples through all runs; sequence numbers count within a run.
 ///
 /// **Invariant:** never empty once a run has begun; times strictly increase.
 #[derive(Default)]
 pub(super) struct Samples {
-    /// The place of the oldest sample; the others follow.
+    /// Position of the oldest sample.
     pub(super) tail: u64,
     entries: VecDeque<SampleEntry>,
-    /// What they belong to, the oldest first. Not empty once a run has begun.
+    /// Segments of the samples, the oldest first. Not empty once a run has begun.
     segments: VecDeque<Segment>,
-    /// The rows of the subscribed stream with all columns, without line ends, one behind the other.
+    /// Rows of the subscribed stream with all columns, without line ends, one behind the other.
     text: VecDeque<u8>,
-    /// How many bytes were in front of the text and are gone.
+    /// Bytes evicted from the front of the text so far.
     evicted_bytes: u64,
-    /// Where the fields of a row begin, for clients with columns of their own: those of the newest
-    /// sample are found once for all of them.
+    /// Offsets of the fields of one row, for clients with selected columns. The newest row is
+    /// scanned once for all of them.
     field_offsets: FieldOffsets,
 }
 
-/// Samples of a run whose numbers follow each other.
+/// Samples of a run with consecutive sequence numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Segment {
     pub(super) run: RunId,
-    /// The time between two samples of the run.
+    /// Sampling interval of the run.
     pub(super) interval: Duration,
-    /// The place of the first sample.
     first_position: u64,
-    /// Its number.
     first_seq: u64,
 }
 
 impl Segment {
-    /// The number of the sample at this place.
+    /// Returns the sequence number of the sample at `at`.
     pub(super) fn seq_of(&self, at: u64) -> u64 {
         self.first_seq.saturating_add(at).saturating_sub(self.first_position)
     }
 }
 
-/// Where a sample is.
+/// Time and row of a sample.
 struct SampleEntry {
     time: Time,
-    /// Where its row ends and the next one begins, counted with what is gone.
+    /// End of the row in the text. Evicted bytes count.
     end: u64,
-    /// The part of it that is the row of the plain stream.
+    /// Range within the row that is the row of the plain stream.
     plain: Range<u32>,
 }
 
-/// Where the fields of a row begin; behind the last one follows where the row ends, and one more.
+/// Offsets of the fields of a row. The last entry is the row's length plus 1.
 #[derive(Default)]
 struct FieldOffsets {
-    /// The place of the sample.
     position: u64,
     starts: Vec<usize>,
 }
 
 impl Samples {
-    /// Forgets all samples. Their places are not given to others.
+    /// Drops all samples. Their positions are not reused.
     pub(super) fn clear(&mut self) {
         self.tail = self.end();
         self.evicted_bytes = 0;
@@ -83,8 +80,7 @@ impl Samples {
         self.field_offsets = FieldOffsets::default();
     }
 
-    /// Forgets the samples that are not older than this, whose places are given to others: to be
-    /// called before there are readers.
+    /// Drops the samples from `time` on. Their positions are reused, so no reader may exist yet.
     pub(super) fn forget_since(&mut self, time: Time) {
         while self.entries.back().is_some_and(|slot| slot.time >= time) {
             self.entries.pop_back();
@@ -93,10 +89,10 @@ impl Samples {
         self.text.truncate((end - self.evicted_bytes) as usize);
     }
 
-    /// Says what the sample is that is pushed next.
+    /// Sets run, sequence number and interval of the next sample.
     pub(super) fn begin_segment(&mut self, run: RunId, seq: u64, interval: Duration) {
         if self.entries.is_empty() && self.tail == 0 {
-            // So each place before it has a number too: a client may ask for what was there.
+            // Earlier positions then have sequence numbers too: a client may resume from one.
             self.tail = if seq < POSITION_MAX { seq.max(1) } else { 1 };
         }
         let first = self.end();
@@ -112,14 +108,14 @@ impl Samples {
                 first_seq: seq,
             });
         }
-        // If there is none, what was before cannot be asked for any more.
+        // Without samples, no earlier segment can be read.
         if self.entries.is_empty() {
             self.segments.drain(..self.segments.len() - 1);
         }
     }
 
-    /// Adds a sample: its row, and the part of that which is the row of the plain stream. Lets go
-    /// of what is too old beside it.
+    /// Adds a sample: its row, and the range of the plain row in it. Evicts samples that are too
+    /// old.
     pub(super) fn push(&mut self, time: Time, row: &str, plain: Range<u32>, history: Duration) {
         self.evict(time, history);
         make_room(&mut self.entries, 1);
@@ -147,22 +143,23 @@ impl Samples {
         }
     }
 
-    /// The place of the sample that is pushed next.
+    /// Position of the next sample.
     fn end(&self) -> u64 {
         self.tail + self.entries.len() as u64
     }
 
-    /// The number of the sample that is pushed next.
+    /// Sequence number of the next sample.
     pub(super) fn next_seq(&self) -> u64 {
         self.segment_at(self.end()).seq_of(self.end())
     }
 
-    /// The place of the newest sample.
+    /// Position of the newest sample.
     pub(super) fn newest(&self) -> u64 {
         self.end().saturating_sub(1)
     }
 
-    /// The place of the newest sample whose number is a multiple of `every`, if it is there.
+    /// Position of the newest sample of the current segment whose sequence number is a multiple of
+    /// `every`. `None` if it was evicted.
     pub(super) fn newest_multiple_of(&self, every: u64) -> Option<u64> {
         let newest = self.newest();
         let current = self.segment_at(newest);
@@ -170,14 +167,14 @@ impl Samples {
         (at >= self.tail.max(current.first_position)).then_some(at)
     }
 
-    /// What the sample at this place belongs to; what is before the first, to the first.
+    /// Returns the segment of a position. Positions before the first segment belong to the first.
     pub(super) fn segment_at(&self, at: u64) -> Segment {
         let mut newest_first = self.segments.iter().rev();
         let found = newest_first.find(|stretch| stretch.first_position <= at);
         found.or(self.segments.front()).copied().unwrap_or_default()
     }
 
-    /// The place of the last sample that belongs to this stretch.
+    /// Returns the position of the last sample of a segment.
     pub(super) fn last_of_segment(&self, segment: &Segment) -> u64 {
         let mut newest_first = self.segments.iter().rev();
         let followers =
@@ -185,42 +182,41 @@ impl Samples {
         followers.last().map_or(self.newest(), |next| next.first_position - 1)
     }
 
-    /// The place behind this sample, and what the sample belongs to; `None` if nothing is known of
-    /// its run. It may be gone.
+    /// Returns the position behind the sample to resume from, with its segment. `None` for an
+    /// unknown run. The sample at that position may be evicted.
     pub(super) fn position_after(&self, Resume { run, seq }: Resume) -> Option<(u64, Segment)> {
         let next = seq.saturating_add(1);
         let of_run = || self.segments.iter().filter(|stretch| stretch.run == run);
         let holds = |stretch: &&Segment| stretch.first_seq <= next;
         let segment = of_run().rev().find(holds).or_else(|| of_run().next())?;
         let at = segment.first_position.saturating_add(next).saturating_sub(segment.first_seq);
-        // What was before the oldest stretch is gone, what is before another is not of its run.
+        // Samples before the oldest segment are evicted; those before any other are of another run.
         let is_oldest = self.segments.front() == Some(segment);
         let least = if is_oldest { 0 } else { segment.first_position };
         Some((at.clamp(least, self.last_of_segment(segment) + 1), *segment))
     }
 
-    /// The bytes of all rows, with their line ends.
+    /// Size of all rows in bytes, with their line ends.
     pub(super) fn bytes(&self) -> u64 {
         (self.text.len() + self.entries.len()) as u64
     }
 
-    /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// The time of the newest sample; of none, the first of all times.
+    /// Time of the newest sample; the earliest time if there is none.
     pub(super) fn newest_time(&self) -> Time {
         self.entries.back().map_or(Time::default(), |slot| slot.time)
     }
 
-    /// The first sample of the last `span`.
+    /// Position of the first sample of the last `span`.
     pub(super) fn first_within(&self, span: Duration) -> u64 {
         let since = self.newest_time() - span;
         self.tail + self.entries.partition_point(|slot| slot.time < since) as u64
     }
 
-    /// Appends the row of a sample in this form, with its line end. False if it is not there.
+    /// Appends the row of a sample with its line end. Returns whether the sample exists.
     pub(super) fn write_row(&mut self, at: u64, columns: &Columns, out: &mut Vec<u8>) -> bool {
         let Some(row) = self.row(at) else { return false };
         match columns {
@@ -239,7 +235,7 @@ impl Samples {
                     self.copy(row.start + start..row.start + next - 1, out);
                     out.push(b' ');
                 }
-                // The line end takes the place of the last blank.
+                // The line end replaces the last blank.
                 out.pop();
             }
         }
@@ -247,7 +243,7 @@ impl Samples {
         true
     }
 
-    /// Where in the text the row of a sample is.
+    /// Returns the range of a row in the text.
     fn row(&self, at: u64) -> Option<Range<usize>> {
         let at = usize::try_from(at.checked_sub(self.tail)?).ok()?;
         let end = self.entries.get(at)?.end;
@@ -270,7 +266,7 @@ impl Samples {
     }
 
     fn copy(&self, range: Range<usize>, out: &mut Vec<u8>) {
-        // The text may begin anew in the middle of the range.
+        // The ring buffer may wrap in the middle of the range.
         let (first, second) = self.text.as_slices();
         let cut = first.len();
         out.extend_from_slice(&first[range.start.min(cut)..range.end.min(cut)]);
@@ -278,7 +274,7 @@ impl Samples {
         out.extend_from_slice(&second[behind(range.start)..behind(range.end)]);
     }
 
-    /// What the samples take: how many there are room for, and how many bytes of text.
+    /// Returns the capacity in samples and in bytes of text.
     #[cfg(test)]
     pub(super) fn memory(&self) -> (usize, usize) {
         (self.entries.capacity(), self.text.capacity())
@@ -296,7 +292,7 @@ fn make_room<T>(queue: &mut VecDeque<T>, more: usize) {
     }
 }
 
-/// Random, so that no two starts of an agent have the same one.
+/// Returns a random id, so that two starts of an agent have different ones.
 pub(super) fn random_run() -> RunId {
     RunId(RandomState::new().build_hasher().finish() as u32)
 }

@@ -1,20 +1,19 @@
-//! Who waits for the next sample.
+//! Readers that wait for the next sample.
 
 use std::task::Waker;
 
-/// A place for each reader, and in it the waker of one that waits.
+/// Slots of the readers: the waker of each one that waits.
 ///
-/// Wakers are handed out, never called or dropped in here: what they do is not known, and this is
-/// behind the lock of the ring.
+/// Wakers are returned, never called or dropped here: they run foreign code, and the ring is
+/// locked.
 #[derive(Default)]
 pub(super) struct Waiters {
     slots: Vec<Option<Waker>>,
-    /// The places that nobody has.
     free: Vec<u32>,
 }
 
 impl Waiters {
-    /// Gives a reader its place.
+    /// Assigns a slot to a reader.
     pub(super) fn register(&mut self) -> u32 {
         self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
@@ -22,13 +21,13 @@ impl Waiters {
         })
     }
 
-    /// Takes a place back.
+    /// Frees a slot. Returns its waker.
     pub(super) fn unregister(&mut self, slot: u32) -> Option<Waker> {
         self.free.push(slot);
         self.slots[slot as usize].take()
     }
 
-    /// Has the reader at this place woken; gives the waker that was there for it before.
+    /// Sets the waker of a slot. Returns the previous one.
     pub(super) fn set_waker(&mut self, slot: u32, waker: &Waker) -> Option<Waker> {
         let waiting = &mut self.slots[slot as usize];
         if waiting.as_ref().is_some_and(|waiting| waiting.will_wake(waker)) {
@@ -37,7 +36,7 @@ impl Waiters {
         waiting.replace(waker.clone())
     }
 
-    /// Hands out all that wait.
+    /// Moves all wakers into `wakers`.
     pub(super) fn take_wakers(&mut self, wakers: &mut Vec<Waker>) {
         wakers.extend(self.slots.iter_mut().filter_map(Option::take));
     }

@@ -1,10 +1,10 @@
-//! How many clients come from where.
+//! Number of clients per origin.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 
-/// What counts as one address: of IPv6 a network of 64 bits, for who has one of its addresses can
-/// have all of them.
+/// Origin of a client: an IPv4 address, or an IPv6 /64 network, all of whose addresses one host can
+/// have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Origin(IpAddr);
 
@@ -20,9 +20,9 @@ impl From<IpAddr> for Origin {
     }
 }
 
-/// How many clients there are of each origin.
+/// Counter of clients per origin.
 ///
-/// **Invariant:** no more than `per_origin_max` of each; there is nothing of those that have none.
+/// **Invariant:** each count is from 1 to `per_origin_max`; origins without clients have no entry.
 #[derive(Debug)]
 pub(crate) struct Origins {
     per_origin_max: usize,
@@ -34,7 +34,7 @@ impl Origins {
         Origins { per_origin_max: each_max, clients: HashMap::new() }
     }
 
-    /// Counts one more; false if there are as many as may be.
+    /// Adds a client. False if its origin has reached the limit.
     pub(crate) fn enter(&mut self, origin: Origin) -> bool {
         let clients = self.clients.entry(origin).or_default();
         let has_room = *clients < self.per_origin_max;
@@ -42,7 +42,6 @@ impl Origins {
         has_room
     }
 
-    /// Counts one less.
     pub(crate) fn leave(&mut self, origin: Origin) {
         if let Some(clients) = self.clients.get_mut(&origin) {
             *clients = clients.saturating_sub(1);
@@ -51,7 +50,7 @@ impl Origins {
             }
         }
         if self.clients.is_empty() {
-            // A crowd that came and went leaves nothing behind.
+            // Frees the memory after many origins.
             self.clients = HashMap::new();
         }
     }

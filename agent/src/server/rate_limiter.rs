@@ -1,22 +1,22 @@
-//! How fast clients come in.
+//! Limit on the rate of new connections.
 
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-/// How many come in at once after a pause: as many as the system holds for an agent that is busy.
+/// Connections accepted at once after a pause: as many as the listen backlog holds.
 const BURST: u32 = 1024;
 
-/// The time between two of them in a flood: a thousand a second leave room for rows.
+/// Interval between connections beyond the burst: 1 ms, so that rows are still sent in time.
 const MIN_INTERVAL: Duration = Duration::from_millis(1);
 
-/// Lets clients in one by one. Those that have to wait do so in the system, which holds so many and
-/// turns others away.
+/// Rate limiter of an accept loop. Excess connections wait in the listen backlog, and beyond that
+/// the system refuses them.
 #[derive(Debug)]
 pub(super) struct RateLimiter {
-    /// When the next one may come in, were there no burst.
+    /// Time of the next connection without a burst.
     next: Instant,
-    /// It was told that clients wait, and they still do.
+    /// True from the warning until no connection waits.
     is_limiting: bool,
 }
 
@@ -25,7 +25,8 @@ impl RateLimiter {
         RateLimiter { next: Instant::now(), is_limiting: false }
     }
 
-    /// Waits until one more may come in. True if they begin to wait with this one.
+    /// Waits until the next connection may be accepted. True if this one is the first that has to
+    /// wait.
     pub(super) async fn acquire(&mut self) -> bool {
         let now = Instant::now();
         let opens = self.next.checked_sub(MIN_INTERVAL * BURST).unwrap_or(now);
@@ -55,7 +56,7 @@ mod tests {
             assert!(!limiter.acquire().await);
         }
         assert_eq!(start.elapsed(), Duration::ZERO);
-        assert!(limiter.acquire().await, "told when it begins");
+        assert!(limiter.acquire().await, "reported when it begins");
         for _ in 1..5000 {
             assert!(!limiter.acquire().await, "and not again");
         }

@@ -1,4 +1,4 @@
-//! What a client sends: requests, and what is none.
+//! Parser of the bytes that a client sends: requests and noise.
 
 use std::mem::MaybeUninit;
 use std::pin::Pin;
@@ -9,51 +9,48 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 use super::Ending;
 
-/// Bytes that are no request are ignored up to this many in all: room for a stray Enter or a probe,
-/// not for somebody who mistakes the agent for something else.
+/// Total of ignored bytes that are no request. Allows a stray Enter or a probe, but no client of
+/// another protocol.
 pub(super) const NOISE_BYTES_MAX: usize = 4 * 1024;
 
-/// The bytes that are read at once: room for any request that makes sense.
+/// Size of one read: enough for any reasonable request.
 const READ_BYTES_MAX: usize = 512;
 
-/// Finds the requests in what a client sends.
+/// Finder of requests in the bytes of a client.
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
-    /// What was read and not yet understood: never much more than a request.
+    /// Bytes not yet parsed: hardly more than one request.
     bytes: Vec<u8>,
-    /// The rest of a line that is too long to be a request is being skipped.
+    /// True while the rest of an overlong line is skipped.
     skipping: bool,
-    /// The bytes so far that were no request.
+    /// Bytes so far that were no request.
     ignored: usize,
-    /// The client has said all that it will.
+    /// True once the client has ended its side of the stream.
     ended: bool,
 }
 
-/// What a client said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ClientInput {
-    /// A request.
     Request(Request),
-    /// Something that was meant as a request, and what is wrong with it.
+    /// Invalid request, with the error.
     InvalidRequest(String),
-    /// More than [`NOISE_BYTES_MAX`] bytes of something else.
+    /// More than [`NOISE_BYTES_MAX`] bytes that are no request.
     Noise,
 }
 
 impl Inbox {
-    /// Whether the client may still say something.
+    /// Returns whether the client can still send.
     pub(super) fn is_open(&self) -> bool {
         !self.ended
     }
 
-    /// Reads what there is. The end of it ends nothing: a client that is done talking may still
-    /// listen.
+    /// Reads once. The end of the input does not end the session: the client may still read.
     pub(super) fn poll_read(
         &mut self,
         stream: &mut (impl AsyncRead + Unpin),
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Ending>> {
-        // Not in the session: almost always there is nothing to read.
+        // On the stack rather than in the session: there is rarely anything to read.
         let mut room = [MaybeUninit::uninit(); READ_BYTES_MAX];
         let mut read = ReadBuf::uninit(&mut room);
         let result = ready!(Pin::new(stream).poll_read(cx, &mut read));
@@ -62,7 +59,7 @@ impl Inbox {
         Poll::Ready(result.map_err(|_| Ending::Left))
     }
 
-    /// The next thing that was said, if it is complete.
+    /// Returns the next complete input.
     pub(super) fn next(&mut self) -> Option<ClientInput> {
         while let Some(end) = self.bytes.iter().position(|byte| *byte == b'\n') {
             let is_rest = std::mem::take(&mut self.skipping);
@@ -73,7 +70,7 @@ impl Inbox {
             }
             self.ignored += end + 1;
         }
-        // A request may end in a carriage return as well.
+        // One byte more for a carriage return.
         if self.skipping || self.bytes.len() > REQUEST_MAX + 1 {
             if !self.skipping && is_request(&self.bytes) {
                 return Some(request_too_long());
@@ -83,14 +80,14 @@ impl Inbox {
             self.bytes.clear();
         }
         if self.bytes.is_empty() {
-            // Most clients say one thing or nothing, and stay for days.
+            // Frees the memory: most clients send at most one request and stay for days.
             self.bytes = Vec::new();
         }
         (self.ignored > NOISE_BYTES_MAX).then_some(ClientInput::Noise)
     }
 }
 
-/// What a whole line says; `None` if it is no request.
+/// Parses a line. `None` if it is no request.
 fn parse_line(line: &[u8]) -> Option<ClientInput> {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     if line.len() > REQUEST_MAX && is_request(line) {
@@ -107,7 +104,7 @@ fn is_request(line: &[u8]) -> bool {
 }
 
 fn request_too_long() -> ClientInput {
-    ClientInput::InvalidRequest(format!("a request has at most {REQUEST_MAX} bytes"))
+    ClientInput::InvalidRequest(format!("request longer than {REQUEST_MAX} bytes"))
 }
 
 #[cfg(test)]
@@ -116,7 +113,7 @@ mod tests {
 
     use super::*;
 
-    /// What a session hears of `sent` that arrives in pieces of this length.
+    /// Returns the inputs parsed from `sent`, received in chunks of `piece` bytes.
     fn parse_chunks(sent: &[u8], piece: usize) -> Vec<ClientInput> {
         let mut inbox = Inbox::default();
         let mut inputs = Vec::new();

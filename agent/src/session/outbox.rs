@@ -1,4 +1,4 @@
-//! What a client is about to get.
+//! Bytes that wait to be sent to a client.
 
 use std::cell::Cell;
 use std::fmt::Display;
@@ -14,31 +14,30 @@ use tokio::time::{Sleep, sleep};
 use super::Ending;
 use crate::ring::BATCH_BYTES;
 
-/// A client that takes no byte for so long, while there are some for it, is stuck.
+/// Write timeout: 30 s. A client that accepts no byte for longer is stuck.
 pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The most memory that waits for the next outbox: a batch, with the row that reaches it.
+/// Capacity up to which a buffer is reused: a batch with a long last row.
 const SPARE_BYTES_MAX: usize = 4 * BATCH_BYTES;
 
 thread_local! {
-    /// The memory of the last outbox that became empty. Who gets a row takes it, and gives it back
-    /// when the row is sent: of thousands of clients, only those that lag have some of their own.
+    /// Buffer of the last outbox that became empty, for the next one that needs memory. Of
+    /// thousands of clients only those that lag own a buffer.
     static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// Bytes on their way to a client.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
-    /// Never much more than [`BATCH_BYTES`]: nothing is added when there is no room.
+    /// Hardly more than [`BATCH_BYTES`]: nothing is added to a full outbox.
     bytes: Vec<u8>,
-    /// How many of them the client has taken.
+    /// Number of bytes already sent.
     sent: usize,
-    /// Runs out when the client has taken none for too long. There is one while it takes none.
+    /// Runs while the client accepts no bytes; expires after [`WRITE_TIMEOUT`].
     write_timeout: Option<Pin<Box<Sleep>>>,
 }
 
 impl Outbox {
-    /// Lets `write` append to the bytes.
+    /// Calls `write` to append bytes.
     pub(super) fn write_with<T>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
         if self.bytes.capacity() == 0 {
             self.bytes = SPARE.take();
@@ -48,7 +47,6 @@ impl Outbox {
         written
     }
 
-    /// Appends a line.
     pub(super) fn push_line(&mut self, line: &impl Display) {
         self.write_with(|bytes| {
             // Writing to memory cannot fail.
@@ -56,17 +54,17 @@ impl Outbox {
         });
     }
 
-    /// Whether the client has taken everything.
+    /// Returns whether everything was sent.
     pub(super) fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
-    /// Whether anything may be added.
+    /// Returns whether more may be appended.
     pub(super) fn has_room(&self) -> bool {
         self.bytes.len() < BATCH_BYTES
     }
 
-    /// Offers the client all there is, once; it may take a part.
+    /// Writes the bytes once; the stream may accept a part of them.
     pub(super) fn poll_send(
         &mut self,
         stream: &mut (impl AsyncWrite + Unpin),
@@ -85,7 +83,7 @@ impl Outbox {
         }
     }
 
-    /// What is left of the client's time. What waits for it moves out of the memory that is shared.
+    /// Starts the write timeout unless it runs. Moves the unsent bytes out of the shared buffer.
     fn start_write_timeout(&mut self) -> &mut Pin<Box<Sleep>> {
         self.write_timeout.get_or_insert_with(|| {
             let rest = self.bytes[self.sent..].to_vec();
@@ -112,7 +110,7 @@ impl Outbox {
     }
 }
 
-/// Keeps memory for the next outbox, if it is not too much.
+/// Keeps the buffer for the next outbox, unless it is too large.
 fn recycle(mut bytes: Vec<u8>) {
     bytes.clear();
     if bytes.capacity() <= SPARE_BYTES_MAX {
@@ -128,7 +126,7 @@ mod tests {
 
     use super::*;
 
-    /// Offers the client what there is, once.
+    /// Polls once. Returns whether the stream accepted bytes.
     fn send(outbox: &mut Outbox, stream: &mut (impl AsyncWrite + Unpin)) -> bool {
         outbox.poll_send(stream, &mut Context::from_waker(Waker::noop())).is_ready()
     }
@@ -140,8 +138,8 @@ mod tests {
         for outbox in &mut outboxes {
             outbox.write_with(|bytes| bytes.extend([b'x'; 15]));
             assert!(outbox.bytes.capacity() >= 15);
-            // The pipe holds twenty bytes: the first gets rid of its row, the second of a third of
-            // its, the third of nothing.
+            // The pipe holds 20 bytes: all 15 of the first outbox, 5 of the second, none of the
+            // third.
             while !outbox.is_empty() && send(outbox, &mut near) {}
         }
         assert_eq!(outboxes.each_ref().map(|outbox| outbox.bytes.capacity()), [0, 10, 15]);

@@ -1,4 +1,4 @@
-//! Why a handshake failed, in words for the log.
+//! Reasons of failed handshakes, in words for the log.
 
 use std::fmt;
 use std::io;
@@ -7,17 +7,18 @@ use loadline_protocol::sanitize;
 use tokio_rustls::rustls::{AlertDescription, CertificateError, Error, PeerIncompatible};
 
 use super::stream::HANDSHAKE_TIMEOUT;
+use crate::usage::without_error_number;
 
-/// Why there is no TLS with a client.
+/// Failure of a handshake.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum HandshakeFailure {
-    /// It left before it said anything.
+    /// The client disconnected before it sent a byte.
     Disconnected,
-    /// It says something that is no TLS, or waits for rows.
+    /// The client does not use TLS, or waits for rows.
     NotTls,
-    /// It took too long.
+    /// The handshake exceeded [`HANDSHAKE_TIMEOUT`].
     TimedOut,
-    /// The two of them could not agree, and this is why.
+    /// The handshake failed for this reason.
     Failed(String),
 }
 
@@ -25,12 +26,12 @@ impl From<io::Error> for HandshakeFailure {
     fn from(error: io::Error) -> HandshakeFailure {
         let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
         match inner {
-            // Some of it may be of the other side's making.
+            // The peer may have chosen a part of the text.
             Some(inner) => HandshakeFailure::Failed(sanitize(&describe(inner)).into_owned()),
             None if error.kind() == io::ErrorKind::UnexpectedEof => {
-                HandshakeFailure::Failed("it left during the handshake".to_owned())
+                HandshakeFailure::Failed("the client disconnected during the handshake".to_owned())
             }
-            None => HandshakeFailure::Failed(error.to_string()),
+            None => HandshakeFailure::Failed(without_error_number(&error.to_string())),
         }
     }
 }
@@ -38,10 +39,10 @@ impl From<io::Error> for HandshakeFailure {
 impl fmt::Display for HandshakeFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            HandshakeFailure::Disconnected => f.write_str("it left at once"),
-            HandshakeFailure::NotTls => f.write_str("it speaks no TLS"),
+            HandshakeFailure::Disconnected => f.write_str("the client disconnected at once"),
+            HandshakeFailure::NotTls => f.write_str("the client does not speak TLS"),
             HandshakeFailure::TimedOut => {
-                write!(f, "its handshake takes longer than {} s", HANDSHAKE_TIMEOUT.as_secs())
+                write!(f, "the handshake took longer than {} s", HANDSHAKE_TIMEOUT.as_secs())
             }
             HandshakeFailure::Failed(why) => f.write_str(why),
         }
@@ -51,18 +52,18 @@ impl fmt::Display for HandshakeFailure {
 fn describe(error: &Error) -> String {
     match error {
         Error::NoCertificatesPresented => {
-            "it has no client certificate, and --tls-client-ca asks for one".to_owned()
+            "no client certificate, required by --tls-client-ca".to_owned()
         }
         Error::InvalidCertificate(fault) => {
-            format!("its certificate {}", describe_certificate_error(fault))
+            format!("the client's certificate {}", describe_certificate_error(fault))
         }
-        Error::AlertReceived(alert) => format!("it {}", describe_alert(*alert)),
-        Error::InvalidMessage(_) => "it speaks no TLS".to_owned(),
+        Error::AlertReceived(alert) => format!("the client {}", describe_alert(*alert)),
+        Error::InvalidMessage(_) => "the client does not speak TLS".to_owned(),
         Error::PeerIncompatible(
             PeerIncompatible::Tls12NotOffered
             | PeerIncompatible::Tls13RequiredForQuic
             | PeerIncompatible::SupportedVersionsExtensionRequired,
-        ) => "it speaks no TLS 1.3".to_owned(),
+        ) => "the client does not support TLS 1.3".to_owned(),
         error => error.to_string(),
     }
 }
@@ -75,21 +76,19 @@ fn describe_certificate_error(fault: &CertificateError) -> String {
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             "is not valid yet".to_owned()
         }
-        CertificateError::UnknownIssuer => "is of no CA in --tls-client-ca".to_owned(),
-        fault => format!("cannot be used: {fault}"),
+        CertificateError::UnknownIssuer => "was not issued by a CA in --tls-client-ca".to_owned(),
+        fault => format!("is invalid: {fault}"),
     }
 }
 
 fn describe_alert(alert: AlertDescription) -> String {
     match alert {
-        AlertDescription::UnknownCA => "does not know the CA of our certificate".to_owned(),
-        AlertDescription::CertificateExpired => {
-            "says that our certificate is out of date".to_owned()
-        }
+        AlertDescription::UnknownCA => "does not trust the CA of our certificate".to_owned(),
+        AlertDescription::CertificateExpired => "says that our certificate has expired".to_owned(),
         AlertDescription::BadCertificate | AlertDescription::CertificateUnknown => {
-            "does not take our certificate; it may be for another name".to_owned()
+            "rejects our certificate, possibly because of its name".to_owned()
         }
-        AlertDescription::ProtocolVersion => "speaks no TLS 1.3".to_owned(),
+        AlertDescription::ProtocolVersion => "does not support TLS 1.3".to_owned(),
         alert => format!("ended the handshake: {alert:?}"),
     }
 }

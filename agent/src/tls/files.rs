@@ -1,4 +1,4 @@
-//! Certificates and keys: PEM files, and what is wrong with one in a line.
+//! Certificates and keys from PEM files.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -13,76 +13,76 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{InconsistentKeys, RootCertStore};
 
-/// What is read of a file: the CAs of a whole system take a quarter of it.
+/// Size limit of a PEM file: 1 MiB, four times the CAs of a whole system.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
-/// Why there is no TLS with a file.
+/// Error in a PEM file.
 #[derive(Debug, Error)]
 pub enum TlsFileError {
-    /// The system does not give the file.
-    #[error("cannot read {}: {why}; check the path, and who may read it", path.display())]
+    /// The file cannot be read.
+    #[error("cannot read {}: {why}; check the path and its permissions", path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// Error of the system.
         why: io::Error,
     },
-    /// The file is something else.
-    #[error("{} is larger than a file of certificates; check the path", path.display())]
+    /// The file has more than 1 MiB.
+    #[error("{} is too large for a PEM file, over 1 MiB; check the path", path.display())]
     TooLarge {
         /// The file.
         path: PathBuf,
     },
-    /// There is no certificate in a file.
+    /// The file has no certificate.
     #[error(
-        "there is no PEM certificate in {}; give the file that has BEGIN CERTIFICATE in it",
+        "no PEM certificate in {}; give the file that contains BEGIN CERTIFICATE",
         path.display()
     )]
     NoCertificate {
         /// The file.
         path: PathBuf,
     },
-    /// There is no key in a file, or none that can be read without a password.
+    /// The file has no key, or an encrypted one.
     #[error(
-        "there is no PEM key in {}; give the file that has BEGIN PRIVATE KEY in it, not encrypted",
+        "no PEM key in {}; give the file that contains BEGIN PRIVATE KEY, not encrypted",
         path.display()
     )]
     NoKey {
         /// The file.
         path: PathBuf,
     },
-    /// Certificate and key were not made for each other.
+    /// The key is not that of the certificate.
     #[error(
-        "the key in {} does not match the certificate in {}; give the two that belong together",
+        "the key in {} does not match the certificate in {}; give a certificate and its own key",
         key.display(),
         cert.display()
     )]
     Mismatch {
-        /// The file of the certificate.
+        /// The certificate's file.
         cert: PathBuf,
-        /// The file of the key.
+        /// The key's file.
         key: PathBuf,
     },
-    /// What is in the file is damaged, or of a kind that nobody knows.
-    #[error("what is in {} cannot be used: {why}; have it made anew", path.display())]
+    /// The certificate or key in the file is invalid or of an unsupported type.
+    #[error("invalid certificate or key in {}: {why}; create a new one", path.display())]
     Unusable {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Error of rustls.
         why: rustls::Error,
     },
 }
 
-/// The cryptography of all TLS here.
+/// Returns the cryptography provider of all TLS here.
 #[must_use]
 pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
 
-/// A certificate, those that lead to its CA, and its key.
+/// Reads a certificate chain and its key.
 ///
 /// # Errors
-/// One of the two files cannot be used, or they do not belong together.
+/// A file cannot be used, or the two do not match.
 pub fn read_identity(cert: &Path, key: &Path) -> Result<CertifiedKey, TlsFileError> {
     let certificates = read_certificates(cert)?;
     let der = read_key(key)?;
@@ -90,7 +90,7 @@ pub fn read_identity(cert: &Path, key: &Path) -> Result<CertifiedKey, TlsFileErr
     let signing_key = provider().key_provider.load_private_key(der).map_err(unusable)?;
     let identity = CertifiedKey::new(certificates, signing_key);
     match identity.keys_match() {
-        // Some keys do not tell which certificate they are of.
+        // The match cannot be checked for some types of keys.
         Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(identity),
         Err(rustls::Error::InconsistentKeys(_)) => {
             Err(TlsFileError::Mismatch { cert: cert.to_owned(), key: key.to_owned() })
@@ -99,10 +99,10 @@ pub fn read_identity(cert: &Path, key: &Path) -> Result<CertifiedKey, TlsFileErr
     }
 }
 
-/// The CAs in a file.
+/// Reads the CAs in a file.
 ///
 /// # Errors
-/// There are none in it, or one cannot be used.
+/// The file has no certificate, or an invalid one.
 pub fn read_authorities(path: &Path) -> Result<RootCertStore, TlsFileError> {
     let mut authorities = RootCertStore::empty();
     for certificate in read_certificates(path)? {
@@ -145,7 +145,7 @@ mod tests {
 
     use super::*;
 
-    /// A folder with a certificate and its key.
+    /// Returns a directory with a certificate and its key.
     fn certificate_files() -> (tempfile::TempDir, PathBuf, PathBuf) {
         let folder = tempfile::tempdir().unwrap();
         let pair = KeyPair::generate().unwrap();
@@ -194,10 +194,14 @@ mod tests {
         check(&cert, &cert, &["no PEM key in", "cert.pem"]);
         check(&cert, &other_key, &["does not match", "cert.pem", "key.pem"]);
         let nonsense = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-        check(&at("n.pem", nonsense.as_bytes()), &key, &["n.pem cannot be used"]);
+        check(&at("n.pem", nonsense.as_bytes()), &key, &["invalid certificate or key in", "n.pem"]);
         let nonsense = nonsense.replace("CERTIFICATE", "PRIVATE KEY");
-        check(&cert, &at("n.pem", nonsense.as_bytes()), &["n.pem cannot be used"]);
+        check(
+            &cert,
+            &at("n.pem", nonsense.as_bytes()),
+            &["invalid certificate or key in", "n.pem"],
+        );
         let large = at("large.pem", &vec![b'x'; FILE_BYTES_MAX as usize + 1]);
-        check(&large, &key, &["large.pem is larger"]);
+        check(&large, &key, &["large.pem is too large"]);
     }
 }

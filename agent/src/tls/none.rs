@@ -1,4 +1,4 @@
-//! What there is of TLS in a program that was built without it: a word that there is none.
+//! Placeholders for a build without TLS.
 
 use std::io;
 use std::pin::Pin;
@@ -10,20 +10,20 @@ use tokio::net::TcpStream;
 
 use crate::tls_files::ServerTlsFiles;
 
-/// Why there is no TLS.
+/// Error: this build has no TLS.
 #[derive(Debug, Error)]
-#[error("this program was built without TLS; build it with its feature `tls`, or come in by ssh")]
+#[error("built without TLS; rebuild with --features tls, or connect through ssh")]
 pub struct TlsFileError;
 
-/// **Invariant:** there is none.
+/// **Invariant:** never constructed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ServerTls {}
 
 impl ServerTls {
-    /// Always an error.
+    /// Fails.
     ///
     /// # Errors
-    /// There is no TLS.
+    /// Always: this build has no TLS.
     pub fn open(_files: ServerTlsFiles) -> Result<ServerTls, TlsFileError> {
         Err(TlsFileError)
     }
@@ -43,7 +43,7 @@ impl ServerTls {
     }
 }
 
-/// **Invariant:** there is none.
+/// **Invariant:** never constructed.
 #[derive(Debug)]
 pub(crate) enum TlsConnection {}
 

@@ -1,5 +1,5 @@
-//! A connection over TLS. Who reads or writes first does the handshake, so that nobody waits for it
-//! but the client's own session.
+//! TLS connection. The first read or write performs the handshake, so that only the client's own
+//! session waits for it.
 
 use std::fmt;
 use std::io;
@@ -16,35 +16,33 @@ use tokio_rustls::server::TlsStream;
 use super::{HandshakeFailure, ServerTls};
 use crate::session;
 
-/// How long a client has for its handshake, from when it came in: three lost packets, and a slow
-/// machine.
+/// Handshake timeout from the accept on: 10 s, enough for three lost packets and a slow machine.
 pub(super) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What a handshake begins with.
+/// First byte of a TLS handshake record.
 const HANDSHAKE_RECORD: u8 = 0x16;
 
-/// What a client is told that speaks no TLS.
+/// Error note for a client without TLS.
 const NO_TLS_MESSAGE: &str = "this port speaks TLS; connect to tls://HOST:PORT";
 
-/// A connection over TLS.
 pub(crate) struct TlsConnection {
     state: HandshakeState,
-    /// Bytes of a write that are encrypted, but not yet taken by the system.
+    /// Bytes of a write that are encrypted but not yet accepted by the system.
     unflushed_bytes: usize,
 }
 
 type HandshakeFuture = dyn Future<Output = io::Result<TlsStream<TcpStream>>> + Send;
 
 enum HandshakeState {
-    /// In front of, or in the midst of, the handshake.
+    /// Before or during the handshake.
     InProgress(Pin<Box<HandshakeFuture>>),
     Open(Box<TlsStream<TcpStream>>),
-    /// There is nobody any more.
+    /// The handshake failed.
     Failed,
 }
 
 impl TlsConnection {
-    /// The handshake has to be done from now on in time.
+    /// Starts the handshake timeout.
     pub(crate) fn new(tcp: TcpStream, tls: &ServerTls, peer: String) -> TlsConnection {
         let deadline = Instant::now() + HANDSHAKE_TIMEOUT;
         let state = HandshakeState::InProgress(Box::pin(perform_handshake(
@@ -56,7 +54,7 @@ impl TlsConnection {
         TlsConnection { state, unflushed_bytes: 0 }
     }
 
-    /// The connection, once the handshake is done.
+    /// Returns the connection once the handshake is done.
     fn poll_open(
         &mut self,
         cx: &mut Context<'_>,
@@ -64,7 +62,7 @@ impl TlsConnection {
         if let HandshakeState::InProgress(handshake) = &mut self.state {
             self.state = match ready!(handshake.as_mut().poll(cx)) {
                 Ok(stream) => {
-                    // A reader may have done it, and a writer in the same task have waited.
+                    // The handshake may have run in a read while a write of the same task waits.
                     cx.waker().wake_by_ref();
                     HandshakeState::Open(Box::new(stream))
                 }
@@ -83,7 +81,8 @@ impl TlsConnection {
     }
 }
 
-/// Does the handshake; else says in the log why not, and parts from the client so that it hears.
+/// Performs the handshake. Logs a failure and closes the connection after the client could read the
+/// alert.
 async fn perform_handshake(
     tcp: TcpStream,
     tls: ServerTls,
@@ -109,7 +108,7 @@ async fn perform_handshake(
                 }
             }
         }
-        // A client of the plain stream may also wait in silence.
+        // A client of the plain stream may also send nothing.
         Ok(Ok(1..)) | Err(_) => {
             tls.log_failure(&peer, &HandshakeFailure::NotTls);
             session::refuse(tcp, Note::Error(SafeText::new(NO_TLS_MESSAGE))).await;
@@ -134,8 +133,8 @@ impl AsyncRead for TlsConnection {
 }
 
 impl AsyncWrite for TlsConnection {
-    /// Ready when the system has taken all: what waits is counted by the caller, which knows who is
-    /// stuck, and no more than one write of it is encrypted.
+    /// Ready once the system has accepted all bytes. So the caller counts unsent bytes and detects
+    /// a stuck client, and at most one write is encrypted in advance.
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -145,7 +144,7 @@ impl AsyncWrite for TlsConnection {
         let mut stream = ready!(self.poll_open(cx))?;
         let taken = match taken {
             0 => ready!(stream.as_mut().poll_write(cx, bytes))?,
-            // It is the write of before, which was not ready.
+            // The previous write, which was not ready.
             taken => taken,
         };
         let flushed = stream.poll_flush(cx);
@@ -161,7 +160,7 @@ impl AsyncWrite for TlsConnection {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.state {
             HandshakeState::Open(stream) => Pin::new(stream.as_mut()).poll_shutdown(cx),
-            // Nobody is there to whom the end could be told.
+            // The client is gone.
             HandshakeState::InProgress(_) | HandshakeState::Failed => Poll::Ready(Ok(())),
         }
     }

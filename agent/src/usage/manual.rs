@@ -1,41 +1,41 @@
-//! A manual page: what clap knows of the options, and what only people know.
+//! Manual pages, from clap's options and texts of our own.
 
 use clap::Command;
 use clap_mangen::Man;
 use clap_mangen::roff::{Inline, Roff, bold, roman};
 
-/// What stands in a section of a manual page.
+/// Entry of a manual section.
 #[derive(Debug, Clone)]
 pub enum ManualEntry {
     /// A paragraph.
     Text(String),
-    /// What stands in the text, or is typed, and what it means.
+    /// A term and its meaning.
     Term(String, String),
     /// A heading within the section.
     Heading(String),
 }
 
 impl ManualEntry {
-    /// A word, and what it means.
+    /// Creates a [`ManualEntry::Term`].
     #[must_use]
     pub fn term(word: &str, meaning: &str) -> ManualEntry {
         ManualEntry::Term(word.to_owned(), meaning.to_owned())
     }
 }
 
-/// What a manual page has that the options do not tell.
+/// Texts of a manual page that clap does not know.
 #[derive(Debug, Clone, Default)]
 pub struct Manual {
-    /// The sections that stand before `EXIT STATUS`, as `KEYS`.
+    /// Sections before `EXIT STATUS`, such as `KEYS`.
     pub before: Vec<(&'static str, Vec<ManualEntry>)>,
-    /// Variables of the environment, those that are read for an option not among them.
+    /// Environment variables, without those of options.
     pub environment: Vec<ManualEntry>,
-    /// The sections that stand behind it, as `FILES`.
+    /// Sections after `ENVIRONMENT`, such as `FILES`.
     pub after: Vec<(&'static str, Vec<ManualEntry>)>,
 }
 
 impl Manual {
-    /// The page, as `man` reads it.
+    /// Renders the page as roff.
     #[must_use]
     pub(super) fn render(&self, command: Command) -> String {
         let variables = variables(&command);
@@ -48,7 +48,7 @@ impl Manual {
             .date(option_env!("LOADLINE_COMMIT_DATE").unwrap_or_default())
             .manual("User Commands");
         let mut bytes = Vec::new();
-        // An error does not happen: memory takes all that is written to it.
+        // Writing to memory cannot fail.
         let _ = man.render_title(&mut bytes);
         let _ = man.render_name_section(&mut bytes);
         let _ = man.render_synopsis_section(&mut bytes);
@@ -69,31 +69,28 @@ impl Manual {
     }
 }
 
-/// A blank line between two breaks is one skip, which readers of manual pages understand alike. What
-/// stands in backquotes in the help does so for terminals.
+/// Replaces an empty line between two breaks by one skip, which all viewers show alike, and removes
+/// the backquotes of the help.
 fn tidy(page: &str) -> String {
     page.replace("\n.br\n\n.br\n", "\n.sp\n").replace('`', "")
 }
 
-/// The same for both programs.
+/// Exit status of both programs.
 fn exit_status() -> [ManualEntry; 3] {
     [
-        ManualEntry::term(
-            "0",
-            "It did what it was asked for. That nobody reads its output any more is no failure.",
-        ),
-        ManualEntry::term("1", "It failed while it ran, and said why in one line."),
-        ManualEntry::term("2", "It was called in a wrong way, and said what is wrong in one line."),
+        ManualEntry::term("0", "Success. A standard output that is closed early is no failure."),
+        ManualEntry::term("1", "Failure at run time. The reason is on standard error."),
+        ManualEntry::term("2", "Usage error. The reason is on standard error."),
     ]
 }
 
-/// The variables that clap reads where an option is not given.
+/// Environment variables of the options.
 fn variables(command: &Command) -> Vec<ManualEntry> {
     let of = |arg: &clap::Arg| {
         let variable = arg.get_env()?.to_string_lossy().into_owned();
         let option = arg.get_long()?;
         let does = arg.get_help().map(ToString::to_string).unwrap_or_default();
-        Some(ManualEntry::Term(variable, format!("As --{option}, which goes before it: {does}.")))
+        Some(ManualEntry::Term(variable, format!("{does}. Overridden by --{option}.")))
     };
     command.get_arguments().filter(|arg| !arg.is_hide_set()).filter_map(of).collect()
 }
@@ -104,7 +101,7 @@ fn write_section(roff: &mut Roff, title: &str, entries: &[ManualEntry]) {
     for entry in entries {
         match entry {
             ManualEntry::Text(text) => {
-                // A paragraph begins behind each heading by itself.
+                // The first paragraph after a heading needs no request.
                 if !is_first {
                     roff.control("PP", []);
                 }
@@ -123,7 +120,7 @@ fn write_section(roff: &mut Roff, title: &str, entries: &[ManualEntry]) {
     }
 }
 
-/// A text with its options in bold.
+/// Returns the text with its options in bold.
 fn mark_options(text: &str) -> Vec<Inline> {
     let mark = |word: &str| if word.starts_with('-') { bold(word) } else { roman(word) };
     text.split_inclusive(' ').map(mark).collect()

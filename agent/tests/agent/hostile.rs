@@ -119,7 +119,7 @@ const ATTACKS: &[(&str, Attack)] = &[
     ("a line without an end", |mut client| client.expect_dropped("x".repeat(4096))),
     ("a request without an end", |mut client| {
         client.send(format!("loadline/1 history={}", "9".repeat(2000))).unwrap();
-        assert_eq!(client.answer(), "# error \"a request has at most 1024 bytes\"");
+        assert_eq!(client.answer(), "# error \"request longer than 1024 bytes\"");
         assert_eq!(client.line(), "");
     }),
     ("a byte at a time", |mut client| {

@@ -206,7 +206,7 @@ async fn an_invalid_request_is_refused_with_a_reason() {
         ),
         ("loadline/1 columns=cpu,cpu", r#"column \"cpu\" is named twice"#),
         ("loadline/1 history=lots", "history=lots: "),
-        (&long, "a request has at most 1024 bytes"),
+        (&long, "request longer than 1024 bytes"),
     ] {
         let stage = AgentStage::with_history(HOUR).await;
         let mut client = stage.request(request).await;

@@ -129,7 +129,7 @@ fn with_a_client_ca_only_its_certificates_are_accepted() {
 
     let mut agent = begin();
     let refused = connect(&agent.address(), &ours, Some(&theirs.client()));
-    check(refused, "UnknownCA", &mut agent, "of no CA in --tls-client-ca");
+    check(refused, "UnknownCA", &mut agent, "was not issued by a CA in --tls-client-ca");
 
     for (valid, logged) in
         [(Validity::Expired, "has expired"), (Validity::NotYetValid, "not valid yet")]
@@ -154,7 +154,7 @@ fn an_untrusting_client_is_logged_once_a_minute() {
     drop(tcp(&address));
     connect(&address, &ours, None).unwrap();
     let log = agent.kill();
-    assert!(log.contains("does not know the CA of our certificate"), "{log}");
+    assert!(log.contains("does not trust the CA of our certificate"), "{log}");
     assert_eq!(log.matches("WARN").count(), 1, "{log}");
 }
 
@@ -168,7 +168,7 @@ fn a_client_without_tls_gets_an_error() {
     client.read_to_string(&mut received).unwrap();
     assert_eq!(received, "# error \"this port speaks TLS; connect to tls://HOST:PORT\"\n");
     let log = agent.kill();
-    assert!(log.contains("it speaks no TLS"), "{log}");
+    assert!(log.contains("the client does not speak TLS"), "{log}");
 }
 
 #[test]
@@ -271,8 +271,8 @@ fn sighup_reloads_the_certificate_and_rejects_a_broken_one() {
     let original = fs::read(&server.cert).unwrap();
     fs::write(&server.cert, "no certificate").unwrap();
     agent.signal(Signal::HUP);
-    let log = agent.log_until("the old certificate stays");
-    assert!(log.contains("there is no PEM certificate in"), "{log}");
+    let log = agent.log_until("keeping the previous certificate");
+    assert!(log.contains("no PEM certificate in"), "{log}");
     assert_eq!(server_certificate(&connect(&address, &ca, None).unwrap()), now);
 
     fs::write(&server.cert, original).unwrap();

@@ -1,4 +1,4 @@
-//! What is typed comes before the environment, that before the configuration, that before the defaults.
+//! Precedence of options: command line, environment, configuration, defaults.
 
 use std::ffi::OsString;
 
@@ -13,7 +13,7 @@ use super::EarlyExit;
 use super::args::Args;
 use crate::config::{Config, ConfigError, Setting};
 
-/// What is typed, and what is in the environment.
+/// Options from the command line and the environment.
 #[derive(Debug)]
 pub(super) struct CommandLine {
     line: Vec<OsString>,
@@ -35,7 +35,7 @@ impl CommandLine {
         Ok(CommandLine { line: line.to_vec(), matches, args })
     }
 
-    /// Whether an option is on the command line.
+    /// Returns whether an option is on the command line.
     pub(super) fn is_typed(&self, id: &str) -> bool {
         self.matches.value_source(id) == Some(ValueSource::CommandLine)
     }
@@ -45,7 +45,7 @@ impl CommandLine {
         given.contains(&self.matches.value_source(id))
     }
 
-    /// The options with these settings for those that are not given; of two settings, the first counts.
+    /// Fills options that are not given from `settings`. The first setting of an option wins.
     pub(super) fn with_settings<'a>(
         &self,
         settings: impl IntoIterator<Item = &'a Setting>,
@@ -63,7 +63,7 @@ impl CommandLine {
     }
 }
 
-/// Finds a setting with a value that its option does not take.
+/// Checks the values of all settings; the error shows the line of the first invalid value.
 pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     for setting in config.options.iter().chain(config.sources.source_settings()) {
         let Some(argument) = setting.argument() else { continue };
@@ -77,10 +77,10 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// Why a value is none for an option, without a word about the command line.
+/// Returns the message for an invalid value, without hints about the command line.
 fn value_error(name: &str, error: &clap::Error) -> String {
     if let Some(ContextValue::Strings(all)) = error.get(ContextKind::ValidValue) {
-        return format!("this is no {name}; choose from {}", all.join(", "));
+        return format!("invalid {name}; possible values: {}", all.join(", "));
     }
     match std::error::Error::source(error) {
         Some(why) => format!("{name}: {why}"),
@@ -88,7 +88,7 @@ fn value_error(name: &str, error: &clap::Error) -> String {
     }
 }
 
-/// The variable of the environment that is at fault, if what is typed is not.
+/// Returns the name of the environment variable at fault, if the command line itself is valid.
 fn faulty_variable(line: &[OsString], error: &clap::Error) -> Option<String> {
     let typed = Args::command().mut_args(|option| option.env(Resettable::Reset));
     typed.try_get_matches_from(line).ok()?;
@@ -105,7 +105,7 @@ fn early_exit(error: &clap::Error) -> EarlyExit {
     }
 }
 
-/// A password that was typed is not for the screen, whatever is wrong with the rest.
+/// Removes the password of a Prometheus address from an error message.
 pub(super) fn redact_password(text: &str) -> String {
     let hidden = || {
         let address =
@@ -117,7 +117,7 @@ pub(super) fn redact_password(text: &str) -> String {
     hidden().unwrap_or_else(|| text.to_owned())
 }
 
-/// The first paragraph of an error in one line, without clap's label.
+/// Returns the first paragraph of an error in one line, without clap's `error: `.
 fn first_paragraph(error: &clap::Error) -> String {
     let error = error.to_string();
     let paragraph = error.split("\n\n").next().unwrap_or(&error);

@@ -1,10 +1,9 @@
-//! What the manual page says besides the options.
+//! Sections of the manual page other than the options.
 
 use loadline_agent::{Manual, ManualEntry};
 
 use crate::keys::{BindableAction, Keys, MOUSE_HELP, bindable_actions};
 
-/// All of it.
 pub(super) fn manual() -> Manual {
     Manual {
         before: vec![("SOURCES", sources()), ("KEYS", keys())],
@@ -21,42 +20,42 @@ fn sources() -> Vec<ManualEntry> {
     vec![
         ManualEntry::term(
             "(none)",
-            "This machine: the agent on 127.0.0.1:1027 if one answers, else one inside this program.",
+            "This machine: the agent on 127.0.0.1:1027 if it answers, else an agent inside this program.",
         ),
-        ManualEntry::term("HOST, HOST:PORT, tcp://HOST:PORT", "TCP; port 1027 if none is given."),
-        ManualEntry::term("tls://HOST[:PORT]", "The same over TLS; see --tls-ca and --tls-cert."),
+        ManualEntry::term(
+            "HOST, HOST:PORT, tcp://HOST:PORT",
+            "An agent, or any program that writes rows, over TCP. The default port is 1027.",
+        ),
+        ManualEntry::term("tls://HOST[:PORT]", "An agent over TLS; see --tls-ca and --tls-cert."),
         ManualEntry::term(
             "USER@HOST, ssh://[USER@]HOST[:PORT]",
-            "An agent that ssh starts there, with your own keys and configuration; see --ssh and \
+            "An agent that ssh starts there, with your ssh keys and configuration; see --ssh and \
              --agent-command.",
         ),
-        ManualEntry::term("unix:PATH", "A Unix socket."),
+        ManualEntry::term("unix:PATH", "An agent at a Unix socket."),
         ManualEntry::term(
             "prom+http://[USER@]HOST[:PORT]/[PATH]?instance=REGEX, prom+https://...",
-            "The machines that a Prometheus, or a server that answers as it does, knows of, each a \
-             source of its own; job=REGEX and step=DURATION narrow them and space their rows.",
+            "The machines in Prometheus or a compatible server, each as a source. job=REGEX selects \
+             jobs, step=DURATION sets the interval.",
         ),
         ManualEntry::term(
             "NAME, @GROUP",
-            "What the configuration has under this name, and all that is in this group.",
+            "A source, or all sources of a group, in the configuration.",
         ),
-        ManualEntry::term(
-            "-",
-            "Standard input: rows of numbers, a CSV file, or what a recording has.",
-        ),
+        ManualEntry::term("-", "Standard input: rows of numbers, a CSV file or a recording."),
         ManualEntry::term(
             "PATH, file:PATH",
-            "A recording or a CSV file: what has a / in it, or is a file here.",
+            "A recording or a CSV file. A PATH contains a / or is an existing file.",
         ),
         text(
-            "With several sources, each has a line of an overview; Enter opens it. A server that is \
-             away is tried again, at last every ten seconds, and no sample that its agent still holds \
-             is lost.",
+            "With several sources, an overview shows one line for each; Enter opens a source. If a \
+             connection ends, loadline reconnects after a pause of at most ten seconds, and fetches the \
+             missed samples that the agent still holds.",
         ),
     ]
 }
 
-/// The table that the help of the screen shows as well, with the keys of the start.
+/// Returns the default keys, as the help on the screen lists them.
 fn keys() -> Vec<ManualEntry> {
     let keys = Keys::default();
     let all: Vec<BindableAction> = bindable_actions().collect();
@@ -69,7 +68,7 @@ fn keys() -> Vec<ManualEntry> {
             let does = same.first().map_or("", |it| it.description);
             ManualEntry::term(&names.join(", "), &keys.expand_keys(does))
         };
-        // The keys of the charts do the same, each for its own.
+        // One entry for the keys of all charts, which share a description.
         let lines = section.chunk_by(|a, b| a.description == b.description).map(line);
         title.chain(lines.collect::<Vec<_>>())
     });
@@ -81,24 +80,24 @@ fn environment() -> Vec<ManualEntry> {
     vec![
         ManualEntry::term(
             "NO_COLOR, CLICOLOR, CLICOLOR_FORCE",
-            "The screen has no colours if the first is set, or the second is 0; it has them in any case \
-             if CLICOLOR_FORCE is set and NO_COLOR is not.",
+            "No colours if NO_COLOR is set or CLICOLOR is 0. Colours in any case if CLICOLOR_FORCE is \
+             set and NO_COLOR is not.",
         ),
+        ManualEntry::term("COLORTERM", "truecolor or 24bit: use more than 16 colours."),
         ManualEntry::term(
-            "COLORTERM",
-            "truecolor or 24bit: the terminal has more than 16 colours.",
+            "TERM",
+            "linux: draw dots and frames in ASCII. dumb: as linux, without colours.",
         ),
-        ManualEntry::term("TERM", "linux: plain ASCII dots and frames. dumb: no colours either."),
         ManualEntry::term(
             "LC_ALL, LC_CTYPE, LANG",
-            "The first that is set says whether the terminal understands UTF-8; without, plain ASCII.",
+            "Character set of the terminal; the first that is set counts. Without UTF-8, draw in ASCII.",
         ),
         ManualEntry::term(
             "LOADLINE_PROM_PASSWORD, LOADLINE_PROM_TOKEN",
-            "What a Prometheus is shown: the password of the USER in its address, or a bearer token \
-             where there is none.",
+            "Password for the USER in a Prometheus address, or bearer token for an address without \
+             USER.",
         ),
-        ManualEntry::term("TZ", "The time zone of the axis and of the table."),
+        ManualEntry::term("TZ", "Time zone of the time axis and the table."),
     ]
 }
 
@@ -106,36 +105,32 @@ fn files() -> Vec<ManualEntry> {
     vec![
         ManualEntry::term(
             "~/.config/loadline/config.toml",
-            "Names for sources and groups, defaults for options, colours, keys, thresholds; \
-             --print-config shows all of it. XDG_CONFIG_HOME leads to another folder, --config to \
-             another file.",
+            "Names for sources and groups, defaults for options, colours, keys and thresholds; see \
+             --print-config. XDG_CONFIG_HOME replaces ~/.config, --config names another file.",
         ),
-        ManualEntry::term(
-            "*.load",
-            "Recordings, as --record writes them: the lines of the stream itself.",
-        ),
-        ManualEntry::term(
-            "~/.ssh/config, ~/.ssh/known_hosts",
-            "Read by ssh, for sources that it leads to.",
-        ),
+        ManualEntry::term("*.load", "Recordings by --record: the lines of the stream, unchanged."),
+        ManualEntry::term("~/.ssh/config, ~/.ssh/known_hosts", "Read by ssh, for ssh sources."),
     ]
 }
 
 fn examples() -> Vec<ManualEntry> {
     vec![
-        ManualEntry::term("loadline", "Shows this machine."),
-        ManualEntry::term("loadline me@web-1 me@web-2", "Shows two servers, by ssh."),
-        ManualEntry::term("loadline web-1 --record monday.load", "Shows an agent, and records it."),
-        ManualEntry::term("loadline monday.load", "Shows a recording as a whole."),
+        ManualEntry::term("loadline", "Show this machine."),
+        ManualEntry::term("loadline me@web-1 me@web-2", "Show two servers over ssh."),
+        ManualEntry::term(
+            "loadline web-1 --record monday.load",
+            "Show a server, and record its stream.",
+        ),
+        ManualEntry::term("loadline monday.load", "Show a whole recording."),
         ManualEntry::term(
             "loadline web-1 -o csv -c cpu,mem -n 60 > minute.csv",
-            "Writes two columns of sixty samples.",
+            "Write two columns of sixty samples.",
         ),
-        ManualEntry::term("vmstat -n 1 | loadline -", "Shows what another program writes."),
-        ManualEntry::term("loadline --check web-1", "Says what is there, and whether rows come."),
+        ManualEntry::term("vmstat -n 1 | loadline -", "Show the output of another program."),
+        ManualEntry::term("loadline --check web-1", "Report on a source, and exit."),
         ManualEntry::term(
             "loadline --generate bash > ~/.local/share/bash-completion/completions/loadline",
-            "Has bash complete the options.",
+            "Install completions for bash.",
         ),
     ]
 }

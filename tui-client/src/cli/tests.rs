@@ -7,7 +7,7 @@ fn settings(line: &str, is_terminal: bool) -> Result<CliSettings, String> {
     })
 }
 
-/// The same with this configuration.
+/// Parses `line` with `file` as the configuration.
 fn parse_with_config(file: &str, line: &str, is_terminal: bool) -> Result<CliSettings, EarlyExit> {
     let words: Vec<OsString> =
         line.split(' ').filter(|word| !word.is_empty()).map(OsString::from).collect();
@@ -17,7 +17,7 @@ fn parse_with_config(file: &str, line: &str, is_terminal: bool) -> Result<CliSet
 }
 
 #[test]
-fn the_output_follows_the_terminal_and_the_history_the_output() {
+fn the_default_format_depends_on_the_terminal_and_the_default_history_on_the_format() {
     let here = settings("loadline", true).unwrap();
     assert_eq!((&here.sources[0].source, here.format), (&Source::Localhost, OutputFormat::Tui));
     assert_eq!(here.history, History::Last(Duration::from_mins(10)));
@@ -90,46 +90,51 @@ fn ssh_is_a_program_with_options() {
 #[test]
 fn a_wrong_command_line_is_explained_in_one_line() {
     for (line, part) in [
-        ("loadline -o tui", "no terminal"),
+        ("loadline -o tui", "not a terminal"),
         ("loadline -i fast", "no duration"),
-        ("loadline -i 0s", "longer than nothing"),
+        ("loadline -i 0s", "must be greater than 0"),
         ("loadline -w 10ms", "at least 1s"),
-        ("loadline -n 0", "0 is not in"),
-        ("loadline -c a,,b", "commas between"),
+        ("loadline -n 0", "must be a whole number from 1"),
+        ("loadline -n x", "must be a whole number from 1"),
+        ("loadline -n 18446744073709551616", "must be a whole number from 1"),
+        ("loadline -c a,,b", "separated by commas"),
         ("loadline -o pie", "possible values: tui, table, csv, json, raw"),
         ("loadline -o tabel", "did you mean 'table'?"),
         ("loadline --intervall 1s", "did you mean '--interval'?"),
         ("loadline --theme lihgt", "did you mean 'light'?"),
-        ("loadline web-1:x", "no usable port"),
+        ("loadline web-1:x", "invalid port in \"web-1:x\""),
         ("loadline me@web-1:22", "ssh://USER@HOST:PORT"),
-        ("loadline --ssh=' me@web-1", "not closed"),
-        ("loadline --agent-command= me@web-1", "name a program"),
+        ("loadline --ssh=' me@web-1", "unclosed quote"),
+        ("loadline --agent-command= me@web-1", "must name a program"),
         ("loadline --color", "unexpected argument"),
         ("loadline a b a:1027", "a:1027 is given twice"),
         ("loadline --from 25:00", "\"25:00\" is no time; write it like 03:12, yesterday 03:12"),
         ("loadline --from -2h -w 5m", "leave out --window"),
         ("loadline --check --to 03:12", "leave out --to"),
-        ("loadline a b -o raw", "one source"),
+        ("loadline a b -o raw", "-o raw takes one source, not 2; choose -o csv"),
         ("loadline tls://a --tls-cert a.pem", "give --tls-key"),
-        ("loadline prom+http://me:secret@a:0/", "\"a:0\" has no usable port"),
-        ("loadline prom+http://a/ --tls-ca a.pem", "write it as tls://HOST"),
+        ("loadline prom+http://me:secret@a:0/", "invalid port in \"a:0\""),
+        ("loadline prom+http://a/ --tls-ca a.pem", "write tls://HOST or prom+https://HOST"),
         ("loadline http://a:9090/", "write prom+http://HOST:PORT/?instance=REGEX"),
         ("loadline tls://a --tls-key a.pem", "give --tls-cert"),
-        ("loadline a --tls-ca a.pem", "write it as tls://HOST"),
-        ("loadline --tls-cert a.pem --tls-key a.pem", "write it as tls://HOST"),
+        ("loadline a --tls-ca a.pem", "write tls://HOST or prom+https://HOST"),
+        ("loadline --tls-cert a.pem --tls-key a.pem", "write tls://HOST or prom+https://HOST"),
     ] {
         let error = settings(line, false).expect_err(line);
         assert!(error.contains(part) && !error.contains('\n'), "{line}: {error}");
         assert!(!error.contains("secret"), "{line}: {error}");
     }
     for (line, part) in [
-        ("loadline -n 3", "--count"),
-        ("loadline -", "standard input is the terminal"),
-        ("loadline web-1 -", "standard input is the terminal"),
-        ("loadline web-1 --follow", "for recordings"),
-        ("loadline web-1 web-2 --record both.load", "--record keeps one source"),
-        ("loadline web-1 web-2 --check", "--check looks at one source"),
-        ("loadline ./a.load ./b.load --follow", "--follow reads on in one source"),
+        ("loadline -n 3", "--count does not work with tui"),
+        ("loadline -", "standard input is a terminal"),
+        ("loadline web-1 -", "standard input is a terminal"),
+        ("loadline web-1 --follow", "takes recordings only"),
+        (
+            "loadline web-1 web-2 --record both.load",
+            "--record takes one source, not 2; give one source",
+        ),
+        ("loadline web-1 web-2 --check", "--check takes one source"),
+        ("loadline ./a.load ./b.load --follow", "--follow takes one source"),
     ] {
         let error = settings(line, true).expect_err(line);
         assert!(error.contains(part) && !error.contains('\n'), "{line}: {error}");
@@ -181,7 +186,7 @@ fn configured_defaults_do_not_contradict_typed_options() {
     );
     assert_eq!(
         settings("loadline a --check -o csv", true).unwrap_err(),
-        "--check ends by itself and shows no rows; leave out --output"
+        "--output cannot be used with --check; leave out --output"
     );
 }
 
@@ -194,12 +199,12 @@ fn a_configured_value_is_read_like_a_typed_one() {
     );
     assert_eq!(
         error_text("[options]\ntheme = \"drak\"", "loadline -w 1m"),
-        "c.toml:2:9: this is no theme; choose from dark, light, mono\n   \
+        "c.toml:2:9: invalid theme; possible values: dark, light, mono\n   \
          2 | theme = \"drak\"\n     |         ^^^^^^"
     );
     assert_eq!(
         error_text("[sources]\na = { source = \"b\", ssh = \"ssh '\" }", "loadline"),
-        "c.toml:2:27: ssh: a quote is not closed\n   \
+        "c.toml:2:27: ssh: unclosed quote\n   \
          2 | a = { source = \"b\", ssh = \"ssh '\" }\n     |                           ^^^^^^^"
     );
 }
@@ -224,28 +229,28 @@ fn a_group_is_all_of_its_sources_each_with_its_own_options() {
     assert_eq!(typed.sources[0].ssh.program, ["x"]);
     assert_eq!(
         error_text(file, "loadline @pord"),
-        "there is no group \"pord\"; did you mean prod? There are none, prod"
+        "unknown group \"pord\"; did you mean prod? available: none, prod"
     );
     assert_eq!(
         error_text(file, "loadline web web"),
         "me@10.0.0.1 is given twice; give each source once"
     );
-    assert!(error_text(file, "loadline @none").contains("no source is in this group"));
-    assert!(error_text("", "loadline @prod").contains("the configuration names none"));
+    assert!(error_text(file, "loadline @none").contains("no source in @none; add one"));
+    assert!(error_text("", "loadline @prod").contains("the configuration has no groups"));
     let many: Vec<String> = (0..9000).map(|at| format!("\"web-{at}\"")).collect();
     let many = format!("[groups]\nmany = [{}]", many.join(", "));
-    assert_eq!(error_text(&many, "loadline @many"), "257 sources are too many; give 256 at most");
+    assert_eq!(error_text(&many, "loadline @many"), "too many sources: 257; give at most 256");
 }
 
 #[test]
 fn the_printed_configuration_changes_nothing_when_it_is_used() {
     let Err(EarlyExit::Print(text)) = parse_with_config("", "loadline --print-config", false)
     else {
-        panic!("it is printed");
+        panic!("not printed");
     };
     assert!(
         text.lines().any(|line| line
-            == "# Colours for this background, or none [default: dark]: dark, light, mono"),
+            == "# Colours for a dark or light background, or mono for none [default: dark]: dark, light, mono"),
         "{text}"
     );
     for line in ["loadline", "loadline a b -o csv", "loadline ./a.load"] {

@@ -1,4 +1,4 @@
-//! The configuration with all defaults, made from the tables that are read by.
+//! Commented configuration with all defaults, generated from the tables of the parser.
 
 use std::fmt::Write as _;
 
@@ -8,66 +8,66 @@ use super::options::{OPTIONS, SOURCE_OPTIONS};
 use crate::keys::{Key, Keys, bindable_actions};
 use crate::theme::{ColourOverrides, Palette};
 
-const HEAD: &str = r#"# The configuration of loadline, with all defaults.
+const HEAD: &str = r#"# Configuration of loadline, with all defaults.
 #
-# loadline reads $XDG_CONFIG_HOME/loadline/config.toml (~/.config/loadline/config.toml), or the file that
-# --config or LOADLINE_CONFIG names, and never writes it. Options that are typed come before
-# variables of the environment (LOADLINE_WINDOW=15m), these before this file.
+# loadline reads $XDG_CONFIG_HOME/loadline/config.toml (~/.config/loadline/config.toml), or the file given
+# by --config or LOADLINE_CONFIG, and never writes it. The command line overrides environment
+# variables (LOADLINE_WINDOW=15m), which override this file.
 #
-# A line like #name = value is what holds if it is left out; without its # it changes nothing.
+# A line like #name = value is a default: to change it, remove the # and edit the value.
 
 [sources]
-# Names for sources: typed as a SOURCE, a name stands for what is written here, and is shown instead.
+# Names for sources. Use a name as SOURCE on the command line; it is also shown on the screen.
 #   web-1 = "deploy@10.0.0.7"
 #   db = { source = "tls://db.example.org", tls-ca = "db-ca.pem" }
 "#;
 
 const GROUPS: &str = r#"
 [groups]
-# Several sources under one name: `loadline @prod` watches all of them. A group can have other groups in it.
+# Groups of sources: `loadline @prod` watches all members. A group may contain other groups.
 #   prod = ["web-1", "db", "tcp://10.0.0.7"]
 #   all = ["@prod", "me@laptop"]
 
 [options]
-# Defaults for options, under their long names and in their syntax.
+# Defaults for options: long names and values as on the command line.
 #
 "#;
 
 const THEME: &str = r##"
 [theme]
-# Colours in place of those of the theme that is chosen above: a name of the sixteen (black, red, green,
-# yellow, blue, magenta, cyan, gray, dark-gray, light-red to light-cyan, white), "#4fc3d9", or a
-# number from 0 to 255. These are the ones of the theme dark; where a terminal has more than sixteen, the
-# theme has finer ones. A theme without colours, mono, stays without.
-# The lines of a chart, the first first:
+# Colours that replace colours of the theme chosen above: one of sixteen names (black, red, green, yellow,
+# blue, magenta, cyan, gray, dark-gray, light-red to light-cyan, white), "#4fc3d9", or a number from
+# 0 to 255. The defaults below belong to the theme dark; in a terminal with more than sixteen colours,
+# the theme uses finer ones. The theme mono stays without colours.
+# Lines of a chart, in order:
 "##;
 
 const KEYS: &str = r"
 [keys]
-# Each action with its keys, the first of which is shown where there is room for one. A key is a
-# character, f1 to f24, space, tab, enter, esc, backspace, left, right, up, down, home, end, pgup,
-# pgdn, insert or delete, with ctrl-, alt- or shift- in front. A key does one thing: to give it to
-# another action, take it from the one that has it. [] is no key. Ctrl-C always quits.
+# Keys of each action; hints on the screen show the first key. A key is a character, f1 to f24, space,
+# tab, enter, esc, backspace, left, right, up, down, home, end, pgup, pgdn, insert or delete,
+# optionally with ctrl-, alt- or shift- in front. A key has one action: to bind it to another action,
+# remove it from its present one. [] means no key. Ctrl-C always quits.
 ";
 
 const THRESHOLDS: &str = r#"
 [thresholds]
-# From where on the values of a column are worth a look: they are shown in the colours of warning and
-# alarm. In the unit of the column; NAME/core is for each core. None has any by default.
+# Levels from which a value is shown in the colour warning or alarm, in the unit of the column;
+# NAME/core is per core. There are no thresholds by default.
 #   cpu = { warn = 80, critical = 95 }
 #   "load1/core" = { warn = 1.0, critical = 2.0 }
 "#;
 
-/// The file, commented. `help` says what an option does.
+/// Returns the commented file. `help` returns the help of an option.
 #[must_use]
 pub fn default_config(help: impl Fn(&str) -> String) -> String {
     let mut text = HEAD.to_owned();
-    let _ = writeln!(text, "# For itself a source can have {}.", SOURCE_OPTIONS[1..].join(", "));
+    let _ = writeln!(text, "# A source may have its own {}.", SOURCE_OPTIONS[1..].join(", "));
     text.push_str(GROUPS);
     for option in OPTIONS {
         let _ = writeln!(text, "# {}", help(option.name));
         let _ = match option.default {
-            Some(usual) => writeln!(text, "#{} = {usual}", option.name),
+            Some(default) => writeln!(text, "#{} = {default}", option.name),
             None => writeln!(text, "#   {} = {}", option.name, option.example),
         };
     }
@@ -75,13 +75,13 @@ pub fn default_config(help: impl Fn(&str) -> String) -> String {
     let colours = ColourOverrides::from_palette(Palette::Dark);
     let lines: Vec<String> = colours.lines.into_iter().flatten().map(colour).collect();
     let _ = writeln!(text, "#lines = [{}]", lines.join(", "));
-    for (name, does, given) in [
-        ("faint", "What frames and explains:", colours.faint),
-        ("good", "All is well:", colours.good),
-        ("warning", "Something is not as it should be:", colours.warning),
-        ("alarm", "Something is broken:", colours.alarm),
+    for (name, description, given) in [
+        ("faint", "Frames and labels:", colours.faint),
+        ("good", "Normal state:", colours.good),
+        ("warning", "Warnings:", colours.warning),
+        ("alarm", "Failures and critical values:", colours.alarm),
     ] {
-        let _ = writeln!(text, "# {does}");
+        let _ = writeln!(text, "# {description}");
         let _ = writeln!(text, "#{name} = {}", given.map_or_else(String::new, colour));
     }
     text.push_str(KEYS);
@@ -99,7 +99,7 @@ pub fn default_config(help: impl Fn(&str) -> String) -> String {
     text + THRESHOLDS
 }
 
-/// As ratatui reads it: `light-blue`.
+/// Returns the name of a colour in ratatui's syntax, such as `light-blue`.
 fn colour(colour: Color) -> String {
     let mut name = String::new();
     for c in colour.to_string().chars() {

@@ -1,4 +1,4 @@
-//! Defaults for options, in the syntax of the command line.
+//! Defaults for options, in command-line syntax.
 
 use std::ffi::OsString;
 use std::ops::Range;
@@ -9,25 +9,25 @@ use toml::de::{DeTable, DeValue};
 use super::text::{ConfigError, ConfigText};
 use super::values::{ConfigEntry, entries, unknown_name};
 
-/// An option that can be set in the file, under its long name.
+/// Option that the file can set, under its long name.
 #[derive(Debug)]
 pub(super) struct KnownOption {
     pub(super) name: &'static str,
     kind: OptionKind,
-    /// What it is if nothing is said, as it stands in the file; nothing if that depends on other things.
+    /// Default in TOML. `None` if there is no fixed default.
     pub(super) default: Option<&'static str>,
-    /// An example, where nothing is usual.
+    /// Example in TOML, for an option without a fixed default.
     pub(super) example: &'static str,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum OptionKind {
     Text,
-    /// Text, or several with commas between them.
+    /// One string, or an array of strings.
     List,
-    /// A path; one that is not absolute begins at the folder of the file.
+    /// Path, relative to the folder of the file.
     Path,
-    /// On or off, and the value for which the command line has a flag.
+    /// Boolean with one flag, for this value: `--NAME` or `--no-NAME`.
     Switch(bool),
 }
 
@@ -40,7 +40,7 @@ const fn option(
     KnownOption { name, kind, default, example }
 }
 
-/// All of them, in the order of the help.
+/// All options of the file, in the order of the help.
 pub(super) const OPTIONS: &[KnownOption] = &[
     option("output", OptionKind::Text, None, "\"csv\""),
     option("interval", OptionKind::Text, None, "\"2s\""),
@@ -59,29 +59,29 @@ pub(super) const OPTIONS: &[KnownOption] = &[
     option("mouse", OptionKind::Switch(false), Some("true"), ""),
 ];
 
-/// Those that a source can have for itself, and the source.
+/// Keys of a table in `[sources]`: the source, and its own options.
 pub(super) const SOURCE_OPTIONS: [&str; 7] =
     ["source", "columns", "agent-command", "ssh", "tls-ca", "tls-cert", "tls-key"];
 
-/// The names of all of them.
+/// Returns the names of all options.
 pub(super) fn names() -> Vec<&'static str> {
     OPTIONS.iter().map(|option| option.name).collect()
 }
 
-/// An option that the file sets.
+/// An option set in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting {
-    /// Its name in the file.
+    /// Name of the option.
     pub name: &'static str,
-    /// Where its value stands there.
+    /// Byte range of the value in the file.
     pub span: Range<usize>,
     kind: OptionKind,
-    /// The value, as the command line takes it.
+    /// Value in command-line syntax.
     value: OsString,
 }
 
 impl Setting {
-    /// The option of the command line that does the same; `None` if that is leaving it out.
+    /// Returns the equivalent argument. `None` for the default of a switch.
     #[must_use]
     pub fn argument(&self) -> Option<OsString> {
         match self.kind {
@@ -95,7 +95,7 @@ impl Setting {
         }
     }
 
-    /// The names by which the command line knows whether it was given.
+    /// Returns the clap ids of the option and of its `--no-` form.
     pub fn ids(&self) -> impl Iterator<Item = String> {
         let name = self.name.replace('-', "_");
         let not = matches!(self.kind, OptionKind::Switch(_)).then(|| format!("no_{name}"));
@@ -103,7 +103,7 @@ impl Setting {
     }
 }
 
-/// Reads a table of options, of which these are allowed.
+/// Reads a table of options. An option outside `allowed` is an error.
 pub(super) fn read(
     text: &ConfigText,
     folder: Option<&Path>,
@@ -127,12 +127,12 @@ pub(super) fn setting(
         );
     };
     let value: OsString = match option.kind {
-        OptionKind::Text => {
-            entry.string(text, &format!("text in quotes, as in {}", option.sample_value()))?.into()
-        }
+        OptionKind::Text => entry
+            .string(text, &format!("a string in quotes, as in {}", option.sample_value()))?
+            .into(),
         OptionKind::List => {
             let all = entry
-                .strings(text, &format!("names in quotes, as in {}", option.sample_value()))?;
+                .strings(text, &format!("strings in brackets, as in {}", option.sample_value()))?;
             all.into_iter().map(|(name, _)| name).collect::<Vec<_>>().join(",").into()
         }
         OptionKind::Path => {
@@ -150,7 +150,7 @@ pub(super) fn setting(
 }
 
 impl KnownOption {
-    /// A value as it may stand in the file.
+    /// Returns a valid value in TOML, for messages.
     fn sample_value(&self) -> &'static str {
         self.default.unwrap_or(self.example)
     }

@@ -1,4 +1,4 @@
-//! Names that stand for sources, and groups of them.
+//! Names of sources and groups.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -12,25 +12,25 @@ use super::text::{ConfigError, ConfigText};
 use super::values::{ConfigEntry, entries, unknown_name};
 use crate::source::Source;
 
-/// Groups within groups within groups; more is not meant.
+/// Nesting limit of groups: 16. Deeper nesting is taken for a mistake.
 const GROUP_DEPTH_MAX: usize = 16;
 
-/// More sources than anybody can watch, and than a process may have connections on some systems.
+/// Limit of sources: 256. Nobody watches more, and some systems permit a process no more connections.
 pub const SOURCES_MAX: usize = 256;
 
-/// Characters of a name; more can hardly be typed.
+/// Length limit of a name, in characters: more is hard to type.
 const NAME_MAX: usize = 64;
 
-/// In front of the name of a group.
+/// Prefix of a group name on the command line and in groups.
 const GROUP_PREFIX: char = '@';
 
-/// What is written for a source.
-const SOURCE: &str = "a SOURCE in quotes, as in \"web-1:1027\", or a table, as in { source = \"me@web-1\", ssh = \"ssh -4\" }";
+/// Syntax of a source, for messages.
+const SOURCE: &str = "a source in quotes, as in \"web-1:1027\", or a table, as in { source = \"me@web-1\", ssh = \"ssh -4\" }";
 
-/// What is written for a group.
+/// Syntax of a group, for messages.
 const MEMBERS: &str = "sources in brackets, as in [\"web-1\", \"@test\", \"tcp://10.0.0.7\"]";
 
-/// The sources that have names, and the groups.
+/// Named sources and groups of the configuration.
 #[derive(Debug, Clone, Default)]
 pub struct SourceNames {
     named: BTreeMap<String, NamedSource>,
@@ -43,21 +43,21 @@ struct NamedSource {
     settings: Vec<Setting>,
 }
 
-/// A source or a group in a group, and where it stands.
+/// Member of a group, with its byte range in the file.
 #[derive(Debug, Clone)]
 struct GroupMember {
     word: String,
     span: Range<usize>,
 }
 
-/// What a word on the command line stands for.
+/// Source that a word on the command line resolves to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResolvedSource {
-    /// The name that it has in the file.
+    /// Name in the file.
     pub name: Option<String>,
-    /// The source.
+    /// Parsed source.
     pub source: Source,
-    /// Options of its own.
+    /// Options that apply to this source only.
     pub settings: Vec<Setting>,
 }
 
@@ -90,12 +90,15 @@ impl SourceNames {
         Ok(())
     }
 
-    /// The options that sources have for themselves.
+    /// Returns the options of all named sources.
     pub fn source_settings(&self) -> impl Iterator<Item = &Setting> {
         self.named.values().flat_map(|named| &named.settings)
     }
 
-    /// Finds what no member of a group may be: unknown, or its own group again.
+    /// Checks the members of all groups.
+    ///
+    /// # Errors
+    /// A member that is unknown, or a group that contains itself or nests too deeply.
     pub(super) fn check(&self, text: &ConfigText) -> Result<(), ConfigError> {
         for member in self.groups.values().flatten() {
             if let Err(why) = self.lookup(&member.word) {
@@ -116,7 +119,7 @@ impl SourceNames {
         above: &mut Vec<&'a str>,
         checked: &mut BTreeSet<(&'a str, usize)>,
     ) -> Result<(), ConfigError> {
-        // Each group is looked into once for each depth: what is many-armed stays quick.
+        // Each group is visited once per depth, so that a group with many paths is checked quickly.
         if !checked.insert((name, above.len())) {
             return Ok(());
         }
@@ -124,14 +127,14 @@ impl SourceNames {
         for GroupMember { word, span } in self.groups.get(name).into_iter().flatten() {
             let Some(inner) = word.strip_prefix(GROUP_PREFIX) else { continue };
             if let Some(first) = above.iter().position(|it| *it == inner) {
-                let way = [&above[first..], &[inner]].concat().join(" > ");
-                let what = format!("a group cannot contain itself: {way}; leave out {word:?}");
-                return Err(text.error_at(span.clone(), what));
+                let path = [&above[first..], &[inner]].concat().join(" > ");
+                let message = format!("a group cannot contain itself: {path}; remove {word:?}");
+                return Err(text.error_at(span.clone(), message));
             }
             if above.len() >= GROUP_DEPTH_MAX {
-                let what =
-                    format!("groups within groups are too deep; {GROUP_DEPTH_MAX} are the most");
-                return Err(text.error_at(span.clone(), what));
+                let message =
+                    format!("groups are nested too deeply; nest at most {GROUP_DEPTH_MAX} groups");
+                return Err(text.error_at(span.clone(), message));
             }
             self.check_group(text, inner, above, checked)?;
         }
@@ -139,9 +142,8 @@ impl SourceNames {
         Ok(())
     }
 
-    /// What a word stands for: a group, a name in the file, or a source as it can be typed. No source is
-    /// there twice, though it may be in several groups. Those of a group that has more than
-    /// [`SOURCES_MAX`] are not all of them, but more than that.
+    /// Resolves a group, a name in the file, or a source in command-line syntax. Sources are distinct,
+    /// even if several groups contain them. Resolution stops soon after more than [`SOURCES_MAX`] sources.
     pub fn resolve(&self, word: &str) -> Result<Vec<ResolvedSource>, String> {
         let mut found: Vec<ResolvedSource> = Vec::new();
         let (mut pending, mut visited) = (vec![word], BTreeSet::new());
@@ -179,13 +181,13 @@ impl SourceNames {
     }
 }
 
-/// What a word may stand for.
+/// Meaning of a word: one source, or the members of a group.
 enum SourceOrGroup<'a> {
     Source(ResolvedSource),
     Group(&'a [GroupMember]),
 }
 
-/// A name can be typed, and is none of the other things that can be.
+/// Checks that a name can be typed in a shell, and cannot be taken for an option, a group or a path.
 fn check_name(text: &ConfigText, entry: &ConfigEntry) -> Result<(), ConfigError> {
     let name = entry.name();
     let is_name = !name.is_empty()
@@ -196,11 +198,10 @@ fn check_name(text: &ConfigText, entry: &ConfigEntry) -> Result<(), ConfigError>
     if is_name {
         return Ok(());
     }
-    let what = format!(
-        "this cannot be a name; write one of {NAME_MAX} characters at most, without blanks, slashes, \
-         and - or @ in front"
+    let message = format!(
+        "invalid name; use at most {NAME_MAX} characters, no blanks or slashes, and no - or @ in front"
     );
-    Err(entry.key_error(text, what))
+    Err(entry.key_error(text, message))
 }
 
 fn read_source(

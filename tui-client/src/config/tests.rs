@@ -22,28 +22,28 @@ fn an_unknown_name_is_shown_with_its_line_and_what_is_allowed() {
     check(
         "[options]\ntheme = \"light\"\n  windw = \"5m\"\n",
         r#"
-c.toml:3:3: there is no option "windw"; did you mean window? There are output, interval, history, window, keep, columns, fullscreen, agent-command, ssh, tls-ca, tls-cert, tls-key, theme, fill, mouse
+c.toml:3:3: unknown option "windw"; did you mean window? available: output, interval, history, window, keep, columns, fullscreen, agent-command, ssh, tls-ca, tls-cert, tls-key, theme, fill, mouse
    3 |   windw = "5m"
      |   ^^^^^"#,
     );
     check(
         "colour = 1",
         r#"
-c.toml:1:1: there is no section "colour"; there are sources, groups, options, theme, keys, thresholds
+c.toml:1:1: unknown section "colour"; available: sources, groups, options, theme, keys, thresholds
    1 | colour = 1
      | ^^^^^^"#,
     );
     check(
         "[theme]\nwarn = 3",
         r#"
-c.toml:2:1: there is no colour "warn"; did you mean warning? There are lines, faint, good, warning, alarm
+c.toml:2:1: unknown colour "warn"; did you mean warning? available: lines, faint, good, warning, alarm
    2 | warn = 3
      | ^^^^"#,
     );
     check(
         "[sources]\ndb = { source = \"db\", window = \"1m\" }",
         r#"
-c.toml:2:23: there is no option "window"; there are source, columns, agent-command, ssh, tls-ca, tls-cert, tls-key
+c.toml:2:23: unknown option "window"; available: source, columns, agent-command, ssh, tls-ca, tls-cert, tls-key
    2 | db = { source = "db", window = "1m" }
      |                       ^^^^^^"#,
     );
@@ -54,7 +54,7 @@ fn invalid_toml_is_shown_with_its_line() {
     check(
         "[options]\nwindow = 5m\n",
         r"
-c.toml:2:10: string values must be quoted, expected literal string; what is allowed here is said at https://toml.io
+c.toml:2:10: string values must be quoted, expected literal string; see https://toml.io for the syntax
    2 | window = 5m
      |          ^^",
     );
@@ -69,21 +69,21 @@ fn a_value_of_the_wrong_type_is_explained_with_an_example() {
     check(
         "[options]\nwindow = 5",
         r#"
-c.toml:2:10: window is not to be a number; write text in quotes, as in "15m"
+c.toml:2:10: window cannot be a number; write a string in quotes, as in "15m"
    2 | window = 5
      |          ^"#,
     );
     check(
         "[options]\nmouse = \"no\"",
         r#"
-c.toml:2:9: mouse is not to be a text; write true or false without quotes
+c.toml:2:9: mouse cannot be a string; write true or false without quotes
    2 | mouse = "no"
      |         ^^^^"#,
     );
     check(
         "[groups]\nprod = [\"a\", 7]",
         r#"
-c.toml:2:14: prod is not to be a number; write sources in brackets, as in ["web-1", "@test", "tcp://10.0.0.7"]
+c.toml:2:14: prod cannot be a number; write sources in brackets, as in ["web-1", "@test", "tcp://10.0.0.7"]
    2 | prod = ["a", 7]
      |              ^"#,
     );
@@ -94,14 +94,14 @@ fn a_key_that_cannot_be_bound_is_explained_with_its_action() {
     check(
         "[keys]\nhelp = [\"?\", \"f\"]",
         r#"
-c.toml:2:14: "f" cannot be the key of help: fullscreen has it by default; give fullscreen another key, or none by fullscreen = []
+c.toml:2:14: cannot bind "f" to help: "f" is a default key of fullscreen; give fullscreen another key, or none with fullscreen = []
    2 | help = ["?", "f"]
      |              ^^^"#,
     );
     check(
         "[keys]\nmark = \"z\"\nhelp = \"z\"",
         r#"
-c.toml:3:8: "z" cannot be the key of both mark and help; take it from one of them
+c.toml:3:8: cannot bind "z" to both mark and help; remove it from one of them
    3 | help = "z"
      |        ^^^"#,
     );
@@ -122,17 +122,17 @@ c.toml:3:8: ctrl-c always quits; give help another key
     check(
         "[keys]\nhepl = \"F2\"",
         r#"
-c.toml:2:1: there is no action "hepl"; did you mean help? There are quit, help, back, redraw, suspend, fullscreen, cycle, next-chart, previous-chart, chart-1, chart-2, chart-3, chart-4, chart-5, chart-6, chart-7, chart-8, chart-9, value-in, value-out, units, theme, fill, pause and 28 more; see loadline --print-config
+c.toml:2:1: unknown action "hepl"; did you mean help? available: quit, help, back, redraw, suspend, fullscreen, cycle, next-chart, previous-chart, chart-1, chart-2, chart-3, chart-4, chart-5, chart-6, chart-7, chart-8, chart-9, value-in, value-out, units, theme, fill, pause and 28 more, see loadline --print-config
    2 | hepl = "F2"
      | ^^^^"#,
     );
     let many = parse(&format!("[keys]\nhelp = [{}]", "\"F2\", ".repeat(17))).unwrap_err();
-    assert!(many.contains("c.toml:2:105: an action has 16 keys at most"), "{many}");
+    assert!(many.contains("c.toml:2:105: an action has at most 16 keys"), "{many}");
     let long = parse(&format!("[keys]\n{} = 1", "k".repeat(70_000))).unwrap_err();
-    assert!(long.contains("kkk\"...; there are quit, help") && long.len() < 1000, "{long}");
+    assert!(long.contains("kkk\"...; available: quit, help") && long.len() < 1000, "{long}");
     let key = parse("[keys]\nhelp = \"hyper-x\"").unwrap_err();
     assert!(
-        key.starts_with("c.toml:2:8: \"hyper-x\" is no key; write a character, f1 to f24"),
+        key.starts_with("c.toml:2:8: unknown key \"hyper-x\"; write a character, f1 to f24"),
         "{key}"
     );
 }
@@ -142,16 +142,16 @@ fn an_unknown_colour_is_an_error() {
     check(
         "[theme]\nlines = [\"cyan\", \"reddish\"]",
         r##"
-c.toml:2:18: this is no colour; write a name like "cyan" or "light-red", "#4fc3d9", or a number from 0 to 255
+c.toml:2:18: invalid colour; write a name like "cyan" or "light-red", "#4fc3d9", or a number from 0 to 255
    2 | lines = ["cyan", "reddish"]
      |                  ^^^^^^^^^"##,
     );
     for wrong in ["256", "-1", "1.5", "\"#12345\"", "true", "\"#ÿÿÿ\""] {
         let fault = parse(&format!("[theme]\ngood = {wrong}")).expect_err(wrong);
-        assert!(fault.starts_with("c.toml:2:8: this is no colour; write"), "{fault}");
+        assert!(fault.starts_with("c.toml:2:8: invalid colour; write"), "{fault}");
     }
     let seven = parse("[theme]\nlines = [1, 2, 3, 4, 5, 6, 7]").unwrap_err();
-    assert!(seven.starts_with("c.toml:2:28: a chart has 6 colours; leave out"), "{seven}");
+    assert!(seven.starts_with("c.toml:2:28: a chart has at most 6 colours; remove"), "{seven}");
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn a_threshold_is_a_number_and_critical_is_not_below_warn() {
     check(
         "[thresholds]\ncpu = { warn = 95, critical = 80 }",
         r"
-c.toml:2:7: critical is less than warn; write the greater of the two as critical
+c.toml:2:7: critical is below warn; swap the two values
    2 | cpu = { warn = 95, critical = 80 }
      |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^",
     );
@@ -174,27 +174,27 @@ fn a_group_contains_neither_unknown_members_nor_itself() {
     check(
         "[groups]\nall = [\"@prod\"]\nprod = [\"web-1\", \"@test\"]\ntest = [\"@all\"]",
         r#"
-c.toml:4:9: a group cannot contain itself: all > prod > test > all; leave out "@all"
+c.toml:4:9: a group cannot contain itself: all > prod > test > all; remove "@all"
    4 | test = ["@all"]
      |         ^^^^^^"#,
     );
     check(
         "[groups]\nall = [\"@pord\"]\nprod = []",
         r#"
-c.toml:2:8: there is no group "pord"; did you mean prod? There are all, prod
+c.toml:2:8: unknown group "pord"; did you mean prod? available: all, prod
    2 | all = ["@pord"]
      |        ^^^^^^^"#,
     );
     check(
         "[groups]\nall = [\"web-1:x\"]",
         r#"
-c.toml:2:8: "web-1:x" has no usable port; write HOST:PORT with a port from 1 to 65535
+c.toml:2:8: invalid port in "web-1:x"; write HOST:PORT with a port from 1 to 65535
    2 | all = ["web-1:x"]
      |        ^^^^^^^^^"#,
     );
     let chain: Vec<String> = (0..5000).map(|at| format!("g{at} = [\"@g{}\"]", at + 1)).collect();
     let deep = parse(&format!("[groups]\n{}\ng5000 = []", chain.join("\n"))).unwrap_err();
-    assert!(deep.contains("groups within groups are too deep; 16 are the most"), "{deep}");
+    assert!(deep.contains("groups are nested too deeply; nest at most 16 groups"), "{deep}");
     let wide: Vec<String> = (0..14)
         .map(|at| format!("g{at} = [{}]", format!("\"@g{}\", ", at + 1).repeat(50)))
         .collect();
@@ -214,12 +214,15 @@ fn a_name_that_cannot_be_typed_is_refused() {
         &"n".repeat(65),
     ] {
         let fault = parse(&format!("[sources]\n{name} = \"a\"")).expect_err(name);
-        assert!(fault.starts_with("c.toml:2:1: ") && fault.contains("cannot be a name"), "{fault}");
+        assert!(
+            fault.starts_with("c.toml:2:1: ") && fault.contains("invalid name; use at most 64"),
+            "{fault}"
+        );
     }
     check(
         "[sources]\ndb = { ssh = \"ssh -4\" }",
         r#"
-c.toml:2:1: db has no source; write a SOURCE in quotes, as in "web-1:1027", or a table, as in { source = "me@web-1", ssh = "ssh -4" }
+c.toml:2:1: db has no source; write a source in quotes, as in "web-1:1027", or a table, as in { source = "me@web-1", ssh = "ssh -4" }
    2 | db = { ssh = "ssh -4" }
      | ^^"#,
     );
@@ -242,7 +245,7 @@ fn names_and_groups_stand_for_sources_in_their_order() {
     let argument = own[0].argument().unwrap().into_string().unwrap();
     assert_eq!(argument, "--tls-ca=/home/me/.config/loadline/ca.pem");
     let unknown = config.sources.resolve("@prdo").unwrap_err();
-    assert_eq!(unknown, "there is no group \"prdo\"; did you mean prod? There are all, prod");
+    assert_eq!(unknown, "unknown group \"prdo\"; did you mean prod? available: all, prod");
 }
 
 #[test]
@@ -262,7 +265,7 @@ fn colours_keys_and_thresholds_are_applied() {
 
 #[test]
 fn the_default_configuration_reads_with_and_without_its_comments() {
-    let text = default_config(|name| format!("what {name} does"));
+    let text = default_config(|name| format!("help of {name}"));
     let holds = |config: &Config| (config.keys.clone(), config.thresholds.clone());
     let parsed = parse(&text).unwrap();
     assert_eq!(holds(&parsed), holds(&Config::default()));
@@ -270,13 +273,13 @@ fn the_default_configuration_reads_with_and_without_its_comments() {
     let bare: String =
         text.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join("\n");
     assert_eq!(holds(&parse(&bare).unwrap()), holds(&Config::default()));
-    // A line like `#name = value` is a default, and changes nothing when it is written down.
+    // A line like `#name = value` is a default: without its `#`, it changes nothing.
     let all = uncommented(&text);
     let all = parse(&all).unwrap();
     assert_eq!(holds(&all), holds(&Config::default()));
     assert_eq!(all.colours, ColourOverrides::from_palette(crate::theme::Palette::Dark));
     assert_eq!(all.options.len(), 6);
-    // Each example can be written as it stands there.
+    // Each example is valid as printed.
     let examples: Vec<String> =
         text.lines().map(|line| line.strip_prefix("#   ").unwrap_or(line).to_owned()).collect();
     let examples = parse(&examples.join("\n")).unwrap();
@@ -284,7 +287,7 @@ fn the_default_configuration_reads_with_and_without_its_comments() {
     assert_eq!(examples.options.len(), 9);
 }
 
-/// The text with its defaults in force.
+/// Returns `text` with its default lines uncommented.
 pub(crate) fn uncommented(text: &str) -> String {
     let line = |line: &str| match line.strip_prefix('#') {
         Some(rest) if rest.starts_with(|c: char| c.is_ascii_lowercase()) => rest.to_owned(),
@@ -306,7 +309,7 @@ fn the_file_is_shown_without_control_characters() {
     assert!(fault.lines().all(|line| line.chars().count() < 200), "{fault}");
     let bytes = Config::parse("c.toml".to_owned(), None, b"[keys]\nhelp = \"\xff\"".to_vec());
     let fault = bytes.unwrap_err().to_string();
-    assert!(fault.starts_with("c.toml:2:9: this is no UTF-8; save the file as UTF-8\n"), "{fault}");
+    assert!(fault.starts_with("c.toml:2:9: invalid UTF-8; save the file as UTF-8\n"), "{fault}");
 }
 
 #[test]
@@ -316,11 +319,11 @@ fn a_chosen_file_has_to_exist_and_not_be_huge() {
     let missing = load("/nowhere/c.toml").unwrap_err();
     assert_eq!(
         missing,
-        "cannot read the configuration /nowhere/c.toml: there is no such file; choose another by \
-         --config, or none by --config ''"
+        "cannot read configuration /nowhere/c.toml: no such file; choose another with --config, or \
+         none with --config ''"
     );
     let folder = load("/").unwrap_err();
-    assert!(folder.starts_with("cannot read the configuration /: is a directory"), "{folder}");
+    assert!(folder.starts_with("cannot read configuration /: is a directory"), "{folder}");
     let endless = load("/dev/zero").unwrap_err();
     assert!(endless.contains("/dev/zero is larger than 1 MiB; choose another"), "{endless}");
 }

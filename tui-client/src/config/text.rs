@@ -1,4 +1,4 @@
-//! The text of a configuration, and how a fault in it is shown.
+//! Text of the configuration file, and errors with the line at fault.
 
 use std::fmt;
 use std::ops::Range;
@@ -6,21 +6,21 @@ use std::ops::Range;
 use loadline_protocol::sanitize;
 use unicode_width::UnicodeWidthStr as _;
 
-/// Characters of a line that are shown around a fault.
+/// Characters of the line that an error shows.
 const SHOWN_MAX: usize = 100;
 
-/// Of them, those in front of it.
+/// Characters in front of the position of the error, out of [`SHOWN_MAX`].
 const BEFORE_MAX: usize = 40;
 
-/// What is wrong with a configuration: why in one line, and below it the line of the file with a caret.
+/// Configuration error: a message in one line, then the line of the file with a caret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError(String);
 
 impl ConfigError {
-    /// One of the file as a whole.
+    /// Returns an error without a position in the file.
     #[must_use]
-    pub fn for_file(what: &str) -> ConfigError {
-        ConfigError(what.to_owned())
+    pub fn for_file(message: &str) -> ConfigError {
+        ConfigError(message.to_owned())
     }
 }
 
@@ -30,10 +30,9 @@ impl fmt::Display for ConfigError {
     }
 }
 
-/// The text of a configuration.
+/// Name and text of a configuration file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConfigText {
-    /// The file, as it is shown.
     name: String,
     text: String,
 }
@@ -47,9 +46,9 @@ impl ConfigText {
         &self.text
     }
 
-    /// What is wrong at a place, counted in bytes, and what is allowed there.
+    /// Returns an error at `span`, in bytes. `message` is `error; hint`.
     #[must_use]
-    pub fn error_at(&self, span: Range<usize>, what: impl AsRef<str>) -> ConfigError {
+    pub fn error_at(&self, span: Range<usize>, message: impl AsRef<str>) -> ConfigError {
         let start = floor(&self.text, span.start);
         let line_start = self.text[..start].rfind('\n').map_or(0, |at| at + 1);
         let line = self.text[line_start..].split(['\n', '\r']).next().unwrap_or_default();
@@ -58,43 +57,40 @@ impl ConfigText {
         let column = before.len() + 1;
         let end = floor(&self.text, span.end).clamp(start, (line_start + line.len()).max(start));
         let marked = self.text[start..end].chars().take(SHOWN_MAX - BEFORE_MAX);
-        // Of a long line, what stands around the fault.
+        // A long line is cut to the part around the error.
         let cut = before.len().saturating_sub(BEFORE_MAX);
         let dots = if cut > 0 { "..." } else { "" };
         let shown: String = line.chars().skip(cut).take(SHOWN_MAX).collect();
         let before = shown_width(before[cut..].iter().copied()) + dots.len();
         let carets = "^".repeat(shown_width(marked).max(1));
-        let (name, what) = (&self.name, sanitize(what.as_ref()));
+        let (name, message) = (&self.name, sanitize(message.as_ref()));
         let (shown, blanks) = (shown_text(&shown), " ".repeat(before));
         let margin = format!("{number:>4}");
         let empty = " ".repeat(margin.len());
         ConfigError(format!(
-            "{name}:{number}:{column}: {what}\n{margin} | {dots}{shown}\n{empty} | {blanks}{carets}"
+            "{name}:{number}:{column}: {message}\n{margin} | {dots}{shown}\n{empty} | {blanks}{carets}"
         ))
     }
 
-    /// What the reader of the format has to say.
+    /// Returns the error of the TOML parser with its position.
     pub(super) fn syntax_error(&self, error: &toml::de::Error) -> ConfigError {
-        let what: Vec<&str> = error.message().lines().map(str::trim).collect();
+        let lines: Vec<&str> = error.message().lines().map(str::trim).collect();
         let span = error.span().unwrap_or(0..0);
-        self.error_at(
-            span,
-            format!("{}; what is allowed here is said at https://toml.io", what.join(", ")),
-        )
+        self.error_at(span, format!("{}; see https://toml.io for the syntax", lines.join(", ")))
     }
 }
 
-/// Columns that characters take when they are shown.
+/// Returns the width of characters on the screen, in columns.
 fn shown_width(chars: impl Iterator<Item = char>) -> usize {
     shown_text(&chars.collect::<String>()).width()
 }
 
-/// Text of the file as it may reach the terminal; a tab is a blank.
+/// Makes text of the file safe for the terminal; a tab becomes a blank.
 fn shown_text(text: &str) -> String {
     sanitize(&text.replace('\t', " ")).into_owned()
 }
 
-/// The nearest place before that is no middle of a character.
+/// Returns the nearest character boundary at or before `at`.
 fn floor(text: &str, at: usize) -> usize {
     text.floor_char_boundary(at)
 }

@@ -11,10 +11,10 @@ use crate::keys::{Action, Conflict, Key, Keys, action_named, bindable_actions};
 use crate::theme::{ColourOverrides, LINE_COLOURS};
 use crate::thresholds::{ThresholdLevels, Thresholds};
 
-/// What has a colour.
+/// Names in `[theme]`.
 pub(super) const ROLES: [&str; 5] = ["lines", "faint", "good", "warning", "alarm"];
 
-/// What is written for a colour.
+/// Syntax of a colour, for messages.
 const COLOUR: &str =
     "a name like \"cyan\" or \"light-red\", \"#4fc3d9\", or a number from 0 to 255";
 
@@ -41,8 +41,8 @@ fn lines(
     let given = given
         .ok_or_else(|| entry.type_error(text, "colours in brackets, as in [\"cyan\", \"red\"]"))?;
     if let Some(more) = given.get(LINE_COLOURS) {
-        let what = format!("a chart has {LINE_COLOURS} colours; leave out what is more");
-        return Err(text.error_at(more.span(), what));
+        let message = format!("a chart has at most {LINE_COLOURS} colours; remove the others");
+        return Err(text.error_at(more.span(), message));
     }
     let mut lines = [None; LINE_COLOURS];
     for (line, given) in lines.iter_mut().zip(given.iter()) {
@@ -60,13 +60,13 @@ fn colour(text: &ConfigText, value: &DeValue, span: Range<usize>) -> Result<Colo
         }
         _ => None,
     };
-    found.ok_or_else(|| text.error_at(span, format!("this is no colour; write {COLOUR}")))
+    found.ok_or_else(|| text.error_at(span, format!("invalid colour; write {COLOUR}")))
 }
 
-/// More keys for one action than anybody remembers.
+/// Limit of keys for one action: 16. Nobody remembers more.
 const KEYS_MAX: usize = 16;
 
-/// The keys of an action, as they are written.
+/// Keys that the file binds to an action, with their byte ranges.
 struct KeyChange {
     action: Action,
     keys: Vec<Key>,
@@ -97,8 +97,8 @@ fn change(text: &ConfigText, entry: &ConfigEntry) -> Result<KeyChange, ConfigErr
         return Err(entry.error(text, "quit needs a key; write one, as in [\"q\"]"));
     }
     if let Some((_, span)) = written.get(KEYS_MAX) {
-        let what = format!("an action has {KEYS_MAX} keys at most; leave out what is more");
-        return Err(text.error_at(span.clone(), what));
+        let message = format!("an action has at most {KEYS_MAX} keys; remove the others");
+        return Err(text.error_at(span.clone(), message));
     }
     let (mut keys, mut spans) = (Vec::new(), Vec::new());
     for (key, span) in written {
@@ -117,18 +117,18 @@ fn conflict_text(conflict: &Conflict) -> String {
     }
     let key = key.to_string();
     if wants == has {
-        return format!("{key:?} stands here twice; leave one out");
+        return format!("{key:?} is listed twice; remove one");
     }
     if *by_default {
         return format!(
-            "{key:?} cannot be the key of {wants}: {has} has it by default; give {has} another key, or \
-             none by {has} = []"
+            "cannot bind {key:?} to {wants}: {key:?} is a default key of {has}; give {has} another key, or \
+             none with {has} = []"
         );
     }
-    format!("{key:?} cannot be the key of both {has} and {wants}; take it from one of them")
+    format!("cannot bind {key:?} to both {has} and {wants}; remove it from one of them")
 }
 
-/// What is written for a threshold.
+/// Syntax of a threshold, for messages.
 const THRESHOLD_SYNTAX: &str = "{ warn = 80, critical = 95 }, or one of the two";
 
 pub(super) fn thresholds(text: &ConfigText, table: &DeTable) -> Result<Thresholds, ConfigError> {
@@ -149,8 +149,7 @@ pub(super) fn thresholds(text: &ConfigText, table: &DeTable) -> Result<Threshold
                 Some(value.ok_or_else(|| entry.type_error(text, "a number, as in 80 or 1.5"))?);
         }
         if levels.warn.zip(levels.critical).is_some_and(|(warn, critical)| critical < warn) {
-            let what = "critical is less than warn; write the greater of the two as critical";
-            return Err(column.error(text, what));
+            return Err(column.error(text, "critical is below warn; swap the two values"));
         }
         thresholds.0.insert(column.name().to_owned(), levels);
     }

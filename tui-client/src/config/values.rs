@@ -1,7 +1,7 @@
-//! The values of a table, with their places in the file.
+//! Values of a table, with their positions in the file.
 //!
-//! They are read one by one, not into types with serde: a value that may be a text or a table has no
-//! place there, and what is allowed is said in our words.
+//! Values are read one by one, not with serde: serde keeps no position for a value that may be a string
+//! or a table, and its messages do not name the permitted values.
 
 use std::fmt::Write as _;
 use std::ops::Range;
@@ -12,20 +12,20 @@ use toml::de::{DeString, DeTable, DeValue};
 
 use super::text::{ConfigError, ConfigText};
 
-/// So many names are listed where one is unknown.
+/// Names listed in an error about an unknown name.
 const LISTED_MAX: usize = 24;
 
-/// More of an unknown name is not shown, and it is compared with nothing.
+/// Characters shown of an unknown name. A longer name gets no suggestion.
 const NAME_MAX: usize = 64;
 
-/// A name and what it stands for.
+/// Key and value of a table.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ConfigEntry<'a> {
     key: &'a Spanned<DeString<'a>>,
     value: &'a Spanned<DeValue<'a>>,
 }
 
-/// The entries of a table in the order in which they are written.
+/// Returns the entries of a table in the order of the file.
 pub(super) fn entries<'a>(table: &'a DeTable<'a>) -> Vec<ConfigEntry<'a>> {
     let mut entries: Vec<ConfigEntry> =
         table.iter().map(|(key, value)| ConfigEntry { key, value }).collect();
@@ -50,15 +50,15 @@ impl<'a> ConfigEntry<'a> {
         self.value.get_ref()
     }
 
-    pub(super) fn error(&self, text: &ConfigText, what: impl AsRef<str>) -> ConfigError {
-        text.error_at(self.value_span(), what)
+    pub(super) fn error(&self, text: &ConfigText, message: impl AsRef<str>) -> ConfigError {
+        text.error_at(self.value_span(), message)
     }
 
-    pub(super) fn key_error(&self, text: &ConfigText, what: impl AsRef<str>) -> ConfigError {
-        text.error_at(self.key_span(), what)
+    pub(super) fn key_error(&self, text: &ConfigText, message: impl AsRef<str>) -> ConfigError {
+        text.error_at(self.key_span(), message)
     }
 
-    /// That it is something else than what is allowed.
+    /// Returns the error for a value of another type than `allowed` describes.
     pub(super) fn type_error(&self, text: &ConfigText, allowed: &str) -> ConfigError {
         type_error(text, self.name(), self.value, allowed)
     }
@@ -75,7 +75,7 @@ impl<'a> ConfigEntry<'a> {
         self.value().as_str().ok_or_else(|| self.type_error(text, allowed))
     }
 
-    /// A text, or several in brackets; each with its place.
+    /// Returns a string, or the strings of an array, each with its byte range.
     pub(super) fn strings(
         &self,
         text: &ConfigText,
@@ -100,17 +100,17 @@ fn type_error(
     allowed: &str,
 ) -> ConfigError {
     let found = match value.get_ref() {
-        DeValue::String(_) => "a text",
+        DeValue::String(_) => "a string",
         DeValue::Integer(_) | DeValue::Float(_) => "a number",
         DeValue::Boolean(_) => "true or false",
         DeValue::Datetime(_) => "a date",
-        DeValue::Array(_) => "a list",
+        DeValue::Array(_) => "an array",
         DeValue::Table(_) => "a table",
     };
-    text.error_at(value.span(), format!("{name} is not to be {found}; write {allowed}"))
+    text.error_at(value.span(), format!("{name} cannot be {found}; write {allowed}"))
 }
 
-/// What is said of a name that nothing has: the one that may be meant, and all that there are.
+/// Returns the message for an unknown name: the nearest name, and all available names.
 pub(super) fn unknown_name<'a>(
     kind: &str,
     name: &str,
@@ -122,20 +122,20 @@ pub(super) fn unknown_name<'a>(
         None => (name, true),
     };
     let dots = if is_whole { "" } else { "..." };
-    let mut text = format!("there is no {kind} {shown:?}{dots}");
+    let mut text = format!("unknown {kind} {shown:?}{dots}; ");
     if all.is_empty() {
-        return text + "; the configuration names none, see loadline --print-config";
+        let _ = write!(text, "the configuration has no {kind}s, see loadline --print-config");
+        return text;
     }
     let short = all.iter().copied().filter(|other| is_whole && other.len() <= 4 * NAME_MAX);
     if let Some(nearest) = nearest(name, short) {
-        let _ = write!(text, "; did you mean {nearest}?");
+        let _ = write!(text, "did you mean {nearest}? ");
     }
     let listed = all.iter().take(LISTED_MAX).copied().collect::<Vec<_>>().join(", ");
-    let join = if text.ends_with('?') { " There are" } else { "; there are" };
-    let _ = write!(text, "{join} {listed}");
+    let _ = write!(text, "available: {listed}");
     if all.len() > LISTED_MAX {
         let more = all.len() - LISTED_MAX;
-        let _ = write!(text, " and {more} more; see loadline --print-config");
+        let _ = write!(text, " and {more} more, see loadline --print-config");
     }
     text
 }

@@ -1,28 +1,26 @@
-//! All actions and their usual keys: the one table that everything else is made from.
+//! Table of all actions with their default keys and descriptions.
 
 use crossterm::event::KeyCode;
 
 use super::{Action, Key};
 
-/// Keys that do one thing.
+/// Action with its default keys.
 #[derive(Debug)]
 pub(super) struct Binding {
-    /// What the keys do; for those that choose a chart, what the first of them does.
+    /// Action of the keys. `Chart(0)` stands for all charts.
     pub(super) action: Action,
-    /// What that is called in a configuration.
+    /// Name in the configuration.
     pub(super) name: &'static str,
-    /// The keys, if nothing else is said; the first is the one to teach.
+    /// Default keys. Hints show the first.
     pub(super) keys: &'static [Key],
-    /// What they do, for the help; in braces the name of an action whose key stands there.
+    /// Description for the help. `{NAME}` is replaced with the key of that action.
     pub(super) description: &'static str,
 }
 
-/// Keys that belong together in the help.
+/// Section of the help.
 #[derive(Debug)]
 pub(super) struct Section {
-    /// What they are about.
     pub(super) title: &'static str,
-    /// In the order of the help.
     pub(super) bindings: &'static [Binding],
 }
 
@@ -35,7 +33,7 @@ const fn bind(
     Binding { action, name, keys, description }
 }
 
-/// Those that choose a chart, each one.
+/// Default keys to select a chart, one for each chart.
 const CHART_KEYS: &[Key] = &[
     Key::char('1'),
     Key::char('2'),
@@ -48,7 +46,7 @@ const CHART_KEYS: &[Key] = &[
     Key::char('9'),
 ];
 
-/// What choosing each of the charts is called in a configuration.
+/// Names in the configuration of the actions that select a chart.
 const CHART_ACTION_NAMES: [&str; CHART_KEYS.len()] = [
     "chart-1", "chart-2", "chart-3", "chart-4", "chart-5", "chart-6", "chart-7", "chart-8",
     "chart-9",
@@ -61,9 +59,9 @@ pub(super) const SECTIONS: &[Section] = &[
         bindings: &[
             bind(Action::Quit, "quit", &[Key::char('q'), Key::ctrl('c')], "quit"),
             bind(Action::Help, "help", &[Key::char('?'), Key::code(KeyCode::F(1))], "this help"),
-            bind(Action::Back, "back", &[Key::code(KeyCode::Esc)], "one step back; never quits"),
-            bind(Action::Redraw, "redraw", &[Key::ctrl('l')], "draw the screen anew"),
-            bind(Action::Suspend, "suspend", &[Key::ctrl('z')], "suspend; fg comes back"),
+            bind(Action::Back, "back", &[Key::code(KeyCode::Esc)], "go back; never quits"),
+            bind(Action::Redraw, "redraw", &[Key::ctrl('l')], "redraw the screen"),
+            bind(Action::Suspend, "suspend", &[Key::ctrl('z')], "suspend; resume with fg"),
         ],
     },
     Section {
@@ -73,44 +71,44 @@ pub(super) const SECTIONS: &[Section] = &[
                 Action::Fullscreen,
                 "fullscreen",
                 &[Key::char('f'), Key::code(KeyCode::Enter), Key::code(KeyCode::F(11))],
-                "one chart over the whole screen",
+                "fullscreen chart on or off",
             ),
-            bind(Action::Cycle, "cycle", &[Key::char('a')], "one after the other, by itself"),
+            bind(Action::Cycle, "cycle", &[Key::char('a')], "cycle through the charts"),
             bind(Action::NextChart, "next-chart", &[Key::code(KeyCode::Tab)], "next chart"),
             bind(
                 Action::PreviousChart,
                 "previous-chart",
                 &[Key::code(KeyCode::BackTab)],
-                "chart before",
+                "previous chart",
             ),
-            bind(Action::Chart(0), "chart", CHART_KEYS, "choose a chart"),
-            bind(Action::ValueIn, "value-in", &[Key::char('y')], "zoom in on values"),
-            bind(Action::ValueOut, "value-out", &[Key::char('Y')], "zoom out"),
+            bind(Action::Chart(0), "chart", CHART_KEYS, "select a chart"),
+            bind(Action::ValueIn, "value-in", &[Key::char('y')], "zoom the value axis in"),
+            bind(Action::ValueOut, "value-out", &[Key::char('Y')], "zoom the value axis out"),
             bind(
                 Action::Units,
                 "units",
                 &[Key::char('u')],
-                "%, GHz, load; GiB, MHz, load per core",
+                "switch units: GiB, MHz, load per core",
             ),
-            bind(Action::Theme, "theme", &[Key::char('C')], "colours: dark, light, mono"),
-            bind(Action::Fill, "fill", &[Key::char('F')], "fill the area below lines, or not"),
+            bind(Action::Theme, "theme", &[Key::char('C')], "switch theme: dark, light, mono"),
+            bind(Action::Fill, "fill", &[Key::char('F')], "fill below lines on or off"),
         ],
     },
     Section {
         title: "Time",
         bindings: &[
-            bind(Action::Pause, "pause", &[Key::char(' '), Key::char('p')], "pause, and go on"),
+            bind(Action::Pause, "pause", &[Key::char(' '), Key::char('p')], "pause or resume"),
             bind(
                 Action::ZoomIn,
                 "zoom-in",
                 &[Key::char('+'), Key::char('='), Key::char('x')],
-                "shorter time span",
+                "shorter time window",
             ),
             bind(
                 Action::ZoomOut,
                 "zoom-out",
                 &[Key::char('-'), Key::char('X')],
-                "longer time span",
+                "longer time window",
             ),
             bind(Action::Left, "left", &[Key::code(KeyCode::Left)], "back in time"),
             bind(Action::Right, "right", &[Key::code(KeyCode::Right)], "forward in time"),
@@ -118,41 +116,41 @@ pub(super) const SECTIONS: &[Section] = &[
                 Action::ScreenLeft,
                 "screen-left",
                 &[Key::code(KeyCode::PageUp), Key::shift(KeyCode::Left)],
-                "a screen back",
+                "one screen back",
             ),
             bind(
                 Action::ScreenRight,
                 "screen-right",
                 &[Key::code(KeyCode::PageDown), Key::shift(KeyCode::Right)],
-                "a screen forward",
+                "one screen forward",
             ),
             bind(Action::Oldest, "oldest", &[Key::code(KeyCode::Home)], "oldest samples"),
             bind(Action::Live, "live", &[Key::code(KeyCode::End)], "newest samples, live"),
-            bind(Action::GoTo, "go-to", &[Key::char('g')], "go to a time that is typed: 03:12"),
-            bind(Action::Reset, "reset", &[Key::char('0')], "reset zoom, go live"),
+            bind(Action::GoTo, "go-to", &[Key::char('g')], "go to a time, for example 03:12"),
+            bind(Action::Reset, "reset", &[Key::char('0')], "reset zoom and go live"),
         ],
     },
     Section {
-        title: "Cursor",
+        title: "Crosshair",
         bindings: &[
             bind(
                 Action::Crosshair,
                 "cursor",
                 &[Key::char('c')],
-                "on and off; {left} {right} move it",
+                "show or hide; {left} {right} move it",
             ),
-            bind(Action::Mark, "mark", &[Key::char('m')], "mark; measures from here to the cursor"),
+            bind(Action::Mark, "mark", &[Key::char('m')], "mark; statistics up to the crosshair"),
             bind(
                 Action::SeriesUp,
                 "series-up",
                 &[Key::char('K'), Key::shift(KeyCode::Up)],
-                "scroll what is measured up",
+                "scroll the statistics up",
             ),
             bind(
                 Action::SeriesDown,
                 "series-down",
                 &[Key::char('J'), Key::shift(KeyCode::Down)],
-                "scroll it down",
+                "scroll the statistics down",
             ),
             bind(Action::SampleForward, "sample-forward", &[Key::char('t')], "one sample forward"),
             bind(Action::SampleBack, "sample-back", &[Key::char('T')], "one sample back"),
@@ -168,64 +166,58 @@ pub(super) const SECTIONS: &[Section] = &[
                 Action::ColumnsLeft,
                 "columns-left",
                 &[Key::char('<'), Key::char('h')],
-                "columns to the left",
+                "scroll columns left",
             ),
             bind(
                 Action::ColumnsRight,
                 "columns-right",
                 &[Key::char('>'), Key::char('l')],
-                "columns to the right",
+                "scroll columns right",
             ),
         ],
     },
     Section {
         title: "Source",
         bindings: &[
-            bind(Action::Faster, "faster", &[Key::char('[')], "ask for a shorter interval"),
-            bind(Action::Slower, "slower", &[Key::char(']')], "ask for a longer one"),
+            bind(Action::Faster, "faster", &[Key::char('[')], "request a shorter interval"),
+            bind(Action::Slower, "slower", &[Key::char(']')], "request a longer interval"),
             bind(Action::AskAgain, "ask-again", &[Key::char('r')], "let ssh ask for a password"),
             bind(Action::NextSource, "next-source", &[Key::char('n')], "next source"),
-            bind(Action::PreviousSource, "previous-source", &[Key::char('N')], "source before"),
+            bind(Action::PreviousSource, "previous-source", &[Key::char('N')], "previous source"),
         ],
     },
 ];
 
-/// The bindings that take several sources: they do nothing with one, and its help is without them.
+/// Bindings for several sources. With one source, they do nothing and the help omits them.
 pub(super) const SEVERAL_SOURCES: Section = Section {
     title: "Several sources",
     bindings: &[
-        bind(
-            Action::Compare,
-            "compare",
-            &[Key::char('v')],
-            "one metric of all: in one chart, apart",
-        ),
-        bind(Action::Order, "order", &[Key::char('o')], "as given, or the hottest first"),
+        bind(Action::Compare, "compare", &[Key::char('v')], "compare one metric of all sources"),
+        bind(Action::Order, "order", &[Key::char('o')], "sort as given, or hottest first"),
     ],
 };
 
-/// An action that keys can be bound to.
+/// Action that keys can be bound to.
 #[derive(Debug, Clone, Copy)]
 pub struct BindableAction {
-    /// What it is.
+    /// Action.
     pub action: Action,
-    /// What it is called in a configuration.
+    /// Name in the configuration.
     pub name: &'static str,
-    /// The keys that it has if nothing else is said.
+    /// Default keys.
     pub keys: &'static [Key],
-    /// The section of the help in which it stands.
+    /// Title of its section in the help.
     pub section: &'static str,
-    /// What it does, as the help says it.
+    /// Description for the help.
     pub description: &'static str,
 }
 
-/// All that keys can be bound to, in the order of the help.
+/// Returns all actions that keys can be bound to, in the order of the help.
 pub fn bindable_actions() -> impl Iterator<Item = BindableAction> {
     SECTIONS.iter().chain([&SEVERAL_SOURCES]).flat_map(|section| {
         section.bindings.iter().flat_map(|binding| {
-            let Binding { action, name, keys, description: does } = *binding;
-            let whole =
-                BindableAction { action, name, keys, section: section.title, description: does };
+            let Binding { action, name, keys, description } = *binding;
+            let whole = BindableAction { action, name, keys, section: section.title, description };
             let is_chart = matches!(action, Action::Chart(_));
             (0..if is_chart { CHART_ACTION_NAMES.len() } else { 1 }).map(move |at| match action {
                 Action::Chart(_) => BindableAction {

@@ -1,55 +1,55 @@
-//! The help: all keys in lines.
+//! Lines of the help.
 
 use unicode_width::UnicodeWidthStr as _;
 
 use super::bindings::{Binding, SECTIONS, SEVERAL_SOURCES};
 use super::{Action, Keys};
 
-/// What other keys do where there is a line for each source.
+/// Descriptions of keys that act differently in the overview: up and down, fullscreen.
 const OVERVIEW_HELP: [&str; 2] =
-    ["choose one; {screen-left} {screen-right} a page", "open it; {back} leads back"];
+    ["select; {screen-left} {screen-right} by page", "open a source; {back} goes back"];
 
-/// What the mouse does.
+/// Mouse gestures with their descriptions.
 pub(crate) const MOUSE_HELP: &[(&str, &str)] = &[
-    ("click", "choose a chart, set the cursor"),
+    ("click", "select a chart, set the crosshair"),
     ("wheel", "zoom time; scroll the table"),
     ("drag", "pan"),
-    ("right drag", "zoom to the span"),
+    ("right drag", "zoom to the selected time"),
 ];
 
-/// Sections in the left one of two columns: about half of the lines.
+/// Number of sections in the left of two columns: about half of the lines.
 const LEFT_SECTIONS: usize = 3;
 
-/// A line of the help.
+/// Line of the help.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HelpLine {
-    /// Nothing.
+    /// Blank line between sections.
     Blank,
-    /// What the keys below are about.
+    /// Title of a section.
     Title(&'static str),
-    /// The keys, and what they do.
+    /// Keys and their description.
     Keys(String, String),
-    /// More of what they do, indented.
+    /// Next line of a wrapped description, indented.
     Continuation(String),
 }
 
-/// Columns of the screen that the keys take in the help, and what they do.
+/// Widths of the keys and of their description, in columns of the screen.
 pub const HELP_WIDTHS: (usize, usize) = (13, 38);
 
-/// Columns that a column of the help takes, its margins included.
+/// Width of the help in one column, with margins.
 pub const HELP_WIDTH: u16 = (HELP_WIDTHS.0 + HELP_WIDTHS.1) as u16 + 4;
 
-/// Columns in front of what keys do, the keys themselves included; and where there are fewer than so many
-/// for what they do, it stands below the keys.
+/// Indent of a description beside its keys.
 const BESIDE_INDENT: usize = HELP_WIDTHS.0 + 3;
+/// Minimum width of a description beside its keys. With less room, it goes below the keys.
 const BESIDE_WIDTH_MIN: usize = 12;
 
-/// Columns in front of what stands below its keys.
+/// Indent of a description below its keys.
 const BELOW_INDENT: usize = 3;
 
 impl Keys {
-    /// The help on a screen of so many columns, in one column, or in two where they have room side by
-    /// side; for one source or for several. Arrows are words where it has to be ASCII.
+    /// Returns the lines of the help, in two columns if `width` has room for them, else in one. `several`
+    /// adds the keys for several sources; `ascii` replaces arrows with words.
     #[must_use]
     pub fn help(&self, width: u16, several: bool, ascii: bool) -> Vec<Vec<HelpLine>> {
         let inside = width.saturating_sub(2).min(HELP_WIDTH);
@@ -83,7 +83,7 @@ impl Keys {
         columns.map(wrapped).collect()
     }
 
-    /// What a binding does; nothing if no key does it.
+    /// Returns the line of a binding. `None` if it has no keys.
     fn binding_line(&self, binding: &Binding, ascii: bool) -> Option<HelpLine> {
         let names = match binding.action {
             Action::Chart(_) => self.chart_labels(binding.keys.len()),
@@ -93,7 +93,7 @@ impl Keys {
         (!names.is_empty()).then(keys)
     }
 
-    /// Those that choose a chart, in short where digits follow each other.
+    /// Returns the labels of the keys that select a chart; consecutive digits as a range, such as `1-9`.
     fn chart_labels(&self, charts: usize) -> Vec<String> {
         let names: Vec<String> =
             (0..charts).flat_map(|at| self.labels(Action::Chart(at))).collect();
@@ -107,7 +107,7 @@ impl Keys {
         .collect()
     }
 
-    /// What else they do where there is a line for each source.
+    /// Returns the lines for keys that act differently in the overview.
     fn overview_lines(&self, ascii: bool) -> Vec<HelpLine> {
         let (up, down) = (self.labels(Action::Up), self.labels(Action::Down));
         let pairs: Vec<String> =
@@ -120,7 +120,7 @@ impl Keys {
             .collect()
     }
 
-    /// The text with the key to teach in place of the name of an action in braces.
+    /// Replaces each action name in braces with the label of its first key.
     pub(crate) fn expand_keys(&self, text: &str) -> String {
         let mut filled = String::new();
         let mut rest = text;
@@ -140,7 +140,7 @@ impl HelpLine {
         HelpLine::Keys(join_fitting(&names), spell_arrows(description, ascii))
     }
 
-    /// The same in lines of so many columns.
+    /// Wraps the line to `columns`.
     fn wrap(self, columns: usize) -> Vec<HelpLine> {
         let HelpLine::Keys(names, description) = self else { return vec![self] };
         let beside = columns.saturating_sub(BESIDE_INDENT);
@@ -157,11 +157,11 @@ impl HelpLine {
     }
 }
 
-/// The words of a text in lines of so many columns; a longer word has a line of its own.
+/// Wraps a text to `columns`. A longer word gets its own line.
 fn wrap(text: &str, columns: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
-        let line = lines.last_mut().expect("there is always a line");
+        let line = lines.last_mut().expect("there is always one line");
         if !line.is_empty() && line.width() + 1 + word.width() > columns {
             lines.push(word.to_owned());
         } else {
@@ -172,7 +172,7 @@ fn wrap(text: &str, columns: usize) -> Vec<String> {
     lines
 }
 
-/// The arrows in words where only ASCII may be drawn.
+/// Replaces arrows with words if only ASCII may be drawn.
 pub(crate) fn spell_arrows(text: &str, ascii: bool) -> String {
     if !ascii {
         return text.to_owned();
@@ -181,7 +181,7 @@ pub(crate) fn spell_arrows(text: &str, ascii: bool) -> String {
     arrows.iter().fold(text.to_owned(), |text, (arrow, word)| text.replace(arrow, word))
 }
 
-/// The first of these keys, and as many others as there is room for.
+/// Joins the first key and as many others as fit.
 fn join_fitting(names: &[String]) -> String {
     let mut text = String::new();
     for name in names {
@@ -203,17 +203,17 @@ mod tests {
         let keys = Keys::default();
         for (width, ascii) in [(80, false), (200, false), (80, true), (200, true)] {
             for line in keys.help(width, true, ascii).into_iter().flatten() {
-                let HelpLine::Keys(names, does) = line else { continue };
+                let HelpLine::Keys(names, description) = line else { continue };
                 assert!(names.width() <= HELP_WIDTHS.0 && !names.is_empty(), "{names}");
-                assert!(does.width() <= HELP_WIDTHS.1, "{does}");
-                assert!(!does.contains("  ") && !does.contains('{'), "{does}");
+                assert!(description.width() <= HELP_WIDTHS.1, "{description}");
+                assert!(!description.contains("  ") && !description.contains('{'), "{description}");
             }
         }
         let help = |width| keys.help(width, true, false);
         let lines = |width| help(width).iter().map(Vec::len).collect::<Vec<_>>();
         let (narrow, wide) = (lines(80), lines(120));
         assert_eq!((narrow.len(), wide.len()), (1, 2));
-        assert!(wide[0].max(wide[1]) <= 34, "all of it stands on a screen of 120x36: {wide:?}");
+        assert!(wide[0].max(wide[1]) <= 34, "the help does not fit on 120x36: {wide:?}");
     }
 
     #[test]
@@ -223,8 +223,8 @@ mod tests {
             let texts = lines.map(|line| match line {
                 HelpLine::Blank => String::new(),
                 HelpLine::Title(title) => format!(" {title}"),
-                HelpLine::Keys(names, does) => {
-                    format!(" {names:wide$}  {does}", wide = HELP_WIDTHS.0)
+                HelpLine::Keys(names, description) => {
+                    format!(" {names:wide$}  {description}", wide = HELP_WIDTHS.0)
                 }
                 HelpLine::Continuation(text) => text,
             });

@@ -1,4 +1,4 @@
-//! A key: as a terminal tells it, as it is written down, and as people call it.
+//! Keys: terminal events, names in the configuration, labels on the screen.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,35 +7,35 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use loadline_protocol::sanitize;
 use thiserror::Error;
 
-/// A key, and what is held with it.
+/// Key with its modifiers.
 ///
-/// **Invariant:** a key that terminals tell in several ways is there in one of them: a character says
-/// itself whether shift is held, one with ctrl is a small one, and Tab with shift is `BackTab`.
+/// **Invariant:** one form for keys that terminals report in several forms: characters carry no shift,
+/// characters with ctrl are lower case, and Tab with shift is `BackTab`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Key {
     code: KeyCode,
     modifiers: KeyModifiers,
 }
 
-/// Why a text names no key that can be bound.
+/// Reason why a text is not a key that can be bound.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum KeyError {
-    /// There is no such key.
+    /// Unknown key.
     #[error(
-        "{0:?} is no key; write a character, f1 to f24, or one of space, tab, enter, esc, backspace, \
-         left, right, up, down, home, end, pgup, pgdn, insert, delete, with ctrl-, alt- or shift- in \
-         front where it is held"
+        "unknown key {0:?}; write a character, f1 to f24, or one of space, tab, enter, esc, backspace, \
+         left, right, up, down, home, end, pgup, pgdn, insert, delete, optionally with ctrl-, alt- or \
+         shift- in front"
     )]
     Unknown(String),
-    /// A terminal cannot tell it from another one.
-    #[error("a terminal cannot tell {0} from {1}; write {1:?}")]
+    /// Terminals send the same bytes for another key.
+    #[error("terminals send the same for {0} and {1}; write {1:?}")]
     Ambiguous(String, &'static str),
-    /// What it types is a matter of the keyboard.
-    #[error("{0:?} is another character on each keyboard; write the character itself")]
+    /// The character depends on the keyboard layout.
+    #[error("{0:?} depends on the keyboard layout; write the character itself")]
     Shifted(String),
 }
 
-/// Keys with a name: how they are written, and what they are called on the screen.
+/// Named keys: name in the configuration, code, label on the screen.
 const NAMED_KEYS: &[(&str, KeyCode, &str)] = &[
     ("space", KeyCode::Char(' '), "Space"),
     ("tab", KeyCode::Tab, "Tab"),
@@ -54,7 +54,7 @@ const NAMED_KEYS: &[(&str, KeyCode, &str)] = &[
     ("delete", KeyCode::Delete, "Delete"),
 ];
 
-/// Other ways to write them.
+/// Aliases of named keys.
 const ALIASES: &[(&str, &str)] = &[
     ("return", "enter"),
     ("escape", "esc"),
@@ -64,21 +64,21 @@ const ALIASES: &[(&str, &str)] = &[
     ("del", "delete"),
 ];
 
-/// What is held with a key, in the order in which it is written.
+/// Modifiers in the order of the text form: prefix, flag, label.
 const MODIFIERS: [(&str, KeyModifiers, &str); 3] = [
     ("ctrl-", KeyModifiers::CONTROL, "Ctrl-"),
     ("alt-", KeyModifiers::ALT, "Alt-"),
     ("shift-", KeyModifiers::SHIFT, "Shift-"),
 ];
 
-/// The last of the keys F1, F2 and so on.
+/// Highest function key: F24.
 const FUNCTION_KEY_MAX: u8 = 24;
 
-/// With ctrl, these are the bytes of another key.
+/// Characters that, with ctrl, send the byte of another key.
 const CTRL_EQUIVALENTS: [(char, &str); 3] = [('i', "tab"), ('m', "enter"), ('[', "esc")];
 
 impl Key {
-    /// Quits whatever is bound.
+    /// Key that always quits.
     pub const CTRL_C: Key = Key::ctrl('c');
 
     pub(super) const fn char(c: char) -> Key {
@@ -97,7 +97,7 @@ impl Key {
         Key { code, modifiers: KeyModifiers::NONE }
     }
 
-    /// The key that was pressed.
+    /// Returns the pressed key in its one form.
     #[must_use]
     pub fn from_event(event: KeyEvent) -> Key {
         let shift = KeyModifiers::SHIFT;
@@ -116,7 +116,7 @@ impl Key {
         }
     }
 
-    /// As people call it: `Ctrl-C`, `PgUp`, `←`.
+    /// Returns the label on the screen: `Ctrl-C`, `PgUp`, `←`.
     #[must_use]
     pub fn label(self) -> String {
         let held = MODIFIERS.iter().filter(|(_, held, _)| self.modifiers.contains(*held));
@@ -134,7 +134,7 @@ impl Key {
     }
 }
 
-/// A key without what is held with it.
+/// Returns the name of a key without modifiers.
 fn code_name(code: KeyCode) -> String {
     let named = NAMED_KEYS.iter().find(|(_, named, _)| *named == code);
     match (code, named) {
@@ -142,13 +142,13 @@ fn code_name(code: KeyCode) -> String {
         (KeyCode::BackTab, _) => "shift-tab".to_owned(),
         (KeyCode::Char(c), _) => c.to_string(),
         (KeyCode::F(number), _) => format!("F{number}"),
-        // No other can be bound.
+        // Other keys cannot be bound.
         _ => String::new(),
     }
 }
 
 impl fmt::Display for Key {
-    /// As it is written in a configuration: `ctrl-c`, `pgup`, `left`.
+    /// Writes the form of the configuration: `ctrl-c`, `pgup`, `left`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (name, ..) in MODIFIERS.iter().filter(|(_, held, _)| self.modifiers.contains(*held)) {
             f.write_str(name)?;
@@ -186,7 +186,7 @@ impl FromStr for Key {
     }
 }
 
-/// What is said to be held, and the text behind it; one dash alone is a key.
+/// Returns the first modifier and the text after it. A dash alone is a key.
 fn strip_modifier(text: &str) -> Option<(KeyModifiers, &str)> {
     MODIFIERS.iter().find_map(|(name, held, _)| {
         let (front, rest) = text.split_at_checked(name.len())?;
@@ -197,7 +197,7 @@ fn strip_modifier(text: &str) -> Option<(KeyModifiers, &str)> {
 fn parse_code(text: &str) -> Option<KeyCode> {
     let mut chars = text.chars();
     if let (Some(c), None) = (chars.next(), chars.next()) {
-        // What a terminal would be moved by can neither be typed nor shown.
+        // Control and formatting characters can neither be typed nor shown.
         return (sanitize(text) == text).then_some(KeyCode::Char(c));
     }
     let text = text.to_ascii_lowercase();
@@ -247,14 +247,14 @@ mod tests {
             ["", "ctrl-", "qq", "F0", "f25", "f+1", "hyper-x", "\x1b", "\u{202e}", "ctrl-ab"]
         {
             let error = text.parse::<Key>().expect_err(text).to_string();
-            assert!(error.contains("is no key; write a character"), "{text:?}: {error}");
+            assert!(error.contains("unknown key"), "{text:?}: {error}");
             assert!(!error.contains(char::is_control), "{text:?}");
         }
         let error = |text: &str| text.parse::<Key>().unwrap_err().to_string();
-        assert_eq!(error("ctrl-i"), "a terminal cannot tell ctrl-i from tab; write \"tab\"");
+        assert_eq!(error("ctrl-i"), "terminals send the same for ctrl-i and tab; write \"tab\"");
         assert_eq!(
             error("shift-1"),
-            "\"shift-1\" is another character on each keyboard; write the character itself"
+            "\"shift-1\" depends on the keyboard layout; write the character itself"
         );
     }
 

@@ -1,4 +1,4 @@
-//! How a connection to a source is made: which of the ways leads there.
+//! Connector: makes connections to a source over the source's transport.
 
 use std::fmt;
 use std::io;
@@ -20,59 +20,56 @@ use crate::source::Source;
 use loadline_agent::Service;
 use loadline_protocol::sanitize;
 
-/// How long a connection may take to be made: longer than three lost packets.
+/// Connect timeout: 10 s. Longer than the loss of three packets.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The same by ssh, which has several round trips to make, through other hosts perhaps, and then
-/// starts an agent.
+/// Connect timeout over ssh: 30 s. ssh makes several round trips, perhaps through jump hosts, and
+/// then starts an agent.
 const SSH_CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A stream of bytes both ways.
+/// Bidirectional byte stream.
 pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for S {}
 
-/// Makes connections to one source.
+/// Connector to one source; makes one connection after another.
 pub struct Connector {
     transport: Transport,
-    /// The name under which the source is shown.
+    /// Display name of the source.
     name: String,
 }
 
 enum Transport {
-    /// Over TCP.
     Tcp(TcpTransport),
-    /// The same, encrypted.
     Tls(Box<tls::TlsTransport>),
-    /// Over a Unix socket.
     Unix(PathBuf),
-    /// Over the standard input and output of an agent that ssh starts.
+    /// Standard input and output of an agent that ssh starts.
     Ssh(Box<SshTransport>),
-    /// To an agent in this process, over a pipe in memory.
+    /// Agent in this process, over an in-memory pipe.
     Embedded(Service),
-    /// Over what a server tells of a machine that it knows.
+    /// Instance of a Prometheus server.
     Prometheus(prometheus::PrometheusTransport),
-    /// To nobody: it is there, and read by itself.
+    /// Local input, read without a connection.
     Local(LocalInput),
-    /// In some way that is not ours.
+    /// Transport of the caller's own.
     Custom(ConnectFn),
 }
 
-/// Makes a connection in some way.
+/// Function that makes a connection.
 type ConnectFn = Box<dyn FnMut() -> ConnectFuture + Send>;
 
-/// A connection that is being made.
+/// Connection that is being made.
 type ConnectFuture = Pin<Box<dyn Future<Output = io::Result<Box<dyn ByteStream>>> + Send>>;
 
 impl Connector {
-    /// The way to a source; if it is by ssh, with this command, if over TLS, with what `tls` trusts.
-    /// For [`Source::Localhost`] it looks whether an agent answers; if none does, it runs one in this
-    /// process, which samples at `interval`.
+    /// Creates the connector to a source, with `ssh` as the ssh command and `tls` for TLS. For
+    /// [`Source::Localhost`], connects to the agent of this machine if one answers, else starts an
+    /// agent in this process that samples at `interval`.
     ///
-    /// The machines that a server of Prometheus' kind knows are found by [`Fleet`](super::Fleet).
+    /// [`Fleet`](super::Fleet) creates the connectors to the instances of a Prometheus server.
     ///
     /// # Errors
-    /// A file that TLS needs cannot be used.
+    /// A file for TLS cannot be used.
     pub async fn open(
         source: &Source,
         interval: Option<Duration>,
@@ -86,7 +83,7 @@ impl Connector {
             Source::Unix(path) => Transport::Unix(path.clone()),
             Source::Ssh(to) => Transport::Ssh(Box::new(SshTransport::new(ssh.clone(), to.clone()))),
             Source::Prometheus(_) => Transport::Custom(Box::new(|| {
-                Box::pin(async { Err(io::Error::other("it stands for several sources")) })
+                Box::pin(async { Err(io::Error::other("Prometheus instances need `Fleet`")) })
             })),
             Source::Stdin => return Ok(Connector::local(LocalInput::Stdin)),
             Source::Path(path) => return Ok(Connector::local(LocalInput::Path(path.clone()))),
@@ -98,7 +95,7 @@ impl Connector {
         Ok(Connector { transport, name })
     }
 
-    /// Over TCP, to a name or an address.
+    /// Creates a connector over TCP to a name or an address.
     #[must_use]
     pub fn tcp(host: &str, port: u16) -> Connector {
         Connector::from_tcp(TcpTransport::new(host, port))
@@ -109,7 +106,7 @@ impl Connector {
         Connector { transport: Transport::Tcp(tcp), name }
     }
 
-    /// In a way of one's own, to what is shown under this name: any stream of bytes will do.
+    /// Creates a connector over any byte stream that `connect` returns. `name` is displayed.
     #[must_use]
     pub fn custom<S, F>(name: &str, mut connect: impl FnMut() -> F + Send + 'static) -> Connector
     where
@@ -123,24 +120,24 @@ impl Connector {
         Connector { transport, name: sanitize(name).into_owned() }
     }
 
-    /// Whether the agent runs in this process.
+    /// Returns whether the agent runs in this process.
     #[must_use]
     pub fn is_embedded(&self) -> bool {
         matches!(self.transport, Transport::Embedded(_))
     }
 
-    /// Whether it may have to ask the user something before it connects.
+    /// Returns whether the transport may prompt the user before it connects.
     #[must_use]
     pub fn may_prompt(&self) -> bool {
         matches!(self.transport, Transport::Ssh(_))
     }
 
-    /// To a machine that a server knows, under this name.
+    /// Creates a connector to an instance of a Prometheus server. `name` is displayed.
     pub(super) fn to_instance(transport: prometheus::PrometheusTransport, name: &str) -> Connector {
         Connector { transport: Transport::Prometheus(transport), name: sanitize(name).into_owned() }
     }
 
-    /// To what is there already and only read.
+    /// Creates a connector of a local input.
     #[must_use]
     pub fn local(input: LocalInput) -> Connector {
         let source = match &input {
@@ -150,7 +147,7 @@ impl Connector {
         Connector { transport: Transport::Local(input), name: source.to_string() }
     }
 
-    /// What is only read, if it is that.
+    /// Returns the local input, if the source is one.
     #[must_use]
     pub fn local_input(&self) -> Option<&LocalInput> {
         match &self.transport {
@@ -165,7 +162,7 @@ impl Connector {
         }
     }
 
-    /// How long it may take; as long as the user does, if it may ask.
+    /// Returns the connect timeout; unlimited while ssh may prompt the user.
     pub(super) fn connect_timeout(&self, terminal: TerminalAccess) -> Duration {
         match (&self.transport, terminal) {
             (Transport::Ssh(_), TerminalAccess::Lent { .. }) => Duration::MAX,

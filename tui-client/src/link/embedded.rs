@@ -1,4 +1,4 @@
-//! The way to an agent in this process.
+//! Transport to an agent in this process.
 
 use std::future;
 use std::time::Duration;
@@ -6,10 +6,10 @@ use std::time::Duration;
 use loadline_agent::{Agent, AgentSettings, Machine, MachineFacts, Service};
 use tokio::io::DuplexStream;
 
-/// Bytes that the pipe to an agent in this process holds.
+/// Capacity of the in-memory pipe to the agent: 16 KiB.
 const PIPE_BYTES: usize = 16 * 1024;
 
-/// Samples this machine for as long as this process lives.
+/// Starts an agent that samples this machine until the process exits.
 pub(super) async fn run_agent(interval: Option<Duration>) -> Service {
     let mut settings = AgentSettings::default();
     if let Some(interval) = interval {
@@ -25,7 +25,7 @@ pub(super) async fn run_agent(interval: Option<Duration>) -> Service {
 pub(super) fn connect(service: &Service) -> DuplexStream {
     let (ours, theirs) = tokio::io::duplex(PIPE_BYTES);
     let service = service.clone();
-    // It ends when our end of the pipe is dropped.
+    // The task ends when our end of the pipe is dropped.
     tokio::spawn(async move { service.serve(theirs).await });
     ours
 }

@@ -1,4 +1,4 @@
-//! The events of several links as one, none of which can crowd out the others.
+//! Merged events of several links. No link can crowd out the others.
 
 use std::future::poll_fn;
 use std::task::{Context, Poll};
@@ -8,42 +8,41 @@ use tokio::sync::mpsc;
 use super::EVENTS_MAX;
 use crate::event::Event;
 
-/// The fewest events between a link and who follows it.
+/// Smallest capacity of a link's event channel.
 const EVENTS_MIN: usize = 2;
 
-/// How many events of each of so many links may wait, so that all of them together take hardly more
-/// memory than those of one.
+/// Returns the capacity of the event channel of each of `links` links. All channels together take
+/// hardly more memory than the channel of a single link.
 #[must_use]
 pub fn events_max(links: usize) -> usize {
     (EVENTS_MAX / links.max(1)).max(EVENTS_MIN)
 }
 
-/// What several links tell, each through a channel of its own: one that tells much has its own
-/// channel full, and nobody else's.
+/// Receiver of the events of several links. A busy link fills only its own channel.
 #[derive(Debug)]
 pub struct Events {
-    /// One for each source; `None` when its link has ended.
+    /// One receiver per link; `None` once the link has ended.
     links: Vec<Option<mpsc::Receiver<Event>>>,
-    /// The link that is heard first the next time.
+    /// Link to poll first the next time.
     next: usize,
 }
 
 impl Events {
-    /// Those of some links, each called by its number, the first at 0.
+    /// Creates a receiver of the events of `links`, which are numbered from 0.
     #[must_use]
     pub fn new(links: impl IntoIterator<Item = mpsc::Receiver<Event>>) -> Events {
         Events { links: links.into_iter().map(Some).collect(), next: 0 }
     }
 
-    /// Waits for events and appends them to `batch`, each with the number of its link: `limit` at
-    /// most, one of each link in turn. Gives how many there are, which is 0 if all links have ended.
-    /// Nothing is lost if the future is dropped.
+    /// Waits for events and appends them to `batch`, each with the number of its link: at most
+    /// `limit`, one per link in turn. Returns the number of events; 0 if all links have ended.
+    /// Cancel safe: no event is lost if the future is dropped.
     pub async fn receive(&mut self, batch: &mut Vec<(usize, Event)>, limit: usize) -> usize {
         self.receive_from(batch, limit, |_| true).await
     }
 
-    /// The same of those links only that are wanted; the others keep what they have to tell. Gives 0 if
-    /// all of those have ended.
+    /// Like [`receive`](Events::receive), but only from `wanted` links; events of the other links
+    /// stay queued. Returns 0 if all wanted links have ended.
     pub async fn receive_from(
         &mut self,
         batch: &mut Vec<(usize, Event)>,
@@ -62,7 +61,7 @@ impl Events {
     ) -> Poll<usize> {
         let count = self.links.len();
         let mut taken = 0;
-        // Until each of them has nothing, one after the other.
+        // Polls the links in turn until none has an event.
         let mut silent = 0;
         let mut is_open = false;
         while silent < count && taken < limit {

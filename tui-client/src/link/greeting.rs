@@ -1,30 +1,29 @@
-//! What a server says first, if it is one of another protocol: then its bytes are no faulty rows,
-//! but the wrong port.
+//! Detection of other protocols by a server's first bytes: a wrong port instead of faulty rows.
 
-/// So many bytes tell any of them.
+/// Bytes that identify every known protocol.
 const BYTES_MAX: usize = 64;
 
-/// The first bytes of a connection.
+/// First bytes of a connection.
 #[derive(Debug, Default)]
 pub(super) struct Greeting {
     bytes: Vec<u8>,
     is_settled: bool,
 }
 
-/// What the first bytes are.
+/// Protocol of the first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Guess {
-    /// Too few to tell.
+    /// Too few bytes to decide.
     Undecided,
-    /// The beginning of lines.
+    /// Lines, possibly of a stream.
     Lines,
-    /// Another protocol, and who speaks it.
+    /// Another protocol; names the kind of server.
     Other(&'static str),
-    /// TLS, behind which an agent may be.
+    /// TLS, possibly an agent's.
     Tls,
 }
 
-/// How servers begin that speak first, or answer what they do not understand.
+/// First bytes of servers that speak first or reject a request, with the kind of server.
 const SIGNATURES: [(&str, &str); 9] = [
     ("HTTP/", "a web server (HTTP)"),
     ("<!doctype ", "a web server (HTTP)"),
@@ -37,11 +36,11 @@ const SIGNATURES: [(&str, &str); 9] = [
     ("AMQP", "a message broker (AMQP)"),
 ];
 
-/// A server that is ready says so with this number: SMTP and FTP.
+/// Reply code of a ready server in SMTP and FTP.
 const READY_CODE: &[u8] = b"220";
 
 impl Greeting {
-    /// Takes the next bytes. Gives why no rows will come, if that is clear by now.
+    /// Adds bytes. Returns why the server sends no rows, once that is certain.
     pub(super) fn feed(&mut self, bytes: &[u8]) -> Option<String> {
         if self.is_settled {
             return None;
@@ -50,8 +49,8 @@ impl Greeting {
         let guess = guess(&self.bytes);
         self.is_settled = guess != Guess::Undecided || self.bytes.len() == BYTES_MAX;
         match guess {
-            Guess::Other(who) => Some(format!("{who} answers there, no agent")),
-            Guess::Tls => Some("the server speaks TLS; write tls://HOST:PORT".to_owned()),
+            Guess::Other(who) => Some(format!("{who} answered, not an agent; check the port")),
+            Guess::Tls => Some("the server speaks TLS; use tls://HOST:PORT".to_owned()),
             Guess::Undecided | Guess::Lines => None,
         }
     }
@@ -59,7 +58,7 @@ impl Greeting {
 
 fn guess(bytes: &[u8]) -> Guess {
     if let [0x14..=0x17, rest @ ..] = bytes {
-        // The type of a record of TLS, and its version.
+        // Type and version of a TLS record.
         return match rest {
             [] | [3] => Guess::Undecided,
             [3, 0..=4, ..] => Guess::Tls,
@@ -82,7 +81,7 @@ fn guess(bytes: &[u8]) -> Guess {
     guess
 }
 
-/// `220 mail.example.org ESMTP` or `220-Welcome`, but not `220 1.5 nan`.
+/// Recognizes `220 mail.example.org ESMTP` and `220-Welcome`, but not the row `220 1.5 nan`.
 fn guess_ready(rest: &[u8]) -> Guess {
     let Some((separator, text)) = rest.split_first() else { return Guess::Undecided };
     let end = text.iter().position(u8::is_ascii_whitespace);
@@ -104,11 +103,11 @@ mod tests {
 
     const TLS: &str = "TLS";
 
-    /// What is known of the server that says this, in one piece and byte by byte.
+    /// Checks the reason for `bytes`, added in one piece and byte by byte.
     fn check(bytes: &[u8], who: Option<&str>) {
         let expected = who.map(|who| match who {
-            TLS => "the server speaks TLS; write tls://HOST:PORT".to_owned(),
-            _ => format!("{who} answers there, no agent"),
+            TLS => "the server speaks TLS; use tls://HOST:PORT".to_owned(),
+            _ => format!("{who} answered, not an agent; check the port"),
         });
         assert_eq!(Greeting::default().feed(bytes), expected, "{bytes:?}");
         let mut greeting = Greeting::default();

@@ -1,11 +1,11 @@
-//! What is given and cannot be asked: standard input, pipes, recordings.
+//! Local inputs, which take no requests: standard input, pipes, recordings.
 
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use loadline_agent::Clock;
+use loadline_agent::{Clock, without_error_number};
 use loadline_protocol::{SafeText, Stamp, Time, duration_ms};
 use tokio::fs::File;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
@@ -17,43 +17,43 @@ use super::{
 };
 use crate::event::Event;
 
-/// Bytes of a file taken at once: many rows, and yet little beside what they become.
+/// Bytes per read of a file: 256 KiB. Many rows, yet little memory beside the parsed samples.
 const CHUNK_BYTES: usize = 256 * 1024;
 
-/// How often it is looked whether a file has grown.
+/// Interval between checks whether a file has grown: 100 ms.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// The distance of rows that have no time, if nothing else is said.
+/// Interval between rows without a timestamp, unless the options set one: 1 s.
 const ROW_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A file with fewer bytes is read before anybody wonders how far it is.
+/// Size from which read progress is reported: 16 MiB. Smaller files take no time worth a report.
 const LARGE_FILE_BYTES: u64 = 16 * 1024 * 1024;
 
-/// What is given.
+/// Local input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LocalInput {
     /// Standard input.
     Stdin,
-    /// A recording, if it is a regular file; else what comes out of a pipe or a device.
+    /// A recording if the path is a regular file, else a pipe or a device.
     Path(PathBuf),
 }
 
 impl LocalInput {
-    /// Looks whether it can be read at all.
+    /// Checks that the input can be read.
     ///
     /// # Errors
-    /// There is no such file, or it may not be read, or it is a folder.
+    /// The path does not exist, is not readable, or is a directory.
     pub fn check(&self) -> io::Result<()> {
         let LocalInput::Path(path) = self else { return Ok(()) };
         let kind = std::fs::metadata(path)?;
         if kind.is_dir() {
             return Err(io::ErrorKind::IsADirectory.into());
         }
-        // To open a pipe is to wait for who writes into it.
+        // Opening a pipe blocks until another process opens it for writing.
         if kind.is_file() { std::fs::File::open(path).map(drop) } else { Ok(()) }
     }
 
-    /// Reads it to its end, and waits until nobody follows any more.
+    /// Reads the input to its end, then waits until the receiver of `events` is dropped.
     pub(super) async fn run(
         &self,
         options: &LinkOptions,
@@ -82,20 +82,19 @@ impl LocalInput {
     }
 }
 
-/// Why it cannot be read any further.
+/// Reason why an input cannot be read further.
 struct LocalInputError(SafeText);
 
 impl From<io::Error> for LocalInputError {
     fn from(error: io::Error) -> LocalInputError {
-        LocalInputError(SafeText::new(&error.to_string()))
+        LocalInputError(SafeText::new(&without_error_number(&error.to_string())))
     }
 }
 
-/// An agent that stops says so also in what is read later; that it refuses is the end.
-fn check_refusal(farewell: Option<Disconnect>) -> Result<(), LocalInputError> {
-    farewell
-        .filter(|farewell| farewell.refused)
-        .map_or(Ok(()), |it| Err(LocalInputError(it.reason)))
+/// Returns an error if the agent refused the request. Notes of a stopped agent are no errors.
+fn check_refusal(disconnect: Option<Disconnect>) -> Result<(), LocalInputError> {
+    let refusal = disconnect.filter(|disconnect| disconnect.refused);
+    refusal.map_or(Ok(()), |refusal| Err(LocalInputError(refusal.reason)))
 }
 
 async fn is_regular(file: &File) -> bool {
@@ -112,7 +111,7 @@ async fn send_all(
     Ok(())
 }
 
-/// Reads what comes, when it comes.
+/// Reads standard input, a pipe or a device as its data arrives.
 async fn read_stream(
     mut input: impl AsyncRead + Unpin,
     options: &LinkOptions,
@@ -134,8 +133,8 @@ async fn read_stream(
             Ok(count) => {
                 batch.push(Event::Received { bytes: count as u64 });
                 let now = clock.now();
-                let farewell = reader.feed(&bytes[..count], now, &mut state, &mut batch);
-                check_refusal(farewell).err().map(Err)
+                let disconnect = reader.feed(&bytes[..count], now, &mut state, &mut batch);
+                check_refusal(disconnect).err().map(Err)
             }
             Err(error) => Some(Err(error.into())),
         };
@@ -146,7 +145,7 @@ async fn read_stream(
     }
 }
 
-/// A file, and how far it is read.
+/// Open recording with its read position.
 struct Recording<'a> {
     path: &'a Path,
     file: File,
@@ -154,12 +153,12 @@ struct Recording<'a> {
     options: &'a LinkOptions,
 }
 
-/// How much of a file is read, said once a percent.
+/// Read progress of a file, reported once per percent.
 struct ReadProgress {
     read: u64,
-    /// All that is to be read: until its times are known, the file twice.
+    /// Bytes to read in all: until the survey ends, twice the file.
     total: u64,
-    /// The file once.
+    /// Size of the file.
     file_bytes: u64,
     reported_percent: u64,
 }
@@ -174,12 +173,12 @@ impl ReadProgress {
         }
     }
 
-    /// What was read to know the times is behind us, and the file before us.
+    /// Ends the survey: the file is still to be read from its beginning.
     fn restart(&mut self) {
         self.total = self.read.saturating_add(self.file_bytes);
     }
 
-    /// Notes that so many bytes more are read.
+    /// Adds read bytes, and reports a new percent.
     async fn advance(
         &mut self,
         bytes: usize,
@@ -189,7 +188,7 @@ impl ReadProgress {
         if self.file_bytes < LARGE_FILE_BYTES {
             return Ok(());
         }
-        // Not yet 100, however much the file grows meanwhile.
+        // At most 99 before the end, even if the file grows meanwhile.
         let percent = (self.read.saturating_mul(100) / self.total.max(1)).min(99);
         if percent <= self.reported_percent {
             return Ok(());
@@ -198,19 +197,19 @@ impl ReadProgress {
         send(events, Event::ReadProgress(percent as u8)).await
     }
 
-    /// The last word, if there was one.
+    /// Returns the final event, 100 %, if any progress was reported.
     fn finish(&mut self) -> Option<Event> {
         (std::mem::replace(&mut self.reported_percent, 100) != 0)
             .then_some(Event::ReadProgress(100))
     }
 }
 
-/// What a recording begins with that decides which times its rows get.
+/// Beginning of a recording, which decides the times of rows without a timestamp.
 #[derive(Default)]
 struct Survey {
-    /// Rows without a time.
+    /// Number of rows before the first timestamp.
     timeless: u64,
-    /// The first time that a row has.
+    /// First timestamp.
     first: Option<Time>,
 }
 
@@ -246,10 +245,10 @@ impl Recording<'_> {
             read_progress.advance(count, events).await?;
             if count > 0 {
                 let now = clock.now();
-                let farewell = reader.feed(&bytes[..count], now, &mut state, &mut batch);
+                let disconnect = reader.feed(&bytes[..count], now, &mut state, &mut batch);
                 send_all(events, &mut batch).await?;
-                if let Err(broken) = check_refusal(farewell) {
-                    return Ok(Err(broken));
+                if let Err(refusal) = check_refusal(disconnect) {
+                    return Ok(Err(refusal));
                 }
                 continue;
             }
@@ -267,7 +266,7 @@ impl Recording<'_> {
             if !self.options.follow {
                 return Ok(refused);
             }
-            // What follows is written now.
+            // Later rows are being written now.
             reader.go_live();
             tokio::select! {
                 () = sleep(POLL_INTERVAL) => {}
@@ -289,8 +288,8 @@ impl Recording<'_> {
         self.options.interval.unwrap_or(ROW_INTERVAL)
     }
 
-    /// When the first row was sampled if it does not say so: the last one that does not came just
-    /// before the first that does, or when the file was last written.
+    /// Returns the time of the first row for a recording that begins without timestamps. The last
+    /// such row is one interval before the first timestamp, or at the last write to the file.
     async fn first_time(
         &mut self,
         read_progress: &mut ReadProgress,
@@ -314,9 +313,9 @@ impl Recording<'_> {
         }))
     }
 
-    /// Whether the file that is open is not, or no longer, the one that grows.
+    /// Returns whether the path names another file now, or the open file was truncated.
     async fn was_replaced(&self) -> bool {
-        // While there is none of this name, another one may come.
+        // A file that is missing now may be created again.
         let (Ok(there), Ok(here)) =
             (tokio::fs::metadata(self.path).await, self.file.metadata().await)
         else {
@@ -332,7 +331,7 @@ impl Recording<'_> {
     }
 }
 
-/// Counts the rows up to the first that has a time.
+/// Counts the rows up to the first timestamp.
 async fn survey_rows(
     mut file: File,
     options: &super::ReadOptions,
@@ -382,7 +381,7 @@ fn unix_ms(time: SystemTime) -> i64 {
 mod tests {
     use super::*;
 
-    /// What is told of a file of so many bytes that is read twice, and of its end.
+    /// Returns the progress events of a file that is read twice, and the final event.
     async fn progress_events(bytes: usize) -> (Vec<Event>, Option<Event>) {
         let (sender, mut events) = mpsc::channel(256);
         let mut read_progress = ReadProgress::new(bytes as u64);

@@ -1,39 +1,39 @@
-//! The columns of a stream that says nothing of itself.
+//! Columns of a stream without a header.
 
 use loadline_protocol::{Column, LineError, PLAIN_COLUMNS, Schema, Stamp};
 
-/// Rows of another count that must follow each other until the stream is taken to have so many
-/// columns: a line or two may be something else.
+/// Consecutive rows with another number of fields that change the columns: 3. One or two such rows
+/// may be something else.
 const RECOUNT_ROWS: u32 = 3;
 
-/// Which values of a row to take, if not all of them.
+/// Selected values of a row, by index; all values if `None`.
 #[derive(Debug, Default)]
 pub(super) struct ColumnSelection(Option<Vec<usize>>);
 
 impl ColumnSelection {
-    /// Those of these names, and the columns that are left. `Err` has a name that there is not.
+    /// Selects columns by name. Returns also the selected columns; `Err` holds an unknown name.
     pub(super) fn named<'n>(
         schema: &Schema,
         names: &'n [String],
     ) -> Result<(ColumnSelection, Schema), &'n str> {
         let index = |name: &'n String| {
-            // A unit is ours to know: `cpu:%` names the column `cpu`.
+            // Names match without units: `cpu:%` selects `cpu`.
             let bare = name.split(':').next().unwrap_or(name);
             schema.position(bare).ok_or(bare)
         };
         let indices = names.iter().map(index).collect::<Result<Vec<_>, _>>()?;
         let columns: Vec<Column> = indices.iter().map(|at| schema.columns()[*at].clone()).collect();
         let Ok(picked) = Schema::new(schema.stamp(), columns) else {
-            // Named twice, which nobody means: all of them are taken.
+            // A name given twice is a mistake: all columns are selected.
             return Ok((ColumnSelection::default(), schema.clone()));
         };
         Ok((ColumnSelection(Some(indices)), picked))
     }
 
-    /// Leaves of a row the values to take, in their order.
+    /// Reduces a row to the selected values, in the order of the selection.
     pub(super) fn apply(&self, values: &mut Vec<f64>) {
         if let Some(indices) = &self.0 {
-            // The picked ones go behind the others, then to the front.
+            // Appends the selected values, then removes the original row.
             let all = values.len();
             values.reserve(indices.len());
             for at in indices {
@@ -44,20 +44,19 @@ impl ColumnSelection {
     }
 }
 
-/// The columns of a plain stream, as found in its first row.
+/// Columns of a plain stream, found in its first row.
 #[derive(Debug)]
 pub(super) struct PlainColumns {
-    /// How many numbers a row has.
+    /// Number of fields of a row.
     count: usize,
-    /// What is taken of it.
     selection: ColumnSelection,
-    /// Another count that rows had lately, and how many of them in a row.
+    /// Different number of fields in the latest rows, and the number of such rows.
     other_count: (usize, u32),
 }
 
 impl PlainColumns {
-    /// `names` are names for all of `count` columns, or some names of the six known ones. Gives what
-    /// the values that are taken mean.
+    /// Creates the columns of rows with `count` fields. `names` has a name for each column, or
+    /// selects from the six standard columns. Returns also the schema of the selected values.
     pub(super) fn new(
         count: usize,
         names: Option<&[String]>,
@@ -79,8 +78,8 @@ impl PlainColumns {
         Ok((plain(selection), schema))
     }
 
-    /// Whether a row of `count` numbers is one of this stream; false if enough of them followed each
-    /// other to believe that it has become another stream.
+    /// Checks the number of fields of a row. Another number is an error, except in the last of
+    /// [`RECOUNT_ROWS`] consecutive rows: the stream has changed, and the result is false.
     pub(super) fn check_count(&mut self, count: usize) -> Result<bool, LineError> {
         let expected = self.count;
         if count == expected {
@@ -95,7 +94,7 @@ impl PlainColumns {
         Ok(false)
     }
 
-    /// Leaves of a row the values to take, in their order.
+    /// Reduces a row to the selected values.
     pub(super) fn select(&self, values: &mut Vec<f64>) {
         self.selection.apply(values);
     }

@@ -1,4 +1,4 @@
-//! From the bytes of one connection to events. Pure: the time comes with the bytes.
+//! Parser of one connection, from bytes to events. Pure: the caller passes the time.
 
 mod headerless;
 mod pending_lines;
@@ -18,54 +18,54 @@ use crate::event::{Event, Rows, Sample, StreamInfo};
 use headerless::{HeadingLine, RowClock};
 use pending_lines::PendingLines;
 
-/// What a link remembers from one connection to the next, so that no sample is taken twice.
+/// State that a link keeps across connections, so that no sample is delivered twice.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResumeState {
-    /// The last row that was taken.
+    /// Run and sequence number of the last delivered row.
     pub last: Option<Resume>,
-    /// The time of that row, by the agent's clock.
+    /// Timestamp of the last delivered row, by the agent's clock.
     last_time: Option<Time>,
-    /// The time of the last plain row.
+    /// Time of the last delivered row without a timestamp.
     last_plain_time: Option<Time>,
-    /// How many numbers a plain row had.
+    /// Number of fields of a plain row.
     plain_count: Option<usize>,
-    /// When the last row came, by our clock.
+    /// Arrival time of the last row, by our clock.
     pub last_received: Option<Time>,
-    /// The server has answered a request: it knows them.
+    /// True if the server has answered a request, so it knows requests.
     pub answered: bool,
 }
 
-/// What the user wants to read.
+/// Columns to read, and whether to keep the lines.
 #[derive(Debug, Clone, Default)]
 pub struct ReadOptions {
-    /// Names for the columns of a stream that names none, or which of its known ones to take.
+    /// Names for the columns of a plain stream, or a selection of named columns.
     pub columns: Option<Vec<String>>,
-    /// Keep each row's own line.
+    /// Keep the text of each row.
     pub keep_lines: bool,
 }
 
-/// Reads one connection.
+/// Parser of one connection.
 #[derive(Debug)]
 pub struct StreamReader {
     decoder: Decoder,
-    /// What a server said first that was asked.
+    /// First bytes of a server that received a request.
     greeting: Option<Greeting>,
     options: ReadOptions,
     phase: ReaderPhase,
-    /// The row at hand, kept for the next one so that none allocates.
+    /// Current row. Reused, so that rows do not allocate.
     row: Row,
     faults: FaultCount,
-    /// Plain rows that came too fast, not told yet.
+    /// Plain rows that came too fast, not reported yet.
     skipped: u64,
-    /// The line before the first row of a stream without a header.
+    /// Line before the first row of a stream without a header.
     heading: Option<HeadingLine>,
-    /// How many numbers the first row of a plain stream is to have.
+    /// Number of fields that the first row of a plain stream must have.
     expected_count: Option<usize>,
-    /// Which times rows get that have none.
+    /// Clock for rows without a timestamp.
     clock: RowClock,
-    /// A recording, whose rows were received when they were sampled.
+    /// True for a recording: rows count as received when sampled.
     is_recording: bool,
-    /// Nobody was asked for columns: they are picked here.
+    /// True if no request selected columns, so the parser does.
     selects_columns: bool,
     selection: ColumnSelection,
     disconnect: Option<Disconnect>,
@@ -73,13 +73,13 @@ pub struct StreamReader {
 
 #[derive(Debug)]
 enum ReaderPhase {
-    /// A request is under way: a header may follow, or the server may know no requests.
+    /// A request was sent: a header may follow, or the server may not know requests.
     Undecided { pending: PendingLines },
-    /// Rows of numbers, for ever.
+    /// Rows of a plain stream.
     Plain(Option<PlainColumns>),
-    /// Rows below a line that names their columns.
+    /// Rows below a line of column names.
     Table(RecordColumns),
-    /// A header came, or names of columns at least; these may still be to come.
+    /// A header or a columns note came. After a header, the columns may still be missing.
     Subscribed { header: Option<Header>, schema: Option<Schema> },
 }
 
@@ -90,17 +90,17 @@ struct FaultCount {
     last: Option<LineError>,
 }
 
-/// How the other side announces that it closes.
+/// End of a connection, or of an attempt to connect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Disconnect {
-    /// Why, in its own words.
+    /// Reason, in the server's words if it gave one.
     pub reason: SafeText,
-    /// Whether it refuses what was asked.
+    /// True if the server refuses the request.
     pub refused: bool,
 }
 
 impl StreamReader {
-    /// A reader at the start of a connection on which a request is under way.
+    /// Creates a reader for a connection on which a request was sent.
     #[must_use]
     pub fn new(options: ReadOptions) -> StreamReader {
         StreamReader {
@@ -121,7 +121,7 @@ impl StreamReader {
         }
     }
 
-    /// A reader of what comes without a request.
+    /// Creates a reader for a stream that needs no request.
     #[must_use]
     pub fn without_request(options: ReadOptions) -> StreamReader {
         StreamReader {
@@ -132,7 +132,7 @@ impl StreamReader {
         }
     }
 
-    /// A reader of a recording. Rows that have no time stand `step` apart, the first at `first`.
+    /// Creates a reader for a recording. Rows without a timestamp start at `first`, `step` apart.
     #[must_use]
     pub fn for_recording(options: ReadOptions, first: Time, step: Duration) -> StreamReader {
         let step_ms = duration_ms(step);
@@ -146,19 +146,19 @@ impl StreamReader {
         }
     }
 
-    /// From now on, rows that have no time have come when they are read.
+    /// From now on, gives rows without a timestamp the time of receipt.
     pub fn go_live(&mut self) {
         self.clock = RowClock::OnReceipt;
     }
 
-    /// Whether it is still open if the server knows requests.
+    /// Returns true until the parser knows whether the server answers requests.
     #[must_use]
     pub fn is_undecided(&self) -> bool {
         matches!(self.phase, ReaderPhase::Undecided { .. })
     }
 
-    /// Takes bytes that were received at `now`, and appends to `events` what they say. Gives what
-    /// the server says if it is about to close.
+    /// Parses bytes received at `now`, and appends their events to `events`. Returns the reason if
+    /// the server is about to close, or does not speak the protocol.
     pub fn feed(
         &mut self,
         mut bytes: &[u8],
@@ -169,14 +169,14 @@ impl StreamReader {
         if let Some(other) = self.greeting.as_mut().and_then(|greeting| greeting.feed(bytes)) {
             return Some(Disconnect { reason: SafeText::new(&other), refused: true });
         }
-        // The decoder lends its lines; it is put back at the end.
+        // Lines borrow from the decoder, so it leaves `self` during the loop.
         let mut decoder = std::mem::take(&mut self.decoder);
         while let Some(line) = decoder.decode(&mut bytes) {
             match line.and_then(|line| self.handle_line(line, now, state, events)) {
                 Ok(()) => {}
                 Err(fault) => self.faults.add(fault),
             }
-            if self.disconnect.as_ref().is_some_and(|farewell| farewell.refused) {
+            if self.disconnect.as_ref().is_some_and(|end| end.refused) {
                 break;
             }
         }
@@ -211,8 +211,8 @@ impl StreamReader {
                     state.last_time = None;
                 }
                 state.answered = true;
-                // Rows that were held came before the answer to our request, which has them too.
-                // One that tells nothing stands above a plain source that was recorded.
+                // Pending rows are dropped: the answer to the request contains them.
+                // An empty header stands above a recorded plain stream.
                 let nothing = Header { version: header.version, ..Header::default() };
                 let header = Some(header.clone()).filter(|header| *header != nothing);
                 self.phase = ReaderPhase::Subscribed { header, schema: None };
@@ -253,11 +253,11 @@ impl StreamReader {
     ) {
         let header = match &self.phase {
             ReaderPhase::Subscribed { header, .. } => header.clone(),
-            // A header of its own in front of rows that nobody asked for.
+            // Columns without a header: the stream does not answer a request.
             ReaderPhase::Undecided { .. } | ReaderPhase::Plain(_) | ReaderPhase::Table(_) => None,
         };
         if header.as_ref().is_none_or(|header| header.run.is_none()) {
-            // Without a run, only this line says which times belong together.
+            // Without a run, times rise only below one columns note.
             state.last_time = None;
         }
         let mut selected = columns.clone();
@@ -321,7 +321,7 @@ impl StreamReader {
         }
     }
 
-    /// Passes the row at hand on. What was wrong before a row is told before it.
+    /// Delivers the current row, after the faults before it.
     fn deliver(
         &mut self,
         time: Time,

@@ -1,8 +1,8 @@
-//! A stream whose first line names its columns: a CSV file, or a program that writes a heading
+//! Columns named by the first line of a stream: a CSV file, or a program that prints a heading
 //! above its numbers.
 //!
-//! A record is a line. Its first field may be a time, RFC 3339 or Unix seconds or milliseconds; of
-//! the others, those that are numbers are values, and the rest is left out.
+//! A record is a line. The first field may be a time: RFC 3339, Unix seconds or Unix milliseconds.
+//! Fields that are numbers are values; the other fields are left out.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -14,30 +14,30 @@ use loadline_protocol::{
 
 use super::plain::ColumnSelection;
 
-/// What our own CSV begins with.
+/// First columns of loadline's own CSV output.
 const LOADLINE_CSV_COLUMNS: [&str; 4] = ["timestamp", "received", "source", "seq"];
 
-/// A number of seconds since 1970 that is greater counts milliseconds: as seconds, it would be in
-/// the year 5138, as milliseconds in 1973.
+/// Limit of Unix seconds. A number from here on counts milliseconds: as seconds, it would be in the
+/// year 5138, as milliseconds in 1973.
 const SECONDS_MAX: f64 = 1e11;
 
-/// What a field of a record is.
+/// Meaning of a field of a record.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Role {
     Time,
     Seq,
-    /// Who was sampled: rows of others do not belong to the same series.
+    /// Name of the source: rows of other sources belong to other series.
     Source,
     Value,
-    /// No number: left out.
+    /// Not a number: left out.
     Text,
 }
 
-/// The columns of such a stream.
+/// Columns of a stream with a heading.
 #[derive(Debug)]
 pub(super) struct RecordColumns {
     heading: String,
-    /// What stands between two fields; blanks if `None`.
+    /// Separator of fields; blanks if `None`.
     separator: Option<char>,
     roles: Vec<Role>,
     source: Option<String>,
@@ -45,7 +45,7 @@ pub(super) struct RecordColumns {
     selection: ColumnSelection,
 }
 
-/// Whether a line may be a heading: words, and no number among them.
+/// Returns whether a line may be a heading: words, and no number among them.
 pub(super) fn is_heading(line: &str) -> bool {
     let names = split_fields(line, detect_separator(line));
     let is_number = |name: &Cow<'_, str>| parse_number(name).is_some();
@@ -53,7 +53,7 @@ pub(super) fn is_heading(line: &str) -> bool {
 }
 
 impl RecordColumns {
-    /// The columns that `heading` names, if `row` is a row below it.
+    /// Returns the columns that `heading` names, if `row` fits below `heading`.
     pub(super) fn detect(heading: &str, row: &str) -> Option<RecordColumns> {
         let separator = detect_separator(heading);
         let (names, values) = (split_fields(heading, separator), split_fields(row, separator));
@@ -66,7 +66,7 @@ impl RecordColumns {
         let role = |(at, value): (usize, &Cow<'_, str>)| match (at, is_loadline_csv) {
             (0, _) if is_timed => Role::Time,
             (2, true) => Role::Source,
-            // Numbers without times would be a stamp that there is not.
+            // No stamp has a sequence number without a time.
             (3, true) if is_timed => Role::Seq,
             (3, true) => Role::Text,
             _ if value.is_empty() || parse_number(value).is_some() => Role::Value,
@@ -92,7 +92,7 @@ impl RecordColumns {
         })
     }
 
-    /// Takes the columns of these names only, or names them anew. `Err` has a name that there is not.
+    /// Selects columns by name, or renames all of them. `Err` holds an unknown name.
     pub(super) fn select<'n>(&mut self, names: &'n [String]) -> Result<(), &'n str> {
         match ColumnSelection::named(&self.schema, names) {
             Ok((selection, schema)) => (self.selection, self.schema) = (selection, schema),
@@ -107,17 +107,17 @@ impl RecordColumns {
         Ok(())
     }
 
-    /// The columns that are taken, and what stands in front of them.
+    /// Returns the selected columns and the stamp.
     pub(super) fn schema(&self) -> &Schema {
         &self.schema
     }
 
-    /// Whether a line is the heading again, as some programs write it above each screenful.
+    /// Returns whether a line repeats the heading, as some programs do on every screenful.
     pub(super) fn is_heading(&self, line: &str) -> bool {
         self.heading == line
     }
 
-    /// Reads a row.
+    /// Parses a line into `row`.
     pub(super) fn parse_row(&self, line: &str, row: &mut Row) -> Result<(), LineError> {
         (row.time, row.seq) = (None, None);
         row.values.clear();
@@ -145,12 +145,12 @@ impl RecordColumns {
     }
 }
 
-/// The beginning of a field, harmless for a terminal.
+/// Returns the first 40 characters of a field, safe for a terminal.
 fn excerpt(field: &str) -> String {
     sanitize(field).chars().take(40).collect()
 }
 
-/// What stands between the fields of a heading, and of the rows below it.
+/// Returns the separator of a heading and of the rows below; `None` for blanks.
 fn detect_separator(heading: &str) -> Option<char> {
     [',', ';', '\t'].into_iter().find(|separator| heading.contains(*separator))
 }
@@ -165,7 +165,7 @@ fn split_fields(line: &str, separator: Option<char>) -> Vec<Cow<'_, str>> {
                 .trim(csv::Trim::All)
                 .from_reader(line.as_bytes());
             let mut record = csv::StringRecord::new();
-            // What cannot be read has no field, and so a wrong count.
+            // An unreadable line yields no fields, so the caller rejects their number.
             let _ = reader.read_record(&mut record);
             record.iter().map(|field| Cow::Owned(field.to_owned())).collect()
         }
@@ -173,7 +173,7 @@ fn split_fields(line: &str, separator: Option<char>) -> Vec<Cow<'_, str>> {
     }
 }
 
-/// Columns of these names, each with its place in the record.
+/// Returns columns with unique names. Each name comes with its index in the record.
 fn unique_columns<'a>(names: impl Iterator<Item = (usize, &'a str)>) -> Vec<Column> {
     let mut taken = HashSet::new();
     let mut columns = Vec::new();
@@ -190,7 +190,7 @@ fn unique_columns<'a>(names: impl Iterator<Item = (usize, &'a str)>) -> Vec<Colu
     columns
 }
 
-/// `temp:°C`, `temp (°C)`, `temp [°C]`, or a name alone; ours have the units that they always have.
+/// Parses `temp:°C`, `temp (°C)`, `temp [°C]`, or a bare name. Standard columns have known units.
 fn parse_column(name: &str) -> Column {
     let bracketed = |open: char, close: char| {
         let (name, unit) = name.strip_suffix(close)?.rsplit_once(open)?;
@@ -202,7 +202,7 @@ fn parse_column(name: &str) -> Column {
     Column::new(name, unit)
 }
 
-/// Whether the first column is a time: it looks like one, or is called one and can be one.
+/// Returns whether the first column is a time: RFC 3339, or a time below a name such as `time`.
 fn is_time(name: &str, value: &str) -> bool {
     let name = name.to_lowercase();
     let is_called_so = ["time", "date", "stamp", "epoch"].iter().any(|word| name.contains(word))
@@ -229,7 +229,7 @@ fn parse_rfc3339(text: &str) -> Option<Time> {
 mod tests {
     use super::*;
 
-    /// The columns and the first row, as text.
+    /// Checks the columns and the first row, as text.
     fn check(heading: &str, row: &str, expected: Option<(&str, &str)>) {
         let found = RecordColumns::detect(heading, row).map(|table| {
             let mut read = Row::default();
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_units_are_those_of_the_heading() {
+    fn the_heading_gives_names_and_units() {
         check("room temp (°C),fan", "20.5,3", Some(("room_temp:°C fan", "20.5 3.00")));
         check("\"room temp [°C]\",\"fan\"", "20.5,\"3\"", Some(("room_temp:°C fan", "20.5 3.00")));
         check("room,room,,cpu", "1,2,3,4", Some(("room room_2 c3 cpu:%", "1.00 2.00 3.00 4.0")));
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_of_another_source_is_no_row_of_this_one() {
+    fn a_row_of_another_source_is_rejected() {
         let row = "1970-01-01T00:00:01Z,,web-1,7,12.5";
         let table = RecordColumns::detect("timestamp,received,source,seq,cpu", row).unwrap();
         let mut read = Row::default();
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_heading_is_of_words() {
+    fn a_heading_consists_of_words() {
         for line in ["a", "a,b", "r b swpd", "\"x y\";z", ",a"] {
             assert!(is_heading(line), "{line}");
         }

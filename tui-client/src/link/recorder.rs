@@ -1,13 +1,14 @@
-//! What was seen, kept: each row as a line of the format, under a header that explains it.
+//! Recordings: each row as a line of the format, below a header.
 //!
-//! A recording is a stream as an agent sends it, so that what reads one reads the other. Each start
-//! writes a header of its own; a source that tells no times gets those of receipt.
+//! A recording is a subscribed stream, so the same parser reads both. Each start appends a header.
+//! Rows without a timestamp get the time of receipt.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 
+use loadline_agent::without_error_number;
 use loadline_protocol::{Header, LINE_MAX, Note, RunId, SafeText, Schema, Stamp, Time, VERSION};
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::mpsc;
@@ -15,50 +16,50 @@ use tokio::sync::mpsc;
 use super::send;
 use crate::event::{Event, Rows, Sample, StreamInfo};
 
-/// Events between the link and the recording; behind it, [`EVENTS_MAX`](super::EVENTS_MAX) more.
+/// Capacity of the channel to the recorder; [`EVENTS_MAX`](super::EVENTS_MAX) more wait behind it.
 const QUEUED_EVENTS_MAX: usize = 8;
 
-/// Turns events into the lines of a recording.
+/// Encoder of events as lines of a recording.
 #[derive(Debug, Default)]
 pub struct Recorder {
     stream: Option<(Arc<StreamInfo>, Schema)>,
-    /// The last row.
+    /// Last recorded row.
     last: Option<LastRow>,
     rows: u64,
-    /// After how many rows it is complete.
+    /// Maximum number of rows.
     rows_max: Option<u64>,
-    /// Rows that were left out: as lines, they or what explains them would be too long to be read.
+    /// Number of rows left out because the row or its header exceeds [`LINE_MAX`].
     too_long: u64,
 }
 
-/// A row that was written.
+/// Recorded row.
 #[derive(Debug, Clone, Copy)]
 struct LastRow {
     run: Option<RunId>,
     time: Time,
     seq: Option<u64>,
-    /// Another header was written since.
+    /// True if another header was written after the row.
     is_before_header: bool,
 }
 
 impl Recorder {
-    /// A recording that has not begun, of so many rows at most.
+    /// Creates a recorder of at most `rows_max` rows.
     #[must_use]
     pub fn new(rows_max: Option<u64>) -> Recorder {
         Recorder { rows_max, ..Recorder::default() }
     }
 
-    /// How many rows were left out because no line of the format holds them.
+    /// Returns the number of rows left out because they exceed the longest line of the format.
     #[must_use]
     pub fn too_long(&self) -> u64 {
         self.too_long
     }
 
-    /// Appends what an event says to `out`, as whole lines.
+    /// Appends the lines of an event to `out`.
     pub fn record(&mut self, event: &Event, out: &mut String) {
         match event {
             Event::Stream(stream) => {
-                // What has no number of its own is not numbered.
+                // Rows without a sequence number get none.
                 let stamp = match stream.schema.stamp() {
                     Stamp::None | Stamp::Time => Stamp::Time,
                     Stamp::TimeSeq => Stamp::TimeSeq,
@@ -76,7 +77,7 @@ impl Recorder {
         }
     }
 
-    /// Writes the header: what follows belongs together.
+    /// Writes the header for the rows that follow.
     fn write_header(&mut self, out: &mut String) {
         let Some((stream, schema)) = &self.stream else { return };
         let mut header = stream.header.clone().unwrap_or_else(minimal_header);
@@ -100,8 +101,8 @@ impl Recorder {
         self.stream.as_ref().and_then(|(stream, _)| run_id(stream))
     }
 
-    /// Whether who reads a row behind the last one would take it for one that came already: times and
-    /// numbers rise below a header and within a run. Our clock was set back, or a run told twice.
+    /// Returns whether readers would drop `sample` as a duplicate: below a header and within a run,
+    /// times and sequence numbers rise. Causes: our clock was set back, or a run was sent twice.
     fn is_repeated(&self, last: LastRow, sample: Sample<'_>) -> bool {
         let run = self.run_id();
         let is_of_run = run.is_some() && run == last.run;
@@ -116,7 +117,7 @@ impl Recorder {
                 return;
             }
             if self.last.is_some_and(|last| self.is_repeated(last, sample)) {
-                // Without a run, nothing of what follows is known already.
+                // Behind a header without a run, readers drop no rows as duplicates.
                 push_note(out, &Note::Header(minimal_header()));
                 self.write_header(out);
             }
@@ -140,12 +141,12 @@ impl Recorder {
     }
 }
 
-/// The header of who says nothing of itself.
+/// Returns the header for a source that sends none.
 fn minimal_header() -> Header {
     Header { version: VERSION, ..Header::default() }
 }
 
-/// The run of rows that have times of their own: times of receipt need not rise within it.
+/// Returns the run of rows with timestamps. Times of receipt need not rise within a run.
 fn run_id(stream: &StreamInfo) -> Option<RunId> {
     let header = stream.header.as_ref().filter(|_| stream.schema.stamp() != Stamp::None);
     header.and_then(|header| header.run)
@@ -156,10 +157,10 @@ fn push_note(out: &mut String, note: &Note) {
     out.push('\n');
 }
 
-/// Opens a recording to append to it. If it ends in half a line, that one is ended first.
+/// Opens a recording for appending. Ends an incomplete last line first.
 ///
 /// # Errors
-/// The file can be neither made nor written to.
+/// The file cannot be created or written.
 pub fn open(path: &Path) -> io::Result<File> {
     let mut file = OpenOptions::new().append(true).create(true).open(path)?;
     if file.metadata()?.is_file() && ends_mid_line(path) {
@@ -168,7 +169,7 @@ pub fn open(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// What may not be read is taken as whole.
+/// Returns whether the last line of a file is incomplete; false if the file cannot be read.
 fn ends_mid_line(path: &Path) -> bool {
     let last = || -> io::Result<u8> {
         let mut file = File::open(path)?;
@@ -180,8 +181,8 @@ fn ends_mid_line(path: &Path) -> bool {
     last().is_ok_and(|byte| byte != b'\n')
 }
 
-/// Records into `file` what is sent, and passes it on to `events` once it is written: of what is
-/// seen, all is kept. If it cannot be written, that is told once, and the rest is passed on only.
+/// Returns a sender that records each event in `file`, then forwards the event to `events`, so that
+/// all displayed rows are recorded. After a write error, sends one warning and only forwards.
 #[must_use]
 pub fn spawn_recorder(
     file: File,
@@ -207,7 +208,7 @@ async fn forward(
     loop {
         let event = tokio::select! {
             event = from.recv() => event,
-            // Then the link ends, too.
+            // The link ends, too.
             () = to.closed() => return,
         };
         let Some(event) = event else { return };
@@ -215,14 +216,15 @@ async fn forward(
             recorder.record(&event, &mut text);
             if let Err(error) = write(open, &text).await {
                 file = None;
-                let message = format!("{name}: {error}; nothing more is recorded");
+                let error = without_error_number(&error.to_string());
+                let message = format!("recording to {name} stopped: {error}");
                 if send(&to, Event::Warning(SafeText::new(&message))).await.is_err() {
                     return;
                 }
             }
             text.clear();
             if recorder.too_long() > 0 && !std::mem::replace(&mut is_reported, true) {
-                let message = format!("{name}: a row is too long for a line, and is not recorded");
+                let message = format!("rows over {LINE_MAX} bytes are not recorded in {name}");
                 if send(&to, Event::Warning(SafeText::new(&message))).await.is_err() {
                     return;
                 }
@@ -246,7 +248,7 @@ async fn write(file: &mut tokio::fs::File, text: &str) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    /// As wide as a number gets.
+    /// Value with the longest text.
     const WIDE: f64 = -1.234_567_890_123_456_7e-300;
 
     #[tokio::test]
@@ -273,7 +275,7 @@ mod tests {
                 _ => passed += 1,
             }
         }
-        assert_eq!((reported, passed), (1, 4), "all of it is shown");
+        assert_eq!((reported, passed), (1, 4), "all events are forwarded");
         let text = std::fs::read_to_string(&path).unwrap();
         let rows: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
         assert_eq!(rows.len(), 1);

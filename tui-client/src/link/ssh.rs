@@ -1,9 +1,9 @@
-//! The way by the system's ssh, with the user's own keys and configuration.
+//! Transport over the system's ssh, with the user's keys and configuration.
 //!
 //! ```text
 //!  this process ── stdin, stdout ──▶ ssh ═══════▶ sshd ──▶ loadline-agent --stdio
 //!       ▲                             │
-//!       └──── why it failed ── stderr ┘   questions: ssh asks them in the terminal itself
+//!       └──── error reasons ── stderr ┘   prompts: ssh shows them in the terminal itself
 //! ```
 
 mod stderr;
@@ -13,6 +13,7 @@ use std::io;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use loadline_agent::without_error_number;
 use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
@@ -22,29 +23,28 @@ use crate::source::Destination;
 use stderr::StderrReader;
 use stream::SshStream;
 
-/// How long ssh has to say what its configuration is.
+/// Timeout of `ssh -G`, which prints the configuration: 2 s.
 const CONFIGURATION_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What may come with the first bytes.
+/// Buffer size of the first read from the agent.
 const FIRST_BYTES: usize = 512;
 
-/// The exit code with which a shell says that there is no such program.
+/// Exit code of a shell that does not find a program.
 const COMMAND_NOT_FOUND: i32 = 127;
 
-/// What is asked of ssh where the user's configuration says nothing: its key there, the value that
-/// means nothing, and the option. So a peer that is gone is noticed within 20 seconds; left alone, ssh
-/// waits for hours.
+/// Options for settings that the user's configuration leaves unset: the setting, its unset value,
+/// the option. With these, ssh detects a dead peer within 20 s; by default, only after hours.
 const DEFAULT_OPTIONS: [(&str, &str, &str); 2] = [
     ("serveraliveinterval", "0", "ServerAliveInterval=5"),
     ("connecttimeout", "none", "ConnectTimeout=10"),
 ];
 
-/// What is run on both sides.
+/// Commands to run on both sides.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SshCommand {
-    /// The program here and options of its own, at least the program.
+    /// Local program and its options; at least the program.
     pub program: Vec<String>,
-    /// The agent there, as the shell there reads it.
+    /// Command of the remote agent, interpreted by the remote shell.
     pub agent_command: String,
 }
 
@@ -54,12 +54,12 @@ impl Default for SshCommand {
     }
 }
 
-/// Where it leads, and how.
+/// Transport to an agent that ssh starts.
 #[derive(Debug)]
 pub(super) struct SshTransport {
     command: SshCommand,
     destination: Destination,
-    /// Options that the configuration has no opinion about; `None` as long as it was not asked.
+    /// Options that the configuration leaves unset; `None` until the configuration is queried.
     defaults: Option<Vec<&'static str>>,
 }
 
@@ -68,10 +68,10 @@ impl SshTransport {
         SshTransport { command, destination, defaults: None }
     }
 
-    /// Runs ssh until the agent's first bytes come.
+    /// Runs ssh and waits for the agent's first bytes.
     ///
     /// # Errors
-    /// In ssh's own words, if it has some.
+    /// In ssh's own words, if ssh printed any.
     pub(super) async fn connect(&mut self, terminal: TerminalAccess) -> io::Result<SshStream> {
         let defaults = match self.defaults.take() {
             Some(defaults) => defaults,
@@ -80,7 +80,7 @@ impl SshTransport {
         let arguments = self.arguments(terminal, &defaults);
         self.defaults = Some(defaults);
         let mut child = self.spawn(terminal, &arguments)?;
-        let piped = "a child whose standard streams are pipes has them";
+        let piped = "the standard streams of the child are pipes";
         let requests = child.stdin.take().expect(piped);
         let mut rows = child.stdout.take().expect(piped);
         let echo = terminal == TerminalAccess::Lent { echo: true };
@@ -90,7 +90,7 @@ impl SshTransport {
         let mut first = Vec::with_capacity(FIRST_BYTES);
         match rows.read_buf(&mut first).await {
             Ok(1..) => {
-                // What was said until now, such as a banner, is no reason for anything later.
+                // Earlier output, such as a banner, explains no later error.
                 process.stderr.clear();
                 Ok(SshStream::new(first, rows, requests, process))
             }
@@ -100,12 +100,12 @@ impl SshTransport {
 
     fn spawn(&self, terminal: TerminalAccess, arguments: &[String]) -> io::Result<Child> {
         let [program, options @ ..] = &self.command.program[..] else {
-            return Err(io::Error::other("no program is given for ssh"));
+            return Err(io::Error::other("the ssh command is empty; name a program with --ssh"));
         };
         let mut command = Command::new(program);
         if terminal == TerminalAccess::Taken {
-            // The ssh that leads through a jump host knows nothing of our options. Whatever it has to
-            // ask, it asks this program, and not in the terminal.
+            // The ssh of a jump host does not get our options. `SSH_ASKPASS` keeps its prompts off
+            // the terminal.
             command.env("SSH_ASKPASS", "false").env("SSH_ASKPASS_REQUIRE", "force");
         }
         command
@@ -117,16 +117,17 @@ impl SshTransport {
             .kill_on_drop(true)
             .spawn()
             .map_err(|error| {
+                let error = without_error_number(&error.to_string());
                 io::Error::other(format!(
-                    "cannot run {program}: {error}; install an ssh client, or name one by --ssh"
+                    "cannot run {program}: {error}; install an ssh client, or name one with --ssh"
                 ))
             })
     }
 
-    /// What stands behind the program and the user's own options. The first that says something about
-    /// an option counts, so that the user's own win.
+    /// Returns the arguments after the program and the user's own options. ssh uses the first value
+    /// of an option, so the user's options win.
     fn arguments(&self, terminal: TerminalAccess, defaults: &[&str]) -> Vec<String> {
-        // A forwarding of the configuration belongs to the sessions in which the user works.
+        // Configured port forwardings are for the user's interactive sessions.
         let mut options = vec!["ClearAllForwardings=yes"];
         if terminal == TerminalAccess::Taken {
             options.push("BatchMode=yes");
@@ -148,8 +149,8 @@ impl SshTransport {
         arguments
     }
 
-    /// Those of [`DEFAULT_OPTIONS`] that the user's configuration does not set. It is asked, as an option of
-    /// the command line would win over it. A program that does not answer gets them all.
+    /// Returns the [`DEFAULT_OPTIONS`] that the user's configuration does not set, as command-line
+    /// options would override the configuration. A program that does not answer gets all of them.
     async fn query_configuration(&self) -> Vec<&'static str> {
         let mut command = Command::new(self.command.program.first().map_or("", String::as_str));
         command
@@ -165,7 +166,7 @@ impl SshTransport {
     }
 }
 
-/// Those of [`DEFAULT_OPTIONS`] that a configuration, as `ssh -G` prints it, does not set.
+/// Returns the [`DEFAULT_OPTIONS`] that `configuration`, the output of `ssh -G`, does not set.
 fn missing_defaults(configuration: &str) -> Vec<&'static str> {
     let is_set = |key: &str, nothing: &str| {
         let words = configuration.lines().filter_map(|line| line.split_once(' '));
@@ -178,7 +179,7 @@ fn missing_defaults(configuration: &str) -> Vec<&'static str> {
         .collect()
 }
 
-/// An ssh that runs. Dropping it ends it, and with it the agent on the other side, whose input ends.
+/// Running ssh. Dropping it kills ssh; the remote agent exits because its input ends.
 #[derive(Debug)]
 struct SshProcess {
     child: Child,
@@ -186,28 +187,28 @@ struct SshProcess {
     agent_command: String,
 }
 
-/// How long an ssh that has closed its output may take to exit.
+/// Timeout for ssh to exit after it closed its output: 2 s.
 const EXIT_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl SshProcess {
-    /// Why an ssh has ended that sends nothing more.
+    /// Waits for ssh to exit, after its output ended, and returns the reason.
     async fn exit_error(mut self) -> io::Error {
         let status = timeout(EXIT_TIMEOUT, self.child.wait()).await.ok().and_then(Result::ok);
         io::Error::other(exit_reason(status, &self.stderr.last_line().await, &self.agent_command))
     }
 }
 
-/// Why ssh has ended, in words that fit a header line.
+/// Returns why ssh ended, in words that fit a header line.
 fn exit_reason(status: Option<ExitStatus>, last_line: &str, agent: &str) -> String {
     match status.map(|status| status.code()) {
         Some(Some(COMMAND_NOT_FOUND)) => {
-            format!("{agent} is not there: copy it to the server, or give --agent-command PATH")
+            format!("{agent} not found on the server; install it or give --agent-command PATH")
         }
         _ if !last_line.is_empty() => last_line.trim_end_matches('.').to_owned(),
         Some(Some(0)) => "closed by the server".to_owned(),
-        Some(Some(code)) => format!("ssh ended with exit code {code}"),
-        Some(None) => "ssh was killed".to_owned(),
-        None => "ssh sends nothing more".to_owned(),
+        Some(Some(code)) => format!("ssh exited with code {code}"),
+        Some(None) => "ssh was killed by a signal".to_owned(),
+        None => "ssh closed its output but did not exit".to_owned(),
     }
 }
 
@@ -226,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn ssh_asks_nobody_when_the_terminal_is_taken() {
+    fn ssh_does_not_prompt_while_the_terminal_is_taken() {
         let arguments = |terminal| ssh("me@web-1").arguments(terminal, &["A=1"]).join(" ");
         assert_eq!(
             arguments(TerminalAccess::Lent { echo: true }),
@@ -259,16 +260,19 @@ mod tests {
         let exit = |code: i32| Some(ExitStatus::from_raw(code << 8));
         let refused = "me@web-1: Permission denied (publickey).";
         assert_eq!(exit_reason(exit(255), refused, "x"), "me@web-1: Permission denied (publickey)");
-        assert_eq!(exit_reason(exit(255), "", "x"), "ssh ended with exit code 255");
+        assert_eq!(exit_reason(exit(255), "", "x"), "ssh exited with code 255");
         assert_eq!(exit_reason(exit(0), "", "x"), "closed by the server");
-        assert_eq!(exit_reason(Some(ExitStatus::from_raw(9)), "", "x"), "ssh was killed");
+        assert_eq!(
+            exit_reason(Some(ExitStatus::from_raw(9)), "", "x"),
+            "ssh was killed by a signal"
+        );
         let missing = exit_reason(exit(127), "bash: line 1: x: command not found", "x");
-        assert!(missing.starts_with("x is not there") && missing.contains("--agent-command"));
+        assert!(missing.starts_with("x not found") && missing.contains("--agent-command"));
     }
 
     #[tokio::test]
     async fn a_missing_ssh_program_is_reported_with_a_hint() {
-        let Ok(Source::Ssh(to)) = "me@web-1".parse() else { panic!("it is by ssh") };
+        let Ok(Source::Ssh(to)) = "me@web-1".parse() else { panic!("not an ssh source") };
         let program = vec!["/nowhere/ssh".to_owned()];
         let mut ssh = SshTransport::new(SshCommand { program, ..SshCommand::default() }, to);
         let error = ssh.connect(TerminalAccess::Taken).await.unwrap_err().to_string();

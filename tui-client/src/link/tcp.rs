@@ -1,4 +1,4 @@
-//! The way over TCP.
+//! Transport over TCP.
 
 use std::fmt;
 use std::io;
@@ -11,16 +11,16 @@ use tokio::net::TcpStream;
 
 use crate::source::{PORT, Source};
 
-/// A dead peer is noticed after this much silence and three probes, well within a minute.
+/// Silence before keepalive probes: 15 s, then one every 5 s. Detects a dead peer within a minute.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 
-/// Where it leads.
+/// Transport to one host and port over TCP.
 #[derive(Debug)]
 pub(super) struct TcpTransport {
-    /// A name or an address.
+    /// Name or address.
     host: String,
     port: u16,
-    /// A connection that stands already, for the first time.
+    /// Connection that is open already, for the first `connect`.
     first_stream: Option<TcpStream>,
 }
 
@@ -29,7 +29,7 @@ impl TcpTransport {
         TcpTransport { host: host.to_owned(), port, first_stream: None }
     }
 
-    /// To the agent of this machine, if one answers.
+    /// Returns the transport to the agent of this machine, if one answers.
     pub(super) async fn to_local_agent() -> Option<TcpTransport> {
         let first_stream = probe_agent((Ipv4Addr::LOCALHOST, PORT).into()).await?;
         Some(TcpTransport {
@@ -48,7 +48,7 @@ impl TcpTransport {
     }
 }
 
-/// A request goes out at once, and a peer that is gone is noticed.
+/// Sends requests without delay, and detects a dead peer.
 fn set_options(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 3);

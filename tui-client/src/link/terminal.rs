@@ -1,21 +1,20 @@
-//! The terminal, lent to a way that has something to ask: a password, or whether a host is the
-//! right one.
+//! Loan of the terminal to a transport that prompts for a password or to confirm a host key.
 
 use tokio::sync::{mpsc, oneshot};
 
-/// Whose the terminal is while a connection is made.
+/// Use of the terminal while a connection is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TerminalAccess {
-    /// Somebody else's, such as the screen's: nothing can be asked.
+    /// In use, for example by the screen: no prompts are possible.
     Taken,
-    /// It is plain, and whoever makes the connection may ask in it.
+    /// In plain mode: the transport may prompt.
     Lent {
-        /// Whether what is said beside the questions is shown, too.
+        /// True if other messages than prompts are shown, too.
         echo: bool,
     },
 }
 
-/// The terminal, for as long as one try takes.
+/// Terminal, lent for one attempt to connect.
 #[derive(Debug)]
 pub(super) struct TerminalLoan {
     echo: bool,
@@ -27,13 +26,13 @@ impl TerminalLoan {
         loan.map_or(TerminalAccess::Taken, |loan| TerminalAccess::Lent { echo: loan.echo })
     }
 
-    /// An error only means that nobody waits for it any more.
+    /// Returns the terminal. An error only means that nobody waits for it any more.
     pub(super) fn give_back(self) {
         let _ = self.return_sender.send(());
     }
 }
 
-/// Lends the terminal to a link.
+/// Lender of the terminal to a link.
 #[derive(Debug, Clone)]
 pub struct TerminalLender(mpsc::Sender<TerminalLoan>);
 
@@ -43,12 +42,12 @@ impl TerminalLender {
         (TerminalLender(sender), receiver)
     }
 
-    /// Makes the link try at once, with the terminal, which has to be plain until this resolves: when
-    /// the source is connected, or the try has failed. With `echo` the terminal shows what is said
-    /// beside the questions, too.
+    /// Makes the link try to connect at once, with the terminal. Resolves once the source is
+    /// connected or the attempt has failed; until then, the terminal must be in plain mode. With
+    /// `echo`, the terminal shows other messages than prompts, too.
     pub async fn lend(&self, echo: bool) {
         let (return_sender, returned) = oneshot::channel();
-        // Errors mean that the link has ended or is connected already: it needs no terminal.
+        // Errors mean that the link has ended or is connected: no terminal is needed.
         if self.0.send(TerminalLoan { echo, return_sender }).await.is_ok() {
             let _ = returned.await;
         }

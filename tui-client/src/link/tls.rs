@@ -1,4 +1,4 @@
-//! The way over TLS: 1.3, with a certificate that is for the host and of a CA that is trusted.
+//! Transport over TLS 1.3. The server's certificate must be for the host and from a trusted CA.
 
 mod reason;
 
@@ -20,30 +20,30 @@ use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 use super::tcp::TcpTransport;
 pub(super) use reason::classify_error;
 
-/// The files for TLS.
+/// Files for TLS.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TlsClientFiles {
-    /// The CAs that are trusted; those of the system if `None`.
+    /// Trusted CAs; the system's if `None`.
     pub ca: Option<PathBuf>,
-    /// Our own certificate and its key, if a server may want one.
+    /// Client certificate and key, for servers that require one.
     pub identity: Option<(PathBuf, PathBuf)>,
 }
 
-/// Why there is no TLS.
+/// Error of setting up TLS.
 #[derive(Debug, Error)]
 pub enum TlsClientError {
     /// A file cannot be used.
     #[error(transparent)]
     File(#[from] loadline_agent::TlsFileError),
-    /// Nobody is trusted.
-    #[error("this system has no CAs that could be trusted{0}; give one by --tls-ca FILE")]
+    /// No CA is trusted.
+    #[error("no trusted CAs found on this system{0}; give one with --tls-ca FILE")]
     NoAuthorities(String),
-    /// The library does not do what is asked of it.
-    #[error("cannot speak TLS: {0}")]
+    /// The TLS library rejects the configuration.
+    #[error("cannot set up TLS: {0}")]
     Unusable(#[from] rustls::Error),
 }
 
-/// What TLS is spoken with: read once, when the first source needs it.
+/// TLS configuration, loaded once, when the first source needs it.
 #[derive(Debug)]
 pub struct TlsClient {
     files: TlsClientFiles,
@@ -51,13 +51,13 @@ pub struct TlsClient {
 }
 
 impl TlsClient {
-    /// With these files, which are not looked at yet.
+    /// Creates a client; the files are read later.
     #[must_use]
     pub fn new(files: TlsClientFiles) -> TlsClient {
         TlsClient { files, config: OnceLock::new() }
     }
 
-    /// The way to a host.
+    /// Returns the transport to a host.
     pub(super) fn transport(&self, host: &str, port: u16) -> Result<TlsTransport, TlsClientError> {
         let config = if let Some(config) = self.config.get() {
             config.clone()
@@ -85,7 +85,7 @@ fn build_config(files: &TlsClientFiles) -> Result<ClientConfig, TlsClientError> 
             config.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity)))
         }
     };
-    // Each connection is to show anew who is there.
+    // Every connection verifies the server's certificate.
     config.resumption = Resumption::disabled();
     Ok(config)
 }
@@ -93,7 +93,7 @@ fn build_config(files: &TlsClientFiles) -> Result<ClientConfig, TlsClientError> 
 fn system_authorities() -> Result<RootCertStore, TlsClientError> {
     let found = rustls_native_certs::load_native_certs();
     let mut authorities = RootCertStore::empty();
-    // Systems keep some that are of no use; the others are enough.
+    // Some system certificates cannot be parsed; the others suffice.
     authorities.add_parsable_certificates(found.certs);
     if authorities.is_empty() {
         let why = found.errors.first().map_or_else(String::new, |error| format!(": {error}"));
@@ -102,7 +102,7 @@ fn system_authorities() -> Result<RootCertStore, TlsClientError> {
     Ok(authorities)
 }
 
-/// Where it leads.
+/// Transport to one host and port over TLS.
 pub(super) struct TlsTransport {
     tcp: TcpTransport,
     host: String,
@@ -111,10 +111,10 @@ pub(super) struct TlsTransport {
 
 impl TlsTransport {
     pub(super) async fn connect(&mut self) -> io::Result<TlsStream<TcpStream>> {
-        // The scope of an address is this machine's matter, and in no certificate.
+        // The scope of an address, as in `fe80::1%eth0`, is local and in no certificate.
         let name = self.host.split('%').next().unwrap_or_default();
         let name = ServerName::try_from(name.to_owned())
-            .map_err(|_| io::Error::other("no certificate can be for a host of this name"))?;
+            .map_err(|_| io::Error::other("invalid host name for TLS"))?;
         let tcp = self.tcp.connect().await?;
         self.tls.connect(name, tcp).await
     }

@@ -1,17 +1,16 @@
-//! The way over a Unix socket.
+//! Transport over a Unix socket.
 
 use std::io;
 use std::path::Path;
 
 use tokio::net::UnixStream;
 
-/// # Errors
-/// In words that say what is wrong with a socket: the system's own are those of a file.
+/// Connects to a socket. Errors name the socket, as the system's own texts speak of files.
 pub(super) async fn connect(path: &Path) -> io::Result<UnixStream> {
     UnixStream::connect(path).await.map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => io::Error::other("there is no such socket"),
+        io::ErrorKind::NotFound => io::Error::other("no such socket; check the path"),
         io::ErrorKind::PermissionDenied => {
-            io::Error::other("no permission; it is for the owner and the group of the socket")
+            io::Error::other("permission denied; connect as owner or group member of the socket")
         }
         _ => error,
     })

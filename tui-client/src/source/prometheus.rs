@@ -1,4 +1,4 @@
-//! A server of Prometheus' kind, and which of the machines that it knows are meant.
+//! Prometheus sources: a server and a selection of its machines.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,55 +7,55 @@ use loadline_protocol::{DurationText, parse_duration, sanitize};
 
 use super::{SourceError, is_name, parse_port, split_port};
 
-/// The port of Prometheus.
+/// Default port of Prometheus.
 const PORT: u16 = 9090;
 
-/// The port of HTTPS, behind which a server of this kind usually stands.
+/// Default port with TLS: Prometheus usually runs behind an HTTPS proxy.
 const TLS_PORT: u16 = 443;
 
-/// No server is asked more often than an agent samples at most.
+/// Shortest step: 200 ms, to limit the queries per second.
 const STEP_MIN: Duration = Duration::from_millis(200);
 
-/// An expression is longer than any that is typed, and short enough for a query.
+/// Size limit of an expression: longer than any typed one, short enough for a query.
 const REGEX_BYTES_MAX: usize = 1024;
 
-/// `prom+http://HOST[:PORT]/[PREFIX]?instance=REGEX`.
+/// Parsed `prom+http://HOST[:PORT]/[PREFIX]?instance=REGEX`.
 ///
-/// **Invariant:** the host is a name; neither prefix nor expressions have control characters in them.
+/// **Invariant:** the host is a valid name; prefix and expressions contain no control characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prometheus {
-    /// Whether it is reached over TLS.
+    /// True if the server uses TLS.
     pub is_tls: bool,
-    /// A name or an address, without brackets.
+    /// Name or address, without brackets.
     pub host: String,
-    /// The port.
+    /// Port.
     pub port: u16,
-    /// What stands in front of `/api/v1`: nothing, or a path that begins with `/` and does not end so.
+    /// Path in front of `/api/v1`: empty, or with `/` at the start and not at the end.
     pub prefix: String,
-    /// Who asks, if the server wants to know.
+    /// User for basic authentication.
     pub user: Option<String>,
-    /// By which word it knows them.
+    /// Password for basic authentication.
     pub password: Option<Secret>,
-    /// Which instances, as `=~` matches them; all if `None`.
+    /// Regular expression for instances, matched with `=~`. `None` selects all.
     pub instance: Option<String>,
-    /// Those of which jobs, in the same way.
+    /// Regular expression for jobs, matched with `=~`. `None` selects all.
     pub job: Option<String>,
-    /// The time between rows, if it is not to be found out.
+    /// Interval of rows. `None` detects the scrape interval.
     pub step: Option<Duration>,
 }
 
-/// What is shown to nobody.
+/// Password or token, hidden from `Debug`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
-    /// A word to keep.
+    /// Wraps a password or token.
     #[must_use]
     pub fn new(word: String) -> Secret {
         Secret(word)
     }
 
-    /// The word, for the server that it is meant for.
+    /// Returns the password or token, to send it to its server only.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
@@ -69,13 +69,13 @@ impl fmt::Debug for Secret {
 }
 
 impl Prometheus {
-    /// Reads what stands behind `prom+http://` or `prom+https://`.
+    /// Parses the part after `prom+http://` or `prom+https://`.
     pub(super) fn parse(address: &str, is_tls: bool) -> Result<Prometheus, SourceError> {
         let (location, query) = address.split_once('?').unwrap_or((address, ""));
         let (authority, prefix) = location.split_at(location.find('/').unwrap_or(location.len()));
-        // A password may have an @ in it, a host may not.
+        // A password may contain an @, a host may not.
         let (userinfo, authority) = match authority.rsplit_once('@') {
-            Some((who, authority)) => (Some(who), authority),
+            Some((userinfo, authority)) => (Some(userinfo), authority),
             None => (None, authority),
         };
         let shown = || sanitize(authority).into_owned();
@@ -84,13 +84,15 @@ impl Prometheus {
             return Err(SourceError::Host(shown()));
         }
         let default_port = if is_tls { TLS_PORT } else { PORT };
-        let (user, password) = match userinfo.map(|who| who.split_once(':').unwrap_or((who, ""))) {
+        let (user, password) = match userinfo.map(|it| it.split_once(':').unwrap_or((it, ""))) {
             Some((user, password)) => (Some(decode(user)), Some(decode(password))),
             None => (None, None),
         };
         let prefix = prefix.trim_end_matches('/').to_owned();
         if prefix.contains(|c: char| c.is_control() || c.is_whitespace()) {
-            return Err(SourceError::Query("the path has a blank in it".to_owned()));
+            return Err(SourceError::Query(
+                "the path has a blank or control character; percent-encode it".to_owned(),
+            ));
         }
         let mut found = Prometheus {
             is_tls,
@@ -103,7 +105,7 @@ impl Prometheus {
             job: None,
             step: None,
         };
-        // A blank is seldom meant in an expression, and a plus often.
+        // A plus in an expression is meant literally, not as an encoded blank.
         let query = query.replace('+', "%2B");
         for (key, value) in form_urlencoded::parse(query.as_bytes()) {
             found.set(&key, &value).map_err(SourceError::Query)?;
@@ -124,38 +126,40 @@ impl Prometheus {
             }
             _ => {
                 let key = sanitize(key);
-                return Err(format!("{key:?} is unknown; there are instance, job and step"));
+                return Err(format!("unknown parameter {key:?}; available: instance, job, step"));
             }
         }
         Ok(())
     }
 
-    /// `HOST:PORT`, as a header of HTTP has it.
+    /// Returns `HOST:PORT` for the HTTP `Host` header.
     #[must_use]
     pub fn authority(&self) -> String {
         super::Source::Tcp { host: self.host.clone(), port: self.port }.to_string()
     }
 }
 
-/// An expression that a query can hold.
+/// Checks that an expression fits in a query.
 fn parse_regex(key: &str, value: &str) -> Result<String, String> {
     if value.is_empty() {
-        return Err(format!("{key} names nothing; leave it out for all of them"));
+        return Err(format!("{key} is empty; leave it out to select all"));
     }
     if value.len() > REGEX_BYTES_MAX || value.contains(char::is_control) {
-        return Err(format!("{key} is no expression"));
+        return Err(format!(
+            "{key} has control characters or is longer than {REGEX_BYTES_MAX} bytes; shorten it"
+        ));
     }
     Ok(value.to_owned())
 }
 
-/// A part of an address without its percent signs.
+/// Decodes the percent-encoding of a part of an address.
 fn decode(text: &str) -> String {
     let pair = format!("={}", text.replace('+', "%2B").replace('&', "%26"));
     form_urlencoded::parse(pair.as_bytes()).map(|(_, value)| value.into_owned()).collect()
 }
 
 impl fmt::Display for Prometheus {
-    /// As it was typed, without the password.
+    /// Writes the address without the password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let user = self.user.as_ref().map_or_else(String::new, |user| format!("{user}@"));
         let scheme = if self.is_tls { "prom+https" } else { "prom+http" };
@@ -221,15 +225,15 @@ mod tests {
     #[test]
     fn an_invalid_query_is_rejected() {
         for (text, part) in [
-            ("prom+http://", "names no host"),
-            ("prom+http:///?instance=a", "names no host"),
-            ("prom+http://-a/", "names no host"),
-            ("prom+http://a:0/", "no usable port"),
-            ("prom+http://a/?host=b", "there are instance, job and step"),
+            ("prom+http://", "invalid host"),
+            ("prom+http:///?instance=a", "invalid host"),
+            ("prom+http://-a/", "invalid host"),
+            ("prom+http://a:0/", "invalid port"),
+            ("prom+http://a/?host=b", "available: instance, job, step"),
             ("prom+http://a/?instance=", "leave it out"),
             ("prom+http://a/?step=1", "step"),
             ("prom+http://a/?step=1ms", "at least"),
-            ("prom+http://a/?instance=%0a", "no expression"),
+            ("prom+http://a/?instance=%0a", "control characters"),
             ("prom+http://a/x y/", "a blank"),
             ("http://a:9090/", "prom+http"),
         ] {

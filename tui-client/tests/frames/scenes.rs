@@ -89,7 +89,7 @@ fn the_help_is_wrapped_and_scrolled_where_there_is_little_room_and_nothing_is_cu
         stage.press(KeyCode::PageDown);
     }
     assert!(!seen.contains('~'), "{seen}");
-    for text in ["one chart over the", "whole screen", "zoom to the span"] {
+    for text in ["switch units: GiB,", "MHz, load per core", "zoom to the selected"] {
         assert!(seen.contains(text), "{text}: {seen}");
     }
     check_frame("help_end", &mut stage, 40, 12);
@@ -163,12 +163,12 @@ fn a_lost_connection_says_why_and_what_was_seen_stays() {
 #[test]
 fn a_long_reason_of_an_outage_is_shortened_and_does_not_vanish() {
     let mut stage = AppStage::live();
-    stage.down("the server's certificate is of an unknown issuer; give its CA by --tls-ca");
+    stage.down("the server's certificate has an unknown issuer; give its CA with --tls-ca");
     let mut header = |width| stage.frame(width, 12).lines().next().unwrap_or_default().to_owned();
     let wide = header(160);
-    assert!(wide.contains("by --tls-ca; next try in "), "{wide}");
+    assert!(wide.contains("with --tls-ca; next try in "), "{wide}");
     let narrow = header(80);
-    assert!(narrow.contains("the server's certificate is of an unknown issuer"), "{narrow}");
+    assert!(narrow.contains("the server's certificate has an unknown issuer"), "{narrow}");
     assert!(narrow.trim_end().ends_with('~'), "{narrow}");
     let least = header(40);
     assert!(!least.contains("certificate"), "{least}");

@@ -107,11 +107,8 @@ fn a_wrong_configuration_is_shown_with_line_and_caret() {
         )
     );
     for (args, part) in [
-        (&["@prod"][..], "there is no group \"prod\"\nhint: the configuration names none"),
-        (
-            &["--config", "/nowhere/c.toml"],
-            "/nowhere/c.toml: there is no such file\nhint: choose another",
-        ),
+        (&["@prod"][..], "unknown group \"prod\"\nhint: the configuration has no groups"),
+        (&["--config", "/nowhere/c.toml"], "/nowhere/c.toml: no such file\nhint: choose another"),
     ] {
         let failed = output(tempfile::tempdir().unwrap().path(), &[], args);
         let errors = String::from_utf8(failed.stderr).unwrap();

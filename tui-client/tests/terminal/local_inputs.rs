@@ -43,7 +43,7 @@ fn an_unknown_column_of_a_short_file_is_reported_with_a_suggestion() {
     let output = output(&[&file, "-o", "csv", "-c", "mme"]);
     let errors = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{errors}");
-    let expected = "no column \"mme\" here\nhint: did you mean mem? available: cpu, mem\n";
+    let expected = "unknown column \"mme\"\nhint: did you mean mem? available: cpu, mem\n";
     assert!(errors.ends_with(expected) && output.stdout.is_empty(), "{errors}");
 }
 
@@ -243,16 +243,16 @@ fn a_full_disk_is_reported_once_and_rows_continue() {
     assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), 6);
     let errors = String::from_utf8(output.stderr).unwrap();
     assert_eq!(errors.lines().count(), 1, "{errors}");
-    assert!(errors.contains("/dev/full: No space left"), "{errors}");
+    assert!(errors.contains("/dev/full stopped: No space left"), "{errors}");
     let mut terminal = PtyTerminal::run_loadline(&[&address, "-r", "/dev/full"]);
     terminal.wait_for("a notice", |screen| {
-        screen.contains("LIVE") && screen.contains("nothing more is recorded")
+        screen.contains("LIVE") && screen.contains("recording to /dev/full stopped")
     });
     let next = terminal.wait_for("the screen without the notice", |screen| {
-        screen.contains("LIVE") && !screen.contains("nothing more is recorded")
+        screen.contains("LIVE") && !screen.contains("recording to")
     });
     let screen = terminal.wait_for("rows that go on", |screen| *screen != next);
-    assert!(screen.contains("LIVE") && !screen.contains("recorded"), "{screen}");
+    assert!(screen.contains("LIVE") && !screen.contains("recording to"), "{screen}");
     terminal.press("q");
     assert!(terminal.wait_for_end().0.success());
     server.stop();

@@ -40,12 +40,15 @@ fn free_port() -> u16 {
 #[test]
 fn a_server_of_another_protocol_is_named() {
     for (greeting, expected) in [
-        (&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], "a web server (HTTP) answers there, no agent"),
-        (b"\x15\x03\x03\x00\x02\x02\x46", "the server speaks TLS\nhint: write tls://HOST:PORT"),
-        (b"SSH-2.0-OpenSSH_9.2p1\r\n", "an ssh server answers there, no agent"),
+        (
+            &b"HTTP/1.1 400 Bad Request\r\n\r\n"[..],
+            "a web server (HTTP) answered, not an agent\nhint: check the port",
+        ),
+        (b"\x15\x03\x03\x00\x02\x02\x46", "the server speaks TLS\nhint: use tls://HOST:PORT"),
+        (b"SSH-2.0-OpenSSH_9.2p1\r\n", "an ssh server answered, not an agent"),
         (
             b"220 mail.example.org ESMTP\r\n",
-            "a mail or file server (SMTP, FTP) answers there, no agent",
+            "a mail or file server (SMTP, FTP) answered, not an agent",
         ),
     ] {
         let address = serve_bytes(greeting).to_string();
@@ -64,21 +67,21 @@ fn each_failure_is_one_error_with_its_exit_code() {
     let nobody = format!("127.0.0.1:{}", free_port());
     for (args, code, part) in [
         (&["--interval", "fast"][..], 2, "no duration"),
-        (&["-o", "tui"], 2, "no terminal"),
+        (&["-o", "tui"], 2, "not a terminal"),
         (&["--nonsense"], 2, "--help"),
         (&["-o", "tabel"], 2, "did you mean 'table'? possible values: tui, table, csv, json, raw"),
         (&["--intervall", "1s"], 2, "did you mean '--interval'? see --help"),
         (&["--generate", "fsh"], 2, "did you mean 'fish'?"),
         (&["me@-web-1", "-o", "csv"], 2, "USER@HOST"),
-        (&["me@web-1", "-o", "csv", "--ssh", "/nowhere/ssh"], 1, "name one by --ssh"),
+        (&["me@web-1", "-o", "csv", "--ssh", "/nowhere/ssh"], 1, "name one with --ssh"),
         (&["me@web-1", "-o", "csv", "--ssh", "sh -c 'echo no way. >&2; exit 255'"], 1, "no way\n"),
-        (&["me@web-1", "-o", "csv", "--ssh", "sh -c 'exit 255'"], 1, "exit code 255"),
+        (&["me@web-1", "-o", "csv", "--ssh", "sh -c 'exit 255'"], 1, "exited with code 255"),
         (&["me@web-1", "-o", "csv", "--ssh", "sh -c 'exit 127'"], 1, "--agent-command PATH"),
         (&["unix:/nowhere/socket", "-o", "csv"], 1, "no such socket"),
-        (&["web-1:0", "-o", "csv"], 2, "no usable port"),
+        (&["web-1:0", "-o", "csv"], 2, "invalid port in \"web-1:0\""),
         (&[&nobody, "-o", "csv"], 1, "connection refused"),
         (&["web-1", "web-2", "web-1:1027", "-o", "csv"], 2, "web-1:1027 is given twice"),
-        (&["web-1", "web-2", "-o", "raw"], 2, "stream of one source"),
+        (&["web-1", "web-2", "-o", "raw"], 2, "-o raw takes one source"),
     ] {
         let output = output(args);
         let errors = String::from_utf8(output.stderr).unwrap();

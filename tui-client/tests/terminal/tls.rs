@@ -138,9 +138,9 @@ fn without_a_given_ca_the_system_cas_are_trusted() {
     };
     assert_eq!(with(&ca.ca).0, Some(0));
     let (_, _, errors) = with(&Authority::new("theirs").ca);
-    assert!(errors.contains("unknown issuer\nhint: give its CA by --tls-ca"), "{errors}");
+    assert!(errors.contains("unknown issuer\nhint: give its CA with --tls-ca"), "{errors}");
     let (code, _, errors) = with(std::path::Path::new("/nowhere/ca.pem"));
-    assert!(code == Some(1) && errors.contains("no CAs that could be trusted"), "{errors}");
+    assert!(code == Some(1) && errors.contains("no trusted CAs found"), "{errors}");
     assert!(is_error(&errors), "{errors}");
 }
 
@@ -156,11 +156,11 @@ fn an_untrusted_server_is_reported_with_the_cause() {
         ),
         (
             ours.sign("other", &["web-1", "10.0.0.7"], Validity::Now),
-            "the server's certificate is not for localhost, but for web-1, 10.0.0.7",
+            "the server's certificate is not valid for localhost, only for web-1, 10.0.0.7",
         ),
         (
             theirs.sign("theirs", names, Validity::Now),
-            "the server's certificate is of an unknown issuer\nhint: give its CA by --tls-ca",
+            "the server's certificate has an unknown issuer\nhint: give its CA with --tls-ca",
         ),
     ] {
         check_refused(&TlsAgent::start(&identity, None), &ours, None, why);
@@ -172,11 +172,11 @@ fn a_refused_client_gets_the_reason() {
     let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
     let server = TlsAgent::start(&ours.server(), Some(&ours));
     let check = |identity: Option<&Identity>, why| check_refused(&server, &ours, identity, why);
-    check(None, "a client certificate is wanted\nhint: give --tls-cert and --tls-key");
-    check(Some(&theirs.client()), "our certificate is of a CA that the server does not know");
+    check(None, "a client certificate is required\nhint: give --tls-cert and --tls-key");
+    check(Some(&theirs.client()), "the server does not know the CA of the client certificate");
     for valid in [Validity::Expired, Validity::NotYetValid] {
         let client = ours.sign("dated", &["client"], valid);
-        check(Some(&client), "our certificate has expired, or is not valid yet");
+        check(Some(&client), "the client certificate has expired or is not valid yet");
     }
 }
 
@@ -184,7 +184,7 @@ fn a_refused_client_gets_the_reason() {
 fn tls_on_one_side_only_is_reported_on_both() {
     let ca = Authority::new("ours");
     let plain = TlsAgent::with_plaintext(PlaintextPolicy::LoopbackOnly);
-    check_refused(&plain, &ca, None, "the server speaks no TLS\nhint: leave out tls://");
+    check_refused(&plain, &ca, None, "the server does not speak TLS\nhint: remove tls://");
     let server = TlsAgent::start(&ca.server(), None);
     let mut command = loadline();
     command.args([&format!("localhost:{}", server.port), "-o", "csv"]);
@@ -219,7 +219,7 @@ fn a_tls_server_that_is_no_agent_is_recognized_by_its_answer() {
     let (code, _, errors) = run(command);
     assert_eq!(code, Some(1), "{errors}");
     assert!(
-        errors.contains("refuses: the server speaks TLS\nhint: write tls://HOST:PORT"),
+        errors.contains("refuses: the server speaks TLS\nhint: use tls://HOST:PORT"),
         "{errors}"
     );
     server.join().unwrap();

@@ -1,4 +1,4 @@
-//! What each core has done, and what the kernel counted meanwhile.
+//! CPU times per core, and counters of `/proc/stat`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,13 +12,14 @@ use super::{COUNT_MAX, MetricCollector};
 use crate::metrics::family_writer::FamilyWriter;
 use crate::procfs::{CpuTimes, StatFile, StatLine};
 
-/// A core whose idle time goes back by so many seconds was away, and begins anew.
+/// Decrease of a core's idle time, in seconds, from which the core was offline and its counters
+/// restart.
 const BACKWARD_SECONDS_MAX: u64 = 3;
 
-/// The collectors `cpu` and `stat`: one file of the kernel has it all.
+/// Collectors `cpu` and `stat`, which read the same file.
 pub(super) struct CpuCollector {
     stat: StatFile,
-    /// What was told of each core, so that nothing goes back that is said to go on only.
+    /// Previous times of each core, so that counters never decrease.
     last: BTreeMap<u32, CpuTimes>,
 }
 
@@ -83,8 +84,8 @@ impl CpuSnapshot {
     }
 }
 
-/// The times of a core, none less than before: the kernel's go back a little now and then, which
-/// would look as if they had begun anew.
+/// Returns the times of a core, none below its previous value. The kernel's values decrease
+/// slightly at times, which would look like a counter reset.
 fn monotonic_times(last: CpuTimes, now: CpuTimes, back_max: u64) -> CpuTimes {
     if now.idle.saturating_add(back_max) < last.idle {
         return now;

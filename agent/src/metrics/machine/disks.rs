@@ -1,4 +1,4 @@
-//! What each disk has done.
+//! Counters of disks.
 
 use std::fmt;
 
@@ -11,7 +11,6 @@ use super::{COUNT_MAX, MetricCollector};
 use crate::metrics::family_writer::FamilyWriter;
 use crate::procfs::{DiskStats, DiskstatsFile};
 
-/// The collector `diskstats`.
 pub(super) struct DiskstatsCollector(DiskstatsFile);
 
 impl DiskstatsCollector {
@@ -38,7 +37,8 @@ impl MetricCollector for DiskstatsCollector {
     }
 }
 
-/// Parts of disks, and disks that are none: `^(z?ram|loop|fd|(h|s|v|xv)d[a-z]|nvme\d+n\d+p)\d+$`.
+/// Returns true for partitions and virtual disks:
+/// `^(z?ram|loop|fd|(h|s|v|xv)d[a-z]|nvme\d+n\d+p)\d+$`.
 fn is_ignored(name: &str) -> bool {
     let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
     if stem.len() == name.len() {
@@ -53,7 +53,7 @@ fn is_ignored(name: &str) -> bool {
     is_part || is_nvme_partition(stem)
 }
 
-/// `nvme\d+n\d+p`
+/// Matches `nvme\d+n\d+p`.
 fn is_nvme_partition(stem: &str) -> bool {
     let numbers = stem.strip_prefix("nvme").and_then(|rest| rest.strip_suffix('p'));
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -61,7 +61,7 @@ fn is_nvme_partition(stem: &str) -> bool {
     pair.is_some_and(|(controller, space)| is_number(controller) && is_number(space))
 }
 
-/// How what is told is called, in the order of [`disk_values`].
+/// Type, name and help of the metrics, in the order of [`disk_values`].
 const FIELDS: [(MetricType, &str, &str); 17] = [
     (Counter, "reads_completed", "The total number of reads completed successfully."),
     (Counter, "reads_merged", "The total number of reads merged."),
@@ -88,7 +88,7 @@ const FIELDS: [(MetricType, &str, &str); 17] = [
 
 type DiskValues = [Option<f64>; FIELDS.len()];
 
-/// What is told of a disk. Kernels count discards since 4.18 and flushes since 5.5.
+/// Values of a disk. Linux counts discards since 4.18 and flushes since 5.5.
 fn disk_values(disk: &DiskStats) -> DiskValues {
     let count = |count: u64| Some(count as f64);
     let seconds = |ms: u64| Some(ms as f64 / 1e3);

@@ -1,4 +1,4 @@
-//! How full each file system is.
+//! Size and use of file systems.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -11,7 +11,6 @@ use super::{COUNT_MAX, MetricCollector};
 use crate::metrics::family_writer::{FamilyWriter, Label};
 use crate::procfs::{Mount, MountsFile, Space, is_local_filesystem};
 
-/// The collector `filesystem`.
 pub(super) struct FilesystemCollector(MountsFile);
 
 impl FilesystemCollector {
@@ -50,11 +49,12 @@ impl MetricCollector for FilesystemCollector {
 
 #[derive(Debug)]
 struct Filesystem {
-    /// Device, mount point and kind.
+    /// Device, mount point and type.
     labels: [String; 3],
-    /// As it is mounted for the system; for a service that is kept from writing it always is.
+    /// State of the mount in the system. In the view of a sandboxed service all mounts are
+    /// read-only.
     is_read_only: bool,
-    /// `None` if it does not say.
+    /// `None` if the file system reports an error.
     space: Option<Space>,
 }
 

@@ -1,4 +1,4 @@
-//! How many tasks want to run, which kernel it is, and what time.
+//! Load average, kernel version and system time.
 
 use std::fmt;
 
@@ -12,7 +12,6 @@ use super::MetricCollector;
 use crate::metrics::family_writer::FamilyWriter;
 use crate::procfs::LoadavgFile;
 
-/// The collector `loadavg`.
 pub(super) struct LoadavgCollector(LoadavgFile);
 
 impl LoadavgCollector {
@@ -45,7 +44,6 @@ impl Collector for LoadavgSnapshot {
     }
 }
 
-/// The collector `uname`.
 pub(super) struct UnameCollector;
 
 impl MetricCollector for UnameCollector {
@@ -79,7 +77,6 @@ impl Collector for UnameSnapshot {
     }
 }
 
-/// The collector `time`.
 pub(super) struct TimeCollector;
 
 impl MetricCollector for TimeCollector {

@@ -1,4 +1,4 @@
-//! What the memory is used for, and what became of its pages.
+//! Use of memory, and paging counters.
 
 use std::fmt;
 
@@ -10,10 +10,9 @@ use super::MetricCollector;
 use crate::metrics::family_writer::FamilyWriter;
 use crate::procfs::{self, Amount};
 
-/// How many lines are told of each file, which has about 60 or 200.
+/// Limit of exported lines per file. `/proc/meminfo` has about 60, `/proc/vmstat` about 200.
 const LINES_MAX: usize = 512;
 
-/// The collector `meminfo`.
 pub(super) struct MeminfoCollector(procfs::MeminfoFile);
 
 impl MeminfoCollector {
@@ -40,14 +39,14 @@ impl MetricCollector for MeminfoCollector {
     }
 }
 
-/// A name of the kernel as one of a metric: `Active(anon)` is `Active_anon`.
+/// Returns a kernel name as part of a metric name: `Active(anon)` becomes `Active_anon`.
 fn metric_name(name: &str) -> String {
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let named: String = name.chars().map(|c| if is_part(c) { c } else { '_' }).collect();
     named.trim_end_matches('_').to_owned()
 }
 
-/// The collector `vmstat`: the part of it that `node_exporter` tells.
+/// Collector `vmstat`, limited to the fields that `node_exporter` exports.
 pub(super) struct VmstatCollector(procfs::VmstatFile);
 
 impl VmstatCollector {
@@ -72,13 +71,13 @@ impl MetricCollector for VmstatCollector {
     }
 }
 
-/// `^(oom_kill|pgpg|pswp|pg.*fault).*`
+/// Matches `^(oom_kill|pgpg|pswp|pg.*fault).*`.
 fn is_exported(name: &str) -> bool {
     let is_fault = name.strip_prefix("pg").is_some_and(|rest| rest.contains("fault"));
     is_fault || ["oom_kill", "pgpg", "pswp"].iter().any(|part| name.starts_with(part))
 }
 
-/// Names and values, of a metric each.
+/// Metrics and their values.
 #[derive(Debug)]
 struct MemorySnapshot {
     kind: MetricType,
@@ -87,7 +86,7 @@ struct MemorySnapshot {
 
 impl MemorySnapshot {
     fn add(&mut self, name: String, value: u64) {
-        // A name twice would spoil all of it.
+        // A repeated name would make the whole page invalid.
         if self.values.len() < LINES_MAX && !self.values.iter().any(|(known, _)| *known == name) {
             self.values.push((name, value));
         }
@@ -102,7 +101,7 @@ impl Collector for MemorySnapshot {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut families = FamilyWriter::new(encoder);
         for (name, value) in &self.values {
-            // Behind `node_memory_` or `node_vmstat_`.
+            // The part after `node_memory_` or `node_vmstat_`.
             let field = name.splitn(3, '_').last().unwrap_or_default();
             let help = match self.kind {
                 Unknown => format!("vmstat information field {field}."),

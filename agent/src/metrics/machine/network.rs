@@ -1,4 +1,4 @@
-//! What has passed each network interface.
+//! Traffic of network interfaces.
 
 use std::fmt;
 
@@ -10,7 +10,6 @@ use super::{COUNT_MAX, MetricCollector};
 use crate::metrics::family_writer::FamilyWriter;
 use crate::procfs::{NetDevFile, Traffic};
 
-/// The collector `netdev`.
 pub(super) struct NetdevCollector(NetDevFile);
 
 impl NetdevCollector {
@@ -47,7 +46,7 @@ struct Interface {
 #[derive(Debug)]
 struct NetdevSnapshot(Vec<Interface>);
 
-/// How what is counted of received traffic is called, and of sent traffic if that is another name.
+/// Name for received traffic, name for sent traffic if different, and value.
 type TrafficField = (&'static str, Option<&'static str>, fn(&Traffic) -> u64);
 
 const FIELDS: [TrafficField; 8] = [

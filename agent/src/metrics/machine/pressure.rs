@@ -1,4 +1,4 @@
-//! How long tasks had to wait for something that others had.
+//! Pressure stall information: the time that tasks waited for CPU, memory and IO.
 
 use std::fmt;
 
@@ -10,7 +10,6 @@ use super::MetricCollector;
 use crate::metrics::family_writer::FamilyWriter;
 use crate::procfs::{PressureFile, Stall, Stalls};
 
-/// The collector `pressure`.
 pub(super) struct PsiCollector([(&'static str, PressureFile); 3]);
 
 impl PsiCollector {
@@ -39,7 +38,7 @@ impl MetricCollector for PsiCollector {
 #[derive(Debug)]
 struct PsiSnapshot(Vec<(&'static str, Stalls)>);
 
-/// What it is that somebody or everybody waits for, in words.
+/// Returns the ends of the help texts for `some` and `full`.
 fn help_phrases(resource: &str) -> (&'static str, &'static str) {
     match resource {
         "cpu" => ("for CPU time", "for CPU time"),
@@ -57,7 +56,7 @@ impl Collector for PsiSnapshot {
             let name = format!("node_pressure_{resource}_waiting_seconds");
             let help = format!("Total time in seconds that processes have waited {some}");
             families.unlabelled(Counter, &name, &help, stalls.some.map(seconds))?;
-            // Of the processor as a whole it says nothing: somebody always has it.
+            // `full` is undefined for the CPU of the whole system: some task always runs.
             if *resource != "cpu" {
                 let name = format!("node_pressure_{resource}_stalled_seconds");
                 let help = format!("Total time in seconds no process could make progress {full}");

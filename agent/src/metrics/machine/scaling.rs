@@ -1,4 +1,4 @@
-//! How fast each core runs, where the kernel says so.
+//! CPU frequencies per core, from cpufreq.
 
 use std::fmt;
 
@@ -9,7 +9,6 @@ use super::{COUNT_MAX, MetricCollector};
 use crate::metrics::family_writer::FamilyWriter;
 use crate::procfs::{self, CoreFrequency};
 
-/// The collector `cpufreq`.
 pub(super) struct CpufreqCollector;
 
 impl MetricCollector for CpufreqCollector {

@@ -1,4 +1,4 @@
-//! How hot the machine is, sensor by sensor.
+//! Temperature sensors.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use super::MetricCollector;
 use crate::metrics::family_writer::FamilyWriter;
 use crate::procfs::{self, Chip};
 
-/// The part of the collector `hwmon` that is about temperatures.
+/// Collector `hwmon`, limited to temperatures.
 pub(super) struct HwmonCollector;
 
 impl MetricCollector for HwmonCollector {

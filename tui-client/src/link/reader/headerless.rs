@@ -1,4 +1,4 @@
-//! Rows without a header: plain ones, and those below a line that names their columns.
+//! Rows without a header: plain rows, and rows below a line of column names.
 
 use std::sync::Arc;
 
@@ -12,29 +12,29 @@ use crate::event::{Event, StreamInfo};
 use crate::link::plain::PlainColumns;
 use crate::link::record_columns::{self, RecordColumns};
 
-/// How far plain rows that come in one burst may run ahead of the clock, each one millisecond after
-/// the one before. What comes faster is skipped, and said so.
+/// Maximum lead of plain rows over the clock: 1 s. Rows of one burst are 1 ms apart; rows beyond
+/// the lead are skipped and reported.
 const BURST_MS: i64 = 1000;
 
-/// A line before the first row that is none: it may name the columns.
+/// Line of text before the first row, possibly the column names.
 #[derive(Debug)]
 pub(super) struct HeadingLine {
     line: String,
-    /// What is wrong with it if it does not.
+    /// Fault to report if the line names no columns.
     fault: LineError,
 }
 
-/// Which time a row gets that has none.
+/// Clock for rows without a timestamp.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum RowClock {
-    /// That of receipt.
+    /// Time of receipt.
     OnReceipt,
-    /// The next of times at equal distances.
+    /// Times at equal intervals.
     Even { next_ms: i64, step_ms: i64 },
 }
 
 impl StreamReader {
-    /// No header came in time: the server knows no requests, and its rows are plain.
+    /// Treats an undecided stream as plain and delivers the pending lines: no header came in time.
     pub fn decide_plain(&mut self, state: &mut ResumeState, events: &mut Vec<Event>) {
         let ReaderPhase::Undecided { pending } = &mut self.phase else { return };
         let pending = std::mem::take(pending);
@@ -91,7 +91,7 @@ impl StreamReader {
         Ok(())
     }
 
-    /// From now on, rows have so many numbers.
+    /// Starts a plain stream with `count` numbers per row.
     fn open_plain(
         &mut self,
         count: usize,
@@ -105,7 +105,7 @@ impl StreamReader {
         Ok(())
     }
 
-    /// If the line before names the columns of this one, these are the columns from now on.
+    /// Starts a table if the previous line names the columns of `row`.
     fn open_table(&mut self, row: &str, events: &mut Vec<Event>) {
         let Some(HeadingLine { line, fault }) = self.heading.take() else { return };
         let Some(mut table) = RecordColumns::detect(&line, row) else {
@@ -120,7 +120,7 @@ impl StreamReader {
         events.push(Event::HeadingLine);
         let schema = table.schema().clone();
         if self.options.keep_lines {
-            // Without it, the rows that are kept say less than they did.
+            // Kept lines need the column names above them.
             events.push(Event::Note(Note::Columns(schema.clone())));
         }
         events.push(Event::Stream(Arc::new(StreamInfo { header: None, schema })));
@@ -154,8 +154,8 @@ impl StreamReader {
         Ok(())
     }
 
-    /// Gives the row at hand, which has no time, that of receipt, or the millisecond after the row
-    /// before; in a recording the next of its times.
+    /// Delivers the current row, which has no timestamp: with the time of receipt, or 1 ms after
+    /// the previous row. In a recording, the next even time applies.
     pub(super) fn deliver_unstamped(
         &mut self,
         line: &str,
@@ -177,7 +177,7 @@ impl StreamReader {
                 self.skipped += 1;
                 return;
             }
-            // No burst runs ahead so far: our clock was set back.
+            // No burst leads by more than the maximum: our clock was set back.
             RowClock::OnReceipt => now_ms,
         };
         let time = Time::from_millis(time_ms);
@@ -185,12 +185,12 @@ impl StreamReader {
         self.deliver(time, line, now, state, events);
     }
 
-    /// The connection is gone, and nothing follows that would explain what was held.
+    /// Ends the connection: decides on the pending lines, and reports the remaining faults.
     pub fn close(&mut self, state: &mut ResumeState, events: &mut Vec<Event>) {
         if let ReaderPhase::Undecided { pending } = &mut self.phase
             && state.answered
         {
-            // A server that knows requests has them again for the next one.
+            // The server sends these rows again on the next connection.
             *pending = pending_lines::PendingLines::default();
         }
         self.decide_plain(state, events);
@@ -200,8 +200,8 @@ impl StreamReader {
         self.report_faults(events);
     }
 
-    /// All was read that there is: a last line without its end is a fault, as half of a number looks
-    /// like a number. Gives why it is refused, if it is: a short one is understood only now.
+    /// Ends the input. An incomplete last line is a fault: half a number looks like a number.
+    /// Returns the refusal, if any: the columns of a short stream are known only now.
     pub fn finish(
         &mut self,
         state: &mut ResumeState,
@@ -210,16 +210,16 @@ impl StreamReader {
         self.close(state, events);
         if self.decoder.pending() > 0 {
             self.decoder = loadline_protocol::Decoder::new();
-            let last = SafeText::new("the last line has no end");
+            let last = SafeText::new("the last line is incomplete");
             events.push(Event::Faults { count: 1, first: last.clone(), last });
         }
         self.disconnect.take()
     }
 }
 
-/// Columns were asked for that are not there.
+/// Returns the refusal of a column that the stream does not have.
 pub(super) fn unknown_column(unknown: &str, schema: &Schema) -> Disconnect {
     let names: Vec<&str> = schema.columns().iter().map(Column::name).collect();
-    let reason = with_suggestion(&format!("no column {unknown:?} here"), unknown, &names);
+    let reason = with_suggestion(&format!("unknown column {unknown:?}"), unknown, &names);
     Disconnect { reason: SafeText::new(&reason), refused: true }
 }

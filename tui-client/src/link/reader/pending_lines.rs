@@ -1,24 +1,24 @@
-//! What came before it is known what it means.
+//! Lines that arrive before the kind of stream is known.
 
 use std::ops::Range;
 
 use loadline_protocol::{Note, Time, parse_plain_row};
 
-/// Plain rows and notes that are held while it is open whether a header will follow. A source that
-/// sends more meanwhile does not wait for a request.
+/// Maximum of plain rows and notes that wait for a header. A source that sends more does not wait
+/// for a request.
 pub(super) const PENDING_LINES_MAX: usize = 1024;
 
-/// What is held while it is open what it means.
+/// Rows and notes that wait for a header.
 #[derive(Debug, Default)]
 pub(super) struct PendingLines {
-    /// The rows, one after the other.
+    /// Text of all rows.
     text: String,
     lines: Vec<PendingEntry>,
 }
 
 #[derive(Debug)]
 enum PendingEntry {
-    /// Where in the text it stands.
+    /// Position in the text.
     Row {
         range: Range<usize>,
         received: Time,
@@ -26,14 +26,14 @@ enum PendingEntry {
     Note(Note),
 }
 
-/// A line that was held.
+/// Row or note that waited for a header.
 pub(super) enum PendingLine<'h> {
     Row { row: &'h str, received: Time },
     Note(&'h Note),
 }
 
 impl PendingLines {
-    /// Holds a row; false if they are too many now.
+    /// Adds a row. Returns false if the maximum is reached.
     pub(super) fn push_row(&mut self, row: &str, received: Time) -> bool {
         let begin = self.text.len();
         self.text.push_str(row);
@@ -41,14 +41,14 @@ impl PendingLines {
         self.lines.len() < PENDING_LINES_MAX
     }
 
-    /// Holds a note; false if they are too many now.
+    /// Adds a note. Returns false if the maximum is reached.
     pub(super) fn push_note(&mut self, note: Note) -> bool {
         self.lines.push(PendingEntry::Note(note));
         self.lines.len() < PENDING_LINES_MAX
     }
 
-    /// How many numbers the last row has that has any: the first line may be something else, or half
-    /// a row.
+    /// Returns the number of fields of the last valid row. The first line may be no row, or half a
+    /// row.
     pub(super) fn last_count(&self) -> Option<usize> {
         self.lines.iter().rev().find_map(|line| match line {
             PendingEntry::Row { range, .. } => {
@@ -58,7 +58,7 @@ impl PendingLines {
         })
     }
 
-    /// The lines, in their order.
+    /// Returns the lines in order.
     pub(super) fn lines(&self) -> impl Iterator<Item = PendingLine<'_>> {
         self.lines.iter().map(|line| match line {
             PendingEntry::Row { range, received } => {

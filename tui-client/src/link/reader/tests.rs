@@ -1,4 +1,4 @@
-//! What comes out of a connection, as text: one word for each event.
+//! Events of a connection, as text: one word per event.
 
 use proptest::prelude::*;
 
@@ -7,7 +7,7 @@ use super::*;
 const HEADER: &str =
     "# loadline/1 run=0000000a host=web-1 interval=1000ms\n# columns time:s seq a b\n";
 
-/// An event in short.
+/// Returns an event as a word.
 fn short(event: &Event) -> String {
     match event {
         Event::Stream(stream) => {
@@ -27,7 +27,7 @@ fn row(sample: Sample<'_>) -> String {
     format!("{}{seq}={:?}", sample.time.as_millis(), sample.values)
 }
 
-/// The rows among events.
+/// Returns the rows among events.
 fn rows(events: &[Event]) -> impl Iterator<Item = Sample<'_>> {
     let rows = events.iter().filter_map(|event| match event {
         Event::Rows(rows) => Some(rows),
@@ -36,7 +36,7 @@ fn rows(events: &[Event]) -> impl Iterator<Item = Sample<'_>> {
     rows.flat_map(Rows::iter)
 }
 
-/// One connection after another that ends with nothing more to say.
+/// Consecutive connections to one source.
 struct Case {
     state: ResumeState,
     options: ReadOptions,
@@ -53,7 +53,7 @@ impl Case {
         Case { options: ReadOptions { columns, keep_lines: false }, ..Case::new() }
     }
 
-    /// What a connection says on which this comes, and then nothing for long.
+    /// Returns the events of a connection that receives `stream`, then nothing until the timeout.
     fn connection(&mut self, stream: &str) -> String {
         let mut reader = StreamReader::new(self.options.clone());
         let mut events = Vec::new();
@@ -81,7 +81,7 @@ fn plain_rows_before_the_header_are_dropped() {
 }
 
 #[test]
-fn a_server_that_knows_no_requests_is_read_all_the_same() {
+fn a_server_that_does_not_know_requests_is_read_as_a_plain_stream() {
     assert_eq!(
         Case::new().connection("1 2 3 4 5 6\n"),
         "plain(cpu:% freq:MHz mem:% load1 load5 load15) 5000=[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]"
@@ -90,14 +90,14 @@ fn a_server_that_knows_no_requests_is_read_all_the_same() {
 }
 
 #[test]
-fn no_sample_is_taken_twice_after_a_reconnection() {
+fn no_sample_is_delivered_twice_after_a_reconnect() {
     let mut case = Case::new();
     case.connection(&format!("{HEADER}1.000 7 1 2\n2.000 8 1 2\n"));
     let again = format!("{HEADER}2.000 8 1 2\n3.000 9 5 6\n");
     assert_eq!(case.connection(&again), "stream(time:s seq a b) 3000#9=[5.0, 6.0]");
     let resume = case.state.last.map(|resume| resume.to_string());
     assert_eq!(resume.as_deref(), Some("0000000a:9"));
-    // Another run counts anew, and its clock may show less.
+    // Another run numbers its samples from 1, and its clock may be behind.
     let other = again.replace("0000000a", "0000000b");
     assert_eq!(
         case.connection(&other),
@@ -115,7 +115,7 @@ fn invalid_lines_are_counted_and_skipped() {
 }
 
 #[test]
-fn a_first_line_of_another_count_does_not_spoil_a_plain_stream() {
+fn a_first_line_with_another_number_of_fields_is_skipped() {
     assert_eq!(
         Case::new().connection("2026\n1 2\n3 4\n"),
         "plain(c1 c2) faults(1) 5000=[1.0, 2.0] 5001=[3.0, 4.0]"
@@ -123,7 +123,7 @@ fn a_first_line_of_another_count_does_not_spoil_a_plain_stream() {
 }
 
 #[test]
-fn a_plain_stream_keeps_its_columns_over_a_reconnection_unless_others_stay() {
+fn a_plain_stream_keeps_its_columns_across_a_reconnect_unless_three_rows_differ() {
     let mut case = Case::new();
     case.connection("1 2\n");
     assert_eq!(case.connection("7\n3 4\n"), "plain(c1 c2) faults(1) 5001=[3.0, 4.0]");
@@ -131,7 +131,7 @@ fn a_plain_stream_keeps_its_columns_over_a_reconnection_unless_others_stay() {
 }
 
 #[test]
-fn comments_of_a_plain_stream_keep_their_place() {
+fn comments_of_a_plain_stream_keep_their_position() {
     let mut case = Case::new();
     case.options.keep_lines = true;
     assert_eq!(
@@ -141,7 +141,7 @@ fn comments_of_a_plain_stream_keep_their_place() {
 }
 
 #[test]
-fn a_flood_of_comments_or_rows_is_no_answer_to_a_request_and_is_held_up_to_a_bound() {
+fn comments_and_rows_wait_for_a_header_only_up_to_a_maximum() {
     for line in ["# deploy\n", "1 2\n"] {
         let options = ReadOptions { keep_lines: true, ..ReadOptions::default() };
         let mut reader = StreamReader::new(options);
@@ -195,7 +195,7 @@ fn a_heading_names_the_columns_of_the_rows_below_it() {
 }
 
 #[test]
-fn a_line_that_names_no_columns_is_a_fault_in_the_end() {
+fn text_that_names_no_columns_is_a_fault_at_the_end() {
     let mut case = Case::new();
     let mut reader = StreamReader::without_request(ReadOptions::default());
     let mut events = Vec::new();
@@ -209,10 +209,11 @@ fn a_line_that_names_no_columns_is_a_fault_in_the_end() {
             other => panic!("{other:?}"),
         })
         .collect();
-    assert_eq!(faults, ["field 1: \"hello\" is no number", "the last line has no end"]);
+    assert_eq!(faults, ["field 1: \"hello\" is no number", "the last line is incomplete"]);
 }
 
-/// What a recording says whose rows without a time stand a second apart from the first second on.
+/// Returns the events of a recording, and why it ended. Rows without a timestamp are 1 s apart and
+/// start at 1 s.
 fn read_recording(text: &str, columns: Option<&str>) -> (String, Option<String>) {
     let columns = columns.map(|names| names.split(',').map(str::to_owned).collect());
     let options = ReadOptions { columns, keep_lines: false };
@@ -239,7 +240,7 @@ fn rows_of_a_file_have_their_own_times_or_even_ones() {
         .0,
         "plain(time:s a) 7500=[1.0] plain(time:s a) 6000=[2.0]"
     );
-    // A client that asked when the first row was already on its way.
+    // The first row was sent before the request arrived.
     let late_header = format!("1 2\n{HEADER}1.000 7 1 2\n");
     assert_eq!(read_recording(&late_header, None).0, "stream(time:s seq a b) 1000#7=[1.0, 2.0]");
 }
@@ -249,11 +250,11 @@ fn columns_of_a_recording_are_selected_by_the_client() {
     let file = format!("{HEADER}1.000 7 1 2\n");
     assert_eq!(read_recording(&file, Some("b:V")).0, "stream(time:s seq b) 1000#7=[2.0]");
     let (_, end) = read_recording(&file, Some("b,x"));
-    assert_eq!(end.as_deref(), Some("no column \"x\" here; available: a, b"));
+    assert_eq!(end.as_deref(), Some("unknown column \"x\"; available: a, b"));
 }
 
 #[test]
-fn rows_of_one_burst_stand_a_millisecond_apart_and_a_flood_is_thinned() {
+fn rows_of_one_burst_are_a_millisecond_apart_and_a_flood_is_thinned() {
     let mut case = Case::new();
     assert_eq!(case.connection("1\n2\n"), "plain(c1) 5000=[1.0] 5001=[2.0]");
     let flood = "1\n".repeat(1500);
@@ -267,7 +268,7 @@ fn rows_of_one_burst_stand_a_millisecond_apart_and_a_flood_is_thinned() {
 }
 
 #[test]
-fn rows_that_come_at_once_are_one_event_up_to_a_bound() {
+fn rows_of_one_read_are_one_event_up_to_a_maximum() {
     let mut case = Case::new();
     let mut reader = StreamReader::new(ReadOptions::default());
     let mut events = Vec::new();
@@ -284,7 +285,7 @@ fn rows_that_come_at_once_are_one_event_up_to_a_bound() {
     take(HEADER.to_owned());
     assert_eq!(take((1..=300).map(row).collect()), [300]);
     assert_eq!(take(row(301) + "no row\n" + &row(302)), [1, 0, 1]);
-    // Two values, two times and a sequence number each.
+    // Each row counts five numbers: two values, two times and a sequence number.
     let most = Rows::NUMBERS_MAX / 5;
     assert_eq!(take((303..=303 + most).map(row).collect()), [most, 1]);
 }
@@ -306,7 +307,7 @@ fn a_stream_with_a_header_of_its_own_but_no_stamp_gets_the_time_of_receipt() {
 }
 
 #[test]
-fn a_header_in_mid_stream_changes_what_follows() {
+fn a_header_in_mid_stream_changes_the_columns() {
     let stream = format!("{HEADER}1.000 7 1 2\n# columns time:s seq c\n2.000 8 5\n3.000 9 1 2\n");
     assert_eq!(
         Case::new().connection(&stream),
@@ -315,7 +316,7 @@ fn a_header_in_mid_stream_changes_what_follows() {
 }
 
 #[test]
-fn the_server_says_why_it_closes() {
+fn the_server_gives_the_reason_for_closing() {
     let mut reader = StreamReader::new(ReadOptions::default());
     let mut take = |bytes: &str| {
         let now = Time::from_millis(0);
@@ -333,7 +334,7 @@ fn the_server_says_why_it_closes() {
 }
 
 #[test]
-fn lines_are_kept_as_they_came_but_safe() {
+fn kept_lines_are_as_received_but_safe_for_a_terminal() {
     let mut case = Case::new();
     case.options.keep_lines = true;
     let mut reader = StreamReader::new(case.options.clone());

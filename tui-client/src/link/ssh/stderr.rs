@@ -1,4 +1,4 @@
-//! What ssh says on its standard error: why it cannot connect, or was cut off.
+//! Reader of ssh's standard error: why ssh cannot connect or lost its connection.
 
 use std::io::{self, Write as _};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,23 +10,23 @@ use tokio::process::ChildStderr;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-/// What is kept of a line: more than a header line has room for.
+/// Kept bytes of a line: 512, more than fit a header line.
 const LINE_MAX: usize = 512;
 
-/// How long the last word may take after the end. An ssh that others share lives on behind this one
-/// and may keep its standard error open.
+/// Timeout for the end of standard error after ssh has ended: 500 ms. The ssh of a shared
+/// connection lives on and may keep standard error open.
 const LAST_LINE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Hears what is said.
+/// Background reader of ssh's standard error.
 #[derive(Debug)]
 pub(super) struct StderrReader {
-    // Locked by the task and by who asks, never across a wait.
+    // Shared by the task and the caller; never locked across an `.await`.
     tail: Arc<Mutex<StderrTail>>,
     task: JoinHandle<()>,
 }
 
 impl StderrReader {
-    /// With `echo`, lines are shown on our own standard error, until they are forgotten.
+    /// Starts reading. With `echo`, copies lines to our own standard error until `clear`.
     pub(super) fn start(mut from: ChildStderr, echo: bool) -> StderrReader {
         let tail = Arc::new(Mutex::new(StderrTail { echo, ..StderrTail::default() }));
         let task = tokio::spawn({
@@ -36,7 +36,7 @@ impl StderrReader {
                 while let Ok(count @ 1..) = from.read(&mut bytes).await {
                     let lines = lock(&tail).feed(&bytes[..count]);
                     for line in lines {
-                        // An error means that nobody reads it.
+                        // An error means that nobody reads our standard error.
                         let _ = writeln!(io::stderr(), "{line}");
                     }
                 }
@@ -45,12 +45,12 @@ impl StderrReader {
         StderrReader { tail, task }
     }
 
-    /// What was said so far is of no interest any more, and what follows is not for the terminal.
+    /// Forgets all lines so far, and stops the echo.
     pub(super) fn clear(&self) {
         *lock(&self.tail) = StderrTail::default();
     }
 
-    /// The last line of all that was said.
+    /// Waits for the end of standard error and returns its last informative line.
     pub(super) async fn last_line(self) -> String {
         let mut task = self.task;
         if timeout(LAST_LINE_TIMEOUT, &mut task).await.is_err() {
@@ -60,23 +60,23 @@ impl StderrReader {
     }
 }
 
-/// A panic elsewhere ends the program anyway.
+/// Locks the tail, even if poisoned: a panic elsewhere ends the program anyway.
 fn lock(tail: &Mutex<StderrTail>) -> std::sync::MutexGuard<'_, StderrTail> {
     tail.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Lines, of which the last counts.
+/// End of standard error: the current line and the last complete one.
 #[derive(Debug, Default)]
 struct StderrTail {
-    /// The line that has not ended yet, no longer than [`LINE_MAX`].
+    /// Incomplete line, at most [`LINE_MAX`] bytes.
     line: Vec<u8>,
-    /// The last one that has, if there was anything in it.
+    /// Last complete line that was informative.
     last: String,
     echo: bool,
 }
 
 impl StderrTail {
-    /// Takes what was said, and gives the lines that are to be shown.
+    /// Adds bytes. Returns the lines to echo.
     fn feed(&mut self, bytes: &[u8]) -> Vec<String> {
         let mut shown = Vec::new();
         for byte in bytes {
@@ -103,8 +103,8 @@ impl StderrTail {
         if self.is_informative(&rest) { rest } else { self.last.clone() }
     }
 
-    /// Whether a line says more than those before it. Behind a jump host that failed and said why, ssh
-    /// says only that the way is closed.
+    /// Returns whether a line adds to the lines before. After a jump host has failed with a reason,
+    /// ssh only reports that the connection is closed.
     fn is_informative(&self, line: &str) -> bool {
         let is_echo = line.starts_with("kex_exchange_identification: ")
             || (line.starts_with("Connection closed by ") && line.contains(" UNKNOWN port "));
@@ -112,7 +112,7 @@ impl StderrTail {
     }
 }
 
-/// A line without its end, harmless to a terminal.
+/// Returns a line without its line end, safe for a terminal.
 fn clean_line(line: &[u8]) -> String {
     sanitize(String::from_utf8_lossy(line).trim()).into_owned()
 }
@@ -130,14 +130,14 @@ mod tests {
     }
 
     #[test]
-    fn the_last_line_counts_however_it_comes() {
+    fn the_last_line_is_found_in_any_chunks() {
         assert_eq!(last_line(&[]), "");
         assert_eq!(last_line(&[b"one\r\ntw", b"o\r\n\r\n"]), "two");
         assert_eq!(last_line(&[b"one\ntwo"]), "two");
     }
 
     #[test]
-    fn a_jump_host_that_refuses_is_the_reason_and_not_what_follows() {
+    fn the_error_of_a_jump_host_is_the_reason_and_not_the_closed_connection() {
         let closed: &[u8] = b"Connection closed by UNKNOWN port 65535\r\n";
         assert_eq!(last_line(&[b"Permission denied\r\n", closed]), "Permission denied");
         assert_eq!(last_line(&[closed]), "Connection closed by UNKNOWN port 65535");

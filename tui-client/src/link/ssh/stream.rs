@@ -1,4 +1,4 @@
-//! The stream of an ssh that is connected.
+//! Byte stream over a connected ssh.
 
 use std::fmt;
 use std::io;
@@ -10,10 +10,9 @@ use tokio::process::{ChildStdin, ChildStdout};
 
 use super::SshProcess;
 
-/// Reads what the agent writes, writes what it reads. At the end of the stream stands an error, which
-/// says why it ended.
+/// Byte stream to the agent over ssh. Ends with an error that gives the reason.
 pub(in crate::link) struct SshStream {
-    /// What came while it was open whether anything would, not read yet.
+    /// Bytes that arrived during the connect, not read yet.
     first_bytes: Vec<u8>,
     stdout: ChildStdout,
     stdin: ChildStdin,
@@ -21,11 +20,11 @@ pub(in crate::link) struct SshStream {
 }
 
 enum ExitState {
-    /// It has not come.
+    /// ssh sends output.
     Running(Box<SshProcess>),
-    /// It has; ssh is asked why.
+    /// The output ended; waits for ssh to exit with a reason.
     Waiting(Pin<Box<dyn Future<Output = io::Error> + Send>>),
-    /// That has been said.
+    /// The reason was returned.
     Reported,
 }
 
@@ -81,7 +80,7 @@ impl AsyncWrite for SshStream {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         match ready!(Pin::new(&mut self.stdin).poll_write(context, bytes)) {
-            // Why it has ended is said where it is read.
+            // The read side returns the reason.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Poll::Ready(Ok(bytes.len())),
             written => Poll::Ready(written),
         }

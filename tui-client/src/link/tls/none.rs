@@ -1,4 +1,4 @@
-//! What there is of TLS in a program that was built without it: a word that there is none.
+//! Stub for a program that was built without TLS: any use is an error.
 
 use std::convert::Infallible;
 use std::io;
@@ -9,32 +9,32 @@ use tokio::net::TcpStream;
 
 use super::Disconnect;
 
-/// The files for TLS.
+/// Files for TLS.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TlsClientFiles {
-    /// The CAs that are trusted; those of the system if `None`.
+    /// Trusted CAs; the system's if `None`.
     pub ca: Option<PathBuf>,
-    /// Our own certificate and its key, if a server may want one.
+    /// Client certificate and key, for servers that require one.
     pub identity: Option<(PathBuf, PathBuf)>,
 }
 
-/// Why there is no TLS.
+/// Error of every use of TLS.
 #[derive(Debug, Error)]
-#[error("this program was built without TLS; build it with its feature `tls`, or go by ssh")]
+#[error("this program was built without TLS; build it with the feature `tls`, or connect over ssh")]
 pub struct TlsClientError;
 
-/// What TLS would be spoken with.
+/// Empty TLS configuration.
 #[derive(Debug)]
 pub struct TlsClient;
 
 impl TlsClient {
-    /// Looks at nothing.
+    /// Creates the stub; ignores the files.
     #[must_use]
     pub fn new(_files: TlsClientFiles) -> TlsClient {
         TlsClient
     }
 
-    #[expect(clippy::unused_self, reason = "as where there is TLS")]
+    #[expect(clippy::unused_self, reason = "same signature as with TLS")]
     pub(super) fn transport(
         &self,
         _host: &str,
@@ -44,17 +44,17 @@ impl TlsClient {
     }
 }
 
-/// **Invariant:** there is none.
+/// **Invariant:** no value exists.
 pub(super) struct TlsTransport(Infallible);
 
 impl TlsTransport {
-    #[expect(clippy::unused_async, reason = "as where there is TLS")]
+    #[expect(clippy::unused_async, reason = "same signature as with TLS")]
     pub(super) async fn connect(&mut self) -> io::Result<TcpStream> {
         match self.0 {}
     }
 }
 
-/// No error is one of TLS.
+/// Returns `None`: no error comes from TLS.
 pub(super) fn classify_error(_error: &io::Error) -> Option<Disconnect> {
     None
 }

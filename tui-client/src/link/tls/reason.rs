@@ -1,4 +1,4 @@
-//! Why there is no connection over TLS, in words that fit a header line.
+//! Reasons of TLS failures, in words that fit a header line.
 
 use std::io;
 
@@ -7,11 +7,11 @@ use tokio_rustls::rustls::{AlertDescription, CertificateError, Error, PeerIncomp
 
 use crate::link::Disconnect;
 
-/// Names of a certificate that are told; of more, the first ones are enough.
+/// Maximum number of a certificate's names in a reason; the first names are enough.
 const NAMES_SHOWN: usize = 2;
 
-/// Why a connection cannot be made or has ended, if that is for TLS to say. What the server does not
-/// like about us it will not like another time.
+/// Returns why TLS failed, if `error` comes from TLS. An alert about this client is a refusal:
+/// another attempt would fail the same way.
 pub(in crate::link) fn classify_error(error: &io::Error) -> Option<Disconnect> {
     let error = error.get_ref()?.downcast_ref::<Error>()?;
     let (reason, refused) = match error {
@@ -21,17 +21,17 @@ pub(in crate::link) fn classify_error(error: &io::Error) -> Option<Disconnect> {
             PeerIncompatible::ServerDoesNotSupportTls12Or13
             | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
             | PeerIncompatible::SupportedVersionsExtensionRequired,
-        ) => ("the server speaks no TLS 1.3".to_owned(), false),
+        ) => ("the server does not support TLS 1.3".to_owned(), false),
         Error::AlertReceived(alert) => (alert_reason(*alert), true),
         Error::InvalidMessage(_) => {
-            ("the server speaks no TLS; leave out tls://".to_owned(), false)
+            ("the server does not speak TLS; remove tls://".to_owned(), false)
         }
-        error => (format!("no TLS with the server: {error}"), false),
+        error => (format!("TLS error: {error}"), false),
     };
     Some(Disconnect { reason: SafeText::new(&reason), refused })
 }
 
-/// What is wrong with the certificate of the server.
+/// Describes the problem of the server's certificate.
 fn certificate_problem(fault: &CertificateError) -> String {
     use CertificateError::{
         Expired, ExpiredContext, NotValidForName, NotValidForNameContext, NotValidYet,
@@ -40,46 +40,51 @@ fn certificate_problem(fault: &CertificateError) -> String {
     let problem = match fault {
         Expired | ExpiredContext { .. } => "has expired",
         NotValidYet | NotValidYetContext { .. } => "is not valid yet; compare the clocks",
-        UnknownIssuer => "is of an unknown issuer; give its CA by --tls-ca",
+        UnknownIssuer => "has an unknown issuer; give its CA with --tls-ca",
         NotValidForName => "is for another name",
+        NotValidForNameContext { presented, .. } if presented.is_empty() => "names no host",
         NotValidForNameContext { expected, presented } => {
             let names: Vec<_> =
                 presented.iter().take(NAMES_SHOWN).map(|name| bare_name(name)).collect();
-            let names = if names.is_empty() { "nobody".to_owned() } else { names.join(", ") };
             let more = if presented.len() > NAMES_SHOWN { ", ..." } else { "" };
-            &format!("is not for {}, but for {names}{more}", expected.to_str())
+            let names = names.join(", ");
+            &format!("is not valid for {}, only for {names}{more}", expected.to_str())
         }
         Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
-            "is that of a CA itself; have the CA make one for the server"
+            "is a CA certificate; issue a server certificate with it"
         }
-        fault => &format!("cannot be used: {fault}"),
+        fault => &format!("is unusable: {fault}"),
     };
     format!("the server's certificate {problem}")
 }
 
-/// A name without what the library writes around it, as in `DnsName("web-1")`.
+/// Strips what the library writes around a name, as in `DnsName("web-1")`.
 fn bare_name(name: &str) -> &str {
     let inner = name.split_once('(').and_then(|(_, inner)| inner.strip_suffix(')'));
     inner.unwrap_or(name).trim_matches('"')
 }
 
-/// What the server says of us.
+/// Describes an alert of the server about this client.
 fn alert_reason(alert: AlertDescription) -> String {
     let reason = match alert {
         AlertDescription::CertificateRequired => {
-            "a client certificate is wanted; give --tls-cert and --tls-key"
+            "a client certificate is required; give --tls-cert and --tls-key"
         }
-        AlertDescription::UnknownCA => "our certificate is of a CA that the server does not know",
-        AlertDescription::CertificateExpired => "our certificate has expired, or is not valid yet",
-        AlertDescription::CertificateRevoked => "our certificate was revoked",
+        AlertDescription::UnknownCA => "the server does not know the CA of the client certificate",
+        AlertDescription::CertificateExpired => {
+            "the client certificate has expired or is not valid yet"
+        }
+        AlertDescription::CertificateRevoked => "the client certificate was revoked",
         AlertDescription::BadCertificate
         | AlertDescription::CertificateUnknown
         | AlertDescription::UnsupportedCertificate
         | AlertDescription::AccessDenied => {
-            &format!("our certificate is not what the server wants ({alert:?})")
+            &format!("the server does not accept the client certificate ({alert:?})")
         }
-        AlertDescription::HandshakeFailure => "the server has no way of TLS in common with us",
-        alert => &format!("the server ended TLS: {alert:?}"),
+        AlertDescription::HandshakeFailure => {
+            "no TLS cipher or algorithm in common with the server"
+        }
+        alert => &format!("TLS alert from the server: {alert:?}"),
     };
     reason.to_owned()
 }

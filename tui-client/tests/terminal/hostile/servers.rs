@@ -111,13 +111,13 @@ pub(super) const HOSTILE_SERVERS: &[HostileServer] = &[
     // Another protocol.
     hostile_server(
         "a web server",
-        &["CONNECTING", "a web server (HTTP) answers there, no agent"],
+        &["CONNECTING", "a web server (HTTP) answered, not an agent"],
         |peer| {
             peer.read_request()?;
             peer.send("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
         },
     ),
-    hostile_server("a page without an end", &["a web server (HTTP) answers there"], |peer| {
+    hostile_server("a page without an end", &["a web server (HTTP) answered"], |peer| {
         peer.flood(|number| format!("<html><p>{number} {INJECTED}</p>"))
     }),
     hostile_server("TLS, an alert", &["the server speaks TLS"], |peer| {
@@ -127,10 +127,10 @@ pub(super) const HOSTILE_SERVERS: &[HostileServer] = &[
     hostile_server("TLS, a hello", &["the server speaks TLS"], |peer| {
         greet(peer, b"\x16\x03\x03\x00\x5a\x02\x00\x00\x56\x03\x03\x00\x00\x00\x00")
     }),
-    hostile_server("ssh", &["an ssh server answers there"], |peer| {
+    hostile_server("ssh", &["an ssh server answered"], |peer| {
         greet(peer, b"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\r\n")
     }),
-    hostile_server("SMTP", &["a mail or file server (SMTP, FTP) answers there"], |peer| {
+    hostile_server("SMTP", &["a mail or file server (SMTP, FTP) answered"], |peer| {
         greet(peer, b"220 mail.example.org ESMTP Postfix (Debian/GNU)\r\n")
     }),
     hostile_server("words", &["What comes is no row of numbers"], |peer| {
