@@ -1,12 +1,12 @@
-//! From bytes, cut anywhere, to lines.
+//! Decoder that splits a byte stream into lines.
 
 use crate::{LINE_MAX, LineError};
 
-/// Finds the lines in bytes that come in pieces.
+/// Incremental line decoder for bytes that arrive in pieces.
 ///
-/// It holds the line that is not complete yet, never more than [`LINE_MAX`] bytes and a carriage
-/// return, and goes on after a line that is too long or not UTF-8. Where the bytes are cut makes no
-/// difference to what comes out.
+/// The decoder buffers one incomplete line: at most [`LINE_MAX`] bytes and a carriage return. It
+/// continues after a line that is too long or not UTF-8. The result does not depend on the
+/// boundaries between pieces.
 ///
 /// ```
 /// use loadline_protocol::Decoder;
@@ -21,27 +21,27 @@ use crate::{LINE_MAX, LineError};
 /// ```
 #[derive(Debug, Default)]
 pub struct Decoder {
-    /// The beginning of the next line.
+    /// Beginning of the next line.
     partial: Vec<u8>,
-    /// `partial` was handed out as a whole line and is to be cleared.
+    /// True if `partial` was returned as a whole line and must be cleared.
     handed_out: bool,
-    /// The rest of a line that was too long is being skipped.
+    /// True while the rest of a line that is too long is skipped.
     skipping: bool,
-    /// The first line is through, and with it a byte order mark.
+    /// True after the first line, the only one that may start with a byte order mark.
     begun: bool,
 }
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 impl Decoder {
-    /// A decoder at the start of a stream.
+    /// Creates a decoder for the start of a stream.
     #[must_use]
     pub fn new() -> Decoder {
         Decoder::default()
     }
 
-    /// The next line of `input`, without its line end; moves `input` behind what was read. `None`
-    /// when `input` is used up: then it is time to read more bytes.
+    /// Returns the next line without its line end, and advances `input` past it. Returns `None`
+    /// when `input` is used up and more bytes are needed.
     pub fn decode<'d, 'i: 'd>(
         &'d mut self,
         input: &mut &'i [u8],
@@ -76,13 +76,13 @@ impl Decoder {
         None
     }
 
-    /// Bytes of a line that has not ended: at the end of a stream, a line that was cut off.
+    /// Number of buffered bytes of an incomplete line. At the end of a stream: of a truncated line.
     #[must_use]
     pub fn pending(&self) -> usize {
         if self.handed_out { 0 } else { self.partial.len() }
     }
 
-    /// Keeps the beginning of a line; false if no end can make it a line any more.
+    /// Buffers the beginning of a line. Returns false if the line is already too long.
     fn try_buffer(&mut self, bytes: &[u8]) -> bool {
         if self.partial.len() + bytes.len() > LINE_MAX + 1 {
             return false;
@@ -92,7 +92,7 @@ impl Decoder {
     }
 }
 
-/// A whole line, checked.
+/// Checks length and encoding of a whole line, and removes `\r` and byte order mark.
 fn finish(line: &[u8], first: bool) -> Result<&str, LineError> {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     if line.len() > LINE_MAX {
@@ -110,7 +110,7 @@ mod tests {
 
     type DecodedLine = Result<String, LineError>;
 
-    /// What comes out of `stream` if it arrives in pieces of these lengths, over and over.
+    /// Decodes `stream` in pieces of these lengths, repeated cyclically.
     fn decode(stream: &[u8], pieces: &[usize]) -> Vec<DecodedLine> {
         let mut decoder = Decoder::new();
         let mut lines = Vec::new();
@@ -139,23 +139,23 @@ mod tests {
     }
 
     #[test]
-    fn lines_end_in_a_newline_with_or_without_a_carriage_return() {
+    fn lines_end_with_lf_or_crlf() {
         check(b"a\r\nb\n\nc", &[ok("a"), ok("b"), ok("")]);
         check(b"a\rb\r\r\n", &[ok("a\rb\r")]);
     }
 
     #[test]
-    fn a_byte_order_mark_is_ignored_at_the_very_start_only() {
+    fn a_byte_order_mark_is_ignored_only_at_the_start() {
         check(b"\xEF\xBB\xBF1 2\n\xEF\xBB\xBF3\n", &[ok("1 2"), ok("\u{feff}3")]);
     }
 
     #[test]
-    fn a_line_that_is_not_utf8_is_one_fault() {
+    fn a_line_that_is_not_utf8_is_one_error() {
         check(b"a\n\xff\xfe\nb\n", &[ok("a"), Err(LineError::NotUtf8), ok("b")]);
     }
 
     #[test]
-    fn the_longest_line_passes_and_one_byte_more_is_one_fault() {
+    fn the_longest_line_passes_and_one_byte_more_is_one_error() {
         let longest = "x".repeat(LINE_MAX);
         check(format!("{longest}\nb\n").as_bytes(), &[ok(&longest), ok("b")]);
         check(format!("{longest}\r\nb\n").as_bytes(), &[ok(&longest), ok("b")]);
@@ -166,14 +166,14 @@ mod tests {
     }
 
     #[test]
-    fn an_endless_line_is_a_fault_long_before_it_ends() {
+    fn an_endless_line_is_an_error_before_it_ends() {
         let stream = vec![b'x'; 1 << 20];
         check(&stream, &[Err(LineError::TooLong)]);
     }
 
     proptest! {
         #[test]
-        fn where_the_stream_is_cut_does_not_matter(
+        fn piece_boundaries_do_not_matter(
             stream in prop::collection::vec(
                 prop_oneof![
                     4 => "[0-9 .\r\n#a-z]{0,40}".prop_map(String::into_bytes),

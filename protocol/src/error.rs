@@ -1,49 +1,49 @@
-//! What can be wrong with a line, each a value that the reader counts and goes on after.
+//! Errors of lines. Readers count an error and continue with the next line.
 
 use thiserror::Error;
 
-/// Why a line is a fault.
+/// Error in a line of a stream.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum LineError {
-    /// The line is longer than [`LINE_MAX`](crate::LINE_MAX); the decoder skips it to its end.
+    /// The line is longer than [`LINE_MAX`](crate::LINE_MAX). The decoder skips the whole line.
     #[error("line longer than {max} bytes", max = crate::LINE_MAX)]
     TooLong,
     /// The line is not UTF-8.
-    #[error("line is not UTF-8")]
+    #[error("line is not valid UTF-8")]
     NotUtf8,
-    /// A row with another count of numbers than the stream has columns.
-    #[error("{found} numbers where {expected} are due")]
+    /// The number of fields in a row differs from the schema.
+    #[error("wrong number of fields: {found} instead of {expected}")]
     FieldCount {
-        /// The numbers that a row of this stream has, time and sequence number included.
+        /// Fields in a row of the schema, timestamp and sequence number included.
         expected: usize,
-        /// The numbers that the line has.
+        /// Fields in the line.
         found: usize,
     },
-    /// A field of a row that is no finite number and not `nan`.
-    #[error("field {column}: {text:?} is no number")]
+    /// A field of a row is neither a finite number nor `nan`.
+    #[error("field {column}: invalid number {text:?}")]
     Number {
-        /// Which field, counted from 1.
+        /// Position of the field, from 1.
         column: usize,
-        /// The field, cut to a length that fits a message.
+        /// Text of the field, cut to a length that fits a message.
         text: String,
     },
-    /// A field of a note or of a request that cannot be read.
-    #[error("unreadable {key}: {text:?}")]
+    /// A field of a note or of a request is invalid.
+    #[error("invalid {key} {text:?}")]
     Field {
-        /// The name of the field.
+        /// Name of the field.
         key: &'static str,
-        /// What it says, cut to a length that fits a message.
+        /// Value of the field, cut to a length that fits a message.
         text: String,
     },
-    /// A schema that names a column twice.
-    #[error("column {0:?} is named twice")]
+    /// A schema has two columns of the same name.
+    #[error("duplicate column {0:?}")]
     DuplicateColumn(String),
-    /// A schema with no column or with more than [`COLUMNS_MAX`](crate::COLUMNS_MAX).
-    #[error("{0} columns where 1 to {max} are allowed", max = crate::COLUMNS_MAX)]
+    /// A schema has no columns, or more than [`COLUMNS_MAX`](crate::COLUMNS_MAX).
+    #[error("wrong number of columns: {0} instead of 1 to {max}", max = crate::COLUMNS_MAX)]
     ColumnCount(usize),
 }
 
-/// Characters of a field that an error message shows.
+/// Maximum number of characters of a field in an error message.
 const SHOWN_MAX: usize = 40;
 
 impl LineError {
@@ -56,7 +56,7 @@ impl LineError {
     }
 }
 
-/// The beginning of `text`, harmless for a terminal.
+/// Returns the beginning of `text`, sanitized for a terminal.
 fn excerpt(text: &str) -> String {
     let mut shown = crate::text::sanitize(text).chars().take(SHOWN_MAX).collect::<String>();
     if shown.len() < text.len() && text.chars().count() > SHOWN_MAX {

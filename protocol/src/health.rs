@@ -1,61 +1,60 @@
-//! How the agent itself is: a note once a minute.
+//! Health of the agent process: a note, sent once a minute.
 
 use std::fmt;
 
 use crate::logfmt::fields;
 use crate::number::{parse_number, write_number};
 
-/// No machine has more of anything: a greater number is none.
+/// Upper bound of plausible values. Greater numbers are ignored.
 const NUMBER_MAX: f64 = 1e9;
 
-/// The bytes of a MiB.
 const MIB: f64 = 1024.0 * 1024.0;
 
-/// What an agent costs, and how it copes: `# agent cpu=0.05% rss=3.1MiB late=0 clients=3`. What it
-/// does not tell is `None`.
+/// Resource usage and lateness of an agent: `# agent cpu=0.05% rss=3.1MiB late=0 clients=3`. Absent
+/// fields are `None`.
 ///
-/// **Invariant:** its numbers are from 0 to 1e9 and rounded: CPU to two decimals, MiB to one.
+/// **Invariant:** CPU and memory are from 0 to 1e9 and rounded: CPU to two decimals, MiB to one.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Health {
     cpu_percent: Option<f64>,
     resident_mib: Option<f64>,
-    /// Samples of the last minute that were taken late, or not at all.
+    /// Samples of the last minute that were late or missed.
     pub late: Option<u64>,
-    /// Clients that are connected.
+    /// Number of connected clients.
     pub clients: Option<u64>,
-    /// Values of the last minute that the system did not tell although it had before.
+    /// Values of the last minute that are no longer available from the system.
     pub missing: Option<u64>,
 }
 
 impl Health {
-    /// With its CPU utilization in the last minute, % of one core.
+    /// Sets the CPU utilization of the last minute, in % of one core.
     #[must_use]
     pub fn with_cpu_percent(mut self, percent: f64) -> Health {
         self.cpu_percent = rounded(percent, 100.0);
         self
     }
 
-    /// With its resident memory, bytes.
+    /// Sets the resident memory, in bytes.
     #[must_use]
     pub fn with_resident_bytes(mut self, bytes: u64) -> Health {
         self.resident_mib = rounded(bytes as f64 / MIB, 10.0);
         self
     }
 
-    /// Its CPU utilization in the last minute, % of one core.
+    /// CPU utilization of the last minute, in % of one core.
     #[must_use]
     pub fn cpu_percent(&self) -> Option<f64> {
         self.cpu_percent
     }
 
-    /// Its resident memory, MiB.
+    /// Resident memory in MiB.
     #[must_use]
     pub fn resident_mib(&self) -> Option<f64> {
         self.resident_mib
     }
 
-    /// Reads the fields behind the word. A field that cannot be read is not told: of all that an
-    /// agent says, this is what matters least.
+    /// Parses the fields that follow the word `agent`. Ignores invalid fields: health is
+    /// informational, so it is no reason to count a line as faulty.
     pub(crate) fn parse(text: &str) -> Health {
         let mut health = Health::default();
         for (key, value) in fields(text) {
@@ -74,7 +73,7 @@ impl Health {
     }
 }
 
-/// The number, as it is written; `None` if it cannot be true.
+/// Rounds `number` to multiples of `1 / steps`. Returns `None` if it is negative, NaN or too large.
 fn rounded(number: f64, steps: f64) -> Option<f64> {
     let rounded = (number * steps).round() / steps;
     (0.0..=NUMBER_MAX).contains(&number).then_some(rounded.abs())
@@ -106,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_documented_note_prints_as_it_reads() {
+    fn the_documented_note_round_trips() {
         let text = "agent cpu=0.05% rss=3.1MiB late=0 clients=3";
         let health = Health::parse(text.strip_prefix("agent").unwrap());
         assert_eq!(health.to_string(), text);
@@ -119,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn impossible_values_are_ignored() {
+    fn implausible_values_are_ignored() {
         for text in
             ["cpu=nan%", "cpu=-1%", "cpu=1e999%", "cpu=2e9%", "rss=3", "late=-1", "clients", "x=y"]
         {
@@ -129,7 +128,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_printed_note_reads_back(
+        fn a_printed_note_parses_back(
             cpu in 0.0..1e10, bytes: u64, late: Option<u64>, clients: Option<u64>,
         ) {
             let health = Health { late, clients, ..Health::default() };
@@ -139,7 +138,7 @@ mod tests {
         }
 
         #[test]
-        fn any_parsed_note_reads_back_the_same(text: String) {
+        fn any_parsed_note_round_trips(text: String) {
             let health = Health::parse(&text);
             let printed = health.to_string();
             prop_assert_eq!(Health::parse(printed.strip_prefix("agent").unwrap()), health);

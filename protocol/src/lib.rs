@@ -1,13 +1,13 @@
-//! Reads and writes the line format of loadline: wire format, recording and plot file in one.
+//! Parser and writer for loadline's line format: wire format, recording and plot file in one.
 //!
-//! The crate does no I/O, reads no clock, never panics on input and buffers one line at most.
+//! The crate does no I/O, reads no clock, never panics on input and buffers at most one line.
 //!
 //! ```text
 //!  bytes ─▶ Decoder ─▶ Line ─┬─▶ Note   headers and other notes
 //!                            └─▶ Schema::parse_row ─▶ Row
 //! ```
 //!
-//! A faulty row is an error, and the next line can be read:
+//! A faulty row is an error. Parsing continues with the next line:
 //!
 //! ```
 //! use loadline_protocol::Schema;
@@ -44,8 +44,8 @@
 //! ```
 //!
 //! Lines are limited to [`LINE_MAX`] bytes, requests to [`REQUEST_MAX`], streams to [`COLUMNS_MAX`]
-//! columns. Printing and parsing of numbers are exact inverses; [`Column::decimals`] has the usual
-//! decimals of a unit. The rest of this page is the specification of the format.
+//! columns. Printing and parsing of numbers are exact inverses. [`Column::decimals`] returns the
+//! usual decimals of a unit. The rest of this page is the specification of the format.
 #![doc = include_str!("../line-format.md")]
 
 mod decoder;
@@ -73,11 +73,11 @@ pub use schema::{
 pub use text::{SafeText, sanitize};
 pub use time::{DurationText, Time, duration_ms, parse_duration};
 
-/// The version of the line format that this crate speaks.
+/// Version of the line format that this crate implements.
 pub const VERSION: u32 = 1;
 
-/// The most bytes of a line, its end not counted.
+/// Maximum length of a line in bytes, without the line end.
 pub const LINE_MAX: usize = 8 * 1024;
 
-/// The most bytes of a request, its end not counted.
+/// Maximum length of a request in bytes, without the line end.
 pub const REQUEST_MAX: usize = 1024;

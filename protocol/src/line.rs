@@ -1,34 +1,34 @@
-//! A line, and what it is: a row, a note, or nothing.
+//! Lines and rows. A line is a row, a note or blank.
 
 use crate::{LineError, Note, Schema, Time};
 
-/// A sample as a line: its values in the order of a [`Schema`], and its stamp if it has one.
+/// Parsed row: the values in the order of a [`Schema`], and the stamp if there is one.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Row {
-    /// When the sample was taken, by the agent's clock; `None` in a plain stream.
+    /// Time of the sample by the agent's clock. `None` in a plain stream.
     pub time: Option<Time>,
-    /// Its number within the run; `None` in a plain stream.
+    /// Sequence number within the run. `None` in a plain stream.
     pub seq: Option<u64>,
-    /// The values, in the units of the schema; NaN is a missing value.
+    /// Values in the units of the schema. NaN is a missing value.
     pub values: Vec<f64>,
 }
 
-/// What a line is before anybody looks at its numbers.
+/// Line of a stream. The numbers of a row are not parsed yet.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Line<'a> {
-    /// Nothing, ignored.
+    /// Blank line, ignored.
     Blank,
-    /// A header or an event.
+    /// Header or event.
     Note(Note),
-    /// Numbers, for [`Schema::parse_row`].
+    /// Text of a row, for [`Schema::parse_row`].
     Row(&'a str),
 }
 
 impl Line<'_> {
-    /// Tells what a line is.
+    /// Classifies a line, and parses it if it is a note.
     ///
     /// # Errors
-    /// A note of a known kind whose fields cannot be read.
+    /// A field of a known note is invalid.
     pub fn parse(text: &str) -> Result<Line<'_>, LineError> {
         let text = text.trim_matches([' ', '\t']);
         if text.is_empty() {
@@ -42,7 +42,7 @@ impl Line<'_> {
 }
 
 impl Row {
-    /// The row as a line of `schema`, without its line end.
+    /// Formats the row as a line of `schema`, without the line end.
     #[must_use]
     pub fn to_line(&self, schema: &Schema) -> String {
         let mut line = String::new();
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn the_documented_row_prints_as_it_reads() {
+    fn the_documented_row_round_trips() {
         let schema: Schema = "time:s seq cpu:% freq:MHz mem:% load1 load5 load15".parse().unwrap();
         let line = "1763836800.123 4712 12.5 2400.0 43.1 0.52 0.44 0.40";
         assert_eq!(schema.parse_row(line).unwrap().to_line(&schema), line);

@@ -1,9 +1,9 @@
-//! `key=value` and `key="quoted value"`, the fields of notes and requests.
+//! Logfmt fields of notes and requests: `key=value` and `key="quoted value"`.
 
 use std::borrow::Cow;
 use std::fmt::{self, Display, Write as _};
 
-/// The fields of a text, left to right. A word without `=` comes with the value `None`.
+/// Returns the fields of a text, left to right. A word without `=` has the value `None`.
 pub(crate) fn fields(text: &str) -> LogfmtFields<'_> {
     LogfmtFields { rest: text }
 }
@@ -12,7 +12,7 @@ pub(crate) struct LogfmtFields<'a> {
     rest: &'a str,
 }
 
-/// One field: its key, and its value with the quotes taken off.
+/// Key and unquoted value of a field.
 pub(crate) type LogfmtField<'a> = (&'a str, Option<Cow<'a, str>>);
 
 impl<'a> Iterator for LogfmtFields<'a> {
@@ -35,7 +35,7 @@ impl<'a> Iterator for LogfmtFields<'a> {
     }
 }
 
-/// Takes a value off the front of `text`: up to the closing quote, else up to the next blank.
+/// Splits a value off the front of `text`, up to its closing quote or, unquoted, to the next blank.
 pub(crate) fn take_value(text: &str) -> (Cow<'_, str>, &str) {
     let Some(quoted) = text.strip_prefix('"') else {
         let end = text.find(char::is_whitespace).unwrap_or(text.len());
@@ -50,11 +50,11 @@ pub(crate) fn take_value(text: &str) -> (Cow<'_, str>, &str) {
             _ => value.push(c),
         }
     }
-    // A quote that nothing closes reaches to the end of the line.
+    // Without a closing quote, the value extends to the end of the line.
     (Cow::Owned(value), "")
 }
 
-/// Writes ` key=value`, quoted where it must be.
+/// Writes ` key=value`, with quotes if the value needs them.
 pub(crate) fn write_field(
     f: &mut fmt::Formatter<'_>,
     key: &str,
@@ -66,7 +66,7 @@ pub(crate) fn write_field(
     if bare { f.write_str(&value) } else { write_quoted(f, &value) }
 }
 
-/// Writes `"text"`.
+/// Writes `"text"`, with `"` and `\` escaped.
 pub(crate) fn write_quoted(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     f.write_char('"')?;
     for c in text.chars() {
@@ -111,14 +111,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_written_value_reads_back(value in "\\PC*") {
+        fn a_written_value_parses_back(value in "\\PC*") {
             let line = WrittenField(&value).to_string();
             let read: Vec<_> = fields(&line).collect();
             prop_assert_eq!(read, vec![("key", Some(Cow::from(value)))]);
         }
 
         #[test]
-        fn any_text_ends(text in "\\PC*") {
+        fn parsing_any_text_terminates(text in "\\PC*") {
             prop_assert!(fields(&text).count() <= text.len());
         }
     }

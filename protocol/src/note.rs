@@ -1,4 +1,4 @@
-//! Notes: the lines that start with `#`, headers and events.
+//! Notes: lines that start with `#`, both headers and events.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,62 +7,61 @@ use std::time::Duration;
 use crate::logfmt::{fields, take_value, write_field, write_quoted};
 use crate::{Health, LineError, SafeText, Schema};
 
-/// The word that opens a header and a request, before the version.
+/// Prefix of a header and of a request, in front of the version.
 pub(crate) const NAME: &str = "loadline/";
 
-/// A note. What this version does not know is kept as [`Note::Other`], for readers ignore it.
+/// Line that starts with `#`. Unknown notes are kept as [`Note::Other`]; readers ignore them.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Note {
-    /// `# loadline/1 …`: who sends this stream.
+    /// `# loadline/1 …`: the agent and its host.
     Header(Header),
-    /// `# columns …`: what the numbers of the rows that follow mean.
+    /// `# columns …`: the schema of the rows that follow.
     Columns(Schema),
-    /// `# live`: the history is through.
+    /// `# live`: end of the history.
     Live,
-    /// `# skipped from=A to=B`: these rows are lost to this client.
+    /// `# skipped from=A to=B`: rows that are lost to this client.
     Skipped {
-        /// The first that is lost.
+        /// Sequence number of the first lost row.
         from: u64,
-        /// The last that is lost.
+        /// Sequence number of the last lost row.
         to: u64,
     },
-    /// `# error "text"`: why the agent is about to close.
+    /// `# error "text"`: the reason why the agent is about to close the connection.
     Error(SafeText),
     /// `# bye`: the agent stops.
     Bye,
-    /// `# agent …`: how the agent itself is.
+    /// `# agent …`: health of the agent process.
     Health(Health),
-    /// Anything else, without its `#`.
+    /// Any other note, without the `#`.
     Other(SafeText),
 }
 
-/// The first line of a subscribed stream. What a sender does not tell is `None`.
+/// First line of a subscribed stream. Fields that the sender leaves out are `None`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Header {
-    /// The version of the line format.
+    /// Version of the line format.
     pub version: u32,
-    /// The run that the rows belong to.
+    /// Run that the rows belong to.
     pub run: Option<RunId>,
-    /// The name of the host.
+    /// Host name.
     pub host: Option<SafeText>,
-    /// The time between two rows of this stream, whole milliseconds.
+    /// Time between two rows of this stream, in whole milliseconds.
     pub interval: Option<Duration>,
-    /// The operating system, for people.
+    /// Operating system, for display.
     pub os: Option<SafeText>,
-    /// The number of logical cores.
+    /// Number of logical cores.
     pub cores: Option<u32>,
-    /// The size of the main memory, bytes; where it is limited, the limit.
+    /// Size of the main memory in bytes, or the container limit if there is one.
     pub memory: Option<u64>,
-    /// How many cores a container may use, where it is limited: then that is what 100 % means.
+    /// CPU limit of the container, if any. 100 % CPU then means this limit.
     pub cpu_limit: Option<CpuLimit>,
-    /// How many bytes of memory a container may use, where it is limited: then that is what 100 %
-    /// means.
+    /// Memory limit of the container in bytes, if any. 100 % memory then means this limit.
     pub memory_limit: Option<u64>,
-    /// The version of the agent.
+    /// Version of the agent.
     pub agent: Option<SafeText>,
 }
 
-/// Which run of an agent: drawn at each start, and when its clock steps back. Eight hex digits.
+/// Random run identifier of eight hex digits, new at each start and when the clock steps back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct RunId(pub u32);
 
@@ -82,12 +81,12 @@ impl FromStr for RunId {
     }
 }
 
-/// How many cores may be used, in thousandths of one; written as cores: `1.5`.
+/// CPU limit in thousandths of a core, written in cores: `1.5`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CpuLimit(pub u32);
 
 impl CpuLimit {
-    /// How many cores that is.
+    /// Returns the limit in cores.
     #[must_use]
     pub fn cores(self) -> f64 {
         f64::from(self.0) / 1000.0
@@ -112,14 +111,14 @@ impl FromStr for CpuLimit {
 }
 
 impl Note {
-    /// Reads a note whose `#` is taken off.
+    /// Parses a note without its `#`.
     ///
     /// # Errors
-    /// A note of a known kind with a field that cannot be read.
+    /// A field of a known note is invalid.
     pub fn parse(text: &str) -> Result<Note, LineError> {
         let text = text.trim();
         let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
-        // Blanks of all kinds separate fields; printed, they are to do so still.
+        // Replacing all white space by blanks keeps fields separate when the note is printed.
         let other = || Ok(Note::Other(SafeText::new(&text.replace(char::is_whitespace, " "))));
         if let Some(version) = word.strip_prefix(NAME) {
             return match version.parse() {
@@ -127,7 +126,7 @@ impl Note {
                 Err(_) => other(),
             };
         }
-        // A comment in words may begin with a word that is ours: an event has fields at most.
+        // A comment in prose may begin with a known word. Events have only `key=value` fields.
         let is_event = || fields(rest).all(|(_, value)| value.is_some());
         match word {
             "columns" => rest.parse().map(Note::Columns),
@@ -192,7 +191,7 @@ fn read_interval(value: Option<&str>) -> Result<Duration, LineError> {
 }
 
 impl fmt::Display for Note {
-    /// The note as a line, without its line end.
+    /// Writes the note as a line, without the line end.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("# ")?;
         match self {
@@ -242,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn the_documented_header_prints_as_it_reads() {
+    fn the_documented_header_round_trips() {
         let line = "# loadline/1 run=9f3a17c2 host=web-1 interval=1000ms os=\"Debian GNU/Linux 12\" \
                     cores=16 memory=67385159680 agent=0.1.0";
         let note = parse(line).unwrap();
@@ -253,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn container_limits_are_read_and_printed() {
+    fn container_limits_round_trip() {
         let line = "# loadline/1 cores=16 memory=536870912 cpu_limit=1.5 memory_limit=536870912";
         let note = parse(line).unwrap();
         assert_eq!(note.to_string(), line);
@@ -266,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn events_are_read_and_unknown_fields_and_notes_ignored() {
+    fn events_are_parsed_and_unknown_fields_and_notes_ignored() {
         let other = |text: &str| Ok(Note::Other(text.into()));
         for (line, expected) in [
             ("# live", Ok(Note::Live)),
@@ -290,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_known_note_with_an_unreadable_field_is_a_fault() {
+    fn a_known_note_with_an_invalid_field_is_an_error() {
         for line in [
             "# skipped from=a to=9",
             "# skipped from=9 to=3",
@@ -334,13 +333,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_printed_header_reads_back(header in any_header()) {
+        fn a_printed_header_parses_back(header in any_header()) {
             let note = Note::Header(header);
             prop_assert_eq!(parse(&note.to_string()), Ok(note));
         }
 
         #[test]
-        fn a_printed_event_reads_back(text in any_text(), a: u64, b: u64) {
+        fn a_printed_event_parses_back(text in any_text(), a: u64, b: u64) {
             for note in [
                 Note::Error(text),
                 Note::Skipped { from: a.min(b), to: a.max(b) },
@@ -352,7 +351,7 @@ mod tests {
         }
 
         #[test]
-        fn any_note_is_read_or_refused_and_prints_safely(text: String) {
+        fn any_parsed_note_round_trips_and_prints_safely(text: String) {
             if let Ok(note) = Note::parse(&text) {
                 let printed = note.to_string();
                 prop_assert_eq!(parse(&printed), Ok(note));

@@ -1,15 +1,15 @@
-//! Numbers as the line format writes them: short, and exact.
+//! Numbers of the line format: as short as possible without losing precision.
 
 use std::fmt::Write as _;
 
-/// Reads a number; `None` for what is no number and for an infinite one. `nan` is a missing value.
+/// Parses a number. Returns `None` for invalid text and for infinity. `nan` is a missing value.
 #[must_use]
 pub fn parse_number(text: &str) -> Option<f64> {
     text.parse::<f64>().ok().filter(|number| !number.is_infinite())
 }
 
-/// Appends `value` with at least `decimals` decimals, and with as many as it takes that
-/// [`parse_number`] gives the same number again; `nan` for what is not finite.
+/// Appends `value` with at least `decimals` decimals, and with as many as [`parse_number`] needs to
+/// return exactly `value`. NaN and infinity are written as `nan`.
 ///
 /// ```
 /// let mut line = String::new();
@@ -25,7 +25,7 @@ pub fn write_number(out: &mut String, value: f64, decimals: usize) {
         return;
     }
     let start = out.len();
-    // Rust's debug form is the shortest text that reads back; writing to a String cannot fail.
+    // `{:?}` is the shortest text that parses to the same number. Writing to a String cannot fail.
     let _ = write!(out, "{value:?}");
     let written = &out[start..];
     if written.contains('e') {
@@ -39,21 +39,21 @@ pub fn write_number(out: &mut String, value: f64, decimals: usize) {
     }
 }
 
-/// What the decimals of a unit multiply a number by.
+/// Powers of ten, indexed by the number of decimals of a unit.
 const SCALES: [f64; 4] = [1.0, 10.0, 100.0, 1000.0];
 
-/// Below this a whole number has at most 15 digits, and a double tells all of those apart.
+/// Whole numbers below this have at most 15 digits, which a double represents exactly.
 const SCALED_MAX: f64 = 1e15;
 
-/// Appends a number that needs no more than its usual decimals, as almost all do: several times as
-/// fast as searching for the shortest text. False if it is another one.
+/// Fast path for numbers that need only their usual `decimals`, as most do: several times as fast
+/// as the search for the shortest text. Returns false, and writes nothing, for other numbers.
 ///
-/// The number is a whole one by a power of ten, both exact. A quotient is rounded as a decimal is
-/// that is read, so the text reads back; and of no more than 15 digits, no fewer would.
+/// `value` equals a whole number divided by a power of ten, both exact. Division and parsing round
+/// alike, so the text parses to `value`. With at most 15 digits, no shorter text would.
 fn try_write_scaled(out: &mut String, value: f64, decimals: usize) -> bool {
     let Some(scale) = SCALES.get(decimals) else { return false };
     let scaled = (value * scale).round();
-    // The same number, not one nearby; minus zero is another one than zero.
+    // Comparing bits requires exactly the same number and distinguishes -0 from 0.
     if scaled.abs() >= SCALED_MAX || (scaled / scale).to_bits() != value.to_bits() {
         return false;
     }
@@ -64,10 +64,9 @@ fn try_write_scaled(out: &mut String, value: f64, decimals: usize) -> bool {
     true
 }
 
-/// Appends a whole number of the last decimal: 1234 with two of them is `12.34`. No more than three
-/// decimals make sense here.
+/// Appends `scaled` / 10^`decimals`: 1234 with two decimals is `12.34`. At most three decimals.
 pub(crate) fn write_decimal(out: &mut String, scaled: u64, decimals: usize) {
-    // Room for 20 digits, and a point.
+    // 20 digits and a decimal point.
     let mut text = [0; 21];
     let (mut start, mut rest) = (text.len(), scaled);
     let mut put = |byte| {
@@ -104,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_keep_their_usual_decimals_and_no_more_than_they_need() {
+    fn numbers_have_their_usual_decimals_or_as_many_as_they_need() {
         for (value, decimals, expected) in [
             (12.5, 1, "12.5"),
             (2400.0, 1, "2400.0"),
@@ -131,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn infinity_and_other_text_are_refused() {
+    fn infinity_and_invalid_text_are_rejected() {
         for text in ["inf", "-Infinity", "1e999", "", "high", "0x10", "1,5", "--1", "1_000"] {
             assert_eq!(parse_number(text), None, "{text:?}");
         }
@@ -142,7 +141,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_decimal_is_its_digits_with_a_point_among_them(scaled: u64, decimals in 0..4_usize) {
+        fn a_decimal_is_the_scaled_number_with_a_point(scaled: u64, decimals in 0..4_usize) {
             let mut out = String::new();
             write_decimal(&mut out, scaled, decimals);
             let scale = 10_u64.pow(decimals as u32);
@@ -154,7 +153,7 @@ mod tests {
         }
 
         #[test]
-        fn every_finite_number_reads_back_to_the_bit(bits: u64, decimals in 0..6_usize) {
+        fn every_finite_number_parses_back_bit_for_bit(bits: u64, decimals in 0..6_usize) {
             let value = f64::from_bits(bits);
             prop_assume!(value.is_finite());
             let back = parse_number(&written(value, decimals));
@@ -162,7 +161,7 @@ mod tests {
         }
 
         #[test]
-        fn a_number_with_its_usual_decimals_is_as_short_as_it_can_be(
+        fn a_number_is_as_short_as_its_usual_decimals_permit(
             scaled in -2_000_000_000_000_000..2_000_000_000_000_000_i64,
             digits in 0..16_u32,
             decimals in 0..4_usize,
@@ -171,7 +170,7 @@ mod tests {
             let value = scaled as f64 / 10_f64.powi(decimals as i32);
             let shortest = format!("{value:?}");
             let text = written(value, decimals);
-            // Behind what Rust finds there are only the zeros that make up the decimals.
+            // Only zeros that fill up the decimals follow the shortest text.
             let shortest = shortest.strip_suffix(".0").filter(|_| decimals == 0).unwrap_or(&shortest);
             let zeros = text.strip_prefix(shortest).map(|zeros| zeros.trim_matches('0'));
             prop_assert_eq!(zeros, Some(""), "{} {}", text, shortest);

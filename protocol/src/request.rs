@@ -1,4 +1,4 @@
-//! The one line that a client sends.
+//! Request: the line by which a client subscribes.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::note::NAME;
 use crate::text::sanitize;
 use crate::{DurationText, RunId, VERSION, parse_duration};
 
-/// What a client asks for. What it leaves out is `None`, and decided by the agent.
+/// Request of a client. Fields that are left out are `None`; the agent then uses its defaults.
 ///
 /// ```
 /// use loadline_protocol::{History, Request};
@@ -21,40 +21,42 @@ use crate::{DurationText, RunId, VERSION, parse_duration};
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// The highest version of the line format that the client understands.
+    /// Highest version of the line format that the client understands.
     pub version: u32,
-    /// The time between rows.
+    /// Time between rows.
     pub interval: Option<Duration>,
-    /// How far back to begin.
+    /// Start of the stream.
     pub history: Option<History>,
-    /// The names of the columns, in the order of the answer.
+    /// Names of the columns, in the order of the answer.
     pub columns: Option<Vec<String>>,
-    /// Begin after this row.
+    /// Last row that the client has; the stream continues behind it.
     pub resume: Option<Resume>,
 }
 
-/// How far back a stream begins.
+/// Start of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum History {
-    /// With the newest sample.
+    /// At the newest sample.
     #[default]
     None,
-    /// With the first sample of the last so much time.
+    /// At the first sample within this time before now.
     Last(Duration),
-    /// With the oldest sample that there is.
+    /// At the oldest available sample.
     All,
 }
 
 impl History {
-    /// Reads `none`, `all` or a duration.
+    /// Parses `none`, `all` or a duration.
     ///
     /// # Errors
-    /// As [`parse_duration`].
+    /// Same as [`parse_duration`].
     pub fn parse(text: &str) -> Result<History, String> {
         match text {
             "none" => Ok(History::None),
             "all" => Ok(History::All),
-            _ => parse_duration(text).map(History::Last).map_err(|why| why + ", all or none"),
+            _ => {
+                parse_duration(text).map(History::Last).map_err(|why| why + ", or use all or none")
+            }
         }
     }
 }
@@ -69,12 +71,12 @@ impl fmt::Display for History {
     }
 }
 
-/// The last row that a client has.
+/// Last row that a client has received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Resume {
-    /// Its run.
+    /// Run of the row.
     pub run: RunId,
-    /// Its number within the run.
+    /// Sequence number of the row within the run.
     pub seq: u64,
 }
 
@@ -84,7 +86,7 @@ impl fmt::Display for Resume {
     }
 }
 
-/// What is wrong with a request; the text is what the agent answers.
+/// Invalid request. The agent sends the message to the client.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{key}={value}: {why}")]
 pub struct RequestError {
@@ -108,14 +110,14 @@ impl Default for Request {
 }
 
 impl Request {
-    /// Reads a line; `None` if it is no request at all.
+    /// Parses a line. Returns `None` if the line is not a request at all.
     #[must_use]
     pub fn parse(line: &str) -> Option<Result<Request, RequestError>> {
         let (version, rest) = split_version(line)?;
         Some(Request::parse_fields(version, rest))
     }
 
-    /// Whether a line that begins so is a request, as far as can be told.
+    /// Returns whether `line` starts like a request. The line may be incomplete.
     #[must_use]
     pub fn is_request_start(line: &[u8]) -> bool {
         line.starts_with(NAME.as_bytes())
@@ -123,7 +125,7 @@ impl Request {
 
     fn parse_fields(version: &str, text: &str) -> Result<Request, RequestError> {
         let version = version.parse().ok().filter(|version| *version > 0).ok_or_else(|| {
-            RequestError::new("loadline", version, "the version is a number from 1 on")
+            RequestError::new("version", version, "must be a whole number from 1")
         })?;
         let mut request = Request { version, ..Request::default() };
         for (key, value) in fields(text) {
@@ -143,7 +145,7 @@ impl Request {
     }
 }
 
-/// `loadline/VERSION REST`
+/// Splits `loadline/VERSION REST`.
 fn split_version(line: &str) -> Option<(&str, &str)> {
     let line = line.trim().strip_prefix(NAME)?;
     Some(line.split_once(char::is_whitespace).unwrap_or((line, "")))
@@ -152,7 +154,7 @@ fn split_version(line: &str) -> Option<(&str, &str)> {
 fn read_interval(value: &str) -> Result<Duration, RequestError> {
     let wrong = |why: String| RequestError::new("interval", value, why);
     match parse_duration(value).map_err(wrong)? {
-        Duration::ZERO => Err(wrong("must be longer than nothing".into())),
+        Duration::ZERO => Err(wrong("must be greater than 0".into())),
         interval => Ok(interval),
     }
 }
@@ -160,7 +162,7 @@ fn read_interval(value: &str) -> Result<Duration, RequestError> {
 fn read_columns(value: &str) -> Result<Vec<String>, RequestError> {
     let names: Vec<String> = value.split(',').map(|name| sanitize(name).into_owned()).collect();
     if names.iter().any(String::is_empty) {
-        return Err(RequestError::new("columns", value, "write names with commas between them"));
+        return Err(RequestError::new("columns", value, "empty name; separate names by commas"));
     }
     Ok(names)
 }
@@ -169,11 +171,11 @@ fn read_resume(value: &str) -> Result<Resume, RequestError> {
     let resume = value
         .split_once(':')
         .and_then(|(run, seq)| Some(Resume { run: run.parse().ok()?, seq: seq.parse().ok()? }));
-    resume.ok_or_else(|| RequestError::new("resume", value, "write RUN:SEQ"))
+    resume.ok_or_else(|| RequestError::new("resume", value, "invalid position; write RUN:SEQ"))
 }
 
 impl fmt::Display for Request {
-    /// The request as a line, without its line end.
+    /// Writes the request as a line, without the line end.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{NAME}{}", self.version)?;
         if let Some(interval) = self.interval {
@@ -206,24 +208,27 @@ mod tests {
     }
 
     #[test]
-    fn unknown_fields_are_ignored_and_higher_versions_read() {
+    fn unknown_fields_and_higher_versions_are_accepted() {
         let request = Request::parse("loadline/7 history=all colour=blue").unwrap().unwrap();
         let expected = Request { version: 7, history: Some(History::All), ..Request::default() };
         assert_eq!(request, expected);
     }
 
     #[test]
-    fn a_wrong_value_is_named() {
+    fn an_error_names_the_invalid_field() {
         for (line, expected) in [
-            ("loadline/0", "loadline=0: the version is a number from 1 on"),
+            ("loadline/0", "version=0: must be a whole number from 1"),
             (
                 "loadline/1 interval=fast",
-                "interval=fast: \"fast\" is no duration; write it like 250ms, 1s, 10m or 1h30m",
+                "interval=fast: invalid duration \"fast\"; write it like 250ms, 1s, 10m or 1h30m",
             ),
-            ("loadline/1 interval=0s", "interval=0s: must be longer than nothing"),
-            ("loadline/1 columns=", "columns=: write names with commas between them"),
-            ("loadline/1 resume=9f3a17c2", "resume=9f3a17c2: write RUN:SEQ"),
-            ("loadline/1 resume=\x1b[2J:1", "resume=\u{fffd}[2J:1: write RUN:SEQ"),
+            ("loadline/1 interval=0s", "interval=0s: must be greater than 0"),
+            ("loadline/1 columns=", "columns=: empty name; separate names by commas"),
+            ("loadline/1 resume=9f3a17c2", "resume=9f3a17c2: invalid position; write RUN:SEQ"),
+            (
+                "loadline/1 resume=\x1b[2J:1",
+                "resume=\u{fffd}[2J:1: invalid position; write RUN:SEQ",
+            ),
         ] {
             let error = Request::parse(line).unwrap().unwrap_err();
             assert_eq!(error.to_string(), expected);
@@ -256,12 +261,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_printed_request_reads_back(request in any_request()) {
+        fn a_printed_request_parses_back(request in any_request()) {
             prop_assert_eq!(Request::parse(&request.to_string()), Some(Ok(request)));
         }
 
         #[test]
-        fn any_line_is_a_request_or_not(line: String) {
+        fn parsing_any_line_does_not_panic(line: String) {
             let _ = Request::parse(&line);
             let _ = Request::parse(&format!("loadline/1 {line}"));
         }

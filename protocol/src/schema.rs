@@ -1,4 +1,4 @@
-//! What the numbers of a row mean: the columns, in order.
+//! Schema of a stream: the columns of its rows, in order.
 
 use std::collections::HashSet;
 use std::fmt::{self, Write as _};
@@ -8,17 +8,17 @@ use crate::number::{write_decimal, write_number};
 use crate::text::sanitize;
 use crate::{LineError, Row, Time};
 
-/// The most columns that a schema has: what fits a line of [`LINE_MAX`](crate::LINE_MAX) bytes.
+/// Maximum number of columns: more would not fit a line of [`LINE_MAX`](crate::LINE_MAX) bytes.
 pub const COLUMNS_MAX: usize = 4096;
 
-/// Name and unit of the columns of the plain stream, in its order.
+/// Names and units of the columns of the plain stream, in order.
 pub const PLAIN_COLUMNS: [(&str, &str); 6] =
     [("cpu", "%"), ("freq", "MHz"), ("mem", "%"), ("load1", ""), ("load5", ""), ("load15", "")];
 
-/// A metric: its name, and its unit where it has one. Written `name` or `name:unit`.
+/// Name and unit of a metric, written `name` or `name:unit`.
 ///
-/// **Invariant:** both are safe to show and hold no blank, colon, comma, semicolon or quote; the
-/// name is not empty.
+/// **Invariant:** name and unit are safe to print and hold no blank, colon, comma, semicolon, quote
+/// or `=`. The name is not empty.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Column {
     name: String,
@@ -26,7 +26,7 @@ pub struct Column {
 }
 
 impl Column {
-    /// A column; what a name or a unit cannot hold becomes `_`.
+    /// Creates a column. Characters that names and units cannot hold become `_`.
     ///
     /// ```
     /// use loadline_protocol::Column;
@@ -38,19 +38,19 @@ impl Column {
         Column { name, unit: word(unit) }
     }
 
-    /// The name, as in `cpu`.
+    /// Returns the name: `cpu`.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The unit, as in `MHz`; empty where there is none.
+    /// Returns the unit: `MHz`. Empty if there is none.
     #[must_use]
     pub fn unit(&self) -> &str {
         &self.unit
     }
 
-    /// What stands above a column of a table: `freq MHz`, `load1`.
+    /// Returns the heading of the column in a table: `freq MHz`, `load1`.
     #[must_use]
     pub fn heading(&self) -> String {
         match self.unit.as_str() {
@@ -59,7 +59,7 @@ impl Column {
         }
     }
 
-    /// How many decimals a number of this column usually has, by its unit.
+    /// Returns the usual number of decimals for the unit.
     #[must_use]
     pub fn decimals(&self) -> usize {
         match self.unit.as_str() {
@@ -70,7 +70,7 @@ impl Column {
         }
     }
 
-    /// `value` to the usual number of decimals.
+    /// Rounds `value` to the usual number of decimals.
     ///
     /// ```
     /// use loadline_protocol::Column;
@@ -89,7 +89,7 @@ impl Column {
     }
 }
 
-/// One word that a header can hold.
+/// Replaces characters that cannot stand in a word of the header.
 fn word(text: &str) -> String {
     let forbidden = |c: char| c.is_whitespace() || matches!(c, ':' | ',' | ';' | '"' | '=');
     sanitize(text).chars().map(|c| if forbidden(c) { '_' } else { c }).collect()
@@ -108,7 +108,7 @@ impl FromStr for Column {
     type Err = LineError;
 
     fn from_str(text: &str) -> Result<Column, LineError> {
-        // A colon at the end tells the name of a column from a stamp.
+        // A trailing colon marks a column whose name looks like a stamp.
         let text = text.strip_suffix(':').unwrap_or(text);
         let (name, unit) = text.split_once(':').unwrap_or((text, ""));
         if name.is_empty() {
@@ -118,20 +118,20 @@ impl FromStr for Column {
     }
 }
 
-/// What stands in front of the values in each row.
+/// Fields in front of the values in each row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Stamp {
-    /// Nothing: a plain stream.
+    /// No fields: a plain stream.
     #[default]
     None,
-    /// The time (`time:s`).
+    /// Timestamp (`time:s`).
     Time,
-    /// The time and the sequence number (`time:s seq`).
+    /// Timestamp and sequence number (`time:s seq`).
     TimeSeq,
 }
 
 impl Stamp {
-    /// How many numbers that is.
+    /// Returns the number of fields.
     #[must_use]
     pub fn width(self) -> usize {
         match self {
@@ -142,9 +142,9 @@ impl Stamp {
     }
 }
 
-/// The columns of a stream in the order of its rows, and what stands in front of them.
+/// Stamp and columns of a stream, in the order of its rows.
 ///
-/// **Invariant:** 1 to [`COLUMNS_MAX`] columns, no two of the same name.
+/// **Invariant:** 1 to [`COLUMNS_MAX`] columns with unique names.
 ///
 /// ```
 /// use loadline_protocol::Schema;
@@ -160,7 +160,7 @@ pub struct Schema {
 
 impl Schema {
     /// # Errors
-    /// No column, too many of them, or two of the same name.
+    /// There are no columns, too many columns, or two columns of the same name.
     pub fn new(stamp: Stamp, columns: Vec<Column>) -> Result<Schema, LineError> {
         if columns.is_empty() || columns.len() > COLUMNS_MAX {
             return Err(LineError::ColumnCount(columns.len()));
@@ -172,8 +172,8 @@ impl Schema {
         }
     }
 
-    /// The schema of a stream that says nothing of itself: the six columns of the plain stream, or
-    /// `c1 … cN` for another count.
+    /// Returns the schema of a stream without headers: the six columns of the plain stream, or
+    /// `c1 … cN` for any other `count`.
     #[must_use]
     pub fn plain(count: usize) -> Schema {
         let columns = if count == PLAIN_COLUMNS.len() {
@@ -185,47 +185,47 @@ impl Schema {
         Schema { stamp: Stamp::None, columns }
     }
 
-    /// What stands in front of the values.
+    /// Returns the fields in front of the values.
     #[must_use]
     pub fn stamp(&self) -> Stamp {
         self.stamp
     }
 
-    /// The columns, in the order of the values.
+    /// Returns the columns, in the order of the values.
     #[must_use]
     pub fn columns(&self) -> &[Column] {
         &self.columns
     }
 
-    /// The same columns with another stamp.
+    /// Returns the same columns with another stamp.
     #[must_use]
     pub fn with_stamp(mut self, stamp: Stamp) -> Schema {
         self.stamp = stamp;
         self
     }
 
-    /// Where the column of this name stands.
+    /// Returns the index of the column of this name.
     #[must_use]
     pub fn position(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|column| column.name() == name)
     }
 
-    /// Reads a row. Fields stand between blanks, tabs, commas or semicolons; between two commas,
-    /// nothing is a missing value.
+    /// Parses a row. Fields are separated by blanks, tabs, commas or semicolons. An empty field
+    /// between two commas is a missing value.
     ///
     /// # Errors
-    /// The first field that is no number, or a count that is not the schema's.
+    /// A field is not a number, or the number of fields differs from the schema.
     pub fn parse_row(&self, line: &str) -> Result<Row, LineError> {
         let mut row = Row { values: Vec::with_capacity(self.columns.len()), ..Row::default() };
         self.parse_row_into(line, &mut row)?;
         Ok(row)
     }
 
-    /// [`Schema::parse_row`] into a row that is there already, so that nothing is allocated. After
-    /// an error the row holds nothing of use.
+    /// Parses like [`Schema::parse_row`], but reuses the allocation of `row`. After an error, the
+    /// contents of `row` are unspecified.
     ///
     /// # Errors
-    /// As [`Schema::parse_row`].
+    /// Same as [`Schema::parse_row`].
     pub fn parse_row_into(&self, line: &str, row: &mut Row) -> Result<(), LineError> {
         row.time = None;
         row.seq = None;
@@ -247,8 +247,8 @@ impl Schema {
         if found == expected { Ok(()) } else { Err(LineError::FieldCount { expected, found }) }
     }
 
-    /// Appends a row without its line end: the stamp, then `values`, single blanks between them.
-    /// A stamp that the schema asks for and that is not given is written as 0.
+    /// Appends a row without the line end: the stamp, then `values`, separated by single blanks.
+    /// A missing time or sequence number that the stamp requires is written as 0.
     pub fn write_row(
         &self,
         out: &mut String,
@@ -273,21 +273,21 @@ impl Schema {
     }
 }
 
-/// Reads the plain row of a stream whose count of columns nobody knows yet.
+/// Parses a plain row whose number of columns is not known yet.
 ///
 /// # Errors
-/// The first field that is no number, or more fields than a schema has columns.
+/// A field is not a number, or there are more than [`COLUMNS_MAX`] fields, or none.
 pub fn parse_plain_row(line: &str) -> Result<Vec<f64>, LineError> {
     let mut values = Vec::new();
     parse_plain_row_into(line, &mut values)?;
     Ok(values)
 }
 
-/// [`parse_plain_row`] into values that are there already and are replaced, so that nothing is
-/// allocated. After an error they are of no use.
+/// Parses like [`parse_plain_row`], but reuses the allocation of `values`. After an error, the
+/// contents of `values` are unspecified.
 ///
 /// # Errors
-/// As [`parse_plain_row`].
+/// Same as [`parse_plain_row`].
 pub fn parse_plain_row_into(line: &str, values: &mut Vec<f64>) -> Result<(), LineError> {
     values.clear();
     for field in row_fields(line) {
@@ -301,12 +301,12 @@ pub fn parse_plain_row_into(line: &str, values: &mut Vec<f64>) -> Result<(), Lin
     }
 }
 
-/// A number, `nan`, or nothing at all, which is missing as well.
+/// Parses a number or `nan`. An empty field is a missing value, too.
 fn read_value(field: &str) -> Option<f64> {
     if field.is_empty() { Some(f64::NAN) } else { crate::parse_number(field) }
 }
 
-/// The fields of a row: runs of blanks are one separator, a comma or semicolon is one by itself.
+/// Splits a row into fields. A run of blanks is one separator, and so is each comma or semicolon.
 fn row_fields(line: &str) -> RowFields<'_> {
     let line = line.trim_matches(BLANKS);
     RowFields { rest: (!line.is_empty()).then_some(line) }
@@ -315,7 +315,7 @@ fn row_fields(line: &str) -> RowFields<'_> {
 const BLANKS: [char; 2] = [' ', '\t'];
 
 struct RowFields<'a> {
-    /// What is still to be read; `None` at the end, where an empty rest is an empty last field.
+    /// Remaining text. `None` at the end; an empty rest is an empty last field.
     rest: Option<&'a str>,
 }
 
@@ -353,7 +353,7 @@ impl fmt::Display for Schema {
     }
 }
 
-/// Whether a column would be read as one more part of the stamp in front of it.
+/// Returns whether `column` behind `stamp` would be parsed as part of the stamp.
 fn looks_like_stamp(stamp: Stamp, column: &Column) -> bool {
     match stamp {
         Stamp::None => column.name == "time" && matches!(column.unit.as_str(), "" | "s"),
@@ -365,7 +365,7 @@ fn looks_like_stamp(stamp: Stamp, column: &Column) -> bool {
 impl FromStr for Schema {
     type Err = LineError;
 
-    /// Reads the columns of a `# columns` note.
+    /// Parses the columns of a `# columns` note.
     fn from_str(text: &str) -> Result<Schema, LineError> {
         let words: Vec<&str> = text.split_whitespace().collect();
         let stamp = match words.as_slice() {
@@ -387,7 +387,7 @@ mod tests {
     fn check(schema: &str, line: &str, expected: &Result<&[f64], LineError>) {
         let schema: Schema = schema.parse().unwrap();
         let row = schema.parse_row(line).map(|row| row.values);
-        // Text makes NaN equal to itself.
+        // Compared as text, because NaN is not equal to itself.
         assert_eq!(format!("{:?}", row.as_deref()), format!("{:?}", expected.as_deref()), "{line}");
     }
 
@@ -408,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_value_is_nan_or_nothing_between_two_commas() {
+    fn a_missing_value_is_nan_or_an_empty_field() {
         check("a b c", "1 nan 3", &Ok(&[1.0, f64::NAN, 3.0]));
         check("a b c", "1,,3", &Ok(&[1.0, f64::NAN, 3.0]));
         check("a b c", ",2,", &Ok(&[f64::NAN, 2.0, f64::NAN]));
@@ -416,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_row_says_what_is_wrong_with_it() {
+    fn an_error_names_the_invalid_field_or_count() {
         let number = |column, text: &str| LineError::Number { column, text: text.into() };
         let count = |expected, found| LineError::FieldCount { expected, found };
         check("a b c", "12.5 2400.0 high", &Err(number(3, "high")));
@@ -440,7 +440,7 @@ mod tests {
     }
 
     #[test]
-    fn a_schema_refuses_duplicate_missing_and_too_many_columns() {
+    fn a_schema_rejects_duplicate_missing_and_too_many_columns() {
         let parse = |text: &str| text.parse::<Schema>();
         assert_eq!(parse("a b a"), Err(LineError::DuplicateColumn("a".into())));
         assert_eq!(parse("time:s seq"), Err(LineError::ColumnCount(0)));
@@ -510,12 +510,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_printed_schema_reads_back(schema in any_schema()) {
+        fn a_printed_schema_parses_back(schema in any_schema()) {
             prop_assert_eq!(schema.to_string().parse(), Ok(schema));
         }
 
         #[test]
-        fn a_printed_row_reads_back_to_the_bit(
+        fn a_printed_row_parses_back_bit_for_bit(
             schema in any_schema(),
             ms in 0..=Time::MAX.as_millis(),
             seq: u64,
@@ -542,7 +542,7 @@ mod tests {
         }
 
         #[test]
-        fn any_line_is_a_row_or_a_fault(line in "\\PC*", schema in any_schema()) {
+        fn parsing_any_line_does_not_panic(line in "\\PC*", schema in any_schema()) {
             let _ = (schema.parse_row(&line), parse_plain_row(&line));
         }
     }

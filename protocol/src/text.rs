@@ -1,4 +1,4 @@
-//! Text from outside, made harmless where it enters.
+//! Sanitizing of untrusted text before it reaches a terminal.
 
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -7,28 +7,28 @@ use std::str::FromStr;
 
 use unicode_width::UnicodeWidthChar as _;
 
-/// Stands for each character that a terminal must not get.
+/// Replacement for each unsafe character.
 const REPLACEMENT: char = '\u{FFFD}';
 
-/// So many marks may stand on one letter: no language needs more, and heaps of them would cover what
-/// stands above and below.
+/// Maximum number of combining marks on one letter: no language needs more. Stacks of marks would
+/// cover the lines above and below.
 const MARKS_MAX: u32 = 4;
 
-/// Text that is safe to show.
+/// Text that is safe to print on a terminal.
 ///
-/// **Invariant:** no control characters, no bidirectional controls, nothing invisible, no heaps of
-/// marks.
+/// **Invariant:** no control characters, no bidirectional controls, no invisible characters, no
+/// stacks of combining marks.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct SafeText(String);
 
 impl SafeText {
-    /// Takes any text; each unsafe character becomes `U+FFFD`.
+    /// Sanitizes `text`: each unsafe character becomes `U+FFFD`.
     #[must_use]
     pub fn new(text: &str) -> SafeText {
         SafeText(sanitize(text).into_owned())
     }
 
-    /// The text.
+    /// Returns the text as a string slice.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -55,8 +55,8 @@ impl From<&str> for SafeText {
     }
 }
 
-/// `text` with every character replaced that could move the cursor, turn the writing direction or
-/// hide: control, bidirectional, zero-width and other invisible characters.
+/// Replaces every character of `text` that could move the cursor, change the writing direction or
+/// stay invisible: control, bidirectional, zero-width and other invisible characters.
 ///
 /// ```
 /// use loadline_protocol::sanitize;
@@ -73,11 +73,11 @@ pub fn sanitize(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Tells of each character of a text, in their order, whether a terminal must not get it.
+/// Returns a predicate for unsafe characters. Call it for each character of a text, in order.
 fn unsafe_character_filter() -> impl FnMut(char) -> bool {
     let mut marks = 0;
     move |c| {
-        // What takes no column stands on the letter before it.
+        // A character of width 0 is a mark on the previous letter.
         marks = if c.width() == Some(0) { marks + 1 } else { 0 };
         marks > MARKS_MAX || is_unsafe(c)
     }
@@ -86,8 +86,8 @@ fn unsafe_character_filter() -> impl FnMut(char) -> bool {
 fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c,
-            // Soft hyphen, grapheme joiner, Arabic letter mark, Hangul fillers, Khmer vowels that
-            // show nothing, Mongolian selectors.
+            // Soft hyphen, grapheme joiner, Arabic letter mark, Hangul fillers, invisible Khmer
+            // vowels, Mongolian selectors.
             '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}'
             | '\u{180B}'..='\u{180F}'
             // Zero-width characters, directional marks, line and paragraph separators, embeddings,
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn sanitizing_twice_changes_nothing_more() {
+    fn sanitizing_is_idempotent() {
         let once = SafeText::new(&format!("\u{0}\u{202e}x{}", "\u{301}".repeat(100)));
         assert_eq!(SafeText::new(once.as_str()), once);
     }

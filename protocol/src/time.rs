@@ -1,4 +1,4 @@
-//! Times and durations as the line format writes them.
+//! Times and durations of the line format.
 
 use std::fmt;
 use std::ops::{Add, Sub};
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::LineError;
 
-/// A point in time: milliseconds since the Unix epoch, from 1970 to the end of the year 9999.
+/// Point in time in milliseconds since the Unix epoch, from 1970 to the end of the year 9999.
 ///
 /// ```
 /// use loadline_protocol::Time;
@@ -19,16 +19,16 @@ use crate::LineError;
 pub struct Time(i64);
 
 impl Time {
-    /// The last moment of the year 9999: no clock shows more.
+    /// Last millisecond of the year 9999. No clock shows a later time.
     pub const MAX: Time = Time(253_402_300_799_999);
 
-    /// The time `ms` milliseconds after the epoch, brought into the range.
+    /// Returns the time `ms` milliseconds after the epoch, clamped to the range.
     #[must_use]
     pub fn from_millis(ms: i64) -> Time {
         Time(ms.clamp(0, Time::MAX.0))
     }
 
-    /// Milliseconds since the epoch.
+    /// Returns the milliseconds since the epoch.
     #[must_use]
     pub const fn as_millis(self) -> i64 {
         self.0
@@ -89,7 +89,7 @@ impl fmt::Display for Time {
 impl FromStr for Time {
     type Err = LineError;
 
-    /// Seconds with any number of decimals; what is finer than a millisecond is cut off.
+    /// Parses seconds with any number of decimals, truncated to milliseconds.
     fn from_str(text: &str) -> Result<Time, LineError> {
         read_time(text).ok_or_else(|| LineError::field("time", text))
     }
@@ -110,10 +110,10 @@ pub(crate) fn read_time(text: &str) -> Option<Time> {
     (ms <= Time::MAX.0).then_some(Time(ms))
 }
 
-/// The longest duration that anybody can ask for: 100 years.
+/// Maximum duration: 100 years. No interval and no history needs more.
 const DURATION_MAX: Duration = Duration::from_hours(100 * 365 * 24);
 
-/// Reads `250ms`, `1s`, `10m`, `1h 30m` or `1h30m`; whole milliseconds, at most 100 years.
+/// Parses `250ms`, `1s`, `10m`, `1h 30m` or `1h30m`: whole milliseconds, at most 100 years.
 ///
 /// ```
 /// use std::time::Duration;
@@ -123,22 +123,22 @@ const DURATION_MAX: Duration = Duration::from_hours(100 * 365 * 24);
 /// ```
 ///
 /// # Errors
-/// A text that names what is wrong and what a duration looks like.
+/// A message that names the problem and shows the format of a duration.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let shown = crate::sanitize(text);
-    let duration = humantime::parse_duration(text)
-        .map_err(|_| format!("{shown:?} is no duration; write it like 250ms, 1s, 10m or 1h30m"))?;
+    let wrong = |_| format!("invalid duration {shown:?}; write it like 250ms, 1s, 10m or 1h30m");
+    let duration = humantime::parse_duration(text).map_err(wrong)?;
     if duration > DURATION_MAX {
-        return Err(format!("{shown:?} is too long; 100 years are the most"));
+        return Err(format!("duration {shown:?} is too long; give at most 100 years"));
     }
     if duration.subsec_nanos() % 1_000_000 != 0 {
-        return Err(format!("{shown:?} is too fine; whole milliseconds are the finest"));
+        return Err(format!("duration {shown:?} is too precise; give whole milliseconds"));
     }
     Ok(duration)
 }
 
-/// Shows a duration in the largest unit that leaves no fraction: `90m`, `2s`, `250ms`.
-/// What is finer than a millisecond is cut off. [`parse_duration`] is the inverse.
+/// Display of a duration in the largest unit that leaves no fraction: `90m`, `2s`, `250ms`.
+/// Truncates to milliseconds. [`parse_duration`] is the inverse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DurationText(pub Duration);
 
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_seconds_with_decimals_and_nothing_else() {
+    fn times_are_plain_decimal_seconds() {
         let check = |text: &str, ms: Option<i64>| {
             assert_eq!(read_time(text).map(Time::as_millis), ms, "{text:?}");
         };
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_are_read_as_people_write_them() {
+    fn durations_are_parsed_as_people_write_them() {
         let ms = |text: &str| parse_duration(text).map(|d| d.as_millis());
         assert_eq!(ms("250ms"), Ok(250));
         assert_eq!(ms("1h 30m"), Ok(5_400_000));
@@ -194,13 +194,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_printed_time_reads_back(ms in 0..=Time::MAX.0) {
+        fn a_printed_time_parses_back(ms in 0..=Time::MAX.0) {
             let time = Time::from_millis(ms);
             prop_assert_eq!(time.to_string().parse(), Ok(time));
         }
 
         #[test]
-        fn a_printed_duration_reads_back(ms in 0..3_153_600_000_000_u64) {
+        fn a_printed_duration_parses_back(ms in 0..3_153_600_000_000_u64) {
             let duration = Duration::from_millis(ms);
             prop_assert_eq!(parse_duration(&DurationText(duration).to_string()), Ok(duration));
         }

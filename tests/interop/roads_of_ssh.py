@@ -256,7 +256,7 @@ def an_outage_loses_no_row_that_an_agent_there_holds(programs):
             text += [client.out.line() for _ in range(20)]
             assert_rows("\n".join(text), 24)
             said = client.said().strip()
-            assert re.fullmatch(r"warning: .*: connection lost: .*closed.*; reconnecting", said), said
+            assert re.fullmatch(r"warning: .*: connection lost, reconnecting: .*closed.*", said), said
             return said.removeprefix("warning: ")
 
 

@@ -1,13 +1,13 @@
-//! Which charts a stream gets, from the names and units of its columns.
+//! Charts of a stream, derived from the names and units of its columns.
 //!
-//! 1. Columns of a known name go into the charts of `KNOWN`, and `core0 … coreN` into a heat map.
-//! 2. If there are more than `SINGLES_MAX` others, those of one unit share charts of
-//!    `COMPARED_SOURCES_MAX` lines.
-//! 3. Columns without a unit share charts only if there are many of them, as nothing says that they
-//!    are alike: more than `NAMELESS_MAX` if nobody has named them, else `NAMED_MAX`.
-//! 4. Each other column has a chart of its own.
+//! 1. Columns of a known name go into `KNOWN_CHARTS`; `core0 … coreN` become a heat map.
+//! 2. If there are more than `SINGLES_MAX` other columns, those of the same unit share charts of up
+//!    to `LINES_MAX` lines.
+//! 3. Columns without a unit may be unrelated. They share charts only if there are more than
+//!    `NAMELESS_MAX` columns with generated names (`c1 … cN`), or `NAMED_MAX` if some have names.
+//! 4. Each remaining column has its own chart.
 //!
-//! Only names and units decide this, never values: a chart stays what it is while samples come.
+//! Values have no influence, so the charts stay the same while samples arrive.
 
 mod known_charts;
 
@@ -20,37 +20,37 @@ use crate::thresholds::Level;
 use crate::units::{MachineCapacity, Units, ValueFormat};
 use known_charts::{CORES_TITLE, KNOWN_CHARTS, is_core, is_known};
 
-/// So many columns of unknown names have a chart each, whatever their units.
+/// Maximum number of unknown columns that all have their own charts, whatever their units.
 const SINGLES_MAX: usize = 4;
 
-/// So many columns `c1 … cN` have a chart each: what a common terminal shows at once.
+/// Maximum number of columns `c1 … cN` that all have their own charts. A common terminal shows 12.
 const NAMELESS_MAX: usize = 12;
 
-/// So many columns with a name and without a unit have a chart each.
+/// Maximum number of named columns without a unit that all have their own charts.
 const NAMED_MAX: usize = 3 * NAMELESS_MAX;
 
-/// The lines of a chart that columns share: as many as there are colours to tell them apart.
+/// Maximum number of lines in a shared chart: the theme has six distinct colours.
 const LINES_MAX: usize = 6;
 
-/// A chart: columns of one unit on one pair of axes.
+/// Chart: columns of one unit over one pair of axes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Chart {
-    /// What it is chosen by.
+    /// Title, unique among the charts of a stream.
     pub title: String,
-    /// What stands behind the title: `per core`.
+    /// Remark behind the title: `per core`.
     pub remark: &'static str,
-    /// What is drawn in it, first to last.
+    /// Lines in drawing order.
     pub lines: Vec<ChartLine>,
-    /// How its values look.
+    /// Format of the values.
     pub format: ValueFormat,
-    /// Values that others are compared with, in the unit that is shown, the most important first.
+    /// Reference lines, the most important first.
     pub references: Vec<ReferenceLine>,
-    /// How it is drawn.
+    /// Lines or heat map.
     pub kind: ChartKind,
 }
 
 impl Chart {
-    /// The name of a line: that of its chart, and its own where it has one.
+    /// Returns the name of a line: the chart's title, followed by the legend if there is one.
     #[must_use]
     pub fn line_name(&self, line: &ChartLine) -> String {
         match line.legend.as_str() {
@@ -60,52 +60,53 @@ impl Chart {
     }
 }
 
-/// How the columns of a chart are drawn.
+/// Drawing style of a chart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChartKind {
-    /// A line each, over one value axis.
+    /// One line per column, over one value axis.
     Lines,
-    /// A row each, the darker the greater the value: for more columns than lines could be told apart.
+    /// One row per column, darker for larger values. For more columns than distinct colours.
     Heat,
 }
 
 /// Number of charts that the first page always has: CPU, memory, frequency and load.
 pub const FIRST_PAGE_CHARTS: usize = 4;
 
-/// Returns whether the first page is kept calm: there are more than [`FIRST_PAGE_CHARTS`] charts, and the first ones are
-/// of known columns. Further charts then need [room](crate::layout) that leaves the others readable.
+/// Returns whether the first page is kept uncrowded: there are more than [`FIRST_PAGE_CHARTS`]
+/// charts, and the first ones show known columns. Further charts then join the page only if the
+/// others keep enough [room](crate::layout) to stay readable.
 #[must_use]
 pub fn has_uncrowded_first_page(charts: &[Chart]) -> bool {
-    let is_ours = |chart: &Chart| {
+    let is_known = |chart: &Chart| {
         KNOWN_CHARTS.iter().any(|(title, _)| *title == chart.title) || chart.title == CORES_TITLE
     };
-    charts.len() > FIRST_PAGE_CHARTS && charts[..FIRST_PAGE_CHARTS].iter().all(is_ours)
+    charts.len() > FIRST_PAGE_CHARTS && charts[..FIRST_PAGE_CHARTS].iter().all(is_known)
 }
 
-/// A column in a chart.
+/// Column in a chart.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ChartLine {
-    /// Which column of the store.
+    /// Index of the column in the store.
     pub column: usize,
-    /// What it is called in the legend; nothing if it is alone in its chart.
+    /// Name in the legend. Empty for the only line of a chart.
     pub legend: String,
-    /// Which of the theme's colours it has.
+    /// Index of the colour in the theme.
     pub colour: usize,
 }
 
-/// A value that is drawn across a chart.
+/// Fixed value that is drawn across a chart.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReferenceLine {
-    /// The value, in the unit that is shown.
+    /// Value in the displayed unit.
     pub value: f64,
-    /// What it is: `16 cores`.
+    /// Label of the line: `16 cores`.
     pub label: String,
-    /// The level that begins there, if it is a threshold.
+    /// Level that begins at the value, if the line is a threshold.
     pub level: Level,
 }
 
-/// The charts of a schema: first those of known columns, then those of the others in their order. `formats`
-/// has the look of each column.
+/// Returns the charts of a schema: known columns first, then the others in order. `formats` has the
+/// format of each column.
 #[must_use]
 pub fn charts(schema: &Schema, formats: &[ValueFormat], machine: MachineCapacity) -> Vec<Chart> {
     let columns = schema.columns();
@@ -129,15 +130,15 @@ pub fn charts(schema: &Schema, formats: &[ValueFormat], machine: MachineCapacity
         charts.push(Chart { title, remark, lines, format, references, kind });
     }
     charts.extend(cores_chart(columns, formats));
-    // A chart is chosen by its title: no two may have the same.
-    let ours = KNOWN_CHARTS.iter().map(|(title, _)| *title).chain([CORES_TITLE]);
-    let mut taken: HashSet<String> = ours.map(str::to_owned).collect();
+    // Users select a chart by its title, so titles are unique.
+    let known = KNOWN_CHARTS.iter().map(|(title, _)| *title).chain([CORES_TITLE]);
+    let mut taken: HashSet<String> = known.map(str::to_owned).collect();
     for group in groups(columns) {
         let mut title = title(columns, &group);
         while !taken.insert(title.clone()) {
             title = format!("\"{title}\"");
         }
-        // The look of the values with the most decimals is that of all.
+        // The chart has the format of its column with the most decimals.
         let formats = group.iter().map(|at| &formats[*at]);
         charts.push(Chart {
             title,
@@ -154,7 +155,7 @@ pub fn charts(schema: &Schema, formats: &[ValueFormat], machine: MachineCapacity
     charts
 }
 
-/// The chart of all cores, if there are any.
+/// Returns the heat map of all cores, if there are any.
 fn cores_chart(columns: &[Column], formats: &[ValueFormat]) -> Option<Chart> {
     let cores = columns.iter().enumerate().filter(|(_, column)| is_core(column));
     let line = |(at, column): (usize, &Column)| ChartLine {
@@ -169,7 +170,7 @@ fn cores_chart(columns: &[Column], formats: &[ValueFormat]) -> Option<Chart> {
     Some(Chart { title, remark, lines, format, references, kind: ChartKind::Heat })
 }
 
-/// The columns of unknown names that share a chart, chart by chart; none is empty.
+/// Groups the columns of unknown names by chart. No group is empty.
 fn groups(columns: &[Column]) -> Vec<Vec<usize>> {
     let others = || columns.iter().enumerate().filter(|(_, column)| !is_known(column));
     let unitless: Vec<&Column> =
@@ -178,7 +179,7 @@ fn groups(columns: &[Column]) -> Vec<Vec<usize>> {
     let unitless_max = if is_named { NAMED_MAX } else { NAMELESS_MAX };
     let all = others().count();
     let mut groups: Vec<Vec<usize>> = Vec::new();
-    // The chart of each unit that has room for one more.
+    // Index of the newest group of each unit.
     let mut open: HashMap<&str, usize> = HashMap::new();
     for (at, column) in others() {
         let shares = match column.unit() {
@@ -196,13 +197,13 @@ fn groups(columns: &[Column]) -> Vec<Vec<usize>> {
     groups
 }
 
-/// Whether a column is called `c1` or the like, as those are that nobody has named.
+/// Returns whether a column has a generated name: `c1`.
 fn is_nameless(column: &Column) -> bool {
     let number = column.name().strip_prefix('c');
     number.is_some_and(|it| !it.is_empty() && it.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// A column's name, or those of the first and the last of several.
+/// Returns the name of the only column, or the names of the first and the last one.
 fn title(columns: &[Column], group: &[usize]) -> String {
     let name = |at: &usize| columns[*at].name();
     match group {
@@ -224,7 +225,7 @@ fn lines(columns: &[Column], group: &[usize]) -> Vec<ChartLine> {
     group.iter().enumerate().map(line).collect()
 }
 
-/// As many tasks as there are cores can run at a time.
+/// Returns the reference line of load charts: the number of cores, which is the load at full use.
 fn reference(name: &str, scale: f64, machine: MachineCapacity) -> Option<ReferenceLine> {
     let cores = machine.cores.filter(|_| name.starts_with("load"))?;
     let word = if cores > 1.0 { "cores" } else { "core" };
@@ -232,7 +233,7 @@ fn reference(name: &str, scale: f64, machine: MachineCapacity) -> Option<Referen
     Some(ReferenceLine { value: cores * scale, label, level: Level::Normal })
 }
 
-/// The look of a column that has had such values so far.
+/// Returns the format of a column, from kind and magnitude of its values so far.
 #[must_use]
 pub fn value_format(
     column: &Column,
@@ -257,10 +258,10 @@ mod tests {
 
     fn charts_in(units: Units, schema: &Schema, machine: MachineCapacity) -> Vec<Chart> {
         let columns = schema.columns().iter();
-        let looks: Vec<ValueFormat> = columns
+        let formats: Vec<ValueFormat> = columns
             .map(|it| value_format(it, ValueKind::Fractional, Magnitude::ZERO, units, machine))
             .collect();
-        charts(schema, &looks, machine)
+        charts(schema, &formats, machine)
     }
 
     fn standard_charts(schema: &Schema) -> Vec<Chart> {
@@ -367,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn other_columns_get_a_chart_each_and_missing_ones_none() {
+    fn unknown_columns_get_charts_and_absent_columns_do_not() {
         assert_eq!(titles("heat:°C load1 cpu:%"), ["CPU", "Load", "heat"]);
         assert_eq!(titles("c1 c2"), ["c1", "c2"]);
         assert_eq!(titles("cpu:% CPU"), ["CPU", "\"CPU\""]);

@@ -1,4 +1,4 @@
-//! A look at a source: what it is, what it sends, and what is odd about it.
+//! Report of `--check`: identity, columns, rate, first rows, faults and clock offset of a source.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -14,44 +14,44 @@ use crate::units::container_limits_text;
 use crate::watched::Watched;
 use crate::zone::utc;
 
-/// How long a look takes at least: a server that knows no requests is known after a second.
+/// Minimum duration of a check: 3 s. A server without requests is recognized after a second.
 const CHECK_MIN: Duration = Duration::from_secs(3);
 
-/// How long it takes at most, however slow the source is.
+/// Maximum duration of a check, however slow the source is.
 const CHECK_MAX: Duration = Duration::from_mins(1);
 
-/// In so many intervals two rows come.
+/// Duration of a check in intervals of the source. At least two rows arrive in 2.5 intervals.
 const CHECK_INTERVALS: f64 = 2.5;
 
-/// Rows that are shown.
+/// Number of rows in the report.
 const ROWS_SHOWN: usize = 3;
 
-/// Columns that are named; of more, their number is enough.
+/// Maximum number of column names and values in a line of the report.
 const COLUMNS_SHOWN: usize = 24;
 
-/// Clocks that differ by less differ by no more than the way takes.
+/// Clock offsets below 1 s count as in sync: transit alone may take as long.
 const CLOCK_TOLERANCE_MS: i64 = 1000;
 
-/// What was found.
+/// Findings of a check.
 #[derive(Debug)]
 struct CheckReport {
     watched: Watched,
-    /// A file, with times of its own.
+    /// True if the source is a file.
     is_recording: bool,
-    /// A line above the rows names the columns.
+    /// True if a heading line above the rows names the columns.
     has_heading_line: bool,
     rows: u64,
-    /// The first of them, as text.
+    /// The first [`ROWS_SHOWN`] rows as text.
     first_rows: Vec<String>,
     first_fault: Option<SafeText>,
-    /// The shortest transit of a row by the two clocks, milliseconds.
+    /// Shortest transit of a row in milliseconds, the clock offset included.
     transit_ms: Option<i64>,
 }
 
-/// Looks at the source of `events`, and writes what it finds to `out`.
+/// Checks the source of `events` and writes a report to `out`.
 ///
 /// # Errors
-/// There is no connection, or no row comes over it, and why; or `out` takes nothing.
+/// The connection fails, no rows arrive, or `out` cannot be written.
 pub async fn run(
     name: &str,
     mut events: mpsc::Receiver<Event>,
@@ -77,22 +77,22 @@ pub async fn run(
     }
     match end {
         Some(CheckOutcome::Failed(reason)) => bail!("{name}: {reason}"),
-        Some(CheckOutcome::Closed(_)) if found.rows == 0 => bail!("{name}: no row in it"),
-        None if found.rows == 0 => bail!("{name}: no row in {:.1} s", looked.as_secs_f64()),
+        Some(CheckOutcome::Closed(_)) if found.rows == 0 => bail!("{name}: no rows"),
+        None if found.rows == 0 => bail!("{name}: no rows within {:.1} s", looked.as_secs_f64()),
         Some(CheckOutcome::Closed(_)) | None => Ok(()),
     }
 }
 
-/// How a look ends before its time.
+/// Early end of a check, with its reason.
 #[derive(Debug)]
 enum CheckOutcome {
-    /// There should have been more.
+    /// The source failed.
     Failed(SafeText),
-    /// That was all.
+    /// The source ended as expected.
     Closed(SafeText),
 }
 
-/// Appends a line.
+/// Appends a line of the report, without trailing blanks.
 fn push_line(report: &mut String, label: &str, what: &str) {
     // Writing to a String does not fail.
     let _ = write!(report, "{label:9}{what}");
@@ -113,13 +113,13 @@ impl CheckReport {
         }
     }
 
-    /// How long to look, by what is known of the pace.
+    /// Returns the duration of the check, from the interval as far as it is known.
     fn timeout(&self) -> Duration {
         let interval = self.watched.interval().unwrap_or_default().min(CHECK_MAX);
         interval.mul_f64(CHECK_INTERVALS).clamp(CHECK_MIN, CHECK_MAX)
     }
 
-    /// Takes what the link tells; how it ends, if that is all.
+    /// Records an event. Returns the outcome if the event ends the check.
     fn handle_event(&mut self, now: loadline_protocol::Time, event: Event) -> Option<CheckOutcome> {
         let end = match &event {
             Event::Replaying => {
@@ -169,7 +169,7 @@ impl CheckReport {
         }
     }
 
-    /// What was found, a line each.
+    /// Formats the report, one finding per line.
     fn to_text(&self, looked: Duration) -> String {
         let mut text = String::new();
         let mut line = |label: &str, what: &str| push_line(&mut text, label, what);
@@ -184,9 +184,9 @@ impl CheckReport {
             line("columns", &columns_text(stream));
         }
         if let Some(interval) = self.watched.interval() {
-            line("pace", &format!("a row every {}", DurationText(interval)));
+            line("interval", &DurationText(interval).to_string());
         }
-        let first = if self.first_rows.is_empty() { "" } else { "; the first:" };
+        let first = if self.first_rows.is_empty() { "" } else { ", first rows:" };
         if self.is_recording {
             line("rows", &format!("{}{first}", self.rows));
         } else {
@@ -194,7 +194,7 @@ impl CheckReport {
         }
         self.first_rows.iter().for_each(|row| line("", row));
         let faults = match &self.first_fault {
-            Some(first) => format!("{}; the first: {first}", self.watched.ingest.faults),
+            Some(first) => format!("{}, first: {first}", self.watched.ingest.faults),
             None => "none".to_owned(),
         };
         line("faults", &faults);
@@ -208,28 +208,28 @@ impl CheckReport {
         let version = stream.header.as_ref().map(|header| header.version);
         let kind = match (version, self.has_heading_line) {
             (Some(version), _) => format!("subscribed stream, loadline/{version}"),
-            (None, true) => "csv: rows below a line of names".to_owned(),
+            (None, true) => "csv with a heading line".to_owned(),
             (None, false) => "plain rows".to_owned(),
         };
-        let times = if stream.schema.stamp() == Stamp::None { ", without times" } else { "" };
+        let times = if stream.schema.stamp() == Stamp::None { ", no timestamps" } else { "" };
         let place = if self.is_recording { "recording: " } else { "" };
         format!("{place}{kind}{times}")
     }
 
-    /// What the clock of the source shows, if rows come with their times as they are sampled.
+    /// Describes the clock offset. `None` for recordings and for rows without timestamps.
     fn clock_text(&self) -> Option<String> {
         let stamp = self.watched.ingest.stream.as_ref()?.schema.stamp();
         let ahead_ms = -self.transit_ms.filter(|_| !self.is_recording && stamp != Stamp::None)?;
         let seconds = ahead_ms.unsigned_abs() as f64 / 1000.0;
         Some(match ahead_ms {
-            _ if ahead_ms.abs() < CLOCK_TOLERANCE_MS => format!("as ours, within {seconds:.3} s"),
-            1.. => format!("{seconds:.1} s ahead of ours"),
-            _ => format!("{seconds:.1} s behind ours, or rows come so late"),
+            _ if ahead_ms.abs() < CLOCK_TOLERANCE_MS => format!("in sync within {seconds:.3} s"),
+            1.. => format!("{seconds:.1} s ahead of this machine"),
+            _ => format!("{seconds:.1} s behind this machine, or rows arrive that late"),
         })
     }
 }
 
-/// What a header tells of the machine.
+/// Describes the machine of a header: `web-1, Debian 12, 1 core, 64.0 GiB, agent 0.1.0`.
 fn host_text(header: &Header) -> String {
     let text = |text: &Option<SafeText>| text.as_ref().map(ToString::to_string);
     let parts = [
@@ -275,8 +275,7 @@ mod tests {
                           cores=1 memory=68719476736 agent=0.1.0\n\
                           # columns time:s seq cpu:% load1\n";
 
-    /// What is found and how it ends if this is read at the tenth second, over a connection that
-    /// stays.
+    /// Returns the report and the result for `text`, received at 10 s over an open connection.
     async fn check(text: &str) -> (String, String) {
         let mut events = vec![Event::Connecting, Event::Connected];
         let mut reader = StreamReader::without_request(ReadOptions::default());
@@ -308,12 +307,12 @@ mod tests {
              kind     subscribed stream, loadline/1\n\
              host     web-1, Debian 12, 1 core, 64.0 GiB, agent 0.1.0\n\
              columns  2: cpu %, load1\n\
-             pace     a row every 1s\n\
-             rows     2 in 3.0 s; the first:\n         \
+             interval 1s\n\
+             rows     2 in 3.0 s, first rows:\n         \
              1970-01-01T00:00:09.990Z #7  12.5 0.40\n         \
              1970-01-01T00:00:09.995Z #8  nan 0.41\n\
-             faults   1; the first: field 1: \"hello\" is no number\n\
-             clock    as ours, within 0.005 s\n"
+             faults   1, first: field 1: invalid number \"hello\"\n\
+             clock    in sync within 0.005 s\n"
         );
     }
 
@@ -323,8 +322,8 @@ mod tests {
             let (text, _) = check(&format!("{HEADER}{row} 7 1 1\n")).await;
             text.lines().last().unwrap().to_owned()
         };
-        assert_eq!(clock("100.000").await, "clock    90.0 s ahead of ours");
-        let late = "clock    8.0 s behind ours, or rows come so late";
+        assert_eq!(clock("100.000").await, "clock    90.0 s ahead of this machine");
+        let late = "clock    8.0 s behind this machine, or rows arrive that late";
         assert_eq!(clock("2.000").await, late);
     }
 
@@ -335,17 +334,18 @@ mod tests {
             assert_eq!(end, "found");
             text.lines().nth(1).unwrap().to_owned()
         };
-        assert_eq!(kind("1 2\n").await, "kind     plain rows, without times");
+        assert_eq!(kind("1 2\n").await, "kind     plain rows, no timestamps");
         assert_eq!(kind("# columns time:s a\n9 1\n").await, "kind     plain rows");
-        let csv = "kind     csv: rows below a line of names";
+        let csv = "kind     csv with a heading line";
         assert_eq!(kind("time,a\n9,1\n").await, csv);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_source_without_rows_is_reported() {
         let (text, end) = check("HTTP/1.1 400 Bad Request\n\n<html>\n\n</html>\n").await;
-        assert_eq!(end, "web-1:1027: no row in 3.0 s");
-        assert!(text.contains("rows     0 in 3.0 s\nfaults   2; the first: field 1: \"HTTP/1.1\""));
+        assert_eq!(end, "web-1:1027: no rows within 3.0 s");
+        let faults = "faults   2, first: field 1: invalid number \"HTTP/1.1\"";
+        assert!(text.contains(&format!("rows     0 in 3.0 s\n{faults}")), "{text}");
         let retry_at = Time::default();
         let down = Event::Disconnected {
             reason: SafeText::new("connection refused"),

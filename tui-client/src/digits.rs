@@ -1,4 +1,4 @@
-//! Large digits, for eyes three metres away.
+//! Large digits, readable from a distance of three metres.
 //!
 //! ```text
 //!   ██████  ██████      ██████
@@ -10,41 +10,41 @@
 
 use ratatui::layout::Rect;
 
-/// The pixels of a glyph, top to bottom, the leftmost the highest of the bits.
+/// Pixel rows of a glyph, top to bottom. The highest used bit is the leftmost pixel.
 type Pixels = [u8; 5];
 
-/// The rows of a glyph.
+/// Pixel rows of a glyph.
 const GLYPH_ROWS: u16 = 5;
 
-/// Columns of a pixel that is one row high, so that it looks square.
+/// Terminal columns of a pixel that is one row high: two look square.
 const PIXEL_WIDTH: u16 = 2;
 
-/// What a value is expected to take: four digits and a point. A longer one is drawn smaller.
+/// Value that sets the reserved width: four digits and a point. Longer values are drawn smaller.
 const TYPICAL_VALUE: &str = "0000.";
 
-/// Columns that stand beside the digits: a unit or a name.
+/// Terminal columns for the unit or name beside the digits.
 const UNIT_WIDTH: u16 = 5;
 
-/// The largest scale: beyond it, digits are larger than any room needs.
+/// Largest scale. No room is so large that it needs larger digits.
 const SCALE_MAX: u16 = 4;
 
-/// How large the digits are that have room.
+/// Size of digits that fit an area.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DigitSize {
-    /// Rows of a pixel.
+    /// Terminal rows of a pixel.
     pub scale: u16,
-    /// Rows of a digit.
+    /// Terminal rows of a digit.
     pub rows: u16,
-    /// How many values stand side by side.
+    /// Number of values side by side.
     pub values: usize,
 }
 
-/// The part of the height that the smallest digits may take, and that larger ones may: the chart below
-/// them needs room, too, and each row of a digit that changes is sent to the terminal.
+/// Divisors of the height that limit digits: 1/3 at scale 1, 1/5 at larger scales. The chart below
+/// needs room, and each changed row of a digit is sent to the terminal.
 const HEIGHT_SHARES: (u16, u16) = (3, 5);
 
-/// How large the digits of so many values may be in an area. Where not all have room side by side, it is
-/// for the first alone.
+/// Returns the largest size at which `values` numbers fit side by side, else the largest size of
+/// the first number alone. Returns `None` if no number fits.
 #[must_use]
 pub fn size(values: usize, area: Rect) -> Option<DigitSize> {
     let fits = |values: usize, scale: u16| {
@@ -60,13 +60,13 @@ pub fn size(values: usize, area: Rect) -> Option<DigitSize> {
     Some(DigitSize { scale, rows: GLYPH_ROWS * scale, values })
 }
 
-/// The columns that a text takes at a scale, the gap behind its last glyph included.
+/// Returns the width of a text at a scale in terminal columns, with the gap behind the last glyph.
 #[must_use]
 pub fn width(text: &str, scale: u16) -> u16 {
     text.chars().map(|c| (glyph(c).0 * PIXEL_WIDTH + 1) * scale).fold(0, u16::saturating_add)
 }
 
-/// The cells of a text at a scale, relative to its upper left.
+/// Returns the set cells of a text at a scale, relative to the upper left corner.
 pub fn cells(text: &str, scale: u16) -> impl Iterator<Item = (u16, u16)> {
     let mut left = 0;
     text.chars().flat_map(move |c| {
@@ -84,7 +84,7 @@ pub fn cells(text: &str, scale: u16) -> impl Iterator<Item = (u16, u16)> {
     })
 }
 
-/// The columns of pixels of a glyph, and the pixels.
+/// Returns the width of a glyph in pixels, and its pixels. Unknown characters are blank.
 fn glyph(c: char) -> (u16, Pixels) {
     match c {
         '0' => (3, [0b111, 0b101, 0b101, 0b101, 0b111]),
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn digits_can_be_read() {
+    fn digits_are_drawn_as_pixels() {
         let expected = [
             "######   ##      ######",
             "##     ####          ##",
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn the_size_follows_the_area() {
+    fn the_size_depends_on_the_area() {
         let scale = |values, width, height| {
             size(values, Rect::new(0, 0, width, height)).map(|size| (size.scale, size.values))
         };

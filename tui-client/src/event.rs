@@ -1,100 +1,99 @@
-//! What a link tells of its source: the same events for the screen and for every output.
+//! Events of a source, sent by its link. The screen and all outputs receive the same events.
 
 use std::sync::Arc;
 
 use loadline_protocol::{Header, Health, Note, SafeText, Schema, Time};
 
-/// One thing that happened at a source.
+/// Event of a source.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
-    /// A connection is being made.
+    /// The link tries to connect.
     Connecting,
-    /// A connection stands; nothing is known yet of what comes over it.
+    /// The connection is open. Its stream is not known yet.
     Connected,
-    /// A recording is read from its beginning.
+    /// The link starts to read a recording.
     Replaying,
-    /// So much of a large recording is read, percent; 100 once it is all.
+    /// Progress of reading a large recording in percent; 100 at its end.
     ReadProgress(u8),
-    /// Nothing follows any more.
+    /// The source has ended. No further events follow.
     Ended {
-        /// Why, in words.
+        /// Reason, for display.
         reason: SafeText,
-        /// Whether there should have been more.
+        /// True if the source ended with an error.
         failed: bool,
     },
-    /// A line above the rows names the columns of the stream that follows.
+    /// A heading line above the rows names the columns of the stream that follows.
     HeadingLine,
-    /// A word to the user.
+    /// Message for the user.
     Warning(SafeText),
-    /// There is no connection, and this is why; the next try is made at `retry_at`.
+    /// The connection failed or was lost.
     Disconnected {
-        /// Why, in words.
+        /// Reason, for display.
         reason: SafeText,
-        /// Whether the agent refused what was asked: asked again, it gives the same answer.
+        /// True if the agent refused the request. The same request will fail again.
         refused: bool,
-        /// When the next try is made, by this machine's clock.
+        /// Time of the next attempt, by this machine's clock.
         retry_at: Time,
     },
-    /// Bytes have come.
+    /// Bytes were received.
     Received {
-        /// How many.
+        /// Number of bytes.
         bytes: u64,
     },
-    /// What the rows that follow mean: once per connection, and again when it changes.
+    /// Description of the rows that follow. Sent once per connection and at each change.
     Stream(Arc<StreamInfo>),
-    /// Samples, in their order.
+    /// Samples, in order.
     Rows(Rows),
-    /// The history is through.
+    /// End of the history.
     Live,
-    /// Rows that the agent no longer had for us.
+    /// Rows that are lost to this client.
     Skipped {
-        /// How many.
+        /// Number of rows.
         count: u64,
     },
-    /// How the agent itself is.
+    /// Health of the agent process.
     Health(Health),
-    /// A note as it came, for those who want the stream itself.
+    /// Unchanged note, for the raw output and recordings.
     Note(Note),
-    /// Lines that were no row, skipped since the last such event.
+    /// Faulty lines, skipped since the previous `Faults` event.
     Faults {
-        /// How many.
+        /// Number of lines.
         count: u64,
-        /// What is wrong with the first of them.
+        /// Error in the first line.
         first: SafeText,
-        /// What is wrong with the last of them.
+        /// Error in the last line.
         last: SafeText,
     },
 }
 
-/// What the rows of a connection mean.
+/// Description of the rows of a connection.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StreamInfo {
-    /// What the agent says of itself; `None` for a plain stream.
+    /// First header of the agent; `None` for a plain stream.
     pub header: Option<Header>,
-    /// The columns. Its stamp is that of the lines.
+    /// Columns, with the stamp of the received lines.
     pub schema: Schema,
 }
 
-/// A row with its times.
+/// Row with its times.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sample<'a> {
-    /// When it was taken, by the agent's clock; for a plain stream when it was received.
+    /// Timestamp by the agent's clock; the time of receipt for a plain stream.
     pub time: Time,
-    /// Its number within the run; `None` in a plain stream.
+    /// Sequence number within the run; `None` in a plain stream.
     pub seq: Option<u64>,
-    /// When it was received, by this machine's clock.
+    /// Time of receipt, by this machine's clock.
     pub received: Time,
-    /// The values in the order of the stream's columns; NaN is a missing value.
+    /// Values in the order of the stream's columns; NaN is a missing value.
     pub values: &'a [f64],
-    /// The line itself, if the link was asked to keep it.
+    /// Original line, if the link was asked to keep lines.
     pub line: Option<&'a str>,
 }
 
-/// Samples of one stream side by side: as many as came at once, up to a bound. So a flood of rows
-/// costs an allocation now and then, not one a row.
+/// Batch of samples of one stream that arrived together. Batching saves an allocation per row.
 ///
-/// **Invariant:** there is at least one; each sample has as many values as the others, and a line
-/// if the others have.
+/// **Invariant:** at least one sample, at most [`Rows::NUMBERS_MAX`] numbers. All samples have the
+/// same number of values, and either all or none have a line.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rows {
     columns: usize,
@@ -106,11 +105,11 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// The most numbers of several samples, the two times and the sequence number of each counted
-    /// in; a single sample may have more. It is what a read of 16 KiB holds at two bytes a number.
+    /// Maximum count of numbers in a batch of several samples, including two times and a sequence
+    /// number each: as many as a read of 16 KiB holds at two bytes each. One sample may have more.
     pub const NUMBERS_MAX: usize = 8 * 1024;
 
-    /// A single sample.
+    /// Creates a batch of one sample.
     #[must_use]
     pub fn one(sample: Sample<'_>) -> Rows {
         Rows {
@@ -123,8 +122,8 @@ impl Rows {
         }
     }
 
-    /// Appends a sample; false if it does not fit: there are too many already, or they are of
-    /// another kind.
+    /// Appends a sample. Returns false, and changes nothing, if the batch is full or the sample
+    /// would break the invariant.
     #[must_use]
     pub fn try_append(&mut self, sample: Sample<'_>) -> bool {
         let is_alike =
@@ -140,14 +139,14 @@ impl Rows {
         true
     }
 
-    /// How many samples there are.
+    /// Returns the number of samples.
     #[must_use]
-    #[expect(clippy::len_without_is_empty, reason = "they are never empty")]
+    #[expect(clippy::len_without_is_empty, reason = "a batch is never empty")]
     pub fn len(&self) -> usize {
         self.times.len()
     }
 
-    /// The samples, in their order.
+    /// Returns the samples, in order.
     pub fn iter(&self) -> impl Iterator<Item = Sample<'_>> {
         (0..self.len()).map(|at| Sample {
             time: self.times[at],
@@ -169,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn samples_of_a_batch_come_out_as_they_went_in() {
+    fn a_batch_returns_the_appended_samples() {
         let samples = [sample(1, &[1.0, 2.0], Some("1 2")), sample(2, &[3.0, 4.0], Some("3 4"))];
         let mut rows = Rows::one(samples[0]);
         assert!(rows.try_append(samples[1]));
@@ -177,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_refuses_another_kind_of_sample_and_one_too_many() {
+    fn a_batch_rejects_different_samples_and_samples_beyond_its_limit() {
         let mut rows = Rows::one(sample(0, &[1.0], None));
         assert!(!rows.try_append(sample(1, &[1.0, 2.0], None)));
         assert!(!rows.try_append(sample(1, &[1.0], Some("1"))));

@@ -1,4 +1,4 @@
-//! The events as lines, without a screen: for scripts, files and pipes.
+//! Text outputs without a screen, for scripts, files and pipes.
 
 mod csv;
 mod json;
@@ -23,31 +23,30 @@ use crate::zone::Zone;
 
 pub use progress::{ProgressLine, Reporter};
 
-/// A form of output.
+/// Output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum OutputFormat {
-    /// The screen: charts and a table, live.
+    /// Screen with live charts and a table
     Tui,
-    /// Aligned columns, for people.
+    /// Aligned columns, for people
     Table,
-    /// A header line, then a line a row.
+    /// Header line, then one line per row
     Csv,
-    /// One object a line.
+    /// One object per line
     Json,
-    /// The stream's own lines.
+    /// Unchanged lines of the stream
     Raw,
 }
 
-/// Turns events into lines. Each call appends whole lines to `out`. A source is called by its number.
+/// Formatter of events as text. Each call appends whole lines to `out`. `source` is an index.
 trait OutputFormatter {
-    /// All that is known at the start of what the rows mean, the columns of one source after the
-    /// other: called once, before the first row.
+    /// Starts the output with the known columns of all sources. Called once, before the first row.
     fn begin(&mut self, columns: &[Column], out: &mut String);
 
-    /// What the rows of a source that follow mean.
+    /// Sets the description of the following rows of a source.
     fn set_stream(&mut self, _source: usize, _stream: &StreamInfo, _out: &mut String) {}
 
-    /// A row.
+    /// Appends a row.
     fn write_row(
         &mut self,
         source: usize,
@@ -56,48 +55,48 @@ trait OutputFormatter {
         out: &mut String,
     );
 
-    /// A note of the stream.
+    /// Appends a note of the stream.
     fn write_note(&mut self, _note: &Note, _out: &mut String) {}
 }
 
-/// What to write, and when to stop.
+/// Settings of an output.
 #[derive(Debug, Clone)]
 pub struct Job {
-    /// In which form.
+    /// Output format.
     pub format: OutputFormat,
-    /// How many rows; all of them if `None`.
+    /// Number of rows to write; `None` is no limit.
     pub count: Option<u64>,
-    /// Rows of other times are left out.
+    /// Time range; other rows are left out.
     pub bounds: TimeBounds,
-    /// The names of the sources: of one at least.
+    /// Names of the sources, at least one.
     pub sources: Vec<String>,
-    /// The time zone of what people read.
+    /// Time zone of the table.
     pub zone: Zone,
 }
 
-/// How the writing ended, if nothing failed.
+/// Counters at the end of an output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Summary {
-    /// Lines that were no row.
+    /// Faulty lines.
     pub faults: u64,
     /// Rows that were lost.
     pub skipped: u64,
 }
 
-/// Lines of several sources begin when each has said what its columns are, or after so long: a header
-/// line is written once.
+/// Maximum wait for the columns of all sources: 1 s. The CSV header is written once, so it lacks
+/// columns that arrive later.
 const BEGIN_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Events taken at once.
+/// Maximum number of events received at once.
 const BATCH_MAX: usize = 64;
 
-/// Writes what comes until there are enough rows, nobody reads any more, or `stop` resolves. What
-/// people should know besides the rows goes to `tell`, a line at a time. The events of each source
-/// come by the place of its name in the job.
+/// Writes rows to `out` until the requested count is reached, the sources end, the reader closes
+/// `out`, or `stop` resolves. Messages for people go to `reporter`. `events` refers to sources by
+/// their index in the job.
 ///
 /// # Errors
-/// The very first connection to each source failed, or the reading of the last file, or the output
-/// does not take what is written.
+/// The first connection to every source failed, the last source ended with an error, or `out`
+/// cannot be written.
 pub async fn run(
     job: &Job,
     mut events: Events,
@@ -110,7 +109,7 @@ pub async fn run(
     let mut batch = Vec::with_capacity(BATCH_MAX);
     tokio::pin!(stop);
     loop {
-        // Until the lines begin, a source that has told its columns keeps its rows for itself.
+        // Until the output begins, rows of sources whose columns are known stay in their channels.
         let is_wanted = |source: usize| writer.has_begun || writer.sources[source].stream.is_none();
         let batch_max = if writer.has_begun { BATCH_MAX } else { 1 };
         tokio::select! {
@@ -122,7 +121,7 @@ pub async fn run(
                     writer.begin();
                 }
             }
-            // A timer is made only where there is something to wait for.
+            // `async` creates the timer only if the branch is enabled.
             () = async { sleep_until(begin_at).await }, if writer.can_begin() => writer.begin(),
             () = &mut stop => return Ok(writer.summary),
         };
@@ -159,14 +158,14 @@ struct OutputWriter<'a> {
     formatter: Box<dyn OutputFormatter + Send>,
     sources: Vec<SourceStatus>,
     has_begun: bool,
-    /// The columns of which the lines were told when they began.
+    /// Columns passed to [`OutputFormatter::begin`].
     columns: Vec<Column>,
     rows: u64,
     text: String,
     summary: Summary,
 }
 
-/// What is known of a source, and what people have been told of it.
+/// State of a source, and the messages already reported about it.
 #[derive(Default)]
 struct SourceStatus {
     stream: Option<Arc<StreamInfo>>,
@@ -178,7 +177,7 @@ struct SourceStatus {
 }
 
 impl SourceStatus {
-    /// Whether it is known what its rows mean, or that there are none for now.
+    /// Returns whether the stream is known or there is no connection.
     fn is_settled(&self) -> bool {
         let is_away = matches!(
             self.connection,
@@ -188,26 +187,26 @@ impl SourceStatus {
     }
 }
 
-/// What has been told of a connection: an outage is told once, not at each try.
+/// State of a connection. An outage is reported once, not at each attempt.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 enum ConnectionStatus {
-    /// There was none yet.
+    /// No connection yet.
     #[default]
     None,
-    /// There was none yet, and that has been told.
+    /// The first connection failed; reported.
     Failed,
-    /// There is one.
+    /// Connected.
     Up,
-    /// It is lost, and that has been told.
+    /// The connection was lost; reported.
     Lost,
-    /// Nothing follows any more.
+    /// The source has ended.
     Ended,
 }
 
 impl OutputWriter<'_> {
     fn new(job: &Job) -> OutputWriter<'_> {
         let names = job.sources.clone();
-        let lines: Box<dyn OutputFormatter + Send> = match job.format {
+        let formatter: Box<dyn OutputFormatter + Send> = match job.format {
             OutputFormat::Csv => Box::new(csv::CsvFormatter::new(names)),
             OutputFormat::Json => Box::new(json::JsonFormatter::new(names)),
             OutputFormat::Raw => Box::new(raw::RawFormatter),
@@ -217,7 +216,7 @@ impl OutputWriter<'_> {
         };
         OutputWriter {
             job,
-            formatter: lines,
+            formatter,
             sources: job.sources.iter().map(|_| SourceStatus::default()).collect(),
             has_begun: false,
             columns: Vec::new(),
@@ -227,7 +226,7 @@ impl OutputWriter<'_> {
         }
     }
 
-    /// What people should know of an event, besides a row.
+    /// Reports an event, unless it is a row, and updates the state of its source.
     fn report(
         &mut self,
         source: usize,
@@ -259,7 +258,7 @@ impl OutputWriter<'_> {
             Event::Skipped { count } => {
                 if !std::mem::replace(&mut status.is_skip_reported, true) {
                     reporter.message(&format!(
-                        "{name}: rows are skipped, as they are too late or too many"
+                        "{name}: rows are skipped because they arrive too fast or too late"
                     ));
                 }
                 self.summary.skipped = self.summary.skipped.saturating_add(*count);
@@ -277,7 +276,7 @@ impl OutputWriter<'_> {
                     && !std::mem::replace(&mut status.is_column_change_reported, true)
                 {
                     reporter.message(&format!(
-                        "{name}: other columns now; csv keeps those of its header"
+                        "{name}: columns changed, but csv keeps those of its header"
                     ));
                 }
             }
@@ -294,7 +293,7 @@ impl OutputWriter<'_> {
         Ok(())
     }
 
-    /// Tells that a source cannot be reached. If none can, there is nothing to wait for.
+    /// Reports an outage of a source. Fails if the first connection to every source failed.
     fn report_outage(
         &mut self,
         source: usize,
@@ -306,11 +305,11 @@ impl OutputWriter<'_> {
         let status = &mut self.sources[source];
         let is_refusal = refused && status.rows == 0;
         let what = match status.connection {
-            _ if is_refusal => format!("{name} refuses: {reason}"),
+            _ if is_refusal => format!("{name}: {reason}"),
             ConnectionStatus::None => {
                 format!("cannot connect to {name}: {reason}{}", hint(reason))
             }
-            ConnectionStatus::Up => format!("{name}: connection lost: {reason}; reconnecting"),
+            ConnectionStatus::Up => format!("{name}: connection lost, reconnecting: {reason}"),
             ConnectionStatus::Failed | ConnectionStatus::Lost | ConnectionStatus::Ended => {
                 return Ok(());
             }
@@ -330,17 +329,17 @@ impl OutputWriter<'_> {
         Ok(())
     }
 
-    /// Whether nothing follows any more of any source.
+    /// Returns whether all sources have ended.
     fn has_ended(&self) -> bool {
         self.sources.iter().all(|status| status.connection == ConnectionStatus::Ended)
     }
 
-    /// Whether there are columns to begin with.
+    /// Returns whether the output has not begun although some columns are known.
     fn can_begin(&self) -> bool {
         !self.has_begun && self.sources.iter().any(|status| status.stream.is_some())
     }
 
-    /// Begins the lines with all columns that are known.
+    /// Begins the output with all known columns.
     fn begin(&mut self) {
         self.has_begun = true;
         for stream in self.sources.iter().filter_map(|status| status.stream.as_ref()) {
@@ -358,7 +357,7 @@ impl OutputWriter<'_> {
         }
     }
 
-    /// Appends the lines of an event, until there are as many rows in all as asked for.
+    /// Appends the lines of an event, up to the requested number of rows in total.
     fn write_event(&mut self, source: usize, event: &Event) {
         let status = &mut self.sources[source];
         match event {
@@ -375,7 +374,7 @@ impl OutputWriter<'_> {
                     count.map_or(usize::MAX, |count| count.saturating_sub(self.rows) as usize);
                 let bounds = self.job.bounds;
                 let is_past = rows.iter().any(|sample| bounds.is_past(sample.time));
-                // A recording may go back in time, and has an end of its own.
+                // Times in a recording may go back, so a recording is read to its end.
                 if is_past && status.connection == ConnectionStatus::Up {
                     status.connection = ConnectionStatus::Ended;
                 }
@@ -407,10 +406,12 @@ impl OutputWriter<'_> {
     }
 }
 
-/// What to do about a first connection that failed. What ssh says speaks for itself.
+/// Returns the hint for a failed first connection. Messages of ssh need no hint.
 fn hint(reason: &str) -> &'static str {
     match reason {
-        "connection refused" | "timed out" => "; is an agent running there?",
+        "connection refused" | "timed out" => {
+            "; start loadline-agent there, or use loadline USER@HOST"
+        }
         _ => "",
     }
 }

@@ -1,21 +1,21 @@
-//! From where on a value is worth a look.
+//! Thresholds of columns, and the levels that begin there.
 
 use std::collections::BTreeMap;
 
-/// Whether a value is worth a look.
+/// Level of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Level {
-    /// No.
+    /// Below all thresholds.
     #[default]
     Normal,
-    /// It may become too much.
+    /// At or above the warning threshold.
     Warning,
-    /// It is too much.
+    /// At or above the critical threshold.
     Critical,
 }
 
 impl Level {
-    /// What the level is called on the screen.
+    /// Returns the name of the level on the screen.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -26,17 +26,17 @@ impl Level {
     }
 }
 
-/// From where on a value is worth a look, in the unit of its column.
+/// Thresholds of a column, in the unit of the column.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct ThresholdLevels {
-    /// It may become too much.
+    /// Start of the warning level.
     pub warn: Option<f64>,
-    /// It is too much.
+    /// Start of the critical level.
     pub critical: Option<f64>,
 }
 
 impl ThresholdLevels {
-    /// What a value means; one that is missing means nothing.
+    /// Returns the level of a value. A missing value (NaN) is normal.
     #[must_use]
     pub fn level(&self, value: f64) -> Level {
         let reaches = |limit: Option<f64>| limit.is_some_and(|limit| value >= limit);
@@ -49,30 +49,30 @@ impl ThresholdLevels {
         }
     }
 
-    /// The limit that is reached first, and the level that begins there.
+    /// Returns the warning threshold, else the critical one, with its level.
     #[must_use]
     pub fn first(&self) -> Option<(Level, f64)> {
         let warn = self.warn.map(|limit| (Level::Warning, limit));
         warn.or(self.critical.map(|limit| (Level::Critical, limit)))
     }
 
-    /// Both as they are for so many cores.
+    /// Multiplies per-core thresholds by the number of cores.
     fn scaled(self, cores: f64) -> ThresholdLevels {
         let times = |limit: Option<f64>| limit.map(|limit| limit * cores);
         ThresholdLevels { warn: times(self.warn), critical: times(self.critical) }
     }
 }
 
-/// The limits of columns by their names; `load1/core` is that of `load1` for each core.
+/// Thresholds by column name. The name `load1/core` holds thresholds of `load1` per core.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Thresholds(pub BTreeMap<String, ThresholdLevels>);
 
-/// Behind the name of a column whose limits are for each core.
+/// Suffix of the name of a column with thresholds per core.
 const PER_CORE: &str = "/core";
 
 impl Thresholds {
-    /// The limits of a column, on a machine of so many cores if that is known. What is said of the column
-    /// itself comes before what is said for each core.
+    /// Returns the thresholds of a column. Thresholds of the column itself take precedence over
+    /// thresholds per core, which need the number of `cores`.
     #[must_use]
     pub fn of(&self, column: &str, cores: Option<f64>) -> ThresholdLevels {
         if let Some(limits) = self.0.get(column) {

@@ -1,4 +1,4 @@
-//! Times as people type them: `03:12`, `yesterday 03:12`, `2026-11-28 03:12`, `-2h`.
+//! Times as users type them: `03:12`, `yesterday 03:12`, `2026-11-28 03:12`, `-2h`.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -8,43 +8,43 @@ use loadline_protocol::{Time, parse_duration, sanitize};
 
 use crate::zone::Zone;
 
-/// A time of day, with seconds and without.
+/// Formats of a time of day, without and with seconds.
 const TIME_OF_DAY_FORMATS: [&str; 2] = ["%H:%M", "%H:%M:%S%.f"];
 
-/// A date with a time of day; a `T` may stand in place of the blank.
+/// Formats of a date with a time of day. A `T` may replace the blank.
 const DATE_TIME_FORMATS: [&str; 2] = ["%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S%.f"];
 
-/// The longest stretch that a wall clock has ever left out: a day, at the date line.
+/// Longest time that a local clock ever skipped: one day, at a move across the date line.
 const SKIPPED_MAX_MINUTES: i64 = 24 * 60;
 
-/// A time as it was typed.
+/// Time as typed, not resolved yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TimeSpec {
-    /// So long before the newest sample: `-2h`.
+    /// Duration before the newest sample: `-2h`.
     Ago(Duration),
-    /// The latest such time of day: `03:12`.
+    /// Latest occurrence of a time of day: `03:12`.
     TimeOfDay(NaiveTime),
-    /// A time of the previous day: `yesterday 03:12`.
+    /// Time of the previous day: `yesterday 03:12`.
     Yesterday(NaiveTime),
-    /// A date and a local time, midnight if left out: `2026-11-28 03:12`.
+    /// Date and local time, by default midnight: `2026-11-28 03:12`.
     Local(NaiveDateTime),
-    /// A date and a time with its distance from UTC: `2026-11-28T03:12:00Z`.
+    /// Date and time with an offset from UTC: `2026-11-28T03:12:00Z`.
     Exact(Time),
 }
 
-/// The text is no time.
+/// Error for text that is not a time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no time; write it like 03:12, yesterday 03:12, 2026-11-28 03:12 or -2h")]
+#[error("invalid time {0:?}; write it like 03:12, yesterday 03:12, 2026-11-28 03:12 or -2h")]
 pub struct TimeSpecError(String);
 
-/// The range has no time in it.
+/// Error for an empty range of times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EmptyRangeError {
-    /// It ends before it begins.
-    #[error("--from is not before --to")]
+    /// The range ends before it begins.
+    #[error("--from must be before --to")]
     FromNotBeforeTo,
-    /// It is open, and begins after all samples.
-    #[error("--from is not before the newest sample; give an earlier time")]
+    /// The range has no end and begins after all samples.
+    #[error("--from must be before the newest sample; give an earlier time")]
     FromInFuture,
 }
 
@@ -79,8 +79,8 @@ fn read(text: &str) -> Option<TimeSpec> {
 }
 
 impl TimeSpec {
-    /// Returns the time that is meant: relative ones count from `now`, and a time of day alone is the
-    /// latest that is not later than `latest`.
+    /// Resolves the time. Relative times count back from `now`. A time of day alone is its latest
+    /// occurrence up to `latest`.
     #[must_use]
     pub fn resolve(self, now: Time, latest: Time, zone: Zone) -> Time {
         let at = |local: NaiveDateTime| resolve_local(local, latest, |local| zone.instants(local));
@@ -99,14 +99,13 @@ impl TimeSpec {
     }
 }
 
-/// Returns the time that a text means, counted from `now`.
+/// Parses a time and resolves it relative to `now`.
 pub fn parse(text: &str, now: Time, zone: Zone) -> Result<Time, TimeSpecError> {
     text.parse::<TimeSpec>().map(|spec| spec.resolve(now, now, zone))
 }
 
-/// Returns the time at which a wall clock shows `local`. If it shows that twice, the second time counts,
-/// but not if that is later than `latest`. If it leaves that out, the time at which it is put forward
-/// counts.
+/// Converts a local time. A repeated local time is its second occurrence, or the first one if the
+/// second is after `latest`. A skipped local time is the time at which the clock is put forward.
 fn resolve_local(
     local: NaiveDateTime,
     latest: Time,
@@ -131,30 +130,30 @@ fn resolve_local(
     }
 }
 
-/// What `--from` and `--to` say.
+/// Values of `--from` and `--to`, not resolved yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TimeRange {
-    /// The earliest time, if there is a limit.
+    /// Start, unbounded if `None`.
     pub from: Option<TimeSpec>,
-    /// The latest time, if there is a limit.
+    /// End, unbounded if `None`.
     pub to: Option<TimeSpec>,
 }
 
-/// A range of times, both ends included; without an end, it is open there.
+/// Range of times, both ends included. An end that is `None` is unbounded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TimeBounds {
-    /// The earliest time.
+    /// Earliest time.
     pub from: Option<Time>,
-    /// The latest time.
+    /// Latest time.
     pub to: Option<Time>,
 }
 
 impl TimeRange {
-    /// Returns the times that are meant, counted from `now`. A time of day as the beginning is the
-    /// latest one before the end.
+    /// Resolves both ends relative to `now`. A time of day as the start is its latest occurrence
+    /// before the end.
     ///
     /// # Errors
-    /// The range has no time in it.
+    /// The range is empty.
     pub fn resolve(self, now: Time, zone: Zone) -> Result<TimeBounds, EmptyRangeError> {
         let to = self.to.map(|to| to.resolve(now, now, zone));
         let latest = to.unwrap_or(now);
@@ -171,13 +170,13 @@ impl TimeRange {
 }
 
 impl TimeBounds {
-    /// Whether a time is in the range.
+    /// Returns whether `time` is in the range.
     #[must_use]
     pub fn contains(&self, time: Time) -> bool {
         self.from.is_none_or(|from| time >= from) && !self.is_past(time)
     }
 
-    /// Whether a time is later than the range.
+    /// Returns whether `time` is after the range.
     #[must_use]
     pub fn is_past(&self, time: Time) -> bool {
         self.to.is_some_and(|to| time > to)
@@ -190,14 +189,14 @@ mod tests {
 
     const ZONE: Zone = Zone::Fixed(3600);
 
-    /// A time on the wall of [`ZONE`].
+    /// Parses a local time of [`ZONE`].
     fn wall(text: &str) -> Time {
         let local = NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f").unwrap();
         Time::from_millis(local.and_utc().timestamp_millis() - 3_600_000)
     }
 
     #[test]
-    fn a_time_is_read_as_people_type_it() {
+    fn times_are_parsed_as_users_type_them() {
         let now = wall("2026-11-28 18:30:00");
         for (text, expected) in [
             ("03:12", "2026-11-28 03:12:00"),
@@ -205,7 +204,7 @@ mod tests {
             ("03:12:30", "2026-11-28 03:12:30"),
             ("03:12:30.250", "2026-11-28 03:12:30.250"),
             ("18:30", "2026-11-28 18:30:00"),
-            // Later today has not been yet.
+            // Still in the future today, so yesterday is meant.
             ("18:31", "2026-11-27 18:31:00"),
             ("yesterday 03:12", "2026-11-27 03:12:00"),
             ("yesterday 23:59:59", "2026-11-27 23:59:59"),
@@ -224,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unreadable_time_is_an_error_with_examples() {
+    fn an_invalid_time_is_an_error_with_examples() {
         for text in [
             "",
             "-",
@@ -239,7 +238,8 @@ mod tests {
             "-2",
         ] {
             let error = parse(text, wall("2026-11-28 18:30:00"), ZONE).unwrap_err().to_string();
-            assert!(error.contains("is no time; write it like 03:12"), "{error}");
+            let expected = format!("invalid time {text:?}; write it like 03:12");
+            assert!(error.starts_with(&expected), "{error}");
         }
         let error = "\x1b[31m".parse::<TimeSpec>().unwrap_err().to_string();
         assert!(!error.contains('\x1b'), "{error}");
@@ -261,7 +261,7 @@ mod tests {
     fn a_repeated_local_time_is_the_second_and_a_skipped_one_the_next() {
         let local = |text| NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S").unwrap();
         let utc = |text| Time::from_millis(local(text).and_utc().timestamp_millis());
-        // Central Europe in 2026: 02:00 to 03:00 is left out on 29 March, and there twice on 25 October.
+        // Central Europe in 2026: 02:00 to 03:00 is skipped on 29 March and repeated on 25 October.
         let (forward, back) = (local("2026-03-29 02:00:00"), local("2026-10-25 02:00:00"));
         let instants = |at: NaiveDateTime| {
             let before = |hours| {
@@ -281,7 +281,7 @@ mod tests {
         check("2026-03-29 02:30:15", "2026-03-30 00:00:00", "2026-03-29 01:00:00");
         check("2026-03-29 03:00:00", "2026-03-30 00:00:00", "2026-03-29 01:00:00");
         check("2026-10-25 02:30:15", "2026-10-26 00:00:00", "2026-10-25 01:30:15");
-        // The second one has not been yet.
+        // The second occurrence is still in the future.
         check("2026-10-25 02:30:15", "2026-10-25 01:00:00", "2026-10-25 00:30:15");
     }
 
@@ -310,7 +310,7 @@ mod tests {
         assert_eq!(range("2030-01-01", ""), Err(EmptyRangeError::FromInFuture));
         assert_eq!(
             EmptyRangeError::FromInFuture.to_string(),
-            "--from is not before the newest sample; give an earlier time"
+            "--from must be before the newest sample; give an earlier time"
         );
     }
 }

@@ -1,5 +1,4 @@
-//! What a column looks like: its unit decides how its values are written and on which axis they
-//! stand. The one table of it.
+//! Display of values by unit: number format, unit prefix and axis range of each column.
 
 mod prefixes;
 
@@ -10,29 +9,30 @@ use loadline_protocol::{Column, DurationText, Header};
 use crate::store::Magnitude;
 use prefixes::{BIT_RATE_UNIT, Prefixes};
 
-/// Which values an axis spans.
+/// Range of a value axis.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum AxisRange {
-    /// From 0 to this, always, in the unit that is shown.
+    /// From 0 to this fixed value, in the displayed unit.
     Fixed(f64),
-    /// From 0 to the next round number above the greatest value, which is at least this.
+    /// From 0 to a round number above the maximum, or above this value if the maximum is smaller.
     FromZero(f64),
-    /// From below the least to above the greatest value.
+    /// From below the minimum to above the maximum.
     Fitted,
 }
 
-/// The units that a user can choose between.
+/// Set of units, chosen by the user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Units {
-    /// Percent, GHz, load, bytes a second.
+    /// Percent, GHz, load, bytes per second.
     #[default]
     Standard,
-    /// Bytes, MHz, load per core, bits a second of networks; where the agent tells what it takes to know them.
+    /// Bytes, MHz, load per core, network bits per second. Columns keep their standard unit if the
+    /// conversion needs an unknown [`MachineCapacity`].
     Alternative,
 }
 
 impl Units {
-    /// The others.
+    /// Returns the other set of units.
     #[must_use]
     pub fn next(self) -> Units {
         match self {
@@ -42,17 +42,17 @@ impl Units {
     }
 }
 
-/// What is known of a machine that other units take.
+/// Cores and memory of a machine, for conversion to alternative units.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct MachineCapacity {
-    /// The number of logical cores.
+    /// Number of logical cores.
     pub cores: Option<f64>,
-    /// The size of the main memory, bytes.
+    /// Size of the main memory in bytes.
     pub memory: Option<f64>,
 }
 
 impl MachineCapacity {
-    /// What a header tells.
+    /// Reads cores and memory from a header. Zero counts as unknown.
     #[must_use]
     pub fn of(header: Option<&Header>) -> MachineCapacity {
         let cores = header.and_then(|header| header.cores).filter(|cores| *cores > 0);
@@ -61,8 +61,7 @@ impl MachineCapacity {
     }
 }
 
-/// What 100 % is where it is less than the machine has, as a container is allowed: `limit 1.5 cores,
-/// 512.0 MiB`. Nothing where there is no limit.
+/// Formats the limits of a container: `limit 1.5 cores, 512.0 MiB`. Returns `None` without limits.
 #[must_use]
 pub fn container_limits_text(header: &Header) -> Option<String> {
     let cores = header.cpu_limit.map(|limit| {
@@ -77,7 +76,7 @@ pub fn container_limits_text(header: &Header) -> Option<String> {
     (!limits.is_empty()).then(|| format!("limit {}", limits.join(", ")))
 }
 
-/// A rate of bytes in the unit that suits it: `48 B/s`, `4.1 KiB/s`.
+/// Formats bytes per second: `48 B/s`, `4.1 KiB/s`.
 #[must_use]
 pub fn rate_text(bytes: u64) -> String {
     let (value, prefix) = Prefixes::Binary.shorten(bytes as f64);
@@ -85,63 +84,62 @@ pub fn rate_text(bytes: u64) -> String {
     format!("{} {prefix}B/s", number_text(value, decimals))
 }
 
-/// How the values of a column are shown.
+/// Display format of the values of a column.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ValueFormat {
-    /// Which values the axis spans.
+    /// Range of the value axis.
     pub range: AxisRange,
-    /// Values are multiplied by this before they are shown.
+    /// Factor from a value of the stream to a displayed value.
     pub scale: f64,
-    /// What stands behind a shown value.
+    /// Unit of displayed values, without a prefix.
     pub suffix: String,
-    /// How many decimals a shown value has.
+    /// Number of decimals of a displayed value.
     pub decimals: usize,
     /// Magnitude of the values before they are scaled.
     magnitude: Magnitude,
-    /// Which prefixes values get, each one of its own.
+    /// Prefixes of the unit, chosen for each value separately.
     prefixes: Prefixes,
-    /// What a table says instead of the column's own unit, and what it multiplies values by.
+    /// Unit in a table instead of the column's own, with the factor from the stream's values.
     pub table_unit: Option<(&'static str, f64)>,
 }
 
-/// Unit of the labels of an axis: one for all of them.
+/// Unit that all labels of an axis share.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AxisUnit {
     /// Value of one unit.
     pub factor: f64,
     /// Prefix of the unit: `Mi`.
     pub prefix: &'static str,
-    /// The unit as it stands behind a number: ` MiB/s`, `%`.
+    /// Unit behind a number, with a blank if needed: ` MiB/s`, `%`.
     pub text: String,
 }
 
-/// Columns of an axis label without a long unit: `100 GiB`, `-12.5 s`, `21.635M`.
+/// Terminal columns of an axis label without a long unit: `100 GiB`, `-12.5 s`, `21.635M`.
 pub const LABEL_WIDTH: u16 = 7;
 
-/// Columns of the longest axis label: `100 Mbit/s`.
+/// Terminal columns of the longest axis label: `100 Mbit/s`.
 const LABEL_WIDTH_MAX: u16 = 10;
 
-/// Columns of the longest axis label with all digits of a large number: longer ones leave a chart no room.
+/// Maximum terminal columns of a label with all digits. Longer labels leave no room for a chart.
 const LABEL_DIGITS_MAX: u16 = 12;
 
-/// From this value on, the labels of an axis without a unit have a prefix: `10k`.
+/// Value from which the labels of an axis without a unit have a prefix: `10k`.
 pub const PREFIX_MIN: f64 = 10_000.0;
 
 const GIB: f64 = (1u64 << 30) as f64;
 
-/// A load axis that spans less shows noise as mountains, and so does one of pressure, and one of rates.
+/// Minimum axis spans of load, pressure (%) and rates (B/s). Smaller spans magnify noise.
 const LOAD_SPAN_MIN: f64 = 1.0;
 const PRESSURE_SPAN_MIN: f64 = 10.0;
 const RATE_SPAN_MIN: f64 = 10.0 * 1024.0;
 
-/// Powers of ten below which and from which on numbers have an exponent.
+/// Numbers below 10^-4 and from 10^16 on have an exponent.
 const SMALL_EXPONENT: i16 = -4;
 const LARGE_EXPONENT: i16 = 16;
 
-/// Decimal digits that a 64-bit number always has.
+/// Decimal digits that an `f64` always represents exactly.
 const EXACT_DIGITS: usize = 15;
 
-/// The seconds of a day.
 const SECONDS_PER_DAY: f64 = 86_400.0;
 
 impl ValueFormat {
@@ -151,7 +149,7 @@ impl ValueFormat {
         ValueFormat { range, scale, suffix, decimals, magnitude, prefixes, table_unit: None }
     }
 
-    /// The look of a column; `is_known` says whether it is one of ours, which are never negative.
+    /// Returns the format of a column. Values of known columns are never negative.
     #[must_use]
     pub fn for_column(
         column: &Column,
@@ -201,7 +199,7 @@ impl ValueFormat {
         }
     }
 
-    /// The value as people read it, with its unit: `12.5 %`, `2.40 GHz`, `1.5 GiB`, `0.52`, `3d 4h`.
+    /// Formats a value with its unit: `12.5 %`, `2.40 GHz`, `1.5 GiB`, `0.52`, `3d 4h`.
     #[must_use]
     pub fn value(&self, value: f64) -> String {
         if self.is_uptime() && value >= 0.0 {
@@ -211,7 +209,7 @@ impl ValueFormat {
         if unit.is_empty() { number } else { format!("{number} {unit}") }
     }
 
-    /// The value and its unit: `12.5` and `%`. What is not known is `-` and has none.
+    /// Formats value and unit separately: `12.5` and `%`. A missing value is `-` without a unit.
     #[must_use]
     pub fn number_and_unit(&self, value: f64) -> (String, String) {
         if !value.is_finite() {
@@ -222,7 +220,7 @@ impl ValueFormat {
         (number_text(scaled, self.decimals), format!("{prefix}{}", self.suffix))
     }
 
-    /// The value with no more of its unit than the letter of its prefix: `13.3M`, `140.0B`, `2.40`.
+    /// Formats a value with the first letter of its prefixed unit: `13.3M`, `140.0B`, `2.40`.
     #[must_use]
     pub fn number_and_prefix(&self, value: f64) -> String {
         let (number, unit) = self.number_and_unit(value);
@@ -230,20 +228,20 @@ impl ValueFormat {
         format!("{number}{}", unit.get(..1).filter(|_| has_letter).unwrap_or_default())
     }
 
-    /// The same in two or three digits: `13M`, `1.9M`, `67`. Great values get a prefix in any unit: `22M`.
+    /// Formats a value in two or three digits: `13M`, `67`. Large values of any unit have a prefix.
     #[must_use]
     pub fn brief(&self, value: f64) -> String {
         let scaled = value * self.scale;
-        let is_great = scaled.abs() >= PREFIX_MIN && self.prefixes == Prefixes::None;
-        let prefixes = if is_great { Prefixes::Decimal } else { self.prefixes };
+        let is_large = scaled.abs() >= PREFIX_MIN && self.prefixes == Prefixes::None;
+        let prefixes = if is_large { Prefixes::Decimal } else { self.prefixes };
         let (digits, prefix) = prefixes.shorten(scaled);
-        // No fraction of a byte.
+        // Bytes without a prefix have no fraction.
         let is_whole = prefixes != Prefixes::None && prefix.is_empty();
         let decimals = self.decimals.min(usize::from(digits.abs() < 9.95 && !is_whole));
         ValueFormat { decimals, prefixes, ..self.clone() }.number_and_prefix(value)
     }
 
-    /// The number alone, in the unit that another value has.
+    /// Formats `value` without its unit, scaled by the prefix that `other` has.
     #[must_use]
     pub fn number_in_unit_of(&self, value: f64, other: f64) -> String {
         if !value.is_finite() || !other.is_finite() {
@@ -255,14 +253,14 @@ impl ValueFormat {
         number_text(value * self.scale * factor, self.decimals)
     }
 
-    /// The same look for a column of whole numbers, as long as it has no prefixes.
+    /// Returns the format without decimals if it is unscaled, for columns of whole numbers.
     #[must_use]
     pub fn with_whole_numbers(self) -> ValueFormat {
         ValueFormat { decimals: if self.is_unscaled() { 0 } else { self.decimals }, ..self }
     }
 
-    /// The same look for values up to a magnitude: small ones have more decimals, and large ones no more
-    /// digits than a number has.
+    /// Returns the format for values of a magnitude. Of unscaled values, small ones have more
+    /// decimals, and large ones have at most as many digits as an `f64`.
     #[must_use]
     pub fn with_magnitude(self, magnitude: Magnitude) -> ValueFormat {
         let exponent = magnitude.exponent;
@@ -280,26 +278,26 @@ impl ValueFormat {
         }
     }
 
-    /// Returns whether values are shown as the stream has them, in its unit.
+    /// Returns whether values are displayed in the unit of the stream, without prefixes.
     #[must_use]
     pub fn is_unscaled(&self) -> bool {
         self.prefixes == Prefixes::None && (self.scale - 1.0).abs() < f64::EPSILON
     }
 
-    /// Returns whether values are the time since the start of a machine.
+    /// Returns whether values are uptimes.
     #[must_use]
     pub fn is_uptime(&self) -> bool {
         self.suffix == "d" && !self.is_unscaled()
     }
 
-    /// Columns of the greatest value without its decimals; 0 if it has an exponent.
+    /// Terminal columns of the largest value without its decimals. 0 with an exponent or a scale.
     fn integer_width(&self) -> usize {
         let Magnitude { exponent, is_negative, .. } = self.magnitude;
         let has_exponent = exponent >= LARGE_EXPONENT || !self.is_unscaled();
         if has_exponent { 0 } else { usize::from(is_negative) + exponent.max(0) as usize + 1 }
     }
 
-    /// Columns of the longest number of a column that has the unit of its stream.
+    /// Terminal columns of the longest number. Valid only for unscaled formats.
     #[must_use]
     pub fn number_width(&self) -> usize {
         match self.integer_width() {
@@ -314,27 +312,27 @@ impl ValueFormat {
         self.decimals == 0 && self.prefixes == Prefixes::None
     }
 
-    /// A value of bytes or bits in three or four digits: `645 MiB`, `64.5 KiB/s`, `512 B`. Other values have
-    /// no such form.
+    /// Formats bytes or bits in three or four digits: `645 MiB`, `64.5 KiB/s`, `512 B`. Returns
+    /// `None` for other units and for missing values.
     #[must_use]
     pub fn compact(&self, value: f64) -> Option<String> {
         if self.prefixes == Prefixes::None || !value.is_finite() {
             return None;
         }
         let (scaled, prefix) = self.prefixes.shorten(value * self.scale);
-        // One that is rounded up to 100 needs no decimal.
+        // Values from 99.95 on round to three digits without a decimal.
         let is_long = scaled.abs() >= 99.95 || prefix.is_empty() && scaled.fract() == 0.0;
         let decimals = usize::from(!is_long);
         Some(format!("{} {prefix}{}", number_text(scaled, decimals), self.suffix))
     }
 
-    /// Columns of the longest value that [`ValueFormat::compact`] gives: `1023 KiB/s`.
+    /// Terminal columns of the longest result of [`ValueFormat::compact`]: `1023 KiB/s`.
     #[must_use]
     pub fn compact_width(&self) -> usize {
         if self.prefixes == Prefixes::None { 0 } else { "1023 Ki".len() + self.suffix.len() }
     }
 
-    /// Units for the labels of an axis up to `max`, the best first.
+    /// Returns candidate units for the labels of an axis up to `max`, the best first.
     #[must_use]
     pub fn axis_units(&self, max: f64) -> Vec<AxisUnit> {
         let blank = if matches!(self.suffix.as_str(), "" | "%") { "" } else { " " };
@@ -348,7 +346,7 @@ impl ValueFormat {
             _ => self.prefixes,
         };
         let first = prefixes.prefix_below(max, 1000.0);
-        // A round number above the greatest value may take the next one.
+        // The axis ends at a round number above `max`, which may need the next prefix.
         let next = prefixes.prefix_below(max * 2.0, 1000.0);
         let mut units = vec![unit(first)];
         units.extend((next != first).then(|| unit(next)));
@@ -357,21 +355,21 @@ impl ValueFormat {
         units
     }
 
-    /// Columns of the longest label of an axis.
+    /// Terminal columns of the longest label of an axis.
     #[must_use]
     pub fn label_width(&self) -> u16 {
         let prefix = if self.prefixes == Prefixes::Binary { 2 } else { 1 };
         let prefix = if self.prefixes == Prefixes::None { 0 } else { prefix };
         let unit = self.suffix.chars().count() as u16 + prefix;
-        // Three digits and a blank, or two and a point; thousands where there are no decimals.
+        // Three digits and a blank, or two, a point and a blank. Whole numbers have thousands, too.
         let number = if self.is_whole() { 5 } else { 4 };
-        // Large numbers that hardly differ have all their digits.
+        // Labels of large, nearly equal numbers show all digits.
         let digits = Some(self.integer_width() as u16).filter(|width| *width <= LABEL_DIGITS_MAX);
         (unit + number).clamp(LABEL_WIDTH, LABEL_WIDTH_MAX).max(digits.unwrap_or(0))
     }
 }
 
-/// A number of so many decimals; very large and very small ones with an exponent.
+/// Formats a number with fixed decimals. Very large and very small numbers have an exponent.
 #[must_use]
 pub fn number_text(value: f64, decimals: usize) -> String {
     let size = value.abs();
@@ -384,7 +382,7 @@ pub fn number_text(value: f64, decimals: usize) -> String {
     if is_zero { text.trim_start_matches('-').to_owned() } else { text }
 }
 
-/// A time span as people would write it: `5m`, `1h 30m`, `2m 13s`.
+/// Formats a time span in at most two units: `5m`, `1h 30m`, `2m 13s`.
 #[must_use]
 pub fn span_text(span: Duration) -> String {
     let seconds = span.as_secs();
@@ -413,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_written_as_people_read_them() {
+    fn values_are_formatted_with_their_units() {
         for (column, value, expected) in [
             ("cpu:%", 12.5, "12.5 %"),
             ("freq:MHz", 2400.0, "2.40 GHz"),
@@ -436,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_of_bytes_has_the_prefix_that_suits_it() {
+    fn byte_rates_are_scaled_to_the_largest_fitting_prefix() {
         let texts = [48, 1023, 4229, 12_345_678].map(rate_text);
         assert_eq!(texts, ["48 B/s", "1023 B/s", "4.1 KiB/s", "11.8 MiB/s"]);
     }
@@ -488,9 +486,9 @@ mod tests {
             ("net_rx:B/s", 1_250_000.0, "10.0 Mbit/s", Some("Mbit/s")),
             ("disk_read:B/s", 2048.0, "2.0 KiB/s", None),
         ] {
-            let look = value_format(column, Units::Alternative, MACHINE);
-            assert_eq!(look.value(value), expected);
-            assert_eq!(look.table_unit.map(|(unit, _)| unit), table);
+            let format = value_format(column, Units::Alternative, MACHINE);
+            assert_eq!(format.value(value), expected);
+            assert_eq!(format.table_unit.map(|(unit, _)| unit), table);
         }
         let mem = value_format("mem:%", Units::Alternative, MACHINE);
         assert_eq!(mem.range, AxisRange::Fixed(64.0 * GIB));
@@ -499,8 +497,9 @@ mod tests {
     #[test]
     fn an_unknown_machine_keeps_the_standard_units() {
         for column in ["mem:%", "load1"] {
-            let usual = value_format(column, Units::Standard, MachineCapacity::default());
-            assert_eq!(value_format(column, Units::Alternative, MachineCapacity::default()), usual);
+            let standard = value_format(column, Units::Standard, MachineCapacity::default());
+            let other = value_format(column, Units::Alternative, MachineCapacity::default());
+            assert_eq!(other, standard);
         }
     }
 }

@@ -1,19 +1,19 @@
-//! Local time.
+//! Time zones: conversion between timestamps and local time.
 
 use chrono::{DateTime, FixedOffset, Local, MappedLocalTime, NaiveDateTime, TimeZone, Utc};
 use loadline_protocol::Time;
 
-/// The time zone of what is shown.
+/// Time zone of displayed and typed times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Zone {
-    /// This machine's, with its changes of daylight saving.
+    /// Time zone of this machine, with daylight saving time.
     Local,
-    /// A fixed distance from UTC, seconds east.
+    /// Fixed offset from UTC in seconds, positive in the east.
     Fixed(i32),
 }
 
 impl Zone {
-    /// What a clock on the wall shows at `time`.
+    /// Returns the local time at `time`.
     #[must_use]
     pub fn local_time(self, time: Time) -> NaiveDateTime {
         let utc = utc(time);
@@ -26,32 +26,32 @@ impl Zone {
         }
     }
 
-    /// The times at which a clock on the wall shows `local_time`: two or none where it is set.
+    /// Returns the times of a local time: two or none around a change of daylight saving time.
     #[must_use]
-    pub fn instants(self, wall: NaiveDateTime) -> MappedLocalTime<Time> {
-        fn of(zone: &impl TimeZone, wall: NaiveDateTime) -> MappedLocalTime<Time> {
-            zone.from_local_datetime(&wall).map(|at| Time::from_millis(at.timestamp_millis()))
+    pub fn instants(self, local: NaiveDateTime) -> MappedLocalTime<Time> {
+        fn of(zone: &impl TimeZone, local: NaiveDateTime) -> MappedLocalTime<Time> {
+            zone.from_local_datetime(&local).map(|at| Time::from_millis(at.timestamp_millis()))
         }
         match self {
-            Zone::Local => of(&Local, wall),
+            Zone::Local => of(&Local, local),
             Zone::Fixed(seconds) => match FixedOffset::east_opt(seconds) {
-                Some(offset) => of(&offset, wall),
-                None => of(&Utc, wall),
+                Some(offset) => of(&offset, local),
+                None => of(&Utc, local),
             },
         }
     }
 
-    /// How far the wall clock is ahead of UTC at `time`, milliseconds.
+    /// Returns the offset of local time from UTC at `time` in milliseconds, positive in the east.
     #[must_use]
     pub fn utc_offset_ms(self, time: Time) -> i64 {
         self.local_time(time).and_utc().timestamp_millis() - time.as_millis()
     }
 }
 
-/// The time in UTC.
+/// Returns the time in UTC.
 #[must_use]
 pub fn utc(time: Time) -> DateTime<Utc> {
-    // Its range, up to the year 9999, is within what chrono has.
+    // Times end with the year 9999, which is within chrono's range.
     Utc.timestamp_millis_opt(time.as_millis()).single().unwrap_or_default()
 }
 
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_wall_clock_is_ahead_of_utc_in_the_east() {
+    fn local_time_is_ahead_of_utc_in_the_east() {
         let time = Time::from_millis(1_763_836_800_123);
         assert_eq!(Zone::Fixed(3600).local_time(time).to_string(), "2025-11-22 19:40:00.123");
         assert_eq!(Zone::Fixed(-3600).utc_offset_ms(time), -3_600_000);

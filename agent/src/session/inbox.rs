@@ -156,7 +156,7 @@ mod tests {
     fn an_invalid_request_gets_a_reason() {
         check(
             b"loadline/1 resume=x\n",
-            &[ClientInput::InvalidRequest("resume=x: write RUN:SEQ".into())],
+            &[ClientInput::InvalidRequest("resume=x: invalid position; write RUN:SEQ".into())],
         );
         check(b"loadline/1 colour=\xff\n", &[ClientInput::Request(Request::default())]);
     }

@@ -204,7 +204,7 @@ async fn an_invalid_request_is_refused_with_a_reason() {
             "loadline/1 columns=laod1",
             "unknown column laod1; did you mean load1? available: cpu, freq, mem, load1, load5, load15",
         ),
-        ("loadline/1 columns=cpu,cpu", r#"column \"cpu\" is named twice"#),
+        ("loadline/1 columns=cpu,cpu", r#"duplicate column \"cpu\""#),
         ("loadline/1 history=lots", "history=lots: "),
         (&long, "request longer than 1024 bytes"),
     ] {

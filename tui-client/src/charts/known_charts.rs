@@ -1,12 +1,11 @@
-//! The charts of the columns that agents are known to send.
+//! Charts of the columns that loadline's agent sends.
 
 use loadline_protocol::Column;
 
-/// A column of a known name: the name, its legend, and which of the theme's colours it has wherever it
-/// is seen.
+/// Column of a known name: name, legend, and index of its colour in the theme.
 pub(super) type KnownColumn = (&'static str, &'static str, usize);
 
-/// The charts that columns of a known name go into, in their order on the screen.
+/// Titles and columns of the known charts, in their order on the screen.
 pub(super) const KNOWN_CHARTS: &[(&str, &[KnownColumn])] = &[
     ("CPU", &[("cpu", "", 0)]),
     ("Memory", &[("mem", "", 3)]),
@@ -40,10 +39,10 @@ pub(super) const KNOWN_CHARTS: &[(&str, &[KnownColumn])] = &[
     ("Uptime", &[("uptime", "", 1)]),
 ];
 
-/// The chart of all cores.
+/// Title of the heat map of all cores.
 pub(super) const CORES_TITLE: &str = "Cores";
 
-/// Whether a column is one of ours, whose values are never negative.
+/// Returns whether the agent sends a column of this name. Its values are never negative.
 pub(super) fn is_known(column: &Column) -> bool {
     is_core(column)
         || KNOWN_CHARTS
@@ -51,7 +50,7 @@ pub(super) fn is_known(column: &Column) -> bool {
             .any(|(_, members)| members.iter().any(|(name, ..)| *name == column.name()))
 }
 
-/// Whether a column is the utilization of one core: `core0:%`.
+/// Returns whether a column is the utilization of one core: `core0:%`.
 pub(super) fn is_core(column: &Column) -> bool {
     let number = column.name().strip_prefix("core");
     let is_number = |it: &str| !it.is_empty() && it.bytes().all(|byte| byte.is_ascii_digit());

@@ -91,7 +91,7 @@ fn ssh_is_a_program_with_options() {
 fn a_wrong_command_line_is_explained_in_one_line() {
     for (line, part) in [
         ("loadline -o tui", "not a terminal"),
-        ("loadline -i fast", "no duration"),
+        ("loadline -i fast", "invalid duration"),
         ("loadline -i 0s", "must be greater than 0"),
         ("loadline -w 10ms", "at least 1s"),
         ("loadline -n 0", "must be a whole number from 1"),
@@ -108,7 +108,7 @@ fn a_wrong_command_line_is_explained_in_one_line() {
         ("loadline --agent-command= me@web-1", "must name a program"),
         ("loadline --color", "unexpected argument"),
         ("loadline a b a:1027", "a:1027 is given twice"),
-        ("loadline --from 25:00", "\"25:00\" is no time; write it like 03:12, yesterday 03:12"),
+        ("loadline --from 25:00", "invalid time \"25:00\"; write it like 03:12, yesterday 03:12"),
         ("loadline --from -2h -w 5m", "leave out --window"),
         ("loadline --check --to 03:12", "leave out --to"),
         ("loadline a b -o raw", "-o raw takes one source, not 2; choose -o csv"),
@@ -194,7 +194,7 @@ fn configured_defaults_do_not_contradict_typed_options() {
 fn a_configured_value_is_read_like_a_typed_one() {
     assert_eq!(
         error_text("[options]\nwindow = \"fast\"", "loadline"),
-        "c.toml:2:10: window: \"fast\" is no duration; write it like 250ms, 1s, 10m or 1h30m\n   \
+        "c.toml:2:10: window: invalid duration \"fast\"; write it like 250ms, 1s, 10m or 1h30m\n   \
          2 | window = \"fast\"\n     |          ^^^^^^"
     );
     assert_eq!(

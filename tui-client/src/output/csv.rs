@@ -1,4 +1,4 @@
-//! CSV: a header line, then a line a row. A missing value is an empty field.
+//! CSV output: a header line, then one line per row. A missing value is an empty field.
 
 use loadline_protocol::{Column, write_number};
 
@@ -8,7 +8,7 @@ use crate::zone::utc;
 
 pub(super) struct CsvFormatter {
     names: Vec<String>,
-    /// The columns of the header line, which is written once.
+    /// Columns of the header line, which is written once.
     columns: Vec<Column>,
 }
 
@@ -41,7 +41,7 @@ impl OutputFormatter for CsvFormatter {
             self.names[source].clone(),
             sample.seq.map_or(String::new(), |seq| seq.to_string()),
         ];
-        // After a change of the stream's columns, values stand where the header line says.
+        // The stream's columns may have changed, so values are looked up by name.
         let value = |column: &Column| {
             let at = stream.schema.position(column.name())?;
             sample.values.get(at).copied().filter(|value| !value.is_nan())

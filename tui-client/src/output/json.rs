@@ -1,4 +1,4 @@
-//! JSON: one object a line. A missing value is `null`.
+//! JSON output: one object per line. A missing value is `null`.
 
 use loadline_protocol::Column;
 use serde::Serializer as _;
@@ -33,7 +33,7 @@ impl JsonFormatter {
         object.serialize_entry("source", &self.names[source])?;
         object.serialize_entry("seq", &sample.seq)?;
         for (column, value) in stream.schema.columns().iter().zip(sample.values) {
-            // A number that is none is written as null.
+            // NaN is written as null.
             object.serialize_entry(column.name(), value)?;
         }
         object.end()?;
@@ -51,7 +51,7 @@ impl OutputFormatter for JsonFormatter {
         sample: Sample<'_>,
         out: &mut String,
     ) {
-        // Text and numbers in memory can always be written.
+        // Serializing text and numbers to memory does not fail.
         if let Ok(line) = self.object(source, stream, sample) {
             out.push_str(&String::from_utf8_lossy(&line));
             out.push('\n');

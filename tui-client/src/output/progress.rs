@@ -1,15 +1,15 @@
-//! What people are told besides the rows.
+//! Messages and progress for people, next to the rows.
 
 use std::io::Write;
 
 use unicode_width::UnicodeWidthChar as _;
 
-/// Who tells people what they should know.
+/// Receiver of messages for people.
 pub trait Reporter {
-    /// A line.
+    /// Reports a message of one line.
     fn message(&mut self, text: &str);
 
-    /// How much of a large recording is read, percent.
+    /// Reports the progress of reading a large recording, in percent.
     fn read_progress(&mut self, _name: &str, _percent: u8) {}
 }
 
@@ -19,29 +19,29 @@ impl<F: FnMut(&str)> Reporter for F {
     }
 }
 
-/// Columns of a name: with it the line fits into a terminal, as it has to for being rewritten.
+/// Maximum terminal columns of a name: a line that wraps cannot be rewritten.
 const NAME_WIDTH: usize = 48;
 
-/// To the beginning of the line, which is empty then.
+/// Escape sequence that moves to the start of the line and erases it.
 const ERASE: &str = "\r\x1b[K";
 
-/// Says how far a recording is read, in one line that is rewritten and goes away in the end.
+/// Progress line that is rewritten in place, and erased at the end.
 pub struct ProgressLine<W: Write, F> {
     terminal: Option<W>,
-    line: F,
+    message: F,
     is_shown: bool,
 }
 
 impl<W: Write, F> ProgressLine<W, F> {
-    /// Lines go to `message`, what is rewritten to the terminal, if there is one.
-    pub fn new(terminal: Option<W>, line: F) -> ProgressLine<W, F> {
-        ProgressLine { terminal, line, is_shown: false }
+    /// Creates a reporter: messages go to `message`, progress goes to the terminal if there is one.
+    pub fn new(terminal: Option<W>, message: F) -> ProgressLine<W, F> {
+        ProgressLine { terminal, message, is_shown: false }
     }
 
     fn rewrite(&mut self, text: &str) {
         let Some(terminal) = &mut self.terminal else { return };
         if self.is_shown || !text.is_empty() {
-            // An error means that nobody sees it.
+            // An error only means that the terminal is gone.
             let _ = write!(terminal, "{ERASE}{text}").and_then(|()| terminal.flush());
         }
         self.is_shown = !text.is_empty();
@@ -51,7 +51,7 @@ impl<W: Write, F> ProgressLine<W, F> {
 impl<W: Write, F: FnMut(&str)> Reporter for ProgressLine<W, F> {
     fn message(&mut self, text: &str) {
         self.rewrite("");
-        (self.line)(text);
+        (self.message)(text);
     }
 
     fn read_progress(&mut self, name: &str, percent: u8) {
@@ -79,7 +79,7 @@ impl<W: Write, F> Drop for ProgressLine<W, F> {
 mod tests {
     use super::*;
 
-    /// What a terminal gets, and the lines, when a recording is read in two steps.
+    /// Returns the terminal output for progress of 1 % and then `last` %.
     fn written(name: &str, last: u8) -> String {
         let mut bytes = Vec::new();
         let mut progress = ProgressLine::new(Some(&mut bytes), |_: &str| {});
@@ -90,13 +90,13 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_rewritten_and_goes_away() {
+    fn the_line_is_rewritten_and_erased() {
         assert_eq!(written("a.load", 43), "|reading a.load: 1 %|reading a.load: 43 %|");
         assert_eq!(written("a.load", 100), "|reading a.load: 1 %|");
     }
 
     #[test]
-    fn a_name_is_sanitized_and_cut_to_the_line() {
+    fn a_name_is_sanitized_and_truncated() {
         let text = written(&format!("\u{1b}[2J{}", "界".repeat(100)), 2);
         assert!(!text.contains('\u{1b}') && text.chars().count() < 100, "{text}");
     }
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_terminal_nothing_is_rewritten() {
+    fn nothing_is_written_without_a_terminal() {
         let mut progress = ProgressLine::new(None::<Vec<u8>>, |_: &str| {});
         progress.read_progress("a.load", 5);
         assert!(!progress.is_shown);

@@ -1,4 +1,4 @@
-//! The stream's own lines: a recording.
+//! Raw output: the unchanged lines of the stream, which make a recording.
 
 use loadline_protocol::{Column, Note};
 

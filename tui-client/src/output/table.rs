@@ -1,4 +1,4 @@
-//! A table for people: aligned, times in local time.
+//! Table output for people: aligned columns, local time.
 
 use std::fmt::Write as _;
 
@@ -10,12 +10,12 @@ use crate::event::{Sample, StreamInfo};
 use crate::zone::Zone;
 
 pub(super) struct TableFormatter {
-    /// The names of the sources.
+    /// Names of the sources.
     names: Vec<String>,
     zone: Zone,
-    /// With several sources, the columns of all of them; of one, those of its stream.
+    /// Columns of the current headings: of all sources together.
     columns: Vec<Column>,
-    /// Whether rows have a sequence number.
+    /// True if the table has a column of sequence numbers.
     has_seq: bool,
 }
 
@@ -23,10 +23,10 @@ pub(super) struct TableFormatter {
 const TIME_FORMAT: &str = "%Y-%m-%d %H:%M:%S%.3f";
 const TIME_WIDTH: usize = 23;
 
-/// The narrowest column of values, and that of the sequence numbers.
+/// Minimum width of a column of values, and the width of sequence numbers.
 const COLUMN_MIN: usize = 8;
 
-/// Columns are aligned behind names of this width; a longer one moves its row.
+/// Maximum width of the column of source names. A longer name shifts the rest of its row.
 const NAME_WIDTH_MAX: usize = 24;
 
 impl TableFormatter {
@@ -67,16 +67,16 @@ impl OutputFormatter for TableFormatter {
         }
     }
 
-    /// The head comes again when it has to say something else.
+    /// Repeats the headings if they change.
     fn set_stream(&mut self, _: usize, stream: &StreamInfo, out: &mut String) {
-        let theirs = stream.schema.columns();
+        let columns = stream.schema.columns();
         if self.is_single_source() {
-            (self.columns, self.has_seq) = (theirs.to_vec(), stream.header.is_some());
+            (self.columns, self.has_seq) = (columns.to_vec(), stream.header.is_some());
             self.write_headings(out);
             return;
         }
         let count = self.columns.len();
-        for column in theirs {
+        for column in columns {
             if !self.columns.iter().any(|known| known.name() == column.name()) {
                 self.columns.push(column.clone());
             }
@@ -110,7 +110,7 @@ impl OutputFormatter for TableFormatter {
             let value = at.and_then(|at| sample.values.get(at)).copied();
             let mut text = String::new();
             match value {
-                // What another source has, this one has not.
+                // Only other sources have this column.
                 None => {}
                 Some(value) if value.is_nan() => text.push('-'),
                 Some(value) => write_number(&mut text, value, column.decimals()),
@@ -125,7 +125,7 @@ fn width(column: &Column) -> usize {
     column.heading().width().max(COLUMN_MIN)
 }
 
-/// Appends `text` so that it ends at the right of a column.
+/// Appends `text` right-aligned in a column of `width`, after two blanks.
 fn pad(out: &mut String, text: &str, width: usize) {
     let blanks = 2 + width.saturating_sub(text.width());
     out.extend(std::iter::repeat_n(' ', blanks));

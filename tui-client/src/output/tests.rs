@@ -1,4 +1,4 @@
-//! The outputs as text, from the events of a short stream.
+//! Tests of the text outputs, from the events of short streams.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ fn two_rows() -> Vec<Event> {
     ]
 }
 
-/// The same as they come when they come at once.
+/// Returns the events of [`two_rows`] with both rows in one batch.
 fn two_rows_at_once() -> Vec<Event> {
     let mut events = two_rows();
     let (Some(Event::Rows(second)), Some(Event::Rows(mut both))) = (events.pop(), events.pop())
@@ -48,7 +48,7 @@ fn down(reason: &str, refused: bool) -> Event {
     Event::Disconnected { reason: SafeText::new(reason), refused, retry_at: Time::default() }
 }
 
-/// What is written and told, and how it ends.
+/// Returns the written text, the reported messages and the result.
 async fn output(
     form: OutputFormat,
     count: Option<u64>,
@@ -83,7 +83,7 @@ async fn written(form: OutputFormat, events: Vec<Event>) -> String {
 }
 
 #[tokio::test]
-async fn csv_has_times_in_utc_and_nothing_for_a_missing_value() {
+async fn csv_has_times_in_utc_and_empty_fields_for_missing_values() {
     assert_eq!(
         written(OutputFormat::Csv, two_rows()).await,
         "timestamp,received,source,seq,cpu,freq,load1\n\
@@ -110,13 +110,14 @@ async fn values_stay_under_their_header_when_the_columns_change() {
         row(Some(2), &[3.0, 4.0]),
     ];
     let (csv, reported, _) = output(OutputFormat::Csv, None, events).await;
-    assert_eq!(reported, "web-1:1027: other columns now; csv keeps those of its header");
+    let changed = "web-1:1027: columns changed, but csv keeps those of its header";
+    assert_eq!(reported, changed);
     let tails: Vec<_> = csv.lines().map(|line| line.splitn(5, ',').last().unwrap()).collect();
     assert_eq!(tails, ["a,b", "1.00,2.00", ",3.00"]);
 }
 
 #[tokio::test]
-async fn json_has_an_object_a_line_and_null_for_a_missing_value() {
+async fn json_has_an_object_per_line_and_null_for_missing_values() {
     let json = written(OutputFormat::Json, two_rows()).await;
     assert_eq!(
         json.lines().next(),
@@ -141,7 +142,7 @@ async fn the_table_is_aligned_and_in_local_time() {
 }
 
 #[tokio::test]
-async fn raw_has_the_streams_own_lines() {
+async fn raw_has_the_unchanged_lines_of_the_stream() {
     let note = Event::Note(Note::Live);
     let events = vec![stream("a", false), row(Some(1), &[1.0]), note];
     assert_eq!(written(OutputFormat::Raw, events).await, "the line itself\n# live\n");
@@ -165,10 +166,11 @@ async fn a_batch_of_rows_is_written_like_single_rows() {
 }
 
 #[tokio::test]
-async fn only_the_very_first_failure_to_connect_is_fatal() {
+async fn only_a_failed_first_connection_is_fatal() {
     let down = || down("connection refused", false);
     let (_, _, end) = output(OutputFormat::Csv, None, vec![Event::Connecting, down()]).await;
-    assert_eq!(end, "cannot connect to web-1:1027: connection refused; is an agent running there?");
+    let hint = "start loadline-agent there, or use loadline USER@HOST";
+    assert_eq!(end, format!("cannot connect to web-1:1027: connection refused; {hint}"));
     let faults = Event::Faults {
         count: 3,
         first: SafeText::new("no number"),
@@ -180,20 +182,20 @@ async fn only_the_very_first_failure_to_connect_is_fatal() {
     assert_eq!(end, "3 faults, 7 skipped");
     assert_eq!(
         reported,
-        "web-1:1027: rows are skipped, as they are too late or too many\n\
-         web-1:1027: connection lost: connection refused; reconnecting"
+        "web-1:1027: rows are skipped because they arrive too fast or too late\n\
+         web-1:1027: connection lost, reconnecting: connection refused"
     );
 }
 
 #[tokio::test]
-async fn a_request_that_the_agent_refuses_is_not_repeated_for_ever() {
+async fn a_refused_request_is_not_repeated() {
     let events = vec![Event::Connected, down("unknown column x", true)];
     let (_, _, end) = output(OutputFormat::Csv, None, events).await;
-    assert_eq!(end, "web-1:1027 refuses: unknown column x");
+    assert_eq!(end, "web-1:1027: unknown column x");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reader_that_does_not_read_does_not_prevent_stopping() {
+async fn a_blocked_reader_does_not_prevent_stopping() {
     let (sender, receiver) = mpsc::channel(64);
     for event in two_rows() {
         sender.send(event).await.unwrap();
@@ -212,7 +214,7 @@ async fn a_reader_that_does_not_read_does_not_prevent_stopping() {
 }
 
 #[tokio::test]
-async fn a_reader_that_goes_away_is_a_normal_end() {
+async fn a_closed_reader_is_a_normal_end() {
     let (sender, receiver) = mpsc::channel(64);
     for event in two_rows() {
         sender.send(event).await.unwrap();
@@ -230,7 +232,7 @@ async fn a_reader_that_goes_away_is_a_normal_end() {
     run(&job, receiver.into(), closed, |_: &str| {}, std::future::pending()).await.unwrap();
 }
 
-/// What is written and told of several sources, and how it ends; the events of each.
+/// Writes the events of several sources. Returns the written text and the messages, an error last.
 async fn output_of(
     form: OutputFormat,
     count: Option<u64>,
@@ -264,7 +266,7 @@ fn source(columns: &str, rows: &[(u64, &[f64])]) -> Vec<Event> {
     [Event::Connected, stream(columns, false)].into_iter().chain(rows).collect()
 }
 
-/// The fields of csv behind the times.
+/// Returns the lines of csv from the source on, without the times.
 fn tails(csv: &str) -> Vec<&str> {
     csv.lines().map(|line| line.splitn(3, ',').nth(2).unwrap()).collect()
 }
@@ -293,7 +295,7 @@ async fn json_and_table_have_the_source_of_each_row() {
     let lines: Vec<&str> = table.lines().collect();
     assert_eq!(lines[0], "time                     source       seq         a         b");
     assert!(lines.contains(&"2025-11-22 18:40:07.123  web-2          7                3.00"));
-    assert_eq!(lines.len(), 3, "the head is there once");
+    assert_eq!(lines.len(), 3, "the headings are written once");
 }
 
 #[tokio::test]
@@ -303,7 +305,7 @@ async fn rows_of_all_sources_are_counted_together() {
         output_of(OutputFormat::Csv, Some(5), vec![source("a", &rows), source("a", &rows)]).await;
     assert_eq!(csv.lines().count(), 1 + 5);
     let of = |name: &str| csv.lines().filter(|line| line.contains(name)).count();
-    assert!(of("web-1") >= 2 && of("web-2") >= 2, "one after the other: {csv}");
+    assert!(of("web-1") >= 2 && of("web-2") >= 2, "sources take turns: {csv}");
 }
 
 #[tokio::test]
@@ -350,7 +352,7 @@ async fn a_silent_source_delays_the_header_by_a_second_and_its_later_columns_are
         tails(std::str::from_utf8(&out).unwrap()),
         ["source,seq,a", "web-1,1,1.00", "web-2,2,3.00"]
     );
-    assert_eq!(reported, ["web-2: other columns now; csv keeps those of its header"]);
+    assert_eq!(reported, ["web-2: columns changed, but csv keeps those of its header"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -388,7 +390,7 @@ async fn rows_outside_the_range_are_left_out_and_a_live_source_ends_with_it() {
         let rows = seqs.iter().map(|seq| row(Some(*seq), &[1.0]));
         std::iter::once(stream("cpu:%", false)).chain(rows).collect()
     };
-    // The channel stays open: it ends by itself.
+    // The channel stays open, so the range must end the output.
     let (sender, receiver) = mpsc::channel(64);
     for event in std::iter::once(Event::Connected).chain(rows(&[1, 2, 3, 4, 5])) {
         sender.send(event).await.unwrap();

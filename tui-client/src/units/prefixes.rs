@@ -1,9 +1,9 @@
-//! Prefixes of units: `KiB/s`, `Mbit/s`.
+//! Unit prefixes: `KiB/s`, `Mbit/s`.
 
-/// Unit in which network links are sold.
+/// Unit of network rates in the alternative units: network links are sold by bit rate.
 pub(super) const BIT_RATE_UNIT: &str = "bit/s";
 
-/// The prefixes of a unit.
+/// Set of prefixes of a unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Prefixes {
     None,
@@ -22,7 +22,7 @@ impl Prefixes {
         }
     }
 
-    /// The factor from one prefix to the next, and the prefixes.
+    /// Returns the factor between neighbouring prefixes, and the prefixes in ascending order.
     fn steps(self) -> (f64, &'static [&'static str]) {
         match self {
             Prefixes::None => (1.0, &[""]),
@@ -31,7 +31,8 @@ impl Prefixes {
         }
     }
 
-    /// Returns the factor and the name of the prefix that leaves a value fewer than `most` units.
+    /// Returns factor and name of the smallest prefix at which the value is below `most`, or of the
+    /// largest prefix.
     pub(super) fn prefix_below(self, value: f64, most: f64) -> (f64, &'static str) {
         let (step, prefixes) = self.steps();
         let (mut factor, mut at) = (1.0, 0);
@@ -42,7 +43,7 @@ impl Prefixes {
         (factor, prefixes[at])
     }
 
-    /// A value with the prefix that makes it shortest.
+    /// Scales a value to its shortest form. Returns the scaled value and its prefix.
     pub(super) fn shorten(self, value: f64) -> (f64, &'static str) {
         let (factor, prefix) = self.prefix_below(value, self.steps().0);
         (value / factor, prefix)

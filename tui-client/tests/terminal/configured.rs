@@ -101,7 +101,7 @@ fn a_wrong_configuration_is_shown_with_line_and_caret() {
     assert_eq!(
         String::from_utf8(failed.stderr).unwrap(),
         format!(
-            "error: {}:2:10: window: \"fast\" is no duration\n   2 | window = \"fast\"\n     \
+            "error: {}:2:10: window: invalid duration \"fast\"\n   2 | window = \"fast\"\n     \
              |          ^^^^^^\nhint: write it like 250ms, 1s, 10m or 1h30m\n",
             path.display()
         )

@@ -1,4 +1,4 @@
-//! The program and an agent with TLS between them: what arrives, and what is said if nothing does.
+//! TLS between the program and an agent: rows, and the errors if there are none.
 
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
@@ -17,7 +17,7 @@ use tokio_rustls::rustls::sign::SingleCertAndKey;
 use tokio_rustls::rustls::version::TLS13;
 use tokio_rustls::rustls::{ServerConfig, ServerConnection};
 
-/// An agent in a thread of its own.
+/// Agent in a thread of its own.
 struct TlsAgent {
     port: u16,
     stop: Option<oneshot::Sender<()>>,
@@ -25,7 +25,8 @@ struct TlsAgent {
 }
 
 impl TlsAgent {
-    /// One with this certificate, which asks clients for one of this CA.
+    /// Starts an agent with this certificate, which requires client certificates of `client_ca`, if
+    /// any.
     fn start(identity: &Identity, client_ca: Option<&Authority>) -> TlsAgent {
         let Identity { cert, key } = identity.clone();
         let client_ca = client_ca.map(|authority| authority.ca.clone());
@@ -47,7 +48,9 @@ impl TlsAgent {
                 let address = "127.0.0.1:0".parse().unwrap();
                 let bound = Listener::bind(&address, plaintext).await.unwrap();
                 let listener = bound.listen().unwrap();
-                let Address::Tcp { port, .. } = listener.address() else { panic!("it is TCP") };
+                let Address::Tcp { port, .. } = listener.address() else {
+                    panic!("not a TCP address")
+                };
                 port_sender.send(*port).unwrap();
                 agent.run(vec![listener], async { drop(stopped.await) }).await;
             });
@@ -64,7 +67,7 @@ impl Drop for TlsAgent {
     }
 }
 
-/// The program, with the CAs of the system being those in no file.
+/// Returns a command without the variables that replace the system's CAs.
 fn loadline() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_loadline"));
     command.stdin(Stdio::null()).env_remove("SSL_CERT_FILE").env_remove("SSL_CERT_DIR");
@@ -72,14 +75,14 @@ fn loadline() -> Command {
     command
 }
 
-/// What it writes, and what it complains of.
+/// Runs a command. Returns its exit code, output and errors.
 fn run(mut command: Command) -> (Option<i32>, String, String) {
     let output = command.output().unwrap();
     let [out, errors] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
     (output.status.code(), out, errors)
 }
 
-/// The options of a client that trusts `ca` and shows `identity`.
+/// Adds the options of a client that trusts `ca` and presents `identity`.
 fn options(command: &mut Command, ca: &Authority, identity: Option<&Identity>) {
     command.arg("--tls-ca").arg(&ca.ca);
     if let Some(Identity { cert, key }) = identity {
@@ -87,7 +90,7 @@ fn options(command: &mut Command, ca: &Authority, identity: Option<&Identity>) {
     }
 }
 
-/// Rows arrive, in each of the ways to look at them.
+/// Checks that rows arrive, by host name and by address.
 fn check_rows(server: &TlsAgent, ca: &Authority, identity: Option<&Identity>) {
     for host in ["localhost", "127.0.0.1"] {
         let source = format!("tls://{host}:{}", server.port);
@@ -101,12 +104,12 @@ fn check_rows(server: &TlsAgent, ca: &Authority, identity: Option<&Identity>) {
     }
 }
 
-/// No row arrives, and this is why: in one line, whether it is asked for rows or for a look.
+/// Checks that no row arrives and that the error is `why`, with `-o csv` and with `--check`.
 fn check_refused(server: &TlsAgent, ca: &Authority, identity: Option<&Identity>, why: &str) {
     let source = format!("tls://localhost:{}", server.port);
-    for look in [&["-o", "csv"][..], &["--check"]] {
+    for mode in [&["-o", "csv"][..], &["--check"]] {
         let mut command = loadline();
-        command.arg(&source).args(look);
+        command.arg(&source).args(mode);
         options(&mut command, ca, identity);
         let (code, out, errors) = run(command);
         assert_eq!((code, out.as_str()), (Some(1), ""), "{errors}");
@@ -116,18 +119,18 @@ fn check_refused(server: &TlsAgent, ca: &Authority, identity: Option<&Identity>,
 }
 
 #[test]
-fn rows_arrive_over_tls_from_a_server_that_is_trusted() {
+fn rows_arrive_over_tls_from_a_trusted_server() {
     let ca = Authority::new("ours");
     let server = TlsAgent::start(&ca.server(), None);
     check_rows(&server, &ca, None);
-    // A certificate that nobody asks for does no harm.
+    // A certificate that the server does not request is not used.
     check_rows(&server, &ca, Some(&ca.client()));
     let server = TlsAgent::start(&ca.server(), Some(&ca));
     check_rows(&server, &ca, Some(&ca.client()));
 }
 
 #[test]
-fn without_a_given_ca_the_system_cas_are_trusted() {
+fn without_tls_ca_the_cas_of_the_system_are_trusted() {
     let ca = Authority::new("ours");
     let server = TlsAgent::start(&ca.server(), None);
     let source = format!("tls://localhost:{}", server.port);
@@ -174,8 +177,8 @@ fn a_refused_client_gets_the_reason() {
     let check = |identity: Option<&Identity>, why| check_refused(&server, &ours, identity, why);
     check(None, "a client certificate is required\nhint: give --tls-cert and --tls-key");
     check(Some(&theirs.client()), "the server does not know the CA of the client certificate");
-    for valid in [Validity::Expired, Validity::NotYetValid] {
-        let client = ours.sign("dated", &["client"], valid);
+    for validity in [Validity::Expired, Validity::NotYetValid] {
+        let client = ours.sign("dated", &["client"], validity);
         check(Some(&client), "the client certificate has expired or is not valid yet");
     }
 }
@@ -191,14 +194,14 @@ fn tls_on_one_side_only_is_reported_on_both() {
     let (code, _, errors) = run(command);
     assert_eq!(code, Some(1), "{errors}");
     assert!(
-        errors.contains("refuses: this port speaks TLS\nhint: connect to tls://HOST:PORT"),
+        errors.contains(": this port speaks TLS\nhint: connect to tls://HOST:PORT"),
         "{errors}"
     );
 }
 
-/// A server that others wrote with the library answers in TLS whatever it hears.
+/// Such a server answers in TLS even to a client without TLS.
 #[test]
-fn a_tls_server_that_is_no_agent_is_recognized_by_its_answer() {
+fn a_tls_server_that_is_not_an_agent_is_recognized() {
     let ca = Authority::new("ours");
     let Identity { cert, key } = ca.server();
     let identity = SingleCertAndKey::from(read_identity(&cert, &key).unwrap());
@@ -218,10 +221,7 @@ fn a_tls_server_that_is_no_agent_is_recognized_by_its_answer() {
     command.args([&source, "-o", "csv"]);
     let (code, _, errors) = run(command);
     assert_eq!(code, Some(1), "{errors}");
-    assert!(
-        errors.contains("refuses: the server speaks TLS\nhint: use tls://HOST:PORT"),
-        "{errors}"
-    );
+    assert!(errors.contains(": the server speaks TLS\nhint: use tls://HOST:PORT"), "{errors}");
     server.join().unwrap();
 }
 

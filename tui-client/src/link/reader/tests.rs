@@ -209,7 +209,7 @@ fn text_that_names_no_columns_is_a_fault_at_the_end() {
             other => panic!("{other:?}"),
         })
         .collect();
-    assert_eq!(faults, ["field 1: \"hello\" is no number", "the last line is incomplete"]);
+    assert_eq!(faults, ["field 1: invalid number \"hello\"", "the last line is incomplete"]);
 }
 
 /// Returns the events of a recording, and why it ended. Rows without a timestamp are 1 s apart and
