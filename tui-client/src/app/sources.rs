@@ -57,8 +57,8 @@ impl SourceView {
     pub(super) fn make_charts(&mut self, units: Units, thresholds: &Thresholds) {
         let (watched, machine) = (&self.watched, self.watched.machine());
         let columns = watched.columns().unwrap_or_default();
-        let values = watched.store().kinds().iter().zip(watched.store().magnitudes());
-        let format = |(column, (kind, magnitude)): (&_, (&_, &_))| {
+        let values = watched.store().column_values();
+        let format = |(column, (kind, magnitude)): (&_, &(_, _))| {
             value_format(column, *kind, *magnitude, units, machine)
         };
         self.looks = columns.iter().zip(values).map(format).collect();

@@ -179,7 +179,8 @@ pub(super) fn slots(store: &Store, columns: &[usize], window: Window) -> Vec<Slo
         at > 0 && !store.has_gap(at) && !store.value(column, at - 1).is_nan()
     };
     for part in store.chunk_ranges(begin..end) {
-        let known = answers.iter_mut().zip(columns).filter(|(_, column)| **column < store.columns);
+        let known =
+            answers.iter_mut().zip(columns).filter(|(_, column)| **column < store.columns());
         let mut builders: Vec<SlotBuilder> = known
             .map(|(answer, column)| SlotBuilder {
                 slots: &mut answer.slots,
