@@ -66,7 +66,7 @@ fn a_server_of_another_protocol_is_named() {
 fn each_failure_is_one_error_with_its_exit_code() {
     let nobody = format!("127.0.0.1:{}", free_port());
     for (args, code, part) in [
-        (&["--interval", "fast"][..], 2, "no duration"),
+        (&["--interval", "fast"][..], 2, "invalid duration"),
         (&["-o", "tui"], 2, "not a terminal"),
         (&["--nonsense"], 2, "--help"),
         (&["-o", "tabel"], 2, "did you mean 'table'? possible values: tui, table, csv, json, raw"),
