@@ -267,7 +267,8 @@ impl Store {
     }
 
     /// Returns whether the store has no samples.
-    pub(crate) fn is_empty(&self) -> bool {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 

@@ -64,10 +64,8 @@ impl MachineCapacity {
 /// Formats the limits of a container: `limit 1.5 cores, 512.0 MiB`. Returns `None` without limits.
 #[must_use]
 pub fn container_limits_text(header: &Header) -> Option<String> {
-    let cores = header.cpu_limit.map(|limit| {
-        let word = if limit.cores() > 1.0 { "cores" } else { "core" };
-        format!("{limit} {word}")
-    });
+    let word = |cores: f64| if cores > 1.0 { "cores" } else { "core" };
+    let cores = header.cpu_limit.map(|limit| format!("{limit} {}", word(limit.cores())));
     let memory = header.memory_limit.map(|bytes| {
         let (value, prefix) = Prefixes::Binary.shorten(bytes as f64);
         format!("{} {prefix}B", number_text(value, 1))

@@ -1,9 +1,9 @@
 //! State and samples of one source.
 
-mod clock;
 mod connection;
 mod ingest;
 mod rates;
+mod transit;
 
 use std::time::Duration;
 
@@ -12,12 +12,12 @@ use loadline_protocol::{Column, Header, SafeText, Time};
 use crate::event::{Event, Sample};
 use crate::store::{ALL_VALUES_MAX, Store};
 use crate::units::MachineCapacity;
-use clock::SourceClock;
 use connection::Connection;
 pub use connection::{Outage, State};
 use ingest::Ingest;
+use transit::Transit;
 
-/// Source with its connection, its clock and its samples.
+/// Source with its connection, its clock offset and its samples.
 #[derive(Debug, Clone)]
 pub struct Watched {
     /// Display name.
@@ -30,7 +30,7 @@ pub struct Watched {
     pub connection: Connection,
     /// Stream and samples.
     pub ingest: Ingest,
-    clock: SourceClock,
+    transit: Transit,
 }
 
 impl Watched {
@@ -43,7 +43,7 @@ impl Watched {
             may_prompt: false,
             connection: Connection::default(),
             ingest: Ingest::new(Store::new(0, retention)),
-            clock: SourceClock::default(),
+            transit: Transit::default(),
         }
     }
 
@@ -79,7 +79,7 @@ impl Watched {
             Event::Health(health) => self.connection.health = Some(health),
             Event::Stream(stream) => {
                 if self.ingest.begin_stream(stream) {
-                    self.clock.begin_run();
+                    self.transit.begin_run();
                 }
             }
             Event::Rows(rows) => {
@@ -97,7 +97,7 @@ impl Watched {
 
     fn add_row(&mut self, sample: Sample<'_>) {
         let caught_up = self.connection.caught_up;
-        self.clock.add(sample, !caught_up && self.header().is_some());
+        self.transit.add(sample, !caught_up && self.header().is_some());
         self.connection.receive(sample.received);
         self.ingest.add(sample, caught_up);
     }
@@ -105,7 +105,7 @@ impl Watched {
     /// Updates the clock offset, unless a history is arriving or the source is a recording.
     fn update_clock_offset(&mut self) {
         if self.connection.caught_up && !self.connection.is_recording() {
-            self.clock.update_offset(self.stale_after());
+            self.transit.update_offset(self.stale_after());
         }
     }
 
@@ -171,12 +171,12 @@ impl Watched {
     /// the offset is at most a second or not known yet.
     #[must_use]
     pub fn clock_offset_ms(&self) -> i64 {
-        self.clock.offset_ms()
+        self.transit.offset_ms()
     }
 
     /// Returns the age of the newest sample.
     pub(crate) fn age(&self, now: Time) -> Option<Duration> {
-        self.clock.age(now, self.store().newest()?, self.stale_after())
+        self.transit.age(now, self.store().newest()?, self.stale_after())
     }
 }
 

@@ -154,7 +154,9 @@ mod tests {
     }
 
     fn add(ingest: &mut Ingest, times: &[i64]) {
-        times.iter().for_each(|time| ingest.add(sample(*time, *time), false));
+        for time in times {
+            ingest.add(sample(*time, *time), false);
+        }
     }
 
     fn times(ingest: &Ingest) -> Vec<i64> {

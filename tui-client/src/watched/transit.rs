@@ -1,4 +1,4 @@
-//! Clock of a source: transit times of its samples, measured by two clocks that may differ.
+//! Transit times of samples, measured by two clocks that may differ, and the clock offset.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ const CLOCK_OFFSET_STEP_MS: u64 = 250;
 /// Clock offset, and the fastest transit of a sample in the last one to two minutes: from its time
 /// by the agent's clock to its arrival by ours, in milliseconds. A transit includes the offset.
 #[derive(Debug, Clone, Default)]
-pub(super) struct SourceClock {
+pub(super) struct Transit {
     period_start: Time,
     current_fastest: Option<i64>,
     previous_fastest: Option<i64>,
@@ -29,10 +29,10 @@ pub(super) struct SourceClock {
     raw_offset_ms: i64,
 }
 
-impl SourceClock {
+impl Transit {
     /// Forgets the transits of another run, but not the offset.
     pub(super) fn begin_run(&mut self) {
-        *self = SourceClock { raw_offset_ms: self.raw_offset_ms, ..SourceClock::default() };
+        *self = Transit { raw_offset_ms: self.raw_offset_ms, ..Transit::default() };
     }
 
     /// Adds a row. A row of a history is old when it arrives and says little about transit times:
@@ -85,27 +85,27 @@ mod tests {
 
     const STALE_AFTER: Duration = Duration::from_secs(3);
 
-    fn live(rows: impl IntoIterator<Item = (i64, i64)>) -> SourceClock {
-        let mut clock = SourceClock::default();
+    fn live(rows: impl IntoIterator<Item = (i64, i64)>) -> Transit {
+        let mut transit = Transit::default();
         for (time, received) in rows {
-            clock.add(sample(time, received), false);
-            clock.update_offset(STALE_AFTER);
+            transit.add(sample(time, received), false);
+            transit.update_offset(STALE_AFTER);
         }
-        clock
+        transit
     }
 
     #[test]
     fn age_is_correct_though_clocks_differ() {
         // The agent's clock is 500 s ahead, and a row takes 20 ms.
-        let mut clock = live([(501_000, 1020), (502_000, 2020)]);
-        let age = |clock: &SourceClock, now: i64, time: i64| {
-            clock.age(ms(now), ms(time), STALE_AFTER).unwrap().as_millis()
+        let mut transit = live([(501_000, 1020), (502_000, 2020)]);
+        let age = |transit: &Transit, now: i64, time: i64| {
+            transit.age(ms(now), ms(time), STALE_AFTER).unwrap().as_millis()
         };
-        assert_eq!(age(&clock, 2020, 502_000), 0);
-        assert_eq!(age(&clock, 2500, 502_000), 480);
+        assert_eq!(age(&transit, 2020, 502_000), 0);
+        assert_eq!(age(&transit, 2500, 502_000), 480);
         // A row that a full pipe delays by 5 s is 5 s old on arrival.
-        clock.add(sample(503_000, 8020), false);
-        assert_eq!(age(&clock, 8020, 503_000), 5000);
+        transit.add(sample(503_000, 8020), false);
+        assert_eq!(age(&transit, 8020, 503_000), 5000);
     }
 
     #[test]
@@ -123,18 +123,18 @@ mod tests {
 
     #[test]
     fn a_new_run_keeps_the_offset_until_its_first_row() {
-        let mut clock = live([(91_000, 1000)]);
-        clock.begin_run();
-        clock.update_offset(STALE_AFTER);
-        assert_eq!((clock.offset_ms(), clock.fastest_ms(STALE_AFTER)), (90_000, None));
+        let mut transit = live([(91_000, 1000)]);
+        transit.begin_run();
+        transit.update_offset(STALE_AFTER);
+        assert_eq!((transit.offset_ms(), transit.fastest_ms(STALE_AFTER)), (90_000, None));
     }
 
     #[test]
     fn age_of_a_history_row_is_its_real_age_unless_clocks_differ() {
         let age = |time: i64| {
-            let mut clock = SourceClock::default();
-            clock.add(sample(time, 100_000), true);
-            clock.age(ms(100_000), ms(time), STALE_AFTER).unwrap().as_millis()
+            let mut transit = Transit::default();
+            transit.add(sample(time, 100_000), true);
+            transit.age(ms(100_000), ms(time), STALE_AFTER).unwrap().as_millis()
         };
         assert_eq!(age(99_200), 800);
         // No row is this old on arrival: the clocks differ.
