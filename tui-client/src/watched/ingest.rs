@@ -137,10 +137,11 @@ impl Ingest {
 
 #[cfg(test)]
 mod tests {
-    use loadline_protocol::{Schema, Time};
+    use loadline_protocol::Schema;
 
     use super::super::tests::{sample, stream};
     use super::*;
+    use crate::store::StoredSample;
 
     fn ingest(run: Option<u32>, times: &[i64]) -> Ingest {
         let mut ingest = Ingest::new(Store::new(0, Duration::from_hours(1)));
@@ -159,14 +160,16 @@ mod tests {
         }
     }
 
+    fn samples(ingest: &Ingest) -> impl Iterator<Item = StoredSample<'_>> {
+        (0..ingest.store.len()).filter_map(|at| ingest.store.get(at))
+    }
+
     fn times(ingest: &Ingest) -> Vec<i64> {
-        let samples = (0..ingest.store.len()).filter_map(|at| ingest.store.get(at));
-        samples.map(|sample| Time::as_millis(sample.time())).collect()
+        samples(ingest).map(|sample| sample.time().as_millis()).collect()
     }
 
     fn gaps(ingest: &Ingest) -> Vec<bool> {
-        let samples = (0..ingest.store.len()).filter_map(|at| ingest.store.get(at));
-        samples.map(|sample| sample.gap_before().is_some()).collect()
+        samples(ingest).map(|sample| sample.gap_before().is_some()).collect()
     }
 
     #[test]
