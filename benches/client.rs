@@ -65,7 +65,7 @@ fn rows_to_store(bencher: Bencher<'_, '_>, kind: &str) {
     bencher.counter(ItemsCount::new(ROWS)).bench_local(|| {
         let mut watched = Watched::new("web-1", false, RETENTION);
         replay(&stream, |now, event| watched.apply(now, event));
-        assert_eq!(watched.store.len(), ROWS, "every row is stored");
+        assert_eq!(watched.store().len(), ROWS, "every row is stored");
         watched
     });
 }

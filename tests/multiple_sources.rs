@@ -102,13 +102,13 @@ fn state_of(app: &App, source: usize) -> State {
 }
 
 fn sample_count(app: &App, source: usize) -> usize {
-    app.sources()[source].watched.store.len()
+    app.sources()[source].watched.store().len()
 }
 
 /// Returns the peaks of a source on the shared time axis, in milliseconds after the sine's true
 /// peak. The peak of a wave is the middle of its highest slots.
 fn peaks_ms(app: &App, source: usize, eighths: i64, window: Window) -> Vec<i64> {
-    let store = &app.sources()[source].watched.store;
+    let store = app.sources()[source].watched.store();
     let slots = store.slots(0, window.with_clock_offset(app.clock_offset_ms(source))).slots;
     let slot_ms = (window.end_ms() - window.from_ms()) / window.slot_count() as i64;
     let mut waves: BTreeMap<i64, Vec<(i64, f64)>> = BTreeMap::new();
@@ -172,9 +172,12 @@ async fn eight_agents_line_up_and_faults_of_three_do_not_affect_the_others() {
     for source in 3..8 {
         assert_eq!(state_of(app, source), State::Live);
         let watched = &app.sources()[source].watched;
-        assert_eq!((watched.faults, watched.skipped, watched.clock_offset_ms()), (0, 0, 0));
+        assert_eq!(
+            (watched.ingest.faults, watched.ingest.skipped, watched.clock_offset_ms()),
+            (0, 0, 0)
+        );
         let seqs: Vec<_> = (0..sample_count(app, source))
-            .map(|at| watched.store.get(at).unwrap().seq().unwrap())
+            .map(|at| watched.store().get(at).unwrap().seq().unwrap())
             .collect();
         assert!(seqs.windows(2).all(|pair| pair[1] == pair[0] + 1), "every sample exactly once");
     }
@@ -207,11 +210,11 @@ async fn a_flooding_source_does_not_affect_the_others() {
     for source in [0, 2] {
         let watched = &offscreen.app.sources()[source].watched;
         assert_eq!(state_of(&offscreen.app, source), State::Live);
-        assert_eq!((watched.faults, watched.skipped), (0, 0));
+        assert_eq!((watched.ingest.faults, watched.ingest.skipped), (0, 0));
         assert!(sample_count(&offscreen.app, source) > 50);
-        let first = watched.store.get(0).unwrap().seq();
-        let last = watched.store.get(watched.store.len() - 1).unwrap().seq();
-        assert_eq!((first, last), (Some(1), Some(watched.store.len() as u64)), "every sample");
+        let first = watched.store().get(0).unwrap().seq();
+        let last = watched.store().get(watched.store().len() - 1).unwrap().seq();
+        assert_eq!((first, last), (Some(1), Some(watched.store().len() as u64)), "every sample");
     }
     drop(offscreen);
     quiet.stop().await;

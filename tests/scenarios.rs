@@ -290,12 +290,12 @@ async fn after_a_restart_the_history_has_the_old_run_a_gap_and_the_new_run() {
     let (sender, mut events) = mpsc::channel(EVENTS_MAX);
     tokio::spawn(Link::new(connector, link_options(History::All), Clock::system()).run(sender));
     let mut watched = Watched::new("web-1", false, Duration::MAX);
-    while watched.store.len() < seqs.len() {
+    while watched.store().len() < seqs.len() {
         let event = timeout(DEADLINE, events.recv()).await.expect("in time").unwrap();
         watched.apply(Clock::system().now(), event);
     }
-    let gaps: Vec<usize> = (0..watched.store.len())
-        .filter(|at| watched.store.get(*at).unwrap().gap_before().is_some())
+    let gaps: Vec<usize> = (0..watched.store().len())
+        .filter(|at| watched.store().get(*at).unwrap().gap_before().is_some())
         .collect();
     assert_eq!(gaps, [border], "the charts show one gap");
     second.stop().await;

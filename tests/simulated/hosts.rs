@@ -320,7 +320,7 @@ impl AgentView {
             }
             expected.push((*number, *time));
         }
-        let store = &self.watched.store;
+        let store = self.watched.store();
         let stored: Vec<(u64, Time)> = (0..store.len())
             .filter_map(|at| store.get(at))
             .map(|sample| (sample.value(0) as u64, sample.time()))

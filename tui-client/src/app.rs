@@ -282,7 +282,7 @@ impl App {
             // The clock was set back: measured samples may be gone.
             Event::Rows(rows) => {
                 let first = rows.iter().next().map(|sample| sample.time);
-                (false, first.is_some() && view.watched.store.newest() >= first)
+                (false, first.is_some() && view.watched.store().newest() >= first)
             }
             _ => (false, false),
         };
@@ -380,7 +380,7 @@ impl App {
     #[must_use]
     pub fn shown_sample(&self) -> Option<StoredSample<'_>> {
         let at = self.crosshair_index().or_else(|| self.count_until_window_end().checked_sub(1))?;
-        self.watched().store.get(at)
+        self.watched().store().get(at)
     }
 
     /// Returns whether the shown values are up to date or paused. Others are drawn faint.

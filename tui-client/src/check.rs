@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use anyhow::bail;
-use loadline_protocol::{DurationText, Header, SafeText, Stamp};
+use loadline_protocol::{DurationText, Header, SafeText, Stamp, Time};
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::event::{Event, Rows, StreamInfo};
 use crate::units::container_limits_text;
 use crate::watched::Watched;
-use crate::zone::utc;
+use crate::zone::utc_text;
 
 /// Minimum duration of a check: 3 s. A server without requests is recognized after a second.
 const CHECK_MIN: Duration = Duration::from_secs(3);
@@ -36,8 +36,6 @@ const CLOCK_TOLERANCE_MS: i64 = 1000;
 #[derive(Debug)]
 struct CheckReport {
     watched: Watched,
-    /// True if the source is a file.
-    is_recording: bool,
     /// True if a heading line above the rows names the columns.
     has_heading_line: bool,
     rows: u64,
@@ -67,29 +65,20 @@ pub async fn run(
         end = found.handle_event(clock.now(), event);
     }
     let looked = start.elapsed();
-    if found.watched.stream.is_some() || found.watched.faults > 0 {
+    if found.watched.ingest.stream.is_some() || found.watched.ingest.faults > 0 {
         let mut report = found.to_text(looked);
-        if let Some(CheckOutcome::Closed(reason)) = &end {
+        if let Some(Ok(reason)) = &end {
             push_line(&mut report, "end", reason.as_str());
         }
         out.write_all(report.as_bytes()).await?;
         out.flush().await?;
     }
     match end {
-        Some(CheckOutcome::Failed(reason)) => bail!("{name}: {reason}"),
-        Some(CheckOutcome::Closed(_)) if found.rows == 0 => bail!("{name}: no rows"),
+        Some(Err(reason)) => bail!("{name}: {reason}"),
+        Some(Ok(_)) if found.rows == 0 => bail!("{name}: no rows"),
         None if found.rows == 0 => bail!("{name}: no rows within {:.1} s", looked.as_secs_f64()),
-        Some(CheckOutcome::Closed(_)) | None => Ok(()),
+        Some(Ok(_)) | None => Ok(()),
     }
-}
-
-/// Early end of a check, with its reason.
-#[derive(Debug)]
-enum CheckOutcome {
-    /// The source failed.
-    Failed(SafeText),
-    /// The source ended as expected.
-    Closed(SafeText),
 }
 
 /// Appends a line of the report, without trailing blanks.
@@ -104,7 +93,6 @@ impl CheckReport {
     fn new(name: &str) -> CheckReport {
         CheckReport {
             watched: Watched::new(name, false, CHECK_MAX),
-            is_recording: false,
             has_heading_line: false,
             rows: 0,
             first_rows: Vec::new(),
@@ -119,44 +107,37 @@ impl CheckReport {
         interval.mul_f64(CHECK_INTERVALS).clamp(CHECK_MIN, CHECK_MAX)
     }
 
-    /// Records an event. Returns the outcome if the event ends the check.
-    fn handle_event(&mut self, now: loadline_protocol::Time, event: Event) -> Option<CheckOutcome> {
-        let end = match &event {
-            Event::Replaying => {
-                self.is_recording = true;
-                None
+    /// Records an event. Returns the reason if the event ends the check: an error if the source
+    /// failed.
+    fn handle_event(&mut self, now: Time, event: Event) -> Option<Result<SafeText, SafeText>> {
+        let mut end = None;
+        match &event {
+            Event::HeadingLine => self.has_heading_line = true,
+            Event::Rows(rows) => self.add_rows(rows),
+            Event::Faults { first, .. } if self.first_fault.is_none() => {
+                self.first_fault = Some(first.clone());
             }
-            Event::HeadingLine => {
-                self.has_heading_line = true;
-                None
+            Event::Disconnected { reason, refused, .. } => {
+                end = Some((reason.clone(), *refused || self.rows == 0));
             }
-            Event::Rows(rows) => {
-                self.add_rows(rows);
-                None
-            }
-            Event::Faults { first, .. } => {
-                self.first_fault.get_or_insert_with(|| first.clone());
-                None
-            }
-            Event::Disconnected { reason, refused, .. } if *refused || self.rows == 0 => {
-                Some(CheckOutcome::Failed(reason.clone()))
-            }
-            Event::Ended { reason, failed: true } => Some(CheckOutcome::Failed(reason.clone())),
-            Event::Disconnected { reason, .. } | Event::Ended { reason, .. } => {
-                Some(CheckOutcome::Closed(reason.clone()))
-            }
-            _ => None,
-        };
+            Event::Ended { reason, failed } => end = Some((reason.clone(), *failed)),
+            _ => {}
+        }
         self.watched.apply(now, event);
-        end
+        end.map(|(reason, failed)| if failed { Err(reason) } else { Ok(reason) })
+    }
+
+    /// Returns whether the source is a file.
+    fn is_recording(&self) -> bool {
+        self.watched.connection.is_recording()
     }
 
     fn add_rows(&mut self, rows: &Rows) {
-        let Some(stream) = &self.watched.stream else { return };
+        let Some(stream) = &self.watched.ingest.stream else { return };
         for sample in rows.iter() {
             self.rows += 1;
             if self.first_rows.len() < ROWS_SHOWN {
-                let time = utc(sample.time).format("%Y-%m-%dT%H:%M:%S%.3fZ");
+                let time = utc_text(sample.time);
                 let seq = sample.seq.map_or(String::new(), |seq| format!(" #{seq}"));
                 let mut values = String::new();
                 let schema = stream.schema.clone().with_stamp(Stamp::None);
@@ -165,7 +146,7 @@ impl CheckReport {
                 self.first_rows.push(format!("{time}{seq}  {values}"));
             }
             let transit = sample.received.ms_since(sample.time);
-            self.transit_ms = Some(self.transit_ms.map_or(transit, |least| least.min(transit)));
+            self.transit_ms = self.transit_ms.into_iter().chain([transit]).min();
         }
     }
 
@@ -174,11 +155,10 @@ impl CheckReport {
         let mut text = String::new();
         let mut line = |label: &str, what: &str| push_line(&mut text, label, what);
         line("source", &self.watched.name);
-        if let Some(stream) = &self.watched.stream {
+        if let Some(stream) = &self.watched.ingest.stream {
             line("kind", &self.kind_text(stream));
-            if let Some(host) =
-                stream.header.as_ref().map(host_text).filter(|host| !host.is_empty())
-            {
+            let host = stream.header.as_ref().map(host_text).unwrap_or_default();
+            if !host.is_empty() {
                 line("host", &host);
             }
             line("columns", &columns_text(stream));
@@ -187,14 +167,12 @@ impl CheckReport {
             line("interval", &DurationText(interval).to_string());
         }
         let first = if self.first_rows.is_empty() { "" } else { ", first rows:" };
-        if self.is_recording {
-            line("rows", &format!("{}{first}", self.rows));
-        } else {
-            line("rows", &format!("{} in {:.1} s{first}", self.rows, looked.as_secs_f64()));
-        }
+        let time = format!(" in {:.1} s", looked.as_secs_f64());
+        let time = if self.is_recording() { "" } else { &time };
+        line("rows", &format!("{}{time}{first}", self.rows));
         self.first_rows.iter().for_each(|row| line("", row));
         let faults = match &self.first_fault {
-            Some(first) => format!("{}, first: {first}", self.watched.faults),
+            Some(first) => format!("{}, first: {first}", self.watched.ingest.faults),
             None => "none".to_owned(),
         };
         line("faults", &faults);
@@ -212,14 +190,14 @@ impl CheckReport {
             (None, false) => "plain rows".to_owned(),
         };
         let times = if stream.schema.stamp() == Stamp::None { ", no timestamps" } else { "" };
-        let place = if self.is_recording { "recording: " } else { "" };
+        let place = if self.is_recording() { "recording: " } else { "" };
         format!("{place}{kind}{times}")
     }
 
     /// Describes the clock offset. `None` for recordings and for rows without timestamps.
     fn clock_text(&self) -> Option<String> {
-        let stamp = self.watched.stream.as_ref()?.schema.stamp();
-        let ahead_ms = -self.transit_ms.filter(|_| !self.is_recording && stamp != Stamp::None)?;
+        let stamp = self.watched.ingest.stream.as_ref()?.schema.stamp();
+        let ahead_ms = -self.transit_ms.filter(|_| !self.is_recording() && stamp != Stamp::None)?;
         let seconds = ahead_ms.unsigned_abs() as f64 / 1000.0;
         Some(match ahead_ms {
             _ if ahead_ms.abs() < CLOCK_TOLERANCE_MS => format!("in sync within {seconds:.3} s"),
@@ -253,7 +231,7 @@ fn columns_text(stream: &StreamInfo) -> String {
 
 #[cfg(test)]
 mod tests {
-    use loadline_protocol::{Note, Time};
+    use loadline_protocol::Note;
 
     use super::*;
     use crate::link::{ReadOptions, ResumeState, StreamReader};

@@ -97,9 +97,8 @@ pub struct Sample<'a> {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rows {
     columns: usize,
-    times: Vec<Time>,
-    seqs: Vec<Option<u64>>,
-    received: Vec<Time>,
+    /// Timestamp, sequence number and time of receipt of each sample.
+    stamps: Vec<(Time, Option<u64>, Time)>,
     values: Vec<f64>,
     lines: Vec<Box<str>>,
 }
@@ -114,9 +113,7 @@ impl Rows {
     pub fn one(sample: Sample<'_>) -> Rows {
         Rows {
             columns: sample.values.len(),
-            times: vec![sample.time],
-            seqs: vec![sample.seq],
-            received: vec![sample.received],
+            stamps: vec![(sample.time, sample.seq, sample.received)],
             values: sample.values.to_vec(),
             lines: sample.line.map(Box::from).into_iter().collect(),
         }
@@ -131,9 +128,7 @@ impl Rows {
         if !is_alike || (self.len() + 1) * (self.columns + 3) > Rows::NUMBERS_MAX {
             return false;
         }
-        self.times.push(sample.time);
-        self.seqs.push(sample.seq);
-        self.received.push(sample.received);
+        self.stamps.push((sample.time, sample.seq, sample.received));
         self.values.extend_from_slice(sample.values);
         self.lines.extend(sample.line.map(Box::from));
         true
@@ -143,15 +138,15 @@ impl Rows {
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "a batch is never empty")]
     pub fn len(&self) -> usize {
-        self.times.len()
+        self.stamps.len()
     }
 
     /// Returns the samples, in order.
     pub fn iter(&self) -> impl Iterator<Item = Sample<'_>> {
-        (0..self.len()).map(|at| Sample {
-            time: self.times[at],
-            seq: self.seqs[at],
-            received: self.received[at],
+        self.stamps.iter().enumerate().map(|(at, &(time, seq, received))| Sample {
+            time,
+            seq,
+            received,
             values: &self.values[at * self.columns..][..self.columns],
             line: self.lines.get(at).map(|line| &**line),
         })

@@ -4,11 +4,11 @@ mod csv;
 mod json;
 mod progress;
 mod raw;
-mod status;
 mod table;
 
 use std::future::Future;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -20,8 +20,6 @@ use crate::event::{Event, Sample, StreamInfo};
 use crate::link::Events;
 use crate::time_spec::TimeBounds;
 use crate::zone::Zone;
-
-use self::status::{ConnectionStatus, SourceStatus};
 
 pub use progress::{ProgressLine, Reporter};
 
@@ -40,22 +38,16 @@ pub enum OutputFormat {
     Raw,
 }
 
-/// Formatter of events as text. Each call appends whole lines to `out`. `source` is an index.
+/// Formatter of events as text. Each call appends whole lines to `out`.
 trait OutputFormatter {
     /// Starts the output with the known columns of all sources. Called once, before the first row.
-    fn begin(&mut self, columns: &[Column], out: &mut String);
+    fn begin(&mut self, _columns: &[Column], _out: &mut String) {}
 
     /// Sets the description of the following rows of a source.
-    fn set_stream(&mut self, _source: usize, _stream: &StreamInfo, _out: &mut String) {}
+    fn set_stream(&mut self, _stream: &StreamInfo, _out: &mut String) {}
 
-    /// Appends a row.
-    fn write_row(
-        &mut self,
-        source: usize,
-        stream: &StreamInfo,
-        sample: Sample<'_>,
-        out: &mut String,
-    );
+    /// Appends a row of the source with this name.
+    fn write_row(&mut self, name: &str, stream: &StreamInfo, sample: Sample<'_>, out: &mut String);
 
     /// Appends a note of the stream.
     fn write_note(&mut self, _note: &Note, _out: &mut String) {}
@@ -167,15 +159,49 @@ struct OutputWriter<'a> {
     summary: Summary,
 }
 
+/// State of a source, and the messages already reported about it.
+#[derive(Default)]
+struct SourceStatus {
+    stream: Option<Arc<StreamInfo>>,
+    connection: ConnectionStatus,
+    rows: u64,
+    is_skip_reported: bool,
+    is_column_change_reported: bool,
+    is_refusal_reported: bool,
+}
+
+impl SourceStatus {
+    /// Returns whether the stream is known or there is no connection.
+    fn is_settled(&self) -> bool {
+        use ConnectionStatus::{Ended, Failed, Lost};
+        self.stream.is_some() || matches!(self.connection, Failed | Lost | Ended)
+    }
+}
+
+/// State of a connection. An outage is reported once, not at each attempt.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+enum ConnectionStatus {
+    /// No connection yet.
+    #[default]
+    None,
+    /// The first connection failed; reported.
+    Failed,
+    /// Connected.
+    Up,
+    /// The connection was lost; reported.
+    Lost,
+    /// The source has ended.
+    Ended,
+}
+
 impl OutputWriter<'_> {
     fn new(job: &Job) -> OutputWriter<'_> {
-        let names = job.sources.clone();
         let formatter: Box<dyn OutputFormatter + Send> = match job.format {
-            OutputFormat::Csv => Box::new(csv::CsvFormatter::new(names)),
-            OutputFormat::Json => Box::new(json::JsonFormatter::new(names)),
+            OutputFormat::Csv => Box::new(csv::CsvFormatter::default()),
+            OutputFormat::Json => Box::new(json::JsonFormatter),
             OutputFormat::Raw => Box::new(raw::RawFormatter),
             OutputFormat::Table | OutputFormat::Tui => {
-                Box::new(table::TableFormatter::new(names, job.zone))
+                Box::new(table::TableFormatter::new(&job.sources, job.zone))
             }
         };
         OutputWriter {
@@ -202,8 +228,7 @@ impl OutputWriter<'_> {
         match event {
             Event::Connected => status.connection = ConnectionStatus::Up,
             Event::Disconnected { reason, refused, .. } => {
-                let (reason, refused) = (reason.to_string(), *refused);
-                return self.report_outage(source, &reason, refused, reporter);
+                return self.report_outage(source, reason.as_str(), *refused, reporter);
             }
             Event::Ended { reason, failed } => {
                 status.connection = ConnectionStatus::Ended;
@@ -228,15 +253,11 @@ impl OutputWriter<'_> {
                 self.summary.skipped = self.summary.skipped.saturating_add(*count);
             }
             Event::Stream(stream) if self.job.format == OutputFormat::Csv && self.has_begun => {
-                let others = stream.schema.columns().iter();
-                let has_others = others
-                    .clone()
-                    .any(|column| !self.columns.iter().any(|known| known.name() == column.name()));
-                let is_changed = status
-                    .stream
-                    .as_ref()
-                    .is_some_and(|before| before.schema.columns() != stream.schema.columns());
-                if (has_others || is_changed)
+                let columns = stream.schema.columns();
+                let mut all = self.columns.clone();
+                add_columns(&mut all, columns);
+                let is_other = |before: &Arc<StreamInfo>| before.schema.columns() != columns;
+                if (all.len() > self.columns.len() || status.stream.as_ref().is_some_and(is_other))
                     && !std::mem::replace(&mut status.is_column_change_reported, true)
                 {
                     reporter.message(&format!(
@@ -244,15 +265,7 @@ impl OutputWriter<'_> {
                     ));
                 }
             }
-            Event::Connecting
-            | Event::Replaying
-            | Event::HeadingLine
-            | Event::Received { .. }
-            | Event::Health(_)
-            | Event::Stream(_)
-            | Event::Rows(_)
-            | Event::Live
-            | Event::Note(_) => {}
+            _ => {}
         }
         Ok(())
     }
@@ -307,36 +320,28 @@ impl OutputWriter<'_> {
     fn begin(&mut self) {
         self.has_begun = true;
         for stream in self.sources.iter().filter_map(|status| status.stream.as_ref()) {
-            for column in stream.schema.columns() {
-                if !self.columns.iter().any(|known| known.name() == column.name()) {
-                    self.columns.push(column.clone());
-                }
-            }
+            add_columns(&mut self.columns, stream.schema.columns());
         }
         self.formatter.begin(&self.columns, &mut self.text);
-        for (source, status) in self.sources.iter().enumerate() {
-            if let Some(stream) = &status.stream {
-                self.formatter.set_stream(source, stream, &mut self.text);
-            }
+        for stream in self.sources.iter().filter_map(|status| status.stream.as_ref()) {
+            self.formatter.set_stream(stream, &mut self.text);
         }
     }
 
     /// Appends the lines of an event, up to the requested number of rows in total.
     fn write_event(&mut self, source: usize, event: &Event) {
-        let status = &mut self.sources[source];
+        let (name, status) = (&self.job.sources[source], &mut self.sources[source]);
         match event {
             Event::Stream(stream) => {
                 status.stream = Some(stream.clone());
                 if self.has_begun {
-                    self.formatter.set_stream(source, stream, &mut self.text);
+                    self.formatter.set_stream(stream, &mut self.text);
                 }
             }
             Event::Rows(rows) => {
                 let Some(stream) = &status.stream else { return };
-                let count = self.job.count;
-                let wanted =
-                    count.map_or(usize::MAX, |count| count.saturating_sub(self.rows) as usize);
-                let bounds = self.job.bounds;
+                let Job { count, bounds, .. } = self.job;
+                let wanted = count.unwrap_or(u64::MAX).saturating_sub(self.rows) as usize;
                 let is_past = rows.iter().any(|sample| bounds.is_past(sample.time));
                 // Times in a recording may go back, so a recording is read to its end.
                 if is_past && status.connection == ConnectionStatus::Up {
@@ -344,28 +349,25 @@ impl OutputWriter<'_> {
                 }
                 let rows = rows.iter().filter(|sample| bounds.contains(sample.time));
                 for sample in rows.take(wanted) {
-                    self.formatter.write_row(source, stream, sample, &mut self.text);
+                    self.formatter.write_row(name, stream, sample, &mut self.text);
                     self.rows += 1;
                     status.rows += 1;
                 }
             }
             Event::Note(note) => self.formatter.write_note(note, &mut self.text),
-            Event::Connecting
-            | Event::Connected
-            | Event::Replaying
-            | Event::ReadProgress(_)
-            | Event::HeadingLine
-            | Event::Ended { .. }
-            | Event::Warning(_)
-            | Event::Received { .. }
-            | Event::Health(_)
-            | Event::Disconnected { .. }
-            | Event::Live
-            | Event::Skipped { .. }
-            | Event::Faults { .. } => {}
+            _ => {}
         }
         if self.can_begin() && self.sources.iter().all(SourceStatus::is_settled) {
             self.begin();
+        }
+    }
+}
+
+/// Appends the columns with new names.
+fn add_columns(known: &mut Vec<Column>, columns: &[Column]) {
+    for column in columns {
+        if !known.iter().any(|known| known.name() == column.name()) {
+            known.push(column.clone());
         }
     }
 }

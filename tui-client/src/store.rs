@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::time::Duration;
 
-use loadline_protocol::{Time, duration_ms};
+use loadline_protocol::Time;
 
 use chunk::{Chunk, STAMP_NUMBERS};
 pub use slots::{Slot, SlotPoint, Slots, Window};
@@ -49,15 +49,13 @@ const SETTLED_SAMPLES_MIN: u64 = 3;
 pub struct Store {
     chunks: VecDeque<Chunk>,
     chunk_rows_log2: u32,
-    columns: usize,
     dropped_rows: usize,
     len: usize,
-    keep_ms: i64,
+    keep: Duration,
     values_max: usize,
-    /// Kind of values of each column since the store was new.
-    kinds: Vec<ValueKind>,
-    /// Magnitude of the values of each column, and how often one has grown.
-    magnitudes: Vec<Magnitude>,
+    /// Kind and magnitude of the values of each column since the store was new.
+    column_values: Vec<(ValueKind, Magnitude)>,
+    /// How often a magnitude has grown.
     magnitude_changes: usize,
     /// Samples pushed since the store was new.
     pushed_count: u64,
@@ -127,56 +125,52 @@ impl Store {
     }
 
     fn with_chunk_rows(chunk_rows_log2: u32, columns: usize, keep: Duration) -> Store {
-        let keep_ms = duration_ms(keep);
-        let values_max = VALUES_MAX;
-        let chunks = VecDeque::new();
-        let kinds = vec![ValueKind::None; columns];
-        let magnitudes = vec![Magnitude::ZERO; columns];
         Store {
-            chunks,
+            chunks: VecDeque::new(),
             chunk_rows_log2,
-            columns,
             dropped_rows: 0,
             len: 0,
-            keep_ms,
-            values_max,
-            kinds,
-            magnitudes,
+            keep,
+            values_max: VALUES_MAX,
+            column_values: vec![(ValueKind::None, Magnitude::ZERO); columns],
             magnitude_changes: 0,
             pushed_count: 0,
         }
     }
 
     /// Lowers the maximum number of values.
-    #[must_use]
-    pub fn with_values_max(mut self, values_max: usize) -> Store {
+    pub(crate) fn with_values_max(mut self, values_max: usize) -> Store {
         self.values_max = values_max.min(VALUES_MAX);
         self
+    }
+
+    /// Returns an empty store with the same limits for rows of `columns` values.
+    pub(crate) fn emptied(&self, columns: usize) -> Store {
+        Store::new(columns, self.keep).with_values_max(self.values_max)
     }
 
     /// Appends a sample. `joined` means that no gap lies before the sample. Drops the samples that
     /// are not older, because a clock was set back, and those that are older than `keep`.
     pub fn push(&mut self, time: Time, seq: Option<u64>, values: &[f64], joined: bool) {
-        debug_assert_eq!(values.len(), self.columns);
+        debug_assert_eq!(values.len(), self.columns());
         let joined = joined && self.newest().is_some_and(|newest| newest < time);
         while self.newest().is_some_and(|newest| newest >= time) {
             self.drop_newest();
         }
-        let rows_max = (self.values_max / (self.columns + STAMP_NUMBERS)).max(1);
-        let oldest = time.as_millis().saturating_sub(self.keep_ms);
+        let rows_max = (self.values_max / (self.columns() + STAMP_NUMBERS)).max(1);
+        let oldest = time - self.keep;
         // Drop before the push: a full store needs no further chunk for one more row.
-        while self.len >= rows_max || self.oldest().is_some_and(|time| time.as_millis() < oldest) {
+        while self.len >= rows_max || self.oldest().is_some_and(|time| time < oldest) {
             self.drop_oldest();
         }
         let (chunk, row) = self.locate(self.len);
         if chunk == self.chunks.len() {
-            self.chunks.push_back(Chunk::new(self.chunk_rows(), self.columns));
+            self.chunks.push_back(Chunk::new(self.chunk_rows(), self.columns()));
         }
         self.chunks[chunk].write_row(row, time.as_millis(), seq.unwrap_or(0), !joined, values);
         self.len += 1;
         self.pushed_count += 1;
-        let known = self.kinds.iter_mut().zip(&mut self.magnitudes);
-        for ((kind, magnitude), value) in known.zip(values) {
+        for ((kind, magnitude), value) in self.column_values.iter_mut().zip(values) {
             if *kind != ValueKind::Fractional && !value.is_nan() {
                 let is_whole = value.fract() == 0.0;
                 *kind = if is_whole { ValueKind::Whole } else { ValueKind::Fractional };
@@ -185,22 +179,18 @@ impl Store {
         }
     }
 
-    /// Returns the kind of the values that each column has had.
-    #[must_use]
-    pub fn kinds(&self) -> &[ValueKind] {
-        &self.kinds
+    /// Returns the kind and the magnitude of the values that each column has had.
+    pub(crate) fn column_values(&self) -> &[(ValueKind, Magnitude)] {
+        &self.column_values
     }
 
-    /// Returns the magnitude of the values that each column has had.
-    #[must_use]
-    pub fn magnitudes(&self) -> &[Magnitude] {
-        &self.magnitudes
+    fn columns(&self) -> usize {
+        self.column_values.len()
     }
 
     /// Returns whether a column has had no value in enough samples.
-    #[must_use]
-    pub fn is_missing(&self, column: usize) -> bool {
-        self.is_settled() && self.kinds.get(column) == Some(&ValueKind::None)
+    pub(crate) fn is_missing(&self, column: usize) -> bool {
+        self.is_settled() && matches!(self.column_values.get(column), Some((ValueKind::None, _)))
     }
 
     fn is_settled(&self) -> bool {
@@ -209,14 +199,13 @@ impl Store {
 
     /// Returns a number that changes whenever [`Store::is_missing`], the kind or the magnitude of a
     /// column changes.
-    #[must_use]
-    pub fn kinds_version(&self) -> usize {
-        let kinds = self.kinds.iter().map(|kind| *kind as usize).sum::<usize>();
+    pub(crate) fn kinds_version(&self) -> usize {
+        let kinds = self.column_values.iter().map(|(kind, _)| *kind as usize).sum::<usize>();
         kinds + self.magnitude_changes + usize::from(self.is_settled())
     }
 
     /// Drops the `count` newest samples.
-    pub fn forget_newest(&mut self, count: usize) {
+    pub(crate) fn forget_newest(&mut self, count: usize) {
         for _ in 0..count.min(self.len) {
             self.drop_newest();
         }
@@ -271,6 +260,12 @@ impl Store {
         self.len
     }
 
+    /// Returns the number of samples that did not fit, for a store that is to keep all of them.
+    pub(crate) fn overflow(&self) -> u64 {
+        let keeps_all = self.keep == Duration::MAX;
+        if keeps_all { self.pushed_count.saturating_sub(self.len as u64) } else { 0 }
+    }
+
     /// Returns whether the store has no samples.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -284,14 +279,12 @@ impl Store {
     }
 
     /// Returns the time of the oldest sample.
-    #[must_use]
-    pub fn oldest(&self) -> Option<Time> {
+    pub(crate) fn oldest(&self) -> Option<Time> {
         (!self.is_empty()).then(|| Time::from_millis(self.time_ms(0)))
     }
 
     /// Returns the number of samples up to and including `time`.
-    #[must_use]
-    pub fn count_until(&self, time: Time) -> usize {
+    pub(crate) fn count_until(&self, time: Time) -> usize {
         self.first_from(time.as_millis() + 1)
     }
 
@@ -369,16 +362,15 @@ impl StoredSample<'_> {
     /// Returns the value of a column, NaN if missing.
     #[must_use]
     pub fn value(&self, column: usize) -> f64 {
-        let is_known = column < self.store.columns;
+        let is_known = column < self.store.columns();
         if is_known { self.store.value(column, self.index) } else { f64::NAN }
     }
 
     /// Returns the length of the gap before the sample, if there is one.
     #[must_use]
     pub fn gap_before(&self) -> Option<Duration> {
-        let before = self.index.checked_sub(1).filter(|_| self.store.has_gap(self.index))?;
-        let pause = self.store.time_ms(self.index) - self.store.time_ms(before);
-        Some(Duration::from_millis(pause as u64))
+        let before = StoredSample { index: self.index.checked_sub(1)?, ..*self };
+        self.store.has_gap(self.index).then(|| self.time() - before.time())
     }
 }
 
@@ -416,7 +408,7 @@ mod tests {
         let mut store = Store::new(3, Duration::from_secs(1));
         let mut kinds_after = |second: i64, values: [f64; 3]| {
             store.push(ms(second * 1000), Option::None, &values, true);
-            store.kinds().to_vec()
+            store.column_values().iter().map(|(kind, _)| *kind).collect::<Vec<_>>()
         };
         assert_eq!(kinds_after(0, [f64::NAN, 2.0, 2.5]), [None, Whole, Fractional]);
         assert_eq!(kinds_after(9, [f64::NAN, 3.0, 3.0]), [None, Whole, Fractional]);
@@ -429,7 +421,8 @@ mod tests {
         let mut store = Store::new(1, Duration::from_secs(1));
         let mut after = |second: i64, value: f64| {
             store.push(ms(second * 1000), None, &[value], true);
-            (store.magnitudes()[0].exponent, store.magnitudes()[0].is_negative)
+            let (_, Magnitude { exponent, is_negative, .. }) = store.column_values()[0];
+            (exponent, is_negative)
         };
         assert_eq!([f64::NAN, 0.0].map(|value| after(1, value)), [(i16::MIN, false); 2]);
         assert_eq!(after(2, 0.05), (-2, false));
@@ -447,6 +440,27 @@ mod tests {
         store.push(ms(1500), Some(1), &[0.0], true);
         assert_eq!(times(&store), [1000, 1500]);
         assert!(store.get(1).unwrap().gap_before().is_some());
+    }
+
+    #[test]
+    fn overflow_is_counted_only_if_all_samples_are_to_be_kept() {
+        let overflow = |keep| {
+            let mut store = Store::new(1, keep).with_values_max(30);
+            (0..15).for_each(|time| store.push(ms(time), None, &[0.0], true));
+            (store.len(), store.overflow())
+        };
+        assert_eq!(overflow(Duration::MAX), (10, 5));
+        assert_eq!(overflow(DAY), (10, 0));
+    }
+
+    #[test]
+    fn an_emptied_store_keeps_its_limits() {
+        let mut store = Store::new(1, Duration::MAX).with_values_max(30);
+        store.push(ms(1), None, &[0.0], true);
+        let mut emptied = store.emptied(8);
+        assert!(emptied.is_empty());
+        (0..15).for_each(|time| emptied.push(ms(time), None, &[0.0; 8], true));
+        assert_eq!((emptied.len(), emptied.overflow()), (3, 12));
     }
 
     /// Returns a full store with a gap before each sample.

@@ -48,9 +48,12 @@ impl Zone {
     }
 }
 
-/// Returns the time in UTC.
-#[must_use]
-pub fn utc(time: Time) -> DateTime<Utc> {
+/// Formats a time in UTC: `2026-11-22T14:03:07.123Z`.
+pub(crate) fn utc_text(time: Time) -> String {
+    utc(time).format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+}
+
+fn utc(time: Time) -> DateTime<Utc> {
     // Times end with the year 9999, which is within chrono's range.
     Utc.timestamp_millis_opt(time.as_millis()).single().unwrap_or_default()
 }

@@ -152,7 +152,7 @@ impl App {
 
     /// Requests the next shorter or longer interval.
     fn request_interval(&mut self, shorter: bool) -> Flow {
-        let has_header = self.watched().stream.as_ref().is_some_and(|it| it.header.is_some());
+        let has_header = self.watched().header().is_some();
         let Some(now) = self
             .shown_view()
             .requested_interval

@@ -97,7 +97,7 @@ impl App {
     /// keeps a history.
     fn may_have_older(&self) -> bool {
         let watched = self.watched();
-        let is_agent = watched.stream.as_ref().is_some_and(|stream| stream.header.is_some());
+        let is_agent = watched.header().is_some();
         is_agent && !matches!(watched.state(self.now), State::Replay(_))
     }
 

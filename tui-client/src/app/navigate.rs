@@ -206,7 +206,7 @@ impl App {
         let there = self.sample_index(target);
         // At least to the next sample, however far away.
         let there = if by_ms < 0 { there.min(at.saturating_sub(1)) } else { there.max(at + 1) };
-        let last = self.watched().store.len().saturating_sub(1);
+        let last = self.watched().store().len().saturating_sub(1);
         if let Some(time) = self.time_at(there.min(last)) {
             self.set_crosshair(time);
         }
@@ -220,7 +220,7 @@ impl App {
         }
         let here = self.crosshair_index().or_else(|| self.count_until_window_end().checked_sub(1));
         let Some(here) = here else { return };
-        let last = self.watched().store.len().saturating_sub(1);
+        let last = self.watched().store().len().saturating_sub(1);
         let there = (here as i64).saturating_add(steps).clamp(0, last as i64) as usize;
         let Some(time) = self.time_at(there) else { return };
         if self.crosshair.is_some() {
@@ -235,7 +235,7 @@ impl App {
     #[must_use]
     pub fn crosshair_index(&self) -> Option<usize> {
         let at = self.sample_index(self.crosshair?);
-        (at < self.watched().store.len()).then_some(at)
+        (at < self.watched().store().len()).then_some(at)
     }
 
     /// Returns the time of the sample at the crosshair. If the page shows all sources, returns the

@@ -57,16 +57,15 @@ impl SourceView {
     pub(super) fn make_charts(&mut self, units: Units, thresholds: &Thresholds) {
         let (watched, machine) = (&self.watched, self.watched.machine());
         let columns = watched.columns().unwrap_or_default();
-        let values = watched.store.kinds().iter().zip(watched.store.magnitudes());
-        let format = |(column, (kind, magnitude)): (&_, (&_, &_))| {
+        let values = watched.store().column_values();
+        let format = |(column, (kind, magnitude)): (&_, &(_, _))| {
             value_format(column, *kind, *magnitude, units, machine)
         };
         self.formats = columns.iter().zip(values).map(format).collect();
         self.label_width = self.formats.iter().map(ValueFormat::label_width).max().unwrap_or(0);
-        self.charts = watched
-            .stream
-            .as_ref()
-            .map_or_else(Vec::new, |stream| charts(&stream.schema, &self.formats, machine));
+        let stream = watched.ingest.stream.iter();
+        self.charts =
+            stream.flat_map(|stream| charts(&stream.schema, &self.formats, machine)).collect();
         self.charts.sort_by_key(|chart| is_missing(watched, chart));
         self.threshold_levels =
             columns.iter().map(|it| thresholds.of(it.name(), machine.cores)).collect();
@@ -77,15 +76,15 @@ impl SourceView {
 
     /// Applies an event. Returns whether the order or the formats of the charts changed.
     pub(super) fn apply(&mut self, now: Time, event: Event) -> bool {
-        let before = self.watched.store.kinds_version();
+        let before = self.watched.store().kinds_version();
         self.watched.apply(now, event);
-        self.watched.store.kinds_version() != before
+        self.watched.store().kinds_version() != before
     }
 
     /// Returns the reason for an empty chart, if none of its columns has had a value.
     #[must_use]
     pub fn empty_reason(&self, chart: &Chart) -> Option<&'static str> {
-        let is_agent = self.watched.stream.as_ref().is_some_and(|it| it.header.is_some());
+        let is_agent = self.watched.header().is_some();
         let why = if is_agent { "not available on this machine" } else { "no values yet" };
         is_missing(&self.watched, chart).then_some(why)
     }
@@ -119,7 +118,7 @@ impl SourceView {
 
 /// Returns whether no column of a chart has had a value.
 fn is_missing(watched: &Watched, chart: &Chart) -> bool {
-    chart.lines.iter().all(|line| watched.store.is_missing(line.column))
+    chart.lines.iter().all(|line| watched.store().is_missing(line.column))
 }
 
 impl App {
@@ -221,7 +220,7 @@ impl App {
         if ms < 0 {
             return 0;
         }
-        self.sources[source].watched.store.count_until(Time::from_millis(ms))
+        self.sources[source].watched.store().count_until(Time::from_millis(ms))
     }
 
     /// Returns the index of the shown source's last sample at or before a time on the axis.
@@ -233,7 +232,7 @@ impl App {
     /// Returns the time of a sample of the shown source on the axis.
     #[must_use]
     pub fn time_at(&self, at: usize) -> Option<Time> {
-        let sample = self.watched().store.get(at)?;
+        let sample = self.watched().store().get(at)?;
         Some(self.axis_time(self.shown_source, sample.time()))
     }
 
@@ -245,20 +244,22 @@ impl App {
     /// Returns the time of the newest sample of all sources on the axis.
     #[must_use]
     pub fn newest(&self) -> Option<Time> {
-        self.source_times(|watched| watched.store.newest()).max()
+        self.source_times(|watched| watched.store().newest()).max()
     }
 
     /// Returns the time of the oldest sample of all sources on the axis.
     #[must_use]
     pub fn oldest(&self) -> Option<Time> {
-        self.source_times(|watched| watched.store.oldest()).min()
+        self.source_times(|watched| watched.store().oldest()).min()
     }
 
     /// Fits the time span to the samples until the user zooms. Recordings are shown as a whole.
     /// Live samples are shown from the first one on, up to the longest of [`FITTED_WINDOWS`].
     pub(super) fn fit_window(&mut self) {
         // Beside a live source, a recording does not decide the time span.
-        let is_recorded = |view: &SourceView| view.watched.recording_duration().is_some();
+        let is_recorded = |SourceView { watched, .. }: &SourceView| {
+            watched.connection.is_recording() && !watched.store().is_empty()
+        };
         let is_whole = self.is_window_automatic && self.sources.iter().all(is_recorded);
         let longest = FITTED_WINDOWS[FITTED_WINDOWS.len() - 1];
         let may_grow =
@@ -285,7 +286,7 @@ impl App {
         let sources = 0..self.sources.len();
         let times = sources.filter_map(|source| {
             let at = self.count_until(source, time).checked_sub(1)?;
-            let sample = self.sources[source].watched.store.get(at)?;
+            let sample = self.sources[source].watched.store().get(at)?;
             Some(self.axis_time(source, sample.time()))
         });
         times.max()
@@ -295,7 +296,8 @@ impl App {
     pub(super) fn earliest_after(&self, time: Time) -> Option<Time> {
         let sources = 0..self.sources.len();
         let times = sources.filter_map(|source| {
-            let sample = self.sources[source].watched.store.get(self.count_until(source, time))?;
+            let sample =
+                self.sources[source].watched.store().get(self.count_until(source, time))?;
             Some(self.axis_time(source, sample.time()))
         });
         times.min()
@@ -312,9 +314,9 @@ impl App {
             (None, WindowEnd::Live) => None,
         };
         let Some(time) = fixed else {
-            return watched.store.get(watched.store.len().checked_sub(1)?);
+            return watched.store().get(watched.store().len().checked_sub(1)?);
         };
-        let sample = watched.store.get(self.count_until(source, time).checked_sub(1)?)?;
+        let sample = watched.store().get(self.count_until(source, time).checked_sub(1)?)?;
         let age = time - self.axis_time(source, sample.time());
         (age <= watched.stale_after()).then_some(sample)
     }
@@ -334,7 +336,7 @@ impl App {
                 view.watched.state(self.now),
                 State::Connecting(None) | State::Live | State::Replay(None)
             );
-            may_come && !view.watched.caught_up
+            may_come && !view.watched.connection.caught_up
         })
     }
 }

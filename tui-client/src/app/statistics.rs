@@ -78,7 +78,7 @@ impl App {
     }
 
     fn compute_statistics(&self) -> Option<Statistics> {
-        let store = &self.watched().store;
+        let store = self.watched().store();
         let (mark, crosshair) = (self.sample_index(self.mark?), self.sample_index(self.crosshair?));
         let (first, last) = (mark.min(crosshair), mark.max(crosshair));
         let (from, to) = (self.time_at(first)?, self.time_at(last)?);

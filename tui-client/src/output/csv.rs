@@ -4,21 +4,12 @@ use loadline_protocol::{Column, write_number};
 
 use super::OutputFormatter;
 use crate::event::{Sample, StreamInfo};
-use crate::zone::utc;
+use crate::zone::utc_text;
 
+#[derive(Default)]
 pub(super) struct CsvFormatter {
-    names: Vec<String>,
     /// Columns of the header line, which is written once.
     columns: Vec<Column>,
-}
-
-/// `2026-11-22T14:03:07.123Z`
-pub(super) const TIME_FORMAT: &str = "%Y-%m-%dT%H:%M:%S%.3fZ";
-
-impl CsvFormatter {
-    pub(super) fn new(names: Vec<String>) -> CsvFormatter {
-        CsvFormatter { names, columns: Vec::new() }
-    }
 }
 
 impl OutputFormatter for CsvFormatter {
@@ -28,17 +19,11 @@ impl OutputFormatter for CsvFormatter {
         write_record(out, fixed.chain(self.columns.iter().map(Column::name)));
     }
 
-    fn write_row(
-        &mut self,
-        source: usize,
-        stream: &StreamInfo,
-        sample: Sample<'_>,
-        out: &mut String,
-    ) {
+    fn write_row(&mut self, name: &str, stream: &StreamInfo, sample: Sample<'_>, out: &mut String) {
         let mut fields = vec![
-            utc(sample.time).format(TIME_FORMAT).to_string(),
-            utc(sample.received).format(TIME_FORMAT).to_string(),
-            self.names[source].clone(),
+            utc_text(sample.time),
+            utc_text(sample.received),
+            name.to_owned(),
             sample.seq.map_or(String::new(), |seq| seq.to_string()),
         ];
         // The stream's columns may have changed, so values are looked up by name.

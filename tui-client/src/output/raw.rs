@@ -1,6 +1,6 @@
 //! Raw output: the unchanged lines of the stream, which make a recording.
 
-use loadline_protocol::{Column, Note};
+use loadline_protocol::Note;
 
 use super::OutputFormatter;
 use crate::event::{Sample, StreamInfo};
@@ -8,9 +8,7 @@ use crate::event::{Sample, StreamInfo};
 pub(super) struct RawFormatter;
 
 impl OutputFormatter for RawFormatter {
-    fn begin(&mut self, _: &[Column], _: &mut String) {}
-
-    fn write_row(&mut self, _: usize, stream: &StreamInfo, sample: Sample<'_>, out: &mut String) {
+    fn write_row(&mut self, _: &str, stream: &StreamInfo, sample: Sample<'_>, out: &mut String) {
         if let Some(line) = sample.line {
             out.push_str(line);
         } else {

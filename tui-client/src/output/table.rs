@@ -5,13 +5,13 @@ use std::fmt::Write as _;
 use loadline_protocol::{Column, write_number};
 use unicode_width::UnicodeWidthStr as _;
 
-use super::OutputFormatter;
+use super::{OutputFormatter, add_columns};
 use crate::event::{Sample, StreamInfo};
 use crate::zone::Zone;
 
 pub(super) struct TableFormatter {
-    /// Names of the sources.
-    names: Vec<String>,
+    /// Width of the column of names; `None` with a single source.
+    name_width: Option<usize>,
     zone: Zone,
     /// Columns of the current headings: of all sources together.
     columns: Vec<Column>,
@@ -30,24 +30,16 @@ const COLUMN_MIN: usize = 8;
 const NAME_WIDTH_MAX: usize = 24;
 
 impl TableFormatter {
-    pub(super) fn new(names: Vec<String>, zone: Zone) -> TableFormatter {
-        TableFormatter { names, zone, columns: Vec::new(), has_seq: false }
-    }
-
-    fn is_single_source(&self) -> bool {
-        self.names.len() == 1
-    }
-
-    fn name_width(&self) -> usize {
-        let widest = self.names.iter().map(|name| name.width()).max().unwrap_or(0);
-        widest.clamp("source".len(), NAME_WIDTH_MAX)
+    pub(super) fn new(names: &[String], zone: Zone) -> TableFormatter {
+        let widest = names.iter().map(|name| name.width()).max().unwrap_or(0);
+        let name_width = (names.len() > 1).then(|| widest.clamp("source".len(), NAME_WIDTH_MAX));
+        TableFormatter { name_width, zone, columns: Vec::new(), has_seq: false }
     }
 
     fn write_headings(&self, out: &mut String) {
         let _ = write!(out, "{:TIME_WIDTH$}", "time");
-        if !self.is_single_source() {
-            let wide = self.name_width();
-            let _ = write!(out, "  {:wide$}", "source");
+        if let Some(width) = self.name_width {
+            let _ = write!(out, "  {:width$}", "source");
         }
         if self.has_seq {
             let _ = write!(out, "  {:>COLUMN_MIN$}", "seq");
@@ -61,44 +53,32 @@ impl TableFormatter {
 
 impl OutputFormatter for TableFormatter {
     fn begin(&mut self, columns: &[Column], out: &mut String) {
-        if !self.is_single_source() {
+        if self.name_width.is_some() {
             (self.columns, self.has_seq) = (columns.to_vec(), true);
             self.write_headings(out);
         }
     }
 
     /// Repeats the headings if they change.
-    fn set_stream(&mut self, _: usize, stream: &StreamInfo, out: &mut String) {
+    fn set_stream(&mut self, stream: &StreamInfo, out: &mut String) {
         let columns = stream.schema.columns();
-        if self.is_single_source() {
+        if self.name_width.is_none() {
             (self.columns, self.has_seq) = (columns.to_vec(), stream.header.is_some());
             self.write_headings(out);
             return;
         }
         let count = self.columns.len();
-        for column in columns {
-            if !self.columns.iter().any(|known| known.name() == column.name()) {
-                self.columns.push(column.clone());
-            }
-        }
+        add_columns(&mut self.columns, columns);
         if self.columns.len() > count {
             self.write_headings(out);
         }
     }
 
-    fn write_row(
-        &mut self,
-        source: usize,
-        stream: &StreamInfo,
-        sample: Sample<'_>,
-        out: &mut String,
-    ) {
+    fn write_row(&mut self, name: &str, stream: &StreamInfo, sample: Sample<'_>, out: &mut String) {
         let time = self.zone.local_time(sample.time).format(TIME_FORMAT).to_string();
         let _ = write!(out, "{time:TIME_WIDTH$}");
-        if !self.is_single_source() {
-            let wide = self.name_width();
-            let name = &self.names[source];
-            let blanks = wide.saturating_sub(name.width());
+        if let Some(width) = self.name_width {
+            let blanks = width.saturating_sub(name.width());
             let _ = write!(out, "  {name}{:blanks$}", "");
         }
         if self.has_seq {

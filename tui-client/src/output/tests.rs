@@ -48,34 +48,39 @@ fn down(reason: &str, refused: bool) -> Event {
     Event::Disconnected { reason: SafeText::new(reason), refused, retry_at: Time::default() }
 }
 
+fn job(format: OutputFormat, count: Option<u64>, sources: &[&str]) -> Job {
+    let sources = sources.iter().map(|name| (*name).to_owned()).collect();
+    Job { format, count, bounds: TimeBounds::default(), sources, zone: Zone::Fixed(3600) }
+}
+
+/// Returns a channel with queued events.
+fn queue(events: impl IntoIterator<Item = Event>) -> (mpsc::Sender<Event>, mpsc::Receiver<Event>) {
+    let (sender, receiver) = mpsc::channel(64);
+    events.into_iter().for_each(|event| sender.try_send(event).unwrap());
+    (sender, receiver)
+}
+
 /// Returns the written text, the reported messages and the result.
+async fn output_of(job: &Job, events: impl Into<Events>) -> (String, Vec<String>, String) {
+    let (mut out, mut reported) = (Vec::new(), Vec::new());
+    let report = |line: &str| reported.push(line.to_owned());
+    let end = run(job, events.into(), &mut out, report, std::future::pending()).await;
+    let end = end.map_or_else(
+        |error| format!("{error:#}"),
+        |summary| format!("{} faults, {} skipped", summary.faults, summary.skipped),
+    );
+    (String::from_utf8(out).unwrap(), reported, end)
+}
+
+/// Like [`output_of`], for the events of one source.
 async fn output(
-    form: OutputFormat,
+    format: OutputFormat,
     count: Option<u64>,
     events: Vec<Event>,
 ) -> (String, String, String) {
-    let (sender, receiver) = mpsc::channel(64);
-    for event in events {
-        sender.send(event).await.unwrap();
-    }
-    drop(sender);
-    let sources = vec!["web-1:1027".to_owned()];
-    let job = Job {
-        format: form,
-        count,
-        bounds: TimeBounds::default(),
-        sources,
-        zone: Zone::Fixed(3600),
-    };
-    let mut out = Vec::new();
-    let mut reported = Vec::new();
-    let report = |line: &str| reported.push(line.to_owned());
-    let end = run(&job, receiver.into(), &mut out, report, std::future::pending()).await;
-    let end = match end {
-        Ok(summary) => format!("{} faults, {} skipped", summary.faults, summary.skipped),
-        Err(error) => format!("{error:#}"),
-    };
-    (String::from_utf8(out).unwrap(), reported.join("\n"), end)
+    let (_, receiver) = queue(events);
+    let (text, reported, end) = output_of(&job(format, count, &["web-1:1027"]), receiver).await;
+    (text, reported.join("\n"), end)
 }
 
 async fn written(form: OutputFormat, events: Vec<Event>) -> String {
@@ -196,69 +201,30 @@ async fn a_refused_request_is_not_repeated() {
 
 #[tokio::test(start_paused = true)]
 async fn a_blocked_reader_does_not_prevent_stopping() {
-    let (sender, receiver) = mpsc::channel(64);
-    for event in two_rows() {
-        sender.send(event).await.unwrap();
-    }
+    let (_sender, receiver) = queue(two_rows());
     let (full, _other_end) = tokio::io::duplex(10);
-    let zone = Zone::Fixed(0);
-    let job = Job {
-        format: OutputFormat::Csv,
-        count: None,
-        bounds: TimeBounds::default(),
-        sources: vec!["x".to_owned()],
-        zone,
-    };
     let stop = tokio::time::sleep(Duration::from_secs(1));
+    let job = job(OutputFormat::Csv, None, &["x"]);
     run(&job, receiver.into(), full, |_: &str| {}, stop).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_closed_reader_is_a_normal_end() {
-    let (sender, receiver) = mpsc::channel(64);
-    for event in two_rows() {
-        sender.send(event).await.unwrap();
-    }
+    let (_sender, receiver) = queue(two_rows());
     let (closed, other_end) = tokio::io::duplex(10);
     drop(other_end);
-    let zone = Zone::Fixed(0);
-    let job = Job {
-        format: OutputFormat::Csv,
-        count: None,
-        bounds: TimeBounds::default(),
-        sources: vec!["x".to_owned()],
-        zone,
-    };
+    let job = job(OutputFormat::Csv, None, &["x"]);
     run(&job, receiver.into(), closed, |_: &str| {}, std::future::pending()).await.unwrap();
 }
 
-/// Writes the events of several sources. Returns the written text and the messages, an error last.
-async fn output_of(
-    form: OutputFormat,
+/// Writes the events of two sources. Returns the written text, the messages and the result.
+async fn output_of_two(
+    format: OutputFormat,
     count: Option<u64>,
-    sources: Vec<Vec<Event>>,
-) -> (String, String) {
-    let names = (1..=sources.len()).map(|at| format!("web-{at}")).collect();
-    let job = Job {
-        format: form,
-        count,
-        bounds: TimeBounds::default(),
-        sources: names,
-        zone: Zone::Fixed(0),
-    };
-    let mut links = Vec::new();
-    for events in sources {
-        let (sender, receiver) = mpsc::channel(64);
-        for event in events {
-            sender.send(event).await.unwrap();
-        }
-        links.push(receiver);
-    }
-    let (mut out, mut reported) = (Vec::new(), Vec::new());
-    let report = |line: &str| reported.push(line.to_owned());
-    let end = run(&job, Events::new(links), &mut out, report, std::future::pending()).await;
-    reported.extend(end.err().map(|error| format!("ended: {error:#}")));
-    (String::from_utf8(out).unwrap(), reported.join("\n"))
+    sources: [Vec<Event>; 2],
+) -> (String, Vec<String>, String) {
+    let links = Events::new(sources.map(|events| queue(events).1));
+    output_of(&job(format, count, &["web-1", "web-2"]), links).await
 }
 
 fn source(columns: &str, rows: &[(u64, &[f64])]) -> Vec<Event> {
@@ -274,35 +240,35 @@ fn tails(csv: &str) -> Vec<&str> {
 #[tokio::test]
 async fn csv_of_several_sources_has_all_columns_and_the_source_of_each_row() {
     let sources =
-        vec![source("cpu:% mem:%", &[(1, &[1.0, 2.0])]), source("mem:% temp", &[(7, &[3.0, 4.0])])];
-    let (csv, reported) = output_of(OutputFormat::Csv, None, sources).await;
+        [source("cpu:% mem:%", &[(1, &[1.0, 2.0])]), source("mem:% temp", &[(7, &[3.0, 4.0])])];
+    let (csv, reported, _) = output_of_two(OutputFormat::Csv, None, sources).await;
     assert_eq!(tails(&csv)[0], "source,seq,cpu,mem,temp");
     let mut rows = tails(&csv)[1..].to_vec();
     rows.sort_unstable();
     assert_eq!(rows, ["web-1,1,1.0,2.0,", "web-2,7,,3.0,4.00"]);
-    assert_eq!(reported, "");
+    assert!(reported.is_empty());
 }
 
 #[tokio::test]
 async fn json_and_table_have_the_source_of_each_row() {
-    let sources = || vec![source("a", &[(1, &[1.0])]), source("b", &[(7, &[3.0])])];
-    let (json, _) = output_of(OutputFormat::Json, None, sources()).await;
+    let sources = || [source("a", &[(1, &[1.0])]), source("b", &[(7, &[3.0])])];
+    let (json, ..) = output_of_two(OutputFormat::Json, None, sources()).await;
     let rows: Vec<serde_json::Value> =
         json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let of = |name: &str| rows.iter().find(|row| row["source"] == name).unwrap();
     assert_eq!((of("web-1")["a"].as_f64(), of("web-2")["b"].as_f64()), (Some(1.0), Some(3.0)));
-    let (table, _) = output_of(OutputFormat::Table, None, sources()).await;
+    let (table, ..) = output_of_two(OutputFormat::Table, None, sources()).await;
     let lines: Vec<&str> = table.lines().collect();
     assert_eq!(lines[0], "time                     source       seq         a         b");
-    assert!(lines.contains(&"2025-11-22 18:40:07.123  web-2          7                3.00"));
+    assert!(lines.contains(&"2025-11-22 19:40:07.123  web-2          7                3.00"));
     assert_eq!(lines.len(), 3, "the headings are written once");
 }
 
 #[tokio::test]
 async fn rows_of_all_sources_are_counted_together() {
     let rows: Vec<(u64, &[f64])> = (1..=9).map(|seq| (seq, &[1.0][..])).collect();
-    let (csv, _) =
-        output_of(OutputFormat::Csv, Some(5), vec![source("a", &rows), source("a", &rows)]).await;
+    let sources = [source("a", &rows), source("a", &rows)];
+    let (csv, ..) = output_of_two(OutputFormat::Csv, Some(5), sources).await;
     assert_eq!(csv.lines().count(), 1 + 5);
     let of = |name: &str| csv.lines().filter(|line| line.contains(name)).count();
     assert!(of("web-1") >= 2 && of("web-2") >= 2, "sources take turns: {csv}");
@@ -311,47 +277,30 @@ async fn rows_of_all_sources_are_counted_together() {
 #[tokio::test]
 async fn an_unreachable_source_is_reported_and_the_others_are_written() {
     let dead = || vec![Event::Connecting, down("refused", false), down("refused", false)];
-    let (csv, reported) =
-        output_of(OutputFormat::Csv, None, vec![dead(), source("a", &[(1, &[1.0])])]).await;
+    let other = source("a", &[(1, &[1.0])]);
+    let (csv, reported, _) = output_of_two(OutputFormat::Csv, None, [dead(), other]).await;
     assert_eq!(tails(&csv), ["source,seq,a", "web-2,1,1.00"]);
-    assert_eq!(reported, "cannot connect to web-1: refused");
-    let (csv, reported) = output_of(OutputFormat::Csv, None, vec![dead(), dead()]).await;
-    let last = "ended: cannot connect to web-2: refused";
-    assert_eq!((csv.as_str(), reported.lines().last()), ("", Some(last)));
-    assert_eq!(reported.lines().count(), 2);
+    assert_eq!(reported, ["cannot connect to web-1: refused"]);
+    let (csv, reported, end) = output_of_two(OutputFormat::Csv, None, [dead(), dead()]).await;
+    assert_eq!((csv.as_str(), end.as_str()), ("", "cannot connect to web-2: refused"));
+    assert_eq!(reported, ["cannot connect to web-1: refused"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_silent_source_delays_the_header_by_a_second_and_its_later_columns_are_reported() {
-    let (first, second) = (mpsc::channel(64), mpsc::channel(64));
-    for event in source("a", &[(1, &[1.0])]) {
-        first.0.send(event).await.unwrap();
-    }
-    second.0.send(Event::Connected).await.unwrap();
-    let sources = vec!["web-1".to_owned(), "web-2".to_owned()];
-    let job = Job {
-        format: OutputFormat::Csv,
-        count: Some(2),
-        bounds: TimeBounds::default(),
-        sources,
-        zone: Zone::Fixed(0),
-    };
-    let (mut out, mut reported) = (Vec::new(), Vec::new());
+    let (_sender, first) = queue(source("a", &[(1, &[1.0])]));
+    let (sender, second) = queue([Event::Connected]);
     let late = async {
         tokio::time::sleep(BEGIN_TIMEOUT * 2).await;
         for event in source("a b", &[(2, &[3.0, 4.0])]).into_iter().skip(1) {
-            second.0.send(event).await.unwrap();
+            sender.send(event).await.unwrap();
         }
     };
-    let report = |line: &str| reported.push(line.to_owned());
-    let links = Events::new([first.1, second.1]);
-    let written = run(&job, links, &mut out, report, std::future::pending());
-    let ((), summary) = tokio::join!(late, written);
-    summary.unwrap();
-    assert_eq!(
-        tails(std::str::from_utf8(&out).unwrap()),
-        ["source,seq,a", "web-1,1,1.00", "web-2,2,3.00"]
-    );
+    let job = job(OutputFormat::Csv, Some(2), &["web-1", "web-2"]);
+    let ((), (csv, reported, end)) =
+        tokio::join!(late, output_of(&job, Events::new([first, second])));
+    assert_eq!(end, "0 faults, 0 skipped");
+    assert_eq!(tails(&csv), ["source,seq,a", "web-1,1,1.00", "web-2,2,3.00"]);
     assert_eq!(reported, ["web-2: columns changed, but csv keeps those of its header"]);
 }
 
@@ -363,49 +312,35 @@ async fn output_of_files_ends_with_the_last_and_reports_failed_files() {
     };
     let whole = || file(&[(1, &[1.0]), (2, &[2.0])], false);
     let empty = || vec![Event::Replaying, ended(false)];
-    let (csv, reported) =
-        output_of(OutputFormat::Csv, None, vec![file(&[(7, &[3.0])], true), whole()]).await;
-    assert_eq!((csv.lines().count(), reported.as_str()), (1 + 3, "web-1: disk error"));
-    let (csv, reported) = output_of(OutputFormat::Csv, None, vec![empty(), whole()]).await;
-    assert_eq!((tails(&csv)[1..].len(), reported.as_str()), (2, ""));
-    let (csv, reported) = output_of(OutputFormat::Csv, None, vec![empty(), empty()]).await;
-    assert_eq!((csv.as_str(), reported.as_str()), ("", ""));
+    let check = async |files, rows, messages: &[&str]| {
+        let (csv, reported, end) = output_of_two(OutputFormat::Csv, None, files).await;
+        assert_eq!((csv.lines().count(), end.as_str()), (rows, "0 faults, 0 skipped"));
+        assert_eq!(reported, messages);
+    };
+    check([file(&[(7, &[3.0])], true), whole()], 1 + 3, &["web-1: disk error"]).await;
+    check([empty(), whole()], 1 + 2, &[]).await;
+    check([empty(), empty()], 0, &[]).await;
 }
 
 #[tokio::test]
 async fn rows_outside_the_range_are_left_out_and_a_live_source_ends_with_it() {
     let time = |seq: i64| Some(Time::from_millis(1_763_836_800_123 + 1000 * seq));
-    let seqs = |csv: &[u8]| -> Vec<String> {
-        let rows = std::str::from_utf8(csv).unwrap().lines().skip(1);
-        rows.map(|row| row.split(',').nth(3).unwrap().to_owned()).collect()
+    let bounds = TimeBounds { from: time(2), to: time(3) };
+    let job = Job { bounds, ..job(OutputFormat::Csv, None, &["x"]) };
+    let seqs = async |receiver: mpsc::Receiver<Event>| {
+        let (csv, ..) = output_of(&job, receiver).await;
+        let seqs = csv.lines().skip(1).map(|row| row.split(',').nth(3).unwrap().to_owned());
+        seqs.collect::<Vec<_>>()
     };
-    let job = Job {
-        format: OutputFormat::Csv,
-        count: None,
-        bounds: TimeBounds { from: time(2), to: time(3) },
-        sources: vec!["x".to_owned()],
-        zone: Zone::Fixed(0),
-    };
-    let rows = |seqs: &[u64]| -> Vec<Event> {
+    let events = |first, seqs: &[u64]| -> Vec<Event> {
         let rows = seqs.iter().map(|seq| row(Some(*seq), &[1.0]));
-        std::iter::once(stream("cpu:%", false)).chain(rows).collect()
+        [first, stream("cpu:%", false)].into_iter().chain(rows).collect()
     };
     // The channel stays open, so the range must end the output.
-    let (sender, receiver) = mpsc::channel(64);
-    for event in std::iter::once(Event::Connected).chain(rows(&[1, 2, 3, 4, 5])) {
-        sender.send(event).await.unwrap();
-    }
-    let mut out = Vec::new();
-    run(&job, receiver.into(), &mut out, |_: &str| {}, std::future::pending()).await.unwrap();
-    assert_eq!(seqs(&out), ["2", "3"]);
-    drop(sender);
+    let (_sender, receiver) = queue(events(Event::Connected, &[1, 2, 3, 4, 5]));
+    assert_eq!(seqs(receiver).await, ["2", "3"]);
     // A recording in which a clock was set back is read to its end.
-    let (sender, receiver) = mpsc::channel(64);
-    for event in std::iter::once(Event::Replaying).chain(rows(&[1, 3, 4, 2, 5])) {
-        sender.send(event).await.unwrap();
-    }
+    let (sender, receiver) = queue(events(Event::Replaying, &[1, 3, 4, 2, 5]));
     drop(sender);
-    let mut out = Vec::new();
-    run(&job, receiver.into(), &mut out, |_: &str| {}, std::future::pending()).await.unwrap();
-    assert_eq!(seqs(&out), ["3", "2"]);
+    assert_eq!(seqs(receiver).await, ["3", "2"]);
 }

@@ -60,8 +60,7 @@ impl Window {
     }
 
     /// Returns the number of cells.
-    #[must_use]
-    pub fn cell_count(&self) -> usize {
+    pub(crate) fn cell_count(&self) -> usize {
         self.slot_count / self.slots_per_cell
     }
 
@@ -72,14 +71,12 @@ impl Window {
     }
 
     /// Returns the start of a cell, counted from the window's first.
-    #[must_use]
-    pub fn time_of_cell(&self, cell: i64) -> Time {
+    pub(crate) fn time_of_cell(&self, cell: i64) -> Time {
         Time::from_millis(self.from_ms.saturating_add(cell.saturating_mul(self.cell_ms())))
     }
 
     /// Returns the first slot, counted from 1970: a slot keeps this number as the window slides.
-    #[must_use]
-    pub fn first_slot(&self) -> i64 {
+    pub(crate) fn first_slot(&self) -> i64 {
         self.from_ms.div_euclid(self.slot_ms)
     }
 
@@ -158,8 +155,7 @@ pub struct Slots {
 
 impl Slots {
     /// Returns the minimum and the maximum, if there is a value.
-    #[must_use]
-    pub fn extent(&self) -> Option<(f64, f64)> {
+    pub(crate) fn extent(&self) -> Option<(f64, f64)> {
         let slots = self.slots.iter().flatten();
         slots.map(|slot| (slot.min, slot.max)).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
     }
@@ -183,7 +179,8 @@ pub(super) fn slots(store: &Store, columns: &[usize], window: Window) -> Vec<Slo
         at > 0 && !store.has_gap(at) && !store.value(column, at - 1).is_nan()
     };
     for part in store.chunk_ranges(begin..end) {
-        let known = answers.iter_mut().zip(columns).filter(|(_, column)| **column < store.columns);
+        let known =
+            answers.iter_mut().zip(columns).filter(|(_, column)| **column < store.columns());
         let mut builders: Vec<SlotBuilder> = known
             .map(|(answer, column)| SlotBuilder {
                 slots: &mut answer.slots,

@@ -175,7 +175,7 @@ fn series_of_charts(
     let window = window.with_clock_offset(app.clock_offset_ms(source));
     let lines = charts.iter().flat_map(|chart| &chart.lines);
     let columns: Vec<usize> = lines.map(|line| line.column).collect();
-    let mut slots = app.sources()[source].watched.store.slots_of(&columns, window).into_iter();
+    let mut slots = app.sources()[source].watched.store().slots_of(&columns, window).into_iter();
     let chart_lines = |chart: &&Chart| -> Vec<ChartSeries> {
         let slots = slots.by_ref().take(chart.lines.len());
         slots.map(|slots| ChartSeries { slots, scale: chart.format.scale, fresh }).collect()

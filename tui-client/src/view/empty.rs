@@ -49,7 +49,7 @@ pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
         let text = format!(" {source}: connected, waiting for the first sample.");
         lines.push(Line::raw(text));
     }
-    if let Some(fault) = &app.watched().last_fault {
+    if let Some(fault) = &app.watched().ingest.last_fault {
         lines.push(Line::raw(""));
         lines.push(Line::from(vec![
             Span::raw(" Received invalid data: "),

@@ -111,7 +111,7 @@ fn source_items(app: &App, layout: &Layout, name_max: usize) -> Vec<HeaderItem> 
     for (rank, text, style) in exceeded_items(app, layout) {
         add(rank, text, style);
     }
-    if let Some(percent) = watched.read_percent {
+    if let Some(percent) = watched.connection.read_percent {
         add(1, format!("reading {percent} %"), theme.strong());
     }
     if let Some(age) = watched.age(app.now) {
@@ -122,19 +122,18 @@ fn source_items(app: &App, layout: &Layout, name_max: usize) -> Vec<HeaderItem> 
     if offset_ms != 0 {
         add(5, clock_offset_text(offset_ms), theme.strong());
     }
-    if watched.faults > 0 {
-        add(1, faults_text(watched.faults), theme.warning());
+    if watched.ingest.faults > 0 {
+        add(1, faults_text(watched.ingest.faults), theme.warning());
     }
-    if watched.skipped > 0 {
-        add(1, format!("{} skipped", rows_text(watched.skipped)), theme.warning());
+    if watched.ingest.skipped > 0 {
+        add(1, format!("{} skipped", rows_text(watched.ingest.skipped)), theme.warning());
     }
-    let header = watched.stream.as_ref().and_then(|stream| stream.header.as_ref());
-    add(7, header.and_then(container_limits_text).unwrap_or_default(), theme.strong());
+    add(7, watched.header().and_then(container_limits_text).unwrap_or_default(), theme.strong());
     add(9, row_interval_text(watched), theme.faint());
     add(10, format!("span {}", span_text(app.window)), theme.faint());
     let bytes = watched.bytes_per_second(app.now).map(rate_text);
     add(11, bytes.unwrap_or_default(), theme.faint());
-    if let Some((late, costs)) = watched.health.as_ref().map(health_texts) {
+    if let Some((late, costs)) = watched.connection.health.as_ref().map(health_texts) {
         add(11, late, theme.warning());
         add(12, costs, theme.faint());
     }
@@ -165,8 +164,7 @@ fn exceeded_items(app: &App, layout: &Layout) -> Vec<(u8, String, Style)> {
 
 /// Returns the interval between rows, if known. The estimate for a plain stream is marked with `~`.
 fn row_interval_text(watched: &Watched) -> String {
-    let is_declared = watched.stream.as_ref().is_none_or(|stream| stream.header.is_some());
-    let about = if is_declared { "" } else { "~" };
+    let about = if watched.header().is_some() { "" } else { "~" };
     let text = |interval| format!("every {about}{}", interval_text(interval));
     watched.interval().map(text).unwrap_or_default()
 }
@@ -249,14 +247,14 @@ pub(super) fn clock_offset_text(offset_ms: i64) -> String {
 
 /// Returns the host's own name if known, else the source's name, and a remark on the connection.
 fn source_name(watched: &Watched) -> (String, Option<&str>) {
-    let stream = watched.stream.as_ref();
-    let host = stream.and_then(|stream| stream.header.as_ref()?.host.as_ref());
+    let header = watched.header();
+    let host = header.and_then(|header| header.host.as_ref());
     let name = host.map_or_else(|| watched.name.clone(), ToString::to_string);
-    let via = match (watched.embedded, host, stream) {
-        (true, ..) => Some("embedded agent"),
-        (false, Some(_), _) => Some(watched.name.as_str()),
-        (false, None, Some(stream)) if stream.header.is_none() => Some("plain"),
-        (false, None, _) => None,
+    let is_plain = header.is_none() && watched.ingest.stream.is_some();
+    let via = match host {
+        _ if watched.embedded => Some("embedded agent"),
+        Some(_) => Some(watched.name.as_str()),
+        None => is_plain.then_some("plain"),
     };
     (name, via)
 }

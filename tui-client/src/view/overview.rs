@@ -52,7 +52,7 @@ impl SourceRow<'_> {
         put(buf, self.row(parts.state), &[Piece::new(state, state_style(theme, &self.state))]);
         self.render_name(parts, common, buf);
         let watched = &self.view.watched;
-        if watched.store.is_empty() {
+        if watched.store().is_empty() {
             // Without samples, only the reason is shown.
             let room = Rect { width: self.right.saturating_sub(parts.values.x), ..parts.values };
             let reason = self.state.outage().map_or(String::new(), |it| outage_text(it, self.app));
@@ -126,7 +126,7 @@ impl SourceRow<'_> {
         let column = self.view.heat_column();
         let Some(format) = self.view.formats.get(column) else { return };
         let source_window = window.with_clock_offset(app.clock_offset_ms(self.source));
-        let slots = self.view.watched.store.slots(column, source_window);
+        let slots = self.view.watched.store().slots(column, source_window);
         if app.theme.ascii {
             self.render_levels(format, &slots, column, place, buf);
             self.render_crosshair(window, place, buf);

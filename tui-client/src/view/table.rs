@@ -34,14 +34,14 @@ struct MetricColumn<'a> {
 }
 
 pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
-    if area.is_empty() || app.watched().stream.is_none() {
+    if area.is_empty() || app.watched().columns().is_none() {
         return;
     }
     let columns = columns(app, area);
     render_head(app, &columns, area, buf);
     let style = if app.is_fresh() { Style::new() } else { app.theme.faint() };
     let rows = Rect { y: area.y + 1, height: area.height - 1, ..area };
-    let store = &app.watched().store;
+    let store = app.watched().store();
     let crosshair = app.crosshair_index();
     let mark = app.mark.map(|mark| app.sample_index(mark));
     for (y, row) in (rows.top()..rows.bottom()).zip(app.table_rows(rows.height)) {
@@ -67,7 +67,7 @@ pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
 /// Returns the columns that fit, with their places: the sequence number, then the metrics from
 /// [`App::first_column`] on.
 fn columns(app: &App, area: Rect) -> Vec<(TableColumn<'_>, Rect)> {
-    let store = &app.watched().store;
+    let store = app.watched().store();
     let all = app.watched().columns().unwrap_or_default();
     let formats = &app.shown_view().formats;
     let values = all.iter().zip(formats).enumerate().skip(app.first_column);

@@ -49,11 +49,9 @@ pub(super) struct RowInterval(VecDeque<i64>);
 
 impl RowInterval {
     pub(super) fn add(&mut self, pause_ms: Option<i64>) {
-        if let Some(pause) = pause_ms {
-            if self.0.len() == INTERVALS_MAX {
-                self.0.pop_front();
-            }
-            self.0.push_back(pause);
+        self.0.extend(pause_ms);
+        if self.0.len() > INTERVALS_MAX {
+            self.0.pop_front();
         }
     }
 
@@ -69,11 +67,8 @@ impl RowInterval {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::ms;
     use super::*;
-
-    fn ms(ms: i64) -> Time {
-        Time::from_millis(ms)
-    }
 
     #[test]
     fn rate_covers_the_last_whole_seconds() {

@@ -232,7 +232,7 @@ fn a_clock_offset_does_not_shift_a_source_on_the_axis() {
     let window = stage.app.window_of(60).unwrap();
     let peak = |stage: &AppStage, source: usize, window: Window| {
         let window = window.with_clock_offset(stage.app.clock_offset_ms(source));
-        let slots = stage.app.sources()[source].watched.store.slots(0, window).slots;
+        let slots = stage.app.sources()[source].watched.store().slots(0, window).slots;
         let max = |at: usize| slots[at].map_or(f64::MIN, |slot| slot.max);
         (0..slots.len()).max_by(|a, b| max(*a).total_cmp(&max(*b)))
     };
@@ -246,7 +246,7 @@ fn a_clock_offset_does_not_shift_a_source_on_the_axis() {
     assert!(later.from_ms() > window.from_ms());
     assert_eq!(peak(&stage, 0, later), peak(&stage, 3, later));
     assert_eq!(
-        stage.app.sources()[3].watched.store.newest().map(|time| time.as_millis() - START),
+        stage.app.sources()[3].watched.store().newest().map(|time| time.as_millis() - START),
         Some(539_000 + 90_000),
         "the store has times by the agent's clock"
     );

@@ -1,0 +1,249 @@
+//! Rows of a source on their way into the store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use loadline_protocol::{Column, Header, SafeText, duration_ms};
+
+use super::rates::RowInterval;
+use crate::event::{Sample, StreamInfo};
+use crate::store::Store;
+
+/// Intervals after which an expected row counts as missing.
+const LATE_INTERVALS: f64 = 2.5;
+
+/// Minimum silence after which a source is stale.
+const STALE_MIN: Duration = Duration::from_secs(3);
+
+/// Duration after which a connection without a header is not going to get one.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Stream and samples of a source: decides which rows are kept, and where gaps lie.
+#[derive(Debug, Clone)]
+pub struct Ingest {
+    /// Header and columns of the rows; `None` before the first row.
+    pub stream: Option<Arc<StreamInfo>>,
+    /// Number of invalid lines.
+    pub faults: u64,
+    /// Reason for the last invalid line.
+    pub last_fault: Option<SafeText>,
+    /// Number of rows that the agent had dropped before we got them.
+    pub skipped: u64,
+    pub(super) store: Store,
+    /// Rows so far without a header, which may still arrive over this connection or the next one.
+    rows_before_header: usize,
+    /// True if a gap lies before the next row.
+    gap_pending: bool,
+    row_interval: RowInterval,
+}
+
+impl Ingest {
+    pub(super) fn new(store: Store) -> Ingest {
+        Ingest {
+            stream: None,
+            faults: 0,
+            last_fault: None,
+            skipped: 0,
+            store,
+            rows_before_header: 0,
+            gap_pending: true,
+            row_interval: RowInterval::default(),
+        }
+    }
+
+    pub(super) fn columns(&self) -> Option<&[Column]> {
+        self.stream.as_ref().map(|stream| stream.schema.columns())
+    }
+
+    pub(super) fn header(&self) -> Option<&Header> {
+        self.stream.as_ref()?.header.as_ref()
+    }
+
+    /// Begins a stream. Returns whether it may be another run.
+    pub(super) fn begin_stream(&mut self, stream: Arc<StreamInfo>) -> bool {
+        let columns = stream.schema.columns();
+        if self.columns() != Some(columns) {
+            self.store = self.store.emptied(columns.len());
+        }
+        let run = stream.header.as_ref().and_then(|header| header.run);
+        let is_new_run = run.is_none() || run != self.header().and_then(|header| header.run);
+        self.gap_pending |= is_new_run;
+        self.row_interval = RowInterval::default();
+        self.stream = Some(stream);
+        is_new_run
+    }
+
+    /// Ends a connection that lasted for `duration`.
+    pub(super) fn end_connection(&mut self, duration: Duration) {
+        if duration > HEADER_TIMEOUT {
+            self.rows_before_header = 0;
+        }
+    }
+
+    pub(super) fn skip(&mut self, count: u64) {
+        self.skipped = self.skipped.saturating_add(count);
+        self.gap_pending = true;
+    }
+
+    pub(super) fn add_faults(&mut self, count: u64, last: SafeText) {
+        self.faults = self.faults.saturating_add(count);
+        self.last_fault = Some(last);
+    }
+
+    pub(super) fn add(&mut self, sample: Sample<'_>, caught_up: bool) {
+        self.settle_rows_before_header(caught_up);
+        let is_gap = std::mem::take(&mut self.gap_pending);
+        let previous = self.store.newest().filter(|_| !is_gap);
+        // Negative if a clock was set back.
+        let pause_ms = previous.map(|previous| sample.time.ms_since(previous));
+        self.row_interval.add(pause_ms);
+        let joined_ms = 0..=duration_ms(self.gap_after());
+        let joined = pause_ms.is_some_and(|pause| joined_ms.contains(&pause));
+        self.store.push(sample.time, sample.seq, sample.values, joined);
+    }
+
+    /// Counts a row without a header. The first row after a late header drops the counted ones: the
+    /// history behind the header has them too, with the agent's times.
+    fn settle_rows_before_header(&mut self, caught_up: bool) {
+        if self.header().is_none() {
+            self.rows_before_header += 1;
+            return;
+        }
+        let count = std::mem::take(&mut self.rows_before_header);
+        if !caught_up {
+            self.store.forget_newest(count);
+        }
+    }
+
+    pub(super) fn interval(&self) -> Option<Duration> {
+        self.header_interval().or_else(|| self.row_interval.median())
+    }
+
+    fn header_interval(&self) -> Option<Duration> {
+        self.header()?.interval
+    }
+
+    /// Returns the longest pause between two rows that is not a gap.
+    fn gap_after(&self) -> Duration {
+        let late = |interval: Duration| interval.mul_f64(LATE_INTERVALS);
+        self.header_interval().map_or_else(|| self.stale_after(), late)
+    }
+
+    /// Returns the silence after which the source is stale.
+    pub(super) fn stale_after(&self) -> Duration {
+        self.interval().unwrap_or_default().mul_f64(LATE_INTERVALS).max(STALE_MIN)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use loadline_protocol::Schema;
+
+    use super::super::tests::{sample, stream};
+    use super::*;
+    use crate::store::StoredSample;
+
+    fn ingest(run: Option<u32>, times: &[i64]) -> Ingest {
+        let mut ingest = Ingest::new(Store::new(0, Duration::from_hours(1)));
+        add_stream(&mut ingest, run, times);
+        ingest
+    }
+
+    fn add_stream(ingest: &mut Ingest, run: Option<u32>, times: &[i64]) {
+        ingest.begin_stream(stream(run));
+        add(ingest, times);
+    }
+
+    fn add(ingest: &mut Ingest, times: &[i64]) {
+        for time in times {
+            ingest.add(sample(*time, *time), false);
+        }
+    }
+
+    fn samples(ingest: &Ingest) -> impl Iterator<Item = StoredSample<'_>> {
+        (0..ingest.store.len()).filter_map(|at| ingest.store.get(at))
+    }
+
+    fn times(ingest: &Ingest) -> Vec<i64> {
+        samples(ingest).map(|sample| sample.time().as_millis()).collect()
+    }
+
+    fn gaps(ingest: &Ingest) -> Vec<bool> {
+        samples(ingest).map(|sample| sample.gap_before().is_some()).collect()
+    }
+
+    #[test]
+    fn rows_that_came_before_a_late_header_are_not_kept_twice() {
+        let times_after = |caught_up| {
+            let mut ingest = ingest(None, &[5000, 6000]);
+            ingest.begin_stream(stream(Some(1)));
+            // The agent's clock is half an hour ahead.
+            for time in [1_805_000, 1_806_000] {
+                ingest.add(sample(time, 7000), caught_up);
+            }
+            times(&ingest)
+        };
+        assert_eq!(times_after(false), [1_805_000, 1_806_000]);
+        // The client did not request a history.
+        assert_eq!(times_after(true), [5000, 6000, 1_805_000, 1_806_000]);
+    }
+
+    #[test]
+    fn rows_without_header_are_dropped_if_the_connection_was_too_short_for_one() {
+        let times_after = |duration, later| {
+            let mut ingest = ingest(None, &[5000]);
+            ingest.end_connection(duration);
+            add_stream(&mut ingest, Some(1), &[later]);
+            times(&ingest)
+        };
+        assert_eq!(times_after(HEADER_TIMEOUT, 8000), [8000]);
+        let longer = HEADER_TIMEOUT + Duration::from_millis(1);
+        assert_eq!(times_after(longer, 8000), [5000, 8000]);
+    }
+
+    #[test]
+    fn missing_rows_leave_a_gap() {
+        assert_eq!(gaps(&ingest(Some(1), &[1000, 2000, 4500, 7001])), [false, false, false, true]);
+        assert_eq!(gaps(&ingest(None, &[1000, 2000, 3000])), [false, false, false]);
+        let mut skipped = ingest(Some(1), &[1000]);
+        skipped.skip(3);
+        add(&mut skipped, &[2000, 3000]);
+        assert_eq!((gaps(&skipped), skipped.skipped), (vec![false, true, false], 3));
+    }
+
+    #[test]
+    fn a_new_run_begins_with_a_gap() {
+        let gaps_then = |first, second| {
+            let mut ingest = ingest(first, &[1000]);
+            add_stream(&mut ingest, second, &[2000]);
+            gaps(&ingest)
+        };
+        assert_eq!(gaps_then(Some(1), Some(1)), [false, false]);
+        assert_eq!(gaps_then(Some(1), Some(2)), [false, true]);
+        assert_eq!(gaps_then(None, None), [false, true]);
+    }
+
+    #[test]
+    fn the_interval_of_a_plain_stream_is_derived_from_its_rows() {
+        let plain = ingest(None, &[0, 2000, 4000, 6000]);
+        assert_eq!(plain.interval(), Some(Duration::from_secs(2)));
+        assert_eq!(plain.stale_after(), Duration::from_secs(5));
+        assert_eq!(gaps(&ingest(None, &[0, 20_000, 40_000])), [false; 3]);
+    }
+
+    #[test]
+    fn changed_columns_reset_the_store() {
+        let mut ingest = ingest(Some(1), &[1000]);
+        let schema = Schema::plain(2);
+        ingest.begin_stream(Arc::new(StreamInfo { header: None, schema }));
+        assert!(ingest.store.is_empty());
+    }
+
+    #[test]
+    fn faults_are_counted_and_the_last_is_kept() {
+        let mut ingest = ingest(None, &[]);
+        ingest.add_faults(2, SafeText::new("first"));
+        ingest.add_faults(u64::MAX, SafeText::new("last"));
+        assert_eq!((ingest.faults, ingest.last_fault), (u64::MAX, Some(SafeText::new("last"))));
+    }
+}
