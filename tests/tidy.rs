@@ -119,6 +119,7 @@ const CLIENT_MODULES: &[&str] = &[
     "source",
     "event",
     "link",
+    "prometheus",
     "zone",
     "time_spec",
     "output",

@@ -13,10 +13,10 @@ use loadline_protocol::{Header, LINE_MAX, Note, RunId, SafeText, Schema, Stamp, 
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::mpsc;
 
-use super::send;
+use super::events::send;
 use crate::event::{Event, Rows, Sample, StreamInfo};
 
-/// Capacity of the channel to the recorder; [`EVENTS_MAX`](super::EVENTS_MAX) more wait behind it.
+/// Capacity of the channel to the recorder; [`EVENTS_MAX`](super::events::EVENTS_MAX) more wait behind it.
 const QUEUED_EVENTS_MAX: usize = 8;
 
 /// Encoder of events as lines of a recording.

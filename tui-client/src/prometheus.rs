@@ -28,12 +28,10 @@ use loadline_protocol::{RunId, SafeText};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
-use super::connector::{ByteStream, Connector};
-use super::tcp::TcpTransport;
-use super::tls::{TlsClient, TlsClientError};
+use crate::link::{ByteStream, Connector, TlsClient, TlsClientError};
 use crate::source::Prometheus;
 pub use http::Secrets;
-use http::{Failure, HttpClient, HttpTransport};
+use http::{Failure, HttpClient};
 use hub::{Hub, Instance};
 use queries::{COLUMNS, ColumnQuery, Scope};
 use response::Labels;
@@ -115,12 +113,12 @@ impl Fleet {
         limit: usize,
         is_taken: impl Fn(&str) -> bool,
     ) -> Result<Fleet, FleetError> {
-        let transport = if server.is_tls {
-            HttpTransport::Tls(Box::new(tls.transport(&server.host, server.port)?))
+        let connector = if server.is_tls {
+            Connector::tls(&server.host, server.port, tls)?
         } else {
-            HttpTransport::Plain(TcpTransport::new(&server.host, server.port))
+            Connector::tcp(&server.host, server.port)
         };
-        let mut client = HttpClient::new(server, secrets, transport);
+        let mut client = HttpClient::new(server, secrets, connector);
         let unanswered = |why: Failure| FleetError::NoAnswer {
             server: server.to_string(),
             why: why.to_string(),
@@ -274,36 +272,30 @@ fn build_connectors(
                 scrape_interval: interval_of(found),
                 step,
             };
-            let requests = requests.clone();
-            let transport =
-                PrometheusTransport { server: server.authority(), info: Arc::new(info), requests };
-            Connector::to_instance(transport, &name)
+            let (server, info, requests) = (server.authority(), Arc::new(info), requests.clone());
+            let connect = move || connect(server.clone(), info.clone(), requests.clone());
+            Connector::custom(&name, connect)
         };
     instances.iter().enumerate().map(connector).collect()
 }
 
-/// Transport to one instance, by way of the hub.
-pub(super) struct PrometheusTransport {
+/// Checks that the server answers, and returns the instance's rows as a stream of bytes.
+async fn connect(
     server: String,
     info: Arc<InstanceInfo>,
     requests: mpsc::Sender<hub::HubRequest>,
-}
-
-impl PrometheusTransport {
-    /// Checks that the server answers, and returns the instance's rows as a stream of bytes.
-    pub(super) async fn connect(&mut self) -> io::Result<impl ByteStream + use<>> {
-        let gone = || io::Error::other("the task that queries the server has ended");
-        let (reply, reached) = oneshot::channel();
-        self.requests.send(hub::HubRequest::Ping(reply)).await.map_err(|_| gone())?;
-        reached
-            .await
-            .map_err(|_| gone())?
-            .map_err(|why| io::Error::other(format!("{}: {why}", self.server)))?;
-        let (ours, theirs) = tokio::io::duplex(session::REQUEST_BYTES);
-        let (lines, texts) = mpsc::channel(session::TEXTS_MAX);
-        tokio::spawn(session::serve(self.info.clone(), theirs, lines, self.requests.clone()));
-        Ok(tokio::io::join(TextStream::new(texts), ours))
-    }
+) -> io::Result<impl ByteStream> {
+    let gone = || io::Error::other("the task that queries the server has ended");
+    let (reply, reached) = oneshot::channel();
+    requests.send(hub::HubRequest::Ping(reply)).await.map_err(|_| gone())?;
+    reached
+        .await
+        .map_err(|_| gone())?
+        .map_err(|why| io::Error::other(format!("{server}: {why}")))?;
+    let (ours, theirs) = tokio::io::duplex(session::REQUEST_BYTES);
+    let (lines, texts) = mpsc::channel(session::TEXTS_MAX);
+    tokio::spawn(session::serve(info, theirs, lines, requests));
+    Ok(tokio::io::join(TextStream::new(texts), ours))
 }
 
 #[cfg(test)]
