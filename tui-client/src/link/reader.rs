@@ -301,7 +301,8 @@ impl StreamReader {
         };
         if let Some(HeadingLine { line: names, fault }) = heading.take() {
             if let Some(table) = RecordColumns::detect(&names, line) {
-                return Ok(self.open_table(table));
+                self.open_table(table)?;
+                return Ok(true);
             }
             self.output.add_fault(fault);
         }
@@ -326,19 +327,16 @@ impl StreamReader {
         Ok(())
     }
 
-    /// Starts a table. Returns false if the table lacks a requested column.
-    fn open_table(&mut self, mut table: RecordColumns) -> bool {
-        let selection = match &self.options.columns {
-            Some(names) => table.select(names),
-            None => Ok(ColumnSelection::default()),
-        };
-        let selection = match selection {
-            Ok(selection) => selection,
-            Err(refusal) => {
+    /// Starts a table, unless it lacks a requested column.
+    fn open_table(&mut self, mut table: RecordColumns) -> Result<(), LineError> {
+        let mut selection = ColumnSelection::default();
+        if let Some(names) = &self.options.columns {
+            let found = table.schema().columns().len();
+            selection = table.select(names).map_err(|refusal| {
                 self.disconnect = Some(refusal);
-                return false;
-            }
-        };
+                LineError::FieldCount { expected: names.len(), found }
+            })?;
+        }
         self.output.events.push(Event::HeadingLine);
         if self.options.keep_lines {
             // Kept lines need the column names above them.
@@ -346,7 +344,7 @@ impl StreamReader {
         }
         self.announce(None, table.schema().clone(), selection);
         self.phase = ReaderPhase::Table(table);
-        true
+        Ok(())
     }
 
     /// Reports a line of text above no row.
