@@ -30,11 +30,11 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::link::{ByteStream, Connector, TlsClient, TlsClientError};
 use crate::source::Prometheus;
+use http::HttpClient;
 pub use http::Secrets;
-use http::{Failure, HttpClient};
 use hub::{Hub, Instance};
 use queries::{COLUMNS, ColumnQuery, Scope};
-use response::Labels;
+use response::{Failure, Labels};
 use session::{InstanceInfo, TextStream};
 
 /// Scrape interval of an instance if it cannot be measured, as in Prometheus' examples.

@@ -1,6 +1,5 @@
 //! HTTP/1.1 client of a Prometheus server: one connection, opened on demand.
 
-use std::fmt;
 use std::io;
 use std::time::Duration;
 
@@ -12,10 +11,9 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, LOCATION, USER_AGENT};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use loadline_protocol::sanitize;
 use tokio::time::timeout;
 
-use super::response;
+use super::response::{self, Failure};
 use crate::link::{Connector, TerminalAccess, classify_error};
 use crate::source::{Prometheus, Secret};
 
@@ -31,9 +29,6 @@ const HEADER_BYTES_MAX: usize = 64 * 1024;
 /// Maximum number of headers in a response.
 const HEADERS_MAX: usize = 100;
 
-/// Maximum length of a reason: a server's message can have any length.
-const REASON_CHARS_MAX: usize = 200;
-
 /// Credentials from outside the address.
 #[derive(Debug, Clone, Default)]
 pub struct Secrets {
@@ -41,24 +36,6 @@ pub struct Secrets {
     pub password: Option<Secret>,
     /// Bearer token for servers whose address has no user.
     pub token: Option<Secret>,
-}
-
-/// Reason for a failed query, short enough for a header line.
-///
-/// **Invariant:** sanitized, so safe to show.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Failure(String);
-
-impl Failure {
-    pub(super) fn new(reason: &str) -> Failure {
-        Failure(sanitize(reason).chars().take(REASON_CHARS_MAX).collect())
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
 }
 
 /// HTTP client of one server.

@@ -10,9 +10,9 @@ use loadline_protocol::{History, Time, duration_ms};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::http::{Failure, HttpClient};
+use super::http::HttpClient;
 use super::queries::{PARTS_MAX, PartValues};
-use super::response::{self, Labels};
+use super::response::{self, Failure, Labels};
 
 /// Delay of a query after its step: samples take time to reach the server.
 const QUERY_DELAY_MS: i64 = 250;

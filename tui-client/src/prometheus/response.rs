@@ -1,8 +1,30 @@
 //! Parser for the responses of a Prometheus server. Pure.
 
+use std::fmt;
+
+use loadline_protocol::sanitize;
 use serde::Deserialize;
 
-use super::http::Failure;
+/// Maximum length of a reason: a server's message can have any length.
+const REASON_CHARS_MAX: usize = 200;
+
+/// Reason for a failed query, short enough for a header line.
+///
+/// **Invariant:** sanitized, so safe to show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Failure(String);
+
+impl Failure {
+    pub(super) fn new(reason: &str) -> Failure {
+        Failure(sanitize(reason).chars().take(REASON_CHARS_MAX).collect())
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 /// Body of a response. The values borrow from its text.
 #[derive(Debug, Deserialize)]
