@@ -24,7 +24,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use loadline_protocol::{RunId, SafeText};
+use loadline_protocol::{RunId, SafeText, Time};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
@@ -176,7 +176,7 @@ async fn find_scrape_intervals(
     for series in response::parse(&bytes)? {
         let Labels { instance, job, .. } = &series.metric;
         if let Some(found) = instances.get_mut(&(instance.clone(), job.clone())) {
-            let times: Vec<i64> = series.points().map(|(time_ms, _)| time_ms).collect();
+            let times: Vec<Time> = series.points().map(|(time, _)| time).collect();
             found.scrape_interval = scrape_interval(&times).or(found.scrape_interval);
         }
     }
@@ -184,9 +184,8 @@ async fn find_scrape_intervals(
 }
 
 /// Returns the median distance of samples, rounded to 1 s, or to 100 ms if it is below 1 s.
-fn scrape_interval(times_ms: &[i64]) -> Option<Duration> {
-    let mut distances: Vec<i64> =
-        times_ms.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).collect();
+fn scrape_interval(times: &[Time]) -> Option<Duration> {
+    let mut distances: Vec<i64> = times.windows(2).map(|pair| pair[1].ms_since(pair[0])).collect();
     distances.sort_unstable();
     let median = *distances.get(distances.len() / 2)?;
     let unit = if median < 1000 { 100 } else { 1000 };
@@ -305,14 +304,15 @@ mod tests {
     #[test]
     fn the_scrape_interval_is_the_median_distance_of_samples() {
         let check = |times: &[i64], ms: Option<u64>| {
-            assert_eq!(scrape_interval(times), ms.map(Duration::from_millis), "{times:?}");
+            let times: Vec<Time> = times.iter().map(|ms| Time::from_millis(*ms)).collect();
+            assert_eq!(scrape_interval(&times), ms.map(Duration::from_millis), "{times:?}");
         };
         check(&[0, 15_001, 29_998, 45_000, 300_000], Some(15_000));
         check(&[0, 1000, 1999], Some(1000));
         check(&[0, 499, 1001], Some(500));
         check(&[0, 1, 2], Some(200));
         check(&[5, 5], None);
-        check(&[i64::MIN, i64::MAX], None);
+        check(&[0, Time::MAX.as_millis()], None);
         check(&[7], None);
         check(&[], None);
     }
