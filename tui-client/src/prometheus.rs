@@ -28,14 +28,14 @@ use loadline_protocol::{RunId, SafeText, Time};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::link::{ByteStream, Connector, TlsClient, TlsClientError};
+use crate::link::{ByteStream, Connector, ReasonedStream, TlsClient, TlsClientError};
 use crate::source::Prometheus;
 use http::HttpClient;
 pub use http::Secrets;
 use hub::{Hub, Instance};
 use queries::{COLUMNS, ColumnQuery, Scope};
 use response::{Failure, Labels};
-use session::{InstanceInfo, TextStream};
+use session::InstanceInfo;
 
 /// Scrape interval of an instance if it cannot be measured, as in Prometheus' examples.
 const SCRAPE_INTERVAL_DEFAULT: Duration = Duration::from_secs(15);
@@ -291,10 +291,9 @@ async fn connect(
         .await
         .map_err(|_| gone())?
         .map_err(|why| io::Error::other(format!("{server}: {why}")))?;
-    let (ours, theirs) = tokio::io::duplex(session::REQUEST_BYTES);
-    let (lines, texts) = mpsc::channel(session::TEXTS_MAX);
-    tokio::spawn(session::serve(info, theirs, lines, requests));
-    Ok(tokio::io::join(TextStream::new(texts), ours))
+    let (ours, theirs) = tokio::io::duplex(session::PIPE_BYTES);
+    let session = tokio::spawn(session::serve(info, theirs, requests));
+    Ok(ReasonedStream::new(ours, async { session.await.unwrap_or(Ok(())) }))
 }
 
 #[cfg(test)]
