@@ -28,7 +28,6 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use loadline_agent::{Clock, without_error_number};
-use loadline_protocol::Time;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -148,7 +147,7 @@ impl Link {
             };
             let delay =
                 backoff.get_or_insert_with(backoff_delays).next().map_or(BACKOFF_MAX, cap_delay);
-            let retry_at = self.now() + delay;
+            let retry_at = self.clock.now() + delay;
             let Disconnect { reason, refused } = end;
             send(events, Event::Disconnected { reason, refused, retry_at }).await?;
             tokio::select! {
@@ -225,7 +224,7 @@ impl Link {
             };
             let end = match count {
                 Ok(Some(count @ 1..)) => {
-                    let now = self.now();
+                    let now = self.clock.now();
                     send(events, Event::Received { bytes: count as u64 }).await?;
                     self.reader.feed(&bytes[..count], now)
                 }
@@ -250,7 +249,7 @@ impl Link {
     /// Sends a request with the current interval and resume state.
     async fn send_request(&mut self, stream: &mut (impl AsyncWriteExt + Unpin)) -> io::Result<()> {
         self.options.interval = *self.interval_receiver.borrow_and_update();
-        let now = self.now();
+        let now = self.clock.now();
         let request = format!("{}\n", self.options.request(self.reader.resume_state(), now));
         let written = timeout(REQUEST_TIMEOUT, async {
             stream.write_all(request.as_bytes()).await?;
@@ -261,10 +260,6 @@ impl Link {
             Ok(written) => written,
             Err(_) => Err(io::ErrorKind::TimedOut.into()),
         }
-    }
-
-    fn now(&mut self) -> Time {
-        self.clock.now()
     }
 }
 

@@ -64,26 +64,13 @@ pub enum FleetError {
     /// TLS is not available.
     #[error(transparent)]
     Tls(#[from] TlsClientError),
-    /// The server does not answer, or not with a valid response.
-    #[error("cannot query {server}: {why}")]
-    NoAnswer {
-        /// The server's address.
-        server: String,
-        /// The reason.
-        why: String,
-    },
-    /// No instance matches.
-    #[error("{server}: {why}")]
-    NoInstance {
-        /// The server's address.
-        server: String,
-        /// The reason, with the names of other instances.
-        why: String,
-    },
+    /// The server does not answer, or no instance matches.
+    #[error("{0}")]
+    Query(String),
 }
 
 /// Instance that was found, with its columns and capacity.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct FoundInstance {
     columns: Vec<&'static ColumnQuery>,
     cores: Option<f64>,
@@ -93,12 +80,6 @@ struct FoundInstance {
 
 /// Instances by instance label and job label.
 type Instances = BTreeMap<(String, String), FoundInstance>;
-
-impl std::fmt::Debug for ColumnQuery {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name)
-    }
-}
 
 impl Fleet {
     /// Queries a server for its instances and returns connectors to the first `limit` of them.
@@ -119,16 +100,13 @@ impl Fleet {
             Connector::tcp(&server.host, server.port)
         };
         let mut client = HttpClient::new(server, secrets, connector);
-        let unanswered = |why: Failure| FleetError::NoAnswer {
-            server: server.to_string(),
-            why: why.to_string(),
-        };
+        let unanswered = |why: Failure| FleetError::Query(format!("cannot query {server}: {why}"));
         let job = server.job.as_deref();
         let scope = Scope::matching(server.instance.as_deref(), job);
         let mut instances = find_instances(&mut client, &scope).await.map_err(unanswered)?;
         if instances.is_empty() {
             let why = describe_alternatives(&mut client, server).await.map_err(unanswered)?;
-            return Err(FleetError::NoInstance { server: server.to_string(), why });
+            return Err(FleetError::Query(format!("{server}: {why}")));
         }
         let left_out = instances.len().saturating_sub(limit.max(1));
         let scope = if left_out > 0 {

@@ -190,9 +190,4 @@ mod tests {
         assert_eq!(sources(&mut events, 9).await, [1]);
         assert_eq!(sources(&mut events, 9).await, Vec::<usize>::new());
     }
-
-    #[test]
-    fn all_queues_together_hold_hardly_more_than_one() {
-        assert_eq!((events_max(1), events_max(8), events_max(256)), (EVENTS_MAX, 8, EVENTS_MIN));
-    }
 }
