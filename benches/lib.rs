@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use loadline::app::{App, Message, ScreenSettings};
 use loadline::event::Event;
-use loadline::link::{ReadOptions, ResumeState, StreamReader};
+use loadline::link::{ReadOptions, StreamReader};
 use loadline::store::{Store, Window};
 use loadline::theme::Theme;
 use loadline::watched::Watched;
@@ -94,13 +94,11 @@ pub fn filled_store(count: usize) -> Store {
 /// Passes the events of a stream to `handle`. Each read brings a chunk, a second after the previous
 /// one.
 pub fn replay(stream: &str, mut handle: impl FnMut(Time, Event)) {
-    let (mut reader, mut progress) =
-        (StreamReader::new(ReadOptions::default()), ResumeState::default());
-    let mut events = Vec::new();
+    let mut reader = StreamReader::new(ReadOptions::default());
     for (second, bytes) in (0..).zip(stream.as_bytes().chunks(READ_BYTES)) {
         let now = Time::from_millis(BEGIN_MS + second * 1000);
-        reader.feed(bytes, now, &mut progress, &mut events);
-        events.drain(..).for_each(|event| handle(now, event));
+        reader.feed(bytes, now);
+        reader.drain_events().for_each(|event| handle(now, event));
     }
 }
 

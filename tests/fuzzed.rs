@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use loadline::event::Event;
-use loadline::link::{ReadOptions, Recorder, ResumeState, StreamReader};
+use loadline::link::{ReadOptions, Recorder, StreamReader};
 use loadline_protocol::{
     Decoder, LINE_MAX, Line, Note, REQUEST_MAX, Request, SafeText, Schema, Time, sanitize,
 };
@@ -124,17 +124,16 @@ fn read_and_record(bytes: &[u8]) -> (Vec<SampleBits>, String, u64) {
         Time::default(),
         Duration::from_secs(1),
     );
-    let (mut progress, mut events) = (ResumeState::default(), Vec::new());
     for piece in bytes.chunks(1000) {
-        let ending = reader.feed(piece, Time::default(), &mut progress, &mut events);
+        let ending = reader.feed(piece, Time::default());
         if ending.is_some_and(|ending| ending.refused) {
             break;
         }
     }
-    reader.finish(&mut progress, &mut events);
+    reader.finish();
     let (mut recorder, mut text, mut samples) = (Recorder::new(None), String::new(), Vec::new());
-    for event in &events {
-        recorder.record(event, &mut text);
+    for event in reader.drain_events() {
+        recorder.record(&event, &mut text);
         if let Event::Rows(rows) = event {
             samples.extend(rows.iter().map(|row| {
                 let bits = |value: &f64| {

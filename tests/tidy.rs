@@ -1,6 +1,6 @@
 //! Rules of the project that no compiler checks.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -123,6 +123,7 @@ const CLIENT_MODULES: &[&str] = &[
     "source",
     "event",
     "link",
+    "prometheus",
     "zone",
     "time_spec",
     "output",
@@ -145,21 +146,168 @@ const CLIENT_MODULES: &[&str] = &[
     "main",
 ];
 
-#[test]
-fn client_modules_import_only_from_modules_above_them() {
-    for (path, code) in sources("tui-client/src") {
-        let inside = path.strip_prefix(root().join("tui-client/src")).unwrap();
-        let module = inside.components().next().unwrap().as_os_str().to_string_lossy().into_owned();
-        let place = |name: &str| CLIENT_MODULES.iter().position(|module| *module == name);
-        let Some(here) = place(module.trim_end_matches(".rs")) else {
-            assert_eq!(module, "lib.rs", "missing in CLIENT_MODULES");
-            continue;
+/// Path of a module below the root of its crate; empty for `lib.rs` and `main.rs`.
+type Module<'c> = Vec<&'c str>;
+
+/// Modules of a crate, and the items that each of them imports.
+struct Crate<'c> {
+    /// Code of each module, without comments and tests.
+    modules: BTreeMap<Module<'c>, &'c str>,
+    /// Module from which a module imports a name.
+    imported: HashMap<(Module<'c>, &'c str), Module<'c>>,
+}
+
+impl<'c> Crate<'c> {
+    fn new(files: &'c [(String, String)]) -> Crate<'c> {
+        let module = |path: &'c str| match path.trim_end_matches(".rs") {
+            "lib" | "main" => Module::new(),
+            path => path.split('/').collect(),
         };
-        for import in code.lines().filter_map(|line| line.trim().strip_prefix("use crate::")) {
-            let name = import.split([':', ';']).next().unwrap();
-            let there = place(name).unwrap();
-            assert!(there <= here, "{}: {name} is below {module}", path.display());
+        let modules = files.iter().map(|(path, code)| (module(path), code.as_str())).collect();
+        let mut all = Crate { modules, imported: HashMap::new() };
+        for (module, code) in &all.modules {
+            for import in code.split("use ").skip(1) {
+                for path in paths(import) {
+                    let from = all.module_of(module.iter().copied().chain(path.iter().copied()));
+                    if from != *module {
+                        all.imported.insert((module.clone(), path[path.len() - 1]), from);
+                    }
+                }
+            }
         }
+        all
+    }
+
+    /// Returns the module of an item, through the import of its name if there is one.
+    fn module_of(&self, names: impl Iterator<Item = &'c str>) -> Module<'c> {
+        let mut module = Module::new();
+        for name in names {
+            let child = [&module[..], &[name]].concat();
+            if self.modules.contains_key(&child) {
+                module = child;
+            } else {
+                return self.imported.get(&(module.clone(), name)).cloned().unwrap_or(module);
+            }
+        }
+        module
+    }
+
+    /// Returns the modules that a module uses by a path from the root or from its parent.
+    fn used_by(&self, module: &[&'c str]) -> BTreeSet<Module<'c>> {
+        let code = self.modules[module];
+        let below_root = code.split("crate::").skip(1).flat_map(paths);
+        let mut used: BTreeSet<_> =
+            below_root.map(|path| self.module_of(path.into_iter())).collect();
+        for (at, _) in code.match_indices("super::").filter(|(at, _)| !code[..*at].ends_with("::"))
+        {
+            let names = code[at..].trim_start_matches("super::");
+            let levels = (code[at..].len() - names.len()) / "super::".len();
+            let base = &module[..module.len().saturating_sub(levels)];
+            let absolute = |path: Vec<&'c str>| self.module_of(base.iter().copied().chain(path));
+            used.extend(paths(names).into_iter().map(absolute));
+        }
+        used
+    }
+}
+
+/// Paths that `text` begins with: `a::{b, c::D}` is `a::b` and `a::c::D`.
+fn paths(text: &str) -> Vec<Vec<&str>> {
+    fn read<'t>(
+        mut text: &'t str,
+        mut path: Vec<&'t str>,
+        found: &mut Vec<Vec<&'t str>>,
+    ) -> &'t str {
+        while !text.starts_with('{') {
+            let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
+            path.push(&text[..end]);
+            text = &text[end..];
+            let Some(rest) = text.strip_prefix("::") else {
+                found.push(path);
+                return text;
+            };
+            text = rest;
+        }
+        while text.starts_with(['{', ',']) {
+            text = read(text[1..].trim_start(), path.clone(), found);
+            text = &text[text.find([',', '}']).unwrap_or(text.len())..];
+        }
+        text.strip_prefix('}').unwrap_or(text)
+    }
+    let mut found = Vec::new();
+    read(text, Vec::new(), &mut found);
+    found
+}
+
+/// Returns the files of a crate with their paths below its folder, without comments and tests.
+fn crate_files(folder: &str) -> Vec<(String, String)> {
+    let strip = |line: &str| line.split("//").next().unwrap_or_default().to_owned() + "\n";
+    let inside = |path: &Path| path.strip_prefix(root().join(folder)).unwrap().to_owned();
+    sources(folder)
+        .into_iter()
+        .map(|(path, code)| (inside(&path).display().to_string(), code))
+        .filter(|(path, _)| !path.ends_with("tests.rs"))
+        .map(|(path, code)| (path, code.lines().map(strip).collect()))
+        .collect()
+}
+
+/// Returns the imports between modules of one folder, with the modules in them, both as paths.
+fn imports_between_siblings(files: &[(String, String)]) -> BTreeMap<String, BTreeSet<String>> {
+    let all = Crate::new(files);
+    let mut imports: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for module in all.modules.keys() {
+        for used in all.used_by(module) {
+            let common = module.iter().zip(&used).take_while(|(a, b)| a == b).count();
+            if common < module.len().min(used.len()) {
+                let sibling = |module: &[&str]| module[..=common].join("::");
+                imports.entry(sibling(module)).or_default().insert(sibling(&used));
+            }
+        }
+    }
+    imports
+}
+
+/// Returns the modules that lead to a circle of imports.
+fn circles(mut imports: BTreeMap<String, BTreeSet<String>>) -> BTreeMap<String, BTreeSet<String>> {
+    loop {
+        let before = imports.clone();
+        imports.retain(|_, used| used.iter().any(|module| before.contains_key(module)));
+        if imports.len() == before.len() {
+            return imports;
+        }
+    }
+}
+
+#[test]
+fn a_module_of_the_client_imports_from_those_above_it_only() {
+    let files = crate_files("tui-client/src");
+    let imports = imports_between_siblings(&files);
+    let place = |name: &str| CLIENT_MODULES.iter().position(|module| *module == name).expect(name);
+    for (module, used) in imports.iter().filter(|(module, _)| !module.contains("::")) {
+        for used in used {
+            assert!(place(used) < place(module), "{used} stands below {module}");
+        }
+    }
+    assert_eq!(circles(imports), BTreeMap::new(), "modules of one folder import each other");
+}
+
+#[test]
+fn a_circle_of_imports_is_found_in_any_folder() {
+    let check = |c: &str, circle: &[&str]| {
+        let file = |path: &str, code: &str| (path.to_owned(), code.to_owned());
+        let files = [
+            file("a.rs", "mod b;\nmod c;\npub use b::{B, d::D};\n"),
+            file("a/b.rs", "use super::c::{self,\n    e::{F, G}};\nuse crate::h;\n"),
+            file("a/b/d.rs", "use super::super::c;\n"),
+            file("a/c.rs", c),
+            file("h.rs", ""),
+        ];
+        let found = circles(imports_between_siblings(&files));
+        assert_eq!(found.keys().map(String::as_str).collect::<Vec<_>>(), circle, "{c}");
+    };
+    check("use crate::h::{I, J};", &[]);
+    for c in ["use super::b;", "fn f(x: crate::a::b::B) {}", "use super::{D, x};", "use super::B;"]
+    {
+        check(c, &["a::b", "a::c"]);
     }
 }
 

@@ -234,7 +234,7 @@ mod tests {
     use loadline_protocol::Note;
 
     use super::*;
-    use crate::link::{ReadOptions, ResumeState, StreamReader};
+    use crate::link::{ReadOptions, StreamReader};
 
     #[test]
     fn container_limits_are_shown() {
@@ -258,7 +258,8 @@ mod tests {
         let mut events = vec![Event::Connecting, Event::Connected];
         let mut reader = StreamReader::without_request(ReadOptions::default());
         let now = Time::from_millis(10_000);
-        reader.feed(text.as_bytes(), now, &mut ResumeState::default(), &mut events);
+        reader.feed(text.as_bytes(), now);
+        events.extend(reader.drain_events());
         check_events(events).await
     }
 

@@ -6,6 +6,7 @@
 //!  source    parsed SOURCE arguments
 //!  event     events of a link: rows, columns, outages, faults
 //!  link      connect, subscribe, read, reconnect, resume: the only code that touches a source
+//!  prometheus  sources behind a Prometheus server, as links see an agent
 //!    │ events
 //!    │        zone: local time; time_spec: times as users type them
 //!    ├──────────▶ output   csv, json, table, raw: the events without a screen
@@ -41,6 +42,7 @@ pub mod keys;
 pub mod layout;
 pub mod link;
 pub mod output;
+pub mod prometheus;
 pub mod run;
 pub mod source;
 pub mod store;

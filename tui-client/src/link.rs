@@ -1,15 +1,18 @@
 //! Link to one source: connect, request, read, reconnect, resume. Only this module reads a source.
 
+mod columns;
 mod connector;
+mod disconnect;
 mod embedded;
 mod events;
 mod greeting;
 mod local;
-mod plain;
-mod prometheus;
+mod options;
 mod reader;
+mod reasoned;
 mod record_columns;
 mod recorder;
+mod resume;
 mod ssh;
 mod tcp;
 mod terminal;
@@ -26,17 +29,20 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use loadline_agent::Clock;
 use loadline_common::without_error_number;
-use loadline_protocol::{History, Request, SafeText, Time};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::event::Event;
 pub use connector::{ByteStream, Connector};
-pub use events::{Events, events_max};
+pub use disconnect::Disconnect;
+pub use events::{EVENTS_MAX, Events, events_max};
+use events::{ReceiverDropped, send, send_all};
 pub use local::LocalInput;
-pub use prometheus::{Fleet, FleetError, Secrets};
-pub use reader::{Disconnect, ReadOptions, ResumeState, StreamReader};
+pub use options::LinkOptions;
+use reader::READ_BYTES;
+pub use reader::{ReadOptions, StreamReader};
+pub(crate) use reasoned::ReasonedStream;
 pub use recorder::{Recorder, open as open_recording, spawn_recorder};
 pub use ssh::SshCommand;
 use terminal::TerminalLoan;
@@ -56,9 +62,6 @@ const CONNECT_TIME_MAX: Duration = Duration::from_secs(1);
 /// Timeout for writing a request: 10 s. A source that accepts no bytes for longer is gone.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// History to request beyond the outage: 1 s, for a row in flight when the connection ended.
-const OUTAGE_MARGIN: Duration = Duration::from_secs(1);
-
 /// Timeout for reading the reason of a source that accepts no request: 1 s.
 const REASON_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -68,63 +71,13 @@ const BACKOFF_MIN: Duration = Duration::from_millis(250);
 /// Longest backoff delay: 10 s.
 const BACKOFF_MAX: Duration = Duration::from_secs(10);
 
-/// Size of the read buffer: 16 KiB. All events of one read are sent before the next read.
-const READ_BYTES: usize = 16 * 1024;
-
-/// Capacity of the event channel of a link. While the channel is full, the source is not read.
-/// A full channel takes about 12 MiB, because an event holds the rows of one read, at most
-/// [`Rows::NUMBERS_MAX`](crate::event::Rows::NUMBERS_MAX) numbers.
-pub const EVENTS_MAX: usize = 64;
-
-/// Options of a link, applied to every connection.
-#[derive(Debug, Clone, Default)]
-pub struct LinkOptions {
-    /// Interval to request; the agent's own if `None`.
-    pub interval: Option<Duration>,
-    /// History to request.
-    pub history: History,
-    /// Columns to read, and whether to keep the lines.
-    pub read_options: ReadOptions,
-    /// Continue when a recording grows.
-    pub follow: bool,
-}
-
-impl LinkOptions {
-    /// Returns the request that resumes after `state`.
-    fn request(&self, state: &ResumeState, now: Time) -> Request {
-        Request {
-            interval: self.interval,
-            history: Some(self.history_since(state, now)),
-            columns: self.read_options.columns.as_ref().map(|columns| {
-                // Requests name columns without units: `cpu` for `cpu:%`.
-                let name = |column: &String| column.split(':').next().unwrap_or("").to_owned();
-                columns.iter().map(name).collect()
-            }),
-            resume: state.last,
-            ..Request::default()
-        }
-    }
-
-    /// Returns the history to request in case the run has changed: at least the time since the last
-    /// row arrived.
-    fn history_since(&self, state: &ResumeState, now: Time) -> History {
-        let Some(last_received) = state.last_received else { return self.history };
-        let silent = now - last_received + OUTAGE_MARGIN;
-        match self.history {
-            History::All => History::All,
-            History::Last(span) => History::Last(span.max(silent)),
-            History::None => History::Last(silent),
-        }
-    }
-}
-
 /// Link to one source.
 #[derive(Debug)]
 pub struct Link {
     connector: Connector,
     options: LinkOptions,
     clock: Clock,
-    resume_state: ResumeState,
+    reader: StreamReader,
     /// Interval to request, as set last.
     interval_receiver: watch::Receiver<Option<Duration>>,
     interval_sender: watch::Sender<Option<Duration>>,
@@ -132,20 +85,18 @@ pub struct Link {
     lender: TerminalLender,
 }
 
-/// The receiver of the events was dropped.
-struct ReceiverDropped;
-
 impl Link {
     /// Creates a link that is not connected yet.
     #[must_use]
     pub fn new(connector: Connector, options: LinkOptions, clock: Clock) -> Link {
         let (interval_sender, interval_receiver) = watch::channel(options.interval);
         let (lender, loans) = TerminalLender::new();
+        let reader = StreamReader::new(options.read_options.clone());
         Link {
             connector,
             options,
             clock,
-            resume_state: ResumeState::default(),
+            reader,
             interval_receiver,
             interval_sender,
             loans,
@@ -186,9 +137,9 @@ impl Link {
             let end = match self.connect(loan.take(), events).await? {
                 Ok(stream) => {
                     send(events, Event::Connected).await?;
-                    let before = self.resume_state.clone();
+                    let before = self.reader.resume_state().clone();
                     let end = self.read_connection(stream, started.elapsed(), events).await?;
-                    if self.resume_state != before {
+                    if *self.reader.resume_state() != before {
                         backoff = None;
                     }
                     end
@@ -197,7 +148,7 @@ impl Link {
             };
             let delay =
                 backoff.get_or_insert_with(backoff_delays).next().map_or(BACKOFF_MAX, cap_delay);
-            let retry_at = self.now() + delay;
+            let retry_at = self.clock.now() + delay;
             let Disconnect { reason, refused } = end;
             send(events, Event::Disconnected { reason, refused, retry_at }).await?;
             tokio::select! {
@@ -243,23 +194,22 @@ impl Link {
         connect_time: Duration,
         events: &mpsc::Sender<Event>,
     ) -> Result<Disconnect, ReceiverDropped> {
+        self.reader.reconnect();
         if let Err(error) = self.send_request(&mut stream).await {
             return Ok(classify_error(&read_reason(&mut stream, error).await));
         }
-        let answer_timeout = if self.resume_state.answered {
+        let answer_timeout = if self.reader.resume_state().answered {
             ANSWER_TIMEOUT_LONG
         } else {
             ANSWER_TIMEOUT.max(4 * connect_time.min(CONNECT_TIME_MAX))
         };
         let decide_at = Instant::now() + answer_timeout;
-        let mut reader = StreamReader::new(self.options.read_options.clone());
         let mut bytes = vec![0; READ_BYTES];
-        let mut batch = Vec::new();
         loop {
             let count = tokio::select! {
                 () = events.closed() => return Err(ReceiverDropped),
                 Ok(()) = self.interval_receiver.changed() => {
-                    if self.resume_state.answered
+                    if self.reader.resume_state().answered
                         && let Err(error) = self.send_request(&mut stream).await
                     {
                         return Ok(classify_error(&error));
@@ -271,28 +221,26 @@ impl Link {
                     loan.give_back();
                     continue;
                 }
-                count = read(&mut stream, &mut bytes, reader.is_undecided(), decide_at) => count,
+                count = read(&mut stream, &mut bytes, self.reader.is_undecided(), decide_at) => count,
             };
-            let now = self.now();
             let end = match count {
                 Ok(Some(count @ 1..)) => {
-                    batch.push(Event::Received { bytes: count as u64 });
-                    reader.feed(&bytes[..count], now, &mut self.resume_state, &mut batch)
+                    let now = self.clock.now();
+                    send(events, Event::Received { bytes: count as u64 }).await?;
+                    self.reader.feed(&bytes[..count], now)
                 }
                 Ok(Some(0)) => Some(classify_error(&io::ErrorKind::BrokenPipe.into())),
                 Err(error) => Some(classify_error(&error)),
                 Ok(None) => {
-                    reader.decide_plain(&mut self.resume_state, &mut batch);
+                    self.reader.decide_plain();
                     None
                 }
             };
             if end.is_some() {
                 // No header can follow that would explain the pending rows.
-                reader.close(&mut self.resume_state, &mut batch);
+                self.reader.close();
             }
-            for event in batch.drain(..) {
-                send(events, event).await?;
-            }
+            send_all(events, self.reader.drain_events()).await?;
             if let Some(end) = end {
                 return Ok(end);
             }
@@ -302,8 +250,8 @@ impl Link {
     /// Sends a request with the current interval and resume state.
     async fn send_request(&mut self, stream: &mut (impl AsyncWriteExt + Unpin)) -> io::Result<()> {
         self.options.interval = *self.interval_receiver.borrow_and_update();
-        let now = self.now();
-        let request = format!("{}\n", self.options.request(&self.resume_state, now));
+        let now = self.clock.now();
+        let request = format!("{}\n", self.options.request(self.reader.resume_state(), now));
         let written = timeout(REQUEST_TIMEOUT, async {
             stream.write_all(request.as_bytes()).await?;
             // TLS may buffer written bytes.
@@ -313,10 +261,6 @@ impl Link {
             Ok(written) => written,
             Err(_) => Err(io::ErrorKind::TimedOut.into()),
         }
-    }
-
-    fn now(&mut self) -> Time {
-        self.clock.now()
     }
 }
 
@@ -346,14 +290,6 @@ async fn read(
     }
 }
 
-async fn send(events: &mpsc::Sender<Event>, event: Event) -> Result<(), ReceiverDropped> {
-    // A schema may have thousands of columns: wait for an empty queue, so only one is in flight.
-    if matches!(event, Event::Stream(_)) {
-        drop(events.reserve_many(events.max_capacity()).await.map_err(|_| ReceiverDropped)?);
-    }
-    events.send(event).await.map_err(|_| ReceiverDropped)
-}
-
 fn backoff_delays() -> impl Iterator<Item = Duration> {
     ExponentialBuilder::new()
         .with_min_delay(BACKOFF_MIN)
@@ -369,7 +305,7 @@ fn cap_delay(delay: Duration) -> Duration {
 }
 
 /// Returns why an attempt or a connection failed, in words that fit a header line.
-fn classify_error(error: &io::Error) -> Disconnect {
+pub(crate) fn classify_error(error: &io::Error) -> Disconnect {
     if let Some(farewell) = tls::classify_error(error) {
         return farewell;
     }
@@ -382,7 +318,7 @@ fn classify_error(error: &io::Error) -> Disconnect {
         io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof => "closed by the server",
         _ => &without_error_number(&error.to_string()),
     };
-    Disconnect { reason: SafeText::new(reason), refused: false }
+    Disconnect::lost(reason)
 }
 
 #[cfg(test)]
@@ -428,22 +364,5 @@ mod tests {
         assert_eq!(events.recv().await, Some(Event::Connected));
         // A connected link returns a loan at once.
         lender.lend(false).await;
-    }
-
-    #[test]
-    fn after_an_outage_the_request_covers_the_missed_samples() {
-        let second = |seconds: i64| Time::from_millis(seconds * 1000);
-        let check = |history, last_received: Option<i64>, expected: &str| {
-            let options = LinkOptions { history, ..LinkOptions::default() };
-            let mut state = ResumeState::default();
-            state.last_received = last_received.map(second);
-            assert_eq!(options.request(&state, second(100)).to_string(), expected);
-        };
-        let last = |seconds| History::Last(Duration::from_secs(seconds));
-        check(History::None, None, "loadline/1 history=none");
-        check(History::None, Some(70), "loadline/1 history=31s");
-        check(last(600), Some(70), "loadline/1 history=10m");
-        check(last(10), Some(70), "loadline/1 history=31s");
-        check(History::All, Some(70), "loadline/1 history=all");
     }
 }

@@ -12,10 +12,11 @@ use loadline::check;
 use loadline::cli::{self, CliSettings, EarlyExit, SourceSpec};
 use loadline::event::{Event, Sample};
 use loadline::link::{
-    self, Connector, Events, Fleet, Link, LinkOptions, ReadOptions, Recorder, Secrets,
-    TerminalLender, TlsClient, TlsClientFiles, events_max,
+    self, Connector, Events, Link, LinkOptions, ReadOptions, Recorder, TerminalLender, TlsClient,
+    TlsClientFiles, events_max,
 };
 use loadline::output::{self, Job, OutputFormat, ProgressLine};
+use loadline::prometheus::{Fleet, Secrets};
 use loadline::run::{self, TerminalScreen};
 use loadline::source::{Secret, Source};
 use loadline::theme::Theme;

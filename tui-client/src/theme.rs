@@ -9,7 +9,8 @@ use ratatui::symbols::border;
 
 use crate::thresholds::Level;
 use colours::Colours;
-pub use overrides::{ColourOverrides, LINE_COLOURS};
+pub use colours::LINE_COLOURS;
+pub use overrides::ColourOverrides;
 
 /// Look of the screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

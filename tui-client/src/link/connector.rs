@@ -11,7 +11,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::embedded::{self, EmbeddedAgent};
 use super::local::LocalInput;
-use super::prometheus;
 use super::ssh::{SshCommand, SshTransport};
 use super::tcp::TcpTransport;
 use super::terminal::TerminalAccess;
@@ -46,8 +45,6 @@ enum Transport {
     Ssh(Box<SshTransport>),
     /// Agent in this process, over an in-memory pipe.
     Embedded(EmbeddedAgent),
-    /// Instance of a Prometheus server.
-    Prometheus(prometheus::PrometheusTransport),
     /// Local input, read without a connection.
     Local(LocalInput),
     /// Transport of the caller's own.
@@ -65,7 +62,7 @@ impl Connector {
     /// [`Source::Localhost`], connects to the agent of this machine if one answers, else starts an
     /// agent in this process that samples at `interval`.
     ///
-    /// [`Fleet`](super::Fleet) creates the connectors to the instances of a Prometheus server.
+    /// [`Fleet`](crate::prometheus::Fleet) creates the connectors to the instances of a Prometheus server.
     ///
     /// # Errors
     /// A file for TLS cannot be used.
@@ -78,7 +75,7 @@ impl Connector {
         let name = source.to_string();
         let transport = match source {
             Source::Tcp { host, port } => return Ok(Connector::tcp(host, *port)),
-            Source::Tls { host, port } => Transport::Tls(Box::new(tls.transport(host, *port)?)),
+            Source::Tls { host, port } => return Connector::tls(host, *port, tls),
             Source::Unix(path) => Transport::Unix(path.clone()),
             Source::Ssh(to) => Transport::Ssh(Box::new(SshTransport::new(ssh.clone(), to.clone()))),
             Source::Prometheus(_) => Transport::Custom(Box::new(|| {
@@ -98,6 +95,13 @@ impl Connector {
     #[must_use]
     pub fn tcp(host: &str, port: u16) -> Connector {
         Connector::from_tcp(TcpTransport::new(host, port))
+    }
+
+    /// Creates a connector over TLS to a name or an address.
+    pub(crate) fn tls(host: &str, port: u16, tls: &TlsClient) -> Result<Connector, TlsClientError> {
+        let transport = Transport::Tls(Box::new(tls.transport(host, port)?));
+        let name = Source::Tls { host: host.to_owned(), port }.to_string();
+        Ok(Connector { transport, name })
     }
 
     fn from_tcp(tcp: TcpTransport) -> Connector {
@@ -131,11 +135,6 @@ impl Connector {
         matches!(self.transport, Transport::Ssh(_))
     }
 
-    /// Creates a connector to an instance of a Prometheus server. `name` is displayed.
-    pub(super) fn to_instance(transport: prometheus::PrometheusTransport, name: &str) -> Connector {
-        Connector { transport: Transport::Prometheus(transport), name: sanitize(name).into_owned() }
-    }
-
     /// Creates a connector of a local input.
     #[must_use]
     pub fn local(input: LocalInput) -> Connector {
@@ -149,37 +148,20 @@ impl Connector {
     /// Returns the local input, if the source is one.
     #[must_use]
     pub fn local_input(&self) -> Option<&LocalInput> {
-        match &self.transport {
-            Transport::Local(input) => Some(input),
-            Transport::Tcp(_)
-            | Transport::Tls(_)
-            | Transport::Unix(_)
-            | Transport::Ssh(_)
-            | Transport::Embedded(_)
-            | Transport::Prometheus(_)
-            | Transport::Custom(_) => None,
-        }
+        let Transport::Local(input) = &self.transport else { return None };
+        Some(input)
     }
 
     /// Returns the connect timeout; unlimited while ssh may prompt the user.
     pub(super) fn connect_timeout(&self, terminal: TerminalAccess) -> Duration {
-        match (&self.transport, terminal) {
-            (Transport::Ssh(_), TerminalAccess::Lent { .. }) => Duration::MAX,
-            (Transport::Ssh(_), TerminalAccess::Taken) => SSH_CONNECT_TIMEOUT,
-            (
-                Transport::Tcp(_)
-                | Transport::Tls(_)
-                | Transport::Unix(_)
-                | Transport::Embedded(_)
-                | Transport::Local(_)
-                | Transport::Prometheus(_)
-                | Transport::Custom(_),
-                _,
-            ) => CONNECT_TIMEOUT,
+        match terminal {
+            _ if !self.may_prompt() => CONNECT_TIMEOUT,
+            TerminalAccess::Lent { .. } => Duration::MAX,
+            TerminalAccess::Taken => SSH_CONNECT_TIMEOUT,
         }
     }
 
-    pub(super) async fn connect(
+    pub(crate) async fn connect(
         &mut self,
         terminal: TerminalAccess,
     ) -> io::Result<Box<dyn ByteStream>> {
@@ -189,7 +171,6 @@ impl Connector {
             Transport::Unix(path) => Box::new(unix::connect(path).await?),
             Transport::Ssh(ssh) => Box::new(ssh.connect(terminal).await?),
             Transport::Embedded(agent) => Box::new(agent.connect()),
-            Transport::Prometheus(instance) => Box::new(instance.connect().await?),
             Transport::Custom(connect) => connect().await?,
             Transport::Local(_) => return Err(io::ErrorKind::Unsupported.into()),
         })

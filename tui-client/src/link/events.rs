@@ -1,12 +1,17 @@
-//! Merged events of several links. No link can crowd out the others.
+//! Events on their way from the links: sent by each link, merged by the receiver. No link can crowd
+//! out the others.
 
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 
 use tokio::sync::mpsc;
 
-use super::EVENTS_MAX;
 use crate::event::Event;
+
+/// Capacity of the event channel of a link. While the channel is full, the source is not read.
+/// A full channel takes about 12 MiB, because an event holds the rows of one read, at most
+/// [`Rows::NUMBERS_MAX`](crate::event::Rows::NUMBERS_MAX) numbers.
+pub const EVENTS_MAX: usize = 64;
 
 /// Smallest capacity of a link's event channel.
 const EVENTS_MIN: usize = 2;
@@ -16,6 +21,30 @@ const EVENTS_MIN: usize = 2;
 #[must_use]
 pub fn events_max(links: usize) -> usize {
     (EVENTS_MAX / links.max(1)).max(EVENTS_MIN)
+}
+
+/// The receiver of the events was dropped.
+pub(super) struct ReceiverDropped;
+
+pub(super) async fn send(
+    events: &mpsc::Sender<Event>,
+    event: Event,
+) -> Result<(), ReceiverDropped> {
+    // A schema may have thousands of columns: wait for an empty queue, so only one is in flight.
+    if matches!(event, Event::Stream(_)) {
+        drop(events.reserve_many(events.max_capacity()).await.map_err(|_| ReceiverDropped)?);
+    }
+    events.send(event).await.map_err(|_| ReceiverDropped)
+}
+
+pub(super) async fn send_all(
+    events: &mpsc::Sender<Event>,
+    all: impl IntoIterator<Item = Event>,
+) -> Result<(), ReceiverDropped> {
+    for event in all {
+        send(events, event).await?;
+    }
+    Ok(())
 }
 
 /// Receiver of the events of several links. A busy link fills only its own channel.
@@ -160,10 +189,5 @@ mod tests {
         senders.next().unwrap().send(Event::Live).await.unwrap();
         assert_eq!(sources(&mut events, 9).await, [1]);
         assert_eq!(sources(&mut events, 9).await, Vec::<usize>::new());
-    }
-
-    #[test]
-    fn all_queues_together_hold_hardly_more_than_one() {
-        assert_eq!((events_max(1), events_max(8), events_max(256)), (EVENTS_MAX, 8, EVENTS_MIN));
     }
 }

@@ -13,9 +13,10 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
-use super::{
-    Disconnect, LinkOptions, READ_BYTES, ReceiverDropped, ResumeState, StreamReader, send,
-};
+use super::disconnect::Disconnect;
+use super::events::{ReceiverDropped, send, send_all};
+use super::options::LinkOptions;
+use super::reader::{READ_BYTES, StreamReader};
 use crate::event::Event;
 
 /// Bytes per read of a file: 256 KiB. Many rows, yet little memory beside the parsed samples.
@@ -62,54 +63,64 @@ impl LocalInput {
         events: &mpsc::Sender<Event>,
     ) -> Result<(), ReceiverDropped> {
         send(events, Event::Connecting).await?;
-        let result = match self {
-            LocalInput::Stdin => read_stream(tokio::io::stdin(), options, clock, events).await?,
-            LocalInput::Path(path) => match File::open(path).await {
-                Ok(file) if is_regular(&file).await => {
-                    let mut recording = Recording { path, file, position: 0, options };
-                    recording.play(clock, events).await?
-                }
-                Ok(pipe) => read_stream(pipe, options, clock, events).await?,
-                Err(error) => Err(error.into()),
-            },
-        };
-        let (reason, failed) = match result {
+        let (reason, failed) = match self.read(options, clock, events).await {
             Ok(()) => (SafeText::new("end of input"), false),
-            Err(LocalInputError(reason)) => (reason, true),
+            Err(InputError::Failed(reason)) => (reason, true),
+            Err(InputError::ReceiverDropped) => return Err(ReceiverDropped),
         };
         send(events, Event::Ended { reason, failed }).await?;
         events.closed().await;
         Err(ReceiverDropped)
     }
+
+    async fn read(
+        &self,
+        options: &LinkOptions,
+        clock: &mut Clock,
+        events: &mpsc::Sender<Event>,
+    ) -> Result<(), InputError> {
+        let LocalInput::Path(path) = self else {
+            return read_stream(tokio::io::stdin(), options, clock, events).await;
+        };
+        let file = File::open(path).await?;
+        if !is_regular(&file).await {
+            return read_stream(file, options, clock, events).await;
+        }
+        let progress = ReadProgress::new(file_size(&file).await);
+        Recording { path, file, position: 0, progress, options, events }.play(clock).await
+    }
 }
 
 /// Reason why an input cannot be read further.
-struct LocalInputError(SafeText);
+enum InputError {
+    Failed(SafeText),
+    ReceiverDropped,
+}
 
-impl From<io::Error> for LocalInputError {
-    fn from(error: io::Error) -> LocalInputError {
-        LocalInputError(SafeText::new(&without_error_number(&error.to_string())))
+impl From<io::Error> for InputError {
+    fn from(error: io::Error) -> InputError {
+        InputError::Failed(SafeText::new(&without_error_number(&error.to_string())))
+    }
+}
+
+impl From<ReceiverDropped> for InputError {
+    fn from(_: ReceiverDropped) -> InputError {
+        InputError::ReceiverDropped
     }
 }
 
 /// Returns an error if the agent refused the request. Notes of a stopped agent are no errors.
-fn check_refusal(disconnect: Option<Disconnect>) -> Result<(), LocalInputError> {
+fn check_refusal(disconnect: Option<Disconnect>) -> Result<(), InputError> {
     let refusal = disconnect.filter(|disconnect| disconnect.refused);
-    refusal.map_or(Ok(()), |refusal| Err(LocalInputError(refusal.reason)))
+    refusal.map_or(Ok(()), |refusal| Err(InputError::Failed(refusal.reason)))
+}
+
+async fn file_size(file: &File) -> u64 {
+    file.metadata().await.map_or(0, |metadata| metadata.len())
 }
 
 async fn is_regular(file: &File) -> bool {
     file.metadata().await.is_ok_and(|metadata| metadata.is_file())
-}
-
-async fn send_all(
-    events: &mpsc::Sender<Event>,
-    batch: &mut Vec<Event>,
-) -> Result<(), ReceiverDropped> {
-    for event in batch.drain(..) {
-        send(events, event).await?;
-    }
-    Ok(())
 }
 
 /// Reads standard input, a pipe or a device as its data arrives.
@@ -118,30 +129,26 @@ async fn read_stream(
     options: &LinkOptions,
     clock: &mut Clock,
     events: &mpsc::Sender<Event>,
-) -> Result<Result<(), LocalInputError>, ReceiverDropped> {
+) -> Result<(), InputError> {
     send(events, Event::Connected).await?;
     let mut reader = StreamReader::without_request(options.read_options.clone());
-    let mut state = ResumeState::default();
     let mut bytes = vec![0; READ_BYTES];
-    let mut batch = Vec::new();
     loop {
         let count = tokio::select! {
-            count = input.read(&mut bytes) => count,
-            () = events.closed() => return Err(ReceiverDropped),
+            count = input.read(&mut bytes) => count?,
+            () = events.closed() => return Err(InputError::ReceiverDropped),
         };
-        let end = match count {
-            Ok(0) => Some(check_refusal(reader.finish(&mut state, &mut batch))),
-            Ok(count) => {
-                batch.push(Event::Received { bytes: count as u64 });
-                let now = clock.now();
-                let disconnect = reader.feed(&bytes[..count], now, &mut state, &mut batch);
-                check_refusal(disconnect).err().map(Err)
-            }
-            Err(error) => Some(Err(error.into())),
+        let disconnect = if count == 0 {
+            reader.finish()
+        } else {
+            let now = clock.now();
+            send(events, Event::Received { bytes: count as u64 }).await?;
+            reader.feed(&bytes[..count], now)
         };
-        send_all(events, &mut batch).await?;
-        if let Some(end) = end {
-            return Ok(end);
+        send_all(events, reader.drain_events()).await?;
+        check_refusal(disconnect)?;
+        if count == 0 {
+            return Ok(());
         }
     }
 }
@@ -151,7 +158,9 @@ struct Recording<'a> {
     path: &'a Path,
     file: File,
     position: u64,
+    progress: ReadProgress,
     options: &'a LinkOptions,
+    events: &'a mpsc::Sender<Event>,
 }
 
 /// Read progress of a file, reported once per percent.
@@ -179,23 +188,19 @@ impl ReadProgress {
         self.total = self.read.saturating_add(self.file_bytes);
     }
 
-    /// Adds read bytes, and reports a new percent.
-    async fn advance(
-        &mut self,
-        bytes: usize,
-        events: &mpsc::Sender<Event>,
-    ) -> Result<(), ReceiverDropped> {
+    /// Adds read bytes. Returns the event of a new percent.
+    fn advance(&mut self, bytes: usize) -> Option<Event> {
         self.read = self.read.saturating_add(bytes as u64);
         if self.file_bytes < LARGE_FILE_BYTES {
-            return Ok(());
+            return None;
         }
         // At most 99 before the end, even if the file grows meanwhile.
         let percent = (self.read.saturating_mul(100) / self.total.max(1)).min(99);
         if percent <= self.reported_percent {
-            return Ok(());
+            return None;
         }
         self.reported_percent = percent;
-        send(events, Event::ReadProgress(percent as u8)).await
+        Some(Event::ReadProgress(percent as u8))
     }
 
     /// Returns the final event, 100 %, if any progress was reported.
@@ -205,78 +210,54 @@ impl ReadProgress {
     }
 }
 
-/// Beginning of a recording, which decides the times of rows without a timestamp.
-#[derive(Default)]
-struct Survey {
-    /// Number of rows before the first timestamp.
-    timeless: u64,
-    /// First timestamp.
-    first: Option<Time>,
-}
-
 impl Recording<'_> {
-    async fn play(
-        &mut self,
-        clock: &mut Clock,
-        events: &mpsc::Sender<Event>,
-    ) -> Result<Result<(), LocalInputError>, ReceiverDropped> {
-        let mut read_progress =
-            ReadProgress::new(self.file.metadata().await.map_or(0, |it| it.len()));
-        send(events, Event::Replaying).await?;
-        let first = match self.first_time(&mut read_progress, events).await? {
-            Ok(first) => first,
-            Err(error) => return Ok(Err(error.into())),
-        };
-        read_progress.restart();
-        let options = self.options.read_options.clone();
-        let mut reader = StreamReader::for_recording(options, first, self.row_interval());
-        let mut state = ResumeState::default();
+    async fn play(&mut self, clock: &mut Clock) -> Result<(), InputError> {
+        send(self.events, Event::Replaying).await?;
+        let first = self.first_time().await?;
+        self.progress.restart();
+        let mut reader = self.reader(first);
         let mut bytes = vec![0; CHUNK_BYTES];
-        let mut batch = Vec::new();
         let mut caught_up = false;
         loop {
-            let count = match self.file.read(&mut bytes).await {
-                Ok(count) => count,
-                Err(error) => return Ok(Err(error.into())),
-            };
+            let count = self.file.read(&mut bytes).await?;
             self.position += count as u64;
-            read_progress.advance(count, events).await?;
+            send_all(self.events, self.progress.advance(count)).await?;
             if count > 0 {
-                let now = clock.now();
-                let disconnect = reader.feed(&bytes[..count], now, &mut state, &mut batch);
-                send_all(events, &mut batch).await?;
-                if let Err(refusal) = check_refusal(disconnect) {
-                    return Ok(Err(refusal));
-                }
+                let disconnect = reader.feed(&bytes[..count], clock.now());
+                send_all(self.events, reader.drain_events()).await?;
+                check_refusal(disconnect)?;
                 continue;
             }
             let mut refused = Ok(());
             if self.options.follow {
-                reader.decide_plain(&mut state, &mut batch);
+                reader.decide_plain();
             } else {
-                refused = check_refusal(reader.finish(&mut state, &mut batch));
+                refused = check_refusal(reader.finish());
             }
+            send_all(self.events, reader.drain_events()).await?;
             if !std::mem::replace(&mut caught_up, true) {
-                batch.extend(read_progress.finish());
-                batch.push(Event::Live);
+                send_all(self.events, self.progress.finish()).await?;
+                send(self.events, Event::Live).await?;
             }
-            send_all(events, &mut batch).await?;
             if !self.options.follow {
-                return Ok(refused);
+                return refused;
             }
             // Later rows are being written now.
             reader.go_live();
             tokio::select! {
                 () = sleep(POLL_INTERVAL) => {}
-                () = events.closed() => return Err(ReceiverDropped),
+                () = self.events.closed() => return Err(InputError::ReceiverDropped),
             }
             if self.was_replaced().await && self.reopen().await {
-                state = ResumeState::default();
-                let options = self.options.read_options.clone();
-                reader = StreamReader::for_recording(options, Time::default(), ROW_INTERVAL);
+                reader = self.reader(Time::default());
                 reader.go_live();
             }
         }
+    }
+
+    fn reader(&self, first: Time) -> StreamReader {
+        let options = self.options.read_options.clone();
+        StreamReader::for_recording(options, first, self.row_interval())
     }
 
     fn row_interval(&self) -> Duration {
@@ -285,27 +266,44 @@ impl Recording<'_> {
 
     /// Returns the time of the first row for a recording that begins without timestamps. The last
     /// such row is one interval before the first timestamp, or at the last write to the file.
-    async fn first_time(
-        &mut self,
-        read_progress: &mut ReadProgress,
-        events: &mpsc::Sender<Event>,
-    ) -> Result<io::Result<Time>, ReceiverDropped> {
-        let survey = match File::open(self.path).await {
-            Ok(file) => {
-                survey_rows(file, &self.options.read_options, read_progress, events).await?
-            }
-            Err(error) => Err(error),
+    async fn first_time(&mut self) -> Result<Time, InputError> {
+        let (timeless_rows, first_timestamp) = self.survey().await?;
+        let last = match first_timestamp {
+            Some(first) => first - self.row_interval(),
+            None => unix_time(self.file.metadata().await?.modified()?),
         };
-        let written = self.file.metadata().await.and_then(|metadata| metadata.modified());
-        Ok(survey.and_then(|survey| {
-            let step_ms = duration_ms(self.row_interval());
-            let last_ms = match survey.first {
-                Some(first) => first.as_millis().saturating_sub(step_ms),
-                None => unix_ms(written?),
-            };
-            let before = i64::try_from(survey.timeless.saturating_sub(1)).unwrap_or(i64::MAX);
-            Ok(Time::from_millis(last_ms.saturating_sub(before.saturating_mul(step_ms))))
-        }))
+        let before = i64::try_from(timeless_rows.saturating_sub(1)).unwrap_or(i64::MAX);
+        Ok(last.shifted_ms(before.saturating_mul(-duration_ms(self.row_interval()))))
+    }
+
+    /// Returns the number of rows up to the first timestamp, and that timestamp.
+    async fn survey(&mut self) -> Result<(u64, Option<Time>), InputError> {
+        let mut file = File::open(self.path).await?;
+        let mut reader = self.reader(Time::default());
+        let mut bytes = vec![0; CHUNK_BYTES];
+        let (mut timeless_rows, mut stamp) = (0, Stamp::None);
+        loop {
+            let count = file.read(&mut bytes).await?;
+            send_all(self.events, self.progress.advance(count)).await?;
+            if count == 0 {
+                reader.finish();
+            } else {
+                let _ = reader.feed(&bytes[..count], Time::default());
+            }
+            for event in reader.drain_events() {
+                match event {
+                    Event::Stream(stream) => stamp = stream.schema.stamp(),
+                    Event::Rows(rows) if stamp == Stamp::None => timeless_rows += rows.len() as u64,
+                    Event::Rows(rows) => {
+                        return Ok((timeless_rows, rows.iter().next().map(|row| row.time)));
+                    }
+                    _ => {}
+                }
+            }
+            if count == 0 {
+                return Ok((timeless_rows, None));
+            }
+        }
     }
 
     /// Returns whether the path names another file now, or the open file was truncated.
@@ -326,50 +324,8 @@ impl Recording<'_> {
     }
 }
 
-/// Counts the rows up to the first timestamp.
-async fn survey_rows(
-    mut file: File,
-    options: &super::ReadOptions,
-    read_progress: &mut ReadProgress,
-    events: &mpsc::Sender<Event>,
-) -> Result<io::Result<Survey>, ReceiverDropped> {
-    let mut reader = StreamReader::for_recording(options.clone(), Time::default(), Duration::ZERO);
-    let mut state = ResumeState::default();
-    let mut survey = Survey::default();
-    let mut bytes = vec![0; CHUNK_BYTES];
-    let mut batch = Vec::new();
-    let mut stamp = Stamp::None;
-    loop {
-        let count = match file.read(&mut bytes).await {
-            Ok(count) => count,
-            Err(error) => return Ok(Err(error)),
-        };
-        read_progress.advance(count, events).await?;
-        if count == 0 {
-            reader.finish(&mut state, &mut batch);
-        } else {
-            let _ = reader.feed(&bytes[..count], Time::default(), &mut state, &mut batch);
-        }
-        for event in batch.drain(..) {
-            match event {
-                Event::Stream(stream) => stamp = stream.schema.stamp(),
-                Event::Rows(rows) if stamp == Stamp::None => survey.timeless += rows.len() as u64,
-                Event::Rows(rows) => {
-                    survey.first = rows.iter().next().map(|row| row.time);
-                    return Ok(Ok(survey));
-                }
-                _ => {}
-            }
-        }
-        if count == 0 {
-            return Ok(Ok(survey));
-        }
-    }
-}
-
-fn unix_ms(time: SystemTime) -> i64 {
-    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    duration_ms(since)
+fn unix_time(time: SystemTime) -> Time {
+    Time::default() + time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -377,35 +333,28 @@ mod tests {
     use super::*;
 
     /// Returns the progress events of a file that is read twice, and the final event.
-    async fn progress_events(bytes: usize) -> (Vec<Event>, Option<Event>) {
-        let (sender, mut events) = mpsc::channel(256);
-        let mut read_progress = ReadProgress::new(bytes as u64);
-        for _ in 0..2 {
-            for _ in 0..bytes.div_ceil(CHUNK_BYTES) {
-                assert!(read_progress.advance(CHUNK_BYTES, &sender).await.is_ok());
-            }
-            read_progress.restart();
-        }
-        let end = read_progress.finish();
-        drop(sender);
+    fn progress_events(bytes: usize) -> (Vec<Event>, Option<Event>) {
+        let mut progress = ReadProgress::new(bytes as u64);
         let mut reported = Vec::new();
-        while let Some(event) = events.recv().await {
-            reported.push(event);
+        for _ in 0..2 {
+            let chunks = 0..bytes.div_ceil(CHUNK_BYTES);
+            reported.extend(chunks.filter_map(|_| progress.advance(CHUNK_BYTES)));
+            progress.restart();
         }
-        (reported, end)
+        (reported, progress.finish())
     }
 
-    #[tokio::test]
-    async fn a_large_file_reports_each_percent() {
+    #[test]
+    fn a_large_file_reports_each_percent() {
         let expected: Vec<Event> = (1..100).map(Event::ReadProgress).collect();
         assert_eq!(
-            progress_events(10 * LARGE_FILE_BYTES as usize).await,
+            progress_events(10 * LARGE_FILE_BYTES as usize),
             (expected, Some(Event::ReadProgress(100)))
         );
     }
 
-    #[tokio::test]
-    async fn a_small_file_reports_no_progress() {
-        assert_eq!(progress_events(LARGE_FILE_BYTES as usize - 1).await, (Vec::new(), None));
+    #[test]
+    fn a_small_file_reports_no_progress() {
+        assert_eq!(progress_events(LARGE_FILE_BYTES as usize - 1), (Vec::new(), None));
     }
 }

@@ -1,39 +1,34 @@
-//! Parser of one connection, from bytes to events. Pure: the caller passes the time.
+//! Parser of the connections to one source, from bytes to events. Pure: the caller passes the time.
 
-mod headerless;
-mod pending_lines;
+mod clock;
+mod output;
+mod phase;
 
 use std::sync::Arc;
 use std::time::Duration;
+use std::vec;
 
 use loadline_protocol::{
-    Decoder, Header, Line, LineError, Note, Resume, Row, SafeText, Schema, Stamp, Time,
-    duration_ms, sanitize,
+    Decoder, Header, Line, LineError, Note, Row, SafeText, Schema, Time, parse_plain_row,
+    parse_plain_row_into, sanitize,
 };
 
-use super::greeting::Greeting;
-use super::plain::{ColumnSelection, PlainColumns};
-use super::record_columns::RecordColumns;
-use crate::event::{Event, Rows, Sample, StreamInfo};
-use headerless::{HeadingLine, RowClock};
-use pending_lines::PendingLines;
+use super::columns::{ColumnSelection, FieldCount};
+use super::disconnect::Disconnect;
+use super::greeting::detect_other_protocol;
+use super::record_columns::{RecordColumns, is_heading};
+use super::resume::ResumeState;
+use crate::event::{Event, StreamInfo};
+use clock::RowClock;
+use output::Output;
+use phase::{HeadingLine, PendingLine, ReaderPhase};
 
-/// State that a link keeps across connections, so that no sample is delivered twice.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct ResumeState {
-    /// Run and sequence number of the last delivered row.
-    pub last: Option<Resume>,
-    /// Timestamp of the last delivered row, by the agent's clock.
-    last_time: Option<Time>,
-    /// Time of the last delivered row without a timestamp.
-    last_plain_time: Option<Time>,
-    /// Number of fields of a plain row.
-    plain_count: Option<usize>,
-    /// Arrival time of the last row, by our clock.
-    pub last_received: Option<Time>,
-    /// True if the server has answered a request, so it knows requests.
-    pub answered: bool,
-}
+/// Maximum of plain rows and notes that wait for a header. A source that sends more does not wait
+/// for a request.
+const PENDING_LINES_MAX: usize = 1024;
+
+/// Size of the read buffer: 16 KiB. All events of one read are sent before the next read.
+pub(super) const READ_BYTES: usize = 16 * 1024;
 
 /// Columns to read, and whether to keep the lines.
 #[derive(Debug, Clone, Default)]
@@ -44,322 +39,321 @@ pub struct ReadOptions {
     pub keep_lines: bool,
 }
 
-/// Parser of one connection.
-#[derive(Debug)]
+/// Parser of the connections to one source. Owns the events until the caller drains them.
+#[derive(Debug, Default)]
 pub struct StreamReader {
     decoder: Decoder,
-    /// First bytes of a server that received a request.
-    greeting: Option<Greeting>,
     options: ReadOptions,
+    /// True for a pipe or a recording: no request selected columns.
+    is_unrequested: bool,
     phase: ReaderPhase,
     /// Current row. Reused, so that rows do not allocate.
     row: Row,
-    faults: FaultCount,
-    /// Plain rows that came too fast, not reported yet.
-    skipped: u64,
-    /// Line before the first row of a stream without a header.
-    heading: Option<HeadingLine>,
-    /// Number of fields that the first row of a plain stream must have.
-    expected_count: Option<usize>,
-    /// Clock for rows without a timestamp.
-    clock: RowClock,
-    /// True for a recording: rows count as received when sampled.
-    is_recording: bool,
-    /// True if no request selected columns, so the parser does.
-    selects_columns: bool,
     selection: ColumnSelection,
+    output: Output,
     disconnect: Option<Disconnect>,
-}
-
-#[derive(Debug)]
-enum ReaderPhase {
-    /// A request was sent: a header may follow, or the server may not know requests.
-    Undecided { pending: PendingLines },
-    /// Rows of a plain stream.
-    Plain(Option<PlainColumns>),
-    /// Rows below a line of column names.
-    Table(RecordColumns),
-    /// A header or a columns note came. After a header, the columns may still be missing.
-    Subscribed { header: Option<Header>, schema: Option<Schema> },
-}
-
-#[derive(Debug, Default)]
-struct FaultCount {
-    count: u64,
-    first: Option<SafeText>,
-    last: Option<LineError>,
-}
-
-/// End of a connection, or of an attempt to connect.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Disconnect {
-    /// Reason, in the server's words if it gave one.
-    pub reason: SafeText,
-    /// True if the server refuses the request.
-    pub refused: bool,
 }
 
 impl StreamReader {
     /// Creates a reader for a connection on which a request was sent.
     #[must_use]
     pub fn new(options: ReadOptions) -> StreamReader {
-        StreamReader {
-            decoder: Decoder::new(),
-            greeting: Some(Greeting::default()),
-            options,
-            phase: ReaderPhase::Undecided { pending: PendingLines::default() },
-            row: Row::default(),
-            faults: FaultCount::default(),
-            skipped: 0,
-            heading: None,
-            expected_count: None,
-            clock: RowClock::OnReceipt,
-            is_recording: false,
-            selects_columns: false,
-            selection: ColumnSelection::default(),
-            disconnect: None,
-        }
+        StreamReader { options, ..StreamReader::default() }
     }
 
     /// Creates a reader for a stream that needs no request.
     #[must_use]
     pub fn without_request(options: ReadOptions) -> StreamReader {
-        StreamReader {
-            greeting: None,
-            phase: ReaderPhase::Plain(None),
-            selects_columns: true,
-            ..StreamReader::new(options)
-        }
+        let phase = ReaderPhase::Headerless { expected_count: None, heading: None };
+        StreamReader { is_unrequested: true, phase, ..StreamReader::new(options) }
     }
 
     /// Creates a reader for a recording. Rows without a timestamp start at `first`, `step` apart.
     #[must_use]
     pub fn for_recording(options: ReadOptions, first: Time, step: Duration) -> StreamReader {
-        let step_ms = duration_ms(step);
-        let clock = RowClock::Even { next_ms: first.as_millis(), step_ms };
-        StreamReader {
-            greeting: None,
-            is_recording: true,
-            selects_columns: true,
-            clock,
-            ..StreamReader::new(options)
-        }
+        let mut reader = StreamReader { is_unrequested: true, ..StreamReader::new(options) };
+        reader.output.clock = RowClock::Even { next: first, step };
+        reader.output.is_recording = true;
+        reader
+    }
+
+    /// Begins another connection on which a request was sent.
+    pub(super) fn reconnect(&mut self) {
+        let resume = std::mem::take(&mut self.output.resume);
+        *self = StreamReader::new(std::mem::take(&mut self.options));
+        self.output.resume = resume;
     }
 
     /// From now on, gives rows without a timestamp the time of receipt.
-    pub fn go_live(&mut self) {
-        self.clock = RowClock::OnReceipt;
+    pub(super) fn go_live(&mut self) {
+        self.output.clock = RowClock::OnReceipt;
+    }
+
+    /// Returns the position from which to resume.
+    pub(super) fn resume_state(&self) -> &ResumeState {
+        &self.output.resume
     }
 
     /// Returns true until the parser knows whether the server answers requests.
-    #[must_use]
-    pub fn is_undecided(&self) -> bool {
-        matches!(self.phase, ReaderPhase::Undecided { .. })
+    pub(super) fn is_undecided(&self) -> bool {
+        matches!(self.phase, ReaderPhase::Undecided(_))
     }
 
-    /// Parses bytes received at `now`, and appends their events to `events`. Returns the reason if
-    /// the server is about to close, or does not speak the protocol.
-    pub fn feed(
-        &mut self,
-        mut bytes: &[u8],
-        now: Time,
-        state: &mut ResumeState,
-        events: &mut Vec<Event>,
-    ) -> Option<Disconnect> {
-        if let Some(other) = self.greeting.as_mut().and_then(|greeting| greeting.feed(bytes)) {
-            return Some(Disconnect { reason: SafeText::new(&other), refused: true });
+    /// Parses bytes received at `now`. Returns the reason if the server is about to close, or does
+    /// not speak the protocol.
+    pub fn feed(&mut self, mut bytes: &[u8], now: Time) -> Option<Disconnect> {
+        if !self.is_unrequested
+            && self.decoder.pending() == 0
+            && matches!(&self.phase, ReaderPhase::Undecided(pending) if pending.is_empty())
+            && let Some(refusal) = detect_other_protocol(bytes)
+        {
+            return Some(refusal);
         }
         // Lines borrow from the decoder, so it leaves `self` during the loop.
         let mut decoder = std::mem::take(&mut self.decoder);
         while let Some(line) = decoder.decode(&mut bytes) {
-            match line.and_then(|line| self.handle_line(line, now, state, events)) {
-                Ok(()) => {}
-                Err(fault) => self.faults.add(fault),
+            if let Err(fault) = line.and_then(|line| self.handle_line(line, now)) {
+                self.output.add_fault(fault);
             }
             if self.disconnect.as_ref().is_some_and(|end| end.refused) {
                 break;
             }
         }
         self.decoder = decoder;
-        self.report_faults(events);
+        self.output.report_losses();
         self.disconnect.take()
     }
 
-    fn handle_line(
-        &mut self,
-        line: &str,
-        now: Time,
-        state: &mut ResumeState,
-        events: &mut Vec<Event>,
-    ) -> Result<(), LineError> {
-        match Line::parse(line)? {
-            Line::Blank => Ok(()),
-            Line::Note(note) => {
-                self.handle_note(note, state, events);
-                Ok(())
-            }
-            Line::Row(row) => self.handle_row(row, now, state, events),
-        }
+    /// Removes the events so far, in their order.
+    pub fn drain_events(&mut self) -> vec::Drain<'_, Event> {
+        self.output.events.drain(..)
     }
 
-    fn handle_note(&mut self, note: Note, state: &mut ResumeState, events: &mut Vec<Event>) {
+    /// Treats an undecided stream as plain and delivers the pending lines: no header came in time.
+    pub(super) fn decide_plain(&mut self) {
+        let ReaderPhase::Undecided(pending) = &mut self.phase else { return };
+        let pending = std::mem::take(pending);
+        // The first line may be no row, or half a row.
+        let last_count = pending.iter().rev().find_map(PendingLine::field_count);
+        let expected_count = self.output.resume.plain_count.or(last_count);
+        self.phase = ReaderPhase::Headerless { expected_count, heading: None };
+        for line in pending {
+            match line {
+                PendingLine::Note(note) => self.output.events.push(Event::Note(note)),
+                PendingLine::Row { line, received } => {
+                    if let Err(fault) = self.handle_row(&line, received) {
+                        self.output.add_fault(fault);
+                    }
+                }
+            }
+        }
+        self.output.report_losses();
+    }
+
+    /// Ends the connection: decides on the pending lines, and reports the remaining faults.
+    pub(super) fn close(&mut self) {
+        if let ReaderPhase::Undecided(pending) = &mut self.phase
+            && self.output.resume.answered
+        {
+            // The server sends these rows again on the next connection.
+            pending.clear();
+        }
+        self.decide_plain();
+        self.reject_heading();
+        self.output.report_losses();
+    }
+
+    /// Ends the input. An incomplete last line is a fault: half a number looks like a number.
+    /// Returns the refusal, if any: the columns of a short stream are known only now.
+    pub fn finish(&mut self) -> Option<Disconnect> {
+        self.close();
+        if self.decoder.pending() > 0 {
+            self.decoder = Decoder::new();
+            let last = SafeText::new("the last line is incomplete");
+            self.output.events.push(Event::Faults { count: 1, first: last.clone(), last });
+        }
+        self.disconnect.take()
+    }
+
+    fn handle_line(&mut self, line: &str, now: Time) -> Result<(), LineError> {
+        match Line::parse(line)? {
+            Line::Blank => {}
+            Line::Note(note) => self.handle_note(note),
+            Line::Row(row) => self.handle_row(row, now)?,
+        }
+        Ok(())
+    }
+
+    fn handle_note(&mut self, note: Note) {
         match &note {
             Note::Header(header) => {
-                let same_run = state.last.is_some_and(|last| Some(last.run) == header.run);
-                if !same_run {
-                    state.last = None;
-                    state.last_time = None;
-                }
-                state.answered = true;
+                self.output.resume.begin_stream(header.run);
                 // Pending rows are dropped: the answer to the request contains them.
                 // An empty header stands above a recorded plain stream.
                 let nothing = Header { version: header.version, ..Header::default() };
-                let header = Some(header.clone()).filter(|header| *header != nothing);
-                self.phase = ReaderPhase::Subscribed { header, schema: None };
+                self.subscribe(Some(header.clone()).filter(|header| *header != nothing), None);
             }
-            Note::Columns(columns) => self.handle_columns(columns, state, events),
-            Note::Live => events.push(Event::Live),
+            Note::Columns(columns) => self.handle_columns(columns),
+            Note::Live => self.output.events.push(Event::Live),
             Note::Skipped { from, to } => {
-                events.push(Event::Skipped { count: (to - from).saturating_add(1) });
+                self.output.events.push(Event::Skipped { count: (to - from).saturating_add(1) });
             }
-            Note::Error(text) => {
-                self.disconnect = Some(Disconnect { reason: text.clone(), refused: true });
-            }
-            Note::Bye => {
-                let reason = SafeText::new("the agent stopped");
-                self.disconnect = Some(Disconnect { reason, refused: false });
-            }
-            Note::Health(health) => events.push(Event::Health(health.clone())),
+            Note::Error(reason) => self.disconnect = Some(Disconnect::refused(reason.as_str())),
+            Note::Bye => self.disconnect = Some(Disconnect::lost("the agent stopped")),
+            Note::Health(health) => self.output.events.push(Event::Health(health.clone())),
             Note::Other(_) => {}
         }
-        match &mut self.phase {
-            _ if !self.options.keep_lines => {}
-            ReaderPhase::Undecided { pending } => {
-                if !pending.push_note(note) {
-                    self.decide_plain(state, events);
-                }
-            }
-            ReaderPhase::Plain(_) | ReaderPhase::Table(_) | ReaderPhase::Subscribed { .. } => {
-                events.push(Event::Note(note));
-            }
+        if !self.options.keep_lines {
+        } else if self.is_undecided() {
+            self.wait_for_header(PendingLine::Note(note));
+        } else {
+            self.output.events.push(Event::Note(note));
         }
     }
 
-    fn handle_columns(
-        &mut self,
-        columns: &Schema,
-        state: &mut ResumeState,
-        events: &mut Vec<Event>,
-    ) {
+    fn handle_columns(&mut self, columns: &Schema) {
         let header = match &self.phase {
             ReaderPhase::Subscribed { header, .. } => header.clone(),
             // Columns without a header: the stream does not answer a request.
-            ReaderPhase::Undecided { .. } | ReaderPhase::Plain(_) | ReaderPhase::Table(_) => None,
+            ReaderPhase::Undecided(_)
+            | ReaderPhase::Headerless { .. }
+            | ReaderPhase::Plain(_)
+            | ReaderPhase::Table(_) => None,
         };
         if header.as_ref().is_none_or(|header| header.run.is_none()) {
             // Without a run, times rise only below one columns note.
-            state.last_time = None;
+            self.output.resume.last_time = None;
         }
-        let mut selected = columns.clone();
-        if let Some(names) = self.options.columns.as_deref().filter(|_| self.selects_columns) {
-            match ColumnSelection::named(columns, names) {
-                Ok((selection, schema)) => (self.selection, selected) = (selection, schema),
-                Err(unknown) => {
-                    self.disconnect = Some(headerless::unknown_column(unknown, columns));
-                    return;
-                }
+        let selected = match &self.options.columns {
+            Some(names) if self.is_unrequested => ColumnSelection::named(columns, names),
+            _ => Ok((ColumnSelection::default(), columns.clone())),
+        };
+        match selected {
+            Ok((selection, schema)) => {
+                self.subscribe(header.clone(), Some(columns.clone()));
+                self.announce(header, schema, selection);
             }
-        }
-        self.phase =
-            ReaderPhase::Subscribed { header: header.clone(), schema: Some(columns.clone()) };
-        events.push(Event::Stream(Arc::new(StreamInfo { header, schema: selected })));
-    }
-
-    fn handle_row(
-        &mut self,
-        line: &str,
-        now: Time,
-        state: &mut ResumeState,
-        events: &mut Vec<Event>,
-    ) -> Result<(), LineError> {
-        match &mut self.phase {
-            ReaderPhase::Undecided { pending } => {
-                if !pending.push_row(line, now) {
-                    self.decide_plain(state, events);
-                }
-                Ok(())
-            }
-            ReaderPhase::Plain(_) | ReaderPhase::Table(_) => {
-                self.plain_row(line, now, state, events)
-            }
-            ReaderPhase::Subscribed { header, schema: Some(schema) } => {
-                schema.parse_row_into(line, &mut self.row)?;
-                self.selection.apply(&mut self.row.values);
-                if schema.stamp() == Stamp::None {
-                    self.deliver_unstamped(line, now, state, events);
-                    return Ok(());
-                }
-                let run = header.as_ref().and_then(|header| header.run);
-                let resume = run.zip(self.row.seq).map(|(run, seq)| Resume { run, seq });
-                if let (Some(last), Some(resume)) = (state.last, resume)
-                    && resume.seq <= last.seq
-                {
-                    return Ok(());
-                }
-                let time = self.row.time.unwrap_or(now);
-                if state.last_time.is_some_and(|last| time <= last) {
-                    return Err(LineError::Number { column: 1, text: time.to_string() });
-                }
-                state.last = resume;
-                state.last_time = Some(time);
-                self.deliver(time, line, now, state, events);
-                Ok(())
-            }
-            ReaderPhase::Subscribed { schema: None, .. } => {
-                Err(LineError::FieldCount { expected: 0, found: line.split_whitespace().count() })
-            }
+            Err(refusal) => self.disconnect = Some(refusal),
         }
     }
 
-    /// Delivers the current row, after the faults before it.
-    fn deliver(
-        &mut self,
-        time: Time,
-        line: &str,
-        received: Time,
-        state: &mut ResumeState,
-        events: &mut Vec<Event>,
-    ) {
-        self.report_faults(events);
-        let received = if self.is_recording { time } else { received };
-        state.last_received = Some(received);
-        let line = self.options.keep_lines.then(|| sanitize(line));
-        let Row { seq, values, .. } = &self.row;
-        let sample = Sample { time, seq: *seq, received, values, line: line.as_deref() };
-        if let Some(Event::Rows(rows)) = events.last_mut()
-            && rows.try_append(sample)
+    fn subscribe(&mut self, header: Option<Header>, schema: Option<Schema>) {
+        self.reject_heading();
+        self.phase = ReaderPhase::Subscribed { header, schema };
+    }
+
+    /// Announces the columns of the rows that follow.
+    fn announce(&mut self, header: Option<Header>, schema: Schema, selection: ColumnSelection) {
+        self.selection = selection;
+        self.output.events.push(Event::Stream(Arc::new(StreamInfo { header, schema })));
+    }
+
+    fn wait_for_header(&mut self, line: PendingLine) {
+        let ReaderPhase::Undecided(pending) = &mut self.phase else { return };
+        pending.push(line);
+        if pending.len() >= PENDING_LINES_MAX {
+            self.decide_plain();
+        }
+    }
+
+    fn handle_row(&mut self, line: &str, now: Time) -> Result<(), LineError> {
+        if let ReaderPhase::Headerless { .. } = self.phase
+            && !self.open_headerless(line)?
         {
-            return;
+            return Ok(());
         }
-        events.push(Event::Rows(Rows::one(sample)));
+        match &mut self.phase {
+            ReaderPhase::Undecided(_) => {
+                self.wait_for_header(PendingLine::Row { line: line.to_owned(), received: now });
+                return Ok(());
+            }
+            ReaderPhase::Table(table) if table.is_heading(line) => return Ok(()),
+            ReaderPhase::Table(table) => table.parse_row(line, &mut self.row)?,
+            ReaderPhase::Plain(field_count) => {
+                (self.row.time, self.row.seq) = (None, None);
+                parse_plain_row_into(line, &mut self.row.values)?;
+                let count = self.row.values.len();
+                if !field_count.check(count)? {
+                    self.open_plain(count)?;
+                }
+            }
+            ReaderPhase::Subscribed { schema: Some(schema), .. } => {
+                schema.parse_row_into(line, &mut self.row)?;
+            }
+            ReaderPhase::Headerless { .. } | ReaderPhase::Subscribed { schema: None, .. } => {
+                let found = line.split_whitespace().count();
+                return Err(LineError::FieldCount { expected: 0, found });
+            }
+        }
+        self.selection.apply(&mut self.row.values);
+        let line = self.options.keep_lines.then(|| match &self.phase {
+            ReaderPhase::Table(table) => self.row.to_line(table.schema()).into(),
+            _ => sanitize(line),
+        });
+        self.output.deliver(&self.row, self.phase.run(), line.as_deref(), now)
     }
 
-    fn report_faults(&mut self, events: &mut Vec<Event>) {
-        if self.skipped > 0 {
-            events.push(Event::Skipped { count: std::mem::take(&mut self.skipped) });
+    /// Decides by the first row between a plain stream and a table. Returns false if `line` is no
+    /// row.
+    fn open_headerless(&mut self, line: &str) -> Result<bool, LineError> {
+        let ReaderPhase::Headerless { expected_count, heading } = &mut self.phase else {
+            return Ok(true);
+        };
+        if let Some(HeadingLine { line: names, fault }) = heading.take() {
+            if let Some(table) = RecordColumns::detect(&names, line) {
+                self.open_table(table)?;
+                return Ok(true);
+            }
+            self.output.add_fault(fault);
         }
-        let FaultCount { count, first, last } = std::mem::take(&mut self.faults);
-        if let Some((first, last)) = first.zip(last) {
-            events.push(Event::Faults { count, first, last: SafeText::new(&last.to_string()) });
-        }
+        let values = match parse_plain_row(line) {
+            Err(fault) if is_heading(line) => {
+                *heading = Some(HeadingLine { line: line.to_owned(), fault });
+                return Ok(false);
+            }
+            values => values?,
+        };
+        let count = expected_count.take().unwrap_or(values.len());
+        self.open_plain(count)?;
+        Ok(true)
     }
-}
 
-impl FaultCount {
-    fn add(&mut self, fault: LineError) {
-        self.count += 1;
-        self.first.get_or_insert_with(|| SafeText::new(&fault.to_string()));
-        self.last = Some(fault);
+    /// Starts a plain stream with `count` numbers per row.
+    fn open_plain(&mut self, count: usize) -> Result<(), LineError> {
+        let (selection, schema) = ColumnSelection::plain(count, self.options.columns.as_deref())?;
+        self.output.resume.plain_count = Some(count);
+        self.phase = ReaderPhase::Plain(FieldCount::new(count));
+        self.announce(None, schema, selection);
+        Ok(())
+    }
+
+    /// Starts a table, unless it lacks a requested column.
+    fn open_table(&mut self, mut table: RecordColumns) -> Result<(), LineError> {
+        let mut selection = ColumnSelection::default();
+        if let Some(names) = &self.options.columns {
+            let found = table.schema().columns().len();
+            selection = table.select(names).map_err(|refusal| {
+                self.disconnect = Some(refusal);
+                LineError::FieldCount { expected: names.len(), found }
+            })?;
+        }
+        self.output.events.push(Event::HeadingLine);
+        if self.options.keep_lines {
+            // Kept lines need the column names above them.
+            self.output.events.push(Event::Note(Note::Columns(table.schema().clone())));
+        }
+        self.announce(None, table.schema().clone(), selection);
+        self.phase = ReaderPhase::Table(table);
+        Ok(())
+    }
+
+    /// Reports a line of text above no row.
+    fn reject_heading(&mut self) {
+        if let ReaderPhase::Headerless { heading, .. } = &mut self.phase
+            && let Some(HeadingLine { fault, .. }) = heading.take()
+        {
+            self.output.add_fault(fault);
+        }
     }
 }
 

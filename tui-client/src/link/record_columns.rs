@@ -12,7 +12,8 @@ use loadline_protocol::{
     Column, LineError, PLAIN_COLUMNS, Row, Schema, Stamp, Time, parse_number, sanitize,
 };
 
-use super::plain::ColumnSelection;
+use super::columns::ColumnSelection;
+use super::disconnect::Disconnect;
 
 /// First columns of loadline's own CSV output.
 const LOADLINE_CSV_COLUMNS: [&str; 4] = ["timestamp", "received", "source", "seq"];
@@ -41,8 +42,8 @@ pub(super) struct RecordColumns {
     separator: Option<char>,
     roles: Vec<Role>,
     source: Option<String>,
+    /// Selected columns.
     schema: Schema,
-    selection: ColumnSelection,
 }
 
 /// Returns whether a line may be a heading: words, and no number among them.
@@ -88,23 +89,25 @@ impl RecordColumns {
             source: has(Role::Source).then(|| values[2].clone().into_owned()),
             roles,
             schema: Schema::new(stamp, columns).ok()?,
-            selection: ColumnSelection::default(),
         })
     }
 
-    /// Selects columns by name, or renames all of them. `Err` holds an unknown name.
-    pub(super) fn select<'n>(&mut self, names: &'n [String]) -> Result<(), &'n str> {
+    /// Selects columns by name, or renames all of them. An unknown name is refused.
+    pub(super) fn select(&mut self, names: &[String]) -> Result<ColumnSelection, Disconnect> {
         match ColumnSelection::named(&self.schema, names) {
-            Ok((selection, schema)) => (self.selection, self.schema) = (selection, schema),
+            Ok((selection, schema)) => {
+                self.schema = schema;
+                Ok(selection)
+            }
             Err(_) if names.len() == self.schema.columns().len() => {
                 let columns = names.iter().filter_map(|name| name.parse().ok()).collect();
                 if let Ok(schema) = Schema::new(self.schema.stamp(), columns) {
                     self.schema = schema;
                 }
+                Ok(ColumnSelection::default())
             }
-            Err(unknown) => return Err(unknown),
+            Err(refusal) => Err(refusal),
         }
-        Ok(())
     }
 
     /// Returns the selected columns and the stamp.
@@ -117,7 +120,7 @@ impl RecordColumns {
         self.heading == line
     }
 
-    /// Parses a line into `row`.
+    /// Parses all values of a line into `row`.
     pub(super) fn parse_row(&self, line: &str, row: &mut Row) -> Result<(), LineError> {
         (row.time, row.seq) = (None, None);
         row.values.clear();
@@ -140,7 +143,6 @@ impl RecordColumns {
                 Role::Source | Role::Text => {}
             }
         }
-        self.selection.apply(&mut row.values);
         Ok(())
     }
 }

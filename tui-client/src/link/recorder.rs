@@ -13,10 +13,10 @@ use loadline_protocol::{Header, LINE_MAX, Note, RunId, SafeText, Schema, Stamp, 
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::mpsc;
 
-use super::send;
+use super::events::{ReceiverDropped, send};
 use crate::event::{Event, Rows, Sample, StreamInfo};
 
-/// Capacity of the channel to the recorder; [`EVENTS_MAX`](super::EVENTS_MAX) more wait behind it.
+/// Capacity of the channel to the recorder; [`EVENTS_MAX`](super::events::EVENTS_MAX) more wait behind it.
 const QUEUED_EVENTS_MAX: usize = 8;
 
 /// Encoder of events as lines of a recording.
@@ -163,22 +163,18 @@ fn push_note(out: &mut String, note: &Note) {
 /// The file cannot be created or written.
 pub fn open(path: &Path) -> io::Result<File> {
     let mut file = OpenOptions::new().append(true).create(true).open(path)?;
-    if file.metadata()?.is_file() && ends_mid_line(path) {
+    if file.metadata()?.is_file() && last_byte(path).is_ok_and(|last| last != b'\n') {
         file.write_all(b"\n")?;
     }
     Ok(file)
 }
 
-/// Returns whether the last line of a file is incomplete; false if the file cannot be read.
-fn ends_mid_line(path: &Path) -> bool {
-    let last = || -> io::Result<u8> {
-        let mut file = File::open(path)?;
-        file.seek(SeekFrom::End(-1))?;
-        let mut last = [0];
-        file.read_exact(&mut last)?;
-        Ok(last[0])
-    };
-    last().is_ok_and(|byte| byte != b'\n')
+fn last_byte(path: &Path) -> io::Result<u8> {
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::End(-1))?;
+    let mut last = [0];
+    file.read_exact(&mut last)?;
+    Ok(last[0])
 }
 
 /// Returns a sender that records each event in `file`, then forwards the event to `events`, so that
@@ -201,45 +197,37 @@ async fn forward(
     mut recorder: Recorder,
     mut from: mpsc::Receiver<Event>,
     to: mpsc::Sender<Event>,
-) {
+) -> Result<(), ReceiverDropped> {
     let mut file = Some(tokio::fs::File::from_std(file));
     let mut text = String::new();
     let mut is_reported = false;
+    let warning = |message: String| Event::Warning(SafeText::new(&message));
     loop {
         let event = tokio::select! {
             event = from.recv() => event,
             // The link ends, too.
-            () = to.closed() => return,
+            () = to.closed() => return Err(ReceiverDropped),
         };
-        let Some(event) = event else { return };
+        let Some(event) = event else { return Ok(()) };
         if let Some(open) = &mut file {
             recorder.record(&event, &mut text);
             if let Err(error) = write(open, &text).await {
                 file = None;
                 let error = without_error_number(&error.to_string());
                 let message = format!("recording to {name} stopped: {error}");
-                if send(&to, Event::Warning(SafeText::new(&message))).await.is_err() {
-                    return;
-                }
+                send(&to, warning(message)).await?;
             }
             text.clear();
             if recorder.too_long() > 0 && !std::mem::replace(&mut is_reported, true) {
                 let message = format!("rows over {LINE_MAX} bytes are not recorded in {name}");
-                if send(&to, Event::Warning(SafeText::new(&message))).await.is_err() {
-                    return;
-                }
+                send(&to, warning(message)).await?;
             }
         }
-        if send(&to, event).await.is_err() {
-            return;
-        }
+        send(&to, event).await?;
     }
 }
 
 async fn write(file: &mut tokio::fs::File, text: &str) -> io::Result<()> {
-    if text.is_empty() {
-        return Ok(());
-    }
     file.write_all(text.as_bytes()).await?;
     file.flush().await
 }

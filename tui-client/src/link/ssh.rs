@@ -7,21 +7,20 @@
 //! ```
 
 mod stderr;
-mod stream;
 
-use std::io;
+use std::io::{self, Cursor};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use loadline_common::without_error_number;
-use tokio::io::AsyncReadExt as _;
-use tokio::process::{Child, Command};
+use tokio::io::{AsyncReadExt as _, Chain, Join};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
+use super::reasoned::ReasonedStream;
 use super::terminal::TerminalAccess;
 use crate::source::Destination;
 use stderr::StderrReader;
-use stream::SshStream;
 
 /// Timeout of `ssh -G`, which prints the configuration: 2 s.
 const CONFIGURATION_TIMEOUT: Duration = Duration::from_secs(2);
@@ -53,6 +52,9 @@ impl Default for SshCommand {
         SshCommand { program: vec!["ssh".to_owned()], agent_command: "loadline-agent".to_owned() }
     }
 }
+
+/// Byte stream to an agent over ssh.
+type SshStream = ReasonedStream<Join<Chain<Cursor<Vec<u8>>, ChildStdout>, ChildStdin>>;
 
 /// Transport to an agent that ssh starts.
 #[derive(Debug)]
@@ -92,7 +94,9 @@ impl SshTransport {
             Ok(1..) => {
                 // Earlier output, such as a banner, explains no later error.
                 process.stderr.clear();
-                Ok(SshStream::new(first, rows, requests, process))
+                let rows = Cursor::new(first).chain(rows);
+                let end = async { Err(process.exit_error().await) };
+                Ok(ReasonedStream::new(tokio::io::join(rows, requests), end))
             }
             Ok(0) | Err(_) => Err(process.exit_error().await),
         }
@@ -275,7 +279,7 @@ mod tests {
         let Ok(Source::Ssh(to)) = "me@web-1".parse() else { panic!("not an ssh source") };
         let program = vec!["/nowhere/ssh".to_owned()];
         let mut ssh = SshTransport::new(SshCommand { program, ..SshCommand::default() }, to);
-        let error = ssh.connect(TerminalAccess::Taken).await.unwrap_err().to_string();
+        let error = ssh.connect(TerminalAccess::Taken).await.err().unwrap().to_string();
         assert!(error.contains("/nowhere/ssh") && error.contains("--ssh"), "{error}");
     }
 }

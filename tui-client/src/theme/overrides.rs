@@ -2,10 +2,8 @@
 
 use ratatui::style::Color;
 
-use super::{Colours, Palette};
-
-/// Number of different colours of the lines in a chart.
-pub const LINE_COLOURS: usize = 6;
+use super::colours::{Colours, LINE_COLOURS};
+use super::{ColourDepth, Palette};
 
 /// Colours that replace those of one palette. The others stay as they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -38,7 +36,7 @@ impl ColourOverrides {
     /// Returns all colours of a palette for a terminal with sixteen colours.
     #[must_use]
     pub fn from_palette(palette: Palette) -> ColourOverrides {
-        let Some(colours) = Colours::of(palette, super::ColourDepth::Sixteen) else {
+        let Some(colours) = Colours::of(palette, ColourDepth::Sixteen) else {
             return ColourOverrides { palette, ..ColourOverrides::NONE };
         };
         ColourOverrides {

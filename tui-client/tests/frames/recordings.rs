@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use loadline::event::Event;
-use loadline::link::{ReadOptions, Recorder, ResumeState, StreamReader};
+use loadline::link::{ReadOptions, Recorder, StreamReader};
 use loadline::watched::Watched;
 use loadline_protocol::Time;
 
@@ -30,13 +30,11 @@ fn replay_as(stage: &mut AppStage, source: usize, text: &str) {
         first,
         std::time::Duration::from_secs(1),
     );
-    let (mut progress, mut events) = (ResumeState::default(), Vec::new());
-    reader.feed(text.as_bytes(), first, &mut progress, &mut events);
-    reader.finish(&mut progress, &mut events);
-    events.push(Event::Live);
+    reader.feed(text.as_bytes(), first);
+    reader.finish();
     let reason = loadline_protocol::SafeText::new("end of input");
-    events.push(Event::Ended { reason, failed: false });
-    for event in events {
+    let end = [Event::Live, Event::Ended { reason, failed: false }];
+    for event in reader.drain_events().chain(end) {
         stage.source_event(source, event);
     }
 }

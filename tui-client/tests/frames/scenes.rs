@@ -8,7 +8,7 @@ use crossterm::event::KeyCode;
 use loadline::app::{Flow, Screen};
 use loadline::event::{Event, StreamInfo};
 use loadline::layout::Page;
-use loadline::link::{ReadOptions, ResumeState, StreamReader};
+use loadline::link::{ReadOptions, StreamReader};
 use loadline::theme::Palette;
 use loadline::watched::Watched;
 use loadline_protocol::{Header, Note, SafeText, Schema, Time};
@@ -302,13 +302,10 @@ fn two_hundred_columns_are_pages_of_charts() {
 fn from_pipe(text: &str) -> AppStage {
     let mut stage = AppStage::new("stdin");
     stage.event(Event::Connected);
-    let (mut reader, mut progress) =
-        (StreamReader::without_request(ReadOptions::default()), ResumeState::default());
+    let mut reader = StreamReader::without_request(ReadOptions::default());
     for line in text.split_inclusive('\n') {
-        let mut events = Vec::new();
-        let now = Time::from_millis(stage.now);
-        reader.feed(line.as_bytes(), now, &mut progress, &mut events);
-        for event in events {
+        reader.feed(line.as_bytes(), Time::from_millis(stage.now));
+        for event in reader.drain_events() {
             stage.event(event);
         }
         stage.now += 1000;

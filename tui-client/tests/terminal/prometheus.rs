@@ -8,9 +8,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use loadline::event::Event;
-use loadline::link::{
-    Connector, EVENTS_MAX, Fleet, Link, LinkOptions, Secrets, TlsClient, TlsClientFiles,
-};
+use loadline::link::{Connector, EVENTS_MAX, Link, LinkOptions, TlsClient, TlsClientFiles};
+use loadline::prometheus::{Fleet, Secrets};
 use loadline::source::{Prometheus, Source};
 use loadline_agent::Clock;
 use loadline_protocol::History;

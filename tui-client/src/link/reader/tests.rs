@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::event::{Rows, Sample};
 
 const HEADER: &str =
     "# loadline/1 run=0000000a host=web-1 interval=1000ms\n# columns time:s seq a b\n";
@@ -38,30 +39,44 @@ fn rows(events: &[Event]) -> impl Iterator<Item = Sample<'_>> {
 
 /// Consecutive connections to one source.
 struct Case {
-    state: ResumeState,
-    options: ReadOptions,
+    reader: StreamReader,
     now: i64,
 }
 
 impl Case {
     fn new() -> Case {
-        Case { state: ResumeState::default(), options: ReadOptions::default(), now: 5000 }
+        Case::reading(StreamReader::new(ReadOptions::default()))
+    }
+
+    fn reading(reader: StreamReader) -> Case {
+        Case { reader, now: 5000 }
     }
 
     fn columns(names: &str) -> Case {
         let columns = Some(names.split(',').map(str::to_owned).collect());
-        Case { options: ReadOptions { columns, keep_lines: false }, ..Case::new() }
+        Case::reading(StreamReader::new(ReadOptions { columns, keep_lines: false }))
+    }
+
+    fn keeping_lines() -> Case {
+        let options = ReadOptions { keep_lines: true, ..ReadOptions::default() };
+        Case::reading(StreamReader::new(options))
     }
 
     /// Returns the events of a connection that receives `stream`, then nothing until the timeout.
     fn connection(&mut self, stream: &str) -> String {
-        let mut reader = StreamReader::new(self.options.clone());
-        let mut events = Vec::new();
-        let now = Time::from_millis(self.now);
-        reader.feed(stream.as_bytes(), now, &mut self.state, &mut events);
-        reader.decide_plain(&mut self.state, &mut events);
-        let shown = events.iter().filter(|event| **event != Event::HeadingLine);
-        shown.map(short).collect::<Vec<_>>().join(" ")
+        self.reader.reconnect();
+        self.feed(stream);
+        self.reader.decide_plain();
+        let events = self.reader.drain_events().filter(|event| *event != Event::HeadingLine);
+        events.map(|event| short(&event)).collect::<Vec<_>>().join(" ")
+    }
+
+    fn feed(&mut self, bytes: impl AsRef<[u8]>) -> Option<Disconnect> {
+        self.reader.feed(bytes.as_ref(), Time::from_millis(self.now))
+    }
+
+    fn events(&mut self) -> Vec<Event> {
+        self.reader.drain_events().collect()
     }
 }
 
@@ -95,7 +110,7 @@ fn no_sample_is_delivered_twice_after_a_reconnect() {
     case.connection(&format!("{HEADER}1.000 7 1 2\n2.000 8 1 2\n"));
     let again = format!("{HEADER}2.000 8 1 2\n3.000 9 5 6\n");
     assert_eq!(case.connection(&again), "stream(time:s seq a b) 3000#9=[5.0, 6.0]");
-    let resume = case.state.last.map(|resume| resume.to_string());
+    let resume = case.reader.resume_state().last.map(|resume| resume.to_string());
     assert_eq!(resume.as_deref(), Some("0000000a:9"));
     // Another run numbers its samples from 1, and its clock may be behind.
     let other = again.replace("0000000a", "0000000b");
@@ -132,8 +147,7 @@ fn a_plain_stream_keeps_its_columns_across_a_reconnect_unless_three_rows_differ(
 
 #[test]
 fn comments_of_a_plain_stream_keep_their_position() {
-    let mut case = Case::new();
-    case.options.keep_lines = true;
+    let mut case = Case::keeping_lines();
     assert_eq!(
         case.connection("1\n# deploy\n2\n"),
         "plain(c1) 5000=[1.0] Note(Other(SafeText(\"deploy\"))) 5001=[2.0]"
@@ -143,19 +157,12 @@ fn comments_of_a_plain_stream_keep_their_position() {
 #[test]
 fn comments_and_rows_wait_for_a_header_only_up_to_a_maximum() {
     for line in ["# deploy\n", "1 2\n"] {
-        let options = ReadOptions { keep_lines: true, ..ReadOptions::default() };
-        let mut reader = StreamReader::new(options);
+        let mut case = Case::keeping_lines();
         let mut take = |text: &str| {
-            let (now, mut state) = (Time::from_millis(5000), ResumeState::default());
-            let mut events = Vec::new();
-            reader.feed(text.as_bytes(), now, &mut state, &mut events);
-            (reader.is_undecided(), !events.is_empty())
+            case.feed(text);
+            (case.reader.is_undecided(), !case.events().is_empty())
         };
-        assert_eq!(
-            take(&line.repeat(pending_lines::PENDING_LINES_MAX - 1)),
-            (true, false),
-            "{line}"
-        );
+        assert_eq!(take(&line.repeat(PENDING_LINES_MAX - 1)), (true, false), "{line}");
         assert_eq!(take(line), (false, true), "{line}");
     }
 }
@@ -196,12 +203,11 @@ fn a_heading_names_the_columns_of_the_rows_below_it() {
 
 #[test]
 fn text_that_names_no_columns_is_a_fault_at_the_end() {
-    let mut case = Case::new();
-    let mut reader = StreamReader::without_request(ReadOptions::default());
-    let mut events = Vec::new();
-    reader.feed(b"hello\nwor", Time::default(), &mut case.state, &mut events);
-    assert!(events.is_empty());
-    reader.finish(&mut case.state, &mut events);
+    let mut case = Case::reading(StreamReader::without_request(ReadOptions::default()));
+    case.feed("hello\nwor");
+    assert!(case.events().is_empty());
+    case.reader.finish();
+    let events = case.events();
     let faults: Vec<_> = events
         .iter()
         .map(|event| match event {
@@ -217,13 +223,11 @@ fn text_that_names_no_columns_is_a_fault_at_the_end() {
 fn read_recording(text: &str, columns: Option<&str>) -> (String, Option<String>) {
     let columns = columns.map(|names| names.split(',').map(str::to_owned).collect());
     let options = ReadOptions { columns, keep_lines: false };
-    let mut state = ResumeState::default();
-    let first = Time::from_millis(1000);
-    let mut reader = StreamReader::for_recording(options, first, Duration::from_secs(1));
-    let mut events = Vec::new();
-    let now = Time::from_millis(99_000);
-    let end = reader.feed(text.as_bytes(), now, &mut state, &mut events);
-    reader.finish(&mut state, &mut events);
+    let (first, step) = (Time::from_millis(1000), Duration::from_secs(1));
+    let mut case = Case::reading(StreamReader::for_recording(options, first, step));
+    let end = case.feed(text);
+    case.reader.finish();
+    let events = case.events();
     assert!(rows(&events).all(|row| row.received == row.time));
     let events = events.iter().map(short).collect::<Vec<_>>().join(" ");
     (events, end.map(|end| end.reason.to_string()))
@@ -257,12 +261,8 @@ fn columns_of_a_recording_are_selected_by_the_client() {
 fn rows_of_one_burst_are_a_millisecond_apart_and_a_flood_is_thinned() {
     let mut case = Case::new();
     assert_eq!(case.connection("1\n2\n"), "plain(c1) 5000=[1.0] 5001=[2.0]");
-    let flood = "1\n".repeat(1500);
-    let mut reader = StreamReader::new(ReadOptions::default());
-    let mut events = Vec::new();
-    let now = Time::from_millis(5000);
-    reader.decide_plain(&mut case.state, &mut events);
-    reader.feed(flood.as_bytes(), now, &mut case.state, &mut events);
+    case.feed("1\n".repeat(1500));
+    let events = case.events();
     assert_eq!(rows(&events).count(), 998);
     assert_eq!(events.last(), Some(&Event::Skipped { count: 502 }));
 }
@@ -270,17 +270,11 @@ fn rows_of_one_burst_are_a_millisecond_apart_and_a_flood_is_thinned() {
 #[test]
 fn rows_of_one_read_are_one_event_up_to_a_maximum() {
     let mut case = Case::new();
-    let mut reader = StreamReader::new(ReadOptions::default());
-    let mut events = Vec::new();
     let row = |seq: usize| format!("{seq}.000 {seq} 1 2\n");
     let mut take = |text: String| {
-        events.clear();
-        reader.feed(text.as_bytes(), Time::default(), &mut case.state, &mut events);
-        let lengths = events.iter().map(|event| match event {
-            Event::Rows(rows) => rows.len(),
-            _ => 0,
-        });
-        lengths.collect::<Vec<_>>()
+        case.feed(text);
+        let length = |event: &Event| if let Event::Rows(rows) = event { rows.len() } else { 0 };
+        case.events().iter().map(length).collect::<Vec<_>>()
     };
     take(HEADER.to_owned());
     assert_eq!(take((1..=300).map(row).collect()), [300]);
@@ -317,31 +311,22 @@ fn a_header_in_mid_stream_changes_the_columns() {
 
 #[test]
 fn the_server_gives_the_reason_for_closing() {
-    let mut reader = StreamReader::new(ReadOptions::default());
-    let mut take = |bytes: &str| {
-        let now = Time::from_millis(0);
-        reader.feed(bytes.as_bytes(), now, &mut ResumeState::default(), &mut Vec::new())
-    };
+    let mut case = Case::new();
+    let mut take = |bytes: &str| case.feed(bytes);
     assert_eq!(take("# live\n"), None);
     assert_eq!(
         take("# error \"too many clients\"\n"),
-        Some(Disconnect { reason: SafeText::new("too many clients"), refused: true })
+        Some(Disconnect::refused("too many clients"))
     );
-    assert_eq!(
-        take("# bye\n"),
-        Some(Disconnect { reason: SafeText::new("the agent stopped"), refused: false })
-    );
+    assert_eq!(take("# bye\n"), Some(Disconnect::lost("the agent stopped")));
 }
 
 #[test]
 fn kept_lines_are_as_received_but_safe_for_a_terminal() {
-    let mut case = Case::new();
-    case.options.keep_lines = true;
-    let mut reader = StreamReader::new(case.options.clone());
-    let mut events = Vec::new();
-    let stream = format!("{HEADER} 1.000,7;1\t2 \n# \x1b[2J\n");
-    reader.feed(stream.as_bytes(), Time::from_millis(0), &mut case.state, &mut events);
-    let lines: Vec<String> = events
+    let mut case = Case::keeping_lines();
+    case.feed(format!("{HEADER} 1.000,7;1\t2 \n# \x1b[2J\n"));
+    let lines: Vec<String> = case
+        .events()
         .iter()
         .flat_map(|event| match event {
             Event::Rows(rows) => {
@@ -369,24 +354,24 @@ proptest! {
         ),
     ) {
         let mut case = Case::new();
-        let mut reader = StreamReader::new(ReadOptions::default());
-        let mut events = Vec::new();
         for (at, piece) in pieces.iter().enumerate() {
-            let now = Time::from_millis(at as i64);
-            reader.feed(piece, now, &mut case.state, &mut events);
+            case.now = at as i64;
+            case.feed(piece);
         }
+        let events = case.events();
         prop_assert!(rows(&events).all(|row| row.values.iter().all(|v| !v.is_infinite())));
     }
 }
 
 #[test]
 fn rows_before_an_answer_are_dropped_if_the_next_connection_repeats_them() {
-    for (answered, count) in [(false, 1), (true, 0)] {
-        let mut reader = StreamReader::new(ReadOptions::default());
-        let (mut state, mut events) =
-            (ResumeState { answered, ..ResumeState::default() }, Vec::new());
-        reader.feed(b"1 2\n", Time::from_millis(1000), &mut state, &mut events);
-        reader.close(&mut state, &mut events);
-        assert_eq!(rows(&events).count(), count, "answered before: {answered}");
+    for (answer, count) in [("", 1), (HEADER, 0)] {
+        let mut case = Case::new();
+        case.feed(answer);
+        case.reader.reconnect();
+        case.events();
+        case.feed("1 2\n");
+        case.reader.close();
+        assert_eq!(rows(&case.events()).count(), count, "answered before: {answer}");
     }
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 use tokio::net::TcpStream;
 
-use super::Disconnect;
+use super::disconnect::Disconnect;
 
 /// Files for TLS.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

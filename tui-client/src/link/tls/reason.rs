@@ -5,7 +5,7 @@ use std::io;
 use loadline_protocol::SafeText;
 use tokio_rustls::rustls::{AlertDescription, CertificateError, Error, PeerIncompatible};
 
-use crate::link::Disconnect;
+use crate::link::disconnect::Disconnect;
 
 /// Maximum number of a certificate's names in a reason; the first names are enough.
 const NAMES_SHOWN: usize = 2;

@@ -6,6 +6,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use loadline_protocol::Time;
+
 /// Column: name, unit, metric that shows whether an instance has it, and query.
 pub(super) struct ColumnQuery {
     pub(super) name: &'static str,
@@ -270,9 +272,10 @@ impl PartValues {
         }
     }
 
-    /// Returns the sample time in milliseconds since 1970.
-    pub(super) fn sampled_ms(&self) -> Option<i64> {
-        self.0.first().filter(|seconds| seconds.is_finite()).map(|it| (it * 1000.0).round() as i64)
+    /// Returns the sample time.
+    pub(super) fn sampled(&self) -> Option<Time> {
+        let seconds = self.0.first().filter(|seconds| seconds.is_finite())?;
+        Some(Time::from_millis((seconds * 1000.0).round() as i64))
     }
 
     /// Returns the value of a column, NaN if unknown.

@@ -1,8 +1,30 @@
 //! Parser for the responses of a Prometheus server. Pure.
 
+use std::fmt;
+
+use loadline_protocol::{Time, sanitize};
 use serde::Deserialize;
 
-use super::http::Failure;
+/// Maximum length of a reason: a server's message can have any length.
+const REASON_CHARS_MAX: usize = 200;
+
+/// Reason for a failed query, short enough for a header line.
+///
+/// **Invariant:** sanitized, so safe to show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Failure(String);
+
+impl Failure {
+    pub(super) fn new(reason: &str) -> Failure {
+        Failure(sanitize(reason).chars().take(REASON_CHARS_MAX).collect())
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 /// Body of a response. The values borrow from its text.
 #[derive(Debug, Deserialize)]
@@ -45,11 +67,12 @@ pub(super) struct Labels {
 }
 
 impl Series<'_> {
-    /// Returns times in milliseconds and values, in order. A value that is not finite is NaN.
-    pub(super) fn points(&self) -> impl Iterator<Item = (i64, f64)> {
+    /// Returns times and values, in order. A value that is not finite is NaN.
+    pub(super) fn points(&self) -> impl Iterator<Item = (Time, f64)> {
         self.value.iter().chain(&self.values).map(|RawPoint(seconds, text)| {
             let value = text.parse::<f64>().ok().filter(|value| value.is_finite());
-            ((seconds * 1000.0).round() as i64, value.unwrap_or(f64::NAN))
+            let time = Time::from_millis((seconds * 1000.0).round() as i64);
+            (time, value.unwrap_or(f64::NAN))
         })
     }
 
@@ -82,7 +105,8 @@ mod tests {
 
     fn check(text: &str, expected: Result<&[(i64, f64)], &str>) {
         let found = parse(text.as_bytes()).map(|series| {
-            series.iter().flat_map(|series| series.points().collect::<Vec<_>>()).collect::<Vec<_>>()
+            let points = series.iter().flat_map(Series::points);
+            points.map(|(time, value)| (time.as_millis(), value)).collect::<Vec<_>>()
         });
         let found = found.map_err(|failure| failure.to_string());
         assert_eq!(format!("{found:?}"), format!("{expected:?}"), "{text}");
@@ -136,6 +160,6 @@ mod tests {
         }
         check(r#"{"status":"success"}"#, Err("the response has no data"));
         let far = r#"{"status":"success","data":{"result":[{"metric":{},"value":[1e300,"1"]}]}}"#;
-        check(far, Ok(&[(i64::MAX, 1.0)]));
+        check(far, Ok(&[(Time::MAX.as_millis(), 1.0)]));
     }
 }

@@ -1,6 +1,5 @@
 //! HTTP/1.1 client of a Prometheus server: one connection, opened on demand.
 
-use std::fmt;
 use std::io;
 use std::time::Duration;
 
@@ -12,13 +11,10 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, LOCATION, USER_AGENT};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use loadline_protocol::sanitize;
 use tokio::time::timeout;
 
-use super::response;
-use crate::link::connector::ByteStream;
-use crate::link::tcp::TcpTransport;
-use crate::link::tls;
+use super::response::{self, Failure};
+use crate::link::{Connector, TerminalAccess, classify_error};
 use crate::source::{Prometheus, Secret};
 
 /// Longest accepted response. The hub limits its queries so that their responses are shorter.
@@ -33,9 +29,6 @@ const HEADER_BYTES_MAX: usize = 64 * 1024;
 /// Maximum number of headers in a response.
 const HEADERS_MAX: usize = 100;
 
-/// Maximum length of a reason: a server's message can have any length.
-const REASON_CHARS_MAX: usize = 200;
-
 /// Credentials from outside the address.
 #[derive(Debug, Clone, Default)]
 pub struct Secrets {
@@ -45,42 +38,9 @@ pub struct Secrets {
     pub token: Option<Secret>,
 }
 
-/// Transport to the server.
-pub(super) enum HttpTransport {
-    Plain(TcpTransport),
-    Tls(Box<tls::TlsTransport>),
-}
-
-impl HttpTransport {
-    async fn connect(&mut self) -> io::Result<Box<dyn ByteStream>> {
-        Ok(match self {
-            HttpTransport::Plain(tcp) => Box::new(tcp.connect().await?),
-            HttpTransport::Tls(tls) => Box::new(tls.connect().await?),
-        })
-    }
-}
-
-/// Reason for a failed query, short enough for a header line.
-///
-/// **Invariant:** sanitized, so safe to show.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Failure(String);
-
-impl Failure {
-    pub(super) fn new(reason: &str) -> Failure {
-        Failure(sanitize(reason).chars().take(REASON_CHARS_MAX).collect())
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 /// HTTP client of one server.
 pub(super) struct HttpClient {
-    transport: HttpTransport,
+    connector: Connector,
     authority: String,
     prefix: String,
     authorization: Option<HeaderValue>,
@@ -89,13 +49,9 @@ pub(super) struct HttpClient {
 }
 
 impl HttpClient {
-    pub(super) fn new(
-        server: &Prometheus,
-        secrets: &Secrets,
-        transport: HttpTransport,
-    ) -> HttpClient {
+    pub(super) fn new(server: &Prometheus, secrets: &Secrets, connector: Connector) -> HttpClient {
         HttpClient {
-            transport,
+            connector,
             authority: server.authority(),
             prefix: server.prefix.clone(),
             authorization: authorization(server, secrets),
@@ -139,10 +95,10 @@ impl HttpClient {
     }
 
     async fn connect(&mut self) -> Result<SendRequest<Full<Bytes>>, Failure> {
-        let stream = self.transport.connect().await;
+        let stream = self.connector.connect(TerminalAccess::Taken).await;
         let stream = stream.map_err(|error| {
             // The hint of a TLS error is meant for the address of an agent.
-            let reason = super::super::classify_error(&error).reason.to_string();
+            let reason = classify_error(&error).reason.to_string();
             Failure::new(&reason.replace("remove tls://", "use prom+http://"))
         })?;
         let made = http1::Builder::new()
@@ -252,7 +208,7 @@ fn describe_error(error: &hyper::Error) -> Failure {
 /// Returns the reason of a transport error, in the words of the other transports.
 fn io_cause(error: &hyper::Error) -> Option<String> {
     let inner = std::error::Error::source(error)?.downcast_ref::<io::Error>()?;
-    Some(super::super::classify_error(inner).reason.to_string())
+    Some(classify_error(inner).reason.to_string())
 }
 
 #[cfg(test)]

@@ -10,15 +10,15 @@ use loadline_protocol::{History, Time, duration_ms};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::http::{Failure, HttpClient};
+use super::http::HttpClient;
 use super::queries::{PARTS_MAX, PartValues};
-use super::response::{self, Labels};
+use super::response::{self, Failure, Labels};
 
 /// Delay of a query after its step: samples take time to reach the server.
-const QUERY_DELAY_MS: i64 = 250;
+const QUERY_DELAY: Duration = Duration::from_millis(250);
 
 /// Time that the next query covers again, because late samples may have arrived since.
-const OVERLAP_MS: i64 = 5_000;
+const OVERLAP: Duration = Duration::from_secs(5);
 
 /// Maximum number of values in a response: at 40 bytes each they stay below its maximum size.
 const VALUES_MAX: usize = 300_000;
@@ -30,7 +30,7 @@ const STEPS_MAX: usize = 10_000;
 const HISTORY_ALL: Duration = Duration::from_hours(24 * 15);
 
 /// Maximum number of steps in a history, as many samples as an agent keeps at most.
-const HISTORY_STEPS_MAX: i64 = 1_000_000;
+const HISTORY_STEPS_MAX: u32 = 1_000_000;
 
 /// Time before the server's clock is read again: ours may stand still while the machine sleeps.
 const CLOCK_TTL: Duration = Duration::from_mins(1);
@@ -88,23 +88,22 @@ pub(super) struct StepRow {
 /// Watched instance and the last row that was sent.
 pub(super) struct Instance {
     pub(super) labels: Labels,
-    pub(super) scrape_interval_ms: i64,
-    /// Last step that was sent and the time of its sample, both in milliseconds.
-    last_sent: Option<(i64, i64)>,
+    pub(super) scrape_interval: Duration,
+    /// Last step that was sent, and the time of its sample.
+    last_sent: Option<(Time, Time)>,
 }
 
 impl Instance {
     pub(super) fn new(labels: Labels, scrape_interval: Duration) -> Instance {
-        let scrape_interval_ms = duration_ms(scrape_interval);
-        Instance { labels, scrape_interval_ms, last_sent: None }
+        Instance { labels, scrape_interval, last_sent: None }
     }
 
     /// Returns whether a step has a new sample: a server repeats its last value for minutes. The
     /// first sample is new unless its age reaches the scrape interval plus a step.
-    fn is_new(&self, at_ms: i64, sampled_ms: i64, step_ms: i64) -> bool {
+    fn is_new(&self, at: Time, sampled: Time, step: Duration) -> bool {
         match self.last_sent {
-            Some((sent_ms, last_ms)) => at_ms > sent_ms && sampled_ms > last_ms,
-            None => at_ms - sampled_ms < self.scrape_interval_ms.saturating_add(step_ms),
+            Some((last_at, last_sampled)) => at > last_at && sampled > last_sampled,
+            None => at - sampled < self.scrape_interval.saturating_add(step),
         }
     }
 }
@@ -112,7 +111,8 @@ impl Instance {
 /// Follower and the next step to send.
 struct FollowerState {
     follower: Follower,
-    next_ms: i64,
+    /// `None` before the history.
+    next: Option<Time>,
     is_live: bool,
     /// The follower had no room for the last event.
     is_slow: bool,
@@ -144,12 +144,12 @@ pub(super) struct Hub {
     pub(super) instances: Vec<Instance>,
     /// Query of each step.
     pub(super) query: String,
-    pub(super) step_ms: i64,
+    pub(super) step: Duration,
     pub(super) requests: mpsc::Receiver<HubRequest>,
     indices: HashMap<(String, String), usize>,
     followers: Vec<FollowerState>,
-    /// The server's time in milliseconds, and the instant at which it was read.
-    clock: Option<(i64, Instant)>,
+    /// The server's time, and the instant at which it was read.
+    clock: Option<(Time, Instant)>,
 }
 
 impl Hub {
@@ -162,9 +162,9 @@ impl Hub {
     ) -> Hub {
         let key = |it: &Instance| (it.labels.instance.clone(), it.labels.job.clone());
         let indices = instances.iter().enumerate().map(|(at, it)| (key(it), at)).collect();
-        let step_ms = duration_ms(step).max(1);
+        let step = step.max(Duration::from_millis(1));
         let (followers, clock) = (Vec::new(), None);
-        Hub { client, instances, query, step_ms, requests, indices, followers, clock }
+        Hub { client, instances, query, step, requests, indices, followers, clock }
     }
 
     /// Runs until all request senders are dropped.
@@ -199,7 +199,7 @@ impl Hub {
         if pings.is_empty() {
             return;
         }
-        let reached = self.now_ms().await.map(drop);
+        let reached = self.now().await.map(drop);
         self.drain_requests(None, &mut pings);
         for reply in pings {
             // An error only means that the receiver was dropped.
@@ -221,27 +221,26 @@ impl Hub {
     fn follow(&mut self, follower: Follower) {
         let Some(instance) = self.instances.get(follower.index) else { return };
         // Continue behind the last row that was sent, else begin with the history.
-        let next_ms = instance.last_sent.map_or(i64::MIN, |(sent_ms, _)| sent_ms + self.step_ms);
-        self.followers.push(FollowerState { follower, next_ms, is_live: false, is_slow: false });
+        let next = instance.last_sent.map(|(at, _)| at + self.step);
+        self.followers.push(FollowerState { follower, next, is_live: false, is_slow: false });
     }
 
     /// Returns the instant of the next query.
     fn next_query_at(&self) -> Instant {
         let is_waiting = self.followers.iter().any(|it| !it.is_live && it.has_room());
-        let Some((server_ms, at)) = self.clock.filter(|_| !is_waiting) else {
+        let Some((server_time, at)) = self.clock.filter(|_| !is_waiting) else {
             return Instant::now();
         };
-        let now_ms = server_ms + at.elapsed().as_millis() as i64;
-        let left = self.step_ms - (now_ms - QUERY_DELAY_MS).rem_euclid(self.step_ms);
-        Instant::now() + Duration::from_millis(left as u64)
+        let now = server_time + at.elapsed();
+        Instant::now() + (self.step_before(now) + self.step + QUERY_DELAY - now)
     }
 
-    /// Returns the server's time in milliseconds since 1970.
-    async fn now_ms(&mut self) -> Result<i64, Failure> {
-        if let Some((server_ms, at)) = self.clock
+    /// Returns the server's time.
+    async fn now(&mut self) -> Result<Time, Failure> {
+        if let Some((server_time, at)) = self.clock
             && at.elapsed() < CLOCK_TTL
         {
-            return Ok(server_ms + at.elapsed().as_millis() as i64);
+            return Ok(server_time + at.elapsed());
         }
         self.clock = None;
         let sent_at = Instant::now();
@@ -249,31 +248,32 @@ impl Hub {
             self.client.post("query", &[("query", "vector(time())"), NO_LATENCY_OFFSET]).await?;
         let seconds = response::parse(&bytes)?.first().and_then(response::Series::last);
         let seconds = seconds.filter(|seconds| (0.0..MAX_SECONDS).contains(seconds));
-        let server_ms =
-            (seconds.ok_or_else(|| Failure::new("the server returned no time"))? * 1000.0) as i64;
+        let seconds = seconds.ok_or_else(|| Failure::new("the server returned no time"))?;
+        let server_time = Time::from_millis((seconds * 1000.0) as i64);
         // The server read its clock about half way through the exchange.
-        self.clock = Some((server_ms, sent_at + sent_at.elapsed() / 2));
-        Ok(server_ms)
+        self.clock = Some((server_time, sent_at + sent_at.elapsed() / 2));
+        Ok(server_time)
     }
 
     /// Queries all steps until now that a follower lacks.
     async fn catch_up(&mut self) -> Result<(), Failure> {
-        let mut end_ms = self.last_step().await?;
-        self.catch_up_to(end_ms).await?;
+        let mut end = self.last_step().await?;
+        self.catch_up_to(end).await?;
         for _ in 1..CATCH_UP_ROUNDS_MAX {
             // A history takes time, and the rows behind it must be up to date.
-            let last_ms = self.last_step().await?;
-            if last_ms <= end_ms {
+            let last = self.last_step().await?;
+            if last <= end {
                 break;
             }
-            end_ms = last_ms;
-            self.catch_up_to(end_ms).await?;
+            end = last;
+            self.catch_up_to(end).await?;
         }
         for it in &mut self.followers {
             // New and slow followers get the rest in the next round.
-            if it.next_ms > end_ms {
-                let repeated_steps = (OVERLAP_MS / self.step_ms).max(1);
-                it.next_ms = end_ms + (1 - repeated_steps) * self.step_ms;
+            if it.next > Some(end) {
+                let overlap_ms = duration_ms(OVERLAP.saturating_sub(self.step));
+                let step_ms = duration_ms(self.step);
+                it.next = Some(end.shifted_ms(-overlap_ms / step_ms * step_ms));
                 it.is_live = it.is_live || it.send(FollowerEvent::Live).await;
             }
         }
@@ -281,29 +281,33 @@ impl Hub {
     }
 
     /// Returns the newest step that may be queried now.
-    async fn last_step(&mut self) -> Result<i64, Failure> {
-        let now_ms = self.now_ms().await?;
-        Ok((now_ms - QUERY_DELAY_MS).div_euclid(self.step_ms) * self.step_ms)
+    async fn last_step(&mut self) -> Result<Time, Failure> {
+        let now = self.now().await?;
+        Ok(self.step_before(now))
     }
 
-    async fn catch_up_to(&mut self, end_ms: i64) -> Result<(), Failure> {
-        let step_ms = self.step_ms;
-        let oldest_ms = end_ms.saturating_sub(HISTORY_STEPS_MAX.saturating_mul(step_ms));
+    /// Returns the newest step that may be queried at `now`.
+    fn step_before(&self, now: Time) -> Time {
+        let step_ms = duration_ms(self.step);
+        Time::from_millis((now - QUERY_DELAY).as_millis() / step_ms * step_ms)
+    }
+
+    async fn catch_up_to(&mut self, end: Time) -> Result<(), Failure> {
+        let step = self.step;
+        let oldest = end - step.saturating_mul(HISTORY_STEPS_MAX);
         for it in &mut self.followers {
-            if it.next_ms == i64::MIN {
-                it.next_ms = first_step_ms(it.follower.history, end_ms, step_ms);
-            }
-            it.next_ms = it.next_ms.max(oldest_ms);
+            let next = it.next.unwrap_or_else(|| first_step(it.follower.history, end, step));
+            it.next = Some(next.max(oldest));
         }
         let numbers = self.instances.len().max(1) * PARTS_MAX;
-        let steps = (VALUES_MAX / numbers).clamp(1, STEPS_MAX) as i64;
+        let steps = (VALUES_MAX / numbers).clamp(1, STEPS_MAX) as u32;
         let ready = self.followers.iter().filter(|it| it.has_room());
-        let Some(mut from_ms) = ready.map(|it| it.next_ms).min() else { return Ok(()) };
-        while from_ms <= end_ms {
-            let until_ms = end_ms.min(from_ms + (steps - 1) * step_ms);
-            let table = self.query_steps(from_ms, until_ms).await?;
-            self.publish(&table, from_ms, until_ms).await;
-            from_ms = until_ms + step_ms;
+        let Some(mut from) = ready.filter_map(|it| it.next).min() else { return Ok(()) };
+        while from <= end {
+            let until = end.min(from + step * (steps - 1));
+            let table = self.query_steps(from, until).await?;
+            self.publish(&table, from, until).await;
+            from = until + step;
             // Nobody waits for the end of a long history.
             self.handle_requests(None).await;
         }
@@ -313,11 +317,13 @@ impl Hub {
     /// Queries the values of each instance at each step.
     async fn query_steps(
         &mut self,
-        from_ms: i64,
-        until_ms: i64,
+        from: Time,
+        until: Time,
     ) -> Result<Vec<Vec<PartValues>>, Failure> {
-        let step_ms = self.step_ms;
-        let [start, end, step] = [from_ms, until_ms, step_ms].map(format_seconds);
+        let step_ms = duration_ms(self.step);
+        // Queries have seconds, as the line format writes times.
+        let times = [from, until, Time::default() + self.step];
+        let [start, end, step] = times.map(|time| time.to_string());
         let form = [
             ("query", self.query.as_str()),
             ("start", &start),
@@ -326,7 +332,7 @@ impl Hub {
             NO_LATENCY_OFFSET,
         ];
         let bytes = self.client.post("query_range", &form).await?;
-        let steps = ((until_ms - from_ms) / step_ms + 1) as usize;
+        let steps = (until.ms_since(from) / step_ms + 1) as usize;
         let mut table: Vec<Vec<PartValues>> = self.instances.iter().map(|_| Vec::new()).collect();
         for series in response::parse(&bytes)? {
             let Labels { instance, job, column } = series.metric.clone();
@@ -334,10 +340,11 @@ impl Hub {
             let Some(at) = self.indices.get(&(instance, job)) else { continue };
             let row = &mut table[*at];
             row.resize_with(steps, PartValues::unknown);
-            for (time_ms, value) in series.points() {
+            for (time, value) in series.points() {
+                let after_ms = time.ms_since(from);
                 // Ignore points outside of the query.
-                if (from_ms..=until_ms).contains(&time_ms) && (time_ms - from_ms) % step_ms == 0 {
-                    row[((time_ms - from_ms) / step_ms) as usize].set(position, value);
+                if (from..=until).contains(&time) && after_ms % step_ms == 0 {
+                    row[(after_ms / step_ms) as usize].set(position, value);
                 }
             }
         }
@@ -345,26 +352,23 @@ impl Hub {
     }
 
     /// Sends the new rows to the followers.
-    async fn publish(&mut self, table: &[Vec<PartValues>], from_ms: i64, until_ms: i64) {
+    async fn publish(&mut self, table: &[Vec<PartValues>], from: Time, until: Time) {
+        let range = from..=until;
         for it in &mut self.followers {
             let Some(instance) = self.instances.get_mut(it.follower.index) else { continue };
-            if it.next_ms < from_ms || it.next_ms > until_ms {
-                continue;
-            }
+            let Some(next) = it.next.filter(|next| range.contains(next)) else { continue };
             let mut rows = Vec::new();
             let before = instance.last_sent;
-            for (at, parts) in table[it.follower.index].iter().enumerate() {
-                let time_ms = from_ms + at as i64 * self.step_ms;
-                let Some(sampled_ms) = parts.sampled_ms().filter(|_| time_ms >= it.next_ms) else {
-                    continue;
-                };
-                if instance.is_new(time_ms, sampled_ms, self.step_ms) {
-                    instance.last_sent = Some((time_ms, sampled_ms));
-                    rows.push(StepRow { time: Time::from_millis(time_ms), parts: parts.clone() });
+            let steps = (0..).map(|at| from + self.step * at);
+            for (time, parts) in steps.zip(&table[it.follower.index]) {
+                let Some(sampled) = parts.sampled().filter(|_| time >= next) else { continue };
+                if instance.is_new(time, sampled, self.step) {
+                    instance.last_sent = Some((time, sampled));
+                    rows.push(StepRow { time, parts: parts.clone() });
                 }
             }
             if rows.is_empty() || it.send(FollowerEvent::Rows(rows)).await {
-                it.next_ms = until_ms + self.step_ms;
+                it.next = Some(until + self.step);
             } else {
                 // The follower gets the rows later.
                 instance.last_sent = before;
@@ -380,19 +384,14 @@ pub(super) const NO_LATENCY_OFFSET: (&str, &str) = ("latency_offset", "1ms");
 const MAX_SECONDS: f64 = 253_402_300_800.0;
 
 /// Returns the first step of a history.
-fn first_step_ms(history: History, end_ms: i64, step_ms: i64) -> i64 {
+fn first_step(history: History, end: Time, step: Duration) -> Time {
     let span = match history {
         History::None => Duration::ZERO,
         History::Last(span) => span,
         History::All => HISTORY_ALL,
     };
-    let span_ms = duration_ms(span).min(end_ms);
-    end_ms - span_ms / step_ms * step_ms
-}
-
-/// Formats milliseconds as seconds, as queries have them.
-fn format_seconds(ms: i64) -> String {
-    Time::from_millis(ms).to_string()
+    let step_ms = duration_ms(step);
+    end.shifted_ms(-(duration_ms(span).min(end.as_millis()) / step_ms * step_ms))
 }
 
 #[cfg(test)]
@@ -402,24 +401,29 @@ mod tests {
     #[test]
     fn a_repeated_value_is_not_new() {
         let mut instance = Instance::new(Labels::default(), Duration::from_secs(15));
-        let new = |instance: &Instance, at, sampled| instance.is_new(at, sampled, 15_000);
-        assert!(new(&instance, 600_000, 590_000));
-        assert!(!new(&instance, 600_000, 400_000), "the machine is down, its value is old");
-        instance.last_sent = Some((600_000, 590_000));
-        assert!(!new(&instance, 615_000, 590_000));
-        assert!(!new(&instance, 600_000, 595_000));
-        assert!(new(&instance, 615_000, 605_000));
+        let second = |seconds: i64| Time::from_millis(1000 * seconds);
+        let new = |instance: &Instance, at, sampled| {
+            instance.is_new(second(at), second(sampled), Duration::from_secs(15))
+        };
+        assert!(new(&instance, 600, 590));
+        assert!(!new(&instance, 600, 400), "the machine is down, its value is old");
+        instance.last_sent = Some((second(600), second(590)));
+        assert!(!new(&instance, 615, 590));
+        assert!(!new(&instance, 600, 595));
+        assert!(new(&instance, 615, 605));
     }
 
     #[test]
     fn a_history_begins_at_a_step() {
-        let last = |seconds| History::Last(Duration::from_secs(seconds));
-        let end = 1_700_000_010_000;
-        assert_eq!(first_step_ms(History::None, end, 15_000), end);
-        assert_eq!(first_step_ms(last(600), end, 15_000), end - 600_000);
-        assert_eq!(first_step_ms(last(20), end, 15_000), end - 15_000);
-        assert_eq!(first_step_ms(History::All, end, 15_000), end - 15 * 86_400_000);
-        assert_eq!(first_step_ms(History::Last(Duration::MAX), end, 15_000), 0);
-        assert_eq!(format_seconds(1_700_000_010_250), "1700000010.250");
+        let end = Time::from_millis(1_700_000_010_000);
+        let check = |history, begin: Time| {
+            assert_eq!(first_step(history, end, Duration::from_secs(15)), begin, "{history:?}");
+        };
+        let seconds = Duration::from_secs;
+        check(History::None, end);
+        check(History::Last(seconds(600)), end - seconds(600));
+        check(History::Last(seconds(20)), end - seconds(15));
+        check(History::All, end - seconds(15 * 86_400));
+        check(History::Last(Duration::MAX), Time::default());
     }
 }

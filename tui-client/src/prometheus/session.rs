@@ -2,29 +2,27 @@
 //! case for Prometheus.
 
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use loadline_common::with_suggestion;
 use loadline_protocol::{
     Column, Decoder, Header, LineError, Note, Request, RunId, SafeText, Schema, Stamp, VERSION,
 };
-use tokio::io::{AsyncRead, AsyncReadExt as _, DuplexStream, ReadBuf};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::sync::mpsc;
 
 use super::hub::{self, Follower, FollowerEvent, StepRow};
 use super::queries::ColumnQuery;
 
-/// Capacity of the channels for texts and for events of the hub.
-pub(super) const TEXTS_MAX: usize = 2;
+/// Capacity of the channel for events of the hub.
+const HUB_EVENTS_MAX: usize = 2;
 
 /// Maximum number of rows in a text: about 50 KiB.
 const ROWS_MAX: usize = 256;
 
-/// Capacity of the pipe for requests: one request, and another one behind it.
-pub(super) const REQUEST_BYTES: usize = 16 * 1024;
+/// Capacity of the pipe in each direction: one request, and another one behind it.
+pub(super) const PIPE_BYTES: usize = 16 * 1024;
 
 /// Properties of an instance that are known before it is watched.
 pub(super) struct InstanceInfo {
@@ -97,9 +95,11 @@ struct Subscription {
 }
 
 impl Subscription {
-    fn header_lines(&self) -> String {
+    /// Returns the header, and the end of the history if it was sent before.
+    fn header_lines(&self, is_live: bool) -> String {
         let (header, columns) = (Note::Header(self.header.clone()), &self.schema);
-        format!("{header}\n{}\n", Note::Columns(columns.clone()))
+        let live = if is_live { format!("{}\n", Note::Live) } else { String::new() };
+        format!("{header}\n{}\n{live}", Note::Columns(columns.clone()))
     }
 
     /// Appends a row, unless its period has one already.
@@ -118,87 +118,72 @@ impl Subscription {
 }
 
 /// Answers the requests of a connection and forwards the hub's events until one of them ends.
+///
+/// # Errors
+/// The query failed.
 pub(super) async fn serve(
     info: Arc<InstanceInfo>,
-    mut requests: DuplexStream,
-    lines: mpsc::Sender<io::Result<String>>,
+    mut pipe: DuplexStream,
     hub: mpsc::Sender<hub::HubRequest>,
-) {
-    let (event_sender, mut hub_events) = mpsc::channel(TEXTS_MAX);
+) -> io::Result<()> {
+    let (event_sender, mut hub_events) = mpsc::channel(HUB_EVENTS_MAX);
     let mut event_sender = Some(event_sender);
     let mut decoder = Decoder::new();
-    let mut bytes = vec![0; REQUEST_BYTES];
+    let mut bytes = vec![0; PIPE_BYTES];
     let mut subscription: Option<Subscription> = None;
     let mut is_live = false;
     loop {
         let text = tokio::select! {
-            count = requests.read(&mut bytes) => {
-                let Ok(count @ 1..) = count else { return };
+            count = pipe.read(&mut bytes) => {
+                let Ok(count @ 1..) = count else { return Ok(()) };
                 let Some(request) = last_request(&mut decoder, &bytes[..count]) else { continue };
                 match info.subscribe(&request) {
                     Ok(new) => {
                         let before = subscription.as_ref().and_then(|answer| answer.last_ms);
                         let new = subscription.insert(Subscription { last_ms: before, ..new });
-                        let mut text = new.header_lines();
-                        if is_live {
-                            text.push_str(&live_line());
-                        }
-                        if let Some(event_sender) = event_sender.take() {
+                        if let Some(events) = event_sender.take() {
                             let history = request.history.unwrap_or_default();
-                            let follower = Follower { index: info.index, history, events: event_sender };
+                            let follower = Follower { index: info.index, history, events };
                             if hub.send(hub::HubRequest::Follow(follower)).await.is_err() {
-                                return;
+                                return Ok(());
                             }
                         }
-                        text
+                        new.header_lines(is_live)
                     }
                     Err(why) => format!("{}\n", Note::Error(why)),
                 }
             }
             it = hub_events.recv() => match (it, &mut subscription) {
                 (Some(FollowerEvent::Rows(rows)), Some(subscription)) => {
-                    if forward_rows(&rows, subscription, &lines).await.is_err() {
-                        return;
-                    }
+                    forward_rows(&rows, subscription, &mut pipe).await?;
                     continue;
                 }
                 (Some(FollowerEvent::Live), _) => {
                     is_live = true;
-                    live_line()
+                    format!("{}\n", Note::Live)
                 }
                 (Some(FollowerEvent::Failed(why)), _) => {
-                    // An error only means that the receiver was dropped.
-                    let _ = lines.send(Err(io::Error::other(why.to_string()))).await;
-                    return;
+                    return Err(io::Error::other(why.to_string()));
                 }
-                (None | Some(FollowerEvent::Rows(_)), _) => return,
+                (None | Some(FollowerEvent::Rows(_)), _) => return Ok(()),
             }
         };
-        if lines.send(Ok(text)).await.is_err() {
-            return;
-        }
+        pipe.write_all(text.as_bytes()).await?;
     }
-}
-
-/// Returns the note at the end of the history.
-fn live_line() -> String {
-    format!("{}\n", Note::Live)
 }
 
 /// Forwards rows in texts of at most [`ROWS_MAX`] rows.
 async fn forward_rows(
     rows: &[StepRow],
     subscription: &mut Subscription,
-    lines: &mpsc::Sender<io::Result<String>>,
-) -> Result<(), mpsc::error::SendError<io::Result<String>>> {
+    pipe: &mut DuplexStream,
+) -> io::Result<()> {
     for rows in rows.chunks(ROWS_MAX) {
         let mut text = String::new();
         for row in rows {
             subscription.write_row(row, &mut text);
         }
-        if !text.is_empty() {
-            lines.send(Ok(text)).await?;
-        }
+        pipe.write_all(text.as_bytes()).await?;
     }
     Ok(())
 }
@@ -210,38 +195,4 @@ fn last_request(decoder: &mut Decoder, mut bytes: &[u8]) -> Option<Request> {
         last = line.ok().and_then(Request::parse).and_then(Result::ok).or(last);
     }
     last
-}
-
-/// Stream of bytes from a channel of texts.
-pub(super) struct TextStream {
-    texts: mpsc::Receiver<io::Result<String>>,
-    text: String,
-    read: usize,
-}
-
-impl TextStream {
-    pub(super) fn new(texts: mpsc::Receiver<io::Result<String>>) -> TextStream {
-        TextStream { texts, text: String::new(), read: 0 }
-    }
-}
-
-impl AsyncRead for TextStream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        while self.read == self.text.len() {
-            match ready!(self.texts.poll_recv(context)) {
-                Some(Ok(text)) => (self.text, self.read) = (text, 0),
-                Some(Err(error)) => return Poll::Ready(Err(error)),
-                None => return Poll::Ready(Ok(())),
-            }
-        }
-        let rest = &self.text.as_bytes()[self.read..];
-        let count = rest.len().min(buffer.remaining());
-        buffer.put_slice(&rest[..count]);
-        self.read += count;
-        Poll::Ready(Ok(()))
-    }
 }

@@ -24,20 +24,18 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use loadline_protocol::{RunId, SafeText};
+use loadline_protocol::{RunId, SafeText, Time};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
-use super::connector::{ByteStream, Connector};
-use super::tcp::TcpTransport;
-use super::tls::{TlsClient, TlsClientError};
+use crate::link::{ByteStream, Connector, ReasonedStream, TlsClient, TlsClientError};
 use crate::source::Prometheus;
+use http::HttpClient;
 pub use http::Secrets;
-use http::{Failure, HttpClient, HttpTransport};
 use hub::{Hub, Instance};
 use queries::{COLUMNS, ColumnQuery, Scope};
-use response::Labels;
-use session::{InstanceInfo, TextStream};
+use response::{Failure, Labels};
+use session::InstanceInfo;
 
 /// Scrape interval of an instance if it cannot be measured, as in Prometheus' examples.
 const SCRAPE_INTERVAL_DEFAULT: Duration = Duration::from_secs(15);
@@ -66,26 +64,13 @@ pub enum FleetError {
     /// TLS is not available.
     #[error(transparent)]
     Tls(#[from] TlsClientError),
-    /// The server does not answer, or not with a valid response.
-    #[error("cannot query {server}: {why}")]
-    NoAnswer {
-        /// The server's address.
-        server: String,
-        /// The reason.
-        why: String,
-    },
-    /// No instance matches.
-    #[error("{server}: {why}")]
-    NoInstance {
-        /// The server's address.
-        server: String,
-        /// The reason, with the names of other instances.
-        why: String,
-    },
+    /// The server does not answer, or no instance matches.
+    #[error("{0}")]
+    Query(String),
 }
 
 /// Instance that was found, with its columns and capacity.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct FoundInstance {
     columns: Vec<&'static ColumnQuery>,
     cores: Option<f64>,
@@ -95,12 +80,6 @@ struct FoundInstance {
 
 /// Instances by instance label and job label.
 type Instances = BTreeMap<(String, String), FoundInstance>;
-
-impl std::fmt::Debug for ColumnQuery {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name)
-    }
-}
 
 impl Fleet {
     /// Queries a server for its instances and returns connectors to the first `limit` of them.
@@ -115,22 +94,19 @@ impl Fleet {
         limit: usize,
         is_taken: impl Fn(&str) -> bool,
     ) -> Result<Fleet, FleetError> {
-        let transport = if server.is_tls {
-            HttpTransport::Tls(Box::new(tls.transport(&server.host, server.port)?))
+        let connector = if server.is_tls {
+            Connector::tls(&server.host, server.port, tls)?
         } else {
-            HttpTransport::Plain(TcpTransport::new(&server.host, server.port))
+            Connector::tcp(&server.host, server.port)
         };
-        let mut client = HttpClient::new(server, secrets, transport);
-        let unanswered = |why: Failure| FleetError::NoAnswer {
-            server: server.to_string(),
-            why: why.to_string(),
-        };
+        let mut client = HttpClient::new(server, secrets, connector);
+        let unanswered = |why: Failure| FleetError::Query(format!("cannot query {server}: {why}"));
         let job = server.job.as_deref();
         let scope = Scope::matching(server.instance.as_deref(), job);
         let mut instances = find_instances(&mut client, &scope).await.map_err(unanswered)?;
         if instances.is_empty() {
             let why = describe_alternatives(&mut client, server).await.map_err(unanswered)?;
-            return Err(FleetError::NoInstance { server: server.to_string(), why });
+            return Err(FleetError::Query(format!("{server}: {why}")));
         }
         let left_out = instances.len().saturating_sub(limit.max(1));
         let scope = if left_out > 0 {
@@ -178,7 +154,7 @@ async fn find_scrape_intervals(
     for series in response::parse(&bytes)? {
         let Labels { instance, job, .. } = &series.metric;
         if let Some(found) = instances.get_mut(&(instance.clone(), job.clone())) {
-            let times: Vec<i64> = series.points().map(|(time_ms, _)| time_ms).collect();
+            let times: Vec<Time> = series.points().map(|(time, _)| time).collect();
             found.scrape_interval = scrape_interval(&times).or(found.scrape_interval);
         }
     }
@@ -186,9 +162,8 @@ async fn find_scrape_intervals(
 }
 
 /// Returns the median distance of samples, rounded to 1 s, or to 100 ms if it is below 1 s.
-fn scrape_interval(times_ms: &[i64]) -> Option<Duration> {
-    let mut distances: Vec<i64> =
-        times_ms.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).collect();
+fn scrape_interval(times: &[Time]) -> Option<Duration> {
+    let mut distances: Vec<i64> = times.windows(2).map(|pair| pair[1].ms_since(pair[0])).collect();
     distances.sort_unstable();
     let median = *distances.get(distances.len() / 2)?;
     let unit = if median < 1000 { 100 } else { 1000 };
@@ -274,36 +249,29 @@ fn build_connectors(
                 scrape_interval: interval_of(found),
                 step,
             };
-            let requests = requests.clone();
-            let transport =
-                PrometheusTransport { server: server.authority(), info: Arc::new(info), requests };
-            Connector::to_instance(transport, &name)
+            let (server, info, requests) = (server.authority(), Arc::new(info), requests.clone());
+            let connect = move || connect(server.clone(), info.clone(), requests.clone());
+            Connector::custom(&name, connect)
         };
     instances.iter().enumerate().map(connector).collect()
 }
 
-/// Transport to one instance, by way of the hub.
-pub(super) struct PrometheusTransport {
+/// Checks that the server answers, and returns the instance's rows as a stream of bytes.
+async fn connect(
     server: String,
     info: Arc<InstanceInfo>,
     requests: mpsc::Sender<hub::HubRequest>,
-}
-
-impl PrometheusTransport {
-    /// Checks that the server answers, and returns the instance's rows as a stream of bytes.
-    pub(super) async fn connect(&mut self) -> io::Result<impl ByteStream + use<>> {
-        let gone = || io::Error::other("the task that queries the server has ended");
-        let (reply, reached) = oneshot::channel();
-        self.requests.send(hub::HubRequest::Ping(reply)).await.map_err(|_| gone())?;
-        reached
-            .await
-            .map_err(|_| gone())?
-            .map_err(|why| io::Error::other(format!("{}: {why}", self.server)))?;
-        let (ours, theirs) = tokio::io::duplex(session::REQUEST_BYTES);
-        let (lines, texts) = mpsc::channel(session::TEXTS_MAX);
-        tokio::spawn(session::serve(self.info.clone(), theirs, lines, self.requests.clone()));
-        Ok(tokio::io::join(TextStream::new(texts), ours))
-    }
+) -> io::Result<impl ByteStream> {
+    let gone = || io::Error::other("the task that queries the server has ended");
+    let (reply, reached) = oneshot::channel();
+    requests.send(hub::HubRequest::Ping(reply)).await.map_err(|_| gone())?;
+    reached
+        .await
+        .map_err(|_| gone())?
+        .map_err(|why| io::Error::other(format!("{server}: {why}")))?;
+    let (ours, theirs) = tokio::io::duplex(session::PIPE_BYTES);
+    let session = tokio::spawn(session::serve(info, theirs, requests));
+    Ok(ReasonedStream::new(ours, async { session.await.unwrap_or(Ok(())) }))
 }
 
 #[cfg(test)]
@@ -313,14 +281,15 @@ mod tests {
     #[test]
     fn the_scrape_interval_is_the_median_distance_of_samples() {
         let check = |times: &[i64], ms: Option<u64>| {
-            assert_eq!(scrape_interval(times), ms.map(Duration::from_millis), "{times:?}");
+            let times: Vec<Time> = times.iter().map(|ms| Time::from_millis(*ms)).collect();
+            assert_eq!(scrape_interval(&times), ms.map(Duration::from_millis), "{times:?}");
         };
         check(&[0, 15_001, 29_998, 45_000, 300_000], Some(15_000));
         check(&[0, 1000, 1999], Some(1000));
         check(&[0, 499, 1001], Some(500));
         check(&[0, 1, 2], Some(200));
         check(&[5, 5], None);
-        check(&[i64::MIN, i64::MAX], None);
+        check(&[0, Time::MAX.as_millis()], None);
         check(&[7], None);
         check(&[], None);
     }

@@ -1,0 +1,75 @@
+//! Options of a link, and the requests that follow from them.
+
+use std::time::Duration;
+
+use loadline_protocol::{History, Request, Time};
+
+use super::reader::ReadOptions;
+use super::resume::ResumeState;
+
+/// History to request beyond the outage: 1 s, for a row in flight when the connection ended.
+const OUTAGE_MARGIN: Duration = Duration::from_secs(1);
+
+/// Options of a link, applied to every connection.
+#[derive(Debug, Clone, Default)]
+pub struct LinkOptions {
+    /// Interval to request; the agent's own if `None`.
+    pub interval: Option<Duration>,
+    /// History to request.
+    pub history: History,
+    /// Columns to read, and whether to keep the lines.
+    pub read_options: ReadOptions,
+    /// Continue when a recording grows.
+    pub follow: bool,
+}
+
+impl LinkOptions {
+    /// Returns the request that resumes after `state`.
+    pub(super) fn request(&self, state: &ResumeState, now: Time) -> Request {
+        Request {
+            interval: self.interval,
+            history: Some(self.history_since(state, now)),
+            columns: self.read_options.columns.as_ref().map(|columns| {
+                // Requests name columns without units: `cpu` for `cpu:%`.
+                let name = |column: &String| column.split(':').next().unwrap_or("").to_owned();
+                columns.iter().map(name).collect()
+            }),
+            resume: state.last,
+            ..Request::default()
+        }
+    }
+
+    /// Returns the history to request in case the run has changed: at least the time since the last
+    /// row arrived.
+    fn history_since(&self, state: &ResumeState, now: Time) -> History {
+        let Some(last_received) = state.last_received else { return self.history };
+        let silent = now - last_received + OUTAGE_MARGIN;
+        match self.history {
+            History::All => History::All,
+            History::Last(span) => History::Last(span.max(silent)),
+            History::None => History::Last(silent),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_an_outage_the_request_covers_the_missed_samples() {
+        let second = |seconds: i64| Time::from_millis(seconds * 1000);
+        let check = |history, last_received: Option<i64>, expected: &str| {
+            let options = LinkOptions { history, ..LinkOptions::default() };
+            let last_received = last_received.map(second);
+            let state = ResumeState { last_received, ..ResumeState::default() };
+            assert_eq!(options.request(&state, second(100)).to_string(), expected);
+        };
+        let last = |seconds| History::Last(Duration::from_secs(seconds));
+        check(History::None, None, "loadline/1 history=none");
+        check(History::None, Some(70), "loadline/1 history=31s");
+        check(last(600), Some(70), "loadline/1 history=10m");
+        check(last(10), Some(70), "loadline/1 history=31s");
+        check(History::All, Some(70), "loadline/1 history=all");
+    }
+}

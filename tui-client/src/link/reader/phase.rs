@@ -1,0 +1,60 @@
+//! Kind of a stream, as far as it is known.
+
+use loadline_protocol::{Header, LineError, Note, RunId, Schema, Time, parse_plain_row};
+
+use crate::link::columns::FieldCount;
+use crate::link::record_columns::RecordColumns;
+
+/// Kind of a stream, as far as it is known.
+#[derive(Debug)]
+pub(super) enum ReaderPhase {
+    /// A header may follow, or the server may not know requests.
+    Undecided(Vec<PendingLine>),
+    /// No header came. The first row decides, together with the line above.
+    Headerless { expected_count: Option<usize>, heading: Option<HeadingLine> },
+    /// Rows of a plain stream.
+    Plain(FieldCount),
+    /// Rows below a line of column names.
+    Table(RecordColumns),
+    /// A header or a columns note came. After a header, the columns may still be missing.
+    Subscribed { header: Option<Header>, schema: Option<Schema> },
+}
+
+impl ReaderPhase {
+    /// Returns the run of the rows.
+    pub(super) fn run(&self) -> Option<RunId> {
+        let ReaderPhase::Subscribed { header, .. } = self else { return None };
+        header.as_ref()?.run
+    }
+}
+
+impl Default for ReaderPhase {
+    fn default() -> ReaderPhase {
+        ReaderPhase::Undecided(Vec::new())
+    }
+}
+
+/// Row or note that waits for a header.
+#[derive(Debug)]
+pub(super) enum PendingLine {
+    Row { line: String, received: Time },
+    Note(Note),
+}
+
+/// Line of text before the first row, possibly the column names.
+#[derive(Debug)]
+pub(super) struct HeadingLine {
+    pub(super) line: String,
+    /// Fault to report if the line names no columns.
+    pub(super) fault: LineError,
+}
+
+impl PendingLine {
+    /// Returns the number of fields of a valid plain row.
+    pub(super) fn field_count(&self) -> Option<usize> {
+        match self {
+            PendingLine::Row { line, .. } => parse_plain_row(line).ok().map(|values| values.len()),
+            PendingLine::Note(_) => None,
+        }
+    }
+}
