@@ -55,7 +55,7 @@ pub struct Store {
     values_max: usize,
     /// Kind and magnitude of the values of each column since the store was new.
     column_values: Vec<(ValueKind, Magnitude)>,
-    /// How often a magnitude has grown.
+    /// Number of times that a magnitude has grown.
     magnitude_changes: usize,
     /// Samples pushed since the store was new.
     pushed_count: u64,
