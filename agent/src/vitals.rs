@@ -173,7 +173,7 @@ pub(crate) mod process {
     #[cfg(feature = "metrics")]
     pub(crate) fn start_seconds() -> Option<f64> {
         let stat = fs::read_to_string("/proc/self/stat").ok()?;
-        // The program name stands in parentheses and may contain any character.
+        // The program name is in parentheses and may contain any character.
         let (_, words) = stat.rsplit_once(')')?;
         let ticks: u64 = words.split_ascii_whitespace().nth(19)?.parse().ok()?;
         let machine = fs::read_to_string("/proc/stat").ok()?;

@@ -72,7 +72,7 @@ mod reader {
     pub(super) struct FrequencyReader {
         folders: FrequencyFolders,
         list: OpenFile,
-        /// Number of cores in the list at the last read. Nothing behind the last core is read.
+        /// Number of cores in the list at the last read. Nothing after the last core is read.
         listed_cores: Option<usize>,
         /// Files of each core, or group of cores, that changes its frequency.
         files: Vec<FrequencyFiles>,

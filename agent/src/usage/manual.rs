@@ -1,4 +1,4 @@
-//! Manual pages, from clap's options and texts of our own.
+//! Manual pages, from clap's options and our own texts.
 
 use clap::Command;
 use clap_mangen::Man;
