@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
 use crate::event::{Event, Rows, StreamInfo};
+use crate::output::connect_error;
 use crate::units::container_limits_text;
 use crate::watched::Watched;
 use crate::zone::utc;
@@ -40,6 +41,7 @@ struct CheckReport {
     is_recording: bool,
     /// True if a heading line above the rows names the columns.
     has_heading_line: bool,
+    has_connected: bool,
     rows: u64,
     /// The first [`ROWS_SHOWN`] rows as text.
     first_rows: Vec<String>,
@@ -77,6 +79,7 @@ pub async fn run(
     }
     match end {
         Some(CheckOutcome::Failed(reason)) => bail!("{name}: {reason}"),
+        Some(CheckOutcome::Unreachable(reason)) => bail!(connect_error(name, reason.as_str())),
         Some(CheckOutcome::Closed(_)) if found.rows == 0 => bail!("{name}: no rows"),
         None if found.rows == 0 => bail!("{name}: no rows within {:.1} s", looked.as_secs_f64()),
         Some(CheckOutcome::Closed(_)) | None => Ok(()),
@@ -88,6 +91,8 @@ pub async fn run(
 enum CheckOutcome {
     /// The source failed.
     Failed(SafeText),
+    /// The first connection failed.
+    Unreachable(SafeText),
     /// The source ended as expected.
     Closed(SafeText),
 }
@@ -106,6 +111,7 @@ impl CheckReport {
             watched: Watched::new(name, false, CHECK_MAX),
             is_recording: false,
             has_heading_line: false,
+            has_connected: false,
             rows: 0,
             first_rows: Vec::new(),
             first_fault: None,
@@ -126,6 +132,10 @@ impl CheckReport {
                 self.is_recording = true;
                 None
             }
+            Event::Connected => {
+                self.has_connected = true;
+                None
+            }
             Event::HeadingLine => {
                 self.has_heading_line = true;
                 None
@@ -137,6 +147,9 @@ impl CheckReport {
             Event::Faults { first, .. } => {
                 self.first_fault.get_or_insert_with(|| first.clone());
                 None
+            }
+            Event::Disconnected { reason, refused: false, .. } if !self.has_connected => {
+                Some(CheckOutcome::Unreachable(reason.clone()))
             }
             Event::Disconnected { reason, refused, .. } if *refused || self.rows == 0 => {
                 Some(CheckOutcome::Failed(reason.clone()))

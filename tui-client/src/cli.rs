@@ -335,11 +335,11 @@ fn check_typed(
         return Err("--count does not work with tui; choose -o table, csv, json or raw".to_owned());
     }
     if command_line.is_typed("from") && command_line.is_typed("window") {
-        return Err("--window cannot be used with --from; leave out --window".to_owned());
+        return Err("--window cannot be used with --from; remove --window".to_owned());
     }
     let excluded = ["output", "count", "record", "follow", "fullscreen", "from", "to"];
     match excluded.into_iter().find(|id| args.check && command_line.is_typed(id)) {
-        Some(id) => Err(format!("--{id} cannot be used with --check; leave out --{id}")),
+        Some(id) => Err(format!("--{id} cannot be used with --check; remove --{id}")),
         None => Ok(()),
     }
 }

@@ -120,6 +120,11 @@ impl Config {
         section: &ConfigEntry,
     ) -> Result<(), ConfigError> {
         let name = section.name();
+        if options::names().contains(&name) && section.value().as_table().is_none() {
+            let message =
+                format!("option {name} is outside of a section; write it under [options]");
+            return Err(section.key_error(text, message));
+        }
         if !SECTIONS.contains(&name) {
             return Err(section.key_error(text, unknown_name("section", name, SECTIONS)));
         }

@@ -51,7 +51,7 @@ const EXIT_TIMEOUT: Duration = Duration::from_millis(300);
 /// Time to wait for SIGCONT after SIGTSTP: 500 ms. The stop may come late, or never without a shell.
 const SUSPEND_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Enables reports of buttons, wheel and drags. Reports of all movement would load a slow line.
+/// Enables reports of buttons, wheel and drags. Reports of all movement would load a slow connection.
 const MOUSE_ON: &str = "\x1b[?1000h\x1b[?1002h\x1b[?1006h";
 
 /// Resets the text style.
@@ -148,7 +148,7 @@ impl Drop for TerminalScreen {
 }
 
 /// Makes a panic in any thread or task end the program, after restoring the terminal. A screen without its
-/// link would go on showing old values.
+/// link would continue to show old values.
 pub fn exit_on_panic() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {

@@ -20,8 +20,8 @@ static VERSION: LazyLock<String> =
 
 /// Watch servers live in a terminal.
 ///
-/// Without SOURCE, loadline shows this machine: through the agent on 127.0.0.1:1027 if it answers, else
-/// through an agent inside this program. Options can also be set in the environment, as in
+/// Without SOURCE, loadline shows this machine: it connects to the agent on 127.0.0.1:1027, or samples in
+/// its own process if none answers. Options can also be set in the environment, as in
 /// `LOADLINE_WINDOW=15m`, and most of them in a configuration file (see --print-config).
 #[derive(Debug, Clone, Parser)]
 #[command(
@@ -42,7 +42,14 @@ pub(super) struct Args {
     pub(super) sources: Vec<String>,
 
     /// Output format [default: tui; table if stdout is not a terminal]
-    #[arg(short, long, value_name = "FORM", value_enum, env = "LOADLINE_OUTPUT", hide_env = true)]
+    #[arg(
+        short,
+        long,
+        value_name = "FORMAT",
+        value_enum,
+        env = "LOADLINE_OUTPUT",
+        hide_env = true
+    )]
     pub(super) output: Option<OutputFormat>,
 
     /// Exit after N rows (not with tui)
@@ -50,7 +57,7 @@ pub(super) struct Args {
     pub(super) count: Option<u64>,
 
     /// Interval to request [default: the agent's interval]; for files, the interval of rows without
-    /// times [default: 1s]
+    /// timestamps [default: 1s]
     #[arg(short, long, value_name = "DURATION", value_parser = positive, env = "LOADLINE_INTERVAL", hide_env = true)]
     pub(super) interval: Option<Duration>,
 
@@ -147,7 +154,7 @@ pub(super) struct Args {
     #[arg(long, overrides_with = "mouse", env = "LOADLINE_NO_MOUSE", hide_env = true, value_parser = FalseyValueParser::new())]
     pub(super) no_mouse: bool,
 
-    /// Use the mouse; without it, the terminal can select text [default: yes]
+    /// Use the mouse (the terminal then cannot select text) [default: yes]
     #[arg(long)]
     pub(super) mouse: bool,
 

@@ -20,7 +20,7 @@ fn sources() -> Vec<ManualEntry> {
     vec![
         ManualEntry::term(
             "(none)",
-            "This machine: the agent on 127.0.0.1:1027 if it answers, else an agent inside this program.",
+            "This machine: the agent on 127.0.0.1:1027, or samples of this process if none answers.",
         ),
         ManualEntry::term(
             "HOST, HOST:PORT, tcp://HOST:PORT",
@@ -80,8 +80,8 @@ fn environment() -> Vec<ManualEntry> {
     vec![
         ManualEntry::term(
             "NO_COLOR, CLICOLOR, CLICOLOR_FORCE",
-            "No colours if NO_COLOR is set or CLICOLOR is 0. Colours in any case if CLICOLOR_FORCE is \
-             set and NO_COLOR is not.",
+            "No colours if NO_COLOR is set or CLICOLOR is 0. Always colours if CLICOLOR_FORCE is set \
+             and NO_COLOR is not.",
         ),
         ManualEntry::term("COLORTERM", "truecolor or 24bit: use more than 16 colours."),
         ManualEntry::term(

@@ -198,7 +198,8 @@ fn skipped_lines_are_counted_at_the_end() {
     let output = output(&[&address, "-o", "csv", "-n", "2"]);
     assert!(output.status.success());
     assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 3);
-    assert_eq!(String::from_utf8_lossy(&output.stderr), "warning: 3 faulty lines skipped\n");
+    let skipped = "3 faulty lines skipped\nhint: run loadline SOURCE --check\n";
+    assert_eq!(String::from_utf8_lossy(&output.stderr), format!("warning: {address}: {skipped}"));
 }
 
 #[test]
