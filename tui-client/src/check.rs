@@ -366,7 +366,8 @@ mod tests {
             retry_at,
         };
         let (text, end) = check_events(vec![Event::Connecting, down]).await;
-        assert_eq!((text.as_str(), end.as_str()), ("", "web-1:1027: connection refused"));
+        let expected = connect_error("web-1:1027", "connection refused");
+        assert_eq!((text.as_str(), end), ("", expected));
     }
 
     #[tokio::test(start_paused = true)]
