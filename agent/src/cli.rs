@@ -90,7 +90,7 @@ pub(crate) struct Options {
     )]
     interval: Duration,
 
-    /// How long to keep samples, for clients that request history
+    /// Keep samples this long, for clients that request history
     #[arg(
         long,
         value_name = "DURATION",
