@@ -148,7 +148,7 @@ impl Drop for TerminalScreen {
 }
 
 /// Makes a panic in any thread or task end the program, after restoring the terminal. A screen without its
-/// link would go on showing old values.
+/// link would continue to show old values.
 pub fn exit_on_panic() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {

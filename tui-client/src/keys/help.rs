@@ -23,7 +23,7 @@ const LEFT_SECTIONS: usize = 3;
 /// Line of the help.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HelpLine {
-    /// Blank line between sections.
+    /// Empty line between sections.
     Blank,
     /// Title of a section.
     Title(&'static str),
@@ -124,11 +124,11 @@ impl Keys {
     pub(crate) fn expand_keys(&self, text: &str) -> String {
         let mut filled = String::new();
         let mut rest = text;
-        while let Some((front, behind)) = rest.split_once('{') {
+        while let Some((front, after)) = rest.split_once('{') {
             filled.push_str(front);
-            let (name, behind) = behind.split_once('}').unwrap_or((behind, ""));
+            let (name, after) = after.split_once('}').unwrap_or((after, ""));
             filled.push_str(&super::action_named(name).map_or(String::new(), |it| self.label(it)));
-            rest = behind;
+            rest = after;
         }
         filled + rest
     }

@@ -163,9 +163,9 @@ impl FromStr for Key {
     fn from_str(text: &str) -> Result<Key, KeyError> {
         let quoted = || sanitize(text).into_owned();
         let (mut modifiers, mut rest) = (KeyModifiers::NONE, text);
-        while let Some((modifier, behind)) = strip_modifier(rest) {
+        while let Some((modifier, after)) = strip_modifier(rest) {
             modifiers |= modifier;
-            rest = behind;
+            rest = after;
         }
         let code = parse_code(rest).ok_or_else(|| KeyError::Unknown(quoted()))?;
         let is_shifted = modifiers.contains(KeyModifiers::SHIFT);
