@@ -48,20 +48,20 @@ const FOOTER_MESSAGE_MS: i64 = 4000;
 /// Input of [`App::update`].
 #[derive(Debug, Clone)]
 pub enum Message {
-    /// An event of a source.
+    /// From the link of a source.
     Event {
         /// Index of the source.
         source: usize,
-        /// The event.
+        /// Event to apply to the source.
         event: Event,
     },
-    /// A key was pressed.
+    /// Key press or release; releases are ignored.
     Key(KeyEvent),
-    /// The mouse was used.
+    /// Click, drag or scroll.
     Mouse(MouseEvent),
-    /// The terminal was resized.
+    /// New size of the terminal.
     Resize(Size),
-    /// Time has passed.
+    /// Sent when the display may change without an event.
     Tick,
 }
 

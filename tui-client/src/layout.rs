@@ -98,7 +98,7 @@ pub struct Layout {
     pub table: Rect,
     /// Newest values in one line, if no chart has room.
     pub value_line: Rect,
-    /// Keys.
+    /// Keys, or a message.
     pub footer: Rect,
 }
 
@@ -195,21 +195,21 @@ fn take_bottom(area: &mut Rect, rows: u16) -> Rect {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SourceRowParts {
-    /// State.
+    /// States, if the list is wide enough.
     pub state: Rect,
-    /// Name.
+    /// Names, shortened if necessary.
     pub name: Rect,
-    /// One or more of the newest values.
+    /// Newest values.
     pub values: Rect,
     /// Number of values that have room.
     pub value_count: u16,
     /// Columns of a value, trailing spaces included.
     pub value_width: u16,
-    /// Age of the newest sample.
+    /// Ages of the newest samples.
     pub age: Rect,
-    /// Clock offset.
+    /// Clock offsets, if any clock differs.
     pub clock: Rect,
-    /// Recent values as a small chart.
+    /// Recent values as small charts.
     pub chart: Rect,
 }
 

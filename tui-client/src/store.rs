@@ -353,7 +353,7 @@ impl Store {
 }
 
 impl StoredSample<'_> {
-    /// Returns the time.
+    /// Returns the timestamp, or the time of receipt if the row had none.
     #[must_use]
     pub fn time(&self) -> Time {
         Time::from_millis(self.store.time_ms(self.index))

@@ -28,7 +28,7 @@ pub struct Theme {
     pub fill: bool,
 }
 
-/// Set of colours.
+/// Colours for one kind of background, or none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum Palette {
     /// For a dark background.
@@ -78,9 +78,7 @@ pub struct Symbols {
     pub(crate) corner: char,
     pub(crate) tick_left: char,
     pub(crate) tick_down: char,
-    /// Reference line.
     pub(crate) reference: char,
-    /// Crosshair.
     pub(crate) crosshair: char,
     /// Marker of a value above the chart.
     pub(crate) above: char,

@@ -100,9 +100,9 @@ impl App {
     pub(super) fn pan(&mut self, by_ms: i64) {
         let (Some(oldest), Some(until)) = (self.oldest(), self.window_end_time()) else { return };
         // The oldest sample does not go beyond the left edge.
-        let least = oldest.as_millis().saturating_add(self.window_ms());
+        let earliest = oldest.as_millis().saturating_add(self.window_ms());
         let target = until.as_millis().saturating_add(by_ms);
-        let target = if by_ms < 0 { target.max(least.min(until.as_millis())) } else { target };
+        let target = if by_ms < 0 { target.max(earliest.min(until.as_millis())) } else { target };
         self.set_window_end(Time::from_millis(target));
     }
 

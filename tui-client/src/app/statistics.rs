@@ -54,10 +54,10 @@ impl App {
     pub fn measured_series(&self, layout: &Layout) -> Vec<(&Chart, &ChartLine)> {
         let is_visible = |at: usize| layout.charts.iter().any(|place| place.index == at);
         let charts = || self.charts().iter().enumerate();
-        let in_sight = charts().filter(|(at, _)| is_visible(*at));
+        let visible = charts().filter(|(at, _)| is_visible(*at));
         let others = charts().filter(|(at, _)| !is_visible(*at));
         let others = others.filter(|_| self.screen.page() == Page::Dashboard);
-        let series = in_sight
+        let series = visible
             .chain(others)
             .flat_map(|(_, chart)| chart.lines.iter().map(move |line| (chart, line)));
         series.collect()

@@ -210,11 +210,10 @@ impl StreamReader {
                     state.last_time = None;
                 }
                 state.answered = true;
-                // Pending rows are dropped: the answer to the request contains them.
-
                 // A recording of a plain stream starts with an empty header.
                 let nothing = Header { version: header.version, ..Header::default() };
                 let header = Some(header.clone()).filter(|header| *header != nothing);
+                // Pending rows are dropped: the answer to the request contains them.
                 self.phase = ReaderPhase::Subscribed { header, schema: None };
             }
             Note::Columns(columns) => self.handle_columns(columns, state, events),

@@ -53,7 +53,7 @@ impl Window {
         Window { from_ms: self.from_ms.saturating_add(offset_ms), newest, ..*self }
     }
 
-    /// Returns the number of slots.
+    /// Returns the number of slots, over all cells.
     #[must_use]
     pub fn slot_count(&self) -> usize {
         self.slot_count
@@ -114,7 +114,7 @@ impl Window {
 pub struct SlotPoint {
     /// Slot, numbered within the window from 0.
     pub slot: i64,
-    /// Value.
+    /// Value, in the unit of the stream.
     pub value: f64,
 }
 
@@ -122,13 +122,13 @@ pub struct SlotPoint {
 /// same dots as a line through all samples.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Slot {
-    /// First value.
+    /// Value of the first sample.
     pub first: f64,
     /// Minimum.
     pub min: f64,
     /// Maximum.
     pub max: f64,
-    /// Last value.
+    /// Value of the last sample.
     pub last: f64,
     /// True if the line is broken before the first value.
     pub broken: bool,

@@ -47,7 +47,6 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(1);
 /// all of them at once.
 pub(super) const REQUESTS_MAX: usize = 256;
 
-/// Request to the hub.
 pub(super) enum HubRequest {
     /// Checks that the server is reachable.
     Ping(PingReply),
@@ -138,7 +137,6 @@ impl FollowerState {
     }
 }
 
-/// Task that queries one server for its followers.
 pub(super) struct Hub {
     pub(super) client: HttpClient,
     pub(super) instances: Vec<Instance>,
