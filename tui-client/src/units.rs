@@ -288,7 +288,7 @@ impl ValueFormat {
         self.suffix == "d" && !self.is_unscaled()
     }
 
-    /// Terminal columns of the largest value, without decimals. 0 if in scientific notation or scaled.
+    /// Terminal columns of the largest value without decimals. 0 if scientific or scaled.
     fn integer_width(&self) -> usize {
         let Magnitude { exponent, is_negative, .. } = self.magnitude;
         let has_exponent = exponent >= LARGE_EXPONENT || !self.is_unscaled();

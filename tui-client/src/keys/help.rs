@@ -48,8 +48,8 @@ const BESIDE_WIDTH_MIN: usize = 12;
 const BELOW_INDENT: usize = 3;
 
 impl Keys {
-    /// Returns the lines of the help, in two columns if `width` has room for them, else in one. `several`
-    /// adds the keys for several sources; `ascii` replaces arrows with words.
+    /// Returns the lines of the help, in two columns if `width` has room for them, else in one.
+    /// `several` adds the keys for several sources; `ascii` replaces arrows with words.
     #[must_use]
     pub fn help(&self, width: u16, several: bool, ascii: bool) -> Vec<Vec<HelpLine>> {
         let inside = width.saturating_sub(2).min(HELP_WIDTH);
@@ -93,7 +93,7 @@ impl Keys {
         (!names.is_empty()).then(keys)
     }
 
-    /// Returns the labels of the keys that select a chart; consecutive digits as a range, such as `1-9`.
+    /// Returns the labels of the keys that select a chart, consecutive digits as a range: `1-9`.
     fn chart_labels(&self, charts: usize) -> Vec<String> {
         let names: Vec<String> =
             (0..charts).flat_map(|at| self.labels(Action::Chart(at))).collect();

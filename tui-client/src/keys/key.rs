@@ -9,8 +9,8 @@ use thiserror::Error;
 
 /// Key with its modifiers.
 ///
-/// **Invariant:** one form for keys that terminals report in several forms: characters carry no shift,
-/// characters with ctrl are lower case, and Tab with shift is `BackTab`.
+/// **Invariant:** one form for keys that terminals report in several forms: characters carry no
+/// shift, characters with ctrl are lower case, and Tab with shift is `BackTab`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Key {
     code: KeyCode,

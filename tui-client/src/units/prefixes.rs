@@ -31,8 +31,8 @@ impl Prefixes {
         }
     }
 
-    /// Returns factor and name of the smallest prefix at which the value is below `limit`, or of the
-    /// largest prefix.
+    /// Returns factor and name of the smallest prefix at which the value is below `limit`, or of
+    /// the largest prefix.
     pub(super) fn prefix_below(self, value: f64, limit: f64) -> (f64, &'static str) {
         let (step, prefixes) = self.steps();
         let (mut factor, mut at) = (1.0, 0);
