@@ -1,4 +1,4 @@
-//! Colours, symbols and capabilities of the terminal. The terminal keeps its own background colour.
+//! Colours and symbols. There are no background colours: the terminal keeps its own.
 
 mod colours;
 mod overrides;
@@ -11,7 +11,7 @@ use crate::thresholds::Level;
 use colours::Colours;
 pub use overrides::{ColourOverrides, LINE_COLOURS};
 
-/// Look of the screen.
+/// Colours, symbols and capabilities of the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Theme {
     /// Palette; without colour support, all look like [`Palette::Mono`].
