@@ -40,7 +40,7 @@ enum LinkStatus {
     },
     /// A recording, with the reason if reading it failed.
     Recording(Option<SafeText>),
-    /// The input has ended.
+    /// The input has ended. Shown as `REPLAY`: as in a recording, no more rows can arrive.
     Ended(SafeText),
 }
 
@@ -345,7 +345,6 @@ impl Watched {
         match &self.link {
             LinkStatus::Connecting(outage) => waiting(outage.clone()),
             LinkStatus::Recording(failure) => State::Replay(failure.clone()),
-            // No more rows can arrive: the samples are all there is, as in a recording.
             LinkStatus::Ended(reason) => State::Replay(Some(reason.clone())),
             LinkStatus::Connected { since } => {
                 let is_recent = |time: Time| now < self.stale_at(time);
