@@ -97,7 +97,7 @@ enum CheckOutcome {
     Closed(SafeText),
 }
 
-/// Appends a line of the report, without trailing blanks.
+/// Appends a line of the report, without trailing spaces.
 fn push_line(report: &mut String, label: &str, what: &str) {
     // Writing to a String does not fail.
     let _ = write!(report, "{label:9}{what}");

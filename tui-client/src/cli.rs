@@ -28,8 +28,8 @@ use layers::{CommandLine, redact_password};
 /// Time window of the charts if only `--to` is given.
 const DEFAULT_WINDOW: Duration = Duration::from_mins(5);
 
-/// Extra history to request: 1 min. The agent counts history back from the connection, which a password
-/// prompt may delay.
+/// Extra history to request: 1 min. The agent counts history back from the connection, which a
+/// password prompt may delay.
 const CONNECT_MARGIN: Duration = Duration::from_mins(1);
 
 /// Default time span of samples in memory.
@@ -111,8 +111,8 @@ impl CliSettings {
         check_single_source(self.format, [self.record.is_some(), self.check, self.follow], sources)
     }
 
-    /// Sets time window and history so that they cover `bounds`. `recorded` has the oldest and newest
-    /// time if all sources are recordings.
+    /// Sets time window and history so that they cover `bounds`. `recorded` has the oldest and
+    /// newest time if all sources are recordings.
     pub fn apply_bounds(&mut self, bounds: TimeBounds, recorded: Option<(Time, Time)>, now: Time) {
         let between = |from: Time, to: Time| {
             let ms = to.as_millis().saturating_sub(from.as_millis());
@@ -139,8 +139,8 @@ impl CliSettings {
         };
     }
 
-    /// Returns the time span of samples to keep in memory: `--keep`, else 24 h or the requested history,
-    /// whichever is longer, and all of a recording. At least the time window of the charts.
+    /// Returns the time span of samples to keep: `--keep`, else the longer of 24 h and the requested
+    /// history, and all of a recording. At least the time window of the charts.
     #[must_use]
     pub fn retention_of(&self, source: &Source) -> Duration {
         let default = match self.history {
@@ -309,8 +309,8 @@ fn source_specs(
     chosen.collect()
 }
 
-/// Rejects typed options that would have no effect. Environment and configuration may have such options:
-/// they apply to all runs.
+/// Rejects typed options that would have no effect. Environment and configuration may have such
+/// options: they apply to all runs.
 fn check_typed(
     command_line: &CommandLine,
     args: &Args,

@@ -22,14 +22,14 @@ const LATE_INTERVALS: f64 = 2.5;
 /// Minimum silence after which a source is stale.
 const STALE_MIN: Duration = Duration::from_secs(3);
 
-/// Largest clock offset in milliseconds that counts as none: nobody notices it.
+/// Clock offset in milliseconds up to which the clocks count as equal: nobody notices it.
 const CLOCK_OFFSET_MIN_MS: i64 = 1000;
 
-/// Duration in milliseconds after which a connection without a header is not going to get one.
+/// Time in milliseconds after which a connection without a header counts as a plain stream.
 const HEADER_TIMEOUT_MS: i64 = 15_000;
 
-/// Minimum change of the clock offset in milliseconds. A change moves the whole chart, and the
-/// transit times of rows vary a little.
+/// Minimum difference in milliseconds that updates the clock offset. Transit times vary a little,
+/// and each update moves the whole chart.
 const CLOCK_OFFSET_STEP_MS: i64 = 250;
 
 #[derive(Debug, Clone)]
@@ -40,46 +40,46 @@ enum LinkStatus {
     },
     /// A recording, with the reason if reading it failed.
     Recording(Option<SafeText>),
-    /// The input has ended.
+    /// The input has ended. Shown as `REPLAY`: as in a recording, no more rows can arrive.
     Ended(SafeText),
 }
 
 /// Source with its connection state, schema and samples.
 #[derive(Debug, Clone)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
+#[expect(clippy::struct_excessive_bools, reason = "the flags are independent")]
 pub struct Watched {
     /// Display name.
     pub name: String,
-    /// True if its agent runs in this process.
+    /// True if the source's agent runs in this process.
     pub embedded: bool,
     /// True if the transport may ask for input in the terminal, as ssh does.
     pub may_prompt: bool,
     /// Header and columns of the rows; `None` before the first row.
     pub stream: Option<Arc<StreamInfo>>,
-    /// Samples.
+    /// Samples received, as far as they are kept.
     pub store: Store,
     /// Number of invalid lines.
     pub faults: u64,
     /// Reason for the last invalid line.
     pub last_fault: Option<SafeText>,
-    /// Number of rows that the agent had dropped before we got them.
+    /// Rows lost to this client: evicted by the agent, or dropped here as part of a burst.
     pub skipped: u64,
     /// True if the history of this connection is complete.
     pub caught_up: bool,
-    /// Percentage of a recording that has been read; `None` once all of it is.
+    /// Percentage of a recording that has been read; `None` when complete.
     pub read_percent: Option<u8>,
     /// Health of this connection's agent, if reported.
     pub health: Option<Health>,
     retention: Duration,
     /// Maximum number of values in the store.
     values_max: usize,
-    /// Samples received since the store was new.
+    /// Samples received since the store was created.
     received_rows: u64,
     link: LinkStatus,
     run: Option<RunId>,
     /// Rows so far without a header, which may still arrive over this connection or the next one.
     rows_before_header: usize,
-    /// True if a gap lies before the next row.
+    /// True if the next row starts after a gap.
     gap_pending: bool,
     last_received: Option<Time>,
     /// Current time by our clock.
@@ -135,8 +135,8 @@ impl Watched {
         Store::new(columns, self.retention).with_values_max(self.values_max)
     }
 
-    /// Sets the current time. If the clock was set back, ages stay the same: otherwise old rows
-    /// would be fresh again.
+    /// Sets the current time. If the clock was set back, ages stay the same: otherwise a stale
+    /// source would become live again.
     pub fn set_now(&mut self, now: Time) {
         let back_ms = (self.now.as_millis() - now.as_millis()).max(0);
         self.now = now;
@@ -216,8 +216,8 @@ impl Watched {
         self.stream = Some(stream);
     }
 
-    /// Counts a row without a header. The first row after a late header drops the counted ones: the
-    /// history behind the header has them too, with the agent's times.
+    /// Counts rows received before the header. When a header arrives late, drops them if a history
+    /// follows: it contains the same samples with the agent's times.
     fn settle_rows_before_header(&mut self) {
         if self.stream.as_ref().is_none_or(|stream| stream.header.is_none()) {
             self.rows_before_header += 1;
@@ -237,14 +237,14 @@ impl Watched {
         self.gap_pending = false;
         self.row_interval.add(pause_ms);
         let joined = pause_ms.is_some_and(|pause| pause as u128 <= self.gap_after().as_millis());
-        // Rows of a history are old when they arrive: they say little about transit times.
+        // The times of history rows do not reflect transit times.
         let is_plain = self.stream.as_ref().is_none_or(|stream| stream.header.is_none());
         if self.caught_up || is_plain {
             self.transit.add(sample);
         } else {
             self.transit.add_history(sample);
         }
-        // The connection's clock may be ahead of ours if ours was set back since.
+        // `received` may be later than `now` if our clock was set back in between.
         self.last_received = Some(sample.received.min(self.now));
         self.store.push(sample.time, sample.seq, sample.values, joined);
         self.received_rows += 1;
@@ -258,7 +258,7 @@ impl Watched {
         Some(Duration::from_millis((newest.as_millis() - oldest.as_millis()).max(0) as u64))
     }
 
-    /// Returns the number of rows that did not fit, for a recording that is to be kept whole.
+    /// Returns the rows of a fully kept recording that were dropped for lack of space.
     #[must_use]
     pub fn overflow(&self) -> u64 {
         match self.link {
@@ -304,7 +304,7 @@ impl Watched {
         MachineCapacity::of(self.stream.as_ref().and_then(|stream| stream.header.as_ref()))
     }
 
-    /// Returns the bytes per second, averaged over the last seconds.
+    /// Returns the bytes per second, averaged over the last few seconds.
     #[must_use]
     pub fn bytes_per_second(&self, now: Time) -> Option<u64> {
         self.byte_rate.bytes_per_second(now)

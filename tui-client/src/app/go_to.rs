@@ -81,9 +81,9 @@ impl App {
         let Some(there) = before.filter(is_there).or_else(nearest) else { return };
         let is_far = !is_there(&there);
         // As with panning, the view ends where the samples end.
-        let least = oldest.as_millis().saturating_add(self.window_ms()).min(newest.as_millis());
+        let earliest = oldest.as_millis().saturating_add(self.window_ms()).min(newest.as_millis());
         let centred = there.as_millis().saturating_add(self.window_ms() / 2);
-        let until = centred.clamp(least, newest.as_millis());
+        let until = centred.clamp(earliest, newest.as_millis());
         self.window_end = WindowEnd::Paused(Time::from_millis(until));
         self.crosshair = Some(there);
         self.update_statistics();
@@ -110,7 +110,7 @@ impl App {
         } else {
             format!("no samples at {typed}, nearest: {nearest}")
         };
-        // The shell splits at blanks.
+        // The shell splits at spaces.
         let quote = if typed.contains(' ') { "'" } else { "" };
         let hint = format!("{text}; restart with --from {quote}{typed}{quote}");
         let texts = [is_older.then_some(hint), Some(text)].into_iter().flatten();

@@ -100,9 +100,9 @@ impl App {
     pub(super) fn pan(&mut self, by_ms: i64) {
         let (Some(oldest), Some(until)) = (self.oldest(), self.window_end_time()) else { return };
         // The oldest sample does not go beyond the left edge.
-        let least = oldest.as_millis().saturating_add(self.window_ms());
+        let earliest = oldest.as_millis().saturating_add(self.window_ms());
         let target = until.as_millis().saturating_add(by_ms);
-        let target = if by_ms < 0 { target.max(least.min(until.as_millis())) } else { target };
+        let target = if by_ms < 0 { target.max(earliest.min(until.as_millis())) } else { target };
         self.set_window_end(Time::from_millis(target));
     }
 
@@ -255,7 +255,7 @@ impl App {
     }
 
     /// Returns the time that keeps its place while a key zooms: the crosshair's, else the middle of
-    /// a paused view. `None` stands for the live edge.
+    /// a paused view. `None` is the live edge.
     fn zoom_anchor(&self) -> Option<Time> {
         let window = self.chosen_window()?;
         let crosshair = self.crosshair.filter(|time| window.cell_of(time.as_millis()).is_some());

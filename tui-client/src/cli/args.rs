@@ -33,11 +33,11 @@ static VERSION: LazyLock<String> =
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag on the command line")]
 #[expect(clippy::doc_markdown, reason = "help texts have no markup")]
 pub(super) struct Args {
-    /// Server, file or other source of samples: USER@HOST or ssh://[USER@]HOST[:PORT] starts an agent
-    /// over ssh; HOST[:PORT], tls://HOST[:PORT] or unix:PATH connects to an agent, or any program that
-    /// writes rows of numbers; prom+http://HOST:PORT/?instance=REGEX queries a Prometheus server; -
-    /// reads standard input; a path reads a recording or a CSV file; NAME or @GROUP is a source or
-    /// group in the configuration
+    /// Server, file or other source of samples: USER@HOST or ssh://[USER@]HOST[:PORT] starts an
+    /// agent over ssh; HOST[:PORT], tls://HOST[:PORT] or unix:PATH connects to an agent, or any
+    /// program that writes rows of numbers; prom+http://HOST:PORT/?instance=REGEX queries a
+    /// Prometheus server; - reads standard input; a path reads a recording or a CSV file; NAME or
+    /// @GROUP is a source or group in the configuration
     #[arg(value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
     pub(super) sources: Vec<String>,
 
@@ -69,8 +69,8 @@ pub(super) struct Args {
     #[arg(short, long, value_name = "DURATION", value_parser = window, env = "LOADLINE_WINDOW", hide_env = true)]
     pub(super) window: Option<Duration>,
 
-    /// Begin at TIME: 03:12, yesterday 03:12, 2026-11-28 03:12, 2026-11-28T03:12:00Z or -2h. Sets the
-    /// time window of the charts; other outputs leave out earlier rows
+    /// Begin at TIME: 03:12, yesterday 03:12, 2026-11-28 03:12, 2026-11-28T03:12:00Z or -2h. Sets
+    /// the time window of the charts; other outputs leave out earlier rows
     #[arg(
         long,
         value_name = "TIME",

@@ -1,7 +1,7 @@
 //! Values of a table, with their positions in the file.
 //!
-//! Values are read one by one, not with serde: serde keeps no position for a value that may be a string
-//! or a table, and its messages do not name the permitted values.
+//! Values are read one by one, not with serde: serde keeps no position for a value that may be a
+//! string or a table, and its messages do not name the permitted values.
 
 use std::fmt::Write as _;
 use std::ops::Range;

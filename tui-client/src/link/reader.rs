@@ -47,14 +47,14 @@ pub struct ReadOptions {
 #[derive(Debug)]
 pub struct StreamReader {
     decoder: Decoder,
-    /// First bytes of a server that received a request.
+    /// Detects other protocols by the server's first bytes, after a request.
     greeting: Option<Greeting>,
     options: ReadOptions,
     phase: ReaderPhase,
     /// Current row. Reused, so that rows do not allocate.
     row: Row,
     faults: FaultCount,
-    /// Plain rows that came too fast, not reported yet.
+    /// Plain rows that exceeded the burst limit, not reported yet.
     skipped: u64,
     /// Line before the first row of a stream without a header.
     heading: Option<HeadingLine>,
@@ -62,7 +62,7 @@ pub struct StreamReader {
     expected_count: Option<usize>,
     /// Clock for rows without a timestamp.
     clock: RowClock,
-    /// True for a recording: rows count as received when sampled.
+    /// True for a recording: a row's time of receipt is its timestamp.
     is_recording: bool,
     /// True if no request selected columns, so the parser does.
     selects_columns: bool,
@@ -78,7 +78,7 @@ enum ReaderPhase {
     Plain(Option<PlainColumns>),
     /// Rows below a line of column names.
     Table(RecordColumns),
-    /// A header or a columns note came. After a header, the columns may still be missing.
+    /// A header or a columns note was received. After a header, the columns may still be missing.
     Subscribed { header: Option<Header>, schema: Option<Schema> },
 }
 
@@ -92,7 +92,7 @@ struct FaultCount {
 /// End of a connection, or of an attempt to connect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Disconnect {
-    /// Reason, in the server's words if it gave one.
+    /// Reason, as given by the server, if it gave one.
     pub reason: SafeText,
     /// True if the server refuses the request.
     pub refused: bool,
@@ -145,7 +145,7 @@ impl StreamReader {
         }
     }
 
-    /// From now on, gives rows without a timestamp the time of receipt.
+    /// Stamps further rows without a timestamp with their time of receipt.
     pub fn go_live(&mut self) {
         self.clock = RowClock::OnReceipt;
     }
@@ -210,10 +210,10 @@ impl StreamReader {
                     state.last_time = None;
                 }
                 state.answered = true;
-                // Pending rows are dropped: the answer to the request contains them.
-                // An empty header stands above a recorded plain stream.
+                // A recording of a plain stream starts with an empty header.
                 let nothing = Header { version: header.version, ..Header::default() };
                 let header = Some(header.clone()).filter(|header| *header != nothing);
+                // Pending rows are dropped: the answer to the request contains them.
                 self.phase = ReaderPhase::Subscribed { header, schema: None };
             }
             Note::Columns(columns) => self.handle_columns(columns, state, events),
@@ -252,11 +252,11 @@ impl StreamReader {
     ) {
         let header = match &self.phase {
             ReaderPhase::Subscribed { header, .. } => header.clone(),
-            // Columns without a header: the stream does not answer a request.
+            // Columns without a header: not an answer to a request.
             ReaderPhase::Undecided { .. } | ReaderPhase::Plain(_) | ReaderPhase::Table(_) => None,
         };
         if header.as_ref().is_none_or(|header| header.run.is_none()) {
-            // Without a run, times rise only below one columns note.
+            // Without a run, times increase only until the next columns note.
             state.last_time = None;
         }
         let mut selected = columns.clone();
@@ -303,20 +303,19 @@ impl StreamReader {
                 if let (Some(last), Some(resume)) = (state.last, resume)
                     && resume.seq <= last.seq
                 {
+                    // Already delivered: after a reconnect, the history repeats rows of the run.
                     return Ok(());
                 }
                 let time = self.row.time.unwrap_or(now);
                 if state.last_time.is_some_and(|last| time <= last) {
-                    return Err(LineError::Number { column: 1, text: time.to_string() });
+                    return Err(LineError::TimeNotIncreasing(time));
                 }
                 state.last = resume;
                 state.last_time = Some(time);
                 self.deliver(time, line, now, state, events);
                 Ok(())
             }
-            ReaderPhase::Subscribed { schema: None, .. } => {
-                Err(LineError::FieldCount { expected: 0, found: line.split_whitespace().count() })
-            }
+            ReaderPhase::Subscribed { schema: None, .. } => Err(LineError::RowBeforeColumns),
         }
     }
 

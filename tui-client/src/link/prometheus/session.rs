@@ -1,5 +1,5 @@
-//! Lines for one instance, in the form that an agent sends: the code behind them needs no special
-//! case for Prometheus.
+//! Lines for one instance, in the form that an agent sends: the code that reads the lines needs no
+//! special case for Prometheus.
 
 use std::io;
 use std::pin::Pin;
@@ -23,7 +23,7 @@ pub(super) const TEXTS_MAX: usize = 2;
 /// Maximum number of rows in a text: about 50 KiB.
 const ROWS_MAX: usize = 256;
 
-/// Capacity of the pipe for requests: one request, and another one behind it.
+/// Capacity of the pipe for requests: one request, and another one queued.
 pub(super) const REQUEST_BYTES: usize = 16 * 1024;
 
 /// Properties of an instance that are known before it is watched.

@@ -147,7 +147,7 @@ impl StreamReader {
         }
         let time = self.row.time.unwrap_or(now);
         if state.last_time.is_some_and(|last| time <= last) {
-            return Err(LineError::Number { column: 1, text: time.to_string() });
+            return Err(LineError::TimeNotIncreasing(time));
         }
         state.last_time = Some(time);
         self.deliver(time, line, now, state, events);
