@@ -154,7 +154,7 @@ impl Agent {
         Ok(self)
     }
 
-    /// Returns the counters behind the agent's own metrics.
+    /// Returns the counters for the agent's own metrics.
     #[cfg(feature = "metrics")]
     pub(crate) fn agent_metrics(&self) -> AgentMetrics {
         let ring = self.sampler.ring();

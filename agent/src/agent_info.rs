@@ -1,4 +1,4 @@
-//! Properties that all streams of an agent share.
+//! Properties shared by all streams of an agent.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use loadline_common::with_suggestion;
 /// Properties of the agent and its columns.
 pub(crate) struct AgentInfo {
     facts: MachineFacts,
-    /// All columns, behind timestamp and sequence number.
+    /// All columns, after timestamp and sequence number.
     pub(crate) schema: Schema,
     pub(crate) interval: Duration,
 }

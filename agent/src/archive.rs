@@ -60,7 +60,7 @@ pub enum ArchiveError {
     },
     /// The directory cannot be created, read or written.
     #[error(
-        "cannot keep samples in {folder}: {why}; give --state-dir a directory that the agent can write to"
+        "cannot keep samples in {folder}: {why}; create the directory, or give --state-dir one that the agent can write to"
     )]
     Unusable {
         /// The state directory.

@@ -32,7 +32,7 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
     version_text(env!("CARGO_PKG_VERSION"), &features)
 });
 
-/// Sample this machine and serve the samples, one line each
+/// Sample this machine and serve the samples, one line per sample
 ///
 /// A client that sends no request gets six numbers per line: cpu (%), freq (MHz), mem (%), load1,
 /// load5 and load15. Every option can also be set in the environment, for example
@@ -92,7 +92,7 @@ pub(crate) struct Options {
     )]
     interval: Duration,
 
-    /// Keep samples for this time, for clients that request history
+    /// Keep samples this long, for clients that request history
     #[arg(
         long,
         value_name = "DURATION",
@@ -106,7 +106,7 @@ pub(crate) struct Options {
     /// Collect these groups: cpu, freq, mem, load, swap, net, disk, pressure, cores, temp, procs,
     /// uptime; or all
     ///
-    /// A client that sends no request gets its six numbers in any case.
+    /// A client that sends no request always gets its six numbers.
     #[arg(
         long,
         value_name = "GROUP,…",
@@ -159,7 +159,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FILE", env = "LOADLINE_AGENT_TLS_CLIENT_CA", hide_env = true)]
     tls_client_ca: Option<PathBuf>,
 
-    /// Listen on addresses open to the network without encryption
+    /// Allow unencrypted listening on addresses that are open to the network
     #[arg(
         long,
         env = "LOADLINE_AGENT_ALLOW_PLAINTEXT",
@@ -196,11 +196,11 @@ impl Options {
         // Settings in the environment are for all agents of a machine and conflict with nothing.
         let is_typed = |id| matches.value_source(id) == Some(ValueSource::CommandLine);
         if options.stdio && is_typed("listen") {
-            let why = "--stdio serves one client and cannot listen; leave out --listen";
+            let why = "--stdio serves one client and cannot listen; remove --listen";
             return Err(command.error(ErrorKind::ArgumentConflict, why));
         }
         if options.stdio && is_typed("metrics_listen") {
-            let why = "--stdio serves one client and cannot listen; leave out --metrics-listen";
+            let why = "--stdio serves one client and cannot listen; remove --metrics-listen";
             return Err(command.error(ErrorKind::ArgumentConflict, why));
         }
         if !options.metrics_listen.is_empty() && !cfg!(feature = "metrics") {
@@ -208,13 +208,13 @@ impl Options {
             return Err(command.error(ErrorKind::InvalidValue, why));
         }
         if options.stdio && is_typed("state_dir") {
-            let why = "--stdio ends with its client and keeps no samples; leave out --state-dir";
+            let why = "--stdio ends with its client and keeps no samples; remove --state-dir";
             return Err(command.error(ErrorKind::ArgumentConflict, why));
         }
         let typed_tls =
             ["tls_cert", "tls_key", "tls_client_ca"].into_iter().find(|id| is_typed(id));
         if options.stdio && typed_tls.is_some() {
-            let why = "--stdio does not use TLS, ssh encrypts its stream; leave out --tls-cert";
+            let why = "--stdio does not use TLS, ssh encrypts its stream; remove --tls-cert";
             return Err(command.error(ErrorKind::ArgumentConflict, why));
         }
         if let Some(why) = options.tls_error() {

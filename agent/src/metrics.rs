@@ -230,7 +230,7 @@ impl<L: Accept> Exporter<L> {
 
 /// Refuses a client with a 503 response.
 async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
-    // With TLS the handshake comes first. A client that does not read misses the reason.
+    // With TLS, the handshake happens first. A client that does not read misses the reason.
     let sent = timeout(STOP_TIMEOUT, stream.write_all(TOO_MANY_CONNECTIONS.as_bytes())).await;
     if matches!(sent, Ok(Ok(()))) {
         session::drain_and_close(stream).await;

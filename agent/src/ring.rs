@@ -30,7 +30,7 @@ use waiters::Waiters;
 /// Capacity of a ring in samples, whatever its history: more than 11 days at one sample a second.
 pub const SAMPLES_MAX: usize = 1_000_000;
 
-/// Size from which [`Cursor::read`] ends a batch of rows, in bytes. The last row may exceed it.
+/// Batch size in bytes at which [`Cursor::read`] stops. The last row may exceed it.
 pub(crate) const BATCH_BYTES: usize = 4 * 1024;
 
 /// Writer of the ring. Dropping it closes the ring: readers get the remaining rows, then
@@ -71,7 +71,7 @@ struct RingState {
     closed: bool,
 }
 
-/// Newest note for subscribed clients, replaced by the next one. Later subscribers read it too.
+/// Note for subscribed clients. Only the newest is kept; new subscribers receive it as well.
 #[derive(Default)]
 struct LatestNote {
     /// Number of the note; 0 before the first one.
@@ -91,7 +91,7 @@ impl Ring {
         Ring { handle, schema, interval, history, row, wakers }
     }
 
-    /// Adds a sample of an earlier agent. Drops samples with the same or a later time: the clock
+    /// Restores a sample of an earlier agent process. Drops samples at or after `time`: the clock
     /// was set back.
     pub(crate) fn restore_sample(&mut self, id: SampleId, time: Time, values: &[f64]) {
         let plain = self.encode(time, id.seq, values);
@@ -108,8 +108,8 @@ impl Ring {
         self.begin_run(time, values, |samples| samples.forget_since(time));
     }
 
-    /// Adds a sample to the run. A `time` that is not after the newest sample's is moved 1 ms
-    /// behind it.
+    /// Adds a sample to the run. If `time` is not later than the newest sample's, the sample gets
+    /// the newest time plus 1 ms.
     pub(crate) fn push(&mut self, time: Time, values: &[f64]) {
         let (newest_time, seq) = {
             let RingState { samples, .. } = &*self.handle.lock();
@@ -166,8 +166,8 @@ impl Ring {
         let mut blank = |nth| blanks.nth(nth).map_or(self.row.len(), |(at, _)| at) as u32;
         // The plain row begins after timestamp and sequence number and ends before the first extra
         // column.
-        let (before, behind) = (blank(1), blank(PLAIN_COLUMNS.len() - 1));
-        before + 1..behind
+        let (before, after) = (blank(1), blank(PLAIN_COLUMNS.len() - 1));
+        before + 1..after
     }
 
     /// Changes the samples and wakes the waiting readers.
@@ -191,7 +191,7 @@ impl Drop for Ring {
 }
 
 impl RingHandle {
-    /// Returns the cursor of a client, before the newest sample.
+    /// Returns a new client cursor, positioned just before the newest sample.
     pub(crate) fn cursor(&self) -> Cursor {
         Cursor::new(self, 1)
     }

@@ -67,8 +67,8 @@ impl Sampler {
     }
 
     /// Waits until the minimum interval of the source has passed since the newest sample. After a
-    /// late tick, the next tick comes sooner than one interval. Its sample then waits for the rest.
-    /// The tick schedule does not move, and no sample is lost.
+    /// late tick, the next tick comes sooner than one interval. Its sample then waits for the
+    /// remaining time. The tick schedule does not move, and no sample is lost.
     async fn wait_min_interval(&mut self) {
         let earliest = self.sampled_at + self.source.min_interval();
         if Instant::now() < earliest {

@@ -9,8 +9,8 @@
 //! Half-sent rows are in the outbox, half-read requests in the inbox, and the cursor marks the next
 //! sample: cancelling any wait loses nothing.
 //!
-//! Thousands of sessions are woken for each sample. A step is therefore one poll without futures
-//! inside: read the ring, write to the stream, read from the stream.
+//! Thousands of sessions are woken for each sample. A step is therefore a hand-written poll instead
+//! of nested futures: read the ring, write to the stream, read from the stream.
 
 mod inbox;
 mod outbox;
@@ -30,7 +30,7 @@ use crate::ring::{Columns, Cursor, ReadOutcome, RingHandle, Selection};
 use inbox::{ClientInput, Inbox};
 use outbox::Outbox;
 
-/// Time in which a refused client can read the reason.
+/// Time for a refused client to read the reason: 1 s.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Bytes that a refused client may still send in that time.
@@ -56,7 +56,7 @@ pub enum Ending {
     Stuck,
     /// The client sent too many bytes that are no request.
     Noisy,
-    /// The request was refused, for this reason; the client received it.
+    /// The request was refused, for this reason, which was also sent to the client.
     Refused(SafeText),
     /// The agent stopped.
     Stopped,
@@ -73,9 +73,9 @@ impl Service {
         self.ring.newest_position()
     }
 
-    /// Serves one client until it leaves, is too slow, sends an invalid request, or the agent
-    /// stops. Each write to `stream` should reach the client at once: on a socket, disable Nagle's
-    /// algorithm.
+    /// Serves one client until it leaves, accepts nothing for `WRITE_TIMEOUT`, sends an invalid
+    /// request, or the agent stops. Each write to `stream` should reach the client at once: on a
+    /// socket, disable Nagle's algorithm.
     pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> Ending {
         let mut session = Session {
             info: &self.info,
@@ -114,11 +114,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
         Poll::Pending
     }
 
-    /// Reads and writes once. Pending if neither is possible now; the waker is then registered.
+    /// Reads and writes once. Pending, with the waker registered, if neither is possible now.
     fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Ending>> {
         let waits = self.outbox.is_empty() && self.fill_outbox(cx.waker())?;
         let mut done = false;
         if !self.outbox.is_empty() && self.outbox.poll_send(&mut self.stream, cx)?.is_ready() {
+            // Up to date: the registered waker starts the next step, so this one ends here.
             done = !(waits && self.outbox.is_empty());
         }
         if self.inbox.is_open()
@@ -133,8 +134,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
         if done { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
-    /// Fills an empty outbox with the next lines. True if all samples were read; the waker is then
-    /// registered for the next one.
+    /// Fills an empty outbox with the next lines. Returns true if all samples were read, with the
+    /// waker registered for the next one.
     fn fill_outbox(&mut self, waker: &Waker) -> Result<bool, Ending> {
         loop {
             match self.outbox.write_with(|bytes| self.cursor.read(&self.selection, bytes, waker)) {
@@ -212,7 +213,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
         while !self.outbox.is_empty() {
             poll_fn(|cx| self.outbox.poll_send(&mut self.stream, cx)).await?;
         }
-        // Standard output is written in the background; its shutdown does not wait for that.
+        // Flush first: shutdown of standard output does not wait for pending writes.
         self.stream.flush().await.map_err(|_| Ending::Left)?;
         self.stream.shutdown().await.map_err(|_| Ending::Left)
     }
@@ -220,7 +221,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
     /// Ends a stream whose client may be sending. Closing it with unread bytes would reset the
     /// connection, and the closing note would be lost.
     async fn drain_and_close(&mut self) {
-        // A client that does not read misses the closing note.
+        // Ignore errors: a client that does not read misses the closing note.
         let _ = timeout(CLOSE_TIMEOUT, async {
             self.finish().await?;
             discard(&mut self.stream).await.map_err(|_| Ending::Left)
@@ -231,7 +232,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
 
 /// Refuses a client: sends the reason and closes the stream.
 pub(crate) async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, why: Note) {
-    // A client that does not read misses the reason.
+    // Ignore errors: a client that does not read misses the reason.
     let _ = timeout(CLOSE_TIMEOUT, async {
         stream.write_all(format!("{why}\n").as_bytes()).await?;
         stream.shutdown().await?;
@@ -240,11 +241,11 @@ pub(crate) async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, why
     .await;
 }
 
-/// Closes a refused client's stream after reading what it sends: else a reset could discard the
-/// reason.
+/// Closes a refused client's stream after reading what it sends; otherwise, a reset could discard
+/// the reason.
 #[cfg(any(feature = "tls", feature = "metrics"))]
 pub(crate) async fn drain_and_close<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
-    // A client that does not read misses the reason.
+    // Ignore errors: a client that does not read misses the reason.
     let _ = timeout(CLOSE_TIMEOUT, async {
         stream.shutdown().await?;
         discard(&mut stream).await

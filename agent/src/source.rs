@@ -1,10 +1,10 @@
 //! Sources of samples: the machine, or a script.
 //!
 //! sysinfo reads CPU use, memory, swap, load averages, uptime and temperatures on every system.
-//! Readers of our own replace sysinfo where its values are wrong or incomplete, or where it can
-//! block. The module docs of each reader give the reason.
+//! Our own readers replace sysinfo where its values are wrong or incomplete, or where it can block.
+//! The module docs of each reader give the reason.
 //!
-//! To add a metric, add a file to this folder and a line to `collector_for`.
+//! To add a column, see CONTRIBUTING.md.
 
 mod cores;
 mod cpu;
@@ -66,7 +66,7 @@ pub trait MetricSource: Send {
     }
 }
 
-/// Collector of a group of columns of the machine.
+/// Reads the columns of one group.
 trait Collector: Send {
     /// Returns the column definitions, constant for the lifetime of the collector.
     fn columns(&self) -> Vec<Column>;
@@ -89,19 +89,19 @@ struct GroupCollector {
     collector: Box<dyn Collector>,
     /// `None` for the columns of the plain stream, which are always collected.
     group: Option<Group>,
-    /// True once the log has said that the group is not available.
+    /// True after the warning that the group is not available was logged.
     has_warned: bool,
 }
 
 impl Machine {
-    /// Returns the machine with the default groups. Rates are measured from now on.
+    /// Returns the machine with the default groups. Rates start from this call.
     #[must_use]
     pub fn new() -> Machine {
         Machine::with_groups(&GroupSet::default())
     }
 
     /// Returns the machine with the six columns of the plain stream, then the columns of `collect`.
-    /// Rates are measured from now on. Groups that are not available are logged once.
+    /// Rates start from this call. Groups that are not available are logged once.
     #[must_use]
     pub fn with_groups(collect: &GroupSet) -> Machine {
         Machine::at_root(&Root::of_this_machine(), collect)

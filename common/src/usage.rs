@@ -16,18 +16,30 @@ pub fn usage_error(error: &clap::Error) -> String {
         paragraph.lines().filter(|line| !line.trim_start().starts_with("[possible values:"));
     let words: Vec<&str> = lines.flat_map(str::split_whitespace).collect();
     let message = words.join(" ");
-    let message = message.strip_prefix("error: ").unwrap_or(&message);
+    let message = value_error(error)
+        .unwrap_or_else(|| message.strip_prefix("error: ").unwrap_or(&message).to_owned());
     let suggestion = suggestion(error).map(|word| format!("did you mean '{word}'? "));
     let suggestion = suggestion.unwrap_or_default();
     let values = strings(error.get(ContextKind::ValidValue)).join(", ");
     let message = if error.kind() == ErrorKind::InvalidValue && !values.is_empty() {
         format!("{message}; {suggestion}possible values: {values}")
-    } else if suggestion.is_empty() && message.contains("; ") {
-        message.to_owned()
+    } else if error.kind() == ErrorKind::ValueValidation
+        || suggestion.is_empty() && message.contains("; ")
+    {
+        // The error of a value says what is allowed.
+        message
     } else {
         format!("{message}; {suggestion}see --help")
     };
     sanitize(&message).into_owned()
+}
+
+/// Returns the error of a value whose reason names the value, so that it is named only once.
+fn value_error(error: &clap::Error) -> Option<String> {
+    let reason = std::error::Error::source(error)?.to_string();
+    let value = strings(error.get(ContextKind::InvalidValue)).first().copied()?;
+    let option = strings(error.get(ContextKind::InvalidArg)).first()?.split(' ').next()?;
+    reason.contains(&format!("{value:?}")).then(|| format!("{option}: {reason}"))
 }
 
 /// Text of an error for standard error: `error: …`, and `hint: …` on a line of its own.
@@ -153,7 +165,7 @@ mod tests {
         check(&["--zzz"], "unexpected argument '--zzz' found; see --help");
         check(
             &["--count", "x\u{202e}"],
-            "invalid value 'x\u{fffd}' for '--count <N>': must be a whole number; see --help",
+            "invalid value 'x\u{fffd}' for '--count <N>': must be a whole number",
         );
         check(
             &["--output"],

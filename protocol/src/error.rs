@@ -27,6 +27,12 @@ pub enum LineError {
         /// Text of the field, cut to a length that fits a message.
         text: String,
     },
+    /// The timestamp of a row is not after that of the previous row.
+    #[error("time {0} is not after the previous row")]
+    TimeNotIncreasing(crate::Time),
+    /// A row follows a header without columns.
+    #[error("row before the columns note")]
+    RowBeforeColumns,
     /// A field of a note or of a request is invalid.
     #[error("invalid {key} {text:?}")]
     Field {

@@ -29,7 +29,7 @@ pub struct Request {
     pub history: Option<History>,
     /// Names of the columns, in the order of the answer.
     pub columns: Option<Vec<String>>,
-    /// Last row that the client has; the stream continues behind it.
+    /// Last row that the client has; the stream continues after it.
     pub resume: Option<Resume>,
 }
 

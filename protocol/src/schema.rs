@@ -15,7 +15,7 @@ pub const COLUMNS_MAX: usize = 4096;
 pub const PLAIN_COLUMNS: [(&str, &str); 6] =
     [("cpu", "%"), ("freq", "MHz"), ("mem", "%"), ("load1", ""), ("load5", ""), ("load15", "")];
 
-/// Name and unit of a metric, written `name` or `name:unit`.
+/// Name and unit of a column's quantity, written `name` or `name:unit`.
 ///
 /// **Invariant:** name and unit are safe to print and hold no blank, colon, comma, semicolon, quote
 /// or `=`. The name is not empty.
@@ -89,7 +89,7 @@ impl Column {
     }
 }
 
-/// Replaces characters that cannot stand in a word of the header.
+/// Replaces characters that are not allowed in names and units.
 fn word(text: &str) -> String {
     let forbidden = |c: char| c.is_whitespace() || matches!(c, ':' | ',' | ';' | '"' | '=');
     sanitize(text).chars().map(|c| if forbidden(c) { '_' } else { c }).collect()
@@ -159,6 +159,8 @@ pub struct Schema {
 }
 
 impl Schema {
+    /// Creates a schema.
+    ///
     /// # Errors
     /// There are no columns, too many columns, or two columns of the same name.
     pub fn new(stamp: Stamp, columns: Vec<Column>) -> Result<Schema, LineError> {
@@ -172,7 +174,7 @@ impl Schema {
         }
     }
 
-    /// Returns the schema of a stream without headers: the six columns of the plain stream, or
+    /// Returns the schema of a stream without a header: the six columns of the plain stream, or
     /// `c1 … cN` for any other `count`.
     #[must_use]
     pub fn plain(count: usize) -> Schema {
@@ -204,7 +206,7 @@ impl Schema {
         self
     }
 
-    /// Returns the index of the column of this name.
+    /// Returns the index of the column with this name.
     #[must_use]
     pub fn position(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|column| column.name() == name)
@@ -301,12 +303,12 @@ pub fn parse_plain_row_into(line: &str, values: &mut Vec<f64>) -> Result<(), Lin
     }
 }
 
-/// Parses a number or `nan`. An empty field is a missing value, too.
+/// Parses a number or `nan`. An empty field also means a missing value.
 fn read_value(field: &str) -> Option<f64> {
     if field.is_empty() { Some(f64::NAN) } else { crate::parse_number(field) }
 }
 
-/// Splits a row into fields. A run of blanks is one separator, and so is each comma or semicolon.
+/// Splits a row. Consecutive spaces and tabs form one separator; each comma or semicolon is one.
 fn row_fields(line: &str) -> RowFields<'_> {
     let line = line.trim_matches(BLANKS);
     RowFields { rest: (!line.is_empty()).then_some(line) }
@@ -353,7 +355,7 @@ impl fmt::Display for Schema {
     }
 }
 
-/// Returns whether `column` behind `stamp` would be parsed as part of the stamp.
+/// Returns whether `column` after `stamp` would be parsed as part of the stamp.
 fn looks_like_stamp(stamp: Stamp, column: &Column) -> bool {
     match stamp {
         Stamp::None => column.name == "time" && matches!(column.unit.as_str(), "" | "s"),

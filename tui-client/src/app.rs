@@ -1,4 +1,4 @@
-//! State of the screen, and its changes. Pure: the time comes with each message.
+//! State of the screen, and its changes. Pure: the time is passed with each message.
 
 mod actions;
 mod compare;
@@ -48,20 +48,20 @@ const FOOTER_MESSAGE_TIME: Duration = Duration::from_secs(4);
 /// Input of [`App::update`].
 #[derive(Debug, Clone)]
 pub enum Message {
-    /// An event of a source.
+    /// From the link of a source.
     Event {
         /// Index of the source.
         source: usize,
-        /// The event.
+        /// Event to apply to the source.
         event: Event,
     },
-    /// A key was pressed.
+    /// Key press or release; releases are ignored.
     Key(KeyEvent),
-    /// The mouse was used.
+    /// Click, drag or scroll.
     Mouse(MouseEvent),
-    /// The terminal was resized.
+    /// New size of the terminal.
     Resize(Size),
-    /// Time has passed.
+    /// Sent when the display may change without an event.
     Tick,
 }
 
@@ -99,7 +99,7 @@ pub enum Screen {
     Help {
         /// Page behind the help.
         page: Page,
-        /// Lines scrolled out at the top.
+        /// Number of lines scrolled past the top.
         scroll: u16,
     },
 }
@@ -279,7 +279,7 @@ impl App {
         let columns = view.watched.columns().map(<[_]>::to_vec);
         let (is_stream, goes_back) = match &event {
             Event::Stream(_) => (true, false),
-            // The clock was set back: measured samples may be gone.
+            // The clock was set back: samples in the statistics may have been dropped.
             Event::Rows(rows) => {
                 let first = rows.iter().next().map(|sample| sample.time);
                 (false, first.is_some() && view.watched.store().newest() >= first)
@@ -320,7 +320,7 @@ impl App {
     }
 
     fn choose_nth_chart(&mut self, at: usize) {
-        // With other charts visible, other series come first.
+        // The statistics list visible charts first, so their order changes: scroll to the top.
         self.first_series = 0;
         let title = match self.screen.page() {
             Page::CompareOverlay | Page::CompareGrid => {
@@ -361,7 +361,7 @@ impl App {
         self.value_zoom.get(&chart.title).copied().unwrap_or(0)
     }
 
-    /// Returns the latest shown time on the axis: of the newest sample, or of the paused view.
+    /// Returns the end of the window: the time of the newest sample, or of the paused view.
     #[must_use]
     pub fn window_end_time(&self) -> Option<Time> {
         match self.window_end {
@@ -370,7 +370,7 @@ impl App {
         }
     }
 
-    /// Returns the number of stored samples up to the latest shown time.
+    /// Returns the number of stored samples up to the end of the window.
     #[must_use]
     pub fn count_until_window_end(&self) -> usize {
         self.window_end_time().map_or(0, |until| self.count_until(self.shown_source, until))
@@ -383,7 +383,7 @@ impl App {
         self.watched().store().get(at)
     }
 
-    /// Returns whether the shown values are up to date or paused. Others are drawn faint.
+    /// Returns [`App::is_source_fresh`] of the shown source.
     #[must_use]
     pub fn is_fresh(&self) -> bool {
         self.is_source_fresh(self.shown_source)

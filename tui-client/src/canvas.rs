@@ -14,7 +14,7 @@ use ratatui::style::{Color, Modifier};
 #[derive(Debug)]
 pub struct Canvas {
     shown: Buffer,
-    /// Position of the next character; unknown at first and behind the last column.
+    /// Position of the next character; unknown at first and after the last column.
     cursor: Option<Position>,
     /// Style of the next character; unknown at first.
     pen: Option<Pen>,
@@ -31,7 +31,7 @@ struct Pen {
 const MODIFIERS: [(Modifier, u8); 4] =
     [(Modifier::BOLD, 1), (Modifier::DIM, 2), (Modifier::UNDERLINED, 4), (Modifier::REVERSED, 7)];
 
-/// Modifiers that are visible on a blank.
+/// Modifiers that are visible on a space.
 const VISIBLE_ON_BLANKS: Modifier = Modifier::UNDERLINED.union(Modifier::REVERSED);
 
 /// Maximum number of rows to scroll by. A frame that moved further is redrawn.
@@ -166,7 +166,7 @@ impl Canvas {
             self.write_pen(Pen::of(cell), out);
         }
         out.extend_from_slice(cell.symbol().as_bytes());
-        // The cursor position behind the last column or a wide character depends on the terminal.
+        // The cursor position after the last column or a wide character depends on the terminal.
         self.cursor = self
             .cursor
             .filter(|at| cell_width(cell) == 1 && at.x + 1 < area.right())

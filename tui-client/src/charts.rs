@@ -37,7 +37,7 @@ const LINES_MAX: usize = 6;
 pub struct Chart {
     /// Title, unique among the charts of a stream.
     pub title: String,
-    /// Remark behind the title: `per core`.
+    /// Remark after the title: `per core`.
     pub remark: &'static str,
     /// Lines in drawing order.
     pub lines: Vec<ChartLine>,

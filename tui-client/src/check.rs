@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
 use crate::event::{Event, Rows, StreamInfo};
+use crate::output::connect_error;
 use crate::units::container_limits_text;
 use crate::watched::Watched;
 use crate::zone::utc_text;
@@ -38,6 +39,7 @@ struct CheckReport {
     watched: Watched,
     /// True if a heading line above the rows names the columns.
     has_heading_line: bool,
+    has_connected: bool,
     rows: u64,
     /// The first [`ROWS_SHOWN`] rows as text.
     first_rows: Vec<String>,
@@ -74,14 +76,14 @@ pub async fn run(
         out.flush().await?;
     }
     match end {
-        Some(Err(reason)) => bail!("{name}: {reason}"),
+        Some(Err(error)) => bail!(error),
         Some(Ok(_)) if found.rows == 0 => bail!("{name}: no rows"),
         None if found.rows == 0 => bail!("{name}: no rows within {:.1} s", looked.as_secs_f64()),
         Some(Ok(_)) | None => Ok(()),
     }
 }
 
-/// Appends a line of the report, without trailing blanks.
+/// Appends a line of the report, without trailing spaces.
 fn push_line(report: &mut String, label: &str, what: &str) {
     // Writing to a String does not fail.
     let _ = write!(report, "{label:9}{what}");
@@ -94,6 +96,7 @@ impl CheckReport {
         CheckReport {
             watched: Watched::new(name, false, CHECK_MAX),
             has_heading_line: false,
+            has_connected: false,
             rows: 0,
             first_rows: Vec::new(),
             first_fault: None,
@@ -109,7 +112,7 @@ impl CheckReport {
 
     /// Records an event. Returns the reason if the event ends the check: an error if the source
     /// failed.
-    fn handle_event(&mut self, now: Time, event: Event) -> Option<Result<SafeText, SafeText>> {
+    fn handle_event(&mut self, now: Time, event: Event) -> Option<Result<SafeText, String>> {
         let mut end = None;
         match &event {
             Event::HeadingLine => self.has_heading_line = true,
@@ -117,14 +120,23 @@ impl CheckReport {
             Event::Faults { first, .. } if self.first_fault.is_none() => {
                 self.first_fault = Some(first.clone());
             }
-            Event::Disconnected { reason, refused, .. } => {
-                end = Some((reason.clone(), *refused || self.rows == 0));
+            Event::Connected => self.has_connected = true,
+            Event::Disconnected { reason, refused: false, .. } if !self.has_connected => {
+                end = Some(Err(connect_error(&self.watched.name, reason.as_str())));
             }
-            Event::Ended { reason, failed } => end = Some((reason.clone(), *failed)),
+            Event::Disconnected { reason, refused, .. } if *refused || self.rows == 0 => {
+                end = Some(Err(format!("{}: {reason}", self.watched.name)));
+            }
+            Event::Ended { reason, failed: true } => {
+                end = Some(Err(format!("{}: {reason}", self.watched.name)));
+            }
+            Event::Disconnected { reason, .. } | Event::Ended { reason, .. } => {
+                end = Some(Ok(reason.clone()));
+            }
             _ => {}
         }
         self.watched.apply(now, event);
-        end.map(|(reason, failed)| if failed { Err(reason) } else { Ok(reason) })
+        end
     }
 
     /// Returns whether the source is a file.
@@ -332,7 +344,8 @@ mod tests {
             retry_at,
         };
         let (text, end) = check_events(vec![Event::Connecting, down]).await;
-        assert_eq!((text.as_str(), end.as_str()), ("", "web-1:1027: connection refused"));
+        let expected = connect_error("web-1:1027", "connection refused");
+        assert_eq!((text.as_str(), end), ("", expected));
     }
 
     #[tokio::test(start_paused = true)]

@@ -28,8 +28,8 @@ use layers::{CommandLine, redact_password};
 /// Time window of the charts if only `--to` is given.
 const DEFAULT_WINDOW: Duration = Duration::from_mins(5);
 
-/// Extra history to request: 1 min. The agent counts history back from the connection, which a password
-/// prompt may delay.
+/// Extra history to request: 1 min. The agent counts history back from the connection, which a
+/// password prompt may delay.
 const CONNECT_MARGIN: Duration = Duration::from_mins(1);
 
 /// Default time span of samples in memory.
@@ -111,8 +111,8 @@ impl CliSettings {
         check_single_source(self.format, [self.record.is_some(), self.check, self.follow], sources)
     }
 
-    /// Sets time window and history so that they cover `bounds`. `recorded` has the oldest and newest
-    /// time if all sources are recordings.
+    /// Sets time window and history so that they cover `bounds`. `recorded` has the oldest and
+    /// newest time if all sources are recordings.
     pub fn apply_bounds(&mut self, bounds: TimeBounds, recorded: Option<(Time, Time)>, now: Time) {
         let newest = recorded.map_or(now, |(_, newest)| newest);
         let end = bounds.to.unwrap_or(newest);
@@ -135,8 +135,8 @@ impl CliSettings {
         };
     }
 
-    /// Returns the time span of samples to keep in memory: `--keep`, else 24 h or the requested history,
-    /// whichever is longer, and all of a recording. At least the time window of the charts.
+    /// Returns the time span of samples to keep: `--keep`, else the longer of 24 h and the requested
+    /// history, and all of a recording. At least the time window of the charts.
     #[must_use]
     pub fn retention_of(&self, source: &Source) -> Duration {
         let default = match self.history {
@@ -305,8 +305,8 @@ fn source_specs(
     chosen.collect()
 }
 
-/// Rejects typed options that would have no effect. Environment and configuration may have such options:
-/// they apply to all runs.
+/// Rejects typed options that would have no effect. Environment and configuration may have such
+/// options: they apply to all runs.
 fn check_typed(
     command_line: &CommandLine,
     args: &Args,
@@ -331,11 +331,11 @@ fn check_typed(
         return Err("--count does not work with tui; choose -o table, csv, json or raw".to_owned());
     }
     if command_line.is_typed("from") && command_line.is_typed("window") {
-        return Err("--window cannot be used with --from; leave out --window".to_owned());
+        return Err("--window cannot be used with --from; remove --window".to_owned());
     }
     let excluded = ["output", "count", "record", "follow", "fullscreen", "from", "to"];
     match excluded.into_iter().find(|id| args.check && command_line.is_typed(id)) {
-        Some(id) => Err(format!("--{id} cannot be used with --check; leave out --{id}")),
+        Some(id) => Err(format!("--{id} cannot be used with --check; remove --{id}")),
         None => Ok(()),
     }
 }

@@ -32,7 +32,7 @@ pub use defaults::default_config;
 pub use options::Setting;
 pub use sources::{ResolvedSource, SOURCES_MAX, SourceNames};
 pub use text::{ConfigError, ConfigText};
-use values::{ValueError, entries};
+use values::{ValueError, entries, error_at};
 
 /// Size limit: 1 MiB. A larger file is not a configuration written by hand.
 const BYTES_MAX: u64 = 1 << 20;
@@ -108,11 +108,18 @@ impl Config {
     fn read_sections(folder: Option<&Path>, sections: &DeTable) -> Result<Config, ValueError> {
         let mut config = Config::default();
         for section in entries(sections) {
-            if !SECTIONS.contains(&section.name()) {
+            let name = section.name();
+            let is_option = options::OPTIONS.iter().any(|option| option.name == name);
+            if is_option && section.value.get_ref().as_table().is_none() {
+                let message =
+                    format!("option {name} is outside of a section; write it under [options]");
+                return Err(error_at(section.key.span(), message));
+            }
+            if !SECTIONS.contains(&name) {
                 return Err(section.unknown("section", SECTIONS));
             }
             let table = section.table("a section, as in [options]")?;
-            match section.name() {
+            match name {
                 "sources" => config.sources.add_sources(folder, table)?,
                 "groups" => config.sources.add_groups(table)?,
                 "options" => config.options = options::read(folder, table)?,

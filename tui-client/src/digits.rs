@@ -60,7 +60,7 @@ pub fn size(values: usize, area: Rect) -> Option<DigitSize> {
     Some(DigitSize { scale, rows: GLYPH_ROWS * scale, values })
 }
 
-/// Returns the width of a text at a scale in terminal columns, with the gap behind the last glyph.
+/// Returns the width of a text at a scale in terminal columns, with the gap after the last glyph.
 #[must_use]
 pub fn width(text: &str, scale: u16) -> u16 {
     text.chars().map(|c| (glyph(c).0 * PIXEL_WIDTH + 1) * scale).fold(0, u16::saturating_add)
@@ -84,7 +84,7 @@ pub fn cells(text: &str, scale: u16) -> impl Iterator<Item = (u16, u16)> {
     })
 }
 
-/// Returns the width of a glyph in pixels, and its pixels. Unknown characters are blank.
+/// Returns the width of a glyph in pixels, and its pixels. Unknown characters are empty.
 fn glyph(c: char) -> (u16, Pixels) {
     match c {
         '0' => (3, [0b111, 0b101, 0b101, 0b101, 0b111]),

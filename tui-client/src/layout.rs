@@ -1,4 +1,4 @@
-//! Positions of all parts of the screen. Pure: drawing uses them, and so do clicks and paging.
+//! Positions of all parts of the screen. Pure functions, shared by drawing, mouse and paging.
 //!
 //! ```text
 //!  header
@@ -37,14 +37,13 @@ const GUTTER_WIDTH: u16 = LABEL_WIDTH + 1;
 /// Minimum columns of a chart with a value axis.
 const GUTTER_FROM_WIDTH: u16 = 20;
 
-/// Minimum rows of a chart, without the time axis, that has a row for the line of the time axis.
+/// Minimum rows of a chart, without the time axis, to draw the time axis line.
 const AXIS_LINE_FROM_ROWS: u16 = 6;
 
 /// Minimum columns of a chart with names at the ends of its lines.
 const NAMES_FROM_WIDTH: u16 = 36;
 
-/// Columns of a compared value with its name: in a body with many rows, and in one with so few rows
-/// that shorter names are better.
+/// Columns of a compared value with its name, in two widths: normal and for low bodies.
 const LEGEND_WIDTH: u16 = 28;
 const LEGEND_WIDTH_LOW: u16 = 20;
 
@@ -99,14 +98,14 @@ pub struct Layout {
     pub table: Rect,
     /// Newest values in one line, if no chart has room.
     pub value_line: Rect,
-    /// Keys.
+    /// Keys, or a message.
     pub footer: Rect,
 }
 
 /// Position of a chart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChartRect {
-    /// Index of the chart, or of its source when charts are of several sources.
+    /// Index of the chart, or of the source in compare.
     pub index: usize,
     /// Whole chart, with its time axis, if any, at the bottom.
     pub area: Rect,
@@ -125,7 +124,7 @@ pub struct LayoutShape {
     pub chart_count: usize,
     /// Index of the chosen chart.
     pub chosen: usize,
-    /// True if many charts are split into pages instead of being crowded.
+    /// True if many charts are split into pages instead of shrunk.
     pub is_roomy: bool,
     /// Rows that the statistics between mark and crosshair need; 0 without a mark.
     pub stats_rows: u16,
@@ -147,8 +146,8 @@ pub fn layout(area: Rect, shape: LayoutShape) -> Layout {
     layout.footer = take_bottom(&mut body, footer);
     if shape.stats_rows > 0 && body.height > CHART_ROWS_MIN {
         // Statistics take at most a third of the body and leave room for a chart.
-        let most = (body.height / 3).max(1).min(body.height - CHART_ROWS_MIN);
-        layout.stats = take_bottom(&mut body, shape.stats_rows.min(most));
+        let rows_max = (body.height / 3).max(1).min(body.height - CHART_ROWS_MIN);
+        layout.stats = take_bottom(&mut body, shape.stats_rows.min(rows_max));
     }
     match (shape.page, shape.table) {
         (Page::Overview, _) => layout.sources = body,
@@ -188,7 +187,7 @@ fn take_bottom(area: &mut Rect, rows: u16) -> Rect {
     Rect { y: area.bottom(), height: rows, ..*area }
 }
 
-/// Parts of the row of a source, as high as the whole list. A part without room is empty.
+/// Column areas of the source list, each over all rows. A column without room is empty.
 ///
 /// ```text
 ///  state     │ name          │ values                    │ age    │ clock      │ chart
@@ -196,34 +195,37 @@ fn take_bottom(area: &mut Rect, rows: u16) -> Rect {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SourceRowParts {
-    /// State.
+    /// States, if the list is wide enough.
     pub state: Rect,
-    /// Name.
+    /// Names, shortened if necessary.
     pub name: Rect,
-    /// One or more of the newest values.
+    /// Newest values.
     pub values: Rect,
     /// Number of values that have room.
     pub value_count: u16,
-    /// Columns of a value, the blanks behind it included.
+    /// Columns of a value, trailing spaces included.
     pub value_width: u16,
-    /// Age of the newest sample.
+    /// Ages of the newest samples.
     pub age: Rect,
-    /// Clock offset.
+    /// Clock offsets, if any clock differs.
     pub clock: Rect,
-    /// Recent values as a small chart.
+    /// Recent values as small charts.
     pub chart: Rect,
 }
 
-/// Columns of a state, and the minimum columns of a list that has states.
+/// Columns of a state.
 const STATE_WIDTH: u16 = 14;
+/// Minimum columns of a list with states.
 const STATE_FROM_WIDTH: u16 = 36;
 
-/// Minimum columns of a value with its name, and the maximum number of values.
+/// Minimum columns of a value with its name.
 const VALUE_WIDTH: u16 = 14;
+/// Maximum number of values in a row.
 const VALUES_MAX: u16 = 3;
 
-/// Columns of an age, and of a clock offset.
+/// Columns of an age.
 const AGE_WIDTH: u16 = 8;
+/// Columns of a clock offset.
 const CLOCK_WIDTH: u16 = 14;
 
 /// Minimum columns of a small chart: a narrower one is not readable.
@@ -246,10 +248,10 @@ pub fn source_row_parts(
     };
     let state = take(if area.width >= STATE_FROM_WIDTH { STATE_WIDTH } else { 0 });
     let name = take((name_width + 2).min((area.width / 4).max(SPARKLINE_WIDTH_MIN)));
-    let mut room = area.width - state.width - name.width;
+    let mut width_left = area.width - state.width - name.width;
     let mut spend = |wanted: bool, width: u16, reserved: u16| {
-        let is_spent = wanted && room >= width + reserved;
-        room -= if is_spent { width } else { 0 };
+        let is_spent = wanted && width_left >= width + reserved;
+        width_left -= if is_spent { width } else { 0 };
         if is_spent { width } else { 0 }
     };
     // The most important parts get room first and are further left.
@@ -259,7 +261,7 @@ pub fn source_row_parts(
     let more =
         (1..VALUES_MAX).map(|_| spend(first > 0, VALUE_WIDTH, SPARKLINE_WIDTH_MIN)).sum::<u16>();
     let count = (first + more) / VALUE_WIDTH;
-    let wider = (room.saturating_sub(SPARKLINE_WIDTH_MIN) / count.max(1))
+    let wider = (width_left.saturating_sub(SPARKLINE_WIDTH_MIN) / count.max(1))
         .min(value_width.saturating_sub(VALUE_WIDTH - 2));
     let value = VALUE_WIDTH + wider;
     let values = take(count * value);
@@ -335,7 +337,7 @@ pub struct ChartShape {
 #[must_use]
 pub fn chart_parts(area: Rect, shape: ChartShape) -> ChartParts {
     let title = u16::from(area.height >= 2);
-    // A blank row separates the digits from the dots.
+    // An empty row separates the digits from the dots.
     let large = shape.digits_size.filter(|size| size.rows < area.height / DIGITS_HEIGHT_DIVISOR);
     let digits = large.map_or(0, |size| size.rows + 1);
     let times = u16::from(shape.axis_rows > 0 && area.height >= CHART_ROWS_MIN);
@@ -367,13 +369,14 @@ pub fn chart_parts(area: Rect, shape: ChartShape) -> ChartParts {
     }
 }
 
-/// Returns the area of a box with `wide` columns and `lines` rows inside, and the maximum number of
-/// rows to scroll its contents by.
+/// Returns the area of a box with `width` columns and `height` rows inside, and the maximum number
+/// of rows to scroll its contents by.
 #[must_use]
-pub fn popup(area: Rect, wide: u16, lines: u16) -> (Rect, u16) {
-    let width = Constraint::Length(wide.saturating_add(2));
-    let place = area.centered(width, Constraint::Length(lines.saturating_add(2)));
-    (place, lines.saturating_sub(place.height.saturating_sub(2)))
+pub fn popup(area: Rect, width: u16, height: u16) -> (Rect, u16) {
+    let [outer_width, outer_height] =
+        [width, height].map(|inside| Constraint::Length(inside.saturating_add(2)));
+    let place = area.centered(outer_width, outer_height);
+    (place, height.saturating_sub(place.height.saturating_sub(2)))
 }
 
 #[cfg(test)]

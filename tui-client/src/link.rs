@@ -168,7 +168,7 @@ impl Link {
         loop {
             let terminal = TerminalLoan::access(loan.as_ref());
             let made = tokio::select! {
-                // A waiting loan comes first: no attempt starts only to be restarted.
+                // Handle a pending loan first, so that no attempt is started and then restarted.
                 biased;
                 Some(lent) = self.loans.recv() => {
                     loan = Some(lent);

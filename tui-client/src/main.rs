@@ -67,7 +67,7 @@ fn print_error(message: &str) {
     let _ = writeln!(std::io::stderr(), "{}", error_text(message));
 }
 
-/// Writes a warning to standard error; the program goes on.
+/// Writes a warning to standard error; the program continues.
 fn print_warning(message: &str) {
     let _ = writeln!(std::io::stderr(), "warning: {}", without_error_number(message));
 }
@@ -309,13 +309,14 @@ async fn write(
     let is_progress_visible = errors.is_terminal() && !out.is_terminal();
     let progress = ProgressLine::new(is_progress_visible.then_some(errors), print_warning);
     let summary = output::run(&job, events, tokio::io::stdout(), progress, stop).await?;
-    let lines = |count, one: &str, more: &str| match count {
+    let name = if let [name] = &*job.sources { format!("{name}: ") } else { String::new() };
+    let lines = |count, one: &str, more: &str, hint: &str| match count {
         0 => {}
-        1 => print_warning(&format!("1 {one} skipped")),
-        count => print_warning(&format!("{count} {more} skipped")),
+        1 => print_warning(&format!("{name}1 {one} skipped{hint}")),
+        count => print_warning(&format!("{name}{count} {more} skipped{hint}")),
     };
-    lines(summary.skipped, "row", "rows");
-    lines(summary.faults, "faulty line", "faulty lines");
+    lines(summary.skipped, "row", "rows", "");
+    lines(summary.faults, "faulty line", "faulty lines", "\nhint: run loadline SOURCE --check");
     Ok(())
 }
 

@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::event::{Event, Sample, StreamInfo};
 use crate::link::Events;
+use crate::source::PORT;
 use crate::time_spec::TimeBounds;
 use crate::zone::Zone;
 
@@ -283,9 +284,7 @@ impl OutputWriter<'_> {
         let is_refusal = refused && status.rows == 0;
         let what = match status.connection {
             _ if is_refusal => format!("{name}: {reason}"),
-            ConnectionStatus::None => {
-                format!("cannot connect to {name}: {reason}{}", hint(reason))
-            }
+            ConnectionStatus::None => connect_error(name, reason),
             ConnectionStatus::Up => format!("{name}: connection lost, reconnecting: {reason}"),
             ConnectionStatus::Failed | ConnectionStatus::Lost | ConnectionStatus::Ended => {
                 return Ok(());
@@ -372,14 +371,18 @@ fn add_columns(known: &mut Vec<Column>, columns: &[Column]) {
     }
 }
 
-/// Returns the hint for a failed first connection. Messages of ssh need no hint.
-fn hint(reason: &str) -> &'static str {
-    match reason {
-        "connection refused" | "timed out" => {
-            "; start loadline-agent there, or use loadline USER@HOST"
+/// Returns the error of a failed first connection, with a hint. Messages of ssh need no hint.
+pub(crate) fn connect_error(name: &str, reason: &str) -> String {
+    let host = name.strip_suffix(&format!(":{PORT}")).filter(|host| !host.contains([':', '/']));
+    let hint = match (reason, host) {
+        ("connection refused" | "timed out", _) => {
+            "; start loadline-agent there, or use loadline USER@HOST".to_owned()
         }
-        _ => "",
-    }
+        _ if !reason.starts_with("failed to lookup address") => String::new(),
+        (_, Some(host)) => format!("; check the name, or write ./{host} for a file"),
+        (_, None) => "; check the name".to_owned(),
+    };
+    format!("cannot connect to {name}: {reason}{hint}")
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Sources behind a server with the Prometheus API: Prometheus, `VictoriaMetrics`, Mimir.
+//! Sources from a server with the Prometheus API: Prometheus, `VictoriaMetrics`, Mimir.
 //!
 //! ```text
 //!  queries   the queries, as text

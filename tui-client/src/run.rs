@@ -1,5 +1,5 @@
-//! Event loop between terminal, link and app. Keys have priority over events of sources; a frame is drawn
-//! only after a change, and at most 30 times a second.
+//! Event loop between terminal, link and app. Keys have priority over events of sources; a frame is
+//! drawn only after a change, and at most 30 times a second.
 
 mod terminal_modes;
 
@@ -34,8 +34,8 @@ pub use terminal_modes::lend_plain_terminal;
 /// Shortest time between frames: 33 ms, at most 30 frames a second.
 const FRAME_INTERVAL_MIN: Duration = Duration::from_millis(33);
 
-/// Shortest time between frames for new rows alone, with several sources: 250 ms. Rows arrive all the
-/// time then; user input is still drawn at once.
+/// Shortest time between frames for new rows alone, with several sources: 250 ms. Rows arrive all
+/// the time then; user input is still drawn at once.
 const EVENTS_FRAME_INTERVAL_MIN: Duration = Duration::from_millis(250);
 
 /// Events of all sources handled between two checks for keys.
@@ -47,10 +47,10 @@ const FIRST_FRAME_TIMEOUT: Duration = Duration::from_millis(250);
 /// Time that the program may take to end after its terminal is gone: 300 ms.
 const EXIT_TIMEOUT: Duration = Duration::from_millis(300);
 
-/// Time to wait for SIGCONT after SIGTSTP: 500 ms. The stop may come late, or never without a shell.
+/// Time to wait for SIGCONT after SIGTSTP: 500 ms. Without a shell, the stop may never happen.
 const SUSPEND_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Enables reports of buttons, wheel and drags. Reports of all movement would load a slow line.
+/// Enables reports of buttons, wheel and drags. Reports of all movement would load a slow connection.
 const MOUSE_ON: &str = "\x1b[?1000h\x1b[?1002h\x1b[?1006h";
 
 /// Resets the text style.
@@ -146,8 +146,8 @@ impl Drop for TerminalScreen {
     }
 }
 
-/// Makes a panic in any thread or task end the program, after restoring the terminal. A screen without its
-/// link would go on showing old values.
+/// Makes a panic in any thread or task end the program, after restoring the terminal. A screen
+/// without its link would continue to show old values.
 pub fn exit_on_panic() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
@@ -159,8 +159,8 @@ pub fn exit_on_panic() {
     }));
 }
 
-/// Returns a receiver that resolves when the terminal is gone, with or without SIGHUP. A thread polls the
-/// descriptor: the reader of keys would miss the hangup, or spin on it.
+/// Returns a receiver that resolves when the terminal is gone, with or without SIGHUP. A thread
+/// polls the descriptor: the reader of keys would miss the hangup, or spin on it.
 fn watch_hangup() -> oneshot::Receiver<()> {
     let (sender, receiver) = oneshot::channel();
     std::thread::spawn(move || {
@@ -175,8 +175,8 @@ fn watch_hangup() -> oneshot::Receiver<()> {
         }
         // An error means that the loop has ended already.
         let _ = sender.send(());
-        // The reader of keys may hang: it retries reads from a terminal that is gone. End the program
-        // after a grace period.
+        // The reader of keys may hang: it retries reads from a terminal that is gone. End the
+        // program after a grace period.
         std::thread::sleep(EXIT_TIMEOUT);
         std::process::exit(0);
     });
@@ -197,8 +197,8 @@ impl LoopInputs {
     }
 }
 
-/// Runs `app` on the screen until the user quits, the terminal is gone or `stop` resolves. `handles` has
-/// for each source the sender of requested intervals, and the lender of the terminal for prompts.
+/// Runs `app` on the screen until the user quits, the terminal is gone or `stop` resolves. For each
+/// source, `handles` has the sender of requested intervals and the lender of the terminal.
 pub async fn run(
     screen: &mut TerminalScreen,
     app: &mut App,
@@ -269,7 +269,7 @@ pub async fn run(
     }
 }
 
-/// Lends the terminal to a link until its connection attempt ends. Returns false to end the program.
+/// Lends the terminal to a link for one connection attempt. Returns false to end the program.
 async fn lend_terminal(
     screen: &mut TerminalScreen,
     inputs: &mut LoopInputs,
@@ -294,7 +294,7 @@ async fn suspend(
     TerminalScreen::leave();
     // Stop the whole job: a parent such as `cargo run` belongs to it.
     kill_current_process_group(Signal::TSTP)?;
-    // The signal may reach another thread first; without job control, the program does not stop at all.
+    // The signal may reach another thread first. Without job control, the program does not stop.
     let _ = timeout(SUSPEND_TIMEOUT, resumed.recv()).await;
     screen.enter()
 }

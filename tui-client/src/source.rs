@@ -47,8 +47,8 @@ pub enum Source {
 
 /// Destination of ssh.
 ///
-/// **Invariant:** neither user nor host contains blanks or control characters or begins with a dash, which
-/// ssh would take for an option.
+/// **Invariant:** neither user nor host contains spaces or control characters or begins with a
+/// dash, which ssh would take for an option.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Destination {
     user: Option<String>,
@@ -76,7 +76,7 @@ impl Destination {
 /// Reason why a SOURCE is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SourceError {
-    /// The host is missing, starts with a dash, or contains blanks or control characters.
+    /// The host is missing, starts with a dash, or contains spaces or control characters.
     #[error("missing or invalid host in {0:?}; write HOST or HOST:PORT")]
     Host(String),
     /// The port is not a number from 1 to 65535.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  push ─▶ │ chunk │ chunk │ chunk │     chunk.rs     rows, stored by column
-//!              │ a column                pyramid.rs   minimum and maximum of any range of it
+//!              │ a column                pyramid.rs   minimum and maximum of any range of a column
 //!              ▼
 //!          slots(column, window)         slots.rs     downsampled for the screen
 //! ```
@@ -38,13 +38,12 @@ const SETTLED_SAMPLES_MIN: u64 = 3;
 
 /// Time series of one source.
 ///
-/// Memory is allocated and freed in chunks of rows, so it never doubles. With six columns, a value
-/// takes less than 12 bytes.
+/// Memory is allocated and freed in chunks of rows, so growing never doubles the memory. With six
+/// columns, a value takes less than 12 bytes.
 ///
-/// **Invariant:** times strictly increase; the newest sample is at most `keep` younger than the
-/// oldest, and there are at most [`VALUES_MAX`] values. The first `dropped_rows` rows of the first
-/// chunk are dropped samples, the next `len` rows are the samples. Each chunk has a sample, except
-/// one whose samples were all dropped.
+/// **Invariant:** times strictly increase; the samples span at most `keep`, and there are at most
+/// [`VALUES_MAX`] values. The first `dropped_rows` rows of the first chunk are dropped samples, the
+/// next `len` rows are the samples. Only the first chunk may hold no live sample.
 #[derive(Debug, Clone)]
 pub struct Store {
     chunks: VecDeque<Chunk>,
@@ -57,11 +56,11 @@ pub struct Store {
     column_values: Vec<(ValueKind, Magnitude)>,
     /// Number of times that a magnitude has grown.
     magnitude_changes: usize,
-    /// Samples pushed since the store was new.
+    /// Samples pushed since the store was created.
     pushed_count: u64,
 }
 
-/// Kind of the values that a column has had since its store was new, dropped samples included.
+/// Kind of a column's values since the store was created, dropped samples included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ValueKind {
     /// No value but NaN.
@@ -72,14 +71,14 @@ pub enum ValueKind {
     Fractional,
 }
 
-/// Size of the values that a column has had since its store was new, which only grows.
+/// Largest magnitude and sign of a column's values. Never shrinks.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Magnitude {
     /// Power of ten of the greatest absolute value.
     pub exponent: i16,
     /// True if a value was negative.
     pub is_negative: bool,
-    /// Absolute value from which the exponent is greater.
+    /// Smallest absolute value that raises `exponent`.
     limit: f64,
 }
 
@@ -288,7 +287,7 @@ impl Store {
         self.first_from(time.as_millis() + 1)
     }
 
-    /// Returns the index of the first sample at or after `ms`, else the number of samples.
+    /// Returns the index of the first sample at or after `ms`, or the length if there is none.
     fn first_from(&self, ms: i64) -> usize {
         let (mut start, mut end) = (0, self.len);
         while start < end {
@@ -346,7 +345,7 @@ impl Store {
 }
 
 impl StoredSample<'_> {
-    /// Returns the time.
+    /// Returns the timestamp, or the time of receipt if the row had none.
     #[must_use]
     pub fn time(&self) -> Time {
         Time::from_millis(self.store.time_ms(self.index))

@@ -12,10 +12,10 @@ use colours::Colours;
 pub use colours::LINE_COLOURS;
 pub use overrides::ColourOverrides;
 
-/// Look of the screen.
+/// Colours, symbols and capabilities of the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Theme {
-    /// Set of colours.
+    /// Palette; without colour support, all look like [`Palette::Mono`].
     pub palette: Palette,
     /// Number of colours that the terminal supports.
     pub depth: ColourDepth,
@@ -29,7 +29,7 @@ pub struct Theme {
     pub fill: bool,
 }
 
-/// Set of colours.
+/// Colours for one kind of background, or none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum Palette {
     /// For a dark background.
@@ -50,16 +50,16 @@ pub enum ColourDepth {
     Truecolor,
 }
 
-/// Number of heat levels.
+/// Number of heat levels: each has a symbol.
 pub const HEAT_LEVELS: usize = 5;
 
 /// Number of height levels in the area below a line.
 pub const AREA_LEVELS: usize = 3;
 
-/// Strength of the colour at each height of an area, in percent. The line above has 100 %.
+/// Strength of the colour at each height of an area, in percent. The line itself has 100 %.
 const AREA_PERCENT: [u16; AREA_LEVELS] = [55, 68, 80];
 
-/// Maximum spread of the RGB parts of a colour that looks grey when mixed with black or white.
+/// Maximum spread of the RGB channels of a colour that looks grey when mixed with black or white.
 const GREY_SPREAD_MAX: u8 = 24;
 
 /// Strength of the colour at each heat level, in percent.
@@ -68,7 +68,7 @@ const HEAT_PERCENT: [u16; HEAT_LEVELS] = [60, 70, 80, 90, 100];
 /// Characters of the lines of a chart in ASCII.
 const ASCII_LINE_SYMBOLS: [char; LINE_COLOURS] = ['*', 'o', 'x', '+', '@', '&'];
 
-/// Legend symbols of lines in Unicode. Without colours, each stands for a pattern of dots.
+/// Legend symbols of lines in Unicode. Without colours, each represents a pattern of dots.
 const PATTERN_SYMBOLS: [char; 3] = ['━', '╍', '┅'];
 
 /// Characters of axes and rules.
@@ -79,9 +79,7 @@ pub struct Symbols {
     pub(crate) corner: char,
     pub(crate) tick_left: char,
     pub(crate) tick_down: char,
-    /// Reference line.
     pub(crate) reference: char,
-    /// Crosshair.
     pub(crate) crosshair: char,
     /// Marker of a value above the chart.
     pub(crate) above: char,
@@ -158,18 +156,19 @@ impl Theme {
         AREA_PERCENT.map(|percent| self.shade(line, percent, fresh))
     }
 
-    /// Returns the style of a heat level, the coldest at 0. Symbols distinguish the levels too.
+    /// Returns the style of a heat level; 0 is the lowest. Symbols also distinguish the levels.
     #[must_use]
     pub fn heat(self, level: usize, fresh: bool) -> Style {
         self.shade(0, HEAT_PERCENT[level.min(HEAT_LEVELS - 1)], fresh)
     }
 
-    /// Returns a line's style with `percent` of its colour mixed into the background. A colour that
-    /// cannot be mixed, or would look as grey as a stale one, stays. Without colours it is faint.
+    /// Mixes `percent` of a line's colour into the background. Colours that cannot be mixed, or
+    /// would look grey like stale values, stay unchanged. Without colours, returns the faint style.
     fn shade(self, line: usize, percent: u16, fresh: bool) -> Style {
         let style = self.line(line, fresh);
-        let behind = if self.palette == Palette::Light { 0xff } else { 0 };
-        let mix = |part: u8| ((u16::from(part) * percent + behind * (100 - percent)) / 100) as u8;
+        let background = if self.palette == Palette::Light { 0xff } else { 0 };
+        let mix =
+            |part: u8| ((u16::from(part) * percent + background * (100 - percent)) / 100) as u8;
         match style.fg {
             Some(Color::Rgb(red, green, blue))
                 if red.max(green).max(blue) - red.min(green).min(blue) > GREY_SPREAD_MAX =>
@@ -199,7 +198,7 @@ impl Theme {
         self.ascii || self.is_mono()
     }
 
-    /// Returns the style of frames and explanations.
+    /// Returns the style of borders and hints.
     #[must_use]
     pub fn faint(self) -> Style {
         match self.colours() {

@@ -11,7 +11,7 @@ use crate::zone::Zone;
 /// Formats of a time of day, without and with seconds.
 const TIME_OF_DAY_FORMATS: [&str; 2] = ["%H:%M", "%H:%M:%S%.f"];
 
-/// Formats of a date with a time of day. A `T` may replace the blank.
+/// Formats of a date with a time of day. A `T` may replace the space.
 const DATE_TIME_FORMATS: [&str; 2] = ["%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S%.f"];
 
 /// Longest time that a local clock ever skipped: one day, at a move across the date line.

@@ -97,7 +97,7 @@ pub struct ValueFormat {
     magnitude: Magnitude,
     /// Prefixes of the unit, chosen for each value separately.
     prefixes: Prefixes,
-    /// Unit in a table instead of the column's own, with the factor from the stream's values.
+    /// Unit used in tables, if different, and the factor to it from values of the stream.
     pub table_unit: Option<(&'static str, f64)>,
 }
 
@@ -108,7 +108,7 @@ pub struct AxisUnit {
     pub factor: f64,
     /// Prefix of the unit: `Mi`.
     pub prefix: &'static str,
-    /// Unit behind a number, with a blank if needed: ` MiB/s`, `%`.
+    /// Unit to append to a number, with a leading space if needed: ` MiB/s`, `%`.
     pub text: String,
 }
 
@@ -118,7 +118,7 @@ pub const LABEL_WIDTH: u16 = 7;
 /// Terminal columns of the longest axis label: `100 Mbit/s`.
 const LABEL_WIDTH_MAX: u16 = 10;
 
-/// Maximum terminal columns of a label with all digits. Longer labels leave no room for a chart.
+/// Maximum terminal columns of an unabbreviated label. Longer labels leave no space for a chart.
 const LABEL_DIGITS_MAX: u16 = 12;
 
 /// Value from which the labels of an axis without a unit have a prefix: `10k`.
@@ -131,7 +131,7 @@ const LOAD_SPAN_MIN: f64 = 1.0;
 const PRESSURE_SPAN_MIN: f64 = 10.0;
 const RATE_SPAN_MIN: f64 = 10.0 * 1024.0;
 
-/// Numbers below 10^-4 and from 10^16 on have an exponent.
+/// Numbers below 10^-4 and from 10^16 on are in scientific notation.
 const SMALL_EXPONENT: i16 = -4;
 const LARGE_EXPONENT: i16 = 16;
 
@@ -147,7 +147,7 @@ impl ValueFormat {
         ValueFormat { range, scale, suffix, decimals, magnitude, prefixes, table_unit: None }
     }
 
-    /// Returns the format of a column. Values of known columns are never negative.
+    /// Returns the format of a column. `is_known`: one of loadline's own columns, never negative.
     #[must_use]
     pub fn for_column(
         column: &Column,
@@ -251,14 +251,14 @@ impl ValueFormat {
         number_text(value * self.scale * factor, self.decimals)
     }
 
-    /// Returns the format without decimals if it is unscaled, for columns of whole numbers.
+    /// Drops the decimals of an unscaled format. Use for columns of whole numbers.
     #[must_use]
     pub fn with_whole_numbers(self) -> ValueFormat {
         ValueFormat { decimals: if self.is_unscaled() { 0 } else { self.decimals }, ..self }
     }
 
-    /// Returns the format for values of a magnitude. Of unscaled values, small ones have more
-    /// decimals, and large ones have at most as many digits as an `f64`.
+    /// Returns the format for values of a magnitude. For unscaled formats, gives small values more
+    /// decimals and large values at most as many digits as an `f64` holds exactly.
     #[must_use]
     pub fn with_magnitude(self, magnitude: Magnitude) -> ValueFormat {
         let exponent = magnitude.exponent;
@@ -288,7 +288,7 @@ impl ValueFormat {
         self.suffix == "d" && !self.is_unscaled()
     }
 
-    /// Terminal columns of the largest value without its decimals. 0 with an exponent or a scale.
+    /// Terminal columns of the largest value without decimals. 0 if scientific or scaled.
     fn integer_width(&self) -> usize {
         let Magnitude { exponent, is_negative, .. } = self.magnitude;
         let has_exponent = exponent >= LARGE_EXPONENT || !self.is_unscaled();
@@ -304,7 +304,7 @@ impl ValueFormat {
         }
     }
 
-    /// Returns whether all values are whole numbers.
+    /// Returns whether values are displayed without decimals and prefix.
     #[must_use]
     pub fn is_whole(&self) -> bool {
         self.decimals == 0 && self.prefixes == Prefixes::None
@@ -333,11 +333,11 @@ impl ValueFormat {
     /// Returns candidate units for the labels of an axis up to `max`, the best first.
     #[must_use]
     pub fn axis_units(&self, max: f64) -> Vec<AxisUnit> {
-        let blank = if matches!(self.suffix.as_str(), "" | "%") { "" } else { " " };
+        let space = if matches!(self.suffix.as_str(), "" | "%") { "" } else { " " };
         let unit = |(factor, prefix): (f64, &'static str)| AxisUnit {
             factor,
             prefix,
-            text: format!("{blank}{prefix}{}", self.suffix),
+            text: format!("{space}{prefix}{}", self.suffix),
         };
         let prefixes = match self.suffix.as_str() {
             "" if max.abs() >= PREFIX_MIN => Prefixes::Decimal,
@@ -359,7 +359,7 @@ impl ValueFormat {
         let prefix = if self.prefixes == Prefixes::Binary { 2 } else { 1 };
         let prefix = if self.prefixes == Prefixes::None { 0 } else { prefix };
         let unit = self.suffix.chars().count() as u16 + prefix;
-        // Three digits and a blank, or two, a point and a blank. Whole numbers have thousands, too.
+        // `100 ` or `1.5 `: 4 columns; whole numbers reach `1000 `.
         let number = if self.is_whole() { 5 } else { 4 };
         // Labels of large, nearly equal numbers show all digits.
         let digits = Some(self.integer_width() as u16).filter(|width| *width <= LABEL_DIGITS_MAX);
@@ -367,7 +367,7 @@ impl ValueFormat {
     }
 }
 
-/// Formats a number with fixed decimals. Very large and very small numbers have an exponent.
+/// Formats a number with fixed decimals; very large and very small ones in scientific notation.
 #[must_use]
 pub fn number_text(value: f64, decimals: usize) -> String {
     let size = value.abs();

@@ -22,7 +22,7 @@ use transit::Transit;
 pub struct Watched {
     /// Display name.
     pub name: String,
-    /// True if its agent runs in this process.
+    /// True if the source's agent runs in this process.
     pub embedded: bool,
     /// True if the transport may ask for input in the terminal, as ssh does.
     pub may_prompt: bool,

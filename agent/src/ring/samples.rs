@@ -1,4 +1,4 @@
-//! Storage of the ring: encoded samples, one behind the other.
+//! Storage of the ring: consecutive encoded samples.
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
@@ -28,7 +28,7 @@ pub(super) struct Samples {
     entries: VecDeque<SampleEntry>,
     /// Segments of the samples, the oldest first. Not empty once a run has begun.
     segments: VecDeque<Segment>,
-    /// Rows of the subscribed stream with all columns, without line ends, one behind the other.
+    /// Rows of the subscribed stream with all columns, without line ends or separators.
     text: VecDeque<u8>,
     /// Bytes evicted from the front of the text so far.
     evicted_bytes: u64,
@@ -96,7 +96,7 @@ impl Samples {
             self.tail = if seq < POSITION_MAX { seq.max(1) } else { 1 };
         }
         let first = self.end();
-        while self.segments.back().is_some_and(|stretch| stretch.first_position >= first) {
+        while self.segments.back().is_some_and(|segment| segment.first_position >= first) {
             self.segments.pop_back();
         }
         let continues = |segment: &Segment| segment.run == run && segment.seq_of(first) == seq;
@@ -170,7 +170,7 @@ impl Samples {
     /// Returns the segment of a position. Positions before the first segment belong to the first.
     pub(super) fn segment_at(&self, at: u64) -> Segment {
         let mut newest_first = self.segments.iter().rev();
-        let found = newest_first.find(|stretch| stretch.first_position <= at);
+        let found = newest_first.find(|segment| segment.first_position <= at);
         found.or(self.segments.front()).copied().unwrap_or_default()
     }
 
@@ -182,12 +182,12 @@ impl Samples {
         followers.last().map_or(self.newest(), |next| next.first_position - 1)
     }
 
-    /// Returns the position behind the sample to resume from, with its segment. `None` for an
+    /// Returns the position after the sample to resume from, with its segment. `None` for an
     /// unknown run. The sample at that position may be evicted.
     pub(super) fn position_after(&self, Resume { run, seq }: Resume) -> Option<(u64, Segment)> {
         let next = seq.saturating_add(1);
-        let of_run = || self.segments.iter().filter(|stretch| stretch.run == run);
-        let holds = |stretch: &&Segment| stretch.first_seq <= next;
+        let of_run = || self.segments.iter().filter(|segment| segment.run == run);
+        let holds = |segment: &&Segment| segment.first_seq <= next;
         let segment = of_run().rev().find(holds).or_else(|| of_run().next())?;
         let at = segment.first_position.saturating_add(next).saturating_sub(segment.first_seq);
         // Samples before the oldest segment are evicted; those before any other are of another run.
@@ -270,8 +270,8 @@ impl Samples {
         let (first, second) = self.text.as_slices();
         let cut = first.len();
         out.extend_from_slice(&first[range.start.min(cut)..range.end.min(cut)]);
-        let behind = |at: usize| at.saturating_sub(cut);
-        out.extend_from_slice(&second[behind(range.start)..behind(range.end)]);
+        let in_second = |at: usize| at.saturating_sub(cut);
+        out.extend_from_slice(&second[in_second(range.start)..in_second(range.end)]);
     }
 
     /// Returns the capacity in samples and in bytes of text.

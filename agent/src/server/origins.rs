@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 
-/// Origin of a client: an IPv4 address, or an IPv6 /64 network, all of whose addresses one host can
-/// have.
+/// Origin of a client: an IPv4 address, or an IPv6 network, since one host can use all addresses of
+/// a /64.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Origin(IpAddr);
 

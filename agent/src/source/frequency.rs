@@ -67,7 +67,7 @@ mod reader {
     pub(super) struct FrequencyReader {
         files: FrequencyFiles,
         list: CpuinfoFile,
-        /// Number of cores in the list at the last read. Nothing behind the last core is read.
+        /// Number of cores in the list at the last read. Nothing after the last core is read.
         listed_cores: Option<usize>,
         /// Number of samples until the next search for cores.
         rescan_in: u32,

@@ -63,7 +63,7 @@ const DEFAULT_COUNT: usize = 8;
 /// assert_eq!(GroupSet::default().to_string(), "cpu,freq,mem,load,swap,net,disk,pressure");
 /// assert_eq!("uptime, net".parse::<GroupSet>().unwrap().to_string(), "net,uptime");
 /// let error = "dsik".parse::<GroupSet>().unwrap_err().to_string();
-/// assert!(error.starts_with("unknown group `dsik`; did you mean disk?"), "{error}");
+/// assert!(error.starts_with("unknown group \"dsik\"; did you mean disk?"), "{error}");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupSet {
@@ -152,7 +152,11 @@ fn names(groups: &[Group]) -> String {
 
 fn unknown_group(name: &str) -> String {
     let names: Vec<&str> = GROUPS.iter().map(|group| group.name()).chain(["all"]).collect();
-    with_suggestion(&format!("unknown group `{}`", sanitize(name)), name, &names)
+    let error = match sanitize(name) {
+        name if name.is_empty() => "no group given".to_owned(),
+        name => format!("unknown group {name:?}"),
+    };
+    with_suggestion(&error, name, &names)
 }
 
 #[cfg(test)]
@@ -167,12 +171,12 @@ mod tests {
         assert_eq!(read("cores,cpu,cores").unwrap(), "cpu,cores");
         assert_eq!(read(" all ").unwrap(), GroupSet::all().to_string());
         for (wrong, expected) in [
-            ("", "unknown group ``; available: cpu, freq,"),
-            ("cpu,", "unknown group ``; available: cpu, freq,"),
-            ("pressur", "unknown group `pressur`; did you mean pressure? available: cpu,"),
+            ("", "no group given; available: cpu, freq,"),
+            ("cpu,", "no group given; available: cpu, freq,"),
+            ("pressur", "unknown group \"pressur\"; did you mean pressure? available: cpu,"),
             ("memory", "did you mean mem?"),
-            ("xyz", "unknown group `xyz`; available: cpu, freq, mem, load, swap, net, disk,"),
-            ("\x1b[2J", "unknown group `\u{fffd}[2J`"),
+            ("xyz", "unknown group \"xyz\"; available: cpu, freq, mem, load, swap, net, disk,"),
+            ("\x1b[2J", "unknown group \"\u{fffd}[2J\""),
         ] {
             let error = read(wrong).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");

@@ -305,7 +305,7 @@ fn metrics_are_served_on_a_unix_socket() {
 fn metrics_beyond_loopback_need_permission() {
     for (arguments, expected) in [
         ("-l 127.0.0.1:0 --metrics-listen 0.0.0.0:0", "--allow-plaintext"),
-        ("--stdio --metrics-listen 127.0.0.1:0", "leave out --metrics-listen"),
+        ("--stdio --metrics-listen 127.0.0.1:0", "remove --metrics-listen"),
     ] {
         let output = program(arguments).output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();

@@ -110,13 +110,13 @@ fn a_usage_error_is_one_line_and_a_hint() {
     check("--colour blue", 2, "--colour");
     check("--intervall 1s", 2, "did you mean '--interval'? see --help");
     check("--max-clients-per-address x", 2, "must be a whole number from 1 to 1000000");
-    check("--stdio --listen 127.0.0.1:0", 2, "leave out --listen");
-    check("--stdio --state-dir here", 2, "leave out --state-dir");
+    check("--stdio --listen 127.0.0.1:0", 2, "remove --listen");
+    check("--stdio --state-dir here", 2, "remove --state-dir");
     check("--listen 0.0.0.0:0", 2, "give --tls-cert and --tls-key");
     check("--tls-cert a.pem", 2, "give --tls-key");
     check("--tls-key a.pem", 2, "give --tls-cert");
     check("--tls-client-ca a.pem", 2, "give --tls-cert and --tls-key");
-    check("--stdio --tls-cert a.pem --tls-key a.pem", 2, "leave out --tls-cert");
+    check("--stdio --tls-cert a.pem --tls-key a.pem", 2, "remove --tls-cert");
     #[cfg(feature = "tls")]
     check("--tls-cert nowhere.pem --tls-key nowhere.pem", 1, "cannot read nowhere.pem: ");
     #[cfg(not(feature = "tls"))]

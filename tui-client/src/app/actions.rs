@@ -48,7 +48,7 @@ impl App {
             Action::ScreenRight => i32::from(inside),
             Action::Oldest => i32::MIN,
             Action::Live => i32::MAX,
-            // The page behind the help stays as it is.
+            // The page under the help stays as it is.
             _ => return,
         };
         let scroll = i32::from(scroll).saturating_add(lines).clamp(0, i32::from(scroll_max));

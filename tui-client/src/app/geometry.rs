@@ -165,7 +165,7 @@ impl App {
             return 0;
         };
         let value = match format.range {
-            AxisRange::Fixed(most) => most / format.scale,
+            AxisRange::Fixed(end) => end / format.scale,
             AxisRange::FromZero(_) | AxisRange::Fitted => {
                 self.sample_of(source).map_or(f64::NAN, |sample| sample.value(column))
             }

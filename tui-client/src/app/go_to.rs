@@ -109,7 +109,7 @@ impl App {
         } else {
             format!("no samples at {typed}, nearest: {nearest}")
         };
-        // The shell splits at blanks.
+        // The shell splits at spaces.
         let quote = if typed.contains(' ') { "'" } else { "" };
         let hint = format!("{text}; restart with --from {quote}{typed}{quote}");
         let texts = [is_older.then_some(hint), Some(text)].into_iter().flatten();

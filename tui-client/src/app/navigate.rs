@@ -250,7 +250,7 @@ impl App {
     }
 
     /// Returns the time that keeps its place while a key zooms: the crosshair's, else the middle of
-    /// a paused view. `None` stands for the live edge.
+    /// a paused view. `None` is the live edge.
     fn zoom_anchor(&self) -> Option<Time> {
         let window = self.chosen_window()?;
         let crosshair = self.crosshair.filter(|time| window.cell_of(time.as_millis()).is_some());

@@ -13,7 +13,7 @@ use crate::thresholds::{Level, ThresholdLevels, Thresholds};
 use crate::units::{Units, ValueFormat};
 use crate::watched::{State, Watched};
 
-/// Divisor of a recording's time span: so much is added at the end, for the newest cell.
+/// Divisor of a recording's time span: this fraction is added at the end, for the newest cell.
 const FIT_MARGIN_DIVISOR: u32 = 16;
 
 /// Minimum time span for a recording.
@@ -304,7 +304,7 @@ impl App {
     }
 
     /// Returns the sample of a source whose values are compared: at the crosshair, else the latest
-    /// in sight. `None` if the source has a gap at that time.
+    /// visible. `None` if the source has a gap at that time.
     #[must_use]
     pub fn sample_of(&self, source: usize) -> Option<StoredSample<'_>> {
         let watched = &self.sources[source].watched;
@@ -321,7 +321,8 @@ impl App {
         (age <= watched.stale_after()).then_some(sample)
     }
 
-    /// Returns whether a source's values are up to date or paused. Others are drawn faint.
+    /// Returns whether a source's values are up to date, or paused: a fixed time cannot become
+    /// stale. Other values are drawn faint.
     #[must_use]
     pub fn is_source_fresh(&self, source: usize) -> bool {
         let is_well = || self.sources[source].watched.state(self.now).is_up_to_date();

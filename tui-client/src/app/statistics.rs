@@ -43,7 +43,7 @@ impl Statistics {
 }
 
 impl App {
-    /// Computes the statistics anew. To be called when the mark or the crosshair has moved.
+    /// Recomputes the statistics. Call after the mark or crosshair moves.
     pub(super) fn update_statistics(&mut self) {
         self.statistics = self.compute_statistics();
     }
@@ -52,12 +52,12 @@ impl App {
     /// others. In fullscreen, only the chart's own series are measured.
     #[must_use]
     pub fn measured_series(&self, layout: &Layout) -> Vec<(&Chart, &ChartLine)> {
-        let is_in_sight = |at: usize| layout.charts.iter().any(|place| place.index == at);
+        let is_visible = |at: usize| layout.charts.iter().any(|place| place.index == at);
         let charts = || self.charts().iter().enumerate();
-        let in_sight = charts().filter(|(at, _)| is_in_sight(*at));
-        let others = charts().filter(|(at, _)| !is_in_sight(*at));
+        let visible = charts().filter(|(at, _)| is_visible(*at));
+        let others = charts().filter(|(at, _)| !is_visible(*at));
         let others = others.filter(|_| self.screen.page() == Page::Dashboard);
-        let series = in_sight
+        let series = visible
             .chain(others)
             .flat_map(|(_, chart)| chart.lines.iter().map(move |line| (chart, line)));
         series.collect()

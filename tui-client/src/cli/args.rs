@@ -20,8 +20,8 @@ static VERSION: LazyLock<String> =
 
 /// Watch servers live in a terminal.
 ///
-/// Without SOURCE, loadline shows this machine: through the agent on 127.0.0.1:1027 if it answers, else
-/// through an agent inside this program. Options can also be set in the environment, as in
+/// Without SOURCE, loadline shows this machine: it connects to the agent on 127.0.0.1:1027, or samples in
+/// its own process if none answers. Options can also be set in the environment, as in
 /// `LOADLINE_WINDOW=15m`, and most of them in a configuration file (see --print-config).
 #[derive(Debug, Clone, Parser)]
 #[command(
@@ -33,16 +33,23 @@ static VERSION: LazyLock<String> =
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag on the command line")]
 #[expect(clippy::doc_markdown, reason = "help texts have no markup")]
 pub(super) struct Args {
-    /// Server, file or other source of samples: USER@HOST or ssh://[USER@]HOST[:PORT] starts an agent
-    /// over ssh; HOST[:PORT], tls://HOST[:PORT] or unix:PATH connects to an agent, or any program that
-    /// writes rows of numbers; prom+http://HOST:PORT/?instance=REGEX queries a Prometheus server; -
-    /// reads standard input; a path reads a recording or a CSV file; NAME or @GROUP is a source or
-    /// group in the configuration
+    /// Server, file or other source of samples: USER@HOST or ssh://[USER@]HOST[:PORT] starts an
+    /// agent over ssh; HOST[:PORT], tls://HOST[:PORT] or unix:PATH connects to an agent, or any
+    /// program that writes rows of numbers; prom+http://HOST:PORT/?instance=REGEX queries a
+    /// Prometheus server; - reads standard input; a path reads a recording or a CSV file; NAME or
+    /// @GROUP is a source or group in the configuration
     #[arg(value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
     pub(super) sources: Vec<String>,
 
     /// Output format [default: tui; table if stdout is not a terminal]
-    #[arg(short, long, value_name = "FORM", value_enum, env = "LOADLINE_OUTPUT", hide_env = true)]
+    #[arg(
+        short,
+        long,
+        value_name = "FORMAT",
+        value_enum,
+        env = "LOADLINE_OUTPUT",
+        hide_env = true
+    )]
     pub(super) output: Option<OutputFormat>,
 
     /// Exit after N rows (not with tui)
@@ -50,7 +57,7 @@ pub(super) struct Args {
     pub(super) count: Option<u64>,
 
     /// Interval to request [default: the agent's interval]; for files, the interval of rows without
-    /// times [default: 1s]
+    /// timestamps [default: 1s]
     #[arg(short, long, value_name = "DURATION", value_parser = positive, env = "LOADLINE_INTERVAL", hide_env = true)]
     pub(super) interval: Option<Duration>,
 
@@ -62,8 +69,8 @@ pub(super) struct Args {
     #[arg(short, long, value_name = "DURATION", value_parser = window, env = "LOADLINE_WINDOW", hide_env = true)]
     pub(super) window: Option<Duration>,
 
-    /// Begin at TIME: 03:12, yesterday 03:12, 2026-11-28 03:12, 2026-11-28T03:12:00Z or -2h. Sets the
-    /// time window of the charts; other outputs leave out earlier rows
+    /// Begin at TIME: 03:12, yesterday 03:12, 2026-11-28 03:12, 2026-11-28T03:12:00Z or -2h. Sets
+    /// the time window of the charts; other outputs leave out earlier rows
     #[arg(
         long,
         value_name = "TIME",
@@ -147,7 +154,7 @@ pub(super) struct Args {
     #[arg(long, overrides_with = "mouse", env = "LOADLINE_NO_MOUSE", hide_env = true, value_parser = FalseyValueParser::new())]
     pub(super) no_mouse: bool,
 
-    /// Use the mouse; without it, the terminal can select text [default: yes]
+    /// Use the mouse (the terminal then cannot select text) [default: yes]
     #[arg(long)]
     pub(super) mouse: bool,
 

@@ -26,6 +26,11 @@ impl CommandLine {
         let matches = Args::command().try_get_matches_from(line).map_err(|error| {
             match (early_exit(&error), faulty_variable(line, &error)) {
                 (EarlyExit::Usage(why), Some(variable)) => {
+                    // The variable replaces the name of the option.
+                    let why = match why.split_once(": ") {
+                        Some((option, reason)) if option.starts_with("--") => reason,
+                        _ => &why,
+                    };
                     EarlyExit::Usage(format!("{variable} in the environment: {why}"))
                 }
                 (instead, _) => instead,

@@ -109,8 +109,8 @@ fn a_wrong_command_line_is_explained_in_one_line() {
         ("loadline --color", "unexpected argument"),
         ("loadline a b a:1027", "a:1027 is given twice"),
         ("loadline --from 25:00", "invalid time \"25:00\"; write it like 03:12, yesterday 03:12"),
-        ("loadline --from -2h -w 5m", "leave out --window"),
-        ("loadline --check --to 03:12", "leave out --to"),
+        ("loadline --from -2h -w 5m", "remove --window"),
+        ("loadline --check --to 03:12", "remove --to"),
         ("loadline a b -o raw", "-o raw takes one source, not 2; choose -o csv"),
         ("loadline tls://a --tls-cert a.pem", "give --tls-key"),
         ("loadline prom+http://me:secret@a:0/", "invalid port in \"a:0\""),
@@ -186,7 +186,7 @@ fn configured_defaults_do_not_contradict_typed_options() {
     );
     assert_eq!(
         settings("loadline a --check -o csv", true).unwrap_err(),
-        "--output cannot be used with --check; leave out --output"
+        "--output cannot be used with --check; remove --output"
     );
 }
 

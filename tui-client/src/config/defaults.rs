@@ -38,7 +38,7 @@ const THEME: &str = r##"
 # Colours that replace colours of the theme chosen above: one of sixteen names (black, red, green, yellow,
 # blue, magenta, cyan, gray, dark-gray, light-red to light-cyan, white), "#4fc3d9", or a number from
 # 0 to 255. The defaults below belong to the theme dark; in a terminal with more than sixteen colours,
-# the theme uses finer ones. The theme mono stays without colours.
+# the theme uses 24-bit colours. The mono theme has no colours.
 # Lines of a chart, in order:
 "##;
 

@@ -14,7 +14,7 @@ use crate::source::Source;
 /// Nesting limit of groups: 16. Deeper nesting is taken for a mistake.
 const GROUP_DEPTH_MAX: usize = 16;
 
-/// Limit of sources: 256. Nobody watches more, and some systems permit a process no more connections.
+/// Limit of sources: 256. Some systems permit a process no more connections.
 pub const SOURCES_MAX: usize = 256;
 
 /// Length limit of a name, in characters: more is hard to type.
@@ -126,8 +126,8 @@ impl SourceNames {
         Ok(())
     }
 
-    /// Resolves a group, a name in the file, or a source in command-line syntax. Sources are distinct,
-    /// even if several groups contain them. Resolution stops soon after more than [`SOURCES_MAX`] sources.
+    /// Resolves a group, a name in the file, or a source in command-line syntax, to distinct sources.
+    /// Stops soon after [`SOURCES_MAX`] sources are exceeded.
     pub fn resolve(&self, word: &str) -> Result<Vec<ResolvedSource>, String> {
         let mut found: Vec<ResolvedSource> = Vec::new();
         let (mut pending, mut visited) = (vec![word], BTreeSet::new());

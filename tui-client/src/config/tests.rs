@@ -34,6 +34,13 @@ c.toml:1:1: unknown section "colour"; available: sources, groups, options, theme
      | ^^^^^^"#,
     );
     check(
+        "theme = \"blue\"",
+        r#"
+c.toml:1:1: option theme is outside of a section; write it under [options]
+   1 | theme = "blue"
+     | ^^^^^"#,
+    );
+    check(
         "[theme]\nwarn = 3",
         r#"
 c.toml:2:1: unknown colour "warn"; did you mean warning? available: lines, faint, good, warning, alarm

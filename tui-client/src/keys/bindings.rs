@@ -7,7 +7,7 @@ use super::{Action, Key};
 /// Action with its default keys.
 #[derive(Debug)]
 pub(super) struct Binding {
-    /// Action of the keys. `Chart(0)` stands for all charts.
+    /// Action of the keys. `Chart(0)` means all charts.
     pub(super) action: Action,
     /// Name in the configuration.
     pub(super) name: &'static str,

@@ -23,7 +23,7 @@ const LEFT_SECTIONS: usize = 3;
 /// Line of the help.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HelpLine {
-    /// Blank line between sections.
+    /// Empty line between sections.
     Blank,
     /// Title of a section.
     Title(&'static str),
@@ -48,8 +48,8 @@ const BESIDE_WIDTH_MIN: usize = 12;
 const BELOW_INDENT: usize = 3;
 
 impl Keys {
-    /// Returns the lines of the help, in two columns if `width` has room for them, else in one. `several`
-    /// adds the keys for several sources; `ascii` replaces arrows with words.
+    /// Returns the lines of the help, in two columns if `width` has room for them, else in one.
+    /// `several` adds the keys for several sources; `ascii` replaces arrows with words.
     #[must_use]
     pub fn help(&self, width: u16, several: bool, ascii: bool) -> Vec<Vec<HelpLine>> {
         let inside = width.saturating_sub(2).min(HELP_WIDTH);
@@ -93,7 +93,7 @@ impl Keys {
         (!names.is_empty()).then(keys)
     }
 
-    /// Returns the labels of the keys that select a chart; consecutive digits as a range, such as `1-9`.
+    /// Returns the labels of the keys that select a chart, consecutive digits as a range: `1-9`.
     fn chart_labels(&self, charts: usize) -> Vec<String> {
         let names: Vec<String> =
             (0..charts).flat_map(|at| self.labels(Action::Chart(at))).collect();
@@ -124,11 +124,11 @@ impl Keys {
     pub(crate) fn expand_keys(&self, text: &str) -> String {
         let mut filled = String::new();
         let mut rest = text;
-        while let Some((front, behind)) = rest.split_once('{') {
+        while let Some((front, after)) = rest.split_once('{') {
             filled.push_str(front);
-            let (name, behind) = behind.split_once('}').unwrap_or((behind, ""));
+            let (name, after) = after.split_once('}').unwrap_or((after, ""));
             filled.push_str(&super::action_named(name).map_or(String::new(), |it| self.label(it)));
-            rest = behind;
+            rest = after;
         }
         filled + rest
     }

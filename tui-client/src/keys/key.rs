@@ -9,8 +9,8 @@ use thiserror::Error;
 
 /// Key with its modifiers.
 ///
-/// **Invariant:** one form for keys that terminals report in several forms: characters carry no shift,
-/// characters with ctrl are lower case, and Tab with shift is `BackTab`.
+/// **Invariant:** one form for keys that terminals report in several forms: characters carry no
+/// shift, characters with ctrl are lower case, and Tab with shift is `BackTab`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Key {
     code: KeyCode,
@@ -163,9 +163,9 @@ impl FromStr for Key {
     fn from_str(text: &str) -> Result<Key, KeyError> {
         let quoted = || sanitize(text).into_owned();
         let (mut modifiers, mut rest) = (KeyModifiers::NONE, text);
-        while let Some((modifier, behind)) = strip_modifier(rest) {
+        while let Some((modifier, after)) = strip_modifier(rest) {
             modifiers |= modifier;
-            rest = behind;
+            rest = after;
         }
         let code = parse_code(rest).ok_or_else(|| KeyError::Unknown(quoted()))?;
         let is_shifted = modifiers.contains(KeyModifiers::SHIFT);

@@ -67,7 +67,7 @@ fn grid_columns(area: Rect, shape: LayoutShape) -> usize {
     if !is_wide || shape.chart_count < 2 {
         return 1;
     }
-    let most =
+    let columns_max =
         usize::from((area.width + CHART_SPACING) / (MANY_COLUMNS_CHART_WIDTH_MIN + CHART_SPACING))
             .max(2);
     let distance = |columns: usize| {
@@ -80,17 +80,18 @@ fn grid_columns(area: Rect, shape: LayoutShape) -> usize {
     let is_used = |columns: &usize| {
         *columns <= shape.chart_count.div_ceil(grid_rows(area.height, *columns, shape))
     };
-    let best = (2..=most).filter(is_used).min_by(|a, b| distance(*a).total_cmp(&distance(*b)));
+    let best =
+        (2..=columns_max).filter(is_used).min_by(|a, b| distance(*a).total_cmp(&distance(*b)));
     best.unwrap_or(1)
 }
 
 /// Returns the number of charts one below the other, for this number of columns.
 fn grid_rows(height: u16, columns: usize, shape: LayoutShape) -> usize {
-    let most = usize::from(height / CHART_ROWS_MIN).max(1);
+    let rows_max = usize::from(height / CHART_ROWS_MIN).max(1);
     let roomy_rows = usize::from(height.saturating_sub(1) / ROOMY_CHART_ROWS)
         .max(FIRST_PAGE_CHARTS.div_ceil(columns));
-    let most = if shape.is_roomy { most.min(roomy_rows) } else { most };
-    shape.chart_count.div_ceil(columns).min(most)
+    let rows_max = if shape.is_roomy { rows_max.min(roomy_rows) } else { rows_max };
+    shape.chart_count.div_ceil(columns).min(rows_max)
 }
 
 #[cfg(test)]

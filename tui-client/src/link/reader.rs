@@ -281,8 +281,7 @@ impl StreamReader {
                 schema.parse_row_into(line, &mut self.row)?;
             }
             ReaderPhase::Headerless { .. } | ReaderPhase::Subscribed { schema: None, .. } => {
-                let found = line.split_whitespace().count();
-                return Err(LineError::FieldCount { expected: 0, found });
+                return Err(LineError::RowBeforeColumns);
             }
         }
         self.selection.apply(&mut self.row.values);

@@ -38,7 +38,7 @@ enum Role {
 #[derive(Debug)]
 pub(super) struct RecordColumns {
     heading: String,
-    /// Separator of fields; blanks if `None`.
+    /// Separator of fields; spaces if `None`.
     separator: Option<char>,
     roles: Vec<Role>,
     source: Option<String>,
@@ -152,7 +152,7 @@ fn excerpt(field: &str) -> String {
     sanitize(field).chars().take(40).collect()
 }
 
-/// Returns the separator of a heading and of the rows below; `None` for blanks.
+/// Returns the separator of a heading and of the rows below; `None` for spaces.
 fn detect_separator(heading: &str) -> Option<char> {
     [',', ';', '\t'].into_iter().find(|separator| heading.contains(*separator))
 }

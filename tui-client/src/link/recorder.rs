@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use super::events::{ReceiverDropped, send};
 use crate::event::{Event, Rows, Sample, StreamInfo};
 
-/// Capacity of the channel to the recorder; [`EVENTS_MAX`](super::events::EVENTS_MAX) more wait behind it.
+/// Capacity of the channel to the recorder; [`EVENTS_MAX`](super::events::EVENTS_MAX) more wait before it.
 const QUEUED_EVENTS_MAX: usize = 8;
 
 /// Encoder of events as lines of a recording.
@@ -117,7 +117,7 @@ impl Recorder {
                 return;
             }
             if self.last.is_some_and(|last| self.is_repeated(last, sample)) {
-                // Behind a header without a run, readers drop no rows as duplicates.
+                // After a header without a run, readers drop no rows as duplicates.
                 push_note(out, &Note::Header(minimal_header()));
                 self.write_header(out);
             }

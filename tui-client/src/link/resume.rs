@@ -37,7 +37,7 @@ impl ResumeState {
             return Ok(false);
         }
         if self.last_time.is_some_and(|last| time <= last) {
-            return Err(LineError::Number { column: 1, text: time.to_string() });
+            return Err(LineError::TimeNotIncreasing(time));
         }
         (self.last, self.last_time) = (at, Some(time));
         Ok(true)

@@ -105,7 +105,7 @@ fn width(column: &Column) -> usize {
     column.heading().width().max(COLUMN_MIN)
 }
 
-/// Appends `text` right-aligned in a column of `width`, after two blanks.
+/// Appends `text` right-aligned in a column of `width`, after two spaces.
 fn pad(out: &mut String, text: &str, width: usize) {
     let blanks = 2 + width.saturating_sub(text.width());
     out.extend(std::iter::repeat_n(' ', blanks));

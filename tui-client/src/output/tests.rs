@@ -176,6 +176,13 @@ async fn only_a_failed_first_connection_is_fatal() {
     let (_, _, end) = output(OutputFormat::Csv, None, vec![Event::Connecting, down()]).await;
     let hint = "start loadline-agent there, or use loadline USER@HOST";
     assert_eq!(end, format!("cannot connect to web-1:1027: connection refused; {hint}"));
+    let unknown = "failed to lookup address information: Name or service not known";
+    assert_eq!(
+        super::connect_error("a.load:1027", unknown),
+        format!(
+            "cannot connect to a.load:1027: {unknown}; check the name, or write ./a.load for a file"
+        )
+    );
     let faults = Event::Faults {
         count: 3,
         first: SafeText::new("no number"),

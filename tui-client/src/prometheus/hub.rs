@@ -17,7 +17,7 @@ use super::response::{self, Failure, Labels};
 /// Delay of a query after its step: samples take time to reach the server.
 const QUERY_DELAY: Duration = Duration::from_millis(250);
 
-/// Time that the next query covers again, because late samples may have arrived since.
+/// Overlap of consecutive queries: late samples may have arrived in between.
 const OVERLAP: Duration = Duration::from_secs(5);
 
 /// Maximum number of values in a response: at 40 bytes each they stay below its maximum size.
@@ -29,17 +29,17 @@ const STEPS_MAX: usize = 10_000;
 /// Span of a history without a limit: the default retention of Prometheus.
 const HISTORY_ALL: Duration = Duration::from_hours(24 * 15);
 
-/// Maximum number of steps in a history, as many samples as an agent keeps at most.
+/// Maximum number of steps in a history, equal to the agent's `SAMPLES_MAX`.
 const HISTORY_STEPS_MAX: u32 = 1_000_000;
 
-/// Time before the server's clock is read again: ours may stand still while the machine sleeps.
+/// Time before the server's clock is read again: the monotonic clock stops during suspend.
 const CLOCK_TTL: Duration = Duration::from_mins(1);
 
 /// Maximum number of rounds before a follower counts as live. A server that takes longer for a
 /// step than a step lasts never catches up.
 const CATCH_UP_ROUNDS_MAX: usize = 3;
 
-/// Time that all followers wait for one without room. After that, a slow follower gets events only
+/// Time that a full follower may block the others. After that, a slow follower gets events only
 /// when it has room.
 const SEND_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -47,9 +47,8 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(1);
 /// all of them at once.
 pub(super) const REQUESTS_MAX: usize = 256;
 
-/// Request to the hub.
 pub(super) enum HubRequest {
-    /// Asks whether the server answers.
+    /// Checks that the server is reachable.
     Ping(PingReply),
     /// Requests the rows of an instance from now on.
     Follow(Follower),
@@ -71,7 +70,7 @@ pub(super) struct Follower {
 pub(super) enum FollowerEvent {
     /// Rows in ascending order of their times.
     Rows(Vec<StepRow>),
-    /// The follower has all rows until now.
+    /// The follower has all rows up to now.
     Live,
     /// The query failed. No event follows.
     Failed(Failure),
@@ -138,7 +137,6 @@ impl FollowerState {
     }
 }
 
-/// Task that queries one server for its followers.
 pub(super) struct Hub {
     pub(super) client: HttpClient,
     pub(super) instances: Vec<Instance>,
@@ -192,7 +190,7 @@ impl Hub {
         }
     }
 
-    /// Handles a request and those queued behind it. One query answers all pings.
+    /// Handles a request and all requests queued after it. One query answers all pings.
     async fn handle_requests(&mut self, first: Option<HubRequest>) {
         let mut pings = Vec::new();
         self.drain_requests(first, &mut pings);
@@ -220,7 +218,7 @@ impl Hub {
 
     fn follow(&mut self, follower: Follower) {
         let Some(instance) = self.instances.get(follower.index) else { return };
-        // Continue behind the last row that was sent, else begin with the history.
+        // Continue after the last row that was sent, else begin with the history.
         let next = instance.last_sent.map(|(at, _)| at + self.step);
         self.followers.push(FollowerState { follower, next, is_live: false, is_slow: false });
     }
@@ -255,12 +253,12 @@ impl Hub {
         Ok(server_time)
     }
 
-    /// Queries all steps until now that a follower lacks.
+    /// Queries all steps up to now that a follower lacks.
     async fn catch_up(&mut self) -> Result<(), Failure> {
         let mut end = self.last_step().await?;
         self.catch_up_to(end).await?;
         for _ in 1..CATCH_UP_ROUNDS_MAX {
-            // A history takes time, and the rows behind it must be up to date.
+            // Fetching a history takes time; query again until the newest step is included.
             let last = self.last_step().await?;
             if last <= end {
                 break;
@@ -308,7 +306,7 @@ impl Hub {
             let table = self.query_steps(from, until).await?;
             self.publish(&table, from, until).await;
             from = until + step;
-            // Nobody waits for the end of a long history.
+            // Answer new requests between queries of a long history.
             self.handle_requests(None).await;
         }
         Ok(())
@@ -342,7 +340,7 @@ impl Hub {
             row.resize_with(steps, PartValues::unknown);
             for (time, value) in series.points() {
                 let after_ms = time.ms_since(from);
-                // Ignore points outside of the query.
+                // Ignore points outside the queried range or between steps.
                 if (from..=until).contains(&time) && after_ms % step_ms == 0 {
                     row[(after_ms / step_ms) as usize].set(position, value);
                 }

@@ -1,5 +1,5 @@
-//! Lines for one instance, in the form that an agent sends: the code behind them needs no special
-//! case for Prometheus.
+//! Lines for one instance, in the form that an agent sends: the code that reads the lines needs no
+//! special case for Prometheus.
 
 use std::io;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ const HUB_EVENTS_MAX: usize = 2;
 /// Maximum number of rows in a text: about 50 KiB.
 const ROWS_MAX: usize = 256;
 
-/// Capacity of the pipe in each direction: one request, and another one behind it.
+/// Capacity of the pipe in each direction: one request, and another one queued.
 pub(super) const PIPE_BYTES: usize = 16 * 1024;
 
 /// Properties of an instance that are known before it is watched.

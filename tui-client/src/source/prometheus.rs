@@ -105,7 +105,7 @@ impl Prometheus {
             job: None,
             step: None,
         };
-        // A plus in an expression is meant literally, not as an encoded blank.
+        // A plus in an expression is meant literally, not as an encoded space.
         let query = query.replace('+', "%2B");
         for (key, value) in form_urlencoded::parse(query.as_bytes()) {
             found.set(&key, &value).map_err(SourceError::Query)?;

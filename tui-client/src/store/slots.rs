@@ -12,8 +12,8 @@ const SPAN_MAX_MS: i64 = Time::MAX.as_millis();
 
 /// Time span, divided into slots of equal length at fixed times.
 ///
-/// **Invariant:** `slot_ms` > 0, and `from_ms` is a multiple of the length of a cell, by the clock
-/// for which the window was made. So a sample keeps its slot while the window slides.
+/// **Invariant:** `slot_ms` > 0, and `from_ms` is a multiple of the length of a cell in the time
+/// base of the window; a sample therefore keeps its slot while the window slides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
     from_ms: i64,
@@ -53,7 +53,7 @@ impl Window {
         Window { from_ms: self.from_ms.saturating_add(offset_ms), newest, ..*self }
     }
 
-    /// Returns the number of slots.
+    /// Returns the number of slots, over all cells.
     #[must_use]
     pub fn slot_count(&self) -> usize {
         self.slot_count
@@ -80,7 +80,7 @@ impl Window {
         self.from_ms.div_euclid(self.slot_ms)
     }
 
-    /// Returns the cell of a time within the window.
+    /// Returns the cell of a time, numbered within the window; `None` outside.
     #[must_use]
     pub fn cell_of(&self, ms: i64) -> Option<usize> {
         let slot = usize::try_from(self.slot_of(ms)).ok().filter(|slot| *slot < self.slot_count)?;
@@ -99,7 +99,7 @@ impl Window {
         self.from_ms + self.slot_ms * self.slot_count as i64
     }
 
-    /// Returns the slot of a time, counted from the window's first. Negative before the window.
+    /// Returns the slot of a time, numbered within the window from 0. Negative before the window.
     #[must_use]
     pub fn slot_of(&self, ms: i64) -> i64 {
         (ms - self.from_ms).div_euclid(self.slot_ms)
@@ -109,9 +109,9 @@ impl Window {
 /// Value at a slot.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SlotPoint {
-    /// Slot, counted from the window's first.
+    /// Slot, numbered within the window from 0.
     pub slot: i64,
-    /// Value.
+    /// Value, in the unit of the stream.
     pub value: f64,
 }
 
@@ -119,13 +119,13 @@ pub struct SlotPoint {
 /// same dots as a line through all samples.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Slot {
-    /// First value.
+    /// Value of the first sample.
     pub first: f64,
     /// Minimum.
     pub min: f64,
     /// Maximum.
     pub max: f64,
-    /// Last value.
+    /// Value of the last sample.
     pub last: f64,
     /// True if the line is broken before the first value.
     pub broken: bool,
@@ -169,12 +169,12 @@ pub(super) fn slots(store: &Store, columns: &[usize], window: Window) -> Vec<Slo
     let empty = || Slots { slots: vec![None; window.slot_count], ..Slots::default() };
     let mut answers: Vec<Slots> = columns.iter().map(|_| empty()).collect();
     let begin = store.first_from(window.from_ms);
-    // By a clock with an offset, the window may lie outside the range of `Time`.
+    // A clock offset can move the window outside the range of `Time`.
     let end_ms = (window.newest.as_millis() + 1).min(window.end_ms());
     let end = store.first_from(end_ms).max(begin);
     let is_dense = end - begin > DENSE_SAMPLES_PER_SLOT * window.slot_count;
     let fill = if is_dense { fill_from_pyramid } else { fill_from_samples };
-    // True if the line continues from the previous sample, provided that this one has a value.
+    // True if the line continues from sample `at - 1` to `at`, provided that `at` has a value.
     let is_joined = |column: usize, at: usize| {
         at > 0 && !store.has_gap(at) && !store.value(column, at - 1).is_nan()
     };
@@ -233,12 +233,12 @@ fn fill_from_samples(builders: &mut [SlotBuilder], window: Window, range: &Chunk
     }
 }
 
-/// Fills slots by searching their edges in a part, and reading only the samples at the edges. The
-/// blocks of the pyramid give the rest.
+/// Fills slots by searching for their edges in a part, reading times only near the edges; the
+/// pyramid provides min and max.
 fn fill_from_pyramid(builders: &mut [SlotBuilder], window: Window, part: &ChunkRange<'_>) {
     let ChunkRange { chunk, rows: Range { start: begin, end }, .. } = part;
     let times = &chunk.times()[..*end];
-    // Most samples have a steady interval.
+    // Guess the edge by the mean rate: most samples have a steady interval.
     let rows_per_ms = (end - begin) as f64 / (times[end - 1] - times[*begin] + 1) as f64;
     let mut start = *begin;
     while start < *end {
@@ -262,8 +262,8 @@ fn fill_from_pyramid(builders: &mut [SlotBuilder], window: Window, part: &ChunkR
     }
 }
 
-/// Returns the index, from `low` on, of the first of ascending `times` at or after `ms`, else their
-/// number. The search starts near `guess` and then takes growing steps.
+/// Returns the index of the first time ≥ `ms`, or the length if there is none; at least `low`.
+/// Gallops outwards from `guess`. `times` are ascending.
 fn next_edge(times: &[i64], low: usize, guess: usize, ms: i64) -> usize {
     let (mut low, mut high) = (low, times.len());
     let mut probe = guess.max(low);

@@ -31,12 +31,12 @@ impl Prefixes {
         }
     }
 
-    /// Returns factor and name of the smallest prefix at which the value is below `most`, or of the
-    /// largest prefix.
-    pub(super) fn prefix_below(self, value: f64, most: f64) -> (f64, &'static str) {
+    /// Returns factor and name of the smallest prefix at which the value is below `limit`, or of
+    /// the largest prefix.
+    pub(super) fn prefix_below(self, value: f64, limit: f64) -> (f64, &'static str) {
         let (step, prefixes) = self.steps();
         let (mut factor, mut at) = (1.0, 0);
-        while value.abs() / factor >= most && at + 1 < prefixes.len() {
+        while value.abs() / factor >= limit && at + 1 < prefixes.len() {
             factor *= step;
             at += 1;
         }

@@ -9,7 +9,7 @@ use crate::app::{App, Order, Screen, TimeInput, WindowEnd};
 use crate::keys::{Action, spell_arrows};
 use crate::layout::{Layout, Page, TablePosition};
 
-/// Keys that belong together, and a word for their effect.
+/// Keys that belong together, and a label for their effect.
 type Hint = (&'static [Action], &'static str);
 
 const QUIT: Hint = (&[Action::Quit], "quit");
@@ -139,7 +139,7 @@ pub(super) fn render(app: &App, layout: &Layout, screen: Rect, buf: &mut Buffer)
             Piece::new(names.join(" "), theme.strong()),
             Piece::new(format!(" {description}   "), theme.faint()),
         ];
-        // The blanks behind the last hint need no room.
+        // The spaces after the last hint may be cut.
         if width(&pieces) > usize::from(left.width) + 3 {
             break;
         }
@@ -165,8 +165,8 @@ fn render_time_input(app: &App, typed: &TimeInput, area: Rect, buf: &mut Buffer)
     let scroll = typed.input.visual_scroll(room);
     let text: String = typed.input.value().chars().skip(scroll).take(room).collect();
     let at = typed.input.visual_cursor().saturating_sub(scroll);
-    let (before, behind) = text.split_at_checked(at).unwrap_or((&text, ""));
-    let (under, behind) = behind.split_at_checked(1).unwrap_or((" ", ""));
+    let (before, after) = text.split_at_checked(at).unwrap_or((&text, ""));
+    let (under, after) = after.split_at_checked(1).unwrap_or((" ", ""));
     let (word, style) = if typed.is_invalid {
         ("  invalid; try ", theme.warning())
     } else {
@@ -176,7 +176,7 @@ fn render_time_input(app: &App, typed: &TimeInput, area: Rect, buf: &mut Buffer)
         Piece::new("go to ", theme.faint()),
         Piece::new(before.to_owned(), theme.strong()),
         Piece::new(under.to_owned(), theme.highlight()),
-        Piece::new(behind.to_owned(), theme.strong()),
+        Piece::new(after.to_owned(), theme.strong()),
         Piece::new(word, style),
     ];
     for x in area.left()..area.right() {

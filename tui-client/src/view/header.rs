@@ -41,8 +41,8 @@ pub(super) fn render(app: &App, layout: &Layout, buf: &mut Buffer) {
     }
     let clock =
         items.iter().position(|part| part.rank == CLOCK_RANK).map(|at| items.remove(at).piece);
-    let blank = || Piece::new("  ", app.theme.faint());
-    let left: Vec<Piece> = items.into_iter().flat_map(|part| [part.piece, blank()]).collect();
+    let space = || Piece::new("  ", app.theme.faint());
+    let left: Vec<Piece> = items.into_iter().flat_map(|part| [part.piece, space()]).collect();
     put(buf, area, &left);
     if let Some(clock) = clock {
         put_right(buf, area, &[clock]);
@@ -328,9 +328,9 @@ pub(super) fn render_value_line(app: &App, area: Rect, buf: &mut Buffer) {
         let Some(newest) = newest.filter(|_| width(&pieces) < usize::from(area.width)) else {
             break;
         };
-        let blank = if pieces.is_empty() { "" } else { "  " };
+        let space = if pieces.is_empty() { "" } else { "  " };
         let title =
-            format!("{blank}{} ", if line.legend.is_empty() { &chart.title } else { &line.legend });
+            format!("{space}{} ", if line.legend.is_empty() { &chart.title } else { &line.legend });
         pieces.push(Piece::new(title, theme.faint()));
         let value = chart.format.value(newest.value(line.column));
         pieces.push(Piece::new(value, theme.line(line.colour, fresh)));

@@ -176,11 +176,11 @@ const LEVEL_SYMBOLS: [char; 5] = ['_', '.', '-', '\'', '^'];
 
 /// Returns the dot row of a value, 0 at the top, over the unit's range or the visible values.
 fn scale(format: &ValueFormat, slots: &Slots, dots: i64) -> impl Fn(f64) -> i64 {
-    let (least, greatest) = slots.extent().unwrap_or((0.0, 1.0));
+    let (min, max) = slots.extent().unwrap_or((0.0, 1.0));
     let (low, high) = match format.range {
-        AxisRange::Fixed(most) => (0.0, greatest.max(most / format.scale)),
-        AxisRange::FromZero(most) => (least.min(0.0), greatest.max(most / format.scale)),
-        AxisRange::Fitted => (least, greatest),
+        AxisRange::Fixed(end) => (0.0, max.max(end / format.scale)),
+        AxisRange::FromZero(end) => (min.min(0.0), max.max(end / format.scale)),
+        AxisRange::Fitted => (min, max),
     };
     let span = (high - low).max(f64::MIN_POSITIVE);
     move |value| ((high - value) / span * (dots as f64 - 1.0)).round() as i64

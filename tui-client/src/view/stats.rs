@@ -15,7 +15,7 @@ use crate::units::span_text;
 /// Column heads, from left to right.
 const STATS: [&str; 4] = ["min", "mean", "max", "last"];
 
-/// Spacing between table columns. One column is enough if units stand once per row.
+/// Spacing between table columns. One column is enough if each row shows its unit once.
 const COLUMN_SPACING: usize = 2;
 const COLUMN_SPACING_NARROW: usize = 1;
 
@@ -94,21 +94,21 @@ fn stats_of_line(line: &ChartLine, span: &Statistics) -> [f64; 4] {
     stat.map_or([f64::NAN; 4], |ColumnStats { min, mean, max, last }| [min, mean, max, last])
 }
 
-/// Returns the widths of the columns behind the name: the unit, then each number.
+/// Returns the widths of the columns after the name: the unit, then each number.
 fn column_widths(rows: &[StatsRow]) -> [usize; 5] {
-    let widest = |least: usize, texts: &dyn Fn(&StatsRow) -> usize| {
-        rows.iter().map(texts).max().unwrap_or(0).max(least)
+    let widest = |width_min: usize, texts: &dyn Fn(&StatsRow) -> usize| {
+        rows.iter().map(texts).max().unwrap_or(0).max(width_min)
     };
     let number = |at: usize| widest(STATS[at].len(), &|row| row.numbers[at].width());
     [widest(0, &|row| row.unit.width()), number(0), number(1), number(2), number(3)]
 }
 
-/// Returns the total width of the columns behind the name, with spacing.
+/// Returns the total width of the columns after the name, with spacing.
 fn columns_width(rows: &[StatsRow], between: usize) -> usize {
     column_widths(rows).into_iter().filter(|width| *width > 0).map(|width| width + between).sum()
 }
 
-/// Returns the areas of the columns behind the name. A number that does not fit is left out, since
+/// Returns the areas of the columns after the name. A number that does not fit is left out, since
 /// a cut number would be a different one.
 fn column_rects(row: Rect, names: usize, widths: [usize; 5], between: usize) -> [Rect; 5] {
     let mut x = usize::from(row.x) + names;

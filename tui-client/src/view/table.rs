@@ -14,7 +14,7 @@ use crate::units::{ValueFormat, number_text};
 /// Width of `14:03:07.123`.
 const TIME_WIDTH: u16 = 12;
 
-/// Minimum column width: a value of common size and a leading blank. The width depends on name,
+/// Minimum column width: a value of common size and a leading space. The width depends on name,
 /// unit and magnitude of the values. A magnitude only grows, so columns do not jump.
 const COLUMN_WIDTH_MIN: usize = 9;
 
@@ -184,10 +184,10 @@ impl TableColumn<'_> {
         match format.table_unit {
             Some((unit, _)) => {
                 // `load1/core` is one word, `mem GiB` are two.
-                let blank = if unit.starts_with('/') { "" } else { " " };
-                format!("{}{blank}{unit}", column.name())
+                let space = if unit.starts_with('/') { "" } else { " " };
+                format!("{}{space}{unit}", column.name())
             }
-            // The unit stands behind each value.
+            // The unit is shown after each value.
             None if format.compact_width() > 0 || format.is_uptime() => column.name().to_owned(),
             None => column.heading(),
         }

@@ -63,8 +63,8 @@ impl CommonAffixes {
         names
             .map(|name| {
                 let before = first.chars().zip(name.chars()).take_while(same).count();
-                let behind = first.chars().rev().zip(name.chars().rev()).take_while(same).count();
-                CommonAffixes { prefix: before, suffix: behind }
+                let after = first.chars().rev().zip(name.chars().rev()).take_while(same).count();
+                CommonAffixes { prefix: before, suffix: after }
             })
             .reduce(|a, b| CommonAffixes {
                 prefix: a.prefix.min(b.prefix),

@@ -103,7 +103,7 @@ impl Ingest {
     }
 
     /// Counts a row without a header. The first row after a late header drops the counted ones: the
-    /// history behind the header has them too, with the agent's times.
+    /// history contains the same samples with the agent's times.
     fn settle_rows_before_header(&mut self, caught_up: bool) {
         if self.header().is_none() {
             self.rows_before_header += 1;

@@ -32,7 +32,7 @@ impl ByteRate {
         }
     }
 
-    /// Averages over whole seconds, without the first one that is known: bytes that were under way
+    /// Averages over whole seconds, without the first one that is known: bytes that were in transit
     /// before, such as a history, arrive in it.
     pub(super) fn bytes_per_second(&self, now: Time) -> Option<u64> {
         let second = now.as_millis() / 1000;

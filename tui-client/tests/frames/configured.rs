@@ -104,7 +104,7 @@ fn a_threshold_exceeded_on_another_page_is_in_the_header() {
     assert!(header.contains(&expected), "{header}");
     assert_eq!(style_of(&buffer, 0, "critical").fg, Some(Color::Red));
     assert!(stage.frame(40, 12).lines().next().unwrap().contains("critical: Disk space 63.4 %"));
-    // A value whose chart is in sight is not in the header.
+    // A value whose chart is visible is not in the header.
     stage.press(KeyCode::BackTab);
     let header = stage.frame(120, 36).lines().next().unwrap().to_owned();
     assert!(!header.contains("Disk space"), "{header}");

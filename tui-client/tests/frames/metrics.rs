@@ -10,7 +10,7 @@ use ratatui::style::Color;
 
 use crate::stage::{AppStage, check_frame, check_frames, colour_of, header, server_values};
 
-/// Columns that an agent collects by default, behind the six of a plain stream.
+/// Columns that an agent collects by default, after the six of a plain stream.
 const EXTRA_COLUMNS: &str = "user:% system:% iowait:% steal:% mem_used:B mem_available:B mem_total:B \
      swap:% swap_used:B net_rx:B/s net_tx:B/s disk_read:B/s disk_write:B/s disk_used:% psi_cpu:% \
      psi_mem:% psi_io:%";
@@ -49,7 +49,7 @@ pub(crate) fn values(second: i64) -> Vec<f64> {
     [server_values(second), extra_values(second)].concat()
 }
 
-/// Returns an agent with further columns behind those of a plain stream.
+/// Returns an agent with further columns after those of a plain stream.
 pub(crate) fn with_extra_columns(columns: &str, values: impl Fn(i64) -> Vec<f64>) -> AppStage {
     let mut stage = AppStage::new("127.0.0.1:1027");
     stage.event(Event::Connected);

@@ -257,7 +257,7 @@ fn without_colour_there_is_bold_and_reverse_and_no_colour() {
     assert!(buffer.content.iter().any(|cell| cell.modifier.contains(Modifier::BOLD)));
     assert!(buffer.content.iter().any(|cell| cell.modifier.contains(Modifier::REVERSED)));
     let title = buffer.content.iter().find(|cell| cell.symbol() == "C").unwrap();
-    assert_eq!(title.modifier, Modifier::BOLD, "the rule behind a title does not dim the title");
+    assert_eq!(title.modifier, Modifier::BOLD, "the rule after a title does not dim the title");
 }
 
 #[test]

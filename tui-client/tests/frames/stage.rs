@@ -267,7 +267,7 @@ pub(crate) fn colour_of(buffer: &Buffer, symbol: &str) -> Option<Color> {
     buffer.content.iter().find(|cell| cell.symbol() == symbol).map(|cell| cell.fg)
 }
 
-/// Returns the cells of an area as text. Letters beside each row stand for the cells' colours.
+/// Returns the cells of an area as text. Letters beside each row represent the cells' colours.
 pub(crate) fn text_and_colours(buffer: &Buffer, area: Rect) -> String {
     let mut mixed: Vec<Color> = Vec::new();
     let mut letter = |colour: Color| match colour {

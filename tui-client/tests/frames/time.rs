@@ -63,7 +63,7 @@ fn right_after_the_start_the_time_span_fits_the_samples() {
         assert_eq!(stage.app.window.as_secs(), span, "after {watched} s");
         let oldest = stage.app.oldest().map(Time::as_millis);
         let from = stage.app.window_of(31).map(|window| window.from_ms());
-        assert!(watched > 300 || from <= oldest, "all samples are in sight after {watched} s");
+        assert!(watched > 300 || from <= oldest, "all samples are visible after {watched} s");
         let text = format!("span {}m", span / 60);
         assert!(stage.frame(120, 36).contains(&text), "{text}");
     }

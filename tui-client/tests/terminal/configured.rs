@@ -122,7 +122,7 @@ fn an_invalid_configuration_is_reported_with_line_and_caret() {
     let variable = [("LOADLINE_WINDOW", "fast")];
     let failed = output(tempfile::tempdir().unwrap().path(), &variable, &["-o", "csv"]);
     let errors = String::from_utf8(failed.stderr).unwrap();
-    let expected = "error: LOADLINE_WINDOW in the environment: invalid value 'fast'";
+    let expected = "error: LOADLINE_WINDOW in the environment: invalid duration \"fast\"";
     assert!(errors.starts_with(expected) && failed.status.code() == Some(2), "{errors}");
 }
 

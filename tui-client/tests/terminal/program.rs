@@ -67,7 +67,11 @@ fn a_server_of_another_protocol_is_named() {
 fn each_failure_is_one_error_with_its_exit_code() {
     let unused = format!("127.0.0.1:{}", free_port());
     for (args, code, part) in [
-        (&["--interval", "fast"][..], 2, "invalid duration"),
+        (
+            &["--interval", "fast"][..],
+            2,
+            "error: --interval: invalid duration \"fast\"\nhint: write",
+        ),
         (&["-o", "tui"], 2, "not a terminal"),
         (&["--nonsense"], 2, "--help"),
         (&["-o", "tabel"], 2, "did you mean 'table'? possible values: tui, table, csv, json, raw"),
@@ -80,7 +84,8 @@ fn each_failure_is_one_error_with_its_exit_code() {
         (&["me@web-1", "-o", "csv", "--ssh", "sh -c 'exit 127'"], 1, "--agent-command PATH"),
         (&["unix:/nowhere/socket", "-o", "csv"], 1, "no such socket"),
         (&["web-1:0", "-o", "csv"], 2, "invalid port in \"web-1:0\""),
-        (&[&unused, "-o", "csv"], 1, "connection refused"),
+        (&[&unused, "-o", "csv"], 1, "connection refused\nhint: start loadline-agent there"),
+        (&[&unused, "--check"], 1, "connection refused\nhint: start loadline-agent there"),
         (&["web-1", "web-2", "web-1:1027", "-o", "csv"], 2, "web-1:1027 is given twice"),
         (&["web-1", "web-2", "-o", "raw"], 2, "-o raw takes one source"),
     ] {
@@ -198,7 +203,8 @@ fn skipped_lines_are_counted_at_the_end() {
     let output = output(&[&address, "-o", "csv", "-n", "2"]);
     assert!(output.status.success());
     assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 3);
-    assert_eq!(String::from_utf8_lossy(&output.stderr), "warning: 3 faulty lines skipped\n");
+    let skipped = "3 faulty lines skipped\nhint: run loadline SOURCE --check\n";
+    assert_eq!(String::from_utf8_lossy(&output.stderr), format!("warning: {address}: {skipped}"));
 }
 
 #[test]

@@ -30,7 +30,7 @@ pub(crate) struct SvgPalette {
 #[derive(Debug, Clone, PartialEq)]
 #[expect(clippy::struct_excessive_bools, reason = "a terminal has these attributes")]
 pub(crate) struct SvgCell {
-    /// Empty behind a character that is two cells wide.
+    /// Empty after a character that is two cells wide.
     pub(crate) text: String,
     pub(crate) foreground: vt100::Color,
     pub(crate) background: vt100::Color,
@@ -198,7 +198,7 @@ impl Layers {
         }
     }
 
-    /// Appends to the last run if the letter continues it, also after one blank.
+    /// Appends to the last run if the letter continues it, also after one space.
     fn add_letter(&mut self, x: usize, y: usize, style: TextStyle, text: &str) {
         if text == " " {
             return;

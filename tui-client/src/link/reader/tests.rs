@@ -218,6 +218,26 @@ fn text_that_names_no_columns_is_a_fault_at_the_end() {
     assert_eq!(faults, ["field 1: invalid number \"hello\"", "the last line is incomplete"]);
 }
 
+#[test]
+fn faults_of_row_order_have_their_own_words() {
+    let first_fault = |text: &str| {
+        let mut case = Case::reading(StreamReader::without_request(ReadOptions::default()));
+        case.feed(text);
+        case.events().into_iter().find_map(|event| match event {
+            Event::Faults { first, .. } => Some(first.as_str().to_owned()),
+            _ => None,
+        })
+    };
+    let repeated = "# loadline/1\n# columns time:s a\n10.000 1\n10.000 2\n";
+    let table = "time,a\n10.000,1\n10.000,2\n";
+    for text in [repeated, table] {
+        let expected = "time 10.000 is not after the previous row";
+        assert_eq!(first_fault(text).as_deref(), Some(expected), "{text}");
+    }
+    let fault = first_fault("# loadline/1\n10.000 1\n");
+    assert_eq!(fault.as_deref(), Some("row before the columns note"));
+}
+
 /// Returns the events of a recording, and why it ended. Rows without a timestamp are 1 s apart and
 /// start at 1 s.
 fn read_recording(text: &str, columns: Option<&str>) -> (String, Option<String>) {

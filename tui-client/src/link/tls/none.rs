@@ -54,7 +54,7 @@ impl TlsTransport {
     }
 }
 
-/// Returns `None`: no error comes from TLS.
+/// Returns `None`: no error can be a TLS error.
 pub(super) fn classify_error(_error: &io::Error) -> Option<Disconnect> {
     None
 }

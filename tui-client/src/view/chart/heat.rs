@@ -14,8 +14,8 @@ use crate::theme::{HEAT_LEVELS, Theme};
 use crate::thresholds::Level;
 use crate::view::text::{Piece, put_right};
 
-/// Values from which a cell is one level darker, in percent. Lower values have a symbol too: a
-/// blank cell is a gap.
+/// Values from which a cell is one level darker, in percent. Lower values have a symbol too: an
+/// empty cell is a gap.
 const LEVELS_FROM_PERCENT: [f64; HEAT_LEVELS - 1] = [5.0, 30.0, 55.0, 80.0];
 
 /// Maximum height of a row. Higher rows show no more detail.

@@ -101,7 +101,7 @@ mod tests {
     use super::*;
     use crate::store::{Slot, SlotPoint};
 
-    #[expect(clippy::unnecessary_wraps, reason = "as it stands among slots, some of them empty")]
+    #[expect(clippy::unnecessary_wraps, reason = "to match the type of the other slots")]
     fn slot(values: [f64; 4], broken: bool) -> Option<Slot> {
         let [first, min, max, last] = values;
         Some(Slot { first, min, max, last, broken })

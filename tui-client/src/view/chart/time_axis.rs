@@ -12,7 +12,7 @@ use crate::view::text::{Piece, put};
 /// Minimum number of labels, if that many fit.
 const LABELS_MIN: usize = 3;
 
-/// Minimum number of columns between two ticks: half of `14:03` and a blank.
+/// Minimum number of columns between two ticks: half of `14:03` and a space.
 const COLUMNS_PER_TICK_MIN: usize = 3;
 
 /// Tick with its cell and its label.
@@ -49,7 +49,7 @@ pub(super) fn render(context: &ChartContext, buf: &mut Buffer) {
         let x = parts.times.x + tick.cell as u16;
         let label = Piece::new(tick.label, faint);
         let width = label.width() as u16;
-        // At the edges, a label stands beside its tick instead of below it.
+        // At the edges, a label is drawn beside its tick instead of below it.
         let rightmost = parts.times.right().saturating_sub(width);
         let left = x.saturating_sub(width / 2).max(parts.gutter.x).min(rightmost);
         if left >= free_from {

@@ -73,7 +73,7 @@ pub(super) fn render(
     let shortest = legends.last().map_or(0, |legend| width(legend));
     let title = title(app, chart, title_text, usize::from(area.width).saturating_sub(shortest));
     let used = put(buf, area, &title);
-    // The name and the legend share the blank between them.
+    // The name and the legend share the space between them.
     let used = used.saturating_sub(1);
     let room = Rect { x: area.x + used, width: area.width - used, ..area };
     let fits = |legend: &[Piece]| width(legend) <= usize::from(room.width);
@@ -203,8 +203,8 @@ fn line_legend(
     let style = theme.level(title_text.level(at), normal);
     let symbol =
         if theme.has_line_symbols() { theme.line_symbol(at).to_string() } else { String::new() };
-    let blank = if symbol.is_empty() || !matches!(detail, LegendDetail::Value) { "" } else { " " };
-    let name = format!(" {symbol}{blank}{name}");
+    let space = if symbol.is_empty() || !matches!(detail, LegendDetail::Value) { "" } else { " " };
+    let name = format!(" {symbol}{space}{name}");
     let value = match detail {
         LegendDetail::Value => format!(" {} ", chart.format.value(value)),
         LegendDetail::Number => format!(" {}", chart.format.number_and_prefix(value)),

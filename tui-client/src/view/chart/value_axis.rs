@@ -13,19 +13,19 @@ use labels::{fallback_labels, labels};
 /// Approximate number of rows between two labels.
 const ROWS_PER_TICK: u16 = 2;
 
-/// Maximum number of ticks. More labels are no clearer.
+/// Maximum number of ticks. More do not help.
 const TICKS_MAX: usize = 9;
 
-/// Divisor of a gap: gaps that differ by up to a third look equal, and so do 2 and 3 rows.
-const EVEN_GAP_DIVISOR: i64 = 3;
+/// Spacings that differ by up to 1/3 look equal, and so do 2 and 3 rows.
+const EVEN_SPACING_DIVISOR: i64 = 3;
 
-/// A reference line is part of the axis if the values reach this fraction of it: a quarter.
+/// A reference line is part of the axis if the values reach 1/4 of it.
 const NEAR_REFERENCE_RATIO: f64 = 4.0;
 
 /// Tolerance of a fixed axis. Values that exceed its end by 0.1 % do so by rounding.
 const FIXED_TOLERANCE: f64 = 1.001;
 
-/// Steps between two ticks in tenths of a power of ten, with their costs.
+/// Tick steps in tenths, with their costs: 15 means 1.5 × 10^n.
 const STEPS: [(u32, f64); 10] = [
     (10, 0.0),
     (15, 0.15),
@@ -39,21 +39,21 @@ const STEPS: [(u32, f64); 10] = [
     (80, 0.2),
 ];
 
-/// Maximum number of steps of an axis that has fewer labels than steps. The ends have labels, and
-/// the step is 1, 2 or 5.
+/// Maximum steps of an axis that labels only every nth step. The ends have labels, and the step is
+/// 1, 2 or 5 × 10^n.
 const SPARSE_STEPS_MAX: usize = 5;
 
-/// Number of labels that is enough.
+/// Desired number of labels.
 const LABELS_TARGET: usize = 5;
 
-/// Cost of only two labels where more have room, and of each label below [`LABELS_TARGET`].
+/// Cost of only two labels where more would fit, and of each label below [`LABELS_TARGET`].
 const TWO_LABELS_COST: f64 = 0.5;
 const FEWER_LABELS_COST: f64 = 0.04;
 
-/// Cost of a fixed axis without a label at its end, as a share of the span.
+/// Cost factor for the share of a fixed axis that lies above its last label.
 const BARE_END_COST: f64 = 0.5;
 
-/// Cost of reaching 1,000 of a prefixed unit, or of more than [`DECIMALS_MAX`] decimals.
+/// Cost of numbers with a prefix that are ≥ 1,000 or have more than [`DECIMALS_MAX`] decimals.
 const LONG_NUMBER_COST: f64 = 0.5;
 const DECIMALS_MAX: usize = 3;
 
@@ -63,17 +63,17 @@ const ALL_DIGITS_COST: f64 = 0.25;
 /// Relative difference below which two values are equal on an axis.
 const RELATIVE_EPSILON: f64 = 1e-9;
 
-/// Cost of unequal gaps between the labels of a fixed axis.
+/// Cost of unequal spacings between the labels of a fixed axis.
 const UNEVEN_COST: f64 = 0.1;
 
 /// Maximum value on an axis. Greater values are clamped, since their difference may be infinite.
 const VALUE_MAX: f64 = 8e307;
 
-/// Room of a value axis.
+/// Space for a value axis.
 #[derive(Debug, Clone, Copy)]
 struct AxisRoom {
     rows: u16,
-    /// Rows of dots in a row.
+    /// Dot rows per terminal row.
     dots_per_row: usize,
     /// Columns of a label.
     label_width: usize,
@@ -103,24 +103,21 @@ impl ValueAxis {
     }
 
     fn new(chart: &Chart, zoom: i8, extent: Option<(f64, f64)>, room: AxisRoom) -> ValueAxis {
-        let (least, greatest) =
-            extent.map_or((0.0, 1.0), |(a, b)| (clamp_value(a), clamp_value(b)));
+        let (min, max) = extent.map_or((0.0, 1.0), |(a, b)| (clamp_value(a), clamp_value(b)));
         let fixed = match chart.format.range {
-            AxisRange::Fixed(most) if greatest <= most * FIXED_TOLERANCE && least >= 0.0 => {
-                Some(most)
-            }
+            AxisRange::Fixed(end) if max <= end * FIXED_TOLERANCE && min >= 0.0 => Some(end),
             _ => None,
         };
         let (low, high) = match chart.format.range {
-            AxisRange::Fixed(most) => (least.min(0.0), fixed.unwrap_or(greatest.max(most))),
-            AxisRange::FromZero(most) => (least.min(0.0), greatest.max(most)),
-            AxisRange::Fitted => (least, greatest),
+            AxisRange::Fixed(end) => (min.min(0.0), fixed.unwrap_or(max.max(end))),
+            AxisRange::FromZero(end) => (min.min(0.0), max.max(end)),
+            AxisRange::Fitted => (min, max),
         };
         let references = chart.references.iter().map(|reference| reference.value);
-        let near = references.filter(|value| greatest >= value / NEAR_REFERENCE_RATIO);
+        let near = references.filter(|value| max >= value / NEAR_REFERENCE_RATIO);
         let high = near.fold(high, f64::max);
         let (low, high) = non_empty_span(low, high);
-        let (low, high) = zoom_span((low, high), zoom, (least, greatest));
+        let (low, high) = zoom_span((low, high), zoom, (min, max));
         let is_fixed = fixed == Some(high) && zoom == 0;
         let units = chart.format.axis_units(low.abs().max(high.abs()));
         let candidates =
@@ -128,14 +125,14 @@ impl ValueAxis {
         let best =
             best_axis(&candidates, true, room).or_else(|| best_axis(&candidates, false, room));
         let axis = best.unwrap_or_else(|| {
-            // No step divides such a span.
+            // No round step fits, for example if the span is near the precision of `f64`.
             let labels = fallback_labels(&[low, high], room.label_width);
             ValueAxis { low, high, ticks: [low, high].into_iter().zip(labels).collect() }
         });
         axis.with_zero_label()
     }
 
-    /// Adds a label at 0 if there are ticks on both sides of it.
+    /// Adds a label at 0 if there are ticks below and above 0, but none at 0.
     fn with_zero_label(mut self) -> ValueAxis {
         let at = self.ticks.partition_point(|(value, _)| *value < 0.0);
         let is_between = at > 0 && self.ticks.get(at).is_some_and(|(value, _)| *value > 0.0);
@@ -176,10 +173,10 @@ fn zoom_span((low, high): (f64, f64), zoom: i8, values: (f64, f64)) -> (f64, f64
     if from.is_finite() && from + span > from { (from, from + span) } else { (low, high) }
 }
 
-/// Returns the span, or a span around its value if it is empty.
+/// Returns the span, widened if it is empty.
 fn non_empty_span(low: f64, high: f64) -> (f64, f64) {
-    let least = low.abs().max(high.abs()) * RELATIVE_EPSILON;
-    if high - low > least {
+    let equal_within = low.abs().max(high.abs()) * RELATIVE_EPSILON;
+    if high - low > equal_within {
         return (low, high);
     }
     if low == 0.0 { (0.0, 1.0) } else { (low - low.abs() / 10.0, high + high.abs() / 10.0) }
@@ -197,7 +194,7 @@ fn dot_row((low, high): (f64, f64), value: f64, rows: i64) -> i64 {
 
 /// Possible axis with ticks at round numbers, without labels.
 struct AxisCandidate<'a> {
-    /// Cost without that of the labels. The lowest cost wins.
+    /// Cost, excluding labels. The lowest cost wins.
     cost: f64,
     low: f64,
     high: f64,
@@ -216,21 +213,22 @@ fn axis_candidates(
     is_whole: bool,
     room: AxisRoom,
 ) -> Vec<AxisCandidate<'_>> {
-    let most = usize::from(room.rows / ROWS_PER_TICK).clamp(1, TICKS_MAX - 1) + 1;
+    let ticks_max = usize::from(room.rows / ROWS_PER_TICK).clamp(1, TICKS_MAX - 1) + 1;
     let mut found = Vec::new();
     for unit in units {
         let magnitude = ((high - low) / unit.factor).log10().floor() as i32;
-        // A step is at least an eighth of the span.
+        // Smaller steps give too many ticks, larger steps an axis that is mostly empty.
         let steps =
             (magnitude - 1..=magnitude + 1).flat_map(|exponent| STEPS.map(|it| (it, exponent)));
         for ((digits, cost), exponent) in steps {
             let Some(step) = TickStep::new(digits, exponent) else { continue };
             let one = step.multiple(1.0) * unit.factor;
-            let is_part = is_whole && (one - one.round()).abs() > one * RELATIVE_EPSILON;
-            let candidate =
-                step.axis_candidate((low, high), is_fixed, unit, most).filter(|_| !is_part);
+            let is_fractional = is_whole && (one - one.round()).abs() > one * RELATIVE_EPSILON;
+            let candidate = step
+                .axis_candidate((low, high), is_fixed, unit, ticks_max)
+                .filter(|_| !is_fractional);
             found.extend(candidate.map(|scale| {
-                let is_uneven = scale.gaps(room).is_some_and(|(least, most)| least < most);
+                let is_uneven = scale.spacings(room).is_some_and(|(min, max)| min < max);
                 let uneven = if is_fixed && is_uneven { UNEVEN_COST } else { 0.0 };
                 AxisCandidate { cost: scale.cost + cost + uneven, ..scale }
             }));
@@ -266,21 +264,21 @@ fn best_axis(
 
 impl AxisCandidate<'_> {
     /// Returns the minimum and the maximum number of rows between two ticks.
-    fn gaps(&self, room: AxisRoom) -> Option<(i64, i64)> {
+    fn spacings(&self, room: AxisRoom) -> Option<(i64, i64)> {
         let (dots, dot_rows) =
             (room.dots_per_row as i64, i64::from(room.rows) * room.dots_per_row as i64);
         let row = |tick: &f64| {
             dot_row((self.low, self.high), tick * self.unit.factor, dot_rows).div_euclid(dots)
         };
-        let gaps = self.ticks.windows(2).map(|pair| row(&pair[0]) - row(&pair[1]));
-        gaps.clone().min().zip(gaps.max())
+        let spacings = self.ticks.windows(2).map(|pair| row(&pair[0]) - row(&pair[1]));
+        spacings.clone().min().zip(spacings.max())
     }
 
-    /// Returns whether the ticks are about evenly spaced. Labels that are one row apart here and
-    /// two there would look like a mistake.
+    /// Returns whether the ticks are about evenly spaced: unevenly spaced labels look like a
+    /// mistake, for example labels one row apart and two rows apart.
     fn is_even(&self, room: AxisRoom) -> bool {
-        self.gaps(room).is_some_and(|(least, most)| {
-            least > 0 && most - least <= (least / EVEN_GAP_DIVISOR).max(i64::from(least > 1))
+        self.spacings(room).is_some_and(|(min, max)| {
+            min > 0 && max - min <= (min / EVEN_SPACING_DIVISOR).max(i64::from(min > 1))
         })
     }
 }
@@ -313,13 +311,13 @@ impl TickStep {
         count * self.digits * self.power.0 / self.power.1
     }
 
-    /// Returns the axis with at most `most` ticks, at multiples of the step.
+    /// Returns the axis with at most `ticks_max` ticks, at multiples of the step.
     fn axis_candidate<'a>(
         &self,
         (low, high): (f64, f64),
         is_fixed: bool,
         unit: &'a AxisUnit,
-        most: usize,
+        ticks_max: usize,
     ) -> Option<AxisCandidate<'a>> {
         let one = self.multiple(1.0) * unit.factor;
         let (first, last) = if is_fixed {
@@ -332,10 +330,10 @@ impl TickStep {
             return None;
         }
         let steps = steps as usize;
-        let is_plain = [1.0, 2.0, 5.0].contains(&self.digits) && !is_fixed;
+        let is_round = [1.0, 2.0, 5.0].contains(&self.digits) && !is_fixed;
         let mut strides = (1..=steps).filter(|stride| steps.is_multiple_of(*stride));
-        let stride = strides.find(|stride| steps / stride < most)?;
-        if stride > 1 && !(is_plain && steps <= SPARSE_STEPS_MAX) {
+        let stride = strides.find(|stride| steps / stride < ticks_max)?;
+        if stride > 1 && !(is_round && steps <= SPARSE_STEPS_MAX) {
             return None;
         }
         let counts = (0..=steps).step_by(stride).map(|at| first + at as f64);
@@ -347,21 +345,21 @@ impl TickStep {
         } else {
             (top - bottom) / (high - low) - 1.0
         };
-        let missing = most.min(LABELS_TARGET).saturating_sub(ticks.len());
+        let missing = ticks_max.min(LABELS_TARGET).saturating_sub(ticks.len());
         cost += match ticks.len() {
             2 if missing > 0 => TWO_LABELS_COST,
             _ => FEWER_LABELS_COST * missing as f64,
         };
-        let most = first.abs().max(last.abs());
+        let tick_abs_max = first.abs().max(last.abs());
         cost += match unit.prefix {
-            "" if most >= PREFIX_MIN => ALL_DIGITS_COST,
+            "" if tick_abs_max >= PREFIX_MIN => ALL_DIGITS_COST,
             "" => 0.0,
-            _ if most >= 1000.0 || self.decimals > DECIMALS_MAX => LONG_NUMBER_COST,
+            _ if tick_abs_max >= 1000.0 || self.decimals > DECIMALS_MAX => LONG_NUMBER_COST,
             _ => 0.0,
         };
         let (low, high) = if is_fixed { (low, high) } else { (bottom, top) };
-        let spans = low < high && (high - low).is_finite();
-        spans.then_some(AxisCandidate { cost, low, high, ticks, decimals: self.decimals, unit })
+        let is_valid = low < high && (high - low).is_finite();
+        is_valid.then_some(AxisCandidate { cost, low, high, ticks, decimals: self.decimals, unit })
     }
 }
 
@@ -469,10 +467,10 @@ mod tests {
             let axis = axis("cpu:%", (0.0, 99.0), rows);
             let at: Vec<_> =
                 axis.ticks.iter().map(|(value, _)| axis.row(*value, rows, 4).unwrap()).collect();
-            let gaps: Vec<_> = at.windows(2).map(|pair| pair[0] - pair[1]).collect();
-            let (least, most) = (gaps.iter().min().unwrap(), gaps.iter().max().unwrap());
-            assert!(most - least <= 1, "{rows} rows: {at:?}");
-            assert!(most == least || rows.is_multiple_of(2), "{rows} rows: {at:?}");
+            let spacings: Vec<_> = at.windows(2).map(|pair| pair[0] - pair[1]).collect();
+            let (min, max) = (spacings.iter().min().unwrap(), spacings.iter().max().unwrap());
+            assert!(max - min <= 1, "{rows} rows: {at:?}");
+            assert!(max == min || rows.is_multiple_of(2), "{rows} rows: {at:?}");
         }
     }
 

@@ -50,7 +50,7 @@ pub(crate) async fn serve() -> (SocketAddr, Arc<FakePrometheus>) {
     (address, server)
 }
 
-/// Starts a server that answers with these bytes, followed by endless blanks if `is_endless`. If
+/// Starts a server that answers with these bytes, followed by endless spaces if `is_endless`. If
 /// there are no bytes, it does not answer.
 pub(crate) async fn serve_bytes(bytes: &'static [u8], is_endless: bool) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

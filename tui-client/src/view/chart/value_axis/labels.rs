@@ -5,7 +5,7 @@ use unicode_width::UnicodeWidthStr as _;
 use crate::units::AxisUnit;
 
 /// Returns the labels of ticks and their cost. All labels have the same unit and decimals. The unit
-/// stands at each label, or at the top label only, or is reduced to its prefix, whichever fits
+/// is shown at each label, or at the top label only, or is reduced to its prefix, whichever fits
 /// first. No label is missing or longer than `width`.
 pub(super) fn labels(
     values: &[f64],
@@ -15,11 +15,11 @@ pub(super) fn labels(
 ) -> (f64, Vec<String>) {
     let numbers: Vec<String> = values.iter().map(|value| format!("{value:.decimals$}")).collect();
     let numbers = trim_zeros(numbers);
-    let behind = |text: &str| numbers.iter().map(|number| format!("{number}{text}")).collect();
-    let all: Vec<String> = behind(&unit.text);
+    let with_unit = |text: &str| numbers.iter().map(|number| format!("{number}{text}")).collect();
+    let all: Vec<String> = with_unit(&unit.text);
     let mut at_top = numbers.clone();
     at_top.last_mut().into_iter().for_each(|top| top.push_str(&unit.text));
-    let prefixed: Vec<String> = behind(unit.prefix);
+    let prefixed: Vec<String> = with_unit(unit.prefix);
     let fits = |texts: &[String]| texts.iter().all(|text| text.width() <= width);
     let forms = [(0.0, all), (0.15, at_top), (0.4, prefixed)];
     forms.into_iter().find(|(_, texts)| fits(texts)).unwrap_or_else(|| {
