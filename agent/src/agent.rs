@@ -67,7 +67,7 @@ pub struct Agent {
     service: Service,
     settings: AgentSettings,
     /// HTTP server for metrics, if enabled.
-    exporter: Option<Exporter<Listener>>,
+    exporter: Option<Exporter>,
     /// Resolves once all samples are on disk, after the sampler was dropped.
     archive_flushed: Option<oneshot::Receiver<()>>,
 }
@@ -207,7 +207,7 @@ impl Agent {
     }
 }
 
-async fn serve_metrics(exporter: Option<&mut Exporter<Listener>>) -> Infallible {
+async fn serve_metrics(exporter: Option<&mut Exporter>) -> Infallible {
     match exporter {
         Some(exporter) => exporter.run().await,
         None => std::future::pending().await,
