@@ -23,7 +23,7 @@ async fn numbers(events: &mut mpsc::Receiver<Event>) -> Vec<u64> {
         match timeout(DEADLINE, events.recv()).await.expect("events in time").unwrap() {
             Event::Connected => missing = Some(ROWS_PER_CONNECTION),
             Event::Rows(rows) => {
-                numbers.extend(rows.iter().filter_map(|sample| sample.seq));
+                numbers.extend(rows.iter().filter_map(|sample| sample.seq).map(|seq| seq.0));
                 missing = missing.map(|missing| missing.saturating_sub(rows.iter().count()));
             }
             _ => {}

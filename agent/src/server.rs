@@ -11,7 +11,6 @@ mod rate_limiter;
 
 use std::convert::Infallible;
 use std::io;
-use std::net::IpAddr;
 use std::panic;
 use std::time::Duration;
 

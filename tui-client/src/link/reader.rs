@@ -220,7 +220,7 @@ impl StreamReader {
             Note::Columns(columns) => self.handle_columns(columns, state, events),
             Note::Live => events.push(Event::Live),
             Note::Skipped { from, to } => {
-                events.push(Event::Skipped { count: (to - from).saturating_add(1) });
+                events.push(Event::Skipped { count: from.count_to(*to) });
             }
             Note::Error(text) => {
                 self.disconnect = Some(Disconnect { reason: text.clone(), refused: true });

@@ -31,7 +31,7 @@ impl JsonFormatter {
         object.serialize_entry("timestamp", &time(sample.time))?;
         object.serialize_entry("received", &time(sample.received))?;
         object.serialize_entry("source", &self.names[source])?;
-        object.serialize_entry("seq", &sample.seq)?;
+        object.serialize_entry("seq", &sample.seq.map(|seq| seq.0))?;
         for (column, value) in stream.schema.columns().iter().zip(sample.values) {
             // NaN is written as null.
             object.serialize_entry(column.name(), value)?;
