@@ -84,7 +84,7 @@ mod vitals;
 
 pub use agent::{Agent, AgentSettings};
 pub use archive::{Archive, ArchiveError};
-pub use clock::{Clock, ClockStep};
+pub use clock::Clock;
 pub use listen::{
     Accept, Address, AddressError, BoundAddress, Connection, ListenError, Listener, Peer,
     PlaintextPolicy,

@@ -77,7 +77,6 @@ fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
     };
     // On Unix this allows a restart while old connections linger. On Windows it would steal the
     // port of a running program.
-    #[cfg(unix)]
     socket.set_reuseaddr(true)?;
     // Accepted connections inherit the size.
     socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
@@ -86,7 +85,6 @@ fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
 }
 
 /// Takes over a listening socket.
-#[cfg(unix)]
 pub(super) fn adopt(
     listener: std::net::TcpListener,
     plaintext: &PlaintextPolicy,
