@@ -12,14 +12,14 @@ use tokio::time::timeout;
 use crate::agent_info::AgentInfo;
 use crate::archive::Archive;
 use crate::clock::Clock;
-use crate::listen::{Accept, Listener};
 #[cfg(feature = "metrics")]
 use crate::metrics::AgentMetrics;
 use crate::metrics::Exporter;
 use crate::ring::Ring;
 use crate::sampler::Sampler;
-use crate::server::Server;
-use crate::session::Service;
+use crate::serve::listen::{Accept, Listener};
+use crate::serve::server::Server;
+use crate::serve::session::Service;
 #[cfg(feature = "metrics")]
 use crate::source::GroupSet;
 use crate::source::{MachineFacts, MetricSource};

@@ -36,9 +36,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use crate::kernel::root::Root;
-use crate::listen::{Connection, Listener, Peer};
-use crate::server::{Protocol, STOP_TIMEOUT, Server};
-use crate::session;
+use crate::serve::listen::{Connection, Listener, Peer};
+use crate::serve::server::{Protocol, STOP_TIMEOUT, Server};
+use crate::serve::session;
 use crate::source::GroupSet;
 pub(crate) use agent_metrics::AgentMetrics;
 use format::ExpositionFormat;

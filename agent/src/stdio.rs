@@ -17,8 +17,8 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::agent::Agent;
-use crate::listen::Listener;
-use crate::server;
+use crate::serve::listen::Listener;
+use crate::serve::server;
 
 /// Time in which the local agent must answer; then an agent is started in this process.
 const PROBE_TIMEOUT: Duration = Duration::from_millis(200);

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 
 use super::{Address, BACKLOG, Connection, ListenError, Peer, PlaintextPolicy};
-use crate::tls::{ServerTls, TlsConnection};
+use crate::serve::tls::{ServerTls, TlsConnection};
 
 /// Send buffer of the system for a client that does not read: 64 KiB, a quarter of an hour of rows.
 /// By default it grows to megabytes, a second queue beside the ring.
@@ -130,7 +130,7 @@ async fn accept_prepared(listener: &TcpListener) -> io::Result<(TcpStream, Socke
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::listen::{BoundAddress, Listener};
+    use crate::serve::listen::{BoundAddress, Listener};
 
     async fn bind(address: &str, plaintext: PlaintextPolicy) -> Result<BoundAddress, String> {
         let bound = Listener::bind(&address.parse().unwrap(), plaintext).await;

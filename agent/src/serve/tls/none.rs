@@ -8,7 +8,7 @@ use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::tls_files::ServerTlsFiles;
+use crate::serve::tls_files::ServerTlsFiles;
 
 /// Error: this build has no TLS.
 #[derive(Debug, Error)]

@@ -12,7 +12,7 @@ use std::str::FromStr;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::tls::ServerTls;
+use crate::serve::tls::ServerTls;
 use unix::UnixEndpoint;
 
 /// Listen backlog: connections that the system holds until the agent accepts them.

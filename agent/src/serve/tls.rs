@@ -29,7 +29,7 @@ use failure::HandshakeFailure;
 pub use files::{TlsFileError, provider, read_authorities, read_identity};
 pub(crate) use stream::TlsConnection;
 
-use crate::tls_files::ServerTlsFiles;
+use crate::serve::tls_files::ServerTlsFiles;
 
 /// Log interval of failed handshakes: one a minute is logged, with the number of others before it.
 const FAILURE_LOG_INTERVAL: Duration = Duration::from_mins(1);

@@ -19,8 +19,8 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::listen::{Accept, Connection, Peer};
-use crate::session::{self, Service};
+use crate::serve::listen::{Accept, Connection, Peer};
+use crate::serve::session::{self, Service};
 use crate::usage::without_error_number;
 use origins::Origins;
 use rate_limiter::RateLimiter;
