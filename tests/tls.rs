@@ -38,7 +38,8 @@ async fn a_broken_tls_connection_resumes_without_lost_or_duplicate_samples() {
     let Identity { cert, key } = ca.server();
     let files = ServerFiles { cert, key, client_ca: Some(ca.ca.clone()) };
     let tls = loadline_agent::ServerTls::open(files).unwrap();
-    let server = LoopbackAgent::start_with_plaintext(
+    let server = LoopbackAgent::start_with(
+        0,
         PlaintextPolicy::Never(tls.clone()),
         Duration::from_millis(20),
     )
