@@ -17,7 +17,7 @@ use loadline_agent::{
     Agent, AgentSettings, Clock, Listener, Machine, MachineFacts, MetricSource as _, ScriptedSource,
 };
 use loadline_benches::{BEGIN_MS, samples};
-use loadline_protocol::{Schema, Stamp};
+use loadline_protocol::{Schema, Seq, Stamp};
 use tokio::io::{AsyncReadExt as _, DuplexStream};
 use tokio::runtime::Runtime;
 use tokio::time::{Instant, sleep};
@@ -51,7 +51,7 @@ fn encode(bencher: Bencher<'_, '_>) {
     bencher.counter(ItemsCount::new(samples.len())).bench_local(|| {
         for (seq, (time, values)) in (1..).zip(&samples) {
             row.clear();
-            schema.write_row(&mut row, Some(*time), Some(seq), *values);
+            schema.write_row(&mut row, Some(*time), Some(Seq(seq)), *values);
             black_box(&row);
         }
     });

@@ -22,7 +22,7 @@ use loadline_agent::{
 use loadline_benches::{
     BEGIN_MS, RETENTION, SampleValues, filled_store, samples, screen, subscribed_stream, window,
 };
-use loadline_protocol::{Decoder, Line, Row, Schema, Stamp, Time};
+use loadline_protocol::{Decoder, Line, Row, Schema, Seq, Stamp, Time};
 use ratatui::buffer::Buffer;
 use tokio::io::AsyncReadExt as _;
 use tokio::runtime::Runtime;
@@ -40,7 +40,7 @@ fn encode(samples: Vec<(Time, SampleValues)>) -> String {
     let mut row = String::new();
     for (seq, (time, values)) in (1..).zip(&samples) {
         row.clear();
-        schema.write_row(&mut row, Some(*time), Some(seq), *values);
+        schema.write_row(&mut row, Some(*time), Some(Seq(seq)), *values);
         black_box(&row);
     }
     row
@@ -59,7 +59,7 @@ fn decode(text: String) -> u64 {
     while let Some(line) = decoder.decode(&mut bytes) {
         if let Ok(Ok(Line::Row(line))) = line.map(Line::parse) {
             schema.parse_row_into(line, &mut row).expect("each row is one of this schema");
-            read += black_box(&row).seq.unwrap_or_default();
+            read += black_box(&row).seq.unwrap_or_default().0;
         }
     }
     read

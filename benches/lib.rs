@@ -10,7 +10,7 @@ use loadline::store::{Store, Window};
 use loadline::theme::Theme;
 use loadline::watched::Watched;
 use loadline::zone::Zone;
-use loadline_protocol::{Schema, Stamp, Time};
+use loadline_protocol::{Schema, Seq, Stamp, Time};
 use ratatui::layout::Size;
 
 /// Timestamp of the first sample, in milliseconds since 1970.
@@ -63,7 +63,7 @@ pub fn subscribed_stream(rows: usize) -> String {
         "# loadline/1 run=9f3a17c2 host=web-1 interval=1000ms cores=16\n# columns {schema}\n"
     );
     for (seq, (time, values)) in (1..).zip(samples()).take(rows) {
-        schema.write_row(&mut text, Some(time), Some(seq), values);
+        schema.write_row(&mut text, Some(time), Some(Seq(seq)), values);
         text.push('\n');
     }
     text

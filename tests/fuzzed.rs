@@ -6,7 +6,7 @@ use std::time::Duration;
 use loadline::event::Event;
 use loadline::link::{ReadOptions, Recorder, StreamReader};
 use loadline_protocol::{
-    Decoder, LINE_MAX, Line, Note, REQUEST_MAX, Request, SafeText, Schema, Time, sanitize,
+    Decoder, LINE_MAX, Line, Note, REQUEST_MAX, Request, SafeText, Schema, Seq, Time, sanitize,
 };
 
 /// Decodes bytes into lines or errors. Returns these and the number of pending bytes.
@@ -114,7 +114,7 @@ pub fn logfmt(bytes: &[u8]) {
 }
 
 /// Timestamp, sequence number and bits of the values of a sample.
-type SampleBits = (Time, Option<u64>, Vec<u64>);
+type SampleBits = (Time, Option<Seq>, Vec<u64>);
 
 /// Reads a file and records it. Returns the samples, the recording and the number of rows too long
 /// for it.

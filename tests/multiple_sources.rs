@@ -12,7 +12,7 @@ use loadline::theme::Theme;
 use loadline::watched::{State, Watched};
 use loadline::zone::Zone;
 use loadline_agent::{Clock, MachineFacts, ScriptedSource};
-use loadline_protocol::{History, SafeText};
+use loadline_protocol::{History, SafeText, Seq};
 use loadline_tests::{DEADLINE, LoopbackAgent, TcpProxy, collect_output_of_all};
 use ratatui::layout::Size;
 use tokio::io::AsyncWriteExt as _;
@@ -179,7 +179,7 @@ async fn eight_agents_line_up_and_faults_of_three_do_not_affect_the_others() {
         let seqs: Vec<_> = (0..sample_count(app, source))
             .map(|at| watched.store().get(at).unwrap().seq().unwrap())
             .collect();
-        assert!(seqs.windows(2).all(|pair| pair[1] == pair[0] + 1), "every sample exactly once");
+        assert!(seqs.windows(2).all(|pair| pair[1] == pair[0].next()), "every sample exactly once");
     }
     for server in servers {
         server.stop().await;
@@ -214,7 +214,8 @@ async fn a_flooding_source_does_not_affect_the_others() {
         assert!(sample_count(&offscreen.app, source) > 50);
         let first = watched.store().get(0).unwrap().seq();
         let last = watched.store().get(watched.store().len() - 1).unwrap().seq();
-        assert_eq!((first, last), (Some(1), Some(watched.store().len() as u64)), "every sample");
+        let seqs = (Some(Seq::FIRST), Some(Seq(watched.store().len() as u64)));
+        assert_eq!((first, last), seqs, "every sample");
     }
     drop(offscreen);
     quiet.stop().await;

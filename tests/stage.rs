@@ -5,6 +5,8 @@
 #![expect(clippy::unwrap_used, reason = "scenarios fail by panicking")]
 
 pub mod fuzzed;
+#[path = "../agent/tests/agent/loopback.rs"]
+mod loopback;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -15,14 +17,14 @@ use loadline::output::{self, Job, OutputFormat, Summary};
 use loadline::time_spec::TimeBounds;
 use loadline::zone::Zone;
 use loadline_agent::{
-    Address, Agent, AgentSettings, Archive, Clock, Listener, MachineFacts, MetricSource,
-    PlaintextPolicy, ScriptedSource,
+    Agent, AgentSettings, Archive, Clock, MachineFacts, MetricSource, PlaintextPolicy,
+    ScriptedSource,
 };
 use loadline_protocol::SafeText;
+pub use loopback::LoopbackAgent;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 
 /// Time limit for anything, on a machine that is busy with other work.
@@ -31,52 +33,36 @@ pub const DEADLINE: Duration = Duration::from_secs(20);
 /// Time limit for a client's output. The longest scenario takes a minute.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(100);
 
-/// Agent on a loopback port. By default its CPU utilization counts the samples: 0.1 % for each.
-#[derive(Debug)]
-pub struct LoopbackAgent {
-    /// Address of its listener.
-    pub address: SocketAddr,
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<()>,
-}
-
+/// Agents whose CPU utilization counts the samples by default: 0.1 % for each.
 impl LoopbackAgent {
     /// Starts an agent on a free port.
     pub async fn start(interval: Duration) -> LoopbackAgent {
         LoopbackAgent::start_on(0, interval).await
     }
 
-    /// Starts an agent on this port; port 0 picks a free one.
+    /// Starts an agent on this port.
     pub async fn start_on(port: u16, interval: Duration) -> LoopbackAgent {
-        let source = counting_source();
-        let facts = MachineFacts { host: SafeText::new("web-1"), ..MachineFacts::default() };
-        LoopbackAgent::serve(
-            port,
-            source,
-            facts,
-            (Clock::system(), PlaintextPolicy::LoopbackOnly),
-            interval,
-        )
-        .await
+        LoopbackAgent::start_with(port, PlaintextPolicy::LoopbackOnly, interval).await
     }
 
-    /// Starts an agent on a free port with this policy for connections without TLS.
-    pub async fn start_with_plaintext(
+    /// Starts an agent on this port, 0 for a free one, with this policy for connections without
+    /// TLS.
+    pub async fn start_with(
+        port: u16,
         plaintext: PlaintextPolicy,
         interval: Duration,
     ) -> LoopbackAgent {
-        let source = counting_source();
-        let facts = MachineFacts { host: SafeText::new("web-1"), ..MachineFacts::default() };
-        LoopbackAgent::serve(0, source, facts, (Clock::system(), plaintext), interval).await
+        let (source, clock) = (counting_source(), Clock::system());
+        let agent = Agent::start_with_clock(source, web_1(), settings(interval), clock).await;
+        LoopbackAgent::run(agent, port, plaintext).await
     }
 
     /// Starts an agent on a free port that archives its samples in a folder.
     pub async fn start_with_archive(folder: &Path, interval: Duration) -> LoopbackAgent {
-        let facts = MachineFacts { host: SafeText::new("web-1"), ..MachineFacts::default() };
-        let settings = AgentSettings { interval, ..AgentSettings::default() };
         let archive = Some(Archive::open(folder).unwrap());
-        let agent = Agent::start_with_archive(counting_source(), facts, settings, archive).await;
-        LoopbackAgent::open(0, agent, PlaintextPolicy::LoopbackOnly).await
+        let agent =
+            Agent::start_with_archive(counting_source(), web_1(), settings(interval), archive);
+        LoopbackAgent::run(agent.await, 0, PlaintextPolicy::LoopbackOnly).await
     }
 
     /// Starts an agent on a free port with this source and clock.
@@ -86,40 +72,17 @@ impl LoopbackAgent {
         clock: Clock,
         interval: Duration,
     ) -> LoopbackAgent {
-        LoopbackAgent::serve(0, source, facts, (clock, PlaintextPolicy::LoopbackOnly), interval)
-            .await
+        let agent = Agent::start_with_clock(source, facts, settings(interval), clock);
+        LoopbackAgent::run(agent.await, 0, PlaintextPolicy::LoopbackOnly).await
     }
+}
 
-    async fn serve(
-        port: u16,
-        source: impl MetricSource + 'static,
-        facts: MachineFacts,
-        (clock, plaintext): (Clock, PlaintextPolicy),
-        interval: Duration,
-    ) -> LoopbackAgent {
-        let settings = AgentSettings { interval, ..AgentSettings::default() };
-        let agent = Agent::start_with_clock(source, facts, settings, clock).await;
-        LoopbackAgent::open(port, agent, plaintext).await
-    }
+fn web_1() -> MachineFacts {
+    MachineFacts { host: SafeText::new("web-1"), ..MachineFacts::default() }
+}
 
-    async fn open(port: u16, agent: Agent, plaintext: PlaintextPolicy) -> LoopbackAgent {
-        let address: Address = format!("127.0.0.1:{port}").parse().unwrap();
-        let bound = Listener::bind(&address, plaintext).await.unwrap();
-        let listener = bound.listen().unwrap();
-        let address = listener.address().to_string().parse().unwrap();
-        let (stop, stopped) = oneshot::channel::<()>();
-        let stopped = async {
-            let _ = stopped.await;
-        };
-        let task = tokio::spawn(agent.run(vec![listener], stopped));
-        LoopbackAgent { address, stop, task }
-    }
-
-    /// Stops the agent as a signal does.
-    pub async fn stop(self) {
-        let _ = self.stop.send(());
-        self.task.await.unwrap();
-    }
+fn settings(interval: Duration) -> AgentSettings {
+    AgentSettings { interval, ..AgentSettings::default() }
 }
 
 fn counting_source() -> impl MetricSource + 'static {

@@ -23,7 +23,7 @@ async fn numbers(events: &mut mpsc::Receiver<Event>) -> Vec<u64> {
         match timeout(DEADLINE, events.recv()).await.expect("events in time").unwrap() {
             Event::Connected => missing = Some(ROWS_PER_CONNECTION),
             Event::Rows(rows) => {
-                numbers.extend(rows.iter().filter_map(|sample| sample.seq));
+                numbers.extend(rows.iter().filter_map(|sample| sample.seq).map(|seq| seq.0));
                 missing = missing.map(|missing| missing.saturating_sub(rows.iter().count()));
             }
             _ => {}
@@ -38,7 +38,8 @@ async fn a_broken_tls_connection_resumes_without_lost_or_duplicate_samples() {
     let Identity { cert, key } = ca.server();
     let files = ServerFiles { cert, key, client_ca: Some(ca.ca.clone()) };
     let tls = loadline_agent::ServerTls::open(files).unwrap();
-    let server = LoopbackAgent::start_with_plaintext(
+    let server = LoopbackAgent::start_with(
+        0,
         PlaintextPolicy::Never(tls.clone()),
         Duration::from_millis(20),
     )

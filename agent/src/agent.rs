@@ -12,14 +12,14 @@ use tokio::time::timeout;
 use crate::agent_info::AgentInfo;
 use crate::archive::Archive;
 use crate::clock::Clock;
-use crate::listen::{Accept, Listener};
 #[cfg(feature = "metrics")]
 use crate::metrics::AgentMetrics;
 use crate::metrics::Exporter;
 use crate::ring::Ring;
 use crate::sampler::Sampler;
-use crate::server::Server;
-use crate::session::Service;
+use crate::serve::listen::{Accept, Listener};
+use crate::serve::server::Server;
+use crate::serve::session::Service;
 #[cfg(feature = "metrics")]
 use crate::source::GroupSet;
 use crate::source::{MachineFacts, MetricSource};
@@ -67,7 +67,7 @@ pub struct Agent {
     service: Service,
     settings: AgentSettings,
     /// HTTP server for metrics, if enabled.
-    exporter: Option<Exporter<Listener>>,
+    exporter: Option<Exporter>,
     /// Resolves once all samples are on disk, after the sampler was dropped.
     archive_flushed: Option<oneshot::Receiver<()>>,
 }
@@ -207,7 +207,7 @@ impl Agent {
     }
 }
 
-async fn serve_metrics(exporter: Option<&mut Exporter<Listener>>) -> Infallible {
+async fn serve_metrics(exporter: Option<&mut Exporter>) -> Infallible {
     match exporter {
         Some(exporter) => exporter.run().await,
         None => std::future::pending().await,

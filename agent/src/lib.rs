@@ -16,13 +16,7 @@
 //!    ▼ cursor
 //!  agent_info header and columns, common to all streams of an agent
 //!  archive    samples on disk, which outlive the agent
-//!  session    one client: requests in, rows out
-//!    │ bytes
-//!    ▼
-//!  tls_files  paths of certificate, key and client CA
-//!  tls        encryption of TCP connections
-//!  listen     addresses, listeners and accepted connections
-//!  server     all clients: accepts them, limits their number, stops them
+//!  serve      clients: listeners, TLS, limits, and a session for each client
 //!  metrics    HTTP server for Prometheus, with its metrics
 //!  agent      all modules above, put together
 //!  stdio      one client on standard input and output, as started by ssh
@@ -59,7 +53,6 @@ mod clock;
     expect(dead_code, reason = "partly for metrics of Linux")
 )]
 mod kernel;
-mod listen;
 #[cfg(feature = "metrics")]
 mod metrics;
 #[cfg(not(feature = "metrics"))]
@@ -67,29 +60,22 @@ mod metrics;
 mod metrics;
 mod ring;
 mod sampler;
-mod server;
-mod session;
+mod serve;
 mod source;
 mod stdio;
 mod ticker;
-#[cfg(feature = "tls")]
-mod tls;
-#[cfg(not(feature = "tls"))]
-#[path = "tls/none.rs"]
-mod tls;
-mod tls_files;
 mod vitals;
 
 pub use agent::{Agent, AgentSettings};
 pub use archive::{Archive, ArchiveError};
-pub use clock::{Clock, ClockStep};
-pub use listen::{
+pub use clock::Clock;
+pub use ring::SAMPLES_MAX;
+pub use serve::listen::{
     Accept, Address, AddressError, BoundAddress, Connection, ListenError, Listener, Peer,
     PlaintextPolicy,
 };
-pub use ring::SAMPLES_MAX;
-pub use session::{Ending, Service};
+pub use serve::session::{Ending, Service};
+pub use serve::tls::ServerTls;
+pub use serve::tls_files::ServerTlsFiles;
 pub use source::{GroupError, GroupSet, Machine, MachineFacts, MetricSource, ScriptedSource};
 pub use stdio::{probe_agent, serve_stdio};
-pub use tls::ServerTls;
-pub use tls_files::ServerTlsFiles;

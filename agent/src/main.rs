@@ -107,7 +107,7 @@ async fn run_server(options: &Options) -> anyhow::Result<()> {
         tracing::info!(client_certificates, "TCP ports speak TLS");
     }
     let plaintext = options.plaintext(tls.clone());
-    let mut listeners = inherited(&plaintext)?;
+    let mut listeners = Listener::inherited(&plaintext)?;
     let mut bound = Vec::new();
     // The default address is only used without a socket from systemd.
     if listeners.is_empty() || !options.listens_by_default {
@@ -173,17 +173,6 @@ fn metrics_url(address: &Address, is_private: bool) -> String {
     }
 }
 
-/// Returns the sockets that systemd opened.
-#[cfg(unix)]
-fn inherited(plaintext: &PlaintextPolicy) -> Result<Vec<Listener>, ListenError> {
-    Listener::inherited(plaintext)
-}
-
-#[cfg(not(unix))]
-fn inherited(_plaintext: &PlaintextPolicy) -> Result<Vec<Listener>, ListenError> {
-    Ok(Vec::new())
-}
-
 /// Reloads the certificates at each SIGHUP.
 async fn reload_on_hangup(
     mut hangups: Hangups,
@@ -220,7 +209,6 @@ async fn run_stdio(options: &Options) -> anyhow::Result<()> {
 }
 
 /// Returns a future that resolves at SIGINT or SIGTERM. The signals are caught from now on.
-#[cfg(unix)]
 fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
 
@@ -235,10 +223,8 @@ fn stop_signal() -> io::Result<impl Future<Output = ()>> {
 }
 
 /// Stream of SIGHUP signals.
-#[cfg(unix)]
 struct Hangups(tokio::signal::unix::Signal);
 
-#[cfg(unix)]
 impl Hangups {
     async fn next(&mut self) {
         if self.0.recv().await.is_none() {
@@ -248,41 +234,14 @@ impl Hangups {
 }
 
 /// Catches SIGHUP from now on, so that it does not end the agent.
-#[cfg(unix)]
 fn hangups() -> io::Result<Hangups> {
     use tokio::signal::unix::{SignalKind, signal};
 
     signal(SignalKind::hangup()).map(Hangups)
 }
 
-/// Windows has no SIGHUP.
-#[cfg(windows)]
-struct Hangups;
-
-#[cfg(windows)]
-impl Hangups {
-    async fn next(&mut self) {
-        std::future::pending().await
-    }
-}
-
-#[cfg(windows)]
-fn hangups() -> io::Result<Hangups> {
-    Ok(Hangups)
-}
-
-/// Returns a future that resolves at Ctrl-C. The signal is caught from now on.
-#[cfg(windows)]
-fn stop_signal() -> io::Result<impl Future<Output = ()>> {
-    let mut interrupt = tokio::signal::windows::ctrl_c()?;
-    Ok(async move {
-        interrupt.recv().await;
-    })
-}
-
 /// Returns a future that resolves at SIGHUP, or when the reader of standard output is gone, even if
 /// there is nothing to write.
-#[cfg(unix)]
 fn hangup() -> io::Result<impl Future<Output = ()>> {
     use rustix::event::{PollFd, PollFlags, poll};
     use tokio::signal::unix::{SignalKind, signal};
@@ -305,14 +264,7 @@ fn hangup() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// Windows has no SIGHUP; a closed output fails at the next write.
-#[cfg(windows)]
-fn hangup() -> io::Result<impl Future<Output = ()>> {
-    Ok(std::future::pending())
-}
-
 /// Raises the limit of open files: each client needs a file descriptor, and many systems start low.
-#[cfg(unix)]
 fn raise_open_files_limit(wanted: u64) {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -329,6 +281,3 @@ fn raise_open_files_limit(wanted: u64) {
         );
     }
 }
-
-#[cfg(not(unix))]
-fn raise_open_files_limit(_wanted: u64) {}

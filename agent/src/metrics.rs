@@ -31,16 +31,14 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use loadline_protocol::DurationText;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::AsyncWriteExt as _;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 
 use crate::kernel::root::Root;
-use crate::listen::{Accept, Peer};
-use crate::server::origins::{Origin, Origins};
-use crate::server::{REFUSALS_MAX, STOP_TIMEOUT, propagate_panic, run_accept_loop};
-use crate::session;
+use crate::serve::listen::{Connection, Listener, Peer};
+use crate::serve::server::{Protocol, STOP_TIMEOUT, Server};
+use crate::serve::session;
 use crate::source::GroupSet;
 pub(crate) use agent_metrics::AgentMetrics;
 use format::ExpositionFormat;
@@ -75,17 +73,23 @@ const TOO_MANY_CONNECTIONS: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-
 pub(crate) struct Metrics {
     requests: mpsc::Sender<ScrapeRequest>,
     agent: Arc<AgentMetrics>,
+    /// Closed when the agent stops.
+    stop: watch::Receiver<()>,
 }
 
 impl Metrics {
     /// Starts the scraper thread.
-    fn start(agent: AgentMetrics, collect: &GroupSet) -> std::io::Result<Metrics> {
-        let itself = Arc::new(agent);
+    fn start(
+        agent: AgentMetrics,
+        collect: &GroupSet,
+        stop: watch::Receiver<()>,
+    ) -> std::io::Result<Metrics> {
+        let agent = Arc::new(agent);
         // Each connection has at most one pending request.
         let (requests, receiver) = mpsc::channel(CONNECTIONS_MAX);
-        let scraper = Scraper::new(itself.clone(), &Root::of_this_machine(), collect);
+        let scraper = Scraper::new(agent.clone(), &Root::of_this_machine(), collect);
         std::thread::Builder::new().name("metrics".to_owned()).spawn(|| scraper.run(receiver))?;
-        Ok(Metrics { requests, agent: itself })
+        Ok(Metrics { requests, agent, stop })
     }
 
     /// Returns the metrics page. `None` if the collectors take too long.
@@ -109,12 +113,9 @@ impl Metrics {
         })
     }
 
-    /// Serves one client until it disconnects or `stop` is closed.
-    async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
-        &self,
-        stream: S,
-        mut stop: watch::Receiver<()>,
-    ) -> Result<(), hyper::Error> {
+    /// Serves one client until it disconnects or the agent stops.
+    async fn serve_http<S: Connection>(&self, stream: S) -> Result<(), hyper::Error> {
+        let mut stop = self.stop.clone();
         let service = service_fn(async |request| Ok::<_, Infallible>(respond(self, request).await));
         let mut connection = std::pin::pin!(
             http1::Builder::new()
@@ -136,32 +137,46 @@ impl Metrics {
     }
 }
 
-/// The HTTP clients: accepts and limits connections, serves them, stops them.
-pub(crate) struct Exporter<L> {
-    metrics: Metrics,
-    listeners: Vec<L>,
-    /// Connections. Each returns the origin of its client.
-    connections: JoinSet<Option<Origin>>,
-    origins: Origins,
-    refusals: JoinSet<()>,
+impl Protocol for Metrics {
+    async fn serve<S: Connection + 'static>(self, stream: S, peer: Peer) -> Peer {
+        if let Err(error) = self.serve_http(stream).await {
+            tracing::debug!(peer = peer.name, %error, "metrics connection failed");
+        }
+        peer
+    }
+
+    async fn refuse<S: Connection + 'static>(mut stream: S, peer: Peer, _why: String) {
+        tracing::debug!(peer = peer.name, "refused a metrics connection");
+        // With TLS the handshake comes first. A client that does not read misses the reason.
+        let sent = timeout(STOP_TIMEOUT, stream.write_all(TOO_MANY_CONNECTIONS.as_bytes())).await;
+        if matches!(sent, Ok(Ok(()))) {
+            session::drain_and_close(stream).await;
+        }
+    }
+}
+
+/// Server of the metrics, with its listeners.
+pub(crate) struct Exporter {
+    server: Server<Metrics>,
+    listeners: Vec<Listener>,
     /// Dropped when the agent stops.
     stop: watch::Sender<()>,
 }
 
-impl<L: Accept> Exporter<L> {
+impl Exporter {
     /// Creates an exporter with its scraper thread. `collect` selects the metrics of the machine.
     ///
     /// # Errors
     /// The system cannot start a thread.
     pub(crate) fn new(
-        listeners: Vec<L>,
+        listeners: Vec<Listener>,
         agent: AgentMetrics,
         collect: &GroupSet,
-    ) -> std::io::Result<Exporter<L>> {
-        let (connections, refusals) = (JoinSet::new(), JoinSet::new());
-        let origins = Origins::new(CONNECTIONS_PER_ADDRESS_MAX);
-        let (metrics, stop) = (Metrics::start(agent, collect)?, watch::Sender::new(()));
-        Ok(Exporter { metrics, listeners, connections, origins, refusals, stop })
+    ) -> std::io::Result<Exporter> {
+        let (stop, stopped) = watch::channel(());
+        let metrics = Metrics::start(agent, collect, stopped)?;
+        let server = Server::new(metrics, CONNECTIONS_MAX, CONNECTIONS_PER_ADDRESS_MAX);
+        Ok(Exporter { server, listeners, stop })
     }
 
     /// Accepts and serves clients until it is dropped.
@@ -169,71 +184,13 @@ impl<L: Accept> Exporter<L> {
     /// # Panics
     /// If a connection panics: an agent in a broken state must not go on.
     pub(crate) async fn run(&mut self) -> Infallible {
-        let (accepted_sender, mut accepted) = mpsc::channel(1);
-        let mut accept_loops: JoinSet<()> = JoinSet::new();
-        for listener in self.listeners.drain(..) {
-            accept_loops.spawn(run_accept_loop(listener, accepted_sender.clone()));
-        }
-        loop {
-            tokio::select! {
-                Some((stream, peer)) = accepted.recv() => self.admit(stream, &peer),
-                Some(ended) = self.connections.join_next() => self.reap(ended),
-                Some(ended) = self.refusals.join_next() => drop(propagate_panic(ended)),
-                Some(ended) = accept_loops.join_next() => drop(propagate_panic(ended)),
-                // Without a listener the loop would have nothing to wait for.
-                () = std::future::pending() => {}
-            }
-        }
-    }
-
-    fn admit(&mut self, stream: L::Stream, peer: &Peer) {
-        while let Some(ended) = self.connections.try_join_next() {
-            self.reap(ended);
-        }
-        let origin = peer.address.map(Origin::from);
-        let has_room = self.connections.len() < CONNECTIONS_MAX;
-        if has_room && origin.is_none_or(|origin| self.origins.enter(origin)) {
-            let (metrics, stop) = (self.metrics.clone(), self.stop.subscribe());
-            let peer = peer.name.clone();
-            self.connections.spawn(async move {
-                if let Err(error) = metrics.serve(stream, stop).await {
-                    tracing::debug!(peer, %error, "metrics connection failed");
-                }
-                origin
-            });
-        } else if self.refusals.len() < REFUSALS_MAX {
-            tracing::debug!(peer = peer.name, "refused a metrics connection");
-            self.refusals.spawn(refuse(stream));
-        }
-    }
-
-    fn reap(&mut self, ended: Result<Option<Origin>, JoinError>) {
-        if let Some(origin) = propagate_panic(ended).flatten() {
-            self.origins.leave(origin);
-        }
+        self.server.run(std::mem::take(&mut self.listeners)).await
     }
 
     /// Finishes pending responses and closes the connections.
     pub(crate) async fn stop(self) {
-        let Exporter { mut connections, stop, .. } = self;
-        drop(stop);
-        let all_ended = async {
-            while let Some(ended) = connections.join_next().await {
-                propagate_panic(ended);
-            }
-        };
-        if timeout(STOP_TIMEOUT, all_ended).await.is_err() {
-            tracing::debug!(connections = connections.len(), "aborted metrics connections");
-        }
-    }
-}
-
-/// Refuses a client with a 503 response.
-async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
-    // With TLS, the handshake happens first. A client that does not read misses the reason.
-    let sent = timeout(STOP_TIMEOUT, stream.write_all(TOO_MANY_CONNECTIONS.as_bytes())).await;
-    if matches!(sent, Ok(Ok(()))) {
-        session::drain_and_close(stream).await;
+        drop(self.stop);
+        self.server.stop().await;
     }
 }
 

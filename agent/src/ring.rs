@@ -12,6 +12,7 @@
 //! may belong to runs that ended before this agent started.
 
 mod cursor;
+mod position;
 mod samples;
 mod waiters;
 
@@ -21,9 +22,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
-use loadline_protocol::{Note, PLAIN_COLUMNS, RunId, Schema, Stamp, Time};
+use loadline_protocol::{Note, PLAIN_COLUMNS, RunId, Schema, Seq, Stamp, Time};
 
 pub(crate) use cursor::{Columns, Cursor, ReadOutcome, Selection};
+pub(crate) use position::Position;
 use samples::Samples;
 use waiters::Waiters;
 
@@ -52,7 +54,7 @@ pub(crate) struct SampleId {
     pub(crate) run: RunId,
     /// Sampling interval of the run.
     pub(crate) interval: Duration,
-    pub(crate) seq: u64,
+    pub(crate) seq: Seq,
 }
 
 /// Shared access to the ring. Cheap to clone.
@@ -126,11 +128,11 @@ impl Ring {
     }
 
     fn begin_run(&mut self, time: Time, values: &[f64], forget: impl FnOnce(&mut Samples)) {
-        let plain = self.encode(time, 1, values);
+        let plain = self.encode(time, Seq::FIRST, values);
         let interval = self.interval;
         self.update_samples(|samples, row, history| {
             forget(samples);
-            samples.begin_segment(samples::random_run(), 1, interval);
+            samples.begin_segment(samples::random_run(), Seq::FIRST, interval);
             samples.push(time, row, plain, history);
         });
     }
@@ -159,7 +161,7 @@ impl Ring {
 
     /// Encodes the row of the subscribed stream with all columns, without its line end. Returns the
     /// range that is the row of the plain stream.
-    fn encode(&mut self, time: Time, seq: u64, values: &[f64]) -> Range<u32> {
+    fn encode(&mut self, time: Time, seq: Seq, values: &[f64]) -> Range<u32> {
         self.row.clear();
         self.schema.write_row(&mut self.row, Some(time), Some(seq), values.iter().copied());
         let mut blanks = self.row.bytes().enumerate().filter(|(_, byte)| *byte == b' ');
@@ -202,7 +204,7 @@ impl RingHandle {
     }
 
     /// Returns the position of the newest sample, which grows by one with each sample.
-    pub(crate) fn newest_position(&self) -> u64 {
+    pub(crate) fn newest_position(&self) -> Position {
         self.lock().samples.newest()
     }
 
@@ -293,7 +295,7 @@ mod tests {
     fn check(history: History, resume: Option<u64>, every: u64, expected: &str) {
         let ring = ring(10, 5);
         let mut cursor = ring.handle().cursor();
-        let resume = resume.map(|seq| Resume { run: cursor.run(), seq });
+        let resume = resume.map(|seq| Resume { run: cursor.run(), seq: Seq(seq) });
         cursor.seek(history, resume, every);
         let selection = Selection { columns: Columns::All, every };
         let case = format!("{history} {resume:?} {every}");
@@ -336,7 +338,7 @@ mod tests {
         let ring = ring(3, 10);
         let mut cursor = ring.handle().cursor();
         let run = RunId(cursor.run().0.wrapping_add(1));
-        cursor.seek(History::All, Some(Resume { run, seq: 2 }), 1);
+        cursor.seek(History::All, Some(Resume { run, seq: Seq(2) }), 1);
         assert_eq!(read_all(&mut cursor, &ALL), ["1", "2", "3", "live"]);
     }
 
@@ -369,7 +371,7 @@ mod tests {
         for (run, seq, at) in [(7, 3, 103), (7, 4, 104), (7, 5, 105), (7, 8, 108), (9, 1, 109)] {
             let interval = Duration::from_secs(run.into());
             ring.restore_sample(
-                SampleId { run: RunId(run), interval, seq },
+                SampleId { run: RunId(run), interval, seq: Seq(seq) },
                 second(at),
                 &[seq as f64],
             );
@@ -383,7 +385,7 @@ mod tests {
     fn check_restored(history: History, resume: Option<(u32, u64)>, every: u64, expected: &str) {
         let ring = ring_with_restored_runs();
         let mut cursor = ring.handle().cursor();
-        let resume = resume.map(|(run, seq)| Resume { run: RunId(run), seq });
+        let resume = resume.map(|(run, seq)| Resume { run: RunId(run), seq: Seq(seq) });
         cursor.seek(history, resume, every);
         let case = format!("{history} {resume:?} {every}");
         let selection = Selection { columns: Columns::All, every };
@@ -441,7 +443,7 @@ mod tests {
 
         let mut ring = ring_of(1, Duration::from_hours(1));
         let interval = Duration::from_secs(1);
-        let id = |run, seq| SampleId { run: RunId(run), interval, seq };
+        let id = |run, seq| SampleId { run: RunId(run), interval, seq: Seq(seq) };
         for (of, at) in [(id(1, 1), 10), (id(1, 2), 20), (id(2, 1), 15), (id(2, 2), 30)] {
             ring.restore_sample(of, second(at), &[1.0]);
         }
@@ -462,19 +464,20 @@ mod tests {
             ["8", "new run", "1", "new run", "1", "2", "3", "live"]
         );
         ring.push(second(100_000), &[4.0]);
-        let resume = Some(Resume { run: RunId(7), seq: 8 });
+        let resume = Some(Resume { run: RunId(7), seq: Seq(8) });
         cursor.seek(History::None, resume, 1);
         assert_eq!(read_all(&mut cursor, &ALL), ["live", "4"], "the run is no longer in the ring");
     }
 
     #[test]
     fn impossible_sequence_numbers_are_harmless() {
-        for seq in [0, u64::MAX - 1, u64::MAX] {
+        for seq in [0, u64::MAX - 1, u64::MAX].map(Seq) {
             let mut ring = ring_of(1, Duration::from_hours(1));
             let interval = Duration::from_secs(1);
             ring.restore_sample(SampleId { run: RunId(1), interval, seq }, second(1), &[1.0]);
             ring.begin(second(2), &[1.0]);
-            for resume in [0, 1, u64::MAX].map(|seq| Some(Resume { run: RunId(1), seq })) {
+            for seq in [0, 1, u64::MAX].map(Seq) {
+                let resume = Some(Resume { run: RunId(1), seq });
                 let mut cursor = ring.handle().cursor();
                 cursor.seek(History::All, resume, 1);
                 read_all(&mut cursor, &ALL);
@@ -566,13 +569,13 @@ mod tests {
         let mut state = ring.handle.lock();
         let samples = &mut state.samples;
         let ms = |number: usize| Time::from_millis(1000 + number as i64);
-        let count = |samples: &Samples| (samples.newest() + 1 - samples.tail) as usize;
+        let count = |samples: &Samples| samples.newest().next().index_after(samples.tail).unwrap();
         let before = count(samples);
         (1..=SAMPLES_MAX - before).for_each(|n| samples.push(ms(n), "", 0..0, Duration::MAX));
         assert_eq!(count(samples), SAMPLES_MAX);
         let oldest = samples.tail;
         samples.push(ms(SAMPLES_MAX), "", 0..0, Duration::MAX);
-        assert_eq!((count(samples), samples.tail), (SAMPLES_MAX, oldest + 1));
+        assert_eq!((count(samples), samples.tail), (SAMPLES_MAX, oldest.next()));
     }
 
     /// Row lengths vary, so that the text wraps at every offset within a row.
@@ -709,7 +712,8 @@ mod tests {
                             prop_assert_eq!(from.parse::<u64>().unwrap(), *last + 1);
                             *last = to.parse().unwrap();
                         }
-                        prop_assert_eq!(*last, ring.handle.lock().samples.newest());
+                        let samples = &ring.handle.lock().samples;
+                        prop_assert_eq!(Seq(*last), samples.next_seq().previous());
                     }
                 }
             }

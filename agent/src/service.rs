@@ -7,6 +7,7 @@ use std::time::Duration;
 use loadline_agent::Service;
 
 /// Number of intervals that may pass without a sample before the watchdog pings stop.
+#[cfg(target_os = "linux")]
 const OVERDUE_INTERVALS: u32 = 2;
 
 /// Reports that clients can connect.

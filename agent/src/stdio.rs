@@ -17,14 +17,11 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::agent::Agent;
-use crate::listen::Listener;
-use crate::server;
+use crate::serve::listen::Listener;
+use crate::serve::server::{STOP_TIMEOUT, propagate_panic};
 
 /// Time in which the local agent must answer; then an agent is started in this process.
 const PROBE_TIMEOUT: Duration = Duration::from_millis(200);
-
-/// Time in which the session can end.
-const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Connects to the agent at a local address. `None` unless it sends the first byte of a row or a
 /// note within 200 ms.
@@ -91,13 +88,13 @@ async fn serve(
     let finished = async {
         tokio::select! {
             () = stop => {}
-            Some(ended) = session.join_next() => drop(server::propagate_panic(ended)),
+            Some(ended) = session.join_next() => drop(propagate_panic(ended)),
         }
     };
     agent.run(Vec::<Listener>::new(), finished).await;
     // Already ended if `session` is empty.
     if let Ok(Some(ended)) = timeout(STOP_TIMEOUT, session.join_next()).await {
-        server::propagate_panic(ended);
+        propagate_panic(ended);
     }
 }
 

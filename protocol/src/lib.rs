@@ -21,7 +21,7 @@
 //! A subscribed stream names its columns in a header:
 //!
 //! ```
-//! use loadline_protocol::{Decoder, Line, Note, Schema};
+//! use loadline_protocol::{Decoder, Line, Note, Schema, Seq};
 //! let mut stream = concat!(
 //!     "# loadline/1 run=9f3a17c2 host=web-1 interval=1000ms os=\"Debian GNU/Linux 12\" cores=16\n",
 //!     "# columns time:s seq cpu:% freq:MHz mem:% load1 load5 load15\n",
@@ -39,7 +39,7 @@
 //!         Line::Note(_) | Line::Blank => {}
 //!     }
 //! }
-//! assert_eq!(rows[0].seq, Some(4712));
+//! assert_eq!(rows[0].seq, Some(Seq(4712)));
 //! assert_eq!(schema.columns()[0].unit(), "%");
 //! ```
 //!
@@ -64,7 +64,7 @@ pub use decoder::Decoder;
 pub use error::LineError;
 pub use health::Health;
 pub use line::{Line, Row};
-pub use note::{CpuLimit, Header, Note, RunId};
+pub use note::{CpuLimit, Header, Note, RunId, Seq};
 pub use number::{parse_number, write_number};
 pub use request::{History, Request, RequestError, Resume};
 pub use schema::{

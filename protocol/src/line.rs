@@ -1,6 +1,6 @@
 //! Lines and rows. A line is a row, a note or blank.
 
-use crate::{LineError, Note, Schema, Time};
+use crate::{LineError, Note, Schema, Seq, Time};
 
 /// Parsed row: the values in the order of a [`Schema`], and the stamp if there is one.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -8,7 +8,7 @@ pub struct Row {
     /// Time of the sample by the agent's clock. `None` in a plain stream.
     pub time: Option<Time>,
     /// Sequence number within the run. `None` in a plain stream.
-    pub seq: Option<u64>,
+    pub seq: Option<Seq>,
     /// Values in the units of the schema. NaN is a missing value.
     pub values: Vec<f64>,
 }

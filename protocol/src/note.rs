@@ -22,9 +22,9 @@ pub enum Note {
     /// `# skipped from=A to=B`: rows that are lost to this client.
     Skipped {
         /// Sequence number of the first lost row.
-        from: u64,
+        from: Seq,
         /// Sequence number of the last lost row.
-        to: u64,
+        to: Seq,
     },
     /// `# error "text"`: the reason why the agent is about to close the connection.
     Error(SafeText),
@@ -78,6 +78,53 @@ impl FromStr for RunId {
         let digits = text.len() == 8 && text.bytes().all(|b| b.is_ascii_hexdigit());
         let number = u32::from_str_radix(text, 16).ok().filter(|_| digits);
         number.map(RunId).ok_or_else(|| LineError::field("run", text))
+    }
+}
+
+/// Sequence number of a sample within its run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Seq(pub u64);
+
+impl Seq {
+    /// Sequence number of the first sample of a run.
+    pub const FIRST: Seq = Seq(1);
+
+    /// Returns the sequence number `samples` later, at most the highest one.
+    #[must_use]
+    pub fn plus(self, samples: u64) -> Seq {
+        Seq(self.0.saturating_add(samples))
+    }
+
+    /// Returns the next sequence number.
+    #[must_use]
+    pub fn next(self) -> Seq {
+        self.plus(1)
+    }
+
+    /// Returns the previous sequence number.
+    #[must_use]
+    pub fn previous(self) -> Seq {
+        Seq(self.0.saturating_sub(1))
+    }
+
+    /// Returns the number of samples from this one to `last`, both included.
+    #[must_use]
+    pub fn count_to(self, last: Seq) -> u64 {
+        last.0.saturating_sub(self.0).saturating_add(1)
+    }
+}
+
+impl fmt::Display for Seq {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for Seq {
+    type Err = LineError;
+
+    fn from_str(text: &str) -> Result<Seq, LineError> {
+        text.parse().map(Seq).map_err(|_| LineError::field("seq", text))
     }
 }
 
@@ -275,7 +322,7 @@ mod tests {
             ("# bye", Ok(Note::Bye)),
             ("# agent", Ok(Note::Health(Health::default()))),
             ("# agent 007 is here", other("agent 007 is here")),
-            ("# skipped from=3 to=9 why=slow", Ok(Note::Skipped { from: 3, to: 9 })),
+            ("# skipped from=3 to=9 why=slow", Ok(Note::Skipped { from: Seq(3), to: Seq(9) })),
             (r#"# error "no column \"x\"""#, Ok(Note::Error("no column \"x\"".into()))),
             ("# error in my script", other("error in my script")),
             ("#", other("")),
@@ -342,7 +389,7 @@ mod tests {
         fn a_printed_event_parses_back(text in any_text(), a: u64, b: u64) {
             for note in [
                 Note::Error(text),
-                Note::Skipped { from: a.min(b), to: a.max(b) },
+                Note::Skipped { from: Seq(a.min(b)), to: Seq(a.max(b)) },
                 Note::Live,
                 Note::Bye,
             ] {

@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::logfmt::{fields, write_field};
 use crate::note::NAME;
 use crate::text::sanitize;
-use crate::{DurationText, RunId, VERSION, parse_duration};
+use crate::{DurationText, RunId, Seq, VERSION, parse_duration};
 
 /// Request of a client. Fields that are left out are `None`; the agent then uses its defaults.
 ///
@@ -77,7 +77,7 @@ pub struct Resume {
     /// Run of the row.
     pub run: RunId,
     /// Sequence number of the row within the run.
-    pub seq: u64,
+    pub seq: Seq,
 }
 
 impl fmt::Display for Resume {
@@ -246,8 +246,8 @@ mod tests {
         let name = any::<String>().prop_map(|name| sanitize(&name).replace(',', ""));
         let name = name.prop_filter("a name", |name| !name.is_empty());
         let columns = prop::collection::vec(name, 1..5);
-        let resume =
-            (any::<u32>(), any::<u64>()).prop_map(|(run, seq)| Resume { run: RunId(run), seq });
+        let resume = (any::<u32>(), any::<u64>())
+            .prop_map(|(run, seq)| Resume { run: RunId(run), seq: Seq(seq) });
         (1..u32::MAX, of(duration()), of(history), of(columns), of(resume)).prop_map(
             |(version, interval, history, columns, resume)| Request {
                 version,

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use crate::number::{write_decimal, write_number};
 use crate::text::sanitize;
-use crate::{LineError, Row, Time};
+use crate::{LineError, Row, Seq, Time};
 
 /// Maximum number of columns: more would not fit a line of [`LINE_MAX`](crate::LINE_MAX) bytes.
 pub const COLUMNS_MAX: usize = 4096;
@@ -255,7 +255,7 @@ impl Schema {
         &self,
         out: &mut String,
         time: Option<Time>,
-        seq: Option<u64>,
+        seq: Option<Seq>,
         values: impl IntoIterator<Item = f64>,
     ) {
         let start = out.len();
@@ -264,7 +264,7 @@ impl Schema {
         }
         if self.stamp == Stamp::TimeSeq {
             out.push(' ');
-            write_decimal(out, seq.unwrap_or_default(), 0);
+            write_decimal(out, seq.unwrap_or_default().0, 0);
         }
         for (column, value) in self.columns.iter().zip(values) {
             if out.len() > start {
@@ -529,7 +529,7 @@ mod tests {
             let values = &values[..schema.columns().len()];
             let mut line = String::new();
             let time = Time::from_millis(ms);
-            schema.write_row(&mut line, Some(time), Some(seq), values.iter().copied());
+            schema.write_row(&mut line, Some(time), Some(Seq(seq)), values.iter().copied());
             let row = schema.parse_row(&line).unwrap();
             let bits = |v: &f64| if v.is_nan() { f64::NAN.to_bits() } else { v.to_bits() };
             prop_assert_eq!(
@@ -537,7 +537,7 @@ mod tests {
                 values.iter().map(bits).collect::<Vec<_>>()
             );
             prop_assert_eq!(row.time, (schema.stamp() != Stamp::None).then_some(time));
-            prop_assert_eq!(row.seq, (schema.stamp() == Stamp::TimeSeq).then_some(seq));
+            prop_assert_eq!(row.seq, (schema.stamp() == Stamp::TimeSeq).then_some(Seq(seq)));
             let mut again = String::new();
             schema.write_row(&mut again, row.time, row.seq, row.values);
             prop_assert_eq!(again, line);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use loadline_protocol::{Header, Health, Note, SafeText, Schema, Time};
+use loadline_protocol::{Header, Health, Note, SafeText, Schema, Seq, Time};
 
 /// Event of a source.
 #[derive(Debug, Clone, PartialEq)]
@@ -81,7 +81,7 @@ pub struct Sample<'a> {
     /// Timestamp by the agent's clock; the time of receipt for a plain stream.
     pub time: Time,
     /// Sequence number within the run; `None` in a plain stream.
-    pub seq: Option<u64>,
+    pub seq: Option<Seq>,
     /// Time of receipt, by this machine's clock.
     pub received: Time,
     /// Values in the order of the stream's columns; NaN is a missing value.
@@ -98,7 +98,7 @@ pub struct Sample<'a> {
 pub struct Rows {
     columns: usize,
     /// Timestamp, sequence number and time of receipt of each sample.
-    stamps: Vec<(Time, Option<u64>, Time)>,
+    stamps: Vec<(Time, Option<Seq>, Time)>,
     values: Vec<f64>,
     lines: Vec<Box<str>>,
 }

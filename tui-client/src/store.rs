@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::time::Duration;
 
-use loadline_protocol::Time;
+use loadline_protocol::{Seq, Time};
 
 use chunk::{Chunk, STAMP_NUMBERS};
 pub use slots::{Slot, SlotPoint, Slots, Window};
@@ -150,7 +150,7 @@ impl Store {
 
     /// Appends a sample. `joined` means that no gap lies before the sample. Drops the samples that
     /// are not older, because a clock was set back, and those that are older than `keep`.
-    pub fn push(&mut self, time: Time, seq: Option<u64>, values: &[f64], joined: bool) {
+    pub fn push(&mut self, time: Time, seq: Option<Seq>, values: &[f64], joined: bool) {
         debug_assert_eq!(values.len(), self.columns());
         let joined = joined && self.newest().is_some_and(|newest| newest < time);
         while self.newest().is_some_and(|newest| newest >= time) {
@@ -166,7 +166,13 @@ impl Store {
         if chunk == self.chunks.len() {
             self.chunks.push_back(Chunk::new(self.chunk_rows(), self.columns()));
         }
-        self.chunks[chunk].write_row(row, time.as_millis(), seq.unwrap_or(0), !joined, values);
+        self.chunks[chunk].write_row(
+            row,
+            time.as_millis(),
+            seq.unwrap_or_default(),
+            !joined,
+            values,
+        );
         self.len += 1;
         self.pushed_count += 1;
         for ((kind, magnitude), value) in self.column_values.iter_mut().zip(values) {
@@ -353,9 +359,9 @@ impl StoredSample<'_> {
 
     /// Returns the sequence number within the run.
     #[must_use]
-    pub fn seq(&self) -> Option<u64> {
+    pub fn seq(&self) -> Option<Seq> {
         let (chunk, row) = self.store.locate(self.index);
-        Some(self.store.chunks[chunk].seq(row)).filter(|seq| *seq > 0)
+        Some(self.store.chunks[chunk].seq(row)).filter(|seq| *seq > Seq::default())
     }
 
     /// Returns the value of a column, NaN if missing.
@@ -434,9 +440,9 @@ mod tests {
     fn setting_the_clock_back_drops_newer_samples() {
         let mut store = Store::new(1, DAY);
         for time in [1000, 2000, 3000] {
-            store.push(ms(time), Some(1), &[0.0], true);
+            store.push(ms(time), Some(Seq(1)), &[0.0], true);
         }
-        store.push(ms(1500), Some(1), &[0.0], true);
+        store.push(ms(1500), Some(Seq(1)), &[0.0], true);
         assert_eq!(times(&store), [1000, 1500]);
         assert!(store.get(1).unwrap().gap_before().is_some());
     }
@@ -469,7 +475,7 @@ mod tests {
         let rows_max = VALUES_MAX / (columns + 2);
         // The first and the last chunk are only partly used.
         for time in 0..=rows_max + store.chunk_rows() / 2 {
-            store.push(ms(time as i64), Some(7), &values, false);
+            store.push(ms(time as i64), Some(Seq(7)), &values, false);
         }
         assert_eq!(store.len(), rows_max);
         store
@@ -489,7 +495,7 @@ mod tests {
     fn a_week_of_six_columns_takes_less_than_12_bytes_a_value() {
         let mut store = Store::new(6, Duration::from_hours(7 * 24));
         for second in 0..604_800 {
-            store.push(ms(second * 1000), Some(second as u64 + 1), &[1.5; 6], true);
+            store.push(ms(second * 1000), Some(Seq(second as u64 + 1)), &[1.5; 6], true);
         }
         assert_eq!(store.len(), 604_800, "a week fits");
         let bytes = store.bytes();
@@ -521,13 +527,13 @@ mod tests {
                 let after_newest = list.last().is_none_or(|(last, _)| *last < time);
                 list.retain(|(kept, _)| *kept < time && *kept >= time - keep as i64);
                 list.push((time, joined && after_newest));
-                store.push(ms(time), Some(time as u64 + 1), &[time as f64, 0.0], joined);
+                store.push(ms(time), Some(Seq(time as u64 + 1)), &[time as f64, 0.0], joined);
                 prop_assert_eq!(store.newest(), Some(ms(time)));
             }
             prop_assert_eq!(store.len(), list.len());
             for (at, (time, joined)) in list.iter().enumerate() {
                 let kept = store.get(at).unwrap();
-                prop_assert_eq!((kept.time(), kept.seq()), (ms(*time), Some(*time as u64 + 1)));
+                prop_assert_eq!((kept.time(), kept.seq()), (ms(*time), Some(Seq(*time as u64 + 1))));
                 prop_assert_eq!((kept.value(0), kept.value(1)), (*time as f64, 0.0));
                 let gap = at.checked_sub(1).filter(|_| !joined).map(|before| time - list[before].0);
                 prop_assert_eq!(kept.gap_before().map(|gap| gap.as_millis() as i64), gap);

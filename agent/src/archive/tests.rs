@@ -3,7 +3,7 @@
 use std::task::Waker;
 use std::time::Duration;
 
-use loadline_protocol::{Column, History, RunId, Stamp, Time};
+use loadline_protocol::{Column, History, RunId, Seq, Stamp, Time};
 
 use super::*;
 use crate::ring::{ReadOutcome, SampleId, Selection};
@@ -216,7 +216,7 @@ async fn a_failing_disk_is_retried_without_losing_samples() {
 async fn samples_that_the_disk_missed_are_noted_as_skipped() {
     let folder = tempfile::tempdir().unwrap();
     let (mut ring, schema) = ring(&["a"], 5);
-    let id = |seq| SampleId { run: RunId(7), interval: Duration::from_secs(1), seq };
+    let id = |seq| SampleId { run: RunId(7), interval: Duration::from_secs(1), seq: Seq(seq) };
     ring.restore_sample(id(1), second(90), &[1.0]);
     ring.begin(second(100), &[1.0]);
     let archive = Archive::open(folder.path()).unwrap();

@@ -92,7 +92,6 @@ mod tests {
     use crate::kernel::tests::TestRoot;
 
     #[test]
-    #[cfg(unix)]
     fn a_chip_has_an_id_a_name_and_temperatures() {
         let files = TestRoot::with(&[
             ("sys/devices/platform/coretemp.0/none", ""),

@@ -2,10 +2,7 @@
 
 use std::fs::File;
 use std::io;
-#[cfg(unix)]
 use std::os::unix::fs::FileExt as _;
-#[cfg(windows)]
-use std::os::windows::fs::FileExt as _;
 use std::path::PathBuf;
 
 /// File that stays open. If it is missing, or was removed like the files of an offline core, the
@@ -70,10 +67,7 @@ impl OpenFile {
 
 fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     loop {
-        #[cfg(unix)]
         let result = file.read_at(buffer, offset);
-        #[cfg(windows)]
-        let result = file.seek_read(buffer, offset);
         match result {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             result => return result,

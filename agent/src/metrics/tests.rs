@@ -8,21 +8,20 @@ use super::*;
 use crate::kernel::tests::TestRoot;
 use crate::{Agent, AgentSettings, MachineFacts, ScriptedSource};
 
-/// Returns an agent that started but does not run, and its metrics.
-async fn metrics() -> (Agent, Metrics) {
+/// Returns an agent that started but does not run, its metrics, and a sender whose drop stops them.
+async fn metrics() -> (Agent, Metrics, watch::Sender<()>) {
     let source = ScriptedSource::plain(|_, values| values.extend([1.0; 6]));
     let agent = Agent::start(source, MachineFacts::default(), AgentSettings::default()).await;
-    let metrics = Metrics::start(agent.agent_metrics(), &GroupSet::plain()).unwrap();
-    (agent, metrics)
+    let (stop, stopped) = watch::channel(());
+    let metrics = Metrics::start(agent.agent_metrics(), &GroupSet::plain(), stopped).unwrap();
+    (agent, metrics, stop)
 }
 
-/// Connects a client. Dropping the sender stops the connection.
-fn connect(metrics: &Metrics) -> (DuplexStream, watch::Sender<()>) {
+fn connect(metrics: &Metrics) -> DuplexStream {
     let (client, server) = duplex(64 * 1024);
-    let (stop, stopped) = watch::channel(());
     let metrics = metrics.clone();
-    tokio::spawn(async move { metrics.serve(server, stopped).await });
-    (client, stop)
+    tokio::spawn(async move { metrics.serve_http(server).await });
+    client
 }
 
 /// Reads until the end of the stream.
@@ -34,13 +33,13 @@ async fn rest(client: &mut DuplexStream) -> String {
 
 #[tokio::test(start_paused = true)]
 async fn the_agent_is_healthy_while_samples_are_taken() {
-    let (_agent, metrics) = metrics().await;
+    let (_agent, metrics, _stop) = metrics().await;
     tokio::time::advance(Duration::from_secs(3)).await;
     assert_eq!(metrics.health_error(), None);
     tokio::time::advance(Duration::from_millis(1)).await;
     let fault = metrics.health_error().unwrap();
     assert_eq!(fault, "the newest sample is 3001ms old, expected one every 1s");
-    let (mut client, _stop) = connect(&metrics);
+    let mut client = connect(&metrics);
     client.write_all(b"GET /healthz HTTP/1.0\r\n\r\n").await.unwrap();
     let answer = rest(&mut client).await;
     assert!(answer.starts_with("HTTP/1.0 503 "), "{answer}");
@@ -49,14 +48,14 @@ async fn the_agent_is_healthy_while_samples_are_taken() {
 
 #[tokio::test(start_paused = true)]
 async fn unfinished_requests_and_idle_connections_time_out() {
-    let (_agent, metrics) = metrics().await;
+    let (_agent, metrics, _stop) = metrics().await;
     for (sent, expected) in [
         ("", REQUEST_TIMEOUT),
         ("GET / HTTP/1.1\r\nHost", REQUEST_TIMEOUT),
         ("GET / HTTP/1.1\r\nHost: here\r\n\r\n", IDLE_TIMEOUT),
         ("GET / HTTP/1.1\r\nHost: here\r\n\r\nGET / HT", IDLE_TIMEOUT),
     ] {
-        let (mut client, _stop) = connect(&metrics);
+        let mut client = connect(&metrics);
         let begin = Instant::now();
         client.write_all(sent.as_bytes()).await.unwrap();
         rest(&mut client).await;
@@ -66,8 +65,8 @@ async fn unfinished_requests_and_idle_connections_time_out() {
 
 #[tokio::test(start_paused = true)]
 async fn an_idle_connection_ends_with_the_agent() {
-    let (_agent, metrics) = metrics().await;
-    let (mut client, stop) = connect(&metrics);
+    let (_agent, metrics, stop) = metrics().await;
+    let mut client = connect(&metrics);
     client.write_all(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n").await.unwrap();
     let mut first = [0; 12];
     client.read_exact(&mut first).await.unwrap();
@@ -84,7 +83,7 @@ async fn an_idle_connection_ends_with_the_agent() {
 #[tokio::test]
 #[cfg(target_os = "linux")]
 async fn the_golden_page_of_a_server_is_unchanged() {
-    let (agent, _) = metrics().await;
+    let (agent, ..) = metrics().await;
     let files = TestRoot::fixture("server");
     let agent = Arc::new(agent.agent_metrics());
     let mut scraper = Scraper::new(agent, &files.root(), &GroupSet::all());

@@ -3,9 +3,10 @@
 use std::task::Waker;
 use std::time::Duration;
 
-use loadline_protocol::{History, Resume, RunId};
+use loadline_protocol::{History, Resume, RunId, Seq};
 
-use super::samples::{Samples, Segment};
+use super::position::{Position, Segment};
+use super::samples::Samples;
 use super::{BATCH_BYTES, RingHandle, RingState};
 
 /// Samples and columns that a stream carries.
@@ -35,8 +36,12 @@ impl Selection {
     /// Every sample with all columns.
     pub(crate) const ALL: Selection = Selection { columns: Columns::All, every: 1 };
 
+    fn has(&self, Seq(seq): Seq) -> bool {
+        seq.is_multiple_of(self.every)
+    }
+
     /// Returns whether the stream carries a sample with a sequence number from `from` to `to`.
-    fn has_any(&self, from: u64, to: u64) -> bool {
+    fn has_any(&self, Seq(from): Seq, Seq(to): Seq) -> bool {
         from.div_ceil(self.every) <= to / self.every
     }
 }
@@ -50,15 +55,15 @@ pub(crate) struct Cursor {
     clients: u8,
     /// Number of the note that was read last.
     note_number: u32,
-    position: Position,
+    next: NextSample,
     /// Position of the last sample of the history, until [`ReadOutcome::Live`].
-    history_last: Option<u64>,
+    history_last: Option<Position>,
 }
 
-/// Position before a sample.
+/// Sample that a cursor reads next.
 #[derive(Debug, Default)]
-struct Position {
-    next: u64,
+struct NextSample {
+    position: Position,
     segment: Segment,
 }
 
@@ -72,7 +77,7 @@ pub(crate) enum ReadOutcome {
     /// The history, as of the [`Cursor::seek`], was read. Returned once.
     Live,
     /// The samples `from` to `to` are lost: evicted before they were read, or never in the ring.
-    Skipped { from: u64, to: u64 },
+    Skipped { from: Seq, to: Seq },
     /// The next samples belong to another run.
     NewRun,
     /// All samples were read. The waker is called for the next sample, and when the ring is closed.
@@ -89,20 +94,19 @@ impl Cursor {
             state.clients += u64::from(clients);
             state.waiters.register()
         };
-        let (ring, position) = (ring.clone(), Position::default());
-        let mut cursor =
-            Cursor { ring, waiter, clients, note_number: 0, position, history_last: None };
+        let (ring, next) = (ring.clone(), NextSample::default());
+        let mut cursor = Cursor { ring, waiter, clients, note_number: 0, next, history_last: None };
         cursor.seek(History::None, None, 1);
         cursor
     }
 
     pub(crate) fn run(&self) -> RunId {
-        self.position.segment.run
+        self.next.segment.run
     }
 
     /// Sampling interval of that run.
     pub(crate) fn interval(&self) -> Duration {
-        self.position.segment.interval
+        self.next.segment.interval
     }
 
     /// Moves to the beginning of a stream of every `every`th sample. `resume` has priority over
@@ -111,17 +115,17 @@ impl Cursor {
         let RingState { samples, .. } = &*self.ring.lock();
         let newest = samples.newest();
         let resumed = resume.and_then(|resume| samples.position_after(resume));
-        let at = |next| Position { next, segment: samples.segment_at(next) };
-        let (position, history_last) = match (resumed, history) {
-            (Some((next, segment)), _) => (Position { next, segment }, newest),
+        let at = |position| NextSample { position, segment: samples.segment_at(position) };
+        let (next, history_last) = match (resumed, history) {
+            (Some((position, segment)), _) => (NextSample { position, segment }, newest),
             (None, History::All) => (at(samples.tail), newest),
             (None, History::Last(span)) => (at(samples.first_within(span)), newest),
             (None, History::None) => {
-                let next = samples.newest_multiple_of(every).unwrap_or(newest + 1);
-                (at(next), next - 1)
+                let next = samples.newest_multiple_of(every).unwrap_or(newest.next());
+                (at(next), next.previous())
             }
         };
-        self.position = position;
+        self.next = next;
         self.history_last = Some(history_last);
     }
 
@@ -135,21 +139,22 @@ impl Cursor {
         let mut guard = self.ring.lock();
         let state = &mut *guard;
         let samples = &mut state.samples;
-        let last = samples.newest().min(self.history_last.unwrap_or(u64::MAX));
+        let newest = samples.newest();
+        let last = self.history_last.map_or(newest, |last| last.min(newest));
         let mut rows = 0;
         while rows == 0 {
-            if let Some(outcome) = self.position.advance(samples, selection) {
+            if let Some(outcome) = self.next.advance(samples, selection) {
                 return outcome;
             }
-            rows = self.position.copy_rows(samples, selection, last, out);
-            if self.position.next > last {
+            rows = self.next.copy_rows(samples, selection, last, out);
+            if self.next.position > last {
                 break;
             }
         }
         let has_new_note =
             state.latest_note.number != self.note_number && selection.columns != Columns::Plain;
         let outcome = match rows {
-            0 if self.history_last.take_if(|last| self.position.next > *last).is_some() => {
+            0 if self.history_last.take_if(|last| self.next.position > *last).is_some() => {
                 ReadOutcome::Live
             }
             0 if has_new_note => {
@@ -159,7 +164,7 @@ impl Cursor {
             }
             0 if state.closed => ReadOutcome::Closed,
             0 => ReadOutcome::Wait,
-            _ if self.history_last.is_some() || self.position.next <= last => ReadOutcome::Rows,
+            _ if self.history_last.is_some() || self.next.position <= last => ReadOutcome::Rows,
             _ if has_new_note || state.closed => ReadOutcome::Rows,
             _ => ReadOutcome::LastRows,
         };
@@ -173,25 +178,25 @@ impl Cursor {
     }
 }
 
-impl Position {
-    fn seq(&self) -> u64 {
-        self.segment.seq_of(self.next)
+impl NextSample {
+    fn seq(&self) -> Seq {
+        self.segment.seq_of(self.position)
     }
 
     /// Moves past evicted samples and into the next segment. Returns the outcome that the reader
     /// must see first, if there is one.
     fn advance(&mut self, samples: &Samples, selection: &Selection) -> Option<ReadOutcome> {
-        let next = self.next.max(samples.tail);
-        let segment = samples.segment_at(next);
-        if next == self.next && segment == self.segment {
+        let position = self.position.max(samples.tail);
+        let segment = samples.segment_at(position);
+        if position == self.position && segment == self.segment {
             return None;
         }
         let (run, from) = (self.segment.run, self.seq());
-        *self = Position { next, segment };
+        *self = NextSample { position, segment };
         if segment.run != run {
             return Some(ReadOutcome::NewRun);
         }
-        let to = self.seq().saturating_sub(1);
+        let to = self.seq().previous();
         (from <= to && selection.has_any(from, to)).then_some(ReadOutcome::Skipped { from, to })
     }
 
@@ -200,18 +205,19 @@ impl Position {
         &mut self,
         samples: &mut Samples,
         selection: &Selection,
-        last: u64,
+        last: Position,
         out: &mut Vec<u8>,
     ) -> usize {
         let last = last.min(samples.last_of_segment(&self.segment));
         let rows_max = if selection.columns == Columns::Plain { 1 } else { usize::MAX };
         let mut rows = 0;
-        while self.next <= last && rows < rows_max && (rows == 0 || out.len() < BATCH_BYTES) {
-            let is_one = self.seq().is_multiple_of(selection.every);
-            if is_one && samples.write_row(self.next, &selection.columns, out) {
+        while self.position <= last && rows < rows_max && (rows == 0 || out.len() < BATCH_BYTES) {
+            if selection.has(self.seq())
+                && samples.write_row(self.position, &selection.columns, out)
+            {
                 rows += 1;
             }
-            self.next += 1;
+            self.position = self.position.next();
         }
         rows
     }

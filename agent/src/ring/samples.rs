@@ -5,26 +5,22 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::ops::Range;
 use std::time::Duration;
 
-use loadline_protocol::{Resume, RunId, Time};
+use loadline_protocol::{Resume, RunId, Seq, Time};
 
+use super::position::{Position, Segment};
 use super::{Columns, SAMPLES_MAX};
 
 /// A full buffer grows by 1/8: a ring that has almost reached its final length wastes little
 /// memory.
 const GROWTH_DIVISOR: usize = 8;
 
-/// Highest first position: half of `u64`, so that positions never overflow.
-const POSITION_MAX: u64 = u64::MAX / 2;
-
 /// Samples of one or more runs. A sample takes the bytes of its row and 24 more.
-///
-/// Positions count samples through all runs; sequence numbers count within a run.
 ///
 /// **Invariant:** never empty once a run has begun; times strictly increase.
 #[derive(Default)]
 pub(super) struct Samples {
     /// Position of the oldest sample.
-    pub(super) tail: u64,
+    pub(super) tail: Position,
     entries: VecDeque<SampleEntry>,
     /// Segments of the samples, the oldest first. Not empty once a run has begun.
     segments: VecDeque<Segment>,
@@ -35,23 +31,6 @@ pub(super) struct Samples {
     /// Offsets of the fields of one row, for clients with selected columns. The newest row is
     /// scanned once for all of them.
     field_offsets: FieldOffsets,
-}
-
-/// Samples of a run with consecutive sequence numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Segment {
-    pub(super) run: RunId,
-    /// Sampling interval of the run.
-    pub(super) interval: Duration,
-    first_position: u64,
-    first_seq: u64,
-}
-
-impl Segment {
-    /// Returns the sequence number of the sample at `at`.
-    pub(super) fn seq_of(&self, at: u64) -> u64 {
-        self.first_seq.saturating_add(at).saturating_sub(self.first_position)
-    }
 }
 
 /// Time and row of a sample.
@@ -66,7 +45,7 @@ struct SampleEntry {
 /// Offsets of the fields of a row. The last entry is the row's length plus 1.
 #[derive(Default)]
 struct FieldOffsets {
-    position: u64,
+    position: Position,
     starts: Vec<usize>,
 }
 
@@ -90,10 +69,9 @@ impl Samples {
     }
 
     /// Sets run, sequence number and interval of the next sample.
-    pub(super) fn begin_segment(&mut self, run: RunId, seq: u64, interval: Duration) {
-        if self.entries.is_empty() && self.tail == 0 {
-            // Earlier positions then have sequence numbers too: a client may resume from one.
-            self.tail = if seq < POSITION_MAX { seq.max(1) } else { 1 };
+    pub(super) fn begin_segment(&mut self, run: RunId, seq: Seq, interval: Duration) {
+        if self.entries.is_empty() && self.tail == Position::default() {
+            self.tail = Position::first(seq);
         }
         let first = self.end();
         while self.segments.back().is_some_and(|segment| segment.first_position >= first) {
@@ -136,7 +114,7 @@ impl Samples {
             self.text.drain(..(slot.end - self.evicted_bytes) as usize);
             self.evicted_bytes = slot.end;
             self.entries.pop_front();
-            self.tail += 1;
+            self.tail = self.tail.next();
         }
         while self.segments.get(1).is_some_and(|second| second.first_position <= self.tail) {
             self.segments.pop_front();
@@ -144,56 +122,58 @@ impl Samples {
     }
 
     /// Position of the next sample.
-    fn end(&self) -> u64 {
-        self.tail + self.entries.len() as u64
+    fn end(&self) -> Position {
+        self.tail + self.entries.len()
     }
 
     /// Sequence number of the next sample.
-    pub(super) fn next_seq(&self) -> u64 {
+    pub(super) fn next_seq(&self) -> Seq {
         self.segment_at(self.end()).seq_of(self.end())
     }
 
     /// Position of the newest sample.
-    pub(super) fn newest(&self) -> u64 {
-        self.end().saturating_sub(1)
+    pub(super) fn newest(&self) -> Position {
+        self.end().previous()
     }
 
     /// Position of the newest sample of the current segment whose sequence number is a multiple of
     /// `every`. `None` if it was evicted.
-    pub(super) fn newest_multiple_of(&self, every: u64) -> Option<u64> {
+    pub(super) fn newest_multiple_of(&self, every: u64) -> Option<Position> {
         let newest = self.newest();
-        let current = self.segment_at(newest);
-        let at = newest.checked_sub(current.seq_of(newest) % every)?;
-        (at >= self.tail.max(current.first_position)).then_some(at)
+        let at = self.segment_at(newest).last_multiple(every, newest)?;
+        (at >= self.tail).then_some(at)
     }
 
     /// Returns the segment of a position. Positions before the first segment belong to the first.
-    pub(super) fn segment_at(&self, at: u64) -> Segment {
+    pub(super) fn segment_at(&self, at: Position) -> Segment {
         let mut newest_first = self.segments.iter().rev();
         let found = newest_first.find(|segment| segment.first_position <= at);
         found.or(self.segments.front()).copied().unwrap_or_default()
     }
 
     /// Returns the position of the last sample of a segment.
-    pub(super) fn last_of_segment(&self, segment: &Segment) -> u64 {
+    pub(super) fn last_of_segment(&self, segment: &Segment) -> Position {
         let mut newest_first = self.segments.iter().rev();
         let followers =
             newest_first.by_ref().take_while(|other| other.first_position > segment.first_position);
-        followers.last().map_or(self.newest(), |next| next.first_position - 1)
+        followers.last().map_or(self.newest(), |next| next.first_position.previous())
     }
 
     /// Returns the position after the sample to resume from, with its segment. `None` for an
     /// unknown run. The sample at that position may be evicted.
-    pub(super) fn position_after(&self, Resume { run, seq }: Resume) -> Option<(u64, Segment)> {
-        let next = seq.saturating_add(1);
+    pub(super) fn position_after(
+        &self,
+        Resume { run, seq }: Resume,
+    ) -> Option<(Position, Segment)> {
+        let next = seq.next();
         let of_run = || self.segments.iter().filter(|segment| segment.run == run);
         let holds = |segment: &&Segment| segment.first_seq <= next;
         let segment = of_run().rev().find(holds).or_else(|| of_run().next())?;
-        let at = segment.first_position.saturating_add(next).saturating_sub(segment.first_seq);
         // Samples before the oldest segment are evicted; those before any other are of another run.
         let is_oldest = self.segments.front() == Some(segment);
-        let least = if is_oldest { 0 } else { segment.first_position };
-        Some((at.clamp(least, self.last_of_segment(segment) + 1), *segment))
+        let least = if is_oldest { Position::default() } else { segment.first_position };
+        let end = self.last_of_segment(segment).next();
+        Some((segment.position_of(next).clamp(least, end), *segment))
     }
 
     /// Size of all rows in bytes, with their line ends.
@@ -211,23 +191,28 @@ impl Samples {
     }
 
     /// Position of the first sample of the last `span`.
-    pub(super) fn first_within(&self, span: Duration) -> u64 {
+    pub(super) fn first_within(&self, span: Duration) -> Position {
         let since = self.newest_time() - span;
-        self.tail + self.entries.partition_point(|slot| slot.time < since) as u64
+        self.tail + self.entries.partition_point(|slot| slot.time < since)
     }
 
     /// Appends the row of a sample with its line end. Returns whether the sample exists.
-    pub(super) fn write_row(&mut self, at: u64, columns: &Columns, out: &mut Vec<u8>) -> bool {
-        let Some(row) = self.row(at) else { return false };
+    pub(super) fn write_row(
+        &mut self,
+        position: Position,
+        columns: &Columns,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let Some((at, row)) = self.row(position) else { return false };
         match columns {
             Columns::Plain => {
-                let plain = &self.entries[(at - self.tail) as usize].plain;
+                let plain = &self.entries[at].plain;
                 let (start, end) = (plain.start as usize, plain.end as usize);
                 self.copy(row.start + start..row.start + end, out);
             }
             Columns::All => self.copy(row, out),
             Columns::Chosen(chosen) => {
-                self.find_fields(at, row.clone());
+                self.find_fields(position, row.clone());
                 let stamp = [0, 1].into_iter();
                 for field in stamp.chain(chosen.iter().map(|column| 2 + usize::from(*column))) {
                     let (start, next) =
@@ -243,15 +228,16 @@ impl Samples {
         true
     }
 
-    /// Returns the range of a row in the text.
-    fn row(&self, at: u64) -> Option<Range<usize>> {
-        let at = usize::try_from(at.checked_sub(self.tail)?).ok()?;
+    /// Returns the index of a sample, and the range of its row in the text.
+    fn row(&self, position: Position) -> Option<(usize, Range<usize>)> {
+        let at = position.index_after(self.tail)?;
         let end = self.entries.get(at)?.end;
         let start = if at == 0 { self.evicted_bytes } else { self.entries[at - 1].end };
-        Some((start - self.evicted_bytes) as usize..(end - self.evicted_bytes) as usize)
+        let offset = |end: u64| (end - self.evicted_bytes) as usize;
+        Some((at, offset(start)..offset(end)))
     }
 
-    fn find_fields(&mut self, at: u64, row: Range<usize>) {
+    fn find_fields(&mut self, at: Position, row: Range<usize>) {
         let FieldOffsets { position: found, starts } = &mut self.field_offsets;
         if *found == at {
             return;

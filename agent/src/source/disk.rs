@@ -127,7 +127,7 @@ mod reader {
         }
 
         pub(super) fn root_usage(&mut self) -> Option<(u64, u64)> {
-            let root_usage = Path::new(if cfg!(windows) { "C:\\" } else { "/" });
+            let root_usage = Path::new("/");
             let disk = self.0.as_ref()?.iter().find(|disk| disk.mount_point() == root_usage)?;
             let available = disk.available_space();
             Some((disk.total_space().saturating_sub(available), available))

@@ -99,14 +99,13 @@ impl Group {
 
 impl GroupSet {
     /// Returns all groups.
-    #[must_use]
-    pub fn all() -> GroupSet {
+    pub(crate) fn all() -> GroupSet {
         GroupSet { groups: GROUPS.into() }
     }
 
     /// Returns no group: the six columns of the plain stream.
-    #[must_use]
-    pub fn plain() -> GroupSet {
+    #[cfg(test)]
+    pub(crate) fn plain() -> GroupSet {
         GroupSet { groups: Vec::new() }
     }
 

@@ -14,7 +14,6 @@ mod server;
 #[cfg(target_os = "linux")]
 mod service;
 mod stage;
-#[cfg(unix)]
 mod stdio;
 mod stream;
 #[cfg(feature = "tls")]

@@ -27,7 +27,6 @@ fn the_first_row_is_valid_and_the_next_comes_an_interval_later() {
 }
 
 #[test]
-#[cfg(unix)]
 fn a_signal_stops_the_agent_and_subscribers_get_a_bye() {
     use rustix::process::Signal;
 
@@ -123,7 +122,6 @@ fn a_usage_error_is_one_line_and_a_hint() {
     check("--tls-cert nowhere.pem --tls-key nowhere.pem", 1, "built without TLS");
     #[cfg(not(feature = "metrics"))]
     check("--metrics-listen 127.0.0.1:0", 2, "built without metrics");
-    #[cfg(unix)]
     check("--listen unix:", 2, "missing or invalid path");
 }
 
@@ -182,7 +180,6 @@ fn generate_writes_the_manual_page_and_completions() {
 }
 
 #[test]
-#[cfg(unix)]
 fn a_unix_socket_exists_as_long_as_the_agent() {
     use std::os::unix::net::UnixStream;
 

@@ -78,14 +78,12 @@ impl RunningAgent {
         (client, first)
     }
 
-    #[cfg(unix)]
     pub(crate) fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, signal).unwrap();
     }
 
     /// Waits for the end. Returns the exit code and the time it took.
-    #[cfg(unix)]
     pub(crate) fn wait_exit(&mut self) -> (Option<i32>, Duration) {
         let begin = Instant::now();
         (self.child.wait().unwrap().code(), begin.elapsed())

@@ -120,6 +120,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Accept for ChannelListe
 async fn accepting_resumes_after_errors() {
     let (sender, listener) = ChannelListener::<DuplexStream>::new();
     let _running = run(agent(10).await, vec![listener]);
+    let begin = Instant::now();
     for _ in 0..20 {
         sender.send(Err(io::Error::other("too many open files"))).await.unwrap();
     }
@@ -127,6 +128,7 @@ async fn accepting_resumes_after_errors() {
     let (near, far) = tokio::io::duplex(1000);
     sender.send(Ok(far)).await.unwrap();
     assert_eq!(line(&mut BufReader::new(near)).await, ROW);
+    assert_eq!(begin.elapsed(), 20 * Duration::from_millis(250), "a pause after each error");
 }
 
 #[tokio::test(start_paused = true)]

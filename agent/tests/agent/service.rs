@@ -1,7 +1,7 @@
 //! Notifications to the service manager.
 
 use std::os::unix::net::UnixDatagram;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::running_agent::{DEADLINE, RunningAgent, program};
 use rustix::process::Signal;
@@ -38,9 +38,7 @@ fn the_service_manager_is_notified_of_start_life_reload_and_stop() {
     let address = agent.address();
     assert_eq!(manager.next_message(), format!("READY=1\nSTATUS=listening on {address}\n"));
     for _ in 0..3 {
-        let begin = Instant::now();
         assert_eq!(manager.next_message(), "WATCHDOG=1\n");
-        assert!(begin.elapsed() < DEADLINE);
     }
     agent.signal(Signal::HUP);
     let mut message = manager.next_message();

@@ -104,7 +104,6 @@ fn a_public_address_needs_no_permission_with_tls() {
 }
 
 #[test]
-#[cfg(unix)]
 fn unix_sockets_stay_plain_with_tls() {
     let (ca, folder) = (Authority::new("ours"), tempfile::tempdir().unwrap());
     let path = folder.path().join("agent.sock");
@@ -234,7 +233,6 @@ fn connect_unchecked(address: &str, ca: &Authority) -> TlsTestClient {
 }
 
 /// Reconnects until the server presents another certificate than `before`.
-#[cfg(unix)]
 fn wait_for_new_certificate(address: &str, ca: &Authority, before: &[u8]) -> TlsTestClient {
     let begin = Instant::now();
     loop {
@@ -248,7 +246,6 @@ fn wait_for_new_certificate(address: &str, ca: &Authority, before: &[u8]) -> Tls
 }
 
 #[test]
-#[cfg(unix)]
 fn sighup_reloads_the_certificate_and_rejects_a_broken_one() {
     use rustix::process::Signal;
 
@@ -283,7 +280,6 @@ fn sighup_reloads_the_certificate_and_rejects_a_broken_one() {
 }
 
 #[test]
-#[cfg(unix)]
 fn sighup_reloads_the_client_ca_and_sessions_are_not_resumed() {
     use rustix::process::Signal;
 
@@ -305,7 +301,6 @@ fn sighup_reloads_the_client_ca_and_sessions_are_not_resumed() {
 }
 
 #[test]
-#[cfg(unix)]
 fn sighup_without_tls_ends_nothing() {
     let mut agent = RunningAgent::start(program("-l 127.0.0.1:0 -i 250ms"));
     let (mut client, _) = agent.connect();

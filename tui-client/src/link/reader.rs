@@ -196,7 +196,7 @@ impl StreamReader {
             Note::Columns(columns) => self.handle_columns(columns),
             Note::Live => self.output.events.push(Event::Live),
             Note::Skipped { from, to } => {
-                self.output.events.push(Event::Skipped { count: (to - from).saturating_add(1) });
+                self.output.events.push(Event::Skipped { count: from.count_to(*to) });
             }
             Note::Error(reason) => self.disconnect = Some(Disconnect::refused(reason.as_str())),
             Note::Bye => self.disconnect = Some(Disconnect::lost("the agent stopped")),

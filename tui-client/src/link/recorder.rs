@@ -9,7 +9,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use loadline_common::without_error_number;
-use loadline_protocol::{Header, LINE_MAX, Note, RunId, SafeText, Schema, Stamp, Time, VERSION};
+use loadline_protocol::{
+    Header, LINE_MAX, Note, RunId, SafeText, Schema, Seq, Stamp, Time, VERSION,
+};
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::mpsc;
 
@@ -37,7 +39,7 @@ pub struct Recorder {
 struct LastRow {
     run: Option<RunId>,
     time: Time,
-    seq: Option<u64>,
+    seq: Option<Seq>,
     /// True if another header was written after the row.
     is_before_header: bool,
 }
@@ -69,9 +71,9 @@ impl Recorder {
             }
             Event::Rows(rows) => self.record_rows(rows, out),
             Event::Skipped { count } if self.last.is_some_and(|last| !last.is_before_header) => {
-                let last = self.last.and_then(|last| last.seq).unwrap_or(0);
-                let (from, to) = (last.saturating_add(1), last.saturating_add(*count));
-                push_note(out, &Note::Skipped { from: from.min(to), to });
+                let last = self.last.and_then(|last| last.seq).unwrap_or_default();
+                let to = last.plus(*count);
+                push_note(out, &Note::Skipped { from: last.next().min(to), to });
             }
             _ => {}
         }

@@ -16,7 +16,7 @@ fn object(name: &str, stream: &StreamInfo, sample: Sample<'_>) -> serde_json::Re
     object.serialize_entry("timestamp", &utc_text(sample.time))?;
     object.serialize_entry("received", &utc_text(sample.received))?;
     object.serialize_entry("source", name)?;
-    object.serialize_entry("seq", &sample.seq)?;
+    object.serialize_entry("seq", &sample.seq.map(|seq| seq.0))?;
     for (column, value) in stream.schema.columns().iter().zip(sample.values) {
         // NaN is written as null.
         object.serialize_entry(column.name(), value)?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use loadline_protocol::{Header, SafeText, Schema, Stamp, Time};
+use loadline_protocol::{Header, SafeText, Schema, Seq, Stamp, Time};
 use tokio::sync::mpsc;
 
 use super::*;
@@ -20,7 +20,7 @@ fn row(seq: Option<u64>, values: &[f64]) -> Event {
     let time = Time::from_millis(1_763_836_800_123 + 1000 * seq.unwrap_or(0) as i64);
     let received = Time::from_millis(time.as_millis() + 4);
     let line = Some("the line itself");
-    Event::Rows(Rows::one(Sample { time, seq, received, values, line }))
+    Event::Rows(Rows::one(Sample { time, seq: seq.map(Seq), received, values, line }))
 }
 
 fn two_rows() -> Vec<Event> {

@@ -1,5 +1,7 @@
 //! Chunks of rows: the units in which a store allocates and frees memory.
 
+use loadline_protocol::Seq;
+
 use super::pyramid::{self, BRANCHING, Extremes, Pyramid};
 
 /// Approximate number of values in a chunk: 256 KiB. A store then has at most a few hundred chunks,
@@ -15,7 +17,7 @@ pub(super) struct Chunk {
     /// Milliseconds since the epoch.
     times: Box<[i64]>,
     /// Sequence numbers. 0 means none, as they start at 1.
-    seqs: Box<[u64]>,
+    seqs: Box<[Seq]>,
     /// One bit per row, the lowest first: set if a gap lies before the row.
     gaps: Box<[u16]>,
     /// Column by column.
@@ -35,7 +37,7 @@ impl Chunk {
         let blocks = vec![Extremes::NONE; columns * pyramid::block_count(rows)];
         Chunk {
             times: vec![0; rows].into(),
-            seqs: vec![0; rows].into(),
+            seqs: vec![Seq::default(); rows].into(),
             gaps: vec![0; rows / BRANCHING].into(),
             values: vec![0.0; columns * rows].into(),
             blocks: blocks.into(),
@@ -43,7 +45,7 @@ impl Chunk {
     }
 
     /// Writes the row at an index. All rows before it must have been written.
-    pub(super) fn write_row(&mut self, at: usize, ms: i64, seq: u64, gap: bool, values: &[f64]) {
+    pub(super) fn write_row(&mut self, at: usize, ms: i64, seq: Seq, gap: bool, values: &[f64]) {
         let rows = self.times.len();
         self.times[at] = ms;
         self.seqs[at] = seq;
@@ -67,7 +69,7 @@ impl Chunk {
     }
 
     /// Returns the sequence number of a row, 0 if it has none.
-    pub(super) fn seq(&self, at: usize) -> u64 {
+    pub(super) fn seq(&self, at: usize) -> Seq {
         self.seqs[at]
     }
 

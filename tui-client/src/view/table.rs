@@ -1,6 +1,6 @@
 //! Data table: one row per sample, the newest at the bottom.
 
-use loadline_protocol::Column;
+use loadline_protocol::{Column, Seq};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -235,7 +235,7 @@ impl MetricColumn<'_> {
 }
 
 /// Formats a sequence number. If it is too long, keeps the last digits: these change.
-fn last_digits(seq: Option<u64>, width: usize) -> String {
+fn last_digits(seq: Option<Seq>, width: usize) -> String {
     let text = seq.map_or(String::new(), |seq| seq.to_string());
     if text.len() <= width {
         return text;
@@ -249,8 +249,8 @@ mod tests {
 
     #[test]
     fn long_sequence_number_shows_its_last_digits() {
-        assert_eq!(last_digits(Some(12_345_678), 8), "12345678");
-        assert_eq!(last_digits(Some(u64::MAX), 8), "~9551615");
+        assert_eq!(last_digits(Some(Seq(12_345_678)), 8), "12345678");
+        assert_eq!(last_digits(Some(Seq(u64::MAX)), 8), "~9551615");
         assert_eq!(last_digits(None, 8), "");
     }
 

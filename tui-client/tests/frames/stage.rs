@@ -10,7 +10,7 @@ use loadline::theme::{ColourDepth, ColourOverrides, Palette, Theme};
 use loadline::view;
 use loadline::watched::Watched;
 use loadline::zone::Zone;
-use loadline_protocol::{Note, RunId, SafeText, Schema, Stamp, Time};
+use loadline_protocol::{Note, RunId, SafeText, Schema, Seq, Stamp, Time};
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Rect, Size};
 use ratatui::style::Color;
@@ -128,7 +128,7 @@ impl AppStage {
         self.now = self.now.max(START + second * 1000 + 3);
         let time = Time::from_millis(self.now - 3 + ahead_ms);
         let received = Time::from_millis(self.now);
-        let seq = Some(second as u64 + 1);
+        let seq = Some(Seq(second as u64 + 1));
         let row = Rows::one(Sample { time, seq, received, values, line: None });
         self.source_event(source, Event::Rows(row));
     }
@@ -165,7 +165,7 @@ impl AppStage {
         let stream = self.app.watched().ingest.stream.as_ref();
         // A plain source has no sequence numbers.
         let is_plain = stream.is_some_and(|stream| stream.header.is_none());
-        let seq = (!is_plain).then_some(second as u64 + 1);
+        let seq = (!is_plain).then_some(Seq(second as u64 + 1));
         self.event(Event::Received { bytes: 47 });
         self.event(Event::Rows(Rows::one(Sample { time, seq, received, values, line: None })));
     }

@@ -1,5 +1,9 @@
 //! Terminals and agents for the tests.
 
+#[path = "../../../agent/tests/agent/loopback.rs"]
+#[expect(unreachable_pub, reason = "the crate of the scenarios exports it")]
+mod loopback;
+
 use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
 use std::num::NonZero;
@@ -7,10 +11,9 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use loadline_agent::{
-    Address, Agent, AgentSettings, Listener, MachineFacts, PlaintextPolicy, ScriptedSource,
-};
+use loadline_agent::{Agent, AgentSettings, MachineFacts, PlaintextPolicy, ScriptedSource};
 use loadline_protocol::SafeText;
+use loopback::LoopbackAgent;
 use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native_pty_system};
 use tokio::sync::oneshot;
 
@@ -33,7 +36,7 @@ pub(crate) struct TestAgent {
 
 impl TestAgent {
     pub(crate) fn start(port: u16, interval: Duration) -> TestAgent {
-        let (stop, stopped) = oneshot::channel();
+        let (stop, stopped) = oneshot::channel::<()>();
         let (address_sender, address_receiver) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -45,14 +48,10 @@ impl TestAgent {
                     MachineFacts { host: SafeText::new("web-1"), ..MachineFacts::default() };
                 let settings = AgentSettings { interval, ..AgentSettings::default() };
                 let agent = Agent::start(source, facts, settings).await;
-                let address: Address = format!("127.0.0.1:{port}").parse().unwrap();
-                let bound = Listener::bind(&address, PlaintextPolicy::LoopbackOnly).await.unwrap();
-                let listener = bound.listen().unwrap();
-                address_sender.send(listener.address().to_string().parse().unwrap()).unwrap();
-                let stopped = async {
-                    let _ = stopped.await;
-                };
-                agent.run(vec![listener], stopped).await;
+                let agent = LoopbackAgent::run(agent, port, PlaintextPolicy::LoopbackOnly).await;
+                address_sender.send(agent.address).unwrap();
+                let _ = stopped.await;
+                agent.stop().await;
             });
         });
         TestAgent { address: address_receiver.recv().unwrap(), stop, thread }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 
 use super::{Address, BACKLOG, Connection, ListenError, Peer, PlaintextPolicy};
-use crate::tls::{ServerTls, TlsConnection};
+use crate::serve::tls::{ServerTls, TlsConnection};
 
 /// Send buffer of the system for a client that does not read: 64 KiB, a quarter of an hour of rows.
 /// By default it grows to megabytes, a second queue beside the ring.
@@ -77,7 +77,6 @@ fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
     };
     // On Unix this allows a restart while old connections linger. On Windows it would steal the
     // port of a running program.
-    #[cfg(unix)]
     socket.set_reuseaddr(true)?;
     // Accepted connections inherit the size.
     socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
@@ -86,7 +85,6 @@ fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
 }
 
 /// Takes over a listening socket.
-#[cfg(unix)]
 pub(super) fn adopt(
     listener: std::net::TcpListener,
     plaintext: &PlaintextPolicy,
@@ -132,7 +130,7 @@ async fn accept_prepared(listener: &TcpListener) -> io::Result<(TcpStream, Socke
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::listen::{BoundAddress, Listener};
+    use crate::serve::listen::{BoundAddress, Listener};
 
     async fn bind(address: &str, plaintext: PlaintextPolicy) -> Result<BoundAddress, String> {
         let bound = Listener::bind(&address.parse().unwrap(), plaintext).await;

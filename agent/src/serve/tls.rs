@@ -26,7 +26,7 @@ use tokio_rustls::rustls::{Error, ServerConfig};
 use failure::HandshakeFailure;
 pub(crate) use stream::TlsConnection;
 
-use crate::tls_files::ServerTlsFiles;
+use crate::serve::tls_files::ServerTlsFiles;
 
 /// Log interval of failed handshakes: one a minute is logged, with the number of others before it.
 const FAILURE_LOG_INTERVAL: Duration = Duration::from_mins(1);

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv6Addr};
 /// Origin of a client: an IPv4 address, or an IPv6 network, since one host can use all addresses of
 /// a /64.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Origin(IpAddr);
+pub(super) struct Origin(IpAddr);
 
 impl From<IpAddr> for Origin {
     fn from(address: IpAddr) -> Origin {
@@ -24,25 +24,25 @@ impl From<IpAddr> for Origin {
 ///
 /// **Invariant:** each count is from 1 to `per_origin_max`; origins without clients have no entry.
 #[derive(Debug)]
-pub(crate) struct Origins {
+pub(super) struct Origins {
     per_origin_max: usize,
     clients: HashMap<Origin, usize>,
 }
 
 impl Origins {
-    pub(crate) fn new(each_max: usize) -> Origins {
-        Origins { per_origin_max: each_max, clients: HashMap::new() }
+    pub(super) fn new(per_origin_max: usize) -> Origins {
+        Origins { per_origin_max, clients: HashMap::new() }
     }
 
     /// Adds a client. False if its origin has reached the limit.
-    pub(crate) fn enter(&mut self, origin: Origin) -> bool {
+    pub(super) fn enter(&mut self, origin: Origin) -> bool {
         let clients = self.clients.entry(origin).or_default();
         let has_room = *clients < self.per_origin_max;
         *clients += usize::from(has_room);
         has_room
     }
 
-    pub(crate) fn leave(&mut self, origin: Origin) {
+    pub(super) fn leave(&mut self, origin: Origin) {
         if let Some(clients) = self.clients.get_mut(&origin) {
             *clients = clients.saturating_sub(1);
             if *clients == 0 {

@@ -1,12 +1,12 @@
-//! All clients: accepts and limits connections, runs their sessions, stops them.
+//! Clients of rows and metrics: accepts and limits connections, runs their sessions, stops them.
 //!
 //! ```text
 //!  Accept ─┐
-//!  Accept ─┼─▶ a channel of one ─▶ Server::admit ─▶ a session, or "too many clients"
+//!  Accept ─┼─▶ a channel of one ─▶ Server::admit ─▶ a session of the Protocol, or a refusal
 //!  Accept ─┘
 //! ```
 
-pub(crate) mod origins;
+mod origins;
 mod rate_limiter;
 
 use std::convert::Infallible;
@@ -15,15 +15,14 @@ use std::panic;
 use std::time::Duration;
 
 use loadline_protocol::{Note, SafeText};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::listen::{Accept, Peer};
-use crate::session::{self, Service};
+use crate::serve::listen::{Accept, Connection, Peer};
+use crate::serve::session::{self, Service};
 use loadline_common::without_error_number;
-use origins::{Origin, Origins};
+use origins::Origins;
 use rate_limiter::RateLimiter;
 
 /// Pause after a failed accept, such as no free file descriptor: 250 ms.
@@ -34,30 +33,43 @@ const ACCEPT_BACKOFF: Duration = Duration::from_millis(250);
 const RECOVERY_PERIOD: Duration = Duration::from_mins(1);
 
 /// Clients that are refused with a reason at the same time. Further ones are closed without one.
-pub(crate) const REFUSALS_MAX: usize = 16;
+const REFUSALS_MAX: usize = 16;
 
 /// Time in which sessions can end when the agent stops.
 pub(crate) const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The clients of an agent.
-pub(crate) struct Server {
-    service: Service,
+/// Protocol that a [`Server`] speaks with its clients.
+pub(crate) trait Protocol: Clone + Send + 'static {
+    /// Serves one client until it leaves or the agent stops. Returns the client.
+    fn serve<S: Connection + 'static>(
+        self,
+        stream: S,
+        peer: Peer,
+    ) -> impl Future<Output = Peer> + Send + 'static;
+
+    /// Sends a client the reason why it is refused, and closes the stream.
+    fn refuse<S: Connection + 'static>(
+        stream: S,
+        peer: Peer,
+        why: String,
+    ) -> impl Future<Output = ()> + Send + 'static;
+}
+
+/// The clients of one protocol.
+pub(crate) struct Server<P> {
+    protocol: P,
     clients_max: usize,
-    /// Sessions. Each returns the origin of its client.
-    sessions: JoinSet<Option<Origin>>,
+    /// Sessions. Each returns its client.
+    sessions: JoinSet<Peer>,
     origins: Origins,
     refusals: JoinSet<()>,
 }
 
-impl Server {
-    pub(crate) fn new(
-        service: Service,
-        clients_max: usize,
-        clients_of_address_max: usize,
-    ) -> Server {
+impl<P: Protocol> Server<P> {
+    pub(crate) fn new(protocol: P, clients_max: usize, clients_per_address_max: usize) -> Self {
         let (sessions, refusals) = (JoinSet::new(), JoinSet::new());
-        let origins = Origins::new(clients_of_address_max);
-        Server { service, clients_max, sessions, origins, refusals }
+        let origins = Origins::new(clients_per_address_max);
+        Server { protocol, clients_max, sessions, origins, refusals }
     }
 
     /// Accepts and serves clients until it is dropped.
@@ -82,38 +94,41 @@ impl Server {
         }
     }
 
-    fn admit<S>(&mut self, stream: S, peer: Peer)
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
+    fn admit<S: Connection + 'static>(&mut self, stream: S, peer: Peer) {
         while let Some(ended) = self.sessions.try_join_next() {
             self.reap(ended);
         }
-        let origin = peer.address.map(Origin::from);
-        let why = if self.sessions.len() >= self.clients_max {
-            "too many clients".to_owned()
-        } else if !origin.is_none_or(|origin| self.origins.enter(origin)) {
-            match peer.address {
-                Some(address) => format!("too many clients from {address}"),
-                None => "too many clients".to_owned(),
+        match self.check_limits(&peer) {
+            Ok(()) => {
+                self.sessions.spawn(self.protocol.clone().serve(stream, peer));
             }
-        } else {
-            self.sessions.spawn(run_session(self.service.clone(), stream, peer.name, origin));
-            return;
-        };
-        if self.refusals.len() < REFUSALS_MAX {
-            tracing::debug!(peer = peer.name, why, "refused a client");
-            self.refusals.spawn(session::refuse(stream, Note::Error(SafeText::new(&why))));
+            Err(why) if self.refusals.len() < REFUSALS_MAX => {
+                self.refusals.spawn(P::refuse(stream, peer, why));
+            }
+            Err(_) => {}
         }
     }
 
-    fn reap(&mut self, ended: Result<Option<Origin>, JoinError>) {
-        if let Some(origin) = propagate_panic(ended).flatten() {
-            self.origins.leave(origin);
+    /// Counts a client. The error is the reason to refuse the client.
+    fn check_limits(&mut self, peer: &Peer) -> Result<(), String> {
+        if self.sessions.len() >= self.clients_max {
+            return Err("too many clients".to_owned());
+        }
+        match peer.address {
+            Some(address) if !self.origins.enter(address.into()) => {
+                Err(format!("too many clients from {address}"))
+            }
+            _ => Ok(()),
         }
     }
 
-    /// Waits until the sessions have seen that the ring is closed, and aborts the others.
+    fn reap(&mut self, ended: Result<Peer, JoinError>) {
+        if let Some(address) = propagate_panic(ended).and_then(|peer| peer.address) {
+            self.origins.leave(address.into());
+        }
+    }
+
+    /// Waits until the sessions have seen that the agent stops, and aborts the others.
     pub(crate) async fn stop(mut self) {
         let all_ended = async {
             while let Some(ended) = self.sessions.join_next().await {
@@ -126,24 +141,22 @@ impl Server {
     }
 }
 
-/// Runs the session of one client. Returns the client's origin.
-async fn run_session<S: AsyncRead + AsyncWrite + Unpin>(
-    service: Service,
-    stream: S,
-    peer: String,
-    origin: Option<Origin>,
-) -> Option<Origin> {
-    tracing::debug!(peer, "client connected");
-    let ending = service.serve(stream).await;
-    tracing::debug!(peer, ?ending, "client disconnected");
-    origin
+impl Protocol for Service {
+    async fn serve<S: Connection + 'static>(self, stream: S, peer: Peer) -> Peer {
+        tracing::debug!(peer = peer.name, "client connected");
+        let ending = Service::serve(&self, stream).await;
+        tracing::debug!(peer = peer.name, ?ending, "client disconnected");
+        peer
+    }
+
+    async fn refuse<S: Connection + 'static>(stream: S, peer: Peer, why: String) {
+        tracing::debug!(peer = peer.name, why, "refused a client");
+        session::refuse(stream, Note::Error(SafeText::new(&why))).await;
+    }
 }
 
 /// Sends the clients of one listener to the server, at a limited rate.
-pub(crate) async fn run_accept_loop<L: Accept>(
-    listener: L,
-    accepted_sender: mpsc::Sender<(L::Stream, Peer)>,
-) {
+async fn run_accept_loop<L: Accept>(listener: L, accepted_sender: mpsc::Sender<(L::Stream, Peer)>) {
     let mut last_failure: Option<Instant> = None;
     let mut limiter = RateLimiter::new();
     loop {
@@ -201,7 +214,8 @@ mod tests {
         let agent = Agent::start(source, MachineFacts::default(), AgentSettings::default()).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let task = run_session(agent.service(), stream, String::new(), None);
+        let peer = Peer { name: String::new(), address: None };
+        let task = Protocol::serve(agent.service(), stream, peer);
         let bytes = size_of_val(&task);
         assert!(bytes <= TASK_BYTES_MAX, "{bytes} bytes");
     }

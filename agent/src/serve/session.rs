@@ -69,7 +69,7 @@ impl Service {
 
     /// Position of the newest sample, which changes with each sample.
     #[must_use]
-    pub fn progress(&self) -> u64 {
+    pub fn progress(&self) -> impl PartialEq + use<> {
         self.ring.newest_position()
     }
 

@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::server::TlsStream;
 
 use super::{HandshakeFailure, ServerTls};
-use crate::session;
+use crate::serve::session;
 
 /// Handshake timeout from the accept on: 10 s, enough for three lost packets and a slow machine.
 pub(super) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,20 +1,19 @@
 //! Addresses and their listeners.
 
 mod tcp;
-#[cfg(unix)]
 mod unix;
 
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-#[cfg(unix)]
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::tls::ServerTls;
+use crate::serve::tls::ServerTls;
+use unix::UnixEndpoint;
 
 /// Listen backlog: connections that the system holds until the agent accepts them.
 const BACKLOG: u32 = 1024;
@@ -31,7 +30,6 @@ pub enum Address {
         port: u16,
     },
     /// A Unix socket, for local users with write access to its file.
-    #[cfg(unix)]
     Unix(PathBuf),
 }
 
@@ -54,13 +52,8 @@ pub enum AddressError {
     #[error("IPv6 address without brackets; write [ADDRESS]:PORT, for example [::1]:1027")]
     Brackets,
     /// The path of a Unix socket is empty or has control characters.
-    #[cfg(unix)]
     #[error("missing or invalid path; write unix:PATH, for example unix:/run/loadline.sock")]
     Path,
-    /// A Unix socket, on a system without them.
-    #[cfg(not(unix))]
-    #[error("this system has no Unix sockets; write HOST:PORT")]
-    Unix,
 }
 
 impl FromStr for Address {
@@ -99,7 +92,6 @@ impl FromStr for Address {
     }
 }
 
-#[cfg(unix)]
 fn parse_unix(path: &str) -> Result<Address, AddressError> {
     if path.is_empty() || path.contains(char::is_control) {
         return Err(AddressError::Path);
@@ -107,17 +99,11 @@ fn parse_unix(path: &str) -> Result<Address, AddressError> {
     Ok(Address::Unix(path.into()))
 }
 
-#[cfg(not(unix))]
-fn parse_unix(_path: &str) -> Result<Address, AddressError> {
-    Err(AddressError::Unix)
-}
-
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Address::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
             Address::Tcp { host, port } => write!(f, "{host}:{port}"),
-            #[cfg(unix)]
             Address::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
@@ -193,13 +179,9 @@ fn advice(address: &Address, kind: io::ErrorKind) -> &'static str {
         (Address::Tcp { .. }, PermissionDenied) => "choose a port above 1023",
         (Address::Tcp { .. }, AddrNotAvailable) => "choose an address of this machine",
         (Address::Tcp { .. }, _) => "choose another address",
-        #[cfg(unix)]
         (Address::Unix(_), AddrInUse) => "stop the program that uses it, or choose another path",
-        #[cfg(unix)]
         (Address::Unix(_), NotFound) => "create its directory first",
-        #[cfg(unix)]
         (Address::Unix(_), PermissionDenied) => "choose a directory that the agent can write to",
-        #[cfg(unix)]
         (Address::Unix(_), _) => "choose another path",
     }
 }
@@ -235,27 +217,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection for S {}
 
 /// Address that is bound, so that no other program gets it, but does not accept connections yet.
 #[derive(Debug)]
-pub struct BoundAddress(ListenerKind<tcp::BoundTcp, UnixEndpoint>);
+pub struct BoundAddress(ListenerKind<tcp::BoundTcp>);
 
 /// Address that accepts connections.
 #[derive(Debug)]
 pub struct Listener {
-    kind: ListenerKind<tcp::TcpPort, UnixEndpoint>,
+    kind: ListenerKind<tcp::TcpPort>,
     address: Address,
 }
 
-#[cfg(unix)]
-type UnixEndpoint = unix::UnixEndpoint;
-
-/// Without Unix sockets, never constructed.
-#[cfg(not(unix))]
-type UnixEndpoint = std::convert::Infallible;
-
 #[derive(Debug)]
-enum ListenerKind<T, U> {
+enum ListenerKind<T> {
     Tcp(T),
-    #[cfg_attr(not(unix), expect(dead_code, reason = "there are no Unix sockets"))]
-    Unix(U),
+    Unix(UnixEndpoint),
 }
 
 impl Listener {
@@ -273,8 +247,7 @@ impl Listener {
                 let bound = tcp::BoundTcp::new(address, host, *port, plaintext).await?;
                 Ok(BoundAddress(ListenerKind::Tcp(bound)))
             }
-            #[cfg(unix)]
-            Address::Unix(path) => match unix::UnixEndpoint::bind(path).await {
+            Address::Unix(path) => match UnixEndpoint::bind(path).await {
                 Ok(socket) => Ok(BoundAddress(ListenerKind::Unix(socket))),
                 Err(why) => Err(ListenError::Bind { address: address.clone(), why }),
             },
@@ -285,7 +258,6 @@ impl Listener {
     ///
     /// # Errors
     /// A socket is neither TCP nor Unix, or plaintext is not allowed on its address.
-    #[cfg(unix)]
     pub fn inherited(plaintext: &PlaintextPolicy) -> Result<Vec<Listener>, ListenError> {
         let mut sockets = listenfd::ListenFd::from_env();
         let failed = |why| ListenError::Inherited { why };
@@ -296,7 +268,7 @@ impl Listener {
                 let (port, address) = tcp::adopt(listener, plaintext)?;
                 listeners.push(Listener { kind: ListenerKind::Tcp(port), address });
             } else if let Some(listener) = sockets.take_unix_listener(at).map_err(failed)? {
-                let socket = unix::UnixEndpoint::adopt(listener).map_err(failed)?;
+                let socket = UnixEndpoint::adopt(listener).map_err(failed)?;
                 let address = Address::Unix(socket.path().to_owned());
                 listeners.push(Listener { kind: ListenerKind::Unix(socket), address });
             }
@@ -322,13 +294,10 @@ impl BoundAddress {
                 let (port, address) = bound.listen()?;
                 Ok(Listener { kind: ListenerKind::Tcp(port), address })
             }
-            #[cfg(unix)]
             ListenerKind::Unix(socket) => {
                 let address = Address::Unix(socket.path().to_owned());
                 Ok(Listener { kind: ListenerKind::Unix(socket), address })
             }
-            #[cfg(not(unix))]
-            ListenerKind::Unix(never) => match never {},
         }
     }
 }
@@ -339,10 +308,7 @@ impl Accept for Listener {
     async fn accept(&self) -> io::Result<(Box<dyn Connection>, Peer)> {
         match &self.kind {
             ListenerKind::Tcp(port) => port.accept().await,
-            #[cfg(unix)]
             ListenerKind::Unix(socket) => socket.accept().await,
-            #[cfg(not(unix))]
-            ListenerKind::Unix(never) => match *never {},
         }
     }
 }
@@ -378,7 +344,6 @@ mod tests {
     }
 
     #[test]
-    #[cfg(unix)]
     fn a_unix_socket_is_a_path() {
         for path in ["/run/loadline.sock", "here", "with a blank:1"] {
             let text = format!("unix:{path}");

@@ -3,7 +3,7 @@
 use thiserror::Error;
 use tokio::net::TcpStream;
 
-use crate::tls_files::ServerTlsFiles;
+use crate::serve::tls_files::ServerTlsFiles;
 
 /// Error: this build has no TLS.
 #[derive(Debug, Error)]

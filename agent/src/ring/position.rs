@@ -1,0 +1,73 @@
+//! Positions of samples in the ring, and their sequence numbers.
+
+use std::ops::Add;
+use std::time::Duration;
+
+use loadline_protocol::{RunId, Seq};
+
+/// Position of a sample. Positions count samples through all runs; sequence numbers count within a
+/// run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(crate) struct Position(u64);
+
+impl Position {
+    /// Highest first position: half of `u64`, so that positions never overflow.
+    const FIRST_MAX: u64 = u64::MAX / 2;
+
+    /// Returns the position of the first sample of a ring, never 0. If possible, positions and
+    /// sequence numbers are equal. Earlier positions then have sequence numbers too: a client may
+    /// resume from one.
+    pub(super) fn first(seq: Seq) -> Position {
+        Position(if seq.0 < Position::FIRST_MAX { seq.0.max(1) } else { 1 })
+    }
+
+    pub(super) fn next(self) -> Position {
+        self + 1
+    }
+
+    pub(super) fn previous(self) -> Position {
+        Position(self.0.saturating_sub(1))
+    }
+
+    /// Returns the number of samples from `tail` to this position. `None` before `tail`.
+    pub(super) fn index_after(self, tail: Position) -> Option<usize> {
+        usize::try_from(self.0.checked_sub(tail.0)?).ok()
+    }
+}
+
+impl Add<usize> for Position {
+    type Output = Position;
+
+    fn add(self, samples: usize) -> Position {
+        Position(self.0 + samples as u64)
+    }
+}
+
+/// Samples of a run with consecutive sequence numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Segment {
+    pub(super) run: RunId,
+    /// Sampling interval of the run.
+    pub(super) interval: Duration,
+    pub(super) first_position: Position,
+    pub(super) first_seq: Seq,
+}
+
+impl Segment {
+    /// Returns the sequence number of the sample at a position.
+    pub(super) fn seq_of(&self, Position(at): Position) -> Seq {
+        Seq(self.first_seq.0.saturating_add(at).saturating_sub(self.first_position.0))
+    }
+
+    /// Returns the position of the sample with a sequence number.
+    pub(super) fn position_of(&self, Seq(seq): Seq) -> Position {
+        Position(self.first_position.0.saturating_add(seq).saturating_sub(self.first_seq.0))
+    }
+
+    /// Returns the last position up to `newest` whose sequence number is a multiple of `every`.
+    /// `None` before the segment.
+    pub(super) fn last_multiple(&self, every: u64, newest: Position) -> Option<Position> {
+        let at = Position(newest.0.checked_sub(self.seq_of(newest).0 % every)?);
+        (at >= self.first_position).then_some(at)
+    }
+}
