@@ -1,6 +1,6 @@
 //! Rules of the project that no compiler checks.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -277,77 +277,6 @@ fn circles(mut imports: BTreeMap<String, BTreeSet<String>>) -> BTreeMap<String, 
     }
 }
 
-/// Returns the identifiers at the start of `text`, separated by `::`. A list in braces gives one
-/// path for each of its names.
-fn paths_at(text: &str) -> Vec<Vec<&str>> {
-    let is_end = |c: char| !c.is_alphanumeric() && c != '_';
-    let mut path = Vec::new();
-    let mut rest = text;
-    loop {
-        if let Some(list) = rest.strip_prefix('{') {
-            let list = list.split('}').next().unwrap().split(',');
-            let name = |it: &'_ str| it.trim().find(is_end).unwrap_or(it.trim().len());
-            return list.map(|it| [&path[..], &[&it.trim()[..name(it)]]].concat()).collect();
-        }
-        let (name, behind) = rest.split_at(rest.find(is_end).unwrap_or(rest.len()));
-        path.push(name);
-        match behind.strip_prefix("::") {
-            Some(behind) => rest = behind,
-            None => return vec![path],
-        }
-    }
-}
-
-/// Returns the absolute paths that `code` of a module uses with `crate::` and `super::`.
-fn used_paths(module: &[String], code: &str) -> Vec<Vec<String>> {
-    let code: Vec<_> = code.lines().map(|line| line.split("//").next().unwrap()).collect();
-    let code = code.join(" ");
-    let mut used = Vec::new();
-    for (keyword, parents) in [("crate::", module.len()), ("super::", 1)] {
-        for (at, _) in code.match_indices(keyword) {
-            // The first `super` of a chain stands for the whole chain.
-            if code[..at].ends_with(|c: char| c.is_alphanumeric() || ":_$".contains(c)) {
-                continue;
-            }
-            let mut rest = &code[at + keyword.len()..];
-            let mut base = &module[..module.len().saturating_sub(parents)];
-            while let Some(behind) = rest.strip_prefix("super::") {
-                (rest, base) = (behind, &base[..base.len() - 1]);
-            }
-            let owned = |path: Vec<&str>| path.into_iter().map(str::to_owned).collect::<Vec<_>>();
-            used.extend(paths_at(rest).into_iter().map(|path| [base, &owned(path)].concat()));
-        }
-    }
-    used
-}
-
-/// Returns the imports between sibling modules of a crate at all depths: a module and the siblings
-/// that it or its submodules use.
-fn sibling_imports(folder: &str) -> HashMap<Vec<String>, HashSet<Vec<String>>> {
-    let mut files = Vec::new();
-    for (path, code) in sources(folder) {
-        let inside = path.strip_prefix(root().join(folder)).unwrap().with_extension("");
-        let module: Vec<_> = inside.iter().map(|part| part.to_str().unwrap().to_owned()).collect();
-        if !["lib", "main", "tests"].contains(&module.last().unwrap().as_str()) {
-            files.push((module, code));
-        }
-    }
-    let modules: HashSet<_> = files.iter().map(|(module, _)| module.clone()).collect();
-    let mut imports: HashMap<_, HashSet<_>> = HashMap::new();
-    for (module, code) in &files {
-        for used in used_paths(module, code) {
-            let common = module.iter().zip(&used).take_while(|(a, b)| a == b).count();
-            if let (Some(from), Some(to)) = (module.get(..=common), used.get(..=common))
-                && modules.contains(to)
-            {
-                imports.entry(from.to_vec()).or_default().insert(to.to_vec());
-            }
-        }
-    }
-    assert!(!imports.is_empty(), "no imports in {folder}");
-    imports
-}
-
 #[test]
 fn agent_modules_import_only_from_modules_above_them_in_its_diagram() {
     let lib = fs::read_to_string(root().join("agent/src/lib.rs")).unwrap();
@@ -360,24 +289,14 @@ fn agent_modules_import_only_from_modules_above_them_in_its_diagram() {
     for declared in lib.lines().filter_map(|line| line.strip_prefix("mod ")?.strip_suffix(';')) {
         assert!(place(declared).is_some(), "{declared} is missing in the diagram of lib.rs");
     }
-    for (from, imports) in sibling_imports("agent/src") {
-        // Files of the program are not in the library.
-        let ([from], Some(here)) = (&from[..], place(&from[0])) else { continue };
-        for to in imports {
-            assert!(place(&to[0]) < Some(here), "{from} imports {}, which is below", to[0]);
+    let imports = imports_between_siblings(&crate_files("agent/src"));
+    // Files of the program are not in the library.
+    for (module, used) in imports.iter().filter(|(module, _)| place(module).is_some()) {
+        for used in used {
+            assert!(place(used) < place(module), "{module} imports {used}, which is below");
         }
     }
-}
-
-#[test]
-fn sibling_modules_of_the_agent_import_each_other_in_no_circle() {
-    let mut imports = sibling_imports("agent/src");
-    while !imports.is_empty() {
-        let before = imports.len();
-        let importing: HashSet<_> = imports.keys().cloned().collect();
-        imports.retain(|_, used| used.iter().any(|module| importing.contains(module)));
-        assert!(imports.len() < before, "{imports:#?}");
-    }
+    assert_eq!(circles(imports), BTreeMap::new(), "modules of one folder import each other");
 }
 
 #[test]

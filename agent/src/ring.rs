@@ -24,8 +24,9 @@ use std::time::Duration;
 
 use loadline_protocol::{Note, PLAIN_COLUMNS, RunId, Schema, Seq, Stamp, Time};
 
-pub(crate) use cursor::{Columns, Cursor, ReadOutcome, Selection};
+pub(crate) use cursor::{Cursor, ReadOutcome, Selection};
 pub(crate) use position::Position;
+pub(crate) use samples::Columns;
 use samples::Samples;
 use waiters::Waiters;
 

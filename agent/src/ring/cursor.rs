@@ -6,7 +6,7 @@ use std::time::Duration;
 use loadline_protocol::{History, Resume, RunId, Seq};
 
 use super::position::{Position, Segment};
-use super::samples::Samples;
+use super::samples::{Columns, Samples};
 use super::{BATCH_BYTES, RingHandle, RingState};
 
 /// Samples and columns that a stream carries.
@@ -15,18 +15,6 @@ pub(crate) struct Selection {
     pub(crate) columns: Columns,
     /// The stream carries the samples whose sequence number is a multiple of this. Never 0.
     pub(crate) every: u64,
-}
-
-/// Columns of the rows of a stream.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Columns {
-    /// The columns of the plain stream, without timestamp and sequence number.
-    Plain,
-    /// Timestamp, sequence number and all columns.
-    All,
-    /// Timestamp, sequence number and these columns, as indexes of ring columns from 0. Each index
-    /// is valid.
-    Chosen(Box<[u16]>),
 }
 
 impl Selection {

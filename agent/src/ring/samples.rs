@@ -7,12 +7,24 @@ use std::time::Duration;
 
 use loadline_protocol::{Resume, RunId, Seq, Time};
 
+use super::SAMPLES_MAX;
 use super::position::{Position, Segment};
-use super::{Columns, SAMPLES_MAX};
 
 /// A full buffer grows by 1/8: a ring that has almost reached its final length wastes little
 /// memory.
 const GROWTH_DIVISOR: usize = 8;
+
+/// Columns of the rows of a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Columns {
+    /// The columns of the plain stream, without timestamp and sequence number.
+    Plain,
+    /// Timestamp, sequence number and all columns.
+    All,
+    /// Timestamp, sequence number and these columns, as indexes of ring columns from 0. Each index
+    /// is valid.
+    Chosen(Box<[u16]>),
+}
 
 /// Samples of one or more runs. A sample takes the bytes of its row and 24 more.
 ///

@@ -28,6 +28,9 @@ pub(crate) use stream::TlsConnection;
 
 use crate::serve::tls_files::ServerTlsFiles;
 
+/// Handshake timeout from the accept on: 10 s, enough for three lost packets and a slow machine.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Log interval of failed handshakes: one a minute is logged, with the number of others before it.
 const FAILURE_LOG_INTERVAL: Duration = Duration::from_mins(1);
 

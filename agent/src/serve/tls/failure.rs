@@ -6,7 +6,7 @@ use std::io;
 use loadline_protocol::sanitize;
 use tokio_rustls::rustls::{AlertDescription, CertificateError, Error, PeerIncompatible};
 
-use super::stream::HANDSHAKE_TIMEOUT;
+use super::HANDSHAKE_TIMEOUT;
 use loadline_common::without_error_number;
 
 /// Failure of a handshake.

@@ -13,11 +13,8 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::server::TlsStream;
 
-use super::{HandshakeFailure, ServerTls};
+use super::{HANDSHAKE_TIMEOUT, HandshakeFailure, ServerTls};
 use crate::serve::session;
-
-/// Handshake timeout from the accept on: 10 s, enough for three lost packets and a slow machine.
-pub(super) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// First byte of a TLS handshake record.
 const HANDSHAKE_RECORD: u8 = 0x16;
