@@ -5,7 +5,6 @@ use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use loadline_protocol::{Note, SafeText};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
