@@ -9,6 +9,7 @@ mod navigate;
 mod overview;
 mod pointer;
 mod rows;
+mod screen;
 mod sources;
 mod statistics;
 mod tick;
@@ -23,7 +24,7 @@ use ratatui::layout::Size;
 use crate::charts::Chart;
 use crate::event::Event;
 use crate::keys::Keys;
-use crate::layout::{Page, TablePosition};
+use crate::layout::Page;
 use crate::store::StoredSample;
 use crate::theme::Theme;
 use crate::thresholds::Thresholds;
@@ -36,11 +37,9 @@ pub use go_to::TimeInput;
 pub use overview::Order;
 pub use pointer::Drag;
 pub use rows::TableRow;
+pub use screen::{CYCLE_INTERVAL, Screen};
 pub use sources::SourceView;
 pub use statistics::{ColumnStats, Statistics};
-
-/// Time until the next chart is shown, while the charts cycle.
-pub const CYCLE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Display time of a message in the footer.
 const FOOTER_MESSAGE_TIME: Duration = Duration::from_secs(4);
@@ -90,30 +89,6 @@ pub enum Flow {
     Quit,
 }
 
-/// Content of the screen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Screen {
-    /// A page.
-    Page(Page),
-    /// The help, over a page.
-    Help {
-        /// Page behind the help.
-        page: Page,
-        /// Lines scrolled out at the top.
-        scroll: u16,
-    },
-}
-
-impl Screen {
-    /// Returns the shown page, or the page behind the help.
-    #[must_use]
-    pub fn page(self) -> Page {
-        match self {
-            Screen::Page(page) | Screen::Help { page, .. } => page,
-        }
-    }
-}
-
 /// Time at the right edge of the charts and in the last row of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WindowEnd {
@@ -151,14 +126,10 @@ pub struct App {
     /// Watched sources. **Invariant:** not empty, and `shown_source` is a valid index.
     sources: Vec<SourceView>,
     shown_source: usize,
-    /// Shown page or help.
+    /// Shown page.
     pub screen: Screen,
     /// Order of the sources on the overview.
     pub order: Order,
-    /// Position of the data table.
-    pub table: TablePosition,
-    /// Index of the first metric in the data table.
-    pub first_column: usize,
     /// Time at the right edge of the charts.
     pub window_end: WindowEnd,
     /// Time span of the charts.
@@ -188,8 +159,6 @@ pub struct App {
     pub now: Time,
     /// Size of the terminal.
     pub size: Size,
-    /// Time of the change to the next chart, while the charts cycle.
-    pub cycle_at: Option<Time>,
     /// Message in the footer.
     pub footer_message: Option<FooterMessage>,
     /// Title of the chosen chart. If no chart has this title, the first chart is chosen.
@@ -198,8 +167,6 @@ pub struct App {
     value_zoom: BTreeMap<String, i8>,
     /// Scroll position of the overview: index of the first visible row.
     first_overview_line: usize,
-    /// Page from which compare was opened.
-    page_before_compare: Page,
     /// Time span at the start; `None` fits the samples.
     initial_window: Option<Duration>,
     /// True while the time span fits itself to the samples.
@@ -214,10 +181,8 @@ impl App {
         App {
             sources: vec![SourceView::new(watched)],
             shown_source: 0,
-            screen: Screen::Page(page),
+            screen: Screen::new(page),
             order: Order::default(),
-            table: TablePosition::Below,
-            first_column: 0,
             window_end: WindowEnd::Live,
             window: settings.window.unwrap_or(sources::FITTED_WINDOWS[0]),
             crosshair: None,
@@ -233,12 +198,10 @@ impl App {
             thresholds: Thresholds::default(),
             now,
             size,
-            cycle_at: None,
             footer_message: None,
             chosen_title: String::new(),
             value_zoom: BTreeMap::new(),
             first_overview_line: 0,
-            page_before_compare: Page::Overview,
             initial_window: settings.window,
             is_window_automatic: settings.window.is_none(),
         }
@@ -308,7 +271,7 @@ impl App {
             return;
         }
         if columns_changed {
-            (self.crosshair, self.mark, self.first_column) = (None, None, 0);
+            (self.crosshair, self.mark, self.screen.first_column) = (None, None, 0);
         }
         if is_stream || goes_back {
             self.update_statistics();
@@ -322,7 +285,7 @@ impl App {
     fn choose_nth_chart(&mut self, at: usize) {
         // With other charts visible, other series come first.
         self.first_series = 0;
-        let title = match self.screen.page() {
+        let title = match self.screen.page {
             Page::CompareOverlay | Page::CompareGrid => {
                 self.metric_titles().get(at).map(|title| (*title).to_owned())
             }
@@ -337,7 +300,7 @@ impl App {
 
     /// Chooses the next or the previous chart.
     fn choose_adjacent_chart(&mut self, forward: bool) {
-        let (here, count) = match self.screen.page() {
+        let (here, count) = match self.screen.page {
             Page::CompareOverlay | Page::CompareGrid => {
                 (self.compared_metric().map_or(0, |(at, _)| at), self.metric_titles().len())
             }

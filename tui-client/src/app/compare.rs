@@ -1,6 +1,6 @@
 //! Comparison of one metric of all sources.
 
-use super::{App, Screen};
+use super::App;
 use crate::charts::ChartKind;
 use crate::keys::Action;
 use crate::layout::Page;
@@ -38,24 +38,17 @@ impl App {
     }
 
     /// Handles an action on a compare page. Returns false if the action has its usual effect.
-    pub(super) fn handle_compare_action(&mut self, action: Action, page: Page) -> bool {
+    pub(super) fn handle_compare_action(&mut self, action: Action) -> bool {
         match action {
-            Action::Compare => {
-                let next = if page == Page::CompareOverlay {
-                    Page::CompareGrid
-                } else {
-                    self.page_before_compare
-                };
-                self.screen = Screen::Page(next);
-            }
+            Action::Compare => self.screen.cycle_compare(),
             Action::Back => {
                 if !self.dismiss_marker() {
-                    self.screen = Screen::Page(self.page_before_compare);
+                    self.screen.close_compare();
                 }
             }
             Action::Up => self.step_source(self.sources().len() - 1),
             Action::Down => self.step_source(1),
-            Action::Fullscreen => self.screen = Screen::Page(Page::Dashboard),
+            Action::Fullscreen => self.screen.page = Page::Dashboard,
             // Only the dashboard has statistics and a data table.
             Action::Mark | Action::Table | Action::ColumnsLeft | Action::ColumnsRight => {}
             _ => return false,
@@ -63,14 +56,11 @@ impl App {
         true
     }
 
-    /// Opens the compare page; closing it leads back to `page`.
-    pub(super) fn start_compare(&mut self, page: Page) {
+    pub(super) fn start_compare(&mut self) {
         if self.has_single_source() {
             self.show_message("this is the only source".to_owned());
         } else {
-            self.page_before_compare = page;
-            self.cycle_at = None;
-            self.screen = Screen::Page(Page::CompareOverlay);
+            self.screen.cycle_compare();
         }
     }
 

@@ -51,7 +51,7 @@ impl App {
         if self.thresholds.0.is_empty() {
             return Vec::new();
         }
-        let page = self.screen.page();
+        let page = self.screen.page;
         let mut on_line: Vec<Vec<usize>> = vec![Vec::new(); self.sources().len()];
         if page == Page::Overview {
             let count = usize::from(self.line_parts(layout.sources).value_count);

@@ -37,7 +37,7 @@ impl App {
     /// Returns the layout of the screen in an area.
     #[must_use]
     pub fn layout(&self, area: Rect) -> Layout {
-        let page = self.screen.page();
+        let page = self.screen.page;
         let (chart_count, chosen) = match page {
             Page::Overview | Page::Dashboard | Page::Fullscreen => {
                 (self.charts().len(), self.chosen_chart())
@@ -55,7 +55,7 @@ impl App {
             Page::Dashboard => self.charts().iter().map(|chart| chart.lines.len()).sum(),
             Page::Fullscreen => self.charts().get(chosen).map_or(0, |chart| chart.lines.len()),
         };
-        let is_measured = self.mark.is_some() && !self.shows_all_sources();
+        let is_measured = self.mark.is_some() && !self.screen.shows_all_sources();
         let stats_rows = if is_measured {
             lines.min(STATISTICS_ROWS_MAX) as u16 + STATISTICS_HEADER_ROWS
         } else {
@@ -63,7 +63,7 @@ impl App {
         };
         let compared_sources = self.compared_sources().len();
         let is_roomy = page == Page::Dashboard && has_uncrowded_first_page(self.charts());
-        let table = self.table;
+        let table = self.screen.table;
         let shape = LayoutShape {
             page,
             table,
@@ -86,23 +86,17 @@ impl App {
         Split::vertical(rows).areas(area)
     }
 
-    /// Returns whether the page shows all sources.
-    #[must_use]
-    pub fn shows_all_sources(&self) -> bool {
-        matches!(self.screen.page(), Page::Overview | Page::CompareOverlay | Page::CompareGrid)
-    }
-
     /// Returns the parts of a chart at its place in the layout, if the chart exists. Panels below
     /// each other have the same width, so their time axes agree.
     #[must_use]
     pub fn chart_parts(&self, place: ChartRect) -> Option<ChartParts> {
         let shape = ChartShape { axis_rows: place.axis_rows, ..ChartShape::default() };
-        let shape = match self.screen.page() {
+        let shape = match self.screen.page {
             Page::Dashboard | Page::Fullscreen => {
                 let chart = self.charts().get(place.index)?;
                 let labels = self.shown_view().label_width;
                 // In a heat map, the names of the columns replace the value labels.
-                if self.screen.page() == Page::Dashboard || chart.kind == ChartKind::Heat {
+                if self.screen.page == Page::Dashboard || chart.kind == ChartKind::Heat {
                     ChartShape { label_width: labels, ..shape }
                 } else {
                     let names = chart.lines.iter().map(|line| line.legend.chars().count());
@@ -128,10 +122,10 @@ impl App {
     /// Returns the width of the chosen chart's panel in columns.
     pub(super) fn panel_width(&self) -> Option<u16> {
         let layout = self.layout(self.area());
-        if self.screen.page() == Page::Overview {
+        if self.screen.page == Page::Overview {
             return Some(self.line_parts(layout.sources).chart.width);
         }
-        let chosen = match self.screen.page() {
+        let chosen = match self.screen.page {
             Page::CompareGrid => self.shown_source(),
             Page::CompareOverlay => self.compared_metric()?.0,
             Page::Overview | Page::Dashboard | Page::Fullscreen => self.chosen_chart(),

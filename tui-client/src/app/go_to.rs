@@ -121,7 +121,7 @@ impl App {
     /// Returns the last sample at or before a time, and the first one after it. They belong to the
     /// shown source, or to any source if the page shows all.
     fn times_around(&self, time: Time) -> [Option<Time>; 2] {
-        if self.shows_all_sources() {
+        if self.screen.shows_all_sources() {
             return [self.latest_until(time), self.earliest_after(time)];
         }
         let count = self.count_until(self.shown_source, time);

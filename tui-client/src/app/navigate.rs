@@ -87,7 +87,7 @@ impl App {
 
     fn step_screen(&mut self, direction: i64) {
         let rows = i64::from(self.layout(self.area()).table.height).saturating_sub(1).max(1);
-        if self.screen.page() == Page::Dashboard && self.table == TablePosition::Alone {
+        if self.screen.page == Page::Dashboard && self.screen.table == TablePosition::Alone {
             self.step_samples(direction * rows);
         } else if self.crosshair.is_some() {
             self.move_crosshair(direction * self.window_ms());
@@ -161,7 +161,7 @@ impl App {
             self.mark = None;
             self.update_statistics();
         } else {
-            self.crosshair = match self.screen.page() {
+            self.crosshair = match self.screen.page {
                 Page::Dashboard | Page::Fullscreen => {
                     self.count_until_window_end().checked_sub(1).and_then(|at| self.time_at(at))
                 }
@@ -196,7 +196,7 @@ impl App {
     }
 
     fn move_crosshair(&mut self, by_ms: i64) {
-        if self.shows_all_sources() {
+        if self.screen.shows_all_sources() {
             self.move_shared_crosshair(by_ms);
             return;
         }
@@ -214,7 +214,7 @@ impl App {
 
     /// Moves the crosshair by samples. Without a crosshair, moves the view.
     pub(super) fn step_samples(&mut self, steps: i64) {
-        if self.shows_all_sources() {
+        if self.screen.shows_all_sources() {
             self.step_shared_samples(steps);
             return;
         }
@@ -242,7 +242,7 @@ impl App {
     /// time of the crosshair itself.
     #[must_use]
     pub fn crosshair_time(&self) -> Option<Time> {
-        if self.shows_all_sources() {
+        if self.screen.shows_all_sources() {
             self.crosshair
         } else {
             self.time_at(self.crosshair_index()?)

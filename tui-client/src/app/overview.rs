@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::{App, Screen};
+use super::App;
 use crate::keys::Action;
 use crate::layout::Page;
 use crate::thresholds::Level;
@@ -115,7 +115,7 @@ impl App {
     /// Handles a click on a source: the first click chooses it, the second opens it.
     pub(super) fn click_source(&mut self, at: usize) {
         if at == self.shown_source() {
-            self.screen = Screen::Page(Page::Dashboard);
+            self.screen.page = Page::Dashboard;
         } else {
             self.show_source(at);
         }
@@ -129,7 +129,7 @@ impl App {
             Action::Down => self.choose_line(1),
             Action::ScreenLeft => self.choose_line(-rows),
             Action::ScreenRight => self.choose_line(rows),
-            Action::Fullscreen => self.screen = Screen::Page(Page::Dashboard),
+            Action::Fullscreen => self.screen.page = Page::Dashboard,
             Action::Order => {
                 self.order = match self.order {
                     Order::AsListed => Order::Hottest,

@@ -4,7 +4,7 @@ use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use loadline_protocol::Time;
 use ratatui::layout::{Position, Rect};
 
-use super::{App, Screen, TableRow};
+use super::{App, TableRow};
 use crate::keys::Action;
 use crate::layout::Page;
 use crate::store::Window;
@@ -47,11 +47,11 @@ enum Target {
 
 impl App {
     pub(super) fn handle_mouse(&mut self, mouse: MouseEvent) {
-        let is_help = matches!(self.screen, Screen::Help { .. });
+        let is_help = self.screen.help_scroll.is_some();
         let position = Position { x: mouse.column, y: mouse.row };
         match mouse.kind {
-            MouseEventKind::ScrollUp if is_help => self.scroll_help(Action::Up),
-            MouseEventKind::ScrollDown if is_help => self.scroll_help(Action::Down),
+            MouseEventKind::ScrollUp if is_help => self.handle_help_action(Action::Up),
+            MouseEventKind::ScrollDown if is_help => self.handle_help_action(Action::Down),
             _ if is_help => {}
             MouseEventKind::Down(button) => self.press(button, position),
             MouseEventKind::Drag(_) => self.drag(position),
@@ -59,12 +59,6 @@ impl App {
             MouseEventKind::ScrollUp => self.wheel(true, position),
             MouseEventKind::ScrollDown => self.wheel(false, position),
             MouseEventKind::Moved | MouseEventKind::ScrollLeft | MouseEventKind::ScrollRight => {}
-        }
-    }
-
-    fn scroll_help(&mut self, action: Action) {
-        if let Screen::Help { page, scroll } = self.screen {
-            self.handle_help_action(action, page, scroll);
         }
     }
 
@@ -172,7 +166,7 @@ impl App {
         let cell = i64::from(position.x) - i64::from(panel.x);
         // The last sample of the cell, so that a click beside the newest one finds it.
         let end = window.time_of_cell(cell + 1).shifted_ms(-1);
-        let there = if self.shows_all_sources() {
+        let there = if self.screen.shows_all_sources() {
             self.latest_until(end)
         } else {
             self.time_at(self.sample_index(end))
@@ -207,7 +201,7 @@ impl App {
 
     /// Chooses the metric or the source of a chart.
     fn click_chart(&mut self, at: usize) {
-        match self.screen.page() {
+        match self.screen.page {
             Page::CompareGrid => self.show_source(at),
             // Only one metric is visible.
             Page::CompareOverlay => {}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use loadline_protocol::Time;
 
-use super::{App, Screen, WindowEnd};
+use super::{App, WindowEnd};
 use crate::charts::{Chart, ChartLine, ReferenceLine, charts, value_format};
 use crate::event::Event;
 use crate::layout::Page;
@@ -128,8 +128,8 @@ impl App {
     #[must_use]
     pub fn with_sources(mut self, others: impl IntoIterator<Item = Watched>) -> App {
         self.sources.extend(others.into_iter().map(SourceView::new));
-        if self.screen == Screen::Page(Page::Dashboard) {
-            self.screen = Screen::Page(self.home());
+        if self.screen.page == Page::Dashboard {
+            self.screen.page = self.home();
         }
         self
     }
@@ -180,7 +180,7 @@ impl App {
         let columns = self.watched().columns().map(<[_]>::to_vec);
         self.shown_source = at.min(self.sources.len() - 1);
         if self.watched().columns() != columns.as_deref() {
-            self.first_column = 0;
+            self.screen.first_column = 0;
         }
         self.update_statistics();
         self.scroll_to_shown_source();

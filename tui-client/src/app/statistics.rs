@@ -56,7 +56,7 @@ impl App {
         let charts = || self.charts().iter().enumerate();
         let in_sight = charts().filter(|(at, _)| is_in_sight(*at));
         let others = charts().filter(|(at, _)| !is_in_sight(*at));
-        let others = others.filter(|_| self.screen.page() == Page::Dashboard);
+        let others = others.filter(|_| self.screen.page == Page::Dashboard);
         let series = in_sight
             .chain(others)
             .flat_map(|(_, chart)| chart.lines.iter().map(move |line| (chart, line)));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use loadline_protocol::Time;
 
-use super::{App, CYCLE_INTERVAL, SourceView};
+use super::{App, SourceView};
 use crate::watched::State;
 
 /// Maximum interval of rows that make the clock advance.
@@ -19,8 +19,7 @@ impl App {
         if self.footer_message.as_ref().is_some_and(|message| message.until <= self.now) {
             self.footer_message = None;
         }
-        if self.cycle_at.is_some_and(|next| next <= self.now) {
-            self.cycle_at = Some(self.now + CYCLE_INTERVAL);
+        if self.screen.take_cycle(self.now) {
             self.choose_adjacent_chart(true);
         }
     }
@@ -40,8 +39,9 @@ impl App {
         let message_end = self.footer_message.as_ref().map(|message| message.until);
         // Only the shown source shows a countdown to its next attempt.
         let states = self.sources.iter().filter_map(|view| view.watched.state_changes_at(now));
-        let others =
-            [self.watched().changes_at(now), self.cycle_at, message_end].into_iter().flatten();
+        let others = [self.watched().changes_at(now), self.screen.cycle_at, message_end]
+            .into_iter()
+            .flatten();
         let next = others.chain(states).min().unwrap_or(second);
         second.min(next)
     }

@@ -18,7 +18,7 @@ const NAME_WIDTH_MIN: usize = 6;
 /// Draws the charts of a compare page.
 pub(super) fn render(app: &App, layout: &Layout, buf: &mut Buffer) {
     let Some((number, title)) = app.compared_metric() else { return };
-    if app.screen.page() == Page::CompareGrid {
+    if app.screen.page == Page::CompareGrid {
         render_grid(app, title, &layout.charts, buf);
         return;
     }

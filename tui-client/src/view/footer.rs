@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 
 use super::overview::visible_range_text;
 use super::text::{Piece, put, put_right, width};
-use crate::app::{App, Order, Screen, TimeInput, WindowEnd};
+use crate::app::{App, Order, TimeInput, WindowEnd};
 use crate::keys::{Action, spell_arrows};
 use crate::layout::{Layout, Page, TablePosition};
 
@@ -29,10 +29,9 @@ const GO_TO: Hint = (&[Action::GoTo], "go to time");
 
 /// Returns the hints for the current state, the most important first.
 fn hints(app: &App, layout: &Layout) -> Vec<Hint> {
-    let page = match app.screen {
-        Screen::Help { .. } => return vec![SCROLL, (&[Action::Back], "back"), QUIT],
-        Screen::Page(page) => page,
-    };
+    if app.screen.help_scroll.is_some() {
+        return vec![SCROLL, (&[Action::Back], "back"), QUIT];
+    }
     let pause = match app.window_end {
         WindowEnd::Live => (&[Action::Pause][..], "pause"),
         WindowEnd::Paused(_) => (&[Action::Pause][..], "resume"),
@@ -44,7 +43,7 @@ fn hints(app: &App, layout: &Layout) -> Vec<Hint> {
     if app.watched().may_prompt && app.watched().state(app.now).outage().is_some() {
         hints.push(ASK_AGAIN);
     }
-    match (page, app.table) {
+    match (app.screen.page, app.screen.table) {
         (Page::Overview, _) => {
             let order = if app.order == Order::AsListed { "hottest first" } else { "as given" };
             hints.extend([
@@ -55,7 +54,7 @@ fn hints(app: &App, layout: &Layout) -> Vec<Hint> {
             ]);
         }
         (Page::CompareOverlay | Page::CompareGrid, _) => {
-            let next = if page == Page::CompareOverlay { "grid" } else { "back" };
+            let next = if app.screen.page == Page::CompareOverlay { "grid" } else { "back" };
             hints.extend([
                 (&[Action::Compare][..], next),
                 (&[Action::NextChart], "metric"),
@@ -64,7 +63,7 @@ fn hints(app: &App, layout: &Layout) -> Vec<Hint> {
         }
         (Page::Fullscreen, _) => {
             hints.extend([(&[Action::Fullscreen][..], "all charts"), CHART]);
-            let cycle = if app.cycle_at.is_some() { "stop cycling" } else { "cycle" };
+            let cycle = if app.screen.cycle_at.is_some() { "stop cycling" } else { "cycle" };
             hints.push((&[Action::Cycle], cycle));
         }
         (Page::Dashboard, TablePosition::Alone) => {
@@ -78,7 +77,7 @@ fn hints(app: &App, layout: &Layout) -> Vec<Hint> {
             hints.extend([(&[Action::Fullscreen][..], "fullscreen"), CHART, TABLE]);
         }
     }
-    if !app.has_single_source() && !app.shows_all_sources() {
+    if !app.has_single_source() && !app.screen.shows_all_sources() {
         hints.extend([SOURCE, COMPARE, (&[Action::Back][..], "back")]);
     }
     hints.push(pause);
@@ -95,7 +94,7 @@ fn crosshair_hints(app: &App, layout: &Layout) -> Vec<Hint> {
         (&[Action::Left, Action::Right], "move"),
         (&[Action::SampleForward, Action::SampleBack], "step"),
     ];
-    if !app.shows_all_sources() {
+    if !app.screen.shows_all_sources() {
         hints.push((&[Action::Mark], if app.mark.is_some() { "move mark" } else { "mark" }));
     }
     let (_, rows, all) = app.series_in_sight(layout);
@@ -191,7 +190,7 @@ fn render_time_input(app: &App, typed: &TimeInput, area: Rect, buf: &mut Buffer)
 
 /// Returns the visible range of charts, sources or series, unless all are visible.
 fn visible_range(app: &App, layout: &Layout) -> Vec<Piece> {
-    let text = match app.screen.page() {
+    let text = match app.screen.page {
         _ if !layout.stats.is_empty() => {
             let (first, rows, all) = app.series_in_sight(layout);
             (rows < all).then(|| format!(" series {}-{} of {all}", first + 1, first + rows))

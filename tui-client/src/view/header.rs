@@ -27,7 +27,7 @@ pub(super) fn render(app: &App, layout: &Layout, buf: &mut Buffer) {
         return;
     }
     let name_max = usize::from(area.width) / NAME_WIDTH_DIVISOR;
-    let mut items = if app.shows_all_sources() {
+    let mut items = if app.screen.shows_all_sources() {
         all_sources_items(app, layout)
     } else {
         source_items(app, layout, name_max)
@@ -148,7 +148,7 @@ fn exceeded_items(app: &App, layout: &Layout) -> Vec<(u8, String, Style)> {
     let Some(worst) = found.first() else { return Vec::new() };
     let word = if worst.level == Level::Critical { "critical" } else { "warning" };
     let source = &app.sources()[worst.source].watched.name;
-    let is_here = !app.shows_all_sources() && worst.source == app.shown_source();
+    let is_here = !app.screen.shows_all_sources() && worst.source == app.shown_source();
     let source = if is_here { String::new() } else { format!("{source} ") };
     let name = worst.chart.line_name(worst.line);
     let value = worst.chart.format.value(worst.value);
@@ -183,7 +183,7 @@ fn all_sources_items(app: &App, layout: &Layout) -> Vec<HeaderItem> {
         add(0, text, theme.warning());
     }
     // On other pages, the charts show this time.
-    if let (Page::Overview, Some(time)) = (app.screen.page(), app.crosshair_time()) {
+    if let (Page::Overview, Some(time)) = (app.screen.page, app.crosshair_time()) {
         let time = app.time_label_within(time, "14:02:49".len());
         add(0, format!(" at {time} "), theme.highlight());
     }
@@ -193,10 +193,10 @@ fn all_sources_items(app: &App, layout: &Layout) -> Vec<HeaderItem> {
     for (rank, text, style) in exceeded_items(app, layout) {
         add(rank, text, style);
     }
-    if let (Page::CompareGrid, Some((_, metric))) = (app.screen.page(), app.compared_metric()) {
+    if let (Page::CompareGrid, Some((_, metric))) = (app.screen.page, app.compared_metric()) {
         add(1, metric.to_owned(), theme.strong());
     }
-    if app.screen.page() == Page::Overview && app.order == Order::Hottest {
+    if app.screen.page == Page::Overview && app.order == Order::Hottest {
         add(7, "hottest first".to_owned(), theme.faint());
     }
     add(9, format!("span {}", span_text(app.window)), theme.faint());

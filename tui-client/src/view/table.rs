@@ -70,7 +70,7 @@ fn columns(app: &App, area: Rect) -> Vec<(TableColumn<'_>, Rect)> {
     let store = &app.watched().store;
     let all = app.watched().columns().unwrap_or_default();
     let formats = &app.shown_view().formats;
-    let values = all.iter().zip(formats).enumerate().skip(app.first_column);
+    let values = all.iter().zip(formats).enumerate().skip(app.screen.first_column);
     let values = values.map(|(at, (column, format))| {
         TableColumn::Metric(MetricColumn { index: at, column, format })
     });
@@ -101,7 +101,7 @@ fn hidden_count(app: &App, columns: &[(TableColumn, Rect)]) -> usize {
         TableColumn::Metric(value) => Some(value.index + 1),
         TableColumn::Seq => None,
     });
-    all.saturating_sub(last.unwrap_or(app.first_column))
+    all.saturating_sub(last.unwrap_or(app.screen.first_column))
 }
 
 /// Returns the text for `count` hidden columns on the right, in a long and a short form.
@@ -113,7 +113,7 @@ fn more_text(app: &App, count: usize) -> (String, String) {
 fn render_head(app: &App, columns: &[(TableColumn, Rect)], area: Rect, buf: &mut Buffer) {
     let faint = app.theme.faint();
     let head = Rect { height: 1, ..area };
-    let time = match (app.first_column, app.theme.ascii) {
+    let time = match (app.screen.first_column, app.theme.ascii) {
         (0, _) => "time".to_owned(),
         (left, false) => format!("← {left} more"),
         (left, true) => format!("< {left} more"),

@@ -174,7 +174,7 @@ fn hidden_columns_are_reached_by_scrolling_sideways() {
     stage.type_keys(">>>l");
     check_frame("columns_sideways", &mut stage, 80, 12);
     stage.type_keys("<<<<<<<h");
-    assert_eq!(stage.app.first_column, 0);
+    assert_eq!(stage.app.screen.first_column, 0);
     stage.type_keys(&">".repeat(50));
     assert!(stage.frame(80, 12).contains("c12"));
 }

@@ -1,7 +1,7 @@
 //! Mouse input on a screen of 80x24. The panels of the charts begin at column 8.
 
 use crossterm::event::{MouseButton, MouseEventKind};
-use loadline::app::{Screen, WindowEnd};
+use loadline::app::WindowEnd;
 
 use crate::stage::{AppStage, START};
 
@@ -73,7 +73,7 @@ fn the_wheel_scrolls_the_table_and_the_help() {
     assert_eq!(stage.app.window_end, WindowEnd::Live);
     stage.type_keys("?");
     stage.mouse(MouseEventKind::ScrollDown, 40, 12);
-    assert!(matches!(stage.app.screen, Screen::Help { scroll: 1, .. }));
+    assert_eq!(stage.app.screen.help_scroll, Some(1));
 }
 
 #[test]

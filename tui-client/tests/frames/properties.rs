@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossterm::event::{KeyCode, KeyModifiers, MouseButton, MouseEventKind};
-use loadline::app::{Flow, Screen};
+use loadline::app::Flow;
 use loadline::event::{Event, StreamInfo};
 use loadline::layout::Page;
 use loadline::view;
@@ -185,7 +185,7 @@ proptest! {
         for _ in 0..7 {
             stage.press(KeyCode::Esc);
         }
-        prop_assert_eq!(stage.app.screen, Screen::Page(Page::Dashboard));
+        prop_assert_eq!(stage.app.screen.page, Page::Dashboard);
         let pointed = (stage.app.drag, stage.app.mark, stage.app.crosshair);
         prop_assert_eq!(pointed, (None, None, None));
         prop_assert!(stage.app.time_input.is_none());
@@ -302,7 +302,7 @@ proptest! {
         for _ in 0..10 {
             stage.press(KeyCode::Esc);
         }
-        prop_assert_eq!(stage.app.screen, Screen::Page(Page::Overview));
+        prop_assert_eq!(stage.app.screen.page, Page::Overview);
         let pointed = (stage.app.drag, stage.app.mark, stage.app.crosshair);
         prop_assert_eq!(pointed, (None, None, None));
     }

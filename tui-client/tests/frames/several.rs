@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crossterm::event::{KeyCode, MouseButton, MouseEventKind};
-use loadline::app::{Flow, Order, Screen, WindowEnd};
+use loadline::app::{Flow, Order, WindowEnd};
 use loadline::event::{Event, StreamInfo};
 use loadline::layout::Page;
 use loadline::store::Window;
@@ -12,7 +12,7 @@ use loadline_protocol::{SafeText, Time};
 use crate::stage::{AppStage, START, check_frame, check_frames, server_values};
 
 fn page(stage: &AppStage) -> Page {
-    stage.app.screen.page()
+    stage.app.screen.page
 }
 
 /// Returns the names in the rows of the overview, top to bottom.
@@ -137,7 +137,7 @@ fn enter_opens_a_dashboard_and_esc_leads_back() {
     assert_eq!(page(&stage), Page::Fullscreen);
     for expected in [Page::Dashboard, Page::Overview, Page::Overview] {
         stage.press(KeyCode::Esc);
-        assert_eq!(stage.app.screen, Screen::Page(expected));
+        assert_eq!(stage.app.screen.page, expected);
     }
 }
 

@@ -220,7 +220,7 @@ fn on_the_overview_a_time_applies_to_all_sources() {
     stage.frame(120, 36);
     go_to(&mut stage, "14:02");
     assert_eq!(seconds_since_start(stage.app.crosshair), Some(120));
-    assert_eq!(stage.app.screen.page(), Page::Overview);
+    assert_eq!(stage.app.screen.page, Page::Overview);
     check_frame("overview_cursor", &mut stage, 120, 36);
     let buffer = stage.draw(120, 36);
     let frame = text(&buffer);
