@@ -13,6 +13,7 @@ mod screen;
 mod sources;
 mod statistics;
 mod tick;
+mod window;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -40,6 +41,7 @@ pub use rows::TableRow;
 pub use screen::{CYCLE_INTERVAL, Screen};
 pub use sources::SourceView;
 pub use statistics::{ColumnStats, Statistics};
+pub use window::{TimeWindow, WindowEnd};
 
 /// Display time of a message in the footer.
 const FOOTER_MESSAGE_TIME: Duration = Duration::from_secs(4);
@@ -89,15 +91,6 @@ pub enum Flow {
     Quit,
 }
 
-/// Time at the right edge of the charts and in the last row of the table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WindowEnd {
-    /// Time of the newest sample.
-    Live,
-    /// A fixed time. New samples are still stored.
-    Paused(Time),
-}
-
 /// Initial settings of a screen.
 #[derive(Debug, Clone, Copy)]
 pub struct ScreenSettings {
@@ -130,10 +123,8 @@ pub struct App {
     pub screen: Screen,
     /// Order of the sources on the overview.
     pub order: Order,
-    /// Time at the right edge of the charts.
-    pub window_end: WindowEnd,
-    /// Time span of the charts.
-    pub window: Duration,
+    /// Time window of the charts.
+    pub window: TimeWindow,
     /// Time of the sample at the crosshair.
     pub crosshair: Option<Time>,
     /// Time of the mark, the other end of the measured span.
@@ -167,10 +158,6 @@ pub struct App {
     value_zoom: BTreeMap<String, i8>,
     /// Scroll position of the overview: index of the first visible row.
     first_overview_line: usize,
-    /// Time span at the start; `None` fits the samples.
-    initial_window: Option<Duration>,
-    /// True while the time span fits itself to the samples.
-    is_window_automatic: bool,
 }
 
 impl App {
@@ -183,8 +170,7 @@ impl App {
             shown_source: 0,
             screen: Screen::new(page),
             order: Order::default(),
-            window_end: WindowEnd::Live,
-            window: settings.window.unwrap_or(sources::FITTED_WINDOWS[0]),
+            window: TimeWindow::new(settings.window),
             crosshair: None,
             mark: None,
             statistics: None,
@@ -202,8 +188,6 @@ impl App {
             chosen_title: String::new(),
             value_zoom: BTreeMap::new(),
             first_overview_line: 0,
-            initial_window: settings.window,
-            is_window_automatic: settings.window.is_none(),
         }
     }
 
@@ -327,10 +311,7 @@ impl App {
     /// Returns the latest shown time on the axis: of the newest sample, or of the paused view.
     #[must_use]
     pub fn window_end_time(&self) -> Option<Time> {
-        match self.window_end {
-            WindowEnd::Live => self.newest(),
-            WindowEnd::Paused(time) => Some(time),
-        }
+        self.window.paused_at().or_else(|| self.newest())
     }
 
     /// Returns the number of stored samples up to the latest shown time.

@@ -172,7 +172,7 @@ impl App {
     #[must_use]
     pub fn window_of(&self, panel_width: u16) -> Option<Window> {
         let (dots, _) = self.theme.charset().pixels_per_cell();
-        let span_ms = duration_ms(self.window);
+        let span_ms = duration_ms(self.window.span);
         Some(Window::ending(self.window_end_time()?, span_ms, usize::from(panel_width), dots))
     }
 

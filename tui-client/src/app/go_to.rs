@@ -5,7 +5,7 @@ use loadline_protocol::Time;
 use tui_input::Input;
 use tui_input::backend::crossterm::EventHandler as _;
 
-use super::{App, WindowEnd};
+use super::App;
 use crate::keys::Action;
 use crate::time_spec;
 use crate::watched::State;
@@ -80,10 +80,7 @@ impl App {
         let nearest = || before.into_iter().chain(after).min_by_key(distance);
         let Some(there) = before.filter(is_there).or_else(nearest) else { return };
         let is_far = !is_there(&there);
-        // As with panning, the view ends where the samples end.
-        let least = (oldest + self.window).min(newest);
-        let until = (there + self.window / 2).clamp(least, newest);
-        self.window_end = WindowEnd::Paused(until);
+        self.window.centre(there, oldest, newest);
         self.crosshair = Some(there);
         self.update_statistics();
         if is_far {

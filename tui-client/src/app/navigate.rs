@@ -2,22 +2,12 @@
 
 use std::time::Duration;
 
-use loadline_protocol::{Time, duration_ms};
+use loadline_protocol::Time;
 
-use super::sources::FITTED_WINDOWS;
 use super::{App, WindowEnd};
 use crate::keys::Action;
 use crate::layout::{Page, TablePosition};
 use crate::store::Window;
-
-/// Time spans of the zoom keys.
-const WINDOWS_S: [u64; 22] = [
-    10, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800,
-    259_200, 604_800, 1_209_600, 2_592_000, 7_776_000, 31_536_000,
-];
-
-/// Minimum time span that can be selected with the mouse.
-pub(super) const ZOOM_MIN: Duration = Duration::from_secs(1);
 
 /// Formats of a time label, the longest first: for today, and for another day.
 const TODAY_FORMATS: &[&str] = &["%H:%M:%S%.3f", "%H:%M:%S"];
@@ -32,12 +22,7 @@ const PAN_DIVISOR: i64 = 10;
 impl App {
     pub(super) fn navigate(&mut self, action: Action) {
         match action {
-            Action::Pause => {
-                self.window_end = match (self.window_end, self.newest()) {
-                    (WindowEnd::Live, Some(newest)) => WindowEnd::Paused(newest),
-                    (WindowEnd::Live, None) | (WindowEnd::Paused(_), _) => WindowEnd::Live,
-                }
-            }
+            Action::Pause => self.window.toggle_pause(self.newest()),
             Action::ZoomIn => self.zoom(true, self.zoom_anchor()),
             Action::ZoomOut => self.zoom(false, self.zoom_anchor()),
             Action::GoTo => self.open_time_input(),
@@ -49,9 +34,7 @@ impl App {
             Action::Live => self.show_live(),
             Action::Reset => {
                 self.value_zoom.clear();
-                self.window_end = WindowEnd::Live;
-                self.window = self.initial_window.unwrap_or(FITTED_WINDOWS[0]);
-                self.is_window_automatic = self.initial_window.is_none();
+                self.window.reset();
                 self.fit_window();
             }
             Action::Crosshair => self.toggle_crosshair(),
@@ -63,10 +46,6 @@ impl App {
             // Other actions do not concern time.
             _ => {}
         }
-    }
-
-    pub(super) fn window_ms(&self) -> i64 {
-        duration_ms(self.window).min(i64::MAX / 4)
     }
 
     /// Returns the window of the chosen chart, or for 100 columns if no chart is drawn.
@@ -90,67 +69,36 @@ impl App {
         if self.screen.page == Page::Dashboard && self.screen.table == TablePosition::Alone {
             self.step_samples(direction * rows);
         } else if self.crosshair.is_some() {
-            self.move_crosshair(direction * self.window_ms());
+            self.move_crosshair(direction * self.window.span_ms());
         } else {
-            self.pan(direction * self.window_ms());
+            self.pan(direction * self.window.span_ms());
         }
     }
 
-    /// Moves the view in time, as far as there are samples.
     pub(super) fn pan(&mut self, by_ms: i64) {
-        let (Some(oldest), Some(until)) = (self.oldest(), self.window_end_time()) else { return };
-        // The oldest sample does not go beyond the left edge.
-        let least = oldest + self.window;
-        let target = until.shifted_ms(by_ms);
-        self.set_window_end(if by_ms < 0 { target.max(least.min(until)) } else { target });
+        if let (Some(oldest), Some(newest)) = (self.oldest(), self.newest()) {
+            self.window.pan(by_ms, oldest, newest);
+        }
     }
 
-    /// Moves the right edge to a time. From the newest sample on, the view is live.
     pub(super) fn set_window_end(&mut self, until: Time) {
-        let newest = self.newest();
-        self.window_end =
-            if Some(until) < newest { WindowEnd::Paused(until) } else { WindowEnd::Live };
+        self.window.set_end(until, self.newest());
     }
 
-    /// Zooms to the next shorter or longer time span. `anchor` keeps its place; without it, the
-    /// right edge does.
     pub(super) fn zoom(&mut self, shorter: bool, anchor: Option<Time>) {
-        let mut spans = WINDOWS_S.into_iter().map(Duration::from_secs);
-        let next = if shorter {
-            spans.rfind(|span| *span < self.window)
-        } else {
-            spans.find(|span| *span > self.window)
-        };
-        let Some(next) = next else { return };
-        if let (Some(anchor), Some(until)) = (anchor, self.window_end_time()) {
-            let ratio = next.as_secs_f64() / self.window.as_secs_f64();
-            let right_ms = until.ms_since(anchor) as f64 * ratio;
-            self.set_window_end(anchor.shifted_ms(right_ms as i64));
-        }
-        self.window = next;
-        self.is_window_automatic = false;
-    }
-
-    /// Zooms to this time span, if it is at least [`ZOOM_MIN_MS`].
-    pub(super) fn zoom_to(&mut self, from: Time, to: Time) {
-        let (from, to) = (from.min(to), from.max(to));
-        if to - from >= ZOOM_MIN {
-            self.window = to - from;
-            self.is_window_automatic = false;
-            self.set_window_end(to);
-        }
+        self.window.zoom(shorter, anchor, self.newest());
     }
 
     fn show_oldest(&mut self) {
         let Some(oldest) = self.oldest() else { return };
-        self.set_window_end(oldest + self.window);
+        self.set_window_end(oldest + self.window.span);
         if self.crosshair.is_some() {
             self.set_crosshair(oldest);
         }
     }
 
     fn show_live(&mut self) {
-        self.window_end = WindowEnd::Live;
+        self.window.end = WindowEnd::Live;
         if let (Some(_), Some(newest)) = (self.crosshair, self.newest()) {
             self.set_crosshair(newest);
         }
@@ -189,7 +137,7 @@ impl App {
         self.update_statistics();
         let Some(window) = self.chosen_window() else { return };
         if time.as_millis() < window.from_ms() {
-            self.set_window_end(time.shifted_ms(self.window_ms() - window.cell_ms()));
+            self.set_window_end(time.shifted_ms(self.window.span_ms() - window.cell_ms()));
         } else if Some(time) > self.window_end_time() {
             self.set_window_end(time);
         }
@@ -254,17 +202,14 @@ impl App {
     fn zoom_anchor(&self) -> Option<Time> {
         let window = self.chosen_window()?;
         let crosshair = self.crosshair.filter(|time| window.cell_of(time.as_millis()).is_some());
-        let middle = |until: Time| until - self.window / 2;
-        crosshair.or(match self.window_end {
-            WindowEnd::Live => None,
-            WindowEnd::Paused(until) => Some(middle(until)),
-        })
+        let middle = |until: Time| until - self.window.span / 2;
+        crosshair.or(self.window.paused_at().map(middle))
     }
 
     /// Formats a time for a row of the table. Has the day if the charts span more than a day.
     #[must_use]
     pub fn row_time(&self, time: Time) -> String {
-        let format = if self.window > DAY { "%d %H:%M:%S" } else { "%H:%M:%S%.3f" };
+        let format = if self.window.span > DAY { "%d %H:%M:%S" } else { "%H:%M:%S%.3f" };
         self.zone.local_time(time).format(format).to_string()
     }
 
@@ -280,7 +225,8 @@ impl App {
     pub fn time_label_within(&self, time: Time, columns: usize) -> String {
         let wall = self.zone.local_time(time);
         let is_today = wall.date() == self.zone.local_time(self.now).date();
-        let formats = if is_today && self.window <= DAY { TODAY_FORMATS } else { DATED_FORMATS };
+        let formats =
+            if is_today && self.window.span <= DAY { TODAY_FORMATS } else { DATED_FORMATS };
         let mut texts = formats.iter().map(|format| wall.format(format).to_string());
         let shortest = wall.format(formats[formats.len() - 1]).to_string();
         texts.find(|text| text.len() <= columns).unwrap_or(shortest)

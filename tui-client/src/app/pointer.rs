@@ -154,7 +154,7 @@ impl App {
     fn release(&mut self, position: Position) {
         match self.drag.take() {
             Some(Drag::Pan { moved: false, .. }) => self.click(position),
-            Some(Drag::Zoom { from, to }) => self.zoom_to(from, to),
+            Some(Drag::Zoom { from, to }) => self.window.zoom_to(from, to, self.newest()),
             Some(Drag::Pan { moved: true, .. }) | None => {}
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use loadline_protocol::Time;
 
-use super::{App, WindowEnd};
+use super::App;
 use crate::charts::{Chart, ChartLine, ReferenceLine, charts, value_format};
 use crate::event::Event;
 use crate::layout::Page;
@@ -12,16 +12,6 @@ use crate::store::StoredSample;
 use crate::thresholds::{Level, ThresholdLevels, Thresholds};
 use crate::units::{Units, ValueFormat};
 use crate::watched::{State, Watched};
-
-/// Divisor of a recording's time span: so much is added at the end, for the newest cell.
-const FIT_MARGIN_DIVISOR: u32 = 16;
-
-/// Minimum time span for a recording.
-const FITTED_WINDOW_MIN: Duration = Duration::from_secs(1);
-
-/// Time spans for live samples: the first that holds all samples, else the last.
-pub(super) const FITTED_WINDOWS: [Duration; 3] =
-    [Duration::from_mins(1), Duration::from_mins(2), Duration::from_mins(5)];
 
 /// A source with its charts and formats.
 #[derive(Debug, Clone)]
@@ -254,30 +244,13 @@ impl App {
         self.source_times(|watched| watched.store.oldest()).min()
     }
 
-    /// Fits the time span to the samples until the user zooms. Recordings are shown as a whole.
-    /// Live samples are shown from the first one on, up to the longest of [`FITTED_WINDOWS`].
     pub(super) fn fit_window(&mut self) {
         // Beside a live source, a recording does not decide the time span.
         let is_recorded = |view: &SourceView| view.watched.recording_duration().is_some();
-        let is_whole = self.is_window_automatic && self.sources.iter().all(is_recorded);
-        let longest = FITTED_WINDOWS[FITTED_WINDOWS.len() - 1];
-        let may_grow =
-            self.is_window_automatic && self.window_end == WindowEnd::Live && self.window < longest;
-        if !is_whole && !may_grow {
-            return;
+        let is_whole = self.sources.iter().all(is_recorded);
+        if let (Some(oldest), Some(newest)) = (self.oldest(), self.newest()) {
+            self.window.fit(is_whole, oldest, newest);
         }
-        let (Some(oldest), Some(newest)) = (self.oldest(), self.newest()) else { return };
-        let span = newest - oldest;
-        if span.is_zero() {
-            return;
-        }
-        // The newest sample is not at the end of its cell.
-        let span = (span + span / FIT_MARGIN_DIVISOR).max(FITTED_WINDOW_MIN);
-        self.window = if is_whole {
-            span
-        } else {
-            FITTED_WINDOWS.into_iter().find(|it| *it >= span).unwrap_or(longest)
-        };
     }
 
     /// Returns the time of the latest sample of any source at or before a time.
@@ -306,12 +279,7 @@ impl App {
     #[must_use]
     pub fn sample_of(&self, source: usize) -> Option<StoredSample<'_>> {
         let watched = &self.sources[source].watched;
-        let fixed = match (self.crosshair, self.window_end) {
-            (Some(crosshair), _) => Some(crosshair),
-            (None, WindowEnd::Paused(until)) => Some(until),
-            (None, WindowEnd::Live) => None,
-        };
-        let Some(time) = fixed else {
+        let Some(time) = self.crosshair.or(self.window.paused_at()) else {
             return watched.store.get(watched.store.len().checked_sub(1)?);
         };
         let sample = watched.store.get(self.count_until(source, time).checked_sub(1)?)?;
@@ -323,7 +291,7 @@ impl App {
     #[must_use]
     pub fn is_source_fresh(&self, source: usize) -> bool {
         let is_well = || self.sources[source].watched.state(self.now).is_up_to_date();
-        matches!(self.window_end, WindowEnd::Paused(_)) || is_well()
+        self.window.paused_at().is_some() || is_well()
     }
 
     /// Returns whether a source may still send a history that the first frame should include.

@@ -32,7 +32,7 @@ fn hints(app: &App, layout: &Layout) -> Vec<Hint> {
     if app.screen.help_scroll.is_some() {
         return vec![SCROLL, (&[Action::Back], "back"), QUIT];
     }
-    let pause = match app.window_end {
+    let pause = match app.window.end {
         WindowEnd::Live => (&[Action::Pause][..], "pause"),
         WindowEnd::Paused(_) => (&[Action::Pause][..], "resume"),
     };
@@ -81,7 +81,7 @@ fn hints(app: &App, layout: &Layout) -> Vec<Hint> {
         hints.extend([SOURCE, COMPARE, (&[Action::Back][..], "back")]);
     }
     hints.push(pause);
-    if app.window_end != WindowEnd::Live {
+    if app.window.end != WindowEnd::Live {
         hints.push(LIVE);
     }
     hints.extend([ZOOM, PAN, CROSSHAIR, GO_TO, UNITS]);

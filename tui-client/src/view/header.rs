@@ -131,7 +131,7 @@ fn source_items(app: &App, layout: &Layout, name_max: usize) -> Vec<HeaderItem> 
     let header = watched.stream.as_ref().and_then(|stream| stream.header.as_ref());
     add(7, header.and_then(container_limits_text).unwrap_or_default(), theme.strong());
     add(9, row_interval_text(watched), theme.faint());
-    add(10, format!("span {}", span_text(app.window)), theme.faint());
+    add(10, format!("span {}", span_text(app.window.span)), theme.faint());
     let bytes = watched.bytes_per_second(app.now).map(rate_text);
     add(11, bytes.unwrap_or_default(), theme.faint());
     if let Some((late, costs)) = watched.health.as_ref().map(health_texts) {
@@ -199,7 +199,7 @@ fn all_sources_items(app: &App, layout: &Layout) -> Vec<HeaderItem> {
     if app.screen.page == Page::Overview && app.order == Order::Hottest {
         add(7, "hottest first".to_owned(), theme.faint());
     }
-    add(9, format!("span {}", span_text(app.window)), theme.faint());
+    add(9, format!("span {}", span_text(app.window.span)), theme.faint());
     add(CLOCK_RANK, app.zone.local_time(app.now).format("%H:%M:%S").to_string(), theme.strong());
     items
 }
@@ -224,7 +224,7 @@ fn state_counts(app: &App) -> impl Iterator<Item = (State, usize)> {
 
 /// Returns the PAUSED label with the time span between the view and the newest sample.
 fn paused_text(app: &App) -> Option<String> {
-    let WindowEnd::Paused(until) = app.window_end else { return None };
+    let WindowEnd::Paused(until) = app.window.end else { return None };
     let behind = app.newest()? - until;
     Some(format!(" PAUSED +{} ", age_text(behind)))
 }
@@ -318,7 +318,7 @@ pub(super) fn render_value_line(app: &App, area: Rect, buf: &mut Buffer) {
     let fresh = app.is_fresh();
     let newest = app.shown_sample();
     let mut pieces = Vec::new();
-    if matches!(app.window_end, WindowEnd::Paused(_)) {
+    if matches!(app.window.end, WindowEnd::Paused(_)) {
         pieces.push(Piece::new("PAUSED", theme.strong()));
     } else if !fresh || newest.is_none() {
         pieces.push(Piece::new(state.word(), theme.strong()));

@@ -61,7 +61,7 @@ impl SourceRow<'_> {
         }
         self.render_values(parts, buf);
         // Values of an earlier time have no age.
-        let is_newest = self.app.crosshair.is_none() && self.app.window_end == WindowEnd::Live;
+        let is_newest = self.app.crosshair.is_none() && self.app.window.end == WindowEnd::Live;
         if let Some(age) = watched.age(self.app.now).filter(|_| is_newest) {
             let style = if self.state.is_up_to_date() { theme.faint() } else { theme.strong() };
             let place = self.row(parts.age);

@@ -256,7 +256,7 @@ fn a_clock_offset_does_not_shift_a_source_on_the_axis() {
 fn pause_pan_and_zoom_apply_to_all_pages() {
     let mut stage = AppStage::several_sources(12);
     stage.type_keys(" ");
-    let WindowEnd::Paused(until) = stage.app.window_end else { panic!("the view is not paused") };
+    let WindowEnd::Paused(until) = stage.app.window.end else { panic!("the view is not paused") };
     let before = stage.frame(120, 36);
     for second in 240..260 {
         stage.source_row(0, second, 0, &server_values(second));
@@ -269,11 +269,11 @@ fn pause_pan_and_zoom_apply_to_all_pages() {
     assert_eq!(stage.app.window_end_time(), Some(until));
     stage.press(KeyCode::Esc);
     stage.type_keys("+");
-    assert_eq!(stage.app.window.as_secs(), 120);
+    assert_eq!(stage.app.window.span.as_secs(), 120);
     stage.press(KeyCode::Left);
     assert!(stage.app.window_end_time() < Some(until));
     stage.type_keys("0");
-    assert_eq!((stage.app.window_end, stage.app.window.as_secs()), (WindowEnd::Live, 300));
+    assert_eq!((stage.app.window.end, stage.app.window.span.as_secs()), (WindowEnd::Live, 300));
 }
 
 #[test]

@@ -60,7 +60,7 @@ fn right_after_the_start_the_time_span_fits_the_samples() {
         [(0, 60), (20, 60), (56, 60), (57, 120), (112, 120), (113, 300), (600, 300)]
     {
         let mut stage = watched_for(watched);
-        assert_eq!(stage.app.window.as_secs(), span, "after {watched} s");
+        assert_eq!(stage.app.window.span.as_secs(), span, "after {watched} s");
         let oldest = stage.app.oldest().map(Time::as_millis);
         let from = stage.app.window_of(31).map(|window| window.from_ms());
         assert!(watched > 300 || from <= oldest, "all samples are in sight after {watched} s");
@@ -75,15 +75,15 @@ fn the_time_span_is_the_users_once_it_is_zoomed_or_configured() {
     let mut zoomed = watched_for(20);
     zoomed.type_keys("+");
     add_rows(&mut zoomed, 21, 400);
-    assert_eq!(zoomed.app.window.as_secs(), 30);
+    assert_eq!(zoomed.app.window.span.as_secs(), 30);
     zoomed.type_keys("0");
-    assert_eq!(zoomed.app.window.as_secs(), 300, "the automatic time span again");
+    assert_eq!(zoomed.app.window.span.as_secs(), 300, "the automatic time span again");
     let watched = Watched::new("web-1", false, Duration::from_hours(1));
     let mut configured = AppStage::with_window(watched, Some(Duration::from_secs(90)));
     configured.connect(7);
     add_rows(&mut configured, 0, 400);
     configured.type_keys("-0");
-    assert_eq!(configured.app.window.as_secs(), 90);
+    assert_eq!(configured.app.window.span.as_secs(), 90);
 }
 
 #[test]
@@ -91,10 +91,10 @@ fn a_paused_view_keeps_its_time_span() {
     let mut stage = watched_for(20);
     stage.type_keys(" ");
     add_rows(&mut stage, 21, 200);
-    assert_eq!(stage.app.window.as_secs(), 60);
+    assert_eq!(stage.app.window.span.as_secs(), 60);
     stage.type_keys(" ");
     add_rows(&mut stage, 201, 201);
-    assert_eq!(stage.app.window.as_secs(), 300);
+    assert_eq!(stage.app.window.span.as_secs(), 300);
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn the_source_with_the_most_samples_decides_the_time_span() {
         stage.source_row(1, second, 0, &server_values(second));
     }
     stage.source_row(0, 90, 0, &server_values(90));
-    assert_eq!(stage.app.window.as_secs(), 120);
+    assert_eq!(stage.app.window.span.as_secs(), 120);
 }
 
 #[test]
@@ -140,14 +140,14 @@ fn a_time_is_typed_and_the_view_goes_there() {
     ] {
         go_to(&mut stage, text);
         assert_eq!(seconds_since_start(stage.app.crosshair), Some(expected), "{text}");
-        assert!(matches!(stage.app.window_end, WindowEnd::Paused(_)), "{text}");
+        assert!(matches!(stage.app.window.end, WindowEnd::Paused(_)), "{text}");
         assert_eq!(stage.app.footer_message, None, "{text}");
     }
     // At both ends, the view stops where the samples end.
     go_to(&mut stage, "14:00");
     assert_eq!(seconds_since_start(stage.app.window_end_time()), Some(300));
     go_to(&mut stage, "-0s");
-    assert_eq!(stage.app.window_end, WindowEnd::Paused(stage.app.newest().unwrap()));
+    assert_eq!(stage.app.window.end, WindowEnd::Paused(stage.app.newest().unwrap()));
 }
 
 #[test]
@@ -246,18 +246,18 @@ fn on_the_overview_a_time_applies_to_all_sources() {
 fn zooming_keeps_the_crosshair_else_the_middle_of_a_paused_view_else_the_live_edge() {
     let middle = |stage: &AppStage| {
         let until = stage.app.window_end_time().unwrap().as_millis();
-        (until - START) / 1000 - stage.app.window.as_secs() as i64 / 2
+        (until - START) / 1000 - stage.app.window.span.as_secs() as i64 / 2
     };
     let mut stage = hour_with_gap();
     stage.type_keys("+");
-    assert_eq!(stage.app.window_end, WindowEnd::Live);
+    assert_eq!(stage.app.window.end, WindowEnd::Live);
     go_to(&mut stage, "14:50");
     stage.press(KeyCode::Esc);
     let before = middle(&stage);
     stage.type_keys("+");
-    assert_eq!((middle(&stage), stage.app.window.as_secs()), (before, 60));
+    assert_eq!((middle(&stage), stage.app.window.span.as_secs()), (before, 60));
     stage.type_keys("---");
-    assert_eq!((middle(&stage), stage.app.window.as_secs()), (before, 600));
+    assert_eq!((middle(&stage), stage.app.window.span.as_secs()), (before, 600));
     stage.type_keys("c");
     let column = |stage: &AppStage| {
         let window = stage.app.window_of(100).unwrap();
@@ -285,7 +285,7 @@ fn labels_have_a_date_if_it_is_not_todays_or_the_charts_span_days() {
     let mut wide = hour_with_gap();
     wide.type_keys("c");
     wide.type_keys(&"-".repeat(11));
-    assert!(wide.app.window > Duration::from_hours(24));
+    assert!(wide.app.window.span > Duration::from_hours(24));
     assert!(wide.frame(120, 36).contains("2025-11-22 15:09:59.000"));
 }
 
