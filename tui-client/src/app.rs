@@ -29,7 +29,6 @@ use crate::layout::Page;
 use crate::store::StoredSample;
 use crate::theme::Theme;
 use crate::thresholds::Thresholds;
-use crate::units::Units;
 use crate::watched::Watched;
 use crate::zone::Zone;
 pub use compare::COMPARED_SOURCES_MAX;
@@ -39,7 +38,7 @@ pub use overview::Order;
 pub use pointer::Drag;
 pub use rows::TableRow;
 pub use screen::{CYCLE_INTERVAL, Screen};
-pub use sources::SourceView;
+pub use sources::{SourceView, Sources};
 pub use statistics::{ColumnStats, Statistics};
 pub use window::{TimeWindow, WindowEnd};
 
@@ -116,13 +115,10 @@ pub struct FooterMessage {
 /// State of the screen.
 #[derive(Debug, Clone)]
 pub struct App {
-    /// Watched sources. **Invariant:** not empty, and `shown_source` is a valid index.
-    sources: Vec<SourceView>,
-    shown_source: usize,
+    /// Watched sources.
+    pub sources: Sources,
     /// Shown page.
     pub screen: Screen,
-    /// Order of the sources on the overview.
-    pub order: Order,
     /// Time window of the charts.
     pub window: TimeWindow,
     /// Time of the sample at the crosshair.
@@ -137,15 +133,12 @@ pub struct App {
     pub time_input: Option<TimeInput>,
     /// Mouse drag in progress.
     pub drag: Option<Drag>,
-    /// Units of the shown values.
-    pub units: Units,
     /// Time zone of the shown times.
     pub zone: Zone,
     /// Colours and symbols.
     pub theme: Theme,
     /// Key bindings.
     pub keys: Keys,
-    thresholds: Thresholds,
     /// Time of the last message, by the client's clock.
     pub now: Time,
     /// Size of the terminal.
@@ -156,8 +149,6 @@ pub struct App {
     chosen_title: String,
     /// Zoom of the value axes, by the title of the chart.
     value_zoom: BTreeMap<String, i8>,
-    /// Scroll position of the overview: index of the first visible row.
-    first_overview_line: usize,
 }
 
 impl App {
@@ -166,10 +157,8 @@ impl App {
     pub fn new(watched: Watched, settings: ScreenSettings, size: Size, now: Time) -> App {
         let page = if settings.fullscreen { Page::Fullscreen } else { Page::Dashboard };
         App {
-            sources: vec![SourceView::new(watched)],
-            shown_source: 0,
+            sources: Sources::new(watched),
             screen: Screen::new(page),
-            order: Order::default(),
             window: TimeWindow::new(settings.window),
             crosshair: None,
             mark: None,
@@ -177,24 +166,23 @@ impl App {
             first_series: 0,
             time_input: None,
             drag: None,
-            units: Units::default(),
             zone: settings.zone,
             theme: settings.theme,
             keys: Keys::default(),
-            thresholds: Thresholds::default(),
             now,
             size,
             footer_message: None,
             chosen_title: String::new(),
             value_zoom: BTreeMap::new(),
-            first_overview_line: 0,
         }
     }
 
     /// Replaces the keys and the thresholds.
     #[must_use]
-    pub fn with_keys_and_thresholds(self, keys: Keys, thresholds: Thresholds) -> App {
-        App { keys, thresholds, ..self }
+    pub fn with_keys_and_thresholds(mut self, keys: Keys, thresholds: Thresholds) -> App {
+        self.keys = keys;
+        self.sources.thresholds = thresholds;
+        self
     }
 
     /// Processes a message that arrived at `now`.
@@ -243,15 +231,15 @@ impl App {
             ));
         }
         if is_stream || charts_changed {
-            self.sources[source].make_charts(self.units, &self.thresholds);
+            self.sources.make_charts(source);
         }
         if is_stream {
             self.check_granted_interval(source);
-            let sources = &self.sources;
+            let sources = self.sources.all();
             self.value_zoom
                 .retain(|title, _| sources.iter().any(|view| view.chart(title).is_some()));
         }
-        if source != self.shown_source {
+        if source != self.sources.shown() {
             return;
         }
         if columns_changed {
@@ -271,10 +259,10 @@ impl App {
         self.first_series = 0;
         let title = match self.screen.page {
             Page::CompareOverlay | Page::CompareGrid => {
-                self.metric_titles().get(at).map(|title| (*title).to_owned())
+                self.sources.metric_titles().get(at).map(|title| (*title).to_owned())
             }
             Page::Overview | Page::Dashboard | Page::Fullscreen => {
-                self.charts().get(at).map(|chart| chart.title.clone())
+                self.sources.charts().get(at).map(|chart| chart.title.clone())
             }
         };
         if let Some(title) = title {
@@ -286,10 +274,10 @@ impl App {
     fn choose_adjacent_chart(&mut self, forward: bool) {
         let (here, count) = match self.screen.page {
             Page::CompareOverlay | Page::CompareGrid => {
-                (self.compared_metric().map_or(0, |(at, _)| at), self.metric_titles().len())
+                (self.compared_metric().map_or(0, |(at, _)| at), self.sources.metric_titles().len())
             }
             Page::Overview | Page::Dashboard | Page::Fullscreen => {
-                (self.chosen_chart(), self.charts().len())
+                (self.chosen_chart(), self.sources.charts().len())
             }
         };
         let count = count.max(1);
@@ -299,7 +287,7 @@ impl App {
     /// Returns the index of the chosen chart.
     #[must_use]
     pub fn chosen_chart(&self) -> usize {
-        self.charts().iter().position(|chart| chart.title == self.chosen_title).unwrap_or(0)
+        self.sources.charts().iter().position(|chart| chart.title == self.chosen_title).unwrap_or(0)
     }
 
     /// Returns how often the span of a chart's value axis is halved, or doubled if negative.
@@ -311,25 +299,26 @@ impl App {
     /// Returns the latest shown time on the axis: of the newest sample, or of the paused view.
     #[must_use]
     pub fn window_end_time(&self) -> Option<Time> {
-        self.window.paused_at().or_else(|| self.newest())
+        self.window.paused_at().or_else(|| self.sources.newest())
     }
 
     /// Returns the number of stored samples up to the latest shown time.
     #[must_use]
     pub fn count_until_window_end(&self) -> usize {
-        self.window_end_time().map_or(0, |until| self.count_until(self.shown_source, until))
+        self.window_end_time()
+            .map_or(0, |until| self.sources.count_until(self.sources.shown(), until))
     }
 
     /// Returns the sample shown as numbers: at the crosshair, else the latest visible one.
     #[must_use]
     pub fn shown_sample(&self) -> Option<StoredSample<'_>> {
         let at = self.crosshair_index().or_else(|| self.count_until_window_end().checked_sub(1))?;
-        self.watched().store.get(at)
+        self.sources.watched().store.get(at)
     }
 
     /// Returns whether the shown values are up to date or paused. Others are drawn faint.
     #[must_use]
     pub fn is_fresh(&self) -> bool {
-        self.is_source_fresh(self.shown_source)
+        self.is_source_fresh(self.sources.shown())
     }
 }

@@ -32,8 +32,8 @@ pub fn render(app: &App, area: Rect, buf: &mut Buffer) {
     header::render_value_line(app, layout.value_line, buf);
     let is_empty = match app.screen.page {
         Page::Overview => false,
-        Page::CompareOverlay | Page::CompareGrid => app.metric_titles().is_empty(),
-        Page::Dashboard | Page::Fullscreen => app.charts().is_empty(),
+        Page::CompareOverlay | Page::CompareGrid => app.sources.metric_titles().is_empty(),
+        Page::Dashboard | Page::Fullscreen => app.sources.charts().is_empty(),
     };
     if is_empty && layout.value_line.is_empty() {
         let rows = area.height - layout.header.height - layout.footer.height;

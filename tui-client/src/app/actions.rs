@@ -54,7 +54,7 @@ impl App {
             Action::Help => self.screen.help_scroll = Some(0),
             Action::Back => {
                 if !self.dismiss_marker() {
-                    self.screen.go_back(self.home());
+                    self.screen.go_back(self.sources.home());
                 }
             }
             Action::Fullscreen => self.screen.toggle_fullscreen(),
@@ -65,11 +65,7 @@ impl App {
             // Other pages have no data table.
             Action::Table if page != Page::Dashboard => {}
             Action::Table => self.screen.move_table(),
-            Action::Units => {
-                self.units = self.units.next();
-                let (units, thresholds) = (self.units, &self.thresholds);
-                self.sources.iter_mut().for_each(|view| view.make_charts(units, thresholds));
-            }
+            Action::Units => self.sources.use_next_units(),
             Action::Theme => self.theme = self.theme.next_palette(),
             Action::Fill => self.theme.fill = !self.theme.fill,
             Action::ValueIn => self.zoom_values(1),
@@ -78,14 +74,14 @@ impl App {
                 self.screen.first_column = self.screen.first_column.saturating_sub(1)
             }
             Action::ColumnsRight => {
-                let columns = self.watched().columns().map_or(0, <[_]>::len);
+                let columns = self.sources.watched().columns().map_or(0, <[_]>::len);
                 self.screen.first_column =
                     (self.screen.first_column + 1).min(columns.saturating_sub(1));
             }
             Action::NextSource => self.step_source(1),
-            Action::PreviousSource => self.step_source(self.sources.len() - 1),
+            Action::PreviousSource => self.step_source(self.sources.all().len() - 1),
             Action::Compare => self.start_compare(),
-            Action::Order if self.has_single_source() => self.step_source(1),
+            Action::Order if self.sources.is_single() => self.step_source(1),
             _ => self.navigate(action),
         }
     }
@@ -104,8 +100,10 @@ impl App {
 
     /// Lends the terminal to ssh, which must not ask for a password over the screen.
     fn request_terminal(&mut self) -> Flow {
-        if self.watched().may_prompt && self.watched().state(self.now).outage().is_some() {
-            return Flow::LendTerminal { source: self.shown_source };
+        if self.sources.watched().may_prompt
+            && self.sources.watched().state(self.now).outage().is_some()
+        {
+            return Flow::LendTerminal { source: self.sources.shown() };
         }
         self.show_message("no ssh connection to retry".to_owned());
         Flow::Continue
@@ -113,11 +111,13 @@ impl App {
 
     /// Requests the next shorter or longer interval.
     fn request_interval(&mut self, shorter: bool) -> Flow {
-        let has_header = self.watched().stream.as_ref().is_some_and(|it| it.header.is_some());
+        let has_header =
+            self.sources.watched().stream.as_ref().is_some_and(|it| it.header.is_some());
         let Some(now) = self
+            .sources
             .shown_view()
             .requested_interval
-            .or(self.watched().interval())
+            .or(self.sources.watched().interval())
             .filter(|_| has_header)
         else {
             self.show_message("the interval of this source cannot be changed".to_owned());
@@ -131,16 +131,18 @@ impl App {
             self.show_message(format!("no agent has a {word} interval than {}", DurationText(now)));
             return Flow::Continue;
         };
-        let source = self.shown_source;
-        self.sources[source].requested_interval = Some(next);
+        let source = self.sources.shown();
+        if let Some(view) = self.sources.get_mut(source) {
+            view.requested_interval = Some(next);
+        }
         self.show_message(format!("requested an interval of {}", DurationText(next)));
         Flow::RequestInterval { source, interval: next }
     }
 
     /// Shows a message if the agent grants another interval than requested.
     pub(super) fn check_granted_interval(&mut self, source: usize) {
-        let is_alone = self.has_single_source();
-        let view = &mut self.sources[source];
+        let is_alone = self.sources.is_single();
+        let Some(view) = self.sources.get_mut(source) else { return };
         if let (Some(requested), Some(granted)) =
             (view.requested_interval.take(), view.watched.interval())
             && requested != granted
@@ -161,7 +163,7 @@ impl App {
                 self.compared_metric().map(|(_, title)| title.to_owned())
             }
             Page::Overview | Page::Dashboard | Page::Fullscreen => {
-                self.charts().get(self.chosen_chart()).map(|chart| chart.title.clone())
+                self.sources.charts().get(self.chosen_chart()).map(|chart| chart.title.clone())
             }
         };
         let Some(title) = title else { return };

@@ -25,7 +25,7 @@ pub struct TimeInput {
 impl App {
     /// Opens the input line for a time.
     pub(super) fn open_time_input(&mut self) {
-        if self.newest().is_some() {
+        if self.sources.newest().is_some() {
             self.footer_message = None;
             self.time_input = Some(TimeInput::default());
         } else {
@@ -43,7 +43,7 @@ impl App {
 
     /// Edits the text, jumps to its time, or closes the input line.
     pub(super) fn edit_time_input(&mut self, key: KeyEvent) {
-        let newest = self.newest();
+        let newest = self.sources.newest();
         let Some(TimeInput { input, is_invalid }) = &mut self.time_input else { return };
         match (key.code, newest) {
             (KeyCode::Esc, _) | (KeyCode::Enter, None) => self.time_input = None,
@@ -72,9 +72,11 @@ impl App {
     /// Moves the crosshair to the sample nearest to a time, and centres the view. Shows a message
     /// if there is no sample at that time.
     fn go_to(&mut self, time: Time, typed: &str) {
-        let (Some(oldest), Some(newest)) = (self.oldest(), self.newest()) else { return };
+        let (Some(oldest), Some(newest)) = (self.sources.oldest(), self.sources.newest()) else {
+            return;
+        };
         let distance = |there: &Time| (*there - time).max(time - *there);
-        let gap = self.watched().stale_after();
+        let gap = self.sources.watched().stale_after();
         let is_there = |there: &Time| distance(there) <= gap;
         let [before, after] = self.times_around(time);
         let nearest = || before.into_iter().chain(after).min_by_key(distance);
@@ -93,7 +95,7 @@ impl App {
     /// Returns whether the shown source may have samples older than the loaded ones. Only an agent
     /// keeps a history.
     fn may_have_older(&self) -> bool {
-        let watched = self.watched();
+        let watched = self.sources.watched();
         let is_agent = watched.stream.as_ref().is_some_and(|stream| stream.header.is_some());
         is_agent && !matches!(watched.state(self.now), State::Replay(_))
     }
@@ -119,9 +121,9 @@ impl App {
     /// shown source, or to any source if the page shows all.
     fn times_around(&self, time: Time) -> [Option<Time>; 2] {
         if self.screen.shows_all_sources() {
-            return [self.latest_until(time), self.earliest_after(time)];
+            return [self.sources.latest_until(time), self.sources.earliest_after(time)];
         }
-        let count = self.count_until(self.shown_source, time);
-        [count.checked_sub(1).and_then(|at| self.time_at(at)), self.time_at(count)]
+        let count = self.sources.count_until(self.sources.shown(), time);
+        [count.checked_sub(1).and_then(|at| self.sources.time_at(at)), self.sources.time_at(count)]
     }
 }

@@ -22,7 +22,7 @@ const PAN_DIVISOR: i64 = 10;
 impl App {
     pub(super) fn navigate(&mut self, action: Action) {
         match action {
-            Action::Pause => self.window.toggle_pause(self.newest()),
+            Action::Pause => self.window.toggle_pause(self.sources.newest()),
             Action::ZoomIn => self.zoom(true, self.zoom_anchor()),
             Action::ZoomOut => self.zoom(false, self.zoom_anchor()),
             Action::GoTo => self.open_time_input(),
@@ -76,21 +76,21 @@ impl App {
     }
 
     pub(super) fn pan(&mut self, by_ms: i64) {
-        if let (Some(oldest), Some(newest)) = (self.oldest(), self.newest()) {
+        if let (Some(oldest), Some(newest)) = (self.sources.oldest(), self.sources.newest()) {
             self.window.pan(by_ms, oldest, newest);
         }
     }
 
     pub(super) fn set_window_end(&mut self, until: Time) {
-        self.window.set_end(until, self.newest());
+        self.window.set_end(until, self.sources.newest());
     }
 
     pub(super) fn zoom(&mut self, shorter: bool, anchor: Option<Time>) {
-        self.window.zoom(shorter, anchor, self.newest());
+        self.window.zoom(shorter, anchor, self.sources.newest());
     }
 
     fn show_oldest(&mut self) {
-        let Some(oldest) = self.oldest() else { return };
+        let Some(oldest) = self.sources.oldest() else { return };
         self.set_window_end(oldest + self.window.span);
         if self.crosshair.is_some() {
             self.set_crosshair(oldest);
@@ -99,7 +99,7 @@ impl App {
 
     fn show_live(&mut self) {
         self.window.end = WindowEnd::Live;
-        if let (Some(_), Some(newest)) = (self.crosshair, self.newest()) {
+        if let (Some(_), Some(newest)) = (self.crosshair, self.sources.newest()) {
             self.set_crosshair(newest);
         }
     }
@@ -110,11 +110,12 @@ impl App {
             self.update_statistics();
         } else {
             self.crosshair = match self.screen.page {
-                Page::Dashboard | Page::Fullscreen => {
-                    self.count_until_window_end().checked_sub(1).and_then(|at| self.time_at(at))
-                }
+                Page::Dashboard | Page::Fullscreen => self
+                    .count_until_window_end()
+                    .checked_sub(1)
+                    .and_then(|at| self.sources.time_at(at)),
                 Page::Overview | Page::CompareOverlay | Page::CompareGrid => {
-                    self.window_end_time().and_then(|until| self.latest_until(until))
+                    self.window_end_time().and_then(|until| self.sources.latest_until(until))
                 }
             };
         }
@@ -125,7 +126,7 @@ impl App {
             self.toggle_crosshair();
         }
         let Some(at) = self.crosshair_index() else { return };
-        let here = self.time_at(at);
+        let here = self.sources.time_at(at);
         self.mark = if self.mark == here { None } else { here };
         self.first_series = 0;
         self.update_statistics();
@@ -149,13 +150,13 @@ impl App {
             return;
         }
         let Some(at) = self.crosshair_index() else { return };
-        let Some(here) = self.time_at(at) else { return };
+        let Some(here) = self.sources.time_at(at) else { return };
         let target = here.shifted_ms(by_ms);
-        let there = self.sample_index(target);
+        let there = self.sources.sample_index(target);
         // At least to the next sample, however far away.
         let there = if by_ms < 0 { there.min(at.saturating_sub(1)) } else { there.max(at + 1) };
-        let last = self.watched().store.len().saturating_sub(1);
-        if let Some(time) = self.time_at(there.min(last)) {
+        let last = self.sources.watched().store.len().saturating_sub(1);
+        if let Some(time) = self.sources.time_at(there.min(last)) {
             self.set_crosshair(time);
         }
     }
@@ -168,9 +169,9 @@ impl App {
         }
         let here = self.crosshair_index().or_else(|| self.count_until_window_end().checked_sub(1));
         let Some(here) = here else { return };
-        let last = self.watched().store.len().saturating_sub(1);
+        let last = self.sources.watched().store.len().saturating_sub(1);
         let there = (here as i64).saturating_add(steps).clamp(0, last as i64) as usize;
-        let Some(time) = self.time_at(there) else { return };
+        let Some(time) = self.sources.time_at(there) else { return };
         if self.crosshair.is_some() {
             self.set_crosshair(time);
         } else {
@@ -182,8 +183,8 @@ impl App {
     /// one before it.
     #[must_use]
     pub fn crosshair_index(&self) -> Option<usize> {
-        let at = self.sample_index(self.crosshair?);
-        (at < self.watched().store.len()).then_some(at)
+        let at = self.sources.sample_index(self.crosshair?);
+        (at < self.sources.watched().store.len()).then_some(at)
     }
 
     /// Returns the time of the sample at the crosshair. If the page shows all sources, returns the
@@ -193,7 +194,7 @@ impl App {
         if self.screen.shows_all_sources() {
             self.crosshair
         } else {
-            self.time_at(self.crosshair_index()?)
+            self.sources.time_at(self.crosshair_index()?)
         }
     }
 

@@ -115,7 +115,7 @@ impl App {
     fn choose_row(&mut self, row: u16, rows: u16) {
         let Some(row) = row.checked_sub(1) else { return };
         if let Some(TableRow::Sample(at)) = self.table_rows(rows).get(usize::from(row))
-            && let Some(time) = self.time_at(*at)
+            && let Some(time) = self.sources.time_at(*at)
         {
             self.set_crosshair(time);
         }
@@ -154,7 +154,7 @@ impl App {
     fn release(&mut self, position: Position) {
         match self.drag.take() {
             Some(Drag::Pan { moved: false, .. }) => self.click(position),
-            Some(Drag::Zoom { from, to }) => self.window.zoom_to(from, to, self.newest()),
+            Some(Drag::Zoom { from, to }) => self.window.zoom_to(from, to, self.sources.newest()),
             Some(Drag::Pan { moved: true, .. }) | None => {}
         }
     }
@@ -167,9 +167,9 @@ impl App {
         // The last sample of the cell, so that a click beside the newest one finds it.
         let end = window.time_of_cell(cell + 1).shifted_ms(-1);
         let there = if self.screen.shows_all_sources() {
-            self.latest_until(end)
+            self.sources.latest_until(end)
         } else {
-            self.time_at(self.sample_index(end))
+            self.sources.time_at(self.sources.sample_index(end))
         };
         if let Some(time) = there {
             self.set_crosshair(time);

@@ -44,7 +44,7 @@ impl App {
 
     /// Returns the gap before a sample, and the sample.
     fn gap_and_row(&self, at: usize) -> [Option<TableRow>; 2] {
-        let sample = self.watched().store.get(at);
+        let sample = self.sources.watched().store.get(at);
         let gap = sample.and_then(|sample| sample.gap_before()).map(TableRow::Gap);
         [gap, sample.map(|_| TableRow::Sample(at))]
     }

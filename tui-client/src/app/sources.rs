@@ -4,14 +4,29 @@ use std::time::Duration;
 
 use loadline_protocol::Time;
 
-use super::App;
-use crate::charts::{Chart, ChartLine, ReferenceLine, charts, value_format};
+use super::{App, COMPARED_SOURCES_MAX, Order};
+use crate::charts::{Chart, ChartKind, ChartLine, ReferenceLine, charts, value_format};
 use crate::event::Event;
 use crate::layout::Page;
 use crate::store::StoredSample;
 use crate::thresholds::{Level, ThresholdLevels, Thresholds};
 use crate::units::{Units, ValueFormat};
 use crate::watched::{State, Watched};
+
+/// Watched sources on one time axis.
+#[derive(Debug, Clone)]
+pub struct Sources {
+    /// **Invariant:** not empty, and `shown` is a valid index.
+    views: Vec<SourceView>,
+    shown: usize,
+    /// Order of the sources on the overview.
+    pub order: Order,
+    /// Scroll position of the overview: index of the first visible row.
+    first_line: usize,
+    /// Units of the shown values.
+    units: Units,
+    pub(super) thresholds: Thresholds,
+}
 
 /// A source with its charts and formats.
 #[derive(Debug, Clone)]
@@ -112,40 +127,44 @@ fn is_missing(watched: &Watched, chart: &Chart) -> bool {
     chart.lines.iter().all(|line| watched.store.is_missing(line.column))
 }
 
-impl App {
-    /// Adds further sources without samples. The screen then begins with the overview, unless it
-    /// begins in fullscreen.
-    #[must_use]
-    pub fn with_sources(mut self, others: impl IntoIterator<Item = Watched>) -> App {
-        self.sources.extend(others.into_iter().map(SourceView::new));
-        if self.screen.page == Page::Dashboard {
-            self.screen.page = self.home();
+impl Sources {
+    pub(super) fn new(watched: Watched) -> Sources {
+        Sources {
+            views: vec![SourceView::new(watched)],
+            shown: 0,
+            order: Order::default(),
+            first_line: 0,
+            units: Units::default(),
+            thresholds: Thresholds::default(),
         }
-        self
+    }
+
+    pub(super) fn add(&mut self, others: impl IntoIterator<Item = Watched>) {
+        self.views.extend(others.into_iter().map(SourceView::new));
     }
 
     /// Returns all sources in the order in which they were given.
     #[must_use]
-    pub fn sources(&self) -> &[SourceView] {
-        &self.sources
+    pub fn all(&self) -> &[SourceView] {
+        &self.views
     }
 
     /// Returns whether there is only one source.
     #[must_use]
-    pub fn has_single_source(&self) -> bool {
-        self.sources.len() == 1
+    pub fn is_single(&self) -> bool {
+        self.views.len() == 1
     }
 
     /// Returns the index of the chosen source, which the dashboard shows.
     #[must_use]
-    pub fn shown_source(&self) -> usize {
-        self.shown_source
+    pub fn shown(&self) -> usize {
+        self.shown
     }
 
     /// Returns the chosen source with its charts.
     #[must_use]
     pub fn shown_view(&self) -> &SourceView {
-        &self.sources[self.shown_source]
+        &self.views[self.shown]
     }
 
     /// Returns the chosen source.
@@ -163,40 +182,14 @@ impl App {
     /// Returns the page that Esc finally leads to.
     #[must_use]
     pub fn home(&self) -> Page {
-        if self.has_single_source() { Page::Dashboard } else { Page::Overview }
-    }
-
-    pub(super) fn show_source(&mut self, at: usize) {
-        let columns = self.watched().columns().map(<[_]>::to_vec);
-        self.shown_source = at.min(self.sources.len() - 1);
-        if self.watched().columns() != columns.as_deref() {
-            self.screen.first_column = 0;
-        }
-        self.update_statistics();
-        self.scroll_to_shown_source();
-    }
-
-    pub(super) fn step_source(&mut self, steps: usize) {
-        if self.has_single_source() {
-            self.show_message("this is the only source".to_owned());
-        } else {
-            self.show_source((self.shown_source + steps) % self.sources.len());
-        }
-    }
-
-    /// Sets the time. It goes back if the clock was set back.
-    pub(super) fn set_now(&mut self, now: Time) {
-        if now < self.now {
-            self.sources.iter_mut().for_each(|source| source.watched.set_now(now));
-        }
-        self.now = now;
+        if self.is_single() { Page::Dashboard } else { Page::Overview }
     }
 
     /// Returns the clock offset of a source on the time axis in milliseconds. A single source has
     /// the axis for itself: its offset is 0.
     #[must_use]
     pub fn clock_offset_ms(&self, source: usize) -> i64 {
-        if self.has_single_source() { 0 } else { self.sources[source].watched.clock_offset_ms() }
+        if self.is_single() { 0 } else { self.views[source].watched.clock_offset_ms() }
     }
 
     /// Returns a time of a source's clock on the time axis.
@@ -211,24 +204,24 @@ impl App {
         if ms < 0 {
             return 0;
         }
-        self.sources[source].watched.store.count_until(Time::from_millis(ms))
+        self.views[source].watched.store.count_until(Time::from_millis(ms))
     }
 
     /// Returns the index of the shown source's last sample at or before a time on the axis.
     #[must_use]
     pub fn sample_index(&self, time: Time) -> usize {
-        self.count_until(self.shown_source, time).saturating_sub(1)
+        self.count_until(self.shown, time).saturating_sub(1)
     }
 
     /// Returns the time of a sample of the shown source on the axis.
     #[must_use]
     pub fn time_at(&self, at: usize) -> Option<Time> {
         let sample = self.watched().store.get(at)?;
-        Some(self.axis_time(self.shown_source, sample.time()))
+        Some(self.axis_time(self.shown, sample.time()))
     }
 
     fn source_times(&self, of: impl Fn(&Watched) -> Option<Time>) -> impl Iterator<Item = Time> {
-        let sources = self.sources.iter().enumerate();
+        let sources = self.views.iter().enumerate();
         sources.filter_map(move |(at, view)| Some(self.axis_time(at, of(&view.watched)?)))
     }
 
@@ -244,21 +237,12 @@ impl App {
         self.source_times(|watched| watched.store.oldest()).min()
     }
 
-    pub(super) fn fit_window(&mut self) {
-        // Beside a live source, a recording does not decide the time span.
-        let is_recorded = |view: &SourceView| view.watched.recording_duration().is_some();
-        let is_whole = self.sources.iter().all(is_recorded);
-        if let (Some(oldest), Some(newest)) = (self.oldest(), self.newest()) {
-            self.window.fit(is_whole, oldest, newest);
-        }
-    }
-
     /// Returns the time of the latest sample of any source at or before a time.
     pub(super) fn latest_until(&self, time: Time) -> Option<Time> {
-        let sources = 0..self.sources.len();
+        let sources = 0..self.views.len();
         let times = sources.filter_map(|source| {
             let at = self.count_until(source, time).checked_sub(1)?;
-            let sample = self.sources[source].watched.store.get(at)?;
+            let sample = self.views[source].watched.store.get(at)?;
             Some(self.axis_time(source, sample.time()))
         });
         times.max()
@@ -266,20 +250,19 @@ impl App {
 
     /// Returns the time of the earliest sample of any source after a time.
     pub(super) fn earliest_after(&self, time: Time) -> Option<Time> {
-        let sources = 0..self.sources.len();
+        let sources = 0..self.views.len();
         let times = sources.filter_map(|source| {
-            let sample = self.sources[source].watched.store.get(self.count_until(source, time))?;
+            let sample = self.views[source].watched.store.get(self.count_until(source, time))?;
             Some(self.axis_time(source, sample.time()))
         });
         times.min()
     }
 
-    /// Returns the sample of a source whose values are compared: at the crosshair, else the latest
-    /// in sight. `None` if the source has a gap at that time.
-    #[must_use]
-    pub fn sample_of(&self, source: usize) -> Option<StoredSample<'_>> {
-        let watched = &self.sources[source].watched;
-        let Some(time) = self.crosshair.or(self.window.paused_at()) else {
+    /// Returns the last sample of a source up to a time on the axis; `None` if the source has a gap at that
+    /// time. Without a time, returns the newest sample.
+    pub(super) fn sample_at(&self, source: usize, time: Option<Time>) -> Option<StoredSample<'_>> {
+        let watched = &self.views[source].watched;
+        let Some(time) = time else {
             return watched.store.get(watched.store.len().checked_sub(1)?);
         };
         let sample = watched.store.get(self.count_until(source, time).checked_sub(1)?)?;
@@ -287,23 +270,144 @@ impl App {
         (age <= watched.stale_after()).then_some(sample)
     }
 
-    /// Returns whether a source's values are up to date or paused. Others are drawn faint.
-    #[must_use]
-    pub fn is_source_fresh(&self, source: usize) -> bool {
-        let is_well = || self.sources[source].watched.state(self.now).is_up_to_date();
-        self.window.paused_at().is_some() || is_well()
-    }
-
     /// Returns whether a source may still send a history that the first frame should include.
     #[must_use]
-    pub fn awaits_history(&self) -> bool {
-        self.sources.iter().any(|view| {
+    pub fn awaits_history(&self, now: Time) -> bool {
+        self.views.iter().any(|view| {
             let may_come = matches!(
-                view.watched.state(self.now),
+                view.watched.state(now),
                 State::Connecting(None) | State::Live | State::Replay(None)
             );
             may_come && !view.watched.caught_up
         })
+    }
+
+    pub(super) fn get_mut(&mut self, source: usize) -> Option<&mut SourceView> {
+        self.views.get_mut(source)
+    }
+
+    /// Shows a source. Returns whether it has other columns than the last one.
+    pub(super) fn show(&mut self, at: usize) -> bool {
+        let before = std::mem::replace(&mut self.shown, at.min(self.views.len() - 1));
+        self.views[before].watched.columns() != self.watched().columns()
+    }
+
+    pub(super) fn set_now(&mut self, now: Time) {
+        self.views.iter_mut().for_each(|view| view.watched.set_now(now));
+    }
+
+    pub(super) fn make_charts(&mut self, source: usize) {
+        self.views[source].make_charts(self.units, &self.thresholds);
+    }
+
+    pub(super) fn use_next_units(&mut self) {
+        self.units = self.units.next();
+        (0..self.views.len()).for_each(|source| self.make_charts(source));
+    }
+
+    /// Returns the titles of the charts of all sources, in order of appearance. Heat maps have no
+    /// lines and are left out.
+    #[must_use]
+    pub fn metric_titles(&self) -> Vec<&str> {
+        let mut titles: Vec<&str> = Vec::new();
+        for chart in self.views.iter().flat_map(|view| &view.charts) {
+            if chart.kind == ChartKind::Lines && !titles.contains(&chart.title.as_str()) {
+                titles.push(&chart.title);
+            }
+        }
+        titles
+    }
+
+    /// Returns the sources in one chart, the chosen one among them.
+    #[must_use]
+    pub fn compared(&self) -> std::ops::Range<usize> {
+        let first = self.shown / COMPARED_SOURCES_MAX * COMPARED_SOURCES_MAX;
+        first..(first + COMPARED_SOURCES_MAX).min(self.views.len())
+    }
+
+    /// Returns the scroll position of the overview with `rows` rows: the index of the first visible row.
+    #[must_use]
+    pub fn first_line(&self, rows: usize) -> usize {
+        self.first_line.min(self.views.len().saturating_sub(rows))
+    }
+
+    pub(super) fn scroll(&mut self, lines: i64, rows: usize) {
+        let most = self.views.len().saturating_sub(rows) as i64;
+        let first = (self.first_line(rows) as i64).saturating_add(lines);
+        self.first_line = first.clamp(0, most) as usize;
+    }
+
+    /// Scrolls the overview so that its row `place` is visible.
+    pub(super) fn scroll_to(&mut self, place: usize, rows: usize) {
+        self.first_line = self.first_line(rows).clamp((place + 1).saturating_sub(rows), place);
+    }
+
+    pub(super) fn toggle_order(&mut self) {
+        self.order = match self.order {
+            Order::AsListed => Order::Hottest,
+            Order::Hottest => Order::AsListed,
+        };
+        self.first_line = 0;
+    }
+}
+
+impl App {
+    /// Adds further sources without samples. The screen then begins with the overview, unless it
+    /// begins in fullscreen.
+    #[must_use]
+    pub fn with_sources(mut self, others: impl IntoIterator<Item = Watched>) -> App {
+        self.sources.add(others);
+        if self.screen.page == Page::Dashboard {
+            self.screen.page = self.sources.home();
+        }
+        self
+    }
+
+    pub(super) fn show_source(&mut self, at: usize) {
+        if self.sources.show(at) {
+            self.screen.first_column = 0;
+        }
+        self.update_statistics();
+        self.scroll_to_shown_source();
+    }
+
+    pub(super) fn step_source(&mut self, steps: usize) {
+        if self.sources.is_single() {
+            self.show_message("this is the only source".to_owned());
+        } else {
+            self.show_source((self.sources.shown() + steps) % self.sources.all().len());
+        }
+    }
+
+    /// Sets the time. It goes back if the clock was set back.
+    pub(super) fn set_now(&mut self, now: Time) {
+        if now < self.now {
+            self.sources.set_now(now);
+        }
+        self.now = now;
+    }
+
+    pub(super) fn fit_window(&mut self) {
+        // Beside a live source, a recording does not decide the time span.
+        let is_recorded = |view: &SourceView| view.watched.recording_duration().is_some();
+        let is_whole = self.sources.all().iter().all(is_recorded);
+        if let (Some(oldest), Some(newest)) = (self.sources.oldest(), self.sources.newest()) {
+            self.window.fit(is_whole, oldest, newest);
+        }
+    }
+
+    /// Returns the sample of a source whose values are compared: at the crosshair, else the latest
+    /// in sight. `None` if the source has a gap at that time.
+    #[must_use]
+    pub fn sample_of(&self, source: usize) -> Option<StoredSample<'_>> {
+        self.sources.sample_at(source, self.crosshair.or(self.window.paused_at()))
+    }
+
+    /// Returns whether a source's values are up to date or paused. Others are drawn faint.
+    #[must_use]
+    pub fn is_source_fresh(&self, source: usize) -> bool {
+        let is_well = || self.sources.all()[source].watched.state(self.now).is_up_to_date();
+        self.window.paused_at().is_some() || is_well()
     }
 }
 

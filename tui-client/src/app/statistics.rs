@@ -53,7 +53,7 @@ impl App {
     #[must_use]
     pub fn measured_series(&self, layout: &Layout) -> Vec<(&Chart, &ChartLine)> {
         let is_in_sight = |at: usize| layout.charts.iter().any(|place| place.index == at);
-        let charts = || self.charts().iter().enumerate();
+        let charts = || self.sources.charts().iter().enumerate();
         let in_sight = charts().filter(|(at, _)| is_in_sight(*at));
         let others = charts().filter(|(at, _)| !is_in_sight(*at));
         let others = others.filter(|_| self.screen.page == Page::Dashboard);
@@ -78,11 +78,12 @@ impl App {
     }
 
     fn compute_statistics(&self) -> Option<Statistics> {
-        let store = &self.watched().store;
-        let (mark, crosshair) = (self.sample_index(self.mark?), self.sample_index(self.crosshair?));
+        let store = &self.sources.watched().store;
+        let (mark, crosshair) =
+            (self.sources.sample_index(self.mark?), self.sources.sample_index(self.crosshair?));
         let (first, last) = (mark.min(crosshair), mark.max(crosshair));
-        let (from, to) = (self.time_at(first)?, self.time_at(last)?);
-        let columns = self.watched().columns().map_or(0, <[_]>::len);
+        let (from, to) = (self.sources.time_at(first)?, self.sources.time_at(last)?);
+        let columns = self.sources.watched().columns().map_or(0, <[_]>::len);
         let stats = (0..columns).map(|column| {
             let values = (first..=last).filter_map(|at| store.get(at));
             column_stats(values.map(|sample| sample.value(column)))

@@ -27,7 +27,7 @@ impl App {
     /// Returns the time of the next change without an event: the next second, or the next state.
     #[must_use]
     pub fn changes_at(&self, now: Time) -> Time {
-        let is_ticking = self.sources.iter().any(|SourceView { watched, .. }| {
+        let is_ticking = self.sources.all().iter().any(|SourceView { watched, .. }| {
             let interval = watched.interval().unwrap_or(Duration::MAX);
             watched.state(now) == State::Live && interval <= TICKING_INTERVAL_MAX
         });
@@ -38,8 +38,9 @@ impl App {
         };
         let message_end = self.footer_message.as_ref().map(|message| message.until);
         // Only the shown source shows a countdown to its next attempt.
-        let states = self.sources.iter().filter_map(|view| view.watched.state_changes_at(now));
-        let others = [self.watched().changes_at(now), self.screen.cycle_at, message_end]
+        let states =
+            self.sources.all().iter().filter_map(|view| view.watched.state_changes_at(now));
+        let others = [self.sources.watched().changes_at(now), self.screen.cycle_at, message_end]
             .into_iter()
             .flatten();
         let next = others.chain(states).min().unwrap_or(second);

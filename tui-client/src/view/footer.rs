@@ -40,12 +40,13 @@ fn hints(app: &App, layout: &Layout) -> Vec<Hint> {
         return crosshair_hints(app, layout);
     }
     let mut hints = vec![QUIT, HELP];
-    if app.watched().may_prompt && app.watched().state(app.now).outage().is_some() {
+    if app.sources.watched().may_prompt && app.sources.watched().state(app.now).outage().is_some() {
         hints.push(ASK_AGAIN);
     }
     match (app.screen.page, app.screen.table) {
         (Page::Overview, _) => {
-            let order = if app.order == Order::AsListed { "hottest first" } else { "as given" };
+            let order =
+                if app.sources.order == Order::AsListed { "hottest first" } else { "as given" };
             hints.extend([
                 (&[Action::Up, Action::Down][..], "select"),
                 (&[Action::Fullscreen], "open"),
@@ -77,7 +78,7 @@ fn hints(app: &App, layout: &Layout) -> Vec<Hint> {
             hints.extend([(&[Action::Fullscreen][..], "fullscreen"), CHART, TABLE]);
         }
     }
-    if !app.has_single_source() && !app.screen.shows_all_sources() {
+    if !app.sources.is_single() && !app.screen.shows_all_sources() {
         hints.extend([SOURCE, COMPARE, (&[Action::Back][..], "back")]);
     }
     hints.push(pause);
@@ -197,13 +198,13 @@ fn visible_range(app: &App, layout: &Layout) -> Vec<Piece> {
         }
         Page::Overview => visible_range_text(app, layout.sources.height),
         Page::CompareOverlay => {
-            let (range, all) = (app.compared_sources(), app.sources().len());
+            let (range, all) = (app.sources.compared(), app.sources.all().len());
             (range.len() < all)
                 .then(|| format!(" sources {}-{} of {all}", range.start + 1, range.end))
         }
-        Page::CompareGrid => chart_range_text(layout, "sources", app.sources().len()),
+        Page::CompareGrid => chart_range_text(layout, "sources", app.sources.all().len()),
         Page::Fullscreen => None,
-        Page::Dashboard => chart_range_text(layout, "charts", app.charts().len()),
+        Page::Dashboard => chart_range_text(layout, "charts", app.sources.charts().len()),
     };
     text.map(|text| Piece::new(text, app.theme.faint())).into_iter().collect()
 }

@@ -80,7 +80,7 @@ const CLOCK_RANK: u8 = 6;
 
 fn source_items(app: &App, layout: &Layout, name_max: usize) -> Vec<HeaderItem> {
     let theme = app.theme;
-    let watched = app.watched();
+    let watched = app.sources.watched();
     let state = watched.state(app.now);
     let mut items = Vec::new();
     let mut add = |rank, text: String, style| {
@@ -93,8 +93,12 @@ fn source_items(app: &App, layout: &Layout, name_max: usize) -> Vec<HeaderItem> 
     if let Some(via) = via {
         add(8, format!("({via})"), theme.faint());
     }
-    if !app.has_single_source() {
-        add(5, format!("{} of {}", app.shown_source() + 1, app.sources().len()), theme.faint());
+    if !app.sources.is_single() {
+        add(
+            5,
+            format!("{} of {}", app.sources.shown() + 1, app.sources.all().len()),
+            theme.faint(),
+        );
     }
     let paused = paused_text(app).unwrap_or_default();
     let is_paused = !paused.is_empty();
@@ -118,7 +122,7 @@ fn source_items(app: &App, layout: &Layout, name_max: usize) -> Vec<HeaderItem> 
         let style = if state.is_up_to_date() { theme.faint() } else { theme.strong() };
         add(3, format!("age {}", age_text(age)), style);
     }
-    let offset_ms = app.clock_offset_ms(app.shown_source());
+    let offset_ms = app.sources.clock_offset_ms(app.sources.shown());
     if offset_ms != 0 {
         add(5, clock_offset_text(offset_ms), theme.strong());
     }
@@ -147,8 +151,8 @@ fn exceeded_items(app: &App, layout: &Layout) -> Vec<(u8, String, Style)> {
     let found = app.hidden_exceeded_thresholds(layout);
     let Some(worst) = found.first() else { return Vec::new() };
     let word = if worst.level == Level::Critical { "critical" } else { "warning" };
-    let source = &app.sources()[worst.source].watched.name;
-    let is_here = !app.screen.shows_all_sources() && worst.source == app.shown_source();
+    let source = &app.sources.all()[worst.source].watched.name;
+    let is_here = !app.screen.shows_all_sources() && worst.source == app.sources.shown();
     let source = if is_here { String::new() } else { format!("{source} ") };
     let name = worst.chart.line_name(worst.line);
     let value = worst.chart.format.value(worst.value);
@@ -178,7 +182,7 @@ fn all_sources_items(app: &App, layout: &Layout) -> Vec<HeaderItem> {
     let mut add = |rank, text: String, style| {
         items.push(HeaderItem { rank, piece: Piece::new(text, style) });
     };
-    add(5, format!("{} sources", app.sources().len()), theme.strong());
+    add(5, format!("{} sources", app.sources.all().len()), theme.strong());
     if let Some(text) = paused_text(app) {
         add(0, text, theme.warning());
     }
@@ -196,7 +200,7 @@ fn all_sources_items(app: &App, layout: &Layout) -> Vec<HeaderItem> {
     if let (Page::CompareGrid, Some((_, metric))) = (app.screen.page, app.compared_metric()) {
         add(1, metric.to_owned(), theme.strong());
     }
-    if app.screen.page == Page::Overview && app.order == Order::Hottest {
+    if app.screen.page == Page::Overview && app.sources.order == Order::Hottest {
         add(7, "hottest first".to_owned(), theme.faint());
     }
     add(9, format!("span {}", span_text(app.window.span)), theme.faint());
@@ -214,7 +218,7 @@ fn state_counts(app: &App) -> impl Iterator<Item = (State, usize)> {
         State::Replay(None),
     ];
     let words: Vec<&str> =
-        app.sources().iter().map(|view| view.watched.state(app.now).word()).collect();
+        app.sources.all().iter().map(|view| view.watched.state(app.now).word()).collect();
     let counts = kinds.into_iter().map(move |kind| {
         let count = words.iter().filter(|word| **word == kind.word()).count();
         (kind, count)
@@ -225,7 +229,7 @@ fn state_counts(app: &App) -> impl Iterator<Item = (State, usize)> {
 /// Returns the PAUSED label with the time span between the view and the newest sample.
 fn paused_text(app: &App) -> Option<String> {
     let WindowEnd::Paused(until) = app.window.end else { return None };
-    let behind = app.newest()? - until;
+    let behind = app.sources.newest()? - until;
     Some(format!(" PAUSED +{} ", age_text(behind)))
 }
 
@@ -314,7 +318,7 @@ pub(super) fn age_text(age: Duration) -> String {
 /// Draws the newest values in one row, for screens without room for charts.
 pub(super) fn render_value_line(app: &App, area: Rect, buf: &mut Buffer) {
     let theme = app.theme;
-    let state = app.watched().state(app.now);
+    let state = app.sources.watched().state(app.now);
     let fresh = app.is_fresh();
     let newest = app.shown_sample();
     let mut pieces = Vec::new();
@@ -323,8 +327,11 @@ pub(super) fn render_value_line(app: &App, area: Rect, buf: &mut Buffer) {
     } else if !fresh || newest.is_none() {
         pieces.push(Piece::new(state.word(), theme.strong()));
     }
-    let lines =
-        app.charts().iter().flat_map(|chart| chart.lines.iter().map(move |line| (chart, line)));
+    let lines = app
+        .sources
+        .charts()
+        .iter()
+        .flat_map(|chart| chart.lines.iter().map(move |line| (chart, line)));
     // Values beyond the end of the row are not even formatted.
     for (chart, line) in lines {
         let Some(newest) = newest.filter(|_| width(&pieces) < usize::from(area.width)) else {

@@ -97,7 +97,8 @@ fn a_threshold_exceeded_on_another_page_is_in_the_header() {
     let mut stage =
         with_thresholds(all_metrics(), &[("disk_used", 50.0, 60.0), ("swap", 10.0, 90.0)]);
     check_frames("exceeded", &mut stage);
-    let number = 1 + stage.app.charts().iter().position(|it| it.title == "Disk space").unwrap();
+    let number =
+        1 + stage.app.sources.charts().iter().position(|it| it.title == "Disk space").unwrap();
     let buffer = stage.draw(120, 36);
     let header = text(&buffer).lines().next().unwrap().to_owned();
     let expected = format!("critical: Disk space 63.4 %  (chart {number}, 1 more)");

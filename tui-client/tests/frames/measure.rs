@@ -104,7 +104,7 @@ fn statistics_of_more_series_than_fit_are_scrolled_and_no_number_touches_another
     let row = frame.lines().find(|line| line.contains("mean")).unwrap();
     let below = frame.lines().skip_while(|line| *line != row).nth(1).unwrap();
     let first = stage.app.layout(stage.app.area()).charts[0].index;
-    assert!(below.starts_with(&stage.app.charts()[first].title), "{frame}");
+    assert!(below.starts_with(&stage.app.sources.charts()[first].title), "{frame}");
 }
 
 #[test]

@@ -325,7 +325,7 @@ proptest! {
 
 /// Returns the rows, the clock offset and the state of a source by its own clock.
 fn source_snapshot(stage: &AppStage, source: usize) -> (Vec<(i64, Vec<u64>)>, i64, String) {
-    let watched = &stage.app.sources()[source].watched;
+    let watched = &stage.app.sources.all()[source].watched;
     let rows = (0..watched.store.len()).filter_map(|at| watched.store.get(at)).map(|sample| {
         let values = (0..6).map(|column| sample.value(column).to_bits()).collect();
         (sample.time().as_millis(), values)

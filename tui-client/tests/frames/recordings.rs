@@ -108,9 +108,9 @@ fn a_recording_cut_off_at_any_byte_still_opens() {
         let rows = part
             .split_inclusive('\n')
             .filter(|line| line.ends_with('\n') && !line.starts_with('#'));
-        assert_eq!(stage.app.watched().store.len(), rows.count(), "{length}");
+        assert_eq!(stage.app.sources.watched().store.len(), rows.count(), "{length}");
         let is_whole = part.is_empty() || part.ends_with('\n');
-        assert_eq!(stage.app.watched().faults, u64::from(!is_whole), "{length}");
+        assert_eq!(stage.app.sources.watched().faults, u64::from(!is_whole), "{length}");
     }
 }
 

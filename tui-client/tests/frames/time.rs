@@ -61,7 +61,7 @@ fn right_after_the_start_the_time_span_fits_the_samples() {
     {
         let mut stage = watched_for(watched);
         assert_eq!(stage.app.window.span.as_secs(), span, "after {watched} s");
-        let oldest = stage.app.oldest().map(Time::as_millis);
+        let oldest = stage.app.sources.oldest().map(Time::as_millis);
         let from = stage.app.window_of(31).map(|window| window.from_ms());
         assert!(watched > 300 || from <= oldest, "all samples are in sight after {watched} s");
         let text = format!("span {}m", span / 60);
@@ -147,7 +147,7 @@ fn a_time_is_typed_and_the_view_goes_there() {
     go_to(&mut stage, "14:00");
     assert_eq!(seconds_since_start(stage.app.window_end_time()), Some(300));
     go_to(&mut stage, "-0s");
-    assert_eq!(stage.app.window.end, WindowEnd::Paused(stage.app.newest().unwrap()));
+    assert_eq!(stage.app.window.end, WindowEnd::Paused(stage.app.sources.newest().unwrap()));
 }
 
 #[test]
