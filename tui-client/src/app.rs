@@ -3,6 +3,7 @@
 mod actions;
 mod compare;
 mod exceeded;
+mod footer;
 mod geometry;
 mod go_to;
 mod navigate;
@@ -10,19 +11,18 @@ mod overview;
 mod pointer;
 mod rows;
 mod screen;
+mod selection;
 mod sources;
 mod statistics;
 mod tick;
 mod window;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crossterm::event::{KeyEvent, KeyEventKind, MouseEvent};
 use loadline_protocol::Time;
 use ratatui::layout::Size;
 
-use crate::charts::Chart;
 use crate::event::Event;
 use crate::keys::Keys;
 use crate::layout::Page;
@@ -33,17 +33,15 @@ use crate::watched::Watched;
 use crate::zone::Zone;
 pub use compare::COMPARED_SOURCES_MAX;
 pub use exceeded::ExceededThreshold;
-pub use go_to::TimeInput;
+pub use footer::{Footer, FooterMessage, TimeInput};
 pub use overview::Order;
 pub use pointer::Drag;
 pub use rows::TableRow;
 pub use screen::{CYCLE_INTERVAL, Screen};
+pub use selection::Selection;
 pub use sources::{SourceView, Sources};
 pub use statistics::{ColumnStats, Statistics};
 pub use window::{TimeWindow, WindowEnd};
-
-/// Display time of a message in the footer.
-const FOOTER_MESSAGE_TIME: Duration = Duration::from_secs(4);
 
 /// Input of [`App::update`].
 #[derive(Debug, Clone)]
@@ -103,15 +101,6 @@ pub struct ScreenSettings {
     pub theme: Theme,
 }
 
-/// Message to the user that disappears after a while.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FooterMessage {
-    /// Text of the message.
-    pub text: String,
-    /// End of the display time.
-    until: Time,
-}
-
 /// State of the screen.
 #[derive(Debug, Clone)]
 pub struct App {
@@ -121,18 +110,10 @@ pub struct App {
     pub screen: Screen,
     /// Time window of the charts.
     pub window: TimeWindow,
-    /// Time of the sample at the crosshair.
-    pub crosshair: Option<Time>,
-    /// Time of the mark, the other end of the measured span.
-    pub mark: Option<Time>,
-    /// Statistics between mark and crosshair.
-    pub statistics: Option<Statistics>,
-    /// Scroll position of the statistics: index of the first visible series.
-    first_series: usize,
-    /// Time that is being typed.
-    pub time_input: Option<TimeInput>,
-    /// Mouse drag in progress.
-    pub drag: Option<Drag>,
+    /// Crosshair, mark and chosen chart.
+    pub selection: Selection,
+    /// Message and input line in the footer.
+    pub footer: Footer,
     /// Time zone of the shown times.
     pub zone: Zone,
     /// Colours and symbols.
@@ -143,12 +124,6 @@ pub struct App {
     pub now: Time,
     /// Size of the terminal.
     pub size: Size,
-    /// Message in the footer.
-    pub footer_message: Option<FooterMessage>,
-    /// Title of the chosen chart. If no chart has this title, the first chart is chosen.
-    chosen_title: String,
-    /// Zoom of the value axes, by the title of the chart.
-    value_zoom: BTreeMap<String, i8>,
 }
 
 impl App {
@@ -160,20 +135,13 @@ impl App {
             sources: Sources::new(watched),
             screen: Screen::new(page),
             window: TimeWindow::new(settings.window),
-            crosshair: None,
-            mark: None,
-            statistics: None,
-            first_series: 0,
-            time_input: None,
-            drag: None,
+            selection: Selection::default(),
+            footer: Footer::default(),
             zone: settings.zone,
             theme: settings.theme,
             keys: Keys::default(),
             now,
             size,
-            footer_message: None,
-            chosen_title: String::new(),
-            value_zoom: BTreeMap::new(),
         }
     }
 
@@ -235,65 +203,59 @@ impl App {
         }
         if is_stream {
             self.check_granted_interval(source);
-            let sources = self.sources.all();
-            self.value_zoom
-                .retain(|title, _| sources.iter().any(|view| view.chart(title).is_some()));
+            self.selection.retain_value_zoom(&self.sources);
         }
         if source != self.sources.shown() {
             return;
         }
         if columns_changed {
-            (self.crosshair, self.mark, self.screen.first_column) = (None, None, 0);
+            self.selection.clear();
+            self.screen.first_column = 0;
         }
         if is_stream || goes_back {
-            self.update_statistics();
+            self.selection.measure(&self.sources);
         }
     }
 
     fn show_message(&mut self, text: String) {
-        self.footer_message = Some(FooterMessage { text, until: self.now + FOOTER_MESSAGE_TIME });
+        self.footer.show_message(text, self.now);
+    }
+
+    /// Returns the titles of the charts to choose from.
+    fn chart_titles(&self) -> Vec<&str> {
+        if self.screen.is_compare() {
+            return self.sources.metric_titles();
+        }
+        self.sources.charts().iter().map(|chart| chart.title.as_str()).collect()
     }
 
     fn choose_nth_chart(&mut self, at: usize) {
         // With other charts visible, other series come first.
-        self.first_series = 0;
-        let title = match self.screen.page {
-            Page::CompareOverlay | Page::CompareGrid => {
-                self.sources.metric_titles().get(at).map(|title| (*title).to_owned())
-            }
-            Page::Overview | Page::Dashboard | Page::Fullscreen => {
-                self.sources.charts().get(at).map(|chart| chart.title.clone())
-            }
-        };
-        if let Some(title) = title {
-            self.chosen_title = title;
+        self.selection.first_series = 0;
+        if let Some(title) = self.chart_titles().get(at).map(|title| (*title).to_owned()) {
+            self.selection.chart_title = title;
         }
     }
 
     /// Chooses the next or the previous chart.
     fn choose_adjacent_chart(&mut self, forward: bool) {
-        let (here, count) = match self.screen.page {
-            Page::CompareOverlay | Page::CompareGrid => {
-                (self.compared_metric().map_or(0, |(at, _)| at), self.sources.metric_titles().len())
-            }
-            Page::Overview | Page::Dashboard | Page::Fullscreen => {
-                (self.chosen_chart(), self.sources.charts().len())
-            }
-        };
-        let count = count.max(1);
+        let titles = self.chart_titles();
+        let (here, count) = (self.selection.chosen_of(titles.iter().copied()), titles.len().max(1));
         self.choose_nth_chart((here + if forward { 1 } else { count - 1 }) % count);
+    }
+
+    fn zoom_values(&mut self, by: i8) {
+        let titles = self.chart_titles();
+        let chosen = titles.get(self.selection.chosen_of(titles.iter().copied()));
+        if let Some(title) = chosen.map(|title| (*title).to_owned()) {
+            self.selection.zoom_values(title, by);
+        }
     }
 
     /// Returns the index of the chosen chart.
     #[must_use]
     pub fn chosen_chart(&self) -> usize {
-        self.sources.charts().iter().position(|chart| chart.title == self.chosen_title).unwrap_or(0)
-    }
-
-    /// Returns how often the span of a chart's value axis is halved, or doubled if negative.
-    #[must_use]
-    pub fn value_zoom(&self, chart: &Chart) -> i8 {
-        self.value_zoom.get(&chart.title).copied().unwrap_or(0)
+        self.selection.chosen_of(self.sources.charts().iter().map(|chart| chart.title.as_str()))
     }
 
     /// Returns the latest shown time on the axis: of the newest sample, or of the paused view.

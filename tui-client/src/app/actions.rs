@@ -8,9 +8,6 @@ use super::{App, Flow};
 use crate::keys::Action;
 use crate::layout::Page;
 
-/// Range of the zoom of a value axis. Each step in halves its span, each step out doubles it.
-const VALUE_ZOOM_RANGE: (i8, i8) = (-3, 12);
-
 /// Intervals that a key can request from an agent.
 const INTERVALS_MS: [u64; 12] =
     [250, 500, 1000, 2000, 5000, 10_000, 30_000, 60_000, 300_000, 600_000, 1_800_000, 3_600_000];
@@ -53,7 +50,7 @@ impl App {
         match action {
             Action::Help => self.screen.help_scroll = Some(0),
             Action::Back => {
-                if !self.dismiss_marker() {
+                if !self.selection.dismiss_marker() {
                     self.screen.go_back(self.sources.home());
                 }
             }
@@ -84,18 +81,6 @@ impl App {
             Action::Order if self.sources.is_single() => self.step_source(1),
             _ => self.navigate(action),
         }
-    }
-
-    /// Removes the drag, else the mark, else the crosshair. Returns false if there is none.
-    pub(super) fn dismiss_marker(&mut self) -> bool {
-        if self.drag.take().is_some() {
-            return true;
-        }
-        if self.mark.take().is_some() {
-            self.update_statistics();
-            return true;
-        }
-        self.crosshair.take().is_some()
     }
 
     /// Lends the terminal to ssh, which must not ask for a password over the screen.
@@ -155,19 +140,5 @@ impl App {
                 DurationText(granted)
             ));
         }
-    }
-
-    fn zoom_values(&mut self, by: i8) {
-        let title = match self.screen.page {
-            Page::CompareOverlay | Page::CompareGrid => {
-                self.compared_metric().map(|(_, title)| title.to_owned())
-            }
-            Page::Overview | Page::Dashboard | Page::Fullscreen => {
-                self.sources.charts().get(self.chosen_chart()).map(|chart| chart.title.clone())
-            }
-        };
-        let Some(title) = title else { return };
-        let zoom = self.value_zoom.entry(title).or_default();
-        *zoom = (*zoom + by).clamp(VALUE_ZOOM_RANGE.0, VALUE_ZOOM_RANGE.1);
     }
 }

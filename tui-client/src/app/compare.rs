@@ -12,7 +12,7 @@ impl App {
     #[must_use]
     pub fn compared_metric(&self) -> Option<(usize, &str)> {
         let titles = self.sources.metric_titles();
-        let at = titles.iter().position(|title| *title == self.chosen_title).unwrap_or(0);
+        let at = self.selection.chosen_of(titles.iter().copied());
         titles.get(at).map(|title| (at, *title))
     }
 
@@ -21,7 +21,7 @@ impl App {
         match action {
             Action::Compare => self.screen.cycle_compare(),
             Action::Back => {
-                if !self.dismiss_marker() {
+                if !self.selection.dismiss_marker() {
                     self.screen.close_compare();
                 }
             }
@@ -45,7 +45,7 @@ impl App {
 
     /// Moves the crosshair by a time span to a sample of any source.
     pub(super) fn move_shared_crosshair(&mut self, by_ms: i64) {
-        let Some(here) = self.crosshair else { return };
+        let Some(here) = self.selection.crosshair else { return };
         let target = here.shifted_ms(by_ms);
         let there = if by_ms < 0 {
             self.sources.latest_until(target).or_else(|| self.sources.oldest())
@@ -62,14 +62,16 @@ impl App {
 
     /// Moves the crosshair by one sample of any source. Without a crosshair, moves the view.
     pub(super) fn step_shared_samples(&mut self, steps: i64) {
-        let Some(here) = self.crosshair.or_else(|| self.window_end_time()) else { return };
+        let Some(here) = self.selection.crosshair.or_else(|| self.window_end_time()) else {
+            return;
+        };
         let there = if steps < 0 {
             self.sources.latest_until(here.shifted_ms(-1))
         } else {
             self.sources.earliest_after(here)
         };
         match there {
-            Some(time) if self.crosshair.is_some() => self.set_crosshair(time),
+            Some(time) if self.selection.crosshair.is_some() => self.set_crosshair(time),
             Some(time) => self.set_window_end(time),
             None => {}
         }

@@ -57,7 +57,7 @@ impl App {
                 self.sources.charts().get(chosen).map_or(0, |chart| chart.lines.len())
             }
         };
-        let is_measured = self.mark.is_some() && !self.screen.shows_all_sources();
+        let is_measured = self.selection.mark.is_some() && !self.screen.shows_all_sources();
         let stats_rows = if is_measured {
             lines.min(STATISTICS_ROWS_MAX) as u16 + STATISTICS_HEADER_ROWS
         } else {

@@ -1,33 +1,17 @@
 //! Jump to a time: the input line and the jump.
 
-use crossterm::event::{Event as TerminalEvent, KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::{KeyEvent, KeyModifiers};
 use loadline_protocol::Time;
-use tui_input::Input;
-use tui_input::backend::crossterm::EventHandler as _;
 
 use super::App;
 use crate::keys::Action;
-use crate::time_spec;
 use crate::watched::State;
-
-/// Maximum length of the input in bytes: no time is longer.
-const TEXT_BYTES_MAX: usize = 40;
-
-/// Time that is being typed.
-#[derive(Debug, Clone, Default)]
-pub struct TimeInput {
-    /// Text and position of the text cursor.
-    pub input: Input,
-    /// True if Enter was pressed and the text is not a valid time.
-    pub is_invalid: bool,
-}
 
 impl App {
     /// Opens the input line for a time.
     pub(super) fn open_time_input(&mut self) {
         if self.sources.newest().is_some() {
-            self.footer_message = None;
-            self.time_input = Some(TimeInput::default());
+            self.footer.open_time_input();
         } else {
             self.show_message("no samples yet".to_owned());
         }
@@ -38,34 +22,14 @@ impl App {
         let action = self.keys.action(key);
         let is_program = matches!(action, Some(Action::Quit | Action::Redraw | Action::Suspend));
         let is_command = is_program && key.modifiers.contains(KeyModifiers::CONTROL);
-        self.time_input.is_some() && !is_command
+        self.footer.time_input.is_some() && !is_command
     }
 
     /// Edits the text, jumps to its time, or closes the input line.
     pub(super) fn edit_time_input(&mut self, key: KeyEvent) {
         let newest = self.sources.newest();
-        let Some(TimeInput { input, is_invalid }) = &mut self.time_input else { return };
-        match (key.code, newest) {
-            (KeyCode::Esc, _) | (KeyCode::Enter, None) => self.time_input = None,
-            (KeyCode::Enter, Some(newest)) => {
-                let typed = input.value().trim().to_owned();
-                match time_spec::parse(&typed, newest, self.zone) {
-                    Ok(time) => {
-                        self.time_input = None;
-                        self.go_to(time, &typed);
-                    }
-                    Err(_) => *is_invalid = true,
-                }
-            }
-            _ => {
-                let before = input.clone();
-                input.handle_event(&TerminalEvent::Key(key));
-                // Valid times are ASCII.
-                if input.value().len() > TEXT_BYTES_MAX || !input.value().is_ascii() {
-                    *input = before;
-                }
-                *is_invalid = false;
-            }
+        if let Some((time, typed)) = self.footer.edit_time_input(key, newest, self.zone) {
+            self.go_to(time, &typed);
         }
     }
 
@@ -83,8 +47,8 @@ impl App {
         let Some(there) = before.filter(is_there).or_else(nearest) else { return };
         let is_far = !is_there(&there);
         self.window.centre(there, oldest, newest);
-        self.crosshair = Some(there);
-        self.update_statistics();
+        self.selection.crosshair = Some(there);
+        self.selection.measure(&self.sources);
         if is_far {
             let is_older = time < oldest && self.may_have_older();
             let text = self.no_sample_text(typed, there, is_older);

@@ -33,7 +33,7 @@ impl App {
             Action::Oldest => self.show_oldest(),
             Action::Live => self.show_live(),
             Action::Reset => {
-                self.value_zoom.clear();
+                self.selection.reset_value_zoom();
                 self.window.reset();
                 self.fit_window();
             }
@@ -55,7 +55,7 @@ impl App {
 
     fn step_time(&mut self, direction: i64) {
         let Some(window) = self.chosen_window() else { return };
-        if self.crosshair.is_some() {
+        if self.selection.crosshair.is_some() {
             self.move_crosshair(direction * window.cell_ms());
         } else {
             // By whole cells, so that the picture moves and does not change.
@@ -68,7 +68,7 @@ impl App {
         let rows = i64::from(self.layout(self.area()).table.height).saturating_sub(1).max(1);
         if self.screen.page == Page::Dashboard && self.screen.table == TablePosition::Alone {
             self.step_samples(direction * rows);
-        } else if self.crosshair.is_some() {
+        } else if self.selection.crosshair.is_some() {
             self.move_crosshair(direction * self.window.span_ms());
         } else {
             self.pan(direction * self.window.span_ms());
@@ -92,24 +92,23 @@ impl App {
     fn show_oldest(&mut self) {
         let Some(oldest) = self.sources.oldest() else { return };
         self.set_window_end(oldest + self.window.span);
-        if self.crosshair.is_some() {
+        if self.selection.crosshair.is_some() {
             self.set_crosshair(oldest);
         }
     }
 
     fn show_live(&mut self) {
         self.window.end = WindowEnd::Live;
-        if let (Some(_), Some(newest)) = (self.crosshair, self.sources.newest()) {
+        if let (Some(_), Some(newest)) = (self.selection.crosshair, self.sources.newest()) {
             self.set_crosshair(newest);
         }
     }
 
     fn toggle_crosshair(&mut self) {
-        if self.crosshair.take().is_some() {
-            self.mark = None;
-            self.update_statistics();
+        if self.selection.crosshair.is_some() {
+            self.selection.clear();
         } else {
-            self.crosshair = match self.screen.page {
+            self.selection.crosshair = match self.screen.page {
                 Page::Dashboard | Page::Fullscreen => self
                     .count_until_window_end()
                     .checked_sub(1)
@@ -122,20 +121,18 @@ impl App {
     }
 
     fn toggle_mark(&mut self) {
-        if self.crosshair.is_none() {
+        if self.selection.crosshair.is_none() {
             self.toggle_crosshair();
         }
         let Some(at) = self.crosshair_index() else { return };
         let here = self.sources.time_at(at);
-        self.mark = if self.mark == here { None } else { here };
-        self.first_series = 0;
-        self.update_statistics();
+        self.selection.toggle_mark(here, &self.sources);
     }
 
     /// Moves the crosshair to a sample, and the view so that it is visible.
     pub(super) fn set_crosshair(&mut self, time: Time) {
-        self.crosshair = Some(time);
-        self.update_statistics();
+        self.selection.crosshair = Some(time);
+        self.selection.measure(&self.sources);
         let Some(window) = self.chosen_window() else { return };
         if time.as_millis() < window.from_ms() {
             self.set_window_end(time.shifted_ms(self.window.span_ms() - window.cell_ms()));
@@ -172,7 +169,7 @@ impl App {
         let last = self.sources.watched().store.len().saturating_sub(1);
         let there = (here as i64).saturating_add(steps).clamp(0, last as i64) as usize;
         let Some(time) = self.sources.time_at(there) else { return };
-        if self.crosshair.is_some() {
+        if self.selection.crosshair.is_some() {
             self.set_crosshair(time);
         } else {
             self.set_window_end(time);
@@ -183,7 +180,7 @@ impl App {
     /// one before it.
     #[must_use]
     pub fn crosshair_index(&self) -> Option<usize> {
-        let at = self.sources.sample_index(self.crosshair?);
+        let at = self.sources.sample_index(self.selection.crosshair?);
         (at < self.sources.watched().store.len()).then_some(at)
     }
 
@@ -192,7 +189,7 @@ impl App {
     #[must_use]
     pub fn crosshair_time(&self) -> Option<Time> {
         if self.screen.shows_all_sources() {
-            self.crosshair
+            self.selection.crosshair
         } else {
             self.sources.time_at(self.crosshair_index()?)
         }
@@ -202,7 +199,8 @@ impl App {
     /// a paused view. `None` stands for the live edge.
     fn zoom_anchor(&self) -> Option<Time> {
         let window = self.chosen_window()?;
-        let crosshair = self.crosshair.filter(|time| window.cell_of(time.as_millis()).is_some());
+        let crosshair =
+            self.selection.crosshair.filter(|time| window.cell_of(time.as_millis()).is_some());
         let middle = |until: Time| until - self.window.span / 2;
         crosshair.or(self.window.paused_at().map(middle))
     }

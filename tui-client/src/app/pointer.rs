@@ -88,7 +88,7 @@ impl App {
     }
 
     fn press(&mut self, button: MouseButton, position: Position) {
-        self.drag = match (button, self.target_at(position)) {
+        self.selection.drag = match (button, self.target_at(position)) {
             (MouseButton::Left, Some(Target::Panel { .. })) => {
                 Some(Drag::Pan { column: position.x, moved: false })
             }
@@ -122,19 +122,19 @@ impl App {
     }
 
     fn drag(&mut self, position: Position) {
-        match self.drag {
+        match self.selection.drag {
             Some(Drag::Pan { column, .. }) if column != position.x => {
                 let cells = i64::from(column) - i64::from(position.x);
                 if let Some((_, window)) = self.panel_at(position) {
                     self.pan(cells * window.cell_ms());
                 }
-                self.drag = Some(Drag::Pan { column: position.x, moved: true });
+                self.selection.drag = Some(Drag::Pan { column: position.x, moved: true });
             }
             Some(Drag::Zoom { from, .. }) => {
                 if let Some((panel, window)) = self.panel_at(position) {
                     let cell = i64::from(position.x) - i64::from(panel.x);
                     let to = window.time_of_cell(cell.clamp(0, i64::from(panel.width)));
-                    self.drag = Some(Drag::Zoom { from, to });
+                    self.selection.drag = Some(Drag::Zoom { from, to });
                 }
             }
             Some(Drag::Pan { .. }) | None => {}
@@ -152,7 +152,7 @@ impl App {
     }
 
     fn release(&mut self, position: Position) {
-        match self.drag.take() {
+        match self.selection.drag.take() {
             Some(Drag::Pan { moved: false, .. }) => self.click(position),
             Some(Drag::Zoom { from, to }) => self.window.zoom_to(from, to, self.sources.newest()),
             Some(Drag::Pan { moved: true, .. }) | None => {}

@@ -367,7 +367,7 @@ impl App {
         if self.sources.show(at) {
             self.screen.first_column = 0;
         }
-        self.update_statistics();
+        self.selection.measure(&self.sources);
         self.scroll_to_shown_source();
     }
 
@@ -400,7 +400,7 @@ impl App {
     /// in sight. `None` if the source has a gap at that time.
     #[must_use]
     pub fn sample_of(&self, source: usize) -> Option<StoredSample<'_>> {
-        self.sources.sample_at(source, self.crosshair.or(self.window.paused_at()))
+        self.sources.sample_at(source, self.selection.crosshair.or(self.window.paused_at()))
     }
 
     /// Returns whether a source's values are up to date or paused. Others are drawn faint.

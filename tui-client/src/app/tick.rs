@@ -16,9 +16,7 @@ const TICK_DELAY: Duration = Duration::from_millis(1100);
 impl App {
     /// Applies the changes caused by time alone.
     pub(super) fn handle_tick(&mut self) {
-        if self.footer_message.as_ref().is_some_and(|message| message.until <= self.now) {
-            self.footer_message = None;
-        }
+        self.footer.expire_message(self.now);
         if self.screen.take_cycle(self.now) {
             self.choose_adjacent_chart(true);
         }
@@ -36,7 +34,7 @@ impl App {
         } else {
             now.shifted_ms(1000 - now.as_millis() % 1000)
         };
-        let message_end = self.footer_message.as_ref().map(|message| message.until);
+        let message_end = self.footer.message.as_ref().map(|message| message.until);
         // Only the shown source shows a countdown to its next attempt.
         let states =
             self.sources.all().iter().filter_map(|view| view.watched.state_changes_at(now));

@@ -36,7 +36,7 @@ fn hints(app: &App, layout: &Layout) -> Vec<Hint> {
         WindowEnd::Live => (&[Action::Pause][..], "pause"),
         WindowEnd::Paused(_) => (&[Action::Pause][..], "resume"),
     };
-    if app.crosshair.is_some() {
+    if app.selection.crosshair.is_some() {
         return crosshair_hints(app, layout);
     }
     let mut hints = vec![QUIT, HELP];
@@ -96,13 +96,16 @@ fn crosshair_hints(app: &App, layout: &Layout) -> Vec<Hint> {
         (&[Action::SampleForward, Action::SampleBack], "step"),
     ];
     if !app.screen.shows_all_sources() {
-        hints.push((&[Action::Mark], if app.mark.is_some() { "move mark" } else { "mark" }));
+        hints.push((
+            &[Action::Mark],
+            if app.selection.mark.is_some() { "move mark" } else { "mark" },
+        ));
     }
     let (_, rows, all) = app.series_in_sight(layout);
     if !layout.stats.is_empty() && rows < all {
         hints.push((&[Action::SeriesUp, Action::SeriesDown], "scroll"));
     }
-    let back = if app.mark.is_some() { "unmark" } else { "crosshair off" };
+    let back = if app.selection.mark.is_some() { "unmark" } else { "crosshair off" };
     hints.extend([ZOOM, (&[Action::Back][..], back), HELP, QUIT]);
     hints
 }
@@ -110,13 +113,13 @@ fn crosshair_hints(app: &App, layout: &Layout) -> Vec<Hint> {
 pub(super) fn render(app: &App, layout: &Layout, screen: Rect, buf: &mut Buffer) {
     let theme = app.theme;
     let area = layout.footer;
-    if let Some(typed) = &app.time_input {
+    if let Some(typed) = &app.footer.time_input {
         // The time input is shown even on a screen without a footer.
         let last = Rect { y: screen.bottom().saturating_sub(1), height: 1, ..screen };
         render_time_input(app, typed, last.intersection(screen), buf);
         return;
     }
-    if let Some(message) = &app.footer_message {
+    if let Some(message) = &app.footer.message {
         put(buf, area, &[Piece::new(message.text.clone(), theme.strong())]);
         return;
     }

@@ -61,7 +61,8 @@ impl SourceRow<'_> {
         }
         self.render_values(parts, buf);
         // Values of an earlier time have no age.
-        let is_newest = self.app.crosshair.is_none() && self.app.window.end == WindowEnd::Live;
+        let is_newest =
+            self.app.selection.crosshair.is_none() && self.app.window.end == WindowEnd::Live;
         if let Some(age) = watched.age(self.app.now).filter(|_| is_newest) {
             let style = if self.state.is_up_to_date() { theme.faint() } else { theme.strong() };
             let place = self.row(parts.age);
@@ -163,7 +164,8 @@ impl SourceRow<'_> {
     }
 
     fn render_crosshair(&self, window: Window, place: Rect, buf: &mut Buffer) {
-        let crosshair = self.app.crosshair.and_then(|time| window.cell_of(time.as_millis()));
+        let crosshair =
+            self.app.selection.crosshair.and_then(|time| window.cell_of(time.as_millis()));
         if let Some(cell) = crosshair {
             let theme = self.app.theme;
             cross_cell(&mut buf[(place.x + cell as u16, place.y)], theme, theme.highlight());

@@ -33,7 +33,7 @@ struct StatsRow {
 
 pub(super) fn render(app: &App, layout: &Layout, buf: &mut Buffer) {
     let area = layout.stats;
-    let Some(span) = app.statistics.as_ref().filter(|_| !area.is_empty()) else { return };
+    let Some(span) = app.selection.statistics.as_ref().filter(|_| !area.is_empty()) else { return };
     let series = app.measured_series(layout);
     let [title, head_row, rows] = App::statistics_parts(area, series.len());
     let table = |row: fn(&Chart, &ChartLine, &Statistics) -> StatsRow| -> Vec<StatsRow> {

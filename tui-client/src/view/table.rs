@@ -43,7 +43,7 @@ pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
     let rows = Rect { y: area.y + 1, height: area.height - 1, ..area };
     let store = &app.sources.watched().store;
     let crosshair = app.crosshair_index();
-    let mark = app.mark.map(|mark| app.sources.sample_index(mark));
+    let mark = app.selection.mark.map(|mark| app.sources.sample_index(mark));
     for (y, row) in (rows.top()..rows.bottom()).zip(app.table_rows(rows.height)) {
         let place = Rect { y, height: 1, ..rows };
         match row {

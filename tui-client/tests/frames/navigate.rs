@@ -19,7 +19,7 @@ fn window_end(stage: &AppStage) -> i64 {
 }
 
 fn crosshair(stage: &AppStage) -> Option<i64> {
-    stage.app.crosshair.map(|time| (time.as_millis() - START) / 1000)
+    stage.app.selection.crosshair.map(|time| (time.as_millis() - START) / 1000)
 }
 
 /// Returns a live stage with a window of one minute, on a screen of 80x24.

@@ -18,7 +18,7 @@ fn column_of(stage: &AppStage, second: i64) -> u16 {
 }
 
 fn crosshair(stage: &AppStage) -> Option<i64> {
-    stage.app.crosshair.map(|time| (time.as_millis() - START) / 1000)
+    stage.app.selection.crosshair.map(|time| (time.as_millis() - START) / 1000)
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn a_drag_with_the_right_button_zooms_to_the_span() {
     let (from, to) = (column_of(&stage, 60), column_of(&stage, 120));
     stage.mouse(MouseEventKind::Down(MouseButton::Right), to, 4);
     stage.mouse(MouseEventKind::Drag(MouseButton::Right), from, 4);
-    assert!(stage.app.drag.is_some());
+    assert!(stage.app.selection.drag.is_some());
     stage.mouse(MouseEventKind::Up(MouseButton::Right), from, 4);
     let span = stage.app.window.span.as_secs();
     assert!((50..=70).contains(&span), "{span}");

@@ -186,9 +186,9 @@ proptest! {
             stage.press(KeyCode::Esc);
         }
         prop_assert_eq!(stage.app.screen.page, Page::Dashboard);
-        let pointed = (stage.app.drag, stage.app.mark, stage.app.crosshair);
+        let pointed = (stage.app.selection.drag, stage.app.selection.mark, stage.app.selection.crosshair);
         prop_assert_eq!(pointed, (None, None, None));
-        prop_assert!(stage.app.time_input.is_none());
+        prop_assert!(stage.app.footer.time_input.is_none());
     }
 }
 
@@ -303,7 +303,7 @@ proptest! {
             stage.press(KeyCode::Esc);
         }
         prop_assert_eq!(stage.app.screen.page, Page::Overview);
-        let pointed = (stage.app.drag, stage.app.mark, stage.app.crosshair);
+        let pointed = (stage.app.selection.drag, stage.app.selection.mark, stage.app.selection.crosshair);
         prop_assert_eq!(pointed, (None, None, None));
     }
 

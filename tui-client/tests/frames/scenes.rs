@@ -116,7 +116,7 @@ fn a_key_lends_the_terminal_to_ssh_during_an_outage() {
     stage.type_keys("r");
     let screen = stage.frame(80, 24);
     assert!(screen.contains("no ssh connection to retry") && !screen.contains("ssh prompt"));
-    stage.app.footer_message = None;
+    stage.app.footer.message = None;
     stage.down("me@web-1: Permission denied (publickey)");
     check_frame("ssh_refused", &mut stage, 100, 24);
     assert_eq!(stage.press(KeyCode::Char('r')), Flow::LendTerminal { source: 0 });

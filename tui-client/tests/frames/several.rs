@@ -194,7 +194,7 @@ fn the_crosshair_shows_the_values_of_all_sources_at_one_time() {
     for _ in 0..3 {
         stage.press(KeyCode::Left);
     }
-    let crosshair = stage.app.crosshair.expect("a crosshair").as_millis();
+    let crosshair = stage.app.selection.crosshair.expect("a crosshair").as_millis();
     let second = (crosshair - START) / 1000;
     check_frames("together_cursor", &mut stage);
     let frame = stage.frame(120, 36);
@@ -207,13 +207,13 @@ fn the_crosshair_shows_the_values_of_all_sources_at_one_time() {
     // The crosshair stays on the other pages. Each sample of any source is a step. The corrected
     // clock assumes no network delay, so its samples are 3 ms later.
     stage.type_keys("t");
-    assert_eq!(stage.app.crosshair.map(Time::as_millis), Some(crosshair + 997));
+    assert_eq!(stage.app.selection.crosshair.map(Time::as_millis), Some(crosshair + 997));
     stage.type_keys("TT");
-    assert_eq!(stage.app.crosshair.map(Time::as_millis), Some(crosshair - 3));
+    assert_eq!(stage.app.selection.crosshair.map(Time::as_millis), Some(crosshair - 3));
     stage.type_keys("v");
-    assert!(stage.app.crosshair.is_some());
+    assert!(stage.app.selection.crosshair.is_some());
     stage.press(KeyCode::Esc);
-    assert_eq!((page(&stage), stage.app.crosshair), (Page::Overview, None));
+    assert_eq!((page(&stage), stage.app.selection.crosshair), (Page::Overview, None));
 }
 
 #[test]

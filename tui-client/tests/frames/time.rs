@@ -123,7 +123,7 @@ fn a_time_is_typed_and_the_view_goes_there() {
     assert!(typed.starts_with("go to 14:50"), "{typed}");
     stage.press(KeyCode::Enter);
     let there = 50 * 60;
-    assert_eq!(seconds_since_start(stage.app.crosshair), Some(there));
+    assert_eq!(seconds_since_start(stage.app.selection.crosshair), Some(there));
     assert_eq!(
         seconds_since_start(stage.app.window_end_time()),
         Some(there + 150),
@@ -139,9 +139,9 @@ fn a_time_is_typed_and_the_view_goes_there() {
         ("2025-11-22T13:05:00Z", 300),
     ] {
         go_to(&mut stage, text);
-        assert_eq!(seconds_since_start(stage.app.crosshair), Some(expected), "{text}");
+        assert_eq!(seconds_since_start(stage.app.selection.crosshair), Some(expected), "{text}");
         assert!(matches!(stage.app.window.end, WindowEnd::Paused(_)), "{text}");
-        assert_eq!(stage.app.footer_message, None, "{text}");
+        assert_eq!(stage.app.footer.message, None, "{text}");
     }
     // At both ends, the view stops where the samples end.
     go_to(&mut stage, "14:00");
@@ -154,7 +154,7 @@ fn a_time_is_typed_and_the_view_goes_there() {
 fn a_time_without_samples_leads_to_the_nearest_one_with_a_message() {
     let mut stage = hour_with_gap();
     go_to(&mut stage, "14:25");
-    assert_eq!(seconds_since_start(stage.app.crosshair), Some(1199));
+    assert_eq!(seconds_since_start(stage.app.selection.crosshair), Some(1199));
     assert_eq!(footer(&mut stage, 80), "no samples at 14:25, nearest: 14:19:59");
     go_to(&mut stage, "14:35");
     assert_eq!(footer(&mut stage, 80), "no samples at 14:35, nearest: 14:40:00");
@@ -208,9 +208,9 @@ fn an_invalid_time_can_be_corrected_and_esc_closes_the_input() {
     stage.type_keys("gq?5µ");
     assert!(footer(&mut stage, 80).starts_with("go to q?5 "), "{}", footer(&mut stage, 80));
     stage.type_keys(&"1".repeat(100));
-    assert_eq!(stage.app.time_input.as_ref().map(|it| it.input.value().len()), Some(40));
+    assert_eq!(stage.app.footer.time_input.as_ref().map(|it| it.input.value().len()), Some(40));
     stage.press_with(KeyCode::Char('u'), KeyModifiers::CONTROL);
-    assert_eq!(stage.app.time_input.as_ref().map(|it| it.input.value()), Some(""));
+    assert_eq!(stage.app.footer.time_input.as_ref().map(|it| it.input.value()), Some(""));
     assert_eq!(stage.press_with(KeyCode::Char('c'), KeyModifiers::CONTROL), Flow::Quit);
 }
 
@@ -219,7 +219,7 @@ fn on_the_overview_a_time_applies_to_all_sources() {
     let mut stage = AppStage::several_sources(6);
     stage.frame(120, 36);
     go_to(&mut stage, "14:02");
-    assert_eq!(seconds_since_start(stage.app.crosshair), Some(120));
+    assert_eq!(seconds_since_start(stage.app.selection.crosshair), Some(120));
     assert_eq!(stage.app.screen.page, Page::Overview);
     check_frame("overview_cursor", &mut stage, 120, 36);
     let buffer = stage.draw(120, 36);
@@ -261,7 +261,7 @@ fn zooming_keeps_the_crosshair_else_the_middle_of_a_paused_view_else_the_live_ed
     stage.type_keys("c");
     let column = |stage: &AppStage| {
         let window = stage.app.window_of(100).unwrap();
-        window.cell_of(stage.app.crosshair.unwrap().as_millis()).unwrap()
+        window.cell_of(stage.app.selection.crosshair.unwrap().as_millis()).unwrap()
     };
     let before = column(&stage);
     stage.type_keys("+");
