@@ -153,6 +153,17 @@ impl App {
         self
     }
 
+    /// Adds further sources without samples. The screen then begins with the overview, unless it
+    /// begins in fullscreen.
+    #[must_use]
+    pub fn with_sources(mut self, others: impl IntoIterator<Item = Watched>) -> App {
+        self.sources.add(others);
+        if self.screen.page == Page::Dashboard {
+            self.screen.page = self.sources.home();
+        }
+        self
+    }
+
     /// Processes a message that arrived at `now`.
     pub fn update(&mut self, now: Time, message: Message) -> Flow {
         self.set_now(now);
@@ -217,6 +228,37 @@ impl App {
         }
     }
 
+    fn show_source(&mut self, at: usize) {
+        if self.sources.show(at) {
+            self.screen.first_column = 0;
+        }
+        self.selection.measure(&self.sources);
+        self.scroll_to_shown_source();
+    }
+
+    fn step_source(&mut self, steps: usize) {
+        if self.sources.is_single() {
+            self.show_message("this is the only source".to_owned());
+        } else {
+            self.show_source((self.sources.shown() + steps) % self.sources.all().len());
+        }
+    }
+
+    /// Sets the time. It goes back if the clock was set back.
+    fn set_now(&mut self, now: Time) {
+        if now < self.now {
+            self.sources.set_now(now);
+        }
+        self.now = now;
+    }
+
+    fn fit_window(&mut self) {
+        // Beside a live source, a recording does not decide the time span.
+        let is_recorded = |view: &SourceView| view.watched.recording_duration().is_some();
+        let is_whole = self.sources.all().iter().all(is_recorded);
+        self.window.fit(is_whole, || self.sources.oldest().zip(self.sources.newest()));
+    }
+
     fn show_message(&mut self, text: String) {
         self.footer.show_message(text, self.now);
     }
@@ -265,22 +307,32 @@ impl App {
     }
 
     /// Returns the number of stored samples up to the latest shown time.
-    #[must_use]
-    pub fn count_until_window_end(&self) -> usize {
+    pub(crate) fn count_until_window_end(&self) -> usize {
         self.window_end_time()
             .map_or(0, |until| self.sources.count_until(self.sources.shown(), until))
     }
 
     /// Returns the sample shown as numbers: at the crosshair, else the latest visible one.
-    #[must_use]
-    pub fn shown_sample(&self) -> Option<StoredSample<'_>> {
+    pub(crate) fn shown_sample(&self) -> Option<StoredSample<'_>> {
         let at = self.crosshair_index().or_else(|| self.count_until_window_end().checked_sub(1))?;
         self.sources.watched().store.get(at)
     }
 
-    /// Returns whether the shown values are up to date or paused. Others are drawn faint.
+    /// Returns the sample of a source whose values are compared: at the crosshair, else the latest
+    /// in sight. `None` if the source has a gap at that time.
+    pub(crate) fn sample_of(&self, source: usize) -> Option<StoredSample<'_>> {
+        self.sources.sample_at(source, self.selection.crosshair.or(self.window.paused_at()))
+    }
+
+    /// Returns whether a source's values are up to date or paused. Others are drawn faint.
     #[must_use]
-    pub fn is_fresh(&self) -> bool {
+    pub fn is_source_fresh(&self, source: usize) -> bool {
+        let is_well = || self.sources.all()[source].watched.state(self.now).is_up_to_date();
+        self.window.paused_at().is_some() || is_well()
+    }
+
+    /// Returns whether the shown values are up to date or paused. Others are drawn faint.
+    pub(crate) fn is_fresh(&self) -> bool {
         self.is_source_fresh(self.sources.shown())
     }
 }

@@ -9,8 +9,7 @@ pub const COMPARED_SOURCES_MAX: usize = 6;
 
 impl App {
     /// Returns the index and the title of the compared metric.
-    #[must_use]
-    pub fn compared_metric(&self) -> Option<(usize, &str)> {
+    pub(crate) fn compared_metric(&self) -> Option<(usize, &str)> {
         let titles = self.sources.metric_titles();
         let at = self.selection.chosen_of(titles.iter().copied());
         titles.get(at).map(|title| (at, *title))

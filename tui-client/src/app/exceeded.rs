@@ -27,7 +27,7 @@ pub struct ExceededThreshold<'a> {
 impl App {
     /// Returns the values of a source above their thresholds, in the order of its charts. A source
     /// without current values has none.
-    pub fn exceeded_thresholds(
+    pub(crate) fn exceeded_thresholds(
         &self,
         source: usize,
     ) -> impl Iterator<Item = ExceededThreshold<'_>> {
@@ -46,8 +46,7 @@ impl App {
     }
 
     /// Returns the exceeded thresholds of all sources that are not visible, the worst first.
-    #[must_use]
-    pub fn hidden_exceeded_thresholds(&self, layout: &Layout) -> Vec<ExceededThreshold<'_>> {
+    pub(crate) fn hidden_exceeded_thresholds(&self, layout: &Layout) -> Vec<ExceededThreshold<'_>> {
         if self.sources.thresholds.0.is_empty() {
             return Vec::new();
         }

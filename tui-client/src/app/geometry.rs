@@ -80,8 +80,7 @@ impl App {
 
     /// Returns the areas of the statistics for `series` series: the span, the column heads and the
     /// series. The area of the span may be empty.
-    #[must_use]
-    pub fn statistics_parts(area: Rect, series: usize) -> [Rect; 3] {
+    pub(crate) fn statistics_parts(area: Rect, series: usize) -> [Rect; 3] {
         let wanted = SEPARATE_HEADERS_ROWS_MIN.min(series + usize::from(STATISTICS_HEADER_ROWS));
         let span = u16::from(usize::from(area.height) >= wanted);
         let rows = [Constraint::Length(span), Constraint::Length(1), Constraint::Fill(1)];
@@ -138,8 +137,7 @@ impl App {
     }
 
     /// Returns the parts of a row of the overview, the same for all rows.
-    #[must_use]
-    pub fn line_parts(&self, area: Rect) -> SourceRowParts {
+    pub(crate) fn line_parts(&self, area: Rect) -> SourceRowParts {
         let names = self.sources.all().iter().map(|view| view.watched.name.chars().count());
         let names = names.max().unwrap_or(0).min(usize::from(area.width)) as u16;
         let all = 0..self.sources.all().len();

@@ -178,16 +178,14 @@ impl App {
 
     /// Returns the index of the sample at the crosshair. If that sample is gone, returns the last
     /// one before it.
-    #[must_use]
-    pub fn crosshair_index(&self) -> Option<usize> {
+    pub(crate) fn crosshair_index(&self) -> Option<usize> {
         let at = self.sources.sample_index(self.selection.crosshair?);
         (at < self.sources.watched().store.len()).then_some(at)
     }
 
     /// Returns the time of the sample at the crosshair. If the page shows all sources, returns the
     /// time of the crosshair itself.
-    #[must_use]
-    pub fn crosshair_time(&self) -> Option<Time> {
+    pub(crate) fn crosshair_time(&self) -> Option<Time> {
         if self.screen.shows_all_sources() {
             self.selection.crosshair
         } else {
@@ -206,22 +204,19 @@ impl App {
     }
 
     /// Formats a time for a row of the table. Has the day if the charts span more than a day.
-    #[must_use]
-    pub fn row_time(&self, time: Time) -> String {
+    pub(crate) fn row_time(&self, time: Time) -> String {
         let format = if self.window.span > DAY { "%d %H:%M:%S" } else { "%H:%M:%S%.3f" };
         self.zone.local_time(time).format(format).to_string()
     }
 
     /// Formats a time as a label. Has the date if that is not today, or if the charts span more
     /// than a day.
-    #[must_use]
-    pub fn time_label(&self, time: Time) -> String {
+    pub(crate) fn time_label(&self, time: Time) -> String {
         self.time_label_within(time, usize::MAX)
     }
 
     /// Formats a time as a label of at most `columns` columns, or in the shortest format.
-    #[must_use]
-    pub fn time_label_within(&self, time: Time, columns: usize) -> String {
+    pub(crate) fn time_label_within(&self, time: Time, columns: usize) -> String {
         let wall = self.zone.local_time(time);
         let is_today = wall.date() == self.zone.local_time(self.now).date();
         let formats =

@@ -22,8 +22,7 @@ pub enum Order {
 
 impl App {
     /// Returns the sources in the order of the overview.
-    #[must_use]
-    pub fn ordered_sources(&self) -> Vec<usize> {
+    pub(crate) fn ordered_sources(&self) -> Vec<usize> {
         let mut sources: Vec<usize> = (0..self.sources.all().len()).collect();
         if self.sources.order == Order::Hottest {
             let heats: Vec<Option<f64>> = sources.iter().map(|at| self.heat(*at)).collect();
@@ -44,8 +43,7 @@ impl App {
     }
 
     /// Returns the sources that `rows` rows show.
-    #[must_use]
-    pub fn overview_sources(&self, rows: u16) -> Vec<usize> {
+    pub(crate) fn overview_sources(&self, rows: u16) -> Vec<usize> {
         let rows = usize::from(rows);
         let first = self.sources.first_line(rows);
         self.ordered_sources().into_iter().skip(first).take(rows).collect()
@@ -53,8 +51,7 @@ impl App {
 
     /// Returns the columns in the row of a source, at most `count_max`. The worst hidden column
     /// above its threshold replaces the last shown one of a lower level.
-    #[must_use]
-    pub fn overview_columns(&self, source: usize, count_max: usize) -> Vec<usize> {
+    pub(crate) fn overview_columns(&self, source: usize, count_max: usize) -> Vec<usize> {
         let view = &self.sources.all()[source];
         let columns = view.watched.columns().unwrap_or_default();
         let position = |name: &&str| columns.iter().position(|column| column.name() == *name);

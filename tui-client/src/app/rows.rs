@@ -16,8 +16,7 @@ pub enum TableRow {
 impl App {
     /// Returns the visible rows, the oldest first. The latest sample is at the bottom; with a
     /// crosshair, its sample is in the middle.
-    #[must_use]
-    pub fn table_rows(&self, count: u16) -> Vec<TableRow> {
+    pub(crate) fn table_rows(&self, count: u16) -> Vec<TableRow> {
         let count = usize::from(count);
         let shown = self.count_until_window_end();
         // The crosshair may lie beyond the latest shown time.

@@ -40,8 +40,7 @@ impl Screen {
     }
 
     /// Returns whether the page shows all sources.
-    #[must_use]
-    pub fn shows_all_sources(&self) -> bool {
+    pub(crate) fn shows_all_sources(&self) -> bool {
         self.page == Page::Overview || self.is_compare()
     }
 

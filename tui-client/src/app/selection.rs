@@ -63,8 +63,7 @@ impl Selection {
     }
 
     /// Returns how often the span of a chart's value axis is halved, or doubled if negative.
-    #[must_use]
-    pub fn value_zoom(&self, chart: &Chart) -> i8 {
+    pub(crate) fn value_zoom(&self, chart: &Chart) -> i8 {
         self.value_zoom.get(&chart.title).copied().unwrap_or(0)
     }
 

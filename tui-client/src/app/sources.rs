@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use loadline_protocol::Time;
 
-use super::{App, COMPARED_SOURCES_MAX, Order};
+use super::{COMPARED_SOURCES_MAX, Order};
 use crate::charts::{Chart, ChartKind, ChartLine, ReferenceLine, charts, value_format};
 use crate::event::Event;
 use crate::layout::Page;
-use crate::store::StoredSample;
+use crate::store::{Store, StoredSample};
 use crate::thresholds::{Level, ThresholdLevels, Thresholds};
 use crate::units::{Units, ValueFormat};
 use crate::watched::{State, Watched};
@@ -88,16 +88,14 @@ impl SourceView {
     }
 
     /// Returns the reason for an empty chart, if none of its columns has had a value.
-    #[must_use]
-    pub fn empty_reason(&self, chart: &Chart) -> Option<&'static str> {
+    pub(crate) fn empty_reason(&self, chart: &Chart) -> Option<&'static str> {
         let is_agent = self.watched.stream.as_ref().is_some_and(|it| it.header.is_some());
         let why = if is_agent { "not available on this machine" } else { "no values yet" };
         is_missing(&self.watched, chart).then_some(why)
     }
 
     /// Returns the level of a column's value.
-    #[must_use]
-    pub fn level(&self, column: usize, value: f64) -> Level {
+    pub(crate) fn level(&self, column: usize, value: f64) -> Level {
         self.threshold_levels.get(column).map_or(Level::Normal, |limits| limits.level(value))
     }
 
@@ -109,15 +107,13 @@ impl SourceView {
     }
 
     /// Returns the column by which sources are compared: the first in percent, else the first.
-    #[must_use]
-    pub fn heat_column(&self) -> usize {
+    pub(crate) fn heat_column(&self) -> usize {
         let columns = self.watched.columns().unwrap_or_default();
         columns.iter().position(|column| column.unit() == "%").unwrap_or(0)
     }
 
     /// Returns the chart with a title.
-    #[must_use]
-    pub fn chart(&self, title: &str) -> Option<&Chart> {
+    pub(crate) fn chart(&self, title: &str) -> Option<&Chart> {
         self.charts.iter().find(|chart| chart.title == title)
     }
 }
@@ -150,8 +146,7 @@ impl Sources {
     }
 
     /// Returns whether there is only one source.
-    #[must_use]
-    pub fn is_single(&self) -> bool {
+    pub(crate) fn is_single(&self) -> bool {
         self.views.len() == 1
     }
 
@@ -162,8 +157,7 @@ impl Sources {
     }
 
     /// Returns the chosen source with its charts.
-    #[must_use]
-    pub fn shown_view(&self) -> &SourceView {
+    pub(crate) fn shown_view(&self) -> &SourceView {
         &self.views[self.shown]
     }
 
@@ -180,8 +174,7 @@ impl Sources {
     }
 
     /// Returns the page that Esc finally leads to.
-    #[must_use]
-    pub fn home(&self) -> Page {
+    pub(crate) fn home(&self) -> Page {
         if self.is_single() { Page::Dashboard } else { Page::Overview }
     }
 
@@ -193,8 +186,7 @@ impl Sources {
     }
 
     /// Returns a time of a source's clock on the time axis.
-    #[must_use]
-    pub fn axis_time(&self, source: usize, time: Time) -> Time {
+    pub(crate) fn axis_time(&self, source: usize, time: Time) -> Time {
         time.shifted_ms(-self.clock_offset_ms(source))
     }
 
@@ -208,54 +200,46 @@ impl Sources {
     }
 
     /// Returns the index of the shown source's last sample at or before a time on the axis.
-    #[must_use]
-    pub fn sample_index(&self, time: Time) -> usize {
+    pub(crate) fn sample_index(&self, time: Time) -> usize {
         self.count_until(self.shown, time).saturating_sub(1)
     }
 
     /// Returns the time of a sample of the shown source on the axis.
-    #[must_use]
-    pub fn time_at(&self, at: usize) -> Option<Time> {
+    pub(crate) fn time_at(&self, at: usize) -> Option<Time> {
         let sample = self.watched().store.get(at)?;
         Some(self.axis_time(self.shown, sample.time()))
     }
 
-    fn source_times(&self, of: impl Fn(&Watched) -> Option<Time>) -> impl Iterator<Item = Time> {
+    fn source_times(
+        &self,
+        of: impl Fn(usize, &Store) -> Option<Time>,
+    ) -> impl Iterator<Item = Time> {
         let sources = self.views.iter().enumerate();
-        sources.filter_map(move |(at, view)| Some(self.axis_time(at, of(&view.watched)?)))
+        sources.filter_map(move |(at, view)| Some(self.axis_time(at, of(at, &view.watched.store)?)))
     }
 
     /// Returns the time of the newest sample of all sources on the axis.
     #[must_use]
     pub fn newest(&self) -> Option<Time> {
-        self.source_times(|watched| watched.store.newest()).max()
+        self.source_times(|_, store| store.newest()).max()
     }
 
     /// Returns the time of the oldest sample of all sources on the axis.
     #[must_use]
     pub fn oldest(&self) -> Option<Time> {
-        self.source_times(|watched| watched.store.oldest()).min()
+        self.source_times(|_, store| store.oldest()).min()
     }
 
     /// Returns the time of the latest sample of any source at or before a time.
     pub(super) fn latest_until(&self, time: Time) -> Option<Time> {
-        let sources = 0..self.views.len();
-        let times = sources.filter_map(|source| {
-            let at = self.count_until(source, time).checked_sub(1)?;
-            let sample = self.views[source].watched.store.get(at)?;
-            Some(self.axis_time(source, sample.time()))
-        });
-        times.max()
+        let at = |source| self.count_until(source, time).checked_sub(1);
+        self.source_times(|source, store| Some(store.get(at(source)?)?.time())).max()
     }
 
     /// Returns the time of the earliest sample of any source after a time.
     pub(super) fn earliest_after(&self, time: Time) -> Option<Time> {
-        let sources = 0..self.views.len();
-        let times = sources.filter_map(|source| {
-            let sample = self.views[source].watched.store.get(self.count_until(source, time))?;
-            Some(self.axis_time(source, sample.time()))
-        });
-        times.min()
+        let at = |source| self.count_until(source, time);
+        self.source_times(|source, store| Some(store.get(at(source))?.time())).min()
     }
 
     /// Returns the last sample of a source up to a time on the axis; `None` if the source has a gap at that
@@ -271,8 +255,7 @@ impl Sources {
     }
 
     /// Returns whether a source may still send a history that the first frame should include.
-    #[must_use]
-    pub fn awaits_history(&self, now: Time) -> bool {
+    pub(crate) fn awaits_history(&self, now: Time) -> bool {
         self.views.iter().any(|view| {
             let may_come = matches!(
                 view.watched.state(now),
@@ -307,8 +290,7 @@ impl Sources {
 
     /// Returns the titles of the charts of all sources, in order of appearance. Heat maps have no
     /// lines and are left out.
-    #[must_use]
-    pub fn metric_titles(&self) -> Vec<&str> {
+    pub(crate) fn metric_titles(&self) -> Vec<&str> {
         let mut titles: Vec<&str> = Vec::new();
         for chart in self.views.iter().flat_map(|view| &view.charts) {
             if chart.kind == ChartKind::Lines && !titles.contains(&chart.title.as_str()) {
@@ -326,8 +308,7 @@ impl Sources {
     }
 
     /// Returns the scroll position of the overview with `rows` rows: the index of the first visible row.
-    #[must_use]
-    pub fn first_line(&self, rows: usize) -> usize {
+    pub(crate) fn first_line(&self, rows: usize) -> usize {
         self.first_line.min(self.views.len().saturating_sub(rows))
     }
 
@@ -351,66 +332,6 @@ impl Sources {
     }
 }
 
-impl App {
-    /// Adds further sources without samples. The screen then begins with the overview, unless it
-    /// begins in fullscreen.
-    #[must_use]
-    pub fn with_sources(mut self, others: impl IntoIterator<Item = Watched>) -> App {
-        self.sources.add(others);
-        if self.screen.page == Page::Dashboard {
-            self.screen.page = self.sources.home();
-        }
-        self
-    }
-
-    pub(super) fn show_source(&mut self, at: usize) {
-        if self.sources.show(at) {
-            self.screen.first_column = 0;
-        }
-        self.selection.measure(&self.sources);
-        self.scroll_to_shown_source();
-    }
-
-    pub(super) fn step_source(&mut self, steps: usize) {
-        if self.sources.is_single() {
-            self.show_message("this is the only source".to_owned());
-        } else {
-            self.show_source((self.sources.shown() + steps) % self.sources.all().len());
-        }
-    }
-
-    /// Sets the time. It goes back if the clock was set back.
-    pub(super) fn set_now(&mut self, now: Time) {
-        if now < self.now {
-            self.sources.set_now(now);
-        }
-        self.now = now;
-    }
-
-    pub(super) fn fit_window(&mut self) {
-        // Beside a live source, a recording does not decide the time span.
-        let is_recorded = |view: &SourceView| view.watched.recording_duration().is_some();
-        let is_whole = self.sources.all().iter().all(is_recorded);
-        if let (Some(oldest), Some(newest)) = (self.sources.oldest(), self.sources.newest()) {
-            self.window.fit(is_whole, oldest, newest);
-        }
-    }
-
-    /// Returns the sample of a source whose values are compared: at the crosshair, else the latest
-    /// in sight. `None` if the source has a gap at that time.
-    #[must_use]
-    pub fn sample_of(&self, source: usize) -> Option<StoredSample<'_>> {
-        self.sources.sample_at(source, self.selection.crosshair.or(self.window.paused_at()))
-    }
-
-    /// Returns whether a source's values are up to date or paused. Others are drawn faint.
-    #[must_use]
-    pub fn is_source_fresh(&self, source: usize) -> bool {
-        let is_well = || self.sources.all()[source].watched.state(self.now).is_up_to_date();
-        self.window.paused_at().is_some() || is_well()
-    }
-}
-
 /// Returns reference lines at the lowest thresholds, with a line's name unless all are equal.
 fn threshold_references(chart: &Chart, limits: &[ThresholdLevels]) -> Vec<ReferenceLine> {
     let first = |line: &ChartLine| limits.get(line.column).and_then(ThresholdLevels::first);
@@ -425,4 +346,48 @@ fn threshold_references(chart: &Chart, limits: &[ThresholdLevels]) -> Vec<Refere
         Some(ReferenceLine { value: limit * chart.format.scale, label, level })
     };
     lines.filter_map(threshold).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sources(count: usize) -> Sources {
+        let watched = |at: usize| Watched::new(&format!("web-{at}"), false, Duration::MAX);
+        let mut sources = Sources::new(watched(0));
+        sources.add((1..count).map(watched));
+        sources
+    }
+
+    #[test]
+    fn one_chart_compares_six_sources_with_the_shown_one_among_them() {
+        let mut sources = sources(14);
+        for (shown, compared) in [(0, 0..6), (5, 0..6), (6, 6..12), (13, 12..14)] {
+            sources.show(shown);
+            assert_eq!(sources.compared(), compared);
+        }
+    }
+
+    #[test]
+    fn the_shown_source_exists() {
+        let mut sources = sources(2);
+        assert!(!sources.show(9), "both have no columns");
+        assert_eq!(sources.shown(), 1);
+    }
+
+    #[test]
+    fn the_overview_scrolls_within_its_rows() {
+        let mut sources = sources(10);
+        let mut scroll = |lines| {
+            sources.scroll(lines, 4);
+            sources.first_line(4)
+        };
+        assert_eq!([scroll(-1), scroll(5), scroll(i64::MAX)], [0, 5, 6]);
+        sources.scroll_to(3, 4);
+        assert_eq!(sources.first_line(4), 3);
+        sources.scroll_to(9, 4);
+        assert_eq!(sources.first_line(4), 6);
+        sources.toggle_order();
+        assert_eq!((sources.order, sources.first_line(4)), (Order::Hottest, 0));
+    }
 }

@@ -59,8 +59,7 @@ impl Statistics {
 impl App {
     /// Returns the measured series with their charts: first those of visible charts, then the
     /// others. In fullscreen, only the chart's own series are measured.
-    #[must_use]
-    pub fn measured_series(&self, layout: &Layout) -> Vec<(&Chart, &ChartLine)> {
+    pub(crate) fn measured_series(&self, layout: &Layout) -> Vec<(&Chart, &ChartLine)> {
         let is_in_sight = |at: usize| layout.charts.iter().any(|place| place.index == at);
         let charts = || self.sources.charts().iter().enumerate();
         let in_sight = charts().filter(|(at, _)| is_in_sight(*at));
@@ -73,8 +72,7 @@ impl App {
     }
 
     /// Returns the first visible series, the number of visible ones, and the number of all.
-    #[must_use]
-    pub fn series_in_sight(&self, layout: &Layout) -> (usize, usize, usize) {
+    pub(crate) fn series_in_sight(&self, layout: &Layout) -> (usize, usize, usize) {
         let all = self.measured_series(layout).len();
         let rows = usize::from(App::statistics_parts(layout.stats, all)[2].height).min(all);
         (self.selection.first_series.min(all - rows), rows, all)

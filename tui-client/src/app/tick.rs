@@ -23,8 +23,7 @@ impl App {
     }
 
     /// Returns the time of the next change without an event: the next second, or the next state.
-    #[must_use]
-    pub fn changes_at(&self, now: Time) -> Time {
+    pub(crate) fn changes_at(&self, now: Time) -> Time {
         let is_ticking = self.sources.all().iter().any(|SourceView { watched, .. }| {
             let interval = watched.interval().unwrap_or(Duration::MAX);
             watched.state(now) == State::Live && interval <= TICKING_INTERVAL_MAX

@@ -64,8 +64,7 @@ impl TimeWindow {
     }
 
     /// Returns the time at the right edge while the view is paused.
-    #[must_use]
-    pub fn paused_at(&self) -> Option<Time> {
+    pub(crate) fn paused_at(&self) -> Option<Time> {
         match self.end {
             WindowEnd::Live => None,
             WindowEnd::Paused(until) => Some(until),
@@ -131,13 +130,16 @@ impl TimeWindow {
 
     /// Fits the time span to the samples until the user zooms. Recordings are shown as a whole.
     /// Live samples are shown from the first one on, up to the longest of [`FITTED_WINDOWS`].
-    pub(super) fn fit(&mut self, is_recorded: bool, oldest: Time, newest: Time) {
+    pub(super) fn fit(&mut self, is_recorded: bool, ends: impl FnOnce() -> Option<(Time, Time)>) {
         let longest = FITTED_WINDOWS[FITTED_WINDOWS.len() - 1];
         let may_grow = self.end == WindowEnd::Live && self.span < longest;
-        let span = newest - oldest;
-        if !self.is_automatic || !(is_recorded || may_grow) || span.is_zero() {
+        if !self.is_automatic || !(is_recorded || may_grow) {
             return;
         }
+        let Some((oldest, newest)) = ends().filter(|(oldest, newest)| oldest < newest) else {
+            return;
+        };
+        let span = newest - oldest;
         // The newest sample is not at the end of its cell.
         let span = (span + span / FIT_MARGIN_DIVISOR).max(FITTED_WINDOW_MIN);
         self.span = if is_recorded {
@@ -196,16 +198,16 @@ mod tests {
     fn the_span_fits_the_samples_until_the_user_zooms() {
         let mut window = TimeWindow::new(None);
         let mut fit = |is_recorded, seconds| {
-            window.fit(is_recorded, at(0), at(seconds));
+            window.fit(is_recorded, || Some((at(0), at(seconds))));
             window.span.as_secs()
         };
         assert_eq!([fit(false, 50), fit(false, 90), fit(false, 9000)], [60, 120, 300]);
         assert_eq!(fit(true, 1600), 1700);
         window.zoom(true, None, Some(at(1600)));
-        window.fit(true, at(0), at(1600));
+        window.fit(true, || Some((at(0), at(1600))));
         assert_eq!(window.span.as_secs(), 900);
         window.reset();
-        window.fit(true, at(0), at(1600));
+        window.fit(true, || Some((at(0), at(1600))));
         assert_eq!(window.span.as_secs(), 1700);
     }
 
