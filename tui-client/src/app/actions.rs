@@ -68,7 +68,7 @@ impl App {
             Action::ValueIn => self.zoom_values(1),
             Action::ValueOut => self.zoom_values(-1),
             Action::ColumnsLeft => {
-                self.screen.first_column = self.screen.first_column.saturating_sub(1)
+                self.screen.first_column = self.screen.first_column.saturating_sub(1);
             }
             Action::ColumnsRight => {
                 let columns = self.sources.watched().columns().map_or(0, <[_]>::len);

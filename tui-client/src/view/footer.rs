@@ -45,8 +45,8 @@ fn hints(app: &App, layout: &Layout) -> Vec<Hint> {
     }
     match (app.screen.page, app.screen.table) {
         (Page::Overview, _) => {
-            let order =
-                if app.sources.order == Order::AsListed { "hottest first" } else { "as given" };
+            let is_as_listed = app.sources.order == Order::AsListed;
+            let order = if is_as_listed { "hottest first" } else { "as given" };
             hints.extend([
                 (&[Action::Up, Action::Down][..], "select"),
                 (&[Action::Fullscreen], "open"),
@@ -96,10 +96,8 @@ fn crosshair_hints(app: &App, layout: &Layout) -> Vec<Hint> {
         (&[Action::SampleForward, Action::SampleBack], "step"),
     ];
     if !app.screen.shows_all_sources() {
-        hints.push((
-            &[Action::Mark],
-            if app.selection.mark.is_some() { "move mark" } else { "mark" },
-        ));
+        let mark = if app.selection.mark.is_some() { "move mark" } else { "mark" };
+        hints.push((&[Action::Mark], mark));
     }
     let (_, rows, all) = app.series_in_sight(layout);
     if !layout.stats.is_empty() && rows < all {

@@ -79,8 +79,8 @@ fn items_width(items: &[HeaderItem]) -> usize {
 const CLOCK_RANK: u8 = 6;
 
 fn source_items(app: &App, layout: &Layout, name_max: usize) -> Vec<HeaderItem> {
-    let theme = app.theme;
-    let watched = app.sources.watched();
+    let (theme, sources) = (app.theme, &app.sources);
+    let watched = sources.watched();
     let state = watched.state(app.now);
     let mut items = Vec::new();
     let mut add = |rank, text: String, style| {
@@ -93,12 +93,8 @@ fn source_items(app: &App, layout: &Layout, name_max: usize) -> Vec<HeaderItem> 
     if let Some(via) = via {
         add(8, format!("({via})"), theme.faint());
     }
-    if !app.sources.is_single() {
-        add(
-            5,
-            format!("{} of {}", app.sources.shown() + 1, app.sources.all().len()),
-            theme.faint(),
-        );
+    if !sources.is_single() {
+        add(5, format!("{} of {}", sources.shown() + 1, sources.all().len()), theme.faint());
     }
     let paused = paused_text(app).unwrap_or_default();
     let is_paused = !paused.is_empty();
@@ -122,7 +118,7 @@ fn source_items(app: &App, layout: &Layout, name_max: usize) -> Vec<HeaderItem> 
         let style = if state.is_up_to_date() { theme.faint() } else { theme.strong() };
         add(3, format!("age {}", age_text(age)), style);
     }
-    let offset_ms = app.sources.clock_offset_ms(app.sources.shown());
+    let offset_ms = sources.clock_offset_ms(sources.shown());
     if offset_ms != 0 {
         add(5, clock_offset_text(offset_ms), theme.strong());
     }
@@ -327,11 +323,8 @@ pub(super) fn render_value_line(app: &App, area: Rect, buf: &mut Buffer) {
     } else if !fresh || newest.is_none() {
         pieces.push(Piece::new(state.word(), theme.strong()));
     }
-    let lines = app
-        .sources
-        .charts()
-        .iter()
-        .flat_map(|chart| chart.lines.iter().map(move |line| (chart, line)));
+    let charts = app.sources.charts().iter();
+    let lines = charts.flat_map(|chart| chart.lines.iter().map(move |line| (chart, line)));
     // Values beyond the end of the row are not even formatted.
     for (chart, line) in lines {
         let Some(newest) = newest.filter(|_| width(&pieces) < usize::from(area.width)) else {
