@@ -127,6 +127,6 @@ pub fn screen(samples: usize) -> App {
     replay(&subscribed_stream(samples), |now, event| {
         app.update(now, Message::Event { source: 0, event });
     });
-    assert_eq!(app.watched().store().len(), samples, "every sample is stored");
+    assert_eq!(app.sources.watched().store().len(), samples, "every sample is stored");
     app
 }

@@ -98,18 +98,18 @@ impl OffscreenApp {
 }
 
 fn state_of(app: &App, source: usize) -> State {
-    app.sources()[source].watched.state(app.now)
+    app.sources.all()[source].watched.state(app.now)
 }
 
 fn sample_count(app: &App, source: usize) -> usize {
-    app.sources()[source].watched.store().len()
+    app.sources.all()[source].watched.store().len()
 }
 
 /// Returns the peaks of a source on the shared time axis, in milliseconds after the sine's true
 /// peak. The peak of a wave is the middle of its highest slots.
 fn peaks_ms(app: &App, source: usize, eighths: i64, window: Window) -> Vec<i64> {
-    let store = app.sources()[source].watched.store();
-    let slots = store.slots(0, window.with_clock_offset(app.clock_offset_ms(source))).slots;
+    let store = app.sources.all()[source].watched.store();
+    let slots = store.slots(0, window.with_clock_offset(app.sources.clock_offset_ms(source))).slots;
     let slot_ms = (window.end_ms() - window.from_ms()) / window.slot_count() as i64;
     let mut waves: BTreeMap<i64, Vec<(i64, f64)>> = BTreeMap::new();
     for (at, slot) in (0..).zip(&slots) {
@@ -159,7 +159,7 @@ async fn eight_agents_line_up_and_faults_of_three_do_not_affect_the_others() {
     }
     let app = &offscreen.app;
     assert!(matches!(state_of(app, 0), State::Reconnecting(Some(_))), "{:?}", state_of(app, 0));
-    let ahead_ms = app.sources()[2].watched.clock_offset_ms();
+    let ahead_ms = app.sources.all()[2].watched.clock_offset_ms();
     assert!((ahead_ms - CLOCK_OFFSET_MS).abs() < 500, "{ahead_ms}");
 
     let window = app.window_of(100).unwrap();
@@ -171,7 +171,7 @@ async fn eight_agents_line_up_and_faults_of_three_do_not_affect_the_others() {
     }
     for source in 3..8 {
         assert_eq!(state_of(app, source), State::Live);
-        let watched = &app.sources()[source].watched;
+        let watched = &app.sources.all()[source].watched;
         assert_eq!(
             (watched.ingest.faults, watched.ingest.skipped, watched.clock_offset_ms()),
             (0, 0, 0)
@@ -208,7 +208,7 @@ async fn a_flooding_source_does_not_affect_the_others() {
         .wait_until("rows of the flood", |app| flooded(app) && sample_count(app, 0) > 100)
         .await;
     for source in [0, 2] {
-        let watched = &offscreen.app.sources()[source].watched;
+        let watched = &offscreen.app.sources.all()[source].watched;
         assert_eq!(state_of(&offscreen.app, source), State::Live);
         assert_eq!((watched.ingest.faults, watched.ingest.skipped), (0, 0));
         assert!(sample_count(&offscreen.app, source) > 50);

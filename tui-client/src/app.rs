@@ -3,47 +3,45 @@
 mod actions;
 mod compare;
 mod exceeded;
+mod footer;
 mod geometry;
 mod go_to;
 mod navigate;
 mod overview;
 mod pointer;
 mod rows;
+mod screen;
+mod selection;
 mod sources;
 mod statistics;
 mod tick;
+mod window;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crossterm::event::{KeyEvent, KeyEventKind, MouseEvent};
 use loadline_protocol::Time;
 use ratatui::layout::Size;
 
-use crate::charts::Chart;
 use crate::event::Event;
 use crate::keys::Keys;
-use crate::layout::{Page, TablePosition};
+use crate::layout::Page;
 use crate::store::StoredSample;
 use crate::theme::Theme;
 use crate::thresholds::Thresholds;
-use crate::units::Units;
 use crate::watched::Watched;
 use crate::zone::Zone;
 pub use compare::COMPARED_SOURCES_MAX;
 pub use exceeded::ExceededThreshold;
-pub use go_to::TimeInput;
+pub use footer::{Footer, FooterMessage, TimeInput};
 pub use overview::Order;
 pub use pointer::Drag;
 pub use rows::TableRow;
-pub use sources::SourceView;
+pub use screen::{CYCLE_INTERVAL, Screen};
+pub use selection::Selection;
+pub use sources::{SourceView, Sources};
 pub use statistics::{ColumnStats, Statistics};
-
-/// Time until the next chart is shown, while the charts cycle.
-pub const CYCLE_INTERVAL: Duration = Duration::from_secs(10);
-
-/// Display time of a message in the footer.
-const FOOTER_MESSAGE_TIME: Duration = Duration::from_secs(4);
+pub use window::{TimeWindow, WindowEnd};
 
 /// Input of [`App::update`].
 #[derive(Debug, Clone)]
@@ -90,39 +88,6 @@ pub enum Flow {
     Quit,
 }
 
-/// Content of the screen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Screen {
-    /// A page.
-    Page(Page),
-    /// The help, over a page.
-    Help {
-        /// Page behind the help.
-        page: Page,
-        /// Number of lines scrolled past the top.
-        scroll: u16,
-    },
-}
-
-impl Screen {
-    /// Returns the shown page, or the page behind the help.
-    #[must_use]
-    pub fn page(self) -> Page {
-        match self {
-            Screen::Page(page) | Screen::Help { page, .. } => page,
-        }
-    }
-}
-
-/// Time at the right edge of the charts and in the last row of the table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WindowEnd {
-    /// Time of the newest sample.
-    Live,
-    /// A fixed time. New samples are still stored.
-    Paused(Time),
-}
-
 /// Initial settings of a screen.
 #[derive(Debug, Clone, Copy)]
 pub struct ScreenSettings {
@@ -136,74 +101,29 @@ pub struct ScreenSettings {
     pub theme: Theme,
 }
 
-/// Message to the user that disappears after a while.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FooterMessage {
-    /// Text of the message.
-    pub text: String,
-    /// End of the display time.
-    until: Time,
-}
-
 /// State of the screen.
 #[derive(Debug, Clone)]
 pub struct App {
-    /// Watched sources. **Invariant:** not empty, and `shown_source` is a valid index.
-    sources: Vec<SourceView>,
-    shown_source: usize,
-    /// Shown page or help.
+    /// Watched sources.
+    pub sources: Sources,
+    /// Shown page.
     pub screen: Screen,
-    /// Order of the sources on the overview.
-    pub order: Order,
-    /// Position of the data table.
-    pub table: TablePosition,
-    /// Index of the first metric in the data table.
-    pub first_column: usize,
-    /// Time at the right edge of the charts.
-    pub window_end: WindowEnd,
-    /// Time span of the charts.
-    pub window: Duration,
-    /// Time of the sample at the crosshair.
-    pub crosshair: Option<Time>,
-    /// Time of the mark, the other end of the measured span.
-    pub mark: Option<Time>,
-    /// Statistics between mark and crosshair.
-    pub statistics: Option<Statistics>,
-    /// Scroll position of the statistics: index of the first visible series.
-    first_series: usize,
-    /// Time that is being typed.
-    pub time_input: Option<TimeInput>,
-    /// Mouse drag in progress.
-    pub drag: Option<Drag>,
-    /// Units of the shown values.
-    pub units: Units,
+    /// Time window of the charts.
+    pub window: TimeWindow,
+    /// Crosshair, mark and chosen chart.
+    pub selection: Selection,
+    /// Message and input line in the footer.
+    pub footer: Footer,
     /// Time zone of the shown times.
     pub zone: Zone,
     /// Colours and symbols.
     pub theme: Theme,
     /// Key bindings.
     pub keys: Keys,
-    thresholds: Thresholds,
     /// Time of the last message, by the client's clock.
     pub now: Time,
     /// Size of the terminal.
     pub size: Size,
-    /// Time of the change to the next chart, while the charts cycle.
-    pub cycle_at: Option<Time>,
-    /// Message in the footer.
-    pub footer_message: Option<FooterMessage>,
-    /// Title of the chosen chart. If no chart has this title, the first chart is chosen.
-    chosen_title: String,
-    /// Zoom of the value axes, by the title of the chart.
-    value_zoom: BTreeMap<String, i8>,
-    /// Scroll position of the overview: index of the first visible row.
-    first_overview_line: usize,
-    /// Page from which compare was opened.
-    page_before_compare: Page,
-    /// Time span at the start; `None` fits the samples.
-    initial_window: Option<Duration>,
-    /// True while the time span fits itself to the samples.
-    is_window_automatic: bool,
 }
 
 impl App {
@@ -212,42 +132,36 @@ impl App {
     pub fn new(watched: Watched, settings: ScreenSettings, size: Size, now: Time) -> App {
         let page = if settings.fullscreen { Page::Fullscreen } else { Page::Dashboard };
         App {
-            sources: vec![SourceView::new(watched)],
-            shown_source: 0,
-            screen: Screen::Page(page),
-            order: Order::default(),
-            table: TablePosition::Below,
-            first_column: 0,
-            window_end: WindowEnd::Live,
-            window: settings.window.unwrap_or(sources::FITTED_WINDOWS[0]),
-            crosshair: None,
-            mark: None,
-            statistics: None,
-            first_series: 0,
-            time_input: None,
-            drag: None,
-            units: Units::default(),
+            sources: Sources::new(watched),
+            screen: Screen::new(page),
+            window: TimeWindow::new(settings.window),
+            selection: Selection::default(),
+            footer: Footer::default(),
             zone: settings.zone,
             theme: settings.theme,
             keys: Keys::default(),
-            thresholds: Thresholds::default(),
             now,
             size,
-            cycle_at: None,
-            footer_message: None,
-            chosen_title: String::new(),
-            value_zoom: BTreeMap::new(),
-            first_overview_line: 0,
-            page_before_compare: Page::Overview,
-            initial_window: settings.window,
-            is_window_automatic: settings.window.is_none(),
         }
     }
 
     /// Replaces the keys and the thresholds.
     #[must_use]
-    pub fn with_keys_and_thresholds(self, keys: Keys, thresholds: Thresholds) -> App {
-        App { keys, thresholds, ..self }
+    pub fn with_keys_and_thresholds(mut self, keys: Keys, thresholds: Thresholds) -> App {
+        self.keys = keys;
+        self.sources.thresholds = thresholds;
+        self
+    }
+
+    /// Adds further sources without samples. The screen then begins with the overview, unless it
+    /// begins in fullscreen.
+    #[must_use]
+    pub fn with_sources(mut self, others: impl IntoIterator<Item = Watched>) -> App {
+        self.sources.add(others);
+        if self.screen.page == Page::Dashboard {
+            self.screen.page = self.sources.home();
+        }
+        self
     }
 
     /// Processes a message that arrived at `now`.
@@ -296,96 +210,131 @@ impl App {
             ));
         }
         if is_stream || charts_changed {
-            self.sources[source].make_charts(self.units, &self.thresholds);
+            self.sources.make_charts(source);
         }
         if is_stream {
             self.check_granted_interval(source);
-            let sources = &self.sources;
-            self.value_zoom
-                .retain(|title, _| sources.iter().any(|view| view.chart(title).is_some()));
+            self.selection.retain_value_zoom(&self.sources);
         }
-        if source != self.shown_source {
+        if source != self.sources.shown() {
             return;
         }
         if columns_changed {
-            (self.crosshair, self.mark, self.first_column) = (None, None, 0);
+            self.selection.clear();
+            self.screen.first_column = 0;
         }
         if is_stream || goes_back {
-            self.update_statistics();
+            self.selection.measure(&self.sources);
         }
     }
 
+    fn show_source(&mut self, at: usize) {
+        if self.sources.show(at) {
+            self.screen.first_column = 0;
+        }
+        self.selection.measure(&self.sources);
+        self.scroll_to_shown_source();
+    }
+
+    fn step_source(&mut self, steps: usize) {
+        if self.sources.is_single() {
+            self.show_message("this is the only source".to_owned());
+        } else {
+            self.show_source((self.sources.shown() + steps) % self.sources.all().len());
+        }
+    }
+
+    /// Sets the time. It goes back if the clock was set back.
+    fn set_now(&mut self, now: Time) {
+        if now < self.now {
+            self.sources.set_now(now);
+        }
+        self.now = now;
+    }
+
+    fn fit_window(&mut self) {
+        // Beside a live source, a recording does not decide the time span.
+        let is_recorded = |SourceView { watched, .. }: &SourceView| {
+            watched.connection.is_recording() && !watched.store().is_empty()
+        };
+        let is_whole = self.sources.all().iter().all(is_recorded);
+        self.window.fit(is_whole, || self.sources.oldest().zip(self.sources.newest()));
+    }
+
     fn show_message(&mut self, text: String) {
-        self.footer_message = Some(FooterMessage { text, until: self.now + FOOTER_MESSAGE_TIME });
+        self.footer.show_message(text, self.now);
+    }
+
+    /// Returns the titles of the charts to choose from.
+    fn chart_titles(&self) -> Vec<&str> {
+        if self.screen.is_compare() {
+            return self.sources.metric_titles();
+        }
+        self.sources.charts().iter().map(|chart| chart.title.as_str()).collect()
     }
 
     fn choose_nth_chart(&mut self, at: usize) {
         // The statistics list visible charts first, so their order changes: scroll to the top.
-        self.first_series = 0;
-        let title = match self.screen.page() {
-            Page::CompareOverlay | Page::CompareGrid => {
-                self.metric_titles().get(at).map(|title| (*title).to_owned())
-            }
-            Page::Overview | Page::Dashboard | Page::Fullscreen => {
-                self.charts().get(at).map(|chart| chart.title.clone())
-            }
-        };
-        if let Some(title) = title {
-            self.chosen_title = title;
+        self.selection.first_series = 0;
+        if let Some(title) = self.chart_titles().get(at).map(|title| (*title).to_owned()) {
+            self.selection.chart_title = title;
         }
     }
 
     /// Chooses the next or the previous chart.
     fn choose_adjacent_chart(&mut self, forward: bool) {
-        let (here, count) = match self.screen.page() {
-            Page::CompareOverlay | Page::CompareGrid => {
-                (self.compared_metric().map_or(0, |(at, _)| at), self.metric_titles().len())
-            }
-            Page::Overview | Page::Dashboard | Page::Fullscreen => {
-                (self.chosen_chart(), self.charts().len())
-            }
-        };
-        let count = count.max(1);
+        let titles = self.chart_titles();
+        let (here, count) = (self.selection.chosen_of(titles.iter().copied()), titles.len().max(1));
         self.choose_nth_chart((here + if forward { 1 } else { count - 1 }) % count);
+    }
+
+    fn zoom_values(&mut self, by: i8) {
+        let titles = self.chart_titles();
+        let chosen = titles.get(self.selection.chosen_of(titles.iter().copied()));
+        if let Some(title) = chosen.map(|title| (*title).to_owned()) {
+            self.selection.zoom_values(title, by);
+        }
     }
 
     /// Returns the index of the chosen chart.
     #[must_use]
     pub fn chosen_chart(&self) -> usize {
-        self.charts().iter().position(|chart| chart.title == self.chosen_title).unwrap_or(0)
-    }
-
-    /// Returns how often the span of a chart's value axis is halved, or doubled if negative.
-    #[must_use]
-    pub fn value_zoom(&self, chart: &Chart) -> i8 {
-        self.value_zoom.get(&chart.title).copied().unwrap_or(0)
+        self.selection.chosen_of(self.sources.charts().iter().map(|chart| chart.title.as_str()))
     }
 
     /// Returns the end of the window: the time of the newest sample, or of the paused view.
     #[must_use]
     pub fn window_end_time(&self) -> Option<Time> {
-        match self.window_end {
-            WindowEnd::Live => self.newest(),
-            WindowEnd::Paused(time) => Some(time),
-        }
+        self.window.paused_at().or_else(|| self.sources.newest())
     }
 
-    /// Returns the number of stored samples up to the end of the window.
-    #[must_use]
-    pub fn count_until_window_end(&self) -> usize {
-        self.window_end_time().map_or(0, |until| self.count_until(self.shown_source, until))
+    /// Returns the number of stored samples up to the latest shown time.
+    pub(crate) fn count_until_window_end(&self) -> usize {
+        self.window_end_time()
+            .map_or(0, |until| self.sources.count_until(self.sources.shown(), until))
     }
 
     /// Returns the sample shown as numbers: at the crosshair, else the latest visible one.
-    #[must_use]
-    pub fn shown_sample(&self) -> Option<StoredSample<'_>> {
+    pub(crate) fn shown_sample(&self) -> Option<StoredSample<'_>> {
         let at = self.crosshair_index().or_else(|| self.count_until_window_end().checked_sub(1))?;
-        self.watched().store().get(at)
+        self.sources.watched().store().get(at)
     }
 
-    /// Returns [`App::is_source_fresh`] of the shown source.
+    /// Returns the sample of a source whose values are compared: at the crosshair, else the latest
+    /// visible. `None` if the source has a gap at that time.
+    pub(crate) fn sample_of(&self, source: usize) -> Option<StoredSample<'_>> {
+        self.sources.sample_at(source, self.selection.crosshair.or(self.window.paused_at()))
+    }
+
+    /// Returns whether a source's values are up to date or paused. Others are drawn faint.
     #[must_use]
-    pub fn is_fresh(&self) -> bool {
-        self.is_source_fresh(self.shown_source)
+    pub fn is_source_fresh(&self, source: usize) -> bool {
+        let is_well = || self.sources.all()[source].watched.state(self.now).is_up_to_date();
+        self.window.paused_at().is_some() || is_well()
+    }
+
+    /// Returns whether the shown values are up to date or paused. Others are drawn faint.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.is_source_fresh(self.sources.shown())
     }
 }

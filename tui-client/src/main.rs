@@ -287,7 +287,7 @@ async fn show(
         .with_keys_and_thresholds(settings.keys.clone(), settings.thresholds.clone());
     // A window that ends in the future is live until then.
     if let Some(to) = bounds.to.filter(|to| *to < clock.now()) {
-        app.window_end = WindowEnd::Paused(to);
+        app.window.end = WindowEnd::Paused(to);
     }
     let mut screen = TerminalScreen::open(settings.mouse).context("cannot set up the terminal")?;
     let result = run::run(&mut screen, &mut app, events, clock, handles, stop).await;

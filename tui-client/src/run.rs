@@ -209,7 +209,7 @@ pub async fn run(
 ) -> io::Result<()> {
     let mut inputs = LoopInputs::open()?;
     let mut batch = Vec::with_capacity(BATCH_MAX);
-    let mut schedule = FrameSchedule::new(app.sources().len());
+    let mut schedule = FrameSchedule::new(app.sources.all().len());
     tokio::pin!(stop);
     app.update(clock.now(), Message::Resize(TerminalScreen::size()?));
     loop {
@@ -345,7 +345,7 @@ impl FrameSchedule {
     fn should_draw(&mut self, app: &App) -> bool {
         let now = Instant::now();
         if let Some(until) = self.history_deadline {
-            if app.awaits_history() && now < until {
+            if app.sources.awaits_history(app.now) && now < until {
                 return false;
             }
             self.history_deadline = None;

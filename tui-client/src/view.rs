@@ -14,7 +14,7 @@ mod text;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use crate::app::{App, Screen};
+use crate::app::App;
 use crate::layout::Page;
 
 /// Draws the app into an area of a buffer.
@@ -22,7 +22,7 @@ pub fn render(app: &App, area: Rect, buf: &mut Buffer) {
     let area = area.intersection(buf.area);
     let layout = app.layout(area);
     header::render(app, &layout, buf);
-    match app.screen.page() {
+    match app.screen.page {
         Page::Overview => overview::render(app, layout.sources, buf),
         Page::CompareOverlay | Page::CompareGrid => compare::render(app, &layout, buf),
         Page::Dashboard | Page::Fullscreen => chart::render_all(app, &layout.charts, buf),
@@ -30,17 +30,17 @@ pub fn render(app: &App, area: Rect, buf: &mut Buffer) {
     stats::render(app, &layout, buf);
     table::render(app, layout.table, buf);
     header::render_value_line(app, layout.value_line, buf);
-    let is_empty = match app.screen.page() {
+    let is_empty = match app.screen.page {
         Page::Overview => false,
-        Page::CompareOverlay | Page::CompareGrid => app.metric_titles().is_empty(),
-        Page::Dashboard | Page::Fullscreen => app.charts().is_empty(),
+        Page::CompareOverlay | Page::CompareGrid => app.sources.metric_titles().is_empty(),
+        Page::Dashboard | Page::Fullscreen => app.sources.charts().is_empty(),
     };
     if is_empty && layout.value_line.is_empty() {
         let rows = area.height - layout.header.height - layout.footer.height;
         empty::render(app, Rect { y: layout.header.bottom(), height: rows, ..area }, buf);
     }
     footer::render(app, &layout, area, buf);
-    if let Screen::Help { scroll, .. } = app.screen {
+    if let Some(scroll) = app.screen.help_scroll {
         help::render(app, scroll, area, buf);
     }
 }

@@ -4,12 +4,9 @@ use std::time::Duration;
 
 use loadline_protocol::DurationText;
 
-use super::{App, CYCLE_INTERVAL, Flow, Screen};
+use super::{App, Flow};
 use crate::keys::Action;
-use crate::layout::{Page, TablePosition};
-
-/// Range of the zoom of a value axis. Each step in halves its span, each step out doubles it.
-const VALUE_ZOOM_RANGE: (i8, i8) = (-3, 12);
+use crate::layout::Page;
 
 /// Intervals that a key can request from an agent.
 const INTERVALS_MS: [u64; 12] =
@@ -27,124 +24,71 @@ impl App {
             }
             _ => {}
         }
-        match self.screen {
-            Screen::Help { page, scroll } => self.handle_help_action(action, page, scroll),
-            Screen::Page(page) => self.handle_page_action(action, page),
+        if self.screen.help_scroll.is_some() {
+            self.handle_help_action(action);
+        } else {
+            self.handle_page_action(action);
         }
         Flow::Continue
     }
 
-    pub(super) fn handle_help_action(&mut self, action: Action, page: Page, scroll: u16) {
+    pub(super) fn handle_help_action(&mut self, action: Action) {
         let (_, area, scroll_max) = self.help_layout(self.area());
-        let inside = area.height.saturating_sub(2);
-        let lines = match action {
-            Action::Help | Action::Back => {
-                self.screen = Screen::Page(page);
-                return;
-            }
-            Action::Up => -1,
-            Action::Down => 1,
-            Action::ScreenLeft => -i32::from(inside),
-            Action::ScreenRight => i32::from(inside),
-            Action::Oldest => i32::MIN,
-            Action::Live => i32::MAX,
-            // The page under the help stays as it is.
-            _ => return,
-        };
-        let scroll = i32::from(scroll).saturating_add(lines).clamp(0, i32::from(scroll_max));
-        self.screen = Screen::Help { page, scroll: scroll as u16 };
+        self.screen.handle_help_action(action, area.height.saturating_sub(2), scroll_max);
     }
 
-    fn handle_page_action(&mut self, action: Action, page: Page) {
+    fn handle_page_action(&mut self, action: Action) {
+        let page = self.screen.page;
         let is_done = match page {
             Page::Overview => self.handle_overview_action(action),
-            Page::CompareOverlay | Page::CompareGrid => self.handle_compare_action(action, page),
+            Page::CompareOverlay | Page::CompareGrid => self.handle_compare_action(action),
             Page::Dashboard | Page::Fullscreen => false,
         };
         if is_done {
             return;
         }
         match action {
-            Action::Help => self.screen = Screen::Help { page, scroll: 0 },
-            Action::Back => self.go_back(page),
-            Action::Fullscreen => {
-                self.cycle_at = None;
-                self.screen = Screen::Page(match page {
-                    Page::Dashboard => Page::Fullscreen,
-                    Page::Fullscreen
-                    | Page::Overview
-                    | Page::CompareOverlay
-                    | Page::CompareGrid => Page::Dashboard,
-                });
+            Action::Help => self.screen.help_scroll = Some(0),
+            Action::Back => {
+                if !self.selection.dismiss_marker() {
+                    self.screen.go_back(self.sources.home());
+                }
             }
-            Action::Cycle => {
-                let next = self.now + CYCLE_INTERVAL;
-                self.cycle_at = if self.cycle_at.is_some() { None } else { Some(next) };
-                self.screen = Screen::Page(Page::Fullscreen);
-            }
+            Action::Fullscreen => self.screen.toggle_fullscreen(),
+            Action::Cycle => self.screen.toggle_cycle(self.now),
             Action::NextChart => self.choose_adjacent_chart(true),
             Action::PreviousChart => self.choose_adjacent_chart(false),
             Action::Chart(at) => self.choose_nth_chart(at),
             // Other pages have no data table.
             Action::Table if page != Page::Dashboard => {}
-            Action::Table => {
-                self.table = match self.table {
-                    TablePosition::Below => TablePosition::Alone,
-                    TablePosition::Alone => TablePosition::Off,
-                    TablePosition::Off => TablePosition::Below,
-                }
-            }
-            Action::Units => {
-                self.units = self.units.next();
-                let (units, thresholds) = (self.units, &self.thresholds);
-                self.sources.iter_mut().for_each(|view| view.make_charts(units, thresholds));
-            }
+            Action::Table => self.screen.move_table(),
+            Action::Units => self.sources.use_next_units(),
             Action::Theme => self.theme = self.theme.next_palette(),
             Action::Fill => self.theme.fill = !self.theme.fill,
             Action::ValueIn => self.zoom_values(1),
             Action::ValueOut => self.zoom_values(-1),
-            Action::ColumnsLeft => self.first_column = self.first_column.saturating_sub(1),
+            Action::ColumnsLeft => {
+                self.screen.first_column = self.screen.first_column.saturating_sub(1);
+            }
             Action::ColumnsRight => {
-                let columns = self.watched().columns().map_or(0, <[_]>::len);
-                self.first_column = (self.first_column + 1).min(columns.saturating_sub(1));
+                let columns = self.sources.watched().columns().map_or(0, <[_]>::len);
+                self.screen.first_column =
+                    (self.screen.first_column + 1).min(columns.saturating_sub(1));
             }
             Action::NextSource => self.step_source(1),
-            Action::PreviousSource => self.step_source(self.sources.len() - 1),
-            Action::Compare => self.start_compare(page),
-            Action::Order if self.has_single_source() => self.step_source(1),
+            Action::PreviousSource => self.step_source(self.sources.all().len() - 1),
+            Action::Compare => self.start_compare(),
+            Action::Order if self.sources.is_single() => self.step_source(1),
             _ => self.navigate(action),
-        }
-    }
-
-    /// Removes the drag, else the mark, else the crosshair. Returns false if there is none.
-    pub(super) fn dismiss_marker(&mut self) -> bool {
-        if self.drag.take().is_some() {
-            return true;
-        }
-        if self.mark.take().is_some() {
-            self.update_statistics();
-            return true;
-        }
-        self.crosshair.take().is_some()
-    }
-
-    /// Goes one step back towards the first page.
-    fn go_back(&mut self, page: Page) {
-        if self.dismiss_marker() {
-        } else if page == Page::Fullscreen {
-            self.cycle_at = None;
-            self.screen = Screen::Page(Page::Dashboard);
-        } else if page == Page::Dashboard && self.table == TablePosition::Alone {
-            self.table = TablePosition::Below;
-        } else {
-            self.screen = Screen::Page(self.home());
         }
     }
 
     /// Lends the terminal to ssh, which must not ask for a password over the screen.
     fn request_terminal(&mut self) -> Flow {
-        if self.watched().may_prompt && self.watched().state(self.now).outage().is_some() {
-            return Flow::LendTerminal { source: self.shown_source };
+        if self.sources.watched().may_prompt
+            && self.sources.watched().state(self.now).outage().is_some()
+        {
+            return Flow::LendTerminal { source: self.sources.shown() };
         }
         self.show_message("no ssh connection to retry".to_owned());
         Flow::Continue
@@ -152,11 +96,12 @@ impl App {
 
     /// Requests the next shorter or longer interval.
     fn request_interval(&mut self, shorter: bool) -> Flow {
-        let has_header = self.watched().header().is_some();
+        let has_header = self.sources.watched().header().is_some();
         let Some(now) = self
+            .sources
             .shown_view()
             .requested_interval
-            .or(self.watched().interval())
+            .or(self.sources.watched().interval())
             .filter(|_| has_header)
         else {
             self.show_message("the interval of this source cannot be changed".to_owned());
@@ -170,16 +115,18 @@ impl App {
             self.show_message(format!("no agent has a {word} interval than {}", DurationText(now)));
             return Flow::Continue;
         };
-        let source = self.shown_source;
-        self.sources[source].requested_interval = Some(next);
+        let source = self.sources.shown();
+        if let Some(view) = self.sources.get_mut(source) {
+            view.requested_interval = Some(next);
+        }
         self.show_message(format!("requested an interval of {}", DurationText(next)));
         Flow::RequestInterval { source, interval: next }
     }
 
     /// Shows a message if the agent grants another interval than requested.
     pub(super) fn check_granted_interval(&mut self, source: usize) {
-        let is_alone = self.has_single_source();
-        let view = &mut self.sources[source];
+        let is_alone = self.sources.is_single();
+        let Some(view) = self.sources.get_mut(source) else { return };
         if let (Some(requested), Some(granted)) =
             (view.requested_interval.take(), view.watched.interval())
             && requested != granted
@@ -192,19 +139,5 @@ impl App {
                 DurationText(granted)
             ));
         }
-    }
-
-    fn zoom_values(&mut self, by: i8) {
-        let title = match self.screen.page() {
-            Page::CompareOverlay | Page::CompareGrid => {
-                self.compared_metric().map(|(_, title)| title.to_owned())
-            }
-            Page::Overview | Page::Dashboard | Page::Fullscreen => {
-                self.charts().get(self.chosen_chart()).map(|chart| chart.title.clone())
-            }
-        };
-        let Some(title) = title else { return };
-        let zoom = self.value_zoom.entry(title).or_default();
-        *zoom = (*zoom + by).clamp(VALUE_ZOOM_RANGE.0, VALUE_ZOOM_RANGE.1);
     }
 }

@@ -1,7 +1,6 @@
 //! Comparison of one metric of all sources.
 
-use super::{App, Screen};
-use crate::charts::ChartKind;
+use super::App;
 use crate::keys::Action;
 use crate::layout::Page;
 
@@ -9,53 +8,25 @@ use crate::layout::Page;
 pub const COMPARED_SOURCES_MAX: usize = 6;
 
 impl App {
-    /// Returns the titles of the charts of all sources, in order of appearance. Heat maps have no
-    /// lines and are left out.
-    #[must_use]
-    pub fn metric_titles(&self) -> Vec<&str> {
-        let mut titles: Vec<&str> = Vec::new();
-        for chart in self.sources().iter().flat_map(|view| &view.charts) {
-            if chart.kind == ChartKind::Lines && !titles.contains(&chart.title.as_str()) {
-                titles.push(&chart.title);
-            }
-        }
-        titles
-    }
-
     /// Returns the index and the title of the compared metric.
-    #[must_use]
-    pub fn compared_metric(&self) -> Option<(usize, &str)> {
-        let titles = self.metric_titles();
-        let at = titles.iter().position(|title| *title == self.chosen_title).unwrap_or(0);
+    pub(crate) fn compared_metric(&self) -> Option<(usize, &str)> {
+        let titles = self.sources.metric_titles();
+        let at = self.selection.chosen_of(titles.iter().copied());
         titles.get(at).map(|title| (at, *title))
     }
 
-    /// Returns the sources in one chart, the chosen one among them.
-    #[must_use]
-    pub fn compared_sources(&self) -> std::ops::Range<usize> {
-        let first = self.shown_source() / COMPARED_SOURCES_MAX * COMPARED_SOURCES_MAX;
-        first..(first + COMPARED_SOURCES_MAX).min(self.sources().len())
-    }
-
     /// Handles an action on a compare page. Returns false if the action has its usual effect.
-    pub(super) fn handle_compare_action(&mut self, action: Action, page: Page) -> bool {
+    pub(super) fn handle_compare_action(&mut self, action: Action) -> bool {
         match action {
-            Action::Compare => {
-                let next = if page == Page::CompareOverlay {
-                    Page::CompareGrid
-                } else {
-                    self.page_before_compare
-                };
-                self.screen = Screen::Page(next);
-            }
+            Action::Compare => self.screen.cycle_compare(),
             Action::Back => {
-                if !self.dismiss_marker() {
-                    self.screen = Screen::Page(self.page_before_compare);
+                if !self.selection.dismiss_marker() {
+                    self.screen.close_compare();
                 }
             }
-            Action::Up => self.step_source(self.sources().len() - 1),
+            Action::Up => self.step_source(self.sources.all().len() - 1),
             Action::Down => self.step_source(1),
-            Action::Fullscreen => self.screen = Screen::Page(Page::Dashboard),
+            Action::Fullscreen => self.screen.page = Page::Dashboard,
             // Only the dashboard has statistics and a data table.
             Action::Mark | Action::Table | Action::ColumnsLeft | Action::ColumnsRight => {}
             _ => return false,
@@ -63,27 +34,25 @@ impl App {
         true
     }
 
-    /// Opens the compare page; closing it leads back to `page`.
-    pub(super) fn start_compare(&mut self, page: Page) {
-        if self.has_single_source() {
+    pub(super) fn start_compare(&mut self) {
+        if self.sources.is_single() {
             self.show_message("this is the only source".to_owned());
         } else {
-            self.page_before_compare = page;
-            self.cycle_at = None;
-            self.screen = Screen::Page(Page::CompareOverlay);
+            self.screen.cycle_compare();
         }
     }
 
     /// Moves the crosshair by a time span to a sample of any source.
     pub(super) fn move_shared_crosshair(&mut self, by_ms: i64) {
-        let Some(here) = self.crosshair else { return };
+        let Some(here) = self.selection.crosshair else { return };
         let target = here.shifted_ms(by_ms);
         let there = if by_ms < 0 {
-            self.latest_until(target).or_else(|| self.oldest())
+            self.sources.latest_until(target).or_else(|| self.sources.oldest())
         } else {
-            self.latest_until(target)
+            self.sources
+                .latest_until(target)
                 .filter(|time| *time > here)
-                .or_else(|| self.earliest_after(here))
+                .or_else(|| self.sources.earliest_after(here))
         };
         if let Some(time) = there {
             self.set_crosshair(time);
@@ -92,14 +61,16 @@ impl App {
 
     /// Moves the crosshair by one sample of any source. Without a crosshair, moves the view.
     pub(super) fn step_shared_samples(&mut self, steps: i64) {
-        let Some(here) = self.crosshair.or_else(|| self.window_end_time()) else { return };
+        let Some(here) = self.selection.crosshair.or_else(|| self.window_end_time()) else {
+            return;
+        };
         let there = if steps < 0 {
-            self.latest_until(here.shifted_ms(-1))
+            self.sources.latest_until(here.shifted_ms(-1))
         } else {
-            self.earliest_after(here)
+            self.sources.earliest_after(here)
         };
         match there {
-            Some(time) if self.crosshair.is_some() => self.set_crosshair(time),
+            Some(time) if self.selection.crosshair.is_some() => self.set_crosshair(time),
             Some(time) => self.set_window_end(time),
             None => {}
         }

@@ -27,11 +27,11 @@ pub struct ExceededThreshold<'a> {
 impl App {
     /// Returns the values of a source above their thresholds, in the order of its charts. A source
     /// without current values has none.
-    pub fn exceeded_thresholds(
+    pub(crate) fn exceeded_thresholds(
         &self,
         source: usize,
     ) -> impl Iterator<Item = ExceededThreshold<'_>> {
-        let view = &self.sources()[source];
+        let view = &self.sources.all()[source];
         let sample = self.sample_of(source).filter(|_| self.is_source_fresh(source));
         let charts = view.charts.iter().enumerate();
         let lines =
@@ -46,13 +46,12 @@ impl App {
     }
 
     /// Returns the exceeded thresholds of all sources that are not visible, the worst first.
-    #[must_use]
-    pub fn hidden_exceeded_thresholds(&self, layout: &Layout) -> Vec<ExceededThreshold<'_>> {
-        if self.thresholds.0.is_empty() {
+    pub(crate) fn hidden_exceeded_thresholds(&self, layout: &Layout) -> Vec<ExceededThreshold<'_>> {
+        if self.sources.thresholds.0.is_empty() {
             return Vec::new();
         }
-        let page = self.screen.page();
-        let mut on_line: Vec<Vec<usize>> = vec![Vec::new(); self.sources().len()];
+        let page = self.screen.page;
+        let mut on_line: Vec<Vec<usize>> = vec![Vec::new(); self.sources.all().len()];
         if page == Page::Overview {
             let count = usize::from(self.line_parts(layout.sources).value_count);
             for source in self.overview_sources(layout.sources.height) {
@@ -67,14 +66,14 @@ impl App {
                 let is_first = it.chart.lines.first() == Some(it.line);
                 Some(it.chart.title.as_str()) == metric
                     && is_first
-                    && self.compared_sources().contains(&it.source)
+                    && self.sources.compared().contains(&it.source)
             }
             Page::CompareGrid => Some(it.chart.title.as_str()) == metric && has_chart(it.source),
             Page::Dashboard | Page::Fullscreen => {
-                it.source == self.shown_source && has_chart(it.chart_index)
+                it.source == self.sources.shown() && has_chart(it.chart_index)
             }
         };
-        let all = (0..self.sources().len()).flat_map(|source| self.exceeded_thresholds(source));
+        let all = (0..self.sources.all().len()).flat_map(|source| self.exceeded_thresholds(source));
         let mut hidden: Vec<_> = all.filter(|it| !is_in_sight(it)).collect();
         hidden.sort_by_key(|it| Reverse(it.level));
         hidden

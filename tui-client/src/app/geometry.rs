@@ -37,33 +37,35 @@ impl App {
     /// Returns the layout of the screen in an area.
     #[must_use]
     pub fn layout(&self, area: Rect) -> Layout {
-        let page = self.screen.page();
+        let page = self.screen.page;
         let (chart_count, chosen) = match page {
             Page::Overview | Page::Dashboard | Page::Fullscreen => {
-                (self.charts().len(), self.chosen_chart())
+                (self.sources.charts().len(), self.chosen_chart())
             }
             Page::CompareOverlay => {
-                (self.metric_titles().len(), self.compared_metric().map_or(0, |(at, _)| at))
+                (self.sources.metric_titles().len(), self.compared_metric().map_or(0, |(at, _)| at))
             }
             Page::CompareGrid => (
-                if self.metric_titles().is_empty() { 0 } else { self.sources().len() },
-                self.shown_source(),
+                if self.sources.metric_titles().is_empty() { 0 } else { self.sources.all().len() },
+                self.sources.shown(),
             ),
         };
         let lines = match page {
             Page::Overview | Page::CompareOverlay | Page::CompareGrid => 0,
-            Page::Dashboard => self.charts().iter().map(|chart| chart.lines.len()).sum(),
-            Page::Fullscreen => self.charts().get(chosen).map_or(0, |chart| chart.lines.len()),
+            Page::Dashboard => self.sources.charts().iter().map(|chart| chart.lines.len()).sum(),
+            Page::Fullscreen => {
+                self.sources.charts().get(chosen).map_or(0, |chart| chart.lines.len())
+            }
         };
-        let is_measured = self.mark.is_some() && !self.shows_all_sources();
+        let is_measured = self.selection.mark.is_some() && !self.screen.shows_all_sources();
         let stats_rows = if is_measured {
             lines.min(STATISTICS_ROWS_MAX) as u16 + STATISTICS_HEADER_ROWS
         } else {
             0
         };
-        let compared_sources = self.compared_sources().len();
-        let is_roomy = page == Page::Dashboard && has_uncrowded_first_page(self.charts());
-        let table = self.table;
+        let compared_sources = self.sources.compared().len();
+        let is_roomy = page == Page::Dashboard && has_uncrowded_first_page(self.sources.charts());
+        let table = self.screen.table;
         let shape = LayoutShape {
             page,
             table,
@@ -78,18 +80,11 @@ impl App {
 
     /// Returns the areas of the statistics for `series` series: the span, the column heads and the
     /// series. The area of the span may be empty.
-    #[must_use]
-    pub fn statistics_parts(area: Rect, series: usize) -> [Rect; 3] {
+    pub(crate) fn statistics_parts(area: Rect, series: usize) -> [Rect; 3] {
         let wanted = SEPARATE_HEADERS_ROWS_MIN.min(series + usize::from(STATISTICS_HEADER_ROWS));
         let span = u16::from(usize::from(area.height) >= wanted);
         let rows = [Constraint::Length(span), Constraint::Length(1), Constraint::Fill(1)];
         Split::vertical(rows).areas(area)
-    }
-
-    /// Returns whether the page shows all sources.
-    #[must_use]
-    pub fn shows_all_sources(&self) -> bool {
-        matches!(self.screen.page(), Page::Overview | Page::CompareOverlay | Page::CompareGrid)
     }
 
     /// Returns the parts of a chart at its place in the layout, if the chart exists. Panels below
@@ -97,17 +92,17 @@ impl App {
     #[must_use]
     pub fn chart_parts(&self, place: ChartRect) -> Option<ChartParts> {
         let shape = ChartShape { axis_rows: place.axis_rows, ..ChartShape::default() };
-        let shape = match self.screen.page() {
+        let shape = match self.screen.page {
             Page::Dashboard | Page::Fullscreen => {
-                let chart = self.charts().get(place.index)?;
-                let labels = self.shown_view().label_width;
+                let chart = self.sources.charts().get(place.index)?;
+                let labels = self.sources.shown_view().label_width;
                 // In a heat map, the names of the columns replace the value labels.
-                if self.screen.page() == Page::Dashboard || chart.kind == ChartKind::Heat {
+                if self.screen.page == Page::Dashboard || chart.kind == ChartKind::Heat {
                     ChartShape { label_width: labels, ..shape }
                 } else {
                     let names = chart.lines.iter().map(|line| line.legend.chars().count());
                     let names = names.max().unwrap_or(0).min(NAME_MAX) as u16;
-                    let is_empty = self.shown_view().empty_reason(chart).is_some();
+                    let is_empty = self.sources.shown_view().empty_reason(chart).is_some();
                     let large = digits::size(chart.lines.len(), place.area);
                     ChartShape {
                         name_width: names,
@@ -118,7 +113,8 @@ impl App {
                 }
             }
             Page::Overview | Page::CompareOverlay | Page::CompareGrid => {
-                let labels = self.sources().iter().map(|view| view.label_width).max().unwrap_or(0);
+                let labels =
+                    self.sources.all().iter().map(|view| view.label_width).max().unwrap_or(0);
                 ChartShape { label_width: labels, ..shape }
             }
         };
@@ -128,11 +124,11 @@ impl App {
     /// Returns the width of the chosen chart's panel in columns.
     pub(super) fn panel_width(&self) -> Option<u16> {
         let layout = self.layout(self.area());
-        if self.screen.page() == Page::Overview {
+        if self.screen.page == Page::Overview {
             return Some(self.line_parts(layout.sources).chart.width);
         }
-        let chosen = match self.screen.page() {
-            Page::CompareGrid => self.shown_source(),
+        let chosen = match self.screen.page {
+            Page::CompareGrid => self.sources.shown(),
             Page::CompareOverlay => self.compared_metric()?.0,
             Page::Overview | Page::Dashboard | Page::Fullscreen => self.chosen_chart(),
         };
@@ -141,12 +137,11 @@ impl App {
     }
 
     /// Returns the parts of a row of the overview, the same for all rows.
-    #[must_use]
-    pub fn line_parts(&self, area: Rect) -> SourceRowParts {
-        let names = self.sources().iter().map(|view| view.watched.name.chars().count());
+    pub(crate) fn line_parts(&self, area: Rect) -> SourceRowParts {
+        let names = self.sources.all().iter().map(|view| view.watched.name.chars().count());
         let names = names.max().unwrap_or(0).min(usize::from(area.width)) as u16;
-        let all = 0..self.sources().len();
-        let has_clock = all.clone().any(|at| self.clock_offset_ms(at) != 0);
+        let all = 0..self.sources.all().len();
+        let has_clock = all.clone().any(|at| self.sources.clock_offset_ms(at) != 0);
         let parts = |value| source_row_parts(area, names, value, has_clock);
         // The number of values that fit decides which are shown.
         let count = usize::from(parts(0).value_count);
@@ -159,7 +154,7 @@ impl App {
 
     /// Returns the columns of a value with its name, the same for all values of a percentage.
     fn value_width(&self, source: usize, column: usize) -> usize {
-        let view = &self.sources()[source];
+        let view = &self.sources.all()[source];
         let (Some(format), Some(columns)) = (view.formats.get(column), view.watched.columns())
         else {
             return 0;
@@ -178,14 +173,14 @@ impl App {
     #[must_use]
     pub fn window_of(&self, panel_width: u16) -> Option<Window> {
         let (dots, _) = self.theme.charset().pixels_per_cell();
-        let span_ms = duration_ms(self.window);
+        let span_ms = duration_ms(self.window.span);
         Some(Window::ending(self.window_end_time()?, span_ms, usize::from(panel_width), dots))
     }
 
     /// Returns the help in its columns, its area above the footer, and its maximum scroll position.
     #[must_use]
     pub fn help_layout(&self, area: Rect) -> (Vec<Vec<HelpLine>>, Rect, u16) {
-        let columns = self.keys.help(area.width, !self.has_single_source(), self.theme.ascii);
+        let columns = self.keys.help(area.width, !self.sources.is_single(), self.theme.ascii);
         let lines = columns.iter().map(Vec::len).max().unwrap_or(0);
         let available = Rect { height: area.height - self.layout(area).footer.height, ..area };
         let (place, scroll_max) = popup(available, columns.len() as u16 * HELP_WIDTH, lines as u16);

@@ -1,33 +1,17 @@
 //! Jump to a time: the input line and the jump.
 
-use crossterm::event::{Event as TerminalEvent, KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::{KeyEvent, KeyModifiers};
 use loadline_protocol::Time;
-use tui_input::Input;
-use tui_input::backend::crossterm::EventHandler as _;
 
-use super::{App, WindowEnd};
+use super::App;
 use crate::keys::Action;
-use crate::time_spec;
 use crate::watched::State;
-
-/// Maximum length of the input in bytes: no time is longer.
-const TEXT_BYTES_MAX: usize = 40;
-
-/// Time that is being typed.
-#[derive(Debug, Clone, Default)]
-pub struct TimeInput {
-    /// Text and position of the text cursor.
-    pub input: Input,
-    /// True if Enter was pressed and the text is not a valid time.
-    pub is_invalid: bool,
-}
 
 impl App {
     /// Opens the input line for a time.
     pub(super) fn open_time_input(&mut self) {
-        if self.newest().is_some() {
-            self.footer_message = None;
-            self.time_input = Some(TimeInput::default());
+        if self.sources.newest().is_some() {
+            self.footer.open_time_input();
         } else {
             self.show_message("no samples yet".to_owned());
         }
@@ -38,54 +22,33 @@ impl App {
         let action = self.keys.action(key);
         let is_program = matches!(action, Some(Action::Quit | Action::Redraw | Action::Suspend));
         let is_command = is_program && key.modifiers.contains(KeyModifiers::CONTROL);
-        self.time_input.is_some() && !is_command
+        self.footer.time_input.is_some() && !is_command
     }
 
     /// Edits the text, jumps to its time, or closes the input line.
     pub(super) fn edit_time_input(&mut self, key: KeyEvent) {
-        let newest = self.newest();
-        let Some(TimeInput { input, is_invalid }) = &mut self.time_input else { return };
-        match (key.code, newest) {
-            (KeyCode::Esc, _) | (KeyCode::Enter, None) => self.time_input = None,
-            (KeyCode::Enter, Some(newest)) => {
-                let typed = input.value().trim().to_owned();
-                match time_spec::parse(&typed, newest, self.zone) {
-                    Ok(time) => {
-                        self.time_input = None;
-                        self.go_to(time, &typed);
-                    }
-                    Err(_) => *is_invalid = true,
-                }
-            }
-            _ => {
-                let before = input.clone();
-                input.handle_event(&TerminalEvent::Key(key));
-                // Valid times are ASCII.
-                if input.value().len() > TEXT_BYTES_MAX || !input.value().is_ascii() {
-                    *input = before;
-                }
-                *is_invalid = false;
-            }
+        let newest = self.sources.newest();
+        if let Some((time, typed)) = self.footer.edit_time_input(key, newest, self.zone) {
+            self.go_to(time, &typed);
         }
     }
 
     /// Moves the crosshair to the sample nearest to a time, and centres the view. Shows a message
     /// if there is no sample at that time.
     fn go_to(&mut self, time: Time, typed: &str) {
-        let (Some(oldest), Some(newest)) = (self.oldest(), self.newest()) else { return };
+        let (Some(oldest), Some(newest)) = (self.sources.oldest(), self.sources.newest()) else {
+            return;
+        };
         let distance = |there: &Time| (*there - time).max(time - *there);
-        let gap = self.watched().stale_after();
+        let gap = self.sources.watched().stale_after();
         let is_there = |there: &Time| distance(there) <= gap;
         let [before, after] = self.times_around(time);
         let nearest = || before.into_iter().chain(after).min_by_key(distance);
         let Some(there) = before.filter(is_there).or_else(nearest) else { return };
         let is_far = !is_there(&there);
-        // As with panning, the view ends where the samples end.
-        let least = (oldest + self.window).min(newest);
-        let until = (there + self.window / 2).clamp(least, newest);
-        self.window_end = WindowEnd::Paused(until);
-        self.crosshair = Some(there);
-        self.update_statistics();
+        self.window.centre(there, oldest, newest);
+        self.selection.crosshair = Some(there);
+        self.selection.measure(&self.sources);
         if is_far {
             let is_older = time < oldest && self.may_have_older();
             let text = self.no_sample_text(typed, there, is_older);
@@ -96,7 +59,7 @@ impl App {
     /// Returns whether the shown source may have samples older than the loaded ones. Only an agent
     /// keeps a history.
     fn may_have_older(&self) -> bool {
-        let watched = self.watched();
+        let watched = self.sources.watched();
         let is_agent = watched.header().is_some();
         is_agent && !matches!(watched.state(self.now), State::Replay(_))
     }
@@ -121,10 +84,10 @@ impl App {
     /// Returns the last sample at or before a time, and the first one after it. They belong to the
     /// shown source, or to any source if the page shows all.
     fn times_around(&self, time: Time) -> [Option<Time>; 2] {
-        if self.shows_all_sources() {
-            return [self.latest_until(time), self.earliest_after(time)];
+        if self.screen.shows_all_sources() {
+            return [self.sources.latest_until(time), self.sources.earliest_after(time)];
         }
-        let count = self.count_until(self.shown_source, time);
-        [count.checked_sub(1).and_then(|at| self.time_at(at)), self.time_at(count)]
+        let count = self.sources.count_until(self.sources.shown(), time);
+        [count.checked_sub(1).and_then(|at| self.sources.time_at(at)), self.sources.time_at(count)]
     }
 }

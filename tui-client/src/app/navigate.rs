@@ -2,22 +2,12 @@
 
 use std::time::Duration;
 
-use loadline_protocol::{Time, duration_ms};
+use loadline_protocol::Time;
 
-use super::sources::FITTED_WINDOWS;
 use super::{App, WindowEnd};
 use crate::keys::Action;
 use crate::layout::{Page, TablePosition};
 use crate::store::Window;
-
-/// Time spans of the zoom keys.
-const WINDOWS_S: [u64; 22] = [
-    10, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800,
-    259_200, 604_800, 1_209_600, 2_592_000, 7_776_000, 31_536_000,
-];
-
-/// Minimum time span that can be selected with the mouse.
-pub(super) const ZOOM_MIN: Duration = Duration::from_secs(1);
 
 /// Formats of a time label, the longest first: for today, and for another day.
 const TODAY_FORMATS: &[&str] = &["%H:%M:%S%.3f", "%H:%M:%S"];
@@ -32,12 +22,7 @@ const PAN_DIVISOR: i64 = 10;
 impl App {
     pub(super) fn navigate(&mut self, action: Action) {
         match action {
-            Action::Pause => {
-                self.window_end = match (self.window_end, self.newest()) {
-                    (WindowEnd::Live, Some(newest)) => WindowEnd::Paused(newest),
-                    (WindowEnd::Live, None) | (WindowEnd::Paused(_), _) => WindowEnd::Live,
-                }
-            }
+            Action::Pause => self.window.toggle_pause(self.sources.newest()),
             Action::ZoomIn => self.zoom(true, self.zoom_anchor()),
             Action::ZoomOut => self.zoom(false, self.zoom_anchor()),
             Action::GoTo => self.open_time_input(),
@@ -48,10 +33,8 @@ impl App {
             Action::Oldest => self.show_oldest(),
             Action::Live => self.show_live(),
             Action::Reset => {
-                self.value_zoom.clear();
-                self.window_end = WindowEnd::Live;
-                self.window = self.initial_window.unwrap_or(FITTED_WINDOWS[0]);
-                self.is_window_automatic = self.initial_window.is_none();
+                self.selection.reset_value_zoom();
+                self.window.reset();
                 self.fit_window();
             }
             Action::Crosshair => self.toggle_crosshair(),
@@ -65,10 +48,6 @@ impl App {
         }
     }
 
-    pub(super) fn window_ms(&self) -> i64 {
-        duration_ms(self.window).min(i64::MAX / 4)
-    }
-
     /// Returns the window of the chosen chart, or for 100 columns if no chart is drawn.
     fn chosen_window(&self) -> Option<Window> {
         self.window_of(self.panel_width().filter(|width| *width > 0).unwrap_or(100))
@@ -76,7 +55,7 @@ impl App {
 
     fn step_time(&mut self, direction: i64) {
         let Some(window) = self.chosen_window() else { return };
-        if self.crosshair.is_some() {
+        if self.selection.crosshair.is_some() {
             self.move_crosshair(direction * window.cell_ms());
         } else {
             // By whole cells, so that the picture moves and does not change.
@@ -87,143 +66,110 @@ impl App {
 
     fn step_screen(&mut self, direction: i64) {
         let rows = i64::from(self.layout(self.area()).table.height).saturating_sub(1).max(1);
-        if self.screen.page() == Page::Dashboard && self.table == TablePosition::Alone {
+        if self.screen.page == Page::Dashboard && self.screen.table == TablePosition::Alone {
             self.step_samples(direction * rows);
-        } else if self.crosshair.is_some() {
-            self.move_crosshair(direction * self.window_ms());
+        } else if self.selection.crosshair.is_some() {
+            self.move_crosshair(direction * self.window.span_ms());
         } else {
-            self.pan(direction * self.window_ms());
+            self.pan(direction * self.window.span_ms());
         }
     }
 
-    /// Moves the view in time, as far as there are samples.
     pub(super) fn pan(&mut self, by_ms: i64) {
-        let (Some(oldest), Some(until)) = (self.oldest(), self.window_end_time()) else { return };
-        // The oldest sample does not go beyond the left edge.
-        let least = oldest + self.window;
-        let target = until.shifted_ms(by_ms);
-        self.set_window_end(if by_ms < 0 { target.max(least.min(until)) } else { target });
+        if let (Some(oldest), Some(newest)) = (self.sources.oldest(), self.sources.newest()) {
+            self.window.pan(by_ms, oldest, newest);
+        }
     }
 
-    /// Moves the right edge to a time. From the newest sample on, the view is live.
     pub(super) fn set_window_end(&mut self, until: Time) {
-        let newest = self.newest();
-        self.window_end =
-            if Some(until) < newest { WindowEnd::Paused(until) } else { WindowEnd::Live };
+        self.window.set_end(until, self.sources.newest());
     }
 
-    /// Zooms to the next shorter or longer time span. `anchor` keeps its place; without it, the
-    /// right edge does.
     pub(super) fn zoom(&mut self, shorter: bool, anchor: Option<Time>) {
-        let mut spans = WINDOWS_S.into_iter().map(Duration::from_secs);
-        let next = if shorter {
-            spans.rfind(|span| *span < self.window)
-        } else {
-            spans.find(|span| *span > self.window)
-        };
-        let Some(next) = next else { return };
-        if let (Some(anchor), Some(until)) = (anchor, self.window_end_time()) {
-            let ratio = next.as_secs_f64() / self.window.as_secs_f64();
-            let right_ms = until.ms_since(anchor) as f64 * ratio;
-            self.set_window_end(anchor.shifted_ms(right_ms as i64));
-        }
-        self.window = next;
-        self.is_window_automatic = false;
-    }
-
-    /// Zooms to this time span, if it is at least [`ZOOM_MIN_MS`].
-    pub(super) fn zoom_to(&mut self, from: Time, to: Time) {
-        let (from, to) = (from.min(to), from.max(to));
-        if to - from >= ZOOM_MIN {
-            self.window = to - from;
-            self.is_window_automatic = false;
-            self.set_window_end(to);
-        }
+        self.window.zoom(shorter, anchor, self.sources.newest());
     }
 
     fn show_oldest(&mut self) {
-        let Some(oldest) = self.oldest() else { return };
-        self.set_window_end(oldest + self.window);
-        if self.crosshair.is_some() {
+        let Some(oldest) = self.sources.oldest() else { return };
+        self.set_window_end(oldest + self.window.span);
+        if self.selection.crosshair.is_some() {
             self.set_crosshair(oldest);
         }
     }
 
     fn show_live(&mut self) {
-        self.window_end = WindowEnd::Live;
-        if let (Some(_), Some(newest)) = (self.crosshair, self.newest()) {
+        self.window.end = WindowEnd::Live;
+        if let (Some(_), Some(newest)) = (self.selection.crosshair, self.sources.newest()) {
             self.set_crosshair(newest);
         }
     }
 
     fn toggle_crosshair(&mut self) {
-        if self.crosshair.take().is_some() {
-            self.mark = None;
-            self.update_statistics();
+        if self.selection.crosshair.is_some() {
+            self.selection.clear();
         } else {
-            self.crosshair = match self.screen.page() {
-                Page::Dashboard | Page::Fullscreen => {
-                    self.count_until_window_end().checked_sub(1).and_then(|at| self.time_at(at))
-                }
+            self.selection.crosshair = match self.screen.page {
+                Page::Dashboard | Page::Fullscreen => self
+                    .count_until_window_end()
+                    .checked_sub(1)
+                    .and_then(|at| self.sources.time_at(at)),
                 Page::Overview | Page::CompareOverlay | Page::CompareGrid => {
-                    self.window_end_time().and_then(|until| self.latest_until(until))
+                    self.window_end_time().and_then(|until| self.sources.latest_until(until))
                 }
             };
         }
     }
 
     fn toggle_mark(&mut self) {
-        if self.crosshair.is_none() {
+        if self.selection.crosshair.is_none() {
             self.toggle_crosshair();
         }
         let Some(at) = self.crosshair_index() else { return };
-        let here = self.time_at(at);
-        self.mark = if self.mark == here { None } else { here };
-        self.first_series = 0;
-        self.update_statistics();
+        let here = self.sources.time_at(at);
+        self.selection.toggle_mark(here, &self.sources);
     }
 
     /// Moves the crosshair to a sample, and the view so that it is visible.
     pub(super) fn set_crosshair(&mut self, time: Time) {
-        self.crosshair = Some(time);
-        self.update_statistics();
+        self.selection.crosshair = Some(time);
+        self.selection.measure(&self.sources);
         let Some(window) = self.chosen_window() else { return };
         if time.as_millis() < window.from_ms() {
-            self.set_window_end(time.shifted_ms(self.window_ms() - window.cell_ms()));
+            self.set_window_end(time.shifted_ms(self.window.span_ms() - window.cell_ms()));
         } else if Some(time) > self.window_end_time() {
             self.set_window_end(time);
         }
     }
 
     fn move_crosshair(&mut self, by_ms: i64) {
-        if self.shows_all_sources() {
+        if self.screen.shows_all_sources() {
             self.move_shared_crosshair(by_ms);
             return;
         }
         let Some(at) = self.crosshair_index() else { return };
-        let Some(here) = self.time_at(at) else { return };
+        let Some(here) = self.sources.time_at(at) else { return };
         let target = here.shifted_ms(by_ms);
-        let there = self.sample_index(target);
+        let there = self.sources.sample_index(target);
         // At least to the next sample, however far away.
         let there = if by_ms < 0 { there.min(at.saturating_sub(1)) } else { there.max(at + 1) };
-        let last = self.watched().store().len().saturating_sub(1);
-        if let Some(time) = self.time_at(there.min(last)) {
+        let last = self.sources.watched().store().len().saturating_sub(1);
+        if let Some(time) = self.sources.time_at(there.min(last)) {
             self.set_crosshair(time);
         }
     }
 
     /// Moves the crosshair by samples. Without a crosshair, moves the view.
     pub(super) fn step_samples(&mut self, steps: i64) {
-        if self.shows_all_sources() {
+        if self.screen.shows_all_sources() {
             self.step_shared_samples(steps);
             return;
         }
         let here = self.crosshair_index().or_else(|| self.count_until_window_end().checked_sub(1));
         let Some(here) = here else { return };
-        let last = self.watched().store().len().saturating_sub(1);
+        let last = self.sources.watched().store().len().saturating_sub(1);
         let there = (here as i64).saturating_add(steps).clamp(0, last as i64) as usize;
-        let Some(time) = self.time_at(there) else { return };
-        if self.crosshair.is_some() {
+        let Some(time) = self.sources.time_at(there) else { return };
+        if self.selection.crosshair.is_some() {
             self.set_crosshair(time);
         } else {
             self.set_window_end(time);
@@ -232,20 +178,18 @@ impl App {
 
     /// Returns the index of the sample at the crosshair. If that sample is gone, returns the last
     /// one before it.
-    #[must_use]
-    pub fn crosshair_index(&self) -> Option<usize> {
-        let at = self.sample_index(self.crosshair?);
-        (at < self.watched().store().len()).then_some(at)
+    pub(crate) fn crosshair_index(&self) -> Option<usize> {
+        let at = self.sources.sample_index(self.selection.crosshair?);
+        (at < self.sources.watched().store().len()).then_some(at)
     }
 
     /// Returns the time of the sample at the crosshair. If the page shows all sources, returns the
     /// time of the crosshair itself.
-    #[must_use]
-    pub fn crosshair_time(&self) -> Option<Time> {
-        if self.shows_all_sources() {
-            self.crosshair
+    pub(crate) fn crosshair_time(&self) -> Option<Time> {
+        if self.screen.shows_all_sources() {
+            self.selection.crosshair
         } else {
-            self.time_at(self.crosshair_index()?)
+            self.sources.time_at(self.crosshair_index()?)
         }
     }
 
@@ -253,34 +197,30 @@ impl App {
     /// a paused view. `None` is the live edge.
     fn zoom_anchor(&self) -> Option<Time> {
         let window = self.chosen_window()?;
-        let crosshair = self.crosshair.filter(|time| window.cell_of(time.as_millis()).is_some());
-        let middle = |until: Time| until - self.window / 2;
-        crosshair.or(match self.window_end {
-            WindowEnd::Live => None,
-            WindowEnd::Paused(until) => Some(middle(until)),
-        })
+        let crosshair =
+            self.selection.crosshair.filter(|time| window.cell_of(time.as_millis()).is_some());
+        let middle = |until: Time| until - self.window.span / 2;
+        crosshair.or(self.window.paused_at().map(middle))
     }
 
     /// Formats a time for a row of the table. Has the day if the charts span more than a day.
-    #[must_use]
-    pub fn row_time(&self, time: Time) -> String {
-        let format = if self.window > DAY { "%d %H:%M:%S" } else { "%H:%M:%S%.3f" };
+    pub(crate) fn row_time(&self, time: Time) -> String {
+        let format = if self.window.span > DAY { "%d %H:%M:%S" } else { "%H:%M:%S%.3f" };
         self.zone.local_time(time).format(format).to_string()
     }
 
     /// Formats a time as a label. Has the date if that is not today, or if the charts span more
     /// than a day.
-    #[must_use]
-    pub fn time_label(&self, time: Time) -> String {
+    pub(crate) fn time_label(&self, time: Time) -> String {
         self.time_label_within(time, usize::MAX)
     }
 
     /// Formats a time as a label of at most `columns` columns, or in the shortest format.
-    #[must_use]
-    pub fn time_label_within(&self, time: Time, columns: usize) -> String {
+    pub(crate) fn time_label_within(&self, time: Time, columns: usize) -> String {
         let wall = self.zone.local_time(time);
         let is_today = wall.date() == self.zone.local_time(self.now).date();
-        let formats = if is_today && self.window <= DAY { TODAY_FORMATS } else { DATED_FORMATS };
+        let formats =
+            if is_today && self.window.span <= DAY { TODAY_FORMATS } else { DATED_FORMATS };
         let mut texts = formats.iter().map(|format| wall.format(format).to_string());
         let shortest = wall.format(formats[formats.len() - 1]).to_string();
         texts.find(|text| text.len() <= columns).unwrap_or(shortest)

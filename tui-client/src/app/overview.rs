@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::{App, Screen};
+use super::App;
 use crate::keys::Action;
 use crate::layout::Page;
 use crate::thresholds::Level;
@@ -22,10 +22,9 @@ pub enum Order {
 
 impl App {
     /// Returns the sources in the order of the overview.
-    #[must_use]
-    pub fn ordered_sources(&self) -> Vec<usize> {
-        let mut sources: Vec<usize> = (0..self.sources().len()).collect();
-        if self.order == Order::Hottest {
+    pub(crate) fn ordered_sources(&self) -> Vec<usize> {
+        let mut sources: Vec<usize> = (0..self.sources.all().len()).collect();
+        if self.sources.order == Order::Hottest {
             let heats: Vec<Option<f64>> = sources.iter().map(|at| self.heat(*at)).collect();
             // Equal sources keep the order in which they were given.
             sources.sort_by(|a, b| compare_heat(heats[*a], heats[*b]));
@@ -35,7 +34,7 @@ impl App {
 
     /// Returns the value by which a source is ordered; `None` if there is no current value.
     fn heat(&self, source: usize) -> Option<f64> {
-        let view = &self.sources()[source];
+        let view = &self.sources.all()[source];
         if !view.watched.state(self.now).is_up_to_date() {
             return None;
         }
@@ -44,18 +43,16 @@ impl App {
     }
 
     /// Returns the sources that `rows` rows show.
-    #[must_use]
-    pub fn overview_sources(&self, rows: u16) -> Vec<usize> {
+    pub(crate) fn overview_sources(&self, rows: u16) -> Vec<usize> {
         let rows = usize::from(rows);
-        let first = self.first_overview_line.min(self.sources().len().saturating_sub(rows));
+        let first = self.sources.first_line(rows);
         self.ordered_sources().into_iter().skip(first).take(rows).collect()
     }
 
     /// Returns the columns in the row of a source, at most `count_max`. The worst hidden column
     /// above its threshold replaces the last shown one of a lower level.
-    #[must_use]
-    pub fn overview_columns(&self, source: usize, count_max: usize) -> Vec<usize> {
-        let view = &self.sources()[source];
+    pub(crate) fn overview_columns(&self, source: usize, count_max: usize) -> Vec<usize> {
+        let view = &self.sources.all()[source];
         let columns = view.watched.columns().unwrap_or_default();
         let position = |name: &&str| columns.iter().position(|column| column.name() == *name);
         let preferred: Vec<usize> = PREFERRED_COLUMNS.iter().filter_map(position).collect();
@@ -80,12 +77,6 @@ impl App {
         shown
     }
 
-    /// Returns the scroll position: the index of the first visible row.
-    #[must_use]
-    pub fn first_overview_line(&self) -> usize {
-        self.first_overview_line
-    }
-
     fn overview_rows(&self) -> usize {
         usize::from(self.layout(self.area()).sources.height).max(1)
     }
@@ -94,28 +85,25 @@ impl App {
     pub(super) fn scroll_to_shown_source(&mut self) {
         let rows = self.overview_rows();
         let place =
-            self.ordered_sources().iter().position(|at| *at == self.shown_source()).unwrap_or(0);
-        let first = self.first_overview_line.min(self.sources().len().saturating_sub(rows));
-        self.first_overview_line = first.clamp((place + 1).saturating_sub(rows), place);
+            self.ordered_sources().iter().position(|at| *at == self.sources.shown()).unwrap_or(0);
+        self.sources.scroll_to(place, rows);
     }
 
     pub(super) fn scroll_overview(&mut self, lines: i64) {
-        let most = self.sources().len().saturating_sub(self.overview_rows());
-        let first = (self.first_overview_line.min(most) as i64).saturating_add(lines);
-        self.first_overview_line = first.clamp(0, most as i64) as usize;
+        self.sources.scroll(lines, self.overview_rows());
     }
 
     fn choose_line(&mut self, steps: i64) {
         let order = self.ordered_sources();
-        let place = order.iter().position(|at| *at == self.shown_source()).unwrap_or(0) as i64;
+        let place = order.iter().position(|at| *at == self.sources.shown()).unwrap_or(0) as i64;
         let there = place.saturating_add(steps).clamp(0, order.len() as i64 - 1);
         self.show_source(order[there as usize]);
     }
 
     /// Handles a click on a source: the first click chooses it, the second opens it.
     pub(super) fn click_source(&mut self, at: usize) {
-        if at == self.shown_source() {
-            self.screen = Screen::Page(Page::Dashboard);
+        if at == self.sources.shown() {
+            self.screen.page = Page::Dashboard;
         } else {
             self.show_source(at);
         }
@@ -129,14 +117,8 @@ impl App {
             Action::Down => self.choose_line(1),
             Action::ScreenLeft => self.choose_line(-rows),
             Action::ScreenRight => self.choose_line(rows),
-            Action::Fullscreen => self.screen = Screen::Page(Page::Dashboard),
-            Action::Order => {
-                self.order = match self.order {
-                    Order::AsListed => Order::Hottest,
-                    Order::Hottest => Order::AsListed,
-                };
-                self.first_overview_line = 0;
-            }
+            Action::Fullscreen => self.screen.page = Page::Dashboard,
+            Action::Order => self.sources.toggle_order(),
             // The overview has no charts to choose and no statistics.
             Action::NextChart
             | Action::PreviousChart

@@ -4,7 +4,7 @@ use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use loadline_protocol::Time;
 use ratatui::layout::{Position, Rect};
 
-use super::{App, Screen, TableRow};
+use super::{App, TableRow};
 use crate::keys::Action;
 use crate::layout::Page;
 use crate::store::Window;
@@ -47,11 +47,11 @@ enum Target {
 
 impl App {
     pub(super) fn handle_mouse(&mut self, mouse: MouseEvent) {
-        let is_help = matches!(self.screen, Screen::Help { .. });
+        let is_help = self.screen.help_scroll.is_some();
         let position = Position { x: mouse.column, y: mouse.row };
         match mouse.kind {
-            MouseEventKind::ScrollUp if is_help => self.scroll_help(Action::Up),
-            MouseEventKind::ScrollDown if is_help => self.scroll_help(Action::Down),
+            MouseEventKind::ScrollUp if is_help => self.handle_help_action(Action::Up),
+            MouseEventKind::ScrollDown if is_help => self.handle_help_action(Action::Down),
             _ if is_help => {}
             MouseEventKind::Down(button) => self.press(button, position),
             MouseEventKind::Drag(_) => self.drag(position),
@@ -59,12 +59,6 @@ impl App {
             MouseEventKind::ScrollUp => self.wheel(true, position),
             MouseEventKind::ScrollDown => self.wheel(false, position),
             MouseEventKind::Moved | MouseEventKind::ScrollLeft | MouseEventKind::ScrollRight => {}
-        }
-    }
-
-    fn scroll_help(&mut self, action: Action) {
-        if let Screen::Help { page, scroll } = self.screen {
-            self.handle_help_action(action, page, scroll);
         }
     }
 
@@ -94,7 +88,7 @@ impl App {
     }
 
     fn press(&mut self, button: MouseButton, position: Position) {
-        self.drag = match (button, self.target_at(position)) {
+        self.selection.drag = match (button, self.target_at(position)) {
             (MouseButton::Left, Some(Target::Panel { .. })) => {
                 Some(Drag::Pan { column: position.x, moved: false })
             }
@@ -121,26 +115,26 @@ impl App {
     fn choose_row(&mut self, row: u16, rows: u16) {
         let Some(row) = row.checked_sub(1) else { return };
         if let Some(TableRow::Sample(at)) = self.table_rows(rows).get(usize::from(row))
-            && let Some(time) = self.time_at(*at)
+            && let Some(time) = self.sources.time_at(*at)
         {
             self.set_crosshair(time);
         }
     }
 
     fn drag(&mut self, position: Position) {
-        match self.drag {
+        match self.selection.drag {
             Some(Drag::Pan { column, .. }) if column != position.x => {
                 let cells = i64::from(column) - i64::from(position.x);
                 if let Some((_, window)) = self.panel_at(position) {
                     self.pan(cells * window.cell_ms());
                 }
-                self.drag = Some(Drag::Pan { column: position.x, moved: true });
+                self.selection.drag = Some(Drag::Pan { column: position.x, moved: true });
             }
             Some(Drag::Zoom { from, .. }) => {
                 if let Some((panel, window)) = self.panel_at(position) {
                     let cell = i64::from(position.x) - i64::from(panel.x);
                     let to = window.time_of_cell(cell.clamp(0, i64::from(panel.width)));
-                    self.drag = Some(Drag::Zoom { from, to });
+                    self.selection.drag = Some(Drag::Zoom { from, to });
                 }
             }
             Some(Drag::Pan { .. }) | None => {}
@@ -158,9 +152,9 @@ impl App {
     }
 
     fn release(&mut self, position: Position) {
-        match self.drag.take() {
+        match self.selection.drag.take() {
             Some(Drag::Pan { moved: false, .. }) => self.click(position),
-            Some(Drag::Zoom { from, to }) => self.zoom_to(from, to),
+            Some(Drag::Zoom { from, to }) => self.window.zoom_to(from, to, self.sources.newest()),
             Some(Drag::Pan { moved: true, .. }) | None => {}
         }
     }
@@ -172,10 +166,10 @@ impl App {
         let cell = i64::from(position.x) - i64::from(panel.x);
         // The last sample of the cell, so that a click beside the newest one finds it.
         let end = window.time_of_cell(cell + 1).shifted_ms(-1);
-        let there = if self.shows_all_sources() {
-            self.latest_until(end)
+        let there = if self.screen.shows_all_sources() {
+            self.sources.latest_until(end)
         } else {
-            self.time_at(self.sample_index(end))
+            self.sources.time_at(self.sources.sample_index(end))
         };
         if let Some(time) = there {
             self.set_crosshair(time);
@@ -207,7 +201,7 @@ impl App {
 
     /// Chooses the metric or the source of a chart.
     fn click_chart(&mut self, at: usize) {
-        match self.screen.page() {
+        match self.screen.page {
             Page::CompareGrid => self.show_source(at),
             // Only one metric is visible.
             Page::CompareOverlay => {}

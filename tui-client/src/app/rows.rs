@@ -16,8 +16,7 @@ pub enum TableRow {
 impl App {
     /// Returns the visible rows, the oldest first. The latest sample is at the bottom; with a
     /// crosshair, its sample is in the middle.
-    #[must_use]
-    pub fn table_rows(&self, count: u16) -> Vec<TableRow> {
+    pub(crate) fn table_rows(&self, count: u16) -> Vec<TableRow> {
         let count = usize::from(count);
         let shown = self.count_until_window_end();
         // The crosshair may lie beyond the latest shown time.
@@ -44,7 +43,7 @@ impl App {
 
     /// Returns the gap before a sample, and the sample.
     fn gap_and_row(&self, at: usize) -> [Option<TableRow>; 2] {
-        let sample = self.watched().store().get(at);
+        let sample = self.sources.watched().store().get(at);
         let gap = sample.and_then(|sample| sample.gap_before()).map(TableRow::Gap);
         [gap, sample.map(|_| TableRow::Sample(at))]
     }

@@ -4,24 +4,29 @@ use std::time::Duration;
 
 use loadline_protocol::Time;
 
-use super::{App, Screen, WindowEnd};
-use crate::charts::{Chart, ChartLine, ReferenceLine, charts, value_format};
+use super::{COMPARED_SOURCES_MAX, Order};
+use crate::charts::{Chart, ChartKind, ChartLine, ReferenceLine, charts, value_format};
 use crate::event::Event;
 use crate::layout::Page;
-use crate::store::StoredSample;
+use crate::store::{Store, StoredSample};
 use crate::thresholds::{Level, ThresholdLevels, Thresholds};
 use crate::units::{Units, ValueFormat};
 use crate::watched::{State, Watched};
 
-/// Divisor of a recording's time span: this fraction is added at the end, for the newest cell.
-const FIT_MARGIN_DIVISOR: u32 = 16;
-
-/// Minimum time span for a recording.
-const FITTED_WINDOW_MIN: Duration = Duration::from_secs(1);
-
-/// Time spans for live samples: the first that holds all samples, else the last.
-pub(super) const FITTED_WINDOWS: [Duration; 3] =
-    [Duration::from_mins(1), Duration::from_mins(2), Duration::from_mins(5)];
+/// Watched sources on one time axis.
+#[derive(Debug, Clone)]
+pub struct Sources {
+    /// **Invariant:** not empty, and `shown` is a valid index.
+    views: Vec<SourceView>,
+    shown: usize,
+    /// Order of the sources on the overview.
+    pub order: Order,
+    /// Scroll position of the overview: index of the first visible row.
+    first_line: usize,
+    /// Units of the shown values.
+    units: Units,
+    pub(super) thresholds: Thresholds,
+}
 
 /// A source with its charts and formats.
 #[derive(Debug, Clone)]
@@ -82,16 +87,14 @@ impl SourceView {
     }
 
     /// Returns the reason for an empty chart, if none of its columns has had a value.
-    #[must_use]
-    pub fn empty_reason(&self, chart: &Chart) -> Option<&'static str> {
+    pub(crate) fn empty_reason(&self, chart: &Chart) -> Option<&'static str> {
         let is_agent = self.watched.header().is_some();
         let why = if is_agent { "not available on this machine" } else { "no values yet" };
         is_missing(&self.watched, chart).then_some(why)
     }
 
     /// Returns the level of a column's value.
-    #[must_use]
-    pub fn level(&self, column: usize, value: f64) -> Level {
+    pub(crate) fn level(&self, column: usize, value: f64) -> Level {
         self.threshold_levels.get(column).map_or(Level::Normal, |limits| limits.level(value))
     }
 
@@ -103,15 +106,13 @@ impl SourceView {
     }
 
     /// Returns the column by which sources are compared: the first in percent, else the first.
-    #[must_use]
-    pub fn heat_column(&self) -> usize {
+    pub(crate) fn heat_column(&self) -> usize {
         let columns = self.watched.columns().unwrap_or_default();
         columns.iter().position(|column| column.unit() == "%").unwrap_or(0)
     }
 
     /// Returns the chart with a title.
-    #[must_use]
-    pub fn chart(&self, title: &str) -> Option<&Chart> {
+    pub(crate) fn chart(&self, title: &str) -> Option<&Chart> {
         self.charts.iter().find(|chart| chart.title == title)
     }
 }
@@ -121,40 +122,42 @@ fn is_missing(watched: &Watched, chart: &Chart) -> bool {
     chart.lines.iter().all(|line| watched.store().is_missing(line.column))
 }
 
-impl App {
-    /// Adds further sources without samples. The screen then begins with the overview, unless it
-    /// begins in fullscreen.
-    #[must_use]
-    pub fn with_sources(mut self, others: impl IntoIterator<Item = Watched>) -> App {
-        self.sources.extend(others.into_iter().map(SourceView::new));
-        if self.screen == Screen::Page(Page::Dashboard) {
-            self.screen = Screen::Page(self.home());
+impl Sources {
+    pub(super) fn new(watched: Watched) -> Sources {
+        Sources {
+            views: vec![SourceView::new(watched)],
+            shown: 0,
+            order: Order::default(),
+            first_line: 0,
+            units: Units::default(),
+            thresholds: Thresholds::default(),
         }
-        self
+    }
+
+    pub(super) fn add(&mut self, others: impl IntoIterator<Item = Watched>) {
+        self.views.extend(others.into_iter().map(SourceView::new));
     }
 
     /// Returns all sources in the order in which they were given.
     #[must_use]
-    pub fn sources(&self) -> &[SourceView] {
-        &self.sources
+    pub fn all(&self) -> &[SourceView] {
+        &self.views
     }
 
     /// Returns whether there is only one source.
-    #[must_use]
-    pub fn has_single_source(&self) -> bool {
-        self.sources.len() == 1
+    pub(crate) fn is_single(&self) -> bool {
+        self.views.len() == 1
     }
 
     /// Returns the index of the chosen source, which the dashboard shows.
     #[must_use]
-    pub fn shown_source(&self) -> usize {
-        self.shown_source
+    pub fn shown(&self) -> usize {
+        self.shown
     }
 
     /// Returns the chosen source with its charts.
-    #[must_use]
-    pub fn shown_view(&self) -> &SourceView {
-        &self.sources[self.shown_source]
+    pub(crate) fn shown_view(&self) -> &SourceView {
+        &self.views[self.shown]
     }
 
     /// Returns the chosen source.
@@ -170,47 +173,19 @@ impl App {
     }
 
     /// Returns the page that Esc finally leads to.
-    #[must_use]
-    pub fn home(&self) -> Page {
-        if self.has_single_source() { Page::Dashboard } else { Page::Overview }
-    }
-
-    pub(super) fn show_source(&mut self, at: usize) {
-        let columns = self.watched().columns().map(<[_]>::to_vec);
-        self.shown_source = at.min(self.sources.len() - 1);
-        if self.watched().columns() != columns.as_deref() {
-            self.first_column = 0;
-        }
-        self.update_statistics();
-        self.scroll_to_shown_source();
-    }
-
-    pub(super) fn step_source(&mut self, steps: usize) {
-        if self.has_single_source() {
-            self.show_message("this is the only source".to_owned());
-        } else {
-            self.show_source((self.shown_source + steps) % self.sources.len());
-        }
-    }
-
-    /// Sets the time. It goes back if the clock was set back.
-    pub(super) fn set_now(&mut self, now: Time) {
-        if now < self.now {
-            self.sources.iter_mut().for_each(|source| source.watched.set_now(now));
-        }
-        self.now = now;
+    pub(crate) fn home(&self) -> Page {
+        if self.is_single() { Page::Dashboard } else { Page::Overview }
     }
 
     /// Returns the clock offset of a source on the time axis in milliseconds. A single source has
     /// the axis for itself: its offset is 0.
     #[must_use]
     pub fn clock_offset_ms(&self, source: usize) -> i64 {
-        if self.has_single_source() { 0 } else { self.sources[source].watched.clock_offset_ms() }
+        if self.is_single() { 0 } else { self.views[source].watched.clock_offset_ms() }
     }
 
     /// Returns a time of a source's clock on the time axis.
-    #[must_use]
-    pub fn axis_time(&self, source: usize, time: Time) -> Time {
+    pub(crate) fn axis_time(&self, source: usize, time: Time) -> Time {
         time.shifted_ms(-self.clock_offset_ms(source))
     }
 
@@ -220,100 +195,58 @@ impl App {
         if ms < 0 {
             return 0;
         }
-        self.sources[source].watched.store().count_until(Time::from_millis(ms))
+        self.views[source].watched.store().count_until(Time::from_millis(ms))
     }
 
     /// Returns the index of the shown source's last sample at or before a time on the axis.
-    #[must_use]
-    pub fn sample_index(&self, time: Time) -> usize {
-        self.count_until(self.shown_source, time).saturating_sub(1)
+    pub(crate) fn sample_index(&self, time: Time) -> usize {
+        self.count_until(self.shown, time).saturating_sub(1)
     }
 
     /// Returns the time of a sample of the shown source on the axis.
-    #[must_use]
-    pub fn time_at(&self, at: usize) -> Option<Time> {
+    pub(crate) fn time_at(&self, at: usize) -> Option<Time> {
         let sample = self.watched().store().get(at)?;
-        Some(self.axis_time(self.shown_source, sample.time()))
+        Some(self.axis_time(self.shown, sample.time()))
     }
 
-    fn source_times(&self, of: impl Fn(&Watched) -> Option<Time>) -> impl Iterator<Item = Time> {
-        let sources = self.sources.iter().enumerate();
-        sources.filter_map(move |(at, view)| Some(self.axis_time(at, of(&view.watched)?)))
+    fn source_times(
+        &self,
+        of: impl Fn(usize, &Store) -> Option<Time>,
+    ) -> impl Iterator<Item = Time> {
+        let sources = self.views.iter().enumerate();
+        sources
+            .filter_map(move |(at, view)| Some(self.axis_time(at, of(at, &view.watched.store())?)))
     }
 
     /// Returns the time of the newest sample of all sources on the axis.
     #[must_use]
     pub fn newest(&self) -> Option<Time> {
-        self.source_times(|watched| watched.store().newest()).max()
+        self.source_times(|_, store| store.newest()).max()
     }
 
     /// Returns the time of the oldest sample of all sources on the axis.
     #[must_use]
     pub fn oldest(&self) -> Option<Time> {
-        self.source_times(|watched| watched.store().oldest()).min()
-    }
-
-    /// Fits the time span to the samples until the user zooms. Recordings are shown as a whole.
-    /// Live samples are shown from the first one on, up to the longest of [`FITTED_WINDOWS`].
-    pub(super) fn fit_window(&mut self) {
-        // Beside a live source, a recording does not decide the time span.
-        let is_recorded = |SourceView { watched, .. }: &SourceView| {
-            watched.connection.is_recording() && !watched.store().is_empty()
-        };
-        let is_whole = self.is_window_automatic && self.sources.iter().all(is_recorded);
-        let longest = FITTED_WINDOWS[FITTED_WINDOWS.len() - 1];
-        let may_grow =
-            self.is_window_automatic && self.window_end == WindowEnd::Live && self.window < longest;
-        if !is_whole && !may_grow {
-            return;
-        }
-        let (Some(oldest), Some(newest)) = (self.oldest(), self.newest()) else { return };
-        let span = newest - oldest;
-        if span.is_zero() {
-            return;
-        }
-        // The newest sample is not at the end of its cell.
-        let span = (span + span / FIT_MARGIN_DIVISOR).max(FITTED_WINDOW_MIN);
-        self.window = if is_whole {
-            span
-        } else {
-            FITTED_WINDOWS.into_iter().find(|it| *it >= span).unwrap_or(longest)
-        };
+        self.source_times(|_, store| store.oldest()).min()
     }
 
     /// Returns the time of the latest sample of any source at or before a time.
     pub(super) fn latest_until(&self, time: Time) -> Option<Time> {
-        let sources = 0..self.sources.len();
-        let times = sources.filter_map(|source| {
-            let at = self.count_until(source, time).checked_sub(1)?;
-            let sample = self.sources[source].watched.store().get(at)?;
-            Some(self.axis_time(source, sample.time()))
-        });
-        times.max()
+        let at = |source| self.count_until(source, time).checked_sub(1);
+        self.source_times(|source, store| Some(store.get(at(source)?)?.time())).max()
     }
 
     /// Returns the time of the earliest sample of any source after a time.
     pub(super) fn earliest_after(&self, time: Time) -> Option<Time> {
-        let sources = 0..self.sources.len();
-        let times = sources.filter_map(|source| {
-            let sample =
-                self.sources[source].watched.store().get(self.count_until(source, time))?;
-            Some(self.axis_time(source, sample.time()))
-        });
-        times.min()
+        let at = |source| self.count_until(source, time);
+        self.source_times(|source, store| Some(store.get(at(source))?.time())).min()
     }
 
-    /// Returns the sample of a source whose values are compared: at the crosshair, else the latest
-    /// visible. `None` if the source has a gap at that time.
-    #[must_use]
-    pub fn sample_of(&self, source: usize) -> Option<StoredSample<'_>> {
-        let watched = &self.sources[source].watched;
-        let fixed = match (self.crosshair, self.window_end) {
-            (Some(crosshair), _) => Some(crosshair),
-            (None, WindowEnd::Paused(until)) => Some(until),
-            (None, WindowEnd::Live) => None,
-        };
-        let Some(time) = fixed else {
+    /// Returns the last sample of a source up to a time on the axis; `None` if the source has a gap at that
+    /// time. Without a time, returns the newest sample.
+    pub(super) fn sample_at(&self, source: usize, time: Option<Time>) -> Option<StoredSample<'_>> {
+        let watched = &self.views[source].watched;
+        let Some(time) = time else {
             return watched.store().get(watched.store().len().checked_sub(1)?);
         };
         let sample = watched.store().get(self.count_until(source, time).checked_sub(1)?)?;
@@ -321,24 +254,81 @@ impl App {
         (age <= watched.stale_after()).then_some(sample)
     }
 
-    /// Returns whether a source's values are up to date, or paused: a fixed time cannot become
-    /// stale. Other values are drawn faint.
-    #[must_use]
-    pub fn is_source_fresh(&self, source: usize) -> bool {
-        let is_well = || self.sources[source].watched.state(self.now).is_up_to_date();
-        matches!(self.window_end, WindowEnd::Paused(_)) || is_well()
-    }
-
     /// Returns whether a source may still send a history that the first frame should include.
-    #[must_use]
-    pub fn awaits_history(&self) -> bool {
-        self.sources.iter().any(|view| {
+    pub(crate) fn awaits_history(&self, now: Time) -> bool {
+        self.views.iter().any(|view| {
             let may_come = matches!(
-                view.watched.state(self.now),
+                view.watched.state(now),
                 State::Connecting(None) | State::Live | State::Replay(None)
             );
             may_come && !view.watched.connection.caught_up
         })
+    }
+
+    pub(super) fn get_mut(&mut self, source: usize) -> Option<&mut SourceView> {
+        self.views.get_mut(source)
+    }
+
+    /// Shows a source. Returns whether it has other columns than the last one.
+    pub(super) fn show(&mut self, at: usize) -> bool {
+        let before = std::mem::replace(&mut self.shown, at.min(self.views.len() - 1));
+        self.views[before].watched.columns() != self.watched().columns()
+    }
+
+    pub(super) fn set_now(&mut self, now: Time) {
+        self.views.iter_mut().for_each(|view| view.watched.set_now(now));
+    }
+
+    pub(super) fn make_charts(&mut self, source: usize) {
+        self.views[source].make_charts(self.units, &self.thresholds);
+    }
+
+    pub(super) fn use_next_units(&mut self) {
+        self.units = self.units.next();
+        (0..self.views.len()).for_each(|source| self.make_charts(source));
+    }
+
+    /// Returns the titles of the charts of all sources, in order of appearance. Heat maps have no
+    /// lines and are left out.
+    pub(crate) fn metric_titles(&self) -> Vec<&str> {
+        let mut titles: Vec<&str> = Vec::new();
+        for chart in self.views.iter().flat_map(|view| &view.charts) {
+            if chart.kind == ChartKind::Lines && !titles.contains(&chart.title.as_str()) {
+                titles.push(&chart.title);
+            }
+        }
+        titles
+    }
+
+    /// Returns the sources in one chart, the chosen one among them.
+    #[must_use]
+    pub fn compared(&self) -> std::ops::Range<usize> {
+        let first = self.shown / COMPARED_SOURCES_MAX * COMPARED_SOURCES_MAX;
+        first..(first + COMPARED_SOURCES_MAX).min(self.views.len())
+    }
+
+    /// Returns the scroll position of the overview with `rows` rows: the index of the first visible row.
+    pub(crate) fn first_line(&self, rows: usize) -> usize {
+        self.first_line.min(self.views.len().saturating_sub(rows))
+    }
+
+    pub(super) fn scroll(&mut self, lines: i64, rows: usize) {
+        let most = self.views.len().saturating_sub(rows) as i64;
+        let first = (self.first_line(rows) as i64).saturating_add(lines);
+        self.first_line = first.clamp(0, most) as usize;
+    }
+
+    /// Scrolls the overview so that its row `place` is visible.
+    pub(super) fn scroll_to(&mut self, place: usize, rows: usize) {
+        self.first_line = self.first_line(rows).clamp((place + 1).saturating_sub(rows), place);
+    }
+
+    pub(super) fn toggle_order(&mut self) {
+        self.order = match self.order {
+            Order::AsListed => Order::Hottest,
+            Order::Hottest => Order::AsListed,
+        };
+        self.first_line = 0;
     }
 }
 
@@ -356,4 +346,48 @@ fn threshold_references(chart: &Chart, limits: &[ThresholdLevels]) -> Vec<Refere
         Some(ReferenceLine { value: limit * chart.format.scale, label, level })
     };
     lines.filter_map(threshold).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sources(count: usize) -> Sources {
+        let watched = |at: usize| Watched::new(&format!("web-{at}"), false, Duration::MAX);
+        let mut sources = Sources::new(watched(0));
+        sources.add((1..count).map(watched));
+        sources
+    }
+
+    #[test]
+    fn one_chart_compares_six_sources_with_the_shown_one_among_them() {
+        let mut sources = sources(14);
+        for (shown, compared) in [(0, 0..6), (5, 0..6), (6, 6..12), (13, 12..14)] {
+            sources.show(shown);
+            assert_eq!(sources.compared(), compared);
+        }
+    }
+
+    #[test]
+    fn the_shown_source_exists() {
+        let mut sources = sources(2);
+        assert!(!sources.show(9), "both have no columns");
+        assert_eq!(sources.shown(), 1);
+    }
+
+    #[test]
+    fn the_overview_scrolls_within_its_rows() {
+        let mut sources = sources(10);
+        let mut scroll = |lines| {
+            sources.scroll(lines, 4);
+            sources.first_line(4)
+        };
+        assert_eq!([scroll(-1), scroll(5), scroll(i64::MAX)], [0, 5, 6]);
+        sources.scroll_to(3, 4);
+        assert_eq!(sources.first_line(4), 3);
+        sources.scroll_to(9, 4);
+        assert_eq!(sources.first_line(4), 6);
+        sources.toggle_order();
+        assert_eq!((sources.order, sources.first_line(4)), (Order::Hottest, 0));
+    }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use loadline_protocol::Time;
 
-use super::App;
+use super::{App, Sources};
 use crate::charts::{Chart, ChartLine};
 use crate::layout::{Layout, Page};
 
@@ -35,6 +35,20 @@ pub struct ColumnStats {
 }
 
 impl Statistics {
+    /// Computes the statistics of the shown source between two times on the axis.
+    pub(super) fn new(sources: &Sources, mark: Time, crosshair: Time) -> Option<Statistics> {
+        let store = &sources.watched().store();
+        let (mark, crosshair) = (sources.sample_index(mark), sources.sample_index(crosshair));
+        let (first, last) = (mark.min(crosshair), mark.max(crosshair));
+        let (from, to) = (sources.time_at(first)?, sources.time_at(last)?);
+        let columns = sources.watched().columns().map_or(0, <[_]>::len);
+        let stats = (0..columns).map(|column| {
+            let values = (first..=last).filter_map(|at| store.get(at));
+            column_stats(values.map(|sample| sample.value(column)))
+        });
+        Some(Statistics { from, to, samples: last - first + 1, columns: stats.collect() })
+    }
+
     /// Returns the time between the ends.
     #[must_use]
     pub fn duration(&self) -> Duration {
@@ -43,20 +57,14 @@ impl Statistics {
 }
 
 impl App {
-    /// Recomputes the statistics. Call after the mark or crosshair moves.
-    pub(super) fn update_statistics(&mut self) {
-        self.statistics = self.compute_statistics();
-    }
-
     /// Returns the measured series with their charts: first those of visible charts, then the
     /// others. In fullscreen, only the chart's own series are measured.
-    #[must_use]
-    pub fn measured_series(&self, layout: &Layout) -> Vec<(&Chart, &ChartLine)> {
+    pub(crate) fn measured_series(&self, layout: &Layout) -> Vec<(&Chart, &ChartLine)> {
         let is_visible = |at: usize| layout.charts.iter().any(|place| place.index == at);
-        let charts = || self.charts().iter().enumerate();
+        let charts = || self.sources.charts().iter().enumerate();
         let visible = charts().filter(|(at, _)| is_visible(*at));
         let others = charts().filter(|(at, _)| !is_visible(*at));
-        let others = others.filter(|_| self.screen.page() == Page::Dashboard);
+        let others = others.filter(|_| self.screen.page == Page::Dashboard);
         let series = visible
             .chain(others)
             .flat_map(|(_, chart)| chart.lines.iter().map(move |line| (chart, line)));
@@ -64,30 +72,16 @@ impl App {
     }
 
     /// Returns the first visible series, the number of visible ones, and the number of all.
-    #[must_use]
-    pub fn series_in_sight(&self, layout: &Layout) -> (usize, usize, usize) {
+    pub(crate) fn visible_series(&self, layout: &Layout) -> (usize, usize, usize) {
         let all = self.measured_series(layout).len();
         let rows = usize::from(App::statistics_parts(layout.stats, all)[2].height).min(all);
-        (self.first_series.min(all - rows), rows, all)
+        (self.selection.first_series.min(all - rows), rows, all)
     }
 
     pub(super) fn scroll_series(&mut self, lines: i64) {
-        let (first, rows, all) = self.series_in_sight(&self.layout(self.area()));
+        let (first, rows, all) = self.visible_series(&self.layout(self.area()));
         let last = (all - rows) as i64;
-        self.first_series = (first as i64).saturating_add(lines).clamp(0, last) as usize;
-    }
-
-    fn compute_statistics(&self) -> Option<Statistics> {
-        let store = self.watched().store();
-        let (mark, crosshair) = (self.sample_index(self.mark?), self.sample_index(self.crosshair?));
-        let (first, last) = (mark.min(crosshair), mark.max(crosshair));
-        let (from, to) = (self.time_at(first)?, self.time_at(last)?);
-        let columns = self.watched().columns().map_or(0, <[_]>::len);
-        let stats = (0..columns).map(|column| {
-            let values = (first..=last).filter_map(|at| store.get(at));
-            column_stats(values.map(|sample| sample.value(column)))
-        });
-        Some(Statistics { from, to, samples: last - first + 1, columns: stats.collect() })
+        self.selection.first_series = (first as i64).saturating_add(lines).clamp(0, last) as usize;
     }
 }
 

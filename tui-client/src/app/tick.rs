@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use loadline_protocol::Time;
 
-use super::{App, CYCLE_INTERVAL, SourceView};
+use super::{App, SourceView};
 use crate::watched::State;
 
 /// Maximum interval of rows that make the clock advance.
@@ -16,19 +16,15 @@ const TICK_DELAY: Duration = Duration::from_millis(1100);
 impl App {
     /// Applies the changes caused by time alone.
     pub(super) fn handle_tick(&mut self) {
-        if self.footer_message.as_ref().is_some_and(|message| message.until <= self.now) {
-            self.footer_message = None;
-        }
-        if self.cycle_at.is_some_and(|next| next <= self.now) {
-            self.cycle_at = Some(self.now + CYCLE_INTERVAL);
+        self.footer.expire_message(self.now);
+        if self.screen.take_cycle(self.now) {
             self.choose_adjacent_chart(true);
         }
     }
 
     /// Returns the time of the next change without an event: the next second, or the next state.
-    #[must_use]
-    pub fn changes_at(&self, now: Time) -> Time {
-        let is_ticking = self.sources.iter().any(|SourceView { watched, .. }| {
+    pub(crate) fn changes_at(&self, now: Time) -> Time {
+        let is_ticking = self.sources.all().iter().any(|SourceView { watched, .. }| {
             let interval = watched.interval().unwrap_or(Duration::MAX);
             watched.state(now) == State::Live && interval <= TICKING_INTERVAL_MAX
         });
@@ -37,11 +33,13 @@ impl App {
         } else {
             now.shifted_ms(1000 - now.as_millis() % 1000)
         };
-        let message_end = self.footer_message.as_ref().map(|message| message.until);
+        let message_end = self.footer.message.as_ref().map(|message| message.until);
         // Only the shown source shows a countdown to its next attempt.
-        let states = self.sources.iter().filter_map(|view| view.watched.state_changes_at(now));
-        let others =
-            [self.watched().changes_at(now), self.cycle_at, message_end].into_iter().flatten();
+        let states =
+            self.sources.all().iter().filter_map(|view| view.watched.state_changes_at(now));
+        let others = [self.sources.watched().changes_at(now), self.screen.cycle_at, message_end]
+            .into_iter()
+            .flatten();
         let next = others.chain(states).min().unwrap_or(second);
         second.min(next)
     }

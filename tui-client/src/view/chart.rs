@@ -87,7 +87,7 @@ pub(super) fn render_all(app: &App, charts: &[ChartRect], buf: &mut Buffer) {
         let together: Vec<usize> =
             (first..places.len()).filter(|at| places[*at].window == Some(window)).collect();
         let charts: Vec<&Chart> = together.iter().map(|at| places[*at].chart).collect();
-        let series = series_of_charts(app, app.shown_source(), &charts, window);
+        let series = series_of_charts(app, app.sources.shown(), &charts, window);
         for (at, lines) in together.into_iter().zip(series) {
             let PlacedChart { chart, parts, .. } = places[at];
             let axis = ValueAxis::of(app, chart, extent(&lines), parts);
@@ -109,7 +109,7 @@ struct PlacedChart<'a> {
 
 impl<'a> PlacedChart<'a> {
     fn of(app: &'a App, place: ChartRect) -> Option<PlacedChart<'a>> {
-        let (chart, parts) = (app.charts().get(place.index)?, app.chart_parts(place)?);
+        let (chart, parts) = (app.sources.charts().get(place.index)?, app.chart_parts(place)?);
         Some(PlacedChart { index: place.index, chart, parts, window: window(app, parts) })
     }
 
@@ -118,11 +118,11 @@ impl<'a> PlacedChart<'a> {
             title: &self.chart.title,
             number: Some(self.index),
             is_chosen: self.index == app.chosen_chart(),
-            levels: levels(app.shown_view(), self.chart, app.shown_sample()),
+            levels: levels(app.sources.shown_view(), self.chart, app.shown_sample()),
             values: values(self.chart, app.shown_sample()),
             fresh: app.is_fresh(),
         };
-        let why_empty = app.shown_view().empty_reason(self.chart);
+        let why_empty = app.sources.shown_view().empty_reason(self.chart);
         ChartContent {
             chart: self.chart,
             title_text,
@@ -172,10 +172,11 @@ fn series_of_charts(
     window: Window,
 ) -> Vec<Vec<ChartSeries>> {
     let fresh = app.is_source_fresh(source);
-    let window = window.with_clock_offset(app.clock_offset_ms(source));
+    let window = window.with_clock_offset(app.sources.clock_offset_ms(source));
     let lines = charts.iter().flat_map(|chart| &chart.lines);
     let columns: Vec<usize> = lines.map(|line| line.column).collect();
-    let mut slots = app.sources()[source].watched.store().slots_of(&columns, window).into_iter();
+    let mut slots =
+        app.sources.all()[source].watched.store().slots_of(&columns, window).into_iter();
     let chart_lines = |chart: &&Chart| -> Vec<ChartSeries> {
         let slots = slots.by_ref().take(chart.lines.len());
         slots.map(|slots| ChartSeries { slots, scale: chart.format.scale, fresh }).collect()

@@ -18,7 +18,7 @@ const NAME_WIDTH_MIN: usize = 6;
 /// Draws the charts of a compare page.
 pub(super) fn render(app: &App, layout: &Layout, buf: &mut Buffer) {
     let Some((number, title)) = app.compared_metric() else { return };
-    if app.screen.page() == Page::CompareGrid {
+    if app.screen.page == Page::CompareGrid {
         render_grid(app, title, &layout.charts, buf);
         return;
     }
@@ -34,7 +34,7 @@ fn charts_with_title<'a>(
     title: &'a str,
     sources: impl Iterator<Item = usize>,
 ) -> impl Iterator<Item = (usize, &'a Chart)> {
-    sources.filter_map(move |at| Some((at, app.sources().get(at)?.chart(title)?)))
+    sources.filter_map(move |at| Some((at, app.sources.all().get(at)?.chart(title)?)))
 }
 
 /// Returns a chart for the values of all charts: the first one's format, the widest range.
@@ -53,13 +53,13 @@ fn merged_chart<'a>(charts: impl Iterator<Item = &'a Chart>) -> Option<Chart> {
 
 fn render_overlay(app: &App, number: usize, title: &str, place: ChartRect, buf: &mut Buffer) {
     let found: Vec<(usize, &Chart)> =
-        charts_with_title(app, title, app.compared_sources()).collect();
-    let all = charts_with_title(app, title, 0..app.sources().len()).map(|(_, chart)| chart);
+        charts_with_title(app, title, app.sources.compared()).collect();
+    let all = charts_with_title(app, title, 0..app.sources.all().len()).map(|(_, chart)| chart);
     let Some(mut chart) = merged_chart(all) else { return };
     let Some(parts) = app.chart_parts(place) else { return };
     let window = chart::window(app, parts);
     let mut lines: Vec<ChartSeries> = Vec::new();
-    let filled = found.iter().position(|(source, _)| *source == app.shown_source()).unwrap_or(0);
+    let filled = found.iter().position(|(source, _)| *source == app.sources.shown()).unwrap_or(0);
     chart.lines.clear();
     for (source, source_chart) in found {
         chart.lines.push(ChartLine {
@@ -78,7 +78,7 @@ fn render_overlay(app: &App, number: usize, title: &str, place: ChartRect, buf: 
     }
     let axis = ValueAxis::of(app, &chart, chart::extent(&lines), parts);
     // If a chart has several lines, the first one is compared.
-    let of = charts_with_title(app, title, app.compared_sources())
+    let of = charts_with_title(app, title, app.sources.compared())
         .find_map(|(_, chart)| chart.lines.first());
     let legend = of.map(|line| line.legend.as_str()).filter(|legend| !legend.is_empty());
     let title = legend.map_or(title.to_owned(), |legend| format!("{title}: {legend}"));
@@ -104,11 +104,11 @@ fn render_legend(app: &App, title: &str, layout: &Layout, buf: &mut Buffer) {
     }
     let theme = app.theme;
     // Every source with a line is listed: if necessary, its name is shortened.
-    let needed = (app.compared_sources().len() as u16).div_ceil(area.height);
+    let needed = (app.sources.compared().len() as u16).div_ceil(area.height);
     let columns = layout.legend_columns.max(needed).max(1);
     let cell_width = area.width / columns;
-    let common = CommonAffixes::of(app.sources().iter().map(|view| view.watched.name.as_str()));
-    for (place, source) in (0..).zip(app.compared_sources()) {
+    let common = CommonAffixes::of(app.sources.all().iter().map(|view| view.watched.name.as_str()));
+    for (place, source) in (0..).zip(app.sources.compared()) {
         let (row, column) = (place / columns, place % columns);
         if row >= area.height {
             break;
@@ -119,7 +119,7 @@ fn render_legend(app: &App, title: &str, layout: &Layout, buf: &mut Buffer) {
             width: cell_width.saturating_sub(2),
             height: 1,
         };
-        let view = &app.sources()[source];
+        let view = &app.sources.all()[source];
         let fresh = app.is_source_fresh(source);
         let line = theme.line(source % COMPARED_SOURCES_MAX, fresh);
         let value = view.chart(title).and_then(|chart| {
@@ -131,9 +131,9 @@ fn render_legend(app: &App, title: &str, layout: &Layout, buf: &mut Buffer) {
         let value = value.unwrap_or_else(|| Piece::new("-", line));
         // Lines are numbered as they are drawn. A source without this metric has no line.
         let number =
-            charts_with_title(app, title, app.compared_sources()).position(|(at, _)| at == source);
+            charts_with_title(app, title, app.sources.compared()).position(|(at, _)| at == source);
         let symbol = number.map_or(' ', |number| theme.line_symbol(number));
-        let chosen = source == app.shown_source();
+        let chosen = source == app.sources.shown();
         let name = if chosen { theme.highlight() } else { theme.faint() };
         let has_value = value.width() + NAME_WIDTH_MIN <= usize::from(cell.width);
         let beside = if has_value { value.width() + 4 } else { 2 };
@@ -155,7 +155,7 @@ fn render_grid(app: &App, title: &str, places: &[ChartRect], buf: &mut Buffer) {
     let Some(window) = first.map(|parts| chart::window(app, parts)) else { return };
     let sources = || charts_with_title(app, title, places.iter().map(|place| place.index));
     // The range covers all sources, so that it does not change from page to page.
-    let all = charts_with_title(app, title, 0..app.sources().len()).map(|(_, chart)| chart);
+    let all = charts_with_title(app, title, 0..app.sources.all().len()).map(|(_, chart)| chart);
     let Some(all) = merged_chart(all) else { return };
     let lines = |source, chart| {
         window.map_or_else(Vec::new, |window| chart::chart_series(app, source, chart, window))
@@ -167,7 +167,7 @@ fn render_grid(app: &App, title: &str, places: &[ChartRect], buf: &mut Buffer) {
     for place in places {
         let Some(parts) = app.chart_parts(*place) else { continue };
         let source = place.index;
-        let view = &app.sources()[source];
+        let view = &app.sources.all()[source];
         let chart = view.chart(title).unwrap_or(&nothing);
         let axis = ValueAxis::of(app, &all, extent, parts);
         let state = view.watched.state(app.now);
@@ -178,7 +178,7 @@ fn render_grid(app: &App, title: &str, places: &[ChartRect], buf: &mut Buffer) {
         let title_text = TitleText {
             title: &title,
             number: None,
-            is_chosen: source == app.shown_source(),
+            is_chosen: source == app.sources.shown(),
             values: chart::values(chart, app.sample_of(source)),
             levels: chart::levels(view, chart, app.sample_of(source)),
             fresh: app.is_source_fresh(source),

@@ -13,7 +13,7 @@ use crate::watched::State;
 /// Returns hints for a source that cannot be reached.
 fn advice(app: &App) -> Vec<Line<'static>> {
     let strong = app.theme.strong();
-    if app.watched().may_prompt {
+    if app.sources.watched().may_prompt {
         let key = app.keys.label(Action::AskAgain);
         if key.is_empty() {
             return Vec::new();
@@ -32,10 +32,10 @@ fn advice(app: &App) -> Vec<Line<'static>> {
 
 pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
     let theme = app.theme;
-    let source = &app.watched().name;
-    let state = app.watched().state(app.now);
+    let source = &app.sources.watched().name;
+    let state = app.sources.watched().state(app.now);
     let mut lines = vec![Line::raw("")];
-    if app.watched().embedded {
+    if app.sources.watched().embedded {
         lines.push(Line::raw(" Waiting for the first sample of the embedded agent."));
     } else if let Some(outage) = state.outage() {
         let text = format!(" {source}: {}", outage_text(outage, app));
@@ -49,7 +49,7 @@ pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
         let text = format!(" {source}: connected, waiting for the first sample.");
         lines.push(Line::raw(text));
     }
-    if let Some(fault) = &app.watched().ingest.last_fault {
+    if let Some(fault) = &app.sources.watched().ingest.last_fault {
         lines.push(Line::raw(""));
         lines.push(Line::from(vec![
             Span::raw(" Received invalid data: "),

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 
 use super::overview::visible_range_text;
 use super::text::{Piece, put, put_right, width};
-use crate::app::{App, Order, Screen, TimeInput, WindowEnd};
+use crate::app::{App, Order, TimeInput, WindowEnd};
 use crate::keys::{Action, spell_arrows};
 use crate::layout::{Layout, Page, TablePosition};
 
@@ -29,24 +29,24 @@ const GO_TO: Hint = (&[Action::GoTo], "go to time");
 
 /// Returns the hints for the current state, the most important first.
 fn hints(app: &App, layout: &Layout) -> Vec<Hint> {
-    let page = match app.screen {
-        Screen::Help { .. } => return vec![SCROLL, (&[Action::Back], "back"), QUIT],
-        Screen::Page(page) => page,
-    };
-    let pause = match app.window_end {
+    if app.screen.help_scroll.is_some() {
+        return vec![SCROLL, (&[Action::Back], "back"), QUIT];
+    }
+    let pause = match app.window.end {
         WindowEnd::Live => (&[Action::Pause][..], "pause"),
         WindowEnd::Paused(_) => (&[Action::Pause][..], "resume"),
     };
-    if app.crosshair.is_some() {
+    if app.selection.crosshair.is_some() {
         return crosshair_hints(app, layout);
     }
     let mut hints = vec![QUIT, HELP];
-    if app.watched().may_prompt && app.watched().state(app.now).outage().is_some() {
+    if app.sources.watched().may_prompt && app.sources.watched().state(app.now).outage().is_some() {
         hints.push(ASK_AGAIN);
     }
-    match (page, app.table) {
+    match (app.screen.page, app.screen.table) {
         (Page::Overview, _) => {
-            let order = if app.order == Order::AsListed { "hottest first" } else { "as given" };
+            let is_as_listed = app.sources.order == Order::AsListed;
+            let order = if is_as_listed { "hottest first" } else { "as given" };
             hints.extend([
                 (&[Action::Up, Action::Down][..], "select"),
                 (&[Action::Fullscreen], "open"),
@@ -55,7 +55,7 @@ fn hints(app: &App, layout: &Layout) -> Vec<Hint> {
             ]);
         }
         (Page::CompareOverlay | Page::CompareGrid, _) => {
-            let next = if page == Page::CompareOverlay { "grid" } else { "back" };
+            let next = if app.screen.page == Page::CompareOverlay { "grid" } else { "back" };
             hints.extend([
                 (&[Action::Compare][..], next),
                 (&[Action::NextChart], "metric"),
@@ -64,7 +64,7 @@ fn hints(app: &App, layout: &Layout) -> Vec<Hint> {
         }
         (Page::Fullscreen, _) => {
             hints.extend([(&[Action::Fullscreen][..], "all charts"), CHART]);
-            let cycle = if app.cycle_at.is_some() { "stop cycling" } else { "cycle" };
+            let cycle = if app.screen.cycle_at.is_some() { "stop cycling" } else { "cycle" };
             hints.push((&[Action::Cycle], cycle));
         }
         (Page::Dashboard, TablePosition::Alone) => {
@@ -78,11 +78,11 @@ fn hints(app: &App, layout: &Layout) -> Vec<Hint> {
             hints.extend([(&[Action::Fullscreen][..], "fullscreen"), CHART, TABLE]);
         }
     }
-    if !app.has_single_source() && !app.shows_all_sources() {
+    if !app.sources.is_single() && !app.screen.shows_all_sources() {
         hints.extend([SOURCE, COMPARE, (&[Action::Back][..], "back")]);
     }
     hints.push(pause);
-    if app.window_end != WindowEnd::Live {
+    if app.window.end != WindowEnd::Live {
         hints.push(LIVE);
     }
     hints.extend([ZOOM, PAN, CROSSHAIR, GO_TO, UNITS]);
@@ -95,14 +95,15 @@ fn crosshair_hints(app: &App, layout: &Layout) -> Vec<Hint> {
         (&[Action::Left, Action::Right], "move"),
         (&[Action::SampleForward, Action::SampleBack], "step"),
     ];
-    if !app.shows_all_sources() {
-        hints.push((&[Action::Mark], if app.mark.is_some() { "move mark" } else { "mark" }));
+    if !app.screen.shows_all_sources() {
+        let mark = if app.selection.mark.is_some() { "move mark" } else { "mark" };
+        hints.push((&[Action::Mark], mark));
     }
-    let (_, rows, all) = app.series_in_sight(layout);
+    let (_, rows, all) = app.visible_series(layout);
     if !layout.stats.is_empty() && rows < all {
         hints.push((&[Action::SeriesUp, Action::SeriesDown], "scroll"));
     }
-    let back = if app.mark.is_some() { "unmark" } else { "crosshair off" };
+    let back = if app.selection.mark.is_some() { "unmark" } else { "crosshair off" };
     hints.extend([ZOOM, (&[Action::Back][..], back), HELP, QUIT]);
     hints
 }
@@ -110,13 +111,13 @@ fn crosshair_hints(app: &App, layout: &Layout) -> Vec<Hint> {
 pub(super) fn render(app: &App, layout: &Layout, screen: Rect, buf: &mut Buffer) {
     let theme = app.theme;
     let area = layout.footer;
-    if let Some(typed) = &app.time_input {
+    if let Some(typed) = &app.footer.time_input {
         // The time input is shown even on a screen without a footer.
         let last = Rect { y: screen.bottom().saturating_sub(1), height: 1, ..screen };
         render_time_input(app, typed, last.intersection(screen), buf);
         return;
     }
-    if let Some(message) = &app.footer_message {
+    if let Some(message) = &app.footer.message {
         put(buf, area, &[Piece::new(message.text.clone(), theme.strong())]);
         return;
     }
@@ -191,20 +192,20 @@ fn render_time_input(app: &App, typed: &TimeInput, area: Rect, buf: &mut Buffer)
 
 /// Returns the visible range of charts, sources or series, unless all are visible.
 fn visible_range(app: &App, layout: &Layout) -> Vec<Piece> {
-    let text = match app.screen.page() {
+    let text = match app.screen.page {
         _ if !layout.stats.is_empty() => {
-            let (first, rows, all) = app.series_in_sight(layout);
+            let (first, rows, all) = app.visible_series(layout);
             (rows < all).then(|| format!(" series {}-{} of {all}", first + 1, first + rows))
         }
         Page::Overview => visible_range_text(app, layout.sources.height),
         Page::CompareOverlay => {
-            let (range, all) = (app.compared_sources(), app.sources().len());
+            let (range, all) = (app.sources.compared(), app.sources.all().len());
             (range.len() < all)
                 .then(|| format!(" sources {}-{} of {all}", range.start + 1, range.end))
         }
-        Page::CompareGrid => chart_range_text(layout, "sources", app.sources().len()),
+        Page::CompareGrid => chart_range_text(layout, "sources", app.sources.all().len()),
         Page::Fullscreen => None,
-        Page::Dashboard => chart_range_text(layout, "charts", app.charts().len()),
+        Page::Dashboard => chart_range_text(layout, "charts", app.sources.charts().len()),
     };
     text.map(|text| Piece::new(text, app.theme.faint())).into_iter().collect()
 }

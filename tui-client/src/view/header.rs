@@ -27,7 +27,7 @@ pub(super) fn render(app: &App, layout: &Layout, buf: &mut Buffer) {
         return;
     }
     let name_max = usize::from(area.width) / NAME_WIDTH_DIVISOR;
-    let mut items = if app.shows_all_sources() {
+    let mut items = if app.screen.shows_all_sources() {
         all_sources_items(app, layout)
     } else {
         source_items(app, layout, name_max)
@@ -79,8 +79,8 @@ fn items_width(items: &[HeaderItem]) -> usize {
 const CLOCK_RANK: u8 = 6;
 
 fn source_items(app: &App, layout: &Layout, name_max: usize) -> Vec<HeaderItem> {
-    let theme = app.theme;
-    let watched = app.watched();
+    let (theme, sources) = (app.theme, &app.sources);
+    let watched = sources.watched();
     let state = watched.state(app.now);
     let mut items = Vec::new();
     let mut add = |rank, text: String, style| {
@@ -93,8 +93,8 @@ fn source_items(app: &App, layout: &Layout, name_max: usize) -> Vec<HeaderItem> 
     if let Some(via) = via {
         add(8, format!("({via})"), theme.faint());
     }
-    if !app.has_single_source() {
-        add(5, format!("{} of {}", app.shown_source() + 1, app.sources().len()), theme.faint());
+    if !sources.is_single() {
+        add(5, format!("{} of {}", sources.shown() + 1, sources.all().len()), theme.faint());
     }
     let paused = paused_text(app).unwrap_or_default();
     let is_paused = !paused.is_empty();
@@ -118,7 +118,7 @@ fn source_items(app: &App, layout: &Layout, name_max: usize) -> Vec<HeaderItem> 
         let style = if state.is_up_to_date() { theme.faint() } else { theme.strong() };
         add(3, format!("age {}", age_text(age)), style);
     }
-    let offset_ms = app.clock_offset_ms(app.shown_source());
+    let offset_ms = sources.clock_offset_ms(sources.shown());
     if offset_ms != 0 {
         add(5, clock_offset_text(offset_ms), theme.strong());
     }
@@ -130,7 +130,7 @@ fn source_items(app: &App, layout: &Layout, name_max: usize) -> Vec<HeaderItem> 
     }
     add(7, watched.header().and_then(container_limits_text).unwrap_or_default(), theme.strong());
     add(9, row_interval_text(watched), theme.faint());
-    add(10, format!("span {}", span_text(app.window)), theme.faint());
+    add(10, format!("span {}", span_text(app.window.span)), theme.faint());
     let bytes = watched.bytes_per_second(app.now).map(rate_text);
     add(11, bytes.unwrap_or_default(), theme.faint());
     if let Some((late, costs)) = watched.connection.health.as_ref().map(health_texts) {
@@ -146,8 +146,8 @@ fn exceeded_items(app: &App, layout: &Layout) -> Vec<(u8, String, Style)> {
     let found = app.hidden_exceeded_thresholds(layout);
     let Some(worst) = found.first() else { return Vec::new() };
     let word = if worst.level == Level::Critical { "critical" } else { "warning" };
-    let source = &app.sources()[worst.source].watched.name;
-    let is_here = !app.shows_all_sources() && worst.source == app.shown_source();
+    let source = &app.sources.all()[worst.source].watched.name;
+    let is_here = !app.screen.shows_all_sources() && worst.source == app.sources.shown();
     let source = if is_here { String::new() } else { format!("{source} ") };
     let name = worst.chart.line_name(worst.line);
     let value = worst.chart.format.value(worst.value);
@@ -176,12 +176,12 @@ fn all_sources_items(app: &App, layout: &Layout) -> Vec<HeaderItem> {
     let mut add = |rank, text: String, style| {
         items.push(HeaderItem { rank, piece: Piece::new(text, style) });
     };
-    add(5, format!("{} sources", app.sources().len()), theme.strong());
+    add(5, format!("{} sources", app.sources.all().len()), theme.strong());
     if let Some(text) = paused_text(app) {
         add(0, text, theme.warning());
     }
     // On other pages, the charts show this time.
-    if let (Page::Overview, Some(time)) = (app.screen.page(), app.crosshair_time()) {
+    if let (Page::Overview, Some(time)) = (app.screen.page, app.crosshair_time()) {
         let time = app.time_label_within(time, "14:02:49".len());
         add(0, format!(" at {time} "), theme.highlight());
     }
@@ -191,13 +191,13 @@ fn all_sources_items(app: &App, layout: &Layout) -> Vec<HeaderItem> {
     for (rank, text, style) in exceeded_items(app, layout) {
         add(rank, text, style);
     }
-    if let (Page::CompareGrid, Some((_, metric))) = (app.screen.page(), app.compared_metric()) {
+    if let (Page::CompareGrid, Some((_, metric))) = (app.screen.page, app.compared_metric()) {
         add(1, metric.to_owned(), theme.strong());
     }
-    if app.screen.page() == Page::Overview && app.order == Order::Hottest {
+    if app.screen.page == Page::Overview && app.sources.order == Order::Hottest {
         add(7, "hottest first".to_owned(), theme.faint());
     }
-    add(9, format!("span {}", span_text(app.window)), theme.faint());
+    add(9, format!("span {}", span_text(app.window.span)), theme.faint());
     add(CLOCK_RANK, app.zone.local_time(app.now).format("%H:%M:%S").to_string(), theme.strong());
     items
 }
@@ -212,7 +212,7 @@ fn state_counts(app: &App) -> impl Iterator<Item = (State, usize)> {
         State::Replay(None),
     ];
     let words: Vec<&str> =
-        app.sources().iter().map(|view| view.watched.state(app.now).word()).collect();
+        app.sources.all().iter().map(|view| view.watched.state(app.now).word()).collect();
     let counts = kinds.into_iter().map(move |kind| {
         let count = words.iter().filter(|word| **word == kind.word()).count();
         (kind, count)
@@ -222,8 +222,8 @@ fn state_counts(app: &App) -> impl Iterator<Item = (State, usize)> {
 
 /// Returns the PAUSED label with the time span between the view and the newest sample.
 fn paused_text(app: &App) -> Option<String> {
-    let WindowEnd::Paused(until) = app.window_end else { return None };
-    let behind = app.newest()? - until;
+    let WindowEnd::Paused(until) = app.window.end else { return None };
+    let behind = app.sources.newest()? - until;
     Some(format!(" PAUSED +{} ", age_text(behind)))
 }
 
@@ -312,17 +312,17 @@ pub(super) fn age_text(age: Duration) -> String {
 /// Draws the newest values in one row, for screens without room for charts.
 pub(super) fn render_value_line(app: &App, area: Rect, buf: &mut Buffer) {
     let theme = app.theme;
-    let state = app.watched().state(app.now);
+    let state = app.sources.watched().state(app.now);
     let fresh = app.is_fresh();
     let newest = app.shown_sample();
     let mut pieces = Vec::new();
-    if matches!(app.window_end, WindowEnd::Paused(_)) {
+    if matches!(app.window.end, WindowEnd::Paused(_)) {
         pieces.push(Piece::new("PAUSED", theme.strong()));
     } else if !fresh || newest.is_none() {
         pieces.push(Piece::new(state.word(), theme.strong()));
     }
-    let lines =
-        app.charts().iter().flat_map(|chart| chart.lines.iter().map(move |line| (chart, line)));
+    let charts = app.sources.charts().iter();
+    let lines = charts.flat_map(|chart| chart.lines.iter().map(move |line| (chart, line)));
     // Values beyond the end of the row are not even formatted.
     for (chart, line) in lines {
         let Some(newest) = newest.filter(|_| width(&pieces) < usize::from(area.width)) else {

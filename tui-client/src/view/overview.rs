@@ -18,13 +18,13 @@ pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
         return;
     }
     let parts = app.line_parts(area);
-    let common = CommonAffixes::of(app.sources().iter().map(|view| view.watched.name.as_str()));
+    let common = CommonAffixes::of(app.sources.all().iter().map(|view| view.watched.name.as_str()));
     for (y, source) in (area.top()..area.bottom()).zip(app.overview_sources(area.height)) {
         let line = SourceRow {
             app,
             source,
-            view: &app.sources()[source],
-            state: app.sources()[source].watched.state(app.now),
+            view: &app.sources.all()[source],
+            state: app.sources.all()[source].watched.state(app.now),
             fresh: app.is_source_fresh(source),
             y,
             right: area.right(),
@@ -61,14 +61,15 @@ impl SourceRow<'_> {
         }
         self.render_values(parts, buf);
         // Values of an earlier time have no age.
-        let is_newest = self.app.crosshair.is_none() && self.app.window_end == WindowEnd::Live;
+        let is_newest =
+            self.app.selection.crosshair.is_none() && self.app.window.end == WindowEnd::Live;
         if let Some(age) = watched.age(self.app.now).filter(|_| is_newest) {
             let style = if self.state.is_up_to_date() { theme.faint() } else { theme.strong() };
             let place = self.row(parts.age);
             let place = Rect { width: place.width.saturating_sub(2), ..place };
             put_right(buf, place, &[Piece::new(age_text(age), style)]);
         }
-        let offset_ms = self.app.clock_offset_ms(self.source);
+        let offset_ms = self.app.sources.clock_offset_ms(self.source);
         if offset_ms != 0 {
             let text = Piece::new(clock_offset_text(offset_ms), theme.strong());
             put(buf, self.row(parts.clock), &[text]);
@@ -84,7 +85,7 @@ impl SourceRow<'_> {
         let theme = self.app.theme;
         let place = self.row(parts.name);
         let most = usize::from(place.width.saturating_sub(1));
-        let chosen = self.source == self.app.shown_source();
+        let chosen = self.source == self.app.sources.shown();
         // Without room for the state, the name has the state's style.
         let style = match self.state {
             State::Live | State::Replay(_) => theme.strong(),
@@ -125,7 +126,7 @@ impl SourceRow<'_> {
         let Some(window) = app.window_of(place.width).filter(|_| !place.is_empty()) else { return };
         let column = self.view.heat_column();
         let Some(format) = self.view.formats.get(column) else { return };
-        let source_window = window.with_clock_offset(app.clock_offset_ms(self.source));
+        let source_window = window.with_clock_offset(app.sources.clock_offset_ms(self.source));
         let slots = self.view.watched.store().slots(column, source_window);
         if app.theme.ascii {
             self.render_levels(format, &slots, column, place, buf);
@@ -163,7 +164,8 @@ impl SourceRow<'_> {
     }
 
     fn render_crosshair(&self, window: Window, place: Rect, buf: &mut Buffer) {
-        let crosshair = self.app.crosshair.and_then(|time| window.cell_of(time.as_millis()));
+        let crosshair =
+            self.app.selection.crosshair.and_then(|time| window.cell_of(time.as_millis()));
         if let Some(cell) = crosshair {
             let theme = self.app.theme;
             cross_cell(&mut buf[(place.x + cell as u16, place.y)], theme, theme.highlight());
@@ -188,8 +190,8 @@ fn scale(format: &ValueFormat, slots: &Slots, dots: i64) -> impl Fn(f64) -> i64 
 
 /// Returns the visible range of rows, unless all rows are visible.
 pub(super) fn visible_range_text(app: &App, rows: u16) -> Option<String> {
-    let all = app.sources().len();
+    let all = app.sources.all().len();
     let shown = usize::from(rows).min(all);
-    let first = app.first_overview_line().min(all - shown);
+    let first = app.sources.first_line(shown);
     (shown < all).then(|| format!(" sources {}-{} of {all}", first + 1, first + shown))
 }

@@ -33,7 +33,7 @@ struct StatsRow {
 
 pub(super) fn render(app: &App, layout: &Layout, buf: &mut Buffer) {
     let area = layout.stats;
-    let Some(span) = app.statistics.as_ref().filter(|_| !area.is_empty()) else { return };
+    let Some(span) = app.selection.statistics.as_ref().filter(|_| !area.is_empty()) else { return };
     let series = app.measured_series(layout);
     let [title, head_row, rows] = App::statistics_parts(area, series.len());
     let table = |row: fn(&Chart, &ChartLine, &Statistics) -> StatsRow| -> Vec<StatsRow> {
@@ -58,7 +58,7 @@ pub(super) fn render(app: &App, layout: &Layout, buf: &mut Buffer) {
     for (place, head) in places(head_row).into_iter().zip(heads) {
         put_right(buf, place, &[Piece::new(head, app.theme.faint())]);
     }
-    let (first, ..) = app.series_in_sight(layout);
+    let (first, ..) = app.visible_series(layout);
     for (y, row) in (rows.top()..rows.bottom()).zip(table_rows.iter().skip(first)) {
         let place = Rect { y, height: 1, ..rows };
         let name = Piece::new(shortened(&row.name, names), app.theme.line(row.colour, true));

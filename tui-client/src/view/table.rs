@@ -34,16 +34,16 @@ struct MetricColumn<'a> {
 }
 
 pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
-    if area.is_empty() || app.watched().columns().is_none() {
+    if area.is_empty() || app.sources.watched().columns().is_none() {
         return;
     }
     let columns = columns(app, area);
     render_head(app, &columns, area, buf);
     let style = if app.is_fresh() { Style::new() } else { app.theme.faint() };
     let rows = Rect { y: area.y + 1, height: area.height - 1, ..area };
-    let store = app.watched().store();
+    let store = app.sources.watched().store();
     let crosshair = app.crosshair_index();
-    let mark = app.mark.map(|mark| app.sample_index(mark));
+    let mark = app.selection.mark.map(|mark| app.sources.sample_index(mark));
     for (y, row) in (rows.top()..rows.bottom()).zip(app.table_rows(rows.height)) {
         let place = Rect { y, height: 1, ..rows };
         match row {
@@ -67,10 +67,10 @@ pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
 /// Returns the columns that fit, with their places: the sequence number, then the metrics from
 /// [`App::first_column`] on.
 fn columns(app: &App, area: Rect) -> Vec<(TableColumn<'_>, Rect)> {
-    let store = app.watched().store();
-    let all = app.watched().columns().unwrap_or_default();
-    let formats = &app.shown_view().formats;
-    let values = all.iter().zip(formats).enumerate().skip(app.first_column);
+    let store = app.sources.watched().store();
+    let all = app.sources.watched().columns().unwrap_or_default();
+    let formats = &app.sources.shown_view().formats;
+    let values = all.iter().zip(formats).enumerate().skip(app.screen.first_column);
     let values = values.map(|(at, (column, format))| {
         TableColumn::Metric(MetricColumn { index: at, column, format })
     });
@@ -96,12 +96,12 @@ fn columns(app: &App, area: Rect) -> Vec<(TableColumn<'_>, Rect)> {
 
 /// Returns the number of columns hidden to the right.
 fn hidden_count(app: &App, columns: &[(TableColumn, Rect)]) -> usize {
-    let all = app.watched().columns().map_or(0, <[_]>::len);
+    let all = app.sources.watched().columns().map_or(0, <[_]>::len);
     let last = columns.iter().rev().find_map(|(column, _)| match column {
         TableColumn::Metric(value) => Some(value.index + 1),
         TableColumn::Seq => None,
     });
-    all.saturating_sub(last.unwrap_or(app.first_column))
+    all.saturating_sub(last.unwrap_or(app.screen.first_column))
 }
 
 /// Returns the text for `count` hidden columns on the right, in a long and a short form.
@@ -113,7 +113,7 @@ fn more_text(app: &App, count: usize) -> (String, String) {
 fn render_head(app: &App, columns: &[(TableColumn, Rect)], area: Rect, buf: &mut Buffer) {
     let faint = app.theme.faint();
     let head = Rect { height: 1, ..area };
-    let time = match (app.first_column, app.theme.ascii) {
+    let time = match (app.screen.first_column, app.theme.ascii) {
         (0, _) => "time".to_owned(),
         (left, false) => format!("← {left} more"),
         (left, true) => format!("< {left} more"),
@@ -145,14 +145,14 @@ fn render_sample(
     row: Rect,
     buf: &mut Buffer,
 ) {
-    let time = app.axis_time(app.shown_source(), sample.time());
+    let time = app.sources.axis_time(app.sources.shown(), sample.time());
     let time = app.row_time(time);
     let place = Rect { width: TIME_WIDTH.min(row.width), ..row };
     put(buf, place, &[Piece::new(time, app.theme.faint())]);
     for (column, place) in columns {
         let style = match column {
             TableColumn::Metric(value) if app.is_fresh() => {
-                let level = app.shown_view().level(value.index, sample.value(value.index));
+                let level = app.sources.shown_view().level(value.index, sample.value(value.index));
                 app.theme.level(level, style)
             }
             TableColumn::Metric(_) | TableColumn::Seq => style,

@@ -81,7 +81,7 @@ fn a_first_row_without_rates_moves_no_chart() {
     let schema: Schema = "net_rx:B/s disk_read:B/s load1".parse().unwrap();
     stage.event(Event::Stream(Arc::new(StreamInfo { header: None, schema })));
     let order = |stage: &AppStage| {
-        stage.app.charts().iter().map(|chart| chart.title.clone()).collect::<Vec<_>>()
+        stage.app.sources.charts().iter().map(|chart| chart.title.clone()).collect::<Vec<_>>()
     };
     stage.row(0, &[f64::NAN, 0.0, 0.1]);
     assert_eq!(order(&stage), ["Load", "Network", "Disk"]);

@@ -1,7 +1,7 @@
 //! Other keys, and thresholds.
 
 use crossterm::event::{KeyCode, KeyModifiers};
-use loadline::app::{Flow, Screen};
+use loadline::app::Flow;
 use loadline::keys::{Action, Key, Keys};
 use loadline::layout::Page;
 use loadline::theme::{Palette, Theme};
@@ -49,13 +49,13 @@ fn a_rebound_action_has_only_its_new_keys() {
     let mut stage = with_keys(AppStage::live(), KEY_CHANGES);
     assert_eq!(stage.press(KeyCode::Char('q')), Flow::Continue);
     stage.press(KeyCode::Char('?'));
-    assert_eq!(stage.app.screen, Screen::Page(Page::Dashboard));
+    assert_eq!(stage.app.screen.page, Page::Dashboard);
     stage.press(KeyCode::F(1));
-    assert!(matches!(stage.app.screen, Screen::Help { .. }));
+    assert!(stage.app.screen.help_scroll.is_some());
     stage.press(KeyCode::Esc);
-    assert!(matches!(stage.app.screen, Screen::Help { .. }));
+    assert!(stage.app.screen.help_scroll.is_some());
     stage.press(KeyCode::Backspace);
-    assert_eq!(stage.app.screen, Screen::Page(Page::Dashboard));
+    assert_eq!(stage.app.screen.page, Page::Dashboard);
     assert_eq!(stage.press(KeyCode::F(10)), Flow::Quit);
     assert_eq!(stage.press_with(KeyCode::Char('c'), KeyModifiers::CONTROL), Flow::Quit);
 }
@@ -97,7 +97,8 @@ fn a_threshold_exceeded_on_another_page_is_in_the_header() {
     let mut stage =
         with_thresholds(all_metrics(), &[("disk_used", 50.0, 60.0), ("swap", 10.0, 90.0)]);
     check_frames("exceeded", &mut stage);
-    let number = 1 + stage.app.charts().iter().position(|it| it.title == "Disk space").unwrap();
+    let number =
+        1 + stage.app.sources.charts().iter().position(|it| it.title == "Disk space").unwrap();
     let buffer = stage.draw(120, 36);
     let header = text(&buffer).lines().next().unwrap().to_owned();
     let expected = format!("critical: Disk space 63.4 %  (chart {number}, 1 more)");

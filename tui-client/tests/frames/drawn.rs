@@ -41,7 +41,7 @@ fn with_loads(load: impl Fn(i64) -> [f64; 3], theme: Theme) -> AppStage {
 /// Returns the area of a chart on the page.
 fn area_of(stage: &AppStage, title: &str) -> Rect {
     let layout = stage.app.layout(stage.app.area());
-    let charts = stage.app.charts();
+    let charts = stage.app.sources.charts();
     let found = layout.charts.iter().find(|place| charts[place.index].title == title);
     found.unwrap_or_else(|| panic!("{title} is not on the page")).area
 }
@@ -268,7 +268,7 @@ proptest! {
         }
         stage.draw(80, 24);
         let layout = stage.app.layout(stage.app.area());
-        let is_load = |place: &&ChartRect| stage.app.charts()[place.index].title == "Load";
+        let is_load = |place: &&ChartRect| stage.app.sources.charts()[place.index].title == "Load";
         let place = *layout.charts.iter().find(is_load).unwrap();
         let panel = stage.app.chart_parts(place).unwrap().panel;
         let window = |stage: &AppStage| stage.app.window_of(panel.width).unwrap();
@@ -310,7 +310,7 @@ fn check_legends(stage: &mut AppStage, width: u16, height: u16) {
     let layout = stage.app.layout(stage.app.area());
     let theme = stage.app.theme;
     for place in layout.charts {
-        let chart = &stage.app.charts()[place.index];
+        let chart = &stage.app.sources.charts()[place.index];
         let parts = stage.app.chart_parts(place).unwrap();
         let large = parts.digits_size.map_or(0, |size| size.values);
         let mut title = parts.title.positions();
@@ -366,14 +366,14 @@ fn at_any_size_each_source_with_a_line_is_in_the_legend() {
         let legend = stage.app.layout(stage.app.area()).legend;
         let signs = legend.positions().filter(|at| buffer[*at].symbol() == "━").count();
         let frame = text(&buffer);
-        assert_eq!(signs, stage.app.compared_sources().len(), "{width}x{height}:\n{frame}");
+        assert_eq!(signs, stage.app.sources.compared().len(), "{width}x{height}:\n{frame}");
     }
 }
 
 /// Returns the titles of all charts at a size.
 fn titles(stage: &mut AppStage, width: u16, height: u16) -> String {
     let mut found: Vec<String> = Vec::new();
-    for chart in 0..stage.app.charts().len() {
+    for chart in 0..stage.app.sources.charts().len() {
         let buffer = stage.draw(width, height);
         let layout = stage.app.layout(stage.app.area());
         for place in layout.charts.iter().filter(|place| place.index == chart) {

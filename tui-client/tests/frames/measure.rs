@@ -65,16 +65,16 @@ fn between_mark_and_crosshair_each_series_has_statistics() {
     stage.type_keys("TTTTTTTTTTm");
     stage.type_keys(&"T".repeat(60));
     check_frames("measured", &mut stage);
-    let span = stage.app.statistics.clone().expect("a span");
+    let span = stage.app.selection.statistics.clone().expect("a span");
     assert_eq!((span.samples, span.duration().as_secs()), (61, 60));
     // A second mark at the crosshair moves the mark. A third one removes it.
     stage.type_keys("m");
-    assert_eq!(stage.app.statistics.as_ref().map(|span| span.samples), Some(1));
+    assert_eq!(stage.app.selection.statistics.as_ref().map(|span| span.samples), Some(1));
     stage.type_keys("m");
-    assert_eq!(stage.app.statistics, None);
+    assert_eq!(stage.app.selection.statistics, None);
     stage.type_keys("m");
     stage.press(KeyCode::Esc);
-    assert_eq!((stage.app.mark, stage.app.crosshair.is_some()), (None, true));
+    assert_eq!((stage.app.selection.mark, stage.app.selection.crosshair.is_some()), (None, true));
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn statistics_of_more_series_than_fit_are_scrolled_and_no_number_touches_another
     let row = frame.lines().find(|line| line.contains("mean")).unwrap();
     let below = frame.lines().skip_while(|line| *line != row).nth(1).unwrap();
     let first = stage.app.layout(stage.app.area()).charts[0].index;
-    assert!(below.starts_with(&stage.app.charts()[first].title), "{frame}");
+    assert!(below.starts_with(&stage.app.sources.charts()[first].title), "{frame}");
 }
 
 #[test]
@@ -114,7 +114,11 @@ fn a_mark_does_not_outlive_its_columns() {
     stage.type_keys("cmTT");
     stage.change_columns(3);
     assert_eq!(
-        (stage.app.mark, stage.app.crosshair, stage.app.statistics.clone()),
+        (
+            stage.app.selection.mark,
+            stage.app.selection.crosshair,
+            stage.app.selection.statistics.clone()
+        ),
         (None, None, None)
     );
     stage.frame(80, 24);
@@ -145,7 +149,7 @@ proptest! {
         stage.type_keys("m");
         let (key, steps) = if crosshair > mark { ("t", crosshair - mark) } else { ("T", mark - crosshair) };
         stage.type_keys(&key.repeat(steps));
-        let span = stage.app.statistics.clone().expect("a span");
+        let span = stage.app.selection.statistics.clone().expect("a span");
         let (from, to) = (mark.min(crosshair) as u64 + 1, mark.max(crosshair) as u64 + 1);
         prop_assert_eq!(span.samples as u64, to - from + 1);
         check_statistics(&span, &csv(events), from, to);

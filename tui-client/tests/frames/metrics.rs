@@ -58,7 +58,7 @@ pub(crate) fn with_extra_columns(columns: &str, values: impl Fn(i64) -> Vec<f64>
     all.extend(columns.split_whitespace().map(|column| column.parse::<Column>().unwrap()));
     let schema = Schema::new(Stamp::TimeSeq, all).unwrap();
     stage.event(Event::Stream(Arc::new(StreamInfo { header: stream.header.clone(), schema })));
-    let columns = stage.app.watched().columns().unwrap().to_vec();
+    let columns = stage.app.sources.watched().columns().unwrap().to_vec();
     for second in 0..240 {
         let values = [server_values(second), values(second)].concat();
         let rounded = columns.iter().zip(values).map(|(column, value)| column.round(value));

@@ -19,7 +19,7 @@ fn window_end(stage: &AppStage) -> i64 {
 }
 
 fn crosshair(stage: &AppStage) -> Option<i64> {
-    stage.app.crosshair.map(|time| (time.as_millis() - START) / 1000)
+    stage.app.selection.crosshair.map(|time| (time.as_millis() - START) / 1000)
 }
 
 /// Returns a live stage with a window of one minute, on a screen of 80x24.
@@ -27,7 +27,7 @@ fn one_minute() -> AppStage {
     let mut stage = AppStage::live();
     stage.frame(80, 24);
     stage.type_keys("++");
-    assert_eq!(stage.app.window, Duration::from_mins(1));
+    assert_eq!(stage.app.window.span, Duration::from_mins(1));
     stage
 }
 
@@ -42,12 +42,12 @@ fn panning_pauses_and_shows_the_distance_to_live_and_end_returns() {
     check_frames("panned", &mut stage);
     stage.frame(80, 24);
     stage.press_with(KeyCode::Right, KeyModifiers::SHIFT);
-    assert_eq!(stage.app.window_end, WindowEnd::Live);
+    assert_eq!(stage.app.window.end, WindowEnd::Live);
     stage.press(KeyCode::Left);
     let step = NEWEST - window_end(&stage);
     assert!((1..=10).contains(&step), "a key pans by a part of the span: {step} s");
     stage.press(KeyCode::End);
-    assert_eq!(stage.app.window_end, WindowEnd::Live);
+    assert_eq!(stage.app.window.end, WindowEnd::Live);
 }
 
 #[test]
@@ -60,7 +60,10 @@ fn home_shows_the_oldest_samples_and_nothing_lies_before_them() {
     stage.press(KeyCode::PageUp);
     assert_eq!(stage.frame(80, 24), oldest);
     stage.type_keys("0");
-    assert_eq!((stage.app.window_end, stage.app.window), (WindowEnd::Live, Duration::from_mins(5)));
+    assert_eq!(
+        (stage.app.window.end, stage.app.window.span),
+        (WindowEnd::Live, Duration::from_mins(5))
+    );
 }
 
 #[test]
@@ -70,13 +73,13 @@ fn the_time_span_is_zoomed_in_round_steps() {
     let spans = |stage: &mut AppStage, keys: &str| {
         let spans = keys.chars().map(|key| {
             stage.type_keys(&key.to_string());
-            stage.app.window.as_secs()
+            stage.app.window.span.as_secs()
         });
         spans.collect::<Vec<_>>()
     };
     assert_eq!(spans(&mut stage, "+=x"), [120, 60, 30]);
     assert_eq!(spans(&mut stage, "-X-X-"), [60, 120, 300, 600, 900]);
-    assert_eq!(stage.app.window_end, WindowEnd::Live, "the newest sample stays at the right edge");
+    assert_eq!(stage.app.window.end, WindowEnd::Live, "the newest sample stays at the right edge");
     let shortest = "+".repeat(40);
     assert_eq!(spans(&mut stage, &shortest).last(), Some(&10));
     let longest = "-".repeat(40);
@@ -110,7 +113,7 @@ fn the_crosshair_shows_the_values_of_one_sample_everywhere() {
     stage.type_keys("c");
     stage.type_keys("TTTTTTTTTTTTTTTTTTTTttt");
     assert_eq!(crosshair(&stage), Some(NEWEST - 17));
-    assert_eq!(stage.app.window_end, WindowEnd::Live, "the crosshair does not pause the charts");
+    assert_eq!(stage.app.window.end, WindowEnd::Live, "the crosshair does not pause the charts");
     let frame = stage.frame(80, 24);
     let expected = server_values(NEWEST - 17);
     assert!(frame.contains(&format!("{:.1} %", expected[0])), "{frame}");
@@ -141,7 +144,7 @@ fn the_window_follows_the_crosshair() {
     assert!(frame.contains("PAUSED") && frame.contains("14:01:59.000"), "{frame}");
     stage.press(KeyCode::PageDown);
     stage.press(KeyCode::PageDown);
-    assert_eq!((crosshair(&stage), stage.app.window_end), (Some(NEWEST), WindowEnd::Live));
+    assert_eq!((crosshair(&stage), stage.app.window.end), (Some(NEWEST), WindowEnd::Live));
 }
 
 #[test]
@@ -174,7 +177,7 @@ fn hidden_columns_are_reached_by_scrolling_sideways() {
     stage.type_keys(">>>l");
     check_frame("columns_sideways", &mut stage, 80, 12);
     stage.type_keys("<<<<<<<h");
-    assert_eq!(stage.app.first_column, 0);
+    assert_eq!(stage.app.screen.first_column, 0);
     stage.type_keys(&">".repeat(50));
     assert!(stage.frame(80, 12).contains("c12"));
 }

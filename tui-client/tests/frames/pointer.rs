@@ -1,7 +1,7 @@
 //! Mouse input on a screen of 80x24. The panels of the charts begin at column 8.
 
 use crossterm::event::{MouseButton, MouseEventKind};
-use loadline::app::{Screen, WindowEnd};
+use loadline::app::WindowEnd;
 
 use crate::stage::{AppStage, START};
 
@@ -18,7 +18,7 @@ fn column_of(stage: &AppStage, second: i64) -> u16 {
 }
 
 fn crosshair(stage: &AppStage) -> Option<i64> {
-    stage.app.crosshair.map(|time| (time.as_millis() - START) / 1000)
+    stage.app.selection.crosshair.map(|time| (time.as_millis() - START) / 1000)
 }
 
 #[test]
@@ -32,7 +32,7 @@ fn a_click_chooses_a_chart_and_a_click_in_its_panel_sets_the_crosshair() {
     assert_eq!(stage.app.chosen_chart(), 2);
     let at = crosshair(&stage).expect("a crosshair");
     assert!((90..=110).contains(&at), "{at}");
-    assert_eq!(stage.app.window_end, WindowEnd::Live);
+    assert_eq!(stage.app.window.end, WindowEnd::Live);
 }
 
 #[test]
@@ -51,17 +51,17 @@ fn a_click_on_a_row_of_the_table_sets_the_crosshair() {
 fn the_wheel_zooms_under_the_pointer_and_at_the_right_edge_live_stays_live() {
     let mut stage = stage();
     stage.mouse(MouseEventKind::ScrollUp, 38, 4);
-    assert_eq!((stage.app.window.as_secs(), stage.app.window_end), (120, WindowEnd::Live));
+    assert_eq!((stage.app.window.span.as_secs(), stage.app.window.end), (120, WindowEnd::Live));
     stage.mouse(MouseEventKind::ScrollDown, 38, 4);
     let column = column_of(&stage, 100);
     stage.mouse(MouseEventKind::ScrollUp, column, 4);
-    assert!(matches!(stage.app.window_end, WindowEnd::Paused(_)));
+    assert!(matches!(stage.app.window.end, WindowEnd::Paused(_)));
     let after = column_of(&stage, 100);
     assert!(after.abs_diff(column) <= 2, "{column} {after}");
     // Zooming out again leads back to the newest sample.
     stage.mouse(MouseEventKind::ScrollDown, column, 4);
     stage.mouse(MouseEventKind::ScrollDown, column, 4);
-    assert_eq!(stage.app.window_end, WindowEnd::Live);
+    assert_eq!(stage.app.window.end, WindowEnd::Live);
 }
 
 #[test]
@@ -70,10 +70,10 @@ fn the_wheel_scrolls_the_table_and_the_help() {
     stage.mouse(MouseEventKind::ScrollUp, 10, 20);
     assert!(stage.frame(80, 24).contains("PAUSED +3.0 s"));
     stage.mouse(MouseEventKind::ScrollDown, 10, 20);
-    assert_eq!(stage.app.window_end, WindowEnd::Live);
+    assert_eq!(stage.app.window.end, WindowEnd::Live);
     stage.type_keys("?");
     stage.mouse(MouseEventKind::ScrollDown, 40, 12);
-    assert!(matches!(stage.app.screen, Screen::Help { scroll: 1, .. }));
+    assert_eq!(stage.app.screen.help_scroll, Some(1));
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn a_drag_moves_the_charts() {
     stage.type_keys("++");
     let column = column_of(&stage, 200);
     stage.drag(MouseButton::Left, (column, 4), (column + 9, 5));
-    assert!(matches!(stage.app.window_end, WindowEnd::Paused(_)));
+    assert!(matches!(stage.app.window.end, WindowEnd::Paused(_)));
     assert_eq!(column_of(&stage, 200), column + 9);
     assert_eq!(crosshair(&stage), None, "a drag is not a click");
 }
@@ -93,13 +93,13 @@ fn a_drag_with_the_right_button_zooms_to_the_span() {
     let (from, to) = (column_of(&stage, 60), column_of(&stage, 120));
     stage.mouse(MouseEventKind::Down(MouseButton::Right), to, 4);
     stage.mouse(MouseEventKind::Drag(MouseButton::Right), from, 4);
-    assert!(stage.app.drag.is_some());
+    assert!(stage.app.selection.drag.is_some());
     stage.mouse(MouseEventKind::Up(MouseButton::Right), from, 4);
-    let span = stage.app.window.as_secs();
+    let span = stage.app.window.span.as_secs();
     assert!((50..=70).contains(&span), "{span}");
     let until = stage.app.window_end_time().map(|time| (time.as_millis() - START) / 1000);
     assert!(until.is_some_and(|until| (110..=130).contains(&until)), "{until:?}");
     // A click with the right button changes nothing.
     stage.drag(MouseButton::Right, (20, 4), (20, 4));
-    assert_eq!(stage.app.window.as_secs(), span);
+    assert_eq!(stage.app.window.span.as_secs(), span);
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossterm::event::{KeyCode, KeyModifiers, MouseButton, MouseEventKind};
-use loadline::app::{Flow, Screen};
+use loadline::app::Flow;
 use loadline::event::{Event, StreamInfo};
 use loadline::layout::Page;
 use loadline::view;
@@ -185,10 +185,10 @@ proptest! {
         for _ in 0..7 {
             stage.press(KeyCode::Esc);
         }
-        prop_assert_eq!(stage.app.screen, Screen::Page(Page::Dashboard));
-        let pointed = (stage.app.drag, stage.app.mark, stage.app.crosshair);
+        prop_assert_eq!(stage.app.screen.page, Page::Dashboard);
+        let pointed = (stage.app.selection.drag, stage.app.selection.mark, stage.app.selection.crosshair);
         prop_assert_eq!(pointed, (None, None, None));
-        prop_assert!(stage.app.time_input.is_none());
+        prop_assert!(stage.app.footer.time_input.is_none());
     }
 }
 
@@ -302,8 +302,8 @@ proptest! {
         for _ in 0..10 {
             stage.press(KeyCode::Esc);
         }
-        prop_assert_eq!(stage.app.screen, Screen::Page(Page::Overview));
-        let pointed = (stage.app.drag, stage.app.mark, stage.app.crosshair);
+        prop_assert_eq!(stage.app.screen.page, Page::Overview);
+        let pointed = (stage.app.selection.drag, stage.app.selection.mark, stage.app.selection.crosshair);
         prop_assert_eq!(pointed, (None, None, None));
     }
 
@@ -325,7 +325,7 @@ proptest! {
 
 /// Returns the rows, the clock offset and the state of a source by its own clock.
 fn source_snapshot(stage: &AppStage, source: usize) -> (Vec<(i64, Vec<u64>)>, i64, String) {
-    let watched = &stage.app.sources()[source].watched;
+    let watched = &stage.app.sources.all()[source].watched;
     let rows = (0..watched.store().len()).filter_map(|at| watched.store().get(at)).map(|sample| {
         let values = (0..6).map(|column| sample.value(column).to_bits()).collect();
         (sample.time().as_millis(), values)

@@ -77,7 +77,7 @@ fn a_replay_looks_like_the_live_screen_at_that_time() {
     for mut live in [agent, AppStage::plain(2, 200), AppStage::plain(17, 90)] {
         let mut replay = replay("a.load", &record(&live.sent_events), live.now);
         for stage in [&mut live, &mut replay] {
-            stage.app.window = std::time::Duration::from_mins(5);
+            stage.app.window.span = std::time::Duration::from_mins(5);
         }
         for keys in ["", "c", "f", "fd", "du"] {
             for stage in [&mut live, &mut replay] {
@@ -106,9 +106,9 @@ fn a_recording_cut_off_at_any_byte_still_opens() {
         let rows = part
             .split_inclusive('\n')
             .filter(|line| line.ends_with('\n') && !line.starts_with('#'));
-        assert_eq!(stage.app.watched().store().len(), rows.count(), "{length}");
+        assert_eq!(stage.app.sources.watched().store().len(), rows.count(), "{length}");
         let is_whole = part.is_empty() || part.ends_with('\n');
-        assert_eq!(stage.app.watched().ingest.faults, u64::from(!is_whole), "{length}");
+        assert_eq!(stage.app.sources.watched().ingest.faults, u64::from(!is_whole), "{length}");
     }
 }
 
@@ -156,7 +156,7 @@ fn several_recordings_are_shown_as_a_whole_on_one_axis() {
     stage.now = crate::stage::START + 100_000_000;
     replay_as(&mut stage, 0, &early);
     replay_as(&mut stage, 1, &late);
-    assert!(stage.app.window.as_secs() >= 3239, "{:?}", stage.app.window);
+    assert!(stage.app.window.span.as_secs() >= 3239, "{:?}", stage.app.window.span);
     let frame = stage.frame(120, 36);
     assert!(frame.contains("2 sources") && frame.contains(" 2 REPLAY "), "{frame}");
     assert!(!frame.contains("clock"), "the clock offset of a recording is unknown: {frame}");
@@ -171,9 +171,9 @@ fn a_recording_beside_a_live_server_does_not_change_the_time_span() {
     let mut stage = AppStage::several_sources(3);
     let keep = std::time::Duration::MAX;
     stage.app = stage.app.with_sources([Watched::new("monday.load", false, keep)]);
-    let span = stage.app.window;
+    let span = stage.app.window.span;
     replay_as(&mut stage, 3, &text);
-    assert_eq!(stage.app.window, span);
+    assert_eq!(stage.app.window.span, span);
     let frame = stage.frame(120, 36);
     assert!(frame.contains(" 3 LIVE ") && frame.contains(" 1 REPLAY "), "{frame}");
     // A recording has no more rows to come, so it is as fresh as the live sources.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossterm::event::KeyCode;
-use loadline::app::{Flow, Screen};
+use loadline::app::Flow;
 use loadline::event::{Event, StreamInfo};
 use loadline::layout::Page;
 use loadline::link::{ReadOptions, StreamReader};
@@ -47,7 +47,7 @@ fn one_chart_over_the_whole_screen() {
     let mut stage = AppStage::live();
     stage.type_keys("4f");
     check_frames("fullscreen_load", &mut stage);
-    assert_eq!(stage.app.screen, Screen::Page(Page::Fullscreen));
+    assert_eq!(stage.app.screen.page, Page::Fullscreen);
     stage.press(KeyCode::Tab);
     assert!(stage.frame(80, 24).contains("1  CPU"));
     stage.press(KeyCode::BackTab);
@@ -116,7 +116,7 @@ fn a_key_lends_the_terminal_to_ssh_during_an_outage() {
     stage.type_keys("r");
     let screen = stage.frame(80, 24);
     assert!(screen.contains("no ssh connection to retry") && !screen.contains("ssh prompt"));
-    stage.app.footer_message = None;
+    stage.app.footer.message = None;
     stage.down("me@web-1: Permission denied (publickey)");
     check_frame("ssh_refused", &mut stage, 100, 24);
     assert_eq!(stage.press(KeyCode::Char('r')), Flow::LendTerminal { source: 0 });
@@ -406,7 +406,7 @@ fn the_help_scrolls_to_its_end() {
     stage.press(KeyCode::PageDown);
     let end = stage.frame(80, 24);
     let most = stage.app.help_layout(stage.app.area()).2;
-    assert!(matches!(stage.app.screen, Screen::Help { scroll, .. } if scroll == most));
+    assert_eq!(stage.app.screen.help_scroll, Some(most));
     assert!(end.contains("right drag"), "{end}");
     stage.press(KeyCode::Up);
     assert_ne!(stage.frame(80, 24), end);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crossterm::event::{KeyCode, MouseButton, MouseEventKind};
-use loadline::app::{Flow, Order, Screen, WindowEnd};
+use loadline::app::{Flow, Order, WindowEnd};
 use loadline::event::{Event, StreamInfo};
 use loadline::layout::Page;
 use loadline::store::Window;
@@ -12,7 +12,7 @@ use loadline_protocol::{SafeText, Time};
 use crate::stage::{AppStage, START, check_frame, check_frames, server_values};
 
 fn page(stage: &AppStage) -> Page {
-    stage.app.screen.page()
+    stage.app.screen.page
 }
 
 /// Returns the names in the rows of the overview, top to bottom.
@@ -71,14 +71,14 @@ fn a_hundred_sources_scroll_line_by_line_and_page_by_page() {
     assert_eq!(names(&mut stage, 80, 24)[..2], ["web-1", "web-2"]);
     assert_eq!(names(&mut stage, 80, 24).len(), 22);
     stage.type_keys("kj");
-    assert_eq!(stage.app.shown_source(), 1);
+    assert_eq!(stage.app.sources.shown(), 1);
     for _ in 0..21 {
         stage.press(KeyCode::Down);
     }
     assert_eq!(names(&mut stage, 80, 24).first().unwrap(), "web-2");
     stage.press(KeyCode::PageDown);
     assert_eq!(
-        (stage.app.shown_source(), names(&mut stage, 80, 24).last().unwrap().as_str()),
+        (stage.app.sources.shown(), names(&mut stage, 80, 24).last().unwrap().as_str()),
         (44, "web-45")
     );
     assert!(stage.frame(80, 24).contains("sources 24-45 of 100"));
@@ -86,7 +86,7 @@ fn a_hundred_sources_scroll_line_by_line_and_page_by_page() {
         stage.press(KeyCode::PageDown);
     }
     assert_eq!(
-        (stage.app.shown_source(), names(&mut stage, 80, 24).last().unwrap().as_str()),
+        (stage.app.sources.shown(), names(&mut stage, 80, 24).last().unwrap().as_str()),
         (99, "web-100")
     );
     // A larger screen has no empty rows at the end.
@@ -97,7 +97,7 @@ fn a_hundred_sources_scroll_line_by_line_and_page_by_page() {
 fn the_hottest_sources_are_first_and_sources_that_are_not_live_last() {
     let mut stage = AppStage::several_sources(12);
     stage.type_keys("o");
-    assert_eq!(stage.app.order, Order::Hottest);
+    assert_eq!(stage.app.sources.order, Order::Hottest);
     let frame = stage.frame(120, 36);
     let lines: Vec<&str> = frame.lines().skip(1).take(12).collect();
     let is_live = |line: &&str| line.starts_with(" LIVE ");
@@ -114,7 +114,7 @@ fn the_hottest_sources_are_first_and_sources_that_are_not_live_last() {
     // A hot source moves up, and the chosen source stays the same.
     stage.source_row(8, 240, 0, &[100.0, 2400.0, 43.0, 0.5, 0.4, 0.4]);
     assert_eq!(names(&mut stage, 120, 36)[0], "web-9");
-    assert_eq!(stage.app.shown_source(), 0);
+    assert_eq!(stage.app.sources.shown(), 0);
     stage.type_keys("o");
     assert_eq!(names(&mut stage, 120, 36)[0], "web-1");
 }
@@ -125,19 +125,22 @@ fn enter_opens_a_dashboard_and_esc_leads_back() {
     stage.type_keys("jj");
     stage.press(KeyCode::Enter);
     check_frames("dashboard_of_several", &mut stage);
-    assert_eq!((page(&stage), stage.app.watched().name.as_str()), (Page::Dashboard, "web-3:1027"));
+    assert_eq!(
+        (page(&stage), stage.app.sources.watched().name.as_str()),
+        (Page::Dashboard, "web-3:1027")
+    );
     stage.type_keys("n");
     check_frame("dashboard_of_a_clock_ahead", &mut stage, 120, 36);
     assert!(stage.frame(120, 36).contains("clock +90 s"));
     stage.type_keys("NNNN");
-    assert_eq!(stage.app.watched().name, "web-12:1027");
+    assert_eq!(stage.app.sources.watched().name, "web-12:1027");
     stage.type_keys("n");
-    assert_eq!(stage.app.watched().name, "web-1:1027");
+    assert_eq!(stage.app.sources.watched().name, "web-1:1027");
     stage.type_keys("f");
     assert_eq!(page(&stage), Page::Fullscreen);
     for expected in [Page::Dashboard, Page::Overview, Page::Overview] {
         stage.press(KeyCode::Esc);
-        assert_eq!(stage.app.screen, Screen::Page(expected));
+        assert_eq!(stage.app.screen.page, expected);
     }
 }
 
@@ -148,9 +151,9 @@ fn a_click_chooses_a_source_a_second_one_opens_it_and_the_wheel_scrolls() {
     stage.mouse(MouseEventKind::ScrollDown, 20, 5);
     assert_eq!(names(&mut stage, 80, 24)[0], "web-4");
     stage.drag(MouseButton::Left, (20, 3), (20, 3));
-    assert_eq!((stage.app.shown_source(), page(&stage)), (5, Page::Overview));
+    assert_eq!((stage.app.sources.shown(), page(&stage)), (5, Page::Overview));
     stage.drag(MouseButton::Left, (20, 3), (20, 3));
-    assert_eq!((stage.app.shown_source(), page(&stage)), (5, Page::Dashboard));
+    assert_eq!((stage.app.sources.shown(), page(&stage)), (5, Page::Dashboard));
 }
 
 #[test]
@@ -178,7 +181,7 @@ fn one_metric_of_all_sources_in_one_chart_or_in_a_chart_each() {
     let others = stage.frame(120, 36);
     assert!(others.contains("sources 7-12 of 12") && others.contains("web-11:1027"), "{others}");
     stage.press(KeyCode::Enter);
-    assert_eq!(stage.app.watched().name, "web-11:1027");
+    assert_eq!(stage.app.sources.watched().name, "web-11:1027");
     stage.type_keys("v");
     stage.press(KeyCode::Esc);
     assert_eq!(page(&stage), Page::Dashboard, "back to the page from which compare was opened");
@@ -191,7 +194,7 @@ fn the_crosshair_shows_the_values_of_all_sources_at_one_time() {
     for _ in 0..3 {
         stage.press(KeyCode::Left);
     }
-    let crosshair = stage.app.crosshair.expect("a crosshair").as_millis();
+    let crosshair = stage.app.selection.crosshair.expect("a crosshair").as_millis();
     let second = (crosshair - START) / 1000;
     check_frames("together_cursor", &mut stage);
     let frame = stage.frame(120, 36);
@@ -204,13 +207,13 @@ fn the_crosshair_shows_the_values_of_all_sources_at_one_time() {
     // The crosshair stays on the other pages. Each sample of any source is a step. The corrected
     // clock assumes no network delay, so its samples are 3 ms later.
     stage.type_keys("t");
-    assert_eq!(stage.app.crosshair.map(Time::as_millis), Some(crosshair + 997));
+    assert_eq!(stage.app.selection.crosshair.map(Time::as_millis), Some(crosshair + 997));
     stage.type_keys("TT");
-    assert_eq!(stage.app.crosshair.map(Time::as_millis), Some(crosshair - 3));
+    assert_eq!(stage.app.selection.crosshair.map(Time::as_millis), Some(crosshair - 3));
     stage.type_keys("v");
-    assert!(stage.app.crosshair.is_some());
+    assert!(stage.app.selection.crosshair.is_some());
     stage.press(KeyCode::Esc);
-    assert_eq!((page(&stage), stage.app.crosshair), (Page::Overview, None));
+    assert_eq!((page(&stage), stage.app.selection.crosshair), (Page::Overview, None));
 }
 
 #[test]
@@ -228,11 +231,11 @@ fn the_crosshair_shows_no_value_in_a_gap_of_a_source() {
 fn a_clock_offset_does_not_shift_a_source_on_the_axis() {
     let mut stage = AppStage::several_sources(6);
     // Rows take 3 ms, which is not known to the client.
-    assert_eq!(stage.app.newest().map(Time::as_millis), Some(START + 239_003));
+    assert_eq!(stage.app.sources.newest().map(Time::as_millis), Some(START + 239_003));
     let window = stage.app.window_of(60).unwrap();
     let peak = |stage: &AppStage, source: usize, window: Window| {
-        let window = window.with_clock_offset(stage.app.clock_offset_ms(source));
-        let slots = stage.app.sources()[source].watched.store().slots(0, window).slots;
+        let window = window.with_clock_offset(stage.app.sources.clock_offset_ms(source));
+        let slots = stage.app.sources.all()[source].watched.store().slots(0, window).slots;
         let max = |at: usize| slots[at].map_or(f64::MIN, |slot| slot.max);
         (0..slots.len()).max_by(|a, b| max(*a).total_cmp(&max(*b)))
     };
@@ -246,7 +249,7 @@ fn a_clock_offset_does_not_shift_a_source_on_the_axis() {
     assert!(later.from_ms() > window.from_ms());
     assert_eq!(peak(&stage, 0, later), peak(&stage, 3, later));
     assert_eq!(
-        stage.app.sources()[3].watched.store().newest().map(|time| time.as_millis() - START),
+        stage.app.sources.all()[3].watched.store().newest().map(|time| time.as_millis() - START),
         Some(539_000 + 90_000),
         "the store has times by the agent's clock"
     );
@@ -256,7 +259,7 @@ fn a_clock_offset_does_not_shift_a_source_on_the_axis() {
 fn pause_pan_and_zoom_apply_to_all_pages() {
     let mut stage = AppStage::several_sources(12);
     stage.type_keys(" ");
-    let WindowEnd::Paused(until) = stage.app.window_end else { panic!("the view is not paused") };
+    let WindowEnd::Paused(until) = stage.app.window.end else { panic!("the view is not paused") };
     let before = stage.frame(120, 36);
     for second in 240..260 {
         stage.source_row(0, second, 0, &server_values(second));
@@ -269,11 +272,11 @@ fn pause_pan_and_zoom_apply_to_all_pages() {
     assert_eq!(stage.app.window_end_time(), Some(until));
     stage.press(KeyCode::Esc);
     stage.type_keys("+");
-    assert_eq!(stage.app.window.as_secs(), 120);
+    assert_eq!(stage.app.window.span.as_secs(), 120);
     stage.press(KeyCode::Left);
     assert!(stage.app.window_end_time() < Some(until));
     stage.type_keys("0");
-    assert_eq!((stage.app.window_end, stage.app.window.as_secs()), (WindowEnd::Live, 300));
+    assert_eq!((stage.app.window.end, stage.app.window.span.as_secs()), (WindowEnd::Live, 300));
 }
 
 #[test]

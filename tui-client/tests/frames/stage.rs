@@ -162,7 +162,7 @@ impl AppStage {
         self.now = START + second * 1000 + 3;
         let time = Time::from_millis(self.now - 3);
         let received = Time::from_millis(self.now);
-        let stream = self.app.watched().ingest.stream.as_ref();
+        let stream = self.app.sources.watched().ingest.stream.as_ref();
         // A plain source has no sequence numbers.
         let is_plain = stream.is_some_and(|stream| stream.header.is_none());
         let seq = (!is_plain).then_some(Seq(second as u64 + 1));

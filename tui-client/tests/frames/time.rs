@@ -60,8 +60,8 @@ fn right_after_the_start_the_time_span_fits_the_samples() {
         [(0, 60), (20, 60), (56, 60), (57, 120), (112, 120), (113, 300), (600, 300)]
     {
         let mut stage = watched_for(watched);
-        assert_eq!(stage.app.window.as_secs(), span, "after {watched} s");
-        let oldest = stage.app.oldest().map(Time::as_millis);
+        assert_eq!(stage.app.window.span.as_secs(), span, "after {watched} s");
+        let oldest = stage.app.sources.oldest().map(Time::as_millis);
         let from = stage.app.window_of(31).map(|window| window.from_ms());
         assert!(watched > 300 || from <= oldest, "all samples are visible after {watched} s");
         let text = format!("span {}m", span / 60);
@@ -75,15 +75,15 @@ fn the_time_span_is_the_users_once_it_is_zoomed_or_configured() {
     let mut zoomed = watched_for(20);
     zoomed.type_keys("+");
     add_rows(&mut zoomed, 21, 400);
-    assert_eq!(zoomed.app.window.as_secs(), 30);
+    assert_eq!(zoomed.app.window.span.as_secs(), 30);
     zoomed.type_keys("0");
-    assert_eq!(zoomed.app.window.as_secs(), 300, "the automatic time span again");
+    assert_eq!(zoomed.app.window.span.as_secs(), 300, "the automatic time span again");
     let watched = Watched::new("web-1", false, Duration::from_hours(1));
     let mut configured = AppStage::with_window(watched, Some(Duration::from_secs(90)));
     configured.connect(7);
     add_rows(&mut configured, 0, 400);
     configured.type_keys("-0");
-    assert_eq!(configured.app.window.as_secs(), 90);
+    assert_eq!(configured.app.window.span.as_secs(), 90);
 }
 
 #[test]
@@ -91,10 +91,10 @@ fn a_paused_view_keeps_its_time_span() {
     let mut stage = watched_for(20);
     stage.type_keys(" ");
     add_rows(&mut stage, 21, 200);
-    assert_eq!(stage.app.window.as_secs(), 60);
+    assert_eq!(stage.app.window.span.as_secs(), 60);
     stage.type_keys(" ");
     add_rows(&mut stage, 201, 201);
-    assert_eq!(stage.app.window.as_secs(), 300);
+    assert_eq!(stage.app.window.span.as_secs(), 300);
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn the_source_with_the_most_samples_decides_the_time_span() {
         stage.source_row(1, second, 0, &server_values(second));
     }
     stage.source_row(0, 90, 0, &server_values(90));
-    assert_eq!(stage.app.window.as_secs(), 120);
+    assert_eq!(stage.app.window.span.as_secs(), 120);
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn a_time_is_typed_and_the_view_goes_there() {
     assert!(typed.starts_with("go to 14:50"), "{typed}");
     stage.press(KeyCode::Enter);
     let there = 50 * 60;
-    assert_eq!(seconds_since_start(stage.app.crosshair), Some(there));
+    assert_eq!(seconds_since_start(stage.app.selection.crosshair), Some(there));
     assert_eq!(
         seconds_since_start(stage.app.window_end_time()),
         Some(there + 150),
@@ -139,22 +139,22 @@ fn a_time_is_typed_and_the_view_goes_there() {
         ("2025-11-22T13:05:00Z", 300),
     ] {
         go_to(&mut stage, text);
-        assert_eq!(seconds_since_start(stage.app.crosshair), Some(expected), "{text}");
-        assert!(matches!(stage.app.window_end, WindowEnd::Paused(_)), "{text}");
-        assert_eq!(stage.app.footer_message, None, "{text}");
+        assert_eq!(seconds_since_start(stage.app.selection.crosshair), Some(expected), "{text}");
+        assert!(matches!(stage.app.window.end, WindowEnd::Paused(_)), "{text}");
+        assert_eq!(stage.app.footer.message, None, "{text}");
     }
     // At both ends, the view stops where the samples end.
     go_to(&mut stage, "14:00");
     assert_eq!(seconds_since_start(stage.app.window_end_time()), Some(300));
     go_to(&mut stage, "-0s");
-    assert_eq!(stage.app.window_end, WindowEnd::Paused(stage.app.newest().unwrap()));
+    assert_eq!(stage.app.window.end, WindowEnd::Paused(stage.app.sources.newest().unwrap()));
 }
 
 #[test]
 fn a_time_without_samples_leads_to_the_nearest_one_with_a_message() {
     let mut stage = hour_with_gap();
     go_to(&mut stage, "14:25");
-    assert_eq!(seconds_since_start(stage.app.crosshair), Some(1199));
+    assert_eq!(seconds_since_start(stage.app.selection.crosshair), Some(1199));
     assert_eq!(footer(&mut stage, 80), "no samples at 14:25, nearest: 14:19:59");
     go_to(&mut stage, "14:35");
     assert_eq!(footer(&mut stage, 80), "no samples at 14:35, nearest: 14:40:00");
@@ -208,9 +208,9 @@ fn an_invalid_time_can_be_corrected_and_esc_closes_the_input() {
     stage.type_keys("gq?5µ");
     assert!(footer(&mut stage, 80).starts_with("go to q?5 "), "{}", footer(&mut stage, 80));
     stage.type_keys(&"1".repeat(100));
-    assert_eq!(stage.app.time_input.as_ref().map(|it| it.input.value().len()), Some(40));
+    assert_eq!(stage.app.footer.time_input.as_ref().map(|it| it.input.value().len()), Some(40));
     stage.press_with(KeyCode::Char('u'), KeyModifiers::CONTROL);
-    assert_eq!(stage.app.time_input.as_ref().map(|it| it.input.value()), Some(""));
+    assert_eq!(stage.app.footer.time_input.as_ref().map(|it| it.input.value()), Some(""));
     assert_eq!(stage.press_with(KeyCode::Char('c'), KeyModifiers::CONTROL), Flow::Quit);
 }
 
@@ -219,8 +219,8 @@ fn on_the_overview_a_time_applies_to_all_sources() {
     let mut stage = AppStage::several_sources(6);
     stage.frame(120, 36);
     go_to(&mut stage, "14:02");
-    assert_eq!(seconds_since_start(stage.app.crosshair), Some(120));
-    assert_eq!(stage.app.screen.page(), Page::Overview);
+    assert_eq!(seconds_since_start(stage.app.selection.crosshair), Some(120));
+    assert_eq!(stage.app.screen.page, Page::Overview);
     check_frame("overview_cursor", &mut stage, 120, 36);
     let buffer = stage.draw(120, 36);
     let frame = text(&buffer);
@@ -246,22 +246,22 @@ fn on_the_overview_a_time_applies_to_all_sources() {
 fn zooming_keeps_the_crosshair_else_the_middle_of_a_paused_view_else_the_live_edge() {
     let middle = |stage: &AppStage| {
         let until = stage.app.window_end_time().unwrap().as_millis();
-        (until - START) / 1000 - stage.app.window.as_secs() as i64 / 2
+        (until - START) / 1000 - stage.app.window.span.as_secs() as i64 / 2
     };
     let mut stage = hour_with_gap();
     stage.type_keys("+");
-    assert_eq!(stage.app.window_end, WindowEnd::Live);
+    assert_eq!(stage.app.window.end, WindowEnd::Live);
     go_to(&mut stage, "14:50");
     stage.press(KeyCode::Esc);
     let before = middle(&stage);
     stage.type_keys("+");
-    assert_eq!((middle(&stage), stage.app.window.as_secs()), (before, 60));
+    assert_eq!((middle(&stage), stage.app.window.span.as_secs()), (before, 60));
     stage.type_keys("---");
-    assert_eq!((middle(&stage), stage.app.window.as_secs()), (before, 600));
+    assert_eq!((middle(&stage), stage.app.window.span.as_secs()), (before, 600));
     stage.type_keys("c");
     let column = |stage: &AppStage| {
         let window = stage.app.window_of(100).unwrap();
-        window.cell_of(stage.app.crosshair.unwrap().as_millis()).unwrap()
+        window.cell_of(stage.app.selection.crosshair.unwrap().as_millis()).unwrap()
     };
     let before = column(&stage);
     stage.type_keys("+");
@@ -285,7 +285,7 @@ fn labels_have_a_date_if_it_is_not_todays_or_the_charts_span_days() {
     let mut wide = hour_with_gap();
     wide.type_keys("c");
     wide.type_keys(&"-".repeat(11));
-    assert!(wide.app.window > Duration::from_hours(24));
+    assert!(wide.app.window.span > Duration::from_hours(24));
     assert!(wide.frame(120, 36).contains("2025-11-22 15:09:59.000"));
 }
 

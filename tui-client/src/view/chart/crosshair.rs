@@ -12,10 +12,10 @@ use crate::view::text::{Piece, put};
 
 pub(super) fn render(context: &ChartContext, buf: &mut Buffer) {
     let app = context.app;
-    if let Some(Drag::Zoom { from, to }) = app.drag {
+    if let Some(Drag::Zoom { from, to }) = app.selection.drag {
         context.render_drag(from.min(to), from.max(to), buf);
     }
-    if let Some(mark) = app.mark {
+    if let Some(mark) = app.selection.mark {
         context.render_vertical_line(mark, app.theme.strong(), buf);
     }
     if let Some(time) = app.crosshair_time() {

@@ -75,7 +75,7 @@ impl ChartContext<'_> {
         let panel = self.parts.panel;
         let per_cell = (self.window.slot_count() / usize::from(panel.width)).max(1);
         let symbols = heat_symbols(theme);
-        let view = self.app.shown_view();
+        let view = self.app.sources.shown_view();
         for (cell, x) in (panel.left()..panel.right()).enumerate() {
             let slots = cell * per_cell..(cell + 1) * per_cell;
             let of_line = |at: usize| Some((at, self.lines[at].slots.slots.get(slots.clone())?));

@@ -106,7 +106,7 @@ fn title(app: &App, chart: &Chart, title_text: &TitleText<'_>, room: usize) -> V
     if !chart.remark.is_empty() {
         title.push(Piece::new(format!("{} ", chart.remark), theme.faint()));
     }
-    let zoom = app.value_zoom(chart);
+    let zoom = app.selection.value_zoom(chart);
     if zoom != 0 && chart.kind == ChartKind::Lines {
         let factor = f64::from(zoom).exp2();
         title.push(Piece::new(format!("values x{factor} "), theme.faint()));

@@ -99,7 +99,7 @@ impl ValueAxis {
         let (_, dots) = app.theme.charset().pixels_per_cell();
         let width = usize::from(parts.gutter.width.checked_sub(1).unwrap_or(LABEL_WIDTH));
         let room = AxisRoom { rows: parts.panel.height, dots_per_row: dots, label_width: width };
-        ValueAxis::new(chart, app.value_zoom(chart), extent, room)
+        ValueAxis::new(chart, app.selection.value_zoom(chart), extent, room)
     }
 
     fn new(chart: &Chart, zoom: i8, extent: Option<(f64, f64)>, room: AxisRoom) -> ValueAxis {
