@@ -163,7 +163,6 @@ impl Agent {
 
     /// Returns a handle that serves one client over any stream. Unless the agent
     /// [runs](Agent::run), the client gets the first sample only.
-    #[must_use]
     pub fn service(&self) -> Service {
         self.service.clone()
     }

@@ -33,7 +33,6 @@ impl Clock {
     pub const TOLERANCE: Duration = Duration::from_secs(1);
 
     /// Returns the clock of this machine.
-    #[must_use]
     pub fn system() -> Clock {
         Clock::new(|| {
             let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -42,7 +41,6 @@ impl Clock {
     }
 
     /// Returns a clock that is anchored to `wall_ms`, in milliseconds since the Unix epoch.
-    #[must_use]
     pub fn new(mut wall_ms: impl FnMut() -> i64 + Send + 'static) -> Clock {
         let anchor_ms = wall_ms();
         Clock { wall_ms: Box::new(wall_ms), anchor_ms, anchored_at: Instant::now() }

@@ -95,14 +95,12 @@ struct GroupCollector {
 
 impl Machine {
     /// Returns the machine with the default groups. Rates start from this call.
-    #[must_use]
     pub fn new() -> Machine {
         Machine::with_groups(&GroupSet::default())
     }
 
     /// Returns the machine with the six columns of the plain stream, then the columns of `collect`.
     /// Rates start from this call. Groups that are not available are logged once.
-    #[must_use]
     pub fn with_groups(collect: &GroupSet) -> Machine {
         Machine::at_root(&Root::of_this_machine(), collect)
     }
@@ -243,7 +241,6 @@ pub struct MachineFacts {
 
 impl MachineFacts {
     /// Returns the facts of the machine that this program runs on.
-    #[must_use]
     pub fn of_this_machine() -> MachineFacts {
         MachineFacts::at_root(&Root::of_this_machine())
     }

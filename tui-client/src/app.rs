@@ -128,7 +128,6 @@ pub struct App {
 
 impl App {
     /// Creates a screen for a source without samples.
-    #[must_use]
     pub fn new(watched: Watched, settings: ScreenSettings, size: Size, now: Time) -> App {
         let page = if settings.fullscreen { Page::Fullscreen } else { Page::Dashboard };
         App {
@@ -146,7 +145,6 @@ impl App {
     }
 
     /// Replaces the keys and the thresholds.
-    #[must_use]
     pub fn with_keys_and_thresholds(mut self, keys: Keys, thresholds: Thresholds) -> App {
         self.keys = keys;
         self.sources.thresholds = thresholds;
@@ -155,7 +153,6 @@ impl App {
 
     /// Adds further sources without samples. The screen then begins with the overview, unless it
     /// begins in fullscreen.
-    #[must_use]
     pub fn with_sources(mut self, others: impl IntoIterator<Item = Watched>) -> App {
         self.sources.add(others);
         if self.screen.page == Page::Dashboard {
@@ -297,13 +294,11 @@ impl App {
     }
 
     /// Returns the index of the chosen chart.
-    #[must_use]
     pub fn chosen_chart(&self) -> usize {
         self.selection.chosen_of(self.sources.charts().iter().map(|chart| chart.title.as_str()))
     }
 
     /// Returns the end of the window: the time of the newest sample, or of the paused view.
-    #[must_use]
     pub fn window_end_time(&self) -> Option<Time> {
         self.window.paused_at().or_else(|| self.sources.newest())
     }
@@ -327,7 +322,6 @@ impl App {
     }
 
     /// Returns whether a source's values are up to date or paused. Others are drawn faint.
-    #[must_use]
     pub fn is_source_fresh(&self, source: usize) -> bool {
         let is_well = || self.sources.all()[source].watched.state(self.now).is_up_to_date();
         self.window.paused_at().is_some() || is_well()

@@ -39,7 +39,6 @@ const SCROLL_ROWS_MAX: u16 = 3;
 
 impl Canvas {
     /// Returns the canvas of a terminal of this size with unknown contents.
-    #[must_use]
     pub fn new(area: Rect) -> Canvas {
         Canvas { shown: Buffer::empty(area), cursor: None, pen: None }
     }

@@ -51,7 +51,6 @@ pub struct Chart {
 
 impl Chart {
     /// Returns the name of a line: the chart's title, followed by the legend if there is one.
-    #[must_use]
     pub fn line_name(&self, line: &ChartLine) -> String {
         match line.legend.as_str() {
             "" => self.title.clone(),
@@ -75,7 +74,6 @@ pub const FIRST_PAGE_CHARTS: usize = 4;
 /// Returns whether the first page is kept uncrowded: there are more than [`FIRST_PAGE_CHARTS`]
 /// charts, and the first ones show known columns. Further charts then join the page only if the
 /// others keep enough [room](crate::layout) to stay readable.
-#[must_use]
 pub fn has_uncrowded_first_page(charts: &[Chart]) -> bool {
     let is_known = |chart: &Chart| {
         KNOWN_CHARTS.iter().any(|(title, _)| *title == chart.title) || chart.title == CORES_TITLE
@@ -107,7 +105,6 @@ pub struct ReferenceLine {
 
 /// Returns the charts of a schema: known columns first, then the others in order. `formats` has the
 /// format of each column.
-#[must_use]
 pub fn charts(schema: &Schema, formats: &[ValueFormat], machine: MachineCapacity) -> Vec<Chart> {
     let columns = schema.columns();
     let format_of = |at: usize| formats[at].clone();
@@ -234,7 +231,6 @@ fn reference(name: &str, scale: f64, machine: MachineCapacity) -> Option<Referen
 }
 
 /// Returns the format of a column, from kind and magnitude of its values so far.
-#[must_use]
 pub fn value_format(
     column: &Column,
     values: ValueKind,

@@ -137,7 +137,6 @@ impl CliSettings {
 
     /// Returns the time span of samples to keep: `--keep`, else the longer of 24 h and the requested
     /// history, and all of a recording. At least the time window of the charts.
-    #[must_use]
     pub fn retention_of(&self, source: &Source) -> Duration {
         let default = match self.history {
             _ if is_recording(source) => Duration::MAX,

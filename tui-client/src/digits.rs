@@ -45,7 +45,6 @@ const HEIGHT_SHARES: (u16, u16) = (3, 5);
 
 /// Returns the largest size at which `values` numbers fit side by side, else the largest size of
 /// the first number alone. Returns `None` if no number fits.
-#[must_use]
 pub fn size(values: usize, area: Rect) -> Option<DigitSize> {
     let fits = |values: usize, scale: u16| {
         let wide = values * usize::from(width(TYPICAL_VALUE, scale) + UNIT_WIDTH);
@@ -61,7 +60,6 @@ pub fn size(values: usize, area: Rect) -> Option<DigitSize> {
 }
 
 /// Returns the width of a text at a scale in terminal columns, with the gap after the last glyph.
-#[must_use]
 pub fn width(text: &str, scale: u16) -> u16 {
     text.chars().map(|c| (glyph(c).0 * PIXEL_WIDTH + 1) * scale).fold(0, u16::saturating_add)
 }

@@ -109,7 +109,6 @@ impl Rows {
     pub const NUMBERS_MAX: usize = 8 * 1024;
 
     /// Creates a batch of one sample.
-    #[must_use]
     pub fn one(sample: Sample<'_>) -> Rows {
         Rows {
             columns: sample.values.len(),
@@ -121,7 +120,6 @@ impl Rows {
 
     /// Appends a sample. Returns false, and changes nothing, if the batch is full or the sample
     /// would break the invariant.
-    #[must_use]
     pub fn try_append(&mut self, sample: Sample<'_>) -> bool {
         let is_alike =
             sample.values.len() == self.columns && sample.line.is_some() != self.lines.is_empty();
@@ -135,7 +133,6 @@ impl Rows {
     }
 
     /// Returns the number of samples.
-    #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "a batch is never empty")]
     pub fn len(&self) -> usize {
         self.stamps.len()

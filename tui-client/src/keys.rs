@@ -105,7 +105,6 @@ pub enum Action {
 }
 
 /// Returns the action with this name in the configuration.
-#[must_use]
 pub fn action_named(name: &str) -> Option<Action> {
     bindable_actions().find(|it| it.name == name).map(|it| it.action)
 }
@@ -194,7 +193,6 @@ impl Keys {
     }
 
     /// Returns the action of a pressed key.
-    #[must_use]
     pub fn action(&self, event: KeyEvent) -> Option<Action> {
         let key = Key::from_event(event);
         let bound = self.bindings.iter().find(|(_, keys)| keys.contains(&key));
@@ -202,14 +200,12 @@ impl Keys {
     }
 
     /// Returns the labels of an action's keys. Hints show the first.
-    #[must_use]
     pub fn labels(&self, action: Action) -> Vec<String> {
         let bound = self.bindings.iter().find(|(bound, _)| *bound == action);
         bound.map_or_else(Vec::new, |(_, keys)| keys.iter().map(|key| key.label()).collect())
     }
 
     /// Returns the label of an action's first key. Empty if it has none.
-    #[must_use]
     pub fn label(&self, action: Action) -> String {
         self.labels(action).into_iter().next().unwrap_or_default()
     }

@@ -133,7 +133,6 @@ pub struct LayoutShape {
 }
 
 /// Divides the screen into its parts.
-#[must_use]
 pub fn layout(area: Rect, shape: LayoutShape) -> Layout {
     let mut layout = Layout::default();
     if area.is_empty() {
@@ -233,7 +232,6 @@ const SPARKLINE_WIDTH_MIN: u16 = 10;
 
 /// Divides the rows of a list of sources. `name_width` is the width of the longest name, and
 /// `value_width` of the longest value with its name. `has_clock` is true if any clock differs.
-#[must_use]
 pub fn source_row_parts(
     area: Rect,
     name_width: u16,
@@ -334,7 +332,6 @@ pub struct ChartShape {
 }
 
 /// Divides the area of a chart into its parts.
-#[must_use]
 pub fn chart_parts(area: Rect, shape: ChartShape) -> ChartParts {
     let title = u16::from(area.height >= 2);
     // An empty row separates the digits from the dots.
@@ -371,7 +368,6 @@ pub fn chart_parts(area: Rect, shape: ChartShape) -> ChartParts {
 
 /// Returns the area of a box with `width` columns and `height` rows inside, and the maximum number
 /// of rows to scroll its contents by.
-#[must_use]
 pub fn popup(area: Rect, width: u16, height: u16) -> (Rect, u16) {
     let [outer_width, outer_height] =
         [width, height].map(|inside| Constraint::Length(inside.saturating_add(2)));

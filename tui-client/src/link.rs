@@ -87,7 +87,6 @@ pub struct Link {
 
 impl Link {
     /// Creates a link that is not connected yet.
-    #[must_use]
     pub fn new(connector: Connector, options: LinkOptions, clock: Clock) -> Link {
         let (interval_sender, interval_receiver) = watch::channel(options.interval);
         let (lender, loans) = TerminalLender::new();
@@ -105,13 +104,11 @@ impl Link {
     }
 
     /// Returns the sender of the interval to request, on this connection and on later ones.
-    #[must_use]
     pub fn interval_sender(&self) -> watch::Sender<Option<Duration>> {
         self.interval_sender.clone()
     }
 
     /// Returns the lender of the terminal. A loan retries at once and lets the transport prompt.
-    #[must_use]
     pub fn lender(&self) -> TerminalLender {
         self.lender.clone()
     }

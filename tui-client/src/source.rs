@@ -58,7 +58,6 @@ pub struct Destination {
 
 impl Destination {
     /// Returns `USER@HOST` or `HOST`, the destination argument of ssh.
-    #[must_use]
     pub fn name(&self) -> String {
         match &self.user {
             Some(user) => format!("{user}@{}", self.host),
@@ -67,7 +66,6 @@ impl Destination {
     }
 
     /// Returns the port. `None` leaves the port to ssh.
-    #[must_use]
     pub fn port(&self) -> Option<u16> {
         self.port
     }

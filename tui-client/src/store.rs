@@ -118,7 +118,6 @@ pub struct StoredSample<'a> {
 
 impl Store {
     /// Returns an empty store for rows of `columns` values that keeps samples for `keep`.
-    #[must_use]
     pub fn new(columns: usize, keep: Duration) -> Store {
         Store::with_chunk_rows(chunk::rows_log2(columns), columns, keep)
     }
@@ -260,7 +259,6 @@ impl Store {
     }
 
     /// Returns the number of samples.
-    #[must_use]
     pub fn len(&self) -> usize {
         self.len
     }
@@ -272,13 +270,11 @@ impl Store {
     }
 
     /// Returns whether the store has no samples.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
     /// Returns the time of the newest sample.
-    #[must_use]
     pub fn newest(&self) -> Option<Time> {
         Some(Time::from_millis(self.time_ms(self.len.checked_sub(1)?)))
     }
@@ -324,26 +320,22 @@ impl Store {
     }
 
     /// Returns the sample at an index, the oldest at 0.
-    #[must_use]
     pub fn get(&self, at: usize) -> Option<StoredSample<'_>> {
         (at < self.len()).then_some(StoredSample { store: self, index: at })
     }
 
     /// Returns the slots of a column in `window`. The cost grows only with the logarithm of the
     /// number of samples.
-    #[must_use]
     pub fn slots(&self, column: usize, window: Window) -> Slots {
         self.slots_of(&[column], window).pop().unwrap_or_default()
     }
 
     /// Returns the slots of several columns, with one search for the edges of the slots.
-    #[must_use]
     pub fn slots_of(&self, columns: &[usize], window: Window) -> Vec<Slots> {
         slots::slots(self, columns, window)
     }
 
     /// Returns the memory of the samples in bytes.
-    #[must_use]
     pub fn bytes(&self) -> usize {
         let unused = (self.chunks.capacity() - self.chunks.len()) * size_of::<Chunk>();
         unused + self.chunks.iter().map(Chunk::bytes).sum::<usize>()
@@ -352,27 +344,23 @@ impl Store {
 
 impl StoredSample<'_> {
     /// Returns the timestamp, or the time of receipt if the row had none.
-    #[must_use]
     pub fn time(&self) -> Time {
         Time::from_millis(self.store.time_ms(self.index))
     }
 
     /// Returns the sequence number within the run.
-    #[must_use]
     pub fn seq(&self) -> Option<Seq> {
         let (chunk, row) = self.store.locate(self.index);
         Some(self.store.chunks[chunk].seq(row)).filter(|seq| *seq > Seq::default())
     }
 
     /// Returns the value of a column, NaN if missing.
-    #[must_use]
     pub fn value(&self, column: usize) -> f64 {
         let is_known = column < self.store.columns();
         if is_known { self.store.value(column, self.index) } else { f64::NAN }
     }
 
     /// Returns the length of the gap before the sample, if there is one.
-    #[must_use]
     pub fn gap_before(&self) -> Option<Duration> {
         let before = StoredSample { index: self.index.checked_sub(1)?, ..*self };
         self.store.has_gap(self.index).then(|| self.time() - before.time())

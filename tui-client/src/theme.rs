@@ -94,7 +94,6 @@ pub struct Symbols {
 impl Theme {
     /// Detects the capabilities of the terminal. `colour` and `palette` are the user's choices, if
     /// any; `variable` returns an environment variable.
-    #[must_use]
     pub fn detect(
         colour: Option<bool>,
         palette: Option<Palette>,
@@ -120,7 +119,6 @@ impl Theme {
     }
 
     /// Returns the theme with the next palette. Without colours, all palettes look alike.
-    #[must_use]
     pub fn next_palette(self) -> Theme {
         let palette = match self.palette {
             Palette::Dark => Palette::Light,
@@ -136,13 +134,11 @@ impl Theme {
     }
 
     /// Returns whether there are no colours.
-    #[must_use]
     pub fn is_mono(self) -> bool {
         self.colours().is_none()
     }
 
     /// Returns the style of a line in a chart and of its values: grey if not fresh.
-    #[must_use]
     pub fn line(self, line: usize, fresh: bool) -> Style {
         if !fresh {
             return self.faint();
@@ -151,13 +147,11 @@ impl Theme {
     }
 
     /// Returns the styles of the area below a line, the lowest level first.
-    #[must_use]
     pub fn area(self, line: usize, fresh: bool) -> [Style; AREA_LEVELS] {
         AREA_PERCENT.map(|percent| self.shade(line, percent, fresh))
     }
 
     /// Returns the style of a heat level; 0 is the lowest. Symbols also distinguish the levels.
-    #[must_use]
     pub fn heat(self, level: usize, fresh: bool) -> Style {
         self.shade(0, HEAT_PERCENT[level.min(HEAT_LEVELS - 1)], fresh)
     }
@@ -181,7 +175,6 @@ impl Theme {
     }
 
     /// Returns the symbol of a line in legends, and in ASCII also in the chart.
-    #[must_use]
     pub fn line_symbol(self, line: usize) -> char {
         if self.ascii {
             ASCII_LINE_SYMBOLS[line % ASCII_LINE_SYMBOLS.len()]
@@ -193,13 +186,11 @@ impl Theme {
     }
 
     /// Returns whether symbols, besides colours, distinguish the lines.
-    #[must_use]
     pub fn has_line_symbols(self) -> bool {
         self.ascii || self.is_mono()
     }
 
     /// Returns the style of borders and hints.
-    #[must_use]
     pub fn faint(self) -> Style {
         match self.colours() {
             Some(colours) => Style::new().fg(colours.faint),
@@ -208,37 +199,31 @@ impl Theme {
     }
 
     /// Returns the style of emphasized text.
-    #[must_use]
     pub fn strong(self) -> Style {
         Style::new().add_modifier(Modifier::BOLD)
     }
 
     /// Returns the style of the selected item.
-    #[must_use]
     pub fn highlight(self) -> Style {
         Style::new().add_modifier(Modifier::REVERSED)
     }
 
     /// Returns the style of a good state.
-    #[must_use]
     pub fn good(self) -> Style {
         self.fg(|colours| Some(colours.good)).add_modifier(Modifier::BOLD)
     }
 
     /// Returns the style of a warning.
-    #[must_use]
     pub fn warning(self) -> Style {
         self.fg(|colours| colours.warning).add_modifier(Modifier::BOLD | Modifier::REVERSED)
     }
 
     /// Returns the style of a failure.
-    #[must_use]
     pub fn alarm(self) -> Style {
         self.fg(|colours| Some(colours.alarm)).add_modifier(Modifier::BOLD | Modifier::REVERSED)
     }
 
     /// Returns the style of a value at a level. `normal` is its style below the warning level.
-    #[must_use]
     pub fn level(self, level: Level, normal: Style) -> Style {
         match (level, self.colours().and_then(|colours| colours.warning)) {
             (Level::Normal, _) => normal,
@@ -249,7 +234,6 @@ impl Theme {
     }
 
     /// Returns the style of the threshold of a level, or of a reference line at `Level::Normal`.
-    #[must_use]
     pub fn threshold(self, level: Level) -> Style {
         match level {
             Level::Normal => self.faint(),
@@ -265,13 +249,11 @@ impl Theme {
     }
 
     /// Returns the set of characters for the dots of a chart.
-    #[must_use]
     pub fn charset(self) -> Charset {
         if self.ascii { Charset::Ascii } else { Charset::Braille }
     }
 
     /// Returns the characters of axes and rules.
-    #[must_use]
     pub fn symbols(self) -> Symbols {
         if self.ascii {
             Symbols {
@@ -305,7 +287,6 @@ impl Theme {
     }
 
     /// Returns the border of a box.
-    #[must_use]
     pub fn border(self) -> border::Set<'static> {
         if !self.ascii {
             return border::ROUNDED;

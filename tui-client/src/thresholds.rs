@@ -16,7 +16,6 @@ pub enum Level {
 
 impl Level {
     /// Returns the name of the level on the screen.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Level::Normal => "normal",
@@ -37,7 +36,6 @@ pub struct ThresholdLevels {
 
 impl ThresholdLevels {
     /// Returns the level of a value. A missing value (NaN) is normal.
-    #[must_use]
     pub fn level(&self, value: f64) -> Level {
         let reaches = |limit: Option<f64>| limit.is_some_and(|limit| value >= limit);
         if reaches(self.critical) {
@@ -50,7 +48,6 @@ impl ThresholdLevels {
     }
 
     /// Returns the warning threshold, else the critical one, with its level.
-    #[must_use]
     pub fn first(&self) -> Option<(Level, f64)> {
         let warn = self.warn.map(|limit| (Level::Warning, limit));
         warn.or(self.critical.map(|limit| (Level::Critical, limit)))
@@ -73,7 +70,6 @@ const PER_CORE: &str = "/core";
 impl Thresholds {
     /// Returns the thresholds of a column. Thresholds of the column itself take precedence over
     /// thresholds per core, which need the number of `cores`.
-    #[must_use]
     pub fn of(&self, column: &str, cores: Option<f64>) -> ThresholdLevels {
         if let Some(limits) = self.0.get(column) {
             return *limits;

@@ -81,7 +81,6 @@ fn read(text: &str) -> Option<TimeSpec> {
 impl TimeSpec {
     /// Resolves the time. Relative times count back from `now`. A time of day alone is its latest
     /// occurrence up to `latest`.
-    #[must_use]
     pub fn resolve(self, now: Time, latest: Time, zone: Zone) -> Time {
         let at = |local: NaiveDateTime| resolve_local(local, latest, |local| zone.instants(local));
         let before = |day: NaiveDate| day.pred_opt().unwrap_or(day);
@@ -171,13 +170,11 @@ impl TimeRange {
 
 impl TimeBounds {
     /// Returns whether `time` is in the range.
-    #[must_use]
     pub fn contains(&self, time: Time) -> bool {
         self.from.is_none_or(|from| time >= from) && !self.is_past(time)
     }
 
     /// Returns whether `time` is after the range.
-    #[must_use]
     pub fn is_past(&self, time: Time) -> bool {
         self.to.is_some_and(|to| time > to)
     }

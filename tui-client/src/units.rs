@@ -33,7 +33,6 @@ pub enum Units {
 
 impl Units {
     /// Returns the other set of units.
-    #[must_use]
     pub fn next(self) -> Units {
         match self {
             Units::Standard => Units::Alternative,
@@ -53,7 +52,6 @@ pub struct MachineCapacity {
 
 impl MachineCapacity {
     /// Reads cores and memory from a header. Zero counts as unknown.
-    #[must_use]
     pub fn of(header: Option<&Header>) -> MachineCapacity {
         let cores = header.and_then(|header| header.cores).filter(|cores| *cores > 0);
         let memory = header.and_then(|header| header.memory).filter(|bytes| *bytes > 0);
@@ -62,7 +60,6 @@ impl MachineCapacity {
 }
 
 /// Formats the limits of a container: `limit 1.5 cores, 512.0 MiB`. Returns `None` without limits.
-#[must_use]
 pub fn container_limits_text(header: &Header) -> Option<String> {
     let word = |cores: f64| if cores > 1.0 { "cores" } else { "core" };
     let cores = header.cpu_limit.map(|limit| format!("{limit} {}", word(limit.cores())));
@@ -75,7 +72,6 @@ pub fn container_limits_text(header: &Header) -> Option<String> {
 }
 
 /// Formats bytes per second: `48 B/s`, `4.1 KiB/s`.
-#[must_use]
 pub fn rate_text(bytes: u64) -> String {
     let (value, prefix) = Prefixes::Binary.shorten(bytes as f64);
     let decimals = usize::from(!prefix.is_empty());
@@ -148,7 +144,6 @@ impl ValueFormat {
     }
 
     /// Returns the format of a column. `is_known`: one of loadline's own columns, never negative.
-    #[must_use]
     pub fn for_column(
         column: &Column,
         is_known: bool,
@@ -198,7 +193,6 @@ impl ValueFormat {
     }
 
     /// Formats a value with its unit: `12.5 %`, `2.40 GHz`, `1.5 GiB`, `0.52`, `3d 4h`.
-    #[must_use]
     pub fn value(&self, value: f64) -> String {
         if self.is_uptime() && value >= 0.0 {
             return span_text(Duration::try_from_secs_f64(value.trunc()).unwrap_or_default());
@@ -208,7 +202,6 @@ impl ValueFormat {
     }
 
     /// Formats value and unit separately: `12.5` and `%`. A missing value is `-` without a unit.
-    #[must_use]
     pub fn number_and_unit(&self, value: f64) -> (String, String) {
         if !value.is_finite() {
             return ("-".to_owned(), String::new());
@@ -219,7 +212,6 @@ impl ValueFormat {
     }
 
     /// Formats a value with the first letter of its prefixed unit: `13.3M`, `140.0B`, `2.40`.
-    #[must_use]
     pub fn number_and_prefix(&self, value: f64) -> String {
         let (number, unit) = self.number_and_unit(value);
         let has_letter = self.prefixes != Prefixes::None;
@@ -227,7 +219,6 @@ impl ValueFormat {
     }
 
     /// Formats a value in two or three digits: `13M`, `67`. Large values of any unit have a prefix.
-    #[must_use]
     pub fn brief(&self, value: f64) -> String {
         let scaled = value * self.scale;
         let is_large = scaled.abs() >= PREFIX_MIN && self.prefixes == Prefixes::None;
@@ -240,7 +231,6 @@ impl ValueFormat {
     }
 
     /// Formats `value` without its unit, scaled by the prefix that `other` has.
-    #[must_use]
     pub fn number_in_unit_of(&self, value: f64, other: f64) -> String {
         if !value.is_finite() || !other.is_finite() {
             return self.number_and_unit(value).0;
@@ -252,14 +242,12 @@ impl ValueFormat {
     }
 
     /// Drops the decimals of an unscaled format. Use for columns of whole numbers.
-    #[must_use]
     pub fn with_whole_numbers(self) -> ValueFormat {
         ValueFormat { decimals: if self.is_unscaled() { 0 } else { self.decimals }, ..self }
     }
 
     /// Returns the format for values of a magnitude. For unscaled formats, gives small values more
     /// decimals and large values at most as many digits as an `f64` holds exactly.
-    #[must_use]
     pub fn with_magnitude(self, magnitude: Magnitude) -> ValueFormat {
         let exponent = magnitude.exponent;
         let decimals = match usize::try_from(exponent) {
@@ -277,13 +265,11 @@ impl ValueFormat {
     }
 
     /// Returns whether values are displayed in the unit of the stream, without prefixes.
-    #[must_use]
     pub fn is_unscaled(&self) -> bool {
         self.prefixes == Prefixes::None && (self.scale - 1.0).abs() < f64::EPSILON
     }
 
     /// Returns whether values are uptimes.
-    #[must_use]
     pub fn is_uptime(&self) -> bool {
         self.suffix == "d" && !self.is_unscaled()
     }
@@ -296,7 +282,6 @@ impl ValueFormat {
     }
 
     /// Terminal columns of the longest number. Valid only for unscaled formats.
-    #[must_use]
     pub fn number_width(&self) -> usize {
         match self.integer_width() {
             0 if self.is_unscaled() => "-1.00e308".len(),
@@ -305,14 +290,12 @@ impl ValueFormat {
     }
 
     /// Returns whether values are displayed without decimals and prefix.
-    #[must_use]
     pub fn is_whole(&self) -> bool {
         self.decimals == 0 && self.prefixes == Prefixes::None
     }
 
     /// Formats bytes or bits in three or four digits: `645 MiB`, `64.5 KiB/s`, `512 B`. Returns
     /// `None` for other units and for missing values.
-    #[must_use]
     pub fn compact(&self, value: f64) -> Option<String> {
         if self.prefixes == Prefixes::None || !value.is_finite() {
             return None;
@@ -325,13 +308,11 @@ impl ValueFormat {
     }
 
     /// Terminal columns of the longest result of [`ValueFormat::compact`]: `1023 KiB/s`.
-    #[must_use]
     pub fn compact_width(&self) -> usize {
         if self.prefixes == Prefixes::None { 0 } else { "1023 Ki".len() + self.suffix.len() }
     }
 
     /// Returns candidate units for the labels of an axis up to `max`, the best first.
-    #[must_use]
     pub fn axis_units(&self, max: f64) -> Vec<AxisUnit> {
         let space = if matches!(self.suffix.as_str(), "" | "%") { "" } else { " " };
         let unit = |(factor, prefix): (f64, &'static str)| AxisUnit {
@@ -354,7 +335,6 @@ impl ValueFormat {
     }
 
     /// Terminal columns of the longest label of an axis.
-    #[must_use]
     pub fn label_width(&self) -> u16 {
         let prefix = if self.prefixes == Prefixes::Binary { 2 } else { 1 };
         let prefix = if self.prefixes == Prefixes::None { 0 } else { prefix };
@@ -368,7 +348,6 @@ impl ValueFormat {
 }
 
 /// Formats a number with fixed decimals; very large and very small ones in scientific notation.
-#[must_use]
 pub fn number_text(value: f64, decimals: usize) -> String {
     let size = value.abs();
     let [small, large] = [SMALL_EXPONENT, LARGE_EXPONENT].map(|it| 10f64.powi(i32::from(it)));
@@ -381,7 +360,6 @@ pub fn number_text(value: f64, decimals: usize) -> String {
 }
 
 /// Formats a time span in at most two units: `5m`, `1h 30m`, `2m 13s`.
-#[must_use]
 pub fn span_text(span: Duration) -> String {
     let seconds = span.as_secs();
     let units = [("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)];

@@ -46,7 +46,6 @@ pub fn render(app: &App, area: Rect, buf: &mut Buffer) {
 }
 
 /// Returns the rows that move up with each new sample: the data table without its head.
-#[must_use]
 pub fn scrolling_rows(app: &App) -> Rect {
     let table = app.layout(app.area()).table;
     let head = table.height.min(1);

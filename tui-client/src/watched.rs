@@ -35,7 +35,6 @@ pub struct Watched {
 
 impl Watched {
     /// Returns a source without samples.
-    #[must_use]
     pub fn new(name: &str, embedded: bool, retention: Duration) -> Watched {
         Watched {
             name: SafeText::new(name).as_str().to_owned(),
@@ -48,7 +47,6 @@ impl Watched {
     }
 
     /// Limits the store to its share of the memory for all `sources`.
-    #[must_use]
     pub fn with_memory_share(mut self, sources: usize) -> Watched {
         let store = self.ingest.store.with_values_max(ALL_VALUES_MAX / sources.max(1));
         self.ingest.store = store;
@@ -110,7 +108,6 @@ impl Watched {
     }
 
     /// Returns the samples.
-    #[must_use]
     pub fn store(&self) -> &Store {
         &self.ingest.store
     }
@@ -121,7 +118,6 @@ impl Watched {
     }
 
     /// Returns the columns of the rows; `None` before the first row.
-    #[must_use]
     pub fn columns(&self) -> Option<&[Column]> {
         self.ingest.columns()
     }
@@ -152,7 +148,6 @@ impl Watched {
     }
 
     /// Returns the state of the source.
-    #[must_use]
     pub fn state(&self, now: Time) -> State {
         self.connection.state(now, self.stale_after())
     }
@@ -169,7 +164,6 @@ impl Watched {
 
     /// Returns the clock offset in milliseconds, negative if the agent's clock is behind ours. 0 if
     /// the offset is at most a second or not known yet.
-    #[must_use]
     pub fn clock_offset_ms(&self) -> i64 {
         self.transit.offset_ms()
     }

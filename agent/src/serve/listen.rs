@@ -277,7 +277,6 @@ impl Listener {
     }
 
     /// Address of the listener, with the real port if 0 was given.
-    #[must_use]
     pub fn address(&self) -> &Address {
         &self.address
     }

@@ -68,7 +68,6 @@ impl Service {
     }
 
     /// Position of the newest sample, which changes with each sample.
-    #[must_use]
     pub fn progress(&self) -> impl PartialEq + use<> {
         self.ring.newest_position()
     }

@@ -74,7 +74,6 @@ impl ServerTls {
     }
 
     /// Returns whether clients need a certificate.
-    #[must_use]
     pub fn requires_client_certificates(&self) -> bool {
         self.0.files.client_ca.is_some()
     }

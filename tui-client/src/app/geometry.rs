@@ -29,13 +29,11 @@ const SEPARATE_HEADERS_ROWS_MIN: usize = 4;
 
 impl App {
     /// Returns the area of the whole terminal.
-    #[must_use]
     pub fn area(&self) -> Rect {
         Rect::from((Position::ORIGIN, self.size))
     }
 
     /// Returns the layout of the screen in an area.
-    #[must_use]
     pub fn layout(&self, area: Rect) -> Layout {
         let page = self.screen.page;
         let (chart_count, chosen) = match page {
@@ -89,7 +87,6 @@ impl App {
 
     /// Returns the parts of a chart at its place in the layout, if the chart exists. Panels below
     /// each other have the same width, so their time axes agree.
-    #[must_use]
     pub fn chart_parts(&self, place: ChartRect) -> Option<ChartParts> {
         let shape = ChartShape { axis_rows: place.axis_rows, ..ChartShape::default() };
         let shape = match self.screen.page {
@@ -170,7 +167,6 @@ impl App {
     }
 
     /// Returns the time window of a chart with a panel of `panel_width` columns.
-    #[must_use]
     pub fn window_of(&self, panel_width: u16) -> Option<Window> {
         let (dots, _) = self.theme.charset().pixels_per_cell();
         let span_ms = duration_ms(self.window.span);
@@ -178,7 +174,6 @@ impl App {
     }
 
     /// Returns the help in its columns, its area above the footer, and its maximum scroll position.
-    #[must_use]
     pub fn help_layout(&self, area: Rect) -> (Vec<Vec<HelpLine>>, Rect, u16) {
         let columns = self.keys.help(area.width, !self.sources.is_single(), self.theme.ascii);
         let lines = columns.iter().map(Vec::len).max().unwrap_or(0);

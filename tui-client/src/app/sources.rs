@@ -99,7 +99,6 @@ impl SourceView {
     }
 
     /// Returns the index of a column's colour in the theme, as in its chart.
-    #[must_use]
     pub fn colour(&self, column: usize) -> usize {
         let mut lines = self.charts.iter().flat_map(|chart| &chart.lines);
         lines.find(|line| line.column == column).map_or(0, |line| line.colour)
@@ -139,7 +138,6 @@ impl Sources {
     }
 
     /// Returns all sources in the order in which they were given.
-    #[must_use]
     pub fn all(&self) -> &[SourceView] {
         &self.views
     }
@@ -150,7 +148,6 @@ impl Sources {
     }
 
     /// Returns the index of the chosen source, which the dashboard shows.
-    #[must_use]
     pub fn shown(&self) -> usize {
         self.shown
     }
@@ -161,13 +158,11 @@ impl Sources {
     }
 
     /// Returns the chosen source.
-    #[must_use]
     pub fn watched(&self) -> &Watched {
         &self.shown_view().watched
     }
 
     /// Returns the charts of the chosen source.
-    #[must_use]
     pub fn charts(&self) -> &[Chart] {
         &self.shown_view().charts
     }
@@ -179,7 +174,6 @@ impl Sources {
 
     /// Returns the clock offset of a source on the time axis in milliseconds. A single source has
     /// the axis for itself: its offset is 0.
-    #[must_use]
     pub fn clock_offset_ms(&self, source: usize) -> i64 {
         if self.is_single() { 0 } else { self.views[source].watched.clock_offset_ms() }
     }
@@ -219,13 +213,11 @@ impl Sources {
     }
 
     /// Returns the time of the newest sample of all sources on the axis.
-    #[must_use]
     pub fn newest(&self) -> Option<Time> {
         self.source_times(|_, store| store.newest()).max()
     }
 
     /// Returns the time of the oldest sample of all sources on the axis.
-    #[must_use]
     pub fn oldest(&self) -> Option<Time> {
         self.source_times(|_, store| store.oldest()).min()
     }
@@ -301,7 +293,6 @@ impl Sources {
     }
 
     /// Returns the sources in one chart, the chosen one among them.
-    #[must_use]
     pub fn compared(&self) -> std::ops::Range<usize> {
         let first = self.shown / COMPARED_SOURCES_MAX * COMPARED_SOURCES_MAX;
         first..(first + COMPARED_SOURCES_MAX).min(self.views.len())

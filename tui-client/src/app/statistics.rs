@@ -50,7 +50,6 @@ impl Statistics {
     }
 
     /// Returns the time between the ends.
-    #[must_use]
     pub fn duration(&self) -> Duration {
         self.to - self.from
     }

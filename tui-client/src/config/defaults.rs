@@ -59,7 +59,6 @@ const THRESHOLDS: &str = r#"
 "#;
 
 /// Returns the commented file. `help` returns the help of an option.
-#[must_use]
 pub fn default_config(help: impl Fn(&str) -> String) -> String {
     let mut text = HEAD.to_owned();
     let _ = writeln!(text, "# A source may have its own {}.", SOURCE_OPTIONS[1..].join(", "));

@@ -77,7 +77,6 @@ pub struct Setting {
 
 impl Setting {
     /// Returns the equivalent argument. `None` for the default of a switch.
-    #[must_use]
     pub fn argument(&self) -> Option<OsString> {
         match self.kind {
             OptionKind::Text | OptionKind::List | OptionKind::Path => {

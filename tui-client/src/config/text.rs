@@ -18,7 +18,6 @@ pub struct ConfigError(String);
 
 impl ConfigError {
     /// Returns an error without a position in the file.
-    #[must_use]
     pub fn for_file(message: &str) -> ConfigError {
         ConfigError(message.to_owned())
     }
@@ -47,7 +46,6 @@ impl ConfigText {
     }
 
     /// Returns an error at `span`, in bytes. `message` is `error; hint`.
-    #[must_use]
     pub fn error_at(&self, span: Range<usize>, message: impl AsRef<str>) -> ConfigError {
         let start = self.text.floor_char_boundary(span.start);
         let line_start = self.text[..start].rfind('\n').map_or(0, |at| at + 1);

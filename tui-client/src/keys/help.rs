@@ -50,7 +50,6 @@ const BELOW_INDENT: usize = 3;
 impl Keys {
     /// Returns the lines of the help, in two columns if `width` has room for them, else in one.
     /// `several` adds the keys for several sources; `ascii` replaces arrows with words.
-    #[must_use]
     pub fn help(&self, width: u16, several: bool, ascii: bool) -> Vec<Vec<HelpLine>> {
         let inside = width.saturating_sub(2).min(HELP_WIDTH);
         let titled = |title, lines: Vec<HelpLine>| -> Vec<HelpLine> {

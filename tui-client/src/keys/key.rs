@@ -98,7 +98,6 @@ impl Key {
     }
 
     /// Returns the pressed key in its one form.
-    #[must_use]
     pub fn from_event(event: KeyEvent) -> Key {
         let shift = KeyModifiers::SHIFT;
         let modifiers = event.modifiers & (KeyModifiers::CONTROL | KeyModifiers::ALT | shift);
@@ -117,7 +116,6 @@ impl Key {
     }
 
     /// Returns the label on the screen: `Ctrl-C`, `PgUp`, `←`.
-    #[must_use]
     pub fn label(self) -> String {
         let held = MODIFIERS.iter().filter(|(_, held, _)| self.modifiers.contains(*held));
         let held: String = held.map(|(.., label)| *label).collect();

@@ -92,7 +92,6 @@ impl Connector {
     }
 
     /// Creates a connector over TCP to a name or an address.
-    #[must_use]
     pub fn tcp(host: &str, port: u16) -> Connector {
         Connector::from_tcp(TcpTransport::new(host, port))
     }
@@ -110,7 +109,6 @@ impl Connector {
     }
 
     /// Creates a connector over any byte stream that `connect` returns. `name` is displayed.
-    #[must_use]
     pub fn custom<S, F>(name: &str, mut connect: impl FnMut() -> F + Send + 'static) -> Connector
     where
         S: ByteStream + 'static,
@@ -124,19 +122,16 @@ impl Connector {
     }
 
     /// Returns whether the agent runs in this process.
-    #[must_use]
     pub fn is_embedded(&self) -> bool {
         matches!(self.transport, Transport::Embedded(_))
     }
 
     /// Returns whether the transport may prompt the user before it connects.
-    #[must_use]
     pub fn may_prompt(&self) -> bool {
         matches!(self.transport, Transport::Ssh(_))
     }
 
     /// Creates a connector of a local input.
-    #[must_use]
     pub fn local(input: LocalInput) -> Connector {
         let source = match &input {
             LocalInput::Stdin => Source::Stdin,
@@ -146,7 +141,6 @@ impl Connector {
     }
 
     /// Returns the local input, if the source is one.
-    #[must_use]
     pub fn local_input(&self) -> Option<&LocalInput> {
         let Transport::Local(input) = &self.transport else { return None };
         Some(input)

@@ -18,7 +18,6 @@ const EVENTS_MIN: usize = 2;
 
 /// Returns the capacity of the event channel of each of `links` links. All channels together take
 /// hardly more memory than the channel of a single link.
-#[must_use]
 pub fn events_max(links: usize) -> usize {
     (EVENTS_MAX / links.max(1)).max(EVENTS_MIN)
 }
@@ -58,7 +57,6 @@ pub struct Events {
 
 impl Events {
     /// Creates a receiver of the events of `links`, which are numbered from 0.
-    #[must_use]
     pub fn new(links: impl IntoIterator<Item = mpsc::Receiver<Event>>) -> Events {
         Events { links: links.into_iter().map(Some).collect(), next: 0 }
     }

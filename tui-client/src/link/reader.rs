@@ -56,20 +56,17 @@ pub struct StreamReader {
 
 impl StreamReader {
     /// Creates a reader for a connection on which a request was sent.
-    #[must_use]
     pub fn new(options: ReadOptions) -> StreamReader {
         StreamReader { options, ..StreamReader::default() }
     }
 
     /// Creates a reader for a stream that needs no request.
-    #[must_use]
     pub fn without_request(options: ReadOptions) -> StreamReader {
         let phase = ReaderPhase::Headerless { expected_count: None, heading: None };
         StreamReader { is_unrequested: true, phase, ..StreamReader::new(options) }
     }
 
     /// Creates a reader for a recording. Rows without a timestamp start at `first`, `step` apart.
-    #[must_use]
     pub fn for_recording(options: ReadOptions, first: Time, step: Duration) -> StreamReader {
         let mut reader = StreamReader { is_unrequested: true, ..StreamReader::new(options) };
         reader.output.clock = RowClock::Even { next: first, step };

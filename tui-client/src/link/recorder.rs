@@ -46,13 +46,11 @@ struct LastRow {
 
 impl Recorder {
     /// Creates a recorder of at most `rows_max` rows.
-    #[must_use]
     pub fn new(rows_max: Option<u64>) -> Recorder {
         Recorder { rows_max, ..Recorder::default() }
     }
 
     /// Returns the number of rows left out because they exceed the longest line of the format.
-    #[must_use]
     pub fn too_long(&self) -> u64 {
         self.too_long
     }
@@ -181,7 +179,6 @@ fn last_byte(path: &Path) -> io::Result<u8> {
 
 /// Returns a sender that records each event in `file`, then forwards the event to `events`, so that
 /// all displayed rows are recorded. After a write error, sends one warning and only forwards.
-#[must_use]
 pub fn spawn_recorder(
     file: File,
     name: String,

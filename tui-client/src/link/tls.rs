@@ -52,7 +52,6 @@ pub struct TlsClient {
 
 impl TlsClient {
     /// Creates a client; the files are read later.
-    #[must_use]
     pub fn new(files: TlsClientFiles) -> TlsClient {
         TlsClient { files, config: OnceLock::new() }
     }

@@ -50,13 +50,11 @@ pub struct Secret(String);
 
 impl Secret {
     /// Wraps a password or token.
-    #[must_use]
     pub fn new(word: String) -> Secret {
         Secret(word)
     }
 
     /// Returns the password or token, to send it to its server only.
-    #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -133,7 +131,6 @@ impl Prometheus {
     }
 
     /// Returns `HOST:PORT` for the HTTP `Host` header.
-    #[must_use]
     pub fn authority(&self) -> String {
         super::Source::Tcp { host: self.host.clone(), port: self.port }.to_string()
     }

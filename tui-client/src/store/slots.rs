@@ -28,7 +28,6 @@ pub struct Window {
 impl Window {
     /// Returns the window over at least `span_ms` that ends with the cell of `newest`, in `cells`
     /// cells of `per_cell` slots each. Samples after `newest` are excluded.
-    #[must_use]
     pub fn ending(newest: Time, span_ms: i64, cells: usize, per_cell: usize) -> Window {
         let per_cell = per_cell.max(1);
         let span_ms = span_ms.clamp(1, SPAN_MAX_MS);
@@ -47,14 +46,12 @@ impl Window {
     }
 
     /// Returns the same window by a clock that is `offset_ms` ahead.
-    #[must_use]
     pub fn with_clock_offset(&self, offset_ms: i64) -> Window {
         let newest = self.newest.shifted_ms(offset_ms);
         Window { from_ms: self.from_ms.saturating_add(offset_ms), newest, ..*self }
     }
 
     /// Returns the number of slots, over all cells.
-    #[must_use]
     pub fn slot_count(&self) -> usize {
         self.slot_count
     }
@@ -65,7 +62,6 @@ impl Window {
     }
 
     /// Returns the length of a cell in milliseconds.
-    #[must_use]
     pub fn cell_ms(&self) -> i64 {
         self.slot_ms * self.slots_per_cell as i64
     }
@@ -81,26 +77,22 @@ impl Window {
     }
 
     /// Returns the cell of a time, numbered within the window; `None` outside.
-    #[must_use]
     pub fn cell_of(&self, ms: i64) -> Option<usize> {
         let slot = usize::try_from(self.slot_of(ms)).ok().filter(|slot| *slot < self.slot_count)?;
         Some(slot / self.slots_per_cell)
     }
 
     /// Returns the start in milliseconds since the epoch.
-    #[must_use]
     pub fn from_ms(&self) -> i64 {
         self.from_ms
     }
 
     /// Returns the exclusive end in milliseconds since the epoch.
-    #[must_use]
     pub fn end_ms(&self) -> i64 {
         self.from_ms + self.slot_ms * self.slot_count as i64
     }
 
     /// Returns the slot of a time, numbered within the window from 0. Negative before the window.
-    #[must_use]
     pub fn slot_of(&self, ms: i64) -> i64 {
         (ms - self.from_ms).div_euclid(self.slot_ms)
     }

@@ -34,7 +34,6 @@ impl ColourOverrides {
     };
 
     /// Returns all colours of a palette for a terminal with sixteen colours.
-    #[must_use]
     pub fn from_palette(palette: Palette) -> ColourOverrides {
         let Some(colours) = Colours::of(palette, ColourDepth::Sixteen) else {
             return ColourOverrides { palette, ..ColourOverrides::NONE };

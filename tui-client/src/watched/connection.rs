@@ -32,7 +32,6 @@ pub struct Outage {
 
 impl State {
     /// Returns the name of the state.
-    #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
             State::Connecting(_) => "CONNECTING",

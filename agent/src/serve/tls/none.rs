@@ -32,7 +32,6 @@ impl ServerTls {
     }
 
     /// Never called.
-    #[must_use]
     pub fn requires_client_certificates(&self) -> bool {
         match *self {}
     }
