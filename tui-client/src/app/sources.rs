@@ -209,7 +209,7 @@ impl Sources {
     ) -> impl Iterator<Item = Time> {
         let sources = self.views.iter().enumerate();
         sources
-            .filter_map(move |(at, view)| Some(self.axis_time(at, of(at, &view.watched.store())?)))
+            .filter_map(move |(at, view)| Some(self.axis_time(at, of(at, view.watched.store())?)))
     }
 
     /// Returns the time of the newest sample of all sources on the axis.
