@@ -147,10 +147,10 @@ impl Stamp {
 /// **Invariant:** 1 to [`COLUMNS_MAX`] columns with unique names.
 ///
 /// ```
-/// use loadline_protocol::Schema;
+/// use loadline_protocol::{Schema, Seq};
 /// let schema: Schema = "time:s seq cpu:% load1".parse().unwrap();
 /// let row = schema.parse_row("1763836800.123 4712 12.5 0.52").unwrap();
-/// assert_eq!((row.seq, row.values[1]), (Some(4712), 0.52));
+/// assert_eq!((row.seq, row.values[1]), (Some(Seq(4712)), 0.52));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Schema {
