@@ -182,7 +182,7 @@ impl Exporter {
     /// Accepts and serves clients until it is dropped.
     ///
     /// # Panics
-    /// If a connection panics: an agent in a broken state must not go on.
+    /// If a connection panics: an agent in a broken state must not continue.
     pub(crate) async fn run(&mut self) -> Infallible {
         self.server.run(std::mem::take(&mut self.listeners)).await
     }

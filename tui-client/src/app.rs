@@ -303,7 +303,7 @@ impl App {
         self.window.paused_at().or_else(|| self.sources.newest())
     }
 
-    /// Returns the number of stored samples up to the latest shown time.
+    /// Returns the number of stored samples up to the end of the window.
     pub(crate) fn count_until_window_end(&self) -> usize {
         self.window_end_time()
             .map_or(0, |until| self.sources.count_until(self.sources.shown(), until))

@@ -52,7 +52,7 @@ pub struct Store {
     len: usize,
     keep: Duration,
     values_max: usize,
-    /// Kind and magnitude of the values of each column since the store was new.
+    /// Kind and magnitude of the values of each column since the store was created.
     column_values: Vec<(ValueKind, Magnitude)>,
     /// Number of times that a magnitude has grown.
     magnitude_changes: usize,
@@ -192,7 +192,7 @@ impl Store {
         self.column_values.len()
     }
 
-    /// Returns whether a column has had no value in enough samples.
+    /// Returns whether a column still has no value after the first samples.
     pub(crate) fn is_missing(&self, column: usize) -> bool {
         self.is_settled() && matches!(self.column_values.get(column), Some((ValueKind::None, _)))
     }

@@ -142,7 +142,7 @@ impl Watched {
         if self.connection.is_recording() { self.store().overflow() } else { 0 }
     }
 
-    /// Returns the bytes per second, averaged over the last seconds.
+    /// Returns the bytes per second, averaged over the last few seconds.
     pub(crate) fn bytes_per_second(&self, now: Time) -> Option<u64> {
         self.connection.byte_rate.bytes_per_second(now)
     }

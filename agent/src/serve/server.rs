@@ -75,7 +75,7 @@ impl<P: Protocol> Server<P> {
     /// Accepts and serves clients until it is dropped.
     ///
     /// # Panics
-    /// If a session panics: an agent in a broken state must not go on.
+    /// If a session panics: an agent in a broken state must not continue.
     pub(crate) async fn run<L: Accept>(&mut self, listeners: Vec<L>) -> Infallible {
         let (accepted_sender, mut accepted) = mpsc::channel(1);
         let mut accept_loops: JoinSet<()> = JoinSet::new();

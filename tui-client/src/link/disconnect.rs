@@ -5,7 +5,7 @@ use loadline_protocol::SafeText;
 /// End of a connection, or of an attempt to connect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Disconnect {
-    /// Reason, in the server's words if it gave one.
+    /// Reason, as given by the server, if it gave one.
     pub reason: SafeText,
     /// True if the server refuses the request.
     pub refused: bool,

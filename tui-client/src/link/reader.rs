@@ -81,7 +81,7 @@ impl StreamReader {
         self.output.resume = resume;
     }
 
-    /// From now on, gives rows without a timestamp the time of receipt.
+    /// Stamps further rows without a timestamp with their time of receipt.
     pub(super) fn go_live(&mut self) {
         self.output.clock = RowClock::OnReceipt;
     }
@@ -186,7 +186,7 @@ impl StreamReader {
             Note::Header(header) => {
                 self.output.resume.begin_stream(header.run);
                 // Pending rows are dropped: the answer to the request contains them.
-                // An empty header stands above a recorded plain stream.
+                // A recording of a plain stream starts with an empty header.
                 let nothing = Header { version: header.version, ..Header::default() };
                 self.subscribe(Some(header.clone()).filter(|header| *header != nothing), None);
             }
@@ -211,14 +211,14 @@ impl StreamReader {
     fn handle_columns(&mut self, columns: &Schema) {
         let header = match &self.phase {
             ReaderPhase::Subscribed { header, .. } => header.clone(),
-            // Columns without a header: the stream does not answer a request.
+            // Columns without a header: not an answer to a request.
             ReaderPhase::Undecided(_)
             | ReaderPhase::Headerless { .. }
             | ReaderPhase::Plain(_)
             | ReaderPhase::Table(_) => None,
         };
         if header.as_ref().is_none_or(|header| header.run.is_none()) {
-            // Without a run, times rise only below one columns note.
+            // Without a run, times increase only until the next columns note.
             self.output.resume.last_time = None;
         }
         let selected = match &self.options.columns {

@@ -15,7 +15,7 @@ const LATE_INTERVALS: f64 = 2.5;
 /// Minimum silence after which a source is stale.
 const STALE_MIN: Duration = Duration::from_secs(3);
 
-/// Duration after which a connection without a header is not going to get one.
+/// Duration after which a connection without a header counts as a plain stream.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Stream and samples of a source: decides which rows are kept, and where gaps lie.
@@ -27,12 +27,12 @@ pub struct Ingest {
     pub faults: u64,
     /// Reason for the last invalid line.
     pub last_fault: Option<SafeText>,
-    /// Number of rows that the agent had dropped before we got them.
+    /// Rows lost to this client: evicted by the agent, or dropped here as part of a burst.
     pub skipped: u64,
     pub(super) store: Store,
     /// Rows so far without a header, which may still arrive over this connection or the next one.
     rows_before_header: usize,
-    /// True if a gap lies before the next row.
+    /// True if the next row starts after a gap.
     gap_pending: bool,
     row_interval: RowInterval,
 }

@@ -9,11 +9,11 @@ use crate::event::Sample;
 /// Period for which the fastest transit counts: clocks drift apart.
 const TRANSIT_PERIOD: Duration = Duration::from_mins(1);
 
-/// Largest clock offset in milliseconds that counts as none: nobody notices it.
+/// Clock offset in milliseconds up to which the clocks count as equal: nobody notices it.
 const CLOCK_OFFSET_MIN_MS: i64 = 1000;
 
-/// Minimum change of the clock offset in milliseconds. A change moves the whole chart, and the
-/// transit times of rows vary a little.
+/// Minimum difference in milliseconds that updates the clock offset. Transit times vary a little,
+/// and each update moves the whole chart.
 const CLOCK_OFFSET_STEP_MS: u64 = 250;
 
 /// Clock offset, and the fastest transit of a sample in the last one to two minutes: from its time

@@ -13,12 +13,12 @@ pub(super) struct Output {
     pub(super) resume: ResumeState,
     /// Clock for rows without a timestamp.
     pub(super) clock: RowClock,
-    /// True for a recording: rows count as received when sampled.
+    /// True for a recording: a row's time of receipt is its timestamp.
     pub(super) is_recording: bool,
     faults: u64,
     first_fault: Option<SafeText>,
     last_fault: Option<LineError>,
-    /// Plain rows that came too fast.
+    /// Plain rows that exceeded the burst limit.
     skipped: u64,
 }
 
