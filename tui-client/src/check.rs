@@ -113,6 +113,7 @@ impl CheckReport {
     /// Records an event. Returns the reason if the event ends the check: an error if the source
     /// failed.
     fn handle_event(&mut self, now: Time, event: Event) -> Option<Result<SafeText, String>> {
+        let failed = |reason: &SafeText| format!("{}: {reason}", self.watched.name);
         let mut end = None;
         match &event {
             Event::HeadingLine => self.has_heading_line = true,
@@ -125,11 +126,9 @@ impl CheckReport {
                 end = Some(Err(connect_error(&self.watched.name, reason.as_str())));
             }
             Event::Disconnected { reason, refused, .. } if *refused || self.rows == 0 => {
-                end = Some(Err(format!("{}: {reason}", self.watched.name)));
+                end = Some(Err(failed(reason)));
             }
-            Event::Ended { reason, failed: true } => {
-                end = Some(Err(format!("{}: {reason}", self.watched.name)));
-            }
+            Event::Ended { reason, failed: true } => end = Some(Err(failed(reason))),
             Event::Disconnected { reason, .. } | Event::Ended { reason, .. } => {
                 end = Some(Ok(reason.clone()));
             }

@@ -4,24 +4,14 @@ use std::fmt::Write as _;
 use std::fs::{self, OpenOptions};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use portable_pty::{CommandBuilder, PtySize};
 
+use crate::program::{loadline, output};
 use crate::pty::assert_restored;
 use crate::stage::{PtyTerminal, TestAgent};
-
-fn loadline(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_loadline"));
-    command.env("LOADLINE_CONFIG", "");
-    command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
-
-fn output(args: &[&str]) -> Output {
-    loadline(args).output().unwrap()
-}
 
 /// Returns the output of a successful run without messages.
 fn written(args: &[&str]) -> String {

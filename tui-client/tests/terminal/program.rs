@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use crate::stage::{TestAgent, is_error, wait_until};
 
-fn loadline(args: &[&str]) -> Command {
+pub(crate) fn loadline(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_loadline"));
     command.env("LOADLINE_CONFIG", "");
     command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
-fn output(args: &[&str]) -> Output {
+pub(crate) fn output(args: &[&str]) -> Output {
     loadline(args).output().unwrap()
 }
 
