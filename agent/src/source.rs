@@ -6,33 +6,27 @@
 //!
 //! To add a column, see CONTRIBUTING.md.
 
-mod cores;
-mod cpu;
+mod collector;
 mod disk;
 mod frequency;
 mod group_set;
 mod limits;
-mod load;
-mod memory;
 mod modes;
 mod net;
-mod pressure;
 mod processes;
 mod rates;
 mod snapshot;
-mod swap;
 mod system;
 mod temperature;
-mod topology;
-mod uptime;
 
-use std::fmt;
 use std::time::Duration;
+use std::{fmt, iter};
 
 use loadline_protocol::{Column, CpuLimit, PLAIN_COLUMNS, SafeText};
 use sysinfo::{MINIMUM_CPU_UPDATE_INTERVAL, System};
 use tokio::time::Instant;
 
+use self::collector::Collector;
 pub(crate) use self::group_set::Group;
 pub use self::group_set::{GroupError, GroupSet};
 use self::limits::ContainerLimits;
@@ -66,32 +60,17 @@ pub trait MetricSource: Send {
     }
 }
 
-/// Reads the columns of one group.
-trait Collector: Send {
-    /// Returns the column definitions, constant for the lifetime of the collector.
-    fn columns(&self) -> Vec<Column>;
-
-    /// Appends one value for each column, NaN if unknown. Returns false if the machine does not
-    /// provide the columns at all; a single missing value does not count.
-    fn sample(&mut self, now: &SystemSnapshot, values: &mut Vec<f64>) -> bool;
-}
-
 /// Machine that this program runs on.
 pub struct Machine {
     snapshot: SystemSnapshot,
     reserve: Reserve,
-    /// In column order. The first six columns are always those of the plain stream.
-    collectors: Vec<GroupCollector>,
+    /// In column order. The first one is that of the plain stream.
+    collectors: Vec<MachineCollector>,
 }
 
-/// Collector, with the group that selected it.
-struct GroupCollector {
-    collector: Box<dyn Collector>,
-    /// `None` for the columns of the plain stream, which are always collected.
-    group: Option<Group>,
-    /// True after the warning that the group is not available was logged.
-    has_warned: bool,
-}
+/// Collector, and the group to warn of if it is not available. `None` for the plain stream, which
+/// is always collected, and after the warning.
+type MachineCollector = (Collector, Option<Group>);
 
 impl Machine {
     /// Returns the machine with the default groups. Rates start from this call.
@@ -108,42 +87,17 @@ impl Machine {
     /// Returns the machine whose kernel files are below `root`. sysinfo still reads this machine.
     pub(crate) fn at_root(root: &Root, collect: &GroupSet) -> Machine {
         let has_cores = collect.groups().contains(&Group::Cores);
-        let cores = if has_cores { topology::count(root) } else { 0 };
-        let plain: [Box<dyn Collector>; 4] = [
-            Box::new(cpu::CpuUsageCollector),
-            Box::new(frequency::FrequencyCollector::new(root)),
-            Box::new(memory::MemoryPercentCollector),
-            Box::new(load::LoadCollector),
-        ];
-        let plain = plain.into_iter().map(|collector| (collector, None));
-        let of_group = |group| Some((collector_for(group, root, cores)?, Some(group)));
-        let chosen = collect.groups().iter().copied().filter_map(of_group);
-        let group_collector =
-            |(collector, group)| GroupCollector { collector, group, has_warned: false };
-        let collectors = plain.chain(chosen).map(group_collector).collect();
+        let cores = if has_cores { system::core_count(root) } else { 0 };
+        let of_group =
+            |group: &Group| Some((Collector::of_group(*group, root, cores)?, Some(*group)));
+        let groups = collect.groups().iter().filter_map(of_group);
+        let collectors = iter::once((Collector::plain(root), None)).chain(groups).collect();
         let (snapshot, reserve) = (SystemSnapshot::new(root, cores), Reserve::new(root));
         let mut machine = Machine { snapshot, reserve, collectors };
         // The first sample is the baseline for the rates of the next one.
         machine.sample(&mut Vec::new());
         machine
     }
-}
-
-/// Returns the collector of a group. `None` if all its columns belong to the plain stream.
-fn collector_for(group: Group, root: &Root, cores: usize) -> Option<Box<dyn Collector>> {
-    Some(match group {
-        Group::Freq | Group::Load => return None,
-        Group::Cpu => Box::new(modes::CpuModesCollector::new(root)),
-        Group::Mem => Box::new(memory::MemoryBytesCollector),
-        Group::Swap => Box::new(swap::SwapCollector),
-        Group::Net => Box::new(net::NetCollector::new(root)),
-        Group::Disk => Box::new(disk::DiskCollector::new(root)),
-        Group::Pressure => Box::new(pressure::PressureCollector::new(root)),
-        Group::Cores => Box::new(cores::CoresCollector::new(cores)),
-        Group::Temp => Box::new(temperature::TemperatureCollector::new()),
-        Group::Procs => Box::new(processes::ProcessCollector::new(root)),
-        Group::Uptime => Box::new(uptime::UptimeCollector),
-    })
 }
 
 impl Default for Machine {
@@ -154,16 +108,15 @@ impl Default for Machine {
 
 impl MetricSource for Machine {
     fn columns(&self) -> Vec<Column> {
-        self.collectors.iter().flat_map(|entry| entry.collector.columns()).collect()
+        self.collectors.iter().flat_map(|(collector, _)| collector.columns.clone()).collect()
     }
 
     fn sample(&mut self, values: &mut Vec<f64>) {
         let can_open = self.reserve.release();
         self.snapshot.advance(can_open);
-        for entry in &mut self.collectors {
-            let is_known = entry.collector.sample(&self.snapshot, values);
-            if let Some(group) = entry.group.filter(|_| !is_known && !entry.has_warned) {
-                entry.has_warned = true;
+        for (collector, group) in &mut self.collectors {
+            let is_known = (collector.read)(&self.snapshot, values);
+            if let Some(group) = group.take_if(|_| !is_known) {
                 tracing::warn!(
                     group = group.name(),
                     "not available on this machine, reported as NaN; --collect can leave it out"
@@ -256,7 +209,7 @@ impl MachineFacts {
         MachineFacts {
             host: SafeText::new(host.as_deref().unwrap_or("localhost")),
             os: os().as_deref().map(SafeText::new),
-            cores: topology::logical_cores()
+            cores: system::logical_cores()
                 .or(cores.and_then(|cores| u32::try_from(cores.get()).ok())),
             memory: memory_limit.or_else(system::total_memory),
             cpu_limit: limits.cpu_limit(),
@@ -350,7 +303,7 @@ mod tests {
         }
         let mut values = Vec::new();
         machine.sample(&mut values);
-        let cores = f64::from(topology::logical_cores().unwrap_or(1));
+        let cores = f64::from(system::logical_cores().unwrap_or(1));
         assert!(values[0] > 60.0 / cores, "{values:?} with {cores} cores");
         assert!(values[0] <= 100.0);
     }

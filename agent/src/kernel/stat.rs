@@ -28,21 +28,10 @@ pub(crate) enum StatLine {
     Blocked(u64),
 }
 
-/// CPU times by mode, in ticks: 1/100 s on almost all kernels. `user` and `nice` include the time
-/// of guests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct CpuTimes {
-    pub(crate) user: u64,
-    pub(crate) nice: u64,
-    pub(crate) system: u64,
-    pub(crate) idle: u64,
-    pub(crate) iowait: u64,
-    pub(crate) irq: u64,
-    pub(crate) softirq: u64,
-    pub(crate) steal: u64,
-    pub(crate) guest: u64,
-    pub(crate) guest_nice: u64,
-}
+/// CPU times in ticks, 1/100 s on almost all kernels: `user nice system idle iowait irq softirq steal
+/// guest guest_nice`. `user` and `nice` include the time of guests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct CpuTimes(pub(crate) [u64; 10]);
 
 /// Buffer for the first line: eleven words of maximum length.
 const FIRST_LINE_BYTES: usize = 256;
@@ -85,8 +74,7 @@ impl Record for StatLine {
 }
 
 impl CpuTimes {
-    /// Parses `user nice system idle iowait irq softirq steal guest guest_nice`. Old kernels have
-    /// fewer values, at least up to `idle`.
+    /// Old kernels have fewer values, at least up to `idle`.
     fn parse<'a>(words: impl Iterator<Item = &'a [u8]>) -> Option<CpuTimes> {
         let mut ticks = [0; 10];
         let mut count = 0;
@@ -94,17 +82,14 @@ impl CpuTimes {
             *tick = number(word)?;
             count += 1;
         }
-        let [user, nice, system, idle, iowait, irq, softirq, steal, guest, guest_nice] = ticks;
-        let times =
-            CpuTimes { user, nice, system, idle, iowait, irq, softirq, steal, guest, guest_nice };
+        let times = CpuTimes(ticks);
         (count >= 4 && times.checked_total().is_some()).then_some(times)
     }
 
     /// Returns the total. Guest time is part of `user` and `nice`. Always `Some` after `parse`.
     fn checked_total(self) -> Option<u64> {
-        let parts = [self.user, self.nice, self.system, self.idle, self.iowait];
-        let more = [self.irq, self.softirq, self.steal];
-        parts.into_iter().chain(more).try_fold(0, u64::checked_add)
+        let CpuTimes([ticks @ .., _guest, _guest_nice]) = self;
+        ticks.into_iter().try_fold(0, u64::checked_add)
     }
 
     /// Returns the total time.
@@ -118,11 +103,6 @@ mod tests {
     use super::*;
     use crate::kernel::tests::TestRoot;
 
-    fn times(ticks: [u64; 10]) -> CpuTimes {
-        let [user, nice, system, idle, iowait, irq, softirq, steal, guest, guest_nice] = ticks;
-        CpuTimes { user, nice, system, idle, iowait, irq, softirq, steal, guest, guest_nice }
-    }
-
     #[test]
     fn all_known_lines_are_parsed() {
         let text = "cpu  100 20 30 400 50 6 7 8 9 10\ncpu0 1 2 3 4\ncpu12 1 2 3 4 5 6 7 8\n\
@@ -133,9 +113,9 @@ mod tests {
         let mut lines = Vec::new();
         stat.for_each(|line| lines.push(line));
         let expected = [
-            StatLine::AllCpus(times([100, 20, 30, 400, 50, 6, 7, 8, 9, 10])),
-            StatLine::Cpu(0, times([1, 2, 3, 4, 0, 0, 0, 0, 0, 0])),
-            StatLine::Cpu(12, times([1, 2, 3, 4, 5, 6, 7, 8, 0, 0])),
+            StatLine::AllCpus(CpuTimes([100, 20, 30, 400, 50, 6, 7, 8, 9, 10])),
+            StatLine::Cpu(0, CpuTimes([1, 2, 3, 4, 0, 0, 0, 0, 0, 0])),
+            StatLine::Cpu(12, CpuTimes([1, 2, 3, 4, 5, 6, 7, 8, 0, 0])),
             StatLine::Interrupts(9_225_179),
             StatLine::ContextSwitches(11),
             StatLine::BootTime(1_795_687_891),
@@ -148,7 +128,7 @@ mod tests {
 
     #[test]
     fn guest_time_is_counted_once() {
-        assert_eq!(times([100, 20, 30, 400, 50, 6, 7, 8, 9, 10]).total(), 621);
+        assert_eq!(CpuTimes([100, 20, 30, 400, 50, 6, 7, 8, 9, 10]).total(), 621);
     }
 
     #[test]

@@ -1,43 +1,9 @@
 //! Disk traffic, and use of the root file system. Own reader on Linux: sysinfo asks each mount for
 //! its size, which blocks if a network server is gone, and lists a disk once for each mount.
 
-use loadline_protocol::Column;
+pub(super) use self::reader::Disks;
 
-use super::Collector;
-use super::rates::Rates;
-use super::snapshot::SystemSnapshot;
-use crate::kernel::root::Root;
-
-/// Collector of bytes per second read and written on physical disks, and of the use of the root
-/// file system. As in `df`, space reserved for root does not count.
-pub(super) struct DiskCollector {
-    reader: reader::DiskReader,
-    rates: Rates,
-}
-
-impl DiskCollector {
-    pub(super) fn new(root: &Root) -> DiskCollector {
-        DiskCollector { reader: reader::DiskReader::new(root), rates: Rates::default() }
-    }
-}
-
-impl Collector for DiskCollector {
-    fn columns(&self) -> Vec<Column> {
-        let rates = ["disk_read", "disk_write"].map(|name| Column::new(name, "B/s"));
-        rates.into_iter().chain([Column::new("disk_used", "%")]).collect()
-    }
-
-    fn sample(&mut self, now: &SystemSnapshot, values: &mut Vec<f64>) -> bool {
-        let DiskCollector { reader, rates } = self;
-        rates.begin();
-        let found_any = reader.for_each(|name, counts| rates.add_device(name, counts));
-        values.extend(rates.finish(now.at, |names| reader.select_physical(names)));
-        let used = reader.root_usage().and_then(|(used, available)| used_percent(used, available));
-        values.push(used.unwrap_or(f64::NAN));
-        found_any || used.is_some()
-    }
-}
-
+/// Returns the use of a file system, %. As in `df`, space reserved for root does not count.
 fn used_percent(used: u64, available: u64) -> Option<f64> {
     let all = used.checked_add(available).filter(|bytes| *bytes > 0)?;
     Some(used as f64 / all as f64 * 100.0)
@@ -56,32 +22,32 @@ mod reader {
     const VIRTUAL_PREFIXES: &[&str] =
         &["loop", "ram", "zram", "dm-", "md", "nbd", "sr", "fd", "drbd", "bcache"];
 
-    pub(super) struct DiskReader {
+    /// Disks with the bytes read from and written to each, and the root file system.
+    pub(crate) struct Disks {
         counters: DiskstatsFile,
         folders: DeviceFolders,
         root_folder: PathBuf,
     }
 
-    impl DiskReader {
-        pub(super) fn new(root: &Root) -> DiskReader {
+    impl Disks {
+        pub(crate) fn new(root: &Root) -> Disks {
             let (counters, folders) = (DiskstatsFile::new(root), DeviceFolders::of_disks(root));
-            DiskReader { counters, folders, root_folder: root.path("/") }
+            Disks { counters, folders, root_folder: root.path("/") }
         }
 
-        pub(super) fn for_each(&mut self, mut each: impl FnMut(&str, [u64; 2])) -> bool {
+        pub(crate) fn for_each(&mut self, mut each: impl FnMut(&str, [u64; 2])) {
             self.counters
-                .for_each(|disk| each(disk.name, [disk.read.bytes(), disk.written.bytes()]))
+                .for_each(|disk| each(disk.name, [disk.read.bytes(), disk.written.bytes()]));
         }
 
-        /// Returns the bytes in use, and the bytes available to users other than root.
-        pub(super) fn root_usage(&mut self) -> Option<(u64, u64)> {
+        pub(crate) fn root_used_percent(&self) -> Option<f64> {
             let space = Space::of(&self.root_folder)?;
-            Some((space.size.saturating_sub(space.free), space.available))
+            super::used_percent(space.size.saturating_sub(space.free), space.available)
         }
 
         /// Selects the physical disks of `names`. Only whole disks have a folder, and only physical
         /// disks a `device` entry. If no disk has a `device`, the name decides.
-        pub(super) fn select_physical(&self, names: &[&str]) -> Vec<bool> {
+        pub(crate) fn select_physical(&self, names: &[&str]) -> Vec<bool> {
             let has = |name: &str, entry| {
                 let is_virtual = VIRTUAL_PREFIXES.iter().any(|kind| name.starts_with(kind));
                 !is_virtual && self.folders.has(name, entry)
@@ -99,42 +65,35 @@ mod reader {
 mod reader {
     use std::path::Path;
 
-    use sysinfo::Disks;
-
     use crate::kernel::root::Root;
 
-    pub(super) struct DiskReader(Option<Disks>);
+    pub(crate) struct Disks(Option<sysinfo::Disks>);
 
-    impl DiskReader {
-        pub(super) fn new(_: &Root) -> DiskReader {
-            DiskReader(Disks::new_with_refreshed_list().ok())
+    impl Disks {
+        pub(crate) fn new(_: &Root) -> Disks {
+            Disks(sysinfo::Disks::new_with_refreshed_list().ok())
         }
 
-        pub(super) fn for_each(&mut self, mut for_each: impl FnMut(&str, [u64; 2])) -> bool {
-            let Some(disks) = &mut self.0 else { return false };
+        pub(crate) fn for_each(&mut self, mut each: impl FnMut(&str, [u64; 2])) {
+            let Some(disks) = &mut self.0 else { return };
             disks.refresh(true);
             // Several file systems of one disk report the same counters.
-            let mut last = None;
-            for disk in disks.iter() {
-                let name = Some(disk.name());
-                if std::mem::replace(&mut last, name) != name {
-                    let usage = disk.usage();
-                    let counts = [usage.total_read_bytes, usage.total_written_bytes];
-                    for_each(&disk.name().to_string_lossy(), counts);
-                }
+            for disks in disks.chunk_by(|one, two| one.name() == two.name()) {
+                let usage = disks[0].usage();
+                let counts = [usage.total_read_bytes, usage.total_written_bytes];
+                each(&disks[0].name().to_string_lossy(), counts);
             }
-            !disks.is_empty()
         }
 
-        pub(super) fn root_usage(&mut self) -> Option<(u64, u64)> {
-            let root_usage = Path::new("/");
-            let disk = self.0.as_ref()?.iter().find(|disk| disk.mount_point() == root_usage)?;
+        pub(crate) fn root_used_percent(&self) -> Option<f64> {
+            let root_folder = Path::new("/");
+            let disk = self.0.as_ref()?.iter().find(|disk| disk.mount_point() == root_folder)?;
             let available = disk.available_space();
-            Some((disk.total_space().saturating_sub(available), available))
+            super::used_percent(disk.total_space().saturating_sub(available), available)
         }
 
         #[expect(clippy::unused_self, reason = "same interface as on Linux")]
-        pub(super) fn select_physical(&self, names: &[&str]) -> Vec<bool> {
+        pub(crate) fn select_physical(&self, names: &[&str]) -> Vec<bool> {
             vec![true; names.len()]
         }
     }
@@ -155,7 +114,7 @@ mod tests {
 #[cfg(test)]
 #[cfg(target_os = "linux")]
 mod linux_tests {
-    use super::reader::DiskReader;
+    use super::reader::Disks;
     use crate::kernel::tests::TestRoot;
 
     #[test]
@@ -163,7 +122,7 @@ mod linux_tests {
         let files = TestRoot::new();
         let make = |path: &str| files.make_folder(&format!("sys/block/{path}"));
         let check = |names: &[&str], expected: &[&str]| {
-            let selected = DiskReader::new(&files.root()).select_physical(names);
+            let selected = Disks::new(&files.root()).select_physical(names);
             let selected = names.iter().zip(selected).filter_map(|(name, is)| is.then_some(*name));
             assert_eq!(selected.collect::<Vec<_>>(), expected);
         };

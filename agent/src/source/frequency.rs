@@ -1,31 +1,7 @@
 //! Mean frequency of the cores. Own reader on Linux: sysinfo reads the whole of `/proc/cpuinfo` for
 //! each core. If no core changes its own frequency, sysinfo takes the first core for all.
 
-use loadline_protocol::Column;
-
-use super::Collector;
-use super::snapshot::SystemSnapshot;
-use crate::kernel::root::Root;
-
-/// Collector of `freq`: mean current frequency of the online cores in MHz.
-pub(super) struct FrequencyCollector(reader::FrequencyReader);
-
-impl FrequencyCollector {
-    pub(super) fn new(root: &Root) -> FrequencyCollector {
-        FrequencyCollector(reader::FrequencyReader::new(root))
-    }
-}
-
-impl Collector for FrequencyCollector {
-    fn columns(&self) -> Vec<Column> {
-        vec![Column::new("freq", "MHz")]
-    }
-
-    fn sample(&mut self, _: &SystemSnapshot, values: &mut Vec<f64>) -> bool {
-        values.push(self.0.mean_mhz().unwrap_or(f64::NAN));
-        true
-    }
-}
+pub(super) use self::reader::FrequencyReader;
 
 /// Highest plausible frequency, MHz: no core is nearly as fast. Higher values are ignored.
 const MHZ_MAX: f64 = 1e6;
@@ -53,9 +29,10 @@ impl Mean {
 
 #[cfg(target_os = "linux")]
 mod reader {
-    use super::{Mean, Root};
+    use super::Mean;
     use crate::kernel::cpufreq::FrequencyFiles;
     use crate::kernel::cpuinfo::CpuinfoFile;
+    use crate::kernel::root::Root;
 
     /// Number of samples between two searches for new cores.
     pub(super) const RESCAN_SAMPLES: u32 = 64;
@@ -64,7 +41,7 @@ mod reader {
     /// groups of cores that change their frequency together, else `/proc/cpuinfo`. If both have a
     /// frequency for each core, the kernel takes both from the same place, and the cpufreq files
     /// are much shorter.
-    pub(super) struct FrequencyReader {
+    pub(crate) struct FrequencyReader {
         files: FrequencyFiles,
         list: CpuinfoFile,
         /// Number of cores in the list at the last read. Nothing after the last core is read.
@@ -74,12 +51,12 @@ mod reader {
     }
 
     impl FrequencyReader {
-        pub(super) fn new(root: &Root) -> FrequencyReader {
+        pub(crate) fn new(root: &Root) -> FrequencyReader {
             let (files, list) = (FrequencyFiles::new(root), CpuinfoFile::new(root));
             FrequencyReader { files, list, listed_cores: None, rescan_in: 0 }
         }
 
-        pub(super) fn mean_mhz(&mut self) -> Option<f64> {
+        pub(crate) fn mean_mhz(&mut self) -> Option<f64> {
             if self.rescan_in == 0 {
                 self.rescan_in = RESCAN_SAMPLES;
                 self.listed_cores = None;
@@ -107,18 +84,19 @@ mod reader {
 mod reader {
     use sysinfo::{CpuRefreshKind, RefreshKind, System};
 
-    use super::{Mean, Root};
+    use super::Mean;
+    use crate::kernel::root::Root;
 
-    pub(super) struct FrequencyReader(Option<System>);
+    pub(crate) struct FrequencyReader(Option<System>);
 
     impl FrequencyReader {
-        pub(super) fn new(_: &Root) -> FrequencyReader {
+        pub(crate) fn new(_: &Root) -> FrequencyReader {
             let frequency = CpuRefreshKind::nothing().with_frequency();
             let system = System::new_with_specifics(RefreshKind::nothing().with_cpu(frequency));
             FrequencyReader(system.ok())
         }
 
-        pub(super) fn mean_mhz(&mut self) -> Option<f64> {
+        pub(crate) fn mean_mhz(&mut self) -> Option<f64> {
             let system = self.0.as_mut()?;
             system.refresh_cpu_frequency();
             let mut mean = Mean::default();

@@ -10,46 +10,34 @@ use loadline_common::with_suggestion;
 /// Group of columns that are collected together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Group {
-    /// `user system iowait steal`
     Cpu,
-    /// `freq`
     Freq,
-    /// `mem_used mem_available mem_total`
     Mem,
-    /// `load1 load5 load15`
     Load,
-    /// `swap swap_used`
     Swap,
-    /// `net_rx net_tx`
     Net,
-    /// `disk_read disk_write disk_used`
     Disk,
-    /// `psi_cpu psi_mem psi_io`
     Pressure,
-    /// `core0 … coreN`
     Cores,
-    /// `temp`
     Temp,
-    /// `procs`
     Procs,
-    /// `uptime`
     Uptime,
 }
 
-/// All groups, in column order.
-const GROUPS: [Group; 12] = [
-    Group::Cpu,
-    Group::Freq,
-    Group::Mem,
-    Group::Load,
-    Group::Swap,
-    Group::Net,
-    Group::Disk,
-    Group::Pressure,
-    Group::Cores,
-    Group::Temp,
-    Group::Procs,
-    Group::Uptime,
+/// All groups with their names, in column order.
+const GROUPS: [(Group, &str); 12] = [
+    (Group::Cpu, "cpu"),
+    (Group::Freq, "freq"),
+    (Group::Mem, "mem"),
+    (Group::Load, "load"),
+    (Group::Swap, "swap"),
+    (Group::Net, "net"),
+    (Group::Disk, "disk"),
+    (Group::Pressure, "pressure"),
+    (Group::Cores, "cores"),
+    (Group::Temp, "temp"),
+    (Group::Procs, "procs"),
+    (Group::Uptime, "uptime"),
 ];
 
 /// Number of groups that are collected by default.
@@ -67,7 +55,7 @@ const DEFAULT_COUNT: usize = 8;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupSet {
-    /// In the order of [`GROUPS`], each once.
+    /// In column order, each once.
     groups: Vec<Group>,
 }
 
@@ -80,27 +68,15 @@ pub struct GroupError {
 
 impl Group {
     pub(crate) fn name(self) -> &'static str {
-        match self {
-            Group::Cpu => "cpu",
-            Group::Freq => "freq",
-            Group::Mem => "mem",
-            Group::Load => "load",
-            Group::Swap => "swap",
-            Group::Net => "net",
-            Group::Disk => "disk",
-            Group::Pressure => "pressure",
-            Group::Cores => "cores",
-            Group::Temp => "temp",
-            Group::Procs => "procs",
-            Group::Uptime => "uptime",
-        }
+        let (_, name) = GROUPS[self as usize];
+        name
     }
 }
 
 impl GroupSet {
     /// Returns all groups.
     pub(crate) fn all() -> GroupSet {
-        GroupSet { groups: GROUPS.into() }
+        GroupSet { groups: GROUPS.map(|(group, _)| group).into() }
     }
 
     /// Returns no group: the six columns of the plain stream.
@@ -117,7 +93,7 @@ impl GroupSet {
 
 impl Default for GroupSet {
     fn default() -> GroupSet {
-        GroupSet { groups: GROUPS[..DEFAULT_COUNT].into() }
+        GroupSet { groups: GROUPS[..DEFAULT_COUNT].iter().map(|(group, _)| *group).collect() }
     }
 }
 
@@ -130,8 +106,9 @@ impl FromStr for GroupSet {
         }
         let mut groups = Vec::new();
         for name in text.split(',').map(str::trim) {
-            let group = GROUPS.into_iter().find(|group| group.name() == name);
-            groups.push(group.ok_or_else(|| GroupError { name: name.to_owned() })?);
+            let entry = GROUPS.into_iter().find(|(_, other)| *other == name);
+            let (group, _) = entry.ok_or_else(|| GroupError { name: name.to_owned() })?;
+            groups.push(group);
         }
         groups.sort_unstable();
         groups.dedup();
@@ -141,16 +118,13 @@ impl FromStr for GroupSet {
 
 impl fmt::Display for GroupSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&names(&self.groups))
+        let names: Vec<&str> = self.groups.iter().map(|group| group.name()).collect();
+        f.write_str(&names.join(","))
     }
 }
 
-fn names(groups: &[Group]) -> String {
-    groups.iter().map(|group| group.name()).collect::<Vec<_>>().join(",")
-}
-
 fn unknown_group(name: &str) -> String {
-    let names: Vec<&str> = GROUPS.iter().map(|group| group.name()).chain(["all"]).collect();
+    let names: Vec<&str> = GROUPS.iter().map(|(_, name)| *name).chain(["all"]).collect();
     let error = match sanitize(name) {
         name if name.is_empty() => "no group given".to_owned(),
         name => format!("unknown group {name:?}"),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use loadline_protocol::CpuLimit;
 use tokio::time::Instant;
 
-use super::{system, topology};
+use super::system;
 use crate::kernel::cgroups::{CpuCgroup, MemoryCgroup, cpu_cgroups, memory_cgroups};
 use crate::kernel::root::Root;
 
@@ -21,8 +21,9 @@ pub(super) struct ContainerLimits {
     /// Cgroups from the innermost outwards. Each of them may have a limit.
     cpu: Vec<CpuCgroup>,
     memory: Vec<MemoryCgroup>,
-    /// A limit above the capacity of the host is no limit.
-    capacity: HostCapacity,
+    /// Capacities of the host. A limit above a capacity is no limit.
+    cpu_capacity: CpuLimit,
+    memory_capacity: u64,
     refreshed_at: Option<Instant>,
     /// Position of the cgroup with the lowest limit, and the limit.
     cpu_limit: Option<(usize, CpuLimit)>,
@@ -31,26 +32,20 @@ pub(super) struct ContainerLimits {
     last: Option<(Instant, [u64; 3])>,
 }
 
-/// Capacity of the host.
-#[derive(Debug, Clone, Copy)]
-struct HostCapacity {
-    cores: u32,
-    memory: u64,
-}
-
 impl ContainerLimits {
     pub(super) fn new(root: &Root) -> ContainerLimits {
+        let cores = system::logical_cores().unwrap_or(u32::MAX);
         let memory = system::total_memory().unwrap_or(u64::MAX);
-        let cores = topology::logical_cores().unwrap_or(u32::MAX);
-        ContainerLimits::of(root, HostCapacity { cores, memory })
+        ContainerLimits::on_host(root, CpuLimit(cores.saturating_mul(1000)), memory)
     }
 
-    /// Returns the limits on a host of this capacity.
-    fn of(root: &Root, capacity: HostCapacity) -> ContainerLimits {
+    /// Returns the limits on a host of these capacities.
+    fn on_host(root: &Root, cpu_capacity: CpuLimit, memory_capacity: u64) -> ContainerLimits {
         ContainerLimits {
             cpu: cpu_cgroups(root),
             memory: memory_cgroups(root),
-            capacity,
+            cpu_capacity,
+            memory_capacity,
             refreshed_at: None,
             cpu_limit: None,
             memory_limit: None,
@@ -65,18 +60,13 @@ impl ContainerLimits {
             return;
         }
         self.refreshed_at = Some(at);
-        let all = self.capacity.cores.saturating_mul(1000);
-        let cpu = self.cpu.iter_mut().map(CpuCgroup::limit).enumerate();
-        let cpu = cpu.filter_map(|(group, limit)| Some((group, limit.filter(|it| it.0 < all)?)));
-        let cpu = cpu.min_by_key(|(_, limit)| limit.0);
-        if cpu.map(|(group, _)| group) != self.cpu_limit.map(|(group, _)| group) {
+        let cpu_limit = lowest(self.cpu.iter_mut().map(CpuCgroup::limit), self.cpu_capacity);
+        if cpu_limit.map(|(group, _)| group) != self.cpu_limit.map(|(group, _)| group) {
             self.last = None;
         }
-        self.cpu_limit = cpu;
-        let memory = self.memory.iter_mut().map(MemoryCgroup::limit).enumerate();
-        let is_less = |bytes: &u64| *bytes < self.capacity.memory;
-        let memory = memory.filter_map(|(group, limit)| Some((group, limit.filter(is_less)?)));
-        self.memory_limit = memory.min_by_key(|(_, limit)| *limit);
+        self.cpu_limit = cpu_limit;
+        let limits = self.memory.iter_mut().map(MemoryCgroup::limit);
+        self.memory_limit = lowest(limits, self.memory_capacity);
     }
 
     /// Returns the number of cores that the container may use.
@@ -94,8 +84,7 @@ impl ContainerLimits {
     pub(super) fn cpu_use(&mut self, at: Instant) -> Option<[f64; 3]> {
         let (group, limit) = self.cpu_limit?;
         let used = self.cpu.get_mut(group)?.used();
-        let last = self.last.take();
-        self.last = used.map(|used| (at, used));
+        let last = std::mem::replace(&mut self.last, used.map(|used| (at, used)));
         let percents = last.zip(used).and_then(|((since, before), used)| {
             percents(before, used, at.saturating_duration_since(since), limit)
         });
@@ -107,6 +96,15 @@ impl ContainerLimits {
         let (group, limit) = self.memory_limit?;
         Some((self.memory.get_mut(group)?.used()?, limit))
     }
+}
+
+/// Returns the lowest limit below the capacity of the host, with the position of its cgroup.
+fn lowest<L: Ord + Copy>(
+    limits: impl Iterator<Item = Option<L>>,
+    capacity: L,
+) -> Option<(usize, L)> {
+    let limits = limits.enumerate().filter_map(|(group, limit)| Some((group, limit?)));
+    limits.filter(|(_, limit)| *limit < capacity).min_by_key(|(_, limit)| *limit)
 }
 
 /// `None` if no time has passed, or if a counter went back.

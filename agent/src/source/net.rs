@@ -1,38 +1,7 @@
 //! Network traffic. Own reader on Linux: sysinfo reads a dozen files for each interface, and does
 //! not mark physical interfaces.
 
-use loadline_protocol::Column;
-
-use super::Collector;
-use super::rates::Rates;
-use super::snapshot::SystemSnapshot;
-use crate::kernel::root::Root;
-
-/// Collector of bytes per second received and sent, summed over the physical interfaces.
-pub(super) struct NetCollector {
-    reader: reader::NetReader,
-    rates: Rates,
-}
-
-impl NetCollector {
-    pub(super) fn new(root: &Root) -> NetCollector {
-        NetCollector { reader: reader::NetReader::new(root), rates: Rates::default() }
-    }
-}
-
-impl Collector for NetCollector {
-    fn columns(&self) -> Vec<Column> {
-        ["net_rx", "net_tx"].map(|name| Column::new(name, "B/s")).into()
-    }
-
-    fn sample(&mut self, now: &SystemSnapshot, values: &mut Vec<f64>) -> bool {
-        let NetCollector { reader, rates } = self;
-        rates.begin();
-        let found_any = reader.for_each(|name, counts| rates.add_device(name, counts));
-        values.extend(rates.finish(now.at, |names| reader.select_physical(names)));
-        found_any
-    }
-}
+pub(super) use self::reader::Interfaces;
 
 /// Name prefixes of virtual interfaces. Their traffic passes another interface, or none: counting
 /// both would count the traffic twice.
@@ -53,25 +22,26 @@ mod reader {
     use crate::kernel::net_dev::NetDevFile;
     use crate::kernel::root::Root;
 
-    pub(super) struct NetReader {
+    /// Network interfaces with the bytes that each has received and sent.
+    pub(crate) struct Interfaces {
         counters: NetDevFile,
         folders: DeviceFolders,
     }
 
-    impl NetReader {
-        pub(super) fn new(root: &Root) -> NetReader {
+    impl Interfaces {
+        pub(crate) fn new(root: &Root) -> Interfaces {
             let (counters, folders) = (NetDevFile::new(root), DeviceFolders::of_interfaces(root));
-            NetReader { counters, folders }
+            Interfaces { counters, folders }
         }
 
-        pub(super) fn for_each(&mut self, mut each: impl FnMut(&str, [u64; 2])) -> bool {
+        pub(crate) fn for_each(&mut self, mut each: impl FnMut(&str, [u64; 2])) {
             self.counters
-                .for_each(|device| each(device.name, [device.received.bytes, device.sent.bytes]))
+                .for_each(|device| each(device.name, [device.received.bytes, device.sent.bytes]));
         }
 
         /// Selects the interfaces that belong to a device. If none does, as in a container, the
         /// name decides.
-        pub(super) fn select_physical(&self, names: &[&str]) -> Vec<bool> {
+        pub(crate) fn select_physical(&self, names: &[&str]) -> Vec<bool> {
             let has = |name: &str, entry| self.folders.has(name, entry);
             // The master counts the traffic as well if both belong to a device, as with the
             // accelerated interfaces of some clouds.
@@ -91,27 +61,24 @@ mod reader {
 
     use crate::kernel::root::Root;
 
-    pub(super) struct NetReader(Option<Networks>);
+    pub(crate) struct Interfaces(Option<Networks>);
 
-    impl NetReader {
-        pub(super) fn new(_: &Root) -> NetReader {
-            NetReader(Networks::new_with_refreshed_list().ok())
+    impl Interfaces {
+        pub(crate) fn new(_: &Root) -> Interfaces {
+            Interfaces(Networks::new_with_refreshed_list().ok())
         }
 
-        pub(super) fn for_each(&mut self, mut for_each: impl FnMut(&str, [u64; 2])) -> bool {
-            let Some(networks) = &mut self.0 else { return false };
+        pub(crate) fn for_each(&mut self, mut each: impl FnMut(&str, [u64; 2])) {
+            let Some(networks) = &mut self.0 else { return };
             networks.refresh(true);
             for (name, device) in networks.iter() {
-                for_each(
-                    &name.to_string_lossy(),
-                    [device.total_received(), device.total_transmitted()],
-                );
+                let counts = [device.total_received(), device.total_transmitted()];
+                each(&name.to_string_lossy(), counts);
             }
-            !networks.is_empty()
         }
 
         #[expect(clippy::unused_self, reason = "same interface as on Linux")]
-        pub(super) fn select_physical(&self, names: &[&str]) -> Vec<bool> {
+        pub(crate) fn select_physical(&self, names: &[&str]) -> Vec<bool> {
             names.iter().map(|name| super::is_likely_physical(name)).collect()
         }
     }
@@ -120,7 +87,7 @@ mod reader {
 #[cfg(test)]
 #[cfg(target_os = "linux")]
 mod tests {
-    use super::reader::NetReader;
+    use super::reader::Interfaces;
     use crate::kernel::tests::TestRoot;
 
     #[test]
@@ -128,7 +95,7 @@ mod tests {
         let files = TestRoot::new();
         let make = |path: &str| files.make_folder(&format!("sys/class/net/{path}"));
         let check = |names: &[&str], expected: &[&str]| {
-            let selected = NetReader::new(&files.root()).select_physical(names);
+            let selected = Interfaces::new(&files.root()).select_physical(names);
             let selected = names.iter().zip(selected).filter_map(|(name, is)| is.then_some(*name));
             assert_eq!(selected.collect::<Vec<_>>(), expected);
         };

@@ -1,5 +1,7 @@
 //! Rates of counters.
 
+use std::mem;
+
 use tokio::time::Instant;
 
 /// Highest number of tracked devices. Further devices are not counted.
@@ -31,11 +33,6 @@ struct DeviceCounters {
 }
 
 impl Rates {
-    /// Begins a sample.
-    pub(super) fn begin(&mut self) {
-        (self.read_count, self.has_changed, self.sums) = (0, false, Some([0; 2]));
-    }
-
     /// Adds the counters of a device. Call once for each device and sample.
     pub(super) fn add_device(&mut self, name: &str, counts: [u64; 2]) {
         let offset = self.devices[self.read_count..].iter().position(|device| device.name == name);
@@ -52,7 +49,7 @@ impl Rates {
         self.devices[self.read_count..=self.read_count + offset].rotate_right(1);
         let device = &mut self.devices[self.read_count];
         self.read_count += 1;
-        let last = std::mem::replace(&mut device.counts, counts);
+        let last = mem::replace(&mut device.counts, counts);
         if device.is_counted {
             self.sums = self.sums.and_then(|[one, two]| {
                 let more = |at: usize| counts[at].checked_sub(last[at]);
@@ -61,18 +58,20 @@ impl Rates {
         }
     }
 
-    /// Ends a sample and returns the increase per second since the previous one. If the devices
-    /// have changed, `select` returns which of them count.
+    /// Ends a sample and returns the increase per second since the previous one, `None` without
+    /// devices. If the devices have changed, `select` returns which of them count.
     pub(super) fn finish(
         &mut self,
         at: Instant,
         select: impl Fn(&[&str]) -> Vec<bool>,
-    ) -> [f64; 2] {
-        self.has_changed |= self.devices.len() > self.read_count;
-        self.devices.truncate(self.read_count);
+    ) -> Option<[f64; 2]> {
+        let read_count = mem::take(&mut self.read_count);
+        let has_changed = mem::take(&mut self.has_changed) || self.devices.len() > read_count;
+        self.devices.truncate(read_count);
         // The sums include only devices selected in the previous sample.
         let any_counted = self.devices.iter().any(|device| device.is_counted);
-        if self.has_changed {
+        let sums = self.sums.replace([0; 2]).filter(|_| any_counted);
+        if has_changed {
             let names: Vec<&str> = self.devices.iter().map(|device| device.name.as_str()).collect();
             let selected = select(&names);
             for (device, is_counted) in self.devices.iter_mut().zip(selected) {
@@ -81,10 +80,9 @@ impl Rates {
         }
         let last = self.last.replace(at);
         let passed = last.map(|last| at.saturating_duration_since(last).as_secs_f64());
-        match (self.sums, passed.filter(|seconds| *seconds > 0.0)) {
-            (Some(sums), Some(seconds)) if any_counted => sums.map(|sum| sum as f64 / seconds),
-            _ => [f64::NAN; 2],
-        }
+        let rates = sums.zip(passed.filter(|seconds| *seconds > 0.0));
+        let rates = rates.map(|(sums, seconds)| sums.map(|sum| sum as f64 / seconds));
+        (read_count > 0).then_some(rates.unwrap_or([f64::NAN; 2]))
     }
 }
 
@@ -105,13 +103,14 @@ mod tests {
         let mut at = Instant::now();
         for (number, (devices, expected)) in samples.iter().enumerate() {
             at += Duration::from_secs(2);
-            rates.begin();
             for (name, count) in *devices {
                 rates.add_device(name, [*count, count / 2]);
             }
             let select = |names: &[&str]| names.iter().map(|name| *name != "lo").collect();
-            let [rate, _] = rates.finish(at, select);
-            assert_eq!(Some(rate).filter(|rate| !rate.is_nan()), *expected, "{number}: {rates:?}");
+            let both = rates.finish(at, select);
+            assert_eq!(both.is_none(), devices.is_empty());
+            let rate = both.map(|[rate, _]| rate).filter(|rate| !rate.is_nan());
+            assert_eq!(rate, *expected, "{number}: {rates:?}");
         }
     }
 
@@ -159,12 +158,11 @@ mod tests {
             let mut at = Instant::now();
             for devices in samples {
                 at += Duration::from_millis(200);
-                rates.begin();
-                for (name, counts) in &devices {
+                    for (name, counts) in &devices {
                     rates.add_device(name, *counts);
                 }
                 let both = rates.finish(at, |names| vec![true; names.len()]);
-                prop_assert!(both.iter().all(|rate| rate.is_nan() || *rate >= 0.0));
+                prop_assert!(both.iter().flatten().all(|rate| rate.is_nan() || *rate >= 0.0));
                 prop_assert_eq!(rates.devices.len(), devices.len());
             }
         }

@@ -1,11 +1,12 @@
-//! CPU use and memory of the machine, read by sysinfo.
+//! CPU use and memory of the machine, read by sysinfo. Own reader on Linux for the number of cores:
+//! sysinfo lists the cores that are online at its start.
 
 use std::fs::File;
 use std::path::PathBuf;
 
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
-use crate::kernel::core_lists::OnlineCores;
+use crate::kernel::core_lists::{OnlineCores, present_cores};
 use crate::kernel::record_file::Record as _;
 use crate::kernel::root::Root;
 use crate::kernel::stat::StatLine;
@@ -17,6 +18,24 @@ pub(super) struct MemorySizes {
     pub(super) available: u64,
     pub(super) swap_total: u64,
     pub(super) swap_free: u64,
+}
+
+impl MemorySizes {
+    // sysinfo's `used_memory()` overflows if more is available than the total.
+    pub(super) fn used(self) -> u64 {
+        self.total.saturating_sub(self.available)
+    }
+
+    /// Returns the memory that is not available to programs, in % of the total.
+    pub(super) fn used_percent(self) -> Option<f64> {
+        (self.total > 0).then(|| self.used() as f64 / self.total as f64 * 100.0)
+    }
+
+    /// Returns the used swap space, in % and in bytes. Both are 0 without swap space.
+    pub(super) fn swap_use(self) -> [f64; 2] {
+        let used = self.swap_total.saturating_sub(self.swap_free) as f64;
+        [if self.swap_total > 0 { used / self.swap_total as f64 * 100.0 } else { 0.0 }, used]
+    }
 }
 
 /// Reader of CPU use and memory.
@@ -117,6 +136,22 @@ impl Reserve {
     }
 }
 
+/// Highest number of cores with a column. The names of 512 columns fill a line.
+const CORES_MAX: usize = 512;
+
+/// Returns the number of cores, offline cores included.
+pub(super) fn core_count(root: &Root) -> usize {
+    let logical = || logical_cores().map(|cores| cores as usize);
+    present_cores(root).or_else(logical).unwrap_or(0).min(CORES_MAX)
+}
+
+/// Returns the number of online logical cores.
+pub(super) fn logical_cores() -> Option<u32> {
+    let usage = CpuRefreshKind::nothing().with_usage();
+    let system = System::new_with_specifics(RefreshKind::nothing().with_cpu(usage)).ok()?;
+    u32::try_from(system.cpus().len()).ok().filter(|cores| *cores > 0)
+}
+
 /// Returns the size of the main memory, bytes.
 pub(super) fn total_memory() -> Option<u64> {
     let amount = RefreshKind::nothing().with_memory(MemoryRefreshKind::nothing().with_ram());
@@ -125,8 +160,36 @@ pub(super) fn total_memory() -> Option<u64> {
 }
 
 #[cfg(test)]
-#[cfg(target_os = "linux")]
 mod tests {
+    use super::*;
+
+    #[test]
+    fn used_memory_is_total_minus_available() {
+        let percent = |total, available| {
+            MemorySizes { total, available, swap_total: 0, swap_free: 0 }.used_percent()
+        };
+        assert_eq!(percent(200, 50), Some(75.0));
+        assert_eq!(percent(200, 300), Some(0.0));
+        assert_eq!(percent(0, 0), None);
+        assert_eq!(percent(u64::MAX, 0), Some(100.0));
+        assert_eq!(percent(1, u64::MAX), Some(0.0));
+    }
+
+    #[test]
+    fn used_swap_is_total_minus_free() {
+        let used = |swap_total, swap_free| {
+            let memory = MemorySizes { total: 0, available: 0, swap_total, swap_free };
+            memory.swap_use().map(|number| number as u32)
+        };
+        assert_eq!(used(200, 150), [25, 50]);
+        assert_eq!(used(0, 0), [0, 0]);
+        assert_eq!(used(5, 10), [0, 0]);
+    }
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod linux_tests {
     use sysinfo::MINIMUM_CPU_UPDATE_INTERVAL;
 
     use super::*;

@@ -1,28 +1,25 @@
 //! Temperature of the machine.
 
-use loadline_protocol::Column;
 use sysinfo::{Component, Components};
-
-use super::Collector;
-use super::snapshot::SystemSnapshot;
 
 /// Number of samples without a temperature after which sensors are searched again.
 const RESCAN_SAMPLES: u32 = 64;
 
-/// Collector of `temp`: the hottest plausible sensor.
-pub(super) struct TemperatureCollector {
+/// Reader of the hottest plausible sensor.
+pub(super) struct TemperatureReader {
     /// `None` on systems that sysinfo does not support.
     sensors: Option<Components>,
     rescan_in: u32,
 }
 
-impl TemperatureCollector {
-    pub(super) fn new() -> TemperatureCollector {
+impl TemperatureReader {
+    pub(super) fn new() -> TemperatureReader {
         let sensors = Components::new_with_refreshed_list().ok();
-        TemperatureCollector { sensors, rescan_in: RESCAN_SAMPLES }
+        TemperatureReader { sensors, rescan_in: RESCAN_SAMPLES }
     }
 
-    fn read(&mut self) -> Option<f64> {
+    /// Returns the temperature of the hottest sensor, °C.
+    pub(super) fn hottest(&mut self) -> Option<f64> {
         let sensors = self.sensors.as_mut()?;
         if self.rescan_in == 0 {
             self.rescan_in = RESCAN_SAMPLES;
@@ -35,18 +32,6 @@ impl TemperatureCollector {
             self.rescan_in -= 1;
         }
         hottest
-    }
-}
-
-impl Collector for TemperatureCollector {
-    fn columns(&self) -> Vec<Column> {
-        vec![Column::new("temp", "°C")]
-    }
-
-    fn sample(&mut self, _: &SystemSnapshot, values: &mut Vec<f64>) -> bool {
-        let hottest = self.read();
-        values.push(hottest.unwrap_or(f64::NAN));
-        hottest.is_some()
     }
 }
 

@@ -1,7 +1,7 @@
 //! CPU times per core, and counters of `/proc/stat`.
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::{array, fmt};
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
@@ -16,6 +16,9 @@ use crate::metrics::family_writer::FamilyWriter;
 /// Decrease of a core's idle time, in seconds, from which the core was offline and its counters
 /// restart.
 const BACKWARD_SECONDS_MAX: u64 = 3;
+
+/// Position of the idle time in [`CpuTimes`].
+const IDLE: usize = 3;
 
 /// Collectors `cpu` and `stat`, which read the same file.
 pub(super) struct CpuCollector {
@@ -85,33 +88,24 @@ impl CpuSnapshot {
 /// Returns the times of a core, none below its previous value. The kernel's values decrease
 /// slightly at times, which would look like a counter reset.
 fn monotonic_times(last: CpuTimes, now: CpuTimes, back_max: u64) -> CpuTimes {
-    if now.idle.saturating_add(back_max) < last.idle {
-        return now;
+    let (CpuTimes(last), CpuTimes(now)) = (last, now);
+    if now[IDLE].saturating_add(back_max) < last[IDLE] {
+        return CpuTimes(now);
     }
-    CpuTimes {
-        user: now.user.max(last.user),
-        nice: now.nice.max(last.nice),
-        system: now.system.max(last.system),
-        idle: now.idle.max(last.idle),
-        iowait: now.iowait.max(last.iowait),
-        irq: now.irq.max(last.irq),
-        softirq: now.softirq.max(last.softirq),
-        steal: now.steal.max(last.steal),
-        guest: now.guest.max(last.guest),
-        guest_nice: now.guest_nice.max(last.guest_nice),
-    }
+    CpuTimes(array::from_fn(|mode| now[mode].max(last[mode])))
 }
 
-fn modes(times: &CpuTimes) -> [(&'static str, u64); 8] {
+fn modes(CpuTimes(ticks): &CpuTimes) -> [(&'static str, u64); 8] {
+    let [user, nice, system, idle, iowait, irq, softirq, steal, _guest, _guest_nice] = *ticks;
     [
-        ("idle", times.idle),
-        ("iowait", times.iowait),
-        ("irq", times.irq),
-        ("nice", times.nice),
-        ("softirq", times.softirq),
-        ("steal", times.steal),
-        ("system", times.system),
-        ("user", times.user),
+        ("idle", idle),
+        ("iowait", iowait),
+        ("irq", irq),
+        ("nice", nice),
+        ("softirq", softirq),
+        ("steal", steal),
+        ("system", system),
+        ("user", user),
     ]
 }
 
@@ -127,8 +121,8 @@ impl Collector for CpuSnapshot {
             modes(times).map(labelled)
         });
         families.counter("node_cpu_seconds", "Seconds the CPUs spent in each mode.", times)?;
-        let guests = cores.iter().flat_map(|(core, times)| {
-            [("nice", times.guest_nice), ("user", times.guest)]
+        let guests = cores.iter().flat_map(|(core, CpuTimes([.., guest, guest_nice]))| {
+            [("nice", *guest_nice), ("user", *guest)]
                 .map(|(mode, ticks)| ([("cpu", core.as_str()), ("mode", mode)], seconds(ticks)))
         });
         let help = "Seconds the CPUs spent in guests (VMs) for each mode.";
@@ -161,7 +155,7 @@ mod tests {
     use crate::metrics::machine::tests::samples;
 
     fn times(idle: u64, iowait: u64) -> CpuTimes {
-        CpuTimes { idle, iowait, ..CpuTimes::default() }
+        CpuTimes([0, 0, 0, idle, iowait, 0, 0, 0, 0, 0])
     }
 
     #[test]

@@ -34,8 +34,7 @@ impl MachineFiles {
     }
 
     fn limits(&self) -> ContainerLimits {
-        let mut limits =
-            ContainerLimits::of(&self.0.root(), HostCapacity { cores: 4, memory: 8192 * MIB });
+        let mut limits = ContainerLimits::on_host(&self.0.root(), CpuLimit(4000), 8192 * MIB);
         limits.refresh(Instant::now());
         limits
     }

@@ -1,0 +1,151 @@
+//! Collectors: the columns of each group, and where their values come from.
+
+use loadline_protocol::{Column, PLAIN_COLUMNS};
+use sysinfo::System;
+
+use super::disk::Disks;
+use super::frequency::FrequencyReader;
+use super::group_set::Group;
+use super::modes::CpuModesReader;
+use super::net::Interfaces;
+use super::processes::ProcessReader;
+use super::rates::Rates;
+use super::snapshot::SystemSnapshot;
+use super::system::MemorySizes;
+use super::temperature::TemperatureReader;
+use crate::kernel::pressure::PressureFile;
+use crate::kernel::root::Root;
+
+/// Columns of one group, and their reader.
+pub(super) struct Collector {
+    pub(super) columns: Vec<Column>,
+    pub(super) read: Box<Read>,
+}
+
+/// Appends one value for each column, NaN if unknown. Returns false if the machine does not provide
+/// the columns at all; a single missing value does not count.
+type Read = dyn FnMut(&SystemSnapshot, &mut Vec<f64>) -> bool + Send;
+
+impl Collector {
+    /// Returns the collector of named columns with units. `read` returns `None` if the machine does
+    /// not provide the columns at all.
+    fn new<const N: usize>(
+        columns: [(&str, &str); N],
+        mut read: impl FnMut(&SystemSnapshot) -> Option<[f64; N]> + Send + 'static,
+    ) -> Collector {
+        let columns = columns.map(|(name, unit)| Column::new(name, unit)).into();
+        let read = move |now: &SystemSnapshot, values: &mut Vec<f64>| {
+            let known = read(now);
+            values.extend(known.unwrap_or([f64::NAN; N]));
+            known.is_some()
+        };
+        Collector { columns, read: Box::new(read) }
+    }
+
+    /// Returns the collector of the plain stream.
+    pub(super) fn plain(root: &Root) -> Collector {
+        let mut frequency = FrequencyReader::new(root);
+        Collector::new(PLAIN_COLUMNS, move |now| {
+            let mhz = frequency.mean_mhz().unwrap_or(f64::NAN);
+            let memory = now.memory.and_then(MemorySizes::used_percent).unwrap_or(f64::NAN);
+            let load = System::load_average().ok();
+            let load = load.map_or([f64::NAN; 3], |load| [load.one, load.five, load.fifteen]);
+            Some([now.cpu, mhz, memory, load[0], load[1], load[2]])
+        })
+    }
+
+    /// Returns the collector of a group on a machine with this number of cores. `None` if all
+    /// columns of the group belong to the plain stream.
+    pub(super) fn of_group(group: Group, root: &Root, cores: usize) -> Option<Collector> {
+        Some(match group {
+            Group::Freq | Group::Load => return None,
+            Group::Cpu => Collector::cpu_modes(root),
+            Group::Mem => {
+                let columns = [("mem_used", "B"), ("mem_available", "B"), ("mem_total", "B")];
+                Collector::new(columns, |now| {
+                    let memory = now.memory?;
+                    Some([memory.used(), memory.available, memory.total].map(|it| it as f64))
+                })
+            }
+            Group::Swap => Collector::new([("swap", "%"), ("swap_used", "B")], |now| {
+                now.memory.map(MemorySizes::swap_use)
+            }),
+            Group::Net => Collector::net(root),
+            Group::Disk => Collector::disk(root),
+            Group::Pressure => Collector::pressure(root),
+            Group::Cores => Collector {
+                columns: (0..cores).map(|core| Column::new(&format!("core{core}"), "%")).collect(),
+                read: Box::new(|now, values| {
+                    values.extend(&now.cores);
+                    true
+                }),
+            },
+            Group::Temp => {
+                let mut sensors = TemperatureReader::new();
+                Collector::new([("temp", "°C")], move |_| Some([sensors.hottest()?]))
+            }
+            Group::Procs => {
+                #[cfg_attr(target_os = "linux", expect(unused_mut, reason = "not on Linux"))]
+                let mut processes = ProcessReader::new(root);
+                Collector::new([("procs", "")], move |_| Some([processes.count()? as f64]))
+            }
+            // Time in suspension is included.
+            Group::Uptime => {
+                Collector::new([("uptime", "s")], |_| Some([System::uptime().ok()? as f64]))
+            }
+        })
+    }
+
+    /// Shares of the time of all cores since the previous sample: `user` (with nice and guests),
+    /// `system` (with interrupts), `iowait`, and `steal` (time used by other virtual machines on
+    /// the same hardware). `cpu` is the sum of `user`, `system` and `steal`.
+    fn cpu_modes(root: &Root) -> Collector {
+        let mut modes = CpuModesReader::new(root);
+        let columns = [("user", "%"), ("system", "%"), ("iowait", "%"), ("steal", "%")];
+        Collector::new(columns, move |now| {
+            let mut shares = modes.shares().unwrap_or([f64::NAN; 4]);
+            if let Some(container_modes) = now.container_modes {
+                shares[..2].copy_from_slice(&container_modes);
+            }
+            // Known on other systems too: a warning about missing modes would not help.
+            Some(shares)
+        })
+    }
+
+    /// Bytes per second received and sent, summed over the physical interfaces.
+    fn net(root: &Root) -> Collector {
+        let (mut interfaces, mut rates) = (Interfaces::new(root), Rates::default());
+        Collector::new([("net_rx", "B/s"), ("net_tx", "B/s")], move |now| {
+            interfaces.for_each(|name, counts| rates.add_device(name, counts));
+            rates.finish(now.at, |names| interfaces.select_physical(names))
+        })
+    }
+
+    /// Bytes per second read and written, summed over the physical disks, and the use of the root
+    /// file system.
+    fn disk(root: &Root) -> Collector {
+        let (mut disks, mut rates) = (Disks::new(root), Rates::default());
+        let columns = [("disk_read", "B/s"), ("disk_write", "B/s"), ("disk_used", "%")];
+        Collector::new(columns, move |now| {
+            disks.for_each(|name, counts| rates.add_device(name, counts));
+            let rates = rates.finish(now.at, |names| disks.select_physical(names));
+            let used = disks.root_used_percent();
+            let [read, written] = rates.unwrap_or([f64::NAN; 2]);
+            let is_known = rates.is_some() || used.is_some();
+            is_known.then_some([read, written, used.unwrap_or(f64::NAN)])
+        })
+    }
+
+    /// Share of the last ten seconds in which at least one task waited for CPU, memory or disk.
+    /// Own reader: sysinfo has none. Linux only.
+    fn pressure(root: &Root) -> Collector {
+        let mut files = ["cpu", "memory", "io"].map(|resource| PressureFile::new(root, resource));
+        Collector::new([("psi_cpu", "%"), ("psi_mem", "%"), ("psi_io", "%")], move |_| {
+            let percents = files.each_mut().map(|file| {
+                let some = file.read().and_then(|stalls| stalls.some);
+                some.map_or(f64::NAN, |some| some.avg10)
+            });
+            percents.iter().any(|percent| !percent.is_nan()).then_some(percents)
+        })
+    }
+}
