@@ -33,7 +33,7 @@ fn main() {
 /// utilization.
 #[divan::bench(sample_count = 40, sample_size = 1)]
 fn sample(bencher: Bencher<'_, '_>) {
-    let mut machine = Machine::new();
+    let mut machine = Machine::default();
     let min_interval = machine.min_interval();
     let mut values = Vec::new();
     bencher.with_inputs(|| std::thread::sleep(min_interval)).bench_local_values(|()| {

@@ -1,7 +1,6 @@
 //! Agent: sampler, ring, sessions and server, put together.
 
 use std::convert::Infallible;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,13 +16,15 @@ use crate::metrics::AgentMetrics;
 use crate::metrics::Exporter;
 use crate::ring::Ring;
 use crate::sampler::Sampler;
-use crate::serve::listen::{Accept, Listener};
+use crate::serve::listen::Accept;
+#[cfg(feature = "metrics")]
+use crate::serve::listen::Listener;
 use crate::serve::server::Server;
 use crate::serve::session::Service;
 #[cfg(feature = "metrics")]
 use crate::source::GroupSet;
 use crate::source::{MachineFacts, MetricSource};
-use crate::ticker::TickClock;
+use crate::ticker::Ticker;
 
 /// Timeout for writing the last samples to disk: 500 ms, because the agent has to end.
 const ARCHIVE_FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
@@ -97,7 +98,7 @@ impl Agent {
         settings: AgentSettings,
         archive: Option<Archive>,
     ) -> Agent {
-        let drive = (TickClock::System, Clock::system());
+        let drive = (Ticker::system as fn(_) -> _, Clock::system());
         Agent::start_inner(drive, Box::new(source), facts, settings, archive).await
     }
 
@@ -112,12 +113,12 @@ impl Agent {
         settings: AgentSettings,
         clock: Clock,
     ) -> Agent {
-        let drive = (TickClock::Runtime, clock);
+        let drive = (Ticker::runtime as fn(_) -> _, clock);
         Agent::start_inner(drive, Box::new(source), facts, settings, None).await
     }
 
     async fn start_inner(
-        (tick_clock, clock): (TickClock, Clock),
+        (new_ticker, clock): (fn(Duration) -> Ticker, Clock),
         source: Box<dyn MetricSource>,
         facts: MachineFacts,
         settings: AgentSettings,
@@ -130,9 +131,9 @@ impl Agent {
         if let Some(archive) = &mut archive {
             archive.restore(&mut ring, &schema);
         }
-        let sampler = Sampler::start(source, clock, tick_clock, ring).await;
+        let sampler = Sampler::start(source, clock, new_ticker, ring).await;
         let info = Arc::new(AgentInfo::new(facts, schema, interval));
-        let readers = sampler.ring().handle();
+        let readers = sampler.ring.handle.clone();
         let archived = archive.and_then(|archive| archive.spawn_writer(&readers, info.clone()));
         let service = Service::new(readers, info);
         Agent { sampler, service, settings, exporter: None, archive_flushed: archived }
@@ -157,8 +158,8 @@ impl Agent {
     /// Returns the counters for the agent's own metrics.
     #[cfg(feature = "metrics")]
     pub(crate) fn agent_metrics(&self) -> AgentMetrics {
-        let ring = self.sampler.ring();
-        AgentMetrics::new(self.sampler.totals(), ring.handle(), ring.interval())
+        let ring = &self.sampler.ring;
+        AgentMetrics::new(self.sampler.totals(), ring.handle.clone(), ring.interval)
     }
 
     /// Returns a handle that serves one client over any stream. Unless the agent
@@ -172,15 +173,7 @@ impl Agent {
     ///
     /// # Panics
     /// If a session panics.
-    pub async fn run(self, listeners: Vec<Listener>, stop: impl Future<Output = ()>) {
-        self.run_with(listeners, stop).await;
-    }
-
-    /// Runs the agent as [`Agent::run`] does, with any kind of listener.
-    ///
-    /// # Panics
-    /// As [`Agent::run`].
-    pub async fn run_with<L: Accept>(self, listeners: Vec<L>, stop: impl Future<Output = ()>) {
+    pub async fn run<L: Accept>(self, listeners: Vec<L>, stop: impl Future<Output = ()>) {
         let Agent { mut sampler, service, settings, mut exporter, archive_flushed: archived } =
             self;
         let mut server =
@@ -210,12 +203,6 @@ async fn serve_metrics(exporter: Option<&mut Exporter>) -> Infallible {
     match exporter {
         Some(exporter) => exporter.run().await,
         None => std::future::pending().await,
-    }
-}
-
-impl fmt::Debug for Agent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Agent").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
 

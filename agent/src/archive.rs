@@ -42,7 +42,7 @@ const LOCK: &str = "lock";
 pub struct Archive {
     folder: PathBuf,
     /// Closing the file unlocks it, however the agent ends.
-    lock: File,
+    _lock: File,
     /// Size of the rows in [`NEWER`] in bytes; 0 before it was read.
     newer_row_bytes: u64,
 }
@@ -89,7 +89,7 @@ impl Archive {
             }
             Err(TryLockError::Error(why)) => return Err(unusable(why)),
         }
-        let archive = Archive { folder: folder.to_owned(), lock, newer_row_bytes: 0 };
+        let archive = Archive { folder: folder.to_owned(), _lock: lock, newer_row_bytes: 0 };
         loader::cut_torn_tail(&archive.newer()).map_err(unusable)?;
         Ok(archive)
     }
@@ -133,8 +133,7 @@ impl Archive {
         let (done, finished) = oneshot::channel();
         let (cursor, ring) = (ring.internal_cursor(), ring.clone());
         let write = move || {
-            ArchiveWriter::new(&self, cursor, ring, info).run();
-            drop(self.lock);
+            ArchiveWriter::new(self, cursor, ring, info).run();
             // An error only means that the receiver was dropped.
             let _ = done.send(());
         };

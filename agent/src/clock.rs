@@ -1,6 +1,5 @@
 //! Clock for the timestamps of samples.
 
-use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use loadline_protocol::{Time, duration_ms};
@@ -58,20 +57,12 @@ impl Clock {
         let anchored_ms = self.anchor_ms.saturating_add(elapsed_ms);
         let wall_ms = (self.wall_ms)();
         let ahead_ms = wall_ms.saturating_sub(anchored_ms);
-        let tolerance_ms = Clock::TOLERANCE.as_millis() as i64;
-        let step = match ahead_ms {
-            _ if ahead_ms > tolerance_ms => ClockStep::Forward,
-            _ if ahead_ms < -tolerance_ms => ClockStep::Back,
-            _ => return (Time::from_millis(anchored_ms), ClockStep::Steady),
-        };
+        if u128::from(ahead_ms.unsigned_abs()) <= Clock::TOLERANCE.as_millis() {
+            return (Time::from_millis(anchored_ms), ClockStep::Steady);
+        }
         (self.anchor_ms, self.anchored_at) = (wall_ms, now);
+        let step = if ahead_ms > 0 { ClockStep::Forward } else { ClockStep::Back };
         (Time::from_millis(wall_ms), step)
-    }
-}
-
-impl fmt::Debug for Clock {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Clock").field("anchor_ms", &self.anchor_ms).finish_non_exhaustive()
     }
 }
 

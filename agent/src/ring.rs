@@ -17,6 +17,7 @@ mod samples;
 mod waiters;
 
 use std::fmt::Write as _;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
@@ -39,10 +40,10 @@ pub(crate) const BATCH_BYTES: usize = 4 * 1024;
 /// Writer of the ring. Dropping it closes the ring: readers get the remaining rows, then
 /// [`ReadOutcome::Closed`].
 pub(crate) struct Ring {
-    handle: RingHandle,
+    pub(crate) handle: RingHandle,
+    /// Interval of the samples of this agent.
+    pub(crate) interval: Duration,
     schema: Schema,
-    interval: Duration,
-    history: Duration,
     /// Buffer for the row that is being encoded, reused.
     row: String,
     /// Buffer for the wakers that are being called, reused.
@@ -64,7 +65,6 @@ pub(crate) struct RingHandle(Arc<Mutex<RingState>>);
 
 /// State that the writer and the readers share. It is locked while rows are copied, never while a
 /// row is encoded or sent, nor while a waker runs.
-#[derive(Default)]
 struct RingState {
     samples: Samples,
     latest_note: LatestNote,
@@ -89,26 +89,32 @@ impl Ring {
     /// [`Ring::begin`].
     pub(crate) fn new(schema: &Schema, interval: Duration, history: Duration) -> Ring {
         let schema = schema.clone().with_stamp(Stamp::TimeSeq);
-        let handle = RingHandle(Arc::default());
-        let (row, wakers) = (String::new(), Vec::new());
-        Ring { handle, schema, interval, history, row, wakers }
+        let state = RingState {
+            samples: Samples::new(history),
+            latest_note: LatestNote::default(),
+            waiters: Waiters::default(),
+            clients: 0,
+            closed: false,
+        };
+        let handle = RingHandle(Arc::new(Mutex::new(state)));
+        Ring { handle, interval, schema, row: String::new(), wakers: Vec::new() }
     }
 
     /// Restores a sample of an earlier agent process. Drops samples at or after `time`: the clock
     /// was set back.
     pub(crate) fn restore_sample(&mut self, id: SampleId, time: Time, values: &[f64]) {
-        let plain = self.encode(time, id.seq, values);
-        self.update_samples(|samples, row, history| {
-            samples.forget_since(time);
-            samples.begin_segment(id.run, id.seq, id.interval);
-            samples.push(time, row, plain, history);
-        });
+        self.push_after(|samples| samples.forget_since(time), id, time, values);
     }
 
     /// Begins the run of this agent with its first sample. Keeps the older samples of earlier
     /// agents.
     pub(crate) fn begin(&mut self, time: Time, values: &[f64]) {
-        self.begin_run(time, values, |samples| samples.forget_since(time));
+        self.restore_sample(self.new_run(), time, values);
+    }
+
+    /// Begins a new run with this sample and drops all others.
+    pub(crate) fn restart(&mut self, time: Time, values: &[f64]) {
+        self.push_after(Samples::clear, self.new_run(), time, values);
     }
 
     /// Adds a sample to the run. If `time` is not later than the newest sample's, the sample gets
@@ -120,26 +126,29 @@ impl Ring {
         };
         let time = time.max(newest_time.shifted_ms(1));
         let plain = self.encode(time, seq, values);
-        self.update_samples(|samples, row, history| samples.push(time, row, plain, history));
+        self.update(|state, row| state.samples.push(time, row, plain));
     }
 
-    /// Begins a new run with this sample and drops all others.
-    pub(crate) fn restart(&mut self, time: Time, values: &[f64]) {
-        self.begin_run(time, values, Samples::clear);
-    }
-
-    fn begin_run(&mut self, time: Time, values: &[f64], forget: impl FnOnce(&mut Samples)) {
-        let plain = self.encode(time, Seq::FIRST, values);
-        let interval = self.interval;
-        self.update_samples(|samples, row, history| {
+    /// Adds a sample that may begin a run or leave out sequence numbers.
+    fn push_after(
+        &mut self,
+        forget: impl FnOnce(&mut Samples),
+        id: SampleId,
+        time: Time,
+        values: &[f64],
+    ) {
+        let plain = self.encode(time, id.seq, values);
+        self.update(|RingState { samples, .. }, row| {
             forget(samples);
-            samples.begin_segment(samples::random_run(), Seq::FIRST, interval);
-            samples.push(time, row, plain, history);
+            samples.begin_segment(id);
+            samples.push(time, row, plain);
         });
     }
 
-    pub(crate) fn clients(&self) -> u64 {
-        self.handle.clients()
+    /// Returns the first sample of a run with a random id: two starts of an agent differ.
+    fn new_run(&self) -> SampleId {
+        let run = RunId(RandomState::new().build_hasher().finish() as u32);
+        SampleId { run, interval: self.interval, seq: Seq::FIRST }
     }
 
     /// Sends a note to all subscribed clients, after the next sample.
@@ -150,14 +159,6 @@ impl Ring {
         line.clear();
         // Writing to memory cannot fail.
         let _ = writeln!(line, "{note}");
-    }
-
-    pub(crate) fn interval(&self) -> Duration {
-        self.interval
-    }
-
-    pub(crate) fn handle(&self) -> RingHandle {
-        self.handle.clone()
     }
 
     /// Encodes the row of the subscribed stream with all columns, without its line end. Returns the
@@ -173,10 +174,10 @@ impl Ring {
         before + 1..after
     }
 
-    /// Changes the samples and wakes the waiting readers.
-    fn update_samples(&mut self, change: impl FnOnce(&mut Samples, &str, Duration)) {
+    /// Changes the state, with the encoded row, and wakes the waiting readers.
+    fn update(&mut self, change: impl FnOnce(&mut RingState, &str)) {
         let mut state = self.handle.lock();
-        change(&mut state.samples, &self.row, self.history);
+        change(&mut state, &self.row);
         state.waiters.take_wakers(&mut self.wakers);
         drop(state);
         self.wakers.drain(..).for_each(Waker::wake);
@@ -185,11 +186,7 @@ impl Ring {
 
 impl Drop for Ring {
     fn drop(&mut self) {
-        let mut state = self.handle.lock();
-        state.closed = true;
-        state.waiters.take_wakers(&mut self.wakers);
-        drop(state);
-        self.wakers.drain(..).for_each(Waker::wake);
+        self.update(|state, _| state.closed = true);
     }
 }
 
@@ -216,7 +213,7 @@ impl RingHandle {
 
     #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "used by metrics only"))]
     pub(crate) fn sample_count(&self) -> usize {
-        self.lock().samples.len()
+        self.lock().samples.entries.len()
     }
 
     pub(crate) fn clients(&self) -> u64 {
@@ -265,6 +262,10 @@ mod tests {
         Ring::new(&self::columns(columns), Duration::from_secs(1), history)
     }
 
+    fn times(ring: &Ring) -> Vec<Time> {
+        ring.handle.lock().samples.entries.iter().map(|entry| entry.time).collect()
+    }
+
     fn second(number: i64) -> Time {
         Time::from_millis(number * 1000)
     }
@@ -295,7 +296,7 @@ mod tests {
     /// Checks the outcomes of a cursor after a seek in a ring with the samples 5 to 10.
     fn check(history: History, resume: Option<u64>, every: u64, expected: &str) {
         let ring = ring(10, 5);
-        let mut cursor = ring.handle().cursor();
+        let mut cursor = ring.handle.cursor();
         let resume = resume.map(|seq| Resume { run: cursor.run(), seq: Seq(seq) });
         cursor.seek(history, resume, every);
         let selection = Selection { columns: Columns::All, every };
@@ -337,7 +338,7 @@ mod tests {
     #[test]
     fn another_run_cannot_be_resumed() {
         let ring = ring(3, 10);
-        let mut cursor = ring.handle().cursor();
+        let mut cursor = ring.handle.cursor();
         let run = RunId(cursor.run().0.wrapping_add(1));
         cursor.seek(History::All, Some(Resume { run, seq: Seq(2) }), 1);
         assert_eq!(read_all(&mut cursor, &ALL), ["1", "2", "3", "live"]);
@@ -346,7 +347,7 @@ mod tests {
     #[test]
     fn the_history_ends_at_the_sample_that_was_newest_when_requested() {
         let mut ring = ring(3, 10);
-        let mut cursor = ring.handle().cursor();
+        let mut cursor = ring.handle.cursor();
         cursor.seek(History::All, None, 1);
         ring.push(second(4), &[4.0, 0.5]);
         assert_eq!(read_all(&mut cursor, &ALL), ["1", "2", "3", "live", "4"]);
@@ -355,7 +356,7 @@ mod tests {
     #[test]
     fn a_cursor_in_an_ended_run_continues_in_the_next() {
         let mut ring = ring(9, 100);
-        let (mut live, mut past) = (ring.handle().cursor(), ring.handle().cursor());
+        let (mut live, mut past) = (ring.handle.cursor(), ring.handle.cursor());
         read_all(&mut live, &ALL);
         past.seek(History::All, None, 1);
         let run = live.run();
@@ -385,7 +386,7 @@ mod tests {
     /// Checks the outcomes of a cursor after a seek in a ring with restored runs.
     fn check_restored(history: History, resume: Option<(u32, u64)>, every: u64, expected: &str) {
         let ring = ring_with_restored_runs();
-        let mut cursor = ring.handle().cursor();
+        let mut cursor = ring.handle.cursor();
         let resume = resume.map(|(run, seq)| Resume { run: RunId(run), seq: Seq(seq) });
         cursor.seek(history, resume, every);
         let case = format!("{history} {resume:?} {every}");
@@ -423,21 +424,21 @@ mod tests {
     #[test]
     fn each_run_has_its_interval() {
         let ring = ring_with_restored_runs();
-        let mut cursor = ring.handle().cursor();
+        let mut cursor = ring.handle.cursor();
         cursor.seek(History::All, None, 1);
         let mut intervals = vec![(cursor.run().0, cursor.interval().as_secs())];
         for _ in 0..2 {
             while cursor.read(&ALL, &mut Vec::new(), Waker::noop()) != ReadOutcome::NewRun {}
             intervals.push((cursor.run().0, cursor.interval().as_secs()));
         }
-        let own = ring.handle().cursor().run().0;
+        let own = ring.handle.cursor().run().0;
         assert_eq!(intervals, [(7, 7), (9, 9), (own, 1)]);
     }
 
     #[test]
     fn restored_samples_are_older_than_those_that_follow() {
         let mut ring = ring_with_restored_runs();
-        let mut cursor = ring.handle().cursor();
+        let mut cursor = ring.handle.cursor();
         cursor.seek(History::All, None, 1);
         ring.restart(second(50), &[1.0]);
         assert_eq!(read_all(&mut cursor, &ALL), ["new run", "live", "1"]);
@@ -449,7 +450,7 @@ mod tests {
             ring.restore_sample(of, second(at), &[1.0]);
         }
         ring.begin(second(30), &[1.0]);
-        let mut cursor = ring.handle().cursor();
+        let mut cursor = ring.handle.cursor();
         cursor.seek(History::All, None, 1);
         assert_eq!(read_all(&mut cursor, &ALL), ["1", "new run", "1", "new run", "1", "live"]);
     }
@@ -458,7 +459,7 @@ mod tests {
     fn restored_samples_are_evicted_as_well() {
         let mut ring = ring_with_restored_runs();
         ring.push(second(103 + 3600 + 5), &[3.0]);
-        let mut cursor = ring.handle().cursor();
+        let mut cursor = ring.handle.cursor();
         cursor.seek(History::All, None, 1);
         assert_eq!(
             read_all(&mut cursor, &ALL),
@@ -479,10 +480,10 @@ mod tests {
             ring.begin(second(2), &[1.0]);
             for seq in [0, 1, u64::MAX].map(Seq) {
                 let resume = Some(Resume { run: RunId(1), seq });
-                let mut cursor = ring.handle().cursor();
+                let mut cursor = ring.handle.cursor();
                 cursor.seek(History::All, resume, 1);
                 read_all(&mut cursor, &ALL);
-                assert_eq!(cursor.run(), ring.handle().cursor().run());
+                assert_eq!(cursor.run(), ring.handle.cursor().run());
             }
         }
     }
@@ -498,7 +499,7 @@ mod tests {
             ) {}
             String::from_utf8(out).unwrap()
         };
-        let (mut plain, mut all) = (ring.handle().cursor(), ring.handle().cursor());
+        let (mut plain, mut all) = (ring.handle.cursor(), ring.handle.cursor());
         reads(&mut plain, &Selection::PLAIN);
         reads(&mut all, &ALL);
         ring.publish_note(&Note::Bye);
@@ -506,7 +507,7 @@ mod tests {
         assert_eq!(reads(&mut plain, &Selection::PLAIN), "2.00 0.50\n");
         assert_eq!(reads(&mut all, &ALL), "2.000 2 2.00 0.50\n# bye\n");
         assert_eq!(reads(&mut all, &ALL), "");
-        let mut late = ring.handle().cursor();
+        let mut late = ring.handle.cursor();
         late.seek(History::All, None, 1);
         assert!(reads(&mut late, &ALL).ends_with("2.000 2 2.00 0.50\n# bye\n"));
     }
@@ -514,7 +515,7 @@ mod tests {
     #[test]
     fn a_closed_ring_is_read_to_its_end() {
         let ring = ring(3, 10);
-        let mut cursor = ring.handle().cursor();
+        let mut cursor = ring.handle.cursor();
         cursor.seek(History::All, None, 1);
         drop(ring);
         assert_eq!(read_all(&mut cursor, &ALL), ["1", "2", "3", "live", "closed"]);
@@ -526,7 +527,7 @@ mod tests {
         let mut ring = ring_of(8, Duration::MAX);
         ring.begin(Time::from_millis(1500), &values);
         let mut out = Vec::new();
-        let mut cursor = ring.handle().cursor();
+        let mut cursor = ring.handle.cursor();
         let selection = Selection { columns, every: 1 };
         assert_eq!(cursor.read(&selection, &mut out, Waker::noop()), ReadOutcome::Live);
         assert_eq!(cursor.read(&selection, &mut out, Waker::noop()), ReadOutcome::LastRows);
@@ -543,7 +544,7 @@ mod tests {
     #[test]
     fn rows_come_in_bounded_batches_and_plain_ones_one_by_one() {
         let ring = ring(1000, 2000);
-        let mut cursor = ring.handle().cursor();
+        let mut cursor = ring.handle.cursor();
         cursor.seek(History::All, None, 1);
         let mut out = Vec::new();
         assert_eq!(cursor.read(&Selection::PLAIN, &mut out, Waker::noop()), ReadOutcome::Rows);
@@ -555,27 +556,31 @@ mod tests {
     #[test]
     fn a_full_ring_takes_no_more_memory() {
         let mut ring = ring(100, 50);
-        let before = ring.handle.lock().samples.memory();
+        let memory = |ring: &Ring| {
+            let Samples { entries, text, .. } = &ring.handle.lock().samples;
+            (entries.capacity(), text.capacity())
+        };
+        let before = memory(&ring);
         assert!((51..=51 * 9 / 8 + 1).contains(&before.0), "{before:?}");
         // From `100.000 100 3.0 0.5` on, all rows have the same length.
         (101..=900).for_each(|number| ring.push(second(number), &[3.0, 0.5]));
-        let after = ring.handle.lock().samples.memory();
+        let after = memory(&ring);
         assert_eq!(after.0, before.0);
         assert!(after.1 <= 51 * 20 * 5 / 4, "{after:?}");
     }
 
     #[test]
     fn a_ring_holds_no_more_than_a_million_samples_however_long_its_history_is() {
-        let ring = ring(1, 1);
+        let ring = ring(1, u64::MAX);
         let mut state = ring.handle.lock();
         let samples = &mut state.samples;
         let ms = |number: usize| Time::from_millis(1000 + number as i64);
-        let count = |samples: &Samples| samples.newest().next().index_after(samples.tail).unwrap();
+        let count = |samples: &Samples| samples.entries.len();
         let before = count(samples);
-        (1..=SAMPLES_MAX - before).for_each(|n| samples.push(ms(n), "", 0..0, Duration::MAX));
+        (1..=SAMPLES_MAX - before).for_each(|n| samples.push(ms(n), "", 0..0));
         assert_eq!(count(samples), SAMPLES_MAX);
         let oldest = samples.tail;
-        samples.push(ms(SAMPLES_MAX), "", 0..0, Duration::MAX);
+        samples.push(ms(SAMPLES_MAX), "", 0..0);
         assert_eq!((count(samples), samples.tail), (SAMPLES_MAX, oldest.next()));
     }
 
@@ -583,7 +588,7 @@ mod tests {
     #[test]
     fn a_row_is_whole_wherever_the_text_wraps() {
         let mut ring = ring(1, 7);
-        let mut cursor = ring.handle().cursor();
+        let mut cursor = ring.handle.cursor();
         for number in 2..500 {
             let value = 10_f64.powi(number as i32 % 13);
             ring.push(second(number), &[value, 0.5]);
@@ -618,7 +623,7 @@ mod tests {
     #[test]
     fn waiting_readers_are_woken_once_for_a_sample_and_at_the_end() {
         let mut ring = ring(1, 10);
-        let (mut waits, mut reads_on) = (ring.handle().cursor(), ring.handle().cursor());
+        let (mut waits, mut reads_on) = (ring.handle.cursor(), ring.handle.cursor());
         let (count, others) = (Arc::new(WakeCounter::default()), Arc::new(WakeCounter::default()));
         let (waker, others_waker) = (count.clone().into(), others.clone().into());
         while waits.read(&ALL, &mut Vec::new(), &waker) != ReadOutcome::Wait {}
@@ -639,7 +644,7 @@ mod tests {
         let mut ring = ring(1, 10);
         let count = Arc::new(WakeCounter::default());
         for _ in 0..100 {
-            let mut cursor = ring.handle().cursor();
+            let mut cursor = ring.handle.cursor();
             while cursor.read(&ALL, &mut Vec::new(), &count.clone().into()) != ReadOutcome::Wait {}
         }
         assert_eq!(Arc::strong_count(&count), 1);
@@ -652,7 +657,7 @@ mod tests {
     fn the_newest_sample_stays_however_long_ago_it_was() {
         let mut ring = ring(5, 2);
         ring.push(second(100_000), &[6.0, 0.5]);
-        let mut cursor = ring.handle().cursor();
+        let mut cursor = ring.handle.cursor();
         cursor.seek(History::All, None, 1);
         assert_eq!(read_all(&mut cursor, &ALL), ["6", "live"]);
     }
@@ -662,7 +667,7 @@ mod tests {
         let mut ring = ring(1, 100);
         ring.push(second(1), &[2.0, 0.5]);
         ring.push(second(0), &[3.0, 0.5]);
-        let times = ring.handle.lock().samples.times();
+        let times = times(&ring);
         assert_eq!(times, [1000, 1001, 1002].map(Time::from_millis));
     }
 
@@ -688,7 +693,7 @@ mod tests {
         ) {
             let mut ring = ring_of(1, Duration::from_millis(history_ms));
             ring.begin(Time::from_millis(0), &[1.0]);
-            let mut readers = [(); 3].map(|()| (ring.handle().cursor(), 0_u64));
+            let mut readers = [(); 3].map(|()| (ring.handle.cursor(), 0_u64));
             for (cursor, _) in &mut readers {
                 cursor.seek(History::All, None, 1);
             }
@@ -698,7 +703,7 @@ mod tests {
                     RingEvent::Push { after_ms } => {
                         now_ms += after_ms;
                         ring.push(Time::from_millis(now_ms), &[1.0]);
-                        let times = ring.handle.lock().samples.times();
+                        let times = times(&ring);
                         let (oldest, newest) = (times.first().unwrap(), times.last().unwrap());
                         let span = newest.as_millis() - oldest.as_millis();
                         prop_assert!(span as u64 <= history_ms);

@@ -1,6 +1,7 @@
 //! Sampler: takes one sample per tick. Only this module reads the agent's clock.
 
 use std::convert::Infallible;
+use std::time::Duration;
 
 use loadline_protocol::{Column, Note, Time};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -8,7 +9,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use crate::clock::{Clock, ClockStep};
 use crate::ring::Ring;
 use crate::source::MetricSource;
-use crate::ticker::{TickClock, Ticker};
+use crate::ticker::Ticker;
 use crate::vitals::Vitals;
 
 /// Task that fills the ring, tick by tick.
@@ -17,7 +18,7 @@ pub(crate) struct Sampler {
     columns: Vec<Column>,
     clock: Clock,
     ticker: Ticker,
-    ring: Ring,
+    pub(crate) ring: Ring,
     vitals: Vitals,
     sampled_at: Instant,
     /// Values of the newest sample. The buffer is reused.
@@ -27,27 +28,27 @@ pub(crate) struct Sampler {
 impl Sampler {
     /// Waits until the source has a valid sample, and begins the ring with it.
     pub(crate) async fn start(
-        mut source: Box<dyn MetricSource>,
-        mut clock: Clock,
-        tick_clock: TickClock,
-        mut ring: Ring,
+        source: Box<dyn MetricSource>,
+        clock: Clock,
+        new_ticker: fn(Duration) -> Ticker,
+        ring: Ring,
     ) -> Sampler {
         sleep(source.min_interval()).await;
         let columns = source.columns();
-        let mut values = Vec::with_capacity(columns.len());
-        // The first sample starts the tick schedule.
-        let ticker = Ticker::new(tick_clock, ring.interval());
-        let time = clock.now();
-        sample(source.as_mut(), &columns, &mut values);
-        let sampled_at = Instant::now();
-        ring.begin(time, &values);
-        let mut vitals = Vitals::new(columns.len());
-        vitals.record_sample(&columns, &values);
-        Sampler { source, columns, clock, ticker, ring, vitals, sampled_at, values }
-    }
-
-    pub(crate) fn ring(&self) -> &Ring {
-        &self.ring
+        let mut sampler = Sampler {
+            // The first sample starts the tick schedule.
+            ticker: new_ticker(ring.interval),
+            vitals: Vitals::new(columns.len()),
+            values: Vec::with_capacity(columns.len()),
+            sampled_at: Instant::now(),
+            source,
+            columns,
+            clock,
+            ring,
+        };
+        let (time, _) = sampler.read();
+        sampler.ring.begin(time, &sampler.values);
+        sampler
     }
 
     /// Returns the counters since the start of the agent.
@@ -77,40 +78,38 @@ impl Sampler {
     }
 
     fn take_sample(&mut self) {
-        let (time, step) = self.clock.now_with_step();
-        sample(self.source.as_mut(), &self.columns, &mut self.values);
-        self.sampled_at = Instant::now();
-        self.vitals.record_sample(&self.columns, &self.values);
-        if let Some(health) = self.vitals.poll_health(self.ring.clients()) {
+        let (time, step) = self.read();
+        if let Some(health) = self.vitals.poll_health(self.ring.handle.clients()) {
             self.ring.publish_note(&Note::Health(health));
         }
-        match step {
-            ClockStep::Steady | ClockStep::Forward => self.ring.push(time, &self.values),
-            ClockStep::Back => self.restart(time),
+        if step == ClockStep::Back {
+            // Within a run, timestamps must not repeat.
+            tracing::warn!(%time, "the clock was set back: a new run begins");
+            self.ring.restart(time, &self.values);
+        } else {
+            self.ring.push(time, &self.values);
         }
     }
 
-    /// Begins a new run. Within a run, timestamps must not repeat.
-    fn restart(&mut self, time: Time) {
-        tracing::warn!(%time, "the clock was set back: a new run begins");
-        self.ring.restart(time, &self.values);
-    }
-}
-
-/// Takes one sample: a value for each column, rounded to the decimals of its unit, NaN if unknown.
-fn sample(source: &mut dyn MetricSource, columns: &[Column], values: &mut Vec<f64>) {
-    values.clear();
-    source.sample(values);
-    values.resize(columns.len(), f64::NAN);
-    for (value, column) in values.iter_mut().zip(columns) {
-        *value = if value.is_finite() { column.round(*value) } else { f64::NAN };
+    /// Reads the clock, and a value for each column: rounded to the decimals of its unit, NaN if
+    /// unknown.
+    fn read(&mut self) -> (Time, ClockStep) {
+        let clock = self.clock.now_with_step();
+        self.values.clear();
+        self.source.sample(&mut self.values);
+        self.values.resize(self.columns.len(), f64::NAN);
+        for (value, column) in self.values.iter_mut().zip(&self.columns) {
+            *value = if value.is_finite() { column.round(*value) } else { f64::NAN };
+        }
+        self.sampled_at = Instant::now();
+        self.vitals.record_sample(&self.columns, &self.values);
+        clock
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::{Arc, Mutex};
-    use std::time::Duration;
 
     use loadline_protocol::{Schema, Stamp};
     use tokio::time::timeout;
@@ -149,7 +148,7 @@ mod tests {
         let schema = Schema::new(Stamp::TimeSeq, source.columns()).unwrap();
         let clock = Clock::new(move || begin.elapsed().as_millis() as i64);
         let ring = Ring::new(&schema, ms(250), ms(10_000));
-        let mut sampler = Sampler::start(Box::new(source), clock, TickClock::Runtime, ring).await;
+        let mut sampler = Sampler::start(Box::new(source), clock, Ticker::runtime, ring).await;
         // The first tick, due at 450 ms, is handled 60 ms late; the second, due at 700 ms, 249 ms
         // late.
         tokio::time::sleep(ms(310)).await;

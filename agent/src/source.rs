@@ -19,8 +19,8 @@ mod snapshot;
 mod system;
 mod temperature;
 
+use std::iter;
 use std::time::Duration;
-use std::{fmt, iter};
 
 use loadline_protocol::{Column, CpuLimit, PLAIN_COLUMNS, SafeText};
 use sysinfo::{MINIMUM_CPU_UPDATE_INTERVAL, System};
@@ -73,11 +73,6 @@ pub struct Machine {
 type MachineCollector = (Collector, Option<Group>);
 
 impl Machine {
-    /// Returns the machine with the default groups. Rates start from this call.
-    pub fn new() -> Machine {
-        Machine::with_groups(&GroupSet::default())
-    }
-
     /// Returns the machine with the six columns of the plain stream, then the columns of `collect`.
     /// Rates start from this call. Groups that are not available are logged once.
     pub fn with_groups(collect: &GroupSet) -> Machine {
@@ -100,9 +95,10 @@ impl Machine {
     }
 }
 
+/// Returns the machine with the default groups. Rates start from this call.
 impl Default for Machine {
     fn default() -> Machine {
-        Machine::new()
+        Machine::with_groups(&GroupSet::default())
     }
 }
 
@@ -128,12 +124,6 @@ impl MetricSource for Machine {
 
     fn min_interval(&self) -> Duration {
         MIN_INTERVAL
-    }
-}
-
-impl fmt::Debug for Machine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Machine").field("columns", &self.columns()).finish()
     }
 }
 
@@ -166,12 +156,6 @@ impl<F: FnMut(u64, &mut Vec<f64>) + Send> MetricSource for ScriptedSource<F> {
     fn sample(&mut self, values: &mut Vec<f64>) {
         self.samples_taken += 1;
         (self.values)(self.samples_taken, values);
-    }
-}
-
-impl<F> fmt::Debug for ScriptedSource<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ScriptedSource").field("columns", &self.columns).finish_non_exhaustive()
     }
 }
 
@@ -234,7 +218,7 @@ mod tests {
 
     #[test]
     fn the_machine_begins_with_the_columns_of_the_plain_stream() {
-        let columns = Machine::new().columns();
+        let columns = Machine::default().columns();
         let expected = PLAIN_COLUMNS.map(|(name, unit)| Column::new(name, unit));
         assert_eq!(columns[..expected.len()], expected);
     }

@@ -4,15 +4,6 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
-/// Clock that drives the ticks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TickClock {
-    /// Kernel timer (timerfd): one wake-up per tick. `Runtime` where it is not available.
-    System,
-    /// Timer of the tokio runtime, which tests may pause: two or three wake-ups per tick.
-    Runtime,
-}
-
 /// Tolerance for ticks that arrive early, because timers and clocks differ: 1 ms.
 const EARLY_MAX: Duration = Duration::from_millis(1);
 
@@ -40,12 +31,18 @@ enum TickerKind {
     Interval(Interval),
 }
 
-impl TickerKind {
-    fn new(tick_clock: TickClock, interval: Duration) -> TickerKind {
+impl Ticker {
+    /// Returns a ticker of a kernel timer (timerfd): one wake-up per tick. Where it is not
+    /// available, the runtime's timer. The first tick is due after one `interval`.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime, or if `interval` is zero.
+    pub(crate) fn system(interval: Duration) -> Ticker {
         #[cfg(target_os = "linux")]
-        if tick_clock == TickClock::System {
+        {
+            let last = Instant::now();
             match timer::Timer::new(interval) {
-                Ok(timer) => return TickerKind::Timer(timer),
+                Ok(timer) => return Ticker { last, interval, kind: TickerKind::Timer(timer) },
                 // A sandbox may forbid timerfd.
                 Err(error) => {
                     let error = loadline_common::without_error_number(&error.to_string());
@@ -53,36 +50,25 @@ impl TickerKind {
                 }
             }
         }
-        #[cfg(not(target_os = "linux"))]
-        let _ = tick_clock;
-        let mut ticks = interval_at(Instant::now() + interval, interval);
+        Ticker::runtime(interval)
+    }
+
+    /// Returns a ticker of the tokio runtime's timer, which tests may pause: two or three wake-ups
+    /// per tick. Otherwise as [`Ticker::system`].
+    pub(crate) fn runtime(interval: Duration) -> Ticker {
+        let last = Instant::now();
+        let mut ticks = interval_at(last + interval, interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        TickerKind::Interval(ticks)
-    }
-
-    async fn tick(&mut self) {
-        match self {
-            #[cfg(target_os = "linux")]
-            TickerKind::Timer(timer) => timer.tick().await,
-            TickerKind::Interval(ticks) => {
-                ticks.tick().await;
-            }
-        }
-    }
-}
-
-impl Ticker {
-    /// Returns a ticker whose first tick is due after one `interval`.
-    ///
-    /// # Panics
-    /// Outside a tokio runtime, or if `interval` is zero.
-    pub(crate) fn new(tick_clock: TickClock, interval: Duration) -> Ticker {
-        Ticker { last: Instant::now(), interval, kind: TickerKind::new(tick_clock, interval) }
+        Ticker { last, interval, kind: TickerKind::Interval(ticks) }
     }
 
     /// Waits for the next tick. Cancel safe.
     pub(crate) async fn tick(&mut self) -> Tick {
-        self.kind.tick().await;
+        match &mut self.kind {
+            #[cfg(target_os = "linux")]
+            TickerKind::Timer(timer) => timer.tick().await,
+            TickerKind::Interval(ticks) => drop(ticks.tick().await),
+        }
         let since = self.last.elapsed();
         let ticks = (since + EARLY_MAX).as_nanos() / self.interval.as_nanos();
         let ticks = u32::try_from(ticks).unwrap_or(u32::MAX).max(1);
@@ -155,12 +141,12 @@ mod tests {
     /// Returns the first `count` ticks with their arrival times. The receiver is busy during the
     /// first 3.5 intervals.
     async fn collect_ticks(
-        tick_clock: TickClock,
+        new_ticker: fn(Duration) -> Ticker,
         interval: Duration,
         count: usize,
     ) -> Vec<(Duration, Tick)> {
         let begin = Instant::now();
-        let mut ticker = Ticker::new(tick_clock, interval);
+        let mut ticker = new_ticker(interval);
         tokio::time::sleep(interval * 7 / 2).await;
         let mut received = Vec::new();
         for _ in 0..count {
@@ -174,7 +160,7 @@ mod tests {
     async fn missed_ticks_are_skipped_and_later_ticks_stay_on_schedule() {
         let ms = Duration::from_millis;
         let tick = |missed, late| Tick { missed, late: ms(late) };
-        let received = collect_ticks(TickClock::Runtime, ms(1000), 3).await;
+        let received = collect_ticks(Ticker::runtime, ms(1000), 3).await;
         let expected = [(ms(3500), tick(2, 500)), (ms(4000), tick(0, 0)), (ms(5000), tick(0, 0))];
         assert_eq!(received, expected);
     }
@@ -182,7 +168,7 @@ mod tests {
     #[tokio::test]
     async fn the_kernel_timer_skips_missed_ticks_and_does_not_drift() {
         let interval = Duration::from_millis(10);
-        let received = collect_ticks(TickClock::System, interval, 9).await;
+        let received = collect_ticks(Ticker::system, interval, 9).await;
         // Even if ticks arrive late, three consecutive ticks span more than one interval.
         for ticks in received.windows(3) {
             assert!(ticks[2].0 > ticks[0].0 + interval, "{received:?}");

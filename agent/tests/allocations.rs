@@ -149,7 +149,7 @@ fn after_a_warm_up_a_row_is_sent_without_allocations() {
 
 #[test]
 fn a_sample_of_this_machine_stays_within_its_budget_and_frees_all() {
-    check(Machine::new(), AgentSettings::INTERVAL_MIN, (4, 4), |stats, samples| {
+    check(Machine::default(), AgentSettings::INTERVAL_MIN, (4, 4), |stats, samples| {
         let cores = std::thread::available_parallelism().unwrap().get();
         let most = samples as usize * (ALLOCATIONS_MAX + ALLOCATIONS_PER_CORE_MAX * cores);
         stats.allocations == stats.deallocations

@@ -114,7 +114,7 @@ pub(crate) async fn run_agent(at: usize, agents: SimulatedAgents) -> HostResult 
         Agent::start_with_clock(source, MachineFacts::default(), AgentSettings::default(), clock)
             .await;
     let listener = SimulatedListener(TcpListener::bind(("0.0.0.0", PORT)).await?);
-    agent.run_with(vec![listener], future::pending()).await;
+    agent.run(vec![listener], future::pending()).await;
     Ok(())
 }
 

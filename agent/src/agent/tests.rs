@@ -88,7 +88,7 @@ async fn stream(trees: &[&str], later: &[&str]) -> String {
     client.write_all(b"loadline/1 history=all\n").await.unwrap();
     let service = agent.service();
     tokio::spawn(async move { service.serve(server).await });
-    agent.run(Vec::new(), sleep(Duration::from_millis(1500))).await;
+    agent.run(Vec::<Listener>::new(), sleep(Duration::from_millis(1500))).await;
     let mut text = String::new();
     client.read_to_string(&mut text).await.unwrap();
     text

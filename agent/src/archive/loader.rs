@@ -14,11 +14,8 @@ const READ_BYTES: usize = 64 * 1024;
 
 /// Cuts off an incomplete last line. A missing file is no error.
 pub(super) fn cut_torn_tail(path: &Path) -> io::Result<()> {
-    let mut file = match OpenOptions::new().read(true).write(true).open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error),
-    };
+    let opened = OpenOptions::new().read(true).write(true).open(path);
+    let Some(mut file) = if_found(opened)? else { return Ok(()) };
     let length = file.metadata()?.len();
     let mut end = length;
     let mut bytes = vec![0; READ_BYTES];
@@ -47,11 +44,7 @@ pub(super) struct LoadedFile {
 
 /// Loads the samples of a file into a ring. A missing file is empty.
 pub(super) fn restore(path: &Path, ring: &mut Ring, schema: &Schema) -> io::Result<LoadedFile> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(LoadedFile::default()),
-        Err(error) => return Err(error),
-    };
+    let Some(file) = if_found(File::open(path))? else { return Ok(LoadedFile::default()) };
     // The file may be a device without an end.
     let length = file.metadata()?.len();
     let mut file = file.take(length);
@@ -71,6 +64,14 @@ pub(super) fn restore(path: &Path, ring: &mut Ring, schema: &Schema) -> io::Resu
                 loader.loaded.invalid_lines += 1;
             }
         }
+    }
+}
+
+/// Returns `None` if the file is missing.
+pub(super) fn if_found<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        result => result.map(Some),
     }
 }
 

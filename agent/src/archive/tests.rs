@@ -37,7 +37,7 @@ async fn run_agent(
     let values = |second: i64| vec![second as f64; names.len()];
     ring.begin(second(from), &values(from));
     let info = Arc::new(AgentInfo::new(MachineFacts::default(), schema, Duration::from_secs(1)));
-    let archived = archive.spawn_writer(&ring.handle(), info).unwrap();
+    let archived = archive.spawn_writer(&ring.handle, info).unwrap();
     (from + 1..=to).for_each(|at| ring.push(second(at), &values(at)));
     let read = read(&ring);
     drop(ring);
@@ -47,7 +47,7 @@ async fn run_agent(
 
 /// Returns the rows of a ring, without decimals, and `|` between runs.
 fn read(ring: &Ring) -> Vec<String> {
-    let mut cursor = ring.handle().cursor();
+    let mut cursor = ring.handle.cursor();
     cursor.seek(History::All, None, 1);
     let mut read = Vec::new();
     loop {
@@ -130,7 +130,7 @@ async fn columns_are_found_by_their_names() {
     let (mut ring, schema) = ring(&["b", "c"], 3600);
     archive.restore(&mut ring, &schema);
     ring.begin(second(101), &[1.0, 2.0]);
-    let mut cursor = ring.handle().cursor();
+    let mut cursor = ring.handle.cursor();
     cursor.seek(History::All, None, 1);
     let mut bytes = Vec::new();
     cursor.read(&Selection::ALL, &mut bytes, Waker::noop());
@@ -195,7 +195,7 @@ async fn a_failing_disk_is_retried_without_losing_samples() {
     let (mut ring, schema) = ring(&["a"], 3600);
     ring.begin(second(100), &[1.0]);
     let info = Arc::new(AgentInfo::new(MachineFacts::default(), schema, Duration::from_secs(1)));
-    let archived = archive.spawn_writer(&ring.handle(), info).unwrap();
+    let archived = archive.spawn_writer(&ring.handle, info).unwrap();
     ring.push(second(101), &[1.0]);
     std::thread::sleep(Duration::from_millis(100));
     fs::remove_dir(folder.path().join(NEWER)).unwrap();
@@ -221,10 +221,9 @@ async fn samples_that_the_disk_missed_are_noted_as_skipped() {
     ring.begin(second(100), &[1.0]);
     let archive = Archive::open(folder.path()).unwrap();
     let info = Arc::new(AgentInfo::new(MachineFacts::default(), schema, Duration::from_secs(1)));
-    let writer = ArchiveWriter::new(&archive, ring.handle().cursor(), ring.handle(), info);
+    let writer = ArchiveWriter::new(archive, ring.handle.cursor(), ring.handle.clone(), info);
     (101..=120).for_each(|at| ring.push(second(at), &[1.0]));
     drop(ring);
-    let mut writer = writer;
     writer.run();
     let text = fs::read_to_string(folder.path().join(NEWER)).unwrap();
     assert!(text.contains("# skipped from=1 to=15\n115.000 16 1.00\n"), "{text}");

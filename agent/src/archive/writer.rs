@@ -2,7 +2,6 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 use std::thread::{self, Thread};
@@ -11,6 +10,7 @@ use std::time::{Duration, Instant};
 use loadline_protocol::Note;
 
 use super::Archive;
+use super::loader::if_found;
 use crate::agent_info::AgentInfo;
 use crate::ring::{Cursor, ReadOutcome, RingHandle, Selection};
 use loadline_common::without_error_number;
@@ -23,13 +23,9 @@ const FILE_BYTES_MIN: u64 = 4 * 1024;
 
 /// Copies the rows of the ring to the file.
 pub(super) struct ArchiveWriter {
-    older: PathBuf,
-    newer: PathBuf,
+    archive: Archive,
     /// `None` until the file could be opened.
     file: Option<File>,
-    /// Size in bytes of the complete lines in the file, and of the rows among them.
-    length: u64,
-    row_bytes: u64,
     cursor: Cursor,
     ring: RingHandle,
     info: Arc<AgentInfo>,
@@ -42,52 +38,39 @@ pub(super) struct ArchiveWriter {
 
 impl ArchiveWriter {
     pub(super) fn new(
-        archive: &Archive,
+        archive: Archive,
         cursor: Cursor,
         ring: RingHandle,
         info: Arc<AgentInfo>,
     ) -> ArchiveWriter {
-        ArchiveWriter {
-            older: archive.older(),
-            newer: archive.newer(),
-            file: None,
-            length: 0,
-            row_bytes: archive.newer_row_bytes,
-            cursor,
-            ring,
-            info,
-            lines: Vec::new(),
-            note_bytes: 0,
-            healthy: true,
-        }
+        let (lines, note_bytes) = (Vec::new(), 0);
+        ArchiveWriter { archive, file: None, cursor, ring, info, lines, note_bytes, healthy: true }
     }
 
     /// Writes until the ring is closed.
-    pub(super) fn run(&mut self) {
+    pub(super) fn run(mut self) {
         let waker = Waker::from(Arc::new(ThreadWaker(thread::current())));
         self.push_headers();
         loop {
             // Lines are written before the next read. Unwritten samples stay in the ring.
-            let outcome = self.cursor.read(&Selection::ALL, &mut self.lines, &waker);
-            match outcome {
-                ReadOutcome::NewRun => self.push_headers(),
-                ReadOutcome::Skipped { from, to } => self.push_note(&Note::Skipped { from, to }),
-                ReadOutcome::Rows
-                | ReadOutcome::LastRows
-                | ReadOutcome::Live
-                | ReadOutcome::Wait
-                | ReadOutcome::Closed => {}
-            }
+            let is_up_to_date = match self.cursor.read(&Selection::ALL, &mut self.lines, &waker) {
+                ReadOutcome::Rows | ReadOutcome::Live => false,
+                ReadOutcome::LastRows | ReadOutcome::Wait => true,
+                ReadOutcome::NewRun => {
+                    self.push_headers();
+                    false
+                }
+                ReadOutcome::Skipped { from, to } => {
+                    self.push_note(&Note::Skipped { from, to });
+                    false
+                }
+                ReadOutcome::Closed => return,
+            };
             if !self.lines.is_empty() && !self.write() {
                 return;
             }
-            match outcome {
-                ReadOutcome::Wait | ReadOutcome::LastRows => thread::park(),
-                ReadOutcome::Closed => return,
-                ReadOutcome::Rows
-                | ReadOutcome::Live
-                | ReadOutcome::Skipped { .. }
-                | ReadOutcome::NewRun => {}
+            if is_up_to_date {
+                thread::park();
             }
         }
     }
@@ -112,15 +95,16 @@ impl ArchiveWriter {
             match self.try_write() {
                 Ok(()) => {
                     if !std::mem::replace(&mut self.healthy, true) {
-                        tracing::info!(path = %self.newer.display(), "keeping samples again");
+                        let path = self.archive.newer();
+                        tracing::info!(path = %path.display(), "keeping samples again");
                     }
                     return true;
                 }
                 Err(error) => {
                     if std::mem::take(&mut self.healthy) {
                         let error = without_error_number(&error.to_string());
-                        let path = self.newer.display();
-                        tracing::error!(%error, %path, "cannot keep samples, retrying");
+                        let path = self.archive.newer();
+                        tracing::error!(%error, path = %path.display(), "cannot keep samples, retrying");
                     }
                     if self.ring.is_closed() {
                         return false;
@@ -134,26 +118,25 @@ impl ArchiveWriter {
     fn try_write(&mut self) -> io::Result<()> {
         // With these lines the file would hold more than the ring: the older file is not needed any
         // more.
-        let rows = (self.lines.len() - self.note_bytes) as u64;
-        if self.row_bytes + rows > self.ring.bytes().max(FILE_BYTES_MIN) {
+        let row_bytes = (self.lines.len() - self.note_bytes) as u64;
+        if self.archive.newer_row_bytes + row_bytes > self.ring.bytes().max(FILE_BYTES_MIN) {
             self.rotate()?;
         }
         let file = if let Some(file) = &mut self.file {
             file
         } else {
-            let file = OpenOptions::new().create(true).append(true).open(&self.newer)?;
-            self.length = file.metadata()?.len();
-            self.file.insert(file)
+            let newer = OpenOptions::new().create(true).append(true).open(self.archive.newer())?;
+            self.file.insert(newer)
         };
+        let length = file.metadata()?.len();
         if let Err(error) = file.write_all(&self.lines) {
             // An incomplete line would make the next one invalid.
-            if file.set_len(self.length).is_err() {
+            if file.set_len(length).is_err() {
                 self.file = None;
             }
             return Err(error);
         }
-        self.length += self.lines.len() as u64;
-        self.row_bytes += (self.lines.len() - self.note_bytes) as u64;
+        self.archive.newer_row_bytes += row_bytes;
         self.lines.clear();
         self.note_bytes = 0;
         Ok(())
@@ -162,12 +145,9 @@ impl ArchiveWriter {
     /// Renames the file to the older one and begins a new one.
     fn rotate(&mut self) -> io::Result<()> {
         self.file = None;
-        match fs::rename(&self.newer, &self.older) {
-            // The file was removed by someone else: there is nothing to rename.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            result => result?,
-        }
-        (self.length, self.row_bytes) = (0, 0);
+        // If someone else removed the file, there is nothing to rename.
+        if_found(fs::rename(self.archive.newer(), self.archive.older()))?;
+        self.archive.newer_row_bytes = 0;
         let rows = std::mem::take(&mut self.lines);
         self.push_headers();
         self.lines.extend_from_slice(&rows);

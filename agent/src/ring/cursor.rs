@@ -141,28 +141,24 @@ impl Cursor {
         }
         let has_new_note =
             state.latest_note.number != self.note_number && selection.columns != Columns::Plain;
-        let outcome = match rows {
-            0 if self.history_last.take_if(|last| self.next.position > *last).is_some() => {
-                ReadOutcome::Live
+        if rows > 0 {
+            let is_history = self.history_last.is_some();
+            if is_history || self.next.position <= last || has_new_note || state.closed {
+                return ReadOutcome::Rows;
             }
-            0 if has_new_note => {
-                out.extend_from_slice(state.latest_note.line.as_bytes());
-                self.note_number = state.latest_note.number;
-                ReadOutcome::Rows
-            }
-            0 if state.closed => ReadOutcome::Closed,
-            0 => ReadOutcome::Wait,
-            _ if self.history_last.is_some() || self.next.position <= last => ReadOutcome::Rows,
-            _ if has_new_note || state.closed => ReadOutcome::Rows,
-            _ => ReadOutcome::LastRows,
-        };
-        if !matches!(outcome, ReadOutcome::Wait | ReadOutcome::LastRows) {
-            return outcome;
+        } else if self.history_last.take_if(|last| self.next.position > *last).is_some() {
+            return ReadOutcome::Live;
+        } else if has_new_note {
+            out.extend_from_slice(state.latest_note.line.as_bytes());
+            self.note_number = state.latest_note.number;
+            return ReadOutcome::Rows;
+        } else if state.closed {
+            return ReadOutcome::Closed;
         }
         let outdated = state.waiters.set_waker(self.waiter, waker);
         drop(guard);
         drop(outdated);
-        outcome
+        if rows > 0 { ReadOutcome::LastRows } else { ReadOutcome::Wait }
     }
 }
 

@@ -8,7 +8,7 @@ use loadline_protocol::{RunId, Seq};
 /// Position of a sample. Positions count samples through all runs; sequence numbers count within a
 /// run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub(crate) struct Position(u64);
+pub(crate) struct Position(pub(super) u64);
 
 impl Position {
     /// Highest first position: half of `u64`, so that positions never overflow.
@@ -27,11 +27,6 @@ impl Position {
 
     pub(super) fn previous(self) -> Position {
         Position(self.0.saturating_sub(1))
-    }
-
-    /// Returns the number of samples from `tail` to this position. `None` before `tail`.
-    pub(super) fn index_after(self, tail: Position) -> Option<usize> {
-        usize::try_from(self.0.checked_sub(tail.0)?).ok()
     }
 }
 
@@ -62,12 +57,5 @@ impl Segment {
     /// Returns the position of the sample with a sequence number.
     pub(super) fn position_of(&self, Seq(seq): Seq) -> Position {
         Position(self.first_position.0.saturating_add(seq).saturating_sub(self.first_seq.0))
-    }
-
-    /// Returns the last position up to `newest` whose sequence number is a multiple of `every`.
-    /// `None` before the segment.
-    pub(super) fn last_multiple(&self, every: u64, newest: Position) -> Option<Position> {
-        let at = Position(newest.0.checked_sub(self.seq_of(newest).0 % every)?);
-        (at >= self.first_position).then_some(at)
     }
 }

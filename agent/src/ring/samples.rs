@@ -1,14 +1,13 @@
 //! Storage of the ring: consecutive encoded samples.
 
 use std::collections::VecDeque;
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::ops::Range;
 use std::time::Duration;
 
-use loadline_protocol::{Resume, RunId, Seq, Time};
+use loadline_protocol::{Resume, Seq, Time};
 
-use super::SAMPLES_MAX;
 use super::position::{Position, Segment};
+use super::{SAMPLES_MAX, SampleId};
 
 /// A full buffer grows by 1/8: a ring that has almost reached its final length wastes little
 /// memory.
@@ -29,15 +28,16 @@ pub(crate) enum Columns {
 /// Samples of one or more runs. A sample takes the bytes of its row and 24 more.
 ///
 /// **Invariant:** never empty once a run has begun; times strictly increase.
-#[derive(Default)]
 pub(super) struct Samples {
+    /// Time that samples are kept.
+    history: Duration,
     /// Position of the oldest sample.
     pub(super) tail: Position,
-    entries: VecDeque<SampleEntry>,
+    pub(super) entries: VecDeque<SampleEntry>,
     /// Segments of the samples, the oldest first. Not empty once a run has begun.
     segments: VecDeque<Segment>,
     /// Rows of the subscribed stream with all columns, without line ends or separators.
-    text: VecDeque<u8>,
+    pub(super) text: VecDeque<u8>,
     /// Bytes evicted from the front of the text so far.
     evicted_bytes: u64,
     /// Offsets of the fields of one row, for clients with selected columns. The newest row is
@@ -46,8 +46,8 @@ pub(super) struct Samples {
 }
 
 /// Time and row of a sample.
-struct SampleEntry {
-    time: Time,
+pub(super) struct SampleEntry {
+    pub(super) time: Time,
     /// End of the row in the text. Evicted bytes count.
     end: u64,
     /// Range within the row that is the row of the plain stream.
@@ -62,6 +62,18 @@ struct FieldOffsets {
 }
 
 impl Samples {
+    pub(super) fn new(history: Duration) -> Samples {
+        Samples {
+            history,
+            tail: Position::default(),
+            entries: VecDeque::new(),
+            segments: VecDeque::new(),
+            text: VecDeque::new(),
+            evicted_bytes: 0,
+            field_offsets: FieldOffsets::default(),
+        }
+    }
+
     /// Drops all samples. Their positions are not reused.
     pub(super) fn clear(&mut self) {
         self.tail = self.end();
@@ -81,45 +93,37 @@ impl Samples {
     }
 
     /// Sets run, sequence number and interval of the next sample.
-    pub(super) fn begin_segment(&mut self, run: RunId, seq: Seq, interval: Duration) {
-        if self.entries.is_empty() && self.tail == Position::default() {
-            self.tail = Position::first(seq);
+    pub(super) fn begin_segment(&mut self, SampleId { run, interval, seq }: SampleId) {
+        if self.entries.is_empty() {
+            // Without samples, no earlier segment can be read.
+            self.segments.clear();
+            if self.tail == Position::default() {
+                self.tail = Position::first(seq);
+            }
         }
-        let first = self.end();
-        while self.segments.back().is_some_and(|segment| segment.first_position >= first) {
+        let first_position = self.end();
+        while self.segments.back().is_some_and(|last| last.first_position >= first_position) {
             self.segments.pop_back();
         }
-        let continues = |segment: &Segment| segment.run == run && segment.seq_of(first) == seq;
+        let continues = |last: &Segment| last.run == run && last.seq_of(first_position) == seq;
         if !self.segments.back().is_some_and(continues) {
-            self.segments.push_back(Segment {
-                run,
-                interval,
-                first_position: first,
-                first_seq: seq,
-            });
-        }
-        // Without samples, no earlier segment can be read.
-        if self.entries.is_empty() {
-            self.segments.drain(..self.segments.len() - 1);
+            self.segments.push_back(Segment { run, interval, first_position, first_seq: seq });
         }
     }
 
     /// Adds a sample: its row, and the range of the plain row in it. Evicts samples that are too
     /// old.
-    pub(super) fn push(&mut self, time: Time, row: &str, plain: Range<u32>, history: Duration) {
-        self.evict(time, history);
+    pub(super) fn push(&mut self, time: Time, row: &str, plain: Range<u32>) {
+        self.evict(time);
         make_room(&mut self.entries, 1);
         make_room(&mut self.text, row.len());
         self.text.extend(row.as_bytes());
-        self.entries.push_back(SampleEntry {
-            time,
-            end: self.evicted_bytes + self.text.len() as u64,
-            plain,
-        });
+        let end = self.evicted_bytes + self.text.len() as u64;
+        self.entries.push_back(SampleEntry { time, end, plain });
     }
 
-    fn evict(&mut self, now: Time, history: Duration) {
-        let oldest = now - history;
+    fn evict(&mut self, now: Time) {
+        let oldest = now - self.history;
         while let Some(slot) = self.entries.front()
             && (slot.time < oldest || self.entries.len() >= SAMPLES_MAX)
         {
@@ -152,23 +156,22 @@ impl Samples {
     /// `every`. `None` if it was evicted.
     pub(super) fn newest_multiple_of(&self, every: u64) -> Option<Position> {
         let newest = self.newest();
-        let at = self.segment_at(newest).last_multiple(every, newest)?;
-        (at >= self.tail).then_some(at)
+        let segment = self.segment_at(newest);
+        let at = Position(newest.0.checked_sub(segment.seq_of(newest).0 % every)?);
+        (at >= self.tail.max(segment.first_position)).then_some(at)
     }
 
     /// Returns the segment of a position. Positions before the first segment belong to the first.
     pub(super) fn segment_at(&self, at: Position) -> Segment {
-        let mut newest_first = self.segments.iter().rev();
-        let found = newest_first.find(|segment| segment.first_position <= at);
-        found.or(self.segments.front()).copied().unwrap_or_default()
+        let following = self.segments.partition_point(|segment| segment.first_position <= at);
+        self.segments.get(following.saturating_sub(1)).copied().unwrap_or_default()
     }
 
     /// Returns the position of the last sample of a segment.
     pub(super) fn last_of_segment(&self, segment: &Segment) -> Position {
-        let mut newest_first = self.segments.iter().rev();
-        let followers =
-            newest_first.by_ref().take_while(|other| other.first_position > segment.first_position);
-        followers.last().map_or(self.newest(), |next| next.first_position.previous())
+        let is_before = |other: &Segment| other.first_position <= segment.first_position;
+        let next = self.segments.get(self.segments.partition_point(is_before));
+        next.map_or(self.newest(), |next| next.first_position.previous())
     }
 
     /// Returns the position after the sample to resume from, with its segment. `None` for an
@@ -191,10 +194,6 @@ impl Samples {
     /// Size of all rows in bytes, with their line ends.
     pub(super) fn bytes(&self) -> u64 {
         (self.text.len() + self.entries.len()) as u64
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.entries.len()
     }
 
     /// Time of the newest sample; the earliest time if there is none.
@@ -242,7 +241,7 @@ impl Samples {
 
     /// Returns the index of a sample, and the range of its row in the text.
     fn row(&self, position: Position) -> Option<(usize, Range<usize>)> {
-        let at = position.index_after(self.tail)?;
+        let at = usize::try_from(position.0.checked_sub(self.tail.0)?).ok()?;
         let end = self.entries.get(at)?.end;
         let start = if at == 0 { self.evicted_bytes } else { self.entries[at - 1].end };
         let offset = |end: u64| (end - self.evicted_bytes) as usize;
@@ -271,26 +270,10 @@ impl Samples {
         let in_second = |at: usize| at.saturating_sub(cut);
         out.extend_from_slice(&second[in_second(range.start)..in_second(range.end)]);
     }
-
-    /// Returns the capacity in samples and in bytes of text.
-    #[cfg(test)]
-    pub(super) fn memory(&self) -> (usize, usize) {
-        (self.entries.capacity(), self.text.capacity())
-    }
-
-    #[cfg(test)]
-    pub(super) fn times(&self) -> Vec<Time> {
-        self.entries.iter().map(|slot| slot.time).collect()
-    }
 }
 
 fn make_room<T>(queue: &mut VecDeque<T>, more: usize) {
     if queue.capacity() - queue.len() < more {
         queue.reserve_exact(more.max(queue.len() / GROWTH_DIVISOR));
     }
-}
-
-/// Returns a random id, so that two starts of an agent have different ones.
-pub(super) fn random_run() -> RunId {
-    RunId(RandomState::new().build_hasher().finish() as u32)
 }

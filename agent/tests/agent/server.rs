@@ -42,7 +42,7 @@ async fn listener() -> Listener {
 /// Runs an agent. Dropping the sender stops it.
 fn run<L: Accept>(agent: Agent, listeners: Vec<L>) -> (oneshot::Sender<()>, JoinHandle<()>) {
     let (stop, stopped) = oneshot::channel();
-    let agent = tokio::spawn(agent.run_with(listeners, async {
+    let agent = tokio::spawn(agent.run(listeners, async {
         let _ = stopped.await;
     }));
     (stop, agent)

@@ -4,7 +4,7 @@ use std::future;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use loadline_agent::{Agent, AgentSettings, Machine, MachineFacts, Service, probe_agent};
+use loadline_agent::{Agent, AgentSettings, Listener, Machine, MachineFacts, Service, probe_agent};
 use tokio::io::DuplexStream;
 use tokio::net::TcpStream;
 
@@ -28,9 +28,10 @@ impl EmbeddedAgent {
             settings.interval =
                 interval.clamp(AgentSettings::INTERVAL_MIN, AgentSettings::INTERVAL_MAX);
         }
-        let agent = Agent::start(Machine::new(), MachineFacts::of_this_machine(), settings).await;
+        let agent =
+            Agent::start(Machine::default(), MachineFacts::of_this_machine(), settings).await;
         let service = agent.service();
-        tokio::spawn(agent.run(Vec::new(), future::pending()));
+        tokio::spawn(agent.run(Vec::<Listener>::new(), future::pending()));
         EmbeddedAgent(service)
     }
 
