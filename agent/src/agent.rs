@@ -132,7 +132,7 @@ impl Agent {
             archive.restore(&mut ring, &schema);
         }
         let sampler = Sampler::start(source, clock, new_ticker, ring).await;
-        let info = Arc::new(AgentInfo::new(facts, schema, interval));
+        let info = Arc::new(AgentInfo { facts, schema, interval });
         let readers = sampler.ring.handle.clone();
         let archived = archive.and_then(|archive| archive.spawn_writer(&readers, info.clone()));
         let service = Service::new(readers, info);
@@ -159,7 +159,7 @@ impl Agent {
     #[cfg(feature = "metrics")]
     pub(crate) fn agent_metrics(&self) -> AgentMetrics {
         let ring = &self.sampler.ring;
-        AgentMetrics::new(self.sampler.totals(), ring.handle.clone(), ring.interval)
+        AgentMetrics::new(self.sampler.vitals.totals(), ring.handle.clone(), ring.interval)
     }
 
     /// Returns a handle that serves one client over any stream. Unless the agent

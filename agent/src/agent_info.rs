@@ -10,17 +10,13 @@ use loadline_common::with_suggestion;
 
 /// Properties of the agent and its columns.
 pub(crate) struct AgentInfo {
-    facts: MachineFacts,
+    pub(crate) facts: MachineFacts,
     /// All columns, after timestamp and sequence number.
     pub(crate) schema: Schema,
     pub(crate) interval: Duration,
 }
 
 impl AgentInfo {
-    pub(crate) fn new(facts: MachineFacts, schema: Schema, interval: Duration) -> AgentInfo {
-        AgentInfo { facts, schema: schema.with_stamp(Stamp::TimeSeq), interval }
-    }
-
     /// Returns the header of a stream with every `every`th sample of `run`.
     pub(crate) fn header(&self, run: RunId, interval: Duration, every: u64) -> Note {
         let interval_ms = interval.as_millis() as u64;
@@ -42,14 +38,13 @@ impl AgentInfo {
     pub(crate) fn positions(&self, names: &[String]) -> Result<Box<[u16]>, SafeText> {
         let position = |name: &String| match self.schema.position(name) {
             Some(at) => Ok(at as u16),
-            None => Err(self.unknown_column(name)),
+            None => {
+                let names: Vec<&str> = self.schema.columns().iter().map(Column::name).collect();
+                let error = format!("unknown column {name}");
+                Err(SafeText::new(&with_suggestion(&error, name, &names)))
+            }
         };
         names.iter().map(position).collect()
-    }
-
-    fn unknown_column(&self, name: &str) -> SafeText {
-        let names: Vec<&str> = self.schema.columns().iter().map(Column::name).collect();
-        SafeText::new(&with_suggestion(&format!("unknown column {name}"), name, &names))
     }
 
     /// Returns the schema of a subscribed stream, or the error message for the client if a column

@@ -106,20 +106,16 @@ impl Archive {
     /// an agent without history is better than none.
     pub(crate) fn restore(&mut self, ring: &mut Ring, schema: &Schema) {
         for path in [self.older(), self.newer()] {
-            self.newer_row_bytes = 0;
-            match loader::restore(&path, ring, schema) {
-                Ok(LoadedFile { invalid_lines, row_bytes }) => {
-                    self.newer_row_bytes = row_bytes;
-                    if invalid_lines > 0 {
-                        let path = path.display();
-                        tracing::warn!(invalid_lines, %path, "skipped invalid lines of earlier samples");
-                    }
-                }
-                Err(error) => {
-                    let (path, error) = (path.display(), without_error_number(&error.to_string()));
-                    tracing::warn!(%error, %path, "cannot read earlier samples");
-                }
+            let loaded = loader::restore(&path, ring, schema).unwrap_or_else(|error| {
+                let (path, error) = (path.display(), without_error_number(&error.to_string()));
+                tracing::warn!(%error, %path, "cannot read earlier samples");
+                LoadedFile::default()
+            });
+            if let invalid_lines @ 1.. = loaded.invalid_lines {
+                let path = path.display();
+                tracing::warn!(invalid_lines, %path, "skipped invalid lines of earlier samples");
             }
+            self.newer_row_bytes = loaded.row_bytes;
         }
     }
 

@@ -65,6 +65,7 @@ pub(crate) struct RingHandle(Arc<Mutex<RingState>>);
 
 /// State that the writer and the readers share. It is locked while rows are copied, never while a
 /// row is encoded or sent, nor while a waker runs.
+#[derive(Default)]
 struct RingState {
     samples: Samples,
     latest_note: LatestNote,
@@ -78,7 +79,7 @@ struct RingState {
 #[derive(Default)]
 struct LatestNote {
     /// Number of the note; 0 before the first one.
-    number: u32,
+    number: u64,
     /// The note with its line end.
     line: String,
 }
@@ -89,13 +90,7 @@ impl Ring {
     /// [`Ring::begin`].
     pub(crate) fn new(schema: &Schema, interval: Duration, history: Duration) -> Ring {
         let schema = schema.clone().with_stamp(Stamp::TimeSeq);
-        let state = RingState {
-            samples: Samples::new(history),
-            latest_note: LatestNote::default(),
-            waiters: Waiters::default(),
-            clients: 0,
-            closed: false,
-        };
+        let state = RingState { samples: Samples::new(history), ..RingState::default() };
         let handle = RingHandle(Arc::new(Mutex::new(state)));
         Ring { handle, interval, schema, row: String::new(), wakers: Vec::new() }
     }
@@ -155,7 +150,7 @@ impl Ring {
     pub(crate) fn publish_note(&mut self, note: &Note) {
         let mut state = self.handle.lock();
         let LatestNote { number, line } = &mut state.latest_note;
-        *number = number.wrapping_add(1).max(1);
+        *number += 1;
         line.clear();
         // Writing to memory cannot fail.
         let _ = writeln!(line, "{note}");

@@ -19,7 +19,7 @@ pub(crate) struct Sampler {
     clock: Clock,
     ticker: Ticker,
     pub(crate) ring: Ring,
-    vitals: Vitals,
+    pub(crate) vitals: Vitals,
     sampled_at: Instant,
     /// Values of the newest sample. The buffer is reused.
     values: Vec<f64>,
@@ -49,12 +49,6 @@ impl Sampler {
         let (time, _) = sampler.read();
         sampler.ring.begin(time, &sampler.values);
         sampler
-    }
-
-    /// Returns the counters since the start of the agent.
-    #[cfg(feature = "metrics")]
-    pub(crate) fn totals(&self) -> std::sync::Arc<crate::vitals::Totals> {
-        self.vitals.totals()
     }
 
     /// Samples until the future is dropped.

@@ -34,14 +34,12 @@ use self::snapshot::SystemSnapshot;
 use self::system::Reserve;
 use crate::kernel::root::Root;
 
-/// Shortest time between two samples of the machine. sysinfo skips a CPU refresh that comes sooner,
-/// and the sample would repeat the previous one. At least 200 ms, because systems count CPU time in
-/// hundredths of a second.
-const MIN_INTERVAL: Duration = if MINIMUM_CPU_UPDATE_INTERVAL.as_millis() > 200 {
-    MINIMUM_CPU_UPDATE_INTERVAL
-} else {
-    Duration::from_millis(200)
-};
+/// Shortest time between two samples of the machine. At least 200 ms, because systems count CPU time
+/// in hundredths of a second.
+const MIN_INTERVAL: Duration = Duration::from_millis(200);
+
+// sysinfo skips a CPU refresh that comes sooner, and the sample would repeat the previous one.
+const _: () = assert!(MINIMUM_CPU_UPDATE_INTERVAL.as_millis() <= MIN_INTERVAL.as_millis());
 
 /// Source of samples: provides one value for each of its columns on request.
 pub trait MetricSource: Send {

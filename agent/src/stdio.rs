@@ -82,9 +82,7 @@ async fn serve(
 ) {
     let service = agent.service();
     let mut session = JoinSet::new();
-    session.spawn(async move {
-        service.serve(join(EofAsError(input), output)).await;
-    });
+    session.spawn(async move { service.serve(join(EofAsError(input), output)).await });
     let finished = async {
         tokio::select! {
             () = stop => {}

@@ -85,7 +85,7 @@ mod timer {
     use std::os::fd::OwnedFd;
     use std::time::Duration;
 
-    use rustix::io::Errno;
+    use rustix::io::{Errno, retry_on_intr};
     use rustix::time::{
         Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
         timerfd_settime,
@@ -119,14 +119,12 @@ mod timer {
                 };
                 // Number of expirations since the last read: all but the last one are missed.
                 let mut ticks = [0; 8];
-                match rustix::io::read(self.0.get_ref(), &mut ticks) {
-                    Ok(_) => {
-                        // Not readable until the next tick: avoids a failing read.
-                        ready.clear_ready();
-                        return;
-                    }
-                    Err(Errno::AGAIN) => ready.clear_ready(),
-                    Err(Errno::INTR) => {}
+                let read = retry_on_intr(|| rustix::io::read(self.0.get_ref(), &mut ticks));
+                // Not readable until the next tick: avoids a failing read.
+                ready.clear_ready();
+                match read {
+                    Ok(_) => return,
+                    Err(Errno::AGAIN) => {}
                     Err(error) => panic!("cannot read a timerfd: {error}"),
                 }
             }

@@ -17,6 +17,11 @@ fn ring(names: &[&str], history_s: u64) -> (Ring, Schema) {
     (Ring::new(&schema, second, Duration::from_secs(history_s)), schema)
 }
 
+fn info(schema: Schema) -> Arc<AgentInfo> {
+    let (facts, interval) = (MachineFacts::default(), Duration::from_secs(1));
+    Arc::new(AgentInfo { facts, schema, interval })
+}
+
 /// Time `number` seconds after the Unix epoch.
 fn second(number: i64) -> Time {
     Time::from_millis(number * 1000)
@@ -36,8 +41,7 @@ async fn run_agent(
     archive.restore(&mut ring, &schema);
     let values = |second: i64| vec![second as f64; names.len()];
     ring.begin(second(from), &values(from));
-    let info = Arc::new(AgentInfo::new(MachineFacts::default(), schema, Duration::from_secs(1)));
-    let archived = archive.spawn_writer(&ring.handle, info).unwrap();
+    let archived = archive.spawn_writer(&ring.handle, info(schema)).unwrap();
     (from + 1..=to).for_each(|at| ring.push(second(at), &values(at)));
     let read = read(&ring);
     drop(ring);
@@ -194,8 +198,7 @@ async fn a_failing_disk_is_retried_without_losing_samples() {
     fs::create_dir(folder.path().join(NEWER)).unwrap();
     let (mut ring, schema) = ring(&["a"], 3600);
     ring.begin(second(100), &[1.0]);
-    let info = Arc::new(AgentInfo::new(MachineFacts::default(), schema, Duration::from_secs(1)));
-    let archived = archive.spawn_writer(&ring.handle, info).unwrap();
+    let archived = archive.spawn_writer(&ring.handle, info(schema)).unwrap();
     ring.push(second(101), &[1.0]);
     std::thread::sleep(Duration::from_millis(100));
     fs::remove_dir(folder.path().join(NEWER)).unwrap();
@@ -220,8 +223,8 @@ async fn samples_that_the_disk_missed_are_noted_as_skipped() {
     ring.restore_sample(id(1), second(90), &[1.0]);
     ring.begin(second(100), &[1.0]);
     let archive = Archive::open(folder.path()).unwrap();
-    let info = Arc::new(AgentInfo::new(MachineFacts::default(), schema, Duration::from_secs(1)));
-    let writer = ArchiveWriter::new(archive, ring.handle.cursor(), ring.handle.clone(), info);
+    let writer =
+        ArchiveWriter::new(archive, ring.handle.cursor(), ring.handle.clone(), info(schema));
     (101..=120).for_each(|at| ring.push(second(at), &[1.0]));
     drop(ring);
     writer.run();

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 use std::thread::{self, Thread};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use loadline_protocol::Note;
 
@@ -109,7 +109,7 @@ impl ArchiveWriter {
                     if self.ring.is_closed() {
                         return false;
                     }
-                    wait_for_retry();
+                    thread::sleep(RETRY_INTERVAL);
                 }
             }
         }
@@ -155,24 +155,10 @@ impl ArchiveWriter {
     }
 }
 
-/// Waits for [`RETRY_INTERVAL`], however often the thread is woken.
-fn wait_for_retry() {
-    let until = Instant::now() + RETRY_INTERVAL;
-    while let Some(left) =
-        until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
-    {
-        thread::park_timeout(left);
-    }
-}
-
 struct ThreadWaker(Thread);
 
 impl Wake for ThreadWaker {
     fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
         self.0.unpark();
     }
 }

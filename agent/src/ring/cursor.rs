@@ -38,11 +38,11 @@ impl Selection {
 pub(crate) struct Cursor {
     ring: RingHandle,
     /// Slot in [`Waiters`](super::waiters::Waiters).
-    waiter: u32,
+    waiter: usize,
     /// 1 for a client, else 0.
     clients: u8,
     /// Number of the note that was read last.
-    note_number: u32,
+    note_number: u64,
     next: NextSample,
     /// Position of the last sample of the history, until [`ReadOutcome::Live`].
     history_last: Option<Position>,

@@ -1,6 +1,5 @@
 //! Positions of samples in the ring, and their sequence numbers.
 
-use std::ops::Add;
 use std::time::Duration;
 
 use loadline_protocol::{RunId, Seq};
@@ -22,19 +21,11 @@ impl Position {
     }
 
     pub(super) fn next(self) -> Position {
-        self + 1
+        Position(self.0 + 1)
     }
 
     pub(super) fn previous(self) -> Position {
         Position(self.0.saturating_sub(1))
-    }
-}
-
-impl Add<usize> for Position {
-    type Output = Position;
-
-    fn add(self, samples: usize) -> Position {
-        Position(self.0 + samples as u64)
     }
 }
 

@@ -28,6 +28,7 @@ pub(crate) enum Columns {
 /// Samples of one or more runs. A sample takes the bytes of its row and 24 more.
 ///
 /// **Invariant:** never empty once a run has begun; times strictly increase.
+#[derive(Default)]
 pub(super) struct Samples {
     /// Time that samples are kept.
     history: Duration,
@@ -63,15 +64,7 @@ struct FieldOffsets {
 
 impl Samples {
     pub(super) fn new(history: Duration) -> Samples {
-        Samples {
-            history,
-            tail: Position::default(),
-            entries: VecDeque::new(),
-            segments: VecDeque::new(),
-            text: VecDeque::new(),
-            evicted_bytes: 0,
-            field_offsets: FieldOffsets::default(),
-        }
+        Samples { history, ..Samples::default() }
     }
 
     /// Drops all samples. Their positions are not reused.
@@ -139,7 +132,7 @@ impl Samples {
 
     /// Position of the next sample.
     fn end(&self) -> Position {
-        self.tail + self.entries.len()
+        Position(self.tail.0 + self.entries.len() as u64)
     }
 
     /// Sequence number of the next sample.
@@ -204,7 +197,8 @@ impl Samples {
     /// Position of the first sample of the last `span`.
     pub(super) fn first_within(&self, span: Duration) -> Position {
         let since = self.newest_time() - span;
-        self.tail + self.entries.partition_point(|slot| slot.time < since)
+        let older = self.entries.partition_point(|slot| slot.time < since);
+        Position(self.tail.0 + older as u64)
     }
 
     /// Appends the row of a sample with its line end. Returns whether the sample exists.

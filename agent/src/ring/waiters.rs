@@ -9,27 +9,27 @@ use std::task::Waker;
 #[derive(Default)]
 pub(super) struct Waiters {
     slots: Vec<Option<Waker>>,
-    free: Vec<u32>,
+    free: Vec<usize>,
 }
 
 impl Waiters {
     /// Assigns a slot to a reader.
-    pub(super) fn register(&mut self) -> u32 {
+    pub(super) fn register(&mut self) -> usize {
         self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
-            u32::try_from(self.slots.len() - 1).expect("fewer readers than file descriptors")
+            self.slots.len() - 1
         })
     }
 
     /// Frees a slot. Returns its waker.
-    pub(super) fn unregister(&mut self, slot: u32) -> Option<Waker> {
+    pub(super) fn unregister(&mut self, slot: usize) -> Option<Waker> {
         self.free.push(slot);
-        self.slots[slot as usize].take()
+        self.slots[slot].take()
     }
 
     /// Sets the waker of a slot. Returns the previous one.
-    pub(super) fn set_waker(&mut self, slot: u32, waker: &Waker) -> Option<Waker> {
-        let waiting = &mut self.slots[slot as usize];
+    pub(super) fn set_waker(&mut self, slot: usize, waker: &Waker) -> Option<Waker> {
+        let waiting = &mut self.slots[slot];
         if waiting.as_ref().is_some_and(|waiting| waiting.will_wake(waker)) {
             return None;
         }
