@@ -98,8 +98,8 @@ impl Agent {
         settings: AgentSettings,
         archive: Option<Archive>,
     ) -> Agent {
-        let drive = (Ticker::system as fn(_) -> _, Clock::system());
-        Agent::start_inner(drive, Box::new(source), facts, settings, archive).await
+        let (source, clock) = (Box::new(source), Clock::system());
+        Agent::start_inner(source, facts, settings, Ticker::system, clock, archive).await
     }
 
     /// Starts an agent as [`Agent::start`] does, with another clock, and with the timer of the
@@ -113,15 +113,16 @@ impl Agent {
         settings: AgentSettings,
         clock: Clock,
     ) -> Agent {
-        let drive = (Ticker::runtime as fn(_) -> _, clock);
-        Agent::start_inner(drive, Box::new(source), facts, settings, None).await
+        let source = Box::new(source);
+        Agent::start_inner(source, facts, settings, Ticker::runtime, clock, None).await
     }
 
     async fn start_inner(
-        (new_ticker, clock): (fn(Duration) -> Ticker, Clock),
         source: Box<dyn MetricSource>,
         facts: MachineFacts,
         settings: AgentSettings,
+        new_ticker: fn(Duration) -> Ticker,
+        clock: Clock,
         mut archive: Option<Archive>,
     ) -> Agent {
         let schema = Schema::new(Stamp::TimeSeq, source.columns())
@@ -134,9 +135,10 @@ impl Agent {
         let sampler = Sampler::start(source, clock, new_ticker, ring).await;
         let info = Arc::new(AgentInfo { facts, schema, interval });
         let readers = sampler.ring.handle.clone();
-        let archived = archive.and_then(|archive| archive.spawn_writer(&readers, info.clone()));
+        let archive_flushed =
+            archive.and_then(|archive| archive.spawn_writer(&readers, info.clone()));
         let service = Service::new(readers, info);
-        Agent { sampler, service, settings, exporter: None, archive_flushed: archived }
+        Agent { sampler, service, settings, exporter: None, archive_flushed }
     }
 
     /// Adds an HTTP server that serves `OpenMetrics` while the agent [runs](Agent::run). `/metrics`
@@ -174,8 +176,7 @@ impl Agent {
     /// # Panics
     /// If a session panics.
     pub async fn run<L: Accept>(self, listeners: Vec<L>, stop: impl Future<Output = ()>) {
-        let Agent { mut sampler, service, settings, mut exporter, archive_flushed: archived } =
-            self;
+        let Agent { mut sampler, service, settings, mut exporter, archive_flushed } = self;
         let mut server =
             Server::new(service, settings.clients_max, settings.clients_per_address_max);
         tokio::select! {
@@ -192,9 +193,9 @@ impl Agent {
             }
         };
         tokio::join!(server.stop(), stop_metrics);
-        if let Some(archived) = archived {
+        if let Some(archive_flushed) = archive_flushed {
             // After the timeout, unwritten samples are lost. The archive has logged why.
-            let _ = timeout(ARCHIVE_FLUSH_TIMEOUT, archived).await;
+            let _ = timeout(ARCHIVE_FLUSH_TIMEOUT, archive_flushed).await;
         }
     }
 }

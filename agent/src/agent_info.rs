@@ -36,13 +36,13 @@ impl AgentInfo {
 
     /// Returns the positions of the named columns, or the error message for the client.
     pub(crate) fn positions(&self, names: &[String]) -> Result<Box<[u16]>, SafeText> {
-        let position = |name: &String| match self.schema.position(name) {
-            Some(at) => Ok(at as u16),
-            None => {
-                let names: Vec<&str> = self.schema.columns().iter().map(Column::name).collect();
-                let error = format!("unknown column {name}");
-                Err(SafeText::new(&with_suggestion(&error, name, &names)))
-            }
+        let unknown = |name: &str| {
+            let names: Vec<&str> = self.schema.columns().iter().map(Column::name).collect();
+            SafeText::new(&with_suggestion(&format!("unknown column {name}"), name, &names))
+        };
+        let position = |name: &String| {
+            let position = self.schema.position(name).map(|at| at as u16);
+            position.ok_or_else(|| unknown(name))
         };
         names.iter().map(position).collect()
     }

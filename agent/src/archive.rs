@@ -12,7 +12,7 @@
 mod loader;
 mod writer;
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -79,16 +79,13 @@ impl Archive {
     pub fn open(folder: &Path) -> Result<Archive, ArchiveError> {
         let unusable = |why| ArchiveError::Unusable { folder: folder.to_owned(), why };
         fs::create_dir_all(folder).map_err(unusable)?;
-        let mut options = OpenOptions::new();
+        let mut options = File::options();
         let options = options.create(true).truncate(false).write(true);
         let lock = options.open(folder.join(LOCK)).map_err(unusable)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(ArchiveError::InUse { folder: folder.to_owned() });
-            }
-            Err(TryLockError::Error(why)) => return Err(unusable(why)),
-        }
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => ArchiveError::InUse { folder: folder.to_owned() },
+            TryLockError::Error(why) => unusable(why),
+        })?;
         let archive = Archive { folder: folder.to_owned(), _lock: lock, newer_row_bytes: 0 };
         loader::cut_torn_tail(&archive.newer()).map_err(unusable)?;
         Ok(archive)

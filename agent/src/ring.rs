@@ -201,14 +201,10 @@ impl RingHandle {
         self.lock().samples.newest()
     }
 
-    /// Returns the size of all rows in bytes, with their line ends.
-    pub(crate) fn bytes(&self) -> u64 {
-        self.lock().samples.bytes()
-    }
-
-    #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "used by metrics only"))]
-    pub(crate) fn sample_count(&self) -> usize {
-        self.lock().samples.entries.len()
+    /// Returns the number of samples, and the size of their rows in bytes, with line ends.
+    pub(crate) fn size(&self) -> (usize, u64) {
+        let Samples { entries, text, .. } = &self.lock().samples;
+        (entries.len(), (text.len() + entries.len()) as u64)
     }
 
     pub(crate) fn clients(&self) -> u64 {

@@ -1,6 +1,6 @@
 //! Loader of the samples that an earlier agent wrote.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 use std::time::Duration;
@@ -14,7 +14,7 @@ const READ_BYTES: usize = 64 * 1024;
 
 /// Cuts off an incomplete last line. A missing file is no error.
 pub(super) fn cut_torn_tail(path: &Path) -> io::Result<()> {
-    let opened = OpenOptions::new().read(true).write(true).open(path);
+    let opened = File::options().read(true).write(true).open(path);
     let Some(mut file) = if_found(opened)? else { return Ok(()) };
     let length = file.metadata()?.len();
     let mut end = length;

@@ -1,6 +1,6 @@
 //! Writer of samples to disk.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::task::{Wake, Waker};
@@ -32,8 +32,6 @@ pub(super) struct ArchiveWriter {
     /// Lines to write, a reused buffer, and the size in bytes of the notes among them.
     lines: Vec<u8>,
     note_bytes: usize,
-    /// True if no write has failed since the last success.
-    healthy: bool,
 }
 
 impl ArchiveWriter {
@@ -44,7 +42,7 @@ impl ArchiveWriter {
         info: Arc<AgentInfo>,
     ) -> ArchiveWriter {
         let (lines, note_bytes) = (Vec::new(), 0);
-        ArchiveWriter { archive, file: None, cursor, ring, info, lines, note_bytes, healthy: true }
+        ArchiveWriter { archive, file: None, cursor, ring, info, lines, note_bytes }
     }
 
     /// Writes until the ring is closed.
@@ -53,23 +51,20 @@ impl ArchiveWriter {
         self.push_headers();
         loop {
             // Lines are written before the next read. Unwritten samples stay in the ring.
-            let is_up_to_date = match self.cursor.read(&Selection::ALL, &mut self.lines, &waker) {
-                ReadOutcome::Rows | ReadOutcome::Live => false,
-                ReadOutcome::LastRows | ReadOutcome::Wait => true,
-                ReadOutcome::NewRun => {
-                    self.push_headers();
-                    false
-                }
-                ReadOutcome::Skipped { from, to } => {
-                    self.push_note(&Note::Skipped { from, to });
-                    false
-                }
+            let outcome = self.cursor.read(&Selection::ALL, &mut self.lines, &waker);
+            match outcome {
+                ReadOutcome::NewRun => self.push_headers(),
+                ReadOutcome::Skipped { from, to } => self.push_note(&Note::Skipped { from, to }),
+                ReadOutcome::Rows
+                | ReadOutcome::LastRows
+                | ReadOutcome::Live
+                | ReadOutcome::Wait => {}
                 ReadOutcome::Closed => return,
-            };
+            }
             if !self.lines.is_empty() && !self.write() {
                 return;
             }
-            if is_up_to_date {
+            if matches!(outcome, ReadOutcome::LastRows | ReadOutcome::Wait) {
                 thread::park();
             }
         }
@@ -91,41 +86,36 @@ impl ArchiveWriter {
     /// Writes the lines, and retries until the disk accepts them. False if the ring was closed
     /// before.
     fn write(&mut self) -> bool {
-        loop {
-            match self.try_write() {
-                Ok(()) => {
-                    if !std::mem::replace(&mut self.healthy, true) {
-                        let path = self.archive.newer();
-                        tracing::info!(path = %path.display(), "keeping samples again");
-                    }
-                    return true;
-                }
-                Err(error) => {
-                    if std::mem::take(&mut self.healthy) {
-                        let error = without_error_number(&error.to_string());
-                        let path = self.archive.newer();
-                        tracing::error!(%error, path = %path.display(), "cannot keep samples, retrying");
-                    }
-                    if self.ring.is_closed() {
-                        return false;
-                    }
-                    thread::sleep(RETRY_INTERVAL);
-                }
+        let mut has_failed = false;
+        while let Err(error) = self.try_write() {
+            if !std::mem::replace(&mut has_failed, true) {
+                let error = without_error_number(&error.to_string());
+                let path = self.archive.newer();
+                tracing::error!(%error, path = %path.display(), "cannot keep samples, retrying");
             }
+            if self.ring.is_closed() {
+                return false;
+            }
+            thread::sleep(RETRY_INTERVAL);
         }
+        if has_failed {
+            tracing::info!(path = %self.archive.newer().display(), "keeping samples again");
+        }
+        true
     }
 
     fn try_write(&mut self) -> io::Result<()> {
         // With these lines the file would hold more than the ring: the older file is not needed any
         // more.
         let row_bytes = (self.lines.len() - self.note_bytes) as u64;
-        if self.archive.newer_row_bytes + row_bytes > self.ring.bytes().max(FILE_BYTES_MIN) {
+        let (_, ring_bytes) = self.ring.size();
+        if self.archive.newer_row_bytes + row_bytes > ring_bytes.max(FILE_BYTES_MIN) {
             self.rotate()?;
         }
         let file = if let Some(file) = &mut self.file {
             file
         } else {
-            let newer = OpenOptions::new().create(true).append(true).open(self.archive.newer())?;
+            let newer = File::options().create(true).append(true).open(self.archive.newer())?;
             self.file.insert(newer)
         };
         let length = file.metadata()?.len();

@@ -39,12 +39,13 @@ impl AgentMetrics {
     /// took.
     pub(super) fn snapshot(&self, scrape_duration: Duration) -> AgentSnapshot {
         let count = |count: u64| count as f64;
+        let (rows, bytes) = self.ring.size();
         AgentSnapshot {
             samples: count(self.totals.samples()),
             late: count(self.totals.late()),
             clients: count(self.ring.clients()),
-            history_rows: self.ring.sample_count() as f64,
-            history_bytes: count(self.ring.bytes()),
+            history_rows: rows as f64,
+            history_bytes: count(bytes),
             interval: self.interval.as_secs_f64(),
             scrape_duration: scrape_duration.as_secs_f64(),
             cpu: process::cpu_time().map(|cpu| cpu.as_secs_f64()),

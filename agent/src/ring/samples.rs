@@ -70,10 +70,7 @@ impl Samples {
     /// Drops all samples. Their positions are not reused.
     pub(super) fn clear(&mut self) {
         self.tail = self.end();
-        self.evicted_bytes = 0;
-        self.entries.clear();
-        self.text.clear();
-        self.field_offsets = FieldOffsets::default();
+        self.forget_since(Time::default());
     }
 
     /// Drops the samples from `time` on. Their positions are reused, so no reader may exist yet.
@@ -184,11 +181,6 @@ impl Samples {
         Some((segment.position_of(next).clamp(least, end), *segment))
     }
 
-    /// Size of all rows in bytes, with their line ends.
-    pub(super) fn bytes(&self) -> u64 {
-        (self.text.len() + self.entries.len()) as u64
-    }
-
     /// Time of the newest sample; the earliest time if there is none.
     pub(super) fn newest_time(&self) -> Time {
         self.entries.back().map_or(Time::default(), |slot| slot.time)
@@ -211,9 +203,8 @@ impl Samples {
         let Some((at, row)) = self.row(position) else { return false };
         match columns {
             Columns::Plain => {
-                let plain = &self.entries[at].plain;
-                let (start, end) = (plain.start as usize, plain.end as usize);
-                self.copy(row.start + start..row.start + end, out);
+                let Range { start, end } = self.entries[at].plain;
+                self.copy(row.start + start as usize..row.start + end as usize, out);
             }
             Columns::All => self.copy(row, out),
             Columns::Chosen(chosen) => {

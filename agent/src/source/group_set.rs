@@ -61,10 +61,8 @@ pub struct GroupSet {
 
 /// Unknown group name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}", unknown_group(name))]
-pub struct GroupError {
-    name: String,
-}
+#[error("{0}")]
+pub struct GroupError(String);
 
 impl Group {
     pub(crate) fn name(self) -> &'static str {
@@ -107,7 +105,7 @@ impl FromStr for GroupSet {
         let mut groups = Vec::new();
         for name in text.split(',').map(str::trim) {
             let entry = GROUPS.into_iter().find(|(_, other)| *other == name);
-            let (group, _) = entry.ok_or_else(|| GroupError { name: name.to_owned() })?;
+            let (group, _) = entry.ok_or_else(|| unknown_group(name))?;
             groups.push(group);
         }
         groups.sort_unstable();
@@ -123,13 +121,13 @@ impl fmt::Display for GroupSet {
     }
 }
 
-fn unknown_group(name: &str) -> String {
+fn unknown_group(name: &str) -> GroupError {
     let names: Vec<&str> = GROUPS.iter().map(|(_, name)| *name).chain(["all"]).collect();
     let error = match sanitize(name) {
         name if name.is_empty() => "no group given".to_owned(),
         name => format!("unknown group {name:?}"),
     };
-    with_suggestion(&error, name, &names)
+    GroupError(with_suggestion(&error, name, &names))
 }
 
 #[cfg(test)]

@@ -86,7 +86,8 @@ impl ContainerLimits {
         let used = self.cpu.get_mut(group)?.used();
         let last = std::mem::replace(&mut self.last, used.map(|used| (at, used)));
         let percents = last.zip(used).and_then(|((since, before), used)| {
-            percents(before, used, at.saturating_duration_since(since), limit)
+            let passed = at.saturating_duration_since(since);
+            percents(before, used, passed.as_secs_f64() * limit.cores() * 1e9)
         });
         Some(percents.unwrap_or([f64::NAN; 3]))
     }
@@ -108,13 +109,7 @@ fn lowest<L: Ord + Copy>(
 }
 
 /// `None` if no time has passed, or if a counter went back.
-fn percents(
-    before: [u64; 3],
-    used: [u64; 3],
-    passed: Duration,
-    limit: CpuLimit,
-) -> Option<[f64; 3]> {
-    let capacity_ns = passed.as_secs_f64() * limit.cores() * 1e9;
+fn percents(before: [u64; 3], used: [u64; 3], capacity_ns: f64) -> Option<[f64; 3]> {
     let mut percents = [f64::NAN; 3];
     for (percent, (used, before)) in percents.iter_mut().zip(used.into_iter().zip(before)) {
         // The rest of one period can be used in the next: use may exceed the limit for a moment.
