@@ -90,8 +90,8 @@ impl Ring {
     /// [`Ring::begin`].
     pub(crate) fn new(schema: &Schema, interval: Duration, history: Duration) -> Ring {
         let schema = schema.clone().with_stamp(Stamp::TimeSeq);
-        let state = RingState { samples: Samples::new(history), ..RingState::default() };
-        let handle = RingHandle(Arc::new(Mutex::new(state)));
+        let handle = RingHandle(Arc::default());
+        handle.lock().samples.history = history;
         Ring { handle, interval, schema, row: String::new(), wakers: Vec::new() }
     }
 

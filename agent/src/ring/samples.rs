@@ -31,7 +31,7 @@ pub(crate) enum Columns {
 #[derive(Default)]
 pub(super) struct Samples {
     /// Time that samples are kept.
-    history: Duration,
+    pub(super) history: Duration,
     /// Position of the oldest sample.
     pub(super) tail: Position,
     pub(super) entries: VecDeque<SampleEntry>,
@@ -63,10 +63,6 @@ struct FieldOffsets {
 }
 
 impl Samples {
-    pub(super) fn new(history: Duration) -> Samples {
-        Samples { history, ..Samples::default() }
-    }
-
     /// Drops all samples. Their positions are not reused.
     pub(super) fn clear(&mut self) {
         self.tail = self.end();
