@@ -1,5 +1,6 @@
 //! Clock for the timestamps of samples.
 
+use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use loadline_protocol::{Time, duration_ms};
@@ -63,6 +64,12 @@ impl Clock {
         (self.anchor_ms, self.anchored_at) = (wall_ms, now);
         let step = if ahead_ms > 0 { ClockStep::Forward } else { ClockStep::Back };
         (Time::from_millis(wall_ms), step)
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Clock").field("anchor_ms", &self.anchor_ms).finish_non_exhaustive()
     }
 }
 
