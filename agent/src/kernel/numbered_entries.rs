@@ -19,7 +19,7 @@ impl ProcessFolders {
     }
 
     /// Returns the number of processes that are visible to this one, and includes this one.
-    pub(crate) fn count(&self) -> Option<usize> {
+    pub(crate) fn count(&mut self) -> Option<usize> {
         let mut count = 0;
         for_each_numbered(&self.0, b"", |_| count += 1);
         (count > 0).then_some(count)

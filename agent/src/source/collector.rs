@@ -85,10 +85,6 @@ impl Collector {
                 Collector::new([("temp", "°C")], move |_| Some([sensors.hottest()?]))
             }
             Group::Procs => {
-                #[cfg_attr(
-                    target_os = "linux",
-                    expect(unused_mut, reason = "other systems need it")
-                )]
                 let mut processes = ProcessReader::new(root);
                 Collector::new([("procs", "")], move |_| Some([processes.count()? as f64]))
             }
