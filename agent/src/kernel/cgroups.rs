@@ -41,7 +41,7 @@ impl CpuCgroup {
         let (quota, period) = match self {
             CpuCgroup::V2 { max, .. } => parse_cpu_max(max.read_prefix(&mut [0; 64])?)?,
             // Without a limit, the quota is −1, which does not parse.
-            CpuCgroup::V1 { quota, period, .. } => (number(quota)?, number(period)?),
+            CpuCgroup::V1 { quota, period, .. } => (quota.read_number()?, period.read_number()?),
         };
         let thousandths = u128::from(quota) * 1000 / u128::from(period).max(1);
         let thousandths = u32::try_from(thousandths).ok()?;
@@ -55,7 +55,7 @@ impl CpuCgroup {
                 parse_cpu_stat(stat.read_prefix(&mut [0; STAT_BYTES_MAX])?)
             }
             CpuCgroup::V1 { used: [total, user, system], .. } => {
-                Some([number(total)?, number(user)?, number(system)?])
+                Some([total.read_number()?, user.read_number()?, system.read_number()?])
             }
         }
     }
@@ -63,12 +63,12 @@ impl CpuCgroup {
 
 impl MemoryCgroup {
     pub(crate) fn limit(&mut self) -> Option<u64> {
-        number(&mut self.limit)
+        self.limit.read_number()
     }
 
     /// Returns the bytes in use, without inactive file cache, which the kernel reclaims first.
     pub(crate) fn used(&mut self) -> Option<u64> {
-        let used = number(&mut self.usage)?;
+        let used: u64 = self.usage.read_number()?;
         let mut buffer = [0; STAT_BYTES_MAX];
         let text = self.stat.read_prefix(&mut buffer).unwrap_or_default();
         Some(used.saturating_sub(parse_field(text, self.inactive_file).unwrap_or_default()))
@@ -85,11 +85,6 @@ pub(super) fn parse_cpu_max(text: &str) -> Option<(u64, u64)> {
 pub(super) fn parse_cpu_stat(text: &str) -> Option<[u64; 3]> {
     let ns = |name| parse_field(text, name)?.checked_mul(1000);
     Some([ns("usage_usec")?, ns("user_usec")?, ns("system_usec")?])
-}
-
-/// Reads a file that contains a number.
-fn number(file: &mut OpenFile) -> Option<u64> {
-    file.read_prefix(&mut [0; 32])?.trim().parse().ok()
 }
 
 /// Returns the number in the line that starts with `name`. A cut-off last line is ignored.

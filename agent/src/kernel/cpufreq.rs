@@ -12,14 +12,6 @@ use super::root::Root;
 
 const CPU_FOLDER: &str = "sys/devices/system/cpu";
 
-/// Buffer for the longest possible number.
-const NUMBER_BYTES: usize = 32;
-
-/// Reads `2400000`, in kHz.
-fn read_khz(file: &mut OpenFile) -> Option<u64> {
-    file.read_prefix(&mut [0; NUMBER_BYTES])?.trim().parse().ok()
-}
-
 /// Frequency of a core and its limits, kHz.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct CoreFrequency {
@@ -36,7 +28,7 @@ pub(crate) fn core_frequencies(root: &Root, count_max: usize) -> Vec<CoreFrequen
         if found.len() < count_max {
             let folder = root.path(&format!("{CPU_FOLDER}/cpu{core}/cpufreq"));
             let khz =
-                |name| read_khz(&mut OpenFile::new(folder.join(format!("scaling_{name}_freq"))));
+                |name| OpenFile::new(folder.join(format!("scaling_{name}_freq"))).read_number();
             let [now_khz, min_khz, max_khz] = ["cur", "min", "max"].map(khz);
             let frequency = CoreFrequency { core, now_khz, min_khz, max_khz };
             found.extend(now_khz.is_some().then_some(frequency));
@@ -146,7 +138,8 @@ impl FrequencyFile {
     }
 
     fn khz(&mut self) -> Option<u64> {
-        read_khz(&mut self.scaling_cur_freq).or_else(|| read_khz(&mut self.cpuinfo_cur_freq))
+        let FrequencyFile { scaling_cur_freq, cpuinfo_cur_freq } = self;
+        scaling_cur_freq.read_number().or_else(|| cpuinfo_cur_freq.read_number())
     }
 }
 
