@@ -4,8 +4,7 @@ use super::number;
 use super::open_file::OpenFile;
 use super::root::Root;
 
-/// Reader of `cpu`, `memory` or `io` in `/proc/pressure/`.
-#[derive(Debug)]
+/// File of a resource.
 pub(crate) struct PressureFile(OpenFile);
 
 /// Stall times of a resource.
@@ -29,12 +28,13 @@ pub(crate) struct Stall {
 /// Buffer for two lines of five words of maximum length.
 const TEXT_BYTES: usize = 512;
 
-impl PressureFile {
-    /// Returns the reader for `cpu`, `memory` or `io`.
-    pub(crate) fn new(root: &Root, resource: &str) -> PressureFile {
-        PressureFile(OpenFile::new(root.path(&format!("proc/pressure/{resource}"))))
-    }
+/// Returns the readers for CPU, memory and IO.
+pub(crate) fn pressure_files(root: &Root) -> [PressureFile; 3] {
+    ["proc/pressure/cpu", "proc/pressure/memory", "proc/pressure/io"]
+        .map(|path| PressureFile(OpenFile::new(root.path(path))))
+}
 
+impl PressureFile {
     /// Returns `None` if the kernel does not support or has disabled pressure.
     pub(crate) fn read(&mut self) -> Option<Stalls> {
         Stalls::parse(self.0.read_prefix(&mut [0; TEXT_BYTES])?)

@@ -4,7 +4,6 @@ use super::record_file::{Record, RecordFile};
 use super::root::Root;
 use super::{number, words};
 
-/// Reader of `/proc/stat`.
 pub(crate) type StatFile = RecordFile<StatLine>;
 
 /// Value of a line.
@@ -14,18 +13,22 @@ pub(crate) enum StatLine {
     AllCpus(CpuTimes),
     /// Number and times of a core. Offline cores have no line.
     Cpu(u32, CpuTimes),
-    /// Number of interrupts since boot.
-    Interrupts(u64),
-    /// Number of context switches since boot.
-    ContextSwitches(u64),
-    /// Boot time, in seconds since the Unix epoch.
-    BootTime(u64),
-    /// Number of tasks started since boot.
-    Forks(u64),
-    /// Number of runnable tasks.
-    Running(u64),
-    /// Number of tasks that wait for a disk.
-    Blocked(u64),
+    Count(StatCount, u64),
+}
+
+/// Number that has a line of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum StatCount {
+    Interrupts,
+    ContextSwitches,
+    /// In seconds since the Unix epoch.
+    BootTime,
+    /// Tasks started since boot.
+    Forks,
+    /// Runnable tasks.
+    Running,
+    /// Tasks that wait for a disk.
+    Blocked,
 }
 
 /// CPU times by mode, in ticks: 1/100 s on almost all kernels. `user` and `nice` include the time
@@ -71,16 +74,16 @@ impl Record for StatLine {
             }
             return Some(StatLine::Cpu(number(suffix)?.try_into().ok()?, times));
         }
-        let mut count = || number(words.next()?);
-        Some(match name {
-            b"intr" => StatLine::Interrupts(count()?),
-            b"ctxt" => StatLine::ContextSwitches(count()?),
-            b"btime" => StatLine::BootTime(count()?),
-            b"processes" => StatLine::Forks(count()?),
-            b"procs_running" => StatLine::Running(count()?),
-            b"procs_blocked" => StatLine::Blocked(count()?),
+        let count = match name {
+            b"intr" => StatCount::Interrupts,
+            b"ctxt" => StatCount::ContextSwitches,
+            b"btime" => StatCount::BootTime,
+            b"processes" => StatCount::Forks,
+            b"procs_running" => StatCount::Running,
+            b"procs_blocked" => StatCount::Blocked,
             _ => return None,
-        })
+        };
+        Some(StatLine::Count(count, number(words.next()?)?))
     }
 }
 
@@ -94,17 +97,27 @@ impl CpuTimes {
             *tick = number(word)?;
             count += 1;
         }
-        let [user, nice, system, idle, iowait, irq, softirq, steal, guest, guest_nice] = ticks;
-        let times =
-            CpuTimes { user, nice, system, idle, iowait, irq, softirq, steal, guest, guest_nice };
+        let times = CpuTimes::from_ticks(ticks);
         (count >= 4 && times.checked_total().is_some()).then_some(times)
+    }
+
+    /// Returns times from the kernel's order.
+    pub(crate) fn from_ticks(ticks: [u64; 10]) -> CpuTimes {
+        let [user, nice, system, idle, iowait, irq, softirq, steal, guest, guest_nice] = ticks;
+        CpuTimes { user, nice, system, idle, iowait, irq, softirq, steal, guest, guest_nice }
+    }
+
+    /// Returns the times in the kernel's order.
+    pub(crate) fn ticks(self) -> [u64; 10] {
+        let CpuTimes { user, nice, system, idle, iowait, irq, softirq, steal, guest, guest_nice } =
+            self;
+        [user, nice, system, idle, iowait, irq, softirq, steal, guest, guest_nice]
     }
 
     /// Returns the total. Guest time is part of `user` and `nice`. Always `Some` after `parse`.
     fn checked_total(self) -> Option<u64> {
-        let parts = [self.user, self.nice, self.system, self.idle, self.iowait];
-        let more = [self.irq, self.softirq, self.steal];
-        parts.into_iter().chain(more).try_fold(0, u64::checked_add)
+        let [counted @ .., _guest, _guest_nice] = self.ticks();
+        counted.into_iter().try_fold(0, u64::checked_add)
     }
 
     /// Returns the total time.
@@ -118,11 +131,6 @@ mod tests {
     use super::*;
     use crate::kernel::tests::TestRoot;
 
-    fn times(ticks: [u64; 10]) -> CpuTimes {
-        let [user, nice, system, idle, iowait, irq, softirq, steal, guest, guest_nice] = ticks;
-        CpuTimes { user, nice, system, idle, iowait, irq, softirq, steal, guest, guest_nice }
-    }
-
     #[test]
     fn all_known_lines_are_parsed() {
         let text = "cpu  100 20 30 400 50 6 7 8 9 10\ncpu0 1 2 3 4\ncpu12 1 2 3 4 5 6 7 8\n\
@@ -133,22 +141,22 @@ mod tests {
         let mut lines = Vec::new();
         stat.for_each(|line| lines.push(line));
         let expected = [
-            StatLine::AllCpus(times([100, 20, 30, 400, 50, 6, 7, 8, 9, 10])),
-            StatLine::Cpu(0, times([1, 2, 3, 4, 0, 0, 0, 0, 0, 0])),
-            StatLine::Cpu(12, times([1, 2, 3, 4, 5, 6, 7, 8, 0, 0])),
-            StatLine::Interrupts(9_225_179),
-            StatLine::ContextSwitches(11),
-            StatLine::BootTime(1_795_687_891),
-            StatLine::Forks(12),
-            StatLine::Running(3),
-            StatLine::Blocked(1),
+            StatLine::AllCpus(CpuTimes::from_ticks([100, 20, 30, 400, 50, 6, 7, 8, 9, 10])),
+            StatLine::Cpu(0, CpuTimes::from_ticks([1, 2, 3, 4, 0, 0, 0, 0, 0, 0])),
+            StatLine::Cpu(12, CpuTimes::from_ticks([1, 2, 3, 4, 5, 6, 7, 8, 0, 0])),
+            StatLine::Count(StatCount::Interrupts, 9_225_179),
+            StatLine::Count(StatCount::ContextSwitches, 11),
+            StatLine::Count(StatCount::BootTime, 1_795_687_891),
+            StatLine::Count(StatCount::Forks, 12),
+            StatLine::Count(StatCount::Running, 3),
+            StatLine::Count(StatCount::Blocked, 1),
         ];
         assert_eq!(lines, expected);
     }
 
     #[test]
     fn guest_time_is_counted_once() {
-        assert_eq!(times([100, 20, 30, 400, 50, 6, 7, 8, 9, 10]).total(), 621);
+        assert_eq!(CpuTimes::from_ticks([100, 20, 30, 400, 50, 6, 7, 8, 9, 10]).total(), 621);
     }
 
     #[test]

@@ -1,82 +1,70 @@
-//! Writer of metric families.
+//! Metric families: values with their names, types and labels, for both formats.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
+use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
-pub(super) struct FamilyWriter<'a>(DescriptorEncoder<'a>);
+pub(super) type Label = (&'static str, Cow<'static, str>);
 
-pub(super) type Label<'a> = (&'static str, &'a str);
+/// Labels of a value. Families of one device share them.
+pub(super) type Labels = Arc<[Label]>;
 
-impl<'a> FamilyWriter<'a> {
-    pub(super) fn new(encoder: DescriptorEncoder<'a>) -> FamilyWriter<'a> {
-        FamilyWriter(encoder)
+/// Metrics that share a name, for example one for each core.
+#[derive(Debug)]
+pub(super) struct Family {
+    kind: MetricType,
+    /// The encoder appends `_total` for a counter, and `_info` for constant information.
+    name: String,
+    help: String,
+    /// A family without values is not exported.
+    values: Vec<(Labels, f64)>,
+}
+
+impl Family {
+    pub(super) fn new(
+        kind: MetricType,
+        name: impl Into<String>,
+        help: impl Into<String>,
+        values: impl IntoIterator<Item = (Labels, f64)>,
+    ) -> Family {
+        let values = values.into_iter().collect();
+        Family { kind, name: name.into(), help: help.into(), values }
     }
 
-    /// Writes a counter. The encoder appends `_total` to `name`.
-    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "no metrics of the machine"))]
-    pub(super) fn counter<'l, const N: usize>(
-        &mut self,
-        name: &str,
-        help: &str,
-        values: impl IntoIterator<Item = ([Label<'l>; N], f64)>,
-    ) -> fmt::Result {
-        self.family(MetricType::Counter, name, help, values)
-    }
-
-    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "no metrics of the machine"))]
-    pub(super) fn gauge<'l, const N: usize>(
-        &mut self,
-        name: &str,
-        help: &str,
-        values: impl IntoIterator<Item = ([Label<'l>; N], f64)>,
-    ) -> fmt::Result {
-        self.family(MetricType::Gauge, name, help, values)
-    }
-
-    /// Writes a metric without labels, if it has a value.
+    /// Returns a metric without labels.
     pub(super) fn unlabelled(
-        &mut self,
         kind: MetricType,
-        name: &str,
-        help: &str,
+        name: impl Into<String>,
+        help: impl Into<String>,
         value: Option<f64>,
-    ) -> fmt::Result {
-        self.family(kind, name, help, value.map(|value| ([], value)))
+    ) -> Family {
+        Family::new(kind, name, help, value.map(|value| (Labels::default(), value)))
     }
 
-    /// Writes constant information as labels. The encoder appends `_info` to `name`.
-    pub(super) fn info<const N: usize>(
-        &mut self,
-        name: &str,
-        help: &str,
-        labels: &[Label<'_>; N],
-    ) -> fmt::Result {
-        let mut family = self.0.encode_descriptor(name, help, None, MetricType::Info)?;
-        family.encode_info(labels)
+    /// Returns constant information as labels.
+    pub(super) fn info(name: &str, help: &str, labels: impl Into<Labels>) -> Family {
+        Family::new(MetricType::Info, name, help, [(labels.into(), 1.0)])
     }
+}
 
-    /// Writes a family, unless it has no values.
-    pub(super) fn family<'l, const N: usize>(
-        &mut self,
-        kind: MetricType,
-        name: &str,
-        help: &str,
-        values: impl IntoIterator<Item = ([Label<'l>; N], f64)>,
-    ) -> fmt::Result {
-        let mut values = values.into_iter().peekable();
-        if values.peek().is_none() {
+impl Collector for Family {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        if self.values.is_empty() {
             return Ok(());
         }
-        let mut family = self.0.encode_descriptor(name, help, None, kind)?;
-        for (labels, value) in values {
-            let mut metric = family.encode_family(&labels)?;
-            match kind {
-                MetricType::Counter => {
-                    metric.encode_counter::<NoLabelSet, f64, f64>(&value, None)?;
-                }
-                _ => metric.encode_gauge(&value)?,
+        let mut family = encoder.encode_descriptor(&self.name, &self.help, None, self.kind)?;
+        for (labels, value) in &self.values {
+            let labels = &labels[..];
+            match self.kind {
+                MetricType::Info => family.encode_info(&labels)?,
+                MetricType::Counter => family
+                    .encode_family(&labels)?
+                    .encode_counter::<NoLabelSet, f64, f64>(value, None)?,
+                _ => family.encode_family(&labels)?.encode_gauge(value)?,
             }
         }
         Ok(())

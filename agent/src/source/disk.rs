@@ -69,8 +69,7 @@ mod reader {
         }
 
         pub(super) fn for_each(&mut self, mut each: impl FnMut(&str, [u64; 2])) -> bool {
-            self.counters
-                .for_each(|disk| each(disk.name, [disk.read.bytes(), disk.written.bytes()]))
+            self.counters.for_each(|disk| each(disk.name, disk.bytes()))
         }
 
         /// Returns the bytes in use, and the bytes available to users other than root.

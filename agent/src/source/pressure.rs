@@ -4,7 +4,7 @@ use loadline_protocol::Column;
 
 use super::Collector;
 use super::snapshot::SystemSnapshot;
-use crate::kernel::pressure::PressureFile;
+use crate::kernel::pressure::{PressureFile, pressure_files};
 use crate::kernel::root::Root;
 
 /// Collector of the share of the last ten seconds in which at least one task waited for CPU, memory
@@ -13,7 +13,7 @@ pub(super) struct PressureCollector([PressureFile; 3]);
 
 impl PressureCollector {
     pub(super) fn new(root: &Root) -> PressureCollector {
-        PressureCollector(["cpu", "memory", "io"].map(|resource| PressureFile::new(root, resource)))
+        PressureCollector(pressure_files(root))
     }
 }
 

@@ -1,43 +1,47 @@
 //! Use of memory, and paging counters.
 
-use std::fmt;
+use prometheus_client::metrics::MetricType::{Gauge, Unknown};
 
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::DescriptorEncoder;
-use prometheus_client::metrics::MetricType::{self, Gauge, Unknown};
-
-use super::MetricCollector;
+use super::is_new;
 use crate::kernel::meminfo::{Amount, MeminfoFile};
-use crate::kernel::root::Root;
 use crate::kernel::vmstat::VmstatFile;
-use crate::metrics::family_writer::FamilyWriter;
+use crate::metrics::family::Family;
 
-/// Limit of exported lines per file. `/proc/meminfo` has about 60, `/proc/vmstat` about 200.
-const LINES_MAX: usize = 512;
-
-pub(super) struct MeminfoCollector(MeminfoFile);
-
-impl MeminfoCollector {
-    pub(super) fn new(root: &Root) -> MeminfoCollector {
-        MeminfoCollector(MeminfoFile::new(root))
-    }
+pub(super) fn sizes(file: &mut MeminfoFile) -> Option<Vec<Family>> {
+    let mut fields = Vec::new();
+    file.for_each(|(name, amount)| {
+        let (field, value) = match amount {
+            Amount::Bytes(bytes) => (metric_name(name) + "_bytes", bytes),
+            Amount::Count(count) => (metric_name(name), count),
+        };
+        add(&mut fields, field, value);
+    });
+    let family = |(field, value)| {
+        let help = format!("Memory information field {field}.");
+        Family::unlabelled(Gauge, format!("node_memory_{field}"), help, Some(value))
+    };
+    (!fields.is_empty()).then(|| fields.into_iter().map(family).collect())
 }
 
-impl MetricCollector for MeminfoCollector {
-    fn name(&self) -> &'static str {
-        "meminfo"
-    }
+/// Returns the fields that `node_exporter` exports.
+pub(super) fn page_counts(file: &mut VmstatFile) -> Option<Vec<Family>> {
+    let mut fields = Vec::new();
+    file.for_each(|(name, count)| {
+        if is_exported(name) {
+            add(&mut fields, metric_name(name), count);
+        }
+    });
+    let family = |(field, value)| {
+        let help = format!("vmstat information field {field}.");
+        Family::unlabelled(Unknown, format!("node_vmstat_{field}"), help, Some(value))
+    };
+    (!fields.is_empty()).then(|| fields.into_iter().map(family).collect())
+}
 
-    fn read(&mut self) -> Option<Box<dyn Collector>> {
-        let mut snapshot = MemorySnapshot { kind: Gauge, values: Vec::new() };
-        self.0.for_each(|(name, amount)| {
-            let (suffix, value) = match amount {
-                Amount::Bytes(bytes) => ("_bytes", bytes),
-                Amount::Count(count) => ("", count),
-            };
-            snapshot.add(format!("node_memory_{}{suffix}", metric_name(name)), value);
-        });
-        snapshot.into_collector()
+/// Adds a field. A repeated name would make the whole page invalid.
+fn add(fields: &mut Vec<(String, f64)>, field: String, value: u64) {
+    if is_new(fields, &field) {
+        fields.push((field, value as f64));
     }
 }
 
@@ -48,71 +52,10 @@ fn metric_name(name: &str) -> String {
     named.trim_end_matches('_').to_owned()
 }
 
-/// Collector `vmstat`, limited to the fields that `node_exporter` exports.
-pub(super) struct VmstatCollector(VmstatFile);
-
-impl VmstatCollector {
-    pub(super) fn new(root: &Root) -> VmstatCollector {
-        VmstatCollector(VmstatFile::new(root))
-    }
-}
-
-impl MetricCollector for VmstatCollector {
-    fn name(&self) -> &'static str {
-        "vmstat"
-    }
-
-    fn read(&mut self) -> Option<Box<dyn Collector>> {
-        let mut snapshot = MemorySnapshot { kind: Unknown, values: Vec::new() };
-        self.0.for_each(|(name, count)| {
-            if is_exported(name) {
-                snapshot.add(format!("node_vmstat_{}", metric_name(name)), count);
-            }
-        });
-        snapshot.into_collector()
-    }
-}
-
 /// Matches `^(oom_kill|pgpg|pswp|pg.*fault).*`.
 fn is_exported(name: &str) -> bool {
     let is_fault = name.strip_prefix("pg").is_some_and(|rest| rest.contains("fault"));
     is_fault || ["oom_kill", "pgpg", "pswp"].iter().any(|part| name.starts_with(part))
-}
-
-/// Metrics and their values.
-#[derive(Debug)]
-struct MemorySnapshot {
-    kind: MetricType,
-    values: Vec<(String, u64)>,
-}
-
-impl MemorySnapshot {
-    fn add(&mut self, name: String, value: u64) {
-        // A repeated name would make the whole page invalid.
-        if self.values.len() < LINES_MAX && !self.values.iter().any(|(known, _)| *known == name) {
-            self.values.push((name, value));
-        }
-    }
-
-    fn into_collector(self) -> Option<Box<dyn Collector>> {
-        (!self.values.is_empty()).then(|| Box::new(self) as Box<dyn Collector>)
-    }
-}
-
-impl Collector for MemorySnapshot {
-    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let mut families = FamilyWriter::new(encoder);
-        for (name, value) in &self.values {
-            // The part after `node_memory_` or `node_vmstat_`.
-            let field = name.splitn(3, '_').last().unwrap_or_default();
-            let help = match self.kind {
-                Unknown => format!("vmstat information field {field}."),
-                _ => format!("Memory information field {field}."),
-            };
-            families.unlabelled(self.kind, name, &help, Some(*value as f64))?;
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]
@@ -149,9 +92,9 @@ mod tests {
 
     #[test]
     fn a_repeated_name_is_exported_once() {
-        let mut snapshot = MemorySnapshot { kind: Gauge, values: Vec::new() };
-        snapshot.add("a".to_owned(), 1);
-        snapshot.add("a".to_owned(), 2);
-        assert_eq!(snapshot.values, [("a".to_owned(), 1)]);
+        let mut fields = Vec::new();
+        add(&mut fields, "a".to_owned(), 1);
+        add(&mut fields, "a".to_owned(), 2);
+        assert_eq!(fields, [("a".to_owned(), 1.0)]);
     }
 }
