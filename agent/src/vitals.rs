@@ -93,7 +93,7 @@ impl Vitals {
         let late = tick.missed.saturating_add(u64::from(tick.late > LATE_MIN));
         self.late = self.late.saturating_add(late);
         self.totals.late.fetch_add(late, Relaxed);
-        if tick.missed > 0 || tick.late > LATE_MIN {
+        if late > 0 {
             tracing::debug!(missed = tick.missed, late = ?tick.late, "a sample is late");
         }
     }

@@ -94,22 +94,22 @@ pub(super) fn parse_field(text: &str, name: &str) -> Option<u64> {
 }
 
 pub(crate) fn cpu_cgroups(root: &Root) -> Vec<CpuCgroup> {
-    let file = |folder: &Path, name| OpenFile::new(folder.join(name));
-    match hierarchy(root, "cpu") {
-        Hierarchy::V2(folders) => folders
-            .iter()
-            .map(|it| CpuCgroup::V2 { max: file(it, "cpu.max"), stat: file(it, "cpu.stat") })
-            .collect(),
-        Hierarchy::V1(folders) => {
-            let Hierarchy::V1(counting) = hierarchy(root, "cpuacct") else { return Vec::new() };
-            let group = |(bounds, counts): (&PathBuf, &PathBuf)| CpuCgroup::V1 {
-                quota: file(bounds, "cpu.cfs_quota_us"),
-                period: file(bounds, "cpu.cfs_period_us"),
-                used: ["cpuacct.usage", "cpuacct.usage_user", "cpuacct.usage_sys"]
-                    .map(|name| file(counts, name)),
-            };
-            folders.iter().zip(&counting).map(group).collect()
+    let v2 = |folder: &PathBuf| {
+        let [max, stat] = OpenFile::in_folder(folder, ["cpu.max", "cpu.stat"]);
+        CpuCgroup::V2 { max, stat }
+    };
+    let v1 = |(limited, counted): (&PathBuf, &PathBuf)| {
+        let names = ["cpu.cfs_quota_us", "cpu.cfs_period_us"];
+        let [quota, period] = OpenFile::in_folder(limited, names);
+        let names = ["cpuacct.usage", "cpuacct.usage_user", "cpuacct.usage_sys"];
+        CpuCgroup::V1 { quota, period, used: OpenFile::in_folder(counted, names) }
+    };
+    match (hierarchy(root, "cpu"), hierarchy(root, "cpuacct")) {
+        (Hierarchy::V2(folders), _) => folders.iter().map(v2).collect(),
+        (Hierarchy::V1(limited), Hierarchy::V1(counted)) => {
+            limited.iter().zip(&counted).map(v1).collect()
         }
+        (Hierarchy::V1(_), Hierarchy::V2(_)) => Vec::new(),
     }
 }
 
@@ -122,8 +122,7 @@ pub(crate) fn memory_cgroups(root: &Root) -> Vec<MemoryCgroup> {
         }
     };
     let group = |folder: &PathBuf| {
-        let [limit, usage, stat] =
-            [limit, usage, "memory.stat"].map(|name| OpenFile::new(folder.join(name)));
+        let [limit, usage, stat] = OpenFile::in_folder(folder, [limit, usage, "memory.stat"]);
         MemoryCgroup { limit, usage, stat, inactive_file }
     };
     folders.iter().map(group).collect()

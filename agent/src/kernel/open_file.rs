@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// Buffer for the longest possible number.
@@ -20,6 +20,11 @@ pub(crate) struct OpenFile {
 impl OpenFile {
     pub(crate) fn new(path: impl Into<PathBuf>) -> OpenFile {
         OpenFile { path: path.into(), file: None }
+    }
+
+    /// Returns files of one folder.
+    pub(crate) fn in_folder<const N: usize>(folder: &Path, names: [&str; N]) -> [OpenFile; N] {
+        names.map(|name| OpenFile::new(folder.join(name)))
     }
 
     /// Returns the start of the text: as much as one read returns and `buffer` holds. `None` if

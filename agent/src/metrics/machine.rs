@@ -13,9 +13,13 @@ mod pressure;
 mod scaling;
 mod sensors;
 
+use std::collections::HashSet;
+use std::hash::Hash;
+
+use loadline_protocol::sanitize;
 use prometheus_client::metrics::MetricType::Gauge;
 
-use super::family::{Family, Labels};
+use super::family::{Family, Label};
 use crate::kernel::diskstats::DiskstatsFile;
 use crate::kernel::meminfo::MeminfoFile;
 use crate::kernel::net_dev::NetDevFile;
@@ -23,6 +27,8 @@ use crate::kernel::pressure::pressure_files;
 use crate::kernel::root::Root;
 use crate::kernel::vmstat::VmstatFile;
 use crate::source::{Group, GroupSet};
+use cpu::CpuCollector;
+use filesystems::FilesystemCollector;
 
 /// Limit of exported cores, devices, file systems, and lines of a file. No known machine has more.
 const COUNT_MAX: usize = 4096;
@@ -51,24 +57,25 @@ impl MachineMetrics {
 
         let collectors: [CollectorEntry; 12] = [
             ("cpu", &[Cpu, Cores, Procs, Uptime], |root| {
-                collector(cpu::CpuCollector::new(root), cpu::CpuCollector::read)
+                collector(CpuCollector::new(root), CpuCollector::read)
             }),
-            ("cpufreq", &[Freq], |root| collector(root.clone(), scaling::frequencies)),
+            ("cpufreq", &[Freq], |root| {
+                collector(root.clone(), |root| Some(scaling::frequencies(root)))
+            }),
             ("loadavg", &[Load], |root| collector(root.clone(), kernel::load_averages)),
             ("meminfo", &[Mem, Swap], |root| collector(MeminfoFile::new(root), memory::sizes)),
             ("vmstat", &[Mem, Swap], |root| collector(VmstatFile::new(root), memory::page_counts)),
             ("netdev", &[Net], |root| collector(NetDevFile::new(root), network::traffic)),
             ("diskstats", &[Disk], |root| collector(DiskstatsFile::new(root), disks::transfers)),
             ("filesystem", &[Disk], |root| {
-                let files = filesystems::FilesystemCollector::new(root);
-                collector(files, filesystems::FilesystemCollector::read)
+                collector(FilesystemCollector::new(root), FilesystemCollector::read)
             }),
             ("pressure", &[Pressure], |root| {
                 collector(pressure_files(root), pressure::stall_times)
             }),
             ("hwmon", &[Temp], |root| collector(root.clone(), sensors::temperatures)),
-            ("uname", &[], |_| Box::new(kernel::uname)),
-            ("time", &[], |_| Box::new(kernel::time)),
+            ("uname", &[], |_| Box::new(|| Some(vec![kernel::uname()]))),
+            ("time", &[], |_| Box::new(|| Some(vec![kernel::time()]))),
         ];
         let is_wanted =
             |of: &[Group]| of.is_empty() || of.iter().any(|group| collect.groups().contains(group));
@@ -81,8 +88,7 @@ impl MachineMetrics {
         let (mut families, mut successes) = (Vec::new(), Vec::new());
         for (name, read) in &mut self.0 {
             let found = read();
-            let labels = Labels::from([("collector", (*name).into())]);
-            successes.push((labels, f64::from(found.is_some())));
+            successes.push(([("collector", (*name).into())].into(), f64::from(found.is_some())));
             families.extend(found.into_iter().flatten());
         }
         let (name, help) = ("loadline_agent_collector_success", "Whether the collector succeeded.");
@@ -91,10 +97,15 @@ impl MachineMetrics {
     }
 }
 
-/// Returns whether `key` is not in `list`, and `list` is not full. Repeated labels would make the
-/// whole page invalid.
-fn is_new<K: PartialEq, V>(list: &[(K, V)], key: &K) -> bool {
-    list.len() < COUNT_MAX && list.iter().all(|(known, _)| known != key)
+/// Adds `key` to `known`. Returns false if `key` is already there, or if `known` is full. Repeated
+/// names or labels would make the whole page invalid.
+fn is_new<K: Clone + Eq + Hash>(known: &mut HashSet<K>, key: &K) -> bool {
+    known.len() < COUNT_MAX && known.insert(key.clone())
+}
+
+/// Returns a label with a text from outside.
+fn label(name: &'static str, text: &str) -> Label {
+    (name, sanitize(text).into_owned().into())
 }
 
 #[cfg(test)]
@@ -115,7 +126,9 @@ mod tests {
 
     fn registry(families: Vec<Family>) -> Registry {
         let mut registry = Registry::default();
-        families.into_iter().for_each(|family| registry.register_collector(Box::new(family)));
+        for family in families {
+            registry.register_collector(Box::new(family));
+        }
         registry
     }
 

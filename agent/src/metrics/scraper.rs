@@ -80,7 +80,9 @@ impl Scraper {
         families.extend(self.machine.read());
         families.extend(self.agent.families(begin.elapsed()));
         let mut registry = Registry::default();
-        families.into_iter().for_each(|family| registry.register_collector(Box::new(family)));
+        for family in families {
+            registry.register_collector(Box::new(family));
+        }
         CachedPage { read_at: Instant::now(), registry, texts: BTreeMap::new() }
     }
 }

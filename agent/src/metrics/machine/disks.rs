@@ -1,9 +1,10 @@
 //! Counters of disks.
 
-use loadline_protocol::sanitize;
+use std::collections::HashSet;
+
 use prometheus_client::metrics::MetricType::{self, Counter, Gauge};
 
-use super::is_new;
+use super::{is_new, label};
 use crate::kernel::diskstats::{DiskstatsFile, SECTOR_BYTES};
 use crate::metrics::family::{Family, Labels};
 
@@ -33,10 +34,10 @@ const FIELDS: [(MetricType, &str, &str); 17] = [
 ];
 
 pub(super) fn transfers(file: &mut DiskstatsFile) -> Option<Vec<Family>> {
-    let mut disks = Vec::new();
+    let (mut known, mut disks) = (HashSet::new(), Vec::new());
     let is_any = file.for_each(|disk| {
-        let labels = Labels::from([("device", sanitize(disk.name).into_owned().into())]);
-        if !is_ignored(disk.name) && is_new(&disks, &labels) {
+        let labels = Labels::from([label("device", disk.name)]);
+        if !is_ignored(disk.name) && is_new(&mut known, &labels) {
             disks.push((labels, disk.counts));
         }
     });

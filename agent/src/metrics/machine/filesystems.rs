@@ -1,9 +1,10 @@
 //! Size and use of file systems.
 
-use loadline_protocol::sanitize;
+use std::collections::HashSet;
+
 use prometheus_client::metrics::MetricType::Gauge;
 
-use super::is_new;
+use super::{is_new, label};
 use crate::kernel::filesystem_filter::is_local_filesystem;
 use crate::kernel::mounts::{Mount, MountsFile, Space, system_wide_mounts};
 use crate::kernel::root::Root;
@@ -46,14 +47,14 @@ impl FilesystemCollector {
     }
 
     pub(super) fn read(&mut self) -> Option<Vec<Family>> {
-        let mut filesystems = Vec::new();
+        let (mut known, mut filesystems) = (HashSet::new(), Vec::new());
         let is_any = self.mounts.for_each(|mount| {
             let point = Mount::unescape(mount.point);
             if !is_local_filesystem(&point, mount.kind) {
                 return;
             }
             let labels = labels(&mount);
-            if is_new(&filesystems, &labels) {
+            if is_new(&mut known, &labels) {
                 let options = [mount.options, mount.super_options];
                 let is_read_only = options.iter().any(|list| list.split(',').any(|it| it == "ro"));
                 let space = Space::of(&self.root.path(&point));
@@ -72,9 +73,7 @@ impl FilesystemCollector {
 
 fn labels(mount: &Mount) -> Labels {
     let (device, point) = (Mount::unescape(mount.device), Mount::unescape(mount.point));
-    [("device", &*device), ("fstype", mount.kind), ("mountpoint", &*point)]
-        .map(|(label, text)| (label, sanitize(text).into_owned().into()))
-        .into()
+    [label("device", &device), label("fstype", mount.kind), label("mountpoint", &point)].into()
 }
 
 #[cfg(test)]

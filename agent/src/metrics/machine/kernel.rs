@@ -1,9 +1,9 @@
 //! Load average, kernel version and system time.
 
-use loadline_protocol::sanitize;
 use prometheus_client::metrics::MetricType::Gauge;
 use rustix::time::{ClockId, clock_gettime};
 
+use super::label;
 use crate::kernel::loadavg;
 use crate::kernel::root::Root;
 use crate::metrics::family::Family;
@@ -16,7 +16,7 @@ pub(super) fn load_averages(root: &mut Root) -> Option<Vec<Family>> {
     Some([1, 5, 15].into_iter().zip(loadavg::read(root)?).map(family).collect())
 }
 
-pub(super) fn uname() -> Option<Vec<Family>> {
+pub(super) fn uname() -> Family {
     let uname = rustix::system::uname();
     let labels = [
         ("domainname", uname.domainname()),
@@ -26,17 +26,16 @@ pub(super) fn uname() -> Option<Vec<Family>> {
         ("sysname", uname.sysname()),
         ("version", uname.version()),
     ];
-    let labels =
-        labels.map(|(label, text)| (label, sanitize(&text.to_string_lossy()).into_owned().into()));
+    let labels = labels.map(|(name, text)| label(name, &text.to_string_lossy()));
     let help = "Labeled system information as provided by the uname system call.";
-    Some(vec![Family::info("node_uname", help, labels)])
+    Family::info("node_uname", help, labels)
 }
 
-pub(super) fn time() -> Option<Vec<Family>> {
+pub(super) fn time() -> Family {
     let now = clock_gettime(ClockId::Realtime);
     let seconds = now.tv_sec as f64 + now.tv_nsec as f64 / 1e9;
     let help = "System time in seconds since epoch (1970).";
-    Some(vec![Family::unlabelled(Gauge, "node_time_seconds", help, Some(seconds))])
+    Family::unlabelled(Gauge, "node_time_seconds", help, Some(seconds))
 }
 
 #[cfg(test)]
@@ -56,11 +55,11 @@ mod tests {
 
     #[test]
     fn kernel_and_time_are_those_of_this_machine() {
-        let uname = samples(uname()).unwrap();
+        let uname = samples(Some(vec![uname()])).unwrap();
         let sysname = rustix::system::uname().sysname().to_string_lossy().into_owned();
         assert!(uname.starts_with("node_uname_info{domainname=\""), "{uname}");
         assert!(uname.contains(&format!(",sysname=\"{sysname}\",")), "{uname}");
-        let time = samples(time()).unwrap();
+        let time = samples(Some(vec![time()])).unwrap();
         let seconds: f64 = time.trim().strip_prefix("node_time_seconds ").unwrap().parse().unwrap();
         let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs_f64();
         assert!((now - 60.0..=now).contains(&seconds), "{seconds} {now}");

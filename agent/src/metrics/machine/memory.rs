@@ -1,5 +1,7 @@
 //! Use of memory, and paging counters.
 
+use std::collections::HashSet;
+
 use prometheus_client::metrics::MetricType::{Gauge, Unknown};
 
 use super::is_new;
@@ -8,41 +10,33 @@ use crate::kernel::vmstat::VmstatFile;
 use crate::metrics::family::Family;
 
 pub(super) fn sizes(file: &mut MeminfoFile) -> Option<Vec<Family>> {
-    let mut fields = Vec::new();
+    let (mut known, mut families) = (HashSet::new(), Vec::new());
     file.for_each(|(name, amount)| {
         let (field, value) = match amount {
             Amount::Bytes(bytes) => (metric_name(name) + "_bytes", bytes),
             Amount::Count(count) => (metric_name(name), count),
         };
-        add(&mut fields, field, value);
+        if is_new(&mut known, &field) {
+            let help = format!("Memory information field {field}.");
+            let name = format!("node_memory_{field}");
+            families.push(Family::unlabelled(Gauge, name, help, Some(value as f64)));
+        }
     });
-    let family = |(field, value)| {
-        let help = format!("Memory information field {field}.");
-        Family::unlabelled(Gauge, format!("node_memory_{field}"), help, Some(value))
-    };
-    (!fields.is_empty()).then(|| fields.into_iter().map(family).collect())
+    (!families.is_empty()).then_some(families)
 }
 
 /// Returns the fields that `node_exporter` exports.
 pub(super) fn page_counts(file: &mut VmstatFile) -> Option<Vec<Family>> {
-    let mut fields = Vec::new();
+    let (mut known, mut families) = (HashSet::new(), Vec::new());
     file.for_each(|(name, count)| {
-        if is_exported(name) {
-            add(&mut fields, metric_name(name), count);
+        let field = metric_name(name);
+        if is_exported(name) && is_new(&mut known, &field) {
+            let help = format!("vmstat information field {field}.");
+            let name = format!("node_vmstat_{field}");
+            families.push(Family::unlabelled(Unknown, name, help, Some(count as f64)));
         }
     });
-    let family = |(field, value)| {
-        let help = format!("vmstat information field {field}.");
-        Family::unlabelled(Unknown, format!("node_vmstat_{field}"), help, Some(value))
-    };
-    (!fields.is_empty()).then(|| fields.into_iter().map(family).collect())
-}
-
-/// Adds a field. A repeated name would make the whole page invalid.
-fn add(fields: &mut Vec<(String, f64)>, field: String, value: u64) {
-    if is_new(fields, &field) {
-        fields.push((field, value as f64));
-    }
+    (!families.is_empty()).then_some(families)
 }
 
 /// Returns a kernel name as part of a metric name: `Active(anon)` becomes `Active_anon`.
@@ -61,6 +55,8 @@ fn is_exported(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::tests::TestRoot;
+    use crate::metrics::machine::tests::samples;
 
     #[test]
     fn names_are_those_of_node_exporter() {
@@ -92,9 +88,10 @@ mod tests {
 
     #[test]
     fn a_repeated_name_is_exported_once() {
-        let mut fields = Vec::new();
-        add(&mut fields, "a".to_owned(), 1);
-        add(&mut fields, "a".to_owned(), 2);
-        assert_eq!(fields, [("a".to_owned(), 1.0)]);
+        let text = "MemFree: 1 kB\nMemFree: 2 kB\nSwapFree: 3 kB\n";
+        let files = TestRoot::with(&[("proc/meminfo", text)]);
+        let samples = samples(sizes(&mut MeminfoFile::new(&files.root())));
+        let expected = "node_memory_MemFree_bytes 1024.0\nnode_memory_SwapFree_bytes 3072.0\n";
+        assert_eq!(samples.as_deref(), Some(expected));
     }
 }

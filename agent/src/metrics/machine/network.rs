@@ -1,9 +1,10 @@
 //! Traffic of network interfaces.
 
-use loadline_protocol::sanitize;
+use std::collections::HashSet;
+
 use prometheus_client::metrics::MetricType::Counter;
 
-use super::is_new;
+use super::{is_new, label};
 use crate::kernel::net_dev::NetDevFile;
 use crate::metrics::family::{Family, Labels};
 
@@ -28,10 +29,10 @@ const FIELDS: [&str; 16] = [
 ];
 
 pub(super) fn traffic(file: &mut NetDevFile) -> Option<Vec<Family>> {
-    let mut interfaces = Vec::new();
+    let (mut known, mut interfaces) = (HashSet::new(), Vec::new());
     let is_any = file.for_each(|device| {
-        let labels = Labels::from([("device", sanitize(device.name).into_owned().into())]);
-        if is_new(&interfaces, &labels) {
+        let labels = Labels::from([label("device", device.name)]);
+        if is_new(&mut known, &labels) {
             interfaces.push((labels, device.counts));
         }
     });
@@ -45,6 +46,8 @@ pub(super) fn traffic(file: &mut NetDevFile) -> Option<Vec<Family>> {
 
 #[cfg(test)]
 mod tests {
+    use loadline_protocol::sanitize;
+
     use super::*;
     use crate::kernel::tests::TestRoot;
     use crate::metrics::machine::tests::samples;
@@ -56,25 +59,7 @@ mod tests {
         let files = TestRoot::with(&[("proc/net/dev", &text)]);
         let samples = samples(traffic(&mut NetDevFile::new(&files.root()))).unwrap();
         let device = sanitize("e\u{1b}0");
-        let names = [
-            "receive_bytes",
-            "receive_packets",
-            "receive_errs",
-            "receive_drop",
-            "receive_fifo",
-            "receive_frame",
-            "receive_compressed",
-            "receive_multicast",
-            "transmit_bytes",
-            "transmit_packets",
-            "transmit_errs",
-            "transmit_drop",
-            "transmit_fifo",
-            "transmit_colls",
-            "transmit_carrier",
-            "transmit_compressed",
-        ];
-        let expected = names.iter().zip(1..).map(|(name, count)| {
+        let expected = FIELDS.iter().zip(1..).map(|(name, count)| {
             format!("node_network_{name}_total{{device=\"{device}\"}} {count}.0\n")
         });
         assert_eq!(samples, expected.collect::<String>());

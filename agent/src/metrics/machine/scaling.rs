@@ -3,30 +3,23 @@
 use prometheus_client::metrics::MetricType::Gauge;
 
 use super::COUNT_MAX;
-use crate::kernel::cpufreq::{CoreFrequency, core_frequencies};
+use crate::kernel::cpufreq::core_frequencies;
 use crate::kernel::root::Root;
 use crate::metrics::family::{Family, Labels};
 
-type ScalingField = fn(&CoreFrequency) -> Option<u64>;
-
-const FIELDS: [(&str, &str, ScalingField); 3] = [
-    ("", "Current", |scaling| scaling.now_khz),
-    ("_min", "Minimum", |scaling| scaling.min_khz),
-    ("_max", "Maximum", |scaling| scaling.max_khz),
-];
-
-pub(super) fn frequencies(root: &mut Root) -> Option<Vec<Family>> {
+pub(super) fn frequencies(root: &Root) -> Vec<Family> {
     let cores = core_frequencies(root, COUNT_MAX);
-    let family = |(which, word, field): (&str, &str, ScalingField)| {
-        let values = cores.iter().filter_map(|scaling| {
-            let labels = Labels::from([("cpu", scaling.core.to_string().into())]);
-            Some((labels, field(scaling)? as f64 * 1000.0))
+    let family = |(at, (which, word))| {
+        let values = cores.iter().filter_map(|(core, khz)| {
+            let labels = Labels::from([("cpu", core.to_string().into())]);
+            Some((labels, khz[at]? as f64 * 1000.0))
         });
         let name = format!("node_cpu_scaling_frequency{which}_hertz");
         let help = format!("{word} scaled CPU thread frequency in hertz.");
         Family::new(Gauge, name, help, values)
     };
-    Some(FIELDS.map(family).into())
+    let fields = [("", "Current"), ("_min", "Minimum"), ("_max", "Maximum")];
+    fields.into_iter().enumerate().map(family).collect()
 }
 
 #[cfg(test)]
@@ -45,12 +38,12 @@ mod tests {
         ]);
         let expected = "node_cpu_scaling_frequency_hertz{cpu=\"0\"} 800000000.0\n\
                         node_cpu_scaling_frequency_max_hertz{cpu=\"0\"} 3600000000.0\n";
-        assert_eq!(samples(frequencies(&mut files.root())).as_deref(), Some(expected));
+        assert_eq!(samples(Some(frequencies(&files.root()))).as_deref(), Some(expected));
     }
 
     #[test]
     fn a_machine_without_frequencies_is_no_failure() {
         let files = TestRoot::new();
-        assert_eq!(samples(frequencies(&mut files.root())).as_deref(), Some(""));
+        assert_eq!(samples(Some(frequencies(&files.root()))).as_deref(), Some(""));
     }
 }
