@@ -18,8 +18,8 @@ pub(super) type Labels = Arc<[Label]>;
 pub(super) struct Family {
     kind: MetricType,
     /// The encoder appends `_total` for a counter, and `_info` for constant information.
-    name: String,
-    help: String,
+    name: Cow<'static, str>,
+    help: Cow<'static, str>,
     /// A family without values is not exported.
     values: Vec<(Labels, f64)>,
 }
@@ -27,8 +27,8 @@ pub(super) struct Family {
 impl Family {
     pub(super) fn new(
         kind: MetricType,
-        name: impl Into<String>,
-        help: impl Into<String>,
+        name: impl Into<Cow<'static, str>>,
+        help: impl Into<Cow<'static, str>>,
         values: impl IntoIterator<Item = (Labels, f64)>,
     ) -> Family {
         let values = values.into_iter().collect();
@@ -38,21 +38,23 @@ impl Family {
     /// Returns a metric without labels.
     pub(super) fn unlabelled(
         kind: MetricType,
-        name: impl Into<String>,
-        help: impl Into<String>,
+        name: impl Into<Cow<'static, str>>,
+        help: impl Into<Cow<'static, str>>,
         value: Option<f64>,
     ) -> Family {
         Family::new(kind, name, help, value.map(|value| (Labels::default(), value)))
     }
 
     /// Returns constant information as labels.
-    pub(super) fn info(name: &str, help: &str, labels: impl Into<Labels>) -> Family {
+    pub(super) fn info(
+        name: &'static str,
+        help: &'static str,
+        labels: impl Into<Labels>,
+    ) -> Family {
         Family::new(MetricType::Info, name, help, [(labels.into(), 1.0)])
     }
-}
 
-impl Collector for Family {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+    fn encode(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         if self.values.is_empty() {
             return Ok(());
         }
@@ -68,5 +70,15 @@ impl Collector for Family {
             }
         }
         Ok(())
+    }
+}
+
+/// Families in the order of the page.
+#[derive(Debug)]
+pub(super) struct Families(pub(super) Vec<Family>);
+
+impl Collector for Families {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|family| family.encode(&mut encoder))
     }
 }

@@ -114,6 +114,7 @@ mod tests {
     use prometheus_client::registry::Registry;
 
     use super::*;
+    use crate::metrics::family::Families;
 
     /// Returns the samples of a collector, a line each. `None` if nothing can be read.
     pub(super) fn samples(families: Option<Vec<Family>>) -> Option<String> {
@@ -126,9 +127,7 @@ mod tests {
 
     fn registry(families: Vec<Family>) -> Registry {
         let mut registry = Registry::default();
-        for family in families {
-            registry.register_collector(Box::new(family));
-        }
+        registry.register_collector(Box::new(Families(families)));
         registry
     }
 

@@ -9,6 +9,7 @@ use prometheus_client::registry::Registry;
 use tokio::sync::{mpsc, oneshot};
 
 use super::agent_metrics::AgentMetrics;
+use super::family::Families;
 use super::format::ExpositionFormat;
 #[cfg(target_os = "linux")]
 use super::machine::MachineMetrics;
@@ -80,9 +81,7 @@ impl Scraper {
         families.extend(self.machine.read());
         families.extend(self.agent.families(begin.elapsed()));
         let mut registry = Registry::default();
-        for family in families {
-            registry.register_collector(Box::new(family));
-        }
+        registry.register_collector(Box::new(Families(families)));
         CachedPage { read_at: Instant::now(), registry, texts: BTreeMap::new() }
     }
 }
