@@ -2,9 +2,9 @@
 //! module contains a path of such a file.
 //!
 //! All paths are relative to a [`Root`](root::Root). Parsers are functions of text and run on every
-//! system; only reading the files needs Linux. Readers keep their files open and read them from the
-//! start on each call. Once the buffers exist, nothing is allocated. A value that is unreadable or
-//! implausible is missing.
+//! system; only reading the files needs Linux. Readers for samples keep their files open and read
+//! them from the start on each call. Once their buffers exist, nothing is allocated. A value that is
+//! unreadable or implausible is missing.
 
 pub(crate) mod cgroups;
 pub(crate) mod core_lists;

@@ -8,13 +8,13 @@
 //!                         │
 //!                         ├─ machine         collectors of Linux, a file for each
 //!                         ├─ agent_metrics   metrics of the agent itself
-//!                         └─ family_writer   names, types and labels, for both formats
+//!                         └─ family          values with names, types and labels, for both formats
 //! ```
 //!
 //! Scrapes do not delay samples: they have their own thread.
 
 mod agent_metrics;
-mod family_writer;
+mod family;
 mod format;
 #[cfg(target_os = "linux")]
 mod machine;
@@ -105,7 +105,7 @@ impl Metrics {
 
     /// Returns why the agent is unhealthy. `None` if it is healthy.
     fn health_error(&self) -> Option<String> {
-        let (passed, interval) = (self.agent.since_newest(), self.agent.interval());
+        let (passed, interval) = (self.agent.totals.since_newest(), self.agent.interval);
         (passed > interval * OVERDUE_INTERVALS).then(|| {
             let passed = Duration::from_millis(passed.as_millis() as u64);
             let [passed, interval] = [passed, interval].map(DurationText);

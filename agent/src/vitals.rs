@@ -5,8 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use loadline_protocol::{Column, Health};
+#[cfg(target_os = "linux")]
+use rustix::time::{ClockId, clock_gettime};
 use tokio::time::Instant;
 
+use crate::kernel::own_process;
+use crate::kernel::root::Root;
 use crate::ticker::Tick;
 
 /// Interval between health reports: one minute.
@@ -21,8 +25,9 @@ pub(crate) struct Totals {
     started_at: Instant,
     /// Time from `started_at` to the newest sample, ms.
     newest_ms: AtomicU64,
-    samples: AtomicU64,
-    late: AtomicU64,
+    pub(crate) samples: AtomicU64,
+    /// Samples that were late or missed.
+    pub(crate) late: AtomicU64,
 }
 
 impl Totals {
@@ -35,21 +40,9 @@ impl Totals {
         self.newest_ms.store(self.started_at.elapsed().as_millis() as u64, Relaxed);
         self.samples.fetch_add(1, Relaxed);
     }
-}
-
-#[cfg(feature = "metrics")]
-impl Totals {
-    /// Returns the number of samples taken.
-    pub(crate) fn samples(&self) -> u64 {
-        self.samples.load(Relaxed)
-    }
-
-    /// Returns the number of samples that were late or missed.
-    pub(crate) fn late(&self) -> u64 {
-        self.late.load(Relaxed)
-    }
 
     /// Returns the age of the newest sample.
+    #[cfg(feature = "metrics")]
     pub(crate) fn since_newest(&self) -> Duration {
         let newest = Duration::from_millis(self.newest_ms.load(Relaxed));
         self.started_at.elapsed().saturating_sub(newest)
@@ -82,7 +75,7 @@ impl Vitals {
         Vitals {
             totals: Arc::new(Totals::new()),
             since: Instant::now(),
-            cpu: process::cpu_time(),
+            cpu: cpu_time(),
             late: 0,
             missing: 0,
             statuses: vec![ColumnStatus::NeverKnown; columns],
@@ -100,7 +93,7 @@ impl Vitals {
         let late = tick.missed.saturating_add(u64::from(tick.late > LATE_MIN));
         self.late = self.late.saturating_add(late);
         self.totals.late.fetch_add(late, Relaxed);
-        if tick.missed > 0 || tick.late > LATE_MIN {
+        if late > 0 {
             tracing::debug!(missed = tick.missed, late = ?tick.late, "a sample is late");
         }
     }
@@ -130,7 +123,7 @@ impl Vitals {
             return None;
         }
         self.since += passed;
-        let cpu = process::cpu_time();
+        let cpu = cpu_time();
         let used = cpu.zip(self.cpu).map(|(cpu, before)| cpu.saturating_sub(before));
         self.cpu = cpu;
         let (late, missing) = (std::mem::take(&mut self.late), std::mem::take(&mut self.missing));
@@ -140,90 +133,18 @@ impl Vitals {
         if let Some(used) = used {
             health = health.with_cpu_percent(100.0 * used.as_secs_f64() / passed.as_secs_f64());
         }
-        if let Some(bytes) = process::resident_bytes() {
+        if let Some(bytes) = own_process::resident_bytes(&Root::of_this_machine()) {
             health = health.with_resident_bytes(bytes);
         }
         Some(health)
     }
 }
 
-#[cfg(target_os = "linux")]
-pub(crate) mod process {
-    use std::time::Duration;
-
-    #[cfg(feature = "metrics")]
-    use rustix::param::clock_ticks_per_second;
-    use rustix::param::page_size;
-    use rustix::time::{ClockId, clock_gettime};
-
-    use crate::kernel::own_process;
-    use crate::kernel::root::Root;
-    #[cfg(feature = "metrics")]
-    use crate::kernel::stat::{StatFile, StatLine};
-
-    /// CPU time of all threads of this process.
-    pub(crate) fn cpu_time() -> Option<Duration> {
-        clock_gettime(ClockId::ProcessCPUTime).try_into().ok()
-    }
-
-    /// Resident memory of this process.
-    pub(crate) fn resident_bytes() -> Option<u64> {
-        own_process::resident_pages(&Root::of_this_machine())?.checked_mul(page_size() as u64)
-    }
-
-    /// Start time of this process, in seconds since the Unix epoch.
-    #[cfg(feature = "metrics")]
-    pub(crate) fn start_seconds() -> Option<f64> {
-        let root = Root::of_this_machine();
-        let ticks = own_process::start_ticks(&root)?;
-        let boot = StatFile::new(&root).find_map(|line| match line {
-            StatLine::BootTime(seconds) => Some(seconds as f64),
-            _ => None,
-        });
-        Some(boot? + ticks as f64 / clock_ticks_per_second() as f64)
-    }
-
-    /// Number of open files of this process, sockets included.
-    #[cfg(feature = "metrics")]
-    pub(crate) fn open_files() -> Option<u64> {
-        own_process::open_files(&Root::of_this_machine())
-    }
-
-    /// Limit of open files of this process.
-    #[cfg(feature = "metrics")]
-    pub(crate) fn open_files_max() -> Option<u64> {
-        use rustix::process::{Resource, getrlimit};
-
-        getrlimit(Resource::Nofile).current
-    }
-}
-
-/// Process values are only known on Linux.
-#[cfg(not(target_os = "linux"))]
-pub(crate) mod process {
-    use std::time::Duration;
-
-    pub(crate) fn cpu_time() -> Option<Duration> {
-        None
-    }
-
-    pub(crate) fn resident_bytes() -> Option<u64> {
-        None
-    }
-
-    #[cfg(feature = "metrics")]
-    pub(crate) fn start_seconds() -> Option<f64> {
-        None
-    }
-
-    #[cfg(feature = "metrics")]
-    pub(crate) fn open_files() -> Option<u64> {
-        None
-    }
-
-    #[cfg(feature = "metrics")]
-    pub(crate) fn open_files_max() -> Option<u64> {
-        None
+/// Returns the CPU time of all threads of this process. Linux only.
+pub(crate) fn cpu_time() -> Option<Duration> {
+    cfg_select! {
+        target_os = "linux" => clock_gettime(ClockId::ProcessCPUTime).try_into().ok(),
+        _ => None,
     }
 }
 
@@ -308,12 +229,12 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn cpu_time_and_resident_memory_are_known_on_linux() {
-        let before = process::cpu_time().unwrap();
+        let before = cpu_time().unwrap();
         let mut sum = 0_u64;
-        while process::cpu_time().unwrap() < before + Duration::from_millis(5) {
+        while cpu_time().unwrap() < before + Duration::from_millis(5) {
             sum = std::hint::black_box(sum + 1);
         }
-        let bytes = process::resident_bytes().unwrap();
+        let bytes = own_process::resident_bytes(&Root::of_this_machine()).unwrap();
         assert!((1 << 20..1 << 30).contains(&bytes), "{bytes}");
     }
 }

@@ -41,7 +41,7 @@ impl CpuCgroup {
         let (quota, period) = match self {
             CpuCgroup::V2 { max, .. } => parse_cpu_max(max.read_prefix(&mut [0; 64])?)?,
             // Without a limit, the quota is −1, which does not parse.
-            CpuCgroup::V1 { quota, period, .. } => (number(quota)?, number(period)?),
+            CpuCgroup::V1 { quota, period, .. } => (quota.read_number()?, period.read_number()?),
         };
         let thousandths = u128::from(quota) * 1000 / u128::from(period).max(1);
         let thousandths = u32::try_from(thousandths).ok()?;
@@ -55,7 +55,7 @@ impl CpuCgroup {
                 parse_cpu_stat(stat.read_prefix(&mut [0; STAT_BYTES_MAX])?)
             }
             CpuCgroup::V1 { used: [total, user, system], .. } => {
-                Some([number(total)?, number(user)?, number(system)?])
+                Some([total.read_number()?, user.read_number()?, system.read_number()?])
             }
         }
     }
@@ -63,12 +63,12 @@ impl CpuCgroup {
 
 impl MemoryCgroup {
     pub(crate) fn limit(&mut self) -> Option<u64> {
-        number(&mut self.limit)
+        self.limit.read_number()
     }
 
     /// Returns the bytes in use, without inactive file cache, which the kernel reclaims first.
     pub(crate) fn used(&mut self) -> Option<u64> {
-        let used = number(&mut self.usage)?;
+        let used: u64 = self.usage.read_number()?;
         let mut buffer = [0; STAT_BYTES_MAX];
         let text = self.stat.read_prefix(&mut buffer).unwrap_or_default();
         Some(used.saturating_sub(parse_field(text, self.inactive_file).unwrap_or_default()))
@@ -87,11 +87,6 @@ pub(super) fn parse_cpu_stat(text: &str) -> Option<[u64; 3]> {
     Some([ns("usage_usec")?, ns("user_usec")?, ns("system_usec")?])
 }
 
-/// Reads a file that contains a number.
-fn number(file: &mut OpenFile) -> Option<u64> {
-    file.read_prefix(&mut [0; 32])?.trim().parse().ok()
-}
-
 /// Returns the number in the line that starts with `name`. A cut-off last line is ignored.
 pub(super) fn parse_field(text: &str, name: &str) -> Option<u64> {
     let (whole_lines, _) = text.rsplit_once('\n')?;
@@ -99,22 +94,22 @@ pub(super) fn parse_field(text: &str, name: &str) -> Option<u64> {
 }
 
 pub(crate) fn cpu_cgroups(root: &Root) -> Vec<CpuCgroup> {
-    let file = |folder: &Path, name| OpenFile::new(folder.join(name));
-    match hierarchy(root, "cpu") {
-        Hierarchy::V2(folders) => folders
-            .iter()
-            .map(|it| CpuCgroup::V2 { max: file(it, "cpu.max"), stat: file(it, "cpu.stat") })
-            .collect(),
-        Hierarchy::V1(folders) => {
-            let Hierarchy::V1(counting) = hierarchy(root, "cpuacct") else { return Vec::new() };
-            let group = |(bounds, counts): (&PathBuf, &PathBuf)| CpuCgroup::V1 {
-                quota: file(bounds, "cpu.cfs_quota_us"),
-                period: file(bounds, "cpu.cfs_period_us"),
-                used: ["cpuacct.usage", "cpuacct.usage_user", "cpuacct.usage_sys"]
-                    .map(|name| file(counts, name)),
-            };
-            folders.iter().zip(&counting).map(group).collect()
+    let v2 = |folder: &PathBuf| {
+        let [max, stat] = OpenFile::in_folder(folder, ["cpu.max", "cpu.stat"]);
+        CpuCgroup::V2 { max, stat }
+    };
+    let v1 = |(limited, counted): (&PathBuf, &PathBuf)| {
+        let names = ["cpu.cfs_quota_us", "cpu.cfs_period_us"];
+        let [quota, period] = OpenFile::in_folder(limited, names);
+        let names = ["cpuacct.usage", "cpuacct.usage_user", "cpuacct.usage_sys"];
+        CpuCgroup::V1 { quota, period, used: OpenFile::in_folder(counted, names) }
+    };
+    match (hierarchy(root, "cpu"), hierarchy(root, "cpuacct")) {
+        (Hierarchy::V2(folders), _) => folders.iter().map(v2).collect(),
+        (Hierarchy::V1(limited), Hierarchy::V1(counted)) => {
+            limited.iter().zip(&counted).map(v1).collect()
         }
+        (Hierarchy::V1(_), Hierarchy::V2(_)) => Vec::new(),
     }
 }
 
@@ -127,8 +122,7 @@ pub(crate) fn memory_cgroups(root: &Root) -> Vec<MemoryCgroup> {
         }
     };
     let group = |folder: &PathBuf| {
-        let [limit, usage, stat] =
-            [limit, usage, "memory.stat"].map(|name| OpenFile::new(folder.join(name)));
+        let [limit, usage, stat] = OpenFile::in_folder(folder, [limit, usage, "memory.stat"]);
         MemoryCgroup { limit, usage, stat, inactive_file }
     };
     folders.iter().map(group).collect()

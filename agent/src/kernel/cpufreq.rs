@@ -12,37 +12,21 @@ use super::root::Root;
 
 const CPU_FOLDER: &str = "sys/devices/system/cpu";
 
-/// Buffer for the longest possible number.
-const NUMBER_BYTES: usize = 32;
-
-/// Reads `2400000`, in kHz.
-fn read_khz(file: &mut OpenFile) -> Option<u64> {
-    file.read_prefix(&mut [0; NUMBER_BYTES])?.trim().parse().ok()
-}
-
-/// Frequency of a core and its limits, kHz.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct CoreFrequency {
-    pub(crate) core: u32,
-    pub(crate) now_khz: Option<u64>,
-    pub(crate) min_khz: Option<u64>,
-    pub(crate) max_khz: Option<u64>,
-}
+/// Number of a core, and its current, minimum and maximum frequency, kHz.
+pub(crate) type CoreFrequencies = (u32, [Option<u64>; 3]);
 
 /// Returns the known frequencies of the cores, at most `count_max`.
-pub(crate) fn core_frequencies(root: &Root, count_max: usize) -> Vec<CoreFrequency> {
+pub(crate) fn core_frequencies(root: &Root, count_max: usize) -> Vec<CoreFrequencies> {
+    let names = ["scaling_cur_freq", "scaling_min_freq", "scaling_max_freq"];
     let mut found = Vec::new();
     for_each_numbered(&root.path(CPU_FOLDER), b"cpu", |core| {
-        if found.len() < count_max {
-            let folder = root.path(&format!("{CPU_FOLDER}/cpu{core}/cpufreq"));
-            let khz =
-                |name| read_khz(&mut OpenFile::new(folder.join(format!("scaling_{name}_freq"))));
-            let [now_khz, min_khz, max_khz] = ["cur", "min", "max"].map(khz);
-            let frequency = CoreFrequency { core, now_khz, min_khz, max_khz };
-            found.extend(now_khz.is_some().then_some(frequency));
+        let folder = root.path(&format!("{CPU_FOLDER}/cpu{core}/cpufreq"));
+        let khz = OpenFile::in_folder(&folder, names).map(|mut file| file.read_number());
+        if found.len() < count_max && khz[0].is_some() {
+            found.push((core, khz));
         }
     });
-    found.sort_unstable_by_key(|frequency| frequency.core);
+    found.sort_unstable();
     found
 }
 
@@ -53,23 +37,18 @@ pub(crate) fn core_frequencies(root: &Root, count_max: usize) -> Vec<CoreFrequen
 pub(crate) struct FrequencyFiles {
     /// Parent folder of all cores.
     cpus: OsString,
-    /// Paths and numbers of the folders, in ascending order.
+    /// Paths of the folders with the files.
     paths: PathPattern,
-    numbers: Vec<u32>,
-    /// Result of the search. The buffer is reused.
+    /// Buffer for the numbers of the folders found.
     found: Vec<u32>,
     /// Buffer for paths.
     path: OsString,
-    files: Vec<FrequencyFile>,
+    /// Files with the number of their folder, in ascending order.
+    files: Vec<(u32, [OpenFile; 2])>,
 }
 
-/// Frequency files of a core, or of a group of cores.
-struct FrequencyFile {
-    /// Frequency according to the scaling driver.
-    scaling_cur_freq: OpenFile,
-    /// Frequency measured by the hardware, used if the scaling driver has none.
-    cpuinfo_cur_freq: OpenFile,
-}
+/// Frequency according to the scaling driver. If there is none, as measured by the hardware.
+const FREQUENCY_FILES: [&str; 2] = ["scaling_cur_freq", "cpuinfo_cur_freq"];
 
 /// Paths of the folders with frequency files, below the folder of all cores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +70,6 @@ impl FrequencyFiles {
         FrequencyFiles {
             cpus: root.path(CPU_FOLDER).into_os_string(),
             paths: POLICIES,
-            numbers: Vec::new(),
             found: Vec::new(),
             path: OsString::new(),
             files: Vec::new(),
@@ -105,14 +83,14 @@ impl FrequencyFiles {
         if paths == CORES {
             self.scan(CORES);
         }
-        if (paths, &self.found) != (self.paths, &self.numbers) {
+        let known = self.files.iter().map(|(number, _)| number);
+        if paths != self.paths || !known.eq(&self.found) {
             self.paths = paths;
-            self.numbers.clone_from(&self.found);
-            let folders = self.numbers.iter().map(|number| {
+            let files = self.found.iter().map(|number| {
                 paths.write(&mut self.path, &self.cpus, *number);
-                FrequencyFile::new(Path::new(&self.path))
+                (*number, OpenFile::in_folder(Path::new(&self.path), FREQUENCY_FILES))
             });
-            self.files = folders.collect();
+            self.files = files.collect();
         }
     }
 
@@ -133,20 +111,11 @@ impl FrequencyFiles {
 
     /// Passes each known frequency to `each`, MHz. Offline cores have none.
     pub(crate) fn for_each_mhz(&mut self, mut each: impl FnMut(f64)) {
-        let khz = self.files.iter_mut().filter_map(FrequencyFile::khz);
-        khz.for_each(|khz| each(khz as f64 / 1000.0));
-    }
-}
-
-impl FrequencyFile {
-    fn new(folder: &Path) -> FrequencyFile {
-        let file = |name| OpenFile::new(folder.join(name));
-        let (scaling, measured) = (file("scaling_cur_freq"), file("cpuinfo_cur_freq"));
-        FrequencyFile { scaling_cur_freq: scaling, cpuinfo_cur_freq: measured }
-    }
-
-    fn khz(&mut self) -> Option<u64> {
-        read_khz(&mut self.scaling_cur_freq).or_else(|| read_khz(&mut self.cpuinfo_cur_freq))
+        for (_, files) in &mut self.files {
+            if let Some(khz) = files.iter_mut().find_map(OpenFile::read_number::<u64>) {
+                each(khz as f64 / 1000.0);
+            }
+        }
     }
 }
 
@@ -180,14 +149,8 @@ mod tests {
                 root.write(&format!("{CPU_FOLDER}/{core}/cpufreq/{file}"), text);
             }
         }
-        let slow =
-            CoreFrequency { core: 2, now_khz: Some(1_200_000), min_khz: None, max_khz: None };
-        let fast = CoreFrequency {
-            core: 10,
-            now_khz: Some(800_000),
-            min_khz: None,
-            max_khz: Some(4_000_000),
-        };
+        let slow = (2, [Some(1_200_000), None, None]);
+        let fast = (10, [Some(800_000), None, Some(4_000_000)]);
         assert_eq!(core_frequencies(&root.root(), 9), [slow, fast]);
         assert_eq!(core_frequencies(&root.root(), 1).len(), 1);
         assert_eq!(core_frequencies(&TestRoot::new().root(), 9), []);

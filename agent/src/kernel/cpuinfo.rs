@@ -2,7 +2,6 @@
 
 use super::record_file::{Record, RecordFile};
 
-/// Reader of `/proc/cpuinfo`.
 pub(crate) type CpuinfoFile = RecordFile<CoreMhz>;
 
 /// Frequency of a core, MHz.

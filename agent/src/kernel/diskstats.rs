@@ -3,45 +3,31 @@
 use super::record_file::{Record, RecordFile};
 use super::{number, words};
 
-/// Reader of `/proc/diskstats`: devices in the kernel's order.
+/// Devices in the kernel's order.
 pub(crate) type DiskstatsFile = RecordFile<DiskStats<'static>>;
 
 /// Counters of a block device or partition since it appeared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct DiskStats<'a> {
     pub(crate) name: &'a str,
-    pub(crate) read: Transfers,
-    pub(crate) written: Transfers,
-    /// Number of requests in progress.
-    pub(crate) in_flight: u64,
-    /// Time with at least one request in progress, ms.
-    pub(crate) busy_ms: u64,
-    /// Sum of the time of all requests, ms.
-    pub(crate) weighted_ms: u64,
-    /// Discards. Since Linux 4.18.
-    pub(crate) discarded: Option<Transfers>,
-    /// Number of flushes and their time, ms. Since Linux 5.5.
-    pub(crate) flushed: Option<(u64, u64)>,
+    /// Reads completed, merged, their sectors and time in ms. The same for writes. Requests in
+    /// progress, time with at least one request in progress in ms, sum of the time of all requests
+    /// in ms. Since Linux 4.18 the same as reads for discards, and since 5.5 flushes and their time
+    /// in ms.
+    pub(crate) counts: [Option<u64>; 17],
 }
 
-/// Counters of one kind of request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Transfers {
-    pub(crate) completed: u64,
-    pub(crate) merged: u64,
-    /// In units of 512 bytes, for every device.
-    pub(crate) sectors: u64,
-    /// Time of all requests, ms.
-    pub(crate) ms: u64,
-}
+/// Number of counters that all kernels have.
+const COUNTS_MIN: usize = 11;
 
-/// Size of a sector in this file, bytes.
+/// Size of a sector in this file, for every device.
 pub(crate) const SECTOR_BYTES: u64 = 512;
 
-impl Transfers {
-    /// Returns the number of bytes transferred.
-    pub(crate) fn bytes(self) -> u64 {
-        self.sectors.saturating_mul(SECTOR_BYTES)
+impl DiskStats<'_> {
+    /// Returns the bytes read and written.
+    pub(crate) fn bytes(&self) -> [u64; 2] {
+        [self.counts[2], self.counts[6]]
+            .map(|sectors| sectors.unwrap_or_default().saturating_mul(SECTOR_BYTES))
     }
 }
 
@@ -55,16 +41,8 @@ impl Record for DiskStats<'static> {
         let mut words = words(line);
         let (_major, _minor) = (number(words.next()?)?, number(words.next()?)?);
         let name = std::str::from_utf8(words.next()?).ok()?;
-        let mut next = || number(words.next()?);
-        let transfers = |next: &mut dyn FnMut() -> Option<u64>| {
-            let (completed, merged, sectors, ms) = (next()?, next()?, next()?, next()?);
-            Some(Transfers { completed, merged, sectors, ms })
-        };
-        let (read, written) = (transfers(&mut next)?, transfers(&mut next)?);
-        let (in_flight, busy_ms, weighted_ms) = (next()?, next()?, next()?);
-        let discarded = transfers(&mut next);
-        let flushed = next().zip(next());
-        Some(DiskStats { name, read, written, in_flight, busy_ms, weighted_ms, discarded, flushed })
+        let counts = std::array::from_fn(|_| number(words.next()?));
+        counts[..COUNTS_MIN].iter().all(Option::is_some).then_some(DiskStats { name, counts })
     }
 }
 
@@ -80,18 +58,15 @@ mod tests {
         let files = TestRoot::with(&[("proc/diskstats", text)]);
         let mut found = Vec::new();
         let found_any = DiskstatsFile::new(&files.root()).for_each(|disk| {
-            found.push(format!(
-                "{} {} {} {} {} {}",
-                disk.name,
-                disk.read.bytes(),
-                disk.written.bytes(),
-                disk.in_flight,
-                disk.busy_ms,
-                disk.weighted_ms
-            ));
+            let (name, [read, written]) = (disk.name, disk.bytes());
+            found.push(format!("{name} {read} {written} {:?}", &disk.counts[8..13]));
         });
         assert!(found_any);
-        assert_eq!(found, ["vda 1536 3584 9 10 11", "sdb1 1024 2048 0 0 0"]);
+        let expected = [
+            "vda 1536 3584 [Some(9), Some(10), Some(11), Some(12), Some(13)]",
+            "sdb1 1024 2048 [Some(0), Some(0), Some(0), None, None]",
+        ];
+        assert_eq!(found, expected);
         assert!(!DiskstatsFile::new(&TestRoot::new().root()).for_each(|_| {}));
     }
 
@@ -109,7 +84,7 @@ mod tests {
             assert_eq!(DiskStats::parse(wrong.as_bytes()), None, "{wrong:?}");
         }
         assert_eq!(DiskStats::parse(b"254 0 \xff 1 2 3 4 5 6 7 8 9 10 11"), None);
-        let most = Transfers { sectors: u64::MAX, ..Transfers::default() };
-        assert_eq!(most.bytes(), u64::MAX);
+        let most = DiskStats { name: "vda", counts: [Some(u64::MAX); 17] };
+        assert_eq!(most.bytes(), [u64::MAX; 2]);
     }
 }

@@ -1,6 +1,6 @@
 //! `/sys/class/hwmon/`: temperatures of hardware monitoring chips.
 
-use std::fs;
+use std::fs::{self, DirEntry};
 use std::path::{Path, PathBuf};
 
 use super::open_file::OpenFile;
@@ -37,20 +37,16 @@ pub(crate) fn chips(root: &Root) -> Option<Vec<Chip>> {
 }
 
 fn chip(folder: &Path) -> Option<Chip> {
-    let mut sensors = Vec::new();
-    for entry in fs::read_dir(folder).ok()?.flatten().take(FILES_MAX) {
-        let file = entry.file_name();
-        let Some(sensor) = file.to_str().and_then(temperature_sensor) else { continue };
-        if let Some(celsius) = read(entry.path()).and_then(|text| parse_celsius(&text)) {
-            sensors.push((sensor.to_owned(), celsius));
-        }
-    }
+    let entries = fs::read_dir(folder).ok()?.flatten().take(FILES_MAX);
+    let temperature = |file: DirEntry| {
+        let sensor = temperature_sensor(file.file_name().to_str()?)?.to_owned();
+        Some((sensor, parse_celsius(&read(file.path())?)?))
+    };
+    let mut sensors: Vec<_> = entries.filter_map(temperature).collect();
     sensors.sort_by(|one, other| one.0.cmp(&other.0));
     let name = read(folder.join("name")).map(|name| clean_name(&name));
     let name = name.filter(|name| !name.is_empty());
-    let id = device_id(folder)
-        .or_else(|| name.clone())
-        .or_else(|| Some(clean_name(&folder.file_name()?.to_string_lossy())))?;
+    let id = device_id(folder).or_else(|| name.clone()).or_else(|| last_part(folder))?;
     (!sensors.is_empty()).then_some(Chip { id, name, sensors })
 }
 
@@ -69,9 +65,12 @@ pub(super) fn parse_celsius(text: &str) -> Option<f64> {
 /// Returns an identifier from the last two parts of the device path.
 fn device_id(folder: &Path) -> Option<String> {
     let device = fs::canonicalize(folder.join("device")).ok()?;
-    let word = |path: &Path| Some(clean_name(&path.file_name()?.to_string_lossy()));
-    let (kind, name) = (word(device.parent()?)?, word(&device)?);
+    let (kind, name) = (last_part(device.parent()?)?, last_part(&device)?);
     (!kind.is_empty() && !name.is_empty()).then(|| format!("{kind}_{name}"))
+}
+
+fn last_part(path: &Path) -> Option<String> {
+    Some(clean_name(&path.file_name()?.to_string_lossy()))
 }
 
 /// Returns a name as `node_exporter` writes it: `coretemp_0` for `coretemp.0`.

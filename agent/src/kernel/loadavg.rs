@@ -3,25 +3,15 @@
 use super::open_file::OpenFile;
 use super::root::Root;
 
-/// Reader of `/proc/loadavg`.
-#[derive(Debug)]
-pub(crate) struct LoadavgFile(OpenFile);
-
 /// Highest plausible load: the maximum number of tasks in Linux.
 const LOAD_MAX: f64 = (1 << 22) as f64;
 
 /// Buffer for the longest possible numbers.
 const TEXT_BYTES: usize = 128;
 
-impl LoadavgFile {
-    pub(crate) fn new(root: &Root) -> LoadavgFile {
-        LoadavgFile(OpenFile::new(root.path("proc/loadavg")))
-    }
-
-    /// Returns the averages over 1, 5 and 15 minutes.
-    pub(crate) fn read(&mut self) -> Option<[f64; 3]> {
-        parse(self.0.read_prefix(&mut [0; TEXT_BYTES])?)
-    }
+/// Returns the averages over 1, 5 and 15 minutes.
+pub(crate) fn read(root: &Root) -> Option<[f64; 3]> {
+    parse(OpenFile::new(root.path("proc/loadavg")).read_prefix(&mut [0; TEXT_BYTES])?)
 }
 
 /// Parses `0.52 0.44 0.40 1/123 4567`.

@@ -3,7 +3,6 @@
 use super::record_file::{Record, RecordFile};
 use super::{number, words};
 
-/// Reader of `/proc/meminfo`.
 pub(crate) type MeminfoFile = RecordFile<Amount>;
 
 /// Value of a line.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::record_file::{Record, RecordFile};
 use super::root::Root;
 
-/// Reader of `/proc/self/mountinfo`: mounts in mount order.
+/// Mounts in mount order.
 pub(crate) type MountsFile = RecordFile<Mount<'static>>;
 
 /// Mounted file system. Blanks in paths are escaped as `\040`, see [`Mount::unescape`].

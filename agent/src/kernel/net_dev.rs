@@ -3,31 +3,23 @@
 use super::record_file::{Record, RecordFile};
 use super::{number, words};
 
-/// Reader of `/proc/net/dev`: interfaces in the kernel's order.
+/// Interfaces in the kernel's order.
 pub(crate) type NetDevFile = RecordFile<NetDevice<'static>>;
 
 /// Counters of an interface since it appeared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NetDevice<'a> {
     pub(crate) name: &'a str,
-    pub(crate) received: Traffic,
-    pub(crate) sent: Traffic,
+    /// Received: bytes, packets, errors, dropped, overruns, framing errors, compressed, multicast.
+    /// Then sent: bytes, packets, errors, dropped, overruns, collisions, carrier losses, compressed.
+    pub(crate) counts: [u64; 16],
 }
 
-/// Counters of one direction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Traffic {
-    pub(crate) bytes: u64,
-    pub(crate) packets: u64,
-    pub(crate) errors: u64,
-    pub(crate) dropped: u64,
-    pub(crate) overruns: u64,
-    /// Framing errors if received, collisions if sent.
-    pub(crate) frames_or_collisions: u64,
-    /// Compressed packets if received, carrier losses if sent.
-    pub(crate) compressed_or_carrier: u64,
-    /// Multicast packets if received, compressed packets if sent.
-    pub(crate) multicast_or_compressed: u64,
+impl NetDevice<'_> {
+    /// Returns the bytes received and sent.
+    pub(crate) fn bytes(&self) -> [u64; 2] {
+        [self.counts[0], self.counts[8]]
+    }
 }
 
 impl Record for NetDevice<'static> {
@@ -45,18 +37,7 @@ impl Record for NetDevice<'static> {
         for count in &mut counts {
             *count = number(words.next()?)?;
         }
-        let traffic = |at: usize| Traffic {
-            bytes: counts[at],
-            packets: counts[at + 1],
-            errors: counts[at + 2],
-            dropped: counts[at + 3],
-            overruns: counts[at + 4],
-            frames_or_collisions: counts[at + 5],
-            compressed_or_carrier: counts[at + 6],
-            multicast_or_compressed: counts[at + 7],
-        };
-        let (received, sent) = (traffic(0), traffic(8));
-        (!name.is_empty()).then_some(NetDevice { name, received, sent })
+        (!name.is_empty()).then_some(NetDevice { name, counts })
     }
 }
 
@@ -74,13 +55,10 @@ mod tests {
         let files = TestRoot::with(&[("proc/net/dev", text)]);
         let mut found = Vec::new();
         let found_any = NetDevFile::new(&files.root()).for_each(|device| {
+            let (name, [received, sent]) = (device.name, device.bytes());
             found.push(format!(
-                "{} {}/{} {}/{}",
-                device.name,
-                device.received.bytes,
-                device.received.dropped,
-                device.sent.bytes,
-                device.sent.dropped
+                "{name} {received}/{} {sent}/{}",
+                device.counts[3], device.counts[11]
             ));
         });
         assert!(found_any);

@@ -3,7 +3,11 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+/// Buffer for the longest possible number.
+const NUMBER_BYTES: usize = 32;
 
 /// File that stays open. If it is missing, or was removed like the files of an offline core, the
 /// next read opens it again.
@@ -18,11 +22,21 @@ impl OpenFile {
         OpenFile { path: path.into(), file: None }
     }
 
+    /// Returns files of one folder.
+    pub(crate) fn in_folder<const N: usize>(folder: &Path, names: [&str; N]) -> [OpenFile; N] {
+        names.map(|name| OpenFile::new(folder.join(name)))
+    }
+
     /// Returns the start of the text: as much as one read returns and `buffer` holds. `None` if
     /// unreadable.
     pub(crate) fn read_prefix<'a>(&mut self, buffer: &'a mut [u8]) -> Option<&'a str> {
         let length = self.read(buffer, 0)?;
         std::str::from_utf8(&buffer[..length]).ok()
+    }
+
+    /// Reads a file that contains only a number.
+    pub(crate) fn read_number<T: FromStr>(&mut self) -> Option<T> {
+        self.read_prefix(&mut [0; NUMBER_BYTES])?.trim().parse().ok()
     }
 
     /// Passes each line without its end to `each`, in one pass, until `each` returns false. Skips

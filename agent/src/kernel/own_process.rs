@@ -2,14 +2,17 @@
 
 use std::fs;
 
+use rustix::param::page_size;
+
 use super::root::Root;
 
-/// Returns the resident memory, in pages.
-pub(crate) fn resident_pages(root: &Root) -> Option<u64> {
-    parse_statm(&fs::read_to_string(root.path("proc/self/statm")).ok()?)
+/// Returns the resident memory, in bytes.
+pub(crate) fn resident_bytes(root: &Root) -> Option<u64> {
+    let text = fs::read_to_string(root.path("proc/self/statm")).ok()?;
+    parse_statm(&text)?.checked_mul(page_size() as u64)
 }
 
-/// Parses `5322 1288 961 40 0 1022 0`.
+/// Parses `5322 1288 961 40 0 1022 0`: returns the resident memory, in pages.
 pub(super) fn parse_statm(text: &str) -> Option<u64> {
     text.split(' ').nth(1)?.parse().ok()
 }

@@ -4,8 +4,7 @@ use super::number;
 use super::open_file::OpenFile;
 use super::root::Root;
 
-/// Reader of `cpu`, `memory` or `io` in `/proc/pressure/`.
-#[derive(Debug)]
+/// File of a resource.
 pub(crate) struct PressureFile(OpenFile);
 
 /// Stall times of a resource.
@@ -29,12 +28,13 @@ pub(crate) struct Stall {
 /// Buffer for two lines of five words of maximum length.
 const TEXT_BYTES: usize = 512;
 
-impl PressureFile {
-    /// Returns the reader for `cpu`, `memory` or `io`.
-    pub(crate) fn new(root: &Root, resource: &str) -> PressureFile {
-        PressureFile(OpenFile::new(root.path(&format!("proc/pressure/{resource}"))))
-    }
+/// Returns the readers for CPU, memory and IO.
+pub(crate) fn pressure_files(root: &Root) -> [PressureFile; 3] {
+    ["proc/pressure/cpu", "proc/pressure/memory", "proc/pressure/io"]
+        .map(|path| PressureFile(OpenFile::new(root.path(path))))
+}
 
+impl PressureFile {
     /// Returns `None` if the kernel does not support or has disabled pressure.
     pub(crate) fn read(&mut self) -> Option<Stalls> {
         Stalls::parse(self.0.read_prefix(&mut [0; TEXT_BYTES])?)
@@ -43,31 +43,18 @@ impl PressureFile {
 
 impl Stalls {
     pub(crate) fn parse(text: &str) -> Option<Stalls> {
-        let mut stalls = Stalls::default();
-        for line in text.lines() {
-            let mut words = line.split_ascii_whitespace();
-            match words.next() {
-                Some("some") => stalls.some = Stall::parse(words),
-                Some("full") => stalls.full = Stall::parse(words),
-                _ => {}
-            }
-        }
+        let stall = |kind| text.lines().find_map(|line| Stall::parse(line.strip_prefix(kind)?));
+        let stalls = Stalls { some: stall("some "), full: stall("full ") };
         (stalls != Stalls::default()).then_some(stalls)
     }
 }
 
 impl Stall {
     /// Parses `avg10=0.12 avg60=0.34 avg300=0.56 total=789`.
-    fn parse<'a>(words: impl Iterator<Item = &'a str>) -> Option<Stall> {
-        let (mut avg10, mut total_us) = (None, None);
-        for (name, value) in words.filter_map(|word| word.split_once('=')) {
-            match name {
-                "avg10" => avg10 = value.parse().ok().filter(|it| (0.0..=100.0).contains(it)),
-                "total" => total_us = number(value.as_bytes()),
-                _ => {}
-            }
-        }
-        Some(Stall { avg10: avg10?, total_us: total_us? })
+    fn parse(words: &str) -> Option<Stall> {
+        let value = |name| words.split_ascii_whitespace().find_map(|word| word.strip_prefix(name));
+        let avg10 = value("avg10=")?.parse().ok().filter(|it| (0.0..=100.0).contains(it))?;
+        Some(Stall { avg10, total_us: number(value("total=")?.as_bytes())? })
     }
 }
 

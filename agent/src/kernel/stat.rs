@@ -4,7 +4,6 @@ use super::record_file::{Record, RecordFile};
 use super::root::Root;
 use super::{number, words};
 
-/// Reader of `/proc/stat`.
 pub(crate) type StatFile = RecordFile<StatLine>;
 
 /// Value of a line.
@@ -14,18 +13,22 @@ pub(crate) enum StatLine {
     AllCpus(CpuTimes),
     /// Number and times of a core. Offline cores have no line.
     Cpu(u32, CpuTimes),
-    /// Number of interrupts since boot.
-    Interrupts(u64),
-    /// Number of context switches since boot.
-    ContextSwitches(u64),
-    /// Boot time, in seconds since the Unix epoch.
-    BootTime(u64),
-    /// Number of tasks started since boot.
-    Forks(u64),
-    /// Number of runnable tasks.
-    Running(u64),
-    /// Number of tasks that wait for a disk.
-    Blocked(u64),
+    Count(StatCount, u64),
+}
+
+/// Number that has a line of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum StatCount {
+    Interrupts,
+    ContextSwitches,
+    /// In seconds since the Unix epoch.
+    BootTime,
+    /// Tasks started since boot.
+    Forks,
+    /// Runnable tasks.
+    Running,
+    /// Tasks that wait for a disk.
+    Blocked,
 }
 
 /// CPU times in ticks, 1/100 s on almost all kernels: `user nice system idle iowait irq softirq steal
@@ -60,16 +63,16 @@ impl Record for StatLine {
             }
             return Some(StatLine::Cpu(number(suffix)?.try_into().ok()?, times));
         }
-        let mut count = || number(words.next()?);
-        Some(match name {
-            b"intr" => StatLine::Interrupts(count()?),
-            b"ctxt" => StatLine::ContextSwitches(count()?),
-            b"btime" => StatLine::BootTime(count()?),
-            b"processes" => StatLine::Forks(count()?),
-            b"procs_running" => StatLine::Running(count()?),
-            b"procs_blocked" => StatLine::Blocked(count()?),
+        let count = match name {
+            b"intr" => StatCount::Interrupts,
+            b"ctxt" => StatCount::ContextSwitches,
+            b"btime" => StatCount::BootTime,
+            b"processes" => StatCount::Forks,
+            b"procs_running" => StatCount::Running,
+            b"procs_blocked" => StatCount::Blocked,
             _ => return None,
-        })
+        };
+        Some(StatLine::Count(count, number(words.next()?)?))
     }
 }
 
@@ -116,12 +119,12 @@ mod tests {
             StatLine::AllCpus(CpuTimes([100, 20, 30, 400, 50, 6, 7, 8, 9, 10])),
             StatLine::Cpu(0, CpuTimes([1, 2, 3, 4, 0, 0, 0, 0, 0, 0])),
             StatLine::Cpu(12, CpuTimes([1, 2, 3, 4, 5, 6, 7, 8, 0, 0])),
-            StatLine::Interrupts(9_225_179),
-            StatLine::ContextSwitches(11),
-            StatLine::BootTime(1_795_687_891),
-            StatLine::Forks(12),
-            StatLine::Running(3),
-            StatLine::Blocked(1),
+            StatLine::Count(StatCount::Interrupts, 9_225_179),
+            StatLine::Count(StatCount::ContextSwitches, 11),
+            StatLine::Count(StatCount::BootTime, 1_795_687_891),
+            StatLine::Count(StatCount::Forks, 12),
+            StatLine::Count(StatCount::Running, 3),
+            StatLine::Count(StatCount::Blocked, 1),
         ];
         assert_eq!(lines, expected);
     }

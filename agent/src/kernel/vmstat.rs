@@ -3,7 +3,6 @@
 use super::record_file::{Record, RecordFile};
 use super::{number, words};
 
-/// Reader of `/proc/vmstat`.
 pub(crate) type VmstatFile = RecordFile<PageCount>;
 
 /// Number of a line.

@@ -1,6 +1,8 @@
 //! Exposition formats, and their negotiation by the `Accept` header.
 
-use prometheus_client::encoding::prometheus_text;
+use hyper::body::Bytes;
+use prometheus_client::encoding::{prometheus_text, text};
+use prometheus_client::registry::Registry;
 
 /// Exposition format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,11 +18,12 @@ const OPEN_METRICS_TYPE: &str = "application/openmetrics-text";
 impl ExpositionFormat {
     /// Returns the format that a client prefers; the classic one if `Accept` is missing or invalid.
     pub(super) fn negotiate(accept: &str) -> ExpositionFormat {
-        let ranges = || accept.split(',').filter_map(MediaRange::parse);
-        let open = ranges().filter(MediaRange::is_open_metrics).map(|range| range.quality);
-        let classic = ranges().filter(|range| range.kind.eq_ignore_ascii_case("text/plain"));
-        let open = open.fold(0.0, f64::max);
-        let classic = classic.map(|range| range.quality).fold(0.0, f64::max);
+        let quality = |is_match: fn(&MediaRange) -> bool| {
+            let ranges = accept.split(',').filter_map(MediaRange::parse);
+            ranges.filter(is_match).map(|range| range.quality).fold(0.0, f64::max)
+        };
+        let open = quality(is_open_metrics);
+        let classic = quality(|range| range.kind.eq_ignore_ascii_case("text/plain"));
         if open > 0.0 && open >= classic {
             ExpositionFormat::OpenMetrics
         } else {
@@ -36,6 +39,17 @@ impl ExpositionFormat {
                 "application/openmetrics-text; version=1.0.0; charset=utf-8"
             }
         }
+    }
+
+    /// Returns the text of all metrics.
+    pub(super) fn encode(self, registry: &Registry) -> Bytes {
+        let mut page = String::new();
+        // Writing to memory cannot fail.
+        let _ = match self {
+            ExpositionFormat::PlainText => prometheus_text::encode(&mut page, registry),
+            ExpositionFormat::OpenMetrics => text::encode(&mut page, registry),
+        };
+        page.into()
     }
 }
 
@@ -61,12 +75,12 @@ impl<'a> MediaRange<'a> {
         }
         Some(range)
     }
+}
 
-    fn is_open_metrics(&self) -> bool {
-        // Other versions have another syntax.
-        let is_ours = self.version.is_none_or(|version| matches!(version, "1.0.0" | "0.0.1"));
-        self.kind.eq_ignore_ascii_case(OPEN_METRICS_TYPE) && is_ours
-    }
+fn is_open_metrics(range: &MediaRange) -> bool {
+    // Other versions have another syntax.
+    let is_ours = range.version.is_none_or(|version| matches!(version, "1.0.0" | "0.0.1"));
+    range.kind.eq_ignore_ascii_case(OPEN_METRICS_TYPE) && is_ours
 }
 
 #[cfg(test)]

@@ -13,32 +13,42 @@ mod pressure;
 mod scaling;
 mod sensors;
 
-use std::fmt;
+use std::collections::HashSet;
+use std::hash::Hash;
 
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::DescriptorEncoder;
-use prometheus_client::registry::Registry;
+use loadline_protocol::sanitize;
+use prometheus_client::metrics::MetricType::Gauge;
 
-use super::family_writer::FamilyWriter;
+use super::family::{Family, Label};
+use crate::kernel::diskstats::DiskstatsFile;
+use crate::kernel::meminfo::MeminfoFile;
+use crate::kernel::net_dev::NetDevFile;
+use crate::kernel::pressure::pressure_files;
 use crate::kernel::root::Root;
+use crate::kernel::vmstat::VmstatFile;
 use crate::source::{Group, GroupSet};
+use cpu::CpuCollector;
+use filesystems::FilesystemCollector;
 
-/// Limit of exported cores, devices and file systems, of each kind. No known machine has more.
+/// Limit of exported cores, devices, file systems, and lines of a file. No known machine has more.
 const COUNT_MAX: usize = 4096;
 
-/// Collector that can fail independently of the others.
-trait MetricCollector: Send {
-    fn name(&self) -> &'static str;
+/// Function that reads the current values. `None` on failure, independent of other collectors.
+type Collector = Box<dyn FnMut() -> Option<Vec<Family>> + Send>;
 
-    /// Reads the current values. `None` on failure.
-    fn read(&mut self) -> Option<Box<dyn Collector>>;
+/// Returns a collector that keeps `files` open.
+fn collector<T: Send + 'static>(
+    mut files: T,
+    read: fn(&mut T) -> Option<Vec<Family>>,
+) -> Collector {
+    Box::new(move || read(&mut files))
 }
 
-/// Collector and the groups that need it. Without groups it always runs.
-type CollectorEntry = (&'static [Group], fn(&Root) -> Box<dyn MetricCollector>);
+/// Name of a collector, and the groups that need it. Without groups it always runs.
+type CollectorEntry = (&'static str, &'static [Group], fn(&Root) -> Collector);
 
-/// All collectors of the machine.
-pub(super) struct MachineMetrics(Vec<Box<dyn MetricCollector>>);
+/// All collectors of the machine, with their names.
+pub(super) struct MachineMetrics(Vec<(&'static str, Collector)>);
 
 impl MachineMetrics {
     /// Creates the collectors of these groups, and those that all dashboards need.
@@ -46,79 +56,85 @@ impl MachineMetrics {
         use Group::{Cores, Cpu, Disk, Freq, Load, Mem, Net, Pressure, Procs, Swap, Temp, Uptime};
 
         let collectors: [CollectorEntry; 12] = [
-            (&[Cpu, Cores, Procs, Uptime], |root| Box::new(cpu::CpuCollector::new(root))),
-            (&[Freq], |root| Box::new(scaling::CpufreqCollector(root.clone()))),
-            (&[Load], |root| Box::new(kernel::LoadavgCollector::new(root))),
-            (&[Mem, Swap], |root| Box::new(memory::MeminfoCollector::new(root))),
-            (&[Mem, Swap], |root| Box::new(memory::VmstatCollector::new(root))),
-            (&[Net], |root| Box::new(network::NetdevCollector::new(root))),
-            (&[Disk], |root| Box::new(disks::DiskstatsCollector::new(root))),
-            (&[Disk], |root| Box::new(filesystems::FilesystemCollector::new(root))),
-            (&[Pressure], |root| Box::new(pressure::PsiCollector::new(root))),
-            (&[Temp], |root| Box::new(sensors::HwmonCollector(root.clone()))),
-            (&[], |_| Box::new(kernel::UnameCollector)),
-            (&[], |_| Box::new(kernel::TimeCollector)),
+            ("cpu", &[Cpu, Cores, Procs, Uptime], |root| {
+                collector(CpuCollector::new(root), CpuCollector::read)
+            }),
+            ("cpufreq", &[Freq], |root| {
+                collector(root.clone(), |root| Some(scaling::frequencies(root)))
+            }),
+            ("loadavg", &[Load], |root| collector(root.clone(), kernel::load_averages)),
+            ("meminfo", &[Mem, Swap], |root| collector(MeminfoFile::new(root), memory::sizes)),
+            ("vmstat", &[Mem, Swap], |root| collector(VmstatFile::new(root), memory::page_counts)),
+            ("netdev", &[Net], |root| collector(NetDevFile::new(root), network::traffic)),
+            ("diskstats", &[Disk], |root| collector(DiskstatsFile::new(root), disks::transfers)),
+            ("filesystem", &[Disk], |root| {
+                collector(FilesystemCollector::new(root), FilesystemCollector::read)
+            }),
+            ("pressure", &[Pressure], |root| {
+                collector(pressure_files(root), pressure::stall_times)
+            }),
+            ("hwmon", &[Temp], |root| collector(root.clone(), sensors::temperatures)),
+            ("uname", &[], |_| Box::new(|| Some(vec![kernel::uname()]))),
+            ("time", &[], |_| Box::new(|| Some(vec![kernel::time()]))),
         ];
         let is_wanted =
             |of: &[Group]| of.is_empty() || of.iter().any(|group| collect.groups().contains(group));
-        MachineMetrics(
-            collectors
-                .into_iter()
-                .filter(|(of, _)| is_wanted(of))
-                .map(|(_, part)| part(root))
-                .collect(),
-        )
+        let wanted = collectors.into_iter().filter(|(_, of, _)| is_wanted(of));
+        MachineMetrics(wanted.map(|(name, _, new)| (name, new(root))).collect())
     }
 
-    /// Runs all collectors, and registers their values and their success.
-    pub(super) fn read(&mut self, registry: &mut Registry) {
-        let mut successes = Vec::with_capacity(self.0.len());
-        for collector in &mut self.0 {
-            let snapshot = collector.read();
-            successes.push((collector.name(), snapshot.is_some()));
-            if let Some(snapshot) = snapshot {
-                registry.register_collector(snapshot);
-            }
+    /// Runs all collectors. Returns their values and their success.
+    pub(super) fn read(&mut self) -> Vec<Family> {
+        let (mut families, mut successes) = (Vec::new(), Vec::new());
+        for (name, read) in &mut self.0 {
+            let found = read();
+            successes.push(([("collector", (*name).into())].into(), f64::from(found.is_some())));
+            families.extend(found.into_iter().flatten());
         }
-        registry.register_collector(Box::new(CollectorStatus(successes)));
+        let (name, help) = ("loadline_agent_collector_success", "Whether the collector succeeded.");
+        families.push(Family::new(Gauge, name, help, successes));
+        families
     }
 }
 
-/// Success of each collector.
-#[derive(Debug)]
-struct CollectorStatus(Vec<(&'static str, bool)>);
+/// Adds `key` to `known`. Returns false if `key` is already there, or if `known` is full. Repeated
+/// names or labels would make the whole page invalid.
+fn is_new<K: Clone + Eq + Hash>(known: &mut HashSet<K>, key: &K) -> bool {
+    known.len() < COUNT_MAX && known.insert(key.clone())
+}
 
-impl Collector for CollectorStatus {
-    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let help = "Whether the collector succeeded.";
-        let values = self
-            .0
-            .iter()
-            .map(|(name, is_read)| ([("collector", *name)], if *is_read { 1.0 } else { 0.0 }));
-        FamilyWriter::new(encoder).gauge("loadline_agent_collector_success", help, values)
-    }
+/// Returns a label with a text from outside.
+fn label(name: &'static str, text: &str) -> Label {
+    (name, sanitize(text).into_owned().into())
 }
 
 #[cfg(test)]
 mod tests {
     use prometheus_client::encoding::prometheus_text;
+    use prometheus_client::registry::Registry;
 
     use super::*;
+    use crate::metrics::family::Families;
 
     /// Returns the samples of a collector, a line each. `None` if nothing can be read.
-    pub(super) fn samples(collector: &mut dyn MetricCollector) -> Option<String> {
-        let mut registry = Registry::default();
-        registry.register_collector(collector.read()?);
+    pub(super) fn samples(families: Option<Vec<Family>>) -> Option<String> {
+        let registry = registry(families?);
         let mut text = String::new();
         prometheus_text::encode(&mut text, &registry).unwrap();
         let samples = text.lines().filter(|line| !line.starts_with('#'));
         Some(samples.map(|line| line.to_owned() + "\n").collect())
     }
 
+    fn registry(families: Vec<Family>) -> Registry {
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(Families(families)));
+        registry
+    }
+
     /// Checks the collectors for these groups.
     fn check(collect: &str, expected: &str) {
         let machine = MachineMetrics::new(&Root::of_this_machine(), &collect.parse().unwrap());
-        let names: Vec<_> = machine.0.iter().map(|part| part.name()).collect();
+        let names: Vec<_> = machine.0.iter().map(|(name, _)| *name).collect();
         assert_eq!(names.join(" "), format!("{expected} uname time"), "{collect}");
     }
 
@@ -134,8 +150,8 @@ mod tests {
 
     #[test]
     fn both_formats_have_the_same_samples() {
-        let mut registry = Registry::default();
-        MachineMetrics::new(&Root::of_this_machine(), &GroupSet::all()).read(&mut registry);
+        let mut machine = MachineMetrics::new(&Root::of_this_machine(), &GroupSet::all());
+        let registry = registry(machine.read());
         let (mut classic, mut open) = (String::new(), String::new());
         prometheus_text::encode(&mut classic, &registry).unwrap();
         prometheus_client::encoding::text::encode(&mut open, &registry).unwrap();

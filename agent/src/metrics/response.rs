@@ -2,7 +2,7 @@
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{Method, Request, Response, StatusCode};
 
 use super::Metrics;
@@ -18,24 +18,20 @@ pub(super) type MetricsResponse = Response<Full<Bytes>>;
 
 /// Responds to a request. Ignores its body; hyper closes the connection after a long one.
 pub(super) async fn respond(metrics: &Metrics, request: Request<Incoming>) -> MetricsResponse {
-    let path = request.uri().path();
-    if !matches!(path, "/" | "/metrics" | "/healthz") {
-        return text_response(StatusCode::NOT_FOUND, "not found, try /metrics or /healthz\n");
-    }
     // hyper omits the body for HEAD.
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        let mut refusal =
-            text_response(StatusCode::METHOD_NOT_ALLOWED, "method not allowed, use GET or HEAD\n");
-        refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-        return refusal;
-    }
-    match path {
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    match request.uri().path() {
+        "/" | "/metrics" | "/healthz" if !is_read => {
+            let why = "method not allowed, use GET or HEAD\n";
+            with_header(text_response(StatusCode::METHOD_NOT_ALLOWED, why), ALLOW, "GET, HEAD")
+        }
+        "/" => text_response(StatusCode::OK, INDEX_PAGE),
         "/metrics" => metrics_response(metrics, requested_format(&request)).await,
         "/healthz" => match metrics.health_error() {
             None => text_response(StatusCode::OK, "ok\n"),
             Some(why) => text_response(StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
         },
-        _ => text_response(StatusCode::OK, INDEX_PAGE),
+        _ => text_response(StatusCode::NOT_FOUND, "not found, try /metrics or /healthz\n"),
     }
 }
 
@@ -50,9 +46,7 @@ async fn metrics_response(metrics: &Metrics, format: ExpositionFormat) -> Metric
         return build_response(StatusCode::OK, format.content_type(), text);
     }
     let why = "reading the metrics takes too long, try again later\n";
-    let mut refusal = text_response(StatusCode::SERVICE_UNAVAILABLE, why);
-    refusal.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("10"));
-    refusal
+    with_header(text_response(StatusCode::SERVICE_UNAVAILABLE, why), RETRY_AFTER, "10")
 }
 
 fn text_response(status: StatusCode, text: impl Into<Bytes>) -> MetricsResponse {
@@ -62,6 +56,14 @@ fn text_response(status: StatusCode, text: impl Into<Bytes>) -> MetricsResponse 
 fn build_response(status: StatusCode, kind: &'static str, text: Bytes) -> MetricsResponse {
     let mut response = Response::new(Full::new(text));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    with_header(response, CONTENT_TYPE, kind)
+}
+
+fn with_header(
+    mut response: MetricsResponse,
+    name: HeaderName,
+    value: &'static str,
+) -> MetricsResponse {
+    response.headers_mut().insert(name, HeaderValue::from_static(value));
     response
 }

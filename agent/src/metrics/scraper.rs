@@ -1,14 +1,15 @@
 //! Thread that reads the metrics for each scrape.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hyper::body::Bytes;
-use prometheus_client::encoding::{prometheus_text, text};
 use prometheus_client::registry::Registry;
 use tokio::sync::{mpsc, oneshot};
 
 use super::agent_metrics::AgentMetrics;
+use super::family::Families;
 use super::format::ExpositionFormat;
 #[cfg(target_os = "linux")]
 use super::machine::MachineMetrics;
@@ -37,8 +38,7 @@ pub(super) struct Scraper {
 struct CachedPage {
     read_at: Instant,
     registry: Registry,
-    plain_text: Option<Bytes>,
-    open_metrics: Option<Bytes>,
+    texts: BTreeMap<ExpositionFormat, Bytes>,
 }
 
 impl Scraper {
@@ -58,11 +58,11 @@ impl Scraper {
 
     /// Answers requests until all senders are dropped.
     pub(super) fn run(mut self, mut requests: mpsc::Receiver<ScrapeRequest>) {
-        while let Some(ScrapeRequest { format: form, reply: answer }) = requests.blocking_recv() {
+        while let Some(ScrapeRequest { format, reply }) = requests.blocking_recv() {
             // The requester may have timed out in the meantime.
-            if !answer.is_closed() {
+            if !reply.is_closed() {
                 // An error means that it has timed out now.
-                let _ = answer.send(self.page(form));
+                let _ = reply.send(self.page(format));
             }
         }
     }
@@ -70,34 +70,18 @@ impl Scraper {
     pub(super) fn page(&mut self, format: ExpositionFormat) -> Bytes {
         let page = self.page.take().filter(|page| page.read_at.elapsed() < CACHE_AGE_MAX);
         let page = page.unwrap_or_else(|| self.read());
-        self.page.insert(page).text(format)
+        let CachedPage { registry, texts, .. } = self.page.insert(page);
+        texts.entry(format).or_insert_with(|| format.encode(registry)).clone()
     }
 
     fn read(&mut self) -> CachedPage {
-        let mut registry = Registry::default();
         let begin = Instant::now();
+        let mut families = Vec::new();
         #[cfg(target_os = "linux")]
-        self.machine.read(&mut registry);
-        registry.register_collector(Box::new(self.agent.snapshot(begin.elapsed())));
-        CachedPage { read_at: Instant::now(), registry, plain_text: None, open_metrics: None }
-    }
-}
-
-impl CachedPage {
-    fn text(&mut self, format: ExpositionFormat) -> Bytes {
-        let cached = match format {
-            ExpositionFormat::PlainText => &mut self.plain_text,
-            ExpositionFormat::OpenMetrics => &mut self.open_metrics,
-        };
-        let write = || {
-            let mut text = String::new();
-            // Writing to memory cannot fail.
-            let _ = match format {
-                ExpositionFormat::PlainText => prometheus_text::encode(&mut text, &self.registry),
-                ExpositionFormat::OpenMetrics => text::encode(&mut text, &self.registry),
-            };
-            Bytes::from(text)
-        };
-        cached.get_or_insert_with(write).clone()
+        families.extend(self.machine.read());
+        families.extend(self.agent.families(begin.elapsed()));
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(Families(families)));
+        CachedPage { read_at: Instant::now(), registry, texts: BTreeMap::new() }
     }
 }

@@ -58,12 +58,16 @@ impl<S> TimeoutStream<S> {
         }
     }
 
-    /// Pending, or an error after the deadline.
-    fn poll_timeout<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
-        match self.deadline.as_mut().poll(cx) {
-            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
-            Poll::Pending => Poll::Pending,
+    /// Returns an error instead of `Pending` after the deadline.
+    fn or_timeout<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        poll: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if poll.is_pending() && self.deadline.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
+        poll
     }
 }
 
@@ -74,15 +78,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for TimeoutStream<S> {
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = into.filled().len();
-        match Pin::new(&mut self.stream).poll_read(cx, into) {
-            Poll::Ready(result) => {
-                if self.phase == TimeoutPhase::Idle && into.filled().len() > before {
-                    self.enter(TimeoutPhase::Request);
-                }
-                Poll::Ready(result)
-            }
-            Poll::Pending => self.poll_timeout(cx),
+        let poll = Pin::new(&mut self.stream).poll_read(cx, into);
+        if self.phase == TimeoutPhase::Idle && into.filled().len() > before {
+            self.enter(TimeoutPhase::Request);
         }
+        self.or_timeout(cx, poll)
     }
 }
 
@@ -93,31 +93,22 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for TimeoutStream<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.enter(TimeoutPhase::Response);
-        match Pin::new(&mut self.stream).poll_write(cx, bytes) {
-            Poll::Ready(result) => Poll::Ready(result),
-            Poll::Pending => self.poll_timeout(cx),
-        }
+        let poll = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.or_timeout(cx, poll)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match Pin::new(&mut self.stream).poll_flush(cx) {
-            // A flush ends a complete response.
-            Poll::Ready(Ok(())) => {
-                if self.phase == TimeoutPhase::Response {
-                    self.enter(TimeoutPhase::Idle);
-                }
-                Poll::Ready(Ok(()))
-            }
-            Poll::Ready(error) => Poll::Ready(error),
-            Poll::Pending => self.poll_timeout(cx),
+        let poll = Pin::new(&mut self.stream).poll_flush(cx);
+        // A flush ends a complete response.
+        if matches!(poll, Poll::Ready(Ok(()))) && self.phase == TimeoutPhase::Response {
+            self.enter(TimeoutPhase::Idle);
         }
+        self.or_timeout(cx, poll)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match Pin::new(&mut self.stream).poll_shutdown(cx) {
-            Poll::Ready(result) => Poll::Ready(result),
-            Poll::Pending => self.poll_timeout(cx),
-        }
+        let poll = Pin::new(&mut self.stream).poll_shutdown(cx);
+        self.or_timeout(cx, poll)
     }
 }
 

@@ -13,7 +13,7 @@ use super::rates::Rates;
 use super::snapshot::SystemSnapshot;
 use super::system::MemorySizes;
 use super::temperature::TemperatureReader;
-use crate::kernel::pressure::PressureFile;
+use crate::kernel::pressure::pressure_files;
 use crate::kernel::root::Root;
 
 /// Columns of one group, and their reader.
@@ -138,7 +138,7 @@ impl Collector {
     /// Share of the last ten seconds in which at least one task waited for CPU, memory or disk.
     /// Own reader: sysinfo has none. Linux only.
     fn pressure(root: &Root) -> Collector {
-        let mut files = ["cpu", "memory", "io"].map(|resource| PressureFile::new(root, resource));
+        let mut files = pressure_files(root);
         Collector::new([("psi_cpu", "%"), ("psi_mem", "%"), ("psi_io", "%")], move |_| {
             let percents = files.each_mut().map(|file| {
                 let some = file.read().and_then(|stalls| stalls.some);

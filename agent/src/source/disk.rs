@@ -36,8 +36,7 @@ mod reader {
         }
 
         pub(crate) fn for_each(&mut self, mut each: impl FnMut(&str, [u64; 2])) {
-            self.counters
-                .for_each(|disk| each(disk.name, [disk.read.bytes(), disk.written.bytes()]));
+            self.counters.for_each(|disk| each(disk.name, disk.bytes()));
         }
 
         pub(crate) fn root_used_percent(&self) -> Option<f64> {

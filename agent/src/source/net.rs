@@ -35,8 +35,7 @@ mod reader {
         }
 
         pub(crate) fn for_each(&mut self, mut each: impl FnMut(&str, [u64; 2])) {
-            self.counters
-                .for_each(|device| each(device.name, [device.received.bytes, device.sent.bytes]));
+            self.counters.for_each(|device| each(device.name, device.bytes()));
         }
 
         /// Selects the interfaces that belong to a device. If none does, as in a container, the

@@ -1,17 +1,15 @@
 //! CPU times per core, and counters of `/proc/stat`.
 
+use std::array;
 use std::collections::BTreeMap;
-use std::{array, fmt};
 
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::DescriptorEncoder;
-use prometheus_client::metrics::MetricType::{self, Counter, Gauge};
+use prometheus_client::metrics::MetricType::{Counter, Gauge};
 use rustix::param::clock_ticks_per_second;
 
-use super::{COUNT_MAX, MetricCollector};
+use super::COUNT_MAX;
 use crate::kernel::root::Root;
-use crate::kernel::stat::{CpuTimes, StatFile, StatLine};
-use crate::metrics::family_writer::FamilyWriter;
+use crate::kernel::stat::{CpuTimes, StatCount, StatFile, StatLine};
+use crate::metrics::family::{Family, Labels};
 
 /// Decrease of a core's idle time, in seconds, from which the core was offline and its counters
 /// restart.
@@ -31,57 +29,30 @@ impl CpuCollector {
     pub(super) fn new(root: &Root) -> CpuCollector {
         CpuCollector { stat: StatFile::new(root), last: BTreeMap::new() }
     }
-}
 
-impl MetricCollector for CpuCollector {
-    fn name(&self) -> &'static str {
-        "cpu"
-    }
-
-    fn read(&mut self) -> Option<Box<dyn Collector>> {
-        let mut snapshot =
-            CpuSnapshot { ticks_per_second: clock_ticks_per_second(), ..CpuSnapshot::default() };
-        let last = &self.last;
-        self.stat.for_each(|line| snapshot.add_line(line, last));
-        if snapshot.cores.is_empty() {
-            return None;
-        }
-        self.last.clone_from(&snapshot.cores);
-        Some(Box::new(snapshot))
-    }
-}
-
-#[derive(Debug, Default)]
-struct CpuSnapshot {
-    ticks_per_second: u64,
-    cores: BTreeMap<u32, CpuTimes>,
-    interrupts: Option<u64>,
-    context_switches: Option<u64>,
-    forks: Option<u64>,
-    boot_time: Option<u64>,
-    running: Option<u64>,
-    blocked: Option<u64>,
-}
-
-impl CpuSnapshot {
-    fn add_line(&mut self, line: StatLine, last: &BTreeMap<u32, CpuTimes>) {
-        match line {
+    pub(super) fn read(&mut self) -> Option<Vec<Family>> {
+        let (mut cores, mut counts) = (BTreeMap::new(), BTreeMap::new());
+        let back_max = BACKWARD_SECONDS_MAX * clock_ticks_per_second();
+        self.stat.for_each(|line| match line {
             StatLine::AllCpus(_) => {}
             StatLine::Cpu(core, times) => {
-                let back_max = BACKWARD_SECONDS_MAX * self.ticks_per_second;
-                let times =
-                    last.get(&core).map_or(times, |last| monotonic_times(*last, times, back_max));
-                if self.cores.len() < COUNT_MAX {
-                    self.cores.insert(core, times);
+                let last = self.last.get(&core);
+                let times = last.map_or(times, |last| monotonic_times(*last, times, back_max));
+                if cores.len() < COUNT_MAX {
+                    cores.insert(core, times);
                 }
             }
-            StatLine::Interrupts(count) => self.interrupts = Some(count),
-            StatLine::ContextSwitches(count) => self.context_switches = Some(count),
-            StatLine::Forks(count) => self.forks = Some(count),
-            StatLine::BootTime(seconds) => self.boot_time = Some(seconds),
-            StatLine::Running(count) => self.running = Some(count),
-            StatLine::Blocked(count) => self.blocked = Some(count),
+            StatLine::Count(name, count) => {
+                counts.insert(name, count);
+            }
+        });
+        if cores.is_empty() {
+            return None;
         }
+        let mut families = time_families(&cores);
+        families.extend(count_families(&counts));
+        self.last = cores;
+        Some(families)
     }
 }
 
@@ -95,57 +66,55 @@ fn monotonic_times(last: CpuTimes, now: CpuTimes, back_max: u64) -> CpuTimes {
     CpuTimes(array::from_fn(|mode| now[mode].max(last[mode])))
 }
 
-fn modes(CpuTimes(ticks): &CpuTimes) -> [(&'static str, u64); 8] {
-    let [user, nice, system, idle, iowait, irq, softirq, steal, _guest, _guest_nice] = *ticks;
-    [
-        ("idle", idle),
-        ("iowait", iowait),
-        ("irq", irq),
-        ("nice", nice),
-        ("softirq", softirq),
-        ("steal", steal),
-        ("system", system),
-        ("user", user),
+fn time_families(cores: &BTreeMap<u32, CpuTimes>) -> Vec<Family> {
+    let ticks_per_second = clock_ticks_per_second() as f64;
+    let value = |core: &u32, (mode, ticks): (&'static str, u64)| {
+        let labels = [("cpu", core.to_string().into()), ("mode", mode.into())];
+        (Labels::from(labels), ticks as f64 / ticks_per_second)
+    };
+    let times = cores.iter().flat_map(|(core, CpuTimes(ticks))| {
+        let [user, nice, system, idle, iowait, irq, softirq, steal, ..] = *ticks;
+        let modes = [
+            ("idle", idle),
+            ("iowait", iowait),
+            ("irq", irq),
+            ("nice", nice),
+            ("softirq", softirq),
+            ("steal", steal),
+            ("system", system),
+            ("user", user),
+        ];
+        modes.map(|mode| value(core, mode))
+    });
+    let guests = cores.iter().flat_map(|(core, CpuTimes([.., guest, guest_nice]))| {
+        [("nice", *guest_nice), ("user", *guest)].map(|mode| value(core, mode))
+    });
+    let (help, guest_help) = (
+        "Seconds the CPUs spent in each mode.",
+        "Seconds the CPUs spent in guests (VMs) for each mode.",
+    );
+    vec![
+        Family::new(Counter, "node_cpu_seconds", help, times),
+        Family::new(Counter, "node_cpu_guest_seconds", guest_help, guests),
     ]
 }
 
-impl Collector for CpuSnapshot {
-    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let mut families = FamilyWriter::new(encoder);
-        let seconds = |ticks: u64| ticks as f64 / self.ticks_per_second as f64;
-        let cores: Vec<_> =
-            self.cores.iter().map(|(core, times)| (core.to_string(), times)).collect();
-        let times = cores.iter().flat_map(|(core, times)| {
-            let labelled =
-                |(mode, ticks)| ([("cpu", core.as_str()), ("mode", mode)], seconds(ticks));
-            modes(times).map(labelled)
-        });
-        families.counter("node_cpu_seconds", "Seconds the CPUs spent in each mode.", times)?;
-        let guests = cores.iter().flat_map(|(core, CpuTimes([.., guest, guest_nice]))| {
-            [("nice", *guest_nice), ("user", *guest)]
-                .map(|(mode, ticks)| ([("cpu", core.as_str()), ("mode", mode)], seconds(ticks)))
-        });
-        let help = "Seconds the CPUs spent in guests (VMs) for each mode.";
-        families.counter("node_cpu_guest_seconds", help, guests)?;
-        let counts: [(MetricType, _, _, _); 6] = [
-            (Counter, "intr", "Total number of interrupts serviced.", self.interrupts),
-            (
-                Counter,
-                "context_switches",
-                "Total number of context switches.",
-                self.context_switches,
-            ),
-            (Counter, "forks", "Total number of forks.", self.forks),
-            (Gauge, "boot_time_seconds", "Node boot time, in unixtime.", self.boot_time),
-            (Gauge, "procs_running", "Number of processes in runnable state.", self.running),
-            (Gauge, "procs_blocked", "Number of processes that wait for a disk.", self.blocked),
-        ];
-        for (kind, name, help, count) in counts {
-            let count = count.map(|count| count as f64);
-            families.unlabelled(kind, &format!("node_{name}"), help, count)?;
-        }
-        Ok(())
-    }
+fn count_families(counts: &BTreeMap<StatCount, u64>) -> impl Iterator<Item = Family> {
+    use StatCount::{Blocked, BootTime, ContextSwitches, Forks, Interrupts, Running};
+
+    [
+        (Counter, "intr", "Total number of interrupts serviced.", Interrupts),
+        (Counter, "context_switches", "Total number of context switches.", ContextSwitches),
+        (Counter, "forks", "Total number of forks.", Forks),
+        (Gauge, "boot_time_seconds", "Node boot time, in unixtime.", BootTime),
+        (Gauge, "procs_running", "Number of processes in runnable state.", Running),
+        (Gauge, "procs_blocked", "Number of processes that wait for a disk.", Blocked),
+    ]
+    .into_iter()
+    .map(|(kind, name, help, count)| {
+        let count = counts.get(&count).map(|count| *count as f64);
+        Family::unlabelled(kind, format!("node_{name}"), help, count)
+    })
 }
 
 #[cfg(test)]
@@ -163,7 +132,7 @@ mod tests {
         let files = TestRoot::with(&[("proc/stat", "cpu0 0 0 0 1000 50\nctxt 5\n")]);
         let mut collector = CpuCollector::new(&files.root());
         let mut idle_and_iowait = || {
-            let samples = samples(&mut collector).unwrap();
+            let samples = samples(collector.read()).unwrap();
             let values = samples.lines().take(2).map(|line| line.rsplit(' ').next().unwrap());
             values.collect::<Vec<_>>().join(" ")
         };

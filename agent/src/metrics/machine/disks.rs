@@ -1,68 +1,14 @@
 //! Counters of disks.
 
-use std::fmt;
+use std::collections::HashSet;
 
-use loadline_protocol::sanitize;
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::MetricType::{self, Counter, Gauge};
 
-use super::{COUNT_MAX, MetricCollector};
-use crate::kernel::diskstats::{DiskStats, DiskstatsFile};
-use crate::kernel::root::Root;
-use crate::metrics::family_writer::FamilyWriter;
+use super::{is_new, label};
+use crate::kernel::diskstats::{DiskstatsFile, SECTOR_BYTES};
+use crate::metrics::family::{Family, Labels};
 
-pub(super) struct DiskstatsCollector(DiskstatsFile);
-
-impl DiskstatsCollector {
-    pub(super) fn new(root: &Root) -> DiskstatsCollector {
-        DiskstatsCollector(DiskstatsFile::new(root))
-    }
-}
-
-impl MetricCollector for DiskstatsCollector {
-    fn name(&self) -> &'static str {
-        "diskstats"
-    }
-
-    fn read(&mut self) -> Option<Box<dyn Collector>> {
-        let mut snapshot = DiskstatsSnapshot(Vec::new());
-        let is_any = self.0.for_each(|disk| {
-            let name = sanitize(disk.name).into_owned();
-            let is_known = snapshot.0.iter().any(|(known, _)| *known == name);
-            if snapshot.0.len() < COUNT_MAX && !is_known && !is_ignored(disk.name) {
-                snapshot.0.push((name, disk_values(&disk)));
-            }
-        });
-        is_any.then(|| Box::new(snapshot) as Box<dyn Collector>)
-    }
-}
-
-/// Returns true for partitions and virtual disks:
-/// `^(z?ram|loop|fd|(h|s|v|xv)d[a-z]|nvme\d+n\d+p)\d+$`.
-fn is_ignored(name: &str) -> bool {
-    let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
-    if stem.len() == name.len() {
-        return false;
-    }
-    if matches!(stem, "ram" | "zram" | "loop" | "fd") {
-        return true;
-    }
-    let letter = ["hd", "sd", "vd", "xvd"].iter().find_map(|kind| stem.strip_prefix(kind));
-    let is_part = letter
-        .is_some_and(|rest| matches!(rest.as_bytes(), [letter] if letter.is_ascii_lowercase()));
-    is_part || is_nvme_partition(stem)
-}
-
-/// Matches `nvme\d+n\d+p`.
-fn is_nvme_partition(stem: &str) -> bool {
-    let numbers = stem.strip_prefix("nvme").and_then(|rest| rest.strip_suffix('p'));
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let pair = numbers.and_then(|numbers| numbers.split_once('n'));
-    pair.is_some_and(|(controller, space)| is_number(controller) && is_number(space))
-}
-
-/// Type, name and help of the metrics, in the order of [`disk_values`].
+/// Type, name and help of the metrics, in the kernel's order.
 const FIELDS: [(MetricType, &str, &str); 17] = [
     (Counter, "reads_completed", "The total number of reads completed successfully."),
     (Counter, "reads_merged", "The total number of reads merged."),
@@ -87,51 +33,51 @@ const FIELDS: [(MetricType, &str, &str); 17] = [
     ),
 ];
 
-type DiskValues = [Option<f64>; FIELDS.len()];
-
-/// Values of a disk. Linux counts discards since 4.18 and flushes since 5.5.
-fn disk_values(disk: &DiskStats) -> DiskValues {
-    let count = |count: u64| Some(count as f64);
-    let seconds = |ms: u64| Some(ms as f64 / 1e3);
-    let (read, written) = (disk.read, disk.written);
-    let discarded = disk.discarded;
-    let (flushes, flush_ms) = disk.flushed.unzip();
-    [
-        count(read.completed),
-        count(read.merged),
-        count(read.bytes()),
-        seconds(read.ms),
-        count(written.completed),
-        count(written.merged),
-        count(written.bytes()),
-        seconds(written.ms),
-        count(disk.in_flight),
-        seconds(disk.busy_ms),
-        seconds(disk.weighted_ms),
-        discarded.and_then(|discarded| count(discarded.completed)),
-        discarded.and_then(|discarded| count(discarded.merged)),
-        discarded.and_then(|discarded| count(discarded.sectors)),
-        discarded.and_then(|discarded| seconds(discarded.ms)),
-        flushes.and_then(count),
-        flush_ms.and_then(seconds),
-    ]
+pub(super) fn transfers(file: &mut DiskstatsFile) -> Option<Vec<Family>> {
+    let (mut known, mut disks) = (HashSet::new(), Vec::new());
+    let is_any = file.for_each(|disk| {
+        let labels = Labels::from([label("device", disk.name)]);
+        if !is_ignored(disk.name) && is_new(&mut known, &labels) {
+            disks.push((labels, disk.counts));
+        }
+    });
+    let families = FIELDS.into_iter().enumerate().map(|(at, (kind, name, help))| {
+        let values = disks
+            .iter()
+            .filter_map(|(labels, counts)| Some((labels.clone(), in_unit_of(name, counts[at]?))));
+        Family::new(kind, format!("node_disk_{name}"), help, values)
+    });
+    is_any.then(|| families.collect())
 }
 
-#[derive(Debug)]
-struct DiskstatsSnapshot(Vec<(String, DiskValues)>);
-
-impl Collector for DiskstatsSnapshot {
-    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let mut families = FamilyWriter::new(encoder);
-        for (at, (kind, name, help)) in FIELDS.into_iter().enumerate() {
-            let values = self
-                .0
-                .iter()
-                .filter_map(|(disk, values)| Some(([("device", disk.as_str())], values[at]?)));
-            families.family(kind, &format!("node_disk_{name}"), help, values)?;
-        }
-        Ok(())
+/// Converts a count of the kernel (ms, sectors or a number) to the unit at the end of `name`.
+fn in_unit_of(name: &str, count: u64) -> f64 {
+    match name.rsplit_once('_') {
+        Some((_, "seconds")) => count as f64 / 1e3,
+        Some((_, "bytes")) => count.saturating_mul(SECTOR_BYTES) as f64,
+        _ => count as f64,
     }
+}
+
+/// Returns true for partitions and virtual disks:
+/// `^(z?ram|loop|fd|(h|s|v|xv)d[a-z]|nvme\d+n\d+p)\d+$`.
+fn is_ignored(name: &str) -> bool {
+    let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    if stem.len() == name.len() {
+        return false;
+    }
+    let letter = ["hd", "sd", "vd", "xvd"].iter().find_map(|kind| stem.strip_prefix(kind));
+    let is_part = letter
+        .is_some_and(|rest| matches!(rest.as_bytes(), [letter] if letter.is_ascii_lowercase()));
+    is_part || is_nvme_partition(stem) || matches!(stem, "ram" | "zram" | "loop" | "fd")
+}
+
+/// Matches `nvme\d+n\d+p`.
+fn is_nvme_partition(stem: &str) -> bool {
+    let numbers = stem.strip_prefix("nvme").and_then(|rest| rest.strip_suffix('p'));
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let pair = numbers.and_then(|numbers| numbers.split_once('n'));
+    pair.is_some_and(|(controller, space)| is_number(controller) && is_number(space))
 }
 
 #[cfg(test)]

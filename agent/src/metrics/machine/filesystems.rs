@@ -1,62 +1,21 @@
 //! Size and use of file systems.
 
 use std::collections::HashSet;
-use std::fmt;
 
-use loadline_protocol::sanitize;
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::DescriptorEncoder;
+use prometheus_client::metrics::MetricType::Gauge;
 
-use super::{COUNT_MAX, MetricCollector};
+use super::{is_new, label};
 use crate::kernel::filesystem_filter::is_local_filesystem;
 use crate::kernel::mounts::{Mount, MountsFile, Space, system_wide_mounts};
 use crate::kernel::root::Root;
-use crate::metrics::family_writer::{FamilyWriter, Label};
+use crate::metrics::family::{Family, Labels};
 
 pub(super) struct FilesystemCollector {
     mounts: MountsFile,
     root: Root,
 }
 
-impl FilesystemCollector {
-    pub(super) fn new(root: &Root) -> FilesystemCollector {
-        FilesystemCollector { mounts: system_wide_mounts(root), root: root.clone() }
-    }
-}
-
-impl MetricCollector for FilesystemCollector {
-    fn name(&self) -> &'static str {
-        "filesystem"
-    }
-
-    fn read(&mut self) -> Option<Box<dyn Collector>> {
-        let (mut known, mut is_any) = (HashSet::new(), false);
-        let mut snapshot = Vec::new();
-        let FilesystemCollector { mounts, root } = self;
-        mounts.for_each(|mount| {
-            is_any = true;
-            let point = Mount::unescape(mount.point);
-            if snapshot.len() >= COUNT_MAX || !is_local_filesystem(&point, mount.kind) {
-                return;
-            }
-            let labels = [&*Mount::unescape(mount.device), &*point, mount.kind];
-            let labels = labels.map(|label| sanitize(label).into_owned());
-            if known.insert(labels.clone()) {
-                let space = Space::of(&root.path(&point));
-                let options = [mount.options, mount.super_options];
-                let is_read_only =
-                    options.iter().any(|options| options.split(',').any(|option| option == "ro"));
-                snapshot.push(Filesystem { labels, is_read_only, space });
-            }
-        });
-        is_any.then(|| Box::new(FilesystemSnapshot(snapshot)) as Box<dyn Collector>)
-    }
-}
-
-#[derive(Debug)]
 struct Filesystem {
-    /// Device, mount point and type.
-    labels: [String; 3],
     /// State of the mount in the system. In the view of a sandboxed service all mounts are
     /// read-only.
     is_read_only: bool,
@@ -64,46 +23,57 @@ struct Filesystem {
     space: Option<Space>,
 }
 
-impl Filesystem {
-    fn labels(&self) -> [Label<'_>; 3] {
-        let [device, point, kind] = self.labels.each_ref().map(String::as_str);
-        [("device", device), ("fstype", kind), ("mountpoint", point)]
+type FilesystemField = (&'static str, &'static str, fn(&Filesystem) -> Option<f64>);
+
+const FIELDS: [FilesystemField; 7] = [
+    ("size_bytes", "Filesystem size in bytes.", |it| Some(it.space?.size as f64)),
+    ("free_bytes", "Filesystem free space in bytes.", |it| Some(it.space?.free as f64)),
+    ("avail_bytes", "Filesystem space available to non-root users in bytes.", |it| {
+        Some(it.space?.available as f64)
+    }),
+    ("files", "Filesystem total file nodes.", |it| Some(it.space?.files as f64)),
+    ("files_free", "Filesystem total free file nodes.", |it| Some(it.space?.files_free as f64)),
+    ("readonly", "Filesystem read-only status.", |it| Some(f64::from(it.is_read_only))),
+    (
+        "device_error",
+        "Whether an error occurred while getting statistics for the given device.",
+        |it| Some(f64::from(it.space.is_none())),
+    ),
+];
+
+impl FilesystemCollector {
+    pub(super) fn new(root: &Root) -> FilesystemCollector {
+        FilesystemCollector { mounts: system_wide_mounts(root), root: root.clone() }
+    }
+
+    pub(super) fn read(&mut self) -> Option<Vec<Family>> {
+        let (mut known, mut filesystems) = (HashSet::new(), Vec::new());
+        let is_any = self.mounts.for_each(|mount| {
+            let point = Mount::unescape(mount.point);
+            if !is_local_filesystem(&point, mount.kind) {
+                return;
+            }
+            let labels = labels(&mount);
+            if is_new(&mut known, &labels) {
+                let options = [mount.options, mount.super_options];
+                let is_read_only = options.iter().any(|list| list.split(',').any(|it| it == "ro"));
+                let space = Space::of(&self.root.path(&point));
+                filesystems.push((labels, Filesystem { is_read_only, space }));
+            }
+        });
+        let families = FIELDS.into_iter().map(|(name, help, field)| {
+            let values = filesystems
+                .iter()
+                .filter_map(|(labels, filesystem)| Some((labels.clone(), field(filesystem)?)));
+            Family::new(Gauge, format!("node_filesystem_{name}"), help, values)
+        });
+        is_any.then(|| families.collect())
     }
 }
 
-#[derive(Debug)]
-struct FilesystemSnapshot(Vec<Filesystem>);
-
-type FilesystemField = (&'static str, &'static str, fn(&Space) -> u64);
-
-const FIELDS: [FilesystemField; 5] = [
-    ("size_bytes", "Filesystem size in bytes.", |space| space.size),
-    ("free_bytes", "Filesystem free space in bytes.", |space| space.free),
-    ("avail_bytes", "Filesystem space available to non-root users in bytes.", |space| {
-        space.available
-    }),
-    ("files", "Filesystem total file nodes.", |space| space.files),
-    ("files_free", "Filesystem total free file nodes.", |space| space.files_free),
-];
-
-impl Collector for FilesystemSnapshot {
-    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let mut families = FamilyWriter::new(encoder);
-        for (name, help, field) in FIELDS {
-            let values = self.0.iter().filter_map(|filesystem| {
-                Some((filesystem.labels(), field(filesystem.space.as_ref()?) as f64))
-            });
-            families.gauge(&format!("node_filesystem_{name}"), help, values)?;
-        }
-        let flag = |is: bool| if is { 1.0 } else { 0.0 };
-        let values =
-            self.0.iter().map(|filesystem| (filesystem.labels(), flag(filesystem.is_read_only)));
-        families.gauge("node_filesystem_readonly", "Filesystem read-only status.", values)?;
-        let help = "Whether an error occurred while getting statistics for the given device.";
-        let errors =
-            self.0.iter().map(|filesystem| (filesystem.labels(), flag(filesystem.space.is_none())));
-        families.gauge("node_filesystem_device_error", help, errors)
-    }
+fn labels(mount: &Mount) -> Labels {
+    let (device, point) = (Mount::unescape(mount.device), Mount::unescape(mount.point));
+    [label("device", &device), label("fstype", mount.kind), label("mountpoint", &point)].into()
 }
 
 #[cfg(test)]
@@ -115,7 +85,7 @@ mod tests {
     /// Returns the device errors and read-only flags of mounts: one line for each file system.
     fn check(mounts: &str, expected: &[&str]) {
         let files = TestRoot::with(&[("proc/self/mountinfo", mounts), ("srv/here", "")]);
-        let samples = samples(&mut FilesystemCollector::new(&files.root())).unwrap();
+        let samples = samples(FilesystemCollector::new(&files.root()).read()).unwrap();
         let flags = samples.lines().filter_map(|line| {
             let line = line.strip_prefix("node_filesystem_")?;
             (line.starts_with("readonly") || line.starts_with("device_error")).then_some(line)
@@ -149,7 +119,7 @@ mod tests {
     #[test]
     fn without_mounts_there_is_nothing_to_export() {
         let files = TestRoot::with(&[("proc/self/mountinfo", "what is this\n")]);
-        assert_eq!(samples(&mut FilesystemCollector::new(&files.root())), None);
+        assert_eq!(samples(FilesystemCollector::new(&files.root()).read()), None);
     }
 
     #[test]
@@ -158,7 +128,7 @@ mod tests {
             ("proc/self/mountinfo", "27 1 8:1 / /mine rw - ext4 /dev/sda1 rw\n"),
             ("proc/1/mountinfo", "27 1 8:1 / /all rw - ext4 /dev/sda1 rw\n"),
         ]);
-        let samples = samples(&mut FilesystemCollector::new(&files.root())).unwrap();
+        let samples = samples(FilesystemCollector::new(&files.root()).read()).unwrap();
         assert!(samples.contains("/all") && !samples.contains("/mine"), "{samples}");
     }
 }

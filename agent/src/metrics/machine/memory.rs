@@ -1,44 +1,42 @@
 //! Use of memory, and paging counters.
 
-use std::fmt;
+use std::collections::HashSet;
 
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::DescriptorEncoder;
-use prometheus_client::metrics::MetricType::{self, Gauge, Unknown};
+use prometheus_client::metrics::MetricType::{Gauge, Unknown};
 
-use super::MetricCollector;
+use super::is_new;
 use crate::kernel::meminfo::{Amount, MeminfoFile};
-use crate::kernel::root::Root;
 use crate::kernel::vmstat::VmstatFile;
-use crate::metrics::family_writer::FamilyWriter;
+use crate::metrics::family::Family;
 
-/// Limit of exported lines per file. `/proc/meminfo` has about 60, `/proc/vmstat` about 200.
-const LINES_MAX: usize = 512;
-
-pub(super) struct MeminfoCollector(MeminfoFile);
-
-impl MeminfoCollector {
-    pub(super) fn new(root: &Root) -> MeminfoCollector {
-        MeminfoCollector(MeminfoFile::new(root))
-    }
+pub(super) fn sizes(file: &mut MeminfoFile) -> Option<Vec<Family>> {
+    let (mut known, mut families) = (HashSet::new(), Vec::new());
+    file.for_each(|(name, amount)| {
+        let (field, value) = match amount {
+            Amount::Bytes(bytes) => (metric_name(name) + "_bytes", bytes),
+            Amount::Count(count) => (metric_name(name), count),
+        };
+        if is_new(&mut known, &field) {
+            let help = format!("Memory information field {field}.");
+            let name = format!("node_memory_{field}");
+            families.push(Family::unlabelled(Gauge, name, help, Some(value as f64)));
+        }
+    });
+    (!families.is_empty()).then_some(families)
 }
 
-impl MetricCollector for MeminfoCollector {
-    fn name(&self) -> &'static str {
-        "meminfo"
-    }
-
-    fn read(&mut self) -> Option<Box<dyn Collector>> {
-        let mut snapshot = MemorySnapshot { kind: Gauge, values: Vec::new() };
-        self.0.for_each(|(name, amount)| {
-            let (suffix, value) = match amount {
-                Amount::Bytes(bytes) => ("_bytes", bytes),
-                Amount::Count(count) => ("", count),
-            };
-            snapshot.add(format!("node_memory_{}{suffix}", metric_name(name)), value);
-        });
-        snapshot.into_collector()
-    }
+/// Returns the fields that `node_exporter` exports.
+pub(super) fn page_counts(file: &mut VmstatFile) -> Option<Vec<Family>> {
+    let (mut known, mut families) = (HashSet::new(), Vec::new());
+    file.for_each(|(name, count)| {
+        let field = metric_name(name);
+        if is_exported(name) && is_new(&mut known, &field) {
+            let help = format!("vmstat information field {field}.");
+            let name = format!("node_vmstat_{field}");
+            families.push(Family::unlabelled(Unknown, name, help, Some(count as f64)));
+        }
+    });
+    (!families.is_empty()).then_some(families)
 }
 
 /// Returns a kernel name as part of a metric name: `Active(anon)` becomes `Active_anon`.
@@ -48,76 +46,17 @@ fn metric_name(name: &str) -> String {
     named.trim_end_matches('_').to_owned()
 }
 
-/// Collector `vmstat`, limited to the fields that `node_exporter` exports.
-pub(super) struct VmstatCollector(VmstatFile);
-
-impl VmstatCollector {
-    pub(super) fn new(root: &Root) -> VmstatCollector {
-        VmstatCollector(VmstatFile::new(root))
-    }
-}
-
-impl MetricCollector for VmstatCollector {
-    fn name(&self) -> &'static str {
-        "vmstat"
-    }
-
-    fn read(&mut self) -> Option<Box<dyn Collector>> {
-        let mut snapshot = MemorySnapshot { kind: Unknown, values: Vec::new() };
-        self.0.for_each(|(name, count)| {
-            if is_exported(name) {
-                snapshot.add(format!("node_vmstat_{}", metric_name(name)), count);
-            }
-        });
-        snapshot.into_collector()
-    }
-}
-
 /// Matches `^(oom_kill|pgpg|pswp|pg.*fault).*`.
 fn is_exported(name: &str) -> bool {
     let is_fault = name.strip_prefix("pg").is_some_and(|rest| rest.contains("fault"));
     is_fault || ["oom_kill", "pgpg", "pswp"].iter().any(|part| name.starts_with(part))
 }
 
-/// Metrics and their values.
-#[derive(Debug)]
-struct MemorySnapshot {
-    kind: MetricType,
-    values: Vec<(String, u64)>,
-}
-
-impl MemorySnapshot {
-    fn add(&mut self, name: String, value: u64) {
-        // A repeated name would make the whole page invalid.
-        if self.values.len() < LINES_MAX && !self.values.iter().any(|(known, _)| *known == name) {
-            self.values.push((name, value));
-        }
-    }
-
-    fn into_collector(self) -> Option<Box<dyn Collector>> {
-        (!self.values.is_empty()).then(|| Box::new(self) as Box<dyn Collector>)
-    }
-}
-
-impl Collector for MemorySnapshot {
-    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let mut families = FamilyWriter::new(encoder);
-        for (name, value) in &self.values {
-            // The part after `node_memory_` or `node_vmstat_`.
-            let field = name.splitn(3, '_').last().unwrap_or_default();
-            let help = match self.kind {
-                Unknown => format!("vmstat information field {field}."),
-                _ => format!("Memory information field {field}."),
-            };
-            families.unlabelled(self.kind, name, &help, Some(*value as f64))?;
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::tests::TestRoot;
+    use crate::metrics::machine::tests::samples;
 
     #[test]
     fn names_are_those_of_node_exporter() {
@@ -149,9 +88,10 @@ mod tests {
 
     #[test]
     fn a_repeated_name_is_exported_once() {
-        let mut snapshot = MemorySnapshot { kind: Gauge, values: Vec::new() };
-        snapshot.add("a".to_owned(), 1);
-        snapshot.add("a".to_owned(), 2);
-        assert_eq!(snapshot.values, [("a".to_owned(), 1)]);
+        let text = "MemFree: 1 kB\nMemFree: 2 kB\nSwapFree: 3 kB\n";
+        let files = TestRoot::with(&[("proc/meminfo", text)]);
+        let samples = samples(sizes(&mut MeminfoFile::new(&files.root())));
+        let expected = "node_memory_MemFree_bytes 1024.0\nnode_memory_SwapFree_bytes 3072.0\n";
+        assert_eq!(samples.as_deref(), Some(expected));
     }
 }

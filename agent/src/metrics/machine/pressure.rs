@@ -1,75 +1,39 @@
 //! Pressure stall information: the time that tasks waited for CPU, memory and IO.
 
-use std::fmt;
-
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::MetricType::Counter;
 
-use super::MetricCollector;
-use crate::kernel::pressure::{PressureFile, Stall, Stalls};
-use crate::kernel::root::Root;
-use crate::metrics::family_writer::FamilyWriter;
+use crate::kernel::pressure::{PressureFile, Stall};
+use crate::metrics::family::Family;
 
-pub(super) struct PsiCollector([(&'static str, PressureFile); 3]);
+/// Resources in the order of the files, and the ends of the help texts for `some` and `full`.
+/// `full` is undefined for the CPU of the whole system: some task always runs.
+const RESOURCES: [(&str, &str, Option<&str>); 3] = [
+    ("cpu", "for CPU time", None),
+    ("memory", "for memory", Some("due to memory congestion")),
+    ("io", "due to IO congestion", Some("due to IO congestion")),
+];
 
-impl PsiCollector {
-    pub(super) fn new(root: &Root) -> PsiCollector {
-        PsiCollector(
-            ["cpu", "memory", "io"].map(|resource| (resource, PressureFile::new(root, resource))),
-        )
-    }
-}
-
-impl MetricCollector for PsiCollector {
-    fn name(&self) -> &'static str {
-        "pressure"
-    }
-
-    fn read(&mut self) -> Option<Box<dyn Collector>> {
-        let read = |(resource, pressure): &mut (&'static str, PressureFile)| {
-            Some((*resource, pressure.read()?))
-        };
-        let snapshot: Vec<_> = self.0.iter_mut().filter_map(read).collect();
-        (!snapshot.is_empty()).then(|| Box::new(PsiSnapshot(snapshot)) as Box<dyn Collector>)
-    }
-}
-
-#[derive(Debug)]
-struct PsiSnapshot(Vec<(&'static str, Stalls)>);
-
-/// Returns the ends of the help texts for `some` and `full`.
-fn help_phrases(resource: &str) -> (&'static str, &'static str) {
-    match resource {
-        "cpu" => ("for CPU time", "for CPU time"),
-        "memory" => ("for memory", "due to memory congestion"),
-        _ => ("due to IO congestion", "due to IO congestion"),
-    }
-}
-
-impl Collector for PsiSnapshot {
-    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let mut families = FamilyWriter::new(encoder);
-        let seconds = |stall: Stall| stall.total_us as f64 / 1e6;
-        for (resource, stalls) in &self.0 {
-            let (some, full) = help_phrases(resource);
-            let name = format!("node_pressure_{resource}_waiting_seconds");
-            let help = format!("Total time in seconds that processes have waited {some}");
-            families.unlabelled(Counter, &name, &help, stalls.some.map(seconds))?;
-            // `full` is undefined for the CPU of the whole system: some task always runs.
-            if *resource != "cpu" {
-                let name = format!("node_pressure_{resource}_stalled_seconds");
-                let help = format!("Total time in seconds no process could make progress {full}");
-                families.unlabelled(Counter, &name, &help, stalls.full.map(seconds))?;
-            }
+pub(super) fn stall_times(files: &mut [PressureFile; 3]) -> Option<Vec<Family>> {
+    let mut families = Vec::new();
+    let seconds = |stall: Stall| stall.total_us as f64 / 1e6;
+    for (file, (resource, some, full)) in files.iter_mut().zip(RESOURCES) {
+        let Some(stalls) = file.read() else { continue };
+        let name = format!("node_pressure_{resource}_waiting_seconds");
+        let help = format!("Total time in seconds that processes have waited {some}");
+        families.push(Family::unlabelled(Counter, name, help, stalls.some.map(seconds)));
+        if let Some(full) = full {
+            let name = format!("node_pressure_{resource}_stalled_seconds");
+            let help = format!("Total time in seconds no process could make progress {full}");
+            families.push(Family::unlabelled(Counter, name, help, stalls.full.map(seconds)));
         }
-        Ok(())
     }
+    (!families.is_empty()).then_some(families)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::pressure::pressure_files;
     use crate::kernel::tests::TestRoot;
     use crate::metrics::machine::tests::samples;
 
@@ -81,19 +45,19 @@ mod tests {
             ("proc/pressure/cpu", &*both),
             ("proc/pressure/memory", &line("some", 1_000_000)),
         ]);
-        let mut collector = PsiCollector::new(&files.root());
+        let mut collector = pressure_files(&files.root());
         let expected = "node_pressure_cpu_waiting_seconds_total 2.5\n\
                         node_pressure_memory_waiting_seconds_total 1.0\n";
-        assert_eq!(samples(&mut collector).as_deref(), Some(expected));
+        assert_eq!(samples(stall_times(&mut collector)).as_deref(), Some(expected));
         files.write("proc/pressure/io", &both);
         let expected = expected.to_owned()
             + "node_pressure_io_waiting_seconds_total 2.5\n\
                node_pressure_io_stalled_seconds_total 0.5\n";
-        assert_eq!(samples(&mut collector), Some(expected));
+        assert_eq!(samples(stall_times(&mut collector)), Some(expected));
     }
 
     #[test]
     fn a_kernel_without_pressure_has_nothing_to_export() {
-        assert_eq!(samples(&mut PsiCollector::new(&TestRoot::new().root())), None);
+        assert_eq!(samples(stall_times(&mut pressure_files(&TestRoot::new().root()))), None);
     }
 }

@@ -1,55 +1,25 @@
 //! CPU frequencies per core, from cpufreq.
 
-use std::fmt;
+use prometheus_client::metrics::MetricType::Gauge;
 
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::DescriptorEncoder;
-
-use super::{COUNT_MAX, MetricCollector};
-use crate::kernel::cpufreq::{CoreFrequency, core_frequencies};
+use super::COUNT_MAX;
+use crate::kernel::cpufreq::core_frequencies;
 use crate::kernel::root::Root;
-use crate::metrics::family_writer::FamilyWriter;
+use crate::metrics::family::{Family, Labels};
 
-pub(super) struct CpufreqCollector(pub(super) Root);
-
-impl MetricCollector for CpufreqCollector {
-    fn name(&self) -> &'static str {
-        "cpufreq"
-    }
-
-    fn read(&mut self) -> Option<Box<dyn Collector>> {
-        Some(Box::new(CpufreqSnapshot(core_frequencies(&self.0, COUNT_MAX))))
-    }
-}
-
-#[derive(Debug)]
-struct CpufreqSnapshot(Vec<CoreFrequency>);
-
-type ScalingField = fn(&CoreFrequency) -> Option<u64>;
-
-impl Collector for CpufreqSnapshot {
-    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let mut families = FamilyWriter::new(encoder);
-        let cores: Vec<_> =
-            self.0.iter().map(|scaling| (scaling.core.to_string(), scaling)).collect();
-        let fields: [(&str, &str, ScalingField); 3] = [
-            ("", "Current", |scaling| scaling.now_khz),
-            ("_min", "Minimum", |scaling| scaling.min_khz),
-            ("_max", "Maximum", |scaling| scaling.max_khz),
-        ];
-        for (which, word, field) in fields {
-            let values = cores.iter().filter_map(|(core, scaling)| {
-                Some(([("cpu", core.as_str())], field(scaling)? as f64 * 1000.0))
-            });
-            let name = format!("node_cpu_scaling_frequency{which}_hertz");
-            families.gauge(
-                &name,
-                &format!("{word} scaled CPU thread frequency in hertz."),
-                values,
-            )?;
-        }
-        Ok(())
-    }
+pub(super) fn frequencies(root: &Root) -> Vec<Family> {
+    let cores = core_frequencies(root, COUNT_MAX);
+    let family = |(at, (which, word))| {
+        let values = cores.iter().filter_map(|(core, khz)| {
+            let labels = Labels::from([("cpu", core.to_string().into())]);
+            Some((labels, khz[at]? as f64 * 1000.0))
+        });
+        let name = format!("node_cpu_scaling_frequency{which}_hertz");
+        let help = format!("{word} scaled CPU thread frequency in hertz.");
+        Family::new(Gauge, name, help, values)
+    };
+    let fields = [("", "Current"), ("_min", "Minimum"), ("_max", "Maximum")];
+    fields.into_iter().enumerate().map(family).collect()
 }
 
 #[cfg(test)]
@@ -68,12 +38,12 @@ mod tests {
         ]);
         let expected = "node_cpu_scaling_frequency_hertz{cpu=\"0\"} 800000000.0\n\
                         node_cpu_scaling_frequency_max_hertz{cpu=\"0\"} 3600000000.0\n";
-        assert_eq!(samples(&mut CpufreqCollector(files.root())).as_deref(), Some(expected));
+        assert_eq!(samples(Some(frequencies(&files.root()))).as_deref(), Some(expected));
     }
 
     #[test]
     fn a_machine_without_frequencies_is_no_failure() {
         let files = TestRoot::new();
-        assert_eq!(samples(&mut CpufreqCollector(files.root())).as_deref(), Some(""));
+        assert_eq!(samples(Some(frequencies(&files.root()))).as_deref(), Some(""));
     }
 }

@@ -1,47 +1,28 @@
-//! Temperature sensors.
+//! Collector `hwmon`, limited to temperatures.
 
-use std::fmt;
+use prometheus_client::metrics::MetricType::Gauge;
 
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::DescriptorEncoder;
-
-use super::MetricCollector;
-use crate::kernel::hwmon::{Chip, chips};
+use crate::kernel::hwmon::chips;
 use crate::kernel::root::Root;
-use crate::metrics::family_writer::FamilyWriter;
+use crate::metrics::family::{Family, Label, Labels};
 
-/// Collector `hwmon`, limited to temperatures.
-pub(super) struct HwmonCollector(pub(super) Root);
-
-impl MetricCollector for HwmonCollector {
-    fn name(&self) -> &'static str {
-        "hwmon"
-    }
-
-    fn read(&mut self) -> Option<Box<dyn Collector>> {
-        Some(Box::new(HwmonSnapshot(chips(&self.0)?)))
-    }
-}
-
-#[derive(Debug)]
-struct HwmonSnapshot(Vec<Chip>);
-
-impl Collector for HwmonSnapshot {
-    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let mut families = FamilyWriter::new(encoder);
-        let values = self.0.iter().flat_map(|chip| {
-            chip.sensors.iter().map(|(sensor, celsius)| {
-                ([("chip", chip.id.as_str()), ("sensor", sensor.as_str())], *celsius)
-            })
-        });
-        let help = "Hardware monitor for temperature (input)";
-        families.gauge("node_hwmon_temp_celsius", help, values)?;
-        let names = self.0.iter().filter_map(|chip| {
-            Some(([("chip", chip.id.as_str()), ("chip_name", chip.name.as_deref()?)], 1.0))
-        });
-        let help = "Annotation metric for human-readable chip names";
-        families.gauge("node_hwmon_chip_names", help, names)
-    }
+pub(super) fn temperatures(root: &mut Root) -> Option<Vec<Family>> {
+    let chips = chips(root)?;
+    let labels = |id: &str, label: Label| Labels::from([("chip", id.to_owned().into()), label]);
+    let values = chips.iter().flat_map(|chip| {
+        chip.sensors.iter().map(|(sensor, celsius)| {
+            (labels(&chip.id, ("sensor", sensor.clone().into())), *celsius)
+        })
+    });
+    let names = chips
+        .iter()
+        .filter_map(|chip| Some((labels(&chip.id, ("chip_name", chip.name.clone()?.into())), 1.0)));
+    let help = "Hardware monitor for temperature (input)";
+    let names_help = "Annotation metric for human-readable chip names";
+    Some(vec![
+        Family::new(Gauge, "node_hwmon_temp_celsius", help, values),
+        Family::new(Gauge, "node_hwmon_chip_names", names_help, names),
+    ])
 }
 
 #[cfg(test)]
@@ -60,11 +41,11 @@ mod tests {
         let expected = "node_hwmon_temp_celsius{chip=\"acpitz\",sensor=\"temp2\"} 27.8\n\
                         node_hwmon_temp_celsius{chip=\"hwmon0\",sensor=\"temp1\"} -2.5\n\
                         node_hwmon_chip_names{chip=\"acpitz\",chip_name=\"acpitz\"} 1.0\n";
-        assert_eq!(samples(&mut HwmonCollector(files.root())).as_deref(), Some(expected));
+        assert_eq!(samples(temperatures(&mut files.root())).as_deref(), Some(expected));
     }
 
     #[test]
     fn a_machine_without_chips_has_nothing_to_export() {
-        assert_eq!(samples(&mut HwmonCollector(TestRoot::new().root())), None);
+        assert_eq!(samples(temperatures(&mut TestRoot::new().root())), None);
     }
 }
