@@ -132,9 +132,9 @@ impl Agent {
         }
         let sampler = Sampler::start(source, clock, tick_clock, ring).await;
         let info = Arc::new(AgentInfo::new(facts, schema, interval));
-        let readers = sampler.ring().handle();
-        let archived = archive.and_then(|archive| archive.spawn_writer(&readers, info.clone()));
-        let service = Service::new(readers, info);
+        let ring = sampler.ring().handle();
+        let archived = archive.and_then(|archive| archive.spawn_writer(&ring, info.clone()));
+        let service = Service { ring, info };
         Agent { sampler, service, settings, exporter: None, archive_flushed: archived }
     }
 

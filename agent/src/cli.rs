@@ -327,7 +327,7 @@ mod tests {
     fn the_defaults_are_those_of_the_library() {
         let options = Options::parse_from(["loadline-agent"]);
         assert_eq!(options.settings(), AgentSettings::default());
-        assert_eq!(options.plaintext(None), PlaintextPolicy::LoopbackOnly);
+        assert!(matches!(options.plaintext(None), PlaintextPolicy::LoopbackOnly));
         assert_eq!(options.collect, GroupSet::default());
         assert_eq!(options.listen, ["127.0.0.1:1027".parse().unwrap()]);
         assert_eq!(options.log_level(), Level::INFO);

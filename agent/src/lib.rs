@@ -71,8 +71,8 @@ pub use archive::{Archive, ArchiveError};
 pub use clock::Clock;
 pub use ring::SAMPLES_MAX;
 pub use serve::listen::{
-    Accept, Address, AddressError, BoundAddress, Connection, ListenError, Listener, Peer,
-    PlaintextPolicy,
+    Accept, Address, BoundAddress, Connection, Handshake, ListenError, Listener, Peer,
+    PlaintextPolicy, without_handshake,
 };
 pub use serve::session::{Ending, Service};
 pub use serve::tls::ServerTls;

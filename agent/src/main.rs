@@ -49,7 +49,7 @@ fn main() -> ExitCode {
         Err(error) => {
             print_error(&format!("{error:#}"));
             match error.downcast_ref() {
-                Some(ListenError::Plaintext { .. }) => ExitCode::from(USAGE_EXIT_CODE),
+                Some(ListenError::Plaintext(_)) => ExitCode::from(USAGE_EXIT_CODE),
                 _ => ExitCode::FAILURE,
             }
         }

@@ -3,7 +3,7 @@
 //! ```text
 //!  ServerTls  the configuration of new connections; reloaded while others continue
 //!    ▼
-//!  stream     a connection with a lazy handshake
+//!  stream     handshake and stream of a connection
 //!    │
 //!  failure    reasons of failed handshakes
 //! ```
@@ -24,7 +24,6 @@ use tokio_rustls::rustls::version::TLS13;
 use tokio_rustls::rustls::{Error, ServerConfig};
 
 use failure::HandshakeFailure;
-pub(crate) use stream::TlsConnection;
 
 use crate::serve::tls_files::ServerTlsFiles;
 
@@ -112,14 +111,6 @@ impl FailureLog {
         Some(std::mem::take(&mut self.suppressed))
     }
 }
-
-impl PartialEq for ServerTls {
-    fn eq(&self, other: &ServerTls) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-}
-
-impl Eq for ServerTls {}
 
 impl fmt::Debug for ServerTls {
     /// Omits the key.

@@ -3,14 +3,12 @@
 use std::io;
 use std::net::SocketAddr;
 
+use rustix::net::sockopt::set_socket_send_buffer_size;
 use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 
-use super::{Address, BACKLOG, Connection, ListenError, Peer, PlaintextPolicy};
-use crate::serve::tls::{ServerTls, TlsConnection};
-
-/// Send buffer of the system for a client that does not read: 64 KiB, a quarter of an hour of rows.
-/// By default it grows to megabytes, a second queue beside the ring.
-const SEND_BUFFER_BYTES: u32 = 64 * 1024;
+use super::{Address, BACKLOG, Handshake, ListenError, Listener, ListeningSocket, Peer};
+use super::{PlaintextPolicy, SEND_BUFFER_BYTES, without_handshake};
+use crate::serve::tls::ServerTls;
 
 /// Port that is bound but does not accept connections yet.
 #[derive(Debug)]
@@ -36,37 +34,38 @@ impl BoundTcp {
         port: u16,
         plaintext: PlaintextPolicy,
     ) -> Result<BoundTcp, ListenError> {
-        let resolve = |why| ListenError::Resolve { address: address.clone(), why };
-        let found: Vec<SocketAddr> = lookup_host((host, port)).await.map_err(resolve)?.collect();
-        if plaintext == PlaintextPolicy::LoopbackOnly && !found.iter().all(is_loopback) {
-            return Err(ListenError::Plaintext { address: address.clone() });
+        let unresolved = |why| ListenError::Resolve(address.clone(), why);
+        let found: Vec<SocketAddr> = lookup_host((host, port)).await.map_err(unresolved)?.collect();
+        if !found.iter().all(|found| plaintext.permits(found)) {
+            return Err(ListenError::Plaintext(address.clone()));
         }
         let mut why = io::Error::from(io::ErrorKind::NotFound);
         for found in found {
             match bind(found) {
                 Ok(socket) => {
-                    return Ok(BoundTcp {
-                        socket,
-                        requested: address.clone(),
-                        tls: plaintext.into_tls(),
-                    });
+                    let (requested, tls) = (address.clone(), plaintext.into_tls());
+                    return Ok(BoundTcp { socket, requested, tls });
                 }
                 Err(error) => why = error,
             }
         }
-        Err(ListenError::Bind { address: address.clone(), why })
+        Err(ListenError::Bind(address.clone(), why))
     }
 
-    /// Starts to accept connections. Returns the address with the real port.
-    pub(super) fn listen(self) -> Result<(TcpPort, Address), ListenError> {
-        let tls = self.tls;
-        let open = |socket: TcpSocket| {
-            let listener = socket.listen(BACKLOG)?;
-            let address = listener.local_addr()?;
-            let address = Address::Tcp { host: address.ip().to_string(), port: address.port() };
-            Ok((TcpPort { listener, tls }, address))
-        };
-        open(self.socket).map_err(|why| ListenError::Bind { address: self.requested, why })
+    /// Starts to accept connections.
+    pub(super) fn listen(self) -> Result<Listener, ListenError> {
+        let listener = self.socket.listen(BACKLOG);
+        let listener = listener.and_then(|listener| TcpPort { listener, tls: self.tls }.try_into());
+        listener.map_err(|why| ListenError::Bind(self.requested, why))
+    }
+}
+
+impl TryFrom<TcpPort> for Listener {
+    type Error = io::Error;
+
+    fn try_from(port: TcpPort) -> io::Result<Listener> {
+        let address = port.listener.local_addr()?.into();
+        Ok(Listener { socket: ListeningSocket::Tcp(port), address })
     }
 }
 
@@ -88,35 +87,30 @@ fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
 pub(super) fn adopt(
     listener: std::net::TcpListener,
     plaintext: &PlaintextPolicy,
-) -> Result<(TcpPort, Address), ListenError> {
-    let prepare = || {
-        listener.set_nonblocking(true)?;
-        rustix::net::sockopt::set_socket_send_buffer_size(&listener, SEND_BUFFER_BYTES as usize)?;
-        listener.local_addr()
-    };
-    let address = prepare().map_err(|why| ListenError::Inherited { why })?;
-    let shown = Address::Tcp { host: address.ip().to_string(), port: address.port() };
-    if *plaintext == PlaintextPolicy::LoopbackOnly && !is_loopback(&address) {
-        return Err(ListenError::Plaintext { address: shown });
+) -> Result<Listener, ListenError> {
+    let address = listener.local_addr().map_err(ListenError::Inherited)?;
+    if !plaintext.permits(&address) {
+        return Err(ListenError::Plaintext(address.into()));
     }
-    let listener = TcpListener::from_std(listener).map_err(|why| ListenError::Inherited { why })?;
-    Ok((TcpPort { listener, tls: plaintext.clone().into_tls() }, shown))
-}
-
-fn is_loopback(address: &SocketAddr) -> bool {
-    address.ip().to_canonical().is_loopback()
+    let open = || {
+        listener.set_nonblocking(true)?;
+        set_socket_send_buffer_size(&listener, SEND_BUFFER_BYTES as usize)?;
+        let listener = TcpListener::from_std(listener)?;
+        TcpPort { listener, tls: plaintext.clone().into_tls() }.try_into()
+    };
+    open().map_err(ListenError::Inherited)
 }
 
 impl TcpPort {
-    /// Waits for a client. A TLS handshake follows with the first read or write.
-    pub(super) async fn accept(&self) -> io::Result<(Box<dyn Connection>, Peer)> {
+    /// Waits for a client.
+    pub(super) async fn accept(&self) -> io::Result<(Handshake, Peer)> {
         let (tcp, peer) = accept_prepared(&self.listener).await?;
         let peer = Peer::from(peer);
-        let stream: Box<dyn Connection> = match &self.tls {
-            Some(tls) => Box::new(TlsConnection::start(tcp, tls, peer.name.clone())),
-            None => Box::new(tcp),
+        let handshake = match &self.tls {
+            Some(tls) => tls.handshake(tcp, peer.name.clone()),
+            None => without_handshake(tcp),
         };
-        Ok((stream, peer))
+        Ok((handshake, peer))
     }
 }
 

@@ -8,15 +8,11 @@ use std::path::{Path, PathBuf};
 use rustix::net::sockopt::set_socket_send_buffer_size;
 use tokio::net::{UnixListener, UnixSocket, UnixStream};
 
-use super::{BACKLOG, Connection, Peer};
+use super::{BACKLOG, Handshake, Peer, SEND_BUFFER_BYTES, without_handshake};
 
 /// Permission to connect is write access to the file. Owner and group have it, so that an
 /// administrator can admit others by the group.
 const SOCKET_FILE_MODE: u32 = 0o660;
-
-/// Send buffer of the system for a client that does not read: 64 KiB, as for TCP. The system counts
-/// a row of 40 bytes as about 800.
-const SEND_BUFFER_BYTES: usize = 64 * 1024;
 
 /// Unix socket. Dropping it removes its file.
 ///
@@ -65,15 +61,16 @@ impl UnixEndpoint {
         Ok(UnixEndpoint { listener: UnixListener::from_std(listener)?, file })
     }
 
-    pub(super) async fn accept(&self) -> io::Result<(Box<dyn Connection>, Peer)> {
+    pub(super) async fn accept(&self) -> io::Result<(Handshake, Peer)> {
         let (stream, _) = self.listener.accept().await?;
-        // An error on a closed connection shows up again when it is served.
-        let _ = set_socket_send_buffer_size(&stream, SEND_BUFFER_BYTES);
+        // The system counts a row of 40 bytes as about 800. An error on a closed connection shows up
+        // again when it is served.
+        let _ = set_socket_send_buffer_size(&stream, SEND_BUFFER_BYTES as usize);
         let name = match stream.peer_cred() {
             Ok(peer) => format!("user {}", peer.uid()),
             Err(_) => "unknown user".to_owned(),
         };
-        Ok((Box::new(stream), Peer { name, address: None }))
+        Ok((without_handshake(stream), Peer { name, address: None }))
     }
 }
 

@@ -1,30 +1,33 @@
 //! Reasons of failed handshakes, in words for the log.
 
-use std::fmt;
+use std::borrow::Cow;
 use std::io;
 
 use loadline_protocol::sanitize;
-use tokio_rustls::rustls::{AlertDescription, CertificateError, Error, PeerIncompatible};
+use thiserror::Error;
+use tokio_rustls::rustls::{self, AlertDescription, CertificateError, PeerIncompatible};
 
 use super::HANDSHAKE_TIMEOUT;
 use loadline_common::without_error_number;
 
 /// Failure of a handshake.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Error)]
 pub(super) enum HandshakeFailure {
-    /// The client disconnected before it sent a byte.
+    /// The client sent no byte.
+    #[error("the client disconnected at once")]
     Disconnected,
     /// The client does not use TLS, or waits for rows.
+    #[error("the client does not speak TLS")]
     NotTls,
-    /// The handshake exceeded [`HANDSHAKE_TIMEOUT`].
+    #[error("the handshake took longer than {} s", HANDSHAKE_TIMEOUT.as_secs())]
     TimedOut,
-    /// The handshake failed for this reason.
+    #[error("{0}")]
     Failed(String),
 }
 
 impl From<io::Error> for HandshakeFailure {
     fn from(error: io::Error) -> HandshakeFailure {
-        let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+        let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
         match inner {
             // The peer may have chosen a part of the text.
             Some(inner) => HandshakeFailure::Failed(sanitize(&describe(inner)).into_owned()),
@@ -36,59 +39,46 @@ impl From<io::Error> for HandshakeFailure {
     }
 }
 
-impl fmt::Display for HandshakeFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            HandshakeFailure::Disconnected => f.write_str("the client disconnected at once"),
-            HandshakeFailure::NotTls => f.write_str("the client does not speak TLS"),
-            HandshakeFailure::TimedOut => {
-                write!(f, "the handshake took longer than {} s", HANDSHAKE_TIMEOUT.as_secs())
-            }
-            HandshakeFailure::Failed(why) => f.write_str(why),
-        }
-    }
-}
-
-fn describe(error: &Error) -> String {
+fn describe(error: &rustls::Error) -> Cow<'static, str> {
     match error {
-        Error::NoCertificatesPresented => {
-            "no client certificate, required by --tls-client-ca".to_owned()
+        rustls::Error::NoCertificatesPresented => {
+            "no client certificate, required by --tls-client-ca".into()
         }
-        Error::InvalidCertificate(fault) => {
-            format!("the client's certificate {}", describe_certificate_error(fault))
+        rustls::Error::InvalidCertificate(fault) => {
+            format!("the client's certificate {}", describe_certificate_error(fault)).into()
         }
-        Error::AlertReceived(alert) => format!("the client {}", describe_alert(*alert)),
-        Error::InvalidMessage(_) => "the client does not speak TLS".to_owned(),
-        Error::PeerIncompatible(
+        rustls::Error::AlertReceived(alert) => {
+            format!("the client {}", describe_alert(*alert)).into()
+        }
+        rustls::Error::InvalidMessage(_) => "the client does not speak TLS".into(),
+        rustls::Error::PeerIncompatible(
             PeerIncompatible::Tls12NotOffered
             | PeerIncompatible::Tls13RequiredForQuic
             | PeerIncompatible::SupportedVersionsExtensionRequired,
-        ) => "the client does not support TLS 1.3".to_owned(),
-        error => error.to_string(),
+        ) => "the client does not support TLS 1.3".into(),
+        error => error.to_string().into(),
     }
 }
 
-fn describe_certificate_error(fault: &CertificateError) -> String {
+fn describe_certificate_error(fault: &CertificateError) -> Cow<'static, str> {
+    use CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
     match fault {
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            "has expired".to_owned()
-        }
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            "is not valid yet".to_owned()
-        }
-        CertificateError::UnknownIssuer => "was not issued by a CA in --tls-client-ca".to_owned(),
-        fault => format!("is invalid: {fault}"),
+        Expired | ExpiredContext { .. } => "has expired".into(),
+        NotValidYet | NotValidYetContext { .. } => "is not valid yet".into(),
+        CertificateError::UnknownIssuer => "was not issued by a CA in --tls-client-ca".into(),
+        fault => format!("is invalid: {fault}").into(),
     }
 }
 
-fn describe_alert(alert: AlertDescription) -> String {
+fn describe_alert(alert: AlertDescription) -> Cow<'static, str> {
+    use AlertDescription::{BadCertificate, CertificateExpired, CertificateUnknown};
     match alert {
-        AlertDescription::UnknownCA => "does not trust the CA of our certificate".to_owned(),
-        AlertDescription::CertificateExpired => "says that our certificate has expired".to_owned(),
-        AlertDescription::BadCertificate | AlertDescription::CertificateUnknown => {
-            "rejects our certificate, possibly because of its name".to_owned()
+        AlertDescription::UnknownCA => "does not trust the CA of our certificate".into(),
+        CertificateExpired => "says that our certificate has expired".into(),
+        BadCertificate | CertificateUnknown => {
+            "rejects our certificate, possibly because of its name".into()
         }
-        AlertDescription::ProtocolVersion => "does not support TLS 1.3".to_owned(),
-        alert => format!("ended the handshake: {alert:?}"),
+        AlertDescription::ProtocolVersion => "does not support TLS 1.3".into(),
+        alert => format!("ended the handshake: {alert:?}").into(),
     }
 }

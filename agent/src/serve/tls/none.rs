@@ -3,6 +3,7 @@
 use thiserror::Error;
 use tokio::net::TcpStream;
 
+use crate::serve::listen::Handshake;
 use crate::serve::tls_files::ServerTlsFiles;
 
 /// Error: this build has no TLS.
@@ -11,7 +12,7 @@ use crate::serve::tls_files::ServerTlsFiles;
 pub struct TlsFileError;
 
 /// **Invariant:** never constructed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum ServerTls {}
 
 impl ServerTls {
@@ -35,13 +36,8 @@ impl ServerTls {
     pub fn requires_client_certificates(&self) -> bool {
         match *self {}
     }
-}
 
-/// **Invariant:** never constructed.
-pub(crate) enum TlsConnection {}
-
-impl TlsConnection {
-    pub(crate) fn start(_tcp: TcpStream, tls: &ServerTls, _peer: String) -> TcpStream {
-        match *tls {}
+    pub(crate) fn handshake(&self, _tcp: TcpStream, _peer: String) -> Handshake {
+        match *self {}
     }
 }
