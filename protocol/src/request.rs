@@ -113,7 +113,8 @@ impl Request {
     /// Parses a line. Returns `None` if the line is not a request at all.
     #[must_use]
     pub fn parse(line: &str) -> Option<Result<Request, RequestError>> {
-        let (version, rest) = split_version(line)?;
+        let line = line.trim().strip_prefix(NAME)?;
+        let (version, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
         Some(Request::parse_fields(version, rest))
     }
 
@@ -145,12 +146,6 @@ impl Request {
     }
 }
 
-/// Splits `loadline/VERSION REST`.
-fn split_version(line: &str) -> Option<(&str, &str)> {
-    let line = line.trim().strip_prefix(NAME)?;
-    Some(line.split_once(char::is_whitespace).unwrap_or((line, "")))
-}
-
 fn read_interval(value: &str) -> Result<Duration, RequestError> {
     let wrong = |why: String| RequestError::new("interval", value, why);
     match parse_duration(value).map_err(wrong)? {
@@ -178,19 +173,10 @@ impl fmt::Display for Request {
     /// Writes the request as a line, without the line end.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{NAME}{}", self.version)?;
-        if let Some(interval) = self.interval {
-            write_field(f, "interval", &DurationText(interval))?;
-        }
-        if let Some(history) = self.history {
-            write_field(f, "history", &history)?;
-        }
-        if let Some(columns) = &self.columns {
-            write_field(f, "columns", &columns.join(","))?;
-        }
-        if let Some(resume) = self.resume {
-            write_field(f, "resume", &resume)?;
-        }
-        Ok(())
+        write_field(f, "interval", self.interval.map(DurationText))?;
+        write_field(f, "history", self.history)?;
+        write_field(f, "columns", self.columns.as_ref().map(|names| names.join(",")))?;
+        write_field(f, "resume", self.resume)
     }
 }
 
