@@ -125,7 +125,7 @@ pub(crate) struct Options {
 
     /// Require client certificates, issued by a CA in this file (PEM)
     #[arg(long, value_name = "FILE")]
-    tls_client_ca: Option<PathBuf>,
+    pub(crate) tls_client_ca: Option<PathBuf>,
 
     /// Allow unencrypted listening on addresses that are open to the network
     #[arg(long, value_parser = FalseyValueParser::new())]

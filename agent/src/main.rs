@@ -105,8 +105,8 @@ async fn run_server(options: &Options) -> anyhow::Result<()> {
     let stop = stop_signal()?;
     let hangups = catch(SignalKind::hangup())?;
     let tls = options.tls_files().map(ServerTls::open).transpose()?;
-    if let Some(tls) = &tls {
-        let client_certificates = tls.requires_client_certificates();
+    if tls.is_some() {
+        let client_certificates = options.tls_client_ca.is_some();
         tracing::info!(client_certificates, "TCP ports speak TLS");
     }
     let plaintext = options.plaintext(tls.clone());

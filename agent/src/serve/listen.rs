@@ -12,9 +12,10 @@ use std::str::FromStr;
 
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 
 use crate::serve::tls::ServerTls;
-use tcp::{BoundTcp, TcpPort};
+use tcp::BoundTcp;
 use unix::UnixEndpoint;
 
 /// Listen backlog: connections that the system holds until the agent accepts them.
@@ -225,16 +226,17 @@ pub struct Listener {
 
 #[derive(Debug)]
 enum ListeningSocket {
-    Tcp(TcpPort),
+    Tcp {
+        listener: TcpListener,
+        /// `None` for plaintext.
+        tls: Option<ServerTls>,
+    },
     Unix(UnixEndpoint),
 }
 
 impl Listener {
     /// Binds an address. Clients connect after [`BoundAddress::listen`]: the agent needs a first
     /// sample, but a port in use must fail at once.
-    ///
-    /// # Errors
-    /// The host is unknown, plaintext is not allowed there, or the system refuses the address.
     pub async fn bind(
         address: &Address,
         plaintext: PlaintextPolicy,
@@ -252,9 +254,6 @@ impl Listener {
     }
 
     /// Takes over the sockets that systemd or another program opened for this one.
-    ///
-    /// # Errors
-    /// A socket is neither TCP nor Unix, or plaintext is not allowed on its address.
     pub fn inherited(plaintext: &PlaintextPolicy) -> Result<Vec<Listener>, ListenError> {
         let mut sockets = listenfd::ListenFd::from_env();
         let mut listeners = Vec::new();
@@ -277,18 +276,8 @@ impl Listener {
     }
 }
 
-impl From<UnixEndpoint> for Listener {
-    fn from(socket: UnixEndpoint) -> Listener {
-        let address = Address::Unix(socket.path().to_owned());
-        Listener { socket: ListeningSocket::Unix(socket), address }
-    }
-}
-
 impl BoundAddress {
-    /// Starts to accept connections.
-    ///
-    /// # Errors
-    /// The system refuses. Some systems report only now that the port is in use.
+    /// Starts to accept connections. Some systems report only now that the port is in use.
     pub fn listen(self) -> Result<Listener, ListenError> {
         match self.0 {
             BoundSocket::Tcp(bound) => bound.listen(),
@@ -300,7 +289,7 @@ impl BoundAddress {
 impl Accept for Listener {
     async fn accept(&self) -> io::Result<(Handshake, Peer)> {
         match &self.socket {
-            ListeningSocket::Tcp(port) => port.accept().await,
+            ListeningSocket::Tcp { listener, tls } => tcp::accept(listener, tls.as_ref()).await,
             ListeningSocket::Unix(socket) => socket.accept().await,
         }
     }

@@ -113,7 +113,7 @@ impl<P: Protocol> Server<P> {
             return Err("too many clients".to_owned());
         }
         match peer.address {
-            Some(address) if !self.origins.enter(address.into()) => {
+            Some(address) if !self.origins.enter(address) => {
                 Err(format!("too many clients from {address}"))
             }
             _ => Ok(()),
@@ -122,7 +122,7 @@ impl<P: Protocol> Server<P> {
 
     fn reap(&mut self, ended: Result<Option<IpAddr>, JoinError>) {
         if let Some(address) = propagate_panic(ended).flatten() {
-            self.origins.leave(address.into());
+            self.origins.leave(address);
         }
     }
 

@@ -28,7 +28,7 @@ use tokio::time::timeout;
 use crate::agent_info::AgentInfo;
 use crate::ring::{Columns, Cursor, ReadOutcome, RingHandle, Selection};
 use crate::serve::listen::Handshake;
-use inbox::{ClientInput, Inbox};
+use inbox::Inbox;
 use outbox::Outbox;
 
 /// Time for a refused client to read the reason: 1 s.
@@ -118,12 +118,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
             // Up to date: the registered waker starts the next step, so this one ends here.
             done = !(waits && self.outbox.is_empty());
         }
-        if self.inbox.is_open()
+        if !self.inbox.has_ended
             && self.outbox.has_room()
             && self.inbox.poll_read(&mut self.stream, cx)?.is_ready()
         {
-            while let Some(input) = self.inbox.next() {
-                self.handle_input(input)?;
+            while let Some(request) = self.inbox.next()? {
+                self.subscribe(&request)?;
             }
             done = true;
         }
@@ -149,14 +149,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
                 }
                 ReadOutcome::NewRun => self.write_headers()?,
             }
-        }
-    }
-
-    fn handle_input(&mut self, input: ClientInput) -> Result<(), Ending> {
-        match input {
-            ClientInput::Request(request) => self.subscribe(&request),
-            ClientInput::InvalidRequest(why) => Err(Ending::Refused(SafeText::new(&why))),
-            ClientInput::Noise => Err(Ending::Noisy),
         }
     }
 

@@ -18,14 +18,6 @@ pub(super) struct BoundTcp {
     tls: Option<ServerTls>,
 }
 
-/// Port that accepts connections.
-#[derive(Debug)]
-pub(super) struct TcpPort {
-    listener: TcpListener,
-    /// `None` for plaintext.
-    tls: Option<ServerTls>,
-}
-
 impl BoundTcp {
     /// Binds the port; `address` is for error messages.
     pub(super) async fn new(
@@ -55,18 +47,14 @@ impl BoundTcp {
     /// Starts to accept connections.
     pub(super) fn listen(self) -> Result<Listener, ListenError> {
         let listener = self.socket.listen(BACKLOG);
-        let listener = listener.and_then(|listener| TcpPort { listener, tls: self.tls }.try_into());
+        let listener = listener.and_then(|listener| with_address(listener, self.tls));
         listener.map_err(|why| ListenError::Bind(self.requested, why))
     }
 }
 
-impl TryFrom<TcpPort> for Listener {
-    type Error = io::Error;
-
-    fn try_from(port: TcpPort) -> io::Result<Listener> {
-        let address = port.listener.local_addr()?.into();
-        Ok(Listener { socket: ListeningSocket::Tcp(port), address })
-    }
+fn with_address(listener: TcpListener, tls: Option<ServerTls>) -> io::Result<Listener> {
+    let address = listener.local_addr()?.into();
+    Ok(Listener { socket: ListeningSocket::Tcp { listener, tls }, address })
 }
 
 fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
@@ -95,23 +83,23 @@ pub(super) fn adopt(
     let open = || {
         listener.set_nonblocking(true)?;
         set_socket_send_buffer_size(&listener, SEND_BUFFER_BYTES as usize)?;
-        let listener = TcpListener::from_std(listener)?;
-        TcpPort { listener, tls: plaintext.clone().into_tls() }.try_into()
+        with_address(TcpListener::from_std(listener)?, plaintext.clone().into_tls())
     };
     open().map_err(ListenError::Inherited)
 }
 
-impl TcpPort {
-    /// Waits for a client.
-    pub(super) async fn accept(&self) -> io::Result<(Handshake, Peer)> {
-        let (tcp, peer) = accept_prepared(&self.listener).await?;
-        let peer = Peer::from(peer);
-        let handshake = match &self.tls {
-            Some(tls) => tls.handshake(tcp, peer.name.clone()),
-            None => without_handshake(tcp),
-        };
-        Ok((handshake, peer))
-    }
+/// Waits for a client.
+pub(super) async fn accept(
+    listener: &TcpListener,
+    tls: Option<&ServerTls>,
+) -> io::Result<(Handshake, Peer)> {
+    let (tcp, peer) = accept_prepared(listener).await?;
+    let peer = Peer::from(peer);
+    let handshake = match tls {
+        Some(tls) => tls.handshake(tcp, peer.name.clone()),
+        None => without_handshake(tcp),
+    };
+    Ok((handshake, peer))
 }
 
 async fn accept_prepared(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use rustix::net::sockopt::set_socket_send_buffer_size;
 use tokio::net::{UnixListener, UnixSocket, UnixStream};
 
-use super::{BACKLOG, Handshake, Peer, SEND_BUFFER_BYTES, without_handshake};
+use super::{Address, BACKLOG, Handshake, Listener, ListeningSocket, Peer};
+use super::{SEND_BUFFER_BYTES, without_handshake};
 
 /// Permission to connect is write access to the file. Owner and group have it, so that an
 /// administrator can admit others by the group.
@@ -48,10 +49,6 @@ impl UnixEndpoint {
         Ok(UnixEndpoint { listener: socket.listen(BACKLOG)?, file })
     }
 
-    pub(super) fn path(&self) -> &Path {
-        &self.file.path
-    }
-
     /// Takes over a listening socket. Its file stays: it belongs to the program that created it.
     pub(super) fn adopt(listener: std::os::unix::net::UnixListener) -> io::Result<UnixEndpoint> {
         listener.set_nonblocking(true)?;
@@ -71,6 +68,13 @@ impl UnixEndpoint {
             Err(_) => "unknown user".to_owned(),
         };
         Ok((without_handshake(stream), Peer { name, address: None }))
+    }
+}
+
+impl From<UnixEndpoint> for Listener {
+    fn from(socket: UnixEndpoint) -> Listener {
+        let address = Address::Unix(socket.file.path.clone());
+        Listener { socket: ListeningSocket::Unix(socket), address }
     }
 }
 
