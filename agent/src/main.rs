@@ -66,13 +66,13 @@ fn may_be_coloured() -> bool {
 
 /// Prints help and version to standard output, an error to standard error.
 fn print_clap_error(error: &clap::Error) -> ExitCode {
-    if !error.use_stderr() {
+    if error.use_stderr() {
+        print_error(&usage_error(error));
+    } else {
         // An error only means that nobody reads standard output.
         let _ = error.print();
-        return ExitCode::SUCCESS;
     }
-    print_error(&usage_error(error));
-    ExitCode::from(USAGE_EXIT_CODE)
+    ExitCode::from(error.exit_code() as u8)
 }
 
 /// Prints the error that ends the program.

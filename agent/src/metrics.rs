@@ -140,10 +140,11 @@ impl Metrics {
 }
 
 impl Protocol for Metrics {
-    async fn serve(self, handshake: Handshake, peer: Peer) {
+    async fn serve(self, handshake: Handshake, peer: Peer) -> Peer {
         if let Err(error) = self.serve_http(handshake).await {
             tracing::debug!(peer = peer.name, %error, "metrics connection failed");
         }
+        peer
     }
 
     fn refusal(peer: &Peer, _why: &str) -> String {

@@ -53,10 +53,7 @@ impl Column {
     /// Returns the heading of the column in a table: `freq MHz`, `load1`.
     #[must_use]
     pub fn heading(&self) -> String {
-        match self.unit.as_str() {
-            "" => self.name.clone(),
-            unit => format!("{} {unit}", self.name),
-        }
+        self.to_string().replace(':', " ")
     }
 
     /// Returns the usual number of decimals for the unit.

@@ -11,7 +11,6 @@ mod rate_limiter;
 
 use std::convert::Infallible;
 use std::io;
-use std::net::IpAddr;
 use std::panic;
 use std::time::Duration;
 
@@ -41,8 +40,8 @@ pub(crate) const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Protocol that a [`Server`] speaks with its clients.
 pub(crate) trait Protocol: Clone + Send + 'static {
-    /// Serves one client until it leaves or the agent stops.
-    fn serve(self, handshake: Handshake, peer: Peer) -> impl Future<Output = ()> + Send;
+    /// Serves one client until it leaves or the agent stops. Returns the client.
+    fn serve(self, handshake: Handshake, peer: Peer) -> impl Future<Output = Peer> + Send;
 
     /// Returns the text for a client that is refused, and logs the refusal.
     fn refusal(peer: &Peer, why: &str) -> String;
@@ -52,8 +51,8 @@ pub(crate) trait Protocol: Clone + Send + 'static {
 pub(crate) struct Server<P> {
     protocol: P,
     clients_max: usize,
-    /// Sessions. Each returns the address of its client.
-    sessions: JoinSet<Option<IpAddr>>,
+    /// Sessions. Each returns its client.
+    sessions: JoinSet<Peer>,
     origins: Origins,
     refusals: JoinSet<()>,
 }
@@ -93,12 +92,7 @@ impl<P: Protocol> Server<P> {
         }
         match self.check_limits(&peer) {
             Ok(()) => {
-                let (address, session) =
-                    (peer.address, self.protocol.clone().serve(handshake, peer));
-                self.sessions.spawn(async move {
-                    session.await;
-                    address
-                });
+                self.sessions.spawn(self.protocol.clone().serve(handshake, peer));
             }
             Err(why) if self.refusals.len() < REFUSALS_MAX => {
                 self.refusals.spawn(session::close(handshake, P::refusal(&peer, &why)));
@@ -120,8 +114,8 @@ impl<P: Protocol> Server<P> {
         }
     }
 
-    fn reap(&mut self, ended: Result<Option<IpAddr>, JoinError>) {
-        if let Some(address) = propagate_panic(ended).flatten() {
+    fn reap(&mut self, ended: Result<Peer, JoinError>) {
+        if let Some(address) = propagate_panic(ended).and_then(|peer| peer.address) {
             self.origins.leave(address);
         }
     }
@@ -140,13 +134,14 @@ impl<P: Protocol> Server<P> {
 }
 
 impl Protocol for Service {
-    async fn serve(self, handshake: Handshake, peer: Peer) {
+    async fn serve(self, handshake: Handshake, peer: Peer) -> Peer {
         tracing::debug!(peer = peer.name, "client connected");
         let ending = match handshake.await {
             Ok(stream) => Service::serve(&self, stream).await,
             Err(_) => Ending::Left,
         };
         tracing::debug!(peer = peer.name, ?ending, "client disconnected");
+        peer
     }
 
     fn refusal(peer: &Peer, why: &str) -> String {

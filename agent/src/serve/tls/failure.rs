@@ -5,7 +5,9 @@ use std::io;
 
 use loadline_protocol::sanitize;
 use thiserror::Error;
-use tokio_rustls::rustls::{self, AlertDescription, CertificateError, PeerIncompatible};
+use tokio_rustls::rustls::{
+    AlertDescription as Alert, CertificateError as Fault, Error, PeerIncompatible,
+};
 
 use super::HANDSHAKE_TIMEOUT;
 use loadline_common::without_error_number;
@@ -27,7 +29,7 @@ pub(super) enum HandshakeFailure {
 
 impl From<io::Error> for HandshakeFailure {
     fn from(error: io::Error) -> HandshakeFailure {
-        let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
         match inner {
             // The peer may have chosen a part of the text.
             Some(inner) => HandshakeFailure::Failed(sanitize(&describe(inner)).into_owned()),
@@ -39,46 +41,40 @@ impl From<io::Error> for HandshakeFailure {
     }
 }
 
-fn describe(error: &rustls::Error) -> Cow<'static, str> {
-    match error {
-        rustls::Error::NoCertificatesPresented => {
-            "no client certificate, required by --tls-client-ca".into()
+fn describe(error: &Error) -> Cow<'static, str> {
+    Cow::Borrowed(match error {
+        Error::NoCertificatesPresented => "no client certificate, required by --tls-client-ca",
+        Error::InvalidCertificate(Fault::Expired | Fault::ExpiredContext { .. }) => {
+            "the client's certificate has expired"
         }
-        rustls::Error::InvalidCertificate(fault) => {
-            format!("the client's certificate {}", describe_certificate_error(fault)).into()
+        Error::InvalidCertificate(Fault::NotValidYet | Fault::NotValidYetContext { .. }) => {
+            "the client's certificate is not valid yet"
         }
-        rustls::Error::AlertReceived(alert) => {
-            format!("the client {}", describe_alert(*alert)).into()
+        Error::InvalidCertificate(Fault::UnknownIssuer) => {
+            "the client's certificate was not issued by a CA in --tls-client-ca"
         }
-        rustls::Error::InvalidMessage(_) => "the client does not speak TLS".into(),
-        rustls::Error::PeerIncompatible(
-            PeerIncompatible::Tls12NotOffered
-            | PeerIncompatible::Tls13RequiredForQuic
-            | PeerIncompatible::SupportedVersionsExtensionRequired,
-        ) => "the client does not support TLS 1.3".into(),
-        error => error.to_string().into(),
-    }
-}
-
-fn describe_certificate_error(fault: &CertificateError) -> Cow<'static, str> {
-    use CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
-    match fault {
-        Expired | ExpiredContext { .. } => "has expired".into(),
-        NotValidYet | NotValidYetContext { .. } => "is not valid yet".into(),
-        CertificateError::UnknownIssuer => "was not issued by a CA in --tls-client-ca".into(),
-        fault => format!("is invalid: {fault}").into(),
-    }
-}
-
-fn describe_alert(alert: AlertDescription) -> Cow<'static, str> {
-    use AlertDescription::{BadCertificate, CertificateExpired, CertificateUnknown};
-    match alert {
-        AlertDescription::UnknownCA => "does not trust the CA of our certificate".into(),
-        CertificateExpired => "says that our certificate has expired".into(),
-        BadCertificate | CertificateUnknown => {
-            "rejects our certificate, possibly because of its name".into()
+        Error::InvalidCertificate(fault) => {
+            return format!("the client's certificate is invalid: {fault}").into();
         }
-        AlertDescription::ProtocolVersion => "does not support TLS 1.3".into(),
-        alert => format!("ended the handshake: {alert:?}").into(),
-    }
+        Error::AlertReceived(Alert::UnknownCA) => {
+            "the client does not trust the CA of our certificate"
+        }
+        Error::AlertReceived(Alert::CertificateExpired) => {
+            "the client says that our certificate has expired"
+        }
+        Error::AlertReceived(Alert::BadCertificate | Alert::CertificateUnknown) => {
+            "the client rejects our certificate, possibly because of its name"
+        }
+        Error::AlertReceived(Alert::ProtocolVersion)
+        | Error::PeerIncompatible(
+            PeerIncompatible::SupportedVersionsExtensionRequired
+            | PeerIncompatible::Tls12NotOffered
+            | PeerIncompatible::Tls13RequiredForQuic,
+        ) => "the client does not support TLS 1.3",
+        Error::AlertReceived(alert) => {
+            return format!("the client ended the handshake: {alert:?}").into();
+        }
+        Error::InvalidMessage(_) => "the client does not speak TLS",
+        error => return error.to_string().into(),
+    })
 }
