@@ -71,9 +71,9 @@ pub use archive::{Archive, ArchiveError};
 pub use clock::Clock;
 pub use ring::SAMPLES_MAX;
 pub use serve::ServerTlsFiles;
+pub use serve::connection::{Connection, Handshake, without_handshake};
 pub use serve::listen::{
-    Accept, Address, BoundAddress, Connection, Handshake, ListenError, Listener, Peer,
-    PlaintextPolicy, without_handshake,
+    Accept, Address, BoundAddress, ListenError, Listener, Peer, PlaintextPolicy,
 };
 pub use serve::session::{Ending, Service};
 pub use serve::tls::ServerTls;

@@ -35,7 +35,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use crate::kernel::root::Root;
-use crate::serve::listen::{Handshake, Listener, Peer};
+use crate::serve::connection::Handshake;
+use crate::serve::listen::{Listener, Peer};
 use crate::serve::server::{Protocol, Server};
 use crate::source::GroupSet;
 pub(crate) use agent_metrics::AgentMetrics;

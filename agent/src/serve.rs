@@ -1,14 +1,16 @@
 //! Clients: listeners, TLS, limits, and a session for each client.
 //!
 //! ```text
-//!  session  one client: requests in, rows out
-//!    │ bytes
+//!  connection  stream of a client, and the handshake that comes first
 //!    ▼
-//!  tls      encryption of TCP connections
-//!  listen   addresses, listeners and accepted connections
-//!  server   accepts clients of rows and metrics, limits their number, stops them
+//!  session     one client: requests in, rows out
+//!    ▼
+//!  tls         encryption of TCP connections
+//!  listen      addresses, listeners and accepted connections
+//!  server      accepts clients of rows and metrics, limits their number, stops them
 //! ```
 
+pub(crate) mod connection;
 pub(crate) mod listen;
 pub(crate) mod server;
 pub(crate) mod session;

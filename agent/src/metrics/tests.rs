@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use super::timeout::{IDLE_TIMEOUT, REQUEST_TIMEOUT};
 use super::*;
 use crate::kernel::tests::TestRoot;
-use crate::serve::listen::without_handshake;
+use crate::serve::connection::without_handshake;
 use crate::serve::server::STOP_TIMEOUT;
 use crate::{Agent, AgentSettings, MachineFacts, ScriptedSource};
 

@@ -7,13 +7,12 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::str::FromStr;
 
 use thiserror::Error;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 
+use crate::serve::connection::Handshake;
 use crate::serve::tls::ServerTls;
 use tcp::BoundTcp;
 use unix::UnixEndpoint;
@@ -178,14 +177,6 @@ pub trait Accept: Send + 'static {
     fn accept(&self) -> impl Future<Output = io::Result<(Handshake, Peer)>> + Send;
 }
 
-/// Handshake with an accepted client. Resolves to the stream of the client.
-pub type Handshake = Pin<Box<dyn Future<Output = io::Result<Box<dyn Connection>>> + Send>>;
-
-/// Returns the stream of a client at once: without TLS there is no handshake.
-pub fn without_handshake(stream: impl Connection + 'static) -> Handshake {
-    Box::pin(async { Ok(Box::new(stream) as Box<dyn Connection>) })
-}
-
 /// Identity of a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
@@ -200,11 +191,6 @@ impl From<SocketAddr> for Peer {
         Peer { name: address.to_string(), address: Some(address.ip().to_canonical()) }
     }
 }
-
-/// Stream of a client over any transport.
-pub trait Connection: AsyncRead + AsyncWrite + Unpin + Send {}
-
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection for S {}
 
 /// Address that is bound, so that no other program gets it, but does not accept connections yet.
 #[derive(Debug)]

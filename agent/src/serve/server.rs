@@ -19,7 +19,8 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::serve::listen::{Accept, Handshake, Peer};
+use crate::serve::connection::Handshake;
+use crate::serve::listen::{Accept, Peer};
 use crate::serve::session::{self, Ending, Service};
 use loadline_common::without_error_number;
 use origins::Origins;
@@ -197,7 +198,7 @@ mod tests {
     use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
-    use crate::serve::listen::without_handshake;
+    use crate::serve::connection::without_handshake;
     use crate::{Agent, AgentSettings, MachineFacts, ScriptedSource};
 
     /// Maximum size of a session's task. With the runtime's overhead that is about half of the 1.5

@@ -27,7 +27,7 @@ use tokio::time::timeout;
 
 use crate::agent_info::AgentInfo;
 use crate::ring::{Columns, Cursor, ReadOutcome, RingHandle, Selection};
-use crate::serve::listen::Handshake;
+use crate::serve::connection::Handshake;
 use inbox::Inbox;
 use outbox::Outbox;
 

@@ -6,8 +6,9 @@ use std::net::SocketAddr;
 use rustix::net::sockopt::set_socket_send_buffer_size;
 use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 
-use super::{Address, BACKLOG, Handshake, ListenError, Listener, ListeningSocket, Peer};
-use super::{PlaintextPolicy, SEND_BUFFER_BYTES, without_handshake};
+use super::SEND_BUFFER_BYTES;
+use super::{Address, BACKLOG, ListenError, Listener, ListeningSocket, Peer, PlaintextPolicy};
+use crate::serve::connection::{Handshake, without_handshake};
 use crate::serve::tls::ServerTls;
 
 /// Port that is bound but does not accept connections yet.

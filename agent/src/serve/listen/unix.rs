@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use rustix::net::sockopt::set_socket_send_buffer_size;
 use tokio::net::{UnixListener, UnixSocket, UnixStream};
 
-use super::{Address, BACKLOG, Handshake, Listener, ListeningSocket, Peer};
-use super::{SEND_BUFFER_BYTES, without_handshake};
+use super::{Address, BACKLOG, Listener, ListeningSocket, Peer, SEND_BUFFER_BYTES};
+use crate::serve::connection::{Handshake, without_handshake};
 
 /// Permission to connect is write access to the file. Owner and group have it, so that an
 /// administrator can admit others by the group.

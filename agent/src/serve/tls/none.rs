@@ -3,7 +3,7 @@
 use tokio::net::TcpStream;
 
 use crate::serve::ServerTlsFiles;
-use crate::serve::listen::Handshake;
+use crate::serve::connection::Handshake;
 
 /// **Invariant:** never constructed.
 #[derive(Debug, Clone)]

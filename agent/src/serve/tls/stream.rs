@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::server::TlsStream;
 
 use super::{HANDSHAKE_TIMEOUT, HandshakeFailure, ServerTls};
-use crate::serve::listen::{Connection, Handshake, without_handshake};
+use crate::serve::connection::{Connection, Handshake, without_handshake};
 use crate::serve::session;
 
 /// First byte of a TLS handshake record.
