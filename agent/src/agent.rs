@@ -134,10 +134,9 @@ impl Agent {
         }
         let sampler = Sampler::start(source, clock, new_ticker, ring).await;
         let info = Arc::new(AgentInfo { facts, schema, interval });
-        let readers = sampler.ring.handle.clone();
-        let archive_flushed =
-            archive.and_then(|archive| archive.spawn_writer(&readers, info.clone()));
-        let service = Service::new(readers, info);
+        let ring = sampler.ring.handle.clone();
+        let archive_flushed = archive.and_then(|archive| archive.spawn_writer(&ring, info.clone()));
+        let service = Service { ring, info };
         Agent { sampler, service, settings, exporter: None, archive_flushed }
     }
 

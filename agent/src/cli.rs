@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::builder::FalseyValueParser;
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
-use clap::{ArgAction, ArgMatches, CommandFactory as _, FromArgMatches as _, Parser};
+use clap::{Arg, ArgAction, ArgMatches, CommandFactory as _, FromArgMatches as _, Parser};
 use loadline_agent::{
     Address, AgentSettings, GroupSet, PlaintextPolicy, SAMPLES_MAX, ServerTls, ServerTlsFiles,
 };
@@ -20,11 +20,22 @@ use tracing::Level;
 const DEFAULT_PORT: u16 = 1027;
 
 /// Highest value of `--max-clients` and `--max-clients-per-address`.
-const CLIENT_LIMIT_MAX: u32 = 1_000_000;
+const CLIENT_LIMIT_MAX: usize = 1_000_000;
 
 /// Environment variable with the address at which `--stdio` looks for the local agent. Not an
 /// option, since only tests need it.
 const LOCAL_AGENT_VARIABLE: &str = "LOADLINE_AGENT_RESIDENT";
+
+/// Options that conflict with `--stdio`, and the reasons.
+const STDIO_CONFLICTS: [(&[&str], &str); 4] = [
+    (&["listen"], "--stdio serves one client and cannot listen; remove --listen"),
+    (&["metrics_listen"], "--stdio serves one client and cannot listen; remove --metrics-listen"),
+    (&["state_dir"], "--stdio ends with its client and keeps no samples; remove --state-dir"),
+    (
+        &["tls_cert", "tls_key", "tls_client_ca"],
+        "--stdio does not use TLS, ssh encrypts its stream; remove --tls-cert",
+    ),
+];
 
 /// Output of `--version`; `-V` prints the version alone.
 static VERSION: LazyLock<String> = LazyLock::new(|| {
@@ -39,14 +50,13 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
 /// `LOADLINE_AGENT_INTERVAL=2s`.
 #[derive(Debug, Parser)]
 #[command(name = "loadline-agent", version, long_version = VERSION.as_str())]
+#[command(mut_args(with_variable))]
 pub(crate) struct Options {
     /// Listen on HOST:PORT, [v6]:PORT or unix:PATH; port 0 picks a free port. Repeatable
     #[arg(
         short,
         long,
         value_name = "ADDR",
-        env = "LOADLINE_AGENT_LISTEN",
-        hide_env = true,
         value_delimiter = ',',
         default_value = "127.0.0.1:1027"
     )]
@@ -56,13 +66,7 @@ pub(crate) struct Options {
     ///
     /// The names are those of `node_exporter`. TLS and `--allow-plaintext` apply as to `--listen`.
     /// The URL is printed to standard output: `listening on http://127.0.0.1:9127/metrics`.
-    #[arg(
-        long,
-        value_name = "ADDR",
-        env = "LOADLINE_AGENT_METRICS_LISTEN",
-        hide_env = true,
-        value_delimiter = ','
-    )]
+    #[arg(long, value_name = "ADDR", value_delimiter = ',')]
     pub(crate) metrics_listen: Vec<Address>,
 
     /// No address was given, so [`Options::listen`] has the default.
@@ -72,35 +76,15 @@ pub(crate) struct Options {
     /// Serve one client on standard input and output, then exit; used with ssh
     ///
     /// If an agent runs on 127.0.0.1:1027, its stream is forwarded, with its history.
-    #[arg(
-        long,
-        env = "LOADLINE_AGENT_STDIO",
-        hide_env = true,
-        value_parser = FalseyValueParser::new()
-    )]
+    #[arg(long, value_parser = FalseyValueParser::new())]
     pub(crate) stdio: bool,
 
     /// Time between samples, 250ms to 1h
-    #[arg(
-        short,
-        long,
-        value_name = "DURATION",
-        env = "LOADLINE_AGENT_INTERVAL",
-        hide_env = true,
-        default_value = "1s",
-        value_parser = parse_interval
-    )]
+    #[arg(short, long, value_name = "DURATION", default_value = "1s", value_parser = parse_interval)]
     interval: Duration,
 
     /// Keep samples this long, for clients that request history
-    #[arg(
-        long,
-        value_name = "DURATION",
-        env = "LOADLINE_AGENT_HISTORY",
-        hide_env = true,
-        default_value = "1h",
-        value_parser = parse_duration
-    )]
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = parse_duration)]
     history: Duration,
 
     /// Collect these groups: cpu, freq, mem, load, swap, net, disk, pressure, cores, temp, procs,
@@ -110,8 +94,6 @@ pub(crate) struct Options {
     #[arg(
         long,
         value_name = "GROUP,…",
-        env = "LOADLINE_AGENT_COLLECT",
-        hide_env = true,
         default_value = "cpu,freq,mem,load,swap,net,disk,pressure"
     )]
     pub(crate) collect: GroupSet,
@@ -119,61 +101,42 @@ pub(crate) struct Options {
     /// Also keep the samples in this directory, so that the history survives a restart
     ///
     /// Takes at most twice the size of the history in memory.
-    #[arg(long, value_name = "DIR", env = "LOADLINE_AGENT_STATE_DIR", hide_env = true)]
+    #[arg(long, value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
 
     /// Serve at most this many clients at the same time
-    #[arg(
-        long,
-        value_name = "N",
-        env = "LOADLINE_AGENT_MAX_CLIENTS",
-        hide_env = true,
-        default_value_t = 1024,
-        value_parser = parse_client_limit
-    )]
-    max_clients: u32,
+    #[arg(long, value_name = "N", default_value_t = 1024, value_parser = parse_client_limit)]
+    max_clients: usize,
 
     /// Serve at most this many clients from one address (for IPv6, from one /64 network)
-    #[arg(
-        long,
-        value_name = "N",
-        env = "LOADLINE_AGENT_MAX_CLIENTS_PER_ADDRESS",
-        hide_env = true,
-        default_value_t = 256,
-        value_parser = parse_client_limit
-    )]
-    max_clients_per_address: u32,
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = parse_client_limit)]
+    max_clients_per_address: usize,
 
     /// Use TLS on TCP ports, with this certificate chain (PEM)
     ///
     /// Unix sockets and `--stdio` do not use TLS. SIGHUP reloads the files of all three TLS
     /// options.
-    #[arg(long, value_name = "FILE", env = "LOADLINE_AGENT_TLS_CERT", hide_env = true)]
+    #[arg(long, value_name = "FILE")]
     tls_cert: Option<PathBuf>,
 
     /// Private key of the certificate (PEM, not encrypted)
-    #[arg(long, value_name = "FILE", env = "LOADLINE_AGENT_TLS_KEY", hide_env = true)]
+    #[arg(long, value_name = "FILE")]
     tls_key: Option<PathBuf>,
 
     /// Require client certificates, issued by a CA in this file (PEM)
-    #[arg(long, value_name = "FILE", env = "LOADLINE_AGENT_TLS_CLIENT_CA", hide_env = true)]
-    tls_client_ca: Option<PathBuf>,
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tls_client_ca: Option<PathBuf>,
 
     /// Allow unencrypted listening on addresses that are open to the network
-    #[arg(
-        long,
-        env = "LOADLINE_AGENT_ALLOW_PLAINTEXT",
-        hide_env = true,
-        value_parser = FalseyValueParser::new()
-    )]
+    #[arg(long, value_parser = FalseyValueParser::new())]
     allow_plaintext: bool,
 
     /// Log less; -qq for errors only
-    #[arg(short, long, env = "LOADLINE_AGENT_QUIET", hide_env = true, action = ArgAction::Count)]
+    #[arg(short, long, action = ArgAction::Count)]
     quiet: u8,
 
     /// Log more; -vv for everything
-    #[arg(short, long, env = "LOADLINE_AGENT_VERBOSE", hide_env = true, action = ArgAction::Count)]
+    #[arg(short, long, action = ArgAction::Count)]
     verbose: u8,
 
     /// Print the manual page or a shell completion script, and exit
@@ -184,46 +147,32 @@ pub(crate) struct Options {
 impl Options {
     /// Reads the command line and the environment.
     pub(crate) fn read() -> Result<Options, clap::Error> {
-        Options::from_matches(&Options::command().try_get_matches()?)
-    }
-
-    fn from_matches(matches: &ArgMatches) -> Result<Options, clap::Error> {
         let mut command = Options::command();
+        let matches = command.try_get_matches_from_mut(std::env::args_os())?;
         let mut options =
-            Options::from_arg_matches(matches).map_err(|error| error.format(&mut command))?;
+            Options::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
         options.listens_by_default =
             matches.value_source("listen") == Some(ValueSource::DefaultValue);
-        // Settings in the environment are for all agents of a machine and conflict with nothing.
-        let is_typed = |id| matches.value_source(id) == Some(ValueSource::CommandLine);
-        if options.stdio && is_typed("listen") {
-            let why = "--stdio serves one client and cannot listen; remove --listen";
-            return Err(command.error(ErrorKind::ArgumentConflict, why));
-        }
-        if options.stdio && is_typed("metrics_listen") {
-            let why = "--stdio serves one client and cannot listen; remove --metrics-listen";
-            return Err(command.error(ErrorKind::ArgumentConflict, why));
-        }
-        if !options.metrics_listen.is_empty() && !cfg!(feature = "metrics") {
-            let why = "--metrics-listen: built without metrics; rebuild with --features metrics";
-            return Err(command.error(ErrorKind::InvalidValue, why));
-        }
-        if options.stdio && is_typed("state_dir") {
-            let why = "--stdio ends with its client and keeps no samples; remove --state-dir";
-            return Err(command.error(ErrorKind::ArgumentConflict, why));
-        }
-        let typed_tls =
-            ["tls_cert", "tls_key", "tls_client_ca"].into_iter().find(|id| is_typed(id));
-        if options.stdio && typed_tls.is_some() {
-            let why = "--stdio does not use TLS, ssh encrypts its stream; remove --tls-cert";
-            return Err(command.error(ErrorKind::ArgumentConflict, why));
-        }
-        if let Some(why) = options.tls_error() {
-            return Err(command.error(ErrorKind::MissingRequiredArgument, why));
-        }
-        match options.history_error() {
+        match options.conflict(&matches) {
             Some(why) => Err(command.error(ErrorKind::ValueValidation, why)),
             None => Ok(options),
         }
+    }
+
+    /// Error of options that do not go together.
+    fn conflict(&self, matches: &ArgMatches) -> Option<String> {
+        // Settings in the environment are for all agents of a machine and conflict with nothing.
+        let is_typed = |id: &&str| matches.value_source(id) == Some(ValueSource::CommandLine);
+        let with_stdio = STDIO_CONFLICTS.iter().find(|(ids, _)| ids.iter().any(is_typed));
+        if let Some((_, why)) = with_stdio.filter(|_| self.stdio) {
+            return Some((*why).to_owned());
+        }
+        if !self.metrics_listen.is_empty() && !cfg!(feature = "metrics") {
+            return Some(
+                "--metrics-listen: built without metrics; rebuild with --features metrics".into(),
+            );
+        }
+        self.tls_error().map(str::to_owned).or_else(|| self.history_error())
     }
 
     /// Address at which the agent of this machine listens by default.
@@ -234,14 +183,11 @@ impl Options {
     }
 
     pub(crate) fn settings(&self) -> AgentSettings {
-        let clients_max = self.max_clients as usize;
-        let clients_of_address_max = self.max_clients_per_address as usize;
-        let (interval, history) = (self.interval, self.history);
         AgentSettings {
-            interval,
-            history,
-            clients_max,
-            clients_per_address_max: clients_of_address_max,
+            interval: self.interval,
+            history: self.history,
+            clients_max: self.max_clients,
+            clients_per_address_max: self.max_clients_per_address,
         }
     }
 
@@ -300,6 +246,17 @@ impl Options {
     }
 }
 
+/// Lets the environment set an option: `LOADLINE_AGENT_MAX_CLIENTS` sets `--max-clients`.
+fn with_variable(option: Arg) -> Arg {
+    match option.get_long() {
+        None | Some("generate") => option,
+        Some(name) => {
+            let name = name.to_uppercase().replace('-', "_");
+            option.env(format!("LOADLINE_AGENT_{name}")).hide_env(true)
+        }
+    }
+}
+
 fn parse_interval(text: &str) -> Result<Duration, String> {
     let interval = parse_duration(text)?;
     let (min, max) = (AgentSettings::INTERVAL_MIN, AgentSettings::INTERVAL_MAX);
@@ -309,7 +266,7 @@ fn parse_interval(text: &str) -> Result<Duration, String> {
     Err(format!("must be from {} to {}", DurationText(min), DurationText(max)))
 }
 
-fn parse_client_limit(text: &str) -> Result<u32, String> {
+fn parse_client_limit(text: &str) -> Result<usize, String> {
     let limit = text.parse().ok().filter(|limit| (1..=CLIENT_LIMIT_MAX).contains(limit));
     limit.ok_or_else(|| format!("must be a whole number from 1 to {CLIENT_LIMIT_MAX}"))
 }
@@ -327,7 +284,7 @@ mod tests {
     fn the_defaults_are_those_of_the_library() {
         let options = Options::parse_from(["loadline-agent"]);
         assert_eq!(options.settings(), AgentSettings::default());
-        assert_eq!(options.plaintext(None), PlaintextPolicy::LoopbackOnly);
+        assert!(matches!(options.plaintext(None), PlaintextPolicy::LoopbackOnly));
         assert_eq!(options.collect, GroupSet::default());
         assert_eq!(options.listen, ["127.0.0.1:1027".parse().unwrap()]);
         assert_eq!(options.log_level(), Level::INFO);

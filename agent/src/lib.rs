@@ -70,12 +70,12 @@ pub use agent::{Agent, AgentSettings};
 pub use archive::{Archive, ArchiveError};
 pub use clock::Clock;
 pub use ring::SAMPLES_MAX;
+pub use serve::ServerTlsFiles;
+pub use serve::connection::{Connection, Handshake, without_handshake};
 pub use serve::listen::{
-    Accept, Address, AddressError, BoundAddress, Connection, ListenError, Listener, Peer,
-    PlaintextPolicy,
+    Accept, Address, BoundAddress, ListenError, Listener, Peer, PlaintextPolicy,
 };
 pub use serve::session::{Ending, Service};
 pub use serve::tls::ServerTls;
-pub use serve::tls_files::ServerTlsFiles;
 pub use source::{GroupError, GroupSet, Machine, MachineFacts, MetricSource, ScriptedSource};
 pub use stdio::{probe_agent, serve_stdio};

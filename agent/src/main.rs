@@ -16,6 +16,9 @@ use loadline_agent::{
 };
 use loadline_common::{error_text, usage_error, without_error_number};
 use loadline_protocol::sanitize;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::Options;
 
@@ -49,7 +52,7 @@ fn main() -> ExitCode {
         Err(error) => {
             print_error(&format!("{error:#}"));
             match error.downcast_ref() {
-                Some(ListenError::Plaintext { .. }) => ExitCode::from(USAGE_EXIT_CODE),
+                Some(ListenError::Plaintext(_)) => ExitCode::from(USAGE_EXIT_CODE),
                 _ => ExitCode::FAILURE,
             }
         }
@@ -63,13 +66,13 @@ fn may_be_coloured() -> bool {
 
 /// Prints help and version to standard output, an error to standard error.
 fn print_clap_error(error: &clap::Error) -> ExitCode {
-    if !error.use_stderr() {
+    if error.use_stderr() {
+        print_error(&usage_error(error));
+    } else {
         // An error only means that nobody reads standard output.
         let _ = error.print();
-        return ExitCode::SUCCESS;
     }
-    print_error(&usage_error(error));
-    ExitCode::from(USAGE_EXIT_CODE)
+    ExitCode::from(error.exit_code() as u8)
 }
 
 /// Prints the error that ends the program.
@@ -99,11 +102,11 @@ async fn start_agent(options: &Options, archive: Option<Archive>) -> Agent {
 }
 
 async fn run_server(options: &Options) -> anyhow::Result<()> {
-    let stop = stop_signal().context(NO_SIGNALS)?;
-    let hangups = hangups().context(NO_SIGNALS)?;
+    let stop = stop_signal()?;
+    let hangups = catch(SignalKind::hangup())?;
     let tls = options.tls_files().map(ServerTls::open).transpose()?;
-    if let Some(tls) = &tls {
-        let client_certificates = tls.requires_client_certificates();
+    if tls.is_some() {
+        let client_certificates = options.tls_client_ca.is_some();
         tracing::info!(client_certificates, "TCP ports speak TLS");
     }
     let plaintext = options.plaintext(tls.clone());
@@ -116,19 +119,13 @@ async fn run_server(options: &Options) -> anyhow::Result<()> {
     let metrics_bound = bind(&options.metrics_listen, &plaintext).await?;
     let archive = options.state_dir.as_deref().map(Archive::open).transpose()?;
     let agent = start_agent(options, archive).await;
-    for bound in bound {
-        listeners.push(bound.listen()?);
-    }
-    let metrics =
-        metrics_bound.into_iter().map(BoundAddress::listen).collect::<Result<Vec<_>, _>>()?;
-    for listener in &listeners {
+    listeners.extend(listen(bound)?);
+    let metrics = listen(metrics_bound)?;
+    let addresses: Vec<_> = listeners.iter().map(|it| it.address().to_string()).collect();
+    let urls = metrics.iter().map(|it| metrics_url(it.address(), tls.is_some()));
+    for address in addresses.iter().cloned().chain(urls) {
         // An error only means that nobody reads standard output.
-        let _ = writeln!(io::stdout(), "listening on {}", listener.address());
-    }
-    for listener in &metrics {
-        let url = metrics_url(listener.address(), tls.is_some());
-        // An error only means that nobody reads standard output.
-        let _ = writeln!(io::stdout(), "listening on {url}");
+        let _ = writeln!(io::stdout(), "listening on {address}");
     }
     #[cfg(feature = "metrics")]
     let agent = if metrics.is_empty() {
@@ -136,7 +133,6 @@ async fn run_server(options: &Options) -> anyhow::Result<()> {
     } else {
         agent.with_metrics(metrics, &options.collect).context("cannot serve metrics")?
     };
-    let addresses: Vec<_> = listeners.iter().map(|it| it.address().to_string()).collect();
     let status = format!("listening on {}", addresses.join(", "));
     service::notify_ready(&status);
     let watch = service::run_watchdog(agent.service(), options.settings().interval);
@@ -164,6 +160,10 @@ async fn bind(
     Ok(bound)
 }
 
+fn listen(bound: Vec<BoundAddress>) -> Result<Vec<Listener>, ListenError> {
+    bound.into_iter().map(BoundAddress::listen).collect()
+}
+
 /// URL of the metrics; for a Unix socket in nginx's notation.
 fn metrics_url(address: &Address, is_private: bool) -> String {
     match address {
@@ -174,13 +174,8 @@ fn metrics_url(address: &Address, is_private: bool) -> String {
 }
 
 /// Reloads the certificates at each SIGHUP.
-async fn reload_on_hangup(
-    mut hangups: Hangups,
-    tls: Option<ServerTls>,
-    status: &str,
-) -> Infallible {
-    loop {
-        hangups.next().await;
+async fn reload_on_hangup(mut hangups: Signal, tls: Option<ServerTls>, status: &str) -> Infallible {
+    while hangups.recv().await.is_some() {
         service::notify_reloading();
         match tls.as_ref().map(ServerTls::reload) {
             Some(Ok(())) => tracing::info!("reloaded the TLS files, for new connections"),
@@ -192,10 +187,11 @@ async fn reload_on_hangup(
         }
         service::notify_ready(status);
     }
+    std::future::pending().await
 }
 
 async fn run_stdio(options: &Options) -> anyhow::Result<()> {
-    let (stop, hangup) = (stop_signal().context(NO_SIGNALS)?, hangup().context(NO_SIGNALS)?);
+    let (stop, hangup) = (stop_signal()?, hangup()?);
     let stop = async {
         tokio::select! {
             () = stop => {}
@@ -208,12 +204,15 @@ async fn run_stdio(options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Returns a future that resolves at SIGINT or SIGTERM. The signals are caught from now on.
-fn stop_signal() -> io::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
+/// Catches a signal from now on, so that it does not end the agent.
+fn catch(kind: SignalKind) -> anyhow::Result<Signal> {
+    signal(kind).context(NO_SIGNALS)
+}
 
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
+/// Returns a future that resolves at SIGINT or SIGTERM. The signals are caught from now on.
+fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
+    let mut interrupt = catch(SignalKind::interrupt())?;
+    let mut terminate = catch(SignalKind::terminate())?;
     Ok(async move {
         tokio::select! {
             _ = interrupt.recv() => {}
@@ -222,40 +221,20 @@ fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// Stream of SIGHUP signals.
-struct Hangups(tokio::signal::unix::Signal);
-
-impl Hangups {
-    async fn next(&mut self) {
-        if self.0.recv().await.is_none() {
-            std::future::pending::<()>().await;
-        }
-    }
-}
-
-/// Catches SIGHUP from now on, so that it does not end the agent.
-fn hangups() -> io::Result<Hangups> {
-    use tokio::signal::unix::{SignalKind, signal};
-
-    signal(SignalKind::hangup()).map(Hangups)
-}
-
 /// Returns a future that resolves at SIGHUP, or when the reader of standard output is gone, even if
 /// there is nothing to write.
-fn hangup() -> io::Result<impl Future<Output = ()>> {
-    use rustix::event::{PollFd, PollFlags, poll};
-    use tokio::signal::unix::{SignalKind, signal};
-
-    let mut hangup = signal(SignalKind::hangup())?;
+fn hangup() -> anyhow::Result<impl Future<Output = ()>> {
+    let mut hangup = catch(SignalKind::hangup())?;
     let (gone, closed) = tokio::sync::oneshot::channel::<()>();
-    std::thread::Builder::new().spawn(move || {
+    let watch = std::thread::Builder::new().spawn(move || {
         let stdout = io::stdout();
         // With no events requested, `poll` still reports that the other end is closed.
         let wait = || poll(&mut [PollFd::new(&stdout, PollFlags::empty())], None);
         while wait() == Err(rustix::io::Errno::INTR) {}
         // An error means that the program is ending.
         let _ = gone.send(());
-    })?;
+    });
+    watch.context(NO_SIGNALS)?;
     Ok(async move {
         tokio::select! {
             _ = hangup.recv() => {}
@@ -266,18 +245,12 @@ fn hangup() -> io::Result<impl Future<Output = ()>> {
 
 /// Raises the limit of open files: each client needs a file descriptor, and many systems start low.
 fn raise_open_files_limit(wanted: u64) {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
     let limit = getrlimit(Resource::Nofile);
     let Some(current) = limit.current.filter(|current| *current < wanted) else { return };
     let allowed = limit.maximum.map_or(wanted, |maximum| maximum.min(wanted));
     let raised = Rlimit { current: Some(allowed), maximum: limit.maximum };
-    let now = if setrlimit(Resource::Nofile, raised).is_ok() { allowed } else { current };
-    if now < wanted {
-        tracing::warn!(
-            wanted,
-            allowed = now,
-            "the limit of open files is too low for --max-clients"
-        );
+    let allowed = if setrlimit(Resource::Nofile, raised).is_ok() { allowed } else { current };
+    if allowed < wanted {
+        tracing::warn!(wanted, allowed, "the limit of open files is too low for --max-clients");
     }
 }

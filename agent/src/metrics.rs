@@ -31,14 +31,13 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use loadline_protocol::DurationText;
-use tokio::io::AsyncWriteExt as _;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use crate::kernel::root::Root;
-use crate::serve::listen::{Connection, Listener, Peer};
-use crate::serve::server::{Protocol, STOP_TIMEOUT, Server};
-use crate::serve::session;
+use crate::serve::connection::Handshake;
+use crate::serve::listen::{Listener, Peer};
+use crate::serve::server::{Protocol, Server};
 use crate::source::GroupSet;
 pub(crate) use agent_metrics::AgentMetrics;
 use format::ExpositionFormat;
@@ -114,8 +113,12 @@ impl Metrics {
     }
 
     /// Serves one client until it disconnects or the agent stops.
-    async fn serve_http<S: Connection>(&self, stream: S) -> Result<(), hyper::Error> {
+    async fn serve_http(&self, handshake: Handshake) -> anyhow::Result<()> {
         let mut stop = self.stop.clone();
+        let stream = tokio::select! {
+            stream = handshake => stream?,
+            _ = stop.changed() => return Ok(()),
+        };
         let service = service_fn(async |request| Ok::<_, Infallible>(respond(self, request).await));
         let mut connection = std::pin::pin!(
             http1::Builder::new()
@@ -128,30 +131,26 @@ impl Metrics {
                 .serve_connection(TokioIo::new(TimeoutStream::new(stream)), service)
         );
         tokio::select! {
-            ended = connection.as_mut() => return ended,
+            ended = connection.as_mut() => return Ok(ended?),
             // The error is expected: the sender was dropped, since the agent stops.
             _ = stop.changed() => {}
         }
         connection.as_mut().graceful_shutdown();
-        connection.await
+        Ok(connection.await?)
     }
 }
 
 impl Protocol for Metrics {
-    async fn serve<S: Connection + 'static>(self, stream: S, peer: Peer) -> Peer {
-        if let Err(error) = self.serve_http(stream).await {
+    async fn serve(self, handshake: Handshake, peer: Peer) -> Peer {
+        if let Err(error) = self.serve_http(handshake).await {
             tracing::debug!(peer = peer.name, %error, "metrics connection failed");
         }
         peer
     }
 
-    async fn refuse<S: Connection + 'static>(mut stream: S, peer: Peer, _why: String) {
+    fn refusal(peer: &Peer, _why: &str) -> String {
         tracing::debug!(peer = peer.name, "refused a metrics connection");
-        // With TLS the handshake comes first. A client that does not read misses the reason.
-        let sent = timeout(STOP_TIMEOUT, stream.write_all(TOO_MANY_CONNECTIONS.as_bytes())).await;
-        if matches!(sent, Ok(Ok(()))) {
-            session::drain_and_close(stream).await;
-        }
+        TOO_MANY_CONNECTIONS.to_owned()
     }
 }
 

@@ -1,15 +1,16 @@
 //! Clients: listeners, TLS, limits, and a session for each client.
 //!
 //! ```text
-//!  session    one client: requests in, rows out
-//!    │ bytes
+//!  connection  stream of a client, and the handshake that comes first
 //!    ▼
-//!  tls_files  paths of certificate, key and client CA
-//!  tls        encryption of TCP connections
-//!  listen     addresses, listeners and accepted connections
-//!  server     accepts clients of rows and metrics, limits their number, stops them
+//!  session     one client: requests in, rows out
+//!    ▼
+//!  tls         encryption of TCP connections
+//!  listen      addresses, listeners and accepted connections
+//!  server      accepts clients of rows and metrics, limits their number, stops them
 //! ```
 
+pub(crate) mod connection;
 pub(crate) mod listen;
 pub(crate) mod server;
 pub(crate) mod session;
@@ -18,4 +19,16 @@ pub(crate) mod tls;
 #[cfg(not(feature = "tls"))]
 #[path = "serve/tls/none.rs"]
 pub(crate) mod tls;
-pub(crate) mod tls_files;
+
+use std::path::PathBuf;
+
+/// Files for TLS.
+#[derive(Debug, Clone)]
+pub struct ServerTlsFiles {
+    /// Certificate chain of the server.
+    pub cert: PathBuf,
+    /// Private key of the certificate.
+    pub key: PathBuf,
+    /// CAs of client certificates. `None` if clients need no certificate.
+    pub client_ca: Option<PathBuf>,
+}

@@ -5,23 +5,19 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use loadline_agent::Service;
+use sd_notify::NotifyState;
+use tokio::time::{Instant, sleep};
 
 /// Number of intervals that may pass without a sample before the watchdog pings stop.
-#[cfg(target_os = "linux")]
 const OVERDUE_INTERVALS: u32 = 2;
 
 /// Reports that clients can connect.
-#[cfg(target_os = "linux")]
 pub(crate) fn notify_ready(status: &str) {
-    use sd_notify::NotifyState::{Ready, Status};
-    notify(&[Ready, Status(status)]);
+    notify(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
 /// Reports that the agent reloads its files. [`notify_ready`] reports the end of the reload.
-#[cfg(target_os = "linux")]
 pub(crate) fn notify_reloading() {
-    use sd_notify::NotifyState;
-
     // Only units of `Type=notify-reload` need the time.
     match NotifyState::monotonic_usec_now() {
         Ok(now) => notify(&[NotifyState::Reloading, now]),
@@ -30,13 +26,11 @@ pub(crate) fn notify_reloading() {
 }
 
 /// Reports that the agent is about to end.
-#[cfg(target_os = "linux")]
 pub(crate) fn notify_stopping() {
-    notify(&[sd_notify::NotifyState::Stopping]);
+    notify(&[NotifyState::Stopping]);
 }
 
-#[cfg(target_os = "linux")]
-fn notify(states: &[sd_notify::NotifyState<'_>]) {
+fn notify(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         let error = loadline_common::without_error_number(&error.to_string());
         tracing::warn!(%error, "cannot notify the service manager");
@@ -45,10 +39,7 @@ fn notify(states: &[sd_notify::NotifyState<'_>]) {
 
 /// Pings the watchdog of the service manager as long as samples are taken in time. An agent that
 /// hangs, or that answers clients but does not sample, gets restarted.
-#[cfg(target_os = "linux")]
 pub(crate) async fn run_watchdog(service: Service, interval: Duration) -> Infallible {
-    use tokio::time::{Instant, sleep};
-
     let Some(period) = sd_notify::watchdog_enabled().filter(|period| !period.is_zero()) else {
         return std::future::pending().await;
     };
@@ -62,21 +53,7 @@ pub(crate) async fn run_watchdog(service: Service, interval: Duration) -> Infall
             last = (progress, Instant::now());
         }
         if last.1.elapsed() < overdue {
-            notify(&[sd_notify::NotifyState::Watchdog]);
+            notify(&[NotifyState::Watchdog]);
         }
     }
-}
-
-#[cfg(not(target_os = "linux"))]
-pub(crate) fn notify_ready(_status: &str) {}
-
-#[cfg(not(target_os = "linux"))]
-pub(crate) fn notify_reloading() {}
-
-#[cfg(not(target_os = "linux"))]
-pub(crate) fn notify_stopping() {}
-
-#[cfg(not(target_os = "linux"))]
-pub(crate) async fn run_watchdog(_service: Service, _interval: Duration) -> Infallible {
-    std::future::pending().await
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use thiserror::Error;
 use tokio_rustls::rustls;
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
-use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
+use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{InconsistentKeys, RootCertStore};
@@ -20,57 +20,30 @@ const FILE_BYTES_MAX: u64 = 1024 * 1024;
 #[derive(Debug, Error)]
 pub enum TlsFileError {
     /// The file cannot be read.
-    #[error("cannot read {}: {why}; check the path and its permissions", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Error of the system.
-        why: io::Error,
-    },
+    #[error("cannot read {}: {}; check the path and its permissions", .0.display(), .1)]
+    Read(PathBuf, io::Error),
     /// The file has more than 1 MiB.
-    #[error("{} is too large for a PEM file, over 1 MiB; check the path", path.display())]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-    },
+    #[error("{} is too large for a PEM file, over 1 MiB; check the path", .0.display())]
+    TooLarge(PathBuf),
     /// The file has no certificate.
-    #[error(
-        "no PEM certificate in {}; give the file that contains BEGIN CERTIFICATE",
-        path.display()
-    )]
-    NoCertificate {
-        /// The file.
-        path: PathBuf,
-    },
+    #[error("no PEM certificate in {}; give the file that contains BEGIN CERTIFICATE", .0.display())]
+    NoCertificate(PathBuf),
     /// The file has no key, or an encrypted one.
     #[error(
         "no PEM key in {}; give the file that contains BEGIN PRIVATE KEY, not encrypted",
-        path.display()
+        .0.display()
     )]
-    NoKey {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The key is not that of the certificate.
+    NoKey(PathBuf),
+    /// The certificate in the first file has another key than that in the second file.
     #[error(
         "the key in {} does not match the certificate in {}; give a certificate and its own key",
-        key.display(),
-        cert.display()
+        .1.display(),
+        .0.display()
     )]
-    Mismatch {
-        /// The certificate's file.
-        cert: PathBuf,
-        /// The key's file.
-        key: PathBuf,
-    },
+    Mismatch(PathBuf, PathBuf),
     /// The certificate or key in the file is invalid or of an unsupported type.
-    #[error("invalid certificate or key in {}: {why}; create a new one", path.display())]
-    Unusable {
-        /// The file.
-        path: PathBuf,
-        /// Error of rustls.
-        why: rustls::Error,
-    },
+    #[error("invalid certificate or key in {}: {}; create a new one", .0.display(), .1)]
+    Unusable(PathBuf, rustls::Error),
 }
 
 /// Returns the cryptography provider of all TLS here.
@@ -80,60 +53,46 @@ pub fn provider() -> Arc<CryptoProvider> {
 }
 
 /// Reads a certificate chain and its key.
-///
-/// # Errors
-/// A file cannot be used, or the two do not match.
 pub fn read_identity(cert: &Path, key: &Path) -> Result<CertifiedKey, TlsFileError> {
     let certificates = read_certificates(cert)?;
-    let der = read_key(key)?;
-    let unusable = |why| TlsFileError::Unusable { path: key.to_owned(), why };
-    let signing_key = provider().key_provider.load_private_key(der).map_err(unusable)?;
+    let der = PrivateKeyDer::from_pem_slice(&read(key)?)
+        .map_err(|_| TlsFileError::NoKey(key.to_owned()))?;
+    let signing_key = provider().key_provider.load_private_key(der);
+    let signing_key = signing_key.map_err(|why| TlsFileError::Unusable(key.to_owned(), why))?;
     let identity = CertifiedKey::new(certificates, signing_key);
     match identity.keys_match() {
         // The match cannot be checked for some types of keys.
         Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(identity),
         Err(rustls::Error::InconsistentKeys(_)) => {
-            Err(TlsFileError::Mismatch { cert: cert.to_owned(), key: key.to_owned() })
+            Err(TlsFileError::Mismatch(cert.to_owned(), key.to_owned()))
         }
-        Err(why) => Err(TlsFileError::Unusable { path: cert.to_owned(), why }),
+        Err(why) => Err(TlsFileError::Unusable(cert.to_owned(), why)),
     }
 }
 
 /// Reads the CAs in a file.
-///
-/// # Errors
-/// The file has no certificate, or an invalid one.
 pub fn read_authorities(path: &Path) -> Result<RootCertStore, TlsFileError> {
     let mut authorities = RootCertStore::empty();
     for certificate in read_certificates(path)? {
-        let unusable = |why| TlsFileError::Unusable { path: path.to_owned(), why };
-        authorities.add(certificate).map_err(unusable)?;
+        let added = authorities.add(certificate);
+        added.map_err(|why| TlsFileError::Unusable(path.to_owned(), why))?;
     }
     Ok(authorities)
 }
 
 fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsFileError> {
-    let missing = || TlsFileError::NoCertificate { path: path.to_owned() };
-    let found: Result<Vec<_>, pem::Error> = CertificateDer::pem_slice_iter(&read(path)?).collect();
-    match found {
-        Ok(found) if !found.is_empty() => Ok(found),
-        Ok(_) | Err(_) => Err(missing()),
-    }
-}
-
-fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsFileError> {
-    PrivateKeyDer::from_pem_slice(&read(path)?)
-        .map_err(|_| TlsFileError::NoKey { path: path.to_owned() })
+    let found = CertificateDer::pem_slice_iter(&read(path)?).collect::<Result<Vec<_>, _>>();
+    let found = found.ok().filter(|found| !found.is_empty());
+    found.ok_or_else(|| TlsFileError::NoCertificate(path.to_owned()))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TlsFileError> {
     let mut bytes = Vec::new();
-    let taken =
-        File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
-    match taken {
+    let read = File::open(path).and_then(|it| it.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
+    match read {
         Ok(count) if count as u64 <= FILE_BYTES_MAX => Ok(bytes),
-        Ok(_) => Err(TlsFileError::TooLarge { path: path.to_owned() }),
-        Err(why) => Err(TlsFileError::Read { path: path.to_owned(), why }),
+        Ok(_) => Err(TlsFileError::TooLarge(path.to_owned())),
+        Err(why) => Err(TlsFileError::Read(path.to_owned(), why)),
     }
 }
 

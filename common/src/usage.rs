@@ -9,36 +9,36 @@ const SIMILARITY_MIN: f64 = 0.75;
 /// Message of a command-line error: the error, then `; ` and the hint.
 #[must_use]
 pub fn usage_error(error: &clap::Error) -> String {
-    let text = error.to_string();
-    let paragraph = text.split("\n\n").next().unwrap_or_default();
-    // clap lists the possible values on a separate line.
-    let lines =
-        paragraph.lines().filter(|line| !line.trim_start().starts_with("[possible values:"));
-    let words: Vec<&str> = lines.flat_map(str::split_whitespace).collect();
-    let message = words.join(" ");
-    let message = value_error(error)
-        .unwrap_or_else(|| message.strip_prefix("error: ").unwrap_or(&message).to_owned());
+    let message = value_error(error).unwrap_or_else(|| first_paragraph(&error.to_string()));
     let suggestion = suggestion(error).map(|word| format!("did you mean '{word}'? "));
     let suggestion = suggestion.unwrap_or_default();
-    let values = strings(error.get(ContextKind::ValidValue)).join(", ");
-    let message = if error.kind() == ErrorKind::InvalidValue && !values.is_empty() {
-        format!("{message}; {suggestion}possible values: {values}")
-    } else if error.kind() == ErrorKind::ValueValidation
-        || suggestion.is_empty() && message.contains("; ")
-    {
+    let values = strings(error, ContextKind::ValidValue).join(", ");
+    let message = match error.kind() {
+        ErrorKind::InvalidValue if !values.is_empty() => {
+            format!("{message}; {suggestion}possible values: {values}")
+        }
         // The error of a value says what is allowed.
-        message
-    } else {
-        format!("{message}; {suggestion}see --help")
+        ErrorKind::ValueValidation => message,
+        _ if suggestion.is_empty() && message.contains("; ") => message,
+        _ => format!("{message}; {suggestion}see --help"),
     };
     sanitize(&message).into_owned()
+}
+
+/// Returns the error of clap's text as one line.
+fn first_paragraph(text: &str) -> String {
+    let paragraph = text.split("\n\n").next().unwrap_or_default();
+    // clap lists the possible values on a separate line.
+    let is_error = |line: &&str| !line.trim_start().starts_with("[possible values:");
+    let words = paragraph.lines().filter(is_error).flat_map(str::split_whitespace);
+    words.skip_while(|word| *word == "error:").collect::<Vec<_>>().join(" ")
 }
 
 /// Returns the error of a value whose reason names the value, so that it is named only once.
 fn value_error(error: &clap::Error) -> Option<String> {
     let reason = std::error::Error::source(error)?.to_string();
-    let value = strings(error.get(ContextKind::InvalidValue)).first().copied()?;
-    let option = strings(error.get(ContextKind::InvalidArg)).first()?.split(' ').next()?;
+    let value = strings(error, ContextKind::InvalidValue).first().copied()?;
+    let option = strings(error, ContextKind::InvalidArg).first()?.split(' ').next()?;
     reason.contains(&format!("{value:?}")).then(|| format!("{option}: {reason}"))
 }
 
@@ -57,14 +57,9 @@ pub fn error_text(message: &str) -> String {
     let message = without_error_number(message);
     let (line, details) = message.split_once('\n').unwrap_or((&message, ""));
     let (error, hint) = line.split_once("; ").unwrap_or((line, ""));
-    let mut text = format!("error: {error}");
-    for (before, part) in [("\n", details), ("\nhint: ", hint)] {
-        if !part.is_empty() {
-            text.push_str(before);
-            text.push_str(part);
-        }
-    }
-    text
+    let details = if details.is_empty() { String::new() } else { format!("\n{details}") };
+    let hint = if hint.is_empty() { String::new() } else { format!("\nhint: {hint}") };
+    format!("error: {error}{details}{hint}")
 }
 
 /// Returns `text` without the number that `std` adds to a system error: ` (os error 2)`.
@@ -77,15 +72,14 @@ pub fn without_error_number(text: &str) -> String {
 
 /// Returns the option or value that the user probably meant.
 fn suggestion(error: &clap::Error) -> Option<&str> {
-    let first = |kind| strings(error.get(kind)).first().copied();
-    let wrong = first(ContextKind::InvalidValue);
-    let values = strings(error.get(ContextKind::ValidValue));
-    let nearest = || nearest(wrong?, values.into_iter());
+    let first = |kind| strings(error, kind).first().copied();
+    let values = strings(error, ContextKind::ValidValue);
+    let nearest = || nearest(first(ContextKind::InvalidValue)?, values.into_iter());
     first(ContextKind::SuggestedArg).or_else(|| first(ContextKind::SuggestedValue)).or_else(nearest)
 }
 
-fn strings(value: Option<&ContextValue>) -> Vec<&str> {
-    match value {
+fn strings(error: &clap::Error, kind: ContextKind) -> Vec<&str> {
+    match error.get(kind) {
         Some(ContextValue::String(word)) => vec![word],
         Some(ContextValue::Strings(words)) => words.iter().map(String::as_str).collect(),
         _ => Vec::new(),

@@ -64,9 +64,9 @@ impl LineError {
 
 /// Returns the beginning of `text`, sanitized for a terminal.
 fn excerpt(text: &str) -> String {
-    let mut shown = crate::text::sanitize(text).chars().take(SHOWN_MAX).collect::<String>();
-    if shown.len() < text.len() && text.chars().count() > SHOWN_MAX {
-        shown.push('…');
+    let text = crate::text::sanitize(text);
+    match text.char_indices().nth(SHOWN_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.into_owned(),
     }
-    shown
 }

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::logfmt::fields;
-use crate::number::{parse_number, write_number};
+use crate::logfmt::{fields, write_field};
+use crate::number::parse_number;
 
 /// Upper bound of plausible values. Greater numbers are ignored.
 const NUMBER_MAX: f64 = 1e9;
@@ -82,19 +82,11 @@ fn rounded(number: f64, steps: f64) -> Option<f64> {
 impl fmt::Display for Health {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("agent")?;
-        let mut number = |key, value: Option<f64>, decimals, unit| {
-            let Some(value) = value else { return Ok(()) };
-            let mut text = String::new();
-            write_number(&mut text, value, decimals);
-            write!(f, " {key}={text}{unit}")
-        };
-        number("cpu", self.cpu_percent, 2, "%")?;
-        number("rss", self.resident_mib, 1, "MiB")?;
-        let mut count =
-            |key, value: Option<u64>| value.map_or(Ok(()), |value| write!(f, " {key}={value}"));
-        count("late", self.late)?;
-        count("clients", self.clients)?;
-        count("missing", self.missing)
+        write_field(f, "cpu", self.cpu_percent.map(|percent| format!("{percent:.2}%")))?;
+        write_field(f, "rss", self.resident_mib.map(|mib| format!("{mib:.1}MiB")))?;
+        write_field(f, "late", self.late)?;
+        write_field(f, "clients", self.clients)?;
+        write_field(f, "missing", self.missing)
     }
 }
 

@@ -3,36 +3,25 @@
 use std::borrow::Cow;
 use std::fmt::{self, Display, Write as _};
 
-/// Returns the fields of a text, left to right. A word without `=` has the value `None`.
-pub(crate) fn fields(text: &str) -> LogfmtFields<'_> {
-    LogfmtFields { rest: text }
-}
-
-pub(crate) struct LogfmtFields<'a> {
-    rest: &'a str,
-}
-
-/// Key and unquoted value of a field.
-pub(crate) type LogfmtField<'a> = (&'a str, Option<Cow<'a, str>>);
-
-impl<'a> Iterator for LogfmtFields<'a> {
-    type Item = LogfmtField<'a>;
-
-    fn next(&mut self) -> Option<LogfmtField<'a>> {
-        let text = self.rest.trim_start();
+/// Returns the fields of a text, left to right: key and unquoted value. A word without `=` has the
+/// value `None`.
+pub(crate) fn fields(text: &str) -> impl Iterator<Item = (&str, Option<Cow<'_, str>>)> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let text = rest.trim_start();
         if text.is_empty() {
             return None;
         }
         let end = text.find(|c: char| c == '=' || c.is_whitespace()).unwrap_or(text.len());
         let (key, after) = text.split_at(end);
         let Some(value) = after.strip_prefix('=') else {
-            self.rest = after;
+            rest = after;
             return Some((key, None));
         };
-        let (value, rest) = take_value(value);
-        self.rest = rest;
+        let (value, after) = take_value(value);
+        rest = after;
         Some((key, Some(value)))
-    }
+    })
 }
 
 /// Splits a value off the front of `text`, up to its closing quote or, unquoted, to the next blank.
@@ -54,13 +43,13 @@ pub(crate) fn take_value(text: &str) -> (Cow<'_, str>, &str) {
     (Cow::Owned(value), "")
 }
 
-/// Writes ` key=value`, with quotes if the value needs them.
+/// Writes ` key=value`, with quotes if the value needs them. Writes nothing without a value.
 pub(crate) fn write_field(
     f: &mut fmt::Formatter<'_>,
     key: &str,
-    value: &impl Display,
+    value: Option<impl Display>,
 ) -> fmt::Result {
-    let value = value.to_string();
+    let Some(value) = value.map(|value| value.to_string()) else { return Ok(()) };
     let bare = !value.is_empty() && !value.contains(|c: char| c.is_whitespace() || c == '"');
     write!(f, " {key}=")?;
     if bare { f.write_str(&value) } else { write_quoted(f, &value) }
@@ -105,7 +94,7 @@ mod tests {
 
     impl Display for WrittenField<'_> {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            write_field(f, "key", &self.0)
+            write_field(f, "key", Some(self.0))
         }
     }
 

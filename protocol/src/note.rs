@@ -260,21 +260,17 @@ impl fmt::Display for Note {
 impl fmt::Display for Header {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{NAME}{}", self.version)?;
-        field(f, "run", self.run.as_ref())?;
-        field(f, "host", self.host.as_ref())?;
+        write_field(f, "run", self.run)?;
+        write_field(f, "host", self.host.as_ref())?;
         let interval = self.interval.map(|interval| format!("{}ms", interval.as_millis()));
-        field(f, "interval", interval.as_ref())?;
-        field(f, "os", self.os.as_ref())?;
-        field(f, "cores", self.cores.as_ref())?;
-        field(f, "memory", self.memory.as_ref())?;
-        field(f, "cpu_limit", self.cpu_limit.as_ref())?;
-        field(f, "memory_limit", self.memory_limit.as_ref())?;
-        field(f, "agent", self.agent.as_ref())
+        write_field(f, "interval", interval)?;
+        write_field(f, "os", self.os.as_ref())?;
+        write_field(f, "cores", self.cores)?;
+        write_field(f, "memory", self.memory)?;
+        write_field(f, "cpu_limit", self.cpu_limit)?;
+        write_field(f, "memory_limit", self.memory_limit)?;
+        write_field(f, "agent", self.agent.as_ref())
     }
-}
-
-fn field(f: &mut fmt::Formatter<'_>, key: &str, value: Option<&impl fmt::Display>) -> fmt::Result {
-    value.map_or(Ok(()), |value| write_field(f, key, value))
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ pub fn write_number(out: &mut String, value: f64, decimals: usize) {
 }
 
 /// Powers of ten, indexed by the number of decimals of a unit.
-const SCALES: [f64; 4] = [1.0, 10.0, 100.0, 1000.0];
+pub(crate) const SCALES: [f64; 4] = [1.0, 10.0, 100.0, 1000.0];
 
 /// Whole numbers below this have at most 15 digits, which a double represents exactly.
 const SCALED_MAX: f64 = 1e15;

@@ -90,15 +90,15 @@ impl fmt::Display for Resume {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{key}={value}: {why}")]
 pub struct RequestError {
-    key: &'static str,
+    key: String,
     value: String,
     why: String,
 }
 
 impl RequestError {
-    fn new(key: &'static str, value: &str, why: impl Into<String>) -> RequestError {
+    fn new(key: &str, value: &str, why: String) -> RequestError {
         let value = sanitize(value).chars().take(40).collect();
-        RequestError { key, value, why: why.into() }
+        RequestError { key: key.into(), value, why }
     }
 }
 
@@ -113,7 +113,8 @@ impl Request {
     /// Parses a line. Returns `None` if the line is not a request at all.
     #[must_use]
     pub fn parse(line: &str) -> Option<Result<Request, RequestError>> {
-        let (version, rest) = split_version(line)?;
+        let line = line.trim().strip_prefix(NAME)?;
+        let (version, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
         Some(Request::parse_fields(version, rest))
     }
 
@@ -124,20 +125,18 @@ impl Request {
     }
 
     fn parse_fields(version: &str, text: &str) -> Result<Request, RequestError> {
-        let version = version.parse().ok().filter(|version| *version > 0).ok_or_else(|| {
-            RequestError::new("version", version, "must be a whole number from 1")
-        })?;
+        let wrong = || "must be a whole number from 1".into();
+        let parsed = version.parse().ok().filter(|version| *version > 0);
+        let version = parsed.ok_or_else(|| RequestError::new("version", version, wrong()))?;
         let mut request = Request { version, ..Request::default() };
         for (key, value) in fields(text) {
             let value = value.unwrap_or_default();
+            let wrong = |why| RequestError::new(key, &value, why);
             match key {
-                "interval" => request.interval = Some(read_interval(&value)?),
-                "history" => {
-                    let wrong = |why| RequestError::new("history", &value, why);
-                    request.history = Some(History::parse(&value).map_err(wrong)?);
-                }
-                "columns" => request.columns = Some(read_columns(&value)?),
-                "resume" => request.resume = Some(read_resume(&value)?),
+                "interval" => request.interval = Some(parse_interval(&value).map_err(wrong)?),
+                "history" => request.history = Some(History::parse(&value).map_err(wrong)?),
+                "columns" => request.columns = Some(parse_columns(&value).map_err(wrong)?),
+                "resume" => request.resume = Some(parse_resume(&value).map_err(wrong)?),
                 _ => {}
             }
         }
@@ -145,52 +144,36 @@ impl Request {
     }
 }
 
-/// Splits `loadline/VERSION REST`.
-fn split_version(line: &str) -> Option<(&str, &str)> {
-    let line = line.trim().strip_prefix(NAME)?;
-    Some(line.split_once(char::is_whitespace).unwrap_or((line, "")))
-}
-
-fn read_interval(value: &str) -> Result<Duration, RequestError> {
-    let wrong = |why: String| RequestError::new("interval", value, why);
-    match parse_duration(value).map_err(wrong)? {
-        Duration::ZERO => Err(wrong("must be greater than 0".into())),
+fn parse_interval(value: &str) -> Result<Duration, String> {
+    match parse_duration(value)? {
+        Duration::ZERO => Err("must be greater than 0".into()),
         interval => Ok(interval),
     }
 }
 
-fn read_columns(value: &str) -> Result<Vec<String>, RequestError> {
+fn parse_columns(value: &str) -> Result<Vec<String>, String> {
     let names: Vec<String> = value.split(',').map(|name| sanitize(name).into_owned()).collect();
     if names.iter().any(String::is_empty) {
-        return Err(RequestError::new("columns", value, "empty name; separate names by commas"));
+        return Err("empty name; separate names by commas".into());
     }
     Ok(names)
 }
 
-fn read_resume(value: &str) -> Result<Resume, RequestError> {
+fn parse_resume(value: &str) -> Result<Resume, String> {
     let resume = value
         .split_once(':')
         .and_then(|(run, seq)| Some(Resume { run: run.parse().ok()?, seq: seq.parse().ok()? }));
-    resume.ok_or_else(|| RequestError::new("resume", value, "invalid position; write RUN:SEQ"))
+    resume.ok_or_else(|| "invalid position; write RUN:SEQ".into())
 }
 
 impl fmt::Display for Request {
     /// Writes the request as a line, without the line end.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{NAME}{}", self.version)?;
-        if let Some(interval) = self.interval {
-            write_field(f, "interval", &DurationText(interval))?;
-        }
-        if let Some(history) = self.history {
-            write_field(f, "history", &history)?;
-        }
-        if let Some(columns) = &self.columns {
-            write_field(f, "columns", &columns.join(","))?;
-        }
-        if let Some(resume) = self.resume {
-            write_field(f, "resume", &resume)?;
-        }
-        Ok(())
+        write_field(f, "interval", self.interval.map(DurationText))?;
+        write_field(f, "history", self.history)?;
+        write_field(f, "columns", self.columns.as_ref().map(|names| names.join(",")))?;
+        write_field(f, "resume", self.resume)
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
-use crate::number::{write_decimal, write_number};
+use crate::number::{SCALES, write_decimal, write_number};
 use crate::text::sanitize;
 use crate::{LineError, Row, Seq, Time};
 
@@ -53,10 +53,7 @@ impl Column {
     /// Returns the heading of the column in a table: `freq MHz`, `load1`.
     #[must_use]
     pub fn heading(&self) -> String {
-        match self.unit.as_str() {
-            "" => self.name.clone(),
-            unit => format!("{} {unit}", self.name),
-        }
+        self.to_string().replace(':', " ")
     }
 
     /// Returns the usual number of decimals for the unit.
@@ -78,12 +75,7 @@ impl Column {
     /// ```
     #[must_use]
     pub fn round(&self, value: f64) -> f64 {
-        let scale = match self.decimals() {
-            0 => 1.0,
-            1 => 10.0,
-            2 => 100.0,
-            _ => 1000.0,
-        };
+        let scale = SCALES[self.decimals()];
         let rounded = (value * scale).round() / scale;
         if rounded.is_finite() { rounded } else { value }
     }
@@ -123,22 +115,18 @@ impl FromStr for Column {
 pub enum Stamp {
     /// No fields: a plain stream.
     #[default]
-    None,
+    None = 0,
     /// Timestamp (`time:s`).
-    Time,
+    Time = 1,
     /// Timestamp and sequence number (`time:s seq`).
-    TimeSeq,
+    TimeSeq = 2,
 }
 
 impl Stamp {
     /// Returns the number of fields.
     #[must_use]
     pub fn width(self) -> usize {
-        match self {
-            Stamp::None => 0,
-            Stamp::Time => 1,
-            Stamp::TimeSeq => 2,
-        }
+        self as usize
     }
 }
 
@@ -309,32 +297,22 @@ fn read_value(field: &str) -> Option<f64> {
 }
 
 /// Splits a row. Consecutive spaces and tabs form one separator; each comma or semicolon is one.
-fn row_fields(line: &str) -> RowFields<'_> {
+fn row_fields(line: &str) -> impl Iterator<Item = &str> {
+    const BLANKS: [char; 2] = [' ', '\t'];
     let line = line.trim_matches(BLANKS);
-    RowFields { rest: (!line.is_empty()).then_some(line) }
-}
-
-const BLANKS: [char; 2] = [' ', '\t'];
-
-struct RowFields<'a> {
-    /// Remaining text. `None` at the end; an empty rest is an empty last field.
-    rest: Option<&'a str>,
-}
-
-impl<'a> Iterator for RowFields<'a> {
-    type Item = &'a str;
-
-    fn next(&mut self) -> Option<&'a str> {
-        let text = self.rest?;
+    // `None` at the end; an empty rest is an empty last field.
+    let mut rest = (!line.is_empty()).then_some(line);
+    std::iter::from_fn(move || {
+        let text = rest?;
         let end = text.find([' ', '\t', ',', ';']).unwrap_or(text.len());
         let (field, after) = text.split_at(end);
         let after = after.trim_start_matches(BLANKS);
-        self.rest = match after.strip_prefix([',', ';']) {
+        rest = match after.strip_prefix([',', ';']) {
             Some(rest) => Some(rest.trim_start_matches(BLANKS)),
             None => (!after.is_empty()).then_some(after),
         };
         Some(field)
-    }
+    })
 }
 
 impl fmt::Display for Schema {

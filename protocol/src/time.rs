@@ -102,10 +102,8 @@ pub(crate) fn read_time(text: &str) -> Option<Time> {
         return None;
     }
     let seconds: i64 = seconds.parse().ok()?;
-    let mut millis = 0;
-    for at in 0..3 {
-        millis = millis * 10 + i64::from(fraction.as_bytes().get(at).map_or(0, |b| b - b'0'));
-    }
+    let millis = fraction.bytes().chain(*b"00").take(3);
+    let millis = millis.fold(0, |millis, digit| millis * 10 + i64::from(digit - b'0'));
     let ms = seconds.checked_mul(1000)?.checked_add(millis)?;
     (ms <= Time::MAX.0).then_some(Time(ms))
 }
@@ -144,14 +142,14 @@ pub struct DurationText(pub Duration);
 
 impl fmt::Display for DurationText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ms = self.0.as_millis();
-        match ms {
-            0 => f.pad("0s"),
-            _ if ms.is_multiple_of(3_600_000) => f.pad(&format!("{}h", ms / 3_600_000)),
-            _ if ms.is_multiple_of(60_000) => f.pad(&format!("{}m", ms / 60_000)),
-            _ if ms.is_multiple_of(1000) => f.pad(&format!("{}s", ms / 1000)),
-            _ => f.pad(&format!("{ms}ms")),
-        }
+        let (length, unit) = match self.0.as_millis() {
+            0 => (1000, "s"),
+            ms if ms.is_multiple_of(3_600_000) => (3_600_000, "h"),
+            ms if ms.is_multiple_of(60_000) => (60_000, "m"),
+            ms if ms.is_multiple_of(1000) => (1000, "s"),
+            _ => (1, "ms"),
+        };
+        f.pad(&format!("{}{unit}", self.0.as_millis() / length))
     }
 }
 

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use loadline_agent::{Accept, Peer};
+use loadline_agent::{Accept, Handshake, Peer, without_handshake};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 use turmoil::net::{TcpListener, TcpStream};
@@ -23,11 +23,9 @@ pub(crate) const PORT: u16 = 1027;
 pub(crate) struct SimulatedListener(pub TcpListener);
 
 impl Accept for SimulatedListener {
-    type Stream = TcpStream;
-
-    async fn accept(&self) -> io::Result<(TcpStream, Peer)> {
+    async fn accept(&self) -> io::Result<(Handshake, Peer)> {
         let (stream, from) = self.0.accept().await?;
-        Ok((stream, from.into()))
+        Ok((without_handshake(stream), from.into()))
     }
 }
 

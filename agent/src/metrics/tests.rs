@@ -6,6 +6,8 @@ use tokio::time::Instant;
 use super::timeout::{IDLE_TIMEOUT, REQUEST_TIMEOUT};
 use super::*;
 use crate::kernel::tests::TestRoot;
+use crate::serve::connection::without_handshake;
+use crate::serve::server::STOP_TIMEOUT;
 use crate::{Agent, AgentSettings, MachineFacts, ScriptedSource};
 
 /// Returns an agent that started but does not run, its metrics, and a sender whose drop stops them.
@@ -20,7 +22,7 @@ async fn metrics() -> (Agent, Metrics, watch::Sender<()>) {
 fn connect(metrics: &Metrics) -> DuplexStream {
     let (client, server) = duplex(64 * 1024);
     let metrics = metrics.clone();
-    tokio::spawn(async move { metrics.serve_http(server).await });
+    tokio::spawn(async move { metrics.serve_http(without_handshake(server)).await });
     client
 }
 

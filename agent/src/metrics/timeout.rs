@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
-/// Timeout of a request, from its first byte on; for the first request from the connection on.
+/// Timeout of a request, from its first byte on; for the first request from the handshake on.
 pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Timeout of a response.

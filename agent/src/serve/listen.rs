@@ -10,13 +10,19 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use thiserror::Error;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 
+use crate::serve::connection::Handshake;
 use crate::serve::tls::ServerTls;
+use tcp::BoundTcp;
 use unix::UnixEndpoint;
 
 /// Listen backlog: connections that the system holds until the agent accepts them.
 const BACKLOG: u32 = 1024;
+
+/// Send buffer of the system for a client that does not read: 64 KiB, a quarter of an hour of rows.
+/// By default it grows to megabytes, a second queue beside the ring.
+const SEND_BUFFER_BYTES: u32 = 64 * 1024;
 
 /// Address of an agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,22 +42,16 @@ pub enum Address {
 /// Error in the text of an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum AddressError {
-    /// The port is missing.
     #[error("missing port; write HOST:PORT, for example 127.0.0.1:1027")]
     MissingPort,
-    /// The port is no number from 0 to 65535.
     #[error("invalid port; write a number from 0 to 65535")]
     InvalidPort,
-    /// The host is missing.
     #[error("missing host; write HOST:PORT, for example 127.0.0.1:1027")]
     MissingHost,
-    /// The host has an invalid character, such as a blank or `@`.
     #[error("invalid host; write HOST:PORT, for example 127.0.0.1:1027")]
     InvalidHost,
-    /// An IPv6 address without brackets, whose last group could be the port.
     #[error("IPv6 address without brackets; write [ADDRESS]:PORT, for example [::1]:1027")]
     Brackets,
-    /// The path of a Unix socket is empty or has control characters.
     #[error("missing or invalid path; write unix:PATH, for example unix:/run/loadline.sock")]
     Path,
 }
@@ -61,22 +61,20 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Address, AddressError> {
         if let Some(path) = text.strip_prefix("unix:") {
-            return parse_unix(path);
+            let is_valid = !path.is_empty() && !path.contains(char::is_control);
+            return is_valid.then(|| Address::Unix(path.into())).ok_or(AddressError::Path);
         }
         let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-        let Some((host, port)) = text.rsplit_once(':') else {
-            let is_port = is_number(text);
-            return Err(if is_port {
-                AddressError::MissingHost
-            } else {
-                AddressError::MissingPort
-            });
+        let (host, port) = match text.rsplit_once(':') {
+            Some(parts) => parts,
+            None if is_number(text) => return Err(AddressError::MissingHost),
+            None => return Err(AddressError::MissingPort),
         };
         let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-        let host = match bracketed {
-            None if host.contains(':') => return Err(AddressError::Brackets),
-            _ => bracketed.unwrap_or(host),
-        };
+        if bracketed.is_none() && host.contains(':') {
+            return Err(AddressError::Brackets);
+        }
+        let host = bracketed.unwrap_or(host);
         if host.is_empty() {
             return Err(AddressError::MissingHost);
         }
@@ -92,11 +90,10 @@ impl FromStr for Address {
     }
 }
 
-fn parse_unix(path: &str) -> Result<Address, AddressError> {
-    if path.is_empty() || path.contains(char::is_control) {
-        return Err(AddressError::Path);
+impl From<SocketAddr> for Address {
+    fn from(address: SocketAddr) -> Address {
+        Address::Tcp { host: address.ip().to_string(), port: address.port() }
     }
-    Ok(Address::Unix(path.into()))
 }
 
 impl fmt::Display for Address {
@@ -110,7 +107,7 @@ impl fmt::Display for Address {
 }
 
 /// Rule for streams without encryption.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum PlaintextPolicy {
     /// Plaintext on loopback addresses only; others are refused.
     LoopbackOnly,
@@ -121,6 +118,10 @@ pub enum PlaintextPolicy {
 }
 
 impl PlaintextPolicy {
+    fn permits(&self, address: &SocketAddr) -> bool {
+        !matches!(self, PlaintextPolicy::LoopbackOnly) || address.ip().to_canonical().is_loopback()
+    }
+
     /// Returns the TLS of TCP ports, if they use it.
     fn into_tls(self) -> Option<ServerTls> {
         match self {
@@ -130,43 +131,27 @@ impl PlaintextPolicy {
     }
 }
 
-/// Error of a listener.
+/// Error of a listener, with its address as given.
 #[derive(Debug, Error)]
 pub enum ListenError {
     /// The host name has no address.
-    #[error("cannot resolve {address}: {why}; check the host name, or give an IP address")]
-    Resolve {
-        /// The address as given.
-        address: Address,
-        /// Error of the system.
-        why: io::Error,
-    },
+    #[error("cannot resolve {0}: {1}; check the host name, or give an IP address")]
+    Resolve(Address, io::Error),
     /// The address is open to the network, and the stream would not be encrypted.
     #[error(
-        "refusing to listen on {address}: the address is open to the network and the stream is not \
+        "refusing to listen on {0}: the address is open to the network and the stream is not \
          encrypted; listen on 127.0.0.1 and connect through ssh with `loadline USER@HOST`, give \
          --tls-cert and --tls-key, or give --allow-plaintext in a network you trust"
     )]
-    Plaintext {
-        /// The address as given.
-        address: Address,
-    },
+    Plaintext(Address),
     /// A socket that another program opened for this one cannot be used.
     #[error(
-        "cannot listen on an inherited socket: {why}; pass a stream socket, ListenStream= in systemd"
+        "cannot listen on an inherited socket: {0}; pass a stream socket, ListenStream= in systemd"
     )]
-    Inherited {
-        /// Error of the system.
-        why: io::Error,
-    },
+    Inherited(io::Error),
     /// The system refuses the address.
-    #[error("cannot listen on {address}: {why}; {}", advice(address, why.kind()))]
-    Bind {
-        /// The address as given.
-        address: Address,
-        /// Error of the system.
-        why: io::Error,
-    },
+    #[error("cannot listen on {0}: {1}; {hint}", hint = advice(.0, .1.kind()))]
+    Bind(Address, io::Error),
 }
 
 /// Returns the hint for an address that the system refuses.
@@ -188,11 +173,8 @@ fn advice(address: &Address, kind: io::ErrorKind) -> &'static str {
 
 /// Listener that accepts clients.
 pub trait Accept: Send + 'static {
-    /// Stream of a client.
-    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
-
     /// Waits for a client. Cancel safe.
-    fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, Peer)>> + Send;
+    fn accept(&self) -> impl Future<Output = io::Result<(Handshake, Peer)>> + Send;
 }
 
 /// Identity of a client.
@@ -210,67 +192,65 @@ impl From<SocketAddr> for Peer {
     }
 }
 
-/// Stream of a client over any transport.
-pub trait Connection: AsyncRead + AsyncWrite + Unpin + Send {}
-
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection for S {}
-
 /// Address that is bound, so that no other program gets it, but does not accept connections yet.
 #[derive(Debug)]
-pub struct BoundAddress(ListenerKind<tcp::BoundTcp>);
+pub struct BoundAddress(BoundSocket);
+
+#[derive(Debug)]
+enum BoundSocket {
+    Tcp(BoundTcp),
+    /// A Unix socket listens as soon as it is bound.
+    Listening(Listener),
+}
 
 /// Address that accepts connections.
 #[derive(Debug)]
 pub struct Listener {
-    kind: ListenerKind<tcp::TcpPort>,
+    socket: ListeningSocket,
     address: Address,
 }
 
 #[derive(Debug)]
-enum ListenerKind<T> {
-    Tcp(T),
+enum ListeningSocket {
+    Tcp {
+        listener: TcpListener,
+        /// `None` for plaintext.
+        tls: Option<ServerTls>,
+    },
     Unix(UnixEndpoint),
 }
 
 impl Listener {
     /// Binds an address. Clients connect after [`BoundAddress::listen`]: the agent needs a first
     /// sample, but a port in use must fail at once.
-    ///
-    /// # Errors
-    /// The host is unknown, plaintext is not allowed there, or the system refuses the address.
     pub async fn bind(
         address: &Address,
         plaintext: PlaintextPolicy,
     ) -> Result<BoundAddress, ListenError> {
-        match address {
+        let refused = |why| ListenError::Bind(address.clone(), why);
+        let socket = match address {
             Address::Tcp { host, port } => {
-                let bound = tcp::BoundTcp::new(address, host, *port, plaintext).await?;
-                Ok(BoundAddress(ListenerKind::Tcp(bound)))
+                BoundSocket::Tcp(BoundTcp::new(address, host, *port, plaintext).await?)
             }
-            Address::Unix(path) => match UnixEndpoint::bind(path).await {
-                Ok(socket) => Ok(BoundAddress(ListenerKind::Unix(socket))),
-                Err(why) => Err(ListenError::Bind { address: address.clone(), why }),
-            },
-        }
+            Address::Unix(path) => {
+                BoundSocket::Listening(UnixEndpoint::bind(path).await.map_err(refused)?.into())
+            }
+        };
+        Ok(BoundAddress(socket))
     }
 
     /// Takes over the sockets that systemd or another program opened for this one.
-    ///
-    /// # Errors
-    /// A socket is neither TCP nor Unix, or plaintext is not allowed on its address.
     pub fn inherited(plaintext: &PlaintextPolicy) -> Result<Vec<Listener>, ListenError> {
         let mut sockets = listenfd::ListenFd::from_env();
-        let failed = |why| ListenError::Inherited { why };
         let mut listeners = Vec::new();
         for at in 0..sockets.len() {
             // A socket of another kind fails here and stays available.
             if let Ok(Some(listener)) = sockets.take_tcp_listener(at) {
-                let (port, address) = tcp::adopt(listener, plaintext)?;
-                listeners.push(Listener { kind: ListenerKind::Tcp(port), address });
-            } else if let Some(listener) = sockets.take_unix_listener(at).map_err(failed)? {
-                let socket = UnixEndpoint::adopt(listener).map_err(failed)?;
-                let address = Address::Unix(socket.path().to_owned());
-                listeners.push(Listener { kind: ListenerKind::Unix(socket), address });
+                listeners.push(tcp::adopt(listener, plaintext)?);
+            } else {
+                let listener = sockets.take_unix_listener(at).map_err(ListenError::Inherited)?;
+                let socket = listener.map(UnixEndpoint::adopt).transpose();
+                listeners.extend(socket.map_err(ListenError::Inherited)?.map(Listener::from));
             }
         }
         Ok(listeners)
@@ -283,31 +263,20 @@ impl Listener {
 }
 
 impl BoundAddress {
-    /// Starts to accept connections.
-    ///
-    /// # Errors
-    /// The system refuses. Some systems report only now that the port is in use.
+    /// Starts to accept connections. Some systems report only now that the port is in use.
     pub fn listen(self) -> Result<Listener, ListenError> {
         match self.0 {
-            ListenerKind::Tcp(bound) => {
-                let (port, address) = bound.listen()?;
-                Ok(Listener { kind: ListenerKind::Tcp(port), address })
-            }
-            ListenerKind::Unix(socket) => {
-                let address = Address::Unix(socket.path().to_owned());
-                Ok(Listener { kind: ListenerKind::Unix(socket), address })
-            }
+            BoundSocket::Tcp(bound) => bound.listen(),
+            BoundSocket::Listening(listener) => Ok(listener),
         }
     }
 }
 
 impl Accept for Listener {
-    type Stream = Box<dyn Connection>;
-
-    async fn accept(&self) -> io::Result<(Box<dyn Connection>, Peer)> {
-        match &self.kind {
-            ListenerKind::Tcp(port) => port.accept().await,
-            ListenerKind::Unix(socket) => socket.accept().await,
+    async fn accept(&self) -> io::Result<(Handshake, Peer)> {
+        match &self.socket {
+            ListeningSocket::Tcp { listener, tls } => tcp::accept(listener, tls.as_ref()).await,
+            ListeningSocket::Unix(socket) => socket.accept().await,
         }
     }
 }

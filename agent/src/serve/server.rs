@@ -19,8 +19,9 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::serve::listen::{Accept, Connection, Peer};
-use crate::serve::session::{self, Service};
+use crate::serve::connection::Handshake;
+use crate::serve::listen::{Accept, Peer};
+use crate::serve::session::{self, Ending, Service};
 use loadline_common::without_error_number;
 use origins::Origins;
 use rate_limiter::RateLimiter;
@@ -41,18 +42,10 @@ pub(crate) const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 /// Protocol that a [`Server`] speaks with its clients.
 pub(crate) trait Protocol: Clone + Send + 'static {
     /// Serves one client until it leaves or the agent stops. Returns the client.
-    fn serve<S: Connection + 'static>(
-        self,
-        stream: S,
-        peer: Peer,
-    ) -> impl Future<Output = Peer> + Send + 'static;
+    fn serve(self, handshake: Handshake, peer: Peer) -> impl Future<Output = Peer> + Send;
 
-    /// Sends a client the reason why it is refused, and closes the stream.
-    fn refuse<S: Connection + 'static>(
-        stream: S,
-        peer: Peer,
-        why: String,
-    ) -> impl Future<Output = ()> + Send + 'static;
+    /// Returns the text for a client that is refused, and logs the refusal.
+    fn refusal(peer: &Peer, why: &str) -> String;
 }
 
 /// The clients of one protocol.
@@ -84,7 +77,7 @@ impl<P: Protocol> Server<P> {
         }
         loop {
             tokio::select! {
-                Some((stream, peer)) = accepted.recv() => self.admit(stream, peer),
+                Some((handshake, peer)) = accepted.recv() => self.admit(handshake, peer),
                 Some(ended) = self.sessions.join_next() => self.reap(ended),
                 Some(ended) = self.refusals.join_next() => drop(propagate_panic(ended)),
                 Some(ended) = accept_loops.join_next() => drop(propagate_panic(ended)),
@@ -94,16 +87,16 @@ impl<P: Protocol> Server<P> {
         }
     }
 
-    fn admit<S: Connection + 'static>(&mut self, stream: S, peer: Peer) {
+    fn admit(&mut self, handshake: Handshake, peer: Peer) {
         while let Some(ended) = self.sessions.try_join_next() {
             self.reap(ended);
         }
         match self.check_limits(&peer) {
             Ok(()) => {
-                self.sessions.spawn(self.protocol.clone().serve(stream, peer));
+                self.sessions.spawn(self.protocol.clone().serve(handshake, peer));
             }
             Err(why) if self.refusals.len() < REFUSALS_MAX => {
-                self.refusals.spawn(P::refuse(stream, peer, why));
+                self.refusals.spawn(session::close(handshake, P::refusal(&peer, &why)));
             }
             Err(_) => {}
         }
@@ -115,7 +108,7 @@ impl<P: Protocol> Server<P> {
             return Err("too many clients".to_owned());
         }
         match peer.address {
-            Some(address) if !self.origins.enter(address.into()) => {
+            Some(address) if !self.origins.enter(address) => {
                 Err(format!("too many clients from {address}"))
             }
             _ => Ok(()),
@@ -124,7 +117,7 @@ impl<P: Protocol> Server<P> {
 
     fn reap(&mut self, ended: Result<Peer, JoinError>) {
         if let Some(address) = propagate_panic(ended).and_then(|peer| peer.address) {
-            self.origins.leave(address.into());
+            self.origins.leave(address);
         }
     }
 
@@ -142,21 +135,24 @@ impl<P: Protocol> Server<P> {
 }
 
 impl Protocol for Service {
-    async fn serve<S: Connection + 'static>(self, stream: S, peer: Peer) -> Peer {
+    async fn serve(self, handshake: Handshake, peer: Peer) -> Peer {
         tracing::debug!(peer = peer.name, "client connected");
-        let ending = Service::serve(&self, stream).await;
+        let ending = match handshake.await {
+            Ok(stream) => Service::serve(&self, stream).await,
+            Err(_) => Ending::Left,
+        };
         tracing::debug!(peer = peer.name, ?ending, "client disconnected");
         peer
     }
 
-    async fn refuse<S: Connection + 'static>(stream: S, peer: Peer, why: String) {
+    fn refusal(peer: &Peer, why: &str) -> String {
         tracing::debug!(peer = peer.name, why, "refused a client");
-        session::refuse(stream, Note::Error(SafeText::new(&why))).await;
+        format!("{}\n", Note::Error(SafeText::new(why)))
     }
 }
 
 /// Sends the clients of one listener to the server, at a limited rate.
-async fn run_accept_loop<L: Accept>(listener: L, accepted_sender: mpsc::Sender<(L::Stream, Peer)>) {
+async fn run_accept_loop<L: Accept>(listener: L, accepted_sender: mpsc::Sender<(Handshake, Peer)>) {
     let mut last_failure: Option<Instant> = None;
     let mut limiter = RateLimiter::new();
     loop {
@@ -202,6 +198,7 @@ mod tests {
     use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
+    use crate::serve::connection::without_handshake;
     use crate::{Agent, AgentSettings, MachineFacts, ScriptedSource};
 
     /// Maximum size of a session's task. With the runtime's overhead that is about half of the 1.5
@@ -215,7 +212,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let peer = Peer { name: String::new(), address: None };
-        let task = Protocol::serve(agent.service(), stream, peer);
+        let task = Protocol::serve(agent.service(), without_handshake(stream), peer);
         let bytes = size_of_val(&task);
         assert!(bytes <= TASK_BYTES_MAX, "{bytes} bytes");
     }

@@ -27,7 +27,8 @@ use tokio::time::timeout;
 
 use crate::agent_info::AgentInfo;
 use crate::ring::{Columns, Cursor, ReadOutcome, RingHandle, Selection};
-use inbox::{ClientInput, Inbox};
+use crate::serve::connection::Handshake;
+use inbox::Inbox;
 use outbox::Outbox;
 
 /// Time for a refused client to read the reason: 1 s.
@@ -43,8 +44,8 @@ const STEPS_PER_POLL_MAX: usize = 32;
 /// Service that runs a session for each client stream. Cheap to clone.
 #[derive(Clone)]
 pub struct Service {
-    ring: RingHandle,
-    info: Arc<AgentInfo>,
+    pub(crate) ring: RingHandle,
+    pub(crate) info: Arc<AgentInfo>,
 }
 
 /// Reason for the end of a session.
@@ -63,10 +64,6 @@ pub enum Ending {
 }
 
 impl Service {
-    pub(crate) fn new(ring: RingHandle, info: Arc<AgentInfo>) -> Service {
-        Service { ring, info }
-    }
-
     /// Position of the newest sample, which changes with each sample.
     pub fn progress(&self) -> impl PartialEq + use<> {
         self.ring.newest_position()
@@ -121,12 +118,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
             // Up to date: the registered waker starts the next step, so this one ends here.
             done = !(waits && self.outbox.is_empty());
         }
-        if self.inbox.is_open()
+        if !self.inbox.has_ended
             && self.outbox.has_room()
             && self.inbox.poll_read(&mut self.stream, cx)?.is_ready()
         {
-            while let Some(input) = self.inbox.next() {
-                self.handle_input(input)?;
+            while let Some(request) = self.inbox.next()? {
+                self.subscribe(&request)?;
             }
             done = true;
         }
@@ -152,14 +149,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
                 }
                 ReadOutcome::NewRun => self.write_headers()?,
             }
-        }
-    }
-
-    fn handle_input(&mut self, input: ClientInput) -> Result<(), Ending> {
-        match input {
-            ClientInput::Request(request) => self.subscribe(&request),
-            ClientInput::InvalidRequest(why) => Err(Ending::Refused(SafeText::new(&why))),
-            ClientInput::Noise => Err(Ending::Noisy),
         }
     }
 
@@ -192,67 +181,49 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
     /// Sends the closing note, if there is one, and ends the stream.
     async fn close(&mut self, ending: &Ending) {
         match ending {
-            Ending::Left | Ending::Stuck => {}
-            Ending::Noisy => self.drain_and_close().await,
-            Ending::Refused(why) => {
-                self.outbox.push_line(&Note::Error(why.clone()));
-                self.drain_and_close().await;
-            }
-            Ending::Stopped => {
-                if self.is_subscribed() {
-                    self.outbox.push_line(&Note::Bye);
-                }
-                let _ = self.finish().await;
-            }
+            Ending::Left | Ending::Stuck => return,
+            Ending::Refused(why) => self.outbox.push_line(&Note::Error(why.clone())),
+            Ending::Stopped if self.is_subscribed() => self.outbox.push_line(&Note::Bye),
+            Ending::Stopped | Ending::Noisy => {}
         }
-    }
-
-    /// Sends the rest of the outbox, and ends the stream.
-    async fn finish(&mut self) -> Result<(), Ending> {
-        while !self.outbox.is_empty() {
-            poll_fn(|cx| self.outbox.poll_send(&mut self.stream, cx)).await?;
-        }
-        // Flush first: shutdown of standard output does not wait for pending writes.
-        self.stream.flush().await.map_err(|_| Ending::Left)?;
-        self.stream.shutdown().await.map_err(|_| Ending::Left)
-    }
-
-    /// Ends a stream whose client may be sending. Closing it with unread bytes would reset the
-    /// connection, and the closing note would be lost.
-    async fn drain_and_close(&mut self) {
         // Ignore errors: a client that does not read misses the closing note.
+        if *ending == Ending::Stopped {
+            let _ = self.finish().await;
+            return;
+        }
         let _ = timeout(CLOSE_TIMEOUT, async {
             self.finish().await?;
-            discard(&mut self.stream).await.map_err(|_| Ending::Left)
+            discard(&mut self.stream).await
         })
         .await;
     }
+
+    /// Sends the rest of the outbox, and ends the stream.
+    async fn finish(&mut self) -> io::Result<()> {
+        while !self.outbox.is_empty() {
+            let sent = poll_fn(|cx| self.outbox.poll_send(&mut self.stream, cx)).await;
+            sent.map_err(|_| io::ErrorKind::BrokenPipe)?;
+        }
+        // Flush first: shutdown of standard output does not wait for pending writes.
+        self.stream.flush().await?;
+        self.stream.shutdown().await
+    }
 }
 
-/// Refuses a client: sends the reason and closes the stream.
-pub(crate) async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, why: Note) {
-    // Ignore errors: a client that does not read misses the reason.
+/// Sends `text`, and ends a stream whose client may be sending.
+pub(crate) async fn close(handshake: Handshake, text: String) {
+    // Ignore errors: a client that does not read misses the text.
     let _ = timeout(CLOSE_TIMEOUT, async {
-        stream.write_all(format!("{why}\n").as_bytes()).await?;
+        let mut stream = handshake.await?;
+        stream.write_all(text.as_bytes()).await?;
         stream.shutdown().await?;
         discard(&mut stream).await
     })
     .await;
 }
 
-/// Closes a refused client's stream after reading what it sends; otherwise, a reset could discard
-/// the reason.
-#[cfg(any(feature = "tls", feature = "metrics"))]
-pub(crate) async fn drain_and_close<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
-    // Ignore errors: a client that does not read misses the reason.
-    let _ = timeout(CLOSE_TIMEOUT, async {
-        stream.shutdown().await?;
-        discard(&mut stream).await
-    })
-    .await;
-}
-
-/// Reads and drops bytes until the end of the stream, at most [`DISCARDED_BYTES_MAX`].
+/// Reads and drops bytes until the end of the stream, at most [`DISCARDED_BYTES_MAX`]. Closing it
+/// with unread bytes would reset the connection, and the last text would be lost.
 async fn discard(reader: &mut (impl AsyncRead + Unpin)) -> io::Result<()> {
     let mut bytes = [0; 256];
     let mut left = DISCARDED_BYTES_MAX;

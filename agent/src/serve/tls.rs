@@ -3,7 +3,7 @@
 //! ```text
 //!  ServerTls  the configuration of new connections; reloaded while others continue
 //!    ▼
-//!  stream     a connection with a lazy handshake
+//!  stream     handshake and stream of a connection
 //!    │
 //!  failure    reasons of failed handshakes
 //! ```
@@ -24,9 +24,8 @@ use tokio_rustls::rustls::version::TLS13;
 use tokio_rustls::rustls::{Error, ServerConfig};
 
 use failure::HandshakeFailure;
-pub(crate) use stream::TlsConnection;
 
-use crate::serve::tls_files::ServerTlsFiles;
+use crate::serve::ServerTlsFiles;
 
 /// Handshake timeout from the accept on: 10 s, enough for three lost packets and a slow machine.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -55,27 +54,16 @@ struct FailureLog {
 
 impl ServerTls {
     /// Loads the configuration from files.
-    ///
-    /// # Errors
-    /// A file cannot be used; the message has the path, the reason and a hint.
     pub fn open(files: ServerTlsFiles) -> Result<ServerTls, TlsFileError> {
         let acceptor = Mutex::new(acceptor(&files)?);
         Ok(ServerTls(Arc::new(TlsShared { files, acceptor, failure_log: Mutex::default() })))
     }
 
-    /// Reloads the files, for new connections.
-    ///
-    /// # Errors
-    /// A file cannot be used. The previous configuration stays.
+    /// Reloads the files, for new connections. After an error, the previous configuration stays.
     pub fn reload(&self) -> Result<(), TlsFileError> {
         let read = acceptor(&self.0.files)?;
         *self.0.acceptor.lock().unwrap_or_else(PoisonError::into_inner) = read;
         Ok(())
-    }
-
-    /// Returns whether clients need a certificate.
-    pub fn requires_client_certificates(&self) -> bool {
-        self.0.files.client_ca.is_some()
     }
 
     fn acceptor(&self) -> TlsAcceptor {
@@ -113,14 +101,6 @@ impl FailureLog {
     }
 }
 
-impl PartialEq for ServerTls {
-    fn eq(&self, other: &ServerTls) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-}
-
-impl Eq for ServerTls {}
-
 impl fmt::Debug for ServerTls {
     /// Omits the key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -130,18 +110,16 @@ impl fmt::Debug for ServerTls {
 
 fn acceptor(files: &ServerTlsFiles) -> Result<TlsAcceptor, TlsFileError> {
     let identity = read_identity(&files.cert, &files.key)?;
-    let unusable = |why| TlsFileError::Unusable { path: files.cert.clone(), why };
     let config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13])
-        .map_err(unusable)?;
+        .map_err(|why| TlsFileError::Unusable(files.cert.clone(), why))?;
     let config = match &files.client_ca {
         None => config.with_no_client_auth(),
         Some(path) => {
             let authorities = Arc::new(read_authorities(path)?);
             let verifier = WebPkiClientVerifier::builder_with_provider(authorities, provider());
-            let verifier = verifier.build().map_err(|error| TlsFileError::Unusable {
-                path: path.clone(),
-                why: Error::General(error.to_string()),
+            let verifier = verifier.build().map_err(|why| {
+                TlsFileError::Unusable(path.clone(), Error::General(why.to_string()))
             })?;
             config.with_client_cert_verifier(verifier)
         }

@@ -7,7 +7,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use loadline_agent::{
-    Accept, Agent, AgentSettings, Listener, MachineFacts, Peer, PlaintextPolicy, ScriptedSource,
+    Accept, Agent, AgentSettings, Handshake, Listener, MachineFacts, Peer, PlaintextPolicy,
+    ScriptedSource, without_handshake,
 };
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, BufReader, DuplexStream, ReadBuf};
 use tokio::net::TcpStream;
@@ -106,11 +107,10 @@ impl<S> ChannelListener<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Accept for ChannelListener<S> {
-    type Stream = S;
-
-    async fn accept(&self) -> io::Result<(S, Peer)> {
+    async fn accept(&self) -> io::Result<(Handshake, Peer)> {
+        let peer = Peer { name: "somebody".into(), address: self.1 };
         match self.0.lock().await.recv().await {
-            Some(client) => Ok((client?, Peer { name: "somebody".into(), address: self.1 })),
+            Some(client) => Ok((without_handshake(client?), peer)),
             None => std::future::pending().await,
         }
     }

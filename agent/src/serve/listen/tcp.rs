@@ -3,28 +3,19 @@
 use std::io;
 use std::net::SocketAddr;
 
+use rustix::net::sockopt::set_socket_send_buffer_size;
 use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 
-use super::{Address, BACKLOG, Connection, ListenError, Peer, PlaintextPolicy};
-use crate::serve::tls::{ServerTls, TlsConnection};
-
-/// Send buffer of the system for a client that does not read: 64 KiB, a quarter of an hour of rows.
-/// By default it grows to megabytes, a second queue beside the ring.
-const SEND_BUFFER_BYTES: u32 = 64 * 1024;
+use super::SEND_BUFFER_BYTES;
+use super::{Address, BACKLOG, ListenError, Listener, ListeningSocket, Peer, PlaintextPolicy};
+use crate::serve::connection::{Handshake, without_handshake};
+use crate::serve::tls::ServerTls;
 
 /// Port that is bound but does not accept connections yet.
 #[derive(Debug)]
 pub(super) struct BoundTcp {
     socket: TcpSocket,
     requested: Address,
-    tls: Option<ServerTls>,
-}
-
-/// Port that accepts connections.
-#[derive(Debug)]
-pub(super) struct TcpPort {
-    listener: TcpListener,
-    /// `None` for plaintext.
     tls: Option<ServerTls>,
 }
 
@@ -36,38 +27,35 @@ impl BoundTcp {
         port: u16,
         plaintext: PlaintextPolicy,
     ) -> Result<BoundTcp, ListenError> {
-        let resolve = |why| ListenError::Resolve { address: address.clone(), why };
-        let found: Vec<SocketAddr> = lookup_host((host, port)).await.map_err(resolve)?.collect();
-        if plaintext == PlaintextPolicy::LoopbackOnly && !found.iter().all(is_loopback) {
-            return Err(ListenError::Plaintext { address: address.clone() });
+        let unresolved = |why| ListenError::Resolve(address.clone(), why);
+        let found: Vec<SocketAddr> = lookup_host((host, port)).await.map_err(unresolved)?.collect();
+        if !found.iter().all(|found| plaintext.permits(found)) {
+            return Err(ListenError::Plaintext(address.clone()));
         }
         let mut why = io::Error::from(io::ErrorKind::NotFound);
         for found in found {
             match bind(found) {
                 Ok(socket) => {
-                    return Ok(BoundTcp {
-                        socket,
-                        requested: address.clone(),
-                        tls: plaintext.into_tls(),
-                    });
+                    let (requested, tls) = (address.clone(), plaintext.into_tls());
+                    return Ok(BoundTcp { socket, requested, tls });
                 }
                 Err(error) => why = error,
             }
         }
-        Err(ListenError::Bind { address: address.clone(), why })
+        Err(ListenError::Bind(address.clone(), why))
     }
 
-    /// Starts to accept connections. Returns the address with the real port.
-    pub(super) fn listen(self) -> Result<(TcpPort, Address), ListenError> {
-        let tls = self.tls;
-        let open = |socket: TcpSocket| {
-            let listener = socket.listen(BACKLOG)?;
-            let address = listener.local_addr()?;
-            let address = Address::Tcp { host: address.ip().to_string(), port: address.port() };
-            Ok((TcpPort { listener, tls }, address))
-        };
-        open(self.socket).map_err(|why| ListenError::Bind { address: self.requested, why })
+    /// Starts to accept connections.
+    pub(super) fn listen(self) -> Result<Listener, ListenError> {
+        let listener = self.socket.listen(BACKLOG);
+        let listener = listener.and_then(|listener| with_address(listener, self.tls));
+        listener.map_err(|why| ListenError::Bind(self.requested, why))
     }
+}
+
+fn with_address(listener: TcpListener, tls: Option<ServerTls>) -> io::Result<Listener> {
+    let address = listener.local_addr()?.into();
+    Ok(Listener { socket: ListeningSocket::Tcp { listener, tls }, address })
 }
 
 fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
@@ -88,36 +76,31 @@ fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
 pub(super) fn adopt(
     listener: std::net::TcpListener,
     plaintext: &PlaintextPolicy,
-) -> Result<(TcpPort, Address), ListenError> {
-    let prepare = || {
+) -> Result<Listener, ListenError> {
+    let address = listener.local_addr().map_err(ListenError::Inherited)?;
+    if !plaintext.permits(&address) {
+        return Err(ListenError::Plaintext(address.into()));
+    }
+    let open = || {
         listener.set_nonblocking(true)?;
-        rustix::net::sockopt::set_socket_send_buffer_size(&listener, SEND_BUFFER_BYTES as usize)?;
-        listener.local_addr()
+        set_socket_send_buffer_size(&listener, SEND_BUFFER_BYTES as usize)?;
+        with_address(TcpListener::from_std(listener)?, plaintext.clone().into_tls())
     };
-    let address = prepare().map_err(|why| ListenError::Inherited { why })?;
-    let shown = Address::Tcp { host: address.ip().to_string(), port: address.port() };
-    if *plaintext == PlaintextPolicy::LoopbackOnly && !is_loopback(&address) {
-        return Err(ListenError::Plaintext { address: shown });
-    }
-    let listener = TcpListener::from_std(listener).map_err(|why| ListenError::Inherited { why })?;
-    Ok((TcpPort { listener, tls: plaintext.clone().into_tls() }, shown))
+    open().map_err(ListenError::Inherited)
 }
 
-fn is_loopback(address: &SocketAddr) -> bool {
-    address.ip().to_canonical().is_loopback()
-}
-
-impl TcpPort {
-    /// Waits for a client. A TLS handshake follows with the first read or write.
-    pub(super) async fn accept(&self) -> io::Result<(Box<dyn Connection>, Peer)> {
-        let (tcp, peer) = accept_prepared(&self.listener).await?;
-        let peer = Peer::from(peer);
-        let stream: Box<dyn Connection> = match &self.tls {
-            Some(tls) => Box::new(TlsConnection::start(tcp, tls, peer.name.clone())),
-            None => Box::new(tcp),
-        };
-        Ok((stream, peer))
-    }
+/// Waits for a client.
+pub(super) async fn accept(
+    listener: &TcpListener,
+    tls: Option<&ServerTls>,
+) -> io::Result<(Handshake, Peer)> {
+    let (tcp, peer) = accept_prepared(listener).await?;
+    let peer = Peer::from(peer);
+    let handshake = match tls {
+        Some(tls) => tls.handshake(tcp, peer.name.clone()),
+        None => without_handshake(tcp),
+    };
+    Ok((handshake, peer))
 }
 
 async fn accept_prepared(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {

@@ -8,15 +8,12 @@ use std::path::{Path, PathBuf};
 use rustix::net::sockopt::set_socket_send_buffer_size;
 use tokio::net::{UnixListener, UnixSocket, UnixStream};
 
-use super::{BACKLOG, Connection, Peer};
+use super::{Address, BACKLOG, Listener, ListeningSocket, Peer, SEND_BUFFER_BYTES};
+use crate::serve::connection::{Handshake, without_handshake};
 
 /// Permission to connect is write access to the file. Owner and group have it, so that an
 /// administrator can admit others by the group.
 const SOCKET_FILE_MODE: u32 = 0o660;
-
-/// Send buffer of the system for a client that does not read: 64 KiB, as for TCP. The system counts
-/// a row of 40 bytes as about 800.
-const SEND_BUFFER_BYTES: usize = 64 * 1024;
 
 /// Unix socket. Dropping it removes its file.
 ///
@@ -52,10 +49,6 @@ impl UnixEndpoint {
         Ok(UnixEndpoint { listener: socket.listen(BACKLOG)?, file })
     }
 
-    pub(super) fn path(&self) -> &Path {
-        &self.file.path
-    }
-
     /// Takes over a listening socket. Its file stays: it belongs to the program that created it.
     pub(super) fn adopt(listener: std::os::unix::net::UnixListener) -> io::Result<UnixEndpoint> {
         listener.set_nonblocking(true)?;
@@ -65,15 +58,23 @@ impl UnixEndpoint {
         Ok(UnixEndpoint { listener: UnixListener::from_std(listener)?, file })
     }
 
-    pub(super) async fn accept(&self) -> io::Result<(Box<dyn Connection>, Peer)> {
+    pub(super) async fn accept(&self) -> io::Result<(Handshake, Peer)> {
         let (stream, _) = self.listener.accept().await?;
-        // An error on a closed connection shows up again when it is served.
-        let _ = set_socket_send_buffer_size(&stream, SEND_BUFFER_BYTES);
+        // The system counts a row of 40 bytes as about 800. An error on a closed connection shows up
+        // again when it is served.
+        let _ = set_socket_send_buffer_size(&stream, SEND_BUFFER_BYTES as usize);
         let name = match stream.peer_cred() {
             Ok(peer) => format!("user {}", peer.uid()),
             Err(_) => "unknown user".to_owned(),
         };
-        Ok((Box::new(stream), Peer { name, address: None }))
+        Ok((without_handshake(stream), Peer { name, address: None }))
+    }
+}
+
+impl From<UnixEndpoint> for Listener {
+    fn from(socket: UnixEndpoint) -> Listener {
+        let address = Address::Unix(socket.file.path.clone());
+        Listener { socket: ListeningSocket::Unix(socket), address }
     }
 }
 

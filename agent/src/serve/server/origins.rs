@@ -5,17 +5,11 @@ use std::net::{IpAddr, Ipv6Addr};
 
 /// Origin of a client: an IPv4 address, or an IPv6 network, since one host can use all addresses of
 /// a /64.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Origin(IpAddr);
-
-impl From<IpAddr> for Origin {
-    fn from(address: IpAddr) -> Origin {
-        match address.to_canonical() {
-            IpAddr::V4(address) => Origin(address.into()),
-            IpAddr::V6(address) => {
-                let network = u128::from(address) & !u128::from(u64::MAX);
-                Origin(Ipv6Addr::from(network).into())
-            }
+fn origin_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => {
+            Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into()
         }
     }
 }
@@ -26,7 +20,7 @@ impl From<IpAddr> for Origin {
 #[derive(Debug)]
 pub(super) struct Origins {
     per_origin_max: usize,
-    clients: HashMap<Origin, usize>,
+    clients: HashMap<IpAddr, usize>,
 }
 
 impl Origins {
@@ -35,14 +29,15 @@ impl Origins {
     }
 
     /// Adds a client. False if its origin has reached the limit.
-    pub(super) fn enter(&mut self, origin: Origin) -> bool {
-        let clients = self.clients.entry(origin).or_default();
+    pub(super) fn enter(&mut self, address: IpAddr) -> bool {
+        let clients = self.clients.entry(origin_of(address)).or_default();
         let has_room = *clients < self.per_origin_max;
         *clients += usize::from(has_room);
         has_room
     }
 
-    pub(super) fn leave(&mut self, origin: Origin) {
+    pub(super) fn leave(&mut self, address: IpAddr) {
+        let origin = origin_of(address);
         if let Some(clients) = self.clients.get_mut(&origin) {
             *clients = clients.saturating_sub(1);
             if *clients == 0 {
@@ -60,8 +55,8 @@ impl Origins {
 mod tests {
     use super::*;
 
-    fn origin(address: &str) -> Origin {
-        Origin::from(address.parse::<IpAddr>().unwrap())
+    fn origin(address: &str) -> IpAddr {
+        origin_of(address.parse().unwrap())
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use loadline_protocol::{REQUEST_MAX, Request};
+use loadline_protocol::{REQUEST_MAX, Request, SafeText};
 use tokio::io::{AsyncRead, ReadBuf};
 
 use super::Ending;
@@ -26,24 +26,10 @@ pub(super) struct Inbox {
     /// Bytes so far that were no request.
     ignored: usize,
     /// True once the client has ended its side of the stream.
-    ended: bool,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum ClientInput {
-    Request(Request),
-    /// Invalid request, with the error.
-    InvalidRequest(String),
-    /// More than [`NOISE_BYTES_MAX`] bytes that are no request.
-    Noise,
+    pub(super) has_ended: bool,
 }
 
 impl Inbox {
-    /// Returns whether the client can still send.
-    pub(super) fn is_open(&self) -> bool {
-        !self.ended
-    }
-
     /// Reads once. The end of the input does not end the session: the client may still read.
     pub(super) fn poll_read(
         &mut self,
@@ -55,25 +41,25 @@ impl Inbox {
         let mut read = ReadBuf::uninit(&mut room);
         let result = ready!(Pin::new(stream).poll_read(cx, &mut read));
         self.bytes.extend_from_slice(read.filled());
-        self.ended = read.filled().is_empty();
+        self.has_ended = read.filled().is_empty();
         Poll::Ready(result.map_err(|_| Ending::Left))
     }
 
-    /// Returns the next complete input.
-    pub(super) fn next(&mut self) -> Option<ClientInput> {
+    /// Returns the next request. Bytes that end the session are an error.
+    pub(super) fn next(&mut self) -> Result<Option<Request>, Ending> {
         while let Some(end) = self.bytes.iter().position(|byte| *byte == b'\n') {
             let is_rest = std::mem::take(&mut self.skipping);
-            let input = if is_rest { None } else { parse_line(&self.bytes[..end]) };
+            let request = if is_rest { Ok(None) } else { parse_line(&self.bytes[..end]) };
             self.bytes.drain(..=end);
-            if input.is_some() {
-                return input;
+            if let Some(request) = request? {
+                return Ok(Some(request));
             }
             self.ignored += end + 1;
         }
         // One byte more for a carriage return.
         if self.skipping || self.bytes.len() > REQUEST_MAX + 1 {
             if !self.skipping && is_request(&self.bytes) {
-                return Some(request_too_long());
+                return Err(request_too_long());
             }
             self.skipping = true;
             self.ignored += self.bytes.len();
@@ -83,28 +69,26 @@ impl Inbox {
             // Frees the memory: most clients send at most one request and stay for days.
             self.bytes = Vec::new();
         }
-        (self.ignored > NOISE_BYTES_MAX).then_some(ClientInput::Noise)
+        if self.ignored > NOISE_BYTES_MAX { Err(Ending::Noisy) } else { Ok(None) }
     }
 }
 
 /// Parses a line. `None` if it is no request.
-fn parse_line(line: &[u8]) -> Option<ClientInput> {
+fn parse_line(line: &[u8]) -> Result<Option<Request>, Ending> {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     if line.len() > REQUEST_MAX && is_request(line) {
-        return Some(request_too_long());
+        return Err(request_too_long());
     }
-    Some(match Request::parse(&String::from_utf8_lossy(line))? {
-        Ok(request) => ClientInput::Request(request),
-        Err(error) => ClientInput::InvalidRequest(error.to_string()),
-    })
+    let request = Request::parse(&String::from_utf8_lossy(line)).transpose();
+    request.map_err(|error| Ending::Refused(SafeText::new(&error.to_string())))
 }
 
 fn is_request(line: &[u8]) -> bool {
     Request::is_request_start(line.trim_ascii_start())
 }
 
-fn request_too_long() -> ClientInput {
-    ClientInput::InvalidRequest(format!("request longer than {REQUEST_MAX} bytes"))
+fn request_too_long() -> Ending {
+    Ending::Refused(SafeText::new(&format!("request longer than {REQUEST_MAX} bytes")))
 }
 
 #[cfg(test)]
@@ -114,14 +98,14 @@ mod tests {
     use super::*;
 
     /// Returns the inputs parsed from `sent`, received in chunks of `piece` bytes.
-    fn parse_chunks(sent: &[u8], piece: usize) -> Vec<ClientInput> {
+    fn parse_chunks(sent: &[u8], piece: usize) -> Vec<Result<Request, Ending>> {
         let mut inbox = Inbox::default();
         let mut inputs = Vec::new();
         for bytes in sent.chunks(piece) {
             inbox.bytes.extend_from_slice(bytes);
-            while let Some(next) = inbox.next() {
+            while let Some(next) = inbox.next().transpose() {
                 inputs.push(next);
-                if !matches!(inputs.last(), Some(ClientInput::Request(_))) {
+                if inputs.last().is_some_and(Result::is_err) {
                     return inputs;
                 }
             }
@@ -131,24 +115,24 @@ mod tests {
         inputs
     }
 
-    fn check(sent: &[u8], expected: &[ClientInput]) {
+    fn check(sent: &[u8], expected: &[Result<Request, Ending>]) {
         for piece in [1, 7, 64, sent.len().max(1)] {
             assert_eq!(parse_chunks(sent, piece), expected, "in pieces of {piece}");
         }
     }
 
-    fn request(history: History) -> ClientInput {
-        ClientInput::Request(Request { history: Some(history), ..Request::default() })
+    fn request(history: History) -> Request {
+        Request { history: Some(history), ..Request::default() }
     }
 
     #[test]
     fn requests_are_found_wherever_they_are_cut() {
         check(b"", &[]);
         check(b"loadline/1 history=all", &[]);
-        check(b"loadline/1 history=all\n", &[request(History::All)]);
+        check(b"loadline/1 history=all\n", &[Ok(request(History::All))]);
         check(
             b"\r\n  loadline/1 history=all\r\nGET /\nloadline/1 history=none\n",
-            &[request(History::All), request(History::None)],
+            &[Ok(request(History::All)), Ok(request(History::None))],
         );
     }
 
@@ -156,9 +140,9 @@ mod tests {
     fn an_invalid_request_gets_a_reason() {
         check(
             b"loadline/1 resume=x\n",
-            &[ClientInput::InvalidRequest("resume=x: invalid position; write RUN:SEQ".into())],
+            &[Err(Ending::Refused("resume=x: invalid position; write RUN:SEQ".into()))],
         );
-        check(b"loadline/1 colour=\xff\n", &[ClientInput::Request(Request::default())]);
+        check(b"loadline/1 colour=\xff\n", &[Ok(Request::default())]);
     }
 
     #[test]
@@ -166,10 +150,10 @@ mod tests {
         let mut longest = b"loadline/1 ".to_vec();
         longest.resize(REQUEST_MAX, b'x');
         let with = |end: &[u8]| [&longest, end].concat();
-        check(&with(b"\n"), &[ClientInput::Request(Request::default())]);
-        check(&with(b"\r\n"), &[ClientInput::Request(Request::default())]);
-        check(&with(b"x\n"), &[request_too_long()]);
-        check(&with(&[b'x'; 64]), &[request_too_long()]);
+        check(&with(b"\n"), &[Ok(Request::default())]);
+        check(&with(b"\r\n"), &[Ok(Request::default())]);
+        check(&with(b"x\n"), &[Err(request_too_long())]);
+        check(&with(&[b'x'; 64]), &[Err(request_too_long())]);
     }
 
     #[test]
@@ -178,8 +162,8 @@ mod tests {
         noise.extend([b'x'; NOISE_BYTES_MAX - 101]);
         noise.push(b'\n');
         let then = |more: &[u8]| [&noise, more].concat();
-        check(&then(b"loadline/1 history=all\n"), &[request(History::All)]);
-        check(&then(b"\n"), &[ClientInput::Noise]);
-        check(&[0xff; 3 * NOISE_BYTES_MAX], &[ClientInput::Noise]);
+        check(&then(b"loadline/1 history=all\n"), &[Ok(request(History::All))]);
+        check(&then(b"\n"), &[Err(Ending::Noisy)]);
+        check(&[0xff; 3 * NOISE_BYTES_MAX], &[Err(Ending::Noisy)]);
     }
 }

@@ -43,7 +43,9 @@ impl Outbox {
             self.bytes = SPARE.take();
         }
         let written = write(&mut self.bytes);
-        self.recycle_if_empty();
+        if self.bytes.is_empty() {
+            recycle(mem::take(&mut self.bytes));
+        }
         written
     }
 
@@ -77,7 +79,12 @@ impl Outbox {
             }
             Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Err(Ending::Left)),
             Poll::Ready(Ok(taken)) => {
-                self.mark_sent(taken);
+                self.write_timeout = None;
+                self.sent += taken;
+                if self.sent >= self.bytes.len() {
+                    self.sent = 0;
+                    recycle(mem::take(&mut self.bytes));
+                }
                 Poll::Ready(Ok(()))
             }
         }
@@ -91,22 +98,6 @@ impl Outbox {
             self.sent = 0;
             Box::pin(sleep(WRITE_TIMEOUT))
         })
-    }
-
-    fn mark_sent(&mut self, bytes: usize) {
-        self.write_timeout = None;
-        self.sent += bytes;
-        if self.sent >= self.bytes.len() {
-            self.bytes.clear();
-            self.sent = 0;
-            self.recycle_if_empty();
-        }
-    }
-
-    fn recycle_if_empty(&mut self) {
-        if self.bytes.is_empty() {
-            recycle(mem::take(&mut self.bytes));
-        }
     }
 }
 

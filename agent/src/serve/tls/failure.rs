@@ -1,24 +1,29 @@
 //! Reasons of failed handshakes, in words for the log.
 
-use std::fmt;
+use std::borrow::Cow;
 use std::io;
 
 use loadline_protocol::sanitize;
-use tokio_rustls::rustls::{AlertDescription, CertificateError, Error, PeerIncompatible};
+use thiserror::Error;
+use tokio_rustls::rustls::{
+    AlertDescription as Alert, CertificateError as Fault, Error, PeerIncompatible,
+};
 
 use super::HANDSHAKE_TIMEOUT;
 use loadline_common::without_error_number;
 
 /// Failure of a handshake.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Error)]
 pub(super) enum HandshakeFailure {
-    /// The client disconnected before it sent a byte.
+    /// The client sent no byte.
+    #[error("the client disconnected at once")]
     Disconnected,
     /// The client does not use TLS, or waits for rows.
+    #[error("the client does not speak TLS")]
     NotTls,
-    /// The handshake exceeded [`HANDSHAKE_TIMEOUT`].
+    #[error("the handshake took longer than {} s", HANDSHAKE_TIMEOUT.as_secs())]
     TimedOut,
-    /// The handshake failed for this reason.
+    #[error("{0}")]
     Failed(String),
 }
 
@@ -36,59 +41,40 @@ impl From<io::Error> for HandshakeFailure {
     }
 }
 
-impl fmt::Display for HandshakeFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            HandshakeFailure::Disconnected => f.write_str("the client disconnected at once"),
-            HandshakeFailure::NotTls => f.write_str("the client does not speak TLS"),
-            HandshakeFailure::TimedOut => {
-                write!(f, "the handshake took longer than {} s", HANDSHAKE_TIMEOUT.as_secs())
-            }
-            HandshakeFailure::Failed(why) => f.write_str(why),
+fn describe(error: &Error) -> Cow<'static, str> {
+    Cow::Borrowed(match error {
+        Error::NoCertificatesPresented => "no client certificate, required by --tls-client-ca",
+        Error::InvalidCertificate(Fault::Expired | Fault::ExpiredContext { .. }) => {
+            "the client's certificate has expired"
         }
-    }
-}
-
-fn describe(error: &Error) -> String {
-    match error {
-        Error::NoCertificatesPresented => {
-            "no client certificate, required by --tls-client-ca".to_owned()
+        Error::InvalidCertificate(Fault::NotValidYet | Fault::NotValidYetContext { .. }) => {
+            "the client's certificate is not valid yet"
+        }
+        Error::InvalidCertificate(Fault::UnknownIssuer) => {
+            "the client's certificate was not issued by a CA in --tls-client-ca"
         }
         Error::InvalidCertificate(fault) => {
-            format!("the client's certificate {}", describe_certificate_error(fault))
+            return format!("the client's certificate is invalid: {fault}").into();
         }
-        Error::AlertReceived(alert) => format!("the client {}", describe_alert(*alert)),
-        Error::InvalidMessage(_) => "the client does not speak TLS".to_owned(),
-        Error::PeerIncompatible(
-            PeerIncompatible::Tls12NotOffered
-            | PeerIncompatible::Tls13RequiredForQuic
-            | PeerIncompatible::SupportedVersionsExtensionRequired,
-        ) => "the client does not support TLS 1.3".to_owned(),
-        error => error.to_string(),
-    }
-}
-
-fn describe_certificate_error(fault: &CertificateError) -> String {
-    match fault {
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            "has expired".to_owned()
+        Error::AlertReceived(Alert::UnknownCA) => {
+            "the client does not trust the CA of our certificate"
         }
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            "is not valid yet".to_owned()
+        Error::AlertReceived(Alert::CertificateExpired) => {
+            "the client says that our certificate has expired"
         }
-        CertificateError::UnknownIssuer => "was not issued by a CA in --tls-client-ca".to_owned(),
-        fault => format!("is invalid: {fault}"),
-    }
-}
-
-fn describe_alert(alert: AlertDescription) -> String {
-    match alert {
-        AlertDescription::UnknownCA => "does not trust the CA of our certificate".to_owned(),
-        AlertDescription::CertificateExpired => "says that our certificate has expired".to_owned(),
-        AlertDescription::BadCertificate | AlertDescription::CertificateUnknown => {
-            "rejects our certificate, possibly because of its name".to_owned()
+        Error::AlertReceived(Alert::BadCertificate | Alert::CertificateUnknown) => {
+            "the client rejects our certificate, possibly because of its name"
         }
-        AlertDescription::ProtocolVersion => "does not support TLS 1.3".to_owned(),
-        alert => format!("ended the handshake: {alert:?}"),
-    }
+        Error::AlertReceived(Alert::ProtocolVersion)
+        | Error::PeerIncompatible(
+            PeerIncompatible::SupportedVersionsExtensionRequired
+            | PeerIncompatible::Tls12NotOffered
+            | PeerIncompatible::Tls13RequiredForQuic,
+        ) => "the client does not support TLS 1.3",
+        Error::AlertReceived(alert) => {
+            return format!("the client ended the handshake: {alert:?}").into();
+        }
+        Error::InvalidMessage(_) => "the client does not speak TLS",
+        error => return error.to_string().into(),
+    })
 }

@@ -1,47 +1,27 @@
-//! Placeholders for a build without TLS.
+//! Placeholder for a build without TLS.
 
-use thiserror::Error;
 use tokio::net::TcpStream;
 
-use crate::serve::tls_files::ServerTlsFiles;
-
-/// Error: this build has no TLS.
-#[derive(Debug, Error)]
-#[error("built without TLS; rebuild with --features tls, or connect through ssh")]
-pub struct TlsFileError;
+use crate::serve::ServerTlsFiles;
+use crate::serve::connection::Handshake;
 
 /// **Invariant:** never constructed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum ServerTls {}
 
 impl ServerTls {
-    /// Fails.
-    ///
-    /// # Errors
-    /// Always: this build has no TLS.
-    pub fn open(_files: ServerTlsFiles) -> Result<ServerTls, TlsFileError> {
-        Err(TlsFileError)
+    /// Fails: this build has no TLS.
+    pub fn open(_files: ServerTlsFiles) -> anyhow::Result<ServerTls> {
+        anyhow::bail!("built without TLS; rebuild with --features tls, or connect through ssh")
     }
 
     /// Never called.
-    ///
-    /// # Errors
-    /// None.
-    pub fn reload(&self) -> Result<(), TlsFileError> {
+    pub fn reload(&self) -> anyhow::Result<()> {
         match *self {}
     }
 
     /// Never called.
-    pub fn requires_client_certificates(&self) -> bool {
+    pub(crate) fn handshake(&self, _tcp: TcpStream, _peer: String) -> Handshake {
         match *self {}
-    }
-}
-
-/// **Invariant:** never constructed.
-pub(crate) enum TlsConnection {}
-
-impl TlsConnection {
-    pub(crate) fn start(_tcp: TcpStream, tls: &ServerTls, _peer: String) -> TcpStream {
-        match *tls {}
     }
 }
