@@ -54,7 +54,7 @@ pub struct CliSettings {
     /// Time range from `--from` and `--to`.
     pub range: TimeRange,
     /// Time span of samples to keep in memory, if given.
-    pub retention: Option<Duration>,
+    pub(crate) retention: Option<Duration>,
     /// True to start with one fullscreen chart.
     pub fullscreen: bool,
     /// Path of the recording to append to.

@@ -35,7 +35,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::event::Event;
 pub use connector::{ByteStream, Connector};
-pub use disconnect::Disconnect;
+pub(crate) use disconnect::Disconnect;
 pub use events::{EVENTS_MAX, Events, events_max};
 use events::{ReceiverDropped, send, send_all};
 pub use local::LocalInput;

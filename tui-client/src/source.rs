@@ -12,7 +12,7 @@ use thiserror::Error;
 pub use prometheus::{Prometheus, Secret};
 
 /// Default port of an agent.
-pub const PORT: u16 = 1027;
+pub(crate) const PORT: u16 = 1027;
 
 /// Origin of samples.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +58,7 @@ pub struct Destination {
 
 impl Destination {
     /// Returns `USER@HOST` or `HOST`, the destination argument of ssh.
-    pub fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         match &self.user {
             Some(user) => format!("{user}@{}", self.host),
             None => self.host.clone(),
@@ -66,7 +66,7 @@ impl Destination {
     }
 
     /// Returns the port. `None` leaves the port to ssh.
-    pub fn port(&self) -> Option<u16> {
+    pub(crate) fn port(&self) -> Option<u16> {
         self.port
     }
 }

@@ -70,7 +70,7 @@ impl Events {
 
     /// Like [`receive`](Events::receive), but only from `wanted` links; events of the other links
     /// stay queued. Returns 0 if all wanted links have ended.
-    pub async fn receive_from(
+    pub(crate) async fn receive_from(
         &mut self,
         batch: &mut Vec<(usize, Event)>,
         limit: usize,

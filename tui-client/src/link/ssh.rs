@@ -42,9 +42,9 @@ const DEFAULT_OPTIONS: [(&str, &str, &str); 2] = [
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SshCommand {
     /// Local program and its options; at least the program.
-    pub program: Vec<String>,
+    pub(crate) program: Vec<String>,
     /// Command of the remote agent, interpreted by the remote shell.
-    pub agent_command: String,
+    pub(crate) agent_command: String,
 }
 
 impl Default for SshCommand {

@@ -45,7 +45,7 @@ impl TerminalLender {
     /// Makes the link try to connect at once, with the terminal. Resolves once the source is
     /// connected or the attempt has failed; until then, the terminal must be in plain mode. With
     /// `echo`, the terminal shows other messages than prompts, too.
-    pub async fn lend(&self, echo: bool) {
+    pub(crate) async fn lend(&self, echo: bool) {
         let (return_sender, returned) = oneshot::channel();
         // Errors mean that the link has ended or is connected: no terminal is needed.
         if self.0.send(TerminalLoan { echo, return_sender }).await.is_ok() {

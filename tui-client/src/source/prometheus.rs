@@ -25,23 +25,23 @@ const REGEX_BYTES_MAX: usize = 1024;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prometheus {
     /// True if the server uses TLS.
-    pub is_tls: bool,
+    pub(crate) is_tls: bool,
     /// Name or address, without brackets.
-    pub host: String,
+    pub(crate) host: String,
     /// Port.
-    pub port: u16,
+    pub(crate) port: u16,
     /// Path in front of `/api/v1`: empty, or with `/` at the start and not at the end.
-    pub prefix: String,
+    pub(crate) prefix: String,
     /// User for basic authentication.
-    pub user: Option<String>,
+    pub(crate) user: Option<String>,
     /// Password for basic authentication.
-    pub password: Option<Secret>,
+    pub(crate) password: Option<Secret>,
     /// Regular expression for instances, matched with `=~`. `None` selects all.
-    pub instance: Option<String>,
+    pub(crate) instance: Option<String>,
     /// Regular expression for jobs, matched with `=~`. `None` selects all.
-    pub job: Option<String>,
+    pub(crate) job: Option<String>,
     /// Interval of rows. `None` detects the scrape interval.
-    pub step: Option<Duration>,
+    pub(crate) step: Option<Duration>,
 }
 
 /// Password or token, hidden from `Debug`.
@@ -55,7 +55,7 @@ impl Secret {
     }
 
     /// Returns the password or token, to send it to its server only.
-    pub fn reveal(&self) -> &str {
+    pub(crate) fn reveal(&self) -> &str {
         &self.0
     }
 }
@@ -131,7 +131,7 @@ impl Prometheus {
     }
 
     /// Returns `HOST:PORT` for the HTTP `Host` header.
-    pub fn authority(&self) -> String {
+    pub(crate) fn authority(&self) -> String {
         super::Source::Tcp { host: self.host.clone(), port: self.port }.to_string()
     }
 }
