@@ -31,13 +31,13 @@ use loadline_agent::Clock;
 use loadline_common::without_error_number;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::event::Event;
 pub use connector::{ByteStream, Connector};
 pub(crate) use disconnect::Disconnect;
 pub use events::{EVENTS_MAX, Events, events_max};
-use events::{ReceiverDropped, send, send_all};
+use events::{send, send_all};
 pub use local::LocalInput;
 pub use options::LinkOptions;
 use reader::READ_BYTES;
@@ -115,27 +115,31 @@ impl Link {
 
     /// Connects, reads and reconnects until the receiver of `events` is dropped.
     pub async fn run(mut self, events: mpsc::Sender<Event>) {
-        // An error only means that the receiver was dropped.
-        let _ = match self.connector.local_input() {
-            Some(input) => input.run(&self.options, &mut self.clock, &events).await,
-            None => self.keep_connected(&events).await,
+        let receiver_dropped = events.closed();
+        let reading = async {
+            match self.connector.local_input() {
+                Some(input) => input.run(&self.options, &mut self.clock, &events).await,
+                None => self.keep_connected(&events).await,
+            }
         };
+        tokio::select! {
+            biased;
+            () = receiver_dropped => {}
+            () = reading => {}
+        }
     }
 
-    async fn keep_connected(
-        &mut self,
-        events: &mpsc::Sender<Event>,
-    ) -> Result<(), ReceiverDropped> {
+    async fn keep_connected(&mut self, events: &mpsc::Sender<Event>) {
         let mut backoff = None;
         let mut loan = None;
         loop {
-            send(events, Event::Connecting).await?;
+            send(events, Event::Connecting).await;
             let started = Instant::now();
-            let end = match self.connect(loan.take(), events).await? {
+            let end = match self.connect(loan.take()).await {
                 Ok(stream) => {
-                    send(events, Event::Connected).await?;
+                    send(events, Event::Connected).await;
                     let before = self.reader.resume_state().clone();
-                    let end = self.read_connection(stream, started.elapsed(), events).await?;
+                    let end = self.read_connection(stream, started.elapsed(), events).await;
                     if *self.reader.resume_state() != before {
                         backoff = None;
                     }
@@ -143,44 +147,30 @@ impl Link {
                 }
                 Err(error) => classify_error(&error),
             };
-            let delay =
-                backoff.get_or_insert_with(backoff_delays).next().map_or(BACKOFF_MAX, cap_delay);
+            let delay = backoff.get_or_insert_with(backoff_delays).next().unwrap_or(BACKOFF_MAX);
             let retry_at = self.clock.now() + delay;
             let Disconnect { reason, refused } = end;
-            send(events, Event::Disconnected { reason, refused, retry_at }).await?;
+            send(events, Event::Disconnected { reason, refused, retry_at }).await;
             tokio::select! {
                 () = sleep(delay) => {}
                 Some(lent) = self.loans.recv() => loan = Some(lent),
-                () = events.closed() => return Err(ReceiverDropped),
             }
         }
     }
 
     /// Makes one attempt to connect. Restarts the attempt if the terminal is lent meanwhile.
-    async fn connect(
-        &mut self,
-        mut loan: Option<TerminalLoan>,
-        events: &mpsc::Sender<Event>,
-    ) -> Result<io::Result<Box<dyn ByteStream>>, ReceiverDropped> {
+    async fn connect(&mut self, mut loan: Option<TerminalLoan>) -> io::Result<Box<dyn ByteStream>> {
         loop {
             let terminal = TerminalLoan::access(loan.as_ref());
-            let made = tokio::select! {
+            tokio::select! {
                 // Handle a pending loan first, so that no attempt is started and then restarted.
                 biased;
-                Some(lent) = self.loans.recv() => {
-                    loan = Some(lent);
-                    continue;
-                }
-                () = events.closed() => return Err(ReceiverDropped),
+                Some(lent) = self.loans.recv() => loan = Some(lent),
                 made = timeout(
                     self.connector.connect_timeout(terminal),
                     self.connector.connect(terminal),
-                ) => made,
-            };
-            if let Some(loan) = loan {
-                loan.give_back();
+                ) => return made?,
             }
-            return Ok(made.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())));
         }
     }
 
@@ -190,10 +180,10 @@ impl Link {
         mut stream: Box<dyn ByteStream>,
         connect_time: Duration,
         events: &mpsc::Sender<Event>,
-    ) -> Result<Disconnect, ReceiverDropped> {
+    ) -> Disconnect {
         self.reader.reconnect();
         if let Err(error) = self.send_request(&mut stream).await {
-            return Ok(classify_error(&read_reason(&mut stream, error).await));
+            return classify_error(&read_reason(&mut stream, error).await);
         }
         let answer_timeout = if self.reader.resume_state().answered {
             ANSWER_TIMEOUT_LONG
@@ -203,43 +193,40 @@ impl Link {
         let decide_at = Instant::now() + answer_timeout;
         let mut bytes = vec![0; READ_BYTES];
         loop {
-            let count = tokio::select! {
-                () = events.closed() => return Err(ReceiverDropped),
+            let end = tokio::select! {
                 Ok(()) = self.interval_receiver.changed() => {
-                    if self.reader.resume_state().answered
-                        && let Err(error) = self.send_request(&mut stream).await
-                    {
-                        return Ok(classify_error(&error));
+                    if !self.reader.resume_state().answered {
+                        continue;
                     }
-                    continue;
+                    match self.send_request(&mut stream).await {
+                        Ok(()) => continue,
+                        Err(error) => return classify_error(&error),
+                    }
                 }
                 // Already connected: there is nothing to prompt for.
-                Some(loan) = self.loans.recv() => {
-                    loan.give_back();
-                    continue;
-                }
-                count = read(&mut stream, &mut bytes, self.reader.is_undecided(), decide_at) => count,
-            };
-            let end = match count {
-                Ok(Some(count @ 1..)) => {
-                    let now = self.clock.now();
-                    send(events, Event::Received { bytes: count as u64 }).await?;
-                    self.reader.feed(&bytes[..count], now)
-                }
-                Ok(Some(0)) => Some(classify_error(&io::ErrorKind::BrokenPipe.into())),
-                Err(error) => Some(classify_error(&error)),
-                Ok(None) => {
+                Some(_) = self.loans.recv() => continue,
+                // `async` creates the timer only if the branch is enabled.
+                () = async { sleep_until(decide_at).await }, if self.reader.is_undecided() => {
                     self.reader.decide_plain();
                     None
                 }
+                count = stream.read(&mut bytes) => match count {
+                    Ok(0) => Some(classify_error(&io::ErrorKind::BrokenPipe.into())),
+                    Ok(count) => {
+                        let now = self.clock.now();
+                        send(events, Event::Received { bytes: count as u64 }).await;
+                        self.reader.feed(&bytes[..count], now)
+                    }
+                    Err(error) => Some(classify_error(&error)),
+                },
             };
             if end.is_some() {
                 // No header can follow that would explain the pending rows.
                 self.reader.close();
             }
-            send_all(events, self.reader.drain_events()).await?;
+            send_all(events, self.reader.drain_events()).await;
             if let Some(end) = end {
-                return Ok(end);
+                return end;
             }
         }
     }
@@ -254,10 +241,7 @@ impl Link {
             // TLS may buffer written bytes.
             stream.flush().await
         });
-        match written.await {
-            Ok(written) => written,
-            Err(_) => Err(io::ErrorKind::TimedOut.into()),
-        }
+        written.await?
     }
 }
 
@@ -270,23 +254,7 @@ async fn read_reason(stream: &mut (impl AsyncReadExt + Unpin), error: io::Error)
     }
 }
 
-/// Reads once. Returns `None` at `decide_at` if the kind of stream is still undecided.
-async fn read(
-    stream: &mut (impl AsyncReadExt + Unpin),
-    bytes: &mut [u8],
-    undecided: bool,
-    decide_at: Instant,
-) -> io::Result<Option<usize>> {
-    if undecided {
-        match timeout_at(decide_at, stream.read(bytes)).await {
-            Ok(count) => count.map(Some),
-            Err(_) => Ok(None),
-        }
-    } else {
-        stream.read(bytes).await.map(Some)
-    }
-}
-
+/// Returns the delays between attempts, jitter included; at most [`BACKOFF_MAX`].
 fn backoff_delays() -> impl Iterator<Item = Duration> {
     ExponentialBuilder::new()
         .with_min_delay(BACKOFF_MIN)
@@ -294,11 +262,7 @@ fn backoff_delays() -> impl Iterator<Item = Duration> {
         .without_max_times()
         .with_jitter()
         .build()
-}
-
-/// Caps a delay, jitter included, at [`BACKOFF_MAX`].
-fn cap_delay(delay: Duration) -> Duration {
-    delay.min(BACKOFF_MAX)
+        .map(|delay| delay.min(BACKOFF_MAX))
 }
 
 /// Returns why an attempt or a connection failed, in words that fit a header line.
@@ -323,7 +287,7 @@ mod tests {
     use super::*;
 
     fn delays() -> Vec<Duration> {
-        backoff_delays().take(12).map(cap_delay).collect()
+        backoff_delays().take(12).collect()
     }
 
     #[test]

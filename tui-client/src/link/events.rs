@@ -22,28 +22,19 @@ pub fn events_max(links: usize) -> usize {
     (EVENTS_MAX / links.max(1)).max(EVENTS_MIN)
 }
 
-/// The receiver of the events was dropped.
-pub(super) struct ReceiverDropped;
-
-pub(super) async fn send(
-    events: &mpsc::Sender<Event>,
-    event: Event,
-) -> Result<(), ReceiverDropped> {
+/// Sends an event. Once the receiver was dropped, events are lost, and [`Link::run`](super::Link::run) ends.
+pub(super) async fn send(events: &mpsc::Sender<Event>, event: Event) {
     // A schema may have thousands of columns: wait for an empty queue, so only one is in flight.
     if matches!(event, Event::Stream(_)) {
-        drop(events.reserve_many(events.max_capacity()).await.map_err(|_| ReceiverDropped)?);
+        let _ = events.reserve_many(events.max_capacity()).await;
     }
-    events.send(event).await.map_err(|_| ReceiverDropped)
+    let _ = events.send(event).await;
 }
 
-pub(super) async fn send_all(
-    events: &mpsc::Sender<Event>,
-    all: impl IntoIterator<Item = Event>,
-) -> Result<(), ReceiverDropped> {
+pub(super) async fn send_all(events: &mpsc::Sender<Event>, all: impl IntoIterator<Item = Event>) {
     for event in all {
-        send(events, event).await?;
+        send(events, event).await;
     }
-    Ok(())
 }
 
 /// Receiver of the events of several links. A busy link fills only its own channel.

@@ -15,7 +15,7 @@ use loadline_protocol::{
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::mpsc;
 
-use super::events::{ReceiverDropped, send};
+use super::events::send;
 use crate::event::{Event, Rows, Sample, StreamInfo};
 
 /// Capacity of the channel to the recorder; [`EVENTS_MAX`](super::events::EVENTS_MAX) more wait before it.
@@ -196,7 +196,7 @@ async fn forward(
     mut recorder: Recorder,
     mut from: mpsc::Receiver<Event>,
     to: mpsc::Sender<Event>,
-) -> Result<(), ReceiverDropped> {
+) {
     let mut file = Some(tokio::fs::File::from_std(file));
     let mut text = String::new();
     let mut is_reported = false;
@@ -205,24 +205,23 @@ async fn forward(
         let event = tokio::select! {
             event = from.recv() => event,
             // The link ends, too.
-            () = to.closed() => return Err(ReceiverDropped),
+            () = to.closed() => return,
         };
-        let Some(event) = event else { return Ok(()) };
+        let Some(event) = event else { return };
         if let Some(open) = &mut file {
             recorder.record(&event, &mut text);
             if let Err(error) = write(open, &text).await {
                 file = None;
                 let error = without_error_number(&error.to_string());
-                let message = format!("recording to {name} stopped: {error}");
-                send(&to, warning(message)).await?;
+                send(&to, warning(format!("recording to {name} stopped: {error}"))).await;
             }
             text.clear();
             if recorder.too_long() > 0 && !std::mem::replace(&mut is_reported, true) {
                 let message = format!("rows over {LINE_MAX} bytes are not recorded in {name}");
-                send(&to, warning(message)).await?;
+                send(&to, warning(message)).await;
             }
         }
-        send(&to, event).await?;
+        send(&to, event).await;
     }
 }
 
