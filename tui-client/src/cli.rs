@@ -313,7 +313,7 @@ fn check_typed(
     sources: &[SourceSpec],
 ) -> Result<(), String> {
     let is_tls = |chosen: &SourceSpec| match &chosen.source {
-        Source::Tls { .. } => true,
+        Source::Tls(_) => true,
         Source::Prometheus(server) => server.is_tls,
         _ => false,
     };

@@ -38,7 +38,6 @@ pub use connector::{ByteStream, Connector};
 pub(crate) use disconnect::Disconnect;
 pub use events::{EVENTS_MAX, Events, events_max};
 use events::{send, send_all};
-pub use local::LocalInput;
 pub use options::LinkOptions;
 use reader::READ_BYTES;
 pub use reader::{ReadOptions, StreamReader};

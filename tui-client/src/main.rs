@@ -86,9 +86,7 @@ async fn watch(mut settings: CliSettings) -> anyhow::Result<()> {
     settings.check_source_count(count).map_err(anyhow::Error::msg)?;
     let (mut watched, mut handles, mut links) = (Vec::new(), Vec::new(), Vec::new());
     for (chosen, connector) in sources {
-        if let Some(local_input) = connector.local_input() {
-            local_input.check().with_context(|| format!("cannot open {connector}"))?;
-        }
+        connector.check_local_input().with_context(|| format!("cannot open {connector}"))?;
         let embedded = connector.is_embedded();
         // A Prometheus source has many machines, each with its own name.
         let is_fleet = matches!(chosen.source, Source::Prometheus(_));

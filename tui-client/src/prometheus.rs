@@ -95,9 +95,9 @@ impl Fleet {
         is_taken: impl Fn(&str) -> bool,
     ) -> Result<Fleet, FleetError> {
         let connector = if server.is_tls {
-            Connector::tls(&server.host, server.port, tls)?
+            Connector::tls(&server.address, tls)?
         } else {
-            Connector::tcp(&server.host, server.port)
+            Connector::tcp(&server.address.host, server.address.port)
         };
         let mut client = HttpClient::new(server, secrets, connector);
         let unanswered = |why: Failure| FleetError::Query(format!("cannot query {server}: {why}"));
@@ -237,7 +237,7 @@ fn build_connectors(
                 name = format!("{name} ({job})");
             }
             if is_taken(&name) {
-                name = format!("{name} at {}", server.authority());
+                name = format!("{name} at {}", server.address);
             }
             let info = InstanceInfo {
                 index,
@@ -249,7 +249,8 @@ fn build_connectors(
                 scrape_interval: interval_of(found),
                 step,
             };
-            let (server, info, requests) = (server.authority(), Arc::new(info), requests.clone());
+            let (server, info, requests) =
+                (server.address.to_string(), Arc::new(info), requests.clone());
             let connect = move || connect(server.clone(), info.clone(), requests.clone());
             Connector::custom(&name, connect)
         };

@@ -32,9 +32,7 @@ const ROW_INTERVAL: Duration = Duration::from_secs(1);
 const LARGE_FILE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Local input.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LocalInput {
-    /// Standard input.
+pub(super) enum LocalInput {
     Stdin,
     /// A recording if the path is a regular file, else a pipe or a device.
     Path(PathBuf),
@@ -42,10 +40,7 @@ pub enum LocalInput {
 
 impl LocalInput {
     /// Checks that the input can be read.
-    ///
-    /// # Errors
-    /// The path does not exist, is not readable, or is a directory.
-    pub fn check(&self) -> io::Result<()> {
+    pub(super) fn check(&self) -> io::Result<()> {
         let LocalInput::Path(path) = self else { return Ok(()) };
         let kind = std::fs::metadata(path)?;
         if kind.is_dir() {

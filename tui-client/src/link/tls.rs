@@ -18,6 +18,7 @@ use tokio_rustls::rustls::version::TLS13;
 use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 
 use super::tcp::TcpTransport;
+use crate::source::Address;
 pub(super) use reason::classify_error;
 
 /// Files for TLS.
@@ -56,16 +57,14 @@ impl TlsClient {
         TlsClient { files, config: OnceLock::new() }
     }
 
-    /// Returns the transport to a host.
-    pub(super) fn transport(&self, host: &str, port: u16) -> Result<TlsTransport, TlsClientError> {
+    pub(super) fn transport(&self, address: &Address) -> Result<TlsTransport, TlsClientError> {
         let config = if let Some(config) = self.config.get() {
             config.clone()
         } else {
             let config = Arc::new(build_config(&self.files)?);
             self.config.get_or_init(|| config).clone()
         };
-        let tls = TlsConnector::from(config);
-        Ok(TlsTransport { tcp: TcpTransport::new(host, port), host: host.to_owned(), tls })
+        Ok(TlsTransport { tcp: TcpTransport::new(address.clone()), tls: config.into() })
     }
 }
 
@@ -104,14 +103,13 @@ fn system_authorities() -> Result<RootCertStore, TlsClientError> {
 /// Transport to one host and port over TLS.
 pub(super) struct TlsTransport {
     tcp: TcpTransport,
-    host: String,
     tls: TlsConnector,
 }
 
 impl TlsTransport {
     pub(super) async fn connect(&mut self) -> io::Result<TlsStream<TcpStream>> {
         // The scope of an address, as in `fe80::1%eth0`, is local and in no certificate.
-        let name = self.host.split('%').next().unwrap_or_default();
+        let name = self.tcp.address.host.split('%').next().unwrap_or_default();
         let name = ServerName::try_from(name.to_owned())
             .map_err(|_| io::Error::other("invalid host name for TLS"))?;
         let tcp = self.tcp.connect().await?;

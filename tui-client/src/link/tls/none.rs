@@ -8,6 +8,7 @@ use thiserror::Error;
 use tokio::net::TcpStream;
 
 use super::disconnect::Disconnect;
+use crate::source::Address;
 
 /// Files for TLS.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,11 +35,7 @@ impl TlsClient {
     }
 
     #[expect(clippy::unused_self, reason = "same signature as with TLS")]
-    pub(super) fn transport(
-        &self,
-        _host: &str,
-        _port: u16,
-    ) -> Result<TlsTransport, TlsClientError> {
+    pub(super) fn transport(&self, _address: &Address) -> Result<TlsTransport, TlsClientError> {
         Err(TlsClientError)
     }
 }
