@@ -53,15 +53,10 @@ impl Events {
     }
 
     /// Waits for events and appends them to `batch`, each with the number of its link: at most
-    /// `limit`, one per link in turn. Returns the number of events; 0 if all links have ended.
-    /// Cancel safe: no event is lost if the future is dropped.
-    pub async fn receive(&mut self, batch: &mut Vec<(usize, Event)>, limit: usize) -> usize {
-        self.receive_from(batch, limit, |_| true).await
-    }
-
-    /// Like [`receive`](Events::receive), but only from `wanted` links; events of the other links
-    /// stay queued. Returns 0 if all wanted links have ended.
-    pub(crate) async fn receive_from(
+    /// `limit`, one per link in turn. Events of links that are not `wanted` stay queued. Returns the
+    /// number of events; 0 if all wanted links have ended. Cancel safe: no event is lost if the
+    /// future is dropped.
+    pub async fn receive(
         &mut self,
         batch: &mut Vec<(usize, Event)>,
         limit: usize,
@@ -75,7 +70,7 @@ impl Events {
         context: &mut Context<'_>,
         batch: &mut Vec<(usize, Event)>,
         limit: usize,
-        wanted: &impl Fn(usize) -> bool,
+        wanted: impl Fn(usize) -> bool,
     ) -> Poll<usize> {
         let count = self.links.len();
         let mut taken = 0;
@@ -101,12 +96,6 @@ impl Events {
     }
 }
 
-impl From<mpsc::Receiver<Event>> for Events {
-    fn from(link: mpsc::Receiver<Event>) -> Events {
-        Events::new([link])
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -120,7 +109,7 @@ mod tests {
 
     async fn sources(events: &mut Events, limit: usize) -> Vec<usize> {
         let mut batch = Vec::new();
-        events.receive(&mut batch, limit).await;
+        events.receive(&mut batch, limit, |_| true).await;
         batch.into_iter().map(|(source, _)| source).collect()
     }
 
@@ -170,7 +159,7 @@ mod tests {
         let (senders, mut events) = links(2);
         senders[0].send(Event::Live).await.unwrap();
         let mut batch = Vec::new();
-        let second = events.receive_from(&mut batch, 9, |at| at == 1);
+        let second = events.receive(&mut batch, 9, |at| at == 1);
         assert!(tokio::time::timeout(Duration::from_secs(1), second).await.is_err());
         assert_eq!(sources(&mut events, 9).await, [0]);
         let mut senders = senders.into_iter();
