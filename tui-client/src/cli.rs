@@ -297,8 +297,9 @@ fn source_specs(
             &args_of_source
         };
         let tls = tls_files(args).map_err(EarlyExit::Usage)?;
-        let program = split_words(&args.ssh).expect("the value parser has split it before");
-        let ssh = SshCommand { program, agent_command: args.agent_command.clone() };
+        let mut options = split_words(&args.ssh).expect("the value parser has split it before");
+        let program = options.remove(0);
+        let ssh = SshCommand { program, options, agent_command: args.agent_command.clone() };
         Ok(SourceSpec { name, source, columns: args.columns.clone(), ssh, tls })
     });
     chosen.collect()

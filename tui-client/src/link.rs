@@ -12,7 +12,6 @@ mod reader;
 mod reasoned;
 mod record_columns;
 mod recorder;
-mod resume;
 mod ssh;
 mod tcp;
 mod terminal;
@@ -38,15 +37,15 @@ pub use connector::{ByteStream, Connector};
 pub(crate) use disconnect::Disconnect;
 pub use events::{EVENTS_MAX, Events, events_max};
 use events::{send, send_all};
-pub use options::LinkOptions;
+pub use options::{LinkOptions, TlsClientFiles};
 use reader::READ_BYTES;
 pub use reader::{ReadOptions, StreamReader};
-pub(crate) use reasoned::ReasonedStream;
+pub(crate) use reasoned::ReasonedReader;
 pub use recorder::{Recorder, open as open_recording, spawn_recorder};
 pub use ssh::SshCommand;
 use terminal::TerminalLoan;
 pub use terminal::{TerminalAccess, TerminalLender};
-pub use tls::{TlsClient, TlsClientError, TlsClientFiles};
+pub use tls::{TlsClient, TlsClientError};
 
 /// Answer timeout: 1 s, or four times the connect time if that is longer. A server that sends no
 /// header in time is read as a plain stream.
@@ -240,7 +239,11 @@ impl Link {
             // TLS may buffer written bytes.
             stream.flush().await
         });
-        written.await?
+        match written.await? {
+            // The read side returns the reason.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            written => written,
+        }
     }
 }
 

@@ -28,7 +28,7 @@ use loadline_protocol::{RunId, SafeText, Time};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::link::{ByteStream, Connector, ReasonedStream, TlsClient, TlsClientError};
+use crate::link::{ByteStream, Connector, ReasonedReader, TlsClient, TlsClientError};
 use crate::source::Prometheus;
 use http::HttpClient;
 pub use http::Secrets;
@@ -272,7 +272,9 @@ async fn connect(
         .map_err(|why| io::Error::other(format!("{server}: {why}")))?;
     let (ours, theirs) = tokio::io::duplex(session::PIPE_BYTES);
     let session = tokio::spawn(session::serve(info, theirs, requests));
-    Ok(ReasonedStream::new(ours, async { session.await.unwrap_or(Ok(())) }))
+    let (lines, requests) = tokio::io::split(ours);
+    let lines = ReasonedReader::new(lines, async { session.await.unwrap_or(Ok(())) });
+    Ok(tokio::io::join(lines, requests))
 }
 
 #[cfg(test)]

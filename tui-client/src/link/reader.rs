@@ -1,6 +1,5 @@
 //! Parser of the connections to one source, from bytes to events. Pure: the caller passes the time.
 
-mod clock;
 mod output;
 mod phase;
 
@@ -17,10 +16,9 @@ use super::columns::{ColumnSelection, FieldCount};
 use super::disconnect::Disconnect;
 use super::greeting::detect_other_protocol;
 use super::record_columns::{RecordColumns, is_heading};
-use super::resume::ResumeState;
 use crate::event::{Event, StreamInfo};
-use clock::RowClock;
-use output::Output;
+pub(super) use output::ResumeState;
+use output::{Output, RowClock};
 use phase::{HeadingLine, PendingLine, ReaderPhase};
 
 /// Maximum of plain rows and notes that wait for a header. A source that sends more does not wait
@@ -209,14 +207,8 @@ impl StreamReader {
     }
 
     fn handle_columns(&mut self, columns: &Schema) {
-        let header = match &self.phase {
-            ReaderPhase::Subscribed { header, .. } => header.clone(),
-            // Columns without a header: not an answer to a request.
-            ReaderPhase::Undecided(_)
-            | ReaderPhase::Headerless { .. }
-            | ReaderPhase::Plain(_)
-            | ReaderPhase::Table(_) => None,
-        };
+        // Columns without a header are no answer to a request.
+        let header = self.phase.header().cloned();
         if header.as_ref().is_none_or(|header| header.run.is_none()) {
             // Without a run, times increase only until the next columns note.
             self.output.resume.last_time = None;
@@ -286,7 +278,8 @@ impl StreamReader {
             ReaderPhase::Table(table) => self.row.to_line(table.schema()).into(),
             _ => sanitize(line),
         });
-        self.output.deliver(&self.row, self.phase.run(), line.as_deref(), now)
+        let run = self.phase.header().and_then(|header| header.run);
+        self.output.deliver(&self.row, run, line.as_deref(), now)
     }
 
     /// Decides by the first row between a plain stream and a table. Returns false if `line` is no

@@ -15,9 +15,10 @@ use std::time::Duration;
 use loadline_common::without_error_number;
 use tokio::io::{AsyncReadExt as _, Chain, Join};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
-use super::reasoned::ReasonedStream;
+use super::reasoned::ReasonedReader;
 use super::terminal::TerminalAccess;
 use crate::source::Destination;
 use stderr::StderrReader;
@@ -41,47 +42,45 @@ const DEFAULT_OPTIONS: [(&str, &str, &str); 2] = [
 /// Commands to run on both sides.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SshCommand {
-    /// Local program and its options; at least the program.
-    pub(crate) program: Vec<String>,
+    /// Local program.
+    pub(crate) program: String,
+    /// Options of the local program.
+    pub(crate) options: Vec<String>,
     /// Command of the remote agent, interpreted by the remote shell.
     pub(crate) agent_command: String,
 }
 
 impl Default for SshCommand {
     fn default() -> SshCommand {
-        SshCommand { program: vec!["ssh".to_owned()], agent_command: "loadline-agent".to_owned() }
+        let (program, agent_command) = ("ssh".to_owned(), "loadline-agent".to_owned());
+        SshCommand { program, options: Vec::new(), agent_command }
     }
 }
 
 /// Byte stream to an agent over ssh.
-type SshStream = ReasonedStream<Join<Chain<Cursor<Vec<u8>>, ChildStdout>, ChildStdin>>;
+type SshStream = Join<ReasonedReader<Chain<Cursor<Vec<u8>>, ChildStdout>>, ChildStdin>;
 
 /// Transport to an agent that ssh starts.
 #[derive(Debug)]
 pub(super) struct SshTransport {
     command: SshCommand,
     destination: Destination,
-    /// Options that the configuration leaves unset; `None` until the configuration is queried.
-    defaults: Option<Vec<&'static str>>,
+    /// Options that the configuration leaves unset; empty until the configuration is queried.
+    defaults: OnceCell<Vec<&'static str>>,
 }
 
 impl SshTransport {
     pub(super) fn new(command: SshCommand, destination: Destination) -> SshTransport {
-        SshTransport { command, destination, defaults: None }
+        SshTransport { command, destination, defaults: OnceCell::new() }
     }
 
     /// Runs ssh and waits for the agent's first bytes.
     ///
     /// # Errors
     /// In ssh's own words, if ssh printed any.
-    pub(super) async fn connect(&mut self, terminal: TerminalAccess) -> io::Result<SshStream> {
-        let defaults = match self.defaults.take() {
-            Some(defaults) => defaults,
-            None => self.query_configuration().await,
-        };
-        let arguments = self.arguments(terminal, &defaults);
-        self.defaults = Some(defaults);
-        let mut child = self.spawn(terminal, &arguments)?;
+    pub(super) async fn connect(&self, terminal: TerminalAccess) -> io::Result<SshStream> {
+        let defaults = self.defaults.get_or_init(|| self.query_configuration()).await;
+        let mut child = self.spawn(terminal, &self.arguments(terminal, defaults))?;
         let piped = "the standard streams of the child are pipes";
         let requests = child.stdin.take().expect(piped);
         let mut rows = child.stdout.take().expect(piped);
@@ -96,16 +95,14 @@ impl SshTransport {
                 process.stderr.clear();
                 let rows = Cursor::new(first).chain(rows);
                 let end = async { Err(process.exit_error().await) };
-                Ok(ReasonedStream::new(tokio::io::join(rows, requests), end))
+                Ok(tokio::io::join(ReasonedReader::new(rows, end), requests))
             }
             Ok(0) | Err(_) => Err(process.exit_error().await),
         }
     }
 
     fn spawn(&self, terminal: TerminalAccess, arguments: &[String]) -> io::Result<Child> {
-        let [program, options @ ..] = &self.command.program[..] else {
-            return Err(io::Error::other("the ssh command is empty; name a program with --ssh"));
-        };
+        let SshCommand { program, options, .. } = &self.command;
         let mut command = Command::new(program);
         if terminal == TerminalAccess::Taken {
             // The ssh of a jump host does not get our options. `SSH_ASKPASS` keeps its prompts off
@@ -156,14 +153,14 @@ impl SshTransport {
     /// Returns the [`DEFAULT_OPTIONS`] that the user's configuration does not set, as command-line
     /// options would override the configuration. A program that does not answer gets all of them.
     async fn query_configuration(&self) -> Vec<&'static str> {
-        let mut command = Command::new(self.command.program.first().map_or("", String::as_str));
-        command
-            .args(self.command.program.iter().skip(1))
+        let output = Command::new(&self.command.program)
+            .args(&self.command.options)
             .arg("-G")
             .args(self.destination_arguments())
             .stdin(Stdio::null())
-            .kill_on_drop(true);
-        match timeout(CONFIGURATION_TIMEOUT, command.output()).await {
+            .kill_on_drop(true)
+            .output();
+        match timeout(CONFIGURATION_TIMEOUT, output).await {
             Ok(Ok(output)) => missing_defaults(&String::from_utf8_lossy(&output.stdout)),
             Ok(Err(_)) | Err(_) => missing_defaults(""),
         }
@@ -277,8 +274,8 @@ mod tests {
     #[tokio::test]
     async fn a_missing_ssh_program_is_reported_with_a_hint() {
         let Ok(Source::Ssh(to)) = "me@web-1".parse() else { panic!("not an ssh source") };
-        let program = vec!["/nowhere/ssh".to_owned()];
-        let mut ssh = SshTransport::new(SshCommand { program, ..SshCommand::default() }, to);
+        let program = "/nowhere/ssh".to_owned();
+        let ssh = SshTransport::new(SshCommand { program, ..SshCommand::default() }, to);
         let error = ssh.connect(TerminalAccess::Taken).await.err().unwrap().to_string();
         assert!(error.contains("/nowhere/ssh") && error.contains("--ssh"), "{error}");
     }

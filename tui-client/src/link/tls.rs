@@ -3,7 +3,6 @@
 mod reason;
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use loadline_common::{provider, read_authorities, read_identity};
@@ -17,18 +16,10 @@ use tokio_rustls::rustls::sign::SingleCertAndKey;
 use tokio_rustls::rustls::version::TLS13;
 use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 
+use super::options::TlsClientFiles;
 use super::tcp::TcpTransport;
 use crate::source::Address;
 pub(super) use reason::classify_error;
-
-/// Files for TLS.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TlsClientFiles {
-    /// Trusted CAs; the system's if `None`.
-    pub ca: Option<PathBuf>,
-    /// Client certificate and key, for servers that require one.
-    pub identity: Option<(PathBuf, PathBuf)>,
-}
 
 /// Error of setting up TLS.
 #[derive(Debug, Error)]

@@ -1,6 +1,6 @@
 //! Kind of a stream, as far as it is known.
 
-use loadline_protocol::{Header, LineError, Note, RunId, Schema, Time, parse_plain_row};
+use loadline_protocol::{Header, LineError, Note, Schema, Time, parse_plain_row};
 
 use crate::link::columns::FieldCount;
 use crate::link::record_columns::RecordColumns;
@@ -21,10 +21,10 @@ pub(super) enum ReaderPhase {
 }
 
 impl ReaderPhase {
-    /// Returns the run of the rows.
-    pub(super) fn run(&self) -> Option<RunId> {
+    /// Returns the header of the rows.
+    pub(super) fn header(&self) -> Option<&Header> {
         let ReaderPhase::Subscribed { header, .. } = self else { return None };
-        header.as_ref()?.run
+        header.as_ref()
     }
 }
 
