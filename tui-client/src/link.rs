@@ -28,7 +28,7 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use loadline_agent::Clock;
 use loadline_common::without_error_number;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -76,11 +76,12 @@ pub struct Link {
     options: LinkOptions,
     clock: Clock,
     reader: StreamReader,
-    /// Interval to request, as set last.
     interval_receiver: watch::Receiver<Option<Duration>>,
-    interval_sender: watch::Sender<Option<Duration>>,
+    /// Interval to request, on this connection and on later ones.
+    pub interval_sender: watch::Sender<Option<Duration>>,
     loans: mpsc::Receiver<TerminalLoan>,
-    lender: TerminalLender,
+    /// Lender of the terminal. A loan retries at once and lets the transport prompt.
+    pub lender: TerminalLender,
 }
 
 impl Link {
@@ -99,16 +100,6 @@ impl Link {
             loans,
             lender,
         }
-    }
-
-    /// Returns the sender of the interval to request, on this connection and on later ones.
-    pub fn interval_sender(&self) -> watch::Sender<Option<Duration>> {
-        self.interval_sender.clone()
-    }
-
-    /// Returns the lender of the terminal. A loan retries at once and lets the transport prompt.
-    pub fn lender(&self) -> TerminalLender {
-        self.lender.clone()
     }
 
     /// Connects, reads and reconnects until the receiver of `events` is dropped.
@@ -230,16 +221,11 @@ impl Link {
     }
 
     /// Sends a request with the current interval and resume state.
-    async fn send_request(&mut self, stream: &mut (impl AsyncWriteExt + Unpin)) -> io::Result<()> {
+    async fn send_request(&mut self, stream: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
         self.options.interval = *self.interval_receiver.borrow_and_update();
         let now = self.clock.now();
         let request = format!("{}\n", self.options.request(self.reader.resume_state(), now));
-        let written = timeout(REQUEST_TIMEOUT, async {
-            stream.write_all(request.as_bytes()).await?;
-            // TLS may buffer written bytes.
-            stream.flush().await
-        });
-        match written.await? {
+        match timeout(REQUEST_TIMEOUT, write(stream, &request)).await? {
             // The read side returns the reason.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             written => written,
@@ -247,9 +233,15 @@ impl Link {
     }
 }
 
+/// Writes a text and flushes it: TLS and files may buffer written bytes.
+pub(crate) async fn write(out: &mut (impl AsyncWrite + Unpin), text: &str) -> io::Result<()> {
+    out.write_all(text.as_bytes()).await?;
+    out.flush().await
+}
+
 /// Returns the reason of a source that accepts no request; `error` if the source gives none. A TLS
 /// server rejects a client only after the connection is made, and then closes.
-async fn read_reason(stream: &mut (impl AsyncReadExt + Unpin), error: io::Error) -> io::Error {
+async fn read_reason(stream: &mut (impl AsyncRead + Unpin), error: io::Error) -> io::Error {
     match timeout(REASON_TIMEOUT, stream.read(&mut [0; 1024])).await {
         Ok(Err(reason)) => reason,
         Ok(Ok(_)) | Err(_) => error,
@@ -314,7 +306,7 @@ mod tests {
         drop(listener);
         let connector = Connector::tcp("127.0.0.1", port);
         let link = Link::new(connector, LinkOptions::default(), Clock::system());
-        let lender = link.lender();
+        let lender = link.lender.clone();
         let (sender, mut events) = mpsc::channel(EVENTS_MAX);
         tokio::spawn(link.run(sender));
         lender.lend(false).await;

@@ -98,7 +98,7 @@ async fn watch(mut settings: CliSettings) -> anyhow::Result<()> {
         let (sender, events) = mpsc::channel(events_max(count));
         let sender = record(&settings, &chosen.source, sender)?;
         let link = Link::new(connector, link_options(&settings, chosen), Clock::system());
-        let (ask, lender) = (link.interval_sender(), link.lender());
+        let (ask, lender) = (link.interval_sender.clone(), link.lender.clone());
         links.push(events);
         tokio::spawn(link.run(sender));
         if watched_source.may_prompt {

@@ -12,11 +12,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use loadline_protocol::{Column, Note, write_number};
-use tokio::io::{AsyncWrite, AsyncWriteExt as _};
+use tokio::io::AsyncWrite;
 use tokio::time::{Instant, sleep_until};
 
 use crate::event::{Event, Sample, StreamInfo};
-use crate::link::Events;
+use crate::link::{Events, write};
 use crate::source::PORT;
 use crate::time_spec::TimeBounds;
 use crate::zone::Zone;
@@ -85,8 +85,8 @@ const BEGIN_TIMEOUT: Duration = Duration::from_secs(1);
 const BATCH_MAX: usize = 64;
 
 /// Writes rows to `out` until the requested count is reached, the sources end, the reader closes
-/// `out`, or `stop` resolves. Messages and progress for people go to `progress`. `events` refers to sources by
-/// their index in the job.
+/// `out`, or `stop` resolves. Messages and progress for people go to `progress`. `events` refers to
+/// sources by their index in the job.
 ///
 /// # Errors
 /// The first connection to every source failed, the last source ended with an error, or `out`
@@ -142,11 +142,6 @@ pub async fn run(
             return Ok(writer.summary);
         }
     }
-}
-
-async fn write(out: &mut (impl AsyncWrite + Unpin), text: &str) -> io::Result<()> {
-    out.write_all(text.as_bytes()).await?;
-    out.flush().await
 }
 
 struct OutputWriter<'a> {

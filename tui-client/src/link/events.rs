@@ -2,7 +2,7 @@
 //! out the others.
 
 use std::future::poll_fn;
-use std::task::{Context, Poll};
+use std::task::Poll;
 
 use tokio::sync::mpsc;
 
@@ -62,37 +62,30 @@ impl Events {
         limit: usize,
         wanted: impl Fn(usize) -> bool,
     ) -> usize {
-        poll_fn(|context| self.poll(context, batch, limit, &wanted)).await
-    }
-
-    fn poll(
-        &mut self,
-        context: &mut Context<'_>,
-        batch: &mut Vec<(usize, Event)>,
-        limit: usize,
-        wanted: impl Fn(usize) -> bool,
-    ) -> Poll<usize> {
         let count = self.links.len();
-        let mut taken = 0;
-        // Polls the links in turn until none has an event.
-        let mut silent = 0;
-        let mut is_open = false;
-        while silent < count && taken < limit {
-            let at = self.next;
-            self.next = (at + 1) % count;
-            silent += 1;
-            let Some(link) = self.links[at].as_mut().filter(|_| wanted(at)) else { continue };
-            match link.poll_recv(context) {
-                Poll::Ready(Some(event)) => {
-                    batch.push((at, event));
-                    taken += 1;
-                    silent = 0;
+        poll_fn(|context| {
+            let mut taken = 0;
+            // Polls the links in turn until none has an event.
+            let mut silent = 0;
+            let mut is_open = false;
+            while silent < count && taken < limit {
+                let at = self.next;
+                self.next = (at + 1) % count;
+                silent += 1;
+                let Some(link) = self.links[at].as_mut().filter(|_| wanted(at)) else { continue };
+                match link.poll_recv(context) {
+                    Poll::Ready(Some(event)) => {
+                        batch.push((at, event));
+                        taken += 1;
+                        silent = 0;
+                    }
+                    Poll::Ready(None) => self.links[at] = None,
+                    Poll::Pending => is_open = true,
                 }
-                Poll::Ready(None) => self.links[at] = None,
-                Poll::Pending => is_open = true,
             }
-        }
-        if taken > 0 || !is_open { Poll::Ready(taken) } else { Poll::Pending }
+            if taken > 0 || !is_open { Poll::Ready(taken) } else { Poll::Pending }
+        })
+        .await
     }
 }
 

@@ -19,7 +19,7 @@ use super::record_columns::{RecordColumns, is_heading};
 use crate::event::{Event, StreamInfo};
 pub(super) use output::ResumeState;
 use output::{Output, RowClock};
-use phase::{HeadingLine, PendingLine, ReaderPhase};
+use phase::{PendingLine, ReaderPhase};
 
 /// Maximum of plain rows and notes that wait for a header. A source that sends more does not wait
 /// for a request.
@@ -129,7 +129,10 @@ impl StreamReader {
         let ReaderPhase::Undecided(pending) = &mut self.phase else { return };
         let pending = std::mem::take(pending);
         // The first line may be no row, or half a row.
-        let last_count = pending.iter().rev().find_map(PendingLine::field_count);
+        let last_count = pending.iter().rev().find_map(|line| match line {
+            PendingLine::Row { line, .. } => parse_plain_row(line).ok().map(|values| values.len()),
+            PendingLine::Note(_) => None,
+        });
         let expected_count = self.output.resume.plain_count.or(last_count);
         self.phase = ReaderPhase::Headerless { expected_count, heading: None };
         for line in pending {
@@ -288,7 +291,7 @@ impl StreamReader {
         let ReaderPhase::Headerless { expected_count, heading } = &mut self.phase else {
             return Ok(true);
         };
-        if let Some(HeadingLine { line: names, fault }) = heading.take() {
+        if let Some((names, fault)) = heading.take() {
             if let Some(table) = RecordColumns::detect(&names, line) {
                 self.open_table(table)?;
                 return Ok(true);
@@ -297,7 +300,7 @@ impl StreamReader {
         }
         let values = match parse_plain_row(line) {
             Err(fault) if is_heading(line) => {
-                *heading = Some(HeadingLine { line: line.to_owned(), fault });
+                *heading = Some((line.to_owned(), fault));
                 return Ok(false);
             }
             values => values?,
@@ -339,7 +342,7 @@ impl StreamReader {
     /// Reports a line of text above no row.
     fn reject_heading(&mut self) {
         if let ReaderPhase::Headerless { heading, .. } = &mut self.phase
-            && let Some(HeadingLine { fault, .. }) = heading.take()
+            && let Some((_, fault)) = heading.take()
         {
             self.output.add_fault(fault);
         }

@@ -12,10 +12,10 @@ use loadline_common::without_error_number;
 use loadline_protocol::{
     Header, LINE_MAX, Note, RunId, SafeText, Schema, Seq, Stamp, Time, VERSION,
 };
-use tokio::io::AsyncWriteExt as _;
 use tokio::sync::mpsc;
 
 use super::events::send;
+use super::write;
 use crate::event::{Event, Rows, Sample};
 
 /// Capacity of the channel to the recorder; [`EVENTS_MAX`](super::events::EVENTS_MAX) more wait before it.
@@ -199,11 +199,6 @@ pub fn spawn_recorder(
         }
     });
     sender
-}
-
-async fn write(file: &mut tokio::fs::File, text: &str) -> io::Result<()> {
-    file.write_all(text.as_bytes()).await?;
-    file.flush().await
 }
 
 #[cfg(test)]

@@ -86,18 +86,17 @@ impl SshTransport {
         let mut rows = child.stdout.take().expect(piped);
         let echo = terminal == TerminalAccess::Lent { echo: true };
         let stderr = StderrReader::start(child.stderr.take().expect(piped), echo);
-        let process =
-            SshProcess { child, stderr, agent_command: self.command.agent_command.clone() };
+        let agent_command = self.command.agent_command.clone();
         let mut first = Vec::with_capacity(FIRST_BYTES);
         match rows.read_buf(&mut first).await {
             Ok(1..) => {
                 // Earlier output, such as a banner, explains no later error.
-                process.stderr.clear();
+                stderr.clear();
                 let rows = Cursor::new(first).chain(rows);
-                let end = async { Err(process.exit_error().await) };
+                let end = async move { Err(exit_error(child, stderr, &agent_command).await) };
                 Ok(tokio::io::join(ReasonedReader::new(rows, end), requests))
             }
-            Ok(0) | Err(_) => Err(process.exit_error().await),
+            Ok(0) | Err(_) => Err(exit_error(child, stderr, &agent_command).await),
         }
     }
 
@@ -180,23 +179,14 @@ fn missing_defaults(configuration: &str) -> Vec<&'static str> {
         .collect()
 }
 
-/// Running ssh. Dropping it kills ssh; the remote agent exits because its input ends.
-#[derive(Debug)]
-struct SshProcess {
-    child: Child,
-    stderr: StderrReader,
-    agent_command: String,
-}
-
 /// Timeout for ssh to exit after it closed its output: 2 s.
 const EXIT_TIMEOUT: Duration = Duration::from_secs(2);
 
-impl SshProcess {
-    /// Waits for ssh to exit, after its output ended, and returns the reason.
-    async fn exit_error(mut self) -> io::Error {
-        let status = timeout(EXIT_TIMEOUT, self.child.wait()).await.ok().and_then(Result::ok);
-        io::Error::other(exit_reason(status, &self.stderr.last_line().await, &self.agent_command))
-    }
+/// Waits for ssh to exit, after its output ended, and returns the reason. Dropping the future kills
+/// ssh; the remote agent exits because its input ends.
+async fn exit_error(mut ssh: Child, stderr: StderrReader, agent_command: &str) -> io::Error {
+    let status = timeout(EXIT_TIMEOUT, ssh.wait()).await.ok().and_then(Result::ok);
+    io::Error::other(exit_reason(status, &stderr.last_line().await, agent_command))
 }
 
 /// Returns why ssh ended, in words that fit a header line.

@@ -29,14 +29,10 @@ impl TcpTransport {
             Some(stream) => stream,
             None => TcpStream::connect((self.address.host.as_str(), self.address.port)).await?,
         };
-        set_options(&stream)?;
+        // Requests are sent without delay.
+        stream.set_nodelay(true)?;
+        let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 3);
+        SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
         Ok(stream)
     }
-}
-
-/// Sends requests without delay, and detects a dead peer.
-fn set_options(stream: &TcpStream) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 3);
-    SockRef::from(stream).set_tcp_keepalive(&keepalive)
 }

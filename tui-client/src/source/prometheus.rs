@@ -71,10 +71,9 @@ impl Prometheus {
         let (userinfo, authority) = split_user(authority);
         let default_port = if is_tls { TLS_PORT } else { PORT };
         let address = parse_address(authority, default_port, &sanitize(authority))?;
-        let (user, password) = match userinfo.map(|it| it.split_once(':').unwrap_or((it, ""))) {
-            Some((user, password)) => (Some(decode(user)), Some(decode(password))),
-            None => (None, None),
-        };
+        let userinfo = userinfo.unwrap_or("");
+        let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
+        let given = |text: &str| (!text.is_empty()).then(|| decode(text));
         let prefix = prefix.trim_end_matches('/').to_owned();
         if prefix.contains(|c: char| c.is_control() || c.is_whitespace()) {
             let message = "the path has a blank or control character; percent-encode it";
@@ -84,8 +83,8 @@ impl Prometheus {
             is_tls,
             address,
             prefix,
-            user: user.filter(|user| !user.is_empty()),
-            password: password.filter(|it| !it.is_empty()).map(Secret),
+            user: given(user),
+            password: given(password).map(Secret),
             instance: None,
             job: None,
             step: None,

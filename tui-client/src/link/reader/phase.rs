@@ -1,6 +1,6 @@
 //! Kind of a stream, as far as it is known.
 
-use loadline_protocol::{Header, LineError, Note, Schema, Time, parse_plain_row};
+use loadline_protocol::{Header, LineError, Note, Schema, Time};
 
 use crate::link::columns::FieldCount;
 use crate::link::record_columns::RecordColumns;
@@ -10,8 +10,9 @@ use crate::link::record_columns::RecordColumns;
 pub(super) enum ReaderPhase {
     /// A header may follow, or the server may not know requests.
     Undecided(Vec<PendingLine>),
-    /// No header came. The first row decides, together with the line above.
-    Headerless { expected_count: Option<usize>, heading: Option<HeadingLine> },
+    /// No header came. The first row decides, together with the line above: possibly the column
+    /// names, with the fault to report if the line names no columns.
+    Headerless { expected_count: Option<usize>, heading: Option<(String, LineError)> },
     /// Rows of a plain stream.
     Plain(FieldCount),
     /// Rows below a line of column names.
@@ -39,22 +40,4 @@ impl Default for ReaderPhase {
 pub(super) enum PendingLine {
     Row { line: String, received: Time },
     Note(Note),
-}
-
-/// Line of text before the first row, possibly the column names.
-#[derive(Debug)]
-pub(super) struct HeadingLine {
-    pub(super) line: String,
-    /// Fault to report if the line names no columns.
-    pub(super) fault: LineError,
-}
-
-impl PendingLine {
-    /// Returns the number of fields of a valid plain row.
-    pub(super) fn field_count(&self) -> Option<usize> {
-        match self {
-            PendingLine::Row { line, .. } => parse_plain_row(line).ok().map(|values| values.len()),
-            PendingLine::Note(_) => None,
-        }
-    }
 }
