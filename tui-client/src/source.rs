@@ -52,7 +52,8 @@ pub struct Address {
 pub struct Destination {
     user: Option<String>,
     host: String,
-    port: Option<u16>,
+    /// `None` leaves the port to ssh.
+    pub(crate) port: Option<u16>,
 }
 
 impl Destination {
@@ -62,11 +63,6 @@ impl Destination {
             Some(user) => format!("{user}@{}", self.host),
             None => self.host.clone(),
         }
-    }
-
-    /// Returns the port. `None` leaves the port to ssh.
-    pub(crate) fn port(&self) -> Option<u16> {
-        self.port
     }
 }
 
@@ -188,13 +184,11 @@ fn is_name(text: &str) -> bool {
 
 fn parse_port(port: Option<&str>, shown: &str) -> Result<Option<u16>, SourceError> {
     let Some(port) = port else { return Ok(None) };
-    match port.parse() {
-        Ok(port @ 1..) => Ok(Some(port)),
-        Ok(0) | Err(_) => {
-            let hint = "write HOST:PORT with a port from 1 to 65535";
-            Err(SourceError(format!("invalid port in {shown:?}; {hint}")))
-        }
-    }
+    let port = port.parse().ok().filter(|port| *port > 0).ok_or_else(|| {
+        let hint = "write HOST:PORT with a port from 1 to 65535";
+        SourceError(format!("invalid port in {shown:?}; {hint}"))
+    })?;
+    Ok(Some(port))
 }
 
 impl fmt::Display for Source {
@@ -289,7 +283,7 @@ mod tests {
     #[test]
     fn a_user_at_a_host_is_reached_by_ssh() {
         let check = |text: &str, name: &str, port: Option<u16>| match text.parse() {
-            Ok(Source::Ssh(to)) => assert_eq!((to.name().as_str(), to.port()), (name, port)),
+            Ok(Source::Ssh(to)) => assert_eq!((to.name().as_str(), to.port), (name, port)),
             other => panic!("{text}: {other:?}"),
         };
         check("deploy@web-1", "deploy@web-1", None);

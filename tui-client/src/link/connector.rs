@@ -33,7 +33,6 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for S {}
 /// Connector to one source; makes one connection after another.
 pub struct Connector {
     transport: Transport,
-    /// Display name of the source.
     name: String,
 }
 

@@ -31,7 +31,6 @@ const ROW_INTERVAL: Duration = Duration::from_secs(1);
 /// Size from which read progress is reported: 16 MiB. Smaller files take no time worth a report.
 const LARGE_FILE_BYTES: u64 = 16 * 1024 * 1024;
 
-/// Local input.
 pub(super) enum LocalInput {
     Stdin,
     /// A recording if the path is a regular file, else a pipe or a device.
@@ -123,7 +122,6 @@ struct ReadProgress {
     read: u64,
     /// Bytes to read in all: until the survey ends, twice the file.
     total: u64,
-    /// Size of the file.
     file_bytes: u64,
     reported_percent: u64,
 }
@@ -235,12 +233,11 @@ impl Recording<'_> {
     /// such row is one interval before the first timestamp, or at the last write to the file.
     async fn first_time(&mut self) -> io::Result<Time> {
         let (timeless_rows, first_timestamp) = self.survey().await?;
-        let last = match first_timestamp {
-            Some(first) => first - self.row_interval(),
-            None => {
-                let written = self.file.metadata().await?.modified()?;
-                Time::default() + written.duration_since(UNIX_EPOCH).unwrap_or_default()
-            }
+        let last = if let Some(first) = first_timestamp {
+            first - self.row_interval()
+        } else {
+            let written = self.file.metadata().await?.modified()?;
+            Time::default() + written.duration_since(UNIX_EPOCH).unwrap_or_default()
         };
         let before = i64::try_from(timeless_rows.saturating_sub(1)).unwrap_or(i64::MAX);
         Ok(last.shifted_ms(before.saturating_mul(-duration_ms(self.row_interval()))))

@@ -1,7 +1,6 @@
 //! Parser of the connections to one source, from bytes to events. Pure: the caller passes the time.
 
 mod output;
-mod phase;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +18,6 @@ use super::record_columns::{RecordColumns, is_heading};
 use crate::event::{Event, StreamInfo};
 pub(super) use output::ResumeState;
 use output::{Output, RowClock};
-use phase::{PendingLine, ReaderPhase};
 
 /// Maximum of plain rows and notes that wait for a header. A source that sends more does not wait
 /// for a request.
@@ -259,7 +257,8 @@ impl StreamReader {
                 self.wait_for_header(PendingLine::Row { line: line.to_owned(), received: now });
                 return Ok(());
             }
-            ReaderPhase::Table(table) if table.is_heading(line) => return Ok(()),
+            // Some programs repeat the heading on every screenful.
+            ReaderPhase::Table(table) if table.heading == line => return Ok(()),
             ReaderPhase::Table(table) => table.parse_row(line, &mut self.row)?,
             ReaderPhase::Plain(field_count) => {
                 (self.row.time, self.row.seq) = (None, None);
@@ -278,7 +277,7 @@ impl StreamReader {
         }
         self.selection.apply(&mut self.row.values);
         let line = self.options.keep_lines.then(|| match &self.phase {
-            ReaderPhase::Table(table) => self.row.to_line(table.schema()).into(),
+            ReaderPhase::Table(table) => self.row.to_line(&table.schema).into(),
             _ => sanitize(line),
         });
         let run = self.phase.header().and_then(|header| header.run);
@@ -323,7 +322,7 @@ impl StreamReader {
     fn open_table(&mut self, mut table: RecordColumns) -> Result<(), LineError> {
         let mut selection = ColumnSelection::default();
         if let Some(names) = &self.options.columns {
-            let found = table.schema().columns().len();
+            let found = table.schema.columns().len();
             selection = table.select(names).map_err(|refusal| {
                 self.disconnect = Some(refusal);
                 LineError::FieldCount { expected: names.len(), found }
@@ -332,9 +331,9 @@ impl StreamReader {
         self.output.events.push(Event::HeadingLine);
         if self.options.keep_lines {
             // Kept lines need the column names above them.
-            self.output.events.push(Event::Note(Note::Columns(table.schema().clone())));
+            self.output.events.push(Event::Note(Note::Columns(table.schema.clone())));
         }
-        self.announce(None, table.schema().clone(), selection);
+        self.announce(None, table.schema.clone(), selection);
         self.phase = ReaderPhase::Table(table);
         Ok(())
     }
@@ -347,6 +346,43 @@ impl StreamReader {
             self.output.add_fault(fault);
         }
     }
+}
+
+/// Kind of a stream, as far as it is known.
+#[derive(Debug)]
+enum ReaderPhase {
+    /// A header may follow, or the server may not know requests.
+    Undecided(Vec<PendingLine>),
+    /// No header came. The first row decides, together with the line above: possibly the column
+    /// names, with the fault to report if the line names no columns.
+    Headerless { expected_count: Option<usize>, heading: Option<(String, LineError)> },
+    /// Rows of a plain stream.
+    Plain(FieldCount),
+    /// Rows below a line of column names.
+    Table(RecordColumns),
+    /// A header or a columns note came. After a header, the columns may still be missing.
+    Subscribed { header: Option<Header>, schema: Option<Schema> },
+}
+
+impl ReaderPhase {
+    /// Returns the header of the rows.
+    fn header(&self) -> Option<&Header> {
+        let ReaderPhase::Subscribed { header, .. } = self else { return None };
+        header.as_ref()
+    }
+}
+
+impl Default for ReaderPhase {
+    fn default() -> ReaderPhase {
+        ReaderPhase::Undecided(Vec::new())
+    }
+}
+
+/// Row or note that waits for a header.
+#[derive(Debug)]
+enum PendingLine {
+    Row { line: String, received: Time },
+    Note(Note),
 }
 
 #[cfg(test)]

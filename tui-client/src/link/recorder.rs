@@ -26,16 +26,14 @@ const QUEUED_EVENTS_MAX: usize = 8;
 pub struct Recorder {
     /// Header and columns; `None` if their lines exceed [`LINE_MAX`].
     stream: Option<(Header, Schema)>,
-    /// Last recorded row.
     last: Option<LastRow>,
     rows: u64,
-    /// Maximum number of rows.
     rows_max: Option<u64>,
     /// Number of rows left out because the row or its header exceeds [`LINE_MAX`].
     pub too_long: u64,
 }
 
-/// Recorded row.
+/// Last recorded row.
 #[derive(Debug, Clone, Copy)]
 struct LastRow {
     run: Option<RunId>,

@@ -42,9 +42,8 @@ const DEFAULT_OPTIONS: [(&str, &str, &str); 2] = [
 /// Commands to run on both sides.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SshCommand {
-    /// Local program.
+    /// Local program, and its options.
     pub(crate) program: String,
-    /// Options of the local program.
     pub(crate) options: Vec<String>,
     /// Command of the remote agent, interpreted by the remote shell.
     pub(crate) agent_command: String,
@@ -143,7 +142,7 @@ impl SshTransport {
     }
 
     fn destination_arguments(&self) -> Vec<String> {
-        let port = self.destination.port().map(|port| ["-p".to_owned(), port.to_string()]);
+        let port = self.destination.port.map(|port| ["-p".to_owned(), port.to_string()]);
         let mut arguments: Vec<String> = port.into_iter().flatten().collect();
         arguments.extend(["--".to_owned(), self.destination.name()]);
         arguments

@@ -41,9 +41,9 @@ impl TerminalLender {
     /// connected or the attempt has failed; until then, the terminal must be in plain mode. With
     /// `echo`, the terminal shows other messages than prompts, too.
     pub(crate) async fn lend(&self, echo: bool) {
-        let (_returned, returned) = oneshot::channel();
+        let (sender, returned) = oneshot::channel();
         // An error means that the link has ended and needs no terminal.
-        let _ = self.0.send(TerminalLoan { echo, _returned }).await;
+        let _ = self.0.send(TerminalLoan { echo, _returned: sender }).await;
         let _ = returned.await;
     }
 }

@@ -24,18 +24,15 @@ const REGEX_BYTES_MAX: usize = 1024;
 /// **Invariant:** the host is a valid name; prefix and expressions contain no control characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prometheus {
-    /// True if the server uses TLS.
     pub(crate) is_tls: bool,
     pub(crate) address: Address,
     /// Path in front of `/api/v1`: empty, or with `/` at the start and not at the end.
     pub(crate) prefix: String,
-    /// User for basic authentication.
+    /// User and password for basic authentication.
     pub(crate) user: Option<String>,
-    /// Password for basic authentication.
     pub(crate) password: Option<Secret>,
-    /// Regular expression for instances, matched with `=~`. `None` selects all.
+    /// Regular expressions for instances and jobs, matched with `=~`. `None` selects all.
     pub(crate) instance: Option<String>,
-    /// Regular expression for jobs, matched with `=~`. `None` selects all.
     pub(crate) job: Option<String>,
     /// Interval of rows. `None` detects the scrape interval.
     pub(crate) step: Option<Duration>,
