@@ -13,7 +13,10 @@ use divan::counter::ItemsCount;
 use divan::{AllocProfiler, Bencher};
 use loadline::canvas::Canvas;
 use loadline::event::Event;
-use loadline::link::{Connector, EVENTS_MAX, Link, LinkOptions, LocalInput};
+use loadline::link::{
+    Connector, EVENTS_MAX, Link, LinkOptions, SshCommand, TlsClient, TlsClientFiles,
+};
+use loadline::source::Source;
 use loadline::store::{Slot, Store, Window};
 use loadline::view;
 use loadline::watched::Watched;
@@ -78,12 +81,15 @@ fn open_a_file(bencher: Bencher<'_, '_>, kind: &str) {
     let path = folder.path().join("a.load");
     let text = if kind == "plain" { plain_stream(MILLION) } else { subscribed_stream(MILLION) };
     std::fs::write(&path, text).expect("the file can be written");
+    let source = Source::Path(path);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("a runtime of the current thread always starts");
     bencher.counter(ItemsCount::new(MILLION)).bench_local(|| {
         runtime.block_on(async {
             let (sender, mut events) = tokio::sync::mpsc::channel(EVENTS_MAX);
-            let connector = Connector::local(LocalInput::Path(path.clone()));
+            let (ssh, tls) = (SshCommand::default(), TlsClient::new(TlsClientFiles::default()));
+            let open = Connector::open(&source, None, &ssh, &tls).await;
+            let connector = open.expect("a path needs no TLS");
             tokio::spawn(Link::new(connector, LinkOptions::default(), Clock::system()).run(sender));
             let mut watched = Watched::new("a.load", false, Duration::MAX);
             while let Some(event) = events.recv().await {

@@ -143,7 +143,7 @@ fn read_and_record(bytes: &[u8]) -> (Vec<SampleBits>, String, u64) {
             }));
         }
     }
-    (samples, text, recorder.too_long())
+    (samples, text, recorder.too_long)
 }
 
 /// Checks a recording: the samples of any file survive being recorded and read again.

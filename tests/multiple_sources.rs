@@ -87,7 +87,7 @@ impl OffscreenApp {
         while !holds(&self.app) {
             assert!(Instant::now() < end, "timed out waiting for {what}");
             let tick = Duration::from_millis(50);
-            let _ = timeout(tick, self.events.receive(&mut batch, 256)).await;
+            let _ = timeout(tick, self.events.receive(&mut batch, 256, |_| true)).await;
             let now = self.clock.now();
             for (source, event) in batch.drain(..) {
                 self.app.update(now, Message::Event { source, event });

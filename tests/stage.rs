@@ -13,7 +13,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use loadline::link::{Connector, Events, Link, LinkOptions, events_max};
-use loadline::output::{self, Job, OutputFormat, Summary};
+use loadline::output::{self, Job, OutputFormat, ProgressLine, Summary};
 use loadline::time_spec::TimeBounds;
 use loadline::zone::Zone;
 use loadline_agent::{
@@ -206,7 +206,8 @@ async fn collect_output_as(
     let mut messages = Vec::new();
     let mut text = Vec::new();
     let report = |line: &str| messages.push(line.to_owned());
-    let end = timeout(WRITE_TIMEOUT, output::run(&job, events, &mut text, report, stop)).await;
+    let progress = ProgressLine::new(None::<Vec<u8>>, report);
+    let end = timeout(WRITE_TIMEOUT, output::run(&job, events, &mut text, progress, stop)).await;
     let end = end.expect("an end in time");
     let text = String::from_utf8(text).unwrap();
     ClientOutput { text, messages, end: end.map_err(|error| format!("{error:#}")) }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::authority::{Authority, Identity};
 use loadline::event::Event;
 use loadline::link::{Connector, EVENTS_MAX, Link, LinkOptions, SshCommand, TlsClientFiles};
-use loadline::source::Source;
+use loadline::source::{Address, Source};
 use loadline_agent::{Clock, PlaintextPolicy, ServerTlsFiles as ServerFiles};
 use loadline_protocol::History;
 use loadline_tests::{DEADLINE, LoopbackAgent, TcpProxy};
@@ -49,7 +49,7 @@ async fn a_broken_tls_connection_resumes_without_lost_or_duplicate_samples() {
     let Identity { cert, key } = ca.client();
     let files = TlsClientFiles { ca: Some(ca.ca.clone()), identity: Some((cert, key)) };
     let port = proxy.address.port();
-    let source = Source::Tls { host: "localhost".to_owned(), port };
+    let source = Source::Tls(Address { host: "localhost".to_owned(), port });
     let trust = loadline::link::TlsClient::new(files);
     let connector = Connector::open(&source, None, &SshCommand::default(), &trust).await.unwrap();
     assert_eq!(connector.to_string(), format!("tls://localhost:{port}"));

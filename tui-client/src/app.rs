@@ -31,15 +31,14 @@ use crate::theme::Theme;
 use crate::thresholds::Thresholds;
 use crate::watched::Watched;
 use crate::zone::Zone;
-pub use compare::COMPARED_SOURCES_MAX;
-pub use exceeded::ExceededThreshold;
-pub use footer::{Footer, FooterMessage, TimeInput};
+pub(crate) use compare::COMPARED_SOURCES_MAX;
+pub(crate) use footer::{Footer, TimeInput};
 pub use overview::Order;
-pub use pointer::Drag;
-pub use rows::TableRow;
-pub use screen::{CYCLE_INTERVAL, Screen};
-pub use selection::Selection;
-pub use sources::{SourceView, Sources};
+pub(crate) use pointer::Drag;
+pub(crate) use rows::TableRow;
+pub(crate) use screen::Screen;
+pub(crate) use selection::Selection;
+pub(crate) use sources::{SourceView, Sources};
 pub use statistics::{ColumnStats, Statistics};
 pub use window::{TimeWindow, WindowEnd};
 
@@ -115,15 +114,15 @@ pub struct App {
     /// Message and input line in the footer.
     pub footer: Footer,
     /// Time zone of the shown times.
-    pub zone: Zone,
+    pub(crate) zone: Zone,
     /// Colours and symbols.
     pub theme: Theme,
     /// Key bindings.
-    pub keys: Keys,
+    pub(crate) keys: Keys,
     /// Time of the last message, by the client's clock.
     pub now: Time,
     /// Size of the terminal.
-    pub size: Size,
+    pub(crate) size: Size,
 }
 
 impl App {

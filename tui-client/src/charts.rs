@@ -38,20 +38,20 @@ pub struct Chart {
     /// Title, unique among the charts of a stream.
     pub title: String,
     /// Remark after the title: `per core`.
-    pub remark: &'static str,
+    pub(crate) remark: &'static str,
     /// Lines in drawing order.
     pub lines: Vec<ChartLine>,
     /// Format of the values.
-    pub format: ValueFormat,
+    pub(crate) format: ValueFormat,
     /// Reference lines, the most important first.
-    pub references: Vec<ReferenceLine>,
+    pub(crate) references: Vec<ReferenceLine>,
     /// Lines or heat map.
     pub kind: ChartKind,
 }
 
 impl Chart {
     /// Returns the name of a line: the chart's title, followed by the legend if there is one.
-    pub fn line_name(&self, line: &ChartLine) -> String {
+    pub(crate) fn line_name(&self, line: &ChartLine) -> String {
         match line.legend.as_str() {
             "" => self.title.clone(),
             legend => format!("{} {legend}", self.title),
@@ -69,12 +69,12 @@ pub enum ChartKind {
 }
 
 /// Number of charts that the first page always has: CPU, memory, frequency and load.
-pub const FIRST_PAGE_CHARTS: usize = 4;
+pub(crate) const FIRST_PAGE_CHARTS: usize = 4;
 
 /// Returns whether the first page is kept uncrowded: there are more than [`FIRST_PAGE_CHARTS`]
 /// charts, and the first ones show known columns. Further charts then join the page only if the
 /// others keep enough [room](crate::layout) to stay readable.
-pub fn has_uncrowded_first_page(charts: &[Chart]) -> bool {
+pub(crate) fn has_uncrowded_first_page(charts: &[Chart]) -> bool {
     let is_known = |chart: &Chart| {
         KNOWN_CHARTS.iter().any(|(title, _)| *title == chart.title) || chart.title == CORES_TITLE
     };
@@ -85,7 +85,7 @@ pub fn has_uncrowded_first_page(charts: &[Chart]) -> bool {
 #[derive(Debug, Clone, PartialEq)]
 pub struct ChartLine {
     /// Index of the column in the store.
-    pub column: usize,
+    pub(crate) column: usize,
     /// Name in the legend. Empty for the only line of a chart.
     pub legend: String,
     /// Index of the colour in the theme.
@@ -94,18 +94,22 @@ pub struct ChartLine {
 
 /// Fixed value that is drawn across a chart.
 #[derive(Debug, Clone, PartialEq)]
-pub struct ReferenceLine {
+pub(crate) struct ReferenceLine {
     /// Value in the displayed unit.
-    pub value: f64,
+    pub(crate) value: f64,
     /// Label of the line: `16 cores`.
-    pub label: String,
+    pub(crate) label: String,
     /// Level that begins at the value, if the line is a threshold.
-    pub level: Level,
+    pub(crate) level: Level,
 }
 
 /// Returns the charts of a schema: known columns first, then the others in order. `formats` has the
 /// format of each column.
-pub fn charts(schema: &Schema, formats: &[ValueFormat], machine: MachineCapacity) -> Vec<Chart> {
+pub(crate) fn charts(
+    schema: &Schema,
+    formats: &[ValueFormat],
+    machine: MachineCapacity,
+) -> Vec<Chart> {
     let columns = schema.columns();
     let format_of = |at: usize| formats[at].clone();
     let mut charts: Vec<Chart> = Vec::new();
@@ -231,7 +235,7 @@ fn reference(name: &str, scale: f64, machine: MachineCapacity) -> Option<Referen
 }
 
 /// Returns the format of a column, from kind and magnitude of its values so far.
-pub fn value_format(
+pub(crate) fn value_format(
     column: &Column,
     values: ValueKind,
     magnitude: Magnitude,

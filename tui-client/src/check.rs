@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use anyhow::bail;
 use loadline_protocol::{DurationText, Header, SafeText, Stamp, Time};
-use tokio::io::{AsyncWrite, AsyncWriteExt as _};
+use tokio::io::AsyncWrite;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
 use crate::event::{Event, Rows, StreamInfo};
+use crate::link::write;
 use crate::output::connect_error;
 use crate::units::container_limits_text;
 use crate::watched::Watched;
@@ -59,7 +60,15 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     let mut clock = loadline_agent::Clock::system();
     let start = Instant::now();
-    let mut found = CheckReport::new(name);
+    let mut found = CheckReport {
+        watched: Watched::new(name, false, CHECK_MAX),
+        has_heading_line: false,
+        has_connected: false,
+        rows: 0,
+        first_rows: Vec::new(),
+        first_fault: None,
+        transit_ms: None,
+    };
     let mut end = None;
     while end.is_none()
         && let Ok(Some(event)) = timeout_at(start + found.timeout(), events.recv()).await
@@ -72,8 +81,7 @@ pub async fn run(
         if let Some(Ok(reason)) = &end {
             push_line(&mut report, "end", reason.as_str());
         }
-        out.write_all(report.as_bytes()).await?;
-        out.flush().await?;
+        write(&mut out, &report).await?;
     }
     match end {
         Some(Err(error)) => bail!(error),
@@ -92,18 +100,6 @@ fn push_line(report: &mut String, label: &str, what: &str) {
 }
 
 impl CheckReport {
-    fn new(name: &str) -> CheckReport {
-        CheckReport {
-            watched: Watched::new(name, false, CHECK_MAX),
-            has_heading_line: false,
-            has_connected: false,
-            rows: 0,
-            first_rows: Vec::new(),
-            first_fault: None,
-            transit_ms: None,
-        }
-    }
-
     /// Returns the duration of the check, from the interval as far as it is known.
     fn timeout(&self) -> Duration {
         let interval = self.watched.interval().unwrap_or_default().min(CHECK_MAX);
@@ -136,11 +132,6 @@ impl CheckReport {
         }
         self.watched.apply(now, event);
         end
-    }
-
-    /// Returns whether the source is a file.
-    fn is_recording(&self) -> bool {
-        self.watched.connection.is_recording()
     }
 
     fn add_rows(&mut self, rows: &Rows) {
@@ -179,7 +170,7 @@ impl CheckReport {
         }
         let first = if self.first_rows.is_empty() { "" } else { ", first rows:" };
         let time = format!(" in {:.1} s", looked.as_secs_f64());
-        let time = if self.is_recording() { "" } else { &time };
+        let time = if self.watched.connection.is_recording() { "" } else { &time };
         line("rows", &format!("{}{time}{first}", self.rows));
         self.first_rows.iter().for_each(|row| line("", row));
         let faults = match &self.first_fault {
@@ -201,14 +192,16 @@ impl CheckReport {
             (None, false) => "plain rows".to_owned(),
         };
         let times = if stream.schema.stamp() == Stamp::None { ", no timestamps" } else { "" };
-        let place = if self.is_recording() { "recording: " } else { "" };
+        let place = if self.watched.connection.is_recording() { "recording: " } else { "" };
         format!("{place}{kind}{times}")
     }
 
     /// Describes the clock offset. `None` for recordings and for rows without timestamps.
     fn clock_text(&self) -> Option<String> {
         let stamp = self.watched.ingest.stream.as_ref()?.schema.stamp();
-        let ahead_ms = -self.transit_ms.filter(|_| !self.is_recording() && stamp != Stamp::None)?;
+        let ahead_ms = -self
+            .transit_ms
+            .filter(|_| !self.watched.connection.is_recording() && stamp != Stamp::None)?;
         let seconds = ahead_ms.unsigned_abs() as f64 / 1000.0;
         Some(match ahead_ms {
             _ if ahead_ms.abs() < CLOCK_TOLERANCE_MS => format!("in sync within {seconds:.3} s"),

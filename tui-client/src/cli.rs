@@ -54,7 +54,7 @@ pub struct CliSettings {
     /// Time range from `--from` and `--to`.
     pub range: TimeRange,
     /// Time span of samples to keep in memory, if given.
-    pub retention: Option<Duration>,
+    pub(crate) retention: Option<Duration>,
     /// True to start with one fullscreen chart.
     pub fullscreen: bool,
     /// Path of the recording to append to.
@@ -297,8 +297,9 @@ fn source_specs(
             &args_of_source
         };
         let tls = tls_files(args).map_err(EarlyExit::Usage)?;
-        let program = split_words(&args.ssh).expect("the value parser has split it before");
-        let ssh = SshCommand { program, agent_command: args.agent_command.clone() };
+        let mut options = split_words(&args.ssh).expect("the value parser has split it before");
+        let program = options.remove(0);
+        let ssh = SshCommand { program, options, agent_command: args.agent_command.clone() };
         Ok(SourceSpec { name, source, columns: args.columns.clone(), ssh, tls })
     });
     chosen.collect()
@@ -313,7 +314,7 @@ fn check_typed(
     sources: &[SourceSpec],
 ) -> Result<(), String> {
     let is_tls = |chosen: &SourceSpec| match &chosen.source {
-        Source::Tls { .. } => true,
+        Source::Tls(_) => true,
         Source::Prometheus(server) => server.is_tls,
         _ => false,
     };

@@ -28,10 +28,11 @@ use toml::de::DeTable;
 use crate::keys::Keys;
 use crate::theme::ColourOverrides;
 use crate::thresholds::Thresholds;
-pub use defaults::default_config;
-pub use options::Setting;
-pub use sources::{ResolvedSource, SOURCES_MAX, SourceNames};
-pub use text::{ConfigError, ConfigText};
+pub(crate) use defaults::default_config;
+pub(crate) use options::Setting;
+pub use sources::SOURCES_MAX;
+pub(crate) use sources::{ResolvedSource, SourceNames};
+pub(crate) use text::{ConfigError, ConfigText};
 use values::{ValueError, entries, error_at};
 
 /// Size limit: 1 MiB. A larger file is not a configuration written by hand.
@@ -41,24 +42,24 @@ const SECTIONS: [&str; 6] = ["sources", "groups", "options", "theme", "keys", "t
 
 /// Parsed configuration file.
 #[derive(Debug, Clone, Default)]
-pub struct Config {
+pub(crate) struct Config {
     /// Text of the file, for errors found later.
-    pub text: ConfigText,
+    pub(crate) text: ConfigText,
     /// Names of sources and groups.
-    pub sources: SourceNames,
+    pub(crate) sources: SourceNames,
     /// Defaults for options.
-    pub options: Vec<Setting>,
+    pub(crate) options: Vec<Setting>,
     /// Colours that replace colours of the theme.
-    pub colours: ColourOverrides,
+    pub(crate) colours: ColourOverrides,
     /// Key bindings.
-    pub keys: Keys,
+    pub(crate) keys: Keys,
     /// Warning and critical thresholds.
-    pub thresholds: Thresholds,
+    pub(crate) thresholds: Thresholds,
 }
 
 impl Config {
     /// Reads the chosen file, or the default file if it exists. An empty name reads no file.
-    pub fn load(chosen: Option<&OsStr>) -> Result<Config, ConfigError> {
+    pub(crate) fn load(chosen: Option<&OsStr>) -> Result<Config, ConfigError> {
         let path = match chosen {
             Some(path) => Some(PathBuf::from(path)).filter(|_| !path.is_empty()),
             None => default_path().filter(|path| path.try_exists().unwrap_or(true)),
@@ -84,7 +85,7 @@ impl Config {
     }
 
     /// Parses the contents of a file. `folder` is the base of relative paths.
-    pub fn parse(
+    pub(crate) fn parse(
         name: String,
         folder: Option<&Path>,
         bytes: Vec<u8>,

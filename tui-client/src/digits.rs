@@ -32,9 +32,9 @@ const SCALE_MAX: u16 = 4;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DigitSize {
     /// Terminal rows of a pixel.
-    pub scale: u16,
+    pub(crate) scale: u16,
     /// Terminal rows of a digit.
-    pub rows: u16,
+    pub(crate) rows: u16,
     /// Number of values side by side.
     pub values: usize,
 }
@@ -45,7 +45,7 @@ const HEIGHT_SHARES: (u16, u16) = (3, 5);
 
 /// Returns the largest size at which `values` numbers fit side by side, else the largest size of
 /// the first number alone. Returns `None` if no number fits.
-pub fn size(values: usize, area: Rect) -> Option<DigitSize> {
+pub(crate) fn size(values: usize, area: Rect) -> Option<DigitSize> {
     let fits = |values: usize, scale: u16| {
         let wide = values * usize::from(width(TYPICAL_VALUE, scale) + UNIT_WIDTH);
         let share = if scale == 1 { HEIGHT_SHARES.0 } else { HEIGHT_SHARES.1 };
@@ -60,12 +60,12 @@ pub fn size(values: usize, area: Rect) -> Option<DigitSize> {
 }
 
 /// Returns the width of a text at a scale in terminal columns, with the gap after the last glyph.
-pub fn width(text: &str, scale: u16) -> u16 {
+pub(crate) fn width(text: &str, scale: u16) -> u16 {
     text.chars().map(|c| (glyph(c).0 * PIXEL_WIDTH + 1) * scale).fold(0, u16::saturating_add)
 }
 
 /// Returns the set cells of a text at a scale, relative to the upper left corner.
-pub fn cells(text: &str, scale: u16) -> impl Iterator<Item = (u16, u16)> {
+pub(crate) fn cells(text: &str, scale: u16) -> impl Iterator<Item = (u16, u16)> {
     let mut left = 0;
     text.chars().flat_map(move |c| {
         let (wide, pixels) = glyph(c);

@@ -106,7 +106,7 @@ pub struct Rows {
 impl Rows {
     /// Maximum count of numbers in a batch of several samples, including two times and a sequence
     /// number each: as many as a read of 16 KiB holds at two bytes each. One sample may have more.
-    pub const NUMBERS_MAX: usize = 8 * 1024;
+    pub(crate) const NUMBERS_MAX: usize = 8 * 1024;
 
     /// Creates a batch of one sample.
     pub fn one(sample: Sample<'_>) -> Rows {
@@ -120,7 +120,7 @@ impl Rows {
 
     /// Appends a sample. Returns false, and changes nothing, if the batch is full or the sample
     /// would break the invariant.
-    pub fn try_append(&mut self, sample: Sample<'_>) -> bool {
+    pub(crate) fn try_append(&mut self, sample: Sample<'_>) -> bool {
         let is_alike =
             sample.values.len() == self.columns && sample.line.is_some() != self.lines.is_empty();
         if !is_alike || (self.len() + 1) * (self.columns + 3) > Rows::NUMBERS_MAX {

@@ -7,7 +7,7 @@ mod key;
 use crossterm::event::KeyEvent;
 
 pub use bindings::{BindableAction, bindable_actions};
-pub use help::{HELP_WIDTH, HELP_WIDTHS, HelpLine};
+pub(crate) use help::{HELP_WIDTH, HELP_WIDTHS, HelpLine};
 pub(crate) use help::{MOUSE_HELP, spell_arrows};
 pub use key::{Key, KeyError};
 
@@ -105,7 +105,7 @@ pub enum Action {
 }
 
 /// Returns the action with this name in the configuration.
-pub fn action_named(name: &str) -> Option<Action> {
+pub(crate) fn action_named(name: &str) -> Option<Action> {
     bindable_actions().find(|it| it.name == name).map(|it| it.action)
 }
 
@@ -132,17 +132,17 @@ impl Default for Keys {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Conflict {
     /// Index of the change at fault, from 0.
-    pub change_index: usize,
+    pub(crate) change_index: usize,
     /// Index of the key in that change, from 0.
-    pub key_index: usize,
+    pub(crate) key_index: usize,
     /// Key in conflict.
-    pub key: Key,
+    pub(crate) key: Key,
     /// Name of the action in the change.
-    pub wanted_by: &'static str,
+    pub(crate) wanted_by: &'static str,
     /// Name of the action that has the key already.
-    pub bound_to: &'static str,
+    pub(crate) bound_to: &'static str,
     /// True if `bound_to` has the key by default.
-    pub by_default: bool,
+    pub(crate) by_default: bool,
 }
 
 impl Keys {
@@ -193,20 +193,20 @@ impl Keys {
     }
 
     /// Returns the action of a pressed key.
-    pub fn action(&self, event: KeyEvent) -> Option<Action> {
+    pub(crate) fn action(&self, event: KeyEvent) -> Option<Action> {
         let key = Key::from_event(event);
         let bound = self.bindings.iter().find(|(_, keys)| keys.contains(&key));
         bound.map(|(action, _)| *action)
     }
 
     /// Returns the labels of an action's keys. Hints show the first.
-    pub fn labels(&self, action: Action) -> Vec<String> {
+    pub(crate) fn labels(&self, action: Action) -> Vec<String> {
         let bound = self.bindings.iter().find(|(bound, _)| *bound == action);
         bound.map_or_else(Vec::new, |(_, keys)| keys.iter().map(|key| key.label()).collect())
     }
 
     /// Returns the label of an action's first key. Empty if it has none.
-    pub fn label(&self, action: Action) -> String {
+    pub(crate) fn label(&self, action: Action) -> String {
         self.labels(action).into_iter().next().unwrap_or_default()
     }
 }

@@ -70,7 +70,7 @@ pub enum Page {
 
 /// Position of the data table on the dashboard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TablePosition {
+pub(crate) enum TablePosition {
     /// Below the charts.
     Below,
     /// In place of the charts.
@@ -83,23 +83,23 @@ pub enum TablePosition {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Layout {
     /// Source, state and clock.
-    pub header: Rect,
+    pub(crate) header: Rect,
     /// Rows of the sources.
-    pub sources: Rect,
+    pub(crate) sources: Rect,
     /// Visible charts, from left to right and then down.
     pub charts: Vec<ChartRect>,
     /// Values of the compared sources.
     pub legend: Rect,
     /// Number of values side by side in the legend.
-    pub legend_columns: u16,
+    pub(crate) legend_columns: u16,
     /// Statistics between mark and crosshair.
-    pub stats: Rect,
+    pub(crate) stats: Rect,
     /// Data table.
-    pub table: Rect,
+    pub(crate) table: Rect,
     /// Newest values in one line, if no chart has room.
-    pub value_line: Rect,
+    pub(crate) value_line: Rect,
     /// Keys, or a message.
-    pub footer: Rect,
+    pub(crate) footer: Rect,
 }
 
 /// Position of a chart.
@@ -110,30 +110,30 @@ pub struct ChartRect {
     /// Whole chart, with its time axis, if any, at the bottom.
     pub area: Rect,
     /// Rows of the time axis; 0 if a chart below has the axis.
-    pub axis_rows: u16,
+    pub(crate) axis_rows: u16,
 }
 
 /// Properties, besides the area, on which a layout depends.
 #[derive(Debug, Clone, Copy)]
-pub struct LayoutShape {
+pub(crate) struct LayoutShape {
     /// Contents of the screen.
-    pub page: Page,
+    pub(crate) page: Page,
     /// Position of the table.
-    pub table: TablePosition,
+    pub(crate) table: TablePosition,
     /// Number of charts.
-    pub chart_count: usize,
+    pub(crate) chart_count: usize,
     /// Index of the chosen chart.
-    pub chosen: usize,
+    pub(crate) chosen: usize,
     /// True if many charts are split into pages instead of shrunk.
-    pub is_roomy: bool,
+    pub(crate) is_roomy: bool,
     /// Rows that the statistics between mark and crosshair need; 0 without a mark.
-    pub stats_rows: u16,
+    pub(crate) stats_rows: u16,
     /// Number of sources in one chart, if several are compared.
-    pub compared_sources: usize,
+    pub(crate) compared_sources: usize,
 }
 
 /// Divides the screen into its parts.
-pub fn layout(area: Rect, shape: LayoutShape) -> Layout {
+pub(crate) fn layout(area: Rect, shape: LayoutShape) -> Layout {
     let mut layout = Layout::default();
     if area.is_empty() {
         return layout;
@@ -193,23 +193,23 @@ fn take_bottom(area: &mut Rect, rows: u16) -> Rect {
 ///   LIVE       web-1:1027      cpu 12.5 %   mem 43.1 %     0.3 s    clock +90 s  ⣀⡠⠤⠒⠊
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct SourceRowParts {
+pub(crate) struct SourceRowParts {
     /// States, if the list is wide enough.
-    pub state: Rect,
+    pub(crate) state: Rect,
     /// Names, shortened if necessary.
-    pub name: Rect,
+    pub(crate) name: Rect,
     /// Newest values.
-    pub values: Rect,
+    pub(crate) values: Rect,
     /// Number of values that have room.
-    pub value_count: u16,
+    pub(crate) value_count: u16,
     /// Columns of a value, trailing spaces included.
-    pub value_width: u16,
+    pub(crate) value_width: u16,
     /// Ages of the newest samples.
-    pub age: Rect,
+    pub(crate) age: Rect,
     /// Clock offsets, if any clock differs.
-    pub clock: Rect,
+    pub(crate) clock: Rect,
     /// Recent values as small charts.
-    pub chart: Rect,
+    pub(crate) chart: Rect,
 }
 
 /// Columns of a state.
@@ -232,7 +232,7 @@ const SPARKLINE_WIDTH_MIN: u16 = 10;
 
 /// Divides the rows of a list of sources. `name_width` is the width of the longest name, and
 /// `value_width` of the longest value with its name. `has_clock` is true if any clock differs.
-pub fn source_row_parts(
+pub(crate) fn source_row_parts(
     area: Rect,
     name_width: u16,
     value_width: u16,
@@ -307,32 +307,32 @@ pub struct ChartParts {
     /// Size of the digits; `None` without digits.
     pub digits_size: Option<digits::DigitSize>,
     /// Labels and line of the value axis.
-    pub gutter: Rect,
+    pub(crate) gutter: Rect,
     /// Dots.
     pub panel: Rect,
     /// Names of the lines, at their ends.
-    pub names: Rect,
+    pub(crate) names: Rect,
     /// Line of the time axis; empty if another chart has the axis.
-    pub axis_line: Rect,
+    pub(crate) axis_line: Rect,
     /// Labels of the time axis; empty if another chart has the axis.
-    pub times: Rect,
+    pub(crate) times: Rect,
 }
 
 /// Properties, besides the area, on which the parts of a chart depend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct ChartShape {
+pub(crate) struct ChartShape {
     /// Columns of the longest name of a line; 0 without names.
-    pub name_width: u16,
+    pub(crate) name_width: u16,
     /// Maximum size of the digits; `None` without digits.
-    pub digits_size: Option<digits::DigitSize>,
+    pub(crate) digits_size: Option<digits::DigitSize>,
     /// Columns of the longest label of the value axis.
-    pub label_width: u16,
+    pub(crate) label_width: u16,
     /// Rows of the time axis: 2 with its line; 0 if another chart has the axis.
-    pub axis_rows: u16,
+    pub(crate) axis_rows: u16,
 }
 
 /// Divides the area of a chart into its parts.
-pub fn chart_parts(area: Rect, shape: ChartShape) -> ChartParts {
+pub(crate) fn chart_parts(area: Rect, shape: ChartShape) -> ChartParts {
     let title = u16::from(area.height >= 2);
     // An empty row separates the digits from the dots.
     let large = shape.digits_size.filter(|size| size.rows < area.height / DIGITS_HEIGHT_DIVISOR);
@@ -368,7 +368,7 @@ pub fn chart_parts(area: Rect, shape: ChartShape) -> ChartParts {
 
 /// Returns the area of a box with `width` columns and `height` rows inside, and the maximum number
 /// of rows to scroll its contents by.
-pub fn popup(area: Rect, width: u16, height: u16) -> (Rect, u16) {
+pub(crate) fn popup(area: Rect, width: u16, height: u16) -> (Rect, u16) {
     let [outer_width, outer_height] =
         [width, height].map(|inside| Constraint::Length(inside.saturating_add(2)));
     let place = area.centered(outer_width, outer_height);

@@ -12,7 +12,6 @@ mod reader;
 mod reasoned;
 mod record_columns;
 mod recorder;
-mod resume;
 mod ssh;
 mod tcp;
 mod terminal;
@@ -29,25 +28,24 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use loadline_agent::Clock;
 use loadline_common::without_error_number;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::event::Event;
 pub use connector::{ByteStream, Connector};
-pub use disconnect::Disconnect;
+pub(crate) use disconnect::Disconnect;
 pub use events::{EVENTS_MAX, Events, events_max};
-use events::{ReceiverDropped, send, send_all};
-pub use local::LocalInput;
-pub use options::LinkOptions;
+use events::{send, send_all};
+pub use options::{LinkOptions, TlsClientFiles};
 use reader::READ_BYTES;
 pub use reader::{ReadOptions, StreamReader};
-pub(crate) use reasoned::ReasonedStream;
+pub(crate) use reasoned::ReasonedReader;
 pub use recorder::{Recorder, open as open_recording, spawn_recorder};
 pub use ssh::SshCommand;
 use terminal::TerminalLoan;
 pub use terminal::{TerminalAccess, TerminalLender};
-pub use tls::{TlsClient, TlsClientError, TlsClientFiles};
+pub use tls::{TlsClient, TlsClientError};
 
 /// Answer timeout: 1 s, or four times the connect time if that is longer. A server that sends no
 /// header in time is read as a plain stream.
@@ -78,11 +76,12 @@ pub struct Link {
     options: LinkOptions,
     clock: Clock,
     reader: StreamReader,
-    /// Interval to request, as set last.
     interval_receiver: watch::Receiver<Option<Duration>>,
-    interval_sender: watch::Sender<Option<Duration>>,
+    /// Interval to request, on this connection and on later ones.
+    pub interval_sender: watch::Sender<Option<Duration>>,
     loans: mpsc::Receiver<TerminalLoan>,
-    lender: TerminalLender,
+    /// Lender of the terminal. A loan retries at once and lets the transport prompt.
+    pub lender: TerminalLender,
 }
 
 impl Link {
@@ -103,39 +102,33 @@ impl Link {
         }
     }
 
-    /// Returns the sender of the interval to request, on this connection and on later ones.
-    pub fn interval_sender(&self) -> watch::Sender<Option<Duration>> {
-        self.interval_sender.clone()
-    }
-
-    /// Returns the lender of the terminal. A loan retries at once and lets the transport prompt.
-    pub fn lender(&self) -> TerminalLender {
-        self.lender.clone()
-    }
-
     /// Connects, reads and reconnects until the receiver of `events` is dropped.
     pub async fn run(mut self, events: mpsc::Sender<Event>) {
-        // An error only means that the receiver was dropped.
-        let _ = match self.connector.local_input() {
-            Some(input) => input.run(&self.options, &mut self.clock, &events).await,
-            None => self.keep_connected(&events).await,
+        let receiver_dropped = events.closed();
+        let reading = async {
+            match self.connector.local_input() {
+                Some(input) => input.run(&self.options, &mut self.clock, &events).await,
+                None => self.keep_connected(&events).await,
+            }
         };
+        tokio::select! {
+            biased;
+            () = receiver_dropped => {}
+            () = reading => {}
+        }
     }
 
-    async fn keep_connected(
-        &mut self,
-        events: &mpsc::Sender<Event>,
-    ) -> Result<(), ReceiverDropped> {
+    async fn keep_connected(&mut self, events: &mpsc::Sender<Event>) {
         let mut backoff = None;
         let mut loan = None;
         loop {
-            send(events, Event::Connecting).await?;
+            send(events, Event::Connecting).await;
             let started = Instant::now();
-            let end = match self.connect(loan.take(), events).await? {
+            let end = match self.connect(loan.take()).await {
                 Ok(stream) => {
-                    send(events, Event::Connected).await?;
+                    send(events, Event::Connected).await;
                     let before = self.reader.resume_state().clone();
-                    let end = self.read_connection(stream, started.elapsed(), events).await?;
+                    let end = self.read_connection(stream, started.elapsed(), events).await;
                     if *self.reader.resume_state() != before {
                         backoff = None;
                     }
@@ -143,44 +136,30 @@ impl Link {
                 }
                 Err(error) => classify_error(&error),
             };
-            let delay =
-                backoff.get_or_insert_with(backoff_delays).next().map_or(BACKOFF_MAX, cap_delay);
+            let delay = backoff.get_or_insert_with(backoff_delays).next().unwrap_or(BACKOFF_MAX);
             let retry_at = self.clock.now() + delay;
             let Disconnect { reason, refused } = end;
-            send(events, Event::Disconnected { reason, refused, retry_at }).await?;
+            send(events, Event::Disconnected { reason, refused, retry_at }).await;
             tokio::select! {
                 () = sleep(delay) => {}
                 Some(lent) = self.loans.recv() => loan = Some(lent),
-                () = events.closed() => return Err(ReceiverDropped),
             }
         }
     }
 
     /// Makes one attempt to connect. Restarts the attempt if the terminal is lent meanwhile.
-    async fn connect(
-        &mut self,
-        mut loan: Option<TerminalLoan>,
-        events: &mpsc::Sender<Event>,
-    ) -> Result<io::Result<Box<dyn ByteStream>>, ReceiverDropped> {
+    async fn connect(&mut self, mut loan: Option<TerminalLoan>) -> io::Result<Box<dyn ByteStream>> {
         loop {
             let terminal = TerminalLoan::access(loan.as_ref());
-            let made = tokio::select! {
+            tokio::select! {
                 // Handle a pending loan first, so that no attempt is started and then restarted.
                 biased;
-                Some(lent) = self.loans.recv() => {
-                    loan = Some(lent);
-                    continue;
-                }
-                () = events.closed() => return Err(ReceiverDropped),
+                Some(lent) = self.loans.recv() => loan = Some(lent),
                 made = timeout(
                     self.connector.connect_timeout(terminal),
                     self.connector.connect(terminal),
-                ) => made,
-            };
-            if let Some(loan) = loan {
-                loan.give_back();
+                ) => return made?,
             }
-            return Ok(made.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())));
         }
     }
 
@@ -190,10 +169,10 @@ impl Link {
         mut stream: Box<dyn ByteStream>,
         connect_time: Duration,
         events: &mpsc::Sender<Event>,
-    ) -> Result<Disconnect, ReceiverDropped> {
+    ) -> Disconnect {
         self.reader.reconnect();
         if let Err(error) = self.send_request(&mut stream).await {
-            return Ok(classify_error(&read_reason(&mut stream, error).await));
+            return classify_error(&read_reason(&mut stream, error).await);
         }
         let answer_timeout = if self.reader.resume_state().answered {
             ANSWER_TIMEOUT_LONG
@@ -203,90 +182,73 @@ impl Link {
         let decide_at = Instant::now() + answer_timeout;
         let mut bytes = vec![0; READ_BYTES];
         loop {
-            let count = tokio::select! {
-                () = events.closed() => return Err(ReceiverDropped),
+            let end = tokio::select! {
                 Ok(()) = self.interval_receiver.changed() => {
-                    if self.reader.resume_state().answered
-                        && let Err(error) = self.send_request(&mut stream).await
-                    {
-                        return Ok(classify_error(&error));
+                    if !self.reader.resume_state().answered {
+                        continue;
                     }
-                    continue;
+                    match self.send_request(&mut stream).await {
+                        Ok(()) => continue,
+                        Err(error) => return classify_error(&error),
+                    }
                 }
                 // Already connected: there is nothing to prompt for.
-                Some(loan) = self.loans.recv() => {
-                    loan.give_back();
-                    continue;
-                }
-                count = read(&mut stream, &mut bytes, self.reader.is_undecided(), decide_at) => count,
-            };
-            let end = match count {
-                Ok(Some(count @ 1..)) => {
-                    let now = self.clock.now();
-                    send(events, Event::Received { bytes: count as u64 }).await?;
-                    self.reader.feed(&bytes[..count], now)
-                }
-                Ok(Some(0)) => Some(classify_error(&io::ErrorKind::BrokenPipe.into())),
-                Err(error) => Some(classify_error(&error)),
-                Ok(None) => {
+                Some(_) = self.loans.recv() => continue,
+                // `async` creates the timer only if the branch is enabled.
+                () = async { sleep_until(decide_at).await }, if self.reader.is_undecided() => {
                     self.reader.decide_plain();
                     None
                 }
+                count = stream.read(&mut bytes) => match count {
+                    Ok(0) => Some(classify_error(&io::ErrorKind::BrokenPipe.into())),
+                    Ok(count) => {
+                        let now = self.clock.now();
+                        send(events, Event::Received { bytes: count as u64 }).await;
+                        self.reader.feed(&bytes[..count], now)
+                    }
+                    Err(error) => Some(classify_error(&error)),
+                },
             };
             if end.is_some() {
                 // No header can follow that would explain the pending rows.
                 self.reader.close();
             }
-            send_all(events, self.reader.drain_events()).await?;
+            send_all(events, self.reader.drain_events()).await;
             if let Some(end) = end {
-                return Ok(end);
+                return end;
             }
         }
     }
 
     /// Sends a request with the current interval and resume state.
-    async fn send_request(&mut self, stream: &mut (impl AsyncWriteExt + Unpin)) -> io::Result<()> {
+    async fn send_request(&mut self, stream: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
         self.options.interval = *self.interval_receiver.borrow_and_update();
         let now = self.clock.now();
         let request = format!("{}\n", self.options.request(self.reader.resume_state(), now));
-        let written = timeout(REQUEST_TIMEOUT, async {
-            stream.write_all(request.as_bytes()).await?;
-            // TLS may buffer written bytes.
-            stream.flush().await
-        });
-        match written.await {
-            Ok(written) => written,
-            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        match timeout(REQUEST_TIMEOUT, write(stream, &request)).await? {
+            // The read side returns the reason.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            written => written,
         }
     }
 }
 
+/// Writes a text and flushes it: TLS and files may buffer written bytes.
+pub(crate) async fn write(out: &mut (impl AsyncWrite + Unpin), text: &str) -> io::Result<()> {
+    out.write_all(text.as_bytes()).await?;
+    out.flush().await
+}
+
 /// Returns the reason of a source that accepts no request; `error` if the source gives none. A TLS
 /// server rejects a client only after the connection is made, and then closes.
-async fn read_reason(stream: &mut (impl AsyncReadExt + Unpin), error: io::Error) -> io::Error {
+async fn read_reason(stream: &mut (impl AsyncRead + Unpin), error: io::Error) -> io::Error {
     match timeout(REASON_TIMEOUT, stream.read(&mut [0; 1024])).await {
         Ok(Err(reason)) => reason,
         Ok(Ok(_)) | Err(_) => error,
     }
 }
 
-/// Reads once. Returns `None` at `decide_at` if the kind of stream is still undecided.
-async fn read(
-    stream: &mut (impl AsyncReadExt + Unpin),
-    bytes: &mut [u8],
-    undecided: bool,
-    decide_at: Instant,
-) -> io::Result<Option<usize>> {
-    if undecided {
-        match timeout_at(decide_at, stream.read(bytes)).await {
-            Ok(count) => count.map(Some),
-            Err(_) => Ok(None),
-        }
-    } else {
-        stream.read(bytes).await.map(Some)
-    }
-}
-
+/// Returns the delays between attempts, jitter included; at most [`BACKOFF_MAX`].
 fn backoff_delays() -> impl Iterator<Item = Duration> {
     ExponentialBuilder::new()
         .with_min_delay(BACKOFF_MIN)
@@ -294,11 +256,7 @@ fn backoff_delays() -> impl Iterator<Item = Duration> {
         .without_max_times()
         .with_jitter()
         .build()
-}
-
-/// Caps a delay, jitter included, at [`BACKOFF_MAX`].
-fn cap_delay(delay: Duration) -> Duration {
-    delay.min(BACKOFF_MAX)
+        .map(|delay| delay.min(BACKOFF_MAX))
 }
 
 /// Returns why an attempt or a connection failed, in words that fit a header line.
@@ -323,7 +281,7 @@ mod tests {
     use super::*;
 
     fn delays() -> Vec<Duration> {
-        backoff_delays().take(12).map(cap_delay).collect()
+        backoff_delays().take(12).collect()
     }
 
     #[test]
@@ -348,7 +306,7 @@ mod tests {
         drop(listener);
         let connector = Connector::tcp("127.0.0.1", port);
         let link = Link::new(connector, LinkOptions::default(), Clock::system());
-        let lender = link.lender();
+        let lender = link.lender.clone();
         let (sender, mut events) = mpsc::channel(EVENTS_MAX);
         tokio::spawn(link.run(sender));
         lender.lend(false).await;

@@ -86,9 +86,7 @@ async fn watch(mut settings: CliSettings) -> anyhow::Result<()> {
     settings.check_source_count(count).map_err(anyhow::Error::msg)?;
     let (mut watched, mut handles, mut links) = (Vec::new(), Vec::new(), Vec::new());
     for (chosen, connector) in sources {
-        if let Some(local_input) = connector.local_input() {
-            local_input.check().with_context(|| format!("cannot open {connector}"))?;
-        }
+        connector.check_local_input().with_context(|| format!("cannot open {connector}"))?;
         let embedded = connector.is_embedded();
         // A Prometheus source has many machines, each with its own name.
         let is_fleet = matches!(chosen.source, Source::Prometheus(_));
@@ -100,7 +98,7 @@ async fn watch(mut settings: CliSettings) -> anyhow::Result<()> {
         let (sender, events) = mpsc::channel(events_max(count));
         let sender = record(&settings, &chosen.source, sender)?;
         let link = Link::new(connector, link_options(&settings, chosen), Clock::system());
-        let (ask, lender) = (link.interval_sender(), link.lender());
+        let (ask, lender) = (link.interval_sender.clone(), link.lender.clone());
         links.push(events);
         tokio::spawn(link.run(sender));
         if watched_source.may_prompt {

@@ -6,23 +6,22 @@ mod progress;
 mod raw;
 mod table;
 
-use std::future::Future;
-use std::io;
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use loadline_protocol::{Column, Note};
-use tokio::io::{AsyncWrite, AsyncWriteExt as _};
+use loadline_protocol::{Column, Note, write_number};
+use tokio::io::AsyncWrite;
 use tokio::time::{Instant, sleep_until};
 
 use crate::event::{Event, Sample, StreamInfo};
-use crate::link::Events;
+use crate::link::{Events, write};
 use crate::source::PORT;
 use crate::time_spec::TimeBounds;
 use crate::zone::Zone;
 
-pub use progress::{ProgressLine, Reporter};
+pub use progress::ProgressLine;
 
 /// Output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -86,8 +85,8 @@ const BEGIN_TIMEOUT: Duration = Duration::from_secs(1);
 const BATCH_MAX: usize = 64;
 
 /// Writes rows to `out` until the requested count is reached, the sources end, the reader closes
-/// `out`, or `stop` resolves. Messages for people go to `reporter`. `events` refers to sources by
-/// their index in the job.
+/// `out`, or `stop` resolves. Messages and progress for people go to `progress`. `events` refers to
+/// sources by their index in the job.
 ///
 /// # Errors
 /// The first connection to every source failed, the last source ended with an error, or `out`
@@ -96,7 +95,7 @@ pub async fn run(
     job: &Job,
     mut events: Events,
     mut out: impl AsyncWrite + Unpin,
-    mut reporter: impl Reporter,
+    mut progress: ProgressLine<impl Write, impl FnMut(&str)>,
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<Summary> {
     let mut writer = OutputWriter::new(job);
@@ -108,20 +107,22 @@ pub async fn run(
         let is_wanted = |source: usize| writer.has_begun || writer.sources[source].stream.is_none();
         let batch_max = if writer.has_begun { BATCH_MAX } else { 1 };
         tokio::select! {
-            count = events.receive_from(&mut batch, batch_max, is_wanted) => {
-                if count == 0 && !writer.can_begin() {
-                    return Ok(writer.summary);
-                }
-                if count == 0 {
-                    writer.begin();
-                }
-            }
+            count = events.receive(&mut batch, batch_max, is_wanted) => match count {
+                0 if writer.can_begin() => writer.begin(),
+                0 => return Ok(writer.summary),
+                _ => {}
+            },
             // `async` creates the timer only if the branch is enabled.
             () = async { sleep_until(begin_at).await }, if writer.can_begin() => writer.begin(),
             () = &mut stop => return Ok(writer.summary),
         };
         for (source, event) in batch.drain(..) {
-            writer.report(source, &event, &mut reporter)?;
+            if let Event::ReadProgress(percent) = event {
+                progress.show(&job.sources[source], percent);
+            }
+            if let Some(message) = writer.observe(source, &event)? {
+                progress.message(&message);
+            }
             writer.write_event(source, &event);
         }
         if !writer.text.is_empty() {
@@ -141,11 +142,6 @@ pub async fn run(
             return Ok(writer.summary);
         }
     }
-}
-
-async fn write(out: &mut (impl AsyncWrite + Unpin), text: &str) -> io::Result<()> {
-    out.write_all(text.as_bytes()).await?;
-    out.flush().await
 }
 
 struct OutputWriter<'a> {
@@ -217,68 +213,59 @@ impl OutputWriter<'_> {
         }
     }
 
-    /// Reports an event, unless it is a row, and updates the state of its source.
-    fn report(
-        &mut self,
-        source: usize,
-        event: &Event,
-        reporter: &mut impl Reporter,
-    ) -> anyhow::Result<()> {
+    /// Updates the state of a source. Returns the message about the event, if there is one. Fails if
+    /// the last source ended with an error.
+    fn observe(&mut self, source: usize, event: &Event) -> anyhow::Result<Option<String>> {
         let name = &self.job.sources[source];
         let status = &mut self.sources[source];
         match event {
             Event::Connected => status.connection = ConnectionStatus::Up,
             Event::Disconnected { reason, refused, .. } => {
-                return self.report_outage(source, reason.as_str(), *refused, reporter);
+                return self.observe_outage(source, reason.as_str(), *refused);
             }
             Event::Ended { reason, failed } => {
                 status.connection = ConnectionStatus::Ended;
                 let what = format!("{name}: {reason}");
                 if *failed && self.has_ended() {
                     bail!(what);
-                } else if *failed {
-                    reporter.message(&what);
                 }
+                return Ok(failed.then_some(what));
             }
-            Event::ReadProgress(percent) => reporter.read_progress(name, *percent),
-            Event::Warning(text) => reporter.message(text.as_str()),
+            Event::Warning(text) => return Ok(Some(text.to_string())),
             Event::Faults { count, .. } => {
                 self.summary.faults = self.summary.faults.saturating_add(*count);
             }
             Event::Skipped { count } => {
-                if !std::mem::replace(&mut status.is_skip_reported, true) {
-                    reporter.message(&format!(
-                        "{name}: rows are skipped because they arrive too fast or too late"
-                    ));
-                }
                 self.summary.skipped = self.summary.skipped.saturating_add(*count);
+                if !std::mem::replace(&mut status.is_skip_reported, true) {
+                    let what = "rows are skipped because they arrive too fast or too late";
+                    return Ok(Some(format!("{name}: {what}")));
+                }
             }
             Event::Stream(stream) if self.job.format == OutputFormat::Csv && self.has_begun => {
                 let columns = stream.schema.columns();
-                let mut all = self.columns.clone();
-                add_columns(&mut all, columns);
                 let is_other = |before: &Arc<StreamInfo>| before.schema.columns() != columns;
-                if (all.len() > self.columns.len() || status.stream.as_ref().is_some_and(is_other))
+                if (columns.iter().any(|column| !has_column(&self.columns, column))
+                    || status.stream.as_ref().is_some_and(is_other))
                     && !std::mem::replace(&mut status.is_column_change_reported, true)
                 {
-                    reporter.message(&format!(
-                        "{name}: columns changed, but csv keeps those of its header"
-                    ));
+                    let what = "columns changed, but csv keeps those of its header";
+                    return Ok(Some(format!("{name}: {what}")));
                 }
             }
             _ => {}
         }
-        Ok(())
+        Ok(None)
     }
 
-    /// Reports an outage of a source. Fails if the first connection to every source failed.
-    fn report_outage(
+    /// Updates the state of a source without a connection. Returns the message about the outage,
+    /// once. Fails if the first connection to every source failed.
+    fn observe_outage(
         &mut self,
         source: usize,
         reason: &str,
         refused: bool,
-        reporter: &mut impl Reporter,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<Option<String>> {
         let name = &self.job.sources[source];
         let status = &mut self.sources[source];
         let is_refusal = refused && status.rows == 0;
@@ -287,7 +274,7 @@ impl OutputWriter<'_> {
             ConnectionStatus::None => connect_error(name, reason),
             ConnectionStatus::Up => format!("{name}: connection lost, reconnecting: {reason}"),
             ConnectionStatus::Failed | ConnectionStatus::Lost | ConnectionStatus::Ended => {
-                return Ok(());
+                return Ok(None);
             }
         };
         let is_first = status.connection == ConnectionStatus::None || is_refusal;
@@ -299,10 +286,7 @@ impl OutputWriter<'_> {
         {
             bail!(what);
         }
-        if !is_reported {
-            reporter.message(&what);
-        }
-        Ok(())
+        Ok((!is_reported).then_some(what))
     }
 
     /// Returns whether all sources have ended.
@@ -365,10 +349,27 @@ impl OutputWriter<'_> {
 /// Appends the columns with new names.
 fn add_columns(known: &mut Vec<Column>, columns: &[Column]) {
     for column in columns {
-        if !known.iter().any(|known| known.name() == column.name()) {
+        if !has_column(known, column) {
             known.push(column.clone());
         }
     }
+}
+
+fn has_column(known: &[Column], column: &Column) -> bool {
+    known.iter().any(|known| known.name() == column.name())
+}
+
+/// Formats a value, found by the column's name because the stream's columns may have changed.
+/// `nan` stands for a missing value. Empty if only other sources have the column.
+fn value_text(stream: &StreamInfo, sample: Sample<'_>, column: &Column, nan: &str) -> String {
+    let mut text = String::new();
+    let at = stream.schema.position(column.name());
+    match at.and_then(|at| sample.values.get(at)) {
+        None => {}
+        Some(value) if value.is_nan() => text.push_str(nan),
+        Some(value) => write_number(&mut text, *value, column.decimals()),
+    }
+    text
 }
 
 /// Returns the error of a failed first connection, with a hint. Messages of ssh need no hint.

@@ -28,7 +28,7 @@ use loadline_protocol::{RunId, SafeText, Time};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::link::{ByteStream, Connector, ReasonedStream, TlsClient, TlsClientError};
+use crate::link::{ByteStream, Connector, ReasonedReader, TlsClient, TlsClientError};
 use crate::source::Prometheus;
 use http::HttpClient;
 pub use http::Secrets;
@@ -95,9 +95,9 @@ impl Fleet {
         is_taken: impl Fn(&str) -> bool,
     ) -> Result<Fleet, FleetError> {
         let connector = if server.is_tls {
-            Connector::tls(&server.host, server.port, tls)?
+            Connector::tls(&server.address, tls)?
         } else {
-            Connector::tcp(&server.host, server.port)
+            Connector::tcp(&server.address.host, server.address.port)
         };
         let mut client = HttpClient::new(server, secrets, connector);
         let unanswered = |why: Failure| FleetError::Query(format!("cannot query {server}: {why}"));
@@ -237,7 +237,7 @@ fn build_connectors(
                 name = format!("{name} ({job})");
             }
             if is_taken(&name) {
-                name = format!("{name} at {}", server.authority());
+                name = format!("{name} at {}", server.address);
             }
             let info = InstanceInfo {
                 index,
@@ -249,7 +249,8 @@ fn build_connectors(
                 scrape_interval: interval_of(found),
                 step,
             };
-            let (server, info, requests) = (server.authority(), Arc::new(info), requests.clone());
+            let (server, info, requests) =
+                (server.address.to_string(), Arc::new(info), requests.clone());
             let connect = move || connect(server.clone(), info.clone(), requests.clone());
             Connector::custom(&name, connect)
         };
@@ -271,7 +272,9 @@ async fn connect(
         .map_err(|why| io::Error::other(format!("{server}: {why}")))?;
     let (ours, theirs) = tokio::io::duplex(session::PIPE_BYTES);
     let session = tokio::spawn(session::serve(info, theirs, requests));
-    Ok(ReasonedStream::new(ours, async { session.await.unwrap_or(Ok(())) }))
+    let (lines, requests) = tokio::io::split(ours);
+    let lines = ReasonedReader::new(lines, async { session.await.unwrap_or(Ok(())) });
+    Ok(tokio::io::join(lines, requests))
 }
 
 #[cfg(test)]

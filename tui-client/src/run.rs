@@ -232,7 +232,7 @@ pub async fn run(
                 Some(event) => to_message(&event?).map(|message| app.update(clock.now(), message)),
                 None => return Ok(()),
             },
-            count = events.receive(&mut batch, BATCH_MAX) => {
+            count = events.receive(&mut batch, BATCH_MAX, |_| true) => {
                 if count == 0 {
                     return Err(io::Error::other("all links to the sources have ended"));
                 }

@@ -12,7 +12,7 @@ use thiserror::Error;
 pub use prometheus::{Prometheus, Secret};
 
 /// Default port of an agent.
-pub const PORT: u16 = 1027;
+pub(crate) const PORT: u16 = 1027;
 
 /// Origin of samples.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,19 +20,9 @@ pub enum Source {
     /// This machine: the agent on 127.0.0.1:1027 if one answers, else an agent in this process.
     Localhost,
     /// An agent, or any program that writes rows, at a TCP port.
-    Tcp {
-        /// Name or address, without brackets.
-        host: String,
-        /// Port.
-        port: u16,
-    },
-    /// An agent, or any program that writes rows, over TLS.
-    Tls {
-        /// Name or address, without brackets. The certificate must be valid for it.
-        host: String,
-        /// Port.
-        port: u16,
-    },
+    Tcp(Address),
+    /// The same over TLS. The certificate must be valid for the host.
+    Tls(Address),
     /// Standard input.
     Stdin,
     /// A recording, a CSV file, a pipe or a device.
@@ -45,6 +35,15 @@ pub enum Source {
     Prometheus(Box<Prometheus>),
 }
 
+/// Host and port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address {
+    /// Name or address, without brackets.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+}
+
 /// Destination of ssh.
 ///
 /// **Invariant:** neither user nor host contains spaces or control characters or begins with a
@@ -53,58 +52,35 @@ pub enum Source {
 pub struct Destination {
     user: Option<String>,
     host: String,
-    port: Option<u16>,
+    /// `None` leaves the port to ssh.
+    pub(crate) port: Option<u16>,
 }
 
 impl Destination {
     /// Returns `USER@HOST` or `HOST`, the destination argument of ssh.
-    pub fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         match &self.user {
             Some(user) => format!("{user}@{}", self.host),
             None => self.host.clone(),
         }
     }
-
-    /// Returns the port. `None` leaves the port to ssh.
-    pub fn port(&self) -> Option<u16> {
-        self.port
-    }
 }
 
 /// Reason why a SOURCE is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum SourceError {
-    /// The host is missing, starts with a dash, or contains spaces or control characters.
-    #[error("missing or invalid host in {0:?}; write HOST or HOST:PORT")]
-    Host(String),
-    /// The port is not a number from 1 to 65535.
-    #[error("invalid port in {0:?}; write HOST:PORT with a port from 1 to 65535")]
-    Port(String),
-    /// The path after `file:` is missing.
-    #[error("missing path in \"file:\"; write file:PATH")]
-    File,
-    /// The path after `unix:` is missing or contains control characters.
-    #[error("missing or invalid path in {0:?}; write unix:PATH")]
-    Socket(String),
-    /// The user or host for ssh is missing or invalid, or `USER@HOST` has a port.
-    #[error("invalid ssh destination {0:?}; write USER@HOST or ssh://USER@HOST:PORT")]
-    Ssh(String),
-    /// The path or query of a Prometheus address is invalid, or a web address lacks `prom+`.
-    #[error("{0}")]
-    Query(String),
-}
+#[error("{0}")]
+pub struct SourceError(String);
 
 impl FromStr for Source {
     type Err = SourceError;
 
     fn from_str(text: &str) -> Result<Source, SourceError> {
-        let shown = || sanitize(text).into_owned();
+        let shown = &*sanitize(text);
         if let Some(address) = text.strip_prefix("tcp://") {
-            return parse_tcp(address.strip_suffix('/').unwrap_or(address), shown);
+            return parse_url_address(address, shown).map(Source::Tcp);
         }
         if let Some(address) = text.strip_prefix("tls://") {
-            let (host, port) = parse_host(address.strip_suffix('/').unwrap_or(address), shown)?;
-            return Ok(Source::Tls { host, port });
+            return parse_url_address(address, shown).map(Source::Tls);
         }
         for (scheme, is_tls) in [("prom+http://", false), ("prom+https://", true)] {
             if let Some(address) = text.strip_prefix(scheme) {
@@ -114,27 +90,30 @@ impl FromStr for Source {
         if text.starts_with("http://") || text.starts_with("https://") {
             let message = "http:// and https:// are not sources; for Prometheus, write \
                            prom+http://HOST:PORT/?instance=REGEX";
-            return Err(SourceError::Query(message.to_owned()));
+            return Err(SourceError(message.to_owned()));
         }
         if let Some(path) = text.strip_prefix("unix:") {
-            let is_path = !path.is_empty() && !path.contains(char::is_control);
-            return if is_path {
-                Ok(Source::Unix(path.into()))
-            } else {
-                Err(SourceError::Socket(shown()))
-            };
+            if path.is_empty() || path.contains(char::is_control) {
+                let message = format!("missing or invalid path in {shown:?}; write unix:PATH");
+                return Err(SourceError(message));
+            }
+            return Ok(Source::Unix(path.into()));
         }
         if let Some(address) = text.strip_prefix("ssh://") {
             return parse_ssh_url(address.strip_suffix('/').unwrap_or(address), shown);
         }
         match text {
             "-" => Ok(Source::Stdin),
+            "file:" => Err(SourceError("missing path in \"file:\"; write file:PATH".to_owned())),
             _ if text.starts_with("file:") || text.contains('/') || is_file(text) => {
-                let path = text.strip_prefix("file:").unwrap_or(text);
-                if path.is_empty() { Err(SourceError::File) } else { Ok(Source::Path(path.into())) }
+                Ok(Source::Path(text.strip_prefix("file:").unwrap_or(text).into()))
             }
-            _ if text.contains('@') => parse_ssh(text, shown),
-            _ => parse_tcp(text, shown),
+            _ if text.contains('@') => match split_port(text) {
+                Some((name, None)) => parse_destination(name, None, shown),
+                // ssh would take the port for a part of the name.
+                Some((_, Some(_))) | None => Err(invalid_destination(shown)),
+            },
+            _ => parse_address(text, PORT, shown).map(Source::Tcp),
         }
     }
 }
@@ -144,55 +123,46 @@ fn is_file(text: &str) -> bool {
     Path::new(text).metadata().is_ok_and(|metadata| !metadata.is_dir())
 }
 
-fn parse_tcp(address: &str, shown: impl Fn() -> String) -> Result<Source, SourceError> {
-    let (host, port) = parse_host(address, shown)?;
-    Ok(Source::Tcp { host, port })
+/// Parses an address that may end with a slash, as URLs do.
+fn parse_url_address(address: &str, shown: &str) -> Result<Address, SourceError> {
+    parse_address(address.strip_suffix('/').unwrap_or(address), PORT, shown)
 }
 
-/// Parses `HOST`, `HOST:PORT`, `[v6]`, `[v6]:PORT` or a bare IPv6 address.
-fn parse_host(address: &str, shown: impl Fn() -> String) -> Result<(String, u16), SourceError> {
-    let (host, port) = split_port(address).ok_or_else(|| SourceError::Host(shown()))?;
-    if !is_name(host) {
-        return Err(SourceError::Host(shown()));
-    }
-    Ok((host.to_owned(), parse_port(port, shown)?.unwrap_or(PORT)))
-}
-
-/// Parses `USER@HOST`.
-fn parse_ssh(text: &str, shown: impl Fn() -> String) -> Result<Source, SourceError> {
-    match split_port(text) {
-        Some((name, None)) => parse_destination(name, None, shown),
-        // ssh would take the port for a part of the name.
-        Some((_, Some(_))) | None => Err(SourceError::Ssh(shown())),
-    }
+/// Parses `HOST`, `HOST:PORT`, `[v6]`, `[v6]:PORT` or a bare IPv6 address. Errors contain `shown`.
+fn parse_address(text: &str, default_port: u16, shown: &str) -> Result<Address, SourceError> {
+    let Some((host, port)) = split_port(text).filter(|(host, _)| is_name(host)) else {
+        let message = format!("missing or invalid host in {shown:?}; write HOST or HOST:PORT");
+        return Err(SourceError(message));
+    };
+    let port = parse_port(port, shown)?.unwrap_or(default_port);
+    Ok(Address { host: host.to_owned(), port })
 }
 
 /// Parses the part after `ssh://`.
-fn parse_ssh_url(address: &str, shown: impl Fn() -> String) -> Result<Source, SourceError> {
-    let (user, address) = match address.rsplit_once('@') {
-        Some((user, address)) => (Some(user), address),
-        None => (None, address),
-    };
-    let (host, port) = split_port(address).ok_or_else(|| SourceError::Ssh(shown()))?;
-    let port = parse_port(port, &shown)?;
+fn parse_ssh_url(address: &str, shown: &str) -> Result<Source, SourceError> {
+    let (user, address) = split_user(address);
+    let (host, port) = split_port(address).ok_or_else(|| invalid_destination(shown))?;
+    let port = parse_port(port, shown)?;
     let name = user.map_or_else(|| host.to_owned(), |user| format!("{user}@{host}"));
     parse_destination(&name, port, shown)
 }
 
-fn parse_destination(
-    name: &str,
-    port: Option<u16>,
-    shown: impl Fn() -> String,
-) -> Result<Source, SourceError> {
-    let (user, host) = match name.rsplit_once('@') {
-        Some((user, host)) => (Some(user), host),
-        None => (None, name),
-    };
+fn parse_destination(name: &str, port: Option<u16>, shown: &str) -> Result<Source, SourceError> {
+    let (user, host) = split_user(name);
     if !is_name(host) || !user.is_none_or(is_name) {
-        return Err(SourceError::Ssh(shown()));
+        return Err(invalid_destination(shown));
     }
-    let (user, host) = (user.map(str::to_owned), host.to_owned());
-    Ok(Source::Ssh(Destination { user, host, port }))
+    Ok(Source::Ssh(Destination { user: user.map(str::to_owned), host: host.to_owned(), port }))
+}
+
+fn invalid_destination(shown: &str) -> SourceError {
+    let message = "write USER@HOST or ssh://USER@HOST:PORT";
+    SourceError(format!("invalid ssh destination {shown:?}; {message}"))
+}
+
+/// Splits `USER@HOST`. A user or password may contain an @, a host may not.
+fn split_user(text: &str) -> (Option<&str>, &str) {
+    text.rsplit_once('@').map_or((None, text), |(user, host)| (Some(user), host))
 }
 
 /// Splits an address into the host, without brackets, and the text after its colon.
@@ -212,12 +182,13 @@ fn is_name(text: &str) -> bool {
     !text.is_empty() && !text.starts_with('-') && !text.contains(unusable)
 }
 
-fn parse_port(port: Option<&str>, shown: impl Fn() -> String) -> Result<Option<u16>, SourceError> {
+fn parse_port(port: Option<&str>, shown: &str) -> Result<Option<u16>, SourceError> {
     let Some(port) = port else { return Ok(None) };
-    match port.parse() {
-        Ok(port @ 1..) => Ok(Some(port)),
-        Ok(0) | Err(_) => Err(SourceError::Port(shown())),
-    }
+    let port = port.parse().ok().filter(|port| *port > 0).ok_or_else(|| {
+        let hint = "write HOST:PORT with a port from 1 to 65535";
+        SourceError(format!("invalid port in {shown:?}; {hint}"))
+    })?;
+    Ok(Some(port))
 }
 
 impl fmt::Display for Source {
@@ -227,17 +198,8 @@ impl fmt::Display for Source {
             Source::Localhost => f.write_str("localhost"),
             Source::Stdin => f.write_str("stdin"),
             Source::Path(path) => f.write_str(&sanitize(&path.to_string_lossy())),
-            Source::Tcp { host, port } => {
-                let host = sanitize(host);
-                if host.contains(':') {
-                    write!(f, "[{host}]:{port}")
-                } else {
-                    write!(f, "{host}:{port}")
-                }
-            }
-            Source::Tls { host, port } => {
-                write!(f, "tls://{}", Source::Tcp { host: host.clone(), port: *port })
-            }
+            Source::Tcp(address) => address.fmt(f),
+            Source::Tls(address) => write!(f, "tls://{address}"),
             Source::Prometheus(server) => server.fmt(f),
             Source::Unix(path) => write!(f, "unix:{}", sanitize(&path.to_string_lossy())),
             Source::Ssh(to) if to.user.is_some() && to.port.is_none() => {
@@ -245,13 +207,23 @@ impl fmt::Display for Source {
             }
             Source::Ssh(to) => {
                 let user = to.user.as_ref().map_or_else(String::new, |user| format!("{user}@"));
-                let host = Source::Tcp { host: to.host.clone(), port: 0 }.to_string();
-                let host = host.strip_suffix(":0").unwrap_or_default();
-                write!(f, "ssh://{}{host}", sanitize(&user))?;
+                write!(f, "ssh://{}{}", sanitize(&user), bracketed(&to.host))?;
                 to.port.map_or(Ok(()), |port| write!(f, ":{port}"))
             }
         }
     }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", bracketed(&self.host), self.port)
+    }
+}
+
+/// Returns a host, safe for a terminal, as it stands before a port.
+fn bracketed(host: &str) -> String {
+    let host = sanitize(host);
+    if host.contains(':') { format!("[{host}]") } else { host.into_owned() }
 }
 
 #[cfg(test)]
@@ -262,7 +234,8 @@ mod tests {
         let found = text.parse::<Source>().map_err(|error| error.to_string());
         match expected {
             Ok((host, port)) => {
-                assert_eq!(found, Ok(Source::Tcp { host: host.to_owned(), port }), "{text:?}");
+                let address = Address { host: host.to_owned(), port };
+                assert_eq!(found, Ok(Source::Tcp(address)), "{text:?}");
             }
             Err(part) => {
                 let error = found.expect_err(text);
@@ -285,7 +258,7 @@ mod tests {
 
     #[test]
     fn a_tls_url_is_a_source_with_tls() {
-        let tls = |host: &str, port| Ok(Source::Tls { host: host.to_owned(), port });
+        let tls = |host: &str, port| Ok(Source::Tls(Address { host: host.to_owned(), port }));
         assert_eq!("tls://web-1".parse(), tls("web-1", 1027));
         assert_eq!("tls://web-1:2000/".parse(), tls("web-1", 2000));
         assert_eq!("tls://[::1]:2000".parse(), tls("::1", 2000));
@@ -310,7 +283,7 @@ mod tests {
     #[test]
     fn a_user_at_a_host_is_reached_by_ssh() {
         let check = |text: &str, name: &str, port: Option<u16>| match text.parse() {
-            Ok(Source::Ssh(to)) => assert_eq!((to.name().as_str(), to.port()), (name, port)),
+            Ok(Source::Ssh(to)) => assert_eq!((to.name().as_str(), to.port), (name, port)),
             other => panic!("{text}: {other:?}"),
         };
         check("deploy@web-1", "deploy@web-1", None);
@@ -356,7 +329,7 @@ mod tests {
         assert_eq!("./today.load".parse(), path("./today.load"));
         assert_eq!("file:today".parse(), path("today"));
         assert_eq!("Cargo.toml".parse(), path("Cargo.toml"), "the file exists");
-        assert_eq!("file:".parse::<Source>(), Err(SourceError::File));
+        check("file:", Err("missing path"));
     }
 
     #[test]

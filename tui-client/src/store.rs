@@ -22,15 +22,12 @@ pub use slots::{Slot, SlotPoint, Slots, Window};
 
 /// Maximum number of values in a store, times and sequence numbers included, regardless of
 /// `--keep`. A week of six columns at 1 s is 4.8 million; nine days fit. With the pyramids above
-/// the values, the memory stays below [`BYTES_MAX`].
+/// the values, the memory stays below 64 MiB.
 pub const VALUES_MAX: usize = 6 << 20;
 
 /// Maximum number of values in the stores of all sources together: with up to eight sources, each
 /// store may hold [`VALUES_MAX`].
-pub const ALL_VALUES_MAX: usize = 8 * VALUES_MAX;
-
-/// Maximum memory of the samples in a store, in bytes.
-pub const BYTES_MAX: usize = 64 << 20;
+pub(crate) const ALL_VALUES_MAX: usize = 8 * VALUES_MAX;
 
 /// Samples after which a column without a value counts as missing: the first samples of a run may
 /// lack rates, because a rate needs two samples.
@@ -62,7 +59,7 @@ pub struct Store {
 
 /// Kind of a column's values since the store was created, dropped samples included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ValueKind {
+pub(crate) enum ValueKind {
     /// No value but NaN.
     None,
     /// Whole numbers only.
@@ -73,18 +70,18 @@ pub enum ValueKind {
 
 /// Largest magnitude and sign of a column's values. Never shrinks.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Magnitude {
+pub(crate) struct Magnitude {
     /// Power of ten of the greatest absolute value.
-    pub exponent: i16,
+    pub(crate) exponent: i16,
     /// True if a value was negative.
-    pub is_negative: bool,
+    pub(crate) is_negative: bool,
     /// Smallest absolute value that raises `exponent`.
     limit: f64,
 }
 
 impl Magnitude {
     /// Magnitude of a column that has had no value but 0.
-    pub const ZERO: Magnitude =
+    pub(crate) const ZERO: Magnitude =
         Magnitude { exponent: i16::MIN, is_negative: false, limit: f64::MIN_POSITIVE };
 
     /// Adds a value. Returns whether the magnitude has grown.
@@ -331,7 +328,7 @@ impl Store {
     }
 
     /// Returns the slots of several columns, with one search for the edges of the slots.
-    pub fn slots_of(&self, columns: &[usize], window: Window) -> Vec<Slots> {
+    pub(crate) fn slots_of(&self, columns: &[usize], window: Window) -> Vec<Slots> {
         slots::slots(self, columns, window)
     }
 
@@ -475,7 +472,7 @@ mod tests {
         // two, the shortest, and the maximum number of columns.
         for columns in [0, 1, 2, 6, 14, 15, 2046, 2047, 4096] {
             let bytes = full(columns).bytes();
-            assert!(bytes <= BYTES_MAX, "{columns} columns: {bytes} bytes");
+            assert!(bytes <= 64 << 20, "{columns} columns: {bytes} bytes");
         }
     }
 

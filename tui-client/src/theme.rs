@@ -9,7 +9,7 @@ use ratatui::symbols::border;
 
 use crate::thresholds::Level;
 use colours::Colours;
-pub use colours::LINE_COLOURS;
+pub(crate) use colours::LINE_COLOURS;
 pub use overrides::ColourOverrides;
 
 /// Colours, symbols and capabilities of the terminal.
@@ -51,10 +51,10 @@ pub enum ColourDepth {
 }
 
 /// Number of heat levels: each has a symbol.
-pub const HEAT_LEVELS: usize = 5;
+pub(crate) const HEAT_LEVELS: usize = 5;
 
 /// Number of height levels in the area below a line.
-pub const AREA_LEVELS: usize = 3;
+pub(crate) const AREA_LEVELS: usize = 3;
 
 /// Strength of the colour at each height of an area, in percent. The line itself has 100 %.
 const AREA_PERCENT: [u16; AREA_LEVELS] = [55, 68, 80];
@@ -73,7 +73,7 @@ const PATTERN_SYMBOLS: [char; 3] = ['━', '╍', '┅'];
 
 /// Characters of axes and rules.
 #[derive(Debug, Clone, Copy)]
-pub struct Symbols {
+pub(crate) struct Symbols {
     pub(crate) horizontal: char,
     pub(crate) vertical: char,
     pub(crate) corner: char,
@@ -90,6 +90,12 @@ pub struct Symbols {
     /// Area below a line, the lowest level first.
     pub(crate) area: [char; AREA_LEVELS],
 }
+
+/// Style of emphasized text.
+pub(crate) const STRONG: Style = Style::new().add_modifier(Modifier::BOLD);
+
+/// Style of the selected item.
+pub(crate) const HIGHLIGHT: Style = Style::new().add_modifier(Modifier::REVERSED);
 
 impl Theme {
     /// Detects the capabilities of the terminal. `colour` and `palette` are the user's choices, if
@@ -119,7 +125,7 @@ impl Theme {
     }
 
     /// Returns the theme with the next palette. Without colours, all palettes look alike.
-    pub fn next_palette(self) -> Theme {
+    pub(crate) fn next_palette(self) -> Theme {
         let palette = match self.palette {
             Palette::Dark => Palette::Light,
             Palette::Light => Palette::Mono,
@@ -134,7 +140,7 @@ impl Theme {
     }
 
     /// Returns whether there are no colours.
-    pub fn is_mono(self) -> bool {
+    pub(crate) fn is_mono(self) -> bool {
         self.colours().is_none()
     }
 
@@ -147,12 +153,12 @@ impl Theme {
     }
 
     /// Returns the styles of the area below a line, the lowest level first.
-    pub fn area(self, line: usize, fresh: bool) -> [Style; AREA_LEVELS] {
+    pub(crate) fn area(self, line: usize, fresh: bool) -> [Style; AREA_LEVELS] {
         AREA_PERCENT.map(|percent| self.shade(line, percent, fresh))
     }
 
     /// Returns the style of a heat level; 0 is the lowest. Symbols also distinguish the levels.
-    pub fn heat(self, level: usize, fresh: bool) -> Style {
+    pub(crate) fn heat(self, level: usize, fresh: bool) -> Style {
         self.shade(0, HEAT_PERCENT[level.min(HEAT_LEVELS - 1)], fresh)
     }
 
@@ -198,33 +204,23 @@ impl Theme {
         }
     }
 
-    /// Returns the style of emphasized text.
-    pub fn strong(self) -> Style {
-        Style::new().add_modifier(Modifier::BOLD)
-    }
-
-    /// Returns the style of the selected item.
-    pub fn highlight(self) -> Style {
-        Style::new().add_modifier(Modifier::REVERSED)
-    }
-
     /// Returns the style of a good state.
-    pub fn good(self) -> Style {
+    pub(crate) fn good(self) -> Style {
         self.fg(|colours| Some(colours.good)).add_modifier(Modifier::BOLD)
     }
 
     /// Returns the style of a warning.
-    pub fn warning(self) -> Style {
+    pub(crate) fn warning(self) -> Style {
         self.fg(|colours| colours.warning).add_modifier(Modifier::BOLD | Modifier::REVERSED)
     }
 
     /// Returns the style of a failure.
-    pub fn alarm(self) -> Style {
+    pub(crate) fn alarm(self) -> Style {
         self.fg(|colours| Some(colours.alarm)).add_modifier(Modifier::BOLD | Modifier::REVERSED)
     }
 
     /// Returns the style of a value at a level. `normal` is its style below the warning level.
-    pub fn level(self, level: Level, normal: Style) -> Style {
+    pub(crate) fn level(self, level: Level, normal: Style) -> Style {
         match (level, self.colours().and_then(|colours| colours.warning)) {
             (Level::Normal, _) => normal,
             (Level::Warning, Some(colour)) => Style::new().fg(colour).add_modifier(Modifier::BOLD),
@@ -234,7 +230,7 @@ impl Theme {
     }
 
     /// Returns the style of the threshold of a level, or of a reference line at `Level::Normal`.
-    pub fn threshold(self, level: Level) -> Style {
+    pub(crate) fn threshold(self, level: Level) -> Style {
         match level {
             Level::Normal => self.faint(),
             Level::Warning => self.fg(|colours| colours.warning),
@@ -249,12 +245,12 @@ impl Theme {
     }
 
     /// Returns the set of characters for the dots of a chart.
-    pub fn charset(self) -> Charset {
+    pub(crate) fn charset(self) -> Charset {
         if self.ascii { Charset::Ascii } else { Charset::Braille }
     }
 
     /// Returns the characters of axes and rules.
-    pub fn symbols(self) -> Symbols {
+    pub(crate) fn symbols(self) -> Symbols {
         if self.ascii {
             Symbols {
                 horizontal: '-',
@@ -287,7 +283,7 @@ impl Theme {
     }
 
     /// Returns the border of a box.
-    pub fn border(self) -> border::Set<'static> {
+    pub(crate) fn border(self) -> border::Set<'static> {
         if !self.ascii {
             return border::ROUNDED;
         }

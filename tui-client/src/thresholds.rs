@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 /// Level of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub enum Level {
+pub(crate) enum Level {
     /// Below all thresholds.
     #[default]
     Normal,
@@ -16,7 +16,7 @@ pub enum Level {
 
 impl Level {
     /// Returns the name of the level on the screen.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Level::Normal => "normal",
             Level::Warning => "warning",
@@ -36,7 +36,7 @@ pub struct ThresholdLevels {
 
 impl ThresholdLevels {
     /// Returns the level of a value. A missing value (NaN) is normal.
-    pub fn level(&self, value: f64) -> Level {
+    pub(crate) fn level(&self, value: f64) -> Level {
         let reaches = |limit: Option<f64>| limit.is_some_and(|limit| value >= limit);
         if reaches(self.critical) {
             Level::Critical
@@ -48,7 +48,7 @@ impl ThresholdLevels {
     }
 
     /// Returns the warning threshold, else the critical one, with its level.
-    pub fn first(&self) -> Option<(Level, f64)> {
+    pub(crate) fn first(&self) -> Option<(Level, f64)> {
         let warn = self.warn.map(|limit| (Level::Warning, limit));
         warn.or(self.critical.map(|limit| (Level::Critical, limit)))
     }
@@ -70,7 +70,7 @@ const PER_CORE: &str = "/core";
 impl Thresholds {
     /// Returns the thresholds of a column. Thresholds of the column itself take precedence over
     /// thresholds per core, which need the number of `cores`.
-    pub fn of(&self, column: &str, cores: Option<f64>) -> ThresholdLevels {
+    pub(crate) fn of(&self, column: &str, cores: Option<f64>) -> ThresholdLevels {
         if let Some(limits) = self.0.get(column) {
             return *limits;
         }

@@ -19,7 +19,7 @@ const SKIPPED_MAX_MINUTES: i64 = 24 * 60;
 
 /// Time as typed, not resolved yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TimeSpec {
+pub(crate) enum TimeSpec {
     /// Duration before the newest sample: `-2h`.
     Ago(Duration),
     /// Latest occurrence of a time of day: `03:12`.
@@ -35,7 +35,7 @@ pub enum TimeSpec {
 /// Error for text that is not a time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("invalid time {0:?}; write it like 03:12, yesterday 03:12, 2026-11-28 03:12 or -2h")]
-pub struct TimeSpecError(String);
+pub(crate) struct TimeSpecError(String);
 
 /// Error for an empty range of times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -81,7 +81,7 @@ fn read(text: &str) -> Option<TimeSpec> {
 impl TimeSpec {
     /// Resolves the time. Relative times count back from `now`. A time of day alone is its latest
     /// occurrence up to `latest`.
-    pub fn resolve(self, now: Time, latest: Time, zone: Zone) -> Time {
+    pub(crate) fn resolve(self, now: Time, latest: Time, zone: Zone) -> Time {
         let at = |local: NaiveDateTime| resolve_local(local, latest, |local| zone.instants(local));
         let before = |day: NaiveDate| day.pred_opt().unwrap_or(day);
         match self {
@@ -99,7 +99,7 @@ impl TimeSpec {
 }
 
 /// Parses a time and resolves it relative to `now`.
-pub fn parse(text: &str, now: Time, zone: Zone) -> Result<Time, TimeSpecError> {
+pub(crate) fn parse(text: &str, now: Time, zone: Zone) -> Result<Time, TimeSpecError> {
     text.parse::<TimeSpec>().map(|spec| spec.resolve(now, now, zone))
 }
 
@@ -133,16 +133,16 @@ fn resolve_local(
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TimeRange {
     /// Start, unbounded if `None`.
-    pub from: Option<TimeSpec>,
+    pub(crate) from: Option<TimeSpec>,
     /// End, unbounded if `None`.
-    pub to: Option<TimeSpec>,
+    pub(crate) to: Option<TimeSpec>,
 }
 
 /// Range of times, both ends included. An end that is `None` is unbounded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TimeBounds {
     /// Earliest time.
-    pub from: Option<Time>,
+    pub(crate) from: Option<Time>,
     /// Latest time.
     pub to: Option<Time>,
 }
@@ -170,12 +170,12 @@ impl TimeRange {
 
 impl TimeBounds {
     /// Returns whether `time` is in the range.
-    pub fn contains(&self, time: Time) -> bool {
+    pub(crate) fn contains(&self, time: Time) -> bool {
         self.from.is_none_or(|from| time >= from) && !self.is_past(time)
     }
 
     /// Returns whether `time` is after the range.
-    pub fn is_past(&self, time: Time) -> bool {
+    pub(crate) fn is_past(&self, time: Time) -> bool {
         self.to.is_some_and(|to| time > to)
     }
 }

@@ -11,7 +11,7 @@ use prefixes::{BIT_RATE_UNIT, Prefixes};
 
 /// Range of a value axis.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum AxisRange {
+pub(crate) enum AxisRange {
     /// From 0 to this fixed value, in the displayed unit.
     Fixed(f64),
     /// From 0 to a round number above the maximum, or above this value if the maximum is smaller.
@@ -22,7 +22,7 @@ pub enum AxisRange {
 
 /// Set of units, chosen by the user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Units {
+pub(crate) enum Units {
     /// Percent, GHz, load, bytes per second.
     #[default]
     Standard,
@@ -33,7 +33,7 @@ pub enum Units {
 
 impl Units {
     /// Returns the other set of units.
-    pub fn next(self) -> Units {
+    pub(crate) fn next(self) -> Units {
         match self {
             Units::Standard => Units::Alternative,
             Units::Alternative => Units::Standard,
@@ -43,16 +43,16 @@ impl Units {
 
 /// Cores and memory of a machine, for conversion to alternative units.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct MachineCapacity {
+pub(crate) struct MachineCapacity {
     /// Number of logical cores.
-    pub cores: Option<f64>,
+    pub(crate) cores: Option<f64>,
     /// Size of the main memory in bytes.
-    pub memory: Option<f64>,
+    pub(crate) memory: Option<f64>,
 }
 
 impl MachineCapacity {
     /// Reads cores and memory from a header. Zero counts as unknown.
-    pub fn of(header: Option<&Header>) -> MachineCapacity {
+    pub(crate) fn of(header: Option<&Header>) -> MachineCapacity {
         let cores = header.and_then(|header| header.cores).filter(|cores| *cores > 0);
         let memory = header.and_then(|header| header.memory).filter(|bytes| *bytes > 0);
         MachineCapacity { cores: cores.map(f64::from), memory: memory.map(|bytes| bytes as f64) }
@@ -60,7 +60,7 @@ impl MachineCapacity {
 }
 
 /// Formats the limits of a container: `limit 1.5 cores, 512.0 MiB`. Returns `None` without limits.
-pub fn container_limits_text(header: &Header) -> Option<String> {
+pub(crate) fn container_limits_text(header: &Header) -> Option<String> {
     let word = |cores: f64| if cores > 1.0 { "cores" } else { "core" };
     let cores = header.cpu_limit.map(|limit| format!("{limit} {}", word(limit.cores())));
     let memory = header.memory_limit.map(|bytes| {
@@ -72,7 +72,7 @@ pub fn container_limits_text(header: &Header) -> Option<String> {
 }
 
 /// Formats bytes per second: `48 B/s`, `4.1 KiB/s`.
-pub fn rate_text(bytes: u64) -> String {
+pub(crate) fn rate_text(bytes: u64) -> String {
     let (value, prefix) = Prefixes::Binary.shorten(bytes as f64);
     let decimals = usize::from(!prefix.is_empty());
     format!("{} {prefix}B/s", number_text(value, decimals))
@@ -80,36 +80,36 @@ pub fn rate_text(bytes: u64) -> String {
 
 /// Display format of the values of a column.
 #[derive(Debug, Clone, PartialEq)]
-pub struct ValueFormat {
+pub(crate) struct ValueFormat {
     /// Range of the value axis.
-    pub range: AxisRange,
+    pub(crate) range: AxisRange,
     /// Factor from a value of the stream to a displayed value.
-    pub scale: f64,
+    pub(crate) scale: f64,
     /// Unit of displayed values, without a prefix.
-    pub suffix: String,
+    pub(crate) suffix: String,
     /// Number of decimals of a displayed value.
-    pub decimals: usize,
+    pub(crate) decimals: usize,
     /// Magnitude of the values before they are scaled.
     magnitude: Magnitude,
     /// Prefixes of the unit, chosen for each value separately.
     prefixes: Prefixes,
     /// Unit used in tables, if different, and the factor to it from values of the stream.
-    pub table_unit: Option<(&'static str, f64)>,
+    pub(crate) table_unit: Option<(&'static str, f64)>,
 }
 
 /// Unit that all labels of an axis share.
 #[derive(Debug, Clone, PartialEq)]
-pub struct AxisUnit {
+pub(crate) struct AxisUnit {
     /// Value of one unit.
-    pub factor: f64,
+    pub(crate) factor: f64,
     /// Prefix of the unit: `Mi`.
-    pub prefix: &'static str,
+    pub(crate) prefix: &'static str,
     /// Unit to append to a number, with a leading space if needed: ` MiB/s`, `%`.
-    pub text: String,
+    pub(crate) text: String,
 }
 
 /// Terminal columns of an axis label without a long unit: `100 GiB`, `-12.5 s`, `21.635M`.
-pub const LABEL_WIDTH: u16 = 7;
+pub(crate) const LABEL_WIDTH: u16 = 7;
 
 /// Terminal columns of the longest axis label: `100 Mbit/s`.
 const LABEL_WIDTH_MAX: u16 = 10;
@@ -118,7 +118,7 @@ const LABEL_WIDTH_MAX: u16 = 10;
 const LABEL_DIGITS_MAX: u16 = 12;
 
 /// Value from which the labels of an axis without a unit have a prefix: `10k`.
-pub const PREFIX_MIN: f64 = 10_000.0;
+pub(crate) const PREFIX_MIN: f64 = 10_000.0;
 
 const GIB: f64 = (1u64 << 30) as f64;
 
@@ -144,7 +144,7 @@ impl ValueFormat {
     }
 
     /// Returns the format of a column. `is_known`: one of loadline's own columns, never negative.
-    pub fn for_column(
+    pub(crate) fn for_column(
         column: &Column,
         is_known: bool,
         units: Units,
@@ -193,7 +193,7 @@ impl ValueFormat {
     }
 
     /// Formats a value with its unit: `12.5 %`, `2.40 GHz`, `1.5 GiB`, `0.52`, `3d 4h`.
-    pub fn value(&self, value: f64) -> String {
+    pub(crate) fn value(&self, value: f64) -> String {
         if self.is_uptime() && value >= 0.0 {
             return span_text(Duration::try_from_secs_f64(value.trunc()).unwrap_or_default());
         }
@@ -202,7 +202,7 @@ impl ValueFormat {
     }
 
     /// Formats value and unit separately: `12.5` and `%`. A missing value is `-` without a unit.
-    pub fn number_and_unit(&self, value: f64) -> (String, String) {
+    pub(crate) fn number_and_unit(&self, value: f64) -> (String, String) {
         if !value.is_finite() {
             return ("-".to_owned(), String::new());
         }
@@ -212,14 +212,14 @@ impl ValueFormat {
     }
 
     /// Formats a value with the first letter of its prefixed unit: `13.3M`, `140.0B`, `2.40`.
-    pub fn number_and_prefix(&self, value: f64) -> String {
+    pub(crate) fn number_and_prefix(&self, value: f64) -> String {
         let (number, unit) = self.number_and_unit(value);
         let has_letter = self.prefixes != Prefixes::None;
         format!("{number}{}", unit.get(..1).filter(|_| has_letter).unwrap_or_default())
     }
 
     /// Formats a value in two or three digits: `13M`, `67`. Large values of any unit have a prefix.
-    pub fn brief(&self, value: f64) -> String {
+    pub(crate) fn brief(&self, value: f64) -> String {
         let scaled = value * self.scale;
         let is_large = scaled.abs() >= PREFIX_MIN && self.prefixes == Prefixes::None;
         let prefixes = if is_large { Prefixes::Decimal } else { self.prefixes };
@@ -231,7 +231,7 @@ impl ValueFormat {
     }
 
     /// Formats `value` without its unit, scaled by the prefix that `other` has.
-    pub fn number_in_unit_of(&self, value: f64, other: f64) -> String {
+    pub(crate) fn number_in_unit_of(&self, value: f64, other: f64) -> String {
         if !value.is_finite() || !other.is_finite() {
             return self.number_and_unit(value).0;
         }
@@ -242,13 +242,13 @@ impl ValueFormat {
     }
 
     /// Drops the decimals of an unscaled format. Use for columns of whole numbers.
-    pub fn with_whole_numbers(self) -> ValueFormat {
+    pub(crate) fn with_whole_numbers(self) -> ValueFormat {
         ValueFormat { decimals: if self.is_unscaled() { 0 } else { self.decimals }, ..self }
     }
 
     /// Returns the format for values of a magnitude. For unscaled formats, gives small values more
     /// decimals and large values at most as many digits as an `f64` holds exactly.
-    pub fn with_magnitude(self, magnitude: Magnitude) -> ValueFormat {
+    pub(crate) fn with_magnitude(self, magnitude: Magnitude) -> ValueFormat {
         let exponent = magnitude.exponent;
         let decimals = match usize::try_from(exponent) {
             Ok(exponent) => self.decimals.min(EXACT_DIGITS.saturating_sub(exponent + 1)),
@@ -265,12 +265,12 @@ impl ValueFormat {
     }
 
     /// Returns whether values are displayed in the unit of the stream, without prefixes.
-    pub fn is_unscaled(&self) -> bool {
+    pub(crate) fn is_unscaled(&self) -> bool {
         self.prefixes == Prefixes::None && (self.scale - 1.0).abs() < f64::EPSILON
     }
 
     /// Returns whether values are uptimes.
-    pub fn is_uptime(&self) -> bool {
+    pub(crate) fn is_uptime(&self) -> bool {
         self.suffix == "d" && !self.is_unscaled()
     }
 
@@ -282,7 +282,7 @@ impl ValueFormat {
     }
 
     /// Terminal columns of the longest number. Valid only for unscaled formats.
-    pub fn number_width(&self) -> usize {
+    pub(crate) fn number_width(&self) -> usize {
         match self.integer_width() {
             0 if self.is_unscaled() => "-1.00e308".len(),
             width => width + usize::from(self.decimals > 0) + self.decimals,
@@ -290,13 +290,13 @@ impl ValueFormat {
     }
 
     /// Returns whether values are displayed without decimals and prefix.
-    pub fn is_whole(&self) -> bool {
+    pub(crate) fn is_whole(&self) -> bool {
         self.decimals == 0 && self.prefixes == Prefixes::None
     }
 
     /// Formats bytes or bits in three or four digits: `645 MiB`, `64.5 KiB/s`, `512 B`. Returns
     /// `None` for other units and for missing values.
-    pub fn compact(&self, value: f64) -> Option<String> {
+    pub(crate) fn compact(&self, value: f64) -> Option<String> {
         if self.prefixes == Prefixes::None || !value.is_finite() {
             return None;
         }
@@ -308,12 +308,12 @@ impl ValueFormat {
     }
 
     /// Terminal columns of the longest result of [`ValueFormat::compact`]: `1023 KiB/s`.
-    pub fn compact_width(&self) -> usize {
+    pub(crate) fn compact_width(&self) -> usize {
         if self.prefixes == Prefixes::None { 0 } else { "1023 Ki".len() + self.suffix.len() }
     }
 
     /// Returns candidate units for the labels of an axis up to `max`, the best first.
-    pub fn axis_units(&self, max: f64) -> Vec<AxisUnit> {
+    pub(crate) fn axis_units(&self, max: f64) -> Vec<AxisUnit> {
         let space = if matches!(self.suffix.as_str(), "" | "%") { "" } else { " " };
         let unit = |(factor, prefix): (f64, &'static str)| AxisUnit {
             factor,
@@ -335,7 +335,7 @@ impl ValueFormat {
     }
 
     /// Terminal columns of the longest label of an axis.
-    pub fn label_width(&self) -> u16 {
+    pub(crate) fn label_width(&self) -> u16 {
         let prefix = if self.prefixes == Prefixes::Binary { 2 } else { 1 };
         let prefix = if self.prefixes == Prefixes::None { 0 } else { prefix };
         let unit = self.suffix.chars().count() as u16 + prefix;
@@ -348,7 +348,7 @@ impl ValueFormat {
 }
 
 /// Formats a number with fixed decimals; very large and very small ones in scientific notation.
-pub fn number_text(value: f64, decimals: usize) -> String {
+pub(crate) fn number_text(value: f64, decimals: usize) -> String {
     let size = value.abs();
     let [small, large] = [SMALL_EXPONENT, LARGE_EXPONENT].map(|it| 10f64.powi(i32::from(it)));
     if size >= large || (size > 0.0 && size < small) {
@@ -360,7 +360,7 @@ pub fn number_text(value: f64, decimals: usize) -> String {
 }
 
 /// Formats a time span in at most two units: `5m`, `1h 30m`, `2m 13s`.
-pub fn span_text(span: Duration) -> String {
+pub(crate) fn span_text(span: Duration) -> String {
     let seconds = span.as_secs();
     let units = [("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)];
     let first = units.iter().position(|(_, unit)| seconds >= *unit).unwrap_or(3);

@@ -23,11 +23,11 @@ pub struct Watched {
     /// Display name.
     pub name: String,
     /// True if the source's agent runs in this process.
-    pub embedded: bool,
+    pub(crate) embedded: bool,
     /// True if the transport may ask for input in the terminal, as ssh does.
     pub may_prompt: bool,
     /// Connection, which decides the state.
-    pub connection: Connection,
+    pub(crate) connection: Connection,
     /// Stream and samples.
     pub ingest: Ingest,
     transit: Transit,

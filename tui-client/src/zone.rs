@@ -14,7 +14,7 @@ pub enum Zone {
 
 impl Zone {
     /// Returns the local time at `time`.
-    pub fn local_time(self, time: Time) -> NaiveDateTime {
+    pub(crate) fn local_time(self, time: Time) -> NaiveDateTime {
         let utc = utc(time);
         match self {
             Zone::Local => utc.with_timezone(&Local).naive_local(),
@@ -26,7 +26,7 @@ impl Zone {
     }
 
     /// Returns the times of a local time: two or none around a change of daylight saving time.
-    pub fn instants(self, local: NaiveDateTime) -> MappedLocalTime<Time> {
+    pub(crate) fn instants(self, local: NaiveDateTime) -> MappedLocalTime<Time> {
         fn of(zone: &impl TimeZone, local: NaiveDateTime) -> MappedLocalTime<Time> {
             zone.from_local_datetime(&local).map(|at| Time::from_millis(at.timestamp_millis()))
         }
@@ -40,7 +40,7 @@ impl Zone {
     }
 
     /// Returns the offset of local time from UTC at `time` in milliseconds, positive in the east.
-    pub fn utc_offset_ms(self, time: Time) -> i64 {
+    pub(crate) fn utc_offset_ms(self, time: Time) -> i64 {
         self.local_time(time).and_utc().timestamp_millis() - time.as_millis()
     }
 }

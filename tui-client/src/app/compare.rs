@@ -5,7 +5,7 @@ use crate::keys::Action;
 use crate::layout::Page;
 
 /// Maximum number of sources in one chart: as many as there are colours.
-pub const COMPARED_SOURCES_MAX: usize = 6;
+pub(crate) const COMPARED_SOURCES_MAX: usize = 6;
 
 impl App {
     /// Returns the index and the title of the compared metric.

@@ -9,19 +9,19 @@ use crate::thresholds::Level;
 
 /// Value above its threshold.
 #[derive(Debug, Clone, Copy)]
-pub struct ExceededThreshold<'a> {
+pub(crate) struct ExceededThreshold<'a> {
     /// Level of the threshold.
-    pub level: Level,
+    pub(crate) level: Level,
     /// Index of the source.
-    pub source: usize,
+    pub(crate) source: usize,
     /// Index of the chart.
-    pub chart_index: usize,
+    pub(crate) chart_index: usize,
     /// Chart of the value.
-    pub chart: &'a Chart,
+    pub(crate) chart: &'a Chart,
     /// Line of the value in the chart.
-    pub line: &'a ChartLine,
+    pub(crate) line: &'a ChartLine,
     /// Value in the unit of the stream.
-    pub value: f64,
+    pub(crate) value: f64,
 }
 
 impl App {

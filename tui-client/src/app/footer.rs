@@ -20,7 +20,7 @@ const TEXT_BYTES_MAX: usize = 40;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FooterMessage {
     /// Text of the message.
-    pub text: String,
+    pub(crate) text: String,
     /// End of the display time.
     pub(super) until: Time,
 }
@@ -31,7 +31,7 @@ pub struct TimeInput {
     /// Text and position of the text cursor.
     pub input: Input,
     /// True if Enter was pressed and the text is not a valid time.
-    pub is_invalid: bool,
+    pub(crate) is_invalid: bool,
 }
 
 /// Content of the footer besides the key hints.

@@ -6,7 +6,7 @@ use super::App;
 
 /// Row of the data table below its head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TableRow {
+pub(crate) enum TableRow {
     /// Sample with this index in the store.
     Sample(usize),
     /// Gap of this duration.

@@ -8,7 +8,7 @@ use crate::keys::Action;
 use crate::layout::{Page, TablePosition};
 
 /// Time until the next chart is shown, while the charts cycle.
-pub const CYCLE_INTERVAL: Duration = Duration::from_secs(10);
+pub(crate) const CYCLE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Content of the screen.
 #[derive(Debug, Clone)]
@@ -18,11 +18,11 @@ pub struct Screen {
     /// Lines of the help that are scrolled out at the top; `None` if the help is closed.
     pub help_scroll: Option<u16>,
     /// Position of the data table.
-    pub table: TablePosition,
+    pub(crate) table: TablePosition,
     /// Index of the first metric in the data table.
     pub first_column: usize,
     /// Time of the change to the next chart, while the charts cycle.
-    pub cycle_at: Option<Time>,
+    pub(crate) cycle_at: Option<Time>,
     /// Page from which compare was opened.
     page_before_compare: Page,
 }

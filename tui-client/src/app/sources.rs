@@ -34,12 +34,12 @@ pub struct SourceView {
     /// State and samples of the source.
     pub watched: Watched,
     /// Charts in the order on the screen. Charts without any value are last.
-    pub charts: Vec<Chart>,
+    pub(crate) charts: Vec<Chart>,
     /// Value formats of the columns.
-    pub formats: Vec<ValueFormat>,
+    pub(crate) formats: Vec<ValueFormat>,
     /// Width of the longest label on the value axes in columns. All charts share it, so that charts
     /// below each other span the same time.
-    pub label_width: u16,
+    pub(crate) label_width: u16,
     /// Thresholds of the columns.
     threshold_levels: Vec<ThresholdLevels>,
     /// Interval requested from the agent and not yet answered.
@@ -99,7 +99,7 @@ impl SourceView {
     }
 
     /// Returns the index of a column's colour in the theme, as in its chart.
-    pub fn colour(&self, column: usize) -> usize {
+    pub(crate) fn colour(&self, column: usize) -> usize {
         let mut lines = self.charts.iter().flat_map(|chart| &chart.lines);
         lines.find(|line| line.column == column).map_or(0, |line| line.colour)
     }

@@ -12,9 +12,9 @@ use crate::layout::{Layout, Page};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Statistics {
     /// Earlier end.
-    pub from: Time,
+    pub(crate) from: Time,
     /// Later end.
-    pub to: Time,
+    pub(crate) to: Time,
     /// Number of samples.
     pub samples: usize,
     /// Statistics of each column of the store; `None` if no sample has a value.

@@ -82,7 +82,7 @@ fn ssh_is_a_program_with_options() {
     let args = args.map(OsString::from);
     let terminals = Terminals { input: true, output: false };
     let read = read(&args, terminals, |_| Ok(Config::default())).unwrap();
-    assert_eq!(read.sources[0].ssh.program, ["ssh", "-o", "ProxyCommand=nc %h 22"]);
+    assert_eq!(read.sources[0].ssh.options, ["-o", "ProxyCommand=nc %h 22"]);
     let default = settings("loadline me@web-1", false).unwrap();
     assert_eq!(default.sources[0].ssh, SshCommand::default());
 }
@@ -219,14 +219,14 @@ fn a_group_is_all_of_its_sources_each_with_its_own_options() {
     };
     assert_eq!(shown("loadline @prod x web"), ["web", "db:2000", "x:1027"]);
     let found = parse_with_config(file, "loadline @prod", true).unwrap();
-    assert_eq!(found.sources[0].ssh.program, ["ssh", "-4"]);
+    assert_eq!(found.sources[0].ssh.options, ["-4"]);
     assert_eq!(found.sources[0].columns, Some(vec!["a".to_owned(), "b".to_owned()]));
     assert_eq!(
-        (&found.sources[1].ssh.program[1], &found.sources[1].columns),
+        (&found.sources[1].ssh.options[0], &found.sources[1].columns),
         (&"-6".to_owned(), &None)
     );
     let typed = parse_with_config(file, "loadline web --ssh=x", true).unwrap();
-    assert_eq!(typed.sources[0].ssh.program, ["x"]);
+    assert_eq!(typed.sources[0].ssh.program, "x");
     assert_eq!(
         error_text(file, "loadline @pord"),
         "unknown group \"pord\"; did you mean prod? available: none, prod"

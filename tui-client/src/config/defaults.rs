@@ -59,7 +59,7 @@ const THRESHOLDS: &str = r#"
 "#;
 
 /// Returns the commented file. `help` returns the help of an option.
-pub fn default_config(help: impl Fn(&str) -> String) -> String {
+pub(crate) fn default_config(help: impl Fn(&str) -> String) -> String {
     let mut text = HEAD.to_owned();
     let _ = writeln!(text, "# A source may have its own {}.", SOURCE_OPTIONS[1..].join(", "));
     text.push_str(GROUPS);

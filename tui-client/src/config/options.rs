@@ -65,11 +65,11 @@ pub(super) const SOURCE_OPTIONS: [&str; 7] =
 
 /// An option set in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Setting {
+pub(crate) struct Setting {
     /// Name of the option.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// Byte range of the value in the file.
-    pub span: Range<usize>,
+    pub(crate) span: Range<usize>,
     kind: OptionKind,
     /// Value in command-line syntax.
     value: OsString,
@@ -77,7 +77,7 @@ pub struct Setting {
 
 impl Setting {
     /// Returns the equivalent argument. `None` for the default of a switch.
-    pub fn argument(&self) -> Option<OsString> {
+    pub(crate) fn argument(&self) -> Option<OsString> {
         match self.kind {
             OptionKind::Text | OptionKind::List | OptionKind::Path => {
                 let mut argument = OsString::from(format!("--{}=", self.name));
@@ -90,7 +90,7 @@ impl Setting {
     }
 
     /// Returns the clap ids of the option and of its `--no-` form.
-    pub fn ids(&self) -> impl Iterator<Item = String> {
+    pub(crate) fn ids(&self) -> impl Iterator<Item = String> {
         let name = self.name.replace('-', "_");
         let not = matches!(self.kind, OptionKind::Switch(_)).then(|| format!("no_{name}"));
         std::iter::once(name).chain(not)

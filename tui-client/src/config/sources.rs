@@ -31,7 +31,7 @@ const MEMBERS: &str = "sources in brackets, as in [\"web-1\", \"@test\", \"tcp:/
 
 /// Named sources and groups of the configuration.
 #[derive(Debug, Clone, Default)]
-pub struct SourceNames {
+pub(crate) struct SourceNames {
     named: BTreeMap<String, NamedSource>,
     groups: BTreeMap<String, Vec<Spanned<String>>>,
 }
@@ -44,13 +44,13 @@ struct NamedSource {
 
 /// Source that a word on the command line resolves to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ResolvedSource {
+pub(crate) struct ResolvedSource {
     /// Name in the file.
-    pub name: Option<String>,
+    pub(crate) name: Option<String>,
     /// Parsed source.
-    pub source: Source,
+    pub(crate) source: Source,
     /// Options that apply to this source only.
-    pub settings: Vec<Setting>,
+    pub(crate) settings: Vec<Setting>,
 }
 
 impl SourceNames {
@@ -77,7 +77,7 @@ impl SourceNames {
     }
 
     /// Returns the options of all named sources.
-    pub fn source_settings(&self) -> impl Iterator<Item = &Setting> {
+    pub(crate) fn source_settings(&self) -> impl Iterator<Item = &Setting> {
         self.named.values().flat_map(|named| &named.settings)
     }
 
@@ -128,7 +128,7 @@ impl SourceNames {
 
     /// Resolves a group, a name in the file, or a source in command-line syntax, to distinct sources.
     /// Stops soon after [`SOURCES_MAX`] sources are exceeded.
-    pub fn resolve(&self, word: &str) -> Result<Vec<ResolvedSource>, String> {
+    pub(crate) fn resolve(&self, word: &str) -> Result<Vec<ResolvedSource>, String> {
         let mut found: Vec<ResolvedSource> = Vec::new();
         let (mut pending, mut visited) = (vec![word], BTreeSet::new());
         while let Some(word) = pending.pop() {

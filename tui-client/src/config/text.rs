@@ -14,11 +14,11 @@ const BEFORE_MAX: usize = 40;
 
 /// Configuration error: a message in one line, then the line of the file with a caret.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConfigError(String);
+pub(crate) struct ConfigError(String);
 
 impl ConfigError {
     /// Returns an error without a position in the file.
-    pub fn for_file(message: &str) -> ConfigError {
+    pub(crate) fn for_file(message: &str) -> ConfigError {
         ConfigError(message.to_owned())
     }
 }
@@ -31,7 +31,7 @@ impl fmt::Display for ConfigError {
 
 /// Name and text of a configuration file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ConfigText {
+pub(crate) struct ConfigText {
     name: String,
     text: String,
 }
@@ -46,7 +46,7 @@ impl ConfigText {
     }
 
     /// Returns an error at `span`, in bytes. `message` is `error; hint`.
-    pub fn error_at(&self, span: Range<usize>, message: impl AsRef<str>) -> ConfigError {
+    pub(crate) fn error_at(&self, span: Range<usize>, message: impl AsRef<str>) -> ConfigError {
         let start = self.text.floor_char_boundary(span.start);
         let line_start = self.text[..start].rfind('\n').map_or(0, |at| at + 1);
         let line = self.text[line_start..].split(['\n', '\r']).next().unwrap_or_default();

@@ -201,13 +201,13 @@ pub(super) const SEVERAL_SOURCES: Section = Section {
 #[derive(Debug, Clone, Copy)]
 pub struct BindableAction {
     /// Action.
-    pub action: Action,
+    pub(crate) action: Action,
     /// Name in the configuration.
     pub name: &'static str,
     /// Default keys.
     pub keys: &'static [Key],
     /// Title of its section in the help.
-    pub section: &'static str,
+    pub(crate) section: &'static str,
     /// Description for the help.
     pub description: &'static str,
 }

@@ -34,10 +34,10 @@ pub enum HelpLine {
 }
 
 /// Widths of the keys and of their description, in columns of the screen.
-pub const HELP_WIDTHS: (usize, usize) = (13, 38);
+pub(crate) const HELP_WIDTHS: (usize, usize) = (13, 38);
 
 /// Width of the help in one column, with margins.
-pub const HELP_WIDTH: u16 = (HELP_WIDTHS.0 + HELP_WIDTHS.1) as u16 + 4;
+pub(crate) const HELP_WIDTH: u16 = (HELP_WIDTHS.0 + HELP_WIDTHS.1) as u16 + 4;
 
 /// Indent of a description beside its keys.
 const BESIDE_INDENT: usize = HELP_WIDTHS.0 + 3;
@@ -50,7 +50,7 @@ const BELOW_INDENT: usize = 3;
 impl Keys {
     /// Returns the lines of the help, in two columns if `width` has room for them, else in one.
     /// `several` adds the keys for several sources; `ascii` replaces arrows with words.
-    pub fn help(&self, width: u16, several: bool, ascii: bool) -> Vec<Vec<HelpLine>> {
+    pub(crate) fn help(&self, width: u16, several: bool, ascii: bool) -> Vec<Vec<HelpLine>> {
         let inside = width.saturating_sub(2).min(HELP_WIDTH);
         let titled = |title, lines: Vec<HelpLine>| -> Vec<HelpLine> {
             std::iter::once(HelpLine::Title(title)).chain(lines).collect()

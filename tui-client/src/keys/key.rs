@@ -79,7 +79,7 @@ const CTRL_EQUIVALENTS: [(char, &str); 3] = [('i', "tab"), ('m', "enter"), ('[',
 
 impl Key {
     /// Key that always quits.
-    pub const CTRL_C: Key = Key::ctrl('c');
+    pub(crate) const CTRL_C: Key = Key::ctrl('c');
 
     pub(super) const fn char(c: char) -> Key {
         Key::code(KeyCode::Char(c))
@@ -98,7 +98,7 @@ impl Key {
     }
 
     /// Returns the pressed key in its one form.
-    pub fn from_event(event: KeyEvent) -> Key {
+    pub(crate) fn from_event(event: KeyEvent) -> Key {
         let shift = KeyModifiers::SHIFT;
         let modifiers = event.modifiers & (KeyModifiers::CONTROL | KeyModifiers::ALT | shift);
         match event.code {

@@ -16,7 +16,7 @@ use super::tcp::TcpTransport;
 use super::terminal::TerminalAccess;
 use super::tls::{self, TlsClient, TlsClientError};
 use super::unix;
-use crate::source::Source;
+use crate::source::{Address, Source};
 
 /// Connect timeout: 10 s. Longer than the loss of three packets.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -33,7 +33,6 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for S {}
 /// Connector to one source; makes one connection after another.
 pub struct Connector {
     transport: Transport,
-    /// Display name of the source.
     name: String,
 }
 
@@ -51,10 +50,8 @@ enum Transport {
     Custom(ConnectFn),
 }
 
-/// Function that makes a connection.
 type ConnectFn = Box<dyn FnMut() -> ConnectFuture + Send>;
 
-/// Connection that is being made.
 type ConnectFuture = Pin<Box<dyn Future<Output = io::Result<Box<dyn ByteStream>>> + Send>>;
 
 impl Connector {
@@ -62,7 +59,7 @@ impl Connector {
     /// [`Source::Localhost`], connects to the agent of this machine if one answers, else starts an
     /// agent in this process that samples at `interval`.
     ///
-    /// [`Fleet`](crate::prometheus::Fleet) creates the connectors to the instances of a Prometheus server.
+    /// The instances of a Prometheus server get theirs from [`Fleet`](crate::prometheus::Fleet).
     ///
     /// # Errors
     /// A file for TLS cannot be used.
@@ -72,19 +69,22 @@ impl Connector {
         ssh: &SshCommand,
         tls: &TlsClient,
     ) -> Result<Connector, TlsClientError> {
-        let name = source.to_string();
+        let mut name = source.to_string();
         let transport = match source {
-            Source::Tcp { host, port } => return Ok(Connector::tcp(host, *port)),
-            Source::Tls { host, port } => return Connector::tls(host, *port, tls),
+            Source::Tcp(address) => Transport::Tcp(TcpTransport::new(address.clone())),
+            Source::Tls(address) => return Connector::tls(address, tls),
             Source::Unix(path) => Transport::Unix(path.clone()),
             Source::Ssh(to) => Transport::Ssh(Box::new(SshTransport::new(ssh.clone(), to.clone()))),
             Source::Prometheus(_) => Transport::Custom(Box::new(|| {
                 Box::pin(async { Err(io::Error::other("Prometheus instances need `Fleet`")) })
             })),
-            Source::Stdin => return Ok(Connector::local(LocalInput::Stdin)),
-            Source::Path(path) => return Ok(Connector::local(LocalInput::Path(path.clone()))),
+            Source::Stdin => Transport::Local(LocalInput::Stdin),
+            Source::Path(path) => Transport::Local(LocalInput::Path(path.clone())),
             Source::Localhost => match embedded::connect_to_running_agent().await {
-                Some(tcp) => return Ok(Connector::from_tcp(TcpTransport::to_local_agent(tcp))),
+                Some(tcp) => {
+                    name = tcp.address.to_string();
+                    Transport::Tcp(tcp)
+                }
                 None => Transport::Embedded(EmbeddedAgent::start(interval).await),
             },
         };
@@ -93,19 +93,14 @@ impl Connector {
 
     /// Creates a connector over TCP to a name or an address.
     pub fn tcp(host: &str, port: u16) -> Connector {
-        Connector::from_tcp(TcpTransport::new(host, port))
+        let address = Address { host: host.to_owned(), port };
+        let name = address.to_string();
+        Connector { transport: Transport::Tcp(TcpTransport::new(address)), name }
     }
 
-    /// Creates a connector over TLS to a name or an address.
-    pub(crate) fn tls(host: &str, port: u16, tls: &TlsClient) -> Result<Connector, TlsClientError> {
-        let transport = Transport::Tls(Box::new(tls.transport(host, port)?));
-        let name = Source::Tls { host: host.to_owned(), port }.to_string();
-        Ok(Connector { transport, name })
-    }
-
-    fn from_tcp(tcp: TcpTransport) -> Connector {
-        let name = tcp.to_string();
-        Connector { transport: Transport::Tcp(tcp), name }
+    pub(crate) fn tls(address: &Address, tls: &TlsClient) -> Result<Connector, TlsClientError> {
+        let transport = Transport::Tls(Box::new(tls.transport(address)?));
+        Ok(Connector { transport, name: Source::Tls(address.clone()).to_string() })
     }
 
     /// Creates a connector over any byte stream that `connect` returns. `name` is displayed.
@@ -131,17 +126,15 @@ impl Connector {
         matches!(self.transport, Transport::Ssh(_))
     }
 
-    /// Creates a connector of a local input.
-    pub fn local(input: LocalInput) -> Connector {
-        let source = match &input {
-            LocalInput::Stdin => Source::Stdin,
-            LocalInput::Path(path) => Source::Path(path.clone()),
-        };
-        Connector { transport: Transport::Local(input), name: source.to_string() }
+    /// Checks that a local input can be read; does not check other sources.
+    ///
+    /// # Errors
+    /// The path does not exist, is not readable, or is a directory.
+    pub fn check_local_input(&self) -> io::Result<()> {
+        self.local_input().map_or(Ok(()), LocalInput::check)
     }
 
-    /// Returns the local input, if the source is one.
-    pub fn local_input(&self) -> Option<&LocalInput> {
+    pub(super) fn local_input(&self) -> Option<&LocalInput> {
         let Transport::Local(input) = &self.transport else { return None };
         Some(input)
     }

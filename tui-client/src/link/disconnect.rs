@@ -6,7 +6,7 @@ use loadline_protocol::SafeText;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Disconnect {
     /// Reason, as given by the server, if it gave one.
-    pub reason: SafeText,
+    pub(crate) reason: SafeText,
     /// True if the server refuses the request.
     pub refused: bool,
 }

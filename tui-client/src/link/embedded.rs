@@ -6,16 +6,18 @@ use std::time::Duration;
 
 use loadline_agent::{Agent, AgentSettings, Listener, Machine, MachineFacts, Service, probe_agent};
 use tokio::io::DuplexStream;
-use tokio::net::TcpStream;
 
-use crate::source::PORT;
+use super::tcp::TcpTransport;
+use crate::source::{Address, PORT};
 
 /// Capacity of the in-memory pipe to the agent: 16 KiB.
 const PIPE_BYTES: usize = 16 * 1024;
 
 /// Connects to the agent that runs on this machine, if one answers.
-pub(super) async fn connect_to_running_agent() -> Option<TcpStream> {
-    probe_agent((Ipv4Addr::LOCALHOST, PORT).into()).await
+pub(super) async fn connect_to_running_agent() -> Option<TcpTransport> {
+    let address = Address { host: Ipv4Addr::LOCALHOST.to_string(), port: PORT };
+    let first_stream = Some(probe_agent((Ipv4Addr::LOCALHOST, PORT).into()).await?);
+    Some(TcpTransport { address, first_stream })
 }
 
 pub(super) struct EmbeddedAgent(Service);

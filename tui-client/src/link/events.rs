@@ -2,7 +2,7 @@
 //! out the others.
 
 use std::future::poll_fn;
-use std::task::{Context, Poll};
+use std::task::Poll;
 
 use tokio::sync::mpsc;
 
@@ -22,28 +22,19 @@ pub fn events_max(links: usize) -> usize {
     (EVENTS_MAX / links.max(1)).max(EVENTS_MIN)
 }
 
-/// The receiver of the events was dropped.
-pub(super) struct ReceiverDropped;
-
-pub(super) async fn send(
-    events: &mpsc::Sender<Event>,
-    event: Event,
-) -> Result<(), ReceiverDropped> {
+/// Sends an event. Once the receiver was dropped, events are lost, and [`Link::run`](super::Link::run) ends.
+pub(super) async fn send(events: &mpsc::Sender<Event>, event: Event) {
     // A schema may have thousands of columns: wait for an empty queue, so only one is in flight.
     if matches!(event, Event::Stream(_)) {
-        drop(events.reserve_many(events.max_capacity()).await.map_err(|_| ReceiverDropped)?);
+        let _ = events.reserve_many(events.max_capacity()).await;
     }
-    events.send(event).await.map_err(|_| ReceiverDropped)
+    let _ = events.send(event).await;
 }
 
-pub(super) async fn send_all(
-    events: &mpsc::Sender<Event>,
-    all: impl IntoIterator<Item = Event>,
-) -> Result<(), ReceiverDropped> {
+pub(super) async fn send_all(events: &mpsc::Sender<Event>, all: impl IntoIterator<Item = Event>) {
     for event in all {
-        send(events, event).await?;
+        send(events, event).await;
     }
-    Ok(())
 }
 
 /// Receiver of the events of several links. A busy link fills only its own channel.
@@ -62,57 +53,39 @@ impl Events {
     }
 
     /// Waits for events and appends them to `batch`, each with the number of its link: at most
-    /// `limit`, one per link in turn. Returns the number of events; 0 if all links have ended.
-    /// Cancel safe: no event is lost if the future is dropped.
-    pub async fn receive(&mut self, batch: &mut Vec<(usize, Event)>, limit: usize) -> usize {
-        self.receive_from(batch, limit, |_| true).await
-    }
-
-    /// Like [`receive`](Events::receive), but only from `wanted` links; events of the other links
-    /// stay queued. Returns 0 if all wanted links have ended.
-    pub async fn receive_from(
+    /// `limit`, one per link in turn. Events of links that are not `wanted` stay queued. Returns the
+    /// number of events; 0 if all wanted links have ended. Cancel safe: no event is lost if the
+    /// future is dropped.
+    pub async fn receive(
         &mut self,
         batch: &mut Vec<(usize, Event)>,
         limit: usize,
         wanted: impl Fn(usize) -> bool,
     ) -> usize {
-        poll_fn(|context| self.poll(context, batch, limit, &wanted)).await
-    }
-
-    fn poll(
-        &mut self,
-        context: &mut Context<'_>,
-        batch: &mut Vec<(usize, Event)>,
-        limit: usize,
-        wanted: &impl Fn(usize) -> bool,
-    ) -> Poll<usize> {
         let count = self.links.len();
-        let mut taken = 0;
-        // Polls the links in turn until none has an event.
-        let mut silent = 0;
-        let mut is_open = false;
-        while silent < count && taken < limit {
-            let at = self.next;
-            self.next = (at + 1) % count;
-            silent += 1;
-            let Some(link) = self.links[at].as_mut().filter(|_| wanted(at)) else { continue };
-            match link.poll_recv(context) {
-                Poll::Ready(Some(event)) => {
-                    batch.push((at, event));
-                    taken += 1;
-                    silent = 0;
+        poll_fn(|context| {
+            let mut taken = 0;
+            // Polls the links in turn until none has an event.
+            let mut silent = 0;
+            let mut is_open = false;
+            while silent < count && taken < limit {
+                let at = self.next;
+                self.next = (at + 1) % count;
+                silent += 1;
+                let Some(link) = self.links[at].as_mut().filter(|_| wanted(at)) else { continue };
+                match link.poll_recv(context) {
+                    Poll::Ready(Some(event)) => {
+                        batch.push((at, event));
+                        taken += 1;
+                        silent = 0;
+                    }
+                    Poll::Ready(None) => self.links[at] = None,
+                    Poll::Pending => is_open = true,
                 }
-                Poll::Ready(None) => self.links[at] = None,
-                Poll::Pending => is_open = true,
             }
-        }
-        if taken > 0 || !is_open { Poll::Ready(taken) } else { Poll::Pending }
-    }
-}
-
-impl From<mpsc::Receiver<Event>> for Events {
-    fn from(link: mpsc::Receiver<Event>) -> Events {
-        Events::new([link])
+            if taken > 0 || !is_open { Poll::Ready(taken) } else { Poll::Pending }
+        })
+        .await
     }
 }
 
@@ -129,7 +102,7 @@ mod tests {
 
     async fn sources(events: &mut Events, limit: usize) -> Vec<usize> {
         let mut batch = Vec::new();
-        events.receive(&mut batch, limit).await;
+        events.receive(&mut batch, limit, |_| true).await;
         batch.into_iter().map(|(source, _)| source).collect()
     }
 
@@ -179,7 +152,7 @@ mod tests {
         let (senders, mut events) = links(2);
         senders[0].send(Event::Live).await.unwrap();
         let mut batch = Vec::new();
-        let second = events.receive_from(&mut batch, 9, |at| at == 1);
+        let second = events.receive(&mut batch, 9, |at| at == 1);
         assert!(tokio::time::timeout(Duration::from_secs(1), second).await.is_err());
         assert_eq!(sources(&mut events, 9).await, [0]);
         let mut senders = senders.into_iter();

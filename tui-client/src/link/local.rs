@@ -3,7 +3,7 @@
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, UNIX_EPOCH};
 
 use loadline_agent::Clock;
 use loadline_common::without_error_number;
@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use super::disconnect::Disconnect;
-use super::events::{ReceiverDropped, send, send_all};
+use super::events::{send, send_all};
 use super::options::LinkOptions;
 use super::reader::{READ_BYTES, StreamReader};
 use crate::event::Event;
@@ -31,10 +31,7 @@ const ROW_INTERVAL: Duration = Duration::from_secs(1);
 /// Size from which read progress is reported: 16 MiB. Smaller files take no time worth a report.
 const LARGE_FILE_BYTES: u64 = 16 * 1024 * 1024;
 
-/// Local input.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LocalInput {
-    /// Standard input.
+pub(super) enum LocalInput {
     Stdin,
     /// A recording if the path is a regular file, else a pipe or a device.
     Path(PathBuf),
@@ -42,10 +39,7 @@ pub enum LocalInput {
 
 impl LocalInput {
     /// Checks that the input can be read.
-    ///
-    /// # Errors
-    /// The path does not exist, is not readable, or is a directory.
-    pub fn check(&self) -> io::Result<()> {
+    pub(super) fn check(&self) -> io::Result<()> {
         let LocalInput::Path(path) = self else { return Ok(()) };
         let kind = std::fs::metadata(path)?;
         if kind.is_dir() {
@@ -61,16 +55,14 @@ impl LocalInput {
         options: &LinkOptions,
         clock: &mut Clock,
         events: &mpsc::Sender<Event>,
-    ) -> Result<(), ReceiverDropped> {
-        send(events, Event::Connecting).await?;
+    ) {
+        send(events, Event::Connecting).await;
         let (reason, failed) = match self.read(options, clock, events).await {
-            Ok(()) => (SafeText::new("end of input"), false),
-            Err(InputError::Failed(reason)) => (reason, true),
-            Err(InputError::ReceiverDropped) => return Err(ReceiverDropped),
+            Ok(()) => ("end of input".to_owned(), false),
+            Err(error) => (without_error_number(&error.to_string()), true),
         };
-        send(events, Event::Ended { reason, failed }).await?;
+        send(events, Event::Ended { reason: SafeText::new(&reason), failed }).await;
         events.closed().await;
-        Err(ReceiverDropped)
     }
 
     async fn read(
@@ -78,49 +70,25 @@ impl LocalInput {
         options: &LinkOptions,
         clock: &mut Clock,
         events: &mpsc::Sender<Event>,
-    ) -> Result<(), InputError> {
+    ) -> io::Result<()> {
         let LocalInput::Path(path) = self else {
             return read_stream(tokio::io::stdin(), options, clock, events).await;
         };
         let file = File::open(path).await?;
-        if !is_regular(&file).await {
+        let metadata = file.metadata().await?;
+        if !metadata.is_file() {
             return read_stream(file, options, clock, events).await;
         }
-        let progress = ReadProgress::new(file_size(&file).await);
-        Recording { path, file, position: 0, progress, options, events }.play(clock).await
-    }
-}
-
-/// Reason why an input cannot be read further.
-enum InputError {
-    Failed(SafeText),
-    ReceiverDropped,
-}
-
-impl From<io::Error> for InputError {
-    fn from(error: io::Error) -> InputError {
-        InputError::Failed(SafeText::new(&without_error_number(&error.to_string())))
-    }
-}
-
-impl From<ReceiverDropped> for InputError {
-    fn from(_: ReceiverDropped) -> InputError {
-        InputError::ReceiverDropped
+        let progress = ReadProgress::new(metadata.len());
+        let bytes = vec![0; CHUNK_BYTES];
+        Recording { path, file, position: 0, bytes, progress, options, clock, events }.play().await
     }
 }
 
 /// Returns an error if the agent refused the request. Notes of a stopped agent are no errors.
-fn check_refusal(disconnect: Option<Disconnect>) -> Result<(), InputError> {
+fn check_refusal(disconnect: Option<Disconnect>) -> io::Result<()> {
     let refusal = disconnect.filter(|disconnect| disconnect.refused);
-    refusal.map_or(Ok(()), |refusal| Err(InputError::Failed(refusal.reason)))
-}
-
-async fn file_size(file: &File) -> u64 {
-    file.metadata().await.map_or(0, |metadata| metadata.len())
-}
-
-async fn is_regular(file: &File) -> bool {
-    file.metadata().await.is_ok_and(|metadata| metadata.is_file())
+    refusal.map_or(Ok(()), |refusal| Err(io::Error::other(refusal.reason.as_str())))
 }
 
 /// Reads standard input, a pipe or a device as its data arrives.
@@ -129,38 +97,24 @@ async fn read_stream(
     options: &LinkOptions,
     clock: &mut Clock,
     events: &mpsc::Sender<Event>,
-) -> Result<(), InputError> {
-    send(events, Event::Connected).await?;
+) -> io::Result<()> {
+    send(events, Event::Connected).await;
     let mut reader = StreamReader::without_request(options.read_options.clone());
     let mut bytes = vec![0; READ_BYTES];
     loop {
-        let count = tokio::select! {
-            count = input.read(&mut bytes) => count?,
-            () = events.closed() => return Err(InputError::ReceiverDropped),
-        };
-        let disconnect = if count == 0 {
-            reader.finish()
-        } else {
-            let now = clock.now();
-            send(events, Event::Received { bytes: count as u64 }).await?;
-            reader.feed(&bytes[..count], now)
-        };
-        send_all(events, reader.drain_events()).await?;
-        check_refusal(disconnect)?;
+        let count = input.read(&mut bytes).await?;
         if count == 0 {
-            return Ok(());
+            break;
         }
+        let now = clock.now();
+        send(events, Event::Received { bytes: count as u64 }).await;
+        let disconnect = reader.feed(&bytes[..count], now);
+        send_all(events, reader.drain_events()).await;
+        check_refusal(disconnect)?;
     }
-}
-
-/// Open recording with its read position.
-struct Recording<'a> {
-    path: &'a Path,
-    file: File,
-    position: u64,
-    progress: ReadProgress,
-    options: &'a LinkOptions,
-    events: &'a mpsc::Sender<Event>,
+    let refused = check_refusal(reader.finish());
+    send_all(events, reader.drain_events()).await;
+    refused
 }
 
 /// Read progress of a file, reported once per percent.
@@ -168,19 +122,14 @@ struct ReadProgress {
     read: u64,
     /// Bytes to read in all: until the survey ends, twice the file.
     total: u64,
-    /// Size of the file.
     file_bytes: u64,
     reported_percent: u64,
 }
 
 impl ReadProgress {
     fn new(file_bytes: u64) -> ReadProgress {
-        ReadProgress {
-            read: 0,
-            total: file_bytes.saturating_mul(2),
-            file_bytes,
-            reported_percent: 0,
-        }
+        let total = file_bytes.saturating_mul(2);
+        ReadProgress { read: 0, total, file_bytes, reported_percent: 0 }
     }
 
     /// Ends the survey: the file is still to be read from its beginning.
@@ -205,53 +154,69 @@ impl ReadProgress {
 
     /// Returns the final event, 100 %, if any progress was reported.
     fn finish(&mut self) -> Option<Event> {
-        (std::mem::replace(&mut self.reported_percent, 100) != 0)
-            .then_some(Event::ReadProgress(100))
+        let before = std::mem::replace(&mut self.reported_percent, 100);
+        (before > 0).then_some(Event::ReadProgress(100))
     }
 }
 
+/// Open recording with its read position.
+struct Recording<'a> {
+    path: &'a Path,
+    file: File,
+    position: u64,
+    bytes: Vec<u8>,
+    progress: ReadProgress,
+    options: &'a LinkOptions,
+    clock: &'a mut Clock,
+    events: &'a mpsc::Sender<Event>,
+}
+
 impl Recording<'_> {
-    async fn play(&mut self, clock: &mut Clock) -> Result<(), InputError> {
-        send(self.events, Event::Replaying).await?;
+    async fn play(&mut self) -> io::Result<()> {
+        send(self.events, Event::Replaying).await;
         let first = self.first_time().await?;
         self.progress.restart();
         let mut reader = self.reader(first);
-        let mut bytes = vec![0; CHUNK_BYTES];
-        let mut caught_up = false;
+        self.read_rest(&mut reader).await?;
+        let refused = if self.options.follow {
+            reader.decide_plain();
+            Ok(())
+        } else {
+            check_refusal(reader.finish())
+        };
+        send_all(self.events, reader.drain_events()).await;
+        send_all(self.events, self.progress.finish()).await;
+        send(self.events, Event::Live).await;
+        if self.options.follow { self.follow(reader).await } else { refused }
+    }
+
+    /// Reads the rows that are being written now, until reading fails.
+    async fn follow(&mut self, mut reader: StreamReader) -> io::Result<()> {
         loop {
-            let count = self.file.read(&mut bytes).await?;
-            self.position += count as u64;
-            send_all(self.events, self.progress.advance(count)).await?;
-            if count > 0 {
-                let disconnect = reader.feed(&bytes[..count], clock.now());
-                send_all(self.events, reader.drain_events()).await?;
-                check_refusal(disconnect)?;
-                continue;
-            }
-            let mut refused = Ok(());
-            if self.options.follow {
-                reader.decide_plain();
-            } else {
-                refused = check_refusal(reader.finish());
-            }
-            send_all(self.events, reader.drain_events()).await?;
-            if !std::mem::replace(&mut caught_up, true) {
-                send_all(self.events, self.progress.finish()).await?;
-                send(self.events, Event::Live).await?;
-            }
-            if !self.options.follow {
-                return refused;
-            }
-            // Later rows are being written now.
             reader.go_live();
-            tokio::select! {
-                () = sleep(POLL_INTERVAL) => {}
-                () = self.events.closed() => return Err(InputError::ReceiverDropped),
-            }
-            if self.was_replaced().await && self.reopen().await {
+            sleep(POLL_INTERVAL).await;
+            if self.reopen_if_replaced().await {
                 reader = self.reader(Time::default());
                 reader.go_live();
             }
+            self.read_rest(&mut reader).await?;
+            reader.decide_plain();
+            send_all(self.events, reader.drain_events()).await;
+        }
+    }
+
+    /// Reads up to the current end of the file.
+    async fn read_rest(&mut self, reader: &mut StreamReader) -> io::Result<()> {
+        loop {
+            let count = self.file.read(&mut self.bytes).await?;
+            self.position += count as u64;
+            send_all(self.events, self.progress.advance(count)).await;
+            if count == 0 {
+                return Ok(());
+            }
+            let disconnect = reader.feed(&self.bytes[..count], self.clock.now());
+            send_all(self.events, reader.drain_events()).await;
+            check_refusal(disconnect)?;
         }
     }
 
@@ -266,29 +231,30 @@ impl Recording<'_> {
 
     /// Returns the time of the first row for a recording that begins without timestamps. The last
     /// such row is one interval before the first timestamp, or at the last write to the file.
-    async fn first_time(&mut self) -> Result<Time, InputError> {
+    async fn first_time(&mut self) -> io::Result<Time> {
         let (timeless_rows, first_timestamp) = self.survey().await?;
-        let last = match first_timestamp {
-            Some(first) => first - self.row_interval(),
-            None => unix_time(self.file.metadata().await?.modified()?),
+        let last = if let Some(first) = first_timestamp {
+            first - self.row_interval()
+        } else {
+            let written = self.file.metadata().await?.modified()?;
+            Time::default() + written.duration_since(UNIX_EPOCH).unwrap_or_default()
         };
         let before = i64::try_from(timeless_rows.saturating_sub(1)).unwrap_or(i64::MAX);
         Ok(last.shifted_ms(before.saturating_mul(-duration_ms(self.row_interval()))))
     }
 
     /// Returns the number of rows up to the first timestamp, and that timestamp.
-    async fn survey(&mut self) -> Result<(u64, Option<Time>), InputError> {
+    async fn survey(&mut self) -> io::Result<(u64, Option<Time>)> {
         let mut file = File::open(self.path).await?;
         let mut reader = self.reader(Time::default());
-        let mut bytes = vec![0; CHUNK_BYTES];
         let (mut timeless_rows, mut stamp) = (0, Stamp::None);
         loop {
-            let count = file.read(&mut bytes).await?;
-            send_all(self.events, self.progress.advance(count)).await?;
+            let count = file.read(&mut self.bytes).await?;
+            send_all(self.events, self.progress.advance(count)).await;
             if count == 0 {
                 reader.finish();
             } else {
-                let _ = reader.feed(&bytes[..count], Time::default());
+                reader.feed(&self.bytes[..count], Time::default());
             }
             for event in reader.drain_events() {
                 match event {
@@ -306,26 +272,19 @@ impl Recording<'_> {
         }
     }
 
-    /// Returns whether the path names another file now, or the open file was truncated.
-    async fn was_replaced(&self) -> bool {
+    /// Opens the file again if the path names another file now, or the open file was truncated.
+    async fn reopen_if_replaced(&mut self) -> bool {
         // A file that is missing now may be created again.
-        let (Ok(there), Ok(here)) =
-            (tokio::fs::metadata(self.path).await, self.file.metadata().await)
-        else {
+        let Ok(there) = tokio::fs::metadata(self.path).await else { return false };
+        let Ok(here) = self.file.metadata().await else { return false };
+        let is_same = (there.dev(), there.ino()) == (here.dev(), here.ino());
+        if is_same && here.len() >= self.position {
             return false;
-        };
-        (there.dev(), there.ino()) != (here.dev(), here.ino()) || here.len() < self.position
-    }
-
-    async fn reopen(&mut self) -> bool {
+        }
         let Ok(file) = File::open(self.path).await else { return false };
         (self.file, self.position) = (file, 0);
         true
     }
-}
-
-fn unix_time(time: SystemTime) -> Time {
-    Time::default() + time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! Options of a link, and the requests that follow from them.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use loadline_protocol::{History, Request, Time};
 
-use super::reader::ReadOptions;
-use super::resume::ResumeState;
+use super::reader::{ReadOptions, ResumeState};
 
 /// History to request beyond the outage: 1 s, for a row in flight when the connection ended.
 const OUTAGE_MARGIN: Duration = Duration::from_secs(1);
@@ -21,6 +21,15 @@ pub struct LinkOptions {
     pub read_options: ReadOptions,
     /// Continue when a recording grows.
     pub follow: bool,
+}
+
+/// Files for TLS.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TlsClientFiles {
+    /// Trusted CAs; the system's if `None`.
+    pub ca: Option<PathBuf>,
+    /// Client certificate and key, for servers that require one.
+    pub identity: Option<(PathBuf, PathBuf)>,
 }
 
 impl LinkOptions {

@@ -1,8 +1,6 @@
 //! Parser of the connections to one source, from bytes to events. Pure: the caller passes the time.
 
-mod clock;
 mod output;
-mod phase;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,11 +15,9 @@ use super::columns::{ColumnSelection, FieldCount};
 use super::disconnect::Disconnect;
 use super::greeting::detect_other_protocol;
 use super::record_columns::{RecordColumns, is_heading};
-use super::resume::ResumeState;
 use crate::event::{Event, StreamInfo};
-use clock::RowClock;
-use output::Output;
-use phase::{HeadingLine, PendingLine, ReaderPhase};
+pub(super) use output::ResumeState;
+use output::{Output, RowClock};
 
 /// Maximum of plain rows and notes that wait for a header. A source that sends more does not wait
 /// for a request.
@@ -131,7 +127,10 @@ impl StreamReader {
         let ReaderPhase::Undecided(pending) = &mut self.phase else { return };
         let pending = std::mem::take(pending);
         // The first line may be no row, or half a row.
-        let last_count = pending.iter().rev().find_map(PendingLine::field_count);
+        let last_count = pending.iter().rev().find_map(|line| match line {
+            PendingLine::Row { line, .. } => parse_plain_row(line).ok().map(|values| values.len()),
+            PendingLine::Note(_) => None,
+        });
         let expected_count = self.output.resume.plain_count.or(last_count);
         self.phase = ReaderPhase::Headerless { expected_count, heading: None };
         for line in pending {
@@ -209,14 +208,8 @@ impl StreamReader {
     }
 
     fn handle_columns(&mut self, columns: &Schema) {
-        let header = match &self.phase {
-            ReaderPhase::Subscribed { header, .. } => header.clone(),
-            // Columns without a header: not an answer to a request.
-            ReaderPhase::Undecided(_)
-            | ReaderPhase::Headerless { .. }
-            | ReaderPhase::Plain(_)
-            | ReaderPhase::Table(_) => None,
-        };
+        // Columns without a header are no answer to a request.
+        let header = self.phase.header().cloned();
         if header.as_ref().is_none_or(|header| header.run.is_none()) {
             // Without a run, times increase only until the next columns note.
             self.output.resume.last_time = None;
@@ -264,7 +257,8 @@ impl StreamReader {
                 self.wait_for_header(PendingLine::Row { line: line.to_owned(), received: now });
                 return Ok(());
             }
-            ReaderPhase::Table(table) if table.is_heading(line) => return Ok(()),
+            // Some programs repeat the heading on every screenful.
+            ReaderPhase::Table(table) if table.heading == line => return Ok(()),
             ReaderPhase::Table(table) => table.parse_row(line, &mut self.row)?,
             ReaderPhase::Plain(field_count) => {
                 (self.row.time, self.row.seq) = (None, None);
@@ -283,10 +277,11 @@ impl StreamReader {
         }
         self.selection.apply(&mut self.row.values);
         let line = self.options.keep_lines.then(|| match &self.phase {
-            ReaderPhase::Table(table) => self.row.to_line(table.schema()).into(),
+            ReaderPhase::Table(table) => self.row.to_line(&table.schema).into(),
             _ => sanitize(line),
         });
-        self.output.deliver(&self.row, self.phase.run(), line.as_deref(), now)
+        let run = self.phase.header().and_then(|header| header.run);
+        self.output.deliver(&self.row, run, line.as_deref(), now)
     }
 
     /// Decides by the first row between a plain stream and a table. Returns false if `line` is no
@@ -295,7 +290,7 @@ impl StreamReader {
         let ReaderPhase::Headerless { expected_count, heading } = &mut self.phase else {
             return Ok(true);
         };
-        if let Some(HeadingLine { line: names, fault }) = heading.take() {
+        if let Some((names, fault)) = heading.take() {
             if let Some(table) = RecordColumns::detect(&names, line) {
                 self.open_table(table)?;
                 return Ok(true);
@@ -304,7 +299,7 @@ impl StreamReader {
         }
         let values = match parse_plain_row(line) {
             Err(fault) if is_heading(line) => {
-                *heading = Some(HeadingLine { line: line.to_owned(), fault });
+                *heading = Some((line.to_owned(), fault));
                 return Ok(false);
             }
             values => values?,
@@ -327,7 +322,7 @@ impl StreamReader {
     fn open_table(&mut self, mut table: RecordColumns) -> Result<(), LineError> {
         let mut selection = ColumnSelection::default();
         if let Some(names) = &self.options.columns {
-            let found = table.schema().columns().len();
+            let found = table.schema.columns().len();
             selection = table.select(names).map_err(|refusal| {
                 self.disconnect = Some(refusal);
                 LineError::FieldCount { expected: names.len(), found }
@@ -336,9 +331,9 @@ impl StreamReader {
         self.output.events.push(Event::HeadingLine);
         if self.options.keep_lines {
             // Kept lines need the column names above them.
-            self.output.events.push(Event::Note(Note::Columns(table.schema().clone())));
+            self.output.events.push(Event::Note(Note::Columns(table.schema.clone())));
         }
-        self.announce(None, table.schema().clone(), selection);
+        self.announce(None, table.schema.clone(), selection);
         self.phase = ReaderPhase::Table(table);
         Ok(())
     }
@@ -346,11 +341,48 @@ impl StreamReader {
     /// Reports a line of text above no row.
     fn reject_heading(&mut self) {
         if let ReaderPhase::Headerless { heading, .. } = &mut self.phase
-            && let Some(HeadingLine { fault, .. }) = heading.take()
+            && let Some((_, fault)) = heading.take()
         {
             self.output.add_fault(fault);
         }
     }
+}
+
+/// Kind of a stream, as far as it is known.
+#[derive(Debug)]
+enum ReaderPhase {
+    /// A header may follow, or the server may not know requests.
+    Undecided(Vec<PendingLine>),
+    /// No header came. The first row decides, together with the line above: possibly the column
+    /// names, with the fault to report if the line names no columns.
+    Headerless { expected_count: Option<usize>, heading: Option<(String, LineError)> },
+    /// Rows of a plain stream.
+    Plain(FieldCount),
+    /// Rows below a line of column names.
+    Table(RecordColumns),
+    /// A header or a columns note came. After a header, the columns may still be missing.
+    Subscribed { header: Option<Header>, schema: Option<Schema> },
+}
+
+impl ReaderPhase {
+    /// Returns the header of the rows.
+    fn header(&self) -> Option<&Header> {
+        let ReaderPhase::Subscribed { header, .. } = self else { return None };
+        header.as_ref()
+    }
+}
+
+impl Default for ReaderPhase {
+    fn default() -> ReaderPhase {
+        ReaderPhase::Undecided(Vec::new())
+    }
+}
+
+/// Row or note that waits for a header.
+#[derive(Debug)]
+enum PendingLine {
+    Row { line: String, received: Time },
+    Note(Note),
 }
 
 #[cfg(test)]

@@ -37,13 +37,13 @@ enum Role {
 /// Columns of a stream with a heading.
 #[derive(Debug)]
 pub(super) struct RecordColumns {
-    heading: String,
+    pub(super) heading: String,
     /// Separator of fields; spaces if `None`.
     separator: Option<char>,
     roles: Vec<Role>,
     source: Option<String>,
     /// Selected columns.
-    schema: Schema,
+    pub(super) schema: Schema,
 }
 
 /// Returns whether a line may be a heading: words, and no number among them.
@@ -108,16 +108,6 @@ impl RecordColumns {
             }
             Err(refusal) => Err(refusal),
         }
-    }
-
-    /// Returns the selected columns and the stamp.
-    pub(super) fn schema(&self) -> &Schema {
-        &self.schema
-    }
-
-    /// Returns whether a line repeats the heading, as some programs do on every screenful.
-    pub(super) fn is_heading(&self, line: &str) -> bool {
-        self.heading == line
     }
 
     /// Parses all values of a line into `row`.
@@ -236,7 +226,7 @@ mod tests {
         let found = RecordColumns::detect(heading, row).map(|table| {
             let mut read = Row::default();
             table.parse_row(row, &mut read).unwrap();
-            (table.schema().to_string(), read.to_line(table.schema()))
+            (table.schema.to_string(), read.to_line(&table.schema))
         });
         let expected = expected.map(|(schema, row)| (schema.to_owned(), row.to_owned()));
         assert_eq!(found, expected, "{heading} / {row}");

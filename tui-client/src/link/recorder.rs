@@ -3,20 +3,20 @@
 //! A recording is a subscribed stream, so the same parser reads both. Each start appends a header.
 //! Rows without a timestamp get the time of receipt.
 
+use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
-use std::sync::Arc;
 
 use loadline_common::without_error_number;
 use loadline_protocol::{
     Header, LINE_MAX, Note, RunId, SafeText, Schema, Seq, Stamp, Time, VERSION,
 };
-use tokio::io::AsyncWriteExt as _;
 use tokio::sync::mpsc;
 
-use super::events::{ReceiverDropped, send};
-use crate::event::{Event, Rows, Sample, StreamInfo};
+use super::events::send;
+use super::write;
+use crate::event::{Event, Rows, Sample};
 
 /// Capacity of the channel to the recorder; [`EVENTS_MAX`](super::events::EVENTS_MAX) more wait before it.
 const QUEUED_EVENTS_MAX: usize = 8;
@@ -24,17 +24,16 @@ const QUEUED_EVENTS_MAX: usize = 8;
 /// Encoder of events as lines of a recording.
 #[derive(Debug, Default)]
 pub struct Recorder {
-    stream: Option<(Arc<StreamInfo>, Schema)>,
-    /// Last recorded row.
+    /// Header and columns; `None` if their lines exceed [`LINE_MAX`].
+    stream: Option<(Header, Schema)>,
     last: Option<LastRow>,
     rows: u64,
-    /// Maximum number of rows.
     rows_max: Option<u64>,
     /// Number of rows left out because the row or its header exceeds [`LINE_MAX`].
-    too_long: u64,
+    pub too_long: u64,
 }
 
-/// Recorded row.
+/// Last recorded row.
 #[derive(Debug, Clone, Copy)]
 struct LastRow {
     run: Option<RunId>,
@@ -50,11 +49,6 @@ impl Recorder {
         Recorder { rows_max, ..Recorder::default() }
     }
 
-    /// Returns the number of rows left out because they exceed the longest line of the format.
-    pub fn too_long(&self) -> u64 {
-        self.too_long
-    }
-
     /// Appends the lines of an event to `out`.
     pub fn record(&mut self, event: &Event, out: &mut String) {
         match event {
@@ -64,14 +58,18 @@ impl Recorder {
                     Stamp::None | Stamp::Time => Stamp::Time,
                     Stamp::TimeSeq => Stamp::TimeSeq,
                 };
-                self.stream = Some((stream.clone(), stream.schema.clone().with_stamp(stamp)));
+                let mut header = stream.header.clone().unwrap_or_else(minimal_header);
+                // Times of receipt need not rise within a run.
+                header.run = header.run.filter(|_| stream.schema.stamp() != Stamp::None);
+                self.stream = Some((header, stream.schema.clone().with_stamp(stamp)));
                 self.write_header(out);
             }
             Event::Rows(rows) => self.record_rows(rows, out),
             Event::Skipped { count } if self.last.is_some_and(|last| !last.is_before_header) => {
                 let last = self.last.and_then(|last| last.seq).unwrap_or_default();
                 let to = last.plus(*count);
-                push_note(out, &Note::Skipped { from: last.next().min(to), to });
+                let skipped = Note::Skipped { from: last.next().min(to), to };
+                let _ = writeln!(out, "{skipped}");
             }
             _ => {}
         }
@@ -79,10 +77,8 @@ impl Recorder {
 
     /// Writes the header for the rows that follow.
     fn write_header(&mut self, out: &mut String) {
-        let Some((stream, schema)) = &self.stream else { return };
-        let mut header = stream.header.clone().unwrap_or_else(minimal_header);
-        header.run = run_id(stream);
-        let header = Note::Header(header).to_string();
+        let Some((header, schema)) = &self.stream else { return };
+        let header = Note::Header(header.clone()).to_string();
         let columns = Note::Columns(schema.clone()).to_string();
         if let Some(last) = &mut self.last {
             last.is_before_header = true;
@@ -91,14 +87,12 @@ impl Recorder {
             self.stream = None;
             return;
         }
-        for note in [header, columns] {
-            out.push_str(&note);
-            out.push('\n');
-        }
+        // Writing to a String does not fail.
+        let _ = writeln!(out, "{header}\n{columns}");
     }
 
     fn run_id(&self) -> Option<RunId> {
-        self.stream.as_ref().and_then(|(stream, _)| run_id(stream))
+        self.stream.as_ref().and_then(|(header, _)| header.run)
     }
 
     /// Returns whether readers would drop `sample` as a duplicate: below a header and within a run,
@@ -118,7 +112,7 @@ impl Recorder {
             }
             if self.last.is_some_and(|last| self.is_repeated(last, sample)) {
                 // After a header without a run, readers drop no rows as duplicates.
-                push_note(out, &Note::Header(minimal_header()));
+                let _ = writeln!(out, "{}", Note::Header(minimal_header()));
                 self.write_header(out);
             }
             let Some((_, schema)) = &self.stream else {
@@ -146,17 +140,6 @@ fn minimal_header() -> Header {
     Header { version: VERSION, ..Header::default() }
 }
 
-/// Returns the run of rows with timestamps. Times of receipt need not rise within a run.
-fn run_id(stream: &StreamInfo) -> Option<RunId> {
-    let header = stream.header.as_ref().filter(|_| stream.schema.stamp() != Stamp::None);
-    header.and_then(|header| header.run)
-}
-
-fn push_note(out: &mut String, note: &Note) {
-    out.push_str(&note.to_string());
-    out.push('\n');
-}
-
 /// Opens a recording for appending. Ends an incomplete last line first.
 ///
 /// # Errors
@@ -182,58 +165,46 @@ fn last_byte(path: &Path) -> io::Result<u8> {
 pub fn spawn_recorder(
     file: File,
     name: String,
-    recorder: Recorder,
+    mut recorder: Recorder,
     events: mpsc::Sender<Event>,
 ) -> mpsc::Sender<Event> {
-    let (sender, receiver) = mpsc::channel(QUEUED_EVENTS_MAX);
-    tokio::spawn(forward(file, name, recorder, receiver, events));
-    sender
-}
-
-async fn forward(
-    file: File,
-    name: String,
-    mut recorder: Recorder,
-    mut from: mpsc::Receiver<Event>,
-    to: mpsc::Sender<Event>,
-) -> Result<(), ReceiverDropped> {
-    let mut file = Some(tokio::fs::File::from_std(file));
-    let mut text = String::new();
-    let mut is_reported = false;
-    let warning = |message: String| Event::Warning(SafeText::new(&message));
-    loop {
-        let event = tokio::select! {
-            event = from.recv() => event,
-            // The link ends, too.
-            () = to.closed() => return Err(ReceiverDropped),
-        };
-        let Some(event) = event else { return Ok(()) };
-        if let Some(open) = &mut file {
-            recorder.record(&event, &mut text);
-            if let Err(error) = write(open, &text).await {
-                file = None;
-                let error = without_error_number(&error.to_string());
-                let message = format!("recording to {name} stopped: {error}");
-                send(&to, warning(message)).await?;
+    let (sender, mut queued) = mpsc::channel(QUEUED_EVENTS_MAX);
+    tokio::spawn(async move {
+        let mut file = Some(tokio::fs::File::from_std(file));
+        let (mut text, mut is_reported) = (String::new(), false);
+        let warning = |message: String| Event::Warning(SafeText::new(&message));
+        loop {
+            let event = tokio::select! {
+                event = queued.recv() => event,
+                // The link ends, too.
+                () = events.closed() => None,
+            };
+            let Some(event) = event else { return };
+            if let Some(open) = &mut file {
+                recorder.record(&event, &mut text);
+                if let Err(error) = write(open, &text).await {
+                    file = None;
+                    let error = without_error_number(&error.to_string());
+                    send(&events, warning(format!("recording to {name} stopped: {error}"))).await;
+                }
+                text.clear();
+                if recorder.too_long > 0 && !std::mem::replace(&mut is_reported, true) {
+                    let message = format!("rows over {LINE_MAX} bytes are not recorded in {name}");
+                    send(&events, warning(message)).await;
+                }
             }
-            text.clear();
-            if recorder.too_long() > 0 && !std::mem::replace(&mut is_reported, true) {
-                let message = format!("rows over {LINE_MAX} bytes are not recorded in {name}");
-                send(&to, warning(message)).await?;
-            }
+            send(&events, event).await;
         }
-        send(&to, event).await?;
-    }
-}
-
-async fn write(file: &mut tokio::fs::File, text: &str) -> io::Result<()> {
-    file.write_all(text.as_bytes()).await?;
-    file.flush().await
+    });
+    sender
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::event::StreamInfo;
 
     /// Value with the longest text.
     const WIDE: f64 = -1.234_567_890_123_456_7e-300;

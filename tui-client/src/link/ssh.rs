@@ -15,9 +15,10 @@ use std::time::Duration;
 use loadline_common::without_error_number;
 use tokio::io::{AsyncReadExt as _, Chain, Join};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
-use super::reasoned::ReasonedStream;
+use super::reasoned::ReasonedReader;
 use super::terminal::TerminalAccess;
 use crate::source::Destination;
 use stderr::StderrReader;
@@ -41,71 +42,65 @@ const DEFAULT_OPTIONS: [(&str, &str, &str); 2] = [
 /// Commands to run on both sides.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SshCommand {
-    /// Local program and its options; at least the program.
-    pub program: Vec<String>,
+    /// Local program, and its options.
+    pub(crate) program: String,
+    pub(crate) options: Vec<String>,
     /// Command of the remote agent, interpreted by the remote shell.
-    pub agent_command: String,
+    pub(crate) agent_command: String,
 }
 
 impl Default for SshCommand {
     fn default() -> SshCommand {
-        SshCommand { program: vec!["ssh".to_owned()], agent_command: "loadline-agent".to_owned() }
+        let (program, agent_command) = ("ssh".to_owned(), "loadline-agent".to_owned());
+        SshCommand { program, options: Vec::new(), agent_command }
     }
 }
 
 /// Byte stream to an agent over ssh.
-type SshStream = ReasonedStream<Join<Chain<Cursor<Vec<u8>>, ChildStdout>, ChildStdin>>;
+type SshStream = Join<ReasonedReader<Chain<Cursor<Vec<u8>>, ChildStdout>>, ChildStdin>;
 
 /// Transport to an agent that ssh starts.
 #[derive(Debug)]
 pub(super) struct SshTransport {
     command: SshCommand,
     destination: Destination,
-    /// Options that the configuration leaves unset; `None` until the configuration is queried.
-    defaults: Option<Vec<&'static str>>,
+    /// Options that the configuration leaves unset; empty until the configuration is queried.
+    defaults: OnceCell<Vec<&'static str>>,
 }
 
 impl SshTransport {
     pub(super) fn new(command: SshCommand, destination: Destination) -> SshTransport {
-        SshTransport { command, destination, defaults: None }
+        SshTransport { command, destination, defaults: OnceCell::new() }
     }
 
     /// Runs ssh and waits for the agent's first bytes.
     ///
     /// # Errors
     /// In ssh's own words, if ssh printed any.
-    pub(super) async fn connect(&mut self, terminal: TerminalAccess) -> io::Result<SshStream> {
-        let defaults = match self.defaults.take() {
-            Some(defaults) => defaults,
-            None => self.query_configuration().await,
-        };
-        let arguments = self.arguments(terminal, &defaults);
-        self.defaults = Some(defaults);
-        let mut child = self.spawn(terminal, &arguments)?;
+    pub(super) async fn connect(&self, terminal: TerminalAccess) -> io::Result<SshStream> {
+        let defaults = self.defaults.get_or_init(|| self.query_configuration()).await;
+        let mut child = self.spawn(terminal, &self.arguments(terminal, defaults))?;
         let piped = "the standard streams of the child are pipes";
         let requests = child.stdin.take().expect(piped);
         let mut rows = child.stdout.take().expect(piped);
         let echo = terminal == TerminalAccess::Lent { echo: true };
         let stderr = StderrReader::start(child.stderr.take().expect(piped), echo);
-        let process =
-            SshProcess { child, stderr, agent_command: self.command.agent_command.clone() };
+        let agent_command = self.command.agent_command.clone();
         let mut first = Vec::with_capacity(FIRST_BYTES);
         match rows.read_buf(&mut first).await {
             Ok(1..) => {
                 // Earlier output, such as a banner, explains no later error.
-                process.stderr.clear();
+                stderr.clear();
                 let rows = Cursor::new(first).chain(rows);
-                let end = async { Err(process.exit_error().await) };
-                Ok(ReasonedStream::new(tokio::io::join(rows, requests), end))
+                let end = async move { Err(exit_error(child, stderr, &agent_command).await) };
+                Ok(tokio::io::join(ReasonedReader::new(rows, end), requests))
             }
-            Ok(0) | Err(_) => Err(process.exit_error().await),
+            Ok(0) | Err(_) => Err(exit_error(child, stderr, &agent_command).await),
         }
     }
 
     fn spawn(&self, terminal: TerminalAccess, arguments: &[String]) -> io::Result<Child> {
-        let [program, options @ ..] = &self.command.program[..] else {
-            return Err(io::Error::other("the ssh command is empty; name a program with --ssh"));
-        };
+        let SshCommand { program, options, .. } = &self.command;
         let mut command = Command::new(program);
         if terminal == TerminalAccess::Taken {
             // The ssh of a jump host does not get our options. `SSH_ASKPASS` keeps its prompts off
@@ -147,7 +142,7 @@ impl SshTransport {
     }
 
     fn destination_arguments(&self) -> Vec<String> {
-        let port = self.destination.port().map(|port| ["-p".to_owned(), port.to_string()]);
+        let port = self.destination.port.map(|port| ["-p".to_owned(), port.to_string()]);
         let mut arguments: Vec<String> = port.into_iter().flatten().collect();
         arguments.extend(["--".to_owned(), self.destination.name()]);
         arguments
@@ -156,14 +151,14 @@ impl SshTransport {
     /// Returns the [`DEFAULT_OPTIONS`] that the user's configuration does not set, as command-line
     /// options would override the configuration. A program that does not answer gets all of them.
     async fn query_configuration(&self) -> Vec<&'static str> {
-        let mut command = Command::new(self.command.program.first().map_or("", String::as_str));
-        command
-            .args(self.command.program.iter().skip(1))
+        let output = Command::new(&self.command.program)
+            .args(&self.command.options)
             .arg("-G")
             .args(self.destination_arguments())
             .stdin(Stdio::null())
-            .kill_on_drop(true);
-        match timeout(CONFIGURATION_TIMEOUT, command.output()).await {
+            .kill_on_drop(true)
+            .output();
+        match timeout(CONFIGURATION_TIMEOUT, output).await {
             Ok(Ok(output)) => missing_defaults(&String::from_utf8_lossy(&output.stdout)),
             Ok(Err(_)) | Err(_) => missing_defaults(""),
         }
@@ -183,23 +178,14 @@ fn missing_defaults(configuration: &str) -> Vec<&'static str> {
         .collect()
 }
 
-/// Running ssh. Dropping it kills ssh; the remote agent exits because its input ends.
-#[derive(Debug)]
-struct SshProcess {
-    child: Child,
-    stderr: StderrReader,
-    agent_command: String,
-}
-
 /// Timeout for ssh to exit after it closed its output: 2 s.
 const EXIT_TIMEOUT: Duration = Duration::from_secs(2);
 
-impl SshProcess {
-    /// Waits for ssh to exit, after its output ended, and returns the reason.
-    async fn exit_error(mut self) -> io::Error {
-        let status = timeout(EXIT_TIMEOUT, self.child.wait()).await.ok().and_then(Result::ok);
-        io::Error::other(exit_reason(status, &self.stderr.last_line().await, &self.agent_command))
-    }
+/// Waits for ssh to exit, after its output ended, and returns the reason. Dropping the future kills
+/// ssh; the remote agent exits because its input ends.
+async fn exit_error(mut ssh: Child, stderr: StderrReader, agent_command: &str) -> io::Error {
+    let status = timeout(EXIT_TIMEOUT, ssh.wait()).await.ok().and_then(Result::ok);
+    io::Error::other(exit_reason(status, &stderr.last_line().await, agent_command))
 }
 
 /// Returns why ssh ended, in words that fit a header line.
@@ -277,8 +263,8 @@ mod tests {
     #[tokio::test]
     async fn a_missing_ssh_program_is_reported_with_a_hint() {
         let Ok(Source::Ssh(to)) = "me@web-1".parse() else { panic!("not an ssh source") };
-        let program = vec!["/nowhere/ssh".to_owned()];
-        let mut ssh = SshTransport::new(SshCommand { program, ..SshCommand::default() }, to);
+        let program = "/nowhere/ssh".to_owned();
+        let ssh = SshTransport::new(SshCommand { program, ..SshCommand::default() }, to);
         let error = ssh.connect(TerminalAccess::Taken).await.err().unwrap().to_string();
         assert!(error.contains("/nowhere/ssh") && error.contains("--ssh"), "{error}");
     }

@@ -14,21 +14,16 @@ pub enum TerminalAccess {
     },
 }
 
-/// Terminal, lent for one attempt to connect.
+/// Terminal, lent for one attempt to connect; returned when dropped.
 #[derive(Debug)]
 pub(super) struct TerminalLoan {
     echo: bool,
-    return_sender: oneshot::Sender<()>,
+    _returned: oneshot::Sender<()>,
 }
 
 impl TerminalLoan {
     pub(super) fn access(loan: Option<&TerminalLoan>) -> TerminalAccess {
         loan.map_or(TerminalAccess::Taken, |loan| TerminalAccess::Lent { echo: loan.echo })
-    }
-
-    /// Returns the terminal. An error only means that nobody waits for it any more.
-    pub(super) fn give_back(self) {
-        let _ = self.return_sender.send(());
     }
 }
 
@@ -45,11 +40,10 @@ impl TerminalLender {
     /// Makes the link try to connect at once, with the terminal. Resolves once the source is
     /// connected or the attempt has failed; until then, the terminal must be in plain mode. With
     /// `echo`, the terminal shows other messages than prompts, too.
-    pub async fn lend(&self, echo: bool) {
-        let (return_sender, returned) = oneshot::channel();
-        // Errors mean that the link has ended or is connected: no terminal is needed.
-        if self.0.send(TerminalLoan { echo, return_sender }).await.is_ok() {
-            let _ = returned.await;
-        }
+    pub(crate) async fn lend(&self, echo: bool) {
+        let (sender, returned) = oneshot::channel();
+        // An error means that the link has ended and needs no terminal.
+        let _ = self.0.send(TerminalLoan { echo, _returned: sender }).await;
+        let _ = returned.await;
     }
 }

@@ -3,7 +3,6 @@
 mod reason;
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use loadline_common::{provider, read_authorities, read_identity};
@@ -17,17 +16,10 @@ use tokio_rustls::rustls::sign::SingleCertAndKey;
 use tokio_rustls::rustls::version::TLS13;
 use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 
+use super::options::TlsClientFiles;
 use super::tcp::TcpTransport;
+use crate::source::Address;
 pub(super) use reason::classify_error;
-
-/// Files for TLS.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TlsClientFiles {
-    /// Trusted CAs; the system's if `None`.
-    pub ca: Option<PathBuf>,
-    /// Client certificate and key, for servers that require one.
-    pub identity: Option<(PathBuf, PathBuf)>,
-}
 
 /// Error of setting up TLS.
 #[derive(Debug, Error)]
@@ -56,16 +48,14 @@ impl TlsClient {
         TlsClient { files, config: OnceLock::new() }
     }
 
-    /// Returns the transport to a host.
-    pub(super) fn transport(&self, host: &str, port: u16) -> Result<TlsTransport, TlsClientError> {
+    pub(super) fn transport(&self, address: &Address) -> Result<TlsTransport, TlsClientError> {
         let config = if let Some(config) = self.config.get() {
             config.clone()
         } else {
             let config = Arc::new(build_config(&self.files)?);
             self.config.get_or_init(|| config).clone()
         };
-        let tls = TlsConnector::from(config);
-        Ok(TlsTransport { tcp: TcpTransport::new(host, port), host: host.to_owned(), tls })
+        Ok(TlsTransport { tcp: TcpTransport::new(address.clone()), tls: config.into() })
     }
 }
 
@@ -104,14 +94,13 @@ fn system_authorities() -> Result<RootCertStore, TlsClientError> {
 /// Transport to one host and port over TLS.
 pub(super) struct TlsTransport {
     tcp: TcpTransport,
-    host: String,
     tls: TlsConnector,
 }
 
 impl TlsTransport {
     pub(super) async fn connect(&mut self) -> io::Result<TlsStream<TcpStream>> {
         // The scope of an address, as in `fe80::1%eth0`, is local and in no certificate.
-        let name = self.host.split('%').next().unwrap_or_default();
+        let name = self.tcp.address.host.split('%').next().unwrap_or_default();
         let name = ServerName::try_from(name.to_owned())
             .map_err(|_| io::Error::other("invalid host name for TLS"))?;
         let tcp = self.tcp.connect().await?;

@@ -1,8 +1,8 @@
 //! CSV output: a header line, then one line per row. A missing value is an empty field.
 
-use loadline_protocol::{Column, write_number};
+use loadline_protocol::Column;
 
-use super::OutputFormatter;
+use super::{OutputFormatter, value_text};
 use crate::event::{Sample, StreamInfo};
 use crate::zone::utc_text;
 
@@ -26,18 +26,7 @@ impl OutputFormatter for CsvFormatter {
             name.to_owned(),
             sample.seq.map_or(String::new(), |seq| seq.to_string()),
         ];
-        // The stream's columns may have changed, so values are looked up by name.
-        let value = |column: &Column| {
-            let at = stream.schema.position(column.name())?;
-            sample.values.get(at).copied().filter(|value| !value.is_nan())
-        };
-        fields.extend(self.columns.iter().map(|column| {
-            let mut text = String::new();
-            if let Some(value) = value(column) {
-                write_number(&mut text, value, column.decimals());
-            }
-            text
-        }));
+        fields.extend(self.columns.iter().map(|column| value_text(stream, sample, column, "")));
         write_record(out, fields.iter().map(String::as_str));
     }
 }

@@ -4,21 +4,6 @@ use std::io::Write;
 
 use unicode_width::UnicodeWidthChar as _;
 
-/// Receiver of messages for people.
-pub trait Reporter {
-    /// Reports a message of one line.
-    fn message(&mut self, text: &str);
-
-    /// Reports the progress of reading a large recording, in percent.
-    fn read_progress(&mut self, _name: &str, _percent: u8) {}
-}
-
-impl<F: FnMut(&str)> Reporter for F {
-    fn message(&mut self, text: &str) {
-        self(text);
-    }
-}
-
 /// Maximum terminal columns of a name: a line that wraps cannot be rewritten.
 const NAME_WIDTH: usize = 48;
 
@@ -48,13 +33,14 @@ impl<W: Write, F> ProgressLine<W, F> {
     }
 }
 
-impl<W: Write, F: FnMut(&str)> Reporter for ProgressLine<W, F> {
-    fn message(&mut self, text: &str) {
+impl<W: Write, F: FnMut(&str)> ProgressLine<W, F> {
+    pub(super) fn message(&mut self, text: &str) {
         self.rewrite("");
         (self.message)(text);
     }
 
-    fn read_progress(&mut self, name: &str, percent: u8) {
+    /// Shows the progress of reading a large recording, in percent.
+    pub(super) fn show(&mut self, name: &str, percent: u8) {
         if percent >= 100 {
             return self.rewrite("");
         }
@@ -83,8 +69,8 @@ mod tests {
     fn written(name: &str, last: u8) -> String {
         let mut bytes = Vec::new();
         let mut progress = ProgressLine::new(Some(&mut bytes), |_: &str| {});
-        progress.read_progress(name, 1);
-        progress.read_progress(name, last);
+        progress.show(name, 1);
+        progress.show(name, last);
         drop(progress);
         String::from_utf8(bytes).unwrap().replace(ERASE, "|")
     }
@@ -107,7 +93,7 @@ mod tests {
         let mut progress =
             ProgressLine::new(Some(&mut bytes), |text: &str| lines.push(text.to_owned()));
         progress.message("first");
-        progress.read_progress("a.load", 5);
+        progress.show("a.load", 5);
         progress.message("second");
         drop(progress);
         assert_eq!(lines, ["first", "second"]);
@@ -117,7 +103,7 @@ mod tests {
     #[test]
     fn nothing_is_written_without_a_terminal() {
         let mut progress = ProgressLine::new(None::<Vec<u8>>, |_: &str| {});
-        progress.read_progress("a.load", 5);
+        progress.show("a.load", 5);
         assert!(!progress.is_shown);
     }
 }

@@ -1,5 +1,7 @@
 //! Raw output: the unchanged lines of the stream, which make a recording.
 
+use std::fmt::Write as _;
+
 use loadline_protocol::Note;
 
 use super::OutputFormatter;
@@ -19,7 +21,7 @@ impl OutputFormatter for RawFormatter {
     }
 
     fn write_note(&mut self, note: &Note, out: &mut String) {
-        out.push_str(&note.to_string());
-        out.push('\n');
+        // Writing to a String does not fail.
+        let _ = writeln!(out, "{note}");
     }
 }

@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use loadline_protocol::{Column, write_number};
+use loadline_protocol::Column;
 use unicode_width::UnicodeWidthStr as _;
 
-use super::{OutputFormatter, add_columns};
+use super::{OutputFormatter, add_columns, value_text};
 use crate::event::{Sample, StreamInfo};
 use crate::zone::Zone;
 
@@ -37,15 +37,29 @@ impl TableFormatter {
     }
 
     fn write_headings(&self, out: &mut String) {
-        let _ = write!(out, "{:TIME_WIDTH$}", "time");
+        self.write_line(out, ["time", "source", "seq"], Column::heading);
+    }
+
+    fn write_line(
+        &self,
+        out: &mut String,
+        [time, name, seq]: [&str; 3],
+        cell: impl Fn(&Column) -> String,
+    ) {
+        // Writing to a String does not fail.
+        let _ = write!(out, "{time:TIME_WIDTH$}");
         if let Some(width) = self.name_width {
-            let _ = write!(out, "  {:width$}", "source");
+            let blanks = width.saturating_sub(name.width());
+            let _ = write!(out, "  {name}{:blanks$}", "");
         }
         if self.has_seq {
-            let _ = write!(out, "  {:>COLUMN_MIN$}", "seq");
+            let _ = write!(out, "  {seq:>COLUMN_MIN$}");
         }
         for column in &self.columns {
-            pad(out, &column.heading(), width(column));
+            let text = cell(column);
+            let width = column.heading().width().max(COLUMN_MIN);
+            let blanks = 2 + width.saturating_sub(text.width());
+            let _ = write!(out, "{:blanks$}{text}", "");
         }
         out.push('\n');
     }
@@ -76,38 +90,8 @@ impl OutputFormatter for TableFormatter {
 
     fn write_row(&mut self, name: &str, stream: &StreamInfo, sample: Sample<'_>, out: &mut String) {
         let time = self.zone.local_time(sample.time).format(TIME_FORMAT).to_string();
-        let _ = write!(out, "{time:TIME_WIDTH$}");
-        if let Some(width) = self.name_width {
-            let blanks = width.saturating_sub(name.width());
-            let _ = write!(out, "  {name}{:blanks$}", "");
-        }
-        if self.has_seq {
-            let seq = sample.seq.map_or(String::new(), |seq| seq.to_string());
-            let _ = write!(out, "  {seq:>COLUMN_MIN$}");
-        }
-        for column in &self.columns {
-            let at = stream.schema.position(column.name());
-            let value = at.and_then(|at| sample.values.get(at)).copied();
-            let mut text = String::new();
-            match value {
-                // Only other sources have this column.
-                None => {}
-                Some(value) if value.is_nan() => text.push('-'),
-                Some(value) => write_number(&mut text, value, column.decimals()),
-            }
-            pad(out, &text, width(column));
-        }
-        out.push('\n');
+        let seq = sample.seq.map_or(String::new(), |seq| seq.to_string());
+        let cell = |column: &Column| value_text(stream, sample, column, "-");
+        self.write_line(out, [&time, name, &seq], cell);
     }
-}
-
-fn width(column: &Column) -> usize {
-    column.heading().width().max(COLUMN_MIN)
-}
-
-/// Appends `text` right-aligned in a column of `width`, after two spaces.
-fn pad(out: &mut String, text: &str, width: usize) {
-    let blanks = 2 + width.saturating_sub(text.width());
-    out.extend(std::iter::repeat_n(' ', blanks));
-    out.push_str(text);
 }

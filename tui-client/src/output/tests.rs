@@ -61,15 +61,20 @@ fn queue(events: impl IntoIterator<Item = Event>) -> (mpsc::Sender<Event>, mpsc:
 }
 
 /// Returns the written text, the reported messages and the result.
-async fn output_of(job: &Job, events: impl Into<Events>) -> (String, Vec<String>, String) {
+async fn output_of(job: &Job, events: Events) -> (String, Vec<String>, String) {
     let (mut out, mut reported) = (Vec::new(), Vec::new());
     let report = |line: &str| reported.push(line.to_owned());
-    let end = run(job, events.into(), &mut out, report, std::future::pending()).await;
+    let progress = ProgressLine::new(None::<Vec<u8>>, report);
+    let end = run(job, events, &mut out, progress, std::future::pending()).await;
     let end = end.map_or_else(
         |error| format!("{error:#}"),
         |summary| format!("{} faults, {} skipped", summary.faults, summary.skipped),
     );
     (String::from_utf8(out).unwrap(), reported, end)
+}
+
+fn quiet() -> ProgressLine<Vec<u8>, fn(&str)> {
+    ProgressLine::new(None, |_: &str| {})
 }
 
 /// Like [`output_of`], for the events of one source.
@@ -79,7 +84,8 @@ async fn output(
     events: Vec<Event>,
 ) -> (String, String, String) {
     let (_, receiver) = queue(events);
-    let (text, reported, end) = output_of(&job(format, count, &["web-1:1027"]), receiver).await;
+    let (text, reported, end) =
+        output_of(&job(format, count, &["web-1:1027"]), Events::new([receiver])).await;
     (text, reported.join("\n"), end)
 }
 
@@ -212,7 +218,7 @@ async fn a_blocked_reader_does_not_prevent_stopping() {
     let (full, _other_end) = tokio::io::duplex(10);
     let stop = tokio::time::sleep(Duration::from_secs(1));
     let job = job(OutputFormat::Csv, None, &["x"]);
-    run(&job, receiver.into(), full, |_: &str| {}, stop).await.unwrap();
+    run(&job, Events::new([receiver]), full, quiet(), stop).await.unwrap();
 }
 
 #[tokio::test]
@@ -221,7 +227,7 @@ async fn a_closed_reader_is_a_normal_end() {
     let (closed, other_end) = tokio::io::duplex(10);
     drop(other_end);
     let job = job(OutputFormat::Csv, None, &["x"]);
-    run(&job, receiver.into(), closed, |_: &str| {}, std::future::pending()).await.unwrap();
+    run(&job, Events::new([receiver]), closed, quiet(), std::future::pending()).await.unwrap();
 }
 
 /// Writes the events of two sources. Returns the written text, the messages and the result.
@@ -335,7 +341,7 @@ async fn rows_outside_the_range_are_left_out_and_a_live_source_ends_with_it() {
     let bounds = TimeBounds { from: time(2), to: time(3) };
     let job = Job { bounds, ..job(OutputFormat::Csv, None, &["x"]) };
     let seqs = async |receiver: mpsc::Receiver<Event>| {
-        let (csv, ..) = output_of(&job, receiver).await;
+        let (csv, ..) = output_of(&job, Events::new([receiver])).await;
         let seqs = csv.lines().skip(1).map(|row| row.split(',').nth(3).unwrap().to_owned());
         seqs.collect::<Vec<_>>()
     };

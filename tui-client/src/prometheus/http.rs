@@ -52,7 +52,7 @@ impl HttpClient {
     pub(super) fn new(server: &Prometheus, secrets: &Secrets, connector: Connector) -> HttpClient {
         HttpClient {
             connector,
-            authority: server.authority(),
+            authority: server.address.to_string(),
             prefix: server.prefix.clone(),
             authorization: authorization(server, secrets),
             sender: None,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use loadline_protocol::{DurationText, parse_duration, sanitize};
 
-use super::{SourceError, is_name, parse_port, split_port};
+use super::{Address, SourceError, parse_address, split_user};
 
 /// Default port of Prometheus.
 const PORT: u16 = 9090;
@@ -24,24 +24,18 @@ const REGEX_BYTES_MAX: usize = 1024;
 /// **Invariant:** the host is a valid name; prefix and expressions contain no control characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prometheus {
-    /// True if the server uses TLS.
-    pub is_tls: bool,
-    /// Name or address, without brackets.
-    pub host: String,
-    /// Port.
-    pub port: u16,
+    pub(crate) is_tls: bool,
+    pub(crate) address: Address,
     /// Path in front of `/api/v1`: empty, or with `/` at the start and not at the end.
-    pub prefix: String,
-    /// User for basic authentication.
-    pub user: Option<String>,
-    /// Password for basic authentication.
-    pub password: Option<Secret>,
-    /// Regular expression for instances, matched with `=~`. `None` selects all.
-    pub instance: Option<String>,
-    /// Regular expression for jobs, matched with `=~`. `None` selects all.
-    pub job: Option<String>,
+    pub(crate) prefix: String,
+    /// User and password for basic authentication.
+    pub(crate) user: Option<String>,
+    pub(crate) password: Option<Secret>,
+    /// Regular expressions for instances and jobs, matched with `=~`. `None` selects all.
+    pub(crate) instance: Option<String>,
+    pub(crate) job: Option<String>,
     /// Interval of rows. `None` detects the scrape interval.
-    pub step: Option<Duration>,
+    pub(crate) step: Option<Duration>,
 }
 
 /// Password or token, hidden from `Debug`.
@@ -55,7 +49,7 @@ impl Secret {
     }
 
     /// Returns the password or token, to send it to its server only.
-    pub fn reveal(&self) -> &str {
+    pub(crate) fn reveal(&self) -> &str {
         &self.0
     }
 }
@@ -71,34 +65,23 @@ impl Prometheus {
     pub(super) fn parse(address: &str, is_tls: bool) -> Result<Prometheus, SourceError> {
         let (location, query) = address.split_once('?').unwrap_or((address, ""));
         let (authority, prefix) = location.split_at(location.find('/').unwrap_or(location.len()));
-        // A password may contain an @, a host may not.
-        let (userinfo, authority) = match authority.rsplit_once('@') {
-            Some((userinfo, authority)) => (Some(userinfo), authority),
-            None => (None, authority),
-        };
-        let shown = || sanitize(authority).into_owned();
-        let (host, port) = split_port(authority).ok_or_else(|| SourceError::Host(shown()))?;
-        if !is_name(host) {
-            return Err(SourceError::Host(shown()));
-        }
+        let (userinfo, authority) = split_user(authority);
         let default_port = if is_tls { TLS_PORT } else { PORT };
-        let (user, password) = match userinfo.map(|it| it.split_once(':').unwrap_or((it, ""))) {
-            Some((user, password)) => (Some(decode(user)), Some(decode(password))),
-            None => (None, None),
-        };
+        let address = parse_address(authority, default_port, &sanitize(authority))?;
+        let userinfo = userinfo.unwrap_or("");
+        let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
+        let given = |text: &str| (!text.is_empty()).then(|| decode(text));
         let prefix = prefix.trim_end_matches('/').to_owned();
         if prefix.contains(|c: char| c.is_control() || c.is_whitespace()) {
-            return Err(SourceError::Query(
-                "the path has a blank or control character; percent-encode it".to_owned(),
-            ));
+            let message = "the path has a blank or control character; percent-encode it";
+            return Err(SourceError(message.to_owned()));
         }
         let mut found = Prometheus {
             is_tls,
-            host: host.to_owned(),
-            port: parse_port(port, shown)?.unwrap_or(default_port),
+            address,
             prefix,
-            user: user.filter(|user| !user.is_empty()),
-            password: password.filter(|it| !it.is_empty()).map(Secret),
+            user: given(user),
+            password: given(password).map(Secret),
             instance: None,
             job: None,
             step: None,
@@ -106,7 +89,7 @@ impl Prometheus {
         // A plus in an expression is meant literally, not as an encoded space.
         let query = query.replace('+', "%2B");
         for (key, value) in form_urlencoded::parse(query.as_bytes()) {
-            found.set(&key, &value).map_err(SourceError::Query)?;
+            found.set(&key, &value).map_err(SourceError)?;
         }
         Ok(found)
     }
@@ -128,11 +111,6 @@ impl Prometheus {
             }
         }
         Ok(())
-    }
-
-    /// Returns `HOST:PORT` for the HTTP `Host` header.
-    pub fn authority(&self) -> String {
-        super::Source::Tcp { host: self.host.clone(), port: self.port }.to_string()
     }
 }
 
@@ -161,7 +139,7 @@ impl fmt::Display for Prometheus {
         let user = self.user.as_ref().map_or_else(String::new, |user| format!("{user}@"));
         let scheme = if self.is_tls { "prom+https" } else { "prom+http" };
         let (user, prefix) = (sanitize(&user), sanitize(&self.prefix));
-        write!(f, "{scheme}://{user}{}{prefix}/", self.authority())?;
+        write!(f, "{scheme}://{user}{}{prefix}/", self.address)?;
         let mut before = '?';
         for (key, value) in [("instance", &self.instance), ("job", &self.job)] {
             if let Some(value) = value {
@@ -189,21 +167,21 @@ mod tests {
     #[test]
     fn a_server_may_have_a_port_a_prefix_and_an_expression() {
         let found = parse("prom+http://prom.example.org/?instance=web-.+&job=node").unwrap();
-        assert_eq!((found.host.as_str(), found.port), ("prom.example.org", 9090));
+        assert_eq!((found.address.host.as_str(), found.address.port), ("prom.example.org", 9090));
         assert_eq!(
             (found.instance.as_deref(), found.job.as_deref()),
             (Some("web-.+"), Some("node"))
         );
         let found = parse("prom+https://[::1]/a/prometheus/?step=5s&instance=a%26b").unwrap();
         assert_eq!(
-            (found.authority().as_str(), found.prefix.as_str()),
+            (found.address.to_string().as_str(), found.prefix.as_str()),
             ("[::1]:443", "/a/prometheus")
         );
         assert_eq!(
             (found.instance.as_deref(), found.step),
             (Some("a&b"), Some(Duration::from_secs(5)))
         );
-        assert_eq!(parse("prom+http://a:1").unwrap().port, 1);
+        assert_eq!(parse("prom+http://a:1").unwrap().address.port, 1);
     }
 
     #[test]

@@ -102,9 +102,9 @@ impl Window {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SlotPoint {
     /// Slot, numbered within the window from 0.
-    pub slot: i64,
+    pub(crate) slot: i64,
     /// Value, in the unit of the stream.
-    pub value: f64,
+    pub(crate) value: f64,
 }
 
 /// Summary of the samples in a slot. A line through these four values, in this order, covers the
@@ -140,7 +140,7 @@ impl Slot {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Slots {
     /// Last value before the window, if the line enters from there.
-    pub before: Option<SlotPoint>,
+    pub(crate) before: Option<SlotPoint>,
     /// Slots of the window; `None` without a value.
     pub slots: Vec<Option<Slot>>,
 }

@@ -5,7 +5,7 @@ use ratatui::style::Color;
 use super::{ColourDepth, Palette};
 
 /// Number of different colours of the lines in a chart.
-pub const LINE_COLOURS: usize = 6;
+pub(crate) const LINE_COLOURS: usize = 6;
 
 /// Colours by purpose.
 #[derive(Debug, Clone, Copy)]

@@ -9,17 +9,17 @@ use super::{ColourDepth, Palette};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ColourOverrides {
     /// Palette to change. [`Palette::Mono`] stays without colours.
-    pub palette: Palette,
+    pub(crate) palette: Palette,
     /// Lines of a chart, in their order.
-    pub lines: [Option<Color>; LINE_COLOURS],
+    pub(crate) lines: [Option<Color>; LINE_COLOURS],
     /// Frames and explanations.
-    pub faint: Option<Color>,
+    pub(crate) faint: Option<Color>,
     /// Good states.
-    pub good: Option<Color>,
+    pub(crate) good: Option<Color>,
     /// Warnings.
-    pub warning: Option<Color>,
+    pub(crate) warning: Option<Color>,
     /// Failures.
-    pub alarm: Option<Color>,
+    pub(crate) alarm: Option<Color>,
 }
 
 impl ColourOverrides {
@@ -34,7 +34,7 @@ impl ColourOverrides {
     };
 
     /// Returns all colours of a palette for a terminal with sixteen colours.
-    pub fn from_palette(palette: Palette) -> ColourOverrides {
+    pub(crate) fn from_palette(palette: Palette) -> ColourOverrides {
         let Some(colours) = Colours::of(palette, ColourDepth::Sixteen) else {
             return ColourOverrides { palette, ..ColourOverrides::NONE };
         };

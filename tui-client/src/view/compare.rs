@@ -8,6 +8,7 @@ use super::text::{CommonAffixes, Piece, put, put_right};
 use crate::app::{App, COMPARED_SOURCES_MAX};
 use crate::charts::{Chart, ChartLine};
 use crate::layout::{ChartRect, Layout, Page};
+use crate::theme::HIGHLIGHT;
 use crate::thresholds::Level;
 use crate::units::AxisRange;
 use crate::watched::State;
@@ -134,7 +135,7 @@ fn render_legend(app: &App, title: &str, layout: &Layout, buf: &mut Buffer) {
             charts_with_title(app, title, app.sources.compared()).position(|(at, _)| at == source);
         let symbol = number.map_or(' ', |number| theme.line_symbol(number));
         let chosen = source == app.sources.shown();
-        let name = if chosen { theme.highlight() } else { theme.faint() };
+        let name = if chosen { HIGHLIGHT } else { theme.faint() };
         let has_value = value.width() + NAME_WIDTH_MIN <= usize::from(cell.width);
         let beside = if has_value { value.width() + 4 } else { 2 };
         let room = usize::from(cell.width).saturating_sub(beside);

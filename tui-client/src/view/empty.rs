@@ -8,30 +8,29 @@ use ratatui::widgets::{Paragraph, Widget, Wrap};
 use super::header::outage_text;
 use crate::app::App;
 use crate::keys::{Action, spell_arrows};
+use crate::theme::STRONG;
 use crate::watched::State;
 
 /// Returns hints for a source that cannot be reached.
 fn advice(app: &App) -> Vec<Line<'static>> {
-    let strong = app.theme.strong();
     if app.sources.watched().may_prompt {
         let key = app.keys.label(Action::AskAgain);
         if key.is_empty() {
             return Vec::new();
         }
-        let key = Span::styled(format!(" {}", spell_arrows(&key, app.theme.ascii)), strong);
+        let key = Span::styled(format!(" {}", spell_arrows(&key, app.theme.ascii)), STRONG);
         let effect = " reconnects in the plain terminal, where ssh can ask for a password.";
         return vec![Line::from(vec![key, Span::raw(effect)])];
     }
     vec![
         Line::raw(" Is the agent running? Start it on the server:"),
-        Line::styled("   loadline-agent", strong),
+        Line::styled("   loadline-agent", STRONG),
         Line::raw(" Or let ssh start one and connect to it:"),
-        Line::styled("   loadline USER@HOST", strong),
+        Line::styled("   loadline USER@HOST", STRONG),
     ]
 }
 
 pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
-    let theme = app.theme;
     let source = &app.sources.watched().name;
     let state = app.sources.watched().state(app.now);
     let mut lines = vec![Line::raw("")];
@@ -39,12 +38,12 @@ pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
         lines.push(Line::raw(" Waiting for the first sample of the embedded agent."));
     } else if let Some(outage) = state.outage() {
         let text = format!(" {source}: {}", outage_text(outage, app));
-        lines.push(Line::styled(text, theme.strong()));
+        lines.push(Line::styled(text, STRONG));
         lines.push(Line::raw(""));
         lines.extend(advice(app));
     } else if let State::Replay(remark) = &state {
         let remark = remark.as_ref().map_or("no rows found", |remark| remark.as_str());
-        lines.push(Line::styled(format!(" {source}: {remark}."), theme.strong()));
+        lines.push(Line::styled(format!(" {source}: {remark}."), STRONG));
     } else {
         let text = format!(" {source}: connected, waiting for the first sample.");
         lines.push(Line::raw(text));
@@ -53,7 +52,7 @@ pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
         lines.push(Line::raw(""));
         lines.push(Line::from(vec![
             Span::raw(" Received invalid data: "),
-            Span::styled(fault.to_string(), theme.strong()),
+            Span::styled(fault.to_string(), STRONG),
         ]));
     }
     Paragraph::new(lines).wrap(Wrap { trim: false }).render(area, buf);

@@ -8,6 +8,7 @@ use super::text::{Piece, put, put_right, width};
 use crate::app::{App, Order, TimeInput, WindowEnd};
 use crate::keys::{Action, spell_arrows};
 use crate::layout::{Layout, Page, TablePosition};
+use crate::theme::{HIGHLIGHT, STRONG};
 
 /// Keys that belong together, and a label for their effect.
 type Hint = (&'static [Action], &'static str);
@@ -118,7 +119,7 @@ pub(super) fn render(app: &App, layout: &Layout, screen: Rect, buf: &mut Buffer)
         return;
     }
     if let Some(message) = &app.footer.message {
-        put(buf, area, &[Piece::new(message.text.clone(), theme.strong())]);
+        put(buf, area, &[Piece::new(message.text.clone(), STRONG)]);
         return;
     }
     let range = visible_range(app, layout);
@@ -137,7 +138,7 @@ pub(super) fn render(app: &App, layout: &Layout, screen: Rect, buf: &mut Buffer)
             continue;
         }
         let pieces = [
-            Piece::new(names.join(" "), theme.strong()),
+            Piece::new(names.join(" "), STRONG),
             Piece::new(format!(" {description}   "), theme.faint()),
         ];
         // The spaces after the last hint may be cut.
@@ -175,9 +176,9 @@ fn render_time_input(app: &App, typed: &TimeInput, area: Rect, buf: &mut Buffer)
     };
     let pieces = [
         Piece::new("go to ", theme.faint()),
-        Piece::new(before.to_owned(), theme.strong()),
-        Piece::new(under.to_owned(), theme.highlight()),
-        Piece::new(after.to_owned(), theme.strong()),
+        Piece::new(before.to_owned(), STRONG),
+        Piece::new(under.to_owned(), HIGHLIGHT),
+        Piece::new(after.to_owned(), STRONG),
         Piece::new(word, style),
     ];
     for x in area.left()..area.right() {

@@ -10,7 +10,7 @@ use ratatui::style::Style;
 use super::text::{Piece, put, put_right, shortened, width};
 use crate::app::{App, Order, WindowEnd};
 use crate::layout::{Layout, Page};
-use crate::theme::Theme;
+use crate::theme::{HIGHLIGHT, STRONG, Theme};
 use crate::thresholds::Level;
 use crate::units::{container_limits_text, rate_text, span_text};
 use crate::watched::{Outage, State, Watched};
@@ -89,7 +89,7 @@ fn source_items(app: &App, layout: &Layout, name_max: usize) -> Vec<HeaderItem> 
         }
     };
     let (name, via) = source_name(watched);
-    add(4, shortened(&name, name_max.max(NAME_WIDTH_MIN)), theme.strong());
+    add(4, shortened(&name, name_max.max(NAME_WIDTH_MIN)), STRONG);
     if let Some(via) = via {
         add(8, format!("({via})"), theme.faint());
     }
@@ -107,20 +107,20 @@ fn source_items(app: &App, layout: &Layout, name_max: usize) -> Vec<HeaderItem> 
         State::Replay(remark) => remark.as_ref().map(ToString::to_string),
         _ => state.outage().map(|outage| outage_text(outage, app)),
     };
-    add(OUTAGE_RANK, reason.unwrap_or_default(), theme.strong());
+    add(OUTAGE_RANK, reason.unwrap_or_default(), STRONG);
     for (rank, text, style) in exceeded_items(app, layout) {
         add(rank, text, style);
     }
     if let Some(percent) = watched.connection.read_percent {
-        add(1, format!("reading {percent} %"), theme.strong());
+        add(1, format!("reading {percent} %"), STRONG);
     }
     if let Some(age) = watched.age(app.now) {
-        let style = if state.is_up_to_date() { theme.faint() } else { theme.strong() };
+        let style = if state.is_up_to_date() { theme.faint() } else { STRONG };
         add(3, format!("age {}", age_text(age)), style);
     }
     let offset_ms = sources.clock_offset_ms(sources.shown());
     if offset_ms != 0 {
-        add(5, clock_offset_text(offset_ms), theme.strong());
+        add(5, clock_offset_text(offset_ms), STRONG);
     }
     if watched.ingest.faults > 0 {
         add(1, faults_text(watched.ingest.faults), theme.warning());
@@ -128,7 +128,7 @@ fn source_items(app: &App, layout: &Layout, name_max: usize) -> Vec<HeaderItem> 
     if watched.ingest.skipped > 0 {
         add(1, format!("{} skipped", rows_text(watched.ingest.skipped)), theme.warning());
     }
-    add(7, watched.header().and_then(container_limits_text).unwrap_or_default(), theme.strong());
+    add(7, watched.header().and_then(container_limits_text).unwrap_or_default(), STRONG);
     add(9, row_interval_text(watched), theme.faint());
     add(10, format!("span {}", span_text(app.window.span)), theme.faint());
     let bytes = watched.bytes_per_second(app.now).map(rate_text);
@@ -137,7 +137,7 @@ fn source_items(app: &App, layout: &Layout, name_max: usize) -> Vec<HeaderItem> 
         add(11, late, theme.warning());
         add(12, costs, theme.faint());
     }
-    add(CLOCK_RANK, app.zone.local_time(app.now).format("%H:%M:%S").to_string(), theme.strong());
+    add(CLOCK_RANK, app.zone.local_time(app.now).format("%H:%M:%S").to_string(), STRONG);
     items
 }
 
@@ -151,7 +151,7 @@ fn exceeded_items(app: &App, layout: &Layout) -> Vec<(u8, String, Style)> {
     let source = if is_here { String::new() } else { format!("{source} ") };
     let name = worst.chart.line_name(worst.line);
     let value = worst.chart.format.value(worst.value);
-    let style = app.theme.level(worst.level, app.theme.strong());
+    let style = app.theme.level(worst.level, STRONG);
     let chart = is_here.then(|| format!("chart {}", worst.chart_index + 1));
     let others = (found.len() > 1).then(|| format!("{} more", found.len() - 1));
     let rest: Vec<String> = chart.into_iter().chain(others).collect();
@@ -176,14 +176,14 @@ fn all_sources_items(app: &App, layout: &Layout) -> Vec<HeaderItem> {
     let mut add = |rank, text: String, style| {
         items.push(HeaderItem { rank, piece: Piece::new(text, style) });
     };
-    add(5, format!("{} sources", app.sources.all().len()), theme.strong());
+    add(5, format!("{} sources", app.sources.all().len()), STRONG);
     if let Some(text) = paused_text(app) {
         add(0, text, theme.warning());
     }
     // On other pages, the charts show this time.
     if let (Page::Overview, Some(time)) = (app.screen.page, app.crosshair_time()) {
         let time = app.time_label_within(time, "14:02:49".len());
-        add(0, format!(" at {time} "), theme.highlight());
+        add(0, format!(" at {time} "), HIGHLIGHT);
     }
     for (rank, (state, count)) in [0, 2, 3, 4, 5].into_iter().zip(state_counts(app)) {
         add(rank, format!(" {count} {} ", state.word()), state_style(theme, &state));
@@ -192,13 +192,13 @@ fn all_sources_items(app: &App, layout: &Layout) -> Vec<HeaderItem> {
         add(rank, text, style);
     }
     if let (Page::CompareGrid, Some((_, metric))) = (app.screen.page, app.compared_metric()) {
-        add(1, metric.to_owned(), theme.strong());
+        add(1, metric.to_owned(), STRONG);
     }
     if app.screen.page == Page::Overview && app.sources.order == Order::Hottest {
         add(7, "hottest first".to_owned(), theme.faint());
     }
     add(9, format!("span {}", span_text(app.window.span)), theme.faint());
-    add(CLOCK_RANK, app.zone.local_time(app.now).format("%H:%M:%S").to_string(), theme.strong());
+    add(CLOCK_RANK, app.zone.local_time(app.now).format("%H:%M:%S").to_string(), STRONG);
     items
 }
 
@@ -317,9 +317,9 @@ pub(super) fn render_value_line(app: &App, area: Rect, buf: &mut Buffer) {
     let newest = app.shown_sample();
     let mut pieces = Vec::new();
     if matches!(app.window.end, WindowEnd::Paused(_)) {
-        pieces.push(Piece::new("PAUSED", theme.strong()));
+        pieces.push(Piece::new("PAUSED", STRONG));
     } else if !fresh || newest.is_none() {
-        pieces.push(Piece::new(state.word(), theme.strong()));
+        pieces.push(Piece::new(state.word(), STRONG));
     }
     let charts = app.sources.charts().iter();
     let lines = charts.flat_map(|chart| chart.lines.iter().map(move |line| (chart, line)));

@@ -9,6 +9,7 @@ use unicode_width::UnicodeWidthStr as _;
 use super::text::shortened;
 use crate::app::App;
 use crate::keys::{Action, HELP_WIDTH, HELP_WIDTHS, HelpLine, spell_arrows};
+use crate::theme::STRONG;
 
 pub(super) fn render(app: &App, scroll: u16, area: Rect, buf: &mut Buffer) {
     let theme = app.theme;
@@ -19,12 +20,12 @@ pub(super) fn render(app: &App, scroll: u16, area: Rect, buf: &mut Buffer) {
     let mut block = Block::bordered()
         .border_set(theme.border())
         .border_style(theme.faint())
-        .title(Span::styled(format!(" loadline {version}: keys "), theme.strong()));
+        .title(Span::styled(format!(" loadline {version}: keys "), STRONG));
     if most > 0 {
         let last_line = scroll + rows - most;
         let keys = format!("{} {}", key(app, Action::Up), key(app, Action::Down));
         let more = format!(" {last_line} of {rows} lines: {keys} ");
-        block = block.title_bottom(Span::styled(more, theme.strong()));
+        block = block.title_bottom(Span::styled(more, STRONG));
     }
     Clear.render(place, buf);
     block.render(place, buf);
@@ -44,7 +45,7 @@ fn text(app: &App, line: &HelpLine) -> Line<'static> {
         HelpLine::Title(title) => Line::styled(format!(" {title}"), theme.faint()),
         HelpLine::Keys(names, description) => {
             let width = HELP_WIDTHS.0;
-            let keys = Span::styled(format!(" {}  ", pad(names, width)), theme.strong());
+            let keys = Span::styled(format!(" {}  ", pad(names, width)), STRONG);
             Line::from(vec![keys, Span::raw(description.clone())])
         }
         HelpLine::Continuation(text) => Line::raw(text.clone()),

@@ -9,6 +9,7 @@ use super::text::{CommonAffixes, Piece, put, put_right, shortened};
 use crate::app::{App, SourceView, WindowEnd};
 use crate::layout::SourceRowParts;
 use crate::store::{Slots, Window};
+use crate::theme::{HIGHLIGHT, STRONG};
 use crate::thresholds::Level;
 use crate::units::{AxisRange, ValueFormat};
 use crate::watched::State;
@@ -64,14 +65,14 @@ impl SourceRow<'_> {
         let is_newest =
             self.app.selection.crosshair.is_none() && self.app.window.end == WindowEnd::Live;
         if let Some(age) = watched.age(self.app.now).filter(|_| is_newest) {
-            let style = if self.state.is_up_to_date() { theme.faint() } else { theme.strong() };
+            let style = if self.state.is_up_to_date() { theme.faint() } else { STRONG };
             let place = self.row(parts.age);
             let place = Rect { width: place.width.saturating_sub(2), ..place };
             put_right(buf, place, &[Piece::new(age_text(age), style)]);
         }
         let offset_ms = self.app.sources.clock_offset_ms(self.source);
         if offset_ms != 0 {
-            let text = Piece::new(clock_offset_text(offset_ms), theme.strong());
+            let text = Piece::new(clock_offset_text(offset_ms), STRONG);
             put(buf, self.row(parts.clock), &[text]);
         }
         self.render_chart(self.row(parts.chart), buf);
@@ -88,11 +89,11 @@ impl SourceRow<'_> {
         let chosen = self.source == self.app.sources.shown();
         // Without room for the state, the name has the state's style.
         let style = match self.state {
-            State::Live | State::Replay(_) => theme.strong(),
+            State::Live | State::Replay(_) => STRONG,
             _ if parts.state.is_empty() => state_style(theme, &self.state),
             _ => theme.faint(),
         };
-        let style = if chosen { style.patch(theme.highlight()) } else { style };
+        let style = if chosen { style.patch(HIGHLIGHT) } else { style };
         put(buf, place, &[Piece::new(common.shortened(&self.view.watched.name, most), style)]);
     }
 
@@ -168,7 +169,7 @@ impl SourceRow<'_> {
             self.app.selection.crosshair.and_then(|time| window.cell_of(time.as_millis()));
         if let Some(cell) = crosshair {
             let theme = self.app.theme;
-            cross_cell(&mut buf[(place.x + cell as u16, place.y)], theme, theme.highlight());
+            cross_cell(&mut buf[(place.x + cell as u16, place.y)], theme, HIGHLIGHT);
         }
     }
 }

@@ -10,6 +10,7 @@ use super::text::{Piece, put, put_right, shortened};
 use crate::app::{App, ColumnStats, Statistics};
 use crate::charts::{Chart, ChartLine};
 use crate::layout::Layout;
+use crate::theme::STRONG;
 use crate::units::span_text;
 
 /// Column heads, from left to right.
@@ -51,7 +52,7 @@ pub(super) fn render(app: &App, layout: &Layout, buf: &mut Buffer) {
     let places = |row| column_rects(row, names, widths, between);
     put(buf, title, &title_pieces(app, span, title.width));
     if title.is_empty() {
-        let duration = Piece::new(duration_text(span.duration()), app.theme.strong());
+        let duration = Piece::new(duration_text(span.duration()), STRONG);
         put(buf, Rect { width: names as u16, ..head_row }, &[duration]);
     }
     let heads = ["", STATS[0], STATS[1], STATS[2], STATS[3]];
@@ -66,7 +67,7 @@ pub(super) fn render(app: &App, layout: &Layout, buf: &mut Buffer) {
         let [unit, numbers @ ..] = places(place);
         put_right(buf, unit, &[Piece::new(row.unit.clone(), app.theme.faint())]);
         for (place, number) in numbers.into_iter().zip(&row.numbers) {
-            put_right(buf, place, &[Piece::new(number.clone(), app.theme.strong())]);
+            put_right(buf, place, &[Piece::new(number.clone(), STRONG)]);
         }
     }
 }
@@ -133,8 +134,8 @@ fn title_pieces(app: &App, span: &Statistics, width: u16) -> Vec<Piece> {
     let arrow = if theme.ascii { "->" } else { "→" };
     let samples = if span.samples == 1 { "sample" } else { "samples" };
     let pieces = [
-        Piece::new(duration_text(span.duration()), theme.strong()),
-        Piece::new(format!("  {from} {arrow} {to}"), theme.strong()),
+        Piece::new(duration_text(span.duration()), STRONG),
+        Piece::new(format!("  {from} {arrow} {to}"), STRONG),
         Piece::new(format!("  {} {samples}", span.samples), theme.faint()),
     ];
     let mut used = 0;

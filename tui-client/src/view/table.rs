@@ -9,6 +9,7 @@ use super::header::age_text;
 use super::text::{Piece, put, put_right, shortened};
 use crate::app::{App, TableRow};
 use crate::store::StoredSample;
+use crate::theme::{HIGHLIGHT, STRONG};
 use crate::units::{ValueFormat, number_text};
 
 /// Width of `14:03:07.123`.
@@ -55,9 +56,9 @@ pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
                 let Some(sample) = store.get(at) else { continue };
                 render_sample(app, sample, &columns, style, place, buf);
                 if crosshair == Some(at) {
-                    buf.set_style(place, app.theme.highlight());
+                    buf.set_style(place, HIGHLIGHT);
                 } else if mark == Some(at) {
-                    buf.set_style(place, app.theme.strong());
+                    buf.set_style(place, STRONG);
                 }
             }
         }

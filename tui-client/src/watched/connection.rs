@@ -25,9 +25,9 @@ pub enum State {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outage {
     /// Reason, in words.
-    pub reason: SafeText,
+    pub(crate) reason: SafeText,
     /// Time of the next attempt.
-    pub retry: Time,
+    pub(crate) retry: Time,
 }
 
 impl State {
@@ -72,13 +72,13 @@ enum LinkStatus {
 
 /// Connection of a source: decides the state, and when it changes.
 #[derive(Debug, Clone, Default)]
-pub struct Connection {
+pub(crate) struct Connection {
     /// True if the history of this connection is complete.
-    pub caught_up: bool,
+    pub(crate) caught_up: bool,
     /// Percentage of a recording that has been read; `None` once all of it is.
-    pub read_percent: Option<u8>,
+    pub(crate) read_percent: Option<u8>,
     /// Health of this connection's agent, if reported.
-    pub health: Option<Health>,
+    pub(crate) health: Option<Health>,
     pub(super) byte_rate: ByteRate,
     status: LinkStatus,
     last_received: Option<Time>,

@@ -26,7 +26,7 @@ pub struct Ingest {
     /// Number of invalid lines.
     pub faults: u64,
     /// Reason for the last invalid line.
-    pub last_fault: Option<SafeText>,
+    pub(crate) last_fault: Option<SafeText>,
     /// Rows lost to this client: evicted by the agent, or dropped here as part of a burst.
     pub skipped: u64,
     pub(super) store: Store,

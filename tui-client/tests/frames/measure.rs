@@ -3,7 +3,8 @@
 use crossterm::event::{KeyCode, KeyModifiers, MouseEventKind};
 use loadline::app::{ColumnStats, Statistics};
 use loadline::event::Event;
-use loadline::output::{self, Job, OutputFormat};
+use loadline::link::Events;
+use loadline::output::{self, Job, OutputFormat, ProgressLine};
 use loadline::time_spec::TimeBounds;
 use loadline::zone::Zone;
 use proptest::prelude::*;
@@ -28,9 +29,9 @@ fn csv(events: Vec<Event>) -> String {
             sender.try_send(event).unwrap();
         }
         drop(sender);
-        output::run(&job, receiver.into(), &mut written, |_: &str| {}, std::future::pending())
-            .await
-            .unwrap();
+        let (events, progress) =
+            (Events::new([receiver]), ProgressLine::new(None::<Vec<u8>>, |_: &str| {}));
+        output::run(&job, events, &mut written, progress, std::future::pending()).await.unwrap();
     });
     String::from_utf8(written).unwrap()
 }

@@ -107,7 +107,8 @@ async fn another_interval_is_a_multiple_of_the_scrape_interval() {
     let fleet = find(address, "?instance=web-1", 1).await.unwrap();
     let connector = fleet.connectors.into_iter().next().unwrap();
     let link = Link::new(connector, LinkOptions::default(), Clock::system());
-    let (interval, (sender, mut events)) = (link.interval_sender(), mpsc::channel(EVENTS_MAX));
+    let (interval, (sender, mut events)) =
+        (link.interval_sender.clone(), mpsc::channel(EVENTS_MAX));
     tokio::spawn(link.run(sender));
     times(&mut events, 2).await;
     interval.send(Some(Duration::from_millis(500))).unwrap();

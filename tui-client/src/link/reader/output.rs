@@ -1,10 +1,14 @@
 //! Output of a reader: events in order, with each sample once.
 
+use std::time::Duration;
+
 use loadline_protocol::{LineError, Resume, Row, RunId, SafeText, Time};
 
-use super::clock::RowClock;
 use crate::event::{Event, Rows, Sample};
-use crate::link::resume::ResumeState;
+
+/// Maximum lead of plain rows over the clock: 1 s. Rows of one burst are 1 ms apart; rows beyond
+/// the lead are skipped and reported.
+const BURST: Duration = Duration::from_secs(1);
 
 /// Events in order. Faults and skipped rows are counted, and reported before the next row.
 #[derive(Debug, Default)]
@@ -76,5 +80,76 @@ impl Output {
             let last = SafeText::new(&last.to_string());
             self.events.push(Event::Faults { count, first, last });
         }
+    }
+}
+
+/// Position in a source, kept across connections so that no sample is delivered twice.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(in crate::link) struct ResumeState {
+    /// Run and sequence number of the last delivered row.
+    pub(in crate::link) last: Option<Resume>,
+    /// Timestamp of the last delivered row, by the agent's clock.
+    pub(in crate::link) last_time: Option<Time>,
+    /// Time of the last delivered row without a timestamp.
+    pub(in crate::link) last_plain_time: Option<Time>,
+    /// Number of fields of a plain row.
+    pub(in crate::link) plain_count: Option<usize>,
+    /// Arrival time of the last row, by our clock.
+    pub(in crate::link) last_received: Option<Time>,
+    /// True if the server has answered a request, so it knows requests.
+    pub(in crate::link) answered: bool,
+}
+
+impl ResumeState {
+    /// Notes a header. Another run has its own times and sequence numbers.
+    pub(super) fn begin_stream(&mut self, run: Option<RunId>) {
+        self.answered = true;
+        if self.last.is_none_or(|last| Some(last.run) != run) {
+            (self.last, self.last_time) = (None, None);
+        }
+    }
+
+    /// Notes a row with a timestamp. Returns false if the row was delivered before.
+    ///
+    /// # Errors
+    /// The time does not rise.
+    fn advance(&mut self, time: Time, at: Option<Resume>) -> Result<bool, LineError> {
+        if self.last.zip(at).is_some_and(|(last, at)| at.seq <= last.seq) {
+            return Ok(false);
+        }
+        if self.last_time.is_some_and(|last| time <= last) {
+            return Err(LineError::TimeNotIncreasing(time));
+        }
+        (self.last, self.last_time) = (at, Some(time));
+        Ok(true)
+    }
+}
+
+/// Clock for rows without a timestamp.
+#[derive(Debug, Default)]
+pub(super) enum RowClock {
+    /// Time of receipt.
+    #[default]
+    OnReceipt,
+    /// Times at equal intervals.
+    Even { next: Time, step: Duration },
+}
+
+impl RowClock {
+    /// Returns the time of a row: the time of receipt `now`, 1 ms after the row at `last`, or the
+    /// next even time. `None` if the row is beyond the lead.
+    fn next(&mut self, now: Time, last: Option<Time>) -> Option<Time> {
+        if let RowClock::Even { next, step } = self {
+            let time = *next;
+            *next = time + *step;
+            return Some(time);
+        }
+        let after = last.map_or(Time::default(), |last| last.shifted_ms(1));
+        let limit = now + BURST;
+        if after == limit {
+            return None;
+        }
+        // No burst leads by more than the maximum: beyond it, our clock was set back.
+        Some(if after < limit { after.max(now) } else { now })
     }
 }

@@ -1,22 +1,13 @@
 //! Stub for a program that was built without TLS: any use is an error.
 
-use std::convert::Infallible;
 use std::io;
-use std::path::PathBuf;
 
 use thiserror::Error;
 use tokio::net::TcpStream;
 
 use super::disconnect::Disconnect;
-
-/// Files for TLS.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TlsClientFiles {
-    /// Trusted CAs; the system's if `None`.
-    pub ca: Option<PathBuf>,
-    /// Client certificate and key, for servers that require one.
-    pub identity: Option<(PathBuf, PathBuf)>,
-}
+use super::options::TlsClientFiles;
+use crate::source::Address;
 
 /// Error of every use of TLS.
 #[derive(Debug, Error)]
@@ -34,22 +25,18 @@ impl TlsClient {
     }
 
     #[expect(clippy::unused_self, reason = "same signature as with TLS")]
-    pub(super) fn transport(
-        &self,
-        _host: &str,
-        _port: u16,
-    ) -> Result<TlsTransport, TlsClientError> {
+    pub(super) fn transport(&self, _address: &Address) -> Result<TlsTransport, TlsClientError> {
         Err(TlsClientError)
     }
 }
 
-/// **Invariant:** no value exists.
-pub(super) struct TlsTransport(Infallible);
+/// Transport of which no value exists.
+pub(super) enum TlsTransport {}
 
 impl TlsTransport {
     #[expect(clippy::unused_async, reason = "same signature as with TLS")]
     pub(super) async fn connect(&mut self) -> io::Result<TcpStream> {
-        match self.0 {}
+        match *self {}
     }
 }
 

@@ -7,7 +7,7 @@ use ratatui::style::{Modifier, Style};
 
 use super::{ChartContext, is_blank};
 use crate::app::Drag;
-use crate::theme::Theme;
+use crate::theme::{HIGHLIGHT, STRONG, Theme};
 use crate::view::text::{Piece, put};
 
 pub(super) fn render(context: &ChartContext, buf: &mut Buffer) {
@@ -16,10 +16,10 @@ pub(super) fn render(context: &ChartContext, buf: &mut Buffer) {
         context.render_drag(from.min(to), from.max(to), buf);
     }
     if let Some(mark) = app.selection.mark {
-        context.render_vertical_line(mark, app.theme.strong(), buf);
+        context.render_vertical_line(mark, STRONG, buf);
     }
     if let Some(time) = app.crosshair_time() {
-        context.render_vertical_line(time, app.theme.highlight(), buf);
+        context.render_vertical_line(time, HIGHLIGHT, buf);
         if let Some((area, label)) = context.time_label() {
             put(buf, area, &[label]);
         }
@@ -33,7 +33,7 @@ pub(in crate::view) fn cross_cell(cell: &mut Cell, theme: Theme, crossing: Style
         || theme.fill && cell.symbol().starts_with(symbols.area);
     if is_blank(cell.symbol()) || is_behind {
         cell.reset();
-        cell.set_char(symbols.crosshair).set_style(theme.strong());
+        cell.set_char(symbols.crosshair).set_style(STRONG);
     } else {
         cell.set_style(crossing);
     }
@@ -58,7 +58,7 @@ impl ChartContext<'_> {
         let left = self.parts.gutter.x;
         let room = usize::from(times.right() - left);
         let text = self.app.time_label_within(time, room.saturating_sub(2));
-        let label = Piece::new(format!(" {text} "), self.app.theme.highlight());
+        let label = Piece::new(format!(" {text} "), HIGHLIGHT);
         let width = label.width() as u16;
         let rightmost = times.right().saturating_sub(width).max(left);
         let x = (times.x + cell as u16).saturating_sub(width / 2).clamp(left, rightmost);

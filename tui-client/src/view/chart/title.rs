@@ -8,6 +8,7 @@ use super::value_axis::ValueAxis;
 use crate::app::App;
 use crate::charts::{Chart, ChartKind, ReferenceLine};
 use crate::layout::ChartParts;
+use crate::theme::STRONG;
 use crate::thresholds::Level;
 use crate::view::text::{Piece, put, put_right, shortened, width};
 
@@ -100,8 +101,8 @@ fn title(app: &App, chart: &Chart, title_text: &TitleText<'_>, room: usize) -> V
         Some(at) if at < 9 => format!(" {} ", at + 1),
         _ => " ".to_owned(),
     };
-    let number = Piece::new(number, theme.strong().add_modifier(chosen));
-    let name = Piece::new(format!(" {} ", title_text.title), theme.strong());
+    let number = Piece::new(number, STRONG.add_modifier(chosen));
+    let name = Piece::new(format!(" {} ", title_text.title), STRONG);
     let mut title = vec![number, name];
     if !chart.remark.is_empty() {
         title.push(Piece::new(format!("{} ", chart.remark), theme.faint()));
@@ -117,7 +118,7 @@ fn title(app: &App, chart: &Chart, title_text: &TitleText<'_>, room: usize) -> V
     let beside = title[0].width() + 2;
     if width(&title) > room && room > beside {
         let name = shortened(title_text.title, room - beside);
-        title[1] = Piece::new(format!(" {name} "), theme.strong());
+        title[1] = Piece::new(format!(" {name} "), STRONG);
     }
     title
 }
