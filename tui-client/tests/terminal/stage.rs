@@ -212,6 +212,14 @@ impl PtyTerminal {
         self.master.resize(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }).unwrap();
     }
 
+    /// Presses `q` and waits for the end, which must be a success. Returns the output.
+    pub(crate) fn quit(mut self) -> String {
+        self.press("q");
+        let (status, written) = self.wait_for_end();
+        assert!(status.success(), "{status:?}");
+        written
+    }
+
     /// Waits for the end of the program. Returns its exit status and its output.
     pub(crate) fn wait_for_end(mut self) -> (ExitStatus, String) {
         let start = Instant::now();
