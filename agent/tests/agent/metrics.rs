@@ -323,39 +323,9 @@ fn metrics_beyond_loopback_need_permission() {
 
 #[cfg(feature = "tls")]
 mod tls {
-    use std::path::Path;
-    use std::sync::Arc;
-
-    use loadline_common::{provider, read_authorities, read_identity};
-    use tokio_rustls::rustls::pki_types::ServerName;
-    use tokio_rustls::rustls::sign::SingleCertAndKey;
-    use tokio_rustls::rustls::version::TLS13;
-    use tokio_rustls::rustls::{ClientConfig, ClientConnection, StreamOwned};
-
     use super::*;
     use crate::authority::{Authority, Identity};
-
-    type TlsMetricsClient = MetricsClient<StreamOwned<ClientConnection, TcpStream>>;
-
-    /// Connects a client that trusts `ca` and presents `identity`.
-    fn connect(address: &str, ca: &Path, identity: Option<&Identity>) -> TlsMetricsClient {
-        let config = ClientConfig::builder_with_provider(provider())
-            .with_protocol_versions(&[&TLS13])
-            .unwrap()
-            .with_root_certificates(read_authorities(ca).unwrap());
-        let config = match identity {
-            None => config.with_no_client_auth(),
-            Some(identity) => {
-                let identity = read_identity(&identity.cert, &identity.key).unwrap();
-                config.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity)))
-            }
-        };
-        let name = ServerName::try_from("localhost").unwrap();
-        let session = ClientConnection::new(Arc::new(config), name).unwrap();
-        let tcp = TcpStream::connect(address).unwrap();
-        tcp.set_read_timeout(Some(DEADLINE)).unwrap();
-        MetricsClient(BufReader::new(StreamOwned::new(session, tcp)))
-    }
+    use crate::tls::session;
 
     fn start_with_tls(server: &Identity, arguments: &str) -> (RunningAgent, String) {
         let (cert, key) = (server.cert.display(), server.key.display());
@@ -366,7 +336,7 @@ mod tls {
     fn metrics_use_tls_like_the_stream() {
         let ca = Authority::new("ours");
         let (_agent, address) = start_with_tls(&ca.server(), "");
-        let mut client = connect(&address, &ca.ca, None);
+        let mut client = MetricsClient(BufReader::new(session(&address, &ca, None)));
         for _ in 0..2 {
             let text = client.get("/metrics", ACCEPT_OPEN_METRICS).body;
             assert!(text.ends_with("# EOF\n"), "{text}");
@@ -384,10 +354,13 @@ mod tls {
         let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
         let client_ca = format!("--tls-client-ca {}", ours.ca.display());
         let (_agent, address) = start_with_tls(&ours.server(), &client_ca);
-        let mut client = connect(&address, &ours.ca, Some(&ours.client()));
+        let connect = |identity: Option<&Identity>| {
+            MetricsClient(BufReader::new(session(&address, &ours, identity)))
+        };
+        let mut client = connect(Some(&ours.client()));
         assert_eq!(client.get("/healthz", "").body, "ok\n");
         for identity in [None, Some(&theirs.client())] {
-            let mut client = connect(&address, &ours.ca, identity);
+            let mut client = connect(identity);
             let request = b"GET /metrics HTTP/1.1\r\nHost: here\r\n\r\n";
             let _ = client.0.get_mut().write_all(request);
             assert!(client.response(true).is_none());
