@@ -288,7 +288,7 @@ fn labels_beside_the_crosshairs_time_are_whole_or_missing() {
     for (width, height) in [(80, 24), (40, 12), (120, 36)] {
         stage.type_keys("c");
         for _ in 0..100 {
-            stage.type_keys("t");
+            stage.type_keys("T");
             let screen = stage.frame(width, height);
             let times = screen.lines().rfind(|line| line.contains("Nov") || line.contains("11-2"));
             let mut words = times.unwrap_or(&screen).split_whitespace().peekable();

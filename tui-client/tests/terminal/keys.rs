@@ -123,7 +123,11 @@ fn time_cursor_and_table() {
     press(term, UP, "4 samples", "");
     press(term, "j", "3 samples", "");
     press(term, LEFT, "mean", "3 samples");
-    press(term, RIGHT, "mean", "");
+    let count =
+        |screen: &str| screen.split_once(" samples")?.0.rsplit(' ').next()?.parse::<u64>().ok();
+    let before = count(&term.screen()).unwrap();
+    term.press(RIGHT);
+    term.wait_for("fewer samples", |screen| count(screen).is_some_and(|now| now < before));
     press(term, ESC, "crosshair off", "mean");
     press(term, ESC, "d table", "crosshair off");
     press(term, "]", "requested an interval of", "");
