@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
@@ -12,7 +12,7 @@ fn root() -> PathBuf {
 const SKIPPED_FOLDERS: &[&str] = &["target", ".git", "node_modules"];
 
 /// Returns the files below a folder with this extension, each with its text.
-fn texts(folder: &Path, extension: &str) -> Vec<(PathBuf, String)> {
+pub(crate) fn files(folder: &Path, extension: &str) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -26,7 +26,7 @@ fn texts(folder: &Path, extension: &str) -> Vec<(PathBuf, String)> {
             }
         }
     }
-    assert!(!found.is_empty(), "no files with extension {extension}");
+    assert!(!found.is_empty(), "no {extension} files in {}", folder.display());
     found
 }
 
@@ -66,7 +66,7 @@ fn links(page: &str) -> Vec<String> {
 
 #[test]
 fn each_link_between_pages_has_a_file_and_a_heading_as_its_target() {
-    let pages: HashMap<PathBuf, String> = texts(&root(), "md")
+    let pages: HashMap<PathBuf, String> = files(&root(), "md")
         .into_iter()
         .map(|(path, text)| (path.canonicalize().unwrap(), text))
         .collect();
@@ -117,7 +117,7 @@ fn unescaped(source: &str) -> String {
 /// Returns the sources of both programs and of the protocol.
 fn sources() -> Vec<String> {
     let folders = ["agent/src", "tui-client/src", "protocol/src"];
-    let files = folders.iter().flat_map(|folder| texts(&root().join(folder), "rs"));
+    let files = folders.iter().flat_map(|folder| files(&root().join(folder), "rs"));
     files.filter(|(path, _)| !path.ends_with("tests.rs")).map(|(_, text)| text).collect()
 }
 

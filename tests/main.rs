@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 #[cfg(feature = "tls")]
+#[expect(dead_code, reason = "tests of other crates use the rest")]
 #[path = "../agent/tests/agent/authority.rs"]
 mod authority;
 mod corpus;

@@ -1,5 +1,6 @@
 //! End-to-end scenarios with one source, over real sockets.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use loadline::watched::Watched;
 use loadline_agent::Clock;
 use loadline_protocol::{History, Note, Schema};
 use loadline_tests::{
-    DEADLINE, LoopbackAgent, RawConnection, TcpProxy, collect_output, serve_lines,
+    ClientOutput, DEADLINE, LoopbackAgent, RawConnection, TcpProxy, collect_output,
 };
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
@@ -30,6 +31,12 @@ fn column(csv: &str, name: &str) -> Vec<String> {
 
 fn numbers(fields: &[String]) -> Vec<u64> {
     fields.iter().filter_map(|field| field.parse().ok()).collect()
+}
+
+/// Returns `count` rows of a source as CSV.
+async fn csv(address: SocketAddr, history: History, count: u64) -> ClientOutput {
+    let never = std::future::pending();
+    collect_output(address, OutputFormat::Csv, link_options(history), Some(count), never).await
 }
 
 /// Waits until an agent has taken `count` samples.
@@ -69,15 +76,7 @@ async fn a_silent_client_gets_the_newest_sample_and_then_every_new_one() {
 async fn csv_has_the_whole_history_and_then_new_samples() {
     let server = LoopbackAgent::start(FAST_INTERVAL).await;
     wait_for_samples(&server, 20).await;
-    let never = std::future::pending();
-    let written = collect_output(
-        server.address,
-        OutputFormat::Csv,
-        link_options(History::All),
-        Some(40),
-        never,
-    )
-    .await;
+    let written = csv(server.address, History::All, 40).await;
     assert_eq!(numbers(&column(&written.text, "seq")), (1..=40).collect::<Vec<u64>>());
     assert_eq!(column(&written.text, "cpu")[11], "1.2");
     assert_eq!(column(&written.text, "load15")[0], "", "a missing value is empty");
@@ -182,14 +181,11 @@ async fn follow_into_a_new_run(history: History) {
 
 #[tokio::test]
 async fn plain_rows_of_a_script_are_read_and_its_faults_are_counted() {
-    let lines = ["1 2 3 4 5 6", "hello", "1 2 3", "2 3 4 5 6 nan", "inf 1 1 1 1 1", "3 4 5 6 7 8"];
-    let lines: &'static [&'static str] = Vec::from(lines).leak();
-    let address = serve_lines(lines, FAST_INTERVAL).await;
+    let lines =
+        ["1 2 3 4 5 6\n", "hello\n1 2 3\n", "2 3 4 5 6 nan\n", "inf 1 1 1 1 1\n", "3 4 5 6 7 8\n"];
+    let address = serve_connections(vec![lines.map(|line| (20, line)).to_vec()]).await;
     let start = Instant::now();
-    let never = std::future::pending();
-    let written =
-        collect_output(address, OutputFormat::Csv, link_options(History::All), Some(3), never)
-            .await;
+    let written = csv(address, History::All, 3).await;
     assert_eq!(column(&written.text, "cpu"), ["1.0", "2.0", "3.0"]);
     assert_eq!(column(&written.text, "load15"), ["6.00", "", "8.00"]);
     assert_eq!(column(&written.text, "seq"), ["", "", ""]);
@@ -222,7 +218,7 @@ async fn a_subscribed_stream_begins_with_its_headers_and_ends_with_bye() {
 }
 
 /// Serves one connection after another: writes each text after its pause, then closes.
-async fn serve_connections(connections: Vec<Vec<(u64, &'static str)>>) -> std::net::SocketAddr {
+async fn serve_connections(connections: Vec<Vec<(u64, &'static str)>>) -> SocketAddr {
     use tokio::io::AsyncWriteExt as _;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -247,10 +243,7 @@ async fn a_late_header_after_a_reconnect_duplicates_nothing() {
         vec![(0, "6\n"), (2500, HEAD), (0, "2.000 2 6\n3.000 3 7\n")],
     ])
     .await;
-    let never = std::future::pending();
-    let written =
-        collect_output(address, OutputFormat::Csv, link_options(History::None), Some(3), never)
-            .await;
+    let written = csv(address, History::None, 3).await;
     assert_eq!(column(&written.text, "seq"), ["1", "2", "3"]);
     assert_eq!(column(&written.text, "a"), ["5.00", "6.00", "7.00"]);
 }
@@ -270,15 +263,7 @@ async fn after_a_restart_the_history_has_the_old_run_a_gap_and_the_new_run() {
     // Long enough to count as a gap.
     sleep(FAST_INTERVAL * 10).await;
     let second = start_with_samples(folder.path(), 10).await;
-    let never = std::future::pending();
-    let written = collect_output(
-        second.address,
-        OutputFormat::Csv,
-        link_options(History::All),
-        Some(30),
-        never,
-    )
-    .await;
+    let written = csv(second.address, History::All, 30).await;
     let seqs = numbers(&column(&written.text, "seq"));
     let border = seqs.iter().rposition(|seq| *seq == 1).expect("the first sample of the new run");
     let (old, new) = seqs.split_at(border);

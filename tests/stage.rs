@@ -132,25 +132,6 @@ impl TcpProxy {
     }
 }
 
-/// Starts a server that writes `lines` to each client, one client after the other, and ignores
-/// requests.
-pub async fn serve_lines(lines: &'static [&'static str], pause: Duration) -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((mut client, _)) = listener.accept().await {
-            for line in lines {
-                let line = format!("{line}\n");
-                if client.write_all(line.as_bytes()).await.is_err() {
-                    break;
-                }
-                sleep(pause).await;
-            }
-        }
-    });
-    address
-}
-
 /// Output of the client.
 #[derive(Debug)]
 pub struct ClientOutput {

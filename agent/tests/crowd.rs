@@ -3,8 +3,11 @@
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "test helpers fail by panicking")]
 
-use std::io::{self, BufRead as _};
-use std::process::{Child, Command, Stdio};
+#[expect(dead_code, reason = "other tests use the rest")]
+#[path = "agent/running_agent.rs"]
+mod running_agent;
+
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -14,6 +17,8 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+
+use running_agent::{RunningAgent, program};
 
 const CLIENTS: usize = 1000;
 const STUCK: usize = 200;
@@ -29,15 +34,18 @@ const LATE_MAX_MS: i64 = 50;
 const ROUNDS_MAX: usize = 5;
 
 /// Permitted memory of the agent for each client.
-const CLIENT_BYTES_MAX: usize = 8 * 1024;
+const CLIENT_BYTES_MAX: u64 = 8 * 1024;
 
 const DEADLINE: Duration = Duration::from_mins(2);
 
 #[tokio::test]
 async fn stuck_and_noisy_clients_do_not_disturb_a_thousand_others() {
     let clients = allow_clients();
-    let (agent, address) = start_agent();
-    let before = resident_bytes(&agent);
+    let mut agent = RunningAgent::start(program(
+        "-l 127.0.0.1:0 -i 250ms --max-clients 2000 --max-clients-per-address 2000",
+    ));
+    let address = agent.address();
+    let before_kib = agent.memory_kib();
 
     let mut others = JoinSet::new();
     let settled = Arc::new(Semaphore::new(0));
@@ -54,9 +62,9 @@ async fn stuck_and_noisy_clients_do_not_disturb_a_thousand_others() {
     let healthy = clients - troublemakers;
     let mut late_ms = i64::MAX;
     for _ in 0..ROUNDS_MAX {
-        let (round_ms, resident) = read_rows(&agent, &address, healthy).await;
+        let (round_ms, memory_kib) = read_rows(&agent, &address, healthy).await;
         late_ms = late_ms.min(round_ms);
-        let client_bytes = resident.saturating_sub(before) / clients;
+        let client_bytes = memory_kib.saturating_sub(before_kib) * 1024 / clients as u64;
         println!("{clients} clients: {client_bytes} bytes each, rows {round_ms} ms late");
         assert!(client_bytes < CLIENT_BYTES_MAX, "{client_bytes} bytes a client");
         if late_ms < LATE_MAX_MS {
@@ -68,8 +76,8 @@ async fn stuck_and_noisy_clients_do_not_disturb_a_thousand_others() {
 }
 
 /// Lets `healthy` clients read their rows. Returns the median delay in milliseconds and the agent's
-/// memory in bytes while the last clients are still connected.
-async fn read_rows(agent: &CrowdAgent, address: &str, healthy: usize) -> (i64, usize) {
+/// memory in KiB while the last clients are still connected.
+async fn read_rows(agent: &RunningAgent, address: &str, healthy: usize) -> (i64, u64) {
     let mut readers = JoinSet::new();
     for number in 0..healthy {
         let address = address.to_owned();
@@ -80,16 +88,16 @@ async fn read_rows(agent: &CrowdAgent, address: &str, healthy: usize) -> (i64, u
         }
     }
     let mut late_ms = Vec::new();
-    let mut resident = 0;
+    let mut memory_kib = 0;
     while let Some(read) = timeout(DEADLINE, readers.join_next()).await.expect("rows in time") {
         // When the first client ends, the others are still connected.
-        if resident == 0 {
-            resident = resident_bytes(agent);
+        if memory_kib == 0 {
+            memory_kib = agent.memory_kib();
         }
         late_ms.extend(read.unwrap());
     }
     late_ms.sort_unstable();
-    (late_ms[late_ms.len() / 2], resident)
+    (late_ms[late_ms.len() / 2], memory_kib)
 }
 
 /// Returns the number of clients that the limit on open files permits.
@@ -98,36 +106,6 @@ fn allow_clients() -> usize {
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
     let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     CLIENTS.min(usize::try_from(files).unwrap_or(usize::MAX).saturating_sub(100))
-}
-
-/// Running agent. Killed on drop.
-struct CrowdAgent(Child);
-
-impl Drop for CrowdAgent {
-    fn drop(&mut self) {
-        // An error only means that the process has ended.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn start_agent() -> (CrowdAgent, String) {
-    let mut agent = Command::new(env!("CARGO_BIN_EXE_loadline-agent"))
-        .args(["--listen", "127.0.0.1:0", "--interval", "250ms", "--max-clients", "2000"])
-        .args(["--max-clients-per-address", "2000"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    io::BufReader::new(agent.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    (CrowdAgent(agent), line.strip_prefix("listening on ").unwrap().trim_end().to_owned())
-}
-
-/// Returns the resident memory of the agent.
-fn resident_bytes(agent: &CrowdAgent) -> usize {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", agent.0.id())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
 }
 
 /// Requests more than the socket buffers hold, and reads nothing.

@@ -520,10 +520,5 @@ mod tests {
             schema.write_row(&mut again, row.time, row.seq, row.values);
             prop_assert_eq!(again, line);
         }
-
-        #[test]
-        fn parsing_any_line_does_not_panic(line in "\\PC*", schema in any_schema()) {
-            let _ = (schema.parse_row(&line), parse_plain_row(&line));
-        }
     }
 }

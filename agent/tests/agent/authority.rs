@@ -1,5 +1,4 @@
 //! Test certificate authority that writes its certificates and keys to files.
-#![allow(dead_code, reason = "tests of other crates include this file and use less of it")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

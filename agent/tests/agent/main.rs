@@ -6,6 +6,8 @@
 mod authority;
 #[cfg(target_os = "linux")]
 mod hostile;
+#[expect(unreachable_pub, dead_code, reason = "other crates use this file as well")]
+mod loopback;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod program;

@@ -1,8 +1,8 @@
 //! Metrics over HTTP: formats, connections, limits and TLS.
 
-use std::io::{BufRead as _, BufReader, Read, Write};
+use std::io::{self, BufRead as _, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::running_agent::{DEADLINE, RunningAgent, program};
 
@@ -58,12 +58,9 @@ impl<S: Read + Write> MetricsClient<S> {
     fn response(&mut self, has_body: bool) -> Option<HttpResponse> {
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
-            match self.0.read_line(&mut head) {
-                Ok(0) | Err(_) => {
-                    assert_eq!(head, "", "truncated response");
-                    return None;
-                }
-                Ok(_) => {}
+            if is_end(self.0.read_line(&mut head)) {
+                assert_eq!(head, "", "truncated response");
+                return None;
             }
         }
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
@@ -82,10 +79,31 @@ impl<S: Read + Write> MetricsClient<S> {
 
     /// Expects the connection to end without further bytes.
     fn expect_closed(&mut self) {
+        assert_eq!(self.rest(), "");
+    }
+
+    /// Reads until the agent closes the connection.
+    fn rest(&mut self) -> String {
         let mut rest = Vec::new();
-        // A reset closes the connection, too.
-        let _ = self.0.read_to_end(&mut rest);
-        assert!(rest.is_empty(), "{}", String::from_utf8_lossy(&rest));
+        let read = self.0.read_to_end(&mut rest);
+        is_end(read.map(|_| 0));
+        String::from_utf8_lossy(&rest).into_owned()
+    }
+}
+
+/// Returns whether a read has met the end of the connection. A reset and an alert of TLS close it, too. A timeout
+/// does not.
+#[track_caller]
+fn is_end(read: io::Result<usize>) -> bool {
+    match read {
+        Ok(count) => count == 0,
+        Err(error) => {
+            assert!(
+                !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
+                "{error}"
+            );
+            true
+        }
     }
 }
 
@@ -232,24 +250,28 @@ fn invalid_bytes_close_only_their_own_connection() {
     let (_agent, address) = start("");
     let mut healthy = MetricsClient::connect(&address);
     let noise: Vec<u8> = (0..40_000_u32).map(|n| (n * 167 % 251) as u8).collect();
-    for bytes in [
-        &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"[..],
-        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-        b"loadline/1\n\n\n\n",
-        b"\0\0\0\0\r\n\r\n",
-        b"GET /metrics HTTP/9.9\r\n\r\n",
-        b"GET /metrics\xff HTTP/1.1\r\n\xff: \xff\r\n\r\n",
-        b"GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\nzzzzz\r\n\r\n",
-        &noise,
+    let refused = "HTTP/1.1 400";
+    for (bytes, status) in [
+        (&b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"[..], refused),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", ""),
+        (b"loadline/1\n\n\n\n", refused),
+        (b"\0\0\0\0\r\n\r\n", refused),
+        (b"GET /metrics HTTP/9.9\r\n\r\n", refused),
+        (b"GET /metrics\xff HTTP/1.1\r\n\xff: \xff\r\n\r\n", refused),
+        // Answered without its body, which is not a second request.
+        (
+            b"GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\nzzzzz\r\n\r\n",
+            "HTTP/1.1 200",
+        ),
+        (&noise, refused),
     ] {
         let mut client = MetricsClient::connect(&address);
         // The agent may close the connection before it has read all bytes.
         let _ = client.0.get_mut().write_all(bytes);
         let _ = client.0.get_mut().shutdown(std::net::Shutdown::Write);
-        let mut rest = Vec::new();
-        let _ = client.0.read_to_end(&mut rest);
-        let rest = String::from_utf8_lossy(&rest);
-        assert!(rest.is_empty() || rest.starts_with("HTTP/1."), "{rest}");
+        let answer = client.rest();
+        assert_eq!(answer.get(..12).unwrap_or(""), status, "{answer}");
+        assert!(answer.matches("HTTP/1.").count() <= 1, "{answer}");
         assert_eq!(healthy.get("/healthz", "").body, "ok\n");
     }
 }
@@ -283,9 +305,11 @@ fn stopping_does_not_wait_for_idle_connections() {
     let (mut agent, address) = start("");
     let mut client = MetricsClient::connect(&address);
     assert_eq!(client.get("/healthz", "").status, 200);
+    let begin = Instant::now();
     agent.signal(rustix::process::Signal::TERM);
     client.expect_closed();
     assert_eq!(agent.wait_exit().0, Some(0));
+    assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
 }
 
 #[test]
@@ -323,39 +347,9 @@ fn metrics_beyond_loopback_need_permission() {
 
 #[cfg(feature = "tls")]
 mod tls {
-    use std::path::Path;
-    use std::sync::Arc;
-
-    use loadline_common::{provider, read_authorities, read_identity};
-    use tokio_rustls::rustls::pki_types::ServerName;
-    use tokio_rustls::rustls::sign::SingleCertAndKey;
-    use tokio_rustls::rustls::version::TLS13;
-    use tokio_rustls::rustls::{ClientConfig, ClientConnection, StreamOwned};
-
     use super::*;
     use crate::authority::{Authority, Identity};
-
-    type TlsMetricsClient = MetricsClient<StreamOwned<ClientConnection, TcpStream>>;
-
-    /// Connects a client that trusts `ca` and presents `identity`.
-    fn connect(address: &str, ca: &Path, identity: Option<&Identity>) -> TlsMetricsClient {
-        let config = ClientConfig::builder_with_provider(provider())
-            .with_protocol_versions(&[&TLS13])
-            .unwrap()
-            .with_root_certificates(read_authorities(ca).unwrap());
-        let config = match identity {
-            None => config.with_no_client_auth(),
-            Some(identity) => {
-                let identity = read_identity(&identity.cert, &identity.key).unwrap();
-                config.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity)))
-            }
-        };
-        let name = ServerName::try_from("localhost").unwrap();
-        let session = ClientConnection::new(Arc::new(config), name).unwrap();
-        let tcp = TcpStream::connect(address).unwrap();
-        tcp.set_read_timeout(Some(DEADLINE)).unwrap();
-        MetricsClient(BufReader::new(StreamOwned::new(session, tcp)))
-    }
+    use crate::tls::session;
 
     fn start_with_tls(server: &Identity, arguments: &str) -> (RunningAgent, String) {
         let (cert, key) = (server.cert.display(), server.key.display());
@@ -366,7 +360,7 @@ mod tls {
     fn metrics_use_tls_like_the_stream() {
         let ca = Authority::new("ours");
         let (_agent, address) = start_with_tls(&ca.server(), "");
-        let mut client = connect(&address, &ca.ca, None);
+        let mut client = MetricsClient(BufReader::new(session(&address, &ca, None)));
         for _ in 0..2 {
             let text = client.get("/metrics", ACCEPT_OPEN_METRICS).body;
             assert!(text.ends_with("# EOF\n"), "{text}");
@@ -374,8 +368,7 @@ mod tls {
         // A client without TLS gets an error in plain text.
         let mut plain = MetricsClient::connect(&address);
         plain.send("GET /metrics HTTP/1.1\r\nHost: here\r\n\r\n");
-        let mut received = String::new();
-        let _ = plain.0.read_to_string(&mut received);
+        let received = plain.rest();
         assert!(received.contains("this port speaks TLS"), "{received}");
     }
 
@@ -384,10 +377,13 @@ mod tls {
         let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
         let client_ca = format!("--tls-client-ca {}", ours.ca.display());
         let (_agent, address) = start_with_tls(&ours.server(), &client_ca);
-        let mut client = connect(&address, &ours.ca, Some(&ours.client()));
+        let connect = |identity: Option<&Identity>| {
+            MetricsClient(BufReader::new(session(&address, &ours, identity)))
+        };
+        let mut client = connect(Some(&ours.client()));
         assert_eq!(client.get("/healthz", "").body, "ok\n");
         for identity in [None, Some(&theirs.client())] {
-            let mut client = connect(&address, &ours.ca, identity);
+            let mut client = connect(identity);
             let request = b"GET /metrics HTTP/1.1\r\nHost: here\r\n\r\n";
             let _ = client.0.get_mut().write_all(request);
             assert!(client.response(true).is_none());

@@ -69,6 +69,18 @@ impl RunningAgent {
         std::fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).unwrap()
     }
 
+    /// Returns the resident memory in KiB.
+    pub(crate) fn memory_kib(&self) -> u64 {
+        let status = self.proc_file("status");
+        let memory = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        memory.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    /// Returns the number of open files.
+    pub(crate) fn open_files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
+    }
+
     /// Connects a client and returns it with its first line.
     pub(crate) fn connect(&mut self) -> (BufReader<TcpStream>, String) {
         let stream = TcpStream::connect(self.address()).unwrap();

@@ -2,19 +2,19 @@
 
 use std::io;
 use std::net::IpAddr;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use loadline_agent::{
     Accept, Agent, AgentSettings, Handshake, Listener, MachineFacts, Peer, PlaintextPolicy,
     ScriptedSource, without_handshake,
 };
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, BufReader, DuplexStream, ReadBuf};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, BufReader, DuplexStream};
 use tokio::net::TcpStream;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
+
+use crate::stage::{FnStream, never};
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -210,34 +210,8 @@ async fn the_agent_stops_within_a_second_even_with_a_stuck_client() {
 async fn a_panic_in_a_session_ends_the_agent() {
     let (sender, listener) = ChannelListener::new();
     let (_stop, agent) = run(agent(10).await, vec![listener]);
-    sender.send(Ok(PanickingStream)).await.unwrap();
+    let write = |_: &[u8]| panic!("a fault in a session");
+    sender.send(Ok(FnStream { read: never, write })).await.unwrap();
     let ended = timeout(DEADLINE, agent).await.expect("an end in time");
     assert!(ended.unwrap_err().is_panic());
-}
-
-/// Stream that panics on a write.
-struct PanickingStream;
-
-impl AsyncRead for PanickingStream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        _: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Poll::Pending
-    }
-}
-
-impl AsyncWrite for PanickingStream {
-    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
-        panic!("a fault in a session")
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
 }

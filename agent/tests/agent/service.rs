@@ -1,7 +1,7 @@
 //! Notifications to the service manager.
 
 use std::os::unix::net::UnixDatagram;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::running_agent::{DEADLINE, RunningAgent, program};
 use rustix::process::Signal;
@@ -63,7 +63,11 @@ fn the_watchdog_is_notified_during_a_long_interval() {
     agent.address();
     manager.next_message();
     // Three notifications take longer than the watchdog timeout, and no sample is due meanwhile.
-    for _ in 0..4 {
+    let pauses = [(); 4].map(|()| {
+        let begin = Instant::now();
         assert_eq!(manager.next_message(), "WATCHDOG=1\n");
-    }
+        begin.elapsed()
+    });
+    // On a busy machine, single notifications may be late.
+    assert!(pauses[1..].iter().any(|pause| *pause < WATCHDOG), "{pauses:?}");
 }

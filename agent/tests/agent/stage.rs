@@ -1,14 +1,18 @@
 //! Agent with a scripted source and an adjustable clock, and clients that read its streams.
 
+use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use loadline_agent::{
     Agent, AgentSettings, Clock, Ending, Listener, MachineFacts, ScriptedSource, Service,
 };
 use tokio::io::{
-    AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream, ReadHalf, WriteHalf,
+    AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader, DuplexStream,
+    ReadBuf, ReadHalf, WriteHalf,
 };
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -155,5 +159,45 @@ impl StreamClient {
     /// Waits for the end of the session and returns its cause.
     pub(crate) async fn ending(self) -> Ending {
         timeout(DEADLINE, self.session).await.expect("an end in time").unwrap()
+    }
+}
+
+/// Read of a client that never sends.
+pub(crate) fn never(_: &mut ReadBuf<'_>) -> Poll<()> {
+    Poll::Pending
+}
+
+/// Stream whose reads and writes are functions. A write accepts all bytes.
+pub(crate) struct FnStream<R, W> {
+    pub(crate) read: R,
+    pub(crate) write: W,
+}
+
+impl<R: FnMut(&mut ReadBuf<'_>) -> Poll<()> + Unpin, W: Unpin> AsyncRead for FnStream<R, W> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        read: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        (self.read)(read).map(Ok)
+    }
+}
+
+impl<R: Unpin, W: FnMut(&[u8]) + Unpin> AsyncWrite for FnStream<R, W> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        (self.write)(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 }

@@ -7,11 +7,13 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use loadline_agent::{
-    Agent, AgentSettings, Listener, MachineFacts, PlaintextPolicy, ScriptedSource, serve_stdio,
+    Agent, AgentSettings, MachineFacts, PlaintextPolicy, ScriptedSource, serve_stdio,
 };
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWriteExt as _, Lines};
 use tokio::net::TcpStream;
+
+use crate::loopback::LoopbackAgent;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -184,13 +186,9 @@ async fn the_client_gets_the_history_of_the_local_agent() {
     let settings =
         AgentSettings { interval: Duration::from_millis(10), ..AgentSettings::default() };
     let agent = Agent::start(source, MachineFacts::default(), settings).await;
-    let address = "127.0.0.1:0".parse().unwrap();
-    let bound = Listener::bind(&address, PlaintextPolicy::LoopbackOnly).await.unwrap();
-    let listener = bound.listen().unwrap();
-    let address: SocketAddr = listener.address().to_string().parse().unwrap();
-    tokio::spawn(agent.run(vec![listener], std::future::pending()));
+    let local = LoopbackAgent::run(agent, 0, PlaintextPolicy::LoopbackOnly).await;
     // Let the history grow to 20 rows.
-    let mut other = lines(TcpStream::connect(address).await.unwrap());
+    let mut other = lines(TcpStream::connect(local.address).await.unwrap());
     for _ in 0..20 {
         other.next_line().await.unwrap();
     }
@@ -198,7 +196,7 @@ async fn the_client_gets_the_history_of_the_local_agent() {
     let (client, server) = tokio::io::duplex(64 * 1024);
     let (input, output) = tokio::io::split(server);
     let start_agent = async { panic!("a second agent was started") };
-    tokio::spawn(serve_stdio(address, start_agent, input, output, std::future::pending()));
+    tokio::spawn(serve_stdio(local.address, start_agent, input, output, std::future::pending()));
     let (rows, mut requests) = tokio::io::split(client);
     requests.write_all(b"loadline/1 history=all\n").await.unwrap();
     let mut rows = lines(rows);

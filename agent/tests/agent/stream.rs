@@ -1,20 +1,23 @@
 //! Streams of one agent, under a paused clock.
 
-use std::pin::Pin;
-use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
-use std::{io, mem};
 
 use loadline_agent::{Agent, AgentSettings, Ending, MachineFacts, ScriptedSource, Service};
 use loadline_protocol::{Column, Line, Note};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::ReadBuf;
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::stage::{AgentStage, StreamClient};
+use crate::stage::{AgentStage, FnStream, StreamClient, never};
 
 const HOUR: Duration = Duration::from_hours(1);
 const PIPE_BYTES: usize = 64 * 1024;
+
+/// Number of requests without answers after which the agent is at fault.
+const FLOOD_MAX: usize = 100_000;
 
 fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
@@ -43,6 +46,21 @@ async fn a_silent_client_gets_six_numbers_at_once_and_then_a_row_per_sample() {
     assert_eq!(begin.elapsed(), Duration::from_millis(3500));
 }
 
+/// Returns the first `count` writes to a client that never sends.
+async fn first_writes(service: &Service, count: usize) -> Vec<String> {
+    let (sender, mut writes) = mpsc::unbounded_channel();
+    let write = move |bytes: &[u8]| {
+        let _ = sender.send(String::from_utf8_lossy(bytes).into_owned());
+    };
+    let (service, stream) = (service.clone(), FnStream { read: never, write });
+    tokio::spawn(async move { service.serve(stream).await });
+    let mut first = Vec::new();
+    while first.len() < count {
+        first.push(writes.recv().await.unwrap());
+    }
+    first
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_plain_stream_stays_six_columns_when_the_agent_collects_more() {
     let columns = (1..=8).map(|number| Column::new(&format!("c{number}"), "%")).collect();
@@ -50,15 +68,14 @@ async fn the_plain_stream_stays_six_columns_when_the_agent_collects_more() {
         values.extend([1.06, f64::INFINITY, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]);
     });
     let agent = Agent::start(source, MachineFacts::default(), AgentSettings::default()).await;
-    let log = WriteRecorder::serve(&agent.service());
-    assert_eq!(log.first_writes(1).await, ["1.1 nan 3.0 4.0 5.0 6.0\n"]);
+    let writes = first_writes(&agent.service(), 1).await;
+    assert_eq!(writes, ["1.1 nan 3.0 4.0 5.0 6.0\n"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn each_plain_row_is_one_write() {
     let stage = AgentStage::with_history(HOUR).await;
-    let log = WriteRecorder::serve(&stage.service());
-    let writes = log.first_writes(20).await;
+    let writes = first_writes(&stage.service(), 20).await;
     for (at, write) in writes.iter().enumerate() {
         assert_eq!(*write, format!("{}.0 2400.0 43.1 0.52 0.44 0.40\n", at + 1));
     }
@@ -344,12 +361,20 @@ async fn requests_of_a_client_that_does_not_read_are_answered_within_bounds() {
 async fn a_flood_of_requests_does_not_delay_other_clients() {
     let stage = AgentStage::with_history(HOUR).await;
     let service = stage.service();
-    let requests_sent = Arc::new(Mutex::new(0));
-    let flood = RequestFlood { requests_sent: requests_sent.clone() };
+    let requests_sent = Arc::new(AtomicUsize::new(0));
+    let sent = requests_sent.clone();
+    let read = move |buffer: &mut ReadBuf<'_>| {
+        if sent.fetch_add(1, Ordering::Relaxed) == FLOOD_MAX {
+            return Poll::Pending;
+        }
+        buffer.put_slice(b"loadline/1\n");
+        Poll::Ready(())
+    };
+    let flood = FnStream { read, write: |_: &[u8]| {} };
     tokio::spawn(async move { service.serve(flood).await });
     let mut healthy = stage.connect(PIPE_BYTES);
     assert_eq!(healthy.row().await, "1");
-    let requests_sent = *requests_sent.lock().unwrap();
+    let requests_sent = requests_sent.load(Ordering::Relaxed);
     assert!((1..FLOOD_MAX).contains(&requests_sent), "{requests_sent}");
 }
 
@@ -407,102 +432,4 @@ async fn an_hour_of_samples_does_not_drift() {
     }
     assert!(client.line().await.starts_with("1763840400.000 3601 "));
     assert_eq!(begin.elapsed(), HOUR);
-}
-
-/// Stream that never sends, and records each write to it separately.
-struct WriteRecorder {
-    writes: RecordedWrites,
-}
-
-#[derive(Clone, Default)]
-struct RecordedWrites(Arc<Mutex<Vec<String>>>);
-
-impl WriteRecorder {
-    fn serve(service: &Service) -> RecordedWrites {
-        let writes = RecordedWrites::default();
-        let stream = WriteRecorder { writes: writes.clone() };
-        let service = service.clone();
-        tokio::spawn(async move { service.serve(stream).await });
-        writes
-    }
-}
-
-impl RecordedWrites {
-    /// Waits for the first `count` writes and returns them.
-    async fn first_writes(&self, count: usize) -> Vec<String> {
-        while self.0.lock().unwrap().len() < count {
-            sleep(Duration::from_millis(1)).await;
-        }
-        mem::take(&mut *self.0.lock().unwrap())
-    }
-}
-
-impl AsyncRead for WriteRecorder {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        _: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Poll::Pending
-    }
-}
-
-impl AsyncWrite for WriteRecorder {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.writes.0.lock().unwrap().push(String::from_utf8_lossy(bytes).into_owned());
-        Poll::Ready(Ok(bytes.len()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-}
-
-/// Stream that accepts all writes and sends the same request again and again.
-struct RequestFlood {
-    requests_sent: Arc<Mutex<usize>>,
-}
-
-const FLOOD_MAX: usize = 100_000;
-
-impl AsyncRead for RequestFlood {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        read: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let mut requests_sent = self.requests_sent.lock().unwrap();
-        if *requests_sent == FLOOD_MAX {
-            return Poll::Pending;
-        }
-        *requests_sent += 1;
-        read.put_slice(b"loadline/1\n");
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for RequestFlood {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Poll::Ready(Ok(bytes.len()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
 }

@@ -30,13 +30,13 @@ fn tcp(address: &str) -> TcpStream {
     tcp
 }
 
-/// Connects a client that trusts `ca` and presents `identity`, and reads a row. Returns the error
-/// if refused.
-fn connect(
+/// Connects a client that trusts `ca` and presents `identity`. The handshake begins with the first
+/// write or read.
+pub(crate) fn session(
     address: &str,
     ca: &Authority,
     identity: Option<&Identity>,
-) -> io::Result<TlsTestClient> {
+) -> StreamOwned<ClientConnection, TcpStream> {
     let config = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13])
         .unwrap()
@@ -50,7 +50,16 @@ fn connect(
     };
     let name = ServerName::try_from("localhost").unwrap();
     let session = ClientConnection::new(Arc::new(config), name).unwrap();
-    let mut client = BufReader::new(StreamOwned::new(session, tcp(address)));
+    StreamOwned::new(session, tcp(address))
+}
+
+/// Connects a client like [`session`] and reads a row. Returns the error if refused.
+fn connect(
+    address: &str,
+    ca: &Authority,
+    identity: Option<&Identity>,
+) -> io::Result<TlsTestClient> {
+    let mut client = BufReader::new(session(address, ca, identity));
     match row(&mut client)? {
         row if row.split(' ').count() == 6 => Ok(client),
         row => panic!("{row:?}"),
@@ -207,29 +216,14 @@ fn a_handshake_counts_among_the_clients() {
     let mut agent = start(&ca.server(), "--max-clients 2");
     let address = agent.address();
     let slow: Vec<_> = (0..2).map(|_| tcp(&address)).collect();
-    let mut late = connect_unchecked(&address, &ca);
-    assert_eq!(row(&mut late).unwrap(), "# error \"too many clients\"\n");
+    let first_line = || row(&mut BufReader::new(session(&address, &ca, None))).unwrap();
+    assert_eq!(first_line(), "# error \"too many clients\"\n");
     drop(slow);
     // The slots become free once the agent has noticed.
     let begin = Instant::now();
-    while !row(&mut connect_unchecked(&address, &ca))
-        .unwrap()
-        .starts_with(|c: char| c.is_ascii_digit())
-    {
+    while !first_line().starts_with(|c: char| c.is_ascii_digit()) {
         assert!(begin.elapsed() < DEADLINE);
     }
-}
-
-/// Connects a client that trusts `ca`, without reading anything.
-fn connect_unchecked(address: &str, ca: &Authority) -> TlsTestClient {
-    let config = ClientConfig::builder_with_provider(provider())
-        .with_protocol_versions(&[&TLS13])
-        .unwrap()
-        .with_root_certificates(read_authorities(&ca.ca).unwrap())
-        .with_no_client_auth();
-    let name = ServerName::try_from("localhost").unwrap();
-    let session = ClientConnection::new(Arc::new(config), name).unwrap();
-    BufReader::new(StreamOwned::new(session, tcp(address)))
 }
 
 /// Reconnects until the server presents another certificate than `before`.

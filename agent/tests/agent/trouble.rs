@@ -1,9 +1,9 @@
 //! Faults: a killed or stopped agent, a loaded machine, no file descriptors, a full disk.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::{BufReader, Write as _};
 use std::net::TcpStream;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -37,6 +37,34 @@ fn subscribe(address: &str, request: &str) -> (BufReader<TcpStream>, String) {
         }
         assert!(!line.is_empty(), "the stream ends before its header");
     }
+}
+
+/// Reads the next row. Returns its timestamp in milliseconds and its sequence number.
+fn next_stamp(client: &mut BufReader<TcpStream>) -> (i64, u64) {
+    loop {
+        let line = line(client);
+        if !line.starts_with('#') {
+            return parse_stamp(line.trim_end());
+        }
+    }
+}
+
+/// Works while other threads keep cores busy.
+fn under_load<T>(busy_threads: usize, work: impl FnOnce() -> T) -> T {
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..busy_threads {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+        // A panic must not wait for the busy threads.
+        let result = panic::catch_unwind(AssertUnwindSafe(work));
+        is_over.store(true, Ordering::Relaxed);
+        result.unwrap_or_else(|fault| panic::resume_unwind(fault))
+    })
 }
 
 /// Timestamps in milliseconds by sequence number, by run.
@@ -76,36 +104,21 @@ fn start_with_state(folder: &Path) -> RunningAgent {
 #[test]
 fn a_killed_agent_under_load_loses_at_most_its_last_sample() {
     let folder = tempfile::tempdir().unwrap();
-    let idle = AtomicBool::new(false);
-    let mut lives = Vec::new();
-    thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                while !idle.load(Ordering::Relaxed) {
-                    std::hint::spin_loop();
-                }
-            });
+    let live = |kill: u32| {
+        let mut agent = start_with_state(folder.path());
+        let address = agent.address();
+        let _others: Vec<_> = (0..CLIENTS).map(|_| subscribe(&address, "")).collect();
+        let (mut client, run) = subscribe(&address, "");
+        let mut last = 0;
+        while last < 2 + u64::from(kill % 3) {
+            last = next_stamp(&mut client).1;
         }
-        for kill in 0..KILLS {
-            let mut agent = start_with_state(folder.path());
-            let address = agent.address();
-            let others: Vec<_> = (0..CLIENTS).map(|_| subscribe(&address, "")).collect();
-            let (mut client, run) = subscribe(&address, "");
-            let mut last = 0;
-            while last < 2 + u64::from(kill % 3) {
-                let line = line(&mut client);
-                if !line.starts_with('#') {
-                    last = parse_stamp(line.trim_end()).1;
-                }
-            }
-            // A different time between two samples in each round.
-            thread::sleep(Duration::from_millis(u64::from(kill * 37 % 200)));
-            agent.kill();
-            drop(others);
-            lives.push((run, last));
-        }
-        idle.store(true, Ordering::Relaxed);
-    });
+        // A different time between two samples in each round.
+        thread::sleep(Duration::from_millis(u64::from(kill * 37 % 200)));
+        agent.kill();
+        (run, last)
+    };
+    let lives: Vec<_> = under_load(2, || (0..KILLS).map(live).collect());
     let mut agent = start_with_state(folder.path());
     let samples = history(&agent.address());
     assert_eq!(samples.len(), lives.len() + 1, "one run for each start, including the last");
@@ -121,12 +134,7 @@ fn a_killed_agent_under_load_loses_at_most_its_last_sample() {
 fn a_stopped_agent_leaves_one_gap_and_no_burst() {
     let mut agent = RunningAgent::start(program("-l 127.0.0.1:0 -i 250ms"));
     let (mut client, _) = subscribe(&agent.address(), "");
-    let mut row = || loop {
-        let line = line(&mut client);
-        if !line.starts_with('#') {
-            return parse_stamp(line.trim_end());
-        }
-    };
+    let mut row = || next_stamp(&mut client);
     row();
     let mut rows = vec![row()];
     agent.signal(Signal::STOP);
@@ -152,27 +160,11 @@ fn under_fourfold_load_ticks_stay_on_time_and_missed_samples_are_logged() {
     let mut agent = RunningAgent::start(program("-v -l 127.0.0.1:0 -i 250ms"));
     let (mut client, _) = subscribe(&agent.address(), "");
     let cores = thread::available_parallelism().unwrap().get();
-    let idle = AtomicBool::new(false);
-    let mut rows = Vec::new();
-    thread::scope(|scope| {
-        for _ in 0..4 * cores {
-            scope.spawn(|| {
-                while !idle.load(Ordering::Relaxed) {
-                    std::hint::spin_loop();
-                }
-            });
-        }
+    let rows: Vec<_> = under_load(4 * cores, || {
         let begin = Instant::now();
-        // A panic in here would wait forever for the busy threads.
-        while begin.elapsed() < LOAD_DURATION {
-            let line = line(&mut client);
-            if !line.starts_with('#') {
-                rows.push(line);
-            }
-        }
-        idle.store(true, Ordering::Relaxed);
+        let rows = std::iter::repeat_with(|| next_stamp(&mut client));
+        rows.take_while(|_| begin.elapsed() < LOAD_DURATION).collect()
     });
-    let rows: Vec<_> = rows.iter().map(|row| parse_stamp(row.trim_end())).collect();
     assert!(rows.windows(2).all(|pair| pair[1].1 == pair[0].1 + 1), "{rows:?}");
     // A sample may be late, but does not shift the next ones. So the ticks between the first and
     // the last row are the rows plus the missed samples, give or take one for the delay of both
@@ -203,8 +195,7 @@ fn an_agent_without_file_descriptors_logs_once_and_recovers() {
     let mut agent = RunningAgent::start(program("-l 127.0.0.1:0 -i 250ms"));
     let address = agent.address();
     let (mut early, _) = subscribe(&address, "");
-    let open = fs::read_dir(format!("/proc/{}/fd", agent.child.id())).unwrap().count() as u64;
-    limit(&agent, Resource::Nofile, open + 3);
+    limit(&agent, Resource::Nofile, agent.open_files() as u64 + 3);
     let others: Vec<_> = (0..20).map(|_| TcpStream::connect(&address).unwrap()).collect();
     // Longer than the pause after a failed accept, so several fail.
     let begin = Instant::now();

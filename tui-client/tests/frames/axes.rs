@@ -1,12 +1,9 @@
 //! Order of the charts, their axes, and the table below.
 
 use crossterm::event::KeyCode;
-use loadline::event::{Event, StreamInfo};
-use loadline_protocol::Schema;
-use std::sync::Arc;
 
 use crate::metrics::{all_metrics, with_extra_columns};
-use crate::stage::{AppStage, check_frame, check_frames};
+use crate::stage::{AppStage, check_frame, check_frames, server_values};
 
 /// Returns the number of rows with labels of a time axis.
 fn time_rows(screen: &str) -> usize {
@@ -62,7 +59,7 @@ fn a_chart_without_values_moves_to_the_end_with_a_reason_and_comes_back() {
     let alone = stage.frame(80, 24);
     assert!(alone.contains("not available on this machine"), "{alone}");
     stage.press(KeyCode::Enter);
-    let mut row = crate::stage::server_values(240);
+    let mut row = server_values(240);
     row.extend([1e6, 1e5, f64::NAN, 412.0, 272_240.0]);
     stage.row(240, &row);
     stage.type_keys("1");
@@ -76,10 +73,7 @@ fn a_chart_without_values_moves_to_the_end_with_a_reason_and_comes_back() {
 
 #[test]
 fn a_first_row_without_rates_moves_no_chart() {
-    let mut stage = AppStage::new("web-1");
-    stage.event(Event::Connected);
-    let schema: Schema = "net_rx:B/s disk_read:B/s load1".parse().unwrap();
-    stage.event(Event::Stream(Arc::new(StreamInfo { header: None, schema })));
+    let mut stage = AppStage::of_columns("web-1", "net_rx:B/s disk_read:B/s load1");
     let order = |stage: &AppStage| {
         stage.app.sources.charts().iter().map(|chart| chart.title.clone()).collect::<Vec<_>>()
     };
@@ -111,10 +105,7 @@ fn values_beyond_the_axis_are_marked_at_its_edge() {
 
 #[test]
 fn a_container_with_three_busy_cores_has_an_axis_above_100_percent() {
-    let mut stage = AppStage::new("docker");
-    stage.event(Event::Connected);
-    let schema: Schema = "web:% free".parse().unwrap();
-    stage.event(Event::Stream(Arc::new(StreamInfo { header: None, schema })));
+    let mut stage = AppStage::of_columns("docker", "web:% free");
     for second in 0..200 {
         let wave = (second as f64 / 15.0).sin();
         stage.row(second, &[180.0 + 170.0 * wave, 21_633_256.0 + (6000.0 * wave).round()]);
@@ -137,10 +128,10 @@ fn the_table_has_common_units_and_columns_of_constant_width() {
         assert!(screen.contains(value), "{value}: {screen}");
     }
     let heads = |stage: &mut AppStage, second: i64| {
-        let mut row = crate::stage::server_values(second);
+        let mut row = server_values(second);
         row.extend([used(second), 1.0, 412.0, 3.2e8, 17.0]);
         stage.row(second, &row);
-        stage.frame(120, 36).lines().nth(1).unwrap_or_default().to_owned()
+        stage.line(120, 36, 1)
     };
     let first = heads(&mut stage, 240);
     assert!((241..250).all(|second| heads(&mut stage, second) == first));
@@ -155,10 +146,7 @@ fn the_table_has_common_units_and_columns_of_constant_width() {
 
 /// Returns a plain source with these columns, whose rows come from a function.
 fn plain_columns(columns: &str, rows: i64, row: impl Fn(i64) -> Vec<f64>) -> AppStage {
-    let mut stage = AppStage::new("numbers");
-    stage.event(Event::Connected);
-    let schema: Schema = columns.parse().unwrap();
-    stage.event(Event::Stream(Arc::new(StreamInfo { header: None, schema })));
+    let mut stage = AppStage::of_columns("numbers", columns);
     for second in 0..rows {
         stage.row(second, &row(second));
     }

@@ -12,6 +12,7 @@ mod pointer;
 mod properties;
 mod recordings;
 mod scenes;
+mod scrolling;
 mod several;
 mod stage;
 mod time;

@@ -149,8 +149,7 @@ fn the_header_shows_the_container_limits() {
     stage.event(Event::Stream(stream));
     stage.row(0, &server_values(0));
     for width in [120, 80] {
-        let screen = stage.frame(width, 24);
-        let first = screen.lines().next().unwrap();
+        let first = stage.header(width, 24);
         assert!(first.contains("limit 1.5 cores, 512.0 MiB"), "{first}");
     }
 }

@@ -5,22 +5,11 @@ use std::time::Duration;
 use crossterm::event::{KeyCode, KeyModifiers};
 use loadline::app::{Flow, WindowEnd};
 use loadline::event::Event;
-use loadline_protocol::Time;
 
-use crate::stage::{AppStage, START, check_frame, check_frames, server_values};
+use crate::stage::{AppStage, check_frame, check_frames, server_values};
 
 /// Time of the newest sample of a live stage, seconds after the start.
 const NEWEST: i64 = 239;
-
-/// Returns the right edge of the charts, in seconds after the start.
-fn window_end(stage: &AppStage) -> i64 {
-    let until = stage.app.window_end_time().map_or(0, Time::as_millis);
-    (until - START) / 1000
-}
-
-fn crosshair(stage: &AppStage) -> Option<i64> {
-    stage.app.selection.crosshair.map(|time| (time.as_millis() - START) / 1000)
-}
 
 /// Returns a live stage with a window of one minute, on a screen of 80x24.
 fn one_minute() -> AppStage {
@@ -35,7 +24,7 @@ fn one_minute() -> AppStage {
 fn panning_pauses_and_shows_the_distance_to_live_and_end_returns() {
     let mut stage = one_minute();
     stage.press(KeyCode::PageUp);
-    assert_eq!(window_end(&stage), NEWEST - 60);
+    assert_eq!(stage.window_end_s().unwrap(), NEWEST - 60);
     let frame = stage.frame(80, 24);
     assert!(frame.contains("PAUSED +60 s") && !frame.contains(" LIVE "), "{frame}");
     assert!(frame.contains("14:02:59.000") && !frame.contains("14:03:00.000"), "{frame}");
@@ -44,7 +33,7 @@ fn panning_pauses_and_shows_the_distance_to_live_and_end_returns() {
     stage.press_with(KeyCode::Right, KeyModifiers::SHIFT);
     assert_eq!(stage.app.window.end, WindowEnd::Live);
     stage.press(KeyCode::Left);
-    let step = NEWEST - window_end(&stage);
+    let step = NEWEST - stage.window_end_s().unwrap();
     assert!((1..=10).contains(&step), "a key pans by a part of the span: {step} s");
     stage.press(KeyCode::End);
     assert_eq!(stage.app.window.end, WindowEnd::Live);
@@ -54,7 +43,7 @@ fn panning_pauses_and_shows_the_distance_to_live_and_end_returns() {
 fn home_shows_the_oldest_samples_and_nothing_lies_before_them() {
     let mut stage = one_minute();
     stage.press(KeyCode::Home);
-    assert_eq!(window_end(&stage), 60);
+    assert_eq!(stage.window_end_s().unwrap(), 60);
     let oldest = stage.frame(80, 24);
     stage.press(KeyCode::Left);
     stage.press(KeyCode::PageUp);
@@ -92,14 +81,9 @@ fn the_crosshair_stays_in_place_while_zooming() {
     let mut stage = AppStage::live();
     stage.frame(80, 24);
     stage.type_keys("c");
-    for _ in 0..10 {
-        stage.press(KeyCode::Left);
-    }
-    let column = |stage: &mut AppStage| {
-        let frame = stage.frame(80, 24);
-        let line = frame.lines().nth(2).unwrap_or_default().to_owned();
-        line.chars().skip(8).position(|c| c == '│')
-    };
+    stage.press_times(10, KeyCode::Left);
+    let column =
+        |stage: &mut AppStage| stage.line(80, 24, 2).chars().skip(8).position(|c| c == '│');
     let before = column(&mut stage).expect("the crosshair is in the first chart");
     stage.type_keys("+");
     let after = column(&mut stage).expect("the crosshair is still there");
@@ -112,7 +96,7 @@ fn the_crosshair_shows_the_values_of_one_sample_everywhere() {
     stage.frame(80, 24);
     stage.type_keys("c");
     stage.type_keys("TTTTTTTTTTTTTTTTTTTTttt");
-    assert_eq!(crosshair(&stage), Some(NEWEST - 17));
+    assert_eq!(stage.crosshair_s(), Some(NEWEST - 17));
     assert_eq!(stage.app.window.end, WindowEnd::Live, "the crosshair does not pause the charts");
     let frame = stage.frame(80, 24);
     let expected = server_values(NEWEST - 17);
@@ -122,14 +106,14 @@ fn the_crosshair_shows_the_values_of_one_sample_everywhere() {
     // At the ends, the crosshair stays.
     stage.press(KeyCode::End);
     stage.type_keys("t");
-    assert_eq!(crosshair(&stage), Some(NEWEST));
+    assert_eq!(stage.crosshair_s(), Some(NEWEST));
     stage.press(KeyCode::Home);
     stage.type_keys("T");
-    assert_eq!(crosshair(&stage), Some(0));
+    assert_eq!(stage.crosshair_s(), Some(0));
     stage.press(KeyCode::Right);
-    assert!(crosshair(&stage) > Some(0));
+    assert!(stage.crosshair_s() > Some(0));
     stage.press(KeyCode::Esc);
-    assert_eq!(crosshair(&stage), None);
+    assert_eq!(stage.crosshair_s(), None);
 }
 
 #[test]
@@ -137,14 +121,14 @@ fn the_window_follows_the_crosshair() {
     let mut stage = one_minute();
     stage.type_keys("c");
     stage.press_with(KeyCode::Left, KeyModifiers::SHIFT);
-    assert_eq!(crosshair(&stage), Some(NEWEST - 60));
+    assert_eq!(stage.crosshair_s(), Some(NEWEST - 60));
     stage.press(KeyCode::PageUp);
-    assert_eq!(crosshair(&stage), Some(NEWEST - 120));
+    assert_eq!(stage.crosshair_s(), Some(NEWEST - 120));
     let frame = stage.frame(80, 24);
     assert!(frame.contains("PAUSED") && frame.contains("14:01:59.000"), "{frame}");
     stage.press(KeyCode::PageDown);
     stage.press(KeyCode::PageDown);
-    assert_eq!((crosshair(&stage), stage.app.window.end), (Some(NEWEST), WindowEnd::Live));
+    assert_eq!((stage.crosshair_s(), stage.app.window.end), (Some(NEWEST), WindowEnd::Live));
 }
 
 #[test]
@@ -154,19 +138,17 @@ fn the_table_scrolls_by_rows_and_follows_the_crosshair() {
     stage.frame(80, 24);
     stage.type_keys("kk");
     stage.press(KeyCode::Up);
-    assert_eq!(window_end(&stage), NEWEST - 3);
+    assert_eq!(stage.window_end_s().unwrap(), NEWEST - 3);
     stage.type_keys("j");
-    assert_eq!(window_end(&stage), NEWEST - 2);
-    let last = |stage: &mut AppStage| stage.frame(80, 24).lines().nth(22).unwrap().to_owned();
-    assert!(last(&mut stage).starts_with("14:03:57.000"));
+    assert_eq!(stage.window_end_s().unwrap(), NEWEST - 2);
+    assert!(stage.line(80, 24, 22).starts_with("14:03:57.000"));
     // A page has as many rows as are visible.
     stage.press(KeyCode::PageUp);
-    assert_eq!(window_end(&stage), NEWEST - 2 - 21);
+    assert_eq!(stage.window_end_s().unwrap(), NEWEST - 2 - 21);
     stage.press(KeyCode::Home);
     stage.type_keys("c");
     stage.press(KeyCode::Home);
-    let frame = stage.frame(80, 24);
-    assert!(frame.lines().nth(2).unwrap().starts_with("14:00:00.000"), "{frame}");
+    assert!(stage.line(80, 24, 2).starts_with("14:00:00.000"));
 }
 
 #[test]
@@ -255,16 +237,12 @@ fn everything_works_in_fullscreen_too() {
     stage.type_keys("f");
     stage.frame(120, 36);
     stage.type_keys("cm");
-    for _ in 0..12 {
-        stage.press(KeyCode::Left);
-    }
+    stage.press_times(12, KeyCode::Left);
     check_frames("presenter_measured", &mut stage);
     stage.type_keys("+ ");
     stage.event(Event::Received { bytes: 0 });
     let frame = stage.frame(120, 36);
     assert!(frame.contains("span 2m") && frame.contains("1  CPU"), "{frame}");
-    for _ in 0..3 {
-        stage.press(KeyCode::Esc);
-    }
+    stage.press_times(3, KeyCode::Esc);
     assert!(stage.frame(120, 36).contains("4  Load"));
 }

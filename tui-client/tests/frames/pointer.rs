@@ -17,20 +17,16 @@ fn column_of(stage: &AppStage, second: i64) -> u16 {
     8 + window.cell_of(START + second * 1000).expect("the time is in the window") as u16
 }
 
-fn crosshair(stage: &AppStage) -> Option<i64> {
-    stage.app.selection.crosshair.map(|time| (time.as_millis() - START) / 1000)
-}
-
 #[test]
 fn a_click_chooses_a_chart_and_a_click_in_its_panel_sets_the_crosshair() {
     let mut stage = stage();
     // The title of the second chart.
     stage.drag(MouseButton::Left, (50, 1), (50, 1));
-    assert_eq!((stage.app.chosen_chart(), crosshair(&stage)), (1, None));
+    assert_eq!((stage.app.chosen_chart(), stage.crosshair_s()), (1, None));
     let column = column_of(&stage, 100);
     stage.drag(MouseButton::Left, (column, 12), (column, 12));
     assert_eq!(stage.app.chosen_chart(), 2);
-    let at = crosshair(&stage).expect("a crosshair");
+    let at = stage.crosshair_s().expect("a crosshair");
     assert!((90..=110).contains(&at), "{at}");
     assert_eq!(stage.app.window.end, WindowEnd::Live);
 }
@@ -41,10 +37,10 @@ fn a_click_on_a_row_of_the_table_sets_the_crosshair() {
     let frame = stage.frame(80, 24);
     let row = frame.lines().position(|line| line.starts_with("14:03:57.000")).expect("a row");
     stage.drag(MouseButton::Left, (20, row as u16), (20, row as u16));
-    assert_eq!(crosshair(&stage), Some(237));
+    assert_eq!(stage.crosshair_s(), Some(237));
     // The head of the table is not a row.
     stage.drag(MouseButton::Left, (20, 17), (20, 17));
-    assert_eq!(crosshair(&stage), Some(237));
+    assert_eq!(stage.crosshair_s(), Some(237));
 }
 
 #[test]
@@ -84,7 +80,7 @@ fn a_drag_moves_the_charts() {
     stage.drag(MouseButton::Left, (column, 4), (column + 9, 5));
     assert!(matches!(stage.app.window.end, WindowEnd::Paused(_)));
     assert_eq!(column_of(&stage, 200), column + 9);
-    assert_eq!(crosshair(&stage), None, "a drag is not a click");
+    assert_eq!(stage.crosshair_s(), None, "a drag is not a click");
 }
 
 #[test]
@@ -97,7 +93,7 @@ fn a_drag_with_the_right_button_zooms_to_the_span() {
     stage.mouse(MouseEventKind::Up(MouseButton::Right), from, 4);
     let span = stage.app.window.span.as_secs();
     assert!((50..=70).contains(&span), "{span}");
-    let until = stage.app.window_end_time().map(|time| (time.as_millis() - START) / 1000);
+    let until = stage.window_end_s();
     assert!(until.is_some_and(|until| (110..=130).contains(&until)), "{until:?}");
     // A click with the right button changes nothing.
     stage.drag(MouseButton::Right, (20, 4), (20, 4));

@@ -31,15 +31,13 @@ fn the_header_ends_with_the_agents_resource_use_if_there_is_room() {
         other => panic!("{other:?}"),
     };
     stage.event(health("agent cpu=0.05% rss=3.1MiB late=0 clients=3"));
-    let header =
-        |stage: &mut AppStage, width| stage.frame(width, 24).lines().next().unwrap().to_owned();
-    assert!(header(&mut stage, 120).contains("  agent 0.05 % 3.1 MiB"));
-    assert_eq!(header(&mut stage, 80), header(&mut AppStage::live(), 80));
+    assert!(stage.header(120, 24).contains("  agent 0.05 % 3.1 MiB"));
+    assert_eq!(stage.header(80, 24), AppStage::live().header(80, 24));
     // Late samples matter more than the agent's resource use.
     stage.event(health("agent cpu=0.05% late=7"));
-    assert!(header(&mut stage, 120).contains("  7 late  agent 0.05 %"));
+    assert!(stage.header(120, 24).contains("  7 late  agent 0.05 %"));
     stage.event(Event::Connected);
-    assert!(!header(&mut stage, 120).contains("agent 0"), "no resource use of a lost agent");
+    assert!(!stage.header(120, 24).contains("agent 0"), "no resource use of a lost agent");
 }
 
 #[test]
@@ -164,13 +162,12 @@ fn a_lost_connection_shows_its_reason_and_keeps_the_charts() {
 fn a_long_reason_of_an_outage_is_shortened_not_left_out() {
     let mut stage = AppStage::live();
     stage.down("the server's certificate has an unknown issuer; give its CA with --tls-ca");
-    let mut header = |width| stage.frame(width, 12).lines().next().unwrap_or_default().to_owned();
-    let wide = header(160);
+    let wide = stage.header(160, 12);
     assert!(wide.contains("with --tls-ca (retry in "), "{wide}");
-    let narrow = header(80);
+    let narrow = stage.header(80, 12);
     assert!(narrow.contains("the server's certificate has an unknown issuer"), "{narrow}");
     assert!(narrow.trim_end().ends_with('~'), "{narrow}");
-    let least = header(40);
+    let least = stage.header(40, 12);
     assert!(!least.contains("certificate"), "{least}");
 }
 

@@ -1,15 +1,18 @@
 //! Several sources: overview, compare pages, and the way between.
 
-use std::sync::Arc;
+use std::time::Duration;
 
 use crossterm::event::{KeyCode, MouseButton, MouseEventKind};
 use loadline::app::{Flow, Order, WindowEnd};
-use loadline::event::{Event, StreamInfo};
+use loadline::event::Event;
 use loadline::layout::Page;
 use loadline::store::Window;
-use loadline_protocol::{SafeText, Time};
+use loadline::watched::Watched;
+use loadline_protocol::Time;
 
-use crate::stage::{AppStage, START, check_frame, check_frames, server_values};
+use crate::stage::{AppStage, START, check_frame, check_frames, server_values, stream};
+
+const HOUR: Duration = Duration::from_hours(1);
 
 fn page(stage: &AppStage) -> Page {
     stage.app.screen.page
@@ -41,15 +44,14 @@ fn three_twelve_and_a_hundred_sources_at_a_glance() {
 fn names_and_values_are_shortened_only_where_there_is_no_room_and_stay_distinct() {
     let named = |at: usize| {
         let name = format!("127.0.0.1:1900{at}");
-        loadline::watched::Watched::new(&name, false, std::time::Duration::from_hours(1))
+        Watched::new(&name, false, HOUR)
     };
     let mut stage = AppStage::watching(named(1));
     stage.app = stage.app.with_sources([named(2)]);
     for source in [0, 1] {
         stage.source_event(source, Event::Connected);
-        let schema = "time:s seq cpu:% disk_used:% requests".parse().unwrap();
-        let stream = Arc::new(StreamInfo { header: None, schema });
-        stage.source_event(source, Event::Stream(stream));
+        let columns = "time:s seq cpu:% disk_used:% requests".parse().unwrap();
+        stage.source_event(source, stream(columns));
         stage.source_event(source, Event::Live);
     }
     for (second, source) in (0..30).flat_map(|second| [(second, 0), (second, 1)]) {
@@ -72,9 +74,7 @@ fn a_hundred_sources_scroll_line_by_line_and_page_by_page() {
     assert_eq!(names(&mut stage, 80, 24).len(), 22);
     stage.type_keys("kj");
     assert_eq!(stage.app.sources.shown(), 1);
-    for _ in 0..21 {
-        stage.press(KeyCode::Down);
-    }
+    stage.press_times(21, KeyCode::Down);
     assert_eq!(names(&mut stage, 80, 24).first().unwrap(), "web-2");
     stage.press(KeyCode::PageDown);
     assert_eq!(
@@ -82,9 +82,7 @@ fn a_hundred_sources_scroll_line_by_line_and_page_by_page() {
         (44, "web-45")
     );
     assert!(stage.frame(80, 24).contains("sources 24-45 of 100"));
-    for _ in 0..9 {
-        stage.press(KeyCode::PageDown);
-    }
+    stage.press_times(9, KeyCode::PageDown);
     assert_eq!(
         (stage.app.sources.shown(), names(&mut stage, 80, 24).last().unwrap().as_str()),
         (99, "web-100")
@@ -172,8 +170,7 @@ fn one_metric_of_all_sources_in_one_chart_or_in_a_chart_each() {
     let load = stage.frame(120, 36);
     assert!(load.contains("4  Load: 1m"), "{load}");
     stage.type_keys("v");
-    let apart = stage.frame(120, 36);
-    assert!(apart.lines().next().unwrap().contains("Load"), "{apart}");
+    assert!(stage.header(120, 36).contains("Load"));
     stage.type_keys("vv");
     stage.press(KeyCode::Tab);
     assert!(stage.frame(120, 36).contains("1  CPU"));
@@ -191,9 +188,7 @@ fn one_metric_of_all_sources_in_one_chart_or_in_a_chart_each() {
 fn the_crosshair_shows_the_values_of_all_sources_at_one_time() {
     let mut stage = AppStage::several_sources(6);
     stage.type_keys("vc");
-    for _ in 0..3 {
-        stage.press(KeyCode::Left);
-    }
+    stage.press_times(3, KeyCode::Left);
     let crosshair = stage.app.selection.crosshair.expect("a crosshair").as_millis();
     let second = (crosshair - START) / 1000;
     check_frames("together_cursor", &mut stage);
@@ -236,8 +231,8 @@ fn a_clock_offset_does_not_shift_a_source_on_the_axis() {
     let peak = |stage: &AppStage, source: usize, window: Window| {
         let window = window.with_clock_offset(stage.app.sources.clock_offset_ms(source));
         let slots = stage.app.sources.all()[source].watched.store().slots(0, window).slots;
-        let max = |at: usize| slots[at].map_or(f64::MIN, |slot| slot.max);
-        (0..slots.len()).max_by(|a, b| max(*a).total_cmp(&max(*b)))
+        let maxima = (0..).zip(&slots).filter_map(|(at, slot)| Some((at, slot.as_ref()?.max)));
+        maxima.max_by(|a, b| a.1.total_cmp(&b.1)).expect("the window has samples").0
     };
     // A source without a shifted wave, and the one whose clock is ahead.
     for second in 0..240 {
@@ -305,19 +300,9 @@ fn with_one_source_there_is_nothing_to_compare() {
 #[test]
 fn no_source_has_sent_a_sample_yet() {
     let mut stage = AppStage::new("web-1:1027");
-    let other =
-        loadline::watched::Watched::new("web-2:1027", false, std::time::Duration::from_mins(1));
-    stage.app = stage.app.with_sources([other]);
+    stage.app = stage.app.with_sources([Watched::new("web-2:1027", false, HOUR)]);
     check_frame("overview_connecting", &mut stage, 80, 24);
-    let retry = Time::from_millis(stage.now + 2000);
-    stage.source_event(
-        1,
-        Event::Disconnected {
-            reason: SafeText::new("connection refused"),
-            refused: false,
-            retry_at: retry,
-        },
-    );
+    stage.source_event(1, stage.disconnected("connection refused"));
     stage.type_keys("v");
     check_frame("together_connecting", &mut stage, 80, 24);
     stage.type_keys("v");

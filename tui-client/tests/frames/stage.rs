@@ -6,7 +6,9 @@ use std::time::Duration;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use loadline::app::{App, Flow, Message, ScreenSettings};
 use loadline::event::{Event, Rows, Sample, StreamInfo};
+use loadline::keys::Keys;
 use loadline::theme::{ColourDepth, ColourOverrides, Palette, Theme};
+use loadline::thresholds::{ThresholdLevels, Thresholds};
 use loadline::view;
 use loadline::watched::Watched;
 use loadline::zone::Zone;
@@ -108,17 +110,11 @@ impl AppStage {
                 }
             }
         }
-        let retry = Time::from_millis(stage.now + 2000);
-        let down = |reason: &str| Event::Disconnected {
-            reason: SafeText::new(reason),
-            refused: false,
-            retry_at: retry,
-        };
         for source in (0..count).filter(|at| at % 6 == 5) {
-            stage.source_event(source, down("connection reset"));
+            stage.source_event(source, stage.disconnected("connection reset"));
         }
         if count >= 6 {
-            stage.source_event(count - 1, down("host unreachable"));
+            stage.source_event(count - 1, stage.disconnected("host unreachable"));
         }
         stage
     }
@@ -126,16 +122,43 @@ impl AppStage {
     /// Sends a row of a source whose clock is `ahead_ms` ahead.
     pub(crate) fn source_row(&mut self, source: usize, second: i64, ahead_ms: i64, values: &[f64]) {
         self.now = self.now.max(START + second * 1000 + 3);
+        let row = self.row_event(source, second, ahead_ms, values);
+        self.source_event(source, row);
+    }
+
+    fn row_event(&self, source: usize, second: i64, ahead_ms: i64, values: &[f64]) -> Event {
         let time = Time::from_millis(self.now - 3 + ahead_ms);
         let received = Time::from_millis(self.now);
-        let seq = Some(Seq(second as u64 + 1));
-        let row = Rows::one(Sample { time, seq, received, values, line: None });
-        self.source_event(source, Event::Rows(row));
+        let stream = self.app.sources.all()[source].watched.ingest.stream.as_ref();
+        // A plain source has no sequence numbers.
+        let is_plain = stream.is_some_and(|stream| stream.header.is_none());
+        let seq = (!is_plain).then_some(Seq(second as u64 + 1));
+        Event::Rows(Rows::one(Sample { time, seq, received, values, line: None }))
+    }
+
+    /// Returns a connected source without a header that has these columns.
+    pub(crate) fn of_columns(name: &str, columns: &str) -> AppStage {
+        let mut stage = AppStage::new(name);
+        stage.event(Event::Connected);
+        stage.event(stream(columns.parse().unwrap()));
+        stage
+    }
+
+    /// Returns the stage with thresholds for columns: warning and critical.
+    pub(crate) fn with_thresholds(self, limits: &[(&str, Option<f64>, Option<f64>)]) -> AppStage {
+        let limits = limits.iter().map(|(name, warn, critical)| {
+            ((*name).to_owned(), ThresholdLevels { warn: *warn, critical: *critical })
+        });
+        let thresholds = Thresholds(limits.collect());
+        let app = self.app.with_keys_and_thresholds(Keys::default(), thresholds);
+        let mut stage = AppStage { app, ..self };
+        // Changing the units twice applies the thresholds, as a new stream does.
+        stage.type_keys("uu");
+        stage
     }
 
     pub(crate) fn change_columns(&mut self, columns: usize) {
-        let stream = StreamInfo { header: None, schema: Schema::plain(columns) };
-        self.event(Event::Stream(Arc::new(stream)));
+        self.event(stream(Schema::plain(columns)));
     }
 
     pub(crate) fn connect(&mut self, run: u32) {
@@ -149,25 +172,19 @@ impl AppStage {
     }
 
     pub(crate) fn down(&mut self, reason: &str) {
-        let retry = Time::from_millis(self.now + 2000);
-        self.event(Event::Disconnected {
-            reason: SafeText::new(reason),
-            refused: false,
-            retry_at: retry,
-        });
+        self.event(self.disconnected(reason));
+    }
+
+    pub(crate) fn disconnected(&self, reason: &str) -> Event {
+        let retry_at = Time::from_millis(self.now + 2000);
+        Event::Disconnected { reason: SafeText::new(reason), refused: false, retry_at }
     }
 
     /// Sends a row that was sampled `second` seconds after the start and arrives 3 ms later.
     pub(crate) fn row(&mut self, second: i64, values: &[f64]) {
         self.now = START + second * 1000 + 3;
-        let time = Time::from_millis(self.now - 3);
-        let received = Time::from_millis(self.now);
-        let stream = self.app.sources.watched().ingest.stream.as_ref();
-        // A plain source has no sequence numbers.
-        let is_plain = stream.is_some_and(|stream| stream.header.is_none());
-        let seq = (!is_plain).then_some(Seq(second as u64 + 1));
         self.event(Event::Received { bytes: 47 });
-        self.event(Event::Rows(Rows::one(Sample { time, seq, received, values, line: None })));
+        self.event(self.row_event(0, second, 0, values));
     }
 
     pub(crate) fn event(&mut self, event: Event) {
@@ -186,8 +203,13 @@ impl AppStage {
     }
 
     pub(crate) fn press(&mut self, code: KeyCode) -> Flow {
-        let key = KeyEvent::new(code, KeyModifiers::NONE);
-        self.app.update(Time::from_millis(self.now), Message::Key(key))
+        self.press_with(code, KeyModifiers::NONE)
+    }
+
+    pub(crate) fn press_times(&mut self, count: usize, code: KeyCode) {
+        for _ in 0..count {
+            self.press(code);
+        }
     }
 
     pub(crate) fn press_with(&mut self, code: KeyCode, held: KeyModifiers) -> Flow {
@@ -227,6 +249,34 @@ impl AppStage {
     pub(crate) fn frame(&mut self, width: u16, height: u16) -> String {
         text(&self.draw(width, height))
     }
+
+    /// Returns a row of the screen.
+    pub(crate) fn line(&mut self, width: u16, height: u16, row: usize) -> String {
+        self.frame(width, height).lines().nth(row).unwrap_or_default().to_owned()
+    }
+
+    pub(crate) fn header(&mut self, width: u16, height: u16) -> String {
+        self.line(width, height, 0)
+    }
+
+    /// Returns the crosshair's time, in seconds after the start.
+    pub(crate) fn crosshair_s(&self) -> Option<i64> {
+        self.app.selection.crosshair.map(seconds_since_start)
+    }
+
+    /// Returns the right edge of the charts, in seconds after the start.
+    pub(crate) fn window_end_s(&self) -> Option<i64> {
+        self.app.window_end_time().map(seconds_since_start)
+    }
+}
+
+fn seconds_since_start(time: Time) -> i64 {
+    (time.as_millis() - START) / 1000
+}
+
+/// Returns the columns of a source without a header.
+pub(crate) fn stream(schema: Schema) -> Event {
+    Event::Stream(Arc::new(StreamInfo { header: None, schema }))
 }
 
 /// Returns the header of an agent.

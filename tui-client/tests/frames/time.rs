@@ -7,10 +7,9 @@ use loadline::app::{Flow, WindowEnd};
 use loadline::event::Event;
 use loadline::layout::Page;
 use loadline::watched::Watched;
-use loadline_protocol::Time;
 use ratatui::style::Modifier;
 
-use crate::stage::{AppStage, START, check_frame, check_frames, server_values, text};
+use crate::stage::{AppStage, check_frame, check_frames, server_values, text};
 
 /// Returns a server that has been watched for `seconds`.
 fn watched_for(seconds: i64) -> AppStage {
@@ -39,10 +38,6 @@ fn hour_with_gap() -> AppStage {
     stage
 }
 
-fn seconds_since_start(time: Option<Time>) -> Option<i64> {
-    time.map(|time| (time.as_millis() - START) / 1000)
-}
-
 /// Types a time.
 fn go_to(stage: &mut AppStage, text: &str) {
     stage.type_keys("g");
@@ -51,7 +46,7 @@ fn go_to(stage: &mut AppStage, text: &str) {
 }
 
 fn footer(stage: &mut AppStage, width: u16) -> String {
-    stage.frame(width, 24).lines().last().unwrap_or_default().to_owned()
+    stage.line(width, 24, 23)
 }
 
 #[test]
@@ -61,9 +56,9 @@ fn right_after_the_start_the_time_span_fits_the_samples() {
     {
         let mut stage = watched_for(watched);
         assert_eq!(stage.app.window.span.as_secs(), span, "after {watched} s");
-        let oldest = stage.app.sources.oldest().map(Time::as_millis);
-        let from = stage.app.window_of(31).map(|window| window.from_ms());
-        assert!(watched > 300 || from <= oldest, "all samples are visible after {watched} s");
+        let oldest = stage.app.sources.oldest().unwrap().as_millis();
+        let from = stage.app.window_of(31).unwrap().from_ms();
+        assert_eq!(from <= oldest, watched <= 300, "all samples are visible after {watched} s");
         let text = format!("span {}m", span / 60);
         assert!(stage.frame(120, 36).contains(&text), "{text}");
     }
@@ -123,12 +118,8 @@ fn a_time_is_typed_and_the_view_goes_there() {
     assert!(typed.starts_with("go to 14:50"), "{typed}");
     stage.press(KeyCode::Enter);
     let there = 50 * 60;
-    assert_eq!(seconds_since_start(stage.app.selection.crosshair), Some(there));
-    assert_eq!(
-        seconds_since_start(stage.app.window_end_time()),
-        Some(there + 150),
-        "in the middle of 5 minutes"
-    );
+    assert_eq!(stage.crosshair_s(), Some(there));
+    assert_eq!(stage.window_end_s(), Some(there + 150), "in the middle of 5 minutes");
     check_frame("went_to", &mut stage, 120, 36);
     let frame = stage.frame(120, 36);
     assert!(frame.contains("PAUSED") && frame.contains(" 14:50:00.000 "), "{frame}");
@@ -139,13 +130,13 @@ fn a_time_is_typed_and_the_view_goes_there() {
         ("2025-11-22T13:05:00Z", 300),
     ] {
         go_to(&mut stage, text);
-        assert_eq!(seconds_since_start(stage.app.selection.crosshair), Some(expected), "{text}");
+        assert_eq!(stage.crosshair_s(), Some(expected), "{text}");
         assert!(matches!(stage.app.window.end, WindowEnd::Paused(_)), "{text}");
         assert_eq!(stage.app.footer.message, None, "{text}");
     }
     // At both ends, the view stops where the samples end.
     go_to(&mut stage, "14:00");
-    assert_eq!(seconds_since_start(stage.app.window_end_time()), Some(300));
+    assert_eq!(stage.window_end_s(), Some(300));
     go_to(&mut stage, "-0s");
     assert_eq!(stage.app.window.end, WindowEnd::Paused(stage.app.sources.newest().unwrap()));
 }
@@ -154,7 +145,7 @@ fn a_time_is_typed_and_the_view_goes_there() {
 fn a_time_without_samples_leads_to_the_nearest_one_with_a_message() {
     let mut stage = hour_with_gap();
     go_to(&mut stage, "14:25");
-    assert_eq!(seconds_since_start(stage.app.selection.crosshair), Some(1199));
+    assert_eq!(stage.crosshair_s(), Some(1199));
     assert_eq!(footer(&mut stage, 80), "no samples at 14:25, nearest: 14:19:59");
     go_to(&mut stage, "14:35");
     assert_eq!(footer(&mut stage, 80), "no samples at 14:35, nearest: 14:40:00");
@@ -195,9 +186,7 @@ fn an_invalid_time_can_be_corrected_and_esc_closes_the_input() {
     assert!(text.starts_with("go to 25:00") && text.contains("invalid; try 03:12, -2h"), "{text}");
     check_frame("go_to_wrong", &mut stage, 80, 24);
     check_frame("go_to_wrong", &mut stage, 40, 6);
-    for _ in 0..4 {
-        stage.press(KeyCode::Left);
-    }
+    stage.press_times(4, KeyCode::Left);
     stage.press(KeyCode::Backspace);
     stage.type_keys("1");
     let text = footer(&mut stage, 120);
@@ -219,7 +208,7 @@ fn on_the_overview_a_time_applies_to_all_sources() {
     let mut stage = AppStage::several_sources(6);
     stage.frame(120, 36);
     go_to(&mut stage, "14:02");
-    assert_eq!(seconds_since_start(stage.app.selection.crosshair), Some(120));
+    assert_eq!(stage.crosshair_s(), Some(120));
     assert_eq!(stage.app.screen.page, Page::Overview);
     check_frame("overview_cursor", &mut stage, 120, 36);
     let buffer = stage.draw(120, 36);
@@ -229,14 +218,14 @@ fn on_the_overview_a_time_applies_to_all_sources() {
         (0..120).filter(is_pointed).collect()
     };
     // The header highlights the time, and each row highlights a column of its chart.
-    let at = frame.lines().next().unwrap().find("at 14:02:00").unwrap() as u16;
+    let at = stage.header(120, 36).find("at 14:02:00").unwrap() as u16;
     assert!(pointed(0).contains(&at), "{frame}");
     let column = *pointed(2).last().unwrap();
     assert!(column > 80, "{column}: {frame}");
     assert!((2..6).all(|row| pointed(row).contains(&column)), "{frame}");
     // Values of an earlier time have no age.
     assert!(!frame.lines().skip(1).any(|line| line.contains("0.0 s")), "{frame}");
-    assert!(stage.frame(40, 12).lines().next().unwrap().contains("at 14:02:00"));
+    assert!(stage.header(40, 12).contains("at 14:02:00"));
     stage.press(KeyCode::Esc);
     stage.press(KeyCode::End);
     assert!(stage.frame(120, 36).contains("0.0 s"));
@@ -245,8 +234,7 @@ fn on_the_overview_a_time_applies_to_all_sources() {
 #[test]
 fn zooming_keeps_the_crosshair_else_the_middle_of_a_paused_view_else_the_live_edge() {
     let middle = |stage: &AppStage| {
-        let until = stage.app.window_end_time().unwrap().as_millis();
-        (until - START) / 1000 - stage.app.window.span.as_secs() as i64 / 2
+        stage.window_end_s().unwrap() - stage.app.window.span.as_secs() as i64 / 2
     };
     let mut stage = hour_with_gap();
     stage.type_keys("+");
@@ -300,7 +288,7 @@ fn labels_beside_the_crosshairs_time_are_whole_or_missing() {
     for (width, height) in [(80, 24), (40, 12), (120, 36)] {
         stage.type_keys("c");
         for _ in 0..100 {
-            stage.type_keys("t");
+            stage.type_keys("T");
             let screen = stage.frame(width, height);
             let times = screen.lines().rfind(|line| line.contains("Nov") || line.contains("11-2"));
             let mut words = times.unwrap_or(&screen).split_whitespace().peekable();

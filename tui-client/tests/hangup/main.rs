@@ -60,7 +60,6 @@ fn close_terminal(script: &str) {
     drop(pty.master);
     wait_until("the end of the program", || (!is_running(process)).then_some(()));
     let _ = child.wait();
-    server.stop();
 }
 
 #[test]

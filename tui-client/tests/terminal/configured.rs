@@ -1,14 +1,11 @@
 //! Configuration file of the program.
 
 use std::fs;
-use std::io::Write as _;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use portable_pty::CommandBuilder;
-
+use crate::program::serve_bytes;
 use crate::pty::assert_restored;
 use crate::stage::{PtyTerminal, TestAgent, is_error};
 
@@ -37,16 +34,7 @@ fn first_line(output: &Output) -> String {
 
 /// Starts a server that sends a row of two numbers to each client.
 fn serve_row() -> String {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        for client in listener.incoming().take(16) {
-            let mut client = client.unwrap();
-            let _ = client.write_all(b"1 2\n");
-            let _ = std::io::copy(&mut client, &mut std::io::sink());
-        }
-    });
-    address.to_string()
+    serve_bytes(b"1 2\n").to_string()
 }
 
 #[test]
@@ -148,10 +136,8 @@ fn a_rebound_key_works_and_is_in_help_and_footer() {
         "[keys]\nquit = [\"F10\"]\nhelp = [\"h\"]\ncolumns-left = []\ntable = [\"ctrl-t\"]\n\
          [thresholds]\nmem = { warn = 40 }\n",
     );
-    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_loadline"));
-    command.args([&server.address.to_string()]);
-    command.env("LOADLINE_CONFIG", &path);
-    let mut terminal = PtyTerminal::run(command);
+    let config = ("LOADLINE_CONFIG", path.to_str().unwrap());
+    let mut terminal = PtyTerminal::run_with(&[config], &[&server.address.to_string()]);
     let screen = terminal.wait_for_text("LIVE");
     let footer = screen.lines().last().unwrap_or_default();
     assert!(footer.starts_with("F10 quit   h help") && footer.contains("Ctrl-T table"), "{footer}");
@@ -167,7 +153,6 @@ fn a_rebound_key_works_and_is_in_help_and_footer() {
     let (status, written) = terminal.wait_for_end();
     assert!(status.success());
     assert_restored(&written);
-    server.stop();
 }
 
 #[test]
@@ -178,16 +163,9 @@ fn environment_variables_turn_colours_on_and_off() {
         (&[("CLICOLOR", "0")], false),
         (&[("CLICOLOR", "0"), ("CLICOLOR_FORCE", "1")], true),
     ] {
-        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_loadline"));
-        command.args([&server.address.to_string()]);
-        for (name, value) in variables {
-            command.env(name, value);
-        }
-        let mut terminal = PtyTerminal::run(command);
+        let terminal = PtyTerminal::run_with(variables, &[&server.address.to_string()]);
         terminal.wait_for_text("LIVE");
         assert_eq!(terminal.has_colour(), expected, "{variables:?}");
-        terminal.press("q");
-        assert!(terminal.wait_for_end().0.success());
+        terminal.quit();
     }
-    server.stop();
 }

@@ -34,12 +34,9 @@ fn watch(arguments: &[&str]) -> (TestAgent, PtyTerminal) {
     (server, terminal)
 }
 
-fn end(server: TestAgent, mut terminal: PtyTerminal) -> String {
-    terminal.press("q");
-    let (status, written) = terminal.wait_for_end();
-    assert!(status.success());
+fn end(terminal: PtyTerminal) -> String {
+    let written = terminal.quit();
     assert_restored(&written);
-    server.stop();
     written
 }
 
@@ -54,7 +51,7 @@ fn press(terminal: &mut PtyTerminal, keys: &str, shown: &str, gone: &str) {
 
 #[test]
 fn help_pages_and_charts() {
-    let (server, mut terminal) = watch(&[]);
+    let (_server, mut terminal) = watch(&[]);
     let term = &mut terminal;
     press(term, "?", "this help", "");
     press(term, DOWN, "22 of", "21 of");
@@ -88,12 +85,12 @@ fn help_pages_and_charts() {
     term.wait_for("colour", |_| term.has_colour());
     term.garble();
     press(term, "\x0c", "CPU", "going down");
-    end(server, terminal);
+    end(terminal);
 }
 
 #[test]
 fn time_cursor_and_table() {
-    let (server, mut terminal) = watch(&["-w", "1s"]);
+    let (_server, mut terminal) = watch(&["-w", "1s"]);
     let term = &mut terminal;
     press(term, "-", "span 10s", "");
     press(term, "X", "span 20s", "");
@@ -126,7 +123,11 @@ fn time_cursor_and_table() {
     press(term, UP, "4 samples", "");
     press(term, "j", "3 samples", "");
     press(term, LEFT, "mean", "3 samples");
-    press(term, RIGHT, "mean", "");
+    let count =
+        |screen: &str| screen.split_once(" samples")?.0.rsplit(' ').next()?.parse::<u64>().ok();
+    let before = count(&term.screen()).unwrap();
+    term.press(RIGHT);
+    term.wait_for("fewer samples", |screen| count(screen).is_some_and(|now| now < before));
     press(term, ESC, "crosshair off", "mean");
     press(term, ESC, "d table", "crosshair off");
     press(term, "]", "requested an interval of", "");
@@ -136,12 +137,12 @@ fn time_cursor_and_table() {
         screen.lines().next().unwrap().contains("every 500ms")
     });
     press(term, "[", "every 250ms", "every 500ms");
-    end(server, terminal);
+    end(terminal);
 }
 
 #[test]
 fn the_mouse_selects_points_and_zooms() {
-    let (server, mut terminal) = watch(&["-w", "10s"]);
+    let (_server, mut terminal) = watch(&["-w", "10s"]);
     let term = &mut terminal;
     // Press and release on the title of the second chart, then the fullscreen key.
     press(term, "\x1b[<0;50;2M\x1b[<0;50;2mf", "2  Memory", "CPU");
@@ -151,13 +152,13 @@ fn the_mouse_selects_points_and_zooms() {
     press(term, ESC, "d table", "crosshair off");
     press(term, "\x1b[<65;39;4M", "span 20s", "");
     press(term, "\x1b[<64;39;4M", "span 10s", "");
-    let written = end(server, terminal);
+    let written = end(terminal);
     assert!(written.contains("\x1b[?1002h") && !written.contains("\x1b[?1003h"));
 }
 
 #[test]
 fn with_no_mouse_the_terminal_keeps_the_mouse() {
-    let (server, terminal) = watch(&["--no-mouse"]);
-    let written = end(server, terminal);
+    let (_server, terminal) = watch(&["--no-mouse"]);
+    let written = end(terminal);
     assert!(!written.contains("\x1b[?1000h") && !written.contains("\x1b[?1002h"));
 }

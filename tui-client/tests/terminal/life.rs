@@ -60,15 +60,14 @@ fn a_silent_server_is_stale_until_it_sends_again() {
         return AgentProcess::run_child();
     }
     let agent = AgentProcess::start();
-    let mut terminal = PtyTerminal::run_loadline(&[&agent.address]);
+    let terminal = PtyTerminal::run_loadline(&[&agent.address]);
     terminal.wait_for_text(" LIVE ");
     signal("STOP", agent.child.id());
     let screen = terminal.wait_for_text(" STALE ");
     assert!(screen.contains("2400.0") && !screen.contains(" LIVE "), "{screen}");
     signal("CONT", agent.child.id());
     terminal.wait_for("life", |screen| screen.contains(" LIVE ") && !screen.contains("STALE"));
-    terminal.press("q");
-    assert!(terminal.wait_for_end().0.success());
+    terminal.quit();
 }
 
 #[test]
@@ -85,9 +84,7 @@ fn after_many_resizes_the_screen_is_complete() {
     terminal.resize(24, 80);
     terminal.press("\x0c");
     terminal.wait_for("dashboard", |s| s.contains("1  CPU") && s.contains("4  Load"));
-    terminal.press("q");
-    assert!(terminal.wait_for_end().0.success());
-    server.stop();
+    terminal.quit();
 }
 
 #[test]
@@ -115,5 +112,4 @@ fn the_shell_suspends_and_resumes_the_program() {
     terminal.wait_for("prompt", |s| !s.contains("this help") && s.contains("ready>"));
     terminal.press("exit\n");
     terminal.wait_for_end();
-    server.stop();
 }

@@ -55,10 +55,7 @@ fn keys_work_while_rows_come_through_a_pipe() {
     terminal.wait_for_text("this help");
     terminal.press("?f");
     terminal.wait_for("a fullscreen chart", |screen| screen.contains("all charts"));
-    terminal.press("q");
-    let (status, written) = terminal.wait_for_end();
-    assert!(status.success());
-    assert_restored(&written);
+    assert_restored(&terminal.quit());
 }
 
 #[test]
@@ -68,8 +65,7 @@ fn at_the_end_of_the_input_the_chart_stays() {
     assert!(screen.contains("REPLAY") && screen.contains("3        4"), "{screen}");
     terminal.press("f");
     terminal.wait_for_text("all charts");
-    terminal.press("q");
-    assert!(terminal.wait_for_end().0.success());
+    terminal.quit();
 }
 
 #[test]
@@ -98,8 +94,7 @@ fn several_files_share_one_output_and_one_screen() {
     terminal.wait_for("both", |screen| screen.contains("2 sources") && screen.contains("2 REPLAY"));
     terminal.press("\r");
     terminal.wait_for("the first", |screen| screen.contains("amps") && screen.contains("1 of 2"));
-    terminal.press("q");
-    assert!(terminal.wait_for_end().0.success());
+    terminal.quit();
 }
 
 /// Returns the rows of a CSV without the source and the time of receipt, which differ.
@@ -132,7 +127,7 @@ fn a_recording_replays_the_rows_of_the_live_run() {
     }
     let replayed = rows(&written(&[&file, "-o", "csv"]));
     assert_eq!(replayed, live);
-    server.stop();
+    drop(server);
     // The program's own CSV has the same rows.
     let csv = path(&folder, "a.csv");
     fs::write(&csv, written(&[&file, "-o", "csv"])).unwrap();
@@ -162,7 +157,7 @@ fn a_check_describes_the_source_and_fails_without_rows() {
     let server = TestAgent::start(0, Duration::from_millis(20));
     let address = server.address.to_string();
     let text = written(&[&address, "--check"]);
-    server.stop();
+    drop(server);
     for part in
         ["subscribed stream", "web-1", "6: cpu %, freq MHz", "interval 20ms", "none", "in sync"]
     {
@@ -200,14 +195,12 @@ fn relative_times_of_a_recording_count_from_its_end() {
     assert_eq!(values(&["--from", "18:40:05", "--to", "18:40:09"]), expected("5.00", "9.00", 5));
     assert_eq!(values(&["--from", "-10s"]), expected("49.00", "59.00", 11));
     assert_eq!(values(&["--to=-50s"]), expected("0.00", "9.00", 10));
-    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_loadline"));
-    command.args([&file, "--from", "18:40:10", "--to", "18:40:30"]);
-    command.env("TZ", "UTC");
-    let mut terminal = PtyTerminal::run(command);
+    let range = ["--from", "18:40:10", "--to", "18:40:30"];
+    let terminal =
+        PtyTerminal::run_with(&[("TZ", "UTC")], &[&[file.as_str()], &range[..]].concat());
     let screen = terminal.wait_for("the range", |screen| screen.contains("18:40:30.000"));
     assert!(screen.contains("PAUSED +29 s") && !screen.contains("18:40:31.000"), "{screen}");
-    terminal.press("q");
-    assert_restored(&terminal.wait_for_end().1);
+    assert_restored(&terminal.quit());
     let output = output(&[&file, "-o", "csv", "--from", "-1s", "--to", "-2s"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("--from must be before --to"));
@@ -235,7 +228,7 @@ fn a_full_disk_is_reported_once_and_rows_continue() {
     let errors = String::from_utf8(output.stderr).unwrap();
     assert_eq!(errors.lines().count(), 1, "{errors}");
     assert!(errors.contains("/dev/full stopped: No space left"), "{errors}");
-    let mut terminal = PtyTerminal::run_loadline(&[&address, "-r", "/dev/full"]);
+    let terminal = PtyTerminal::run_loadline(&[&address, "-r", "/dev/full"]);
     terminal.wait_for("a notice", |screen| {
         screen.contains("LIVE") && screen.contains("recording to /dev/full stopped")
     });
@@ -244,9 +237,7 @@ fn a_full_disk_is_reported_once_and_rows_continue() {
     });
     let screen = terminal.wait_for("further rows", |screen| *screen != next);
     assert!(screen.contains("LIVE") && !screen.contains("recording to"), "{screen}");
-    terminal.press("q");
-    assert!(terminal.wait_for_end().0.success());
-    server.stop();
+    terminal.quit();
 }
 
 fn append(file: &str, text: &str) {
@@ -299,6 +290,5 @@ fn a_whole_recording_is_shown_and_time_keys_work() {
     terminal.wait_for_text("span 1h");
     terminal.press("0");
     terminal.wait_for_text("span 2h 7m");
-    terminal.press("q");
-    assert!(terminal.wait_for_end().0.success());
+    terminal.quit();
 }

@@ -4,7 +4,6 @@
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::ops::Range;
 use std::path::Path;
 
 use portable_pty::{CommandBuilder, PtySize};
@@ -12,49 +11,20 @@ use portable_pty::{CommandBuilder, PtySize};
 use crate::stage::{PtyTerminal, wait_until};
 use crate::svg::{self, SvgCell, SvgPalette};
 
-struct Picture {
-    name: &'static str,
-    /// Text for readers who cannot see the picture.
-    title: &'static str,
-    /// Arguments after the address.
-    args: &'static [&'static str],
-    /// Keys that lead from the first screen to this one. Each must change the screen.
-    keys: &'static [&'static str],
-    palette: &'static SvgPalette,
-}
-
-const DASHBOARD: &str = "loadline: charts and a table of a live server";
-const FULLSCREEN: &str = "loadline: one chart of a live server over the whole screen";
-
-const PICTURES: [Picture; 4] = [
-    Picture { name: "dashboard-dark", title: DASHBOARD, args: &[], keys: &[], palette: &DARK },
-    Picture {
-        name: "dashboard-light",
-        title: DASHBOARD,
-        args: &["--theme", "light"],
-        keys: &[],
-        palette: &LIGHT,
-    },
-    Picture { name: "presenter-dark", title: FULLSCREEN, args: &[], keys: &["f"], palette: &DARK },
-    Picture {
-        name: "presenter-light",
-        title: FULLSCREEN,
-        args: &["--theme", "light"],
-        keys: &["f"],
-        palette: &LIGHT,
-    },
+/// Name, title for readers who cannot see the picture, and keys that lead to it from the first
+/// screen. Each key must change the screen.
+const PICTURES: [(&str, &str, &[&str]); 2] = [
+    ("dashboard", "loadline: charts and a table of a live server", &[]),
+    ("presenter", "loadline: one chart of a live server over the whole screen", &["f"]),
 ];
+
+const THEMES: [(&str, SvgPalette); 2] = [("dark", DARK), ("light", LIGHT)];
 
 const DARK: SvgPalette = SvgPalette {
     foreground: 0xd8_de_e9,
     background: 0x10_15_1d,
     border: 0x33_3c_4a,
     title: 0x7f_8b_9c,
-    ansi: [
-        0x2b_33_40, 0xff_7b_7b, 0x6e_dc_8c, 0xf2_c5_5c, 0x6f_b3_ff, 0xd4_9b_ff, 0x4f_d6_e4,
-        0xc4_cd_d9, 0x7f_8b_9c, 0xff_a0_a0, 0x98_ec_ae, 0xff_dd_8a, 0x9c_cc_ff, 0xe4_bf_ff,
-        0x86_ea_f4, 0xff_ff_ff,
-    ],
 };
 
 const LIGHT: SvgPalette = SvgPalette {
@@ -62,11 +32,6 @@ const LIGHT: SvgPalette = SvgPalette {
     background: 0xff_ff_ff,
     border: 0xd3_d9_e1,
     title: 0x6a_74_82,
-    ansi: [
-        0x1d_23_2c, 0xc9_25_3a, 0x14_7d_3c, 0x9a_60_00, 0x0b_5f_d3, 0x87_36_d1, 0x00_76_8c,
-        0x5b_65_73, 0x6a_74_82, 0xe0_40_52, 0x1f_96_4c, 0xb5_76_0a, 0x2f_7f_ee, 0xa0_56_e6,
-        0x0a_90_a8, 0x3c_45_52,
-    ],
 };
 
 const SIZE: PtySize = PtySize { rows: 36, cols: 120, pixel_width: 0, pixel_height: 0 };
@@ -85,40 +50,37 @@ fn the_pictures_of_the_readme_match_the_program() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/pictures");
     let writes = std::env::var_os("LOADLINE_PICTURES").is_some_and(|word| word == "write");
     let mut outdated = Vec::new();
-    for picture in &PICTURES {
-        let svg = svg::draw(picture.title, &screen(picture), picture.palette);
-        let file = folder.join(picture.name).with_extension("svg");
-        if writes {
-            std::fs::create_dir_all(&folder).unwrap();
-            std::fs::write(file, svg).unwrap();
-        } else if std::fs::read_to_string(file).ok().is_none_or(|old| old != svg) {
-            outdated.push(picture.name);
+    for (name, title, keys) in PICTURES {
+        for (theme, palette) in THEMES {
+            let screen = (0..ATTEMPTS).find_map(|_| try_screen(theme, &palette, keys));
+            let screen = screen.unwrap_or_else(|| panic!("{name} is stale, {ATTEMPTS} times"));
+            let svg = svg::draw(title, &screen, &palette);
+            let file = folder.join(format!("{name}-{theme}.svg"));
+            if writes {
+                std::fs::write(file, svg).unwrap();
+            } else if std::fs::read_to_string(&file).ok().is_none_or(|old| old != svg) {
+                outdated.push(file);
+            }
         }
     }
     assert!(
         outdated.is_empty(),
-        "these pictures are outdated: {}. Draw them again with `LOADLINE_PICTURES=write \
+        "these pictures are outdated: {outdated:?}. Draw them again with `LOADLINE_PICTURES=write \
          cargo test -p loadline --test terminal pictures`, and look at them",
-        outdated.join(", "),
     );
 }
 
-/// Returns the screen of the program, in a fixed terminal and with a fixed server.
-fn screen(picture: &Picture) -> Vec<Vec<SvgCell>> {
-    let screen = (0..ATTEMPTS).find_map(|_| try_screen(picture));
-    screen.unwrap_or_else(|| panic!("{} is stale, {ATTEMPTS} times", picture.name))
-}
-
-/// Returns `None` if the source became stale first.
-fn try_screen(picture: &Picture) -> Option<Vec<Vec<SvgCell>>> {
+/// Returns the screen of the program, in a fixed terminal and with a fixed server. `None` if the
+/// source became stale first.
+fn try_screen(theme: &str, palette: &SvgPalette, keys: &[&str]) -> Option<Vec<Vec<SvgCell>>> {
     let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_loadline"));
-    command.arg(serve().to_string());
-    command.args(picture.args);
+    command.args([&serve().to_string(), "--theme", theme]);
     // The environment of the test must not influence the program.
     command.env_clear();
     command.env("TZ", "UTC");
     command.env("COLORTERM", "truecolor");
     let mut terminal = PtyTerminal::run_sized(SIZE, command);
+    let cells = |frame: &vt100::Screen| cells(frame, palette);
     let mut screen = wait_until("the newest row", || {
         let frame = terminal.complete_frame()?;
         let mut rows = frame.rows(0, SIZE.cols);
@@ -127,84 +89,53 @@ fn try_screen(picture: &Picture) -> Option<Vec<Vec<SvgCell>>> {
         let has_newest = rows.any(|row| row.contains(NEWEST_TEXT));
         (has_rate && has_newest).then(|| cells(&frame))
     });
-    for key in picture.keys {
+    for key in keys {
         terminal.press(key);
         let before = screen;
         screen = wait_until("a new screen", || {
             terminal.complete_frame().map(|frame| cells(&frame)).filter(|now| *now != before)
         });
     }
-    terminal.press("q");
-    assert!(terminal.wait_for_end().0.success());
-    let header: String = characters(&screen[0]).iter().collect();
-    header.contains(" LIVE ").then_some(screen)
+    terminal.quit();
+    is_live(&screen[0]).then_some(screen)
 }
 
-fn cells(screen: &vt100::Screen) -> Vec<Vec<SvgCell>> {
-    let row =
-        |y| (0..SIZE.cols).filter_map(move |x| screen.cell(y, x)).map(SvgCell::from).collect();
+fn cells(screen: &vt100::Screen, palette: &SvgPalette) -> Vec<Vec<SvgCell>> {
+    let cell = |y, x| SvgCell::new(screen.cell(y, x).unwrap(), palette);
+    let row = |y| (0..SIZE.cols).map(|x| cell(y, x)).collect();
     let mut rows: Vec<Vec<SvgCell>> = (0..SIZE.rows).map(row).collect();
-    normalize_header(&mut rows[0]);
+    if is_live(&rows[0]) {
+        rows[0] = normalized_header(&rows[0]);
+    }
     rows
 }
 
-/// Replaces the parts of the header that change: the port, the age of the newest sample, the data
-/// rate, and the clock at the right edge.
-fn normalize_header(header: &mut Vec<SvgCell>) {
-    let is_number = |c: &char| c.is_ascii_digit() || matches!(c, '.' | ',');
-    let number_after = |chars: &[char], word: &str| {
-        let start = find(chars, word)? + word.chars().count();
-        let length = chars[start..].iter().take_while(|c| is_number(c)).count();
-        Some(start..start + length)
-    };
-    replace(header, "1027", |chars| number_after(chars, "127.0.0.1:"));
-    replace(header, "0.2", |chars| number_after(chars, "age "));
-    replace(header, "160 B/s", |chars| {
-        let end = find(chars, "B/s")?;
-        let is_unit = |c: &char| c.is_ascii_alphabetic() || *c == ' ';
-        let unit = chars[..end].iter().rev().take_while(|c| is_unit(c)).count();
-        let number = chars[..end - unit].iter().rev().take_while(|c| is_number(c)).count();
-        Some(end - unit - number..end + 3)
-    });
-    replace(header, "14:03:59", |chars| {
-        let clock = last_word(chars);
-        chars[clock.clone()].iter().filter(|c| **c == ':').nth(1).is_some().then_some(clock)
-    });
+fn is_live(header: &[SvgCell]) -> bool {
+    header.windows(4).any(|cells| cells.iter().map(|cell| cell.character).eq("LIVE".chars()))
 }
 
-/// Replaces a part of the header. Later text moves, except the last word, which stays at the right
-/// edge.
-fn replace(header: &mut Vec<SvgCell>, text: &str, find: impl Fn(&[char]) -> Option<Range<usize>>) {
-    let width = header.len();
-    let Some(place) = find(&characters(header)) else { return };
-    let Some(style) = header.get(place.start).cloned() else { return };
-    let cell = |c: char| SvgCell { text: c.to_string(), ..style.clone() };
-    header.splice(place, text.chars().map(cell).collect::<Vec<_>>());
-    let end = last_word(&characters(header)).start - 1;
-    if header.len() < width {
-        let blank = header[end].clone();
-        header.splice(end..end, vec![blank; width - header.len()]);
-    } else {
-        header.drain(end + width - header.len()..end);
+/// Words of the header that differ from run to run: the address, the age of the newest sample, the
+/// data rate and the clock at the right edge.
+const HEADER_WORDS: [(usize, &str); 5] =
+    [(1, "(127.0.0.1:1027)"), (4, "0.2"), (10, "160"), (11, "B/s"), (12, "14:03:59")];
+
+/// Replaces the words of the header that differ. The last word stays at the right edge.
+fn normalized_header(header: &[SvgCell]) -> Vec<SvgCell> {
+    let is_blank = |cell: &SvgCell| cell.character == ' ';
+    let parts = header.chunk_by(|one, next| is_blank(one) == is_blank(next));
+    let mut parts: Vec<Vec<SvgCell>> = parts.map(<[SvgCell]>::to_vec).collect();
+    for (word, text) in HEADER_WORDS {
+        // Before each word, there is a blank part.
+        let part = &mut parts[2 * word];
+        *part = text.chars().map(|character| SvgCell { character, ..part[0] }).collect();
     }
+    let width: usize = parts.iter().map(Vec::len).sum();
+    let gap = &mut parts[23];
+    gap.resize(gap.len() + header.len() - width, gap[0]);
+    parts.concat()
 }
 
-fn characters(row: &[SvgCell]) -> Vec<char> {
-    row.iter().map(|cell| cell.text.chars().next().unwrap_or(' ')).collect()
-}
-
-fn find(chars: &[char], word: &str) -> Option<usize> {
-    let word: Vec<char> = word.chars().collect();
-    chars.windows(word.len()).position(|chars| chars == word)
-}
-
-fn last_word(chars: &[char]) -> Range<usize> {
-    let end = chars.iter().rposition(|c| *c != ' ').map_or(0, |last| last + 1);
-    let start = chars[..end].iter().rposition(|c| *c == ' ').map_or(0, |blank| blank + 1);
-    start..end
-}
-
-/// Starts a server that answers one request like an agent with ten minutes of history. It decay the
+/// Starts a server that answers one request like an agent with ten minutes of history. It keeps the
 /// connection until the client closes it.
 fn serve() -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();

@@ -17,8 +17,7 @@ use server::{SAMPLE_INTERVAL_MS, now_ms, serve, serve_bytes};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-/// Time limit for anything, on a machine that is busy with other work.
-const DEADLINE: Duration = Duration::from_secs(20);
+use crate::stage::DEADLINE;
 
 fn source(address: SocketAddr, query: &str) -> Prometheus {
     match format!("prom+http://{address}/{query}").parse() {
@@ -42,12 +41,22 @@ fn follow(connector: Connector, history: History) -> mpsc::Receiver<Event> {
     events
 }
 
+/// Returns the next event.
+async fn next(events: &mut mpsc::Receiver<Event>) -> Event {
+    timeout(DEADLINE, events.recv()).await.expect("an event in time").unwrap()
+}
+
+/// Returns the first instance that a query finds.
+async fn first(address: SocketAddr, query: &str) -> Connector {
+    find(address, query, 1).await.unwrap().connectors.into_iter().next().unwrap()
+}
+
 /// Returns the timestamps of the next `count` rows. Checks that each value is the timestamp of its
 /// sample.
 async fn times(events: &mut mpsc::Receiver<Event>, count: usize) -> Vec<i64> {
     let mut times = Vec::new();
     while times.len() < count {
-        match timeout(DEADLINE, events.recv()).await.expect("events in time").unwrap() {
+        match next(events).await {
             Event::Rows(rows) => {
                 for row in rows.iter() {
                     // The loads have two decimals, so they hold seconds with 10 ms.
@@ -91,7 +100,7 @@ async fn the_header_describes_the_machine_and_its_interval() {
     assert_eq!(fleet.left_out, 1);
     let mut events = follow(fleet.connectors.into_iter().next().unwrap(), History::None);
     let header = loop {
-        let event = timeout(DEADLINE, events.recv()).await.expect("events in time").unwrap();
+        let event = next(&mut events).await;
         if let Event::Stream(stream) = event {
             assert_eq!(stream.schema.to_string(), "time:s load1");
             break stream.header.clone().unwrap();
@@ -104,8 +113,7 @@ async fn the_header_describes_the_machine_and_its_interval() {
 #[tokio::test]
 async fn another_interval_is_a_multiple_of_the_scrape_interval() {
     let (address, _) = serve().await;
-    let fleet = find(address, "?instance=web-1", 1).await.unwrap();
-    let connector = fleet.connectors.into_iter().next().unwrap();
+    let connector = first(address, "?instance=web-1").await;
     let link = Link::new(connector, LinkOptions::default(), Clock::system());
     let (interval, (sender, mut events)) =
         (link.interval_sender.clone(), mpsc::channel(EVENTS_MAX));
@@ -113,7 +121,7 @@ async fn another_interval_is_a_multiple_of_the_scrape_interval() {
     times(&mut events, 2).await;
     interval.send(Some(Duration::from_millis(500))).unwrap();
     loop {
-        let event = timeout(DEADLINE, events.recv()).await.expect("events in time").unwrap();
+        let event = next(&mut events).await;
         if let Event::Stream(stream) = event {
             let interval = stream.header.as_ref().and_then(|header| header.interval);
             assert_eq!(interval, Some(Duration::from_millis(600)));
@@ -128,16 +136,14 @@ async fn another_interval_is_a_multiple_of_the_scrape_interval() {
 #[tokio::test]
 async fn after_an_outage_the_gap_is_filled() {
     let (address, server) = serve().await;
-    let fleet = find(address, "?instance=web-1", 1).await.unwrap();
-    let mut events = follow(fleet.connectors.into_iter().next().unwrap(), History::None);
+    let mut events = follow(first(address, "?instance=web-1").await, History::None);
     let mut received = times(&mut events, 3).await;
     for _ in 0..2 {
         server.is_offline.store(true, Ordering::SeqCst);
         loop {
-            match timeout(DEADLINE, events.recv()).await.expect("events in time").unwrap() {
+            match next(&mut events).await {
                 Event::Disconnected { reason, .. } => {
-                    let reason = reason.to_string();
-                    assert_eq!(reason, "closed by the server");
+                    assert_eq!(reason.as_str(), "closed by the server");
                     break;
                 }
                 Event::Rows(rows) => received.extend(rows.iter().map(|row| row.time.as_millis())),
@@ -153,8 +159,7 @@ async fn after_an_outage_the_gap_is_filled() {
 #[tokio::test]
 async fn a_machine_that_is_down_gets_no_rows_although_the_server_repeats_its_last_sample() {
     let (address, server) = serve().await;
-    let fleet = find(address, "?instance=web-1", 1).await.unwrap();
-    let mut events = follow(fleet.connectors.into_iter().next().unwrap(), History::None);
+    let mut events = follow(first(address, "?instance=web-1").await, History::None);
     times(&mut events, 2).await;
     let down = now_ms();
     server.down_ms.store(down, Ordering::SeqCst);

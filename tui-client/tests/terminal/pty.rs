@@ -53,7 +53,6 @@ fn the_first_frame_shows_the_history_that_the_agent_holds() {
             || first.contains("⣀⣀⣀"),
         "{first}"
     );
-    server.stop();
 }
 
 #[test]
@@ -62,41 +61,37 @@ fn the_client_reconnects_to_a_restarted_agent() {
     let address = server.address;
     let mut terminal = PtyTerminal::run_loadline(&[&address.to_string()]);
     terminal.wait_for_text("LIVE");
-    server.stop();
+    drop(server);
     let screen = terminal.wait_for("reason", |s| s.contains("RECONNECTING") && s.contains("try"));
     assert!(screen.contains("2400.0"), "earlier rows are gone:\n{screen}");
-    let server = TestAgent::start(address.port(), Duration::from_millis(100));
+    let _server = TestAgent::start(address.port(), Duration::from_millis(100));
     terminal.wait_for_text("LIVE");
     terminal.press("d");
     terminal.wait_for_text("no samples for");
     terminal.press("\x03");
     assert!(terminal.wait_for_end().0.success());
-    server.stop();
 }
 
 #[test]
 fn the_client_waits_for_a_server_that_is_not_started_yet() {
     // This port was just free.
     let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
-    let mut terminal = PtyTerminal::run_loadline(&[&format!("127.0.0.1:{port}")]);
+    let terminal = PtyTerminal::run_loadline(&[&format!("127.0.0.1:{port}")]);
     let screen = terminal.wait_for_text("connection refused");
     assert!(screen.contains("CONNECTING") && screen.contains("loadline-agent"), "{screen}");
-    let server = TestAgent::start(port, Duration::from_millis(100));
+    let _server = TestAgent::start(port, Duration::from_millis(100));
     terminal.wait_for_text("LIVE");
-    terminal.press("q");
-    assert!(terminal.wait_for_end().0.success());
-    server.stop();
+    terminal.quit();
 }
 
 #[test]
 fn without_a_source_the_program_shows_this_machine() {
-    let mut terminal = PtyTerminal::run_loadline(&[]);
+    let terminal = PtyTerminal::run_loadline(&[]);
     let screen = terminal.wait_for("machine", |s| s.contains("LIVE") && s.contains("CPU"));
     // This machine may run an agent of its own.
     let is_built_in = screen.contains("(embedded agent)");
     assert!(is_built_in || screen.contains("(127.0.0.1:1027)"), "{screen}");
-    terminal.press("q");
-    assert!(terminal.wait_for_end().0.success());
+    terminal.quit();
 }
 
 #[test]
@@ -111,7 +106,6 @@ fn a_signal_restores_the_terminal() {
         let (status, written) = terminal.wait_for_end();
         assert!(status.success(), "{signal}: {status:?}");
         assert_restored(&written);
-        server.stop();
     }
 }
 

@@ -27,15 +27,23 @@ pub(crate) fn is_error(text: &str) -> bool {
     is_first && lines.next().is_none_or(|line| line.starts_with("hint: ")) && lines.next().is_none()
 }
 
-/// Agent with scripted samples in a thread of this process.
+/// Agent with scripted samples in a thread of this process. Stopped on drop.
 pub(crate) struct TestAgent {
     pub(crate) address: SocketAddr,
-    stop: oneshot::Sender<()>,
-    thread: JoinHandle<()>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl TestAgent {
     pub(crate) fn start(port: u16, interval: Duration) -> TestAgent {
+        TestAgent::with_plaintext(port, interval, PlaintextPolicy::LoopbackOnly)
+    }
+
+    pub(crate) fn with_plaintext(
+        port: u16,
+        interval: Duration,
+        plaintext: PlaintextPolicy,
+    ) -> TestAgent {
         let (stop, stopped) = oneshot::channel::<()>();
         let (address_sender, address_receiver) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
@@ -48,18 +56,22 @@ impl TestAgent {
                     MachineFacts { host: SafeText::new("web-1"), ..MachineFacts::default() };
                 let settings = AgentSettings { interval, ..AgentSettings::default() };
                 let agent = Agent::start(source, facts, settings).await;
-                let agent = LoopbackAgent::run(agent, port, PlaintextPolicy::LoopbackOnly).await;
+                let agent = LoopbackAgent::run(agent, port, plaintext).await;
                 address_sender.send(agent.address).unwrap();
                 let _ = stopped.await;
                 agent.stop().await;
             });
         });
-        TestAgent { address: address_receiver.recv().unwrap(), stop, thread }
+        let address = address_receiver.recv().unwrap();
+        TestAgent { address, stop: Some(stop), thread: Some(thread) }
     }
+}
 
-    pub(crate) fn stop(self) {
-        let _ = self.stop.send(());
-        self.thread.join().unwrap();
+impl Drop for TestAgent {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        let ended = self.thread.take().unwrap().join();
+        assert!(std::thread::panicking() || ended.is_ok());
     }
 }
 
@@ -98,8 +110,16 @@ fn modes(terminal: &dyn MasterPty) -> String {
 
 impl PtyTerminal {
     pub(crate) fn run_loadline(args: &[&str]) -> PtyTerminal {
+        PtyTerminal::run_with(&[], args)
+    }
+
+    /// Runs the program with environment variables.
+    pub(crate) fn run_with(variables: &[(&str, &str)], args: &[&str]) -> PtyTerminal {
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_loadline"));
         command.args(args);
+        for (name, value) in variables {
+            command.env(name, value);
+        }
         PtyTerminal::run(command)
     }
 
@@ -210,6 +230,14 @@ impl PtyTerminal {
     pub(crate) fn resize(&self, rows: u16, cols: u16) {
         self.output.lock().unwrap().parser.screen_mut().set_size(nonzero(rows), nonzero(cols));
         self.master.resize(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }).unwrap();
+    }
+
+    /// Presses `q` and waits for the end, which must be a success. Returns the output.
+    pub(crate) fn quit(mut self) -> String {
+        self.press("q");
+        let (status, written) = self.wait_for_end();
+        assert!(status.success(), "{status:?}");
+        written
     }
 
     /// Waits for the end of the program. Returns its exit status and its output.

@@ -3,69 +3,24 @@
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::authority::{Authority, Identity, Validity};
-use crate::stage::is_error;
-use loadline_agent::{
-    Address, Agent, AgentSettings, Listener, MachineFacts, PlaintextPolicy, ScriptedSource,
-    ServerTls, ServerTlsFiles,
-};
+use crate::stage::{TestAgent, is_error};
+use loadline_agent::{PlaintextPolicy, ServerTls, ServerTlsFiles};
 use loadline_common::{provider, read_identity};
-use tokio::sync::oneshot;
 use tokio_rustls::rustls::sign::SingleCertAndKey;
 use tokio_rustls::rustls::version::TLS13;
 use tokio_rustls::rustls::{ServerConfig, ServerConnection};
 
-/// Agent in a thread of its own.
-struct TlsAgent {
-    port: u16,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
-}
+const INTERVAL: Duration = Duration::from_millis(50);
 
-impl TlsAgent {
-    /// Starts an agent with this certificate, which requires client certificates of `client_ca`, if
-    /// any.
-    fn start(identity: &Identity, client_ca: Option<&Authority>) -> TlsAgent {
-        let Identity { cert, key } = identity.clone();
-        let client_ca = client_ca.map(|authority| authority.ca.clone());
-        TlsAgent::with_plaintext(PlaintextPolicy::Never(
-            ServerTls::open(ServerTlsFiles { cert, key, client_ca }).unwrap(),
-        ))
-    }
-
-    fn with_plaintext(plaintext: PlaintextPolicy) -> TlsAgent {
-        let (stop, stopped) = oneshot::channel::<()>();
-        let (port_sender, port_receiver) = std::sync::mpsc::channel();
-        let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.unwrap().block_on(async {
-                let source = ScriptedSource::plain(|_, values| values.extend([1.0; 6]));
-                let interval = Duration::from_millis(50);
-                let settings = AgentSettings { interval, ..AgentSettings::default() };
-                let agent = Agent::start(source, MachineFacts::default(), settings).await;
-                let address = "127.0.0.1:0".parse().unwrap();
-                let bound = Listener::bind(&address, plaintext).await.unwrap();
-                let listener = bound.listen().unwrap();
-                let Address::Tcp { port, .. } = listener.address() else {
-                    panic!("not a TCP address")
-                };
-                port_sender.send(*port).unwrap();
-                agent.run(vec![listener], async { drop(stopped.await) }).await;
-            });
-        });
-        TlsAgent { port: port_receiver.recv().unwrap(), stop: Some(stop), thread: Some(thread) }
-    }
-}
-
-impl Drop for TlsAgent {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        let ended = self.thread.take().unwrap().join();
-        assert!(std::thread::panicking() || ended.is_ok());
-    }
+/// Starts an agent with this certificate, which requires client certificates of `client_ca`, if any.
+fn start(identity: &Identity, client_ca: Option<&Authority>) -> TestAgent {
+    let Identity { cert, key } = identity.clone();
+    let client_ca = client_ca.map(|authority| authority.ca.clone());
+    let tls = ServerTls::open(ServerTlsFiles { cert, key, client_ca }).unwrap();
+    TestAgent::with_plaintext(0, INTERVAL, PlaintextPolicy::Never(tls))
 }
 
 /// Returns a command without the variables that replace the system's CAs.
@@ -92,9 +47,9 @@ fn options(command: &mut Command, ca: &Authority, identity: Option<&Identity>) {
 }
 
 /// Checks that rows arrive, by host name and by address.
-fn check_rows(server: &TlsAgent, ca: &Authority, identity: Option<&Identity>) {
+fn check_rows(server: &TestAgent, ca: &Authority, identity: Option<&Identity>) {
     for host in ["localhost", "127.0.0.1"] {
-        let source = format!("tls://{host}:{}", server.port);
+        let source = format!("tls://{host}:{}", server.address.port());
         let mut command = loadline();
         command.args([&source, "-o", "csv", "-n", "3"]);
         options(&mut command, ca, identity);
@@ -106,8 +61,8 @@ fn check_rows(server: &TlsAgent, ca: &Authority, identity: Option<&Identity>) {
 }
 
 /// Checks that no row arrives and that the error is `why`, with `-o csv` and with `--check`.
-fn check_refused(server: &TlsAgent, ca: &Authority, identity: Option<&Identity>, why: &str) {
-    let source = format!("tls://localhost:{}", server.port);
+fn check_refused(server: &TestAgent, ca: &Authority, identity: Option<&Identity>, why: &str) {
+    let source = format!("tls://localhost:{}", server.address.port());
     for mode in [&["-o", "csv"][..], &["--check"]] {
         let mut command = loadline();
         command.arg(&source).args(mode);
@@ -122,19 +77,19 @@ fn check_refused(server: &TlsAgent, ca: &Authority, identity: Option<&Identity>,
 #[test]
 fn rows_arrive_over_tls_from_a_trusted_server() {
     let ca = Authority::new("ours");
-    let server = TlsAgent::start(&ca.server(), None);
+    let server = start(&ca.server(), None);
     check_rows(&server, &ca, None);
     // A certificate that the server does not request is not used.
     check_rows(&server, &ca, Some(&ca.client()));
-    let server = TlsAgent::start(&ca.server(), Some(&ca));
+    let server = start(&ca.server(), Some(&ca));
     check_rows(&server, &ca, Some(&ca.client()));
 }
 
 #[test]
 fn without_tls_ca_the_cas_of_the_system_are_trusted() {
     let ca = Authority::new("ours");
-    let server = TlsAgent::start(&ca.server(), None);
-    let source = format!("tls://localhost:{}", server.port);
+    let server = start(&ca.server(), None);
+    let source = format!("tls://localhost:{}", server.address.port());
     let with = |file: &std::path::Path| {
         let mut command = loadline();
         command.args([&source, "-o", "csv", "-n", "1"]).env("SSL_CERT_FILE", file);
@@ -167,14 +122,14 @@ fn an_untrusted_server_is_reported_with_the_cause() {
             "the server's certificate has an unknown issuer\nhint: give its CA with --tls-ca",
         ),
     ] {
-        check_refused(&TlsAgent::start(&identity, None), &ours, None, why);
+        check_refused(&start(&identity, None), &ours, None, why);
     }
 }
 
 #[test]
 fn a_refused_client_gets_the_reason() {
     let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
-    let server = TlsAgent::start(&ours.server(), Some(&ours));
+    let server = start(&ours.server(), Some(&ours));
     let check = |identity: Option<&Identity>, why| check_refused(&server, &ours, identity, why);
     check(None, "a client certificate is required\nhint: give --tls-cert and --tls-key");
     check(Some(&theirs.client()), "the server does not know the CA of the client certificate");
@@ -187,11 +142,11 @@ fn a_refused_client_gets_the_reason() {
 #[test]
 fn tls_on_one_side_only_is_reported_on_both() {
     let ca = Authority::new("ours");
-    let plain = TlsAgent::with_plaintext(PlaintextPolicy::LoopbackOnly);
+    let plain = TestAgent::start(0, INTERVAL);
     check_refused(&plain, &ca, None, "the server does not speak TLS\nhint: remove tls://");
-    let server = TlsAgent::start(&ca.server(), None);
+    let server = start(&ca.server(), None);
     let mut command = loadline();
-    command.args([&format!("localhost:{}", server.port), "-o", "csv"]);
+    command.args([&format!("localhost:{}", server.address.port()), "-o", "csv"]);
     let (code, _, errors) = run(command);
     assert_eq!(code, Some(1), "{errors}");
     assert!(

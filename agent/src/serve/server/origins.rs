@@ -80,6 +80,6 @@ mod tests {
         for origin in [ours, ours, theirs] {
             origins.leave(origin);
         }
-        assert_eq!(origins.clients.capacity(), 0);
+        assert!(origins.clients.is_empty());
     }
 }

@@ -141,15 +141,4 @@ mod tests {
             far.read_exact(&mut [0; 10]).await.unwrap();
         }
     }
-
-    #[test]
-    fn an_empty_outbox_holds_no_memory() {
-        recycle(Vec::with_capacity(100));
-        let mut outbox = Outbox::default();
-        outbox.write_with(|_| ());
-        assert_eq!(outbox.bytes.capacity(), 0);
-        assert_eq!(SPARE.take().capacity(), 100);
-        recycle(Vec::with_capacity(SPARE_BYTES_MAX + 1));
-        assert_eq!(SPARE.take().capacity(), 0);
-    }
 }

@@ -361,7 +361,7 @@ fn kept_lines_are_as_received_but_safe_for_a_terminal() {
 
 proptest! {
     #[test]
-    fn any_bytes_are_read_without_a_panic_and_without_holding_much(
+    fn any_bytes_are_read_without_a_panic_or_an_infinite_value(
         pieces in prop::collection::vec(
             prop_oneof![
                 prop::collection::vec(any::<u8>(), 0..200),
