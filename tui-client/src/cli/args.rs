@@ -191,17 +191,11 @@ fn window(text: &str) -> Result<Duration, String> {
 
 /// Checks a program with arguments, quoted as for a shell.
 fn command(text: &str) -> Result<String, String> {
-    match split_words(text) {
-        None => Err("unclosed quote".to_owned()),
-        Some(words) if words.first().is_none_or(String::is_empty) => {
-            Err("must name a program".to_owned())
-        }
-        Some(_) => Ok(text.to_owned()),
+    let words = shell_words::split(text).map_err(|_| "unclosed quote".to_owned())?;
+    if words.first().is_none_or(String::is_empty) {
+        return Err("must name a program".to_owned());
     }
-}
-
-pub(super) fn split_words(text: &str) -> Option<Vec<String>> {
-    shell_words::split(text).ok()
+    Ok(text.to_owned())
 }
 
 /// Parses `NAME` or `NAME:UNIT`, with the rules of a header.

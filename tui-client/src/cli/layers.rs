@@ -11,7 +11,7 @@ use loadline_protocol::sanitize;
 
 use super::EarlyExit;
 use super::args::Args;
-use crate::config::{Config, ConfigError, Setting};
+use crate::config::{Config, Setting};
 
 /// Options from the command line and the environment.
 #[derive(Debug)]
@@ -25,13 +25,13 @@ impl CommandLine {
     pub(super) fn read(line: &[OsString]) -> Result<CommandLine, EarlyExit> {
         let matches = Args::command().try_get_matches_from(line).map_err(|error| {
             match (early_exit(&error), faulty_variable(line, &error)) {
-                (EarlyExit::Usage(why), Some(variable)) => {
+                (EarlyExit::Error(why), Some(variable)) => {
                     // The variable replaces the name of the option.
                     let why = match why.split_once(": ") {
                         Some((option, reason)) if option.starts_with("--") => reason,
                         _ => &why,
                     };
-                    EarlyExit::Usage(format!("{variable} in the environment: {why}"))
+                    EarlyExit::Error(format!("{variable} in the environment: {why}"))
                 }
                 (instead, _) => instead,
             }
@@ -45,38 +45,28 @@ impl CommandLine {
         self.matches.value_source(id) == Some(ValueSource::CommandLine)
     }
 
-    fn is_given(&self, id: &str) -> bool {
-        let given = [Some(ValueSource::CommandLine), Some(ValueSource::EnvVariable)];
-        given.contains(&self.matches.value_source(id))
-    }
-
-    /// Fills options that are not given from `settings`. The first setting of an option wins.
+    /// Fills options that are not given from `settings`. The last setting of an option wins.
     pub(super) fn with_settings<'a>(
         &self,
         settings: impl IntoIterator<Item = &'a Setting>,
     ) -> Result<Args, EarlyExit> {
-        let mut taken: Vec<&str> = Vec::new();
-        let mut line: Vec<OsString> = self.line.iter().take(1).cloned().collect();
-        for setting in settings {
-            if !taken.contains(&setting.name) && !setting.ids().any(|id| self.is_given(&id)) {
-                taken.push(setting.name);
-                line.extend(setting.argument());
-            }
-        }
-        line.extend(self.line.iter().skip(1).cloned());
-        Args::try_parse_from(line).map_err(|error| early_exit(&error))
+        let command = settings.into_iter().fold(Args::command(), |command, setting| {
+            command.mut_arg(setting.option.id(), |option| option.default_value(&setting.value))
+        });
+        let matches = command.try_get_matches_from(&self.line);
+        let args = matches.and_then(|matches| Args::from_arg_matches(&matches));
+        args.map_err(|error| early_exit(&error))
     }
 }
 
 /// Checks the values of all settings; the error shows the line of the first invalid value.
-pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
-    for setting in config.options.iter().chain(config.sources.source_settings()) {
-        let Some(argument) = setting.argument() else { continue };
-        let line = [OsString::from("loadline"), argument];
-        if let Err(error) = Args::try_parse_from(line) {
-            return Err(config
-                .text
-                .error_at(setting.span.clone(), value_error(setting.name, &error)));
+pub(super) fn check(config: &Config) -> Result<(), String> {
+    let settings = config.options.iter().chain(config.sources.source_settings());
+    for Setting { option, span, value } in settings.filter(|it| !it.option.is_switch()) {
+        let mut argument = OsString::from(format!("--{}=", option.name));
+        argument.push(value);
+        if let Err(error) = Args::try_parse_from([OsString::from("loadline"), argument]) {
+            return Err(config.text.error_at(span.clone(), &value_error(option.name, &error)));
         }
     }
     Ok(())
@@ -104,7 +94,7 @@ fn faulty_variable(line: &[OsString], error: &clap::Error) -> Option<String> {
 
 fn early_exit(error: &clap::Error) -> EarlyExit {
     if error.use_stderr() {
-        EarlyExit::Usage(redact_password(&usage_error(error)))
+        EarlyExit::Error(redact_password(&usage_error(error)))
     } else {
         EarlyExit::Print(error.to_string())
     }

@@ -2,7 +2,7 @@ use super::*;
 
 fn settings(line: &str, is_terminal: bool) -> Result<CliSettings, String> {
     parse_with_config("", line, is_terminal).map_err(|instead| match instead {
-        EarlyExit::Usage(text) => text,
+        EarlyExit::Error(text) => text,
         other => panic!("{line}: {other:?}"),
     })
 }
@@ -14,6 +14,11 @@ fn parse_with_config(file: &str, line: &str, is_terminal: bool) -> Result<CliSet
     let terminals = Terminals { input: is_terminal, output: is_terminal };
     let folder = std::path::Path::new("/etc/loadline");
     read(&words, terminals, |_| Config::parse("c.toml".to_owned(), Some(folder), file.into()))
+}
+
+/// Returns the name under which a source is shown.
+fn shown_name(chosen: &SourceSpec) -> String {
+    chosen.name.clone().unwrap_or_else(|| chosen.source.to_string())
 }
 
 #[test]
@@ -72,7 +77,7 @@ fn a_time_range_sets_the_window_and_the_history() {
 fn several_sources_keep_the_order_of_the_command_line() {
     let names: Vec<String> = (0..256).rev().map(|at| format!("web-{at}:1027")).collect();
     let found = settings(&format!("loadline {} -o csv", names.join(" ")), true).unwrap();
-    let found: Vec<String> = found.sources.iter().map(ToString::to_string).collect();
+    let found: Vec<String> = found.sources.iter().map(shown_name).collect();
     assert_eq!(found, names);
 }
 
@@ -146,7 +151,7 @@ fn a_wrong_command_line_is_explained_in_one_line() {
 
 fn error_text(file: &str, line: &str) -> String {
     match parse_with_config(file, line, false) {
-        Err(EarlyExit::Config(text) | EarlyExit::Usage(text)) => text,
+        Err(EarlyExit::Error(text)) => text,
         other => panic!("{line}: {other:?}"),
     }
 }
@@ -215,7 +220,7 @@ fn a_group_is_all_of_its_sources_each_with_its_own_options() {
                 [groups]\nprod = [\"web\", \"db:2000\"]\nnone = []\n[options]\nssh = \"ssh -6\"";
     let shown = |line: &str| -> Vec<String> {
         let found = parse_with_config(file, line, true).unwrap();
-        found.sources.iter().map(ToString::to_string).collect()
+        found.sources.iter().map(shown_name).collect()
     };
     assert_eq!(shown("loadline @prod x web"), ["web", "db:2000", "x:1027"]);
     let found = parse_with_config(file, "loadline @prod", true).unwrap();

@@ -65,10 +65,8 @@ pub(crate) fn default_config(help: impl Fn(&str) -> String) -> String {
     text.push_str(GROUPS);
     for option in OPTIONS {
         let _ = writeln!(text, "# {}", help(option.name));
-        let _ = match option.default {
-            Some(default) => writeln!(text, "#{} = {default}", option.name),
-            None => writeln!(text, "#   {} = {}", option.name, option.example),
-        };
+        let indent = if option.has_default { "" } else { "   " };
+        let _ = writeln!(text, "#{indent}{} = {}", option.name, option.sample);
     }
     text.push_str(THEME);
     let colours = ColourOverrides::from_palette(Palette::Dark);

@@ -21,7 +21,7 @@ use super::tcp::TcpTransport;
 pub(super) use reason::classify_error;
 
 /// Files for TLS.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct TlsClientFiles {
     /// Trusted CAs; the system's if `None`.
     pub ca: Option<PathBuf>,

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use super::disconnect::Disconnect;
 
 /// Files for TLS.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct TlsClientFiles {
     /// Trusted CAs; the system's if `None`.
     pub ca: Option<PathBuf>,
