@@ -5,7 +5,6 @@ use std::future::poll_fn;
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::task::Poll;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use loadline_agent::Clock;
@@ -13,7 +12,7 @@ use loadline_common::{error_text, without_error_number};
 use loadline_protocol::{Time, sanitize};
 use ratatui::layout::Size;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use crate::app::{App, ScreenSettings, WindowEnd};
 use crate::check;
@@ -21,12 +20,12 @@ use crate::cli::{self, CliSettings, EarlyExit, SourceSpec};
 use crate::config::SOURCES_MAX;
 use crate::event::{Event, Sample};
 use crate::link::{
-    self, Connector, Events, Link, LinkOptions, LocalInput, ReadOptions, Recorder, TerminalLender,
-    TlsClient, TlsClientFiles, events_max,
+    self, Connector, Events, Link, LinkOptions, LocalInput, ReadOptions, Recorder, TlsClient,
+    TlsClientFiles, events_max,
 };
 use crate::output::{self, Job, OutputFormat, ProgressLine};
 use crate::prometheus::{Fleet, Secrets};
-use crate::run::{self, TerminalScreen};
+use crate::run::{self, LinkHandle, TerminalScreen};
 use crate::source::{Secret, Source};
 use crate::theme::Theme;
 use crate::time_spec::{TimeBounds, TimeRange};
@@ -80,8 +79,7 @@ struct Opened {
     watched: Vec<Watched>,
     /// Events of each source.
     events: Vec<mpsc::Receiver<Event>>,
-    /// For each source, the sender of requested intervals and the lender of the terminal.
-    handles: Vec<(watch::Sender<Option<Duration>>, TerminalLender)>,
+    handles: Vec<LinkHandle>,
 }
 
 async fn watch(mut settings: CliSettings) -> anyhow::Result<()> {
@@ -256,8 +254,8 @@ async fn show(
     bounds: TimeBounds,
     watched: Vec<Watched>,
     events: Events,
-    handles: &[(watch::Sender<Option<Duration>>, TerminalLender)],
-    stop: impl Future<Output = ()>,
+    handles: &[LinkHandle],
+    stop: impl Future<Output = ()> + Unpin,
 ) -> anyhow::Result<()> {
     let mut clock = Clock::system();
     let colour = if anstyle_query::no_color() {

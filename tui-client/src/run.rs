@@ -4,17 +4,16 @@
 mod terminal_modes;
 
 use std::io::{self, Write as _};
-use std::pin::Pin;
 use std::time::Duration;
 
 use crossterm::cursor::{Hide, Show};
 use crossterm::event::{Event as TerminalEvent, EventStream};
-use crossterm::execute;
 use crossterm::style::Print;
 use crossterm::terminal::{
-    EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
-    enable_raw_mode,
+    BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
+    disable_raw_mode, enable_raw_mode,
 };
+use crossterm::{execute, queue};
 use futures_util::StreamExt as _;
 use loadline_agent::Clock;
 use ratatui::buffer::Buffer;
@@ -29,7 +28,7 @@ use crate::app::{App, Flow, Message};
 use crate::canvas::Canvas;
 use crate::link::{Events, TerminalLender};
 use crate::view;
-pub use terminal_modes::lend_plain_terminal;
+pub(crate) use terminal_modes::lend_plain_terminal;
 
 /// Shortest time between frames: 33 ms, at most 30 frames a second.
 const FRAME_INTERVAL_MIN: Duration = Duration::from_millis(33);
@@ -56,10 +55,6 @@ const MOUSE_ON: &str = "\x1b[?1000h\x1b[?1002h\x1b[?1006h";
 /// Resets the text style.
 const RESET_STYLE: &str = "\x1b[m";
 
-/// Synchronized update: terminals that support it show the bytes up to [`END_UPDATE`] at once.
-const BEGIN_UPDATE: &[u8] = b"\x1b[?2026h";
-const END_UPDATE: &[u8] = b"\x1b[?2026l";
-
 const MOUSE_OFF: &str = "\x1b[?1006l\x1b[?1002l\x1b[?1000l";
 
 /// Terminal in raw mode and on the alternate screen, restored on drop.
@@ -76,19 +71,14 @@ pub struct TerminalScreen {
 impl TerminalScreen {
     /// Sets up the terminal, with mouse reports if `mouse`.
     pub fn open(mouse: bool) -> io::Result<TerminalScreen> {
-        let canvas = Canvas::new(Rect::default());
         let mut screen = TerminalScreen {
-            canvas,
+            canvas: Canvas::new(Rect::default()),
             next_frame: Buffer::empty(Rect::default()),
             bytes: Vec::new(),
             mouse,
         };
         screen.enter()?;
         Ok(screen)
-    }
-
-    fn enable_mouse(&self) -> io::Result<()> {
-        if self.mouse { execute!(io::stdout(), Print(MOUSE_ON)) } else { Ok(()) }
     }
 
     /// Restores the terminal. Errors are ignored: the terminal may be gone.
@@ -105,14 +95,11 @@ impl TerminalScreen {
         disable_raw_mode()?;
         enable_raw_mode()?;
         execute!(io::stdout(), EnterAlternateScreen, Hide)?;
-        self.enable_mouse()?;
+        if self.mouse {
+            execute!(io::stdout(), Print(MOUSE_ON))?;
+        }
         self.clear();
         Ok(())
-    }
-
-    fn size() -> io::Result<Size> {
-        let size = rustix::termios::tcgetwinsize(io::stdout())?;
-        Ok(Size { width: size.ws_col, height: size.ws_row })
     }
 
     /// Makes the next frame redraw every cell.
@@ -126,14 +113,15 @@ impl TerminalScreen {
         self.next_frame.reset();
         view::render(app, app.area(), &mut self.next_frame);
         self.bytes.clear();
-        let begin = BEGIN_UPDATE.len();
-        self.bytes.extend_from_slice(BEGIN_UPDATE);
+        // Terminals that support it show the bytes up to the end of the update at once.
+        queue!(self.bytes, BeginSynchronizedUpdate)?;
+        let begin = self.bytes.len();
         self.canvas.draw(&mut self.next_frame, view::scrolling_rows(app), &mut self.bytes);
         // Nothing visible has changed.
         if self.bytes.len() == begin {
             return Ok(());
         }
-        self.bytes.extend_from_slice(END_UPDATE);
+        queue!(self.bytes, EndSynchronizedUpdate)?;
         let mut stdout = io::stdout().lock();
         stdout.write_all(&self.bytes)?;
         stdout.flush()
@@ -197,41 +185,43 @@ impl LoopInputs {
     }
 }
 
-/// Runs `app` on the screen until the user quits, the terminal is gone or `stop` resolves. For each
-/// source, `handles` has the sender of requested intervals and the lender of the terminal.
-pub async fn run(
+/// Control of a link: the sender of requested intervals, and the lender of the terminal.
+pub(crate) type LinkHandle = (watch::Sender<Option<Duration>>, TerminalLender);
+
+/// Runs `app` on the screen until the user quits, the terminal is gone or `stop` resolves. `handles`
+/// has one handle for each source.
+pub(crate) async fn run(
     screen: &mut TerminalScreen,
     app: &mut App,
     mut events: Events,
     mut clock: Clock,
-    handles: &[(watch::Sender<Option<Duration>>, TerminalLender)],
-    stop: impl Future<Output = ()>,
+    handles: &[LinkHandle],
+    mut stop: impl Future<Output = ()> + Unpin,
 ) -> io::Result<()> {
     let mut inputs = LoopInputs::open()?;
     let mut batch = Vec::with_capacity(BATCH_MAX);
     let mut schedule = FrameSchedule::new(app.sources.all().len());
-    tokio::pin!(stop);
-    app.update(clock.now(), Message::Resize(TerminalScreen::size()?));
+    app.update(clock.now(), resize()?);
     loop {
         if schedule.should_draw(app) {
             app.update(clock.now(), Message::Tick);
             // The terminal may not report the last of several quick size changes.
-            app.update(clock.now(), Message::Resize(TerminalScreen::size()?));
+            app.update(clock.now(), resize()?);
             screen.draw(app)?;
             schedule.mark_drawn(app);
         }
-        let flow = tokio::select! {
+        let message = tokio::select! {
             biased;
             () = &mut stop => return Ok(()),
             _ = &mut inputs.hangup => return Ok(()),
             _ = inputs.resumed.recv() => {
                 screen.enter()?;
-                Some(app.update(clock.now(), Message::Resize(TerminalScreen::size()?)))
+                Some(resize()?)
             }
-            event = inputs.keys.next() => match event {
-                Some(event) => to_message(&event?).map(|message| app.update(clock.now(), message)),
-                None => return Ok(()),
-            },
+            event = inputs.keys.next() => {
+                let Some(event) = event else { return Ok(()) };
+                to_message(&event?)
+            }
             count = events.receive(&mut batch, BATCH_MAX) => {
                 if count == 0 {
                     return Err(io::Error::other("all links to the sources have ended"));
@@ -241,32 +231,44 @@ pub async fn run(
                     app.update(now, Message::Event { source, event });
                 }
                 schedule.request_events_frame();
-                continue;
+                None
             }
-            () = sleep_until(schedule.wake_at()) => Some(app.update(clock.now(), Message::Tick)),
+            () = sleep_until(schedule.wake_at()) => Some(Message::Tick),
         };
-        match flow {
-            Some(Flow::Quit) => return Ok(()),
-            Some(Flow::Redraw) => screen.clear(),
-            Some(Flow::Suspend) => suspend(screen, &mut inputs.resumed).await?,
-            // An error means that the link has ended; an event reports that.
-            Some(Flow::RequestInterval { source, interval }) => {
-                if let Some((ask, _)) = handles.get(source) {
-                    let _ = ask.send(Some(interval));
-                }
-            }
-            Some(Flow::LendTerminal { source }) => {
-                let Some((_, lender)) = handles.get(source) else { continue };
-                if !lend_terminal(screen, &mut inputs, lender, stop.as_mut()).await? {
-                    return Ok(());
-                }
-                app.update(clock.now(), Message::Resize(TerminalScreen::size()?));
-            }
-            Some(Flow::Continue) => {}
-            None => continue,
+        let Some(message) = message else { continue };
+        let flow = app.update(clock.now(), message);
+        if !follow(flow, screen, &mut inputs, handles, &mut stop).await? {
+            return Ok(());
+        }
+        if matches!(flow, Flow::LendTerminal { .. }) {
+            app.update(clock.now(), resize()?);
         }
         schedule.request_frame();
     }
+}
+
+/// Does what the app asks for. Returns false to end the program.
+async fn follow(
+    flow: Flow,
+    screen: &mut TerminalScreen,
+    inputs: &mut LoopInputs,
+    handles: &[LinkHandle],
+    stop: impl Future<Output = ()> + Unpin,
+) -> io::Result<bool> {
+    match flow {
+        Flow::Continue => {}
+        Flow::Quit => return Ok(false),
+        Flow::Redraw => screen.clear(),
+        Flow::Suspend => suspend(screen, &mut inputs.resumed).await?,
+        Flow::RequestInterval { source, interval } => {
+            // An error means that the link has ended; an event reports that.
+            let _ = handles[source].0.send(Some(interval));
+        }
+        Flow::LendTerminal { source } => {
+            return lend_terminal(screen, inputs, &handles[source].1, stop).await;
+        }
+    }
+    Ok(true)
 }
 
 /// Lends the terminal to a link for one connection attempt. Returns false to end the program.
@@ -274,7 +276,7 @@ async fn lend_terminal(
     screen: &mut TerminalScreen,
     inputs: &mut LoopInputs,
     lender: &TerminalLender,
-    stop: Pin<&mut impl Future<Output = ()>>,
+    stop: impl Future<Output = ()>,
 ) -> io::Result<bool> {
     // The old stream's thread would read input meant for the link's program.
     inputs.keys = EventStream::new();
@@ -297,6 +299,12 @@ async fn suspend(
     // The signal may reach another thread first. Without job control, the program does not stop.
     let _ = timeout(SUSPEND_TIMEOUT, resumed.recv()).await;
     screen.enter()
+}
+
+/// Returns the message with the present size of the terminal.
+fn resize() -> io::Result<Message> {
+    let size = rustix::termios::tcgetwinsize(io::stdout())?;
+    Ok(Message::Resize(Size { width: size.ws_col, height: size.ws_row }))
 }
 
 fn to_message(event: &TerminalEvent) -> Option<Message> {

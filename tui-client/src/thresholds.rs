@@ -2,15 +2,12 @@
 
 use std::collections::BTreeMap;
 
-/// Level of a value.
+/// Level of a value. It begins at its threshold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(crate) enum Level {
-    /// Below all thresholds.
     #[default]
     Normal,
-    /// At or above the warning threshold.
     Warning,
-    /// At or above the critical threshold.
     Critical,
 }
 

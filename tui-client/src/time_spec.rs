@@ -39,11 +39,9 @@ pub(crate) struct TimeSpecError(String);
 
 /// Error for an empty range of times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum EmptyRangeError {
-    /// The range ends before it begins.
+pub(crate) enum EmptyRangeError {
     #[error("--from must be before --to")]
     FromNotBeforeTo,
-    /// The range has no end and begins after all samples.
     #[error("--from must be before the newest sample; give an earlier time")]
     FromInFuture,
 }
@@ -58,9 +56,8 @@ impl FromStr for TimeSpec {
 
 fn read(text: &str) -> Option<TimeSpec> {
     let clock = |text: &str| {
-        TIME_OF_DAY_FORMATS
-            .iter()
-            .find_map(|format| NaiveTime::parse_from_str(text.trim(), format).ok())
+        let parse = |format: &&str| NaiveTime::parse_from_str(text.trim(), format).ok();
+        TIME_OF_DAY_FORMATS.iter().find_map(parse)
     };
     if let Some(duration) = text.strip_prefix('-') {
         return parse_duration(duration.trim()).ok().map(TimeSpec::Ago);
@@ -112,13 +109,8 @@ fn resolve_local(
 ) -> Time {
     match instants(local) {
         MappedLocalTime::Single(time) => time,
-        MappedLocalTime::Ambiguous(first, second) => {
-            if second <= latest {
-                second
-            } else {
-                first
-            }
-        }
+        MappedLocalTime::Ambiguous(_, second) if second <= latest => second,
+        MappedLocalTime::Ambiguous(first, _) => first,
         MappedLocalTime::None => {
             let minute = local.with_second(0).and_then(|local| local.with_nanosecond(0));
             let minutes = (1..=SKIPPED_MAX_MINUTES).map(TimeDelta::minutes);
@@ -131,17 +123,14 @@ fn resolve_local(
 
 /// Values of `--from` and `--to`, not resolved yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct TimeRange {
-    /// Start, unbounded if `None`.
+pub(crate) struct TimeRange {
     pub(crate) from: Option<TimeSpec>,
-    /// End, unbounded if `None`.
     pub(crate) to: Option<TimeSpec>,
 }
 
 /// Range of times, both ends included. An end that is `None` is unbounded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TimeBounds {
-    /// Earliest time.
     pub(crate) from: Option<Time>,
     /// Latest time.
     pub to: Option<Time>,
@@ -153,23 +142,19 @@ impl TimeRange {
     ///
     /// # Errors
     /// The range is empty.
-    pub fn resolve(self, now: Time, zone: Zone) -> Result<TimeBounds, EmptyRangeError> {
+    pub(crate) fn resolve(self, now: Time, zone: Zone) -> Result<TimeBounds, EmptyRangeError> {
         let to = self.to.map(|to| to.resolve(now, now, zone));
         let latest = to.unwrap_or(now);
         let from = self.from.map(|from| from.resolve(now, latest, zone));
         if from.is_some_and(|from| from >= latest) {
-            return Err(if to.is_some() {
-                EmptyRangeError::FromNotBeforeTo
-            } else {
-                EmptyRangeError::FromInFuture
-            });
+            let in_future = EmptyRangeError::FromInFuture;
+            return Err(to.map_or(in_future, |_| EmptyRangeError::FromNotBeforeTo));
         }
         Ok(TimeBounds { from, to })
     }
 }
 
 impl TimeBounds {
-    /// Returns whether `time` is in the range.
     pub(crate) fn contains(&self, time: Time) -> bool {
         self.from.is_none_or(|from| time >= from) && !self.is_past(time)
     }

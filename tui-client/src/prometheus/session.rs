@@ -2,7 +2,6 @@
 //! special case for Prometheus.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use loadline_common::with_suggestion;
@@ -25,6 +24,7 @@ const ROWS_MAX: usize = 256;
 pub(super) const PIPE_BYTES: usize = 16 * 1024;
 
 /// Properties of an instance that are known before it is watched.
+#[derive(Clone, Default)]
 pub(super) struct InstanceInfo {
     /// Position among the watched instances.
     pub(super) index: usize,
@@ -122,7 +122,7 @@ impl Subscription {
 /// # Errors
 /// The query failed.
 pub(super) async fn serve(
-    info: Arc<InstanceInfo>,
+    info: InstanceInfo,
     mut pipe: DuplexStream,
     hub: mpsc::Sender<hub::HubRequest>,
 ) -> io::Result<()> {
@@ -143,7 +143,7 @@ pub(super) async fn serve(
                         let new = subscription.insert(Subscription { last_ms: before, ..new });
                         if let Some(events) = event_sender.take() {
                             let history = request.history.unwrap_or_default();
-                            let follower = Follower { index: info.index, history, events };
+                            let follower = Follower::new(info.index, history, events);
                             if hub.send(hub::HubRequest::Follow(follower)).await.is_err() {
                                 return Ok(());
                             }
