@@ -38,7 +38,6 @@ const CONNECT_MARGIN: Duration = Duration::from_mins(1);
 /// Default time span of samples in memory.
 const DEFAULT_RETENTION: Duration = Duration::from_hours(24);
 
-/// Settings of a run of the program.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an independent option")]
 pub(crate) struct CliSettings {
@@ -85,22 +84,16 @@ impl CliSettings {
     /// # Errors
     /// A one-line message if an option takes one source only.
     pub(crate) fn check_source_count(&self, count: usize) -> Result<(), String> {
-        if count <= 1 {
-            return Ok(());
-        }
-        if self.format == OutputFormat::Raw {
-            return Err(format!(
-                "-o raw takes one source, not {count}; choose -o csv, json or table"
-            ));
-        }
+        let one = "give one source";
         let options = [
-            ("--record", self.record.is_some()),
-            ("--check", self.check),
-            ("--follow", self.follow),
+            (self.format == OutputFormat::Raw, "-o raw", "choose -o csv, json or table"),
+            (self.record.is_some(), "--record", one),
+            (self.check, "--check", one),
+            (self.follow, "--follow", one),
         ];
-        match options.iter().find(|(_, is_given)| *is_given) {
-            Some((option, _)) => {
-                Err(format!("{option} takes one source, not {count}; give one source"))
+        match options.iter().find(|(is_given, ..)| *is_given && count > 1) {
+            Some((_, option, hint)) => {
+                Err(format!("{option} takes one source, not {count}; {hint}"))
             }
             None => Ok(()),
         }
@@ -197,7 +190,6 @@ fn option_help(name: &str) -> String {
     format!("{help}: {}", names.join(", "))
 }
 
-/// Standard streams that are terminals.
 #[derive(Debug, Clone, Copy)]
 struct Terminals {
     input: bool,
@@ -267,10 +259,15 @@ fn source_specs(
     chosen.collect()
 }
 
-/// Rejects typed options that would have no effect. Environment and configuration may have such
-/// options: they apply to all runs.
-fn check_typed(command_line: &CommandLine, settings: &CliSettings) -> Result<(), String> {
+/// Rejects standard streams that do not fit, and typed options that would have no effect. Environment and
+/// configuration may have such options: they apply to all runs.
+fn check_settings(
+    command_line: &CommandLine,
+    settings: &CliSettings,
+    terminals: Terminals,
+) -> Result<(), String> {
     let CliSettings { sources, format, check, .. } = settings;
+    settings.check_source_count(sources.len())?;
     let is_typed = |id: &str| command_line.is_typed(id);
     let is_tls = |chosen: &SourceSpec| match &chosen.source {
         Source::Tls { .. } => true,
@@ -278,20 +275,26 @@ fn check_typed(command_line: &CommandLine, settings: &CliSettings) -> Result<(),
         _ => false,
     };
     let of_tls = ["tls_ca", "tls_cert", "tls_key"].into_iter().find(|id| is_typed(id));
-    if let Some(id) = of_tls.filter(|_| !sources.iter().any(is_tls)) {
-        let of = if id == "tls_ca" { "--tls-ca" } else { "--tls-cert" };
-        return Err(format!("{of} needs a TLS source; write tls://HOST or prom+https://HOST"));
-    }
+    let of_tls = of_tls.filter(|_| !sources.iter().any(is_tls));
     let excluded = ["output", "count", "record", "follow", "fullscreen", "from", "to"];
     let excluded = excluded.into_iter().find(|id| *check && is_typed(id));
-    let error = if is_typed("follow") && !are_recordings(sources) {
+    let is_tui = *format == OutputFormat::Tui;
+    let reads_input = sources.iter().any(|chosen| chosen.source == Source::Stdin);
+    let error = if let Some(id) = of_tls {
+        let of = if id == "tls_ca" { "--tls-ca" } else { "--tls-cert" };
+        &format!("{of} needs a TLS source; write tls://HOST or prom+https://HOST")
+    } else if is_typed("follow") && !are_recordings(sources) {
         "--follow takes recordings only; give the path of a recording"
-    } else if *format == OutputFormat::Tui && is_typed("count") {
+    } else if is_tui && is_typed("count") {
         "--count does not work with tui; choose -o table, csv, json or raw"
     } else if is_typed("from") && is_typed("window") {
         "--window cannot be used with --from; remove --window"
     } else if let Some(id) = excluded {
         &format!("--{id} cannot be used with --check; remove --{id}")
+    } else if is_tui && reads_input && terminals.input {
+        "standard input is a terminal; write `PROGRAM | loadline -`"
+    } else if is_tui && !terminals.output {
+        "standard output is not a terminal; choose -o table, csv, json or raw"
     } else {
         return Ok(());
     };
@@ -335,25 +338,6 @@ fn build_settings(
     };
     check_settings(command_line, &settings, terminals).map_err(EarlyExit::Error)?;
     Ok(CliSettings { follow: settings.follow && are_recordings(&settings.sources), ..settings })
-}
-
-fn check_settings(
-    command_line: &CommandLine,
-    settings: &CliSettings,
-    terminals: Terminals,
-) -> Result<(), String> {
-    settings.check_source_count(settings.sources.len())?;
-    check_typed(command_line, settings)?;
-    let is_tui = settings.format == OutputFormat::Tui;
-    let reads_input = settings.sources.iter().any(|chosen| chosen.source == Source::Stdin);
-    if reads_input && is_tui && terminals.input {
-        return Err("standard input is a terminal; write `PROGRAM | loadline -`".to_owned());
-    }
-    if is_tui && !terminals.output {
-        let error = "standard output is not a terminal; choose -o table, csv, json or raw";
-        return Err(error.to_owned());
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -150,7 +150,7 @@ async fn resolve_range(settings: &mut CliSettings) -> anyhow::Result<TimeBounds>
     let now = Clock::system().now();
     let recorded = recorded_range(settings).await;
     let newest = recorded.map_or(now, |(_, newest)| newest);
-    let bounds = settings.range.resolve(newest, Zone::Local)?;
+    let bounds = settings.range.resolve(newest, Zone::Local).map_err(anyhow::Error::msg)?;
     settings.apply_bounds(bounds, recorded, now);
     Ok(bounds)
 }

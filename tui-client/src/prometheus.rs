@@ -181,7 +181,6 @@ async fn describe_alternatives(
     Ok(format!("no instance matches; available: {}{more}", shown.join(", ")))
 }
 
-/// Starts the hub and returns the connectors to its instances.
 fn build_connectors(
     server: &Prometheus,
     client: HttpClient,

@@ -19,8 +19,9 @@ use loadline_agent::Clock;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Rect, Size};
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::retry_on_intr;
 use rustix::process::{Signal, kill_current_process_group};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal as SignalStream, SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -153,14 +154,9 @@ fn watch_hangup() -> oneshot::Receiver<()> {
     let (sender, receiver) = oneshot::channel();
     std::thread::spawn(move || {
         let stdout = io::stdout();
-        loop {
-            // Without requested events, poll still reports a hangup or an error.
-            let mut terminal = [PollFd::new(&stdout, PollFlags::empty())];
-            match poll(&mut terminal, None) {
-                Err(rustix::io::Errno::INTR) => {}
-                Ok(_) | Err(_) => break,
-            }
-        }
+        // Without requested events, poll still reports a hangup or an error.
+        let mut terminal = [PollFd::new(&stdout, PollFlags::empty())];
+        let _ = retry_on_intr(|| poll(&mut terminal, None));
         // An error means that the loop has ended already.
         let _ = sender.send(());
         // The reader of keys may hang: it retries reads from a terminal that is gone. End the
@@ -175,14 +171,7 @@ fn watch_hangup() -> oneshot::Receiver<()> {
 struct LoopInputs {
     keys: EventStream,
     hangup: oneshot::Receiver<()>,
-    resumed: tokio::signal::unix::Signal,
-}
-
-impl LoopInputs {
-    fn open() -> io::Result<LoopInputs> {
-        let resumed = signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
-        Ok(LoopInputs { keys: EventStream::new(), hangup: watch_hangup(), resumed })
-    }
+    resumed: SignalStream,
 }
 
 /// Control of a link: the sender of requested intervals, and the lender of the terminal.
@@ -198,9 +187,12 @@ pub(crate) async fn run(
     handles: &[LinkHandle],
     mut stop: impl Future<Output = ()> + Unpin,
 ) -> io::Result<()> {
-    let mut inputs = LoopInputs::open()?;
+    let resumed = signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
+    let mut inputs = LoopInputs { keys: EventStream::new(), hangup: watch_hangup(), resumed };
     let mut batch = Vec::with_capacity(BATCH_MAX);
-    let mut schedule = FrameSchedule::new(app.sources.all().len());
+    let is_single = app.sources.all().len() == 1;
+    let events_interval = if is_single { FRAME_INTERVAL_MIN } else { EVENTS_FRAME_INTERVAL_MIN };
+    let mut schedule = FrameSchedule::new();
     app.update(clock.now(), resize()?);
     loop {
         if schedule.should_draw(app) {
@@ -230,7 +222,7 @@ pub(crate) async fn run(
                 for (source, event) in batch.drain(..) {
                     app.update(now, Message::Event { source, event });
                 }
-                schedule.request_events_frame();
+                schedule.request_frame(events_interval);
                 None
             }
             () = sleep_until(schedule.wake_at()) => Some(Message::Tick),
@@ -243,7 +235,7 @@ pub(crate) async fn run(
         if matches!(flow, Flow::LendTerminal { .. }) {
             app.update(clock.now(), resize()?);
         }
-        schedule.request_frame();
+        schedule.request_frame(FRAME_INTERVAL_MIN);
     }
 }
 
@@ -289,10 +281,7 @@ async fn lend_terminal(
 }
 
 /// Restores the terminal and stops the program until SIGCONT.
-async fn suspend(
-    screen: &mut TerminalScreen,
-    resumed: &mut tokio::signal::unix::Signal,
-) -> io::Result<()> {
+async fn suspend(screen: &mut TerminalScreen, resumed: &mut SignalStream) -> io::Result<()> {
     TerminalScreen::leave();
     // Stop the whole job: a parent such as `cargo run` belongs to it.
     kill_current_process_group(Signal::TSTP)?;
@@ -321,10 +310,6 @@ fn to_message(event: &TerminalEvent) -> Option<Message> {
 struct FrameSchedule {
     /// Time to draw the changes since the last frame. `None` without changes.
     draw_at: Option<Instant>,
-    /// Earliest time of the next frame.
-    earliest_draw: Instant,
-    /// Time from the last frame to a frame for events alone.
-    events_interval: Duration,
     last_drawn: Instant,
     /// Time at which the screen changes without events.
     next_tick: Instant,
@@ -333,17 +318,11 @@ struct FrameSchedule {
 }
 
 impl FrameSchedule {
-    fn new(sources: usize) -> FrameSchedule {
+    fn new() -> FrameSchedule {
         let now = Instant::now();
         let history_deadline = now + FIRST_FRAME_TIMEOUT;
         FrameSchedule {
             draw_at: Some(now),
-            earliest_draw: now,
-            events_interval: if sources > 1 {
-                EVENTS_FRAME_INTERVAL_MIN
-            } else {
-                FRAME_INTERVAL_MIN
-            },
             last_drawn: now,
             next_tick: history_deadline,
             history_deadline: Some(history_deadline),
@@ -361,21 +340,16 @@ impl FrameSchedule {
         self.draw_at.is_some_and(|due| now >= due)
     }
 
-    /// Requests a frame as soon as permitted.
-    fn request_frame(&mut self) {
-        self.draw_at = Some(self.earliest_draw);
-    }
-
-    /// Requests a frame for events, [`events_interval`](Self::events_interval) after the last one.
-    fn request_events_frame(&mut self) {
-        let due = self.last_drawn + self.events_interval;
+    /// Requests a frame at the latest `interval` after the last one.
+    fn request_frame(&mut self, interval: Duration) {
+        let due = self.last_drawn + interval;
         self.draw_at = Some(self.draw_at.map_or(due, |before| before.min(due)));
     }
 
     fn mark_drawn(&mut self, app: &App) {
         let now = Instant::now();
         self.draw_at = None;
-        (self.last_drawn, self.earliest_draw) = (now, now + FRAME_INTERVAL_MIN);
+        self.last_drawn = now;
         self.next_tick = now + (app.changes_at(app.now) - app.now);
     }
 
@@ -383,7 +357,7 @@ impl FrameSchedule {
     fn wake_at(&self) -> Instant {
         match (self.history_deadline, self.draw_at) {
             (Some(until), _) => until,
-            (None, Some(due)) => due.min(self.next_tick.max(self.earliest_draw)),
+            (None, Some(due)) => due.min(self.next_tick.max(self.last_drawn + FRAME_INTERVAL_MIN)),
             (None, None) => self.next_tick,
         }
     }

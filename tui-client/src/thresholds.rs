@@ -12,7 +12,6 @@ pub(crate) enum Level {
 }
 
 impl Level {
-    /// Returns the name of the level on the screen.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Level::Normal => "normal",
@@ -61,7 +60,6 @@ impl ThresholdLevels {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Thresholds(pub BTreeMap<String, ThresholdLevels>);
 
-/// Suffix of the name of a column with thresholds per core.
 const PER_CORE: &str = "/core";
 
 impl Thresholds {

@@ -17,7 +17,6 @@ const DATE_TIME_FORMATS: [&str; 2] = ["%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S%.f"];
 /// Longest time that a local clock ever skipped: one day, at a move across the date line.
 const SKIPPED_MAX_MINUTES: i64 = 24 * 60;
 
-/// Time as typed, not resolved yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TimeSpec {
     /// Duration before the newest sample: `-2h`.
@@ -32,19 +31,9 @@ pub(crate) enum TimeSpec {
     Exact(Time),
 }
 
-/// Error for text that is not a time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("invalid time {0:?}; write it like 03:12, yesterday 03:12, 2026-11-28 03:12 or -2h")]
 pub(crate) struct TimeSpecError(String);
-
-/// Error for an empty range of times.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum EmptyRangeError {
-    #[error("--from must be before --to")]
-    FromNotBeforeTo,
-    #[error("--from must be before the newest sample; give an earlier time")]
-    FromInFuture,
-}
 
 impl FromStr for TimeSpec {
     type Err = TimeSpecError;
@@ -142,13 +131,15 @@ impl TimeRange {
     ///
     /// # Errors
     /// The range is empty.
-    pub(crate) fn resolve(self, now: Time, zone: Zone) -> Result<TimeBounds, EmptyRangeError> {
+    pub(crate) fn resolve(self, now: Time, zone: Zone) -> Result<TimeBounds, &'static str> {
         let to = self.to.map(|to| to.resolve(now, now, zone));
         let latest = to.unwrap_or(now);
         let from = self.from.map(|from| from.resolve(now, latest, zone));
         if from.is_some_and(|from| from >= latest) {
-            let in_future = EmptyRangeError::FromInFuture;
-            return Err(to.map_or(in_future, |_| EmptyRangeError::FromNotBeforeTo));
+            return Err(match to {
+                Some(_) => "--from must be before --to",
+                None => "--from must be before the newest sample; give an earlier time",
+            });
         }
         Ok(TimeBounds { from, to })
     }
@@ -159,7 +150,6 @@ impl TimeBounds {
         self.from.is_none_or(|from| time >= from) && !self.is_past(time)
     }
 
-    /// Returns whether `time` is after the range.
     pub(crate) fn is_past(&self, time: Time) -> bool {
         self.to.is_some_and(|to| time > to)
     }
@@ -287,12 +277,11 @@ mod tests {
         assert!(!open.contains(wall("2026-11-28 03:20:00.001")));
         assert_eq!(range("", ""), Ok(TimeBounds::default()));
         for (from, to) in [("-1h", "-2h"), ("-1h", "-1h"), ("2030-01-01", "18:00")] {
-            assert_eq!(range(from, to), Err(EmptyRangeError::FromNotBeforeTo), "{from} {to}");
+            assert_eq!(range(from, to), Err("--from must be before --to"), "{from} {to}");
         }
-        assert_eq!(range("2030-01-01", ""), Err(EmptyRangeError::FromInFuture));
         assert_eq!(
-            EmptyRangeError::FromInFuture.to_string(),
-            "--from must be before the newest sample; give an earlier time"
+            range("2030-01-01", ""),
+            Err("--from must be before the newest sample; give an earlier time")
         );
     }
 }

@@ -13,7 +13,6 @@ pub enum Zone {
 }
 
 impl Zone {
-    /// Returns the local time at `time`.
     pub(crate) fn local_time(self, time: Time) -> NaiveDateTime {
         let utc = utc(time);
         match self {

@@ -13,7 +13,6 @@ use super::EarlyExit;
 use super::args::Args;
 use crate::config::{Config, Setting};
 
-/// Options from the command line and the environment.
 #[derive(Debug)]
 pub(super) struct CommandLine {
     line: Vec<OsString>,
@@ -40,7 +39,6 @@ impl CommandLine {
         Ok(CommandLine { line: line.to_vec(), matches, args })
     }
 
-    /// Returns whether an option is on the command line.
     pub(super) fn is_typed(&self, id: &str) -> bool {
         self.matches.value_source(id) == Some(ValueSource::CommandLine)
     }

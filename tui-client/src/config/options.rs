@@ -75,7 +75,6 @@ pub(super) const OPTIONS: &[KnownOption] = &[
 pub(super) const SOURCE_OPTIONS: [&str; 7] =
     ["source", "columns", "agent-command", "ssh", "tls-ca", "tls-cert", "tls-key"];
 
-/// An option set in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Setting {
     pub(crate) option: &'static KnownOption,
@@ -85,7 +84,6 @@ pub(crate) struct Setting {
     pub(crate) value: OsString,
 }
 
-/// Reads `[options]`.
 pub(super) fn read(folder: Option<&Path>, table: &DeTable) -> Result<Vec<Setting>, ValueError> {
     let all: Vec<&str> = OPTIONS.iter().map(|option| option.name).collect();
     entries(table).iter().map(|entry| setting(folder, entry, &all)).collect()

@@ -23,13 +23,10 @@ const NAME_MAX: usize = 64;
 /// Prefix of a group name on the command line and in groups.
 pub(crate) const GROUP_PREFIX: char = '@';
 
-/// Syntax of a source, for messages.
 const SOURCE: &str = "a source in quotes, as in \"web-1:1027\", or a table, as in { source = \"me@web-1\", ssh = \"ssh -4\" }";
 
-/// Syntax of a group, for messages.
 const MEMBERS: &str = "sources in brackets, as in [\"web-1\", \"@test\", \"tcp://10.0.0.7\"]";
 
-/// Named sources and groups of the configuration.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SourceNames {
     named: BTreeMap<String, ResolvedSource>,
@@ -69,7 +66,6 @@ impl SourceNames {
         Ok(())
     }
 
-    /// Returns the options of all named sources.
     pub(crate) fn source_settings(&self) -> impl Iterator<Item = &Setting> {
         self.named.values().flat_map(|named| &named.settings)
     }

@@ -56,12 +56,10 @@ impl ConfigText {
     }
 }
 
-/// Returns the width of characters on the screen, in columns.
 fn shown_width(chars: impl Iterator<Item = char>) -> usize {
     shown_text(&chars.collect::<String>()).width()
 }
 
-/// Makes text of the file safe for the terminal; a tab becomes a space.
 fn shown_text(text: &str) -> String {
     sanitize(&text.replace('\t', " ")).into_owned()
 }

@@ -13,10 +13,8 @@ use crate::keys::{Action, Conflict, Key, Keys, action_named, bindable_actions};
 use crate::theme::{ColourOverrides, LINE_COLOURS};
 use crate::thresholds::{ThresholdLevels, Thresholds};
 
-/// Names in `[theme]`.
 pub(super) const ROLES: [&str; 5] = ["lines", "faint", "good", "warning", "alarm"];
 
-/// Syntax of a colour, for messages.
 const COLOUR: &str =
     "a name like \"cyan\" or \"light-red\", \"#4fc3d9\", or a number from 0 to 255";
 
@@ -115,7 +113,6 @@ fn conflict_text(conflict: &Conflict) -> String {
     format!("cannot bind {key:?} to both {has} and {wants}; remove it from one of them")
 }
 
-/// Syntax of a threshold, for messages.
 const THRESHOLD_SYNTAX: &str = "{ warn = 80, critical = 95 }, or one of the two";
 
 pub(super) fn thresholds(table: &DeTable) -> Result<Thresholds, ValueError> {

@@ -188,7 +188,6 @@ async fn read_body(response: Response<Incoming>, path: &str) -> Result<Bytes, Fa
     }))
 }
 
-/// Describes why an exchange failed.
 fn describe_error(error: &hyper::Error) -> Failure {
     let reason = if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
         "closed by the server"

@@ -49,13 +49,10 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(1);
 pub(super) const REQUESTS_MAX: usize = 256;
 
 pub(super) enum HubRequest {
-    /// Checks that the server is reachable.
     Ping(PingReply),
-    /// Requests the rows of an instance from now on.
     Follow(Follower),
 }
 
-/// Receiver of the answer to [`HubRequest::Ping`].
 type PingReply = oneshot::Sender<Result<(), Failure>>;
 
 /// Subscriber to the rows of an instance.
@@ -205,7 +202,6 @@ impl Hub {
         }
     }
 
-    /// Returns the instant of the next query.
     fn next_query_at(&self) -> Instant {
         let is_waiting = self.followers.iter().any(|it| !it.is_live && it.has_room());
         let Some((server_time, at)) = self.clock.filter(|_| !is_waiting) else {
@@ -215,7 +211,6 @@ impl Hub {
         Instant::now() + (self.step_before(now) + self.step + QUERY_DELAY - now)
     }
 
-    /// Returns the server's time.
     async fn now(&mut self) -> Result<Time, Failure> {
         if let Some((server_time, at)) = self.clock
             && at.elapsed() < CLOCK_TTL
@@ -322,7 +317,6 @@ impl Hub {
         Ok(table)
     }
 
-    /// Sends the new rows to the followers.
     async fn publish(&mut self, table: &[BTreeMap<Time, PartValues>], from: Time, until: Time) {
         let range = from..=until;
         for it in &mut self.followers {
@@ -353,7 +347,6 @@ pub(super) const NO_LATENCY_OFFSET: (&str, &str) = ("latency_offset", "1ms");
 /// First second after the range of [`Time`].
 const MAX_SECONDS: f64 = 253_402_300_800.0;
 
-/// Returns the first step of a history.
 fn first_step(history: History, end: Time, step: Duration) -> Time {
     let span = match history {
         History::None => Duration::ZERO,

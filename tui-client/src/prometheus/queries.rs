@@ -16,7 +16,6 @@ pub(super) struct ColumnQuery {
     kind: QueryKind,
 }
 
-/// Computation of a column's values.
 enum QueryKind {
     /// Part of the query with the column's name, made from its metric.
     Expression(fn(&Scope, Metric) -> String),
@@ -151,7 +150,6 @@ impl Scope {
         Scope::matching(Some(&names.join("|")), job)
     }
 
-    /// Sets the time range of rates.
     pub(super) fn with_window(self, window: Duration) -> Scope {
         Scope { window_ms: window.as_millis(), ..self }
     }
@@ -186,12 +184,10 @@ impl Scope {
         format!("{}[{RECENT_RANGE}]", self.series(LOAD_1))
     }
 
-    /// Returns the query for all instances.
     pub(super) fn names(&self) -> String {
         format!("count{BY}({})", self.last(LOAD_1))
     }
 
-    /// Returns the query for the values of all columns.
     pub(super) fn values(&self) -> String {
         let sampled = format!("max{BY}(timestamp({}))", self.series(LOAD_1));
         let modes = format!("sum by (instance, job, mode) ({})", self.rate((CPU, "")));
@@ -219,7 +215,6 @@ fn labelled(expression: &str, name: &str) -> String {
     format!("label_replace({expression}, \"column\", \"{name}\", \"\", \"\")")
 }
 
-/// Quotes a string for a query.
 fn quote(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
@@ -235,7 +230,6 @@ fn exact_regex(text: &str) -> String {
 pub(super) struct PartValues(Vec<f64>);
 
 impl PartValues {
-    /// Returns values that are all NaN.
     pub(super) fn unknown() -> PartValues {
         PartValues(vec![f64::NAN; PARTS_MAX])
     }
@@ -254,7 +248,6 @@ impl PartValues {
         }
     }
 
-    /// Returns the sample time.
     pub(super) fn sampled(&self) -> Option<Time> {
         let seconds = self.0.first().filter(|seconds| seconds.is_finite())?;
         Some(Time::from_millis((seconds * 1000.0).round() as i64))

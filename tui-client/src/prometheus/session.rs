@@ -14,7 +14,6 @@ use tokio::sync::mpsc;
 use super::hub::{self, Follower, FollowerEvent, StepRow};
 use super::queries::ColumnQuery;
 
-/// Capacity of the channel for events of the hub.
 const HUB_EVENTS_MAX: usize = 2;
 
 /// Maximum number of rows in a text: about 50 KiB.
@@ -47,7 +46,6 @@ impl InstanceInfo {
         Duration::from_millis(u64::try_from(ms).unwrap_or(u64::MAX))
     }
 
-    /// Selects the requested columns and builds the header.
     fn subscribe(&self, request: &Request) -> Result<Subscription, SafeText> {
         let columns = match &request.columns {
             None => self.columns.clone(),
@@ -75,7 +73,8 @@ impl InstanceInfo {
         // At the scrape interval or below, all samples are sent, however uneven their distances.
         let thinning_ms =
             if interval <= self.scrape_interval { 1 } else { interval.as_millis() as i64 };
-        Ok(Subscription { columns, schema, header, thinning_ms, last_ms: None })
+        let head = format!("{}\n{}\n", Note::Header(header), Note::Columns(schema.clone()));
+        Ok(Subscription { columns, schema, head, thinning_ms, last_ms: None })
     }
 
     fn unknown_column(&self, name: &str) -> SafeText {
@@ -84,24 +83,17 @@ impl InstanceInfo {
     }
 }
 
-/// Answer to the last request.
 struct Subscription {
     columns: Vec<&'static ColumnQuery>,
     schema: Schema,
-    header: Header,
+    /// Lines of the header and the columns.
+    head: String,
     /// Length of a period in milliseconds: only the first row of each period is sent.
     thinning_ms: i64,
     last_ms: Option<i64>,
 }
 
 impl Subscription {
-    /// Returns the header, and the end of the history if it was sent before.
-    fn header_lines(&self, is_live: bool) -> String {
-        let (header, columns) = (Note::Header(self.header.clone()), &self.schema);
-        let live = if is_live { format!("{}\n", Note::Live) } else { String::new() };
-        format!("{header}\n{}\n{live}", Note::Columns(columns.clone()))
-    }
-
     /// Appends a row, unless its period has one already.
     fn write_row(&mut self, row: &StepRow, text: &mut String) {
         let at_ms = row.time.as_millis();
@@ -148,7 +140,9 @@ pub(super) async fn serve(
                                 return Ok(());
                             }
                         }
-                        new.header_lines(is_live)
+                        // The history was sent before.
+                        let live = if is_live { format!("{}\n", Note::Live) } else { String::new() };
+                        format!("{}{live}", new.head)
                     }
                     Err(why) => format!("{}\n", Note::Error(why)),
                 }
