@@ -79,17 +79,17 @@ impl Config {
                 "configuration {name} is larger than 1 MiB; choose another with --config"
             ));
         }
-        Config::parse(name, path.parent(), bytes)
+        Config::parse(name, path.parent(), &bytes)
     }
 
     /// Parses the contents of a file. `folder` is the base of relative paths.
     pub(crate) fn parse(
         name: String,
         folder: Option<&Path>,
-        bytes: Vec<u8>,
+        bytes: &[u8],
     ) -> Result<Config, String> {
-        let invalid_at = std::str::from_utf8(&bytes).err().map(|error| error.valid_up_to());
-        let text = ConfigText { name, text: String::from_utf8_lossy(&bytes).into_owned() };
+        let invalid_at = std::str::from_utf8(bytes).err().map(|error| error.valid_up_to());
+        let text = ConfigText { name, text: String::from_utf8_lossy(bytes).into_owned() };
         if let Some(at) = invalid_at {
             return Err(text.error_at(at..at + 1, "invalid UTF-8; save the file as UTF-8"));
         }

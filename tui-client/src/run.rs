@@ -229,18 +229,15 @@ pub(crate) async fn run(
         };
         let Some(message) = message else { continue };
         let flow = app.update(clock.now(), message);
-        if !follow(flow, screen, &mut inputs, handles, &mut stop).await? {
+        if !handle_flow(flow, screen, &mut inputs, handles, &mut stop).await? {
             return Ok(());
-        }
-        if matches!(flow, Flow::LendTerminal { .. }) {
-            app.update(clock.now(), resize()?);
         }
         schedule.request_frame(FRAME_INTERVAL_MIN);
     }
 }
 
 /// Does what the app asks for. Returns false to end the program.
-async fn follow(
+async fn handle_flow(
     flow: Flow,
     screen: &mut TerminalScreen,
     inputs: &mut LoopInputs,

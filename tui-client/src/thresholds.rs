@@ -60,8 +60,6 @@ impl ThresholdLevels {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Thresholds(pub BTreeMap<String, ThresholdLevels>);
 
-const PER_CORE: &str = "/core";
-
 impl Thresholds {
     /// Returns the thresholds of a column. Thresholds of the column itself take precedence over
     /// thresholds per core, which need the number of `cores`.
@@ -69,10 +67,8 @@ impl Thresholds {
         if let Some(limits) = self.0.get(column) {
             return *limits;
         }
-        let per_core = self.0.get(&format!("{column}{PER_CORE}"));
-        per_core
-            .zip(cores)
-            .map_or(ThresholdLevels::default(), |(limits, cores)| limits.scaled(cores))
+        let per_core = self.0.get(&format!("{column}/core")).zip(cores);
+        per_core.map(|(limits, cores)| limits.scaled(cores)).unwrap_or_default()
     }
 }
 

@@ -7,7 +7,6 @@ use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser as _};
 use loadline_common::usage_error;
-use loadline_protocol::sanitize;
 
 use super::EarlyExit;
 use super::args::Args;
@@ -75,10 +74,11 @@ fn value_error(name: &str, error: &clap::Error) -> String {
     if let Some(ContextValue::Strings(all)) = error.get(ContextKind::ValidValue) {
         return format!("invalid {name}; possible values: {}", all.join(", "));
     }
-    match std::error::Error::source(error) {
-        Some(why) => format!("{name}: {why}"),
-        None => format!("{name}: {}", first_paragraph(error)),
+    if let Some(why) = std::error::Error::source(error) {
+        return format!("{name}: {why}");
     }
+    let error = usage_error(error);
+    format!("{name}: {}", error.strip_suffix("; see --help").unwrap_or(&error))
 }
 
 /// Returns the name of the environment variable at fault, if the command line itself is valid.
@@ -108,12 +108,4 @@ pub(super) fn redact_password(text: &str) -> String {
         Some(format!("{}{}", &text[..from], &text[until..]))
     };
     hidden().unwrap_or_else(|| text.to_owned())
-}
-
-/// Returns the first paragraph of an error in one line, without clap's `error: `.
-fn first_paragraph(error: &clap::Error) -> String {
-    let error = error.to_string();
-    let paragraph = error.split("\n\n").next().unwrap_or(&error);
-    let text = paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
-    sanitize(text.strip_prefix("error: ").unwrap_or(&text)).into_owned()
 }

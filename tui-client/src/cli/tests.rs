@@ -3,7 +3,7 @@ use super::*;
 fn settings(line: &str, is_terminal: bool) -> Result<CliSettings, String> {
     parse_with_config("", line, is_terminal).map_err(|instead| match instead {
         EarlyExit::Error(text) => text,
-        other => panic!("{line}: {other:?}"),
+        EarlyExit::Print(text) => panic!("{line}: {text}"),
     })
 }
 
@@ -13,7 +13,7 @@ fn parse_with_config(file: &str, line: &str, is_terminal: bool) -> Result<CliSet
         line.split(' ').filter(|word| !word.is_empty()).map(OsString::from).collect();
     let terminals = Terminals { input: is_terminal, output: is_terminal };
     let folder = std::path::Path::new("/etc/loadline");
-    read(&words, terminals, |_| Config::parse("c.toml".to_owned(), Some(folder), file.into()))
+    read(&words, terminals, |_| Config::parse("c.toml".to_owned(), Some(folder), file.as_bytes()))
 }
 
 /// Returns the name under which a source is shown.

@@ -89,8 +89,8 @@ pub(crate) fn default_config(help: impl Fn(&str) -> String) -> String {
             section = action.section;
             let _ = writeln!(text, "#\n# {section}");
         }
-        let bound: Vec<String> = action.keys.iter().map(Key::to_string).map(quoted).collect();
-        let line = format!("#{} = [{}]", action.name, bound.join(", "));
+        let bound: Vec<String> = action.keys.iter().map(Key::to_string).collect();
+        let line = format!("#{} = {bound:?}", action.name);
         let _ = writeln!(text, "{line:<44} # {}", keys.expand_keys(action.description));
     }
     text + THRESHOLDS
@@ -105,9 +105,5 @@ fn colour(colour: Color) -> String {
         }
         name.push(c.to_ascii_lowercase());
     }
-    quoted(name)
-}
-
-fn quoted(text: impl AsRef<str>) -> String {
-    format!("\"{}\"", text.as_ref().replace('\\', "\\\\").replace('"', "\\\""))
+    format!("{name:?}")
 }

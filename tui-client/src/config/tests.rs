@@ -9,7 +9,7 @@ use crate::thresholds::ThresholdLevels;
 
 fn parse(text: &str) -> Result<Config, String> {
     let folder = Some(Path::new("/home/me/.config/loadline"));
-    Config::parse("c.toml".to_owned(), folder, text.into())
+    Config::parse("c.toml".to_owned(), folder, text.as_bytes())
 }
 
 fn check(text: &str, expected: &str) {
@@ -314,7 +314,7 @@ fn the_file_is_shown_without_control_characters() {
     let long = format!("x = \"{}\" y", "ü".repeat(5000));
     let fault = parse(&long).unwrap_err();
     assert!(fault.lines().all(|line| line.chars().count() < 200), "{fault}");
-    let bytes = Config::parse("c.toml".to_owned(), None, b"[keys]\nhelp = \"\xff\"".to_vec());
+    let bytes = Config::parse("c.toml".to_owned(), None, b"[keys]\nhelp = \"\xff\"");
     let fault = bytes.unwrap_err();
     assert!(fault.starts_with("c.toml:2:9: invalid UTF-8; save the file as UTF-8\n"), "{fault}");
 }

@@ -16,9 +16,6 @@ use super::queries::ColumnQuery;
 
 const HUB_EVENTS_MAX: usize = 2;
 
-/// Maximum number of rows in a text: about 50 KiB.
-const ROWS_MAX: usize = 256;
-
 /// Capacity of the pipe in each direction: one request, and another one queued.
 pub(super) const PIPE_BYTES: usize = 16 * 1024;
 
@@ -149,8 +146,12 @@ pub(super) async fn serve(
             }
             it = hub_events.recv() => match (it, &mut subscription) {
                 (Some(FollowerEvent::Rows(rows)), Some(subscription)) => {
-                    forward_rows(&rows, subscription, &mut pipe).await?;
-                    continue;
+                    // The hub limits the values of all followers together: a few MiB of text.
+                    let mut text = String::new();
+                    for row in &rows {
+                        subscription.write_row(row, &mut text);
+                    }
+                    text
                 }
                 (Some(FollowerEvent::Live), _) => {
                     is_live = true;
@@ -164,22 +165,6 @@ pub(super) async fn serve(
         };
         pipe.write_all(text.as_bytes()).await?;
     }
-}
-
-/// Forwards rows in texts of at most [`ROWS_MAX`] rows.
-async fn forward_rows(
-    rows: &[StepRow],
-    subscription: &mut Subscription,
-    pipe: &mut DuplexStream,
-) -> io::Result<()> {
-    for rows in rows.chunks(ROWS_MAX) {
-        let mut text = String::new();
-        for row in rows {
-            subscription.write_row(row, &mut text);
-        }
-        pipe.write_all(text.as_bytes()).await?;
-    }
-    Ok(())
 }
 
 /// Returns the last request that was received, which replaces all previous ones.
