@@ -6,7 +6,6 @@ mod manual;
 
 use std::ffi::{OsStr, OsString};
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::CommandFactory as _;
@@ -19,10 +18,11 @@ use crate::keys::Keys;
 use crate::link::{SshCommand, TlsClientFiles};
 use crate::output::OutputFormat;
 use crate::source::Source;
-use crate::theme::{ColourOverrides, Palette};
+use crate::theme::ColourOverrides;
 use crate::thresholds::Thresholds;
-use crate::time_spec::{TimeBounds, TimeRange};
-use args::{Args, WINDOW_MIN};
+use crate::time_spec::TimeBounds;
+pub(crate) use args::Args;
+use args::WINDOW_MIN;
 use layers::{CommandLine, redact_password};
 
 /// Time window of the charts if only `--to` is given.
@@ -39,31 +39,16 @@ const CONNECT_MARGIN: Duration = Duration::from_mins(1);
 const DEFAULT_RETENTION: Duration = Duration::from_hours(24);
 
 #[derive(Debug, Clone, PartialEq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is an independent option")]
 pub(crate) struct CliSettings {
     /// Distinct sources, at least one.
     pub(crate) sources: Vec<SourceSpec>,
     pub(crate) format: OutputFormat,
-    /// Number of rows after which the program exits.
-    pub(crate) count: Option<u64>,
-    pub(crate) interval: Option<Duration>,
     pub(crate) history: History,
-    /// Time window of the charts. `None` fits it to the samples.
-    pub(crate) window: Option<Duration>,
-    /// Time range from `--from` and `--to`.
-    pub(crate) range: TimeRange,
-    /// Time span of samples to keep in memory, if given.
-    pub(crate) retention: Option<Duration>,
-    pub(crate) fullscreen: bool,
-    pub(crate) record: Option<PathBuf>,
-    pub(crate) check: bool,
-    pub(crate) follow: bool,
-    pub(crate) theme: Option<Palette>,
+    /// Options from all layers. A `no_` option is already applied to its counterpart.
+    pub(crate) args: Args,
     pub(crate) colours: ColourOverrides,
-    pub(crate) fill: bool,
     pub(crate) keys: Keys,
     pub(crate) thresholds: Thresholds,
-    pub(crate) mouse: bool,
 }
 
 /// A source with its own options.
@@ -87,9 +72,9 @@ impl CliSettings {
         let one = "give one source";
         let options = [
             (self.format == OutputFormat::Raw, "-o raw", "choose -o csv, json or table"),
-            (self.record.is_some(), "--record", one),
-            (self.check, "--check", one),
-            (self.follow, "--follow", one),
+            (self.args.record.is_some(), "--record", one),
+            (self.args.check, "--check", one),
+            (self.args.follow, "--follow", one),
         ];
         match options.iter().find(|(is_given, ..)| *is_given && count > 1) {
             Some((_, option, hint)) => {
@@ -111,8 +96,8 @@ impl CliSettings {
         let end = bounds.to.unwrap_or(newest);
         let begin = bounds.from.or(recorded.map(|(oldest, _)| oldest));
         let span = begin.map(|begin| (end - begin).max(WINDOW_MIN));
-        let window = span.or(self.window).unwrap_or(DEFAULT_WINDOW);
-        self.window = Some(window);
+        let window = span.or(self.args.window).unwrap_or(DEFAULT_WINDOW);
+        self.args.window = Some(window);
         let of_window = (self.format == OutputFormat::Tui).then(|| now - end + window);
         let needed = bounds.from.map(|from| now - from).or(of_window);
         self.history = match (self.history, needed.map(|needed| needed + CONNECT_MARGIN)) {
@@ -130,7 +115,7 @@ impl CliSettings {
             History::Last(history) => DEFAULT_RETENTION.max(history),
             History::All | History::None => DEFAULT_RETENTION,
         };
-        self.retention.unwrap_or(default).max(self.window.unwrap_or_default())
+        self.args.keep.unwrap_or(default).max(self.args.window.unwrap_or_default())
     }
 }
 
@@ -266,7 +251,7 @@ fn check_settings(
     settings: &CliSettings,
     terminals: Terminals,
 ) -> Result<(), String> {
-    let CliSettings { sources, format, check, .. } = settings;
+    let CliSettings { sources, format, args, .. } = settings;
     settings.check_source_count(sources.len())?;
     let is_typed = |id: &str| command_line.is_typed(id);
     let is_tls = |chosen: &SourceSpec| match &chosen.source {
@@ -277,7 +262,7 @@ fn check_settings(
     let of_tls = ["tls_ca", "tls_cert", "tls_key"].into_iter().find(|id| is_typed(id));
     let of_tls = of_tls.filter(|_| !sources.iter().any(is_tls));
     let excluded = ["output", "count", "record", "follow", "fullscreen", "from", "to"];
-    let excluded = excluded.into_iter().find(|id| *check && is_typed(id));
+    let excluded = excluded.into_iter().find(|id| args.check && is_typed(id));
     let is_tui = *format == OutputFormat::Tui;
     let reads_input = sources.iter().any(|chosen| chosen.source == Source::Stdin);
     let error = if let Some(id) = of_tls {
@@ -306,7 +291,7 @@ fn build_settings(
     config: Config,
     terminals: Terminals,
 ) -> Result<CliSettings, EarlyExit> {
-    let args = command_line.with_settings(&config.options)?;
+    let mut args = command_line.with_settings(&config.options)?;
     let has_screen = terminals.output && !args.check;
     let default_format = if has_screen { OutputFormat::Tui } else { OutputFormat::Table };
     let is_possible = |form: &OutputFormat| {
@@ -316,28 +301,17 @@ fn build_settings(
     let is_tui = format == OutputFormat::Tui;
     let sources = source_specs(command_line, &config, &args)?;
     let default_history = if is_tui { DEFAULT_HISTORY } else { History::None };
-    let settings = CliSettings {
-        follow: args.follow,
-        sources,
-        format,
-        count: args.count.filter(|_| !is_tui),
-        interval: args.interval,
-        history: args.history.unwrap_or(default_history),
-        window: args.window,
-        range: TimeRange { from: args.from, to: args.to },
-        retention: args.keep,
-        fullscreen: args.fullscreen && !args.no_fullscreen,
-        record: args.record,
-        check: args.check,
-        theme: args.theme,
-        fill: args.fill && !args.no_fill,
-        colours: ColourOverrides { palette: args.theme.unwrap_or_default(), ..config.colours },
-        keys: config.keys,
-        thresholds: config.thresholds,
-        mouse: args.mouse || !args.no_mouse,
-    };
+    args.count = args.count.filter(|_| !is_tui);
+    args.fullscreen &= !args.no_fullscreen;
+    args.fill &= !args.no_fill;
+    args.mouse |= !args.no_mouse;
+    let history = args.history.unwrap_or(default_history);
+    let colours = ColourOverrides { palette: args.theme.unwrap_or_default(), ..config.colours };
+    let Config { keys, thresholds, .. } = config;
+    let mut settings = CliSettings { sources, format, history, args, colours, keys, thresholds };
     check_settings(command_line, &settings, terminals).map_err(EarlyExit::Error)?;
-    Ok(CliSettings { follow: settings.follow && are_recordings(&settings.sources), ..settings })
+    settings.args.follow &= are_recordings(&settings.sources);
+    Ok(settings)
 }
 
 #[cfg(test)]

@@ -88,7 +88,7 @@ async fn watch(mut settings: CliSettings) -> anyhow::Result<()> {
         opened = open(&mut settings) => opened?,
         () = &mut stop => return Ok(()),
     };
-    if settings.check {
+    if settings.args.check {
         let first = watched.into_iter().zip(events).next();
         let (Watched { name, .. }, events) = first.context("no source")?;
         return tokio::select! {
@@ -144,13 +144,14 @@ async fn open(settings: &mut CliSettings) -> anyhow::Result<Opened> {
 /// Resolves `--from` and `--to`. Relative times count back from now; if all sources are recordings, from
 /// their newest sample, so recordings are read twice.
 async fn resolve_range(settings: &mut CliSettings) -> anyhow::Result<TimeBounds> {
-    if settings.range == TimeRange::default() {
+    let range = TimeRange { from: settings.args.from, to: settings.args.to };
+    if range == TimeRange::default() {
         return Ok(TimeBounds::default());
     }
     let now = Clock::system().now();
     let recorded = recorded_range(settings).await;
     let newest = recorded.map_or(now, |(_, newest)| newest);
-    let bounds = settings.range.resolve(newest, Zone::Local).map_err(anyhow::Error::msg)?;
+    let bounds = range.resolve(newest, Zone::Local).map_err(anyhow::Error::msg)?;
     settings.apply_bounds(bounds, recorded, now);
     Ok(bounds)
 }
@@ -196,7 +197,7 @@ async fn open_sources(settings: &CliSettings) -> anyhow::Result<Vec<(&SourceSpec
         let tls =
             &*tls_clients.entry(&chosen.tls).or_insert_with(|| TlsClient::new(chosen.tls.clone()));
         let Source::Prometheus(server) = &chosen.source else {
-            let open = Connector::open(&chosen.source, settings.interval, &chosen.ssh, tls);
+            let open = Connector::open(&chosen.source, settings.args.interval, &chosen.ssh, tls);
             sources.push((chosen, open.await?));
             continue;
         };
@@ -205,7 +206,7 @@ async fn open_sources(settings: &CliSettings) -> anyhow::Result<Vec<(&SourceSpec
         let capacity = SOURCES_MAX.saturating_sub(sources.len() + left);
         let is_taken = |name: &str| names.contains(name);
         let with = (tls, &secrets);
-        let fleet = Fleet::find(server, with, settings.interval, capacity, is_taken).await?;
+        let fleet = Fleet::find(server, with, settings.args.interval, capacity, is_taken).await?;
         if fleet.left_out > 0 {
             let (all, shown) = (fleet.connectors.len() + fleet.left_out, fleet.connectors.len());
             print_warning(&format!(
@@ -220,13 +221,13 @@ async fn open_sources(settings: &CliSettings) -> anyhow::Result<Vec<(&SourceSpec
 
 fn link_options(settings: &CliSettings, chosen: &SourceSpec) -> LinkOptions {
     LinkOptions {
-        interval: settings.interval,
+        interval: settings.args.interval,
         history: settings.history,
         read_options: ReadOptions {
             columns: chosen.columns.clone(),
             keep_lines: settings.format == OutputFormat::Raw,
         },
-        follow: settings.follow,
+        follow: settings.args.follow,
     }
 }
 
@@ -236,7 +237,7 @@ fn record(
     source: &Source,
     events: mpsc::Sender<Event>,
 ) -> anyhow::Result<mpsc::Sender<Event>> {
-    let Some(path) = &settings.record else { return Ok(events) };
+    let Some(path) = &settings.args.record else { return Ok(events) };
     let name = sanitize(&path.to_string_lossy()).into_owned();
     if let Source::Path(source) = source
         && path.canonicalize().is_ok_and(|path| source.canonicalize().is_ok_and(|it| it == path))
@@ -246,7 +247,7 @@ fn record(
         );
     }
     let file = link::open_recording(path).with_context(|| format!("cannot record to {name}"))?;
-    Ok(link::spawn_recorder(file, name, Recorder::new(settings.count), events))
+    Ok(link::spawn_recorder(file, name, Recorder::new(settings.args.count), events))
 }
 
 async fn show(
@@ -266,13 +267,13 @@ async fn show(
         anstyle_query::clicolor().filter(|wanted| !wanted)
     };
     let screen_settings = ScreenSettings {
-        window: settings.window,
-        fullscreen: settings.fullscreen,
+        window: settings.args.window,
+        fullscreen: settings.args.fullscreen,
         zone: Zone::Local,
         theme: Theme {
             overrides: settings.colours,
-            fill: settings.fill,
-            ..Theme::detect(colour, settings.theme, |name| std::env::var(name).ok())
+            fill: settings.args.fill,
+            ..Theme::detect(colour, settings.args.theme, |name| std::env::var(name).ok())
         },
     };
     let mut watched = watched.into_iter();
@@ -284,7 +285,8 @@ async fn show(
     if let Some(to) = bounds.to.filter(|to| *to < clock.now()) {
         app.window.end = WindowEnd::Paused(to);
     }
-    let mut screen = TerminalScreen::open(settings.mouse).context("cannot set up the terminal")?;
+    let mut screen =
+        TerminalScreen::open(settings.args.mouse).context("cannot set up the terminal")?;
     let result = run::run(&mut screen, &mut app, events, clock, handles, stop).await;
     drop(screen);
     result.context("the terminal failed")
@@ -297,7 +299,7 @@ async fn write(
     events: Events,
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    let (format, count, zone) = (settings.format, settings.count, Zone::Local);
+    let (format, count, zone) = (settings.format, settings.args.count, Zone::Local);
     let job = Job { format, count, bounds, sources, zone };
     let (out, errors) = (std::io::stdout(), std::io::stderr());
     // On a terminal, the progress line would mix with the rows.

@@ -102,10 +102,7 @@ async fn find_instances(client: &mut HttpClient, scope: &Scope) -> Result<Instan
         client.post("query", &[("query", &scope.presence()), hub::NO_LATENCY_OFFSET]).await?;
     let mut instances = Instances::new();
     for series in response::parse(&bytes)? {
-        let found = instances.entry(series.instance()).or_insert_with(|| InstanceInfo {
-            scrape_interval: SCRAPE_INTERVAL_DEFAULT,
-            ..InstanceInfo::default()
-        });
+        let found = instances.entry(series.instance()).or_default();
         match series.metric.column.as_str() {
             queries::CORES => found.cores = series.last().map(|cores| cores as u32),
             queries::MEMORY => found.memory = series.last().map(|bytes| bytes as u64),
@@ -115,6 +112,7 @@ async fn find_instances(client: &mut HttpClient, scope: &Scope) -> Result<Instan
     // The timestamp of `node_load1` is the time of a sample: without `load1` there are no rows.
     instances.retain(|_, found| found.columns.iter().any(|column| column.name == "load1"));
     for found in instances.values_mut() {
+        found.scrape_interval = SCRAPE_INTERVAL_DEFAULT;
         let is_found =
             |column: &&ColumnQuery| found.columns.iter().any(|it| it.name == column.name);
         found.columns = COLUMNS.iter().filter(is_found).collect();

@@ -1,4 +1,5 @@
 use super::*;
+use crate::theme::Palette;
 
 fn settings(line: &str, is_terminal: bool) -> Result<CliSettings, String> {
     parse_with_config("", line, is_terminal).map_err(|instead| match instead {
@@ -37,10 +38,10 @@ fn a_recording_is_kept_and_shown_whole_by_default() {
         settings.sources.iter().map(|chosen| settings.retention_of(&chosen.source)).collect()
     };
     let file = settings("loadline ./a.load", true).unwrap();
-    assert_eq!((retentions(&file), file.window), (vec![Duration::MAX], None));
+    assert_eq!((retentions(&file), file.args.window), (vec![Duration::MAX], None));
     let part = settings("loadline ./a.load --keep 1h -w 1m", true).unwrap();
     let minute = Some(Duration::from_mins(1));
-    assert_eq!((retentions(&part), part.window), (vec![Duration::from_hours(1)], minute));
+    assert_eq!((retentions(&part), part.args.window), (vec![Duration::from_hours(1)], minute));
     let both = settings("loadline web-1 ./a.load", true).unwrap();
     assert_eq!(retentions(&both), [Duration::from_hours(24), Duration::MAX]);
 }
@@ -66,7 +67,7 @@ fn a_time_range_sets_the_window_and_the_history() {
         let mut found = settings(line, true).unwrap();
         let bounds = TimeBounds { from: from.map(at), to: to.map(at) };
         found.apply_bounds(bounds, recorded.map(|(oldest, newest)| (at(oldest), at(newest))), now);
-        assert_eq!((found.window, found.history), (Some(minutes(window)), history), "{line}");
+        assert_eq!((found.args.window, found.history), (Some(minutes(window)), history), "{line}");
     }
     let mut days = settings("loadline web-1 --from -2d", true).unwrap();
     days.apply_bounds(TimeBounds { from: Some(at(-2880)), to: Some(at(-2870)) }, None, now);
@@ -162,17 +163,17 @@ fn the_command_line_overrides_the_configuration() {
                 fullscreen = true\nfill = true\nmouse = false\ntheme = \"mono\"\ntls-ca = \"ca.pem\"\n\
                 history = \"all\"\ninterval = \"2s\"\n";
     let found = parse_with_config(file, "loadline web-1 -w 1m --theme light", true).unwrap();
-    assert_eq!(found.window, Some(Duration::from_mins(1)));
-    assert_eq!(found.retention, Some(Duration::from_hours(48)));
-    assert_eq!((found.history, found.interval), (History::All, Some(Duration::from_secs(2))));
+    assert_eq!(found.args.window, Some(Duration::from_mins(1)));
+    assert_eq!(found.args.keep, Some(Duration::from_hours(48)));
+    assert_eq!((found.history, found.args.interval), (History::All, Some(Duration::from_secs(2))));
     assert_eq!(found.sources[0].columns, Some(vec!["a".to_owned(), "b".to_owned()]));
-    assert_eq!((found.theme, found.colours.palette), (Some(Palette::Light), Palette::Light));
-    assert_eq!((found.fullscreen, found.fill, found.mouse), (true, true, false));
+    assert_eq!((found.args.theme, found.colours.palette), (Some(Palette::Light), Palette::Light));
+    assert_eq!((found.args.fullscreen, found.args.fill, found.args.mouse), (true, true, false));
     assert_eq!(found.sources[0].tls.ca, Some("/etc/loadline/ca.pem".into()));
     let other =
         parse_with_config(file, "loadline --no-fullscreen --no-fill --mouse -c x", true).unwrap();
     assert_eq!(
-        (other.fullscreen, other.fill, other.mouse, other.window),
+        (other.args.fullscreen, other.args.fill, other.args.mouse, other.args.window),
         (false, false, true, Some(Duration::from_hours(1)))
     );
     assert_eq!(other.sources[0].columns, Some(vec!["x".to_owned()]));
@@ -182,7 +183,7 @@ fn the_command_line_overrides_the_configuration() {
 fn configured_defaults_do_not_contradict_typed_options() {
     let file = "[options]\noutput = \"tui\"\nfullscreen = true\n";
     assert_eq!(parse_with_config(file, "loadline a", false).unwrap().format, OutputFormat::Table);
-    assert!(parse_with_config(file, "loadline a --check", true).unwrap().check);
+    assert!(parse_with_config(file, "loadline a --check", true).unwrap().args.check);
     let csv = "[options]\noutput = \"csv\"\n";
     assert_eq!(parse_with_config(csv, "loadline a", true).unwrap().format, OutputFormat::Csv);
     assert_eq!(
@@ -263,7 +264,8 @@ fn the_printed_configuration_changes_nothing_when_it_is_used() {
         let same =
             parse_with_config(&crate::config::tests::uncommented(&text), line, true).unwrap();
         let colours = same.colours;
-        let expected = CliSettings { theme: Some(Palette::Dark), colours, ..default };
+        let args = Args { theme: Some(Palette::Dark), ..default.args.clone() };
+        let expected = CliSettings { args, colours, ..default };
         assert_eq!(same, expected, "{line}");
     }
 }
