@@ -133,7 +133,7 @@ const CLIENT_MODULES: &[&str] = &[
     "run",
     "config",
     "cli",
-    "main",
+    "program",
 ];
 
 /// Path of a module below the root of its crate; empty for `lib.rs` and `main.rs`.

@@ -30,9 +30,8 @@ use crate::theme::ColourOverrides;
 use crate::thresholds::Thresholds;
 pub(crate) use defaults::default_config;
 pub(crate) use options::Setting;
-pub use sources::SOURCES_MAX;
-pub(crate) use sources::{ResolvedSource, SourceNames};
-pub(crate) use text::{ConfigError, ConfigText};
+pub(crate) use sources::{GROUP_PREFIX, ResolvedSource, SOURCES_MAX, SourceNames};
+pub(crate) use text::ConfigText;
 use values::{ValueError, entries, error_at};
 
 /// Size limit: 1 MiB. A larger file is not a configuration written by hand.
@@ -40,69 +39,64 @@ const BYTES_MAX: u64 = 1 << 20;
 
 const SECTIONS: [&str; 6] = ["sources", "groups", "options", "theme", "keys", "thresholds"];
 
-/// Parsed configuration file.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Config {
-    /// Text of the file, for errors found later.
+    /// Kept for errors that `cli` finds in values.
     pub(crate) text: ConfigText,
-    /// Names of sources and groups.
     pub(crate) sources: SourceNames,
-    /// Defaults for options.
     pub(crate) options: Vec<Setting>,
-    /// Colours that replace colours of the theme.
     pub(crate) colours: ColourOverrides,
-    /// Key bindings.
     pub(crate) keys: Keys,
-    /// Warning and critical thresholds.
     pub(crate) thresholds: Thresholds,
 }
 
 impl Config {
     /// Reads the chosen file, or the default file if it exists. An empty name reads no file.
-    pub(crate) fn load(chosen: Option<&OsStr>) -> Result<Config, ConfigError> {
+    ///
+    /// # Errors
+    /// A message in one line; for an error in the file, with its line and a caret below.
+    pub(crate) fn load(chosen: Option<&OsStr>) -> Result<Config, String> {
         let path = match chosen {
             Some(path) => Some(PathBuf::from(path)).filter(|_| !path.is_empty()),
             None => default_path().filter(|path| path.try_exists().unwrap_or(true)),
         };
         let Some(path) = path else { return Ok(Config::default()) };
         let name = sanitize(&path.to_string_lossy()).into_owned();
-        let bytes = read(&path).map_err(|error| {
+        let mut bytes = Vec::new();
+        let file = File::open(&path).map(|file| file.take(BYTES_MAX + 1));
+        file.and_then(|mut file| file.read_to_end(&mut bytes)).map_err(|error| {
             let why = match error.kind() {
                 ErrorKind::NotFound => "no such file".to_owned(),
                 kind => kind.to_string(),
             };
-            ConfigError::for_file(&format!(
+            format!(
                 "cannot read configuration {name}: {why}; choose another with --config, or none \
                  with --config ''"
-            ))
+            )
         })?;
         if bytes.len() as u64 > BYTES_MAX {
-            return Err(ConfigError::for_file(&format!(
+            return Err(format!(
                 "configuration {name} is larger than 1 MiB; choose another with --config"
-            )));
+            ));
         }
-        Config::parse(name, path.parent(), bytes)
+        Config::parse(name, path.parent(), &bytes)
     }
 
     /// Parses the contents of a file. `folder` is the base of relative paths.
     pub(crate) fn parse(
         name: String,
         folder: Option<&Path>,
-        bytes: Vec<u8>,
-    ) -> Result<Config, ConfigError> {
-        let text = match String::from_utf8(bytes) {
-            Ok(text) => ConfigText::new(name, text),
-            Err(error) => {
-                let at = error.utf8_error().valid_up_to();
-                let text =
-                    ConfigText::new(name, String::from_utf8_lossy(error.as_bytes()).into_owned());
-                return Err(text.error_at(at..at + 1, "invalid UTF-8; save the file as UTF-8"));
-            }
-        };
-        let parsed = DeTable::parse(text.as_str()).map_err(|error| text.syntax_error(&error))?;
+        bytes: &[u8],
+    ) -> Result<Config, String> {
+        let invalid_at = std::str::from_utf8(bytes).err().map(|error| error.valid_up_to());
+        let text = ConfigText { name, text: String::from_utf8_lossy(bytes).into_owned() };
+        if let Some(at) = invalid_at {
+            return Err(text.error_at(at..at + 1, "invalid UTF-8; save the file as UTF-8"));
+        }
+        let parsed = DeTable::parse(&text.text).map_err(|error| text.syntax_error(&error))?;
         match Config::read_sections(folder, parsed.get_ref()) {
             Ok(config) => Ok(Config { text, ..config }),
-            Err(error) => Err(text.error_at(error.span(), error.into_inner())),
+            Err(error) => Err(text.error_at(error.span(), error.get_ref())),
         }
     }
 
@@ -138,12 +132,6 @@ impl Config {
 fn default_path() -> Option<PathBuf> {
     let folder = etcetera::choose_base_strategy().ok()?.config_dir();
     Some(folder.join("loadline").join("config.toml"))
-}
-
-fn read(path: &Path) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(BYTES_MAX + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -28,13 +28,14 @@
 //!  run       event loop between terminal, link and app
 //!  config    configuration file
 //!  cli       command line and settings
+//!  program   sources opened as the settings say, and connected to a screen or an output
 //! ```
 
 pub mod app;
 pub mod canvas;
 pub mod charts;
 pub mod check;
-pub mod cli;
+mod cli;
 mod config;
 mod digits;
 pub mod event;
@@ -42,6 +43,7 @@ pub mod keys;
 pub mod layout;
 pub mod link;
 pub mod output;
+mod program;
 pub mod prometheus;
 pub mod run;
 pub mod source;
@@ -53,3 +55,5 @@ mod units;
 pub mod view;
 pub mod watched;
 pub mod zone;
+
+pub use program::run_program;

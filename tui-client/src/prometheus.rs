@@ -21,20 +21,19 @@ mod session;
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::anyhow;
 use loadline_protocol::{RunId, SafeText, Time};
-use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::link::{ByteStream, Connector, ReasonedReader, TlsClient, TlsClientError};
+use crate::link::{ByteStream, Connector, ReasonedReader, TlsClient};
 use crate::source::Prometheus;
 use http::HttpClient;
 pub use http::Secrets;
-use hub::{Hub, Instance};
+use hub::Hub;
 use queries::{COLUMNS, ColumnQuery, Scope};
-use response::{Failure, Labels};
+use response::{Failure, InstanceKey, Series};
 use session::InstanceInfo;
 
 /// Scrape interval of an instance if it cannot be measured, as in Prometheus' examples.
@@ -58,28 +57,7 @@ pub struct Fleet {
     pub left_out: usize,
 }
 
-/// Error of [`Fleet::find`].
-#[derive(Debug, Error)]
-pub enum FleetError {
-    /// TLS is not available.
-    #[error(transparent)]
-    Tls(#[from] TlsClientError),
-    /// The server does not answer, or no instance matches.
-    #[error("{0}")]
-    Query(String),
-}
-
-/// Instance that was found, with its columns and capacity.
-#[derive(Default)]
-struct FoundInstance {
-    columns: Vec<&'static ColumnQuery>,
-    cores: Option<f64>,
-    memory: Option<f64>,
-    scrape_interval: Option<Duration>,
-}
-
-/// Instances by instance label and job label.
-type Instances = BTreeMap<(String, String), FoundInstance>;
+type Instances = BTreeMap<InstanceKey, InstanceInfo>;
 
 impl Fleet {
     /// Queries a server for its instances and returns connectors to the first `limit` of them.
@@ -93,28 +71,26 @@ impl Fleet {
         interval: Option<Duration>,
         limit: usize,
         is_taken: impl Fn(&str) -> bool,
-    ) -> Result<Fleet, FleetError> {
+    ) -> anyhow::Result<Fleet> {
         let connector = if server.is_tls {
             Connector::tls(&server.address, tls)?
         } else {
             Connector::tcp(&server.address.host, server.address.port)
         };
         let mut client = HttpClient::new(server, secrets, connector);
-        let unanswered = |why: Failure| FleetError::Query(format!("cannot query {server}: {why}"));
+        let unanswered = |why: Failure| anyhow!("cannot query {server}: {why}");
         let job = server.job.as_deref();
-        let scope = Scope::matching(server.instance.as_deref(), job);
+        let mut scope = Scope::matching(server.instance.as_deref(), job);
         let mut instances = find_instances(&mut client, &scope).await.map_err(unanswered)?;
         if instances.is_empty() {
             let why = describe_alternatives(&mut client, server).await.map_err(unanswered)?;
-            return Err(FleetError::Query(format!("{server}: {why}")));
+            anyhow::bail!("{server}: {why}");
         }
         let left_out = instances.len().saturating_sub(limit.max(1));
-        let scope = if left_out > 0 {
+        if left_out > 0 {
             instances = instances.into_iter().take(limit.max(1)).collect();
-            Scope::named(instances.keys().map(|(instance, _)| instance.as_str()), job)
-        } else {
-            scope
-        };
+            scope = Scope::named(instances.keys().map(|(instance, _)| instance.as_str()), job);
+        }
         find_scrape_intervals(&mut client, &scope, &mut instances).await.map_err(unanswered)?;
         let connectors = build_connectors(server, client, scope, &instances, (interval, is_taken));
         Ok(Fleet { connectors, left_out })
@@ -126,20 +102,20 @@ async fn find_instances(client: &mut HttpClient, scope: &Scope) -> Result<Instan
         client.post("query", &[("query", &scope.presence()), hub::NO_LATENCY_OFFSET]).await?;
     let mut instances = Instances::new();
     for series in response::parse(&bytes)? {
-        let Labels { instance, job, column } = &series.metric;
-        let found = instances.entry((instance.clone(), job.clone())).or_default();
-        match column.as_str() {
-            queries::CORES => found.cores = series.last(),
-            queries::MEMORY => found.memory = series.last(),
+        let found = instances.entry(series.instance()).or_default();
+        match series.metric.column.as_str() {
+            queries::CORES => found.cores = series.last().map(|cores| cores as u32),
+            queries::MEMORY => found.memory = series.last().map(|bytes| bytes as u64),
             name => found.columns.extend(COLUMNS.iter().find(|column| column.name == name)),
         }
     }
     // The timestamp of `node_load1` is the time of a sample: without `load1` there are no rows.
     instances.retain(|_, found| found.columns.iter().any(|column| column.name == "load1"));
     for found in instances.values_mut() {
-        let position = |column: &&ColumnQuery| COLUMNS.iter().position(|it| it.name == column.name);
-        found.columns.sort_by_key(position);
-        found.columns.dedup_by_key(|column| column.name);
+        found.scrape_interval = SCRAPE_INTERVAL_DEFAULT;
+        let is_found =
+            |column: &&ColumnQuery| found.columns.iter().any(|it| it.name == column.name);
+        found.columns = COLUMNS.iter().filter(is_found).collect();
     }
     Ok(instances)
 }
@@ -152,10 +128,9 @@ async fn find_scrape_intervals(
 ) -> Result<(), Failure> {
     let bytes = client.post("query", &[("query", &scope.recent_samples())]).await?;
     for series in response::parse(&bytes)? {
-        let Labels { instance, job, .. } = &series.metric;
-        if let Some(found) = instances.get_mut(&(instance.clone(), job.clone())) {
+        if let Some(found) = instances.get_mut(&series.instance()) {
             let times: Vec<Time> = series.points().map(|(time, _)| time).collect();
-            found.scrape_interval = scrape_interval(&times).or(found.scrape_interval);
+            found.scrape_interval = scrape_interval(&times).unwrap_or(found.scrape_interval);
         }
     }
     Ok(())
@@ -180,10 +155,7 @@ async fn describe_alternatives(
 ) -> Result<String, Failure> {
     let all = Scope::matching(None, None).names();
     let bytes = client.post("query", &[("query", &all), hub::NO_LATENCY_OFFSET]).await?;
-    let mut names: Vec<(String, String)> = response::parse(&bytes)?
-        .into_iter()
-        .map(|series| (series.metric.instance, series.metric.job))
-        .collect();
+    let mut names: Vec<_> = response::parse(&bytes)?.iter().map(Series::instance).collect();
     if names.is_empty() {
         let reason = "no machines found (no node_load1); \
                       add node_exporter or loadline-agent as a target";
@@ -192,7 +164,7 @@ async fn describe_alternatives(
     names.sort();
     names.dedup();
     let wanted = server.instance.as_deref().or(server.job.as_deref()).unwrap_or_default();
-    let likeness = |(instance, job): &(String, String)| {
+    let likeness = |(instance, job): &InstanceKey| {
         let name = if server.instance.is_some() { instance } else { job };
         (strsim::jaro_winkler(name, wanted) * -1e6) as i64
     };
@@ -207,7 +179,6 @@ async fn describe_alternatives(
     Ok(format!("no instance matches; available: {}{more}", shown.join(", ")))
 }
 
-/// Starts the hub and returns the connectors to its instances.
 fn build_connectors(
     server: &Prometheus,
     client: HttpClient,
@@ -215,52 +186,48 @@ fn build_connectors(
     instances: &Instances,
     (interval, is_taken): (Option<Duration>, impl Fn(&str) -> bool),
 ) -> Vec<Connector> {
-    let interval_of =
-        |found: &FoundInstance| found.scrape_interval.unwrap_or(SCRAPE_INTERVAL_DEFAULT);
-    let intervals = || instances.values().map(interval_of);
+    let intervals = || instances.values().map(|it| it.scrape_interval);
     let step = server.step.or_else(|| intervals().min()).unwrap_or(SCRAPE_INTERVAL_DEFAULT);
     let window = WINDOW_INTERVALS * intervals().max().unwrap_or(SCRAPE_INTERVAL_DEFAULT);
-    let scope = scope.with_window(window.max(interval.unwrap_or_default()).max(step));
-    let watched_instances = instances.iter().map(|((instance, job), found)| {
-        let labels = Labels { instance: instance.clone(), job: job.clone(), column: String::new() };
-        Instance::new(labels, interval_of(found))
+    let window = window.max(interval.unwrap_or_default()).max(step);
+    let watched_instances = instances.iter().map(|(key, found)| hub::Instance {
+        key: key.clone(),
+        scrape_interval: found.scrape_interval,
+        last_sent: None,
     });
     let (requests, request_receiver) = mpsc::channel(hub::REQUESTS_MAX);
-    let hub = Hub::new(client, watched_instances.collect(), scope.values(), step, request_receiver);
+    let hub = Hub {
+        client,
+        instances: watched_instances.collect(),
+        query: scope.with_window(window).values(),
+        step,
+        requests: request_receiver,
+        followers: Vec::new(),
+        clock: None,
+    };
     tokio::spawn(hub.run());
     let run = RunId(RandomState::new().build_hasher().finish() as u32);
     let is_ambiguous = |name: &str| instances.keys().filter(|(it, _)| it == name).nth(1).is_some();
-    let connector =
-        |(index, ((instance, job), found)): (usize, (&(String, String), &FoundInstance))| {
-            let mut name = instance.clone();
-            if is_ambiguous(instance) {
-                name = format!("{name} ({job})");
-            }
-            if is_taken(&name) {
-                name = format!("{name} at {}", server.address);
-            }
-            let info = InstanceInfo {
-                index,
-                host: SafeText::new(instance),
-                run,
-                columns: found.columns.clone(),
-                cores: found.cores.map(|cores| cores as u32),
-                memory: found.memory.map(|bytes| bytes as u64),
-                scrape_interval: interval_of(found),
-                step,
-            };
-            let (server, info, requests) =
-                (server.address.to_string(), Arc::new(info), requests.clone());
-            let connect = move || connect(server.clone(), info.clone(), requests.clone());
-            Connector::custom(&name, connect)
-        };
+    let connector = |(index, ((instance, job), found)): (usize, (&InstanceKey, &InstanceInfo))| {
+        let mut name = instance.clone();
+        if is_ambiguous(instance) {
+            name = format!("{name} ({job})");
+        }
+        if is_taken(&name) {
+            name = format!("{name} at {}", server.address);
+        }
+        let host = SafeText::new(instance);
+        let info = InstanceInfo { index, host, run, step, ..found.clone() };
+        let (server, requests) = (server.address.to_string(), requests.clone());
+        Connector::custom(&name, move || connect(server.clone(), info.clone(), requests.clone()))
+    };
     instances.iter().enumerate().map(connector).collect()
 }
 
 /// Checks that the server answers, and returns the instance's rows as a stream of bytes.
 async fn connect(
     server: String,
-    info: Arc<InstanceInfo>,
+    info: InstanceInfo,
     requests: mpsc::Sender<hub::HubRequest>,
 ) -> io::Result<impl ByteStream> {
     let gone = || io::Error::other("the task that queries the server has ended");

@@ -4,24 +4,24 @@
 mod terminal_modes;
 
 use std::io::{self, Write as _};
-use std::pin::Pin;
 use std::time::Duration;
 
 use crossterm::cursor::{Hide, Show};
 use crossterm::event::{Event as TerminalEvent, EventStream};
-use crossterm::execute;
 use crossterm::style::Print;
 use crossterm::terminal::{
-    EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
-    enable_raw_mode,
+    BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
+    disable_raw_mode, enable_raw_mode,
 };
+use crossterm::{execute, queue};
 use futures_util::StreamExt as _;
 use loadline_agent::Clock;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Rect, Size};
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::retry_on_intr;
 use rustix::process::{Signal, kill_current_process_group};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal as SignalStream, SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -29,7 +29,7 @@ use crate::app::{App, Flow, Message};
 use crate::canvas::Canvas;
 use crate::link::{Events, TerminalLender};
 use crate::view;
-pub use terminal_modes::lend_plain_terminal;
+pub(crate) use terminal_modes::lend_plain_terminal;
 
 /// Shortest time between frames: 33 ms, at most 30 frames a second.
 const FRAME_INTERVAL_MIN: Duration = Duration::from_millis(33);
@@ -56,10 +56,6 @@ const MOUSE_ON: &str = "\x1b[?1000h\x1b[?1002h\x1b[?1006h";
 /// Resets the text style.
 const RESET_STYLE: &str = "\x1b[m";
 
-/// Synchronized update: terminals that support it show the bytes up to [`END_UPDATE`] at once.
-const BEGIN_UPDATE: &[u8] = b"\x1b[?2026h";
-const END_UPDATE: &[u8] = b"\x1b[?2026l";
-
 const MOUSE_OFF: &str = "\x1b[?1006l\x1b[?1002l\x1b[?1000l";
 
 /// Terminal in raw mode and on the alternate screen, restored on drop.
@@ -76,19 +72,14 @@ pub struct TerminalScreen {
 impl TerminalScreen {
     /// Sets up the terminal, with mouse reports if `mouse`.
     pub fn open(mouse: bool) -> io::Result<TerminalScreen> {
-        let canvas = Canvas::new(Rect::default());
         let mut screen = TerminalScreen {
-            canvas,
+            canvas: Canvas::new(Rect::default()),
             next_frame: Buffer::empty(Rect::default()),
             bytes: Vec::new(),
             mouse,
         };
         screen.enter()?;
         Ok(screen)
-    }
-
-    fn enable_mouse(&self) -> io::Result<()> {
-        if self.mouse { execute!(io::stdout(), Print(MOUSE_ON)) } else { Ok(()) }
     }
 
     /// Restores the terminal. Errors are ignored: the terminal may be gone.
@@ -105,14 +96,11 @@ impl TerminalScreen {
         disable_raw_mode()?;
         enable_raw_mode()?;
         execute!(io::stdout(), EnterAlternateScreen, Hide)?;
-        self.enable_mouse()?;
+        if self.mouse {
+            execute!(io::stdout(), Print(MOUSE_ON))?;
+        }
         self.clear();
         Ok(())
-    }
-
-    fn size() -> io::Result<Size> {
-        let size = rustix::termios::tcgetwinsize(io::stdout())?;
-        Ok(Size { width: size.ws_col, height: size.ws_row })
     }
 
     /// Makes the next frame redraw every cell.
@@ -126,14 +114,15 @@ impl TerminalScreen {
         self.next_frame.reset();
         view::render(app, app.area(), &mut self.next_frame);
         self.bytes.clear();
-        let begin = BEGIN_UPDATE.len();
-        self.bytes.extend_from_slice(BEGIN_UPDATE);
+        // Terminals that support it show the bytes up to the end of the update at once.
+        queue!(self.bytes, BeginSynchronizedUpdate)?;
+        let begin = self.bytes.len();
         self.canvas.draw(&mut self.next_frame, view::scrolling_rows(app), &mut self.bytes);
         // Nothing visible has changed.
         if self.bytes.len() == begin {
             return Ok(());
         }
-        self.bytes.extend_from_slice(END_UPDATE);
+        queue!(self.bytes, EndSynchronizedUpdate)?;
         let mut stdout = io::stdout().lock();
         stdout.write_all(&self.bytes)?;
         stdout.flush()
@@ -165,14 +154,9 @@ fn watch_hangup() -> oneshot::Receiver<()> {
     let (sender, receiver) = oneshot::channel();
     std::thread::spawn(move || {
         let stdout = io::stdout();
-        loop {
-            // Without requested events, poll still reports a hangup or an error.
-            let mut terminal = [PollFd::new(&stdout, PollFlags::empty())];
-            match poll(&mut terminal, None) {
-                Err(rustix::io::Errno::INTR) => {}
-                Ok(_) | Err(_) => break,
-            }
-        }
+        // Without requested events, poll still reports a hangup or an error.
+        let mut terminal = [PollFd::new(&stdout, PollFlags::empty())];
+        let _ = retry_on_intr(|| poll(&mut terminal, None));
         // An error means that the loop has ended already.
         let _ = sender.send(());
         // The reader of keys may hang: it retries reads from a terminal that is gone. End the
@@ -187,51 +171,49 @@ fn watch_hangup() -> oneshot::Receiver<()> {
 struct LoopInputs {
     keys: EventStream,
     hangup: oneshot::Receiver<()>,
-    resumed: tokio::signal::unix::Signal,
+    resumed: SignalStream,
 }
 
-impl LoopInputs {
-    fn open() -> io::Result<LoopInputs> {
-        let resumed = signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
-        Ok(LoopInputs { keys: EventStream::new(), hangup: watch_hangup(), resumed })
-    }
-}
+/// Control of a link: the sender of requested intervals, and the lender of the terminal.
+pub(crate) type LinkHandle = (watch::Sender<Option<Duration>>, TerminalLender);
 
-/// Runs `app` on the screen until the user quits, the terminal is gone or `stop` resolves. For each
-/// source, `handles` has the sender of requested intervals and the lender of the terminal.
-pub async fn run(
+/// Runs `app` on the screen until the user quits, the terminal is gone or `stop` resolves. `handles`
+/// has one handle for each source.
+pub(crate) async fn run(
     screen: &mut TerminalScreen,
     app: &mut App,
     mut events: Events,
     mut clock: Clock,
-    handles: &[(watch::Sender<Option<Duration>>, TerminalLender)],
-    stop: impl Future<Output = ()>,
+    handles: &[LinkHandle],
+    mut stop: impl Future<Output = ()> + Unpin,
 ) -> io::Result<()> {
-    let mut inputs = LoopInputs::open()?;
+    let resumed = signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
+    let mut inputs = LoopInputs { keys: EventStream::new(), hangup: watch_hangup(), resumed };
     let mut batch = Vec::with_capacity(BATCH_MAX);
-    let mut schedule = FrameSchedule::new(app.sources.all().len());
-    tokio::pin!(stop);
-    app.update(clock.now(), Message::Resize(TerminalScreen::size()?));
+    let is_single = app.sources.all().len() == 1;
+    let events_interval = if is_single { FRAME_INTERVAL_MIN } else { EVENTS_FRAME_INTERVAL_MIN };
+    let mut schedule = FrameSchedule::new();
+    app.update(clock.now(), resize()?);
     loop {
         if schedule.should_draw(app) {
             app.update(clock.now(), Message::Tick);
             // The terminal may not report the last of several quick size changes.
-            app.update(clock.now(), Message::Resize(TerminalScreen::size()?));
+            app.update(clock.now(), resize()?);
             screen.draw(app)?;
             schedule.mark_drawn(app);
         }
-        let flow = tokio::select! {
+        let message = tokio::select! {
             biased;
             () = &mut stop => return Ok(()),
             _ = &mut inputs.hangup => return Ok(()),
             _ = inputs.resumed.recv() => {
                 screen.enter()?;
-                Some(app.update(clock.now(), Message::Resize(TerminalScreen::size()?)))
+                Some(resize()?)
             }
-            event = inputs.keys.next() => match event {
-                Some(event) => to_message(&event?).map(|message| app.update(clock.now(), message)),
-                None => return Ok(()),
-            },
+            event = inputs.keys.next() => {
+                let Some(event) = event else { return Ok(()) };
+                to_message(&event?)
+            }
             count = events.receive(&mut batch, BATCH_MAX, |_| true) => {
                 if count == 0 {
                     return Err(io::Error::other("all links to the sources have ended"));
@@ -240,33 +222,42 @@ pub async fn run(
                 for (source, event) in batch.drain(..) {
                     app.update(now, Message::Event { source, event });
                 }
-                schedule.request_events_frame();
-                continue;
+                schedule.request_frame(events_interval);
+                None
             }
-            () = sleep_until(schedule.wake_at()) => Some(app.update(clock.now(), Message::Tick)),
+            () = sleep_until(schedule.wake_at()) => Some(Message::Tick),
         };
-        match flow {
-            Some(Flow::Quit) => return Ok(()),
-            Some(Flow::Redraw) => screen.clear(),
-            Some(Flow::Suspend) => suspend(screen, &mut inputs.resumed).await?,
-            // An error means that the link has ended; an event reports that.
-            Some(Flow::RequestInterval { source, interval }) => {
-                if let Some((ask, _)) = handles.get(source) {
-                    let _ = ask.send(Some(interval));
-                }
-            }
-            Some(Flow::LendTerminal { source }) => {
-                let Some((_, lender)) = handles.get(source) else { continue };
-                if !lend_terminal(screen, &mut inputs, lender, stop.as_mut()).await? {
-                    return Ok(());
-                }
-                app.update(clock.now(), Message::Resize(TerminalScreen::size()?));
-            }
-            Some(Flow::Continue) => {}
-            None => continue,
+        let Some(message) = message else { continue };
+        let flow = app.update(clock.now(), message);
+        if !handle_flow(flow, screen, &mut inputs, handles, &mut stop).await? {
+            return Ok(());
         }
-        schedule.request_frame();
+        schedule.request_frame(FRAME_INTERVAL_MIN);
     }
+}
+
+/// Does what the app asks for. Returns false to end the program.
+async fn handle_flow(
+    flow: Flow,
+    screen: &mut TerminalScreen,
+    inputs: &mut LoopInputs,
+    handles: &[LinkHandle],
+    stop: impl Future<Output = ()> + Unpin,
+) -> io::Result<bool> {
+    match flow {
+        Flow::Continue => {}
+        Flow::Quit => return Ok(false),
+        Flow::Redraw => screen.clear(),
+        Flow::Suspend => suspend(screen, &mut inputs.resumed).await?,
+        Flow::RequestInterval { source, interval } => {
+            // An error means that the link has ended; an event reports that.
+            let _ = handles[source].0.send(Some(interval));
+        }
+        Flow::LendTerminal { source } => {
+            return lend_terminal(screen, inputs, &handles[source].1, stop).await;
+        }
+    }
+    Ok(true)
 }
 
 /// Lends the terminal to a link for one connection attempt. Returns false to end the program.
@@ -274,7 +265,7 @@ async fn lend_terminal(
     screen: &mut TerminalScreen,
     inputs: &mut LoopInputs,
     lender: &TerminalLender,
-    stop: Pin<&mut impl Future<Output = ()>>,
+    stop: impl Future<Output = ()>,
 ) -> io::Result<bool> {
     // The old stream's thread would read input meant for the link's program.
     inputs.keys = EventStream::new();
@@ -287,16 +278,19 @@ async fn lend_terminal(
 }
 
 /// Restores the terminal and stops the program until SIGCONT.
-async fn suspend(
-    screen: &mut TerminalScreen,
-    resumed: &mut tokio::signal::unix::Signal,
-) -> io::Result<()> {
+async fn suspend(screen: &mut TerminalScreen, resumed: &mut SignalStream) -> io::Result<()> {
     TerminalScreen::leave();
     // Stop the whole job: a parent such as `cargo run` belongs to it.
     kill_current_process_group(Signal::TSTP)?;
     // The signal may reach another thread first. Without job control, the program does not stop.
     let _ = timeout(SUSPEND_TIMEOUT, resumed.recv()).await;
     screen.enter()
+}
+
+/// Returns the message with the present size of the terminal.
+fn resize() -> io::Result<Message> {
+    let size = rustix::termios::tcgetwinsize(io::stdout())?;
+    Ok(Message::Resize(Size { width: size.ws_col, height: size.ws_row }))
 }
 
 fn to_message(event: &TerminalEvent) -> Option<Message> {
@@ -313,10 +307,6 @@ fn to_message(event: &TerminalEvent) -> Option<Message> {
 struct FrameSchedule {
     /// Time to draw the changes since the last frame. `None` without changes.
     draw_at: Option<Instant>,
-    /// Earliest time of the next frame.
-    earliest_draw: Instant,
-    /// Time from the last frame to a frame for events alone.
-    events_interval: Duration,
     last_drawn: Instant,
     /// Time at which the screen changes without events.
     next_tick: Instant,
@@ -325,17 +315,11 @@ struct FrameSchedule {
 }
 
 impl FrameSchedule {
-    fn new(sources: usize) -> FrameSchedule {
+    fn new() -> FrameSchedule {
         let now = Instant::now();
         let history_deadline = now + FIRST_FRAME_TIMEOUT;
         FrameSchedule {
             draw_at: Some(now),
-            earliest_draw: now,
-            events_interval: if sources > 1 {
-                EVENTS_FRAME_INTERVAL_MIN
-            } else {
-                FRAME_INTERVAL_MIN
-            },
             last_drawn: now,
             next_tick: history_deadline,
             history_deadline: Some(history_deadline),
@@ -353,21 +337,16 @@ impl FrameSchedule {
         self.draw_at.is_some_and(|due| now >= due)
     }
 
-    /// Requests a frame as soon as permitted.
-    fn request_frame(&mut self) {
-        self.draw_at = Some(self.earliest_draw);
-    }
-
-    /// Requests a frame for events, [`events_interval`](Self::events_interval) after the last one.
-    fn request_events_frame(&mut self) {
-        let due = self.last_drawn + self.events_interval;
+    /// Requests a frame at the latest `interval` after the last one.
+    fn request_frame(&mut self, interval: Duration) {
+        let due = self.last_drawn + interval;
         self.draw_at = Some(self.draw_at.map_or(due, |before| before.min(due)));
     }
 
     fn mark_drawn(&mut self, app: &App) {
         let now = Instant::now();
         self.draw_at = None;
-        (self.last_drawn, self.earliest_draw) = (now, now + FRAME_INTERVAL_MIN);
+        self.last_drawn = now;
         self.next_tick = now + (app.changes_at(app.now) - app.now);
     }
 
@@ -375,7 +354,7 @@ impl FrameSchedule {
     fn wake_at(&self) -> Instant {
         match (self.history_deadline, self.draw_at) {
             (Some(until), _) => until,
-            (None, Some(due)) => due.min(self.next_tick.max(self.earliest_draw)),
+            (None, Some(due)) => due.min(self.next_tick.max(self.last_drawn + FRAME_INTERVAL_MIN)),
             (None, None) => self.next_tick,
         }
     }

@@ -2,20 +2,16 @@
 
 use std::collections::BTreeMap;
 
-/// Level of a value.
+/// Level of a value. It begins at its threshold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(crate) enum Level {
-    /// Below all thresholds.
     #[default]
     Normal,
-    /// At or above the warning threshold.
     Warning,
-    /// At or above the critical threshold.
     Critical,
 }
 
 impl Level {
-    /// Returns the name of the level on the screen.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Level::Normal => "normal",
@@ -64,9 +60,6 @@ impl ThresholdLevels {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Thresholds(pub BTreeMap<String, ThresholdLevels>);
 
-/// Suffix of the name of a column with thresholds per core.
-const PER_CORE: &str = "/core";
-
 impl Thresholds {
     /// Returns the thresholds of a column. Thresholds of the column itself take precedence over
     /// thresholds per core, which need the number of `cores`.
@@ -74,10 +67,8 @@ impl Thresholds {
         if let Some(limits) = self.0.get(column) {
             return *limits;
         }
-        let per_core = self.0.get(&format!("{column}{PER_CORE}"));
-        per_core
-            .zip(cores)
-            .map_or(ThresholdLevels::default(), |(limits, cores)| limits.scaled(cores))
+        let per_core = self.0.get(&format!("{column}/core")).zip(cores);
+        per_core.map(|(limits, cores)| limits.scaled(cores)).unwrap_or_default()
     }
 }
 

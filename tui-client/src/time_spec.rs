@@ -17,7 +17,6 @@ const DATE_TIME_FORMATS: [&str; 2] = ["%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S%.f"];
 /// Longest time that a local clock ever skipped: one day, at a move across the date line.
 const SKIPPED_MAX_MINUTES: i64 = 24 * 60;
 
-/// Time as typed, not resolved yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TimeSpec {
     /// Duration before the newest sample: `-2h`.
@@ -32,21 +31,9 @@ pub(crate) enum TimeSpec {
     Exact(Time),
 }
 
-/// Error for text that is not a time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("invalid time {0:?}; write it like 03:12, yesterday 03:12, 2026-11-28 03:12 or -2h")]
 pub(crate) struct TimeSpecError(String);
-
-/// Error for an empty range of times.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum EmptyRangeError {
-    /// The range ends before it begins.
-    #[error("--from must be before --to")]
-    FromNotBeforeTo,
-    /// The range has no end and begins after all samples.
-    #[error("--from must be before the newest sample; give an earlier time")]
-    FromInFuture,
-}
 
 impl FromStr for TimeSpec {
     type Err = TimeSpecError;
@@ -58,9 +45,8 @@ impl FromStr for TimeSpec {
 
 fn read(text: &str) -> Option<TimeSpec> {
     let clock = |text: &str| {
-        TIME_OF_DAY_FORMATS
-            .iter()
-            .find_map(|format| NaiveTime::parse_from_str(text.trim(), format).ok())
+        let parse = |format: &&str| NaiveTime::parse_from_str(text.trim(), format).ok();
+        TIME_OF_DAY_FORMATS.iter().find_map(parse)
     };
     if let Some(duration) = text.strip_prefix('-') {
         return parse_duration(duration.trim()).ok().map(TimeSpec::Ago);
@@ -112,13 +98,8 @@ fn resolve_local(
 ) -> Time {
     match instants(local) {
         MappedLocalTime::Single(time) => time,
-        MappedLocalTime::Ambiguous(first, second) => {
-            if second <= latest {
-                second
-            } else {
-                first
-            }
-        }
+        MappedLocalTime::Ambiguous(_, second) if second <= latest => second,
+        MappedLocalTime::Ambiguous(first, _) => first,
         MappedLocalTime::None => {
             let minute = local.with_second(0).and_then(|local| local.with_nanosecond(0));
             let minutes = (1..=SKIPPED_MAX_MINUTES).map(TimeDelta::minutes);
@@ -131,17 +112,14 @@ fn resolve_local(
 
 /// Values of `--from` and `--to`, not resolved yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct TimeRange {
-    /// Start, unbounded if `None`.
+pub(crate) struct TimeRange {
     pub(crate) from: Option<TimeSpec>,
-    /// End, unbounded if `None`.
     pub(crate) to: Option<TimeSpec>,
 }
 
 /// Range of times, both ends included. An end that is `None` is unbounded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TimeBounds {
-    /// Earliest time.
     pub(crate) from: Option<Time>,
     /// Latest time.
     pub to: Option<Time>,
@@ -153,15 +131,14 @@ impl TimeRange {
     ///
     /// # Errors
     /// The range is empty.
-    pub fn resolve(self, now: Time, zone: Zone) -> Result<TimeBounds, EmptyRangeError> {
+    pub(crate) fn resolve(self, now: Time, zone: Zone) -> Result<TimeBounds, &'static str> {
         let to = self.to.map(|to| to.resolve(now, now, zone));
         let latest = to.unwrap_or(now);
         let from = self.from.map(|from| from.resolve(now, latest, zone));
         if from.is_some_and(|from| from >= latest) {
-            return Err(if to.is_some() {
-                EmptyRangeError::FromNotBeforeTo
-            } else {
-                EmptyRangeError::FromInFuture
+            return Err(match to {
+                Some(_) => "--from must be before --to",
+                None => "--from must be before the newest sample; give an earlier time",
             });
         }
         Ok(TimeBounds { from, to })
@@ -169,12 +146,10 @@ impl TimeRange {
 }
 
 impl TimeBounds {
-    /// Returns whether `time` is in the range.
     pub(crate) fn contains(&self, time: Time) -> bool {
         self.from.is_none_or(|from| time >= from) && !self.is_past(time)
     }
 
-    /// Returns whether `time` is after the range.
     pub(crate) fn is_past(&self, time: Time) -> bool {
         self.to.is_some_and(|to| time > to)
     }
@@ -302,12 +277,11 @@ mod tests {
         assert!(!open.contains(wall("2026-11-28 03:20:00.001")));
         assert_eq!(range("", ""), Ok(TimeBounds::default()));
         for (from, to) in [("-1h", "-2h"), ("-1h", "-1h"), ("2030-01-01", "18:00")] {
-            assert_eq!(range(from, to), Err(EmptyRangeError::FromNotBeforeTo), "{from} {to}");
+            assert_eq!(range(from, to), Err("--from must be before --to"), "{from} {to}");
         }
-        assert_eq!(range("2030-01-01", ""), Err(EmptyRangeError::FromInFuture));
         assert_eq!(
-            EmptyRangeError::FromInFuture.to_string(),
-            "--from must be before the newest sample; give an earlier time"
+            range("2030-01-01", ""),
+            Err("--from must be before the newest sample; give an earlier time")
         );
     }
 }

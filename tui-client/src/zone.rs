@@ -1,6 +1,6 @@
 //! Time zones: conversion between timestamps and local time.
 
-use chrono::{DateTime, FixedOffset, Local, MappedLocalTime, NaiveDateTime, TimeZone, Utc};
+use chrono::{DateTime, FixedOffset, Local, MappedLocalTime, NaiveDateTime, Offset, TimeZone, Utc};
 use loadline_protocol::Time;
 
 /// Time zone of displayed and typed times.
@@ -13,15 +13,11 @@ pub enum Zone {
 }
 
 impl Zone {
-    /// Returns the local time at `time`.
     pub(crate) fn local_time(self, time: Time) -> NaiveDateTime {
         let utc = utc(time);
         match self {
             Zone::Local => utc.with_timezone(&Local).naive_local(),
-            Zone::Fixed(seconds) => match FixedOffset::east_opt(seconds) {
-                Some(offset) => utc.with_timezone(&offset).naive_local(),
-                None => utc.naive_utc(),
-            },
+            Zone::Fixed(seconds) => utc.with_timezone(&offset(seconds)).naive_local(),
         }
     }
 
@@ -32,10 +28,7 @@ impl Zone {
         }
         match self {
             Zone::Local => of(&Local, local),
-            Zone::Fixed(seconds) => match FixedOffset::east_opt(seconds) {
-                Some(offset) => of(&offset, local),
-                None => of(&Utc, local),
-            },
+            Zone::Fixed(seconds) => of(&offset(seconds), local),
         }
     }
 
@@ -43,6 +36,11 @@ impl Zone {
     pub(crate) fn utc_offset_ms(self, time: Time) -> i64 {
         self.local_time(time).and_utc().timestamp_millis() - time.as_millis()
     }
+}
+
+/// Returns an offset from UTC; none if it is a day or more.
+fn offset(seconds: i32) -> FixedOffset {
+    FixedOffset::east_opt(seconds).unwrap_or(Utc.fix())
 }
 
 /// Formats a time in UTC: `2026-11-22T14:03:07.123Z`.

@@ -23,7 +23,7 @@ static VERSION: LazyLock<String> =
 /// Without SOURCE, loadline shows this machine: it connects to the agent on 127.0.0.1:1027, or samples in
 /// its own process if none answers. Options can also be set in the environment, as in
 /// `LOADLINE_WINDOW=15m`, and most of them in a configuration file (see --print-config).
-#[derive(Debug, Clone, Parser)]
+#[derive(Debug, Clone, PartialEq, Parser)]
 #[command(
     name = "loadline",
     version,
@@ -32,14 +32,14 @@ static VERSION: LazyLock<String> =
 )]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag on the command line")]
 #[expect(clippy::doc_markdown, reason = "help texts have no markup")]
-pub(super) struct Args {
+pub(crate) struct Args {
     /// Server, file or other source of samples: USER@HOST or ssh://[USER@]HOST[:PORT] starts an
     /// agent over ssh; HOST[:PORT], tls://HOST[:PORT] or unix:PATH connects to an agent, or any
     /// program that writes rows of numbers; prom+http://HOST:PORT/?instance=REGEX queries a
     /// Prometheus server; - reads standard input; a path reads a recording or a CSV file; NAME or
     /// @GROUP is a source or group in the configuration
     #[arg(value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
-    pub(super) sources: Vec<String>,
+    pub(crate) sources: Vec<String>,
 
     /// Output format [default: tui; table if stdout is not a terminal]
     #[arg(
@@ -50,24 +50,24 @@ pub(super) struct Args {
         env = "LOADLINE_OUTPUT",
         hide_env = true
     )]
-    pub(super) output: Option<OutputFormat>,
+    pub(crate) output: Option<OutputFormat>,
 
     /// Exit after N rows (not with tui)
     #[arg(short = 'n', long, value_name = "N", value_parser = count, env = "LOADLINE_COUNT", hide_env = true)]
-    pub(super) count: Option<u64>,
+    pub(crate) count: Option<u64>,
 
     /// Interval to request [default: the agent's interval]; for files, the interval of rows without
     /// timestamps [default: 1s]
     #[arg(short, long, value_name = "DURATION", value_parser = positive, env = "LOADLINE_INTERVAL", hide_env = true)]
-    pub(super) interval: Option<Duration>,
+    pub(crate) interval: Option<Duration>,
 
     /// History to request: a duration, all or none [default: 10m for tui, else none]
     #[arg(long, value_name = "DURATION", value_parser = History::parse, env = "LOADLINE_HISTORY", hide_env = true)]
-    pub(super) history: Option<History>,
+    pub(crate) history: Option<History>,
 
     /// Time window of the charts [default: 1m, 2m or 5m to fit the samples; all of a recording]
     #[arg(short, long, value_name = "DURATION", value_parser = window, env = "LOADLINE_WINDOW", hide_env = true)]
-    pub(super) window: Option<Duration>,
+    pub(crate) window: Option<Duration>,
 
     /// Begin at TIME: 03:12, yesterday 03:12, 2026-11-28 03:12, 2026-11-28T03:12:00Z or -2h. Sets
     /// the time window of the charts; other outputs leave out earlier rows
@@ -78,7 +78,7 @@ pub(super) struct Args {
         env = "LOADLINE_FROM",
         hide_env = true
     )]
-    pub(super) from: Option<TimeSpec>,
+    pub(crate) from: Option<TimeSpec>,
 
     /// End at TIME: charts pause there; other outputs leave out later rows
     #[arg(
@@ -88,87 +88,87 @@ pub(super) struct Args {
         env = "LOADLINE_TO",
         hide_env = true
     )]
-    pub(super) to: Option<TimeSpec>,
+    pub(crate) to: Option<TimeSpec>,
 
     /// Time span of samples to keep in memory [default: 24h; all of a recording]
     #[arg(long, value_name = "DURATION", value_parser = positive, env = "LOADLINE_KEEP", hide_env = true)]
-    pub(super) keep: Option<Duration>,
+    pub(crate) keep: Option<Duration>,
 
     /// Columns to show; for a source without a header, the names of its columns
     #[arg(short, long, value_name = "A,B,...", value_delimiter = ',', value_parser = column, env = "LOADLINE_COLUMNS", hide_env = true)]
-    pub(super) columns: Option<Vec<String>>,
+    pub(crate) columns: Option<Vec<String>>,
 
     /// Start with one chart over the whole screen
     #[arg(short, long, overrides_with = "no_fullscreen", env = "LOADLINE_FULLSCREEN", hide_env = true, value_parser = FalseyValueParser::new())]
-    pub(super) fullscreen: bool,
+    pub(crate) fullscreen: bool,
 
     /// Start with all charts, overriding the configuration
     #[arg(long)]
-    pub(super) no_fullscreen: bool,
+    pub(crate) no_fullscreen: bool,
 
     /// Append the stream to this recording
     #[arg(short, long, value_name = "FILE", env = "LOADLINE_RECORD", hide_env = true)]
-    pub(super) record: Option<PathBuf>,
+    pub(crate) record: Option<PathBuf>,
 
     /// Report on the source and exit: 0 if it sends rows, else 1
     #[arg(long, env = "LOADLINE_CHECK", hide_env = true, value_parser = FalseyValueParser::new())]
-    pub(super) check: bool,
+    pub(crate) check: bool,
 
     /// Continue as the recording grows
     #[arg(long, env = "LOADLINE_FOLLOW", hide_env = true, value_parser = FalseyValueParser::new())]
-    pub(super) follow: bool,
+    pub(crate) follow: bool,
 
     /// Agent command on the server for ssh sources, run by the shell there
     #[arg(long, value_name = "COMMAND", default_value = "loadline-agent", value_parser = command, env = "LOADLINE_AGENT_COMMAND", hide_env = true)]
-    pub(super) agent_command: String,
+    pub(crate) agent_command: String,
 
     /// ssh program, with options as in "ssh -F other.conf"
     #[arg(long, value_name = "COMMAND", default_value = "ssh", value_parser = command, env = "LOADLINE_SSH", hide_env = true)]
-    pub(super) ssh: String,
+    pub(crate) ssh: String,
 
     /// Trust only these CAs for TLS (PEM) [default: the system's CAs]
     #[arg(long, value_name = "FILE", env = "LOADLINE_TLS_CA", hide_env = true)]
-    pub(super) tls_ca: Option<PathBuf>,
+    pub(crate) tls_ca: Option<PathBuf>,
 
     /// Client certificate, for servers that require one (PEM)
     #[arg(long, value_name = "FILE", env = "LOADLINE_TLS_CERT", hide_env = true)]
-    pub(super) tls_cert: Option<PathBuf>,
+    pub(crate) tls_cert: Option<PathBuf>,
 
     /// Private key of the client certificate (PEM, not encrypted)
     #[arg(long, value_name = "FILE", env = "LOADLINE_TLS_KEY", hide_env = true)]
-    pub(super) tls_key: Option<PathBuf>,
+    pub(crate) tls_key: Option<PathBuf>,
 
     /// Colours for a dark or light background, or mono for none [default: dark]
     #[arg(long, value_name = "THEME", value_enum, env = "LOADLINE_THEME", hide_env = true)]
-    pub(super) theme: Option<Palette>,
+    pub(crate) theme: Option<Palette>,
 
     /// Fill the area below lines, denser at higher values
     #[arg(long, overrides_with = "no_fill", env = "LOADLINE_FILL", hide_env = true, value_parser = FalseyValueParser::new())]
-    pub(super) fill: bool,
+    pub(crate) fill: bool,
 
     /// Draw lines only, overriding the configuration
     #[arg(long)]
-    pub(super) no_fill: bool,
+    pub(crate) no_fill: bool,
 
     /// Do not use the mouse, so that the terminal can select text
     #[arg(long, overrides_with = "mouse", env = "LOADLINE_NO_MOUSE", hide_env = true, value_parser = FalseyValueParser::new())]
-    pub(super) no_mouse: bool,
+    pub(crate) no_mouse: bool,
 
     /// Use the mouse (the terminal then cannot select text) [default: yes]
     #[arg(long)]
-    pub(super) mouse: bool,
+    pub(crate) mouse: bool,
 
     /// Configuration file, '' for none [default: ~/.config/loadline/config.toml]
     #[arg(long, value_name = "FILE", env = "LOADLINE_CONFIG", hide_env = true)]
-    pub(super) config: Option<OsString>,
+    pub(crate) config: Option<OsString>,
 
     /// Print a commented configuration with all defaults, and exit
     #[arg(long)]
-    pub(super) print_config: bool,
+    pub(crate) print_config: bool,
 
     /// Print the manual page or shell completions, and exit
     #[arg(long, value_name = "WHAT", value_enum)]
-    pub(super) generate: Option<GenerateTarget>,
+    pub(crate) generate: Option<GenerateTarget>,
 }
 
 /// Shortest time window of the charts: 1 s.
@@ -191,17 +191,11 @@ fn window(text: &str) -> Result<Duration, String> {
 
 /// Checks a program with arguments, quoted as for a shell.
 fn command(text: &str) -> Result<String, String> {
-    match split_words(text) {
-        None => Err("unclosed quote".to_owned()),
-        Some(words) if words.first().is_none_or(String::is_empty) => {
-            Err("must name a program".to_owned())
-        }
-        Some(_) => Ok(text.to_owned()),
+    let words = shell_words::split(text).map_err(|_| "unclosed quote".to_owned())?;
+    if words.first().is_none_or(String::is_empty) {
+        return Err("must name a program".to_owned());
     }
-}
-
-pub(super) fn split_words(text: &str) -> Option<Vec<String>> {
-    shell_words::split(text).ok()
+    Ok(text.to_owned())
 }
 
 /// Parses `NAME` or `NAME:UNIT`, with the rules of a header.

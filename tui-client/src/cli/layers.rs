@@ -7,13 +7,11 @@ use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser as _};
 use loadline_common::usage_error;
-use loadline_protocol::sanitize;
 
 use super::EarlyExit;
 use super::args::Args;
-use crate::config::{Config, ConfigError, Setting};
+use crate::config::{Config, Setting};
 
-/// Options from the command line and the environment.
 #[derive(Debug)]
 pub(super) struct CommandLine {
     line: Vec<OsString>,
@@ -25,13 +23,13 @@ impl CommandLine {
     pub(super) fn read(line: &[OsString]) -> Result<CommandLine, EarlyExit> {
         let matches = Args::command().try_get_matches_from(line).map_err(|error| {
             match (early_exit(&error), faulty_variable(line, &error)) {
-                (EarlyExit::Usage(why), Some(variable)) => {
+                (EarlyExit::Error(why), Some(variable)) => {
                     // The variable replaces the name of the option.
                     let why = match why.split_once(": ") {
                         Some((option, reason)) if option.starts_with("--") => reason,
                         _ => &why,
                     };
-                    EarlyExit::Usage(format!("{variable} in the environment: {why}"))
+                    EarlyExit::Error(format!("{variable} in the environment: {why}"))
                 }
                 (instead, _) => instead,
             }
@@ -40,43 +38,32 @@ impl CommandLine {
         Ok(CommandLine { line: line.to_vec(), matches, args })
     }
 
-    /// Returns whether an option is on the command line.
     pub(super) fn is_typed(&self, id: &str) -> bool {
         self.matches.value_source(id) == Some(ValueSource::CommandLine)
     }
 
-    fn is_given(&self, id: &str) -> bool {
-        let given = [Some(ValueSource::CommandLine), Some(ValueSource::EnvVariable)];
-        given.contains(&self.matches.value_source(id))
-    }
-
-    /// Fills options that are not given from `settings`. The first setting of an option wins.
+    /// Fills options that are not given from `settings`. The last setting of an option wins.
     pub(super) fn with_settings<'a>(
         &self,
         settings: impl IntoIterator<Item = &'a Setting>,
     ) -> Result<Args, EarlyExit> {
-        let mut taken: Vec<&str> = Vec::new();
-        let mut line: Vec<OsString> = self.line.iter().take(1).cloned().collect();
-        for setting in settings {
-            if !taken.contains(&setting.name) && !setting.ids().any(|id| self.is_given(&id)) {
-                taken.push(setting.name);
-                line.extend(setting.argument());
-            }
-        }
-        line.extend(self.line.iter().skip(1).cloned());
-        Args::try_parse_from(line).map_err(|error| early_exit(&error))
+        let command = settings.into_iter().fold(Args::command(), |command, setting| {
+            command.mut_arg(setting.option.id(), |option| option.default_value(&setting.value))
+        });
+        let matches = command.try_get_matches_from(&self.line);
+        let args = matches.and_then(|matches| Args::from_arg_matches(&matches));
+        args.map_err(|error| early_exit(&error))
     }
 }
 
 /// Checks the values of all settings; the error shows the line of the first invalid value.
-pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
-    for setting in config.options.iter().chain(config.sources.source_settings()) {
-        let Some(argument) = setting.argument() else { continue };
-        let line = [OsString::from("loadline"), argument];
-        if let Err(error) = Args::try_parse_from(line) {
-            return Err(config
-                .text
-                .error_at(setting.span.clone(), value_error(setting.name, &error)));
+pub(super) fn check(config: &Config) -> Result<(), String> {
+    let settings = config.options.iter().chain(config.sources.source_settings());
+    for Setting { option, span, value } in settings.filter(|it| !it.option.is_switch()) {
+        let mut argument = OsString::from(format!("--{}=", option.name));
+        argument.push(value);
+        if let Err(error) = Args::try_parse_from([OsString::from("loadline"), argument]) {
+            return Err(config.text.error_at(span.clone(), &value_error(option.name, &error)));
         }
     }
     Ok(())
@@ -87,10 +74,11 @@ fn value_error(name: &str, error: &clap::Error) -> String {
     if let Some(ContextValue::Strings(all)) = error.get(ContextKind::ValidValue) {
         return format!("invalid {name}; possible values: {}", all.join(", "));
     }
-    match std::error::Error::source(error) {
-        Some(why) => format!("{name}: {why}"),
-        None => format!("{name}: {}", first_paragraph(error)),
+    if let Some(why) = std::error::Error::source(error) {
+        return format!("{name}: {why}");
     }
+    let error = usage_error(error);
+    format!("{name}: {}", error.strip_suffix("; see --help").unwrap_or(&error))
 }
 
 /// Returns the name of the environment variable at fault, if the command line itself is valid.
@@ -104,7 +92,7 @@ fn faulty_variable(line: &[OsString], error: &clap::Error) -> Option<String> {
 
 fn early_exit(error: &clap::Error) -> EarlyExit {
     if error.use_stderr() {
-        EarlyExit::Usage(redact_password(&usage_error(error)))
+        EarlyExit::Error(redact_password(&usage_error(error)))
     } else {
         EarlyExit::Print(error.to_string())
     }
@@ -120,12 +108,4 @@ pub(super) fn redact_password(text: &str) -> String {
         Some(format!("{}{}", &text[..from], &text[until..]))
     };
     hidden().unwrap_or_else(|| text.to_owned())
-}
-
-/// Returns the first paragraph of an error in one line, without clap's `error: `.
-fn first_paragraph(error: &clap::Error) -> String {
-    let error = error.to_string();
-    let paragraph = error.split("\n\n").next().unwrap_or(&error);
-    let text = paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
-    sanitize(text.strip_prefix("error: ").unwrap_or(&text)).into_owned()
 }

@@ -1,9 +1,10 @@
 use super::*;
+use crate::theme::Palette;
 
 fn settings(line: &str, is_terminal: bool) -> Result<CliSettings, String> {
     parse_with_config("", line, is_terminal).map_err(|instead| match instead {
-        EarlyExit::Usage(text) => text,
-        other => panic!("{line}: {other:?}"),
+        EarlyExit::Error(text) => text,
+        EarlyExit::Print(text) => panic!("{line}: {text}"),
     })
 }
 
@@ -13,7 +14,12 @@ fn parse_with_config(file: &str, line: &str, is_terminal: bool) -> Result<CliSet
         line.split(' ').filter(|word| !word.is_empty()).map(OsString::from).collect();
     let terminals = Terminals { input: is_terminal, output: is_terminal };
     let folder = std::path::Path::new("/etc/loadline");
-    read(&words, terminals, |_| Config::parse("c.toml".to_owned(), Some(folder), file.into()))
+    read(&words, terminals, |_| Config::parse("c.toml".to_owned(), Some(folder), file.as_bytes()))
+}
+
+/// Returns the name under which a source is shown.
+fn shown_name(chosen: &SourceSpec) -> String {
+    chosen.name.clone().unwrap_or_else(|| chosen.source.to_string())
 }
 
 #[test]
@@ -32,10 +38,10 @@ fn a_recording_is_kept_and_shown_whole_by_default() {
         settings.sources.iter().map(|chosen| settings.retention_of(&chosen.source)).collect()
     };
     let file = settings("loadline ./a.load", true).unwrap();
-    assert_eq!((retentions(&file), file.window), (vec![Duration::MAX], None));
+    assert_eq!((retentions(&file), file.args.window), (vec![Duration::MAX], None));
     let part = settings("loadline ./a.load --keep 1h -w 1m", true).unwrap();
     let minute = Some(Duration::from_mins(1));
-    assert_eq!((retentions(&part), part.window), (vec![Duration::from_hours(1)], minute));
+    assert_eq!((retentions(&part), part.args.window), (vec![Duration::from_hours(1)], minute));
     let both = settings("loadline web-1 ./a.load", true).unwrap();
     assert_eq!(retentions(&both), [Duration::from_hours(24), Duration::MAX]);
 }
@@ -61,7 +67,7 @@ fn a_time_range_sets_the_window_and_the_history() {
         let mut found = settings(line, true).unwrap();
         let bounds = TimeBounds { from: from.map(at), to: to.map(at) };
         found.apply_bounds(bounds, recorded.map(|(oldest, newest)| (at(oldest), at(newest))), now);
-        assert_eq!((found.window, found.history), (Some(minutes(window)), history), "{line}");
+        assert_eq!((found.args.window, found.history), (Some(minutes(window)), history), "{line}");
     }
     let mut days = settings("loadline web-1 --from -2d", true).unwrap();
     days.apply_bounds(TimeBounds { from: Some(at(-2880)), to: Some(at(-2870)) }, None, now);
@@ -72,7 +78,7 @@ fn a_time_range_sets_the_window_and_the_history() {
 fn several_sources_keep_the_order_of_the_command_line() {
     let names: Vec<String> = (0..256).rev().map(|at| format!("web-{at}:1027")).collect();
     let found = settings(&format!("loadline {} -o csv", names.join(" ")), true).unwrap();
-    let found: Vec<String> = found.sources.iter().map(ToString::to_string).collect();
+    let found: Vec<String> = found.sources.iter().map(shown_name).collect();
     assert_eq!(found, names);
 }
 
@@ -146,7 +152,7 @@ fn a_wrong_command_line_is_explained_in_one_line() {
 
 fn error_text(file: &str, line: &str) -> String {
     match parse_with_config(file, line, false) {
-        Err(EarlyExit::Config(text) | EarlyExit::Usage(text)) => text,
+        Err(EarlyExit::Error(text)) => text,
         other => panic!("{line}: {other:?}"),
     }
 }
@@ -157,17 +163,17 @@ fn the_command_line_overrides_the_configuration() {
                 fullscreen = true\nfill = true\nmouse = false\ntheme = \"mono\"\ntls-ca = \"ca.pem\"\n\
                 history = \"all\"\ninterval = \"2s\"\n";
     let found = parse_with_config(file, "loadline web-1 -w 1m --theme light", true).unwrap();
-    assert_eq!(found.window, Some(Duration::from_mins(1)));
-    assert_eq!(found.retention, Some(Duration::from_hours(48)));
-    assert_eq!((found.history, found.interval), (History::All, Some(Duration::from_secs(2))));
+    assert_eq!(found.args.window, Some(Duration::from_mins(1)));
+    assert_eq!(found.args.keep, Some(Duration::from_hours(48)));
+    assert_eq!((found.history, found.args.interval), (History::All, Some(Duration::from_secs(2))));
     assert_eq!(found.sources[0].columns, Some(vec!["a".to_owned(), "b".to_owned()]));
-    assert_eq!((found.theme, found.colours.palette), (Some(Palette::Light), Palette::Light));
-    assert_eq!((found.fullscreen, found.fill, found.mouse), (true, true, false));
+    assert_eq!((found.args.theme, found.colours.palette), (Some(Palette::Light), Palette::Light));
+    assert_eq!((found.args.fullscreen, found.args.fill, found.args.mouse), (true, true, false));
     assert_eq!(found.sources[0].tls.ca, Some("/etc/loadline/ca.pem".into()));
     let other =
         parse_with_config(file, "loadline --no-fullscreen --no-fill --mouse -c x", true).unwrap();
     assert_eq!(
-        (other.fullscreen, other.fill, other.mouse, other.window),
+        (other.args.fullscreen, other.args.fill, other.args.mouse, other.args.window),
         (false, false, true, Some(Duration::from_hours(1)))
     );
     assert_eq!(other.sources[0].columns, Some(vec!["x".to_owned()]));
@@ -177,7 +183,7 @@ fn the_command_line_overrides_the_configuration() {
 fn configured_defaults_do_not_contradict_typed_options() {
     let file = "[options]\noutput = \"tui\"\nfullscreen = true\n";
     assert_eq!(parse_with_config(file, "loadline a", false).unwrap().format, OutputFormat::Table);
-    assert!(parse_with_config(file, "loadline a --check", true).unwrap().check);
+    assert!(parse_with_config(file, "loadline a --check", true).unwrap().args.check);
     let csv = "[options]\noutput = \"csv\"\n";
     assert_eq!(parse_with_config(csv, "loadline a", true).unwrap().format, OutputFormat::Csv);
     assert_eq!(
@@ -215,7 +221,7 @@ fn a_group_is_all_of_its_sources_each_with_its_own_options() {
                 [groups]\nprod = [\"web\", \"db:2000\"]\nnone = []\n[options]\nssh = \"ssh -6\"";
     let shown = |line: &str| -> Vec<String> {
         let found = parse_with_config(file, line, true).unwrap();
-        found.sources.iter().map(ToString::to_string).collect()
+        found.sources.iter().map(shown_name).collect()
     };
     assert_eq!(shown("loadline @prod x web"), ["web", "db:2000", "x:1027"]);
     let found = parse_with_config(file, "loadline @prod", true).unwrap();
@@ -258,7 +264,8 @@ fn the_printed_configuration_changes_nothing_when_it_is_used() {
         let same =
             parse_with_config(&crate::config::tests::uncommented(&text), line, true).unwrap();
         let colours = same.colours;
-        let expected = CliSettings { theme: Some(Palette::Dark), colours, ..default };
+        let args = Args { theme: Some(Palette::Dark), ..default.args.clone() };
+        let expected = CliSettings { args, colours, ..default };
         assert_eq!(same, expected, "{line}");
     }
 }

@@ -65,10 +65,8 @@ pub(crate) fn default_config(help: impl Fn(&str) -> String) -> String {
     text.push_str(GROUPS);
     for option in OPTIONS {
         let _ = writeln!(text, "# {}", help(option.name));
-        let _ = match option.default {
-            Some(default) => writeln!(text, "#{} = {default}", option.name),
-            None => writeln!(text, "#   {} = {}", option.name, option.example),
-        };
+        let indent = if option.has_default { "" } else { "   " };
+        let _ = writeln!(text, "#{indent}{} = {}", option.name, option.sample);
     }
     text.push_str(THEME);
     let colours = ColourOverrides::from_palette(Palette::Dark);
@@ -91,8 +89,8 @@ pub(crate) fn default_config(help: impl Fn(&str) -> String) -> String {
             section = action.section;
             let _ = writeln!(text, "#\n# {section}");
         }
-        let bound: Vec<String> = action.keys.iter().map(Key::to_string).map(quoted).collect();
-        let line = format!("#{} = [{}]", action.name, bound.join(", "));
+        let bound: Vec<String> = action.keys.iter().map(Key::to_string).collect();
+        let line = format!("#{} = {bound:?}", action.name);
         let _ = writeln!(text, "{line:<44} # {}", keys.expand_keys(action.description));
     }
     text + THRESHOLDS
@@ -107,9 +105,5 @@ fn colour(colour: Color) -> String {
         }
         name.push(c.to_ascii_lowercase());
     }
-    quoted(name)
-}
-
-fn quoted(text: impl AsRef<str>) -> String {
-    format!("\"{}\"", text.as_ref().replace('\\', "\\\\").replace('"', "\\\""))
+    format!("{name:?}")
 }

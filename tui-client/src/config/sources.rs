@@ -15,39 +15,29 @@ use crate::source::Source;
 const GROUP_DEPTH_MAX: usize = 16;
 
 /// Limit of sources: 256. Some systems permit a process no more connections.
-pub const SOURCES_MAX: usize = 256;
+pub(crate) const SOURCES_MAX: usize = 256;
 
 /// Length limit of a name, in characters: more is hard to type.
 const NAME_MAX: usize = 64;
 
 /// Prefix of a group name on the command line and in groups.
-const GROUP_PREFIX: char = '@';
+pub(crate) const GROUP_PREFIX: char = '@';
 
-/// Syntax of a source, for messages.
 const SOURCE: &str = "a source in quotes, as in \"web-1:1027\", or a table, as in { source = \"me@web-1\", ssh = \"ssh -4\" }";
 
-/// Syntax of a group, for messages.
 const MEMBERS: &str = "sources in brackets, as in [\"web-1\", \"@test\", \"tcp://10.0.0.7\"]";
 
-/// Named sources and groups of the configuration.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SourceNames {
-    named: BTreeMap<String, NamedSource>,
+    named: BTreeMap<String, ResolvedSource>,
     groups: BTreeMap<String, Vec<Spanned<String>>>,
 }
 
+/// Source in the file, or that a word on the command line resolves to.
 #[derive(Debug, Clone)]
-struct NamedSource {
-    source: Source,
-    settings: Vec<Setting>,
-}
-
-/// Source that a word on the command line resolves to.
-#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ResolvedSource {
     /// Name in the file.
     pub(crate) name: Option<String>,
-    /// Parsed source.
     pub(crate) source: Source,
     /// Options that apply to this source only.
     pub(crate) settings: Vec<Setting>,
@@ -76,7 +66,6 @@ impl SourceNames {
         Ok(())
     }
 
-    /// Returns the options of all named sources.
     pub(crate) fn source_settings(&self) -> impl Iterator<Item = &Setting> {
         self.named.values().flat_map(|named| &named.settings)
     }
@@ -87,7 +76,11 @@ impl SourceNames {
     /// A member that is unknown, or a group that contains itself or nests too deeply.
     pub(super) fn check(&self) -> Result<(), ValueError> {
         for member in self.groups.values().flatten() {
-            self.lookup(member.get_ref()).map_err(|why| error_at(member.span(), why))?;
+            let found = match member.get_ref().strip_prefix(GROUP_PREFIX) {
+                Some(name) => self.group(name).map(drop),
+                None => self.source(member.get_ref()).map(drop),
+            };
+            found.map_err(|why| error_at(member.span(), why))?;
         }
         let mut checked = BTreeSet::new();
         for name in self.groups.keys() {
@@ -131,44 +124,36 @@ impl SourceNames {
     pub(crate) fn resolve(&self, word: &str) -> Result<Vec<ResolvedSource>, String> {
         let mut found: Vec<ResolvedSource> = Vec::new();
         let (mut pending, mut visited) = (vec![word], BTreeSet::new());
-        while let Some(word) = pending.pop() {
+        while let Some(word) = pending.pop().filter(|_| found.len() <= SOURCES_MAX) {
             if !visited.insert(word) {
                 continue;
             }
-            if found.len() > SOURCES_MAX {
-                break;
+            if let Some(name) = word.strip_prefix(GROUP_PREFIX) {
+                let members = self.group(name)?.iter().rev();
+                pending.extend(members.map(|member| member.get_ref().as_str()));
+                continue;
             }
-            match self.lookup(word)? {
-                SourceOrGroup::Source(one) if found.iter().any(|it| it.source == one.source) => {}
-                SourceOrGroup::Source(one) => found.push(one),
-                SourceOrGroup::Group(members) => {
-                    pending.extend(members.iter().rev().map(|member| member.get_ref().as_str()));
-                }
+            let one = self.source(word)?;
+            if !found.iter().any(|it| it.source == one.source) {
+                found.push(one);
             }
         }
         Ok(found)
     }
 
-    fn lookup(&self, word: &str) -> Result<SourceOrGroup<'_>, String> {
-        if let Some(name) = word.strip_prefix(GROUP_PREFIX) {
-            let group = self.groups.get(name);
-            let all = self.groups.keys().map(String::as_str);
-            return group
-                .map(|it| SourceOrGroup::Group(it))
-                .ok_or_else(|| unknown_name("group", name, all));
-        }
-        let (name, source, settings) = match self.named.get(word) {
-            Some(named) => (Some(word.to_owned()), named.source.clone(), named.settings.clone()),
-            None => (None, word.parse().map_err(|error| format!("{error}"))?, Vec::new()),
-        };
-        Ok(SourceOrGroup::Source(ResolvedSource { name, source, settings }))
+    fn group(&self, name: &str) -> Result<&[Spanned<String>], String> {
+        let all = self.groups.keys().map(String::as_str);
+        self.groups.get(name).map(Vec::as_slice).ok_or_else(|| unknown_name("group", name, all))
     }
-}
 
-/// Meaning of a word: one source, or the members of a group.
-enum SourceOrGroup<'a> {
-    Source(ResolvedSource),
-    Group(&'a [Spanned<String>]),
+    /// Returns the source with a name in the file, or in command-line syntax.
+    fn source(&self, word: &str) -> Result<ResolvedSource, String> {
+        if let Some(named) = self.named.get(word) {
+            return Ok(named.clone());
+        }
+        let source = word.parse().map_err(|error| format!("{error}"))?;
+        Ok(ResolvedSource { name: None, source, settings: Vec::new() })
+    }
 }
 
 /// Checks that a name can be typed in a shell, and cannot be taken for an option, a group or a path.
@@ -188,13 +173,14 @@ fn check_name(entry: &ConfigEntry) -> Result<(), ValueError> {
     Err(error_at(entry.key.span(), message))
 }
 
-fn read_source(folder: Option<&Path>, entry: &ConfigEntry) -> Result<NamedSource, ValueError> {
+fn read_source(folder: Option<&Path>, entry: &ConfigEntry) -> Result<ResolvedSource, ValueError> {
+    let name = Some(entry.name().to_owned());
     let source = |entry: &ConfigEntry| {
         let source = entry.string(SOURCE)?.parse::<Source>();
         source.map_err(|error| error_at(entry.value.span(), error.to_string()))
     };
     let Some(table) = entry.value.get_ref().as_table() else {
-        return Ok(NamedSource { source: source(entry)?, settings: Vec::new() });
+        return Ok(ResolvedSource { name, source: source(entry)?, settings: Vec::new() });
     };
     let (mut given, mut settings) = (None, Vec::new());
     for inner in entries(table) {
@@ -206,5 +192,5 @@ fn read_source(folder: Option<&Path>, entry: &ConfigEntry) -> Result<NamedSource
     }
     let missing = || format!("{} has no source; write {SOURCE}", entry.name());
     let source = given.ok_or_else(|| error_at(entry.key.span(), missing()))?;
-    Ok(NamedSource { source, settings })
+    Ok(ResolvedSource { name, source, settings })
 }

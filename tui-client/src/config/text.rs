@@ -1,6 +1,5 @@
 //! Text of the configuration file, and errors with the line at fault.
 
-use std::fmt;
 use std::ops::Range;
 
 use loadline_protocol::sanitize;
@@ -12,41 +11,17 @@ const SHOWN_MAX: usize = 100;
 /// Characters in front of the position of the error, out of [`SHOWN_MAX`].
 const BEFORE_MAX: usize = 40;
 
-/// Configuration error: a message in one line, then the line of the file with a caret.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ConfigError(String);
-
-impl ConfigError {
-    /// Returns an error without a position in the file.
-    pub(crate) fn for_file(message: &str) -> ConfigError {
-        ConfigError(message.to_owned())
-    }
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// Name and text of a configuration file.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct ConfigText {
-    name: String,
-    text: String,
+    /// Name of the file.
+    pub(super) name: String,
+    pub(super) text: String,
 }
 
 impl ConfigText {
-    pub(super) fn new(name: String, text: String) -> ConfigText {
-        ConfigText { name, text }
-    }
-
-    pub(super) fn as_str(&self) -> &str {
-        &self.text
-    }
-
-    /// Returns an error at `span`, in bytes. `message` is `error; hint`.
-    pub(crate) fn error_at(&self, span: Range<usize>, message: impl AsRef<str>) -> ConfigError {
+    /// Returns the message in one line, then the line of the file with carets below `span`, which is
+    /// in bytes. `message` is `error; hint`.
+    pub(crate) fn error_at(&self, span: Range<usize>, message: &str) -> String {
         let start = self.text.floor_char_boundary(span.start);
         let line_start = self.text[..start].rfind('\n').map_or(0, |at| at + 1);
         let line = self.text[line_start..].split(['\n', '\r']).next().unwrap_or_default();
@@ -64,29 +39,27 @@ impl ConfigText {
         let shown: String = line.chars().skip(cut).take(SHOWN_MAX).collect();
         let before = shown_width(before[cut..].iter().copied()) + dots.len();
         let carets = "^".repeat(shown_width(marked).max(1));
-        let (name, message) = (&self.name, sanitize(message.as_ref()));
+        let (name, message) = (&self.name, sanitize(message));
         let (shown, blanks) = (shown_text(&shown), " ".repeat(before));
         let margin = format!("{number:>4}");
         let empty = " ".repeat(margin.len());
-        ConfigError(format!(
+        format!(
             "{name}:{number}:{column}: {message}\n{margin} | {dots}{shown}\n{empty} | {blanks}{carets}"
-        ))
+        )
     }
 
     /// Returns the error of the TOML parser with its position.
-    pub(super) fn syntax_error(&self, error: &toml::de::Error) -> ConfigError {
+    pub(super) fn syntax_error(&self, error: &toml::de::Error) -> String {
         let lines: Vec<&str> = error.message().lines().map(str::trim).collect();
-        let span = error.span().unwrap_or(0..0);
-        self.error_at(span, format!("{}; see https://toml.io for the syntax", lines.join(", ")))
+        let message = format!("{}; see https://toml.io for the syntax", lines.join(", "));
+        self.error_at(error.span().unwrap_or(0..0), &message)
     }
 }
 
-/// Returns the width of characters on the screen, in columns.
 fn shown_width(chars: impl Iterator<Item = char>) -> usize {
     shown_text(&chars.collect::<String>()).width()
 }
 
-/// Makes text of the file safe for the terminal; a tab becomes a space.
 fn shown_text(text: &str) -> String {
     sanitize(&text.replace('\t', " ")).into_owned()
 }

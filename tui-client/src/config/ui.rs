@@ -3,6 +3,8 @@
 use std::ops::Range;
 
 use ratatui::style::Color;
+use serde::Deserialize;
+use serde::de::IntoDeserializer as _;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -11,10 +13,8 @@ use crate::keys::{Action, Conflict, Key, Keys, action_named, bindable_actions};
 use crate::theme::{ColourOverrides, LINE_COLOURS};
 use crate::thresholds::{ThresholdLevels, Thresholds};
 
-/// Names in `[theme]`.
 pub(super) const ROLES: [&str; 5] = ["lines", "faint", "good", "warning", "alarm"];
 
-/// Syntax of a colour, for messages.
 const COLOUR: &str =
     "a name like \"cyan\" or \"light-red\", \"#4fc3d9\", or a number from 0 to 255";
 
@@ -54,11 +54,7 @@ fn lines(entry: &ConfigEntry) -> Result<[Option<Color>; LINE_COLOURS], ValueErro
 fn colour(value: &Spanned<DeValue>) -> Result<Color, ValueError> {
     let found = match value.get_ref() {
         DeValue::String(name) => name.parse().ok(),
-        DeValue::Integer(index) => {
-            let index = u8::from_str_radix(index.as_str(), index.radix()).ok();
-            index.map(Color::Indexed)
-        }
-        _ => None,
+        _ => number(value).map(Color::Indexed),
     };
     found.ok_or_else(|| error_at(value.span(), format!("invalid colour; write {COLOUR}")))
 }
@@ -117,7 +113,6 @@ fn conflict_text(conflict: &Conflict) -> String {
     format!("cannot bind {key:?} to both {has} and {wants}; remove it from one of them")
 }
 
-/// Syntax of a threshold, for messages.
 const THRESHOLD_SYNTAX: &str = "{ warn = 80, critical = 95 }, or one of the two";
 
 pub(super) fn thresholds(table: &DeTable) -> Result<Thresholds, ValueError> {
@@ -130,7 +125,7 @@ pub(super) fn thresholds(table: &DeTable) -> Result<Thresholds, ValueError> {
                 "critical" => &mut levels.critical,
                 _ => return Err(entry.unknown("threshold", ["warn", "critical"])),
             };
-            let value = number(entry.value.get_ref()).filter(|value| value.is_finite());
+            let value = number(entry.value).filter(|value: &f64| value.is_finite());
             *limit = Some(value.ok_or_else(|| entry.type_error("a number, as in 80 or 1.5"))?);
         }
         if levels.warn.zip(levels.critical).is_some_and(|(warn, critical)| critical < warn) {
@@ -142,12 +137,7 @@ pub(super) fn thresholds(table: &DeTable) -> Result<Thresholds, ValueError> {
     Ok(thresholds)
 }
 
-fn number(value: &DeValue) -> Option<f64> {
-    match value {
-        DeValue::Integer(it) => {
-            i64::from_str_radix(it.as_str(), it.radix()).ok().map(|it| it as f64)
-        }
-        DeValue::Float(it) => it.as_str().parse().ok(),
-        _ => None,
-    }
+/// Returns a number that fits in its type.
+fn number<'de, T: Deserialize<'de>>(value: &Spanned<DeValue<'de>>) -> Option<T> {
+    T::deserialize(value.clone().into_deserializer()).ok()
 }

@@ -23,7 +23,6 @@ pub(super) fn error_at(span: Range<usize>, message: impl Into<String>) -> ValueE
     Spanned::new(span, message.into())
 }
 
-/// Key and value of a table.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ConfigEntry<'a> {
     pub(super) key: &'a Spanned<DeString<'a>>,
@@ -42,7 +41,6 @@ impl<'a> ConfigEntry<'a> {
         self.key.get_ref()
     }
 
-    /// Returns the error for a name that is not in `all`.
     pub(super) fn unknown<'b>(
         &self,
         kind: &str,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -79,7 +79,7 @@ impl Connector {
                 Box::pin(async { Err(io::Error::other("Prometheus instances need `Fleet`")) })
             })),
             Source::Stdin => Transport::Local(LocalInput::Stdin),
-            Source::Path(path) => Transport::Local(LocalInput::Path(path.clone())),
+            Source::Path(path) => return Ok(Connector::path(path)),
             Source::Localhost => match embedded::connect_to_running_agent().await {
                 Some(tcp) => {
                     name = tcp.address.to_string();
@@ -96,6 +96,12 @@ impl Connector {
         let address = Address { host: host.to_owned(), port };
         let name = address.to_string();
         Connector { transport: Transport::Tcp(TcpTransport::new(address)), name }
+    }
+
+    /// Creates a connector to a recording, a pipe or a device.
+    pub(crate) fn path(path: &Path) -> Connector {
+        let transport = Transport::Local(LocalInput::Path(path.to_owned()));
+        Connector { transport, name: Source::Path(path.to_owned()).to_string() }
     }
 
     pub(crate) fn tls(address: &Address, tls: &TlsClient) -> Result<Connector, TlsClientError> {

@@ -24,7 +24,7 @@ pub struct LinkOptions {
 }
 
 /// Files for TLS.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct TlsClientFiles {
     /// Trusted CAs; the system's if `None`.
     pub ca: Option<PathBuf>,

@@ -1,5 +1,6 @@
 //! HTTP/1.1 client of a Prometheus server: one connection, opened on demand.
 
+use std::error::Error as _;
 use std::io;
 use std::time::Duration;
 
@@ -38,7 +39,6 @@ pub struct Secrets {
     pub token: Option<Secret>,
 }
 
-/// HTTP client of one server.
 pub(super) struct HttpClient {
     connector: Connector,
     authority: String,
@@ -77,21 +77,16 @@ impl HttpClient {
         let body: Bytes =
             form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish().into();
         let path = format!("{}/api/v1/{endpoint}", self.prefix);
-        let reused = match self.sender.take() {
-            Some(mut sender) => match sender.ready().await {
-                // A server may close an idle connection while the request is sent: then reconnect.
-                Ok(()) => self.send(sender, &path, body.clone()).await.ok(),
-                Err(_) => None,
-            },
-            None => None,
-        };
-        let response = if let Some(response) = reused {
-            response
-        } else {
-            let sender = self.connect().await?;
-            self.send(sender, &path, body).await.map_err(|error| describe_error(&error))?
-        };
-        read_body(response, &path).await
+        if let Some(mut sender) = self.sender.take()
+            && sender.ready().await.is_ok()
+            // A server may close an idle connection while the request is sent: then reconnect.
+            && let Ok(response) = self.send(sender, &path, body.clone()).await
+        {
+            return read_body(response, &path).await;
+        }
+        let sender = self.connect().await?;
+        let response = self.send(sender, &path, body).await;
+        read_body(response.map_err(|error| describe_error(&error))?, &path).await
     }
 
     async fn connect(&mut self) -> Result<SendRequest<Full<Bytes>>, Failure> {
@@ -193,22 +188,17 @@ async fn read_body(response: Response<Incoming>, path: &str) -> Result<Bytes, Fa
     }))
 }
 
-/// Describes why an exchange failed.
 fn describe_error(error: &hyper::Error) -> Failure {
     let reason = if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
         "closed by the server"
     } else if error.is_parse() {
         "not an HTTP server; check the port"
     } else {
-        &io_cause(error).unwrap_or_else(|| error.to_string())
+        let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+        // A transport error is described as by the other transports.
+        &cause.map_or_else(|| error.to_string(), |it| classify_error(it).reason.to_string())
     };
     Failure::new(reason)
-}
-
-/// Returns the reason of a transport error, in the words of the other transports.
-fn io_cause(error: &hyper::Error) -> Option<String> {
-    let inner = std::error::Error::source(error)?.downcast_ref::<io::Error>()?;
-    Some(classify_error(inner).reason.to_string())
 }
 
 #[cfg(test)]

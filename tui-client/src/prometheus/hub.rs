@@ -3,16 +3,17 @@
 //! Time advances in steps. A query covers all steps between the last one that was queried and now:
 //! the ten minutes of a history, the step that has just passed, or an outage.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use loadline_protocol::{History, Time, duration_ms};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
 use super::http::HttpClient;
 use super::queries::{PARTS_MAX, PartValues};
-use super::response::{self, Failure, Labels};
+use super::response::{self, Failure, InstanceKey};
 
 /// Delay of a query after its step: samples take time to reach the server.
 const QUERY_DELAY: Duration = Duration::from_millis(250);
@@ -48,21 +49,23 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(1);
 pub(super) const REQUESTS_MAX: usize = 256;
 
 pub(super) enum HubRequest {
-    /// Checks that the server is reachable.
     Ping(PingReply),
-    /// Requests the rows of an instance from now on.
     Follow(Follower),
 }
 
-/// Receiver of the answer to [`HubRequest::Ping`].
 type PingReply = oneshot::Sender<Result<(), Failure>>;
 
 /// Subscriber to the rows of an instance.
 pub(super) struct Follower {
     /// Position among the watched instances.
-    pub(super) index: usize,
-    pub(super) history: History,
-    pub(super) events: mpsc::Sender<FollowerEvent>,
+    index: usize,
+    history: History,
+    events: mpsc::Sender<FollowerEvent>,
+    /// Next step to send. `None` before the history.
+    next: Option<Time>,
+    is_live: bool,
+    /// The follower had no room for the last event.
+    is_slow: bool,
 }
 
 /// Event that the hub sends to a follower.
@@ -86,17 +89,13 @@ pub(super) struct StepRow {
 
 /// Watched instance and the last row that was sent.
 pub(super) struct Instance {
-    pub(super) labels: Labels,
+    pub(super) key: InstanceKey,
     pub(super) scrape_interval: Duration,
     /// Last step that was sent, and the time of its sample.
-    last_sent: Option<(Time, Time)>,
+    pub(super) last_sent: Option<(Time, Time)>,
 }
 
 impl Instance {
-    pub(super) fn new(labels: Labels, scrape_interval: Duration) -> Instance {
-        Instance { labels, scrape_interval, last_sent: None }
-    }
-
     /// Returns whether a step has a new sample: a server repeats its last value for minutes. The
     /// first sample is new unless its age reaches the scrape interval plus a step.
     fn is_new(&self, at: Time, sampled: Time, step: Duration) -> bool {
@@ -107,28 +106,25 @@ impl Instance {
     }
 }
 
-/// Follower and the next step to send.
-struct FollowerState {
-    follower: Follower,
-    /// `None` before the history.
-    next: Option<Time>,
-    is_live: bool,
-    /// The follower had no room for the last event.
-    is_slow: bool,
-}
+impl Follower {
+    pub(super) fn new(
+        index: usize,
+        history: History,
+        events: mpsc::Sender<FollowerEvent>,
+    ) -> Follower {
+        Follower { index, history, events, next: None, is_live: false, is_slow: false }
+    }
 
-impl FollowerState {
     /// Returns whether an event may be sent. A slow follower needs room in its channel.
     fn has_room(&self) -> bool {
-        !self.is_slow || self.follower.events.capacity() > 0
+        !self.is_slow || self.events.capacity() > 0
     }
 
     /// Sends an event. Returns false if the follower has no room or is gone.
     async fn send(&mut self, event: FollowerEvent) -> bool {
-        let events = &self.follower.events;
-        let is_sent = match events.try_send(event) {
-            Err(mpsc::error::TrySendError::Full(event)) if !self.is_slow => {
-                timeout(SEND_TIMEOUT, events.send(event)).await.is_ok_and(|sent| sent.is_ok())
+        let is_sent = match self.events.try_send(event) {
+            Err(TrySendError::Full(event)) if !self.is_slow => {
+                self.events.send_timeout(event, SEND_TIMEOUT).await.is_ok()
             }
             sent => sent.is_ok(),
         };
@@ -139,32 +135,18 @@ impl FollowerState {
 
 pub(super) struct Hub {
     pub(super) client: HttpClient,
+    /// Sorted by key.
     pub(super) instances: Vec<Instance>,
     /// Query of each step.
     pub(super) query: String,
     pub(super) step: Duration,
     pub(super) requests: mpsc::Receiver<HubRequest>,
-    indices: HashMap<(String, String), usize>,
-    followers: Vec<FollowerState>,
+    pub(super) followers: Vec<Follower>,
     /// The server's time, and the instant at which it was read.
-    clock: Option<(Time, Instant)>,
+    pub(super) clock: Option<(Time, Instant)>,
 }
 
 impl Hub {
-    pub(super) fn new(
-        client: HttpClient,
-        instances: Vec<Instance>,
-        query: String,
-        step: Duration,
-        requests: mpsc::Receiver<HubRequest>,
-    ) -> Hub {
-        let key = |it: &Instance| (it.labels.instance.clone(), it.labels.job.clone());
-        let indices = instances.iter().enumerate().map(|(at, it)| (key(it), at)).collect();
-        let step = step.max(Duration::from_millis(1));
-        let (followers, clock) = (Vec::new(), None);
-        Hub { client, instances, query, step, requests, indices, followers, clock }
-    }
-
     /// Runs until all request senders are dropped.
     pub(super) async fn run(mut self) {
         loop {
@@ -174,9 +156,9 @@ impl Hub {
                     let Some(request) = request else { return };
                     self.handle_requests(Some(request)).await;
                 }
-                () = async { sleep_until(deadline).await }, if !self.followers.is_empty() => {}
+                () = sleep_until(deadline), if !self.followers.is_empty() => {}
             }
-            self.followers.retain(|it| !it.follower.events.is_closed());
+            self.followers.retain(|it| !it.events.is_closed());
             if self.followers.is_empty() {
                 continue;
             }
@@ -206,24 +188,20 @@ impl Hub {
     }
 
     fn drain_requests(&mut self, first: Option<HubRequest>, pings: &mut Vec<PingReply>) {
-        let mut next = first.or_else(|| self.requests.try_recv().ok());
-        while let Some(request) = next {
+        let queued = std::iter::from_fn(|| self.requests.try_recv().ok());
+        for request in first.into_iter().chain(queued) {
             match request {
                 HubRequest::Ping(reply) => pings.push(reply),
-                HubRequest::Follow(follower) => self.follow(follower),
+                HubRequest::Follow(follower) => {
+                    // Continue after the last row that was sent, else begin with the history.
+                    let last_sent = self.instances[follower.index].last_sent;
+                    let next = last_sent.map(|(at, _)| at + self.step);
+                    self.followers.push(Follower { next, ..follower });
+                }
             }
-            next = self.requests.try_recv().ok();
         }
     }
 
-    fn follow(&mut self, follower: Follower) {
-        let Some(instance) = self.instances.get(follower.index) else { return };
-        // Continue after the last row that was sent, else begin with the history.
-        let next = instance.last_sent.map(|(at, _)| at + self.step);
-        self.followers.push(FollowerState { follower, next, is_live: false, is_slow: false });
-    }
-
-    /// Returns the instant of the next query.
     fn next_query_at(&self) -> Instant {
         let is_waiting = self.followers.iter().any(|it| !it.is_live && it.has_room());
         let Some((server_time, at)) = self.clock.filter(|_| !is_waiting) else {
@@ -233,7 +211,6 @@ impl Hub {
         Instant::now() + (self.step_before(now) + self.step + QUERY_DELAY - now)
     }
 
-    /// Returns the server's time.
     async fn now(&mut self) -> Result<Time, Failure> {
         if let Some((server_time, at)) = self.clock
             && at.elapsed() < CLOCK_TTL
@@ -255,33 +232,27 @@ impl Hub {
 
     /// Queries all steps up to now that a follower lacks.
     async fn catch_up(&mut self) -> Result<(), Failure> {
-        let mut end = self.last_step().await?;
-        self.catch_up_to(end).await?;
-        for _ in 1..CATCH_UP_ROUNDS_MAX {
+        let mut end = None;
+        for _ in 0..CATCH_UP_ROUNDS_MAX {
             // Fetching a history takes time; query again until the newest step is included.
-            let last = self.last_step().await?;
-            if last <= end {
+            let now = self.now().await?;
+            let last = self.step_before(now);
+            if end >= Some(last) {
                 break;
             }
-            end = last;
-            self.catch_up_to(end).await?;
+            end = Some(last);
+            self.catch_up_to(last).await?;
         }
         for it in &mut self.followers {
             // New and slow followers get the rest in the next round.
-            if it.next > Some(end) {
+            if it.next > end {
                 let overlap_ms = duration_ms(OVERLAP.saturating_sub(self.step));
                 let step_ms = duration_ms(self.step);
-                it.next = Some(end.shifted_ms(-overlap_ms / step_ms * step_ms));
+                it.next = end.map(|end| end.shifted_ms(-overlap_ms / step_ms * step_ms));
                 it.is_live = it.is_live || it.send(FollowerEvent::Live).await;
             }
         }
         Ok(())
-    }
-
-    /// Returns the newest step that may be queried now.
-    async fn last_step(&mut self) -> Result<Time, Failure> {
-        let now = self.now().await?;
-        Ok(self.step_before(now))
     }
 
     /// Returns the newest step that may be queried at `now`.
@@ -294,7 +265,7 @@ impl Hub {
         let step = self.step;
         let oldest = end - step.saturating_mul(HISTORY_STEPS_MAX);
         for it in &mut self.followers {
-            let next = it.next.unwrap_or_else(|| first_step(it.follower.history, end, step));
+            let next = it.next.unwrap_or_else(|| first_step(it.history, end, step));
             it.next = Some(next.max(oldest));
         }
         let numbers = self.instances.len().max(1) * PARTS_MAX;
@@ -312,13 +283,12 @@ impl Hub {
         Ok(())
     }
 
-    /// Queries the values of each instance at each step.
+    /// Queries the values at each step, for each instance.
     async fn query_steps(
         &mut self,
         from: Time,
         until: Time,
-    ) -> Result<Vec<Vec<PartValues>>, Failure> {
-        let step_ms = duration_ms(self.step);
+    ) -> Result<Vec<BTreeMap<Time, PartValues>>, Failure> {
         // Queries have seconds, as the line format writes times.
         let times = [from, until, Time::default() + self.step];
         let [start, end, step] = times.map(|time| time.to_string());
@@ -330,36 +300,32 @@ impl Hub {
             NO_LATENCY_OFFSET,
         ];
         let bytes = self.client.post("query_range", &form).await?;
-        let steps = (until.ms_since(from) / step_ms + 1) as usize;
-        let mut table: Vec<Vec<PartValues>> = self.instances.iter().map(|_| Vec::new()).collect();
+        let step_ms = duration_ms(self.step);
+        let mut table = vec![BTreeMap::new(); self.instances.len()];
         for series in response::parse(&bytes)? {
-            let Labels { instance, job, column } = series.metric.clone();
-            let Some(position) = PartValues::position(&column) else { continue };
-            let Some(at) = self.indices.get(&(instance, job)) else { continue };
-            let row = &mut table[*at];
-            row.resize_with(steps, PartValues::unknown);
+            let key = series.instance();
+            let Some(position) = PartValues::position(&series.metric.column) else { continue };
+            let Ok(at) = self.instances.binary_search_by(|it| it.key.cmp(&key)) else { continue };
             for (time, value) in series.points() {
-                let after_ms = time.ms_since(from);
                 // Ignore points outside the queried range or between steps.
-                if (from..=until).contains(&time) && after_ms % step_ms == 0 {
-                    row[(after_ms / step_ms) as usize].set(position, value);
+                if (from..=until).contains(&time) && time.ms_since(from) % step_ms == 0 {
+                    let parts = table[at].entry(time).or_insert_with(PartValues::unknown);
+                    parts.set(position, value);
                 }
             }
         }
         Ok(table)
     }
 
-    /// Sends the new rows to the followers.
-    async fn publish(&mut self, table: &[Vec<PartValues>], from: Time, until: Time) {
+    async fn publish(&mut self, table: &[BTreeMap<Time, PartValues>], from: Time, until: Time) {
         let range = from..=until;
         for it in &mut self.followers {
-            let Some(instance) = self.instances.get_mut(it.follower.index) else { continue };
             let Some(next) = it.next.filter(|next| range.contains(next)) else { continue };
+            let instance = &mut self.instances[it.index];
             let mut rows = Vec::new();
             let before = instance.last_sent;
-            let steps = (0..).map(|at| from + self.step * at);
-            for (time, parts) in steps.zip(&table[it.follower.index]) {
-                let Some(sampled) = parts.sampled().filter(|_| time >= next) else { continue };
+            for (&time, parts) in table[it.index].range(next..) {
+                let Some(sampled) = parts.sampled() else { continue };
                 if instance.is_new(time, sampled, self.step) {
                     instance.last_sent = Some((time, sampled));
                     rows.push(StepRow { time, parts: parts.clone() });
@@ -381,7 +347,6 @@ pub(super) const NO_LATENCY_OFFSET: (&str, &str) = ("latency_offset", "1ms");
 /// First second after the range of [`Time`].
 const MAX_SECONDS: f64 = 253_402_300_800.0;
 
-/// Returns the first step of a history.
 fn first_step(history: History, end: Time, step: Duration) -> Time {
     let span = match history {
         History::None => Duration::ZERO,
@@ -398,7 +363,9 @@ mod tests {
 
     #[test]
     fn a_repeated_value_is_not_new() {
-        let mut instance = Instance::new(Labels::default(), Duration::from_secs(15));
+        let scrape_interval = Duration::from_secs(15);
+        let mut instance =
+            Instance { key: InstanceKey::default(), scrape_interval, last_sent: None };
         let second = |seconds: i64| Time::from_millis(1000 * seconds);
         let new = |instance: &Instance, at, sampled| {
             instance.is_new(second(at), second(sampled), Duration::from_secs(15))

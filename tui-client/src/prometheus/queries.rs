@@ -8,18 +8,17 @@ use std::time::Duration;
 
 use loadline_protocol::Time;
 
-/// Column: name, unit, metric that shows whether an instance has it, and query.
 pub(super) struct ColumnQuery {
     pub(super) name: &'static str,
     pub(super) unit: &'static str,
-    probe: Metric,
+    /// Metric that shows whether an instance has the column.
+    metric: Metric,
     kind: QueryKind,
 }
 
-/// Computation of a column's values.
 enum QueryKind {
-    /// Part of the query with the column's name.
-    Expression(fn(&Scope) -> String),
+    /// Part of the query with the column's name, made from its metric.
+    Expression(fn(&Scope, Metric) -> String),
     /// Share of these modes in the time of the cores, in percent.
     CpuModes(&'static [&'static str]),
 }
@@ -27,45 +26,31 @@ enum QueryKind {
 /// Name and label matchers of a metric. Each matcher ends with a comma.
 type Metric = (&'static str, &'static str);
 
-const CPU: Metric = ("node_cpu_seconds_total", "");
-/// Idle time of one core: enough to see whether an instance has CPU times.
-const CPU_0: Metric = ("node_cpu_seconds_total", "cpu=\"0\",mode=\"idle\",");
-const FREQ: Metric = ("node_cpu_scaling_frequency_hertz", "");
+const CPU: &str = "node_cpu_seconds_total";
 const MEM_TOTAL: Metric = ("node_memory_MemTotal_bytes", "");
 const MEM_AVAILABLE: Metric = ("node_memory_MemAvailable_bytes", "");
 const SWAP_TOTAL: Metric = ("node_memory_SwapTotal_bytes", "");
 const SWAP_FREE: Metric = ("node_memory_SwapFree_bytes", "");
 const LOAD_1: Metric = ("node_load1", "");
-const LOAD_5: Metric = ("node_load5", "");
-const LOAD_15: Metric = ("node_load15", "");
-// Only interfaces to the outside: traffic within the machine does not count.
-const NET_RECEIVED: Metric =
-    ("node_network_receive_bytes_total", "device!~\"lo|veth.*|docker.*|br-.*\",");
-const NET_SENT: Metric =
-    ("node_network_transmit_bytes_total", "device!~\"lo|veth.*|docker.*|br-.*\",");
-// Only whole disks: a device on top of another one would count twice.
-const DISK_READ: Metric =
-    ("node_disk_read_bytes_total", "device!~\"loop.*|ram.*|zram.*|dm-.*|md.*\",");
-const DISK_WRITTEN: Metric =
-    ("node_disk_written_bytes_total", "device!~\"loop.*|ram.*|zram.*|dm-.*|md.*\",");
-const ROOT_SIZE: Metric = ("node_filesystem_size_bytes", "mountpoint=\"/\",");
-const ROOT_FREE: Metric = ("node_filesystem_free_bytes", "mountpoint=\"/\",");
-const ROOT_AVAILABLE: Metric = ("node_filesystem_avail_bytes", "mountpoint=\"/\",");
-const PSI_CPU: Metric = ("node_pressure_cpu_waiting_seconds_total", "");
-const PSI_MEM: Metric = ("node_pressure_memory_waiting_seconds_total", "");
-const PSI_IO: Metric = ("node_pressure_io_waiting_seconds_total", "");
+/// Only interfaces to the outside: traffic within the machine does not count.
+const OUTSIDE: &str = "device!~\"lo|veth.*|docker.*|br-.*\",";
+/// Only whole disks: a device on top of another one would count twice.
+const WHOLE_DISKS: &str = "device!~\"loop.*|ram.*|zram.*|dm-.*|md.*\",";
+const ROOT: &str = "mountpoint=\"/\",";
 
 const fn expression(
     name: &'static str,
     unit: &'static str,
-    probe: Metric,
-    query: fn(&Scope) -> String,
+    metric: Metric,
+    query: fn(&Scope, Metric) -> String,
 ) -> ColumnQuery {
-    ColumnQuery { name, unit, probe, kind: QueryKind::Expression(query) }
+    ColumnQuery { name, unit, metric, kind: QueryKind::Expression(query) }
 }
 
 const fn cpu_share(name: &'static str, modes: &'static [&'static str]) -> ColumnQuery {
-    ColumnQuery { name, unit: "%", probe: CPU_0, kind: QueryKind::CpuModes(modes) }
+    // Idle time of one core: enough to see whether an instance has CPU times.
+    let metric = (CPU, "cpu=\"0\",mode=\"idle\",");
+    ColumnQuery { name, unit: "%", metric, kind: QueryKind::CpuModes(modes) }
 }
 
 /// All supported columns, in order.
@@ -75,35 +60,50 @@ pub(super) const COLUMNS: &[ColumnQuery] = &[
     cpu_share("system", &["system", "irq", "softirq"]),
     cpu_share("iowait", &["iowait"]),
     cpu_share("steal", &["steal"]),
-    expression("freq", "MHz", FREQ, |of| format!("avg{BY}({}) / 1e6", of.series(FREQ))),
-    expression("mem", "%", MEM_AVAILABLE, |of| used_percent(of, MEM_AVAILABLE, MEM_TOTAL)),
-    expression("load1", "", LOAD_1, |of| of.max(LOAD_1)),
-    expression("load5", "", LOAD_5, |of| of.max(LOAD_5)),
-    expression("load15", "", LOAD_15, |of| of.max(LOAD_15)),
-    expression("mem_used", "B", MEM_AVAILABLE, |of| {
-        format!("{} - {}", of.max(MEM_TOTAL), of.max(MEM_AVAILABLE))
+    expression("freq", "MHz", ("node_cpu_scaling_frequency_hertz", ""), |of, hertz| {
+        format!("avg{BY}({}) / 1e6", of.series(hertz))
     }),
-    expression("mem_available", "B", MEM_AVAILABLE, |of| of.max(MEM_AVAILABLE)),
-    expression("mem_total", "B", MEM_TOTAL, |of| of.max(MEM_TOTAL)),
-    expression("swap", "%", SWAP_FREE, |of| used_percent(of, SWAP_FREE, SWAP_TOTAL)),
-    expression("swap_used", "B", SWAP_FREE, |of| {
-        format!("{} - {}", of.max(SWAP_TOTAL), of.max(SWAP_FREE))
-    }),
-    expression("net_rx", "B/s", NET_RECEIVED, |of| format!("sum{BY}({})", of.rate(NET_RECEIVED))),
-    expression("net_tx", "B/s", NET_SENT, |of| format!("sum{BY}({})", of.rate(NET_SENT))),
-    expression("disk_read", "B/s", DISK_READ, |of| format!("sum{BY}({})", of.rate(DISK_READ))),
-    expression("disk_write", "B/s", DISK_WRITTEN, |of| {
-        format!("sum{BY}({})", of.rate(DISK_WRITTEN))
-    }),
+    expression("mem", "%", MEM_AVAILABLE, |of, left| used_percent(of, left, MEM_TOTAL)),
+    expression("load1", "", LOAD_1, Scope::max),
+    expression("load5", "", ("node_load5", ""), Scope::max),
+    expression("load15", "", ("node_load15", ""), Scope::max),
+    expression("mem_used", "B", MEM_AVAILABLE, |of, left| used(of, left, MEM_TOTAL)),
+    expression("mem_available", "B", MEM_AVAILABLE, Scope::max),
+    expression("mem_total", "B", MEM_AVAILABLE, |of, _| of.max(MEM_TOTAL)),
+    expression("swap", "%", SWAP_FREE, |of, left| used_percent(of, left, SWAP_TOTAL)),
+    expression("swap_used", "B", SWAP_FREE, |of, left| used(of, left, SWAP_TOTAL)),
+    expression("net_rx", "B/s", ("node_network_receive_bytes_total", OUTSIDE), sum_of_rates),
+    expression("net_tx", "B/s", ("node_network_transmit_bytes_total", OUTSIDE), sum_of_rates),
+    expression("disk_read", "B/s", ("node_disk_read_bytes_total", WHOLE_DISKS), sum_of_rates),
+    expression("disk_write", "B/s", ("node_disk_written_bytes_total", WHOLE_DISKS), sum_of_rates),
     // As in `df`: blocks reserved for root are not free.
-    expression("disk_used", "%", ROOT_AVAILABLE, |of| {
-        let used = format!("({} - {})", of.max(ROOT_SIZE), of.max(ROOT_FREE));
-        format!("100 * {used} / ({used} + {})", of.max(ROOT_AVAILABLE))
+    expression("disk_used", "%", ("node_filesystem_avail_bytes", ROOT), |of, available| {
+        let (size, free) =
+            (("node_filesystem_size_bytes", ROOT), ("node_filesystem_free_bytes", ROOT));
+        let used = format!("({})", used(of, free, size));
+        format!("100 * {used} / ({used} + {})", of.max(available))
     }),
-    expression("psi_cpu", "%", PSI_CPU, |of| format!("100 * max{BY}({})", of.rate(PSI_CPU))),
-    expression("psi_mem", "%", PSI_MEM, |of| format!("100 * max{BY}({})", of.rate(PSI_MEM))),
-    expression("psi_io", "%", PSI_IO, |of| format!("100 * max{BY}({})", of.rate(PSI_IO))),
+    expression("psi_cpu", "%", ("node_pressure_cpu_waiting_seconds_total", ""), pressure),
+    expression("psi_mem", "%", ("node_pressure_memory_waiting_seconds_total", ""), pressure),
+    expression("psi_io", "%", ("node_pressure_io_waiting_seconds_total", ""), pressure),
 ];
+
+fn used(of: &Scope, left: Metric, whole: Metric) -> String {
+    format!("{} - {}", of.max(whole), of.max(left))
+}
+
+fn used_percent(of: &Scope, left: Metric, whole: Metric) -> String {
+    format!("100 * (1 - {} / {})", of.max(left), of.max(whole))
+}
+
+fn sum_of_rates(of: &Scope, metric: Metric) -> String {
+    format!("sum{BY}({})", of.rate(metric))
+}
+
+/// Returns the share of the time in percent, from a counter of seconds.
+fn pressure(of: &Scope, metric: Metric) -> String {
+    format!("100 * max{BY}({})", of.rate(metric))
+}
 
 /// Name of the part with the sample time of each instance, in seconds since 1970.
 pub(super) const SAMPLE_TIME: &str = "sampled";
@@ -122,11 +122,6 @@ const RECENT_RANGE: &str = "5m";
 
 /// Grouping by instance and job, regardless of other labels.
 const BY: &str = " by (instance, job) ";
-
-/// Returns the used share of `whole` in percent, from the metric of the part that is `left`.
-fn used_percent(of: &Scope, left: Metric, whole: Metric) -> String {
-    format!("100 * (1 - {} / {})", of.max(left), of.max(whole))
-}
 
 /// Selected instances, and the time range of rates.
 #[derive(Debug, Clone, Default)]
@@ -155,7 +150,6 @@ impl Scope {
         Scope::matching(Some(&names.join("|")), job)
     }
 
-    /// Sets the time range of rates.
     pub(super) fn with_window(self, window: Duration) -> Scope {
         Scope { window_ms: window.as_millis(), ..self }
     }
@@ -174,19 +168,15 @@ impl Scope {
 
     /// Returns the query for the columns, cores and memory of each instance.
     pub(super) fn presence(&self) -> String {
-        let count_recent = |metric| {
-            format!("count{BY}(last_over_time({}[{PRESENCE_RANGE}]))", self.series(metric))
-        };
-        let mut parts: Vec<String> = COLUMNS
-            .iter()
-            .map(|column| labelled(&count_recent(column.probe), column.name))
-            .collect();
-        let cores = ("node_cpu_seconds_total", "mode=\"idle\",");
-        parts.push(labelled(&count_recent(cores), CORES));
-        let memory = self.series(MEM_TOTAL);
-        let memory = format!("max{BY}(last_over_time({memory}[{PRESENCE_RANGE}]))");
-        parts.push(labelled(&memory, MEMORY));
-        parts.join(" or ")
+        let count = |metric| format!("count{BY}({})", self.last(metric));
+        let columns = COLUMNS.iter().map(|column| labelled(&count(column.metric), column.name));
+        let cores = labelled(&count((CPU, "mode=\"idle\",")), CORES);
+        let memory = labelled(&format!("max{BY}({})", self.last(MEM_TOTAL)), MEMORY);
+        columns.chain([cores, memory]).collect::<Vec<_>>().join(" or ")
+    }
+
+    fn last(&self, metric: Metric) -> String {
+        format!("last_over_time({}[{PRESENCE_RANGE}])", self.series(metric))
     }
 
     /// Returns the query for the recent samples of each instance.
@@ -194,25 +184,23 @@ impl Scope {
         format!("{}[{RECENT_RANGE}]", self.series(LOAD_1))
     }
 
-    /// Returns the query for all instances.
     pub(super) fn names(&self) -> String {
-        format!("count{BY}(last_over_time({}[{PRESENCE_RANGE}]))", self.series(LOAD_1))
+        format!("count{BY}({})", self.last(LOAD_1))
     }
 
-    /// Returns the query for the values of all columns.
     pub(super) fn values(&self) -> String {
         let sampled = format!("max{BY}(timestamp({}))", self.series(LOAD_1));
-        let modes = format!("sum by (instance, job, mode) ({})", self.rate(CPU));
-        let mut parts = vec![
-            labelled(&sampled, SAMPLE_TIME),
-            format!("label_replace({modes}, \"column\", \"{MODE_PREFIX}$1\", \"mode\", \"(.*)\")"),
-        ];
-        for column in COLUMNS {
-            if let QueryKind::Expression(query) = column.kind {
-                parts.push(labelled(&query(self), column.name));
+        let modes = format!("sum by (instance, job, mode) ({})", self.rate((CPU, "")));
+        let modes =
+            format!("label_replace({modes}, \"column\", \"{MODE_PREFIX}$1\", \"mode\", \"(.*)\")");
+        let columns = COLUMNS.iter().filter_map(|column| match column.kind {
+            QueryKind::Expression(query) => {
+                Some(labelled(&query(self, column.metric), column.name))
             }
-        }
-        parts.join(" or ")
+            QueryKind::CpuModes(_) => None,
+        });
+        let first = [labelled(&sampled, SAMPLE_TIME), modes];
+        first.into_iter().chain(columns).collect::<Vec<_>>().join(" or ")
     }
 }
 
@@ -227,21 +215,14 @@ fn labelled(expression: &str, name: &str) -> String {
     format!("label_replace({expression}, \"column\", \"{name}\", \"\", \"\")")
 }
 
-/// Quotes a string for a query.
 fn quote(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 /// Returns a regular expression that matches only `text`.
 fn exact_regex(text: &str) -> String {
-    let mut expression = String::new();
-    for c in text.chars() {
-        if c.is_ascii() && !c.is_ascii_alphanumeric() && !c.is_ascii_control() {
-            expression.push('\\');
-        }
-        expression.push(c);
-    }
-    expression
+    let escape = |c: char| (c.is_ascii_punctuation() || c == ' ').then_some('\\');
+    text.chars().flat_map(|c| escape(c).into_iter().chain([c])).collect()
 }
 
 /// Values of a row, one per part of the query. A CPU mode is summed over all cores.
@@ -249,21 +230,16 @@ fn exact_regex(text: &str) -> String {
 pub(super) struct PartValues(Vec<f64>);
 
 impl PartValues {
-    /// Returns values that are all NaN.
     pub(super) fn unknown() -> PartValues {
         PartValues(vec![f64::NAN; PARTS_MAX])
     }
 
     /// Returns the position of a part, or `None` if the name is unknown.
     pub(super) fn position(name: &str) -> Option<usize> {
-        if name == SAMPLE_TIME {
-            return Some(0);
-        }
-        if let Some(mode) = name.strip_prefix(MODE_PREFIX) {
-            return MODES.iter().position(|known| *known == mode).map(|at| 1 + at);
-        }
-        let at = COLUMNS.iter().position(|column| column.name == name)?;
-        Some(1 + MODES.len() + at)
+        let modes = MODES.iter().map(|mode| (MODE_PREFIX, *mode));
+        let columns = COLUMNS.iter().map(|column| ("", column.name));
+        let mut parts = std::iter::once(("", SAMPLE_TIME)).chain(modes).chain(columns);
+        parts.position(|(prefix, rest)| name.strip_prefix(prefix) == Some(rest))
     }
 
     pub(super) fn set(&mut self, position: usize, value: f64) {
@@ -272,7 +248,6 @@ impl PartValues {
         }
     }
 
-    /// Returns the sample time.
     pub(super) fn sampled(&self) -> Option<Time> {
         let seconds = self.0.first().filter(|seconds| seconds.is_finite())?;
         Some(Time::from_millis((seconds * 1000.0).round() as i64))
@@ -285,16 +260,15 @@ impl PartValues {
                 PartValues::position(column.name).map_or(f64::NAN, |place| self.0[place])
             }
             QueryKind::CpuModes(modes) => {
+                let (mut spent, mut all) = (0.0, 0.0);
                 // A mode that the system does not report counts as 0.
-                let sum = |modes: &[&str]| -> f64 {
-                    let known = |mode: &&str| PartValues::position(&format!("{MODE_PREFIX}{mode}"));
-                    let spent = modes.iter().filter_map(known).map(|position| self.0[position]);
-                    spent
-                        .filter(|seconds| seconds.is_finite())
-                        .fold(0.0, |all, seconds| all + seconds)
-                };
-                let all = sum(MODES);
-                if all > 0.0 { 100.0 * sum(modes) / all } else { f64::NAN }
+                let known =
+                    MODES.iter().zip(&self.0[1..]).filter(|(_, seconds)| seconds.is_finite());
+                for (mode, seconds) in known {
+                    all += seconds;
+                    spent += if modes.contains(mode) { *seconds } else { 0.0 };
+                }
+                if all > 0.0 { 100.0 * spent / all } else { f64::NAN }
             }
         }
     }

@@ -1,9 +1,8 @@
 //! Parser for the responses of a Prometheus server. Pure.
 
-use std::fmt;
-
 use loadline_protocol::{Time, sanitize};
 use serde::Deserialize;
+use thiserror::Error;
 
 /// Maximum length of a reason: a server's message can have any length.
 const REASON_CHARS_MAX: usize = 200;
@@ -11,18 +10,13 @@ const REASON_CHARS_MAX: usize = 200;
 /// Reason for a failed query, short enough for a header line.
 ///
 /// **Invariant:** sanitized, so safe to show.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{0}")]
 pub(super) struct Failure(String);
 
 impl Failure {
     pub(super) fn new(reason: &str) -> Failure {
         Failure(sanitize(reason).chars().take(REASON_CHARS_MAX).collect())
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 
@@ -57,16 +51,23 @@ pub(super) struct Series<'a> {
 struct RawPoint<'a>(f64, &'a str);
 
 /// Labels that our queries return. A missing label is empty, as in Prometheus.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Labels {
-    pub(super) instance: String,
-    pub(super) job: String,
+    instance: String,
+    job: String,
     /// Name of the query's part, a label that our queries add.
     pub(super) column: String,
 }
 
+/// Labels `instance` and `job`, which identify an instance.
+pub(super) type InstanceKey = (String, String);
+
 impl Series<'_> {
+    pub(super) fn instance(&self) -> InstanceKey {
+        (self.metric.instance.clone(), self.metric.job.clone())
+    }
+
     /// Returns times and values, in order. A value that is not finite is NaN.
     pub(super) fn points(&self) -> impl Iterator<Item = (Time, f64)> {
         self.value.iter().chain(&self.values).map(|RawPoint(seconds, text)| {

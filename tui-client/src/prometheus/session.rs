@@ -2,7 +2,6 @@
 //! special case for Prometheus.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use loadline_common::with_suggestion;
@@ -15,16 +14,13 @@ use tokio::sync::mpsc;
 use super::hub::{self, Follower, FollowerEvent, StepRow};
 use super::queries::ColumnQuery;
 
-/// Capacity of the channel for events of the hub.
 const HUB_EVENTS_MAX: usize = 2;
-
-/// Maximum number of rows in a text: about 50 KiB.
-const ROWS_MAX: usize = 256;
 
 /// Capacity of the pipe in each direction: one request, and another one queued.
 pub(super) const PIPE_BYTES: usize = 16 * 1024;
 
 /// Properties of an instance that are known before it is watched.
+#[derive(Clone, Default)]
 pub(super) struct InstanceInfo {
     /// Position among the watched instances.
     pub(super) index: usize,
@@ -47,7 +43,6 @@ impl InstanceInfo {
         Duration::from_millis(u64::try_from(ms).unwrap_or(u64::MAX))
     }
 
-    /// Selects the requested columns and builds the header.
     fn subscribe(&self, request: &Request) -> Result<Subscription, SafeText> {
         let columns = match &request.columns {
             None => self.columns.clone(),
@@ -75,7 +70,8 @@ impl InstanceInfo {
         // At the scrape interval or below, all samples are sent, however uneven their distances.
         let thinning_ms =
             if interval <= self.scrape_interval { 1 } else { interval.as_millis() as i64 };
-        Ok(Subscription { columns, schema, header, thinning_ms, last_ms: None })
+        let head = format!("{}\n{}\n", Note::Header(header), Note::Columns(schema.clone()));
+        Ok(Subscription { columns, schema, head, thinning_ms, last_ms: None })
     }
 
     fn unknown_column(&self, name: &str) -> SafeText {
@@ -84,24 +80,17 @@ impl InstanceInfo {
     }
 }
 
-/// Answer to the last request.
 struct Subscription {
     columns: Vec<&'static ColumnQuery>,
     schema: Schema,
-    header: Header,
+    /// Lines of the header and the columns.
+    head: String,
     /// Length of a period in milliseconds: only the first row of each period is sent.
     thinning_ms: i64,
     last_ms: Option<i64>,
 }
 
 impl Subscription {
-    /// Returns the header, and the end of the history if it was sent before.
-    fn header_lines(&self, is_live: bool) -> String {
-        let (header, columns) = (Note::Header(self.header.clone()), &self.schema);
-        let live = if is_live { format!("{}\n", Note::Live) } else { String::new() };
-        format!("{header}\n{}\n{live}", Note::Columns(columns.clone()))
-    }
-
     /// Appends a row, unless its period has one already.
     fn write_row(&mut self, row: &StepRow, text: &mut String) {
         let at_ms = row.time.as_millis();
@@ -122,7 +111,7 @@ impl Subscription {
 /// # Errors
 /// The query failed.
 pub(super) async fn serve(
-    info: Arc<InstanceInfo>,
+    info: InstanceInfo,
     mut pipe: DuplexStream,
     hub: mpsc::Sender<hub::HubRequest>,
 ) -> io::Result<()> {
@@ -143,20 +132,26 @@ pub(super) async fn serve(
                         let new = subscription.insert(Subscription { last_ms: before, ..new });
                         if let Some(events) = event_sender.take() {
                             let history = request.history.unwrap_or_default();
-                            let follower = Follower { index: info.index, history, events };
+                            let follower = Follower::new(info.index, history, events);
                             if hub.send(hub::HubRequest::Follow(follower)).await.is_err() {
                                 return Ok(());
                             }
                         }
-                        new.header_lines(is_live)
+                        // The history was sent before.
+                        let live = if is_live { format!("{}\n", Note::Live) } else { String::new() };
+                        format!("{}{live}", new.head)
                     }
                     Err(why) => format!("{}\n", Note::Error(why)),
                 }
             }
             it = hub_events.recv() => match (it, &mut subscription) {
                 (Some(FollowerEvent::Rows(rows)), Some(subscription)) => {
-                    forward_rows(&rows, subscription, &mut pipe).await?;
-                    continue;
+                    // The hub limits the values of all followers together: a few MiB of text.
+                    let mut text = String::new();
+                    for row in &rows {
+                        subscription.write_row(row, &mut text);
+                    }
+                    text
                 }
                 (Some(FollowerEvent::Live), _) => {
                     is_live = true;
@@ -170,22 +165,6 @@ pub(super) async fn serve(
         };
         pipe.write_all(text.as_bytes()).await?;
     }
-}
-
-/// Forwards rows in texts of at most [`ROWS_MAX`] rows.
-async fn forward_rows(
-    rows: &[StepRow],
-    subscription: &mut Subscription,
-    pipe: &mut DuplexStream,
-) -> io::Result<()> {
-    for rows in rows.chunks(ROWS_MAX) {
-        let mut text = String::new();
-        for row in rows {
-            subscription.write_row(row, &mut text);
-        }
-        pipe.write_all(text.as_bytes()).await?;
-    }
-    Ok(())
 }
 
 /// Returns the last request that was received, which replaces all previous ones.

@@ -8,7 +8,7 @@ use crate::link::TerminalLender;
 
 /// Lends the terminal to a link until its connection attempt ends, then restores the terminal
 /// modes. The terminal must be plain (not raw) already.
-pub async fn lend_plain_terminal(lender: &TerminalLender, echo: bool) {
+pub(crate) async fn lend_plain_terminal(lender: &TerminalLender, echo: bool) {
     let _modes = TerminalModes::save();
     lender.lend(echo).await;
 }

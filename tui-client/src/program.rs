@@ -1,0 +1,328 @@
+//! The program: from settings to sources, and to a screen, rows or a report.
+
+use std::collections::{HashMap, HashSet};
+use std::future::poll_fn;
+use std::io::{IsTerminal as _, Write as _};
+use std::process::ExitCode;
+use std::task::Poll;
+
+use anyhow::Context as _;
+use loadline_agent::Clock;
+use loadline_common::{error_text, without_error_number};
+use loadline_protocol::{Time, sanitize};
+use ratatui::layout::Size;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use crate::app::{App, ScreenSettings, WindowEnd};
+use crate::check;
+use crate::cli::{self, CliSettings, EarlyExit, SourceSpec};
+use crate::config::SOURCES_MAX;
+use crate::event::{Event, Sample};
+use crate::link::{
+    self, Connector, Events, Link, LinkOptions, ReadOptions, Recorder, TlsClient, TlsClientFiles,
+    events_max,
+};
+use crate::output::{self, Job, OutputFormat, ProgressLine};
+use crate::prometheus::{Fleet, Secrets};
+use crate::run::{self, LinkHandle, TerminalScreen};
+use crate::source::{Secret, Source};
+use crate::theme::Theme;
+use crate::time_spec::{TimeBounds, TimeRange};
+use crate::watched::Watched;
+use crate::zone::Zone;
+
+/// Runs the program with the arguments and the environment of the process.
+pub fn run_program() -> ExitCode {
+    let settings = match cli::parse() {
+        Ok(settings) => settings,
+        Err(EarlyExit::Print(text)) => {
+            // An error means that the reader of standard output is gone.
+            let _ = write!(std::io::stdout(), "{text}");
+            return ExitCode::SUCCESS;
+        }
+        Err(EarlyExit::Error(text)) => {
+            print_error(&text);
+            return ExitCode::from(2);
+        }
+    };
+    run::exit_on_panic();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let result = runtime.context("cannot start the async runtime").and_then(|runtime| {
+        let result = runtime.block_on(watch(settings));
+        // A blocking write to a full pipe may still hang; do not wait for it.
+        runtime.shutdown_background();
+        result
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            print_error(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Writes the error that ends the program to standard error.
+fn print_error(message: &str) {
+    let _ = writeln!(std::io::stderr(), "{}", error_text(message));
+}
+
+/// Writes a warning to standard error; the program continues.
+fn print_warning(message: &str) {
+    let _ = writeln!(std::io::stderr(), "warning: {}", without_error_number(message));
+}
+
+/// Opened sources. Their links run as tasks.
+struct Opened {
+    bounds: TimeBounds,
+    watched: Vec<Watched>,
+    /// Events of each source.
+    events: Vec<mpsc::Receiver<Event>>,
+    handles: Vec<LinkHandle>,
+}
+
+async fn watch(mut settings: CliSettings) -> anyhow::Result<()> {
+    let mut stop = signals()?;
+    let Opened { bounds, watched, events, handles } = tokio::select! {
+        opened = open(&mut settings) => opened?,
+        () = &mut stop => return Ok(()),
+    };
+    if settings.args.check {
+        let first = watched.into_iter().zip(events).next();
+        let (Watched { name, .. }, events) = first.context("no source")?;
+        return tokio::select! {
+            () = stop => Ok(()),
+            checked = check::run(&name, events, tokio::io::stdout()) => checked,
+        };
+    }
+    let events = Events::new(events);
+    if settings.format == OutputFormat::Tui {
+        show(&settings, bounds, watched, events, &handles, stop).await
+    } else {
+        let names = watched.into_iter().map(|source| source.name).collect();
+        write(&settings, bounds, names, events, stop).await
+    }
+}
+
+/// Resolves the time range, opens the sources and starts their links.
+async fn open(settings: &mut CliSettings) -> anyhow::Result<Opened> {
+    let bounds = resolve_range(settings).await?;
+    let sources = open_sources(settings).await?;
+    let count = sources.len();
+    settings.check_source_count(count).map_err(anyhow::Error::msg)?;
+    let (watched, events, handles) = (Vec::new(), Vec::new(), Vec::new());
+    let mut opened = Opened { bounds, watched, events, handles };
+    for (chosen, connector) in sources {
+        connector.check_local_input().with_context(|| format!("cannot open {connector}"))?;
+        // A Prometheus source has many machines, each with its own name.
+        let is_fleet = matches!(chosen.source, Source::Prometheus(_));
+        let configured_name = chosen.name.clone().filter(|_| !is_fleet);
+        let name = configured_name.unwrap_or_else(|| connector.to_string());
+        let retention = settings.retention_of(&chosen.source);
+        let watched = Watched::new(&name, connector.is_embedded(), retention);
+        let mut watched = watched.with_memory_share(count);
+        watched.may_prompt = connector.may_prompt();
+        let (sender, events) = mpsc::channel(events_max(count));
+        let sender = record(settings, &chosen.source, sender)?;
+        let link = Link::new(connector, link_options(settings, chosen), Clock::system());
+        let (ask, lender) = (link.interval_sender.clone(), link.lender.clone());
+        tokio::spawn(link.run(sender));
+        if watched.may_prompt {
+            // The terminal is still plain, so ssh can prompt. Without a screen, a failure is one line.
+            run::lend_plain_terminal(&lender, settings.format == OutputFormat::Tui).await;
+        }
+        opened.watched.push(watched);
+        opened.events.push(events);
+        opened.handles.push((ask, lender));
+    }
+    Ok(opened)
+}
+
+/// Resolves `--from` and `--to`. Relative times count back from now; if all sources are recordings, from
+/// their newest sample, so recordings are read twice.
+async fn resolve_range(settings: &mut CliSettings) -> anyhow::Result<TimeBounds> {
+    let range = TimeRange { from: settings.args.from, to: settings.args.to };
+    if range == TimeRange::default() {
+        return Ok(TimeBounds::default());
+    }
+    let now = Clock::system().now();
+    let recorded = recorded_range(settings).await;
+    let newest = recorded.map_or(now, |(_, newest)| newest);
+    let bounds = range.resolve(newest, Zone::Local).map_err(anyhow::Error::msg)?;
+    settings.apply_bounds(bounds, recorded, now);
+    Ok(bounds)
+}
+
+/// Returns the oldest and newest time of all sources. `None` unless all are recordings with samples.
+async fn recorded_range(settings: &CliSettings) -> Option<(Time, Time)> {
+    let mut range: Option<(Time, Time)> = None;
+    for chosen in &settings.sources {
+        let Source::Path(path) = &chosen.source else { return None };
+        if !path.is_file() {
+            return None;
+        }
+        let connector = Connector::path(path);
+        let options = LinkOptions { follow: false, ..link_options(settings, chosen) };
+        let (sender, mut events) = mpsc::channel(events_max(1));
+        tokio::spawn(Link::new(connector, options, Clock::system()).run(sender));
+        while let Some(event) = events.recv().await {
+            if let Event::Rows(rows) = &event {
+                for Sample { time, .. } in rows.iter() {
+                    let (oldest, newest) = range.unwrap_or((time, time));
+                    range = Some((oldest.min(time), newest.max(time)));
+                }
+            }
+            if matches!(event, Event::Ended { .. }) {
+                break;
+            }
+        }
+    }
+    range
+}
+
+/// Opens a connector for each source, and for each machine of a Prometheus server.
+async fn open_sources(settings: &CliSettings) -> anyhow::Result<Vec<(&SourceSpec, Connector)>> {
+    // One for all sources with the same certificate files.
+    let mut tls_clients: HashMap<&TlsClientFiles, TlsClient> = HashMap::new();
+    let secret = |name| std::env::var(name).ok().filter(|it| !it.is_empty()).map(Secret::new);
+    let secrets = Secrets {
+        password: secret("LOADLINE_PROM_PASSWORD"),
+        token: secret("LOADLINE_PROM_TOKEN"),
+    };
+    let mut sources: Vec<(&SourceSpec, Connector)> = Vec::new();
+    for (index, chosen) in settings.sources.iter().enumerate() {
+        let tls =
+            &*tls_clients.entry(&chosen.tls).or_insert_with(|| TlsClient::new(chosen.tls.clone()));
+        let Source::Prometheus(server) = &chosen.source else {
+            let open = Connector::open(&chosen.source, settings.args.interval, &chosen.ssh, tls);
+            sources.push((chosen, open.await?));
+            continue;
+        };
+        let names: HashSet<String> = sources.iter().map(|(_, it)| it.to_string()).collect();
+        let left = settings.sources.len() - index - 1;
+        let capacity = SOURCES_MAX.saturating_sub(sources.len() + left);
+        let is_taken = |name: &str| names.contains(name);
+        let with = (tls, &secrets);
+        let fleet = Fleet::find(server, with, settings.args.interval, capacity, is_taken).await?;
+        if fleet.left_out > 0 {
+            let (all, shown) = (fleet.connectors.len() + fleet.left_out, fleet.connectors.len());
+            print_warning(&format!(
+                "{server}: {all} instances match, only the first {shown} are shown; narrow them down \
+                 with instance=REGEX"
+            ));
+        }
+        sources.extend(fleet.connectors.into_iter().map(|connector| (chosen, connector)));
+    }
+    Ok(sources)
+}
+
+fn link_options(settings: &CliSettings, chosen: &SourceSpec) -> LinkOptions {
+    LinkOptions {
+        interval: settings.args.interval,
+        history: settings.history,
+        read_options: ReadOptions {
+            columns: chosen.columns.clone(),
+            keep_lines: settings.format == OutputFormat::Raw,
+        },
+        follow: settings.args.follow,
+    }
+}
+
+/// Puts a recorder in front of `events` if `--record` is given.
+fn record(
+    settings: &CliSettings,
+    source: &Source,
+    events: mpsc::Sender<Event>,
+) -> anyhow::Result<mpsc::Sender<Event>> {
+    let Some(path) = &settings.args.record else { return Ok(events) };
+    let name = sanitize(&path.to_string_lossy()).into_owned();
+    if let Source::Path(source) = source
+        && path.canonicalize().is_ok_and(|path| source.canonicalize().is_ok_and(|it| it == path))
+    {
+        anyhow::bail!(
+            "cannot record to {name}: this file is the source; give --record another file"
+        );
+    }
+    let file = link::open_recording(path).with_context(|| format!("cannot record to {name}"))?;
+    Ok(link::spawn_recorder(file, name, Recorder::new(settings.args.count), events))
+}
+
+async fn show(
+    settings: &CliSettings,
+    bounds: TimeBounds,
+    watched: Vec<Watched>,
+    events: Events,
+    handles: &[LinkHandle],
+    stop: impl Future<Output = ()> + Unpin,
+) -> anyhow::Result<()> {
+    let mut clock = Clock::system();
+    let colour = if anstyle_query::no_color() {
+        Some(false)
+    } else if anstyle_query::clicolor_force() {
+        Some(true)
+    } else {
+        anstyle_query::clicolor().filter(|wanted| !wanted)
+    };
+    let screen_settings = ScreenSettings {
+        window: settings.args.window,
+        fullscreen: settings.args.fullscreen,
+        zone: Zone::Local,
+        theme: Theme {
+            overrides: settings.colours,
+            fill: settings.args.fill,
+            ..Theme::detect(colour, settings.args.theme, |name| std::env::var(name).ok())
+        },
+    };
+    let mut watched = watched.into_iter();
+    let first = watched.next().context("no source")?;
+    let mut app = App::new(first, screen_settings, Size::default(), clock.now())
+        .with_sources(watched)
+        .with_keys_and_thresholds(settings.keys.clone(), settings.thresholds.clone());
+    // A window that ends in the future is live until then.
+    if let Some(to) = bounds.to.filter(|to| *to < clock.now()) {
+        app.window.end = WindowEnd::Paused(to);
+    }
+    let mut screen =
+        TerminalScreen::open(settings.args.mouse).context("cannot set up the terminal")?;
+    let result = run::run(&mut screen, &mut app, events, clock, handles, stop).await;
+    drop(screen);
+    result.context("the terminal failed")
+}
+
+async fn write(
+    settings: &CliSettings,
+    bounds: TimeBounds,
+    sources: Vec<String>,
+    events: Events,
+    stop: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    let (format, count, zone) = (settings.format, settings.args.count, Zone::Local);
+    let job = Job { format, count, bounds, sources, zone };
+    let (out, errors) = (std::io::stdout(), std::io::stderr());
+    // On a terminal, the progress line would mix with the rows.
+    let is_progress_visible = errors.is_terminal() && !out.is_terminal();
+    let progress = ProgressLine::new(is_progress_visible.then_some(errors), print_warning);
+    let summary = output::run(&job, events, tokio::io::stdout(), progress, stop).await?;
+    let name = if let [name] = &*job.sources { format!("{name}: ") } else { String::new() };
+    let warn = |count, what: &str, hint: &str| {
+        if count > 0 {
+            let s = if count == 1 { "" } else { "s" };
+            print_warning(&format!("{name}{count} {what}{s} skipped{hint}"));
+        }
+    };
+    warn(summary.skipped, "row", "");
+    warn(summary.faults, "faulty line", "\nhint: run loadline SOURCE --check");
+    Ok(())
+}
+
+/// Returns a future that resolves on SIGINT, SIGTERM or SIGHUP.
+fn signals() -> anyhow::Result<impl Future<Output = ()> + Unpin> {
+    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+    let signals = kinds.into_iter().map(signal).collect::<Result<Vec<_>, _>>();
+    let mut signals = signals.context("cannot install signal handlers")?;
+    Ok(poll_fn(move |context| {
+        let is_received = signals.iter_mut().any(|signal| signal.poll_recv(context).is_ready());
+        if is_received { Poll::Ready(()) } else { Poll::Pending }
+    }))
+}
