@@ -58,8 +58,8 @@ impl Selection {
     }
 
     /// Returns the index of the chosen chart among charts with these titles.
-    pub(super) fn chosen_of<'a>(&self, mut titles: impl Iterator<Item = &'a str>) -> usize {
-        titles.position(|title| title == self.chart_title).unwrap_or(0)
+    pub(super) fn chosen_of(&self, titles: &[&str]) -> usize {
+        titles.iter().position(|title| *title == self.chart_title).unwrap_or(0)
     }
 
     /// Returns how often the span of a chart's value axis is halved, or doubled if negative.
@@ -124,9 +124,9 @@ mod tests {
     fn the_first_chart_is_chosen_if_the_chosen_one_is_gone() {
         let titles = ["CPU", "Load"];
         let mut selection = Selection { chart_title: "Load".to_owned(), ..Selection::default() };
-        assert_eq!(selection.chosen_of(titles.into_iter()), 1);
+        assert_eq!(selection.chosen_of(&titles), 1);
         selection.chart_title = "Disk".to_owned();
-        assert_eq!(selection.chosen_of(titles.into_iter()), 0);
+        assert_eq!(selection.chosen_of(&titles), 0);
     }
 
     #[test]

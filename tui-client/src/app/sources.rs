@@ -79,13 +79,6 @@ impl SourceView {
         }
     }
 
-    /// Applies an event. Returns whether the order or the formats of the charts changed.
-    pub(super) fn apply(&mut self, now: Time, event: Event) -> bool {
-        let before = self.watched.store().kinds_version();
-        self.watched.apply(now, event);
-        self.watched.store().kinds_version() != before
-    }
-
     /// Returns the reason for an empty chart, if none of its columns has had a value.
     pub(crate) fn empty_reason(&self, chart: &Chart) -> Option<&'static str> {
         let is_agent = self.watched.header().is_some();
@@ -261,6 +254,17 @@ impl Sources {
         self.views.get_mut(source)
     }
 
+    pub(super) fn apply(&mut self, source: usize, now: Time, event: Event) {
+        let watched = &mut self.views[source].watched;
+        let is_stream = matches!(event, Event::Stream(_));
+        let version = watched.store().kinds_version();
+        watched.apply(now, event);
+        // The order or the formats of the charts may change.
+        if is_stream || watched.store().kinds_version() != version {
+            self.make_charts(source);
+        }
+    }
+
     /// Shows a source. Returns whether it has other columns than the last one.
     pub(super) fn show(&mut self, at: usize) -> bool {
         let before = std::mem::replace(&mut self.shown, at.min(self.views.len() - 1));
@@ -303,10 +307,9 @@ impl Sources {
         self.first_line.min(self.views.len().saturating_sub(rows))
     }
 
-    pub(super) fn scroll(&mut self, lines: i64, rows: usize) {
-        let most = self.views.len().saturating_sub(rows) as i64;
-        let first = (self.first_line(rows) as i64).saturating_add(lines);
-        self.first_line = first.clamp(0, most) as usize;
+    pub(super) fn scroll(&mut self, lines: isize, rows: usize) {
+        let last = self.views.len().saturating_sub(rows);
+        self.first_line = self.first_line(rows).saturating_add_signed(lines).min(last);
     }
 
     /// Scrolls the overview so that its row `place` is visible.
@@ -373,7 +376,7 @@ mod tests {
             sources.scroll(lines, 4);
             sources.first_line(4)
         };
-        assert_eq!([scroll(-1), scroll(5), scroll(i64::MAX)], [0, 5, 6]);
+        assert_eq!([scroll(-1), scroll(5), scroll(isize::MAX)], [0, 5, 6]);
         sources.scroll_to(3, 4);
         assert_eq!(sources.first_line(4), 3);
         sources.scroll_to(9, 4);

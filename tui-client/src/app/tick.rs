@@ -33,14 +33,11 @@ impl App {
         } else {
             now.shifted_ms(1000 - now.as_millis() % 1000)
         };
-        let message_end = self.footer.message.as_ref().map(|message| message.until);
         // Only the shown source shows a countdown to its next attempt.
-        let states =
-            self.sources.all().iter().filter_map(|view| view.watched.state_changes_at(now));
-        let others = [self.sources.watched().changes_at(now), self.screen.cycle_at, message_end]
-            .into_iter()
-            .flatten();
-        let next = others.chain(states).min().unwrap_or(second);
-        second.min(next)
+        let shown = self.sources.watched().changes_at(now);
+        let message_end = self.footer.message.as_ref().map(|message| message.until);
+        let states = self.sources.all().iter().map(|view| view.watched.state_changes_at(now));
+        let changes = [Some(second), shown, self.screen.cycle_at, message_end];
+        changes.into_iter().chain(states).flatten().min().unwrap_or(second)
     }
 }
