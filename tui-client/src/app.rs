@@ -160,7 +160,11 @@ impl App {
 
     /// Processes a message that arrived at `now`.
     pub fn update(&mut self, now: Time, message: Message) -> Flow {
-        self.set_now(now);
+        if now < self.now {
+            // The clock was set back.
+            self.sources.set_now(now);
+        }
+        self.now = now;
         match message {
             Message::Event { source, event } => self.apply_event(source, event),
             Message::Key(key) if key.kind == KeyEventKind::Release => {}
@@ -233,14 +237,6 @@ impl App {
         } else {
             self.show_source((self.sources.shown() + steps) % self.sources.all().len());
         }
-    }
-
-    /// Sets the time. It goes back if the clock was set back.
-    fn set_now(&mut self, now: Time) {
-        if now < self.now {
-            self.sources.set_now(now);
-        }
-        self.now = now;
     }
 
     fn fit_window(&mut self) {

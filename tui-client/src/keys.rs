@@ -126,11 +126,11 @@ impl Keys {
                 let holds = |(_, keys): &&(Action, Vec<Key>)| keys.contains(key);
                 let is_repeated = wanted[..key_index].contains(key);
                 // The later of two conflicting changes is at fault.
-                let changed = changes[..change_index].iter().find(holds).map(|(other, _)| *other);
+                let earlier = changes[..change_index].iter().find(holds).map(|(other, _)| *other);
                 let unchanged = keys.bindings.iter().filter(|(other, _)| of(*other).is_none());
                 let default = unchanged.clone().find(holds).map(|(other, _)| *other);
                 let must_quit = *key == Key::CTRL_C && *action != Action::Quit;
-                let listed = is_repeated.then_some(*action).or(changed);
+                let listed = is_repeated.then_some(*action).or(earlier);
                 let default = default.or(must_quit.then_some(Action::Quit));
                 if let Some(has) = listed.or(default) {
                     return Err(Conflict {
@@ -147,7 +147,6 @@ impl Keys {
         Ok(keys)
     }
 
-    /// Returns the action of a pressed key.
     pub(crate) fn action(&self, event: KeyEvent) -> Option<Action> {
         let key = Key::from_event(event);
         let bound = self.bindings.iter().find(|(_, keys)| keys.contains(&key));

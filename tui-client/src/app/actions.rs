@@ -71,8 +71,9 @@ impl App {
             Action::ColumnsRight => self.scroll_columns(1),
             Action::NextSource => self.step_source(1),
             Action::PreviousSource => self.step_source(self.sources.all().len() - 1),
-            Action::Compare => self.start_compare(),
-            Action::Order if self.sources.is_single() => self.step_source(1),
+            // A message says so.
+            Action::Compare | Action::Order if self.sources.is_single() => self.step_source(1),
+            Action::Compare => self.screen.cycle_compare(),
             _ => self.navigate(action),
         }
     }

@@ -32,12 +32,4 @@ impl App {
         }
         true
     }
-
-    pub(super) fn start_compare(&mut self) {
-        if self.sources.is_single() {
-            self.show_message("this is the only source");
-        } else {
-            self.screen.cycle_compare();
-        }
-    }
 }

@@ -8,7 +8,6 @@ use crate::keys::Action;
 use crate::watched::State;
 
 impl App {
-    /// Opens the input line for a time.
     pub(super) fn open_time_input(&mut self) {
         if self.sources.newest().is_some() {
             self.footer.open_time_input();

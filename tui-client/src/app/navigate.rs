@@ -33,7 +33,7 @@ impl App {
             Action::Oldest => self.show_oldest(),
             Action::Live => self.show_live(),
             Action::Reset => {
-                self.selection.reset_value_zoom();
+                self.selection.value_zoom.clear();
                 self.window.reset();
                 self.fit_window();
             }

@@ -19,7 +19,6 @@ pub enum Order {
 }
 
 impl App {
-    /// Returns the sources in the order of the overview.
     pub(crate) fn ordered_sources(&self) -> Vec<usize> {
         let mut sources: Vec<usize> = (0..self.sources.all().len()).collect();
         if self.sources.order == Order::Hottest {
@@ -86,7 +85,6 @@ impl App {
         self.ordered_sources().iter().position(|at| *at == shown).unwrap_or(0)
     }
 
-    /// Scrolls the overview so that the chosen source is visible.
     pub(super) fn scroll_to_shown_source(&mut self) {
         self.sources.scroll_to(self.shown_place(), self.overview_rows());
     }

@@ -23,12 +23,7 @@ pub enum Drag {
         moved: bool,
     },
     /// Right button: selects a time span.
-    Zoom {
-        /// Start of the drag.
-        from: Time,
-        /// Time under the pointer.
-        to: Time,
-    },
+    Zoom { from: Time, to: Time },
 }
 
 /// Target under the pointer.
@@ -41,7 +36,6 @@ enum Target {
         panel: Rect,
         window: Window,
     },
-    /// Row of a source.
     Source(usize),
     /// Row of the table, the head at 0.
     Table {

@@ -9,7 +9,6 @@ use super::App;
 pub(crate) enum TableRow {
     /// Sample with this index in the store.
     Sample(usize),
-    /// Gap of this duration.
     Gap(Duration),
 }
 

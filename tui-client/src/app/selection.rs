@@ -26,7 +26,7 @@ pub struct Selection {
     /// Title of the chosen chart. If no chart has this title, the first chart is chosen.
     pub(super) chart_title: String,
     /// Zoom of the value axes, by the title of the chart.
-    value_zoom: BTreeMap<String, i8>,
+    pub(super) value_zoom: BTreeMap<String, i8>,
 }
 
 impl Selection {
@@ -70,10 +70,6 @@ impl Selection {
     pub(super) fn zoom_values(&mut self, title: String, by: i8) {
         let zoom = self.value_zoom.entry(title).or_default();
         *zoom = (*zoom + by).clamp(VALUE_ZOOM_RANGE.0, VALUE_ZOOM_RANGE.1);
-    }
-
-    pub(super) fn reset_value_zoom(&mut self) {
-        self.value_zoom.clear();
     }
 
     /// Forgets the zoom of charts that no source has.

@@ -23,7 +23,6 @@ pub struct Sources {
     pub order: Order,
     /// Scroll position of the overview: index of the first visible row.
     first_line: usize,
-    /// Units of the shown values.
     units: Units,
     pub(super) thresholds: Thresholds,
 }
@@ -35,12 +34,10 @@ pub struct SourceView {
     pub watched: Watched,
     /// Charts in the order on the screen. Charts without any value are last.
     pub(crate) charts: Vec<Chart>,
-    /// Value formats of the columns.
     pub(crate) formats: Vec<ValueFormat>,
     /// Width of the longest label on the value axes in columns. All charts share it, so that charts
     /// below each other span the same time.
     pub(crate) label_width: u16,
-    /// Thresholds of the columns.
     threshold_levels: Vec<ThresholdLevels>,
     /// Interval requested from the agent and not yet answered.
     pub(super) requested_interval: Option<Duration>,
@@ -62,7 +59,7 @@ impl SourceView {
     pub(super) fn make_charts(&mut self, units: Units, thresholds: &Thresholds) {
         let (watched, machine) = (&self.watched, self.watched.machine());
         let columns = watched.columns().unwrap_or_default();
-        let values = watched.store().column_values();
+        let values = &watched.store().column_values;
         let format = |(column, (kind, magnitude)): (&_, &(_, _))| {
             value_format(column, *kind, *magnitude, units, machine)
         };
@@ -86,7 +83,6 @@ impl SourceView {
         is_missing(&self.watched, chart).then_some(why)
     }
 
-    /// Returns the level of a column's value.
     pub(crate) fn level(&self, column: usize, value: f64) -> Level {
         self.threshold_levels.get(column).map_or(Level::Normal, |limits| limits.level(value))
     }
@@ -103,7 +99,6 @@ impl SourceView {
         columns.iter().position(|column| column.unit() == "%").unwrap_or(0)
     }
 
-    /// Returns the chart with a title.
     pub(crate) fn chart(&self, title: &str) -> Option<&Chart> {
         self.charts.iter().find(|chart| chart.title == title)
     }
@@ -135,7 +130,6 @@ impl Sources {
         &self.views
     }
 
-    /// Returns whether there is only one source.
     pub(crate) fn is_single(&self) -> bool {
         self.views.len() == 1
     }
@@ -145,7 +139,6 @@ impl Sources {
         self.shown
     }
 
-    /// Returns the chosen source with its charts.
     pub(crate) fn shown_view(&self) -> &SourceView {
         &self.views[self.shown]
     }

@@ -11,9 +11,7 @@ use crate::layout::{Layout, Page};
 /// Statistics of the samples from the mark to the crosshair, both included.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Statistics {
-    /// Earlier end.
     pub(crate) from: Time,
-    /// Later end.
     pub(crate) to: Time,
     /// Number of samples.
     pub samples: usize,

@@ -14,7 +14,6 @@ const TICKING_INTERVAL_MAX: Duration = Duration::from_secs(1);
 const TICK_DELAY: Duration = Duration::from_millis(1100);
 
 impl App {
-    /// Applies the changes caused by time alone.
     pub(super) fn handle_tick(&mut self) {
         self.footer.expire_message(self.now);
         if self.screen.take_cycle(self.now) {

@@ -19,9 +19,7 @@ const LEFT_SECTIONS: usize = 3;
 /// Line of the help.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HelpLine {
-    /// Empty line between sections.
     Blank,
-    /// Title of a section.
     Title(&'static str),
     /// Keys and their description.
     Keys(String, String),
@@ -55,11 +53,8 @@ impl Keys {
             .iter()
             .map(|(gesture, effect)| HelpLine::Keys((*gesture).to_owned(), (*effect).to_owned()));
         sections.push([HelpLine::Title("Mouse")].into_iter().chain(mouse).collect());
-        let right = if width >= 2 * HELP_WIDTH + 2 {
-            sections.split_off(LEFT_SECTIONS)
-        } else {
-            Vec::new()
-        };
+        let is_wide = width >= 2 * HELP_WIDTH + 2;
+        let right = sections.split_off(if is_wide { LEFT_SECTIONS } else { sections.len() });
         let columns = [sections, right].into_iter().filter(|column| !column.is_empty());
         let wrapped = |column: Vec<Vec<HelpLine>>| {
             let lines = column.join(&HelpLine::Blank).into_iter();

@@ -35,7 +35,8 @@ pub enum KeyError {
     Shifted(String),
 }
 
-/// Named keys: name in the configuration, code, label on the screen.
+/// Named keys: name in the configuration, code, label on the screen. Aliases follow the names that
+/// are written.
 const NAMED_KEYS: &[(&str, KeyCode, &str)] = &[
     ("space", KeyCode::Char(' '), "Space"),
     ("tab", KeyCode::Tab, "Tab"),
@@ -53,16 +54,12 @@ const NAMED_KEYS: &[(&str, KeyCode, &str)] = &[
     ("pgdn", KeyCode::PageDown, "PgDn"),
     ("insert", KeyCode::Insert, "Insert"),
     ("delete", KeyCode::Delete, "Delete"),
-];
-
-/// Aliases of named keys.
-const ALIASES: &[(&str, &str)] = &[
-    ("return", "enter"),
-    ("escape", "esc"),
-    ("pageup", "pgup"),
-    ("pagedown", "pgdn"),
-    ("ins", "insert"),
-    ("del", "delete"),
+    ("return", KeyCode::Enter, "Enter"),
+    ("escape", KeyCode::Esc, "Esc"),
+    ("pageup", KeyCode::PageUp, "PgUp"),
+    ("pagedown", KeyCode::PageDown, "PgDn"),
+    ("ins", KeyCode::Insert, "Insert"),
+    ("del", KeyCode::Delete, "Delete"),
 ];
 
 /// Modifiers in the order of the text form: prefix, flag, label.
@@ -176,9 +173,7 @@ fn parse_code(text: &str) -> Option<KeyCode> {
         // Control and formatting characters can neither be typed nor shown.
         return (sanitize(text) == text).then_some(KeyCode::Char(c));
     }
-    let text = text.to_ascii_lowercase();
-    let alias = ALIASES.iter().find(|(alias, _)| *alias == text);
-    let name = alias.map_or(text.as_str(), |(_, name)| name);
+    let name = text.to_ascii_lowercase();
     if let Some((_, code, _)) = NAMED_KEYS.iter().find(|(named, ..)| *named == name) {
         return Some(*code);
     }
