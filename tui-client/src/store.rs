@@ -321,7 +321,7 @@ impl Store {
     }
 
     /// Returns the slots of several columns, with one search for the edges of the slots.
-    pub(crate) fn slots_of(&self, columns: &[usize], window: Window) -> Vec<Slots> {
+    pub fn slots_of(&self, columns: &[usize], window: Window) -> Vec<Slots> {
         slots::slots(self, columns, window)
     }
 
