@@ -113,11 +113,9 @@ pub struct App {
     pub selection: Selection,
     /// Message and input line in the footer.
     pub footer: Footer,
-    /// Time zone of the shown times.
     pub(crate) zone: Zone,
     /// Colours and symbols.
     pub theme: Theme,
-    /// Key bindings.
     pub(crate) keys: Keys,
     /// Time of the last message, by the client's clock.
     pub now: Time,
@@ -162,7 +160,11 @@ impl App {
 
     /// Processes a message that arrived at `now`.
     pub fn update(&mut self, now: Time, message: Message) -> Flow {
-        self.set_now(now);
+        if now < self.now {
+            // The clock was set back.
+            self.sources.set_now(now);
+        }
+        self.now = now;
         match message {
             Message::Event { source, event } => self.apply_event(source, event),
             Message::Key(key) if key.kind == KeyEventKind::Release => {}
@@ -182,31 +184,28 @@ impl App {
 
     fn apply_event(&mut self, source: usize, event: Event) {
         if let Event::Warning(text) = &event {
-            self.show_message(text.to_string());
+            self.show_message(text.as_str());
         }
+        let Some(SourceView { watched, .. }) = self.sources.all().get(source) else { return };
         let has_ended = matches!(event, Event::Ended { .. });
-        let Some(view) = self.sources.get_mut(source) else { return };
-        let columns = view.watched.columns().map(<[_]>::to_vec);
-        let (is_stream, goes_back) = match &event {
-            Event::Stream(_) => (true, false),
+        let (is_stream, columns_changed, goes_back) = match &event {
+            Event::Stream(stream) => {
+                (true, watched.columns() != Some(stream.schema.columns()), false)
+            }
             // The clock was set back: samples in the statistics may have been dropped.
             Event::Rows(rows) => {
                 let first = rows.iter().next().map(|sample| sample.time);
-                (false, first.is_some() && view.watched.store().newest() >= first)
+                (false, false, first.is_some() && watched.store().newest() >= first)
             }
-            _ => (false, false),
+            _ => (false, false, false),
         };
-        let charts_changed = view.apply(self.now, event);
-        let columns_changed = is_stream && columns.as_deref() != view.watched.columns();
-        let overflow = if has_ended { view.watched.overflow() } else { 0 };
+        self.sources.apply(source, self.now, event);
         self.fit_window();
-        if overflow > 0 {
+        let overflow = self.sources.all()[source].watched.overflow();
+        if has_ended && overflow > 0 {
             self.show_message(format!(
                 "the oldest {overflow} rows of this recording do not fit in memory"
             ));
-        }
-        if is_stream || charts_changed {
-            self.sources.make_charts(source);
         }
         if is_stream {
             self.check_granted_interval(source);
@@ -234,18 +233,10 @@ impl App {
 
     fn step_source(&mut self, steps: usize) {
         if self.sources.is_single() {
-            self.show_message("this is the only source".to_owned());
+            self.show_message("this is the only source");
         } else {
             self.show_source((self.sources.shown() + steps) % self.sources.all().len());
         }
-    }
-
-    /// Sets the time. It goes back if the clock was set back.
-    fn set_now(&mut self, now: Time) {
-        if now < self.now {
-            self.sources.set_now(now);
-        }
-        self.now = now;
     }
 
     fn fit_window(&mut self) {
@@ -257,8 +248,8 @@ impl App {
         self.window.fit(is_whole, || self.sources.oldest().zip(self.sources.newest()));
     }
 
-    fn show_message(&mut self, text: String) {
-        self.footer.show_message(text, self.now);
+    fn show_message(&mut self, text: impl Into<String>) {
+        self.footer.show_message(text.into(), self.now);
     }
 
     /// Returns the titles of the charts to choose from.
@@ -277,24 +268,22 @@ impl App {
         }
     }
 
-    /// Chooses the next or the previous chart.
     fn choose_adjacent_chart(&mut self, forward: bool) {
-        let titles = self.chart_titles();
-        let (here, count) = (self.selection.chosen_of(titles.iter().copied()), titles.len().max(1));
-        self.choose_nth_chart((here + if forward { 1 } else { count - 1 }) % count);
+        let count = self.chart_titles().len().max(1);
+        let steps = if forward { 1 } else { count - 1 };
+        self.choose_nth_chart((self.chosen_chart() + steps) % count);
     }
 
     fn zoom_values(&mut self, by: i8) {
-        let titles = self.chart_titles();
-        let chosen = titles.get(self.selection.chosen_of(titles.iter().copied()));
-        if let Some(title) = chosen.map(|title| (*title).to_owned()) {
+        let chosen = self.chart_titles().get(self.chosen_chart()).map(|title| (*title).to_owned());
+        if let Some(title) = chosen {
             self.selection.zoom_values(title, by);
         }
     }
 
-    /// Returns the index of the chosen chart.
+    /// Returns the index of the chosen chart, or of the compared metric.
     pub fn chosen_chart(&self) -> usize {
-        self.selection.chosen_of(self.sources.charts().iter().map(|chart| chart.title.as_str()))
+        self.selection.chosen_of(&self.chart_titles())
     }
 
     /// Returns the end of the window: the time of the newest sample, or of the paused view.
@@ -302,16 +291,19 @@ impl App {
         self.window.paused_at().or_else(|| self.sources.newest())
     }
 
-    /// Returns the number of stored samples up to the end of the window.
     pub(crate) fn count_until_window_end(&self) -> usize {
         self.window_end_time()
             .map_or(0, |until| self.sources.count_until(self.sources.shown(), until))
     }
 
-    /// Returns the sample shown as numbers: at the crosshair, else the latest visible one.
+    /// Returns the index of the sample shown as numbers: at the crosshair, else the latest visible.
+    fn shown_index(&self) -> Option<usize> {
+        self.crosshair_index().or_else(|| self.count_until_window_end().checked_sub(1))
+    }
+
+    /// Returns the sample shown as numbers.
     pub(crate) fn shown_sample(&self) -> Option<StoredSample<'_>> {
-        let at = self.crosshair_index().or_else(|| self.count_until_window_end().checked_sub(1))?;
-        self.sources.watched().store().get(at)
+        self.sources.watched().store().get(self.shown_index()?)
     }
 
     /// Returns the sample of a source whose values are compared: at the crosshair, else the latest

@@ -6,101 +6,61 @@ mod key;
 
 use crossterm::event::KeyEvent;
 
+pub(crate) use bindings::SECTIONS;
 pub use bindings::{BindableAction, bindable_actions};
-pub(crate) use help::{HELP_WIDTH, HELP_WIDTHS, HelpLine};
-pub(crate) use help::{MOUSE_HELP, spell_arrows};
+pub(crate) use help::{HELP_WIDTH, HELP_WIDTHS, HelpLine, MOUSE_HELP, spell_arrows};
 pub use key::{Key, KeyError};
 
 /// Action that a key triggers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "SECTIONS describes each action")]
 pub enum Action {
-    /// Quit the program.
     Quit,
-    /// Show or hide the help.
     Help,
-    /// Go one step back.
     Back,
-    /// Redraw the whole screen.
     Redraw,
-    /// Restore the terminal, and stop until SIGCONT.
     Suspend,
-    /// Toggle between fullscreen and dashboard.
     Fullscreen,
-    /// Cycle through the charts in fullscreen, automatically.
     Cycle,
-    /// Select the next chart.
     NextChart,
-    /// Select the previous chart.
     PreviousChart,
-    /// Select a chart by index from 0.
+    /// Selects a chart by index from 0.
     Chart(usize),
-    /// Show the data table below the charts, alone, or not.
     Table,
-    /// Switch units.
     Units,
-    /// Switch the theme.
     Theme,
-    /// Fill the areas below lines, or not.
     Fill,
-    /// Shorten the time window.
     ZoomIn,
-    /// Lengthen the time window.
     ZoomOut,
-    /// Zoom in on the value axis of the selected chart.
     ValueIn,
-    /// Zoom out of the value axis of the selected chart.
     ValueOut,
-    /// Reset all zoom, and go live.
     Reset,
-    /// Ask for a time, and move the time window there.
     GoTo,
-    /// Pause or resume.
     Pause,
-    /// Move back in time.
     Left,
-    /// Move forward in time.
     Right,
-    /// Move back by one time window.
     ScreenLeft,
-    /// Move forward by one time window.
     ScreenRight,
-    /// Go to the oldest samples.
     Oldest,
-    /// Go to the newest samples, live.
     Live,
-    /// Toggle the crosshair.
     Crosshair,
-    /// Set or remove the mark, the other end of the statistics.
     Mark,
-    /// Scroll the statistics up.
     SeriesUp,
-    /// Scroll the statistics down.
     SeriesDown,
-    /// Move one sample forward.
     SampleForward,
-    /// Move one sample back.
     SampleBack,
-    /// Move one row up in the table, or one line up in the help.
+    /// Moves one row up in the table, or one line up in the help.
     Up,
-    /// Move one row or line down.
     Down,
-    /// Scroll the table to the left.
     ColumnsLeft,
-    /// Scroll the table to the right.
     ColumnsRight,
-    /// Request a shorter interval.
     Faster,
-    /// Request a longer interval.
     Slower,
-    /// Connect at once, in the plain terminal, where ssh can ask for a password.
+    /// Connects at once, in the plain terminal, where ssh can ask for a password.
     AskAgain,
-    /// Select the next source.
     NextSource,
-    /// Select the previous source.
     PreviousSource,
-    /// Compare one metric of all sources: in one chart, in a chart each, or not.
     Compare,
-    /// Switch the order of the sources.
     Order,
 }
 
@@ -124,18 +84,17 @@ pub struct Keys {
 
 impl Default for Keys {
     fn default() -> Keys {
-        Keys { bindings: bindable_actions().map(|it| (it.action, it.keys.to_vec())).collect() }
+        Keys { bindings: bindable_actions().map(|it| (it.action, it.keys().collect())).collect() }
     }
 }
 
 /// Conflict of two actions over one key, or a key listed twice for one action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Conflict {
-    /// Index of the change at fault, from 0.
+    /// Index of the change at fault.
     pub(crate) change_index: usize,
-    /// Index of the key in that change, from 0.
+    /// Index of the key in that change.
     pub(crate) key_index: usize,
-    /// Key in conflict.
     pub(crate) key: Key,
     /// Name of the action in the change.
     pub(crate) wanted_by: &'static str,
@@ -164,35 +123,30 @@ impl Keys {
         }
         for (change_index, (action, wanted)) in changes.iter().enumerate() {
             for (key_index, key) in wanted.iter().enumerate() {
-                let conflict = |has, by_default| Conflict {
-                    change_index,
-                    key_index,
-                    key: *key,
-                    wanted_by: action_name(*action),
-                    bound_to: action_name(has),
-                    by_default,
-                };
-                if wanted[..key_index].contains(key) {
-                    return Err(conflict(*action, false));
-                }
                 let holds = |(_, keys): &&(Action, Vec<Key>)| keys.contains(key);
+                let is_repeated = wanted[..key_index].contains(key);
                 // The later of two conflicting changes is at fault.
-                if let Some((other, _)) = changes[..change_index].iter().find(holds) {
-                    return Err(conflict(*other, false));
-                }
-                let others = keys.bindings.iter().filter(|(other, _)| of(*other).is_none());
-                if let Some((other, _)) = others.clone().find(holds) {
-                    return Err(conflict(*other, true));
-                }
-                if *key == Key::CTRL_C && *action != Action::Quit {
-                    return Err(conflict(Action::Quit, true));
+                let earlier = changes[..change_index].iter().find(holds).map(|(other, _)| *other);
+                let unchanged = keys.bindings.iter().filter(|(other, _)| of(*other).is_none());
+                let default = unchanged.clone().find(holds).map(|(other, _)| *other);
+                let must_quit = *key == Key::CTRL_C && *action != Action::Quit;
+                let listed = is_repeated.then_some(*action).or(earlier);
+                let default = default.or(must_quit.then_some(Action::Quit));
+                if let Some(has) = listed.or(default) {
+                    return Err(Conflict {
+                        change_index,
+                        key_index,
+                        key: *key,
+                        wanted_by: action_name(*action),
+                        bound_to: action_name(has),
+                        by_default: listed.is_none(),
+                    });
                 }
             }
         }
         Ok(keys)
     }
 
-    /// Returns the action of a pressed key.
     pub(crate) fn action(&self, event: KeyEvent) -> Option<Action> {
         let key = Key::from_event(event);
         let bound = self.bindings.iter().find(|(_, keys)| keys.contains(&key));
@@ -217,13 +171,19 @@ mod tests {
 
     use super::*;
 
+    fn key(c: char) -> Key {
+        Key::from_event(KeyCode::Char(c).into())
+    }
+
     #[test]
     fn default_keys_are_unique_and_parse() {
-        let all: Vec<Key> = bindable_actions().flat_map(|it| it.keys).copied().collect();
+        let all: Vec<Key> = bindable_actions().flat_map(BindableAction::keys).collect();
         for (at, key) in all.iter().enumerate() {
             assert!(!all[at + 1..].contains(key), "{key:?} is bound twice");
             assert_eq!(key.to_string().parse(), Ok(*key));
         }
+        let written = bindable_actions().flat_map(|it| it.keys.split(' '));
+        assert_eq!(written.count(), all.len());
     }
 
     #[test]
@@ -256,12 +216,12 @@ mod tests {
 
     #[test]
     fn a_rebound_action_loses_its_default_keys_but_ctrl_c_still_quits() {
-        let changes = [(Action::Quit, vec![Key::char('Q')]), (Action::Help, vec![])];
+        let changes = [(Action::Quit, vec![key('Q')]), (Action::Help, vec![])];
         let keys = Keys::with_changes(&changes).unwrap();
         let press = |key: Key| keys.bindings.iter().find(|it| it.1.contains(&key)).map(|it| it.0);
-        assert_eq!(press(Key::char('Q')), Some(Action::Quit));
+        assert_eq!(press(key('Q')), Some(Action::Quit));
         assert_eq!(press(Key::CTRL_C), Some(Action::Quit));
-        assert_eq!([press(Key::char('q')), press(Key::char('?'))], [None, None]);
+        assert_eq!([press(key('q')), press(key('?'))], [None, None]);
         assert_eq!(
             (keys.label(Action::Quit).as_str(), keys.label(Action::Help).as_str()),
             ("Q", "")
@@ -274,7 +234,6 @@ mod tests {
             let conflict = Keys::with_changes(changes).err();
             assert_eq!(conflict.map(|it| (it.bound_to, it.by_default)), expected, "{changes:?}");
         };
-        let key = Key::char;
         check(&[(Action::Help, vec![key('f')])], Some(("fullscreen", true)));
         check(&[(Action::Help, vec![key('f')]), (Action::Fullscreen, vec![])], None);
         check(&[(Action::Help, vec![key('q')]), (Action::Quit, vec![key('?')])], None);

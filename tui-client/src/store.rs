@@ -50,7 +50,7 @@ pub struct Store {
     keep: Duration,
     values_max: usize,
     /// Kind and magnitude of the values of each column since the store was created.
-    column_values: Vec<(ValueKind, Magnitude)>,
+    pub(crate) column_values: Vec<(ValueKind, Magnitude)>,
     /// Number of times that a magnitude has grown.
     magnitude_changes: usize,
     /// Samples pushed since the store was created.
@@ -180,11 +180,6 @@ impl Store {
         }
     }
 
-    /// Returns the kind and the magnitude of the values that each column has had.
-    pub(crate) fn column_values(&self) -> &[(ValueKind, Magnitude)] {
-        &self.column_values
-    }
-
     fn columns(&self) -> usize {
         self.column_values.len()
     }
@@ -240,7 +235,7 @@ impl Store {
 
     fn time_ms(&self, at: usize) -> i64 {
         let (chunk, row) = self.locate(at);
-        self.chunks[chunk].times()[row]
+        self.chunks[chunk].times[row]
     }
 
     /// Returns the value of a sample. Panics if the store has no such column.
@@ -249,7 +244,6 @@ impl Store {
         self.chunks[chunk].value(column, row)
     }
 
-    /// Returns whether a gap lies before a sample.
     fn has_gap(&self, at: usize) -> bool {
         let (chunk, row) = self.locate(at);
         at > 0 && self.chunks[chunk].has_gap(row)
@@ -276,7 +270,6 @@ impl Store {
         Some(Time::from_millis(self.time_ms(self.len.checked_sub(1)?)))
     }
 
-    /// Returns the time of the oldest sample.
     pub(crate) fn oldest(&self) -> Option<Time> {
         (!self.is_empty()).then(|| Time::from_millis(self.time_ms(0)))
     }
@@ -328,7 +321,7 @@ impl Store {
     }
 
     /// Returns the slots of several columns, with one search for the edges of the slots.
-    pub(crate) fn slots_of(&self, columns: &[usize], window: Window) -> Vec<Slots> {
+    pub fn slots_of(&self, columns: &[usize], window: Window) -> Vec<Slots> {
         slots::slots(self, columns, window)
     }
 
@@ -348,7 +341,7 @@ impl StoredSample<'_> {
     /// Returns the sequence number within the run.
     pub fn seq(&self) -> Option<Seq> {
         let (chunk, row) = self.store.locate(self.index);
-        Some(self.store.chunks[chunk].seq(row)).filter(|seq| *seq > Seq::default())
+        Some(self.store.chunks[chunk].seqs[row]).filter(|seq| *seq > Seq::default())
     }
 
     /// Returns the value of a column, NaN if missing.
@@ -398,7 +391,7 @@ mod tests {
         let mut store = Store::new(3, Duration::from_secs(1));
         let mut kinds_after = |second: i64, values: [f64; 3]| {
             store.push(ms(second * 1000), Option::None, &values, true);
-            store.column_values().iter().map(|(kind, _)| *kind).collect::<Vec<_>>()
+            store.column_values.iter().map(|(kind, _)| *kind).collect::<Vec<_>>()
         };
         assert_eq!(kinds_after(0, [f64::NAN, 2.0, 2.5]), [None, Whole, Fractional]);
         assert_eq!(kinds_after(9, [f64::NAN, 3.0, 3.0]), [None, Whole, Fractional]);
@@ -411,7 +404,7 @@ mod tests {
         let mut store = Store::new(1, Duration::from_secs(1));
         let mut after = |second: i64, value: f64| {
             store.push(ms(second * 1000), None, &[value], true);
-            let (_, Magnitude { exponent, is_negative, .. }) = store.column_values()[0];
+            let (_, Magnitude { exponent, is_negative, .. }) = store.column_values[0];
             (exponent, is_negative)
         };
         assert_eq!([f64::NAN, 0.0].map(|value| after(1, value)), [(i16::MIN, false); 2]);

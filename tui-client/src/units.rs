@@ -32,7 +32,6 @@ pub(crate) enum Units {
 }
 
 impl Units {
-    /// Returns the other set of units.
     pub(crate) fn next(self) -> Units {
         match self {
             Units::Standard => Units::Alternative,
@@ -44,7 +43,6 @@ impl Units {
 /// Cores and memory of a machine, for conversion to alternative units.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(crate) struct MachineCapacity {
-    /// Number of logical cores.
     pub(crate) cores: Option<f64>,
     /// Size of the main memory in bytes.
     pub(crate) memory: Option<f64>,
@@ -81,7 +79,6 @@ pub(crate) fn rate_text(bytes: u64) -> String {
 /// Display format of the values of a column.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ValueFormat {
-    /// Range of the value axis.
     pub(crate) range: AxisRange,
     /// Factor from a value of the stream to a displayed value.
     pub(crate) scale: f64,
@@ -137,12 +134,6 @@ const EXACT_DIGITS: usize = 15;
 const SECONDS_PER_DAY: f64 = 86_400.0;
 
 impl ValueFormat {
-    fn new(range: AxisRange, scale: f64, suffix: &str, decimals: usize) -> ValueFormat {
-        let prefixes = Prefixes::of(suffix);
-        let (suffix, magnitude) = (suffix.to_owned(), Magnitude::ZERO);
-        ValueFormat { range, scale, suffix, decimals, magnitude, prefixes, table_unit: None }
-    }
-
     /// Returns the format of a column. `is_known`: one of loadline's own columns, never negative.
     pub(crate) fn for_column(
         column: &Column,
@@ -150,46 +141,41 @@ impl ValueFormat {
         units: Units,
         machine: MachineCapacity,
     ) -> ValueFormat {
-        let zero = AxisRange::FromZero(0.0);
-        let range = if is_known { zero } else { AxisRange::Fitted };
-        match (column.name(), column.unit(), units, machine) {
-            ("mem", "%", Units::Alternative, MachineCapacity { memory: Some(memory), .. }) => {
-                ValueFormat {
-                    table_unit: Some(("GiB", memory / 100.0 / GIB)),
-                    ..ValueFormat::new(AxisRange::Fixed(memory), memory / 100.0, "B", 1)
-                }
+        use AxisRange::{Fitted, Fixed, FromZero};
+        use Units::{Alternative, Standard};
+        let MachineCapacity { cores, memory } = machine;
+        let zero = FromZero(0.0);
+        let range = if is_known { zero } else { Fitted };
+        let key = (column.name(), column.unit(), units, memory, cores);
+        let (range, scale, suffix, decimals, table_unit) = match key {
+            ("mem", "%", Alternative, Some(memory), _) => {
+                let scale = memory / 100.0;
+                (Fixed(memory), scale, "B", 1, Some(("GiB", scale / GIB)))
             }
-            (
-                "load1" | "load5" | "load15",
-                "",
-                Units::Alternative,
-                MachineCapacity { cores: Some(cores), .. },
-            ) => ValueFormat {
-                table_unit: Some(("/core", 1.0 / cores)),
-                ..ValueFormat::new(AxisRange::FromZero(LOAD_SPAN_MIN / cores), 1.0 / cores, "", 2)
-            },
-            ("load1" | "load5" | "load15", "", ..) => {
-                ValueFormat::new(AxisRange::FromZero(LOAD_SPAN_MIN), 1.0, "", 2)
+            ("load1" | "load5" | "load15", "", Alternative, _, Some(cores)) => {
+                let scale = 1.0 / cores;
+                (FromZero(LOAD_SPAN_MIN / cores), scale, "", 2, Some(("/core", scale)))
             }
+            ("net_rx" | "net_tx", "B/s", Alternative, ..) => {
+                (FromZero(RATE_SPAN_MIN * 8.0), 8.0, BIT_RATE_UNIT, 1, Some(("Mbit/s", 8e-6)))
+            }
+            ("load1" | "load5" | "load15", "", ..) => (FromZero(LOAD_SPAN_MIN), 1.0, "", 2, None),
             ("psi_cpu" | "psi_mem" | "psi_io", "%", ..) => {
-                ValueFormat::new(AxisRange::FromZero(PRESSURE_SPAN_MIN), 1.0, "%", 1)
+                (FromZero(PRESSURE_SPAN_MIN), 1.0, "%", 1, None)
             }
-            ("uptime", "s", ..) => ValueFormat::new(zero, 1.0 / SECONDS_PER_DAY, "d", 2),
-            ("procs", "", ..) => ValueFormat::new(zero, 1.0, "", 0),
-            (_, "%", ..) => ValueFormat::new(AxisRange::Fixed(100.0), 1.0, "%", 1),
-            (_, "MHz", Units::Standard, _) => ValueFormat::new(zero, 0.001, "GHz", 2),
-            (_, "MHz", Units::Alternative, _) => ValueFormat::new(zero, 1.0, "MHz", 0),
-            ("net_rx" | "net_tx", "B/s", Units::Alternative, _) => ValueFormat {
-                table_unit: Some(("Mbit/s", 8e-6)),
-                ..ValueFormat::new(AxisRange::FromZero(RATE_SPAN_MIN * 8.0), 8.0, BIT_RATE_UNIT, 1)
-            },
-            (_, "B/s", ..) if is_known => {
-                ValueFormat::new(AxisRange::FromZero(RATE_SPAN_MIN), 1.0, "B/s", 1)
-            }
-            (_, unit @ ("B" | "B/s"), ..) => ValueFormat::new(zero, 1.0, unit, 1),
-            (_, unit @ ("s" | "°C"), ..) => ValueFormat::new(range, 1.0, unit, 1),
-            (_, unit, ..) => ValueFormat::new(range, 1.0, unit, 2),
-        }
+            ("uptime", "s", ..) => (zero, 1.0 / SECONDS_PER_DAY, "d", 2, None),
+            ("procs", "", ..) => (zero, 1.0, "", 0, None),
+            (_, "%", ..) => (Fixed(100.0), 1.0, "%", 1, None),
+            (_, "MHz", Standard, ..) => (zero, 0.001, "GHz", 2, None),
+            (_, "MHz", Alternative, ..) => (zero, 1.0, "MHz", 0, None),
+            (_, "B/s", ..) if is_known => (FromZero(RATE_SPAN_MIN), 1.0, "B/s", 1, None),
+            (_, unit @ ("B" | "B/s"), ..) => (zero, 1.0, unit, 1, None),
+            (_, unit @ ("s" | "°C"), ..) => (range, 1.0, unit, 1, None),
+            (_, unit, ..) => (range, 1.0, unit, 2, None),
+        };
+        let (prefixes, magnitude) = (Prefixes::of(suffix), Magnitude::ZERO);
+        let suffix = suffix.to_owned();
+        ValueFormat { range, scale, suffix, decimals, magnitude, prefixes, table_unit }
     }
 
     /// Formats a value with its unit: `12.5 %`, `2.40 GHz`, `1.5 GiB`, `0.52`, `3d 4h`.
@@ -206,8 +192,7 @@ impl ValueFormat {
         if !value.is_finite() {
             return ("-".to_owned(), String::new());
         }
-        let scaled = value * self.scale;
-        let (scaled, prefix) = self.prefixes.shorten(scaled);
+        let (scaled, prefix) = self.prefixes.shorten(value * self.scale);
         (number_text(scaled, self.decimals), format!("{prefix}{}", self.suffix))
     }
 
@@ -251,17 +236,12 @@ impl ValueFormat {
     pub(crate) fn with_magnitude(self, magnitude: Magnitude) -> ValueFormat {
         let exponent = magnitude.exponent;
         let decimals = match usize::try_from(exponent) {
+            _ if !self.is_unscaled() => self.decimals,
             Ok(exponent) => self.decimals.min(EXACT_DIGITS.saturating_sub(exponent + 1)),
-            Err(_) if (SMALL_EXPONENT..-1).contains(&exponent) => {
-                usize::from((2 - exponent) as u16)
-            }
+            Err(_) if (SMALL_EXPONENT..-1).contains(&exponent) => (2 - exponent) as usize,
             Err(_) => self.decimals,
         };
-        ValueFormat {
-            decimals: if self.is_unscaled() { decimals } else { self.decimals },
-            magnitude,
-            ..self
-        }
+        ValueFormat { decimals, magnitude, ..self }
     }
 
     /// Returns whether values are displayed in the unit of the stream, without prefixes.
@@ -269,7 +249,6 @@ impl ValueFormat {
         self.prefixes == Prefixes::None && (self.scale - 1.0).abs() < f64::EPSILON
     }
 
-    /// Returns whether values are uptimes.
     pub(crate) fn is_uptime(&self) -> bool {
         self.suffix == "d" && !self.is_unscaled()
     }
@@ -324,20 +303,21 @@ impl ValueFormat {
             "" if max.abs() >= PREFIX_MIN => Prefixes::Decimal,
             _ => self.prefixes,
         };
-        let first = prefixes.prefix_below(max, 1000.0);
+        let mut scales = vec![prefixes.prefix_below(max, 1000.0)];
         // The axis ends at a round number above `max`, which may need the next prefix.
-        let next = prefixes.prefix_below(max * 2.0, 1000.0);
-        let mut units = vec![unit(first)];
-        units.extend((next != first).then(|| unit(next)));
-        let is_short = prefixes == self.prefixes;
-        units.extend((!is_short).then(|| unit((1.0, ""))));
-        units
+        scales.push(prefixes.prefix_below(max * 2.0, 1000.0));
+        scales.dedup();
+        scales.extend((prefixes != self.prefixes).then_some((1.0, "")));
+        scales.into_iter().map(unit).collect()
     }
 
     /// Terminal columns of the longest label of an axis.
     pub(crate) fn label_width(&self) -> u16 {
-        let prefix = if self.prefixes == Prefixes::Binary { 2 } else { 1 };
-        let prefix = if self.prefixes == Prefixes::None { 0 } else { prefix };
+        let prefix = match self.prefixes {
+            Prefixes::None => 0,
+            Prefixes::Decimal => 1,
+            Prefixes::Binary => 2,
+        };
         let unit = self.suffix.chars().count() as u16 + prefix;
         // `100 ` or `1.5 `: 4 columns; whole numbers reach `1000 `.
         let number = if self.is_whole() { 5 } else { 4 };
@@ -362,17 +342,13 @@ pub(crate) fn number_text(value: f64, decimals: usize) -> String {
 /// Formats a time span in at most two units: `5m`, `1h 30m`, `2m 13s`.
 pub(crate) fn span_text(span: Duration) -> String {
     let seconds = span.as_secs();
-    let units = [("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)];
-    let first = units.iter().position(|(_, unit)| seconds >= *unit).unwrap_or(3);
-    let mut left = seconds;
-    let mut parts = Vec::new();
-    for (name, unit) in units.iter().skip(first).take(2) {
-        let count = left / unit;
-        left %= unit;
-        if count > 0 {
-            parts.push(format!("{count}{name}"));
-        }
-    }
+    let units = [("d", 86_400, u64::MAX), ("h", 3600, 24), ("m", 60, 60), ("s", 1, 60)];
+    let counts = units.map(|(name, unit, max)| (seconds / unit % max, name));
+    let shown = counts.into_iter().skip_while(|(count, _)| *count == 0).take(2);
+    let parts: Vec<String> = shown
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, name)| format!("{count}{name}"))
+        .collect();
     if parts.is_empty() { DurationText(span).to_string() } else { parts.join(" ") }
 }
 

@@ -48,8 +48,7 @@ impl Watched {
 
     /// Limits the store to its share of the memory for all `sources`.
     pub fn with_memory_share(mut self, sources: usize) -> Watched {
-        let store = self.ingest.store.with_values_max(ALL_VALUES_MAX / sources.max(1));
-        self.ingest.store = store;
+        self.ingest.store = self.ingest.store.with_values_max(ALL_VALUES_MAX / sources.max(1));
         self
     }
 
@@ -122,7 +121,6 @@ impl Watched {
         self.ingest.columns()
     }
 
-    /// Returns the capacity of the machine, as far as it is known.
     pub(crate) fn machine(&self) -> MachineCapacity {
         MachineCapacity::of(self.header())
     }
@@ -132,7 +130,6 @@ impl Watched {
         self.ingest.interval()
     }
 
-    /// Returns the silence after which the source is stale.
     pub(crate) fn stale_after(&self) -> Duration {
         self.ingest.stale_after()
     }
@@ -152,12 +149,10 @@ impl Watched {
         self.connection.state(now, self.stale_after())
     }
 
-    /// Returns the time at which the display of the state may change without an event.
     pub(crate) fn changes_at(&self, now: Time) -> Option<Time> {
         self.connection.changes_at(now, self.stale_after())
     }
 
-    /// Returns the time at which the state itself may change without an event.
     pub(crate) fn state_changes_at(&self, now: Time) -> Option<Time> {
         self.connection.state_changes_at(now, self.stale_after())
     }
@@ -168,7 +163,6 @@ impl Watched {
         self.transit.offset_ms()
     }
 
-    /// Returns the age of the newest sample.
     pub(crate) fn age(&self, now: Time) -> Option<Duration> {
         self.transit.age(now, self.store().newest()?, self.stale_after())
     }

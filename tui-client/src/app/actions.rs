@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use loadline_protocol::DurationText;
 
-use super::{App, Flow};
+use super::{App, Flow, SourceView};
 use crate::keys::Action;
 use crate::layout::Page;
 
@@ -67,44 +67,39 @@ impl App {
             Action::Fill => self.theme.fill = !self.theme.fill,
             Action::ValueIn => self.zoom_values(1),
             Action::ValueOut => self.zoom_values(-1),
-            Action::ColumnsLeft => {
-                self.screen.first_column = self.screen.first_column.saturating_sub(1);
-            }
-            Action::ColumnsRight => {
-                let columns = self.sources.watched().columns().map_or(0, <[_]>::len);
-                self.screen.first_column =
-                    (self.screen.first_column + 1).min(columns.saturating_sub(1));
-            }
+            Action::ColumnsLeft => self.scroll_columns(-1),
+            Action::ColumnsRight => self.scroll_columns(1),
             Action::NextSource => self.step_source(1),
             Action::PreviousSource => self.step_source(self.sources.all().len() - 1),
-            Action::Compare => self.start_compare(),
-            Action::Order if self.sources.is_single() => self.step_source(1),
+            // A message says so.
+            Action::Compare | Action::Order if self.sources.is_single() => self.step_source(1),
+            Action::Compare => self.screen.cycle_compare(),
             _ => self.navigate(action),
         }
     }
 
+    fn scroll_columns(&mut self, by: isize) {
+        let columns = self.sources.watched().columns().map_or(0, <[_]>::len);
+        let first = self.screen.first_column.saturating_add_signed(by);
+        self.screen.first_column = first.min(columns.saturating_sub(1));
+    }
+
     /// Lends the terminal to ssh, which must not ask for a password over the screen.
     fn request_terminal(&mut self) -> Flow {
-        if self.sources.watched().may_prompt
-            && self.sources.watched().state(self.now).outage().is_some()
-        {
+        let watched = self.sources.watched();
+        if watched.may_prompt && watched.state(self.now).outage().is_some() {
             return Flow::LendTerminal { source: self.sources.shown() };
         }
-        self.show_message("no ssh connection to retry".to_owned());
+        self.show_message("no ssh connection to retry");
         Flow::Continue
     }
 
     /// Requests the next shorter or longer interval.
     fn request_interval(&mut self, shorter: bool) -> Flow {
-        let has_header = self.sources.watched().header().is_some();
-        let Some(now) = self
-            .sources
-            .shown_view()
-            .requested_interval
-            .or(self.sources.watched().interval())
-            .filter(|_| has_header)
-        else {
-            self.show_message("the interval of this source cannot be changed".to_owned());
+        let SourceView { watched, requested_interval, .. } = self.sources.shown_view();
+        let current = requested_interval.or(watched.interval());
+        let Some(now) = current.filter(|_| watched.header().is_some()) else {
+            self.show_message("the interval of this source cannot be changed");
             return Flow::Continue;
         };
         let mut steps = INTERVALS_MS.into_iter().map(Duration::from_millis);

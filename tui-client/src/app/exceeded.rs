@@ -10,15 +10,10 @@ use crate::thresholds::Level;
 /// Value above its threshold.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ExceededThreshold<'a> {
-    /// Level of the threshold.
     pub(crate) level: Level,
-    /// Index of the source.
     pub(crate) source: usize,
-    /// Index of the chart.
     pub(crate) chart_index: usize,
-    /// Chart of the value.
     pub(crate) chart: &'a Chart,
-    /// Line of the value in the chart.
     pub(crate) line: &'a ChartLine,
     /// Value in the unit of the stream.
     pub(crate) value: f64,

@@ -19,7 +19,6 @@ const TEXT_BYTES_MAX: usize = 40;
 /// Message to the user that disappears after a while.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FooterMessage {
-    /// Text of the message.
     pub(crate) text: String,
     /// End of the display time.
     pub(super) until: Time,
@@ -48,12 +47,10 @@ impl Footer {
         self.message = Some(FooterMessage { text, until: now + FOOTER_MESSAGE_TIME });
     }
 
-    /// Removes the message at the end of its display time.
     pub(super) fn expire_message(&mut self, now: Time) {
         self.message.take_if(|message| message.until <= now);
     }
 
-    /// Opens the input line for a time.
     pub(super) fn open_time_input(&mut self) {
         *self = Footer { message: None, time_input: Some(TimeInput::default()) };
     }

@@ -36,42 +36,31 @@ impl App {
     /// Returns the layout of the screen in an area.
     pub fn layout(&self, area: Rect) -> Layout {
         let page = self.screen.page;
-        let (chart_count, chosen) = match page {
-            Page::Overview | Page::Dashboard | Page::Fullscreen => {
-                (self.sources.charts().len(), self.chosen_chart())
-            }
-            Page::CompareOverlay => {
-                (self.sources.metric_titles().len(), self.compared_metric().map_or(0, |(at, _)| at))
-            }
-            Page::CompareGrid => (
-                if self.sources.metric_titles().is_empty() { 0 } else { self.sources.all().len() },
-                self.sources.shown(),
-            ),
+        let charts = self.sources.charts();
+        let titles = self.chart_titles().len();
+        let is_grid = page == Page::CompareGrid && titles > 0;
+        let chart_count = if is_grid { self.sources.all().len() } else { titles };
+        let chosen = self.chosen_place();
+        let measured = match page {
+            Page::Dashboard => charts,
+            Page::Fullscreen => charts.get(chosen..=chosen).unwrap_or_default(),
+            Page::Overview | Page::CompareOverlay | Page::CompareGrid => &[],
         };
-        let lines = match page {
-            Page::Overview | Page::CompareOverlay | Page::CompareGrid => 0,
-            Page::Dashboard => self.sources.charts().iter().map(|chart| chart.lines.len()).sum(),
-            Page::Fullscreen => {
-                self.sources.charts().get(chosen).map_or(0, |chart| chart.lines.len())
+        let series: usize = measured.iter().map(|chart| chart.lines.len()).sum();
+        let stats_rows = match self.selection.mark {
+            Some(_) if !self.screen.shows_all_sources() => {
+                series.min(STATISTICS_ROWS_MAX) as u16 + STATISTICS_HEADER_ROWS
             }
+            _ => 0,
         };
-        let is_measured = self.selection.mark.is_some() && !self.screen.shows_all_sources();
-        let stats_rows = if is_measured {
-            lines.min(STATISTICS_ROWS_MAX) as u16 + STATISTICS_HEADER_ROWS
-        } else {
-            0
-        };
-        let compared_sources = self.sources.compared().len();
-        let is_roomy = page == Page::Dashboard && has_uncrowded_first_page(self.sources.charts());
-        let table = self.screen.table;
         let shape = LayoutShape {
             page,
-            table,
+            table: self.screen.table,
             chart_count,
             chosen,
-            is_roomy,
+            is_roomy: page == Page::Dashboard && has_uncrowded_first_page(charts),
             stats_rows,
-            compared_sources,
+            compared_sources: self.sources.compared().len(),
         };
         layout(area, shape)
     }
@@ -88,34 +77,34 @@ impl App {
     /// Returns the parts of a chart at its place in the layout, if the chart exists. Panels below
     /// each other have the same width, so their time axes agree.
     pub fn chart_parts(&self, place: ChartRect) -> Option<ChartParts> {
-        let shape = ChartShape { axis_rows: place.axis_rows, ..ChartShape::default() };
-        let shape = match self.screen.page {
-            Page::Dashboard | Page::Fullscreen => {
-                let chart = self.sources.charts().get(place.index)?;
-                let labels = self.sources.shown_view().label_width;
-                // In a heat map, the names of the columns replace the value labels.
-                if self.screen.page == Page::Dashboard || chart.kind == ChartKind::Heat {
-                    ChartShape { label_width: labels, ..shape }
-                } else {
-                    let names = chart.lines.iter().map(|line| line.legend.chars().count());
-                    let names = names.max().unwrap_or(0).min(NAME_MAX) as u16;
-                    let is_empty = self.sources.shown_view().empty_reason(chart).is_some();
-                    let large = digits::size(chart.lines.len(), place.area);
-                    ChartShape {
-                        name_width: names,
-                        digits_size: large.filter(|_| !is_empty),
-                        label_width: labels,
-                        ..shape
-                    }
-                }
+        let mut shape = ChartShape { axis_rows: place.axis_rows, ..ChartShape::default() };
+        if self.screen.shows_all_sources() {
+            let labels = self.sources.all().iter().map(|view| view.label_width);
+            shape.label_width = labels.max().unwrap_or(0);
+            return Some(chart_parts(place.area, shape));
+        }
+        let view = self.sources.shown_view();
+        let chart = view.charts.get(place.index)?;
+        shape.label_width = view.label_width;
+        // In a heat map, the names of the columns replace the value labels.
+        if self.screen.page == Page::Fullscreen && chart.kind != ChartKind::Heat {
+            let names = chart.lines.iter().map(|line| line.legend.chars().count());
+            shape.name_width = names.max().unwrap_or(0).min(NAME_MAX) as u16;
+            if view.empty_reason(chart).is_none() {
+                shape.digits_size = digits::size(chart.lines.len(), place.area);
             }
-            Page::Overview | Page::CompareOverlay | Page::CompareGrid => {
-                let labels =
-                    self.sources.all().iter().map(|view| view.label_width).max().unwrap_or(0);
-                ChartShape { label_width: labels, ..shape }
-            }
-        };
+        }
         Some(chart_parts(place.area, shape))
+    }
+
+    /// Returns the index of the chosen chart in the layout.
+    fn chosen_place(&self) -> usize {
+        match self.screen.page {
+            Page::CompareGrid => self.sources.shown(),
+            Page::Overview | Page::CompareOverlay | Page::Dashboard | Page::Fullscreen => {
+                self.chosen_chart()
+            }
+        }
     }
 
     /// Returns the width of the chosen chart's panel in columns.
@@ -124,11 +113,7 @@ impl App {
         if self.screen.page == Page::Overview {
             return Some(self.line_parts(layout.sources).chart.width);
         }
-        let chosen = match self.screen.page {
-            Page::CompareGrid => self.sources.shown(),
-            Page::CompareOverlay => self.compared_metric()?.0,
-            Page::Overview | Page::Dashboard | Page::Fullscreen => self.chosen_chart(),
-        };
+        let chosen = self.chosen_place();
         let place = layout.charts.iter().find(|place| place.index == chosen)?;
         Some(self.chart_parts(*place)?.panel.width)
     }

@@ -8,12 +8,11 @@ use crate::keys::Action;
 use crate::watched::State;
 
 impl App {
-    /// Opens the input line for a time.
     pub(super) fn open_time_input(&mut self) {
         if self.sources.newest().is_some() {
             self.footer.open_time_input();
         } else {
-            self.show_message("no samples yet".to_owned());
+            self.show_message("no samples yet");
         }
     }
 
@@ -79,15 +78,5 @@ impl App {
         let width = usize::from(self.size.width);
         let mut fitting = texts.filter(|text| text.len() <= width);
         fitting.next().unwrap_or_else(|| format!("nearest sample: {nearest}"))
-    }
-
-    /// Returns the last sample at or before a time, and the first one after it. They belong to the
-    /// shown source, or to any source if the page shows all.
-    fn times_around(&self, time: Time) -> [Option<Time>; 2] {
-        if self.screen.shows_all_sources() {
-            return [self.sources.latest_until(time), self.sources.earliest_after(time)];
-        }
-        let count = self.sources.count_until(self.sources.shown(), time);
-        [count.checked_sub(1).and_then(|at| self.sources.time_at(at)), self.sources.time_at(count)]
     }
 }

@@ -33,7 +33,7 @@ impl App {
             Action::Oldest => self.show_oldest(),
             Action::Live => self.show_live(),
             Action::Reset => {
-                self.selection.reset_value_zoom();
+                self.selection.value_zoom.clear();
                 self.window.reset();
                 self.fit_window();
             }
@@ -65,9 +65,9 @@ impl App {
     }
 
     fn step_screen(&mut self, direction: i64) {
-        let rows = i64::from(self.layout(self.area()).table.height).saturating_sub(1).max(1);
+        let rows = self.layout(self.area()).table.height.saturating_sub(1).max(1);
         if self.screen.page == Page::Dashboard && self.screen.table == TablePosition::Alone {
-            self.step_samples(direction * rows);
+            self.step_samples(direction as isize * rows as isize);
         } else if self.selection.crosshair.is_some() {
             self.move_crosshair(direction * self.window.span_ms());
         } else {
@@ -108,15 +108,8 @@ impl App {
         if self.selection.crosshair.is_some() {
             self.selection.clear();
         } else {
-            self.selection.crosshair = match self.screen.page {
-                Page::Dashboard | Page::Fullscreen => self
-                    .count_until_window_end()
-                    .checked_sub(1)
-                    .and_then(|at| self.sources.time_at(at)),
-                Page::Overview | Page::CompareOverlay | Page::CompareGrid => {
-                    self.window_end_time().and_then(|until| self.sources.latest_until(until))
-                }
-            };
+            let end = self.window_end_time();
+            self.selection.crosshair = end.and_then(|end| self.times_around(end)[0]);
         }
     }
 
@@ -142,38 +135,46 @@ impl App {
     }
 
     fn move_crosshair(&mut self, by_ms: i64) {
-        if self.screen.shows_all_sources() {
-            self.move_shared_crosshair(by_ms);
-            return;
-        }
-        let Some(at) = self.crosshair_index() else { return };
-        let Some(here) = self.sources.time_at(at) else { return };
-        let target = here.shifted_ms(by_ms);
-        let there = self.sources.sample_index(target);
-        // At least to the next sample, however far away.
-        let there = if by_ms < 0 { there.min(at.saturating_sub(1)) } else { there.max(at + 1) };
-        let last = self.sources.watched().store().len().saturating_sub(1);
-        if let Some(time) = self.sources.time_at(there.min(last)) {
+        let Some(here) = self.crosshair_time() else { return };
+        let [before, after] = self.times_around(here.shifted_ms(by_ms));
+        // Forward at least to the next sample, however far away.
+        let there = before.filter(|time| by_ms < 0 || *time > here).or(after);
+        // On a page of one source, its newest sample comes into view.
+        let there = there.or((!self.screen.shows_all_sources()).then_some(here));
+        if let Some(time) = there {
             self.set_crosshair(time);
         }
     }
 
-    /// Moves the crosshair by samples. Without a crosshair, moves the view.
-    pub(super) fn step_samples(&mut self, steps: i64) {
-        if self.screen.shows_all_sources() {
-            self.step_shared_samples(steps);
-            return;
-        }
-        let here = self.crosshair_index().or_else(|| self.count_until_window_end().checked_sub(1));
-        let Some(here) = here else { return };
-        let last = self.sources.watched().store().len().saturating_sub(1);
-        let there = (here as i64).saturating_add(steps).clamp(0, last as i64) as usize;
-        let Some(time) = self.sources.time_at(there) else { return };
-        if self.selection.crosshair.is_some() {
-            self.set_crosshair(time);
+    /// Moves the crosshair by samples. Without a crosshair, moves the view. If the page shows all
+    /// sources, moves by one sample of any source.
+    pub(super) fn step_samples(&mut self, steps: isize) {
+        let there = if self.screen.shows_all_sources() {
+            let here = self.selection.crosshair.or_else(|| self.window_end_time());
+            here.and_then(|here| match steps {
+                ..0 => self.sources.latest_until(here.shifted_ms(-1)),
+                0.. => self.sources.earliest_after(here),
+            })
         } else {
-            self.set_window_end(time);
+            let last = self.sources.watched().store().len().saturating_sub(1);
+            let there = self.shown_index().map(|at| at.saturating_add_signed(steps).min(last));
+            there.and_then(|at| self.sources.time_at(at))
+        };
+        match there {
+            Some(time) if self.selection.crosshair.is_some() => self.set_crosshair(time),
+            Some(time) => self.set_window_end(time),
+            None => {}
         }
+    }
+
+    /// Returns the last sample at or before a time, and the first one after it. They belong to the
+    /// shown source, or to any source if the page shows all.
+    pub(super) fn times_around(&self, time: Time) -> [Option<Time>; 2] {
+        if self.screen.shows_all_sources() {
+            return [self.sources.latest_until(time), self.sources.earliest_after(time)];
+        }
+        let count = self.sources.count_until(self.sources.shown(), time);
+        [count.checked_sub(1).and_then(|at| self.sources.time_at(at)), self.sources.time_at(count)]
     }
 
     /// Returns the index of the sample at the crosshair. If that sample is gone, returns the last

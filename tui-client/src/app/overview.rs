@@ -1,7 +1,5 @@
 //! Overview of all sources: their order and the chosen one.
 
-use std::cmp::Ordering;
-
 use super::App;
 use crate::keys::Action;
 use crate::layout::Page;
@@ -21,13 +19,13 @@ pub enum Order {
 }
 
 impl App {
-    /// Returns the sources in the order of the overview.
     pub(crate) fn ordered_sources(&self) -> Vec<usize> {
         let mut sources: Vec<usize> = (0..self.sources.all().len()).collect();
         if self.sources.order == Order::Hottest {
             let heats: Vec<Option<f64>> = sources.iter().map(|at| self.heat(*at)).collect();
+            let heat = |at: usize| heats[at].unwrap_or(f64::NEG_INFINITY);
             // Equal sources keep the order in which they were given.
-            sources.sort_by(|a, b| compare_heat(heats[*a], heats[*b]));
+            sources.sort_by(|a, b| heat(*b).total_cmp(&heat(*a)));
         }
         sources
     }
@@ -81,23 +79,24 @@ impl App {
         usize::from(self.layout(self.area()).sources.height).max(1)
     }
 
-    /// Scrolls the overview so that the chosen source is visible.
-    pub(super) fn scroll_to_shown_source(&mut self) {
-        let rows = self.overview_rows();
-        let place =
-            self.ordered_sources().iter().position(|at| *at == self.sources.shown()).unwrap_or(0);
-        self.sources.scroll_to(place, rows);
+    /// Returns the row of the chosen source on the overview.
+    fn shown_place(&self) -> usize {
+        let shown = self.sources.shown();
+        self.ordered_sources().iter().position(|at| *at == shown).unwrap_or(0)
     }
 
-    pub(super) fn scroll_overview(&mut self, lines: i64) {
+    pub(super) fn scroll_to_shown_source(&mut self) {
+        self.sources.scroll_to(self.shown_place(), self.overview_rows());
+    }
+
+    pub(super) fn scroll_overview(&mut self, lines: isize) {
         self.sources.scroll(lines, self.overview_rows());
     }
 
-    fn choose_line(&mut self, steps: i64) {
+    fn choose_line(&mut self, steps: isize) {
         let order = self.ordered_sources();
-        let place = order.iter().position(|at| *at == self.sources.shown()).unwrap_or(0) as i64;
-        let there = place.saturating_add(steps).clamp(0, order.len() as i64 - 1);
-        self.show_source(order[there as usize]);
+        let place = self.shown_place().saturating_add_signed(steps).min(order.len() - 1);
+        self.show_source(order[place]);
     }
 
     /// Handles a click on a source: the first click chooses it, the second opens it.
@@ -111,7 +110,7 @@ impl App {
 
     /// Handles an action on the overview. Returns false if the action has its usual effect.
     pub(super) fn handle_overview_action(&mut self, action: Action) -> bool {
-        let rows = self.overview_rows() as i64;
+        let rows = self.overview_rows() as isize;
         match action {
             Action::Up => self.choose_line(-1),
             Action::Down => self.choose_line(1),
@@ -129,15 +128,5 @@ impl App {
             _ => return false,
         }
         true
-    }
-}
-
-/// Orders higher values first and unknown ones last.
-fn compare_heat(a: Option<f64>, b: Option<f64>) -> Ordering {
-    match (a, b) {
-        (Some(a), Some(b)) => b.total_cmp(&a),
-        (Some(_), None) => Ordering::Less,
-        (None, Some(_)) => Ordering::Greater,
-        (None, None) => Ordering::Equal,
     }
 }

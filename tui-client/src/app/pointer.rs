@@ -10,7 +10,7 @@ use crate::layout::Page;
 use crate::store::Window;
 
 /// Rows that one step of the wheel scrolls.
-const WHEEL_ROWS: i64 = 3;
+const WHEEL_ROWS: isize = 3;
 
 /// Drag with a mouse button.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,12 +23,7 @@ pub enum Drag {
         moved: bool,
     },
     /// Right button: selects a time span.
-    Zoom {
-        /// Start of the drag.
-        from: Time,
-        /// Time under the pointer.
-        to: Time,
-    },
+    Zoom { from: Time, to: Time },
 }
 
 /// Target under the pointer.
@@ -36,13 +31,18 @@ enum Target {
     /// Title or axis of a chart.
     Chart(usize),
     /// Panel of a chart.
-    Panel { chart: usize, panel: Rect, window: Window },
-    /// Row of a source.
+    Panel {
+        chart: usize,
+        panel: Rect,
+        window: Window,
+    },
     Source(usize),
     /// Row of the table, the head at 0.
-    Table { row: u16, rows: u16 },
-    /// Statistics.
-    Span,
+    Table {
+        row: u16,
+        rows: u16,
+    },
+    Statistics,
 }
 
 impl App {
@@ -69,7 +69,7 @@ impl App {
             return Some(Target::Table { row: position.y - layout.table.y, rows });
         }
         if layout.stats.contains(position) {
-            return Some(Target::Span);
+            return Some(Target::Statistics);
         }
         if layout.sources.contains(position) {
             let lines = self.overview_sources(layout.sources.height);
@@ -88,28 +88,20 @@ impl App {
     }
 
     fn press(&mut self, button: MouseButton, position: Position) {
-        self.selection.drag = match (button, self.target_at(position)) {
+        self.selection.drag = None;
+        match (button, self.target_at(position)) {
             (MouseButton::Left, Some(Target::Panel { .. })) => {
-                Some(Drag::Pan { column: position.x, moved: false })
+                self.selection.drag = Some(Drag::Pan { column: position.x, moved: false });
             }
             (MouseButton::Right, Some(Target::Panel { panel, window, .. })) => {
-                let time = window.time_of_cell(i64::from(position.x) - i64::from(panel.x));
-                Some(Drag::Zoom { from: time, to: time })
+                let time = window.time_of_cell(cell(position, panel));
+                self.selection.drag = Some(Drag::Zoom { from: time, to: time });
             }
-            (MouseButton::Left, Some(Target::Chart(at))) => {
-                self.click_chart(at);
-                None
-            }
-            (MouseButton::Left, Some(Target::Source(at))) => {
-                self.click_source(at);
-                None
-            }
-            (MouseButton::Left, Some(Target::Table { row, rows })) => {
-                self.choose_row(row, rows);
-                None
-            }
-            _ => None,
-        };
+            (MouseButton::Left, Some(Target::Chart(at))) => self.click_chart(at),
+            (MouseButton::Left, Some(Target::Source(at))) => self.click_source(at),
+            (MouseButton::Left, Some(Target::Table { row, rows })) => self.choose_row(row, rows),
+            _ => {}
+        }
     }
 
     fn choose_row(&mut self, row: u16, rows: u16) {
@@ -132,8 +124,8 @@ impl App {
             }
             Some(Drag::Zoom { from, .. }) => {
                 if let Some((panel, window)) = self.panel_at(position) {
-                    let cell = i64::from(position.x) - i64::from(panel.x);
-                    let to = window.time_of_cell(cell.clamp(0, i64::from(panel.width)));
+                    let cell = cell(position, panel).clamp(0, i64::from(panel.width));
+                    let to = window.time_of_cell(cell);
                     self.selection.drag = Some(Drag::Zoom { from, to });
                 }
             }
@@ -163,9 +155,8 @@ impl App {
     fn click(&mut self, position: Position) {
         let Some(Target::Panel { chart, panel, window }) = self.target_at(position) else { return };
         self.click_chart(chart);
-        let cell = i64::from(position.x) - i64::from(panel.x);
         // The last sample of the cell, so that a click beside the newest one finds it.
-        let end = window.time_of_cell(cell + 1).shifted_ms(-1);
+        let end = window.time_of_cell(cell(position, panel) + 1).shifted_ms(-1);
         let there = if self.screen.shows_all_sources() {
             self.sources.latest_until(end)
         } else {
@@ -177,24 +168,19 @@ impl App {
     }
 
     fn wheel(&mut self, up: bool, position: Position) {
+        let rows = if up { -WHEEL_ROWS } else { WHEEL_ROWS };
         match self.target_at(position) {
             Some(Target::Panel { panel, window, .. }) => {
-                let cell = i64::from(position.x) - i64::from(panel.x);
+                let cell = cell(position, panel);
                 // At the right edge the newest sample is meant, so a live view stays live.
                 let is_edge = cell + 1 >= i64::from(panel.width);
                 let anchor = (!is_edge).then(|| window.time_of_cell(cell));
                 self.zoom(up, anchor);
             }
             Some(Target::Chart(_)) => self.zoom(up, None),
-            Some(Target::Table { .. }) => {
-                self.step_samples(if up { -WHEEL_ROWS } else { WHEEL_ROWS });
-            }
-            Some(Target::Source(_)) => {
-                self.scroll_overview(if up { -WHEEL_ROWS } else { WHEEL_ROWS });
-            }
-            Some(Target::Span) => {
-                self.scroll_series(if up { -WHEEL_ROWS } else { WHEEL_ROWS });
-            }
+            Some(Target::Table { .. }) => self.step_samples(rows),
+            Some(Target::Source(_)) => self.scroll_overview(rows),
+            Some(Target::Statistics) => self.scroll_series(rows),
             None => {}
         }
     }
@@ -208,4 +194,9 @@ impl App {
             Page::Overview | Page::Dashboard | Page::Fullscreen => self.choose_nth_chart(at),
         }
     }
+}
+
+/// Returns the cell of a chart under the pointer; negative left of the panel.
+fn cell(position: Position, panel: Rect) -> i64 {
+    i64::from(position.x) - i64::from(panel.x)
 }

@@ -9,7 +9,6 @@ use super::App;
 pub(crate) enum TableRow {
     /// Sample with this index in the store.
     Sample(usize),
-    /// Gap of this duration.
     Gap(Duration),
 }
 
@@ -24,21 +23,14 @@ impl App {
         let Some(anchor) = crosshair.or_else(|| shown.checked_sub(1)).filter(|_| count > 0) else {
             return Vec::new();
         };
-        let mut below = (anchor + 1..shown).flat_map(|at| self.row_and_gap(at));
+        let mut below = (anchor + 1..shown).flat_map(|at| self.gap_and_row(at)).flatten();
         let mut later: Vec<TableRow> = below.by_ref().take((count - 1) / 2).collect();
-        let above = (0..=anchor).rev().flat_map(|at| {
-            let [gap, row] = self.gap_and_row(at);
-            row.into_iter().chain(gap)
-        });
-        let mut rows: Vec<TableRow> = above.take(count - later.len()).collect();
+        let above = (0..=anchor).rev().flat_map(|at| self.gap_and_row(at).into_iter().rev());
+        let mut rows: Vec<TableRow> = above.flatten().take(count - later.len()).collect();
         rows.reverse();
         later.extend(below.take(count - rows.len() - later.len()));
         rows.append(&mut later);
         rows
-    }
-
-    fn row_and_gap(&self, at: usize) -> impl Iterator<Item = TableRow> {
-        self.gap_and_row(at).into_iter().flatten()
     }
 
     /// Returns the gap before a sample, and the sample.

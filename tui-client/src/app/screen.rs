@@ -17,7 +17,6 @@ pub struct Screen {
     pub page: Page,
     /// Lines of the help that are scrolled out at the top; `None` if the help is closed.
     pub help_scroll: Option<u16>,
-    /// Position of the data table.
     pub(crate) table: TablePosition,
     /// Index of the first metric in the data table.
     pub first_column: usize,
@@ -39,7 +38,6 @@ impl Screen {
         }
     }
 
-    /// Returns whether the page shows all sources.
     pub(crate) fn shows_all_sources(&self) -> bool {
         self.page == Page::Overview || self.is_compare()
     }
@@ -57,16 +55,15 @@ impl Screen {
             }
             Action::Up => -1,
             Action::Down => 1,
-            Action::ScreenLeft => -i32::from(rows),
-            Action::ScreenRight => i32::from(rows),
-            Action::Oldest => i32::MIN,
-            Action::Live => i32::MAX,
+            Action::ScreenLeft => -(rows as i16),
+            Action::ScreenRight => rows as i16,
+            Action::Oldest => i16::MIN,
+            Action::Live => i16::MAX,
             // The page behind the help stays as it is.
             _ => return,
         };
-        self.help_scroll = self.help_scroll.map(|scroll| {
-            i32::from(scroll).saturating_add(lines).clamp(0, i32::from(scroll_max)) as u16
-        });
+        self.help_scroll =
+            self.help_scroll.map(|scroll| scroll.saturating_add_signed(lines).min(scroll_max));
     }
 
     pub(super) fn toggle_fullscreen(&mut self) {

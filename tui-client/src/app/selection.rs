@@ -26,7 +26,7 @@ pub struct Selection {
     /// Title of the chosen chart. If no chart has this title, the first chart is chosen.
     pub(super) chart_title: String,
     /// Zoom of the value axes, by the title of the chart.
-    value_zoom: BTreeMap<String, i8>,
+    pub(super) value_zoom: BTreeMap<String, i8>,
 }
 
 impl Selection {
@@ -58,8 +58,8 @@ impl Selection {
     }
 
     /// Returns the index of the chosen chart among charts with these titles.
-    pub(super) fn chosen_of<'a>(&self, mut titles: impl Iterator<Item = &'a str>) -> usize {
-        titles.position(|title| title == self.chart_title).unwrap_or(0)
+    pub(super) fn chosen_of(&self, titles: &[&str]) -> usize {
+        titles.iter().position(|title| *title == self.chart_title).unwrap_or(0)
     }
 
     /// Returns how often the span of a chart's value axis is halved, or doubled if negative.
@@ -70,10 +70,6 @@ impl Selection {
     pub(super) fn zoom_values(&mut self, title: String, by: i8) {
         let zoom = self.value_zoom.entry(title).or_default();
         *zoom = (*zoom + by).clamp(VALUE_ZOOM_RANGE.0, VALUE_ZOOM_RANGE.1);
-    }
-
-    pub(super) fn reset_value_zoom(&mut self) {
-        self.value_zoom.clear();
     }
 
     /// Forgets the zoom of charts that no source has.
@@ -124,9 +120,9 @@ mod tests {
     fn the_first_chart_is_chosen_if_the_chosen_one_is_gone() {
         let titles = ["CPU", "Load"];
         let mut selection = Selection { chart_title: "Load".to_owned(), ..Selection::default() };
-        assert_eq!(selection.chosen_of(titles.into_iter()), 1);
+        assert_eq!(selection.chosen_of(&titles), 1);
         selection.chart_title = "Disk".to_owned();
-        assert_eq!(selection.chosen_of(titles.into_iter()), 0);
+        assert_eq!(selection.chosen_of(&titles), 0);
     }
 
     #[test]

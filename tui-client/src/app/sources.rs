@@ -23,7 +23,6 @@ pub struct Sources {
     pub order: Order,
     /// Scroll position of the overview: index of the first visible row.
     first_line: usize,
-    /// Units of the shown values.
     units: Units,
     pub(super) thresholds: Thresholds,
 }
@@ -35,12 +34,10 @@ pub struct SourceView {
     pub watched: Watched,
     /// Charts in the order on the screen. Charts without any value are last.
     pub(crate) charts: Vec<Chart>,
-    /// Value formats of the columns.
     pub(crate) formats: Vec<ValueFormat>,
     /// Width of the longest label on the value axes in columns. All charts share it, so that charts
     /// below each other span the same time.
     pub(crate) label_width: u16,
-    /// Thresholds of the columns.
     threshold_levels: Vec<ThresholdLevels>,
     /// Interval requested from the agent and not yet answered.
     pub(super) requested_interval: Option<Duration>,
@@ -62,7 +59,7 @@ impl SourceView {
     pub(super) fn make_charts(&mut self, units: Units, thresholds: &Thresholds) {
         let (watched, machine) = (&self.watched, self.watched.machine());
         let columns = watched.columns().unwrap_or_default();
-        let values = watched.store().column_values();
+        let values = &watched.store().column_values;
         let format = |(column, (kind, magnitude)): (&_, &(_, _))| {
             value_format(column, *kind, *magnitude, units, machine)
         };
@@ -79,13 +76,6 @@ impl SourceView {
         }
     }
 
-    /// Applies an event. Returns whether the order or the formats of the charts changed.
-    pub(super) fn apply(&mut self, now: Time, event: Event) -> bool {
-        let before = self.watched.store().kinds_version();
-        self.watched.apply(now, event);
-        self.watched.store().kinds_version() != before
-    }
-
     /// Returns the reason for an empty chart, if none of its columns has had a value.
     pub(crate) fn empty_reason(&self, chart: &Chart) -> Option<&'static str> {
         let is_agent = self.watched.header().is_some();
@@ -93,7 +83,6 @@ impl SourceView {
         is_missing(&self.watched, chart).then_some(why)
     }
 
-    /// Returns the level of a column's value.
     pub(crate) fn level(&self, column: usize, value: f64) -> Level {
         self.threshold_levels.get(column).map_or(Level::Normal, |limits| limits.level(value))
     }
@@ -110,7 +99,6 @@ impl SourceView {
         columns.iter().position(|column| column.unit() == "%").unwrap_or(0)
     }
 
-    /// Returns the chart with a title.
     pub(crate) fn chart(&self, title: &str) -> Option<&Chart> {
         self.charts.iter().find(|chart| chart.title == title)
     }
@@ -142,7 +130,6 @@ impl Sources {
         &self.views
     }
 
-    /// Returns whether there is only one source.
     pub(crate) fn is_single(&self) -> bool {
         self.views.len() == 1
     }
@@ -152,7 +139,6 @@ impl Sources {
         self.shown
     }
 
-    /// Returns the chosen source with its charts.
     pub(crate) fn shown_view(&self) -> &SourceView {
         &self.views[self.shown]
     }
@@ -261,6 +247,17 @@ impl Sources {
         self.views.get_mut(source)
     }
 
+    pub(super) fn apply(&mut self, source: usize, now: Time, event: Event) {
+        let watched = &mut self.views[source].watched;
+        let is_stream = matches!(event, Event::Stream(_));
+        let version = watched.store().kinds_version();
+        watched.apply(now, event);
+        // The order or the formats of the charts may change.
+        if is_stream || watched.store().kinds_version() != version {
+            self.make_charts(source);
+        }
+    }
+
     /// Shows a source. Returns whether it has other columns than the last one.
     pub(super) fn show(&mut self, at: usize) -> bool {
         let before = std::mem::replace(&mut self.shown, at.min(self.views.len() - 1));
@@ -303,10 +300,9 @@ impl Sources {
         self.first_line.min(self.views.len().saturating_sub(rows))
     }
 
-    pub(super) fn scroll(&mut self, lines: i64, rows: usize) {
-        let most = self.views.len().saturating_sub(rows) as i64;
-        let first = (self.first_line(rows) as i64).saturating_add(lines);
-        self.first_line = first.clamp(0, most) as usize;
+    pub(super) fn scroll(&mut self, lines: isize, rows: usize) {
+        let last = self.views.len().saturating_sub(rows);
+        self.first_line = self.first_line(rows).saturating_add_signed(lines).min(last);
     }
 
     /// Scrolls the overview so that its row `place` is visible.
@@ -373,7 +369,7 @@ mod tests {
             sources.scroll(lines, 4);
             sources.first_line(4)
         };
-        assert_eq!([scroll(-1), scroll(5), scroll(i64::MAX)], [0, 5, 6]);
+        assert_eq!([scroll(-1), scroll(5), scroll(isize::MAX)], [0, 5, 6]);
         sources.scroll_to(3, 4);
         assert_eq!(sources.first_line(4), 3);
         sources.scroll_to(9, 4);

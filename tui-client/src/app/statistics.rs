@@ -11,9 +11,7 @@ use crate::layout::{Layout, Page};
 /// Statistics of the samples from the mark to the crosshair, both included.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Statistics {
-    /// Earlier end.
     pub(crate) from: Time,
-    /// Later end.
     pub(crate) to: Time,
     /// Number of samples.
     pub samples: usize,
@@ -60,12 +58,14 @@ impl App {
     /// others. In fullscreen, only the chart's own series are measured.
     pub(crate) fn measured_series(&self, layout: &Layout) -> Vec<(&Chart, &ChartLine)> {
         let is_visible = |at: usize| layout.charts.iter().any(|place| place.index == at);
-        let charts = || self.sources.charts().iter().enumerate();
-        let visible = charts().filter(|(at, _)| is_visible(*at));
-        let others = charts().filter(|(at, _)| !is_visible(*at));
-        let others = others.filter(|_| self.screen.page == Page::Dashboard);
-        let series = visible
-            .chain(others)
+        let is_dashboard = self.screen.page == Page::Dashboard;
+        let charts = self.sources.charts().iter().enumerate();
+        let mut charts: Vec<(bool, &Chart)> =
+            charts.map(|(at, chart)| (is_visible(at), chart)).collect();
+        charts.retain(|(is_visible, _)| is_dashboard || *is_visible);
+        charts.sort_by_key(|(is_visible, _)| !is_visible);
+        let series = charts
+            .into_iter()
             .flat_map(|(_, chart)| chart.lines.iter().map(move |line| (chart, line)));
         series.collect()
     }
@@ -77,10 +77,9 @@ impl App {
         (self.selection.first_series.min(all - rows), rows, all)
     }
 
-    pub(super) fn scroll_series(&mut self, lines: i64) {
+    pub(super) fn scroll_series(&mut self, lines: isize) {
         let (first, rows, all) = self.visible_series(&self.layout(self.area()));
-        let last = (all - rows) as i64;
-        self.selection.first_series = (first as i64).saturating_add(lines).clamp(0, last) as usize;
+        self.selection.first_series = first.saturating_add_signed(lines).min(all - rows);
     }
 }
 

@@ -14,7 +14,6 @@ const TICKING_INTERVAL_MAX: Duration = Duration::from_secs(1);
 const TICK_DELAY: Duration = Duration::from_millis(1100);
 
 impl App {
-    /// Applies the changes caused by time alone.
     pub(super) fn handle_tick(&mut self) {
         self.footer.expire_message(self.now);
         if self.screen.take_cycle(self.now) {
@@ -33,14 +32,11 @@ impl App {
         } else {
             now.shifted_ms(1000 - now.as_millis() % 1000)
         };
-        let message_end = self.footer.message.as_ref().map(|message| message.until);
         // Only the shown source shows a countdown to its next attempt.
-        let states =
-            self.sources.all().iter().filter_map(|view| view.watched.state_changes_at(now));
-        let others = [self.sources.watched().changes_at(now), self.screen.cycle_at, message_end]
-            .into_iter()
-            .flatten();
-        let next = others.chain(states).min().unwrap_or(second);
-        second.min(next)
+        let shown = self.sources.watched().changes_at(now);
+        let message_end = self.footer.message.as_ref().map(|message| message.until);
+        let states = self.sources.all().iter().map(|view| view.watched.state_changes_at(now));
+        let changes = [Some(second), shown, self.screen.cycle_at, message_end];
+        changes.into_iter().chain(states).flatten().min().unwrap_or(second)
     }
 }

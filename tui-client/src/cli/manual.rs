@@ -2,7 +2,7 @@
 
 use loadline_common::Manual;
 
-use crate::keys::{BindableAction, Keys, MOUSE_HELP, bindable_actions};
+use crate::keys::{BindableAction, Key, Keys, MOUSE_HELP, SECTIONS};
 
 pub(super) fn write_manual(page: &mut Manual) {
     write_sources(page);
@@ -56,13 +56,12 @@ fn write_sources(page: &mut Manual) {
 fn write_keys(page: &mut Manual) {
     page.section("KEYS");
     let keys = Keys::default();
-    let all: Vec<BindableAction> = bindable_actions().collect();
-    for section in all.chunk_by(|a, b| a.section == b.section) {
-        page.subsection(section[0].section);
+    for section in SECTIONS {
+        page.subsection(section.title);
         // One entry for the keys of all charts, which share a description.
-        for same in section.chunk_by(|a, b| a.description == b.description) {
+        for same in section.actions.chunk_by(|a, b| a.description == b.description) {
             let names: Vec<String> =
-                same.iter().flat_map(|it| it.keys).map(|key| key.label()).collect();
+                same.iter().flat_map(BindableAction::keys).map(Key::label).collect();
             page.term(&names.join(", "), &keys.expand_keys(same[0].description));
         }
     }

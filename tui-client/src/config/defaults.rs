@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use ratatui::style::Color;
 
 use super::options::{OPTIONS, SOURCE_OPTIONS};
-use crate::keys::{Key, Keys, bindable_actions};
+use crate::keys::{Keys, SECTIONS};
 use crate::theme::{ColourOverrides, Palette};
 
 const HEAD: &str = r#"# Configuration of loadline, with all defaults.
@@ -83,15 +83,13 @@ pub(crate) fn default_config(help: impl Fn(&str) -> String) -> String {
     }
     text.push_str(KEYS);
     let keys = Keys::default();
-    let mut section = "";
-    for action in bindable_actions() {
-        if action.section != section {
-            section = action.section;
-            let _ = writeln!(text, "#\n# {section}");
+    for section in SECTIONS {
+        let _ = writeln!(text, "#\n# {}", section.title);
+        for action in section.actions {
+            let bound: Vec<String> = action.keys().map(|key| key.to_string()).collect();
+            let line = format!("#{} = {bound:?}", action.name);
+            let _ = writeln!(text, "{line:<44} # {}", keys.expand_keys(action.description));
         }
-        let bound: Vec<String> = action.keys.iter().map(Key::to_string).collect();
-        let line = format!("#{} = {bound:?}", action.name);
-        let _ = writeln!(text, "{line:<44} # {}", keys.expand_keys(action.description));
     }
     text + THRESHOLDS
 }

@@ -2,12 +2,8 @@
 
 use unicode_width::UnicodeWidthStr as _;
 
-use super::bindings::{Binding, SECTIONS, SEVERAL_SOURCES};
+use super::bindings::{BindableAction, SECTIONS, SEVERAL_SOURCES, Section};
 use super::{Action, Keys};
-
-/// Descriptions of keys that act differently in the overview: up and down, fullscreen.
-const OVERVIEW_HELP: [&str; 2] =
-    ["select; {screen-left} {screen-right} by page", "open a source; {back} goes back"];
 
 /// Mouse gestures with their descriptions.
 pub(crate) const MOUSE_HELP: &[(&str, &str)] = &[
@@ -23,9 +19,7 @@ const LEFT_SECTIONS: usize = 3;
 /// Line of the help.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HelpLine {
-    /// Empty line between sections.
     Blank,
-    /// Title of a section.
     Title(&'static str),
     /// Keys and their description.
     Keys(String, String),
@@ -52,28 +46,15 @@ impl Keys {
     /// `several` adds the keys for several sources; `ascii` replaces arrows with words.
     pub(crate) fn help(&self, width: u16, several: bool, ascii: bool) -> Vec<Vec<HelpLine>> {
         let inside = width.saturating_sub(2).min(HELP_WIDTH);
-        let titled = |title, lines: Vec<HelpLine>| -> Vec<HelpLine> {
-            std::iter::once(HelpLine::Title(title)).chain(lines).collect()
-        };
-        let bindings = |all: &[Binding]| -> Vec<HelpLine> {
-            all.iter().filter_map(|binding| self.binding_line(binding, ascii)).collect()
-        };
+        let shown = SECTIONS.iter().filter(|it| several || it.title != SEVERAL_SOURCES);
         let mut sections: Vec<Vec<HelpLine>> =
-            SECTIONS.iter().map(|it| titled(it.title, bindings(it.bindings))).collect();
-        if several {
-            let lines =
-                self.overview_lines(ascii).into_iter().chain(bindings(SEVERAL_SOURCES.bindings));
-            sections.push(titled(SEVERAL_SOURCES.title, lines.collect()));
-        }
+            shown.map(|section| self.section_lines(section, ascii)).collect();
         let mouse = MOUSE_HELP
             .iter()
             .map(|(gesture, effect)| HelpLine::Keys((*gesture).to_owned(), (*effect).to_owned()));
-        sections.push(titled("Mouse", mouse.collect()));
-        let right = if width >= 2 * HELP_WIDTH + 2 {
-            sections.split_off(LEFT_SECTIONS)
-        } else {
-            Vec::new()
-        };
+        sections.push([HelpLine::Title("Mouse")].into_iter().chain(mouse).collect());
+        let is_wide = width >= 2 * HELP_WIDTH + 2;
+        let right = sections.split_off(if is_wide { LEFT_SECTIONS } else { sections.len() });
         let columns = [sections, right].into_iter().filter(|column| !column.is_empty());
         let wrapped = |column: Vec<Vec<HelpLine>>| {
             let lines = column.join(&HelpLine::Blank).into_iter();
@@ -82,41 +63,27 @@ impl Keys {
         columns.map(wrapped).collect()
     }
 
-    /// Returns the line of a binding. `None` if it has no keys.
-    fn binding_line(&self, binding: &Binding, ascii: bool) -> Option<HelpLine> {
-        let names = match binding.action {
-            Action::Chart(_) => self.chart_labels(binding.keys.len()),
-            action => self.labels(action),
-        };
-        let keys = || HelpLine::keys(&names, &self.expand_keys(binding.description), ascii);
-        (!names.is_empty()).then(keys)
-    }
-
-    /// Returns the labels of the keys that select a chart, consecutive digits as a range: `1-9`.
-    fn chart_labels(&self, charts: usize) -> Vec<String> {
-        let names: Vec<String> =
-            (0..charts).flat_map(|at| self.labels(Action::Chart(at))).collect();
-        let digit = |name: &String| name.parse::<u8>().ok();
-        let follows = |a: &String, b: &String| digit(a).is_some_and(|a| digit(b) == Some(a + 1));
-        let runs = names.chunk_by(follows);
-        runs.flat_map(|run| match run {
-            [first, _, .., last] => vec![format!("{first}-{last}")],
-            few => few.to_vec(),
-        })
-        .collect()
-    }
-
-    /// Returns the lines for keys that act differently in the overview.
-    fn overview_lines(&self, ascii: bool) -> Vec<HelpLine> {
-        let (up, down) = (self.labels(Action::Up), self.labels(Action::Down));
-        let pairs: Vec<String> =
-            up.iter().zip(&down).map(|(up, down)| format!("{up} {down}")).collect();
-        let keys = [pairs, self.labels(Action::Fullscreen)];
-        let lines = keys.iter().zip(OVERVIEW_HELP);
-        let bound = lines.filter(|(keys, _)| !keys.is_empty());
-        bound
-            .map(|(keys, description)| HelpLine::keys(keys, &self.expand_keys(description), ascii))
-            .collect()
+    /// Returns the title of a section and the lines of its actions that have keys.
+    fn section_lines(&self, section: &Section, ascii: bool) -> Vec<HelpLine> {
+        let mut entries = Vec::new();
+        if section.title == SEVERAL_SOURCES {
+            // These keys act differently in the overview.
+            let (up, down) = (self.labels(Action::Up), self.labels(Action::Down));
+            let pairs = up.iter().zip(&down).map(|(up, down)| format!("{up} {down}"));
+            entries.push((pairs.collect(), "select; {screen-left} {screen-right} by page"));
+            let fullscreen = self.labels(Action::Fullscreen);
+            entries.push((fullscreen, "open a source; {back} goes back"));
+        }
+        let same_line = |a: &BindableAction, b: &BindableAction| a.description == b.description;
+        entries.extend(section.actions.chunk_by(same_line).map(|same| {
+            let labels: Vec<String> = same.iter().flat_map(|it| self.labels(it.action)).collect();
+            let labels = if same.len() > 1 { join_digits(&labels) } else { labels };
+            (labels, same[0].description)
+        }));
+        let lines = entries.iter().filter(|(labels, _)| !labels.is_empty());
+        let lines =
+            lines.map(|(labels, text)| HelpLine::keys(labels, &self.expand_keys(text), ascii));
+        [HelpLine::Title(section.title)].into_iter().chain(lines).collect()
     }
 
     /// Replaces each action name in braces with the label of its first key.
@@ -154,6 +121,18 @@ impl HelpLine {
         let more = more.map(|text| HelpLine::Continuation(" ".repeat(indent) + &text));
         std::iter::once(HelpLine::Keys(names, texts.concat())).chain(more).collect()
     }
+}
+
+/// Writes three and more consecutive digits as a range: `1-9`.
+fn join_digits(labels: &[String]) -> Vec<String> {
+    let digit = |label: &String| label.parse::<u8>().ok();
+    let follows = |a: &String, b: &String| digit(a).is_some_and(|a| digit(b) == Some(a + 1));
+    let runs = labels.chunk_by(follows);
+    runs.flat_map(|run| match run {
+        [first, _, .., last] => vec![format!("{first}-{last}")],
+        few => few.to_vec(),
+    })
+    .collect()
 }
 
 /// Wraps a text to `columns`. A longer word gets its own line.

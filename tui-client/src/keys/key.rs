@@ -35,10 +35,12 @@ pub enum KeyError {
     Shifted(String),
 }
 
-/// Named keys: name in the configuration, code, label on the screen.
+/// Named keys: name in the configuration, code, label on the screen. Aliases follow the names that
+/// are written.
 const NAMED_KEYS: &[(&str, KeyCode, &str)] = &[
     ("space", KeyCode::Char(' '), "Space"),
     ("tab", KeyCode::Tab, "Tab"),
+    ("shift-tab", KeyCode::BackTab, "Shift-Tab"),
     ("enter", KeyCode::Enter, "Enter"),
     ("esc", KeyCode::Esc, "Esc"),
     ("backspace", KeyCode::Backspace, "Backspace"),
@@ -52,16 +54,12 @@ const NAMED_KEYS: &[(&str, KeyCode, &str)] = &[
     ("pgdn", KeyCode::PageDown, "PgDn"),
     ("insert", KeyCode::Insert, "Insert"),
     ("delete", KeyCode::Delete, "Delete"),
-];
-
-/// Aliases of named keys.
-const ALIASES: &[(&str, &str)] = &[
-    ("return", "enter"),
-    ("escape", "esc"),
-    ("pageup", "pgup"),
-    ("pagedown", "pgdn"),
-    ("ins", "insert"),
-    ("del", "delete"),
+    ("return", KeyCode::Enter, "Enter"),
+    ("escape", KeyCode::Esc, "Esc"),
+    ("pageup", KeyCode::PageUp, "PgUp"),
+    ("pagedown", KeyCode::PageDown, "PgDn"),
+    ("ins", KeyCode::Insert, "Insert"),
+    ("del", KeyCode::Delete, "Delete"),
 ];
 
 /// Modifiers in the order of the text form: prefix, flag, label.
@@ -81,77 +79,54 @@ impl Key {
     /// Key that always quits.
     pub(crate) const CTRL_C: Key = Key::ctrl('c');
 
-    pub(super) const fn char(c: char) -> Key {
-        Key::code(KeyCode::Char(c))
-    }
-
-    pub(super) const fn ctrl(c: char) -> Key {
+    const fn ctrl(c: char) -> Key {
         Key { code: KeyCode::Char(c), modifiers: KeyModifiers::CONTROL }
-    }
-
-    pub(super) const fn shift(code: KeyCode) -> Key {
-        Key { code, modifiers: KeyModifiers::SHIFT }
-    }
-
-    pub(super) const fn code(code: KeyCode) -> Key {
-        Key { code, modifiers: KeyModifiers::NONE }
     }
 
     /// Returns the pressed key in its one form.
     pub(crate) fn from_event(event: KeyEvent) -> Key {
         let shift = KeyModifiers::SHIFT;
         let modifiers = event.modifiers & (KeyModifiers::CONTROL | KeyModifiers::ALT | shift);
-        match event.code {
+        let code = match event.code {
             KeyCode::Char(c) if modifiers.contains(KeyModifiers::CONTROL) => {
-                Key { code: KeyCode::Char(c.to_ascii_lowercase()), modifiers: modifiers - shift }
+                KeyCode::Char(c.to_ascii_lowercase())
             }
-            KeyCode::Char(_) | KeyCode::BackTab => {
-                Key { code: event.code, modifiers: modifiers - shift }
-            }
-            KeyCode::Tab if modifiers.contains(shift) => {
-                Key { code: KeyCode::BackTab, modifiers: modifiers - shift }
-            }
-            code => Key { code, modifiers },
-        }
+            KeyCode::Tab if modifiers.contains(shift) => KeyCode::BackTab,
+            code => code,
+        };
+        let implies_shift = matches!(code, KeyCode::Char(_) | KeyCode::BackTab);
+        Key { code, modifiers: if implies_shift { modifiers - shift } else { modifiers } }
     }
 
     /// Returns the label on the screen: `Ctrl-C`, `PgUp`, `←`.
     pub fn label(self) -> String {
-        let held = MODIFIERS.iter().filter(|(_, held, _)| self.modifiers.contains(*held));
-        let held: String = held.map(|(.., label)| *label).collect();
-        let named = NAMED_KEYS.iter().find(|(_, code, _)| *code == self.code);
-        let key = match (self.code, named) {
-            (_, Some((.., label))) => (*label).to_owned(),
-            (KeyCode::BackTab, _) => "Shift-Tab".to_owned(),
-            (KeyCode::Char(c), _) if self.modifiers.contains(KeyModifiers::CONTROL) => {
-                c.to_ascii_uppercase().to_string()
+        let held: String = self.held().map(|(.., label)| *label).collect();
+        match (self.named(), self.code) {
+            (Some((.., label)), _) => held + label,
+            (None, KeyCode::Char(c)) if self.modifiers.contains(KeyModifiers::CONTROL) => {
+                held + &c.to_ascii_uppercase().to_string()
             }
-            (code, _) => code_name(code),
-        };
-        held + &key
+            (None, code) => held + &code.to_string(),
+        }
     }
-}
 
-/// Returns the name of a key without modifiers.
-fn code_name(code: KeyCode) -> String {
-    let named = NAMED_KEYS.iter().find(|(_, named, _)| *named == code);
-    match (code, named) {
-        (_, Some((name, ..))) => (*name).to_owned(),
-        (KeyCode::BackTab, _) => "shift-tab".to_owned(),
-        (KeyCode::Char(c), _) => c.to_string(),
-        (KeyCode::F(number), _) => format!("F{number}"),
-        // Other keys cannot be bound.
-        _ => String::new(),
+    fn held(self) -> impl Iterator<Item = &'static (&'static str, KeyModifiers, &'static str)> {
+        MODIFIERS.iter().filter(move |(_, held, _)| self.modifiers.contains(*held))
+    }
+
+    fn named(self) -> Option<&'static (&'static str, KeyCode, &'static str)> {
+        NAMED_KEYS.iter().find(|(_, code, _)| *code == self.code)
     }
 }
 
 impl fmt::Display for Key {
     /// Writes the form of the configuration: `ctrl-c`, `pgup`, `left`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (name, ..) in MODIFIERS.iter().filter(|(_, held, _)| self.modifiers.contains(*held)) {
-            f.write_str(name)?;
+        self.held().try_for_each(|(name, ..)| f.write_str(name))?;
+        match self.named() {
+            Some((name, ..)) => f.write_str(name),
+            None => write!(f, "{}", self.code),
         }
-        f.write_str(&code_name(self.code))
     }
 }
 
@@ -198,9 +173,7 @@ fn parse_code(text: &str) -> Option<KeyCode> {
         // Control and formatting characters can neither be typed nor shown.
         return (sanitize(text) == text).then_some(KeyCode::Char(c));
     }
-    let text = text.to_ascii_lowercase();
-    let alias = ALIASES.iter().find(|(alias, _)| *alias == text);
-    let name = alias.map_or(text.as_str(), |(_, name)| name);
+    let name = text.to_ascii_lowercase();
     if let Some((_, code, _)) = NAMED_KEYS.iter().find(|(named, ..)| *named == name) {
         return Some(*code);
     }

@@ -14,10 +14,10 @@ pub(super) const STAMP_NUMBERS: usize = 2;
 /// Rows with a min/max pyramid for each column.
 #[derive(Debug, Clone)]
 pub(super) struct Chunk {
-    /// Milliseconds since the epoch.
-    times: Box<[i64]>,
-    /// Sequence numbers. 0 means none, as they start at 1.
-    seqs: Box<[Seq]>,
+    /// Milliseconds since the epoch, of all rows, unused ones included.
+    pub(super) times: Box<[i64]>,
+    /// 0 means none, as sequence numbers start at 1.
+    pub(super) seqs: Box<[Seq]>,
     /// One bit per row, the lowest first: set if a gap lies before the row.
     gaps: Box<[u16]>,
     /// Column by column.
@@ -63,17 +63,6 @@ impl Chunk {
         }
     }
 
-    /// Returns the times of all rows, unused ones included, in milliseconds since the epoch.
-    pub(super) fn times(&self) -> &[i64] {
-        &self.times
-    }
-
-    /// Returns the sequence number of a row, 0 if it has none.
-    pub(super) fn seq(&self, at: usize) -> Seq {
-        self.seqs[at]
-    }
-
-    /// Returns whether a gap lies before a row.
     pub(super) fn has_gap(&self, at: usize) -> bool {
         self.gaps[at / BRANCHING] & (1 << (at % BRANCHING)) != 0
     }
@@ -85,13 +74,12 @@ impl Chunk {
     pub(super) fn column(&self, column: usize) -> Pyramid<'_> {
         let rows = self.times.len();
         let blocks = pyramid::block_count(rows);
-        Pyramid::new(
-            &self.values[column * rows..][..rows],
-            &self.blocks[column * blocks..][..blocks],
-        )
+        Pyramid {
+            values: &self.values[column * rows..][..rows],
+            blocks: &self.blocks[column * blocks..][..blocks],
+        }
     }
 
-    /// Returns the memory of the chunk in bytes.
     pub(super) fn bytes(&self) -> usize {
         size_of::<Chunk>()
             + size_of_val(&*self.times)

@@ -80,12 +80,9 @@ fn level_start(level: u32, values: usize) -> usize {
     (1..level).map(|below| values.div_ceil(1 << (below * BRANCHING_LOG2))).sum()
 }
 
-/// Writes the blocks that the last of the first `count` values completes. The number of `values`
-/// is a power of two and at least [`BRANCHING`].
+/// Writes the blocks that the last of the first `count` values completes. `count` is a multiple of
+/// [`BRANCHING`], and the number of `values` a power of two.
 pub(super) fn complete_blocks(blocks: &mut [Extremes], values: &[f64], count: usize) {
-    if count == 0 || !count.is_multiple_of(BRANCHING) {
-        return;
-    }
     let mut at = count / BRANCHING - 1;
     blocks[at] = Extremes::of(&values[count - BRANCHING..count]);
     let mut below = 0..values.len() / BRANCHING;
@@ -98,23 +95,14 @@ pub(super) fn complete_blocks(blocks: &mut [Extremes], values: &[f64], count: us
     }
 }
 
-/// Values and the blocks above them.
+/// Values and the blocks that [`complete_blocks`] wrote for them.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pyramid<'a> {
-    values: &'a [f64],
-    blocks: &'a [Extremes],
+    pub(super) values: &'a [f64],
+    pub(super) blocks: &'a [Extremes],
 }
 
-impl<'a> Pyramid<'a> {
-    /// Combines values with the blocks that [`complete_blocks`] wrote for them.
-    pub(super) fn new(values: &'a [f64], blocks: &'a [Extremes]) -> Pyramid<'a> {
-        Pyramid { values, blocks }
-    }
-
-    pub(super) fn values(&self) -> &'a [f64] {
-        self.values
-    }
-
+impl Pyramid<'_> {
     /// Returns the extremes of a range of values, all of which must have been written.
     pub(super) fn extremes(&self, range: Range<usize>) -> Extremes {
         if range.len() <= BRANCHING {

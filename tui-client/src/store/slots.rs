@@ -56,7 +56,6 @@ impl Window {
         self.slot_count
     }
 
-    /// Returns the number of cells.
     pub(crate) fn cell_count(&self) -> usize {
         self.slot_count / self.slots_per_cell
     }
@@ -206,9 +205,9 @@ struct SlotBuilder<'a> {
 /// Fills slots by reading each sample of a part.
 fn fill_from_samples(builders: &mut [SlotBuilder], window: Window, range: &ChunkRange<'_>) {
     let rows = range.rows.clone();
-    let times = &range.chunk.times()[rows.clone()];
+    let times = &range.chunk.times[rows.clone()];
     for SlotBuilder { slots, column, joined } in builders {
-        let values = &range.chunk.column(*column).values()[rows.clone()];
+        let values = &range.chunk.column(*column).values[rows.clone()];
         for (row, (time, value)) in rows.clone().zip(times.iter().zip(values)) {
             let value = *value;
             *joined &= !range.chunk.has_gap(row);
@@ -229,7 +228,7 @@ fn fill_from_samples(builders: &mut [SlotBuilder], window: Window, range: &Chunk
 /// pyramid provides min and max.
 fn fill_from_pyramid(builders: &mut [SlotBuilder], window: Window, part: &ChunkRange<'_>) {
     let ChunkRange { chunk, rows: Range { start: begin, end }, .. } = part;
-    let times = &chunk.times()[..*end];
+    let times = &chunk.times[..*end];
     // Guess the edge by the mean rate: most samples have a steady interval.
     let rows_per_ms = (end - begin) as f64 / (times[end - 1] - times[*begin] + 1) as f64;
     let mut start = *begin;
@@ -243,7 +242,7 @@ fn fill_from_pyramid(builders: &mut [SlotBuilder], window: Window, part: &ChunkR
             let column = chunk.column(*column);
             let Some(first) = column.first_index(rows.clone()) else { continue };
             let slot = slots[slot as usize].get_or_insert_with(|| {
-                let values = column.values();
+                let values = column.values;
                 let continues = || !chunk.has_gap(first) && !values[first - 1].is_nan();
                 let joined = if first == *begin { *joined } else { continues() };
                 Slot::of(values[first], !joined)

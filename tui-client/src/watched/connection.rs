@@ -24,7 +24,6 @@ pub enum State {
 /// Lack of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outage {
-    /// Reason, in words.
     pub(crate) reason: SafeText,
     /// Time of the next attempt.
     pub(crate) retry: Time,
@@ -47,7 +46,6 @@ impl State {
         matches!(self, State::Live | State::Replay(_))
     }
 
-    /// Returns the outage, if there is no connection.
     pub(crate) fn outage(&self) -> Option<&Outage> {
         match self {
             State::Connecting(outage) | State::Reconnecting(outage) => outage.as_ref(),
@@ -66,7 +64,6 @@ enum LinkStatus {
     },
     /// A recording, with the reason if reading it failed.
     Recording(Option<SafeText>),
-    /// The input has ended.
     Ended(SafeText),
 }
 

@@ -25,7 +25,6 @@ pub struct Ingest {
     pub stream: Option<Arc<StreamInfo>>,
     /// Number of invalid lines.
     pub faults: u64,
-    /// Reason for the last invalid line.
     pub(crate) last_fault: Option<SafeText>,
     /// Rows lost to this client: evicted by the agent, or dropped here as part of a burst.
     pub skipped: u64,

@@ -165,7 +165,7 @@ fn the_manual_page_has_each_option_and_each_key() {
         assert!(page.contains(option), "{option}");
     }
     for bound in loadline::keys::bindable_actions() {
-        let has_keys = bound.keys.iter().all(|key| page.contains(&key.label().replace('\\', "")));
+        let has_keys = bound.keys().all(|key| page.contains(&key.label().replace('\\', "")));
         // A key in a description is in braces.
         let text = bound.description.split('{').next().unwrap_or_default();
         assert!(has_keys && page.contains(text), "{}", bound.name);
