@@ -57,6 +57,11 @@ impl Chart {
             legend => format!("{} {legend}", self.title),
         }
     }
+
+    /// Returns the lines, each with this chart.
+    pub(crate) fn lines_with_chart(&self) -> impl Iterator<Item = (&Chart, &ChartLine)> + Clone {
+        self.lines.iter().map(move |line| (self, line))
+    }
 }
 
 /// Drawing style of a chart.

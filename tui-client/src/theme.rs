@@ -3,7 +3,6 @@
 mod colours;
 mod overrides;
 
-use malevich::Charset;
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::symbols::border;
 
@@ -244,9 +243,14 @@ impl Theme {
             .map_or(Style::new(), |colour| Style::new().fg(colour))
     }
 
-    /// Returns the set of characters for the dots of a chart.
-    pub(crate) fn charset(self) -> Charset {
-        if self.ascii { Charset::Ascii } else { Charset::Braille }
+    /// Returns the columns of dots in a cell.
+    pub(crate) fn dot_columns(self) -> usize {
+        if self.ascii { 1 } else { 2 }
+    }
+
+    /// Returns the rows of dots in a cell.
+    pub(crate) fn dot_rows(self) -> i64 {
+        if self.ascii { 1 } else { 4 }
     }
 
     /// Returns the characters of axes and rules.

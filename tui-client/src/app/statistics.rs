@@ -64,10 +64,7 @@ impl App {
         let visible = charts().filter(|(at, _)| is_visible(*at));
         let others = charts().filter(|(at, _)| !is_visible(*at));
         let others = others.filter(|_| self.screen.page == Page::Dashboard);
-        let series = visible
-            .chain(others)
-            .flat_map(|(_, chart)| chart.lines.iter().map(move |line| (chart, line)));
-        series.collect()
+        visible.chain(others).flat_map(|(_, chart)| chart.lines_with_chart()).collect()
     }
 
     /// Returns the first visible series, the number of visible ones, and the number of all.

@@ -39,18 +39,18 @@ pub(in crate::view) struct Layer {
 }
 
 /// Line across the whole panel.
-pub(in crate::view) struct HorizontalRule {
+pub(super) struct HorizontalRule {
     /// Row of cells in the panel.
-    pub(in crate::view) row: u16,
-    pub(in crate::view) style: Style,
+    pub(super) row: u16,
+    pub(super) style: Style,
 }
 
 /// Area below a line.
-pub(in crate::view) struct FilledArea {
+pub(super) struct FilledArea {
     /// Index of the line.
-    pub(in crate::view) line: usize,
+    pub(super) line: usize,
     /// Styles by height, the lowest first.
-    pub(in crate::view) styles: [Style; AREA_LEVELS],
+    pub(super) styles: [Style; AREA_LEVELS],
 }
 
 /// Content of a panel.
@@ -61,8 +61,8 @@ pub(in crate::view) struct Cells {
     /// Lines, the most important first.
     layers: Vec<Layer>,
     /// Reference lines. If several share a row, the first is drawn.
-    pub(in crate::view) rules: Vec<HorizontalRule>,
-    pub(in crate::view) area: Option<FilledArea>,
+    pub(super) rules: Vec<HorizontalRule>,
+    pub(super) area: Option<FilledArea>,
 }
 
 /// Dots of a line in a cell, as the bits of a braille character.
@@ -94,8 +94,7 @@ impl Cells {
         if panel.is_empty() {
             return;
         }
-        let (columns, _) = self.theme.charset().pixels_per_cell();
-        let first_cell = self.first_slot.div_euclid(columns as i64);
+        let first_cell = self.first_slot.div_euclid(self.theme.dot_columns() as i64);
         let mut dots = vec![Dots::default(); self.layers.len()];
         for x in 0..panel.width {
             let turn = first_cell + i64::from(x);
@@ -115,12 +114,13 @@ impl Cells {
 
     /// Returns the rows of a column of cells that contain lines or areas.
     fn rows(&self, x: u16, height: u16) -> RangeInclusive<u16> {
-        let (_, rows) = self.theme.charset().pixels_per_cell();
         let lines = self.layers.iter().map(|layer| &layer.strokes);
         let runs = lines.flat_map(|line| self.columns(x).filter_map(|(slot, _)| line.extent(slot)));
         let extent = runs.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
         let Some((first, last)) = extent else { return RangeInclusive::new(1, 0) };
-        let row = |dots: i64| dots.div_euclid(rows as i64).clamp(0, i64::from(height) - 1) as u16;
+        let row = |dots: i64| {
+            dots.div_euclid(self.theme.dot_rows()).clamp(0, i64::from(height) - 1) as u16
+        };
         row(first)..=if self.area.is_some() { height - 1 } else { row(last) }
     }
 
@@ -196,14 +196,13 @@ impl Cells {
 
     /// Returns the columns of dots of a cell: their slots, and their positions in the cell.
     fn columns(&self, x: u16) -> impl Iterator<Item = (usize, usize)> + use<> {
-        let (columns, _) = self.theme.charset().pixels_per_cell();
+        let columns = self.theme.dot_columns();
         (0..columns).map(move |column| (usize::from(x) * columns + column, column))
     }
 
     /// Returns the dots of a cell's column within the rows `first` to `last` of the panel.
     fn bits(&self, column: usize, y: u16, first: i64, last: i64) -> u8 {
-        let (_, rows) = self.theme.charset().pixels_per_cell();
-        let rows = rows as i64;
+        let rows = self.theme.dot_rows();
         let top = i64::from(y) * rows;
         let within = (first - top).max(0)..=(last - top).min(rows - 1);
         within.fold(0, |all, row| all | BRAILLE[column][row as usize])

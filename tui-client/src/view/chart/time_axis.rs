@@ -4,10 +4,11 @@ use loadline_protocol::Time;
 use malevich::scale::Ticks;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use unicode_width::UnicodeWidthStr as _;
 
-use super::ChartContext;
+use super::Figure;
 use crate::store::Window;
-use crate::view::text::{Piece, put};
+use crate::view::text::{fill, put};
 
 /// Minimum number of labels, if that many fit.
 const LABELS_MIN: usize = 3;
@@ -22,19 +23,14 @@ struct AxisTick {
     label: String,
 }
 
-pub(super) fn render(context: &ChartContext, buf: &mut Buffer) {
-    let (app, parts) = (context.app, context.parts);
-    let symbols = app.theme.symbols();
-    let faint = app.theme.faint();
-    for x in parts.axis_line.left()..parts.axis_line.right() {
-        for y in parts.axis_line.top()..parts.axis_line.bottom() {
-            buf[(x, y)].set_char(symbols.horizontal).set_style(faint);
-        }
-    }
+pub(super) fn render(figure: &Figure, window: Window, buf: &mut Buffer) {
+    let (app, parts) = (figure.app, figure.parts);
+    let (symbols, faint) = (app.theme.symbols(), app.theme.faint());
+    fill(buf, parts.axis_line, symbols.horizontal, faint);
     if parts.times.is_empty() {
         return;
     }
-    let ticks = ticks(context.window, |time| app.zone.utc_offset_ms(time));
+    let ticks = ticks(window, |time| app.zone.utc_offset_ms(time));
     if !parts.axis_line.is_empty() {
         for tick in &ticks {
             buf[(parts.times.x + tick.cell as u16, parts.axis_line.y)].set_char(symbols.tick_down);
@@ -44,18 +40,17 @@ pub(super) fn render(context: &ChartContext, buf: &mut Buffer) {
     let mut free_from = parts.gutter.x;
     let every = label_stride(&ticks);
     // A cut label would show a wrong time, so no label overlaps the crosshair's label.
-    let crosshair_label = context.time_label().map(|(area, _)| area);
-    for tick in ticks.into_iter().step_by(every) {
+    let crosshair_label = figure.time_label(window).map(|(area, _)| area);
+    for tick in ticks.iter().step_by(every) {
         let x = parts.times.x + tick.cell as u16;
-        let label = Piece::new(tick.label, faint);
-        let width = label.width() as u16;
+        let width = tick.label.width() as u16;
         // At the edges, a label is drawn beside its tick instead of below it.
         let rightmost = parts.times.right().saturating_sub(width);
         let left = x.saturating_sub(width / 2).max(parts.gutter.x).min(rightmost);
         if left >= free_from {
             let place = Rect { x: left, width, ..parts.times };
             if crosshair_label.is_none_or(|taken| !taken.intersects(place)) {
-                put(buf, place, &[label]);
+                put(buf, place, &tick.label, faint);
             }
             free_from = left + width + 1;
         }

@@ -73,10 +73,15 @@ const VALUE_MAX: f64 = 8e307;
 #[derive(Debug, Clone, Copy)]
 struct AxisRoom {
     rows: u16,
-    /// Dot rows per terminal row.
-    dots_per_row: usize,
+    dots_per_row: i64,
     /// Columns of a label.
     label_width: usize,
+}
+
+impl AxisRoom {
+    fn dot_rows(self) -> i64 {
+        i64::from(self.rows) * self.dots_per_row
+    }
 }
 
 /// Range and labels of a value axis, in the shown unit.
@@ -86,6 +91,7 @@ pub(in crate::view) struct ValueAxis {
     high: f64,
     /// Values and labels of the ticks, the lowest first.
     ticks: Vec<(f64, String)>,
+    room: AxisRoom,
 }
 
 impl ValueAxis {
@@ -96,9 +102,9 @@ impl ValueAxis {
         extent: Option<(f64, f64)>,
         parts: ChartParts,
     ) -> ValueAxis {
-        let (_, dots) = app.theme.charset().pixels_per_cell();
-        let width = usize::from(parts.gutter.width.checked_sub(1).unwrap_or(LABEL_WIDTH));
-        let room = AxisRoom { rows: parts.panel.height, dots_per_row: dots, label_width: width };
+        let label_width = usize::from(parts.gutter.width.checked_sub(1).unwrap_or(LABEL_WIDTH));
+        let dots_per_row = app.theme.dot_rows();
+        let room = AxisRoom { rows: parts.panel.height, dots_per_row, label_width };
         ValueAxis::new(chart, app.selection.value_zoom(chart), extent, room)
     }
 
@@ -127,7 +133,7 @@ impl ValueAxis {
         let axis = best.unwrap_or_else(|| {
             // No round step fits, for example if the span is near the precision of `f64`.
             let labels = fallback_labels(&[low, high], room.label_width);
-            ValueAxis { low, high, ticks: [low, high].into_iter().zip(labels).collect() }
+            ValueAxis { low, high, ticks: [low, high].into_iter().zip(labels).collect(), room }
         });
         axis.with_zero_label()
     }
@@ -142,16 +148,16 @@ impl ValueAxis {
         self
     }
 
-    /// Returns the dot row of a value among `rows`, or a row outside if it is beyond the axis.
-    pub(super) fn dot_row(&self, value: f64, rows: i64) -> i64 {
-        dot_row((self.low, self.high), value, rows)
+    /// Returns the dot row of a value in the panel, or a row outside if it is beyond the axis.
+    pub(super) fn dot_row(&self, value: f64) -> i64 {
+        dot_row((self.low, self.high), value, self.room.dot_rows())
     }
 
-    /// Returns the row of a value in a panel of `rows` rows; `None` if it lies outside.
-    pub(super) fn row(&self, value: f64, rows: u16, dots: usize) -> Option<u16> {
-        let dot_rows = i64::from(rows) * dots as i64;
-        let dot = self.dot_row(value, dot_rows);
-        (0..dot_rows).contains(&dot).then_some((dot / dots as i64) as u16)
+    /// Returns the row of a value in the panel; `None` if it lies outside.
+    pub(super) fn row(&self, value: f64) -> Option<u16> {
+        let dot = self.dot_row(value);
+        let is_inside = (0..self.room.dot_rows()).contains(&dot);
+        is_inside.then_some((dot / self.room.dots_per_row) as u16)
     }
 
     /// Returns whether a value lies above the axis.
@@ -254,9 +260,8 @@ fn best_axis(
         let cost = cost + candidate.cost;
         if best.as_ref().is_none_or(|(other, _)| cost < *other) {
             let ticks = candidate.ticks.iter().map(|tick| tick * candidate.unit.factor).zip(labels);
-            let axis =
-                ValueAxis { low: candidate.low, high: candidate.high, ticks: ticks.collect() };
-            best = Some((cost, axis));
+            let AxisCandidate { low, high, .. } = *candidate;
+            best = Some((cost, ValueAxis { low, high, ticks: ticks.collect(), room }));
         }
     }
     best.map(|(_, axis)| axis)
@@ -265,10 +270,9 @@ fn best_axis(
 impl AxisCandidate<'_> {
     /// Returns the minimum and the maximum number of rows between two ticks.
     fn spacings(&self, room: AxisRoom) -> Option<(i64, i64)> {
-        let (dots, dot_rows) =
-            (room.dots_per_row as i64, i64::from(room.rows) * room.dots_per_row as i64);
         let row = |tick: &f64| {
-            dot_row((self.low, self.high), tick * self.unit.factor, dot_rows).div_euclid(dots)
+            dot_row((self.low, self.high), tick * self.unit.factor, room.dot_rows())
+                .div_euclid(room.dots_per_row)
         };
         let spacings = self.ticks.windows(2).map(|pair| row(&pair[0]) - row(&pair[1]));
         spacings.clone().min().zip(spacings.max())
@@ -466,7 +470,7 @@ mod tests {
         for rows in 5..40 {
             let axis = axis("cpu:%", (0.0, 99.0), rows);
             let at: Vec<_> =
-                axis.ticks.iter().map(|(value, _)| axis.row(*value, rows, 4).unwrap()).collect();
+                axis.ticks.iter().map(|(value, _)| axis.row(*value).unwrap()).collect();
             let spacings: Vec<_> = at.windows(2).map(|pair| pair[0] - pair[1]).collect();
             let (min, max) = (spacings.iter().min().unwrap(), spacings.iter().max().unwrap());
             assert!(max - min <= 1, "{rows} rows: {at:?}");
@@ -478,7 +482,7 @@ mod tests {
     fn greatest_numbers_lie_within_their_axis() {
         let axis = axis("x", (-1e308, 1e308), 10);
         assert!(axis.low < -5e307 && axis.high > 5e307, "{axis:?}");
-        assert_eq!([1e308, -1e308].map(|value| axis.dot_row(value, 40)), [0, 39]);
+        assert_eq!([1e308, -1e308].map(|value| axis.dot_row(value)), [0, 39]);
     }
 
     #[test]
