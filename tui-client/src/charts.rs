@@ -18,7 +18,7 @@ use loadline_protocol::{Column, Schema};
 use crate::store::{Magnitude, ValueKind};
 use crate::thresholds::Level;
 use crate::units::{MachineCapacity, Units, ValueFormat};
-use known_charts::{CORES_TITLE, KNOWN_CHARTS, is_core, is_known};
+use known_charts::{CORES_TITLE, KNOWN_CHARTS, KnownColumn, is_core, is_known, known_titles};
 
 /// Maximum number of unknown columns that all have their own charts, whatever their units.
 const SINGLES_MAX: usize = 4;
@@ -41,7 +41,6 @@ pub struct Chart {
     pub(crate) remark: &'static str,
     /// Lines in drawing order.
     pub lines: Vec<ChartLine>,
-    /// Format of the values.
     pub(crate) format: ValueFormat,
     /// Reference lines, the most important first.
     pub(crate) references: Vec<ReferenceLine>,
@@ -80,9 +79,7 @@ pub(crate) const FIRST_PAGE_CHARTS: usize = 4;
 /// charts, and the first ones show known columns. Further charts then join the page only if the
 /// others keep enough [room](crate::layout) to stay readable.
 pub(crate) fn has_uncrowded_first_page(charts: &[Chart]) -> bool {
-    let is_known = |chart: &Chart| {
-        KNOWN_CHARTS.iter().any(|(title, _)| *title == chart.title) || chart.title == CORES_TITLE
-    };
+    let is_known = |chart: &Chart| known_titles().any(|title| title == chart.title);
     charts.len() > FIRST_PAGE_CHARTS && charts[..FIRST_PAGE_CHARTS].iter().all(is_known)
 }
 
@@ -116,29 +113,12 @@ pub(crate) fn charts(
     machine: MachineCapacity,
 ) -> Vec<Chart> {
     let columns = schema.columns();
-    let format_of = |at: usize| formats[at].clone();
-    let mut charts: Vec<Chart> = Vec::new();
-    for (title, members) in KNOWN_CHARTS {
-        let lines: Vec<ChartLine> = members
-            .iter()
-            .filter_map(|(name, legend, colour)| {
-                let column = schema.position(name)?;
-                Some(ChartLine { column, legend: (*legend).to_owned(), colour: *colour })
-            })
-            .collect();
-        let Some(first) = lines.first() else { continue };
-        let format = format_of(first.column);
-        let reference = reference(columns[first.column].name(), format.scale, machine);
-        let references = reference.into_iter().collect();
-        let per_core = format.table_unit.is_some_and(|(unit, _)| unit == "/core");
-        let remark = if per_core { "per core" } else { "" };
-        let (title, kind) = ((*title).to_owned(), ChartKind::Lines);
-        charts.push(Chart { title, remark, lines, format, references, kind });
-    }
-    charts.extend(cores_chart(columns, formats));
+    let known = KNOWN_CHARTS
+        .iter()
+        .filter_map(|(title, members)| known_chart(title, members, schema, formats, machine));
+    let mut charts: Vec<Chart> = known.chain(cores_chart(columns, formats)).collect();
     // Users select a chart by its title, so titles are unique.
-    let known = KNOWN_CHARTS.iter().map(|(title, _)| *title).chain([CORES_TITLE]);
-    let mut taken: HashSet<String> = known.map(str::to_owned).collect();
+    let mut taken: HashSet<String> = known_titles().map(str::to_owned).collect();
     for group in groups(columns) {
         let mut title = title(columns, &group);
         while !taken.insert(title.clone()) {
@@ -146,19 +126,41 @@ pub(crate) fn charts(
         }
         // The chart has the format of its column with the most decimals.
         let formats = group.iter().map(|at| &formats[*at]);
-        charts.push(Chart {
-            title,
-            remark: "",
-            format: formats
-                .max_by_key(|format| format.decimals)
-                .cloned()
-                .unwrap_or_else(|| format_of(group[0])),
-            references: Vec::new(),
-            kind: ChartKind::Lines,
-            lines: lines(columns, &group),
-        });
+        let Some(format) = formats.max_by_key(|format| format.decimals).cloned() else { continue };
+        let (lines, references) = (lines(columns, &group), Vec::new());
+        let kind = ChartKind::Lines;
+        charts.push(Chart { title, remark: "", lines, format, references, kind });
     }
     charts
+}
+
+/// Returns the chart with the known columns that the schema has.
+fn known_chart(
+    title: &str,
+    members: &[KnownColumn],
+    schema: &Schema,
+    formats: &[ValueFormat],
+    machine: MachineCapacity,
+) -> Option<Chart> {
+    let line = |(name, legend, colour): &KnownColumn| {
+        let column = schema.position(name)?;
+        Some(ChartLine { column, legend: (*legend).to_owned(), colour: *colour })
+    };
+    let lines: Vec<ChartLine> = members.iter().filter_map(line).collect();
+    let column = lines.first()?.column;
+    let format = formats[column].clone();
+    let reference = reference(schema.columns()[column].name(), format.scale, machine);
+    let per_core = format.table_unit.is_some_and(|(unit, _)| unit == "/core");
+    let remark = if per_core { "per core" } else { "" };
+    let references = reference.into_iter().collect();
+    Some(Chart {
+        title: title.to_owned(),
+        remark,
+        lines,
+        format,
+        references,
+        kind: ChartKind::Lines,
+    })
 }
 
 /// Returns the heat map of all cores, if there are any.

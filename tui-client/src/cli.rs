@@ -19,7 +19,7 @@ use crate::keys::Keys;
 use crate::link::{SshCommand, TlsClientFiles};
 use crate::output::OutputFormat;
 use crate::source::Source;
-use crate::theme::{ColourOverrides, Palette};
+use crate::theme::{Colours, Palette};
 use crate::thresholds::Thresholds;
 use crate::time_spec::{TimeBounds, TimeRange};
 use args::{Args, WINDOW_MIN, split_words};
@@ -66,7 +66,7 @@ pub struct CliSettings {
     /// Colour theme. `None` if not given.
     pub theme: Option<Palette>,
     /// Configured colours that replace colours of the theme.
-    pub colours: ColourOverrides,
+    pub colours: Colours,
     /// True to fill the area below lines.
     pub fill: bool,
     /// Key bindings.
@@ -386,7 +386,7 @@ fn build_settings(
         check: args.check,
         theme: args.theme,
         fill: args.fill && !args.no_fill,
-        colours: ColourOverrides { palette: args.theme.unwrap_or_default(), ..config.colours },
+        colours: Colours { palette: args.theme.unwrap_or_default(), ..config.colours },
         keys: config.keys,
         thresholds: config.thresholds,
         mouse: args.mouse || !args.no_mouse,

@@ -26,7 +26,7 @@ use loadline_protocol::sanitize;
 use toml::de::DeTable;
 
 use crate::keys::Keys;
-use crate::theme::ColourOverrides;
+use crate::theme::Colours;
 use crate::thresholds::Thresholds;
 pub(crate) use defaults::default_config;
 pub(crate) use options::Setting;
@@ -50,7 +50,7 @@ pub(crate) struct Config {
     /// Defaults for options.
     pub(crate) options: Vec<Setting>,
     /// Colours that replace colours of the theme.
-    pub(crate) colours: ColourOverrides,
+    pub(crate) colours: Colours,
     /// Key bindings.
     pub(crate) keys: Keys,
     /// Warning and critical thresholds.

@@ -42,12 +42,14 @@ pub(super) const KNOWN_CHARTS: &[(&str, &[KnownColumn])] = &[
 /// Title of the heat map of all cores.
 pub(super) const CORES_TITLE: &str = "Cores";
 
+pub(super) fn known_titles() -> impl Iterator<Item = &'static str> {
+    KNOWN_CHARTS.iter().map(|(title, _)| *title).chain([CORES_TITLE])
+}
+
 /// Returns whether the agent sends a column of this name. Its values are never negative.
 pub(super) fn is_known(column: &Column) -> bool {
-    is_core(column)
-        || KNOWN_CHARTS
-            .iter()
-            .any(|(_, members)| members.iter().any(|(name, ..)| *name == column.name()))
+    let mut names = KNOWN_CHARTS.iter().flat_map(|(_, members)| *members).map(|(name, ..)| *name);
+    is_core(column) || names.any(|name| name == column.name())
 }
 
 /// Returns whether a column is the utilization of one core: `core0:%`.

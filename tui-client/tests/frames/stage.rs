@@ -6,7 +6,7 @@ use std::time::Duration;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use loadline::app::{App, Flow, Message, ScreenSettings};
 use loadline::event::{Event, Rows, Sample, StreamInfo};
-use loadline::theme::{ColourDepth, ColourOverrides, Palette, Theme};
+use loadline::theme::{ColourDepth, Colours, Palette, Theme};
 use loadline::view;
 use loadline::watched::Watched;
 use loadline::zone::Zone;
@@ -24,7 +24,7 @@ pub(crate) const THEME: Theme = Theme {
     depth: ColourDepth::Sixteen,
     has_colour: true,
     ascii: false,
-    overrides: ColourOverrides::NONE,
+    overrides: Colours::NONE,
     fill: false,
 };
 
