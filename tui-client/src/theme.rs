@@ -135,7 +135,6 @@ impl Theme {
         Colours::of(palette, self.depth).overridden_by(self.overrides)
     }
 
-    /// Returns whether there are no colours.
     pub(crate) fn is_mono(self) -> bool {
         !self.has_colour || self.palette == Palette::Mono
     }
@@ -197,17 +196,14 @@ impl Theme {
         }
     }
 
-    /// Returns the style of a good state.
     pub(crate) fn good(self) -> Style {
         fg(self.colours().good).add_modifier(Modifier::BOLD)
     }
 
-    /// Returns the style of a warning.
     pub(crate) fn warning(self) -> Style {
         fg(self.colours().warning).add_modifier(Modifier::BOLD | Modifier::REVERSED)
     }
 
-    /// Returns the style of a failure.
     pub(crate) fn alarm(self) -> Style {
         fg(self.colours().alarm).add_modifier(Modifier::BOLD | Modifier::REVERSED)
     }
@@ -231,17 +227,16 @@ impl Theme {
         }
     }
 
-    /// Returns the columns of dots in a cell.
+    /// Returns the number of dot columns in a cell.
     pub(crate) fn dot_columns(self) -> usize {
         if self.ascii { 1 } else { 2 }
     }
 
-    /// Returns the rows of dots in a cell.
+    /// Returns the number of dot rows in a cell.
     pub(crate) fn dot_rows(self) -> i64 {
         if self.ascii { 1 } else { 4 }
     }
 
-    /// Returns the characters of axes and rules.
     pub(crate) fn symbols(self) -> Symbols {
         if self.ascii {
             Symbols {

@@ -174,7 +174,6 @@ pub(super) fn draw(mut figure: Figure<'_>, buf: &mut Buffer) {
 }
 
 impl Figure<'_> {
-    /// Returns the style of a line.
     fn line_style(&self, line: usize) -> Style {
         self.app.theme.line(self.chart.lines[line].colour, self.lines[line].fresh)
     }

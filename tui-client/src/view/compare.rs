@@ -17,7 +17,6 @@ use crate::watched::State;
 /// Minimum width of a source's name in the legend. If less is left, the value is not shown.
 const NAME_WIDTH_MIN: usize = 6;
 
-/// Draws the charts of a compare page.
 pub(super) fn render(app: &App, layout: &Layout, buf: &mut Buffer) {
     let Some((number, title)) = app.compared_metric() else { return };
     // The range covers all sources, so that it does not change from page to page.

@@ -240,7 +240,6 @@ fn paused_text(app: &App) -> Option<String> {
     Some(format!(" PAUSED +{} ", age_text(behind)))
 }
 
-/// Returns the style of a state's word.
 pub(super) fn state_style(theme: Theme, state: &State) -> Style {
     match state {
         State::Live | State::Replay(_) => theme.good(),

@@ -31,7 +31,6 @@ pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
     }
 }
 
-/// Row of a source.
 struct SourceRow<'a> {
     app: &'a App,
     source: usize,

@@ -14,7 +14,6 @@ use crate::layout::Layout;
 use crate::theme::STRONG;
 use crate::units::span_text;
 
-/// Column heads, from left to right.
 const STATS: [&str; 4] = ["min", "mean", "max", "last"];
 
 /// Spacing between table columns. One column is enough if each row shows its unit once.
@@ -24,7 +23,6 @@ const COLUMN_SPACING_NARROW: usize = 1;
 /// Minimum width of the name column. If less is left, each row shows its unit only once.
 const NAME_WIDTH_MIN: usize = 12;
 
-/// Row of the table: the statistics of one series.
 struct StatsRow {
     name: String,
     colour: usize,

@@ -27,12 +27,11 @@ pub(super) fn counted(count: u64, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
-/// Common prefix and suffix of several names. A shortened name keeps the part that differs.
+/// Characters that several names have in common at their beginnings and ends. A shortened name keeps
+/// the part that differs.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CommonAffixes {
-    /// Length of the prefix in characters.
     prefix: usize,
-    /// Length of the suffix in characters.
     suffix: usize,
 }
 
@@ -72,7 +71,6 @@ impl CommonAffixes {
     }
 }
 
-/// Returns the total width in columns.
 pub(super) fn width(spans: &[Span]) -> usize {
     spans.iter().map(Span::width).sum()
 }
@@ -109,14 +107,12 @@ pub(super) fn put_spans_right(buf: &mut Buffer, area: Rect, spans: &[Span]) {
     put_spans(buf, rightmost(area, width(spans)), spans);
 }
 
-/// Writes a symbol into each cell of an area.
 pub(super) fn fill(buf: &mut Buffer, area: Rect, symbol: char, style: Style) {
     for position in area.positions() {
         buf[position].set_char(symbol).set_style(style);
     }
 }
 
-/// Returns the rightmost `width` columns of an area.
 fn rightmost(area: Rect, width: usize) -> Rect {
     let width = width.min(usize::from(area.width)) as u16;
     Rect { x: area.right() - width, width, ..area }

@@ -45,9 +45,7 @@ pub(super) struct HorizontalRule {
     pub(super) style: Style,
 }
 
-/// Area below a line.
 pub(super) struct FilledArea {
-    /// Index of the line.
     pub(super) line: usize,
     /// Styles by height, the lowest first.
     pub(super) styles: [Style; AREA_LEVELS],
@@ -77,7 +75,6 @@ struct Dots {
 }
 
 impl Layer {
-    /// Creates a layer for the line with this index in its chart.
     pub(in crate::view) fn new(strokes: Strokes, line: usize, style: Style, theme: Theme) -> Layer {
         let (pattern, symbol) = (Pattern::of(line, theme), theme.line_symbol(line));
         Layer { strokes, pattern, symbol, style }
@@ -85,7 +82,6 @@ impl Layer {
 }
 
 impl Cells {
-    /// Creates a panel with lines only.
     pub(in crate::view) fn new(theme: Theme, window: Window, layers: Vec<Layer>) -> Cells {
         Cells { theme, first_slot: window.first_slot(), layers, rules: Vec::new(), area: None }
     }

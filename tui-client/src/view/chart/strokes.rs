@@ -9,7 +9,6 @@ use crate::theme::Theme;
 /// Limit for rows outside the panel. Rows beyond it are clamped.
 const ROW_MAX: i64 = 1 << 20;
 
-/// Runs of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::view) struct Strokes {
     /// Highest and lowest row of each column; `None` if the column is empty.
@@ -26,7 +25,6 @@ pub(in crate::view) enum Pattern {
 }
 
 impl Pattern {
-    /// Returns the pattern of the line with this index in its chart.
     pub(in crate::view) fn of(line: usize, theme: Theme) -> Pattern {
         if theme.is_mono() && !theme.ascii {
             [Pattern::Solid, Pattern::Dashed, Pattern::Dotted][line % 3]

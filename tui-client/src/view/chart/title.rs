@@ -13,7 +13,6 @@ use crate::view::text::{fill, put_spans, put_spans_right, shortened, width};
 
 /// Content of a title that is not part of the chart itself.
 pub(in crate::view) struct TitleText<'a> {
-    /// Name of the chart.
     pub(in crate::view) title: &'a str,
     /// Index of the chart; the key that chooses the chart is one higher.
     pub(in crate::view) number: Option<usize>,
@@ -162,7 +161,6 @@ impl Figure<'_> {
         legends
     }
 
-    /// Returns the legend of a line with a given name.
     fn line_legend(&self, at: usize, name: &str, detail: LegendDetail) -> Vec<Span<'static>> {
         let (theme, format) = (self.app.theme, &self.chart.format);
         let (line, (value, level)) = (&self.chart.lines[at], self.title.values[at]);
