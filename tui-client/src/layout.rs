@@ -304,9 +304,9 @@ pub(crate) struct ChartShape {
 pub(crate) fn chart_parts(area: Rect, shape: ChartShape) -> ChartParts {
     let title = u16::from(area.height >= 2);
     let digits_size =
-        shape.digits_size.filter(|size| size.rows < area.height / DIGITS_HEIGHT_DIVISOR);
+        shape.digits_size.filter(|size| size.rows() < area.height / DIGITS_HEIGHT_DIVISOR);
     // An empty row separates the digits from the dots.
-    let digits = digits_size.map_or(0, |size| size.rows + 1);
+    let digits = digits_size.map_or(0, |size| size.rows() + 1);
     let times = u16::from(shape.axis_rows > 0 && area.height >= CHART_ROWS_MIN);
     let axis_line = u16::from(shape.axis_rows > 1 && area.height >= AXIS_LINE_FROM_ROWS + 2);
     let has_gutter = area.width >= GUTTER_FROM_WIDTH;

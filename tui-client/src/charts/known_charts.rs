@@ -54,7 +54,11 @@ pub(super) fn is_known(column: &Column) -> bool {
 
 /// Returns whether a column is the utilization of one core: `core0:%`.
 pub(super) fn is_core(column: &Column) -> bool {
-    let number = column.name().strip_prefix("core");
-    let is_number = |it: &str| !it.is_empty() && it.bytes().all(|byte| byte.is_ascii_digit());
-    column.unit() == "%" && number.is_some_and(is_number)
+    column.unit() == "%" && is_numbered(column, "core")
+}
+
+/// Returns whether a column's name is the prefix and a number.
+pub(super) fn is_numbered(column: &Column, prefix: &str) -> bool {
+    let number = column.name().strip_prefix(prefix);
+    number.is_some_and(|it| !it.is_empty() && it.bytes().all(|byte| byte.is_ascii_digit()))
 }

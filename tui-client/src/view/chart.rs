@@ -30,7 +30,6 @@ use crate::layout::{ChartParts, ChartRect};
 use crate::store::{Slots, StoredSample, Window};
 use crate::thresholds::Level;
 pub(super) use cells::{Cells, Layer};
-use cells::{FilledArea, HorizontalRule};
 pub(super) use crosshair::cross_cell;
 pub(super) use strokes::Strokes;
 pub(super) use title::TitleText;
@@ -203,24 +202,21 @@ impl Figure<'_> {
         });
         let mut cells = Cells::new(theme, window, layers.collect());
         let filled = self.lines.get(self.filled_line).filter(|_| theme.fill);
-        cells.area = filled.map(|line| FilledArea {
-            line: self.filled_line,
-            styles: theme.area(self.chart.lines[self.filled_line].colour, line.fresh),
+        cells.area = filled.map(|line| {
+            let colour = self.chart.lines[self.filled_line].colour;
+            (self.filled_line, theme.area(colour, line.fresh))
         });
         let mut references = self.references();
         loop {
-            let rule = |&(_, row, reference): &(usize, u16, &ReferenceLine)| HorizontalRule {
-                row,
-                style: theme.threshold(reference.level),
-            };
-            cells.rules = references.iter().map(rule).collect();
+            let rules = references.iter().map(|(_, row, it)| (*row, theme.threshold(it.level)));
+            cells.rules = rules.collect();
             cells.render(panel, buf);
             let nameless = references.iter().position(|&(at, row, reference)| {
                 // In the lowest row, a reference line without a name looks like the axis.
                 let is_named = at < named_count;
                 let is_lowest = row + 1 == panel.height;
                 let is_labelled =
-                    (!is_named || is_lowest) && self.render_reference_label(row, reference, buf);
+                    (!is_named || is_lowest) && self.name_reference(row, reference, buf);
                 !is_named && !is_labelled
             });
             let Some(nameless) = nameless else { return };
@@ -240,26 +236,19 @@ impl Figure<'_> {
 
     /// Draws the name of a reference line where nothing else is drawn: in the row of the line,
     /// above or below. Returns false if there is no room.
-    fn render_reference_label(
-        &self,
-        row: u16,
-        reference: &ReferenceLine,
-        buf: &mut Buffer,
-    ) -> bool {
+    fn name_reference(&self, row: u16, reference: &ReferenceLine, buf: &mut Buffer) -> bool {
         let panel = self.parts.panel;
         let label = format!(" {} ", reference.label);
         let width = label.width() as u16;
         let sign = self.app.theme.symbols().reference;
-        let y = panel.y + row;
-        let rows = [Some(y), y.checked_sub(1), Some(y + 1)].into_iter().flatten();
-        let rows = rows.filter(|y| (panel.top()..panel.bottom()).contains(y));
-        for y in rows {
-            let is_free = |x: u16, buf: &Buffer| {
-                let symbol = buf[(x, y)].symbol();
-                is_blank(symbol) || symbol.starts_with(sign)
-            };
+        let is_free = |x: u16, y: u16, buf: &Buffer| {
+            let symbol = buf[(x, y)].symbol();
+            is_blank(symbol) || symbol.starts_with(sign)
+        };
+        let rows = [Some(row), row.checked_sub(1), Some(row + 1)].into_iter().flatten();
+        for y in rows.filter(|row| *row < panel.height).map(|row| panel.y + row) {
             let mut places = panel.x + LABEL_MARGIN..(panel.right() + 1).saturating_sub(width);
-            if let Some(x) = places.find(|x| (*x..x + width).all(|x| is_free(x, buf))) {
+            if let Some(x) = places.find(|x| (*x..x + width).all(|x| is_free(x, y, buf))) {
                 let place = Rect { x, y, width, height: 1 };
                 put(buf, place, &label, self.app.theme.threshold(reference.level));
                 return true;

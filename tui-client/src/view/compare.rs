@@ -50,11 +50,11 @@ fn merged_chart<'a>(charts: impl Iterator<Item = &'a Chart>) -> Option<Chart> {
 fn compared_lines<'a>(
     app: &'a App,
     title: &'a str,
-) -> impl Iterator<Item = (usize, (&'a Chart, &'a ChartLine))> {
+) -> impl Iterator<Item = (usize, &'a Chart, &'a ChartLine)> {
     app.sources.compared().filter_map(move |source| {
         // If a chart has several lines, the first one is compared.
-        let line = app.sources.all()[source].chart(title)?.lines_with_chart().next()?;
-        Some((source, line))
+        let (chart, line) = app.sources.all()[source].chart(title)?.lines_with_chart().next()?;
+        Some((source, chart, line))
     })
 }
 
@@ -62,23 +62,22 @@ fn compared_lines<'a>(
 fn render_overlay(app: &App, number: usize, mut chart: Chart, place: ChartRect, buf: &mut Buffer) {
     let Some(parts) = app.chart_parts(place) else { return };
     let window = chart::window(app, parts);
-    let (sources, compared): (Vec<usize>, Vec<(&Chart, &ChartLine)>) =
-        compared_lines(app, &chart.title).unzip();
-    let one = |(source, line): (&usize, &_)| {
-        chart::series(app, *source, std::iter::once(*line), window).pop()
+    let compared: Vec<(usize, &Chart, &ChartLine)> = compared_lines(app, &chart.title).collect();
+    let series = |(source, chart, line): &(usize, &_, &_)| {
+        chart::series(app, *source, std::iter::once((*chart, *line)), window)
     };
-    let lines: Vec<ChartSeries> = sources.iter().zip(&compared).filter_map(one).collect();
-    let legend = compared.first().map_or("", |(_, line)| &line.legend);
-    let title =
-        if legend.is_empty() { chart.title.clone() } else { format!("{}: {legend}", chart.title) };
-    chart.lines = sources
-        .iter()
-        .map(|source| ChartLine {
-            column: 0,
-            legend: String::new(),
-            colour: source % COMPARED_SOURCES_MAX,
-        })
-        .collect();
+    let lines: Vec<ChartSeries> = compared.iter().flat_map(series).collect();
+    let filled_line = compared.iter().position(|(source, ..)| *source == app.sources.shown());
+    let legend = compared.first().map_or("", |(_, _, line)| &line.legend);
+    let legend = if legend.is_empty() { String::new() } else { format!(": {legend}") };
+    let title = format!("{}{legend}", chart.title);
+    let line = |(source, ..): &(usize, _, _)| ChartLine {
+        column: 0,
+        legend: String::new(),
+        colour: source % COMPARED_SOURCES_MAX,
+    };
+    chart.lines = compared.iter().map(line).collect();
+    let axis = ValueAxis::of(app, &chart, chart::extent(&lines), parts);
     let title = TitleText {
         title: &title,
         number: Some(number),
@@ -86,10 +85,8 @@ fn render_overlay(app: &App, number: usize, mut chart: Chart, place: ChartRect, 
         values: Vec::new(),
         fresh: true,
     };
-    let filled_line = sources.iter().position(|source| *source == app.sources.shown()).unwrap_or(0);
-    let axis = ValueAxis::of(app, &chart, chart::extent(&lines), parts);
-    let figure =
-        Figure { app, chart: &chart, parts, title, lines, filled_line, axis, empty_reason: None };
+    let (chart, filled_line) = (&chart, filled_line.unwrap_or(0));
+    let figure = Figure { app, chart, parts, title, lines, filled_line, axis, empty_reason: None };
     chart::draw(figure, buf);
 }
 
@@ -105,7 +102,7 @@ fn render_legend(app: &App, title: &str, layout: &Layout, buf: &mut Buffer) {
     let width = area.width / columns;
     let common = CommonAffixes::of(app.sources.all().iter().map(|view| view.watched.name.as_str()));
     // Lines are numbered as they are drawn. A source without this metric has no line.
-    let drawn: Vec<usize> = compared_lines(app, title).map(|(source, _)| source).collect();
+    let drawn: Vec<usize> = compared_lines(app, title).map(|(source, ..)| source).collect();
     for (nth, source) in
         (0..).zip(app.sources.compared()).take_while(|(nth, _)| nth / columns < area.height)
     {

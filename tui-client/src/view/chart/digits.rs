@@ -62,7 +62,7 @@ impl Figure<'_> {
             }
         }
         let x = place.x + width(number, scale);
-        let y = place.y + size.rows.min(place.height).saturating_sub(1).min(5 * scale - 1);
+        let y = place.y + size.rows().min(place.height).saturating_sub(1).min(5 * scale - 1);
         put(buf, Rect { x, y, width: place.right().saturating_sub(x), height: 1 }, beside, bold);
     }
 }

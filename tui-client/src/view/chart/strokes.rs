@@ -4,7 +4,6 @@
 //! picture moves by whole columns and does not change.
 
 use crate::store::Slots;
-use crate::theme::Theme;
 
 /// Limit for rows outside the panel. Rows beyond it are clamped.
 const ROW_MAX: i64 = 1 << 20;
@@ -13,34 +12,6 @@ const ROW_MAX: i64 = 1 << 20;
 pub(in crate::view) struct Strokes {
     /// Highest and lowest row of each column; `None` if the column is empty.
     extents: Vec<Option<(i64, i64)>>,
-}
-
-/// Dash pattern of a line, if neither colours nor symbols distinguish lines. A run of several rows
-/// is always drawn: no spike is hidden.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::view) enum Pattern {
-    Solid,
-    Dashed,
-    Dotted,
-}
-
-impl Pattern {
-    pub(in crate::view) fn of(line: usize, theme: Theme) -> Pattern {
-        if theme.is_mono() && !theme.ascii {
-            [Pattern::Solid, Pattern::Dashed, Pattern::Dotted][line % 3]
-        } else {
-            Pattern::Solid
-        }
-    }
-
-    /// Returns whether a slot has a dot, by its number since 1970.
-    pub(super) fn shows(self, slot: i64) -> bool {
-        match self {
-            Pattern::Solid => true,
-            Pattern::Dashed => slot.rem_euclid(6) < 4,
-            Pattern::Dotted => slot.rem_euclid(3) == 0,
-        }
-    }
 }
 
 impl Strokes {

@@ -77,14 +77,10 @@ fn ticks(window: Window, offset_ms: impl Fn(Time) -> i64) -> Vec<AxisTick> {
         ticks.windows(2).all(|pair| (pair[1].cell - pair[0].cell) * per_label > widest)
     };
     let most = window.cell_count() / COLUMNS_PER_TICK_MIN + 1;
-    let mut targets = Vec::new();
-    let mut target = most;
-    while target >= 2 {
-        targets.push(target);
-        target = (target * 3 / 4).min(target - 1);
-    }
+    let fewer = |target: &usize| Some((target * 3 / 4).min(target - 1));
+    let targets = std::iter::successors(Some(most), fewer).take_while(|target| *target >= 2);
     let found: Vec<Vec<AxisTick>> =
-        targets.iter().map(|target| wall_clock_ticks(window, *target, &offset_ms)).collect();
+        targets.map(|target| wall_clock_ticks(window, target, &offset_ms)).collect();
     let densest = |per_label: usize, least: usize| {
         found.iter().find(|ticks| ticks.len() >= least && fits(ticks, per_label))
     };
@@ -100,21 +96,21 @@ fn wall_clock_ticks(
     offset_ms: &impl Fn(Time) -> i64,
 ) -> Vec<AxisTick> {
     let (from, end) = (window.from_ms(), window.end_ms());
-    let offsets = [from, end].map(|ms| offset_ms(Time::from_millis(ms)));
-    let (least, most) = (offsets[0].min(offsets[1]), offsets[0].max(offsets[1]));
+    let offset_at = |ms: i64| offset_ms(Time::from_millis(ms));
+    let mut offsets = vec![offset_at(from), offset_at(end)];
+    offsets.sort_unstable();
     let seconds = |ms: i64| ms as f64 / 1000.0;
-    let (wall_from, wall_end) = (seconds(from + least), seconds(end + most));
+    let (wall_from, wall_end) = (seconds(from + offsets[0]), seconds(end + offsets[1]));
+    offsets.dedup();
     // If the clock is changed within the window, some of these ticks fall outside.
     let wider = (wall_end - wall_from) / seconds(end - from).max(0.001);
     let target = (target as f64 * wider).round() as usize;
     let mut found = Vec::new();
     for tick in &Ticks::time(wall_from, wall_end, target) {
         let wall_ms = (tick.value * 1000.0).round() as i64;
-        let mut offsets = offsets.to_vec();
-        offsets.dedup();
-        for offset in offsets {
+        for offset in &offsets {
             let ms = wall_ms - offset;
-            let is_shown_then = offset_ms(Time::from_millis(ms)) == offset;
+            let is_shown_then = offset_at(ms) == *offset;
             if let Some(cell) = window.cell_of(ms).filter(|_| is_shown_then) {
                 found.push(AxisTick { cell, label: tick.label.clone() });
             }
