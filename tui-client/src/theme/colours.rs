@@ -60,38 +60,34 @@ pub(super) const LIGHT_16: Colours = Colours {
 pub(super) const DARK: Colours = Colours {
     palette: Palette::Dark,
     lines: [
-        rgb(0x4f_c3_d9),
-        rgb(0xf2_f4_f8),
-        rgb(0xbb_7d_f2),
-        rgb(0x7f_c9_6b),
-        rgb(0x6c_a4_f8),
-        rgb(0xff_7f_bf),
+        Some(Color::from_u32(0x4f_c3_d9)),
+        Some(Color::from_u32(0xf2_f4_f8)),
+        Some(Color::from_u32(0xbb_7d_f2)),
+        Some(Color::from_u32(0x7f_c9_6b)),
+        Some(Color::from_u32(0x6c_a4_f8)),
+        Some(Color::from_u32(0xff_7f_bf)),
     ],
-    faint: rgb(0x80_88_92),
-    good: rgb(0x7f_c9_6b),
-    warning: rgb(0xe3_b3_41),
-    alarm: rgb(0xef_6b_6b),
+    faint: Some(Color::from_u32(0x80_88_92)),
+    good: Some(Color::from_u32(0x7f_c9_6b)),
+    warning: Some(Color::from_u32(0xe3_b3_41)),
+    alarm: Some(Color::from_u32(0xef_6b_6b)),
 };
 
 pub(super) const LIGHT: Colours = Colours {
     palette: Palette::Light,
     lines: [
-        rgb(0x0b_7a_a0),
-        rgb(0x1b_1f_27),
-        rgb(0x8a_2f_c0),
-        rgb(0x2c_7a_2c),
-        rgb(0x1d_4f_d8),
-        rgb(0xc2_18_8a),
+        Some(Color::from_u32(0x0b_7a_a0)),
+        Some(Color::from_u32(0x1b_1f_27)),
+        Some(Color::from_u32(0x8a_2f_c0)),
+        Some(Color::from_u32(0x2c_7a_2c)),
+        Some(Color::from_u32(0x1d_4f_d8)),
+        Some(Color::from_u32(0xc2_18_8a)),
     ],
-    faint: rgb(0x6e_75_7d),
-    good: rgb(0x2c_7a_2c),
-    warning: rgb(0xa8_5a_00),
-    alarm: rgb(0xc0_32_2b),
+    faint: Some(Color::from_u32(0x6e_75_7d)),
+    good: Some(Color::from_u32(0x2c_7a_2c)),
+    warning: Some(Color::from_u32(0xa8_5a_00)),
+    alarm: Some(Color::from_u32(0xc0_32_2b)),
 };
-
-const fn rgb(hex: u32) -> Option<Color> {
-    Some(Color::from_u32(hex))
-}
 
 impl Colours {
     /// No colours.

@@ -48,8 +48,8 @@ impl Figure<'_> {
         buf: &mut Buffer,
     ) {
         let bold = style.add_modifier(Modifier::BOLD);
-        let fits =
-            |scale: &u16| width(number, *scale) + beside.chars().count() as u16 + 1 <= place.width;
+        let taken = beside.chars().count() as u16 + 1;
+        let fits = |scale: &u16| width(number, *scale) + taken <= place.width;
         let Some(scale) = (1..=size.scale).rev().find(fits) else {
             // Without room for large digits, the number is written in normal size.
             put(buf, Rect { height: 1, ..place }, &format!("{number} {beside}"), bold);
