@@ -31,7 +31,6 @@ use crate::store::{Slots, StoredSample, Window};
 use crate::thresholds::Level;
 pub(super) use cells::{Cells, Layer};
 pub(super) use crosshair::cross_cell;
-pub(super) use strokes::Strokes;
 pub(super) use title::TitleText;
 pub(super) use value_axis::ValueAxis;
 
@@ -197,8 +196,7 @@ impl Figure<'_> {
         let theme = self.app.theme;
         let panel = self.parts.panel;
         let layers = self.lines.iter().enumerate().map(|(at, line)| {
-            let strokes = Strokes::of(&line.slots, self.dot_row(line));
-            Layer::new(strokes, at, self.line_style(at), theme)
+            Layer::new(&line.slots, self.dot_row(line), at, self.line_style(at), theme)
         });
         let mut cells = Cells::new(theme, window, layers.collect());
         let filled = self.lines.get(self.filled_line).filter(|_| theme.fill);

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr as _;
 
-use super::chart::{Cells, Layer, Strokes, cross_cell};
+use super::chart::{Cells, Layer, cross_cell};
 use super::header::{age_text, clock_offset_text, outage_text, state_style};
 use super::text::{CommonAffixes, put, put_right, shortened};
 use crate::app::{App, SourceView};
@@ -125,8 +125,8 @@ impl SourceRow<'_> {
         if theme.ascii {
             render_levels(format, &slots, style, place, buf);
         } else {
-            let strokes = Strokes::of(&slots, scale(format, &slots, theme.dot_rows()));
-            let layer = Layer::new(strokes, 0, style, theme);
+            let row = scale(format, &slots, theme.dot_rows());
+            let layer = Layer::new(&slots, row, 0, style, theme);
             Cells::new(theme, window, vec![layer]).render(place, buf);
         }
         let crosshair = app.selection.crosshair.and_then(|time| window.cell_of(time.as_millis()));

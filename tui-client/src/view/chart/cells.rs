@@ -19,7 +19,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::strokes::Strokes;
-use crate::store::Window;
+use crate::store::{Slots, Window};
 use crate::theme::{AREA_LEVELS, Theme};
 
 /// Cells until the next line has its turn. Four cells hold a whole period of each pattern beside a
@@ -69,10 +69,18 @@ struct Dots {
 }
 
 impl Layer {
-    pub(in crate::view) fn new(strokes: Strokes, line: usize, style: Style, theme: Theme) -> Layer {
+    /// Creates the layer of the line with index `at`. `row` maps a value to a dot row, 0 at the top.
+    pub(in crate::view) fn new(
+        slots: &Slots,
+        row: impl Fn(f64) -> i64,
+        at: usize,
+        style: Style,
+        theme: Theme,
+    ) -> Layer {
         let has_pattern = theme.is_mono() && !theme.ascii;
-        let pattern = PATTERNS[if has_pattern { line % PATTERNS.len() } else { 0 }];
-        Layer { strokes, pattern, symbol: theme.line_symbol(line), style }
+        let pattern = PATTERNS[if has_pattern { at % PATTERNS.len() } else { 0 }];
+        let strokes = Strokes::of(slots, row);
+        Layer { strokes, pattern, symbol: theme.line_symbol(at), style }
     }
 }
 

@@ -9,14 +9,14 @@ use crate::store::Slots;
 const ROW_MAX: i64 = 1 << 20;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::view) struct Strokes {
+pub(super) struct Strokes {
     /// Highest and lowest row of each column; `None` if the column is empty.
     extents: Vec<Option<(i64, i64)>>,
 }
 
 impl Strokes {
     /// Creates runs. `row` maps a value to a dot row, 0 at the top, possibly outside the panel.
-    pub(in crate::view) fn of(slots: &Slots, row: impl Fn(f64) -> i64) -> Strokes {
+    pub(super) fn of(slots: &Slots, row: impl Fn(f64) -> i64) -> Strokes {
         let row = |value: f64| row(value).clamp(-ROW_MAX, ROW_MAX);
         let mut strokes = Strokes { extents: vec![None; slots.slots.len()] };
         let mut last = slots.before.map(|point| (point.slot, row(point.value)));
