@@ -20,7 +20,6 @@ pub struct Canvas {
     pen: Option<Pen>,
 }
 
-/// Style of a character.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Pen {
     colour: Color,
@@ -99,29 +98,17 @@ impl Canvas {
         // Deleting lines at the top of a scroll region works in every terminal.
         let _ = write!(out, "\x1b[{top};{bottom}r\x1b[{top}H\x1b[{by}M\x1b[r");
         self.cursor = None;
-        let wide = usize::from(next.area.width);
-        let at = |y: u16| usize::from(y - next.area.y) * wide;
-        let (start, end) = (at(area.top()), at(area.bottom()));
-        let cells = &mut self.shown.content[start..end];
-        cells.rotate_left(usize::from(by) * wide);
-        let kept = cells.len() - usize::from(by) * wide;
-        cells[kept..].iter_mut().for_each(Cell::reset);
+        let cells_of = |rows: u16| usize::from(rows) * usize::from(next.area.width);
+        let start = cells_of(area.top() - next.area.y);
+        let cells = &mut self.shown.content[start..start + cells_of(area.height)];
+        cells.rotate_left(cells_of(by));
+        cells[cells_of(area.height - by)..].iter_mut().for_each(Cell::reset);
     }
 
-    /// Moves the cursor to the next character.
     fn move_to(&mut self, to: Position, next: &Buffer, out: &mut Vec<u8>) {
-        let start = out.len();
         match self.cursor {
             Some(from) if from == to => return,
-            Some(from) if from.y == to.y && from.x < to.x => {
-                let cells = to.x - from.x;
-                if cells == 1 {
-                    out.extend_from_slice(b"\x1b[C");
-                } else {
-                    let _ = write!(out, "\x1b[{cells}C");
-                }
-                self.rewrite_if_shorter(from, to, next, start, out);
-            }
+            Some(from) if from.y == to.y && from.x < to.x => self.step_to(from, to, next, out),
             _ if to.x == 0 => {
                 let _ = write!(out, "\x1b[{}H", to.y + 1);
             }
@@ -132,22 +119,18 @@ impl Canvas {
         self.cursor = Some(to);
     }
 
-    /// Replaces the cursor movement from `start` on by the cells in between, if these take no more
-    /// bytes.
-    fn rewrite_if_shorter(
-        &self,
-        from: Position,
-        to: Position,
-        next: &Buffer,
-        start: usize,
-        out: &mut Vec<u8>,
-    ) {
-        let step = out.len() - start;
-        let cells = || (from.x..to.x).map(|x| &next[(x, from.y)]);
+    /// Moves the cursor to the right, or writes the cells in between if these take no more bytes.
+    fn step_to(&self, from: Position, to: Position, next: &Buffer, out: &mut Vec<u8>) {
+        let cells = to.x - from.x;
+        let step_bytes = if cells == 1 { 3 } else { 4 + cells.ilog10() };
+        let between = || (from.x..to.x).map(|x| &next[(x, from.y)]);
         let is_same = |cell: &Cell| cell.symbol().is_ascii() && self.matches_pen(cell);
-        if usize::from(to.x - from.x) <= step && cells().all(is_same) {
-            out.truncate(start);
-            cells().for_each(|cell| out.extend_from_slice(cell.symbol().as_bytes()));
+        if u32::from(cells) <= step_bytes && between().all(is_same) {
+            between().for_each(|cell| out.extend_from_slice(cell.symbol().as_bytes()));
+        } else if cells == 1 {
+            out.extend_from_slice(b"\x1b[C");
+        } else {
+            let _ = write!(out, "\x1b[{cells}C");
         }
     }
 

@@ -18,7 +18,9 @@ use loadline_protocol::{Column, Schema};
 use crate::store::{Magnitude, ValueKind};
 use crate::thresholds::Level;
 use crate::units::{MachineCapacity, Units, ValueFormat};
-use known_charts::{CORES_TITLE, KNOWN_CHARTS, is_core, is_known};
+use known_charts::{
+    CORES_TITLE, KNOWN_CHARTS, KnownColumn, is_core, is_known, is_numbered, known_titles,
+};
 
 /// Maximum number of unknown columns that all have their own charts, whatever their units.
 const SINGLES_MAX: usize = 4;
@@ -41,7 +43,6 @@ pub struct Chart {
     pub(crate) remark: &'static str,
     /// Lines in drawing order.
     pub lines: Vec<ChartLine>,
-    /// Format of the values.
     pub(crate) format: ValueFormat,
     /// Reference lines, the most important first.
     pub(crate) references: Vec<ReferenceLine>,
@@ -50,12 +51,29 @@ pub struct Chart {
 }
 
 impl Chart {
+    /// Creates a chart of lines, without remark and reference lines.
+    fn new(title: &str, lines: Vec<ChartLine>, format: &ValueFormat) -> Chart {
+        Chart {
+            title: title.to_owned(),
+            remark: "",
+            lines,
+            format: format.clone(),
+            references: Vec::new(),
+            kind: ChartKind::Lines,
+        }
+    }
+
     /// Returns the name of a line: the chart's title, followed by the legend if there is one.
     pub(crate) fn line_name(&self, line: &ChartLine) -> String {
         match line.legend.as_str() {
             "" => self.title.clone(),
             legend => format!("{} {legend}", self.title),
         }
+    }
+
+    /// Returns the lines, each with this chart.
+    pub(crate) fn lines_with_chart(&self) -> impl Iterator<Item = (&Chart, &ChartLine)> + Clone {
+        self.lines.iter().map(move |line| (self, line))
     }
 }
 
@@ -75,9 +93,7 @@ pub(crate) const FIRST_PAGE_CHARTS: usize = 4;
 /// charts, and the first ones show known columns. Further charts then join the page only if the
 /// others keep enough [room](crate::layout) to stay readable.
 pub(crate) fn has_uncrowded_first_page(charts: &[Chart]) -> bool {
-    let is_known = |chart: &Chart| {
-        KNOWN_CHARTS.iter().any(|(title, _)| *title == chart.title) || chart.title == CORES_TITLE
-    };
+    let is_known = |chart: &Chart| known_titles().any(|title| title == chart.title);
     charts.len() > FIRST_PAGE_CHARTS && charts[..FIRST_PAGE_CHARTS].iter().all(is_known)
 }
 
@@ -111,29 +127,11 @@ pub(crate) fn charts(
     machine: MachineCapacity,
 ) -> Vec<Chart> {
     let columns = schema.columns();
-    let format_of = |at: usize| formats[at].clone();
-    let mut charts: Vec<Chart> = Vec::new();
-    for (title, members) in KNOWN_CHARTS {
-        let lines: Vec<ChartLine> = members
-            .iter()
-            .filter_map(|(name, legend, colour)| {
-                let column = schema.position(name)?;
-                Some(ChartLine { column, legend: (*legend).to_owned(), colour: *colour })
-            })
-            .collect();
-        let Some(first) = lines.first() else { continue };
-        let format = format_of(first.column);
-        let reference = reference(columns[first.column].name(), format.scale, machine);
-        let references = reference.into_iter().collect();
-        let per_core = format.table_unit.is_some_and(|(unit, _)| unit == "/core");
-        let remark = if per_core { "per core" } else { "" };
-        let (title, kind) = ((*title).to_owned(), ChartKind::Lines);
-        charts.push(Chart { title, remark, lines, format, references, kind });
-    }
-    charts.extend(cores_chart(columns, formats));
+    let known =
+        KNOWN_CHARTS.iter().filter_map(|chart| known_chart(chart, schema, formats, machine));
+    let mut charts: Vec<Chart> = known.chain(cores_chart(columns, formats)).collect();
     // Users select a chart by its title, so titles are unique.
-    let known = KNOWN_CHARTS.iter().map(|(title, _)| *title).chain([CORES_TITLE]);
-    let mut taken: HashSet<String> = known.map(str::to_owned).collect();
+    let mut taken: HashSet<String> = known_titles().map(str::to_owned).collect();
     for group in groups(columns) {
         let mut title = title(columns, &group);
         while !taken.insert(title.clone()) {
@@ -141,51 +139,61 @@ pub(crate) fn charts(
         }
         // The chart has the format of its column with the most decimals.
         let formats = group.iter().map(|at| &formats[*at]);
-        charts.push(Chart {
-            title,
-            remark: "",
-            format: formats
-                .max_by_key(|format| format.decimals)
-                .cloned()
-                .unwrap_or_else(|| format_of(group[0])),
-            references: Vec::new(),
-            kind: ChartKind::Lines,
-            lines: lines(columns, &group),
-        });
+        let format = formats.max_by_key(|format| format.decimals);
+        charts.extend(format.map(|format| Chart::new(&title, lines(columns, &group), format)));
     }
     charts
+}
+
+/// Returns the chart with the known columns that the schema has.
+fn known_chart(
+    (title, members): &(&str, &[KnownColumn]),
+    schema: &Schema,
+    formats: &[ValueFormat],
+    machine: MachineCapacity,
+) -> Option<Chart> {
+    let line = |(name, legend, colour): &KnownColumn| {
+        let column = schema.position(name)?;
+        Some(ChartLine { column, legend: (*legend).to_owned(), colour: *colour })
+    };
+    let lines: Vec<ChartLine> = members.iter().filter_map(line).collect();
+    let column = lines.first()?.column;
+    let format = &formats[column];
+    let reference = reference(schema.columns()[column].name(), format.scale, machine);
+    let per_core = format.table_unit.is_some_and(|(unit, _)| unit == "/core");
+    let remark = if per_core { "per core" } else { "" };
+    let references = reference.into_iter().collect();
+    Some(Chart { remark, references, ..Chart::new(title, lines, format) })
 }
 
 /// Returns the heat map of all cores, if there are any.
 fn cores_chart(columns: &[Column], formats: &[ValueFormat]) -> Option<Chart> {
     let cores = columns.iter().enumerate().filter(|(_, column)| is_core(column));
-    let line = |(at, column): (usize, &Column)| ChartLine {
-        column: at,
-        legend: column.name().to_owned(),
+    let line = |(column, core): (usize, &Column)| ChartLine {
+        column,
+        legend: core.name().to_owned(),
         colour: 0,
     };
     let lines: Vec<ChartLine> = cores.map(line).collect();
-    let format = formats[lines.first()?.column].clone();
-    let title = CORES_TITLE.to_owned();
-    let (remark, references) = ("", Vec::new());
-    Some(Chart { title, remark, lines, format, references, kind: ChartKind::Heat })
+    let format = &formats[lines.first()?.column];
+    Some(Chart { kind: ChartKind::Heat, ..Chart::new(CORES_TITLE, lines, format) })
 }
 
 /// Groups the columns of unknown names by chart. No group is empty.
 fn groups(columns: &[Column]) -> Vec<Vec<usize>> {
     let others = || columns.iter().enumerate().filter(|(_, column)| !is_known(column));
-    let unitless: Vec<&Column> =
-        others().map(|(_, column)| column).filter(|column| column.unit().is_empty()).collect();
-    let is_named = unitless.iter().any(|column| !is_nameless(column));
+    let unitless = || others().filter(|(_, column)| column.unit().is_empty());
+    let is_named = unitless().any(|(_, column)| !is_numbered(column, "c"));
     let unitless_max = if is_named { NAMED_MAX } else { NAMELESS_MAX };
-    let all = others().count();
+    let are_many_unitless = unitless().count() > unitless_max;
+    let are_many = others().count() > SINGLES_MAX;
     let mut groups: Vec<Vec<usize>> = Vec::new();
     // Index of the newest group of each unit.
     let mut open: HashMap<&str, usize> = HashMap::new();
     for (at, column) in others() {
         let shares = match column.unit() {
-            "" => unitless.len() > unitless_max,
-            _ => all > SINGLES_MAX,
+            "" => are_many_unitless,
+            _ => are_many,
         };
         match open.get(column.unit()) {
             Some(group) if shares && groups[*group].len() < LINES_MAX => groups[*group].push(at),
@@ -196,12 +204,6 @@ fn groups(columns: &[Column]) -> Vec<Vec<usize>> {
         }
     }
     groups
-}
-
-/// Returns whether a column has a generated name: `c1`.
-fn is_nameless(column: &Column) -> bool {
-    let number = column.name().strip_prefix('c');
-    number.is_some_and(|it| !it.is_empty() && it.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// Returns the name of the only column, or the names of the first and the last one.
@@ -216,12 +218,9 @@ fn title(columns: &[Column], group: &[usize]) -> String {
 }
 
 fn lines(columns: &[Column], group: &[usize]) -> Vec<ChartLine> {
-    if let [only] = group {
-        return vec![ChartLine { column: *only, legend: String::new(), colour: *only }];
-    }
-    let line = |(colour, at): (usize, &usize)| {
-        let legend = columns[*at].name().to_owned();
-        ChartLine { column: *at, legend, colour }
+    let line = |(nth, column): (usize, &usize)| match group.len() {
+        1 => ChartLine { column: *column, legend: String::new(), colour: *column },
+        _ => ChartLine { column: *column, legend: columns[*column].name().to_owned(), colour: nth },
     };
     group.iter().enumerate().map(line).collect()
 }

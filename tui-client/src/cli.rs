@@ -18,7 +18,7 @@ use crate::keys::Keys;
 use crate::link::{SshCommand, TlsClientFiles};
 use crate::output::OutputFormat;
 use crate::source::Source;
-use crate::theme::ColourOverrides;
+use crate::theme::Colours;
 use crate::thresholds::Thresholds;
 use crate::time_spec::TimeBounds;
 pub(crate) use args::Args;
@@ -46,7 +46,7 @@ pub(crate) struct CliSettings {
     pub(crate) history: History,
     /// Options from all layers. A `no_` option is already applied to its counterpart.
     pub(crate) args: Args,
-    pub(crate) colours: ColourOverrides,
+    pub(crate) colours: Colours,
     pub(crate) keys: Keys,
     pub(crate) thresholds: Thresholds,
 }
@@ -308,7 +308,7 @@ fn build_settings(
     args.fill &= !args.no_fill;
     args.mouse |= !args.no_mouse;
     let history = args.history.unwrap_or(default_history);
-    let colours = ColourOverrides { palette: args.theme.unwrap_or_default(), ..config.colours };
+    let colours = Colours { palette: args.theme.unwrap_or_default(), ..config.colours };
     let Config { keys, thresholds, .. } = config;
     let mut settings = CliSettings { sources, format, history, args, colours, keys, thresholds };
     check_settings(command_line, &settings, terminals).map_err(EarlyExit::Error)?;

@@ -26,7 +26,7 @@ use loadline_protocol::sanitize;
 use toml::de::DeTable;
 
 use crate::keys::Keys;
-use crate::theme::ColourOverrides;
+use crate::theme::Colours;
 use crate::thresholds::Thresholds;
 pub(crate) use defaults::default_config;
 pub(crate) use options::Setting;
@@ -45,7 +45,7 @@ pub(crate) struct Config {
     pub(crate) text: ConfigText,
     pub(crate) sources: SourceNames,
     pub(crate) options: Vec<Setting>,
-    pub(crate) colours: ColourOverrides,
+    pub(crate) colours: Colours,
     pub(crate) keys: Keys,
     pub(crate) thresholds: Thresholds,
 }

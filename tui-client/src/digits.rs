@@ -10,9 +10,6 @@
 
 use ratatui::layout::Rect;
 
-/// Pixel rows of a glyph, top to bottom. The highest used bit is the leftmost pixel.
-type Pixels = [u8; 5];
-
 /// Pixel rows of a glyph.
 const GLYPH_ROWS: u16 = 5;
 
@@ -33,30 +30,32 @@ const SCALE_MAX: u16 = 4;
 pub struct DigitSize {
     /// Terminal rows of a pixel.
     pub(crate) scale: u16,
-    /// Terminal rows of a digit.
-    pub(crate) rows: u16,
     /// Number of values side by side.
     pub values: usize,
 }
 
-/// Divisors of the height that limit digits: 1/3 at scale 1, 1/5 at larger scales. The chart below
-/// needs room, and each changed row of a digit is sent to the terminal.
-const HEIGHT_SHARES: (u16, u16) = (3, 5);
+impl DigitSize {
+    /// Returns the terminal rows of a digit.
+    pub(crate) fn rows(self) -> u16 {
+        GLYPH_ROWS * self.scale
+    }
+}
 
 /// Returns the largest size at which `values` numbers fit side by side, else the largest size of
 /// the first number alone. Returns `None` if no number fits.
 pub(crate) fn size(values: usize, area: Rect) -> Option<DigitSize> {
     let fits = |values: usize, scale: u16| {
         let wide = values * usize::from(width(TYPICAL_VALUE, scale) + UNIT_WIDTH);
-        let share = if scale == 1 { HEIGHT_SHARES.0 } else { HEIGHT_SHARES.1 };
-        wide <= usize::from(area.width) && (GLYPH_ROWS * scale + 1) * share <= area.height
+        // Digits take a third of the height, large ones a fifth. The chart below needs room, and
+        // each changed row of a digit is sent to the terminal.
+        let divisor = if scale == 1 { 3 } else { 5 };
+        wide <= usize::from(area.width) && (GLYPH_ROWS * scale + 1) * divisor <= area.height
     };
-    let largest = |values: usize| (1..=SCALE_MAX).rev().find(|scale| fits(values, *scale));
-    let (values, scale) = match largest(values) {
-        Some(scale) => (values, scale),
-        None => (1, largest(1)?),
+    let largest = |values: usize| {
+        let scale = (1..=SCALE_MAX).rev().find(|scale| fits(values, *scale))?;
+        Some(DigitSize { scale, values })
     };
-    Some(DigitSize { scale, rows: GLYPH_ROWS * scale, values })
+    largest(values).or_else(|| largest(1))
 }
 
 /// Returns the width of a text at a scale in terminal columns, with the gap after the last glyph.
@@ -68,12 +67,11 @@ pub(crate) fn width(text: &str, scale: u16) -> u16 {
 pub(crate) fn cells(text: &str, scale: u16) -> impl Iterator<Item = (u16, u16)> {
     let mut left = 0;
     text.chars().flat_map(move |c| {
-        let (wide, pixels) = glyph(c);
+        let (wide, rows) = glyph(c);
         let from = left;
         left += (wide * PIXEL_WIDTH + 1) * scale;
         let set = move |x: u16, y: u16| {
-            let row = pixels[usize::from(y / scale)];
-            row >> (wide - 1 - x / (PIXEL_WIDTH * scale)) & 1 == 1
+            rows[usize::from(y / scale)] >> (wide - 1 - x / (PIXEL_WIDTH * scale)) & 1 == 1
         };
         (0..GLYPH_ROWS * scale)
             .flat_map(move |y| (0..wide * PIXEL_WIDTH * scale).map(move |x| (x, y)))
@@ -82,8 +80,9 @@ pub(crate) fn cells(text: &str, scale: u16) -> impl Iterator<Item = (u16, u16)> 
     })
 }
 
-/// Returns the width of a glyph in pixels, and its pixels. Unknown characters are empty.
-fn glyph(c: char) -> (u16, Pixels) {
+/// Returns the width of a glyph in pixels, and its rows from top to bottom, whose lowest bit is the
+/// rightmost pixel. Unknown characters are empty.
+fn glyph(c: char) -> (u16, [u8; GLYPH_ROWS as usize]) {
     match c {
         '0' => (3, [0b111, 0b101, 0b101, 0b101, 0b111]),
         '1' => (3, [0b010, 0b110, 0b010, 0b010, 0b111]),

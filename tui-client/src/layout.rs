@@ -71,18 +71,15 @@ pub enum Page {
 /// Position of the data table on the dashboard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TablePosition {
-    /// Below the charts.
     Below,
     /// In place of the charts.
     Alone,
-    /// Hidden.
     Off,
 }
 
 /// Parts of the screen. A part without room is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Layout {
-    /// Source, state and clock.
     pub(crate) header: Rect,
     /// Rows of the sources.
     pub(crate) sources: Rect,
@@ -92,13 +89,10 @@ pub struct Layout {
     pub legend: Rect,
     /// Number of values side by side in the legend.
     pub(crate) legend_columns: u16,
-    /// Statistics between mark and crosshair.
     pub(crate) stats: Rect,
-    /// Data table.
     pub(crate) table: Rect,
     /// Newest values in one line, if no chart has room.
     pub(crate) value_line: Rect,
-    /// Keys, or a message.
     pub(crate) footer: Rect,
 }
 
@@ -116,11 +110,8 @@ pub struct ChartRect {
 /// Properties, besides the area, on which a layout depends.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LayoutShape {
-    /// Contents of the screen.
     pub(crate) page: Page,
-    /// Position of the table.
     pub(crate) table: TablePosition,
-    /// Number of charts.
     pub(crate) chart_count: usize,
     /// Index of the chosen chart.
     pub(crate) chosen: usize,
@@ -139,10 +130,9 @@ pub(crate) fn layout(area: Rect, shape: LayoutShape) -> Layout {
         return layout;
     }
     let header = u16::from(area.height > 1);
-    let footer = u16::from(area.height >= FOOTER_FROM_ROWS);
     layout.header = Rect { height: header, ..area };
     let mut body = Rect { y: area.y + header, height: area.height - header, ..area };
-    layout.footer = take_bottom(&mut body, footer);
+    layout.footer = take_bottom(&mut body, u16::from(area.height >= FOOTER_FROM_ROWS));
     if shape.stats_rows > 0 && body.height > CHART_ROWS_MIN {
         // Statistics take at most a third of the body and leave room for a chart.
         let rows_max = (body.height / 3).max(1).min(body.height - CHART_ROWS_MIN);
@@ -151,14 +141,13 @@ pub(crate) fn layout(area: Rect, shape: LayoutShape) -> Layout {
     match (shape.page, shape.table) {
         (Page::Overview, _) => layout.sources = body,
         (Page::CompareOverlay, _) if body.height > CHART_ROWS_MIN => {
-            let wide =
-                if body.height < WIDE_LEGEND_FROM_ROWS { LEGEND_WIDTH_LOW } else { LEGEND_WIDTH };
-            layout.legend_columns =
-                (body.width / wide).clamp(1, shape.compared_sources.max(1) as u16);
-            let rows = (shape.compared_sources as u16).div_ceil(layout.legend_columns);
-            let rows = rows.min(body.height - CHART_ROWS_MIN);
+            let sources = shape.compared_sources as u16;
+            let is_low = body.height < WIDE_LEGEND_FROM_ROWS;
+            let wide = if is_low { LEGEND_WIDTH_LOW } else { LEGEND_WIDTH };
+            layout.legend_columns = (body.width / wide).clamp(1, sources.max(1));
+            let rows = sources.div_ceil(layout.legend_columns).min(body.height - CHART_ROWS_MIN);
             layout.legend = take_bottom(&mut body, rows);
-            layout.charts = single_chart(body, shape).into_iter().collect();
+            layout.charts = single_chart(body, shape);
         }
         (Page::Dashboard, TablePosition::Alone) => layout.table = body,
         (Page::Dashboard, TablePosition::Below) if body.height >= TABLE_FROM_ROWS => {
@@ -166,13 +155,11 @@ pub(crate) fn layout(area: Rect, shape: LayoutShape) -> Layout {
             layout.table = take_bottom(&mut body, rows);
             layout.charts = grid(body, shape);
         }
-        (Page::CompareGrid, _) | (Page::Dashboard, TablePosition::Below | TablePosition::Off)
-            if body.height >= CHART_ROWS_MIN =>
-        {
+        (Page::CompareGrid | Page::Dashboard, _) if body.height >= CHART_ROWS_MIN => {
             layout.charts = grid(body, shape);
         }
         (Page::Fullscreen, _) if body.height >= CHART_ROWS_MIN => {
-            layout.charts = single_chart(body, shape).into_iter().collect();
+            layout.charts = single_chart(body, shape);
         }
         _ => layout.value_line = Rect { height: body.height.min(1), ..body },
     }
@@ -194,48 +181,40 @@ fn take_bottom(area: &mut Rect, rows: u16) -> Rect {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct SourceRowParts {
-    /// States, if the list is wide enough.
     pub(crate) state: Rect,
-    /// Names, shortened if necessary.
     pub(crate) name: Rect,
-    /// Newest values.
     pub(crate) values: Rect,
     /// Number of values that have room.
     pub(crate) value_count: u16,
     /// Columns of a value, trailing spaces included.
     pub(crate) value_width: u16,
-    /// Ages of the newest samples.
     pub(crate) age: Rect,
     /// Clock offsets, if any clock differs.
     pub(crate) clock: Rect,
-    /// Recent values as small charts.
     pub(crate) chart: Rect,
 }
 
-/// Columns of a state.
+/// Columns of the parts of a row. A value is wider if its name is long and there is room.
 const STATE_WIDTH: u16 = 14;
+const VALUE_WIDTH: u16 = 14;
+const AGE_WIDTH: u16 = 8;
+const CLOCK_WIDTH: u16 = 14;
+
 /// Minimum columns of a list with states.
 const STATE_FROM_WIDTH: u16 = 36;
 
-/// Minimum columns of a value with its name.
-const VALUE_WIDTH: u16 = 14;
 /// Maximum number of values in a row.
 const VALUES_MAX: u16 = 3;
-
-/// Columns of an age.
-const AGE_WIDTH: u16 = 8;
-/// Columns of a clock offset.
-const CLOCK_WIDTH: u16 = 14;
 
 /// Minimum columns of a small chart: a narrower one is not readable.
 const SPARKLINE_WIDTH_MIN: u16 = 10;
 
 /// Divides the rows of a list of sources. `name_width` is the width of the longest name, and
-/// `value_width` of the longest value with its name. `has_clock` is true if any clock differs.
+/// `longest_value` of the longest value with its name. `has_clock` is true if any clock differs.
 pub(crate) fn source_row_parts(
     area: Rect,
     name_width: u16,
-    value_width: u16,
+    longest_value: u16,
     has_clock: bool,
 ) -> SourceRowParts {
     let mut left = area;
@@ -258,29 +237,20 @@ pub(crate) fn source_row_parts(
     let clock = spend(has_clock, CLOCK_WIDTH, 0);
     let more =
         (1..VALUES_MAX).map(|_| spend(first > 0, VALUE_WIDTH, SPARKLINE_WIDTH_MIN)).sum::<u16>();
-    let count = (first + more) / VALUE_WIDTH;
-    let wider = (width_left.saturating_sub(SPARKLINE_WIDTH_MIN) / count.max(1))
-        .min(value_width.saturating_sub(VALUE_WIDTH - 2));
-    let value = VALUE_WIDTH + wider;
-    let values = take(count * value);
+    let value_count = (first + more) / VALUE_WIDTH;
+    let wider = width_left.saturating_sub(SPARKLINE_WIDTH_MIN) / value_count.max(1);
+    let value_width = VALUE_WIDTH + wider.min(longest_value.saturating_sub(VALUE_WIDTH - 2));
+    let values = take(value_count * value_width);
     let (age, clock) = (take(age), take(clock));
     let chart = if left.width >= SPARKLINE_WIDTH_MIN { left } else { Rect::default() };
-    SourceRowParts {
-        state,
-        name,
-        values,
-        value_count: count,
-        value_width: value,
-        age,
-        clock,
-        chart,
-    }
+    SourceRowParts { state, name, values, value_count, value_width, age, clock, chart }
 }
 
-/// Returns the chosen chart over the whole area.
-fn single_chart(area: Rect, shape: LayoutShape) -> Option<ChartRect> {
+/// Returns the chosen chart over the whole area, if it exists.
+fn single_chart(area: Rect, shape: LayoutShape) -> Vec<ChartRect> {
     let axis_rows = axis_rows(area.height, 1);
-    (shape.chosen < shape.chart_count).then_some(ChartRect { index: shape.chosen, area, axis_rows })
+    let chosen = (shape.chosen < shape.chart_count).then_some(shape.chosen);
+    chosen.into_iter().map(|index| ChartRect { index, area, axis_rows }).collect()
 }
 
 /// Returns the rows of the time axis below `rows` charts: its labels, and its line if it has room.
@@ -306,7 +276,6 @@ pub struct ChartParts {
     pub digits: Rect,
     /// Size of the digits; `None` without digits.
     pub digits_size: Option<digits::DigitSize>,
-    /// Labels and line of the value axis.
     pub(crate) gutter: Rect,
     /// Dots.
     pub panel: Rect,
@@ -334,22 +303,17 @@ pub(crate) struct ChartShape {
 /// Divides the area of a chart into its parts.
 pub(crate) fn chart_parts(area: Rect, shape: ChartShape) -> ChartParts {
     let title = u16::from(area.height >= 2);
+    let digits_size =
+        shape.digits_size.filter(|size| size.rows() < area.height / DIGITS_HEIGHT_DIVISOR);
     // An empty row separates the digits from the dots.
-    let large = shape.digits_size.filter(|size| size.rows < area.height / DIGITS_HEIGHT_DIVISOR);
-    let digits = large.map_or(0, |size| size.rows + 1);
+    let digits = digits_size.map_or(0, |size| size.rows() + 1);
     let times = u16::from(shape.axis_rows > 0 && area.height >= CHART_ROWS_MIN);
     let axis_line = u16::from(shape.axis_rows > 1 && area.height >= AXIS_LINE_FROM_ROWS + 2);
-    let gutter = shape
-        .label_width
-        .saturating_add(1)
-        .clamp(GUTTER_WIDTH, GUTTER_WIDTH.max(area.width * 2 / 5));
-    let gutter = if area.width >= GUTTER_FROM_WIDTH { gutter } else { 0 };
-    let names = if shape.name_width > 0 && area.width >= NAMES_FROM_WIDTH {
-        shape.name_width + 1
-    } else {
-        0
-    };
-    let names = names.min(area.width / 4);
+    let has_gutter = area.width >= GUTTER_FROM_WIDTH;
+    let gutter_max = if has_gutter { GUTTER_WIDTH.max(area.width * 2 / 5) } else { 0 };
+    let gutter = shape.label_width.saturating_add(1).max(GUTTER_WIDTH).min(gutter_max);
+    let has_names = shape.name_width > 0 && area.width >= NAMES_FROM_WIDTH;
+    let names = if has_names { (shape.name_width + 1).min(area.width / 4) } else { 0 };
     let rows = area.height - title - digits - times - axis_line;
     let right = Rect { x: area.x + gutter, width: area.width - gutter - names, ..area };
     let top = area.y + title + digits;
@@ -357,7 +321,7 @@ pub(crate) fn chart_parts(area: Rect, shape: ChartShape) -> ChartParts {
     ChartParts {
         title: Rect { height: title, ..area },
         digits: Rect { y: area.y + title, height: digits, ..area },
-        digits_size: large,
+        digits_size,
         gutter: Rect { y: top, width: gutter, height: rows, ..area },
         panel: Rect { y: top, height: rows, ..right },
         names: Rect { x: right.right(), y: top, width: names, height: rows },

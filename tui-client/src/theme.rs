@@ -1,16 +1,13 @@
 //! Colours and symbols. There are no background colours: the terminal keeps its own.
 
 mod colours;
-mod overrides;
 
-use malevich::Charset;
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::symbols::border;
 
 use crate::thresholds::Level;
-use colours::Colours;
+pub use colours::Colours;
 pub(crate) use colours::LINE_COLOURS;
-pub use overrides::ColourOverrides;
 
 /// Colours, symbols and capabilities of the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +21,7 @@ pub struct Theme {
     /// True if only ASCII may be drawn.
     pub ascii: bool,
     /// Colours that replace those of a palette.
-    pub overrides: ColourOverrides,
+    pub overrides: Colours,
     /// True if the area below a line is filled.
     pub fill: bool,
 }
@@ -72,7 +69,6 @@ const ASCII_LINE_SYMBOLS: [char; LINE_COLOURS] = ['*', 'o', 'x', '+', '@', '&'];
 const PATTERN_SYMBOLS: [char; 3] = ['━', '╍', '┅'];
 
 /// Characters of axes and rules.
-#[derive(Debug, Clone, Copy)]
 pub(crate) struct Symbols {
     pub(crate) horizontal: char,
     pub(crate) vertical: char,
@@ -119,7 +115,7 @@ impl Theme {
             depth: if is_true { ColourDepth::Truecolor } else { ColourDepth::Sixteen },
             has_colour: colour.unwrap_or(term != "dumb"),
             ascii: !utf8 || matches!(term.as_str(), "linux" | "dumb"),
-            overrides: ColourOverrides::NONE,
+            overrides: Colours::NONE,
             fill: false,
         }
     }
@@ -134,22 +130,18 @@ impl Theme {
         Theme { palette, ..self }
     }
 
-    fn colours(self) -> Option<Colours> {
-        let colours = Colours::of(self.palette, self.depth).filter(|_| self.has_colour)?;
-        Some(self.overrides.apply(self.palette, colours))
+    fn colours(self) -> Colours {
+        let palette = if self.is_mono() { Palette::Mono } else { self.palette };
+        Colours::of(palette, self.depth).overridden_by(self.overrides)
     }
 
-    /// Returns whether there are no colours.
     pub(crate) fn is_mono(self) -> bool {
-        self.colours().is_none()
+        !self.has_colour || self.palette == Palette::Mono
     }
 
     /// Returns the style of a line in a chart and of its values: grey if not fresh.
     pub fn line(self, line: usize, fresh: bool) -> Style {
-        if !fresh {
-            return self.faint();
-        }
-        self.fg(|colours| Some(colours.lines[line % colours.lines.len()]))
+        if fresh { fg(self.colours().lines[line % LINE_COLOURS]) } else { self.faint() }
     }
 
     /// Returns the styles of the area below a line, the lowest level first.
@@ -198,30 +190,27 @@ impl Theme {
 
     /// Returns the style of borders and hints.
     pub fn faint(self) -> Style {
-        match self.colours() {
-            Some(colours) => Style::new().fg(colours.faint),
+        match self.colours().faint {
+            Some(colour) => Style::new().fg(colour),
             None => Style::new().add_modifier(Modifier::DIM),
         }
     }
 
-    /// Returns the style of a good state.
     pub(crate) fn good(self) -> Style {
-        self.fg(|colours| Some(colours.good)).add_modifier(Modifier::BOLD)
+        fg(self.colours().good).add_modifier(Modifier::BOLD)
     }
 
-    /// Returns the style of a warning.
     pub(crate) fn warning(self) -> Style {
-        self.fg(|colours| colours.warning).add_modifier(Modifier::BOLD | Modifier::REVERSED)
+        fg(self.colours().warning).add_modifier(Modifier::BOLD | Modifier::REVERSED)
     }
 
-    /// Returns the style of a failure.
     pub(crate) fn alarm(self) -> Style {
-        self.fg(|colours| Some(colours.alarm)).add_modifier(Modifier::BOLD | Modifier::REVERSED)
+        fg(self.colours().alarm).add_modifier(Modifier::BOLD | Modifier::REVERSED)
     }
 
     /// Returns the style of a value at a level. `normal` is its style below the warning level.
     pub(crate) fn level(self, level: Level, normal: Style) -> Style {
-        match (level, self.colours().and_then(|colours| colours.warning)) {
+        match (level, self.colours().warning) {
             (Level::Normal, _) => normal,
             (Level::Warning, Some(colour)) => Style::new().fg(colour).add_modifier(Modifier::BOLD),
             (Level::Warning, None) => normal.add_modifier(Modifier::BOLD | Modifier::UNDERLINED),
@@ -233,23 +222,21 @@ impl Theme {
     pub(crate) fn threshold(self, level: Level) -> Style {
         match level {
             Level::Normal => self.faint(),
-            Level::Warning => self.fg(|colours| colours.warning),
-            Level::Critical => self.fg(|colours| Some(colours.alarm)),
+            Level::Warning => fg(self.colours().warning),
+            Level::Critical => fg(self.colours().alarm),
         }
     }
 
-    fn fg(self, colour: impl Fn(&Colours) -> Option<Color>) -> Style {
-        self.colours()
-            .and_then(|colours| colour(&colours))
-            .map_or(Style::new(), |colour| Style::new().fg(colour))
+    /// Returns the number of dot columns in a cell.
+    pub(crate) fn dot_columns(self) -> usize {
+        if self.ascii { 1 } else { 2 }
     }
 
-    /// Returns the set of characters for the dots of a chart.
-    pub(crate) fn charset(self) -> Charset {
-        if self.ascii { Charset::Ascii } else { Charset::Braille }
+    /// Returns the number of dot rows in a cell.
+    pub(crate) fn dot_rows(self) -> i64 {
+        if self.ascii { 1 } else { 4 }
     }
 
-    /// Returns the characters of axes and rules.
     pub(crate) fn symbols(self) -> Symbols {
         if self.ascii {
             Symbols {
@@ -300,6 +287,10 @@ impl Theme {
     }
 }
 
+fn fg(colour: Option<Color>) -> Style {
+    Style { fg: colour, ..Style::new() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::colours::{DARK, DARK_16, LIGHT, LIGHT_16};
@@ -318,7 +309,7 @@ mod tests {
             depth: ColourDepth::Sixteen,
             has_colour: true,
             ascii: false,
-            overrides: ColourOverrides::NONE,
+            overrides: Colours::NONE,
             fill: false,
         };
         assert_eq!(detect(&[]), default_theme);
@@ -340,8 +331,7 @@ mod tests {
 
     #[test]
     fn overrides_replace_the_colours_of_one_palette() {
-        let mut overrides =
-            ColourOverrides { alarm: Some(Color::Indexed(9)), ..ColourOverrides::NONE };
+        let mut overrides = Colours { alarm: Some(Color::Indexed(9)), ..Colours::NONE };
         overrides.lines[1] = Some(Color::Rgb(1, 2, 3));
         let theme = Theme { overrides, ..detect(&[]) };
         assert_eq!(theme.alarm().fg, Some(Color::Indexed(9)));
@@ -349,7 +339,7 @@ mod tests {
         assert_eq!(lines, [Some(Color::Rgb(1, 2, 3)), Some(Color::Cyan)]);
         assert_eq!(theme.next_palette().alarm(), detect(&[]).next_palette().alarm());
         assert!(Theme { has_colour: false, ..theme }.is_mono());
-        let all = Theme { overrides: ColourOverrides::from_palette(Palette::Dark), ..detect(&[]) };
+        let all = Theme { overrides: DARK_16, ..detect(&[]) };
         assert_eq!(
             (all.warning(), all.line(5, true)),
             (without_overrides(all).warning(), without_overrides(all).line(5, true))
@@ -357,7 +347,7 @@ mod tests {
     }
 
     fn without_overrides(theme: Theme) -> Theme {
-        Theme { overrides: ColourOverrides::NONE, ..theme }
+        Theme { overrides: Colours::NONE, ..theme }
     }
 
     #[test]
@@ -404,16 +394,16 @@ mod tests {
             Color::DarkGray,
         ];
         for colours in [&DARK_16, &LIGHT_16, &DARK, &LIGHT] {
-            let others = [Some(colours.alarm), colours.warning, Some(colours.faint)];
-            let others: Vec<Color> = others.into_iter().flatten().collect();
-            for (at, line) in colours.lines.iter().enumerate() {
-                assert!(!RESERVED.contains(line), "{line}");
-                for other in colours.lines[at + 1..].iter().chain(&others) {
-                    let differs = difference(*line, *other);
+            let others = [colours.alarm, colours.warning, colours.faint].into_iter().flatten();
+            let lines = colours.lines.map(|line| line.unwrap());
+            for (at, line) in lines.into_iter().enumerate() {
+                assert!(!RESERVED.contains(&line), "{line}");
+                for other in lines[at + 1..].iter().copied().chain(others.clone()) {
+                    let differs = difference(line, other);
                     assert!(differs >= DIFFERENCE_MIN, "{line} and {other}: {differs:.0}");
                 }
             }
-            assert!(difference(colours.alarm, colours.faint) >= DIFFERENCE_MIN);
+            assert!(difference(colours.alarm.unwrap(), colours.faint.unwrap()) >= DIFFERENCE_MIN);
         }
     }
 

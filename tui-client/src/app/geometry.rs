@@ -153,7 +153,7 @@ impl App {
 
     /// Returns the time window of a chart with a panel of `panel_width` columns.
     pub fn window_of(&self, panel_width: u16) -> Option<Window> {
-        let (dots, _) = self.theme.charset().pixels_per_cell();
+        let dots = self.theme.dot_columns();
         let span_ms = duration_ms(self.window.span);
         Some(Window::ending(self.window_end_time()?, span_ms, usize::from(panel_width), dots))
     }

@@ -58,16 +58,11 @@ impl App {
     /// others. In fullscreen, only the chart's own series are measured.
     pub(crate) fn measured_series(&self, layout: &Layout) -> Vec<(&Chart, &ChartLine)> {
         let is_visible = |at: usize| layout.charts.iter().any(|place| place.index == at);
-        let is_dashboard = self.screen.page == Page::Dashboard;
-        let charts = self.sources.charts().iter().enumerate();
-        let mut charts: Vec<(bool, &Chart)> =
-            charts.map(|(at, chart)| (is_visible(at), chart)).collect();
-        charts.retain(|(is_visible, _)| is_dashboard || *is_visible);
-        charts.sort_by_key(|(is_visible, _)| !is_visible);
-        let series = charts
-            .into_iter()
-            .flat_map(|(_, chart)| chart.lines.iter().map(move |line| (chart, line)));
-        series.collect()
+        let charts = || self.sources.charts().iter().enumerate();
+        let visible = charts().filter(|(at, _)| is_visible(*at));
+        let others = charts().filter(|(at, _)| !is_visible(*at));
+        let others = others.filter(|_| self.screen.page == Page::Dashboard);
+        visible.chain(others).flat_map(|(_, chart)| chart.lines_with_chart()).collect()
     }
 
     /// Returns the first visible series, the number of visible ones, and the number of all.

@@ -42,17 +42,23 @@ pub(super) const KNOWN_CHARTS: &[(&str, &[KnownColumn])] = &[
 /// Title of the heat map of all cores.
 pub(super) const CORES_TITLE: &str = "Cores";
 
+pub(super) fn known_titles() -> impl Iterator<Item = &'static str> {
+    KNOWN_CHARTS.iter().map(|(title, _)| *title).chain([CORES_TITLE])
+}
+
 /// Returns whether the agent sends a column of this name. Its values are never negative.
 pub(super) fn is_known(column: &Column) -> bool {
-    is_core(column)
-        || KNOWN_CHARTS
-            .iter()
-            .any(|(_, members)| members.iter().any(|(name, ..)| *name == column.name()))
+    let mut names = KNOWN_CHARTS.iter().flat_map(|(_, members)| *members).map(|(name, ..)| *name);
+    is_core(column) || names.any(|name| name == column.name())
 }
 
 /// Returns whether a column is the utilization of one core: `core0:%`.
 pub(super) fn is_core(column: &Column) -> bool {
-    let number = column.name().strip_prefix("core");
-    let is_number = |it: &str| !it.is_empty() && it.bytes().all(|byte| byte.is_ascii_digit());
-    column.unit() == "%" && number.is_some_and(is_number)
+    column.unit() == "%" && is_numbered(column, "core")
+}
+
+/// Returns whether a column's name is the prefix and a number.
+pub(super) fn is_numbered(column: &Column, prefix: &str) -> bool {
+    let number = column.name().strip_prefix(prefix);
+    number.is_some_and(|it| !it.is_empty() && it.bytes().all(|byte| byte.is_ascii_digit()))
 }

@@ -6,7 +6,7 @@ use ratatui::style::Color;
 
 use super::options::{OPTIONS, SOURCE_OPTIONS};
 use crate::keys::{Keys, SECTIONS};
-use crate::theme::{ColourOverrides, Palette};
+use crate::theme::{ColourDepth, Colours, Palette};
 
 const HEAD: &str = r#"# Configuration of loadline, with all defaults.
 #
@@ -69,7 +69,7 @@ pub(crate) fn default_config(help: impl Fn(&str) -> String) -> String {
         let _ = writeln!(text, "#{indent}{} = {}", option.name, option.sample);
     }
     text.push_str(THEME);
-    let colours = ColourOverrides::from_palette(Palette::Dark);
+    let colours = Colours::of(Palette::Dark, ColourDepth::Sixteen);
     let lines: Vec<String> = colours.lines.into_iter().flatten().map(colour).collect();
     let _ = writeln!(text, "#lines = [{}]", lines.join(", "));
     for (name, description, given) in [

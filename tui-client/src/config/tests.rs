@@ -276,7 +276,7 @@ fn the_default_configuration_reads_with_and_without_its_comments() {
     let holds = |config: &Config| (config.keys.clone(), config.thresholds.clone());
     let parsed = parse(&text).unwrap();
     assert_eq!(holds(&parsed), holds(&Config::default()));
-    assert!(parsed.options.is_empty() && parsed.colours == ColourOverrides::NONE);
+    assert!(parsed.options.is_empty() && parsed.colours == Colours::NONE);
     let bare: String =
         text.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join("\n");
     assert_eq!(holds(&parse(&bare).unwrap()), holds(&Config::default()));
@@ -284,7 +284,10 @@ fn the_default_configuration_reads_with_and_without_its_comments() {
     let all = uncommented(&text);
     let all = parse(&all).unwrap();
     assert_eq!(holds(&all), holds(&Config::default()));
-    assert_eq!(all.colours, ColourOverrides::from_palette(crate::theme::Palette::Dark));
+    assert_eq!(
+        all.colours,
+        Colours::of(crate::theme::Palette::Dark, crate::theme::ColourDepth::Sixteen)
+    );
     assert_eq!(all.options.len(), 6);
     // Each example is valid as printed.
     let examples: Vec<String> =

@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::values::{ConfigEntry, ValueError, entries, error_at};
 use crate::keys::{Action, Conflict, Key, Keys, action_named, bindable_actions};
-use crate::theme::{ColourOverrides, LINE_COLOURS};
+use crate::theme::{Colours, LINE_COLOURS};
 use crate::thresholds::{ThresholdLevels, Thresholds};
 
 pub(super) const ROLES: [&str; 5] = ["lines", "faint", "good", "warning", "alarm"];
@@ -18,8 +18,8 @@ pub(super) const ROLES: [&str; 5] = ["lines", "faint", "good", "warning", "alarm
 const COLOUR: &str =
     "a name like \"cyan\" or \"light-red\", \"#4fc3d9\", or a number from 0 to 255";
 
-pub(super) fn colours(table: &DeTable) -> Result<ColourOverrides, ValueError> {
-    let mut colours = ColourOverrides::NONE;
+pub(super) fn colours(table: &DeTable) -> Result<Colours, ValueError> {
+    let mut colours = Colours::NONE;
     for entry in entries(table) {
         let role = match entry.name() {
             "lines" => {

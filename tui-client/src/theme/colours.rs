@@ -7,89 +7,121 @@ use super::{ColourDepth, Palette};
 /// Number of different colours of the lines in a chart.
 pub(crate) const LINE_COLOURS: usize = 6;
 
-/// Colours by purpose.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Colours {
+/// Colours of one palette by purpose, or the user's replacements for them. `None` keeps the colour
+/// of the terminal, or of the palette.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Colours {
+    /// Palette of these colours. [`Palette::Mono`] stays without colours.
+    pub(crate) palette: Palette,
     /// Lines of a chart, in their order.
-    pub(super) lines: [Color; LINE_COLOURS],
-    pub(super) faint: Color,
-    pub(super) good: Color,
-    /// `None` if none of the sixteen colours is readable: reverse video alone marks a warning.
-    pub(super) warning: Option<Color>,
-    pub(super) alarm: Color,
+    pub(crate) lines: [Option<Color>; LINE_COLOURS],
+    /// Frames and explanations.
+    pub(crate) faint: Option<Color>,
+    /// Good states.
+    pub(crate) good: Option<Color>,
+    pub(crate) warning: Option<Color>,
+    pub(crate) alarm: Option<Color>,
 }
 
 // Lines are never red, yellow or grey, nor any colour that a terminal may show as one of these:
 // red means critical, yellow warning, grey stale.
 
 pub(super) const DARK_16: Colours = Colours {
+    palette: Palette::Dark,
     lines: [
-        Color::Cyan,
-        Color::White,
-        Color::Magenta,
-        Color::Green,
-        Color::LightBlue,
-        Color::LightMagenta,
+        Some(Color::Cyan),
+        Some(Color::White),
+        Some(Color::Magenta),
+        Some(Color::Green),
+        Some(Color::LightBlue),
+        Some(Color::LightMagenta),
     ],
-    faint: Color::DarkGray,
-    good: Color::Green,
+    faint: Some(Color::DarkGray),
+    good: Some(Color::Green),
     warning: Some(Color::Yellow),
-    alarm: Color::Red,
+    alarm: Some(Color::Red),
 };
 
 pub(super) const LIGHT_16: Colours = Colours {
+    palette: Palette::Light,
     lines: [
-        Color::Blue,
-        Color::Black,
-        Color::Magenta,
-        Color::Green,
-        Color::Cyan,
-        Color::LightMagenta,
+        Some(Color::Blue),
+        Some(Color::Black),
+        Some(Color::Magenta),
+        Some(Color::Green),
+        Some(Color::Cyan),
+        Some(Color::LightMagenta),
     ],
-    faint: Color::DarkGray,
-    good: Color::Green,
+    // None of the sixteen colours is readable: reverse video alone marks a warning.
     warning: None,
-    alarm: Color::Red,
+    ..DARK_16
 };
 
 pub(super) const DARK: Colours = Colours {
+    palette: Palette::Dark,
     lines: [
-        Color::Rgb(0x4f, 0xc3, 0xd9),
-        Color::Rgb(0xf2, 0xf4, 0xf8),
-        Color::Rgb(0xbb, 0x7d, 0xf2),
-        Color::Rgb(0x7f, 0xc9, 0x6b),
-        Color::Rgb(0x6c, 0xa4, 0xf8),
-        Color::Rgb(0xff, 0x7f, 0xbf),
+        Some(Color::from_u32(0x4f_c3_d9)),
+        Some(Color::from_u32(0xf2_f4_f8)),
+        Some(Color::from_u32(0xbb_7d_f2)),
+        Some(Color::from_u32(0x7f_c9_6b)),
+        Some(Color::from_u32(0x6c_a4_f8)),
+        Some(Color::from_u32(0xff_7f_bf)),
     ],
-    faint: Color::Rgb(0x80, 0x88, 0x92),
-    good: Color::Rgb(0x7f, 0xc9, 0x6b),
-    warning: Some(Color::Rgb(0xe3, 0xb3, 0x41)),
-    alarm: Color::Rgb(0xef, 0x6b, 0x6b),
+    faint: Some(Color::from_u32(0x80_88_92)),
+    good: Some(Color::from_u32(0x7f_c9_6b)),
+    warning: Some(Color::from_u32(0xe3_b3_41)),
+    alarm: Some(Color::from_u32(0xef_6b_6b)),
 };
 
 pub(super) const LIGHT: Colours = Colours {
+    palette: Palette::Light,
     lines: [
-        Color::Rgb(0x0b, 0x7a, 0xa0),
-        Color::Rgb(0x1b, 0x1f, 0x27),
-        Color::Rgb(0x8a, 0x2f, 0xc0),
-        Color::Rgb(0x2c, 0x7a, 0x2c),
-        Color::Rgb(0x1d, 0x4f, 0xd8),
-        Color::Rgb(0xc2, 0x18, 0x8a),
+        Some(Color::from_u32(0x0b_7a_a0)),
+        Some(Color::from_u32(0x1b_1f_27)),
+        Some(Color::from_u32(0x8a_2f_c0)),
+        Some(Color::from_u32(0x2c_7a_2c)),
+        Some(Color::from_u32(0x1d_4f_d8)),
+        Some(Color::from_u32(0xc2_18_8a)),
     ],
-    faint: Color::Rgb(0x6e, 0x75, 0x7d),
-    good: Color::Rgb(0x2c, 0x7a, 0x2c),
-    warning: Some(Color::Rgb(0xa8, 0x5a, 0x00)),
-    alarm: Color::Rgb(0xc0, 0x32, 0x2b),
+    faint: Some(Color::from_u32(0x6e_75_7d)),
+    good: Some(Color::from_u32(0x2c_7a_2c)),
+    warning: Some(Color::from_u32(0xa8_5a_00)),
+    alarm: Some(Color::from_u32(0xc0_32_2b)),
 };
 
 impl Colours {
-    pub(super) fn of(palette: Palette, depth: ColourDepth) -> Option<&'static Colours> {
+    /// No colours.
+    pub const NONE: Colours = Colours {
+        palette: Palette::Dark,
+        lines: [None; LINE_COLOURS],
+        faint: None,
+        good: None,
+        warning: None,
+        alarm: None,
+    };
+
+    pub(crate) fn of(palette: Palette, depth: ColourDepth) -> Colours {
         match (palette, depth) {
-            (Palette::Mono, _) => None,
-            (Palette::Dark, ColourDepth::Sixteen) => Some(&DARK_16),
-            (Palette::Dark, ColourDepth::Truecolor) => Some(&DARK),
-            (Palette::Light, ColourDepth::Sixteen) => Some(&LIGHT_16),
-            (Palette::Light, ColourDepth::Truecolor) => Some(&LIGHT),
+            (Palette::Mono, _) => Colours { palette, ..Colours::NONE },
+            (Palette::Dark, ColourDepth::Sixteen) => DARK_16,
+            (Palette::Dark, ColourDepth::Truecolor) => DARK,
+            (Palette::Light, ColourDepth::Sixteen) => LIGHT_16,
+            (Palette::Light, ColourDepth::Truecolor) => LIGHT,
+        }
+    }
+
+    /// Replaces the colours for which `overrides` has others of the same palette.
+    pub(super) fn overridden_by(self, overrides: Colours) -> Colours {
+        if self.palette != overrides.palette || self.palette == Palette::Mono {
+            return self;
+        }
+        Colours {
+            palette: self.palette,
+            lines: std::array::from_fn(|line| overrides.lines[line].or(self.lines[line])),
+            faint: overrides.faint.or(self.faint),
+            good: overrides.good.or(self.good),
+            warning: overrides.warning.or(self.warning),
+            alarm: overrides.alarm.or(self.alarm),
         }
     }
 }

@@ -20,32 +20,35 @@ mod value_axis;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use ratatui::style::Style;
+use unicode_width::UnicodeWidthStr as _;
 
-use super::text::{Piece, put, shortened};
+use super::text::{put, shortened};
 use crate::app::{App, SourceView};
 use crate::charts::{Chart, ChartKind, ChartLine, ReferenceLine};
 use crate::layout::{ChartParts, ChartRect};
 use crate::store::{Slots, StoredSample, Window};
 use crate::thresholds::Level;
 pub(super) use cells::{Cells, Layer};
-use cells::{FilledArea, HorizontalRule};
 pub(super) use crosshair::cross_cell;
-pub(super) use strokes::Strokes;
 pub(super) use title::TitleText;
 pub(super) use value_axis::ValueAxis;
 
 /// Columns before the name of a reference line.
 const LABEL_MARGIN: u16 = 1;
 
-/// Content of a chart, before its values are mapped to rows.
-pub(super) struct ChartContent<'a> {
+/// Chart with its data and its place.
+pub(super) struct Figure<'a> {
+    pub(super) app: &'a App,
     /// Lines, names, colours and value format.
     pub(super) chart: &'a Chart,
-    pub(super) title_text: TitleText<'a>,
-    /// Data of the lines.
+    pub(super) parts: ChartParts,
+    pub(super) title: TitleText<'a>,
+    /// Data of the lines; empty without a window.
     pub(super) lines: Vec<ChartSeries>,
     /// Index of the line whose area is filled, if areas are filled.
     pub(super) filled_line: usize,
+    pub(super) axis: ValueAxis,
     /// Reason for an empty chart, if known.
     pub(super) empty_reason: Option<&'static str>,
 }
@@ -59,78 +62,43 @@ pub(super) struct ChartSeries {
     pub(super) fresh: bool,
 }
 
-/// Context for drawing the parts of a chart.
-struct ChartContext<'a> {
-    app: &'a App,
-    chart: &'a Chart,
-    parts: ChartParts,
-    window: Window,
-    lines: Vec<ChartSeries>,
-    filled_line: usize,
-    axis: &'a ValueAxis,
-}
-
 /// Draws the charts of the shown source.
-pub(super) fn render_all(app: &App, charts: &[ChartRect], buf: &mut Buffer) {
-    let places: Vec<PlacedChart> =
-        charts.iter().filter_map(|place| PlacedChart::of(app, *place)).collect();
-    let mut done = vec![false; places.len()];
-    for first in 0..places.len() {
-        if done[first] {
-            continue;
-        }
-        let Some(window) = places[first].window else {
-            draw(app, places[first].content(app, Vec::new()), None, places[first].parts, buf);
-            continue;
-        };
-        // Charts over the same window share one lookup of their slots.
-        let together: Vec<usize> =
-            (first..places.len()).filter(|at| places[*at].window == Some(window)).collect();
-        let charts: Vec<&Chart> = together.iter().map(|at| places[*at].chart).collect();
-        let series = series_of_charts(app, app.sources.shown(), &charts, window);
-        for (at, lines) in together.into_iter().zip(series) {
-            let PlacedChart { chart, parts, .. } = places[at];
-            let axis = ValueAxis::of(app, chart, extent(&lines), parts);
-            draw(app, places[at].content(app, lines), Some((window, &axis)), parts, buf);
-            done[at] = true;
+pub(super) fn render_all(app: &App, places: &[ChartRect], buf: &mut Buffer) {
+    let place = |place: &ChartRect| {
+        Some((place.index, app.sources.charts().get(place.index)?, app.chart_parts(*place)?))
+    };
+    let mut charts: Vec<(usize, &Chart, ChartParts)> = places.iter().filter_map(place).collect();
+    // Charts of the same width have the same window, and share one lookup of their slots.
+    charts.sort_by_key(|(_, _, parts)| parts.panel.width);
+    for group in charts.chunk_by(|a, b| a.2.panel.width == b.2.panel.width) {
+        let lines = group.iter().flat_map(|(_, chart, _)| chart.lines_with_chart());
+        let series = series(app, app.sources.shown(), lines, window(app, group[0].2));
+        let mut series = series.into_iter();
+        for (index, chart, parts) in group {
+            let lines = series.by_ref().take(chart.lines.len()).collect();
+            draw(shown_source_figure(app, *index, chart, *parts, lines), buf);
         }
     }
 }
 
-/// A chart of the shown source and its place on the screen.
-struct PlacedChart<'a> {
-    /// Index among the charts of the source.
+fn shown_source_figure<'a>(
+    app: &'a App,
     index: usize,
     chart: &'a Chart,
     parts: ChartParts,
-    /// Time window; `None` without samples or without room.
-    window: Option<Window>,
-}
-
-impl<'a> PlacedChart<'a> {
-    fn of(app: &'a App, place: ChartRect) -> Option<PlacedChart<'a>> {
-        let (chart, parts) = (app.sources.charts().get(place.index)?, app.chart_parts(place)?);
-        Some(PlacedChart { index: place.index, chart, parts, window: window(app, parts) })
-    }
-
-    fn content(&self, app: &App, lines: Vec<ChartSeries>) -> ChartContent<'a> {
-        let title_text = TitleText {
-            title: &self.chart.title,
-            number: Some(self.index),
-            is_chosen: self.index == app.chosen_chart(),
-            levels: levels(app.sources.shown_view(), self.chart, app.shown_sample()),
-            values: values(self.chart, app.shown_sample()),
-            fresh: app.is_fresh(),
-        };
-        let why_empty = app.sources.shown_view().empty_reason(self.chart);
-        ChartContent {
-            chart: self.chart,
-            title_text,
-            lines,
-            filled_line: 0,
-            empty_reason: why_empty,
-        }
-    }
+    lines: Vec<ChartSeries>,
+) -> Figure<'a> {
+    let (view, fresh) = (app.sources.shown_view(), app.is_fresh());
+    let title = TitleText {
+        title: &chart.title,
+        number: Some(index),
+        is_chosen: index == app.chosen_chart(),
+        values: values(view, chart, app.shown_sample(), fresh),
+        fresh,
+    };
+    let axis = ValueAxis::of(app, chart, extent(&lines), parts);
+    let empty_reason = view.empty_reason(chart);
+    Figure { app, chart, parts, title, lines, filled_line: 0, axis, empty_reason }
 }
 
 /// Returns the time window of a panel; `None` without samples or without room.
@@ -138,135 +106,115 @@ pub(super) fn window(app: &App, parts: ChartParts) -> Option<Window> {
     app.window_of(parts.panel.width).filter(|_| !parts.panel.is_empty())
 }
 
-/// Returns the values of a chart's lines in a sample. NaN if unknown.
-pub(super) fn values(chart: &Chart, sample: Option<StoredSample<'_>>) -> Vec<f64> {
-    let value = |line: &ChartLine| sample.map_or(f64::NAN, |sample| sample.value(line.column));
-    chart.lines.iter().map(value).collect()
-}
-
-/// Returns the levels of the values of a chart's lines in a sample.
-pub(super) fn levels(
+/// Returns the values of a chart's lines in a sample, NaN if unknown, and their levels. Outdated
+/// values have no level.
+pub(super) fn values(
     view: &SourceView,
     chart: &Chart,
     sample: Option<StoredSample<'_>>,
-) -> Vec<Level> {
-    let values = values(chart, sample);
-    chart.lines.iter().zip(values).map(|(line, value)| view.level(line.column, value)).collect()
-}
-
-/// Returns the data of a chart's lines within a window.
-pub(super) fn chart_series(
-    app: &App,
-    source: usize,
-    chart: &Chart,
-    window: Window,
-) -> Vec<ChartSeries> {
-    series_of_charts(app, source, &[chart], window).pop().unwrap_or_default()
-}
-
-/// Returns the data of the lines of several charts within a window.
-fn series_of_charts(
-    app: &App,
-    source: usize,
-    charts: &[&Chart],
-    window: Window,
-) -> Vec<Vec<ChartSeries>> {
-    let fresh = app.is_source_fresh(source);
-    let window = window.with_clock_offset(app.sources.clock_offset_ms(source));
-    let lines = charts.iter().flat_map(|chart| &chart.lines);
-    let columns: Vec<usize> = lines.map(|line| line.column).collect();
-    let mut slots =
-        app.sources.all()[source].watched.store().slots_of(&columns, window).into_iter();
-    let chart_lines = |chart: &&Chart| -> Vec<ChartSeries> {
-        let slots = slots.by_ref().take(chart.lines.len());
-        slots.map(|slots| ChartSeries { slots, scale: chart.format.scale, fresh }).collect()
+    fresh: bool,
+) -> Vec<(f64, Level)> {
+    let value = |line: &ChartLine| {
+        let value = sample.map_or(f64::NAN, |sample| sample.value(line.column));
+        (value, if fresh { view.level(line.column, value) } else { Level::Normal })
     };
-    charts.iter().map(chart_lines).collect()
+    chart.lines.iter().map(value).collect()
+}
+
+/// Returns the data of lines of a source within a window, or nothing without a window.
+pub(super) fn series<'a>(
+    app: &App,
+    source: usize,
+    lines: impl Iterator<Item = (&'a Chart, &'a ChartLine)>,
+    window: Option<Window>,
+) -> Vec<ChartSeries> {
+    let Some(window) = window else { return Vec::new() };
+    let window = window.with_clock_offset(app.sources.clock_offset_ms(source));
+    let fresh = app.is_source_fresh(source);
+    let (columns, scales): (Vec<usize>, Vec<f64>) =
+        lines.map(|(chart, line)| (line.column, chart.format.scale)).unzip();
+    let slots = app.sources.all()[source].watched.store().slots_of(&columns, window);
+    let series = slots.into_iter().zip(scales);
+    series.map(|(slots, scale)| ChartSeries { slots, scale, fresh }).collect()
 }
 
 /// Returns the minimum and the maximum of all lines, in the shown unit.
-pub(super) fn extent(lines: &[ChartSeries]) -> Option<(f64, f64)> {
-    let extents = lines.iter().filter_map(|line| {
+pub(super) fn extent<'a>(lines: impl IntoIterator<Item = &'a ChartSeries>) -> Option<(f64, f64)> {
+    let extents = lines.into_iter().filter_map(|line| {
         let (least, greatest) = line.slots.extent()?;
         Some((least * line.scale, greatest * line.scale))
     });
     extents.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
 }
 
-/// Draws a chart. Without a window and an axis, draws only its title.
-pub(super) fn draw(
-    app: &App,
-    figure: ChartContent<'_>,
-    place: Option<(Window, &ValueAxis)>,
-    parts: ChartParts,
-    buf: &mut Buffer,
-) {
-    let ChartContent { chart, mut title_text, lines, filled_line: filled, empty_reason: why_empty } =
-        figure;
-    if why_empty.is_some() {
-        title_text.values.clear();
+/// Draws a chart. Without a window, draws only its title.
+pub(super) fn draw(mut figure: Figure<'_>, buf: &mut Buffer) {
+    if figure.empty_reason.is_some() {
+        figure.title.values.clear();
     }
-    let named_count =
-        title::render(app, chart, &title_text, place.map(|(_, axis)| axis), parts, buf);
-    let Some((window, axis)) = place else { return };
-    let context = ChartContext { app, chart, parts, window, lines, filled_line: filled, axis };
-    digits::render(&context, &title_text, buf);
-    time_axis::render(&context, buf);
-    match (why_empty, chart.kind) {
-        (Some(reason), _) => context.render_empty_reason(reason, buf),
+    let window = window(figure.app, figure.parts);
+    let references = window.map_or(Vec::new(), |_| title::references(&figure));
+    let named_count = title::render(&figure, &references, buf);
+    let Some(window) = window else { return };
+    digits::render(&figure, buf);
+    time_axis::render(&figure, window, buf);
+    match (figure.empty_reason, figure.chart.kind) {
+        (Some(reason), _) => figure.render_empty_reason(reason, buf),
         (None, ChartKind::Lines) => {
-            value_axis::render(&context, buf);
-            context.render_lines(named_count, buf);
-            value_axis::render_overflow(&context, buf);
-            context.render_names(buf);
+            value_axis::render(&figure, buf);
+            figure.render_lines(window, named_count, buf);
+            value_axis::render_overflow(&figure, buf);
+            figure.render_names(buf);
         }
-        (None, ChartKind::Heat) => heat::render(&context, buf),
+        (None, ChartKind::Heat) => heat::render(&figure, buf),
     }
-    crosshair::render(&context, buf);
+    crosshair::render(&figure, window, buf);
 }
 
-impl ChartContext<'_> {
+impl Figure<'_> {
+    fn line_style(&self, line: usize) -> Style {
+        self.app.theme.line(self.chart.lines[line].colour, self.lines[line].fresh)
+    }
+
+    /// Returns the dot rows of a line's values in the panel, possibly outside.
+    fn dot_row<'a>(&'a self, line: &'a ChartSeries) -> impl Fn(f64) -> i64 + 'a {
+        move |value| self.axis.dot_row(value * line.scale)
+    }
+
     /// Draws the reason for an empty chart in the middle of its panel.
-    fn render_empty_reason(&self, reason: &'static str, buf: &mut Buffer) {
+    fn render_empty_reason(&self, reason: &str, buf: &mut Buffer) {
         let panel = self.parts.panel;
-        let row = Rect { y: panel.y + (panel.height - 1) / 2, height: 1, ..panel };
-        let text = Piece::new(shortened(reason, usize::from(row.width)), self.app.theme.faint());
-        let left = (row.width - text.width() as u16) / 2;
-        put(buf, Rect { x: row.x + left, width: row.width - left, ..row }, &[text]);
+        let text = shortened(reason, usize::from(panel.width));
+        let width = text.width() as u16;
+        let (x, y) = (panel.x + (panel.width - width) / 2, panel.y + (panel.height - 1) / 2);
+        put(buf, Rect { x, y, width, height: 1 }, &text, self.app.theme.faint());
     }
 
     /// Draws the lines and the reference lines. The title names the first `named_count` reference
     /// lines. Another one is drawn only if its name has room in the panel.
-    fn render_lines(&self, named_count: usize, buf: &mut Buffer) {
+    fn render_lines(&self, window: Window, named_count: usize, buf: &mut Buffer) {
         let theme = self.app.theme;
         let panel = self.parts.panel;
-        let (_, dots) = theme.charset().pixels_per_cell();
-        let rows = i64::from(panel.height) * dots as i64;
         let layers = self.lines.iter().enumerate().map(|(at, line)| {
-            let row = |value: f64| self.axis.dot_row(value * line.scale, rows);
-            let style = theme.line(self.chart.lines[at].colour, line.fresh);
-            Layer::new(Strokes::of(&line.slots, row), at, style, theme)
+            Layer::new(&line.slots, self.dot_row(line), at, self.line_style(at), theme)
         });
-        let mut cells = Cells::new(theme, self.window, layers.collect());
-        cells.area =
-            self.lines.get(self.filled_line).filter(|_| theme.fill).map(|line| FilledArea {
-                line: self.filled_line,
-                styles: theme.area(self.chart.lines[self.filled_line].colour, line.fresh),
-            });
+        let mut cells = Cells::new(theme, window, layers.collect());
+        let filled = self.lines.get(self.filled_line).filter(|_| theme.fill);
+        cells.area = filled.map(|line| {
+            let colour = self.chart.lines[self.filled_line].colour;
+            (self.filled_line, theme.area(colour, line.fresh))
+        });
         let mut references = self.references();
         loop {
-            let rule = |&(_, row, reference): &(usize, u16, &ReferenceLine)| HorizontalRule {
-                row,
-                style: theme.threshold(reference.level),
-            };
-            cells.rules = references.iter().map(rule).collect();
+            let rules = references.iter().map(|(_, row, it)| (*row, theme.threshold(it.level)));
+            cells.rules = rules.collect();
             cells.render(panel, buf);
             let nameless = references.iter().position(|&(at, row, reference)| {
                 // In the lowest row, a reference line without a name looks like the axis.
                 let is_named = at < named_count;
                 let is_lowest = row + 1 == panel.height;
                 let is_labelled =
-                    (!is_named || is_lowest) && self.render_reference_label(row, reference, buf);
+                    (!is_named || is_lowest) && self.name_reference(row, reference, buf);
                 !is_named && !is_labelled
             });
             let Some(nameless) = nameless else { return };
@@ -279,38 +227,28 @@ impl ChartContext<'_> {
 
     /// Returns the reference lines within the panel: their indexes, rows and values.
     fn references(&self) -> Vec<(usize, u16, &ReferenceLine)> {
-        let (_, dots) = self.app.theme.charset().pixels_per_cell();
-        let row = |(at, reference)| -> Option<(usize, u16, &ReferenceLine)> {
-            let reference: &ReferenceLine = reference;
-            Some((at, self.axis.row(reference.value, self.parts.panel.height, dots)?, reference))
-        };
-        self.chart.references.iter().enumerate().filter_map(row).collect()
+        let references = self.chart.references.iter().enumerate();
+        let within = references.filter_map(|(at, it)| Some((at, self.axis.row(it.value)?, it)));
+        within.collect()
     }
 
     /// Draws the name of a reference line where nothing else is drawn: in the row of the line,
     /// above or below. Returns false if there is no room.
-    fn render_reference_label(
-        &self,
-        row: u16,
-        reference: &ReferenceLine,
-        buf: &mut Buffer,
-    ) -> bool {
+    fn name_reference(&self, row: u16, reference: &ReferenceLine, buf: &mut Buffer) -> bool {
         let panel = self.parts.panel;
         let label = format!(" {} ", reference.label);
-        let label = Piece::new(label, self.app.theme.threshold(reference.level));
+        let width = label.width() as u16;
         let sign = self.app.theme.symbols().reference;
-        let y = panel.y + row;
-        let rows = [Some(y), y.checked_sub(1), Some(y + 1)].into_iter().flatten();
-        let rows = rows.filter(|y| (panel.top()..panel.bottom()).contains(y));
-        for y in rows {
-            let is_free = |x: u16, buf: &Buffer| {
-                let symbol = buf[(x, y)].symbol();
-                is_blank(symbol) || symbol.starts_with(sign)
-            };
-            let width = label.width() as u16;
+        let is_free = |x: u16, y: u16, buf: &Buffer| {
+            let symbol = buf[(x, y)].symbol();
+            is_blank(symbol) || symbol.starts_with(sign)
+        };
+        let rows = [Some(row), row.checked_sub(1), Some(row + 1)].into_iter().flatten();
+        for y in rows.filter(|row| *row < panel.height).map(|row| panel.y + row) {
             let mut places = panel.x + LABEL_MARGIN..(panel.right() + 1).saturating_sub(width);
-            if let Some(x) = places.find(|x| (*x..x + width).all(|x| is_free(x, buf))) {
-                put(buf, Rect { x, y, width, height: 1 }, &[label]);
+            if let Some(x) = places.find(|x| (*x..x + width).all(|x| is_free(x, y, buf))) {
+                let place = Rect { x, y, width, height: 1 };
+                put(buf, place, &label, self.app.theme.threshold(reference.level));
                 return true;
             }
         }
@@ -323,18 +261,11 @@ impl ChartContext<'_> {
         if names.is_empty() {
             return;
         }
-        let theme = self.app.theme;
-        let (_, dots) = theme.charset().pixels_per_cell();
-        let mut ends: Vec<(u16, usize)> = self
-            .lines
-            .iter()
-            .enumerate()
-            .filter_map(|(at, line)| {
-                let last = line.slots.slots.iter().rev().flatten().next()?.last;
-                let row = self.axis.row(last * line.scale, names.height, dots)?;
-                Some((row, at))
-            })
-            .collect();
+        let end = |(at, line): (usize, &ChartSeries)| {
+            let last = line.slots.slots.iter().rev().flatten().next()?.last;
+            Some((self.axis.row(last * line.scale)?, at))
+        };
+        let mut ends: Vec<(u16, usize)> = self.lines.iter().enumerate().filter_map(end).collect();
         ends.sort_unstable();
         let mut free = 0;
         for (count, (row, at)) in ends.iter().enumerate() {
@@ -345,16 +276,8 @@ impl ChartContext<'_> {
                 break;
             }
             free = y + 1;
-            let name = self.chart.lines[*at].legend.clone();
             let place = Rect { x: names.x + 1, y: names.y + y, width: names.width - 1, height: 1 };
-            put(
-                buf,
-                place,
-                &[Piece::new(
-                    name,
-                    theme.line(self.chart.lines[*at].colour, self.lines[*at].fresh),
-                )],
-            );
+            put(buf, place, &self.chart.lines[*at].legend, self.line_style(*at));
         }
     }
 }

@@ -31,15 +31,15 @@ fn advice(app: &App) -> Vec<Line<'static>> {
 }
 
 pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
-    let source = &app.sources.watched().name;
-    let state = app.sources.watched().state(app.now);
+    let watched = app.sources.watched();
+    let source = &watched.name;
+    let state = watched.state(app.now);
     let mut lines = vec![Line::raw("")];
-    if app.sources.watched().embedded {
+    if watched.embedded {
         lines.push(Line::raw(" Waiting for the first sample of the embedded agent."));
     } else if let Some(outage) = state.outage() {
         let text = format!(" {source}: {}", outage_text(outage, app));
-        lines.push(Line::styled(text, STRONG));
-        lines.push(Line::raw(""));
+        lines.extend([Line::styled(text, STRONG), Line::raw("")]);
         lines.extend(advice(app));
     } else if let State::Replay(remark) = &state {
         let remark = remark.as_ref().map_or("no rows found", |remark| remark.as_str());
@@ -48,12 +48,10 @@ pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
         let text = format!(" {source}: connected, waiting for the first sample.");
         lines.push(Line::raw(text));
     }
-    if let Some(fault) = &app.sources.watched().ingest.last_fault {
-        lines.push(Line::raw(""));
-        lines.push(Line::from(vec![
-            Span::raw(" Received invalid data: "),
-            Span::styled(fault.to_string(), STRONG),
-        ]));
+    if let Some(fault) = &watched.ingest.last_fault {
+        let fault = Span::styled(fault.to_string(), STRONG);
+        let text = vec![Span::raw(" Received invalid data: "), fault];
+        lines.extend([Line::raw(""), Line::from(text)]);
     }
     Paragraph::new(lines).wrap(Wrap { trim: false }).render(area, buf);
 }

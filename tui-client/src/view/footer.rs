@@ -1,111 +1,109 @@
 //! Footer row: the keys that matter now, or a message to the user.
 
+use std::ops::Range;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use ratatui::text::Span;
+use unicode_width::UnicodeWidthStr as _;
 
-use super::overview::visible_range_text;
-use super::text::{Piece, put, put_right, width};
-use crate::app::{App, Order, TimeInput, WindowEnd};
+use super::text::{put, put_right, put_spans, width};
+use crate::app::{App, Order, TimeInput};
 use crate::keys::{Action, spell_arrows};
 use crate::layout::{Layout, Page, TablePosition};
 use crate::theme::{HIGHLIGHT, STRONG};
 
 /// Keys that belong together, and a label for their effect.
-type Hint = (&'static [Action], &'static str);
+struct Hint(&'static [Action], &'static str);
 
-const QUIT: Hint = (&[Action::Quit], "quit");
-const HELP: Hint = (&[Action::Help], "help");
-const CHART: Hint = (&[Action::NextChart], "chart");
-const TABLE: Hint = (&[Action::Table], "table");
-const ZOOM: Hint = (&[Action::ZoomIn, Action::ZoomOut], "zoom");
-const PAN: Hint = (&[Action::Left, Action::Right], "pan");
-const CROSSHAIR: Hint = (&[Action::Crosshair], "crosshair");
-const SCROLL: Hint = (&[Action::Up, Action::Down], "scroll");
-const LIVE: Hint = (&[Action::Live], "live");
-const ASK_AGAIN: Hint = (&[Action::AskAgain], "ssh prompt");
-const SOURCE: Hint = (&[Action::NextSource, Action::PreviousSource], "source");
-const COMPARE: Hint = (&[Action::Compare], "compare");
-const UNITS: Hint = (&[Action::Units], "units");
-const GO_TO: Hint = (&[Action::GoTo], "go to time");
+const QUIT: Hint = Hint(&[Action::Quit], "quit");
+const HELP: Hint = Hint(&[Action::Help], "help");
+const BACK: Hint = Hint(&[Action::Back], "back");
+const CHART: Hint = Hint(&[Action::NextChart], "chart");
+const TABLE: Hint = Hint(&[Action::Table], "table");
+const ZOOM: Hint = Hint(&[Action::ZoomIn, Action::ZoomOut], "zoom");
+const PAN: Hint = Hint(&[Action::Left, Action::Right], "pan");
+const CROSSHAIR: Hint = Hint(&[Action::Crosshair], "crosshair");
+const SCROLL: Hint = Hint(&[Action::Up, Action::Down], "scroll");
+const LIVE: Hint = Hint(&[Action::Live], "live");
+const ASK_AGAIN: Hint = Hint(&[Action::AskAgain], "ssh prompt");
+const SOURCE: Hint = Hint(&[Action::NextSource, Action::PreviousSource], "source");
+const COMPARE: Hint = Hint(&[Action::Compare], "compare");
+const UNITS: Hint = Hint(&[Action::Units], "units");
+const GO_TO: Hint = Hint(&[Action::GoTo], "go to time");
 
 /// Returns the hints for the current state, the most important first.
 fn hints(app: &App, layout: &Layout) -> Vec<Hint> {
     if app.screen.help_scroll.is_some() {
-        return vec![SCROLL, (&[Action::Back], "back"), QUIT];
+        return vec![SCROLL, BACK, QUIT];
     }
-    let pause = match app.window.end {
-        WindowEnd::Live => (&[Action::Pause][..], "pause"),
-        WindowEnd::Paused(_) => (&[Action::Pause][..], "resume"),
-    };
     if app.selection.crosshair.is_some() {
         return crosshair_hints(app, layout);
     }
+    let watched = app.sources.watched();
     let mut hints = vec![QUIT, HELP];
-    if app.sources.watched().may_prompt && app.sources.watched().state(app.now).outage().is_some() {
+    if watched.may_prompt && watched.state(app.now).outage().is_some() {
         hints.push(ASK_AGAIN);
     }
-    match (app.screen.page, app.screen.table) {
-        (Page::Overview, _) => {
-            let is_as_listed = app.sources.order == Order::AsListed;
-            let order = if is_as_listed { "hottest first" } else { "as given" };
-            hints.extend([
-                (&[Action::Up, Action::Down][..], "select"),
-                (&[Action::Fullscreen], "open"),
-                (&[Action::Order], order),
-                COMPARE,
-            ]);
-        }
-        (Page::CompareOverlay | Page::CompareGrid, _) => {
-            let next = if app.screen.page == Page::CompareOverlay { "grid" } else { "back" };
-            hints.extend([
-                (&[Action::Compare][..], next),
-                (&[Action::NextChart], "metric"),
-                SOURCE,
-            ]);
-        }
-        (Page::Fullscreen, _) => {
-            hints.extend([(&[Action::Fullscreen][..], "all charts"), CHART]);
-            let cycle = if app.screen.cycle_at.is_some() { "stop cycling" } else { "cycle" };
-            hints.push((&[Action::Cycle], cycle));
-        }
-        (Page::Dashboard, TablePosition::Alone) => {
-            hints.extend([
-                TABLE,
-                SCROLL,
-                (&[Action::ColumnsLeft, Action::ColumnsRight], "columns"),
-            ]);
-        }
-        (Page::Dashboard, TablePosition::Below | TablePosition::Off) => {
-            hints.extend([(&[Action::Fullscreen][..], "fullscreen"), CHART, TABLE]);
-        }
-    }
+    hints.extend(page_hints(app));
     if !app.sources.is_single() && !app.screen.shows_all_sources() {
-        hints.extend([SOURCE, COMPARE, (&[Action::Back][..], "back")]);
+        hints.extend([SOURCE, COMPARE, BACK]);
     }
-    hints.push(pause);
-    if app.window.end != WindowEnd::Live {
-        hints.push(LIVE);
+    if app.window.paused_at().is_some() {
+        hints.extend([Hint(&[Action::Pause], "resume"), LIVE]);
+    } else {
+        hints.push(Hint(&[Action::Pause], "pause"));
     }
     hints.extend([ZOOM, PAN, CROSSHAIR, GO_TO, UNITS]);
     hints
 }
 
+/// Returns the hints that only the shown page has.
+fn page_hints(app: &App) -> Vec<Hint> {
+    match (app.screen.page, app.screen.table) {
+        (Page::Overview, _) => {
+            let is_as_listed = app.sources.order == Order::AsListed;
+            let order = if is_as_listed { "hottest first" } else { "as given" };
+            vec![
+                Hint(&[Action::Up, Action::Down], "select"),
+                Hint(&[Action::Fullscreen], "open"),
+                Hint(&[Action::Order], order),
+                COMPARE,
+            ]
+        }
+        (Page::CompareOverlay | Page::CompareGrid, _) => {
+            let next = if app.screen.page == Page::CompareOverlay { "grid" } else { "back" };
+            vec![Hint(&[Action::Compare], next), Hint(&[Action::NextChart], "metric"), SOURCE]
+        }
+        (Page::Fullscreen, _) => {
+            let cycle = if app.screen.cycle_at.is_some() { "stop cycling" } else { "cycle" };
+            vec![Hint(&[Action::Fullscreen], "all charts"), CHART, Hint(&[Action::Cycle], cycle)]
+        }
+        (Page::Dashboard, TablePosition::Alone) => {
+            vec![TABLE, SCROLL, Hint(&[Action::ColumnsLeft, Action::ColumnsRight], "columns")]
+        }
+        (Page::Dashboard, TablePosition::Below | TablePosition::Off) => {
+            vec![Hint(&[Action::Fullscreen], "fullscreen"), CHART, TABLE]
+        }
+    }
+}
+
 /// Returns the hints while the crosshair is shown. Pages with all sources have no mark.
 fn crosshair_hints(app: &App, layout: &Layout) -> Vec<Hint> {
-    let mut hints: Vec<Hint> = vec![
-        (&[Action::Left, Action::Right], "move"),
-        (&[Action::SampleForward, Action::SampleBack], "step"),
+    let has_mark = app.selection.mark.is_some();
+    let mut hints = vec![
+        Hint(&[Action::Left, Action::Right], "move"),
+        Hint(&[Action::SampleForward, Action::SampleBack], "step"),
     ];
     if !app.screen.shows_all_sources() {
-        let mark = if app.selection.mark.is_some() { "move mark" } else { "mark" };
-        hints.push((&[Action::Mark], mark));
+        hints.push(Hint(&[Action::Mark], if has_mark { "move mark" } else { "mark" }));
     }
     let (_, rows, all) = app.visible_series(layout);
     if !layout.stats.is_empty() && rows < all {
-        hints.push((&[Action::SeriesUp, Action::SeriesDown], "scroll"));
+        hints.push(Hint(&[Action::SeriesUp, Action::SeriesDown], "scroll"));
     }
-    let back = if app.selection.mark.is_some() { "unmark" } else { "crosshair off" };
-    hints.extend([ZOOM, (&[Action::Back][..], back), HELP, QUIT]);
+    let back = if has_mark { "unmark" } else { "crosshair off" };
+    hints.extend([ZOOM, Hint(&[Action::Back], back), HELP, QUIT]);
     hints
 }
 
@@ -119,17 +117,17 @@ pub(super) fn render(app: &App, layout: &Layout, screen: Rect, buf: &mut Buffer)
         return;
     }
     if let Some(message) = &app.footer.message {
-        put(buf, area, &[Piece::new(message.text.clone(), STRONG)]);
+        put(buf, area, &message.text, STRONG);
         return;
     }
-    let range = visible_range(app, layout);
-    let range_width = width(&range) as u16;
-    let is_room = range_width < area.width / 2;
-    let mut left = Rect { width: area.width - if is_room { range_width } else { 0 }, ..area };
-    if is_room {
-        put_right(buf, area, &range);
+    let range = visible_range(app, layout).unwrap_or_default();
+    let range_width = range.width() as u16;
+    let mut left = area;
+    if range_width < area.width / 2 {
+        left.width -= range_width;
+        put_right(buf, area, &range, theme.faint());
     }
-    for (actions, description) in hints(app, layout) {
+    for Hint(actions, effect) in hints(app, layout) {
         let names =
             actions.iter().map(|action| spell_arrows(&app.keys.label(*action), theme.ascii));
         let names: Vec<String> = names.filter(|name| !name.is_empty()).collect();
@@ -137,15 +135,15 @@ pub(super) fn render(app: &App, layout: &Layout, screen: Rect, buf: &mut Buffer)
         if names.is_empty() {
             continue;
         }
-        let pieces = [
-            Piece::new(names.join(" "), STRONG),
-            Piece::new(format!(" {description}   "), theme.faint()),
+        let spans = [
+            Span::styled(names.join(" "), STRONG),
+            Span::styled(format!(" {effect}   "), theme.faint()),
         ];
         // The spaces after the last hint may be cut.
-        if width(&pieces) > usize::from(left.width) + 3 {
+        if width(&spans) > usize::from(left.width) + 3 {
             break;
         }
-        let used = put(buf, left, &pieces);
+        let used = put_spans(buf, left, &spans);
         left = Rect { x: left.x + used, width: left.width - used, ..left };
     }
 }
@@ -159,9 +157,6 @@ const TIME_EXAMPLES: [&str; 3] =
 
 /// Draws the input line for a time: the text, its cursor, and examples.
 fn render_time_input(app: &App, typed: &TimeInput, area: Rect, buf: &mut Buffer) {
-    if area.is_empty() {
-        return;
-    }
     let theme = app.theme;
     let room = usize::from(area.width / INPUT_WIDTH_DIVISOR).max(1);
     let scroll = typed.input.visual_scroll(room);
@@ -174,45 +169,44 @@ fn render_time_input(app: &App, typed: &TimeInput, area: Rect, buf: &mut Buffer)
     } else {
         ("  e.g. ", theme.faint())
     };
-    let pieces = [
-        Piece::new("go to ", theme.faint()),
-        Piece::new(before.to_owned(), STRONG),
-        Piece::new(under.to_owned(), HIGHLIGHT),
-        Piece::new(after.to_owned(), STRONG),
-        Piece::new(word, style),
+    let spans = [
+        Span::styled("go to ", theme.faint()),
+        Span::styled(before, STRONG),
+        Span::styled(under, HIGHLIGHT),
+        Span::styled(after, STRONG),
+        Span::styled(word, style),
     ];
-    for x in area.left()..area.right() {
-        buf[(x, area.y)].reset();
+    for position in area.positions() {
+        buf[position].reset();
     }
-    let used = put(buf, area, &pieces);
+    let used = put_spans(buf, area, &spans);
     let room = Rect { x: area.x + used, width: area.width - used, ..area };
     if let Some(times) = TIME_EXAMPLES.iter().find(|times| times.len() <= usize::from(room.width)) {
-        put(buf, room, &[Piece::new(*times, style)]);
+        put(buf, room, times, style);
     }
 }
 
 /// Returns the visible range of charts, sources or series, unless all are visible.
-fn visible_range(app: &App, layout: &Layout) -> Vec<Piece> {
-    let text = match app.screen.page {
+fn visible_range(app: &App, layout: &Layout) -> Option<String> {
+    let sources = app.sources.all().len();
+    let (noun, visible, all) = match app.screen.page {
         _ if !layout.stats.is_empty() => {
             let (first, rows, all) = app.visible_series(layout);
-            (rows < all).then(|| format!(" series {}-{} of {all}", first + 1, first + rows))
+            ("series", first..first + rows, all)
         }
-        Page::Overview => visible_range_text(app, layout.sources.height),
-        Page::CompareOverlay => {
-            let (range, all) = (app.sources.compared(), app.sources.all().len());
-            (range.len() < all)
-                .then(|| format!(" sources {}-{} of {all}", range.start + 1, range.end))
+        Page::Overview => {
+            let rows = usize::from(layout.sources.height).min(sources);
+            let first = app.sources.first_line(rows);
+            ("sources", first..first + rows, sources)
         }
-        Page::CompareGrid => chart_range_text(layout, "sources", app.sources.all().len()),
-        Page::Fullscreen => None,
-        Page::Dashboard => chart_range_text(layout, "charts", app.sources.charts().len()),
+        Page::CompareOverlay => ("sources", app.sources.compared(), sources),
+        Page::CompareGrid => ("sources", visible_charts(layout)?, sources),
+        Page::Fullscreen => return None,
+        Page::Dashboard => ("charts", visible_charts(layout)?, app.sources.charts().len()),
     };
-    text.map(|text| Piece::new(text, app.theme.faint())).into_iter().collect()
+    (visible.len() < all).then(|| format!(" {noun} {}-{} of {all}", visible.start + 1, visible.end))
 }
 
-fn chart_range_text(layout: &Layout, noun: &str, all: usize) -> Option<String> {
-    let (first, last) = (layout.charts.first()?.index, layout.charts.last()?.index);
-    let is_all = last - first + 1 == all;
-    (!is_all).then(|| format!(" {noun} {}-{} of {all}", first + 1, last + 1))
+fn visible_charts(layout: &Layout) -> Option<Range<usize>> {
+    Some(layout.charts.first()?.index..layout.charts.last()?.index + 1)
 }

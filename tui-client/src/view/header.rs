@@ -6,19 +6,25 @@ use loadline_protocol::{DurationText, Health};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
+use ratatui::text::Span;
 
-use super::text::{Piece, put, put_right, shortened, width};
-use crate::app::{App, Order, WindowEnd};
+use super::text::{counted, put_right, put_spans, shortened, width};
+use crate::app::{App, Order};
+use crate::charts::Chart;
 use crate::layout::{Layout, Page};
 use crate::theme::{HIGHLIGHT, STRONG, Theme};
-use crate::thresholds::Level;
 use crate::units::{container_limits_text, rate_text, span_text};
 use crate::watched::{Outage, State, Watched};
 
 /// Item of the header. If there is too little room, the items with the highest rank go first.
 struct HeaderItem {
     rank: u8,
-    piece: Piece,
+    text: Span<'static>,
+}
+
+/// Creates an item. An item without text is not shown.
+fn item(rank: u8, text: impl Into<Option<String>>, style: Style) -> HeaderItem {
+    HeaderItem { rank, text: Span::styled(text.into().unwrap_or_default(), style) }
 }
 
 pub(super) fn render(app: &App, layout: &Layout, buf: &mut Buffer) {
@@ -26,31 +32,26 @@ pub(super) fn render(app: &App, layout: &Layout, buf: &mut Buffer) {
     if area.is_empty() {
         return;
     }
-    let name_max = usize::from(area.width) / NAME_WIDTH_DIVISOR;
     let mut items = if app.screen.shows_all_sources() {
         all_sources_items(app, layout)
     } else {
-        source_items(app, layout, name_max)
+        source_items(app, layout)
     };
-    while items_width(&items) > usize::from(area.width) && items.len() > 1 {
-        let last = items.iter().map(|part| part.rank).max().unwrap_or(0);
-        if last == 0 || last <= OUTAGE_RANK && shorten_longest(&mut items, last, area.width) {
-            break;
-        }
-        items.retain(|part| part.rank < last);
-    }
-    let clock =
-        items.iter().position(|part| part.rank == CLOCK_RANK).map(|at| items.remove(at).piece);
-    let space = || Piece::new("  ", app.theme.faint());
-    let left: Vec<Piece> = items.into_iter().flat_map(|part| [part.piece, space()]).collect();
-    put(buf, area, &left);
+    let time = app.zone.local_time(app.now).format("%H:%M:%S").to_string();
+    items.push(item(CLOCK_RANK, time, STRONG));
+    items.retain(|item| !item.text.content.is_empty());
+    fit(&mut items, usize::from(area.width));
+    let clock = items.pop_if(|item| item.rank == CLOCK_RANK);
+    let space = Span::styled("  ", app.theme.faint());
+    let left: Vec<Span> = items.into_iter().flat_map(|item| [item.text, space.clone()]).collect();
+    put_spans(buf, area, &left);
     if let Some(clock) = clock {
-        put_right(buf, area, &[clock]);
+        put_right(buf, area, &clock.text.content, clock.text.style);
     }
 }
 
 /// Divisor of the header width: a longer source name is shortened.
-const NAME_WIDTH_DIVISOR: usize = 3;
+const NAME_WIDTH_DIVISOR: u16 = 3;
 
 /// Minimum width of a shortened text. Fewer columns are not recognizable.
 const NAME_WIDTH_MIN: usize = 12;
@@ -59,93 +60,112 @@ const NAME_WIDTH_MIN: usize = 12;
 const EXCEEDED_RANK: u8 = 1;
 const OUTAGE_RANK: u8 = 2;
 
+/// Rank of the clock. All optional details have higher ranks and go first.
+const CLOCK_RANK: u8 = 6;
+
+/// Drops and shortens items until the others fit.
+fn fit(items: &mut Vec<HeaderItem>, width: usize) {
+    while items_width(items) > width && items.len() > 1 {
+        let last = items.iter().map(|item| item.rank).max().unwrap_or(0);
+        if last == 0 || last <= OUTAGE_RANK && shorten_longest(items, last, width) {
+            return;
+        }
+        items.retain(|item| item.rank < last);
+    }
+}
+
 /// Shortens the longest item of a rank to fit. Returns false if too little would remain.
-fn shorten_longest(items: &mut [HeaderItem], rank: u8, width: u16) -> bool {
-    let over = items_width(items).saturating_sub(usize::from(width));
-    let next = items.iter_mut().filter(|part| part.rank == rank);
-    let Some(longest) = next.max_by_key(|part| part.piece.width()) else { return false };
-    let left = longest.piece.width().saturating_sub(over);
+fn shorten_longest(items: &mut [HeaderItem], rank: u8, width: usize) -> bool {
+    let over = items_width(items).saturating_sub(width);
+    let next = items.iter_mut().filter(|item| item.rank == rank);
+    let Some(longest) = next.max_by_key(|item| item.text.width()) else { return false };
+    let left = longest.text.width().saturating_sub(over);
     if left >= NAME_WIDTH_MIN {
-        longest.piece.shorten(left);
+        longest.text.content = shortened(&longest.text.content, left).into();
     }
     left >= NAME_WIDTH_MIN
 }
 
 fn items_width(items: &[HeaderItem]) -> usize {
-    items.iter().map(|part| part.piece.width() + 2).sum::<usize>().saturating_sub(2)
+    items.iter().map(|item| item.text.width() + 2).sum::<usize>().saturating_sub(2)
 }
 
-/// Rank of the clock. All optional details have higher ranks and go first.
-const CLOCK_RANK: u8 = 6;
+fn source_items(app: &App, layout: &Layout) -> Vec<HeaderItem> {
+    let mut items = connection_items(app, usize::from(layout.header.width / NAME_WIDTH_DIVISOR));
+    items.extend(exceeded_items(app, layout));
+    items.extend(sample_items(app));
+    items.extend(detail_items(app));
+    items
+}
 
-fn source_items(app: &App, layout: &Layout, name_max: usize) -> Vec<HeaderItem> {
+/// Returns the source, its state, and the reason for an outage.
+fn connection_items(app: &App, name_max: usize) -> Vec<HeaderItem> {
     let (theme, sources) = (app.theme, &app.sources);
-    let watched = sources.watched();
-    let state = watched.state(app.now);
-    let mut items = Vec::new();
-    let mut add = |rank, text: String, style| {
-        if !text.is_empty() {
-            items.push(HeaderItem { rank, piece: Piece::new(text, style) });
-        }
-    };
-    let (name, via) = source_name(watched);
-    add(4, shortened(&name, name_max.max(NAME_WIDTH_MIN)), STRONG);
-    if let Some(via) = via {
-        add(8, format!("({via})"), theme.faint());
-    }
-    if !sources.is_single() {
-        add(5, format!("{} of {}", sources.shown() + 1, sources.all().len()), theme.faint());
-    }
-    let paused = paused_text(app).unwrap_or_default();
-    let is_paused = !paused.is_empty();
-    add(0, paused, theme.warning());
+    let state = sources.watched().state(app.now);
+    let (name, via) = source_name(sources.watched());
+    let number = (!sources.is_single())
+        .then(|| format!("{} of {}", sources.shown() + 1, sources.all().len()));
+    let paused = paused_text(app);
     // In a paused view, arriving rows change nothing, so LIVE is not shown. Other states are.
-    if !is_paused || state != State::Live {
-        add(0, format!(" {} ", state.word()), state_style(theme, &state));
-    }
+    let has_state = paused.is_none() || state != State::Live;
     let reason = match &state {
         State::Replay(remark) => remark.as_ref().map(ToString::to_string),
         _ => state.outage().map(|outage| outage_text(outage, app)),
     };
-    add(OUTAGE_RANK, reason.unwrap_or_default(), STRONG);
-    for (rank, text, style) in exceeded_items(app, layout) {
-        add(rank, text, style);
-    }
-    if let Some(percent) = watched.connection.read_percent {
-        add(1, format!("reading {percent} %"), STRONG);
-    }
-    if let Some(age) = watched.age(app.now) {
-        let style = if state.is_up_to_date() { theme.faint() } else { STRONG };
-        add(3, format!("age {}", age_text(age)), style);
-    }
-    let offset_ms = sources.clock_offset_ms(sources.shown());
-    if offset_ms != 0 {
-        add(5, clock_offset_text(offset_ms), STRONG);
-    }
-    if watched.ingest.faults > 0 {
-        add(1, faults_text(watched.ingest.faults), theme.warning());
-    }
-    if watched.ingest.skipped > 0 {
-        add(1, format!("{} skipped", rows_text(watched.ingest.skipped)), theme.warning());
-    }
-    add(7, watched.header().and_then(container_limits_text).unwrap_or_default(), STRONG);
-    add(9, row_interval_text(watched), theme.faint());
-    add(10, format!("span {}", span_text(app.window.span)), theme.faint());
-    let bytes = watched.bytes_per_second(app.now).map(rate_text);
-    add(11, bytes.unwrap_or_default(), theme.faint());
-    if let Some((late, costs)) = watched.connection.health.as_ref().map(health_texts) {
-        add(11, late, theme.warning());
-        add(12, costs, theme.faint());
-    }
-    add(CLOCK_RANK, app.zone.local_time(app.now).format("%H:%M:%S").to_string(), STRONG);
-    items
+    vec![
+        item(4, shortened(&name, name_max.max(NAME_WIDTH_MIN)), STRONG),
+        item(8, via.map(|via| format!("({via})")), theme.faint()),
+        item(5, number, theme.faint()),
+        item(0, paused, theme.warning()),
+        item(0, has_state.then(|| format!(" {} ", state.word())), state_style(theme, &state)),
+        item(OUTAGE_RANK, reason, STRONG),
+    ]
+}
+
+/// Returns the age of the newest sample, and everything that is wrong with the samples.
+fn sample_items(app: &App) -> [HeaderItem; 5] {
+    let theme = app.theme;
+    let watched = app.sources.watched();
+    let (faults, skipped) = (watched.ingest.faults, watched.ingest.skipped);
+    let is_up_to_date = watched.state(app.now).is_up_to_date();
+    let read = watched.connection.read_percent.map(|percent| format!("reading {percent} %"));
+    let age = watched.age(app.now).map(|age| format!("age {}", age_text(age)));
+    let offset_ms = app.sources.clock_offset_ms(app.sources.shown());
+    let skipped = (skipped > 0).then(|| format!("{} skipped", counted(skipped, "row")));
+    [
+        item(1, read, STRONG),
+        item(3, age, if is_up_to_date { theme.faint() } else { STRONG }),
+        item(5, (offset_ms != 0).then(|| clock_offset_text(offset_ms)), STRONG),
+        item(1, (faults > 0).then(|| counted(faults, "faulty line")), theme.warning()),
+        item(1, skipped, theme.warning()),
+    ]
+}
+
+/// Returns optional details of the stream and of the agent.
+fn detail_items(app: &App) -> [HeaderItem; 6] {
+    let theme = app.theme;
+    let watched = app.sources.watched();
+    let health = watched.connection.health.as_ref();
+    let late = health.and_then(|health| health.late).filter(|late| *late > 0);
+    [
+        item(7, watched.header().and_then(container_limits_text), STRONG),
+        item(9, row_interval_text(watched), theme.faint()),
+        span_item(app, 10),
+        item(11, watched.bytes_per_second(app.now).map(rate_text), theme.faint()),
+        item(11, late.map(|late| format!("{late} late")), theme.warning()),
+        item(12, health.and_then(agent_cost_text), theme.faint()),
+    ]
+}
+
+fn span_item(app: &App, rank: u8) -> HeaderItem {
+    item(rank, format!("span {}", span_text(app.window.span)), app.theme.faint())
 }
 
 /// Returns the worst exceeded threshold that is not visible, its place, and the number of others.
-fn exceeded_items(app: &App, layout: &Layout) -> Vec<(u8, String, Style)> {
+fn exceeded_items(app: &App, layout: &Layout) -> Vec<HeaderItem> {
     let found = app.hidden_exceeded_thresholds(layout);
     let Some(worst) = found.first() else { return Vec::new() };
-    let word = if worst.level == Level::Critical { "critical" } else { "warning" };
+    let word = worst.level.name();
     let source = &app.sources.all()[worst.source].watched.name;
     let is_here = !app.screen.shows_all_sources() && worst.source == app.sources.shown();
     let source = if is_here { String::new() } else { format!("{source} ") };
@@ -155,79 +175,71 @@ fn exceeded_items(app: &App, layout: &Layout) -> Vec<(u8, String, Style)> {
     let chart = is_here.then(|| format!("chart {}", worst.chart_index + 1));
     let others = (found.len() > 1).then(|| format!("{} more", found.len() - 1));
     let rest: Vec<String> = chart.into_iter().chain(others).collect();
-    let mut texts = vec![(EXCEEDED_RANK, format!("{word}: {source}{name} {value}"), style)];
-    if !rest.is_empty() {
-        texts.push((7, format!("({})", rest.join(", ")), app.theme.faint()));
-    }
-    texts
+    let rest = (!rest.is_empty()).then(|| format!("({})", rest.join(", ")));
+    vec![
+        item(EXCEEDED_RANK, format!("{word}: {source}{name} {value}"), style),
+        item(7, rest, app.theme.faint()),
+    ]
 }
 
 /// Returns the interval between rows, if known. The estimate for a plain stream is marked with `~`.
-fn row_interval_text(watched: &Watched) -> String {
+fn row_interval_text(watched: &Watched) -> Option<String> {
     let about = if watched.header().is_some() { "" } else { "~" };
-    let text = |interval| format!("every {about}{}", interval_text(interval));
-    watched.interval().map(text).unwrap_or_default()
+    Some(format!("every {about}{}", interval_text(watched.interval()?)))
 }
 
 /// Returns the header of a page that shows all sources: the number of sources in each state.
 fn all_sources_items(app: &App, layout: &Layout) -> Vec<HeaderItem> {
     let theme = app.theme;
-    let mut items = Vec::new();
-    let mut add = |rank, text: String, style| {
-        items.push(HeaderItem { rank, piece: Piece::new(text, style) });
-    };
-    add(5, format!("{} sources", app.sources.all().len()), STRONG);
-    if let Some(text) = paused_text(app) {
-        add(0, text, theme.warning());
-    }
+    let is_overview = app.screen.page == Page::Overview;
     // On other pages, the charts show this time.
-    if let (Page::Overview, Some(time)) = (app.screen.page, app.crosshair_time()) {
-        let time = app.time_label_within(time, "14:02:49".len());
-        add(0, format!(" at {time} "), HIGHLIGHT);
-    }
-    for (rank, (state, count)) in [0, 2, 3, 4, 5].into_iter().zip(state_counts(app)) {
-        add(rank, format!(" {count} {} ", state.word()), state_style(theme, &state));
-    }
-    for (rank, text, style) in exceeded_items(app, layout) {
-        add(rank, text, style);
-    }
-    if let (Page::CompareGrid, Some((_, metric))) = (app.screen.page, app.compared_metric()) {
-        add(1, metric.to_owned(), STRONG);
-    }
-    if app.screen.page == Page::Overview && app.sources.order == Order::Hottest {
-        add(7, "hottest first".to_owned(), theme.faint());
-    }
-    add(9, format!("span {}", span_text(app.window.span)), theme.faint());
-    add(CLOCK_RANK, app.zone.local_time(app.now).format("%H:%M:%S").to_string(), STRONG);
+    let crosshair = app.crosshair_time().filter(|_| is_overview);
+    let crosshair = crosshair.map(|time| app.time_label_within(time, "14:02:49".len()));
+    let is_grid = app.screen.page == Page::CompareGrid;
+    let metric = app.compared_metric().filter(|_| is_grid).map(|(_, metric)| metric.to_owned());
+    let is_ordered = is_overview && app.sources.order == Order::Hottest;
+    let mut items = vec![
+        item(5, format!("{} sources", app.sources.all().len()), STRONG),
+        item(0, paused_text(app), theme.warning()),
+        item(0, crosshair.map(|time| format!(" at {time} ")), HIGHLIGHT),
+    ];
+    items.extend(state_items(app));
+    items.extend(exceeded_items(app, layout));
+    items.extend([
+        item(1, metric, STRONG),
+        item(7, is_ordered.then(|| "hottest first".to_owned()), theme.faint()),
+        span_item(app, 9),
+    ]);
     items
 }
 
 /// Returns the number of sources in each state, in order of importance.
-fn state_counts(app: &App) -> impl Iterator<Item = (State, usize)> {
-    let kinds = [
+fn state_items(app: &App) -> impl Iterator<Item = HeaderItem> {
+    let words: Vec<&str> =
+        app.sources.all().iter().map(|view| view.watched.state(app.now).word()).collect();
+    let states = [
         State::Live,
         State::Stale,
         State::Reconnecting(None),
         State::Connecting(None),
         State::Replay(None),
     ];
-    let words: Vec<&str> =
-        app.sources.all().iter().map(|view| view.watched.state(app.now).word()).collect();
-    let counts = kinds.into_iter().map(move |kind| {
-        let count = words.iter().filter(|word| **word == kind.word()).count();
-        (kind, count)
+    let counts = states.into_iter().map(move |state| {
+        let count = words.iter().filter(|word| **word == state.word()).count();
+        (count, state)
     });
-    counts.filter(|(_, count)| *count > 0)
+    let found = [0, 2, 3, 4, 5].into_iter().zip(counts.filter(|(count, _)| *count > 0));
+    found.map(|(rank, (count, state))| {
+        item(rank, format!(" {count} {} ", state.word()), state_style(app.theme, &state))
+    })
 }
 
 /// Returns the PAUSED label with the time span between the view and the newest sample.
 fn paused_text(app: &App) -> Option<String> {
-    let WindowEnd::Paused(until) = app.window.end else { return None };
-    let behind = app.sources.newest()? - until;
+    let behind = app.sources.newest()? - app.window.paused_at()?;
     Some(format!(" PAUSED +{} ", age_text(behind)))
 }
 
-/// Returns the style of a state's word.
 pub(super) fn state_style(theme: Theme, state: &State) -> Style {
     match state {
         State::Live | State::Replay(_) => theme.good(),
@@ -268,23 +280,12 @@ pub(super) fn outage_text(outage: &Outage, app: &App) -> String {
     }
 }
 
-pub(super) fn faults_text(count: u64) -> String {
-    if count == 1 { "1 faulty line".to_owned() } else { format!("{count} faulty lines") }
-}
-
-fn rows_text(count: u64) -> String {
-    if count == 1 { "1 row".to_owned() } else { format!("{count} rows") }
-}
-
-/// Returns the number of late samples in the last minute and the agent's CPU and memory use. A text
-/// is empty if its numbers are 0 or unknown.
-fn health_texts(health: &Health) -> (String, String) {
-    let late = health.late.filter(|late| *late > 0).map(|late| format!("{late} late"));
+/// Returns the agent's CPU and memory use, as far as they are known.
+fn agent_cost_text(health: &Health) -> Option<String> {
     let cpu = health.cpu_percent().map(|percent| format!(" {percent} %"));
     let memory = health.resident_mib().map(|mib| format!(" {mib} MiB"));
-    let costs: String = [cpu, memory].into_iter().flatten().collect();
-    let costs = if costs.is_empty() { costs } else { format!("agent{costs}") };
-    (late.unwrap_or_default(), costs)
+    let costs: String = cpu.into_iter().chain(memory).collect();
+    (!costs.is_empty()).then(|| format!("agent{costs}"))
 }
 
 /// Formats an interval. Fractions of a second are rounded to one decimal from 1 s on.
@@ -312,30 +313,24 @@ pub(super) fn age_text(age: Duration) -> String {
 /// Draws the newest values in one row, for screens without room for charts.
 pub(super) fn render_value_line(app: &App, area: Rect, buf: &mut Buffer) {
     let theme = app.theme;
-    let state = app.sources.watched().state(app.now);
-    let fresh = app.is_fresh();
-    let newest = app.shown_sample();
-    let mut pieces = Vec::new();
-    if matches!(app.window.end, WindowEnd::Paused(_)) {
-        pieces.push(Piece::new("PAUSED", STRONG));
+    let (fresh, newest) = (app.is_fresh(), app.shown_sample());
+    let mut spans = Vec::new();
+    if app.window.paused_at().is_some() {
+        spans.push(Span::styled("PAUSED", STRONG));
     } else if !fresh || newest.is_none() {
-        pieces.push(Piece::new(state.word(), STRONG));
+        spans.push(Span::styled(app.sources.watched().state(app.now).word(), STRONG));
     }
-    let charts = app.sources.charts().iter();
-    let lines = charts.flat_map(|chart| chart.lines.iter().map(move |line| (chart, line)));
     // Values beyond the end of the row are not even formatted.
-    for (chart, line) in lines {
-        let Some(newest) = newest.filter(|_| width(&pieces) < usize::from(area.width)) else {
-            break;
-        };
-        let space = if pieces.is_empty() { "" } else { "  " };
-        let title =
-            format!("{space}{} ", if line.legend.is_empty() { &chart.title } else { &line.legend });
-        pieces.push(Piece::new(title, theme.faint()));
+    for (chart, line) in app.sources.charts().iter().flat_map(Chart::lines_with_chart) {
+        let is_full = width(&spans) >= usize::from(area.width);
+        let Some(newest) = newest.filter(|_| !is_full) else { break };
+        let space = if spans.is_empty() { "" } else { "  " };
+        let name = if line.legend.is_empty() { &chart.title } else { &line.legend };
+        spans.push(Span::styled(format!("{space}{name} "), theme.faint()));
         let value = chart.format.value(newest.value(line.column));
-        pieces.push(Piece::new(value, theme.line(line.colour, fresh)));
+        spans.push(Span::styled(value, theme.line(line.colour, fresh)));
     }
-    put(buf, area, &pieces);
+    put_spans(buf, area, &spans);
 }
 
 #[cfg(test)]

@@ -44,8 +44,9 @@ fn text(app: &App, line: &HelpLine) -> Line<'static> {
         HelpLine::Blank => Line::raw(""),
         HelpLine::Title(title) => Line::styled(format!(" {title}"), theme.faint()),
         HelpLine::Keys(names, description) => {
-            let width = HELP_WIDTHS.0;
-            let keys = Span::styled(format!(" {}  ", pad(names, width)), STRONG);
+            let names = shortened(names, HELP_WIDTHS.0);
+            let blanks = " ".repeat(HELP_WIDTHS.0 - names.width() + 2);
+            let keys = Span::styled(format!(" {names}{blanks}"), STRONG);
             Line::from(vec![keys, Span::raw(description.clone())])
         }
         HelpLine::Continuation(text) => Line::raw(text.clone()),
@@ -57,10 +58,4 @@ fn key(app: &App, action: Action) -> String {
     let names = app.keys.labels(action);
     let drawn = names.iter().find(|name| !app.theme.ascii || name.is_ascii());
     drawn.or(names.first()).map_or(String::new(), |name| spell_arrows(name, app.theme.ascii))
-}
-
-fn pad(text: &str, width: usize) -> String {
-    let text = shortened(text, width);
-    let blanks = width.saturating_sub(text.width());
-    text + &" ".repeat(blanks)
 }

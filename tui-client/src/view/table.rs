@@ -4,9 +4,10 @@ use loadline_protocol::{Column, Seq};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
+use unicode_width::UnicodeWidthStr as _;
 
 use super::header::age_text;
-use super::text::{Piece, put, put_right, shortened};
+use super::text::{put, put_right, shortened};
 use crate::app::{App, TableRow};
 use crate::store::StoredSample;
 use crate::theme::{HIGHLIGHT, STRONG};
@@ -22,13 +23,17 @@ const COLUMN_WIDTH_MIN: usize = 9;
 /// Maximum column width. A longer name is cut.
 const COLUMN_WIDTH_MAX: usize = 18;
 
-enum TableColumn<'a> {
-    Seq,
-    Metric(MetricColumn<'a>),
+/// Column after the time.
+struct TableColumn<'a> {
+    /// `None` for the sequence number.
+    metric: Option<Metric<'a>>,
+    head: String,
+    /// Place in the head row.
+    place: Rect,
 }
 
-/// A metric and its format.
-struct MetricColumn<'a> {
+#[derive(Clone, Copy)]
+struct Metric<'a> {
     index: usize,
     column: &'a Column,
     format: &'a ValueFormat,
@@ -40,21 +45,19 @@ pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
     }
     let columns = columns(app, area);
     render_head(app, &columns, area, buf);
-    let style = if app.is_fresh() { Style::new() } else { app.theme.faint() };
     let rows = Rect { y: area.y + 1, height: area.height - 1, ..area };
     let store = app.sources.watched().store();
     let crosshair = app.crosshair_index();
     let mark = app.selection.mark.map(|mark| app.sources.sample_index(mark));
-    for (y, row) in (rows.top()..rows.bottom()).zip(app.table_rows(rows.height)) {
-        let place = Rect { y, height: 1, ..rows };
+    for (place, row) in rows.rows().zip(app.table_rows(rows.height)) {
         match row {
             TableRow::Gap(gap) => {
                 let text = format!("no samples for {}", age_text(gap));
-                put(buf, place, &[Piece::new(text, app.theme.faint())]);
+                put(buf, place, &text, app.theme.faint());
             }
             TableRow::Sample(at) => {
                 let Some(sample) = store.get(at) else { continue };
-                render_sample(app, sample, &columns, style, place, buf);
+                render_sample(app, sample, &columns, place, buf);
                 if crosshair == Some(at) {
                     buf.set_style(place, HIGHLIGHT);
                 } else if mark == Some(at) {
@@ -65,30 +68,30 @@ pub(super) fn render(app: &App, area: Rect, buf: &mut Buffer) {
     }
 }
 
-/// Returns the columns that fit, with their places: the sequence number, then the metrics from
-/// [`App::first_column`] on.
-fn columns(app: &App, area: Rect) -> Vec<(TableColumn<'_>, Rect)> {
-    let store = app.sources.watched().store();
-    let all = app.sources.watched().columns().unwrap_or_default();
-    let formats = &app.sources.shown_view().formats;
-    let values = all.iter().zip(formats).enumerate().skip(app.screen.first_column);
-    let values = values.map(|(at, (column, format))| {
-        TableColumn::Metric(MetricColumn { index: at, column, format })
-    });
-    let seq = store.get(0).and_then(|sample| sample.seq()).map(|_| TableColumn::Seq);
+/// Returns the columns that fit: the sequence number, then the metrics from
+/// [`Screen::first_column`](crate::app::Screen::first_column) on.
+fn columns(app: &App, area: Rect) -> Vec<TableColumn<'_>> {
+    let watched = app.sources.watched();
+    let all = watched.columns().unwrap_or_default().iter().zip(&app.sources.shown_view().formats);
+    let metrics = all.enumerate().skip(app.screen.first_column);
+    let metrics = metrics.map(|(index, (column, format))| Some(Metric { index, column, format }));
+    let seq = watched.store().get(0).and_then(|sample| sample.seq()).map(|_| None);
     let mut columns = Vec::new();
     let mut right = area.x + TIME_WIDTH.min(area.width);
-    for column in seq.into_iter().chain(values) {
-        let width = column.width();
+    for metric in seq.into_iter().chain(metrics) {
+        let head = metric.map_or("seq".to_owned(), Metric::head);
+        let width = (head.width() + 2).max(metric.map_or(0, Metric::value_width));
+        let width = width.clamp(COLUMN_WIDTH_MIN, COLUMN_WIDTH_MAX) as u16;
         if right + width > area.right() {
             break;
         }
+        let place = Rect { x: right, width, y: area.y, height: 1 };
         right += width;
-        columns.push((column, Rect { x: right - width, width, y: area.y, height: 1 }));
+        columns.push(TableColumn { metric, head, place });
     }
     // The last column makes room for the number of hidden columns.
     let hidden = hidden_count(app, &columns);
-    let least = Piece::new(more_text(app, hidden).1, Style::new()).width() as u16 + 1;
+    let least = more_text(app, hidden)[1].width() as u16;
     if hidden > 0 && columns.len() > 1 && area.right() - right < least {
         columns.pop();
     }
@@ -96,70 +99,67 @@ fn columns(app: &App, area: Rect) -> Vec<(TableColumn<'_>, Rect)> {
 }
 
 /// Returns the number of columns hidden to the right.
-fn hidden_count(app: &App, columns: &[(TableColumn, Rect)]) -> usize {
+fn hidden_count(app: &App, columns: &[TableColumn]) -> usize {
     let all = app.sources.watched().columns().map_or(0, <[_]>::len);
-    let last = columns.iter().rev().find_map(|(column, _)| match column {
-        TableColumn::Metric(value) => Some(value.index + 1),
-        TableColumn::Seq => None,
-    });
-    all.saturating_sub(last.unwrap_or(app.screen.first_column))
+    let last = columns.last().and_then(|column| column.metric);
+    all.saturating_sub(last.map_or(app.screen.first_column, |metric| metric.index + 1))
 }
 
 /// Returns the text for `count` hidden columns on the right, in a long and a short form.
-fn more_text(app: &App, count: usize) -> (String, String) {
+fn more_text(app: &App, count: usize) -> [String; 2] {
     let arrow = if app.theme.ascii { '>' } else { '→' };
-    (format!("{count} more {arrow}"), format!("+{count} {arrow}"))
+    [format!(" {count} more {arrow}"), format!(" +{count} {arrow}")]
 }
 
-fn render_head(app: &App, columns: &[(TableColumn, Rect)], area: Rect, buf: &mut Buffer) {
+fn render_head(app: &App, columns: &[TableColumn], area: Rect, buf: &mut Buffer) {
     let faint = app.theme.faint();
-    let head = Rect { height: 1, ..area };
+    let time_place = Rect { width: TIME_WIDTH.min(area.width), height: 1, ..area };
     let time = match (app.screen.first_column, app.theme.ascii) {
         (0, _) => "time".to_owned(),
         (left, false) => format!("← {left} more"),
         (left, true) => format!("< {left} more"),
     };
-    put(buf, Rect { width: TIME_WIDTH.min(area.width), ..head }, &[Piece::new(time, faint)]);
-    for (column, place) in columns {
-        let head = shortened(&column.head(), usize::from(place.width) - 1);
-        put_right(buf, *place, &[Piece::new(format!(" {head}"), faint)]);
+    put(buf, time_place, &time, faint);
+    for TableColumn { head, place, .. } in columns {
+        let head = shortened(head, usize::from(place.width) - 1);
+        put_right(buf, *place, &format!(" {head}"), faint);
     }
     let hidden = hidden_count(app, columns);
     if hidden == 0 {
         return;
     }
-    let end =
-        columns.last().map_or(area.x + TIME_WIDTH.min(area.width), |(_, place)| place.right());
-    let room = Rect { x: end, width: area.right() - end, ..head };
-    let (long, short) = more_text(app, hidden);
-    let texts = [long, short].map(|text| Piece::new(format!(" {text}"), faint));
-    if let Some(text) = texts.into_iter().find(|text| text.width() <= usize::from(room.width)) {
-        put_right(buf, room, &[text]);
+    let end = columns.last().map_or(time_place, |column| column.place).right();
+    let room = Rect { x: end, width: area.right() - end, ..time_place };
+    let texts = more_text(app, hidden);
+    if let Some(text) = texts.iter().find(|text| text.width() <= usize::from(room.width)) {
+        put_right(buf, room, text, faint);
     }
 }
 
 fn render_sample(
     app: &App,
     sample: StoredSample,
-    columns: &[(TableColumn, Rect)],
-    style: Style,
+    columns: &[TableColumn],
     row: Rect,
     buf: &mut Buffer,
 ) {
+    let fresh = app.is_fresh();
+    let normal = if fresh { Style::new() } else { app.theme.faint() };
     let time = app.sources.axis_time(app.sources.shown(), sample.time());
-    let time = app.row_time(time);
     let place = Rect { width: TIME_WIDTH.min(row.width), ..row };
-    put(buf, place, &[Piece::new(time, app.theme.faint())]);
-    for (column, place) in columns {
-        let style = match column {
-            TableColumn::Metric(value) if app.is_fresh() => {
-                let level = app.sources.shown_view().level(value.index, sample.value(value.index));
-                app.theme.level(level, style)
+    put(buf, place, &app.row_time(time), app.theme.faint());
+    for TableColumn { metric, place, .. } in columns {
+        let width = usize::from(place.width) - 1;
+        let (text, style) = match metric {
+            None => (last_digits(sample.seq(), width), normal),
+            Some(metric) => {
+                let value = sample.value(metric.index);
+                let level = app.sources.shown_view().level(metric.index, value);
+                let style = if fresh { app.theme.level(level, normal) } else { normal };
+                (metric.text(value, width), style)
             }
-            TableColumn::Metric(_) | TableColumn::Seq => style,
         };
-        let value = Piece::new(column.value(sample), style);
-        put_right(buf, Rect { y: row.y, ..*place }, &[value]);
+        put_right(buf, Rect { y: row.y, ..*place }, &format!(" {text}"), style);
     }
 }
 
@@ -177,11 +177,9 @@ fn fit_number(value: f64, decimals: usize, width: usize) -> String {
     texts.find(|text| text.len() <= width).unwrap_or_else(|| "#".to_owned())
 }
 
-impl TableColumn<'_> {
-    fn head(&self) -> String {
-        let TableColumn::Metric(MetricColumn { column, format, .. }) = self else {
-            return "seq".to_owned();
-        };
+impl Metric<'_> {
+    fn head(self) -> String {
+        let Metric { column, format, .. } = self;
         match format.table_unit {
             Some((unit, _)) => {
                 // `load1/core` is one word, `mem GiB` are two.
@@ -194,41 +192,27 @@ impl TableColumn<'_> {
         }
     }
 
-    fn width(&self) -> u16 {
-        use unicode_width::UnicodeWidthStr;
-        let value = match self {
-            TableColumn::Metric(MetricColumn { format, .. }) if format.table_unit.is_none() => {
-                format.compact_width().max(format.number_width()) + 1
-            }
-            _ => 0,
-        };
-        (self.head().width() + 2).max(value).clamp(COLUMN_WIDTH_MIN, COLUMN_WIDTH_MAX) as u16
+    /// Returns the columns of the longest value and a space; 0 with a table unit.
+    fn value_width(self) -> usize {
+        match self.format.table_unit {
+            Some(_) => 0,
+            None => self.format.compact_width().max(self.format.number_width()) + 1,
+        }
     }
 
-    fn value(&self, sample: StoredSample<'_>) -> String {
-        let width = usize::from(self.width()) - 1;
-        let text = match self {
-            TableColumn::Seq => last_digits(sample.seq(), width),
-            TableColumn::Metric(value) => value.text(sample.value(value.index), width),
-        };
-        format!(" {text}")
-    }
-}
-
-impl MetricColumn<'_> {
     /// Formats a value in at most `width` columns.
-    fn text(&self, value: f64, width: usize) -> String {
-        if let Some((_, scale)) = self.format.table_unit {
+    fn text(self, value: f64, width: usize) -> String {
+        let Metric { column, format, .. } = self;
+        if let Some((_, scale)) = format.table_unit {
             // A unit other than the stream's has two decimals, as in the charts.
             return fit_number(value * scale, 2, width);
         }
-        let compact = if self.format.is_uptime() && value >= 0.0 {
-            Some(self.format.value(value))
+        let compact = if format.is_uptime() && value >= 0.0 {
+            Some(format.value(value))
         } else {
-            self.format.compact(value)
+            format.compact(value)
         };
-        let is_plain = self.format.is_unscaled();
-        let decimals = if is_plain { self.format.decimals } else { self.column.decimals() };
+        let decimals = if format.is_unscaled() { format.decimals } else { column.decimals() };
         compact
             .filter(|text| text.len() <= width)
             .unwrap_or_else(|| fit_number(value, decimals, width))

@@ -1,34 +1,10 @@
 //! Styled text in one row.
 
-use std::borrow::Cow;
-
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
+use ratatui::text::Span;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
-
-/// Text in one style.
-#[derive(Debug, Clone)]
-pub(super) struct Piece {
-    text: Cow<'static, str>,
-    style: Style,
-}
-
-impl Piece {
-    pub(super) fn new(text: impl Into<Cow<'static, str>>, style: Style) -> Piece {
-        Piece { text: text.into(), style }
-    }
-
-    /// Returns the width in columns.
-    pub(super) fn width(&self) -> usize {
-        self.text.width()
-    }
-
-    /// Shortens the text to at most `max_width` columns.
-    pub(super) fn shorten(&mut self, max_width: usize) {
-        self.text = shortened(&self.text, max_width).into();
-    }
-}
 
 /// Returns the text in at most `max_width` columns. A cut text ends in `~`.
 pub(super) fn shortened(text: &str, max_width: usize) -> String {
@@ -46,31 +22,31 @@ pub(super) fn shortened(text: &str, max_width: usize) -> String {
     short
 }
 
-/// Common prefix and suffix of several names. A shortened name keeps the part that differs.
+/// Formats a number of things: `1 row`, `2 rows`.
+pub(super) fn counted(count: u64, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+/// Characters that several names have in common at their beginnings and ends. A shortened name keeps
+/// the part that differs.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CommonAffixes {
-    /// Length of the prefix in characters.
     prefix: usize,
-    /// Length of the suffix in characters.
     suffix: usize,
 }
 
 impl CommonAffixes {
     pub(super) fn of<'a>(mut names: impl Iterator<Item = &'a str>) -> CommonAffixes {
         let first = names.next().unwrap_or_default();
-        let none = CommonAffixes { prefix: 0, suffix: 0 };
         let same = |(a, b): &(char, char)| a == b;
-        names
-            .map(|name| {
-                let before = first.chars().zip(name.chars()).take_while(same).count();
-                let after = first.chars().rev().zip(name.chars().rev()).take_while(same).count();
-                CommonAffixes { prefix: before, suffix: after }
-            })
-            .reduce(|a, b| CommonAffixes {
-                prefix: a.prefix.min(b.prefix),
-                suffix: a.suffix.min(b.suffix),
-            })
-            .unwrap_or(none)
+        let affixes = names.map(|name| {
+            let prefix = first.chars().zip(name.chars()).take_while(same).count();
+            let suffix = first.chars().rev().zip(name.chars().rev()).take_while(same).count();
+            (prefix, suffix)
+        });
+        let shortest = affixes.reduce(|a, b| (a.0.min(b.0), a.1.min(b.1)));
+        let (prefix, suffix) = shortest.unwrap_or_default();
+        CommonAffixes { prefix, suffix }
     }
 
     /// Returns the name in at most `max_width` columns. Drops the common suffix first, then the
@@ -95,34 +71,51 @@ impl CommonAffixes {
     }
 }
 
-/// Returns the total width of the pieces in columns.
-pub(super) fn width(pieces: &[Piece]) -> usize {
-    pieces.iter().map(Piece::width).sum()
+pub(super) fn width(spans: &[Span]) -> usize {
+    spans.iter().map(Span::width).sum()
 }
 
-/// Writes the pieces from the left, as far as they fit. Returns the columns used.
-pub(super) fn put(buf: &mut Buffer, area: Rect, pieces: &[Piece]) -> u16 {
+/// Writes text from the left, as far as it fits. Returns the columns used.
+pub(super) fn put(buf: &mut Buffer, area: Rect, text: &str, style: Style) -> u16 {
     let area = area.intersection(buf.area);
     if area.is_empty() {
         return 0;
     }
-    let mut x = area.x;
-    for piece in pieces {
-        let room = usize::from(area.right() - x);
-        // Earlier text leaves nothing behind, not even its style.
-        for cell in x..area.right().min(x.saturating_add(piece.width() as u16)) {
-            buf[(cell, area.y)].reset();
-        }
-        (x, _) = buf.set_stringn(x, area.y, &piece.text, room, piece.style);
+    // Earlier text leaves nothing behind, not even its style.
+    for x in area.x..area.right().min(area.x.saturating_add(text.width() as u16)) {
+        buf[(x, area.y)].reset();
     }
-    x - area.x
+    let (end, _) = buf.set_stringn(area.x, area.y, text, usize::from(area.width), style);
+    end - area.x
 }
 
-/// Writes the pieces right-aligned. If they do not fit, writes them from the left.
-pub(super) fn put_right(buf: &mut Buffer, area: Rect, pieces: &[Piece]) {
-    let taken = width(pieces).min(usize::from(area.width)) as u16;
-    let area = Rect { x: area.right() - taken, width: taken, ..area };
-    put(buf, area, pieces);
+/// Writes text right-aligned. If it does not fit, writes it from the left.
+pub(super) fn put_right(buf: &mut Buffer, area: Rect, text: &str, style: Style) {
+    put(buf, rightmost(area, text.width()), text, style);
+}
+
+/// Writes spans from the left, as far as they fit. Returns the columns used.
+pub(super) fn put_spans(buf: &mut Buffer, area: Rect, spans: &[Span]) -> u16 {
+    spans.iter().fold(0, |used, span| {
+        let room = Rect { x: area.x + used, width: area.width - used, ..area };
+        used + put(buf, room, &span.content, span.style)
+    })
+}
+
+/// Writes spans right-aligned. If they do not fit, writes them from the left.
+pub(super) fn put_spans_right(buf: &mut Buffer, area: Rect, spans: &[Span]) {
+    put_spans(buf, rightmost(area, width(spans)), spans);
+}
+
+pub(super) fn fill(buf: &mut Buffer, area: Rect, symbol: char, style: Style) {
+    for position in area.positions() {
+        buf[position].set_char(symbol).set_style(style);
+    }
+}
+
+fn rightmost(area: Rect, width: usize) -> Rect {
+    let width = width.min(usize::from(area.width)) as u16;
+    Rect { x: area.right() - width, width, ..area }
 }
 
 #[cfg(test)]

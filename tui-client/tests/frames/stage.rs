@@ -7,7 +7,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent,
 use loadline::app::{App, Flow, Message, ScreenSettings};
 use loadline::event::{Event, Rows, Sample, StreamInfo};
 use loadline::keys::Keys;
-use loadline::theme::{ColourDepth, ColourOverrides, Palette, Theme};
+use loadline::theme::{ColourDepth, Colours, Palette, Theme};
 use loadline::thresholds::{ThresholdLevels, Thresholds};
 use loadline::view;
 use loadline::watched::Watched;
@@ -26,7 +26,7 @@ pub(crate) const THEME: Theme = Theme {
     depth: ColourDepth::Sixteen,
     has_colour: true,
     ascii: false,
-    overrides: ColourOverrides::NONE,
+    overrides: Colours::NONE,
     fill: false,
 };
 

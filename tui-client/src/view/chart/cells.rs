@@ -18,13 +18,18 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use super::strokes::{Pattern, Strokes};
-use crate::store::Window;
+use super::strokes::Strokes;
+use crate::store::{Slots, Window};
 use crate::theme::{AREA_LEVELS, Theme};
 
-/// Cells until the next line has its turn. Four cells hold a whole period of each [`Pattern`]
-/// beside a reference line. Three lines are all visible within half a small chart.
+/// Cells until the next line has its turn. Four cells hold a whole period of each pattern beside a
+/// reference line. Three lines are all visible within half a small chart.
 const TURN_CELLS: i64 = 4;
+
+/// Dash patterns of lines, if neither colours nor symbols distinguish them: the number of slots in
+/// a period, and how many of them have dots. A run of several rows is always drawn: no spike is
+/// hidden.
+const PATTERNS: [(i64, i64); 3] = [(1, 1), (6, 4), (3, 1)];
 
 /// Braille dots of a cell, by column and row.
 const BRAILLE: [[u8; 4]; 2] = [[0x01, 0x02, 0x04, 0x40], [0x08, 0x10, 0x20, 0x80]];
@@ -32,25 +37,11 @@ const BRAILLE: [[u8; 4]; 2] = [[0x01, 0x02, 0x04, 0x40], [0x08, 0x10, 0x20, 0x80
 /// Line of a chart with its style.
 pub(in crate::view) struct Layer {
     strokes: Strokes,
-    pattern: Pattern,
+    /// One of [`PATTERNS`].
+    pattern: (i64, i64),
     /// Character of the line in ASCII mode.
     symbol: char,
     style: Style,
-}
-
-/// Line across the whole panel.
-pub(in crate::view) struct HorizontalRule {
-    /// Row of cells in the panel.
-    pub(in crate::view) row: u16,
-    pub(in crate::view) style: Style,
-}
-
-/// Area below a line.
-pub(in crate::view) struct FilledArea {
-    /// Index of the line.
-    pub(in crate::view) line: usize,
-    /// Styles by height, the lowest first.
-    pub(in crate::view) styles: [Style; AREA_LEVELS],
 }
 
 /// Content of a panel.
@@ -60,9 +51,10 @@ pub(in crate::view) struct Cells {
     first_slot: i64,
     /// Lines, the most important first.
     layers: Vec<Layer>,
-    /// Reference lines. If several share a row, the first is drawn.
-    pub(in crate::view) rules: Vec<HorizontalRule>,
-    pub(in crate::view) area: Option<FilledArea>,
+    /// Rows and styles of the reference lines. If several share a row, the first is drawn.
+    pub(super) rules: Vec<(u16, Style)>,
+    /// Index of the line above a filled area, and styles by height, the lowest first.
+    pub(super) area: Option<(usize, [Style; AREA_LEVELS])>,
 }
 
 /// Dots of a line in a cell, as the bits of a braille character.
@@ -77,15 +69,22 @@ struct Dots {
 }
 
 impl Layer {
-    /// Creates a layer for the line with this index in its chart.
-    pub(in crate::view) fn new(strokes: Strokes, line: usize, style: Style, theme: Theme) -> Layer {
-        let (pattern, symbol) = (Pattern::of(line, theme), theme.line_symbol(line));
-        Layer { strokes, pattern, symbol, style }
+    /// Creates the layer of the line with index `at`. `row` maps a value to a dot row, 0 at the top.
+    pub(in crate::view) fn new(
+        slots: &Slots,
+        row: impl Fn(f64) -> i64,
+        at: usize,
+        style: Style,
+        theme: Theme,
+    ) -> Layer {
+        let has_pattern = theme.is_mono() && !theme.ascii;
+        let pattern = PATTERNS[if has_pattern { at % PATTERNS.len() } else { 0 }];
+        let strokes = Strokes::of(slots, row);
+        Layer { strokes, pattern, symbol: theme.line_symbol(at), style }
     }
 }
 
 impl Cells {
-    /// Creates a panel with lines only.
     pub(in crate::view) fn new(theme: Theme, window: Window, layers: Vec<Layer>) -> Cells {
         Cells { theme, first_slot: window.first_slot(), layers, rules: Vec::new(), area: None }
     }
@@ -94,13 +93,12 @@ impl Cells {
         if panel.is_empty() {
             return;
         }
-        let (columns, _) = self.theme.charset().pixels_per_cell();
-        let first_cell = self.first_slot.div_euclid(columns as i64);
+        let first_cell = self.first_slot.div_euclid(self.theme.dot_columns() as i64);
         let mut dots = vec![Dots::default(); self.layers.len()];
         for x in 0..panel.width {
             let turn = first_cell + i64::from(x);
             let lines = self.rows(x, panel.height);
-            let has_rule = |y: &u16| self.rules.iter().any(|rule| rule.row == *y);
+            let has_rule = |y: &u16| self.rules.iter().any(|(row, _)| row == y);
             for y in (0..panel.height).filter(|y| lines.contains(y) || has_rule(y)) {
                 for (dots, layer) in dots.iter_mut().zip(&self.layers) {
                     *dots = self.dots(layer, x, y);
@@ -115,12 +113,13 @@ impl Cells {
 
     /// Returns the rows of a column of cells that contain lines or areas.
     fn rows(&self, x: u16, height: u16) -> RangeInclusive<u16> {
-        let (_, rows) = self.theme.charset().pixels_per_cell();
         let lines = self.layers.iter().map(|layer| &layer.strokes);
         let runs = lines.flat_map(|line| self.columns(x).filter_map(|(slot, _)| line.extent(slot)));
         let extent = runs.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
         let Some((first, last)) = extent else { return RangeInclusive::new(1, 0) };
-        let row = |dots: i64| dots.div_euclid(rows as i64).clamp(0, i64::from(height) - 1) as u16;
+        let row = |dots: i64| {
+            dots.div_euclid(self.theme.dot_rows()).clamp(0, i64::from(height) - 1) as u16
+        };
         row(first)..=if self.area.is_some() { height - 1 } else { row(last) }
     }
 
@@ -130,10 +129,10 @@ impl Cells {
         // A line that rises or falls through a cell takes precedence over level lines.
         let claims = |dots: &Dots| if is_steep { dots.steep != 0 } else { dots.flat != 0 };
         let count = dots.iter().filter(|dots| claims(dots)).count();
-        if let Some(rule) = self.rules.iter().find(|rule| rule.row == y)
+        if let Some((_, style)) = self.rules.iter().find(|(row, _)| *row == y)
             && (count == 0 || !is_steep && turn.rem_euclid(TURN_CELLS) == TURN_CELLS - 1)
         {
-            return Some((self.theme.symbols().reference, rule.style));
+            return Some((self.theme.symbols().reference, *style));
         }
         if count == 0 {
             return self.area_cell(x, y, height);
@@ -158,14 +157,14 @@ impl Cells {
 
     /// Returns the part of the area in a cell without lines.
     fn area_cell(&self, x: u16, y: u16, height: u16) -> Option<(char, Style)> {
-        let area = self.area.as_ref()?;
-        let dots = self.bits_below(area.line, x, y);
+        let (line, styles) = self.area.as_ref()?;
+        let dots = self.bits_below(*line, x, y);
         let level = usize::from(height - 1 - y) * AREA_LEVELS / usize::from(height);
         let texture = self.theme.symbols().area[level];
         // The last byte of a braille character holds its dots.
         let shown = if self.theme.ascii { dots } else { dots & texture as u32 as u8 };
         let symbol = if self.theme.ascii { texture } else { braille(shown) };
-        (shown != 0).then_some((symbol, area.styles[level]))
+        (shown != 0).then_some((symbol, styles[level]))
     }
 
     fn dots(&self, layer: &Layer, x: u16, y: u16) -> Dots {
@@ -177,7 +176,8 @@ impl Cells {
                 dots.steep |= here;
             } else {
                 dots.flat |= here;
-                let is_shown = layer.pattern.shows(self.first_slot + slot as i64);
+                let (period, shown) = layer.pattern;
+                let is_shown = (self.first_slot + slot as i64).rem_euclid(period) < shown;
                 dots.shown |= if is_shown { here } else { 0 };
             }
         }
@@ -196,14 +196,13 @@ impl Cells {
 
     /// Returns the columns of dots of a cell: their slots, and their positions in the cell.
     fn columns(&self, x: u16) -> impl Iterator<Item = (usize, usize)> + use<> {
-        let (columns, _) = self.theme.charset().pixels_per_cell();
+        let columns = self.theme.dot_columns();
         (0..columns).map(move |column| (usize::from(x) * columns + column, column))
     }
 
     /// Returns the dots of a cell's column within the rows `first` to `last` of the panel.
     fn bits(&self, column: usize, y: u16, first: i64, last: i64) -> u8 {
-        let (_, rows) = self.theme.charset().pixels_per_cell();
-        let rows = rows as i64;
+        let rows = self.theme.dot_rows();
         let top = i64::from(y) * rows;
         let within = (first - top).max(0)..=(last - top).min(rows - 1);
         within.fold(0, |all, row| all | BRAILLE[column][row as usize])

@@ -4,50 +4,19 @@
 //! picture moves by whole columns and does not change.
 
 use crate::store::Slots;
-use crate::theme::Theme;
 
 /// Limit for rows outside the panel. Rows beyond it are clamped.
 const ROW_MAX: i64 = 1 << 20;
 
-/// Runs of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::view) struct Strokes {
+pub(super) struct Strokes {
     /// Highest and lowest row of each column; `None` if the column is empty.
     extents: Vec<Option<(i64, i64)>>,
 }
 
-/// Dash pattern of a line, if neither colours nor symbols distinguish lines. A run of several rows
-/// is always drawn: no spike is hidden.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::view) enum Pattern {
-    Solid,
-    Dashed,
-    Dotted,
-}
-
-impl Pattern {
-    /// Returns the pattern of the line with this index in its chart.
-    pub(in crate::view) fn of(line: usize, theme: Theme) -> Pattern {
-        if theme.is_mono() && !theme.ascii {
-            [Pattern::Solid, Pattern::Dashed, Pattern::Dotted][line % 3]
-        } else {
-            Pattern::Solid
-        }
-    }
-
-    /// Returns whether a slot has a dot, by its number since 1970.
-    pub(super) fn shows(self, slot: i64) -> bool {
-        match self {
-            Pattern::Solid => true,
-            Pattern::Dashed => slot.rem_euclid(6) < 4,
-            Pattern::Dotted => slot.rem_euclid(3) == 0,
-        }
-    }
-}
-
 impl Strokes {
     /// Creates runs. `row` maps a value to a dot row, 0 at the top, possibly outside the panel.
-    pub(in crate::view) fn of(slots: &Slots, row: impl Fn(f64) -> i64) -> Strokes {
+    pub(super) fn of(slots: &Slots, row: impl Fn(f64) -> i64) -> Strokes {
         let row = |value: f64| row(value).clamp(-ROW_MAX, ROW_MAX);
         let mut strokes = Strokes { extents: vec![None; slots.slots.len()] };
         let mut last = slots.before.map(|point| (point.slot, row(point.value)));

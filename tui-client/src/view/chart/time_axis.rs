@@ -4,10 +4,11 @@ use loadline_protocol::Time;
 use malevich::scale::Ticks;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use unicode_width::UnicodeWidthStr as _;
 
-use super::ChartContext;
+use super::Figure;
 use crate::store::Window;
-use crate::view::text::{Piece, put};
+use crate::view::text::{fill, put};
 
 /// Minimum number of labels, if that many fit.
 const LABELS_MIN: usize = 3;
@@ -22,19 +23,14 @@ struct AxisTick {
     label: String,
 }
 
-pub(super) fn render(context: &ChartContext, buf: &mut Buffer) {
-    let (app, parts) = (context.app, context.parts);
-    let symbols = app.theme.symbols();
-    let faint = app.theme.faint();
-    for x in parts.axis_line.left()..parts.axis_line.right() {
-        for y in parts.axis_line.top()..parts.axis_line.bottom() {
-            buf[(x, y)].set_char(symbols.horizontal).set_style(faint);
-        }
-    }
+pub(super) fn render(figure: &Figure, window: Window, buf: &mut Buffer) {
+    let (app, parts) = (figure.app, figure.parts);
+    let (symbols, faint) = (app.theme.symbols(), app.theme.faint());
+    fill(buf, parts.axis_line, symbols.horizontal, faint);
     if parts.times.is_empty() {
         return;
     }
-    let ticks = ticks(context.window, |time| app.zone.utc_offset_ms(time));
+    let ticks = ticks(window, |time| app.zone.utc_offset_ms(time));
     if !parts.axis_line.is_empty() {
         for tick in &ticks {
             buf[(parts.times.x + tick.cell as u16, parts.axis_line.y)].set_char(symbols.tick_down);
@@ -44,18 +40,17 @@ pub(super) fn render(context: &ChartContext, buf: &mut Buffer) {
     let mut free_from = parts.gutter.x;
     let every = label_stride(&ticks);
     // A cut label would show a wrong time, so no label overlaps the crosshair's label.
-    let crosshair_label = context.time_label().map(|(area, _)| area);
-    for tick in ticks.into_iter().step_by(every) {
+    let crosshair_label = figure.time_label(window).map(|(area, _)| area);
+    for tick in ticks.iter().step_by(every) {
         let x = parts.times.x + tick.cell as u16;
-        let label = Piece::new(tick.label, faint);
-        let width = label.width() as u16;
+        let width = tick.label.width() as u16;
         // At the edges, a label is drawn beside its tick instead of below it.
         let rightmost = parts.times.right().saturating_sub(width);
         let left = x.saturating_sub(width / 2).max(parts.gutter.x).min(rightmost);
         if left >= free_from {
             let place = Rect { x: left, width, ..parts.times };
             if crosshair_label.is_none_or(|taken| !taken.intersects(place)) {
-                put(buf, place, &[label]);
+                put(buf, place, &tick.label, faint);
             }
             free_from = left + width + 1;
         }
@@ -82,14 +77,10 @@ fn ticks(window: Window, offset_ms: impl Fn(Time) -> i64) -> Vec<AxisTick> {
         ticks.windows(2).all(|pair| (pair[1].cell - pair[0].cell) * per_label > widest)
     };
     let most = window.cell_count() / COLUMNS_PER_TICK_MIN + 1;
-    let mut targets = Vec::new();
-    let mut target = most;
-    while target >= 2 {
-        targets.push(target);
-        target = (target * 3 / 4).min(target - 1);
-    }
+    let fewer = |target: &usize| Some((target * 3 / 4).min(target - 1));
+    let targets = std::iter::successors(Some(most), fewer).take_while(|target| *target >= 2);
     let found: Vec<Vec<AxisTick>> =
-        targets.iter().map(|target| wall_clock_ticks(window, *target, &offset_ms)).collect();
+        targets.map(|target| wall_clock_ticks(window, target, &offset_ms)).collect();
     let densest = |per_label: usize, least: usize| {
         found.iter().find(|ticks| ticks.len() >= least && fits(ticks, per_label))
     };
@@ -105,21 +96,21 @@ fn wall_clock_ticks(
     offset_ms: &impl Fn(Time) -> i64,
 ) -> Vec<AxisTick> {
     let (from, end) = (window.from_ms(), window.end_ms());
-    let offsets = [from, end].map(|ms| offset_ms(Time::from_millis(ms)));
-    let (least, most) = (offsets[0].min(offsets[1]), offsets[0].max(offsets[1]));
+    let offset_at = |ms: i64| offset_ms(Time::from_millis(ms));
+    let mut offsets = vec![offset_at(from), offset_at(end)];
+    offsets.sort_unstable();
     let seconds = |ms: i64| ms as f64 / 1000.0;
-    let (wall_from, wall_end) = (seconds(from + least), seconds(end + most));
+    let (wall_from, wall_end) = (seconds(from + offsets[0]), seconds(end + offsets[1]));
+    offsets.dedup();
     // If the clock is changed within the window, some of these ticks fall outside.
     let wider = (wall_end - wall_from) / seconds(end - from).max(0.001);
     let target = (target as f64 * wider).round() as usize;
     let mut found = Vec::new();
     for tick in &Ticks::time(wall_from, wall_end, target) {
         let wall_ms = (tick.value * 1000.0).round() as i64;
-        let mut offsets = offsets.to_vec();
-        offsets.dedup();
-        for offset in offsets {
+        for offset in &offsets {
             let ms = wall_ms - offset;
-            let is_shown_then = offset_ms(Time::from_millis(ms)) == offset;
+            let is_shown_then = offset_at(ms) == *offset;
             if let Some(cell) = window.cell_of(ms).filter(|_| is_shown_then) {
                 found.push(AxisTick { cell, label: tick.label.clone() });
             }

@@ -73,10 +73,27 @@ const VALUE_MAX: f64 = 8e307;
 #[derive(Debug, Clone, Copy)]
 struct AxisRoom {
     rows: u16,
-    /// Dot rows per terminal row.
-    dots_per_row: usize,
+    dots_per_row: i64,
     /// Columns of a label.
     label_width: usize,
+}
+
+impl AxisRoom {
+    fn dot_rows(self) -> i64 {
+        i64::from(self.rows) * self.dots_per_row
+    }
+}
+
+/// Span to label, in the shown unit.
+#[derive(Clone, Copy)]
+struct AxisSpan {
+    low: f64,
+    high: f64,
+    /// True if the axis ends with the span. Other axes end at ticks.
+    is_fixed: bool,
+    /// True if no tick may lie between whole numbers.
+    is_whole: bool,
+    room: AxisRoom,
 }
 
 /// Range and labels of a value axis, in the shown unit.
@@ -86,6 +103,7 @@ pub(in crate::view) struct ValueAxis {
     high: f64,
     /// Values and labels of the ticks, the lowest first.
     ticks: Vec<(f64, String)>,
+    room: AxisRoom,
 }
 
 impl ValueAxis {
@@ -96,9 +114,9 @@ impl ValueAxis {
         extent: Option<(f64, f64)>,
         parts: ChartParts,
     ) -> ValueAxis {
-        let (_, dots) = app.theme.charset().pixels_per_cell();
-        let width = usize::from(parts.gutter.width.checked_sub(1).unwrap_or(LABEL_WIDTH));
-        let room = AxisRoom { rows: parts.panel.height, dots_per_row: dots, label_width: width };
+        let label_width = usize::from(parts.gutter.width.checked_sub(1).unwrap_or(LABEL_WIDTH));
+        let dots_per_row = app.theme.dot_rows();
+        let room = AxisRoom { rows: parts.panel.height, dots_per_row, label_width };
         ValueAxis::new(chart, app.selection.value_zoom(chart), extent, room)
     }
 
@@ -120,14 +138,14 @@ impl ValueAxis {
         let (low, high) = zoom_span((low, high), zoom, (min, max));
         let is_fixed = fixed == Some(high) && zoom == 0;
         let units = chart.format.axis_units(low.abs().max(high.abs()));
-        let candidates =
-            axis_candidates(&units, (low, high), is_fixed, chart.format.is_whole(), room);
+        let span = AxisSpan { low, high, is_fixed, is_whole: chart.format.is_whole(), room };
+        let candidates = axis_candidates(&units, span);
         let best =
             best_axis(&candidates, true, room).or_else(|| best_axis(&candidates, false, room));
         let axis = best.unwrap_or_else(|| {
             // No round step fits, for example if the span is near the precision of `f64`.
             let labels = fallback_labels(&[low, high], room.label_width);
-            ValueAxis { low, high, ticks: [low, high].into_iter().zip(labels).collect() }
+            ValueAxis { low, high, ticks: [low, high].into_iter().zip(labels).collect(), room }
         });
         axis.with_zero_label()
     }
@@ -142,19 +160,18 @@ impl ValueAxis {
         self
     }
 
-    /// Returns the dot row of a value among `rows`, or a row outside if it is beyond the axis.
-    pub(super) fn dot_row(&self, value: f64, rows: i64) -> i64 {
-        dot_row((self.low, self.high), value, rows)
+    /// Returns the dot row of a value in the panel, or a row outside if it is beyond the axis.
+    pub(super) fn dot_row(&self, value: f64) -> i64 {
+        dot_row((self.low, self.high), value, self.room.dot_rows())
     }
 
-    /// Returns the row of a value in a panel of `rows` rows; `None` if it lies outside.
-    pub(super) fn row(&self, value: f64, rows: u16, dots: usize) -> Option<u16> {
-        let dot_rows = i64::from(rows) * dots as i64;
-        let dot = self.dot_row(value, dot_rows);
-        (0..dot_rows).contains(&dot).then_some((dot / dots as i64) as u16)
+    /// Returns the row of a value in the panel; `None` if it lies outside.
+    pub(super) fn row(&self, value: f64) -> Option<u16> {
+        let dot = self.dot_row(value);
+        let is_inside = (0..self.room.dot_rows()).contains(&dot);
+        is_inside.then_some((dot / self.room.dots_per_row) as u16)
     }
 
-    /// Returns whether a value lies above the axis.
     pub(super) fn is_exceeded_by(&self, value: f64) -> bool {
         value > self.high
     }
@@ -182,7 +199,6 @@ fn non_empty_span(low: f64, high: f64) -> (f64, f64) {
     if low == 0.0 { (0.0, 1.0) } else { (low - low.abs() / 10.0, high + high.abs() / 10.0) }
 }
 
-/// Returns the value, limited to the range of an axis.
 fn clamp_value(value: f64) -> f64 {
     value.clamp(-VALUE_MAX, VALUE_MAX)
 }
@@ -204,59 +220,45 @@ struct AxisCandidate<'a> {
     unit: &'a AxisUnit,
 }
 
-/// Returns the possible axes over a span, the cheapest first. A fixed axis ends with the span,
-/// others end at ticks.
-fn axis_candidates(
-    units: &[AxisUnit],
-    (low, high): (f64, f64),
-    is_fixed: bool,
-    is_whole: bool,
-    room: AxisRoom,
-) -> Vec<AxisCandidate<'_>> {
-    let ticks_max = usize::from(room.rows / ROWS_PER_TICK).clamp(1, TICKS_MAX - 1) + 1;
+/// Returns the possible axes over a span, the cheapest first.
+fn axis_candidates(units: &[AxisUnit], span: AxisSpan) -> Vec<AxisCandidate<'_>> {
     let mut found = Vec::new();
     for unit in units {
-        let magnitude = ((high - low) / unit.factor).log10().floor() as i32;
+        let magnitude = ((span.high - span.low) / unit.factor).log10().floor() as i32;
         // Smaller steps give too many ticks, larger steps an axis that is mostly empty.
         let steps =
             (magnitude - 1..=magnitude + 1).flat_map(|exponent| STEPS.map(|it| (it, exponent)));
-        for ((digits, cost), exponent) in steps {
-            let Some(step) = TickStep::new(digits, exponent) else { continue };
-            let one = step.multiple(1.0) * unit.factor;
-            let is_fractional = is_whole && (one - one.round()).abs() > one * RELATIVE_EPSILON;
-            let candidate = step
-                .axis_candidate((low, high), is_fixed, unit, ticks_max)
-                .filter(|_| !is_fractional);
-            found.extend(candidate.map(|scale| {
-                let is_uneven = scale.spacings(room).is_some_and(|(min, max)| min < max);
-                let uneven = if is_fixed && is_uneven { UNEVEN_COST } else { 0.0 };
-                AxisCandidate { cost: scale.cost + cost + uneven, ..scale }
-            }));
+        for ((tenths, step_cost), exponent) in steps {
+            let step = TickStep::new(tenths, exponent);
+            let Some(mut candidate) = step.and_then(|step| step.axis_candidate(unit, span)) else {
+                continue;
+            };
+            candidate.cost += step_cost;
+            let is_uneven = candidate.spacings(span.room).is_some_and(|(min, max)| min < max);
+            if span.is_fixed && is_uneven {
+                candidate.cost += UNEVEN_COST;
+            }
+            found.push(candidate);
         }
     }
     found.sort_by(|a, b| a.cost.total_cmp(&b.cost));
     found
 }
 
-/// Returns the best axis. The candidates are sorted by their cost without labels.
-fn best_axis(
-    candidates: &[AxisCandidate],
-    must_be_even: bool,
-    room: AxisRoom,
-) -> Option<ValueAxis> {
+/// Returns the best axis, only among those with `even` ticks if asked. The candidates are sorted by
+/// their cost without labels.
+fn best_axis(candidates: &[AxisCandidate], even: bool, room: AxisRoom) -> Option<ValueAxis> {
     let mut best: Option<(f64, ValueAxis)> = None;
-    for candidate in candidates.iter().filter(|scale| !must_be_even || scale.is_even(room)) {
+    for candidate in candidates.iter().filter(|candidate| !even || candidate.is_even(room)) {
         if best.as_ref().is_some_and(|(cost, _)| *cost <= candidate.cost) {
             break;
         }
-        let (cost, labels) =
-            labels(&candidate.ticks, candidate.decimals, candidate.unit, room.label_width);
+        let &AxisCandidate { low, high, ref ticks, decimals, unit, .. } = candidate;
+        let (cost, labels) = labels(ticks, decimals, unit, room.label_width);
         let cost = cost + candidate.cost;
         if best.as_ref().is_none_or(|(other, _)| cost < *other) {
-            let ticks = candidate.ticks.iter().map(|tick| tick * candidate.unit.factor).zip(labels);
-            let axis =
-                ValueAxis { low: candidate.low, high: candidate.high, ticks: ticks.collect() };
-            best = Some((cost, axis));
+            let ticks = ticks.iter().map(|tick| tick * unit.factor).zip(labels).collect();
+            best = Some((cost, ValueAxis { low, high, ticks, room }));
         }
     }
     best.map(|(_, axis)| axis)
@@ -265,10 +267,9 @@ fn best_axis(
 impl AxisCandidate<'_> {
     /// Returns the minimum and the maximum number of rows between two ticks.
     fn spacings(&self, room: AxisRoom) -> Option<(i64, i64)> {
-        let (dots, dot_rows) =
-            (room.dots_per_row as i64, i64::from(room.rows) * room.dots_per_row as i64);
         let row = |tick: &f64| {
-            dot_row((self.low, self.high), tick * self.unit.factor, dot_rows).div_euclid(dots)
+            dot_row((self.low, self.high), tick * self.unit.factor, room.dot_rows())
+                .div_euclid(room.dots_per_row)
         };
         let spacings = self.ticks.windows(2).map(|pair| row(&pair[0]) - row(&pair[1]));
         spacings.clone().min().zip(spacings.max())
@@ -311,15 +312,14 @@ impl TickStep {
         count * self.digits * self.power.0 / self.power.1
     }
 
-    /// Returns the axis with at most `ticks_max` ticks, at multiples of the step.
-    fn axis_candidate<'a>(
-        &self,
-        (low, high): (f64, f64),
-        is_fixed: bool,
-        unit: &'a AxisUnit,
-        ticks_max: usize,
-    ) -> Option<AxisCandidate<'a>> {
+    /// Returns the axis over a span with ticks at multiples of the step.
+    fn axis_candidate<'a>(&self, unit: &'a AxisUnit, span: AxisSpan) -> Option<AxisCandidate<'a>> {
+        let AxisSpan { low, high, is_fixed, is_whole, room } = span;
+        let ticks_max = usize::from(room.rows / ROWS_PER_TICK).clamp(1, TICKS_MAX - 1) + 1;
         let one = self.multiple(1.0) * unit.factor;
+        if is_whole && (one - one.round()).abs() > one * RELATIVE_EPSILON {
+            return None;
+        }
         let (first, last) = if is_fixed {
             ((low / one - RELATIVE_EPSILON).ceil(), (high / one + RELATIVE_EPSILON).floor())
         } else {
@@ -340,26 +340,30 @@ impl TickStep {
         let ticks: Vec<f64> = counts.map(|count| self.multiple(count)).collect();
         let (first, last) = (ticks[0], ticks[ticks.len() - 1]);
         let (bottom, top) = (first * unit.factor, last * unit.factor);
-        let mut cost = if is_fixed {
+        let bare_cost = if is_fixed {
             (high - top) / (high - low) * BARE_END_COST
         } else {
             (top - bottom) / (high - low) - 1.0
         };
         let missing = ticks_max.min(LABELS_TARGET).saturating_sub(ticks.len());
-        cost += match ticks.len() {
+        let count_cost = match ticks.len() {
             2 if missing > 0 => TWO_LABELS_COST,
             _ => FEWER_LABELS_COST * missing as f64,
         };
-        let tick_abs_max = first.abs().max(last.abs());
-        cost += match unit.prefix {
-            "" if tick_abs_max >= PREFIX_MIN => ALL_DIGITS_COST,
-            "" => 0.0,
-            _ if tick_abs_max >= 1000.0 || self.decimals > DECIMALS_MAX => LONG_NUMBER_COST,
-            _ => 0.0,
-        };
+        let cost = bare_cost + count_cost + self.number_cost(unit, first.abs().max(last.abs()));
         let (low, high) = if is_fixed { (low, high) } else { (bottom, top) };
         let is_valid = low < high && (high - low).is_finite();
         is_valid.then_some(AxisCandidate { cost, low, high, ticks, decimals: self.decimals, unit })
+    }
+
+    /// Returns the cost of long numbers, for the greatest of them.
+    fn number_cost(&self, unit: &AxisUnit, greatest: f64) -> f64 {
+        match unit.prefix {
+            "" if greatest >= PREFIX_MIN => ALL_DIGITS_COST,
+            "" => 0.0,
+            _ if greatest >= 1000.0 || self.decimals > DECIMALS_MAX => LONG_NUMBER_COST,
+            _ => 0.0,
+        }
     }
 }
 
@@ -466,7 +470,7 @@ mod tests {
         for rows in 5..40 {
             let axis = axis("cpu:%", (0.0, 99.0), rows);
             let at: Vec<_> =
-                axis.ticks.iter().map(|(value, _)| axis.row(*value, rows, 4).unwrap()).collect();
+                axis.ticks.iter().map(|(value, _)| axis.row(*value).unwrap()).collect();
             let spacings: Vec<_> = at.windows(2).map(|pair| pair[0] - pair[1]).collect();
             let (min, max) = (spacings.iter().min().unwrap(), spacings.iter().max().unwrap());
             assert!(max - min <= 1, "{rows} rows: {at:?}");
@@ -478,7 +482,7 @@ mod tests {
     fn greatest_numbers_lie_within_their_axis() {
         let axis = axis("x", (-1e308, 1e308), 10);
         assert!(axis.low < -5e307 && axis.high > 5e307, "{axis:?}");
-        assert_eq!([1e308, -1e308].map(|value| axis.dot_row(value, 40)), [0, 39]);
+        assert_eq!([1e308, -1e308].map(|value| axis.dot_row(value)), [0, 39]);
     }
 
     #[test]

@@ -3,50 +3,53 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use crate::view::chart::ChartContext;
-use crate::view::text::{Piece, put_right};
+use crate::view::chart::Figure;
+use crate::view::text::{fill, put_right};
+
+impl Figure<'_> {
+    /// Draws the line of the axis.
+    pub(in crate::view::chart) fn render_gutter(&self, buf: &mut Buffer) {
+        let (theme, gutter) = (self.app.theme, self.parts.gutter);
+        let symbols = theme.symbols();
+        let Some(line) = gutter.columns().next_back() else { return };
+        fill(buf, line, symbols.vertical, theme.faint());
+        let corner = Rect { x: line.x, width: 1, ..self.parts.axis_line };
+        fill(buf, corner, symbols.corner, theme.faint());
+    }
+}
 
 /// Draws the line of the axis, its ticks and their labels.
-pub(in crate::view::chart) fn render(context: &ChartContext, buf: &mut Buffer) {
-    let gutter = context.parts.gutter;
+pub(in crate::view::chart) fn render(figure: &Figure, buf: &mut Buffer) {
+    let gutter = figure.parts.gutter;
     if gutter.is_empty() {
         return;
     }
-    let theme = context.app.theme;
-    let symbols = theme.symbols();
-    let faint = theme.faint();
-    let x = gutter.right() - 1;
-    for y in gutter.top()..gutter.bottom() {
-        buf[(x, y)].set_char(symbols.vertical).set_style(faint);
-    }
-    let (_, dots) = theme.charset().pixels_per_cell();
+    figure.render_gutter(buf);
+    let theme = figure.app.theme;
     let mut free_below = gutter.bottom();
-    for (value, label) in &context.axis.ticks {
-        let Some(row) = context.axis.row(*value, gutter.height, dots) else { continue };
+    for (value, label) in &figure.axis.ticks {
+        let Some(row) = figure.axis.row(*value) else { continue };
         let y = gutter.y + row;
         if y >= free_below {
             continue;
         }
         free_below = y;
-        buf[(x, y)].set_char(symbols.tick_left).set_style(faint);
+        let tick = &mut buf[(gutter.right() - 1, y)];
+        tick.set_char(theme.symbols().tick_left).set_style(theme.faint());
         let room = Rect { y, height: 1, width: gutter.width - 1, ..gutter };
-        put_right(buf, room, &[Piece::new(label.clone(), faint)]);
-    }
-    if !context.parts.axis_line.is_empty() {
-        buf[(x, context.parts.axis_line.y)].set_char(symbols.corner).set_style(faint);
+        put_right(buf, room, label, theme.faint());
     }
 }
 
 /// Draws a symbol at the edge of the panel wherever a line has a value beyond the axis.
-pub(in crate::view::chart) fn render_overflow(context: &ChartContext, buf: &mut Buffer) {
-    let (theme, panel) = (context.app.theme, context.parts.panel);
-    let (per_cell, dots) = theme.charset().pixels_per_cell();
-    let rows = i64::from(panel.height) * dots as i64;
+pub(in crate::view::chart) fn render_overflow(figure: &Figure, buf: &mut Buffer) {
+    let (theme, panel) = (figure.app.theme, figure.parts.panel);
+    let rows = i64::from(panel.height) * theme.dot_rows();
     // The first line is the most important one, so it is drawn last.
-    for (member, line) in context.chart.lines.iter().zip(&context.lines).rev() {
-        let row = |value: f64| context.axis.dot_row(value * line.scale, rows);
-        let style = theme.line(member.colour, line.fresh);
-        for (x, slots) in (panel.left()..panel.right()).zip(line.slots.slots.chunks(per_cell)) {
+    for (at, line) in figure.lines.iter().enumerate().rev() {
+        let (row, style) = (figure.dot_row(line), figure.line_style(at));
+        let cells = line.slots.slots.chunks(theme.dot_columns());
+        for (x, slots) in (panel.left()..panel.right()).zip(cells) {
             let slots = || slots.iter().flatten();
             if slots().any(|slot| row(slot.max) < 0) {
                 buf[(x, panel.top())].set_char(theme.symbols().above).set_style(style);
