@@ -53,7 +53,7 @@ struct CheckReport {
 ///
 /// # Errors
 /// The connection fails, no rows arrive, or `out` cannot be written.
-pub async fn run(
+pub(crate) async fn run(
     name: &str,
     mut events: mpsc::Receiver<Event>,
     mut out: impl AsyncWrite + Unpin,

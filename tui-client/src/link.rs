@@ -81,7 +81,7 @@ pub struct Link {
     pub interval_sender: watch::Sender<Option<Duration>>,
     loans: mpsc::Receiver<TerminalLoan>,
     /// Lender of the terminal. A loan retries at once and lets the transport prompt.
-    pub lender: TerminalLender,
+    pub(crate) lender: TerminalLender,
 }
 
 impl Link {

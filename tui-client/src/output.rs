@@ -74,7 +74,7 @@ pub struct Summary {
     /// Faulty lines.
     pub faults: u64,
     /// Rows that were lost.
-    pub skipped: u64,
+    pub(crate) skipped: u64,
 }
 
 /// Maximum wait for the columns of all sources: 1 s. The CSV header is written once, so it lacks

@@ -122,7 +122,7 @@ pub(crate) struct TimeRange {
 pub struct TimeBounds {
     pub(crate) from: Option<Time>,
     /// Latest time.
-    pub to: Option<Time>,
+    pub(crate) to: Option<Time>,
 }
 
 impl TimeRange {

@@ -47,7 +47,7 @@ impl Watched {
     }
 
     /// Limits the store to its share of the memory for all `sources`.
-    pub fn with_memory_share(mut self, sources: usize) -> Watched {
+    pub(crate) fn with_memory_share(mut self, sources: usize) -> Watched {
         self.ingest.store = self.ingest.store.with_values_max(ALL_VALUES_MAX / sources.max(1));
         self
     }

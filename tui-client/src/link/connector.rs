@@ -123,12 +123,12 @@ impl Connector {
     }
 
     /// Returns whether the agent runs in this process.
-    pub fn is_embedded(&self) -> bool {
+    pub(crate) fn is_embedded(&self) -> bool {
         matches!(self.transport, Transport::Embedded(_))
     }
 
     /// Returns whether the transport may prompt the user before it connects.
-    pub fn may_prompt(&self) -> bool {
+    pub(crate) fn may_prompt(&self) -> bool {
         matches!(self.transport, Transport::Ssh(_))
     }
 
@@ -136,7 +136,7 @@ impl Connector {
     ///
     /// # Errors
     /// The path does not exist, is not readable, or is a directory.
-    pub fn check_local_input(&self) -> io::Result<()> {
+    pub(crate) fn check_local_input(&self) -> io::Result<()> {
         self.local_input().map_or(Ok(()), LocalInput::check)
     }
 

@@ -34,9 +34,9 @@ const HEADERS_MAX: usize = 100;
 #[derive(Debug, Clone, Default)]
 pub struct Secrets {
     /// Password of a user whose address has none.
-    pub password: Option<Secret>,
+    pub(crate) password: Option<Secret>,
     /// Bearer token for servers whose address has no user.
-    pub token: Option<Secret>,
+    pub(crate) token: Option<Secret>,
 }
 
 pub(super) struct HttpClient {

@@ -44,7 +44,7 @@ pub struct Secret(String);
 
 impl Secret {
     /// Wraps a password or token.
-    pub fn new(word: String) -> Secret {
+    pub(crate) fn new(word: String) -> Secret {
         Secret(word)
     }
 
