@@ -108,34 +108,6 @@ fn only_sources_use_sysinfo_and_only_the_kernel_module_names_kernel_files() {
     forbid("agent/src", |_| true, &["\"/proc/", "\"/sys/"]);
 }
 
-/// Modules of the client in the order of its `lib.rs`.
-const CLIENT_MODULES: &[&str] = &[
-    "source",
-    "event",
-    "link",
-    "prometheus",
-    "zone",
-    "time_spec",
-    "output",
-    "store",
-    "units",
-    "watched",
-    "check",
-    "thresholds",
-    "charts",
-    "keys",
-    "theme",
-    "digits",
-    "layout",
-    "app",
-    "view",
-    "canvas",
-    "run",
-    "config",
-    "cli",
-    "program",
-];
-
 /// Path of a module below the root of its crate; empty for `lib.rs` and `main.rs`.
 type Module<'c> = Vec<&'c str>;
 
@@ -268,38 +240,32 @@ fn circles(mut imports: BTreeMap<String, BTreeSet<String>>) -> BTreeMap<String, 
 }
 
 #[test]
-fn agent_modules_import_only_from_modules_above_them_in_its_diagram() {
-    let lib = fs::read_to_string(root().join("agent/src/lib.rs")).unwrap();
-    let is_declared = |name: &&str| lib.contains(&format!("\nmod {name};"));
-    let diagram = lib.lines().filter_map(|line| line.strip_prefix("//!"));
-    let names = diagram.map(|line| line.trim_start_matches(|c: char| !c.is_ascii_lowercase()));
-    let names = names.map(|name| name.split(' ').next().unwrap());
-    let order: Vec<_> = names.filter(is_declared).collect();
-    let place = |name: &str| order.iter().position(|module| *module == name);
-    for declared in lib.lines().filter_map(|line| line.strip_prefix("mod ")?.strip_suffix(';')) {
-        assert!(place(declared).is_some(), "{declared} is missing in the diagram of lib.rs");
-    }
-    let imports = imports_between_siblings(&crate_files("agent/src"));
-    // Files of the program are not in the library.
-    for (module, used) in imports.iter().filter(|(module, _)| place(module).is_some()) {
-        for used in used {
-            assert!(place(used) < place(module), "{module} imports {used}, which is below");
+fn modules_import_only_from_modules_above_them_in_the_diagram_of_their_crate() {
+    for source in ["agent/src", "tui-client/src"] {
+        let lib = fs::read_to_string(root().join(source).join("lib.rs")).unwrap();
+        let declared: Vec<_> = lib
+            .lines()
+            .filter_map(|line| {
+                line.trim_start_matches("pub ").strip_prefix("mod ")?.strip_suffix(';')
+            })
+            .collect();
+        let diagram = lib.lines().filter_map(|line| line.strip_prefix("//!"));
+        let names = diagram.map(|line| line.trim_start_matches(|c: char| !c.is_ascii_lowercase()));
+        let names = names.map(|name| name.split(' ').next().unwrap());
+        let order: Vec<_> = names.filter(|name| declared.contains(name)).collect();
+        let place = |name: &str| order.iter().position(|module| *module == name);
+        for module in declared {
+            assert!(place(module).is_some(), "{source}: the diagram lacks {module}");
         }
-    }
-    assert_eq!(circles(imports), BTreeMap::new(), "modules of one folder import each other");
-}
-
-#[test]
-fn a_module_of_the_client_imports_from_those_above_it_only() {
-    let files = crate_files("tui-client/src");
-    let imports = imports_between_siblings(&files);
-    let place = |name: &str| CLIENT_MODULES.iter().position(|module| *module == name).expect(name);
-    for (module, used) in imports.iter().filter(|(module, _)| !module.contains("::")) {
-        for used in used {
-            assert!(place(used) < place(module), "{used} stands below {module}");
+        let imports = imports_between_siblings(&crate_files(source));
+        // Files of the agent's program are not in its library.
+        for (module, used) in imports.iter().filter(|(module, _)| place(module).is_some()) {
+            for used in used {
+                assert!(place(used) < place(module), "{source}: {module} imports {used} below it");
+            }
         }
+        assert_eq!(circles(imports), BTreeMap::new(), "modules of one folder import each other");
     }
-    assert_eq!(circles(imports), BTreeMap::new(), "modules of one folder import each other");
 }
 
 #[test]

@@ -3,32 +3,37 @@
 //! The modules in the order of the data flow; a module imports only from modules above it.
 //!
 //! ```text
-//!  source    parsed SOURCE arguments
-//!  event     events of a link: rows, columns, outages, faults
-//!  link      connect, subscribe, read, reconnect, resume: the only code that touches a source
+//!  source      parsed SOURCE arguments
+//!  event       events of a link: rows, columns, outages, faults
+//!  link        connect, subscribe, read, reconnect, resume: the only code that touches a source
 //!  prometheus  sources behind a Prometheus server, as links see an agent
 //!    │ events
-//!    │        zone: local time; time_spec: times as users type them
-//!    ├──────────▶ output   csv, json, table, raw: the events without a screen
+//!    │  zone       local time
+//!    │  time_spec  times as users type them
+//!    ├─▶ output    csv, json, table, raw: the events without a screen
 //!    ▼
-//!  store     one series per column, with gaps
-//!  units     formatting of values
-//!  watched   samples and state of one source
-//!    ├──────────▶ check    report on a source in a few lines
+//!  store       one series per column, with gaps
+//!  units       formatting of values
+//!  watched     samples and state of one source
+//!    ├─▶ check     report on a source in a few lines
 //!    │
-//!  thresholds  warning and critical levels of columns
-//!  charts    assignment of columns to charts
-//!  keys      key bindings; theme: colours and signs; digits: large digits; layout: areas
-//!  app       state of the screen, and its transitions
+//!    │  thresholds  warning and critical levels of columns
+//!    │  charts      assignment of columns to charts
+//!    │  keys        key bindings
+//!    │  theme       colours and signs
+//!    │  digits      large digits
+//!    │  layout      areas of the screen
 //!    ▼
-//!  view      rendering of that state into a buffer
+//!  app         state of the screen, and its transitions
 //!    ▼
-//!  canvas    smallest update from one buffer to the next
+//!  view        rendering of that state into a buffer
 //!    ▼
-//!  run       event loop between terminal, link and app
-//!  config    configuration file
-//!  cli       command line and settings
-//!  program   sources opened as the settings say, and connected to a screen or an output
+//!  canvas      smallest update from one buffer to the next
+//!    ▼
+//!  run         event loop between terminal, link and app
+//!  config      configuration file
+//!  cli         command line and settings
+//!  program     sources opened as the settings say, and connected to a screen or an output
 //! ```
 
 pub mod app;
