@@ -92,7 +92,7 @@ pub struct Sample<'a> {
 
 /// Batch of samples of one stream that arrived together. Batching saves an allocation per row.
 ///
-/// **Invariant:** at least one sample, at most [`Rows::NUMBERS_MAX`] numbers. All samples have the
+/// **Invariant:** at least one sample, at most `Rows::NUMBERS_MAX` numbers. All samples have the
 /// same number of values, and either all or none have a line.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rows {

@@ -75,7 +75,7 @@ fn action_name(action: Action) -> &'static str {
 
 /// Map of keys to actions.
 ///
-/// **Invariant:** each key has at most one action, and [`Key::CTRL_C`] quits.
+/// **Invariant:** each key has at most one action, and Ctrl-C quits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Keys {
     /// Each action with its keys. Hints show the first key.
@@ -106,7 +106,7 @@ pub struct Conflict {
 
 impl Keys {
     /// Returns the default bindings with `changes`: a changed action has only the given keys.
-    /// [`Key::CTRL_C`] still quits.
+    /// Ctrl-C still quits.
     ///
     /// # Errors
     /// Two actions for one key, or a key listed twice.

@@ -10,7 +10,7 @@ use crate::event::Event;
 
 /// Capacity of the event channel of a link. While the channel is full, the source is not read.
 /// A full channel takes about 12 MiB, because an event holds the rows of one read, at most
-/// [`Rows::NUMBERS_MAX`](crate::event::Rows::NUMBERS_MAX) numbers.
+/// `Rows::NUMBERS_MAX` numbers.
 pub const EVENTS_MAX: usize = 64;
 
 /// Smallest capacity of a link's event channel.
