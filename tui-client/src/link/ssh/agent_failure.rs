@@ -111,15 +111,13 @@ impl AgentFailure {
     pub(super) fn with_findings(self, findings: &str) -> AgentFailure {
         let modes = || findings.lines().filter(|line| line.starts_with('-'));
         let is_executable = modes().any(|mode| mode.get(..10).is_some_and(|it| it.contains('x')));
+        let is_there = modes().next().is_some();
         match self {
             AgentFailure::NotFound if is_executable => AgentFailure::NoLoader,
-            AgentFailure::NotFound if modes().next().is_some() => {
-                AgentFailure::NoPermission(Permission::OfFile)
-            }
             AgentFailure::NoPermission(_) if is_executable => {
                 AgentFailure::NoPermission(Permission::OfFileSystem)
             }
-            AgentFailure::NoPermission(_) if modes().next().is_some() => {
+            AgentFailure::NotFound | AgentFailure::NoPermission(_) if is_there => {
                 AgentFailure::NoPermission(Permission::OfFile)
             }
             AgentFailure::OtherMachine(_) => AgentFailure::OtherMachine(
@@ -129,7 +127,7 @@ impl AgentFailure {
         }
     }
 
-    /// Returns whether [`file_probe`] would tell more.
+    /// Returns whether [`file_probe`] finds more about the failure.
     pub(super) fn needs_findings(&self) -> bool {
         matches!(
             self,
