@@ -1,5 +1,6 @@
 //! Text outputs without a screen, for scripts, files and pipes.
 
+mod connect_error;
 mod csv;
 mod json;
 mod progress;
@@ -17,10 +18,10 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::event::{Event, Sample, StreamInfo};
 use crate::link::{Events, write};
-use crate::source::PORT;
 use crate::time_spec::TimeBounds;
 use crate::zone::Zone;
 
+pub(crate) use connect_error::connect_error;
 pub use progress::ProgressLine;
 
 /// Output format.
@@ -384,22 +385,6 @@ fn value_text(stream: &StreamInfo, sample: Sample<'_>, column: &Column, nan: &st
         Some(value) => write_number(&mut text, *value, column.decimals()),
     }
     text
-}
-
-/// Returns the error of a failed first connection, with a hint. Messages of ssh need no hint.
-pub(crate) fn connect_error(name: &str, reason: &str) -> String {
-    let host = name.strip_suffix(&format!(":{PORT}")).filter(|host| !host.contains([':', '/']));
-    let hint = match (reason, host) {
-        ("connection refused" | "timed out", _) => {
-            "; start loadline-agent there, or use loadline USER@HOST".to_owned()
-        }
-        _ if !reason.starts_with("failed to lookup address") || reason.contains("; ") => {
-            String::new()
-        }
-        (_, Some(host)) => format!("; check the name, or write ./{host} for a file"),
-        (_, None) => "; check the name".to_owned(),
-    };
-    format!("cannot connect to {name}: {reason}{hint}")
 }
 
 #[cfg(test)]
