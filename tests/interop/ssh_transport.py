@@ -33,6 +33,8 @@ class SshServer:
 
     def __init__(self, programs, folder: str):
         self.folder, self.client = Path(folder), programs.client
+        # Whether the server would accept a password.
+        self.asks = False
         self.port, self.unused_port = free_port(), free_port()
         for name, passphrase in [("host", ""), ("user", ""), ("other", ""), ("locked", PASSPHRASE)]:
             self.make_key(name, passphrase)
@@ -63,7 +65,7 @@ class SshServer:
             Port {self.port}
             HostKey {self.path("host")}
             AuthorizedKeysFile {self.path("authorized")}
-            PasswordAuthentication no
+            PasswordAuthentication {"yes" if self.asks else "no"}
             KbdInteractiveAuthentication no
             StrictModes no
             UsePAM no
@@ -275,6 +277,55 @@ def ssh_asks_for_a_passphrase_in_the_plain_terminal_only(programs):
             enter_passphrase(server, host)
 
 
+def each_output_ends_with_the_sentence_of_a_forced_command(programs):
+    sentence = "Please log in on web-2."
+    with ssh_server(programs) as server:
+        key = server.path("user.pub").read_text()
+        server.path("authorized").write_text(f'command="echo {sentence}; exit 142" {key}')
+        for options in [["-o", "csv"], ["-o", "json"], ["-o", "table"], ["-o", "raw"], ["--check"]]:
+            result = subprocess.run(
+                server.command("web-1", *options),
+                stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=DEADLINE,
+            )
+            assert result.returncode == 1 and result.stdout == "", f"{options}: {result}"
+            expected = f"error: cannot connect to {ME}@web-1: {sentence.rstrip('.')}\n"
+            assert result.stderr == expected, f"{options}: {result.stderr!r}"
+
+
+def a_login_that_asks_is_attempted_three_times_and_waits_for_a_key(programs):
+    with ssh_server(programs) as server, screen(*server.command("locked")) as terminal:
+        terminal.wait_for("Enter passphrase for key")
+        terminal.type(PASSPHRASE + "\n")
+        terminal.wait_for(" LIVE ")
+        server.stop()
+        server.asks = True
+        server.path("sshd_config").write_text(server.sshd_config())
+        server.path("sshd.log").write_text("")
+        server.start()
+        terminal.wait_for("Permission denied (publickey,password)", "no more attempts, press r")
+        # The next attempt would have come within ten seconds.
+        time.sleep(11)
+        log = server.path("sshd.log").read_text()
+        logins = log.count("Connection closed by authenticating user")
+        assert logins == 3, f"{logins} logins: {log}"
+        terminal.type("r")
+        terminal.wait_for("Enter passphrase for key")
+        terminal.type(PASSPHRASE + "\n")
+        terminal.wait_for(" LIVE ")
+        terminal.quit()
+
+
+def a_host_that_only_ssh_knows_gets_a_hint(programs):
+    with ssh_server(programs) as server:
+        ssh = shlex.join(["ssh", "-F", str(server.path("ssh_config"))])
+        result = subprocess.run(
+            [server.client, "closed-port", "-o", "csv", "--ssh", ssh],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=DEADLINE,
+        )
+        assert result.returncode == 1, f"exit code {result.returncode}"
+        assert result.stderr.endswith("\nhint: use ssh://closed-port\n"), result.stderr
+
+
 def enter_passphrase(server: SshServer, host: str):
     with screen(*server.command(host)) as terminal:
         terminal.wait_for("Enter passphrase for key")
@@ -307,4 +358,7 @@ CHECKS = [
     an_outage_loses_no_rows_that_the_agent_holds,
     the_screen_shows_the_error_of_ssh_and_reconnects,
     ssh_asks_for_a_passphrase_in_the_plain_terminal_only,
+    each_output_ends_with_the_sentence_of_a_forced_command,
+    a_login_that_asks_is_attempted_three_times_and_waits_for_a_key,
+    a_host_that_only_ssh_knows_gets_a_hint,
 ]

@@ -329,7 +329,7 @@ mod tests {
         assert_eq!(end, "web-1:1027: no rows within 3.0 s");
         let faults = "faults   2, first: field 1: invalid number \"HTTP/1.1\"";
         assert!(text.contains(&format!("rows     0 in 3.0 s\n{faults}")), "{text}");
-        let retry_at = Time::default();
+        let retry_at = Some(Time::default());
         let down = Event::Disconnected {
             reason: SafeText::new("connection refused"),
             refused: false,

@@ -61,6 +61,8 @@ pub(crate) struct SourceSpec {
     pub(crate) columns: Option<Vec<String>>,
     pub(crate) ssh: SshCommand,
     pub(crate) tls: TlsClientFiles,
+    /// Name or group in the configuration, to suggest if the host is unknown.
+    pub(crate) suggestion: Option<String>,
 }
 
 impl CliSettings {
@@ -209,7 +211,7 @@ fn resolve_sources(args: &Args, names: &SourceNames) -> Result<Vec<ResolvedSourc
         return Err(format!("no source in {groups}; add one to the group in the configuration"));
     }
     if found.is_empty() {
-        found.push(ResolvedSource { name: None, source: Source::Localhost, settings: Vec::new() });
+        found.push(ResolvedSource::unnamed(Source::Localhost));
     }
     Ok(found)
 }
@@ -232,17 +234,20 @@ fn source_specs(
 ) -> Result<Vec<SourceSpec>, EarlyExit> {
     let hidden = |why: String| EarlyExit::Error(redact_password(&why));
     let sources = resolve_sources(args, &config.sources).map_err(hidden)?;
-    let chosen = sources.into_iter().map(|ResolvedSource { name, source, settings }| {
-        let all = config.options.iter().chain(&settings);
-        let own = (!settings.is_empty()).then(|| command_line.with_settings(all)).transpose()?;
-        let args = own.as_ref().unwrap_or(args);
-        let tls = tls_files(args).map_err(EarlyExit::Error)?;
-        let mut options =
-            shell_words::split(&args.ssh).expect("the value parser has split it before");
-        let program = options.remove(0);
-        let ssh = SshCommand { program, options, agent_command: args.agent_command.clone() };
-        Ok(SourceSpec { name, source, columns: args.columns.clone(), ssh, tls })
-    });
+    let chosen =
+        sources.into_iter().map(|ResolvedSource { name, source, settings, suggestion }| {
+            let all = config.options.iter().chain(&settings);
+            let own =
+                (!settings.is_empty()).then(|| command_line.with_settings(all)).transpose()?;
+            let args = own.as_ref().unwrap_or(args);
+            let tls = tls_files(args).map_err(EarlyExit::Error)?;
+            let mut options =
+                shell_words::split(&args.ssh).expect("the value parser has split it before");
+            let program = options.remove(0);
+            let ssh = SshCommand { program, options, agent_command: args.agent_command.clone() };
+            let columns = args.columns.clone();
+            Ok(SourceSpec { name, source, columns, ssh, tls, suggestion })
+        });
     chosen.collect()
 }
 

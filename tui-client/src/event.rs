@@ -32,8 +32,8 @@ pub enum Event {
         reason: SafeText,
         /// True if the agent refused the request. The same request will fail again.
         refused: bool,
-        /// Time of the next attempt, by this machine's clock.
-        retry_at: Time,
+        /// Time of the next attempt, by this machine's clock. `None` if a person has to log in again.
+        retry_at: Option<Time>,
     },
     /// Bytes were received.
     Received {

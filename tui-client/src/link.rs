@@ -7,6 +7,8 @@ mod embedded;
 mod events;
 mod greeting;
 mod local;
+mod logins;
+mod lookup;
 mod options;
 mod reader;
 mod reasoned;
@@ -37,6 +39,7 @@ pub use connector::{ByteStream, Connector};
 pub(crate) use disconnect::Disconnect;
 pub use events::{EVENTS_MAX, Events, events_max};
 use events::{send, send_all};
+use logins::{Logins, Retry};
 pub use options::{LinkOptions, TlsClientFiles};
 use reader::READ_BYTES;
 pub use reader::{ReadOptions, StreamReader};
@@ -120,35 +123,47 @@ impl Link {
 
     async fn keep_connected(&mut self, events: &mpsc::Sender<Event>) {
         let mut backoff = None;
+        let mut logins = Logins::default();
         let mut loan = None;
         loop {
             send(events, Event::Connecting).await;
             let started = Instant::now();
-            let end = match self.connect(loan.take()).await {
+            let (terminal, made) = self.connect(loan.take()).await;
+            let (end, retry) = match made {
                 Ok(stream) => {
+                    logins.succeed(terminal);
                     send(events, Event::Connected).await;
                     let before = self.reader.resume_state().clone();
                     let end = self.read_connection(stream, started.elapsed(), events).await;
                     if *self.reader.resume_state() != before {
                         backoff = None;
                     }
-                    end
+                    (end, Retry::Backoff)
                 }
-                Err(error) => classify_error(&error),
+                Err(error) => logins.fail(terminal, &error, classify_error(&error)),
             };
-            let delay = backoff.get_or_insert_with(backoff_delays).next().unwrap_or(BACKOFF_MAX);
-            let retry_at = self.clock.now() + delay;
+            let next = backoff.get_or_insert_with(backoff_delays).next().unwrap_or(BACKOFF_MAX);
+            let delay = match retry {
+                Retry::Backoff => Some(next),
+                Retry::After(delay) => Some(delay.max(next)),
+                Retry::WithPerson => None,
+            };
+            let retry_at = delay.map(|delay| self.clock.now() + delay);
             let Disconnect { reason, refused } = end;
             send(events, Event::Disconnected { reason, refused, retry_at }).await;
             tokio::select! {
-                () = sleep(delay) => {}
+                () = async { sleep(delay.unwrap_or_default()).await }, if delay.is_some() => {}
                 Some(lent) = self.loans.recv() => loan = Some(lent),
             }
         }
     }
 
-    /// Makes one attempt to connect. Restarts the attempt if the terminal is lent meanwhile.
-    async fn connect(&mut self, mut loan: Option<TerminalLoan>) -> io::Result<Box<dyn ByteStream>> {
+    /// Makes one attempt to connect. Restarts the attempt if the terminal is lent meanwhile. Returns also
+    /// the use of the terminal.
+    async fn connect(
+        &mut self,
+        mut loan: Option<TerminalLoan>,
+    ) -> (TerminalAccess, io::Result<Box<dyn ByteStream>>) {
         loop {
             let terminal = TerminalLoan::access(loan.as_ref());
             tokio::select! {
@@ -158,7 +173,7 @@ impl Link {
                 made = timeout(
                     self.connector.connect_timeout(terminal),
                     self.connector.connect(terminal),
-                ) => return made?,
+                ) => return (terminal, made.map_err(io::Error::from).flatten()),
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Text outputs without a screen, for scripts, files and pipes.
 
+mod connect_error;
 mod csv;
 mod json;
 mod progress;
@@ -17,10 +18,10 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::event::{Event, Sample, StreamInfo};
 use crate::link::{Events, write};
-use crate::source::PORT;
 use crate::time_spec::TimeBounds;
 use crate::zone::Zone;
 
+pub(crate) use connect_error::connect_error;
 pub use progress::ProgressLine;
 
 /// Output format.
@@ -220,16 +221,15 @@ impl OutputWriter<'_> {
         let status = &mut self.sources[source];
         match event {
             Event::Connected => status.connection = ConnectionStatus::Up,
+            Event::Disconnected { reason, retry_at: None, .. } => {
+                // Only the screen can let a person log in again.
+                return self.observe_end(source, reason.as_str(), true);
+            }
             Event::Disconnected { reason, refused, .. } => {
                 return self.observe_outage(source, reason.as_str(), *refused);
             }
             Event::Ended { reason, failed } => {
-                status.connection = ConnectionStatus::Ended;
-                let what = format!("{name}: {reason}");
-                if *failed && self.has_ended() {
-                    bail!(what);
-                }
-                return Ok(failed.then_some(what));
+                return self.observe_end(source, reason.as_str(), *failed);
             }
             Event::Warning(text) => return Ok(Some(text.to_string())),
             Event::Faults { count, .. } => {
@@ -256,6 +256,21 @@ impl OutputWriter<'_> {
             _ => {}
         }
         Ok(None)
+    }
+
+    /// Ends a source. Returns the message about a failure. Fails if no other source is left.
+    fn observe_end(
+        &mut self,
+        source: usize,
+        reason: &str,
+        failed: bool,
+    ) -> anyhow::Result<Option<String>> {
+        self.sources[source].connection = ConnectionStatus::Ended;
+        let what = format!("{}: {reason}", self.job.sources[source]);
+        if failed && self.has_ended() {
+            bail!(what);
+        }
+        Ok(failed.then_some(what))
     }
 
     /// Updates the state of a source without a connection. Returns the message about the outage,
@@ -370,20 +385,6 @@ fn value_text(stream: &StreamInfo, sample: Sample<'_>, column: &Column, nan: &st
         Some(value) => write_number(&mut text, *value, column.decimals()),
     }
     text
-}
-
-/// Returns the error of a failed first connection, with a hint. Messages of ssh need no hint.
-pub(crate) fn connect_error(name: &str, reason: &str) -> String {
-    let host = name.strip_suffix(&format!(":{PORT}")).filter(|host| !host.contains([':', '/']));
-    let hint = match (reason, host) {
-        ("connection refused" | "timed out", _) => {
-            "; start loadline-agent there, or use loadline USER@HOST".to_owned()
-        }
-        _ if !reason.starts_with("failed to lookup address") => String::new(),
-        (_, Some(host)) => format!("; check the name, or write ./{host} for a file"),
-        (_, None) => "; check the name".to_owned(),
-    };
-    format!("cannot connect to {name}: {reason}{hint}")
 }
 
 #[cfg(test)]

@@ -196,7 +196,7 @@ async fn open_sources(settings: &CliSettings) -> anyhow::Result<Vec<(&SourceSpec
             &*tls_clients.entry(&chosen.tls).or_insert_with(|| TlsClient::new(chosen.tls.clone()));
         let Source::Prometheus(server) = &chosen.source else {
             let open = Connector::open(&chosen.source, settings.args.interval, &chosen.ssh, tls);
-            sources.push((chosen, open.await?));
+            sources.push((chosen, open.await?.with_suggestion(chosen.suggestion.clone())));
             continue;
         };
         let names: HashSet<String> = sources.iter().map(|(_, it)| it.to_string()).collect();

@@ -105,7 +105,7 @@ impl FromStr for Source {
         match text {
             "-" => Ok(Source::Stdin),
             "file:" => Err(SourceError("missing path in \"file:\"; write file:PATH".to_owned())),
-            _ if text.starts_with("file:") || text.contains('/') || is_file(text) => {
+            _ if text.starts_with("file:") || is_file(text) || names_file(text) => {
                 Ok(Source::Path(text.strip_prefix("file:").unwrap_or(text).into()))
             }
             _ if text.contains('@') => match split_port(text) {
@@ -121,6 +121,48 @@ impl FromStr for Source {
 /// Returns whether the path exists and is not a folder.
 fn is_file(text: &str) -> bool {
     Path::new(text).metadata().is_ok_and(|metadata| !metadata.is_dir())
+}
+
+/// Suffixes of files with rows, of text and of compressed files, in lower case.
+const FILE_SUFFIXES: [&str; 26] = [
+    "7z", "asc", "bin", "bz2", "csv", "dat", "gz", "json", "jsonl", "load", "log", "lz4", "ndjson",
+    "ods", "out", "parquet", "prn", "prom", "rec", "tgz", "tsv", "txt", "xlsx", "xz", "zip", "zst",
+];
+
+/// Length of the date that `logrotate` adds to a name.
+const DATE_DIGITS: usize = 8;
+
+/// Returns whether a text names a file, existing or not: by a slash, by its suffix, or by a character
+/// or a first dot that no host name has.
+fn names_file(text: &str) -> bool {
+    if text.contains('/') {
+        return true;
+    }
+    if text.starts_with('-') || text.contains('@') || text.contains(char::is_control) {
+        return false;
+    }
+    let stem = text.trim_end_matches(|c: char| c.is_ascii_digit());
+    let digits = text.len() - stem.len();
+    let rotated = match stem.as_bytes().last() {
+        Some(b'.') if digits > 0 => &stem[..stem.len() - 1],
+        Some(b'-') if digits == DATE_DIGITS => &stem[..stem.len() - 1],
+        _ => text,
+    };
+    let suffix = rotated.rsplit_once('.').map(|(_, suffix)| suffix.to_ascii_lowercase());
+    text.starts_with('.')
+        || text.contains(['\\', '*', '?', '~', '+', ',', '=', '('])
+        || suffix.is_some_and(|suffix| FILE_SUFFIXES.contains(&suffix.as_str()))
+}
+
+/// Returns how to write a host, for a file that does not exist.
+pub(crate) fn host_hint(path: &Path) -> String {
+    let is_host = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
+    match path.to_str() {
+        Some(name) if name.starts_with(char::is_alphanumeric) && name.chars().all(is_host) => {
+            format!("for a host, write tcp://{name}")
+        }
+        _ => "check the path; for a server, write HOST or HOST:PORT".to_owned(),
+    }
 }
 
 /// Parses an address that may end with a slash, as URLs do.
@@ -330,6 +372,52 @@ mod tests {
         assert_eq!("file:today".parse(), path("today"));
         assert_eq!("Cargo.toml".parse(), path("Cargo.toml"), "the file exists");
         check("file:", Err("missing path"));
+    }
+
+    #[test]
+    fn a_word_that_names_a_file_is_no_host() {
+        for text in [
+            "data.csv",
+            "DATA.CSV",
+            "./x.load",
+            "logs/today.csv",
+            "logs/",
+            "my data.csv",
+            "today.log.1",
+            "today.log-20251122",
+            "today.csv.gz",
+            "*.load",
+            "..",
+            ".load",
+            "C:\\data\\today.txt",
+            "today(1).tsv",
+            "~me.load",
+        ] {
+            assert_eq!(text.parse(), Ok(Source::Path(text.into())), "{text}");
+        }
+        for host in [
+            "web-1.example.org",
+            "web.load2",
+            "web.1",
+            "10.0.0.7",
+            "csv",
+            "build_1",
+            "münchen.example",
+            "web.py",
+            "xn--bcher-kva.example",
+        ] {
+            check(host, Ok((host, 1027)));
+        }
+        check("data.csv:1027", Ok(("data.csv", 1027)));
+        check("tcp://data.csv", Ok(("data.csv", 1027)));
+    }
+
+    #[test]
+    fn a_missing_file_is_answered_with_the_way_to_write_a_host() {
+        assert_eq!(host_hint(Path::new("data.csv")), "for a host, write tcp://data.csv");
+        for path in ["logs/today.csv", "*.load", ".", "my data.csv"] {
+            assert!(host_hint(Path::new(path)).ends_with("HOST or HOST:PORT"), "{path}");
+        }
     }
 
     #[test]

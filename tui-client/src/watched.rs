@@ -216,7 +216,7 @@ mod tests {
         assert_eq!(watched.clock_offset_ms(), 49_900);
         assert_eq!(watched.age(ms(1500)), Some(Duration::from_millis(500)));
         assert_eq!(watched.store().newest(), Some(ms(50_900)));
-        let (reason, retry) = (SafeText::new("x"), ms(2500));
+        let (reason, retry) = (SafeText::new("x"), Some(ms(2500)));
         let outage = Outage { reason: reason.clone(), retry };
         watched.apply(ms(2000), Event::Disconnected { reason, refused: false, retry_at: retry });
         assert_eq!(watched.state(ms(2000)), State::Reconnecting(Some(outage)));

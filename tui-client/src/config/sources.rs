@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use loadline_common::nearest;
 use loadline_protocol::sanitize;
 use toml::Spanned;
 use toml::de::DeTable;
@@ -41,6 +42,14 @@ pub(crate) struct ResolvedSource {
     pub(crate) source: Source,
     /// Options that apply to this source only.
     pub(crate) settings: Vec<Setting>,
+    /// Name or group in the file that a host name is similar to.
+    pub(crate) suggestion: Option<String>,
+}
+
+impl ResolvedSource {
+    pub(crate) fn unnamed(source: Source) -> ResolvedSource {
+        ResolvedSource { name: None, source, settings: Vec::new(), suggestion: None }
+    }
 }
 
 impl SourceNames {
@@ -152,7 +161,21 @@ impl SourceNames {
             return Ok(named.clone());
         }
         let source = word.parse().map_err(|error| format!("{error}"))?;
-        Ok(ResolvedSource { name: None, source, settings: Vec::new() })
+        let suggestion = match &source {
+            Source::Tcp(address) => self.similar_name(&address.host),
+            _ => None,
+        };
+        Ok(ResolvedSource { suggestion, ..ResolvedSource::unnamed(source) })
+    }
+
+    /// Returns the name or group in the file that was probably meant by `host`.
+    fn similar_name(&self, host: &str) -> Option<String> {
+        if let Some((group, _)) = self.groups.get_key_value(host) {
+            return Some(format!("{GROUP_PREFIX}{group}"));
+        }
+        let groups = self.groups.keys().map(|group| format!("{GROUP_PREFIX}{group}"));
+        let names: Vec<String> = self.named.keys().cloned().chain(groups).collect();
+        nearest(host, names.iter().map(String::as_str)).map(str::to_owned)
     }
 }
 
@@ -180,7 +203,7 @@ fn read_source(folder: Option<&Path>, entry: &ConfigEntry) -> Result<ResolvedSou
         source.map_err(|error| error_at(entry.value.span(), error.to_string()))
     };
     let Some(table) = entry.value.get_ref().as_table() else {
-        return Ok(ResolvedSource { name, source: source(entry)?, settings: Vec::new() });
+        return Ok(ResolvedSource { name, ..ResolvedSource::unnamed(source(entry)?) });
     };
     let (mut given, mut settings) = (None, Vec::new());
     for inner in entries(table) {
@@ -192,5 +215,5 @@ fn read_source(folder: Option<&Path>, entry: &ConfigEntry) -> Result<ResolvedSou
     }
     let missing = || format!("{} has no source; write {SOURCE}", entry.name());
     let source = given.ok_or_else(|| error_at(entry.key.span(), missing()))?;
-    Ok(ResolvedSource { name, source, settings })
+    Ok(ResolvedSource { name, settings, ..ResolvedSource::unnamed(source) })
 }

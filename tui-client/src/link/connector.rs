@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::embedded::{self, EmbeddedAgent};
 use super::local::LocalInput;
+use super::lookup::LookupHints;
 use super::ssh::{SshCommand, SshTransport};
 use super::tcp::TcpTransport;
 use super::terminal::TerminalAccess;
@@ -34,6 +35,8 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for S {}
 pub struct Connector {
     transport: Transport,
     name: String,
+    /// Hints for a host name that was typed without a transport.
+    lookup_hints: Option<LookupHints>,
 }
 
 enum Transport {
@@ -70,6 +73,8 @@ impl Connector {
         tls: &TlsClient,
     ) -> Result<Connector, TlsClientError> {
         let mut name = source.to_string();
+        let is_tcp = matches!(source, Source::Tcp(_));
+        let lookup_hints = is_tcp.then(|| LookupHints::new(ssh.clone()));
         let transport = match source {
             Source::Tcp(address) => Transport::Tcp(TcpTransport::new(address.clone())),
             Source::Tls(address) => return Connector::tls(address, tls),
@@ -88,25 +93,33 @@ impl Connector {
                 None => Transport::Embedded(EmbeddedAgent::start(interval).await),
             },
         };
-        Ok(Connector { transport, name })
+        Ok(Connector { transport, name, lookup_hints })
     }
 
     /// Creates a connector over TCP to a name or an address.
     pub fn tcp(host: &str, port: u16) -> Connector {
         let address = Address { host: host.to_owned(), port };
         let name = address.to_string();
-        Connector { transport: Transport::Tcp(TcpTransport::new(address)), name }
+        Connector {
+            transport: Transport::Tcp(TcpTransport::new(address)),
+            name,
+            lookup_hints: None,
+        }
     }
 
     /// Creates a connector to a recording, a pipe or a device.
     pub(crate) fn path(path: &Path) -> Connector {
         let transport = Transport::Local(LocalInput::Path(path.to_owned()));
-        Connector { transport, name: Source::Path(path.to_owned()).to_string() }
+        Connector { transport, name: Source::Path(path.to_owned()).to_string(), lookup_hints: None }
     }
 
     pub(crate) fn tls(address: &Address, tls: &TlsClient) -> Result<Connector, TlsClientError> {
         let transport = Transport::Tls(Box::new(tls.transport(address)?));
-        Ok(Connector { transport, name: Source::Tls(address.clone()).to_string() })
+        Ok(Connector {
+            transport,
+            name: Source::Tls(address.clone()).to_string(),
+            lookup_hints: None,
+        })
     }
 
     /// Creates a connector over any byte stream that `connect` returns. `name` is displayed.
@@ -119,7 +132,15 @@ impl Connector {
             let stream = connect();
             Box::pin(async { Ok(Box::new(stream.await?) as Box<dyn ByteStream>) })
         }));
-        Connector { transport, name: sanitize(name).into_owned() }
+        Connector { transport, name: sanitize(name).into_owned(), lookup_hints: None }
+    }
+
+    /// Adds a similar name in the configuration, to suggest if the host is unknown.
+    pub(crate) fn with_suggestion(mut self, name: Option<String>) -> Connector {
+        if let Some(hints) = &mut self.lookup_hints {
+            hints.suggestion = name;
+        }
+        self
     }
 
     /// Returns whether the agent runs in this process.
@@ -159,7 +180,12 @@ impl Connector {
         terminal: TerminalAccess,
     ) -> io::Result<Box<dyn ByteStream>> {
         Ok(match &mut self.transport {
-            Transport::Tcp(tcp) => Box::new(tcp.connect().await?),
+            Transport::Tcp(tcp) => match (tcp.connect().await, &self.lookup_hints) {
+                (Err(error), Some(hints)) => {
+                    return Err(hints.explain(&tcp.address.host, error).await);
+                }
+                (made, _) => Box::new(made?),
+            },
             Transport::Tls(tls) => Box::new(tls.connect().await?),
             Transport::Unix(path) => Box::new(unix::connect(path).await?),
             Transport::Ssh(ssh) => Box::new(ssh.connect(terminal).await?),

@@ -18,6 +18,7 @@ use super::events::{send, send_all};
 use super::options::LinkOptions;
 use super::reader::{READ_BYTES, StreamReader};
 use crate::event::Event;
+use crate::source::host_hint;
 
 /// Bytes per read of a file: 256 KiB. Many rows, yet little memory beside the parsed samples.
 const CHUNK_BYTES: usize = 256 * 1024;
@@ -41,7 +42,12 @@ impl LocalInput {
     /// Checks that the input can be read.
     pub(super) fn check(&self) -> io::Result<()> {
         let LocalInput::Path(path) = self else { return Ok(()) };
-        let kind = std::fs::metadata(path)?;
+        let kind = std::fs::metadata(path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+                io::Error::other(format!("no such file; {}", host_hint(path)))
+            }
+            _ => error,
+        })?;
         if kind.is_dir() {
             return Err(io::ErrorKind::IsADirectory.into());
         }

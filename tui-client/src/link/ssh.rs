@@ -6,10 +6,13 @@
 //!       └──── error reasons ── stderr ┘   prompts: ssh shows them in the terminal itself
 //! ```
 
+mod agent_failure;
+mod exit;
+mod login_text;
 mod stderr;
 
 use std::io::{self, Cursor};
-use std::process::{ExitStatus, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use loadline_common::without_error_number;
@@ -18,19 +21,23 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
+use super::logins::{Login, LoginError};
 use super::reasoned::ReasonedReader;
 use super::terminal::TerminalAccess;
 use crate::source::Destination;
+use agent_failure::file_probe;
+use exit::SshExit;
+use login_text::{Greeting, read_greeting};
 use stderr::StderrReader;
 
 /// Timeout of `ssh -G`, which prints the configuration: 2 s.
 const CONFIGURATION_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Buffer size of the first read from the agent.
-const FIRST_BYTES: usize = 512;
+/// Timeout of the second login that looks for the agent's file: 10 s.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Exit code of a shell that does not find a program.
-const COMMAND_NOT_FOUND: i32 = 127;
+/// Maximum output of that login: 4 KiB, some lines for each folder of a `PATH`.
+const PROBE_MAX: u64 = 4096;
 
 /// Options for settings that the user's configuration leaves unset: the setting, its unset value,
 /// the option. With these, ssh detects a dead peer within 20 s; by default, only after hours.
@@ -73,30 +80,68 @@ impl SshTransport {
         SshTransport { command, destination, defaults: OnceCell::new() }
     }
 
-    /// Runs ssh and waits for the agent's first bytes.
+    /// Runs ssh and waits for the agent's first row.
     ///
     /// # Errors
-    /// In ssh's own words, if ssh printed any.
+    /// A [`LoginError`], in the words of the login or of ssh, if there are any.
     pub(super) async fn connect(&self, terminal: TerminalAccess) -> io::Result<SshStream> {
-        let defaults = self.defaults.get_or_init(|| self.query_configuration()).await;
-        let mut child = self.spawn(terminal, &self.arguments(terminal, defaults))?;
+        let defaults = self.defaults.get_or_init(|| self.missing_defaults()).await;
+        let agent = &self.command.agent_command;
+        let mut child =
+            self.spawn(terminal, &self.arguments(terminal, defaults, agent_call(agent)))?;
         let piped = "the standard streams of the child are pipes";
         let requests = child.stdin.take().expect(piped);
         let mut rows = child.stdout.take().expect(piped);
         let echo = terminal == TerminalAccess::Lent { echo: true };
         let stderr = StderrReader::start(child.stderr.take().expect(piped), echo);
-        let agent_command = self.command.agent_command.clone();
-        let mut first = Vec::with_capacity(FIRST_BYTES);
-        match rows.read_buf(&mut first).await {
-            Ok(1..) => {
+        match read_greeting(&mut rows).await {
+            Greeting::Rows(first) => {
                 // Earlier output, such as a banner, explains no later error.
                 stderr.clear();
-                let rows = Cursor::new(first).chain(rows);
-                let end = async move { Err(exit_error(child, stderr, &agent_command).await) };
-                Ok(tokio::io::join(ReasonedReader::new(rows, end), requests))
+                let agent = agent.clone();
+                let end = async move {
+                    let exit = wait_for_exit(child, stderr, "").await;
+                    Err(login_error(
+                        &exit,
+                        exit.agent_failure(&agent).map(|it| it.to_reason(&agent)),
+                    ))
+                };
+                let rows = ReasonedReader::new(Cursor::new(first).chain(rows), end);
+                Ok(tokio::io::join(rows, requests))
             }
-            Ok(0) | Err(_) => Err(exit_error(child, stderr, &agent_command).await),
+            Greeting::Text(text) => {
+                let exit = wait_for_exit(child, stderr, &String::from_utf8_lossy(&text)).await;
+                let failure = self.explain_failure(&exit, defaults).await;
+                Err(login_error(&exit, failure))
+            }
         }
+    }
+
+    /// Returns why the server cannot run the agent. Looks for the agent's file in a second login, if
+    /// the words of the shell are ambiguous.
+    async fn explain_failure(&self, exit: &SshExit, defaults: &[&str]) -> Option<String> {
+        let agent = &self.command.agent_command;
+        let failure = exit.agent_failure(agent)?;
+        let probe = file_probe(agent).filter(|_| failure.needs_findings());
+        let findings = match probe {
+            Some(probe) => {
+                let output = self.run_probe(defaults, probe);
+                timeout(PROBE_TIMEOUT, output).await.ok().and_then(Result::ok).unwrap_or_default()
+            }
+            None => String::new(),
+        };
+        Some(failure.with_findings(&findings).to_reason(agent))
+    }
+
+    /// Runs a command on the server without prompts, and returns its output.
+    async fn run_probe(&self, defaults: &[&str], command: String) -> io::Result<String> {
+        let terminal = TerminalAccess::Taken;
+        let mut child = self.spawn(terminal, &self.arguments(terminal, defaults, command))?;
+        let mut output = Vec::new();
+        if let Some(stdout) = child.stdout.take() {
+            stdout.take(PROBE_MAX).read_to_end(&mut output).await?;
+        }
+        Ok(String::from_utf8_lossy(&output).into_owned())
     }
 
     fn spawn(&self, terminal: TerminalAccess, arguments: &[String]) -> io::Result<Child> {
@@ -108,6 +153,8 @@ impl SshTransport {
             command.env("SSH_ASKPASS", "false").env("SSH_ASKPASS_REQUIRE", "force");
         }
         command
+            // The server's shell may get this setting, and then says in English why it fails.
+            .env("LC_MESSAGES", "C")
             .args(options)
             .args(arguments)
             .stdin(Stdio::piped())
@@ -125,7 +172,12 @@ impl SshTransport {
 
     /// Returns the arguments after the program and the user's own options. ssh uses the first value
     /// of an option, so the user's options win.
-    fn arguments(&self, terminal: TerminalAccess, defaults: &[&str]) -> Vec<String> {
+    fn arguments(
+        &self,
+        terminal: TerminalAccess,
+        defaults: &[&str],
+        command: String,
+    ) -> Vec<String> {
         // Configured port forwardings are for the user's interactive sessions.
         let mut options = vec!["ClearAllForwardings=yes"];
         if terminal == TerminalAccess::Taken {
@@ -137,7 +189,7 @@ impl SshTransport {
             arguments.extend(["-o".to_owned(), option.to_owned()]);
         }
         arguments.extend(self.destination_arguments());
-        arguments.push(format!("{} --stdio", self.command.agent_command));
+        arguments.push(command);
         arguments
     }
 
@@ -150,19 +202,22 @@ impl SshTransport {
 
     /// Returns the [`DEFAULT_OPTIONS`] that the user's configuration does not set, as command-line
     /// options would override the configuration. A program that does not answer gets all of them.
-    async fn query_configuration(&self) -> Vec<&'static str> {
-        let output = Command::new(&self.command.program)
-            .args(&self.command.options)
-            .arg("-G")
-            .args(self.destination_arguments())
-            .stdin(Stdio::null())
-            .kill_on_drop(true)
-            .output();
-        match timeout(CONFIGURATION_TIMEOUT, output).await {
-            Ok(Ok(output)) => missing_defaults(&String::from_utf8_lossy(&output.stdout)),
-            Ok(Err(_)) | Err(_) => missing_defaults(""),
-        }
+    async fn missing_defaults(&self) -> Vec<&'static str> {
+        missing_defaults(&query_configuration(&self.command, self.destination_arguments()).await)
     }
+}
+
+/// Returns the configuration of a destination as `ssh -G` prints it; empty if the program does not answer.
+pub(super) async fn query_configuration(ssh: &SshCommand, destination: Vec<String>) -> String {
+    let output = Command::new(&ssh.program)
+        .args(&ssh.options)
+        .arg("-G")
+        .args(destination)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = timeout(CONFIGURATION_TIMEOUT, output).await.ok().and_then(Result::ok);
+    output.map_or_else(String::new, |it| String::from_utf8_lossy(&it.stdout).into_owned())
 }
 
 /// Returns the [`DEFAULT_OPTIONS`] that `configuration`, the output of `ssh -G`, does not set.
@@ -181,31 +236,26 @@ fn missing_defaults(configuration: &str) -> Vec<&'static str> {
 /// Timeout for ssh to exit after it closed its output: 2 s.
 const EXIT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Waits for ssh to exit, after its output ended, and returns the reason. Dropping the future kills
-/// ssh; the remote agent exits because its input ends.
-async fn exit_error(mut ssh: Child, stderr: StderrReader, agent_command: &str) -> io::Error {
-    let status = timeout(EXIT_TIMEOUT, ssh.wait()).await.ok().and_then(Result::ok);
-    io::Error::other(exit_reason(status, &stderr.last_line().await, agent_command))
+fn agent_call(agent: &str) -> String {
+    format!("{agent} --stdio")
 }
 
-/// Returns why ssh ended, in words that fit a header line.
-fn exit_reason(status: Option<ExitStatus>, last_line: &str, agent: &str) -> String {
-    match status.map(|status| status.code()) {
-        Some(Some(COMMAND_NOT_FOUND)) => {
-            format!("{agent} not found on the server; install it or give --agent-command PATH")
-        }
-        _ if !last_line.is_empty() => last_line.trim_end_matches('.').to_owned(),
-        Some(Some(0)) => "closed by the server".to_owned(),
-        Some(Some(code)) => format!("ssh exited with code {code}"),
-        Some(None) => "ssh was killed by a signal".to_owned(),
-        None => "ssh closed its output but did not exit".to_owned(),
-    }
+/// Waits for ssh to exit, after its output ended. Dropping the future kills ssh; the remote agent exits
+/// because its input ends.
+async fn wait_for_exit(mut ssh: Child, stderr: StderrReader, text: &str) -> SshExit {
+    let status = timeout(EXIT_TIMEOUT, ssh.wait()).await.ok().and_then(Result::ok);
+    SshExit { status, text: text.to_owned(), errors: stderr.last_lines().await }
+}
+
+/// Returns the error of an attempt that has ended with `exit`.
+fn login_error(exit: &SshExit, agent_failure: Option<String>) -> io::Error {
+    let login = if agent_failure.is_some() { Login::Accepted } else { exit.login() };
+    let reason = agent_failure.unwrap_or_else(|| exit.reason());
+    io::Error::other(LoginError { reason, login })
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::process::ExitStatusExt as _;
-
     use super::*;
     use crate::source::Source;
 
@@ -218,7 +268,10 @@ mod tests {
 
     #[test]
     fn ssh_does_not_prompt_while_the_terminal_is_taken() {
-        let arguments = |terminal| ssh("me@web-1").arguments(terminal, &["A=1"]).join(" ");
+        let arguments = |terminal| {
+            let command = agent_call("loadline-agent");
+            ssh("me@web-1").arguments(terminal, &["A=1"], command).join(" ")
+        };
         assert_eq!(
             arguments(TerminalAccess::Lent { echo: true }),
             "-T -o ClearAllForwardings=yes -o A=1 -- me@web-1 loadline-agent --stdio"
@@ -243,21 +296,6 @@ mod tests {
         );
         assert_eq!(missing_defaults("serveraliveinterval 30\nconnecttimeout none\n"), ours[1..]);
         assert_eq!(missing_defaults("connecttimeout 3\nserveraliveinterval 60\n"), [""; 0]);
-    }
-
-    #[test]
-    fn the_exit_reason_is_the_last_line_of_ssh_or_its_exit_code() {
-        let exit = |code: i32| Some(ExitStatus::from_raw(code << 8));
-        let refused = "me@web-1: Permission denied (publickey).";
-        assert_eq!(exit_reason(exit(255), refused, "x"), "me@web-1: Permission denied (publickey)");
-        assert_eq!(exit_reason(exit(255), "", "x"), "ssh exited with code 255");
-        assert_eq!(exit_reason(exit(0), "", "x"), "closed by the server");
-        assert_eq!(
-            exit_reason(Some(ExitStatus::from_raw(9)), "", "x"),
-            "ssh was killed by a signal"
-        );
-        let missing = exit_reason(exit(127), "bash: line 1: x: command not found", "x");
-        assert!(missing.starts_with("x not found") && missing.contains("--agent-command"));
     }
 
     #[tokio::test]

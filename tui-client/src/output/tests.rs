@@ -45,7 +45,7 @@ fn two_rows_at_once() -> Vec<Event> {
 }
 
 fn down(reason: &str, refused: bool) -> Event {
-    Event::Disconnected { reason: SafeText::new(reason), refused, retry_at: Time::default() }
+    Event::Disconnected { reason: SafeText::new(reason), refused, retry_at: Some(Time::default()) }
 }
 
 fn job(format: OutputFormat, count: Option<u64>, sources: &[&str]) -> Job {

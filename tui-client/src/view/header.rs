@@ -11,6 +11,7 @@ use ratatui::text::Span;
 use super::text::{counted, put_right, put_spans, shortened, width};
 use crate::app::{App, Order};
 use crate::charts::Chart;
+use crate::keys::{Action, spell_arrows};
 use crate::layout::{Layout, Page};
 use crate::theme::{HIGHLIGHT, STRONG, Theme};
 use crate::units::{container_limits_text, rate_text, span_text};
@@ -273,7 +274,12 @@ fn source_name(watched: &Watched) -> (String, Option<&str>) {
 
 /// Returns the reason of an outage and the time until the next attempt.
 pub(super) fn outage_text(outage: &Outage, app: &App) -> String {
-    let left = outage.retry - app.now;
+    let Some(retry) = outage.retry else {
+        let key = spell_arrows(&app.keys.label(Action::AskAgain), app.theme.ascii);
+        let what = if key.is_empty() { String::new() } else { format!(", press {key} to log in") };
+        return format!("{} (no more attempts{what})", outage.reason);
+    };
+    let left = retry - app.now;
     match left.as_millis().div_ceil(1000) {
         0 => format!("{} (retrying)", outage.reason),
         seconds => format!("{} (retry in {seconds} s)", outage.reason),

@@ -25,8 +25,8 @@ pub enum State {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outage {
     pub(crate) reason: SafeText,
-    /// Time of the next attempt.
-    pub(crate) retry: Time,
+    /// Time of the next attempt. `None` if a person has to log in again.
+    pub(crate) retry: Option<Time>,
 }
 
 impl State {
@@ -158,7 +158,7 @@ impl Connection {
             return self.state_changes_at(now, stale_after);
         };
         // The display counts down the seconds to the next attempt.
-        let left_ms = outage.retry.ms_since(now);
+        let left_ms = outage.retry?.ms_since(now);
         (left_ms > 0).then(|| now.shifted_ms((left_ms - 1) % 1000 + 1))
     }
 
@@ -192,7 +192,7 @@ mod tests {
 
     fn lost(mut connection: Connection) -> Connection {
         let reason = SafeText::new("connection refused");
-        connection.disconnect(Outage { reason, retry: ms(2500) });
+        connection.disconnect(Outage { reason, retry: Some(ms(2500)) });
         connection
     }
 

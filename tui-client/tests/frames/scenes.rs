@@ -124,6 +124,19 @@ fn a_key_lends_the_terminal_to_ssh_during_an_outage() {
 }
 
 #[test]
+fn a_login_that_is_not_repeated_waits_for_a_key() {
+    let mut watched = Watched::new("me@web-1", false, Duration::from_hours(1));
+    watched.may_prompt = true;
+    let mut stage = AppStage::watching(watched);
+    let reason = SafeText::new("me@web-1: Permission denied (publickey,password)");
+    stage.event(Event::Disconnected { reason, refused: false, retry_at: None });
+    let screen = stage.frame(120, 24);
+    assert!(screen.contains("(no more attempts, press r to log in)"), "{screen}");
+    assert!(!screen.contains("retry"), "{screen}");
+    assert_eq!(stage.press(KeyCode::Char('r')), Flow::LendTerminal { source: 0 });
+}
+
+#[test]
 fn no_sample_has_arrived_yet() {
     let mut stage = AppStage::new("web-1:1027");
     check_frames("connecting", &mut stage);

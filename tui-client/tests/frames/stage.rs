@@ -176,7 +176,7 @@ impl AppStage {
     }
 
     pub(crate) fn disconnected(&self, reason: &str) -> Event {
-        let retry_at = Time::from_millis(self.now + 2000);
+        let retry_at = Some(Time::from_millis(self.now + 2000));
         Event::Disconnected { reason: SafeText::new(reason), refused: false, retry_at }
     }
 

@@ -15,6 +15,7 @@ mod program;
 mod prometheus;
 mod pty;
 mod several;
+mod ssh;
 mod stage;
 mod svg;
 #[cfg(feature = "tls")]

@@ -1,5 +1,6 @@
 //! Reader of ssh's standard error: why ssh cannot connect or lost its connection.
 
+use std::collections::VecDeque;
 use std::io::{self, Write as _};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,9 +14,15 @@ use tokio::time::timeout;
 /// Kept bytes of a line: 512, more than fit a header line.
 const LINE_MAX: usize = 512;
 
+/// Kept informative lines: the sentences of a login, and what ssh adds to them.
+const LINES_MAX: usize = 6;
+
 /// Timeout for the end of standard error after ssh has ended: 500 ms. The ssh of a shared
 /// connection lives on and may keep standard error open.
 const LAST_LINE_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Beginnings of ssh's own remarks about a connection that works.
+const REMARKS: [&str; 2] = ["Warning: Permanently added ", "** "];
 
 /// Background reader of ssh's standard error.
 #[derive(Debug)]
@@ -50,13 +57,13 @@ impl StderrReader {
         *lock(&self.tail) = StderrTail::default();
     }
 
-    /// Waits for the end of standard error and returns its last informative line.
-    pub(super) async fn last_line(self) -> String {
+    /// Waits for the end of standard error and returns its last informative lines.
+    pub(super) async fn last_lines(self) -> Vec<String> {
         let mut task = self.task;
         if timeout(LAST_LINE_TIMEOUT, &mut task).await.is_err() {
             task.abort();
         }
-        lock(&self.tail).last_line()
+        lock(&self.tail).last_lines()
     }
 }
 
@@ -65,13 +72,13 @@ fn lock(tail: &Mutex<StderrTail>) -> std::sync::MutexGuard<'_, StderrTail> {
     tail.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// End of standard error: the current line and the last complete one.
+/// End of standard error: the current line and the last complete ones.
 #[derive(Debug, Default)]
 struct StderrTail {
     /// Incomplete line, at most [`LINE_MAX`] bytes.
     line: Vec<u8>,
-    /// Last complete line that was informative.
-    last: String,
+    /// Last complete lines that were informative, at most [`LINES_MAX`].
+    last: VecDeque<String>,
     echo: bool,
 }
 
@@ -88,19 +95,28 @@ impl StderrTail {
             }
             let line = clean_line(&self.line);
             self.line.clear();
-            if self.is_informative(&line) {
-                self.last.clone_from(&line);
-            }
             if self.echo {
-                shown.push(line);
+                shown.push(line.clone());
             }
+            self.keep(line);
         }
         shown
     }
 
-    fn last_line(&self) -> String {
+    fn keep(&mut self, line: String) {
+        if !self.is_informative(&line) {
+            return;
+        }
+        if self.last.len() == LINES_MAX {
+            self.last.pop_front();
+        }
+        self.last.push_back(line);
+    }
+
+    fn last_lines(&mut self) -> Vec<String> {
         let rest = clean_line(&self.line);
-        if self.is_informative(&rest) { rest } else { self.last.clone() }
+        self.keep(rest);
+        std::mem::take(&mut self.last).into()
     }
 
     /// Returns whether a line adds to the lines before. After a jump host has failed with a reason,
@@ -108,7 +124,8 @@ impl StderrTail {
     fn is_informative(&self, line: &str) -> bool {
         let is_echo = line.starts_with("kex_exchange_identification: ")
             || (line.starts_with("Connection closed by ") && line.contains(" UNKNOWN port "));
-        !line.is_empty() && (self.last.is_empty() || !is_echo)
+        let is_remark = REMARKS.iter().any(|start| line.starts_with(start));
+        !line.is_empty() && !is_remark && (self.last.is_empty() || !is_echo)
     }
 }
 
@@ -121,12 +138,16 @@ fn clean_line(line: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    fn last_line(chunks: &[&[u8]]) -> String {
+    fn last_lines(chunks: &[&[u8]]) -> Vec<String> {
         let mut all = StderrTail::default();
         for bytes in chunks {
             all.feed(bytes);
         }
-        all.last_line()
+        all.last_lines()
+    }
+
+    fn last_line(chunks: &[&[u8]]) -> String {
+        last_lines(chunks).pop().unwrap_or_default()
     }
 
     #[test]
@@ -141,6 +162,15 @@ mod tests {
         let closed: &[u8] = b"Connection closed by UNKNOWN port 65535\r\n";
         assert_eq!(last_line(&[b"Permission denied\r\n", closed]), "Permission denied");
         assert_eq!(last_line(&[closed]), "Connection closed by UNKNOWN port 65535");
+    }
+
+    #[test]
+    fn a_few_last_lines_are_kept_without_the_remarks_of_ssh() {
+        let key = b"Warning: Permanently added 'web-1' (ED25519) to the list of known hosts.\r\n";
+        let quantum =
+            b"** WARNING: connection is not using a post-quantum key exchange algorithm.\n";
+        assert_eq!(last_lines(&[key, quantum, b"one\ntwo\n"]), ["one", "two"]);
+        assert_eq!(last_lines(&[&b"x\n".repeat(1000), b"end"]), ["x", "x", "x", "x", "x", "end"]);
     }
 
     #[test]
