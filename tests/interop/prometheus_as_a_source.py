@@ -70,7 +70,7 @@ class PrometheusServer:
         targets = json.dumps(self.instances)
         Path(folder, "prometheus.yml").write_text(
             "global: {scrape_interval: 1s, scrape_timeout: 1s}\n"
-            f"scrape_configs: [{{job_name: node, static_configs: [{{targets: {targets}}}]}}]\n"
+            f"scrape_configs:\n- {{job_name: node, static_configs: [{{targets: {targets}}}]}}\n"
         )
 
     def start(self):
