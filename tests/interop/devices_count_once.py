@@ -197,7 +197,6 @@ def agent_and_prometheus_count_each_byte_once(programs):
     check_permissions()
     wrong, compared = [], 0
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
-        # A copied file of one machine does not show the load of another.
         machines = {
             name: Machine(Path(folder, name), interfaces, disks)
             for name, (interfaces, disks, _, _) in MACHINES.items()
@@ -230,11 +229,11 @@ def agent_and_prometheus_count_each_byte_once(programs):
                 if not abs(number - true) <= TOLERANCE * true:
                     wrong.append(f"{name}, {kind}: {[round(it, 2) for it in means(rows)]}, not {expected}")
                     break
+        assert not wrong, "; ".join(wrong)
         rows = rows_of(output(programs.client, source(server, "?job=clusters"), "-o", "csv", "-n", str(2 * ROWS)))
         for name, received in same_name.items():
             number = means([row for row in rows if row["source"] == name])[0]
             assert abs(number - received) <= TOLERANCE * received, f"{name}: {number}"
-    assert not wrong, "; ".join(wrong)
     return f"{compared} rates of {len(MACHINES)} machines"
 
 

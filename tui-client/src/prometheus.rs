@@ -7,8 +7,8 @@
 //!    ▼
 //!  response  values parsed from the answers
 //!    ▼
-//!  identity  labels that tell the instances apart
-//!  devices   interfaces and disks that count
+//!  identity  labels that distinguish the instances
+//!  devices   interfaces and disks that count; device_names has their usual names
 //!    ▼
 //!  hub       one task that queries each step and distributes the rows
 //!    ▼ rows
@@ -17,6 +17,7 @@
 
 mod device_names;
 mod devices;
+mod follower;
 mod http;
 mod hub;
 mod identity;
@@ -68,7 +69,7 @@ pub struct Fleet {
 type Instances = BTreeMap<InstanceKey, InstanceInfo>;
 
 /// Instances of a server that are to be watched.
-struct Selection {
+struct FoundInstances {
     scope: Scope,
     identity: Identity,
     instances: Instances,
@@ -110,7 +111,7 @@ impl Fleet {
         let info = |key| (key, InstanceInfo::default());
         let instances = keys.into_iter().take(limit.max(1)).map(info).collect();
         let scope = scope.with_identity(identity.labels());
-        let mut found = Selection { scope, identity, instances };
+        let mut found = FoundInstances { scope, identity, instances };
         find_columns(&mut client, &mut found).await.map_err(unanswered)?;
         find_scrape_intervals(&mut client, &mut found).await.map_err(unanswered)?;
         let connectors = build_connectors(server, client, found, (interval, is_taken));
@@ -118,7 +119,7 @@ impl Fleet {
     }
 }
 
-/// Returns the labels that tell the instances of `scope` apart, and the keys of the instances.
+/// Returns the labels that distinguish the instances of `scope`, and the keys of the instances.
 async fn find_keys(
     client: &mut HttpClient,
     scope: &Scope,
@@ -132,7 +133,7 @@ async fn find_keys(
 }
 
 /// Queries which columns each instance has, and its cores and memory.
-async fn find_columns(client: &mut HttpClient, found: &mut Selection) -> Result<(), Failure> {
+async fn find_columns(client: &mut HttpClient, found: &mut FoundInstances) -> Result<(), Failure> {
     let query = found.scope.presence();
     let bytes = client.post("query", &[("query", &query), hub::NO_LATENCY_OFFSET]).await?;
     let mut known: BTreeMap<InstanceKey, BTreeSet<String>> = BTreeMap::new();
@@ -156,7 +157,7 @@ async fn find_columns(client: &mut HttpClient, found: &mut Selection) -> Result<
 /// Measures the scrape interval of each instance by the times of its recent samples.
 async fn find_scrape_intervals(
     client: &mut HttpClient,
-    found: &mut Selection,
+    found: &mut FoundInstances,
 ) -> Result<(), Failure> {
     let bytes = client.post("query", &[("query", &found.scope.recent_samples())]).await?;
     for series in response::parse(&bytes)? {
@@ -213,10 +214,10 @@ async fn describe_alternatives(
 fn build_connectors(
     server: &Prometheus,
     client: HttpClient,
-    found: Selection,
+    found: FoundInstances,
     (interval, is_taken): (Option<Duration>, impl Fn(&str) -> bool),
 ) -> Vec<Connector> {
-    let Selection { scope, identity, instances } = found;
+    let FoundInstances { scope, identity, instances } = found;
     let intervals = || instances.values().map(|it| it.scrape_interval);
     let step = server.step.or_else(|| intervals().min()).unwrap_or(SCRAPE_INTERVAL_DEFAULT);
     let window = WINDOW_INTERVALS * intervals().max().unwrap_or(SCRAPE_INTERVAL_DEFAULT);

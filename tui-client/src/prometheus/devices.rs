@@ -87,7 +87,7 @@ impl DeviceFact {
     }
 }
 
-/// Facts about a network interface. `None` if the exporter does not tell.
+/// Facts about a network interface. `None` if the exporter does not provide it.
 #[derive(Debug, Clone, Default)]
 struct Interface {
     id: Option<u32>,
@@ -183,7 +183,7 @@ impl KnownDevices {
             );
         }
         let counts = |name: &str, it: &Interface| {
-            !self.is_conduit(name, it, &hardware) && !self.is_twin(it, &hardware)
+            !is_conduit(name, it, &hardware) && !self.is_twin(it, &hardware)
         };
         let counted = hardware.iter().filter(|(name, it)| counts(name, it));
         counted.map(|(name, _)| (*name).clone()).collect()
@@ -235,20 +235,6 @@ impl KnownDevices {
         has_conduit && is_named_as_port
     }
 
-    /// Returns whether the ports of a switch chip count instead of the interface.
-    fn is_conduit(
-        &self,
-        name: &str,
-        interface: &Interface,
-        hardware: &BTreeMap<&String, &Interface>,
-    ) -> bool {
-        match interface.id {
-            Some(id) => hardware.values().any(|it| it.is_linked() && it.link_id == Some(id)),
-            // Only names are known.
-            None => name == "eth0" && hardware.keys().any(|name| is_port_name(name)),
-        }
-    }
-
     /// Returns whether an interface has the address of an earlier one that sends through it, as
     /// the accelerated interfaces of some clouds. Members of a bond or team also have a common
     /// address, but count: the bond or team does not.
@@ -259,6 +245,15 @@ impl KnownDevices {
             && !interface.is_linked()
             && alike().all(|(name, _)| hardware.contains_key(name))
             && alike().any(|(_, it)| it.id < interface.id)
+    }
+}
+
+/// Returns whether the ports of a switch chip count instead of the interface.
+fn is_conduit(name: &str, interface: &Interface, hardware: &BTreeMap<&String, &Interface>) -> bool {
+    match interface.id {
+        Some(id) => hardware.values().any(|it| it.is_linked() && it.link_id == Some(id)),
+        // Only names are known.
+        None => name == "eth0" && hardware.keys().any(|name| is_port_name(name)),
     }
 }
 

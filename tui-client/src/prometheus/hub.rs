@@ -7,11 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use loadline_protocol::{History, Time, duration_ms};
-use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 use super::devices::{CountedDevices, DeviceFact, KnownDevices};
+use super::follower::{Follower, FollowerEvent, StepRow};
 use super::http::HttpClient;
 use super::identity::{Identity, InstanceKey};
 use super::queries::{PARTS_MAX, PartValues, Scope};
@@ -46,10 +46,6 @@ const DEVICES_TTL: Duration = Duration::from_mins(1);
 /// step than a step lasts never catches up.
 const CATCH_UP_ROUNDS_MAX: usize = 3;
 
-/// Time that a full follower may block the others. After that, a slow follower gets events only
-/// when it has room.
-const SEND_TIMEOUT: Duration = Duration::from_secs(1);
-
 /// Capacity of the request channel: at the start each source sends a request, and the hub answers
 /// all of them at once.
 pub(super) const REQUESTS_MAX: usize = 256;
@@ -60,38 +56,6 @@ pub(super) enum HubRequest {
 }
 
 type PingReply = oneshot::Sender<Result<(), Failure>>;
-
-/// Subscriber to the rows of an instance.
-pub(super) struct Follower {
-    /// Position among the watched instances.
-    index: usize,
-    history: History,
-    events: mpsc::Sender<FollowerEvent>,
-    /// Next step to send. `None` before the history.
-    next: Option<Time>,
-    is_live: bool,
-    /// The follower had no room for the last event.
-    is_slow: bool,
-}
-
-/// Event that the hub sends to a follower.
-#[derive(Debug, PartialEq)]
-pub(super) enum FollowerEvent {
-    /// Rows in ascending order of their times.
-    Rows(Vec<StepRow>),
-    /// The follower has all rows up to now.
-    Live,
-    /// The query failed. No event follows.
-    Failed(Failure),
-}
-
-/// Values of an instance at a step.
-#[derive(Debug, PartialEq)]
-pub(super) struct StepRow {
-    pub(super) time: Time,
-    /// All parts of the query, in their order.
-    pub(super) parts: PartValues,
-}
 
 /// Watched instance and the last row that was sent.
 pub(super) struct Instance {
@@ -111,33 +75,6 @@ impl Instance {
             Some((last_at, last_sampled)) => at > last_at && sampled > last_sampled,
             None => at - sampled < self.scrape_interval.saturating_add(step),
         }
-    }
-}
-
-impl Follower {
-    pub(super) fn new(
-        index: usize,
-        history: History,
-        events: mpsc::Sender<FollowerEvent>,
-    ) -> Follower {
-        Follower { index, history, events, next: None, is_live: false, is_slow: false }
-    }
-
-    /// Returns whether an event may be sent. A slow follower needs room in its channel.
-    fn has_room(&self) -> bool {
-        !self.is_slow || self.events.capacity() > 0
-    }
-
-    /// Sends an event. Returns false if the follower has no room or is gone.
-    async fn send(&mut self, event: FollowerEvent) -> bool {
-        let is_sent = match self.events.try_send(event) {
-            Err(TrySendError::Full(event)) if !self.is_slow => {
-                self.events.send_timeout(event, SEND_TIMEOUT).await.is_ok()
-            }
-            sent => sent.is_ok(),
-        };
-        self.is_slow = !is_sent;
-        is_sent
     }
 }
 
@@ -211,11 +148,11 @@ impl Hub {
         for request in first.into_iter().chain(queued) {
             match request {
                 HubRequest::Ping(reply) => pings.push(reply),
-                HubRequest::Follow(follower) => {
+                HubRequest::Follow(mut follower) => {
                     // Continue after the last row that was sent, else begin with the history.
                     let last_sent = self.instances[follower.index].last_sent;
-                    let next = last_sent.map(|(at, _)| at + self.step);
-                    self.followers.push(Follower { next, ..follower });
+                    follower.next = last_sent.map(|(at, _)| at + self.step);
+                    self.followers.push(follower);
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! Labels that tell the instances of a server apart. Pure.
+//! Labels that distinguish the instances of a server. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ const NAMES_MAX: usize = 128;
 /// Labels that our queries add, or that metrics of a single instance differ in.
 const RESERVED: &[&str] = &["__name__", "address", "column", "device", "master", "mode"];
 
-/// Names of the labels that tell instances apart: `instance`, `job`, and as many others as needed.
+/// Names of the labels that distinguish instances: `instance`, `job`, and as many others as needed.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Identity(Vec<String>);
 
@@ -18,7 +18,7 @@ pub(super) struct Identity(Vec<String>);
 pub(super) type InstanceKey = Vec<String>;
 
 impl Identity {
-    /// Returns the labels that tell `all` apart.
+    /// Returns the labels that distinguish `all`.
     pub(super) fn of(all: &[&Labels]) -> Identity {
         // Queries group by these names, so they must not need quotes.
         let is_plain = |name: &str| {
@@ -29,7 +29,7 @@ impl Identity {
         let names: BTreeSet<&str> =
             all.iter().flat_map(|labels| labels.names()).filter(|name| is_plain(name)).collect();
         let names: Vec<&str> = names.into_iter().take(NAMES_MAX).collect();
-        let labels = telling(all, vec!["instance", "job"], &names, |it, name| it.get(name));
+        let labels = distinguishing(all, vec!["instance", "job"], &names, |it, name| it.get(name));
         Identity(labels.into_iter().map(str::to_owned).collect())
     }
 
@@ -52,7 +52,9 @@ impl Identity {
         let positions: Vec<usize> = (1..self.0.len()).collect();
         let shown: BTreeMap<&str, Vec<usize>> = groups
             .into_iter()
-            .map(|(name, group)| (name, telling(&group, vec![], &positions, |key, at| &key[at])))
+            .map(|(name, group)| {
+                (name, distinguishing(&group, vec![], &positions, |key, at| &key[at]))
+            })
             .collect();
         let name = |key: &&InstanceKey| {
             let parts: Vec<String> =
@@ -71,9 +73,9 @@ fn described(label: &str, value: &str) -> String {
     if value.is_empty() { format!("no {label}") } else { value.to_owned() }
 }
 
-/// Returns `chosen` and as many of `names` as are needed to tell all items apart. Of equally good
+/// Returns `chosen` and as many of `names` as are needed to distinguish all items. Of equally good
 /// names, the one with the fewest values says most to a reader: `cluster` rather than `uid`.
-fn telling<'a, T, N: Copy + PartialEq>(
+fn distinguishing<'a, T, N: Copy + PartialEq>(
     items: &'a [T],
     mut chosen: Vec<N>,
     names: &[N],

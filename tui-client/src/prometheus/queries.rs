@@ -37,6 +37,12 @@ const SWAP_TOTAL: Metric<'static> = ("node_memory_SwapTotal_bytes", "");
 const SWAP_FREE: Metric<'static> = ("node_memory_SwapFree_bytes", "");
 const LOAD_1: Metric<'static> = ("node_load1", "");
 const ROOT: &str = "mountpoint=\"/\",";
+/// File systems that can fill up, as on an agent: local, and neither in memory nor an image.
+const LOCAL: &str = "fstype!~\"tmpfs|devtmpfs|ramfs|rootfs|overlay|aufs|squashfs|erofs|cramfs|romfs|\
+    iso9660|udf|efivarfs|autofs|9p|afs|beegfs|ceph|cifs|coda|davfs|drvfs|fuse.*|gfs2|glusterfs|gpfs|\
+    lustre|nfs.*|ocfs2|orangefs|prl_fs|smb.*|vboxsf|virtiofs|vmhgfs\",\
+    mountpoint!~\"/(boot/efi|boot/EFI|boot/firmware|efi|etc/(hostname|hosts|resolv.conf)|\
+    (dev|proc|sys)(/.*)?|run/credentials/.+|var/lib/(docker|containers/storage)/.+)\",";
 
 const fn expression(
     name: &'static str,
@@ -84,17 +90,22 @@ pub(super) const COLUMNS: &[ColumnQuery] = &[
     device_rates("net_tx", DeviceKind::Interface, "node_network_transmit_bytes_total"),
     device_rates("disk_read", DeviceKind::Disk, "node_disk_read_bytes_total"),
     device_rates("disk_write", DeviceKind::Disk, "node_disk_written_bytes_total"),
-    // As in `df`: blocks reserved for root are not free.
-    expression("disk_used", "%", ("node_filesystem_avail_bytes", ROOT), |of, available| {
-        let (size, free) =
-            (("node_filesystem_size_bytes", ROOT), ("node_filesystem_free_bytes", ROOT));
-        let used = format!("({})", used(of, free, size));
-        format!("100 * {used} / ({used} + {})", of.max(available))
+    expression("disk_used", "%", ("node_filesystem_avail_bytes", ""), |of, _| {
+        let (local, root) = (filled_percent(of, LOCAL), filled_percent(of, ROOT));
+        let read_only = of.series(("node_filesystem_readonly", ""));
+        format!("max{by}({local} unless {read_only} == 1) or max{by}({root})", by = of.by())
     }),
     expression("psi_cpu", "%", ("node_pressure_cpu_waiting_seconds_total", ""), pressure),
     expression("psi_mem", "%", ("node_pressure_memory_waiting_seconds_total", ""), pressure),
     expression("psi_io", "%", ("node_pressure_io_waiting_seconds_total", ""), pressure),
 ];
+
+/// Returns the use of each file system. As in `df`, blocks reserved for root are not free.
+fn filled_percent(of: &Scope, which: &str) -> String {
+    let [size, free, available] = ["size", "free", "avail"]
+        .map(|it| of.series((&format!("node_filesystem_{it}_bytes"), which)));
+    format!("100 * ({size} - {free}) / ({size} - {free} + {available})")
+}
 
 fn used(of: &Scope, left: Metric<'_>, whole: Metric<'_>) -> String {
     format!("{} - {}", of.max(whole), of.max(left))
@@ -124,7 +135,7 @@ const PRESENCE_RANGE: &str = "10m";
 /// Time range of the samples that give the scrape interval.
 const RECENT_RANGE: &str = "5m";
 
-/// Selected instances, the labels that tell them apart, and the time range of rates.
+/// Selected instances, the labels that distinguish them, and the time range of rates.
 #[derive(Debug, Clone)]
 pub(super) struct Scope {
     /// Label matchers, each with a trailing comma.
@@ -153,7 +164,7 @@ impl Scope {
         Scope::matching(Some(&names.join("|")), job)
     }
 
-    /// Sets the labels that tell the instances apart.
+    /// Sets the labels that distinguish the instances.
     pub(super) fn with_identity(self, labels: &[String]) -> Scope {
         Scope { identity: labels.join(", "), ..self }
     }
@@ -221,7 +232,7 @@ impl Scope {
     /// Returns the query for the rows. `counted` returns the names of the devices of a kind that
     /// count on at least one instance.
     pub(super) fn values<'a>(&self, counted: impl Fn(DeviceKind) -> Vec<&'a str>) -> String {
-        // Not aggregated: instances that the labels do not tell apart have several times.
+        // Not aggregated: instances with the same labels have several times.
         let sampled = format!("timestamp({})", self.series(LOAD_1));
         let modes = format!("sum by ({}, mode) ({})", self.identity, self.rate((CPU, "")));
         let modes =
@@ -405,7 +416,8 @@ mod tests {
         for value in [1.0, 2.0] {
             parts.add(PartValues::position("net_rx").unwrap(), value);
         }
-        assert_eq!(parts.value(COLUMNS.iter().find(|it| it.name == "net_rx").unwrap()), 3.0);
+        let net_rx = COLUMNS.iter().find(|column| column.name == "net_rx").unwrap();
+        assert_eq!(parts.value(net_rx).to_string(), "3");
         assert_eq!(parts.sampled(), None);
         parts.add(0, 7.0);
         assert_eq!(parts.sampled(), Some(Time::from_millis(7000)));

@@ -116,10 +116,10 @@ async fn each_byte_of_a_bond_counts_once() {
     let mut events = follow(first(address, "").await, History::None);
     let rates = loop {
         if let Event::Rows(rows) = next(&mut events).await {
-            break rows.iter().map(|row| row.values[1]).collect::<Vec<_>>();
+            break rows.iter().map(|row| row.values[1] as u64).collect::<Vec<_>>();
         }
     };
-    assert!(rates.iter().all(|rate| *rate == 2e6), "{rates:?}");
+    assert!(rates.iter().all(|rate| *rate == 2_000_000), "{rates:?}");
 }
 
 #[tokio::test]

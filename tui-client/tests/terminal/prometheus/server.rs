@@ -157,28 +157,24 @@ fn response_body(path: &str, form: &[(String, String)], server: &FakePrometheus)
         .join(","),
         ("/api/v1/query_range", _) => {
             server.range_queries.fetch_add(1, Ordering::SeqCst);
-            let step = ms("step") as usize;
-            let times: Vec<i64> = (ms("start")..=ms("end")).step_by(step).collect();
+            let times = (ms("start")..=ms("end")).step_by(ms("step") as usize);
+            let times: Vec<i64> = times.collect();
             let sampled = times.iter().filter_map(|at| Some((*at, sample_time_ms(*at, server)?)));
-            let values: Vec<String> = sampled
-                .map(|(at, sampled)| {
-                    format!(r#"[{},"{}"]"#, at as f64 / 1000.0, sampled as f64 / 1000.0)
-                })
-                .collect();
-            let values = format!(r#""values":[{}]"#, values.join(","));
-            let constant = |rate| {
-                let all: Vec<String> = times
-                    .iter()
-                    .map(|at| format!(r#"[{},"{rate}"]"#, *at as f64 / 1000.0))
-                    .collect();
-                format!(r#""values":[{}]"#, all.join(","))
-            };
+            let values = points(sampled.map(|(at, sampled)| (at, sampled as f64 / 1000.0)));
+            let constant = |rate| points(times.iter().map(|at| (*at, rate)));
             let rates = of_interfaces("net_rx", &constant);
             [both("sampled", &values), both("load1", &values), rates].join(",")
         }
         (path, _) => panic!("{path}"),
     };
     format!(r#"{{"status":"success","data":{{"resultType":"any","result":[{result}]}}}}"#)
+}
+
+/// Returns values with their times in milliseconds, in the form of a response.
+fn points(values: impl Iterator<Item = (i64, f64)>) -> String {
+    let points: Vec<String> =
+        values.map(|(at, value)| format!(r#"[{},"{value}"]"#, at as f64 / 1000.0)).collect();
+    format!(r#""values":[{}]"#, points.join(","))
 }
 
 /// Returns the time of the sample that is valid at a time.
