@@ -4,6 +4,7 @@ import signal
 import sys
 
 import columns_match_the_system
+import devices_count_once
 import docs_commands_work
 import examples_work
 import installs_from_packages
@@ -40,6 +41,7 @@ def main() -> int:
         tls_with_openssl,
         prometheus_scrapes,
         prometheus_as_a_source,
+        devices_count_once,
     ]
     for module in modules:
         for check in module.CHECKS:

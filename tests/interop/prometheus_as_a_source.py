@@ -52,7 +52,10 @@ QUERIES = {
     "mem_total": "node_memory_MemTotal_bytes{$}",
     "load1": "node_load1{$}",
     "load15": "node_load15{$}",
-    "net_rx": "sum(rate(node_network_receive_bytes_total{$,device!~'lo|veth.*|docker.*|br-.*'}[4s]))",
+    # Interfaces of these drivers are hardware on the machines that run the checks.
+    "net_rx": "sum(rate(node_network_receive_bytes_total{$,device=~'e(th|n).*'}[4s]))",
+    "swap": "100 * (node_memory_SwapTotal_bytes{$} - node_memory_SwapFree_bytes{$})"
+    " / (node_memory_SwapTotal_bytes{$} > 0) or 0 * node_memory_SwapTotal_bytes{$}",
 }
 
 # Half of the last decimal, in the unit of the column.
@@ -70,7 +73,7 @@ class PrometheusServer:
         targets = json.dumps(self.instances)
         Path(folder, "prometheus.yml").write_text(
             "global: {scrape_interval: 1s, scrape_timeout: 1s}\n"
-            f"scrape_configs: [{{job_name: node, static_configs: [{{targets: {targets}}}]}}]\n"
+            f"scrape_configs:\n- {{job_name: node, static_configs: [{{targets: {targets}}}]}}\n"
         )
 
     def start(self):

@@ -49,19 +49,20 @@ struct CheckReport {
     transit_ms: Option<i64>,
 }
 
-/// Checks the source of `events` and writes a report to `out`.
+/// Checks a source without samples by its `events` and writes a report to `out`.
 ///
 /// # Errors
 /// The connection fails, no rows arrive, or `out` cannot be written.
 pub(crate) async fn run(
-    name: &str,
+    watched: Watched,
     mut events: mpsc::Receiver<Event>,
     mut out: impl AsyncWrite + Unpin,
 ) -> anyhow::Result<()> {
     let mut clock = loadline_agent::Clock::system();
     let start = Instant::now();
+    let name = &watched.name.clone();
     let mut found = CheckReport {
-        watched: Watched::new(name, false, CHECK_MAX),
+        watched,
         has_heading_line: false,
         has_connected: false,
         rows: 0,
@@ -196,12 +197,12 @@ impl CheckReport {
         format!("{place}{kind}{times}")
     }
 
-    /// Describes the clock offset. `None` for recordings and for rows without timestamps.
+    /// Describes the clock offset. `None` for recordings, for rows without timestamps, and for
+    /// samples of a scrape, which arrive late.
     fn clock_text(&self) -> Option<String> {
         let stamp = self.watched.ingest.stream.as_ref()?.schema.stamp();
-        let ahead_ms = -self
-            .transit_ms
-            .filter(|_| !self.watched.connection.is_recording() && stamp != Stamp::None)?;
+        let is_late = self.watched.connection.is_recording() || self.watched.is_scraped;
+        let ahead_ms = -self.transit_ms.filter(|_| !is_late && stamp != Stamp::None)?;
         let seconds = ahead_ms.unsigned_abs() as f64 / 1000.0;
         Some(match ahead_ms {
             _ if ahead_ms.abs() < CLOCK_TOLERANCE_MS => format!("in sync within {seconds:.3} s"),
@@ -273,7 +274,8 @@ mod tests {
             sender.send(event).await.unwrap();
         }
         let mut out = Vec::new();
-        let end = run("web-1:1027", receiver, &mut out).await;
+        let watched = Watched::new("web-1:1027", false, CHECK_MAX);
+        let end = run(watched, receiver, &mut out).await;
         let end = end.map_or_else(|error| format!("{error:#}"), |()| "found".to_owned());
         drop(sender);
         (String::from_utf8(out).unwrap(), end)

@@ -90,10 +90,10 @@ async fn watch(mut settings: CliSettings) -> anyhow::Result<()> {
     };
     if settings.args.check {
         let first = watched.into_iter().zip(events).next();
-        let (Watched { name, .. }, events) = first.context("no source")?;
+        let (watched, events) = first.context("no source")?;
         return tokio::select! {
             () = stop => Ok(()),
-            checked = check::run(&name, events, tokio::io::stdout()) => checked,
+            checked = check::run(watched, events, tokio::io::stdout()) => checked,
         };
     }
     let events = Events::new(events);
@@ -123,6 +123,7 @@ async fn open(settings: &mut CliSettings) -> anyhow::Result<Opened> {
         let watched = Watched::new(&name, connector.is_embedded(), retention);
         let mut watched = watched.with_memory_share(count);
         watched.may_prompt = connector.may_prompt();
+        watched.is_scraped = is_fleet;
         let (sender, events) = mpsc::channel(events_max(count));
         let sender = record(settings, &chosen.source, sender)?;
         let link = Link::new(connector, link_options(settings, chosen), Clock::system());

@@ -7,18 +7,25 @@
 //!    ▼
 //!  response  values parsed from the answers
 //!    ▼
+//!  identity  labels that distinguish the instances
+//!  devices   interfaces and disks that count; device_names has their usual names
+//!    ▼
 //!  hub       one task that queries each step and distributes the rows
 //!    ▼ rows
 //!  session   the rows as lines of an agent; one task for each connection
 //! ```
 
+mod device_names;
+mod devices;
+mod follower;
 mod http;
 mod hub;
+mod identity;
 mod queries;
 mod response;
 mod session;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io;
 use std::time::Duration;
@@ -29,11 +36,13 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::link::{ByteStream, Connector, ReasonedReader, TlsClient};
 use crate::source::Prometheus;
+use devices::CountedDevices;
 use http::HttpClient;
 pub use http::Secrets;
-use hub::Hub;
+use hub::{Hub, StepQuery};
+use identity::{Identity, InstanceKey};
 use queries::{COLUMNS, ColumnQuery, Scope};
-use response::{Failure, InstanceKey, Series};
+use response::{Failure, Labels};
 use session::InstanceInfo;
 
 /// Scrape interval of an instance if it cannot be measured, as in Prometheus' examples.
@@ -59,6 +68,13 @@ pub struct Fleet {
 
 type Instances = BTreeMap<InstanceKey, InstanceInfo>;
 
+/// Instances of a server that are to be watched.
+struct FoundInstances {
+    scope: Scope,
+    identity: Identity,
+    instances: Instances,
+}
+
 impl Fleet {
     /// Queries a server for its instances and returns connectors to the first `limit` of them.
     /// Rates cover at least `interval`. If a name `is_taken`, the server's authority is appended.
@@ -80,57 +96,74 @@ impl Fleet {
         let mut client = HttpClient::new(server, secrets, connector);
         let unanswered = |why: Failure| anyhow!("cannot query {server}: {why}");
         let job = server.job.as_deref();
-        let mut scope = Scope::matching(server.instance.as_deref(), job);
-        let mut instances = find_instances(&mut client, &scope).await.map_err(unanswered)?;
-        if instances.is_empty() {
+        let scope = Scope::matching(server.instance.as_deref(), job);
+        let (identity, keys) = find_keys(&mut client, &scope).await.map_err(unanswered)?;
+        if keys.is_empty() {
             let why = describe_alternatives(&mut client, server).await.map_err(unanswered)?;
             anyhow::bail!("{server}: {why}");
         }
-        let left_out = instances.len().saturating_sub(limit.max(1));
-        if left_out > 0 {
-            instances = instances.into_iter().take(limit.max(1)).collect();
-            scope = Scope::named(instances.keys().map(|(instance, _)| instance.as_str()), job);
-        }
-        find_scrape_intervals(&mut client, &scope, &mut instances).await.map_err(unanswered)?;
-        let connectors = build_connectors(server, client, scope, &instances, (interval, is_taken));
+        let left_out = keys.len().saturating_sub(limit.max(1));
+        let scope = if left_out > 0 {
+            Scope::named(keys.iter().take(limit.max(1)).map(|key| key[0].as_str()), job)
+        } else {
+            scope
+        };
+        let info = |key| (key, InstanceInfo::default());
+        let instances = keys.into_iter().take(limit.max(1)).map(info).collect();
+        let scope = scope.with_identity(identity.labels());
+        let mut found = FoundInstances { scope, identity, instances };
+        find_columns(&mut client, &mut found).await.map_err(unanswered)?;
+        find_scrape_intervals(&mut client, &mut found).await.map_err(unanswered)?;
+        let connectors = build_connectors(server, client, found, (interval, is_taken));
         Ok(Fleet { connectors, left_out })
     }
 }
 
-async fn find_instances(client: &mut HttpClient, scope: &Scope) -> Result<Instances, Failure> {
-    let bytes =
-        client.post("query", &[("query", &scope.presence()), hub::NO_LATENCY_OFFSET]).await?;
-    let mut instances = Instances::new();
+/// Returns the labels that distinguish the instances of `scope`, and the keys of the instances.
+async fn find_keys(
+    client: &mut HttpClient,
+    scope: &Scope,
+) -> Result<(Identity, BTreeSet<InstanceKey>), Failure> {
+    let bytes = client.post("query", &[("query", &scope.labels()), hub::NO_LATENCY_OFFSET]).await?;
+    let series = response::parse(&bytes)?;
+    let labels: Vec<&Labels> = series.iter().map(|series| &series.metric).collect();
+    let identity = Identity::of(&labels);
+    let keys = labels.into_iter().map(|labels| identity.key(labels)).collect();
+    Ok((identity, keys))
+}
+
+/// Queries which columns each instance has, and its cores and memory.
+async fn find_columns(client: &mut HttpClient, found: &mut FoundInstances) -> Result<(), Failure> {
+    let query = found.scope.presence();
+    let bytes = client.post("query", &[("query", &query), hub::NO_LATENCY_OFFSET]).await?;
+    let mut known: BTreeMap<InstanceKey, BTreeSet<String>> = BTreeMap::new();
     for series in response::parse(&bytes)? {
-        let found = instances.entry(series.instance()).or_default();
-        match series.metric.column.as_str() {
-            queries::CORES => found.cores = series.last().map(|cores| cores as u32),
-            queries::MEMORY => found.memory = series.last().map(|bytes| bytes as u64),
-            name => found.columns.extend(COLUMNS.iter().find(|column| column.name == name)),
+        let key = found.identity.key(&series.metric);
+        let Some(instance) = found.instances.get_mut(&key) else { continue };
+        match series.metric.column() {
+            queries::CORES => instance.cores = series.last().map(|cores| cores as u32),
+            queries::MEMORY => instance.memory = series.last().map(|bytes| bytes as u64),
+            name => drop(known.entry(key).or_default().insert(name.to_owned())),
         }
     }
-    // The timestamp of `node_load1` is the time of a sample: without `load1` there are no rows.
-    instances.retain(|_, found| found.columns.iter().any(|column| column.name == "load1"));
-    for found in instances.values_mut() {
-        found.scrape_interval = SCRAPE_INTERVAL_DEFAULT;
-        let is_found =
-            |column: &&ColumnQuery| found.columns.iter().any(|it| it.name == column.name);
-        found.columns = COLUMNS.iter().filter(is_found).collect();
+    for (key, instance) in &mut found.instances {
+        instance.scrape_interval = SCRAPE_INTERVAL_DEFAULT;
+        let is_known = |it: &&ColumnQuery| known.get(key).is_some_and(|all| all.contains(it.name));
+        instance.columns = COLUMNS.iter().filter(is_known).collect();
     }
-    Ok(instances)
+    Ok(())
 }
 
 /// Measures the scrape interval of each instance by the times of its recent samples.
 async fn find_scrape_intervals(
     client: &mut HttpClient,
-    scope: &Scope,
-    instances: &mut Instances,
+    found: &mut FoundInstances,
 ) -> Result<(), Failure> {
-    let bytes = client.post("query", &[("query", &scope.recent_samples())]).await?;
+    let bytes = client.post("query", &[("query", &found.scope.recent_samples())]).await?;
     for series in response::parse(&bytes)? {
-        if let Some(found) = instances.get_mut(&series.instance()) {
+        if let Some(it) = found.instances.get_mut(&found.identity.key(&series.metric)) {
             let times: Vec<Time> = series.points().map(|(time, _)| time).collect();
-            found.scrape_interval = scrape_interval(&times).unwrap_or(found.scrape_interval);
+            it.scrape_interval = scrape_interval(&times).unwrap_or(it.scrape_interval);
         }
     }
     Ok(())
@@ -153,18 +186,17 @@ async fn describe_alternatives(
     client: &mut HttpClient,
     server: &Prometheus,
 ) -> Result<String, Failure> {
-    let all = Scope::matching(None, None).names();
-    let bytes = client.post("query", &[("query", &all), hub::NO_LATENCY_OFFSET]).await?;
-    let mut names: Vec<_> = response::parse(&bytes)?.iter().map(Series::instance).collect();
+    let (_, keys) = find_keys(client, &Scope::matching(None, None)).await?;
+    let mut names: Vec<(String, String)> =
+        keys.into_iter().map(|key| (key[0].clone(), key[1].clone())).collect();
     if names.is_empty() {
         let reason = "no machines found (no node_load1); \
                       add node_exporter or loadline-agent as a target";
         return Ok(reason.to_owned());
     }
-    names.sort();
     names.dedup();
     let wanted = server.instance.as_deref().or(server.job.as_deref()).unwrap_or_default();
-    let likeness = |(instance, job): &InstanceKey| {
+    let likeness = |(instance, job): &(String, String)| {
         let name = if server.instance.is_some() { instance } else { job };
         (strsim::jaro_winkler(name, wanted) * -1e6) as i64
     };
@@ -182,10 +214,10 @@ async fn describe_alternatives(
 fn build_connectors(
     server: &Prometheus,
     client: HttpClient,
-    scope: Scope,
-    instances: &Instances,
+    found: FoundInstances,
     (interval, is_taken): (Option<Duration>, impl Fn(&str) -> bool),
 ) -> Vec<Connector> {
+    let FoundInstances { scope, identity, instances } = found;
     let intervals = || instances.values().map(|it| it.scrape_interval);
     let step = server.step.or_else(|| intervals().min()).unwrap_or(SCRAPE_INTERVAL_DEFAULT);
     let window = WINDOW_INTERVALS * intervals().max().unwrap_or(SCRAPE_INTERVAL_DEFAULT);
@@ -194,12 +226,16 @@ fn build_connectors(
         key: key.clone(),
         scrape_interval: found.scrape_interval,
         last_sent: None,
+        devices: CountedDevices::default(),
     });
+    let names = identity.names(instances.keys());
     let (requests, request_receiver) = mpsc::channel(hub::REQUESTS_MAX);
     let hub = Hub {
         client,
         instances: watched_instances.collect(),
-        query: scope.with_window(window).values(),
+        scope: scope.with_window(window),
+        identity,
+        step_query: StepQuery::default(),
         step,
         requests: request_receiver,
         followers: Vec::new(),
@@ -207,21 +243,17 @@ fn build_connectors(
     };
     tokio::spawn(hub.run());
     let run = RunId(RandomState::new().build_hasher().finish() as u32);
-    let is_ambiguous = |name: &str| instances.keys().filter(|(it, _)| it == name).nth(1).is_some();
-    let connector = |(index, ((instance, job), found)): (usize, (&InstanceKey, &InstanceInfo))| {
-        let mut name = instance.clone();
-        if is_ambiguous(instance) {
-            name = format!("{name} ({job})");
-        }
+    let connector = |(index, ((key, found), mut name)): (usize, (_, String))| {
+        let (key, found): (&InstanceKey, &InstanceInfo) = (key, found);
         if is_taken(&name) {
             name = format!("{name} at {}", server.address);
         }
-        let host = SafeText::new(instance);
+        let host = SafeText::new(&key[0]);
         let info = InstanceInfo { index, host, run, step, ..found.clone() };
         let (server, requests) = (server.address.to_string(), requests.clone());
         Connector::custom(&name, move || connect(server.clone(), info.clone(), requests.clone()))
     };
-    instances.iter().enumerate().map(connector).collect()
+    instances.iter().zip(names).enumerate().map(connector).collect()
 }
 
 /// Checks that the server answers, and returns the instance's rows as a stream of bytes.

@@ -26,6 +26,9 @@ pub struct Watched {
     pub(crate) embedded: bool,
     /// True if the transport may ask for input in the terminal, as ssh does.
     pub may_prompt: bool,
+    /// True if a server scrapes the samples and delivers them later. Their age on arrival is then
+    /// no clock offset.
+    pub(crate) is_scraped: bool,
     /// Connection, which decides the state.
     pub(crate) connection: Connection,
     /// Stream and samples.
@@ -40,6 +43,7 @@ impl Watched {
             name: SafeText::new(name).as_str().to_owned(),
             embedded,
             may_prompt: false,
+            is_scraped: false,
             connection: Connection::default(),
             ingest: Ingest::new(Store::new(0, retention)),
             transit: Transit::default(),
@@ -94,7 +98,8 @@ impl Watched {
 
     fn add_row(&mut self, sample: Sample<'_>) {
         let caught_up = self.connection.caught_up;
-        self.transit.add(sample, !caught_up && self.header().is_some());
+        let is_history = !caught_up && self.header().is_some();
+        self.transit.add(sample, is_history || self.is_scraped);
         self.connection.receive(sample.received);
         self.ingest.add(sample, caught_up);
     }
@@ -231,6 +236,25 @@ mod tests {
         watched.apply(ms(600_000), row(690_000, 600_000));
         watched.apply(ms(600_000), Event::Live);
         assert_eq!(watched.clock_offset_ms(), 90_000);
+    }
+
+    #[test]
+    fn the_age_of_a_scraped_sample_is_no_clock_offset() {
+        let offset_and_age = |is_scraped, sampled: i64| {
+            let mut watched = Watched::new("web-1", false, Duration::from_hours(1));
+            watched.is_scraped = is_scraped;
+            let header = Event::Stream(stream(Some(1)));
+            for event in [Event::Connected, header, Event::Live, row(sampled, 600_000)] {
+                watched.apply(ms(600_000), event);
+            }
+            let age = watched.age(ms(600_000)).unwrap();
+            (watched.clock_offset_ms(), age.as_millis())
+        };
+        assert_eq!(offset_and_age(false, 598_600), (-1400, 0));
+        assert_eq!(offset_and_age(true, 598_600), (0, 1400));
+        // No scrape is so old, and none is of the future: the clocks differ.
+        assert_eq!(offset_and_age(true, 500_000), (-100_000, 0));
+        assert_eq!(offset_and_age(true, 690_000), (90_000, 0));
     }
 
     #[test]

@@ -3,17 +3,19 @@
 //! Time advances in steps. A query covers all steps between the last one that was queried and now:
 //! the ten minutes of a history, the step that has just passed, or an outage.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use loadline_protocol::{History, Time, duration_ms};
-use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
+use super::devices::{CountedDevices, DeviceFact, KnownDevices};
+use super::follower::{Follower, FollowerEvent, StepRow};
 use super::http::HttpClient;
-use super::queries::{PARTS_MAX, PartValues};
-use super::response::{self, Failure, InstanceKey};
+use super::identity::{Identity, InstanceKey};
+use super::queries::{PARTS_MAX, PartValues, Scope};
+use super::response::{self, Failure};
 
 /// Delay of a query after its step: samples take time to reach the server.
 const QUERY_DELAY: Duration = Duration::from_millis(250);
@@ -36,13 +38,13 @@ const HISTORY_STEPS_MAX: u32 = 1_000_000;
 /// Time before the server's clock is read again: the monotonic clock stops during suspend.
 const CLOCK_TTL: Duration = Duration::from_mins(1);
 
+/// Time before the devices of the instances are read again: disks are plugged in, interfaces come
+/// and go.
+const DEVICES_TTL: Duration = Duration::from_mins(1);
+
 /// Maximum number of rounds before a follower counts as live. A server that takes longer for a
 /// step than a step lasts never catches up.
 const CATCH_UP_ROUNDS_MAX: usize = 3;
-
-/// Time that a full follower may block the others. After that, a slow follower gets events only
-/// when it has room.
-const SEND_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Capacity of the request channel: at the start each source sends a request, and the hub answers
 /// all of them at once.
@@ -55,44 +57,14 @@ pub(super) enum HubRequest {
 
 type PingReply = oneshot::Sender<Result<(), Failure>>;
 
-/// Subscriber to the rows of an instance.
-pub(super) struct Follower {
-    /// Position among the watched instances.
-    index: usize,
-    history: History,
-    events: mpsc::Sender<FollowerEvent>,
-    /// Next step to send. `None` before the history.
-    next: Option<Time>,
-    is_live: bool,
-    /// The follower had no room for the last event.
-    is_slow: bool,
-}
-
-/// Event that the hub sends to a follower.
-#[derive(Debug, PartialEq)]
-pub(super) enum FollowerEvent {
-    /// Rows in ascending order of their times.
-    Rows(Vec<StepRow>),
-    /// The follower has all rows up to now.
-    Live,
-    /// The query failed. No event follows.
-    Failed(Failure),
-}
-
-/// Values of an instance at a step.
-#[derive(Debug, PartialEq)]
-pub(super) struct StepRow {
-    pub(super) time: Time,
-    /// All parts of the query, in their order.
-    pub(super) parts: PartValues,
-}
-
 /// Watched instance and the last row that was sent.
 pub(super) struct Instance {
     pub(super) key: InstanceKey,
     pub(super) scrape_interval: Duration,
     /// Last step that was sent, and the time of its sample.
     pub(super) last_sent: Option<(Time, Time)>,
+    /// Devices that the totals of network and disk count.
+    pub(super) devices: CountedDevices,
 }
 
 impl Instance {
@@ -106,39 +78,23 @@ impl Instance {
     }
 }
 
-impl Follower {
-    pub(super) fn new(
-        index: usize,
-        history: History,
-        events: mpsc::Sender<FollowerEvent>,
-    ) -> Follower {
-        Follower { index, history, events, next: None, is_live: false, is_slow: false }
-    }
-
-    /// Returns whether an event may be sent. A slow follower needs room in its channel.
-    fn has_room(&self) -> bool {
-        !self.is_slow || self.events.capacity() > 0
-    }
-
-    /// Sends an event. Returns false if the follower has no room or is gone.
-    async fn send(&mut self, event: FollowerEvent) -> bool {
-        let is_sent = match self.events.try_send(event) {
-            Err(TrySendError::Full(event)) if !self.is_slow => {
-                self.events.send_timeout(event, SEND_TIMEOUT).await.is_ok()
-            }
-            sent => sent.is_ok(),
-        };
-        self.is_slow = !is_sent;
-        is_sent
-    }
+/// Query for the values at a step, which names the devices that count.
+#[derive(Default)]
+pub(super) struct StepQuery {
+    text: String,
+    /// Maximum number of values in a step.
+    values: usize,
+    /// Time of the last query for devices. `None` before the first one.
+    devices_read_at: Option<Instant>,
 }
 
 pub(super) struct Hub {
     pub(super) client: HttpClient,
+    pub(super) scope: Scope,
+    pub(super) identity: Identity,
     /// Sorted by key.
     pub(super) instances: Vec<Instance>,
-    /// Query of each step.
-    pub(super) query: String,
+    pub(super) step_query: StepQuery,
     pub(super) step: Duration,
     pub(super) requests: mpsc::Receiver<HubRequest>,
     pub(super) followers: Vec<Follower>,
@@ -192,11 +148,11 @@ impl Hub {
         for request in first.into_iter().chain(queued) {
             match request {
                 HubRequest::Ping(reply) => pings.push(reply),
-                HubRequest::Follow(follower) => {
+                HubRequest::Follow(mut follower) => {
                     // Continue after the last row that was sent, else begin with the history.
                     let last_sent = self.instances[follower.index].last_sent;
-                    let next = last_sent.map(|(at, _)| at + self.step);
-                    self.followers.push(Follower { next, ..follower });
+                    follower.next = last_sent.map(|(at, _)| at + self.step);
+                    self.followers.push(follower);
                 }
             }
         }
@@ -268,8 +224,8 @@ impl Hub {
             let next = it.next.unwrap_or_else(|| first_step(it.history, end, step));
             it.next = Some(next.max(oldest));
         }
-        let numbers = self.instances.len().max(1) * PARTS_MAX;
-        let steps = (VALUES_MAX / numbers).clamp(1, STEPS_MAX) as u32;
+        self.refresh_devices().await?;
+        let steps = (VALUES_MAX / self.step_query.values.max(1)).clamp(1, STEPS_MAX) as u32;
         let ready = self.followers.iter().filter(|it| it.has_room());
         let Some(mut from) = ready.filter_map(|it| it.next).min() else { return Ok(()) };
         while from <= end {
@@ -283,6 +239,43 @@ impl Hub {
         Ok(())
     }
 
+    /// Reads the devices of all instances, unless that was done a short time ago.
+    async fn refresh_devices(&mut self) -> Result<(), Failure> {
+        if self.step_query.devices_read_at.is_some_and(|at| at.elapsed() < DEVICES_TTL) {
+            return Ok(());
+        }
+        let query = self.scope.devices();
+        let bytes = self.client.post("query", &[("query", &query), NO_LATENCY_OFFSET]).await?;
+        let mut known = vec![KnownDevices::default(); self.instances.len()];
+        for series in response::parse(&bytes)? {
+            let labels = &series.metric;
+            let Some(at) = self.position(&self.identity.key(labels)) else { continue };
+            let Some(fact) = DeviceFact::of_part(labels.column()) else { continue };
+            let name = if fact == DeviceFact::Bond { "master" } else { "device" };
+            known[at].add(fact, labels.get(name), labels.get("address"), series.last());
+        }
+        for (instance, known) in self.instances.iter_mut().zip(&known) {
+            instance.devices = known.counted();
+        }
+        let counted = |kind| {
+            let all = self.instances.iter().flat_map(|it| it.devices.of_kind(kind));
+            let names: BTreeSet<&str> = all.map(String::as_str).collect();
+            names.into_iter().collect()
+        };
+        // Each device has two rates. One that counts on another instance may be in the response.
+        let devices: usize = known.iter().map(KnownDevices::count).sum();
+        self.step_query = StepQuery {
+            text: self.scope.values(counted),
+            values: self.instances.len() * PARTS_MAX + 2 * devices,
+            devices_read_at: Some(Instant::now()),
+        };
+        Ok(())
+    }
+
+    fn position(&self, key: &InstanceKey) -> Option<usize> {
+        self.instances.binary_search_by(|it| it.key.cmp(key)).ok()
+    }
+
     /// Queries the values at each step, for each instance.
     async fn query_steps(
         &mut self,
@@ -293,7 +286,7 @@ impl Hub {
         let times = [from, until, Time::default() + self.step];
         let [start, end, step] = times.map(|time| time.to_string());
         let form = [
-            ("query", self.query.as_str()),
+            ("query", self.step_query.text.as_str()),
             ("start", &start),
             ("end", &end),
             ("step", &step),
@@ -303,14 +296,20 @@ impl Hub {
         let step_ms = duration_ms(self.step);
         let mut table = vec![BTreeMap::new(); self.instances.len()];
         for series in response::parse(&bytes)? {
-            let key = series.instance();
-            let Some(position) = PartValues::position(&series.metric.column) else { continue };
-            let Ok(at) = self.instances.binary_search_by(|it| it.key.cmp(&key)) else { continue };
+            let part = series.metric.column();
+            let Some(position) = PartValues::position(part) else { continue };
+            let Some(at) = self.position(&self.identity.key(&series.metric)) else { continue };
+            let counts = |kind| {
+                self.instances[at].devices.of_kind(kind).contains(series.metric.get("device"))
+            };
+            if !PartValues::device_kind(part).is_none_or(counts) {
+                continue;
+            }
             for (time, value) in series.points() {
                 // Ignore points outside the queried range or between steps.
                 if (from..=until).contains(&time) && time.ms_since(from) % step_ms == 0 {
                     let parts = table[at].entry(time).or_insert_with(PartValues::unknown);
-                    parts.set(position, value);
+                    parts.add(position, value);
                 }
             }
         }
@@ -364,8 +363,8 @@ mod tests {
     #[test]
     fn a_repeated_value_is_not_new() {
         let scrape_interval = Duration::from_secs(15);
-        let mut instance =
-            Instance { key: InstanceKey::default(), scrape_interval, last_sent: None };
+        let (key, devices) = (InstanceKey::default(), CountedDevices::default());
+        let mut instance = Instance { key, scrape_interval, last_sent: None, devices };
         let second = |seconds: i64| Time::from_millis(1000 * seconds);
         let new = |instance: &Instance, at, sampled| {
             instance.is_new(second(at), second(sampled), Duration::from_secs(15))

@@ -8,43 +8,53 @@ use std::time::Duration;
 
 use loadline_protocol::Time;
 
+use super::devices::{DeviceFact, DeviceKind, MANY_PREFIXES};
+
 pub(super) struct ColumnQuery {
     pub(super) name: &'static str,
     pub(super) unit: &'static str,
     /// Metric that shows whether an instance has the column.
-    metric: Metric,
+    metric: Metric<'static>,
     kind: QueryKind,
 }
 
 enum QueryKind {
     /// Part of the query with the column's name, made from its metric.
-    Expression(fn(&Scope, Metric) -> String),
+    Expression(fn(&Scope, Metric<'static>) -> String),
+    /// Sum of the rates of the counted devices. The query returns the rate of each device.
+    Devices(DeviceKind),
     /// Share of these modes in the time of the cores, in percent.
     CpuModes(&'static [&'static str]),
 }
 
 /// Name and label matchers of a metric. Each matcher ends with a comma.
-type Metric = (&'static str, &'static str);
+type Metric<'a> = (&'a str, &'a str);
 
 const CPU: &str = "node_cpu_seconds_total";
-const MEM_TOTAL: Metric = ("node_memory_MemTotal_bytes", "");
-const MEM_AVAILABLE: Metric = ("node_memory_MemAvailable_bytes", "");
-const SWAP_TOTAL: Metric = ("node_memory_SwapTotal_bytes", "");
-const SWAP_FREE: Metric = ("node_memory_SwapFree_bytes", "");
-const LOAD_1: Metric = ("node_load1", "");
-/// Only interfaces to the outside: traffic within the machine does not count.
-const OUTSIDE: &str = "device!~\"lo|veth.*|docker.*|br-.*\",";
-/// Only whole disks: a device on top of another one would count twice.
-const WHOLE_DISKS: &str = "device!~\"loop.*|ram.*|zram.*|dm-.*|md.*\",";
+const MEM_TOTAL: Metric<'static> = ("node_memory_MemTotal_bytes", "");
+const MEM_AVAILABLE: Metric<'static> = ("node_memory_MemAvailable_bytes", "");
+const SWAP_TOTAL: Metric<'static> = ("node_memory_SwapTotal_bytes", "");
+const SWAP_FREE: Metric<'static> = ("node_memory_SwapFree_bytes", "");
+const LOAD_1: Metric<'static> = ("node_load1", "");
 const ROOT: &str = "mountpoint=\"/\",";
+/// File systems that can fill up, as on an agent: local, and neither in memory nor an image.
+const LOCAL: &str = "fstype!~\"tmpfs|devtmpfs|ramfs|rootfs|overlay|aufs|squashfs|erofs|cramfs|romfs|\
+    iso9660|udf|efivarfs|autofs|9p|afs|beegfs|ceph|cifs|coda|davfs|drvfs|fuse.*|gfs2|glusterfs|gpfs|\
+    lustre|nfs.*|ocfs2|orangefs|prl_fs|smb.*|vboxsf|virtiofs|vmhgfs\",\
+    mountpoint!~\"/(boot/efi|boot/EFI|boot/firmware|efi|etc/(hostname|hosts|resolv.conf)|\
+    (dev|proc|sys)(/.*)?|run/credentials/.+|var/lib/(docker|containers/storage)/.+)\",";
 
 const fn expression(
     name: &'static str,
     unit: &'static str,
-    metric: Metric,
-    query: fn(&Scope, Metric) -> String,
+    metric: Metric<'static>,
+    query: fn(&Scope, Metric<'static>) -> String,
 ) -> ColumnQuery {
     ColumnQuery { name, unit, metric, kind: QueryKind::Expression(query) }
+}
+
+const fn device_rates(name: &'static str, kind: DeviceKind, metric: &'static str) -> ColumnQuery {
+    ColumnQuery { name, unit: "B/s", metric: (metric, ""), kind: QueryKind::Devices(kind) }
 }
 
 const fn cpu_share(name: &'static str, modes: &'static [&'static str]) -> ColumnQuery {
@@ -61,7 +71,7 @@ pub(super) const COLUMNS: &[ColumnQuery] = &[
     cpu_share("iowait", &["iowait"]),
     cpu_share("steal", &["steal"]),
     expression("freq", "MHz", ("node_cpu_scaling_frequency_hertz", ""), |of, hertz| {
-        format!("avg{BY}({}) / 1e6", of.series(hertz))
+        format!("avg{}({}) / 1e6", of.by(), of.series(hertz))
     }),
     expression("mem", "%", MEM_AVAILABLE, |of, left| used_percent(of, left, MEM_TOTAL)),
     expression("load1", "", LOAD_1, Scope::max),
@@ -70,39 +80,44 @@ pub(super) const COLUMNS: &[ColumnQuery] = &[
     expression("mem_used", "B", MEM_AVAILABLE, |of, left| used(of, left, MEM_TOTAL)),
     expression("mem_available", "B", MEM_AVAILABLE, Scope::max),
     expression("mem_total", "B", MEM_AVAILABLE, |of, _| of.max(MEM_TOTAL)),
-    expression("swap", "%", SWAP_FREE, |of, left| used_percent(of, left, SWAP_TOTAL)),
+    // Without swap, 0 of 0 bytes are used: 0 %, as an agent says.
+    expression("swap", "%", SWAP_FREE, |of, left| {
+        let used = used(of, left, SWAP_TOTAL);
+        format!("100 * ({used}) / ({} > 0) or {used}", of.max(SWAP_TOTAL))
+    }),
     expression("swap_used", "B", SWAP_FREE, |of, left| used(of, left, SWAP_TOTAL)),
-    expression("net_rx", "B/s", ("node_network_receive_bytes_total", OUTSIDE), sum_of_rates),
-    expression("net_tx", "B/s", ("node_network_transmit_bytes_total", OUTSIDE), sum_of_rates),
-    expression("disk_read", "B/s", ("node_disk_read_bytes_total", WHOLE_DISKS), sum_of_rates),
-    expression("disk_write", "B/s", ("node_disk_written_bytes_total", WHOLE_DISKS), sum_of_rates),
-    // As in `df`: blocks reserved for root are not free.
-    expression("disk_used", "%", ("node_filesystem_avail_bytes", ROOT), |of, available| {
-        let (size, free) =
-            (("node_filesystem_size_bytes", ROOT), ("node_filesystem_free_bytes", ROOT));
-        let used = format!("({})", used(of, free, size));
-        format!("100 * {used} / ({used} + {})", of.max(available))
+    device_rates("net_rx", DeviceKind::Interface, "node_network_receive_bytes_total"),
+    device_rates("net_tx", DeviceKind::Interface, "node_network_transmit_bytes_total"),
+    device_rates("disk_read", DeviceKind::Disk, "node_disk_read_bytes_total"),
+    device_rates("disk_write", DeviceKind::Disk, "node_disk_written_bytes_total"),
+    expression("disk_used", "%", ("node_filesystem_avail_bytes", ""), |of, _| {
+        let (local, root) = (filled_percent(of, LOCAL), filled_percent(of, ROOT));
+        let read_only = of.series(("node_filesystem_readonly", ""));
+        format!("max{by}({local} unless {read_only} == 1) or max{by}({root})", by = of.by())
     }),
     expression("psi_cpu", "%", ("node_pressure_cpu_waiting_seconds_total", ""), pressure),
     expression("psi_mem", "%", ("node_pressure_memory_waiting_seconds_total", ""), pressure),
     expression("psi_io", "%", ("node_pressure_io_waiting_seconds_total", ""), pressure),
 ];
 
-fn used(of: &Scope, left: Metric, whole: Metric) -> String {
+/// Returns the use of each file system. As in `df`, blocks reserved for root are not free.
+fn filled_percent(of: &Scope, which: &str) -> String {
+    let [size, free, available] = ["size", "free", "avail"]
+        .map(|it| of.series((&format!("node_filesystem_{it}_bytes"), which)));
+    format!("100 * ({size} - {free}) / ({size} - {free} + {available})")
+}
+
+fn used(of: &Scope, left: Metric<'_>, whole: Metric<'_>) -> String {
     format!("{} - {}", of.max(whole), of.max(left))
 }
 
-fn used_percent(of: &Scope, left: Metric, whole: Metric) -> String {
+fn used_percent(of: &Scope, left: Metric<'_>, whole: Metric<'_>) -> String {
     format!("100 * (1 - {} / {})", of.max(left), of.max(whole))
 }
 
-fn sum_of_rates(of: &Scope, metric: Metric) -> String {
-    format!("sum{BY}({})", of.rate(metric))
-}
-
 /// Returns the share of the time in percent, from a counter of seconds.
-fn pressure(of: &Scope, metric: Metric) -> String {
-    format!("100 * max{BY}({})", of.rate(metric))
+fn pressure(of: &Scope, metric: Metric<'_>) -> String {
+    format!("100 * max{}({})", of.by(), of.rate(metric))
 }
 
 /// Name of the part with the sample time of each instance, in seconds since 1970.
@@ -120,14 +135,13 @@ const PRESENCE_RANGE: &str = "10m";
 /// Time range of the samples that give the scrape interval.
 const RECENT_RANGE: &str = "5m";
 
-/// Grouping by instance and job, regardless of other labels.
-const BY: &str = " by (instance, job) ";
-
-/// Selected instances, and the time range of rates.
-#[derive(Debug, Clone, Default)]
+/// Selected instances, the labels that distinguish them, and the time range of rates.
+#[derive(Debug, Clone)]
 pub(super) struct Scope {
     /// Label matchers, each with a trailing comma.
     matchers: String,
+    /// Labels of an instance, separated by commas.
+    identity: String,
     window_ms: u128,
 }
 
@@ -141,7 +155,7 @@ impl Scope {
                 let _ = write!(matchers, "{label}=~{},", quote(regex));
             }
         }
-        Scope { matchers, window_ms: 0 }
+        Scope { matchers, identity: "instance, job".to_owned(), window_ms: 0 }
     }
 
     /// Selects the instances with these names, in the same jobs.
@@ -150,32 +164,42 @@ impl Scope {
         Scope::matching(Some(&names.join("|")), job)
     }
 
+    /// Sets the labels that distinguish the instances.
+    pub(super) fn with_identity(self, labels: &[String]) -> Scope {
+        Scope { identity: labels.join(", "), ..self }
+    }
+
     pub(super) fn with_window(self, window: Duration) -> Scope {
         Scope { window_ms: window.as_millis(), ..self }
     }
 
-    fn series(&self, (name, which): Metric) -> String {
+    fn series(&self, (name, which): Metric<'_>) -> String {
         format!("{name}{{{which}{}}}", self.matchers)
     }
 
-    fn max(&self, metric: Metric) -> String {
-        format!("max{BY}({})", self.series(metric))
+    /// Returns the grouping by instance.
+    fn by(&self) -> String {
+        format!(" by ({}) ", self.identity)
     }
 
-    fn rate(&self, metric: Metric) -> String {
+    fn max(&self, metric: Metric<'_>) -> String {
+        format!("max{}({})", self.by(), self.series(metric))
+    }
+
+    fn rate(&self, metric: Metric<'_>) -> String {
         format!("rate({}[{}ms])", self.series(metric), self.window_ms)
     }
 
     /// Returns the query for the columns, cores and memory of each instance.
     pub(super) fn presence(&self) -> String {
-        let count = |metric| format!("count{BY}({})", self.last(metric));
+        let count = |metric| format!("count{}({})", self.by(), self.last(metric));
         let columns = COLUMNS.iter().map(|column| labelled(&count(column.metric), column.name));
         let cores = labelled(&count((CPU, "mode=\"idle\",")), CORES);
-        let memory = labelled(&format!("max{BY}({})", self.last(MEM_TOTAL)), MEMORY);
+        let memory = labelled(&format!("max{}({})", self.by(), self.last(MEM_TOTAL)), MEMORY);
         columns.chain([cores, memory]).collect::<Vec<_>>().join(" or ")
     }
 
-    fn last(&self, metric: Metric) -> String {
+    fn last(&self, metric: Metric<'_>) -> String {
         format!("last_over_time({}[{PRESENCE_RANGE}])", self.series(metric))
     }
 
@@ -184,18 +208,45 @@ impl Scope {
         format!("{}[{RECENT_RANGE}]", self.series(LOAD_1))
     }
 
-    pub(super) fn names(&self) -> String {
-        format!("count{BY}({})", self.last(LOAD_1))
+    /// Returns the query for the labels of each instance.
+    pub(super) fn labels(&self) -> String {
+        self.last(LOAD_1)
     }
 
-    pub(super) fn values(&self) -> String {
-        let sampled = format!("max{BY}(timestamp({}))", self.series(LOAD_1));
-        let modes = format!("sum by (instance, job, mode) ({})", self.rate((CPU, "")));
+    /// Returns the query for what the server knows about each network interface and disk.
+    pub(super) fn devices(&self) -> String {
+        let which = format!("device!~\"({}).*\",", MANY_PREFIXES.join("|"));
+        let part = |fact: &DeviceFact| {
+            // A bond is listed under the label `master`.
+            let (label, which) = match fact {
+                DeviceFact::Bond => ("master", ""),
+                DeviceFact::Address => ("device, address", &*which),
+                _ => ("device", &*which),
+            };
+            let series = self.last((fact.metric(), which));
+            labelled(&format!("max by ({}, {label}) ({series})", self.identity), fact.metric())
+        };
+        DeviceFact::ALL.iter().map(part).collect::<Vec<_>>().join(" or ")
+    }
+
+    /// Returns the query for the rows. `counted` returns the names of the devices of a kind that
+    /// count on at least one instance.
+    pub(super) fn values<'a>(&self, counted: impl Fn(DeviceKind) -> Vec<&'a str>) -> String {
+        // Not aggregated: instances with the same labels have several times.
+        let sampled = format!("timestamp({})", self.series(LOAD_1));
+        let modes = format!("sum by ({}, mode) ({})", self.identity, self.rate((CPU, "")));
         let modes =
             format!("label_replace({modes}, \"column\", \"{MODE_PREFIX}$1\", \"mode\", \"(.*)\")");
         let columns = COLUMNS.iter().filter_map(|column| match column.kind {
             QueryKind::Expression(query) => {
                 Some(labelled(&query(self, column.metric), column.name))
+            }
+            QueryKind::Devices(kind) => {
+                let names: Vec<String> = counted(kind).into_iter().map(exact_regex).collect();
+                let which = format!("device=~{},", quote(&names.join("|")));
+                let rates = self.rate((column.metric.0, &which));
+                let query = format!("sum by ({}, device) ({rates})", self.identity);
+                Some(labelled(&query, column.name))
             }
             QueryKind::CpuModes(_) => None,
         });
@@ -234,6 +285,14 @@ impl PartValues {
         PartValues(vec![f64::NAN; PARTS_MAX])
     }
 
+    /// Returns the kind of devices that a part sums up, if any.
+    pub(super) fn device_kind(name: &str) -> Option<DeviceKind> {
+        match COLUMNS.iter().find(|column| column.name == name)?.kind {
+            QueryKind::Devices(kind) => Some(kind),
+            QueryKind::Expression(_) | QueryKind::CpuModes(_) => None,
+        }
+    }
+
     /// Returns the position of a part, or `None` if the name is unknown.
     pub(super) fn position(name: &str) -> Option<usize> {
         let modes = MODES.iter().map(|mode| (MODE_PREFIX, *mode));
@@ -242,10 +301,15 @@ impl PartValues {
         parts.position(|(prefix, rest)| name.strip_prefix(prefix) == Some(rest))
     }
 
-    pub(super) fn set(&mut self, position: usize, value: f64) {
-        if let Some(part) = self.0.get_mut(position) {
-            *part = value;
-        }
+    /// Adds a value to a part. A second sample time makes the time unknown: two instances have the
+    /// same labels, and their values are mixed.
+    pub(super) fn add(&mut self, position: usize, value: f64) {
+        let Some(part) = self.0.get_mut(position) else { return };
+        *part = match (position, part.is_nan()) {
+            (_, true) => value,
+            (0, false) => f64::INFINITY,
+            (_, false) => *part + value,
+        };
     }
 
     pub(super) fn sampled(&self) -> Option<Time> {
@@ -256,7 +320,7 @@ impl PartValues {
     /// Returns the value of a column, NaN if unknown.
     pub(super) fn value(&self, column: &ColumnQuery) -> f64 {
         match column.kind {
-            QueryKind::Expression(_) => {
+            QueryKind::Expression(_) | QueryKind::Devices(_) => {
                 PartValues::position(column.name).map_or(f64::NAN, |place| self.0[place])
             }
             QueryKind::CpuModes(modes) => {
@@ -285,8 +349,8 @@ mod tests {
     fn a_regex_stays_inside_its_quotes() {
         let scope = Scope::matching(Some(r#"a\.b"} or vector(1)"#), Some("node"));
         assert_eq!(
-            scope.names(),
-            r#"count by (instance, job) (last_over_time(node_load1{instance=~"a\\.b\"} or vector(1)",job=~"node",}[10m]))"#
+            scope.labels(),
+            r#"last_over_time(node_load1{instance=~"a\\.b\"} or vector(1)",job=~"node",}[10m])"#
         );
     }
 
@@ -299,11 +363,14 @@ mod tests {
     #[test]
     fn one_query_covers_all_columns() {
         let scope = Scope::matching(None, None).with_window(Duration::from_mins(1));
-        let query = scope.values();
+        let query = scope.values(|_| vec!["eth0", "a|b"]);
         assert!(query.contains(
             r#"label_replace(100 * (1 - max by (instance, job) (node_memory_MemAvailable_bytes{}) / max by (instance, job) (node_memory_MemTotal_bytes{})), "column", "mem", "", "")"#
         ));
         assert!(query.contains("rate(node_cpu_seconds_total{}[60000ms])"), "{query}");
+        assert!(query.contains(
+            r#"sum by (instance, job, device) (rate(node_network_transmit_bytes_total{device=~"eth0|a\\|b",}[60000ms]))"#
+        ));
         assert!(!query.contains("label_replace(label_replace"), "{query}");
     }
 
@@ -332,7 +399,7 @@ mod tests {
         let value = |name: &str, set: &[(&str, f64)]| {
             let mut parts = PartValues::unknown();
             for (name, value) in set {
-                parts.set(PartValues::position(name).unwrap(), *value);
+                parts.add(PartValues::position(name).unwrap(), *value);
             }
             parts.value(COLUMNS.iter().find(|column| column.name == name).unwrap())
         };
@@ -341,5 +408,22 @@ mod tests {
         assert_eq!(value("steal", &modes).to_string(), "0");
         assert!(value("cpu", &[]).is_nan() && value("cpu", &[("mode.user", f64::NAN)]).is_nan());
         assert_eq!(value("load1", &[("load1", 3.0)]).to_string(), "3");
+    }
+
+    #[test]
+    fn devices_are_summed_and_a_second_sample_time_makes_the_row_unknown() {
+        let mut parts = PartValues::unknown();
+        for value in [1.0, 2.0] {
+            parts.add(PartValues::position("net_rx").unwrap(), value);
+        }
+        let net_rx = COLUMNS.iter().find(|column| column.name == "net_rx").unwrap();
+        assert_eq!(parts.value(net_rx).to_string(), "3");
+        assert_eq!(parts.sampled(), None);
+        parts.add(0, 7.0);
+        assert_eq!(parts.sampled(), Some(Time::from_millis(7000)));
+        for _ in 0..2 {
+            parts.add(0, 8.0);
+            assert_eq!(parts.sampled(), None);
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! Parser for the responses of a Prometheus server. Pure.
 
+use std::collections::BTreeMap;
+
 use loadline_protocol::{Time, sanitize};
 use serde::Deserialize;
 use thiserror::Error;
@@ -50,24 +52,36 @@ pub(super) struct Series<'a> {
 #[derive(Debug, Clone, Copy, Deserialize)]
 struct RawPoint<'a>(f64, &'a str);
 
-/// Labels that our queries return. A missing label is empty, as in Prometheus.
+/// Labels of a series.
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Labels {
-    instance: String,
-    job: String,
-    /// Name of the query's part, a label that our queries add.
-    pub(super) column: String,
-}
+#[serde(transparent)]
+pub(super) struct Labels(BTreeMap<String, String>);
 
-/// Labels `instance` and `job`, which identify an instance.
-pub(super) type InstanceKey = (String, String);
-
-impl Series<'_> {
-    pub(super) fn instance(&self) -> InstanceKey {
-        (self.metric.instance.clone(), self.metric.job.clone())
+impl Labels {
+    /// Returns a label's value. A missing label is empty, as in Prometheus.
+    pub(super) fn get(&self, name: &str) -> &str {
+        self.0.get(name).map_or("", String::as_str)
     }
 
+    /// Returns the name of the query's part, a label that our queries add.
+    pub(super) fn column(&self) -> &str {
+        self.get("column")
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+}
+
+#[cfg(test)]
+impl<'a> FromIterator<(&'a str, &'a str)> for Labels {
+    fn from_iter<I: IntoIterator<Item = (&'a str, &'a str)>>(labels: I) -> Labels {
+        let owned = labels.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Labels(owned.collect())
+    }
+}
+
+impl Series<'_> {
     /// Returns times and values, in order. A value that is not finite is NaN.
     pub(super) fn points(&self) -> impl Iterator<Item = (Time, f64)> {
         self.value.iter().chain(&self.values).map(|RawPoint(seconds, text)| {

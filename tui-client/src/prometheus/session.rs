@@ -11,7 +11,8 @@ use loadline_protocol::{
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::sync::mpsc;
 
-use super::hub::{self, Follower, FollowerEvent, StepRow};
+use super::follower::{Follower, FollowerEvent, StepRow};
+use super::hub;
 use super::queries::ColumnQuery;
 
 const HUB_EVENTS_MAX: usize = 2;

@@ -102,12 +102,37 @@ async fn the_header_describes_the_machine_and_its_interval() {
     let header = loop {
         let event = next(&mut events).await;
         if let Event::Stream(stream) = event {
-            assert_eq!(stream.schema.to_string(), "time:s load1");
+            assert_eq!(stream.schema.to_string(), "time:s load1 net_rx:B/s");
             break stream.header.clone().unwrap();
         }
     };
     assert_eq!(header.host.unwrap().as_str(), "web-1");
     assert_eq!((header.cores, header.interval), (Some(8), Some(Duration::from_millis(200))));
+}
+
+#[tokio::test]
+async fn each_byte_of_a_bond_counts_once() {
+    let (address, _) = serve().await;
+    let mut events = follow(first(address, "").await, History::None);
+    let rates = loop {
+        if let Event::Rows(rows) = next(&mut events).await {
+            break rows.iter().map(|row| row.values[1] as u64).collect::<Vec<_>>();
+        }
+    };
+    assert!(rates.iter().all(|rate| *rate == 2_000_000), "{rates:?}");
+}
+
+#[tokio::test]
+async fn machines_of_one_name_in_two_clusters_are_two_sources() {
+    let (address, server) = serve().await;
+    server.has_clusters.store(true, Ordering::SeqCst);
+    let fleet = find(address, "", 256).await.unwrap();
+    let names: Vec<String> = fleet.connectors.iter().map(ToString::to_string).collect();
+    assert_eq!(names, ["web-1 (eu)", "web-1 (us)"]);
+    for connector in fleet.connectors {
+        let mut events = follow(connector, History::Last(Duration::from_secs(10)));
+        assert_no_gaps(&times(&mut events, 20).await);
+    }
 }
 
 #[tokio::test]

@@ -26,7 +26,12 @@ pub(crate) struct FakePrometheus {
     pub(crate) is_offline: AtomicBool,
     /// Time at which the machines went down, or 0.
     pub(crate) down_ms: AtomicI64,
+    /// True if both machines are called `web-1`, each in its own cluster.
+    pub(crate) has_clusters: AtomicBool,
 }
+
+/// Interfaces of each machine with their rates. The bond is listed as such.
+const INTERFACES: [(&str, f64); 3] = [("eth0", 1e6), ("eth1", 1e6), ("uplink", 2e6)];
 
 pub(crate) fn now_ms() -> i64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis() as i64
@@ -111,40 +116,65 @@ async fn read_request(stream: &mut TcpStream) -> Option<(String, Vec<(String, St
 fn response_body(path: &str, form: &[(String, String)], server: &FakePrometheus) -> String {
     let field = |key: &str| form.iter().find(|(it, _)| it == key).map_or("", |(_, value)| value);
     let ms = |key: &str| (field(key).parse::<f64>().unwrap() * 1000.0).round() as i64;
-    let machine = |name: &str, more: &str| format!(r#"{{"instance":"{name}","job":"node"{more}}}"#);
-    let both = |column: &str, value: &str| {
-        let more = format!(r#","column":"{column}""#);
-        let one = |name| format!(r#"{{"metric":{},{value}}}"#, machine(name, &more));
-        format!("{},{}", one("web-1"), one("web-2"))
+    let machines = if server.has_clusters.load(Ordering::SeqCst) {
+        [r#""web-1","cluster":"us""#, r#""web-1","cluster":"eu""#]
+    } else {
+        [r#""web-1""#, r#""web-2""#]
+    };
+    let both_with = |column: &str, more: &str, value: &str| {
+        let one = |instance| {
+            format!(
+                r#"{{"metric":{{"instance":{instance},"job":"node","column":"{column}"{more}}},{value}}}"#
+            )
+        };
+        machines.map(one).join(",")
+    };
+    let both = |column: &str, value: &str| both_with(column, "", value);
+    let of_interfaces = |column: &str, value: &dyn Fn(f64) -> String| {
+        let one = |(name, rate)| both_with(column, &format!(r#","device":"{name}""#), &value(rate));
+        INTERFACES.map(one).join(",")
     };
     let result = match (path, field("query")) {
         ("/api/v1/query", "vector(time())") => {
             let now = now_ms() as f64 / 1000.0;
             format!(r#"{{"metric":{{}},"value":[{now},"{now}"]}}"#)
         }
-        ("/api/v1/query", query) if query.ends_with(']') => {
+        ("/api/v1/query", query) if query.ends_with("[5m]") => {
             both("", r#""values":[[1,"1"],[1.2,"1"],[1.4,"1"]]"#)
         }
         ("/api/v1/query", query) if query.contains("nobody") => String::new(),
-        ("/api/v1/query", _) => {
-            [both("load1", r#""value":[1,"1"]"#), both("cores", r#""value":[1,"8"]"#)].join(",")
+        ("/api/v1/query", query) if query.contains("node_network_iface_id") => {
+            let bond =
+                both_with("node_bonding_slaves", r#","master":"uplink""#, r#""value":[1,"2"]"#);
+            let known = |_| r#""value":[1,"1"]"#.to_owned();
+            [of_interfaces("node_network_receive_bytes_total", &known), bond].join(",")
         }
+        ("/api/v1/query", _) => [
+            both("load1", r#""value":[1,"1"]"#),
+            both("net_rx", r#""value":[1,"3"]"#),
+            both("cores", r#""value":[1,"8"]"#),
+        ]
+        .join(","),
         ("/api/v1/query_range", _) => {
             server.range_queries.fetch_add(1, Ordering::SeqCst);
-            let step = ms("step") as usize;
-            let times: Vec<i64> = (ms("start")..=ms("end")).step_by(step).collect();
+            let times = (ms("start")..=ms("end")).step_by(ms("step") as usize);
+            let times: Vec<i64> = times.collect();
             let sampled = times.iter().filter_map(|at| Some((*at, sample_time_ms(*at, server)?)));
-            let values: Vec<String> = sampled
-                .map(|(at, sampled)| {
-                    format!(r#"[{},"{}"]"#, at as f64 / 1000.0, sampled as f64 / 1000.0)
-                })
-                .collect();
-            let values = format!(r#""values":[{}]"#, values.join(","));
-            [both("sampled", &values), both("load1", &values)].join(",")
+            let values = points(sampled.map(|(at, sampled)| (at, sampled as f64 / 1000.0)));
+            let constant = |rate| points(times.iter().map(|at| (*at, rate)));
+            let rates = of_interfaces("net_rx", &constant);
+            [both("sampled", &values), both("load1", &values), rates].join(",")
         }
         (path, _) => panic!("{path}"),
     };
     format!(r#"{{"status":"success","data":{{"resultType":"any","result":[{result}]}}}}"#)
+}
+
+/// Returns values with their times in milliseconds, in the form of a response.
+fn points(values: impl Iterator<Item = (i64, f64)>) -> String {
+    let points: Vec<String> =
+        values.map(|(at, value)| format!(r#"[{},"{value}"]"#, at as f64 / 1000.0)).collect();
+    format!(r#""values":[{}]"#, points.join(","))
 }
 
 /// Returns the time of the sample that is valid at a time.
