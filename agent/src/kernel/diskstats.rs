@@ -46,6 +46,17 @@ impl Record for DiskStats<'static> {
     }
 }
 
+/// Returns whether a name is that of a partition of one of these devices: `sda1` of `sda`,
+/// `nvme0n1p1` of `nvme0n1`.
+pub(crate) fn is_partition(name: &str, devices: &[(&str, [u64; 2])]) -> bool {
+    devices.iter().any(|(disk, _)| {
+        let Some(rest) = name.strip_prefix(disk) else { return false };
+        let has_number = disk.ends_with(|c: char| c.is_ascii_digit());
+        let number = if has_number { rest.strip_prefix('p') } else { Some(rest) };
+        number.is_some_and(|it| !it.is_empty() && it.bytes().all(|byte| byte.is_ascii_digit()))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -53,7 +53,10 @@ pub(super) struct MachineMetrics(Vec<(&'static str, Collector)>);
 impl MachineMetrics {
     /// Creates the collectors of these groups, and those that all dashboards need.
     pub(super) fn new(root: &Root, collect: &GroupSet) -> MachineMetrics {
-        use Group::{Cores, Cpu, Disk, Freq, Load, Mem, Net, Pressure, Procs, Swap, Temp, Uptime};
+        use Group::{
+            Cores, Cpu, Disk, DiskDevices, Filesystems, Freq, Load, Mem, Net, NetDevices, Pressure,
+            Procs, Swap, Temp, Uptime,
+        };
 
         let collectors: [CollectorEntry; 12] = [
             ("cpu", &[Cpu, Cores, Procs, Uptime], |root| {
@@ -65,9 +68,13 @@ impl MachineMetrics {
             ("loadavg", &[Load], |root| collector(root.clone(), kernel::load_averages)),
             ("meminfo", &[Mem, Swap], |root| collector(MeminfoFile::new(root), memory::sizes)),
             ("vmstat", &[Mem, Swap], |root| collector(VmstatFile::new(root), memory::page_counts)),
-            ("netdev", &[Net], |root| collector(NetDevFile::new(root), network::traffic)),
-            ("diskstats", &[Disk], |root| collector(DiskstatsFile::new(root), disks::transfers)),
-            ("filesystem", &[Disk], |root| {
+            ("netdev", &[Net, NetDevices], |root| {
+                collector(NetDevFile::new(root), network::traffic)
+            }),
+            ("diskstats", &[Disk, DiskDevices], |root| {
+                collector(DiskstatsFile::new(root), disks::transfers)
+            }),
+            ("filesystem", &[Disk, Filesystems], |root| {
                 collector(FilesystemCollector::new(root), FilesystemCollector::read)
             }),
             ("pressure", &[Pressure], |root| {
