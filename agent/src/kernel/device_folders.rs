@@ -22,6 +22,15 @@ impl DeviceFolders {
         DeviceFolders(root.path("sys/class/net"))
     }
 
+    /// Returns the names of the devices, sorted.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(&self.0).into_iter().flatten().flatten();
+        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        let mut names: Vec<String> = names.map(|name| name.replace('!', "/")).collect();
+        names.sort_unstable();
+        names
+    }
+
     /// Returns whether the folder of a device has this entry. If `entry` is empty, returns whether
     /// there is a folder.
     pub(crate) fn has(&self, device: &str, entry: &str) -> bool {
