@@ -72,7 +72,7 @@ impl DiskCollector {
             });
             Family::new(kind, format!("node_disk_{name}"), help, values)
         });
-        let help = "Info of /sys/block/<block_device>.";
+        let help = "Number, model and kind of the disk, value is always 1.";
         let info = Family::new(Info, "node_disk", help, infos);
         is_any.then(|| families.chain([info]).collect())
     }
