@@ -88,7 +88,7 @@ pub(crate) struct Options {
     history: Duration,
 
     /// Collect these groups: cpu, freq, mem, load, swap, net, disk, pressure, cores, temp, procs,
-    /// uptime; or all
+    /// uptime, net-devices, disk-devices, filesystems; or all
     ///
     /// A client that sends no request always gets its six numbers.
     #[arg(

@@ -7,7 +7,9 @@
 //! To add a column, see CONTRIBUTING.md.
 
 mod collector;
+mod devices;
 mod disk;
+mod filesystems;
 mod frequency;
 mod group_set;
 mod limits;
@@ -19,10 +21,9 @@ mod snapshot;
 mod system;
 mod temperature;
 
-use std::iter;
 use std::time::Duration;
 
-use loadline_protocol::{Column, CpuLimit, PLAIN_COLUMNS, SafeText};
+use loadline_protocol::{Column, CpuLimit, LINE_MAX, PLAIN_COLUMNS, SafeText};
 use sysinfo::{MINIMUM_CPU_UPDATE_INTERVAL, System};
 use tokio::time::Instant;
 
@@ -40,6 +41,9 @@ const MIN_INTERVAL: Duration = Duration::from_millis(200);
 
 // sysinfo skips a CPU refresh that comes sooner, and the sample would repeat the previous one.
 const _: () = assert!(MINIMUM_CPU_UPDATE_INTERVAL.as_millis() <= MIN_INTERVAL.as_millis());
+
+/// Bytes for the columns in a columns note. Its other words need fewer than 100.
+const COLUMNS_BYTES_MAX: usize = LINE_MAX - 100;
 
 /// Source of samples: provides one value for each of its columns on request.
 pub trait MetricSource: Send {
@@ -81,10 +85,14 @@ impl Machine {
     pub(crate) fn at_root(root: &Root, collect: &GroupSet) -> Machine {
         let has_cores = collect.groups().contains(&Group::Cores);
         let cores = if has_cores { system::core_count(root) } else { 0 };
-        let of_group =
-            |group: &Group| Some((Collector::of_group(*group, root, cores)?, Some(*group)));
-        let groups = collect.groups().iter().filter_map(of_group);
-        let collectors = iter::once((Collector::plain(root), None)).chain(groups).collect();
+        let mut collectors: Vec<MachineCollector> = vec![(Collector::plain(root), None)];
+        for group in collect.groups() {
+            let columns = collectors.iter().flat_map(|(collector, _)| &collector.columns);
+            let bytes_left =
+                COLUMNS_BYTES_MAX.saturating_sub(columns.map(devices::text_bytes).sum());
+            let collector = Collector::of_group(*group, root, cores, bytes_left);
+            collectors.extend(collector.map(|collector| (collector, Some(*group))));
+        }
         let (snapshot, reserve) = (SystemSnapshot::new(root, cores), Reserve::new(root));
         let mut machine = Machine { snapshot, reserve, collectors };
         // The first sample is the baseline for the rates of the next one.

@@ -171,6 +171,13 @@ def physical(folder: str, name: str) -> bool:
     return Path(folder, name, "device").exists()
 
 
+def fullest_percent() -> float:
+    """Returns the use of the fullest file system on a disk, %."""
+    points = {"/"} | {it.mountpoint for it in psutil.disk_partitions() if "ro" not in it.opts.split(",")}
+    points = {point for point in points if not point.startswith(("/boot", "/efi", "/etc/", "/snap/"))}
+    return max(psutil.disk_usage(point).percent for point in points)
+
+
 def disk_rates_match_the_kernel_while_dd_writes(programs):
     disks = [disk for disk in os.listdir("/sys/block") if physical("/sys/block", disk)]
     if not disks:
@@ -196,7 +203,10 @@ def disk_rates_match_the_kernel_while_dd_writes(programs):
             totals(rows, counters, ["disk_read", "disk_write"], act),
             {"disk_read": 40 * MIB, "disk_write": 40 * MIB},
         )
-        used = pairs_of(rows, lambda: {"disk_used": psutil.disk_usage("/").percent}, 3)
+        # Values are up to 5 s old.
+        for _ in range(6 * 4):
+            next(rows)
+        used = pairs_of(rows, lambda: {"disk_used": fullest_percent()}, 3)
     return f"{results}, {compare(used, {'disk_used': 0.2})}"
 
 

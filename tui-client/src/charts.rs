@@ -1,6 +1,7 @@
 //! Charts of a stream, derived from the names and units of its columns.
 //!
 //! 1. Columns of a known name go into `KNOWN_CHARTS`; `core0 … coreN` become a heat map.
+//!    Columns of a single device, such as `net_rx_eth0`, have charts in `device_charts`.
 //! 2. If there are more than `SINGLES_MAX` other columns, those of the same unit share charts of up
 //!    to `LINES_MAX` lines.
 //! 3. Columns without a unit may be unrelated. They share charts only if there are more than
@@ -9,6 +10,7 @@
 //!
 //! Values have no influence, so the charts stay the same while samples arrive.
 
+mod device_charts;
 mod known_charts;
 
 use std::collections::{HashMap, HashSet};
@@ -18,6 +20,7 @@ use loadline_protocol::{Column, Schema};
 use crate::store::{Magnitude, ValueKind};
 use crate::thresholds::Level;
 use crate::units::{MachineCapacity, Units, ValueFormat};
+use device_charts::device_charts;
 use known_charts::{
     CORES_TITLE, KNOWN_CHARTS, KnownColumn, is_core, is_known, is_numbered, known_titles,
 };
@@ -130,8 +133,10 @@ pub(crate) fn charts(
     let known =
         KNOWN_CHARTS.iter().filter_map(|chart| known_chart(chart, schema, formats, machine));
     let mut charts: Vec<Chart> = known.chain(cores_chart(columns, formats)).collect();
+    charts.extend(device_charts(columns, formats));
     // Users select a chart by its title, so titles are unique.
     let mut taken: HashSet<String> = known_titles().map(str::to_owned).collect();
+    taken.extend(charts.iter().map(|chart| chart.title.clone()));
     for group in groups(columns) {
         let mut title = title(columns, &group);
         while !taken.insert(title.clone()) {
@@ -307,6 +312,29 @@ mod tests {
         assert_eq!((charts[10].kind, charts[10].lines.len()), (ChartKind::Heat, 2));
         assert_eq!(titles("freq:MHz load1 cpu:%"), ["CPU", "Frequency", "Load"]);
         assert_eq!(titles("freq:MHz load1 swap:%"), ["Frequency", "Load", "Swap"]);
+    }
+
+    #[test]
+    fn each_device_has_a_chart_and_file_systems_share_them() {
+        let devices = "net_rx_eth0:B/s net_tx_eth0:B/s net_rx_wg0:B/s net_rx:B/s disk_read_sda:B/s \
+                       disk_used_/:% disk_used_/srv:% disk_write_sda:B/s net_rx_odd:V disk_used_:%";
+        let charts = standard_charts(&devices.parse().unwrap());
+        let lines = charts.iter().map(|chart| {
+            let legends: Vec<_> = chart.lines.iter().map(|line| line.legend.as_str()).collect();
+            format!("{}: {}", chart.title, legends.join(" "))
+        });
+        let expected = [
+            "Network: in",
+            "Network eth0: in out",
+            "Network wg0: in",
+            "Disk sda: read write",
+            "File systems: / /srv",
+            "net_rx_odd: ",
+            "disk_used_: ",
+        ];
+        assert_eq!(lines.collect::<Vec<_>>(), expected);
+        let many: Vec<_> = (0..14).map(|at| format!("disk_used_/{at}:%")).collect();
+        assert_eq!(titles(&many.join(" ")), ["File systems", "File systems 2", "File systems 3"]);
     }
 
     #[test]

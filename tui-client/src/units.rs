@@ -133,6 +133,12 @@ const EXACT_DIGITS: usize = 15;
 
 const SECONDS_PER_DAY: f64 = 86_400.0;
 
+/// Returns whether a column is the traffic of all interfaces or of one: `net_rx`, `net_tx_eth0`.
+fn is_network_rate(name: &str) -> bool {
+    let device = ["net_rx", "net_tx"].iter().find_map(|prefix| name.strip_prefix(prefix));
+    device.is_some_and(|device| device.is_empty() || device.starts_with('_'))
+}
+
 impl ValueFormat {
     /// Returns the format of a column. `is_known`: one of loadline's own columns, never negative.
     pub(crate) fn for_column(
@@ -156,7 +162,7 @@ impl ValueFormat {
                 let scale = 1.0 / cores;
                 (FromZero(LOAD_SPAN_MIN / cores), scale, "", 2, Some(("/core", scale)))
             }
-            ("net_rx" | "net_tx", "B/s", Alternative, ..) => {
+            (name, "B/s", Alternative, ..) if is_network_rate(name) => {
                 (FromZero(RATE_SPAN_MIN * 8.0), 8.0, BIT_RATE_UNIT, 1, Some(("Mbit/s", 8e-6)))
             }
             ("load1" | "load5" | "load15", "", ..) => (FromZero(LOAD_SPAN_MIN), 1.0, "", 2, None),
@@ -436,6 +442,7 @@ mod tests {
             ("load1", 2.0, "0.50", Some("/core")),
             ("cpu:%", 12.5, "12.5 %", None),
             ("net_rx:B/s", 1_250_000.0, "10.0 Mbit/s", Some("Mbit/s")),
+            ("net_tx_eth0:B/s", 1_250_000.0, "10.0 Mbit/s", Some("Mbit/s")),
             ("disk_read:B/s", 2048.0, "2.0 KiB/s", None),
         ] {
             let format = value_format(column, Units::Alternative, MACHINE);

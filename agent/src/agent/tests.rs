@@ -11,7 +11,7 @@ use crate::kernel::tests::TestRoot;
 use crate::source::{GroupSet, Machine};
 
 /// Values of sysinfo and `statvfs`, which read the machine that runs the test.
-const SCRIPTED: [(&str, f64); 15] = [
+const SCRIPTED: [(&str, f64); 17] = [
     ("cpu", 12.5),
     ("mem", 4.5),
     ("load1", 5.44),
@@ -23,6 +23,8 @@ const SCRIPTED: [(&str, f64); 15] = [
     ("swap", 0.7),
     ("swap_used", 14_151_680.0),
     ("disk_used", 61.5),
+    ("disk_used_/", 21.0),
+    ("disk_used_/srv/my_data", 61.5),
     ("core0", 30.0),
     ("core1", 25.0),
     ("temp", 51.5),

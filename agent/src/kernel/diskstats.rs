@@ -9,6 +9,8 @@ pub(crate) type DiskstatsFile = RecordFile<DiskStats<'static>>;
 /// Counters of a block device or partition since it appeared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct DiskStats<'a> {
+    /// Major and minor number.
+    pub(crate) number: [u64; 2],
     pub(crate) name: &'a str,
     /// Reads completed, merged, their sectors and time in ms. The same for writes. Requests in
     /// progress, time with at least one request in progress in ms, sum of the time of all requests
@@ -39,11 +41,23 @@ impl Record for DiskStats<'static> {
     /// Parses ` 254       0 vda 99615 27188 14462498 64450 145132 415238 157672912 1089561 0 …`.
     fn parse(line: &[u8]) -> Option<DiskStats<'_>> {
         let mut words = words(line);
-        let (_major, _minor) = (number(words.next()?)?, number(words.next()?)?);
+        let major_minor = [number(words.next()?)?, number(words.next()?)?];
         let name = std::str::from_utf8(words.next()?).ok()?;
         let counts = std::array::from_fn(|_| number(words.next()?));
-        counts[..COUNTS_MIN].iter().all(Option::is_some).then_some(DiskStats { name, counts })
+        let is_complete = counts[..COUNTS_MIN].iter().all(Option::is_some);
+        is_complete.then_some(DiskStats { number: major_minor, name, counts })
     }
+}
+
+/// Returns whether a name is that of a partition of one of these devices: `sda1` of `sda`,
+/// `nvme0n1p1` of `nvme0n1`.
+pub(crate) fn is_partition(name: &str, devices: &[(&str, [u64; 2])]) -> bool {
+    devices.iter().any(|(disk, _)| {
+        let Some(rest) = name.strip_prefix(disk) else { return false };
+        let has_number = disk.ends_with(|c: char| c.is_ascii_digit());
+        let number = if has_number { rest.strip_prefix('p') } else { Some(rest) };
+        number.is_some_and(|it| !it.is_empty() && it.bytes().all(|byte| byte.is_ascii_digit()))
+    })
 }
 
 #[cfg(test)]
@@ -84,7 +98,7 @@ mod tests {
             assert_eq!(DiskStats::parse(wrong.as_bytes()), None, "{wrong:?}");
         }
         assert_eq!(DiskStats::parse(b"254 0 \xff 1 2 3 4 5 6 7 8 9 10 11"), None);
-        let most = DiskStats { name: "vda", counts: [Some(u64::MAX); 17] };
+        let most = DiskStats { number: [254, 0], name: "vda", counts: [Some(u64::MAX); 17] };
         assert_eq!(most.bytes(), [u64::MAX; 2]);
     }
 }

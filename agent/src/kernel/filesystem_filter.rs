@@ -1,4 +1,6 @@
-//! Filter for local file systems.
+//! Filters for local file systems, and for those that can fill up.
+
+use super::mounts::Mount;
 
 /// Returns whether a file system of type `kind` at `point` is local and holds data. False for those
 /// that `node_exporter` excludes by default, and on a network, where a query may block forever.
@@ -23,8 +25,34 @@ const EXCLUDED_KINDS: &str = "autofs binfmt_misc bpf cgroup cgroup2 configfs deb
     devtmpfs erofs fusectl hugetlbfs iso9660 mqueue nsfs overlay proc procfs pstore rpc_pipefs \
     securityfs selinuxfs squashfs sysfs tracefs";
 
-const REMOTE_KINDS: &str =
-    "9p afs beegfs ceph cifs coda fuse gfs2 glusterfs gpfs lustre ncpfs nfs nfs4 smb3 smbfs";
+const REMOTE_KINDS: &str = "9p acfs afs beegfs ceph cifs coda davfs drvfs fuse gfs2 glusterfs gpfs \
+    lustre ncpfs nfs nfs4 ocfs2 orangefs panfs prl_fs pvfs2 smb3 smbfs vboxsf virtiofs vmhgfs wekafs";
+
+/// Returns whether users can fill the file system at `point`. True for local file systems on disks,
+/// and for the root of a container. False for memory, for images and media that are always full or
+/// read-only, and for the partition of the firmware.
+pub(crate) fn can_fill_up(point: &str, mount: &Mount<'_>) -> bool {
+    let is_listed = |kinds: &str| kinds.split(' ').any(|listed| listed == mount.kind);
+    let is_local = point == "/" || is_local_filesystem(point, mount.kind);
+    let is_read_only = mount.super_options.split(',').any(|option| option == "ro");
+    let is_firmware = mount.kind == "vfat" && FIRMWARE_POINTS.contains(&point);
+    let is_of_engine = CONTAINER_FILES.contains(&point);
+    is_local
+        && !(is_read_only || is_firmware || is_of_engine || is_listed(MEMORY_KINDS))
+        && !(is_listed(FULL_KINDS) || is_listed(STACKED_KINDS))
+}
+
+const MEMORY_KINDS: &str = "efivarfs functionfs nfsd ramfs resctrl rootfs tmpfs";
+
+const FULL_KINDS: &str = "cramfs erofs iso9660 romfs squashfs udf";
+
+/// Kinds whose space is that of another mounted file system.
+const STACKED_KINDS: &str = "aufs ecryptfs shiftfs unionfs wrapfs";
+
+const FIRMWARE_POINTS: [&str; 5] = ["/boot", "/boot/efi", "/boot/firmware", "/efi", "/boot/EFI"];
+
+/// Files of the machine that container engines mount.
+const CONTAINER_FILES: [&str; 3] = ["/etc/hostname", "/etc/hosts", "/etc/resolv.conf"];
 
 #[cfg(test)]
 mod tests {

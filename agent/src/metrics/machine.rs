@@ -20,7 +20,7 @@ use loadline_protocol::sanitize;
 use prometheus_client::metrics::MetricType::Gauge;
 
 use super::family::{Family, Label};
-use crate::kernel::diskstats::DiskstatsFile;
+use crate::kernel::device_folders::DeviceFolders;
 use crate::kernel::meminfo::MeminfoFile;
 use crate::kernel::net_dev::NetDevFile;
 use crate::kernel::pressure::pressure_files;
@@ -28,6 +28,7 @@ use crate::kernel::root::Root;
 use crate::kernel::vmstat::VmstatFile;
 use crate::source::{Group, GroupSet};
 use cpu::CpuCollector;
+use disks::DiskCollector;
 use filesystems::FilesystemCollector;
 
 /// Limit of exported cores, devices, file systems, and lines of a file. No known machine has more.
@@ -53,9 +54,12 @@ pub(super) struct MachineMetrics(Vec<(&'static str, Collector)>);
 impl MachineMetrics {
     /// Creates the collectors of these groups, and those that all dashboards need.
     pub(super) fn new(root: &Root, collect: &GroupSet) -> MachineMetrics {
-        use Group::{Cores, Cpu, Disk, Freq, Load, Mem, Net, Pressure, Procs, Swap, Temp, Uptime};
+        use Group::{
+            Cores, Cpu, Disk, DiskDevices, Filesystems, Freq, Load, Mem, Net, NetDevices, Pressure,
+            Procs, Swap, Temp, Uptime,
+        };
 
-        let collectors: [CollectorEntry; 12] = [
+        let collectors: [CollectorEntry; 14] = [
             ("cpu", &[Cpu, Cores, Procs, Uptime], |root| {
                 collector(CpuCollector::new(root), CpuCollector::read)
             }),
@@ -65,9 +69,19 @@ impl MachineMetrics {
             ("loadavg", &[Load], |root| collector(root.clone(), kernel::load_averages)),
             ("meminfo", &[Mem, Swap], |root| collector(MeminfoFile::new(root), memory::sizes)),
             ("vmstat", &[Mem, Swap], |root| collector(VmstatFile::new(root), memory::page_counts)),
-            ("netdev", &[Net], |root| collector(NetDevFile::new(root), network::traffic)),
-            ("diskstats", &[Disk], |root| collector(DiskstatsFile::new(root), disks::transfers)),
-            ("filesystem", &[Disk], |root| {
+            ("netdev", &[Net, NetDevices], |root| {
+                collector(NetDevFile::new(root), network::traffic)
+            }),
+            ("netclass", &[Net, NetDevices], |root| {
+                collector(DeviceFolders::of_interfaces(root), |it| Some(network::properties(it)))
+            }),
+            ("bonding", &[Net, NetDevices], |root| {
+                collector(DeviceFolders::of_interfaces(root), |it| Some(network::bonds(it)))
+            }),
+            ("diskstats", &[Disk, DiskDevices], |root| {
+                collector(DiskCollector::new(root), DiskCollector::read)
+            }),
+            ("filesystem", &[Disk, Filesystems], |root| {
                 collector(FilesystemCollector::new(root), FilesystemCollector::read)
             }),
             ("pressure", &[Pressure], |root| {
@@ -140,11 +154,14 @@ mod tests {
 
     #[test]
     fn groups_that_are_not_collected_are_not_exported() {
-        check("net", "netdev");
+        check("net", "netdev netclass bonding");
+        check("disk-devices", "diskstats");
+        check("filesystems", "filesystem");
         check("uptime", "cpu");
         check("swap", "meminfo vmstat");
         check("temp,disk", "diskstats filesystem hwmon");
-        let defaults = "cpu cpufreq loadavg meminfo vmstat netdev diskstats filesystem pressure";
+        let defaults = "cpu cpufreq loadavg meminfo vmstat netdev netclass bonding diskstats \
+                        filesystem pressure";
         check(&GroupSet::default().to_string(), defaults);
     }
 

@@ -3,7 +3,9 @@
 use loadline_protocol::{Column, PLAIN_COLUMNS};
 use sysinfo::System;
 
+use super::devices::{DeviceColumns, DeviceRates};
 use super::disk::Disks;
+use super::filesystems::Filesystems;
 use super::frequency::FrequencyReader;
 use super::group_set::Group;
 use super::modes::CpuModesReader;
@@ -55,8 +57,14 @@ impl Collector {
     }
 
     /// Returns the collector of a group on a machine with this number of cores. `None` if all
-    /// columns of the group belong to the plain stream.
-    pub(super) fn of_group(group: Group, root: &Root, cores: usize) -> Option<Collector> {
+    /// columns of the group belong to the plain stream. Columns of devices take at most `bytes_left`
+    /// bytes in a columns note.
+    pub(super) fn of_group(
+        group: Group,
+        root: &Root,
+        cores: usize,
+        bytes_left: usize,
+    ) -> Option<Collector> {
         Some(match group {
             Group::Freq | Group::Load => return None,
             Group::Cpu => Collector::cpu_modes(root),
@@ -92,6 +100,9 @@ impl Collector {
             Group::Uptime => {
                 Collector::new([("uptime", "s")], |_| Some([System::uptime().ok()? as f64]))
             }
+            Group::NetDevices => Collector::net_devices(root, bytes_left),
+            Group::DiskDevices => Collector::disk_devices(root, bytes_left),
+            Group::Filesystems => Collector::filesystems(root, bytes_left),
         })
     }
 
@@ -116,23 +127,62 @@ impl Collector {
         let (mut interfaces, mut rates) = (Interfaces::new(root), Rates::default());
         Collector::new([("net_rx", "B/s"), ("net_tx", "B/s")], move |now| {
             interfaces.for_each(|name, counts| rates.add_device(name, counts));
-            rates.finish(now.at, |names| interfaces.select_physical(names))
+            rates.finish(now.at, |devices| interfaces.select_counted(devices))
         })
     }
 
-    /// Bytes per second read and written, summed over the physical disks, and the use of the root
-    /// file system.
+    /// Bytes per second read and written, summed over the physical disks, and the use of the
+    /// fullest file system.
     fn disk(root: &Root) -> Collector {
         let (mut disks, mut rates) = (Disks::new(root), Rates::default());
+        let mut filesystems = Filesystems::new(root);
         let columns = [("disk_read", "B/s"), ("disk_write", "B/s"), ("disk_used", "%")];
         Collector::new(columns, move |now| {
             disks.for_each(|name, counts| rates.add_device(name, counts));
-            let rates = rates.finish(now.at, |names| disks.select_physical(names));
-            let used = disks.root_used_percent();
+            let rates = rates.finish(now.at, |devices| disks.select_counted(devices));
+            let used = filesystems.fullest_percent();
             let [read, written] = rates.unwrap_or([f64::NAN; 2]);
             let is_known = rates.is_some() || used.is_some();
             is_known.then_some([read, written, used.unwrap_or(f64::NAN)])
         })
+    }
+
+    /// Bytes per second received and sent by each interface.
+    fn net_devices(root: &Root, bytes_left: usize) -> Collector {
+        let mut interfaces = Interfaces::new(root);
+        let names = interfaces.lasting_names();
+        let new = DeviceColumns::new(names, &["net_rx_", "net_tx_"], "B/s", bytes_left);
+        let mut rates = DeviceRates::new(new.devices);
+        let read = move |now: &SystemSnapshot, values: &mut Vec<f64>| {
+            interfaces.for_each(|name, counts| rates.add_device(name, counts));
+            rates.finish(now.at, values)
+        };
+        Collector { columns: new.columns, read: Box::new(read) }
+    }
+
+    /// Bytes per second read from and written to each physical disk.
+    fn disk_devices(root: &Root, bytes_left: usize) -> Collector {
+        let mut disks = Disks::new(root);
+        let names = disks.counted_names();
+        let new = DeviceColumns::new(names, &["disk_read_", "disk_write_"], "B/s", bytes_left);
+        let mut rates = DeviceRates::new(new.devices);
+        let read = move |now: &SystemSnapshot, values: &mut Vec<f64>| {
+            disks.for_each(|name, counts| rates.add_device(name, counts));
+            rates.finish(now.at, values)
+        };
+        Collector { columns: new.columns, read: Box::new(read) }
+    }
+
+    /// Use of each file system that can fill up.
+    fn filesystems(root: &Root, bytes_left: usize) -> Collector {
+        let mut filesystems = Filesystems::new(root);
+        let new = DeviceColumns::new(filesystems.points(), &["disk_used_"], "%", bytes_left);
+        let points = new.devices;
+        let read = move |_: &SystemSnapshot, values: &mut Vec<f64>| {
+            filesystems.append_percents(&points, values);
+            !points.is_empty()
+        };
+        Collector { columns: new.columns, read: Box::new(read) }
     }
 
     /// Share of the last ten seconds in which at least one task waited for CPU, memory or disk.

@@ -22,10 +22,13 @@ pub(crate) enum Group {
     Temp,
     Procs,
     Uptime,
+    NetDevices,
+    DiskDevices,
+    Filesystems,
 }
 
 /// All groups with their names, in column order.
-const GROUPS: [(Group, &str); 12] = [
+const GROUPS: [(Group, &str); 15] = [
     (Group::Cpu, "cpu"),
     (Group::Freq, "freq"),
     (Group::Mem, "mem"),
@@ -38,6 +41,9 @@ const GROUPS: [(Group, &str); 12] = [
     (Group::Temp, "temp"),
     (Group::Procs, "procs"),
     (Group::Uptime, "uptime"),
+    (Group::NetDevices, "net-devices"),
+    (Group::DiskDevices, "disk-devices"),
+    (Group::Filesystems, "filesystems"),
 ];
 
 /// Number of groups that are collected by default.

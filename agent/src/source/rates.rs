@@ -1,11 +1,19 @@
 //! Rates of counters.
 
 use std::mem;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 /// Highest number of tracked devices. Further devices are not counted.
 const DEVICES_MAX: usize = 4096;
+
+/// Time after which devices are selected again, although the list is the same: a device may become
+/// a part of another one some time after it appeared.
+const SELECTION_AGE_MAX: Duration = Duration::from_secs(10);
+
+/// Name of a device, and its counters.
+pub(super) type Device<'a> = (&'a str, [u64; 2]);
 
 /// Rates of two counters, summed over the selected devices.
 ///
@@ -22,6 +30,7 @@ pub(super) struct Rates {
     /// Increase of the counters of all selected devices. `None` if a counter went back.
     sums: Option<[u64; 2]>,
     last: Option<Instant>,
+    selected_at: Option<Instant>,
 }
 
 /// Counters of a device at the last sample.
@@ -59,11 +68,11 @@ impl Rates {
     }
 
     /// Ends a sample and returns the increase per second since the previous one, `None` without
-    /// devices. If the devices have changed, `select` returns which of them count.
+    /// devices. `select` returns which devices count, if they may have changed.
     pub(super) fn finish(
         &mut self,
         at: Instant,
-        select: impl Fn(&[&str]) -> Vec<bool>,
+        select: impl Fn(&[Device<'_>]) -> Vec<bool>,
     ) -> Option<[f64; 2]> {
         let read_count = mem::take(&mut self.read_count);
         let has_changed = mem::take(&mut self.has_changed) || self.devices.len() > read_count;
@@ -71,12 +80,10 @@ impl Rates {
         // The sums include only devices selected in the previous sample.
         let any_counted = self.devices.iter().any(|device| device.is_counted);
         let sums = self.sums.replace([0; 2]).filter(|_| any_counted);
-        if has_changed {
-            let names: Vec<&str> = self.devices.iter().map(|device| device.name.as_str()).collect();
-            let selected = select(&names);
-            for (device, is_counted) in self.devices.iter_mut().zip(selected) {
-                device.is_counted = is_counted;
-            }
+        let age = self.selected_at.map(|selected| at.saturating_duration_since(selected));
+        if has_changed || age.is_none_or(|age| age >= SELECTION_AGE_MAX) {
+            self.selected_at = Some(at);
+            self.select(select);
         }
         let last = self.last.replace(at);
         let passed = last.map(|last| at.saturating_duration_since(last).as_secs_f64());
@@ -84,12 +91,19 @@ impl Rates {
         let rates = rates.map(|(sums, seconds)| sums.map(|sum| sum as f64 / seconds));
         (read_count > 0).then_some(rates.unwrap_or([f64::NAN; 2]))
     }
+
+    fn select(&mut self, select: impl Fn(&[Device<'_>]) -> Vec<bool>) {
+        let devices: Vec<Device<'_>> =
+            self.devices.iter().map(|device| (device.name.as_str(), device.counts)).collect();
+        let selected = select(&devices);
+        for (device, is_counted) in self.devices.iter_mut().zip(selected) {
+            device.is_counted = is_counted;
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use proptest::prelude::*;
 
     use super::*;
@@ -106,7 +120,7 @@ mod tests {
             for (name, count) in *devices {
                 rates.add_device(name, [*count, count / 2]);
             }
-            let select = |names: &[&str]| names.iter().map(|name| *name != "lo").collect();
+            let select = |all: &[Device<'_>]| all.iter().map(|(name, _)| *name != "lo").collect();
             let both = rates.finish(at, select);
             assert_eq!(both.is_none(), devices.is_empty());
             let rate = both.map(|[rate, _]| rate).filter(|rate| !rate.is_nan());
@@ -161,7 +175,7 @@ mod tests {
                     for (name, counts) in &devices {
                     rates.add_device(name, *counts);
                 }
-                let both = rates.finish(at, |names| vec![true; names.len()]);
+                let both = rates.finish(at, |devices| vec![true; devices.len()]);
                 prop_assert!(both.iter().flatten().all(|rate| rate.is_nan() || *rate >= 0.0));
                 prop_assert_eq!(rates.devices.len(), devices.len());
             }

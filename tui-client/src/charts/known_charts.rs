@@ -2,6 +2,8 @@
 
 use loadline_protocol::Column;
 
+use super::device_charts::is_of_device;
+
 /// Column of a known name: name, legend, and index of its colour in the theme.
 pub(super) type KnownColumn = (&'static str, &'static str, usize);
 
@@ -49,7 +51,7 @@ pub(super) fn known_titles() -> impl Iterator<Item = &'static str> {
 /// Returns whether the agent sends a column of this name. Its values are never negative.
 pub(super) fn is_known(column: &Column) -> bool {
     let mut names = KNOWN_CHARTS.iter().flat_map(|(_, members)| *members).map(|(name, ..)| *name);
-    is_core(column) || names.any(|name| name == column.name())
+    is_core(column) || is_of_device(column) || names.any(|name| name == column.name())
 }
 
 /// Returns whether a column is the utilization of one core: `core0:%`.

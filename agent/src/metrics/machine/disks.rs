@@ -2,10 +2,12 @@
 
 use std::collections::HashSet;
 
-use prometheus_client::metrics::MetricType::{self, Counter, Gauge};
+use prometheus_client::metrics::MetricType::{self, Counter, Gauge, Info};
 
 use super::{is_new, label};
+use crate::kernel::device_folders::DeviceFolders;
 use crate::kernel::diskstats::{DiskstatsFile, SECTOR_BYTES};
+use crate::kernel::root::Root;
 use crate::metrics::family::{Family, Labels};
 
 /// Type, name and help of the metrics, in the kernel's order.
@@ -33,21 +35,56 @@ const FIELDS: [(MetricType, &str, &str); 17] = [
     ),
 ];
 
-pub(super) fn transfers(file: &mut DiskstatsFile) -> Option<Vec<Family>> {
-    let (mut known, mut disks) = (HashSet::new(), Vec::new());
-    let is_any = file.for_each(|disk| {
-        let labels = Labels::from([label("device", disk.name)]);
-        if !is_ignored(disk.name) && is_new(&mut known, &labels) {
-            disks.push((labels, disk.counts));
-        }
-    });
-    let families = FIELDS.into_iter().enumerate().map(|(at, (kind, name, help))| {
-        let values = disks
-            .iter()
-            .filter_map(|(labels, counts)| Some((labels.clone(), in_unit_of(name, counts[at]?))));
-        Family::new(kind, format!("node_disk_{name}"), help, values)
-    });
-    is_any.then(|| families.collect())
+/// Labels of `node_disk_info` besides the device and its numbers, and the attributes with their
+/// texts, of which a disk has one at most. The path is known to udev only.
+const INFO_LABELS: [(&str, &[&str]); 6] = [
+    ("path", &[]),
+    ("wwn", &["wwid", "device/wwid"]),
+    ("model", &["device/model"]),
+    ("serial", &["serial", "device/serial"]),
+    ("revision", &["device/rev", "device/firmware_rev"]),
+    ("rotational", &["queue/rotational"]),
+];
+
+pub(super) struct DiskCollector {
+    counters: DiskstatsFile,
+    folders: DeviceFolders,
+}
+
+impl DiskCollector {
+    pub(super) fn new(root: &Root) -> DiskCollector {
+        let (counters, folders) = (DiskstatsFile::new(root), DeviceFolders::of_disks(root));
+        DiskCollector { counters, folders }
+    }
+
+    pub(super) fn read(&mut self) -> Option<Vec<Family>> {
+        let (mut known, mut disks, mut infos) = (HashSet::new(), Vec::new(), Vec::new());
+        let is_any = self.counters.for_each(|disk| {
+            let labels = Labels::from([label("device", disk.name)]);
+            if !is_ignored(disk.name) && is_new(&mut known, &labels) {
+                infos.push((info_labels(&self.folders, disk.name, disk.number), 1.0));
+                disks.push((labels, disk.counts));
+            }
+        });
+        let families = FIELDS.into_iter().enumerate().map(|(at, (kind, name, help))| {
+            let values = disks.iter().filter_map(|(labels, counts)| {
+                Some((labels.clone(), in_unit_of(name, counts[at]?)))
+            });
+            Family::new(kind, format!("node_disk_{name}"), help, values)
+        });
+        let help = "Number, model and kind of the disk, value is always 1.";
+        let info = Family::new(Info, "node_disk", help, infos);
+        is_any.then(|| families.chain([info]).collect())
+    }
+}
+
+fn info_labels(folders: &DeviceFolders, name: &str, [major, minor]: [u64; 2]) -> Labels {
+    let text = |(name_of, attributes): (&'static str, &[&str])| {
+        let text = attributes.iter().find_map(|attribute| folders.text(name, attribute));
+        label(name_of, &text.unwrap_or_default())
+    };
+    let numbers = [label("major", &major.to_string()), label("minor", &minor.to_string())];
+    [label("device", name)].into_iter().chain(numbers).chain(INFO_LABELS.map(text)).collect()
 }
 
 /// Converts a count of the kernel (ms, sectors or a number) to the unit at the end of `name`.
@@ -83,6 +120,20 @@ fn is_nvme_partition(stem: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::tests::TestRoot;
+    use crate::metrics::machine::tests::samples;
+
+    #[test]
+    fn a_disk_has_its_model() {
+        let files = TestRoot::with(&[
+            ("proc/diskstats", " 259 3 nvme0n1 1 2 3 4 5 6 7 8 9 10 11\n"),
+            ("sys/block/nvme0n1/device/model", "Fast \"Disk\"  \n"),
+            ("sys/block/nvme0n1/queue/rotational", "0\n"),
+        ]);
+        let samples = samples(DiskCollector::new(&files.root()).read()).unwrap();
+        let info = r#"node_disk_info{device="nvme0n1",major="259",minor="3",path="",wwn="",model="Fast \"Disk\"",serial="",revision="",rotational="0"} 1"#;
+        assert!(samples.contains(info), "{samples}");
+    }
 
     #[test]
     fn whole_disks_are_exported_and_partitions_are_not() {

@@ -1,10 +1,12 @@
-//! Traffic of network interfaces.
+//! Traffic of network interfaces, and their place among each other: which are hardware, and which
+//! are built on another one.
 
 use std::collections::HashSet;
 
-use prometheus_client::metrics::MetricType::Counter;
+use prometheus_client::metrics::MetricType::{Counter, Gauge, Info};
 
-use super::{is_new, label};
+use super::{COUNT_MAX, is_new, label};
+use crate::kernel::device_folders::DeviceFolders;
 use crate::kernel::net_dev::NetDevFile;
 use crate::metrics::family::{Family, Labels};
 
@@ -44,6 +46,60 @@ pub(super) fn traffic(file: &mut NetDevFile) -> Option<Vec<Family>> {
     is_any.then(|| families.collect())
 }
 
+/// Labels of `node_network_info` besides `device` and `adminstate`.
+const INFO_LABELS: [&str; 5] = ["address", "broadcast", "duplex", "operstate", "ifalias"];
+
+/// Name, attribute and help of the numbers of an interface.
+const NUMBERS: [(&str, &str, &str); 3] = [
+    ("iface_id", "ifindex", "Network device property: iface_id"),
+    ("iface_link", "iflink", "Network device property: iface_link"),
+    ("protocol_type", "type", "Network device property: protocol_type"),
+];
+
+/// Returns properties of the interfaces.
+pub(super) fn properties(folders: &DeviceFolders) -> Vec<Family> {
+    let mut names = folders.names();
+    names.truncate(COUNT_MAX);
+    let help = "Non-numeric data of a network device, value is always 1.";
+    let info = names.iter().map(|name| (info_labels(folders, name), 1.0));
+    let mut families = vec![Family::new(Info, "node_network", help, info)];
+    families.extend(NUMBERS.map(|(metric, attribute, help)| {
+        let values = names.iter().filter_map(|name| {
+            Some((Labels::from([label("device", name)]), folders.number(name, attribute)? as f64))
+        });
+        Family::new(Gauge, format!("node_network_{metric}"), help, values)
+    }));
+    families
+}
+
+fn info_labels(folders: &DeviceFolders, name: &str) -> Labels {
+    let flags = folders.text(name, "flags").unwrap_or_default();
+    let flags = u64::from_str_radix(flags.trim_start_matches("0x"), 16).ok();
+    let state = flags.map_or("", |flags| if flags & 1 == 1 { "up" } else { "down" });
+    let text = |attribute| label(attribute, &folders.text(name, attribute).unwrap_or_default());
+    let fixed = [label("device", name), label("adminstate", state)];
+    fixed.into_iter().chain(INFO_LABELS.map(text)).collect()
+}
+
+/// Returns the number of members of each bond.
+pub(super) fn bonds(folders: &DeviceFolders) -> Vec<Family> {
+    let (mut all, mut active) = (Vec::new(), Vec::new());
+    for name in folders.names().into_iter().take(COUNT_MAX) {
+        let Some(members) = folders.text(&name, "bonding/slaves") else { continue };
+        let is_up = |member: &&str| {
+            folders.text(member, "bonding_slave/mii_status").is_some_and(|status| status == "up")
+        };
+        let members = members.split_whitespace();
+        let labels = Labels::from([label("master", &name)]);
+        all.push((labels.clone(), members.clone().count() as f64));
+        active.push((labels, members.filter(is_up).count() as f64));
+    }
+    let help = "Number of configured slaves per bonding interface.";
+    let all = Family::new(Gauge, "node_bonding_slaves", help, all);
+    let help = "Number of active slaves per bonding interface.";
+    vec![all, Family::new(Gauge, "node_bonding_active", help, active)]
+}
+
 #[cfg(test)]
 mod tests {
     use loadline_protocol::sanitize;
@@ -69,5 +125,41 @@ mod tests {
     fn without_interfaces_there_is_nothing_to_export() {
         let files = TestRoot::with(&[("proc/net/dev", "Inter-|   Receive\n")]);
         assert_eq!(samples(traffic(&mut NetDevFile::new(&files.root()))), None);
+    }
+
+    #[test]
+    fn properties_and_bonds_tell_how_interfaces_are_stacked() {
+        let files = TestRoot::with(&[
+            ("sys/class/net/bond0/bonding/slaves", "eth0 eth1\n"),
+            ("sys/class/net/bond0/ifindex", "4\n"),
+            ("sys/class/net/eth0/bonding_slave/mii_status", "up\n"),
+            ("sys/class/net/eth0/ifindex", "2\n"),
+            ("sys/class/net/eth0/iflink", "2\n"),
+            ("sys/class/net/eth0/type", "1\n"),
+            ("sys/class/net/eth0/flags", "0x1803\n"),
+            ("sys/class/net/eth0/address", "02:00:00:00:00:01\n"),
+            ("sys/class/net/eth0/ifalias", "up\u{1b}link\n"),
+            ("sys/class/net/eth1/flags", "0x1002\n"),
+        ]);
+        let folders = DeviceFolders::of_interfaces(&files.root());
+        let found = samples(Some(properties(&folders))).unwrap();
+        let eth0 = "device=\"eth0\",adminstate=\"up\",address=\"02:00:00:00:00:01\",\
+                    broadcast=\"\",duplex=\"\",operstate=\"\",ifalias=\"up\u{fffd}link\"";
+        assert!(found.contains(&format!("node_network_info{{{eth0}}} 1")), "{found}");
+        assert!(found.contains("{device=\"eth1\",adminstate=\"down\","), "{found}");
+        let numbers = found.lines().filter(|line| !line.starts_with("node_network_info"));
+        let expected = [
+            "node_network_iface_id{device=\"bond0\"} 4.0",
+            "node_network_iface_id{device=\"eth0\"} 2.0",
+            "node_network_iface_link{device=\"eth0\"} 2.0",
+            "node_network_protocol_type{device=\"eth0\"} 1.0",
+        ];
+        assert_eq!(numbers.collect::<Vec<_>>(), expected);
+        let expected = "node_bonding_slaves{master=\"bond0\"} 2.0\n\
+                        node_bonding_active{master=\"bond0\"} 1.0\n";
+        assert_eq!(samples(Some(bonds(&folders))).unwrap(), expected);
+        let none = DeviceFolders::of_interfaces(&TestRoot::new().root());
+        assert_eq!(samples(Some(properties(&none))).as_deref(), Some(""));
+        assert_eq!(samples(Some(bonds(&none))).as_deref(), Some(""));
     }
 }
