@@ -15,6 +15,7 @@ mod modes;
 mod net;
 mod processes;
 mod rates;
+mod rescan;
 mod snapshot;
 mod system;
 mod temperature;

@@ -46,7 +46,7 @@ impl Collector {
     pub(super) fn plain(root: &Root) -> Collector {
         let mut frequency = FrequencyReader::new(root);
         Collector::new(PLAIN_COLUMNS, move |now| {
-            let mhz = frequency.mean_mhz().unwrap_or(f64::NAN);
+            let mhz = frequency.mean_mhz(now.at).unwrap_or(f64::NAN);
             let memory = now.memory.and_then(MemorySizes::used_percent).unwrap_or(f64::NAN);
             let load = System::load_average().ok();
             let load = load.map_or([f64::NAN; 3], |load| [load.one, load.five, load.fifteen]);
