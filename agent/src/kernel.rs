@@ -6,6 +6,8 @@
 //! them from the start on each call. Once their buffers exist, nothing is allocated. A value that is
 //! unreadable or implausible is missing.
 
+pub(crate) mod arcstats;
+pub(crate) mod available_memory;
 pub(crate) mod cgroups;
 pub(crate) mod core_lists;
 #[cfg(target_os = "linux")]

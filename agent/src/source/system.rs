@@ -1,11 +1,16 @@
-//! CPU use and memory of the machine, read by sysinfo. Own reader on Linux for the number of cores:
-//! sysinfo lists the cores that are online at its start.
+//! CPU use and memory of the machine, read by sysinfo. Own readers on Linux:
+//!
+//! * for the numbers of the cores: sysinfo lists the cores that are online at its start;
+//! * for memory on kernels without `MemAvailable`: sysinfo omits the reserve of the kernel;
+//! * for the cache of ZFS: sysinfo counts it as used.
 
 use std::fs::File;
 use std::path::PathBuf;
 
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
+use crate::kernel::arcstats::ArcFile;
+use crate::kernel::available_memory::AvailableMemory;
 use crate::kernel::core_lists::{OnlineCores, present_cores};
 use crate::kernel::record_file::Record as _;
 use crate::kernel::root::Root;
@@ -24,6 +29,13 @@ impl MemorySizes {
     // sysinfo's `used_memory()` overflows if more is available than the total.
     pub(super) fn used(self) -> u64 {
         self.total.saturating_sub(self.available)
+    }
+
+    /// Counts memory as available, unless there would be more than the total: then it does not
+    /// belong to this memory.
+    fn add_reclaimable(&mut self, bytes: u64) {
+        let available = self.available.checked_add(bytes).filter(|all| *all <= self.total);
+        self.available = available.unwrap_or(self.available);
     }
 
     /// Returns the memory that is not available to programs, in % of the total.
@@ -48,6 +60,9 @@ pub(super) struct SystemReader {
     /// `None` on systems that sysinfo does not support.
     system: Option<System>,
     online: OnlineCores,
+    /// `None` if sysinfo is right.
+    available: Option<AvailableMemory>,
+    arc: ArcFile,
 }
 
 /// Spare file descriptor.
@@ -66,7 +81,9 @@ impl SystemReader {
         // Before the first refresh, so that no change is missed.
         online.has_changed();
         let usage = RefreshKind::nothing().with_cpu(CpuRefreshKind::nothing().with_usage());
-        SystemReader { system: System::new_with_specifics(usage).ok(), online }
+        let available = AvailableMemory::new(root).filter(|_| cfg!(target_os = "linux"));
+        let system = System::new_with_specifics(usage).ok();
+        SystemReader { system, online, available, arc: ArcFile::new(root) }
     }
 
     /// Returns the CPU use of all cores since the previous call, %. Writes each core's to `cores`.
@@ -99,12 +116,17 @@ impl SystemReader {
     pub(super) fn memory(&mut self) -> Option<MemorySizes> {
         let system = self.system.as_mut()?;
         system.refresh_memory_specifics(MemoryRefreshKind::everything());
-        let memory = MemorySizes {
+        let mut memory = MemorySizes {
             total: system.total_memory(),
             available: system.available_memory(),
             swap_total: system.total_swap(),
             swap_free: system.free_swap(),
         };
+        let corrected = self.available.as_mut().and_then(AvailableMemory::total_and_available);
+        if let Some([total, available]) = corrected {
+            (memory.total, memory.available) = (total, available);
+        }
+        memory.add_reclaimable(self.arc.reclaimable().unwrap_or_default());
         // 0 means unknown.
         (memory.total > 0).then_some(memory)
     }
@@ -173,6 +195,20 @@ mod tests {
         assert_eq!(percent(0, 0), None);
         assert_eq!(percent(u64::MAX, 0), Some(100.0));
         assert_eq!(percent(1, u64::MAX), Some(0.0));
+    }
+
+    #[test]
+    fn reclaimable_memory_is_available_up_to_the_total() {
+        let check = |reclaimable, expected| {
+            let (total, available) = (100, 40);
+            let mut memory = MemorySizes { total, available, swap_total: 0, swap_free: 0 };
+            memory.add_reclaimable(reclaimable);
+            assert_eq!(memory.available, expected);
+        };
+        check(0, 40);
+        check(50, 90);
+        check(61, 40);
+        check(u64::MAX, 40);
     }
 
     #[test]
