@@ -30,6 +30,8 @@ pub(crate) mod pressure;
 pub(crate) mod record_file;
 pub(crate) mod root;
 pub(crate) mod stat;
+#[cfg(target_os = "linux")]
+pub(crate) mod temperature_sensors;
 pub(crate) mod vmstat;
 
 /// Returns the words of a line.

@@ -81,8 +81,8 @@ impl Collector {
                 }),
             },
             Group::Temp => {
-                let mut sensors = TemperatureReader::new();
-                Collector::new([("temp", "°C")], move |_| Some([sensors.hottest()?]))
+                let mut sensors = TemperatureReader::new(root);
+                Collector::new([("temp", "°C")], move |now| Some([sensors.celsius(now.at)?]))
             }
             Group::Procs => {
                 let mut processes = ProcessReader::new(root);
