@@ -13,6 +13,7 @@ pub(crate) mod core_lists;
 #[cfg(target_os = "linux")]
 pub(crate) mod cpufreq;
 pub(crate) mod cpuinfo;
+pub(crate) mod cpusets;
 #[cfg(target_os = "linux")]
 pub(crate) mod device_folders;
 pub(crate) mod diskstats;
@@ -27,6 +28,7 @@ pub(crate) mod numbered_entries;
 mod open_file;
 pub(crate) mod own_process;
 pub(crate) mod pressure;
+pub(crate) mod process_status;
 pub(crate) mod record_file;
 pub(crate) mod root;
 pub(crate) mod stat;

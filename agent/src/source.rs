@@ -81,9 +81,9 @@ impl Machine {
     /// Returns the machine whose kernel files are below `root`. sysinfo still reads this machine.
     pub(crate) fn at_root(root: &Root, collect: &GroupSet) -> Machine {
         let has_cores = collect.groups().contains(&Group::Cores);
-        let cores = if has_cores { system::core_count(root) } else { 0 };
+        let cores = if has_cores { system::cores_with_column(root) } else { Vec::new() };
         let of_group =
-            |group: &Group| Some((Collector::of_group(*group, root, cores)?, Some(*group)));
+            |group: &Group| Some((Collector::of_group(*group, root, &cores)?, Some(*group)));
         let groups = collect.groups().iter().filter_map(of_group);
         let collectors = iter::once((Collector::plain(root), None)).chain(groups).collect();
         let (snapshot, reserve) = (SystemSnapshot::new(root, cores), Reserve::new(root));
@@ -261,9 +261,18 @@ mod tests {
         "uptime",
     ];
 
+    /// Keeps a core busy.
+    fn keep_busy(time: Duration) {
+        let begin = Instant::now();
+        while begin.elapsed() < time {
+            std::hint::spin_loop();
+        }
+    }
+
     #[test]
     fn each_value_of_the_machine_is_plausible() {
         let mut machine = Machine::with_groups(&GroupSet::all());
+        keep_busy(machine.min_interval());
         let mut values = Vec::new();
         machine.sample(&mut values);
         let columns = machine.columns();
@@ -279,11 +288,8 @@ mod tests {
     #[test]
     fn the_first_sample_is_not_an_average_since_boot() {
         let mut machine = Machine::with_groups(&GroupSet::plain());
-        let begin = Instant::now();
-        while begin.elapsed() < machine.min_interval() {
-            // Keeps a core busy. An average since boot would not show that.
-            std::hint::spin_loop();
-        }
+        // An average since boot would not show a busy core.
+        keep_busy(machine.min_interval());
         let mut values = Vec::new();
         machine.sample(&mut values);
         let cores = f64::from(system::logical_cores().unwrap_or(1));
@@ -293,7 +299,7 @@ mod tests {
 
     #[test]
     fn without_a_descriptor_values_are_unknown() {
-        let mut snapshot = SystemSnapshot::new(&Root::of_this_machine(), 1);
+        let mut snapshot = SystemSnapshot::new(&Root::of_this_machine(), vec![0]);
         snapshot.advance(true);
         assert!(snapshot.memory.is_some());
         snapshot.advance(false);
