@@ -41,12 +41,12 @@ impl OnlineCores {
 pub(super) fn parse_list(list: &str) -> Option<Vec<u32>> {
     let mut cores = Vec::new();
     for range in list.trim().split(',') {
-        let (first, last) = range.split_once('-').unwrap_or((range, range));
-        let (first, last): (u32, u32) = (first.parse().ok()?, last.parse().ok()?);
-        if first > last || last >= CORES_SUPPORTED || cores.last().is_some_and(|it| *it >= first) {
+        let (start, end) = range.split_once('-').unwrap_or((range, range));
+        let (start, end): (u32, u32) = (start.parse().ok()?, end.parse().ok()?);
+        if start > end || end >= CORES_SUPPORTED || cores.last().is_some_and(|it| *it >= start) {
             return None;
         }
-        cores.extend(first..=last);
+        cores.extend(start..=end);
     }
     Some(cores)
 }

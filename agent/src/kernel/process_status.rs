@@ -15,7 +15,7 @@ impl Record for StatusLine {
 
     const PATH: &'static str = "proc/self/status";
 
-    /// Parses `CapEff:	000001ffffffffff`.
+    /// Parses `CapEff: 000001ffffffffff`.
     fn parse(line: &[u8]) -> Option<(&str, &str)> {
         let (name, value) = std::str::from_utf8(line).ok()?.split_once(':')?;
         Some((name, value.trim()))

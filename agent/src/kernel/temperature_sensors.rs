@@ -13,7 +13,7 @@ const CHIPS_MAX: usize = 256;
 /// Highest number of sensors: a large machine has one for each of several hundred cores.
 const SENSORS_MAX: usize = 1024;
 
-/// Place that a sensor measures, the most telling first.
+/// Place that a sensor measures, in the order of preference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Place {
     /// Inside the processor, by a chip for nothing else.

@@ -35,8 +35,8 @@ mod reader {
                 let are_hidden = are_processes_hidden(&self.root);
                 if are_hidden && !self.are_hidden {
                     tracing::warn!(
-                        "/proc hides processes of other users (hidepid), procs is NaN; start the \
-                         agent as root or as a member of the group of /proc"
+                        "processes of other users are hidden (hidepid), procs is NaN; start the \
+                         agent as root or in the group that hidepid exempts"
                     );
                 }
                 self.are_hidden = are_hidden;
