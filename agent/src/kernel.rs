@@ -6,11 +6,14 @@
 //! them from the start on each call. Once their buffers exist, nothing is allocated. A value that is
 //! unreadable or implausible is missing.
 
+pub(crate) mod arcstats;
+pub(crate) mod available_memory;
 pub(crate) mod cgroups;
 pub(crate) mod core_lists;
 #[cfg(target_os = "linux")]
 pub(crate) mod cpufreq;
 pub(crate) mod cpuinfo;
+pub(crate) mod cpusets;
 #[cfg(target_os = "linux")]
 pub(crate) mod device_folders;
 pub(crate) mod diskstats;
@@ -25,9 +28,12 @@ pub(crate) mod numbered_entries;
 mod open_file;
 pub(crate) mod own_process;
 pub(crate) mod pressure;
+pub(crate) mod process_status;
 pub(crate) mod record_file;
 pub(crate) mod root;
 pub(crate) mod stat;
+#[cfg(target_os = "linux")]
+pub(crate) mod temperature_sensors;
 pub(crate) mod vmstat;
 
 /// Returns the words of a line.

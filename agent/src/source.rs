@@ -17,6 +17,7 @@ mod modes;
 mod net;
 mod processes;
 mod rates;
+mod rescan;
 mod snapshot;
 mod system;
 mod temperature;
@@ -84,13 +85,13 @@ impl Machine {
     /// Returns the machine whose kernel files are below `root`. sysinfo still reads this machine.
     pub(crate) fn at_root(root: &Root, collect: &GroupSet) -> Machine {
         let has_cores = collect.groups().contains(&Group::Cores);
-        let cores = if has_cores { system::core_count(root) } else { 0 };
+        let cores = if has_cores { system::cores_with_column(root) } else { Vec::new() };
         let mut collectors: Vec<MachineCollector> = vec![(Collector::plain(root), None)];
         for group in collect.groups() {
             let columns = collectors.iter().flat_map(|(collector, _)| &collector.columns);
             let bytes_left =
                 COLUMNS_BYTES_MAX.saturating_sub(columns.map(devices::text_bytes).sum());
-            let collector = Collector::of_group(*group, root, cores, bytes_left);
+            let collector = Collector::of_group(*group, root, &cores, bytes_left);
             collectors.extend(collector.map(|collector| (collector, Some(*group))));
         }
         let (snapshot, reserve) = (SystemSnapshot::new(root, cores), Reserve::new(root));
@@ -268,9 +269,18 @@ mod tests {
         "uptime",
     ];
 
+    /// Keeps a core busy.
+    fn keep_busy(time: Duration) {
+        let begin = Instant::now();
+        while begin.elapsed() < time {
+            std::hint::spin_loop();
+        }
+    }
+
     #[test]
     fn each_value_of_the_machine_is_plausible() {
         let mut machine = Machine::with_groups(&GroupSet::all());
+        keep_busy(machine.min_interval());
         let mut values = Vec::new();
         machine.sample(&mut values);
         let columns = machine.columns();
@@ -286,11 +296,8 @@ mod tests {
     #[test]
     fn the_first_sample_is_not_an_average_since_boot() {
         let mut machine = Machine::with_groups(&GroupSet::plain());
-        let begin = Instant::now();
-        while begin.elapsed() < machine.min_interval() {
-            // Keeps a core busy. An average since boot would not show that.
-            std::hint::spin_loop();
-        }
+        // An average since boot would not show a busy core.
+        keep_busy(machine.min_interval());
         let mut values = Vec::new();
         machine.sample(&mut values);
         let cores = f64::from(system::logical_cores().unwrap_or(1));
@@ -300,7 +307,7 @@ mod tests {
 
     #[test]
     fn without_a_descriptor_values_are_unknown() {
-        let mut snapshot = SystemSnapshot::new(&Root::of_this_machine(), 1);
+        let mut snapshot = SystemSnapshot::new(&Root::of_this_machine(), vec![0]);
         snapshot.advance(true);
         assert!(snapshot.memory.is_some());
         snapshot.advance(false);

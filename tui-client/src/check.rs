@@ -165,6 +165,9 @@ impl CheckReport {
                 line("host", &host);
             }
             line("columns", &columns_text(stream));
+            if let Some(cores) = cores_text(stream) {
+                line("cores", &cores);
+            }
         }
         if let Some(interval) = self.watched.interval() {
             line("interval", &DurationText(interval).to_string());
@@ -224,6 +227,15 @@ fn host_text(header: &Header) -> String {
         header.agent.as_ref().map(|version| format!("agent {version}")),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// Says how many cores have a column. `None` if there are no such columns, or one for each core.
+fn cores_text(stream: &StreamInfo) -> Option<String> {
+    let number = |name: &str| name.strip_prefix("core")?.parse::<u32>().ok();
+    let columns = stream.schema.columns().iter().filter_map(|column| number(column.name()));
+    let (with_column, cores) = (columns.count(), stream.header.as_ref()?.cores?);
+    let is_cut = (1..cores as usize).contains(&with_column);
+    is_cut.then(|| format!("{with_column} of {cores} have a column"))
 }
 
 fn columns_text(stream: &StreamInfo) -> String {
@@ -323,6 +335,18 @@ mod tests {
         assert_eq!(kind("# columns time:s a\n9 1\n").await, "kind     plain rows");
         let csv = "kind     csv with a heading line";
         assert_eq!(kind("time,a\n9,1\n").await, csv);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn cores_without_a_column_are_reported() {
+        let cores = |header: &'static str| async move {
+            let columns = "# columns time:s core0:% core1:%\n9 1 1\n";
+            let (text, _) = check(&format!("# loadline/1 {header}\n{columns}")).await;
+            text.lines().find_map(|line| line.strip_prefix("cores    ").map(str::to_owned))
+        };
+        assert_eq!(cores("cores=1024").await.as_deref(), Some("2 of 1024 have a column"));
+        assert_eq!(cores("cores=2").await, None);
+        assert_eq!(cores("host=web-1").await, None);
     }
 
     #[tokio::test(start_paused = true)]

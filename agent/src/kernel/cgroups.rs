@@ -129,13 +129,13 @@ pub(crate) fn memory_cgroups(root: &Root) -> Vec<MemoryCgroup> {
 }
 
 /// Folders of the cgroups of process 1, from the innermost outwards.
-enum Hierarchy {
+pub(super) enum Hierarchy {
     V1(Vec<PathBuf>),
     V2(Vec<PathBuf>),
 }
 
 /// Returns the hierarchy of a controller. A machine may use v1 and v2 for different controllers.
-fn hierarchy(root: &Root, controller: &str) -> Hierarchy {
+pub(super) fn hierarchy(root: &Root, controller: &str) -> Hierarchy {
     let list = read_cgroup_list(root).unwrap_or_default();
     if let Some(path) = cgroup_path(&list, controller) {
         return Hierarchy::V1(cgroup_folders(root, path, |mount| {

@@ -1,10 +1,13 @@
-//! `/sys/devices/system/cpu/{present,online}`: lists of cores.
+//! Lists of cores such as `0-3,8-15`, and `/sys/devices/system/cpu/online`.
 
 use super::open_file::OpenFile;
 use super::root::Root;
 
 /// Buffer for a list of cores. A list of single numbers up to 512 is shorter.
-const LIST_BYTES: usize = 2048;
+pub(super) const LIST_BYTES: usize = 2048;
+
+/// Number of cores that Linux supports at most.
+const CORES_SUPPORTED: u32 = 8192;
 
 /// List of the online cores.
 pub(crate) struct OnlineCores {
@@ -27,19 +30,25 @@ impl OnlineCores {
         self.last.extend_from_slice(list);
         has_changed
     }
+
+    /// Returns the numbers of the cores, in ascending order.
+    pub(crate) fn numbers(&mut self) -> Option<Vec<u32>> {
+        parse_list(self.file.read_prefix(&mut [0; LIST_BYTES])?)
+    }
 }
 
-/// Returns the number of the last present core, plus one. Includes offline cores, but not possible
-/// cores, which a virtual machine could get later: there may be hundreds.
-pub(crate) fn present_cores(root: &Root) -> Option<usize> {
-    let mut file = OpenFile::new(root.path("sys/devices/system/cpu/present"));
-    parse_count(file.read_prefix(&mut [0; LIST_BYTES])?)
-}
-
-/// Parses a list such as `0-3,8-15`.
-pub(super) fn parse_count(list: &str) -> Option<usize> {
-    let number = list.trim().rsplit([',', '-']).next()?;
-    number.parse::<usize>().ok()?.checked_add(1)
+/// Parses a list such as `0-3,8-15`: numbers in ascending order. `None` if it is empty.
+pub(super) fn parse_list(list: &str) -> Option<Vec<u32>> {
+    let mut cores = Vec::new();
+    for range in list.trim().split(',') {
+        let (start, end) = range.split_once('-').unwrap_or((range, range));
+        let (start, end): (u32, u32) = (start.parse().ok()?, end.parse().ok()?);
+        if start > end || end >= CORES_SUPPORTED || cores.last().is_some_and(|it| *it >= start) {
+            return None;
+        }
+        cores.extend(start..=end);
+    }
+    Some(cores)
 }
 
 #[cfg(test)]
@@ -47,12 +56,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_number_of_cores_is_the_last_of_the_list_plus_one() {
-        assert_eq!(parse_count("0\n"), Some(1));
-        assert_eq!(parse_count("0-3,8-15\n"), Some(16));
-        assert_eq!(parse_count("0-3,7\n"), Some(8));
-        for wrong in ["", "\n", "-", "0-", "x", "0-18446744073709551615", "99999999999999999999"] {
-            assert_eq!(parse_count(wrong), None, "{wrong:?}");
+    fn a_list_has_numbers_and_ranges() {
+        assert_eq!(parse_list("0\n"), Some(vec![0]));
+        assert_eq!(parse_list("0-3,7\n"), Some(vec![0, 1, 2, 3, 7]));
+        assert_eq!(parse_list("8190-8191"), Some(vec![8190, 8191]));
+        for wrong in [
+            "",
+            "\n",
+            "-",
+            "0-",
+            "x",
+            "3-1",
+            "2,1",
+            "0-2,2",
+            "0-8192",
+            "0-4294967295",
+            "99999999999999999999",
+        ] {
+            assert_eq!(parse_list(wrong), None, "{wrong:?}");
         }
     }
 }

@@ -12,6 +12,9 @@ use super::root::Root;
 
 const CPU_FOLDER: &str = "sys/devices/system/cpu";
 
+/// Buffer for the cores of a group: numbers with blanks between them, of up to 512 cores.
+const LIST_BYTES: usize = 2048;
+
 /// Number of a core, and its current, minimum and maximum frequency, kHz.
 pub(crate) type CoreFrequencies = (u32, [Option<u64>; 3]);
 
@@ -30,8 +33,7 @@ pub(crate) fn core_frequencies(root: &Root, count_max: usize) -> Vec<CoreFrequen
     found
 }
 
-/// Frequency files of the cores, or of groups of cores that change their frequency together: those
-/// that `psutil.cpu_freq()` reads.
+/// Frequency files of the cores, or of groups of cores that change their frequency together.
 ///
 /// The search for cores is repeated now and then, and allocates nothing if the result is unchanged.
 pub(crate) struct FrequencyFiles {
@@ -43,8 +45,18 @@ pub(crate) struct FrequencyFiles {
     found: Vec<u32>,
     /// Buffer for paths.
     path: OsString,
-    /// Files with the number of their folder, in ascending order.
-    files: Vec<(u32, [OpenFile; 2])>,
+    /// In the order of their numbers.
+    policies: Vec<Policy>,
+}
+
+/// Core, or group of cores that change their frequency together.
+struct Policy {
+    /// Number of its folder.
+    number: u32,
+    files: [OpenFile; 2],
+    affected_cpus: OpenFile,
+    /// Number of online cores at the last search.
+    cores: usize,
 }
 
 /// Frequency according to the scaling driver. If there is none, as measured by the hardware.
@@ -72,7 +84,7 @@ impl FrequencyFiles {
             paths: POLICIES,
             found: Vec::new(),
             path: OsString::new(),
-            files: Vec::new(),
+            policies: Vec::new(),
         }
     }
 
@@ -83,14 +95,17 @@ impl FrequencyFiles {
         if paths == CORES {
             self.scan(CORES);
         }
-        let known = self.files.iter().map(|(number, _)| number);
+        let known = self.policies.iter().map(|policy| &policy.number);
         if paths != self.paths || !known.eq(&self.found) {
             self.paths = paths;
-            let files = self.found.iter().map(|number| {
+            let policies = self.found.iter().map(|number| {
                 paths.write(&mut self.path, &self.cpus, *number);
-                (*number, OpenFile::in_folder(Path::new(&self.path), FREQUENCY_FILES))
+                Policy::in_folder(*number, Path::new(&self.path))
             });
-            self.files = files.collect();
+            self.policies = policies.collect();
+        }
+        if paths == POLICIES {
+            self.policies.iter_mut().for_each(Policy::count_cores);
         }
     }
 
@@ -109,13 +124,29 @@ impl FrequencyFiles {
         found.sort_unstable();
     }
 
-    /// Passes each known frequency to `each`, MHz. Offline cores have none.
-    pub(crate) fn for_each_mhz(&mut self, mut each: impl FnMut(f64)) {
-        for (_, files) in &mut self.files {
-            if let Some(khz) = files.iter_mut().find_map(OpenFile::read_number::<u64>) {
-                each(khz as f64 / 1000.0);
+    /// Passes each known frequency to `each`, MHz, with the number of cores that have it. Offline
+    /// cores have none.
+    pub(crate) fn for_each_mhz(&mut self, mut each: impl FnMut(f64, usize)) {
+        for policy in &mut self.policies {
+            if let Some(khz) = policy.files.iter_mut().find_map(OpenFile::read_number::<u64>) {
+                each(khz as f64 / 1000.0, policy.cores);
             }
         }
+    }
+}
+
+impl Policy {
+    fn in_folder(number: u32, folder: &Path) -> Policy {
+        let affected_cpus = OpenFile::new(folder.join("affected_cpus"));
+        let files = OpenFile::in_folder(folder, FREQUENCY_FILES);
+        Policy { number, files, affected_cpus, cores: 1 }
+    }
+
+    /// Counts the online cores of a group. Without a list of them, the group counts once.
+    fn count_cores(&mut self) {
+        let mut buffer = [0; LIST_BYTES];
+        let list = self.affected_cpus.read_prefix(&mut buffer);
+        self.cores = list.map_or(1, |list| list.split_ascii_whitespace().count());
     }
 }
 

@@ -1,7 +1,7 @@
 //! `/sys/class/hwmon/`: temperatures of hardware monitoring chips.
 
 use std::fs::{self, DirEntry};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::open_file::OpenFile;
 use super::root::Root;
@@ -13,7 +13,7 @@ const CHIPS_MAX: usize = 256;
 const FILES_MAX: usize = 1024;
 
 /// Buffer for a name or a number.
-const VALUE_BYTES: usize = 128;
+pub(super) const VALUE_BYTES: usize = 128;
 
 /// Hardware monitoring chip.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,18 +40,18 @@ fn chip(folder: &Path) -> Option<Chip> {
     let entries = fs::read_dir(folder).ok()?.flatten().take(FILES_MAX);
     let temperature = |file: DirEntry| {
         let sensor = temperature_sensor(file.file_name().to_str()?)?.to_owned();
-        Some((sensor, parse_celsius(&read(file.path())?)?))
+        Some((sensor, parse_celsius(&read(&file.path())?)?))
     };
     let mut sensors: Vec<_> = entries.filter_map(temperature).collect();
     sensors.sort_by(|one, other| one.0.cmp(&other.0));
-    let name = read(folder.join("name")).map(|name| clean_name(&name));
+    let name = read(&folder.join("name")).map(|name| clean_name(&name));
     let name = name.filter(|name| !name.is_empty());
     let id = device_id(folder).or_else(|| name.clone()).or_else(|| last_part(folder))?;
     (!sensors.is_empty()).then_some(Chip { id, name, sensors })
 }
 
 /// Parses a file name such as `temp1_input`: returns `temp1`.
-fn temperature_sensor(file: &str) -> Option<&str> {
+pub(super) fn temperature_sensor(file: &str) -> Option<&str> {
     let sensor = file.strip_suffix("_input")?;
     let number = sensor.strip_prefix("temp")?;
     number.bytes().all(|byte| byte.is_ascii_digit()).then_some(sensor)
@@ -81,7 +81,8 @@ fn clean_name(name: &str) -> String {
     cleaned.trim_matches('_').to_owned()
 }
 
-fn read(path: PathBuf) -> Option<String> {
+/// Reads a file of one line.
+pub(super) fn read(path: &Path) -> Option<String> {
     Some(OpenFile::new(path).read_prefix(&mut [0; VALUE_BYTES])?.trim().to_owned())
 }
 

@@ -18,11 +18,14 @@ impl ProcessFolders {
         ProcessFolders(root.path("proc"))
     }
 
-    /// Returns the number of processes that are visible to this one, and includes this one.
+    /// Returns the number of processes. `None` if process 1 is hidden, and then probably others.
     pub(crate) fn count(&mut self) -> Option<usize> {
-        let mut count = 0;
-        for_each_numbered(&self.0, b"", |_| count += 1);
-        (count > 0).then_some(count)
+        let (mut count, mut has_first) = (0, false);
+        for_each_numbered(&self.0, b"", |number| {
+            count += 1;
+            has_first |= number == 1;
+        });
+        has_first.then_some(count)
     }
 }
 

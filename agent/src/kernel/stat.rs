@@ -44,6 +44,35 @@ pub(crate) fn first_stat_line(root: &Root) -> StatFile {
     StatFile::with_buffer(root.path(StatLine::PATH), FIRST_LINE_BYTES)
 }
 
+/// Buffer for several lines of cores. The long line of interrupts is skipped.
+const CORE_LINES_BYTES: usize = 4 * 1024;
+
+/// Returns a reader for the lines of cores.
+pub(crate) fn core_stat_lines(root: &Root) -> StatFile {
+    StatFile::with_buffer(root.path(StatLine::PATH), CORE_LINES_BYTES)
+}
+
+/// Returns the numbers of the online cores, in ascending order.
+pub(crate) fn core_numbers(root: &Root) -> Vec<u32> {
+    let mut numbers = Vec::new();
+    for_each_core(&mut core_stat_lines(root), |number, _| numbers.push(number));
+    numbers.sort_unstable();
+    numbers.dedup();
+    numbers
+}
+
+/// Passes number and times of each core to `each`: the lines that follow the first one.
+pub(crate) fn for_each_core(stat: &mut StatFile, mut each: impl FnMut(u32, CpuTimes)) {
+    stat.find_map(|line| match line {
+        StatLine::AllCpus(_) => None,
+        StatLine::Cpu(number, times) => {
+            each(number, times);
+            None
+        }
+        StatLine::Count(..) => Some(()),
+    });
+}
+
 impl Record for StatLine {
     type Of<'a> = StatLine;
 
@@ -93,6 +122,13 @@ impl CpuTimes {
     fn checked_total(self) -> Option<u64> {
         let CpuTimes([ticks @ .., _guest, _guest_nice]) = self;
         ticks.into_iter().try_fold(0, u64::checked_add)
+    }
+
+    /// Adds the times of another core.
+    pub(crate) fn add(&mut self, CpuTimes(others): CpuTimes) {
+        for (ticks, other) in self.0.iter_mut().zip(others) {
+            *ticks = ticks.saturating_add(other);
+        }
     }
 
     /// Returns the total time.

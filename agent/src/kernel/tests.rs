@@ -94,7 +94,7 @@ proptest! {
         let _ = (loadavg::parse(&text), pressure::Stalls::parse(&text));
         let _ = (own_process::parse_statm(&text), own_process::parse_start(&text));
         let _ = (cgroups::parse_cpu_max(&text), cgroups::parse_cpu_stat(&text));
-        let _ = (cgroups::cgroup_path(&text, "cpu"), core_lists::parse_count(&text));
+        let _ = (cgroups::cgroup_path(&text, "cpu"), core_lists::parse_list(&text));
         let _ = hwmon::parse_celsius(&text);
     }
 }

@@ -8,7 +8,6 @@ use super::disk::Disks;
 use super::filesystems::Filesystems;
 use super::frequency::FrequencyReader;
 use super::group_set::Group;
-use super::modes::CpuModesReader;
 use super::net::Interfaces;
 use super::processes::ProcessReader;
 use super::rates::Rates;
@@ -48,7 +47,7 @@ impl Collector {
     pub(super) fn plain(root: &Root) -> Collector {
         let mut frequency = FrequencyReader::new(root);
         Collector::new(PLAIN_COLUMNS, move |now| {
-            let mhz = frequency.mean_mhz().unwrap_or(f64::NAN);
+            let mhz = frequency.mean_mhz(now.at).unwrap_or(f64::NAN);
             let memory = now.memory.and_then(MemorySizes::used_percent).unwrap_or(f64::NAN);
             let load = System::load_average().ok();
             let load = load.map_or([f64::NAN; 3], |load| [load.one, load.five, load.fifteen]);
@@ -56,18 +55,18 @@ impl Collector {
         })
     }
 
-    /// Returns the collector of a group on a machine with this number of cores. `None` if all
+    /// Returns the collector of a group on a machine with cores of these numbers. `None` if all
     /// columns of the group belong to the plain stream. Columns of devices take at most `bytes_left`
     /// bytes in a columns note.
     pub(super) fn of_group(
         group: Group,
         root: &Root,
-        cores: usize,
+        cores: &[u32],
         bytes_left: usize,
     ) -> Option<Collector> {
         Some(match group {
             Group::Freq | Group::Load => return None,
-            Group::Cpu => Collector::cpu_modes(root),
+            Group::Cpu => Collector::cpu_modes(),
             Group::Mem => {
                 let columns = [("mem_used", "B"), ("mem_available", "B"), ("mem_total", "B")];
                 Collector::new(columns, |now| {
@@ -82,19 +81,22 @@ impl Collector {
             Group::Disk => Collector::disk(root),
             Group::Pressure => Collector::pressure(root),
             Group::Cores => Collector {
-                columns: (0..cores).map(|core| Column::new(&format!("core{core}"), "%")).collect(),
+                columns: cores
+                    .iter()
+                    .map(|core| Column::new(&format!("core{core}"), "%"))
+                    .collect(),
                 read: Box::new(|now, values| {
                     values.extend(&now.cores);
                     true
                 }),
             },
             Group::Temp => {
-                let mut sensors = TemperatureReader::new();
-                Collector::new([("temp", "°C")], move |_| Some([sensors.hottest()?]))
+                let mut sensors = TemperatureReader::new(root);
+                Collector::new([("temp", "°C")], move |now| Some([sensors.celsius(now.at)?]))
             }
             Group::Procs => {
                 let mut processes = ProcessReader::new(root);
-                Collector::new([("procs", "")], move |_| Some([processes.count()? as f64]))
+                Collector::new([("procs", "")], move |now| Some([processes.count(now.at)?]))
             }
             // Time in suspension is included.
             Group::Uptime => {
@@ -109,17 +111,10 @@ impl Collector {
     /// Shares of the time of all cores since the previous sample: `user` (with nice and guests),
     /// `system` (with interrupts), `iowait`, and `steal` (time used by other virtual machines on
     /// the same hardware). `cpu` is the sum of `user`, `system` and `steal`.
-    fn cpu_modes(root: &Root) -> Collector {
-        let mut modes = CpuModesReader::new(root);
+    fn cpu_modes() -> Collector {
         let columns = [("user", "%"), ("system", "%"), ("iowait", "%"), ("steal", "%")];
-        Collector::new(columns, move |now| {
-            let mut shares = modes.shares().unwrap_or([f64::NAN; 4]);
-            if let Some(container_modes) = now.container_modes {
-                shares[..2].copy_from_slice(&container_modes);
-            }
-            // Known on other systems too: a warning about missing modes would not help.
-            Some(shares)
-        })
+        // Known on other systems too: a warning about missing modes would not help.
+        Collector::new(columns, |now| Some(now.modes))
     }
 
     /// Bytes per second received and sent, summed over the physical interfaces.

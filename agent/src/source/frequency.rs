@@ -1,5 +1,6 @@
 //! Mean frequency of the cores. Own reader on Linux: sysinfo reads the whole of `/proc/cpuinfo` for
-//! each core. If no core changes its own frequency, sysinfo takes the first core for all.
+//! each core. If no core changes its own frequency, sysinfo takes the first core for all, and on some
+//! architectures a maximum or a number that is no frequency.
 
 pub(super) use self::reader::FrequencyReader;
 
@@ -14,10 +15,11 @@ struct Mean {
 }
 
 impl Mean {
-    fn add(&mut self, mhz: f64) {
+    /// Adds the frequency of this number of cores.
+    fn add(&mut self, mhz: f64, cores: usize) {
         if (0.0..=MHZ_MAX).contains(&mhz) {
-            self.sum += mhz;
-            self.count += 1;
+            self.sum += mhz * cores as f64;
+            self.count += cores;
         }
     }
 
@@ -29,49 +31,52 @@ impl Mean {
 
 #[cfg(target_os = "linux")]
 mod reader {
+    use tokio::time::Instant;
+
     use super::Mean;
+    use crate::kernel::core_lists::OnlineCores;
     use crate::kernel::cpufreq::FrequencyFiles;
     use crate::kernel::cpuinfo::CpuinfoFile;
     use crate::kernel::root::Root;
+    use crate::source::rescan::Rescan;
 
-    /// Number of samples between two searches for new cores.
-    pub(super) const RESCAN_SAMPLES: u32 = 64;
-
-    /// Mean frequency from the files that `psutil.cpu_freq()` reads: cpufreq files of cores or of
-    /// groups of cores that change their frequency together, else `/proc/cpuinfo`. If both have a
-    /// frequency for each core, the kernel takes both from the same place, and the cpufreq files
-    /// are much shorter.
+    /// Mean over all online cores, from cpufreq files of cores or of groups of cores that change
+    /// their frequency together, else from `/proc/cpuinfo`. If both have a frequency for each core,
+    /// the kernel takes both from the same place, and the cpufreq files are much shorter.
     pub(crate) struct FrequencyReader {
         files: FrequencyFiles,
         list: CpuinfoFile,
         /// Number of cores in the list at the last read. Nothing after the last core is read.
         listed_cores: Option<usize>,
-        /// Number of samples until the next search for cores.
-        rescan_in: u32,
+        online: OnlineCores,
+        rescan: Rescan,
     }
 
     impl FrequencyReader {
         pub(crate) fn new(root: &Root) -> FrequencyReader {
-            let (files, list) = (FrequencyFiles::new(root), CpuinfoFile::new(root));
-            FrequencyReader { files, list, listed_cores: None, rescan_in: 0 }
+            FrequencyReader {
+                files: FrequencyFiles::new(root),
+                list: CpuinfoFile::new(root),
+                listed_cores: None,
+                online: OnlineCores::new(root),
+                rescan: Rescan::default(),
+            }
         }
 
-        pub(crate) fn mean_mhz(&mut self) -> Option<f64> {
-            if self.rescan_in == 0 {
-                self.rescan_in = RESCAN_SAMPLES;
+        pub(crate) fn mean_mhz(&mut self, now: Instant) -> Option<f64> {
+            if self.online.has_changed() || self.rescan.is_due(now) {
                 self.listed_cores = None;
                 self.files.rescan();
             }
-            self.rescan_in -= 1;
             let mut mean = Mean::default();
-            self.files.for_each_mhz(|mhz| mean.add(mhz));
+            self.files.for_each_mhz(|mhz, cores| mean.add(mhz, cores));
             mean.get().or_else(|| self.listed_mean())
         }
 
         fn listed_mean(&mut self) -> Option<f64> {
             let mut mean = Mean::default();
             self.list.find_map(|mhz| {
-                mean.add(mhz);
+                mean.add(mhz, 1);
                 (Some(mean.count) == self.listed_cores).then_some(())
             });
             self.listed_cores = Some(mean.count).filter(|count| *count > 0);
@@ -83,6 +88,7 @@ mod reader {
 #[cfg(not(target_os = "linux"))]
 mod reader {
     use sysinfo::{CpuRefreshKind, RefreshKind, System};
+    use tokio::time::Instant;
 
     use super::Mean;
     use crate::kernel::root::Root;
@@ -96,11 +102,11 @@ mod reader {
             FrequencyReader(system.ok())
         }
 
-        pub(crate) fn mean_mhz(&mut self) -> Option<f64> {
+        pub(crate) fn mean_mhz(&mut self, _: Instant) -> Option<f64> {
             let system = self.0.as_mut()?;
             system.refresh_cpu_frequency();
             let mut mean = Mean::default();
-            system.cpus().iter().for_each(|cpu| mean.add(cpu.frequency() as f64));
+            system.cpus().iter().for_each(|cpu| mean.add(cpu.frequency() as f64, 1));
             mean.get()
         }
     }
@@ -109,8 +115,11 @@ mod reader {
 #[cfg(test)]
 #[cfg(target_os = "linux")]
 mod tests {
-    use super::reader::{FrequencyReader, RESCAN_SAMPLES};
+    use tokio::time::Instant;
+
+    use super::reader::FrequencyReader;
     use crate::kernel::tests::TestRoot;
+    use crate::source::rescan::RESCAN_INTERVAL;
 
     /// Simulated machine: folders of cores below `cpu/`, and `cpuinfo`.
     struct Files(TestRoot);
@@ -124,18 +133,65 @@ mod tests {
             self.0.write(&format!("sys/devices/system/{path}"), text);
         }
 
-        fn reader(&self) -> FrequencyReader {
-            FrequencyReader::new(&self.0.root())
+        fn reader(&self) -> Reader {
+            Reader { reader: FrequencyReader::new(&self.0.root()), now: Instant::now() }
         }
     }
 
-    /// Returns the mean after the next search for cores.
-    fn after_rescan(reader: &mut FrequencyReader) -> Option<f64> {
-        (0..RESCAN_SAMPLES).fold(None, |_, _| reader.mean_mhz())
+    struct Reader {
+        reader: FrequencyReader,
+        now: Instant,
+    }
+
+    impl Reader {
+        fn mean_mhz(&mut self) -> Option<f64> {
+            self.reader.mean_mhz(self.now)
+        }
+
+        /// Returns the mean after the next search for cores.
+        fn after_rescan(&mut self) -> Option<f64> {
+            self.now += RESCAN_INTERVAL;
+            self.mean_mhz()
+        }
     }
 
     fn check(cpuinfo: &str, expected: Option<f64>) {
         assert_eq!(Files::new(cpuinfo).reader().mean_mhz(), expected, "{cpuinfo:?}");
+    }
+
+    fn check_fixture(name: &str, expected: Option<f64>) {
+        let files = Files(TestRoot::fixture(name));
+        assert_eq!(files.reader().mean_mhz(), expected, "{name}");
+    }
+
+    #[test]
+    fn the_frequency_of_a_mainframe_is_the_dynamic_one() {
+        check_fixture("s390x", Some(2600.0));
+    }
+
+    #[test]
+    fn the_mean_is_over_all_cores_of_a_power_machine() {
+        check_fixture("power", Some(2795.5));
+    }
+
+    #[test]
+    fn a_group_of_cores_counts_once_for_each_online_core() {
+        let files = Files::new("");
+        let policies = [("0", "0 1 2 3\n", "408000\n"), ("4", "4 5\n", "1800000\n")];
+        for (number, cores, khz) in policies {
+            let folder = format!("cpu/cpufreq/policy{number}");
+            files.write(&format!("{folder}/affected_cpus"), cores);
+            files.write(&format!("{folder}/related_cpus"), cores);
+            files.write(&format!("{folder}/scaling_cur_freq"), khz);
+        }
+        files.write("cpu/online", "0-5\n");
+        let mut reader = files.reader();
+        assert_eq!(reader.mean_mhz(), Some(872.0));
+        files.write("cpu/cpufreq/policy0/affected_cpus", "0 1\n");
+        files.write("cpu/online", "0-1,4-5\n");
+        assert_eq!(reader.mean_mhz(), Some(1104.0), "at once");
+        files.write("cpu/cpufreq/policy0/affected_cpus", "\n");
+        assert_eq!(reader.after_rescan(), Some(1800.0), "no core of the group is online");
     }
 
     #[test]
@@ -155,7 +211,7 @@ mod tests {
         check("cpu MHz : inf\ncpu MHz : nan\ncpu MHz : -5\n", None);
         check("cpu MHz : 1e300\ncpu MHz : 1000001\ncpu MHz : -1e300\n", None);
         check("cpu MHz : 1e300\ncpu MHz : 800\ncpu MHz : \u{0}\ncpu MHz :", Some(800.0));
-        check("\ncpu MHz\n:\ncpu mhz:\nCPU MHZ : 1 GHz\n", None);
+        check("\ncpu MHz\n:\ncpu mhz:\nCPU MHZ : 1 GB\n", None);
     }
 
     #[test]
@@ -214,12 +270,12 @@ mod tests {
         let mut reader = files.reader();
         assert_eq!(reader.mean_mhz(), Some(5000.0));
         files.0.write("proc/cpuinfo", "cpu MHz : 5000\ncpu MHz : 3000\n");
-        assert_eq!(after_rescan(&mut reader), Some(4000.0));
+        assert_eq!(reader.after_rescan(), Some(4000.0));
         files.write("cpu/cpufreq/policy0/scaling_cur_freq", "1000000\n");
-        assert_eq!(after_rescan(&mut reader), Some(1000.0));
+        assert_eq!(reader.after_rescan(), Some(1000.0));
         files.write("cpu/cpufreq/policy1/scaling_cur_freq", "3000000\n");
-        assert_eq!(after_rescan(&mut reader), Some(2000.0));
+        assert_eq!(reader.after_rescan(), Some(2000.0));
         files.0.remove_folder("sys/devices/system/cpu/cpufreq/policy0");
-        assert_eq!(after_rescan(&mut reader), Some(3000.0));
+        assert_eq!(reader.after_rescan(), Some(3000.0));
     }
 }

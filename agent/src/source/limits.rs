@@ -1,20 +1,17 @@
 //! CPU and memory limits of the container. Own reader: sysinfo has no CPU limit, and no CPU use of
 //! the container.
 //!
-//! The limits are those of the cgroup of process 1, as this process sees it: in a container, the
+//! The limits are the quota, the cpuset and the memory of the cgroup of process 1, as this process sees it: in a container, the
 //! container's. On the machine itself there are none, even if the agent's own service has limits.
-
-use std::time::Duration;
 
 use loadline_protocol::CpuLimit;
 use tokio::time::Instant;
 
+use super::rescan::Rescan;
 use super::system;
 use crate::kernel::cgroups::{CpuCgroup, MemoryCgroup, cpu_cgroups, memory_cgroups};
+use crate::kernel::cpusets::AllowedCores;
 use crate::kernel::root::Root;
-
-/// Limits may change while a container runs, but rarely do.
-const REFRESH_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Container limits, and the use of the limited cgroups.
 pub(super) struct ContainerLimits {
@@ -24,10 +21,13 @@ pub(super) struct ContainerLimits {
     /// Capacities of the host. A limit above a capacity is no limit.
     cpu_capacity: CpuLimit,
     memory_capacity: u64,
-    refreshed_at: Option<Instant>,
-    /// Position of the cgroup with the lowest limit, and the limit.
+    allowed_cores: AllowedCores,
+    refresh: Rescan,
+    /// Position of the cgroup with the lowest quota, and the quota.
     cpu_limit: Option<(usize, CpuLimit)>,
     memory_limit: Option<(usize, u64)>,
+    /// Numbers of the cores that the container may use, if these are the lowest limit.
+    cores: Option<Vec<u32>>,
     /// Time and CPU use of the limited cgroup at the last call: total, user and system, ns.
     last: Option<(Instant, [u64; 3])>,
 }
@@ -46,32 +46,43 @@ impl ContainerLimits {
             memory: memory_cgroups(root),
             cpu_capacity,
             memory_capacity,
-            refreshed_at: None,
+            allowed_cores: AllowedCores::new(root),
+            refresh: Rescan::default(),
             cpu_limit: None,
             memory_limit: None,
+            cores: None,
             last: None,
         }
     }
 
     /// Reads the limits, unless they are recent.
     pub(super) fn refresh(&mut self, at: Instant) {
-        let is_fresh = |refreshed_at| at.saturating_duration_since(refreshed_at) < REFRESH_INTERVAL;
-        if self.refreshed_at.is_some_and(is_fresh) {
+        if !self.refresh.is_due(at) {
             return;
         }
-        self.refreshed_at = Some(at);
-        let cpu_limit = lowest(self.cpu.iter_mut().map(CpuCgroup::limit), self.cpu_capacity);
+        self.cores = self.allowed_cores.limit();
+        // A quota as high as the number of allowed cores is no limit of its own.
+        let capacity = self.cores.as_deref().map_or(self.cpu_capacity, limit_of_cores);
+        let cpu_limit = lowest(self.cpu.iter_mut().map(CpuCgroup::limit), capacity);
         if cpu_limit.map(|(group, _)| group) != self.cpu_limit.map(|(group, _)| group) {
             self.last = None;
         }
         self.cpu_limit = cpu_limit;
+        self.cores.take_if(|_| cpu_limit.is_some());
         let limits = self.memory.iter_mut().map(MemoryCgroup::limit);
         self.memory_limit = lowest(limits, self.memory_capacity);
     }
 
     /// Returns the number of cores that the container may use.
     pub(super) fn cpu_limit(&self) -> Option<CpuLimit> {
-        self.cpu_limit.map(|(_, limit)| limit)
+        let quota = self.cpu_limit.map(|(_, limit)| limit);
+        quota.or_else(|| self.cores.as_deref().map(limit_of_cores))
+    }
+
+    /// Returns the numbers of the cores that the container may use. `None` if it may use all, and
+    /// if a quota is lower.
+    pub(super) fn cores(&self) -> Option<&[u32]> {
+        self.cores.as_deref()
     }
 
     /// Returns the bytes of memory that the container may use.
@@ -79,8 +90,8 @@ impl ContainerLimits {
         self.memory_limit.map(|(_, limit)| limit)
     }
 
-    /// Returns the CPU use since the previous call in % of the limit: total, user and system.
-    /// `None` if there is no limit.
+    /// Returns the CPU use since the previous call in % of the quota: total, user and system.
+    /// `None` if there is no quota.
     pub(super) fn cpu_use(&mut self, at: Instant) -> Option<[f64; 3]> {
         let (group, limit) = self.cpu_limit?;
         let used = self.cpu.get_mut(group)?.used();
@@ -97,6 +108,10 @@ impl ContainerLimits {
         let (group, limit) = self.memory_limit?;
         Some((self.memory.get_mut(group)?.used()?, limit))
     }
+}
+
+fn limit_of_cores(cores: &[u32]) -> CpuLimit {
+    CpuLimit(u32::try_from(cores.len() * 1000).unwrap_or(u32::MAX))
 }
 
 /// Returns the lowest limit below the capacity of the host, with the position of its cgroup.

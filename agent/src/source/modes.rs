@@ -1,29 +1,60 @@
-//! CPU time by mode. Own reader on Linux: sysinfo has only the total CPU use.
+//! CPU time by mode. Own reader on Linux: sysinfo has only the total CPU use, and only that of all
+//! cores.
 
 use std::array;
 
 use crate::kernel::root::Root;
-use crate::kernel::stat::{CpuTimes, StatFile, StatLine, first_stat_line};
+use crate::kernel::stat::{
+    CpuTimes, StatFile, StatLine, core_stat_lines, first_stat_line, for_each_core,
+};
 
-/// Reader of the time of all cores together.
+/// Reader of the time of all cores together, or of some of them.
 pub(super) struct CpuModesReader {
-    stat: StatFile,
-    last: Option<CpuTimes>,
+    first_line: StatFile,
+    core_lines: StatFile,
+    /// Numbers of the cores, if not all count.
+    cores: Option<Vec<u32>>,
+    /// Number of cores that were online, and their time.
+    last: Option<(usize, CpuTimes)>,
 }
 
 impl CpuModesReader {
     pub(super) fn new(root: &Root) -> CpuModesReader {
-        CpuModesReader { stat: first_stat_line(root), last: None }
+        let (first_line, core_lines) = (first_stat_line(root), core_stat_lines(root));
+        CpuModesReader { first_line, core_lines, cores: None, last: None }
+    }
+
+    /// Sets the cores that count: all of them if `None`.
+    pub(super) fn set_cores(&mut self, cores: Option<&[u32]>) {
+        if self.cores.as_deref() != cores {
+            self.cores = cores.map(<[u32]>::to_vec);
+            self.last = None;
+        }
     }
 
     /// Returns the shares of user, system, iowait and steal since the previous call, %.
     pub(super) fn shares(&mut self) -> Option<[f64; 4]> {
-        let now = self.stat.find_map(|line| match line {
-            StatLine::AllCpus(times) => Some(times),
-            _ => None,
+        let now = self.times();
+        let ((last_count, last), (count, now)) = (std::mem::replace(&mut self.last, now)?, now?);
+        // A core that comes or goes makes a gap: its time since boot is no time since `last`.
+        shares_between(last, now).filter(|_| count == last_count)
+    }
+
+    fn times(&mut self) -> Option<(usize, CpuTimes)> {
+        let Some(cores) = &self.cores else {
+            return self.first_line.find_map(|line| match line {
+                StatLine::AllCpus(times) => Some((0, times)),
+                _ => None,
+            });
+        };
+        let (mut count, mut sum) = (0, CpuTimes([0; 10]));
+        for_each_core(&mut self.core_lines, |number, times| {
+            if cores.binary_search(&number).is_ok() {
+                count += 1;
+                sum.add(times);
+            }
         });
-        let last = std::mem::replace(&mut self.last, now);
-        shares_between(last?, now?)
+        (count > 0).then_some((count, sum))
     }
 }
 

@@ -3,6 +3,7 @@
 use tokio::time::Instant;
 
 use super::limits::ContainerLimits;
+use super::modes::CpuModesReader;
 use super::system::{MemorySizes, SystemReader};
 use crate::kernel::root::Root;
 
@@ -17,22 +18,24 @@ pub(super) struct SystemSnapshot {
     pub(super) cores: Vec<f64>,
     /// Memory and swap space. A container's memory limit replaces the total.
     pub(super) memory: Option<MemorySizes>,
-    /// User and system time in % of the container's CPU limit. `None` without a limit.
-    pub(super) container_modes: Option<[f64; 2]>,
+    /// Time of user, system, iowait and steal since the previous sample, in % of the same as `cpu`.
+    pub(super) modes: [f64; 4],
+    modes_reader: CpuModesReader,
     system: SystemReader,
     limits: ContainerLimits,
 }
 
 impl SystemSnapshot {
-    /// Returns a snapshot without values, for `cores` single cores.
-    pub(super) fn new(root: &Root, cores: usize) -> SystemSnapshot {
+    /// Returns a snapshot without values, for single cores of these numbers.
+    pub(super) fn new(root: &Root, cores: Vec<u32>) -> SystemSnapshot {
         SystemSnapshot {
             at: Instant::now(),
             cpu: f64::NAN,
-            cores: vec![f64::NAN; cores],
+            cores: vec![f64::NAN; cores.len()],
             memory: None,
-            container_modes: None,
-            system: SystemReader::new(root),
+            modes: [f64::NAN; 4],
+            modes_reader: CpuModesReader::new(root),
+            system: SystemReader::new(root, cores),
             limits: ContainerLimits::new(root),
         }
     }
@@ -44,12 +47,91 @@ impl SystemSnapshot {
         let cpu = if can_open { self.system.cpu(&mut self.cores) } else { None };
         self.memory = if can_open { self.system.memory() } else { None };
         self.limits.refresh(self.at);
-        let container_use = self.limits.cpu_use(self.at);
-        self.cpu = container_use.map(|[busy, _, _]| busy).or(cpu).unwrap_or(f64::NAN);
-        self.container_modes = container_use.map(|[_, user, system]| [user, system]);
+        self.advance_cpu(cpu);
         if let (Some((used, limit)), Some(memory)) = (self.limits.memory_use(), &mut self.memory) {
             memory.total = limit;
             memory.available = memory.available.min(limit.saturating_sub(used));
+        }
+    }
+
+    /// Sets CPU use and modes from those of the machine, its allowed cores, or the limited cgroup.
+    fn advance_cpu(&mut self, of_machine: Option<f64>) {
+        let cores = self.limits.cores();
+        self.modes_reader.set_cores(cores);
+        let modes = self.modes_reader.shares();
+        let busy = |[user, system, _, steal]: [f64; 4]| (user + system + steal).min(100.0);
+        let cpu = if cores.is_some() { modes.map(busy) } else { of_machine };
+        self.cpu = cpu.unwrap_or(f64::NAN);
+        if modes.is_none() && cfg!(target_os = "linux") {
+            // A simulated kernel counts no time. sysinfo reports 0 %.
+            self.cpu = f64::NAN;
+            self.cores.fill(f64::NAN);
+        }
+        self.modes = modes.unwrap_or([f64::NAN; 4]);
+        if let Some([busy, user, system]) = self.limits.cpu_use(self.at) {
+            self.cpu = busy;
+            self.modes[..2].copy_from_slice(&[user, system]);
+        }
+    }
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use super::*;
+    use crate::kernel::tests::TestRoot;
+
+    const CGROUP: &str = "sys/fs/cgroup/cpuset";
+
+    /// Machine with two cores, of which process 1 may use the second.
+    fn machine() -> TestRoot {
+        let mount = "32 31 0:29 /a /sys/fs/cgroup/cpuset rw - cgroup cgroup rw,cpuset\n";
+        TestRoot::with(&[
+            ("proc/1/cgroup", "3:cpuset:/a\n"),
+            ("proc/self/mountinfo", mount),
+            (&format!("{CGROUP}/cpuset.cpus"), "1\n"),
+            ("proc/stat", &stat([0, 0], [0, 0])),
+        ])
+    }
+
+    /// Returns the text of `/proc/stat` with user time and idle time of two cores.
+    fn stat(first: [u64; 2], second: [u64; 2]) -> String {
+        let times = |[user, idle]: [u64; 2]| format!("{user} 0 0 {idle} 0 0 0 0 0 0");
+        let all = [first[0] + second[0], first[1] + second[1]];
+        format!("cpu {}\ncpu0 {}\ncpu1 {}\nintr 5\n", times(all), times(first), times(second))
+    }
+
+    #[test]
+    fn a_container_that_keeps_its_only_core_busy_uses_100_percent() {
+        let files = machine();
+        let mut snapshot = SystemSnapshot::new(&files.root(), Vec::new());
+        snapshot.advance(true);
+        assert!(snapshot.cpu.is_nan());
+        files.write("proc/stat", &stat([4, 96], [100, 0]));
+        snapshot.advance(true);
+        assert_eq!((snapshot.cpu, snapshot.modes[0]), (100.0, 100.0));
+        files.write("proc/stat", &stat([104, 96], [125, 75]));
+        snapshot.advance(true);
+        assert_eq!((snapshot.cpu, snapshot.modes[0]), (25.0, 25.0));
+    }
+
+    #[test]
+    fn a_core_that_goes_offline_makes_a_gap() {
+        let files = machine();
+        let mut snapshot = SystemSnapshot::new(&files.root(), Vec::new());
+        snapshot.advance(true);
+        files.write("proc/stat", "cpu 5 0 0 5\ncpu0 5 0 0 5\nintr 5\n");
+        snapshot.advance(true);
+        assert!(snapshot.cpu.is_nan());
+    }
+
+    #[test]
+    fn a_kernel_that_counts_no_time_has_no_cpu_use() {
+        let files = TestRoot::with(&[("proc/stat", &stat([0, 0], [0, 0]))]);
+        let mut snapshot = SystemSnapshot::new(&files.root(), vec![0, 1]);
+        for _ in 0..2 {
+            snapshot.advance(true);
+            assert!(snapshot.cpu.is_nan() && snapshot.cores[0].is_nan());
         }
     }
 }

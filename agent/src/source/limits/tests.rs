@@ -1,6 +1,9 @@
+use std::time::Duration;
+
 use super::*;
 use crate::kernel::cgroups::cgroup_path;
 use crate::kernel::tests::TestRoot;
+use crate::source::rescan::RESCAN_INTERVAL;
 
 const MIB: u64 = 1024 * 1024;
 
@@ -150,7 +153,7 @@ fn changed_limits_are_noticed_by_the_next_refresh() {
     tree.write_v2("", "max 100000\n", "max\n");
     let mut limits = tree.limits();
     tree.write_v2("", "50000 100000\n", "1048576\n");
-    limits.refresh(Instant::now() + REFRESH_INTERVAL * 2);
+    limits.refresh(Instant::now() + RESCAN_INTERVAL);
     assert_eq!((limits.cpu_limit(), limits.memory_limit()), (Some(CpuLimit(500)), Some(MIB)));
 }
 
@@ -163,4 +166,75 @@ fn malformed_files_mean_no_limits() {
         }
     }
     assert_eq!(cgroup_path("4:cpu,cpuacct:/a:b\n0::/c", "cpuacct"), Some("/a:b"));
+}
+
+/// Machine with four cores, of which process 1 may use some.
+fn machine_with_cpuset(cgroup: &str, mount: &str) -> MachineFiles {
+    let tree = MachineFiles::new(cgroup, &[mount]);
+    let times = "5 0 5 90 0 0 0 0 0 0";
+    let cores: Vec<_> = (0..4).map(|core| format!("cpu{core} {times}\n")).collect();
+    tree.write("proc/stat", &format!("cpu {times}\n{}intr 5\n", cores.concat()));
+    tree
+}
+
+#[track_caller]
+fn check_cores(tree: &MachineFiles, expected: Option<(u32, &[u32])>) {
+    let limits = tree.limits();
+    let found = limits.cpu_limit().map(|limit| limit.0).zip(limits.cores());
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn a_cpuset_is_a_limit() {
+    let v2 = machine_with_cpuset("0::/\n", V2_MOUNT);
+    let cgroup = "sys/fs/cgroup";
+    v2.write(&format!("{cgroup}/cpuset.cpus.effective"), "1,3\n");
+    check_cores(&v2, None);
+    v2.write(&format!("{cgroup}/cpuset.cpus"), "1,3\n");
+    check_cores(&v2, Some((2000, &[1, 3])));
+    for no_limit in ["0-3\n", "", "\n", "0-7\n", "x\n", "8-9\n"] {
+        v2.write(&format!("{cgroup}/cpuset.cpus.effective"), no_limit);
+        check_cores(&v2, None);
+    }
+
+    let mount = "32 31 0:29 /docker/12ab /sys/fs/cgroup/cpuset rw - cgroup cgroup rw,cpuset\n";
+    let v1 = machine_with_cpuset("3:cpuset:/docker/12ab\n0::/\n", mount);
+    v1.write(&format!("{cgroup}/cpuset/cpuset.cpus"), "0\n");
+    check_cores(&v1, Some((1000, &[0])));
+    v1.write(&format!("{cgroup}/cpuset/cpuset.effective_cpus"), "2-3\n");
+    check_cores(&v1, Some((2000, &[2, 3])));
+}
+
+#[test]
+fn the_lower_of_quota_and_cpuset_is_the_limit() {
+    let tree = machine_with_cpuset("0::/\n", V2_MOUNT);
+    tree.write("sys/fs/cgroup/cpuset.cpus", "0\n");
+    tree.write("sys/fs/cgroup/cpuset.cpus.effective", "0\n");
+    tree.write_v2("", "150000 100000\n", "max\n");
+    check_cores(&tree, Some((1000, &[0])));
+    tree.write_v2("", "50000 100000\n", "max\n");
+    check_cores(&tree, None);
+    tree.check((Some(500), None));
+}
+
+#[test]
+fn the_affinity_of_process_1_is_a_limit_in_a_container_only() {
+    let tree = machine_with_cpuset("0::/\n", "");
+    tree.write("proc/1/status", "Cpus_allowed_list:\t2\n");
+    check_cores(&tree, None);
+    let link = tree.0.root().path("proc/self/ns/pid");
+    std::fs::create_dir_all(link.parent().unwrap()).unwrap();
+    std::os::unix::fs::symlink("pid:[4026531836]", &link).unwrap();
+    check_cores(&tree, None);
+    std::fs::remove_file(&link).unwrap();
+    std::os::unix::fs::symlink("pid:[4026532178]", &link).unwrap();
+    check_cores(&tree, Some((1000, &[2])));
+}
+
+#[test]
+fn the_cores_of_a_container_may_be_numbered_from_0() {
+    let tree = machine_with_cpuset("0::/\n", V2_MOUNT);
+    tree.write("sys/fs/cgroup/cpuset.cpus", "2-5\n");
+    tree.write("sys/fs/cgroup/cpuset.cpus.effective", "2-5\n");
+    check_cores(&tree, None);
 }
