@@ -1,5 +1,6 @@
 //! `/proc/spl/kstat/zfs/arcstats`: the ARC, ZFS's cache of files. Linux counts it as used memory.
 
+use super::meminfo::Amount;
 use super::mounts::MountsFile;
 use super::record_file::{Record, RecordFile};
 use super::root::Root;
@@ -32,8 +33,9 @@ impl Record for ArcLine {
 impl ArcFile {
     pub(crate) fn new(root: &Root) -> ArcFile {
         let mut is_of_other_memory = false;
-        let mut mounts = MountsFile::new(root);
-        mounts.for_each(|mount| is_of_other_memory |= mount.point == "/proc/meminfo");
+        MountsFile::new(root).for_each(|mount| {
+            is_of_other_memory |= mount.point.strip_prefix('/') == Some(Amount::PATH);
+        });
         ArcFile { lines: RecordFile::new(root), is_of_other_memory }
     }
 

@@ -48,7 +48,7 @@ pub(crate) fn are_processes_hidden(root: &Root) -> bool {
     let mut hidden = Hidden::None;
     // The last mount covers earlier ones.
     MountsFile::new(root).for_each(|mount| {
-        if mount.point == "/proc" {
+        if mount.point.strip_prefix('/') == Some("proc") {
             hidden = Hidden::by_options(mount.super_options);
         }
     });
