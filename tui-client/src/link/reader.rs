@@ -2,6 +2,7 @@
 
 mod output;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 use std::vec;
@@ -14,8 +15,11 @@ use loadline_protocol::{
 use super::columns::{ColumnSelection, FieldCount};
 use super::disconnect::Disconnect;
 use super::greeting::detect_other_protocol;
-use super::record_columns::{RecordColumns, is_heading};
 use crate::event::{Event, StreamInfo};
+use crate::import::{
+    Decision, IMPORT_LINE_MAX, ImportOptions, ImportedRows, Importer, PlainLine, Recognized,
+    Refusal, RowError, Table, check_first_bytes,
+};
 pub(super) use output::ResumeState;
 use output::{Output, RowClock};
 
@@ -33,6 +37,8 @@ pub struct ReadOptions {
     pub columns: Option<Vec<String>>,
     /// Keep the text of each row.
     pub keep_lines: bool,
+    /// Options for tables of other programs.
+    pub import: ImportOptions,
 }
 
 /// Parser of the connections to one source. Owns the events until the caller drains them.
@@ -42,6 +48,8 @@ pub struct StreamReader {
     options: ReadOptions,
     /// True for a pipe or a recording: no request selected columns.
     is_unrequested: bool,
+    /// True for a file that does not grow: its rows can be sorted.
+    is_whole: bool,
     phase: ReaderPhase,
     /// Current row. Reused, so that rows do not allocate.
     row: Row,
@@ -58,16 +66,30 @@ impl StreamReader {
 
     /// Creates a reader for a stream that needs no request.
     pub fn without_request(options: ReadOptions) -> StreamReader {
-        let phase = ReaderPhase::Headerless { expected_count: None, heading: None };
-        StreamReader { is_unrequested: true, phase, ..StreamReader::new(options) }
+        let phase = ReaderPhase::headerless(None, false);
+        let decoder = Decoder::with_line_max(IMPORT_LINE_MAX);
+        StreamReader { is_unrequested: true, phase, decoder, ..StreamReader::new(options) }
     }
 
     /// Creates a reader for a recording. Rows without a timestamp start at `first`, `step` apart.
     pub fn for_recording(options: ReadOptions, first: Time, step: Duration) -> StreamReader {
-        let mut reader = StreamReader { is_unrequested: true, ..StreamReader::new(options) };
+        let mut reader = StreamReader::new(options);
+        (reader.is_unrequested, reader.is_whole) = (true, true);
+        reader.decoder = Decoder::with_line_max(IMPORT_LINE_MAX);
         reader.output.clock = RowClock::Even { next: first, step };
         reader.output.is_recording = true;
         reader
+    }
+
+    /// Makes the reader deliver rows as the file grows.
+    pub(super) fn growing(mut self) -> StreamReader {
+        self.is_whole = false;
+        self
+    }
+
+    /// Returns whether a row was delivered.
+    pub(super) fn has_rows(&self) -> bool {
+        self.output.resume.last_received.is_some()
     }
 
     /// Begins another connection on which a request was sent.
@@ -102,19 +124,46 @@ impl StreamReader {
         {
             return Some(refusal);
         }
+        if let Err(refusal) = self.check_first_bytes(bytes) {
+            return Some(Disconnect::refused(&refusal.to_string()));
+        }
         // Lines borrow from the decoder, so it leaves `self` during the loop.
         let mut decoder = std::mem::take(&mut self.decoder);
         while let Some(line) = decoder.decode(&mut bytes) {
-            if let Err(fault) = line.and_then(|line| self.handle_line(line, now)) {
-                self.output.add_fault(fault);
+            match line.map(|line| self.handle_line(line, now)) {
+                Ok(Ok(())) => {}
+                Err(fault) if self.is_unrequested && !self.is_known() => {
+                    self.refuse(&Refusal::undecodable(&fault.to_string()));
+                }
+                Ok(Err(fault)) | Err(fault) => self.output.add_fault(fault),
             }
             if self.disconnect.as_ref().is_some_and(|end| end.refused) {
                 break;
             }
         }
         self.decoder = decoder;
+        self.decide_import(false, now);
         self.output.report_losses();
         self.disconnect.take()
+    }
+
+    /// Checks whether the first bytes of a local input are text.
+    fn check_first_bytes(&self, bytes: &[u8]) -> Result<(), Refusal> {
+        let is_first = self.is_unrequested && self.decoder.is_at_start();
+        if is_first { check_first_bytes(bytes) } else { Ok(()) }
+    }
+
+    /// Returns whether the kind of the rows is known.
+    fn is_known(&self) -> bool {
+        match &self.phase {
+            ReaderPhase::Undecided(pending) => !pending.is_empty(),
+            ReaderPhase::Headerless { .. } => false,
+            _ => true,
+        }
+    }
+
+    fn refuse(&mut self, refusal: &Refusal) {
+        self.disconnect = Some(Disconnect::refused(&refusal.to_string()));
     }
 
     /// Removes the events so far, in their order.
@@ -132,17 +181,25 @@ impl StreamReader {
             PendingLine::Note(_) => None,
         });
         let expected_count = self.output.resume.plain_count.or(last_count);
-        self.phase = ReaderPhase::Headerless { expected_count, heading: None };
+        self.phase = ReaderPhase::headerless(expected_count, self.is_whole);
+        let mut now = Time::default();
         for line in pending {
             match line {
-                PendingLine::Note(note) => self.output.events.push(Event::Note(note)),
+                PendingLine::Note(note) => {
+                    self.add_comment(&note);
+                    if self.options.keep_lines {
+                        self.output.events.push(Event::Note(note));
+                    }
+                }
                 PendingLine::Row { line, received } => {
+                    now = received;
                     if let Err(fault) = self.handle_row(&line, received) {
                         self.output.add_fault(fault);
                     }
                 }
             }
         }
+        self.decide_import(false, now);
         self.output.report_losses();
     }
 
@@ -155,7 +212,7 @@ impl StreamReader {
             pending.clear();
         }
         self.decide_plain();
-        self.reject_heading();
+        self.decide_import(true, Time::default());
         self.output.report_losses();
     }
 
@@ -199,11 +256,28 @@ impl StreamReader {
             Note::Health(health) => self.output.events.push(Event::Health(health.clone())),
             Note::Other(_) => {}
         }
-        if !self.options.keep_lines {
-        } else if self.is_undecided() {
+        self.add_comment(&note);
+        let is_comment = matches!(note, Note::Other(_));
+        if self.is_undecided() && (self.options.keep_lines || is_comment) {
             self.wait_for_header(PendingLine::Note(note));
-        } else {
+        } else if self.options.keep_lines {
             self.output.events.push(Event::Note(note));
+        }
+    }
+
+    /// Passes a comment on to the import: a comment may name columns.
+    fn add_comment(&mut self, note: &Note) {
+        let Note::Other(text) = note else { return };
+        match &mut self.phase {
+            ReaderPhase::Headerless { importer, .. } => importer.push(text.as_str(), true),
+            ReaderPhase::Table(table) => {
+                if let Err(RowError::Refused(refusal)) =
+                    table.parse_next(text.as_str(), true, &mut self.row)
+                {
+                    self.refuse(&refusal);
+                }
+            }
+            _ => {}
         }
     }
 
@@ -228,7 +302,7 @@ impl StreamReader {
     }
 
     fn subscribe(&mut self, header: Option<Header>, schema: Option<Schema>) {
-        self.reject_heading();
+        self.reject_text();
         self.phase = ReaderPhase::Subscribed { header, schema };
     }
 
@@ -257,15 +331,23 @@ impl StreamReader {
                 self.wait_for_header(PendingLine::Row { line: line.to_owned(), received: now });
                 return Ok(());
             }
-            // Some programs repeat the heading on every screenful.
-            ReaderPhase::Table(table) if table.heading == line => return Ok(()),
-            ReaderPhase::Table(table) => table.parse_row(line, &mut self.row)?,
-            ReaderPhase::Plain(field_count) => {
+            ReaderPhase::Table(table) => match table.parse_next(line, false, &mut self.row) {
+                Ok(true) => {}
+                Ok(false) => return Ok(()),
+                Err(RowError::Fault(fault)) => return Err(fault),
+                Err(RowError::Refused(refusal)) => {
+                    self.refuse(&refusal);
+                    return Ok(());
+                }
+            },
+            ReaderPhase::Plain { field_count, has_decimal_comma } => {
                 (self.row.time, self.row.seq) = (None, None);
-                parse_plain_row_into(line, &mut self.row.values)?;
+                let has_decimal_comma = *has_decimal_comma;
+                let line = with_point(line, has_decimal_comma);
+                parse_plain_row_into(&line, &mut self.row.values)?;
                 let count = self.row.values.len();
                 if !field_count.check(count)? {
-                    self.open_plain(count)?;
+                    self.open_plain(count, has_decimal_comma)?;
                 }
             }
             ReaderPhase::Subscribed { schema: Some(schema), .. } => {
@@ -275,77 +357,161 @@ impl StreamReader {
                 return Err(LineError::RowBeforeColumns);
             }
         }
+        self.deliver(line, now)
+    }
+
+    /// Delivers the current row, which has the text `line`.
+    fn deliver(&mut self, line: &str, now: Time) -> Result<(), LineError> {
         self.selection.apply(&mut self.row.values);
         let line = self.options.keep_lines.then(|| match &self.phase {
             ReaderPhase::Table(table) => self.row.to_line(&table.schema).into(),
+            ReaderPhase::Plain { has_decimal_comma: true, .. } => with_point(line, true),
             _ => sanitize(line),
         });
         let run = self.phase.header().and_then(|header| header.run);
         self.output.deliver(&self.row, run, line.as_deref(), now)
     }
 
-    /// Decides by the first row between a plain stream and a table. Returns false if `line` is no
-    /// row.
+    /// Opens a plain stream if the first line is clearly one of its rows. Other lines go to the import,
+    /// and the result is false.
     fn open_headerless(&mut self, line: &str) -> Result<bool, LineError> {
-        let ReaderPhase::Headerless { expected_count, heading } = &mut self.phase else {
+        let ReaderPhase::Headerless { expected_count, importer } = &mut self.phase else {
             return Ok(true);
         };
-        if let Some((names, fault)) = heading.take() {
-            if let Some(table) = RecordColumns::detect(&names, line) {
-                self.open_table(table)?;
-                return Ok(true);
+        let is_plain = importer.is_empty() && self.options.import.time_format.is_none();
+        match parse_plain_row(line) {
+            Ok(values) if is_plain && PlainLine::classify(line) == PlainLine::Row => {
+                let count = expected_count.take().unwrap_or(values.len());
+                self.open_plain(count, false)?;
+                Ok(true)
             }
-            self.output.add_fault(fault);
+            _ => {
+                importer.push(line, false);
+                Ok(false)
+            }
         }
-        let values = match parse_plain_row(line) {
-            Err(fault) if is_heading(line) => {
-                *heading = Some((line.to_owned(), fault));
-                return Ok(false);
-            }
-            values => values?,
-        };
-        let count = expected_count.take().unwrap_or(values.len());
-        self.open_plain(count)?;
-        Ok(true)
     }
 
     /// Starts a plain stream with `count` numbers per row.
-    fn open_plain(&mut self, count: usize) -> Result<(), LineError> {
+    fn open_plain(&mut self, count: usize, has_decimal_comma: bool) -> Result<(), LineError> {
         let (selection, schema) = ColumnSelection::plain(count, self.options.columns.as_deref())?;
         self.output.resume.plain_count = Some(count);
-        self.phase = ReaderPhase::Plain(FieldCount::new(count));
+        self.phase = ReaderPhase::Plain { field_count: FieldCount::new(count), has_decimal_comma };
         self.announce(None, schema, selection);
         Ok(())
     }
 
-    /// Starts a table, unless it lacks a requested column.
-    fn open_table(&mut self, mut table: RecordColumns) -> Result<(), LineError> {
-        let mut selection = ColumnSelection::default();
-        if let Some(names) = &self.options.columns {
-            let found = table.schema.columns().len();
-            selection = table.select(names).map_err(|refusal| {
-                self.disconnect = Some(refusal);
-                LineError::FieldCount { expected: names.len(), found }
-            })?;
+    /// Decides about the lines that no header explains; at the end of the input if `is_end`.
+    fn decide_import(&mut self, is_end: bool, now: Time) {
+        let ReaderPhase::Headerless { importer, .. } = &mut self.phase else { return };
+        if importer.is_empty() || self.disconnect.is_some() {
+            return;
         }
-        self.output.events.push(Event::HeadingLine);
+        match importer.decide(&self.options.import, is_end, now) {
+            Ok(Decision::NotYet) => {}
+            Ok(Decision::NoRows(refusal)) if self.is_unrequested => self.refuse(&refusal),
+            // A server may still send rows over this connection or the next one.
+            Ok(Decision::NoRows(_)) => self.reject_text(),
+            Ok(Decision::Plain { skipped, rows, has_decimal_comma }) => {
+                self.import_plain(&skipped, &rows, has_decimal_comma, now);
+            }
+            Ok(Decision::Table(table, rows)) => {
+                if let Err(fault) = self.open_table(*table, rows, now) {
+                    self.output.add_fault(fault);
+                }
+            }
+            Err(refusal) => self.refuse(&refusal),
+        }
+    }
+
+    /// Delivers plain rows below lines of text, which are faults.
+    fn import_plain(
+        &mut self,
+        skipped: &[Box<str>],
+        rows: &[Box<str>],
+        has_decimal_comma: bool,
+        now: Time,
+    ) {
+        skipped.iter().for_each(|line| self.add_text_fault(line));
+        let first = rows.first().map(|row| parse_plain_row(&with_point(row, has_decimal_comma)));
+        let Some(Ok(values)) = first else { return };
+        if has_decimal_comma {
+            let format = "plain rows, decimal comma".to_owned();
+            let recognized = Recognized { format, ..Recognized::default() };
+            self.output.events.push(Event::Imported(Arc::new(recognized)));
+        }
+        let opened = self.open_plain(values.len(), has_decimal_comma);
+        let results = rows.iter().map(|row| self.handle_row(row, now)).collect::<Vec<_>>();
+        for fault in opened.err().into_iter().chain(results.into_iter().filter_map(Result::err)) {
+            self.output.add_fault(fault);
+        }
+    }
+
+    /// Starts a table and delivers its first rows, unless it lacks a requested column.
+    fn open_table(
+        &mut self,
+        mut table: Table,
+        imported: ImportedRows,
+        now: Time,
+    ) -> Result<(), LineError> {
+        let selection = self.select(&mut table)?;
+        self.output.events.push(Event::Imported(Arc::new(table.recognized())));
         if self.options.keep_lines {
             // Kept lines need the column names above them.
             self.output.events.push(Event::Note(Note::Columns(table.schema.clone())));
         }
         self.announce(None, table.schema.clone(), selection);
-        self.phase = ReaderPhase::Table(table);
+        if let (RowClock::Even { next, .. }, Some(start)) = (&mut self.output.clock, table.start) {
+            *next = start;
+        }
+        self.phase = ReaderPhase::Table(Box::new(table));
+        imported.faults.into_iter().for_each(|fault| self.output.add_fault(fault));
+        for row in imported.rows {
+            self.row = row;
+            if let Err(fault) = self.deliver("", now) {
+                self.output.add_fault(fault);
+            }
+        }
         Ok(())
     }
 
-    /// Reports a line of text above no row.
-    fn reject_heading(&mut self) {
-        if let ReaderPhase::Headerless { heading, .. } = &mut self.phase
-            && let Some((_, fault)) = heading.take()
-        {
+    /// Selects columns of a table by name, or renames all of them. An unknown name is refused.
+    fn select(&mut self, table: &mut Table) -> Result<ColumnSelection, LineError> {
+        let Some(names) = &self.options.columns else { return Ok(ColumnSelection::default()) };
+        let found = table.schema.columns().len();
+        match ColumnSelection::named(&table.schema, names) {
+            Ok((selection, schema)) => {
+                table.schema = schema;
+                Ok(selection)
+            }
+            Err(_) if names.len() == found => {
+                let columns = names.iter().map(|name| name.parse()).collect::<Result<_, _>>()?;
+                table.schema = Schema::new(table.schema.stamp(), columns)?;
+                Ok(ColumnSelection::default())
+            }
+            Err(refusal) => {
+                self.disconnect = Some(refusal);
+                Err(LineError::FieldCount { expected: names.len(), found })
+            }
+        }
+    }
+
+    /// Reports text without a row as faults.
+    fn reject_text(&mut self) {
+        let ReaderPhase::Headerless { importer, .. } = &mut self.phase else { return };
+        importer.take_text().iter().for_each(|line| self.add_text_fault(line));
+    }
+
+    fn add_text_fault(&mut self, line: &str) {
+        if let Err(fault) = parse_plain_row(line) {
             self.output.add_fault(fault);
         }
     }
+}
+
+/// Replaces decimal commas.
+fn with_point(line: &str, has_decimal_comma: bool) -> Cow<'_, str> {
+    if has_decimal_comma { sanitize(line).replace(',', ".").into() } else { line.into() }
 }
 
 /// Kind of a stream, as far as it is known.
@@ -353,18 +519,21 @@ impl StreamReader {
 enum ReaderPhase {
     /// A header may follow, or the server may not know requests.
     Undecided(Vec<PendingLine>),
-    /// No header came. The first row decides, together with the line above: possibly the column
-    /// names, with the fault to report if the line names no columns.
-    Headerless { expected_count: Option<usize>, heading: Option<(String, LineError)> },
+    /// No header came. The first row decides, together with the lines above.
+    Headerless { expected_count: Option<usize>, importer: Importer },
     /// Rows of a plain stream.
-    Plain(FieldCount),
-    /// Rows below a line of column names.
-    Table(RecordColumns),
+    Plain { field_count: FieldCount, has_decimal_comma: bool },
+    /// Rows of a table that another program wrote.
+    Table(Box<Table>),
     /// A header or a columns note came. After a header, the columns may still be missing.
     Subscribed { header: Option<Header>, schema: Option<Schema> },
 }
 
 impl ReaderPhase {
+    fn headerless(expected_count: Option<usize>, is_whole: bool) -> ReaderPhase {
+        ReaderPhase::Headerless { expected_count, importer: Importer::new(is_whole) }
+    }
+
     /// Returns the header of the rows.
     fn header(&self) -> Option<&Header> {
         let ReaderPhase::Subscribed { header, .. } = self else { return None };
