@@ -76,6 +76,8 @@ fn find_heading(above: &[ImportLine], row: &str, tool: &Tool) -> Option<(usize, 
             let (names, cells) = (layout.split(&line.text), layout.split(row));
             names.len() == fields_below(names.len(), &cells)
                 && is_heading(&names, &cells)
+                // Other separators divide the heading, but not the row.
+                && (layout.separator != Separator::Blanks || !line.text.contains([',', ';']))
                 && has_number(&cells, layout.separator)
         })?;
         Some((at, layout))
