@@ -11,11 +11,13 @@
 
 mod binary;
 mod clock;
+mod columns;
 mod devices;
 mod dialect;
 mod find_time;
 mod layout;
 mod missing;
+mod names;
 mod rows;
 mod table;
 mod times;
@@ -202,6 +204,3 @@ impl Importer {
 fn excerpt(text: &str) -> String {
     sanitize(text).chars().take(40).collect()
 }
-
-#[cfg(test)]
-mod tests;

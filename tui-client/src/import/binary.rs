@@ -62,10 +62,7 @@ mod tests {
             (b" {\"a\": 1}\n", "JSON, not rows; write rows, as in jq -r '[.time, .cpu] | @csv'"),
         ] {
             let refusal = check_first_bytes(bytes).unwrap_err();
-            assert_eq!(
-                refusal.to_string().replace("UTF-16 text, not text", "UTF-16 text, not text"),
-                expected
-            );
+            assert_eq!(refusal.to_string(), expected);
         }
         for bytes in [
             &b"1 2\n"[..],

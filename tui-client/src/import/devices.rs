@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::Refusal;
 use super::tools::{names_device, numbers_device};
 
-/// Columns that tell devices apart, and their cells in earlier rows.
+/// Columns that identify a device, and their cells in earlier rows.
 #[derive(Debug, Default)]
 pub(super) struct Devices {
     /// Text columns named like a device, with the first cell.

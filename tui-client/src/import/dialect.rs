@@ -53,14 +53,14 @@ pub(super) enum Joined {
 
 /// Division of a line into fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Layout {
+pub(super) struct FieldLayout {
     pub(super) separator: Separator,
     pub(super) joined: Joined,
 }
 
-impl Layout {
+impl FieldLayout {
     /// Returns all layouts that may divide `line`.
-    pub(super) fn of_line(line: &str) -> impl Iterator<Item = Layout> {
+    pub(super) fn of_line(line: &str) -> impl Iterator<Item = FieldLayout> {
         let occurs = |separator: &Separator| {
             separator.byte().is_none_or(|byte| line.as_bytes().contains(&byte))
         };
@@ -70,14 +70,16 @@ impl Layout {
             let joined = if separator == Separator::Blanks { &all[..] } else { &all[..1] };
             joined
                 .iter()
-                .map(move |joined| Layout { separator, joined: *joined })
+                .map(move |joined| FieldLayout { separator, joined: *joined })
                 .collect::<Vec<_>>()
         })
     }
 
     /// Returns the layout of a line without a heading above.
-    pub(super) fn of_headless_line(line: &str) -> Option<Layout> {
-        Layout::of_line(line).map(|layout| Layout { joined: Joined::DateAndClock, ..layout }).next()
+    pub(super) fn of_headless_line(line: &str) -> Option<FieldLayout> {
+        FieldLayout::of_line(line)
+            .map(|layout| FieldLayout { joined: Joined::DateAndClock, ..layout })
+            .next()
     }
 
     /// Splits a line. The result is empty if a quoted field does not end on the line.

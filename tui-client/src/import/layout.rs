@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use loadline_protocol::parse_plain_row;
 
 use super::clock::WrittenTime;
-use super::dialect::{Decimal, Joined, Layout, PlainLine, Separator};
+use super::dialect::{Decimal, FieldLayout, Joined, PlainLine, Separator};
 use super::missing::is_missing;
 use super::tools::Tool;
 use super::units::split_cell;
@@ -18,7 +18,7 @@ pub(super) struct TablePlace {
     pub(super) heading: Option<usize>,
     /// First line behind the heading.
     pub(super) first: usize,
-    pub(super) layout: Layout,
+    pub(super) layout: FieldLayout,
     pub(super) tool: Tool,
 }
 
@@ -67,12 +67,12 @@ pub(super) fn find_table(lines: &[ImportLine], has_time_format: bool) -> Result<
 }
 
 /// Finds the nearest line above a row that names its fields.
-fn find_heading(above: &[ImportLine], row: &str, tool: &Tool) -> Option<(usize, Layout)> {
+fn find_heading(above: &[ImportLine], row: &str, tool: &Tool) -> Option<(usize, FieldLayout)> {
     above.iter().enumerate().rev().find_map(|(at, line)| {
         if tool.is_beside_table(&line.text) {
             return None;
         }
-        let layout = Layout::of_line(row).find(|layout| {
+        let layout = FieldLayout::of_line(row).find(|layout| {
             let (names, cells) = (layout.split(&line.text), layout.split(row));
             names.len() == fields_below(names.len(), &cells)
                 && is_heading(&names, &cells)
@@ -127,7 +127,7 @@ fn is_number(cell: &str, separator: Separator) -> bool {
 /// Returns whether a line without a heading is a row: it has a number, below other text also one with
 /// a unit.
 fn is_row(line: &str, is_below_text: bool) -> bool {
-    Layout::of_line(line).any(|layout| {
+    FieldLayout::of_line(line).any(|layout| {
         let cells = layout.split(line);
         let has_number = cells.iter().any(|cell| is_number(cell, layout.separator));
         let has_unit = || {
@@ -163,12 +163,12 @@ fn find_headless(
             return Err(mismatch(&line.text, row));
         }
         let rows = lines[at..].iter().filter(|line| !line.is_comment).map(|line| &*line.text);
-        let has_decimal_comma = has_decimal_comma(row, rows)?;
+        let has_decimal_comma = has_decimal_comma(row, &rows)?;
         let first = lines[..at].iter().filter(|line| !line.is_comment).count();
         return Ok(Found::Plain { first, has_decimal_comma });
     }
-    let layout = Layout::of_headless_line(row)
-        .unwrap_or(Layout { separator: Separator::Blanks, joined: Joined::DateAndClock });
+    let layout = FieldLayout::of_headless_line(row)
+        .unwrap_or(FieldLayout { separator: Separator::Blanks, joined: Joined::DateAndClock });
     match nearest {
         Some(line) => Err(mismatch(&line.text, row)),
         None => {
@@ -194,7 +194,7 @@ fn mismatch(text: &str, row: &str) -> Refusal {
 /// Decides whether the commas of plain rows are decimal signs.
 fn has_decimal_comma<'l>(
     row: &str,
-    rows: impl Iterator<Item = &'l str> + Clone,
+    rows: &(impl Iterator<Item = &'l str> + Clone),
 ) -> Result<bool, Refusal> {
     if PlainLine::classify(row) == PlainLine::Row {
         return Ok(false);

@@ -24,7 +24,7 @@ impl ImportedRows {
     /// The rows are not those of one table.
     pub(super) fn read(table: &mut Table, lines: &[ImportLine]) -> Result<ImportedRows, Refusal> {
         let mut read = ImportedRows::default();
-        // Times in order tell the two halves of an hour apart that daylight saving time repeats.
+        // Only times in order distinguish the two passes of an hour that daylight saving time repeats.
         if is_newest_first(table, lines) {
             lines.iter().rev().try_for_each(|line| read.add(table, line))?;
         } else {
@@ -54,14 +54,12 @@ impl ImportedRows {
 fn is_newest_first(table: &Table, lines: &[ImportLine]) -> bool {
     let time = |line: &ImportLine| -> Option<(i64, f64)> {
         let text = table.time_text(&line.text)?;
-        match table.time.format {
-            TimeFormat::Unix(_) => Some((0, text.replace(',', ".").parse().ok()?)),
-            _ => {
-                let moment = table.time.format.moment(&text, table.time.year)?;
-                let local = moment.date?.and_time(moment.clock).and_utc();
-                Some((local.timestamp_millis() - i64::from(moment.offset.unwrap_or(0)) * 1000, 0.0))
-            }
+        if let TimeFormat::Unix(_) = table.time.format {
+            return Some((0, text.replace(',', ".").parse().ok()?));
         }
+        let moment = table.time.format.moment(&text, table.time.year)?;
+        let local = moment.date?.and_time(moment.clock).and_utc();
+        Some((local.timestamp_millis() - i64::from(moment.offset.unwrap_or(0)) * 1000, 0.0))
     };
     let times: Vec<(i64, f64)> = lines.iter().filter_map(time).take(ORDER_ROWS).collect();
     let count = |is: fn(&(i64, f64), &(i64, f64)) -> bool| {

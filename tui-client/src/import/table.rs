@@ -1,19 +1,20 @@
 //! Table with a known dialect: names, roles and units of its columns, and its rows.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 
-use loadline_protocol::{Column, LineError, Row, Schema, Stamp, Time};
+use loadline_protocol::{LineError, Row, Schema, Stamp, Time};
 
 use super::clock::WrittenTime;
+use super::columns::{ValueColumn, detect_column, unique_columns};
 use super::devices::Devices;
-use super::dialect::{Decimal, Layout, is_odd_number};
+use super::dialect::{Decimal, FieldLayout};
 use super::find_time::{TableSample, find_time};
 use super::layout::{TablePlace, fields_below, is_heading};
 use super::missing::is_missing;
+use super::names::field_names;
 use super::times::{TimeFormat, TimeReader, TimeSource};
 use super::tools::{Tool, dstat_start, dstat_year};
-use super::{ImportLine, ImportOptions, Recognized, Refusal, excerpt, units};
+use super::{ImportLine, ImportOptions, Recognized, Refusal, excerpt};
 
 /// Rows that decide about the columns. Dates are compared in all rows.
 const SAMPLE_ROWS: usize = 1000;
@@ -31,15 +32,6 @@ enum Role {
     Value(usize),
 }
 
-/// Column with values.
-#[derive(Debug, Clone, PartialEq)]
-struct ValueColumn {
-    name: String,
-    unit: String,
-    /// True if the cells have units; the heading has one otherwise.
-    has_cell_units: bool,
-}
-
 /// Error of a row.
 #[derive(Debug)]
 pub(crate) enum RowError {
@@ -52,7 +44,7 @@ pub(crate) enum RowError {
 /// Table with a known dialect.
 #[derive(Debug)]
 pub(crate) struct Table {
-    layout: Layout,
+    layout: FieldLayout,
     decimal: Decimal,
     tool: Tool,
     /// Name of each field.
@@ -121,7 +113,7 @@ impl Table {
     fn assemble(
         sample: &TableSample<'_>,
         time: TimeReader,
-        layout: Layout,
+        layout: FieldLayout,
         tool: Tool,
         heading: Vec<String>,
         start: Option<Time>,
@@ -334,48 +326,12 @@ impl Table {
     }
 }
 
-impl ValueColumn {
-    /// Parses a cell, and converts it to the unit of the column.
-    fn parse(&self, cell: &str, decimal: Decimal) -> Option<f64> {
-        if let Some(number) = decimal.parse(cell) {
-            // Without a unit, only 0 is the same in each unit.
-            return (!self.has_cell_units || number == 0.0).then_some(number);
-        }
-        let (number, unit) = units::split_cell(cell)?;
-        Some(decimal.parse(number)? * units::factor(unit, &self.unit)?)
-    }
-}
-
 fn owned(cells: &[Cow<'_, str>]) -> Vec<String> {
     cells.iter().map(|cell| cell.clone().into_owned()).collect()
 }
 
-/// Returns the name of each field. In tables of dstat, a line above has the names of sections, for
-/// names that occur twice.
-fn field_names(heading: &[String], count: usize, sections: Option<&[Cow<'_, str>]>) -> Vec<String> {
-    let mut seen = HashSet::new();
-    let twice: HashSet<&String> = heading.iter().filter(|name| !seen.insert(*name)).collect();
-    let mut section = "";
-    let mut names = Vec::new();
-    for at in 0..count {
-        let name = heading.get(at).map_or("", String::as_str);
-        if let Some(begun) = sections.and_then(|all| all.get(at)).filter(|it| !it.is_empty()) {
-            section = &**begun;
-        }
-        names.push(match name {
-            "" => format!("c{}", at + 1),
-            name if at == 0 && WrittenTime::split(name).is_some() => "time".to_owned(),
-            name if !section.is_empty() && twice.contains(&name.to_owned()) => {
-                format!("{section} {name}")
-            }
-            name => name.to_owned(),
-        });
-    }
-    names
-}
-
 /// Decides the decimal sign by all cells but times.
-fn detect_decimal(layout: Layout, rows: &[Vec<Cow<'_, str>>]) -> Result<Decimal, Refusal> {
+fn detect_decimal(layout: FieldLayout, rows: &[Vec<Cow<'_, str>>]) -> Result<Decimal, Refusal> {
     let cells = rows.iter().flatten().map(|cell| &**cell);
     let is_number = |cell: &&str| !cell.contains(':') && !super::clock::is_date(cell);
     let decimal = Decimal::detect(cells.filter(is_number));
@@ -430,88 +386,4 @@ fn place_clocks<'r>(
     };
     time.end_at(rows.filter_map(clock), end);
     Ok(())
-}
-
-/// Decides whether a column has values. `None` for text, and for an empty column without a name.
-///
-/// # Errors
-/// Numbers are written in a way that is not understood, or have units that do not convert exactly.
-fn detect_column(
-    sample: &TableSample<'_>,
-    at: usize,
-    heading: Option<&String>,
-) -> Result<Option<ValueColumn>, Refusal> {
-    let (name, unit) = units::split_heading(&sample.names[at]);
-    let refuse =
-        |what: String, hint: &str| Err(Refusal::new(&format!("column {name:?}: {what}"), hint));
-    let column = |name: &str, unit: &str, has_cell_units| {
-        Ok(Some(ValueColumn { name: name.to_owned(), unit: unit.to_owned(), has_cell_units }))
-    };
-    let cells = sample.cells(at);
-    let total = cells.clone().count();
-    if total == 0 {
-        let is_unnamed = heading.is_none_or(String::is_empty);
-        return if is_unnamed { Ok(None) } else { column(name, unit, false) };
-    }
-    let numbers = cells.clone().filter(|cell| sample.decimal.parse(cell).is_some());
-    let with_unit = |cell: &&str| {
-        units::split_cell(cell).is_some_and(|(number, _)| sample.decimal.parse(number).is_some())
-    };
-    let united: Vec<&str> = cells.clone().filter(with_unit).collect();
-    let is_odd = |cell: &&str| sample.decimal.parse(cell).is_none() && is_odd_number(cell);
-    let parsed = numbers.clone().count() + united.len();
-    if let Some(odd) =
-        cells.clone().find(is_odd).filter(|_| parsed > 0 || cells.clone().all(|it| is_odd(&it)))
-    {
-        let hint = "write numbers with a decimal point and without thousands separators";
-        return refuse(format!("the number {:?} is not understood", excerpt(odd)), hint);
-    }
-    if 2 * parsed <= total {
-        return Ok(None);
-    }
-    if united.is_empty() {
-        return column(name, unit, false);
-    }
-    let found = || united.iter().filter_map(|cell| units::split_cell(cell)).map(|(_, unit)| unit);
-    let Some(common) = units::common(found()) else {
-        let mut all: Vec<&str> = found().collect();
-        all.dedup();
-        if !all.iter().all(|unit| units::is_known(unit)) {
-            return Ok(None);
-        }
-        let what = format!(
-            "cells have several units: {}",
-            all.iter().take(2).copied().collect::<Vec<_>>().join(" and ")
-        );
-        return refuse(what, "write all values in one unit");
-    };
-    let is_bare = numbers.clone().any(|cell| sample.decimal.parse(cell) != Some(0.0));
-    match units::factor(common, unit) {
-        Some(_) => column(name, unit, is_bare.then_some(false).unwrap_or(true)),
-        None if is_bare => {
-            refuse("some cells have a unit, others none".to_owned(), "write all values in one unit")
-        }
-        None if units::is_known(unit) => refuse(
-            format!("the heading says {unit}, cells say {common}"),
-            "write all values in one unit",
-        ),
-        // What the heading has in brackets is no unit.
-        None if !unit.is_empty() => column(&sample.names[at], common, true),
-        None => column(name, common, true),
-    }
-}
-
-/// Returns columns with unique names.
-fn unique_columns(columns: &[ValueColumn]) -> Vec<Column> {
-    let mut taken = HashSet::new();
-    let unique = |column: &ValueColumn| {
-        let mut unique = Column::new(&column.name, &column.unit);
-        let mut number = 2;
-        while !taken.insert(unique.name().to_owned()) {
-            unique = Column::new(&format!("{}_{number}", column.name), &column.unit);
-            number += 1;
-        }
-        unique
-    };
-    columns.iter().map(unique).collect()
 }

@@ -255,7 +255,7 @@ fn is_next_day(last: Option<NaiveTime>, clock: NaiveTime) -> bool {
 
 /// Parses a number since 1970 whose unit has `ms` milliseconds.
 fn parse_unix(text: &str, ms: f64) -> Option<Time> {
-    if ms == 1000.0
+    if ms >= 1000.0
         && let Ok(time) = text.parse()
     {
         return Some(time);
