@@ -137,12 +137,14 @@ pub(crate) struct Importer {
     /// True if all lines are there at once, so that they can be sorted.
     is_whole: bool,
     is_head_checked: bool,
+    /// Number of lines of text that are reported as faults already.
+    reported: usize,
 }
 
 impl Importer {
     /// Creates an importer; of a file that is there as a whole if `is_whole`.
     pub(crate) fn new(is_whole: bool) -> Importer {
-        Importer { lines: Vec::new(), bytes: 0, is_whole, is_head_checked: false }
+        Importer { lines: Vec::new(), bytes: 0, is_whole, is_head_checked: false, reported: 0 }
     }
 
     pub(crate) fn push(&mut self, text: &str, is_comment: bool) {
@@ -155,10 +157,21 @@ impl Importer {
         self.lines.iter().all(|line| line.is_comment)
     }
 
-    /// Removes all lines but comments.
+    /// Returns the text above the last line that is not reported yet. The last line may name columns.
+    pub(crate) fn report_text(&mut self) -> Vec<Box<str>> {
+        let texts = self.lines.iter().filter(|line| !line.is_comment).map(|line| &line.text);
+        let count = texts.clone().count().saturating_sub(1);
+        let begin = self.reported;
+        let texts = texts.take(count).skip(begin).cloned().collect();
+        self.reported = begin.max(count);
+        texts
+    }
+
+    /// Removes all lines but comments. Returns those that are not reported yet.
     pub(crate) fn take_text(&mut self) -> Vec<Box<str>> {
         let lines = std::mem::take(&mut self.lines).into_iter();
-        lines.filter(|line| !line.is_comment).map(|line| line.text).collect()
+        let begin = std::mem::take(&mut self.reported);
+        lines.filter(|line| !line.is_comment).map(|line| line.text).skip(begin).collect()
     }
 
     /// Decides what the lines so far are; at the end of the input if `is_end`. Rows that arrive now
@@ -184,8 +197,9 @@ impl Importer {
             Found::Nothing => Ok(Decision::NotYet),
             Found::Table(_) if is_premature => Ok(Decision::NotYet),
             Found::Plain { first, has_decimal_comma } => {
+                let first = first.saturating_sub(self.reported);
                 let mut lines = self.take_text();
-                let rows = lines.split_off(first);
+                let rows = lines.split_off(first.min(lines.len()));
                 Ok(Decision::Plain { skipped: lines, rows, has_decimal_comma })
             }
             Found::Table(place) => {

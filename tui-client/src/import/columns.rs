@@ -6,6 +6,7 @@ use loadline_protocol::Column;
 
 use super::dialect::{Decimal, is_odd_number};
 use super::find_time::TableSample;
+use super::tools::{Tool, names_device};
 use super::{Refusal, excerpt, units};
 
 /// Column with values.
@@ -88,6 +89,8 @@ pub(super) fn detect_column(
         None if is_bare => {
             refuse("some cells have a unit, others none".to_owned(), "write all values in one unit")
         }
+        // Only the name implies the unit: `mem` is in % unless the cells say otherwise.
+        None if sample.names[at] == name && !name.starts_with('%') => column(name, common, true),
         None if units::is_known(unit) => refuse(
             format!("the heading says {unit}, cells say {common}"),
             "write all values in one unit",
@@ -111,4 +114,15 @@ pub(super) fn unique_columns(columns: &[ValueColumn]) -> Vec<Column> {
         unique
     };
     columns.iter().map(unique).collect()
+}
+
+/// Returns whether a column has names or numbers of devices, not values. Programs of sysstat write
+/// `all` or -1 beside the numbers of processors.
+pub(super) fn names_devices(sample: &TableSample<'_>, at: usize, tool: &Tool) -> bool {
+    let is_sadf = sample.names.iter().take(3).eq(["hostname", "interval", "timestamp"].iter());
+    let is_number = |cell: &str| sample.decimal.parse(cell).is_some();
+    let is_mixed =
+        || sample.cells(at).any(|cell| !is_number(cell) && units::split_cell(cell).is_none());
+    names_device(&sample.names[at])
+        && (is_sadf || matches!(tool, Tool::Sysstat { .. }) || is_mixed())
 }

@@ -66,8 +66,9 @@ impl FieldLayout {
         };
         let separators: Vec<Separator> = Separator::ALL.into_iter().filter(occurs).collect();
         separators.into_iter().flat_map(|separator| {
-            let all = [Joined::Nothing, Joined::Clock, Joined::DateAndClock];
-            let joined = if separator == Separator::Blanks { &all[..] } else { &all[..1] };
+            // Joined first: `PM` is no field of its own, even if the heading has one too.
+            let all = [Joined::DateAndClock, Joined::Clock, Joined::Nothing];
+            let joined = if separator == Separator::Blanks { &all[..] } else { &all[2..] };
             joined
                 .iter()
                 .map(move |joined| FieldLayout { separator, joined: *joined })

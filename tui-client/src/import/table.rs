@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use loadline_protocol::{LineError, Row, Schema, Stamp, Time};
 
 use super::clock::WrittenTime;
-use super::columns::{ValueColumn, detect_column, unique_columns};
+use super::columns::{ValueColumn, detect_column, names_devices, unique_columns};
 use super::devices::Devices;
 use super::dialect::{Decimal, FieldLayout};
 use super::find_time::{TableSample, find_time};
@@ -102,6 +102,10 @@ impl Table {
         let above = lines[..place.first].iter().map(|line| &*line.text);
         let year = above.clone().find_map(dstat_year);
         let mut time = find_time(&sample, options, |source| dates(all.clone(), source, year))?;
+        if heading.is_empty() && time.source == TimeSource::None {
+            let what = "rows of text and numbers without column names";
+            return Err(Refusal::new(what, "give a first line that names each column"));
+        }
         time.year = year;
         place_clocks(&mut time, &place.tool, options, all.clone(), end)?;
         let start = above
@@ -127,7 +131,7 @@ impl Table {
                 roles.push(Role::None);
             } else if is_own && at == 3 {
                 roles.push(Role::Seq);
-            } else if is_own && at == 2 {
+            } else if is_own && at == 2 || names_devices(sample, at, &tool) {
                 roles.push(Role::None);
                 texts.push(at);
             } else if let Some(column) = detect_column(sample, at, heading.get(at))? {

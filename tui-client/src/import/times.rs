@@ -219,7 +219,8 @@ impl TimeReader {
         let zone = moment.offset.map_or(self.zone, Zone::Fixed);
         let time = match zone.instants(local) {
             MappedLocalTime::Single(time) => time,
-            MappedLocalTime::Ambiguous(first, second) => {
+            MappedLocalTime::Ambiguous(one, other) => {
+                let (first, second) = (one.min(other), one.max(other));
                 if self.last.is_none_or(|last| last <= first) { first } else { second }
             }
             MappedLocalTime::None => return None,

@@ -260,7 +260,8 @@ impl Recording<'_> {
     /// Returns the number of rows up to the first timestamp, and that timestamp.
     async fn survey(&mut self) -> io::Result<(u64, Option<Time>)> {
         let mut file = File::open(self.path).await?;
-        let mut reader = self.reader(Time::default());
+        // The first part of a table shows whether its rows have times.
+        let mut reader = self.reader(Time::default()).growing();
         let (mut timeless_rows, mut stamp) = (0, Stamp::None);
         loop {
             let count = file.read(&mut self.bytes).await?;

@@ -18,9 +18,7 @@ use super::columns::{ColumnSelection, FieldCount};
 use super::disconnect::Disconnect;
 use super::greeting::detect_other_protocol;
 use crate::event::{Event, StreamInfo};
-use crate::import::{
-    IMPORT_LINE_MAX, ImportOptions, Importer, PlainLine, Refusal, RowError, Table,
-};
+use crate::import::{IMPORT_LINE_MAX, ImportOptions, PlainLine, Refusal, RowError};
 pub(super) use output::ResumeState;
 use output::{Output, RowClock};
 use phase::{PendingLine, ReaderPhase};

@@ -120,3 +120,87 @@ fn the_format_of_times_can_be_given() {
     let read = rows(&file, &["--time-format", "%d/%m/%Y %H:%M", "--time-column", "when"]);
     assert_eq!(read, ["timestamp cpu", "2026-02-01T09:00:00.000Z 5.0"]);
 }
+
+/// Returns the rows of a text, and writes the text to a file of its own.
+fn rows_of(text: &str) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a").to_str().unwrap().to_owned();
+    fs::write(&file, text).unwrap();
+    rows(&file, &[])
+}
+
+const SYSSTAT: &str = "Linux 6.1 (a) \t11/28/2026 \t_x86_64_\t(2 CPU)\n\n";
+
+#[test]
+fn sysstat_is_read_with_both_clocks_across_midnight_and_restarts() {
+    let mpstat = "11:59:58 PM  CPU  %usr\n11:59:59 PM  all  0.5\n12:00:00 AM  all  1.5\n\
+                  Average:     all  1.0\n";
+    assert_eq!(
+        rows_of(&format!("{SYSSTAT}{mpstat}"))[1..],
+        ["2026-11-28T22:59:59.000Z 0.5", "2026-11-28T23:00:00.000Z 1.5"]
+    );
+    let sar = "12:00:01  CPU  %user\n12:10:01  all  0.5\n12:10:02  LINUX RESTART\t(2 CPU)\n\n\
+               12:20:01  CPU  %user\n12:30:01  all  0.6\nAverage:  all  0.55\n";
+    assert_eq!(
+        rows_of(&format!("{SYSSTAT}{sar}"))[1..],
+        ["2026-11-28T11:10:01.000Z 0.5", "2026-11-28T11:30:01.000Z 0.6"]
+    );
+    let sadf =
+        "# hostname;interval;timestamp;CPU;%user\nweb-1;600;2025-11-22 18:40:01 UTC;-1;0,52\n";
+    assert_eq!(rows_of(sadf), ["timestamp interval %user", "2025-11-22T18:40:01.000Z 600.00 0.52"]);
+}
+
+#[test]
+fn rows_of_several_devices_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a").to_str().unwrap().to_owned();
+    for (text, expected) in [
+        (
+            format!("{SYSSTAT}16:43:05 CPU %usr\n16:43:06 all 0.5\n16:43:06 0 0.5\n"),
+            "\"CPU\" has all and 0",
+        ),
+        (format!("{SYSSTAT}16:43:05 IFACE rx\n16:43:06 lo 0.5\n16:43:06 eth0 0.5\n"), "\"IFACE\""),
+        (
+            format!("{SYSSTAT}avg-cpu:  %user %idle\n  0.5 99.0\n\nDevice tps\nsda 1.0\nsdb 2.0\n"),
+            "does not name its columns",
+        ),
+        (
+            "# hostname;interval;timestamp;CPU;%user\nweb-1;600;2025-11-22 18:40:01 UTC;-1;0.5\n\
+             web-1;600;2025-11-22 18:40:01 UTC;0;0.6\n"
+                .to_owned(),
+            "\"CPU\" has -1 and 0",
+        ),
+        (
+            "timestamp, index, power\n2025/11/22 18:40:00.123, 0, 35 W\n\
+             2025/11/22 18:40:00.125, 1, 36 W\n2025/11/22 18:40:10.123, 0, 35 W\n"
+                .to_owned(),
+            "\"index\"",
+        ),
+        ("load average: 0.1, 0.2, 0.3\n".to_owned(), "without column names"),
+    ] {
+        fs::write(&file, text).unwrap();
+        refused(&file, expected);
+    }
+}
+
+#[test]
+fn an_hour_that_daylight_saving_time_repeats_goes_on_in_order() {
+    let rows = rows_of(
+        "time,a\n2025-10-26 02:30:00,1\n2025-10-26 02:59:00,2\n2025-10-26 02:01:00,3\n\
+         2025-10-26 03:00:00,4\n",
+    );
+    let times: Vec<&str> = rows[1..].iter().map(|row| &row[11..19]).collect();
+    assert_eq!(times, ["00:30:00", "00:59:00", "01:01:00", "02:00:00"]);
+}
+
+#[test]
+fn units_convert_exactly_and_a_column_may_come_later() {
+    assert_eq!(
+        rows_of("time\tmem\n1795885000000\t1.5 GiB\n1795885001000\t512 MiB\n")[1..],
+        ["2026-11-28T16:56:40.000Z 1610612736", "2026-11-28T16:56:41.000Z 536870912"]
+    );
+    assert_eq!(
+        rows_of("time,a,b\n1795885000,1,2\ntime,b,c,a\n1795885002,6,7,5\n")[1..],
+        ["2026-11-28T16:56:40.000Z 1.00 2.00", "2026-11-28T16:56:42.000Z 5.00 6.00"]
+    );
+}

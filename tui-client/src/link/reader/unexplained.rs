@@ -57,7 +57,13 @@ impl StreamReader {
             return;
         }
         match importer.decide(&self.options.import, is_end, now) {
-            Ok(Decision::NotYet) => {}
+            Ok(Decision::NotYet) if self.is_unrequested => {}
+            Ok(Decision::NotYet) => {
+                let texts = importer.report_text();
+                for line in &texts {
+                    self.add_text_fault(line);
+                }
+            }
             Ok(Decision::NoRows(refusal)) if self.is_unrequested => self.refuse(&refusal),
             // A server may still send rows over this connection or the next one.
             Ok(Decision::NoRows(_)) => self.reject_text(),
