@@ -39,9 +39,9 @@ use crate::zone::Zone;
 /// Longest line of a file or a pipe: 256 KiB, 4,096 columns with long names.
 pub(crate) const IMPORT_LINE_MAX: usize = 256 * 1024;
 
-/// Maximum of bytes that are read before the rows are sorted: 64 MiB, six million numbers, as many as
-/// the store of a source keeps. In a longer file, later rows must be in order.
-const IMPORT_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Maximum of bytes that are read before the rows are sorted: 32 MiB, about as many numbers as the
+/// store of a source keeps, and less than 2 s. In a longer file, later rows must be in order.
+const IMPORT_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// Maximum number of lines above the first row: more than any program writes.
 pub(crate) const PREAMBLE_LINES_MAX: usize = 64;

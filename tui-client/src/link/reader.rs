@@ -268,6 +268,7 @@ impl StreamReader {
 
     fn subscribe(&mut self, header: Option<Header>, schema: Option<Schema>) {
         self.reject_text();
+        self.warn_of_time_options();
         self.phase = ReaderPhase::Subscribed { header, schema };
     }
 
@@ -359,6 +360,7 @@ impl StreamReader {
 
     /// Starts a plain stream with `count` numbers per row.
     fn open_plain(&mut self, count: usize, has_decimal_comma: bool) -> Result<(), LineError> {
+        self.warn_of_time_options();
         let (selection, schema) = ColumnSelection::plain(count, self.options.columns.as_deref())?;
         self.output.resume.plain_count = Some(count);
         self.phase = ReaderPhase::Plain { field_count: FieldCount::new(count), has_decimal_comma };

@@ -204,3 +204,15 @@ fn units_convert_exactly_and_a_column_may_come_later() {
         ["2026-11-28T16:56:40.000Z 1.00 2.00", "2026-11-28T16:56:42.000Z 5.00 6.00"]
     );
 }
+
+#[test]
+fn options_for_times_warn_where_they_have_no_effect() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a").to_str().unwrap().to_owned();
+    for text in ["# columns time:s a\n1.000 1\n", "1 2\n"] {
+        fs::write(&file, text).unwrap();
+        let output = read(&file, &["-o", "csv", "--time-column", "a"]);
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success() && errors.contains("have no effect"), "{text}: {errors}");
+    }
+}

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use loadline_protocol::{LineError, Note, Schema, Time, parse_plain_row};
+use loadline_protocol::{LineError, Note, SafeText, Schema, Time, parse_plain_row};
 
 use super::output::RowClock;
 use super::phase::ReaderPhase;
 use super::{StreamReader, with_point};
 use crate::event::Event;
 use crate::import::{
-    Decision, ImportedRows, Recognized, Refusal, RowError, Table, check_first_bytes,
+    Decision, ImportOptions, ImportedRows, Recognized, Refusal, RowError, Table, check_first_bytes,
 };
 use crate::link::columns::ColumnSelection;
 use crate::link::disconnect::Disconnect;
@@ -150,6 +150,15 @@ impl StreamReader {
                 self.disconnect = Some(refusal);
                 Err(LineError::FieldCount { expected: names.len(), found })
             }
+        }
+    }
+
+    /// Warns that the options for times have no effect on rows that are no table.
+    pub(super) fn warn_of_time_options(&mut self) {
+        let ImportOptions { time_column, time_format, .. } = &mut self.options.import;
+        if time_column.take().is_some() | time_format.take().is_some() {
+            let what = "--time-column and --time-format have no effect: the rows are no table";
+            self.output.events.push(Event::Warning(SafeText::new(what)));
         }
     }
 
