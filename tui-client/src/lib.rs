@@ -4,11 +4,12 @@
 //!
 //! ```text
 //!  source      parsed SOURCE arguments
+//!  zone        local time
+//!  import      tables of other programs: dialect, times, units
 //!  event       events of a link: rows, columns, outages, faults
 //!  link        connect, subscribe, read, reconnect, resume: the only code that touches a source
 //!  prometheus  sources behind a Prometheus server, as links see an agent
 //!    │ events
-//!    │  zone       local time
 //!    │  time_spec  times as users type them
 //!    ├─▶ output    csv, json, table, raw: the events without a screen
 //!    ▼
@@ -44,6 +45,7 @@ mod cli;
 mod config;
 mod digits;
 pub mod event;
+pub mod import;
 pub mod keys;
 pub mod layout;
 pub mod link;

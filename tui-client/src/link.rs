@@ -12,7 +12,6 @@ mod lookup;
 mod options;
 mod reader;
 mod reasoned;
-mod record_columns;
 mod recorder;
 mod ssh;
 mod tcp;
