@@ -20,7 +20,7 @@ pub struct TlsClient;
 
 impl TlsClient {
     /// Creates the stub; ignores the files.
-    pub(crate) fn new(_files: TlsClientFiles) -> TlsClient {
+    pub fn new(_files: TlsClientFiles) -> TlsClient {
         TlsClient
     }
 
