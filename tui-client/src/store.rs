@@ -144,6 +144,34 @@ impl Store {
         Store::new(columns, self.keep).with_values_max(self.values_max)
     }
 
+    /// Appends columns up to `columns` in all. The samples so far have no values there. Drops the
+    /// oldest samples if the wider rows exceed the maximum number of values.
+    pub(crate) fn widen(&mut self, columns: usize) {
+        let mut wider = self.emptied(columns);
+        while self.len > wider.rows_max() {
+            self.drop_oldest();
+        }
+        let mut values = Vec::with_capacity(columns);
+        let skipped = std::mem::take(&mut self.dropped_rows);
+        let mut rows = skipped..skipped + std::mem::take(&mut self.len);
+        // Frees each chunk once its rows are copied, so the memory hardly grows meanwhile.
+        while let Some(chunk) = self.chunks.pop_front() {
+            let next = rows.end.saturating_sub(self.chunk_rows());
+            for row in rows.start..rows.end.min(self.chunk_rows()) {
+                values.clear();
+                values.extend((0..self.columns()).map(|column| chunk.value(column, row)));
+                values.resize(columns, f64::NAN);
+                let (time, seq) = (Time::from_millis(chunk.times[row]), chunk.seqs[row]);
+                wider.push(time, Some(seq), &values, !chunk.has_gap(row));
+            }
+            rows = 0..next;
+        }
+        wider.column_values[..self.columns()].copy_from_slice(&self.column_values);
+        wider.pushed_count = self.pushed_count;
+        wider.magnitude_changes = self.magnitude_changes;
+        *self = wider;
+    }
+
     /// Appends a sample. `joined` means that no gap lies before the sample. Drops the samples that
     /// are not older, because a clock was set back, and those that are older than `keep`.
     pub fn push(&mut self, time: Time, seq: Option<Seq>, values: &[f64], joined: bool) {
@@ -152,7 +180,7 @@ impl Store {
         while self.newest().is_some_and(|newest| newest >= time) {
             self.drop_newest();
         }
-        let rows_max = (self.values_max / (self.columns() + STAMP_NUMBERS)).max(1);
+        let rows_max = self.rows_max();
         let oldest = time - self.keep;
         // Drop before the push: a full store needs no further chunk for one more row.
         while self.len >= rows_max || self.oldest().is_some_and(|time| time < oldest) {
@@ -180,7 +208,12 @@ impl Store {
         }
     }
 
-    fn columns(&self) -> usize {
+    /// Returns the maximum number of samples.
+    fn rows_max(&self) -> usize {
+        (self.values_max / (self.columns() + STAMP_NUMBERS)).max(1)
+    }
+
+    pub(crate) fn columns(&self) -> usize {
         self.column_values.len()
     }
 
@@ -444,6 +477,39 @@ mod tests {
         assert!(emptied.is_empty());
         (0..15).for_each(|time| emptied.push(ms(time), None, &[0.0; 8], true));
         assert_eq!((emptied.len(), emptied.overflow()), (3, 12));
+    }
+
+    #[test]
+    fn a_widened_store_keeps_its_samples_and_gaps() {
+        for count in [0, 5, 16, 40, 100] {
+            let mut store = Store::with_chunk_rows(4, 1, DAY);
+            for at in 0..count {
+                store.push(ms(at * 1000), Some(Seq(at as u64 + 1)), &[at as f64], at % 7 != 3);
+            }
+            (0..count.min(3)).for_each(|_| store.drop_oldest());
+            let before: Vec<_> = (0..store.len())
+                .filter_map(|at| store.get(at))
+                .map(|it| (it.time(), it.seq(), it.value(0), it.gap_before()))
+                .collect();
+            store.widen(3);
+            let after: Vec<_> = (0..store.len())
+                .filter_map(|at| store.get(at))
+                .inspect(|it| assert!(it.value(1).is_nan() && it.value(2).is_nan()))
+                .map(|it| (it.time(), it.seq(), it.value(0), it.gap_before()))
+                .collect();
+            assert_eq!(after, before, "{count}");
+            store.push(ms(count * 1000), None, &[1.0, 2.0, 3.0], true);
+            assert_eq!(store.get(before.len()).unwrap().value(2), 3.0);
+        }
+    }
+
+    #[test]
+    fn a_widened_store_stays_within_its_memory() {
+        let mut store = full(6);
+        store.widen(4096);
+        assert!(store.len() > 1000 && store.bytes() <= 64 << 20, "{}", store.len());
+        assert_eq!(store.newest(), full(6).newest(), "the newest samples stay");
+        assert!(store.overflow() > 0);
     }
 
     /// Returns a full store with a gap before each sample.
