@@ -38,8 +38,22 @@ fn recordings_of_any_file_survive_a_round_trip() {
 }
 
 #[test]
+fn any_file_is_imported_or_refused() {
+    replay("import", fuzzed::import);
+}
+
+#[test]
 fn fields_of_any_text_survive_a_round_trip() {
     replay("logfmt", fuzzed::logfmt);
+}
+
+/// Returns a line of a table: names, or numbers, times and units.
+fn any_table_line() -> impl Strategy<Value = Vec<u8>> {
+    let cell = "time|cpu|[0-9]{1,4}([.,][0-9]{1,3})?( ?(%|MiB|W))?|-|N/A|\"[a-z,]{0,3}\"|\
+                20[0-9]{2}-[01][0-9]-[0-3][0-9][ T][0-2][0-9]:[0-5][0-9](:[0-9]{2})?( UTC|Z)?|\
+                [0-3]?[0-9]/[01][0-9]/(20)?2[0-9]|[0-2][0-9]:[0-5][0-9]:[0-5][0-9]( PM)?|[0-9]{10,19}";
+    (prop::collection::vec(cell, 1..5), ",|;|\t| |, ")
+        .prop_map(|(cells, separator)| cells.join(&separator).into_bytes())
 }
 
 /// Returns a line that reaches the code behind the first words of a note or a request.
@@ -59,6 +73,13 @@ fn any_line() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
+    #[test]
+    fn any_table_is_imported_or_refused(lines in prop::collection::vec(any_table_line(), 0..9)) {
+        let table = lines.join(&b"\n"[..]);
+        fuzzed::import(&[&table[..], b"\n"].concat());
+        fuzzed::recording(&table);
+    }
+
     #[test]
     fn any_lines_survive_a_round_trip(lines in prop::collection::vec(any_line(), 0..9)) {
         for line in &lines {

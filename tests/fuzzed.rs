@@ -113,6 +113,35 @@ pub fn logfmt(bytes: &[u8]) {
     assert_eq!(printed.strip_prefix('#').map(Note::parse), Some(Ok(Note::Header(header))));
 }
 
+/// Checks an import: any file ends in rows whose times rise and whose values are finite, or in a
+/// refusal of one line. At most one event and one row come from each line.
+pub fn import(bytes: &[u8]) {
+    for is_file in [true, false] {
+        let options = ReadOptions::default();
+        let mut reader = if is_file {
+            StreamReader::for_recording(options, Time::default(), Duration::from_secs(1))
+        } else {
+            StreamReader::without_request(options)
+        };
+        let ends = bytes.chunks(1000).map(|piece| reader.feed(piece, Time::default()));
+        let mut refusal = ends.flatten().find(|end| end.refused);
+        if refusal.is_none() {
+            refusal = reader.finish();
+        }
+        if let Some(refusal) = refusal.map(|end| format!("{end:?}")) {
+            assert!(!refusal.contains('\u{1b}'), "{refusal}");
+        }
+        let lines = bytes.split(|byte| *byte == b'\n').count();
+        let mut rows = 0;
+        for event in reader.drain_events() {
+            let Event::Rows(batch) = event else { continue };
+            rows += batch.len();
+            assert!(batch.iter().all(|row| row.values.iter().all(|value| !value.is_infinite())));
+        }
+        assert!(rows <= lines, "{rows} rows of {lines} lines");
+    }
+}
+
 /// Timestamp, sequence number and bits of the values of a sample.
 type SampleBits = (Time, Option<Seq>, Vec<u64>);
 

@@ -19,8 +19,10 @@ use crate::{LINE_MAX, LineError};
 /// }
 /// assert_eq!(lines, ["12.5 2400.0", "# live"]);
 /// ```
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Decoder {
+    /// Maximum length of a line in bytes.
+    line_max: usize,
     /// Beginning of the next line.
     partial: Vec<u8>,
     /// True if `partial` was returned as a whole line and must be cleared.
@@ -33,11 +35,30 @@ pub struct Decoder {
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
+impl Default for Decoder {
+    fn default() -> Decoder {
+        Decoder::with_line_max(LINE_MAX)
+    }
+}
+
 impl Decoder {
     /// Creates a decoder for the start of a stream.
     #[must_use]
     pub fn new() -> Decoder {
         Decoder::default()
+    }
+
+    /// Creates a decoder of lines of other formats, which are at most `line_max` bytes long instead of
+    /// [`LINE_MAX`].
+    #[must_use]
+    pub fn with_line_max(line_max: usize) -> Decoder {
+        Decoder { line_max, partial: Vec::new(), handed_out: false, skipping: false, begun: false }
+    }
+
+    /// Returns whether no byte was decoded.
+    #[must_use]
+    pub fn is_at_start(&self) -> bool {
+        !self.begun && self.partial.is_empty()
     }
 
     /// Returns the next line without its line end, and advances `input` past it. Returns `None`
@@ -57,14 +78,14 @@ impl Decoder {
             }
             let first = !std::mem::replace(&mut self.begun, true);
             if self.partial.is_empty() {
-                return Some(finish(line, first));
+                return Some(finish(line, first, self.line_max));
             }
             self.handed_out = true;
-            if self.partial.len() + line.len() > LINE_MAX + 1 {
+            if self.partial.len() + line.len() > self.line_max + 1 {
                 return Some(Err(LineError::TooLong));
             }
             self.partial.extend_from_slice(line);
-            return Some(finish(&self.partial, first));
+            return Some(finish(&self.partial, first, self.line_max));
         }
         let rest = std::mem::take(input);
         if !self.skipping && !self.try_buffer(rest) {
@@ -84,18 +105,18 @@ impl Decoder {
 
     /// Buffers the beginning of a line. Returns false if the line is already too long.
     fn try_buffer(&mut self, bytes: &[u8]) -> bool {
-        if self.partial.len() + bytes.len() > LINE_MAX + 1 {
+        if self.partial.len() + bytes.len() > self.line_max + 1 {
             return false;
         }
         self.partial.extend_from_slice(bytes);
-        self.partial.len() <= LINE_MAX || self.partial.last() == Some(&b'\r')
+        self.partial.len() <= self.line_max || self.partial.last() == Some(&b'\r')
     }
 }
 
 /// Checks length and encoding of a whole line, and removes `\r` and byte order mark.
-fn finish(line: &[u8], first: bool) -> Result<&str, LineError> {
+fn finish(line: &[u8], first: bool, line_max: usize) -> Result<&str, LineError> {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
-    if line.len() > LINE_MAX {
+    if line.len() > line_max {
         return Err(LineError::TooLong);
     }
     let marked = if first { line.strip_prefix(BYTE_ORDER_MARK) } else { None };

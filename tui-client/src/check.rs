@@ -1,6 +1,7 @@
 //! Report of `--check`: identity, columns, rate, first rows, faults and clock offset of a source.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
@@ -10,6 +11,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
 use crate::event::{Event, Rows, StreamInfo};
+use crate::import::Recognized;
 use crate::link::write;
 use crate::output::connect_error;
 use crate::units::container_limits_text;
@@ -38,8 +40,8 @@ const CLOCK_TOLERANCE_MS: i64 = 1000;
 #[derive(Debug)]
 struct CheckReport {
     watched: Watched,
-    /// True if a heading line above the rows names the columns.
-    has_heading_line: bool,
+    /// Findings of the import, for a table of another program.
+    recognized: Option<Arc<Recognized>>,
     has_connected: bool,
     rows: u64,
     /// The first [`ROWS_SHOWN`] rows as text.
@@ -62,7 +64,7 @@ pub(crate) async fn run(
     let start = Instant::now();
     let mut found = CheckReport {
         watched: Watched::new(name, false, CHECK_MAX),
-        has_heading_line: false,
+        recognized: None,
         has_connected: false,
         rows: 0,
         first_rows: Vec::new(),
@@ -112,7 +114,7 @@ impl CheckReport {
         let failed = |reason: &SafeText| format!("{}: {reason}", self.watched.name);
         let mut end = None;
         match &event {
-            Event::HeadingLine => self.has_heading_line = true,
+            Event::Imported(recognized) => self.recognized = Some(recognized.clone()),
             Event::Rows(rows) => self.add_rows(rows),
             Event::Faults { first, .. } if self.first_fault.is_none() => {
                 self.first_fault = Some(first.clone());
@@ -165,6 +167,13 @@ impl CheckReport {
             }
             line("columns", &columns_text(stream));
         }
+        if let Some(recognized) = &self.recognized {
+            for (label, text) in [("time", &recognized.time), ("left out", &recognized.left_out)] {
+                if !text.is_empty() {
+                    line(label, text);
+                }
+            }
+        }
         if let Some(interval) = self.watched.interval() {
             line("interval", &DurationText(interval).to_string());
         }
@@ -186,10 +195,10 @@ impl CheckReport {
 
     fn kind_text(&self, stream: &StreamInfo) -> String {
         let version = stream.header.as_ref().map(|header| header.version);
-        let kind = match (version, self.has_heading_line) {
+        let kind = match (version, &self.recognized) {
             (Some(version), _) => format!("subscribed stream, loadline/{version}"),
-            (None, true) => "csv with a heading line".to_owned(),
-            (None, false) => "plain rows".to_owned(),
+            (None, Some(recognized)) => recognized.format.clone(),
+            (None, None) => "plain rows".to_owned(),
         };
         let times = if stream.schema.stamp() == Stamp::None { ", no timestamps" } else { "" };
         let place = if self.watched.connection.is_recording() { "recording: " } else { "" };
@@ -319,16 +328,15 @@ mod tests {
         };
         assert_eq!(kind("1 2\n").await, "kind     plain rows, no timestamps");
         assert_eq!(kind("# columns time:s a\n9 1\n").await, "kind     plain rows");
-        let csv = "kind     csv with a heading line";
+        let csv = "kind     table, separated by commas, decimal point";
         assert_eq!(kind("time,a\n9,1\n").await, csv);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_source_without_rows_is_reported() {
-        let (text, end) = check("HTTP/1.1 400 Bad Request\n\n<html>\n\n</html>\n").await;
+        let (text, end) = check("# columns time:s a\nHTTP/1.1 400 Bad Request\n\n<html>\n").await;
         assert_eq!(end, "web-1:1027: no rows within 3.0 s");
-        let faults = "faults   2, first: field 1: invalid number \"HTTP/1.1\"";
-        assert!(text.contains(&format!("rows     0 in 3.0 s\n{faults}")), "{text}");
+        assert!(text.contains("rows     0 in 3.0 s\nfaults   2, first: field 1: "), "{text}");
         let retry_at = Time::default();
         let down = Event::Disconnected {
             reason: SafeText::new("connection refused"),

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use loadline_protocol::{Header, Health, Note, SafeText, Schema, Seq, Time};
 
+use crate::import::Recognized;
+
 /// Event of a source.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
@@ -22,8 +24,8 @@ pub enum Event {
         /// True if the source ended with an error.
         failed: bool,
     },
-    /// A heading line above the rows names the columns of the stream that follows.
-    HeadingLine,
+    /// The rows that follow are those of a table that another program wrote.
+    Imported(Arc<Recognized>),
     /// Message for the user.
     Warning(SafeText),
     /// The connection failed or was lost.

@@ -4,12 +4,13 @@
 //!
 //! ```text
 //!  source      parsed SOURCE arguments
+//!  zone        local time
+//!  import      tables of other programs: dialect, times, units
 //!  event       events of a link: rows, columns, outages, faults
 //!  link        connect, subscribe, read, reconnect, resume: the only code that touches a source
 //!  prometheus  sources behind a Prometheus server, as links see an agent
 //!    │ events
 //!    │  column_union  columns of several streams, by name and unit
-//!    │  zone       local time
 //!    │  time_spec  times as users type them
 //!    ├─▶ output    csv, json, table, raw: the events without a screen
 //!    ▼
@@ -46,6 +47,7 @@ mod column_union;
 mod config;
 mod digits;
 pub mod event;
+pub mod import;
 pub mod keys;
 pub mod layout;
 pub mod link;

@@ -10,7 +10,6 @@ mod local;
 mod options;
 mod reader;
 mod reasoned;
-mod record_columns;
 mod recorder;
 mod ssh;
 mod tcp;

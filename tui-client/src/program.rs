@@ -19,6 +19,7 @@ use crate::check;
 use crate::cli::{self, CliSettings, EarlyExit, SourceSpec};
 use crate::config::SOURCES_MAX;
 use crate::event::{Event, Sample};
+use crate::import::ImportOptions;
 use crate::link::{
     self, Connector, Events, Link, LinkOptions, ReadOptions, Recorder, TlsClient, TlsClientFiles,
     events_max,
@@ -224,6 +225,11 @@ fn link_options(settings: &CliSettings, chosen: &SourceSpec) -> LinkOptions {
         read_options: ReadOptions {
             columns: chosen.columns.clone(),
             keep_lines: settings.format == OutputFormat::Raw,
+            import: ImportOptions {
+                time_column: settings.args.time_column.clone(),
+                time_format: settings.args.time_format.clone(),
+                ..ImportOptions::default()
+            },
         },
         follow: settings.args.follow,
     }
@@ -287,7 +293,10 @@ async fn show(
         TerminalScreen::open(settings.args.mouse).context("cannot set up the terminal")?;
     let result = run::run(&mut screen, &mut app, events, clock, handles, stop).await;
     drop(screen);
-    result.context("the terminal failed")
+    match result.context("the terminal failed")? {
+        Some(failure) => anyhow::bail!(failure),
+        None => Ok(()),
+    }
 }
 
 async fn write(

@@ -27,6 +27,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::app::{App, Flow, Message};
 use crate::canvas::Canvas;
+use crate::event::Event;
 use crate::link::{Events, TerminalLender};
 use crate::view;
 pub(crate) use terminal_modes::lend_plain_terminal;
@@ -178,7 +179,7 @@ struct LoopInputs {
 pub(crate) type LinkHandle = (watch::Sender<Option<Duration>>, TerminalLender);
 
 /// Runs `app` on the screen until the user quits, the terminal is gone or `stop` resolves. `handles`
-/// has one handle for each source.
+/// has one handle for each source. Returns the error of the only source if it ended without a row.
 pub(crate) async fn run(
     screen: &mut TerminalScreen,
     app: &mut App,
@@ -186,7 +187,7 @@ pub(crate) async fn run(
     mut clock: Clock,
     handles: &[LinkHandle],
     mut stop: impl Future<Output = ()> + Unpin,
-) -> io::Result<()> {
+) -> io::Result<Option<String>> {
     let resumed = signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
     let mut inputs = LoopInputs { keys: EventStream::new(), hangup: watch_hangup(), resumed };
     let mut batch = Vec::with_capacity(BATCH_MAX);
@@ -204,14 +205,14 @@ pub(crate) async fn run(
         }
         let message = tokio::select! {
             biased;
-            () = &mut stop => return Ok(()),
-            _ = &mut inputs.hangup => return Ok(()),
+            () = &mut stop => return Ok(None),
+            _ = &mut inputs.hangup => return Ok(None),
             _ = inputs.resumed.recv() => {
                 screen.enter()?;
                 Some(resize()?)
             }
             event = inputs.keys.next() => {
-                let Some(event) = event else { return Ok(()) };
+                let Some(event) = event else { return Ok(None) };
                 to_message(&event?)
             }
             count = events.receive(&mut batch, BATCH_MAX, |_| true) => {
@@ -220,6 +221,9 @@ pub(crate) async fn run(
                 }
                 let now = clock.now();
                 for (source, event) in batch.drain(..) {
+                    if is_single && let Some(failure) = failure_without_rows(app, &event) {
+                        return Ok(Some(failure));
+                    }
                     app.update(now, Message::Event { source, event });
                 }
                 schedule.request_frame(events_interval);
@@ -230,10 +234,18 @@ pub(crate) async fn run(
         let Some(message) = message else { continue };
         let flow = app.update(clock.now(), message);
         if !handle_flow(flow, screen, &mut inputs, handles, &mut stop).await? {
-            return Ok(());
+            return Ok(None);
         }
         schedule.request_frame(FRAME_INTERVAL_MIN);
     }
+}
+
+/// Returns the error of the first source if `event` ends it before its first row: there is nothing to
+/// show.
+fn failure_without_rows(app: &App, event: &Event) -> Option<String> {
+    let Event::Ended { reason, failed: true } = event else { return None };
+    let source = &app.sources.all().first()?.watched;
+    source.store().newest().is_none().then(|| format!("{}: {reason}", source.name))
 }
 
 /// Does what the app asks for. Returns false to end the program.

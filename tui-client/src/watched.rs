@@ -61,7 +61,7 @@ impl Watched {
     pub fn apply(&mut self, now: Time, event: Event) {
         self.set_now(now);
         match event {
-            Event::Connecting | Event::HeadingLine | Event::Note(_) | Event::Warning(_) => {}
+            Event::Connecting | Event::Imported(_) | Event::Note(_) | Event::Warning(_) => {}
             Event::Connected => self.connection.connect(),
             Event::Disconnected { reason, retry_at: retry, .. } => {
                 let duration = self.connection.disconnect(Outage { reason, retry });

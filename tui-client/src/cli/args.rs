@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use chrono::format::StrftimeItems;
 use clap::builder::FalseyValueParser;
 use clap::{Parser, ValueHint};
 use loadline_common::{GenerateTarget, version_text};
@@ -98,6 +99,15 @@ pub(crate) struct Args {
     #[arg(short, long, value_name = "A,B,...", value_delimiter = ',', value_parser = column, env = "LOADLINE_COLUMNS", hide_env = true)]
     pub(crate) columns: Option<Vec<String>>,
 
+    /// Column with the times, in a table of another program [default: found by names and values]
+    #[arg(long, value_name = "NAME", env = "LOADLINE_TIME_COLUMN", hide_env = true)]
+    pub(crate) time_column: Option<String>,
+
+    /// Format of the times, in a table of another program, with the letters of strftime:
+    /// "%d/%m/%Y %H:%M:%S"
+    #[arg(long, value_name = "FORMAT", value_parser = time_format, env = "LOADLINE_TIME_FORMAT", hide_env = true)]
+    pub(crate) time_format: Option<String>,
+
     /// Start with one chart over the whole screen
     #[arg(short, long, overrides_with = "no_fullscreen", env = "LOADLINE_FULLSCREEN", hide_env = true, value_parser = FalseyValueParser::new())]
     pub(crate) fullscreen: bool,
@@ -187,6 +197,15 @@ fn positive(text: &str) -> Result<Duration, String> {
 fn window(text: &str) -> Result<Duration, String> {
     let duration = parse_duration(text)?;
     if duration < WINDOW_MIN { Err("must be at least 1s".to_owned()) } else { Ok(duration) }
+}
+
+/// Checks a format of times.
+fn time_format(text: &str) -> Result<String, String> {
+    let has_fault = StrftimeItems::new(text).any(|item| item == chrono::format::Item::Error);
+    if has_fault || !text.contains('%') {
+        return Err("expected letters of strftime, as in %d/%m/%Y %H:%M:%S".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 /// Checks a program with arguments, quoted as for a shell.

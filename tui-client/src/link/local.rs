@@ -18,6 +18,7 @@ use super::events::{send, send_all};
 use super::options::LinkOptions;
 use super::reader::{READ_BYTES, StreamReader};
 use crate::event::Event;
+use crate::import::Refusal;
 
 /// Bytes per read of a file: 256 KiB. Many rows, yet little memory beside the parsed samples.
 const CHUNK_BYTES: usize = 256 * 1024;
@@ -81,8 +82,16 @@ impl LocalInput {
         }
         let progress = ReadProgress::new(metadata.len());
         let bytes = vec![0; CHUNK_BYTES];
-        Recording { path, file, position: 0, bytes, progress, options, clock, events }.play().await
+        let written = Time::default();
+        Recording { path, file, written, position: 0, bytes, progress, options, clock, events }
+            .play()
+            .await
     }
+}
+
+/// Returns an error if an input that has ended has no row.
+fn check_rows(reader: &StreamReader) -> io::Result<()> {
+    if reader.has_rows() { Ok(()) } else { Err(io::Error::other(Refusal::no_rows().to_string())) }
 }
 
 /// Returns an error if the agent refused the request. Notes of a stopped agent are no errors.
@@ -114,7 +123,7 @@ async fn read_stream(
     }
     let refused = check_refusal(reader.finish());
     send_all(events, reader.drain_events()).await;
-    refused
+    refused.and_then(|()| check_rows(&reader))
 }
 
 /// Read progress of a file, reported once per percent.
@@ -163,6 +172,8 @@ impl ReadProgress {
 struct Recording<'a> {
     path: &'a Path,
     file: File,
+    /// Modification time.
+    written: Time,
     position: u64,
     bytes: Vec<u8>,
     progress: ReadProgress,
@@ -174,6 +185,8 @@ struct Recording<'a> {
 impl Recording<'_> {
     async fn play(&mut self) -> io::Result<()> {
         send(self.events, Event::Replaying).await;
+        let written = self.file.metadata().await?.modified()?;
+        self.written = Time::default() + written.duration_since(UNIX_EPOCH).unwrap_or_default();
         let first = self.first_time().await?;
         self.progress.restart();
         let mut reader = self.reader(first);
@@ -182,7 +195,7 @@ impl Recording<'_> {
             reader.decide_plain();
             Ok(())
         } else {
-            check_refusal(reader.finish())
+            check_refusal(reader.finish()).and_then(|()| check_rows(&reader))
         };
         send_all(self.events, reader.drain_events()).await;
         send_all(self.events, self.progress.finish()).await;
@@ -221,8 +234,10 @@ impl Recording<'_> {
     }
 
     fn reader(&self, first: Time) -> StreamReader {
-        let options = self.options.read_options.clone();
-        StreamReader::for_recording(options, first, self.row_interval())
+        let mut options = self.options.read_options.clone();
+        options.import.written = Some(self.written);
+        let reader = StreamReader::for_recording(options, first, self.row_interval());
+        if self.options.follow { reader.growing() } else { reader }
     }
 
     fn row_interval(&self) -> Duration {
@@ -236,8 +251,7 @@ impl Recording<'_> {
         let last = if let Some(first) = first_timestamp {
             first - self.row_interval()
         } else {
-            let written = self.file.metadata().await?.modified()?;
-            Time::default() + written.duration_since(UNIX_EPOCH).unwrap_or_default()
+            self.written
         };
         let before = i64::try_from(timeless_rows.saturating_sub(1)).unwrap_or(i64::MAX);
         Ok(last.shifted_ms(before.saturating_mul(-duration_ms(self.row_interval()))))
@@ -251,11 +265,11 @@ impl Recording<'_> {
         loop {
             let count = file.read(&mut self.bytes).await?;
             send_all(self.events, self.progress.advance(count)).await;
-            if count == 0 {
-                reader.finish();
+            let end = if count == 0 {
+                reader.finish()
             } else {
-                reader.feed(&self.bytes[..count], Time::default());
-            }
+                reader.feed(&self.bytes[..count], Time::default())
+            };
             for event in reader.drain_events() {
                 match event {
                     Event::Stream(stream) => stamp = stream.schema.stamp(),
@@ -266,7 +280,7 @@ impl Recording<'_> {
                     _ => {}
                 }
             }
-            if count == 0 {
+            if count == 0 || end.is_some_and(|end| end.refused) {
                 return Ok((timeless_rows, None));
             }
         }

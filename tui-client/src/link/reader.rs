@@ -1,7 +1,10 @@
 //! Parser of the connections to one source, from bytes to events. Pure: the caller passes the time.
 
 mod output;
+mod phase;
+mod unexplained;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 use std::vec;
@@ -14,10 +17,13 @@ use loadline_protocol::{
 use super::columns::{ColumnSelection, FieldCount};
 use super::disconnect::Disconnect;
 use super::greeting::detect_other_protocol;
-use super::record_columns::{RecordColumns, is_heading};
 use crate::event::{Event, StreamInfo};
+use crate::import::{
+    IMPORT_LINE_MAX, ImportOptions, Importer, PlainLine, Refusal, RowError, Table,
+};
 pub(super) use output::ResumeState;
 use output::{Output, RowClock};
+use phase::{PendingLine, ReaderPhase};
 
 /// Maximum of plain rows and notes that wait for a header. A source that sends more does not wait
 /// for a request.
@@ -33,6 +39,8 @@ pub struct ReadOptions {
     pub columns: Option<Vec<String>>,
     /// Keep the text of each row.
     pub keep_lines: bool,
+    /// Options for tables of other programs.
+    pub import: ImportOptions,
 }
 
 /// Parser of the connections to one source. Owns the events until the caller drains them.
@@ -42,6 +50,8 @@ pub struct StreamReader {
     options: ReadOptions,
     /// True for a pipe or a recording: no request selected columns.
     is_unrequested: bool,
+    /// True for a file that does not grow: its rows can be sorted.
+    is_whole: bool,
     phase: ReaderPhase,
     /// Current row. Reused, so that rows do not allocate.
     row: Row,
@@ -58,16 +68,30 @@ impl StreamReader {
 
     /// Creates a reader for a stream that needs no request.
     pub fn without_request(options: ReadOptions) -> StreamReader {
-        let phase = ReaderPhase::Headerless { expected_count: None, heading: None };
-        StreamReader { is_unrequested: true, phase, ..StreamReader::new(options) }
+        let phase = ReaderPhase::headerless(None, false);
+        let decoder = Decoder::with_line_max(IMPORT_LINE_MAX);
+        StreamReader { is_unrequested: true, phase, decoder, ..StreamReader::new(options) }
     }
 
     /// Creates a reader for a recording. Rows without a timestamp start at `first`, `step` apart.
     pub fn for_recording(options: ReadOptions, first: Time, step: Duration) -> StreamReader {
-        let mut reader = StreamReader { is_unrequested: true, ..StreamReader::new(options) };
+        let mut reader = StreamReader::new(options);
+        (reader.is_unrequested, reader.is_whole) = (true, true);
+        reader.decoder = Decoder::with_line_max(IMPORT_LINE_MAX);
         reader.output.clock = RowClock::Even { next: first, step };
         reader.output.is_recording = true;
         reader
+    }
+
+    /// Makes the reader deliver rows as the file grows.
+    pub(super) fn growing(mut self) -> StreamReader {
+        self.is_whole = false;
+        self
+    }
+
+    /// Returns whether a row was delivered.
+    pub(super) fn has_rows(&self) -> bool {
+        self.output.resume.last_received.is_some()
     }
 
     /// Begins another connection on which a request was sent.
@@ -102,17 +126,25 @@ impl StreamReader {
         {
             return Some(refusal);
         }
+        if let Err(refusal) = self.check_first_bytes(bytes) {
+            return Some(Disconnect::refused(&refusal.to_string()));
+        }
         // Lines borrow from the decoder, so it leaves `self` during the loop.
         let mut decoder = std::mem::take(&mut self.decoder);
         while let Some(line) = decoder.decode(&mut bytes) {
-            if let Err(fault) = line.and_then(|line| self.handle_line(line, now)) {
-                self.output.add_fault(fault);
+            match line.map(|line| self.handle_line(line, now)) {
+                Ok(Ok(())) => {}
+                Err(fault) if self.is_unrequested && !self.is_known() => {
+                    self.refuse(&Refusal::undecodable(&fault.to_string()));
+                }
+                Ok(Err(fault)) | Err(fault) => self.output.add_fault(fault),
             }
             if self.disconnect.as_ref().is_some_and(|end| end.refused) {
                 break;
             }
         }
         self.decoder = decoder;
+        self.decide_import(false, now);
         self.output.report_losses();
         self.disconnect.take()
     }
@@ -132,17 +164,25 @@ impl StreamReader {
             PendingLine::Note(_) => None,
         });
         let expected_count = self.output.resume.plain_count.or(last_count);
-        self.phase = ReaderPhase::Headerless { expected_count, heading: None };
+        self.phase = ReaderPhase::headerless(expected_count, self.is_whole);
+        let mut now = Time::default();
         for line in pending {
             match line {
-                PendingLine::Note(note) => self.output.events.push(Event::Note(note)),
+                PendingLine::Note(note) => {
+                    self.add_comment(&note);
+                    if self.options.keep_lines {
+                        self.output.events.push(Event::Note(note));
+                    }
+                }
                 PendingLine::Row { line, received } => {
+                    now = received;
                     if let Err(fault) = self.handle_row(&line, received) {
                         self.output.add_fault(fault);
                     }
                 }
             }
         }
+        self.decide_import(false, now);
         self.output.report_losses();
     }
 
@@ -155,7 +195,7 @@ impl StreamReader {
             pending.clear();
         }
         self.decide_plain();
-        self.reject_heading();
+        self.decide_import(true, Time::default());
         self.output.report_losses();
     }
 
@@ -199,10 +239,11 @@ impl StreamReader {
             Note::Health(health) => self.output.events.push(Event::Health(health.clone())),
             Note::Other(_) => {}
         }
-        if !self.options.keep_lines {
-        } else if self.is_undecided() {
+        self.add_comment(&note);
+        let is_comment = matches!(note, Note::Other(_));
+        if self.is_undecided() && (self.options.keep_lines || is_comment) {
             self.wait_for_header(PendingLine::Note(note));
-        } else {
+        } else if self.options.keep_lines {
             self.output.events.push(Event::Note(note));
         }
     }
@@ -228,7 +269,7 @@ impl StreamReader {
     }
 
     fn subscribe(&mut self, header: Option<Header>, schema: Option<Schema>) {
-        self.reject_heading();
+        self.reject_text();
         self.phase = ReaderPhase::Subscribed { header, schema };
     }
 
@@ -257,15 +298,23 @@ impl StreamReader {
                 self.wait_for_header(PendingLine::Row { line: line.to_owned(), received: now });
                 return Ok(());
             }
-            // Some programs repeat the heading on every screenful.
-            ReaderPhase::Table(table) if table.heading == line => return Ok(()),
-            ReaderPhase::Table(table) => table.parse_row(line, &mut self.row)?,
-            ReaderPhase::Plain(field_count) => {
+            ReaderPhase::Table(table) => match table.parse_next(line, false, &mut self.row) {
+                Ok(true) => {}
+                Ok(false) => return Ok(()),
+                Err(RowError::Fault(fault)) => return Err(fault),
+                Err(RowError::Refused(refusal)) => {
+                    self.refuse(&refusal);
+                    return Ok(());
+                }
+            },
+            ReaderPhase::Plain { field_count, has_decimal_comma } => {
                 (self.row.time, self.row.seq) = (None, None);
-                parse_plain_row_into(line, &mut self.row.values)?;
+                let has_decimal_comma = *has_decimal_comma;
+                let line = with_point(line, has_decimal_comma);
+                parse_plain_row_into(&line, &mut self.row.values)?;
                 let count = self.row.values.len();
                 if !field_count.check(count)? {
-                    self.open_plain(count)?;
+                    self.open_plain(count, has_decimal_comma)?;
                 }
             }
             ReaderPhase::Subscribed { schema: Some(schema), .. } => {
@@ -275,114 +324,54 @@ impl StreamReader {
                 return Err(LineError::RowBeforeColumns);
             }
         }
+        self.deliver(line, now)
+    }
+
+    /// Delivers the current row, which has the text `line`.
+    fn deliver(&mut self, line: &str, now: Time) -> Result<(), LineError> {
         self.selection.apply(&mut self.row.values);
         let line = self.options.keep_lines.then(|| match &self.phase {
             ReaderPhase::Table(table) => self.row.to_line(&table.schema).into(),
+            ReaderPhase::Plain { has_decimal_comma: true, .. } => with_point(line, true),
             _ => sanitize(line),
         });
         let run = self.phase.header().and_then(|header| header.run);
         self.output.deliver(&self.row, run, line.as_deref(), now)
     }
 
-    /// Decides by the first row between a plain stream and a table. Returns false if `line` is no
-    /// row.
+    /// Opens a plain stream if the first line is clearly one of its rows. Other lines go to the import,
+    /// and the result is false.
     fn open_headerless(&mut self, line: &str) -> Result<bool, LineError> {
-        let ReaderPhase::Headerless { expected_count, heading } = &mut self.phase else {
+        let ReaderPhase::Headerless { expected_count, importer } = &mut self.phase else {
             return Ok(true);
         };
-        if let Some((names, fault)) = heading.take() {
-            if let Some(table) = RecordColumns::detect(&names, line) {
-                self.open_table(table)?;
-                return Ok(true);
+        let is_plain = importer.is_empty() && self.options.import.time_format.is_none();
+        match parse_plain_row(line) {
+            Ok(values) if is_plain && PlainLine::classify(line) == PlainLine::Row => {
+                let count = expected_count.take().unwrap_or(values.len());
+                self.open_plain(count, false)?;
+                Ok(true)
             }
-            self.output.add_fault(fault);
+            _ => {
+                importer.push(line, false);
+                Ok(false)
+            }
         }
-        let values = match parse_plain_row(line) {
-            Err(fault) if is_heading(line) => {
-                *heading = Some((line.to_owned(), fault));
-                return Ok(false);
-            }
-            values => values?,
-        };
-        let count = expected_count.take().unwrap_or(values.len());
-        self.open_plain(count)?;
-        Ok(true)
     }
 
     /// Starts a plain stream with `count` numbers per row.
-    fn open_plain(&mut self, count: usize) -> Result<(), LineError> {
+    fn open_plain(&mut self, count: usize, has_decimal_comma: bool) -> Result<(), LineError> {
         let (selection, schema) = ColumnSelection::plain(count, self.options.columns.as_deref())?;
         self.output.resume.plain_count = Some(count);
-        self.phase = ReaderPhase::Plain(FieldCount::new(count));
+        self.phase = ReaderPhase::Plain { field_count: FieldCount::new(count), has_decimal_comma };
         self.announce(None, schema, selection);
         Ok(())
     }
-
-    /// Starts a table, unless it lacks a requested column.
-    fn open_table(&mut self, mut table: RecordColumns) -> Result<(), LineError> {
-        let mut selection = ColumnSelection::default();
-        if let Some(names) = &self.options.columns {
-            let found = table.schema.columns().len();
-            selection = table.select(names).map_err(|refusal| {
-                self.disconnect = Some(refusal);
-                LineError::FieldCount { expected: names.len(), found }
-            })?;
-        }
-        self.output.events.push(Event::HeadingLine);
-        if self.options.keep_lines {
-            // Kept lines need the column names above them.
-            self.output.events.push(Event::Note(Note::Columns(table.schema.clone())));
-        }
-        self.announce(None, table.schema.clone(), selection);
-        self.phase = ReaderPhase::Table(table);
-        Ok(())
-    }
-
-    /// Reports a line of text above no row.
-    fn reject_heading(&mut self) {
-        if let ReaderPhase::Headerless { heading, .. } = &mut self.phase
-            && let Some((_, fault)) = heading.take()
-        {
-            self.output.add_fault(fault);
-        }
-    }
 }
 
-/// Kind of a stream, as far as it is known.
-#[derive(Debug)]
-enum ReaderPhase {
-    /// A header may follow, or the server may not know requests.
-    Undecided(Vec<PendingLine>),
-    /// No header came. The first row decides, together with the line above: possibly the column
-    /// names, with the fault to report if the line names no columns.
-    Headerless { expected_count: Option<usize>, heading: Option<(String, LineError)> },
-    /// Rows of a plain stream.
-    Plain(FieldCount),
-    /// Rows below a line of column names.
-    Table(RecordColumns),
-    /// A header or a columns note came. After a header, the columns may still be missing.
-    Subscribed { header: Option<Header>, schema: Option<Schema> },
-}
-
-impl ReaderPhase {
-    /// Returns the header of the rows.
-    fn header(&self) -> Option<&Header> {
-        let ReaderPhase::Subscribed { header, .. } = self else { return None };
-        header.as_ref()
-    }
-}
-
-impl Default for ReaderPhase {
-    fn default() -> ReaderPhase {
-        ReaderPhase::Undecided(Vec::new())
-    }
-}
-
-/// Row or note that waits for a header.
-#[derive(Debug)]
-enum PendingLine {
-    Row { line: String, received: Time },
-    Note(Note),
+/// Replaces decimal commas.
+fn with_point(line: &str, has_decimal_comma: bool) -> Cow<'_, str> {
+    if has_decimal_comma { sanitize(line).replace(',', ".").into() } else { line.into() }
 }
 
 #[cfg(test)]

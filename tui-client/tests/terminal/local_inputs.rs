@@ -170,7 +170,12 @@ fn a_check_describes_the_source_and_fails_without_rows() {
     let file = path(&folder, "a.csv");
     fs::write(&file, "a;b\n1;2\nx\n").unwrap();
     let text = written(&[&file, "--check"]);
-    for part in ["recording: csv", "2: a, b", "rows     1,", "faults   1, first: wrong number"] {
+    for part in [
+        "recording: table, separated by semicolons",
+        "2: a, b",
+        "rows     1,",
+        "faults   1, first: wrong number",
+    ] {
         assert!(text.contains(part), "{part}: {text}");
     }
 }

@@ -7,6 +7,7 @@
 mod authority;
 mod configured;
 mod hostile;
+mod imports;
 mod keys;
 mod life;
 mod local_inputs;

@@ -1,0 +1,389 @@
+//! Table with a known dialect: names, roles and units of its columns, and its rows.
+
+use std::borrow::Cow;
+
+use loadline_protocol::{LineError, Row, Schema, Stamp, Time};
+
+use super::clock::WrittenTime;
+use super::columns::{ValueColumn, detect_column, unique_columns};
+use super::devices::Devices;
+use super::dialect::{Decimal, FieldLayout};
+use super::find_time::{TableSample, find_time};
+use super::layout::{TablePlace, fields_below, is_heading};
+use super::missing::is_missing;
+use super::names::field_names;
+use super::times::{TimeFormat, TimeReader, TimeSource};
+use super::tools::{Tool, dstat_start, dstat_year};
+use super::{ImportLine, ImportOptions, Recognized, Refusal, excerpt};
+
+/// Rows that decide about the columns. Dates are compared in all rows.
+const SAMPLE_ROWS: usize = 1000;
+
+/// First columns of loadline's own CSV output.
+const LOADLINE_CSV_COLUMNS: [&str; 4] = ["timestamp", "received", "source", "seq"];
+
+/// Meaning of a field.
+#[derive(Debug, Clone, PartialEq)]
+enum Role {
+    /// Time, or text that is left out.
+    None,
+    Seq,
+    /// Value of the column with this index.
+    Value(usize),
+}
+
+/// Error of a row.
+#[derive(Debug)]
+pub(crate) enum RowError {
+    /// The row is left out.
+    Fault(LineError),
+    /// The rows are not those of one table.
+    Refused(Refusal),
+}
+
+/// Table with a known dialect.
+#[derive(Debug)]
+pub(crate) struct Table {
+    layout: FieldLayout,
+    decimal: Decimal,
+    tool: Tool,
+    /// Name of each field.
+    names: Vec<String>,
+    /// Text of the heading, split.
+    heading: Vec<String>,
+    roles: Vec<Role>,
+    columns: Vec<ValueColumn>,
+    pub(super) time: TimeReader,
+    devices: Devices,
+    /// Selected columns.
+    pub(crate) schema: Schema,
+    /// Time of the first row of a table without times, if it is known.
+    pub(crate) start: Option<Time>,
+    /// Time of the last row.
+    pub(super) last_time: Option<Time>,
+}
+
+impl Table {
+    /// Detects names, roles and units from the first rows. Clock times without a date end at `end`.
+    ///
+    /// # Errors
+    /// A column is not understood.
+    pub(super) fn detect(
+        lines: &[ImportLine],
+        place: &TablePlace,
+        options: &ImportOptions,
+        end: Time,
+    ) -> Result<Table, Refusal> {
+        let layout = place.layout;
+        let below = lines[place.first..].iter().filter(|line| !line.is_comment);
+        let below = below.map(|line| &*line.text).filter(|line| !place.tool.is_beside_table(line));
+        let heading: Vec<String> = match place.heading {
+            Some(at) => owned(&layout.split(&lines[at].text)),
+            None => Vec::new(),
+        };
+        let split = |line| layout.split(line);
+        let all = below.clone().map(split);
+        let count = if heading.is_empty() {
+            all.clone().next().map_or(0, |row| row.len())
+        } else {
+            heading.len()
+        };
+        let rows: Vec<Vec<Cow<'_, str>>> = all
+            .clone()
+            .filter(|row| fields_below(count, row) == count && owned(row) != heading)
+            .take(SAMPLE_ROWS)
+            .collect();
+        let section = place.heading.and_then(|at| lines.get(at.checked_sub(1)?));
+        let section =
+            section.filter(|_| place.tool == Tool::Dstat).map(|line| layout.split(&line.text));
+        let names = field_names(&heading, count, section.as_deref());
+        let decimal = detect_decimal(layout, &rows)?;
+        let sample = TableSample { names: &names, rows: &rows, decimal };
+        let above = lines[..place.first].iter().map(|line| &*line.text);
+        let year = above.clone().find_map(dstat_year);
+        let mut time = find_time(&sample, options, |source| dates(all.clone(), source, year))?;
+        time.year = year;
+        place_clocks(&mut time, &place.tool, options, all.clone(), end)?;
+        let start = above
+            .filter(|_| place.tool == Tool::Dstat)
+            .find_map(|it| dstat_start(it, options.zone));
+        Table::assemble(&sample, time, layout, place.tool.clone(), heading.clone(), start)
+    }
+
+    fn assemble(
+        sample: &TableSample<'_>,
+        time: TimeReader,
+        layout: FieldLayout,
+        tool: Tool,
+        heading: Vec<String>,
+        start: Option<Time>,
+    ) -> Result<Table, Refusal> {
+        let names = sample.names;
+        let is_own = names.len() > LOADLINE_CSV_COLUMNS.len()
+            && names.iter().zip(LOADLINE_CSV_COLUMNS).all(|(name, own)| name == own);
+        let (mut roles, mut columns, mut texts) = (Vec::new(), Vec::new(), Vec::new());
+        for at in 0..names.len() {
+            if time.source.contains(at) || is_own && at == 1 {
+                roles.push(Role::None);
+            } else if is_own && at == 3 {
+                roles.push(Role::Seq);
+            } else if is_own && at == 2 {
+                roles.push(Role::None);
+                texts.push(at);
+            } else if let Some(column) = detect_column(sample, at, heading.get(at))? {
+                roles.push(Role::Value(columns.len()));
+                columns.push(column);
+            } else {
+                roles.push(Role::None);
+                texts.push(at);
+            }
+        }
+        let stamp = match (time.source, is_own) {
+            // No stamp has a sequence number without a time.
+            (TimeSource::None, _) => Stamp::None,
+            (_, false) => Stamp::Time,
+            (_, true) => Stamp::TimeSeq,
+        };
+        let schema =
+            Schema::new(stamp, unique_columns(&columns)).map_err(|error| match columns.len() {
+                0 => Refusal::new(
+                    "no column has numbers",
+                    "give a recording, a CSV file or rows of numbers",
+                ),
+                _ => Refusal::new(&error.to_string(), "choose columns, for example with cut"),
+            })?;
+        Ok(Table {
+            layout,
+            decimal: sample.decimal,
+            tool,
+            devices: Devices::new(names, texts),
+            names: names.to_vec(),
+            heading,
+            roles,
+            columns,
+            time,
+            schema,
+            start,
+            last_time: None,
+        })
+    }
+
+    /// Parses a line that arrives after the first rows. A row of the same time as the row before it is
+    /// 1 ms later.
+    pub(crate) fn parse_next(
+        &mut self,
+        line: &str,
+        is_comment: bool,
+        row: &mut Row,
+    ) -> Result<bool, RowError> {
+        if !self.parse(line, is_comment, row)? {
+            return Ok(false);
+        }
+        if let (Some(time), Some(last)) = (row.time, self.last_time) {
+            let lead_ms = last.ms_since(time);
+            if (0..self.time.covered_ms.clamp(1, 1000)).contains(&lead_ms) {
+                row.time = Some(last.shifted_ms(1));
+            }
+        }
+        self.last_time = row.time.max(self.last_time);
+        Ok(true)
+    }
+
+    /// Parses a line into `row`. Returns false if the line is no row. After an error, the contents of
+    /// `row` are unspecified.
+    pub(super) fn parse(
+        &mut self,
+        line: &str,
+        is_comment: bool,
+        row: &mut Row,
+    ) -> Result<bool, RowError> {
+        if line.trim().is_empty() || self.tool.is_beside_table(line) {
+            return Ok(false);
+        }
+        let cells = self.layout.split(line);
+        if self.adopt_heading(&cells).map_err(RowError::Refused)? || is_comment {
+            return Ok(false);
+        }
+        let (expected, found) = (self.names.len(), cells.len());
+        if fields_below(expected, &cells) != expected {
+            return Err(RowError::Fault(LineError::FieldCount { expected, found }));
+        }
+        let text = self.time.source.text(&cells);
+        self.devices.check(&self.names, &cells, text.as_deref()).map_err(RowError::Refused)?;
+        (row.time, row.seq) = (None, None);
+        if let Some(text) = text {
+            let fault = || RowError::Fault(LineError::Field { key: "time", text: excerpt(&text) });
+            row.time = Some(self.time.read(&text).ok_or_else(fault)?);
+        }
+        row.values.clear();
+        row.values.resize(self.columns.len(), f64::NAN);
+        self.read_values(&cells, row).map_err(RowError::Fault)?;
+        Ok(true)
+    }
+
+    fn read_values(&self, cells: &[Cow<'_, str>], row: &mut Row) -> Result<(), LineError> {
+        for (at, (cell, role)) in cells.iter().zip(&self.roles).enumerate() {
+            let wrong = || LineError::Number { column: at + 1, text: excerpt(cell) };
+            match role {
+                Role::Value(_) if is_missing(cell) => {}
+                Role::Value(column) => {
+                    let value = self.columns[*column].parse(cell, self.decimal);
+                    row.values[*column] = value.ok_or_else(wrong)?;
+                }
+                Role::Seq if cell.is_empty() || row.time.is_none() => {}
+                Role::Seq => row.seq = Some(cell.parse().map_err(|_| wrong())?),
+                Role::None => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns whether a line is a heading. A heading with other names moves the columns that it has
+    /// in common with the table; others are missing from there on.
+    ///
+    /// # Errors
+    /// The heading begins another table.
+    fn adopt_heading(&mut self, cells: &[Cow<'_, str>]) -> Result<bool, Refusal> {
+        let Some(first) = self.heading.first() else { return Ok(false) };
+        let Some(cell) = cells.first() else { return Ok(false) };
+        let has_clock = WrittenTime::split(first).is_some();
+        let is_first = if has_clock { WrittenTime::split(cell).is_some() } else { first == cell };
+        if !is_first || cells.len() < self.heading.len().min(2) || !is_heading(cells, &[]) {
+            return Ok(false);
+        }
+        let skip = usize::from(has_clock);
+        if cells[skip..] == self.heading[skip..] {
+            return Ok(true);
+        }
+        let names = field_names(&owned(cells), cells.len(), None);
+        let place = |at: usize| {
+            let name = self.names.get(at)?;
+            names.iter().position(|it| it == name)
+        };
+        let source = match self.time.source {
+            TimeSource::None => Some(TimeSource::None),
+            TimeSource::Column(at) => place(at).map(TimeSource::Column),
+            TimeSource::Pair(date, clock) => {
+                place(date).zip(place(clock)).map(|(date, clock)| TimeSource::Pair(date, clock))
+            }
+        };
+        let mut roles = vec![Role::None; names.len()];
+        for (at, role) in self.roles.iter().enumerate() {
+            if let Some(to) = place(at) {
+                roles[to] = role.clone();
+            }
+        }
+        let has_values = roles.iter().any(|role| matches!(role, Role::Value(_)));
+        let Some(source) = source.filter(|_| has_values) else {
+            let what = format!(
+                "several tables: {:?} follows below {:?}",
+                excerpt(&cells.join(" ")),
+                excerpt(&self.heading.join(" "))
+            );
+            return Err(Refusal::new(
+                &what,
+                "give one table, for example with another option of the program that wrote it",
+            ));
+        };
+        let texts = roles
+            .iter()
+            .enumerate()
+            .filter(|(at, role)| **role == Role::None && !source.contains(*at));
+        self.devices = Devices::new(&names, texts.map(|(at, _)| at).collect());
+        self.time.source = source;
+        (self.heading, self.names, self.roles) = (owned(cells), names, roles);
+        Ok(true)
+    }
+
+    /// Returns the findings for `--check`.
+    pub(crate) fn recognized(&self) -> Recognized {
+        let decimal = match self.decimal {
+            Decimal::Point => "decimal point",
+            Decimal::Comma => "decimal comma",
+        };
+        let is_text = |at: &usize| self.roles[*at] == Role::None && !self.time.source.contains(*at);
+        let left_out = (0..self.names.len()).filter(is_text).map(|at| self.names[at].as_str());
+        let separator = self.layout.separator.name();
+        let time = match (self.time.source, self.start) {
+            (TimeSource::None, Some(start)) => {
+                format!("from {}, rows at equal intervals", crate::zone::utc_text(start))
+            }
+            _ => self.time.describe(&self.names),
+        };
+        Recognized {
+            format: format!("table, {}separated by {separator}, {decimal}", self.tool.name()),
+            time: loadline_protocol::sanitize(&time).into_owned(),
+            left_out: loadline_protocol::sanitize(&left_out.collect::<Vec<_>>().join(", "))
+                .into_owned(),
+        }
+    }
+
+    /// Returns the text of the time of a line; `None` if the line is no row or has no time.
+    pub(super) fn time_text(&self, line: &str) -> Option<String> {
+        let cells = self.layout.split(line);
+        let is_row = fields_below(self.names.len(), &cells) == self.names.len();
+        self.time.source.text(&cells).filter(|_| is_row).map(Cow::into_owned)
+    }
+}
+
+fn owned(cells: &[Cow<'_, str>]) -> Vec<String> {
+    cells.iter().map(|cell| cell.clone().into_owned()).collect()
+}
+
+/// Decides the decimal sign by all cells but times.
+fn detect_decimal(layout: FieldLayout, rows: &[Vec<Cow<'_, str>>]) -> Result<Decimal, Refusal> {
+    let cells = rows.iter().flatten().map(|cell| &**cell);
+    let is_number = |cell: &&str| !cell.contains(':') && !super::clock::is_date(cell);
+    let decimal = Decimal::detect(cells.filter(is_number));
+    // A quoted field may have a decimal comma although commas separate fields.
+    decimal.map_err(|refusal| match layout.separator {
+        super::dialect::Separator::Comma => Refusal {
+            hint: "write numbers without quotes and thousands separators".into(),
+            ..refusal
+        },
+        _ => refusal,
+    })
+}
+
+/// Returns the dates in a time column.
+fn dates<'r>(
+    rows: impl Iterator<Item = Vec<Cow<'r, str>>>,
+    source: TimeSource,
+    year: Option<i32>,
+) -> Vec<String> {
+    let date = |row: Vec<Cow<'r, str>>| {
+        let time = WrittenTime::split(&source.text(&row)?)?;
+        let is_yearless = super::clock::is_yearless(&time.date);
+        match year.filter(|_| is_yearless) {
+            Some(year) => Some(format!("{}-{year}", time.date.replace(' ', "-"))),
+            None => Some(time.date).filter(|date| !date.is_empty()),
+        }
+    };
+    rows.filter_map(date).collect()
+}
+
+/// Finds the date of clock times without one: of the first row if the program wrote it, else so that
+/// the last row is before `end`.
+fn place_clocks<'r>(
+    time: &mut TimeReader,
+    tool: &Tool,
+    options: &ImportOptions,
+    rows: impl Iterator<Item = Vec<Cow<'r, str>>>,
+    end: Time,
+) -> Result<(), Refusal> {
+    let (format, source) = (time.format.clone(), time.source);
+    if source == TimeSource::None || matches!(format, TimeFormat::Unix(_) | TimeFormat::Written(_))
+    {
+        return Ok(());
+    }
+    if let Some(date) = tool.first_date(options)? {
+        time.begin_on(date);
+        return Ok(());
+    }
+    let clock = |row: Vec<Cow<'r, str>>| {
+        let moment = format.moment(&source.text(&row)?, Some(2000))?;
+        moment.date.is_none().then_some(moment.clock)
+    };
+    time.end_at(rows.filter_map(clock), end);
+    Ok(())
+}

@@ -1,0 +1,161 @@
+//! Lines that no header explains: passed to the import, which decides what they are.
+
+use std::sync::Arc;
+
+use loadline_protocol::{LineError, Note, Schema, Time, parse_plain_row};
+
+use super::output::RowClock;
+use super::phase::ReaderPhase;
+use super::{StreamReader, with_point};
+use crate::event::Event;
+use crate::import::{
+    Decision, ImportedRows, Recognized, Refusal, RowError, Table, check_first_bytes,
+};
+use crate::link::columns::ColumnSelection;
+use crate::link::disconnect::Disconnect;
+
+impl StreamReader {
+    /// Checks whether the first bytes of a local input are text.
+    pub(super) fn check_first_bytes(&self, bytes: &[u8]) -> Result<(), Refusal> {
+        let is_first = self.is_unrequested && self.decoder.is_at_start();
+        if is_first { check_first_bytes(bytes) } else { Ok(()) }
+    }
+
+    /// Returns whether the kind of the rows is known.
+    pub(super) fn is_known(&self) -> bool {
+        match &self.phase {
+            ReaderPhase::Undecided(pending) => !pending.is_empty(),
+            ReaderPhase::Headerless { .. } => false,
+            _ => true,
+        }
+    }
+
+    pub(super) fn refuse(&mut self, refusal: &Refusal) {
+        self.disconnect = Some(Disconnect::refused(&refusal.to_string()));
+    }
+
+    /// Passes a comment on to the import: a comment may name columns.
+    pub(super) fn add_comment(&mut self, note: &Note) {
+        let Note::Other(text) = note else { return };
+        match &mut self.phase {
+            ReaderPhase::Headerless { importer, .. } => importer.push(text.as_str(), true),
+            ReaderPhase::Table(table) => {
+                if let Err(RowError::Refused(refusal)) =
+                    table.parse_next(text.as_str(), true, &mut self.row)
+                {
+                    self.refuse(&refusal);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Decides about the lines that no header explains; at the end of the input if `is_end`.
+    pub(super) fn decide_import(&mut self, is_end: bool, now: Time) {
+        let ReaderPhase::Headerless { importer, .. } = &mut self.phase else { return };
+        if importer.is_empty() || self.disconnect.is_some() {
+            return;
+        }
+        match importer.decide(&self.options.import, is_end, now) {
+            Ok(Decision::NotYet) => {}
+            Ok(Decision::NoRows(refusal)) if self.is_unrequested => self.refuse(&refusal),
+            // A server may still send rows over this connection or the next one.
+            Ok(Decision::NoRows(_)) => self.reject_text(),
+            Ok(Decision::Plain { skipped, rows, has_decimal_comma }) => {
+                self.import_plain(&skipped, &rows, has_decimal_comma, now);
+            }
+            Ok(Decision::Table(table, rows)) => {
+                if let Err(fault) = self.open_table(*table, rows, now) {
+                    self.output.add_fault(fault);
+                }
+            }
+            Err(refusal) => self.refuse(&refusal),
+        }
+    }
+
+    /// Delivers plain rows below lines of text, which are faults.
+    fn import_plain(
+        &mut self,
+        skipped: &[Box<str>],
+        rows: &[Box<str>],
+        has_decimal_comma: bool,
+        now: Time,
+    ) {
+        for line in skipped {
+            self.add_text_fault(line);
+        }
+        let first = rows.first().map(|row| parse_plain_row(&with_point(row, has_decimal_comma)));
+        let Some(Ok(values)) = first else { return };
+        if has_decimal_comma {
+            let format = "plain rows, decimal comma".to_owned();
+            let recognized = Recognized { format, ..Recognized::default() };
+            self.output.events.push(Event::Imported(Arc::new(recognized)));
+        }
+        let opened = self.open_plain(values.len(), has_decimal_comma);
+        let results = rows.iter().map(|row| self.handle_row(row, now)).collect::<Vec<_>>();
+        for fault in opened.err().into_iter().chain(results.into_iter().filter_map(Result::err)) {
+            self.output.add_fault(fault);
+        }
+    }
+
+    /// Starts a table and delivers its first rows, unless it lacks a requested column.
+    fn open_table(
+        &mut self,
+        mut table: Table,
+        imported: ImportedRows,
+        now: Time,
+    ) -> Result<(), LineError> {
+        let selection = self.select(&mut table)?;
+        self.output.events.push(Event::Imported(Arc::new(table.recognized())));
+        if self.options.keep_lines {
+            // Kept lines need the column names above them.
+            self.output.events.push(Event::Note(Note::Columns(table.schema.clone())));
+        }
+        self.announce(None, table.schema.clone(), selection);
+        if let (RowClock::Even { next, .. }, Some(start)) = (&mut self.output.clock, table.start) {
+            *next = start;
+        }
+        self.phase = ReaderPhase::Table(Box::new(table));
+        imported.faults.into_iter().for_each(|fault| self.output.add_fault(fault));
+        for row in imported.rows {
+            self.row = row;
+            if let Err(fault) = self.deliver("", now) {
+                self.output.add_fault(fault);
+            }
+        }
+        Ok(())
+    }
+
+    /// Selects columns of a table by name, or renames all of them. An unknown name is refused.
+    fn select(&mut self, table: &mut Table) -> Result<ColumnSelection, LineError> {
+        let Some(names) = &self.options.columns else { return Ok(ColumnSelection::default()) };
+        let found = table.schema.columns().len();
+        match ColumnSelection::named(&table.schema, names) {
+            Ok((selection, schema)) => {
+                table.schema = schema;
+                Ok(selection)
+            }
+            Err(_) if names.len() == found => {
+                let columns = names.iter().map(|name| name.parse()).collect::<Result<_, _>>()?;
+                table.schema = Schema::new(table.schema.stamp(), columns)?;
+                Ok(ColumnSelection::default())
+            }
+            Err(refusal) => {
+                self.disconnect = Some(refusal);
+                Err(LineError::FieldCount { expected: names.len(), found })
+            }
+        }
+    }
+
+    /// Reports text without a row as faults.
+    pub(super) fn reject_text(&mut self) {
+        let ReaderPhase::Headerless { importer, .. } = &mut self.phase else { return };
+        importer.take_text().iter().for_each(|line| self.add_text_fault(line));
+    }
+
+    fn add_text_fault(&mut self, line: &str) {
+        if let Err(fault) = parse_plain_row(line) {
+            self.output.add_fault(fault);
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Files of other programs: values and times, or a refusal in one line.
+
+use std::fs;
+use std::process::Output;
+
+use crate::program::loadline;
+
+/// Returns the output for a file, in the zone of Berlin.
+fn read(file: &str, args: &[&str]) -> Output {
+    let mut command = loadline(&[&[file], args].concat());
+    command.env("TZ", "Europe/Berlin").output().unwrap()
+}
+
+fn case(name: &str) -> String {
+    format!("{}/tests/terminal/import/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Returns the rows of a file without source and time of receipt: `18:40:00.000Z 1 2`.
+fn rows(file: &str, args: &[&str]) -> Vec<String> {
+    let output = read(file, &[&["-o", "csv"], args].concat());
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && errors.is_empty(), "{file}: {errors}");
+    let row = |line: &str| {
+        let fields: Vec<&str> = line.split(',').collect();
+        [&fields[..1], &fields[4..]].concat().join(" ")
+    };
+    String::from_utf8(output.stdout).unwrap().lines().map(row).collect()
+}
+
+/// Checks heading and first row of a case, and the number of rows.
+fn check(name: &str, heading: &str, first: &str, count: usize) {
+    let rows = rows(&case(name), &[]);
+    assert_eq!(rows[0], format!("timestamp {heading}"), "{name}");
+    assert_eq!(rows[1], first, "{name}");
+    assert_eq!(rows.len() - 1, count, "{name}");
+}
+
+#[test]
+fn tables_keep_their_columns_values_and_times() {
+    check(
+        "semicolon-decimal-comma.csv",
+        "cpu mem procs",
+        "2025-11-22T18:40:00.000Z 12.5 43.1 201.00",
+        3,
+    );
+    check("epoch-decimal-comma.csv", "cpu mem", "2026-11-28T16:56:40.000Z 12.5 41.2", 2);
+    check("local-time.csv", "cpu", "2025-11-22T17:40:00.000Z 12.5", 3);
+    check("utc-suffix.csv", "cpu", "2025-11-22T18:40:00.000Z 12.5", 2);
+    check("date-and-time-columns.csv", "cpu", "2026-11-28T16:00:00.000Z 12.5", 2);
+    check("two-rows-a-second.csv", "cpu", "2025-11-22T18:40:00.000Z 10.0", 5);
+    check("newest-first.csv", "cpu", "2025-11-22T18:40:00.000Z 12.0", 3);
+    check("missing-values.csv", "cpu temp gpu", "2025-11-22T18:40:00.000Z 12.0  ", 3);
+    check(
+        "nvidia-smi.csv",
+        "utilization.gpu utilization.memory temperature.gpu power.draw memory.used",
+        "2025-11-22T17:40:00.123Z 35.0 12.0 51.00 120.53 8123.0",
+        2,
+    );
+    let plain = rows(&case("plain-decimal-comma.txt"), &[]);
+    assert!(plain[1].ends_with("Z 12.5 2400.0 43.1 0.52 0.44 0.40"), "{plain:?}");
+    let wide = rows(&case("400-columns.csv"), &[]);
+    assert_eq!(wide[0].split(' ').count(), 401);
+}
+
+#[test]
+fn tables_of_monitors_have_their_names_and_times() {
+    check(
+        "mpstat.txt",
+        "%usr %nice %sys %iowait %irq %soft %steal %guest %gnice %idle",
+        "2026-11-28T15:43:06.000Z 0.5 0.0 0.0 0.0 0.0 0.0 0.0 0.0 0.0 99.5",
+        3,
+    );
+    let dstat = rows(&case("dstat.csv"), &[]);
+    assert!(dstat[0].starts_with("timestamp usr sys idl wai"), "{dstat:?}");
+    assert!(dstat[1].starts_with("2018-02-28T17:39:48.000Z 0.173 0.123 99.67"), "{dstat:?}");
+    let vmstat = rows(&case("vmstat-t.txt"), &[]);
+    assert!(vmstat[0].starts_with("timestamp r b swpd free"), "{vmstat:?}");
+    assert!(vmstat[1].starts_with("2026-11-28T16:42:39.000Z 3.00 0.00"), "{vmstat:?}");
+    assert_eq!(vmstat.len(), 4);
+}
+
+/// Checks that a file is refused in one line with a hint, by each output and by `--check`.
+fn refused(file: &str, expected: &str) {
+    for args in [&["-o", "csv"][..], &["-o", "table"], &["--check"]] {
+        let output = read(file, args);
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{file}: {errors}");
+        assert!(errors.contains(expected) && errors.contains("\nhint: "), "{file}: {errors}");
+        assert_eq!(errors.lines().count(), 2, "{file}: {errors}");
+    }
+}
+
+#[test]
+fn what_is_not_understood_is_refused_in_one_line() {
+    refused(&case("loads-decimal-comma.txt"), "may be a separator or a decimal sign");
+    refused(&case("pidstat-h.txt"), "several rows for one time: column \"Command\"");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a").to_str().unwrap().to_owned();
+    for (bytes, expected) in [
+        (&b""[..], "no rows"),
+        (b"root:*:19000:0:99999:7:::\n", "no rows"),
+        (b"\x1f\x8b\x08\0\0", "gzip data"),
+        (b"\x7fELF\x02\0", "a program"),
+        (b"time;a\n2025-11-22;1,234\n", "may separate decimals or thousands"),
+        (b"time,a\n01/02/2026 10:00,1\n", "may be MM/DD/YYYY or DD/MM/YYYY"),
+        (b"time,a\n2025-11-22 18:40:00 CET,1\n", "is not understood as a time"),
+        (b"time,a\n2025-11-22,5 W\n2025-11-23,5 V\n", "several units"),
+    ] {
+        fs::write(&file, bytes).unwrap();
+        refused(&file, expected);
+    }
+    refused("/dev/zero", "binary data");
+}
+
+#[test]
+fn the_format_of_times_can_be_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.csv").to_str().unwrap().to_owned();
+    fs::write(&file, "cpu,when\n5,01/02/2026 10:00\n").unwrap();
+    let read = rows(&file, &["--time-format", "%d/%m/%Y %H:%M", "--time-column", "when"]);
+    assert_eq!(read, ["timestamp cpu", "2026-02-01T09:00:00.000Z 5.0"]);
+}
