@@ -26,6 +26,8 @@ pub enum Event {
     },
     /// The rows that follow are those of a table that another program wrote.
     Imported(Arc<Recognized>),
+    /// The columns so far had wrong names. The stream that follows names the same columns.
+    Misnamed,
     /// Message for the user.
     Warning(SafeText),
     /// The connection failed or was lost.

@@ -8,6 +8,7 @@ mod events;
 mod greeting;
 mod local;
 mod options;
+mod plain_columns;
 mod reader;
 mod reasoned;
 mod recorder;

@@ -62,6 +62,7 @@ impl Watched {
         self.set_now(now);
         match event {
             Event::Connecting | Event::Imported(_) | Event::Note(_) | Event::Warning(_) => {}
+            Event::Misnamed => self.ingest.expect_names(),
             Event::Connected => self.connection.connect(),
             Event::Disconnected { reason, retry_at: retry, .. } => {
                 let duration = self.connection.disconnect(Outage { reason, retry });

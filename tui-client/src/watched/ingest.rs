@@ -81,6 +81,15 @@ impl Ingest {
         is_new_run
     }
 
+    /// Lets the next stream rename the columns, if no other stream has had columns: their names were
+    /// wrong.
+    pub(super) fn expect_names(&mut self) {
+        let columns = self.stream.as_ref().map(|stream| stream.schema.columns());
+        if columns == Some(self.columns.columns()) {
+            self.columns = ColumnUnion::default();
+        }
+    }
+
     /// Adds the columns of a stream to the store.
     fn set_columns(&mut self, columns: &[Column]) {
         self.places = self.columns.add(columns);
@@ -331,6 +340,17 @@ mod tests {
             (times(&ingest), ingest.store.get(1).unwrap().value(4095)),
             (vec![1000, 2000], 2.0)
         );
+    }
+
+    #[test]
+    fn samples_under_wrong_names_are_renamed() {
+        let mut ingest = ingest(None, &[]);
+        begin(&mut ingest, "cpu:% mem:%");
+        add_values(&mut ingest, 1000, &[1.0, 2.0]);
+        ingest.expect_names();
+        begin(&mut ingest, "c1 c2");
+        add_values(&mut ingest, 2000, &[300.0, 4.0]);
+        assert_eq!(stored(&ingest), ("c1 c2".into(), vec!["1 2".into(), "300 4".into()]));
     }
 
     #[test]
