@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use loadline_protocol::{Column, Header, SafeText, Time};
 
-use crate::event::{Event, Sample};
+use crate::event::{Event, RecordingState, Sample};
 use crate::store::{ALL_VALUES_MAX, Store};
 use crate::units::MachineCapacity;
 use connection::Connection;
@@ -26,6 +26,8 @@ pub struct Watched {
     pub(crate) embedded: bool,
     /// True if the transport may ask for input in the terminal, as ssh does.
     pub may_prompt: bool,
+    /// State of the file to which the rows are recorded; `None` without one.
+    pub(crate) recording: Option<RecordingState>,
     /// Connection, which decides the state.
     pub(crate) connection: Connection,
     /// Stream and samples.
@@ -40,6 +42,7 @@ impl Watched {
             name: SafeText::new(name).as_str().to_owned(),
             embedded,
             may_prompt: false,
+            recording: None,
             connection: Connection::default(),
             ingest: Ingest::new(Store::new(0, retention)),
             transit: Transit::default(),
@@ -62,6 +65,7 @@ impl Watched {
         self.set_now(now);
         match event {
             Event::Connecting | Event::Imported(_) | Event::Note(_) | Event::Warning(_) => {}
+            Event::Recording(state) => self.recording = Some(state),
             Event::Misnamed => self.ingest.expect_names(),
             Event::Connected => self.connection.connect(),
             Event::Disconnected { reason, retry_at: retry, .. } => {
