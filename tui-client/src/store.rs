@@ -11,6 +11,7 @@ mod chunk;
 mod pyramid;
 mod slots;
 
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::time::Duration;
@@ -84,6 +85,12 @@ impl Magnitude {
     pub(crate) const ZERO: Magnitude =
         Magnitude { exponent: i16::MIN, is_negative: false, limit: f64::MIN_POSITIVE };
 
+    /// Returns the magnitude of the values of both.
+    fn union(self, other: Magnitude) -> Magnitude {
+        let greater = if self.exponent < other.exponent { other } else { self };
+        Magnitude { is_negative: self.is_negative || other.is_negative, ..greater }
+    }
+
     /// Adds a value. Returns whether the magnitude has grown.
     fn update(&mut self, value: f64) -> bool {
         let is_larger = value.abs() >= self.limit;
@@ -94,6 +101,13 @@ impl Magnitude {
         let turns_negative = value < 0.0 && !self.is_negative;
         self.is_negative |= turns_negative;
         is_larger || turns_negative
+    }
+}
+
+/// Replaces values by those of `others` that are not missing.
+fn replace_known(values: &mut [f64], others: &[f64]) {
+    for (value, other) in values.iter_mut().zip(others) {
+        *value = if other.is_nan() { *value } else { *other };
     }
 }
 
@@ -152,24 +166,73 @@ impl Store {
             self.drop_oldest();
         }
         let mut values = Vec::with_capacity(columns);
-        let skipped = std::mem::take(&mut self.dropped_rows);
-        let mut rows = skipped..skipped + std::mem::take(&mut self.len);
         // Frees each chunk once its rows are copied, so the memory hardly grows meanwhile.
-        while let Some(chunk) = self.chunks.pop_front() {
-            let next = rows.end.saturating_sub(self.chunk_rows());
-            for row in rows.start..rows.end.min(self.chunk_rows()) {
-                values.clear();
-                values.extend((0..self.columns()).map(|column| chunk.value(column, row)));
-                values.resize(columns, f64::NAN);
-                let (time, seq) = (Time::from_millis(chunk.times[row]), chunk.seqs[row]);
-                wider.push(time, Some(seq), &values, !chunk.has_gap(row));
-            }
-            rows = 0..next;
+        while let Some((time, seq, joined)) = self.take_oldest(&mut values) {
+            values.resize(columns, f64::NAN);
+            wider.push(time, seq, &values, joined);
         }
-        wider.column_values[..self.columns()].copy_from_slice(&self.column_values);
-        wider.pushed_count = self.pushed_count;
-        wider.magnitude_changes = self.magnitude_changes;
+        wider.adopt_counts(self);
         *self = wider;
+    }
+
+    /// Moves all samples of `other`, a store of the same columns, into this one, in the order of
+    /// their times. Of two samples at one time, the values of the second win unless they are NaN.
+    pub(crate) fn merge(&mut self, other: &mut Store) {
+        let mut merged = self.emptied(self.columns());
+        let (mut values, mut others) = (Vec::new(), Vec::new());
+        let mut previous = Ordering::Equal;
+        loop {
+            let order = match (self.oldest(), other.oldest()) {
+                (None, None) => break,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some(one), Some(two)) => one.cmp(&two),
+            };
+            let one = if order.is_le() { self.take_oldest(&mut values) } else { None };
+            let two = if order.is_ge() { other.take_oldest(&mut others) } else { None };
+            match order {
+                Ordering::Less => {}
+                Ordering::Equal => replace_known(&mut values, &others),
+                Ordering::Greater => std::mem::swap(&mut values, &mut others),
+            }
+            let Some((time, seq, _)) = two.or(one) else { break };
+            // A line does not lead from a sample of one store to a sample of the other.
+            let joined = one.is_some_and(|(.., joined)| joined && previous.is_le())
+                || two.is_some_and(|(.., joined)| joined && previous.is_ge());
+            merged.push(time, seq, &values, joined);
+            previous = order;
+        }
+        merged.adopt_counts(self);
+        merged.adopt_counts(other);
+        *self = merged;
+    }
+
+    /// Removes the oldest sample and writes its values to `values`. Returns its time, its sequence
+    /// number, and whether no gap lies before it.
+    fn take_oldest(&mut self, values: &mut Vec<f64>) -> Option<(Time, Option<Seq>, bool)> {
+        let (time, seq) = self.get(0).map(|sample| (sample.time(), sample.seq()))?;
+        let (chunk, row) = self.locate(0);
+        values.clear();
+        values.extend((0..self.columns()).map(|column| self.chunks[chunk].value(column, row)));
+        let joined = !self.chunks[chunk].has_gap(row);
+        self.drop_oldest();
+        self.pushed_count -= 1;
+        Some((time, seq, joined))
+    }
+
+    /// Adds the counts of a store whose remaining samples were moved here: of dropped samples, and of
+    /// the values of its first columns.
+    fn adopt_counts(&mut self, other: &Store) {
+        self.pushed_count += other.pushed_count;
+        self.adopt_kinds(other);
+    }
+
+    /// Adds the kinds and magnitudes of the values of another store.
+    pub(crate) fn adopt_kinds(&mut self, other: &Store) {
+        self.magnitude_changes += other.magnitude_changes;
+        for (ours, theirs) in self.column_values.iter_mut().zip(&other.column_values) {
+            *ours = (ours.0.max(theirs.0), ours.1.union(theirs.1));
+        }
     }
 
     /// Appends a sample. `joined` means that no gap lies before the sample. Drops the samples that
@@ -501,6 +564,50 @@ mod tests {
             store.push(ms(count * 1000), None, &[1.0, 2.0, 3.0], true);
             assert_eq!(store.get(before.len()).unwrap().value(2), 3.0);
         }
+    }
+
+    #[test]
+    fn merged_stores_have_all_samples_and_no_line_between_them() {
+        let store_of = |rows: &[(i64, f64, f64, bool)]| {
+            let mut store = Store::with_chunk_rows(4, 2, Duration::MAX);
+            for (time, one, two, joined) in rows {
+                store.push(ms(*time), Some(Seq(*time as u64)), &[*one, *two], *joined);
+            }
+            store
+        };
+        let nan = f64::NAN;
+        let mut all = store_of(&[
+            (1, 1.0, nan, true),
+            (2, 2.0, nan, true),
+            (3, 3.5, nan, true),
+            (7, 7.0, nan, true),
+        ]);
+        let mut later =
+            store_of(&[(2, nan, 20.0, true), (3, 33.0, 30.0, true), (5, nan, -50.0, true)]);
+        all.merge(&mut later);
+        let rows: Vec<_> = (0..all.len())
+            .filter_map(|at| all.get(at))
+            .map(|it| {
+                format!(
+                    "{} {} {} {}",
+                    it.time(),
+                    it.value(0),
+                    it.value(1),
+                    it.gap_before().is_some()
+                )
+            })
+            .collect();
+        let expected = [
+            "0.001 1 NaN false",
+            "0.002 2 20 false",
+            "0.003 33 30 false",
+            "0.005 NaN -50 false",
+            "0.007 7 NaN true",
+        ];
+        assert_eq!(rows, expected);
+        assert_eq!(all.overflow(), 0, "two samples at one time are one");
+        assert_eq!(all.column_values[0].0, ValueKind::Fractional);
+        assert!(all.column_values[1].1.is_negative);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod connection;
 mod ingest;
 mod rates;
+mod samples;
 mod transit;
 
 use std::time::Duration;
@@ -51,7 +52,9 @@ impl Watched {
 
     /// Limits the store to its share of the memory for all `sources`.
     pub(crate) fn with_memory_share(mut self, sources: usize) -> Watched {
-        self.ingest.store = self.ingest.store.with_values_max(ALL_VALUES_MAX / sources.max(1));
+        let samples = &mut self.ingest.samples;
+        let store = std::mem::replace(&mut samples.store, Store::new(0, Duration::ZERO));
+        samples.store = store.with_values_max(ALL_VALUES_MAX / sources.max(1));
         self
     }
 
@@ -76,7 +79,10 @@ impl Watched {
             Event::ReadProgress(percent) => {
                 self.connection.read_percent = (percent < 100).then_some(percent);
             }
-            Event::Ended { reason, failed } => self.connection.end(reason, failed),
+            Event::Ended { reason, failed } => {
+                self.ingest.samples.merge();
+                self.connection.end(reason, failed);
+            }
             Event::Received { bytes } => self.connection.byte_rate.add(now, bytes),
             Event::Health(health) => self.connection.health = Some(health),
             Event::Stream(stream) => {
@@ -86,9 +92,13 @@ impl Watched {
             }
             Event::Rows(rows) => {
                 rows.iter().for_each(|sample| self.add_row(sample));
+                if self.connection.caught_up {
+                    self.ingest.samples.merge();
+                }
                 self.update_clock_offset();
             }
             Event::Live => {
+                self.ingest.samples.merge();
                 self.connection.caught_up = true;
                 self.update_clock_offset();
             }
@@ -101,7 +111,8 @@ impl Watched {
         let caught_up = self.connection.caught_up;
         self.transit.add(sample, !caught_up && self.header().is_some());
         self.connection.receive(sample.received);
-        self.ingest.add(sample, caught_up);
+        let is_recording = self.connection.is_recording();
+        self.ingest.add(sample, caught_up, is_recording);
     }
 
     /// Updates the clock offset, unless a history is arriving or the source is a recording.
@@ -113,7 +124,7 @@ impl Watched {
 
     /// Returns the samples.
     pub fn store(&self) -> &Store {
-        &self.ingest.store
+        &self.ingest.samples.store
     }
 
     /// Returns the header; `None` for a plain stream and before the first row.

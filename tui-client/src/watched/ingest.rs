@@ -6,7 +6,7 @@ use std::time::Duration;
 use loadline_protocol::{Column, Header, SafeText, duration_ms};
 
 use super::rates::RowInterval;
-use crate::column_union::{ColumnPlaces, ColumnUnion};
+use super::samples::Samples;
 use crate::event::{Sample, StreamInfo};
 use crate::store::Store;
 
@@ -29,12 +29,7 @@ pub struct Ingest {
     pub(crate) last_fault: Option<SafeText>,
     /// Rows lost to this client: evicted by the agent, or dropped here as part of a burst.
     pub skipped: u64,
-    /// Samples, in the columns of `columns`.
-    pub(super) store: Store,
-    /// Columns of all streams so far.
-    columns: ColumnUnion,
-    /// Places of the stream's columns in the store.
-    places: ColumnPlaces,
+    pub(super) samples: Samples,
     /// Rows so far without a header, which may still arrive over this connection or the next one.
     rows_before_header: usize,
     /// True if the next row starts after a gap.
@@ -49,9 +44,7 @@ impl Ingest {
             faults: 0,
             last_fault: None,
             skipped: 0,
-            store,
-            columns: ColumnUnion::default(),
-            places: ColumnPlaces::default(),
+            samples: Samples::new(store),
             rows_before_header: 0,
             gap_pending: true,
             row_interval: RowInterval::default(),
@@ -59,7 +52,7 @@ impl Ingest {
     }
 
     pub(super) fn columns(&self) -> Option<&[Column]> {
-        self.stream.as_ref().map(|_| self.columns.columns())
+        self.stream.as_ref().map(|_| self.samples.columns())
     }
 
     pub(super) fn header(&self) -> Option<&Header> {
@@ -69,10 +62,7 @@ impl Ingest {
     /// Begins a stream. Earlier samples stay in their columns, found by name and unit. Returns
     /// whether the stream may be another run.
     pub(super) fn begin_stream(&mut self, stream: Arc<StreamInfo>) -> bool {
-        if self.store.is_empty() {
-            self.columns = ColumnUnion::default();
-        }
-        self.set_columns(stream.schema.columns());
+        self.samples.set_columns(stream.schema.columns());
         let run = stream.header.as_ref().and_then(|header| header.run);
         let is_new_run = run.is_none() || run != self.header().and_then(|header| header.run);
         self.gap_pending |= is_new_run;
@@ -85,37 +75,14 @@ impl Ingest {
     /// wrong.
     pub(super) fn expect_names(&mut self) {
         let columns = self.stream.as_ref().map(|stream| stream.schema.columns());
-        if columns == Some(self.columns.columns()) {
-            self.columns = ColumnUnion::default();
-        }
-    }
-
-    /// Adds the columns of a stream to the store.
-    fn set_columns(&mut self, columns: &[Column]) {
-        self.places = self.columns.add(columns);
-        let count = self.columns.columns().len();
-        if self.store.is_empty() {
-            self.store = self.store.emptied(count);
-        } else if self.store.columns() < count {
-            self.store.widen(count);
+        if columns == Some(self.samples.columns()) {
+            self.samples.forget_names();
         }
     }
 
     /// Returns a remark on columns of the stream that are not shown under their name.
     pub(crate) fn column_remark(&self) -> Option<String> {
-        let left_out = self.places.left_out();
-        if left_out > 0 {
-            let most = ColumnUnion::COLUMNS_MAX;
-            let are = if left_out == 1 { "column is" } else { "columns are" };
-            return Some(format!("{left_out} {are} left out: a source has at most {most}"));
-        }
-        let columns = self.stream.as_ref()?.schema.columns();
-        let renamed = columns.iter().enumerate().find_map(|(at, column)| {
-            let shown = &self.columns.columns()[self.places.place(at)?];
-            (shown.name() != column.name()).then_some((column, shown))
-        });
-        let (column, shown) = renamed?;
-        Some(format!("{} has another unit and is shown as {}", column.name(), shown.name()))
+        self.samples.column_remark(self.stream.as_ref()?.schema.columns())
     }
 
     /// Ends a connection that lasted for `duration`.
@@ -135,19 +102,21 @@ impl Ingest {
         self.last_fault = Some(last);
     }
 
-    pub(super) fn add(&mut self, sample: Sample<'_>, caught_up: bool) {
-        self.settle_rows_before_header(caught_up);
+    pub(super) fn add(&mut self, sample: Sample<'_>, caught_up: bool, is_recording: bool) {
+        if !is_recording {
+            self.settle_rows_before_header(caught_up);
+        }
         let is_gap = std::mem::take(&mut self.gap_pending);
-        let previous = self.store.newest().filter(|_| !is_gap);
+        let previous = self.samples.store.newest().filter(|_| !is_gap);
         // Negative if a clock was set back.
         let pause_ms = previous.map(|previous| sample.time.ms_since(previous));
         self.row_interval.add(pause_ms);
         let joined_ms = 0..=duration_ms(self.gap_after());
         let joined = pause_ms.is_some_and(|pause| joined_ms.contains(&pause));
-        self.store.push(sample.time, sample.seq, self.places.arrange(sample.values), joined);
+        self.samples.add(sample, joined, is_recording);
     }
 
-    /// Counts a row without a header. The first row after a late header drops the counted ones: the
+    /// Counts a row without a header and a timestamp. The first row after a late header drops the counted ones: the
     /// history contains the same samples with the agent's times.
     fn settle_rows_before_header(&mut self, caught_up: bool) {
         if self.header().is_none() {
@@ -156,12 +125,12 @@ impl Ingest {
         }
         let count = std::mem::take(&mut self.rows_before_header);
         if count > 0 && !caught_up {
-            self.store.forget_newest(count);
-            if let Some(stream) = self.stream.take_if(|_| self.store.is_empty()) {
+            self.samples.store.forget_newest(count);
+            if let Some(stream) = &self.stream
+                && self.samples.store.is_empty()
+            {
                 // No sample is left of the columns without a header.
-                self.columns = ColumnUnion::default();
-                self.set_columns(stream.schema.columns());
-                self.stream = Some(stream);
+                self.samples.set_columns(stream.schema.columns());
             }
         }
     }
@@ -207,12 +176,12 @@ mod tests {
 
     fn add(ingest: &mut Ingest, times: &[i64]) {
         for time in times {
-            ingest.add(sample(*time, *time), false);
+            ingest.add(sample(*time, *time), false, false);
         }
     }
 
     fn samples(ingest: &Ingest) -> impl Iterator<Item = StoredSample<'_>> {
-        (0..ingest.store.len()).filter_map(|at| ingest.store.get(at))
+        (0..ingest.samples.store.len()).filter_map(|at| ingest.samples.store.get(at))
     }
 
     fn times(ingest: &Ingest) -> Vec<i64> {
@@ -230,7 +199,7 @@ mod tests {
             ingest.begin_stream(stream(Some(1)));
             // The agent's clock is half an hour ahead.
             for time in [1_805_000, 1_806_000] {
-                ingest.add(sample(time, 7000), caught_up);
+                ingest.add(sample(time, 7000), caught_up, false);
             }
             times(&ingest)
         };
@@ -288,7 +257,7 @@ mod tests {
     }
 
     fn add_values(ingest: &mut Ingest, time: i64, values: &[f64]) {
-        ingest.add(Sample { values, ..sample(time, time) }, true);
+        ingest.add(Sample { values, ..sample(time, time) }, true, false);
     }
 
     /// Returns the columns and the rows of a store as text.
@@ -337,7 +306,7 @@ mod tests {
         assert_eq!(remark, "1904 columns are left out: a source has at most 4096");
         assert_eq!(ingest.columns().unwrap().len(), 4096);
         assert_eq!(
-            (times(&ingest), ingest.store.get(1).unwrap().value(4095)),
+            (times(&ingest), ingest.samples.store.get(1).unwrap().value(4095)),
             (vec![1000, 2000], 2.0)
         );
     }
@@ -359,7 +328,7 @@ mod tests {
         begin(&mut ingest, "c1 c2");
         add_values(&mut ingest, 5000, &[1.0, 2.0]);
         ingest.begin_stream(stream(Some(1)));
-        ingest.add(sample(9000, 9000), false);
+        ingest.add(sample(9000, 9000), false, false);
         assert_eq!(stored(&ingest), ("c1".into(), vec!["1".into()]));
     }
 
