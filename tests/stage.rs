@@ -183,7 +183,8 @@ async fn collect_output_as(
         links.push(events);
     }
     let events = Events::new(links);
-    let job = Job { format, count, bounds: TimeBounds::default(), sources, zone: Zone::Fixed(0) };
+    let (bounds, zone) = (TimeBounds::default(), Zone::Fixed(0));
+    let job = Job { format, count, bounds, sources, zone, recorded_columns: Vec::new() };
     let mut messages = Vec::new();
     let mut text = Vec::new();
     let report = |line: &str| messages.push(line.to_owned());

@@ -188,16 +188,16 @@ impl App {
         }
         let Some(SourceView { watched, .. }) = self.sources.all().get(source) else { return };
         let has_ended = matches!(event, Event::Ended { .. });
-        let (is_stream, columns_changed, goes_back) = match &event {
-            Event::Stream(stream) => {
-                (true, watched.columns() != Some(stream.schema.columns()), false)
-            }
+        // Columns of samples keep their place. Without samples, others may take it.
+        let was_empty = watched.store().is_empty();
+        let (is_stream, goes_back) = match &event {
+            Event::Stream(_) => (true, false),
             // The clock was set back: samples in the statistics may have been dropped.
             Event::Rows(rows) => {
                 let first = rows.iter().next().map(|sample| sample.time);
-                (false, false, first.is_some() && watched.store().newest() >= first)
+                (false, first.is_some() && watched.store().newest() >= first)
             }
-            _ => (false, false, false),
+            _ => (false, false),
         };
         self.sources.apply(source, self.now, event);
         self.fit_window();
@@ -208,13 +208,16 @@ impl App {
             ));
         }
         if is_stream {
+            if let Some(remark) = self.sources.all()[source].watched.ingest.column_remark() {
+                self.show_message(remark);
+            }
             self.check_granted_interval(source);
             self.selection.retain_value_zoom(&self.sources);
         }
         if source != self.sources.shown() {
             return;
         }
-        if columns_changed {
+        if is_stream && was_empty {
             self.selection.clear();
             self.screen.first_column = 0;
         }

@@ -15,7 +15,7 @@ mod known_charts;
 
 use std::collections::{HashMap, HashSet};
 
-use loadline_protocol::{Column, Schema};
+use loadline_protocol::Column;
 
 use crate::store::{Magnitude, ValueKind};
 use crate::thresholds::Level;
@@ -122,16 +122,15 @@ pub(crate) struct ReferenceLine {
     pub(crate) level: Level,
 }
 
-/// Returns the charts of a schema: known columns first, then the others in order. `formats` has the
-/// format of each column.
+/// Returns the charts of some columns: known columns first, then the others in order. `formats` has
+/// the format of each column.
 pub(crate) fn charts(
-    schema: &Schema,
+    columns: &[Column],
     formats: &[ValueFormat],
     machine: MachineCapacity,
 ) -> Vec<Chart> {
-    let columns = schema.columns();
     let known =
-        KNOWN_CHARTS.iter().filter_map(|chart| known_chart(chart, schema, formats, machine));
+        KNOWN_CHARTS.iter().filter_map(|chart| known_chart(chart, columns, formats, machine));
     let mut charts: Vec<Chart> = known.chain(cores_chart(columns, formats)).collect();
     charts.extend(device_charts(columns, formats));
     // Users select a chart by its title, so titles are unique.
@@ -150,21 +149,21 @@ pub(crate) fn charts(
     charts
 }
 
-/// Returns the chart with the known columns that the schema has.
+/// Returns the chart with the known columns among `columns`.
 fn known_chart(
     (title, members): &(&str, &[KnownColumn]),
-    schema: &Schema,
+    columns: &[Column],
     formats: &[ValueFormat],
     machine: MachineCapacity,
 ) -> Option<Chart> {
     let line = |(name, legend, colour): &KnownColumn| {
-        let column = schema.position(name)?;
+        let column = columns.iter().position(|column| column.name() == *name)?;
         Some(ChartLine { column, legend: (*legend).to_owned(), colour: *colour })
     };
     let lines: Vec<ChartLine> = members.iter().filter_map(line).collect();
     let column = lines.first()?.column;
     let format = &formats[column];
-    let reference = reference(schema.columns()[column].name(), format.scale, machine);
+    let reference = reference(columns[column].name(), format.scale, machine);
     let per_core = format.table_unit.is_some_and(|(unit, _)| unit == "/core");
     let remark = if per_core { "per core" } else { "" };
     let references = reference.into_iter().collect();
@@ -257,6 +256,8 @@ pub(crate) fn value_format(
 
 #[cfg(test)]
 mod tests {
+    use loadline_protocol::Schema;
+
     use super::*;
     use crate::units::AxisRange;
 
@@ -265,7 +266,7 @@ mod tests {
         let formats: Vec<ValueFormat> = columns
             .map(|it| value_format(it, ValueKind::Fractional, Magnitude::ZERO, units, machine))
             .collect();
-        charts(schema, &formats, machine)
+        charts(schema.columns(), &formats, machine)
     }
 
     fn standard_charts(schema: &Schema) -> Vec<Chart> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
-use loadline_protocol::{DurationText, Header, SafeText, Stamp, Time};
+use loadline_protocol::{Column, DurationText, Header, SafeText, Stamp, Time};
 use tokio::io::AsyncWrite;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
@@ -166,7 +166,7 @@ impl CheckReport {
             if !host.is_empty() {
                 line("host", &host);
             }
-            line("columns", &columns_text(stream));
+            line("columns", &columns_text(self.watched.columns().unwrap_or_default()));
             if let Some(cores) = cores_text(stream) {
                 line("cores", &cores);
             }
@@ -247,9 +247,8 @@ fn cores_text(stream: &StreamInfo) -> Option<String> {
     is_cut.then(|| format!("{with_column} of {cores} have a column"))
 }
 
-fn columns_text(stream: &StreamInfo) -> String {
-    let columns = stream.schema.columns();
-    let names = columns.iter().take(COLUMNS_SHOWN).map(loadline_protocol::Column::heading);
+fn columns_text(columns: &[Column]) -> String {
+    let names = columns.iter().take(COLUMNS_SHOWN).map(Column::heading);
     let names = names.collect::<Vec<_>>().join(", ");
     let more = if columns.len() > COLUMNS_SHOWN { ", ..." } else { "" };
     format!("{}: {names}{more}", columns.len())
@@ -356,6 +355,13 @@ mod tests {
         assert_eq!(cores("cores=1024").await.as_deref(), Some("2 of 1024 have a column"));
         assert_eq!(cores("cores=2").await, None);
         assert_eq!(cores("host=web-1").await, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_columns_of_all_runs_are_listed() {
+        let runs = "# columns time:s a\n9 1\n# columns time:s b:V\n10 2\n";
+        let (text, _) = check(runs).await;
+        assert!(text.contains("columns  2: a, b V\n") && text.contains("rows     2 "), "{text}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -26,6 +26,10 @@ pub enum Event {
     },
     /// The rows that follow are those of a table that another program wrote.
     Imported(Arc<Recognized>),
+    /// The columns so far had wrong names. The stream that follows names the same columns.
+    Misnamed,
+    /// The rows are recorded, or no longer.
+    Recording(RecordingState),
     /// Message for the user.
     Warning(SafeText),
     /// The connection failed or was lost.
@@ -66,6 +70,15 @@ pub enum Event {
         /// Error in the last line.
         last: SafeText,
     },
+}
+
+/// State of the file to which rows are recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordingState {
+    /// The file takes each row.
+    On,
+    /// The file could not be written. It takes no more rows.
+    Stopped,
 }
 
 /// Description of the rows of a connection.

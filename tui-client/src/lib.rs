@@ -10,6 +10,7 @@
 //!  link        connect, subscribe, read, reconnect, resume: the only code that touches a source
 //!  prometheus  sources behind a Prometheus server, as links see an agent
 //!    │ events
+//!    │  column_union  columns of several streams, by name and unit
 //!    │  time_spec  times as users type them
 //!    ├─▶ output    csv, json, table, raw: the events without a screen
 //!    ▼
@@ -42,6 +43,7 @@ pub mod canvas;
 pub mod charts;
 pub mod check;
 mod cli;
+mod column_union;
 mod config;
 mod digits;
 pub mod event;

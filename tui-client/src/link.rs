@@ -10,6 +10,7 @@ mod local;
 mod logins;
 mod lookup;
 mod options;
+mod plain_columns;
 mod reader;
 mod reasoned;
 mod recorder;

@@ -1,5 +1,6 @@
 //! Text outputs without a screen, for scripts, files and pipes.
 
+mod columns;
 mod connect_error;
 mod csv;
 mod json;
@@ -12,15 +13,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use loadline_protocol::{Column, Note, write_number};
+use loadline_protocol::{Column, Note};
 use tokio::io::AsyncWrite;
 use tokio::time::{Instant, sleep_until};
 
-use crate::event::{Event, Sample, StreamInfo};
+use crate::column_union::ColumnUnion;
+use crate::event::{Event, Rows, StreamInfo};
 use crate::link::{Events, write};
 use crate::time_spec::TimeBounds;
 use crate::zone::Zone;
 
+use columns::{OutputRow, OutputStream};
 pub(crate) use connect_error::connect_error;
 pub use progress::ProgressLine;
 
@@ -44,11 +47,19 @@ trait OutputFormatter {
     /// Starts the output with the known columns of all sources. Called once, before the first row.
     fn begin(&mut self, _columns: &[Column], _out: &mut String) {}
 
-    /// Sets the description of the following rows of a source.
-    fn set_stream(&mut self, _stream: &StreamInfo, _out: &mut String) {}
+    /// Sets the description of the following rows of a source. `columns` are all columns of the
+    /// output. Returns a message about columns that are left out.
+    fn set_stream(
+        &mut self,
+        _stream: &OutputStream,
+        _columns: &[Column],
+        _out: &mut String,
+    ) -> Option<String> {
+        None
+    }
 
-    /// Appends a row of the source with this name.
-    fn write_row(&mut self, name: &str, stream: &StreamInfo, sample: Sample<'_>, out: &mut String);
+    /// Appends a row.
+    fn write_row(&mut self, row: &OutputRow<'_>, out: &mut String);
 
     /// Appends a note of the stream.
     fn write_note(&mut self, _note: &Note, _out: &mut String) {}
@@ -67,6 +78,8 @@ pub struct Job {
     pub sources: Vec<String>,
     /// Time zone of the table.
     pub zone: Zone,
+    /// Columns of all runs of the recordings among the sources, for the CSV header.
+    pub recorded_columns: Vec<Column>,
 }
 
 /// Counters at the end of an output.
@@ -124,7 +137,9 @@ pub async fn run(
             if let Some(message) = writer.observe(source, &event)? {
                 progress.message(&message);
             }
-            writer.write_event(source, &event);
+            if let Some(message) = writer.write_event(source, &event) {
+                progress.message(&message);
+            }
         }
         if !writer.text.is_empty() {
             let written = tokio::select! {
@@ -150,8 +165,8 @@ struct OutputWriter<'a> {
     formatter: Box<dyn OutputFormatter + Send>,
     sources: Vec<SourceStatus>,
     has_begun: bool,
-    /// Columns passed to [`OutputFormatter::begin`].
-    columns: Vec<Column>,
+    /// Columns of all streams so far.
+    columns: ColumnUnion,
     rows: u64,
     text: String,
     summary: Summary,
@@ -160,7 +175,7 @@ struct OutputWriter<'a> {
 /// State of a source, and the messages already reported about it.
 #[derive(Default)]
 struct SourceStatus {
-    stream: Option<Arc<StreamInfo>>,
+    stream: Option<OutputStream>,
     connection: ConnectionStatus,
     rows: u64,
     is_skip_reported: bool,
@@ -207,7 +222,7 @@ impl OutputWriter<'_> {
             formatter,
             sources: job.sources.iter().map(|_| SourceStatus::default()).collect(),
             has_begun: false,
-            columns: Vec::new(),
+            columns: ColumnUnion::default(),
             rows: 0,
             text: String::new(),
             summary: Summary::default(),
@@ -239,17 +254,6 @@ impl OutputWriter<'_> {
                 self.summary.skipped = self.summary.skipped.saturating_add(*count);
                 if !std::mem::replace(&mut status.is_skip_reported, true) {
                     let what = "rows are skipped because they arrive too fast or too late";
-                    return Ok(Some(format!("{name}: {what}")));
-                }
-            }
-            Event::Stream(stream) if self.job.format == OutputFormat::Csv && self.has_begun => {
-                let columns = stream.schema.columns();
-                let is_other = |before: &Arc<StreamInfo>| before.schema.columns() != columns;
-                if (columns.iter().any(|column| !has_column(&self.columns, column))
-                    || status.stream.as_ref().is_some_and(is_other))
-                    && !std::mem::replace(&mut status.is_column_change_reported, true)
-                {
-                    let what = "columns changed, but csv keeps those of its header";
                     return Ok(Some(format!("{name}: {what}")));
                 }
             }
@@ -317,74 +321,70 @@ impl OutputWriter<'_> {
     /// Begins the output with all known columns.
     fn begin(&mut self) {
         self.has_begun = true;
-        for stream in self.sources.iter().filter_map(|status| status.stream.as_ref()) {
-            add_columns(&mut self.columns, stream.schema.columns());
+        // In the order of the sources, not in the order in which they answered.
+        self.columns = ColumnUnion::default();
+        for status in &self.sources {
+            if let Some(stream) = &status.stream {
+                self.columns.add(stream.info.schema.columns());
+            }
         }
-        self.formatter.begin(&self.columns, &mut self.text);
-        for stream in self.sources.iter().filter_map(|status| status.stream.as_ref()) {
-            self.formatter.set_stream(stream, &mut self.text);
+        self.columns.add(&self.job.recorded_columns);
+        self.formatter.begin(self.columns.columns(), &mut self.text);
+        for stream in self.sources.iter_mut().filter_map(|status| status.stream.as_mut()) {
+            *stream = OutputStream::new(stream.info.clone(), &mut self.columns);
+            self.formatter.set_stream(stream, self.columns.columns(), &mut self.text);
         }
     }
 
-    /// Appends the lines of an event, up to the requested number of rows in total.
-    fn write_event(&mut self, source: usize, event: &Event) {
-        let (name, status) = (&self.job.sources[source], &mut self.sources[source]);
+    /// Sets the stream of a source. Returns a message about columns that are left out, once.
+    fn set_stream(&mut self, source: usize, stream: &Arc<StreamInfo>) -> Option<String> {
+        let stream = OutputStream::new(stream.clone(), &mut self.columns);
+        let status = &mut self.sources[source];
+        let mut message = None;
+        if self.has_begun {
+            let columns = self.columns.columns();
+            message = self.formatter.set_stream(&stream, columns, &mut self.text);
+        }
+        status.stream = Some(stream);
+        let text = message.filter(|_| !status.is_column_change_reported)?;
+        status.is_column_change_reported = true;
+        Some(format!("{}: {text}", self.job.sources[source]))
+    }
+
+    /// Appends the lines of an event, up to the requested number of rows in total. Returns a message
+    /// about the event, if there is one.
+    fn write_event(&mut self, source: usize, event: &Event) -> Option<String> {
+        let mut message = None;
         match event {
-            Event::Stream(stream) => {
-                status.stream = Some(stream.clone());
-                if self.has_begun {
-                    self.formatter.set_stream(stream, &mut self.text);
-                }
-            }
-            Event::Rows(rows) => {
-                let Some(stream) = &status.stream else { return };
-                let Job { count, bounds, .. } = self.job;
-                let wanted = count.unwrap_or(u64::MAX).saturating_sub(self.rows) as usize;
-                let is_past = rows.iter().any(|sample| bounds.is_past(sample.time));
-                // Times in a recording may go back, so a recording is read to its end.
-                if is_past && status.connection == ConnectionStatus::Up {
-                    status.connection = ConnectionStatus::Ended;
-                }
-                let rows = rows.iter().filter(|sample| bounds.contains(sample.time));
-                for sample in rows.take(wanted) {
-                    self.formatter.write_row(name, stream, sample, &mut self.text);
-                    self.rows += 1;
-                    status.rows += 1;
-                }
-            }
+            Event::Stream(stream) => message = self.set_stream(source, stream),
+            Event::Rows(rows) => self.write_rows(source, rows),
             Event::Note(note) => self.formatter.write_note(note, &mut self.text),
             _ => {}
         }
         if self.can_begin() && self.sources.iter().all(SourceStatus::is_settled) {
             self.begin();
         }
+        message
     }
-}
 
-/// Appends the columns with new names.
-fn add_columns(known: &mut Vec<Column>, columns: &[Column]) {
-    for column in columns {
-        if !has_column(known, column) {
-            known.push(column.clone());
+    fn write_rows(&mut self, source: usize, rows: &Rows) {
+        let (name, status) = (&self.job.sources[source], &mut self.sources[source]);
+        let Some(stream) = &status.stream else { return };
+        let Job { count, bounds, .. } = self.job;
+        let wanted = count.unwrap_or(u64::MAX).saturating_sub(self.rows) as usize;
+        let is_past = rows.iter().any(|sample| bounds.is_past(sample.time));
+        // Times in a recording may go back, so a recording is read to its end.
+        if is_past && status.connection == ConnectionStatus::Up {
+            status.connection = ConnectionStatus::Ended;
+        }
+        let columns = self.columns.columns();
+        for sample in rows.iter().filter(|sample| bounds.contains(sample.time)).take(wanted) {
+            let row = OutputRow { name, stream, columns, sample };
+            self.formatter.write_row(&row, &mut self.text);
+            self.rows += 1;
+            status.rows += 1;
         }
     }
-}
-
-fn has_column(known: &[Column], column: &Column) -> bool {
-    known.iter().any(|known| known.name() == column.name())
-}
-
-/// Formats a value, found by the column's name because the stream's columns may have changed.
-/// `nan` stands for a missing value. Empty if only other sources have the column.
-fn value_text(stream: &StreamInfo, sample: Sample<'_>, column: &Column, nan: &str) -> String {
-    let mut text = String::new();
-    let at = stream.schema.position(column.name());
-    match at.and_then(|at| sample.values.get(at)) {
-        None => {}
-        Some(value) if value.is_nan() => text.push_str(nan),
-        Some(value) => write_number(&mut text, *value, column.decimals()),
-    }
-    text
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::task::Poll;
 use anyhow::Context as _;
 use loadline_agent::Clock;
 use loadline_common::{error_text, without_error_number};
-use loadline_protocol::{Time, sanitize};
+use loadline_protocol::{COLUMNS_MAX, Column, Time, sanitize};
 use ratatui::layout::Size;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -77,6 +77,8 @@ fn print_warning(message: &str) {
 /// Opened sources. Their links run as tasks.
 struct Opened {
     bounds: TimeBounds,
+    /// Columns of all runs of the recordings.
+    recorded_columns: Vec<Column>,
     watched: Vec<Watched>,
     /// Events of each source.
     events: Vec<mpsc::Receiver<Event>>,
@@ -85,7 +87,7 @@ struct Opened {
 
 async fn watch(mut settings: CliSettings) -> anyhow::Result<()> {
     let mut stop = signals()?;
-    let Opened { bounds, watched, events, handles } = tokio::select! {
+    let Opened { bounds, recorded_columns, watched, events, handles } = tokio::select! {
         opened = open(&mut settings) => opened?,
         () = &mut stop => return Ok(()),
     };
@@ -102,18 +104,26 @@ async fn watch(mut settings: CliSettings) -> anyhow::Result<()> {
         show(&settings, bounds, watched, events, &handles, stop).await
     } else {
         let names = watched.into_iter().map(|source| source.name).collect();
-        write(&settings, bounds, names, events, stop).await
+        let job = Job {
+            format: settings.format,
+            count: settings.args.count,
+            bounds,
+            sources: names,
+            zone: Zone::Local,
+            recorded_columns,
+        };
+        write(job, events, stop).await
     }
 }
 
 /// Resolves the time range, opens the sources and starts their links.
 async fn open(settings: &mut CliSettings) -> anyhow::Result<Opened> {
-    let bounds = resolve_range(settings).await?;
+    let (bounds, recorded_columns) = resolve_recorded(settings).await?;
     let sources = open_sources(settings).await?;
     let count = sources.len();
     settings.check_source_count(count).map_err(anyhow::Error::msg)?;
     let (watched, events, handles) = (Vec::new(), Vec::new(), Vec::new());
-    let mut opened = Opened { bounds, watched, events, handles };
+    let mut opened = Opened { bounds, recorded_columns, watched, events, handles };
     for (chosen, connector) in sources {
         connector.check_local_input().with_context(|| format!("cannot open {connector}"))?;
         // A Prometheus source has many machines, each with its own name.
@@ -141,46 +151,82 @@ async fn open(settings: &mut CliSettings) -> anyhow::Result<Opened> {
     Ok(opened)
 }
 
-/// Resolves `--from` and `--to`. Relative times count back from now; if all sources are recordings, from
-/// their newest sample, so recordings are read twice.
-async fn resolve_range(settings: &mut CliSettings) -> anyhow::Result<TimeBounds> {
+/// Resolves `--from` and `--to`, and finds the columns of recordings. Relative times count back from
+/// now; if all sources are recordings, from their newest sample. CSV begins with all columns. Both
+/// read recordings twice.
+async fn resolve_recorded(settings: &mut CliSettings) -> anyhow::Result<(TimeBounds, Vec<Column>)> {
     let range = TimeRange { from: settings.args.from, to: settings.args.to };
-    if range == TimeRange::default() {
-        return Ok(TimeBounds::default());
+    let has_range = range != TimeRange::default();
+    if !has_range && settings.format != OutputFormat::Csv {
+        return Ok((TimeBounds::default(), Vec::new()));
+    }
+    let survey = survey_recordings(settings).await;
+    if !has_range {
+        return Ok((TimeBounds::default(), survey.columns));
     }
     let now = Clock::system().now();
-    let recorded = recorded_range(settings).await;
+    let recorded = survey.range.filter(|_| survey.is_complete);
     let newest = recorded.map_or(now, |(_, newest)| newest);
     let bounds = range.resolve(newest, Zone::Local).map_err(anyhow::Error::msg)?;
     settings.apply_bounds(bounds, recorded, now);
-    Ok(bounds)
+    Ok((bounds, survey.columns))
 }
 
-/// Returns the oldest and newest time of all sources. `None` unless all are recordings with samples.
-async fn recorded_range(settings: &CliSettings) -> Option<(Time, Time)> {
-    let mut range: Option<(Time, Time)> = None;
-    for chosen in &settings.sources {
-        let Source::Path(path) = &chosen.source else { return None };
-        if !path.is_file() {
-            return None;
+/// Contents of the recordings among the sources.
+#[derive(Default)]
+struct RecordingSurvey {
+    /// True if all sources are recordings.
+    is_complete: bool,
+    /// Oldest and newest time; `None` without samples.
+    range: Option<(Time, Time)>,
+    /// Columns of all runs, in order, and as a set.
+    columns: Vec<Column>,
+    known: HashSet<Column>,
+}
+
+impl RecordingSurvey {
+    fn add(&mut self, event: &Event) {
+        match event {
+            Event::Stream(stream) => {
+                for column in stream.schema.columns() {
+                    if self.columns.len() < COLUMNS_MAX && self.known.insert(column.clone()) {
+                        self.columns.push(column.clone());
+                    }
+                }
+            }
+            Event::Rows(rows) => {
+                for Sample { time, .. } in rows.iter() {
+                    let (oldest, newest) = self.range.unwrap_or((time, time));
+                    self.range = Some((oldest.min(time), newest.max(time)));
+                }
+            }
+            _ => {}
         }
+    }
+}
+
+async fn survey_recordings(settings: &CliSettings) -> RecordingSurvey {
+    let mut survey = RecordingSurvey { is_complete: true, ..RecordingSurvey::default() };
+    for chosen in &settings.sources {
+        let path = match &chosen.source {
+            Source::Path(path) if path.is_file() => path,
+            _ => {
+                survey.is_complete = false;
+                continue;
+            }
+        };
         let connector = Connector::path(path);
         let options = LinkOptions { follow: false, ..link_options(settings, chosen) };
         let (sender, mut events) = mpsc::channel(events_max(1));
         tokio::spawn(Link::new(connector, options, Clock::system()).run(sender));
         while let Some(event) = events.recv().await {
-            if let Event::Rows(rows) = &event {
-                for Sample { time, .. } in rows.iter() {
-                    let (oldest, newest) = range.unwrap_or((time, time));
-                    range = Some((oldest.min(time), newest.max(time)));
-                }
-            }
+            survey.add(&event);
             if matches!(event, Event::Ended { .. }) {
                 break;
             }
         }
     }
-    range
+    survey
 }
 
 /// Opens a connector for each source, and for each machine of a Prometheus server.
@@ -300,15 +346,7 @@ async fn show(
     }
 }
 
-async fn write(
-    settings: &CliSettings,
-    bounds: TimeBounds,
-    sources: Vec<String>,
-    events: Events,
-    stop: impl Future<Output = ()>,
-) -> anyhow::Result<()> {
-    let (format, count, zone) = (settings.format, settings.args.count, Zone::Local);
-    let job = Job { format, count, bounds, sources, zone };
+async fn write(job: Job, events: Events, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
     let (out, errors) = (std::io::stdout(), std::io::stderr());
     // On a terminal, the progress line would mix with the rows.
     let is_progress_visible = errors.is_terminal() && !out.is_terminal();

@@ -11,6 +11,7 @@ mod chunk;
 mod pyramid;
 mod slots;
 
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::time::Duration;
@@ -84,6 +85,12 @@ impl Magnitude {
     pub(crate) const ZERO: Magnitude =
         Magnitude { exponent: i16::MIN, is_negative: false, limit: f64::MIN_POSITIVE };
 
+    /// Returns the magnitude of the values of both.
+    fn union(self, other: Magnitude) -> Magnitude {
+        let greater = if self.exponent < other.exponent { other } else { self };
+        Magnitude { is_negative: self.is_negative || other.is_negative, ..greater }
+    }
+
     /// Adds a value. Returns whether the magnitude has grown.
     fn update(&mut self, value: f64) -> bool {
         let is_larger = value.abs() >= self.limit;
@@ -94,6 +101,13 @@ impl Magnitude {
         let turns_negative = value < 0.0 && !self.is_negative;
         self.is_negative |= turns_negative;
         is_larger || turns_negative
+    }
+}
+
+/// Replaces values by those of `others` that are not missing.
+fn replace_known(values: &mut [f64], others: &[f64]) {
+    for (value, other) in values.iter_mut().zip(others) {
+        *value = if other.is_nan() { *value } else { *other };
     }
 }
 
@@ -144,6 +158,83 @@ impl Store {
         Store::new(columns, self.keep).with_values_max(self.values_max)
     }
 
+    /// Appends columns up to `columns` in all. The samples so far have no values there. Drops the
+    /// oldest samples if the wider rows exceed the maximum number of values.
+    pub(crate) fn widen(&mut self, columns: usize) {
+        let mut wider = self.emptied(columns);
+        while self.len > wider.rows_max() {
+            self.drop_oldest();
+        }
+        let mut values = Vec::with_capacity(columns);
+        // Frees each chunk once its rows are copied, so the memory hardly grows meanwhile.
+        while let Some((time, seq, joined)) = self.take_oldest(&mut values) {
+            values.resize(columns, f64::NAN);
+            wider.push(time, seq, &values, joined);
+        }
+        wider.adopt_counts(self);
+        *self = wider;
+    }
+
+    /// Moves all samples of `other`, a store of the same columns, into this one, in the order of
+    /// their times. Of two samples at one time, the values of the second win unless they are NaN.
+    pub(crate) fn merge(&mut self, other: &mut Store) {
+        let mut merged = self.emptied(self.columns());
+        let (mut values, mut others) = (Vec::new(), Vec::new());
+        let mut previous = Ordering::Equal;
+        loop {
+            let order = match (self.oldest(), other.oldest()) {
+                (None, None) => break,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some(one), Some(two)) => one.cmp(&two),
+            };
+            let one = if order.is_le() { self.take_oldest(&mut values) } else { None };
+            let two = if order.is_ge() { other.take_oldest(&mut others) } else { None };
+            match order {
+                Ordering::Less => {}
+                Ordering::Equal => replace_known(&mut values, &others),
+                Ordering::Greater => std::mem::swap(&mut values, &mut others),
+            }
+            let Some((time, seq, _)) = two.or(one) else { break };
+            // A line does not lead from a sample of one store to a sample of the other.
+            let joined = one.is_some_and(|(.., joined)| joined && previous.is_le())
+                || two.is_some_and(|(.., joined)| joined && previous.is_ge());
+            merged.push(time, seq, &values, joined);
+            previous = order;
+        }
+        merged.adopt_counts(self);
+        merged.adopt_counts(other);
+        *self = merged;
+    }
+
+    /// Removes the oldest sample and writes its values to `values`. Returns its time, its sequence
+    /// number, and whether no gap lies before it.
+    fn take_oldest(&mut self, values: &mut Vec<f64>) -> Option<(Time, Option<Seq>, bool)> {
+        let (time, seq) = self.get(0).map(|sample| (sample.time(), sample.seq()))?;
+        let (chunk, row) = self.locate(0);
+        values.clear();
+        values.extend((0..self.columns()).map(|column| self.chunks[chunk].value(column, row)));
+        let joined = !self.chunks[chunk].has_gap(row);
+        self.drop_oldest();
+        self.pushed_count -= 1;
+        Some((time, seq, joined))
+    }
+
+    /// Adds the counts of a store whose remaining samples were moved here: of dropped samples, and of
+    /// the values of its first columns.
+    fn adopt_counts(&mut self, other: &Store) {
+        self.pushed_count += other.pushed_count;
+        self.adopt_kinds(other);
+    }
+
+    /// Adds the kinds and magnitudes of the values of another store.
+    pub(crate) fn adopt_kinds(&mut self, other: &Store) {
+        self.magnitude_changes += other.magnitude_changes;
+        for (ours, theirs) in self.column_values.iter_mut().zip(&other.column_values) {
+            *ours = (ours.0.max(theirs.0), ours.1.union(theirs.1));
+        }
+    }
+
     /// Appends a sample. `joined` means that no gap lies before the sample. Drops the samples that
     /// are not older, because a clock was set back, and those that are older than `keep`.
     pub fn push(&mut self, time: Time, seq: Option<Seq>, values: &[f64], joined: bool) {
@@ -152,7 +243,7 @@ impl Store {
         while self.newest().is_some_and(|newest| newest >= time) {
             self.drop_newest();
         }
-        let rows_max = (self.values_max / (self.columns() + STAMP_NUMBERS)).max(1);
+        let rows_max = self.rows_max();
         let oldest = time - self.keep;
         // Drop before the push: a full store needs no further chunk for one more row.
         while self.len >= rows_max || self.oldest().is_some_and(|time| time < oldest) {
@@ -180,7 +271,12 @@ impl Store {
         }
     }
 
-    fn columns(&self) -> usize {
+    /// Returns the maximum number of samples.
+    fn rows_max(&self) -> usize {
+        (self.values_max / (self.columns() + STAMP_NUMBERS)).max(1)
+    }
+
+    pub(crate) fn columns(&self) -> usize {
         self.column_values.len()
     }
 
@@ -444,6 +540,83 @@ mod tests {
         assert!(emptied.is_empty());
         (0..15).for_each(|time| emptied.push(ms(time), None, &[0.0; 8], true));
         assert_eq!((emptied.len(), emptied.overflow()), (3, 12));
+    }
+
+    #[test]
+    fn a_widened_store_keeps_its_samples_and_gaps() {
+        for count in [0, 5, 16, 40, 100] {
+            let mut store = Store::with_chunk_rows(4, 1, DAY);
+            for at in 0..count {
+                store.push(ms(at * 1000), Some(Seq(at as u64 + 1)), &[at as f64], at % 7 != 3);
+            }
+            (0..count.min(3)).for_each(|_| store.drop_oldest());
+            let before: Vec<_> = (0..store.len())
+                .filter_map(|at| store.get(at))
+                .map(|it| (it.time(), it.seq(), it.value(0), it.gap_before()))
+                .collect();
+            store.widen(3);
+            let after: Vec<_> = (0..store.len())
+                .filter_map(|at| store.get(at))
+                .inspect(|it| assert!(it.value(1).is_nan() && it.value(2).is_nan()))
+                .map(|it| (it.time(), it.seq(), it.value(0), it.gap_before()))
+                .collect();
+            assert_eq!(after, before, "{count}");
+            store.push(ms(count * 1000), None, &[1.0, 2.0, 3.0], true);
+            assert_eq!(store.get(before.len()).unwrap().value(2), 3.0);
+        }
+    }
+
+    #[test]
+    fn merged_stores_have_all_samples_and_no_line_between_them() {
+        let store_of = |rows: &[(i64, f64, f64, bool)]| {
+            let mut store = Store::with_chunk_rows(4, 2, Duration::MAX);
+            for (time, one, two, joined) in rows {
+                store.push(ms(*time), Some(Seq(*time as u64)), &[*one, *two], *joined);
+            }
+            store
+        };
+        let nan = f64::NAN;
+        let mut all = store_of(&[
+            (1, 1.0, nan, true),
+            (2, 2.0, nan, true),
+            (3, 3.5, nan, true),
+            (7, 7.0, nan, true),
+        ]);
+        let mut later =
+            store_of(&[(2, nan, 20.0, true), (3, 33.0, 30.0, true), (5, nan, -50.0, true)]);
+        all.merge(&mut later);
+        let rows: Vec<_> = (0..all.len())
+            .filter_map(|at| all.get(at))
+            .map(|it| {
+                format!(
+                    "{} {} {} {}",
+                    it.time(),
+                    it.value(0),
+                    it.value(1),
+                    it.gap_before().is_some()
+                )
+            })
+            .collect();
+        let expected = [
+            "0.001 1 NaN false",
+            "0.002 2 20 false",
+            "0.003 33 30 false",
+            "0.005 NaN -50 false",
+            "0.007 7 NaN true",
+        ];
+        assert_eq!(rows, expected);
+        assert_eq!(all.overflow(), 0, "two samples at one time are one");
+        assert_eq!(all.column_values[0].0, ValueKind::Fractional);
+        assert!(all.column_values[1].1.is_negative);
+    }
+
+    #[test]
+    fn a_widened_store_stays_within_its_memory() {
+        let mut store = full(6);
+        store.widen(4096);
+        assert!(store.len() > 1000 && store.bytes() <= 64 << 20, "{}", store.len());
+        assert_eq!(store.newest(), full(6).newest(), "the newest samples stay");
+        assert!(store.overflow() > 0);
     }
 
     /// Returns a full store with a gap before each sample.

@@ -3,13 +3,14 @@
 mod connection;
 mod ingest;
 mod rates;
+mod samples;
 mod transit;
 
 use std::time::Duration;
 
 use loadline_protocol::{Column, Header, SafeText, Time};
 
-use crate::event::{Event, Sample};
+use crate::event::{Event, RecordingState, Sample};
 use crate::store::{ALL_VALUES_MAX, Store};
 use crate::units::MachineCapacity;
 use connection::Connection;
@@ -29,6 +30,8 @@ pub struct Watched {
     /// True if a server scrapes the samples and delivers them later. Their age on arrival is then
     /// no clock offset.
     pub(crate) is_scraped: bool,
+    /// State of the file to which the rows are recorded; `None` without one.
+    pub(crate) recording: Option<RecordingState>,
     /// Connection, which decides the state.
     pub(crate) connection: Connection,
     /// Stream and samples.
@@ -44,6 +47,7 @@ impl Watched {
             embedded,
             may_prompt: false,
             is_scraped: false,
+            recording: None,
             connection: Connection::default(),
             ingest: Ingest::new(Store::new(0, retention)),
             transit: Transit::default(),
@@ -52,7 +56,9 @@ impl Watched {
 
     /// Limits the store to its share of the memory for all `sources`.
     pub(crate) fn with_memory_share(mut self, sources: usize) -> Watched {
-        self.ingest.store = self.ingest.store.with_values_max(ALL_VALUES_MAX / sources.max(1));
+        let samples = &mut self.ingest.samples;
+        let store = std::mem::replace(&mut samples.store, Store::new(0, Duration::ZERO));
+        samples.store = store.with_values_max(ALL_VALUES_MAX / sources.max(1));
         self
     }
 
@@ -66,6 +72,8 @@ impl Watched {
         self.set_now(now);
         match event {
             Event::Connecting | Event::Imported(_) | Event::Note(_) | Event::Warning(_) => {}
+            Event::Recording(state) => self.recording = Some(state),
+            Event::Misnamed => self.ingest.expect_names(),
             Event::Connected => self.connection.connect(),
             Event::Disconnected { reason, retry_at: retry, .. } => {
                 let duration = self.connection.disconnect(Outage { reason, retry });
@@ -75,7 +83,10 @@ impl Watched {
             Event::ReadProgress(percent) => {
                 self.connection.read_percent = (percent < 100).then_some(percent);
             }
-            Event::Ended { reason, failed } => self.connection.end(reason, failed),
+            Event::Ended { reason, failed } => {
+                self.ingest.samples.merge();
+                self.connection.end(reason, failed);
+            }
             Event::Received { bytes } => self.connection.byte_rate.add(now, bytes),
             Event::Health(health) => self.connection.health = Some(health),
             Event::Stream(stream) => {
@@ -85,9 +96,13 @@ impl Watched {
             }
             Event::Rows(rows) => {
                 rows.iter().for_each(|sample| self.add_row(sample));
+                if self.connection.caught_up {
+                    self.ingest.samples.merge();
+                }
                 self.update_clock_offset();
             }
             Event::Live => {
+                self.ingest.samples.merge();
                 self.connection.caught_up = true;
                 self.update_clock_offset();
             }
@@ -101,7 +116,8 @@ impl Watched {
         let is_history = !caught_up && self.header().is_some();
         self.transit.add(sample, is_history || self.is_scraped);
         self.connection.receive(sample.received);
-        self.ingest.add(sample, caught_up);
+        let is_recording = self.connection.is_recording();
+        self.ingest.add(sample, caught_up, is_recording);
     }
 
     /// Updates the clock offset, unless a history is arriving or the source is a recording.
@@ -113,7 +129,7 @@ impl Watched {
 
     /// Returns the samples.
     pub fn store(&self) -> &Store {
-        &self.ingest.store
+        &self.ingest.samples.store
     }
 
     /// Returns the header; `None` for a plain stream and before the first row.

@@ -141,11 +141,11 @@ impl App {
         else {
             return 0;
         };
+        let value = self.sample_of(source).map_or(f64::NAN, |sample| sample.value(column));
         let value = match format.range {
-            AxisRange::Fixed(end) => end / format.scale,
-            AxisRange::FromZero(_) | AxisRange::Fitted => {
-                self.sample_of(source).map_or(f64::NAN, |sample| sample.value(column))
-            }
+            // A percentage may exceed the end.
+            AxisRange::Fixed(end) => value.max(end / format.scale),
+            AxisRange::FromZero(_) | AxisRange::Fitted => value,
         };
         let value = format.value(value).width().max(format.compact_width());
         columns[column].name().width() + 1 + value

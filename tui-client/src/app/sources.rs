@@ -65,9 +65,7 @@ impl SourceView {
         };
         self.formats = columns.iter().zip(values).map(format).collect();
         self.label_width = self.formats.iter().map(ValueFormat::label_width).max().unwrap_or(0);
-        let stream = watched.ingest.stream.iter();
-        self.charts =
-            stream.flat_map(|stream| charts(&stream.schema, &self.formats, machine)).collect();
+        self.charts = charts(columns, &self.formats, machine);
         self.charts.sort_by_key(|chart| is_missing(watched, chart));
         self.threshold_levels =
             columns.iter().map(|it| thresholds.of(it.name(), machine.cores)).collect();
@@ -250,10 +248,12 @@ impl Sources {
     pub(super) fn apply(&mut self, source: usize, now: Time, event: Event) {
         let watched = &mut self.views[source].watched;
         let is_stream = matches!(event, Event::Stream(_));
-        let version = watched.store().kinds_version();
+        let version =
+            |watched: &Watched| (watched.store().columns(), watched.store().kinds_version());
+        let before = version(watched);
         watched.apply(now, event);
-        // The order or the formats of the charts may change.
-        if is_stream || watched.store().kinds_version() != version {
+        // The columns, or the order or the formats of the charts may change.
+        if is_stream || version(watched) != before {
             self.make_charts(source);
         }
     }

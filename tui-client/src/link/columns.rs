@@ -1,13 +1,9 @@
 //! Selection of columns by name, and the columns of a plain stream.
 
 use loadline_common::with_suggestion;
-use loadline_protocol::{Column, LineError, PLAIN_COLUMNS, Schema, Stamp};
+use loadline_protocol::{Column, LineError, Schema, Stamp};
 
 use super::disconnect::Disconnect;
-
-/// Consecutive rows with another number of fields that change the columns: 3. One or two such rows
-/// may be something else.
-const RECOUNT_ROWS: u32 = 3;
 
 /// Selected values of a row, by index; all values if `None`.
 #[derive(Debug, Default)]
@@ -33,23 +29,26 @@ impl ColumnSelection {
         Ok((ColumnSelection(Some(indices)), picked))
     }
 
-    /// Selects from the columns of a plain stream with `count` fields. `names` has a name for each
-    /// column, or selects from the six standard columns.
+    /// Selects from the fields of a plain stream. `names` has a name for each field, or selects
+    /// some.
     pub(super) fn plain(
-        count: usize,
+        fields: &Schema,
         names: Option<&[String]>,
     ) -> Result<(ColumnSelection, Schema), LineError> {
         let all = ColumnSelection::default();
-        let Some(names) = names else { return Ok((all, Schema::plain(count))) };
+        let Some(names) = names else { return Ok((all, fields.clone())) };
+        let count = fields.columns().len();
         if names.len() == count {
             let columns = names.iter().map(|name| name.parse()).collect::<Result<_, _>>()?;
             return Ok((all, Schema::new(Stamp::None, columns)?));
         }
         let wrong = LineError::FieldCount { expected: names.len(), found: count };
-        if count != PLAIN_COLUMNS.len() {
-            return Err(wrong);
-        }
-        ColumnSelection::named(&Schema::plain(count), names).map_err(|_| wrong)
+        ColumnSelection::named(fields, names).map_err(|_| wrong)
+    }
+
+    /// Returns whether all values are selected.
+    pub(super) fn is_all(&self) -> bool {
+        self.0.is_none()
     }
 
     /// Reduces a row to the selected values, in the order of the selection.
@@ -70,33 +69,4 @@ impl ColumnSelection {
 fn unknown_column(unknown: &str, schema: &Schema) -> Disconnect {
     let names: Vec<&str> = schema.columns().iter().map(Column::name).collect();
     Disconnect::refused(&with_suggestion(&format!("unknown column {unknown:?}"), unknown, &names))
-}
-
-/// Number of fields in the rows of a plain stream.
-#[derive(Debug)]
-pub(super) struct FieldCount {
-    expected: usize,
-    /// Different number of fields in the latest rows, and the number of such rows.
-    other: (usize, u32),
-}
-
-impl FieldCount {
-    pub(super) fn new(expected: usize) -> FieldCount {
-        FieldCount { expected, other: (0, 0) }
-    }
-
-    /// Checks the number of fields of a row. Another number is an error, except in the last of
-    /// [`RECOUNT_ROWS`] consecutive rows: the stream has changed, and the result is false.
-    pub(super) fn check(&mut self, count: usize) -> Result<bool, LineError> {
-        let FieldCount { expected, other } = self;
-        if count == *expected {
-            *other = (0, 0);
-            return Ok(true);
-        }
-        *other = if other.0 == count { (count, other.1 + 1) } else { (count, 1) };
-        if other.1 < RECOUNT_ROWS {
-            return Err(LineError::FieldCount { expected: *expected, found: count });
-        }
-        Ok(false)
-    }
 }

@@ -89,9 +89,21 @@ impl LocalInput {
         let progress = ReadProgress::new(metadata.len());
         let bytes = vec![0; CHUNK_BYTES];
         let written = Time::default();
-        Recording { path, file, written, position: 0, bytes, progress, options, clock, events }
-            .play()
-            .await
+        let (position, is_misnamed) = (0, false);
+        Recording {
+            path,
+            file,
+            written,
+            position,
+            is_misnamed,
+            bytes,
+            progress,
+            options,
+            clock,
+            events,
+        }
+        .play()
+        .await
     }
 }
 
@@ -181,6 +193,8 @@ struct Recording<'a> {
     /// Modification time.
     written: Time,
     position: u64,
+    /// True if a row of six numbers cannot be that of the standard columns.
+    is_misnamed: bool,
     bytes: Vec<u8>,
     progress: ReadProgress,
     options: &'a LinkOptions,
@@ -243,6 +257,7 @@ impl Recording<'_> {
         let mut options = self.options.read_options.clone();
         options.import.written = Some(self.written);
         let reader = StreamReader::for_recording(options, first, self.row_interval());
+        let reader = if self.is_misnamed { reader.misnamed() } else { reader };
         if self.options.follow { reader.growing() } else { reader }
     }
 
@@ -280,6 +295,7 @@ impl Recording<'_> {
             for event in reader.drain_events() {
                 match event {
                     Event::Stream(stream) => stamp = stream.schema.stamp(),
+                    Event::Misnamed => self.is_misnamed = true,
                     Event::Rows(rows) if stamp == Stamp::None => timeless_rows += rows.len() as u64,
                     Event::Rows(rows) => {
                         return Ok((timeless_rows, rows.iter().next().map(|row| row.time)));

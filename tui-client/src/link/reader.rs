@@ -2,6 +2,7 @@
 
 mod output;
 mod phase;
+mod plain;
 mod unexplained;
 
 use std::borrow::Cow;
@@ -10,13 +11,13 @@ use std::time::Duration;
 use std::vec;
 
 use loadline_protocol::{
-    Decoder, Header, Line, LineError, Note, Row, SafeText, Schema, Time, parse_plain_row,
-    parse_plain_row_into, sanitize,
+    Decoder, Header, Line, LineError, Note, Row, SafeText, Schema, Time, parse_plain_row, sanitize,
 };
 
-use super::columns::{ColumnSelection, FieldCount};
+use super::columns::ColumnSelection;
 use super::disconnect::Disconnect;
 use super::greeting::detect_other_protocol;
+use super::plain_columns::PlainColumns;
 use crate::event::{Event, StreamInfo};
 use crate::import::{IMPORT_LINE_MAX, ImportOptions, PlainLine, Refusal, RowError};
 pub(super) use output::ResumeState;
@@ -84,6 +85,12 @@ impl StreamReader {
     /// Makes the reader deliver rows as the file grows.
     pub(super) fn growing(mut self) -> StreamReader {
         self.is_whole = false;
+        self
+    }
+
+    /// Calls six numbers `c1 … c6`: a row of the recording contradicts other names.
+    pub(super) fn misnamed(mut self) -> StreamReader {
+        self.output.resume.plain_fields = Some(PlainColumns::numbered_six());
         self
     }
 
@@ -156,12 +163,12 @@ impl StreamReader {
     pub(super) fn decide_plain(&mut self) {
         let ReaderPhase::Undecided(pending) = &mut self.phase else { return };
         let pending = std::mem::take(pending);
-        // The first line may be no row, or half a row.
-        let last_count = pending.iter().rev().find_map(|line| match line {
-            PendingLine::Row { line, .. } => parse_plain_row(line).ok().map(|values| values.len()),
-            PendingLine::Note(_) => None,
-        });
-        let expected_count = self.output.resume.plain_count.or(last_count);
+        // The first line may be no row, or half a row: two equal rows decide, else the last one.
+        let counts: Vec<usize> = pending.iter().filter_map(PendingLine::field_count).collect();
+        let pair = counts.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0]);
+        let likely_count = pair.or(counts.last().copied());
+        let fields = self.output.resume.plain_fields.as_ref();
+        let expected_count = fields.map(|fields| fields.columns().len()).or(likely_count);
         self.phase = ReaderPhase::headerless(expected_count, self.is_whole);
         let mut now = Time::default();
         for line in pending {
@@ -194,6 +201,7 @@ impl StreamReader {
         }
         self.decide_plain();
         self.decide_import(true, Time::default());
+        self.reject_held_rows(None);
         self.output.report_losses();
     }
 
@@ -269,6 +277,7 @@ impl StreamReader {
     fn subscribe(&mut self, header: Option<Header>, schema: Option<Schema>) {
         self.reject_text();
         self.warn_of_time_options();
+        self.reject_held_rows(None);
         self.phase = ReaderPhase::Subscribed { header, schema };
     }
 
@@ -306,16 +315,7 @@ impl StreamReader {
                     return Ok(());
                 }
             },
-            ReaderPhase::Plain { field_count, has_decimal_comma } => {
-                (self.row.time, self.row.seq) = (None, None);
-                let has_decimal_comma = *has_decimal_comma;
-                let line = with_point(line, has_decimal_comma);
-                parse_plain_row_into(&line, &mut self.row.values)?;
-                let count = self.row.values.len();
-                if !field_count.check(count)? {
-                    self.open_plain(count, has_decimal_comma)?;
-                }
-            }
+            ReaderPhase::Plain { .. } => return self.handle_plain_row(line, now),
             ReaderPhase::Subscribed { schema: Some(schema), .. } => {
                 schema.parse_row_into(line, &mut self.row)?;
             }
@@ -348,7 +348,7 @@ impl StreamReader {
         match parse_plain_row(line) {
             Ok(values) if is_plain && PlainLine::classify(line) == PlainLine::Row => {
                 let count = expected_count.take().unwrap_or(values.len());
-                self.open_plain(count, false)?;
+                self.open_plain(count, &values, false)?;
                 Ok(true)
             }
             _ => {
@@ -356,16 +356,6 @@ impl StreamReader {
                 Ok(false)
             }
         }
-    }
-
-    /// Starts a plain stream with `count` numbers per row.
-    fn open_plain(&mut self, count: usize, has_decimal_comma: bool) -> Result<(), LineError> {
-        self.warn_of_time_options();
-        let (selection, schema) = ColumnSelection::plain(count, self.options.columns.as_deref())?;
-        self.output.resume.plain_count = Some(count);
-        self.phase = ReaderPhase::Plain { field_count: FieldCount::new(count), has_decimal_comma };
-        self.announce(None, schema, selection);
-        Ok(())
     }
 }
 

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 use super::events::send;
 use super::write;
-use crate::event::{Event, Rows, Sample};
+use crate::event::{Event, RecordingState, Rows, Sample};
 
 /// Capacity of the channel to the recorder; [`EVENTS_MAX`](super::events::EVENTS_MAX) more wait before it.
 const QUEUED_EVENTS_MAX: usize = 8;
@@ -173,6 +173,7 @@ pub fn spawn_recorder(
         let mut file = Some(tokio::fs::File::from_std(file));
         let (mut text, mut is_reported) = (String::new(), false);
         let warning = |message: String| Event::Warning(SafeText::new(&message));
+        send(&events, Event::Recording(RecordingState::On)).await;
         loop {
             let event = tokio::select! {
                 event = queued.recv() => event,
@@ -184,6 +185,7 @@ pub fn spawn_recorder(
                 recorder.record(&event, &mut text);
                 if let Err(error) = write(open, &text).await {
                     file = None;
+                    send(&events, Event::Recording(RecordingState::Stopped)).await;
                     let error = without_error_number(&error.to_string());
                     send(&events, warning(format!("recording to {name} stopped: {error}"))).await;
                 }
@@ -210,6 +212,23 @@ mod tests {
     const WIDE: f64 = -1.234_567_890_123_456_7e-300;
 
     #[tokio::test]
+    async fn a_recording_says_that_it_is_on_and_that_it_stopped() {
+        // A read-only file takes no rows, as a full disk does.
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("full.load");
+        std::fs::write(&path, "").unwrap();
+        let (sender, mut events) = mpsc::channel(64);
+        let file = File::open(&path).unwrap();
+        let recording = spawn_recorder(file, "full.load".into(), Recorder::new(None), sender);
+        assert_eq!(events.recv().await, Some(Event::Recording(RecordingState::On)));
+        let stream = Event::Stream(Arc::new(StreamInfo { header: None, schema: Schema::plain(1) }));
+        recording.send(stream.clone()).await.unwrap();
+        assert_eq!(events.recv().await, Some(Event::Recording(RecordingState::Stopped)));
+        assert!(matches!(events.recv().await, Some(Event::Warning(_))));
+        assert_eq!(events.recv().await, Some(stream));
+    }
+
+    #[tokio::test]
     async fn a_row_too_long_for_a_line_is_skipped_and_reported_once() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("wide.load");
@@ -230,6 +249,7 @@ mod tests {
         while let Some(event) = events.recv().await {
             match event {
                 Event::Warning(_) => reported += 1,
+                Event::Recording(state) => assert_eq!(state, RecordingState::On),
                 _ => passed += 1,
             }
         }

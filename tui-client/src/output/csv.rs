@@ -1,32 +1,67 @@
-//! CSV output: a header line, then one line per row. A missing value is an empty field.
+//! CSV output: a heading line, then one line per row. A missing value is an empty field.
+//!
+//! Each line has as many fields as the heading. Columns that come later are left out with a message,
+//! except those of a stream that has no column of the heading: it begins another heading.
 
 use loadline_protocol::Column;
 
-use super::{OutputFormatter, value_text};
-use crate::event::{Sample, StreamInfo};
+use super::OutputFormatter;
+use super::columns::{OutputRow, OutputStream};
 use crate::zone::utc_text;
 
 #[derive(Default)]
 pub(super) struct CsvFormatter {
-    /// Columns of the header line, which is written once.
-    columns: Vec<Column>,
+    /// Number of columns in the heading: the first columns of the output.
+    heading_columns: usize,
+}
+
+impl CsvFormatter {
+    fn write_heading(&mut self, columns: &[Column], out: &mut String) {
+        self.heading_columns = columns.len();
+        let fixed = ["timestamp", "received", "source", "seq"].into_iter();
+        write_record(out, fixed.chain(columns.iter().map(Column::name)));
+    }
 }
 
 impl OutputFormatter for CsvFormatter {
     fn begin(&mut self, columns: &[Column], out: &mut String) {
-        self.columns = columns.to_vec();
-        let fixed = ["timestamp", "received", "source", "seq"].into_iter();
-        write_record(out, fixed.chain(self.columns.iter().map(Column::name)));
+        self.write_heading(columns, out);
     }
 
-    fn write_row(&mut self, name: &str, stream: &StreamInfo, sample: Sample<'_>, out: &mut String) {
+    fn set_stream(
+        &mut self,
+        stream: &OutputStream,
+        columns: &[Column],
+        out: &mut String,
+    ) -> Option<String> {
+        let is_headed = |place: Option<usize>| place.is_some_and(|at| at < self.heading_columns);
+        let left_out: Vec<&str> = stream
+            .columns()
+            .filter(|(place, _)| !is_headed(*place))
+            .map(|(place, column)| place.map_or(column, |at| &columns[at]).name())
+            .collect();
+        if left_out.len() == stream.info.schema.columns().len() {
+            self.write_heading(columns, out);
+            return None;
+        }
+        let first = left_out.first()?;
+        let more = match left_out.len() {
+            1 => String::new(),
+            count => format!(" and {} more", count - 1),
+        };
+        let what = "columns changed, but csv keeps those of its header";
+        Some(format!("{what}: without {first}{more}"))
+    }
+
+    fn write_row(&mut self, row: &OutputRow<'_>, out: &mut String) {
+        let sample = row.sample;
         let mut fields = vec![
             utc_text(sample.time),
             utc_text(sample.received),
-            name.to_owned(),
+            row.name.to_owned(),
             sample.seq.map_or(String::new(), |seq| seq.to_string()),
         ];
-        fields.extend(self.columns.iter().map(|column| value_text(stream, sample, column, "")));
+        fields.extend((0..self.heading_columns).map(|column| row.value_text(column, "")));
         write_record(out, fields.iter().map(String::as_str));
     }
 }

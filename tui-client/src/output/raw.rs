@@ -5,17 +5,18 @@ use std::fmt::Write as _;
 use loadline_protocol::Note;
 
 use super::OutputFormatter;
-use crate::event::{Sample, StreamInfo};
+use super::columns::OutputRow;
 
 pub(super) struct RawFormatter;
 
 impl OutputFormatter for RawFormatter {
-    fn write_row(&mut self, _: &str, stream: &StreamInfo, sample: Sample<'_>, out: &mut String) {
+    fn write_row(&mut self, row: &OutputRow<'_>, out: &mut String) {
+        let sample = row.sample;
         if let Some(line) = sample.line {
             out.push_str(line);
         } else {
             let values = sample.values.iter().copied();
-            stream.schema.write_row(out, Some(sample.time), sample.seq, values);
+            row.stream.info.schema.write_row(out, Some(sample.time), sample.seq, values);
         }
         out.push('\n');
     }

@@ -5,16 +5,17 @@ use std::fmt::Write as _;
 use loadline_protocol::Column;
 use unicode_width::UnicodeWidthStr as _;
 
-use super::{OutputFormatter, add_columns, value_text};
-use crate::event::{Sample, StreamInfo};
+use super::OutputFormatter;
+use super::columns::{OutputRow, OutputStream};
 use crate::zone::Zone;
 
 pub(super) struct TableFormatter {
     /// Width of the column of names; `None` with a single source.
     name_width: Option<usize>,
     zone: Zone,
-    /// Columns of the current headings: of all sources together.
-    columns: Vec<Column>,
+    /// Columns of the current headings, each with its index among the columns of the output: those
+    /// of the only source, or of all sources together.
+    columns: Vec<(usize, Column)>,
     /// True if the table has a column of sequence numbers.
     has_seq: bool,
 }
@@ -37,14 +38,14 @@ impl TableFormatter {
     }
 
     fn write_headings(&self, out: &mut String) {
-        self.write_line(out, ["time", "source", "seq"], Column::heading);
+        self.write_line(out, ["time", "source", "seq"], |_, column| column.heading());
     }
 
     fn write_line(
         &self,
         out: &mut String,
         [time, name, seq]: [&str; 3],
-        cell: impl Fn(&Column) -> String,
+        cell: impl Fn(usize, &Column) -> String,
     ) {
         // Writing to a String does not fail.
         let _ = write!(out, "{time:TIME_WIDTH$}");
@@ -55,8 +56,8 @@ impl TableFormatter {
         if self.has_seq {
             let _ = write!(out, "  {seq:>COLUMN_MIN$}");
         }
-        for column in &self.columns {
-            let text = cell(column);
+        for (at, column) in &self.columns {
+            let text = cell(*at, column);
             let width = column.heading().width().max(COLUMN_MIN);
             let blanks = 2 + width.saturating_sub(text.width());
             let _ = write!(out, "{:blanks$}{text}", "");
@@ -68,30 +69,34 @@ impl TableFormatter {
 impl OutputFormatter for TableFormatter {
     fn begin(&mut self, columns: &[Column], out: &mut String) {
         if self.name_width.is_some() {
-            (self.columns, self.has_seq) = (columns.to_vec(), true);
+            self.has_seq = true;
+            self.columns = columns.iter().cloned().enumerate().collect();
             self.write_headings(out);
         }
     }
 
     /// Repeats the headings if they change.
-    fn set_stream(&mut self, stream: &StreamInfo, out: &mut String) {
-        let columns = stream.schema.columns();
+    fn set_stream(
+        &mut self,
+        stream: &OutputStream,
+        columns: &[Column],
+        out: &mut String,
+    ) -> Option<String> {
         if self.name_width.is_none() {
-            (self.columns, self.has_seq) = (columns.to_vec(), stream.header.is_some());
+            let places = stream.columns().filter_map(|(place, _)| place);
+            self.columns = places.map(|at| (at, columns[at].clone())).collect();
+            self.has_seq = stream.info.header.is_some();
             self.write_headings(out);
-            return;
-        }
-        let count = self.columns.len();
-        add_columns(&mut self.columns, columns);
-        if self.columns.len() > count {
+        } else if columns.len() > self.columns.len() {
+            self.columns = columns.iter().cloned().enumerate().collect();
             self.write_headings(out);
         }
+        None
     }
 
-    fn write_row(&mut self, name: &str, stream: &StreamInfo, sample: Sample<'_>, out: &mut String) {
-        let time = self.zone.local_time(sample.time).format(TIME_FORMAT).to_string();
-        let seq = sample.seq.map_or(String::new(), |seq| seq.to_string());
-        let cell = |column: &Column| value_text(stream, sample, column, "-");
-        self.write_line(out, [&time, name, &seq], cell);
+    fn write_row(&mut self, row: &OutputRow<'_>, out: &mut String) {
+        let time = self.zone.local_time(row.sample.time).format(TIME_FORMAT).to_string();
+        let seq = row.sample.seq.map_or(String::new(), |seq| seq.to_string());
+        self.write_line(out, [&time, row.name, &seq], |at, _| row.value_text(at, "-"));
     }
 }

@@ -7,7 +7,7 @@ use loadline_protocol::{Header, SafeText, Schema, Seq, Stamp, Time};
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::event::Rows;
+use crate::event::Sample;
 
 fn stream(columns: &str, plain: bool) -> Event {
     let schema: Schema = columns.parse().unwrap();
@@ -50,7 +50,8 @@ fn down(reason: &str, refused: bool) -> Event {
 
 fn job(format: OutputFormat, count: Option<u64>, sources: &[&str]) -> Job {
     let sources = sources.iter().map(|name| (*name).to_owned()).collect();
-    Job { format, count, bounds: TimeBounds::default(), sources, zone: Zone::Fixed(3600) }
+    let (bounds, zone) = (TimeBounds::default(), Zone::Fixed(3600));
+    Job { format, count, bounds, sources, zone, recorded_columns: Vec::new() }
 }
 
 /// Returns a channel with queued events.
@@ -121,10 +122,64 @@ async fn values_stay_under_their_header_when_the_columns_change() {
         row(Some(2), &[3.0, 4.0]),
     ];
     let (csv, reported, _) = output(OutputFormat::Csv, None, events).await;
-    let changed = "web-1:1027: columns changed, but csv keeps those of its header";
+    let changed = "web-1:1027: columns changed, but csv keeps those of its header: without c";
     assert_eq!(reported, changed);
     let tails: Vec<_> = csv.lines().map(|line| line.splitn(5, ',').last().unwrap()).collect();
     assert_eq!(tails, ["a,b", "1.00,2.00", ",3.00"]);
+}
+
+#[tokio::test]
+async fn a_value_in_another_unit_has_a_column_of_its_own() {
+    let events = || {
+        vec![
+            stream("cpu:% temp:°C", false),
+            row(Some(1), &[1.0, 20.0]),
+            stream("temp:°F cpu:%", false),
+            row(Some(2), &[68.0, 2.0]),
+        ]
+    };
+    let (csv, reported, _) = output(OutputFormat::Csv, None, events()).await;
+    let tails: Vec<_> = csv.lines().map(|line| line.splitn(5, ',').last().unwrap()).collect();
+    assert_eq!(tails, ["cpu,temp", "1.0,20.0", "2.0,"]);
+    assert!(reported.ends_with(": without temp_2"), "{reported}");
+    let json = written(OutputFormat::Json, events()).await;
+    assert!(json.ends_with("\"seq\":2,\"temp_2\":68.0,\"cpu\":2.0}\n"), "{json}");
+    let table = written(OutputFormat::Table, events()).await;
+    let headings: Vec<_> = table.lines().filter(|line| line.starts_with("time")).collect();
+    assert!(headings[0].ends_with("cpu %   temp °C"), "{table}");
+    assert!(headings[1].ends_with("temp_2 °F     cpu %"), "{table}");
+}
+
+#[tokio::test]
+async fn the_csv_of_a_recording_begins_with_the_columns_of_all_runs() {
+    let events = vec![
+        stream("a b", false),
+        row(Some(1), &[1.0, 2.0]),
+        stream("c a", false),
+        row(Some(2), &[3.0, 4.0]),
+    ];
+    let schema: Schema = "a b c".parse().unwrap();
+    let recorded_columns = schema.columns().to_vec();
+    let job = Job { recorded_columns, ..job(OutputFormat::Csv, None, &["two.load"]) };
+    let (_, receiver) = queue(events);
+    let (csv, reported, _) = output_of(&job, Events::new([receiver])).await;
+    let tails: Vec<_> = csv.lines().map(|line| line.splitn(5, ',').last().unwrap()).collect();
+    assert_eq!(tails, ["a,b,c", "1.00,2.00,", "4.00,,3.00"]);
+    assert!(reported.is_empty(), "{reported:?}");
+}
+
+#[tokio::test]
+async fn a_stream_without_any_column_of_the_csv_header_begins_another_header() {
+    let events = vec![
+        stream("cpu:% mem:%", true),
+        row(None, &[1.0, 2.0]),
+        stream("c1 c2", true),
+        row(None, &[300.0, 4.0]),
+    ];
+    let (csv, reported, _) = output(OutputFormat::Csv, None, events).await;
+    let tails: Vec<_> = csv.lines().map(|line| line.splitn(5, ',').last().unwrap()).collect();
+    assert_eq!(tails, ["cpu,mem", "1.0,2.0", "cpu,mem,c1,c2", ",,300.00,4.00"]);
+    assert!(reported.is_empty(), "{reported}");
 }
 
 #[tokio::test]
@@ -314,7 +369,7 @@ async fn a_silent_source_delays_the_header_by_a_second_and_its_later_columns_are
         tokio::join!(late, output_of(&job, Events::new([first, second])));
     assert_eq!(end, "0 faults, 0 skipped");
     assert_eq!(tails(&csv), ["source,seq,a", "web-1,1,1.00", "web-2,2,3.00"]);
-    assert_eq!(reported, ["web-2: columns changed, but csv keeps those of its header"]);
+    assert_eq!(reported, ["web-2: columns changed, but csv keeps those of its header: without b"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -11,6 +11,7 @@ use ratatui::text::Span;
 use super::text::{counted, put_right, put_spans, shortened, width};
 use crate::app::{App, Order};
 use crate::charts::Chart;
+use crate::event::RecordingState;
 use crate::keys::{Action, spell_arrows};
 use crate::layout::{Layout, Page};
 use crate::theme::{HIGHLIGHT, STRONG, Theme};
@@ -119,8 +120,18 @@ fn connection_items(app: &App, name_max: usize) -> Vec<HeaderItem> {
         item(5, number, theme.faint()),
         item(0, paused, theme.warning()),
         item(0, has_state.then(|| format!(" {} ", state.word())), state_style(theme, &state)),
+        recording_item(app),
         item(OUTAGE_RANK, reason, STRONG),
     ]
+}
+
+/// Returns the state of the file to which the rows are recorded.
+fn recording_item(app: &App) -> HeaderItem {
+    match app.sources.watched().recording {
+        None => item(0, None, STRONG),
+        Some(RecordingState::On) => item(0, "REC".to_owned(), STRONG),
+        Some(RecordingState::Stopped) => item(0, "REC stopped".to_owned(), app.theme.warning()),
+    }
 }
 
 /// Returns the age of the newest sample, and everything that is wrong with the samples.

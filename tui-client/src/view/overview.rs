@@ -156,8 +156,9 @@ fn render_levels(format: &ValueFormat, slots: &Slots, style: Style, place: Rect,
 fn scale(format: &ValueFormat, slots: &Slots, dots: i64) -> impl Fn(f64) -> i64 {
     let (min, max) = slots.extent().unwrap_or((0.0, 1.0));
     let (low, high) = match format.range {
-        AxisRange::Fixed(end) => (0.0, max.max(end / format.scale)),
-        AxisRange::FromZero(end) => (min.min(0.0), max.max(end / format.scale)),
+        AxisRange::Fixed(end) | AxisRange::FromZero(end) => {
+            (min.min(0.0), max.max(end / format.scale))
+        }
         AxisRange::Fitted => (min, max),
     };
     let span = (high - low).max(f64::MIN_POSITIVE);

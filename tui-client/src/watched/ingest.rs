@@ -6,6 +6,7 @@ use std::time::Duration;
 use loadline_protocol::{Column, Header, SafeText, duration_ms};
 
 use super::rates::RowInterval;
+use super::samples::Samples;
 use crate::event::{Sample, StreamInfo};
 use crate::store::Store;
 
@@ -21,14 +22,14 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
 /// Stream and samples of a source: decides which rows are kept, and where gaps lie.
 #[derive(Debug, Clone)]
 pub struct Ingest {
-    /// Header and columns of the rows; `None` before the first row.
+    /// Header and columns of the newest rows; `None` before the first row.
     pub stream: Option<Arc<StreamInfo>>,
     /// Number of invalid lines.
     pub faults: u64,
     pub(crate) last_fault: Option<SafeText>,
     /// Rows lost to this client: evicted by the agent, or dropped here as part of a burst.
     pub skipped: u64,
-    pub(super) store: Store,
+    pub(super) samples: Samples,
     /// Rows so far without a header, which may still arrive over this connection or the next one.
     rows_before_header: usize,
     /// True if the next row starts after a gap.
@@ -43,7 +44,7 @@ impl Ingest {
             faults: 0,
             last_fault: None,
             skipped: 0,
-            store,
+            samples: Samples::new(store),
             rows_before_header: 0,
             gap_pending: true,
             row_interval: RowInterval::default(),
@@ -51,25 +52,37 @@ impl Ingest {
     }
 
     pub(super) fn columns(&self) -> Option<&[Column]> {
-        self.stream.as_ref().map(|stream| stream.schema.columns())
+        self.stream.as_ref().map(|_| self.samples.columns())
     }
 
     pub(super) fn header(&self) -> Option<&Header> {
         self.stream.as_ref()?.header.as_ref()
     }
 
-    /// Begins a stream. Returns whether it may be another run.
+    /// Begins a stream. Earlier samples stay in their columns, found by name and unit. Returns
+    /// whether the stream may be another run.
     pub(super) fn begin_stream(&mut self, stream: Arc<StreamInfo>) -> bool {
-        let columns = stream.schema.columns();
-        if self.columns() != Some(columns) {
-            self.store = self.store.emptied(columns.len());
-        }
+        self.samples.set_columns(stream.schema.columns());
         let run = stream.header.as_ref().and_then(|header| header.run);
         let is_new_run = run.is_none() || run != self.header().and_then(|header| header.run);
         self.gap_pending |= is_new_run;
         self.row_interval = RowInterval::default();
         self.stream = Some(stream);
         is_new_run
+    }
+
+    /// Lets the next stream rename the columns, if no other stream has had columns: their names were
+    /// wrong.
+    pub(super) fn expect_names(&mut self) {
+        let columns = self.stream.as_ref().map(|stream| stream.schema.columns());
+        if columns == Some(self.samples.columns()) {
+            self.samples.forget_names();
+        }
+    }
+
+    /// Returns a remark on columns of the stream that are not shown under their name.
+    pub(crate) fn column_remark(&self) -> Option<String> {
+        self.samples.column_remark(self.stream.as_ref()?.schema.columns())
     }
 
     /// Ends a connection that lasted for `duration`.
@@ -89,19 +102,21 @@ impl Ingest {
         self.last_fault = Some(last);
     }
 
-    pub(super) fn add(&mut self, sample: Sample<'_>, caught_up: bool) {
-        self.settle_rows_before_header(caught_up);
+    pub(super) fn add(&mut self, sample: Sample<'_>, caught_up: bool, is_recording: bool) {
+        if !is_recording {
+            self.settle_rows_before_header(caught_up);
+        }
         let is_gap = std::mem::take(&mut self.gap_pending);
-        let previous = self.store.newest().filter(|_| !is_gap);
+        let previous = self.samples.store.newest().filter(|_| !is_gap);
         // Negative if a clock was set back.
         let pause_ms = previous.map(|previous| sample.time.ms_since(previous));
         self.row_interval.add(pause_ms);
         let joined_ms = 0..=duration_ms(self.gap_after());
         let joined = pause_ms.is_some_and(|pause| joined_ms.contains(&pause));
-        self.store.push(sample.time, sample.seq, sample.values, joined);
+        self.samples.add(sample, joined, is_recording);
     }
 
-    /// Counts a row without a header. The first row after a late header drops the counted ones: the
+    /// Counts a row without a header and a timestamp. The first row after a late header drops the counted ones: the
     /// history contains the same samples with the agent's times.
     fn settle_rows_before_header(&mut self, caught_up: bool) {
         if self.header().is_none() {
@@ -109,8 +124,14 @@ impl Ingest {
             return;
         }
         let count = std::mem::take(&mut self.rows_before_header);
-        if !caught_up {
-            self.store.forget_newest(count);
+        if count > 0 && !caught_up {
+            self.samples.store.forget_newest(count);
+            if let Some(stream) = &self.stream
+                && self.samples.store.is_empty()
+            {
+                // No sample is left of the columns without a header.
+                self.samples.set_columns(stream.schema.columns());
+            }
         }
     }
 
@@ -155,12 +176,12 @@ mod tests {
 
     fn add(ingest: &mut Ingest, times: &[i64]) {
         for time in times {
-            ingest.add(sample(*time, *time), false);
+            ingest.add(sample(*time, *time), false, false);
         }
     }
 
     fn samples(ingest: &Ingest) -> impl Iterator<Item = StoredSample<'_>> {
-        (0..ingest.store.len()).filter_map(|at| ingest.store.get(at))
+        (0..ingest.samples.store.len()).filter_map(|at| ingest.samples.store.get(at))
     }
 
     fn times(ingest: &Ingest) -> Vec<i64> {
@@ -178,7 +199,7 @@ mod tests {
             ingest.begin_stream(stream(Some(1)));
             // The agent's clock is half an hour ahead.
             for time in [1_805_000, 1_806_000] {
-                ingest.add(sample(time, 7000), caught_up);
+                ingest.add(sample(time, 7000), caught_up, false);
             }
             times(&ingest)
         };
@@ -230,12 +251,85 @@ mod tests {
         assert_eq!(gaps(&ingest(None, &[0, 20_000, 40_000])), [false; 3]);
     }
 
-    #[test]
-    fn changed_columns_reset_the_store() {
-        let mut ingest = ingest(Some(1), &[1000]);
-        let schema = Schema::plain(2);
+    fn begin(ingest: &mut Ingest, columns: &str) {
+        let schema: Schema = columns.parse().unwrap();
         ingest.begin_stream(Arc::new(StreamInfo { header: None, schema }));
-        assert!(ingest.store.is_empty());
+    }
+
+    fn add_values(ingest: &mut Ingest, time: i64, values: &[f64]) {
+        ingest.add(Sample { values, ..sample(time, time) }, true, false);
+    }
+
+    /// Returns the columns and the rows of a store as text.
+    fn stored(ingest: &Ingest) -> (String, Vec<String>) {
+        let columns = ingest.columns().unwrap_or_default();
+        let names = columns.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+        let row = |sample: StoredSample<'_>| {
+            let values = (0..columns.len()).map(|column| sample.value(column).to_string());
+            values.collect::<Vec<_>>().join(" ")
+        };
+        (names, samples(ingest).map(row).collect())
+    }
+
+    #[test]
+    fn samples_stay_in_their_columns_when_the_columns_change() {
+        let mut ingest = ingest(None, &[]);
+        begin(&mut ingest, "cpu:% mem:%");
+        add_values(&mut ingest, 1000, &[1.0, 2.0]);
+        begin(&mut ingest, "temp:°C mem:%");
+        add_values(&mut ingest, 2000, &[40.0, 3.0]);
+        begin(&mut ingest, "cpu:%");
+        add_values(&mut ingest, 3000, &[4.0]);
+        begin(&mut ingest, "cpu:% temp:°F");
+        add_values(&mut ingest, 4000, &[5.0, 104.0]);
+        let (columns, rows) = stored(&ingest);
+        assert_eq!(columns, "cpu:% mem:% temp:°C temp_2:°F");
+        assert_eq!(rows, ["1 2 NaN NaN", "NaN 3 40 NaN", "4 NaN NaN NaN", "5 NaN NaN 104"]);
+        assert_eq!(gaps(&ingest), [false, true, true, true]);
+        let remark = "temp has another unit and is shown as temp_2";
+        assert_eq!(ingest.column_remark().as_deref(), Some(remark));
+    }
+
+    #[test]
+    fn columns_beyond_the_maximum_are_left_out_and_counted() {
+        let mut ingest = ingest(None, &[]);
+        let wide = |letter: char| {
+            let names: Vec<_> = (0..3000).map(|at| format!("{letter}{at}")).collect();
+            names.join(" ")
+        };
+        begin(&mut ingest, &wide('a'));
+        assert_eq!(ingest.column_remark(), None);
+        add_values(&mut ingest, 1000, &[1.0; 3000]);
+        begin(&mut ingest, &wide('b'));
+        add_values(&mut ingest, 2000, &[2.0; 3000]);
+        let remark = ingest.column_remark().unwrap();
+        assert_eq!(remark, "1904 columns are left out: a source has at most 4096");
+        assert_eq!(ingest.columns().unwrap().len(), 4096);
+        assert_eq!(
+            (times(&ingest), ingest.samples.store.get(1).unwrap().value(4095)),
+            (vec![1000, 2000], 2.0)
+        );
+    }
+
+    #[test]
+    fn samples_under_wrong_names_are_renamed() {
+        let mut ingest = ingest(None, &[]);
+        begin(&mut ingest, "cpu:% mem:%");
+        add_values(&mut ingest, 1000, &[1.0, 2.0]);
+        ingest.expect_names();
+        begin(&mut ingest, "c1 c2");
+        add_values(&mut ingest, 2000, &[300.0, 4.0]);
+        assert_eq!(stored(&ingest), ("c1 c2".into(), vec!["1 2".into(), "300 4".into()]));
+    }
+
+    #[test]
+    fn columns_of_rows_before_a_late_header_go_with_the_rows() {
+        let mut ingest = ingest(None, &[]);
+        begin(&mut ingest, "c1 c2");
+        add_values(&mut ingest, 5000, &[1.0, 2.0]);
+        ingest.begin_stream(stream(Some(1)));
+        ingest.add(sample(9000, 9000), false, false);
+        assert_eq!(stored(&ingest), ("c1".into(), vec!["1".into()]));
     }
 
     #[test]

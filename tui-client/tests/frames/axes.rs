@@ -1,9 +1,11 @@
 //! Order of the charts, their axes, and the table below.
 
 use crossterm::event::KeyCode;
+use loadline::event::Event;
+use loadline::watched::Watched;
 
 use crate::metrics::{all_metrics, with_extra_columns};
-use crate::stage::{AppStage, check_frame, check_frames, server_values};
+use crate::stage::{AppStage, check_frame, check_frames, server_values, stream};
 
 /// Returns the number of rows with labels of a time axis.
 fn time_rows(screen: &str) -> usize {
@@ -111,6 +113,37 @@ fn a_container_with_three_busy_cores_has_an_axis_above_100_percent() {
         stage.row(second, &[180.0 + 170.0 * wave, 21_633_256.0 + (6000.0 * wave).round()]);
     }
     check_frame("above_100_percent", &mut stage, 80, 24);
+}
+
+#[test]
+fn each_axis_of_percent_grows_with_its_values_on_every_page() {
+    let mut stage = AppStage::new("docker-1");
+    let keep = std::time::Duration::from_hours(1);
+    let others = (2..=3).map(|at| Watched::new(&format!("docker-{at}"), false, keep));
+    stage.app = stage.app.with_sources(others.collect::<Vec<_>>());
+    let columns = "cpu:% mem:% web:% core0:% psi_cpu:% swap:%";
+    for source in 0..3 {
+        stage.source_event(source, Event::Connected);
+        stage.source_event(source, stream(columns.parse().unwrap()));
+        stage.source_event(source, Event::Live);
+    }
+    for second in 0..100 {
+        for source in 0..3 {
+            let value = if second >= 98 { 1350.0 } else { 50.0 };
+            stage.source_row(source, second, 0, &[value; 6]);
+        }
+    }
+    let overview = stage.frame(120, 36);
+    for line in overview.lines().filter(|line| line.contains("docker-")) {
+        assert!(line.contains("cpu 1350.0 %") && line.contains('⠁'), "{overview}");
+    }
+    // Compared in one chart, in a chart each, alone, and in fullscreen.
+    for (key, charts) in [('v', 1), ('v', 1), ('\n', 5), ('f', 1)] {
+        stage.press(if key == '\n' { KeyCode::Enter } else { KeyCode::Char(key) });
+        let screen = stage.frame(200, 60);
+        let grown = screen.matches("1400%┤").count() + screen.matches("1500%┤").count();
+        assert!(grown >= charts && !screen.contains(" 100%┤"), "{key:?} {screen}");
+    }
 }
 
 #[test]

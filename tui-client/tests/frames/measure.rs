@@ -20,6 +20,7 @@ fn csv(events: Vec<Event>) -> String {
         bounds: TimeBounds::default(),
         sources: vec!["web-1".to_owned()],
         zone: Zone::Fixed(0),
+        recorded_columns: Vec::new(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let mut written = Vec::new();
@@ -109,19 +110,18 @@ fn statistics_of_more_series_than_fit_are_scrolled_and_no_number_touches_another
 }
 
 #[test]
-fn a_mark_does_not_outlive_its_columns() {
+fn a_mark_stays_when_other_columns_follow() {
     let mut stage = AppStage::live();
     stage.frame(80, 24);
     stage.type_keys("cmTT");
+    let mark = stage.app.selection.mark;
+    let samples = stage.app.selection.statistics.clone().map(|statistics| statistics.samples);
     stage.change_columns(3);
-    assert_eq!(
-        (
-            stage.app.selection.mark,
-            stage.app.selection.crosshair,
-            stage.app.selection.statistics.clone()
-        ),
-        (None, None, None)
-    );
+    stage.row(240, &[1.0, 2.0, 3.0]);
+    assert!(mark.is_some() && stage.app.selection.mark == mark);
+    let statistics = stage.app.selection.statistics.clone().unwrap();
+    assert_eq!(Some(statistics.samples), samples);
+    assert_eq!(statistics.columns.len(), 9, "six columns and c1, c2, c3");
     stage.frame(80, 24);
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use loadline::event::Event;
+use loadline::event::{Event, RecordingState};
 use loadline::link::{ReadOptions, Recorder, StreamReader};
 use loadline::watched::Watched;
 use loadline_protocol::Time;
@@ -47,6 +47,21 @@ fn a_large_recording_shows_its_read_progress() {
     assert!(stage.header(120, 36).contains("REPLAY   reading 43 %"));
     stage.event(Event::ReadProgress(100));
     assert!(!stage.frame(120, 36).contains("reading"));
+}
+
+#[test]
+fn the_header_says_that_a_recording_is_on_at_any_width() {
+    let mut stage = AppStage::live();
+    stage.event(Event::Recording(RecordingState::On));
+    for (width, height) in [(120, 36), (80, 24), (40, 12), (28, 8), (20, 4)] {
+        let header = stage.header(width, height);
+        assert!(header.contains(" LIVE   REC"), "{width}x{height}: {header}");
+    }
+    stage.event(Event::Recording(RecordingState::Stopped));
+    for (width, height) in [(120, 36), (28, 8)] {
+        let header = stage.header(width, height);
+        assert!(header.contains(" LIVE   REC stopped"), "{width}x{height}: {header}");
+    }
 }
 
 fn record(events: &[Event]) -> String {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use loadline_protocol::{LineError, Resume, Row, RunId, SafeText, Time};
+use loadline_protocol::{LineError, Resume, Row, RunId, SafeText, Schema, Time};
 
 use crate::event::{Event, Rows, Sample};
 
@@ -92,8 +92,8 @@ pub(in crate::link) struct ResumeState {
     pub(in crate::link) last_time: Option<Time>,
     /// Time of the last delivered row without a timestamp.
     pub(in crate::link) last_plain_time: Option<Time>,
-    /// Number of fields of a plain row.
-    pub(in crate::link) plain_count: Option<usize>,
+    /// Columns of the fields of a plain row.
+    pub(in crate::link) plain_fields: Option<Schema>,
     /// Arrival time of the last row, by our clock.
     pub(in crate::link) last_received: Option<Time>,
     /// True if the server has answered a request, so it knows requests.

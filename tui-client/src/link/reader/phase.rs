@@ -1,9 +1,9 @@
 //! Kind of a stream, which a reader finds out.
 
-use loadline_protocol::{Header, Note, Schema, Time};
+use loadline_protocol::{Header, Note, Schema, Time, parse_plain_row};
 
 use crate::import::{Importer, Table};
-use crate::link::columns::FieldCount;
+use crate::link::plain_columns::PlainColumns;
 
 /// Kind of a stream, as far as it is known.
 #[derive(Debug)]
@@ -13,7 +13,7 @@ pub(super) enum ReaderPhase {
     /// No header came. The first row decides, together with the lines above.
     Headerless { expected_count: Option<usize>, importer: Importer },
     /// Rows of a plain stream.
-    Plain { field_count: FieldCount, has_decimal_comma: bool },
+    Plain { columns: PlainColumns, has_decimal_comma: bool },
     /// Rows of a table that another program wrote.
     Table(Box<Table>),
     /// A header or a columns note came. After a header, the columns may still be missing.
@@ -43,4 +43,12 @@ impl Default for ReaderPhase {
 pub(super) enum PendingLine {
     Row { line: String, received: Time },
     Note(Note),
+}
+
+impl PendingLine {
+    /// Returns the number of fields of a plain row.
+    pub(super) fn field_count(&self) -> Option<usize> {
+        let PendingLine::Row { line, .. } = self else { return None };
+        parse_plain_row(line).ok().map(|values| values.len())
+    }
 }

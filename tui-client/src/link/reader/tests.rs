@@ -19,6 +19,8 @@ fn short(event: &Event) -> String {
         Event::Skipped { count } => format!("skipped({count})"),
         Event::Faults { count, .. } => format!("faults({count})"),
         Event::Live => "live".to_owned(),
+        Event::Misnamed => "misnamed".to_owned(),
+        Event::Warning(text) => format!("<{text}>"),
         other => format!("{other:?}"),
     }
 }
@@ -143,7 +145,79 @@ fn a_plain_stream_keeps_its_columns_across_a_reconnect_unless_three_rows_differ(
     let mut case = Case::new();
     case.connection("1 2\n");
     assert_eq!(case.connection("7\n3 4\n"), "plain(c1 c2) faults(1) 5001=[3.0, 4.0]");
-    assert_eq!(case.connection("7\n8\n9\n"), "plain(c1 c2) plain(c1) faults(2) 5002=[9.0]");
+    assert_eq!(
+        case.connection("7\n8\n9\n"),
+        "plain(c1 c2) <rows have 1 column now, not 2: named c1, c2, …> \
+         plain(c1) 5002=[7.0] 5003=[8.0] 5004=[9.0]"
+    );
+    assert_eq!(case.connection("7\n8\n"), "plain(c1) 5005=[7.0] 5006=[8.0]");
+}
+
+#[test]
+fn no_row_is_lost_when_a_log_gains_a_column() {
+    let (events, _) = read_recording("1 2\n3 4\n5 6 7\n8 9 10\n11 12 13\n14 15 16\n", None);
+    assert_eq!(
+        events,
+        "plain(c1 c2) 1000=[1.0, 2.0] 2000=[3.0, 4.0] \
+         <rows have 3 columns now, not 2: the first columns keep their names> plain(c1 c2 c3) \
+         3000=[5.0, 6.0, 7.0] 4000=[8.0, 9.0, 10.0] 5000=[11.0, 12.0, 13.0] 6000=[14.0, 15.0, 16.0]"
+    );
+    let (events, _) = read_recording("1 2\n3 4\n5 6 7\n8 9 10\n11 12 13\n", Some("temp:°C,fan"));
+    assert!(
+        events.ends_with(
+            "plain(temp:°C fan c3) 3000=[5.0, 6.0, 7.0] 4000=[8.0, 9.0, 10.0] \
+             5000=[11.0, 12.0, 13.0]"
+        ),
+        "{events}"
+    );
+    // A selection stays as it is.
+    let six = "1 2 3 4 5 6\n".repeat(2);
+    let seven = "7 8 9 10 11 12 13\n".repeat(3);
+    let (events, _) = read_recording(&format!("{six}{seven}"), Some("mem,cpu"));
+    assert!(events.ends_with("3000=[9.0, 7.0] 4000=[9.0, 7.0] 5000=[9.0, 7.0]"), "{events}");
+}
+
+#[test]
+fn few_rows_of_another_length_are_faults() {
+    let faults = |text: &str| read_recording(text, None).0;
+    assert_eq!(
+        faults("0 1\n1 2\n1 2 31 2\n3 4\n"),
+        "plain(c1 c2) 1000=[0.0, 1.0] 2000=[1.0, 2.0] faults(1) 3000=[3.0, 4.0]"
+    );
+    assert_eq!(
+        faults("0 1\n1 2\n1 2 3\n1 2 3\n1\n3 4\n1 2 3\n"),
+        "plain(c1 c2) 1000=[0.0, 1.0] 2000=[1.0, 2.0] faults(3) 3000=[3.0, 4.0] faults(1)"
+    );
+}
+
+#[test]
+fn a_row_that_contradicts_the_standard_columns_renames_them() {
+    let good = "12.5 2400.0 43.1 0.52 0.44 0.40\n";
+    let other = "1763836800 12.5 2400.0 43.1 0.52 0.44\n";
+    let mut case = Case::new();
+    let text = case.connection(&format!("{good}{other}"));
+    assert_eq!(
+        text,
+        "plain(cpu:% freq:MHz mem:% load1 load5 load15) 5000=[12.5, 2400.0, 43.1, 0.52, 0.44, 0.4] \
+         <values are not those of cpu, freq, mem and load: columns are named c1 to c6> misnamed \
+         plain(c1 c2 c3 c4 c5 c6) 5001=[1763836800.0, 12.5, 2400.0, 43.1, 0.52, 0.44]"
+    );
+    // The next connection knows it.
+    assert!(case.connection(good).starts_with("plain(c1 c2 c3 c4 c5 c6) 5002="));
+    assert!(Case::new().connection(other).starts_with("plain(c1 c2 c3 c4 c5 c6) 5000="));
+    // Names of the user stay.
+    let text = Case::columns("t,a,b,c,d,e").connection(&format!("{good}{other}"));
+    assert!(
+        text.starts_with("plain(t a b c d e) 5000=[12.5,") && text.contains(" 5001="),
+        "{text}"
+    );
+    // A selection of columns that the stream does not have is refused.
+    let mut case = Case::columns("mem,cpu");
+    case.reader.reconnect();
+    case.feed(good);
+    case.reader.decide_plain();
+    let end = case.feed(other).unwrap();
+    assert_eq!(end.reason.as_str(), "unknown column \"mem\"; available: c1, c2, c3, c4, c5, c6");
 }
 
 #[test]

@@ -97,7 +97,7 @@ impl StreamReader {
             let recognized = Recognized { format, ..Recognized::default() };
             self.output.events.push(Event::Imported(Arc::new(recognized)));
         }
-        let opened = self.open_plain(values.len(), has_decimal_comma);
+        let opened = self.open_plain(values.len(), &values, has_decimal_comma);
         let results = rows.iter().map(|row| self.handle_row(row, now)).collect::<Vec<_>>();
         for fault in opened.err().into_iter().chain(results.into_iter().filter_map(Result::err)) {
             self.output.add_fault(fault);

@@ -386,7 +386,7 @@ mod tests {
             .iter()
             .map(|it| value_format(it, values, Magnitude::ZERO, units, machine))
             .collect();
-        charts(&schema, &formats, machine).remove(0)
+        charts(schema.columns(), &formats, machine).remove(0)
     }
 
     fn axis_in(chart: &Chart, zoom: i8, extent: (f64, f64), rows: u16) -> ValueAxis {
