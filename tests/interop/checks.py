@@ -3,6 +3,7 @@
 import signal
 import sys
 
+import blocked_terminal
 import columns_match_the_system
 import docs_commands_work
 import examples_work
@@ -34,6 +35,7 @@ def main() -> int:
         columns_match_the_system,
         limits_of_a_container,
         labplot_connections,
+        blocked_terminal,
         ssh_transport,
         runs_as_a_service,
         installs_from_packages,

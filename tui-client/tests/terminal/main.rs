@@ -5,6 +5,7 @@
 #[cfg(feature = "tls")]
 #[path = "../../../agent/tests/agent/authority.rs"]
 mod authority;
+mod blocked;
 mod configured;
 mod hostile;
 mod keys;
@@ -15,6 +16,7 @@ mod program;
 mod prometheus;
 mod pty;
 mod several;
+mod sizes;
 mod stage;
 mod svg;
 #[cfg(feature = "tls")]
