@@ -119,7 +119,7 @@ pub fn screen(samples: usize) -> App {
         window: Some(Duration::from_secs(samples as u64)),
         fullscreen: false,
         zone: Zone::Fixed(3600),
-        theme: Theme::detect(None, None, |_| None),
+        theme: Theme::detect(None, None, |name| (name == "LANG").then(|| "C.UTF-8".to_owned())),
     };
     let watched = Watched::new("web-1", false, RETENTION);
     let size = Size { width: 120, height: 36 };

@@ -70,7 +70,7 @@ impl OffscreenApp {
             window: Some(Duration::from_secs(10)),
             fullscreen: false,
             zone: Zone::Fixed(0),
-            theme: Theme::detect(None, None, |_| None),
+            theme: Theme::detect(None, None, |name| (name == "LANG").then(|| "C.UTF-8".to_owned())),
         };
         let mut clock = Clock::system();
         let mut watched = watched.into_iter();

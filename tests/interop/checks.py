@@ -3,6 +3,7 @@
 import signal
 import sys
 
+import blocked_terminal
 import columns_match_the_system
 import devices_count_once
 import docs_commands_work
@@ -35,6 +36,7 @@ def main() -> int:
         columns_match_the_system,
         limits_of_a_container,
         labplot_connections,
+        blocked_terminal,
         ssh_transport,
         runs_as_a_service,
         installs_from_packages,

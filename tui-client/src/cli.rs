@@ -18,7 +18,7 @@ use crate::keys::Keys;
 use crate::link::{SshCommand, TlsClientFiles};
 use crate::output::OutputFormat;
 use crate::source::Source;
-use crate::theme::Colours;
+use crate::theme::{Colours, is_text_only};
 use crate::thresholds::Thresholds;
 use crate::time_spec::TimeBounds;
 pub(crate) use args::Args;
@@ -49,6 +49,8 @@ pub(crate) struct CliSettings {
     pub(crate) colours: Colours,
     pub(crate) keys: Keys,
     pub(crate) thresholds: Thresholds,
+    /// Warning to print before the output.
+    pub(crate) warning: Option<&'static str>,
 }
 
 /// A source with its own options.
@@ -139,7 +141,10 @@ pub(crate) fn parse() -> Result<CliSettings, EarlyExit> {
     let line: Vec<OsString> = std::env::args_os().collect();
     let terminals = Terminals {
         input: std::io::stdin().is_terminal(),
-        output: std::io::stdout().is_terminal(),
+        output: OutputStream::detect(
+            std::io::stdout().is_terminal(),
+            &std::env::var("TERM").unwrap_or_default(),
+        ),
     };
     read(&line, terminals, Config::load)
 }
@@ -180,8 +185,33 @@ fn option_help(name: &str) -> String {
 #[derive(Debug, Clone, Copy)]
 struct Terminals {
     input: bool,
-    output: bool,
+    output: OutputStream,
 }
+
+/// Kind of standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum OutputStream {
+    /// A file or a pipe.
+    Redirected,
+    /// A terminal that cannot move its cursor: `TERM` is missing or says so.
+    TextTerminal,
+    /// A terminal that can show charts.
+    Screen,
+}
+
+impl OutputStream {
+    fn detect(is_terminal: bool, term: &str) -> OutputStream {
+        match is_terminal {
+            false => OutputStream::Redirected,
+            true if is_text_only(term) => OutputStream::TextTerminal,
+            true => OutputStream::Screen,
+        }
+    }
+}
+
+/// Warning if the table replaces the charts on a terminal.
+const TABLE_WARNING: &str =
+    "no charts, because TERM is unset, dumb or unknown; rows follow as a table";
 
 /// Resolves the given sources; this machine if there are none.
 fn resolve_sources(args: &Args, names: &SourceNames) -> Result<Vec<ResolvedSource>, String> {
@@ -285,8 +315,10 @@ fn check_settings(
         &format!("--{id} cannot be used with --check; remove --{id}")
     } else if is_tui && reads_input && terminals.input {
         "standard input is a terminal; write `PROGRAM | loadline -`"
-    } else if is_tui && !terminals.output {
+    } else if is_tui && terminals.output == OutputStream::Redirected {
         "standard output is not a terminal; choose -o table, csv, json or raw"
+    } else if is_tui && terminals.output == OutputStream::TextTerminal {
+        "no charts, because TERM is unset, dumb or unknown; set TERM, or choose -o table, csv, json or raw"
     } else {
         return Ok(());
     };
@@ -299,13 +331,16 @@ fn build_settings(
     terminals: Terminals,
 ) -> Result<CliSettings, EarlyExit> {
     let mut args = command_line.with_settings(&config.options)?;
-    let has_screen = terminals.output && !args.check;
+    let has_screen = terminals.output == OutputStream::Screen && !args.check;
     let default_format = if has_screen { OutputFormat::Tui } else { OutputFormat::Table };
     let is_possible = |form: &OutputFormat| {
         *form != OutputFormat::Tui || has_screen || command_line.is_typed("output")
     };
     let format = args.output.filter(is_possible).unwrap_or(default_format);
     let is_tui = format == OutputFormat::Tui;
+    let replaces_tui = format == OutputFormat::Table && args.output != Some(format) && !args.check;
+    let warning =
+        (replaces_tui && terminals.output == OutputStream::TextTerminal).then_some(TABLE_WARNING);
     let sources = source_specs(command_line, &config, &args)?;
     let default_history = if is_tui { DEFAULT_HISTORY } else { History::None };
     args.count = args.count.filter(|_| !is_tui);
@@ -315,7 +350,8 @@ fn build_settings(
     let history = args.history.unwrap_or(default_history);
     let colours = Colours { palette: args.theme.unwrap_or_default(), ..config.colours };
     let Config { keys, thresholds, .. } = config;
-    let mut settings = CliSettings { sources, format, history, args, colours, keys, thresholds };
+    let mut settings =
+        CliSettings { sources, format, history, args, colours, keys, thresholds, warning };
     check_settings(command_line, &settings, terminals).map_err(EarlyExit::Error)?;
     settings.args.follow &= are_recordings(&settings.sources);
     Ok(settings)

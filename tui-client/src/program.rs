@@ -47,6 +47,9 @@ pub fn run_program() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if let Some(warning) = settings.warning {
+        print_warning(warning);
+    }
     run::exit_on_panic();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let result = runtime.context("cannot start the async runtime").and_then(|runtime| {

@@ -1,36 +1,33 @@
 //! Event loop between terminal, link and app. Keys have priority over events of sources; a frame is
-//! drawn only after a change, and at most 30 times a second.
+//! drawn only after a change, at most 30 times a second, and never before the terminal has taken the
+//! previous one.
 
+mod screen;
 mod terminal_modes;
+mod terminal_size;
+mod terminal_writer;
 
-use std::io::{self, Write as _};
+use std::io;
+use std::ops::ControlFlow;
+use std::pin::pin;
 use std::time::Duration;
 
-use crossterm::cursor::{Hide, Show};
 use crossterm::event::{Event as TerminalEvent, EventStream};
-use crossterm::style::Print;
-use crossterm::terminal::{
-    BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
-    disable_raw_mode, enable_raw_mode,
-};
-use crossterm::{execute, queue};
 use futures_util::StreamExt as _;
 use loadline_agent::Clock;
-use ratatui::buffer::Buffer;
-use ratatui::layout::{Rect, Size};
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::io::retry_on_intr;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::process::{Signal, kill_current_process_group};
 use tokio::signal::unix::{Signal as SignalStream, SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::app::{App, Flow, Message};
-use crate::canvas::Canvas;
 use crate::event::Event;
 use crate::link::{Events, TerminalLender};
-use crate::view;
+pub use screen::{TerminalScreen, exit_on_panic};
 pub(crate) use terminal_modes::lend_plain_terminal;
+use terminal_size::terminal_size;
 
 /// Shortest time between frames: 33 ms, at most 30 frames a second.
 const FRAME_INTERVAL_MIN: Duration = Duration::from_millis(33);
@@ -51,104 +48,6 @@ const EXIT_TIMEOUT: Duration = Duration::from_millis(300);
 /// Time to wait for SIGCONT after SIGTSTP: 500 ms. Without a shell, the stop may never happen.
 const SUSPEND_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Enables reports of buttons, wheel and drags. Reports of all movement would load a slow connection.
-const MOUSE_ON: &str = "\x1b[?1000h\x1b[?1002h\x1b[?1006h";
-
-/// Resets the text style.
-const RESET_STYLE: &str = "\x1b[m";
-
-const MOUSE_OFF: &str = "\x1b[?1006l\x1b[?1002l\x1b[?1000l";
-
-/// Terminal in raw mode and on the alternate screen, restored on drop.
-#[derive(Debug)]
-pub struct TerminalScreen {
-    canvas: Canvas,
-    /// Buffer of the next frame, kept to reuse its memory.
-    next_frame: Buffer,
-    /// Bytes for the terminal, kept to reuse its memory.
-    bytes: Vec<u8>,
-    mouse: bool,
-}
-
-impl TerminalScreen {
-    /// Sets up the terminal, with mouse reports if `mouse`.
-    pub fn open(mouse: bool) -> io::Result<TerminalScreen> {
-        let mut screen = TerminalScreen {
-            canvas: Canvas::new(Rect::default()),
-            next_frame: Buffer::empty(Rect::default()),
-            bytes: Vec::new(),
-            mouse,
-        };
-        screen.enter()?;
-        Ok(screen)
-    }
-
-    /// Restores the terminal. Errors are ignored: the terminal may be gone.
-    fn leave() {
-        let mut stdout = io::stdout();
-        let _ = execute!(stdout, EndSynchronizedUpdate, Print(MOUSE_OFF), Print(RESET_STYLE));
-        let _ = execute!(stdout, LeaveAlternateScreen, Show);
-        let _ = disable_raw_mode();
-    }
-
-    /// Sets up the terminal, whatever state other programs left.
-    fn enter(&mut self) -> io::Result<()> {
-        // crossterm skips a mode that it believes to be on: turn raw mode off first.
-        disable_raw_mode()?;
-        enable_raw_mode()?;
-        execute!(io::stdout(), EnterAlternateScreen, Hide)?;
-        if self.mouse {
-            execute!(io::stdout(), Print(MOUSE_ON))?;
-        }
-        self.clear();
-        Ok(())
-    }
-
-    /// Makes the next frame redraw every cell.
-    fn clear(&mut self) {
-        self.canvas = Canvas::new(self.next_frame.area);
-    }
-
-    /// Draws a frame in one synchronized update.
-    pub fn draw(&mut self, app: &App) -> io::Result<()> {
-        self.next_frame.resize(app.area());
-        self.next_frame.reset();
-        view::render(app, app.area(), &mut self.next_frame);
-        self.bytes.clear();
-        // Terminals that support it show the bytes up to the end of the update at once.
-        queue!(self.bytes, BeginSynchronizedUpdate)?;
-        let begin = self.bytes.len();
-        self.canvas.draw(&mut self.next_frame, view::scrolling_rows(app), &mut self.bytes);
-        // Nothing visible has changed.
-        if self.bytes.len() == begin {
-            return Ok(());
-        }
-        queue!(self.bytes, EndSynchronizedUpdate)?;
-        let mut stdout = io::stdout().lock();
-        stdout.write_all(&self.bytes)?;
-        stdout.flush()
-    }
-}
-
-impl Drop for TerminalScreen {
-    fn drop(&mut self) {
-        TerminalScreen::leave();
-    }
-}
-
-/// Makes a panic in any thread or task end the program, after restoring the terminal. A screen
-/// without its link would continue to show old values.
-pub fn exit_on_panic() {
-    let report = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        if crossterm::terminal::is_raw_mode_enabled().unwrap_or(true) {
-            TerminalScreen::leave();
-        }
-        report(info);
-        std::process::exit(1);
-    }));
-}
-
 /// Returns a receiver that resolves when the terminal is gone, with or without SIGHUP. A thread
 /// polls the descriptor: the reader of keys would miss the hangup, or spin on it.
 fn watch_hangup() -> oneshot::Receiver<()> {
@@ -168,11 +67,38 @@ fn watch_hangup() -> oneshot::Receiver<()> {
     receiver
 }
 
-/// Inputs of the loop other than the sources.
+/// Inputs of the loop.
 struct LoopInputs {
+    sources: SourceEvents,
     keys: EventStream,
     hangup: oneshot::Receiver<()>,
     resumed: SignalStream,
+}
+
+/// Events of all sources on their way to the app.
+struct SourceEvents {
+    events: Events,
+    /// Events of one step, kept to reuse the memory.
+    batch: Vec<(usize, Event)>,
+    clock: Clock,
+}
+
+impl SourceEvents {
+    /// Waits for events, and passes them to the app. Returns the error of the only source if it ended
+    /// without a row. Cancel safe.
+    async fn pass_to(&mut self, app: &mut App) -> io::Result<Option<String>> {
+        if self.events.receive(&mut self.batch, BATCH_MAX, |_| true).await == 0 {
+            return Err(io::Error::other("all links to the sources have ended"));
+        }
+        let now = self.clock.now();
+        for (source, event) in self.batch.drain(..) {
+            if let Some(failure) = failure_without_rows(app, &event) {
+                return Ok(Some(failure));
+            }
+            app.update(now, Message::Event { source, event });
+        }
+        Ok(None)
+    }
 }
 
 /// Control of a link: the sender of requested intervals, and the lender of the terminal.
@@ -183,26 +109,39 @@ pub(crate) type LinkHandle = (watch::Sender<Option<Duration>>, TerminalLender);
 pub(crate) async fn run(
     screen: &mut TerminalScreen,
     app: &mut App,
-    mut events: Events,
-    mut clock: Clock,
+    events: Events,
+    clock: Clock,
+    handles: &[LinkHandle],
+    stop: impl Future<Output = ()> + Unpin,
+) -> io::Result<Option<String>> {
+    match run_loop(screen, app, events, clock, handles, stop).await {
+        // The terminal was closed.
+        Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::IO | Errno::PIPE)) => {
+            Ok(None)
+        }
+        ended => ended,
+    }
+}
+
+async fn run_loop(
+    screen: &mut TerminalScreen,
+    app: &mut App,
+    events: Events,
+    clock: Clock,
     handles: &[LinkHandle],
     mut stop: impl Future<Output = ()> + Unpin,
 ) -> io::Result<Option<String>> {
     let resumed = signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
-    let mut inputs = LoopInputs { keys: EventStream::new(), hangup: watch_hangup(), resumed };
-    let mut batch = Vec::with_capacity(BATCH_MAX);
+    let sources = SourceEvents { events, batch: Vec::with_capacity(BATCH_MAX), clock };
+    let (keys, hangup) = (EventStream::new(), watch_hangup());
+    let mut inputs = LoopInputs { sources, keys, hangup, resumed };
     let is_single = app.sources.all().len() == 1;
     let events_interval = if is_single { FRAME_INTERVAL_MIN } else { EVENTS_FRAME_INTERVAL_MIN };
     let mut schedule = FrameSchedule::new();
-    app.update(clock.now(), resize()?);
+    app.update(inputs.sources.clock.now(), resize()?);
     loop {
-        if schedule.should_draw(app) {
-            app.update(clock.now(), Message::Tick);
-            // The terminal may not report the last of several quick size changes.
-            app.update(clock.now(), resize()?);
-            screen.draw(app)?;
-            schedule.mark_drawn(app);
-        }
+        let drawn = draw_if_due(&mut schedule, screen, app, &mut inputs.sources.clock)?;
+        let is_blocked = drawn == Drawn::Blocked;
         let message = tokio::select! {
             biased;
             () = &mut stop => return Ok(None),
@@ -213,52 +152,80 @@ pub(crate) async fn run(
             }
             event = inputs.keys.next() => {
                 let Some(event) = event else { return Ok(None) };
-                to_message(&event?)
+                to_message(&event?)?
             }
-            count = events.receive(&mut batch, BATCH_MAX, |_| true) => {
-                if count == 0 {
-                    return Err(io::Error::other("all links to the sources have ended"));
-                }
-                let now = clock.now();
-                for (source, event) in batch.drain(..) {
-                    if is_single && let Some(failure) = failure_without_rows(app, &event) {
-                        return Ok(Some(failure));
-                    }
-                    app.update(now, Message::Event { source, event });
+            () = terminal_writer::written(), if is_blocked => None,
+            passed = inputs.sources.pass_to(app) => {
+                if let Some(failure) = passed? {
+                    return Ok(Some(failure));
                 }
                 schedule.request_frame(events_interval);
                 None
             }
-            () = sleep_until(schedule.wake_at()) => Some(Message::Tick),
+            () = sleep_until(schedule.wake_at()), if !is_blocked => Some(Message::Tick),
         };
         let Some(message) = message else { continue };
-        let flow = app.update(clock.now(), message);
-        if !handle_flow(flow, screen, &mut inputs, handles, &mut stop).await? {
-            return Ok(None);
+        let flow = app.update(inputs.sources.clock.now(), message);
+        let handled = handle_flow(flow, screen, app, &mut inputs, handles, &mut stop).await?;
+        if let ControlFlow::Break(failure) = handled {
+            return Ok(failure);
         }
         schedule.request_frame(FRAME_INTERVAL_MIN);
     }
 }
 
-/// Returns the error of the first source if `event` ends it before its first row: there is nothing to
+/// Returns the error of the only source if `event` ends it before its first row: there is nothing to
 /// show.
 fn failure_without_rows(app: &App, event: &Event) -> Option<String> {
     let Event::Ended { reason, failed: true } = event else { return None };
-    let source = &app.sources.all().first()?.watched;
+    let [source] = app.sources.all() else { return None };
+    let source = &source.watched;
     source.store().newest().is_none().then(|| format!("{}: {reason}", source.name))
 }
 
-/// Does what the app asks for. Returns false to end the program.
+/// Result of an attempt to draw.
+#[derive(Debug, PartialEq, Eq)]
+enum Drawn {
+    /// The screen is up to date, or its next frame is not due yet.
+    Complete,
+    /// The terminal has not taken the previous frame. The newest state is drawn once it has.
+    Blocked,
+}
+
+/// Draws a frame if one is due and the terminal has taken the previous one.
+fn draw_if_due(
+    schedule: &mut FrameSchedule,
+    screen: &mut TerminalScreen,
+    app: &mut App,
+    clock: &mut Clock,
+) -> io::Result<Drawn> {
+    if !schedule.should_draw(app) {
+        return Ok(Drawn::Complete);
+    }
+    if !terminal_writer::is_ready()? {
+        return Ok(Drawn::Blocked);
+    }
+    app.update(clock.now(), Message::Tick);
+    // The terminal may not report the last of several quick size changes.
+    app.update(clock.now(), resize()?);
+    screen.draw(app)?;
+    schedule.mark_drawn(app);
+    Ok(Drawn::Complete)
+}
+
+/// Does what the app asks for. Breaks to end the program, with the error of the only source if it
+/// ended without a row.
 async fn handle_flow(
     flow: Flow,
     screen: &mut TerminalScreen,
+    app: &mut App,
     inputs: &mut LoopInputs,
     handles: &[LinkHandle],
     stop: impl Future<Output = ()> + Unpin,
-) -> io::Result<bool> {
+) -> io::Result<ControlFlow<Option<String>>> {
     match flow {
         Flow::Continue => {}
-        Flow::Quit => return Ok(false),
+        Flow::Quit => return Ok(ControlFlow::Break(None)),
         Flow::Redraw => screen.clear(),
         Flow::Suspend => suspend(screen, &mut inputs.resumed).await?,
         Flow::RequestInterval { source, interval } => {
@@ -266,26 +233,36 @@ async fn handle_flow(
             let _ = handles[source].0.send(Some(interval));
         }
         Flow::LendTerminal { source } => {
-            return lend_terminal(screen, inputs, &handles[source].1, stop).await;
+            return lend_terminal(screen, app, inputs, &handles[source].1, stop).await;
         }
     }
-    Ok(true)
+    Ok(ControlFlow::Continue(()))
 }
 
-/// Lends the terminal to a link for one connection attempt. Returns false to end the program.
+/// Lends the terminal to a link for one connection attempt. Samples are received meanwhile. Breaks
+/// as [`handle_flow`] does.
 async fn lend_terminal(
     screen: &mut TerminalScreen,
+    app: &mut App,
     inputs: &mut LoopInputs,
     lender: &TerminalLender,
-    stop: impl Future<Output = ()>,
-) -> io::Result<bool> {
+    mut stop: impl Future<Output = ()> + Unpin,
+) -> io::Result<ControlFlow<Option<String>>> {
     // The old stream's thread would read input meant for the link's program.
     inputs.keys = EventStream::new();
     TerminalScreen::leave();
-    tokio::select! {
-        () = terminal_modes::lend_plain_terminal(lender, true) => screen.enter().map(|()| true),
-        () = stop => Ok(false),
-        _ = &mut inputs.hangup => Ok(false),
+    let mut attempt = pin!(terminal_modes::lend_plain_terminal(lender, true));
+    loop {
+        tokio::select! {
+            () = &mut attempt => return screen.enter().map(ControlFlow::Continue),
+            () = &mut stop => return Ok(ControlFlow::Break(None)),
+            _ = &mut inputs.hangup => return Ok(ControlFlow::Break(None)),
+            passed = inputs.sources.pass_to(app) => {
+                if let Some(failure) = passed? {
+                    return Ok(ControlFlow::Break(Some(failure)));
+                }
+            }
+        }
     }
 }
 
@@ -301,17 +278,17 @@ async fn suspend(screen: &mut TerminalScreen, resumed: &mut SignalStream) -> io:
 
 /// Returns the message with the present size of the terminal.
 fn resize() -> io::Result<Message> {
-    let size = rustix::termios::tcgetwinsize(io::stdout())?;
-    Ok(Message::Resize(Size { width: size.ws_col, height: size.ws_row }))
+    terminal_size().map(Message::Resize)
 }
 
-fn to_message(event: &TerminalEvent) -> Option<Message> {
-    match *event {
+fn to_message(event: &TerminalEvent) -> io::Result<Option<Message>> {
+    Ok(match *event {
         TerminalEvent::Key(key) => Some(Message::Key(key)),
         TerminalEvent::Mouse(mouse) => Some(Message::Mouse(mouse)),
-        TerminalEvent::Resize(width, height) => Some(Message::Resize(Size { width, height })),
+        // The size of the event may be 0, or that of another terminal.
+        TerminalEvent::Resize(..) => Some(resize()?),
         TerminalEvent::FocusGained | TerminalEvent::FocusLost | TerminalEvent::Paste(_) => None,
-    }
+    })
 }
 
 /// Schedule of frames.

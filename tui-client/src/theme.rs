@@ -11,6 +11,7 @@ pub(crate) use colours::LINE_COLOURS;
 
 /// Colours, symbols and capabilities of the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is independent of the others")]
 pub struct Theme {
     /// Palette; without colour support, all look like [`Palette::Mono`].
     pub palette: Palette,
@@ -18,8 +19,10 @@ pub struct Theme {
     pub depth: ColourDepth,
     /// True if colours are allowed.
     pub has_colour: bool,
-    /// True if only ASCII may be drawn.
+    /// True if charts and signs are drawn in ASCII.
     pub ascii: bool,
+    /// True if the terminal decodes UTF-8. Otherwise, all other text is drawn in ASCII, too.
+    pub utf8: bool,
     /// Colours that replace those of a palette.
     pub overrides: Colours,
     /// True if the area below a line is filled.
@@ -68,6 +71,9 @@ const ASCII_LINE_SYMBOLS: [char; LINE_COLOURS] = ['*', 'o', 'x', '+', '@', '&'];
 /// Legend symbols of lines in Unicode. Without colours, each represents a pattern of dots.
 const PATTERN_SYMBOLS: [char; 3] = ['━', '╍', '┅'];
 
+/// First parts of `TERM` on terminals without glyphs for braille and blocks.
+const CONSOLES: [&str; 7] = ["linux", "cons25", "wsvt25", "pccon", "sun", "ansi", "pcansi"];
+
 /// Characters of axes and rules.
 pub(crate) struct Symbols {
     pub(crate) horizontal: char,
@@ -102,19 +108,17 @@ impl Theme {
         variable: impl Fn(&str) -> Option<String>,
     ) -> Theme {
         let set = |name: &&str| variable(name).filter(|value| !value.is_empty());
-        // Without a locale, assume UTF-8: current terminals support it.
+        // Without a locale, POSIX has ASCII.
         let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(set);
-        let utf8 = locale.is_none_or(|locale| {
-            let locale = locale.to_ascii_lowercase();
-            locale.contains("utf-8") || locale.contains("utf8")
-        });
+        let utf8 = locale.is_some_and(|locale| is_utf8(&locale));
         let term = variable("TERM").unwrap_or_default();
         let is_true = set(&"COLORTERM").is_some_and(|it| it == "truecolor" || it == "24bit");
         Theme {
             palette: palette.unwrap_or_default(),
             depth: if is_true { ColourDepth::Truecolor } else { ColourDepth::Sixteen },
-            has_colour: colour.unwrap_or(term != "dumb"),
-            ascii: !utf8 || matches!(term.as_str(), "linux" | "dumb"),
+            has_colour: colour.unwrap_or(true),
+            ascii: !utf8 || lacks_braille(&term),
+            utf8,
             overrides: Colours::NONE,
             fill: false,
         }
@@ -287,6 +291,29 @@ impl Theme {
     }
 }
 
+/// Returns whether a locale, such as `de_DE.UTF-8@euro`, has the encoding UTF-8. macOS also has the
+/// encoding alone.
+fn is_utf8(locale: &str) -> bool {
+    let name = locale.split('@').next().unwrap_or_default();
+    let encoding = name.split_once('.').map_or(name, |(_, encoding)| encoding);
+    encoding.to_ascii_lowercase().replace('-', "") == "utf8"
+}
+
+/// Returns whether a terminal of the type `TERM` has no glyphs for braille and blocks: the consoles of
+/// Linux (also as `screen.linux`) and of the BSDs, and terminals older than UTF-8.
+fn lacks_braille(term: &str) -> bool {
+    let name = term.strip_prefix("screen.").unwrap_or(term);
+    // `vt220`, but not `vte`.
+    let model = name.strip_prefix("vt").unwrap_or_default();
+    CONSOLES.iter().any(|console| name.starts_with(console))
+        || model.starts_with(|first: char| first.is_ascii_digit())
+}
+
+/// Returns whether a terminal of the type `TERM` cannot move its cursor, or is not known.
+pub(crate) fn is_text_only(term: &str) -> bool {
+    term.is_empty() || term == "unknown" || term == "dumb" || term.starts_with("dumb-")
+}
+
 fn fg(colour: Option<Color>) -> Style {
     Style { fg: colour, ..Style::new() }
 }
@@ -309,23 +336,70 @@ mod tests {
             depth: ColourDepth::Sixteen,
             has_colour: true,
             ascii: false,
+            utf8: true,
             overrides: Colours::NONE,
             fill: false,
         };
-        assert_eq!(detect(&[]), default_theme);
         assert_eq!(detect(&[("LANG", "de_DE.UTF-8"), ("TERM", "xterm")]), default_theme);
-        assert_eq!(detect(&[("LC_ALL", ""), ("LANG", "C.utf8")]), default_theme);
-        assert!(detect(&[("LC_ALL", "C"), ("LANG", "en_US.UTF-8")]).ascii);
-        assert!(detect(&[("LANG", "en_US.UTF-8"), ("TERM", "linux")]).ascii);
-        assert!(!detect(&[("TERM", "dumb")]).has_colour);
         assert_eq!(detect(&[("COLORTERM", "truecolor")]).depth, ColourDepth::Truecolor);
         assert_eq!(detect(&[("COLORTERM", "yes")]).depth, ColourDepth::Sixteen);
     }
 
     #[test]
+    fn charts_are_ascii_unless_the_locale_is_utf8() {
+        for (variables, utf8) in [
+            (&[("LC_ALL", "C"), ("LC_CTYPE", "C.UTF-8"), ("LANG", "en_US.UTF-8")][..], false),
+            (&[("LC_ALL", "C.UTF-8"), ("LC_CTYPE", "C"), ("LANG", "C")], true),
+            (&[("LC_ALL", ""), ("LC_CTYPE", "POSIX"), ("LANG", "en_US.UTF-8")], false),
+            (&[("LC_ALL", ""), ("LC_CTYPE", "UTF-8"), ("LANG", "C")], true),
+            (&[("LC_ALL", ""), ("LC_CTYPE", ""), ("LANG", "C.utf8")], true),
+            (&[("LANG", "de_DE.UTF-8@euro")], true),
+            (&[("LANG", "de_DE@euro")], false),
+            (&[("LANG", "de_DE")], false),
+            (&[("LANG", "en_US.ISO-8859-1")], false),
+            (&[("LANG", "")], false),
+            (&[], false),
+        ] {
+            let theme = detect(variables);
+            assert_eq!((theme.utf8, theme.ascii), (utf8, !utf8), "{variables:?}");
+        }
+    }
+
+    #[test]
+    fn charts_are_ascii_on_terminals_without_braille() {
+        for (term, ascii) in [
+            ("linux", true),
+            ("linux-16color", true),
+            ("screen.linux", true),
+            ("vt100", true),
+            ("vt220", true),
+            ("ansi", true),
+            ("cons25", true),
+            ("vte-256color", false),
+            ("screen", false),
+            ("screen.xterm-256color", false),
+            ("tmux-256color", false),
+            ("xterm-kitty", false),
+        ] {
+            let theme = detect(&[("LANG", "C.UTF-8"), ("TERM", term)]);
+            assert_eq!((theme.ascii, theme.utf8), (ascii, true), "{term}");
+        }
+    }
+
+    #[test]
+    fn a_terminal_of_a_missing_or_dumb_type_shows_text_only() {
+        for term in ["", "dumb", "dumb-emacs-ansi", "unknown"] {
+            assert!(is_text_only(term), "{term}");
+        }
+        for term in ["linux", "vt220", "xterm-256color", "screen", "tmux", "foot", "eterm-color"] {
+            assert!(!is_text_only(term), "{term}");
+        }
+    }
+
+    #[test]
     fn colour_choice_of_the_user_overrides_the_terminal() {
-        let dumb = |_: &str| Some("dumb".to_owned());
-        assert!(Theme::detect(Some(true), None, dumb).has_colour);
+        assert!(detect(&[]).has_colour);
+        assert!(Theme::detect(Some(true), None, |_| None).has_colour);
         assert!(!Theme::detect(Some(false), None, |_| None).has_colour);
     }
 

@@ -43,6 +43,23 @@ pub fn render(app: &App, area: Rect, buf: &mut Buffer) {
     if let Some(scroll) = app.screen.help_scroll {
         help::render(app, scroll, area, buf);
     }
+    if !app.theme.utf8 {
+        replace_non_ascii(area, buf);
+    }
+}
+
+/// Replaces the characters that a terminal without UTF-8 would garble, for example in names.
+fn replace_non_ascii(area: Rect, buf: &mut Buffer) {
+    for position in area.positions() {
+        let cell = &mut buf[position];
+        let replacement = match cell.symbol() {
+            symbol if symbol.is_ascii() => continue,
+            "°" => 'o',
+            "µ" | "μ" => 'u',
+            _ => '?',
+        };
+        cell.set_char(replacement);
+    }
 }
 
 /// Returns the rows that move up with each new sample: the data table without its head.

@@ -10,9 +10,13 @@ fn settings(line: &str, is_terminal: bool) -> Result<CliSettings, String> {
 
 /// Parses `line` with `file` as the configuration.
 fn parse_with_config(file: &str, line: &str, is_terminal: bool) -> Result<CliSettings, EarlyExit> {
+    let output = if is_terminal { OutputStream::Screen } else { OutputStream::Redirected };
+    read_with(file, line, Terminals { input: is_terminal, output })
+}
+
+fn read_with(file: &str, line: &str, terminals: Terminals) -> Result<CliSettings, EarlyExit> {
     let words: Vec<OsString> =
         line.split(' ').filter(|word| !word.is_empty()).map(OsString::from).collect();
-    let terminals = Terminals { input: is_terminal, output: is_terminal };
     let folder = std::path::Path::new("/etc/loadline");
     read(&words, terminals, |_| Config::parse("c.toml".to_owned(), Some(folder), file.as_bytes()))
 }
@@ -30,6 +34,26 @@ fn the_default_format_depends_on_the_terminal_and_the_default_history_on_the_for
     let piped = settings("loadline web-1", false).unwrap();
     assert_eq!((piped.format, piped.history), (OutputFormat::Table, History::None));
     assert!(settings("loadline -o csv --history all", true).is_ok());
+}
+
+#[test]
+fn a_terminal_that_shows_text_only_gets_a_table_and_the_reason() {
+    let kind = |term| OutputStream::detect(true, term);
+    let read = |line, file| {
+        read_with(file, line, Terminals { input: true, output: kind("dumb") })
+            .map(|settings| (settings.format, settings.warning.is_some()))
+    };
+    let tui = "[options]\noutput = \"tui\"\n";
+    assert_eq!(read("loadline", ""), Ok((OutputFormat::Table, true)));
+    assert_eq!(read("loadline -n 3", tui), Ok((OutputFormat::Table, true)));
+    assert_eq!(read("loadline -o table", ""), Ok((OutputFormat::Table, false)));
+    assert_eq!(read("loadline -o csv", ""), Ok((OutputFormat::Csv, false)));
+    assert_eq!(read("loadline --check", ""), Ok((OutputFormat::Table, false)));
+    let Err(EarlyExit::Error(text)) = read("loadline -o tui", "") else { panic!("accepted") };
+    assert!(text.starts_with("no charts, because TERM"), "{text}");
+    assert_eq!(kind("xterm"), OutputStream::Screen);
+    assert_eq!(OutputStream::detect(false, "dumb"), OutputStream::Redirected);
+    assert_eq!(settings("loadline", false).unwrap().warning, None);
 }
 
 #[test]
@@ -86,7 +110,7 @@ fn several_sources_keep_the_order_of_the_command_line() {
 fn ssh_is_a_program_with_options() {
     let args = ["loadline", "me@web-1", "--ssh", "ssh -o 'ProxyCommand=nc %h 22'"];
     let args = args.map(OsString::from);
-    let terminals = Terminals { input: true, output: false };
+    let terminals = Terminals { input: true, output: OutputStream::Redirected };
     let read = read(&args, terminals, |_| Ok(Config::default())).unwrap();
     assert_eq!(read.sources[0].ssh.options, ["-o", "ProxyCommand=nc %h 22"]);
     let default = settings("loadline me@web-1", false).unwrap();

@@ -312,3 +312,22 @@ fn a_title_shortens_values_and_names_before_it_drops_them() {
     }
     check_text("short_titles", &shown.join("\n"));
 }
+
+#[test]
+fn a_terminal_without_utf8_gets_ascii_only() {
+    let mut stage = with_extra_columns("temp:°C naïve:µs 日本", |_| vec![71.0, 3.0, 1.0]);
+    stage.app.theme = Theme { utf8: false, ..ASCII };
+    for keys in ["", "d", "f", "?"] {
+        for key in keys.chars() {
+            stage.press(KeyCode::Char(key));
+        }
+        for (width, height) in [(120, 36), (80, 24), (20, 5)] {
+            let shown = text(&stage.draw(width, height));
+            assert!(shown.is_ascii(), "{shown}");
+        }
+    }
+    stage.press(KeyCode::Esc);
+    stage.press(KeyCode::Esc);
+    let shown = text(&stage.draw(200, 50));
+    assert!(shown.contains("na?ve") && shown.contains("oC"), "{shown}");
+}

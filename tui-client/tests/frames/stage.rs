@@ -26,6 +26,7 @@ pub(crate) const THEME: Theme = Theme {
     depth: ColourDepth::Sixteen,
     has_colour: true,
     ascii: false,
+    utf8: true,
     overrides: Colours::NONE,
     fill: false,
 };

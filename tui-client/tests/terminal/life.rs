@@ -8,7 +8,7 @@ use portable_pty::CommandBuilder;
 
 use crate::stage::{DEADLINE, PtyTerminal, TestAgent};
 
-fn signal(name: &str, process: u32) {
+pub(crate) fn signal(name: &str, process: u32) {
     let kill = Command::new("kill").args(["-s", name, &process.to_string()]).status();
     assert!(kill.unwrap().success(), "{name} to {process}");
 }
@@ -112,4 +112,21 @@ fn the_shell_suspends_and_resumes_the_program() {
     terminal.wait_for("prompt", |s| !s.contains("this help") && s.contains("ready>"));
     terminal.press("exit\n");
     terminal.wait_for_end();
+}
+
+#[test]
+fn a_program_that_was_stopped_draws_at_the_new_size() {
+    let server = TestAgent::start(0, Duration::from_millis(100));
+    let terminal = PtyTerminal::run_loadline(&[&server.address.to_string()]);
+    terminal.wait_for_text("LIVE");
+    let process = terminal.child.process_id().unwrap();
+    signal("STOP", process);
+    terminal.resize(40, 120);
+    terminal.garble();
+    signal("CONT", process);
+    terminal.wait_for("dashboard", |screen| {
+        let last = screen.lines().nth(39).unwrap_or_default();
+        screen.contains("4  Load") && last.contains("q quit") && !screen.contains("going down")
+    });
+    terminal.quit();
 }

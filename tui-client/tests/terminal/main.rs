@@ -5,6 +5,7 @@
 #[cfg(feature = "tls")]
 #[path = "../../../agent/tests/agent/authority.rs"]
 mod authority;
+mod blocked;
 mod configured;
 mod hostile;
 mod imports;
@@ -16,6 +17,7 @@ mod program;
 mod prometheus;
 mod pty;
 mod several;
+mod sizes;
 mod ssh;
 mod stage;
 mod svg;

@@ -138,7 +138,7 @@ fn panic_in_a_task() -> ! {
             window: Some(Duration::from_secs(1)),
             fullscreen: false,
             zone: Zone::Local,
-            theme: Theme::detect(None, None, |_| None),
+            theme: Theme::detect(None, None, |name| (name == "LANG").then(|| "C.UTF-8".to_owned())),
         };
         let app = App::new(watched, settings, Size::default(), Time::default());
         screen.draw(&app).unwrap();

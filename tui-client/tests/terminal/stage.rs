@@ -86,6 +86,17 @@ fn emulator(size: PtySize) -> vt100::Parser {
     vt100::Parser::new(nonzero(size.rows), nonzero(size.cols), 0)
 }
 
+/// Sets the environment of a terminal that can show everything.
+pub(crate) fn set_environment(command: &mut CommandBuilder) {
+    command.env("TERM", "xterm-256color");
+    command.env("LC_ALL", "C.UTF-8");
+    command.env_remove("NO_COLOR");
+    // The configuration of this machine's user is not under test.
+    if command.get_env("LOADLINE_CONFIG").is_none() {
+        command.env("LOADLINE_CONFIG", "");
+    }
+}
+
 /// Pseudo-terminal with a running program.
 pub(crate) struct PtyTerminal {
     master: Box<dyn MasterPty + Send>,
@@ -117,10 +128,11 @@ impl PtyTerminal {
     pub(crate) fn run_with(variables: &[(&str, &str)], args: &[&str]) -> PtyTerminal {
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_loadline"));
         command.args(args);
+        set_environment(&mut command);
         for (name, value) in variables {
             command.env(name, value);
         }
-        PtyTerminal::run(command)
+        PtyTerminal::run_told(DEFAULT_SIZE, DEFAULT_SIZE, command)
     }
 
     pub(crate) fn run(command: CommandBuilder) -> PtyTerminal {
@@ -128,14 +140,13 @@ impl PtyTerminal {
     }
 
     pub(crate) fn run_sized(size: PtySize, mut command: CommandBuilder) -> PtyTerminal {
-        let pty = native_pty_system().openpty(size).unwrap();
-        command.env("TERM", "xterm-256color");
-        command.env("LC_ALL", "C.UTF-8");
-        command.env_remove("NO_COLOR");
-        // The configuration of this machine's user is not under test.
-        if command.get_env("LOADLINE_CONFIG").is_none() {
-            command.env("LOADLINE_CONFIG", "");
-        }
+        set_environment(&mut command);
+        PtyTerminal::run_told(size, size, command)
+    }
+
+    /// Runs a program in a terminal that has one size and tells the program another.
+    pub(crate) fn run_told(size: PtySize, told: PtySize, command: CommandBuilder) -> PtyTerminal {
+        let pty = native_pty_system().openpty(told).unwrap();
         let modes_before = modes(&*pty.master);
         let child = pty.slave.spawn_command(command).unwrap();
         let parser = emulator(size);
@@ -229,6 +240,11 @@ impl PtyTerminal {
 
     pub(crate) fn resize(&self, rows: u16, cols: u16) {
         self.output.lock().unwrap().parser.screen_mut().set_size(nonzero(rows), nonzero(cols));
+        self.tell_size(rows, cols);
+    }
+
+    /// Tells the program a size that the terminal does not have.
+    pub(crate) fn tell_size(&self, rows: u16, cols: u16) {
         self.master.resize(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }).unwrap();
     }
 
@@ -261,7 +277,7 @@ impl PtyTerminal {
     }
 }
 
-const END_OF_FRAME: &[u8] = b"\x1b[?2026l";
+pub(crate) const END_OF_FRAME: &[u8] = b"\x1b[?2026l";
 
 /// Waits until `find` returns a value.
 pub(crate) fn wait_until<T>(expected: &str, mut find: impl FnMut() -> Option<T>) -> T {
