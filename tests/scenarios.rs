@@ -94,6 +94,7 @@ async fn columns_and_interval_are_requested_from_the_agent() {
         read_options: ReadOptions {
             columns: Some(vec!["mem".to_owned(), "cpu".to_owned()]),
             keep_lines: true,
+            ..ReadOptions::default()
         },
     };
     let never = std::future::pending();
@@ -110,7 +111,8 @@ async fn columns_and_interval_are_requested_from_the_agent() {
 #[tokio::test]
 async fn an_unknown_column_is_an_error_that_names_it() {
     let server = LoopbackAgent::start(FAST_INTERVAL).await;
-    let read_options = ReadOptions { columns: Some(vec!["disk".to_owned()]), keep_lines: false };
+    let read_options =
+        ReadOptions { columns: Some(vec!["disk".to_owned()]), ..ReadOptions::default() };
     let options = LinkOptions { read_options, ..LinkOptions::default() };
     let never = std::future::pending();
     let written = collect_output(server.address, OutputFormat::Csv, options, Some(1), never).await;

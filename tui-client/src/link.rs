@@ -8,6 +8,7 @@ mod events;
 mod greeting;
 mod local;
 mod options;
+mod read_options;
 mod reader;
 mod reasoned;
 mod record_columns;
@@ -38,8 +39,9 @@ pub(crate) use disconnect::Disconnect;
 pub use events::{EVENTS_MAX, Events, events_max};
 use events::{send, send_all};
 pub use options::{LinkOptions, TlsClientFiles};
+pub use read_options::{ReadOptions, TypedRequest};
 use reader::READ_BYTES;
-pub use reader::{ReadOptions, StreamReader};
+pub use reader::StreamReader;
 pub(crate) use reasoned::ReasonedReader;
 pub use recorder::{Recorder, open as open_recording, spawn_recorder};
 pub use ssh::SshCommand;
@@ -197,7 +199,7 @@ impl Link {
                 // `async` creates the timer only if the branch is enabled.
                 () = async { sleep_until(decide_at).await }, if self.reader.is_undecided() => {
                     self.reader.decide_plain();
-                    None
+                    self.reader.take_disconnect()
                 }
                 count = stream.read(&mut bytes) => match count {
                     Ok(0) => Some(classify_error(&io::ErrorKind::BrokenPipe.into())),

@@ -8,7 +8,7 @@ use std::task::Poll;
 
 use anyhow::Context as _;
 use loadline_agent::Clock;
-use loadline_common::{error_text, without_error_number};
+use loadline_common::{error_text, warning_text, without_error_number};
 use loadline_protocol::{Time, sanitize};
 use ratatui::layout::Size;
 use tokio::signal::unix::{SignalKind, signal};
@@ -21,7 +21,7 @@ use crate::config::SOURCES_MAX;
 use crate::event::{Event, Sample};
 use crate::link::{
     self, Connector, Events, Link, LinkOptions, ReadOptions, Recorder, TlsClient, TlsClientFiles,
-    events_max,
+    TypedRequest, events_max,
 };
 use crate::output::{self, Job, OutputFormat, ProgressLine};
 use crate::prometheus::{Fleet, Secrets};
@@ -46,6 +46,9 @@ pub fn run_program() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    for warning in &settings.warnings {
+        let _ = writeln!(std::io::stderr(), "{}", warning_text(&sanitize(warning)));
+    }
     run::exit_on_panic();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let result = runtime.context("cannot start the async runtime").and_then(|runtime| {
@@ -91,9 +94,10 @@ async fn watch(mut settings: CliSettings) -> anyhow::Result<()> {
     if settings.args.check {
         let first = watched.into_iter().zip(events).next();
         let (Watched { name, .. }, events) = first.context("no source")?;
+        let names: Vec<&str> = settings.thresholds.0.keys().map(String::as_str).collect();
         return tokio::select! {
             () = stop => Ok(()),
-            checked = check::run(&name, events, tokio::io::stdout()) => checked,
+            checked = check::run(&name, &names, events, tokio::io::stdout()) => checked,
         };
     }
     let events = Events::new(events);
@@ -113,6 +117,7 @@ async fn open(settings: &mut CliSettings) -> anyhow::Result<Opened> {
     settings.check_source_count(count).map_err(anyhow::Error::msg)?;
     let (watched, events, handles) = (Vec::new(), Vec::new(), Vec::new());
     let mut opened = Opened { bounds, watched, events, handles };
+    let mut last: Option<&SourceSpec> = None;
     for (chosen, connector) in sources {
         connector.check_local_input().with_context(|| format!("cannot open {connector}"))?;
         // A Prometheus source has many machines, each with its own name.
@@ -125,7 +130,13 @@ async fn open(settings: &mut CliSettings) -> anyhow::Result<Opened> {
         watched.may_prompt = connector.may_prompt();
         let (sender, events) = mpsc::channel(events_max(count));
         let sender = record(settings, &chosen.source, sender)?;
-        let link = Link::new(connector, link_options(settings, chosen), Clock::system());
+        let mut options = link_options(settings, chosen);
+        // The machines of one server follow or ignore a request alike: one warning is enough.
+        let is_first = last != Some(chosen);
+        last = Some(chosen);
+        let request = || TypedRequest { source: name.clone(), ..settings.typed_request.clone() };
+        options.read_options.typed_request = is_first.then(request);
+        let link = Link::new(connector, options, Clock::system());
         let (ask, lender) = (link.interval_sender.clone(), link.lender.clone());
         tokio::spawn(link.run(sender));
         if watched.may_prompt {
@@ -224,6 +235,7 @@ fn link_options(settings: &CliSettings, chosen: &SourceSpec) -> LinkOptions {
         read_options: ReadOptions {
             columns: chosen.columns.clone(),
             keep_lines: settings.format == OutputFormat::Raw,
+            typed_request: None,
         },
         follow: settings.args.follow,
     }

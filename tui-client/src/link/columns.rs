@@ -30,7 +30,9 @@ impl ColumnSelection {
             // A name given twice is a mistake: all columns are selected.
             return Ok((ColumnSelection::default(), schema.clone()));
         };
-        Ok((ColumnSelection(Some(indices)), picked))
+        // All columns in their order need no selection.
+        let is_all = picked == *schema;
+        Ok((ColumnSelection(Some(indices).filter(|_| !is_all)), picked))
     }
 
     /// Selects from the columns of a plain stream with `count` fields. `names` has a name for each
@@ -64,6 +66,19 @@ impl ColumnSelection {
             values.drain(..all);
         }
     }
+}
+
+/// Returns the refusal of columns that do not fit rows of `count` values, after [`RECOUNT_ROWS`] rows:
+/// the first ones may be something else.
+pub(super) fn plain_refusal(count: usize, names: &[String], rows: u32) -> Option<Disconnect> {
+    if rows < RECOUNT_ROWS {
+        return None;
+    }
+    let unknown = || ColumnSelection::named(&Schema::plain(count), names).err();
+    let refusal = (count == PLAIN_COLUMNS.len()).then(unknown).flatten();
+    let hint = "name each of them, or leave out --columns";
+    let wrong = format!("rows have {count} values, and --columns names {}; {hint}", names.len());
+    refusal.or_else(|| Some(Disconnect::refused(&wrong)))
 }
 
 /// Returns the refusal of a column that the stream does not have.

@@ -11,9 +11,10 @@ use loadline_protocol::{
     parse_plain_row_into, sanitize,
 };
 
-use super::columns::{ColumnSelection, FieldCount};
+use super::columns::{ColumnSelection, FieldCount, plain_refusal};
 use super::disconnect::Disconnect;
 use super::greeting::detect_other_protocol;
+use super::read_options::ReadOptions;
 use super::record_columns::{RecordColumns, is_heading};
 use crate::event::{Event, StreamInfo};
 pub(super) use output::ResumeState;
@@ -25,15 +26,6 @@ const PENDING_LINES_MAX: usize = 1024;
 
 /// Size of the read buffer: 16 KiB. All events of one read are sent before the next read.
 pub(super) const READ_BYTES: usize = 16 * 1024;
-
-/// Columns to read, and whether to keep the lines.
-#[derive(Debug, Clone, Default)]
-pub struct ReadOptions {
-    /// Names for the columns of a plain stream, or a selection of named columns.
-    pub columns: Option<Vec<String>>,
-    /// Keep the text of each row.
-    pub keep_lines: bool,
-}
 
 /// Parser of the connections to one source. Owns the events until the caller drains them.
 #[derive(Debug, Default)]
@@ -48,6 +40,8 @@ pub struct StreamReader {
     selection: ColumnSelection,
     output: Output,
     disconnect: Option<Disconnect>,
+    /// Rows that did not fit the requested columns.
+    misfit_rows: u32,
 }
 
 impl StreamReader {
@@ -146,6 +140,11 @@ impl StreamReader {
         self.output.report_losses();
     }
 
+    /// Returns the reason to disconnect that the decided lines gave.
+    pub(super) fn take_disconnect(&mut self) -> Option<Disconnect> {
+        self.disconnect.take()
+    }
+
     /// Ends the connection: decides on the pending lines, and reports the remaining faults.
     pub(super) fn close(&mut self) {
         if let ReaderPhase::Undecided(pending) = &mut self.phase
@@ -215,8 +214,8 @@ impl StreamReader {
             self.output.resume.last_time = None;
         }
         let selected = match &self.options.columns {
-            Some(names) if self.is_unrequested => ColumnSelection::named(columns, names),
-            _ => Ok((ColumnSelection::default(), columns.clone())),
+            Some(names) => ColumnSelection::named(columns, names),
+            None => Ok((ColumnSelection::default(), columns.clone())),
         };
         match selected {
             Ok((selection, schema)) => {
@@ -235,7 +234,10 @@ impl StreamReader {
     /// Announces the columns of the rows that follow.
     fn announce(&mut self, header: Option<Header>, schema: Schema, selection: ColumnSelection) {
         self.selection = selection;
-        self.output.events.push(Event::Stream(Arc::new(StreamInfo { header, schema })));
+        let stream = Arc::new(StreamInfo { header, schema });
+        self.output.events.push(Event::Stream(stream.clone()));
+        let warning = self.options.take_warning(&stream, !self.is_unrequested);
+        self.output.events.extend(warning);
     }
 
     fn wait_for_header(&mut self, line: PendingLine) {
@@ -311,7 +313,12 @@ impl StreamReader {
 
     /// Starts a plain stream with `count` numbers per row.
     fn open_plain(&mut self, count: usize) -> Result<(), LineError> {
-        let (selection, schema) = ColumnSelection::plain(count, self.options.columns.as_deref())?;
+        let names = self.options.columns.as_deref();
+        let (selection, schema) = ColumnSelection::plain(count, names).inspect_err(|_| {
+            self.misfit_rows += 1;
+            let refusal = || plain_refusal(count, names.unwrap_or_default(), self.misfit_rows);
+            self.disconnect = self.disconnect.take().or_else(refusal);
+        })?;
         self.output.resume.plain_count = Some(count);
         self.phase = ReaderPhase::Plain(FieldCount::new(count));
         self.announce(None, schema, selection);
